@@ -1,0 +1,15 @@
+/**
+ * The base of every error that is told to a user. `message` says what is wrong and where, in one
+ * line; what to do next and the exit status belong to `cli/failure.ts`, keyed by `code`.
+ *
+ * Each room narrows `Code` to a union of its own. A programming error is never one of these.
+ */
+export abstract class KdumpMemError<Code extends string = string> extends Error {
+  readonly code: Code;
+
+  constructor(code: Code, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+    this.name = new.target.name;
+  }
+}

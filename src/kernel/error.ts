@@ -1,0 +1,56 @@
+import { KdumpMemError } from '../error.js';
+
+/** Why a kernel could not be opened or asked. */
+export type KernelErrorCode =
+  | 'no-such-file'
+  | 'permission'
+  | 'not-a-dump'
+  | 'truncated'
+  | 'damaged'
+  | 'unsupported-format'
+  | 'unsupported-arch'
+  | 'unsupported-layout'
+  | 'no-symbols'
+  | 'no-types'
+  | 'vmlinux-needed'
+  | 'wrong-vmlinux'
+  | 'no-live-memory'
+  | 'crash-missing'
+  | 'crash-too-old'
+  | 'crash-failed'
+  | 'crash-hung';
+
+export class KernelError extends KdumpMemError<KernelErrorCode> {}
+
+/**
+ * Why bytes could not be read. `filtered`: the dump left the page out; `absent`: the dump has no
+ * such memory; `unmapped`: no page table entry leads there; `damaged`: the stored page does not
+ * decode; `truncated`: the file ends before it; `refused`: the engine would not say why.
+ */
+export type ReadErrorCode =
+  | 'filtered'
+  | 'absent'
+  | 'unmapped'
+  | 'damaged'
+  | 'truncated'
+  | 'refused';
+
+/** One read that failed. A walker turns it into an incomplete answer, never into zeros. */
+export class ReadError extends KdumpMemError<ReadErrorCode> {
+  /** The virtual (or, from an image, physical) address of the read. */
+  readonly address: bigint;
+
+  constructor(code: ReadErrorCode, address: bigint, detail = '', options?: { cause?: unknown }) {
+    super(code, `0x${address.toString(16)} ${WORDS[code]}${detail && `: ${detail}`}`, options);
+    this.address = address;
+  }
+}
+
+const WORDS: Record<ReadErrorCode, string> = {
+  filtered: 'was left out of the dump by its filter',
+  absent: 'is not in the dump',
+  unmapped: 'is not mapped',
+  damaged: 'lies in a page that cannot be decoded',
+  truncated: 'lies behind the end of the file',
+  refused: 'cannot be read',
+};

@@ -1,0 +1,56 @@
+import type { StructLayout } from './layout.js';
+
+/** What a kernel says of itself, fixed for as long as it is open. */
+export interface KernelFacts {
+  /** `uname -r`, for example `6.1.0-39-cloud-amd64`. */
+  readonly release: string;
+  readonly arch: 'x86_64' | 'arm64';
+  /** Bytes of a base page. */
+  readonly pageSize: number;
+  readonly source: 'vmcore' | 'kcore';
+  readonly engine: 'crash' | 'native';
+  /** The memory changes while it is read: a torn list is then a race, not damage. */
+  readonly live: boolean;
+}
+
+/**
+ * One interface to a kernel's memory; both engines give exactly this, and walkers ask nothing else.
+ *
+ * Addresses are kernel virtual addresses as unsigned 64-bit bigints. Reads are synchronous: a linked
+ * list is a chain of dependent reads, and plain loops are what a walker should look like.
+ */
+export interface Kernel {
+  readonly facts: KernelFacts;
+
+  /**
+   * Reads `length` bytes at `address`, little-endian as in memory. The view may show a shared page
+   * of a cache: never write to it; it stays valid for as long as it is referenced.
+   *
+   * @throws {ReadError} when any byte of the range cannot be had. Never answers with made-up zeros.
+   */
+  read(address: bigint, length: number): DataView;
+
+  /** The address of a symbol of the kernel image, or undefined if the kernel names none. */
+  symbol(name: string): bigint | undefined;
+
+  /**
+   * The layout of a struct, union or typedef of one, by its bare name (`sk_buff`, `skb_frag_t`), or
+   * undefined if the kernel has no such type. Resolved once and remembered: cheap to ask again.
+   */
+  struct(name: string): StructLayout | undefined;
+
+  /** Names and values of an enum (`pageflags`), or undefined if the kernel has no such type. */
+  enumerators(name: string): ReadonlyMap<string, bigint> | undefined;
+
+  /**
+   * The address of the `struct page` that describes the byte at a direct-map address, or undefined
+   * when `address` is not in the direct map (vmalloc, modules, the image).
+   */
+  pageOf(address: bigint): bigint | undefined;
+
+  /** The direct-map address of the memory that a `struct page` describes: the inverse of pageOf. */
+  addressOfPage(page: bigint): bigint | undefined;
+
+  /** Ends the engine: closes files, ends processes. Safe to call twice. */
+  close(): void;
+}
