@@ -1,0 +1,61 @@
+/**
+ * Where a kernel's bytes come from: a dump file of some format, or /proc/kcore. Physical addresses
+ * are numbers (at most 52 bits, exact in a double); virtual ones are unsigned 64-bit bigints.
+ */
+export interface MemoryImage {
+  readonly facts: ImageFacts;
+
+  /** The text of the VMCOREINFO note, or undefined if the image carries none. Hostile. */
+  readonly vmcoreinfo: string | undefined;
+
+  /**
+   * Virtual ranges that the image maps by itself, in order of address: the PT_LOADs of /proc/kcore
+   * and of a kdump's ELF core. Empty where only physical memory is stored.
+   */
+  readonly virtualRanges: readonly VirtualRange[];
+
+  /**
+   * Reads physical memory. The view may show a cached block: never write to it; it stays valid.
+   *
+   * @throws {ReadError} `filtered`, `absent`, `damaged` or `truncated`; never answers made-up zeros.
+   */
+  readPhysical(address: number, length: number): DataView;
+
+  /**
+   * Reads through `virtualRanges`, without page tables: the only way into /proc/kcore's vmalloc
+   * area. Undefined where no range holds `address`; throws as readPhysical does.
+   */
+  readVirtual(address: bigint, length: number): DataView | undefined;
+
+  close(): void;
+}
+
+export interface VirtualRange {
+  readonly address: bigint;
+  /** Bytes. */
+  readonly length: number;
+  /** Physical address of the first byte, or undefined where the image doesn't say (vmalloc). */
+  readonly physical: number | undefined;
+}
+
+/** What can be told of an image before anything in it is understood. */
+export interface ImageFacts {
+  /** Such as `ELF core (kdump)`, `kdump compressed, version 6`, `/proc/kcore`. */
+  readonly format: 'elf' | 'diskdump' | 'kcore';
+  /** Words for people: format, variant, version, who wrote it where that is known. */
+  readonly description: string;
+  /** How pages are stored, in the order found; `none` for plain bytes. */
+  readonly compression: readonly ('none' | 'zlib' | 'lzo' | 'snappy' | 'zstd')[];
+  /** The machine that the headers name (`x86_64`, `aarch64`, `ppc64` …), or undefined. */
+  readonly machine: string | undefined;
+  /** makedumpfile's dump level (a bit mask, 0 to 31), or undefined where no header says it. */
+  readonly dumpLevel: number | undefined;
+  /** The files that make it up, in order. */
+  readonly files: readonly string[];
+  /** Physical memory that is stored or known to be zero, as ranges in order, joined where adjacent. */
+  readonly physicalRanges: readonly { readonly start: number; readonly end: number }[];
+  /** The memory changes while it is read. */
+  readonly live: boolean;
+  /** What is odd about the file and does not stop reading it (such as a cut end), one line each. */
+  readonly oddities: readonly string[];
+}
