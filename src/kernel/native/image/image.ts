@@ -27,7 +27,16 @@ export interface MemoryImage {
    */
   readVirtual(address: bigint, length: number): DataView | undefined;
 
+  /** Forgets what was read of a live image, so that the next reads are fresh. Dumps do nothing. */
+  refresh(): void;
+
   close(): void;
+}
+
+/** Physical addresses, `end` exclusive. */
+export interface PhysicalRange {
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface VirtualRange {
@@ -52,8 +61,11 @@ export interface ImageFacts {
   readonly dumpLevel: number | undefined;
   /** The files that make it up, in order. */
   readonly files: readonly string[];
-  /** Physical memory that is stored or known to be zero, as ranges in order, joined where adjacent. */
-  readonly physicalRanges: readonly { readonly start: number; readonly end: number }[];
+  /**
+   * Physical memory that is stored or known to be zero, in order, joined where adjacent. Found while
+   * it is iterated (a filtered terabyte has millions of ranges): stop early where possible.
+   */
+  readonly physicalRanges: Iterable<PhysicalRange>;
   /** The memory changes while it is read. */
   readonly live: boolean;
   /** What is odd about the file and does not stop reading it (such as a cut end), one line each. */

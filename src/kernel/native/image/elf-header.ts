@@ -1,0 +1,112 @@
+import { KernelError } from '../../error.js';
+import { machineName, requireMachine } from './machine.js';
+import { type ByteSource, readHead } from './source.js';
+
+/** The fields of an ELF64 header that say where the program headers are. Offsets are file bytes. */
+export interface ElfHeader {
+  readonly type: number;
+  readonly machine: string;
+  readonly programHeaders: { readonly offset: number; readonly count: number };
+}
+
+/** An entry of the program header table, as it stands in the file. */
+export interface ProgramHeader {
+  readonly type: number;
+  readonly offset: bigint;
+  readonly virtual: bigint;
+  readonly physical: bigint;
+  readonly fileSize: bigint;
+  readonly memorySize: bigint;
+}
+
+export const PT_LOAD = 1;
+export const PT_NOTE = 4;
+export const ET_CORE = 4;
+
+const EHDR = 64;
+const PHDR = 56;
+const SHDR = 64;
+/** e_phnum when the real count does not fit: it is in sh_info of section 0 (elf(5)). */
+const PN_XNUM = 0xffff;
+/** More program headers than this are damage, or a dump that nobody has seen. */
+const MOST_PROGRAM_HEADERS = 1 << 20;
+
+export function isElf(head: DataView): boolean {
+  return head.byteLength >= 4 && head.getUint32(0, false) === 0x7f454c46;
+}
+
+/** @throws {KernelError} `truncated`, `unsupported-arch`, `not-a-dump` or `damaged`. */
+export function readElfHeader(source: ByteSource): ElfHeader {
+  const view = readHead(source, 0, EHDR);
+  requireBytes(source, view, 0, 20);
+  const bits = view.getUint8(4);
+  const littleEndian = view.getUint8(5) === 1;
+  const machine = machineName(view.getUint16(18, littleEndian));
+  if (!littleEndian) requireMachine(source.name, `big-endian ${machine}`);
+  requireMachine(source.name, bits === 2 ? machine : `32-bit ${machine}`);
+  requireBytes(source, view, 0, EHDR);
+
+  const type = view.getUint16(16, true);
+  if (type !== ET_CORE) {
+    const what = KINDS[type] ?? `ELF file of type ${type}`;
+    throw new KernelError('not-a-dump', `${source.name} is an ${what}, not a dump`);
+  }
+  const offset = Number(view.getBigUint64(32, true));
+  const entry = view.getUint16(54, true);
+  let count = view.getUint16(56, true);
+  if (count > 0 && entry !== PHDR) {
+    throw new KernelError('damaged', `${source.name}: program headers of ${entry} bytes, not 56`);
+  }
+  if (count === PN_XNUM) {
+    const sections = Number(view.getBigUint64(40, true));
+    // Before it knew PN_XNUM, a writer with 65535 headers had no section to point to.
+    if (sections > 0) {
+      const section = readHead(source, sections, SHDR);
+      requireBytes(source, section, sections, SHDR);
+      count = section.getUint32(44, true);
+    }
+  }
+  if (count > MOST_PROGRAM_HEADERS) {
+    throw new KernelError('damaged', `${source.name} claims ${count} program headers`);
+  }
+  return { type, machine, programHeaders: { offset, count } };
+}
+
+/** @throws {KernelError} `truncated` if the table is cut. */
+export function readProgramHeaders(source: ByteSource, header: ElfHeader): ProgramHeader[] {
+  const { offset, count } = header.programHeaders;
+  const table = readHead(source, offset, count * PHDR);
+  requireBytes(source, table, offset, count * PHDR);
+  return Array.from({ length: count }, (_, i) => {
+    const at = i * PHDR;
+    return {
+      type: table.getUint32(at, true),
+      offset: table.getBigUint64(at + 8, true),
+      virtual: table.getBigUint64(at + 16, true),
+      physical: table.getBigUint64(at + 24, true),
+      fileSize: table.getBigUint64(at + 32, true),
+      memorySize: table.getBigUint64(at + 40, true),
+    };
+  });
+}
+
+/** e_type of what is often given instead of a dump. */
+const KINDS: Readonly<Record<number, string>> = {
+  1: 'ELF object file',
+  2: 'ELF executable (such as a vmlinux)',
+  3: 'ELF shared object (such as a vmlinux of a relocatable kernel)',
+};
+
+/** @throws {KernelError} `truncated`, with both numbers, if `view` is not `length` bytes long. */
+export function requireBytes(
+  source: ByteSource,
+  view: DataView,
+  position: number,
+  length: number,
+): void {
+  if (view.byteLength >= length) return;
+  throw new KernelError(
+    'truncated',
+    `${source.name} is cut in its headers: needs ${position + length} bytes, has ${source.size}`,
+  );
+}

@@ -1,0 +1,175 @@
+import { KernelError } from '../../error.js';
+import type { BlockCache } from './cache.js';
+import {
+  isElf,
+  type ProgramHeader,
+  PT_LOAD,
+  PT_NOTE,
+  readElfHeader,
+  readProgramHeaders,
+} from './elf-header.js';
+import type { ImageFormat } from './format.js';
+import type { ImageFacts, MemoryImage, VirtualRange } from './image.js';
+import { type Note, notes, vmcoreinfoOf } from './notes.js';
+import { type Segment, SegmentMemory } from './segments.js';
+import { type ByteSource, readHead } from './source.js';
+
+/**
+ * ELF64 cores: /proc/vmcore and its copies, `makedumpfile -E`, QEMU's and libvirt's, and /proc/kcore,
+ * whose program headers have the same form.
+ */
+export const elf: ImageFormat = {
+  name: 'ELF core',
+  probe: (head) => (isElf(head) ? undefined : 'it does not begin with \\x7fELF'),
+  open: (sources, cache) => new ElfImage(sources, cache),
+};
+
+/** Notes are read up to this size in all: 64 MiB holds those of 100,000 CPUs. */
+const MOST_NOTE_BYTES = 64 * 1024 * 1024;
+/** Physical addresses have 52 bits at most, on x86_64 and on arm64. */
+const PHYSICAL_END = 2n ** 52n;
+
+class ElfImage implements MemoryImage {
+  readonly facts: ImageFacts;
+  readonly vmcoreinfo: string | undefined;
+  readonly virtualRanges: readonly VirtualRange[];
+  readonly #source: ByteSource;
+  readonly #memory: SegmentMemory;
+  readonly #live: boolean;
+
+  constructor(sources: readonly ByteSource[], cache: BlockCache) {
+    const source = sources[0]!;
+    if (sources.length > 1) {
+      const message = `${source.name} is an ELF core, which is one file, but ${sources.length} are given`;
+      throw new KernelError('unsupported-format', message);
+    }
+    this.#source = source;
+    const header = readElfHeader(source);
+    const programHeaders = readProgramHeaders(source, header);
+    const oddities: string[] = [];
+    const found = readNotes(source, programHeaders, oddities);
+    refuseProcessCore(source, found);
+    this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
+    this.#live = isKcore(source, found);
+
+    const segments = loads(programHeaders, this.#live, oddities);
+    if (segments.length === 0) {
+      throw new KernelError('damaged', `${source.name} is an ELF core that holds no memory`);
+    }
+    noteCutEnd(source, segments, oddities);
+    const memory = new SegmentMemory(source, segments, cache);
+    this.#memory = memory;
+    this.virtualRanges = memory.virtualRanges;
+    this.facts = {
+      format: this.#live ? 'kcore' : 'elf',
+      description: describe(this.#live, found, segments),
+      compression: ['none'],
+      machine: header.machine,
+      dumpLevel: undefined,
+      files: [source.name],
+      physicalRanges: { [Symbol.iterator]: () => memory.physicalRanges() },
+      live: this.#live,
+      oddities,
+    };
+  }
+
+  readPhysical(address: number, length: number): DataView {
+    return this.#memory.readPhysical(address, length);
+  }
+
+  readVirtual(address: bigint, length: number): DataView | undefined {
+    return this.#memory.readVirtual(address, length);
+  }
+
+  refresh(): void {
+    if (this.#live) this.#memory.refresh();
+  }
+
+  close(): void {
+    this.#source.close();
+  }
+}
+
+function readNotes(
+  source: ByteSource,
+  headers: readonly ProgramHeader[],
+  oddities: string[],
+): Note[] {
+  const found: Note[] = [];
+  let budget = MOST_NOTE_BYTES;
+  for (const { type, offset, fileSize } of headers) {
+    if (type !== PT_NOTE) continue;
+    const length = Number(fileSize);
+    const area = readHead(source, Number(offset), Math.min(length, budget));
+    budget -= area.byteLength;
+    if (area.byteLength < length) {
+      oddities.push(`notes are cut: ${length} bytes claimed, ${area.byteLength} read`);
+    }
+    for (const note of notes(area)) found.push(note);
+  }
+  return found;
+}
+
+function loads(
+  headers: readonly ProgramHeader[],
+  kcore: boolean,
+  oddities: string[],
+): readonly Segment[] {
+  const memory = headers.filter((header) => header.type === PT_LOAD && header.memorySize > 0n);
+  // QEMU writes 0 for every virtual address, /proc/kcore before 4.11 for every physical one.
+  const physicalKnown = !kcore || memory.some(({ physical }) => physical !== 0n);
+  const segments: Segment[] = [];
+  for (const { offset, virtual, physical, fileSize, memorySize } of memory) {
+    const stored = Number(fileSize);
+    const described = Math.max(stored, Number(memorySize));
+    // /proc/kcore has -1 for vmalloc and vmemmap.
+    const known = physicalKnown && physical + BigInt(described) <= PHYSICAL_END;
+    const virtualKnown = virtual !== 0n && virtual + BigInt(described) <= 2n ** 64n;
+    if (!known && !virtualKnown) {
+      oddities.push(`a segment at 0x${physical.toString(16)} lies beyond any memory; left out`);
+      continue;
+    }
+    segments.push({
+      offset,
+      virtual: virtualKnown ? virtual : undefined,
+      physical: known ? Number(physical) : undefined,
+      stored,
+      described,
+    });
+  }
+  return segments;
+}
+
+function noteCutEnd(source: ByteSource, segments: readonly Segment[], oddities: string[]): void {
+  const needed = segments.reduce((most, { offset, stored }) => {
+    return stored === 0 ? most : Math.max(most, Number(offset) + stored);
+  }, 0);
+  if (needed > source.size) {
+    oddities.push(`truncated: needs ${needed} bytes, has ${source.size}`);
+  }
+}
+
+const NT_TASKSTRUCT = 4;
+const NT_AUXV = 6;
+
+/** Only /proc/kcore writes a NT_TASKSTRUCT note (fs/proc/kcore.c). */
+function isKcore(source: ByteSource, found: readonly Note[]): boolean {
+  if (source.name === '/proc/kcore') return true;
+  return found.some((note) => note.name === 'CORE' && note.type === NT_TASKSTRUCT);
+}
+
+/** @throws {KernelError} `not-a-dump` for the core of a process (only those carry its auxv). */
+function refuseProcessCore(source: ByteSource, found: readonly Note[]): void {
+  if (!found.some((note) => note.name === 'CORE' && note.type === NT_AUXV)) return;
+  throw new KernelError('not-a-dump', `${source.name} is the core of a process, not of a kernel`);
+}
+
+function describe(kcore: boolean, found: readonly Note[], segments: readonly Segment[]): string {
+  if (kcore) return '/proc/kcore';
+  if (found.some((note) => note.name === 'QEMU')) return 'ELF core (QEMU)';
+  if (segments.every((segment) => segment.virtual === undefined)) {
+    return 'ELF core (no virtual addresses)';
+  }
+  const filtered = segments.some((segment) => segment.described > segment.stored);
+  return filtered ? 'ELF core (kdump, filtered by makedumpfile)' : 'ELF core (kdump)';
+}

@@ -1,0 +1,43 @@
+import { textAt } from './source.js';
+
+/** An ELF note: owner, type, and its bytes. */
+export interface Note {
+  readonly name: string;
+  readonly type: number;
+  readonly data: DataView;
+}
+
+/** More notes than this are damage: there are two or three a CPU. */
+const MOST_NOTES = 100_000;
+
+/**
+ * The notes of a PT_NOTE segment (or of a diskdump's notes area), little-endian; ends quietly where
+ * the area is cut or damaged. Names and data are padded to 4 bytes, as Linux pads them whatever
+ * p_align says.
+ */
+export function* notes(area: DataView): Generator<Note> {
+  let at = 0;
+  for (let i = 0; i < MOST_NOTES && at + 12 <= area.byteLength; i++) {
+    const nameSize = area.getUint32(at, true);
+    const dataSize = area.getUint32(at + 4, true);
+    const type = area.getUint32(at + 8, true);
+    const dataAt = at + 12 + padded(nameSize);
+    const end = dataAt + dataSize;
+    if (end > area.byteLength) return;
+    // /proc/vmcore leaves room between CPUs' notes: zeros are not a note.
+    if (nameSize > 0 || dataSize > 0) {
+      const name = textAt(area, at + 12, nameSize);
+      yield { name, type, data: new DataView(area.buffer, area.byteOffset + dataAt, dataSize) };
+    }
+    at = dataAt + padded(dataSize);
+  }
+}
+
+/** The text of the VMCOREINFO note; it need not end in NUL. */
+export function vmcoreinfoOf(note: Note): string | undefined {
+  return note.name === 'VMCOREINFO' ? textAt(note.data, 0, note.data.byteLength) : undefined;
+}
+
+function padded(size: number): number {
+  return Math.ceil(size / 4) * 4;
+}

@@ -1,0 +1,51 @@
+import { KernelError } from '../../error.js';
+import { BlockCache, CACHE_BYTES } from './cache.js';
+import { elf } from './elf.js';
+import type { ImageFormat } from './format.js';
+import type { MemoryImage } from './image.js';
+import { type ByteSource, FileSource, readHead } from './source.js';
+
+/** Formats in the order in which they are tried. A new one is one file, and a line here. */
+const FORMATS: readonly ImageFormat[] = [elf];
+
+export interface OpenImageOptions {
+  /** Bytes that the image's cache may hold. 32 MiB unless told. */
+  readonly cacheBytes?: number;
+}
+
+/** Bytes of a file that the formats' probes are shown. */
+const HEAD = 65536;
+
+/**
+ * Opens a dump: one file, the parts of a split one in any order, a directory that holds one dump, or
+ * /proc/kcore.
+ *
+ * @throws {KernelError} with one line that says what the file is, or why no format takes it.
+ */
+export function openImage(files: readonly string[], options: OpenImageOptions = {}): MemoryImage {
+  if (files.length === 0) throw new KernelError('no-such-file', 'no dump is named');
+  const sources: ByteSource[] = [];
+  try {
+    for (const file of files) sources.push(new FileSource(file));
+    return openSources(sources, new BlockCache(options.cacheBytes ?? CACHE_BYTES));
+  } catch (error) {
+    for (const source of sources) source.close();
+    throw error;
+  }
+}
+
+function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryImage {
+  const first = sources[0]!;
+  const head = readHead(first, 0, HEAD);
+  if (head.byteLength === 0) throw new KernelError('truncated', `${first.name} is empty`);
+  const refusals: string[] = [];
+  for (const format of FORMATS) {
+    const refusal = format.probe(head);
+    if (refusal === undefined) return format.open(sources, cache);
+    refusals.push(`${format.name}: ${refusal}`);
+  }
+  throw new KernelError(
+    'not-a-dump',
+    `${first.name} is no dump that is known (${refusals.join('; ')})`,
+  );
+}

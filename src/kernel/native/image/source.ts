@@ -1,0 +1,99 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { KernelError } from '../../error.js';
+
+/** Bytes that can be read at any position: a file, or a file inside another format. */
+export interface ByteSource {
+  /** The path, for messages. */
+  readonly name: string;
+  /** Bytes; Infinity where the size means nothing (/proc/kcore). */
+  readonly size: number;
+  /**
+   * Reads `length` bytes at `position` into the start of `target`.
+   *
+   * @returns the bytes read: fewer than `length` only where the source ends or refuses.
+   */
+  pread(target: Uint8Array, length: number, position: number | bigint): number;
+  close(): void;
+}
+
+/** A read may end at 2^63 - 1 at most; 1 GiB less leaves room for any length. */
+const LAST_POSITION = 2n ** 63n - 2n ** 30n;
+const REFUSALS: ReadonlySet<string> = new Set(['EIO', 'EFAULT', 'EINVAL', 'EPERM', 'ENXIO']);
+
+/** A file on disk, or /proc/kcore. */
+export class FileSource implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  #fd: number;
+
+  /** @throws {KernelError} `no-such-file`, `permission` or `not-a-dump` (not a file at all). */
+  constructor(path: string) {
+    this.name = path;
+    this.#fd = open(path);
+    const stat = fstatSync(this.#fd);
+    if (!stat.isFile()) {
+      closeSync(this.#fd);
+      throw new KernelError('not-a-dump', `${path} is not a regular file`);
+    }
+    this.size = path === '/proc/kcore' ? Number.POSITIVE_INFINITY : stat.size;
+  }
+
+  pread(target: Uint8Array, length: number, position: number | bigint): number {
+    let done = 0;
+    if (position > this.size || position > LAST_POSITION) return 0;
+    while (done < length) {
+      const at = typeof position === 'bigint' ? position + BigInt(done) : position + done;
+      let read: number;
+      try {
+        read = readSync(this.#fd, target, done, length - done, at);
+      } catch (error) {
+        // A bad sector, or memory that /proc/kcore refuses: the rest of the range is not to be had.
+        if (REFUSALS.has(errorCode(error))) return done;
+        throw error;
+      }
+      if (read === 0) return done;
+      done += read;
+    }
+    return done;
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+}
+
+/** Reads a header: a buffer of its own, cut where the source ends. */
+export function readHead(source: ByteSource, position: number, length: number): DataView {
+  const wanted = Math.max(0, Math.min(length, source.size - position));
+  const bytes = new Uint8Array(wanted);
+  return new DataView(bytes.buffer, 0, source.pread(bytes, wanted, position));
+}
+
+/** Bytes as Latin-1 text up to the first NUL: what fixed-size names in headers hold. */
+export function textAt(view: DataView, offset: number, length: number): string {
+  const bytes = Buffer.from(view.buffer, view.byteOffset + offset, length);
+  const end = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, end < 0 ? length : end);
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new KernelError('no-such-file', `${path} does not exist`, { cause });
+    }
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new KernelError('permission', `${path} may not be read`, { cause });
+    }
+    throw new KernelError('not-a-dump', `${path} cannot be opened (${code})`, { cause });
+  }
+}
+
+/** The `code` of a system error (`ENOENT`), or its text. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}

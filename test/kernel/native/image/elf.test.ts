@@ -1,0 +1,125 @@
+import { truncateSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openImage } from '../../../../src/kernel/native/image/open.js';
+import { vmcoreinfoNote, writeElf } from '../../../support/dump/elf.js';
+import { DumpDirectory, pageOf } from '../../../support/dump/file.js';
+
+const directory = new DumpDirectory();
+afterAll(() => directory.dispose());
+
+function bytes(view: DataView): Buffer {
+  return Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+}
+
+const direct = 0xffff888000000000n;
+
+describe('an ELF core of kdump', () => {
+  const low = Buffer.concat([pageOf(1), pageOf(2), pageOf(3)]);
+  const high = pageOf(4);
+  const file = directory.write(
+    'vmcore',
+    writeElf({
+      notes: [vmcoreinfoNote('OSRELEASE=6.1.0\nPAGESIZE=4096\n')],
+      loads: [
+        { virtual: 0xffffffff81001000n, physical: 0x2000n, data: low.subarray(4096, 8192) },
+        { virtual: direct + 0x1000n, physical: 0x1000n, data: low },
+        {
+          virtual: direct + 0x1_8000_0000n,
+          physical: 0x1_8000_0000n,
+          data: high,
+          memorySize: 8192,
+        },
+      ],
+    }),
+  );
+  const image = openImage([file]);
+  afterAll(() => image.close());
+
+  it('gives physical bytes, across chunks, beyond 4 GiB and where segments overlap', () => {
+    expect(bytes(image.readPhysical(0x1000, 12288)).equals(low)).toBe(true);
+    expect(bytes(image.readPhysical(0x2008, 16)).equals(low.subarray(4104, 4120))).toBe(true);
+    expect(bytes(image.readPhysical(0x1_8000_0000, 4096)).equals(high)).toBe(true);
+  });
+
+  it('gives virtual bytes through the segments', () => {
+    expect(bytes(image.readVirtual(0xffffffff81001ff8n, 8)!).equals(low.subarray(8184, 8192))).toBe(
+      true,
+    );
+    expect(
+      bytes(image.readVirtual(direct + 0x1_8000_0010n, 8)!).equals(high.subarray(16, 24)),
+    ).toBe(true);
+    expect(image.readVirtual(0xffffc90000000000n, 8)).toBeUndefined();
+  });
+
+  it('tells what the filter left out from what is absent', () => {
+    expect(() => image.readPhysical(0x1_8000_1000, 8)).toThrow(
+      expect.objectContaining({ code: 'filtered' }),
+    );
+    expect(() => image.readPhysical(0x1_8000_0ff8, 16)).toThrow(
+      expect.objectContaining({ code: 'filtered', address: 0x1_8000_1000n }),
+    );
+    expect(() => image.readPhysical(0x4000, 8)).toThrow(
+      expect.objectContaining({ code: 'absent' }),
+    );
+    expect(() => image.readPhysical(0, 8)).toThrow(expect.objectContaining({ code: 'absent' }));
+    expect(() => image.readVirtual(direct + 0x1_8000_1000n, 8)).toThrow(
+      expect.objectContaining({ code: 'filtered' }),
+    );
+  });
+
+  it('has its facts', () => {
+    expect(image.vmcoreinfo).toBe('OSRELEASE=6.1.0\nPAGESIZE=4096\n');
+    expect(image.facts).toMatchObject({
+      format: 'elf',
+      machine: 'x86_64',
+      live: false,
+      oddities: [],
+    });
+    expect([...image.facts.physicalRanges]).toEqual([
+      { start: 0x1000, end: 0x4000 },
+      { start: 0x1_8000_0000, end: 0x1_8000_1000 },
+    ]);
+    expect(image.virtualRanges.map(({ address, physical }) => [address, physical])).toEqual([
+      [direct + 0x1000n, 0x1000],
+      [direct + 0x1_8000_0000n, 0x1_8000_0000],
+      [0xffffffff81001000n, 0x2000],
+    ]);
+  });
+});
+
+it('reads a QEMU core, which has no virtual addresses, and PN_XNUM', () => {
+  const loads = [{ physical: 0n, data: pageOf(7) }];
+  const image = openImage([directory.write('qemu', writeElf({ loads, pnXnum: true }))]);
+  expect(image.virtualRanges).toEqual([]);
+  expect(bytes(image.readPhysical(0, 4096)).equals(pageOf(7))).toBe(true);
+  image.close();
+});
+
+it('opens a cut core and says what it lacks', () => {
+  const data = Buffer.concat([pageOf(1), pageOf(2)]);
+  const whole = writeElf({ loads: [{ physical: 0n, data }] });
+  const file = directory.write('cut', whole);
+  truncateSync(file, whole.length - 4096);
+  const image = openImage([file]);
+  expect(image.facts.oddities).toEqual([
+    `truncated: needs ${whole.length} bytes, has ${whole.length - 4096}`,
+  ]);
+  expect([...image.facts.physicalRanges]).toEqual([{ start: 0, end: 4096 }]);
+  expect(bytes(image.readPhysical(0, 4096)).equals(pageOf(1))).toBe(true);
+  expect(() => image.readPhysical(4090, 8)).toThrow(expect.objectContaining({ code: 'truncated' }));
+  image.close();
+
+  truncateSync(file, 100);
+  expect(() => openImage([file])).toThrow(/needs 176 bytes, has 100/);
+});
+
+it.each([
+  ['32-bit i386', { machine: 3, class32: true }],
+  ['big-endian s390x', { machine: 22, bigEndian: true }],
+  ['ppc64', { machine: 21 }],
+  ['vmlinux', { type: 2 }],
+])('refuses %s by name', (name, spec) => {
+  const loads = [{ physical: 0n, data: pageOf(1) }];
+  const file = directory.write('refused', writeElf({ loads, ...spec }));
+  expect(() => openImage([file])).toThrow(name);
+});

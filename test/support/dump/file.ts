@@ -1,0 +1,25 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A directory for one test's dumps; gone when `dispose` is called. */
+export class DumpDirectory {
+  readonly path = mkdtempSync(join(tmpdir(), 'kdump-mem-'));
+
+  write(name: string, bytes: Uint8Array | string): string {
+    const path = join(this.path, name);
+    writeFileSync(path, bytes);
+    return path;
+  }
+
+  dispose(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** A page that tells where it is: each 8 bytes hold `seed` and the place, so no two are equal. */
+export function pageOf(seed: number, size = 4096): Uint8Array {
+  const page = new Uint32Array(size / 4);
+  for (let i = 0; i < page.length; i++) page[i] = i % 2 === 0 ? seed : i;
+  return new Uint8Array(page.buffer);
+}
