@@ -51,6 +51,9 @@ export interface Kernel {
   /** The direct-map address of the memory that a `struct page` describes: the inverse of pageOf. */
   addressOfPage(page: bigint): bigint | undefined;
 
+  /** Forgets cached memory, so that reads of a live kernel see it as it is now. */
+  refresh(): void;
+
   /** Ends the engine: closes files, ends processes. Safe to call twice. */
   close(): void;
 }

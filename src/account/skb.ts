@@ -1,0 +1,82 @@
+import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import { WalkError } from '../walk/error.js';
+import { findFile, openFiles } from '../walk/files.js';
+import { incompleteness } from '../walk/skb.js';
+import { SocketFinder } from '../walk/socket.js';
+import { findTask, type Task } from '../walk/tasks.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+import { type SocketAccount, SocketAccountant } from './socket.js';
+
+export interface ProcessName {
+  readonly pid: number;
+  /** Hostile. */
+  readonly comm: string;
+}
+
+/** The answer to `skb --pid --fd`. */
+export interface SkbAnswer extends SocketAccount {
+  readonly kernel: KernelFacts;
+  readonly process: ProcessName;
+  readonly fd: number;
+  readonly warnings: readonly Warning[];
+}
+
+/** The answer to `skb --pid`: every socket of a process, what pins most first. */
+export interface ProcessAnswer {
+  readonly kernel: KernelFacts;
+  readonly process: ProcessName;
+  readonly sockets: readonly (SocketAccount & { readonly fds: readonly number[] })[];
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * What waits in the queues of the socket behind one descriptor.
+ *
+ * @throws {WalkError} if the process or the descriptor is not there or is no socket;
+ *   {@link ReadError} or {@link KernelError} if the way to the socket cannot be read.
+ */
+export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = false): SkbAnswer {
+  const task = findTask(kernel, pid);
+  const { file } = findFile(kernel, task, fd);
+  const socket = new SocketFinder(kernel).find(file);
+  if (!socket) {
+    throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is open but is not a socket`);
+  }
+  const warnings = new Warnings();
+  const account = new SocketAccountant(kernel, warnings).account(socket, keepSkbs);
+  return { kernel: kernel.facts, process: nameOf(task), fd, ...account, warnings: warnings.list() };
+}
+
+/**
+ * What waits in the queues of every socket of a process. Descriptors of one file are one socket.
+ *
+ * @throws as {@link accountFd}; one socket that cannot be read is a warning instead.
+ */
+export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
+  const task = findTask(kernel, pid);
+  const warnings = new Warnings();
+  const finder = new SocketFinder(kernel);
+  const fdsByFile = new Map<bigint, number[]>();
+  for (const { fd, file } of openFiles(kernel, task)) {
+    fdsByFile.set(file, [...(fdsByFile.get(file) ?? []), fd]);
+  }
+  const accountant = new SocketAccountant(kernel, warnings);
+  const sockets: (SocketAccount & { fds: number[] })[] = [];
+  for (const [file, fds] of fdsByFile) {
+    try {
+      const socket = finder.find(file);
+      if (socket) sockets.push({ fds, ...accountant.account(socket) });
+    } catch (error) {
+      const code = incompleteness(error);
+      warnings.add(code, `fd ${fds.join(', ')}: ${(error as Error).message}`);
+    }
+  }
+  sockets.sort(
+    (a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.fds[0] ?? 0) - (b.fds[0] ?? 0),
+  );
+  return { kernel: kernel.facts, process: nameOf(task), sockets, warnings: warnings.list() };
+}
+
+function nameOf({ pid, comm }: Task): ProcessName {
+  return { pid, comm };
+}

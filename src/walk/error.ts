@@ -1,0 +1,6 @@
+import { KdumpMemError } from '../error.js';
+
+/** Why what was asked for is not there. */
+export type WalkErrorCode = 'no-such-pid' | 'kernel-thread' | 'no-such-fd' | 'not-a-socket';
+
+export class WalkError extends KdumpMemError<WalkErrorCode> {}

@@ -1,0 +1,35 @@
+import { KernelError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+
+/** A list that cannot be followed to its end; what was seen before stands. */
+export class TornList extends KernelError {
+  constructor(message: string) {
+    super('damaged', message);
+  }
+}
+
+/**
+ * Follows a `struct list_head` ring from its head and gives the address of each entry's node. Each
+ * node's `prev` must lead back to the node before it: this alone rules out a cycle that skips the
+ * head, since the node where it closes would need two different `prev`.
+ * (include/linux/list.h; `next` and `prev` are its only two members, in this order.)
+ *
+ * @throws {TornList} when the links disagree, {@link ReadError} when a node cannot be read.
+ */
+export function* listNodes(kernel: Kernel, head: bigint): Generator<bigint> {
+  let previous = head;
+  let node = kernel.read(head, 8).getBigUint64(0, true);
+  while (node !== head) {
+    const links = kernel.read(node, 16);
+    const back = links.getBigUint64(8, true);
+    if (back !== previous) {
+      throw new TornList(
+        `the list at 0x${head.toString(16)} is torn: 0x${node.toString(16)} follows ` +
+          `0x${previous.toString(16)} but points back to 0x${back.toString(16)}`,
+      );
+    }
+    yield node;
+    previous = node;
+    node = links.getBigUint64(0, true);
+  }
+}

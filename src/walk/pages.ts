@@ -1,0 +1,232 @@
+import { KernelError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { StructLayout } from '../kernel/layout.js';
+import { StructReader } from './struct-reader.js';
+
+/** An allocation of the buddy allocator that isn't slab. */
+export interface PageBlock {
+  readonly kind: 'page';
+  /** Address of the `struct page` of its first page: the compound head, if it is compound. */
+  readonly head: bigint;
+  /** log2 of its base pages; undefined where the kernel doesn't record it. */
+  readonly order: number | undefined;
+}
+
+/** A page of a slab. */
+export interface SlabBlock {
+  readonly kind: 'slab';
+  readonly head: bigint;
+  /** Direct-map address of its first object's slot. */
+  readonly start: bigint;
+  /** Bytes of a slot (`kmem_cache.size`). */
+  readonly slotSize: number;
+}
+
+export type Block = PageBlock | SlabBlock;
+
+/** No buddy or hugetlb allocation is larger (1 GiB of 4 KiB pages, hugetlb's largest, is 18). */
+const MAX_ORDER = 30;
+
+/**
+ * Tells what allocation a `struct page` belongs to. Remembers every page once seen, so that asking
+ * costs one map look-up from then on.
+ */
+export class PageReader {
+  readonly #kernel: Kernel;
+  readonly #page;
+  readonly #headOf: (page: bigint, view: DataView) => bigint;
+  readonly #isHead: (view: DataView) => boolean;
+  readonly #isSlab: (view: DataView) => boolean;
+  readonly #orderOf: (head: bigint) => number;
+  readonly #slabCache: { struct: string; offset: number };
+  readonly #slotSize;
+  readonly #blocks = new Map<bigint, Block>();
+  readonly #slotSizes = new Map<bigint, number>();
+
+  /** @throws {KernelError} `unsupported-layout` if struct page is in no form known. */
+  constructor(kernel: Kernel) {
+    const page = struct(kernel, 'page');
+    this.#kernel = kernel;
+    this.#page = page;
+    this.#headOf = headFinder(kernel, page);
+    this.#isHead = flagTest(kernel, page, 'PG_head');
+    this.#isSlab = slabTest(kernel, page);
+    this.#orderOf = orderFinder(kernel, page);
+    this.#slabCache = slabCacheField(kernel, page);
+    this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
+  }
+
+  /**
+   * The allocation that the page described at `page` belongs to.
+   *
+   * @throws {ReadError} if its struct page cannot be read; {@link KernelError} `damaged` if what is
+   *   there is no struct page that a sound kernel would hold.
+   */
+  block(page: bigint): Block {
+    let block = this.#blocks.get(page);
+    if (!block) {
+      block = this.#read(page);
+      this.#blocks.set(page, block);
+    }
+    return block;
+  }
+
+  #read(page: bigint): Block {
+    const start = this.#kernel.addressOfPage(page);
+    if (start === undefined) {
+      throw new KernelError(
+        'damaged',
+        `0x${page.toString(16)} is not the address of a struct page`,
+      );
+    }
+    const view = this.#kernel.read(page, this.#page.size);
+    const head = this.#headOf(page, view);
+    if (head !== page) {
+      const block = this.block(this.#checkedHead(page, head));
+      return block;
+    }
+    if (this.#isSlab(view)) {
+      return { kind: 'slab', head, start, slotSize: this.#readSlotSize(view) };
+    }
+    return { kind: 'page', head, order: this.#isHead(view) ? this.#orderOf(head) : 0 };
+  }
+
+  /** A tail must lead to a head in one step: otherwise damage could send us round in circles. */
+  #checkedHead(page: bigint, head: bigint): bigint {
+    const sound =
+      head < page &&
+      this.#kernel.addressOfPage(head) !== undefined &&
+      this.#isHead(this.#kernel.read(head, this.#page.size));
+    if (!sound) {
+      throw new KernelError(
+        'damaged',
+        `the tail page 0x${page.toString(16)} leads to 0x${head.toString(16)}, which is no compound head`,
+      );
+    }
+    return head;
+  }
+
+  #readSlotSize(page: DataView): number {
+    const cache = page.getBigUint64(this.#slabCache.offset, true);
+    let size = this.#slotSizes.get(cache);
+    if (size === undefined) {
+      size = this.#slotSize.read(cache).number('size');
+      if (size < 8 || size > 2 ** 26) {
+        throw new KernelError(
+          'damaged',
+          `the slab cache at 0x${cache.toString(16)} claims slots of ${size} bytes`,
+        );
+      }
+      this.#slotSizes.set(cache, size);
+    }
+    return size;
+  }
+}
+
+function struct(kernel: Kernel, name: string): StructLayout {
+  const layout = kernel.struct(name);
+  if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
+  return layout;
+}
+
+/** `page.flags`, or `page.flags.f` since it became a struct memdesc_flags_t (6.18). */
+function flagsOffset(page: StructLayout): number {
+  const flags = page.member('flags.f') ?? page.member('flags');
+  if (!flags) throw new KernelError('unsupported-layout', 'struct page has no member flags');
+  return flags.offset;
+}
+
+function flagTest(kernel: Kernel, page: StructLayout, flag: string): (view: DataView) => boolean {
+  const bit = kernel.enumerators('pageflags')?.get(flag);
+  if (bit === undefined) {
+    throw new KernelError('unsupported-layout', `enum pageflags of this kernel has no ${flag}`);
+  }
+  const offset = flagsOffset(page) + Math.floor(Number(bit) / 8);
+  const mask = 1 << (Number(bit) % 8);
+  return (view) => (view.getUint8(offset) & mask) !== 0;
+}
+
+/**
+ * From any page of a compound allocation to its first (include/linux/page-flags.h). Since 4.4 the
+ * word of a tail page is the head's address plus 1. Since 7.1 it is `compound_info`, and where
+ * struct page has a power of two as its size and the kernel optimizes hugetlb's vmemmap, the word
+ * of a tail is a mask for the tail's own address instead, plus 1.
+ */
+function headFinder(kernel: Kernel, page: StructLayout): (page: bigint, view: DataView) => bigint {
+  const word = page.member('compound_head') ?? page.member('compound_info');
+  if (!word) {
+    throw new KernelError(
+      'unsupported-layout',
+      'struct page has neither compound_head nor compound_info',
+    );
+  }
+  const masks =
+    page.member('compound_info') !== undefined &&
+    kernel.struct('zone')?.member('vmemmap_tails') !== undefined &&
+    Number.isInteger(Math.log2(page.size));
+  return (address, view) => {
+    if ((view.getUint8(word.offset) & 1) === 0) return address;
+    const value = view.getBigUint64(word.offset, true) - 1n;
+    return masks ? address & value : value;
+  };
+}
+
+/**
+ * PG_slab is a page flag before 6.10; 6.10 and 6.11 keep it inverted among the bits of page_type;
+ * since then the top byte of page_type says PGTY_slab (include/linux/page-flags.h).
+ */
+function slabTest(kernel: Kernel, page: StructLayout): (view: DataView) => boolean {
+  const pageType = page.member('page_type');
+  const types = kernel.enumerators('pagetype');
+  const byte = types?.get('PGTY_slab');
+  if (pageType && byte !== undefined) {
+    return (view) => BigInt(view.getUint8(pageType.offset + 3)) === byte;
+  }
+  const bit = types?.get('PG_slab');
+  if (pageType && bit !== undefined) {
+    const PAGE_TYPE_BASE = 0xf000_0000n;
+    return (view) => {
+      const value = BigInt(view.getUint32(pageType.offset, true));
+      return (value & (PAGE_TYPE_BASE | bit)) === PAGE_TYPE_BASE;
+    };
+  }
+  return flagTest(kernel, page, 'PG_slab');
+}
+
+/**
+ * Where a compound head keeps its order, newest first: the low byte of `folio._flags_1` (6.6),
+ * `folio._folio_order` (6.1), `compound_order` of the second struct page (before that).
+ */
+function orderFinder(kernel: Kernel, page: StructLayout): (head: bigint) => number {
+  const folio = kernel.struct('folio');
+  const field =
+    folio?.member('_folio_order') ??
+    (page.member('compound_order') ? undefined : folio?.member('_flags_1'));
+  const inSecond = page.member('compound_order');
+  const offset = field?.offset ?? (inSecond ? page.size + inSecond.offset : undefined);
+  if (offset === undefined) {
+    throw new KernelError('unsupported-layout', 'no member is known that holds a folio’s order');
+  }
+  return (head) => {
+    const order = kernel.read(head + BigInt(offset), 1).getUint8(0);
+    if (order === 0 || order > MAX_ORDER) {
+      throw new KernelError(
+        'damaged',
+        `the compound page 0x${head.toString(16)} claims order ${order}`,
+      );
+    }
+    return order;
+  };
+}
+
+/** `slab.slab_cache`, which overlays struct page (5.17), or `page.slab_cache` before. */
+function slabCacheField(kernel: Kernel, page: StructLayout): { struct: string; offset: number } {
+  const slab = kernel.struct('slab')?.member('slab_cache');
+  if (slab) return { struct: 'slab', offset: slab.offset };
+  const own = page.member('slab_cache');
+  if (own) return { struct: 'page', offset: own.offset };
+  throw new KernelError(
+    'unsupported-layout',
+    'neither struct slab nor struct page has a member slab_cache',
+  );
+}

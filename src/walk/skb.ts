@@ -1,0 +1,203 @@
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { type Frag, type FragLayout, fragLayout } from './frag.js';
+import type { PageBlock, PageReader } from './pages.js';
+import { StructReader, type StructView } from './struct-reader.js';
+import type { Warnings } from './warnings.js';
+
+/** One entry of a queue. */
+export interface Skb {
+  /** Address of its `struct sk_buff`. */
+  readonly address: bigint;
+  /** Payload: `skb->len`, bytes. */
+  readonly length: number;
+  /** What the socket is charged for it: `skb->truesize`, bytes. */
+  readonly truesize: number;
+  /** Entries of `frags`, in it and in the skbs of its frag_list. */
+  readonly frags: number;
+}
+
+/** Told of all that skbs pin, as often as it is met: the receiver counts each thing once. */
+export interface SkbSink {
+  /** A page allocation, by a frag or as a linear head. */
+  page(block: PageBlock): void;
+  /** A slab slot and its size in bytes: an skb itself, or a linear head. */
+  slot(address: bigint, size: number): void;
+  /** False if this shared info (which clones have in common) was met before. */
+  sharedInfo(address: bigint): boolean;
+  /** Something that an skb pins could not be told; a warning says what. */
+  incomplete(): void;
+}
+
+/** How deep a frag_list may hang in another; the kernel nests two (GRO's list in a forwarded one). */
+const MAX_FRAG_LIST_DEPTH = 8;
+
+/** More skbs than this in one frag_list are damage: GRO and IP fragments stay far below. */
+const MAX_FRAG_LIST_LENGTH = 65_536;
+
+/** `MAX_SKB_FRAGS` cannot be configured beyond this (net/Kconfig). */
+const MAX_CONFIGURABLE_FRAGS = 45;
+
+const SKB_FIELDS = ['next', 'len', 'truesize', 'head', 'end'] as const;
+const SHARED_FIELDS = ['nr_frags', 'frag_list', 'frags'] as const;
+type SkbField = (typeof SKB_FIELDS)[number];
+type SharedField = (typeof SHARED_FIELDS)[number];
+
+/**
+ * Follows an skb to what it pins: its `sk_buff` object, its linear head, and through the
+ * `skb_shared_info` at `head + end` its frags and the skbs of its frag_list
+ * (include/linux/skbuff.h; `end` is an offset on 64-bit kernels).
+ */
+export class SkbReader {
+  readonly #kernel: Kernel;
+  readonly #pages: PageReader;
+  readonly #warnings: Warnings;
+  readonly #skb;
+  readonly #shared;
+  readonly #frag: FragLayout;
+  readonly #maxFrags: number;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel, pages: PageReader, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#pages = pages;
+    this.#warnings = warnings;
+    this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS);
+    this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
+    this.#frag = fragLayout(kernel);
+    this.#maxFrags = Math.min(this.#shared.members.frags.count ?? 0, MAX_CONFIGURABLE_FRAGS);
+  }
+
+  /**
+   * Reads one queue entry and tells the sink what it pins.
+   *
+   * @throws {ReadError} if the `sk_buff` itself cannot be read. What cannot be read behind it makes
+   *   the answer incomplete instead.
+   */
+  read(address: bigint, sink: SkbSink): Skb {
+    const view = this.#skb.read(address);
+    return {
+      address,
+      length: view.number('len'),
+      truesize: view.number('truesize'),
+      frags: this.#follow(view, sink, 0),
+    };
+  }
+
+  /** Gives the number of frags met. */
+  #follow(view: StructView<SkbField>, sink: SkbSink, depth: number): number {
+    const head = view.pointer('head');
+    this.#try(view.address, 'its slab slot', sink, () => this.#memory(view.address, sink));
+    this.#try(view.address, 'its head', sink, () => this.#memory(head, sink));
+    const shared = head + BigInt(view.number('end'));
+    if (!sink.sharedInfo(shared)) return 0;
+    let frags = 0;
+    this.#try(view.address, 'its frags', sink, () => {
+      const info = this.#shared.read(shared);
+      frags += this.#frags(view.address, info, sink);
+      const list = info.pointer('frag_list');
+      if (list !== 0n) frags += this.#fragList(list, sink, depth + 1);
+    });
+    return frags;
+  }
+
+  /** Memory at a direct-map address: a slab slot, or (large kmalloc, page fragment) a page. */
+  #memory(address: bigint, sink: SkbSink): void {
+    const page = this.#kernel.pageOf(address);
+    if (page === undefined) {
+      this.#warnings.add(
+        'head-not-counted',
+        `0x${address.toString(16)} is not in the direct map; what it pins was not counted`,
+      );
+      sink.incomplete();
+      return;
+    }
+    const block = this.#pages.block(page);
+    if (block.kind === 'page') {
+      sink.page(block);
+    } else {
+      // Objects of an fclone pair lie in one slot: its address stands for both.
+      const slot = (address - block.start) / BigInt(block.slotSize);
+      sink.slot(block.start + slot * BigInt(block.slotSize), block.slotSize);
+    }
+  }
+
+  #frags(skb: bigint, info: StructView<SharedField>, sink: SkbSink): number {
+    const count = info.number('nr_frags');
+    if (count > this.#maxFrags) {
+      throw new KernelError(
+        'damaged',
+        `nr_frags is ${count}, and the array holds ${this.#maxFrags}`,
+      );
+    }
+    if (count === 0) return 0;
+    const bytes = this.#kernel.read(info.addressOf('frags'), count * this.#frag.stride);
+    for (let index = 0; index < count; index++) {
+      const frag = this.#frag.at(bytes, index * this.#frag.stride);
+      if (frag.deviceMemory) {
+        this.#warnings.add(
+          'device-memory',
+          'some frags lie in device memory (net_iov); they pin no page of this machine',
+        );
+        continue;
+      }
+      this.#try(skb, `frag ${index}`, sink, () => this.#page(frag, sink));
+    }
+    return count;
+  }
+
+  #page(frag: Frag, sink: SkbSink): void {
+    const block = this.#pages.block(frag.page);
+    if (block.kind === 'slab') {
+      // sendpage of slab memory is forbidden (sendpage_ok), so this is damage or a freed page.
+      throw new KernelError('damaged', `its page 0x${frag.page.toString(16)} belongs to a slab`);
+    }
+    if (block.order === 0 && frag.offset + frag.length > this.#kernel.facts.pageSize) {
+      // Not compound, yet longer than a page: an allocation that does not record its order.
+      sink.page({ ...block, order: undefined });
+    } else {
+      sink.page(block);
+    }
+  }
+
+  /** The skbs that hang in a frag_list, linked by `next` and ended by NULL. */
+  #fragList(first: bigint, sink: SkbSink, depth: number): number {
+    if (depth > MAX_FRAG_LIST_DEPTH) {
+      throw new KernelError('damaged', `frag_lists are nested deeper than ${MAX_FRAG_LIST_DEPTH}`);
+    }
+    let frags = 0;
+    const seen = new Set<bigint>();
+    for (let skb = first; skb !== 0n; ) {
+      if (seen.has(skb) || seen.size >= MAX_FRAG_LIST_LENGTH) {
+        throw new KernelError('damaged', `the frag_list at 0x${first.toString(16)} has no end`);
+      }
+      seen.add(skb);
+      const view = this.#skb.read(skb);
+      frags += this.#follow(view, sink, depth);
+      skb = view.pointer('next');
+    }
+    return frags;
+  }
+
+  /** Runs a step; what memory denies it or damage forbids becomes a warning. */
+  #try(skb: bigint, what: string, sink: SkbSink, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      const code = incompleteness(error);
+      this.#warnings.add(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
+      sink.incomplete();
+    }
+  }
+}
+
+/**
+ * The warning for an error that spoils part of an answer.
+ *
+ * @throws the error itself, if it is of any other kind.
+ */
+export function incompleteness(error: unknown): 'unreadable' | 'corrupt' {
+  if (error instanceof ReadError) return 'unreadable';
+  if (error instanceof KernelError && error.code === 'damaged') return 'corrupt';
+  throw error;
+}

@@ -1,0 +1,146 @@
+import { KernelError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { MemberLayout } from '../kernel/layout.js';
+
+/**
+ * Reads chosen members of one struct. Paths are resolved once, when it is made; a read fetches the
+ * span from the first to the last member in one go.
+ */
+export class StructReader<Path extends string> {
+  readonly name: string;
+  /** Bytes of the whole struct. */
+  readonly size: number;
+  readonly members: Readonly<Record<Path, MemberLayout>>;
+  readonly #kernel: Kernel;
+  readonly #start: number;
+  readonly #length: number;
+
+  /** @throws {KernelError} `unsupported-layout`, naming the members found, if one is missing. */
+  constructor(kernel: Kernel, name: string, paths: readonly Path[]) {
+    const layout = kernel.struct(name);
+    if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
+    const members: Partial<Record<Path, MemberLayout>> = {};
+    let start = Number.POSITIVE_INFINITY;
+    let end = 0;
+    for (const path of paths) {
+      const member = layout.member(path);
+      if (!member) {
+        throw new KernelError(
+          'unsupported-layout',
+          `struct ${name} of this kernel has no member ${path}; it has ${someOf(layout.members)}`,
+        );
+      }
+      members[path] = member;
+      start = Math.min(start, member.offset);
+      end = Math.max(end, member.offset + member.size);
+    }
+    this.name = name;
+    this.size = layout.size;
+    this.members = members as Record<Path, MemberLayout>;
+    this.#kernel = kernel;
+    this.#start = start;
+    this.#length = end - start;
+  }
+
+  /** @throws {ReadError} if the members at `address` cannot be read. */
+  read(address: bigint): StructView<Path> {
+    const view = this.#kernel.read(address + BigInt(this.#start), this.#length);
+    return new StructView(address, view, this.#start, this.members);
+  }
+
+  /** Bytes from the start of the struct to a member. */
+  offset(path: Path): number {
+    return this.members[path].offset;
+  }
+}
+
+function someOf(names: readonly string[]): string {
+  const shown = names.slice(0, 40).join(', ');
+  return names.length > 40 ? `${shown} and ${names.length - 40} more` : shown;
+}
+
+/** The members of one struct in memory, read but not yet interpreted. */
+export class StructView<Path extends string> {
+  readonly address: bigint;
+  readonly #view: DataView;
+  readonly #start: number;
+  readonly #members: Readonly<Record<Path, MemberLayout>>;
+
+  constructor(
+    address: bigint,
+    view: DataView,
+    start: number,
+    members: Readonly<Record<Path, MemberLayout>>,
+  ) {
+    this.address = address;
+    this.#view = view;
+    this.#start = start;
+    this.#members = members;
+  }
+
+  /** A pointer or an unsigned 64-bit value. */
+  pointer(path: Path): bigint {
+    return this.#view.getBigUint64(this.#members[path].offset - this.#start, true);
+  }
+
+  /** An unsigned integer of any width, or a bitfield; beyond 2^53 it is rounded. */
+  number(path: Path): number {
+    const member = this.#members[path];
+    return readUnsigned(this.#view, member.offset - this.#start, member);
+  }
+
+  /** A char array up to its NUL, as UTF-8; hostile. */
+  text(path: Path): string {
+    const { offset, size } = this.#members[path];
+    return decodeText(this.#view, offset - this.#start, size);
+  }
+
+  /** The raw bytes of a member. */
+  bytes(path: Path): Uint8Array {
+    const { offset, size } = this.#members[path];
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + offset - this.#start, size);
+  }
+
+  /** The address of a member, in the kernel's memory. */
+  addressOf(path: Path): bigint {
+    return this.address + BigInt(this.#members[path].offset);
+  }
+}
+
+/** Reads an unsigned integer or bitfield of 1, 2, 4 or 8 bytes, little-endian. */
+export function readUnsigned(
+  view: DataView,
+  offset: number,
+  member: Pick<MemberLayout, 'size' | 'bits'>,
+): number {
+  let value: number;
+  switch (member.size) {
+    case 1:
+      value = view.getUint8(offset);
+      break;
+    case 2:
+      value = view.getUint16(offset, true);
+      break;
+    case 4:
+      value = view.getUint32(offset, true);
+      break;
+    default:
+      if (member.bits) {
+        const unit = view.getBigUint64(offset, true) >> BigInt(member.bits.offset);
+        return Number(BigInt.asUintN(member.bits.size, unit));
+      }
+      return Number(view.getBigUint64(offset, true));
+  }
+  if (!member.bits) return value;
+  // Up to 32 bits: division keeps clear of the sign that a 32-bit shift would bring.
+  return Math.floor(value / 2 ** member.bits.offset) % 2 ** member.bits.size;
+}
+
+const UTF8 = new TextDecoder('utf-8');
+
+/** Text up to the first NUL within `size` bytes; bytes that are no UTF-8 become U+FFFD. */
+export function decodeText(view: DataView, offset: number, size: number): string {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size);
+  const end = bytes.indexOf(0);
+  return UTF8.decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
