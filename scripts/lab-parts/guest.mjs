@@ -1,0 +1,288 @@
+// Boots a kernel of the lab in QEMU, with a shell in it, and dumps its memory.
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cpio } from './cpio.mjs';
+import { modulesInOrder } from './modules.mjs';
+import { kernelFiles, LAB, need, PARTS } from './paths.mjs';
+import { Qmp } from './qmp.mjs';
+import { GuestShell } from './shell.mjs';
+
+/**
+ * @typedef {object} GuestOptions
+ * @property {string} kernel a kernel of the lab: 5.10, 6.1, 6.12, newest
+ * @property {number} [memoryMiB] 512 unless told
+ * @property {number} [cpus] 2 unless told
+ * @property {string} [cpu] QEMU's -cpu; four-level paging unless told
+ * @property {string} [append] more of the kernel's command line
+ * @property {{ path: string, from?: string, data?: Uint8Array | string, mode?: number }[]} [files]
+ *   more of the initramfs: a file of this machine (`from`) or bytes; executable unless told
+ * @property {string[]} [modules] more kernel modules than the lab's own
+ * @property {{ path: string, readonly?: boolean }[]} [disks] raw images: /dev/vda, /dev/vdb, …
+ * @property {number[]} [tcpPorts] guest ports that this machine reaches on 127.0.0.1
+ * @property {number[]} [udpPorts] the same for UDP
+ * @property {number} [limitMs] the guest is killed after this long; ten minutes unless told
+ * @property {number} [bootMs] how long booting may take; a minute unless told
+ */
+
+const MODULES = ['virtio_pci', 'virtio_net', 'virtio_console', 'virtio_blk', 'qemu_fw_cfg'];
+// QEMU 7.2 cannot emulate what newer kernels do with cmpxchg16b.
+export const FOUR_LEVELS = 'max,la57=off,cx16=off';
+export const FIVE_LEVELS = 'max,la57=on,cx16=off';
+
+/** @type {Set<Guest>} */
+const alive = new Set();
+const killAll = () => {
+  for (const guest of alive) guest.kill();
+};
+process.on('exit', killAll);
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.once(signal, () => {
+    killAll();
+    process.kill(process.pid, signal);
+  });
+}
+
+/**
+ * Boots a guest and waits until its shell answers.
+ *
+ * @param {GuestOptions} options
+ */
+export async function bootGuest(options) {
+  const guest = new Guest();
+  alive.add(guest);
+  try {
+    await guest.boot(options);
+    return guest;
+  } catch (error) {
+    guest.kill();
+    const said = guest.console.split('\n').slice(-12).join('\n');
+    throw new Error(`the ${options.kernel} guest did not boot; its last words:\n${said}`, {
+      cause: error,
+    });
+  }
+}
+
+export class Guest {
+  /** All that the guest has printed on its serial line. */
+  console = '';
+  /** Guest port → port of 127.0.0.1 on this machine. */
+  tcpPorts = /** @type {Map<number, number>} */ (new Map());
+  udpPorts = /** @type {Map<number, number>} */ (new Map());
+  /** Resolves when QEMU has ended, by itself or killed. */
+  ended = /** @type {Promise<void>} */ (Promise.resolve());
+
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #process;
+  /** @type {Qmp | undefined} */
+  #qmp;
+  /** @type {GuestShell | undefined} */
+  #shell;
+  /** @type {NodeJS.Timeout | undefined} */
+  #limit;
+  #folder = mkdtempSync(join(tmpdir(), 'kdump-mem-guest-'));
+  #gone = false;
+
+  /** @param {GuestOptions} options */
+  async boot(options) {
+    const bootMs = options.bootMs ?? 60_000;
+    const files = kernelFiles(options.kernel);
+    const initrd = join(this.#folder, 'initrd');
+    writeFileSync(initrd, initramfs(files.modules, options));
+
+    // QEMU connects to us, so that its sockets close with this process.
+    const qmp = await listen(join(this.#folder, 'qmp'));
+    const shell = await listen(join(this.#folder, 'shell'));
+    const forwards = [
+      ...(await forward('tcp', options.tcpPorts ?? [], this.tcpPorts)),
+      ...(await forward('udp', options.udpPorts ?? [], this.udpPorts)),
+    ];
+    const args = [
+      ...['-accel', 'tcg,thread=multi', '-cpu', options.cpu ?? FOUR_LEVELS],
+      ...['-smp', String(options.cpus ?? 2), '-m', String(options.memoryMiB ?? 512)],
+      ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nodefaults'],
+      ...['-kernel', files.vmlinuz, '-initrd', initrd],
+      ...['-append', `console=ttyS0 panic=-1 loglevel=4 ${options.append ?? ''}`.trim()],
+      ...['-netdev', ['user', 'id=n0', ...forwards].join(',')],
+      ...['-device', 'virtio-net-pci,netdev=n0,mrg_rxbuf=on,romfile='],
+      ...['-device', 'vmcoreinfo'],
+      ...['-chardev', `socket,id=shell,path=${shell.path}`],
+      ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=shell,name=lab'],
+      ...['-qmp', `unix:${qmp.path}`],
+      ...(options.disks ?? []).flatMap(({ path, readonly }) => [
+        '-drive',
+        `if=virtio,format=raw,file=${path},cache=unsafe${readonly ? ',readonly=on' : ''}`,
+      ]),
+    ];
+    // The kernel kills QEMU even when this process dies without a word.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#process = child;
+    this.ended = new Promise((resolve) => {
+      child.once('error', () => resolve());
+      child.once('close', () => resolve());
+    }).then(() => this.kill());
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.console += text;
+      });
+    }
+    this.#limit = setTimeout(() => this.kill(), options.limitMs ?? 600_000).unref();
+
+    const failed = this.ended.then(() => {
+      throw new Error('QEMU ended');
+    });
+    this.#qmp = new Qmp(await Promise.race([qmp.connection, failed]));
+    this.#shell = new GuestShell(await Promise.race([shell.connection, failed]));
+    failed.catch(() => {});
+    await this.#qmp.execute('qmp_capabilities');
+    await Promise.race([this.#shell.run('true', bootMs), failed]);
+  }
+
+  /**
+   * Runs a command line in the guest's busybox shell and waits for its end.
+   *
+   * @param {string} command
+   * @param {{ timeoutMs?: number, mayFail?: boolean }} [options]
+   * @returns {Promise<{ status: number, output: Buffer }>} stdout and stderr together
+   */
+  async run(command, { timeoutMs = 60_000, mayFail = false } = {}) {
+    if (this.#shell === undefined) throw new Error('the guest has not booted');
+    const answer = await this.#shell.run(command, timeoutMs);
+    if (answer.status !== 0 && !mayFail) {
+      throw new Error(`in the guest, status ${answer.status}: ${command}\n${answer.output}`);
+    }
+    return answer;
+  }
+
+  /**
+   * Waits until the serial line has said something.
+   *
+   * @param {RegExp} words
+   * @param {number} timeoutMs
+   */
+  async waitFor(words, timeoutMs) {
+    const until = Date.now() + timeoutMs;
+    while (!words.test(this.console)) {
+      if (this.#gone) throw new Error(`the guest ended before it said ${words}`);
+      if (Date.now() > until) throw new Error(`the guest did not say ${words} in ${timeoutMs} ms`);
+      await sleep(50);
+    }
+  }
+
+  async pause() {
+    await this.#qmp?.execute('stop');
+  }
+
+  async resume() {
+    await this.#qmp?.execute('cont');
+  }
+
+  /**
+   * Writes the guest's memory to a file, whole or not at all. Pause it before.
+   *
+   * @param {'elf' | 'kdump-zlib'} format
+   * @param {string} path
+   */
+  async dump(format, path) {
+    if (this.#qmp === undefined) throw new Error('the guest has not booted');
+    const partial = `${path}.partial`;
+    rmSync(partial, { force: true });
+    await this.#qmp.execute('dump-guest-memory', {
+      paging: false,
+      protocol: `file:${partial}`,
+      ...(format === 'elf' ? {} : { format }),
+    });
+    chmodSync(partial, 0o644);
+    renameSync(partial, path);
+  }
+
+  /** Ends QEMU at once. Safe to call twice. */
+  kill() {
+    if (this.#gone) return;
+    this.#gone = true;
+    clearTimeout(this.#limit);
+    alive.delete(this);
+    this.#process?.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} moduleFolder
+ * @param {GuestOptions} options
+ */
+function initramfs(moduleFolder, options) {
+  const busybox = need(join(LAB, 'tools/usr/bin/busybox'), 'scripts/lab tools');
+  const modules = modulesInOrder(moduleFolder, [...MODULES, ...(options.modules ?? [])]);
+  const entries = [
+    { path: 'init', mode: 0o100755, data: readFileSync(join(PARTS, 'guest/init')) },
+    { path: 'bin/busybox', mode: 0o100755, data: readFileSync(busybox) },
+    {
+      path: 'modules/order',
+      mode: 0o100644,
+      data: Buffer.from(modules.map(({ name }) => `${name}.ko\n`).join('')),
+    },
+    ...modules.map(({ name, data }) => ({ path: `modules/${name}.ko`, mode: 0o100644, data })),
+    ...(options.files ?? []).map(({ path, from, data, mode }) => ({
+      path: path.replace(/^\/+/, ''),
+      mode: mode ?? (from === undefined ? 0o100755 : statSync(from).mode),
+      data: from === undefined ? Buffer.from(data ?? '') : readFileSync(from),
+    })),
+  ];
+  return cpio(entries);
+}
+
+/**
+ * Waits for one connection on a unix socket.
+ *
+ * @param {string} path
+ * @returns {Promise<{ path: string, connection: Promise<import('node:net').Socket> }>}
+ */
+async function listen(path) {
+  const server = createServer();
+  const connection = new Promise((resolve) => {
+    server.once('connection', (socket) => {
+      server.close();
+      resolve(socket);
+    });
+  });
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => resolve(undefined));
+  });
+  server.unref();
+  return { path, connection };
+}
+
+/**
+ * @param {'tcp' | 'udp'} protocol
+ * @param {number[]} ports of the guest
+ * @param {Map<number, number>} taken guest port → free port of this machine, filled here
+ * @returns {Promise<string[]>} options of -netdev user
+ */
+async function forward(protocol, ports, taken) {
+  const options = [];
+  for (const port of ports) {
+    const free = await freePort();
+    taken.set(port, free);
+    options.push(`hostfwd=${protocol}:127.0.0.1:${free}-:${port}`);
+  }
+  return options;
+}
+
+/** @returns {Promise<number>} a port of 127.0.0.1 that nobody used just now */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,92 @@
+# Debian's cloud kernels: an image to boot and, for crash and the oracle only, its vmlinux with
+# debug information.
+# shellcheck shell=bash
+
+LAB_KERNELS=(5.10 6.1 6.12 newest)
+
+kernel_suites() {
+  case "$1" in
+    5.10) echo bullseye-security ;;
+    6.1) echo bookworm-security ;;
+    6.12) echo trixie-security trixie ;;
+    newest) echo sid ;;
+    *) die "no kernel called \"$1\"; there are: ${LAB_KERNELS[*]}" ;;
+  esac
+}
+
+# Prints the releases ("6.1.0-39-cloud-amd64") that have a -dbg package, newest first.
+kernel_releases() {
+  local version="$1" pattern
+  pattern="${version//./\\.}\\."
+  [[ "$version" != newest ]] || pattern='[0-9]'
+  apt-cache pkgnames linux-image- |
+    sed -nE "s/^linux-image-(${pattern}[^-]*(-[0-9]+)?-cloud-amd64)-dbg\$/\\1/p" |
+    sort -rV
+}
+
+# Downloads what boots RELEASE into the folder $2: one signed image, or since 7.x an image in parts.
+download_image() {
+  local release="$1" into="$2" names
+  for names in "linux-binary-$release linux-modules-$release" \
+    "linux-binary-unsigned-$release linux-modules-$release" \
+    "linux-image-$release" "linux-image-$release-unsigned"; do
+    # Unquoted on purpose: one or two package names.
+    # shellcheck disable=SC2086
+    if (cd "$into" && apt-get -qq download $names) >/dev/null 2>&1; then return 0; fi
+    rm -f -- "$into"/*.deb
+  done
+  return 1
+}
+
+# .lab/kernels/VER/: vmlinuz, vmlinux, config, System.map, release, modules/, packages
+make_kernel() {
+  local version="$1" suites home release work
+  home="$LAB_DIR/kernels/$version"
+  if [[ -e "$home/release" ]]; then return 0; fi
+  suites="$(kernel_suites "$version")"
+  # shellcheck disable=SC2086
+  apt_for "kernel-$version" $suites
+  work="$LAB_DIR/kernels/.$version.$$"
+  rm -rf -- "$work"
+  mkdir -p "$work/debs" "$work/root"
+  for release in $(kernel_releases "$version" | head -n 4); do
+    say "kernel $version: downloading $release"
+    rm -f -- "$work"/debs/*.deb
+    download_image "$release" "$work/debs" || continue
+    (cd "$work/debs" && apt-get -qq download "linux-image-$release-dbg") >/dev/null 2>&1 || continue
+    unpack_kernel "$release" "$work"
+    rm -rf -- "$work/debs" "$work/root" "$home"
+    mv -T -- "$work" "$home"
+    return 0
+  done
+  rm -rf -- "$work"
+  die "no $version cloud kernel in $suites whose image and -dbg package both download"
+}
+
+unpack_kernel() {
+  local release="$1" work="$2" deb modules
+  for deb in "$work"/debs/*.deb; do
+    basename -- "$deb"
+    case "$deb" in
+      *-dbg_*) dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --wildcards '*/vmlinux-*' '*/System.map-*' ;;
+      *) dpkg-deb -x "$deb" "$work/root" ;;
+    esac
+  done >"$work/packages"
+  place "$work/root" "vmlinuz" -path "*vmlinuz*" -not -path '*/debug/*' >/dev/null
+  place "$work/root" "vmlinux" -name "vmlinux-$release" >/dev/null
+  place "$work/root" "config" -name "config*" -path '*boot*' >/dev/null || true
+  place "$work/root" "System.map" -name 'System.map*' -size +100k >/dev/null || true
+  modules="$(find "$work/root" -type d -path "*lib/modules/$release" | head -n 1)"
+  [[ -n "$modules" ]] || die "no modules in the packages of $release"
+  mv -- "$modules" "$work/modules"
+  echo "$release" >"$work/release"
+}
+
+# place ROOT NAME FIND-TESTS...: moves the one file that the tests find to ROOT/../NAME.
+place() {
+  local root="$1" name="$2" found
+  shift 2
+  found="$(find "$root" -type f "$@" | head -n 1)"
+  [[ -n "$found" ]] || { say "no $name in $root"; return 1; }
+  mv -- "$found" "$(dirname -- "$root")/$name"
+}

@@ -1,0 +1,31 @@
+// Where the lab keeps its things.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const PARTS = dirname(fileURLToPath(import.meta.url));
+export const LAB = process.env['KDUMP_MEM_LAB'] ?? join(dirname(dirname(PARTS)), '.lab');
+
+/**
+ * @param {string} version a kernel of the lab: 5.10, 6.1, 6.12, newest
+ * @returns {{ vmlinuz: string, vmlinux: string, modules: string, release: string }}
+ */
+export function kernelFiles(version) {
+  const home = join(LAB, 'kernels', version);
+  const release = need(join(home, 'release'), `scripts/lab kernel ${version}`);
+  return {
+    vmlinuz: join(home, 'vmlinuz'),
+    vmlinux: join(home, 'vmlinux'),
+    modules: join(home, 'modules'),
+    release: readFileSync(release, 'utf8').trim(),
+  };
+}
+
+/**
+ * @param {string} path
+ * @param {string} step what makes it
+ */
+export function need(path, step) {
+  if (!existsSync(path)) throw new Error(`${path} is missing: run ${step}`);
+  return path;
+}

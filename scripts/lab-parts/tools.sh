@@ -1,0 +1,74 @@
+# Programs of newer Debian suites, with their libraries, in one folder; they run through that
+# folder's own dynamic loader, so no chroot is needed and every path of this machine works.
+# shellcheck shell=bash
+
+LAB_TOOLS_PACKAGES=(crash python3-drgn makedumpfile kexec-tools busybox-static liblzo2-2 libsnappy1v5)
+
+# unpack_closure APT FOLDER PACKAGE...: downloads the packages and all that they depend on, and
+# unpacks them into FOLDER.
+unpack_closure() {
+  local apt="$1" folder="$2" deb
+  shift 2
+  apt-get -y -qq --download-only install "$@" >/dev/null ||
+    die "could not download $* and what they depend on"
+  # /bin and the like are links into /usr since Debian 12; without base-files nobody makes them.
+  mkdir -p "$folder"/usr/{bin,sbin,lib,lib64}
+  for deb in bin sbin lib lib64; do ln -sfn "usr/$deb" "$folder/$deb"; done
+  for deb in "$LAB_DIR/apt/$apt/cache/archives"/*.deb; do
+    # tar rather than dpkg-deb -x: it keeps the links above where a package brings a real /lib.
+    dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$folder"
+  done
+  rm -rf -- "$LAB_DIR/apt/$apt/cache/archives"/*.deb
+}
+
+# wrapper NAME ROOT PROGRAM [ENV...]: .lab/bin/NAME, which becomes PROGRAM (same pid).
+wrapper() {
+  local name="$1" root="$2" program="$3" libs
+  shift 3
+  libs="$root/usr/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu/gconv"
+  mkdir -p "$LAB_DIR/bin"
+  {
+    echo '#!/bin/sh'
+    echo "# Made by scripts/lab tools."
+    (($# == 0)) || echo "export $*"
+    echo "exec '$root/usr/lib64/ld-linux-x86-64.so.2' --library-path '$libs' --argv0 '$(basename -- "$program")' '$root/$program' \"\$@\""
+  } >"$LAB_DIR/bin/.$name.$$"
+  chmod +x "$LAB_DIR/bin/.$name.$$"
+  mv -- "$LAB_DIR/bin/.$name.$$" "$LAB_DIR/bin/$name"
+}
+
+# .lab/tools (the newest suite's programs), .lab/tools-old (this machine's own suite's crash), .lab/bin
+make_tools() {
+  local root="$LAB_DIR/tools" old="$LAB_DIR/tools-old" own
+  if [[ ! -e "$root/ready" ]]; then
+    rm -rf -- "$root"
+    apt_for tools sid
+    unpack_closure tools "$root" "${LAB_TOOLS_PACKAGES[@]}"
+    touch "$root/ready"
+  fi
+  if [[ ! -e "$old/ready" ]]; then
+    rm -rf -- "$old"
+    own="bookworm"
+    apt_for tools-old "$own"
+    unpack_closure tools-old "$old" crash
+    touch "$old/ready"
+  fi
+  local terminfo="TERMINFO_DIRS=/usr/share/terminfo:/lib/terminfo"
+  wrapper crash "$root" usr/bin/crash "$terminfo"
+  wrapper crash-8.0.2 "$old" usr/bin/crash "$terminfo"
+  wrapper makedumpfile "$root" usr/bin/makedumpfile
+  wrapper python3 "$root" usr/bin/python3 "PYTHONHOME='$root/usr' PYTHONDONTWRITEBYTECODE=1"
+  wrapper drgn "$root" usr/bin/python3 "PYTHONHOME='$root/usr' PYTHONDONTWRITEBYTECODE=1"
+  # drgn is a Python program: the wrapper names it after the interpreter.
+  sed -i "s|usr/bin/python3' |usr/bin/python3' -m drgn |" "$LAB_DIR/bin/drgn"
+  check_tool crash --version "crash "
+  check_tool crash-8.0.2 --version "crash 8.0.2"
+  check_tool drgn --version "drgn "
+  check_tool makedumpfile -v "makedumpfile: version"
+}
+
+check_tool() {
+  local name="$1" option="$2" says="$3" said
+  said="$("$LAB_DIR/bin/$name" "$option" 2>&1 </dev/null | head -n 2)" || true
+  [[ "$said" == *"$says"* ]] || die ".lab/bin/$name $option says \"$said\" instead of \"$says…\""
+}
