@@ -1,0 +1,274 @@
+import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
+import type { Kernel, KernelFacts } from '../kernel.js';
+import type { MemberLayout, StructLayout } from '../layout.js';
+import { type PtypeMember, type PtypeStruct, parseEnum, parsePtype } from './ptype.js';
+import type { CrashSession } from './session.js';
+
+const PAGE = 4096;
+const PAGE_BITS = BigInt(PAGE - 1);
+
+/** Pages kept: 64 MiB at most. */
+const MAX_PAGES = 16_384;
+
+/** Names of types and symbols that may stand in a crash command. */
+const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,127}$/;
+
+/**
+ * A kernel seen through crash: symbols from `sym`, layouts from gdb's `ptype /o`, memory from
+ * `rd -r`, a page at a time through a cache.
+ */
+export class CrashKernel implements Kernel {
+  readonly facts: KernelFacts;
+  readonly #session: CrashSession;
+  readonly #pages = new Map<bigint, DataView | ReadError>();
+  readonly #symbols = new Map<string, bigint | undefined>();
+  readonly #structs = new Map<string, StructLayout | undefined>();
+  readonly #enums = new Map<string, ReadonlyMap<string, bigint> | undefined>();
+  readonly #directMap: bigint;
+  readonly #vmemmap: bigint;
+  #pageStructSize: bigint | undefined;
+
+  /** @throws {KernelError} if crash doesn't know what every kernel has, or the machine is another. */
+  constructor(session: CrashSession, source: KernelFacts['source']) {
+    this.#session = session;
+    const release = this.#utsName('release');
+    const machine = this.#utsName('machine');
+    if (machine !== 'x86_64') {
+      throw new KernelError(
+        'unsupported-arch',
+        `the kernel's machine is ${machine}; through crash only x86_64 is read`,
+      );
+    }
+    this.facts = {
+      release,
+      arch: 'x86_64',
+      pageSize: PAGE,
+      source,
+      engine: 'crash',
+      live: source === 'kcore',
+    };
+    this.#directMap = this.#variable('page_offset_base');
+    this.#vmemmap = this.#variable('vmemmap_base');
+  }
+
+  read(address: bigint, length: number): DataView {
+    const offset = Number(address & PAGE_BITS);
+    const first = address - BigInt(offset);
+    if (offset + length <= PAGE) {
+      const page = this.#page(first);
+      return new DataView(page.buffer, page.byteOffset + offset, length);
+    }
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const at = address + BigInt(done);
+      const skip = Number(at & PAGE_BITS);
+      const count = Math.min(PAGE - skip, length - done);
+      const page = this.#page(at - BigInt(skip));
+      bytes.set(new Uint8Array(page.buffer, page.byteOffset + skip, count), done);
+      done += count;
+    }
+    return new DataView(bytes.buffer);
+  }
+
+  symbol(name: string): bigint | undefined {
+    if (!this.#symbols.has(name)) this.#symbols.set(name, this.#askSymbol(name));
+    return this.#symbols.get(name);
+  }
+
+  struct(name: string): StructLayout | undefined {
+    if (!this.#structs.has(name)) this.#structs.set(name, this.#askStruct(name));
+    return this.#structs.get(name);
+  }
+
+  enumerators(name: string): ReadonlyMap<string, bigint> | undefined {
+    if (!this.#enums.has(name)) {
+      const [text = ''] = PLAIN_NAME.test(name)
+        ? this.#session.ask([`gdb ptype enum ${name}`])
+        : [];
+      this.#enums.set(name, parseEnum(text));
+    }
+    return this.#enums.get(name);
+  }
+
+  pageOf(address: bigint): bigint | undefined {
+    // The direct map ends, at the latest, where its struct pages begin.
+    if (address < this.#directMap || address >= this.#vmemmap) return undefined;
+    const frame = (address - this.#directMap) / BigInt(PAGE);
+    const page = this.#vmemmap + frame * this.#structPage();
+    return this.#inVmemmap(page) ? page : undefined;
+  }
+
+  addressOfPage(page: bigint): bigint | undefined {
+    if (!this.#inVmemmap(page)) return undefined;
+    const offset = page - this.#vmemmap;
+    if (offset % this.#structPage() !== 0n) return undefined;
+    return this.#directMap + (offset / this.#structPage()) * BigInt(PAGE);
+  }
+
+  refresh(): void {
+    if (this.facts.live) this.#pages.clear();
+  }
+
+  close(): void {
+    this.#session.close();
+  }
+
+  #structPage(): bigint {
+    if (this.#pageStructSize === undefined) {
+      const size = this.struct('page')?.size;
+      if (!size) throw new KernelError('unsupported-layout', 'crash knows no struct page');
+      this.#pageStructSize = BigInt(size);
+    }
+    return this.#pageStructSize;
+  }
+
+  /** x86_64 gives vmemmap at most 1 TiB with four levels of page tables, 512 TiB with five. */
+  #inVmemmap(page: bigint): boolean {
+    return page >= this.#vmemmap && page < this.#vmemmap + 2n ** 49n && page < 2n ** 64n;
+  }
+
+  #page(address: bigint): DataView {
+    let page = this.#pages.get(address);
+    if (page === undefined) {
+      page = this.#readPage(address);
+      if (this.#pages.size >= MAX_PAGES) {
+        const oldest = this.#pages.keys().next();
+        if (!oldest.done) this.#pages.delete(oldest.value);
+      }
+      this.#pages.set(address, page);
+    }
+    if (page instanceof ReadError) throw page;
+    return page;
+  }
+
+  #readPage(address: bigint): DataView | ReadError {
+    // crash would take anything lower for a user address, of whatever task it stands on.
+    if (address < 2n ** 63n || address >= 2n ** 64n) return new ReadError('unmapped', address);
+    const answer = this.#session.readMemory(address, PAGE);
+    if (typeof answer !== 'string') return new DataView(answer.buffer, answer.byteOffset, PAGE);
+    return new ReadError(refusal(answer), address, `crash says: ${answer.trim().slice(0, 200)}`);
+  }
+
+  #askSymbol(name: string): bigint | undefined {
+    if (!PLAIN_NAME.test(name)) return undefined;
+    const [answer = ''] = this.#session.ask([`sym ${name}`]);
+    const lines = answer.split('\n').map((line) => /^([0-9a-f]{1,16}) \(\w\) (\S+)/.exec(line));
+    const found = lines.filter((line) => line?.[2] === name);
+    // Statics of several files can have one name: which is meant cannot be told.
+    return found.length === 1 ? BigInt(`0x${found[0]?.[1]}`) : undefined;
+  }
+
+  #askStruct(name: string): StructLayout | undefined {
+    if (!PLAIN_NAME.test(name)) return undefined;
+    // A bare name may be a typedef, or a variable, which gdb would take first; a tag is certain.
+    for (const command of [`struct ${name}`, `union ${name}`, name]) {
+      const [text = ''] = this.#session.ask([`gdb ptype /o ${command}`]);
+      const parsed = parsePtype(text);
+      if (parsed) return new CrashLayout(name, parsed, (type) => this.struct(type));
+    }
+    return undefined;
+  }
+
+  #variable(name: string): bigint {
+    const address = this.symbol(name);
+    if (address === undefined) throw new KernelError('no-symbols', `crash knows no symbol ${name}`);
+    return this.read(address, 8).getBigUint64(0, true);
+  }
+
+  #utsName(member: 'release' | 'machine'): string {
+    const address = this.symbol('init_uts_ns');
+    const field = this.struct('uts_namespace')?.member(`name.${member}`);
+    if (address === undefined || !field) {
+      throw new KernelError('no-symbols', 'crash knows no symbol init_uts_ns');
+    }
+    const view = this.read(address + BigInt(field.offset), field.size);
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, field.size);
+    const end = bytes.indexOf(0);
+    return Buffer.from(end < 0 ? bytes : bytes.subarray(0, end)).toString('utf8');
+  }
+}
+
+/** What crash's refusal of a read means (its `error_invalid` and readmem() messages). */
+function refusal(words: string): ReadErrorCode {
+  if (words.includes('page excluded')) return 'filtered';
+  if (words.includes('seek error')) return 'absent';
+  if (words.includes('invalid kernel virtual address')) return 'unmapped';
+  return 'refused';
+}
+
+class CrashLayout implements StructLayout {
+  readonly name: string;
+  readonly size: number;
+  readonly members: readonly string[];
+  readonly #members: readonly PtypeMember[];
+  readonly #struct: (name: string) => StructLayout | undefined;
+
+  constructor(
+    name: string,
+    parsed: PtypeStruct,
+    struct: (name: string) => StructLayout | undefined,
+  ) {
+    this.name = name;
+    this.size = parsed.size;
+    this.#members = parsed.members;
+    this.#struct = struct;
+    this.members = namesOf(parsed.members);
+  }
+
+  member(path: string): MemberLayout | undefined {
+    const steps = path.split('.').map((step) => /^(\w+)(?:\[(\d+)\])?$/.exec(step));
+    let members: readonly PtypeMember[] = this.#members;
+    let moved = 0;
+    for (const [index, step] of steps.entries()) {
+      const member = step?.[1] === undefined ? undefined : findMember(members, step[1]);
+      if (!member) return undefined;
+      const element = step?.[2] === undefined ? undefined : Number(step[2]);
+      if (element !== undefined) {
+        if (member.count === undefined) return undefined;
+        // A flexible array has no size to divide: what its elements are must be asked.
+        const size =
+          member.count > 0 ? member.size / member.count : (this.#struct(member.type)?.size ?? 0);
+        moved += element * size;
+      }
+      const rest = steps.slice(index + 1).map((each) => each?.[0] ?? '');
+      if (rest.length === 0) return layoutOf(member, moved, element !== undefined);
+      if (member.pointer) return undefined;
+      if (!member.members) {
+        const inner = this.#struct(member.type)?.member(rest.join('.'));
+        return inner && { ...inner, offset: inner.offset + member.offset + moved };
+      }
+      members = member.members;
+    }
+    return undefined;
+  }
+}
+
+function layoutOf(member: PtypeMember, moved: number, element: boolean): MemberLayout {
+  const { offset, size, bits, count, type, pointer } = member;
+  return {
+    offset: offset + moved,
+    size: element && count ? size / count : size,
+    ...(bits ? { bits } : {}),
+    ...(count !== undefined && !element ? { count } : {}),
+    type,
+    pointer,
+  };
+}
+
+/** Looks through anonymous structs and unions. */
+function findMember(members: readonly PtypeMember[], name: string): PtypeMember | undefined {
+  for (const member of members) {
+    if (member.name === name) return member;
+    if (member.name === '' && member.members) {
+      const inner = findMember(member.members, name);
+      if (inner) return inner;
+    }
+  }
+  return undefined;
+}
+
+function namesOf(members: readonly PtypeMember[]): string[] {
+  return members.flatMap((member) =>
+    member.name === '' ? namesOf(member.members ?? []) : [member.name],
+  );
+}
