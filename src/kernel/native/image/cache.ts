@@ -13,7 +13,7 @@ export const CACHE_BYTES = 32 * 1024 * 1024;
  */
 export class BlockCache {
   readonly #half: number;
-  readonly #spaces: CacheSpace[] = [];
+  readonly #spaces: CacheSpace<unknown>[] = [];
   #youngBytes = 0;
 
   /** @param budget bytes of blocks held at most. */
@@ -22,8 +22,8 @@ export class BlockCache {
   }
 
   /** A set of keys of its own within the budget. */
-  space(): CacheSpace {
-    const space = new CacheSpace((bytes) => this.#grow(bytes));
+  space<Block>(): CacheSpace<Block> {
+    const space = new CacheSpace<Block>((bytes) => this.#grow(bytes));
     this.#spaces.push(space);
     return space;
   }
@@ -42,27 +42,33 @@ export class BlockCache {
   }
 }
 
-export class CacheSpace {
+interface Entry<Block> {
+  readonly block: Block;
+  readonly bytes: number;
+}
+
+export class CacheSpace<Block> {
   readonly #grow: (bytes: number) => void;
-  #young = new Map<number, Uint8Array>();
-  #old = new Map<number, Uint8Array>();
+  #young = new Map<number, Entry<Block>>();
+  #old = new Map<number, Entry<Block>>();
 
   constructor(grow: (bytes: number) => void) {
     this.#grow = grow;
   }
 
-  get(key: number): Uint8Array | undefined {
+  get(key: number): Block | undefined {
     const young = this.#young.get(key);
-    if (young !== undefined) return young;
+    if (young !== undefined) return young.block;
     const old = this.#old.get(key);
     if (old === undefined) return undefined;
     this.#old.delete(key);
-    return this.set(key, old);
+    return this.set(key, old.block, old.bytes);
   }
 
-  set(key: number, block: Uint8Array): Uint8Array {
-    this.#grow(block.byteLength);
-    this.#young.set(key, block);
+  /** @param bytes what the block weighs in the budget. */
+  set(key: number, block: Block, bytes: number): Block {
+    this.#grow(bytes);
+    this.#young.set(key, { block, bytes });
     return block;
   }
 

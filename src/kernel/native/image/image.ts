@@ -57,6 +57,8 @@ export interface ImageFacts {
   readonly compression: readonly ('none' | 'zlib' | 'lzo' | 'snappy' | 'zstd')[];
   /** The machine that the headers name (`x86_64`, `aarch64`, `ppc64` …), or undefined. */
   readonly machine: string | undefined;
+  /** The kernel's release where a header holds it (`6.1.0-39-amd64`); VMCOREINFO knows better. */
+  readonly release?: string | undefined;
   /** makedumpfile's dump level (a bit mask, 0 to 31), or undefined where no header says it. */
   readonly dumpLevel: number | undefined;
   /** The files that make it up, in order. */

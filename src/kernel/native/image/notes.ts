@@ -38,6 +38,16 @@ export function vmcoreinfoOf(note: Note): string | undefined {
   return note.name === 'VMCOREINFO' ? textAt(note.data, 0, note.data.byteLength) : undefined;
 }
 
+const NT_PRSTATUS = 1;
+/** sizeof(struct elf_prstatus), which differs between the machines whose dumps are read. */
+const PRSTATUS_MACHINES: Readonly<Record<number, string>> = { 336: 'x86_64', 392: 'aarch64' };
+
+/** The machine that a CPU's registers belong to, where no header names it. */
+export function machineOfNote({ name, type, data }: Note): string | undefined {
+  const isStatus = name === 'CORE' && type === NT_PRSTATUS;
+  return isStatus ? PRSTATUS_MACHINES[data.byteLength] : undefined;
+}
+
 function padded(size: number): number {
   return Math.ceil(size / 4) * 4;
 }

@@ -1,12 +1,13 @@
 import { KernelError } from '../../error.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
+import { diskdump } from './diskdump.js';
 import { elf } from './elf.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
 import { type ByteSource, FileSource, readHead } from './source.js';
 
 /** Formats in the order in which they are tried. A new one is one file, and a line here. */
-const FORMATS: readonly ImageFormat[] = [elf];
+const FORMATS: readonly ImageFormat[] = [elf, diskdump];
 
 export interface OpenImageOptions {
   /** Bytes that the image's cache may hold. 32 MiB unless told. */

@@ -28,7 +28,7 @@ export const LONGEST_READ = 256 * 1024 * 1024;
 export class SegmentMemory {
   readonly #source: ByteSource;
   readonly #segments: readonly Segment[];
-  readonly #chunks: CacheSpace;
+  readonly #chunks: CacheSpace<Uint8Array>;
   /** The key of each segment's chunk 0. */
   readonly #firstChunk: Float64Array;
   readonly #stored: Pieces;
@@ -170,7 +170,7 @@ export class SegmentMemory {
       const length = Math.min(CHUNK, stored - start);
       const bytes = new Uint8Array(length);
       const read = this.#source.pread(bytes, length, position(offset + BigInt(start)));
-      chunk = this.#chunks.set(key, read < length ? bytes.subarray(0, read) : bytes);
+      chunk = this.#chunks.set(key, read < length ? bytes.subarray(0, read) : bytes, length);
     }
     this.#lastKey = key;
     this.#lastChunk = chunk;

@@ -1,0 +1,88 @@
+import type { Codec } from './codec.js';
+
+/**
+ * DUMP_DH_COMPRESSED_LZO: an LZO1X stream a page, as liblzo2's lzo1x_1_compress writes it. Written
+ * from the description in the kernel's Documentation/staging/lzo.rst (version 0 of the stream); every
+ * copy is checked against both buffers, and all of the input must be used.
+ */
+export const inflateLzo: Codec = (input, size) => {
+  const output = new Uint8Array(size);
+  const end = input.length;
+  let from = 0;
+  let to = 0;
+  /** Literals that the last instruction copied: 0 to 3, or 4 for a run. */
+  let state = 0;
+
+  if (end > 0 && input[0]! > 17) {
+    const count = input[0]! - 17;
+    if (1 + count > end || count > size) return undefined;
+    for (from = 1; to < count; ) output[to++] = input[from++]!;
+    state = Math.min(count, 4);
+  }
+
+  while (from < end) {
+    const code = input[from++]!;
+    let length: number;
+    let distance: number;
+    let literals = code & 3;
+
+    if (code >= 64) {
+      if (from >= end) return undefined;
+      length = (code >> 5) + 1;
+      distance = (input[from++]! << 3) + ((code >> 2) & 7) + 1;
+    } else if (code >= 16 || state === 0) {
+      const bits = code >= 32 ? 31 : code >= 16 ? 7 : 15;
+      length = code & bits;
+      if (length === 0) {
+        length = bits;
+        while (from < end && input[from] === 0) {
+          length += 255;
+          from++;
+        }
+        if (from >= end) return undefined;
+        length += input[from++]!;
+      }
+      if (code < 16) {
+        length += 3;
+        if (from + length > end || to + length > size) return undefined;
+        if (length < 32) {
+          for (const stop = to + length; to < stop; ) output[to++] = input[from++]!;
+        } else {
+          output.set(input.subarray(from, from + length), to);
+          from += length;
+          to += length;
+        }
+        state = 4;
+        continue;
+      }
+      length += 2;
+      if (from + 2 > end) return undefined;
+      const operand = input[from]! | (input[from + 1]! << 8);
+      from += 2;
+      literals = operand & 3;
+      if (code >= 32) {
+        distance = (operand >> 2) + 1;
+      } else {
+        distance = 16384 + ((code & 8) << 11) + (operand >> 2);
+        if (distance === 16384) return to === size && from === end ? output : undefined;
+      }
+    } else {
+      if (from >= end) return undefined;
+      length = state === 4 ? 3 : 2;
+      distance = (input[from++]! << 2) + (code >> 2) + (state === 4 ? 2049 : 1);
+    }
+
+    if (distance > to || to + length > size) return undefined;
+    if (length >= 32 && distance >= length) {
+      output.copyWithin(to, to - distance, to - distance + length);
+      to += length;
+    } else {
+      // The source may run into what is being written: that is how runs are encoded.
+      for (const stop = to + length; to < stop; to++) output[to] = output[to - distance]!;
+    }
+    if (from + literals > end || to + literals > size) return undefined;
+    for (let i = 0; i < literals; i++) output[to++] = input[from++]!;
+    state = literals;
+  }
+  return undefined;
+};

@@ -1,0 +1,371 @@
+import { KernelError, ReadError } from '../../error.js';
+import { type BlockCache, type CacheSpace, CHUNK } from './cache.js';
+import { ChunkedSource } from './chunks.js';
+import type { Codec } from './codecs/codec.js';
+import { inflateLzo } from './codecs/lzo.js';
+import { inflateSnappy } from './codecs/snappy.js';
+import { inflateZlib } from './codecs/zlib.js';
+import { inflateZstd } from './codecs/zstd.js';
+import {
+  type DiskdumpHeader,
+  DUMP_DH_COMPRESSED_INCOMPLETE,
+  DUMP_DH_EXCLUDED_VMEMMAP,
+  type Extent,
+  isKdumpCompressed,
+  isNewerVersion,
+  readDiskdumpHeader,
+} from './diskdump-header.js';
+import type { ImageFormat } from './format.js';
+import type { ImageFacts, MemoryImage, PhysicalRange } from './image.js';
+import { machineOfNote, type Note, notes, vmcoreinfoOf } from './notes.js';
+import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
+import { LONGEST_READ } from './segments.js';
+import { type ByteSource, readHead, textAt } from './source.js';
+
+/** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split one are given together. */
+export const diskdump: ImageFormat = {
+  name: 'kdump compressed',
+  probe: (head) => (isKdumpCompressed(head) ? undefined : "it does not begin with 'KDUMP   '"),
+  open: (sources, cache) => new DiskdumpImage(sources, cache),
+};
+
+type Compression = ImageFacts['compression'][number];
+
+/** Flags of a descriptor, and of the header's status: DUMP_DH_COMPRESSED_…. */
+const CODECS: readonly { flag: number; name: Compression; inflate: Codec }[] = [
+  { flag: 0x1, name: 'zlib', inflate: inflateZlib },
+  { flag: 0x2, name: 'lzo', inflate: inflateLzo },
+  { flag: 0x4, name: 'snappy', inflate: inflateSnappy },
+  { flag: 0x20, name: 'zstd', inflate: inflateZstd },
+];
+const COMPRESSED = 0x27;
+
+/** struct page_desc: offset, size, flags, page_flags. */
+const DESCRIPTOR_BYTES = 24;
+/** The text of VMCOREINFO fits one page of the kernel's, 64 KiB at most. */
+const MOST_VMCOREINFO_BYTES = 1 << 20;
+const MOST_NOTE_BYTES = 64 * 1024 * 1024;
+/** Beyond this the bitmap is not counted to its end only to learn whether the file is cut. */
+const MOST_BLOCKS_COUNTED = 2 ** 29;
+
+/** One file: all of the dump, or a part of a split one. */
+interface Part {
+  readonly source: ByteSource;
+  readonly header: DiskdumpHeader;
+  /** The blocks that it holds, `end` exclusive. */
+  readonly start: number;
+  readonly end: number;
+  readonly stored: PageBitmap;
+  readonly chunks: ChunkedSource;
+}
+
+class DiskdumpImage implements MemoryImage {
+  readonly facts: ImageFacts;
+  readonly vmcoreinfo: string | undefined;
+  readonly virtualRanges = [];
+  readonly #parts: readonly Part[];
+  readonly #blockSize: number;
+  readonly #ram: PageBitmap;
+  readonly #pages: CacheSpace<Uint8Array>;
+  #lastBlock = -1;
+  #lastPage: Uint8Array = new Uint8Array(0);
+  /** The descriptor that all zero pages share, once one was seen, and its page. */
+  #zeroOffset = -1;
+  #zeroPage: Uint8Array = new Uint8Array(0);
+
+  constructor(sources: readonly ByteSource[], cache: BlockCache) {
+    const oddities: string[] = [];
+    const parts = openParts(sources, cache, oddities);
+    this.#parts = parts;
+    const { source, header } = parts[0]!;
+    this.#blockSize = header.blockSize;
+    this.#ram = new PageBitmap(source, header.ramBitmap, header.blocks, 0, cache);
+    this.#pages = cache.space();
+
+    const found = readNotes(parts, oddities);
+    this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
+    for (const part of parts) noteState(part, oddities);
+    const qemu = found.some((note) => note.name === 'QEMU');
+    this.facts = {
+      format: 'diskdump',
+      description: describe(parts, qemu),
+      compression: compressionOf(parts),
+      machine: header.machine ?? first(found.map(machineOfNote)),
+      release: header.release,
+      dumpLevel: header.dumpLevel,
+      files: parts.map((part) => part.source.name),
+      physicalRanges: { [Symbol.iterator]: () => physicalRanges(parts, header.blockSize) },
+      live: false,
+      oddities,
+    };
+  }
+
+  readPhysical(address: number, length: number): DataView {
+    const size = this.#blockSize;
+    const within = address % size;
+    const block = (address - within) / size;
+    if (within + length <= size) {
+      const page = block === this.#lastBlock ? this.#lastPage : this.#page(block, address);
+      return new DataView(page.buffer, page.byteOffset + within, length);
+    }
+    if (length > LONGEST_READ) {
+      throw new ReadError('refused', BigInt(address), `${length} bytes are too many for one read`);
+    }
+    let done = size - within;
+    const head = this.#page(block, address).subarray(within);
+    const whole = new Uint8Array(length);
+    whole.set(head);
+    for (let next = block + 1; done < length; next++) {
+      const page = this.#page(next, address + done);
+      whole.set(page.subarray(0, length - done), done);
+      done += size;
+    }
+    return new DataView(whole.buffer);
+  }
+
+  readVirtual(): undefined {
+    return undefined;
+  }
+
+  refresh(): void {}
+
+  close(): void {
+    for (const { source } of this.#parts) source.close();
+  }
+
+  /** The bytes of a block; `address` is for errors only. */
+  #page(block: number, address: number): Uint8Array {
+    let page = this.#pages.get(block);
+    if (page === undefined) {
+      page = this.#load(block, address);
+      this.#pages.set(block, page, page === this.#zeroPage ? 0 : page.byteLength);
+    }
+    this.#lastBlock = block;
+    this.#lastPage = page;
+    return page;
+  }
+
+  #load(block: number, address: number): Uint8Array {
+    const part = this.#parts.find(({ start, end }) => block >= start && block < end);
+    const rank = part?.stored.rank(block) ?? NOT_SET;
+    if (part === undefined || rank < 0) throw this.#missing(block, address, rank, part);
+    const at = part.header.descriptors + rank * DESCRIPTOR_BYTES;
+    const bytes = part.chunks.read(at, DESCRIPTOR_BYTES);
+    if (bytes === undefined) throw new ReadError('truncated', BigInt(address));
+    const descriptor = readDescriptor(bytes, 0);
+    const { offset, size, flags } = descriptor;
+    if (offset === this.#zeroOffset) return this.#zeroPage;
+    if (offset === 0) {
+      // Space ran out (DUMP_DH_COMPRESSED_INCOMPLETE) before this descriptor was written.
+      throw new ReadError('absent', BigInt(address), 'the dump was not written to its end');
+    }
+    if (size === 0 || size > this.#blockSize) {
+      throw new ReadError('damaged', BigInt(address), `a descriptor claims ${size} bytes`);
+    }
+    const data = part.chunks.read(offset, size);
+    if (data === undefined) throw new ReadError('truncated', BigInt(address));
+    const codec = CODECS.find(({ flag }) => (flags & flag) !== 0);
+    if (codec === undefined) {
+      if (size === this.#blockSize) return this.#plain(offset, data);
+      throw new ReadError('damaged', BigInt(address), `a plain page of ${size} bytes`);
+    }
+    const page = codec.inflate(data, this.#blockSize);
+    if (page === undefined) throw new ReadError('damaged', BigInt(address), codec.name);
+    return page;
+  }
+
+  /** An uncompressed block; zero pages, which writers store once, are kept once. */
+  #plain(offset: number, data: Uint8Array): Uint8Array {
+    const page = Uint8Array.prototype.slice.call(data);
+    if (this.#zeroOffset < 0 && page.every((byte) => byte === 0)) {
+      this.#zeroOffset = offset;
+      this.#zeroPage = page;
+    }
+    return page;
+  }
+
+  #missing(block: number, address: number, rank: number, part: Part | undefined): ReadError {
+    if (rank === CUT) return new ReadError('truncated', BigInt(address));
+    if (block >= this.#parts[0]!.header.blocks || !this.#ram.has(block)) {
+      return new ReadError('absent', BigInt(address));
+    }
+    if (part !== undefined) return new ReadError('filtered', BigInt(address));
+    const detail = 'it belongs to a part of the split dump that is not given';
+    return new ReadError('absent', BigInt(address), detail);
+  }
+}
+
+function openParts(
+  sources: readonly ByteSource[],
+  cache: BlockCache,
+  oddities: string[],
+): readonly Part[] {
+  const parts = sources.map((source) => openPart(source, cache));
+  const { source, header } = parts[0]!;
+  if (header.split === undefined && parts.length === 1) return parts;
+  parts.sort((a, b) => a.start - b.start);
+  let end = 0;
+  let previous: Part | undefined;
+  for (const part of parts) {
+    const { name } = part.source;
+    if (part.header.split === undefined) {
+      const message = `${name} is not a part of a split dump, but ${parts.length} files are given`;
+      throw new KernelError('unsupported-format', message);
+    }
+    if (part.header.identity !== header.identity) {
+      throw new KernelError('damaged', `${source.name} and ${name} are parts of different dumps`);
+    }
+    if (previous !== undefined && part.start < end) {
+      const message = `${previous.source.name} and ${name} are the same part of a split dump`;
+      throw new KernelError('damaged', message);
+    }
+    noteGap(end, part.start, header.blockSize, oddities);
+    end = part.end;
+    previous = part;
+  }
+  noteGap(end, header.blocks, header.blockSize, oddities);
+  return parts;
+}
+
+function noteGap(from: number, to: number, blockSize: number, oddities: string[]): void {
+  if (from >= to) return;
+  const range = `0x${(from * blockSize).toString(16)} to 0x${(to * blockSize).toString(16)}`;
+  oddities.push(`a part of the split dump is not given: physical ${range} is missing`);
+}
+
+function openPart(source: ByteSource, cache: BlockCache): Part {
+  const header = readDiskdumpHeader(source);
+  const { start, end } = header.split ?? { start: 0, end: header.blocks };
+  return {
+    source,
+    header,
+    start,
+    end,
+    stored: new PageBitmap(source, header.storedBitmap, header.blocks, start, cache),
+    chunks: new ChunkedSource(source, cache),
+  };
+}
+
+function readVmcoreinfo(parts: readonly Part[]): string | undefined {
+  for (const { source, header } of parts) {
+    const area = readExtent(source, header.vmcoreinfo, MOST_VMCOREINFO_BYTES);
+    if (area !== undefined) return textAt(area, 0, area.byteLength);
+  }
+  return undefined;
+}
+
+function readNotes(parts: readonly Part[], oddities: string[]): Note[] {
+  for (const { source, header } of parts) {
+    const area = readExtent(source, header.notes, MOST_NOTE_BYTES);
+    if (area !== undefined) return [...notes(area)];
+    if (header.notes !== undefined) oddities.push(`notes are cut or too large in ${source.name}`);
+  }
+  return [];
+}
+
+function readExtent(
+  source: ByteSource,
+  extent: Extent | undefined,
+  most: number,
+): DataView | undefined {
+  if (extent === undefined || extent.size > most) return undefined;
+  const view = readHead(source, extent.offset, extent.size);
+  return view.byteLength === extent.size ? view : undefined;
+}
+
+/** What happened while the file was written or copied. */
+function noteState({ source, header, end, stored, chunks }: Part, oddities: string[]): void {
+  const where = header.split === undefined ? '' : ` (${source.name})`;
+  if (isNewerVersion(header.version)) {
+    oddities.push(`header version ${header.version} is newer than what is known${where}`);
+  }
+  if ((header.status & DUMP_DH_COMPRESSED_INCOMPLETE) !== 0) {
+    oddities.push(`the dump is incomplete: its writer ran out of space${where}`);
+  }
+  if ((header.status & DUMP_DH_EXCLUDED_VMEMMAP) !== 0) {
+    oddities.push(`parts of the memory map were left out (makedumpfile -e)${where}`);
+  }
+  if (header.eraseinfo !== undefined) {
+    oddities.push(`data was erased by makedumpfile's filter (eraseinfo)${where}`);
+  }
+  if (header.blocks > MOST_BLOCKS_COUNTED) return;
+  const needed = bytesNeeded(header, stored.countTo(end), chunks);
+  if (needed > source.size) {
+    oddities.push(`truncated: needs at least ${needed} bytes, has ${source.size}${where}`);
+  }
+}
+
+/** Where the last page's data ends, as far as the descriptors are there to tell. */
+function bytesNeeded(header: DiskdumpHeader, stored: number, chunks: ChunkedSource): number {
+  const descriptorsEnd = header.descriptors + Math.max(0, stored) * DESCRIPTOR_BYTES;
+  let needed = descriptorsEnd;
+  const last = Math.min(Math.max(0, stored), Math.floor(CHUNK / DESCRIPTOR_BYTES));
+  const bytes = chunks.read(descriptorsEnd - last * DESCRIPTOR_BYTES, last * DESCRIPTOR_BYTES);
+  for (let i = 0; bytes !== undefined && i < last; i++) {
+    const { offset, size } = readDescriptor(bytes, i);
+    needed = Math.max(needed, offset + size);
+  }
+  return needed;
+}
+
+/** The header's flags, and what the first descriptors show. */
+function compressionOf(parts: readonly Part[]): Compression[] {
+  const found = new Set<Compression>();
+  for (const { header, stored, end, chunks } of parts) {
+    for (const { flag, name } of CODECS) if ((header.status & flag) !== 0) found.add(name);
+    const count = Math.min(
+      Math.max(0, stored.countTo(Math.min(end, header.split?.start ?? 0) + 32768)),
+      Math.floor(CHUNK / DESCRIPTOR_BYTES),
+    );
+    const bytes = chunks.read(header.descriptors, count * DESCRIPTOR_BYTES);
+    if (bytes === undefined) continue;
+    const plain = new Set<number>();
+    for (let i = 0; i < count; i++) {
+      const { offset, flags } = readDescriptor(bytes, i);
+      const codec = CODECS.find(({ flag }) => (flags & flag) !== 0);
+      if (codec !== undefined) found.add(codec.name);
+      else if ((flags & COMPRESSED) === 0) plain.add(offset);
+    }
+    // One plain page may be the one that all zero pages share.
+    if (plain.size > 1 || (plain.size === 1 && found.size === 0)) found.add('none');
+  }
+  return [...found];
+}
+
+function readDescriptor(
+  bytes: Uint8Array,
+  index: number,
+): { offset: number; size: number; flags: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + index * DESCRIPTOR_BYTES);
+  return {
+    offset: view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32,
+    size: view.getUint32(8, true),
+    flags: view.getUint32(12, true),
+  };
+}
+
+function* physicalRanges(parts: readonly Part[], blockSize: number): Generator<PhysicalRange> {
+  let start = -1;
+  let end = -1;
+  for (const part of parts) {
+    for (const run of part.stored.runs(part.start, part.end)) {
+      if (run.start !== end) {
+        if (end > start) yield { start: start * blockSize, end: end * blockSize };
+        start = run.start;
+      }
+      end = run.end;
+    }
+  }
+  if (end > start) yield { start: start * blockSize, end: end * blockSize };
+}
+
+function describe(parts: readonly Part[], qemu: boolean): string {
+  const { header } = parts[0]!;
+  const by = qemu ? ', by QEMU' : '';
+  const split = header.split === undefined ? '' : `, ${parts.length} part(s) of a split dump`;
+  return `kdump compressed, version ${header.version}${by}${split}`;
+}
+
+function first<T>(values: readonly (T | undefined)[]): T | undefined {
+  return values.find((value) => value !== undefined);
+}
