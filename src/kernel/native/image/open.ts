@@ -2,6 +2,7 @@ import { KernelError } from '../../error.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
 import { diskdump } from './diskdump.js';
 import { elf } from './elf.js';
+import { FlattenedSource, isFlattened } from './flattened.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
 import { type ByteSource, FileSource, readHead } from './source.js';
@@ -27,12 +28,20 @@ export function openImage(files: readonly string[], options: OpenImageOptions = 
   if (files.length === 0) throw new KernelError('no-such-file', 'no dump is named');
   const sources: ByteSource[] = [];
   try {
-    for (const file of files) sources.push(new FileSource(file));
+    for (const file of files) {
+      const source = new FileSource(file);
+      sources.push(source);
+      sources[sources.length - 1] = unflattened(source);
+    }
     return openSources(sources, new BlockCache(options.cacheBytes ?? CACHE_BYTES));
   } catch (error) {
     for (const source of sources) source.close();
     throw error;
   }
+}
+
+function unflattened(source: ByteSource): ByteSource {
+  return isFlattened(readHead(source, 0, 16)) ? new FlattenedSource(source) : source;
 }
 
 function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryImage {
