@@ -59,8 +59,7 @@ export async function bootGuest(options) {
     return guest;
   } catch (error) {
     guest.kill();
-    const said = guest.console.split('\n').slice(-12).join('\n');
-    throw new Error(`the ${options.kernel} guest did not boot; its last words:\n${said}`, {
+    throw new Error(`the ${options.kernel} guest did not boot; ${guest.lastWords()}`, {
       cause: error,
     });
   }
@@ -152,7 +151,9 @@ export class Guest {
    */
   async run(command, { timeoutMs = 60_000, mayFail = false } = {}) {
     if (this.#shell === undefined) throw new Error('the guest has not booted');
-    const answer = await this.#shell.run(command, timeoutMs);
+    const answer = await this.#shell.run(command, timeoutMs).catch((error) => {
+      throw new Error(`${error.message}: ${command}; ${this.lastWords()}`, { cause: error });
+    });
     if (answer.status !== 0 && !mayFail) {
       throw new Error(`in the guest, status ${answer.status}: ${command}\n${answer.output}`);
     }
@@ -172,6 +173,11 @@ export class Guest {
       if (Date.now() > until) throw new Error(`the guest did not say ${words} in ${timeoutMs} ms`);
       await sleep(50);
     }
+  }
+
+  /** The end of what the guest printed, for an error. */
+  lastWords() {
+    return `its last words:\n${this.console.split('\n').slice(-25).join('\n')}`;
   }
 
   async pause() {

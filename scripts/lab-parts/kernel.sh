@@ -27,8 +27,8 @@ kernel_releases() {
 # Downloads what boots RELEASE into the folder $2: one signed image, or since 7.x an image in parts.
 download_image() {
   local release="$1" into="$2" names
-  for names in "linux-binary-$release linux-modules-$release" \
-    "linux-binary-unsigned-$release linux-modules-$release" \
+  local common="linux-base-$release linux-modules-$release"
+  for names in "linux-binary-$release $common" "linux-binary-unsigned-$release $common" \
     "linux-image-$release" "linux-image-$release-unsigned"; do
     # Unquoted on purpose: one or two package names.
     # shellcheck disable=SC2086
@@ -68,14 +68,19 @@ unpack_kernel() {
   for deb in "$work"/debs/*.deb; do
     basename -- "$deb"
     case "$deb" in
-      *-dbg_*) dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --wildcards '*/vmlinux-*' '*/System.map-*' ;;
+      # tar complains of the name that this package doesn't have.
+      *-dbg_*)
+        dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --wildcards \
+          '*/vmlinux-*' '*/vmlinux' '*/System.map*' 2>/dev/null || true
+        ;;
       *) dpkg-deb -x "$deb" "$work/root" ;;
     esac
   done >"$work/packages"
-  place "$work/root" "vmlinuz" -path "*vmlinuz*" -not -path '*/debug/*' >/dev/null
-  place "$work/root" "vmlinux" -name "vmlinux-$release" >/dev/null
-  place "$work/root" "config" -name "config*" -path '*boot*' >/dev/null || true
-  place "$work/root" "System.map" -name 'System.map*' -size +100k >/dev/null || true
+  place "$work/root" vmlinuz -name 'vmlinuz*'
+  place "$work/root" vmlinux -name 'vmlinux*' -size +50M
+  place "$work/root" config -name 'config*' -size +50k
+  # The image's own is a line that points to the -dbg package.
+  place "$work/root" System.map -name 'System.map*' -size +100k
   modules="$(find "$work/root" -type d -path "*lib/modules/$release" | head -n 1)"
   [[ -n "$modules" ]] || die "no modules in the packages of $release"
   mv -- "$modules" "$work/modules"
@@ -87,6 +92,6 @@ place() {
   local root="$1" name="$2" found
   shift 2
   found="$(find "$root" -type f "$@" | head -n 1)"
-  [[ -n "$found" ]] || { say "no $name in $root"; return 1; }
+  [[ -n "$found" ]] || die "the packages have no $name: $(ls "$root/../debs")"
   mv -- "$found" "$(dirname -- "$root")/$name"
 }

@@ -14,7 +14,10 @@ export class Qmp {
     this.#socket = socket;
     socket.on('error', () => {});
     socket.on('close', () => this.#end());
-    createInterface({ input: socket }).on('line', (line) => this.#receive(JSON.parse(line)));
+    const lines = createInterface({ input: socket });
+    // readline tells its input's errors again.
+    lines.on('error', () => {});
+    lines.on('line', (line) => this.#receive(JSON.parse(line)));
   }
 
   /** @param {{ id?: number, return?: unknown, error?: { desc: string } }} message */
