@@ -1,0 +1,174 @@
+import { joinHalves } from '../address.js';
+import type { MemoryImage } from '../image/image.js';
+import type { Protection } from './arch.js';
+
+const PRESENT = 1;
+const WRITABLE = 2;
+/** PS: the entry maps 2 MiB or 1 GiB itself. */
+const LARGE = 0x80;
+/** Of the upper half: not executable. */
+const NO_EXECUTE = 0x8000_0000;
+
+/** Lowest-level tables kept, 4 KiB each. */
+const MOST_TABLES = 1024;
+/** Stretches of 2 MiB remembered. */
+const MOST_STRETCHES = 65_536;
+/** Regions that a search through the upper levels looks at. */
+const MOST_REGIONS = 65_536;
+
+/**
+ * The page tables of x86_64 (Intel SDM volume 3, chapter 5; AMD APM volume 2, chapter 5). What a walk
+ * finds is kept per 2 MiB: a physical address, or the lowest table. A walk has as many steps as there
+ * are levels, so that a table that points at itself ends like any other.
+ */
+export class X86PageTables {
+  /** Physical address of the top table. */
+  readonly root: number;
+  readonly #image: MemoryImage;
+  readonly #levels: 4 | 5;
+  /** Bits 51 to 32 of an address in an entry's upper half, less the encryption bit. */
+  readonly #highMask: number;
+  /** Bits 31 to 12, less the encryption bit. */
+  readonly #lowMask: number;
+  readonly #keep: boolean;
+  readonly #stretches = new Map<number, number | DataView>();
+  #tables = 0;
+  #lastKey = -1;
+  #last: number | DataView = -1;
+  /** Halves of the entry that the last step of a walk read. */
+  #entryLow = 0;
+  #entryHigh = 0;
+
+  constructor(image: MemoryImage, root: number, levels: 4 | 5, encryption: bigint) {
+    this.#image = image;
+    this.#levels = levels;
+    this.#highMask = 0x000f_ffff & ~Number((encryption >> 32n) & 0xffff_ffffn);
+    this.#lowMask = (0xffff_f000 & ~Number(encryption & 0xffff_ffffn)) >>> 0;
+    this.root = this.#address(highOf(root), root % 0x1_0000_0000);
+    // A running kernel changes its tables.
+    this.#keep = !image.facts.live;
+  }
+
+  /** Physical address, or -1 where nothing is mapped. */
+  translate(high: number, low: number): number {
+    const key = high * 2048 + (low >>> 21);
+    if (key !== this.#lastKey || !this.#keep) {
+      this.#last = this.#stretch(key, high, low);
+      this.#lastKey = key;
+    }
+    const stretch = this.#last;
+    if (typeof stretch === 'number') return stretch < 0 ? -1 : stretch + (low & 0x1f_ffff);
+    const at = ((low >>> 12) & 511) * 8;
+    const entry = stretch.getUint32(at, true);
+    if ((entry & PRESENT) === 0) return -1;
+    return this.#address(stretch.getUint32(at + 4, true), entry) + (low & 0xfff);
+  }
+
+  /** What the entry that maps an address allows, or undefined where none does. */
+  protection(high: number, low: number): Protection | undefined {
+    const stretch = this.#walk(high, low);
+    if (typeof stretch !== 'number') this.#readEntry(stretch, (low >>> 12) & 511);
+    else if (stretch < 0) return undefined;
+    if ((this.#entryLow & PRESENT) === 0) return undefined;
+    return {
+      writable: (this.#entryLow & WRITABLE) !== 0,
+      executable: (this.#entryHigh & NO_EXECUTE) === 0,
+    };
+  }
+
+  /**
+   * Addresses of the upper half that tables map at 1 GiB granularity, in order: where a region such as
+   * the direct map may begin. Bounded.
+   */
+  *largeRegions(step: bigint): Generator<bigint> {
+    let looked = 0;
+    for (const [high, table] of this.#present(this.root, this.#levels === 5 ? 16 : 7, 0xffff0000)) {
+      const uppers: Iterable<readonly [number, number]> =
+        this.#levels === 5 ? this.#present(table, 7, high) : [[high, table]];
+      for (const [base, pointers] of uppers) {
+        for (let index = 0; index < 512; index++) {
+          if (++looked > MOST_REGIONS) return;
+          this.#readEntry(this.#table(pointers), index);
+          if ((this.#entryLow & PRESENT) !== 0) yield joinHalves(base, 0) + BigInt(index) * step;
+        }
+      }
+    }
+  }
+
+  /** Present entries of an upper table: the address half that each begins at, and its table. */
+  *#present(table: number, shift: number, base: number): Generator<readonly [number, number]> {
+    const top = table === this.root;
+    for (let index = top ? 256 : 0; index < 512; index++) {
+      this.#readEntry(this.#table(table), index);
+      if ((this.#entryLow & PRESENT) === 0 || (this.#entryLow & LARGE) !== 0) continue;
+      const next = this.#address(this.#entryHigh, this.#entryLow);
+      const sign = top ? (shift === 16 ? 0xfe00_0000 : 0xffff_0000) : base;
+      yield [(sign | (index << shift)) >>> 0, next];
+    }
+  }
+
+  #stretch(key: number, high: number, low: number): number | DataView {
+    if (!this.#keep) return this.#walk(high, low);
+    const known = this.#stretches.get(key);
+    if (known !== undefined) return known;
+    let stretch = this.#walk(high, low);
+    if (this.#stretches.size >= MOST_STRETCHES || this.#tables >= MOST_TABLES) {
+      this.#stretches.clear();
+      this.#tables = 0;
+    }
+    if (typeof stretch !== 'number') {
+      // A copy: the image's view would hold on to a whole block of its cache.
+      stretch = new DataView(stretch.buffer.slice(stretch.byteOffset, stretch.byteOffset + 4096));
+      this.#tables++;
+    }
+    this.#stretches.set(key, stretch);
+    return stretch;
+  }
+
+  /** Physical address of the 2 MiB around an address, its lowest table, or -1. */
+  #walk(high: number, low: number): number | DataView {
+    // Addresses of the kernel have all bits above the tables' reach set.
+    if (this.#levels === 5 ? high >>> 24 !== 0xff : high >>> 15 !== 0x1ffff) return -1;
+    let table = this.root;
+    if (this.#levels === 5) {
+      table = this.#next(table, (high >>> 16) & 511);
+      if (table < 0) return -1;
+    }
+    table = this.#next(table, (high >>> 7) & 511);
+    if (table < 0) return -1;
+    const gib = this.#next(table, ((high & 0x7f) << 2) | (low >>> 30));
+    if (gib < 0) return -1;
+    // Bits between the page's size and bit 12 are attributes (PAT) or must be zero.
+    if ((this.#entryLow & LARGE) !== 0) return gib - (gib % 0x4000_0000) + (low & 0x3fe0_0000);
+    const mib = this.#next(gib, (low >>> 21) & 511);
+    if (mib < 0) return -1;
+    if ((this.#entryLow & LARGE) !== 0) return mib - (mib % 0x20_0000);
+    return this.#table(mib);
+  }
+
+  /** Address in an entry of a table, or -1 if it isn't present. */
+  #next(table: number, index: number): number {
+    const view = this.#image.readPhysical(table + index * 8, 8);
+    this.#entryLow = view.getUint32(0, true);
+    this.#entryHigh = view.getUint32(4, true);
+    if ((this.#entryLow & PRESENT) === 0) return -1;
+    return this.#address(this.#entryHigh, this.#entryLow);
+  }
+
+  #readEntry(table: DataView, index: number): void {
+    this.#entryLow = table.getUint32(index * 8, true);
+    this.#entryHigh = table.getUint32(index * 8 + 4, true);
+  }
+
+  #table(physical: number): DataView {
+    return this.#image.readPhysical(physical, 4096);
+  }
+
+  #address(high: number, low: number): number {
+    return (high & this.#highMask) * 0x1_0000_0000 + ((low & this.#lowMask) >>> 0);
+  }
+}
+
+function highOf(address: number): number {
+  return Math.floor(address / 0x1_0000_0000);
+}

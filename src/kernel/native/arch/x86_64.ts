@@ -1,0 +1,259 @@
+import { KernelError, ReadError } from '../../error.js';
+import { highHalf, LinearRange, lowHalf } from '../address.js';
+import type { MemoryImage } from '../image/image.js';
+import type { Vmcoreinfo } from '../vmcoreinfo.js';
+import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';
+import { X86PageTables } from './x86_64-page-tables.js';
+
+/** `__START_KERNEL_map`: the image is linked here, and KASLR adds to it (asm/page_64_types.h). */
+const START_KERNEL_MAP = 0xffffffff80000000n;
+const KERNEL_IMAGE_SIZE = 1n << 30n;
+const PAGE_SIZE = 4096;
+const MIB2 = 1n << 21n;
+const GIB = 1n << 30n;
+
+/** Where things lie unless KASLR moved them (Documentation/arch/x86/x86_64/mm.rst). */
+const DEFAULTS = {
+  4: { directMap: 0xffff888000000000n, pages: 0xffffea0000000000n, most: 2 ** 46 },
+  5: { directMap: 0xff11000000000000n, pages: 0xffd4000000000000n, most: 2 ** 52 },
+} as const;
+
+/** Flags in the low bits of `mem_section.section_mem_map`: at most 6 (linux/mmzone.h). */
+const SECTION_FLAGS = 63n;
+
+/** Pages on which a guess at the direct map's base is tried. */
+const MOST_PROBES = 16;
+/** A heavily filtered dump has millions of ranges; past this many, their end is not looked for. */
+const MOST_RANGES = 100_000;
+
+/**
+ * x86_64: the kernel image at `__START_KERNEL_map`, page tables of 4 or 5 levels, a direct map and a
+ * vmemmap whose bases KASLR randomizes.
+ */
+export class X86_64 implements Architecture {
+  readonly name = 'x86_64';
+  readonly pageSize = PAGE_SIZE;
+  readonly paging: string;
+  readonly imageRange: { readonly start: bigint; readonly end: bigint };
+  readonly #image: MemoryImage;
+  readonly #info: Vmcoreinfo;
+  readonly #tables: X86PageTables;
+  readonly #levels: 4 | 5;
+  /** A byte of the image whose place is known both ways. */
+  readonly #anchor: { readonly virtual: bigint; readonly physical: number };
+
+  /**
+   * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks what is needed, `damaged` when the
+   * page tables contradict it.
+   */
+  constructor(image: MemoryImage, info: Vmcoreinfo) {
+    this.#image = image;
+    this.#info = info;
+    this.#levels = info.number('pgtable_l5_enabled') === 1n ? 5 : 4;
+    this.paging = `${this.#levels}-level page tables`;
+
+    const root = info.symbol('init_top_pgt') ?? info.symbol('swapper_pg_dir');
+    if (root === undefined)
+      throw new KernelError('unsupported-layout', 'VMCOREINFO names no swapper_pg_dir');
+    const anchor = info.symbol('_stext') ?? root;
+    const physBase = physicalBase(image, info, anchor);
+    const physical = (address: bigint): number => Number(address - START_KERNEL_MAP + physBase);
+    this.#anchor = { virtual: anchor, physical: physical(anchor) };
+    // NUMBER(sme_mask): the bit that marks encrypted memory in page table entries (since 5.2).
+    const encryption = info.number('sme_mask') ?? 0n;
+    this.#tables = new X86PageTables(image, physical(root), this.#levels, encryption);
+
+    const start = anchor - (anchor % MIB2);
+    this.imageRange = { start, end: START_KERNEL_MAP + KERNEL_IMAGE_SIZE };
+    this.#checkAnchor();
+  }
+
+  translate(high: number, low: number): number {
+    return this.#tables.translate(high, low);
+  }
+
+  protection(address: bigint): Protection | undefined {
+    return this.#tables.protection(highHalf(address), lowHalf(address));
+  }
+
+  settle(kernel: EarlyKernel): Bases {
+    const { directMap, directMapFrom } = this.#findDirectMap(kernel);
+    const { pages, pagesFrom } = this.#findPages(kernel);
+    return { directMap, directMapFrom, pages, pagesFrom };
+  }
+
+  #checkAnchor(): void {
+    const { virtual, physical } = this.#anchor;
+    let found: number;
+    try {
+      found = this.#walk(virtual);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      const message = `the kernel's page tables cannot be read: ${error.message}`;
+      throw new KernelError('damaged', message, { cause: error });
+    }
+    if (found === physical) return;
+    const place = found < 0 ? 'nowhere' : `to physical 0x${found.toString(16)}`;
+    throw new KernelError(
+      'damaged',
+      `page tables lead 0x${virtual.toString(16)} ${place}, VMCOREINFO to 0x${physical.toString(16)}`,
+    );
+  }
+
+  #walk(address: bigint): number {
+    return this.#tables.translate(highHalf(address), lowHalf(address));
+  }
+
+  #walkOrNot(address: bigint): number {
+    try {
+      return this.#walk(address);
+    } catch (error) {
+      if (error instanceof ReadError) return -1;
+      throw error;
+    }
+  }
+
+  #findDirectMap(kernel: EarlyKernel): Pick<Bases, 'directMap' | 'directMapFrom'> {
+    const most = DEFAULTS[this.#levels].most;
+    const maxFrame = readVariable(kernel, 'max_pfn');
+    const end = maxFrame ? Number(maxFrame) * PAGE_SIZE : this.#physicalEnd();
+    const length = Math.min(most, end);
+    const range = (address: bigint): LinearRange => new LinearRange(address, length, 0);
+
+    const variable = readVariable(kernel, 'page_offset_base');
+    if (variable !== undefined) {
+      // The kernel's own word; page tables must agree wherever they say anything.
+      if (this.#mapsDirectly(variable))
+        return { directMap: range(variable), directMapFrom: 'page_offset_base' };
+      const at = `0x${variable.toString(16)}`;
+      return {
+        directMap: undefined,
+        directMapFrom: `page_offset_base says ${at}, page tables do not agree`,
+      };
+    }
+    const usual = DEFAULTS[this.#levels].directMap;
+    if (this.#mapsDirectly(usual))
+      return { directMap: range(usual), directMapFrom: 'the usual base, checked in page tables' };
+    for (const candidate of this.#tables.largeRegions(GIB)) {
+      if (this.#mapsDirectly(candidate))
+        return { directMap: range(candidate), directMapFrom: 'page tables' };
+    }
+    return { directMap: undefined, directMapFrom: 'no variable and no page table shows it' };
+  }
+
+  /** Whether page tables lead `base` + p to p, for places known to be in memory. */
+  #mapsDirectly(base: bigint): boolean {
+    if (base % MIB2 !== 0n || base < 1n << 63n) return false;
+    const probes = [this.#anchor.physical, this.#tables.root];
+    for (const { start, end } of this.#image.facts.physicalRanges) {
+      const page = Math.ceil(start / PAGE_SIZE) * PAGE_SIZE;
+      if (page + PAGE_SIZE <= end) probes.push(page);
+      if (probes.length >= MOST_PROBES) break;
+    }
+    let agreed = 0;
+    for (const probe of probes) {
+      const found = this.#walkOrNot(base + BigInt(probe));
+      if (found === probe) agreed++;
+      // A page may be left out of the direct map; one that leads elsewhere is a contradiction.
+      else if (found >= 0) return false;
+    }
+    return agreed > 0;
+  }
+
+  /** End of the memory in the image: the direct map reaches at least as far. */
+  #physicalEnd(): number {
+    let last = 0;
+    let seen = 0;
+    for (const { end } of this.#image.facts.physicalRanges) {
+      if (++seen > MOST_RANGES) return DEFAULTS[this.#levels].most;
+      last = Math.max(last, end);
+    }
+    return last;
+  }
+
+  #findPages(kernel: EarlyKernel): { pages: PageArray | undefined; pagesFrom: string } {
+    const stride = this.#info.size('page');
+    if (stride === undefined || stride < 32 || stride > 1024)
+      return { pages: undefined, pagesFrom: 'VMCOREINFO has no SIZE(page)' };
+    const frame = BigInt(Math.floor(this.#anchor.physical / PAGE_SIZE));
+    const mapped = (base: bigint): boolean =>
+      base >= 1n << 63n && this.#walkOrNot(base + frame * BigInt(stride)) >= 0;
+
+    const variable = readVariable(kernel, 'vmemmap_base');
+    const section = this.#pagesOfSection(kernel, Number(frame), stride);
+    const known = [
+      { base: variable, from: 'vmemmap_base' },
+      { base: section, from: 'mem_section' },
+    ].filter(({ base }) => base !== undefined) as { base: bigint; from: string }[];
+    if (variable !== undefined && section !== undefined && variable !== section) {
+      const says = `vmemmap_base says 0x${variable.toString(16)}, mem_section 0x${section.toString(16)}`;
+      return { pages: undefined, pagesFrom: says };
+    }
+    const found = known.filter(({ base }) => mapped(base));
+    if (found[0] !== undefined) {
+      const from = found.map((one) => one.from).join(' and ');
+      return { pages: { address: found[0].base, stride }, pagesFrom: from };
+    }
+    if (known.length > 0)
+      return { pages: undefined, pagesFrom: `${known[0]!.from} leads to unmapped memory` };
+    const usual = DEFAULTS[this.#levels].pages;
+    if (mapped(usual))
+      return {
+        pages: { address: usual, stride },
+        pagesFrom: 'the usual base, checked in page tables',
+      };
+    return { pages: undefined, pagesFrom: 'no variable and no page table shows it' };
+  }
+
+  /**
+   * Base of the page array by the sparse memory model: `section_mem_map` holds it for each section
+   * (sparse_encode_mem_map in mm/sparse.c). Undefined where the sections cannot be read.
+   */
+  #pagesOfSection(kernel: EarlyKernel, frame: number, stride: number): bigint | undefined {
+    const info = this.#info;
+    const size = info.size('mem_section');
+    const member = info.offset('mem_section.section_mem_map');
+    const bits = info.number('SECTION_SIZE_BITS');
+    const roots = info.length('mem_section');
+    const table = info.symbol('mem_section');
+    if (!size || member === undefined || !bits || bits < 12n || bits > 40n || !table || !roots)
+      return undefined;
+    const section = Math.floor(frame / 2 ** (Number(bits) - 12));
+    const perRoot = Math.floor(PAGE_SIZE / size);
+    if (perRoot === 0 || stride === 0) return undefined;
+    const root = Math.floor(section / perRoot);
+    if (root >= roots) return undefined;
+    try {
+      const sections = kernel.read(table + BigInt(root * 8), 8).getBigUint64(0, true);
+      const at = sections + BigInt((section % perRoot) * size + member);
+      const map = kernel.read(BigInt.asUintN(64, at), 8).getBigUint64(0, true);
+      // Bit 0: present; bit 1: has a memory map.
+      return (map & 3n) === 3n ? map & ~SECTION_FLAGS : undefined;
+    } catch (error) {
+      if (error instanceof ReadError) return undefined;
+      throw error;
+    }
+  }
+}
+
+function readVariable(kernel: EarlyKernel, name: string): bigint | undefined {
+  const address = kernel.symbol(name);
+  if (address === undefined) return undefined;
+  try {
+    return kernel.read(address, 8).getBigUint64(0, true);
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
+  }
+}
+
+/** `phys_base`: what is added to a link-time physical address; VMCOREINFO has it since 4.10. */
+function physicalBase(image: MemoryImage, info: Vmcoreinfo, anchor: bigint): bigint {
+  const number = info.number('phys_base');
+  if (number !== undefined) return number;
+  for (const { address, length, physical } of image.virtualRanges) {
+    if (physical !== undefined && anchor >= address && anchor < address + BigInt(length))
+      return BigInt(physical) + START_KERNEL_MAP - address;
+  }
+  throw new KernelError('unsupported-layout', 'VMCOREINFO has no phys_base');
+}

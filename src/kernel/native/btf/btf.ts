@@ -1,0 +1,265 @@
+import { endianness } from 'node:os';
+import { KernelError } from '../../error.js';
+import { NameIndex } from '../name-index.js';
+import { FIXED_WORDS, Kind, parseBtfHeader, TYPE_WORDS, WORDS_PER_ELEMENT } from './format.js';
+
+/** More modifiers, typedefs or array dimensions than this in a row are damage or a cycle. */
+const MOST_STEPS = 64;
+const MOST_NAME_BYTES = 4096;
+
+const HOST_IS_BIG_ENDIAN = endianness() === 'BE';
+
+/** Kinds that have a name of their own that somebody may ask for. */
+const NAMED: readonly boolean[] = Array.from(
+  { length: 128 },
+  (_, kind) =>
+    kind === Kind.STRUCT ||
+    kind === Kind.UNION ||
+    kind === Kind.ENUM ||
+    kind === Kind.TYPEDEF ||
+    kind === Kind.ENUM64,
+);
+
+/**
+ * The types of a kernel or of one module (split BTF, whose ids and strings go on where its base
+ * ends). Only an offset per type is made ahead; everything else is read out of the blob when asked.
+ *
+ * Every method throws {KernelError} `damaged` on ids, strings or records that lead nowhere.
+ */
+export class Btf {
+  /** Id of the first type of this blob: 1, or the number of the base's types for split BTF. */
+  readonly firstId: number;
+  /** One past the last id. */
+  readonly endId: number;
+  readonly #base: Btf | undefined;
+  readonly #words: Uint32Array;
+  readonly #offsets: Uint32Array;
+  readonly #strings: Uint8Array;
+  readonly #stringsStart: number;
+  #names: TypeNames | undefined;
+
+  /**
+   * @param types the type section, copied if it is not aligned to 4 bytes
+   * @param strings the string section
+   * @param base the kernel's types, for a module's
+   */
+  constructor(types: Uint8Array, strings: Uint8Array, base?: Btf) {
+    this.#words = wordsOf(types);
+    this.#strings = strings;
+    this.#base = base;
+    this.firstId = base ? base.endId : 1;
+    this.#stringsStart = base ? base.#stringsStart + base.#strings.length : 0;
+    this.#offsets = indexTypes(this.#words, this.firstId);
+    this.endId = this.firstId + this.#offsets.length;
+  }
+
+  /** A blob in one piece, such as /sys/kernel/btf/vmlinux or the `.BTF` section of a vmlinux. */
+  static parse(blob: Uint8Array, base?: Btf): Btf {
+    const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+    const header = parseBtfHeader(view, blob.byteLength);
+    return new Btf(
+      blob.subarray(header.typesAt, header.typesAt + header.typesLength),
+      blob.subarray(header.stringsAt, header.stringsAt + header.stringsLength),
+      base,
+    );
+  }
+
+  /** How many types this blob itself holds, without its base's. */
+  get count(): number {
+    return this.#offsets.length;
+  }
+
+  /** Kind of a type; 0 (void) for id 0. */
+  kind(id: number): number {
+    return id === 0 ? Kind.VOID : (this.#home(id).#word(id, 1) >>> 24) & 0x7f;
+  }
+
+  /** Number of members, enumerators or parameters. */
+  vlen(id: number): number {
+    return this.#home(id).#word(id, 1) & 0xffffff;
+  }
+
+  /** `kind_flag`: bitfield sizes are in the members; a forward is of a union; an enum is signed. */
+  flag(id: number): boolean {
+    return this.#home(id).#word(id, 1) >>> 31 === 1;
+  }
+
+  /** `size` of a kind that has one, or the id of the type that it refers to. */
+  sizeOrType(id: number): number {
+    return this.#home(id).#word(id, 2);
+  }
+
+  /** Word number `word` of what follows the fixed record. */
+  extra(id: number, word: number): number {
+    return this.#home(id).#word(id, TYPE_WORDS + word);
+  }
+
+  /** The type's own name, '' if it has none. */
+  name(id: number): string {
+    return id === 0 ? 'void' : this.string(this.#home(id).#word(id, 0));
+  }
+
+  /** Whether the type has no name of its own, without decoding one. */
+  anonymous(id: number): boolean {
+    return this.#home(id).#word(id, 0) === 0;
+  }
+
+  /** The string at an offset, as Latin-1: C names are ASCII, and hostile ones must not throw. */
+  string(offset: number): string {
+    if (this.#base && offset < this.#stringsStart) return this.#base.string(offset);
+    const from = offset - this.#stringsStart;
+    const end = this.#strings.indexOf(0, from);
+    if (from >= this.#strings.length || end < 0 || end - from > MOST_NAME_BYTES)
+      throw new KernelError('damaged', `BTF: no string at offset ${offset}`);
+    return from === end ? '' : latin1(this.#strings, from, end);
+  }
+
+  /**
+   * Ids of the structs, unions, enums and typedefs of that name in this blob (not in its base), in
+   * order. No name is decoded: bytes are hashed once, and compared on a hit.
+   */
+  find(name: string): number[] {
+    this.#names ??= this.#indexNames();
+    const { types, index, baseNamed } = this.#names;
+    const found = index.find(name).map((entry) => types[entry]!);
+    // A module may define a type whose name the kernel's strings already hold.
+    for (const id of baseNamed) {
+      if (this.name(id) === name) found.push(id);
+    }
+    return found.sort((a, b) => a - b);
+  }
+
+  /** Strips typedefs, qualifiers and type tags. */
+  resolve(id: number): number {
+    let at = id;
+    for (let step = 0; step < MOST_STEPS; step++) {
+      switch (this.kind(at)) {
+        case Kind.TYPEDEF:
+        case Kind.VOLATILE:
+        case Kind.CONST:
+        case Kind.RESTRICT:
+        case Kind.TYPE_TAG:
+          at = this.sizeOrType(at);
+          break;
+        default:
+          return at;
+      }
+    }
+    throw new KernelError('damaged', `BTF: type ${id} is a chain without an end`);
+  }
+
+  /** Bytes of a value of that type; 0 for void, functions and forwards. */
+  size(id: number): number {
+    let factor = 1;
+    let at = id;
+    for (let step = 0; step < MOST_STEPS; step++) {
+      at = this.resolve(at);
+      switch (this.kind(at)) {
+        case Kind.INT:
+        case Kind.STRUCT:
+        case Kind.UNION:
+        case Kind.ENUM:
+        case Kind.ENUM64:
+        case Kind.FLOAT:
+        case Kind.DATASEC: {
+          const bytes = factor * this.sizeOrType(at);
+          if (!Number.isSafeInteger(bytes))
+            throw new KernelError('damaged', `BTF: type ${id} has an impossible size`);
+          return bytes;
+        }
+        case Kind.PTR:
+          return factor * 8;
+        case Kind.ARRAY:
+          factor *= this.extra(at, 2);
+          at = this.extra(at, 0);
+          break;
+        case Kind.VAR:
+          at = this.sizeOrType(at);
+          break;
+        default:
+          return 0;
+      }
+    }
+    throw new KernelError('damaged', `BTF: type ${id} is an array without an end`);
+  }
+
+  #indexNames(): TypeNames {
+    const offsets = this.#offsets;
+    const types = new Int32Array(offsets.length);
+    const nameAt = new Int32Array(offsets.length);
+    const baseNamed: number[] = [];
+    let count = 0;
+    for (let index = 0; index < offsets.length; index++) {
+      const at = offsets[index]!;
+      if (!NAMED[(this.#words[at + 1]! >>> 24) & 0x7f]) continue;
+      const name = this.#words[at]!;
+      if (name === 0) continue;
+      if (name < this.#stringsStart) {
+        baseNamed.push(this.firstId + index);
+        continue;
+      }
+      if (name - this.#stringsStart >= this.#strings.length) continue;
+      types[count] = this.firstId + index;
+      nameAt[count++] = name - this.#stringsStart;
+    }
+    const index = new NameIndex(this.#strings, nameAt.subarray(0, count), 0);
+    return { types, index, baseNamed };
+  }
+
+  #home(id: number): Btf {
+    let home: Btf = this;
+    while (id < home.firstId && home.#base) home = home.#base;
+    if (id < home.firstId || id >= home.endId)
+      throw new KernelError('damaged', `BTF: there is no type ${id}`);
+    return home;
+  }
+
+  #word(id: number, word: number): number {
+    const at = this.#offsets[id - this.firstId]! + word;
+    const value = this.#words[at];
+    if (value === undefined) throw new KernelError('damaged', `BTF: type ${id} is cut off`);
+    return value;
+  }
+}
+
+interface TypeNames {
+  /** The id of each entry of `index`. */
+  readonly types: Int32Array;
+  readonly index: NameIndex;
+  /** Ids of a module's types whose names lie in the base's strings. */
+  readonly baseNamed: readonly number[];
+}
+
+/** The offset of every type, in words. One pass over hostile records; the array bounds the count. */
+function indexTypes(words: Uint32Array, firstId: number): Uint32Array {
+  const end = words.length;
+  const offsets = new Uint32Array(Math.floor(end / TYPE_WORDS));
+  let count = 0;
+  let at = 0;
+  while (at + TYPE_WORDS <= end) {
+    const info = words[at + 1]!;
+    const kind = (info >>> 24) & 0x7f;
+    const fixed = FIXED_WORDS[kind];
+    if (fixed === undefined || kind === 0)
+      throw new KernelError('damaged', `BTF: type ${firstId + count} has unknown kind ${kind}`);
+    offsets[count++] = at;
+    at += TYPE_WORDS + fixed + (info & 0xffffff) * WORDS_PER_ELEMENT[kind]!;
+  }
+  if (at !== end)
+    throw new KernelError(
+      'damaged',
+      `BTF: type ${firstId + count - 1} runs over the section's end`,
+    );
+  return offsets.subarray(0, count);
+}
+
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const aligned =
+    bytes.byteOffset % 4 === 0 && !HOST_IS_BIG_ENDIAN ? bytes : Uint8Array.from(bytes);
+  if (HOST_IS_BIG_ENDIAN) Buffer.from(aligned.buffer).swap32();
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >>> 2);
+}
+
+function latin1(bytes: Uint8Array, from: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, end - from).toString('latin1');
+}

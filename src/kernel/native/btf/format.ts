@@ -1,0 +1,82 @@
+import { KernelError } from '../../error.js';
+
+/** Kinds of BTF types (include/uapi/linux/btf.h). */
+export const Kind = {
+  VOID: 0,
+  INT: 1,
+  PTR: 2,
+  ARRAY: 3,
+  STRUCT: 4,
+  UNION: 5,
+  ENUM: 6,
+  FWD: 7,
+  TYPEDEF: 8,
+  VOLATILE: 9,
+  CONST: 10,
+  RESTRICT: 11,
+  FUNC: 12,
+  FUNC_PROTO: 13,
+  VAR: 14,
+  DATASEC: 15,
+  FLOAT: 16,
+  DECL_TAG: 17,
+  TYPE_TAG: 18,
+  ENUM64: 19,
+} as const;
+
+/** 32-bit words that follow `struct btf_type` itself, by kind: fixed ones, and ones per `vlen`. */
+export const FIXED_WORDS = [0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0];
+export const WORDS_PER_ELEMENT = [0, 0, 0, 0, 3, 3, 2, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 3];
+
+/** Words of `struct btf_type`: name_off, info, and size or type. */
+export const TYPE_WORDS = 3;
+
+/** Bytes of the oldest header, which newer ones only append to. */
+export const HEADER_SIZE = 24;
+
+/** No kernel's types come near this; what claims more is damage. */
+const MOST_SECTION_BYTES = 128 << 20;
+
+/** Where the sections lie, in bytes from the start of the blob. */
+export interface BtfHeader {
+  readonly typesAt: number;
+  readonly typesLength: number;
+  readonly stringsAt: number;
+  readonly stringsLength: number;
+}
+
+/**
+ * Reads `struct btf_header` at the start of `view`; `available` is the bytes that the whole blob can
+ * have at most.
+ *
+ * @throws {KernelError} `damaged` when it is no header of a little-endian BTF blob of that size.
+ */
+export function parseBtfHeader(view: DataView, available: number): BtfHeader {
+  const refuse = (why: string): never => {
+    throw new KernelError('damaged', `the BTF header is not one: ${why}`);
+  };
+  if (view.byteLength < HEADER_SIZE) return refuse(`only ${view.byteLength} bytes of it are there`);
+  const magic = view.getUint16(0, true);
+  if (magic !== 0xeb9f) return refuse(`magic is 0x${magic.toString(16)}, not 0xeb9f`);
+  const version = view.getUint8(2);
+  if (version !== 1) return refuse(`version is ${version}, not 1`);
+  const headerLength = view.getUint32(4, true);
+  if (headerLength < HEADER_SIZE || headerLength > 4096)
+    return refuse(`it claims ${headerLength} bytes`);
+  const typesAt = headerLength + view.getUint32(8, true);
+  const typesLength = view.getUint32(12, true);
+  const stringsAt = headerLength + view.getUint32(16, true);
+  const stringsLength = view.getUint32(20, true);
+  if (typesAt % 4 !== 0 || typesLength % 4 !== 0) return refuse('types are not aligned to 4 bytes');
+  for (const [name, at, length] of [
+    ['types', typesAt, typesLength],
+    ['strings', stringsAt, stringsLength],
+  ] as const) {
+    if (at + length > available)
+      return refuse(`${name} end at byte ${at + length} of ${available}`);
+    if (length > MOST_SECTION_BYTES) return refuse(`${length} bytes of ${name}`);
+  }
+  if (typesAt < stringsAt + stringsLength && stringsAt < typesAt + typesLength)
+    return refuse('types and strings overlap');
+  return { typesAt, typesLength, stringsAt, stringsLength };
+}

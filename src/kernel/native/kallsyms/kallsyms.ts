@@ -1,0 +1,235 @@
+import { KernelError, ReadError } from '../../error.js';
+import { LazyBytes } from '../lazy-bytes.js';
+import type { KernelSymbol, SymbolTable } from '../symbols.js';
+import { type AddressEncoding, entryBytes, KallsymsAddresses } from './addresses.js';
+import { KallsymsNames, NAMES_PER_MARKER, nextName, orderedName, SEQUENCE_BYTES } from './names.js';
+import { Tokens } from './tokens.js';
+
+/** More symbols than any kernel has (a distribution's: 100,000 to 250,000). */
+export const MOST_SYMBOLS = 1 << 22;
+const MOST_NAMES_BYTES = 64 << 20;
+/** Neighbours that a candidate for the order of names is tried on. */
+const SAMPLES = 64;
+
+type Memory = { read(address: bigint, length: number): DataView };
+
+/** Addresses of the tables. What is not known is looked for next to the others. */
+export interface KallsymsPlaces {
+  readonly count: number;
+  readonly names: bigint;
+  readonly tokenTable: bigint;
+  readonly tokenIndex: bigint;
+  /** Tables of addresses that may be the one, with the value of the base they are relative to. */
+  readonly addresses: readonly {
+    readonly address: bigint;
+    readonly encoding: AddressEncoding;
+    readonly base: bigint;
+  }[];
+  /** Where the order of names may be. */
+  readonly orders: readonly bigint[];
+}
+
+/** The kernel's own table of its symbols, read where it lies. */
+export class Kallsyms implements SymbolTable {
+  readonly #names: KallsymsNames;
+  readonly #addresses: KallsymsAddresses;
+
+  private constructor(names: KallsymsNames, addresses: KallsymsAddresses) {
+    this.#names = names;
+    this.#addresses = addresses;
+  }
+
+  /**
+   * @param known symbols whose addresses are known from elsewhere: the table counts only if it has one
+   * of them at least, and all that it has where they are
+   * @throws {KernelError} `no-symbols` when the tables are none, `damaged` when they break off
+   * @throws {ReadError} when they cannot be read
+   */
+  static open(
+    memory: Memory,
+    places: KallsymsPlaces,
+    known: ReadonlyMap<string, bigint>,
+  ): Kallsyms {
+    const tokens = Tokens.read(memory, places.tokenTable, places.tokenIndex);
+    const { bytes, markers, markersAt } = readNames(memory, places);
+    let names = new KallsymsNames(bytes, places.count, markers, tokens);
+    const order = findOrder(memory, names, [
+      ...(markersAt === undefined ? [] : behind(markersAt + BigInt(markers.length * 4))),
+      ...places.orders,
+    ]);
+    if (order) names = names.orderedBy(order);
+
+    const anchors = [...known]
+      .map(([name, address]) => ({ address, indexes: names.find(name) }))
+      .filter(({ indexes }) => indexes.length > 0);
+    if (anchors.length === 0)
+      throw new KernelError('no-symbols', 'kallsyms: the table has no symbol that is known');
+    for (const { address, encoding, base } of places.addresses) {
+      const table = new LazyBytes(memory, address, places.count * entryBytes(encoding));
+      const addresses = new KallsymsAddresses(table, encoding, base);
+      const agrees = (one: (typeof anchors)[number]): boolean =>
+        one.indexes.some((index) => addresses.at(index) === one.address);
+      if (anchors.every(agrees)) return new Kallsyms(names, addresses);
+    }
+    throw new KernelError('no-symbols', 'kallsyms: known symbols decode to wrong addresses');
+  }
+
+  get count(): number {
+    return this.#names.count;
+  }
+
+  /** How the table is encoded and searched, in words. */
+  get description(): string {
+    return `${this.#addresses.encoding} addresses, ${this.#names.search}`;
+  }
+
+  find(name: string): KernelSymbol[] {
+    return this.#names.find(name).map((index) => this.#at(index));
+  }
+
+  before(address: bigint): KernelSymbol | undefined {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#addresses.at(middle) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? undefined : this.#at(low - 1);
+  }
+
+  *all(): Generator<KernelSymbol> {
+    let index = 0;
+    for (const entry of this.#names.entries()) {
+      const address = this.#addresses.at(index++);
+      yield { name: entry.slice(1), type: entry.slice(0, 1), address };
+    }
+  }
+
+  #at(index: number): KernelSymbol {
+    const entry = this.#names.entry(index);
+    const address = this.#addresses.at(index);
+    return { name: entry.slice(1), type: entry.slice(0, 1), address };
+  }
+}
+
+/** Places behind the end of a table at which the next may begin: they are aligned to 4 or 8 bytes. */
+export function behind(end: bigint): bigint[] {
+  const four = end + ((4n - (end % 4n)) % 4n);
+  const eight = end + ((8n - (end % 8n)) % 8n);
+  return four === eight ? [four] : [four, eight];
+}
+
+interface Names {
+  readonly bytes: LazyBytes;
+  readonly markers: Uint32Array;
+  /** Where the kernel's own markers lie; undefined when they were made by running through. */
+  readonly markersAt: bigint | undefined;
+}
+
+function readNames(memory: Memory, places: KallsymsPlaces): Names {
+  const { names, tokenTable, count } = places;
+  if (count < 1 || count > MOST_SYMBOLS)
+    throw new KernelError('no-symbols', `kallsyms: ${count} symbols`);
+  const gap = tokenTable - names;
+  const length =
+    gap > 0n && gap <= MOST_NAMES_BYTES ? Number(gap) : Math.min(count * 64, MOST_NAMES_BYTES);
+  const bytes = new LazyBytes(memory, names, length);
+  for (const markersAt of markerPlaces(places)) {
+    const markers = readMarkers(memory, bytes, places, markersAt);
+    if (markers) return { bytes, markers, markersAt };
+  }
+  return { bytes, markers: makeMarkers(bytes, count), markersAt: undefined };
+}
+
+/** Markers lie before the token table, directly or with the order of names (6.2, 6.3) between. */
+function markerPlaces({ count, tokenTable }: KallsymsPlaces): bigint[] {
+  const markerBytes = Math.ceil(count / NAMES_PER_MARKER) * 4;
+  const places: bigint[] = [];
+  for (const alignment of [8, 4]) {
+    const size = (bytes: number): bigint => BigInt(Math.ceil(bytes / alignment) * alignment);
+    places.push(tokenTable - size(markerBytes));
+    places.push(tokenTable - size(count * SEQUENCE_BYTES) - size(markerBytes));
+  }
+  return [...new Set(places)];
+}
+
+function readMarkers(
+  memory: Memory,
+  names: LazyBytes,
+  places: KallsymsPlaces,
+  at: bigint,
+): Uint32Array | undefined {
+  const end = Number(at - places.names);
+  if (end <= 0 || end > names.bytes.length) return undefined;
+  const count = Math.ceil(places.count / NAMES_PER_MARKER);
+  try {
+    const view = memory.read(at, count * 4);
+    const markers = Uint32Array.from({ length: count }, (_, index) =>
+      view.getUint32(index * 4, true),
+    );
+    if (markers[0] !== 0) return undefined;
+    for (let index = 1; index < count; index++) {
+      if (markers[index]! <= markers[index - 1]!) return undefined;
+    }
+    // The names behind the last marker must end where the markers begin.
+    let place = markers[count - 1]!;
+    if (place >= end) return undefined;
+    names.need(place, end);
+    const rest = places.count - (count - 1) * NAMES_PER_MARKER;
+    for (let index = 0; index < rest; index++) {
+      place = nextName(names.bytes, place);
+      if (place > end) return undefined;
+    }
+    return end - place < 8 ? markers : undefined;
+  } catch (error) {
+    if (error instanceof KernelError || error instanceof ReadError) return undefined;
+    throw error;
+  }
+}
+
+/** Where no markers are found, one run over the lengths makes them. */
+function makeMarkers(names: LazyBytes, count: number): Uint32Array {
+  const markers = new Uint32Array(Math.ceil(count / NAMES_PER_MARKER));
+  let at = 0;
+  for (let index = 0; index < count; index++) {
+    if ((index & (NAMES_PER_MARKER - 1)) === 0) markers[index >>> 8] = at;
+    names.need(at, at + 2);
+    at = nextName(names.bytes, at);
+  }
+  return markers;
+}
+
+/** The first candidate that orders the names where it is tried; a wrong one would only miss names. */
+function findOrder(
+  memory: Memory,
+  names: KallsymsNames,
+  candidates: readonly bigint[],
+): LazyBytes | undefined {
+  for (const address of candidates) {
+    const order = new LazyBytes(memory, address, names.count * SEQUENCE_BYTES);
+    try {
+      if (isOrder(names, order)) return order;
+    } catch (error) {
+      if (!(error instanceof KernelError) && !(error instanceof ReadError)) throw error;
+    }
+  }
+  return undefined;
+}
+
+function isOrder(names: KallsymsNames, order: LazyBytes): boolean {
+  if (names.count < 2) return false;
+  let last = '';
+  let lastPlace = -1;
+  for (let sample = 0; sample <= SAMPLES; sample++) {
+    const place = Math.floor((sample * (names.count - 2)) / SAMPLES);
+    for (const at of [place, place + 1]) {
+      if (at <= lastPlace) continue;
+      lastPlace = at;
+      const name = orderedName(names.entry(names.sequence(order, at)));
+      if (name < last) return false;
+      last = name;
+    }
+  }
+  return last !== '';
+}

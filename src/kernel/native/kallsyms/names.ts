@@ -1,0 +1,219 @@
+import { KernelError } from '../../error.js';
+import type { LazyBytes } from '../lazy-bytes.js';
+import { TOKENS, type Tokens } from './tokens.js';
+
+/** `kallsyms_markers` has the place of every 256th name. */
+export const NAMES_PER_MARKER = 256;
+/** Longest name: KSYM_NAME_LEN is 512 since 6.1, 128 before. With the type's letter and some slack. */
+const MOST_NAME_BYTES = 1024;
+/** Bytes of an entry of `kallsyms_seqs_of_names`, most significant first. */
+export const SEQUENCE_BYTES = 3;
+
+/** `kallsyms_names`: a length, then that many tokens, for each symbol in order of address. */
+export class KallsymsNames {
+  readonly count: number;
+  readonly #names: LazyBytes;
+  readonly #markers: Uint32Array;
+  readonly #tokens: Tokens;
+  readonly #order: LazyBytes | undefined;
+  #hashes: NameHashes | undefined;
+
+  /** @param order `kallsyms_seqs_of_names`: the symbols in order of name (since 6.2). */
+  constructor(
+    names: LazyBytes,
+    count: number,
+    markers: Uint32Array,
+    tokens: Tokens,
+    order?: LazyBytes,
+  ) {
+    this.#names = names;
+    this.count = count;
+    this.#markers = markers;
+    this.#tokens = tokens;
+    this.#order = order;
+  }
+
+  /** The same names with another order, to try it. */
+  orderedBy(order: LazyBytes): KallsymsNames {
+    return new KallsymsNames(this.#names, this.count, this.#markers, this.#tokens, order);
+  }
+
+  /** How a name is found, in words. */
+  get search(): string {
+    return this.#order ? 'binary search' : 'one linear pass';
+  }
+
+  /** Name of a symbol, after the letter of its type. */
+  entry(index: number): string {
+    const block = index >>> 8;
+    let at = this.#block(block);
+    for (let skip = index & (NAMES_PER_MARKER - 1); skip > 0; skip--) at = this.#next(at);
+    return this.#decode(at);
+  }
+
+  /** All names with their letters, decoded one after the other. */
+  *entries(): Generator<string> {
+    let at = 0;
+    for (let index = 0; index < this.count; index++) {
+      if ((index & (NAMES_PER_MARKER - 1)) === 0) at = this.#block(index >>> 8);
+      yield this.#decode(at);
+      at = this.#next(at);
+    }
+  }
+
+  /** Numbers of the symbols of that name, ascending. */
+  find(name: string): number[] {
+    if (name === '' || name.length > MOST_NAME_BYTES) return [];
+    const found = this.#order ? this.#search(name, this.#order) : this.#lookUp(name);
+    return found.sort((a, b) => a - b);
+  }
+
+  /** Number of the symbol at a place in the order of names. */
+  sequence(order: LazyBytes, place: number): number {
+    const at = place * SEQUENCE_BYTES;
+    order.need(at, at + SEQUENCE_BYTES);
+    const { bytes } = order;
+    const index = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
+    if (index >= this.count)
+      throw new KernelError('damaged', `kallsyms: place ${place} is of symbol ${index}`);
+    return index;
+  }
+
+  #search(name: string, order: LazyBytes): number[] {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (orderedName(this.entry(this.sequence(order, middle))) < name) low = middle + 1;
+      else high = middle;
+    }
+    const found: number[] = [];
+    for (; low < this.count; low++) {
+      const index = this.sequence(order, low);
+      const entry = this.entry(index);
+      if (orderedName(entry) !== name) break;
+      if (entry.slice(1) === name) found.push(index);
+    }
+    return found;
+  }
+
+  #lookUp(name: string): number[] {
+    this.#hashes ??= this.#hashAll();
+    return this.#hashes.find(name).filter((index) => this.entry(index).slice(1) === name);
+  }
+
+  #hashAll(): NameHashes {
+    const hashes = new NameHashes(this.count, this.#tokens);
+    const { bytes } = this.#names;
+    let at = 0;
+    for (let index = 0; index < this.count; index++) {
+      if ((index & (NAMES_PER_MARKER - 1)) === 0) at = this.#block(index >>> 8);
+      const next = this.#next(at);
+      hashes.set(index, bytes, at + (bytes[at]! & 0x80 ? 2 : 1), next);
+      at = next;
+    }
+    return hashes;
+  }
+
+  /** Where a block of names begins; all its bytes are there then. */
+  #block(block: number): number {
+    const from = this.#markers[block];
+    if (from === undefined) throw new KernelError('damaged', 'kallsyms: no such symbol');
+    const end = this.#markers[block + 1] ?? from + NAMES_PER_MARKER * MOST_NAME_BYTES;
+    this.#names.need(from, end);
+    return from;
+  }
+
+  /** Where the name after the one at `at` begins. */
+  #next(at: number): number {
+    return nextName(this.#names.bytes, at);
+  }
+
+  #decode(at: number): string {
+    const { bytes } = this.#names;
+    const end = nextName(bytes, at);
+    if (end > bytes.length)
+      throw new KernelError('damaged', 'kallsyms: a name runs over the end of the table');
+    let name = '';
+    for (let next = at + (bytes[at]! & 0x80 ? 2 : 1); next < end; next++) {
+      name += this.#tokens.strings[bytes[next]!]!;
+      if (name.length > MOST_NAME_BYTES)
+        throw new KernelError('damaged', 'kallsyms: a name is too long');
+    }
+    return name;
+  }
+}
+
+/** Where the next name begins: lengths from 128 on take two bytes, since 6.1. */
+export function nextName(names: Uint8Array, at: number): number {
+  const first = names[at];
+  const second = names[at + 1];
+  if (first === undefined || second === undefined)
+    throw new KernelError('damaged', 'kallsyms: names end too early');
+  return first & 0x80 ? at + 2 + ((first & 0x7f) | (second << 7)) : at + 1 + first;
+}
+
+/**
+ * What a name is ordered by: kernels built with link-time optimization leave out what clang adds to
+ * names (cleanup_symbol_name in kernel/kallsyms.c).
+ */
+export function orderedName(entry: string): string {
+  const suffix = entry.indexOf('.llvm.');
+  return suffix < 0 ? entry.slice(1) : entry.slice(1, suffix);
+}
+
+const PRIME = 0x01000193;
+
+/**
+ * A hash of every name, made from hashes of the tokens without expanding any: of a string it is
+ * Σ byte × PRIME^(bytes after it), so that of two in a row it follows from both and the second's
+ * length.
+ */
+class NameHashes {
+  readonly #hashes: Uint32Array;
+  readonly #hash = new Uint32Array(TOKENS);
+  readonly #power = new Uint32Array(TOKENS);
+  /** Of each token without its first byte, which in a name's first token is the type's letter. */
+  readonly #tail = new Uint32Array(TOKENS);
+
+  constructor(count: number, tokens: Tokens) {
+    this.#hashes = new Uint32Array(count);
+    for (let token = 0; token < TOKENS; token++) {
+      const string = tokens.strings[token]!;
+      this.#hash[token] = hashOf(string);
+      this.#tail[token] = hashOf(string.slice(1));
+      let power = 1;
+      for (let byte = 0; byte < string.length; byte++) power = Math.imul(power, PRIME);
+      this.#power[token] = power;
+    }
+  }
+
+  /** Hashes the tokens in `bytes` from `from` to `end` as the name of symbol `index`. */
+  set(index: number, bytes: Uint8Array, from: number, end: number): void {
+    let hash = from < end ? this.#tail[bytes[from]!]! : 0;
+    for (let at = from + 1; at < end; at++) {
+      const token = bytes[at]!;
+      hash = (Math.imul(hash, this.#power[token]!) + this.#hash[token]!) | 0;
+    }
+    this.#hashes[index] = hash;
+  }
+
+  find(name: string): number[] {
+    const wanted = hashOf(name) >>> 0;
+    const found: number[] = [];
+    for (
+      let index = this.#hashes.indexOf(wanted);
+      index >= 0;
+      index = this.#hashes.indexOf(wanted, index + 1)
+    )
+      found.push(index);
+    return found;
+  }
+}
+
+function hashOf(string: string): number {
+  let hash = 0;
+  for (let at = 0; at < string.length; at++)
+    hash = (Math.imul(hash, PRIME) + string.charCodeAt(at)) | 0;
+  return hash;
+}

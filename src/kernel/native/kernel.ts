@@ -1,0 +1,148 @@
+import { KernelError } from '../error.js';
+import type { Kernel, KernelFacts } from '../kernel.js';
+import type { StructLayout } from '../layout.js';
+import { highHalf, lowHalf } from './address.js';
+import type { Bases } from './arch/arch.js';
+import type { MemoryImage } from './image/image.js';
+import type { KernelMemory } from './memory.js';
+import type { Provenance } from './provenance.js';
+import { type KernelSymbol, onlyAddress, type SymbolTable } from './symbols.js';
+import type { KernelTypes } from './types.js';
+import type { Vmcoreinfo } from './vmcoreinfo.js';
+
+/** What the native engine was opened with. */
+export interface NativeParts {
+  readonly image: MemoryImage;
+  readonly info: Vmcoreinfo;
+  readonly memory: KernelMemory;
+  readonly symbols: SymbolTable | undefined;
+  readonly types: (() => KernelTypes) | undefined;
+  readonly bases: Bases;
+  readonly facts: KernelFacts;
+  readonly provenance: Provenance;
+}
+
+/** VMCOREINFO gives the value of these variables under SYMBOL(), not their address. */
+const NOT_ADDRESSES = new Set(['mem_section', 'vmemmap']);
+
+/** A kernel read by its own symbols and types, without any other program. */
+export class NativeKernel implements Kernel {
+  readonly facts: KernelFacts;
+  readonly image: MemoryImage;
+  readonly vmcoreinfo: Vmcoreinfo;
+  readonly provenance: Provenance;
+  readonly #parts: NativeParts;
+  #closed = false;
+
+  constructor(parts: NativeParts) {
+    this.#parts = parts;
+    this.facts = parts.facts;
+    this.image = parts.image;
+    this.vmcoreinfo = parts.info;
+    this.provenance = parts.provenance;
+  }
+
+  read(address: bigint, length: number): DataView {
+    return this.#parts.memory.read(address, length);
+  }
+
+  /**
+   * Undefined also where several local symbols share the name and lie at different addresses, since
+   * none of them is the one: `symbols(name)` lists them.
+   *
+   * @throws {KernelError} `no-symbols` when the kernel's table was not found
+   */
+  symbol(name: string): bigint | undefined {
+    const { symbols, info, provenance } = this.#parts;
+    if (symbols !== undefined) {
+      const found = symbols.find(name);
+      if (found.length > 0) return onlyAddress(found);
+    }
+    const said = NOT_ADDRESSES.has(name) ? undefined : info.symbol(name);
+    if (said !== undefined || symbols !== undefined) return said;
+    const why = provenance.symbols.found ? '' : provenance.symbols.why;
+    throw new KernelError('no-symbols', `cannot tell where ${name} is: ${why}`);
+  }
+
+  /** All symbols of a name; empty also when the kernel's table was not found. */
+  symbols(name: string): readonly KernelSymbol[] {
+    return this.#parts.symbols?.find(name) ?? [];
+  }
+
+  /** The table of the image's symbols, or undefined if it was not found. */
+  get symbolTable(): SymbolTable | undefined {
+    return this.#parts.symbols;
+  }
+
+  /**
+   * The symbol of the kernel image that an address belongs to, and the bytes in between: the nearest
+   * one before, as long as the address is in the image.
+   */
+  nearestSymbol(address: bigint): { symbol: KernelSymbol; offset: number } | undefined {
+    const { symbols } = this.#parts;
+    if (symbols === undefined) return undefined;
+    const start = this.symbol('_text') ?? this.symbol('_stext');
+    const end = this.symbol('_end');
+    if (start === undefined || address < start) return undefined;
+    if (end !== undefined && address >= end) return undefined;
+    const symbol = symbols.before(address);
+    if (symbol === undefined) return undefined;
+    const offset = address - symbol.address;
+    return offset < MOST_SYMBOL_BYTES ? { symbol, offset: Number(offset) } : undefined;
+  }
+
+  /** @throws {KernelError} `no-types` when the kernel's types were not found; as KernelTypes does */
+  struct(name: string): StructLayout | undefined {
+    return this.types.struct(name);
+  }
+
+  enumerators(name: string): ReadonlyMap<string, bigint> | undefined {
+    return this.types.enumerators(name);
+  }
+
+  /** The kernel's types. */
+  get types(): KernelTypes {
+    const { types, provenance } = this.#parts;
+    if (types !== undefined) return types();
+    const why = provenance.types.found ? '' : provenance.types.why;
+    throw new KernelError('no-types', why);
+  }
+
+  pageOf(address: bigint): bigint | undefined {
+    const { directMap, pages } = this.#parts.bases;
+    if (directMap === undefined || pages === undefined) return undefined;
+    const offset = directMap.offset(highHalf(address), lowHalf(address));
+    if (!(offset >= 0 && offset < directMap.length)) return undefined;
+    const frame = Math.floor((directMap.physical + offset) / this.facts.pageSize);
+    return pages.address + BigInt(frame * pages.stride);
+  }
+
+  addressOfPage(page: bigint): bigint | undefined {
+    const { directMap, pages } = this.#parts.bases;
+    if (directMap === undefined || pages === undefined) return undefined;
+    const offset = BigInt.asUintN(64, page - pages.address);
+    if (offset >= 1n << 53n) return undefined;
+    const frame = Number(offset) / pages.stride;
+    const into = frame * this.facts.pageSize - directMap.physical;
+    if (!Number.isInteger(frame) || into < 0 || into >= directMap.length) return undefined;
+    return directMap.address + BigInt(into);
+  }
+
+  /** Physical address of a byte, or undefined where no page table leads. */
+  physicalOf(address: bigint): number | undefined {
+    return this.#parts.memory.physical(address);
+  }
+
+  refresh(): void {
+    this.image.refresh();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.image.close();
+  }
+}
+
+/** Farther than this from any symbol, an address is not named after it. */
+const MOST_SYMBOL_BYTES = 64n << 20n;

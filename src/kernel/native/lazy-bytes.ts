@@ -1,0 +1,40 @@
+import type { KernelMemory } from './memory.js';
+
+/** Bytes fetched at a time. */
+const CHUNK = 4096;
+
+/** A table in the kernel's memory of which only the parts looked at are read. */
+export class LazyBytes {
+  /** The whole table; only what `need` was asked for holds anything. */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly #memory: Pick<KernelMemory, 'read'>;
+  readonly #address: bigint;
+  readonly #have: Uint8Array;
+
+  /** @param length bytes, which are allocated: the caller has checked that they are plausible. */
+  constructor(memory: Pick<KernelMemory, 'read'>, address: bigint, length: number) {
+    this.#memory = memory;
+    this.#address = address;
+    this.bytes = new Uint8Array(length);
+    this.view = new DataView(this.bytes.buffer);
+    this.#have = new Uint8Array(Math.ceil(length / CHUNK));
+  }
+
+  /**
+   * Makes bytes `from` to `end` readable, as far as the table reaches.
+   *
+   * @throws {ReadError} when they cannot be read.
+   */
+  need(from: number, end: number): void {
+    const last = Math.min(Math.ceil(end / CHUNK), this.#have.length);
+    for (let chunk = Math.max(0, Math.floor(from / CHUNK)); chunk < last; chunk++) {
+      if (this.#have[chunk]) continue;
+      const at = chunk * CHUNK;
+      const length = Math.min(CHUNK, this.bytes.length - at);
+      const read = this.#memory.read(this.#address + BigInt(at), length);
+      this.bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
+      this.#have[chunk] = 1;
+    }
+  }
+}

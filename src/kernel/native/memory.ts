@@ -1,0 +1,134 @@
+import { ReadError } from '../error.js';
+import { highHalf, joinHalves, type LinearRange, lowHalf } from './address.js';
+import type { Architecture } from './arch/arch.js';
+import type { MemoryImage } from './image/image.js';
+
+/** One read may ask for this much; a length out of a damaged struct must not become an allocation. */
+const MOST_BYTES = 256 << 20;
+
+/**
+ * A kernel's virtual memory over an image's physical one. Works by page tables alone until the direct
+ * map is known, which then takes the shortest way.
+ */
+export class KernelMemory {
+  readonly image: MemoryImage;
+  readonly #arch: Architecture;
+  readonly #pageSize: number;
+  /** /proc/kcore maps everything by itself, and what it maps is fresher than a table read before. */
+  readonly #mapsItself: boolean;
+  #directMap: LinearRange | undefined;
+
+  constructor(image: MemoryImage, arch: Architecture) {
+    this.image = image;
+    this.#arch = arch;
+    this.#pageSize = arch.pageSize;
+    this.#mapsItself = image.facts.format === 'kcore';
+  }
+
+  /** From now on addresses in this range are read without page tables. */
+  useDirectMap(range: LinearRange | undefined): void {
+    this.#directMap = range;
+  }
+
+  /**
+   * Reads `length` bytes at a virtual address, over pages and blocks as they come.
+   *
+   * @throws {ReadError} with the virtual address of the first byte that cannot be had.
+   */
+  read(address: bigint, length: number): DataView {
+    const high = highHalf(address);
+    const low = lowHalf(address);
+    const direct = this.#directMap;
+    if (direct !== undefined) {
+      const offset = direct.offset(high, low);
+      if (offset >= 0 && offset + length <= direct.length)
+        return this.#physical(direct.physical + offset, length, high, low);
+    }
+    return this.#mapped(high, low, length);
+  }
+
+  /** Physical address of a byte, or undefined where no page table leads. */
+  physical(address: bigint): number | undefined {
+    const high = highHalf(address);
+    const low = lowHalf(address);
+    const direct = this.#directMap;
+    if (direct !== undefined) {
+      const offset = direct.offset(high, low);
+      if (offset >= 0 && offset < direct.length) return direct.physical + offset;
+    }
+    const physical = this.#arch.translate(high, low);
+    return physical < 0 ? undefined : physical;
+  }
+
+  #physical(physical: number, length: number, high: number, low: number): DataView {
+    try {
+      return this.image.readPhysical(physical, length);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      // The image knows physical addresses; whoever asked knows the virtual one.
+      const into = Number(error.address) - physical;
+      const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);
+      const detail = `physical 0x${error.address.toString(16)}`;
+      throw new ReadError(error.code, BigInt.asUintN(64, address), detail, { cause: error });
+    }
+  }
+
+  #mapped(high: number, low: number, length: number): DataView {
+    if (!(length >= 0 && length <= MOST_BYTES)) {
+      const detail = `${length} bytes in one read`;
+      throw new ReadError('refused', joinHalves(high, low), detail);
+    }
+    if (length === 0) return new DataView(new ArrayBuffer(0));
+    if (this.#mapsItself) {
+      const view = this.image.readVirtual(joinHalves(high, low), length);
+      if (view !== undefined) return view;
+    }
+    const physical = this.#translate(high, low);
+    let run = this.#run(high, low, physical, length);
+    if (run === length) return this.#physical(physical, length, high, low);
+    const whole = new Uint8Array(length);
+    copy(this.#physical(physical, run, high, low), whole, 0);
+    for (let done = run; done < length; done += run) {
+      const nextLow = (low + done) % 0x1_0000_0000;
+      const nextHigh = high + Math.floor((low + done) / 0x1_0000_0000);
+      const next = this.#translate(nextHigh, nextLow);
+      run = this.#run(nextHigh, nextLow, next, length - done);
+      copy(this.#physical(next, run, nextHigh, nextLow), whole, done);
+    }
+    return new DataView(whole.buffer);
+  }
+
+  /** Bytes from an address on, at most `length`, that are physically in one piece. */
+  #run(high: number, low: number, physical: number, length: number): number {
+    let run = this.#pageSize - (low % this.#pageSize);
+    while (run < length) {
+      const nextLow = (low + run) % 0x1_0000_0000;
+      const nextHigh = high + Math.floor((low + run) / 0x1_0000_0000);
+      if (this.#translateOrNot(nextHigh, nextLow) !== physical + run) return run;
+      run += this.#pageSize;
+    }
+    return length;
+  }
+
+  #translate(high: number, low: number): number {
+    const physical = this.#translateOrNot(high, low);
+    if (physical < 0) throw new ReadError('unmapped', joinHalves(high, low));
+    return physical;
+  }
+
+  #translateOrNot(high: number, low: number): number {
+    // Past the end of the address space, where an addition has carried over.
+    if (high > 0xffffffff) return -1;
+    try {
+      return this.#arch.translate(high, low);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      const detail = `the page table at physical 0x${error.address.toString(16)}`;
+      throw new ReadError(error.code, joinHalves(high, low), detail, { cause: error });
+    }
+  }
+}
+
+function copy(from: DataView, to: Uint8Array, at: number): void {
+  to.set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength), at);
+}

@@ -1,0 +1,107 @@
+import { NameIndex } from './name-index.js';
+
+/** A symbol as `nm` and /proc/kallsyms print it. */
+export interface KernelSymbol {
+  readonly name: string;
+  /** nm's letter: upper case for global, lower case for local ones. */
+  readonly type: string;
+  /** Where it lies while the kernel runs. Per-CPU variables may be offsets into each CPU's area. */
+  readonly address: bigint;
+}
+
+/** The symbols of the kernel image (not of its modules), wherever they come from. */
+export interface SymbolTable {
+  /** Number of symbols. */
+  readonly count: number;
+  /** All symbols of that name: names of local ones can repeat. */
+  find(name: string): readonly KernelSymbol[];
+  /** The last symbol at or before an address, or undefined where the address is before all. */
+  before(address: bigint): KernelSymbol | undefined;
+  /** Every symbol, in the table's own order. */
+  all(): Iterable<KernelSymbol>;
+}
+
+/**
+ * The one address that a name stands for. Where several symbols share it, a single global one is
+ * meant; several local ones at different places are nobody's, and give undefined rather than a guess.
+ */
+export function onlyAddress(found: readonly KernelSymbol[]): bigint | undefined {
+  const first = found[0];
+  if (first === undefined || found.every((one) => one.address === first.address))
+    return first?.address;
+  const globals = found.filter((one) => one.type !== one.type.toLowerCase());
+  const global = globals[0];
+  return global !== undefined && globals.every((one) => one.address === global.address)
+    ? global.address
+    : undefined;
+}
+
+/** A table that lists its symbols one after the other in a text: a System.map, a `.symtab`. */
+export class ListedSymbols implements SymbolTable {
+  readonly count: number;
+  readonly #names: NameIndex;
+  readonly #text: Uint8Array;
+  readonly #nameAt: Int32Array;
+  readonly #terminator: number;
+  readonly #types: Uint8Array;
+  readonly #addresses: BigUint64Array;
+  #byAddress: Uint32Array | undefined;
+
+  /** Arrays of one element a symbol; `types` are codes of nm's letters. */
+  constructor(
+    text: Uint8Array,
+    nameAt: Int32Array,
+    terminator: number,
+    types: Uint8Array,
+    addresses: BigUint64Array,
+  ) {
+    this.count = nameAt.length;
+    this.#names = new NameIndex(text, nameAt, terminator);
+    this.#text = text;
+    this.#nameAt = nameAt;
+    this.#terminator = terminator;
+    this.#types = types;
+    this.#addresses = addresses;
+  }
+
+  find(name: string): KernelSymbol[] {
+    return this.#names.find(name).map((index) => this.#at(index));
+  }
+
+  before(address: bigint): KernelSymbol | undefined {
+    this.#byAddress ??= this.#sort();
+    let low = 0;
+    let high = this.#byAddress.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#addresses[this.#byAddress[middle]!]! <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? undefined : this.#at(this.#byAddress[low - 1]!);
+  }
+
+  *all(): Generator<KernelSymbol> {
+    for (let index = 0; index < this.count; index++) yield this.#at(index);
+  }
+
+  #at(index: number): KernelSymbol {
+    const from = this.#nameAt[index]!;
+    const end = this.#text.indexOf(this.#terminator, from);
+    const name = Buffer.from(this.#text.subarray(from, end < 0 ? this.#text.length : end));
+    return {
+      name: name.toString('latin1'),
+      type: String.fromCharCode(this.#types[index]!),
+      address: this.#addresses[index]!,
+    };
+  }
+
+  #sort(): Uint32Array {
+    const addresses = this.#addresses;
+    const order = Uint32Array.from({ length: this.count }, (_, index) => index);
+    return order.sort((a, b) => {
+      const left = addresses[a]!;
+      const right = addresses[b]!;
+      return left < right ? -1 : left > right ? 1 : a - b;
+    });
+  }
+}

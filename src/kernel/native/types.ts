@@ -1,0 +1,118 @@
+import { KernelError } from '../error.js';
+import type { StructLayout } from '../layout.js';
+import type { Btf } from './btf/btf.js';
+import { Kind } from './btf/format.js';
+import { BtfStructLayout, type MemberCache } from './btf/layout.js';
+import { flattenMembers, isAggregate } from './btf/member.js';
+
+/** A type by name, and the blob that defines it. */
+export interface FoundType {
+  readonly btf: Btf;
+  readonly id: number;
+}
+
+/** Types of one module. */
+export interface ModuleTypes {
+  readonly module: string;
+  readonly btf: Btf;
+}
+
+/**
+ * All types of a kernel: its own first, and those of its modules where its own have no such name.
+ * Modules are not even listed before a name is asked for that the kernel lacks.
+ */
+export class KernelTypes {
+  readonly base: Btf;
+  readonly #modules: () => readonly ModuleTypes[];
+  readonly #structs = new Map<string, StructLayout | undefined>();
+  readonly #enums = new Map<string, ReadonlyMap<string, bigint> | undefined>();
+  readonly #caches = new Map<Btf, MemberCache>();
+
+  constructor(base: Btf, modules: () => readonly ModuleTypes[]) {
+    this.base = base;
+    this.#modules = modules;
+  }
+
+  /**
+   * The layout of a struct or union, or of a typedef of one.
+   *
+   * @throws {KernelError} `unsupported-layout` when types of that name differ in their layout: which
+   * one is meant cannot be told; `damaged` when the types lead nowhere
+   */
+  struct(name: string): StructLayout | undefined {
+    if (!this.#structs.has(name)) this.#structs.set(name, this.#findStruct(name));
+    return this.#structs.get(name);
+  }
+
+  enumerators(name: string): ReadonlyMap<string, bigint> | undefined {
+    if (!this.#enums.has(name)) this.#enums.set(name, this.#findEnum(name));
+    return this.#enums.get(name);
+  }
+
+  /** Every struct, union, enum or typedef of that name; the kernel's, or else its modules'. */
+  find(name: string): readonly FoundType[] {
+    const own = this.base.find(name).map((id) => ({ btf: this.base, id }));
+    if (own.length > 0) return own;
+    return this.#modules().flatMap(({ btf }) => btf.find(name).map((id) => ({ btf, id })));
+  }
+
+  #findStruct(name: string): StructLayout | undefined {
+    const found = this.find(name);
+    // `struct x` and `union x` come before a typedef x, which C lets be another type.
+    const tagged = found.filter(({ btf, id }) => isAggregate(btf, id));
+    const resolved = (tagged.length > 0 ? tagged : found)
+      .map(({ btf, id }) => ({ btf, id: btf.resolve(id) }))
+      .filter(({ btf, id }) => isAggregate(btf, id));
+    const first = resolved[0];
+    if (first === undefined) return undefined;
+    if (resolved.length > 1) {
+      const layouts = new Set(resolved.map(({ btf, id }) => fingerprint(btf, id)));
+      if (layouts.size > 1) {
+        const message = `the kernel has ${layouts.size} different types named ${name}`;
+        throw new KernelError('unsupported-layout', message);
+      }
+    }
+    let cache = this.#caches.get(first.btf);
+    if (!cache) {
+      cache = new Map();
+      this.#caches.set(first.btf, cache);
+    }
+    return new BtfStructLayout(first.btf, first.id, name, cache);
+  }
+
+  #findEnum(name: string): ReadonlyMap<string, bigint> | undefined {
+    for (const { btf, id } of this.find(name)) {
+      const resolved = btf.resolve(id);
+      const kind = btf.kind(resolved);
+      if (kind === Kind.ENUM || kind === Kind.ENUM64) return enumeratorsOf(btf, resolved);
+    }
+    return undefined;
+  }
+}
+
+/** Names and values of an enum. */
+export function enumeratorsOf(btf: Btf, id: number): Map<string, bigint> {
+  const values = new Map<string, bigint>();
+  const wide = btf.kind(id) === Kind.ENUM64;
+  const words = wide ? 3 : 2;
+  // kind_flag: values are signed. Kernels before 6.0 don't set it; a 32-bit value is signed there.
+  const signed = btf.flag(id) || !wide;
+  for (let index = 0; index < btf.vlen(id); index++) {
+    const low = BigInt(btf.extra(id, index * words + 1));
+    const high = wide ? BigInt(btf.extra(id, index * words + 2)) : 0n;
+    const bits = wide ? 64 : 32;
+    const value = (high << 32n) | low;
+    values.set(
+      btf.string(btf.extra(id, index * words)),
+      signed ? BigInt.asIntN(bits, value) : value,
+    );
+  }
+  return values;
+}
+
+function fingerprint(btf: Btf, id: number): string {
+  const members = [...flattenMembers(btf, id).values()].map(
+    ({ name, bitOffset, bitSize, type }) => `${name}:${bitOffset}:${bitSize}:${btf.size(type)}`,
+  );
+  return `${btf.sizeOrType(id)}{${members.join()}}`;
+}
