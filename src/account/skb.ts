@@ -5,7 +5,9 @@ import { incompleteness } from '../walk/skb.js';
 import { SocketFinder } from '../walk/socket.js';
 import { findTask, type Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
+import type { Figures } from './figures.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
+import { Tally } from './tally.js';
 
 export interface ProcessName {
   readonly pid: number;
@@ -26,6 +28,8 @@ export interface ProcessAnswer {
   readonly kernel: KernelFacts;
   readonly process: ProcessName;
   readonly sockets: readonly (SocketAccount & { readonly fds: readonly number[] })[];
+  /** Over all of them; what two sockets share is counted once. */
+  readonly total: Figures;
   readonly warnings: readonly Warning[];
 }
 
@@ -43,7 +47,7 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
     throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is open but is not a socket`);
   }
   const warnings = new Warnings();
-  const account = new SocketAccountant(kernel, warnings).account(socket, keepSkbs);
+  const account = new SocketAccountant(kernel).account(socket, { warnings, keepSkbs });
   return { kernel: kernel.facts, process: nameOf(task), fd, ...account, warnings: warnings.list() };
 }
 
@@ -60,21 +64,27 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   for (const { fd, file } of openFiles(kernel, task)) {
     fdsByFile.set(file, [...(fdsByFile.get(file) ?? []), fd]);
   }
-  const accountant = new SocketAccountant(kernel, warnings);
+  const accountant = new SocketAccountant(kernel);
+  const sum = new Tally(kernel.facts.pageSize, warnings);
   const sockets: (SocketAccount & { fds: number[] })[] = [];
   for (const [file, fds] of fdsByFile) {
     try {
       const socket = finder.find(file);
-      if (socket) sockets.push({ fds, ...accountant.account(socket) });
+      if (socket) sockets.push({ fds, ...accountant.account(socket, { warnings, sum }) });
     } catch (error) {
-      const code = incompleteness(error);
-      warnings.add(code, `fd ${fds.join(', ')}: ${(error as Error).message}`);
+      sum.incomplete(incompleteness(error), `fd ${fds.join(', ')}: ${(error as Error).message}`);
     }
   }
   sockets.sort(
     (a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.fds[0] ?? 0) - (b.fds[0] ?? 0),
   );
-  return { kernel: kernel.facts, process: nameOf(task), sockets, warnings: warnings.list() };
+  return {
+    kernel: kernel.facts,
+    process: nameOf(task),
+    sockets,
+    total: sum.figures(),
+    warnings: warnings.list(),
+  };
 }
 
 function nameOf({ pid, comm }: Task): ProcessName {

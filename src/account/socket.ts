@@ -1,10 +1,10 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { PageReader } from '../walk/pages.js';
-import { type Queue, type QueueName, QueueReader, walkQueue } from '../walk/queues.js';
+import { type QueueName, QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skb.js';
 import { type SockIdentity, SockReader } from '../walk/sock.js';
 import type { Socket } from '../walk/socket.js';
-import type { Warnings } from '../walk/warnings.js';
+import { Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 import { Tally } from './tally.js';
 
@@ -18,40 +18,73 @@ export interface SocketAccount {
   readonly skbs?: Readonly<Partial<Record<QueueName, readonly Skb[]>>>;
 }
 
+export interface AccountOptions {
+  /** Takes what could not be read. */
+  readonly warnings: Warnings;
+  /** Keep every queue entry for a listing. */
+  readonly keepSkbs?: boolean;
+  /** A sum over several sockets, to which this one is added. */
+  readonly sum?: Tally;
+}
+
 /** How often a queue of a live kernel is walked anew when it changed under the reader. */
 const LIVE_ATTEMPTS = 5;
 
 /** Accounts for sockets of one kernel; what it learns of pages and layouts serves the next one. */
 export class SocketAccountant {
   readonly #kernel: Kernel;
-  readonly #warnings: Warnings;
   readonly #socks: SockReader;
   readonly #queues: QueueReader;
-  readonly #skbs: SkbReader;
+  #skbs: SkbReader;
 
   /** @throws {KernelError} `unsupported-layout` */
-  constructor(kernel: Kernel, warnings: Warnings) {
+  constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#warnings = warnings;
     this.#socks = new SockReader(kernel);
     this.#queues = new QueueReader(kernel);
-    this.#skbs = new SkbReader(kernel, new PageReader(kernel), warnings);
+    this.#skbs = new SkbReader(kernel, new PageReader(kernel));
   }
 
   /**
-   * @param keepSkbs keep every queue entry for a listing
+   * A live kernel's queues change under the reader: a socket that did not read whole is read anew,
+   * a few times, and only the last attempt's warnings stand.
+   *
    * @throws {ReadError} if the sock itself cannot be read.
    */
-  account(socket: Socket, keepSkbs = false): SocketAccount {
+  account(socket: Socket, options: AccountOptions): SocketAccount {
+    const { live, pageSize } = this.#kernel.facts;
+    for (let attempt = 1; ; attempt++) {
+      const warnings = new Warnings();
+      const total = new Tally(pageSize, warnings);
+      const account = this.#attempt(socket, options.keepSkbs ?? false, total, warnings);
+      if (account.total.complete || !live || attempt === LIVE_ATTEMPTS) {
+        options.warnings.merge(warnings);
+        options.sum?.add(total);
+        return account;
+      }
+      this.#kernel.refresh();
+      this.#skbs = new SkbReader(this.#kernel, new PageReader(this.#kernel));
+    }
+  }
+
+  #attempt(socket: Socket, keepSkbs: boolean, total: Tally, warnings: Warnings): SocketAccount {
     const identity = this.#socks.read(socket.sock);
     const queues: Partial<Record<QueueName, Figures>> = {};
     const skbs: Partial<Record<QueueName, Skb[]>> = {};
-    const total = new Tally(this.#kernel.facts.pageSize);
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {
-      const kept: Skb[] | undefined = keepSkbs ? [] : undefined;
-      const tally = this.#tally(queue, kept);
+      const tally = new Tally(this.#kernel.facts.pageSize, warnings);
+      const entries: Skb[] = [];
+      walkQueue(
+        queue,
+        (address) => {
+          const skb = this.#skbs.read(address, tally);
+          tally.skb(skb);
+          if (keepSkbs) entries.push(skb);
+        },
+        (code, message) => tally.incomplete(code, message),
+      );
       queues[queue.name] = tally.figures();
-      if (kept) skbs[queue.name] = kept;
+      if (keepSkbs) skbs[queue.name] = entries;
       total.add(tally);
     }
     return {
@@ -60,16 +93,5 @@ export class SocketAccountant {
       total: total.figures(),
       ...(keepSkbs ? { skbs } : {}),
     };
-  }
-
-  #tally(queue: Queue, kept: Skb[] | undefined): Tally {
-    const tally = new Tally(this.#kernel.facts.pageSize);
-    const whole = walkQueue(queue, this.#kernel.facts.live, this.#warnings, (address) => {
-      const skb = this.#skbs.read(address, tally);
-      tally.skb(skb);
-      kept?.push(skb);
-    });
-    if (!whole) tally.incomplete();
-    return tally;
   }
 }

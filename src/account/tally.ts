@@ -1,5 +1,6 @@
 import type { PageBlock } from '../walk/pages.js';
 import type { Skb, SkbSink } from '../walk/skb.js';
+import type { WarningCode, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 
 /** Counts what a queue pins: every page, every slab slot and every shared info once. */
@@ -14,15 +15,26 @@ export class Tally implements SkbSink {
   #frags = 0;
   #maxFragsPerSkb = 0;
   #complete = true;
+  readonly #warnings: Warnings;
 
-  /** @param pageSize bytes of a base page */
-  constructor(pageSize: number) {
+  /**
+   * @param pageSize bytes of a base page
+   * @param warnings take what could not be told
+   */
+  constructor(pageSize: number, warnings: Warnings) {
     this.#pageSize = pageSize;
+    this.#warnings = warnings;
   }
 
   page({ head, order }: PageBlock): void {
     // An order that one frag leaves unknown may be known from another: the known one stands.
     if (order !== undefined || !this.#pages.has(head)) this.#pages.set(head, order);
+    if (order === undefined) {
+      this.incomplete(
+        'order-unknown',
+        'some pages are of allocations whose order the kernel does not record; each counts as one page at least',
+      );
+    }
   }
 
   slot(address: bigint, size: number): void {
@@ -35,8 +47,13 @@ export class Tally implements SkbSink {
     return true;
   }
 
-  incomplete(): void {
+  incomplete(code: WarningCode, message: string): void {
     this.#complete = false;
+    this.#warnings.add(code, message);
+  }
+
+  remark(code: WarningCode, message: string): void {
+    this.#warnings.add(code, message);
   }
 
   skb(skb: Skb): void {
@@ -83,7 +100,7 @@ export class Tally implements SkbSink {
       pageBytes,
       slabBytes,
       pinnedBytes: pageBytes + slabBytes,
-      complete: this.#complete && unknown === 0,
+      complete: this.#complete,
     };
   }
 }

@@ -1,2 +1,30 @@
 #!/usr/bin/env node
-export {};
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { registerSkb } from './commands/skb.js';
+import { EXIT, explainFailure } from './failure.js';
+
+const program = new Command('kdump-mem')
+  .description(
+    'Finds the kernel memory that unread sockets pin, page by page, in a vmcore or the live kernel.',
+  )
+  .version((createRequire(import.meta.url)('../../package.json') as { version: string }).version)
+  .exitOverride()
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'kdump-mem: ')),
+  });
+
+registerSkb(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Help and version end here too, with status 0; commander has printed what there is to say.
+    process.exitCode = error.exitCode === 0 ? EXIT.answered : EXIT.usage;
+  } else {
+    const { line, status } = explainFailure(error);
+    process.stderr.write(`${line}\n`);
+    process.exitCode = status;
+  }
+}

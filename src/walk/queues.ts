@@ -2,7 +2,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { TornList } from './list.js';
 import { incompleteness } from './skb.js';
 import { StructReader } from './struct-reader.js';
-import type { Warnings } from './warnings.js';
+import type { WarningCode } from './warnings.js';
 
 /** The queues of a sock, by the names of the answer. */
 export const QUEUE_NAMES = [
@@ -176,15 +176,14 @@ export class QueueReader {
 }
 
 /**
- * Visits each skb of a queue. Gives false, with a warning, if the queue could not be followed to
- * its end or doesn't hold as many skbs as the kernel counted.
+ * Visits each skb of a queue. A queue that cannot be followed to its end, or doesn't hold as many
+ * skbs as the kernel counted, is told as incomplete.
  */
 export function walkQueue(
   queue: Queue,
-  live: boolean,
-  warnings: Warnings,
   visit: (skb: bigint) => void,
-): boolean {
+  incomplete: (code: WarningCode, message: string) => void,
+): void {
   let count = 0;
   try {
     for (const skb of queue.skbs()) {
@@ -193,16 +192,18 @@ export function walkQueue(
     }
   } catch (error) {
     const code = error instanceof TornList ? 'torn-list' : incompleteness(error);
-    warnings.add(code, `${queue.name} queue, after ${count} skbs: ${(error as Error).message}`);
-    return false;
+    const rest =
+      queue.expected === undefined ? '' : ` of the ${queue.expected} that the kernel counts`;
+    incomplete(
+      code,
+      `${queue.name} queue, after ${count} skbs${rest}: ${(error as Error).message}`,
+    );
+    return;
   }
   if (queue.expected !== undefined && queue.expected !== count) {
-    const why = live ? 'it changed while it was read' : 'its list or its count is damaged';
-    warnings.add(
+    incomplete(
       'torn-list',
-      `${queue.name} queue: the kernel counts ${queue.expected} skbs, ${count} were found; ${why}`,
+      `${queue.name} queue: the kernel counts ${queue.expected} skbs, the list has ${count}`,
     );
-    return false;
   }
-  return true;
 }

@@ -3,7 +3,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { type Frag, type FragLayout, fragLayout } from './frag.js';
 import type { PageBlock, PageReader } from './pages.js';
 import { StructReader, type StructView } from './struct-reader.js';
-import type { Warnings } from './warnings.js';
+import type { WarningCode } from './warnings.js';
 
 /** One entry of a queue. */
 export interface Skb {
@@ -25,8 +25,10 @@ export interface SkbSink {
   slot(address: bigint, size: number): void;
   /** False if this shared info (which clones have in common) was met before. */
   sharedInfo(address: bigint): boolean;
-  /** Something that an skb pins could not be told; a warning says what. */
-  incomplete(): void;
+  /** Something that an skb pins could not be told. */
+  incomplete(code: WarningCode, message: string): void;
+  /** Something odd that leaves the figures whole. */
+  remark(code: WarningCode, message: string): void;
 }
 
 /** How deep a frag_list may hang in another; the kernel nests two (GRO's list in a forwarded one). */
@@ -51,17 +53,15 @@ type SharedField = (typeof SHARED_FIELDS)[number];
 export class SkbReader {
   readonly #kernel: Kernel;
   readonly #pages: PageReader;
-  readonly #warnings: Warnings;
   readonly #skb;
   readonly #shared;
   readonly #frag: FragLayout;
   readonly #maxFrags: number;
 
   /** @throws {KernelError} `unsupported-layout` */
-  constructor(kernel: Kernel, pages: PageReader, warnings: Warnings) {
+  constructor(kernel: Kernel, pages: PageReader) {
     this.#kernel = kernel;
     this.#pages = pages;
-    this.#warnings = warnings;
     this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS);
     this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
     this.#frag = fragLayout(kernel);
@@ -105,11 +105,10 @@ export class SkbReader {
   #memory(address: bigint, sink: SkbSink): void {
     const page = this.#kernel.pageOf(address);
     if (page === undefined) {
-      this.#warnings.add(
+      sink.incomplete(
         'head-not-counted',
         `0x${address.toString(16)} is not in the direct map; what it pins was not counted`,
       );
-      sink.incomplete();
       return;
     }
     const block = this.#pages.block(page);
@@ -135,7 +134,7 @@ export class SkbReader {
     for (let index = 0; index < count; index++) {
       const frag = this.#frag.at(bytes, index * this.#frag.stride);
       if (frag.deviceMemory) {
-        this.#warnings.add(
+        sink.remark(
           'device-memory',
           'some frags lie in device memory (net_iov); they pin no page of this machine',
         );
@@ -185,8 +184,7 @@ export class SkbReader {
       step();
     } catch (error) {
       const code = incompleteness(error);
-      this.#warnings.add(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
-      sink.incomplete();
+      sink.incomplete(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
     }
   }
 }

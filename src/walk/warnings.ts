@@ -35,6 +35,15 @@ export class Warnings {
     else entry.dropped++;
   }
 
+  /** Adds another collector's warnings to these. */
+  merge(other: Warnings): void {
+    for (const [code, { messages, dropped }] of other.#byCode) {
+      for (const message of messages) this.add(code, message);
+      const entry = this.#byCode.get(code);
+      if (entry) entry.dropped += dropped;
+    }
+  }
+
   list(): Warning[] {
     return [...this.#byCode].flatMap(([code, { messages, dropped }]) => [
       ...messages.map((message) => ({ code, message })),

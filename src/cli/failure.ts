@@ -1,0 +1,70 @@
+import { KdumpMemError } from '../error.js';
+import { KernelError, type KernelErrorCode, ReadError } from '../kernel/error.js';
+import { escapeText } from '../report/escape.js';
+import { WalkError } from '../walk/error.js';
+
+/** Exit statuses of kdump-mem. */
+export const EXIT = {
+  answered: 0,
+  /** `--engine verify` found a figure that differs. */
+  differs: 1,
+  usage: 2,
+  /** The dump or the kernel could not be opened or read. */
+  unreadable: 3,
+  /** The pid, fd or socket asked for is not there. */
+  notThere: 4,
+  /** With --strict: the answer is incomplete. */
+  incomplete: 5,
+} as const;
+
+/** What the command line asked for makes no sense. */
+export class UsageError extends KdumpMemError<'usage'> {
+  constructor(message: string) {
+    super('usage', message);
+  }
+}
+
+/** What to do next, for each reason not to open a kernel. */
+const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
+  'no-such-file': 'Check the path.',
+  permission: 'Run it as root, or as a user who may read that.',
+  'not-a-dump': 'Give --vmcore a file that kdump, makedumpfile, QEMU or libvirt wrote.',
+  truncated: 'Copy it again.',
+  damaged: 'Copy the dump again, or try --engine crash.',
+  'unsupported-format': 'Convert it with makedumpfile.',
+  'unsupported-arch': 'Only x86_64 kernels are read.',
+  'unsupported-layout': 'Please report this with the kernel’s release.',
+  'no-symbols': 'Give --symbols System.map, or --vmlinux.',
+  'no-types': 'Give --btf, or --vmlinux.',
+  'vmlinux-needed': 'Give --vmlinux FILE; distributions ship it as a -dbg or -debuginfo package.',
+  'wrong-vmlinux': 'Take the vmlinux of exactly that build.',
+  'no-live-memory': 'The kernel must be built with CONFIG_PROC_KCORE, and not be locked down.',
+  'crash-missing': 'Install crash, or name it with --crash PATH.',
+  'crash-too-old': 'Install a newer crash and name it with --crash PATH.',
+  'crash-failed': 'Try the same files with crash itself to see all that it says.',
+  'crash-hung': 'The dump may be damaged; try a newer crash.',
+};
+
+/**
+ * The one line and the exit status for an error that a user should see. Anything else is a bug of
+ * ours and is thrown on.
+ */
+export function explainFailure(error: unknown): { line: string; status: number } {
+  if (error instanceof UsageError) return { line: say(error.message), status: EXIT.usage };
+  if (error instanceof WalkError) return { line: say(error.message), status: EXIT.notThere };
+  if (error instanceof KernelError) {
+    return { line: say(error.message, ADVICE[error.code]), status: EXIT.unreadable };
+  }
+  if (error instanceof ReadError) {
+    return {
+      line: say(`what the answer needs cannot be read: ${error.message}`),
+      status: EXIT.unreadable,
+    };
+  }
+  throw error;
+}
+
+/** Messages can quote paths and bytes of a dump. */
+function say(message: string, advice?: string): string {
+  return `kdump-mem: ${escapeText(message)}${advice ? `. ${advice}` : ''}`;
+}

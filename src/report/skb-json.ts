@@ -1,0 +1,57 @@
+import type { ProcessAnswer, SkbAnswer } from '../account/skb.js';
+import type { SocketAccount } from '../account/socket.js';
+import type { KernelFacts } from '../kernel/kernel.js';
+import type { SkbJson, SkbProcessJson } from './schema.js';
+
+/** The answer to `skb --pid --fd` as the JSON contract has it. */
+export function skbJson(answer: SkbAnswer): SkbJson {
+  return {
+    schema: 'kdump-mem.skb/1',
+    kernel: kernelJson(answer.kernel),
+    process: answer.process,
+    fd: answer.fd,
+    ...accountJson(answer),
+    ...(answer.skbs ? { skbs: entriesJson(answer.skbs) } : {}),
+    warnings: [...answer.warnings],
+  };
+}
+
+/** The answer to `skb --pid` as the JSON contract has it. */
+export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
+  return {
+    schema: 'kdump-mem.skb-process/1',
+    kernel: kernelJson(answer.kernel),
+    process: answer.process,
+    sockets: answer.sockets.map((account) => ({
+      fds: [...account.fds],
+      ...accountJson(account),
+    })),
+    total: answer.total,
+    warnings: [...answer.warnings],
+  };
+}
+
+function kernelJson({ release, arch, pageSize, source, engine }: KernelFacts): SkbJson['kernel'] {
+  return { release, arch, pageSize, source, engine };
+}
+
+function accountJson({ socket, queues, total }: SocketAccount) {
+  return {
+    socket: { ...socket, file: hex(socket.file), sock: hex(socket.sock) },
+    queues: { ...queues },
+    total,
+  };
+}
+
+function entriesJson(skbs: NonNullable<SocketAccount['skbs']>): NonNullable<SkbJson['skbs']> {
+  return Object.fromEntries(
+    Object.entries(skbs).map(([queue, entries]) => [
+      queue,
+      entries.map((skb) => ({ ...skb, address: hex(skb.address) })),
+    ]),
+  );
+}
+
+function hex(address: bigint): string {
+  return `0x${address.toString(16)}`;
+}

@@ -1,0 +1,162 @@
+import type { Figures } from '../account/figures.js';
+import type { ProcessAnswer, SkbAnswer } from '../account/skb.js';
+import type { SocketAccount } from '../account/socket.js';
+import { escapeText } from './escape.js';
+import { formatCount, formatSize } from './size.js';
+import { type Column, formatTable } from './table.js';
+
+/** The answer to `skb --pid --fd`: a sentence, the queues, and every skb if they were kept. */
+export function skbText(answer: SkbAnswer): string {
+  const { process, fd, skbs } = answer;
+  const parts = [
+    `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}: ${socketText(answer)} ${holdsText(answer)}`,
+    queuesTable(answer),
+  ];
+  if (skbs) parts.push(skbsTable(skbs));
+  return parts.join('\n\n');
+}
+
+/** The answer to `skb --pid`: a sentence, then a line for each socket. */
+export function skbProcessText(answer: ProcessAnswer): string {
+  const { process, sockets, total: sum } = answer;
+  const who = `pid ${process.pid} (${escapeText(process.comm)})`;
+  if (sockets.length === 0) return `${who} has no sockets`;
+  const many = sockets.length === 1 ? '1 socket' : `${sockets.length} sockets`;
+  const table = formatTable(
+    [
+      { title: 'FD', align: 'right' },
+      { title: 'SOCKET' },
+      { title: 'STATE' },
+      ...FIGURE_COLUMNS,
+      { title: 'PINNED', align: 'right' },
+      { title: '' },
+    ],
+    sockets.map(({ fds, total, ...account }) => [
+      fds.join(','),
+      socketText(account),
+      escapeText(account.socket.state),
+      ...figureCells(total),
+      formatSize(total.pinnedBytes),
+      total.complete ? '' : 'incomplete',
+    ]),
+  );
+  const hold = sockets.length === 1 ? 'holds' : 'hold';
+  return `${who}: ${many} ${hold} ${sumText(sum, `${formatSize(sum.payloadBytes)} of payload`)}\n\n${table}`;
+}
+
+/** `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`; what the socket lacks is left out. */
+function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
+  const protocol = socket.family === 'AF_UNIX' ? 'unix' : socket.protocol;
+  const ends = [socket.local, socket.peer].map((end) => (end === null ? null : escapeText(end)));
+  const [local, peer] = ends;
+  const text = peer ? `${local ?? '*'} ← ${peer}` : (local ?? '');
+  return `${escapeText(protocol)} ${text}`.trimEnd();
+}
+
+function holdsText({ total, queues }: Pick<SocketAccount, 'total' | 'queues'>): string {
+  if (total.skbs === 0 && total.complete) return 'holds nothing: its queues are empty';
+  return `holds ${sumText(total, payloadText(queues))}`;
+}
+
+/** `1.68 MiB in 430 pages for 63.7 KiB of unread data (27×)` */
+function sumText(total: Figures, payload: string): string {
+  const atLeast = total.complete ? '' : 'at least ';
+  const pages = total.pages === 1 ? '1 page' : `${formatCount(total.pages)} pages`;
+  const amplification = total.pinnedBytes / total.payloadBytes;
+  const times = Number.isFinite(amplification) ? ` (${timesText(amplification)})` : '';
+  return `${atLeast}${formatSize(total.pinnedBytes)} in ${pages} for ${payload}${times}`;
+}
+
+const SEND_QUEUES: readonly string[] = ['write', 'retransmit'];
+
+/** What of the payload waits to be read, and what to be sent. */
+function payloadText(queues: SocketAccount['queues']): string {
+  let unread = 0;
+  let unsent = 0;
+  for (const [name, { payloadBytes }] of Object.entries(queues)) {
+    if (SEND_QUEUES.includes(name)) unsent += payloadBytes;
+    else unread += payloadBytes;
+  }
+  const parts = [];
+  if (unread > 0 || unsent === 0) parts.push(`${formatSize(unread)} of unread data`);
+  if (unsent > 0) parts.push(`${formatSize(unsent)} not yet sent or acknowledged`);
+  return parts.join(' and ');
+}
+
+function timesText(factor: number): string {
+  return `${factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor))}×`;
+}
+
+const FIGURE_COLUMNS: readonly Column[] = [
+  { title: 'SKBS', align: 'right' },
+  { title: 'PAYLOAD', align: 'right' },
+  { title: 'TRUESIZE', align: 'right' },
+  { title: 'FRAGS', align: 'right' },
+  { title: 'PAGES', align: 'right' },
+];
+
+function figureCells(figures: Figures): string[] {
+  return [
+    formatCount(figures.skbs),
+    formatSize(figures.payloadBytes),
+    formatSize(figures.truesizeBytes),
+    formatCount(figures.frags),
+    formatCount(figures.pages),
+  ];
+}
+
+function queuesTable({ queues, total }: SkbAnswer): string {
+  const shown = Object.entries(queues).filter(
+    ([name, figures]) =>
+      name === 'receive' || name === 'write' || figures.skbs > 0 || !figures.complete,
+  );
+  const busy = shown.filter(([, figures]) => figures.skbs > 0);
+  const rows = busy.length > 1 ? [...shown, ['total', total] as const] : shown;
+  const orders = Object.entries(total.orders)
+    .filter(([, pages]) => pages > 0)
+    .map(([order]) => order);
+  return formatTable(
+    [
+      { title: 'QUEUE' },
+      ...FIGURE_COLUMNS,
+      ...orders.map(
+        (order): Column => ({
+          title: order === 'unknown' ? 'ORDER ?' : `ORDER ${order}`,
+          align: 'right',
+        }),
+      ),
+      { title: 'SLAB', align: 'right' },
+      { title: 'PINNED', align: 'right' },
+      { title: '' },
+    ],
+    rows.map(([name, figures]) => [
+      name,
+      ...figureCells(figures),
+      ...orders.map((order) => formatCount(figures.orders[order] ?? 0)),
+      formatSize(figures.slabBytes),
+      formatSize(figures.pinnedBytes),
+      figures.complete ? '' : 'incomplete',
+    ]),
+  );
+}
+
+function skbsTable(skbs: NonNullable<SocketAccount['skbs']>): string {
+  return formatTable(
+    [
+      { title: 'QUEUE' },
+      { title: 'SKB' },
+      { title: 'PAYLOAD', align: 'right' },
+      { title: 'TRUESIZE', align: 'right' },
+      { title: 'FRAGS', align: 'right' },
+    ],
+    Object.entries(skbs).flatMap(([queue, entries]) =>
+      entries.map((skb) => [
+        queue,
+        `0x${skb.address.toString(16)}`,
+        formatCount(skb.length),
+        formatCount(skb.truesize),
+        formatCount(skb.frags),
+      ]),
+    ),
+  );
+}
