@@ -85,14 +85,16 @@ class DiskdumpImage implements MemoryImage {
     const found = readNotes(parts, oddities);
     this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
     for (const part of parts) noteState(part, oddities);
-    const qemu = found.some((note) => note.name === 'QEMU');
+    // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does.
+    const qemu = header.release === undefined && found.some((note) => note.name === 'QEMU');
     this.facts = {
       format: 'diskdump',
       description: describe(parts, qemu),
       compression: compressionOf(parts),
       machine: header.machine ?? first(found.map(machineOfNote)),
       release: header.release,
-      dumpLevel: header.dumpLevel,
+      // QEMU always writes 1, and leaves nothing out.
+      dumpLevel: qemu ? undefined : header.dumpLevel,
       files: parts.map((part) => part.source.name),
       physicalRanges: { [Symbol.iterator]: () => physicalRanges(parts, header.blockSize) },
       live: false,
@@ -362,7 +364,10 @@ function* physicalRanges(parts: readonly Part[], blockSize: number): Generator<P
 function describe(parts: readonly Part[], qemu: boolean): string {
   const { header } = parts[0]!;
   const by = qemu ? ', by QEMU' : '';
-  const split = header.split === undefined ? '' : `, ${parts.length} part(s) of a split dump`;
+  const split =
+    header.split === undefined
+      ? ''
+      : `, ${parts.length === 1 ? '1 part' : `${parts.length} parts`} of a split dump`;
   return `kdump compressed, version ${header.version}${by}${split}`;
 }
 

@@ -28,6 +28,7 @@ export const elf: ImageFormat = {
 const MOST_NOTE_BYTES = 64 * 1024 * 1024;
 /** Physical addresses have 52 bits at most, on x86_64 and on arm64. */
 const PHYSICAL_END = 2n ** 52n;
+const KERNEL_HALF = 2n ** 63n;
 
 class ElfImage implements MemoryImage {
   readonly facts: ImageFacts;
@@ -49,6 +50,7 @@ class ElfImage implements MemoryImage {
     const oddities: string[] = [];
     const found = readNotes(source, programHeaders, oddities);
     refuseProcessCore(source, found);
+    refuseXen(source, found);
     this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
     this.#live = isKcore(source, found);
 
@@ -116,7 +118,7 @@ function loads(
   oddities: string[],
 ): readonly Segment[] {
   const memory = headers.filter((header) => header.type === PT_LOAD && header.memorySize > 0n);
-  // QEMU writes 0 for every virtual address, /proc/kcore before 4.11 for every physical one.
+  // /proc/kcore before 4.11 writes 0 for every physical address.
   const physicalKnown = !kcore || memory.some(({ physical }) => physical !== 0n);
   const segments: Segment[] = [];
   for (const { offset, virtual, physical, fileSize, memorySize } of memory) {
@@ -124,7 +126,8 @@ function loads(
     const described = Math.max(stored, Number(memorySize));
     // /proc/kcore has -1 for vmalloc and vmemmap.
     const known = physicalKnown && physical + BigInt(described) <= PHYSICAL_END;
-    const virtualKnown = virtual !== 0n && virtual + BigInt(described) <= 2n ** 64n;
+    // QEMU writes the physical address or 0: a kernel's addresses are in the upper half.
+    const virtualKnown = virtual >= KERNEL_HALF && virtual + BigInt(described) <= 2n ** 64n;
     if (!known && !virtualKnown) {
       oddities.push(`a segment at 0x${physical.toString(16)} lies beyond any memory; left out`);
       continue;
@@ -154,7 +157,7 @@ const NT_AUXV = 6;
 
 /** Only /proc/kcore writes a NT_TASKSTRUCT note (fs/proc/kcore.c). */
 function isKcore(source: ByteSource, found: readonly Note[]): boolean {
-  if (source.name === '/proc/kcore') return true;
+  if (source.size === Number.POSITIVE_INFINITY) return true;
   return found.some((note) => note.name === 'CORE' && note.type === NT_TASKSTRUCT);
 }
 
@@ -166,10 +169,16 @@ function refuseProcessCore(source: ByteSource, found: readonly Note[]): void {
 
 function describe(kcore: boolean, found: readonly Note[], segments: readonly Segment[]): string {
   if (kcore) return '/proc/kcore';
-  if (found.some((note) => note.name === 'QEMU')) return 'ELF core (QEMU)';
-  if (segments.every((segment) => segment.virtual === undefined)) {
-    return 'ELF core (no virtual addresses)';
+  if (segments.some((segment) => segment.described > segment.stored)) {
+    return 'ELF core (filtered by makedumpfile)';
   }
-  const filtered = segments.some((segment) => segment.described > segment.stored);
-  return filtered ? 'ELF core (kdump, filtered by makedumpfile)' : 'ELF core (kdump)';
+  if (found.some((note) => note.name === 'QEMU')) return 'ELF core (QEMU)';
+  const virtual = segments.some((segment) => segment.virtual !== undefined);
+  return virtual ? 'ELF core (kdump)' : 'ELF core (no virtual addresses)';
+}
+
+/** @throws {KernelError} `unsupported-format` for a Xen host's dump: its addresses are the host's. */
+function refuseXen(source: ByteSource, found: readonly Note[]): void {
+  if (!found.some(({ name }) => name === 'Xen' || name === 'VMCOREINFO_XEN')) return;
+  throw new KernelError('unsupported-format', `${source.name} is a dump of Xen, which is not read`);
 }

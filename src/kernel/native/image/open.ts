@@ -1,8 +1,10 @@
 import { KernelError } from '../../error.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
+import { dumpIn } from './directory.js';
 import { diskdump } from './diskdump.js';
 import { elf } from './elf.js';
 import { FlattenedSource, isFlattened } from './flattened.js';
+import { refuseForeign } from './foreign.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
 import { type ByteSource, FileSource, readHead } from './source.js';
@@ -29,7 +31,7 @@ export function openImage(files: readonly string[], options: OpenImageOptions = 
   const sources: ByteSource[] = [];
   try {
     for (const file of files) {
-      const source = new FileSource(file);
+      const source = new FileSource(dumpIn(file));
       sources.push(source);
       sources[sources.length - 1] = unflattened(source);
     }
@@ -48,6 +50,7 @@ function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryI
   const first = sources[0]!;
   const head = readHead(first, 0, HEAD);
   if (head.byteLength === 0) throw new KernelError('truncated', `${first.name} is empty`);
+  refuseForeign(first, head);
   const refusals: string[] = [];
   for (const format of FORMATS) {
     const refusal = format.probe(head);

@@ -148,8 +148,8 @@ export class SegmentMemory {
     const number = (relative - within) / CHUNK;
     if (within + length <= CHUNK) {
       const chunk = this.#chunk(segment, number);
-      if (within + length > chunk.byteLength) throw this.#cut(segment, address);
-      return new DataView(chunk.buffer, within, length);
+      if (within + length <= chunk.byteLength) return new DataView(chunk.buffer, within, length);
+      // The chunk ends at a bad page or at the file's end; what is asked for may lie behind the page.
     }
     refuseLength(address, length);
     const whole = new Uint8Array(length);

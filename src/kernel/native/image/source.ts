@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { KernelError } from '../../error.js';
 
 /** Bytes that can be read at any position: a file, or a file inside another format. */
@@ -35,7 +35,7 @@ export class FileSource implements ByteSource {
       closeSync(this.#fd);
       throw new KernelError('not-a-dump', `${path} is not a regular file`);
     }
-    this.size = path === '/proc/kcore' ? Number.POSITIVE_INFINITY : stat.size;
+    this.size = isKcorePath(path) ? Number.POSITIVE_INFINITY : stat.size;
   }
 
   pread(target: Uint8Array, length: number, position: number | bigint): number {
@@ -64,6 +64,13 @@ export class FileSource implements ByteSource {
   }
 }
 
+/** Whether a path leads to the running kernel's memory (/dev/core is a link to it). */
+export function isKcorePath(path: string): boolean {
+  return realpathSync(path) === KCORE;
+}
+
+const KCORE = '/proc/kcore';
+
 /** Reads a header: a buffer of its own, cut where the source ends. */
 export function readHead(source: ByteSource, position: number, length: number): DataView {
   const wanted = Math.max(0, Math.min(length, source.size - position));
@@ -83,6 +90,9 @@ function open(path: string): number {
     return openSync(path, 'r');
   } catch (cause) {
     const code = errorCode(cause);
+    if (code === 'ENOENT' && path === KCORE) {
+      throw new KernelError('no-live-memory', `this kernel offers no ${KCORE}`, { cause });
+    }
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       throw new KernelError('no-such-file', `${path} does not exist`, { cause });
     }

@@ -1,0 +1,55 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { KernelError } from '../../error.js';
+import { errorCode } from './source.js';
+
+/**
+ * The dump in a directory such as /var/crash/127.0.0.1-2026-11-20-04:12:00: RHEL and SUSE write
+ * `vmcore` (or `vmcore.flat`), Debian's kdump-tools `dump.YYYYMMDDHHMM`. One level further down is
+ * searched if there is none, since dumps get a directory each.
+ *
+ * @returns `path` itself if it is no directory.
+ * @throws {KernelError} if the directory holds no dump, or several.
+ */
+export function dumpIn(path: string): string {
+  if (!isDirectory(path)) return path;
+  let found = candidates(path);
+  if (found.length === 0) {
+    found = entries(path)
+      .map((name) => join(path, name))
+      .filter(isDirectory)
+      .flatMap(candidates);
+  }
+  if (found.length === 0) throw new KernelError('no-such-file', `there is no dump in ${path}`);
+  if (found.length === 1) return found[0]!;
+  const named = found.slice(0, MOST_NAMED).join(', ');
+  const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
+  throw new KernelError('not-a-dump', `${path} holds several dumps: ${named}${more}; name one`);
+}
+
+const MOST_NAMED = 6;
+const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|.*\.vmcore|dump\.\d{8,14})$/;
+
+/** A plain `vmcore` wins over its copies beside it (`vmcore.flat`, `vmcore.zst`). */
+function candidates(directory: string): string[] {
+  const named = entries(directory).filter((name) => DUMP.test(name));
+  const best = named.includes('vmcore') ? ['vmcore'] : named.sort();
+  return best.map((name) => join(directory, name)).filter((path) => !isDirectory(path));
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (cause) {
+    const code = errorCode(cause);
+    const denied = code === 'EACCES' || code === 'EPERM';
+    if (!denied && code !== 'ENOENT') throw cause;
+    throw new KernelError(denied ? 'permission' : 'no-such-file', `${directory} cannot be listed`, {
+      cause,
+    });
+  }
+}

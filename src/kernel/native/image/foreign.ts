@@ -1,0 +1,81 @@
+import { KernelError } from '../../error.js';
+import type { ByteSource } from './source.js';
+
+/** A kind of file that people give in place of a dump that can be read. */
+interface Foreign {
+  readonly bytes: string;
+  readonly offset?: number;
+  /** `unsupported-format` for what holds a dump, `not-a-dump` for what doesn't. */
+  readonly code: 'unsupported-format' | 'not-a-dump';
+  /** What it is and, after a colon, what to do; FILE is replaced. */
+  readonly says: string;
+}
+
+function packed(bytes: string, says: string): Foreign {
+  return { bytes, code: 'unsupported-format', says };
+}
+
+function other(bytes: string, says: string, offset = 0): Foreign {
+  return { bytes, offset, code: 'not-a-dump', says };
+}
+
+/** Magic numbers as Latin-1 text. crash's headers name those of other dump formats. */
+const FOREIGN: readonly Foreign[] = [
+  packed('\x1f\x8b', 'is compressed with gzip: unpack it with `gzip -d FILE`'),
+  packed('\xfd7zXZ\x00', 'is compressed with xz: unpack it with `xz -d FILE`'),
+  packed('\x28\xb5\x2f\xfd', 'is compressed with zstd: unpack it with `zstd -d FILE`'),
+  packed('\x04\x22\x4d\x18', 'is compressed with lz4: unpack it with `lz4 -d FILE`'),
+  packed('\x02\x21\x4c\x18', 'is compressed with lz4: unpack it with `lz4 -d FILE`'),
+  packed('BZh', 'is compressed with bzip2: unpack it with `bzip2 -d FILE`'),
+  packed('\x89LZO\x00', 'is compressed with lzop: unpack it with `lzop -d FILE`'),
+  packed('LZIP', 'is compressed with lzip: unpack it with `lzip -d FILE`'),
+  packed('PK\x03\x04', 'is a zip archive: unpack it with `unzip FILE`'),
+  packed('7z\xbc\xaf\x27\x1c', 'is a 7z archive: unpack it with `7z x FILE`'),
+  {
+    bytes: 'ustar',
+    offset: 257,
+    code: 'unsupported-format',
+    says: 'is a tar archive: unpack it with `tar xf FILE`',
+  },
+  packed('QFI\xfb', 'is a qcow2 disk, not a dump of memory'),
+  packed('KDMV', 'is a VMDK disk, not a dump of memory'),
+  packed('QEVM', "is QEMU's saved state (savevm): dump with `dump-guest-memory` instead"),
+  packed('LibvirtQemudSave', 'is a saved guest of libvirt: dump with `virsh dump --memory-only`'),
+  packed('DISKDUMP', 'is a diskdump of a 2.4 or 2.6 kernel, which is not read'),
+  packed('\xed\x23\x8f\x61\x73\x01\x19\xa8', 'is an LKCD dump, which is not read'),
+  packed('\xcd\x23\x8f\x61\x73\x01\x19\xa8', 'is an LKCD live dump, which is not read'),
+  packed('\xa8\x19\x01\x73\x61\x8f\x23\xfd', 'is a stand-alone dump of an s390x machine'),
+  packed('\xed\xeb\x0f\xf0', 'is a core of a Xen guest (xendump), which is not read'),
+  packed('\xee\xeb\x0f\xf0', 'is a core of a Xen HVM guest (xendump), which is not read'),
+  packed('LinuxGuestRecord', 'is a saved guest of Xen, which is not read'),
+  packed('sadump\x00\x00', 'is a sadump, which is not read: convert it with makedumpfile'),
+  packed('PAGEDU64', 'is a dump of Windows'),
+  packed('PAGEDUMP', 'is a dump of 32-bit Windows'),
+  ...[
+    '\xd0\xbe\xd0\xbe',
+    '\xd2\xbe\xd2\xbe',
+    '\xd3\xbe\xd3\xbe',
+    '\xd1\xba\xd1\xba',
+    '\xd2\xba\xd2\xba',
+  ].map((magic) =>
+    packed(magic, "is VMware's saved state (vmss or vmsn): convert it with `vmss2core`"),
+  ),
+  other('\x9f\xeb\x01', 'is a blob of BTF, not a dump'),
+  other('HdrS', 'is a kernel to boot (vmlinuz), not a dump', 0x202),
+  other('!<arch>\n', 'is an ar archive (such as a deb package), not a dump'),
+  other('#!', 'is a script, not a dump'),
+];
+
+/** @throws {KernelError} if the file is of a kind that is known and not read. */
+export function refuseForeign(source: ByteSource, head: DataView): void {
+  const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
+  const { name } = source;
+  for (const { bytes: magic, offset = 0, code, says } of FOREIGN) {
+    if (bytes.toString('latin1', offset, offset + magic.length) !== magic) continue;
+    throw new KernelError(code, `${name} ${says.replace('FILE', () => name)}`);
+  }
+  if (head.byteLength > 0 && bytes.every((byte) => byte === 0)) {
+    const what = `${name} begins with ${head.byteLength} bytes of zeros`;
+    throw new KernelError('damaged', `${what}: its copy or its dump was not finished`);
+  }
+}
