@@ -1,17 +1,18 @@
 // Sends to a guest from this machine, over 127.0.0.1 and QEMU's user network, in small segments.
 import { createSocket } from 'node:dgram';
 import { createConnection } from 'node:net';
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Sends `count` messages of `size` bytes on one new TCP connection, each as a segment of its own as
- * far as QEMU's network lets it. The connection stays open.
+ * Sends `count` messages of `size` bytes on one new TCP connection, `burst` of them at a time with a
+ * millisecond in between: QEMU's network makes about one segment of what it finds. The connection
+ * stays open.
  *
  * @param {number} port of 127.0.0.1
- * @param {{ count: number, size: number, pauseMs?: number }} messages
+ * @param {{ count: number, size: number, burst: number }} messages
  * @returns {Promise<import('node:net').Socket>}
  */
-export async function feedTcp(port, { count, size, pauseMs = 0 }) {
+export async function feedTcp(port, { count, size, burst }) {
   const socket = createConnection({ host: '127.0.0.1', port, noDelay: true });
   await new Promise((resolve, reject) => {
     socket.once('connect', resolve);
@@ -22,8 +23,7 @@ export async function feedTcp(port, { count, size, pauseMs = 0 }) {
   const message = Buffer.alloc(size, 'f');
   for (let i = 0; i < count; i++) {
     socket.write(message);
-    if (pauseMs > 0) await sleep(pauseMs);
-    else await turn();
+    if (i % burst === burst - 1) await sleep(1);
   }
   return socket;
 }
@@ -32,16 +32,16 @@ export async function feedTcp(port, { count, size, pauseMs = 0 }) {
  * Sends `count` datagrams of `size` bytes.
  *
  * @param {number} port of 127.0.0.1
- * @param {{ count: number, size: number, pauseMs: number }} messages
+ * @param {{ count: number, size: number }} messages
  */
-export async function feedUdp(port, { count, size, pauseMs }) {
+export async function feedUdp(port, { count, size }) {
   const socket = createSocket('udp4');
   const message = Buffer.alloc(size, 'u');
   for (let i = 0; i < count; i++) {
     await new Promise((resolve, reject) => {
       socket.send(message, port, '127.0.0.1', (error) => (error ? reject(error) : resolve(undefined)));
     });
-    await sleep(pauseMs);
+    await sleep(1);
   }
   socket.close();
 }

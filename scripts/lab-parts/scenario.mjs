@@ -1,6 +1,7 @@
 // The scenario: a guest full of processes whose sockets are in known states, fed and at rest.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { feedTcp, feedUdp } from './feeder.mjs';
@@ -10,25 +11,41 @@ import { LAB, PARTS } from './paths.mjs';
 // The same numbers as in guest/roles.h.
 const PORTS = { starving: 9001, starvingLarge: 9002, healthy: 9003, udpFed: 9004 };
 // A guest without window scaling takes 65,535 bytes at most from QEMU's network.
-const STARVING = { count: 6400, size: 10 };
-const STARVING_LARGE = { count: 160, size: 400, pauseMs: 1 };
-const HEALTHY = { count: 500, size: 100 };
-const UDP_FED = { count: 40, size: 600, pauseMs: 2 };
+const STARVING = { count: 6400, size: 10, burst: 3 };
+const STARVING_LARGE = { count: 160, size: 400, burst: 1 };
+const HEALTHY = { count: 500, size: 100, burst: 5 };
+const UDP_FED = { count: 40, size: 600 };
 
-/** Compiles the guest's program unless it is newer than its sources. @returns {string} its path */
+/**
+ * Tells this scenario from an older or newer one: a hash over all that makes it what it is.
+ *
+ * @returns {string}
+ */
+export function scenarioRecipe() {
+  const hash = createHash('sha256');
+  for (const path of guestSources()) hash.update(readFileSync(path));
+  for (const name of ['scenario.mjs', 'feeder.mjs']) hash.update(readFileSync(join(PARTS, name)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The guest's program, compiled once for each state of its sources. @returns {string} its path */
 export function scenarioProgram() {
-  const sources = readdirSync(join(PARTS, 'guest')).map((name) => join(PARTS, 'guest', name));
-  const program = join(LAB, 'guest', 'scenario');
-  const newest = Math.max(...sources.map((path) => statSync(path).mtimeMs));
-  const built = statSync(program, { throwIfNoEntry: false });
-  if (built !== undefined && built.mtimeMs > newest) return program;
+  const program = join(LAB, 'guest', `scenario-${scenarioRecipe()}`);
+  if (existsSync(program)) return program;
   mkdirSync(join(LAB, 'guest'), { recursive: true });
   const partial = `${program}.${process.pid}`;
-  const inputs = sources.filter((path) => path.endsWith('.c'));
+  const inputs = guestSources().filter((path) => path.endsWith('.c'));
   const flags = ['-O1', '-Wall', '-Wextra', '-static', '-pthread'];
   execFileSync('gcc', [...flags, '-o', partial, ...inputs], { stdio: ['ignore', 2, 2] });
   renameSync(partial, program);
   return program;
+}
+
+function guestSources() {
+  const folder = join(PARTS, 'guest');
+  return readdirSync(folder)
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 /**
@@ -57,12 +74,11 @@ export async function bootScenario(options) {
 /** @param {import('./guest.mjs').Guest} guest */
 async function feed(guest) {
   const { tcpPorts, udpPorts } = guest;
-  await Promise.all([
-    feedTcp(port(tcpPorts, PORTS.starving), STARVING),
-    feedTcp(port(tcpPorts, PORTS.starvingLarge), STARVING_LARGE),
-    feedTcp(port(tcpPorts, PORTS.healthy), HEALTHY),
-    feedUdp(port(udpPorts, PORTS.udpFed), UDP_FED),
-  ]);
+  // One after the other: packets that meet in the guest's ring are merged in other ways.
+  await feedTcp(port(tcpPorts, PORTS.starving), STARVING);
+  await feedTcp(port(tcpPorts, PORTS.starvingLarge), STARVING_LARGE);
+  await feedTcp(port(tcpPorts, PORTS.healthy), HEALTHY);
+  await feedUdp(port(udpPorts, PORTS.udpFed), UDP_FED);
   const wanted = [
     ['starving', 'unread', STARVING.count * STARVING.size],
     ['starving-large', 'unread', STARVING_LARGE.count * STARVING_LARGE.size],

@@ -8,13 +8,14 @@
 #include "roles.h"
 #include "table.h"
 
+/* On loopback a datagram is in the receiver's queue when send() returns. */
 static void hold(const char *name, const char *note, int count, int size)
 {
 	struct pair pair = udp_pair();
 	struct role *role = role_add(name, note);
 
 	send_messages(pair.writer, count, size);
-	wait_unread(pair.reader, size);
+	role->untouched = 1;
 	role->skbs = count;
 	role->bytes = (long)count * size;
 	role_holds(role, pair.reader);

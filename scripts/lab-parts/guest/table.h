@@ -26,6 +26,8 @@ struct role {
 	enum kind kind;
 	pid_t pid;
 	int fd;
+	/* FIONREAD moves a UDP socket's datagrams to another queue: not to be asked. */
+	int untouched;
 	/* What is known of the receive queue by construction. */
 	long skbs, bytes;
 	_Atomic long consumed;

@@ -145,7 +145,7 @@ static long namespace_of(int fd)
 	return inode;
 }
 
-static void print_socket(int fd)
+static void print_socket(int fd, int untouched)
 {
 	struct tcp_info info = { 0 };
 	socklen_t length = sizeof(info);
@@ -161,14 +161,14 @@ static void print_socket(int fd)
 					 : UNKNOWN);
 	print_number("netns", namespace_of(fd));
 	print_addresses(fd);
-	print_number("unread", ioctl_number(fd, FIONREAD));
+	print_number("unread", untouched ? UNKNOWN : ioctl_number(fd, FIONREAD));
 	print_number("unsent", ioctl_number(fd, TIOCOUTQ));
 	print_meminfo(fd);
 	printf("}");
 }
 
 /* The descriptor of another process, for as long as it takes to ask the kernel about it. */
-static void print_socket_of(pid_t pid, int number)
+static void print_socket_of(pid_t pid, int number, int untouched)
 {
 	int process = syscall(SYS_pidfd_open, pid, 0);
 	int fd = syscall(SYS_pidfd_getfd, process, number, 0);
@@ -177,7 +177,7 @@ static void print_socket_of(pid_t pid, int number)
 		perror("pidfd_getfd");
 		exit(1);
 	}
-	print_socket(fd);
+	print_socket(fd, untouched);
 	close(fd);
 	close(process);
 }
@@ -204,7 +204,7 @@ static void print_role(const struct role *role)
 	}
 	printf("]");
 	if (role->kind == A_SOCKET)
-		print_socket_of(role->pid, role->fd);
+		print_socket_of(role->pid, role->fd, role->untouched);
 	printf("}");
 }
 

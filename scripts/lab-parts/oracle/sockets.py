@@ -77,11 +77,10 @@ def identity(prog, sk):
     family = sk.__sk_common.skc_family.value_()
     state = sk.__sk_common.skc_state.value_()
     kind = sk.sk_type.value_()
-    # SOCK_CLOEXEC and the like never reach sk_type; protocol 0 is the family's own choice.
     answer = {
         "family": FAMILIES.get(family, str(family)),
         "type": TYPES.get(kind, str(kind)),
-        "protocol": PROTOCOLS.get(sk.sk_protocol.value_(), str(sk.sk_protocol.value_())),
+        "protocol": protocol_name(sk, family),
         "state": STATES[state] if state < len(STATES) else str(state),
         "netns": sk.__sk_common.skc_net.net.ns.inum.value_(),
         "numbers": {"family": family, "type": kind, "protocol": sk.sk_protocol.value_(), "state": state},
@@ -94,6 +93,14 @@ def identity(prog, sk):
     elif family == 1:
         answer["local"], answer["peer"] = unix_names(sk)
     return answer
+
+
+def protocol_name(sk, family):
+    """The number's name where IP gives it one, else what the kernel calls its own code."""
+    number = sk.sk_protocol.value_()
+    if family in (2, 10) and number in PROTOCOLS:
+        return PROTOCOLS[number]
+    return sk.__sk_common.skc_prot.name.string_().decode("latin-1")
 
 
 def counter(value):
@@ -129,7 +136,7 @@ def inet_names(sk, family):
         local = socket.inet_ntop(socket.AF_INET6, bytes(common.skc_v6_rcv_saddr.in6_u.u6_addr8))
         peer = socket.inet_ntop(socket.AF_INET6, bytes(common.skc_v6_daddr.in6_u.u6_addr8))
         names = f"[{local}]:{local_port}", f"[{peer}]:{peer_port}"
-    return names[0], names[1] if peer_port else None
+    return names[0] if local_port else None, names[1] if peer_port else None
 
 
 def unix_names(sk):
