@@ -1,0 +1,23 @@
+import { KdumpMemError } from '../error.js';
+
+/**
+ * Why the host could not be asked. `gone`: the file, process or link is not there (any more);
+ * `denied`: it is there and we may not look; `unreadable`: it answers in a way that we do not
+ * understand. The `ss-` codes are about the `ss` command itself.
+ */
+export type HostErrorCode =
+  | 'gone'
+  | 'denied'
+  | 'unreadable'
+  | 'no-such-process'
+  | 'ss-missing'
+  | 'ss-failed'
+  | 'ss-hung'
+  | 'ss-too-much';
+
+export class HostError extends KdumpMemError<HostErrorCode> {}
+
+/** True for an error of the host (with one of these codes): anything else is not ours to catch. */
+export function isHostError(error: unknown, ...codes: HostErrorCode[]): error is HostError {
+  return error instanceof HostError && (codes.length === 0 || codes.includes(error.code));
+}

@@ -1,0 +1,47 @@
+import { HostError } from '../error.js';
+import type { HostSource } from '../source.js';
+
+/** Counters drift: each CPU keeps up to 125 pages of each to itself (mm/vmstat.c). */
+const DRIFT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * What /proc/meminfo cannot place, in bytes: memory that is not free, on no LRU list, not slab, not
+ * page tables, not kernel stacks. Pages that drivers and sockets take from the buddy allocator for
+ * packets have no counter of their own, so all of them together fit into this (fs/proc/meminfo.c).
+ * Not in it: pages that user space owns and lends to the network (sendfile, zerocopy).
+ *
+ * An upper bound, made wider by the counters' drift. Throws `unreadable` without MemTotal.
+ */
+export function readUnplacedMemory(source: HostSource): number {
+  const text = source.readText('/proc/meminfo');
+  const field = (name: string) => {
+    const kib = new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm').exec(text)?.[1];
+    return kib === undefined ? 0 : Number(kib) * 1024;
+  };
+  const total = field('MemTotal');
+  if (total === 0) throw new HostError('unreadable', '/proc/meminfo does not say MemTotal');
+  const placed = PLACED.reduce((sum, name) => sum + field(name), 0);
+  return Math.min(total, Math.max(0, total - placed) + Math.max(DRIFT_BYTES, total / 200));
+}
+
+const PLACED = [
+  'MemFree',
+  'Active',
+  'Inactive',
+  'Unevictable',
+  'Slab',
+  'PageTables',
+  'KernelStack',
+] as const;
+
+/** The longest frag array of an skb: net.core.max_skb_frags, 17 where it is not shown (≤ 45). */
+export function readMaxSkbFrags(source: HostSource): number {
+  try {
+    const limit = Number(source.readText('/proc/sys/net/core/max_skb_frags').trim());
+    // The sysctl may be lowered below what the kernel still builds when it merges skbs.
+    return Number.isInteger(limit) ? Math.min(45, Math.max(17, limit)) : 17;
+  } catch (error) {
+    if (error instanceof HostError) return 17;
+    throw error;
+  }
+}

@@ -1,0 +1,105 @@
+import { HostError, isHostError } from '../error.js';
+import type { HostSource } from '../source.js';
+
+/** One process. `comm` is text that the process chose itself: up to 15 bytes of anything. */
+export interface ProcessRecord {
+  readonly pid: number;
+  readonly comm: string;
+  /** The state letter of each thread: `S` asleep, `D`, `R`, `T` stopped, `t` traced, `Z`, … */
+  readonly threadStates: string;
+  /** The kernel function that the main thread sleeps in; null when awake or not shown to us. */
+  readonly waitsIn: string | null;
+}
+
+/** A process with this many threads is not looked at thread by thread. */
+const MAX_THREADS = 4096;
+
+/** The pid (thread group) that a pid or thread id belongs to. Throws `no-such-process`. */
+export function findProcess(source: HostSource, id: number): number {
+  try {
+    const tgid = /^Tgid:\s*(\d+)$/m.exec(statusFields(source.readText(`/proc/${id}/status`)))?.[1];
+    return tgid === undefined ? id : Number(tgid);
+  } catch (error) {
+    if (isHostError(error, 'gone'))
+      throw new HostError('no-such-process', `no process has pid ${id}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Reads one process, or null when it ended meanwhile or may not be looked at. */
+export function readProcess(source: HostSource, pid: number): ProcessRecord | null {
+  try {
+    const comm = source.readText(`/proc/${pid}/comm`).replace(/\n$/, '');
+    const switches = readSwitches(source, pid);
+    return {
+      pid,
+      comm,
+      threadStates: switches?.states ?? '',
+      waitsIn: readWait(source, pid),
+    };
+  } catch (error) {
+    if (isHostError(error)) return null;
+    throw error;
+  }
+}
+
+/** How often each thread of a process was switched out, to tell whether it ran in between. */
+export interface Switches {
+  readonly states: string;
+  /** Thread id → voluntary plus forced switches. */
+  readonly counts: ReadonlyMap<number, number>;
+}
+
+/**
+ * /proc/PID/task/TID/status: `voluntary_ctxt_switches` (nvcsw) and `nonvoluntary_ctxt_switches`
+ * (nivcsw), counted in __schedule() whenever a thread leaves a CPU. Null when it cannot be said.
+ */
+export function readSwitches(source: HostSource, pid: number): Switches | null {
+  try {
+    const threads = source.list(`/proc/${pid}/task`);
+    if (threads.length > MAX_THREADS) return null;
+    const counts = new Map<number, number>();
+    let states = '';
+    for (const thread of threads) {
+      const text = statusFields(source.readText(`/proc/${pid}/task/${thread}/status`));
+      const state = /^State:\s*(\S)/m.exec(text)?.[1];
+      const voluntary = /^voluntary_ctxt_switches:\s*(\d+)$/m.exec(text)?.[1];
+      const forced = /^nonvoluntary_ctxt_switches:\s*(\d+)$/m.exec(text)?.[1];
+      if (state === undefined || voluntary === undefined || forced === undefined) return null;
+      states += state;
+      counts.set(Number(thread), Number(voluntary) + Number(forced));
+    }
+    return { states, counts };
+  } catch (error) {
+    if (isHostError(error)) return null;
+    throw error;
+  }
+}
+
+/**
+ * True when no thread ran between two readings: the same threads, none on a CPU at either end, and
+ * none switched out in between (a thread that ran and sleeps again has been). False when one did
+ * or may have; null when a reading is missing.
+ */
+export function stoodStill(before: Switches | null, after: Switches | null): boolean | null {
+  if (!before || !after) return null;
+  if (before.counts.size !== after.counts.size) return false;
+  if (before.states.includes('R') || after.states.includes('R')) return false;
+  for (const [thread, count] of before.counts) if (after.counts.get(thread) !== count) return false;
+  return true;
+}
+
+/** Cuts the Name line off, which the process writes itself (the kernel escapes its newlines). */
+function statusFields(status: string): string {
+  return status.slice(status.indexOf('\n') + 1);
+}
+
+function readWait(source: HostSource, pid: number): string | null {
+  try {
+    const name = source.readText(`/proc/${pid}/wchan`);
+    return /^[A-Za-z_][\w.]{0,63}$/.test(name) ? name : null;
+  } catch (error) {
+    if (isHostError(error)) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+/** One socket as the host reports it. Sizes are bytes; text is as hostile as its makers like. */
+export interface SocketRecord {
+  readonly family: 'AF_INET' | 'AF_INET6' | 'AF_UNIX';
+  readonly type: 'SOCK_STREAM' | 'SOCK_DGRAM' | 'SOCK_SEQPACKET';
+  readonly protocol: 'TCP' | 'UDP' | 'UNIX';
+  /** As ss spells it, with `ESTAB` written out as `ESTABLISHED`. */
+  readonly state: string;
+  /** `addr:port` (IPv6 in brackets, a zone as `%eth0`), or a unix path (`@…` when abstract). */
+  readonly local: string;
+  readonly peer: string;
+  /** The socket's inode in sockfs, unique on the host; 0: no file, so no process can hold it. */
+  readonly inode: number;
+  /** Unix only: the inode of the other end, 0 where there is none. */
+  readonly peerInode: number;
+  /** The kernel's cookie (hex): never used twice since boot. Unix rows have none. */
+  readonly cookie: string;
+  /**
+   * What Recv-Q counts depends: unread payload for TCP (plus one for an unread FIN) and for unix
+   * streams; the length of the next datagram for unix datagrams; truesize for UDP; the number of
+   * connections waiting to be accepted for LISTEN.
+   */
+  readonly recvQ: number;
+  readonly sendQ: number;
+  /** The path of the cgroup (v2), null where ss does not say. */
+  readonly cgroup: string | null;
+  readonly skmem: SocketMemory | null;
+  readonly tcp: TcpInfo | null;
+}
+
+/** `skmem:(…)` of ss: SO_MEMINFO. Bytes, except `drops`. */
+export interface SocketMemory {
+  /** sk_rmem_alloc: truesize of what was received and is not freed (also out of order). */
+  readonly rmem: number;
+  readonly rcvbuf: number;
+  /** sk_wmem_alloc: truesize of what was sent and is not freed. */
+  readonly wmem: number;
+  readonly sndbuf: number;
+  readonly forward: number;
+  readonly wmemQueued: number;
+  readonly optmem: number;
+  /** sk_backlog.len: truesize waiting for the owner of the socket's lock. */
+  readonly backlog: number;
+  readonly drops: number;
+}
+
+/** What `ss -i` says of a TCP socket's receiving side. */
+export interface TcpInfo {
+  /** tcpi_bytes_received, counts a FIN as one; null when it does not fit a double. */
+  readonly bytesReceived: number | null;
+  /** tcpi_last_data_recv: milliseconds since data last came in order. */
+  readonly lastReceivedMs: number;
+  /** tcpi_data_segs_in: segments with data that ever came, also duplicates; 0 when unknown. */
+  readonly dataSegments: number;
+  /** tcpi_rcv_mss: the kernel's estimate of the peer's segment size. */
+  readonly rcvMss: number;
+  /** tcpi_rcv_ooopack: packets that ever came out of order. */
+  readonly outOfOrder: number;
+}
+
+/** A socket's identity across samples: what is closed and opened again gets another key. */
+export function socketKey(socket: SocketRecord): string {
+  return socket.protocol === 'UNIX'
+    ? `unix ${socket.inode} ${socket.peerInode} ${socket.local}`
+    : `${socket.protocol} ${socket.cookie} ${socket.inode} ${socket.local} ${socket.peer}`;
+}

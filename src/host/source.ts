@@ -1,0 +1,21 @@
+/**
+ * Everything that is read from a host goes through this: the live host now, and whatever stands in
+ * for it (a captured directory, a test). Paths are absolute, as on the host.
+ *
+ * Reads are synchronous: /proc answers at once, and a scan of ten thousand links should be a loop.
+ * Every method throws `HostError`: `gone`, `denied` or `unreadable`; `ss` also its own codes.
+ */
+export interface HostSource {
+  /** The output of `ss` with these arguments, as text. */
+  ss(args: readonly string[]): Promise<string>;
+  /** A whole small file as text. Bytes that are not UTF-8 come out as U+FFFD. */
+  readText(path: string): string;
+  /** The target of a symbolic link. */
+  readLink(path: string): string;
+  /** The names in a directory, in any order. */
+  list(path: string): readonly string[];
+  /** Milliseconds on a clock that never goes back; only differences mean something. */
+  now(): number;
+  /** Lets `ms` milliseconds pass. A source that stands still returns at once. */
+  sleep(ms: number): Promise<void>;
+}

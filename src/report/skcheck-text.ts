@@ -1,0 +1,141 @@
+import { escapeText } from './escape.js';
+import { formatCount, formatSize } from './size.js';
+import type { SkcheckReport, SkcheckSocket } from './skcheck-schema.js';
+import { formatSpan, socketWords } from './skcheck-words.js';
+import { type Column, formatTable } from './table.js';
+
+/** The width that a report keeps to. */
+const WIDTH = 100;
+
+/** How a word is made to stand out; without colours it stays as it is. */
+export type Paint = (style: 'bold' | 'red' | 'dim', text: string) => string;
+
+/** The answer for people: a headline, one table with a reason under each row, what to do. */
+export function formatSkcheckText(report: SkcheckReport, paint: Paint = (_, text) => text): string {
+  const { sockets, totals } = report;
+  const headline = [paint(totals.stalled > 0 ? 'red' : 'bold', headlineOf(report))];
+  if (report.host.samples === 1)
+    headline.push('(from one sample, judged by when data last came; --interval 2 is surer)');
+  if (sockets.length === 0) return headline.join('\n');
+  const table = formatTable(COLUMNS, sockets.map(rowOf)).split('\n');
+  const lines = [...headline, '', paint('bold', table[0] ?? '')];
+  sockets.forEach((socket, index) => {
+    lines.push(table[index + 1] ?? '');
+    for (const line of wrap(reasonOf(socket), WIDTH - 6)) lines.push(paint('dim', `      ${line}`));
+  });
+  lines.push('', ...advice(report));
+  return lines.join('\n');
+}
+
+/** `1.68 MiB (0.84-2.9 MiB)`; the unit once where both ends share it. */
+export function formatRange(low: number, high: number): string {
+  const [from, to] = [formatSize(low), formatSize(high)];
+  const unit = to.slice(to.indexOf(' '));
+  return from.endsWith(unit) && unit.startsWith(' ')
+    ? `${from.slice(0, -unit.length)}-${to}`
+    : `${from}-${to}`;
+}
+
+function headlineOf({ totals, host }: SkcheckReport): string {
+  const { stalled, sockets, pinned } = totals;
+  const of = `${formatCount(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
+  if (stalled === 0) return `None of ${of} has stopped reading`;
+  const have =
+    host.samples === 1
+      ? stalled === 1
+        ? 'seems to have'
+        : 'seem to have'
+      : stalled === 1
+        ? 'has'
+        : 'have';
+  const they = stalled === 1 ? 'it pins' : 'they pin';
+  return `${formatCount(stalled)} of ${of} ${have} stopped reading; ${they} about ${formatSize(pinned.likely)} (${formatSize(pinned.low)} to ${formatSize(pinned.high)})`;
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'PID', align: 'right' },
+  { title: 'COMM' },
+  { title: 'FD', align: 'right' },
+  { title: 'SOCKET' },
+  { title: 'UNREAD', align: 'right' },
+  { title: 'FOR', align: 'right' },
+  { title: 'PINNED' },
+];
+
+function rowOf(socket: SkcheckSocket): string[] {
+  const { low, likely, high } = socket.pinned;
+  const waited = socket.stalled.forMs;
+  return [
+    socket.pid === null ? '-' : String(socket.pid),
+    cut(socket.comm === null ? '-' : escapeText(socket.comm), 15),
+    socket.fds.length === 0
+      ? '-'
+      : `${socket.fds[0]}${socket.fds.length > 1 ? `+${socket.fds.length - 1}` : ''}`,
+    cutMiddle(socketWords(socket), 34),
+    formatSize(socket.unreadBytes),
+    waited === null ? '?' : formatSpan(waited).replace(' min', 'm').replace(' ', ''),
+    // Low and high are far apart: two figures of each are enough beside `likely`.
+    `${formatSize(likely)} (${formatRange(low, high)})`,
+  ];
+}
+
+function reasonOf(socket: SkcheckSocket): string {
+  const { verdict, certainty, because } = socket.stalled;
+  const word =
+    verdict === 'stalled-reader'
+      ? certainty === 'likely'
+        ? 'likely stalled: '
+        : 'stalled: '
+      : verdict === 'undecided'
+        ? 'cannot tell: '
+        : 'reads: ';
+  const others = socket.holders
+    .slice(1, 6)
+    .map(
+      ({ pid, comm, fds }) => `${pid}${comm === null ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`,
+    );
+  const more =
+    socket.holders.length > 6 ? ` and ${formatCount(socket.holders.length - 6)} more` : '';
+  const also = others.length > 0 ? `; also held by pid ${others.join(', ')}${more}` : '';
+  return `${word}${because}${also}`;
+}
+
+function advice({ sockets }: SkcheckReport): string[] {
+  const stalled = sockets.filter((each) => each.stalled.verdict === 'stalled-reader');
+  const lines: string[] = [];
+  const [worst] = stalled;
+  if (worst?.pid != null) {
+    const stopped = worst.holders.every(({ threadStates }) => /^T+$/.test(threadStates ?? ''));
+    lines.push(
+      stopped
+        ? `pid ${worst.pid} is stopped: kill -CONT ${worst.pid} lets it read on.`
+        : `The memory comes back when pid ${worst.pid} reads, closes its descriptor or ends.`,
+    );
+  }
+  lines.push('FOR: data has waited at least so long. PINNED: likely (at least - at most).');
+  return lines;
+}
+
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+function cutMiddle(text: string, width: number): string {
+  if (text.length <= width) return text;
+  const front = Math.ceil((width - 1) / 2);
+  return `${text.slice(0, front)}…${text.slice(text.length - (width - 1 - front))}`;
+}
+
+/** Breaks at spaces; a word longer than a line is broken where the line ends. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let rest = text;
+  while (rest.length > width) {
+    const space = rest.lastIndexOf(' ', width);
+    const end = space > width / 2 ? space : width;
+    lines.push(rest.slice(0, end));
+    rest = rest.slice(end).trimStart();
+  }
+  lines.push(rest);
+  return lines;
+}

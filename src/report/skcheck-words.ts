@@ -1,0 +1,114 @@
+import type { ProcessRecord } from '../host/proc/process.js';
+import type { Finding } from '../stale/diagnose.js';
+import type { Evidence } from '../stale/verdict.js';
+import { escapeText } from './escape.js';
+import { formatCount, formatSize } from './size.js';
+
+/** Why a verdict is what it is, in words: what was seen, then what the owner is doing. */
+export function because(finding: Finding): string {
+  const { verdict, socket } = finding;
+  const words = [evidenceWords(verdict.evidence, socket.protocol)];
+  if (verdict.verdict !== 'reading') {
+    const [process] = finding.processes;
+    if (process) words.push(processWords(process));
+    else if (finding.ownerless) words.push(OWNERLESS[finding.ownerless]);
+  }
+  return words.join('; ');
+}
+
+const OWNERLESS = {
+  unaccepted: 'the listener has not accepted it yet',
+  orphan: 'no process has it open',
+  denied: 'its owner is not shown to this user',
+  none: 'no process that is visible here has it open',
+} as const;
+
+function evidenceWords(evidence: Evidence, protocol: string): string {
+  switch (evidence.kind) {
+    case 'consumed-nothing':
+      return `read nothing in ${formatSpan(evidence.watchedMs)}`;
+    case 'consumed':
+      return `read ${formatSize(evidence.bytes)} in ${formatSpan(evidence.watchedMs)}`;
+    case 'newest-data':
+      return `all unread data is at least ${formatSpan(evidence.ageMs)} old; one sample cannot tell whether it reads`;
+    case 'came-since':
+      return 'its queue was empty at the first sample';
+    case 'nobody-ran': {
+      const who = {
+        reader: 'no process that has it open ran',
+        writer: 'nobody could have written, and the queue stayed as it was',
+        either: 'reader or writer stood still all the time',
+      }[evidence.side];
+      const unsure = evidence.holdersComplete ? '' : ' (of those that are shown to this user)';
+      return `${who} in ${formatSpan(evidence.watchedMs)}${unsure}`;
+    }
+    case 'partly-still':
+      return `the queue never got shorter in ${formatSpan(evidence.watchedMs)}, reader or writer stood still for ${formatSpan(evidence.stillMs)} of it`;
+    case 'queue-was-read':
+      return 'its queue got shorter';
+    case 'both-ran':
+      return protocol === 'UDP'
+        ? 'data waited in both samples, but its owner ran in between and the kernel does not count what a UDP socket reads'
+        : 'data waited in both samples, but both sides ran in between and the kernel does not count what a unix socket reads';
+    case 'no-holder':
+      return 'data waited in both samples; who could have read it is not known';
+    case 'no-tcp-info':
+      return 'ss told nothing of what it has received';
+    case 'raced':
+      return 'its figures changed while they were taken; look again';
+    case 'one-sample':
+      return 'one sample says nothing about a socket of this kind';
+  }
+}
+
+function processWords({ threadStates, waitsIn }: ProcessRecord): string {
+  const threads = threadStates.length > 1 ? ` (${formatCount(threadStates.length)} threads)` : '';
+  if (/^T+$/.test(threadStates)) return 'stopped (SIGSTOP)';
+  if (/^[Tt]+$/.test(threadStates)) return 'stopped by a debugger';
+  if (waitsIn === 'do_freezer_trap' || waitsIn === '__refrigerator') return 'frozen by its cgroup';
+  const where = waitsIn === null ? '' : ` in ${waitsIn}`;
+  switch (threadStates[0]) {
+    case 'R':
+      return `its main thread runs${threads}`;
+    case 'D':
+      return `its main thread is blocked (D)${where}${threads}`;
+    case 'S':
+    case 'I':
+      return `its main thread sleeps${where}${threads}`;
+    case 'Z':
+    case 'X':
+      return `its main thread has ended${threads}`;
+    default:
+      return 'its process ended meanwhile';
+  }
+}
+
+/** A time for people, never more than it is: `0.8 s`, `12 s`, `41 min`, `3 h`, `2 d`. */
+export function formatSpan(ms: number): string {
+  if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** `tcp LOCAL ← PEER`, made inert; the end that reads stands first. */
+export function socketWords(socket: {
+  readonly protocol: string;
+  readonly type: string;
+  readonly local: string;
+  readonly peer: string;
+}): string {
+  const kind =
+    socket.protocol !== 'UNIX'
+      ? socket.protocol.toLowerCase()
+      : ({ SOCK_DGRAM: 'unix dgram', SOCK_SEQPACKET: 'unix seqpacket' }[socket.type] ?? 'unix');
+  const named = (address: string) =>
+    address === '*'
+      ? ''
+      : escapeText(address.startsWith('@') ? address.replace(/@+$/, '') : address);
+  const [local, peer] = [named(socket.local), named(socket.peer)];
+  if (socket.protocol === 'UNIX') return `${kind} ${local || (peer ? `← ${peer}` : 'unnamed')}`;
+  return /:\*$/.test(peer) ? `${kind} ${local}` : `${kind} ${local} ← ${peer}`;
+}
