@@ -1,6 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { formatInet } from './address.js';
-import { decodeText, StructReader, type StructView } from './struct-reader.js';
+import { decodeBytes, decodeText, StructReader, type StructView } from './struct-reader.js';
 
 /** What a `struct sock` says of itself. Names are the kernel's own; addresses are for people. */
 export interface SockIdentity {
@@ -178,7 +178,6 @@ export class SockReader {
     if (length <= 0) return null;
     const path = this.#kernel.read(address + BigInt(reader.offset('name') + FAMILY_SIZE), length);
     if (path.getUint8(0) !== 0) return decodeText(path, 0, length);
-    const abstract = new Uint8Array(path.buffer, path.byteOffset + 1, length - 1);
-    return `@${new TextDecoder().decode(abstract)}`;
+    return `@${decodeBytes(new Uint8Array(path.buffer, path.byteOffset + 1, length - 1))}`;
   }
 }

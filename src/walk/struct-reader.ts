@@ -136,11 +136,25 @@ export function readUnsigned(
   return Math.floor(value / 2 ** member.bits.offset) % 2 ** member.bits.size;
 }
 
-const UTF8 = new TextDecoder('utf-8');
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Text up to the first NUL within `size` bytes; bytes that are no UTF-8 become U+FFFD. */
+/** Text up to the first NUL within `size` bytes; see {@link decodeBytes}. */
 export function decodeText(view: DataView, offset: number, size: number): string {
   const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size);
   const end = bytes.indexOf(0);
-  return UTF8.decode(end < 0 ? bytes : bytes.subarray(0, end));
+  return decodeBytes(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+/**
+ * UTF-8 text. If the bytes are none, nothing of them is lost: each byte from 0x80 up becomes a lone
+ * surrogate, U+DC80 to U+DCFF (Python's "surrogateescape").
+ */
+export function decodeBytes(bytes: Uint8Array): string {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return Array.from(bytes, (byte) =>
+      String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte),
+    ).join('');
+  }
 }

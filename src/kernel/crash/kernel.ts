@@ -1,7 +1,8 @@
 import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
 import type { Kernel, KernelFacts } from '../kernel.js';
-import type { MemberLayout, StructLayout } from '../layout.js';
-import { type PtypeMember, type PtypeStruct, parseEnum, parsePtype } from './ptype.js';
+import type { StructLayout } from '../layout.js';
+import { AskedLayout, PtypeLayout } from './layout.js';
+import { parseEnum, parsePtype } from './ptype.js';
 import type { CrashSession } from './session.js';
 
 const PAGE = 4096;
@@ -160,13 +161,35 @@ export class CrashKernel implements Kernel {
 
   #askStruct(name: string): StructLayout | undefined {
     if (!PLAIN_NAME.test(name)) return undefined;
+    const find = (type: string) => this.struct(type);
     // A bare name may be a typedef, or a variable, which gdb would take first; a tag is certain.
-    for (const command of [`struct ${name}`, `union ${name}`, name]) {
-      const [text = ''] = this.#session.ask([`gdb ptype /o ${command}`]);
+    for (const type of [`struct ${name}`, `union ${name}`, name]) {
+      const [text = ''] = this.#session.ask([`gdb ptype /o ${type}`]);
+      if (text.includes('does not work with dynamic types'))
+        return this.#askDynamic(name, type, text);
       const parsed = parsePtype(text);
-      if (parsed) return new CrashLayout(name, parsed, (type) => this.struct(type));
+      if (parsed) return new PtypeLayout(name, parsed, find);
     }
     return undefined;
+  }
+
+  #askDynamic(name: string, type: string, text: string): StructLayout | undefined {
+    const size = this.#evaluate(`sizeof(${type})`);
+    if (size === undefined) return undefined;
+    const find = (inner: string) => this.struct(inner);
+    return new AskedLayout(name, size, text, find, (member) => {
+      const expression = `((${type} *)0)->${member}`;
+      const offset = this.#evaluate(`&${expression}`);
+      const bytes = this.#evaluate(`sizeof(${expression})`);
+      return offset === undefined || bytes === undefined ? undefined : { offset, size: bytes };
+    });
+  }
+
+  /** A number that gdb works out from types alone. */
+  #evaluate(expression: string): number | undefined {
+    const [text = ''] = this.#session.ask([`gdb print/d (long)${expression}`]);
+    const value = /^\$\d+ = (\d+)$/m.exec(text)?.[1];
+    return value === undefined ? undefined : Number(value);
   }
 
   #variable(name: string): bigint {
@@ -194,81 +217,4 @@ function refusal(words: string): ReadErrorCode {
   if (words.includes('seek error')) return 'absent';
   if (words.includes('invalid kernel virtual address')) return 'unmapped';
   return 'refused';
-}
-
-class CrashLayout implements StructLayout {
-  readonly name: string;
-  readonly size: number;
-  readonly members: readonly string[];
-  readonly #members: readonly PtypeMember[];
-  readonly #struct: (name: string) => StructLayout | undefined;
-
-  constructor(
-    name: string,
-    parsed: PtypeStruct,
-    struct: (name: string) => StructLayout | undefined,
-  ) {
-    this.name = name;
-    this.size = parsed.size;
-    this.#members = parsed.members;
-    this.#struct = struct;
-    this.members = namesOf(parsed.members);
-  }
-
-  member(path: string): MemberLayout | undefined {
-    const steps = path.split('.').map((step) => /^(\w+)(?:\[(\d+)\])?$/.exec(step));
-    let members: readonly PtypeMember[] = this.#members;
-    let moved = 0;
-    for (const [index, step] of steps.entries()) {
-      const member = step?.[1] === undefined ? undefined : findMember(members, step[1]);
-      if (!member) return undefined;
-      const element = step?.[2] === undefined ? undefined : Number(step[2]);
-      if (element !== undefined) {
-        if (member.count === undefined) return undefined;
-        // A flexible array has no size to divide: what its elements are must be asked.
-        const size =
-          member.count > 0 ? member.size / member.count : (this.#struct(member.type)?.size ?? 0);
-        moved += element * size;
-      }
-      const rest = steps.slice(index + 1).map((each) => each?.[0] ?? '');
-      if (rest.length === 0) return layoutOf(member, moved, element !== undefined);
-      if (member.pointer) return undefined;
-      if (!member.members) {
-        const inner = this.#struct(member.type)?.member(rest.join('.'));
-        return inner && { ...inner, offset: inner.offset + member.offset + moved };
-      }
-      members = member.members;
-    }
-    return undefined;
-  }
-}
-
-function layoutOf(member: PtypeMember, moved: number, element: boolean): MemberLayout {
-  const { offset, size, bits, count, type, pointer } = member;
-  return {
-    offset: offset + moved,
-    size: element && count ? size / count : size,
-    ...(bits ? { bits } : {}),
-    ...(count !== undefined && !element ? { count } : {}),
-    type,
-    pointer,
-  };
-}
-
-/** Looks through anonymous structs and unions. */
-function findMember(members: readonly PtypeMember[], name: string): PtypeMember | undefined {
-  for (const member of members) {
-    if (member.name === name) return member;
-    if (member.name === '' && member.members) {
-      const inner = findMember(member.members, name);
-      if (inner) return inner;
-    }
-  }
-  return undefined;
-}
-
-function namesOf(members: readonly PtypeMember[]): string[] {
-  return members.flatMap((member) =>
-    member.name === '' ? namesOf(member.members ?? []) : [member.name],
-  );
 }

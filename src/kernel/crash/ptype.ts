@@ -90,7 +90,11 @@ export function parsePtype(text: string): PtypeStruct | undefined {
   return undefined;
 }
 
-function parseDeclaration(
+/**
+ * Reads one declaration, `char cb[48];` or `__u8 cloned : 1;`, of a member at a known place.
+ * Undefined for anything else.
+ */
+export function parseDeclaration(
   declaration: string,
   offset: number,
   size: number,
