@@ -3,12 +3,14 @@ import type { Kernel, KernelFacts } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { highHalf, lowHalf } from './address.js';
 import type { Bases } from './arch/arch.js';
+import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
 import type { KernelMemory } from './memory.js';
+import { type ModuleBtf, readModuleBtf } from './modules.js';
 import type { Provenance } from './provenance.js';
 import { type KernelSymbol, onlyAddress, type SymbolTable } from './symbols.js';
-import type { KernelTypes } from './types.js';
-import type { Vmcoreinfo } from './vmcoreinfo.js';
+import { KernelTypes } from './types.js';
+import { NOT_ADDRESSES, type Vmcoreinfo } from './vmcoreinfo.js';
 
 /** What the native engine was opened with. */
 export interface NativeParts {
@@ -16,14 +18,12 @@ export interface NativeParts {
   readonly info: Vmcoreinfo;
   readonly memory: KernelMemory;
   readonly symbols: SymbolTable | undefined;
-  readonly types: (() => KernelTypes) | undefined;
+  /** Reads the kernel's types, when they are first asked for. */
+  readonly types: (() => Btf) | undefined;
   readonly bases: Bases;
   readonly facts: KernelFacts;
   readonly provenance: Provenance;
 }
-
-/** VMCOREINFO gives the value of these variables under SYMBOL(), not their address. */
-const NOT_ADDRESSES = new Set(['mem_section', 'vmemmap']);
 
 /** A kernel read by its own symbols and types, without any other program. */
 export class NativeKernel implements Kernel {
@@ -32,6 +32,8 @@ export class NativeKernel implements Kernel {
   readonly vmcoreinfo: Vmcoreinfo;
   readonly provenance: Provenance;
   readonly #parts: NativeParts;
+  #types: KernelTypes | undefined;
+  #modules: ModuleBtf | undefined;
   #closed = false;
 
   constructor(parts: NativeParts) {
@@ -100,12 +102,30 @@ export class NativeKernel implements Kernel {
     return this.types.enumerators(name);
   }
 
-  /** The kernel's types. */
+  /** The kernel's types and its modules'. Read and indexed when first asked for. */
   get types(): KernelTypes {
-    const { types, provenance } = this.#parts;
-    if (types !== undefined) return types();
-    const why = provenance.types.found ? '' : provenance.types.why;
-    throw new KernelError('no-types', why);
+    if (this.#types === undefined) {
+      const { types, provenance } = this.#parts;
+      if (types === undefined)
+        throw new KernelError('no-types', provenance.types.found ? '' : provenance.types.why);
+      this.#types = new KernelTypes(types(), () => this.moduleTypes.modules);
+    }
+    return this.#types;
+  }
+
+  /** The types of the loaded modules, and why some could not be read. */
+  get moduleTypes(): ModuleBtf {
+    if (this.#modules === undefined) {
+      // The types that describe the list are the kernel's own: no way back into here.
+      const own = new KernelTypes(this.types.base, () => []);
+      const source = {
+        symbol: (name: string) => this.symbol(name),
+        read: (address: bigint, length: number) => this.read(address, length),
+        struct: (name: string) => own.struct(name),
+      };
+      this.#modules = readModuleBtf(source, own.base);
+    }
+    return this.#modules;
   }
 
   pageOf(address: bigint): bigint | undefined {

@@ -1,36 +1,40 @@
 import { KernelError, ReadError } from '../error.js';
 import type { KernelFacts } from '../kernel.js';
-import type { Architecture } from './arch/arch.js';
+import type { Architecture, Bases } from './arch/arch.js';
 import { X86_64 } from './arch/x86_64.js';
+import { findVmcoreinfo } from './find-vmcoreinfo.js';
 import type { MemoryImage } from './image/image.js';
 import { openImage } from './image/open.js';
-import { Kallsyms } from './kallsyms/kallsyms.js';
-import { locateKallsyms } from './kallsyms/locate.js';
 import { NativeKernel } from './kernel.js';
 import { KernelMemory } from './memory.js';
 import type { Found } from './provenance.js';
-import { onlyAddress, type SymbolTable } from './symbols.js';
-import { KernelTypes } from './types.js';
-import { locateBtf, readBtf } from './types-source.js';
+import { onlyAddress } from './symbols.js';
+import { findSymbols } from './symbols-source.js';
+import { findTypes } from './types-source.js';
 import { Vmcoreinfo } from './vmcoreinfo.js';
 
 export interface NativeOptions {
-  /** The dump: one file, or all parts of a split one. Not read where `live`. */
+  /** The dump: one file, or all parts of a split one. Not looked at where `live`. */
   readonly files: readonly string[];
   /** The running kernel, through /proc/kcore. */
   readonly live?: boolean;
   /** A System.map of this kernel, instead of its kallsyms. */
   readonly symbols?: string;
-  /** BTF of this kernel: a raw blob, or a vmlinux with a `.BTF` section. */
+  /** BTF of this kernel, instead of its own: a raw blob, or a vmlinux with a `.BTF` section. */
   readonly btf?: string;
-  /** A vmlinux of this kernel: its `.symtab` and, where it has one, its `.BTF`. */
+  /** A vmlinux of this kernel: the source of symbols and types, as far as it has them. */
   readonly vmlinux?: string;
 }
 
+type Files = Pick<NativeOptions, 'symbols' | 'btf' | 'vmlinux'>;
+
 /**
- * Opens a dump or the running kernel with nothing but itself.
+ * Opens a dump, or the running kernel, with nothing but itself.
  *
- * @throws {KernelError} when it is no dump, or what must be known of the kernel cannot be found
+ * Symbols or types that are not found are no error here: `provenance` says so, and asking for one is.
+ *
+ * @throws {KernelError} when it is no dump, or of no kernel that can be read; `wrong-vmlinux` when a
+ * file that was given is of another kernel
  */
 export function openNative(options: NativeOptions): NativeKernel {
   const image = openImage(options.live ? ['/proc/kcore'] : options.files);
@@ -42,24 +46,45 @@ export function openNative(options: NativeOptions): NativeKernel {
   }
 }
 
-/** As openNative, over an image that is open already. */
-export function openNativeImage(
+/** As openNative, over an image that is open already. It is not closed when this throws. */
+export function openNativeImage(image: MemoryImage, files: Files = {}): NativeKernel {
+  if (image.vmcoreinfo !== undefined)
+    return openWith(image, new Vmcoreinfo(image.vmcoreinfo), 'note', files);
+  let failure: KernelError | undefined;
+  for (const text of findVmcoreinfo(image)) {
+    try {
+      return openWith(image, new Vmcoreinfo(text), 'memory', files);
+    } catch (error) {
+      // A stale copy, of a kernel that ran before; files of another kernel are the user's to mend.
+      if (!(error instanceof KernelError) || error.code === 'wrong-vmlinux') throw error;
+      failure ??= error;
+    }
+  }
+  const what = image.facts.description;
+  throw new KernelError(
+    'unsupported-layout',
+    `${what} without VMCOREINFO: it has no such note, and a search through its memory found ${failure ? `one that does not fit (${failure.message})` : 'none'}`,
+    { cause: failure },
+  );
+}
+
+function openWith(
   image: MemoryImage,
-  options: Pick<NativeOptions, 'symbols' | 'btf' | 'vmlinux'> = {},
+  info: Vmcoreinfo,
+  vmcoreinfo: 'note' | 'memory',
+  files: Files,
 ): NativeKernel {
-  if (image.vmcoreinfo === undefined)
-    throw new KernelError('unsupported-layout', 'the dump has no VMCOREINFO');
-  const info = new Vmcoreinfo(image.vmcoreinfo);
+  const oddities: string[] = [];
   const arch = architectureOf(image, info);
   const memory = new KernelMemory(image, arch);
+  checkRelease(memory, info, oddities);
 
-  const { table, found: symbolsFound } = findSymbols(memory, info);
+  const { table, found: symbols } = findSymbols(memory, arch, info, files);
   const symbol = (name: string): bigint | undefined => table && onlyAddress(table.find(name));
   const bases = arch.settle({ symbol, read: (address, length) => memory.read(address, length) });
   memory.useDirectMap(bases.directMap);
+  const { load, found: types } = findTypes(memory, arch, info, symbol, files);
 
-  const btf = locateBtf(memory, symbol);
-  let types: KernelTypes | undefined;
   const facts: KernelFacts = {
     release: info.release ?? '',
     arch: arch.name,
@@ -68,47 +93,74 @@ export function openNativeImage(
     engine: 'native',
     live: image.facts.live,
   };
+  const provenance = {
+    vmcoreinfo,
+    symbols,
+    types,
+    ...foundBases(bases),
+    paging: arch.paging,
+    oddities,
+  };
   return new NativeKernel({
     image,
     info,
     memory,
     symbols: table,
-    types:
-      typeof btf === 'string'
-        ? undefined
-        : () => (types ??= new KernelTypes(readBtf(memory, btf), () => [])),
+    types: load,
     bases,
     facts,
-    provenance: {
-      vmcoreinfo: 'note',
-      symbols: symbolsFound,
-      types:
-        typeof btf === 'string'
-          ? { found: false, why: btf }
-          : { found: true, source: 'dump', detail: '' },
-      directMap: { found: true, source: 'kernel', detail: bases.directMapFrom },
-      pages: { found: true, source: 'kernel', detail: bases.pagesFrom },
-      paging: arch.paging,
-    },
+    provenance,
   });
 }
 
 function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architecture {
-  return new X86_64(image, info);
+  const { machine } = image.facts;
+  // QEMU's dumps may name no machine; each architecture's VMCOREINFO has numbers of its own.
+  const x86 = machine === undefined ? info.number('phys_base') !== undefined : machine === 'x86_64';
+  if (x86) return new X86_64(image, info);
+  const what = machine ?? 'a machine that neither its headers nor VMCOREINFO name';
+  throw new KernelError('unsupported-arch', `the dump is of ${what}; x86_64 can be read`);
 }
 
-function findSymbols(
-  memory: KernelMemory,
-  info: Vmcoreinfo,
-): { table: SymbolTable | undefined; found: Found<'kallsyms' | 'System.map' | 'vmlinux'> } {
-  const places = locateKallsyms(memory, info);
-  if (!places) return { table: undefined, found: { found: false, why: 'nope' } };
-  const table = Kallsyms.open(memory, places, knownSymbols(info));
-  return { table, found: { found: true, source: 'kallsyms', detail: table.description } };
+/** Bytes of each string in `struct new_utsname`; `release` is the third (linux/utsname.h). */
+const UTS_BYTES = 65;
+const RELEASE = 2 * UTS_BYTES;
+
+/** The release that the kernel's memory holds must be the one that VMCOREINFO says. */
+function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]): void {
+  const address = info.symbol('init_uts_ns');
+  const { release } = info;
+  if (address === undefined || release === undefined) return;
+  const said = info.offset('uts_namespace.name');
+  // Before 5.11, where the offset is not told, a kref comes first.
+  const offsets = said === undefined ? [0, 4, 8] : [said];
+  try {
+    const most = Math.max(...offsets);
+    if (most > 4096) return;
+    const view = memory.read(address, most + RELEASE + UTS_BYTES);
+    const bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
+    const expected = Buffer.from(`${release}\0`, 'latin1');
+    const matches = (offset: number): boolean =>
+      bytes.subarray(offset + RELEASE).indexOf(expected) === 0;
+    if (offsets.some(matches)) return;
+  } catch (error) {
+    if (!(error instanceof ReadError)) throw error;
+    oddities.push(`the kernel's own release cannot be compared: ${error.message}`);
+    return;
+  }
+  throw new KernelError(
+    'damaged',
+    `VMCOREINFO is of ${release}, but the memory where init_uts_ns should be does not say so`,
+  );
 }
 
-function knownSymbols(info: Vmcoreinfo): ReadonlyMap<string, bigint> {
-  const known = info.symbols();
-  for (const name of ['mem_section', 'vmemmap']) known.delete(name);
-  return known;
+function foundBases(bases: Bases): { directMap: Found<'kernel'>; pages: Found<'kernel'> } {
+  const found = (address: bigint | undefined, from: string): Found<'kernel'> =>
+    address === undefined
+      ? { found: false, why: from }
+      : { found: true, source: 'kernel', detail: `0x${address.toString(16)}, from ${from}` };
+  return {
+    directMap: found(bases.directMap?.address, bases.directMapFrom),
+    pages: found(bases.pages?.address, bases.pagesFrom),
+  };
 }

@@ -1,14 +1,21 @@
-/** Where what the native engine knows comes from: nothing is taken silently from elsewhere. */
+/**
+ * Where what the native engine knows comes from. Nothing is taken silently from elsewhere: what was
+ * not found says why.
+ */
 export interface Provenance {
-  /** Where VMCOREINFO was found. */
-  readonly vmcoreinfo: string;
+  /** Where VMCOREINFO was: the image's note, or a search through its memory. */
+  readonly vmcoreinfo: 'note' | 'memory';
   readonly symbols: Found<'kallsyms' | 'System.map' | 'vmlinux'>;
-  readonly types: Found<'dump' | 'file'>;
-  /** The direct map and the array of `struct page`; addresses as hex words in `detail`. */
+  /** The kernel's own types; its modules' are told by `NativeKernel.moduleTypes`. */
+  readonly types: Found<'dump' | 'vmlinux' | 'file'>;
+  /** Base of the direct map. */
   readonly directMap: Found<'kernel'>;
+  /** Base of the array of `struct page`. */
   readonly pages: Found<'kernel'>;
-  /** How memory is paged. */
+  /** How memory is paged: `4-level page tables`. */
   readonly paging: string;
+  /** What is odd and does not keep the kernel from being read, one line each. */
+  readonly oddities: readonly string[];
 }
 
 /** A part that was found, and where; or not, and why. */

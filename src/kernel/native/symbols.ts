@@ -36,6 +36,14 @@ export function onlyAddress(found: readonly KernelSymbol[]): bigint | undefined 
     : undefined;
 }
 
+/**
+ * Where a symbol lies, from its link-time address: KASLR moves the image, but not absolute symbols
+ * nor offsets into the per-CPU areas, both of which are in the lower half of the address space.
+ */
+export function relocated(address: bigint, kernelOffset: bigint): bigint {
+  return address >= 1n << 63n ? BigInt.asUintN(64, address + kernelOffset) : address;
+}
+
 /** A table that lists its symbols one after the other in a text: a System.map, a `.symtab`. */
 export class ListedSymbols implements SymbolTable {
   readonly count: number;

@@ -2,6 +2,9 @@
 const MOST_TEXT = 1 << 17;
 const MOST_LINES = 4096;
 
+/** Variables of which SYMBOL() gives the value, not the address. */
+export const NOT_ADDRESSES: ReadonlySet<string> = new Set(['mem_section', 'vmemmap']);
+
 const DECIMAL = /^-?\d{1,20}$/;
 const HEX = /^(?:0x)?[0-9a-f]{1,16}$/i;
 

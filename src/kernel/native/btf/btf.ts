@@ -64,6 +64,11 @@ export class Btf {
     );
   }
 
+  /** One past the last string's offset: where a module's strings go on. */
+  get stringsEnd(): number {
+    return this.#stringsStart + this.#strings.length;
+  }
+
   /** How many types this blob itself holds, without its base's. */
   get count(): number {
     return this.#offsets.length;

@@ -1,0 +1,211 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { KernelError, type KernelErrorCode } from '../error.js';
+
+const ELF_HEADER_BYTES = 64;
+const SECTION_BYTES = 64;
+/** The sections of a kernel built with -ffunction-sections are this many at most. */
+const MOST_SECTIONS = 65_536;
+/** Of a section that is read whole. */
+const MOST_SECTION_BYTES = 256 << 20;
+/** A section without bytes in the file. */
+const SHT_NOBITS = 8;
+const SHT_NOTE = 7;
+const NT_GNU_BUILD_ID = 3;
+
+/** A section of an ELF file. */
+export interface ElfSection {
+  readonly name: string;
+  readonly type: number;
+  readonly flags: bigint;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly size: number;
+  /** For `.symtab`: the number of the section with its strings. */
+  readonly link: number;
+}
+
+/** A vmlinux, of which only sections that are asked for are read. ELF64, little-endian. */
+export class ElfFile {
+  readonly path: string;
+  readonly sections: readonly ElfSection[];
+  readonly #descriptor: number;
+  readonly #size: number;
+
+  private constructor(path: string, descriptor: number) {
+    this.path = path;
+    this.#descriptor = descriptor;
+    this.#size = fstatSync(descriptor).size;
+    this.sections = this.#readSections();
+  }
+
+  /** @throws {KernelError} when it cannot be opened, is no such ELF file, or is damaged */
+  static open(path: string): ElfFile {
+    const descriptor = openFile(path);
+    try {
+      return new ElfFile(path, descriptor);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  section(name: string): ElfSection | undefined {
+    return this.sections.find((section) => section.name === name && section.type !== SHT_NOBITS);
+  }
+
+  /** All bytes of a section. */
+  read({ name, offset, size }: ElfSection): Uint8Array {
+    if (size > MOST_SECTION_BYTES) throw this.#damaged(`${name} has ${size} bytes`);
+    return this.#read(offset, size);
+  }
+
+  /** The GNU build id in lower-case hex, or undefined. */
+  get buildId(): string | undefined {
+    for (const section of this.sections) {
+      if (section.type !== SHT_NOTE || section.size > 1 << 20) continue;
+      const id = buildIdOf(this.read(section));
+      if (id !== undefined) return id;
+    }
+    return undefined;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+
+  #readSections(): ElfSection[] {
+    if (this.#size < ELF_HEADER_BYTES) throw this.#damaged('it is too short');
+    const header = viewOf(this.#read(0, ELF_HEADER_BYTES));
+    const table = Number(header.getBigUint64(40, true));
+    const entryBytes = header.getUint16(58, true);
+    if (table === 0) return [];
+    if (entryBytes !== SECTION_BYTES) throw this.#damaged(`sections of ${entryBytes} bytes`);
+    // Numbers that do not fit are in section 0.
+    const first = viewOf(this.#read(table, SECTION_BYTES));
+    const count = header.getUint16(60, true) || Number(first.getBigUint64(32, true));
+    const small = header.getUint16(62, true);
+    const names = small === 0xffff ? first.getUint32(40, true) : small;
+    if (count > MOST_SECTIONS) throw this.#damaged(`${count} sections`);
+    const bytes = this.#read(table, count * SECTION_BYTES);
+    const raw = Array.from({ length: count }, (_, index) => {
+      const view = viewOf(bytes.subarray(index * SECTION_BYTES, (index + 1) * SECTION_BYTES));
+      return {
+        nameAt: view.getUint32(0, true),
+        type: view.getUint32(4, true),
+        flags: view.getBigUint64(8, true),
+        offset: Number(view.getBigUint64(24, true)),
+        size: Number(view.getBigUint64(32, true)),
+        link: view.getUint32(40, true),
+      };
+    });
+    const nameSection = raw[names];
+    const strings =
+      nameSection && nameSection.size <= 1 << 22
+        ? this.#read(nameSection.offset, nameSection.size)
+        : new Uint8Array(0);
+    return raw.map(({ nameAt, ...section }) => ({ ...section, name: stringAt(strings, nameAt) }));
+  }
+
+  #read(offset: number, length: number): Uint8Array {
+    if (!(offset >= 0 && offset + length <= this.#size))
+      throw this.#damaged(`bytes ${offset} to ${offset + length} of ${this.#size}`);
+    return readAt(this.#descriptor, offset, length);
+  }
+
+  #damaged(why: string): KernelError {
+    return new KernelError('damaged', `${this.path} is a damaged ELF file: ${why}`);
+  }
+}
+
+/** Whether a file begins as a 64-bit little-endian ELF file. */
+export function isElf64(head: Uint8Array): boolean {
+  return (
+    head.length >= ELF_HEADER_BYTES &&
+    head[0] === 0x7f &&
+    head[1] === 0x45 &&
+    head[2] === 0x4c &&
+    head[3] === 0x46 &&
+    head[4] === 2 &&
+    head[5] === 1
+  );
+}
+
+/** The first bytes of a file, fewer if it is shorter. */
+export function readFileHead(path: string, length: number): Uint8Array {
+  const descriptor = openFile(path);
+  try {
+    return readAt(descriptor, 0, length);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** A whole file of at most `most` bytes; /sys/kernel/btf/vmlinux is one whose size fstat knows. */
+export function readWholeFile(path: string, most: number): Uint8Array {
+  const descriptor = openFile(path);
+  try {
+    const { size } = fstatSync(descriptor);
+    if (size > most) throw new KernelError('unsupported-format', `${path} has ${size} bytes`);
+    return readAt(descriptor, 0, size);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const CODES: Readonly<Record<string, KernelErrorCode>> = {
+  ENOENT: 'no-such-file',
+  ENOTDIR: 'no-such-file',
+  EACCES: 'permission',
+  EPERM: 'permission',
+};
+
+function openFile(path: string): number {
+  try {
+    const descriptor = openSync(path, 'r');
+    if (fstatSync(descriptor).isFile()) return descriptor;
+    closeSync(descriptor);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const message = code === 'ENOENT' ? 'no such file' : (error as Error).message;
+    throw new KernelError(CODES[code] ?? 'unsupported-format', `${path}: ${message}`, {
+      cause: error,
+    });
+  }
+  throw new KernelError('unsupported-format', `${path} is no regular file`);
+}
+
+function readAt(descriptor: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let have = 0;
+  while (have < length) {
+    const got = readSync(descriptor, bytes, have, length - have, offset + have);
+    if (got === 0) break;
+    have += got;
+  }
+  return bytes.subarray(0, have);
+}
+
+function buildIdOf(notes: Uint8Array): string | undefined {
+  const view = viewOf(notes);
+  for (let at = 0; at + 12 <= notes.length; ) {
+    const nameBytes = view.getUint32(at, true);
+    const descriptorBytes = view.getUint32(at + 4, true);
+    const from = at + 12 + Math.ceil(nameBytes / 4) * 4;
+    const end = from + descriptorBytes;
+    if (end > notes.length) return undefined;
+    if (view.getUint32(at + 8, true) === NT_GNU_BUILD_ID && stringAt(notes, at + 12) === 'GNU')
+      return Buffer.from(notes.subarray(from, end)).toString('hex');
+    at = from + Math.ceil(descriptorBytes / 4) * 4;
+  }
+  return undefined;
+}
+
+function stringAt(bytes: Uint8Array, from: number): string {
+  const end = bytes.indexOf(0, from);
+  if (from >= bytes.length || end < 0) return '';
+  return Buffer.from(bytes.subarray(from, end)).toString('latin1');
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

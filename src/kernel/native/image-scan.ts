@@ -1,0 +1,77 @@
+import { ReadError } from '../error.js';
+import type { Architecture } from './arch/arch.js';
+import type { KernelMemory } from './memory.js';
+
+/** Bytes of a step: x86_64 and arm64 map the image in pieces of 2 MiB. */
+const STEP = 2n << 20n;
+/** No kernel image comes near this. */
+const MOST_BYTES = 256n << 20n;
+const PAGE = 4096;
+
+/**
+ * Addresses at which `needle` lies in the kernel image: first in what is mapped as constants, where
+ * the kernel's tables are, then in the rest. Missing pages are skipped. Bounded by the image's range.
+ */
+export function* scanImage(
+  memory: Pick<KernelMemory, 'read'>,
+  arch: Architecture,
+  needle: Uint8Array,
+): Generator<bigint> {
+  const { start, end } = arch.imageRange;
+  const constants: bigint[] = [];
+  const others: bigint[] = [];
+  for (let at = start; at < end && at - start < MOST_BYTES; at += STEP) {
+    const protection = protectionOf(arch, at);
+    if (protection === undefined) continue;
+    if (protection.writable || protection.executable) others.push(at);
+    else constants.push(at);
+  }
+  for (const steps of [constants, others]) {
+    let tail = Buffer.alloc(0);
+    let expected = -1n;
+    for (const address of steps) {
+      if (address !== expected) tail = Buffer.alloc(0);
+      const bytes = Buffer.concat([tail, readStep(memory, address)]);
+      const origin = address - BigInt(tail.length);
+      for (let hit = bytes.indexOf(needle); hit >= 0; hit = bytes.indexOf(needle, hit + 1))
+        yield origin + BigInt(hit);
+      tail = bytes.subarray(bytes.length - needle.length + 1);
+      expected = address + STEP;
+    }
+  }
+}
+
+function protectionOf(arch: Architecture, address: bigint): ReturnType<Architecture['protection']> {
+  try {
+    return arch.protection(address);
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
+  }
+}
+
+/** One step's bytes; pages that are missing read as zeros here, in which no needle lies. */
+function readStep(memory: Pick<KernelMemory, 'read'>, address: bigint): Uint8Array {
+  const whole = readOrNot(memory, address, Number(STEP));
+  if (whole) return whole;
+  const bytes = new Uint8Array(Number(STEP));
+  for (let at = 0; at < bytes.length; at += PAGE) {
+    const page = readOrNot(memory, address + BigInt(at), PAGE);
+    if (page) bytes.set(page, at);
+  }
+  return bytes;
+}
+
+function readOrNot(
+  memory: Pick<KernelMemory, 'read'>,
+  address: bigint,
+  length: number,
+): Uint8Array | undefined {
+  try {
+    const view = memory.read(address, length);
+    return new Uint8Array(view.buffer, view.byteOffset, length);
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
+  }
+}

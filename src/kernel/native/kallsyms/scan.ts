@@ -1,0 +1,215 @@
+import { KernelError, ReadError } from '../../error.js';
+import type { Architecture } from '../arch/arch.js';
+import { scanImage } from '../image-scan.js';
+import { behind, type KallsymsPlaces } from './kallsyms.js';
+import { NAMES_PER_MARKER, nextName } from './names.js';
+import { TOKEN_INDEX_BYTES, TOKENS, Tokens } from './tokens.js';
+
+type Memory = { read(address: bigint, length: number): DataView };
+
+/** Digits stand for themselves in every token table, one after the other. */
+const DIGITS = Buffer.from('0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00', 'latin1');
+const DIGIT_ZERO = 0x30;
+/** Bytes from the token `0` to the end of the table: 208 tokens. */
+const MOST_TABLE_REST = 16_384;
+/** How far before the token table markers are looked for: the order of names may lie between. */
+const MOST_BEFORE = 8 << 20;
+const NEAR = 64 << 10;
+/** Bytes that 256 compressed names take: from 2 each to 200. */
+const LEAST_BLOCK = 512;
+const MOST_BLOCK = 51_200;
+
+/**
+ * Looks for the tables of kallsyms in the kernel image, for kernels whose VMCOREINFO doesn't name
+ * them (before 6.0). scripts/kallsyms.c writes them in one of two orders:
+ *
+ * - up to 6.3: addresses, relative base, number, names, markers, (order), token table, token index
+ * - since 6.4: number, names, markers, token table, token index, addresses, (relative base), order
+ *
+ * Each find is consistent in itself; whether the symbols are right is for Kallsyms.open to say.
+ */
+export function* scanForKallsyms(memory: Memory, arch: Architecture): Generator<KallsymsPlaces> {
+  for (const zero of scanImage(memory, arch, DIGITS)) {
+    try {
+      yield* placesAround(memory, zero);
+    } catch (error) {
+      if (!(error instanceof KernelError) && !(error instanceof ReadError)) throw error;
+    }
+  }
+}
+
+function* placesAround(memory: Memory, zero: bigint): Generator<KallsymsPlaces> {
+  const rest = bytesOf(memory.read(zero, MOST_TABLE_REST));
+  let end = 0;
+  for (let token = DIGIT_ZERO; token < TOKENS; token++) end = rest.indexOf(0, end) + 1;
+  for (const tokenIndex of behind(zero + BigInt(end))) {
+    const index = memory.read(tokenIndex, TOKEN_INDEX_BYTES);
+    const tokenTable = zero - BigInt(index.getUint16(DIGIT_ZERO * 2, true));
+    try {
+      Tokens.read(memory, tokenTable, tokenIndex);
+    } catch (error) {
+      if (error instanceof KernelError) continue;
+      throw error;
+    }
+    for (const names of namesBefore(memory, tokenTable)) {
+      yield {
+        ...names,
+        tokenTable,
+        tokenIndex,
+        addresses: addressesAround(memory, names, tokenIndex),
+        orders: orders(names.count, tokenIndex),
+      };
+    }
+  }
+}
+
+interface FoundNames {
+  readonly count: number;
+  readonly countAt: bigint;
+  readonly names: bigint;
+}
+
+/** Finds markers by their shape, going back from the token table; then the names that they mark. */
+function* namesBefore(memory: Memory, tokenTable: bigint): Generator<FoundNames> {
+  // Directly before it, or with the order of names between.
+  for (const reach of [NEAR, MOST_BEFORE]) yield* namesWithin(memory, tokenTable, reach);
+}
+
+function* namesWithin(memory: Memory, tokenTable: bigint, reach: number): Generator<FoundNames> {
+  const { start, words } = wordsBefore(memory, tokenTable, reach);
+  for (let first = words.length - 2; first >= 0; first--) {
+    if (words[first] !== 0) continue;
+    let length = 1;
+    while (
+      first + length < words.length &&
+      isBlock(words[first + length - 1]!, words[first + length]!)
+    )
+      length++;
+    if (length < 2) continue;
+    // What follows the last marker may look like one more.
+    for (let count = length; count > 1 && count >= length - 2; count--) {
+      const markers = words.subarray(first, first + count);
+      yield* namesOf(memory, start + BigInt(first * 4), markers);
+    }
+  }
+}
+
+function isBlock(from: number, to: number): boolean {
+  return to >= from + LEAST_BLOCK && to <= from + MOST_BLOCK;
+}
+
+function* namesOf(memory: Memory, markersAt: bigint, markers: Uint32Array): Generator<FoundNames> {
+  const last = markers[markers.length - 1]!;
+  // The last block's names, 1 to 256 of them, lie between the last marker and the markers.
+  const before = markersAt - BigInt(last + MOST_BLOCK + 16);
+  const from = before - (before % 4n);
+  const view = memory.read(from, MOST_BLOCK + 16 + 4);
+  const least = (markers.length - 1) * NAMES_PER_MARKER;
+  for (let at = MOST_BLOCK + 16; at >= 0; at -= 4) {
+    const count = view.getUint32(at, true);
+    if (count <= least || count > least + NAMES_PER_MARKER) continue;
+    const countAt = from + BigInt(at);
+    // The number takes 4 bytes, or 8 with what aligns the names.
+    for (const names of [countAt + 8n, countAt + 4n]) {
+      if (fits(memory, names, markersAt, markers, count - least)) yield { count, countAt, names };
+    }
+  }
+}
+
+/** Whether the first block ends at the second marker, and the last before the markers begin. */
+function fits(
+  memory: Memory,
+  names: bigint,
+  markersAt: bigint,
+  markers: Uint32Array,
+  rest: number,
+): boolean {
+  const last = names + BigInt(markers[markers.length - 1]!);
+  const length = Number(markersAt - last);
+  if (length <= 0 || length > MOST_BLOCK) return false;
+  const end = run(bytesOf(memory.read(last, length)), rest);
+  if (end < 0 || length - end >= 8) return false;
+  const first = bytesOf(memory.read(names, markers[1]! + 2));
+  return run(first, NAMES_PER_MARKER) === markers[1];
+}
+
+/** Bytes that so many names take, or -1 if they run over the end. */
+function run(bytes: Uint8Array, names: number): number {
+  let at = 0;
+  for (let index = 0; index < names; index++) {
+    if (at + 1 >= bytes.length) return -1;
+    at = nextName(bytes, at);
+  }
+  return at <= bytes.length ? at : -1;
+}
+
+function addressesAround(
+  memory: Memory,
+  { count, countAt }: FoundNames,
+  tokenIndex: bigint,
+): KallsymsPlaces['addresses'] {
+  const found: KallsymsPlaces['addresses'][number][] = [];
+  const relative = (address: bigint, baseAt: bigint): void => {
+    const base = wordOrNot(memory, baseAt);
+    if (base === undefined) return;
+    found.push({ address, encoding: 'relative-percpu', base });
+    found.push({ address, encoding: 'relative', base });
+  };
+  // Before the number of symbols: the base, and the offsets before that.
+  const baseAt = countAt - (countAt % 8n) - 8n;
+  for (const alignment of [8, 4])
+    relative(baseAt - BigInt(Math.ceil((count * 4) / alignment) * alignment), baseAt);
+  found.push({ address: countAt - BigInt(count * 8), encoding: 'absolute', base: 0n });
+  // Behind the token index.
+  for (const address of behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES))) {
+    for (const after of behind(address + BigInt(count * 4))) relative(address, after);
+    found.push({ address, encoding: 'place', base: address });
+  }
+  return found;
+}
+
+function orders(count: number, tokenIndex: bigint): bigint[] {
+  const places: bigint[] = [];
+  for (const offsets of behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES))) {
+    for (const after of behind(offsets + BigInt(count * 4))) places.push(after, after + 8n);
+  }
+  return places;
+}
+
+function wordOrNot(memory: Memory, address: bigint): bigint | undefined {
+  try {
+    return memory.read(address, 8).getBigUint64(0, true);
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
+  }
+}
+
+/** Words before an address, as far back as can be read, at most `reach` bytes. */
+function wordsBefore(
+  memory: Memory,
+  address: bigint,
+  reach: number,
+): { start: bigint; words: Uint32Array } {
+  const step = Math.min(reach, 1 << 20);
+  const end = address - (address % 4n);
+  const parts: Uint8Array[] = [];
+  let start = end;
+  while (end - start < reach) {
+    try {
+      parts.unshift(bytesOf(memory.read(start - BigInt(step), step)));
+    } catch (error) {
+      if (error instanceof ReadError) break;
+      throw error;
+    }
+    start -= BigInt(step);
+  }
+  const bytes = Buffer.concat(parts);
+  const words = new Uint32Array(bytes.length >>> 2);
+  for (let index = 0; index < words.length; index++) words[index] = bytes.readUInt32LE(index * 4);
+  return { start, words };
+}
+
+function bytesOf(view: DataView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
