@@ -1,9 +1,8 @@
 // `scripts/lab dump VER`: boots the kernel with the scenario and writes the paused guest's memory.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { LAB } from './paths.mjs';
-import { bootScenario, readTruth, scenarioRecipe } from './scenario.mjs';
+import { bootScenario, scenarioRecipe, settledTruth } from './scenario.mjs';
 
 const [version] = process.argv.slice(2);
 if (version === undefined) throw new Error('usage: dump.mjs VER');
@@ -35,19 +34,4 @@ async function make() {
     guest.kill();
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/**
- * Two looks that agree: nothing is on its way any more.
- *
- * @param {import('./guest.mjs').Guest} guest
- */
-async function settledTruth(guest) {
-  let last = await readTruth(guest);
-  for (let tries = 0; tries < 50; tries++) {
-    const next = await readTruth(guest);
-    if (isDeepStrictEqual(last, next)) return next;
-    last = next;
-  }
-  throw new Error('the guest does not come to rest');
 }

@@ -46,7 +46,9 @@ function moduleFiles(folder) {
 
 /** @param {string} file */
 function readModule(file) {
-  const tool = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' }[/\.(xz|zst|gz)$/.exec(file)?.[0] ?? ''];
+  const tool = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' }[
+    /\.(xz|zst|gz)$/.exec(file)?.[0] ?? ''
+  ];
   if (tool === undefined) return readFileSync(file);
   return execFileSync(tool, ['-dc', file], { maxBuffer: 64 << 20 });
 }
@@ -60,5 +62,8 @@ function dependencies(data) {
   const at = data.indexOf('\0depends=');
   if (at < 0) return [];
   const list = data.toString('latin1', at + 9, data.indexOf(0, at + 9));
-  return list.split(',').filter((name) => name !== '').map(canonical);
+  return list
+    .split(',')
+    .filter((name) => name !== '')
+    .map(canonical);
 }

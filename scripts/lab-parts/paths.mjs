@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const PARTS = dirname(fileURLToPath(import.meta.url));
-export const LAB = process.env['KDUMP_MEM_LAB'] ?? join(dirname(dirname(PARTS)), '.lab');
+export const LAB = process.env.KDUMP_MEM_LAB ?? join(dirname(dirname(PARTS)), '.lab');
 
 /**
  * @param {string} version a kernel of the lab: 5.10, 6.1, 6.12, newest

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { feedTcp, feedUdp } from './feeder.mjs';
 import { bootGuest } from './guest.mjs';
 import { LAB, PARTS } from './paths.mjs';
@@ -96,7 +97,9 @@ async function feed(guest) {
     missing = short.join(' ');
     await sleep(100);
   }
-  throw new Error(`the guest's queues did not fill: ${missing}\n${(await guest.run('scenario truth')).output}`);
+  throw new Error(
+    `the guest's queues did not fill: ${missing}\n${(await guest.run('scenario truth')).output}`,
+  );
 }
 
 /** @param {Map<number, number>} ports @param {number} wanted */
@@ -111,4 +114,19 @@ function port(ports, wanted) {
  */
 export async function readTruth(guest) {
   return JSON.parse((await guest.run('scenario truth')).output.toString());
+}
+
+/**
+ * Two looks that agree: nothing is on its way any more.
+ *
+ * @param {import('./guest.mjs').Guest} guest
+ */
+export async function settledTruth(guest) {
+  let last = await readTruth(guest);
+  for (let tries = 0; tries < 50; tries++) {
+    const next = await readTruth(guest);
+    if (isDeepStrictEqual(last, next)) return next;
+    last = next;
+  }
+  throw new Error('the guest does not come to rest');
 }

@@ -1,0 +1,61 @@
+// Types of guest.mjs, for tests.
+
+export interface GuestOptions {
+  /** A kernel of the lab: 5.10, 6.1, 6.12, newest. */
+  kernel: string;
+  /** 512 unless told. */
+  memoryMiB?: number;
+  /** 2 unless told. */
+  cpus?: number;
+  /** QEMU's -cpu; four-level paging unless told. */
+  cpu?: string;
+  /** More of the kernel's command line. */
+  append?: string;
+  /** More of the initramfs: a file of this machine (`from`) or bytes; executable unless told. */
+  files?: { path: string; from?: string; data?: Uint8Array | string; mode?: number }[];
+  /** More kernel modules than the lab's own. */
+  modules?: string[];
+  /** Raw images: /dev/vda, /dev/vdb, … */
+  disks?: { path: string; readonly?: boolean }[];
+  /** Guest ports that this machine reaches on 127.0.0.1. */
+  tcpPorts?: number[];
+  udpPorts?: number[];
+  /** The guest is killed after this long; ten minutes unless told. */
+  limitMs?: number;
+  /** How long booting may take; a minute unless told. */
+  bootMs?: number;
+}
+
+export interface GuestAnswer {
+  status: number;
+  /** stdout and stderr together. */
+  output: Buffer;
+}
+
+/** A running guest; it dies with this process, however that ends. */
+export declare class Guest {
+  /** All that the guest has printed on its serial line. */
+  console: string;
+  /** Guest port → port of 127.0.0.1 on this machine. */
+  tcpPorts: Map<number, number>;
+  udpPorts: Map<number, number>;
+  /** Resolves when QEMU has ended, by itself or killed. */
+  ended: Promise<void>;
+  /** Runs a command line in the guest's busybox shell and waits for its end. */
+  run(command: string, options?: { timeoutMs?: number; mayFail?: boolean }): Promise<GuestAnswer>;
+  /** Waits until the serial line has said something. */
+  waitFor(words: RegExp, timeoutMs: number): Promise<void>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Writes the guest's memory to a file, whole or not at all. Pause it before. */
+  dump(format: 'elf' | 'kdump-zlib', path: string): Promise<void>;
+  lastWords(): string;
+  /** Ends QEMU at once. Safe to call twice. */
+  kill(): void;
+}
+
+export declare const FOUR_LEVELS: string;
+export declare const FIVE_LEVELS: string;
+
+/** Boots a guest and waits until its shell answers. */
+export declare function bootGuest(options: GuestOptions): Promise<Guest>;
