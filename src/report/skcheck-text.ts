@@ -17,7 +17,7 @@ export function formatSkcheckText(report: SkcheckReport, paint: Paint = (_, text
   if (report.host.samples === 1)
     headline.push('(from one sample, judged by when data last came; --interval 2 is surer)');
   if (sockets.length === 0) return headline.join('\n');
-  const table = formatTable(COLUMNS, sockets.map(rowOf)).split('\n');
+  const table = formatTable(COLUMNS, fitRows(sockets.map(rowOf))).split('\n');
   const lines = [...headline, '', paint('bold', table[0] ?? '')];
   sockets.forEach((socket, index) => {
     lines.push(table[index + 1] ?? '');
@@ -71,12 +71,26 @@ function rowOf(socket: SkcheckSocket): string[] {
     socket.fds.length === 0
       ? '-'
       : `${socket.fds[0]}${socket.fds.length > 1 ? `+${socket.fds.length - 1}` : ''}`,
-    cutMiddle(socketWords(socket), 34),
+    socketWords(socket),
     formatSize(socket.unreadBytes),
     waited === null ? '?' : formatSpan(waited).replace(' min', 'm').replace(' ', ''),
-    // Low and high are far apart: two figures of each are enough beside `likely`.
     `${formatSize(likely)} (${formatRange(low, high)})`,
   ];
+}
+
+/** Cuts the sockets' names in their middle so far that a row keeps to the width. */
+function fitRows(rows: string[][]): string[][] {
+  const socketAt = COLUMNS.findIndex(({ title }) => title === 'SOCKET');
+  const others = COLUMNS.map((column, index) =>
+    index === socketAt
+      ? 0
+      : Math.max(column.title.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  const gaps = 2 * (COLUMNS.length - 1);
+  const room = WIDTH - gaps - others.reduce((sum, width) => sum + width, 0);
+  return rows.map((row) =>
+    row.map((cell, index) => (index === socketAt ? cutMiddle(cell, Math.max(16, room)) : cell)),
+  );
 }
 
 function reasonOf(socket: SkcheckSocket): string {

@@ -1,0 +1,88 @@
+import { HostError } from '../../src/host/error.js';
+import type { HostSource } from '../../src/host/source.js';
+
+/** A host in memory: files by path, links by path, and what ss says, one text per call. */
+export class FakeHost implements HostSource {
+  readonly files = new Map<string, string | 'denied'>();
+  readonly links = new Map<string, string>();
+  /** Directories that answer EACCES. */
+  readonly closed = new Set<string>();
+  readonly ssCalls: string[][] = [];
+  /** Called for every file or directory read, before it. */
+  onRead: (path: string) => void = () => undefined;
+  clock = 0;
+
+  constructor(readonly answer: (args: readonly string[]) => string = () => '') {
+    this.files.set('/proc/meminfo', 'MemTotal:       1024000 kB\nMemFree:         512000 kB\n');
+  }
+
+  async ss(args: readonly string[]): Promise<string> {
+    this.ssCalls.push([...args]);
+    this.clock += 1;
+    return this.answer(args);
+  }
+
+  readText(path: string): string {
+    this.onRead(path);
+    const text = this.files.get(path);
+    if (text === undefined) throw new HostError('gone', `${path} is not there`);
+    if (text === 'denied') throw new HostError('denied', `${path} may not be read`);
+    return text;
+  }
+
+  readLink(path: string): string {
+    this.onRead(path);
+    const target = this.links.get(path);
+    if (target === undefined) throw new HostError('gone', `${path} is not there`);
+    return target;
+  }
+
+  list(path: string): readonly string[] {
+    this.onRead(path);
+    if (this.closed.has(path)) throw new HostError('denied', `${path} may not be read`);
+    const names = new Set<string>();
+    for (const each of [...this.files.keys(), ...this.links.keys(), ...this.closed])
+      if (each.startsWith(`${path}/`)) names.add(each.slice(path.length + 1).split('/')[0] ?? '');
+    if (names.size === 0) throw new HostError('gone', `${path} is not there`);
+    return [...names];
+  }
+
+  now(): number {
+    return this.clock;
+  }
+
+  async sleep(ms: number): Promise<void> {
+    this.clock += ms;
+  }
+
+  /** Adds a process: its threads' states and switches, its sockets by fd. */
+  addProcess(
+    pid: number,
+    options: { comm?: string; threads?: [number, string, number][]; fds?: Record<number, number> },
+  ): void {
+    this.files.set(`/proc/${pid}/comm`, `${options.comm ?? 'feedd'}\n`);
+    this.files.set(`/proc/${pid}/status`, statusText(pid, pid, 'S', 1));
+    for (const [tid, state, switches] of options.threads ?? [[pid, 'S', 1]])
+      this.files.set(`/proc/${pid}/task/${tid}/status`, statusText(pid, tid, state, switches));
+    this.links.set(`/proc/${pid}/fd/0`, '/dev/null');
+    for (const [fd, inode] of Object.entries(options.fds ?? {}))
+      this.links.set(`/proc/${pid}/fd/${fd}`, `socket:[${inode}]`);
+  }
+
+  removeProcess(pid: number): void {
+    for (const map of [this.files, this.links])
+      for (const path of map.keys()) if (path.startsWith(`/proc/${pid}/`)) map.delete(path);
+  }
+}
+
+function statusText(pid: number, tid: number, state: string, switches: number): string {
+  return [
+    'Name:\tState:\\nTgid:\t666',
+    `State:\t${state} (whatever)`,
+    `Tgid:\t${pid}`,
+    `Pid:\t${tid}`,
+    `voluntary_ctxt_switches:\t${switches}`,
+    'nonvoluntary_ctxt_switches:\t0',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,149 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { SocketRecord } from '../../src/host/socket.js';
+import { parseInetRow } from '../../src/host/ss/inet.js';
+
+const lines = readFileSync(new URL('../../fixtures/host/inet.txt', import.meta.url), 'utf8')
+  .split('\n')
+  .filter((line) => line !== '');
+
+function find(recvQ: number, protocol: SocketRecord['protocol'] = 'TCP'): SocketRecord {
+  const found = lines
+    .map(parseInetRow)
+    .filter((row) => row?.recvQ === recvQ && row.protocol === protocol);
+  expect(found.length).toBeGreaterThan(0);
+  return found[0] as SocketRecord;
+}
+
+describe('rows of a real ss', () => {
+  test('every line is a socket', () => {
+    expect(lines.length).toBe(24);
+    expect(lines.map(parseInetRow)).not.toContain(null);
+  });
+
+  test('an established socket with unread data has all its figures', () => {
+    expect(find(118_336)).toMatchObject({
+      family: 'AF_INET',
+      type: 'SOCK_STREAM',
+      state: 'ESTABLISHED',
+      local: '127.0.0.1:45709',
+      peer: '127.0.0.1:48298',
+      inode: 55_275,
+      cookie: '71',
+      cgroup: '/',
+      skmem: { rmem: 119_168, rcvbuf: 131_072, sndbuf: 3_939_840, forward: 3712, drops: 2 },
+      tcp: { bytesReceived: 118_336, outOfOrder: 0 },
+    });
+  });
+
+  test('a half-closed one counts the FIN in both figures', () => {
+    const row = find(101);
+    expect(row.state).toBe('CLOSE-WAIT');
+    expect(row.tcp?.bytesReceived).toBe(101);
+  });
+
+  test('a connection that nobody has accepted has no inode', () => {
+    expect(find(5)).toMatchObject({ inode: 0, state: 'ESTABLISHED', cookie: '72' });
+  });
+
+  test('an IPv6 address keeps its zone', () => {
+    expect(find(40)).toMatchObject({
+      family: 'AF_INET6',
+      local: '[fe80::5]%lo:46113',
+      peer: '[fe80::5]:59308',
+    });
+  });
+
+  test('v6only is no part of the cgroup, and a wildcard is IPv6', () => {
+    const wildcard = lines.map(parseInetRow).find((row) => row?.local === '*:40541');
+    expect(wildcard).toMatchObject({ family: 'AF_INET6', cgroup: '/', state: 'LISTEN', tcp: null });
+  });
+
+  test('UDP has truesize in Recv-Q and no TCP figures', () => {
+    expect(find(4160, 'UDP')).toMatchObject({
+      type: 'SOCK_DGRAM',
+      state: 'UNCONN',
+      skmem: { rmem: 4160 },
+      tcp: null,
+    });
+  });
+});
+
+describe('hostile rows', () => {
+  const row = (cgroup: string) =>
+    `tcp ESTAB 10 0 10.0.0.1:80 10.0.0.2:9 uid:1000 ino:77 sk:1f cgroup:${cgroup} <-> skmem:(r1280,rb2,t0,tb4,f5,w6,o7,bl8,d9) ts rcvmss:536 bytes_received:10 lastrcv:4000 data_segs_in:1`;
+
+  test('a cgroup cannot add figures of its own', () => {
+    const cgroup = '/a ino:1 sk:2 <-> skmem:(r9,rb9,t9,tb9,f9,w9,o9,bl9,d9) bytes_received:5';
+    expect(parseInetRow(row(cgroup))).toMatchObject({
+      cgroup,
+      inode: 77,
+      cookie: '1f',
+      skmem: { rmem: 1280, backlog: 8, drops: 9 },
+      tcp: { bytesReceived: 10, lastReceivedMs: 4000 },
+    });
+  });
+
+  test('whatever the cgroup, the other figures stay', () => {
+    const plain = parseInetRow(row('/'));
+    fc.assert(
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('/', ' ', 'ino:', 'sk:', 'skmem:(r1', '<->', ':', '7', ')'),
+        }),
+        (name) => {
+          expect({ ...parseInetRow(row(`/${name}`)), cgroup: '/' }).toEqual(plain);
+        },
+      ),
+    );
+  });
+
+  test('no text makes the parser throw or give a figure that is no count', () => {
+    const pieces = [
+      'tcp ',
+      'ESTAB ',
+      '12 ',
+      '1.1.1.1:1 ',
+      ' ino:',
+      '99999999999999999999',
+      ' skmem:(r',
+      '\u001b[2J',
+      ' <-> ',
+    ];
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string({ unit: fc.constantFrom(...pieces) }),
+          fc
+            .constantFrom(...lines)
+            .chain((line) => fc.nat(line.length).map((end) => line.slice(0, end))),
+        ),
+        (line) => {
+          const parsed = parseInetRow(line);
+          if (!parsed) return;
+          for (const figure of [parsed.recvQ, parsed.sendQ, parsed.inode])
+            expect(Number.isSafeInteger(figure) && figure >= 0).toBe(true);
+        },
+      ),
+    );
+  });
+
+  test.each([
+    ['too large a queue', 'tcp ESTAB 99999999999999999999 0 1.1.1.1:1 1.1.1.1:2 ino:1 sk:1'],
+    ['a unix row', 'u_str ESTAB 0 0 * 1 * 2 skmem:(r0,rb0,t0,tb0,f0,w0,o0,bl0,d0) <->'],
+    ['a cut address', 'tcp ESTAB 0 0 1.1.1.1:1 1.1.1'],
+  ])('%s is refused', (_, line) => {
+    expect(parseInetRow(line)).toBeNull();
+  });
+});
+
+test('without memory figures (ss fell back to /proc) they are null, not zero', () => {
+  expect(parseInetRow('tcp ESTAB 9 0 1.1.1.1:1 1.1.1.1:2 ino:5 sk:1')).toMatchObject({
+    recvQ: 9,
+    skmem: null,
+    tcp: null,
+    cgroup: null,
+  });
+});

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseUnixRows } from '../../src/host/ss/unix.js';
+
+const text = readFileSync(new URL('../../fixtures/host/unix.txt', import.meta.url), 'utf8');
+const MEMORY = 'skmem:(r0,rb212992,t0,tb212992,f0,w0,o0,bl0,d0)';
+
+function byInode(inode: number) {
+  return parseUnixRows(text).sockets.find((socket) => socket.inode === inode);
+}
+
+describe('rows of a real ss', () => {
+  test('a path with spaces keeps its data and its peer', () => {
+    expect(byInode(58_371)).toMatchObject({
+      family: 'AF_UNIX',
+      type: 'SOCK_STREAM',
+      state: 'ESTABLISHED',
+      local: '/tmp/skcheck record 16730/feed.sock',
+      peerInode: 58_370,
+      recvQ: 176_000,
+    });
+    expect(byInode(58_370)?.skmem?.wmem).toBe(214_016);
+  });
+
+  test('a path with a number and a newline in it is one row', () => {
+    expect(byInode(58_374)).toMatchObject({
+      local: '/tmp/skcheck record 16730/a 12 b\nc',
+      peerInode: 58_373,
+      recvQ: 10,
+    });
+    expect(byInode(12)).toBeUndefined();
+  });
+
+  test('abstract names, datagrams and seqpackets', () => {
+    expect(byInode(58_377)).toMatchObject({ local: '@abstract name', recvQ: 10 });
+    expect(byInode(58_378)).toMatchObject({ type: 'SOCK_DGRAM', local: '@datagrams', recvQ: 300 });
+    expect(byInode(58_381)).toMatchObject({ type: 'SOCK_SEQPACKET', recvQ: 50 });
+  });
+
+  test('the row that a name pretends to be has no inode, and is counted as unreadable', () => {
+    const { sockets, unreadable } = parseUnixRows(text);
+    expect(sockets.some((socket) => socket.recvQ === 987_654_321)).toBe(false);
+    expect(unreadable).toBe(1);
+    // 15 honest ones, and the first half of the pretender under an inode that nobody has.
+    expect(sockets.length).toBe(16);
+  });
+});
+
+test('of two rows that claim one inode neither is believed', () => {
+  const honest = `u_str ESTAB 0 0 * 562 * 561 ${MEMORY} <->`;
+  const forged = `u_str LISTEN 0 1 @x 9 * 0 ${MEMORY} <->\nu_str ESTAB 4 0 * 562 * 561 ${MEMORY} <->`;
+  const { sockets, contested } = parseUnixRows(`${honest}\n${forged}\n`);
+  expect(sockets.map((socket) => socket.inode)).toEqual([9]);
+  expect(contested).toBe(2);
+});
+
+test('when both ends have names with numbers, the ends that name each other decide', () => {
+  const rows = [
+    `u_str ESTAB 7 0 /a 5 b 101 /c 6 d 102 ${MEMORY} <->`,
+    `u_str ESTAB 0 0 /c 6 d 102 /a 5 b 101 ${MEMORY} <->`,
+  ].join('\n');
+  expect(parseUnixRows(rows).sockets).toMatchObject([
+    { local: '/a 5 b', inode: 101, peer: '/c 6 d', peerInode: 102, recvQ: 7 },
+    { local: '/c 6 d', inode: 102, peer: '/a 5 b', peerInode: 101, recvQ: 0 },
+  ]);
+});
+
+test('any name of a listening socket is read back, unless it pretends to be figures', () => {
+  fc.assert(
+    fc.property(
+      fc.string({
+        unit: fc.constantFrom('a', '/', ' ', '\n', '*', '5', '\u001b', ',', '"'),
+        minLength: 1,
+      }),
+      (name) => {
+        const path = `@${name}x`;
+        const { sockets, unreadable } = parseUnixRows(
+          `u_str LISTEN 0 5      ${path} 777 * 0     ${MEMORY} <-> peers: \n`,
+        );
+        expect(unreadable).toBe(0);
+        expect(sockets.map(({ inode, recvQ }) => ({ inode, recvQ }))).toEqual([
+          { inode: 777, recvQ: 0 },
+        ]);
+        expect(sockets[0]?.local).toBe(path);
+      },
+    ),
+  );
+});
+
+test('no text makes the parser throw, and no line is lost without being counted', () => {
+  const pieces = ['u_str ', 'ESTAB ', '1 ', '2 ', '* ', `${MEMORY} `, '<->', '\n', 'x', ' peers:'];
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...pieces) })),
+      (hostile) => {
+        const { sockets, unreadable, contested } = parseUnixRows(hostile);
+        const visible = hostile.split('\n').filter((line) => line !== '').length;
+        if (sockets.length + contested === 0) expect(unreadable > 0).toBe(visible > 0);
+      },
+    ),
+  );
+});

@@ -1,0 +1,145 @@
+import { describe, expect, test } from 'vitest';
+import { observe } from '../../src/host/observe.js';
+import { formatSkcheckJson, skcheckReport } from '../../src/report/skcheck.js';
+import { type SkcheckReport, skcheckSchema } from '../../src/report/skcheck-schema.js';
+import { formatRange, formatSkcheckText } from '../../src/report/skcheck-text.js';
+import { formatSpan } from '../../src/report/skcheck-words.js';
+import { diagnose } from '../../src/stale/diagnose.js';
+import { FakeHost } from '../host/fake-host.js';
+
+const HOSTILE = '\u001b[31m,"\n\u009b2J\u202e';
+const LONG = '[2001:db8:1111:2222:3333:4444:5555:6666]%wlan0';
+
+async function report(
+  only: 'stalled' | 'all' = 'stalled',
+  intervalMs = 2000,
+): Promise<SkcheckReport> {
+  const memory = 'skmem:(r800000,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
+  const row = (recvQ: number, inode: number, address: string, received: number) =>
+    `tcp ESTAB ${recvQ} 0 ${address}:80 ${address}:40999 ino:${inode} sk:${inode} cgroup:/a${HOSTILE.replace('\n', '')} <-> ${memory} ts rcvmss:536 bytes_received:${received} lastrcv:2500000`;
+  let calls = 0;
+  const host = new FakeHost((args) => {
+    if (args.includes('-x')) return '';
+    const later = calls++ > 0;
+    return [
+      row(500_000, 500, '10.0.0.1', 500_000),
+      row(1_000_000, 501, LONG, 1_000_000),
+      row(100, 502, '10.0.0.1', later ? 90_000 : 100),
+      row(10, 0, '10.0.0.3', 10),
+    ].join('\n');
+  });
+  host.addProcess(4_194_304, {
+    comm: HOSTILE,
+    threads: [[4_194_304, 'T', 1]],
+    fds: { 100000: 500, 7: 500 },
+  });
+  host.addProcess(20, { comm: HOSTILE, fds: { 3: 500 } });
+  host.addProcess(21, { comm: 'reader', fds: { 3: 502 } });
+  host.closed.add('/proc/77/fd');
+  const observation = await observe(host, { intervalMs });
+  return skcheckReport(observation, diagnose(observation), { takenAt: new Date(0), only });
+}
+
+describe('JSON', () => {
+  test('is what the schema says, and survives printing', async () => {
+    for (const only of ['stalled', 'all'] as const) {
+      const object = await report(only);
+      expect(skcheckSchema.parse(JSON.parse(formatSkcheckJson(object)))).toEqual(object);
+    }
+  });
+
+  test('holds hostile names whole, and prints them as ASCII on one line', async () => {
+    const object = await report();
+    const text = formatSkcheckJson(object);
+    expect(text).toMatch(/^[\x20-\x7e]+$/);
+    const parsed = skcheckSchema.parse(JSON.parse(text));
+    expect(parsed.sockets.find(({ inode }) => inode === 500)?.comm).toBe(HOSTILE);
+  });
+
+  test('warns with a code and a count of the sockets without an owner', async () => {
+    const { warnings } = await report();
+    expect(warnings.map(({ code, count }) => ({ code, count }))).toEqual([
+      { code: 'owner-unknown', count: 1 },
+    ]);
+  });
+
+  test('one sample says so', async () => {
+    const object = await report('stalled', 0);
+    expect(object.host).toMatchObject({ samples: 1, watchedMs: 0 });
+    expect(object.warnings.map(({ code }) => code)).toContain('one-sample');
+    expect(formatSkcheckText(object).split('\n')[1]).toMatch(/^\(from one sample/);
+  });
+
+  test('all lists what is being read too, after what is not', async () => {
+    const { sockets } = await report('all');
+    expect(sockets.map(({ stalled }) => stalled.verdict)).toEqual([
+      'stalled-reader',
+      'stalled-reader',
+      'stalled-reader',
+      'reading',
+    ]);
+  });
+});
+
+describe('text', () => {
+  test('says the most important thing first', async () => {
+    const [headline] = formatSkcheckText(await report()).split('\n');
+    expect(headline).toMatch(
+      /^3 of 4 sockets have stopped reading; they pin about [\d.]+ MiB \([\d.]+ MiB to [\d.]+ [MG]iB\)$/,
+    );
+  });
+
+  test('keeps to 100 columns and shows nothing that a terminal obeys', async () => {
+    const lines = formatSkcheckText(await report('all')).split('\n');
+    for (const line of lines) {
+      expect(line.length).toBeLessThanOrEqual(100);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+      expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
+    }
+    expect(lines.join('\n')).toContain('\\x1b[31m');
+  });
+
+  test('names all holders, the descriptor and what the owner does', async () => {
+    const text = formatSkcheckText(await report());
+    expect(text).toContain('also held by pid 4194304');
+    expect(text).toContain('stalled: read nothing in 2.0 s; ');
+    expect(text).toContain('the listener has not accepted it yet');
+  });
+
+  test('nothing stalled is one line', () => {
+    const quiet: SkcheckReport = {
+      schema: 'skcheck/1',
+      host: { name: 'h', release: 'r', netns: 1, takenAt: '', samples: 2, watchedMs: 2000 },
+      sockets: [],
+      totals: {
+        sockets: 1341,
+        stalled: 0,
+        undecided: 0,
+        unreadBytes: 0,
+        pinned: { low: 0, likely: 0, high: 0 },
+      },
+      warnings: [],
+    };
+    expect(formatSkcheckText(quiet)).toBe('None of 1,341 sockets has stopped reading');
+  });
+});
+
+test.each([
+  [850, '0.8 s'],
+  [1999, '1.9 s'],
+  [119_999, '119 s'],
+  [2_460_000, '41 min'],
+  [10_800_000, '3 h'],
+  [172_800_000, '2 d'],
+])('formatSpan(%d) is %s, never more than it is', (ms, text) => {
+  expect(formatSpan(ms)).toBe(text);
+});
+
+test.each([
+  [0, 0, '0-0'],
+  [812, 900, '812-900 B'],
+  [5_347_738, 7_235_174, '5.10-6.90 MiB'],
+  [65_180, 1_761_280, '63.7 KiB-1.68 MiB'],
+])('formatRange(%d, %d) is %s', (low, high, text) => {
+  expect(formatRange(low, high)).toBe(text);
+});

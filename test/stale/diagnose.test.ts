@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest';
+import { isHostError } from '../../src/host/error.js';
+import { observe } from '../../src/host/observe.js';
+import { because } from '../../src/report/skcheck-words.js';
+import { diagnose } from '../../src/stale/diagnose.js';
+import { FakeHost } from '../host/fake-host.js';
+
+const MEMORY = 'skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
+const row = (inode: number, recvQ: number, received: number, sk = 'a', port = 80) =>
+  `tcp ESTAB ${recvQ} 0 10.0.0.1:${port} 10.0.0.2:9 ino:${inode} sk:${sk} cgroup:/ <-> ${MEMORY} ts rcvmss:536 bytes_received:${received} lastrcv:4000`;
+
+/** A host whose TCP rows are the first text at first, and the second from then on. */
+function tcpHost(first: string[], last: string[]): FakeHost {
+  let calls = 0;
+  return new FakeHost((args) =>
+    args.includes('-x') ? '' : (calls++ === 0 ? first : last).join('\n'),
+  );
+}
+
+describe('TCP', () => {
+  test('the reader that stopped is named with all its holders, the others are not', async () => {
+    const host = tcpHost(
+      [row(500, 100, 300), row(501, 100, 300, 'b')],
+      [row(500, 150, 350), row(501, 100, 900, 'b')],
+    );
+    host.addProcess(10, { comm: 'feedd', fds: { 7: 500, 9: 500 } });
+    host.addProcess(20, { comm: 'child', fds: { 3: 500, 4: 501 } });
+    const found = diagnose(await observe(host, { intervalMs: 2000 }));
+    expect(found).toMatchObject({ examined: 2, stalled: 1, undecided: 0, totals: { unread: 150 } });
+    expect(found.findings[0]).toMatchObject({
+      socket: { inode: 500 },
+      holders: [
+        { pid: 10, fds: [7, 9] },
+        { pid: 20, fds: [3] },
+      ],
+      processes: [{ comm: 'feedd' }, { comm: 'child' }],
+      verdict: { verdict: 'stalled-reader', certainty: 'proved', waitedMs: 6000 },
+    });
+    expect(found.findings[1]).toMatchObject({
+      socket: { inode: 501 },
+      verdict: { verdict: 'reading' },
+    });
+  });
+
+  test('a socket that was closed and opened again between the samples is not stalled', async () => {
+    const host = tcpHost([row(500, 100, 300, 'a')], [row(500, 100, 300, 'b')]);
+    expect(diagnose(await observe(host, { intervalMs: 2000 })).stalled).toBe(0);
+  });
+
+  test('a socket that is gone at the second sample is no finding', async () => {
+    const host = tcpHost([row(500, 100, 300)], []);
+    expect(diagnose(await observe(host, { intervalMs: 2000 })).findings).toEqual([]);
+  });
+
+  test('an owner that ends between the samples leaves the socket with its other holder', async () => {
+    const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
+    host.addProcess(10, { fds: { 7: 500 } });
+    host.addProcess(20, { comm: 'child', fds: { 3: 500 } });
+    const sleep = host.sleep.bind(host);
+    host.sleep = async (ms) => {
+      host.removeProcess(10);
+      await sleep(ms);
+    };
+    const [finding] = diagnose(await observe(host, { intervalMs: 2000 })).findings;
+    expect(finding?.processes.map(({ comm }) => comm)).toEqual(['child']);
+  });
+
+  test('a connection that nobody accepted is told apart from one whose owner is hidden', async () => {
+    const rows = [row(0, 5, 5, 'a'), row(500, 5, 5, 'b')];
+    const host = tcpHost(rows, rows);
+    host.closed.add('/proc/77/fd');
+    const { findings } = diagnose(await observe(host, { intervalMs: 2000 }));
+    expect(findings.map(({ ownerless }) => ownerless).sort()).toEqual(['denied', 'unaccepted']);
+  });
+
+  test('ss is run twice for two calls, once with interval 0', async () => {
+    const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
+    await observe(host, { intervalMs: 2000 });
+    expect(host.ssCalls.length).toBe(4);
+    const one = tcpHost([row(500, 100, 300)], []);
+    const found = diagnose(await observe(one, { intervalMs: 0 }));
+    expect(one.ssCalls.length).toBe(2);
+    expect(found.findings[0]?.verdict).toMatchObject({ certainty: 'likely', waitedMs: 4000 });
+  });
+
+  test('less than min-bytes is passed over', async () => {
+    const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
+    const observation = await observe(host, { intervalMs: 2000 });
+    expect(diagnose(observation, 100).stalled).toBe(1);
+    expect(diagnose(observation, 101).stalled).toBe(0);
+  });
+});
+
+describe('one process', () => {
+  test('only its sockets are looked at', async () => {
+    const rows = [row(500, 100, 300, 'a'), row(501, 100, 300, 'b')];
+    const host = tcpHost(rows, rows);
+    host.addProcess(10, { fds: { 7: 500 } });
+    host.addProcess(20, { fds: { 7: 501 } });
+    const found = diagnose(await observe(host, { intervalMs: 2000, pid: 20 }));
+    expect(found.examined).toBe(1);
+    expect(found.findings.map(({ socket }) => socket.inode)).toEqual([501]);
+  });
+
+  test.each([
+    ['that is not there', 30, 'no-such-process'],
+    ['that we may not look into', 77, 'denied'],
+  ])('%s is an error', async (_, pid, code) => {
+    const host = tcpHost([], []);
+    host.addProcess(77, {});
+    host.links.delete('/proc/77/fd/0');
+    host.closed.add('/proc/77/fd');
+    const error = await observe(host, { intervalMs: 0, pid }).catch((each: unknown) => each);
+    expect(isHostError(error) && error.code).toBe(code);
+  });
+});
+
+describe('unix', () => {
+  const rows = (recvQ: number) =>
+    [
+      `u_str ESTAB ${recvQ} 0 /run/feed.sock 600 * 601 skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0) <->`,
+      `u_str ESTAB 0 900 * 601 * 600 skmem:(r0,rb1,t2304,tb1,f0,w0,o0,bl0,d0) <->`,
+    ].join('\n');
+  const unixHost = (): FakeHost => {
+    const host = new FakeHost((args) => (args.includes('-x') ? rows(700) : ''));
+    host.addProcess(10, { comm: 'tail', fds: { 7: 600 }, threads: [[10, 'T', 4]] });
+    host.addProcess(20, { comm: 'log', fds: { 3: 601 } });
+    return host;
+  };
+
+  test('its memory is what its sender is charged with', async () => {
+    const [finding] = diagnose(await observe(unixHost(), { intervalMs: 2000 })).findings;
+    expect(finding?.pinned).toEqual({ low: 1152, likely: 2304, high: 4608 });
+    expect(finding?.verdict).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
+    expect(because(finding!)).toMatch(
+      /^no process that has it open ran in 1.9 s; stopped \(SIGSTOP\)$/,
+    );
+  });
+
+  test('it is undecided when both sides ran', async () => {
+    const host = unixHost();
+    let ticks = 0;
+    host.onRead = (path) => {
+      if (!path.endsWith('/task/10/status') && !path.endsWith('/task/20/status')) return;
+      host.addProcess(path.includes('/10/') ? 10 : 20, {
+        threads: [[path.includes('/10/') ? 10 : 20, 'S', ticks++]],
+      });
+    };
+    const found = diagnose(await observe(host, { intervalMs: 2000 }));
+    expect(found).toMatchObject({ stalled: 0, undecided: 1 });
+  });
+
+  test('a hidden process that stands still leaves it proved, one that runs makes it likely', async () => {
+    for (const [switches, certainty] of [
+      [0, 'proved'],
+      [1, 'likely'],
+    ] as const) {
+      const host = unixHost();
+      host.addProcess(77, { threads: [[77, 'S', 1]] });
+      host.links.delete('/proc/77/fd/0');
+      host.closed.add('/proc/77/fd');
+      let count = 1;
+      host.onRead = (path) => {
+        if (path !== '/proc/77/task/77/status') return;
+        count += switches;
+        host.addProcess(77, { threads: [[77, 'S', count]] });
+        host.links.delete('/proc/77/fd/0');
+      };
+      const [finding] = diagnose(await observe(host, { intervalMs: 2000 })).findings;
+      expect(finding?.verdict.certainty).toBe(certainty);
+    }
+  });
+});
