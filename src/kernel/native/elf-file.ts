@@ -74,8 +74,12 @@ export class ElfFile {
   }
 
   #readSections(): ElfSection[] {
-    if (this.#size < ELF_HEADER_BYTES) throw this.#damaged('it is too short');
-    const header = viewOf(this.#read(0, ELF_HEADER_BYTES));
+    const head = readAt(this.#descriptor, 0, ELF_HEADER_BYTES);
+    if (!isElf64(head)) {
+      const message = `${this.path} is no 64-bit little-endian ELF file`;
+      throw new KernelError('unsupported-format', message);
+    }
+    const header = viewOf(head);
     const table = Number(header.getBigUint64(40, true));
     const entryBytes = header.getUint16(58, true);
     if (table === 0) return [];

@@ -1,7 +1,7 @@
 import type { KernelMemory } from './memory.js';
 
 /** Bytes fetched at a time. */
-const CHUNK = 4096;
+export const CHUNK = 4096;
 
 /** A table in the kernel's memory of which only the parts looked at are read. */
 export class LazyBytes {

@@ -1,3 +1,5 @@
+import { CHUNK } from './lazy-bytes.js';
+
 /** Longest name that can be found, in bytes; bounds the hash of text without terminators. */
 const MOST_NAME = 512;
 
@@ -15,8 +17,14 @@ export class NameIndex {
   /**
    * @param nameAt where in `text` the name of each entry begins
    * @param terminator the byte that ends every name: 0 or a newline
+   * @param need makes bytes of the text readable, where it is not all there: see LazyBytes
    */
-  constructor(text: Uint8Array, nameAt: Int32Array, terminator: number) {
+  constructor(
+    text: Uint8Array,
+    nameAt: Int32Array,
+    terminator: number,
+    need: (from: number, end: number) => void = () => {},
+  ) {
     this.#text = text;
     this.#nameAt = nameAt;
     this.#terminator = terminator;
@@ -25,7 +33,7 @@ export class NameIndex {
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#next = new Int32Array(nameAt.length);
     for (let entry = 0; entry < nameAt.length; entry++) {
-      const bucket = hash(text, nameAt[entry]!, terminator) & (buckets - 1);
+      const bucket = hash(text, nameAt[entry]!, terminator, need) & (buckets - 1);
       this.#next[entry] = this.#heads[bucket]!;
       this.#heads[bucket] = entry;
     }
@@ -54,10 +62,17 @@ export class NameIndex {
 }
 
 /** FNV-1a of the bytes up to the terminator. */
-function hash(text: Uint8Array, from: number, terminator: number): number {
+function hash(
+  text: Uint8Array,
+  from: number,
+  terminator: number,
+  need?: (from: number, end: number) => void,
+): number {
   let value = 0x811c9dc5;
   const end = Math.min(text.length, from + MOST_NAME);
+  need?.(from, from + 1);
   for (let at = from; at < end; at++) {
+    if (at % CHUNK === 0) need?.(at, at + 1);
     const byte = text[at]!;
     if (byte === terminator) break;
     value = Math.imul(value ^ byte, 0x01000193);

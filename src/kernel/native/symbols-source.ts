@@ -89,6 +89,8 @@ function symtabOf(
   const elf = ElfFile.open(path);
   try {
     mustBeBuild(elf, info);
+    if (elf.section('.symtab') === undefined && elf.section('.BTF') === undefined)
+      throw new KernelError('unsupported-format', `${path} has neither .symtab nor .BTF`);
     const table = readSymtab(elf, info.kernelOffset);
     if (table) mustAgree(table, known, path);
     return table;

@@ -5,6 +5,7 @@ import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';
 import { BtfStructLayout } from './btf/layout.js';
 import { ElfFile, isElf64, readFileHead, readWholeFile } from './elf-file.js';
 import { scanImage } from './image-scan.js';
+import { LazyBytes } from './lazy-bytes.js';
 import type { KernelMemory } from './memory.js';
 import type { Found } from './provenance.js';
 import { mustBeBuild } from './symbols-source.js';
@@ -98,20 +99,19 @@ function headerAt(memory: Memory, address: bigint, available: number): BtfHeader
 
 /** @throws {KernelError} `no-types` when a page of it is missing, `damaged` when it is no BTF */
 function readBtf(memory: Memory, { address, header }: BtfPlace): Btf {
-  const section = (at: number, length: number): Uint8Array => {
-    const view = memory.read(address + BigInt(at), length);
-    return new Uint8Array(view.buffer, view.byteOffset, length);
+  const read = (at: bigint, length: number): DataView => {
+    try {
+      return memory.read(at, length);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      const message = `the kernel's types cannot be read: ${error.message}`;
+      throw new KernelError('no-types', message, { cause: error });
+    }
   };
-  try {
-    return new Btf(
-      section(header.typesAt, header.typesLength),
-      section(header.stringsAt, header.stringsLength),
-    );
-  } catch (error) {
-    if (!(error instanceof ReadError)) throw error;
-    const message = `the kernel's types cannot be read: ${error.message}`;
-    throw new KernelError('no-types', message, { cause: error });
-  }
+  const types = read(address + BigInt(header.typesAt), header.typesLength);
+  // Half the strings name functions and their parameters, which nobody asks for.
+  const strings = new LazyBytes({ read }, address + BigInt(header.stringsAt), header.stringsLength);
+  return new Btf(new Uint8Array(types.buffer, types.byteOffset, header.typesLength), strings);
 }
 
 /** Types out of a raw blob or a vmlinux; undefined when the vmlinux has none. */

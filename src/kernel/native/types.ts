@@ -1,6 +1,8 @@
 import { KernelError } from '../error.js';
 import type { StructLayout } from '../layout.js';
 import type { Btf } from './btf/btf.js';
+import { describeType, type TypeDescription } from './btf/describe.js';
+import { enumeratorsOf } from './btf/enumerators.js';
 import { Kind } from './btf/format.js';
 import { BtfStructLayout, type MemberCache } from './btf/layout.js';
 import { flattenMembers, isAggregate } from './btf/member.js';
@@ -56,6 +58,14 @@ export class KernelTypes {
     return this.#modules().flatMap(({ btf }) => btf.find(name).map((id) => ({ btf, id })));
   }
 
+  /**
+   * Every type of that name, to be printed: `struct x`, `union x`, `enum x` and a typedef may all be
+   * called x, and some names are defined more than once.
+   */
+  describe(name: string): TypeDescription[] {
+    return this.find(name).map(({ btf, id }) => describeType(btf, id));
+  }
+
   #findStruct(name: string): StructLayout | undefined {
     const found = this.find(name);
     // `struct x` and `union x` come before a typedef x, which C lets be another type.
@@ -88,26 +98,6 @@ export class KernelTypes {
     }
     return undefined;
   }
-}
-
-/** Names and values of an enum. */
-export function enumeratorsOf(btf: Btf, id: number): Map<string, bigint> {
-  const values = new Map<string, bigint>();
-  const wide = btf.kind(id) === Kind.ENUM64;
-  const words = wide ? 3 : 2;
-  // kind_flag: values are signed. Kernels before 6.0 don't set it; a 32-bit value is signed there.
-  const signed = btf.flag(id) || !wide;
-  for (let index = 0; index < btf.vlen(id); index++) {
-    const low = BigInt(btf.extra(id, index * words + 1));
-    const high = wide ? BigInt(btf.extra(id, index * words + 2)) : 0n;
-    const bits = wide ? 64 : 32;
-    const value = (high << 32n) | low;
-    values.set(
-      btf.string(btf.extra(id, index * words)),
-      signed ? BigInt.asIntN(bits, value) : value,
-    );
-  }
-  return values;
 }
 
 function fingerprint(btf: Btf, id: number): string {

@@ -21,8 +21,6 @@ const DEFAULTS = {
 /** Flags in the low bits of `mem_section.section_mem_map`: at most 6 (linux/mmzone.h). */
 const SECTION_FLAGS = 63n;
 
-/** Pages on which a guess at the direct map's base is tried. */
-const MOST_PROBES = 16;
 /** A heavily filtered dump has millions of ranges; past this many, their end is not looked for. */
 const MOST_RANGES = 100_000;
 
@@ -117,13 +115,13 @@ export class X86_64 implements Architecture {
     const most = DEFAULTS[this.#levels].most;
     const maxFrame = readVariable(kernel, 'max_pfn');
     const end = maxFrame ? Number(maxFrame) * PAGE_SIZE : this.#physicalEnd();
-    const length = Math.min(most, end);
+    const length = Math.min(most, Math.max(end, PAGE_SIZE));
     const range = (address: bigint): LinearRange => new LinearRange(address, length, 0);
 
     const variable = readVariable(kernel, 'page_offset_base');
     if (variable !== undefined) {
       // The kernel's own word; page tables must agree wherever they say anything.
-      if (this.#mapsDirectly(variable))
+      if (this.#mapsDirectly(variable, length))
         return { directMap: range(variable), directMapFrom: 'page_offset_base' };
       const at = `0x${variable.toString(16)}`;
       return {
@@ -132,24 +130,19 @@ export class X86_64 implements Architecture {
       };
     }
     const usual = DEFAULTS[this.#levels].directMap;
-    if (this.#mapsDirectly(usual))
+    if (this.#mapsDirectly(usual, length))
       return { directMap: range(usual), directMapFrom: 'the usual base, checked in page tables' };
     for (const candidate of this.#tables.largeRegions(GIB)) {
-      if (this.#mapsDirectly(candidate))
+      if (this.#mapsDirectly(candidate, length))
         return { directMap: range(candidate), directMapFrom: 'page tables' };
     }
     return { directMap: undefined, directMapFrom: 'no variable and no page table shows it' };
   }
 
-  /** Whether page tables lead `base` + p to p, for places known to be in memory. */
-  #mapsDirectly(base: bigint): boolean {
+  /** Whether page tables lead `base` + p to p: for two places in the image, and the last page. */
+  #mapsDirectly(base: bigint, length: number): boolean {
     if (base % MIB2 !== 0n || base < 1n << 63n) return false;
-    const probes = [this.#anchor.physical, this.#tables.root];
-    for (const { start, end } of this.#image.facts.physicalRanges) {
-      const page = Math.ceil(start / PAGE_SIZE) * PAGE_SIZE;
-      if (page + PAGE_SIZE <= end) probes.push(page);
-      if (probes.length >= MOST_PROBES) break;
-    }
+    const probes = [this.#anchor.physical, this.#tables.root, length - PAGE_SIZE];
     let agreed = 0;
     for (const probe of probes) {
       const found = this.#walkOrNot(base + BigInt(probe));

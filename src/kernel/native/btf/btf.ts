@@ -1,5 +1,6 @@
 import { endianness } from 'node:os';
 import { KernelError } from '../../error.js';
+import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
 import { NameIndex } from '../name-index.js';
 import { FIXED_WORDS, Kind, parseBtfHeader, TYPE_WORDS, WORDS_PER_ELEMENT } from './format.js';
 
@@ -35,17 +36,21 @@ export class Btf {
   readonly #words: Uint32Array;
   readonly #offsets: Uint32Array;
   readonly #strings: Uint8Array;
+  readonly #need: (from: number, end: number) => void;
   readonly #stringsStart: number;
   #names: TypeNames | undefined;
+  #marksSigned: boolean | undefined;
 
   /**
    * @param types the type section, copied if it is not aligned to 4 bytes
-   * @param strings the string section
+   * @param strings the string section; of one that is read as needed, only what was asked for is there
    * @param base the kernel's types, for a module's
    */
-  constructor(types: Uint8Array, strings: Uint8Array, base?: Btf) {
+  constructor(types: Uint8Array, strings: Uint8Array | LazyBytes, base?: Btf) {
     this.#words = wordsOf(types);
-    this.#strings = strings;
+    const lazy = strings instanceof Uint8Array ? undefined : strings;
+    this.#strings = lazy ? lazy.bytes : (strings as Uint8Array);
+    this.#need = lazy ? (from, end) => lazy.need(from, end) : () => {};
     this.#base = base;
     this.firstId = base ? base.endId : 1;
     this.#stringsStart = base ? base.#stringsStart + base.#strings.length : 0;
@@ -89,6 +94,19 @@ export class Btf {
     return this.#home(id).#word(id, 1) >>> 31 === 1;
   }
 
+  /**
+   * Whether values of an enum are signed. kind_flag says so since 6.0; types of an older kernel, in
+   * which no enum has it, are taken as signed, as the tools of their time did.
+   */
+  signedEnum(id: number): boolean {
+    if (this.flag(id)) return true;
+    if (this.kind(id) === Kind.ENUM64) return false;
+    let base: Btf = this;
+    while (base.#base) base = base.#base;
+    base.#marksSigned ??= base.#anySignedEnum();
+    return !base.#marksSigned;
+  }
+
   /** `size` of a kind that has one, or the id of the type that it refers to. */
   sizeOrType(id: number): number {
     return this.#home(id).#word(id, 2);
@@ -113,8 +131,14 @@ export class Btf {
   string(offset: number): string {
     if (this.#base && offset < this.#stringsStart) return this.#base.string(offset);
     const from = offset - this.#stringsStart;
-    const end = this.#strings.indexOf(0, from);
-    if (from >= this.#strings.length || end < 0 || end - from > MOST_NAME_BYTES)
+    if (from >= this.#strings.length)
+      throw new KernelError('damaged', `BTF: no string at offset ${offset}`);
+    let end = from;
+    for (; end < this.#strings.length; end++) {
+      if (end === from || end % CHUNK === 0) this.#need(end, end + 1);
+      if (this.#strings[end] === 0) break;
+    }
+    if (end === this.#strings.length || end - from > MOST_NAME_BYTES)
       throw new KernelError('damaged', `BTF: no string at offset ${offset}`);
     return from === end ? '' : latin1(this.#strings, from, end);
   }
@@ -188,6 +212,13 @@ export class Btf {
     throw new KernelError('damaged', `BTF: type ${id} is an array without an end`);
   }
 
+  #anySignedEnum(): boolean {
+    return this.#offsets.some((at) => {
+      const info = this.#words[at + 1]!;
+      return info >>> 31 === 1 && ((info >>> 24) & 0x7f) === Kind.ENUM;
+    });
+  }
+
   #indexNames(): TypeNames {
     const offsets = this.#offsets;
     const types = new Int32Array(offsets.length);
@@ -207,7 +238,7 @@ export class Btf {
       types[count] = this.firstId + index;
       nameAt[count++] = name - this.#stringsStart;
     }
-    const index = new NameIndex(this.#strings, nameAt.subarray(0, count), 0);
+    const index = new NameIndex(this.#strings, nameAt.subarray(0, count), 0, this.#need);
     return { types, index, baseNamed };
   }
 

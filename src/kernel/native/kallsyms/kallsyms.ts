@@ -9,7 +9,10 @@ import { Tokens } from './tokens.js';
 export const MOST_SYMBOLS = 1 << 22;
 const MOST_NAMES_BYTES = 64 << 20;
 /** Neighbours that a candidate for the order of names is tried on. */
-const SAMPLES = 64;
+const SAMPLES = 8;
+
+/** Known symbols that are looked up: each costs a search over cold pages. */
+const ANCHORS = 6;
 
 type Memory = { read(address: bigint, length: number): DataView };
 
@@ -41,7 +44,7 @@ export class Kallsyms implements SymbolTable {
 
   /**
    * @param known symbols whose addresses are known from elsewhere: the table counts only if it has one
-   * of them at least, and all that it has where they are
+   * of them at least, and the first few that it has where they are
    * @throws {KernelError} `no-symbols` when the tables are none, `damaged` when they break off
    * @throws {ReadError} when they cannot be read
    */
@@ -59,9 +62,12 @@ export class Kallsyms implements SymbolTable {
     ]);
     if (order) names = names.orderedBy(order);
 
-    const anchors = [...known]
-      .map(([name, address]) => ({ address, indexes: names.find(name) }))
-      .filter(({ indexes }) => indexes.length > 0);
+    const anchors: { readonly address: bigint; readonly indexes: readonly number[] }[] = [];
+    for (const [name, address] of known) {
+      const indexes = names.find(name);
+      if (indexes.length > 0) anchors.push({ address, indexes });
+      if (anchors.length >= ANCHORS) break;
+    }
     if (anchors.length === 0)
       throw new KernelError('no-symbols', 'kallsyms: the table has no symbol that is known');
     for (const { address, encoding, base } of places.addresses) {
