@@ -42,11 +42,7 @@ export class QueueReader {
   readonly #kernel: Kernel;
   readonly #sock;
   readonly #head;
-  readonly #next: bigint;
-  readonly #tree;
-  readonly #outOfOrder: number | undefined;
-  readonly #retransmit: number | undefined;
-  readonly #reader: number | undefined;
+  readonly #skb;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -59,15 +55,7 @@ export class QueueReader {
       'sk_backlog.tail',
     ]);
     this.#head = new StructReader(kernel, 'sk_buff_head', ['next', 'prev', 'qlen']);
-    const skb = new StructReader(kernel, 'sk_buff', ['next', 'rbnode']);
-    this.#next = BigInt(skb.offset('next'));
-    this.#tree = {
-      toSkb: BigInt(skb.offset('rbnode')),
-      node: new StructReader(kernel, 'rb_node', ['rb_left', 'rb_right']),
-    };
-    this.#outOfOrder = kernel.struct('tcp_sock')?.member('out_of_order_queue')?.offset;
-    this.#retransmit = kernel.struct('sock')?.member('tcp_rtx_queue')?.offset;
-    this.#reader = kernel.struct('udp_sock')?.member('reader_queue')?.offset;
+    this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'rbnode']);
   }
 
   /** @throws {ReadError} if the sock cannot be read. */
@@ -90,13 +78,12 @@ export class QueueReader {
     // A listener's tcp_sock has these too, but they are never used, nor set up on every kernel.
     if (tcp && kind.state !== 'LISTEN') {
       queues.push(
-        ...this.#rbtree('outOfOrder', kind.sock, this.#outOfOrder),
-        ...this.#rbtree('retransmit', kind.sock, this.#retransmit),
+        ...this.#rbtree('outOfOrder', kind.sock, 'tcp_sock', 'out_of_order_queue'),
+        ...this.#rbtree('retransmit', kind.sock, 'sock', 'tcp_rtx_queue'),
       );
     }
-    if (udp && this.#reader !== undefined) {
-      queues.push(ring('reader', kind.sock + BigInt(this.#reader)));
-    }
+    const reader = udp ? this.#kernel.struct('udp_sock')?.member('reader_queue') : undefined;
+    if (reader) queues.push(ring('reader', kind.sock + BigInt(reader.offset)));
     return queues.sort((a, b) => QUEUE_NAMES.indexOf(a.name) - QUEUE_NAMES.indexOf(b.name));
   }
 
@@ -129,7 +116,7 @@ export class QueueReader {
   /** Packets that arrived while the process held the socket, linked by `next` alone. */
   #backlog(first: bigint): Queue {
     const kernel = this.#kernel;
-    const nextOffset = this.#next;
+    const nextOffset = BigInt(this.#skb.offset('next'));
     return {
       name: 'backlog',
       expected: undefined,
@@ -147,13 +134,18 @@ export class QueueReader {
     };
   }
 
-  #rbtree(name: QueueName, sock: bigint, offset: number | undefined): Queue[] {
-    if (offset === undefined) return [];
-    const root = this.#kernel.read(sock + BigInt(offset), 8).getBigUint64(0, true);
+  /** A tree of skbs, or nothing where the kernel's type lacks it. */
+  #rbtree(name: QueueName, sock: bigint, type: string, member: string): Queue[] {
+    const layout = this.#kernel.struct(type)?.member(member);
+    if (!layout) return [];
+    const root = this.#kernel.read(sock + BigInt(layout.offset), 8).getBigUint64(0, true);
     return [{ name, expected: undefined, skbs: () => this.#inOrder(root) }];
   }
 
   *#inOrder(root: bigint): Generator<bigint> {
+    if (root === 0n) return;
+    const tree = new StructReader(this.#kernel, 'rb_node', ['rb_left', 'rb_right']);
+    const toSkb = BigInt(this.#skb.offset('rbnode'));
     const seen = new Set<bigint>();
     const path: { node: bigint; right: bigint }[] = [];
     let node = root;
@@ -163,13 +155,13 @@ export class QueueReader {
           throw new TornList(`the tree comes back to, or never ends at, 0x${node.toString(16)}`);
         }
         seen.add(node);
-        const links = this.#tree.node.read(node);
+        const links = tree.read(node);
         path.push({ node, right: links.pointer('rb_right') });
         node = links.pointer('rb_left');
       }
       const top = path.pop();
       if (!top) return;
-      yield top.node - this.#tree.toSkb;
+      yield top.node - toSkb;
       node = top.right;
     }
   }

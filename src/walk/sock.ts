@@ -103,13 +103,11 @@ const SOCK_FIELDS = [
 export class SockReader {
   readonly #kernel: Kernel;
   readonly #sock;
-  readonly #proto;
   readonly #net;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#sock = new StructReader(kernel, 'sock', SOCK_FIELDS);
-    this.#proto = new StructReader(kernel, 'proto', ['name']);
     this.#net = new StructReader(kernel, 'net', ['ns.inum']);
   }
 
@@ -126,7 +124,7 @@ export class SockReader {
       type: TYPES[type] ?? `SOCK_${type}`,
       protocol:
         (inet ? INET_PROTOCOLS[protocol] : undefined) ??
-        this.#proto.read(sock.pointer('__sk_common.skc_prot')).text('name'),
+        this.#protocolName(sock.pointer('__sk_common.skc_prot')),
       state: STATES[state] ?? `STATE_${state}`,
       ...(inet
         ? this.#inetAddresses(sock, family)
@@ -135,6 +133,10 @@ export class SockReader {
           : { local: null, peer: null }),
       netns: this.#net.read(sock.pointer('__sk_common.skc_net.net')).number('ns.inum'),
     };
+  }
+
+  #protocolName(proto: bigint): string {
+    return new StructReader(this.#kernel, 'proto', ['name']).read(proto).text('name');
   }
 
   #inetAddresses(sock: StructView<(typeof SOCK_FIELDS)[number]>, family: number) {

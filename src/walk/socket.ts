@@ -14,24 +14,22 @@ export interface Socket {
 /** `s_magic` of the file system that every socket's inode lives in (include/uapi/linux/magic.h). */
 const SOCKFS_MAGIC = 0x534f434bn;
 
-/**
- * Tells which files are sockets, and finds their `struct sock`.
- *
- * A file is a socket if its superblock is sockfs: that holds also on kernels whose kallsyms lacks
- * data symbols such as `socket_file_ops`.
- */
+/** Tells which files are sockets, and finds their `struct sock`. */
 export class SocketFinder {
+  readonly #isSocket: (file: bigint) => boolean;
   readonly #file;
   readonly #inode;
-  readonly #superBlock;
   readonly #socket;
-  readonly #isSockfs = new Map<bigint, boolean>();
 
   constructor(kernel: Kernel) {
-    this.#file = new StructReader(kernel, 'file', ['f_inode', 'private_data']);
-    this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_ino']);
-    this.#superBlock = new StructReader(kernel, 'super_block', ['s_magic']);
-    this.#socket = new StructReader(kernel, 'socket', ['sk', 'file']);
+    this.#file = new StructReader(kernel, 'file', ['f_inode', 'f_op', 'private_data']);
+    this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
+    this.#socket = new StructReader(kernel, 'socket', ['sk']);
+    const operations = kernel.symbol('socket_file_ops');
+    this.#isSocket =
+      operations === undefined
+        ? inSockfs(kernel)
+        : (file) => this.#file.read(file).pointer('f_op') === operations;
   }
 
   /**
@@ -41,20 +39,27 @@ export class SocketFinder {
    * @throws {ReadError} if the file, its inode or its socket cannot be read.
    */
   find(file: bigint): Socket | undefined {
+    if (!this.#isSocket(file)) return undefined;
     const view = this.#file.read(file);
-    const inode = this.#inode.read(view.pointer('f_inode'));
-    if (!this.#sockfs(inode.pointer('i_sb'))) return undefined;
     const sock = this.#socket.read(view.pointer('private_data')).pointer('sk');
     if (sock === 0n) return undefined;
-    return { file, sock, inode: inode.number('i_ino') };
+    return { file, sock, inode: this.#inode.read(view.pointer('f_inode')).number('i_ino') };
   }
+}
 
-  #sockfs(superBlock: bigint): boolean {
-    let known = this.#isSockfs.get(superBlock);
-    if (known === undefined) {
-      known = this.#superBlock.read(superBlock).pointer('s_magic') === SOCKFS_MAGIC;
-      this.#isSockfs.set(superBlock, known);
+/** For kernels whose kallsyms lacks data symbols: a file is a socket if its superblock is sockfs. */
+function inSockfs(kernel: Kernel): (file: bigint) => boolean {
+  const file = new StructReader(kernel, 'file', ['f_inode']);
+  const inode = new StructReader(kernel, 'inode', ['i_sb']);
+  const superBlock = new StructReader(kernel, 'super_block', ['s_magic']);
+  const known = new Map<bigint, boolean>();
+  return (address) => {
+    const block = inode.read(file.read(address).pointer('f_inode')).pointer('i_sb');
+    let sockfs = known.get(block);
+    if (sockfs === undefined) {
+      sockfs = superBlock.read(block).pointer('s_magic') === SOCKFS_MAGIC;
+      known.set(block, sockfs);
     }
-    return known;
-  }
+    return sockfs;
+  };
 }

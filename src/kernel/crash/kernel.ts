@@ -1,7 +1,7 @@
 import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
 import type { Kernel, KernelFacts } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
-import { AskedLayout, PtypeLayout } from './layout.js';
+import { CrashLayout } from './layout.js';
 import { parseEnum, parsePtype } from './ptype.js';
 import type { CrashSession } from './session.js';
 
@@ -32,8 +32,9 @@ export class CrashKernel implements Kernel {
   /** @throws {KernelError} if crash doesn't know what every kernel has, or the machine is another. */
   constructor(session: CrashSession, source: KernelFacts['source']) {
     this.#session = session;
-    const release = this.#utsName('release');
-    const machine = this.#utsName('machine');
+    const [system = ''] = session.ask(['sys']);
+    const release = /^ +RELEASE: (.*)$/m.exec(system)?.[1] ?? '';
+    const machine = /^ +MACHINE: (\S+)/m.exec(system)?.[1] ?? '';
     if (machine !== 'x86_64') {
       throw new KernelError(
         'unsupported-arch',
@@ -161,35 +162,36 @@ export class CrashKernel implements Kernel {
 
   #askStruct(name: string): StructLayout | undefined {
     if (!PLAIN_NAME.test(name)) return undefined;
-    const find = (type: string) => this.struct(type);
-    // A bare name may be a typedef, or a variable, which gdb would take first; a tag is certain.
+    // gdb looks a tag up among all types in 15 ms; a variable of that type makes it once.
+    const variable = `$kdump_mem_${this.#structs.size}`;
     for (const type of [`struct ${name}`, `union ${name}`, name]) {
-      const [text = ''] = this.#session.ask([`gdb ptype /o ${type}`]);
-      if (text.includes('does not work with dynamic types'))
-        return this.#askDynamic(name, type, text);
-      const parsed = parsePtype(text);
-      if (parsed) return new PtypeLayout(name, parsed, find);
+      const [refusal, bytes] = this.#session.ask([
+        `gdb set ${variable} = (${type} *)0`,
+        `gdb print/d (long)sizeof(*${variable})`,
+      ]);
+      const size = refusal === '' ? parseValue(bytes) : undefined;
+      if (size === undefined) continue;
+      return new CrashLayout(name, size, {
+        member: (path) => this.#askMember(`${variable}->${path}`),
+        declared: (placed) => {
+          const command = placed ? `gdb ptype /o ${type}` : `gdb ptype *${variable}`;
+          return parsePtype(this.#session.ask([command])[0] ?? '');
+        },
+        struct: (inner) => this.struct(inner),
+      });
     }
     return undefined;
   }
 
-  #askDynamic(name: string, type: string, text: string): StructLayout | undefined {
-    const size = this.#evaluate(`sizeof(${type})`);
-    if (size === undefined) return undefined;
-    const find = (inner: string) => this.struct(inner);
-    return new AskedLayout(name, size, text, find, (member) => {
-      const expression = `((${type} *)0)->${member}`;
-      const offset = this.#evaluate(`&${expression}`);
-      const bytes = this.#evaluate(`sizeof(${expression})`);
-      return offset === undefined || bytes === undefined ? undefined : { offset, size: bytes };
-    });
-  }
-
-  /** A number that gdb works out from types alone. */
-  #evaluate(expression: string): number | undefined {
-    const [text = ''] = this.#session.ask([`gdb print/d (long)${expression}`]);
-    const value = /^\$\d+ = (\d+)$/m.exec(text)?.[1];
-    return value === undefined ? undefined : Number(value);
+  #askMember(member: string): { whatis: string; offset: number; size: number } | undefined {
+    const [whatis = '', at, bytes] = this.#session.ask([
+      `gdb whatis ${member}`,
+      `gdb print/d (long)&${member}`,
+      `gdb print/d (long)sizeof(${member})`,
+    ]);
+    const offset = parseValue(at);
+    const size = parseValue(bytes);
+    return offset === undefined || size === undefined ? undefined : { whatis, offset, size };
   }
 
   #variable(name: string): bigint {
@@ -197,18 +199,12 @@ export class CrashKernel implements Kernel {
     if (address === undefined) throw new KernelError('no-symbols', `crash knows no symbol ${name}`);
     return this.read(address, 8).getBigUint64(0, true);
   }
+}
 
-  #utsName(member: 'release' | 'machine'): string {
-    const address = this.symbol('init_uts_ns');
-    const field = this.struct('uts_namespace')?.member(`name.${member}`);
-    if (address === undefined || !field) {
-      throw new KernelError('no-symbols', 'crash knows no symbol init_uts_ns');
-    }
-    const view = this.read(address + BigInt(field.offset), field.size);
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, field.size);
-    const end = bytes.indexOf(0);
-    return Buffer.from(end < 0 ? bytes : bytes.subarray(0, end)).toString('utf8');
-  }
+/** The value in gdb's `$1 = 2432`. */
+function parseValue(text: string | undefined): number | undefined {
+  const value = /^\$\d+ = (\d+)$/m.exec(text ?? '')?.[1];
+  return value === undefined ? undefined : Number(value);
 }
 
 /** What crash's refusal of a read means (its `error_invalid` and readmem() messages). */

@@ -145,7 +145,7 @@ export class CrashProcess implements CrashSession {
     const mark = `\u001e${this.#nonce}.${serial}\n`;
     const start = performance.now();
     let searched = 0;
-    for (let idle = 0; ; ) {
+    for (;;) {
       const found = this.#output.indexOf(mark, Math.max(0, searched - mark.length));
       if (found >= 0) {
         const answer = this.#output.slice(0, found);
@@ -153,10 +153,7 @@ export class CrashProcess implements CrashSession {
         return answer;
       }
       searched = this.#output.length;
-      if (this.#readMore()) {
-        idle = 0;
-        continue;
-      }
+      if (this.#readMore()) continue;
       const exited = EXITED.exec(this.#output);
       if (exited) this.#fail('crash-failed', `exited (status ${exited[1]})`);
       if (this.#output.length > MAX_OUTPUT) this.#fail('crash-failed', 'prints without an end');
@@ -164,10 +161,9 @@ export class CrashProcess implements CrashSession {
       if (elapsed > timeout) {
         this.#fail('crash-hung', `has not answered for ${Math.round(elapsed / 1000)} s`);
       }
-      // Answers mostly come within 50 µs; only a long silence is worth a long sleep.
-      idle++;
-      if (idle > 20) sleep(idle < 200 ? 0.05 : 20);
-      if (idle > 200 && onWait) onWait(elapsed / 1000);
+      // Most answers take 50 µs, start-up takes seconds: waiting costs a twentieth of either.
+      sleep(Math.min(elapsed / 20, 20));
+      if (elapsed > 100) onWait?.(elapsed / 1000);
     }
   }
 

@@ -1,60 +1,40 @@
 /**
- * Reads what gdb, inside crash, prints for `ptype /o struct NAME`: every member with offset and
- * size, structs and unions inside it spelled out (typedefs of one are not). Offsets count from the
- * outermost struct.
+ * Reads what gdb, inside crash, prints for `ptype`: the members of a struct, anonymous structs and
+ * unions spelled out; and with `/o`, everything spelled out with its place in front.
  */
 
-/** A member as gdb prints it; `members` are those of a struct or union spelled out in place. */
+/** A member as gdb declares it; `members` are those of a struct or union spelled out in place. */
 export interface PtypeMember {
   /** Empty for an anonymous struct or union. */
   readonly name: string;
-  readonly offset: number;
-  /** Bytes, of all elements for an array. */
-  readonly size: number;
-  readonly bits?: { readonly offset: number; readonly size: number };
   /** Elements; 0 for a flexible array. */
   readonly count?: number;
   /** Bare name of the type, '' for an anonymous one. */
   readonly type: string;
   readonly pointer: boolean;
+  /** Bits of a bitfield. */
+  readonly width?: number;
+  /** With `/o`, where a bitfield begins: bytes from the outermost struct, and bits from there. */
+  readonly at?: { readonly byte: number; readonly bit: number };
   readonly members?: readonly PtypeMember[];
 }
 
-export interface PtypeStruct {
-  readonly name: string;
-  readonly size: number;
-  readonly members: readonly PtypeMember[];
-}
-
-/** `/* 126: 2   |       1 *\/    __u8 fclone : 2;`, the offset left out inside a union. */
-const LINE = /^\/\*\s*(?:(\d+)(?::\s*(\d+))?\s*\|)?\s*(\d+)\s*\*\/\s*(.*)$/;
-const OPEN = /^(?:const |volatile )*(struct|union) (?:(\w+) )?\{$/;
+/** `/* 126: 2   |       1 *\/    __u8 fclone : 2;`; within unions the place is left out. */
+const PLACE = /^\/\*\s*(?:(\d+)(?::\s*(\d+))?\s*\|)?\s*\d+\s*\*\/\s*/;
+const OPEN = /^(?:(?:const|volatile) )*(?:struct|union) (?:(\w+) )?\{$/;
 const CLOSE = /^\} ?(?:(\w+)((?:\[\d*\])*))?;?$/;
-const TOTAL = /^\/\* total size \(bytes\):\s*(\d+) \*\/$/;
 
-interface Open {
-  readonly type: string;
-  readonly offset: number;
-  readonly size: number;
-  readonly members: PtypeMember[];
-}
-
-/** Gives undefined for anything that is no such text (crash's "No struct type named …"). */
-export function parsePtype(text: string): PtypeStruct | undefined {
-  const stack: Open[] = [];
-  let total = 0;
+/** The members of the struct or union that the text describes, or undefined if it describes none. */
+export function parsePtype(text: string): readonly PtypeMember[] | undefined {
+  const stack: { type: string; members: PtypeMember[] }[] = [];
   for (const raw of text.split('\n')) {
-    const line = raw.trim();
-    const header = /^(?:\/\* offset\s+\|\s+size \*\/\s+)?type = (.*)$/.exec(line);
-    if (header) {
-      const open = OPEN.exec(header[1] ?? '');
-      if (!open || stack.length > 0) return undefined;
-      stack.push({ type: open[2] ?? '', offset: 0, size: 0, members: [] });
-      continue;
-    }
-    const totalSize = TOTAL.exec(line);
-    if (totalSize) {
-      total = Number(totalSize[1]);
+    const place = PLACE.exec(raw.trim());
+    const line = raw.trim().slice(place?.[0].length ?? 0);
+    const start = /type = (.*)$/.exec(line);
+    const open = OPEN.exec(start?.[1] ?? line);
+    if (open) {
+      if (start !== null && stack.length > 0) return undefined;
+      stack.push({ type: open[1] ?? '', members: [] });
       continue;
     }
     const top = stack.at(-1);
@@ -63,11 +43,9 @@ export function parsePtype(text: string): PtypeStruct | undefined {
     if (close) {
       stack.pop();
       const parent = stack.at(-1);
-      if (!parent) return { name: top.type, size: total, members: top.members };
+      if (!parent) return top.members;
       parent.members.push({
         name: close[1] ?? '',
-        offset: top.offset,
-        size: top.size,
         ...arrayCount(close[2] ?? ''),
         type: top.type,
         pointer: false,
@@ -75,46 +53,78 @@ export function parsePtype(text: string): PtypeStruct | undefined {
       });
       continue;
     }
-    const found = LINE.exec(line);
-    if (!found) continue;
-    const [, at, bit, size, declaration] = found;
-    const offset = at === undefined ? top.offset : Number(at);
-    const open = OPEN.exec(declaration ?? '');
-    if (open) {
-      stack.push({ type: open[2] ?? '', offset, size: Number(size), members: [] });
-      continue;
-    }
-    const member = parseDeclaration(declaration ?? '', offset, Number(size), Number(bit ?? 0));
-    if (member) top.members.push(member);
+    const member = parseDeclaration(line);
+    if (!member) continue;
+    const at = { byte: Number(place?.[1] ?? 0), bit: Number(place?.[2] ?? 0) };
+    top.members.push(place && member.width !== undefined ? { ...member, at } : member);
   }
   return undefined;
 }
 
-/**
- * Reads one declaration, `char cb[48];` or `__u8 cloned : 1;`, of a member at a known place.
- * Undefined for anything else.
- */
-export function parseDeclaration(
-  declaration: string,
-  offset: number,
-  size: number,
-  bit: number,
-): PtypeMember | undefined {
+/** Finds a member by name, looking through anonymous structs and unions. */
+export function findMember(members: readonly PtypeMember[], name: string): PtypeMember | undefined {
+  for (const member of members) {
+    if (member.name === name) return member;
+    if (member.name === '' && member.members) {
+      const inner = findMember(member.members, name);
+      if (inner) return inner;
+    }
+  }
+  return undefined;
+}
+
+/** Names of all members, those of anonymous structs and unions among them. */
+export function memberNames(members: readonly PtypeMember[]): string[] {
+  return members.flatMap((member) =>
+    member.name === '' ? memberNames(member.members ?? []) : [member.name],
+  );
+}
+
+function parseDeclaration(declaration: string): PtypeMember | undefined {
   const callback = /\(\*+(\w+)((?:\[\d*\])*)\)\(/.exec(declaration);
   if (callback) {
-    const array = arrayCount(callback[2] ?? '');
-    return { name: callback[1] ?? '', offset, size, ...array, type: '', pointer: true };
+    return {
+      name: callback[1] ?? '',
+      ...arrayCount(callback[2] ?? ''),
+      type: '',
+      pointer: true,
+    };
   }
   const plain = /^(.*?)(\w+)((?:\[\d*\])*)(?: : (\d+))?;$/.exec(declaration);
   if (!plain) return undefined;
   const [, typeText = '', name = '', array = '', width] = plain;
-  const type = typeText.replace(/\b(?:const|volatile|struct|union|enum)\b|\*/g, '').trim();
-  const common = { name, offset, type, pointer: typeText.includes('*') };
-  if (width === undefined) return { ...common, size, ...arrayCount(array) };
-  // gdb gives the first byte that the bits touch: read as few bytes from there as hold them all.
-  const bytes = Math.ceil((bit + Number(width)) / 8);
-  const unit = bytes <= 2 ? bytes : bytes <= 4 ? 4 : 8;
-  return { ...common, size: unit, bits: { offset: bit, size: Number(width) } };
+  return {
+    name,
+    ...arrayCount(array),
+    type: typeText.replace(/\b(?:const|volatile|struct|union|enum)\b|\*/g, '').trim(),
+    pointer: typeText.includes('*'),
+    ...(width === undefined ? {} : { width: Number(width) }),
+  };
+}
+
+/**
+ * Reads `whatis`: `type = struct list_head`, `type = char [16]`, `type = struct files_struct *`,
+ * `type = struct {...}`. `aggregate`: it is a struct or union by its own name, not by a typedef's.
+ */
+export function parseWhatis(text: string): {
+  readonly type: string;
+  readonly pointer: boolean;
+  readonly count?: number;
+  readonly aggregate: boolean;
+} {
+  const body = /type = (.*)/.exec(text)?.[1] ?? '';
+  const array = /((?:\[\d*\])+)$/.exec(body)?.[1] ?? '';
+  const element = body.slice(0, body.length - array.length);
+  const name = element
+    .replace(/\b(?:const|volatile|struct|union|enum)\b|\*|\{\.\.\.\}/g, '')
+    .trim();
+  return {
+    // `(*)(struct sk_buff *)`: a pointer to what has no name.
+    type: element.includes('(') ? '' : name,
+    pointer: element.includes('*'),
+    ...arrayCount(array),
+    aggregate: /\b(?:struct|union)\b/.test(element),
+  };
 }
 
 function arrayCount(dimensions: string): { count?: number } {
@@ -133,12 +143,11 @@ export function parseEnum(text: string): Map<string, bigint> | undefined {
   const names = new Map<string, bigint>();
   let next = 0n;
   for (const entry of body.split(',')) {
-    const found = /^\s*(\w+)(?:\s*=\s*(-?\w+))?\s*$/.exec(entry);
+    const found = /^\s*(\w+)(?:\s*=\s*(-?)(\d+))?\s*$/.exec(entry);
     if (!found) return undefined;
-    if (found[2] !== undefined) {
-      next = found[2].startsWith('-') ? -BigInt(found[2].slice(1)) : BigInt(found[2]);
-    }
-    names.set(found[1] ?? '', next);
+    const [, name = '', sign, value] = found;
+    if (value !== undefined) next = sign === '-' ? -BigInt(value) : BigInt(value);
+    names.set(name, next);
     next++;
   }
   return names;
