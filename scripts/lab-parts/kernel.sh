@@ -81,9 +81,10 @@ unpack_kernel() {
   place "$work/root" config -name 'config*' -size +50k
   # The image's own is a line that points to the -dbg package.
   place "$work/root" System.map -name 'System.map*' -size +100k
-  modules="$(find "$work/root" -type d -path "*lib/modules/$release" | head -n 1)"
+  modules="$(find "$work/root" -type d -path "*/lib/modules/$release/kernel" -not -path '*/debug/*' |
+    head -n 1)"
   [[ -n "$modules" ]] || die "no modules in the packages of $release"
-  mv -- "$modules" "$work/modules"
+  mv -- "$(dirname -- "$modules")" "$work/modules"
   echo "$release" >"$work/release"
 }
 
