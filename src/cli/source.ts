@@ -1,44 +1,83 @@
 import fs from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { UsageError } from './failure.js';
 import { Progress } from './progress.js';
 
-/** Where a command's kernel comes from; every command takes the same options. */
+/** Where a command's kernel comes from, and how it is read; every command takes the same options. */
 export interface SourceOptions {
-  readonly vmcore?: string;
-  readonly vmlinux?: string;
+  readonly vmcore?: readonly string[];
   readonly live?: true;
+  readonly engine: 'auto' | 'native' | 'crash' | 'verify';
+  readonly vmlinux?: string;
+  readonly symbols?: string;
+  readonly btf?: string;
   readonly crash?: string;
 }
 
 export function addSourceOptions(command: Command): Command {
   return command
-    .option('--vmcore <file>', 'the dump to read')
+    .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collect)
     .option('--live', 'read this machine’s own kernel, through /proc/kcore')
-    .option('--vmlinux <file>', 'the kernel with its debuginfo, for crash')
+    .addOption(
+      new Option('--engine <engine>', 'how to read it; auto is native')
+        .choices(['auto', 'native', 'crash', 'verify'])
+        .default('auto'),
+    )
+    .option('--vmlinux <file>', 'the kernel with its debuginfo; crash needs it')
+    .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
+    .option('--btf <file>', 'types, instead of the dump’s own: raw BTF or a vmlinux')
     .option('--crash <path>', 'the crash program to use (default: crash)');
 }
 
+function collect(file: string, files: readonly string[] | undefined): readonly string[] {
+  return [...(files ?? []), file];
+}
+
 /**
- * Opens the kernel that the options name.
+ * Opens the kernel that the options name, with the native engine unless crash is asked for.
  *
  * @throws {UsageError} if they name none or two; {@link KernelError} if it cannot be opened.
  */
-export async function openSource(options: SourceOptions): Promise<Kernel> {
-  if ((options.vmcore === undefined) === (options.live === undefined)) {
+export async function openSource(
+  options: SourceOptions,
+  engine: 'native' | 'crash' = options.engine === 'crash' ? 'crash' : 'native',
+): Promise<Kernel> {
+  const files = options.vmcore ?? [];
+  if ((files.length === 0) === (options.live === undefined)) {
     throw new UsageError('say what to read: either --vmcore FILE or --live');
   }
-  for (const file of [options.vmcore, options.vmlinux]) {
+  const { vmlinux, symbols, btf } = options;
+  for (const file of [...files, vmlinux, symbols, btf]) {
     if (file !== undefined) checkFile(file);
   }
   if (options.live) checkKcore();
+  if (engine === 'crash') return openThroughCrash(files, options);
+  const { openNative } = await import('../kernel/native/open.js');
+  return openNative({
+    files,
+    live: options.live ?? false,
+    ...(vmlinux === undefined ? {} : { vmlinux }),
+    ...(symbols === undefined ? {} : { symbols }),
+    ...(btf === undefined ? {} : { btf }),
+  });
+}
+
+async function openThroughCrash(
+  files: readonly string[],
+  { vmlinux, crash }: SourceOptions,
+): Promise<Kernel> {
+  if (files.length > 1) {
+    throw new UsageError('crash takes one file; join the parts with makedumpfile --reassemble');
+  }
   const progress = new Progress();
   const { openCrash } = await import('../kernel/crash/open.js');
   try {
     return openCrash({
-      ...options,
+      vmcore: files[0],
+      vmlinux,
+      crash,
       onWait: (seconds) => progress.show(`crash starts … ${seconds.toFixed(0)} s`),
     });
   } finally {
