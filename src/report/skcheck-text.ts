@@ -17,11 +17,15 @@ export function formatSkcheckText(report: SkcheckReport, paint: Paint = (_, text
   if (report.host.samples === 1)
     headline.push('(from one sample, judged by when data last came; --interval 2 is surer)');
   if (sockets.length === 0) return headline.join('\n');
-  const table = formatTable(COLUMNS, fitRows(sockets.map(rowOf))).split('\n');
+  const rows = fitRows(sockets.map(rowOf));
+  const table = formatTable(COLUMNS, rows).split('\n');
   const lines = [...headline, '', paint('bold', table[0] ?? '')];
   sockets.forEach((socket, index) => {
     lines.push(table[index + 1] ?? '');
-    for (const line of wrap(reasonOf(socket), WIDTH - 6)) lines.push(paint('dim', `      ${line}`));
+    const name = socketWords(socket);
+    const whole = rows[index]?.[SOCKET_AT] === name ? '' : `${name}: `;
+    for (const line of wrap(`${whole}${reasonOf(socket)}`, WIDTH - 6))
+      lines.push(paint('dim', `      ${line}`));
   });
   lines.push('', ...advice(report));
   return lines.join('\n');
@@ -78,18 +82,19 @@ function rowOf(socket: SkcheckSocket): string[] {
   ];
 }
 
+const SOCKET_AT = COLUMNS.findIndex(({ title }) => title === 'SOCKET');
+
 /** Cuts the sockets' names in their middle so far that a row keeps to the width. */
 function fitRows(rows: string[][]): string[][] {
-  const socketAt = COLUMNS.findIndex(({ title }) => title === 'SOCKET');
   const others = COLUMNS.map((column, index) =>
-    index === socketAt
+    index === SOCKET_AT
       ? 0
       : Math.max(column.title.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
   const gaps = 2 * (COLUMNS.length - 1);
   const room = WIDTH - gaps - others.reduce((sum, width) => sum + width, 0);
   return rows.map((row) =>
-    row.map((cell, index) => (index === socketAt ? cutMiddle(cell, Math.max(16, room)) : cell)),
+    row.map((cell, index) => (index === SOCKET_AT ? cutMiddle(cell, Math.max(16, room)) : cell)),
   );
 }
 

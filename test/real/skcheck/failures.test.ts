@@ -1,0 +1,86 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { skcheck } from './stage.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** Puts another `ss` in front of the real one. */
+function withSs(script: string) {
+  const path = join(dir, 'ss');
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+  return { PATH: `${dir}:${process.env.PATH}` };
+}
+
+describe('wrong usage is status 2 and one line', () => {
+  test.each([
+    ['an unknown option', ['--stalled']],
+    ['an unknown option with an escape sequence', ['--\u001b[2J\nx']],
+    ['an argument', ['4711']],
+    ['no interval', ['--interval']],
+    ['a negative interval', ['--interval', '-1']],
+    ['an interval in words', ['--interval', 'two']],
+    ['half a byte', ['--min-bytes', '0.5']],
+    ['pid 0', ['--pid', '0']],
+  ])('%s', (_, args) => {
+    const run = skcheck(args);
+    expect(run).toMatchObject({ status: 2, stdout: '' });
+    expect(run.stderr).toMatch(/^skcheck: [^\n]*Try skcheck --help\.\n$/);
+    expect(run.stderr).not.toContain('\u001b');
+  });
+});
+
+test('--help has examples and the exit statuses, --version the version', () => {
+  const help = skcheck(['--help']);
+  expect(help.status).toBe(0);
+  expect(help.stdout).toContain('skcheck --stale --interval 0');
+  expect(help.stdout).toMatch(/Exit status: 0 .*1 .*2 .*3 /);
+  expect(Math.max(...help.stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+  expect(skcheck(['--version'])).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+  });
+});
+
+describe('what keeps it from looking is status 3 and one line', () => {
+  test('no such process', () => {
+    const run = skcheck(['--stale', '--pid', '999999999']);
+    expect(run).toMatchObject({ status: 3, stdout: '' });
+    expect(run.stderr).toMatch(/^skcheck: no process has pid 999999999\. [^\n]+\n$/);
+  });
+
+  test('no ss: says so, and takes nothing else instead', () => {
+    // In a mount namespace of its own, where the directories of all commands are empty.
+    const script = [
+      'node=$1; shift',
+      `touch ${dir}/node && mount --bind "$node" ${dir}/node`,
+      'mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/bin',
+      `exec ${dir}/node "$@"`,
+    ].join('; ');
+    const run = skcheck(['--stale'], ['unshare', '-m', 'sh', '-c', script, 'sh']);
+    expect(run).toMatchObject({ status: 3, stdout: '' });
+    expect(run.stderr).toMatch(/^skcheck: ss is not installed [^\n]*iproute2[^\n]*\n$/);
+  });
+
+  test.each([
+    [
+      'ss fails',
+      'echo "Cannot open netlink socket: \u001b[31mno" >&2; exit 255',
+      /^skcheck: ss failed with status 255: Cannot open netlink socket: \\x1b\[31mno\. [^\n]+\n$/,
+    ],
+    ['ss is killed', 'kill -9 $$', /^skcheck: ss failed \(SIGKILL\)\. [^\n]+\n$/],
+  ])('%s', (_, script, words) => {
+    const run = skcheck(['--stale'], [], withSs(script));
+    expect(run).toMatchObject({ status: 3, stdout: '' });
+    expect(run.stderr).toMatch(words);
+  });
+});
+
+test('rows that cannot be read are counted, not passed over in silence', () => {
+  const run = skcheck(['--stale', '--interval', '0'], [], withSs('echo "tcp WHAT is this"'));
+  expect(run.status).toBe(0);
+  expect(run.stderr).toMatch(/2 lines of ss could not be read/);
+});

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
+
+const HOSTILE = '\u001b[31mx\n,"\u009by\\';
+const stage = new Stage();
+afterAll(() => stage.end());
+
+let server: Actor;
+let child: number;
+beforeAll(async () => {
+  server = await stage.start('server', { reads: 'never', share: true, comm: HOSTILE });
+  await stage.start('client', { port: server.port, bytes: 5000 });
+  child = await server.child;
+});
+
+test('a socket that a fork holds twice is one socket, with both processes and all descriptors', () => {
+  const { report } = skcheckJson(['--stale', '--pid', `${server.pid}`]);
+  expect(report.sockets.length).toBe(1);
+  const [socket] = report.sockets;
+  const holders = socket?.holders.map(({ pid, fds }) => ({ pid, fds: fds.length }));
+  expect(holders).toEqual(
+    [
+      { pid: server.pid, fds: 1 },
+      { pid: child, fds: 2 },
+    ].sort((a, b) => a.pid - b.pid),
+  );
+  expect(socket?.holders.find(({ pid }) => pid === child)).toMatchObject({
+    comm: 'sleep',
+    fds: [3, 4],
+  });
+});
+
+test('asking for the fork finds the same socket', () => {
+  const [of, by] = [server.pid, child].map((pid) => skcheckJson(['--stale', '--pid', `${pid}`]));
+  expect(by?.report.sockets.map(({ inode }) => inode)).toEqual(
+    of?.report.sockets.map(({ inode }) => inode),
+  );
+});
+
+test('a hostile name is whole in JSON and inert in both outputs', () => {
+  const { report, stdout: json } = skcheckJson(['--stale', '--pid', `${server.pid}`]);
+  const comm = report.sockets[0]?.holders.find(({ pid }) => pid === server.pid)?.comm;
+  expect(comm).toBe(HOSTILE);
+  const { stdout: text } = skcheck(['--stale', '--pid', `${server.pid}`]);
+  expect(text).toContain('\\x1b[31mx\\x0a');
+  expect(json.split('\n').length).toBe(2);
+  for (const output of [json, text]) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+    expect(output).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  }
+  // A headline, an empty line, the heading, the row: the newline in the name added none.
+  expect(text.split('\n')[3]).toMatch(/^ *\d+ {2}\\x1b\[31mx\\x0a.* 4\.88 KiB/);
+  expect(text).toMatch(/tcp 127\.0\.0\.1:\d+ ← 127\.0\.0\.1:\d+/);
+});
+
+test('colours only on a terminal, and not with NO_COLOR', () => {
+  const onTerminal = (env: NodeJS.ProcessEnv) =>
+    // `script` gives the command a terminal and passes on what it prints there.
+    skcheck(['--stale', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env }).stdout;
+  expect(onTerminal({ NO_COLOR: undefined })).toContain('\u001b[31m');
+  expect(onTerminal({ NO_COLOR: '1' }).replaceAll('\r\u001b[K', '')).not.toContain('\u001b');
+});
+
+const inTerminal = ['sh', '-c', 'script -qec "$*" /dev/null', 'sh'];

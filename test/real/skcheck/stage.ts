@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck-schema.js';
+
+const CLI = fileURLToPath(new URL('../../../dist/cli/skcheck.js', import.meta.url));
+const ACTOR = fileURLToPath(new URL('./actor.mjs', import.meta.url));
+const DEADLINE_MS = 30_000;
+
+export interface ActorOptions {
+  readonly reads?: 'never' | 'healthy' | 'slow';
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+  readonly backlog?: number;
+  readonly bytes?: number;
+  readonly chunk?: number;
+  readonly count?: number;
+  readonly bursts?: boolean;
+  readonly comm?: string;
+  readonly share?: boolean;
+  readonly hangs?: boolean;
+}
+
+export interface Actor {
+  readonly pid: number;
+  readonly port: number;
+  /** The process that was started with the first connection's socket as two of its descriptors. */
+  readonly child: Promise<number>;
+  stop(): void;
+}
+
+/** Real processes with real sockets, all ended together. */
+export class Stage {
+  readonly #pids: number[] = [];
+
+  /** Starts an actor (through `wrapper`, a command that ends in exec) and waits until it stands. */
+  async start(role: string, options: ActorOptions = {}, wrapper: string[] = []): Promise<Actor> {
+    const [command = '', ...args] = [
+      ...wrapper,
+      process.execPath,
+      ACTOR,
+      role,
+      JSON.stringify(options),
+    ];
+    const actor = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const pid = actor.pid;
+    if (pid === undefined) throw new Error(`${command} did not start`);
+    this.#pids.push(pid);
+    const child = nextMessage(actor, 'child').then((value) => {
+      this.#pids.push(value);
+      return value;
+    });
+    child.catch(() => undefined);
+    const port = await nextMessage(actor, 'port', 'ready');
+    return { pid, port, child, stop: () => process.kill(pid, 'SIGSTOP') };
+  }
+
+  end(): void {
+    for (const pid of this.#pids)
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended by itself.
+      }
+  }
+}
+
+function nextMessage(actor: ChildProcess, field: string, also = field): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no ${field} from an actor`)), DEADLINE_MS);
+    timer.unref();
+    actor.on('exit', (code) => reject(new Error(`an actor ended with ${code}`)));
+    actor.on('message', (message: Record<string, unknown>) => {
+      if (!(field in message) && !(also in message)) return;
+      clearTimeout(timer);
+      resolve(Number(message[field] ?? 0));
+    });
+  });
+}
+
+export interface Run {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command as a user would; `wrapper` goes in front of it. */
+export function skcheck(args: string[], wrapper: string[] = [], env: NodeJS.ProcessEnv = {}): Run {
+  if (!existsSync(CLI)) throw new Error('dist/cli/skcheck.js is missing: npm run build');
+  const [command = '', ...rest] = [...wrapper, process.execPath, CLI, ...args];
+  const { status, stdout, stderr, error } = spawnSync(command, rest, {
+    encoding: 'utf8',
+    timeout: 90_000,
+    maxBuffer: 2 ** 28,
+    env: { ...process.env, ...env },
+  });
+  if (error) throw error;
+  return { status, stdout, stderr };
+}
+
+/** The same with `--json`, checked against the schema. */
+export function skcheckJson(
+  args: string[],
+  wrapper: string[] = [],
+): Run & { report: SkcheckReport } {
+  const run = skcheck([...args, '--json'], wrapper);
+  try {
+    return { ...run, report: skcheckSchema.parse(JSON.parse(run.stdout)) };
+  } catch (cause) {
+    throw new Error(`skcheck ended with ${run.status}: ${run.stdout}${run.stderr}`, { cause });
+  }
+}
+
+/** Waits until `ready` says yes, for at most half a minute. */
+export async function until(ready: () => boolean): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS;
+  while (!ready()) {
+    if (Date.now() > deadline) throw new Error('it did not come about');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
