@@ -99,5 +99,14 @@ export const skbProcessSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
+/** `--engine verify --json`, of any command. */
+export const verifySchema = z.strictObject({
+  schema: z.literal('kdump-mem.verify/1'),
+  compared: count,
+  differences: z.array(
+    z.strictObject({ path: z.string(), native: z.unknown(), crash: z.unknown() }),
+  ),
+});
+
 export type SkbJson = z.infer<typeof skbSchema>;
 export type SkbProcessJson = z.infer<typeof skbProcessSchema>;

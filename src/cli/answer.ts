@@ -1,0 +1,73 @@
+import type { Kernel } from '../kernel/kernel.js';
+import type { Warning } from '../walk/warnings.js';
+import { EXIT } from './failure.js';
+import { printAnswer, printWarnings } from './output.js';
+import { openSource, type SourceOptions } from './source.js';
+
+/** What every answer tells of itself. */
+interface Answer {
+  readonly total: { readonly complete: boolean };
+  readonly warnings: readonly Warning[];
+}
+
+export interface AnswerOptions extends SourceOptions {
+  readonly json?: true;
+  readonly strict?: true;
+}
+
+/** One question of a command: how to ask it of a kernel, and how to print the answer. */
+export interface Question<A extends Answer> {
+  ask(kernel: Kernel): A;
+  toJson(answer: A): unknown;
+  toText(answer: A): string;
+}
+
+/**
+ * Asks a question of the kernel that the options name and prints the answer; with
+ * `--engine verify`, asks it of both engines and prints what differs.
+ *
+ * @throws what opening and asking throw
+ */
+export async function answer<A extends Answer>(
+  options: AnswerOptions,
+  question: Question<A>,
+): Promise<void> {
+  if (options.engine === 'verify') return verify(options, question);
+  const found = await askOnce(options, question);
+  printAnswer(
+    options.json ? JSON.stringify(question.toJson(found), null, 2) : question.toText(found),
+  );
+  // With --json the warnings are part of the answer.
+  if (!options.json) printWarnings(found.warnings);
+  if (options.strict && !found.total.complete) process.exitCode = EXIT.incomplete;
+}
+
+async function verify<A extends Answer>(
+  options: AnswerOptions,
+  question: Question<A>,
+): Promise<void> {
+  const { compareAnswers } = await import('../report/differences.js');
+  const native = await askOnce(options, question, 'native');
+  const crash = await askOnce(options, question, 'crash');
+  const found = compareAnswers(question.toJson(native), question.toJson(crash));
+  if (options.json) {
+    printAnswer(JSON.stringify({ schema: 'kdump-mem.verify/1', ...found }, null, 2));
+  } else {
+    const { verifyText } = await import('../report/verify-text.js');
+    printAnswer(verifyText(found.compared, found.differences));
+  }
+  if (found.differences.length > 0) process.exitCode = EXIT.differs;
+}
+
+async function askOnce<A extends Answer>(
+  options: AnswerOptions,
+  question: Question<A>,
+  engine?: 'native' | 'crash',
+): Promise<A> {
+  const kernel = await openSource(options, engine);
+  try {
+    return question.ask(kernel);
+  } finally {
+    kernel.close();
+  }
+}

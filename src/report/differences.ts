@@ -1,0 +1,35 @@
+/** A figure of an answer on which two engines differ; undefined where one of them lacks it. */
+export interface Difference {
+  /** Such as `queues.receive.pages`. */
+  readonly path: string;
+  readonly native: unknown;
+  readonly crash: unknown;
+}
+
+/**
+ * Compares two answers of the JSON contract leaf by leaf. What names the engine is left out, and so
+ * are the messages of warnings, which quote it; their codes count.
+ */
+export function compareAnswers(
+  native: unknown,
+  crash: unknown,
+): { readonly compared: number; readonly differences: readonly Difference[] } {
+  const nativeLeaves = new Map(leaves(native, ''));
+  const crashLeaves = new Map(leaves(crash, ''));
+  const paths = new Set([...nativeLeaves.keys(), ...crashLeaves.keys()]);
+  const differences = [...paths]
+    .filter((path) => nativeLeaves.get(path) !== crashLeaves.get(path))
+    .map((path) => ({ path, native: nativeLeaves.get(path), crash: crashLeaves.get(path) }));
+  return { compared: paths.size, differences };
+}
+
+function* leaves(value: unknown, path: string): Generator<[string, unknown]> {
+  if (typeof value !== 'object' || value === null) {
+    yield [path, value];
+    return;
+  }
+  for (const [key, inner] of Object.entries(value)) {
+    const at = path === '' ? key : `${path}.${key}`;
+    if (at !== 'kernel.engine' && !/^warnings\.\d+\.message$/.test(at)) yield* leaves(inner, at);
+  }
+}
