@@ -1,0 +1,29 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+
+const DIST = fileURLToPath(new URL('../../dist/cli/', import.meta.url));
+
+/** What a command printed, and its exit status. */
+export interface Ran {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly status: number | undefined;
+}
+
+/** Path of a built command. */
+export function commandPath(name: 'kdump-mem' | 'skcheck'): string {
+  const path = `${DIST}${name}.js`;
+  if (!existsSync(path)) throw new Error(`${path} is missing: run npm run build`);
+  return path;
+}
+
+/** Runs the built `kdump-mem` as a user would, off a terminal. */
+export async function kdumpMem(...args: readonly string[]): Promise<Ran> {
+  const { stdout, stderr, exitCode } = await execa(
+    process.execPath,
+    [commandPath('kdump-mem'), ...args],
+    { reject: false, stdin: 'ignore', timeout: 180_000, stripFinalNewline: false },
+  );
+  return { stdout, stderr, status: exitCode };
+}
