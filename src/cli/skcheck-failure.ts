@@ -10,7 +10,7 @@ export const ADVICE: Record<HostErrorCode, string> = {
   unreadable: 'skcheck needs Linux with procfs.',
   'no-such-process': 'Check the pid; it is one of this pid namespace.',
   'ss-missing': 'Install it (package iproute2; iproute on Fedora and RHEL).',
-  'ss-failed': 'Run ss -tuxane by hand to see what it lacks.',
-  'ss-hung': 'Run ss -tuxane by hand; a very large host may need more time than we give.',
+  'ss-failed': 'Run "ss -HOnemita" by hand to see what it lacks (old ones have no -O).',
+  'ss-hung': 'Run "ss -HOnemita" by hand; a very large host may need more time than we give.',
   'ss-too-much': 'Look at one network namespace at a time (ip netns exec).',
 };

@@ -40,7 +40,7 @@ async function runSs(args: readonly string[]): Promise<string> {
     throw new HostError('ss-hung', `ss did not answer within ${SS_TIMEOUT_MS / 1000} s`);
   if (result.isMaxBuffer)
     throw new HostError('ss-too-much', 'ss printed more than 256 MiB, which is more than we take');
-  const said = result.stderr.trim().split('\n').at(-1) ?? '';
+  const said = result.stderr.trim().split('\n')[0] ?? '';
   const how = result.exitCode === undefined ? `(${result.code ?? result.signal ?? 'unknown'})` : '';
   throw new HostError(
     'ss-failed',

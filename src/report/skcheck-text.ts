@@ -89,7 +89,7 @@ function fitRows(rows: string[][]): string[][] {
   const others = COLUMNS.map((column, index) =>
     index === SOCKET_AT
       ? 0
-      : Math.max(column.title.length, ...rows.map((row) => row[index]?.length ?? 0)),
+      : rows.reduce((width, row) => Math.max(width, row[index]?.length ?? 0), column.title.length),
   );
   const gaps = 2 * (COLUMNS.length - 1);
   const room = WIDTH - gaps - others.reduce((sum, width) => sum + width, 0);

@@ -17,6 +17,8 @@ export interface Finding {
   /** Bytes: see `unreadBytes`. */
   readonly unread: number;
   readonly verdict: Verdict;
+  /** Packets dropped between the samples (skmem `d`): for UDP what its queue had no room for. */
+  readonly dropped: number;
   readonly pinned: PinnedEstimate;
 }
 
@@ -35,8 +37,12 @@ export function diagnose(observation: Observation, minBytes = 1): Diagnosis {
   const { first, holders, host, onlyInodes } = observation;
   const newest = observation.last ?? first;
   const mine = (socket: SocketRecord) => onlyInodes?.has(socket.inode) ?? true;
-  const before = new Map(first.sockets.map((socket) => [socketKey(socket), socket]));
-  const byInode = new Map(newest.sockets.map((socket) => [socket.inode, socket]));
+  const before = earlierSockets(first.sockets, newest.sockets);
+  const unixByInode = new Map(
+    newest.sockets.flatMap((socket) =>
+      socket.protocol === 'UNIX' ? [[socket.inode, socket] as const] : [],
+    ),
+  );
   const findings: Finding[] = [];
   const charges = new Map<Finding, number>();
   let examined = 0;
@@ -53,7 +59,7 @@ export function diagnose(observation: Observation, minBytes = 1): Diagnosis {
       last: observation.last ? { ...observation.last, socket } : null,
       windows: trackWindows(observation, socket, key),
     });
-    const charge = chargeOf(socket, byInode.get(socket.peerInode));
+    const charge = chargeOf(socket, unixByInode.get(socket.peerInode));
     const finding: Finding = {
       socket,
       holders: held,
@@ -61,6 +67,7 @@ export function diagnose(observation: Observation, minBytes = 1): Diagnosis {
       ownerless: held.length > 0 ? null : ownerless(socket, holders.denied.length),
       unread,
       verdict,
+      dropped: Math.max(0, (socket.skmem?.drops ?? 0) - (earlier?.skmem?.drops ?? Infinity)),
       pinned: estimatePinned({
         protocol: socket.protocol,
         payload: socket.protocol === 'UDP' ? 0 : unread,
@@ -95,6 +102,18 @@ export function diagnose(observation: Observation, minBytes = 1): Diagnosis {
       ),
     },
   };
+}
+
+/** The sockets of the first sample that have unread data in the last one, by key. */
+function earlierSockets(
+  first: readonly SocketRecord[],
+  last: readonly SocketRecord[],
+): ReadonlyMap<string, SocketRecord> {
+  const inodes = new Set<number>();
+  for (const socket of last) if (socket.recvQ > 0) inodes.add(socket.inode);
+  const byKey = new Map<string, SocketRecord>();
+  for (const socket of first) if (inodes.has(socket.inode)) byKey.set(socketKey(socket), socket);
+  return byKey;
 }
 
 const RANK = { 'stalled-reader': 0, undecided: 1, reading: 2 } as const;

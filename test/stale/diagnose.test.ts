@@ -91,6 +91,42 @@ describe('TCP', () => {
   });
 });
 
+describe('UDP', () => {
+  const udp = (drops: number) =>
+    `udp UNCONN 4160 0 10.0.0.1:53 0.0.0.0:* ino:700 sk:9 cgroup:/ <-> skmem:(r4160,rb5000,t0,tb1,f0,w0,o0,bl0,d${drops})`;
+  const udpHost = (last: string): FakeHost => {
+    let calls = 0;
+    const host = new FakeHost((args) =>
+      args.includes('-x')
+        ? ''
+        : calls++ === 0
+          ? udp(7)
+          : args.includes('-t')
+            ? last
+            : last.slice(4),
+    );
+    host.addProcess(10, { fds: { 7: 700 } });
+    return host;
+  };
+
+  test('the reader that did not run is named, with what was dropped meanwhile', async () => {
+    const observation = await observe(udpHost(udp(127)), { intervalMs: 2000 });
+    const [finding] = diagnose(observation).findings;
+    expect(finding).toMatchObject({
+      unread: 4160,
+      dropped: 120,
+      verdict: { verdict: 'stalled-reader', certainty: 'proved' },
+    });
+    expect(because(finding!)).toContain('120 packets dropped meanwhile');
+  });
+
+  test('its truesize is no payload: what it holds at least is half of the charge', async () => {
+    const [finding] = diagnose(await observe(udpHost(udp(7)), { intervalMs: 2000 })).findings;
+    expect(finding?.pinned).toMatchObject({ low: 2080, likely: 4160 });
+    expect(finding?.dropped).toBe(0);
+  });
+});
+
 describe('one process', () => {
   test('only its sockets are looked at', async () => {
     const rows = [row(500, 100, 300, 'a'), row(501, 100, 300, 'b')];

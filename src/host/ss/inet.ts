@@ -8,24 +8,24 @@ import { socketState } from './state.js';
  * The order is that of inet_show_sock in iproute2's misc/ss.c: netid, state, the queues, the
  * addresses; timer, uid, ino, sk, cgroup, v6only, an arrow; skmem and, for TCP, tcp_info. The one
  * text in it that a user may choose is the cgroup's path, which may hold spaces (never a newline):
- * it is taken as everything up to the *last* arrow, so that it cannot add a field of its own.
+ * it is taken as everything up to the *last* skmem, so that it cannot add a field of its own.
  */
 export function parseInetRow(line: string): SocketRecord | null {
   const head = HEAD.exec(line);
   if (!head) return null;
   const [all, netid = '', state = '', recvQ = '', sendQ = '', local = '', peer = ''] = head;
   const rest = line.slice(all.length);
-  const arrow = lastArrow(rest);
-  const details = arrow < 0 ? rest : rest.slice(0, arrow);
-  const figures = arrow < 0 ? '' : rest.slice(arrow);
+  const memoryAt = rest.lastIndexOf(' skmem:(');
+  const details = (memoryAt < 0 ? rest : rest.slice(0, memoryAt)).replace(ARROW, '');
+  const figures = memoryAt < 0 ? '' : rest.slice(memoryAt);
   const cgroupAt = details.indexOf(' cgroup:');
   const ids = cgroupAt < 0 ? details : details.slice(0, cgroupAt);
   const record = {
     recvQ: Number(recvQ),
     sendQ: Number(sendQ),
-    inode: Number(/ ino:(\d+)/.exec(ids)?.[1] ?? 0),
+    inode: Number(INODE.exec(ids)?.[1] ?? 0),
   };
-  if (!Object.values(record).every(Number.isSafeInteger)) return null;
+  if (!Number.isSafeInteger(record.recvQ + record.sendQ + record.inode)) return null;
   const tcp = netid === 'tcp';
   return {
     ...record,
@@ -36,7 +36,7 @@ export function parseInetRow(line: string): SocketRecord | null {
     local,
     peer,
     peerInode: 0,
-    cookie: / sk:([0-9a-f]+)/.exec(ids)?.[1] ?? '',
+    cookie: COOKIE.exec(ids)?.[1] ?? '',
     cgroup: cgroupAt < 0 ? null : details.slice(cgroupAt + 8).replace(/ v6only:[01]$/, ''),
     skmem: parseSkmem(figures),
     tcp: tcp ? parseTcpInfo(figures) : null,
@@ -46,28 +46,41 @@ export function parseInetRow(line: string): SocketRecord | null {
 // Addresses hold no space: device names (zones) may not. A cut `[` or a missing port is refused.
 const HEAD = /^(tcp|udp) +([A-Z0-9-]+) +(\d+) +(\d+) +(\S+:(?:\d+|\*)) +(\S+:(?:\d+|\*))(?= |$)/;
 
-const ARROWS = [' <-> skmem:(', ' --> skmem:(', ' <-- skmem:(', ' --- skmem:('];
+const INODE = / ino:(\d+)/;
+const COOKIE = / sk:([0-9a-f]+)/;
 
-function lastArrow(text: string): number {
-  return Math.max(...ARROWS.map((arrow) => text.lastIndexOf(arrow)));
-}
+/** Which directions are shut down; very old kernels do not tell. */
+const ARROW = / (?:<->|-->|<--|---)$/;
 
 /** A wildcard `*:80` is an IPv6 socket that takes IPv4 too. */
 function isIpv6(address: string): boolean {
   return address.startsWith('[') || address.startsWith('*:');
 }
 
-/** Null when ss gave no tcp_info: fields that are zero are left out, `rcvmss` never is. */
+/** The fields of tcp_info that we want; ss leaves out those that are zero. */
+const TCP_FIELDS = / (rcvmss|bytes_received|data_segs_in|lastrcv|rcv_ooopack):(\d+)/g;
+
+/** Null when ss gave no tcp_info, which always has an `rcvmss` once a connection stands. */
 function parseTcpInfo(figures: string): TcpInfo | null {
-  const figure = (name: string) => Number(new RegExp(` ${name}:(\\d+)`).exec(figures)?.[1] ?? 0);
-  const rcvMss = figure('rcvmss');
+  let rcvMss = 0;
+  let bytesReceived = 0;
+  let dataSegments = 0;
+  let lastReceivedMs = 0;
+  let outOfOrder = 0;
+  for (const [, name, digits] of figures.matchAll(TCP_FIELDS)) {
+    const value = Number(digits);
+    if (name === 'rcvmss') rcvMss = value;
+    else if (name === 'bytes_received') bytesReceived = value;
+    else if (name === 'data_segs_in') dataSegments = value;
+    else if (name === 'lastrcv') lastReceivedMs = value;
+    else outOfOrder = value;
+  }
   if (rcvMss === 0) return null;
-  const bytesReceived = figure('bytes_received');
   return {
     bytesReceived: Number.isSafeInteger(bytesReceived) ? bytesReceived : null,
-    lastReceivedMs: figure('lastrcv'),
-    dataSegments: figure('data_segs_in'),
+    lastReceivedMs,
+    dataSegments,
     rcvMss,
-    outOfOrder: figure('rcv_ooopack'),
+    outOfOrder,
   };
 }

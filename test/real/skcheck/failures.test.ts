@@ -22,6 +22,7 @@ describe('wrong usage is status 2 and one line', () => {
     ['an argument', ['4711']],
     ['no interval', ['--interval']],
     ['a negative interval', ['--interval', '-1']],
+    ['an interval that is too short to judge', ['--interval', '0.1']],
     ['an interval in words', ['--interval', 'two']],
     ['half a byte', ['--min-bytes', '0.5']],
     ['pid 0', ['--pid', '0']],
