@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { type Command, Option } from 'commander';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import type { MemoryImage } from '../kernel/native/image/image.js';
 import { UsageError } from './failure.js';
 import { Progress } from './progress.js';
 
@@ -44,24 +45,44 @@ export async function openSource(
   options: SourceOptions,
   engine: 'native' | 'crash' = options.engine === 'crash' ? 'crash' : 'native',
 ): Promise<Kernel> {
+  const files = checkSource(options);
+  if (engine === 'crash') return openThroughCrash(files, options);
+  const { openNative } = await import('../kernel/native/open.js');
+  return openNative({ files, live: options.live ?? false, ...aids(options) });
+}
+
+/**
+ * Opens only what holds the memory, and no kernel in it: works on any dump of a known format.
+ *
+ * @throws as openSource does
+ */
+export async function openSourceImage(options: SourceOptions): Promise<MemoryImage> {
+  const files = checkSource(options);
+  const { openImage } = await import('../kernel/native/image/open.js');
+  return openImage(options.live ? ['/proc/kcore'] : files);
+}
+
+/** The files that help to understand a dump, as far as they are named. */
+export function aids({
+  vmlinux,
+  symbols,
+  btf,
+}: SourceOptions): Pick<SourceOptions, 'vmlinux' | 'symbols' | 'btf'> {
+  return {
+    ...(vmlinux === undefined ? {} : { vmlinux }),
+    ...(symbols === undefined ? {} : { symbols }),
+    ...(btf === undefined ? {} : { btf }),
+  };
+}
+
+function checkSource(options: SourceOptions): readonly string[] {
   const files = options.vmcore ?? [];
   if ((files.length === 0) === (options.live === undefined)) {
     throw new UsageError('say what to read: either --vmcore FILE or --live');
   }
-  const { vmlinux, symbols, btf } = options;
-  for (const file of [...files, vmlinux, symbols, btf]) {
-    if (file !== undefined) checkFile(file);
-  }
+  for (const file of [...files, ...Object.values(aids(options))]) checkFile(file);
   if (options.live) checkKcore();
-  if (engine === 'crash') return openThroughCrash(files, options);
-  const { openNative } = await import('../kernel/native/open.js');
-  return openNative({
-    files,
-    live: options.live ?? false,
-    ...(vmlinux === undefined ? {} : { vmlinux }),
-    ...(symbols === undefined ? {} : { symbols }),
-    ...(btf === undefined ? {} : { btf }),
-  });
+  return files;
 }
 
 async function openThroughCrash(

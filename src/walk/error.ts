@@ -1,6 +1,15 @@
 import { KdumpMemError } from '../error.js';
 
 /** Why what was asked for is not there. */
-export type WalkErrorCode = 'no-such-pid' | 'kernel-thread' | 'no-such-fd' | 'not-a-socket';
+export type WalkErrorCode =
+  | 'no-such-pid'
+  | 'kernel-thread'
+  | 'no-such-fd'
+  | 'not-a-socket'
+  | 'no-such-symbol'
+  | 'ambiguous-symbol'
+  | 'no-such-type'
+  | 'ambiguous-type'
+  | 'no-such-member';
 
 export class WalkError extends KdumpMemError<WalkErrorCode> {}
