@@ -44,7 +44,7 @@ export declare class Guest {
   /** Runs a command line in the guest's busybox shell and waits for its end. */
   run(command: string, options?: { timeoutMs?: number; mayFail?: boolean }): Promise<GuestAnswer>;
   /** Waits until the serial line has said something. */
-  waitFor(words: RegExp, timeoutMs: number): Promise<void>;
+  waitFor(words: RegExp, timeoutMs: number, from?: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   /** Writes the guest's memory to a file, whole or not at all. Pause it before. */

@@ -1,21 +1,12 @@
 // Boots a kernel of the lab in QEMU, with a shell in it, and dumps its memory.
 import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cpio } from './cpio.mjs';
-import { modulesInOrder } from './modules.mjs';
-import { kernelFiles, LAB, need, PARTS } from './paths.mjs';
+import { initramfs } from './initramfs.mjs';
+import { kernelFiles } from './paths.mjs';
 import { Qmp } from './qmp.mjs';
 import { GuestShell } from './shell.mjs';
 
@@ -36,7 +27,6 @@ import { GuestShell } from './shell.mjs';
  * @property {number} [bootMs] how long booting may take; a minute unless told
  */
 
-const MODULES = ['virtio_pci', 'virtio_net', 'virtio_console', 'virtio_blk', 'qemu_fw_cfg'];
 // QEMU 7.2 cannot emulate what newer kernels do with cmpxchg16b.
 export const FOUR_LEVELS = 'max,la57=off,cx16=off';
 export const FIVE_LEVELS = 'max,la57=on,cx16=off';
@@ -173,12 +163,16 @@ export class Guest {
    *
    * @param {RegExp} words
    * @param {number} timeoutMs
+   * @param {number} [from] where in `console` to begin looking
    */
-  async waitFor(words, timeoutMs) {
+  async waitFor(words, timeoutMs, from = 0) {
     const until = Date.now() + timeoutMs;
-    while (!words.test(this.console)) {
-      if (this.#gone) throw new Error(`the guest ended before it said ${words}`);
-      if (Date.now() > until) throw new Error(`the guest did not say ${words} in ${timeoutMs} ms`);
+    while (!words.test(this.console.slice(from))) {
+      if (this.#gone)
+        throw new Error(`the guest ended before it said ${words}; ${this.lastWords()}`);
+      if (Date.now() > until) {
+        throw new Error(`the guest did not say ${words} in ${timeoutMs} ms; ${this.lastWords()}`);
+      }
       await sleep(50);
     }
   }
@@ -224,31 +218,6 @@ export class Guest {
     this.#process?.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/**
- * @param {string} moduleFolder
- * @param {GuestOptions} options
- */
-function initramfs(moduleFolder, options) {
-  const busybox = need(join(LAB, 'tools/usr/bin/busybox'), 'scripts/lab tools');
-  const modules = modulesInOrder(moduleFolder, [...MODULES, ...(options.modules ?? [])]);
-  const entries = [
-    { path: 'init', mode: 0o100755, data: readFileSync(join(PARTS, 'guest/init')) },
-    { path: 'bin/busybox', mode: 0o100755, data: readFileSync(busybox) },
-    {
-      path: 'modules/order',
-      mode: 0o100644,
-      data: Buffer.from(modules.map(({ name }) => `${name}.ko\n`).join('')),
-    },
-    ...modules.map(({ name, data }) => ({ path: `modules/${name}.ko`, mode: 0o100644, data })),
-    ...(options.files ?? []).map(({ path, from, data, mode }) => ({
-      path: path.replace(/^\/+/, ''),
-      mode: mode ?? (from === undefined ? 0o100755 : statSync(from).mode),
-      data: from === undefined ? Buffer.from(data ?? '') : readFileSync(from),
-    })),
-  ];
-  return cpio(entries);
 }
 
 /**

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 
 lab_status() {
-  local version dump
+  local name folder
   echo "lab in $LAB_DIR"
-  for version in "${LAB_KERNELS[@]}"; do
-    dump="$LAB_DIR/dumps/$version"
-    printf '%-8s %-28s dump %-4s oracle %s\n' "$version" \
-      "$(cat "$LAB_DIR/kernels/$version/release" 2>/dev/null || echo 'no kernel')" \
-      "$([[ -e "$dump/truth.json" ]] && echo yes || echo no)" \
-      "$([[ -e "$dump/oracle.json" ]] && echo yes || echo no)"
+  for name in "${LAB_DUMPS[@]}"; do
+    folder="$LAB_DIR/dumps/$name"
+    printf '%-14s %-28s dump %-4s oracle %s\n' "$name" \
+      "$(cat "$LAB_DIR/kernels/$(kernel_of "$name")/release" 2>/dev/null || echo 'no kernel')" \
+      "$([[ -e "$folder/truth.json" ]] && echo yes || echo no)" \
+      "$([[ -e "$folder/oracle.json" ]] && echo yes || echo no)"
   done
   du -sh "$LAB_DIR"/* 2>/dev/null || true
 }

@@ -1,0 +1,108 @@
+// `scripts/lab dump VER-kdump`: a kernel with the scenario panics; the kernel that it kexecs into
+// runs makedumpfile on /proc/vmcore, as on a real machine, in all the ways that people use.
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { initramfs } from './initramfs.mjs';
+import { madeOnce } from './made.mjs';
+import { kernelFiles } from './paths.mjs';
+import { toolProgram } from './programs.mjs';
+import { bootScenario, scenarioRecipe, settledTruth } from './scenario.mjs';
+
+/**
+ * File → how the capture kernel makes it as $OUT (and $REST). Of makedumpfile's levels, 31 drops zero, cache,
+ * private, user and free pages; 17 zero and free ones.
+ *
+ * @type {Record<string, string>}
+ */
+const WAYS = {
+  'lzo-d31.vmcore': 'makedumpfile -l -d 31 /proc/vmcore $OUT',
+  'zlib-d31.vmcore': 'makedumpfile -c -d 31 /proc/vmcore $OUT',
+  'zstd-d31.vmcore': 'makedumpfile -z -d 31 /proc/vmcore $OUT',
+  'raw-d31.vmcore': 'makedumpfile -d 31 /proc/vmcore $OUT',
+  'flattened-d31.vmcore': 'makedumpfile -F -l -d 31 /proc/vmcore > $OUT',
+  'elf-d31.vmcore': 'makedumpfile -E -d 31 /proc/vmcore $OUT',
+  'split-d31.vmcore.1':
+    'makedumpfile --split --splitblock-size 32 -l -d 31 /proc/vmcore $OUT $REST',
+  'lzo-d17.vmcore': 'makedumpfile -l -d 17 /proc/vmcore $OUT',
+  'lzo-d0.vmcore': 'makedumpfile -l -d 0 /proc/vmcore $OUT',
+  'elf.vmcore': 'dd if=/proc/vmcore of=$OUT bs=1M',
+};
+const REST = ['split-d31.vmcore.2', 'split-d31.vmcore.3'];
+const FILES = [...Object.keys(WAYS), ...REST];
+const DISK_MIB = 2048;
+
+const [name = ''] = process.argv.slice(2);
+const kernel = name.replace(/-kdump$/, '');
+const { vmlinuz, modules, release } = kernelFiles(kernel);
+const recipe = `${scenarioRecipe()} ${release} ${JSON.stringify(WAYS)}\n`;
+
+await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], async (work) => {
+  const disk = join(work, 'disk');
+  execFileSync('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', disk, `${DISK_MIB}M`], {
+    stdio: ['ignore', 'ignore', 2],
+  });
+  const guest = await bootScenario({
+    kernel,
+    memoryMiB: 512,
+    append: 'crashkernel=128M',
+    disks: [{ path: disk }],
+    files: [
+      ...toolProgram('usr/sbin/kexec'),
+      { path: '/capture/vmlinuz', from: vmlinuz },
+      {
+        path: '/capture/initrd',
+        data: initramfs(modules, { files: toolProgram('usr/bin/makedumpfile') }),
+      },
+    ],
+    limitMs: 420_000,
+  });
+  try {
+    const truth = await crash(guest);
+    await capture(guest);
+    writeFileSync(join(work, 'log'), guest.console);
+    writeFileSync(join(work, 'truth.json'), `${JSON.stringify(truth, null, 1)}\n`);
+  } finally {
+    guest.kill();
+  }
+  for (const file of FILES) debugfs(disk, file, join(work, file));
+  rmSync(disk);
+});
+
+/**
+ * Loads the capture kernel and panics.
+ *
+ * @param {import('./guest.mjs').Guest} guest
+ */
+async function crash(guest) {
+  await guest.run(
+    'kexec -p -s /capture/vmlinuz --initrd=/capture/initrd ' +
+      '--command-line="console=ttyS0 panic=-1 loglevel=4 nr_cpus=1 reset_devices irqpoll"',
+  );
+  const truth = await settledTruth(guest);
+  const booted = guest.console.length;
+  await guest.run('(sleep 0.2; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &');
+  await guest.waitFor(/guest: ready/, 90_000, booted);
+  return truth;
+}
+
+/**
+ * Runs makedumpfile in the capture kernel, whose shell is the same.
+ *
+ * @param {import('./guest.mjs').Guest} guest
+ */
+async function capture(guest) {
+  await guest.run('mkdir /out; mount -t ext4 /dev/vda /out');
+  for (const [file, way] of Object.entries(WAYS)) {
+    const began = Date.now();
+    const parts = REST.map((part) => `/out/${part}`).join(' ');
+    await guest.run(`OUT=/out/${file} REST='${parts}'; ${way}`, { timeoutMs: 120_000 });
+    console.error(`lab: ${name} ${file}: ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  }
+  await guest.run('umount /out; sync');
+}
+
+/** @param {string} disk @param {string} file of the file system's root @param {string} to */
+function debugfs(disk, file, to) {
+  execFileSync('debugfs', ['-R', `dump /${file} ${to}`, disk], { stdio: 'ignore' });
+}

@@ -1,0 +1,29 @@
+// A folder of results that are made together: complete and of today's recipe, or made anew.
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LAB } from './paths.mjs';
+
+/**
+ * Makes `.lab/dumps/NAME` unless it is there. Older files stay in use until all new ones are made.
+ *
+ * @param {string} name
+ * @param {string} recipe tells results from those of older sources
+ * @param {string[]} files that must be there
+ * @param {(work: string) => Promise<void>} make writes the files into a folder
+ */
+export async function madeOnce(name, recipe, files, make) {
+  const folder = join(LAB, 'dumps', name);
+  const recipeFile = join(folder, 'recipe');
+  const whole = files.every((file) => existsSync(join(folder, file)));
+  if (whole && existsSync(recipeFile) && readFileSync(recipeFile, 'utf8') === recipe) return;
+
+  const work = join(folder, `.new-${process.pid}`);
+  mkdirSync(work, { recursive: true });
+  try {
+    await make(work);
+    for (const file of files) renameSync(join(work, file), join(folder, file));
+    writeFileSync(recipeFile, recipe);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
