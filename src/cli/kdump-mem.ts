@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { registerRead } from './commands/read.js';
 import { registerSkb } from './commands/skb.js';
 import { EXIT, explainFailure } from './failure.js';
 
@@ -14,6 +15,7 @@ const program = new Command('kdump-mem')
     outputError: (text, write) => write(text.replace(/^error: /, 'kdump-mem: ')),
   });
 
+registerRead(program);
 registerSkb(program);
 
 try {
