@@ -13,37 +13,59 @@ export const FLAGS: Readonly<Record<Compression, number>> = {
 };
 
 /**
- * A page in the form that its decoder expects. LZO and zstd are written as literals and as a stored
- * block: valid streams, not small ones. What real compressors write is in `codecs/vectors.ts`.
+ * A page in the form that its decoder expects. LZO and zstd are written by hand: literals, and a run
+ * for the zeros that end the page. What real compressors write is in `codecs/vectors.ts`.
  */
 export function compress(page: Uint8Array, as: Compression): Uint8Array {
   if (as === 'zlib') return deflateSync(page, { level: 1 });
   if (as === 'snappy') return snappy.compress(new Uint8Array(page));
-  if (as === 'lzo') return literalLzo(page);
-  if (as === 'zstd') return storedZstd(page);
+  if (as === 'lzo') return lzo(page);
+  if (as === 'zstd') return zstd(page);
   return page;
 }
 
-/** One literal run of the whole page, then the end mark (Documentation/staging/lzo.rst). */
-function literalLzo(page: Uint8Array): Uint8Array {
-  const rest = page.length - 18;
-  const zeros = Math.ceil(rest / 255) - 1;
-  return Buffer.concat([
-    Buffer.from([0]),
-    Buffer.alloc(zeros),
-    Buffer.from([rest - zeros * 255]),
-    page,
-    Buffer.from([17, 0, 0]),
-  ]);
+/** Bytes before the zeros that end a page; at least the 4 that a literal run needs. */
+function withoutZeros(page: Uint8Array): Uint8Array {
+  let end = page.length;
+  while (end > 22 && page[end - 1] === 0) end--;
+  return page.subarray(0, end);
 }
 
-/** A single-segment frame of one raw block (RFC 8878, 3.1.1). */
-function storedZstd(page: Uint8Array): Uint8Array {
-  const head = Buffer.alloc(12);
-  head.writeUInt32LE(0xfd2fb528, 0);
-  head.writeUInt8(0b1010_0000, 4);
-  head.writeUInt32LE(page.length, 5);
-  const block = (page.length << 3) | 1;
-  head.writeUIntLE(block, 9, 3);
-  return Buffer.concat([head, page]);
+/** A literal run, a match of distance 1 for the zeros, the end (Documentation/staging/lzo.rst). */
+function lzo(page: Uint8Array): Uint8Array {
+  const head = withoutZeros(page);
+  const zeros = page.length - head.length;
+  const literals = zeros > 40 ? page.subarray(0, head.length + 1) : page;
+  const parts = [Buffer.from([0]), lzoLength(literals.length - 18), literals];
+  if (literals.length < page.length) {
+    const run = page.length - literals.length;
+    parts.push(Buffer.from([0x20]), lzoLength(run - 33), Buffer.from([0, 0]));
+  }
+  return Buffer.concat([...parts, Buffer.from([17, 0, 0])]);
+}
+
+/** What is left of a length beyond the instruction's bits: zeros of 255 each, then 1 to 255. */
+function lzoLength(rest: number): Buffer {
+  const zeros = Math.ceil(rest / 255) - 1;
+  return Buffer.concat([Buffer.alloc(zeros), Buffer.from([rest - zeros * 255])]);
+}
+
+/** A single-segment frame of one raw block and one of a repeated byte (RFC 8878, 3.1.1). */
+function zstd(page: Uint8Array): Uint8Array {
+  const head = withoutZeros(page);
+  const zeros = page.length - head.length;
+  const frame = Buffer.alloc(9);
+  frame.writeUInt32LE(0xfd2fb528, 0);
+  frame.writeUInt8(0b1010_0000, 4);
+  frame.writeUInt32LE(page.length, 5);
+  const last = zeros === 0 ? 1 : 0;
+  const parts = [frame, blockHeader((head.length << 3) | last), head];
+  if (zeros > 0) parts.push(blockHeader((zeros << 3) | 0b011), Buffer.alloc(1));
+  return Buffer.concat(parts);
+}
+
+function blockHeader(value: number): Buffer {
+  const header = Buffer.alloc(3);
+  header.writeUIntLE(value, 0, 3);
+  return header;
 }

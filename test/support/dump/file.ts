@@ -17,9 +17,9 @@ export class DumpDirectory {
   }
 }
 
-/** A page that tells where it is: each 8 bytes hold `seed` and the place, so no two are equal. */
+/** A page that tells where it is: each 8 bytes hold `seed` and the place; the last quarter is zeros. */
 export function pageOf(seed: number, size = 4096): Uint8Array {
   const page = new Uint32Array(size / 4);
-  for (let i = 0; i < page.length; i++) page[i] = i % 2 === 0 ? seed : i;
+  for (let i = 0; i < page.length * 0.75; i++) page[i] = i % 2 === 0 ? seed : i;
   return new Uint8Array(page.buffer);
 }

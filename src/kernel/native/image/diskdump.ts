@@ -104,6 +104,7 @@ class DiskdumpImage implements MemoryImage {
 
   readPhysical(address: number, length: number): DataView {
     const size = this.#blockSize;
+    if (!(address >= 0)) throw new ReadError('absent', BigInt(address));
     const within = address % size;
     const block = (address - within) / size;
     if (within + length <= size) {
@@ -205,7 +206,7 @@ function openParts(
   const parts = sources.map((source) => openPart(source, cache));
   const { source, header } = parts[0]!;
   if (header.split === undefined && parts.length === 1) return parts;
-  parts.sort((a, b) => a.start - b.start);
+  parts.sort((a, b) => a.start - b.start || a.end - b.end);
   let end = 0;
   let previous: Part | undefined;
   for (const part of parts) {
@@ -217,12 +218,12 @@ function openParts(
     if (part.header.identity !== header.identity) {
       throw new KernelError('damaged', `${source.name} and ${name} are parts of different dumps`);
     }
-    if (previous !== undefined && part.start < end) {
-      const message = `${previous.source.name} and ${name} are the same part of a split dump`;
+    if (previous !== undefined && part.start < end && part.start < part.end) {
+      const message = `${previous.source.name} and ${name} hold the same part of a split dump`;
       throw new KernelError('damaged', message);
     }
     noteGap(end, part.start, header.blockSize, oddities);
-    end = part.end;
+    end = Math.max(end, part.end);
     previous = part;
   }
   noteGap(end, header.blocks, header.blockSize, oddities);

@@ -20,6 +20,8 @@ interface Block {
   readonly before: Uint16Array;
   /** Bytes that the file really has. */
   readonly bytes: number;
+  /** Bits set. */
+  readonly set: number;
 }
 
 /**
@@ -95,8 +97,14 @@ export class PageBitmap {
     let runStart = -1;
     let page = start;
     while (page < last) {
-      const { words } = this.#block(Math.floor(page / BLOCK_PAGES));
+      const { words, bytes, set: setBits } = this.#block(Math.floor(page / BLOCK_PAGES));
       const bit = page % BLOCK_PAGES;
+      if (setBits === 0 && runStart < 0) {
+        // Nothing here, as in most of a sparse bitmap; nothing behind either where the file ends.
+        if (bytes === 0) return;
+        page += BLOCK_PAGES - bit;
+        continue;
+      }
       const word = words[bit >>> 5]!;
       const wordEnd = Math.min(page - (bit & 31) + 32, last);
       if (word === 0 || word === 0xffffffff) {
@@ -141,7 +149,11 @@ export class PageBitmap {
         if (i % GROUP === 0) before[i / GROUP] = count;
         count += bitsSet(words[i]!);
       }
-      block = this.#blocks.set(number, { words, before, bytes: read }, BLOCK_BYTES + 512);
+      block = this.#blocks.set(
+        number,
+        { words, before, bytes: read, set: count },
+        BLOCK_BYTES + 512,
+      );
     }
     this.#lastKey = number;
     this.#lastBlock = block;

@@ -1,25 +1,28 @@
-import { createRequire } from 'node:module';
 import zlib from 'node:zlib';
 import type { Codec } from './codec.js';
 import { isZlibError } from './zlib.js';
+import { BlockDecoder } from './zstd-block.js';
+import { check, DAMAGED } from './zstd-entropy.js';
 
-let decoder: Codec | undefined;
-
-/** DUMP_DH_COMPRESSED_ZSTD: a zstd frame a page. */
+/**
+ * DUMP_DH_COMPRESSED_ZSTD: a zstd frame a page. node:zlib decodes it from Node 22.15 on; before, our
+ * own decoder does (fzstd takes ten times as long for a page, and loops for ever on some damaged ones).
+ */
 export const inflateZstd: Codec = (input, size) => {
-  if (!frameFits(input, size)) return undefined;
-  decoder ??= builtIn() ?? fzstd();
-  const output = decoder(input, size);
-  return output?.byteLength === size ? output : undefined;
+  codec ??= builtIn() ?? decodeFrame;
+  return codec(input, size);
 };
 
-/** node:zlib has zstd since Node 22.15; its types in older versions don't. */
+let codec: Codec | undefined;
+
+/** node:zlib's decoder, which the types of Node 20 don't know. */
 function builtIn(): Codec | undefined {
   const decompress: unknown = Reflect.get(zlib, 'zstdDecompressSync');
   if (typeof decompress !== 'function') return undefined;
   return (input, size) => {
     try {
-      return decompress(input, { maxOutputLength: size });
+      const output: Uint8Array = decompress(input, { maxOutputLength: size });
+      return output.byteLength === size ? output : undefined;
     } catch (error) {
       if (isZlibError(error)) return undefined;
       throw error;
@@ -27,42 +30,66 @@ function builtIn(): Codec | undefined {
   };
 }
 
-/** Loaded when it is first needed: its import costs 3.6 ms, and most dumps are not zstd. */
-function fzstd(): Codec {
-  const { decompress }: typeof import('fzstd') = createRequire(import.meta.url)('fzstd');
-  return (input, size) => {
-    try {
-      return decompress(input, new Uint8Array(size));
-    } catch {
-      // Damaged input ends in its own errors, or in a RangeError where it runs over its buffers.
-      return undefined;
+let blocks: BlockDecoder | undefined;
+
+/** Our decoder, by the RFC's section 3.1.1: one frame without a dictionary; its checksum is not looked at. */
+export const decodeFrame: Codec = (input, size) => {
+  try {
+    return decode(input, size);
+  } catch (error) {
+    if (error === DAMAGED) return undefined;
+    throw error;
+  }
+};
+
+const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+
+function decode(input: Uint8Array, size: number): Uint8Array {
+  let at = readFrameHeader(input, size);
+  const checksum = (input[4]! & 4) !== 0;
+  blocks ??= new BlockDecoder();
+  blocks.startFrame();
+  const output = new Uint8Array(size);
+  let to = 0;
+  for (let last = false; !last; ) {
+    check(at + 3 <= input.length);
+    const header = input[at]! | (input[at + 1]! << 8) | (input[at + 2]! << 16);
+    at += 3;
+    last = (header & 1) === 1;
+    const type = (header >> 1) & 3;
+    const length = header >> 3;
+    const stored = type === 1 ? 1 : length;
+    check(type !== 3 && at + stored <= input.length);
+    if (type === 2) {
+      to = blocks.decode(input, at, at + length, output, to);
+    } else {
+      check(to + length <= size);
+      if (type === 1) output.fill(input[at]!, to, to + length);
+      else output.set(input.subarray(at, at + length), to);
+      to += length;
     }
-  };
+    at += stored;
+  }
+  check(to === size && at + (checksum ? 4 : 0) === input.length);
+  return output;
 }
 
-const MAGIC = 0xfd2fb528;
-
-/**
- * Checks the frame header (RFC 8878, 3.1.1.1): a decoder allocates what the header claims, so it is
- * believed only if that is a page. libzstd always writes the content size of a one-shot frame.
- */
-function frameFits(input: Uint8Array, size: number): boolean {
-  const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
-  if (input.byteLength < 6 || view.getUint32(0, true) !== MAGIC) return false;
-  const descriptor = view.getUint8(4);
+/** Checks a frame's header (3.1.1.1) against the size that is wanted; returns where blocks start. */
+function readFrameHeader(input: Uint8Array, size: number): number {
+  check(input.length >= 6 && MAGIC.every((byte, i) => input[i] === byte));
+  const descriptor = input[4]!;
   const singleSegment = (descriptor & 0x20) !== 0;
-  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!;
-  let at = 5 + dictionaryBytes;
-  if (!singleSegment) {
-    // A window may be larger than the content, but not by much for a page.
-    const exponent = view.getUint8(5) >> 3;
-    if (exponent > 13) return false;
-    at++;
-  }
-  const sizeFlag = descriptor >> 6;
-  if (at + 8 > input.byteLength && at + (1 << sizeFlag) > input.byteLength) return false;
-  if (sizeFlag === 0) return !singleSegment || view.getUint8(at) === size;
-  if (sizeFlag === 1) return view.getUint16(at, true) + 256 === size;
-  if (sizeFlag === 2) return view.getUint32(at, true) === size;
-  return view.getBigUint64(at, true) === BigInt(size);
+  const dictionary = descriptor & 3;
+  // Bit 3 is reserved; nobody writes dumps with a dictionary.
+  check((descriptor & 8) === 0 && dictionary === 0);
+  let at = singleSegment ? 5 : 6;
+  const flag = descriptor >> 6;
+  const sizeBytes = flag === 0 ? (singleSegment ? 1 : 0) : 1 << flag;
+  check(at + sizeBytes <= input.length);
+  if (sizeBytes === 0) return at;
+  let content = flag === 1 ? 256 : 0;
+  for (let i = 0; i < sizeBytes; i++) content += input[at + i]! * 256 ** i;
+  check(content === size);
+  at += sizeBytes;
+  return at;
 }
