@@ -21,6 +21,8 @@ run_step() {
   local name="$1" began=$EPOCHREALTIME
   shift
   "$@"
+  # What was there already is not worth a line.
+  [[ "${began%.*}" != "${EPOCHREALTIME%.*}" ]] || return 0
   say "$name: $(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }') s"
 }
 

@@ -16,13 +16,13 @@ const files = ['elf.vmcore', 'kdump-zlib.vmcore', 'truth.json', 'kpageflags'];
 await madeOnce(name, recipe, files, async (work) => {
   const guest = await bootScenario({ ...options, limitMs: 240_000 });
   try {
-    const truth = await settledTruth(guest);
-    writeFileSync(join(work, 'truth.json'), `${JSON.stringify(truth, null, 1)}\n`);
     // What the kernel says of each page: 64 bits a page frame, from frame 0.
     writeFileSync(join(work, 'kpageflags'), (await guest.run('cat /proc/kpageflags')).output);
+    const truth = await settledTruth(guest);
     await guest.pause();
     await guest.dump('elf', join(work, 'elf.vmcore'));
     await guest.dump('kdump-zlib', join(work, 'kdump-zlib.vmcore'));
+    writeFileSync(join(work, 'truth.json'), `${JSON.stringify(truth, null, 1)}\n`);
   } finally {
     guest.kill();
   }
