@@ -41,7 +41,8 @@ const MAX_FRAG_LIST_LENGTH = 65_536;
 const MAX_CONFIGURABLE_FRAGS = 45;
 
 const SKB_FIELDS = ['next', 'len', 'truesize', 'head', 'end'] as const;
-const SHARED_FIELDS = ['nr_frags', 'frag_list', 'frags'] as const;
+// Not `frags`: of the array only the entries in use are read; behind them lies what was there before.
+const SHARED_FIELDS = ['nr_frags', 'frag_list'] as const;
 type SkbField = (typeof SKB_FIELDS)[number];
 type SharedField = (typeof SHARED_FIELDS)[number];
 
@@ -56,6 +57,7 @@ export class SkbReader {
   readonly #skb;
   readonly #shared;
   readonly #frag: FragLayout;
+  readonly #fragsAt: bigint;
   readonly #maxFrags: number;
 
   /** @throws {KernelError} `unsupported-layout` */
@@ -65,7 +67,9 @@ export class SkbReader {
     this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS);
     this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
     this.#frag = fragLayout(kernel);
-    this.#maxFrags = Math.min(this.#shared.members.frags.count ?? 0, MAX_CONFIGURABLE_FRAGS);
+    const { frags } = new StructReader(kernel, 'skb_shared_info', ['frags']).members;
+    this.#fragsAt = BigInt(frags.offset);
+    this.#maxFrags = Math.min(frags.count ?? 0, MAX_CONFIGURABLE_FRAGS);
   }
 
   /**
@@ -130,7 +134,7 @@ export class SkbReader {
       );
     }
     if (count === 0) return 0;
-    const bytes = this.#kernel.read(info.addressOf('frags'), count * this.#frag.stride);
+    const bytes = this.#kernel.read(info.address + this.#fragsAt, count * this.#frag.stride);
     for (let index = 0; index < count; index++) {
       const frag = this.#frag.at(bytes, index * this.#frag.stride);
       if (frag.deviceMemory) {

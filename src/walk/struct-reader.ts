@@ -3,8 +3,20 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 
 /**
+ * Members that lie farther apart than this are fetched by reads of their own: what lies between may
+ * be missing where they are not, and is nobody's business (`extract` keeps what was read). Bytes.
+ */
+const WIDEST_GAP = 16;
+
+/** Neighbouring members, fetched in one go: bytes from the start of the struct. */
+interface Part {
+  readonly start: number;
+  readonly length: number;
+}
+
+/**
  * Reads chosen members of one struct. Paths are resolved once, when it is made; a read fetches the
- * span from the first to the last member in one go.
+ * members, and of what lies around them no more than narrow gaps.
  */
 export class StructReader<Path extends string> {
   readonly name: string;
@@ -12,16 +24,13 @@ export class StructReader<Path extends string> {
   readonly size: number;
   readonly members: Readonly<Record<Path, MemberLayout>>;
   readonly #kernel: Kernel;
-  readonly #start: number;
-  readonly #length: number;
+  readonly #parts: readonly Part[];
 
   /** @throws {KernelError} `unsupported-layout`, naming the members found, if one is missing. */
   constructor(kernel: Kernel, name: string, paths: readonly Path[]) {
     const layout = kernel.struct(name);
     if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
     const members: Partial<Record<Path, MemberLayout>> = {};
-    let start = Number.POSITIVE_INFINITY;
-    let end = 0;
     for (const path of paths) {
       const member = layout.member(path);
       if (!member) {
@@ -31,27 +40,48 @@ export class StructReader<Path extends string> {
         );
       }
       members[path] = member;
-      start = Math.min(start, member.offset);
-      end = Math.max(end, member.offset + member.size);
     }
     this.name = name;
     this.size = layout.size;
     this.members = members as Record<Path, MemberLayout>;
     this.#kernel = kernel;
-    this.#start = start;
-    this.#length = end - start;
+    this.#parts = partsOf(Object.values<MemberLayout>(this.members));
   }
 
   /** @throws {ReadError} if the members at `address` cannot be read. */
   read(address: bigint): StructView<Path> {
-    const view = this.#kernel.read(address + BigInt(this.#start), this.#length);
-    return new StructView(address, view, this.#start, this.members);
+    const first = this.#parts[0]!;
+    const view = this.#kernel.read(address + BigInt(first.start), first.length);
+    if (this.#parts.length === 1) return new StructView(address, view, first.start, this.members);
+    const last = this.#parts[this.#parts.length - 1]!;
+    const bytes = new Uint8Array(last.start + last.length - first.start);
+    for (const part of this.#parts) {
+      const read =
+        part === first ? view : this.#kernel.read(address + BigInt(part.start), part.length);
+      const from = new Uint8Array(read.buffer, read.byteOffset, part.length);
+      bytes.set(from, part.start - first.start);
+    }
+    return new StructView(address, new DataView(bytes.buffer), first.start, this.members);
   }
 
   /** Bytes from the start of the struct to a member. */
   offset(path: Path): number {
     return this.members[path].offset;
   }
+}
+
+function partsOf(members: readonly MemberLayout[]): Part[] {
+  const parts: Part[] = [];
+  for (const { offset, size } of members.toSorted((a, b) => a.offset - b.offset)) {
+    const last = parts[parts.length - 1];
+    if (last && offset <= last.start + last.length + WIDEST_GAP) {
+      const end = Math.max(last.start + last.length, offset + size);
+      parts[parts.length - 1] = { start: last.start, length: end - last.start };
+    } else {
+      parts.push({ start: offset, length: size });
+    }
+  }
+  return parts;
 }
 
 function someOf(names: readonly string[]): string {
