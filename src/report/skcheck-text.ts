@@ -43,7 +43,10 @@ export function formatRange(low: number, high: number): string {
 function headlineOf({ totals, host }: SkcheckReport): string {
   const { stalled, sockets, pinned } = totals;
   const of = `${formatCount(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
-  if (stalled === 0) return `None of ${of} has stopped reading`;
+  if (stalled === 0)
+    return totals.undecided === 0
+      ? `None of ${of} has stopped reading`
+      : `None of ${of} is seen to have stopped reading; ${formatCount(totals.undecided)} could not be judged`;
   const have =
     host.samples === 1
       ? stalled === 1

@@ -121,6 +121,10 @@ describe('text', () => {
       warnings: [],
     };
     expect(formatSkcheckText(quiet)).toBe('None of 1,341 sockets has stopped reading');
+    const unsure = { ...quiet, totals: { ...quiet.totals, undecided: 2 } };
+    expect(formatSkcheckText(unsure)).toBe(
+      'None of 1,341 sockets is seen to have stopped reading; 2 could not be judged',
+    );
   });
 });
 
