@@ -31,7 +31,7 @@ const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
   'not-a-dump': 'Give --vmcore a file that kdump, makedumpfile, QEMU or libvirt wrote.',
   truncated: 'Copy it again.',
   damaged: 'Copy the dump again, or try --engine crash.',
-  'unsupported-format': 'Convert it with makedumpfile.',
+  'unsupported-format': 'The README names the formats that are read.',
   'unsupported-arch': 'Only x86_64 kernels are read.',
   'unsupported-layout': 'Please report this with the kernel’s release.',
   'no-symbols': 'Give --symbols System.map, or --vmlinux.',

@@ -21,7 +21,7 @@ const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,127}$/;
 export class CrashKernel implements Kernel {
   readonly facts: KernelFacts;
   readonly #session: CrashSession;
-  readonly #pages = new Map<bigint, DataView | ReadError>();
+  readonly #pages = new Map<bigint, DataView | Refusal>();
   readonly #symbols = new Map<string, bigint | undefined>();
   readonly #structs = new Map<string, StructLayout | undefined>();
   readonly #enums = new Map<string, ReadonlyMap<string, bigint> | undefined>();
@@ -57,7 +57,7 @@ export class CrashKernel implements Kernel {
     const offset = Number(address & PAGE_BITS);
     const first = address - BigInt(offset);
     if (offset + length <= PAGE) {
-      const page = this.#page(first);
+      const page = this.#page(first, address);
       return new DataView(page.buffer, page.byteOffset + offset, length);
     }
     const bytes = new Uint8Array(length);
@@ -65,7 +65,7 @@ export class CrashKernel implements Kernel {
       const at = address + BigInt(done);
       const skip = Number(at & PAGE_BITS);
       const count = Math.min(PAGE - skip, length - done);
-      const page = this.#page(at - BigInt(skip));
+      const page = this.#page(at - BigInt(skip), at);
       bytes.set(new Uint8Array(page.buffer, page.byteOffset + skip, count), done);
       done += count;
     }
@@ -129,26 +129,27 @@ export class CrashKernel implements Kernel {
     return page >= this.#vmemmap && page < this.#vmemmap + 2n ** 49n && page < 2n ** 64n;
   }
 
-  #page(address: bigint): DataView {
-    let page = this.#pages.get(address);
+  /** The page at `first`, for a read that begins at `address`. */
+  #page(first: bigint, address: bigint): DataView {
+    let page = this.#pages.get(first);
     if (page === undefined) {
-      page = this.#readPage(address);
+      page = this.#readPage(first);
       if (this.#pages.size >= MAX_PAGES) {
         const oldest = this.#pages.keys().next();
         if (!oldest.done) this.#pages.delete(oldest.value);
       }
-      this.#pages.set(address, page);
+      this.#pages.set(first, page);
     }
-    if (page instanceof ReadError) throw page;
-    return page;
+    if (page instanceof DataView) return page;
+    throw new ReadError(page.code, address, page.words);
   }
 
-  #readPage(address: bigint): DataView | ReadError {
+  #readPage(address: bigint): DataView | Refusal {
     // crash would take anything lower for a user address, of whatever task it stands on.
-    if (address < 2n ** 63n || address >= 2n ** 64n) return new ReadError('unmapped', address);
+    if (address < 2n ** 63n || address >= 2n ** 64n) return { code: 'unmapped', words: '' };
     const answer = this.#session.readMemory(address, PAGE);
     if (typeof answer !== 'string') return new DataView(answer.buffer, answer.byteOffset, PAGE);
-    return new ReadError(refusal(answer), address, `crash says: ${answer.trim().slice(0, 200)}`);
+    return { code: reasonOf(answer), words: `crash says: ${answer.trim().slice(0, 200)}` };
   }
 
   #askSymbol(name: string): bigint | undefined {
@@ -207,8 +208,14 @@ function parseValue(text: string | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
+/** Why a page cannot be had. */
+interface Refusal {
+  readonly code: ReadErrorCode;
+  readonly words: string;
+}
+
 /** What crash's refusal of a read means (its `error_invalid` and readmem() messages). */
-function refusal(words: string): ReadErrorCode {
+function reasonOf(words: string): ReadErrorCode {
   if (words.includes('page excluded')) return 'filtered';
   if (words.includes('seek error')) return 'absent';
   if (words.includes('invalid kernel virtual address')) return 'unmapped';

@@ -1,5 +1,6 @@
 import { KernelError } from '../error.js';
 import type { Kernel } from '../kernel.js';
+import { diagnoseFiles } from './diagnose.js';
 import { CrashKernel } from './kernel.js';
 import { CrashProcess } from './process.js';
 import type { CrashSession } from './session.js';
@@ -61,16 +62,10 @@ export function openCrash(options: OpenCrashOptions): Kernel {
   }
 }
 
-/** Gives crash's best-known reasons to fail a code of their own. */
+/** What is wrong with the files says more than crash's last words; those stay as the cause. */
 function explain(error: unknown, { vmcore, vmlinux }: OpenCrashOptions): unknown {
   if (!(error instanceof KernelError) || error.code !== 'crash-failed') return error;
-  const [code, message] = error.message.includes('do not match')
-    ? ([
-        'wrong-vmlinux',
-        `${vmlinux} is not the vmlinux of the kernel in ${vmcore ?? 'memory'}`,
-      ] as const)
-    : error.message.includes('not a supported file format')
-      ? (['not-a-dump', `crash does not know the format of ${vmcore ?? vmlinux}`] as const)
-      : [error.code, error.message];
-  return new KernelError(code, message, { cause: error });
+  if (vmcore === undefined || vmlinux === undefined) return error;
+  const reason = diagnoseFiles(vmcore, vmlinux);
+  return reason ? new KernelError(reason.code, reason.message, { cause: error }) : error;
 }

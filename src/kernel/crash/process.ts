@@ -181,11 +181,12 @@ export class CrashProcess implements CrashSession {
   }
 }
 
-/** The end of what crash said, in one line. */
+/** The end of what crash said, in one line, without the usage that it prints behind an error. */
 function lastLines(output: string): string {
-  const lines = output
+  const [words = ''] = output.split('\nUsage:');
+  const lines = words
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => line.replace(/\s+/g, ' ').trim())
     .filter((line) => line !== '');
   return lines.slice(-3).join(' | ').slice(-300);
 }

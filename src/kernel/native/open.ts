@@ -42,8 +42,16 @@ export function openNative(options: NativeOptions): NativeKernel {
     return openNativeImage(image, options);
   } catch (error) {
     image.close();
-    throw error;
+    throw ofTruncated(image, error);
   }
+}
+
+/** What is missing at the end of the file says more than what could not be read because of it. */
+function ofTruncated({ facts }: MemoryImage, error: unknown): unknown {
+  const cut = facts.oddities.find((oddity) => oddity.startsWith('truncated'));
+  if (cut === undefined || !(error instanceof KernelError) || error.code === 'wrong-vmlinux')
+    return error;
+  return new KernelError('truncated', `${facts.files.join(', ')} is ${cut}`, { cause: error });
 }
 
 /** As openNative, over an image that is open already. It is not closed when this throws. */

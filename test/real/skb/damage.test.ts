@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountFd } from '../../../src/account/skb.js';
+import { openCrash } from '../../../src/kernel/crash/open.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { kdumpMem } from '../../support/cli.js';
+import { DamagedDump } from '../../support/damaged-dump.js';
+import { labDump, labKernel, labTool, role } from '../../support/lab.js';
+
+const { elf, truth, oracle } = labDump('6.1');
+const { vmlinux } = labKernel('6.1');
+const crash = labTool('crash');
+
+/** The address of a role's sock, and of the head of its receive queue. */
+function placeOf(name: string) {
+  const { pid, fd } = role(truth, name);
+  const holds = ({ holders }: (typeof oracle.sockets)[number]) =>
+    holders.some((holder) => holder.pid === pid && holder.fd === fd);
+  const socket = oracle.sockets.find(holds);
+  if (!socket) throw new Error(`drgn knows no socket of role ${name}`);
+  return { pid, fd, sock: BigInt(socket.sock), skbs: socket.queues.receive?.skbs ?? 0 };
+}
+
+let dump: DamagedDump;
+
+beforeAll(() => {
+  dump = new DamagedDump(elf);
+  const kernel = openNative({ files: [elf] });
+  const offset = (type: string, member: string) =>
+    BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
+  const queueOf = (name: string) => placeOf(name).sock + offset('sock', 'sk_receive_queue');
+  const sharedOf = (skb: bigint) =>
+    dump.pointer(skb + offset('sk_buff', 'head')) +
+    (dump.pointer(skb + offset('sk_buff', 'end')) & 0xffff_ffffn);
+
+  // A ring that never comes back to its head: the third skb points at the second.
+  const second = dump.pointer(dump.pointer(queueOf('starving')));
+  dump.setPointer(dump.pointer(second), second);
+  // A list that points at nothing.
+  dump.setPointer(dump.pointer(queueOf('loopback')), 0xdead_0000_0000_0100n);
+  // More frags than the array has room for.
+  const skb = dump.pointer(queueOf('sent-file'));
+  dump.setBytes(sharedOf(skb) + offset('skb_shared_info', 'nr_frags'), Buffer.from([200]));
+  // A frag whose page is no page.
+  const large = dump.pointer(queueOf('loopback-large'));
+  dump.setPointer(sharedOf(large) + offset('skb_shared_info', 'frags'), 0x1234_5678n);
+  // A count that the list doesn't have.
+  dump.setBytes(
+    queueOf('linear') + offset('sk_buff_head', 'qlen'),
+    Buffer.from([0xff, 0xff, 0xff, 0xff]),
+  );
+  kernel.close();
+}, 60_000);
+
+afterAll(() => dump.remove());
+
+describe.each(['native', 'crash'] as const)('damage seen through %s', (engine) => {
+  let kernel: Kernel;
+  beforeAll(() => {
+    kernel =
+      engine === 'native'
+        ? openNative({ files: [dump.path] })
+        : openCrash({ vmcore: dump.path, vmlinux, crash });
+  });
+  afterAll(() => kernel.close());
+
+  const ask = (name: string) => {
+    const { pid, fd } = placeOf(name);
+    return accountFd(kernel, pid, fd);
+  };
+
+  test('a ring that never returns to its head ends, and is told as torn', () => {
+    const answer = ask('starving');
+    expect(answer.total.complete).toBe(false);
+    expect(answer.queues.receive?.skbs).toBe(3);
+    expect(answer.warnings.map(({ code }) => code)).toEqual(['torn-list']);
+  });
+
+  test('a list that points at nothing is told with what was counted before', () => {
+    const answer = ask('loopback');
+    expect(answer.queues.receive).toMatchObject({ skbs: 1, complete: false });
+    expect(answer.warnings[0]).toMatchObject({ code: 'unreadable' });
+    expect(answer.warnings[0]?.message).toContain('0xdead000000000100');
+  });
+
+  test('more frags than the array holds are refused, and the skb still counts', () => {
+    const answer = ask('sent-file');
+    expect(answer.queues.receive).toMatchObject({ complete: false });
+    expect(answer.queues.receive?.skbs).toBe(placeOf('sent-file').skbs);
+    expect(answer.warnings[0]).toMatchObject({ code: 'corrupt' });
+    expect(answer.warnings[0]?.message).toContain('nr_frags is 200, and the array holds 17');
+  });
+
+  test('a frag whose page is no page leaves the others counted', () => {
+    const answer = ask('loopback-large');
+    expect(answer.queues.receive).toMatchObject({ complete: false });
+    expect(answer.queues.receive?.pages).toBeGreaterThan(0);
+    expect(answer.warnings[0]).toMatchObject({ code: 'corrupt' });
+    expect(answer.warnings[0]?.message).toContain('0x12345678 is not the address of a struct page');
+  });
+
+  test('a count that the list does not bear out is told', () => {
+    const answer = ask('linear');
+    expect(answer.queues.receive).toMatchObject({ skbs: 12, complete: false });
+    expect(answer.warnings[0]?.message).toContain('counts 4294967295 skbs, the list has 12');
+  });
+
+  test('a socket beside the damage is whole', () => {
+    expect(ask('unix-stream')).toMatchObject({ total: { complete: true }, warnings: [] });
+  });
+});
+
+test('--strict exits with 5 on an answer that is not whole, which is printed all the same', async () => {
+  const { pid, fd } = placeOf('starving');
+  const ran = await kdumpMem(
+    ...['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', dump.path, '--strict'],
+  );
+  expect(ran.status).toBe(5);
+  expect(ran.stdout).toMatch(/holds at least .* in \d+ pages?/);
+  expect(ran.stderr).toMatch(/^kdump-mem: warning: receive queue, after 3 skbs of the \d+ that/);
+});
