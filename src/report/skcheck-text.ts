@@ -71,7 +71,7 @@ const COLUMNS: readonly Column[] = [
 
 function rowOf(socket: SkcheckSocket): string[] {
   const { low, likely, high } = socket.pinned;
-  const waited = socket.stalled.forMs;
+  const { verdict, forMs: waited } = socket.stalled;
   return [
     socket.pid === null ? '-' : String(socket.pid),
     cut(socket.comm === null ? '-' : escapeText(socket.comm), 15),
@@ -80,7 +80,11 @@ function rowOf(socket: SkcheckSocket): string[] {
       : `${socket.fds[0]}${socket.fds.length > 1 ? `+${socket.fds.length - 1}` : ''}`,
     socketWords(socket),
     formatSize(socket.unreadBytes),
-    waited === null ? '?' : formatSpan(waited).replace(' min', 'm').replace(' ', ''),
+    waited === null
+      ? verdict === 'reading'
+        ? '-'
+        : '?'
+      : formatSpan(waited).replace(' min', 'm').replace(' ', ''),
     `${formatSize(likely)} (${formatRange(low, high)})`,
   ];
 }
