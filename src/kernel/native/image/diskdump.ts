@@ -20,7 +20,7 @@ import type { ImageFacts, MemoryImage, PhysicalRange } from './image.js';
 import { machineOfNote, type Note, notes, vmcoreinfoOf } from './notes.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { LONGEST_READ } from './segments.js';
-import { type ByteSource, readHead, textAt } from './source.js';
+import { type ByteSource, CUT_STREAM, readHead, textAt, wrappingOf } from './source.js';
 
 /** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split one are given together. */
 export const diskdump: ImageFormat = {
@@ -62,6 +62,7 @@ interface Part {
 class DiskdumpImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
+  readonly notes: readonly Note[];
   readonly virtualRanges = [];
   readonly #parts: readonly Part[];
   readonly #blockSize: number;
@@ -83,13 +84,14 @@ class DiskdumpImage implements MemoryImage {
     this.#pages = cache.space();
 
     const found = readNotes(parts, oddities);
+    this.notes = found;
     this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
     for (const part of parts) noteState(part, oddities);
     // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does.
     const qemu = header.release === undefined && found.some((note) => note.name === 'QEMU');
     this.facts = {
       format: 'diskdump',
-      description: describe(parts, qemu),
+      description: describe(parts, qemu) + wrappingOf(parts[0]!.source),
       compression: compressionOf(parts),
       machine: header.machine ?? first(found.map(machineOfNote)),
       release: header.release,
@@ -97,6 +99,9 @@ class DiskdumpImage implements MemoryImage {
       dumpLevel: qemu ? undefined : header.dumpLevel,
       files: parts.map((part) => part.source.name),
       physicalRanges: { [Symbol.iterator]: () => physicalRanges(parts, header.blockSize) },
+      existingRanges: {
+        [Symbol.iterator]: () => rangesOf(this.#ram.runs(0, header.blocks), header.blockSize),
+      },
       live: false,
       oddities,
     };
@@ -291,7 +296,8 @@ function noteState({ source, header, end, stored, chunks }: Part, oddities: stri
   if (header.eraseinfo !== undefined) {
     oddities.push(`data was erased by makedumpfile's filter (eraseinfo)${where}`);
   }
-  if (header.blocks > MOST_BLOCKS_COUNTED) return;
+  if (source.cut) oddities.push(`${CUT_STREAM}${where}`);
+  if (source.cut || header.blocks > MOST_BLOCKS_COUNTED) return;
   const needed = bytesNeeded(header, stored.countTo(end), chunks);
   if (needed > source.size) {
     oddities.push(`truncated: needs at least ${needed} bytes, has ${source.size}${where}`);
@@ -360,6 +366,10 @@ function* physicalRanges(parts: readonly Part[], blockSize: number): Generator<P
     }
   }
   if (end > start) yield { start: start * blockSize, end: end * blockSize };
+}
+
+function* rangesOf(runs: Iterable<PhysicalRange>, blockSize: number): Generator<PhysicalRange> {
+  for (const { start, end } of runs) yield { start: start * blockSize, end: end * blockSize };
 }
 
 function describe(parts: readonly Part[], qemu: boolean): string {

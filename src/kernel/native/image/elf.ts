@@ -12,7 +12,7 @@ import type { ImageFormat } from './format.js';
 import type { ImageFacts, MemoryImage, VirtualRange } from './image.js';
 import { type Note, notes, vmcoreinfoOf } from './notes.js';
 import { type Segment, SegmentMemory } from './segments.js';
-import { type ByteSource, readHead } from './source.js';
+import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from './source.js';
 
 /**
  * ELF64 cores: /proc/vmcore and its copies, `makedumpfile -E`, QEMU's and libvirt's, and /proc/kcore,
@@ -33,6 +33,7 @@ const KERNEL_HALF = 2n ** 63n;
 class ElfImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
+  readonly notes: readonly Note[];
   readonly virtualRanges: readonly VirtualRange[];
   readonly #source: ByteSource;
   readonly #memory: SegmentMemory;
@@ -51,6 +52,7 @@ class ElfImage implements MemoryImage {
     const found = readNotes(source, programHeaders, oddities);
     refuseProcessCore(source, found);
     refuseXen(source, found);
+    this.notes = found;
     this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
     this.#live = isKcore(source, found);
 
@@ -64,7 +66,7 @@ class ElfImage implements MemoryImage {
     this.virtualRanges = memory.virtualRanges;
     this.facts = {
       format: this.#live ? 'kcore' : 'elf',
-      description: describe(this.#live, found, segments),
+      description: describe(this.#live, found, segments) + wrappingOf(source),
       compression: ['none'],
       machine: header.machine,
       dumpLevel: undefined,
@@ -147,7 +149,8 @@ function noteCutEnd(source: ByteSource, segments: readonly Segment[], oddities: 
   const needed = segments.reduce((most, { offset, stored }) => {
     return stored === 0 ? most : Math.max(most, Number(offset) + stored);
   }, 0);
-  if (needed > source.size) {
+  if (source.cut) oddities.push(CUT_STREAM);
+  else if (needed > source.size) {
     oddities.push(`truncated: needs ${needed} bytes, has ${source.size}`);
   }
 }

@@ -22,6 +22,7 @@ const LARGEST_OFFSET = 2 ** 52;
 export class FlattenedSource implements ByteSource {
   readonly name: string;
   readonly size: number;
+  readonly wrapping = 'flattened';
   /** The stream has no end mark: it was cut, and what is missing in it is not known to be zero. */
   readonly cut: boolean;
   readonly #stream: ByteSource;

@@ -1,3 +1,5 @@
+import type { Note } from './notes.js';
+
 /**
  * Where a kernel's bytes come from: a dump file of some format, or /proc/kcore. Physical addresses
  * are numbers (at most 52 bits, exact in a double); virtual ones are unsigned 64-bit bigints.
@@ -7,6 +9,9 @@ export interface MemoryImage {
 
   /** The text of the VMCOREINFO note, or undefined if the image carries none. Hostile. */
   readonly vmcoreinfo: string | undefined;
+
+  /** The ELF notes that the image carries: registers of each CPU, VMCOREINFO. Hostile. */
+  readonly notes?: readonly Note[];
 
   /**
    * Virtual ranges that the image maps by itself, in order of address: the PT_LOADs of /proc/kcore
@@ -68,6 +73,11 @@ export interface ImageFacts {
    * it is iterated (a filtered terabyte has millions of ranges): stop early where possible.
    */
   readonly physicalRanges: Iterable<PhysicalRange>;
+  /**
+   * Physical memory that exists, stored or left out; undefined where the format doesn't tell (an ELF
+   * core has no place for what was left out). Found while it is iterated.
+   */
+  readonly existingRanges?: Iterable<PhysicalRange>;
   /** The memory changes while it is read. */
   readonly live: boolean;
   /** What is odd about the file and does not stop reading it (such as a cut end), one line each. */

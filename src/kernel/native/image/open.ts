@@ -7,6 +7,7 @@ import { FlattenedSource, isFlattened } from './flattened.js';
 import { refuseForeign } from './foreign.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
+import { withKeptBytes } from './kept-bytes.js';
 import { type ByteSource, FileSource, readHead } from './source.js';
 
 /** Formats in the order in which they are tried. A new one is one file, and a line here. */
@@ -49,12 +50,15 @@ function unflattened(source: ByteSource): ByteSource {
 function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryImage {
   const first = sources[0]!;
   const head = readHead(first, 0, HEAD);
-  if (head.byteLength === 0) throw new KernelError('truncated', `${first.name} is empty`);
+  if (head.byteLength === 0) {
+    const what = first.cut ? 'is a flattened stream that ends before its first header' : 'is empty';
+    throw new KernelError('truncated', `${first.name} ${what}`);
+  }
   refuseForeign(first, head);
   const refusals: string[] = [];
   for (const format of FORMATS) {
     const refusal = format.probe(head);
-    if (refusal === undefined) return format.open(sources, cache);
+    if (refusal === undefined) return withKeptBytes(format.open(sources, cache));
     refusals.push(`${format.name}: ${refusal}`);
   }
   throw new KernelError(

@@ -180,7 +180,7 @@ export class SegmentMemory {
   #cut(segment: number, address: number | bigint): ReadError {
     const { offset, stored } = this.#segments[segment]!;
     const code = this.#source.size === Number.POSITIVE_INFINITY ? 'absent' : 'truncated';
-    const cut = Number(offset) + stored > this.#source.size;
+    const cut = this.#source.cut === true || Number(offset) + stored > this.#source.size;
     return new ReadError(cut || code === 'absent' ? code : 'damaged', BigInt(address));
   }
 

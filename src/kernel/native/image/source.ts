@@ -7,6 +7,10 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes; Infinity where the size means nothing (/proc/kcore). */
   readonly size: number;
+  /** What the bytes are wrapped in, such as `flattened`; absent for a plain file. */
+  readonly wrapping?: string;
+  /** The wrapping was cut: what is missing inside of it is lost, not a hole of zeros. */
+  readonly cut?: boolean;
   /**
    * Reads `length` bytes at `position` into the start of `target`.
    *
@@ -70,6 +74,14 @@ export function isKcorePath(path: string): boolean {
 }
 
 const KCORE = '/proc/kcore';
+
+/** The oddity of a source that was cut. */
+export const CUT_STREAM = 'truncated: the flattened stream has no end mark';
+
+/** `, flattened` for a description, or nothing. */
+export function wrappingOf({ wrapping }: ByteSource): string {
+  return wrapping === undefined ? '' : `, ${wrapping}`;
+}
 
 /** Reads a header: a buffer of its own, cut where the source ends. */
 export function readHead(source: ByteSource, position: number, length: number): DataView {

@@ -1,0 +1,205 @@
+import { deflateSync, inflateSync } from 'node:zlib';
+import { KernelError, ReadError } from '../../error.js';
+import type { ImageFacts, MemoryImage, VirtualRange } from './image.js';
+import type { Note } from './notes.js';
+
+/** A note of ours: crash and makedumpfile pass over types that they don't know. */
+const NAME = 'kdump-mem';
+const TYPE = 0x4b455054;
+const VERSION = 1;
+/** Text of the list before it is compressed; a terabyte's struct pages stay below. */
+const MOST_BYTES = 256 << 20;
+const MOST_PAGE_SHIFT = 16;
+
+/** Bytes of a page, ascending and apart from each other, `end` exclusive. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Which bytes of a dump's pages are the kernel's. `kdump-mem extract` writes zeros over everything
+ * else of a page; whoever reads those must be told that they are not there.
+ */
+export interface KeptBytes {
+  readonly pageSize: number;
+  /** By page number (physical address ÷ page size). A page that is not here is whole. */
+  readonly pages: ReadonlyMap<number, readonly ByteRange[]>;
+}
+
+/**
+ * The note that tells it: a version, log2 of the page size, then deflated LEB128 numbers: for each
+ * page the distance from the last one, the number of its ranges, and for each of them the bytes
+ * since the last one's end and its length.
+ */
+export function keptBytesNote({ pageSize, pages }: KeptBytes): Note {
+  const numbers: number[] = [];
+  let last = 0;
+  for (const page of [...pages.keys()].sort((a, b) => a - b)) {
+    const ranges = pages.get(page)!;
+    numbers.push(page - last, ranges.length);
+    last = page;
+    let end = 0;
+    for (const range of ranges) {
+      numbers.push(range.start - end, range.end - range.start);
+      end = range.end;
+    }
+  }
+  const head = Uint8Array.of(VERSION, Math.log2(pageSize));
+  const body = deflateSync(varints(numbers), { level: 9 });
+  const bytes = new Uint8Array(head.length + body.length);
+  bytes.set(head);
+  bytes.set(body, head.length);
+  return { name: NAME, type: TYPE, data: new DataView(bytes.buffer) };
+}
+
+/** @throws {KernelError} `damaged` when there is such a note and it makes no sense */
+export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
+  const note = notes.find(({ name, type }) => name === NAME && type === TYPE);
+  if (note === undefined) return undefined;
+  const { data } = note;
+  if (data.byteLength < 2) throw damaged('is too short');
+  const version = data.getUint8(0);
+  if (version !== VERSION) {
+    const message = `the dump was cut by a newer kdump-mem (list ${version})`;
+    throw new KernelError('unsupported-format', message);
+  }
+  const shift = data.getUint8(1);
+  if (shift > MOST_PAGE_SHIFT) throw damaged(`has pages of 2^${shift} bytes`);
+  const next = reader(inflated(data));
+  const pageSize = 2 ** shift;
+  const pages = new Map<number, ByteRange[]>();
+  let page = 0;
+  for (let step = next(); step !== undefined; step = next()) {
+    page += step;
+    const count = next();
+    if (count === undefined || count > pageSize) throw damaged('counts too many ranges');
+    const ranges: ByteRange[] = [];
+    let end = 0;
+    for (let i = 0; i < count; i++) {
+      const start = end + (next() ?? pageSize);
+      end = start + (next() ?? 0);
+      if (end <= start || end > pageSize) throw damaged('has a range that leaves its page');
+      ranges.push({ start, end });
+    }
+    pages.set(page, ranges);
+  }
+  return { pageSize, pages };
+}
+
+/** An image in which bytes that were not kept cannot be read; the image itself where it has all. */
+export function withKeptBytes(image: MemoryImage): MemoryImage {
+  const kept = keptBytesOf(image.notes ?? []);
+  return kept === undefined ? image : new KeptBytesImage(image, kept);
+}
+
+class KeptBytesImage implements MemoryImage {
+  readonly facts: ImageFacts;
+  readonly vmcoreinfo: string | undefined;
+  readonly notes: readonly Note[];
+  readonly virtualRanges: readonly VirtualRange[];
+  readonly keptBytes: KeptBytes;
+  readonly #image: MemoryImage;
+
+  constructor(image: MemoryImage, kept: KeptBytes) {
+    this.facts = {
+      ...image.facts,
+      description: `${image.facts.description}, cut by kdump-mem extract`,
+    };
+    this.vmcoreinfo = image.vmcoreinfo;
+    this.notes = image.notes ?? [];
+    this.virtualRanges = image.virtualRanges;
+    this.keptBytes = kept;
+    this.#image = image;
+  }
+
+  readPhysical(address: number, length: number): DataView {
+    const view = this.#image.readPhysical(address, length);
+    const { pageSize, pages } = this.keptBytes;
+    const end = address + length;
+    for (let at = address; at < end; ) {
+      const page = Math.floor(at / pageSize);
+      const pageEnd = (page + 1) * pageSize;
+      const ranges = pages.get(page);
+      if (ranges !== undefined) {
+        const from = at - page * pageSize;
+        const missing = firstMissing(ranges, from, Math.min(end, pageEnd) - page * pageSize);
+        if (missing >= 0) {
+          const detail = 'kdump-mem extract kept what its questions had read';
+          throw new ReadError('filtered', BigInt(page * pageSize + missing), detail);
+        }
+      }
+      at = pageEnd;
+    }
+    return view;
+  }
+
+  readVirtual(address: bigint, length: number): DataView | undefined {
+    return this.#image.readVirtual(address, length);
+  }
+
+  refresh(): void {
+    this.#image.refresh();
+  }
+
+  close(): void {
+    this.#image.close();
+  }
+}
+
+/** The first of the bytes from `start` to `end` that no range holds, or -1. */
+function firstMissing(ranges: readonly ByteRange[], start: number, end: number): number {
+  let low = 0;
+  let high = ranges.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ranges[middle]!.end <= start) low = middle + 1;
+    else high = middle;
+  }
+  let at = start;
+  for (; low < ranges.length && at < end; low++) {
+    const range = ranges[low]!;
+    if (range.start > at) return at;
+    at = range.end;
+  }
+  return at < end ? at : -1;
+}
+
+function inflated(data: DataView): Uint8Array {
+  const body = new Uint8Array(data.buffer, data.byteOffset + 2, data.byteLength - 2);
+  try {
+    return inflateSync(body, { maxOutputLength: MOST_BYTES });
+  } catch (cause) {
+    throw damaged('does not inflate', cause);
+  }
+}
+
+function varints(numbers: readonly number[]): Uint8Array {
+  const bytes: number[] = [];
+  for (const number of numbers) {
+    let rest = number;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
+    bytes.push(rest);
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Gives one number after the other, then undefined. */
+function reader(bytes: Uint8Array): () => number | undefined {
+  let at = 0;
+  return () => {
+    if (at >= bytes.length) return undefined;
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 49; scale *= 0x80) {
+      const byte = bytes[at++];
+      if (byte === undefined) throw damaged('ends within a number');
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    throw damaged('has a number without end');
+  };
+}
+
+function damaged(how: string, cause?: unknown): KernelError {
+  return new KernelError('damaged', `the dump’s list of kept bytes ${how}`, { cause });
+}

@@ -1,0 +1,149 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { KernelError } from '../../../../src/kernel/error.js';
+import { openImage } from '../../../../src/kernel/native/image/open.js';
+import { vmcoreinfoNote, writeElf } from '../../../support/dump/elf.js';
+import { DumpDirectory, pageOf } from '../../../support/dump/file.js';
+
+const directory = new DumpDirectory();
+afterAll(() => directory.dispose());
+const core = writeElf({
+  loads: [{ physical: 0n, data: pageOf(1) }],
+  notes: [vmcoreinfoNote('OSRELEASE=x\n')],
+});
+
+function refusal(...files: string[]): KernelError {
+  try {
+    openImage(files).close();
+  } catch (error) {
+    if (error instanceof KernelError) return error;
+    throw error;
+  }
+  throw new Error('it opened');
+}
+
+function bytes(text: string, size = 8192): Buffer {
+  const whole = Buffer.alloc(size, 0x55);
+  whole.write(text, 0, 'latin1');
+  return whole;
+}
+
+describe('a file that is no dump is named', () => {
+  it.each([
+    ['gzip', gzipSync(core), 'unsupported-format', /gzip -d /],
+    ['xz', bytes('\xfd7zXZ\0'), 'unsupported-format', /xz -d /],
+    ['zstd', bytes('\x28\xb5\x2f\xfd'), 'unsupported-format', /zstd -d /],
+    ['lz4', bytes('\x04\x22\x4d\x18'), 'unsupported-format', /lz4 -d /],
+    ['bzip2', bytes('BZh91AY'), 'unsupported-format', /bzip2 -d /],
+    ['zip', bytes('PK\x03\x04'), 'unsupported-format', /unzip /],
+    ['qcow2', bytes('QFI\xfb'), 'unsupported-format', /qcow2/],
+    ['vmss', bytes('\xd2\xbe\xd2\xbe'), 'unsupported-format', /vmss2core/],
+    ['diskdump', bytes('DISKDUMP'), 'unsupported-format', /diskdump/],
+    ['lkcd', bytes('\xed\x23\x8f\x61\x73\x01\x19\xa8'), 'unsupported-format', /LKCD/],
+    ['windows', bytes('PAGEDU64'), 'unsupported-format', /Windows/],
+    ['btf', bytes('\x9f\xeb\x01\0'), 'not-a-dump', /BTF/],
+    ['text', bytes('[    0.000000] Linux version 6.1'), 'not-a-dump', /no dump that is known/],
+    ['zeros', Buffer.alloc(100_000), 'damaged', /zeros/],
+    ['empty', Buffer.alloc(0), 'truncated', /empty/],
+  ])('%s', (name, content, code, message) => {
+    const error = refusal(directory.write(name, content));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+    expect(error.message).toContain(join(directory.path, name));
+    expect(error.message).not.toContain('\n');
+  });
+
+  it('a process core and a dump of Xen', () => {
+    const auxv = { name: 'CORE', type: 6, data: new Uint8Array(16) };
+    const xen = { name: 'Xen', type: 0x1000001, data: new Uint8Array(16) };
+    const loads = [{ physical: 0n, data: pageOf(1) }];
+    const process = directory.write('core', writeElf({ loads, notes: [auxv] }));
+    expect(refusal(process)).toMatchObject({ code: 'not-a-dump' });
+    const host = directory.write('xen', writeElf({ loads, notes: [xen] }));
+    expect(refusal(host)).toMatchObject({ code: 'unsupported-format' });
+  });
+
+  it('a missing one', () => {
+    expect(refusal(join(directory.path, 'missing'))).toMatchObject({ code: 'no-such-file' });
+    expect(refusal()).toMatchObject({ code: 'no-such-file' });
+  });
+});
+
+describe('a directory', () => {
+  let count = 0;
+  const made = (files: Readonly<Record<string, Uint8Array | string>>) => {
+    const path = `crash${count++}`;
+    mkdirSync(join(directory.path, path));
+    for (const [name, content] of Object.entries(files)) {
+      directory.write(join(path, name), content);
+    }
+    return join(directory.path, path);
+  };
+
+  it.each([
+    ['RHEL', { vmcore: core, 'vmcore-dmesg.txt': 'x', 'kexec-dmesg.log': 'x' }, 'vmcore'],
+    ['Debian', { 'dump.202611200412': core, 'dmesg.202611200412': 'x' }, 'dump.202611200412'],
+    ['a copy beside it', { vmcore: core, 'vmcore.flat': 'x' }, 'vmcore'],
+    ['another name', { '6.1.vmcore': core, 'vmcore.txt': 'x', 'vmcore.log': 'x' }, '6.1.vmcore'],
+  ])('of %s', (_, files, name) => {
+    const path = made(files);
+    const image = openImage([path]);
+    expect(image.facts.files).toEqual([join(path, name)]);
+    image.close();
+  });
+
+  it('one level above', () => {
+    const path = made({ 'kexec.log': 'x' });
+    mkdirSync(join(path, '202611200412'));
+    directory.write(join(path.slice(directory.path.length), '202611200412', 'vmcore'), core);
+    const image = openImage([path]);
+    expect(image.facts.files).toEqual([join(path, '202611200412', 'vmcore')]);
+    image.close();
+  });
+
+  it('with several dumps names them; with none says so', () => {
+    const several = refusal(made({ 'dump.202611200412': core, 'dump.202611210500': core }));
+    expect(several.message).toMatch(/dump\.202611200412, .*dump\.202611210500/);
+    expect(refusal(made({ 'dmesg.txt': 'x' }))).toMatchObject({ code: 'no-such-file' });
+  });
+});
+
+it('opens and reads an ELF core whose headers were changed, or ends in a typed error', () => {
+  const file = (content: Uint8Array) => directory.write('mutated', content);
+  const place = fc.integer({ min: 4, max: 300 });
+  const value = fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff), fc.integer({ min: 0, max: 255 }));
+  fc.assert(
+    fc.property(fc.array(fc.tuple(place, value), { minLength: 1, maxLength: 8 }), (changes) => {
+      const content = Buffer.from(core);
+      for (const [at, byte] of changes) content[at] = byte;
+      const path = file(content);
+      let image: ReturnType<typeof openImage>;
+      try {
+        image = openImage([path]);
+      } catch (error) {
+        expect(error).toBeInstanceOf(KernelError);
+        return;
+      }
+      for (const address of [0, 4090, 2 ** 40]) {
+        try {
+          image.readPhysical(address, 64);
+        } catch (error) {
+          expect(error).toHaveProperty('name', 'ReadError');
+        }
+      }
+      for (const { address } of image.virtualRanges) {
+        try {
+          image.readVirtual(address, 64);
+        } catch (error) {
+          expect(error).toHaveProperty('name', 'ReadError');
+        }
+      }
+      expect([...image.facts.physicalRanges].length).toBeLessThan(10);
+      image.close();
+    }),
+    { numRuns: 500 },
+  );
+}, 60_000);
