@@ -8,7 +8,10 @@ import { formatCount, formatSize } from './size.js';
 export function because(finding: Finding): string {
   const { verdict, socket } = finding;
   const words = [evidenceWords(verdict.evidence, socket.protocol)];
-  if (finding.dropped > 0) words.push(`${formatCount(finding.dropped)} packets dropped meanwhile`);
+  if (finding.dropped > 0)
+    words.push(
+      `${formatCount(finding.dropped)} ${finding.dropped === 1 ? 'packet' : 'packets'} dropped meanwhile`,
+    );
   if (verdict.verdict !== 'reading') {
     const [process] = finding.processes;
     if (process) words.push(processWords(process));
