@@ -31,7 +31,7 @@ export function* scanImage(
     let expected = -1n;
     for (const address of steps) {
       if (address !== expected) tail = Buffer.alloc(0);
-      const bytes = Buffer.concat([tail, readStep(memory, address)]);
+      const bytes = Buffer.concat([tail, readWithHoles(memory, address, Number(STEP))]);
       const origin = address - BigInt(tail.length);
       for (let hit = bytes.indexOf(needle); hit >= 0; hit = bytes.indexOf(needle, hit + 1))
         yield origin + BigInt(hit);
@@ -50,14 +50,23 @@ function protectionOf(arch: Architecture, address: bigint): ReturnType<Architect
   }
 }
 
-/** One step's bytes; pages that are missing read as zeros here, in which no needle lies. */
-function readStep(memory: Pick<KernelMemory, 'read'>, address: bigint): Uint8Array {
-  const whole = readOrNot(memory, address, Number(STEP));
+/**
+ * Bytes to search in: pages that are missing are zeros here. Only for looking where something may be;
+ * what is found must be read again, by means that do not fill in.
+ */
+export function readWithHoles(
+  memory: Pick<KernelMemory, 'read'>,
+  address: bigint,
+  length: number,
+): Uint8Array {
+  const whole = readOrNot(memory, address, length);
   if (whole) return whole;
-  const bytes = new Uint8Array(Number(STEP));
-  for (let at = 0; at < bytes.length; at += PAGE) {
-    const page = readOrNot(memory, address + BigInt(at), PAGE);
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; ) {
+    const part = Math.min(length - at, PAGE - (Number(BigInt.asUintN(12, address)) + at) % PAGE);
+    const page = readOrNot(memory, address + BigInt(at), part);
     if (page) bytes.set(page, at);
+    at += part;
   }
   return bytes;
 }

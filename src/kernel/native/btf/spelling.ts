@@ -4,7 +4,8 @@ import { Kind } from './format.js';
 
 /** Pointers, arrays, functions and qualifiers around one name; more are damage or a cycle. */
 const MOST_DEPTH = 64;
-/** Longest spelling: functions that take functions grow without being deep. */
+/** Types that one declaration mentions: functions that take functions grow without being deep. */
+const MOST_TYPES = 4096;
 const MOST_LENGTH = 4096;
 
 /**
@@ -12,15 +13,21 @@ const MOST_LENGTH = 4096;
  * name, the type alone. Anonymous structs show as `struct {...}`.
  */
 export function spell(btf: Btf, id: number, name = ''): string {
-  const spelled = declare(btf, id, name, 0);
+  const spelled = declare(btf, id, name, 0, { types: MOST_TYPES });
   return spelled.length > MOST_LENGTH ? `${spelled.slice(0, MOST_LENGTH)}…` : spelled;
 }
 
-function declare(btf: Btf, id: number, inner: string, depth: number): string {
-  if (depth > MOST_DEPTH)
+function declare(
+  btf: Btf,
+  id: number,
+  inner: string,
+  depth: number,
+  left: { types: number },
+): string {
+  if (depth > MOST_DEPTH || --left.types < 0)
     throw new KernelError('damaged', `BTF: type ${id} is declared without an end`);
   if (inner.length > MOST_LENGTH) return inner;
-  const next = (type: number, text: string): string => declare(btf, type, text, depth + 1);
+  const next = (type: number, text: string): string => declare(btf, type, text, depth + 1, left);
   switch (btf.kind(id)) {
     case Kind.VOID:
       return join('void', inner);

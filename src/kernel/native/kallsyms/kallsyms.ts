@@ -56,27 +56,34 @@ export class Kallsyms implements SymbolTable {
     const tokens = Tokens.read(memory, places.tokenTable, places.tokenIndex);
     const { bytes, markers, markersAt } = readNames(memory, places);
     let names = new KallsymsNames(bytes, places.count, markers, tokens);
-    const order = findOrder(memory, names, [
+    for (const at of [
       ...(markersAt === undefined ? [] : behind(markersAt + BigInt(markers.length * 4))),
       ...places.orders,
-    ]);
-    if (order) names = names.orderedBy(order);
-
-    const anchors: { readonly address: bigint; readonly indexes: readonly number[] }[] = [];
-    for (const [name, address] of known) {
-      const indexes = names.find(name);
-      if (indexes.length > 0) anchors.push({ address, indexes });
-      if (anchors.length >= ANCHORS) break;
+    ]) {
+      const ordered = orderedNames(memory, names, at);
+      // What orders the names by chance would not find the known ones.
+      if (ordered && findAnchors(ordered, known).length > 0) {
+        names = ordered;
+        break;
+      }
     }
+    const anchors = findAnchors(names, known);
     if (anchors.length === 0)
       throw new KernelError('no-symbols', 'kallsyms: the table has no symbol that is known');
+    let unreadable: ReadError | undefined;
     for (const { address, encoding, base } of places.addresses) {
       const table = new LazyBytes(memory, address, places.count * entryBytes(encoding));
       const addresses = new KallsymsAddresses(table, encoding, base);
-      const agrees = (one: (typeof anchors)[number]): boolean =>
+      const agrees = (one: Anchor): boolean =>
         one.indexes.some((index) => addresses.at(index) === one.address);
-      if (anchors.every(agrees)) return new Kallsyms(names, addresses);
+      try {
+        if (anchors.every(agrees)) return new Kallsyms(names, addresses);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        unreadable ??= error;
+      }
     }
+    if (unreadable) throw unreadable;
     throw new KernelError('no-symbols', 'kallsyms: known symbols decode to wrong addresses');
   }
 
@@ -206,36 +213,48 @@ function makeMarkers(names: LazyBytes, count: number): Uint32Array {
   return markers;
 }
 
-/** The first candidate that orders the names where it is tried; a wrong one would only miss names. */
-function findOrder(
-  memory: Memory,
-  names: KallsymsNames,
-  candidates: readonly bigint[],
-): LazyBytes | undefined {
-  for (const address of candidates) {
-    const order = new LazyBytes(memory, address, names.count * SEQUENCE_BYTES);
-    try {
-      if (isOrder(names, order)) return order;
-    } catch (error) {
-      if (!(error instanceof KernelError) && !(error instanceof ReadError)) throw error;
-    }
-  }
-  return undefined;
+/** A known symbol that the table has. */
+interface Anchor {
+  readonly address: bigint;
+  readonly indexes: readonly number[];
 }
 
-function isOrder(names: KallsymsNames, order: LazyBytes): boolean {
-  if (names.count < 2) return false;
-  let last = '';
-  let lastPlace = -1;
-  for (let sample = 0; sample <= SAMPLES; sample++) {
-    const place = Math.floor((sample * (names.count - 2)) / SAMPLES);
-    for (const at of [place, place + 1]) {
-      if (at <= lastPlace) continue;
-      lastPlace = at;
-      const name = orderedName(names.entry(names.sequence(order, at)));
-      if (name < last) return false;
-      last = name;
-    }
+function findAnchors(names: KallsymsNames, known: ReadonlyMap<string, bigint>): Anchor[] {
+  const anchors: Anchor[] = [];
+  for (const [name, address] of known) {
+    const indexes = names.find(name);
+    if (indexes.length > 0) anchors.push({ address, indexes });
+    if (anchors.length >= ANCHORS) break;
   }
-  return last !== '';
+  return anchors;
+}
+
+/** The names with the order at `address`, if that is one: tried where neighbours can be compared. */
+function orderedNames(
+  memory: Memory,
+  names: KallsymsNames,
+  address: bigint,
+): KallsymsNames | undefined {
+  const order = new LazyBytes(memory, address, names.count * SEQUENCE_BYTES);
+  try {
+    const seen = new Set<number>();
+    let last = '';
+    let lastPlace = -1;
+    for (let sample = 0; sample <= SAMPLES; sample++) {
+      const place = Math.floor((sample * (names.count - 2)) / SAMPLES);
+      for (const at of [place, place + 1]) {
+        if (at <= lastPlace) continue;
+        lastPlace = at;
+        const index = names.sequence(order, at);
+        const name = orderedName(names.entry(index));
+        if (name < last || seen.has(index)) return undefined;
+        seen.add(index);
+        last = name;
+      }
+    }
+    return seen.size > 1 ? names.orderedBy(order) : undefined;
+  } catch (error) {
+    if (error instanceof KernelError || error instanceof ReadError) return undefined;
+    throw error;
+  }
 }

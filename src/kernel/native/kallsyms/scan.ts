@@ -1,6 +1,6 @@
 import { KernelError, ReadError } from '../../error.js';
 import type { Architecture } from '../arch/arch.js';
-import { scanImage } from '../image-scan.js';
+import { readWithHoles, scanImage } from '../image-scan.js';
 import { behind, type KallsymsPlaces } from './kallsyms.js';
 import { NAMES_PER_MARKER, nextName } from './names.js';
 import { TOKEN_INDEX_BYTES, TOKENS, Tokens } from './tokens.js';
@@ -39,7 +39,7 @@ export function* scanForKallsyms(memory: Memory, arch: Architecture): Generator<
 }
 
 function* placesAround(memory: Memory, zero: bigint): Generator<KallsymsPlaces> {
-  const rest = bytesOf(memory.read(zero, MOST_TABLE_REST));
+  const rest = readWithHoles(memory, zero, MOST_TABLE_REST);
   let end = 0;
   for (let token = DIGIT_ZERO; token < TOKENS; token++) end = rest.indexOf(0, end) + 1;
   for (const tokenIndex of behind(zero + BigInt(end))) {
@@ -103,7 +103,7 @@ function* namesOf(memory: Memory, markersAt: bigint, markers: Uint32Array): Gene
   // The last block's names, 1 to 256 of them, lie between the last marker and the markers.
   const before = markersAt - BigInt(last + MOST_BLOCK + 16);
   const from = before - (before % 4n);
-  const view = memory.read(from, MOST_BLOCK + 16 + 4);
+  const view = viewOf(readWithHoles(memory, from, MOST_BLOCK + 16 + 4));
   const least = (markers.length - 1) * NAMES_PER_MARKER;
   for (let at = MOST_BLOCK + 16; at >= 0; at -= 4) {
     const count = view.getUint32(at, true);
@@ -164,6 +164,7 @@ function addressesAround(
   for (const address of behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES))) {
     for (const after of behind(address + BigInt(count * 4))) relative(address, after);
     found.push({ address, encoding: 'place', base: address });
+    found.push({ address, encoding: 'absolute', base: 0n });
   }
   return found;
 }
@@ -172,6 +173,7 @@ function orders(count: number, tokenIndex: bigint): bigint[] {
   const places: bigint[] = [];
   for (const offsets of behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES))) {
     for (const after of behind(offsets + BigInt(count * 4))) places.push(after, after + 8n);
+    places.push(offsets + BigInt(count * 8));
   }
   return places;
 }
@@ -185,31 +187,23 @@ function wordOrNot(memory: Memory, address: bigint): bigint | undefined {
   }
 }
 
-/** Words before an address, as far back as can be read, at most `reach` bytes. */
+/** Words before an address: `reach` bytes of them. */
 function wordsBefore(
   memory: Memory,
   address: bigint,
   reach: number,
 ): { start: bigint; words: Uint32Array } {
-  const step = Math.min(reach, 1 << 20);
-  const end = address - (address % 4n);
-  const parts: Uint8Array[] = [];
-  let start = end;
-  while (end - start < reach) {
-    try {
-      parts.unshift(bytesOf(memory.read(start - BigInt(step), step)));
-    } catch (error) {
-      if (error instanceof ReadError) break;
-      throw error;
-    }
-    start -= BigInt(step);
-  }
-  const bytes = Buffer.concat(parts);
-  const words = new Uint32Array(bytes.length >>> 2);
-  for (let index = 0; index < words.length; index++) words[index] = bytes.readUInt32LE(index * 4);
+  const start = address - (address % 4n) - BigInt(reach);
+  const view = viewOf(readWithHoles(memory, start, reach));
+  const words = new Uint32Array(reach >>> 2);
+  for (let index = 0; index < words.length; index++) words[index] = view.getUint32(index * 4, true);
   return { start, words };
 }
 
 function bytesOf(view: DataView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,0 +1,41 @@
+import { describeType, type TypeDescription } from './btf/describe.js';
+import { Kind } from './btf/format.js';
+import type { NativeKernel } from './kernel.js';
+
+/** A type that somebody asked for by name. */
+export interface NamedType {
+  /** What the name stands for, typedefs stripped: `struct bio_vec` for `skb_frag_t`. */
+  readonly type: TypeDescription;
+  /** The name, if it is a typedef's. */
+  readonly typedef?: string;
+  /** The module that defines it; absent for the kernel's own. */
+  readonly module?: string;
+}
+
+const KEYWORD = /^(struct|union|enum)\s+/;
+
+/**
+ * Every type of a name, `struct x` before a typedef x: the kernel's own, or else its modules'. The name
+ * may be written with its keyword (`union nf_inet_addr`), which then chooses.
+ *
+ * @throws {KernelError} as Btf does, on types that lead nowhere
+ */
+export function namedTypes(kernel: NativeKernel, written: string): NamedType[] {
+  const keyword = KEYWORD.exec(written)?.[1];
+  const name = written.replace(KEYWORD, '');
+  const tagged: NamedType[] = [];
+  const typedefs: NamedType[] = [];
+  for (const { btf, id } of kernel.types.find(name)) {
+    const isTypedef = btf.kind(id) === Kind.TYPEDEF;
+    const type = describeType(btf, btf.resolve(id));
+    if (keyword !== undefined && (isTypedef || type.kind !== keyword)) continue;
+    const module =
+      btf === kernel.types.base
+        ? undefined
+        : kernel.moduleTypes.modules.find((one) => one.btf === btf)?.module;
+    const found = { type, ...(module === undefined ? {} : { module }) };
+    if (isTypedef) typedefs.push({ ...found, typedef: name });
+    else tagged.push(found);
+  }
+  return [...tagged, ...typedefs];
+}

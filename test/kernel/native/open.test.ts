@@ -1,0 +1,291 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { KernelError, ReadError } from '../../../src/kernel/error.js';
+import type { AddressEncoding } from '../../../src/kernel/native/kallsyms/addresses.js';
+import { openNativeImage } from '../../../src/kernel/native/open.js';
+import type { KallsymsOrder } from '../../support/kallsyms.js';
+import {
+  SYNTHETIC_MEMORY,
+  SYNTHETIC_RELEASE,
+  someTypes,
+  syntheticKernel,
+} from '../../support/native-kernel.js';
+import { errorOf } from '../../support/native-errors.js';
+
+const ORDERS: KallsymsOrder[] = ['old', 'between', 'new'];
+const ENCODINGS: AddressEncoding[] = ['absolute', 'relative', 'relative-percpu', 'place'];
+
+describe('a kernel opened by nothing but itself', () => {
+  it('says what it is and where that is known from', () => {
+    const { image, directMap, pages } = syntheticKernel();
+    const kernel = openNativeImage(image);
+    expect(kernel.facts).toEqual({
+      release: SYNTHETIC_RELEASE,
+      arch: 'x86_64',
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
+      live: false,
+    });
+    expect(kernel.provenance).toMatchObject({
+      vmcoreinfo: 'note',
+      symbols: { found: true, source: 'kallsyms' },
+      types: { found: true, source: 'dump' },
+      directMap: { found: true, detail: `0x${directMap.toString(16)}, from page_offset_base` },
+      pages: { found: true, detail: `0x${pages.toString(16)}, from vmemmap_base and mem_section` },
+      paging: '4-level page tables',
+      oddities: [],
+    });
+    expect(kernel.struct('page')?.member('_refcount')?.offset).toBe(52);
+    expect(kernel.enumerators('pageflags')?.get('PG_head')).toBe(16n);
+  });
+
+  for (const order of ORDERS) {
+    for (const encoding of ENCODINGS) {
+      // 7.0 made offsets relative to their place, long after the order had become the new one.
+      if (encoding === 'place' && order !== 'new') continue;
+      for (const named of [true, false]) {
+        const how = named ? 'named by VMCOREINFO' : 'found by a scan';
+        it(`has its symbols: ${order} tables, ${encoding} addresses, ${how}`, () => {
+          const extra = Array.from({ length: 700 }, (_, index) => ({
+            name: `function_number_${(index * 7919) % 1000}_of_many`,
+            type: 't',
+            address: 0xffffffff93000400n + BigInt(index * 16),
+          }));
+          const { image, symbols } = syntheticKernel({ order, encoding, named, extra });
+          const kernel = openNativeImage(image);
+          expect(kernel.provenance.symbols, JSON.stringify(kernel.provenance.symbols)).toMatchObject({
+            found: true,
+            detail: expect.stringContaining(how),
+          });
+          expect([...kernel.symbolTable!.all()]).toEqual(symbols);
+          for (const { name, address } of symbols) {
+            if (name !== 'do_nothing') expect(kernel.symbol(name)).toBe(address);
+          }
+        });
+      }
+    }
+  }
+
+  for (const levels of [4, 5] as const) {
+    for (const variables of [true, false]) {
+      for (const encryption of [0n, 1n << 51n, 1n << 47n]) {
+        it(`reads through ${levels} levels, variables ${variables}, encryption ${encryption}`, () => {
+          const made = syntheticKernel({ levels, variables, encryption });
+          const kernel = openNativeImage(made.image);
+          expect(kernel.provenance.paging).toBe(`${levels}-level page tables`);
+          expect(kernel.provenance.directMap).toMatchObject({
+            found: true,
+            detail: expect.stringContaining(variables ? 'page_offset_base' : 'page tables'),
+          });
+          expect(kernel.read(made.directMap + 5n, 3).getUint8(0)).toBe(0xaa);
+          const frame = 0x1a08n;
+          const page = made.pages + frame * 64n;
+          expect(kernel.pageOf(made.directMap + frame * 4096n + 17n)).toBe(page);
+          expect(kernel.addressOfPage(page)).toBe(made.directMap + frame * 4096n);
+        });
+      }
+    }
+  }
+
+  it('finds bases that nothing moved without variables', () => {
+    const made = syntheticKernel({
+      variables: false,
+      directMap: 0xffff888000000000n,
+      pages: 0xffffea0000000000n,
+    });
+    const kernel = openNativeImage(made.image);
+    expect(kernel.provenance.directMap).toMatchObject({
+      detail: expect.stringContaining('the usual base, checked in page tables'),
+    });
+    expect(kernel.pageOf(made.directMap)).toBe(made.pages);
+  });
+
+  it('assembles reads from pages that lie apart', () => {
+    const { image, vmalloc } = syntheticKernel();
+    const kernel = openNativeImage(image);
+    const view = kernel.read(vmalloc + 4000n, 8400);
+    const expected = new Uint8Array(8400).map((_, at) => Math.floor((4000 + at) / 4096) + 1);
+    expect(new Uint8Array(view.buffer, view.byteOffset, 8400)).toEqual(expected);
+  });
+
+  it('names the first byte that cannot be read, and why', () => {
+    const made = syntheticKernel();
+    const kernel = openNativeImage(made.image);
+    const unmapped = errorOf(() => kernel.read(made.vmalloc + 3n * 4096n + 4090n, 8));
+    expect(unmapped).toMatchObject({ code: 'unmapped', address: made.vmalloc + 4n * 4096n });
+    const absent = errorOf(() => kernel.read(made.directMap + 0x1ff_0000n, 8));
+    expect(absent).toMatchObject({ code: 'absent', address: made.directMap + 0x1ff_0000n });
+    expect(errorOf(() => kernel.read(0x1000n, 8))).toMatchObject({ code: 'unmapped' });
+    expect(errorOf(() => kernel.read(-8n, 16))).toMatchObject({ code: 'unmapped' });
+    expect(errorOf(() => kernel.read(made.directMap, 2 ** 40))).toBeInstanceOf(ReadError);
+    expect(errorOf(() => kernel.read(made.at.text, -1))).toBeInstanceOf(ReadError);
+  });
+
+  it('has no page outside of the direct map, and no address outside of the pages', () => {
+    const made = syntheticKernel();
+    const kernel = openNativeImage(made.image);
+    expect(kernel.pageOf(made.vmalloc)).toBeUndefined();
+    expect(kernel.pageOf(made.at.text)).toBeUndefined();
+    expect(kernel.pageOf(made.directMap - 1n)).toBeUndefined();
+    expect(kernel.pageOf(made.directMap + BigInt(SYNTHETIC_MEMORY))).toBeUndefined();
+    expect(kernel.addressOfPage(made.pages + 1n)).toBeUndefined();
+    expect(kernel.addressOfPage(made.pages - 64n)).toBeUndefined();
+    expect(kernel.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64))).toBeUndefined();
+    expect(kernel.addressOfPage(0n)).toBeUndefined();
+  });
+
+  it('does not choose between symbols of one name', () => {
+    const { image, at } = syntheticKernel();
+    const kernel = openNativeImage(image);
+    expect(kernel.symbol('do_nothing')).toBeUndefined();
+    expect(kernel.symbols('do_nothing').map(({ address }) => address)).toEqual([
+      at.text + 0x100n,
+      at.text + 0x300n,
+    ]);
+    expect(kernel.symbol('no_such_symbol')).toBeUndefined();
+  });
+
+  it('names addresses by the symbol before them, within the image', () => {
+    const { image, at, vmalloc } = syntheticKernel();
+    const kernel = openNativeImage(image);
+    expect(kernel.nearestSymbol(at.text + 0x204n)).toMatchObject({
+      symbol: { name: 'do_something' },
+      offset: 4,
+    });
+    expect(kernel.nearestSymbol(at.text - 1n)).toBeUndefined();
+    expect(kernel.nearestSymbol(vmalloc)).toBeUndefined();
+    expect(kernel.nearestSymbol(at.text + 0x80_0000n)).toBeUndefined();
+  });
+
+  it('finds VMCOREINFO in memory when there is no note, past a stale copy', () => {
+    const made = syntheticKernel({ note: false });
+    const stale = made.text.replace(/SYMBOL\(swapper_pg_dir\)=\w+/, 'SYMBOL(swapper_pg_dir)=0');
+    made.memory.write(0x1b0_0000, Buffer.from(stale.replace(/SYMBOL\(init_top_pgt\).*\n/, '')));
+    const kernel = openNativeImage(made.memory.image({}));
+    expect(kernel.provenance.vmcoreinfo).toBe('memory');
+    expect(kernel.symbol('max_pfn')).toBeDefined();
+  });
+
+  it('says that VMCOREINFO is nowhere', () => {
+    const made = syntheticKernel({ note: false });
+    made.memory.page(0x1c0_0000).fill(0);
+    expect(errorOf(() => openNativeImage(made.memory.image({})))).toMatchObject({
+      code: 'unsupported-layout',
+      message: expect.stringContaining('found none'),
+    });
+  });
+
+  it('refuses VMCOREINFO of another kernel', () => {
+    const made = syntheticKernel();
+    const image = made.memory.image({ vmcoreinfo: made.text.replace(/^OSRELEASE=.*/, 'OSRELEASE=5.0') });
+    expect(errorOf(() => openNativeImage(image))).toMatchObject({ code: 'damaged' });
+  });
+
+  it('refuses page tables that contradict phys_base', () => {
+    const made = syntheticKernel();
+    made.tables.map(made.at.text, 0x40_0000, 0x20_0000);
+    expect(errorOf(() => openNativeImage(made.image))).toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining('page tables lead'),
+    });
+  });
+
+  it('refuses a direct map that its page tables contradict', () => {
+    const made = syntheticKernel();
+    const base = made.symbols.find(({ name }) => name === 'page_offset_base')!;
+    made.memory.writeWord(made.physical(base.address), made.directMap + 0x20_0000n);
+    const kernel = openNativeImage(made.image);
+    expect(kernel.provenance.directMap).toMatchObject({
+      found: false,
+      why: expect.stringContaining('page tables do not agree'),
+    });
+    expect(kernel.pageOf(made.directMap)).toBeUndefined();
+  });
+
+  it('refuses pages on which vmemmap_base and mem_section differ', () => {
+    const made = syntheticKernel();
+    const base = made.symbols.find(({ name }) => name === 'vmemmap_base')!;
+    made.memory.writeWord(made.physical(base.address), made.pages + 0x4000n);
+    const kernel = openNativeImage(made.image);
+    expect(kernel.provenance.pages).toMatchObject({
+      found: false,
+      why: expect.stringMatching(/vmemmap_base says .*, mem_section/),
+    });
+    expect(kernel.addressOfPage(made.pages)).toBeUndefined();
+  });
+
+  it('opens without symbols and types, and says so when asked for them', () => {
+    const made = syntheticKernel();
+    // Zeros where the constants were.
+    for (let at = 0; at < 0x20_0000; at += 4096)
+      made.memory.pages.delete((made.physical(made.at.constants) + at) / 4096);
+    const kernel = openNativeImage(made.image);
+    expect(kernel.provenance.symbols.found).toBe(false);
+    expect(kernel.provenance.types.found).toBe(false);
+    expect(errorOf(() => kernel.symbol('init_task'))).toMatchObject({ code: 'no-symbols' });
+    expect(errorOf(() => kernel.struct('page'))).toMatchObject({ code: 'no-types' });
+    expect(kernel.symbol('init_uts_ns')).toBeDefined();
+    // The page tables still show where everything is.
+    expect(kernel.read(made.directMap, 1).getUint8(0)).toBe(0xaa);
+    expect(kernel.pageOf(made.directMap)).toBe(made.pages);
+  });
+
+  it('finds types by their magic when no symbol leads to them', () => {
+    const btf = someTypes();
+    // A kernel's types are many; a module's, which must not be taken for them, few.
+    for (let index = 0; index < 24_000; index++) btf.struct(`filler_${index}`, 8, []);
+    const made = syntheticKernel({ btf: btf.build() });
+    const image = made.memory.image({
+      vmcoreinfo: made.text.replace(/^SYMBOL\(kallsyms.*\n/gm, ''),
+    });
+    // Without its digits in a row, no scan finds the table of tokens.
+    const constants = made.physical(made.at.constants);
+    for (let at = 0; at < 0x10_0000; at += 4096) made.memory.pages.delete((constants + at) / 4096);
+    const kernel = openNativeImage(image);
+    expect(kernel.provenance.types, JSON.stringify(kernel.provenance.types)).toMatchObject({
+      found: true,
+      detail: expect.stringContaining('by its magic'),
+    });
+    expect(kernel.struct('filler_23999')?.size).toBe(8);
+  });
+
+  it('refuses other machines by name', () => {
+    const made = syntheticKernel();
+    const image = made.memory.image({ vmcoreinfo: made.text, machine: 'ppc64' });
+    expect(errorOf(() => openNativeImage(image))).toMatchObject({ code: 'unsupported-arch' });
+  });
+
+  it('ends in typed errors, whatever is damaged', () => {
+    const made = syntheticKernel({ order: 'new' });
+    const frames = [...made.memory.pages.keys()];
+    const names = made.symbols.map(({ name }) => name);
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(fc.nat(), fc.nat(4095), fc.oneof(fc.constant(0xff), fc.constant(0), fc.nat(255))),
+          { minLength: 1, maxLength: 40 },
+        ),
+        (damage) => {
+          const restore: [Uint8Array, number, number][] = [];
+          for (const [frame, at, value] of damage) {
+            const page = made.memory.pages.get(frames[frame % frames.length]!)!;
+            restore.push([page, at, page[at]!]);
+            page[at] = value;
+          }
+          try {
+            const kernel = openNativeImage(made.image);
+            kernel.struct('page')?.member('flags');
+            for (const name of names) kernel.symbol(name);
+            kernel.read(made.vmalloc, 16384);
+          } catch (error) {
+            if (!(error instanceof KernelError) && !(error instanceof ReadError)) throw error;
+          } finally {
+            for (const [page, at, value] of restore.reverse()) page[at] = value;
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});

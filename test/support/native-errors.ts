@@ -1,0 +1,9 @@
+/** What `act` throws, for tests that look at more than its message. */
+export function errorOf(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
