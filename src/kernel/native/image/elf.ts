@@ -34,6 +34,7 @@ class ElfImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
   readonly notes: readonly Note[];
+  readonly notes: readonly Note[];
   readonly virtualRanges: readonly VirtualRange[];
   readonly #source: ByteSource;
   readonly #memory: SegmentMemory;
@@ -52,6 +53,7 @@ class ElfImage implements MemoryImage {
     const found = readNotes(source, programHeaders, oddities);
     refuseProcessCore(source, found);
     refuseXen(source, found);
+    this.notes = found;
     this.notes = found;
     this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
     this.#live = isKcore(source, found);
