@@ -63,7 +63,6 @@ class DiskdumpImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
   readonly notes: readonly Note[];
-  readonly notes: readonly Note[];
   readonly virtualRanges = [];
   readonly #parts: readonly Part[];
   readonly #blockSize: number;
@@ -86,7 +85,6 @@ class DiskdumpImage implements MemoryImage {
 
     const found = readNotes(parts, oddities);
     this.notes = found;
-    this.notes = found;
     this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
     for (const part of parts) noteState(part, oddities);
     // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does.
@@ -101,9 +99,6 @@ class DiskdumpImage implements MemoryImage {
       dumpLevel: qemu ? undefined : header.dumpLevel,
       files: parts.map((part) => part.source.name),
       physicalRanges: { [Symbol.iterator]: () => physicalRanges(parts, header.blockSize) },
-      existingRanges: {
-        [Symbol.iterator]: () => rangesOf(this.#ram.runs(0, header.blocks), header.blockSize),
-      },
       existingRanges: {
         [Symbol.iterator]: () => rangesOf(this.#ram.runs(0, header.blocks), header.blockSize),
       },
@@ -371,10 +366,6 @@ function* physicalRanges(parts: readonly Part[], blockSize: number): Generator<P
     }
   }
   if (end > start) yield { start: start * blockSize, end: end * blockSize };
-}
-
-function* rangesOf(runs: Iterable<PhysicalRange>, blockSize: number): Generator<PhysicalRange> {
-  for (const { start, end } of runs) yield { start: start * blockSize, end: end * blockSize };
 }
 
 function* rangesOf(runs: Iterable<PhysicalRange>, blockSize: number): Generator<PhysicalRange> {

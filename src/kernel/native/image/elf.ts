@@ -34,7 +34,6 @@ class ElfImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
   readonly notes: readonly Note[];
-  readonly notes: readonly Note[];
   readonly virtualRanges: readonly VirtualRange[];
   readonly #source: ByteSource;
   readonly #memory: SegmentMemory;
@@ -53,7 +52,6 @@ class ElfImage implements MemoryImage {
     const found = readNotes(source, programHeaders, oddities);
     refuseProcessCore(source, found);
     refuseXen(source, found);
-    this.notes = found;
     this.notes = found;
     this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
     this.#live = isKcore(source, found);

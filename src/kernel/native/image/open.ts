@@ -8,7 +8,6 @@ import { refuseForeign } from './foreign.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
 import { withKeptBytes } from './kept-bytes.js';
-import { withKeptBytes } from './kept-bytes.js';
 import { type ByteSource, FileSource, readHead } from './source.js';
 
 /** Formats in the order in which they are tried. A new one is one file, and a line here. */
