@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { registerRead } from './commands/read.js';
 import { registerSkb } from './commands/skb.js';
+import { registerStruct } from './commands/struct.js';
 import { EXIT, explainFailure } from './failure.js';
 
 const program = new Command('kdump-mem')
@@ -17,6 +18,7 @@ const program = new Command('kdump-mem')
 
 registerRead(program);
 registerSkb(program);
+registerStruct(program);
 
 try {
   await program.parseAsync();

@@ -5,11 +5,12 @@ import { holeWords, mayBeZero } from '../../report/read-holes.js';
 import { readJson } from '../../report/read-json.js';
 import { hexDump } from '../../report/read-text.js';
 import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/memory-pieces.js';
-import { findPlace, type Place, parsePlace, type WrittenPlace } from '../../walk/place.js';
+import { findPlace, type Place, type WrittenPlace } from '../../walk/place.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT, UsageError } from '../failure.js';
 import { openNativeSource } from '../native-source.js';
 import { printStream, printWarnings } from '../output.js';
+import { parseWritten } from '../place-argument.js';
 import { addSourceOptions, openSource, openSourceImage, type SourceOptions } from '../source.js';
 
 interface ReadOptions extends SourceOptions {
@@ -193,14 +194,6 @@ class Seen {
       yield { kind: 'bytes', address: address + BigInt(done), bytes };
     }
   }
-}
-
-function parseWritten(text: string): WrittenPlace {
-  const written = parsePlace(text);
-  if (!written) {
-    throw new InvalidArgumentError('It must be ADDR (hex), SYMBOL or SYMBOL:CPU, with +OFFSET.');
-  }
-  return written;
 }
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
