@@ -29,3 +29,30 @@ make_oracle() {
   mv -- "$dump/oracle.json.partial" "$dump/oracle.json"
   echo "$recipe" >"$dump/oracle-recipe"
 }
+
+# kdump-lzo.vmcore and kdump-snappy.vmcore of a QEMU dump, snappy-d31.vmcore of a kdump: QEMU writes
+# neither here, and Debian's makedumpfile has no snappy.
+make_recompressed() {
+  local dump="$LAB_DIR/dumps/$1" recipe
+  recipe="$(cat "$dump/truth.json" "$LAB_PARTS/recompress.py" | sha256sum)"
+  if [[ "$(cat "$dump/recompress-recipe" 2>/dev/null)" == "$recipe" ]]; then return 0; fi
+  case "$1" in
+    *-kdump) recompress snappy "$dump/zlib-d31.vmcore" "$dump/snappy-d31.vmcore" ;;
+    *)
+      # QEMU writes the flattened format, as for a pipe.
+      "$LAB_DIR/bin/makedumpfile" -R "$dump/.plain" <"$dump/kdump-zlib.vmcore" >/dev/null ||
+        die "makedumpfile -R cannot rearrange $dump/kdump-zlib.vmcore"
+      recompress lzo "$dump/.plain" "$dump/kdump-lzo.vmcore"
+      recompress snappy "$dump/.plain" "$dump/kdump-snappy.vmcore"
+      rm -f -- "$dump/.plain"
+      ;;
+  esac
+  echo "$recipe" >"$dump/recompress-recipe"
+}
+
+# recompress CODEC FROM TO
+recompress() {
+  "$LAB_DIR/bin/python3" "$LAB_PARTS/recompress.py" "$1" "$2" "$3.partial" ||
+    die "could not recompress $2 with $1"
+  mv -- "$3.partial" "$3"
+}

@@ -61,10 +61,13 @@ make_tools() {
   wrapper drgn "$root" usr/bin/python3 "PYTHONHOME='$root/usr' PYTHONDONTWRITEBYTECODE=1"
   # drgn is a Python program: the wrapper names it after the interpreter.
   sed -i "s|usr/bin/python3' |usr/bin/python3' -m drgn |" "$LAB_DIR/bin/drgn"
+  # Once for each place that the lab is in: the wrappers name it.
+  if [[ "$(cat "$LAB_DIR/bin/.checked" 2>/dev/null)" == "$LAB_DIR" ]]; then return 0; fi
   check_tool crash --version "crash "
   check_tool crash-8.0.2 --version "crash 8.0.2"
   check_tool drgn --version "drgn "
   check_tool makedumpfile -v "makedumpfile: version"
+  echo "$LAB_DIR" >"$LAB_DIR/bin/.checked"
 }
 
 check_tool() {
