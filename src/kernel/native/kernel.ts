@@ -20,6 +20,8 @@ export interface NativeParts {
   readonly symbols: SymbolTable | undefined;
   /** Reads the kernel's types, when they are first asked for. */
   readonly types: (() => Btf) | undefined;
+  /** Where those lie, if they are the kernel's own. */
+  readonly typesAt: { readonly address: bigint; readonly length: number } | undefined;
   readonly bases: Bases;
   readonly facts: KernelFacts;
   readonly provenance: Provenance;
@@ -111,6 +113,11 @@ export class NativeKernel implements Kernel {
       this.#types = new KernelTypes(types(), () => this.moduleTypes.modules);
     }
     return this.#types;
+  }
+
+  /** Where the kernel's own types lie, in bytes; undefined where they come out of a file. */
+  get typesAt(): { readonly address: bigint; readonly length: number } | undefined {
+    return this.#parts.typesAt;
   }
 
   /** The types of the loaded modules, and why some could not be read. */

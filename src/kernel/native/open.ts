@@ -54,14 +54,22 @@ function ofTruncated({ facts }: MemoryImage, error: unknown): unknown {
   return new KernelError('truncated', `${facts.files.join(', ')} is ${cut}`, { cause: error });
 }
 
-/** As openNative, over an image that is open already. It is not closed when this throws. */
-export function openNativeImage(image: MemoryImage, files: Files = {}): NativeKernel {
+/**
+ * As openNative, over an image that is open already. It is not closed when this throws.
+ *
+ * @param search an image of the same memory, which takes the reads that only look for tables
+ */
+export function openNativeImage(
+  image: MemoryImage,
+  files: Files = {},
+  search: MemoryImage = image,
+): NativeKernel {
   if (image.vmcoreinfo !== undefined)
-    return openWith(image, new Vmcoreinfo(image.vmcoreinfo), 'note', files);
+    return openWith(image, new Vmcoreinfo(image.vmcoreinfo), 'note', files, search);
   let failure: KernelError | undefined;
-  for (const text of findVmcoreinfo(image)) {
+  for (const text of findVmcoreinfo(search)) {
     try {
-      return openWith(image, new Vmcoreinfo(text), 'memory', files);
+      return openWith(image, new Vmcoreinfo(text), 'memory', files, search);
     } catch (error) {
       // A stale copy, of a kernel that ran before; files of another kernel are the user's to mend.
       if (!(error instanceof KernelError) || error.code === 'wrong-vmlinux') throw error;
@@ -81,17 +89,24 @@ function openWith(
   info: Vmcoreinfo,
   vmcoreinfo: 'note' | 'memory',
   files: Files,
+  search: MemoryImage,
 ): NativeKernel {
   const oddities: string[] = [];
   const arch = architectureOf(image, info);
   const memory = new KernelMemory(image, arch);
   checkRelease(memory, info, oddities);
 
-  const { table, found: symbols } = findSymbols(memory, arch, info, files);
+  const searched =
+    search === image ? memory : new KernelMemory(search, architectureOf(search, info));
+  const { table, found: symbols } = findSymbols(memory, arch, info, files, searched);
   const symbol = (name: string): bigint | undefined => table && onlyAddress(table.find(name));
   const bases = arch.settle({ symbol, read: (address, length) => memory.read(address, length) });
   memory.useDirectMap(bases.directMap);
-  const { load, found: types } = findTypes(memory, arch, info, symbol, files);
+  const {
+    load,
+    found: types,
+    place: typesAt,
+  } = findTypes(memory, arch, info, symbol, files, searched);
 
   const facts: KernelFacts = {
     release: info.release ?? '',
@@ -115,6 +130,7 @@ function openWith(
     memory,
     symbols: table,
     types: load,
+    typesAt,
     bases,
     facts,
     provenance,

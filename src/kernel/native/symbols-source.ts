@@ -22,6 +22,7 @@ const MOST_TRIES = 256;
 /**
  * The kernel's symbols: from the file that was given for them, or else from its own table.
  *
+ * @param search the same memory: reads that only look for the table go there
  * @throws {KernelError} when a file was given and is not of this kernel, or cannot be read
  */
 export function findSymbols(
@@ -29,6 +30,7 @@ export function findSymbols(
   arch: Architecture,
   info: Vmcoreinfo,
   files: { readonly symbols?: string; readonly vmlinux?: string },
+  search: Pick<KernelMemory, 'read'> = memory,
 ): SymbolsFound {
   const known = info.symbols();
   for (const name of NOT_ADDRESSES) known.delete(name);
@@ -41,7 +43,7 @@ export function findSymbols(
     const table = symtabOf(files.vmlinux, info, known);
     if (table) return { table, found: { found: true, source: 'vmlinux', detail: files.vmlinux } };
   }
-  return findKallsyms(memory, arch, info, known);
+  return findKallsyms(memory, arch, info, known, search);
 }
 
 /** The kernel's own table: where VMCOREINFO says (since 6.0), or wherever in the image it is. */
@@ -50,6 +52,7 @@ function findKallsyms(
   arch: Architecture,
   info: Vmcoreinfo,
   known: ReadonlyMap<string, bigint>,
+  search: Pick<KernelMemory, 'read'>,
 ): SymbolsFound {
   const reasons: string[] = [];
   const open = (places: KallsymsPlaces, how: string): SymbolsFound | undefined => {
@@ -68,7 +71,7 @@ function findKallsyms(
     if (found) return found;
     if (!places) reasons.push('VMCOREINFO does not name it');
     let tries = 0;
-    for (const candidate of scanForKallsyms(memory, arch)) {
+    for (const candidate of scanForKallsyms(search, arch)) {
       const scanned = open(candidate, 'found by a scan of the image');
       if (scanned) return scanned;
       if (++tries >= MOST_TRIES) break;

@@ -24,12 +24,15 @@ export interface TypesFound {
   /** Reads and indexes the types; undefined when there are none. */
   readonly load: (() => Btf) | undefined;
   readonly found: Found<'dump' | 'vmlinux' | 'file'>;
+  /** Where they lie, if they are the kernel's own. */
+  readonly place?: { readonly address: bigint; readonly length: number };
 }
 
 /**
  * The kernel's types: from the file that was given for them, or else its own, of which only the header
  * is read here.
  *
+ * @param search the same memory: reads that only look for them go there
  * @throws {KernelError} when a file was given and is not of this kernel, or cannot be read
  */
 export function findTypes(
@@ -38,6 +41,7 @@ export function findTypes(
   info: Vmcoreinfo,
   symbol: (name: string) => bigint | undefined,
   files: { readonly btf?: string; readonly vmlinux?: string },
+  search: Memory = memory,
 ): TypesFound {
   if (files.btf !== undefined) {
     const btf = readBtfFile(files.btf, info);
@@ -49,11 +53,15 @@ export function findTypes(
     if (btf)
       return { load: () => btf, found: { found: true, source: 'vmlinux', detail: files.vmlinux } };
   }
-  const place = locateBtf(memory, arch, symbol);
+  const place = locateBtf(memory, arch, symbol, search);
   if (typeof place === 'string')
     return { load: undefined, found: { found: false, why: `the kernel's types: ${place}` } };
   const detail = `${place.how} at 0x${place.address.toString(16)}, ${place.length} bytes`;
-  return { load: () => readBtf(memory, place), found: { found: true, source: 'dump', detail } };
+  return {
+    load: () => readBtf(memory, place),
+    found: { found: true, source: 'dump', detail },
+    place,
+  };
 }
 
 interface BtfPlace {
@@ -68,6 +76,7 @@ function locateBtf(
   memory: Memory,
   arch: Architecture,
   symbol: (name: string) => bigint | undefined,
+  search: Memory,
 ): BtfPlace | string {
   const start = symbol('__start_BTF');
   const stop = symbol('__stop_BTF');
@@ -79,7 +88,7 @@ function locateBtf(
     if (typeof header === 'string') return header;
     return { address: start, header, length, how: '__start_BTF' };
   }
-  for (const address of scanImage(memory, arch, MAGIC)) {
+  for (const address of scanImage(search, arch, MAGIC)) {
     const header = headerAt(memory, address, MOST_BYTES);
     if (typeof header === 'string' || header.typesLength < LEAST_TYPES_BYTES) continue;
     const length = header.stringsAt + header.stringsLength;
