@@ -35,7 +35,7 @@ const DISK_MIB = 2048;
 const [name = ''] = process.argv.slice(2);
 const kernel = name.replace(/-kdump$/, '');
 const { vmlinuz, modules, release } = kernelFiles(kernel);
-const recipe = `${scenarioRecipe()} ${release} ${JSON.stringify(WAYS)}\n`;
+const recipe = `${scenarioRecipe('kdump.mjs')} ${release}\n`;
 
 await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], async (work) => {
   const disk = join(work, 'disk');
@@ -44,8 +44,8 @@ await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], async (work) => {
   });
   const guest = await bootScenario({
     kernel,
-    memoryMiB: 512,
-    append: 'crashkernel=128M',
+    memoryMiB: 608,
+    append: 'crashkernel=208M',
     disks: [{ path: disk }],
     files: [
       ...toolProgram('usr/sbin/kexec'),

@@ -11,4 +11,4 @@ export declare function readTruth(guest: Guest): Promise<Truth>;
 /** Looks until two looks agree: nothing is on its way any more. */
 export declare function settledTruth(guest: Guest): Promise<Truth>;
 
-export declare function scenarioRecipe(): string;
+export declare function scenarioRecipe(...more: string[]): string;
