@@ -28,6 +28,7 @@ export interface CrashOptions {
  * behind at 100 % CPU.
  */
 const GUARDIAN = String.raw`
+ulimit -f 65536 # of 512 bytes: the output goes to a file, which may be one in memory
 "$@" <requests >>answers 2>&1 3<&- &
 crash=$!
 ( read -r lease <&3; rm -rf -- "$PWD"; kill -KILL 0 ) &
@@ -43,8 +44,8 @@ const ARGUMENTS = ['-s', '--no_modules', '--no_kmem_cache', '--no_panic', '--no_
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the mark that GUARDIAN prints
 const EXITED = /\u001eexited (\d+)\n/;
 
-/** crash's output can be endless on a damaged dump: more from one request is refused. */
-const MAX_OUTPUT = 64 * 2 ** 20;
+/** crash's output can be endless on a damaged dump: more than this from one request is refused. */
+const MAX_OUTPUT = 16 * 2 ** 20;
 
 /** Requests under way at a time: few enough to lie in the pipe to crash (64 KiB) unread. */
 const PIPELINED = 256;
@@ -108,6 +109,9 @@ export class CrashProcess implements CrashSession {
         .slice(first, first + PIPELINED)
         .map((command) => this.#send(command));
       for (const serial of serials) answers.push(this.#await(serial, this.#requestTimeout));
+      // crash has nothing more to say: its file can begin anew.
+      fs.ftruncateSync(this.#answers);
+      this.#position = 0;
     }
     return answers;
   }
@@ -153,10 +157,10 @@ export class CrashProcess implements CrashSession {
         return answer;
       }
       searched = this.#output.length;
+      if (this.#output.length > MAX_OUTPUT) this.#fail('crash-failed', 'prints without an end');
       if (this.#readMore()) continue;
       const exited = EXITED.exec(this.#output);
       if (exited) this.#fail('crash-failed', `exited (status ${exited[1]})`);
-      if (this.#output.length > MAX_OUTPUT) this.#fail('crash-failed', 'prints without an end');
       const elapsed = performance.now() - start;
       if (elapsed > timeout) {
         this.#fail('crash-hung', `has not answered for ${Math.round(elapsed / 1000)} s`);

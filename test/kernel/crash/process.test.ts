@@ -1,0 +1,133 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterEach, describe, expect, test } from 'vitest';
+import { CrashProcess } from '../../../src/kernel/crash/process.js';
+import type { KernelError } from '../../../src/kernel/error.js';
+import { commandPath } from '../../support/cli.js';
+
+const fake = (name: string) =>
+  fileURLToPath(new URL(`../../support/crash/${name}`, import.meta.url));
+const QUICK = { vmlinux: undefined, vmcore: undefined, startTimeout: 1000, requestTimeout: 1000 };
+
+function failureOf(run: () => unknown): KernelError {
+  try {
+    run();
+  } catch (error) {
+    return error as KernelError;
+  }
+  throw new Error('it did not fail');
+}
+
+/** Processes that run in one of our scratch folders: crash, and the shell that guards it. */
+function leftovers(): string[] {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .filter((pid) => {
+      try {
+        return (
+          readlinkSync(`/proc/${pid}/cwd`).startsWith('/dev/shm/kdump-mem-') &&
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('test/support/crash/')
+        );
+      } catch {
+        return false;
+      }
+    });
+}
+
+async function allGone(): Promise<boolean> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if (leftovers().length === 0) return true;
+    await sleep(50);
+  }
+  return false;
+}
+
+afterEach(async () => expect(await allGone(), `left behind: ${leftovers()}`).toBe(true));
+
+describe('a crash that misbehaves is ended and named', () => {
+  test('never starting, at 100 % CPU', () => {
+    const seconds: number[] = [];
+    const error = failureOf(
+      () =>
+        new CrashProcess({
+          ...QUICK,
+          crash: fake('hang-at-start'),
+          onWait: (s) => seconds.push(s),
+        }),
+    );
+    expect(error.code).toBe('crash-hung');
+    expect(error.message).toMatch(/hang-at-start has not answered for 1 s; it last said: crash: r/);
+    expect(seconds.length).toBeGreaterThan(3);
+  });
+
+  test('falling silent later', () => {
+    const session = new CrashProcess({ ...QUICK, crash: fake('hang-later'), onWait() {} });
+    const error = failureOf(() => session.ask(['sym init_task']));
+    expect(error.code).toBe('crash-hung');
+  });
+
+  test('exiting at once', () => {
+    const error = failureOf(() => new CrashProcess({ ...QUICK, crash: fake('dies'), onWait() {} }));
+    expect(error.code).toBe('crash-failed');
+    expect(error.message).toMatch(
+      /dies exited \(status 1\); it last said: crash: cannot resolve "init_task"$/,
+    );
+  });
+
+  test('printing without an end', () => {
+    const error = failureOf(
+      () =>
+        new CrashProcess({
+          ...QUICK,
+          startTimeout: 60_000,
+          crash: fake('chatter'),
+          onWait() {},
+        }),
+    );
+    expect(error.code).toBe('crash-failed');
+    expect(error.message).toContain('prints without an end');
+  });
+
+  test('not being there', () => {
+    const error = failureOf(
+      () => new CrashProcess({ ...QUICK, crash: fake('nonsense'), onWait() {} }),
+    );
+    expect(error.code).toBe('crash-missing');
+  });
+});
+
+describe('nothing is left behind', () => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
+    'by %s while crash hangs',
+    async (signal) => {
+      // The files only have to be readable: this crash looks at neither.
+      const vmcore = `${process.cwd()}/package.json`;
+      const command = execa(
+        process.execPath,
+        [
+          commandPath('kdump-mem'),
+          ...['skb', '--pid', '1', '--vmcore', vmcore, '--vmlinux', vmcore],
+          ...['--engine', 'crash', '--crash', fake('hang-at-start')],
+        ],
+        { reject: false },
+      );
+      for (let attempt = 0; leftovers().length === 0 && attempt < 200; attempt++) await sleep(20);
+      expect(leftovers().length).toBeGreaterThan(0);
+      command.kill(signal);
+      const { signal: ended } = await command;
+      expect(ended).toBe(signal);
+      expect(await allGone()).toBe(true);
+      expect(readdirSync('/dev/shm').filter((name) => name.startsWith('kdump-mem-'))).toEqual([]);
+    },
+  );
+});
+
+test('a hostile file name never reaches crash’s command line', () => {
+  const files = { vmcore: '/tmp/$(touch x)@0x1000 | !sh', vmlinux: '-s --help' };
+  const error = failureOf(
+    () => new CrashProcess({ ...QUICK, ...files, crash: fake('shows-arguments'), onWait() {} }),
+  );
+  expect(error.message).toMatch(/arguments: -s (--no_\w+ )+vmlinux vmcore$/);
+});
