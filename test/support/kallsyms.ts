@@ -21,12 +21,14 @@ const PAIRS = 96;
  * pairs of characters: not as well as the kernel does it, but in the same form.
  *
  * @param at virtual address at which the tables will lie, a multiple of 8
+ * @param orderedBy what `kallsyms_seqs_of_names` goes by
  */
 export function writeKallsyms(
   symbols: readonly KernelSymbol[],
   encoding: AddressEncoding,
   order: KallsymsOrder,
   at: bigint,
+  orderedBy: (name: string) => string = (name) => name,
 ): WrittenKallsyms {
   const tokens = makeTokens(symbols);
   const names: number[] = [];
@@ -46,7 +48,7 @@ export function writeKallsyms(
     place += token.length + 1;
   }
   const byName = symbols
-    .map(({ name }, seq) => ({ name, seq }))
+    .map(({ name }, seq) => ({ name: orderedBy(name), seq }))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.seq - b.seq))
     .flatMap(({ seq }) => [seq >> 16, (seq >> 8) & 255, seq & 255]);
 
@@ -70,7 +72,10 @@ export function writeKallsyms(
   const nameTables = (): void => {
     emit('num_syms', little(BigInt(symbols.length), 4));
     emit('names', names);
-    emit('markers', markers.flatMap((marker) => little(BigInt(marker), 4)));
+    emit(
+      'markers',
+      markers.flatMap((marker) => little(BigInt(marker), 4)),
+    );
   };
   const tokenTables = (): void => {
     emit('token_table', Buffer.from(table, 'latin1'));

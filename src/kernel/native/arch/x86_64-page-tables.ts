@@ -9,6 +9,8 @@ const LARGE = 0x80;
 /** Of the upper half: not executable. */
 const NO_EXECUTE = 0x8000_0000;
 
+const GIB = 1n << 30n;
+
 /** Lowest-level tables kept, 4 KiB each. */
 const MOST_TABLES = 1024;
 /** Stretches of 2 MiB remembered. */
@@ -80,7 +82,7 @@ export class X86PageTables {
    * Addresses of the upper half that tables map at 1 GiB granularity, in order: where a region such as
    * the direct map may begin. Bounded.
    */
-  *largeRegions(step: bigint): Generator<bigint> {
+  *largeRegions(): Generator<bigint> {
     let looked = 0;
     for (const [high, table] of this.#present(this.root, this.#levels === 5 ? 16 : 7, 0xffff0000)) {
       const uppers: Iterable<readonly [number, number]> =
@@ -89,7 +91,7 @@ export class X86PageTables {
         for (let index = 0; index < 512; index++) {
           if (++looked > MOST_REGIONS) return;
           this.#readEntry(this.#table(pointers), index);
-          if ((this.#entryLow & PRESENT) !== 0) yield joinHalves(base, 0) + BigInt(index) * step;
+          if ((this.#entryLow & PRESENT) !== 0) yield joinHalves(base, 0) + BigInt(index) * GIB;
         }
       }
     }

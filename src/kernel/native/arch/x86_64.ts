@@ -10,7 +10,6 @@ const START_KERNEL_MAP = 0xffffffff80000000n;
 const KERNEL_IMAGE_SIZE = 1n << 30n;
 const PAGE_SIZE = 4096;
 const MIB2 = 1n << 21n;
-const GIB = 1n << 30n;
 
 /** Where things lie unless KASLR moved them (Documentation/arch/x86/x86_64/mm.rst). */
 const DEFAULTS = {
@@ -132,7 +131,7 @@ export class X86_64 implements Architecture {
     const usual = DEFAULTS[this.#levels].directMap;
     if (this.#mapsDirectly(usual, length))
       return { directMap: range(usual), directMapFrom: 'the usual base, checked in page tables' };
-    for (const candidate of this.#tables.largeRegions(GIB)) {
+    for (const candidate of this.#tables.largeRegions()) {
       if (this.#mapsDirectly(candidate, length))
         return { directMap: range(candidate), directMapFrom: 'page tables' };
     }

@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../../error.js';
 import { LazyBytes } from '../lazy-bytes.js';
 import type { KernelSymbol, SymbolTable } from '../symbols.js';
 import { type AddressEncoding, entryBytes, KallsymsAddresses } from './addresses.js';
-import { KallsymsNames, NAMES_PER_MARKER, nextName, orderedName, SEQUENCE_BYTES } from './names.js';
+import { KallsymsNames, NAMES_PER_MARKER, nextName, ORDER_KEYS, SEQUENCE_BYTES } from './names.js';
 import { Tokens } from './tokens.js';
 
 /** More symbols than any kernel has (a distribution's: 100,000 to 250,000). */
@@ -238,7 +238,7 @@ function orderedNames(
   const order = new LazyBytes(memory, address, names.count * SEQUENCE_BYTES);
   try {
     const seen = new Set<number>();
-    let last = '';
+    const entries: string[] = [];
     let lastPlace = -1;
     for (let sample = 0; sample <= SAMPLES; sample++) {
       const place = Math.floor((sample * (names.count - 2)) / SAMPLES);
@@ -246,13 +246,14 @@ function orderedNames(
         if (at <= lastPlace) continue;
         lastPlace = at;
         const index = names.sequence(order, at);
-        const name = orderedName(names.entry(index));
-        if (name < last || seen.has(index)) return undefined;
+        if (seen.has(index)) return undefined;
         seen.add(index);
-        last = name;
+        entries.push(names.entry(index));
       }
     }
-    return seen.size > 1 ? names.orderedBy(order) : undefined;
+    const ascends = (keyOf: (entry: string) => string): boolean =>
+      entries.every((entry, at) => at === 0 || keyOf(entries[at - 1]!) <= keyOf(entry));
+    return entries.length > 1 && ORDER_KEYS.some(ascends) ? names.orderedBy(order) : undefined;
   } catch (error) {
     if (error instanceof KernelError || error instanceof ReadError) return undefined;
     throw error;

@@ -80,21 +80,25 @@ export class KallsymsNames {
   }
 
   #search(name: string, order: LazyBytes): number[] {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (orderedName(this.entry(this.sequence(order, middle))) < name) low = middle + 1;
-      else high = middle;
+    for (const keyOf of ORDER_KEYS) {
+      const key = keyOf(` ${name}`);
+      let low = 0;
+      let high = this.count;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if (keyOf(this.entry(this.sequence(order, middle))) < key) low = middle + 1;
+        else high = middle;
+      }
+      const found: number[] = [];
+      for (; low < this.count; low++) {
+        const index = this.sequence(order, low);
+        const entry = this.entry(index);
+        if (keyOf(entry) !== key) break;
+        if (entry.slice(1) === name) found.push(index);
+      }
+      if (found.length > 0) return found;
     }
-    const found: number[] = [];
-    for (; low < this.count; low++) {
-      const index = this.sequence(order, low);
-      const entry = this.entry(index);
-      if (orderedName(entry) !== name) break;
-      if (entry.slice(1) === name) found.push(index);
-    }
-    return found;
+    return [];
   }
 
   #lookUp(name: string): number[] {
@@ -154,13 +158,17 @@ export function nextName(names: Uint8Array, at: number): number {
 }
 
 /**
- * What a name is ordered by: kernels built with link-time optimization leave out what clang adds to
- * names (cleanup_symbol_name in kernel/kallsyms.c).
+ * What names are ordered by: themselves, or, in kernels of 6.2 to 6.11 built with link-time
+ * optimization, what is left without the suffix that clang adds (cleanup_symbol_name in
+ * scripts/kallsyms.c). An entry begins with the letter of its type.
  */
-export function orderedName(entry: string): string {
-  const suffix = entry.indexOf('.llvm.');
-  return suffix < 0 ? entry.slice(1) : entry.slice(1, suffix);
-}
+export const ORDER_KEYS: readonly ((entry: string) => string)[] = [
+  (entry) => entry.slice(1),
+  (entry) => {
+    const suffix = entry.indexOf('.llvm.');
+    return suffix < 0 ? entry.slice(1) : entry.slice(1, suffix);
+  },
+];
 
 const PRIME = 0x01000193;
 
