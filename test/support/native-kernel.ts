@@ -131,14 +131,12 @@ export function syntheticKernel(options: SyntheticKernelOptions = {}): Synthetic
   tables.map(text, physical(text), large, { writable: false, executable: true });
   tables.map(constants, physical(constants), large, { writable: false });
   tables.map(data, physical(data), large);
-  for (let at = 0; at < SYNTHETIC_MEMORY; at += MIB2)
-    tables.map(directMap + BigInt(at), at, large);
+  for (let at = 0; at < SYNTHETIC_MEMORY; at += MIB2) tables.map(directMap + BigInt(at), at, large);
   tables.map(pages, 0x180_0000, large);
   const vmalloc = levels === 4 ? 0xffffb0e140000000n : 0xffa0f00100000000n;
   for (let page = 0; page < 4; page++)
     tables.map(vmalloc + BigInt(page * 4096), 0x1a0_8000 - page * 8192);
-  for (let page = 0; page < 4; page++)
-    memory.page(0x1a0_8000 - page * 8192).fill(page + 1);
+  for (let page = 0; page < 4; page++) memory.page(0x1a0_8000 - page * 8192).fill(page + 1);
 
   memory.page(0).fill(0xaa);
   write(text, Uint8Array.of(0x0f, 0x1f, 0x44, 0, 0));

@@ -4,13 +4,13 @@ import { KernelError, ReadError } from '../../../src/kernel/error.js';
 import type { AddressEncoding } from '../../../src/kernel/native/kallsyms/addresses.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
 import type { KallsymsOrder } from '../../support/kallsyms.js';
+import { errorOf } from '../../support/native-errors.js';
 import {
   SYNTHETIC_MEMORY,
   SYNTHETIC_RELEASE,
   someTypes,
   syntheticKernel,
 } from '../../support/native-kernel.js';
-import { errorOf } from '../../support/native-errors.js';
 
 const ORDERS: KallsymsOrder[] = ['old', 'between', 'new'];
 const ENCODINGS: AddressEncoding[] = ['absolute', 'relative', 'relative-percpu', 'place'];
@@ -54,7 +54,10 @@ describe('a kernel opened by nothing but itself', () => {
           }));
           const { image, symbols } = syntheticKernel({ order, encoding, named, extra });
           const kernel = openNativeImage(image);
-          expect(kernel.provenance.symbols, JSON.stringify(kernel.provenance.symbols)).toMatchObject({
+          expect(
+            kernel.provenance.symbols,
+            JSON.stringify(kernel.provenance.symbols),
+          ).toMatchObject({
             found: true,
             detail: expect.stringContaining(how),
           });
@@ -131,7 +134,9 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.pageOf(made.directMap + BigInt(SYNTHETIC_MEMORY))).toBeUndefined();
     expect(kernel.addressOfPage(made.pages + 1n)).toBeUndefined();
     expect(kernel.addressOfPage(made.pages - 64n)).toBeUndefined();
-    expect(kernel.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64))).toBeUndefined();
+    expect(
+      kernel.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64)),
+    ).toBeUndefined();
     expect(kernel.addressOfPage(0n)).toBeUndefined();
   });
 
@@ -178,7 +183,9 @@ describe('a kernel opened by nothing but itself', () => {
 
   it('refuses VMCOREINFO of another kernel', () => {
     const made = syntheticKernel();
-    const image = made.memory.image({ vmcoreinfo: made.text.replace(/^OSRELEASE=.*/, 'OSRELEASE=5.0') });
+    const image = made.memory.image({
+      vmcoreinfo: made.text.replace(/^OSRELEASE=.*/, 'OSRELEASE=5.0'),
+    });
     expect(errorOf(() => openNativeImage(image))).toMatchObject({ code: 'damaged' });
   });
 
@@ -263,7 +270,11 @@ describe('a kernel opened by nothing but itself', () => {
     fc.assert(
       fc.property(
         fc.array(
-          fc.tuple(fc.nat(), fc.nat(4095), fc.oneof(fc.constant(0xff), fc.constant(0), fc.nat(255))),
+          fc.tuple(
+            fc.nat(),
+            fc.nat(4095),
+            fc.oneof(fc.constant(0xff), fc.constant(0), fc.nat(255)),
+          ),
           { minLength: 1, maxLength: 40 },
         ),
         (damage) => {

@@ -79,7 +79,9 @@ export class KallsymsNames {
     return index;
   }
 
+  /** One of the two keys is the table's own and finds all; the other may find some of the same. */
   #search(name: string, order: LazyBytes): number[] {
+    const found = new Set<number>();
     for (const keyOf of ORDER_KEYS) {
       const key = keyOf(` ${name}`);
       let low = 0;
@@ -89,16 +91,14 @@ export class KallsymsNames {
         if (keyOf(this.entry(this.sequence(order, middle))) < key) low = middle + 1;
         else high = middle;
       }
-      const found: number[] = [];
       for (; low < this.count; low++) {
         const index = this.sequence(order, low);
         const entry = this.entry(index);
         if (keyOf(entry) !== key) break;
-        if (entry.slice(1) === name) found.push(index);
+        if (entry.slice(1) === name) found.add(index);
       }
-      if (found.length > 0) return found;
     }
-    return [];
+    return [...found];
   }
 
   #lookUp(name: string): number[] {

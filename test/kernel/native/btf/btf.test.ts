@@ -17,7 +17,10 @@ describe('BTF', () => {
     const int = w.int('int', 4, { signed: true });
     w.enum('colour', { RED: 0, GREEN: 1 });
     w.enum64('wide', { LOW: 1n, HIGH: 0x1_0000_0002n });
-    const proto = w.prototype(int, [{ name: 'a', type: int }, { name: 'b', type: int }]);
+    const proto = w.prototype(int, [
+      { name: 'a', type: int },
+      { name: 'b', type: int },
+    ]);
     w.function('work', proto);
     w.section('.data..percpu', 8, [w.variable('counter', int)]);
     w.raw('real', 16, 0, false, 8);
@@ -55,7 +58,12 @@ describe('BTF', () => {
     w.enum64('wide_minus', { NEGATIVE: -2n }, { signed: true });
     w.typedef('plain_t', 1);
     const types = typesOf(w);
-    expect(types.enumerators('plain')).toEqual(new Map([['ONE', 1n], ['TOP', 0xffffffffn]]));
+    expect(types.enumerators('plain')).toEqual(
+      new Map([
+        ['ONE', 1n],
+        ['TOP', 0xffffffffn],
+      ]),
+    );
     expect(types.enumerators('minus')).toEqual(new Map([['NEGATIVE', -1n]]));
     expect(types.enumerators('wide')).toEqual(new Map([['MASK', 0x8000_0000_0000_0001n]]));
     expect(types.enumerators('wide_minus')).toEqual(new Map([['NEGATIVE', -2n]]));
@@ -121,7 +129,10 @@ describe('BTF', () => {
 
   it.each([
     ['no bytes', new Uint8Array(0)],
-    ['another magic', Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 0 ? 0 : byte))],
+    [
+      'another magic',
+      Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 0 ? 0 : byte)),
+    ],
     ['version 2', Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 2 ? 2 : byte))],
     ['a cut end', someBlob().subarray(0, someBlob().length - 1)],
   ])('refuses %s', (_, blob) => {

@@ -26,7 +26,12 @@ describe('types as C writes them', () => {
     ['f', w.pointer(w.prototype(int, [])), 'int (*f)(void)'],
     [
       'printk',
-      w.pointer(w.prototype(int, [{ name: 'f', type: w.pointer(char) }, { name: '', type: 0 }])),
+      w.pointer(
+        w.prototype(int, [
+          { name: 'f', type: w.pointer(char) },
+          { name: '', type: 0 },
+        ]),
+      ),
       'int (*printk)(char *, ...)',
     ],
     ['nobody', w.pointer(w.forward('nobody', { union: true })), 'union nobody *nobody'],
