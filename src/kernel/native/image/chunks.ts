@@ -1,19 +1,26 @@
-import { type BlockCache, type CacheSpace, CHUNK } from './cache.js';
+import { CHUNK } from './cache.js';
 import type { ByteSource } from './source.js';
 
-/** A source read in aligned chunks through the cache: for what is small and lies together. */
+/** Chunks held at most, of 16 KiB each: 1 MiB. */
+const SLOTS = 64;
+
+/**
+ * A source read in aligned chunks: for what is small and lies together, such as descriptors and
+ * compressed pages. What is read here is decoded at once and kept by others, so the chunks' buffers are
+ * used again and again: garbage of this size is collected late, and would double the memory used.
+ */
 export class ChunkedSource {
   readonly #source: ByteSource;
-  readonly #chunks: CacheSpace<Uint8Array>;
-  #lastKey = -1;
-  #lastChunk: Uint8Array = new Uint8Array(0);
+  readonly #keys = new Float64Array(SLOTS).fill(-1);
+  readonly #buffers: (Uint8Array | undefined)[] = [];
+  /** Bytes that each slot's chunk really has. */
+  readonly #lengths = new Uint32Array(SLOTS);
 
-  constructor(source: ByteSource, cache: BlockCache) {
+  constructor(source: ByteSource) {
     this.#source = source;
-    this.#chunks = cache.space();
   }
 
-  /** The bytes, perhaps a view of a chunk (don't write); undefined where the source ends before. */
+  /** The bytes, valid until the next read; undefined where the source ends before. */
   read(position: number, length: number): Uint8Array | undefined {
     const within = position % CHUNK;
     const key = (position - within) / CHUNK;
@@ -35,15 +42,17 @@ export class ChunkedSource {
   }
 
   #chunk(key: number): Uint8Array {
-    if (key === this.#lastKey) return this.#lastChunk;
-    let chunk = this.#chunks.get(key);
-    if (chunk === undefined) {
-      const bytes = new Uint8Array(CHUNK);
-      const read = this.#source.pread(bytes, CHUNK, key * CHUNK);
-      chunk = this.#chunks.set(key, read < CHUNK ? bytes.subarray(0, read) : bytes, CHUNK);
+    const slot = key % SLOTS;
+    let buffer = this.#buffers[slot];
+    if (buffer === undefined) {
+      buffer = new Uint8Array(CHUNK);
+      this.#buffers[slot] = buffer;
     }
-    this.#lastKey = key;
-    this.#lastChunk = chunk;
-    return chunk;
+    if (this.#keys[slot] !== key) {
+      this.#keys[slot] = key;
+      this.#lengths[slot] = this.#source.pread(buffer, CHUNK, key * CHUNK);
+    }
+    const length = this.#lengths[slot]!;
+    return length === CHUNK ? buffer : buffer.subarray(0, length);
   }
 }

@@ -56,7 +56,8 @@ interface Part {
   readonly start: number;
   readonly end: number;
   readonly stored: PageBitmap;
-  readonly chunks: ChunkedSource;
+  readonly descriptors: ChunkedSource;
+  readonly data: ChunkedSource;
 }
 
 class DiskdumpImage implements MemoryImage {
@@ -158,7 +159,7 @@ class DiskdumpImage implements MemoryImage {
     const rank = part?.stored.rank(block) ?? NOT_SET;
     if (part === undefined || rank < 0) throw this.#missing(block, address, rank, part);
     const at = part.header.descriptors + rank * DESCRIPTOR_BYTES;
-    const bytes = part.chunks.read(at, DESCRIPTOR_BYTES);
+    const bytes = part.descriptors.read(at, DESCRIPTOR_BYTES);
     if (bytes === undefined) throw new ReadError('truncated', BigInt(address));
     const descriptor = readDescriptor(bytes, 0);
     const { offset, size, flags } = descriptor;
@@ -170,7 +171,7 @@ class DiskdumpImage implements MemoryImage {
     if (size === 0 || size > this.#blockSize) {
       throw new ReadError('damaged', BigInt(address), `a descriptor claims ${size} bytes`);
     }
-    const data = part.chunks.read(offset, size);
+    const data = part.data.read(offset, size);
     if (data === undefined) throw new ReadError('truncated', BigInt(address));
     const codec = CODECS.find(({ flag }) => (flags & flag) !== 0);
     if (codec === undefined) {
@@ -250,7 +251,8 @@ function openPart(source: ByteSource, cache: BlockCache): Part {
     start,
     end,
     stored: new PageBitmap(source, header.storedBitmap, header.blocks, start, cache),
-    chunks: new ChunkedSource(source, cache),
+    descriptors: new ChunkedSource(source),
+    data: new ChunkedSource(source),
   };
 }
 
@@ -282,7 +284,7 @@ function readExtent(
 }
 
 /** What happened while the file was written or copied. */
-function noteState({ source, header, end, stored, chunks }: Part, oddities: string[]): void {
+function noteState({ source, header, end, stored, descriptors }: Part, oddities: string[]): void {
   const where = header.split === undefined ? '' : ` (${source.name})`;
   if (isNewerVersion(header.version)) {
     oddities.push(`header version ${header.version} is newer than what is known${where}`);
@@ -298,18 +300,18 @@ function noteState({ source, header, end, stored, chunks }: Part, oddities: stri
   }
   if (source.cut) oddities.push(`${CUT_STREAM}${where}`);
   if (source.cut || header.blocks > MOST_BLOCKS_COUNTED) return;
-  const needed = bytesNeeded(header, stored.countTo(end), chunks);
+  const needed = bytesNeeded(header, stored.countTo(end), descriptors);
   if (needed > source.size) {
     oddities.push(`truncated: needs at least ${needed} bytes, has ${source.size}${where}`);
   }
 }
 
 /** Where the last page's data ends, as far as the descriptors are there to tell. */
-function bytesNeeded(header: DiskdumpHeader, stored: number, chunks: ChunkedSource): number {
+function bytesNeeded(header: DiskdumpHeader, stored: number, descriptors: ChunkedSource): number {
   const descriptorsEnd = header.descriptors + Math.max(0, stored) * DESCRIPTOR_BYTES;
   let needed = descriptorsEnd;
   const last = Math.min(Math.max(0, stored), Math.floor(CHUNK / DESCRIPTOR_BYTES));
-  const bytes = chunks.read(descriptorsEnd - last * DESCRIPTOR_BYTES, last * DESCRIPTOR_BYTES);
+  const bytes = descriptors.read(descriptorsEnd - last * DESCRIPTOR_BYTES, last * DESCRIPTOR_BYTES);
   for (let i = 0; bytes !== undefined && i < last; i++) {
     const { offset, size } = readDescriptor(bytes, i);
     needed = Math.max(needed, offset + size);
@@ -320,13 +322,13 @@ function bytesNeeded(header: DiskdumpHeader, stored: number, chunks: ChunkedSour
 /** The header's flags, and what the first descriptors show. */
 function compressionOf(parts: readonly Part[]): Compression[] {
   const found = new Set<Compression>();
-  for (const { header, stored, end, chunks } of parts) {
+  for (const { header, stored, end, descriptors } of parts) {
     for (const { flag, name } of CODECS) if ((header.status & flag) !== 0) found.add(name);
     const count = Math.min(
       Math.max(0, stored.countTo(Math.min(end, header.split?.start ?? 0) + 32768)),
       Math.floor(CHUNK / DESCRIPTOR_BYTES),
     );
-    const bytes = chunks.read(header.descriptors, count * DESCRIPTOR_BYTES);
+    const bytes = descriptors.read(header.descriptors, count * DESCRIPTOR_BYTES);
     if (bytes === undefined) continue;
     const plain = new Set<number>();
     for (let i = 0; i < count; i++) {

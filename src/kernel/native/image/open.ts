@@ -14,7 +14,7 @@ import { type ByteSource, FileSource, readHead } from './source.js';
 const FORMATS: readonly ImageFormat[] = [elf, diskdump];
 
 export interface OpenImageOptions {
-  /** Bytes that the image's cache may hold. 32 MiB unless told. */
+  /** Bytes that the image's cache may hold. 16 MiB unless told. */
   readonly cacheBytes?: number;
 }
 
