@@ -1,0 +1,30 @@
+// Prints the crash commands that a person would type for the question of `kdump-mem skb`: the
+// process's files, the queue, then each skb, its shared info, and the struct page of each frag.
+//
+//   node by-hand.mjs VMCORE PID FD
+
+import { accountFd } from '../../../dist/account/skb.js';
+import { openNative } from '../../../dist/kernel/native/open.js';
+import { PageReader } from '../../../dist/walk/pages.js';
+import { SkbReader } from '../../../dist/walk/skb.js';
+
+const [vmcore, pid, fd] = process.argv.slice(2);
+const kernel = openNative({ files: [vmcore] });
+const answer = accountFd(kernel, Number(pid), Number(fd), true);
+const hex = (address) => address.toString(16);
+const commands = [`files ${pid}`, `struct sock.sk_receive_queue ${hex(answer.socket.sock)}`];
+const pages = new Set();
+const reader = new SkbReader(kernel, new PageReader(kernel));
+for (const { address } of answer.skbs.receive) {
+  commands.push(`struct sk_buff.len,truesize,head,end ${hex(address)}`);
+  reader.read(address, {
+    page: ({ head }) => pages.add(head),
+    slot: () => {},
+    sharedInfo: (shared) => commands.push(`struct skb_shared_info ${hex(shared)}`) > 0,
+    incomplete: () => {},
+    remark: () => {},
+  });
+}
+for (const page of pages) commands.push(`struct page.flags,compound_head ${hex(page)}`);
+kernel.close();
+process.stdout.write(`${commands.join('\n')}\nexit\n`);
