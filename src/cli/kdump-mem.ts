@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { registerInfo } from './commands/info.js';
 import { registerRead } from './commands/read.js';
 import { registerSkb } from './commands/skb.js';
 import { registerStruct } from './commands/struct.js';
@@ -16,6 +17,7 @@ const program = new Command('kdump-mem')
     outputError: (text, write) => write(text.replace(/^error: /, 'kdump-mem: ')),
   });
 
+registerInfo(program);
 registerRead(program);
 registerSkb(program);
 registerStruct(program);

@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { KernelError } from '../../kernel/error.js';
+import type { MemoryImage } from '../../kernel/native/image/image.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { InfoAnswer, KernelInfo } from '../../report/info.js';
+import { Unknowns } from '../../walk/unknowns.js';
+import { EXIT, UsageError } from '../failure.js';
+import { printAnswer } from '../output.js';
+import { addSourceOptions, aids, openSourceImage, type SourceOptions } from '../source.js';
+
+interface InfoOptions extends SourceOptions {
+  readonly json?: true;
+  readonly strict?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  kdump-mem info --vmcore /var/crash/202611200412/vmcore
+  kdump-mem info --vmcore /var/crash/202611200412
+      the dump in a directory
+
+Exit status: 0 answered, as far as the dump tells, 2 wrong usage, 3 the dump could not be opened,
+5 (with --strict) something is not known.`;
+
+/** `kdump-mem info`: what a dump is, of which kernel, why it crashed, and what it lacks. */
+export function registerInfo(program: Command): void {
+  addSourceOptions(program.command('info'))
+    .description('what a dump is, of which kernel, why that crashed, and what cannot be told')
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything is not known')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: InfoOptions) => {
+      if (options.engine === 'crash' || options.engine === 'verify')
+        throw new UsageError('info reads the dump itself: leave --engine out');
+      const image = await openSourceImage(options);
+      try {
+        await print(await ask(image, options), options);
+      } finally {
+        image.close();
+      }
+    });
+}
+
+async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {
+  if (json) {
+    const { infoJson } = await import('../../report/info-json.js');
+    printAnswer(JSON.stringify(infoJson(answer), null, 2));
+  } else {
+    const { infoText } = await import('../../report/info-text.js');
+    printAnswer(infoText(answer));
+  }
+  if (strict && answer.missing.length > 0) process.exitCode = EXIT.incomplete;
+}
+
+async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer> {
+  const [{ describeDump }, { openNativeImage }, { impossibleFigures }] = await Promise.all([
+    import('../../kernel/native/image/describe.js'),
+    import('../../kernel/native/open.js'),
+    import('../../report/info.js'),
+  ]);
+  const dump = describeDump(image);
+  const unknowns = new Unknowns();
+  let native: NativeKernel;
+  try {
+    native = openNativeImage(image, aids(options));
+  } catch (error) {
+    // Of a dump that opens, what it is can be told; a file that was given and is wrong is to mend.
+    if (!(error instanceof KernelError) || Object.keys(aids(options)).length > 0) throw error;
+    unknowns.add('the kernel, and with it every figure', error.message);
+    return { dump, missing: unknowns.list() };
+  }
+  const kernel = await askKernel(native, unknowns);
+  const missing = [...impossibleFigures(kernel), ...unknowns.list()];
+  return { dump, kernel, missing };
+}
+
+async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {
+  const [{ describeMachine }, { fieldsOf }] = await Promise.all([
+    import('../../walk/machine.js'),
+    import('../../walk/fields.js'),
+  ]);
+  const { vmcoreinfo, facts, provenance } = native;
+  const { buildId, crashTime } = vmcoreinfo;
+  const crashed = crashTime !== undefined;
+  const fields = fieldsOf(native, vmcoreinfo);
+  const machine = describeMachine(native, fields, crashed, unknowns);
+  const types = unknowns.try('types of modules', () => native.moduleTypes);
+  for (const problem of types?.problems ?? []) unknowns.add('types of a module', problem);
+  return {
+    facts,
+    provenance,
+    machine,
+    ...(buildId === undefined ? {} : { buildId }),
+    ...(crashTime === undefined ? {} : { crashTime }),
+    ...(types === undefined ? {} : { moduleTypes: types.modules.length }),
+  };
+}

@@ -1,0 +1,107 @@
+import type { Kernel } from '../kernel/kernel.js';
+import { type ClockFacts, readClock } from './clock.js';
+import { cpuMask, needSymbol, type RunningTask, runningTask } from './cpus.js';
+import type { Fields } from './fields.js';
+import { listNodes } from './list.js';
+import { type PanicFacts, readPanic } from './panic.js';
+import { decodeText, StructReader } from './struct-reader.js';
+import { tasks } from './tasks.js';
+import type { Unknowns } from './unknowns.js';
+
+/** What a kernel says of the machine and of itself. What is absent could not be told. */
+export interface MachineFacts {
+  readonly uts?: UtsFacts;
+  readonly clock?: ClockFacts;
+  /** CPUs by number. */
+  readonly online?: readonly number[];
+  readonly possible?: readonly number[];
+  /** Bytes of memory that the kernel manages. */
+  readonly ram?: number;
+  readonly panic: PanicFacts;
+  /** What each online CPU was running. */
+  readonly running: readonly RunningTask[];
+  /** `tainted_mask`. */
+  readonly taint?: bigint;
+  readonly processes?: { readonly user: number; readonly kernel: number };
+  /** Names of the loaded modules; hostile. */
+  readonly modules?: readonly string[];
+}
+
+/** `uname -n`, `-r`, `-v`, `-m`; hostile. */
+export interface UtsFacts {
+  readonly nodename: string;
+  readonly release: string;
+  readonly version: string;
+  readonly machine: string;
+}
+
+/** CPUs whose task is told. */
+const MOST_RUNNING = 512;
+const MOST_MODULES = 4096;
+/** Bytes of each string in `struct new_utsname` (include/uapi/linux/utsname.h). */
+const UTS_BYTES = 65;
+
+/** @param crashed see readPanic */
+export function describeMachine(
+  kernel: Kernel,
+  fields: Fields,
+  crashed: boolean,
+  unknowns: Unknowns,
+): MachineFacts {
+  const facts = {
+    uts: unknowns.try('the kernel’s version and host name', () => readUts(kernel, fields)),
+    clock: unknowns.try('the kernel’s clock and uptime', () => readClock(kernel)),
+    online: unknowns.try('online CPUs', () => cpuMask(kernel, '__cpu_online_mask')),
+    possible: unknowns.try('possible CPUs', () => cpuMask(kernel, '__cpu_possible_mask')),
+    ram: unknowns.try('the machine’s memory', () => readRam(kernel)),
+    taint: unknowns.try('taint', () => readWord(kernel, 'tainted_mask')),
+    processes: unknowns.try('processes', () => countProcesses(kernel)),
+    modules: unknowns.try('loaded modules', () => moduleNames(kernel)),
+  };
+  const running: RunningTask[] = [];
+  for (const cpu of facts.online?.slice(0, MOST_RUNNING) ?? []) {
+    const task = unknowns.try(`what CPU ${cpu} was running`, () => runningTask(kernel, cpu));
+    if (task) running.push(task);
+  }
+  const panic = readPanic(kernel, fields, crashed, unknowns);
+  return { ...present(facts), running, panic };
+}
+
+function readUts(kernel: Kernel, fields: Fields): UtsFacts {
+  const at = needSymbol(kernel, 'init_uts_ns') + BigInt(fields.offset('uts_namespace', 'name'));
+  const view = kernel.read(at, 5 * UTS_BYTES);
+  const text = (index: number): string => decodeText(view, index * UTS_BYTES, UTS_BYTES);
+  return { nodename: text(1), release: text(2), version: text(3), machine: text(4) };
+}
+
+function readRam(kernel: Kernel): number {
+  return Number(readWord(kernel, '_totalram_pages')) * kernel.facts.pageSize;
+}
+
+function readWord(kernel: Kernel, name: string): bigint {
+  return kernel.read(needSymbol(kernel, name), 8).getBigUint64(0, true);
+}
+
+function countProcesses(kernel: Kernel): { user: number; kernel: number } {
+  const count = { user: 0, kernel: 0 };
+  for (const task of tasks(kernel)) count[task.kernelThread ? 'kernel' : 'user']++;
+  return count;
+}
+
+function moduleNames(kernel: Kernel): string[] {
+  const reader = new StructReader(kernel, 'module', ['list', 'name']);
+  const offset = BigInt(reader.offset('list'));
+  const names: string[] = [];
+  for (const node of listNodes(kernel, needSymbol(kernel, 'modules'))) {
+    names.push(reader.read(node - offset).text('name'));
+    if (names.length >= MOST_MODULES) break;
+  }
+  return names;
+}
+
+/** The same without what is undefined. */
+function present<T extends object>(facts: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>;
+  };
+}
