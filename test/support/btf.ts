@@ -28,6 +28,11 @@ export class BtfWriter {
     return this.#next;
   }
 
+  /** One past the last string's offset. */
+  get stringsEnd(): number {
+    return this.#stringsStart + this.#stringBytes.length;
+  }
+
   string(text: string): number {
     const known = this.#inherited.get(text) ?? this.#strings.get(text);
     if (known !== undefined) return known;

@@ -66,9 +66,14 @@ export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
       );
     if (firstString !== undefined && firstString !== base.stringsEnd)
       throw new KernelError('damaged', `${module}: its strings begin at ${firstString}`);
-    const view = kernel.read(whole.getBigUint64(data.offset, true), bytes);
-    const types = Btf.parse(new Uint8Array(view.buffer, view.byteOffset, bytes), base);
-    modules.push({ module, btf: types });
+    try {
+      const view = kernel.read(whole.getBigUint64(data.offset, true), bytes);
+      const types = Btf.parse(new Uint8Array(view.buffer, view.byteOffset, bytes), base);
+      modules.push({ module, btf: types });
+    } catch (error) {
+      const what = error instanceof ReadError ? 'its types cannot be read: ' : '';
+      throw new KernelError('no-types', `${module}: ${what}${problem(error)}`, { cause: error });
+    }
   };
   try {
     for (let at = pointerAt(head); at !== head; at = pointerAt(at)) {

@@ -57,7 +57,8 @@ export class NameIndex {
     for (let index = 0; index < bytes.length; index++) {
       if (text[at + index] !== bytes[index]) return false;
     }
-    return text[at + bytes.length] === this.#terminator;
+    const after = text[at + bytes.length];
+    return after === this.#terminator || after === undefined;
   }
 }
 

@@ -1,0 +1,222 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { KernelError } from '../../../src/kernel/error.js';
+import { openNativeImage } from '../../../src/kernel/native/open.js';
+import { parseSystemMap } from '../../../src/kernel/native/system-map.js';
+import { BtfWriter } from '../../support/btf.js';
+import { buildIdNote, writeElfFile, writeSymtab } from '../../support/elf-file.js';
+import { errorOf } from '../../support/native-errors.js';
+import { someTypes, syntheticKernel } from '../../support/native-kernel.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-files-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
+function fileOf(bytes: Uint8Array | string): string {
+  const path = join(folder, `file-${files++}`);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+const OFFSET = 0x1200_0000n;
+const BUILD_ID = 'de7057cbc620cbe53863bd5bef84ec5bc43c6f62';
+const made = syntheticKernel({ kernelOffset: OFFSET });
+const image = made.memory.image({ vmcoreinfo: `${made.text}BUILD-ID=${BUILD_ID}\n` });
+/** The symbols as they were linked, before KASLR. */
+const linked = made.symbols.map(({ name, type, address }) => ({
+  name,
+  type,
+  address: address >= 1n << 63n ? address - OFFSET : address,
+}));
+const mapText = linked
+  .map(({ name, type, address }) => `${address.toString(16).padStart(16, '0')} ${type} ${name}\n`)
+  .join('');
+
+function vmlinux({ buildId = BUILD_ID, symtab = true, types = true, shift = 0n } = {}): string {
+  const written = writeSymtab([
+    { name: 'main.c', address: 0n, section: 0xfff1, kind: 4 },
+    { name: 'undefined', address: 0n, section: 0 },
+    ...linked.map(({ name, type, address }) => ({
+      name,
+      address: address >= 1n << 63n ? address + shift : address,
+      section: type === 'A' ? 0xfff1 : 2,
+      binding: type === 't' ? ('local' as const) : ('global' as const),
+    })),
+  ]);
+  return fileOf(
+    writeElfFile([
+      { name: '.notes', type: 7, bytes: buildIdNote(buildId) },
+      { name: '.text', type: 1, flags: 6n, bytes: new Uint8Array(8) },
+      ...(types ? [{ name: '.BTF', type: 1, bytes: someTypes().build() }] : []),
+      ...(symtab
+        ? [
+            { name: '.symtab', type: 2, bytes: written.symtab, link: types ? 5 : 4 },
+            { name: '.strtab', type: 3, bytes: written.strings },
+          ]
+        : []),
+    ]),
+  );
+}
+
+describe('a System.map', () => {
+  it('is taken instead of kallsyms, moved by KASLR', () => {
+    const path = fileOf(mapText);
+    const kernel = openNativeImage(image, { symbols: path });
+    expect(kernel.provenance.symbols).toEqual({ found: true, source: 'System.map', detail: path });
+    expect([...kernel.symbolTable!.all()]).toEqual(made.symbols);
+    expect(kernel.symbol('cpu_number')).toBe(0x1c040n);
+    expect(kernel.symbol('do_nothing')).toBeUndefined();
+    expect(kernel.symbols('do_nothing')).toHaveLength(2);
+    expect(kernel.nearestSymbol(made.at.text + 0x204n)?.symbol.name).toBe('do_something');
+  });
+
+  it('does not need a newline at its end', () => {
+    const table = parseSystemMap(Buffer.from('ffffffff81000000 T _stext'), 0n);
+    expect(table.find('_stext')).toMatchObject([{ type: 'T', address: 0xffffffff81000000n }]);
+  });
+
+  it('of another kernel is refused', () => {
+    const other = mapText.replace(/^ffffffff(\w+) D init_uts_ns$/m, 'fffffffe$1 D init_uts_ns');
+    expect(errorOf(() => openNativeImage(image, { symbols: fileOf(other) }))).toMatchObject({
+      code: 'wrong-vmlinux',
+      message: expect.stringContaining('init_uts_ns'),
+    });
+    const none = '0000000000001000 T something_else\n';
+    expect(errorOf(() => openNativeImage(image, { symbols: fileOf(none) }))).toMatchObject({
+      code: 'wrong-vmlinux',
+    });
+  });
+
+  it.each(['', '\n\n', 'root:x:0:0:root\n', 'ffffffff81000000 T\n', 'ffffffff81000000000 T x\n'])(
+    'is not %j',
+    (text) => {
+      expect(errorOf(() => openNativeImage(image, { symbols: fileOf(text) }))).toMatchObject({
+        code: 'unsupported-format',
+      });
+    },
+  );
+
+  it('takes any bytes without more than a typed error', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          parseSystemMap(Buffer.concat([Buffer.from('ffffffff81000000 T a\n'), bytes]), 0n).find(
+            'a',
+          );
+        } catch (error) {
+          if (!(error instanceof KernelError)) throw error;
+        }
+      }),
+    );
+  });
+});
+
+describe('a vmlinux', () => {
+  it('is taken for symbols and types', () => {
+    const path = vmlinux();
+    const kernel = openNativeImage(image, { vmlinux: path });
+    expect(kernel.provenance.symbols).toEqual({ found: true, source: 'vmlinux', detail: path });
+    expect(kernel.provenance.types).toEqual({ found: true, source: 'vmlinux', detail: path });
+    const without = [...kernel.symbolTable!.all()].map(({ name, address }) => ({ name, address }));
+    expect(without).toEqual(made.symbols.map(({ name, address }) => ({ name, address })));
+    expect(kernel.symbols('do_nothing').map(({ type }) => type)).toEqual(['t', 't']);
+    expect(kernel.symbols('_stext').map(({ type }) => type)).toEqual(['T']);
+    expect(kernel.struct('page')?.size).toBe(64);
+  });
+
+  it('is taken for what it has, and the dump for the rest', () => {
+    const stripped = openNativeImage(image, { vmlinux: vmlinux({ symtab: false }) });
+    expect(stripped.provenance.symbols).toMatchObject({ source: 'kallsyms' });
+    expect(stripped.provenance.types).toMatchObject({ source: 'vmlinux' });
+    const untyped = openNativeImage(image, { vmlinux: vmlinux({ types: false }) });
+    expect(untyped.provenance.symbols).toMatchObject({ source: 'vmlinux' });
+    expect(untyped.provenance.types).toMatchObject({ source: 'dump' });
+  });
+
+  it('of another build is refused by its build id', () => {
+    const path = vmlinux({ buildId: 'ab'.repeat(20) });
+    for (const options of [{ vmlinux: path }, { btf: path }]) {
+      expect(errorOf(() => openNativeImage(image, options))).toMatchObject({
+        code: 'wrong-vmlinux',
+        message: expect.stringContaining('build id'),
+      });
+    }
+  });
+
+  it('of another build is refused by its symbols where the dump has no build id', () => {
+    const path = vmlinux({ buildId: 'ab'.repeat(20), shift: 0x1000n });
+    expect(errorOf(() => openNativeImage(made.image, { vmlinux: path }))).toMatchObject({
+      code: 'wrong-vmlinux',
+    });
+  });
+
+  it('without symbols and types is refused', () => {
+    const path = vmlinux({ symtab: false, types: false });
+    expect(errorOf(() => openNativeImage(image, { vmlinux: path }))).toMatchObject({
+      code: 'unsupported-format',
+    });
+  });
+
+  it('that is none, or is not there, is told apart', () => {
+    const code = (path: string): unknown =>
+      errorOf(() => openNativeImage(image, { vmlinux: path }));
+    expect(code(fileOf('#!/bin/sh\n'))).toMatchObject({ code: 'unsupported-format' });
+    expect(code(join(folder, 'absent'))).toMatchObject({ code: 'no-such-file' });
+    expect(code(folder)).toMatchObject({ code: 'unsupported-format' });
+  });
+
+  it('ends in typed errors, whatever is damaged', () => {
+    const blob = writeElfFile([
+      { name: '.notes', type: 7, bytes: buildIdNote(BUILD_ID) },
+      { name: '.BTF', type: 1, bytes: someTypes().build() },
+      { name: '.symtab', type: 2, bytes: writeSymtab([]).symtab, link: 4 },
+      { name: '.strtab', type: 3, bytes: new Uint8Array(16) },
+    ]);
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(blob.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+        (damage) => {
+          const broken = Uint8Array.from(blob);
+          for (const [at, value] of damage) broken[at] = value;
+          const path = join(folder, 'broken');
+          writeFileSync(path, broken);
+          try {
+            openNativeImage(image, { vmlinux: path }).struct('page');
+          } catch (error) {
+            if (!(error instanceof KernelError)) throw error;
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a BTF file', () => {
+  it('is taken instead of the kernel’s own types', () => {
+    const path = fileOf(someTypes().build());
+    const kernel = openNativeImage(image, { btf: path });
+    expect(kernel.provenance.types).toEqual({ found: true, source: 'file', detail: path });
+    expect(kernel.struct('page')?.member('_refcount')?.offset).toBe(52);
+  });
+
+  it('of another kernel is refused by what VMCOREINFO says of sizes and offsets', () => {
+    const other = new BtfWriter();
+    const int = other.int('int', 4);
+    other.struct('page', 64, [{ name: '_refcount', type: int, bitOffset: 48 * 8 }]);
+    expect(errorOf(() => openNativeImage(image, { btf: fileOf(other.build()) }))).toMatchObject({
+      code: 'wrong-vmlinux',
+      message: expect.stringContaining('OFFSET(page._refcount) is 48 in it, 52 in the dump'),
+    });
+  });
+
+  it('that is none is refused', () => {
+    for (const bytes of ['', 'root:x:0', Buffer.alloc(4096)])
+      expect(errorOf(() => openNativeImage(image, { btf: fileOf(bytes) }))).toMatchObject({
+        code: 'no-types',
+      });
+  });
+});
