@@ -17,5 +17,6 @@ export function formatSize(bytes: number): string {
 
 /** A count with thousands separated, `1,462`. */
 export function formatCount(count: number): string {
-  return count.toLocaleString('en-US');
+  // Intl would do the same, at 10 ms for its first use.
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
