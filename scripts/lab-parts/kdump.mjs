@@ -1,8 +1,8 @@
 // `scripts/lab dump VER-kdump`: a kernel with the scenario panics; the kernel that it kexecs into
 // runs makedumpfile on /proc/vmcore, as on a real machine, in all the ways that people use.
-import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDisk, readFromDisk } from './disk.mjs';
 import { initramfs } from './initramfs.mjs';
 import { madeOnce } from './made.mjs';
 import { kernelFiles } from './paths.mjs';
@@ -39,9 +39,7 @@ const recipe = `${scenarioRecipe('kdump.mjs')} ${release}\n`;
 
 await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], async (work) => {
   const disk = join(work, 'disk');
-  execFileSync('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', disk, `${DISK_MIB}M`], {
-    stdio: ['ignore', 'ignore', 2],
-  });
+  makeDisk(disk, DISK_MIB);
   const guest = await bootScenario({
     kernel,
     memoryMiB: 608,
@@ -65,7 +63,7 @@ await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], async (work) => {
   } finally {
     guest.kill();
   }
-  for (const file of FILES) debugfs(disk, file, join(work, file));
+  for (const file of FILES) readFromDisk(disk, file, join(work, file));
   rmSync(disk);
 });
 
@@ -100,9 +98,4 @@ async function capture(guest) {
     console.error(`lab: ${name} ${file}: ${((Date.now() - began) / 1000).toFixed(1)} s`);
   }
   await guest.run('umount /out; sync');
-}
-
-/** @param {string} disk @param {string} file of the file system's root @param {string} to */
-function debugfs(disk, file, to) {
-  execFileSync('debugfs', ['-R', `dump /${file} ${to}`, disk], { stdio: 'ignore' });
 }

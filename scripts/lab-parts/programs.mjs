@@ -1,5 +1,6 @@
 // A program of this machine or of the lab's tools, with its libraries, as files for a guest.
 import { execFileSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LAB, need } from './paths.mjs';
 
@@ -53,4 +54,18 @@ function libraries(list) {
   return [...list.matchAll(/=> (\/\S+)/g)].flatMap(([, path]) =>
     path === undefined || path.includes('ld-linux') ? [] : [path],
   );
+}
+
+/**
+ * A folder with all that is in it, for example our own `dist` with a `node_modules`.
+ *
+ * @param {string} from on this machine
+ * @param {string} path in the guest
+ * @param {(file: string) => boolean} [wanted] of a path relative to `from`; all unless told
+ * @returns {GuestFile[]}
+ */
+export function folder(from, path, wanted = () => true) {
+  return readdirSync(from, { recursive: true, encoding: 'utf8' })
+    .filter((file) => wanted(file) && statSync(join(from, file)).isFile())
+    .map((file) => ({ path: `${path}/${file}`, from: join(from, file) }));
 }

@@ -6,16 +6,48 @@ import { fileURLToPath } from 'node:url';
 export const LAB_KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
 export type LabKernel = (typeof LAB_KERNELS)[number];
 
+/** Dumps of a paused guest by QEMU; what follows the kernel's name is what sets it apart. */
+export const LAB_DUMPS = [...LAB_KERNELS, '6.1-la57'] as const;
+export type LabDumpName = (typeof LAB_DUMPS)[number] | `${LabKernel}-la57` | `${LabKernel}-4g`;
+
+/** What makedumpfile makes of one kdump; more than one file for `split`. */
+export const KDUMP_FORMATS = {
+  'lzo-d31': ['lzo-d31.vmcore'],
+  'zlib-d31': ['zlib-d31.vmcore'],
+  'zstd-d31': ['zstd-d31.vmcore'],
+  /** Not compressed. */
+  'raw-d31': ['raw-d31.vmcore'],
+  'flattened-d31': ['flattened-d31.vmcore'],
+  'elf-d31': ['elf-d31.vmcore'],
+  'split-d31': ['split-d31.vmcore.1', 'split-d31.vmcore.2', 'split-d31.vmcore.3'],
+  'lzo-d17': ['lzo-d17.vmcore'],
+  'lzo-d0': ['lzo-d0.vmcore'],
+  /** A copy of /proc/vmcore itself. */
+  elf: ['elf.vmcore'],
+} as const satisfies Record<string, readonly string[]>;
+export type KdumpFormat = keyof typeof KDUMP_FORMATS;
+
 /** Programs in the lab's `bin`, each a wrapper that becomes the program (same pid). */
 export type LabTool = 'crash' | 'crash-8.0.2' | 'drgn' | 'makedumpfile' | 'python3';
 
 /** A dump of the scenario, with what the guest and drgn say of it. Paths are absolute. */
 export interface LabDump {
+  readonly kernel: LabKernel;
   readonly folder: string;
   /** Made by QEMU from one paused guest: the same memory in two formats. */
   readonly elf: string;
   readonly kdumpZlib: string;
   readonly truth: Truth;
+  readonly oracle: Oracle;
+}
+
+/** A true kdump of the scenario: one panic, many formats. */
+export interface LabKdump {
+  readonly kernel: LabKernel;
+  readonly folder: string;
+  readonly formats: Readonly<Record<KdumpFormat, readonly string[]>>;
+  readonly truth: Truth;
+  /** Of the copy of /proc/vmcore. */
   readonly oracle: Oracle;
 }
 
@@ -179,14 +211,71 @@ export function labKernel(kernel: LabKernel): LabKernelFiles {
 }
 
 /** @throws {LabMissing} */
-export function labDump(kernel: LabKernel): LabDump {
-  const folder = join(LAB, 'dumps', kernel);
+export function labDump(name: LabDumpName): LabDump {
+  const folder = join(LAB, 'dumps', name);
   return {
+    kernel: kernelOf(name),
     folder,
-    elf: need(join(folder, 'elf.vmcore'), `dump ${kernel}`),
-    kdumpZlib: need(join(folder, 'kdump-zlib.vmcore'), `dump ${kernel}`),
-    truth: readJson<Truth>(join(folder, 'truth.json'), `dump ${kernel}`),
-    oracle: readJson<Oracle>(join(folder, 'oracle.json'), `oracle ${kernel}`),
+    elf: need(join(folder, 'elf.vmcore'), `dump ${name}`),
+    kdumpZlib: need(join(folder, 'kdump-zlib.vmcore'), `dump ${name}`),
+    truth: readJson<Truth>(join(folder, 'truth.json'), `dump ${name}`),
+    oracle: readJson<Oracle>(join(folder, 'oracle.json'), `oracle ${name}`),
+  };
+}
+
+/** The dump's zlib pages again with codecs that QEMU lacks. @throws {LabMissing} */
+export function labRecompressed(name: LabDumpName): { lzo: string; snappy: string } {
+  const folder = join(LAB, 'dumps', name);
+  const file = (codec: string) => need(join(folder, `kdump-${codec}.vmcore`), `recompress ${name}`);
+  return { lzo: file('lzo'), snappy: file('snappy') };
+}
+
+/** @throws {LabMissing} */
+export function labKdump(kernel: LabKernel): LabKdump {
+  const name = `${kernel}-kdump`;
+  const folder = join(LAB, 'dumps', name);
+  const formats = Object.fromEntries(
+    Object.entries(KDUMP_FORMATS).map(([format, files]) => [
+      format,
+      files.map((file) => need(join(folder, file), `dump ${name}`)),
+    ]),
+  ) as Record<KdumpFormat, string[]>;
+  return {
+    kernel,
+    folder,
+    formats,
+    truth: readJson<Truth>(join(folder, 'truth.json'), `dump ${name}`),
+    oracle: readJson<Oracle>(join(folder, 'oracle.json'), `oracle ${name}`),
+  };
+}
+
+/** makedumpfile's zlib-d31 again with snappy, which Debian's lacks. @throws {LabMissing} */
+export function labKdumpSnappy(kernel: LabKernel): string {
+  const path = join(LAB, 'dumps', `${kernel}-kdump`, 'snappy-d31.vmcore');
+  return need(path, `recompress ${kernel}-kdump`);
+}
+
+/**
+ * The order of the allocation that begins at a page frame, by the guest's own /proc/kpageflags just
+ * before the dump: a compound head and its tails. It shares no idea with a walk over `struct page`.
+ *
+ * @returns pfn → order; undefined for a page inside an allocation.
+ * @throws {LabMissing}
+ */
+export function labPageOrders(name: LabDumpName): (pfn: number) => number | undefined {
+  const path = need(join(LAB, 'dumps', name, 'kpageflags'), `dump ${name}`);
+  const bytes = readFileSync(path);
+  // include/uapi/linux/kernel-page-flags.h
+  const flag = (pfn: number, bit: number) =>
+    ((bytes.at(pfn * 8 + (bit >> 3)) ?? 0) & (1 << (bit & 7))) !== 0;
+  const KPF_COMPOUND_HEAD = 15;
+  const KPF_COMPOUND_TAIL = 16;
+  return (pfn) => {
+    if (flag(pfn, KPF_COMPOUND_TAIL)) return undefined;
+    if (!flag(pfn, KPF_COMPOUND_HEAD)) return 0;
+    let pages = 1;
+    while (flag(pfn + pages, KPF_COMPOUND_TAIL)) pages++;
+    return Math.log2(pages);
   };
 }
 
@@ -209,6 +298,12 @@ export function oracleSocket(oracle: Oracle, pid: number, fd: number): OracleSoc
 /** The file is the lab's own: its type is taken on trust. */
 function readJson<T>(path: string, step: string): T {
   return JSON.parse(readFileSync(need(path, step), 'utf8')) as T;
+}
+
+function kernelOf(name: LabDumpName): LabKernel {
+  const found = LAB_KERNELS.find((kernel) => name === kernel || name.startsWith(`${kernel}-`));
+  if (!found) throw new Error(`${name} is of no kernel of the lab`);
+  return found;
 }
 
 function need(path: string, step: string): string {
