@@ -4,7 +4,9 @@ import type { InfoJson } from './info-schema.js';
 import { taintFlags } from './taint.js';
 
 /** The answer to `info` as the JSON contract has it. */
-export function infoJson({ dump, kernel, missing }: InfoAnswer): InfoJson {
+export function infoJson(answer: InfoAnswer): InfoJson {
+  const { dump, noted, kernel, missing } = answer;
+  const time = dumpTime(answer);
   return {
     schema: 'kdump-mem.info/1',
     dump: {
@@ -19,6 +21,14 @@ export function infoJson({ dump, kernel, missing }: InfoAnswer): InfoJson {
       live: dump.live,
       oddities: [...dump.oddities],
     },
+    noted: { release: noted.release ?? null, buildId: noted.buildId ?? null },
+    time: time
+      ? {
+          at: new Date(time.at).toISOString(),
+          from: time.from,
+          uptimeSeconds: time.uptime ?? null,
+        }
+      : null,
     kernel: kernel ? kernelJson(kernel) : null,
     missing: missing.map((one) => ({ ...one })),
   };
@@ -29,7 +39,6 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
   const { panic, modules, taint } = machine;
   const { release, arch, pageSize, source, engine } = facts;
   const { vmcoreinfo, symbols, types, directMap, pages, oddities } = provenance;
-  const time = dumpTime(kernel);
   return {
     release,
     arch,
@@ -39,15 +48,7 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
     version: machine.uts?.version ?? null,
     nodename: machine.uts?.nodename ?? null,
     machine: machine.uts?.machine ?? null,
-    buildId: kernel.buildId ?? null,
     paging: provenance.paging,
-    time: time
-      ? {
-          at: new Date(time.at).toISOString(),
-          from: time.from,
-          uptimeSeconds: time.uptime ?? null,
-        }
-      : null,
     cpus: {
       online: machine.online?.length ?? null,
       possible: machine.possible?.length ?? null,

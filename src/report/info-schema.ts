@@ -28,22 +28,24 @@ export const infoSchema = z.strictObject({
     live: z.boolean(),
     oddities: z.array(z.string()),
   }),
+  /** What VMCOREINFO or the header says of the kernel, whether or not it can be read. */
+  noted: z.strictObject({ release: z.string().nullable(), buildId: z.string().nullable() }),
+  /** When it crashed, or without a crash when the dump was taken; UTC. */
+  time: z
+    .strictObject({
+      at: z.iso.datetime(),
+      from: z.enum(['crash', 'clock']),
+      uptimeSeconds: z.number().nonnegative().nullable(),
+    })
+    .nullable(),
+  /** Null where no kernel was found that can be read. */
   kernel: z
     .strictObject({
       ...kernelSchema.shape,
       version: z.string().nullable(),
       nodename: z.string().nullable(),
       machine: z.string().nullable(),
-      buildId: z.string().nullable(),
       paging: z.string(),
-      /** When it crashed, or without a crash when the dump was taken; UTC. */
-      time: z
-        .strictObject({
-          at: z.iso.datetime(),
-          from: z.enum(['crash', 'clock']),
-          uptimeSeconds: z.number().nonnegative().nullable(),
-        })
-        .nullable(),
       cpus: z.strictObject({ online: count.nullable(), possible: count.nullable() }),
       ramBytes: count.nullable(),
       panic: z.strictObject({

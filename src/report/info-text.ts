@@ -11,24 +11,37 @@ const UNKNOWN = 'not known (see below)';
 /** The answer to `info`: a sentence, what is known line by line, and what is not, and why. */
 export function infoText(answer: InfoAnswer): string {
   const { kernel, missing } = answer;
-  const lines = [...dumpLines(answer), ...(kernel ? kernelLines(kernel) : [])];
+  const lines = [
+    ...dumpLines(answer),
+    ...(kernel ? kernelLines(answer, kernel) : notedLines(answer)),
+  ];
   const width = Math.max(...lines.map(([label]) => label.length));
   const parts = [
     headline(answer),
     lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n'),
   ];
   if (missing.length > 0) {
-    const told = missing.map(({ what, why }) => `  ${escapeText(what)}: ${escapeText(why)}`);
-    parts.push(['Not known:', ...told].join('\n'));
+    parts.push(['Not known:', ...missingLines(missing)].join('\n'));
   }
   return parts.join('\n\n');
 }
 
 type Line = readonly [label: string, value: string];
 
-function headline({ dump, kernel }: InfoAnswer): string {
-  const what = dump.live ? 'the running kernel' : 'a dump';
-  if (!kernel) return `${what}, but no kernel that can be read is found in it`.replace(/^a/, 'A');
+/** One reason is often behind many unknowns: told once. */
+function missingLines(missing: InfoAnswer['missing']): string[] {
+  const reasons = new Map<string, string[]>();
+  for (const { what, why } of missing) reasons.set(why, [...(reasons.get(why) ?? []), what]);
+  return [...reasons].map(
+    ([why, whats]) => `  ${escapeText(whats.join(', '))}: ${escapeText(why)}`,
+  );
+}
+
+function headline({ dump, noted, kernel }: InfoAnswer): string {
+  if (!kernel) {
+    const of = noted.release === undefined ? '' : ` of Linux ${escapeText(noted.release)}`;
+    return `A dump${of} whose kernel cannot be read`;
+  }
   const release = escapeText(kernel.facts.release);
   if (dump.live) return `Linux ${release}, running`;
   const { panic } = kernel.machine;
@@ -79,22 +92,36 @@ function filterText({ dumpLevel, filtered, live, description }: InfoAnswer['dump
   return `${filtered.map((kind) => KIND_WORDS[kind]).join(', ')} (level ${dumpLevel})`;
 }
 
-function kernelLines(kernel: KernelInfo): Line[] {
+function notedLines(answer: InfoAnswer): Line[] {
+  const { release, buildId } = answer.noted;
+  return [
+    ['RELEASE', release === undefined ? UNKNOWN : escapeText(release)],
+    ['BUILD ID', buildId ?? 'not noted in the dump'],
+    ...timeLines(answer),
+  ];
+}
+
+function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   const { facts, machine, provenance } = kernel;
   const { uts, panic, taint, processes } = machine;
   const lines: Line[] = [
     ['RELEASE', `${escapeText(facts.release)} ${facts.arch}, ${provenance.paging}`],
     ['VERSION', uts ? escapeText(uts.version) : UNKNOWN],
-    ['BUILD ID', kernel.buildId ?? 'VMCOREINFO has none'],
+    ['BUILD ID', answer.noted.buildId ?? 'not noted in the dump'],
     ['HOST', uts ? escapeText(uts.nodename) : UNKNOWN],
-    ...timeLines(kernel),
+    ...timeLines(answer),
     ['CPUS', cpusText(machine)],
     ['RAM', machine.ram === undefined ? UNKNOWN : formatSize(machine.ram)],
     ['TASKS', processes ? tasksText(processes) : UNKNOWN],
     ['TAINT', taint === undefined ? UNKNOWN : taintText(taint)],
   ];
   if (panic.message !== undefined) lines.push(['PANIC', escapeText(panic.message)]);
-  else if (panic.state === 'panicked') lines.push(['PANIC', 'yes; its log has no message of it']);
+  else if (panic.state === 'panicked') {
+    lines.push([
+      'PANIC',
+      panic.logRead ? 'yes; its log has no message of it' : 'yes; its log cannot be read',
+    ]);
+  }
   if (panic.cause !== undefined) {
     lines.push([panic.state === 'panicked' ? 'CAUSE' : 'LOGGED', escapeText(panic.cause)]);
   }
@@ -104,8 +131,8 @@ function kernelLines(kernel: KernelInfo): Line[] {
   return [...lines, ...sourceLines(kernel)];
 }
 
-function timeLines(kernel: KernelInfo): Line[] {
-  const time = dumpTime(kernel);
+function timeLines(answer: InfoAnswer): Line[] {
+  const time = dumpTime(answer);
   if (!time) return [['TIME', UNKNOWN]];
   const at = `${new Date(time.at).toISOString().slice(0, 19)}Z`;
   const from = time.from === 'crash' ? 'the crash' : 'by its own clock, at its last tick';

@@ -7,17 +7,24 @@ import type { Unknown } from '../walk/unknowns.js';
 /** All that `kdump-mem info` tells. */
 export interface InfoAnswer {
   readonly dump: DumpFacts;
+  /** What the dump says of its kernel before anything in memory is looked at. */
+  readonly noted: NotedFacts;
   /** Absent if no kernel could be found in the dump; `missing` says why. */
   readonly kernel?: KernelInfo;
   /** What could not be told, and which figures that makes impossible. */
   readonly missing: readonly Unknown[];
 }
 
+/** From VMCOREINFO, or the dump's header. */
+export interface NotedFacts {
+  readonly release?: string;
+  readonly buildId?: string;
+  /** Seconds since 1970. */
+  readonly crashTime?: number;
+}
+
 export interface KernelInfo {
   readonly facts: KernelFacts;
-  readonly buildId?: string;
-  /** Seconds since 1970 that VMCOREINFO gives for the crash. */
-  readonly crashTime?: number;
   readonly provenance: Provenance;
   /** How many modules' types could be read; absent if they could not be looked for. */
   readonly moduleTypes?: number;
@@ -37,8 +44,8 @@ export interface DumpTime {
  * The time of the crash is the kernel's note of it. Without a crash it is that of its clock, which
  * stands at the last tick. The clock also tells when it booted.
  */
-export function dumpTime({ crashTime, machine }: KernelInfo): DumpTime | undefined {
-  const { clock } = machine;
+export function dumpTime({ noted: { crashTime }, kernel }: InfoAnswer): DumpTime | undefined {
+  const clock = kernel?.machine.clock;
   const wall = clock && Number(clock.wallClock / 1_000_000n);
   if (crashTime === undefined) {
     if (clock === undefined || wall === undefined) return undefined;

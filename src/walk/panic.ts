@@ -9,6 +9,8 @@ import type { Unknowns } from './unknowns.js';
 export interface PanicFacts {
   /** `running` only where everything that could tell of a panic was read, and says no. */
   readonly state: 'panicked' | 'running' | 'unknown';
+  /** The log could be read, as far back as matters. */
+  readonly logRead: boolean;
   /** The last "Kernel panic" line of the log. */
   readonly message?: string;
   /** The line before it that names the fault: `BUG: …`, `sysrq: Trigger a crash`. */
@@ -44,6 +46,7 @@ export function readPanic(
   const panicked = crashed || logged?.message !== undefined || (cpu ?? -1) >= 0;
   const sure = logged?.whole === true && cpu !== undefined;
   const facts = {
+    logRead: logged !== undefined,
     ...(logged?.message === undefined ? {} : { message: logged.message }),
     ...(logged?.cause === undefined ? {} : { cause: logged.cause }),
   };

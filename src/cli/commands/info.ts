@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { KernelError } from '../../kernel/error.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import type { InfoAnswer, KernelInfo } from '../../report/info.js';
+import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
+import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info.js';
 import { Unknowns } from '../../walk/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
 import { printAnswer } from '../output.js';
@@ -60,18 +61,32 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
   ]);
   const dump = describeDump(image);
   const unknowns = new Unknowns();
-  let native: NativeKernel;
+  const open = (files: ReturnType<typeof aids>): NativeKernel | undefined =>
+    unknowns.try('the kernel, and with it every figure', () => openNativeImage(image, files));
+  let native: NativeKernel | undefined;
   try {
     native = openNativeImage(image, aids(options));
   } catch (error) {
-    // Of a dump that opens, what it is can be told; a file that was given and is wrong is to mend.
-    if (!(error instanceof KernelError) || Object.keys(aids(options)).length > 0) throw error;
-    unknowns.add('the kernel, and with it every figure', error.message);
-    return { dump, missing: unknowns.list() };
+    if (!(error instanceof KernelError)) throw error;
+    // If the dump alone is no better, it is its fault; else that of a file which was given.
+    if (open({})) throw error;
   }
+  if (!native) return { dump, noted: notedIn(image), missing: unknowns.list() };
   const kernel = await askKernel(native, unknowns);
   const missing = [...impossibleFigures(kernel), ...unknowns.list()];
-  return { dump, kernel, missing };
+  return { dump, noted: notedIn(image, native.vmcoreinfo), kernel, missing };
+}
+
+function notedIn(image: MemoryImage, found?: Vmcoreinfo): NotedFacts {
+  const text = image.vmcoreinfo;
+  const info = found ?? (text === undefined ? undefined : new Vmcoreinfo(text));
+  const release = info?.release ?? image.facts.release;
+  const { buildId, crashTime } = info ?? {};
+  return {
+    ...(release === undefined ? {} : { release }),
+    ...(buildId === undefined ? {} : { buildId }),
+    ...(crashTime === undefined ? {} : { crashTime }),
+  };
 }
 
 async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {
@@ -80,9 +95,11 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
     import('../../walk/fields.js'),
   ]);
   const { vmcoreinfo, facts, provenance } = native;
-  const { buildId, crashTime } = vmcoreinfo;
-  const crashed = crashTime !== undefined;
+  const crashed = vmcoreinfo.crashTime !== undefined;
   const fields = fieldsOf(native, vmcoreinfo);
+  unknowns.try('skb, sockets and struct', () => {
+    if (provenance.types.found) native.struct('sk_buff');
+  });
   const machine = describeMachine(native, fields, crashed, unknowns);
   const types = unknowns.try('types of modules', () => native.moduleTypes);
   for (const problem of types?.problems ?? []) unknowns.add('types of a module', problem);
@@ -90,8 +107,6 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
     facts,
     provenance,
     machine,
-    ...(buildId === undefined ? {} : { buildId }),
-    ...(crashTime === undefined ? {} : { crashTime }),
     ...(types === undefined ? {} : { moduleTypes: types.modules.length }),
   };
 }
