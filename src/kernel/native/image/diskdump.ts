@@ -40,6 +40,8 @@ const CODECS: readonly { flag: number; name: Compression; inflate: Codec }[] = [
 ];
 const COMPRESSED = 0x27;
 
+/** What an entry of the cache weighs by itself. */
+const ENTRY_BYTES = 256;
 /** struct page_desc: offset, size, flags, page_flags. */
 const DESCRIPTOR_BYTES = 24;
 /** The text of VMCOREINFO fits one page of the kernel's, 64 KiB at most. */
@@ -58,6 +60,8 @@ interface Part {
   readonly stored: PageBitmap;
   readonly descriptors: ChunkedSource;
   readonly data: ChunkedSource;
+  /** Where the file keeps the page that all of its zero pages share; -1 until one was seen. */
+  readonly zero: { offset: number };
 }
 
 class DiskdumpImage implements MemoryImage {
@@ -71,9 +75,8 @@ class DiskdumpImage implements MemoryImage {
   readonly #pages: CacheSpace<Uint8Array>;
   #lastBlock = -1;
   #lastPage: Uint8Array = new Uint8Array(0);
-  /** The descriptor that all zero pages share, once one was seen, and its page. */
-  #zeroOffset = -1;
-  #zeroPage: Uint8Array = new Uint8Array(0);
+  /** The page of all zero pages, once one was seen. */
+  #zeroPage: Uint8Array | undefined;
 
   constructor(sources: readonly ByteSource[], cache: BlockCache) {
     const oddities: string[] = [];
@@ -147,7 +150,7 @@ class DiskdumpImage implements MemoryImage {
     let page = this.#pages.get(block);
     if (page === undefined) {
       page = this.#load(block, address);
-      this.#pages.set(block, page, page === this.#zeroPage ? 0 : page.byteLength);
+      this.#pages.set(block, page, page === this.#zeroPage ? ENTRY_BYTES : page.byteLength);
     }
     this.#lastBlock = block;
     this.#lastPage = page;
@@ -160,10 +163,8 @@ class DiskdumpImage implements MemoryImage {
     if (part === undefined || rank < 0) throw this.#missing(block, address, rank, part);
     const at = part.header.descriptors + rank * DESCRIPTOR_BYTES;
     const bytes = part.descriptors.read(at, DESCRIPTOR_BYTES);
-    if (bytes === undefined) throw new ReadError('truncated', BigInt(address));
-    const descriptor = readDescriptor(bytes, 0);
-    const { offset, size, flags } = descriptor;
-    if (offset === this.#zeroOffset) return this.#zeroPage;
+    if (bytes === undefined) throw unread(part.source, at + DESCRIPTOR_BYTES, address);
+    const { offset, size, flags } = readDescriptor(bytes, 0);
     if (offset === 0) {
       // Space ran out (DUMP_DH_COMPRESSED_INCOMPLETE) before this descriptor was written.
       throw new ReadError('absent', BigInt(address), 'the dump was not written to its end');
@@ -171,26 +172,27 @@ class DiskdumpImage implements MemoryImage {
     if (size === 0 || size > this.#blockSize) {
       throw new ReadError('damaged', BigInt(address), `a descriptor claims ${size} bytes`);
     }
-    const data = part.data.read(offset, size);
-    if (data === undefined) throw new ReadError('truncated', BigInt(address));
     const codec = CODECS.find(({ flag }) => (flags & flag) !== 0);
-    if (codec === undefined) {
-      if (size === this.#blockSize) return this.#plain(offset, data);
+    if (codec === undefined && size !== this.#blockSize) {
       throw new ReadError('damaged', BigInt(address), `a plain page of ${size} bytes`);
     }
+    if (codec === undefined && offset === part.zero.offset) return this.#zeroPage!;
+    const data = part.data.read(offset, size);
+    if (data === undefined) throw unread(part.source, offset + size, address);
+    if (codec === undefined) return this.#plain(part, offset, data);
     const page = codec.inflate(data, this.#blockSize);
     if (page === undefined) throw new ReadError('damaged', BigInt(address), codec.name);
     return page;
   }
 
-  /** An uncompressed block; zero pages, which writers store once, are kept once. */
-  #plain(offset: number, data: Uint8Array): Uint8Array {
-    const page = Uint8Array.prototype.slice.call(data);
-    if (this.#zeroOffset < 0 && page.every((byte) => byte === 0)) {
-      this.#zeroOffset = offset;
-      this.#zeroPage = page;
+  /** An uncompressed block; zero pages, which a writer stores once in a file, are kept once. */
+  #plain(part: Part, offset: number, data: Uint8Array): Uint8Array {
+    if (part.zero.offset < 0 && data.every((byte) => byte === 0)) {
+      part.zero.offset = offset;
+      this.#zeroPage ??= new Uint8Array(this.#blockSize);
+      return this.#zeroPage;
     }
-    return page;
+    return Uint8Array.prototype.slice.call(data);
   }
 
   #missing(block: number, address: number, rank: number, part: Part | undefined): ReadError {
@@ -202,6 +204,12 @@ class DiskdumpImage implements MemoryImage {
     const detail = 'it belongs to a part of the split dump that is not given';
     return new ReadError('absent', BigInt(address), detail);
   }
+}
+
+/** Why bytes that end at `end` could not be read: they are not there, or the disk refuses. */
+function unread(source: ByteSource, end: number, address: number): ReadError {
+  if (source.cut || end > source.size) return new ReadError('truncated', BigInt(address));
+  return new ReadError('damaged', BigInt(address), 'the file cannot be read there');
 }
 
 function openParts(
@@ -253,6 +261,7 @@ function openPart(source: ByteSource, cache: BlockCache): Part {
     stored: new PageBitmap(source, header.storedBitmap, header.blocks, start, cache),
     descriptors: new ChunkedSource(source),
     data: new ChunkedSource(source),
+    zero: { offset: -1 },
   };
 }
 

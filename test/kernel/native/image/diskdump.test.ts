@@ -151,6 +151,21 @@ it('counts beyond 32 bits of blocks', () => {
   image.close();
 });
 
+it('holds none of the bitmap of 4 TiB', () => {
+  const blocks = 2 ** 30;
+  const ends = [0, 2 ** 20, 2 ** 29, blocks - 1];
+  const memory = new Map<number, BlockSpec>(ends.map((block, i) => [block, { data: pageOf(i) }]));
+  const file = dump({ blocks, memory });
+  const before = process.memoryUsage().arrayBuffers;
+  const image = openImage([file]);
+  ends.forEach((block, i) => {
+    expect(page(image, block).equals(pageOf(i))).toBe(true);
+  });
+  // Each of the two bitmaps is 128 MiB.
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(24 * 2 ** 20);
+  image.close();
+});
+
 it('says what was lost when the writer ran out of space', () => {
   const memory = new Map<number, BlockSpec>([
     [0, { data: pageOf(1) }],
@@ -321,6 +336,18 @@ describe('a split dump', () => {
     expect(image.facts.files).toEqual([first, third]);
     expect(page(image, 40001).equals(pageOf(8))).toBe(true);
     expect(() => page(image, 6)).toThrow(/a part of the split dump that is not given/);
+    image.close();
+  });
+
+  it("does not take one file's page of zeros for a page at the same place of another", () => {
+    const memory = new Map<number, BlockSpec>([
+      [0, 'zero'],
+      [1, { data: pageOf(1) }],
+    ]);
+    const part = (start: number, end: number) => dump({ blocks: 2, memory, split: { start, end } });
+    const image = openImage([part(0, 1), part(1, 2)]);
+    expect(page(image, 0).equals(Buffer.alloc(4096))).toBe(true);
+    expect(page(image, 1).equals(pageOf(1))).toBe(true);
     image.close();
   });
 

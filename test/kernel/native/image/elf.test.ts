@@ -1,7 +1,9 @@
 import { truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openImage } from '../../../../src/kernel/native/image/open.js';
 import { vmcoreinfoNote, writeElf } from '../../../support/dump/elf.js';
+import { writeExtents } from '../../../support/dump/extents.js';
 import { DumpDirectory, pageOf } from '../../../support/dump/file.js';
 
 const directory = new DumpDirectory();
@@ -92,6 +94,28 @@ it('reads a QEMU core, which has no virtual addresses, and PN_XNUM', () => {
   const image = openImage([directory.write('qemu', writeElf({ loads, pnXnum: true }))]);
   expect(image.virtualRanges).toEqual([]);
   expect(bytes(image.readPhysical(0, 4096)).equals(pageOf(7))).toBe(true);
+  image.close();
+});
+
+it('reads at file offsets beyond 4 GiB', () => {
+  const far = 5 * 2 ** 30 + 0x1234;
+  const loads = [{ physical: 2n ** 40n, data: pageOf(3), offset: BigInt(far) }];
+  const file = writeExtents(join(directory.path, 'far'), [
+    { offset: 0, bytes: writeElf({ loads }) },
+    { offset: far, bytes: pageOf(8) },
+  ]);
+  const image = openImage([file]);
+  expect(bytes(image.readPhysical(2 ** 40, 4096)).equals(pageOf(8))).toBe(true);
+  expect(image.facts.oddities).toEqual([]);
+  image.close();
+});
+
+it('refuses a length that no walker needs, before it allocates', () => {
+  const loads = [{ physical: 0n, data: pageOf(1), memorySize: 2 ** 40 }];
+  const image = openImage([directory.write('long', writeElf({ loads }))]);
+  expect(() => image.readPhysical(0, 2 ** 39)).toThrow(
+    expect.objectContaining({ code: 'refused' }),
+  );
   image.close();
 });
 
