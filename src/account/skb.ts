@@ -1,7 +1,7 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { WalkError } from '../walk/error.js';
 import { findFile, openFiles } from '../walk/files.js';
-import { incompleteness } from '../walk/skb.js';
+import { incompleteness } from '../walk/incompleteness.js';
 import { SocketFinder } from '../walk/socket.js';
 import { findTask, type Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';

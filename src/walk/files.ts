@@ -17,63 +17,105 @@ const POINTER_SIZE = 8;
 /** Descriptors whose pointers are read at a time: one page of them. */
 const BATCH = 512;
 
-/**
- * The open descriptors of a process, in order.
- *
- * @throws {WalkError} `kernel-thread`; {@link ReadError} if its table cannot be read.
- */
-export function* openFiles(kernel: Kernel, task: Task): Generator<OpenFile> {
-  const table = fdTable(kernel, task);
-  for (let first = 0; first < table.maxFds; first += BATCH) {
-    const count = Math.min(BATCH, table.maxFds - first);
-    // The bitmap tells which of the slots are open without reading the slots of a huge empty table.
-    const bitmap = kernel.read(table.openFds + BigInt(first / 8), Math.ceil(count / 64) * 8);
-    let open = false;
-    for (let byte = 0; byte < bitmap.byteLength && !open; byte++)
-      open = bitmap.getUint8(byte) !== 0;
-    if (!open) continue;
-    const slots = kernel.read(table.fd + BigInt(first * POINTER_SIZE), count * POINTER_SIZE);
-    for (let index = 0; index < count; index++) {
-      const file = slots.getBigUint64(index * POINTER_SIZE, true);
-      if (file !== 0n) yield { fd: first + index, file };
-    }
-  }
-}
-
-/**
- * The file behind one descriptor.
- *
- * @throws {WalkError} `no-such-fd` or `kernel-thread`; {@link KernelError} `damaged`.
- */
-export function findFile(kernel: Kernel, task: Task, fd: number): OpenFile {
-  const table = fdTable(kernel, task);
-  const file =
-    fd < table.maxFds
-      ? kernel.read(table.fd + BigInt(fd * POINTER_SIZE), POINTER_SIZE).getBigUint64(0, true)
-      : 0n;
-  if (file === 0n) throw new WalkError('no-such-fd', `fd ${fd} of pid ${task.pid} is not open`);
-  return { fd, file };
-}
-
 interface FdTable {
   readonly maxFds: number;
   readonly fd: bigint;
   readonly openFds: bigint;
 }
 
-function fdTable(kernel: Kernel, task: Task): FdTable {
+/** Reads tables of open files (include/linux/fdtable.h). */
+export class FileTables {
+  readonly #kernel: Kernel;
+  readonly #files;
+  readonly #table;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#files = new StructReader(kernel, 'files_struct', ['fdt']);
+    this.#table = new StructReader(kernel, 'fdtable', ['max_fds', 'fd', 'open_fds']);
+  }
+
+  /**
+   * The open descriptors of a `struct files_struct`, in order.
+   *
+   * @throws {ReadError} if its table cannot be read; {@link KernelError} `damaged`
+   */
+  *open(files: bigint): Generator<OpenFile> {
+    const table = this.#read(files);
+    for (let first = 0; first < table.maxFds; first += BATCH) {
+      const count = Math.min(BATCH, table.maxFds - first);
+      // The bitmap tells which slots are open without reading the slots of a huge empty table.
+      const bitmap = this.#kernel.read(
+        table.openFds + BigInt(first / 8),
+        Math.ceil(count / 64) * 8,
+      );
+      if (isZero(bitmap)) continue;
+      const slots = this.#kernel.read(
+        table.fd + BigInt(first * POINTER_SIZE),
+        count * POINTER_SIZE,
+      );
+      for (let index = 0; index < count; index++) {
+        const file = slots.getBigUint64(index * POINTER_SIZE, true);
+        if (file !== 0n) yield { fd: first + index, file };
+      }
+    }
+  }
+
+  /** The `struct file` behind one descriptor, or undefined if it is not open. */
+  find(files: bigint, fd: number): bigint | undefined {
+    const table = this.#read(files);
+    if (fd >= table.maxFds) return undefined;
+    const slot = this.#kernel.read(table.fd + BigInt(fd * POINTER_SIZE), POINTER_SIZE);
+    return slot.getBigUint64(0, true) || undefined;
+  }
+
+  #read(files: bigint): FdTable {
+    const fdt = this.#files.read(files).pointer('fdt');
+    const view = this.#table.read(fdt);
+    const maxFds = view.number('max_fds');
+    if (maxFds > MAX_FDS) {
+      throw new KernelError(
+        'damaged',
+        `the file table at 0x${fdt.toString(16)} claims ${maxFds} descriptors`,
+      );
+    }
+    return { maxFds, fd: view.pointer('fd'), openFds: view.pointer('open_fds') };
+  }
+}
+
+/**
+ * The open descriptors of a process, in order; none of one that is exiting.
+ *
+ * @throws {WalkError} `kernel-thread`; and as {@link FileTables.open}
+ */
+export function openFiles(kernel: Kernel, task: Task): Iterable<OpenFile> {
+  refuseKernelThread(task);
+  return task.files === 0n ? [] : new FileTables(kernel).open(task.files);
+}
+
+/**
+ * The file behind one descriptor.
+ *
+ * @throws {WalkError} `no-such-fd` or `kernel-thread`; and as {@link FileTables.open}
+ */
+export function findFile(kernel: Kernel, task: Task, fd: number): OpenFile {
+  refuseKernelThread(task);
+  const file = task.files === 0n ? undefined : new FileTables(kernel).find(task.files, fd);
+  if (file === undefined) {
+    throw new WalkError('no-such-fd', `fd ${fd} of pid ${task.pid} is not open`);
+  }
+  return { fd, file };
+}
+
+function refuseKernelThread(task: Task): void {
   if (task.kernelThread) {
     throw new WalkError('kernel-thread', `pid ${task.pid} is a kernel thread and has no files`);
   }
-  if (task.files === 0n) return { maxFds: 0, fd: 0n, openFds: 0n };
-  const fdt = new StructReader(kernel, 'files_struct', ['fdt']).read(task.files).pointer('fdt');
-  const view = new StructReader(kernel, 'fdtable', ['max_fds', 'fd', 'open_fds']).read(fdt);
-  const maxFds = view.number('max_fds');
-  if (maxFds > MAX_FDS) {
-    throw new KernelError(
-      'damaged',
-      `the file table of pid ${task.pid} at 0x${fdt.toString(16)} claims ${maxFds} descriptors`,
-    );
+}
+
+function isZero(view: DataView): boolean {
+  for (let byte = 0; byte < view.byteLength; byte++) {
+    if (view.getUint8(byte) !== 0) return false;
   }
-  return { maxFds, fd: view.pointer('fd'), openFds: view.pointer('open_fds') };
+  return true;
 }

@@ -5,7 +5,7 @@ import type { Fields } from './fields.js';
 import { listNodes } from './list.js';
 import { type PanicFacts, readPanic } from './panic.js';
 import { decodeText, StructReader } from './struct-reader.js';
-import { tasks } from './tasks.js';
+import { TaskReader } from './tasks.js';
 import type { Unknowns } from './unknowns.js';
 
 /** What a kernel says of the machine and of itself. What is absent could not be told. */
@@ -84,7 +84,8 @@ function readWord(kernel: Kernel, name: string): bigint {
 
 function countProcesses(kernel: Kernel): { user: number; kernel: number } {
   const count = { user: 0, kernel: 0 };
-  for (const task of tasks(kernel)) count[task.kernelThread ? 'kernel' : 'user']++;
+  for (const task of new TaskReader(kernel).processes())
+    count[task.kernelThread ? 'kernel' : 'user']++;
   return count;
 }
 

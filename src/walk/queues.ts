@@ -1,6 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
+import { incompleteness } from './incompleteness.js';
 import { TornList } from './list.js';
-import { incompleteness } from './skb.js';
 import { StructReader } from './struct-reader.js';
 import type { WarningCode } from './warnings.js';
 
@@ -183,7 +183,7 @@ export function walkQueue(
       count++;
     }
   } catch (error) {
-    const code = error instanceof TornList ? 'torn-list' : incompleteness(error);
+    const code = incompleteness(error);
     const rest =
       queue.expected === undefined ? '' : ` of the ${queue.expected} that the kernel counts`;
     incomplete(

@@ -1,6 +1,7 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Frag, type FragLayout, fragLayout } from './frag.js';
+import { incompleteness } from './incompleteness.js';
 import type { PageBlock, PageReader } from './pages.js';
 import { StructReader, type StructView } from './struct-reader.js';
 import type { WarningCode } from './warnings.js';
@@ -191,15 +192,4 @@ export class SkbReader {
       sink.incomplete(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
     }
   }
-}
-
-/**
- * The warning for an error that spoils part of an answer.
- *
- * @throws the error itself, if it is of any other kind.
- */
-export function incompleteness(error: unknown): 'unreadable' | 'corrupt' {
-  if (error instanceof ReadError) return 'unreadable';
-  if (error instanceof KernelError && error.code === 'damaged') return 'corrupt';
-  throw error;
 }
