@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { KernelError } from '../../../src/kernel/error.js';
+import { Kind } from '../../../src/kernel/native/btf/format.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { LAB_KERNELS } from '../../support/lab.js';
+import { askDrgn, dumpFile } from './real-kernels.js';
+
+/** [bit offset, bits, bytes, elements (-1: no array, -2: an array of arrays), pointer] */
+type DrgnMember = [number, number, number, number, boolean];
+
+/** Every fifth struct of the kernel, and those that walks over sockets stand on. */
+function someStructs(kernel: NativeKernel): string[] {
+  const btf = kernel.types.base;
+  const names: string[] = [];
+  let seen = 0;
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    if (btf.kind(id) === Kind.STRUCT && !btf.anonymous(id) && btf.vlen(id) > 0 && seen++ % 5 === 0)
+      names.push(btf.name(id));
+  }
+  const walked =
+    'sk_buff sock tcp_sock udp_sock unix_sock task_struct skb_shared_info page inode file';
+  return [...new Set([...names, ...walked.split(' '), 'socket', 'net', 'kmem_cache', 'xa_node'])];
+}
+
+describe.each(LAB_KERNELS)('layouts of %s', (version) => {
+  it('are those of its debug information, member by member', () => {
+    const kernel = openNative({ files: [dumpFile(version, 'kdump-zlib')] });
+    const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-layouts-'));
+    const list = join(folder, 'names');
+    writeFileSync(list, someStructs(kernel).join('\n'));
+    const dump = { name: version, kernel: version };
+    const truth = askDrgn<Record<string, [number, Record<string, DrgnMember>]>>(
+      dump,
+      './layouts.py',
+      list,
+    );
+    rmSync(folder, { recursive: true });
+
+    let compared = 0;
+    for (const [name, [size, members]] of Object.entries(truth)) {
+      let layout: ReturnType<typeof kernel.struct>;
+      try {
+        layout = kernel.struct(name);
+      } catch (error) {
+        // Several structs of that name: drgn takes the first, we take none.
+        if (error instanceof KernelError && error.code === 'unsupported-layout') continue;
+        throw error;
+      }
+      expect(layout?.size, name).toBe(size);
+      expect(layout?.members, name).toEqual(Object.keys(members));
+      for (const [member, [bitOffset, bits, bytes, count, pointer]] of Object.entries(members)) {
+        const ours = layout!.member(member)!;
+        const path = `${name}.${member}`;
+        expect(ours.offset * 8 + (ours.bits?.offset ?? 0), path).toBe(bitOffset);
+        expect(ours.bits?.size ?? 0, path).toBe(bits);
+        if (bits === 0) expect(ours.size, path).toBe(bytes);
+        if (count !== -2) expect(ours.count ?? -1, path).toBe(count);
+        if (count === -1) expect(ours.pointer, path).toBe(pointer);
+        compared++;
+      }
+    }
+    expect(compared).toBeGreaterThan(5_000);
+    kernel.close();
+  });
+});

@@ -1,0 +1,39 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  LAB,
+  LAB_KERNELS,
+  type LabKernel,
+  LabMissing,
+  labKernel,
+  labTool,
+} from '../../support/lab.js';
+
+/** Dumps that one kernel's symbols and types are proved on; `-la57` has five-level page tables. */
+export const REAL_DUMPS: readonly { readonly name: string; readonly kernel: LabKernel }[] = [
+  ...LAB_KERNELS.map((kernel) => ({ name: kernel, kernel })),
+  { name: '6.1-la57', kernel: '6.1' },
+  { name: 'newest-la57', kernel: 'newest' },
+];
+
+/** @throws {LabMissing} */
+export function dumpFile(name: string, format: 'elf' | 'kdump-zlib'): string {
+  const path = join(LAB, 'dumps', name, `${format}.vmcore`);
+  if (!existsSync(path)) throw new LabMissing(path, `dump ${name}`);
+  return path;
+}
+
+/** What a script beside this file prints, run by drgn over a dump with debug information. */
+export function askDrgn<T>(
+  { name, kernel }: { readonly name: string; readonly kernel: LabKernel },
+  script: string,
+  ...args: string[]
+): T {
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const { vmlinux } = labKernel(kernel);
+  const options = ['-q', '-c', dumpFile(name, 'elf'), '-s', vmlinux, path, ...args];
+  const printed = execFileSync(labTool('drgn'), options, { maxBuffer: 1 << 28, timeout: 100_000 });
+  return JSON.parse(printed.toString()) as T;
+}

@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { MemoryImage } from '../../../src/kernel/native/image/image.js';
+import { openImage } from '../../../src/kernel/native/image/open.js';
+import { openNative, openNativeImage } from '../../../src/kernel/native/open.js';
+import { LAB_KERNELS, labKernel } from '../../support/lab.js';
+import { dumpFile, REAL_DUMPS } from './real-kernels.js';
+
+/** System.map as the kernel's package has it, by name, moved by KASLR. */
+function systemMap(path: string, offset: bigint): Map<string, Set<bigint>> {
+  const symbols = new Map<string, Set<bigint>>();
+  for (const line of readFileSync(path, 'latin1').split('\n')) {
+    const [hex, , name] = line.split(' ');
+    if (hex === undefined || name === undefined) continue;
+    const linked = BigInt(`0x${hex}`);
+    const address = linked >> 63n ? BigInt.asUintN(64, linked + offset) : linked;
+    symbols.set(name, (symbols.get(name) ?? new Set()).add(address));
+  }
+  return symbols;
+}
+
+/** The same image with another note. */
+function withNote(image: MemoryImage, vmcoreinfo: string | undefined): MemoryImage {
+  return {
+    facts: image.facts,
+    vmcoreinfo,
+    virtualRanges: image.virtualRanges,
+    readPhysical: (address, length) => image.readPhysical(address, length),
+    readVirtual: (address, length) => image.readVirtual(address, length),
+    refresh: () => image.refresh(),
+    close: () => image.close(),
+  };
+}
+
+describe.each(REAL_DUMPS)('symbols of $name', ({ name, kernel: version }) => {
+  it('are System.map’s, all of them, by name and by address', () => {
+    const kernel = openNative({ files: [dumpFile(name, 'elf')] });
+    const map = systemMap(labKernel(version).systemMap, kernel.vmcoreinfo.kernelOffset);
+    const listed = new Map<string, Set<bigint>>();
+    let last = 0n;
+    for (const { name, address } of kernel.symbolTable!.all()) {
+      // Labels of the compiler's own, which scripts/mksysmap leaves out of the map.
+      if (name.startsWith('.L')) continue;
+      expect(map.get(name)?.has(address), `${name} at 0x${address.toString(16)}`).toBe(true);
+      expect(address).toBeGreaterThanOrEqual(last);
+      last = address;
+      listed.set(name, (listed.get(name) ?? new Set()).add(address));
+    }
+    expect(listed.size).toBeGreaterThan(50_000);
+    let sought = 0;
+    for (const [name, addresses] of listed) {
+      if (++sought % 10 !== 0 && addresses.size === 1) continue;
+      expect(new Set(kernel.symbols(name).map(({ address }) => address)), name).toEqual(addresses);
+    }
+    for (const name of ['init_task', 'init_net', 'net_namespace_list', 'socket_file_ops']) {
+      const [address] = map.get(name)!;
+      expect(kernel.symbol(name), name).toBe(address);
+      expect(kernel.nearestSymbol(address! + 1n)).toMatchObject({ offset: 1 });
+    }
+    kernel.close();
+  });
+});
+
+describe.each(LAB_KERNELS)('the tables of %s', (version) => {
+  it('are found by a scan as well, where VMCOREINFO does not name them', () => {
+    const image = openImage([dumpFile(version, 'elf')]);
+    const vmcoreinfo = image.vmcoreinfo!.replace(/^SYMBOL\(kallsyms_.*\n/gm, '');
+    const named = openNativeImage(image);
+    const scanned = openNativeImage(withNote(image, vmcoreinfo));
+    expect(scanned.provenance.symbols).toMatchObject({
+      found: true,
+      detail: expect.stringContaining('found by a scan'),
+    });
+    expect([...scanned.symbolTable!.all()]).toEqual([...named.symbolTable!.all()]);
+    image.close();
+  });
+
+  it('are not needed where a vmlinux or a System.map is given', () => {
+    const { vmlinux, systemMap } = labKernel(version);
+    const files = [dumpFile(version, 'elf')];
+    const own = openNative({ files });
+    for (const options of [{ vmlinux }, { symbols: systemMap }]) {
+      const kernel = openNative({ files, ...options });
+      expect(kernel.provenance.symbols).not.toMatchObject({ source: 'kallsyms' });
+      for (const name of ['init_task', 'init_net', 'page_offset_base', '__per_cpu_offset'])
+        expect(kernel.symbol(name), name).toBe(own.symbol(name));
+      kernel.close();
+    }
+    own.close();
+  });
+
+  it('are refused from another kernel', () => {
+    const other = labKernel(version === '6.1' ? '6.12' : '6.1');
+    const files = [dumpFile(version, 'elf')];
+    for (const options of [
+      { vmlinux: other.vmlinux },
+      { btf: other.vmlinux },
+      { symbols: other.systemMap },
+    ])
+      expect(() => openNative({ files, ...options })).toThrow(/is of another kernel/);
+  });
+
+  it('are found without a note, by VMCOREINFO’s text in memory', () => {
+    const image = openImage([dumpFile(version, 'elf')]);
+    const own = openNativeImage(image);
+    const kernel = openNativeImage(withNote(image, undefined));
+    expect(kernel.provenance.vmcoreinfo).toBe('memory');
+    expect(kernel.facts.release).toBe(labKernel(version).release);
+    expect(kernel.symbol('init_task')).toBe(own.symbol('init_task'));
+    image.close();
+  });
+});
