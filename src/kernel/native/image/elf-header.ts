@@ -1,3 +1,4 @@
+import { Parser } from 'binary-parser';
 import { KernelError } from '../../error.js';
 import { machineName, requireMachine } from './machine.js';
 import { type ByteSource, readHead } from './source.js';
@@ -31,6 +32,19 @@ const PN_XNUM = 0xffff;
 /** More program headers than this are damage, or a dump that nobody has seen. */
 const MOST_PROGRAM_HEADERS = 1 << 20;
 
+/** Elf64_Ehdr (elf.h), little-endian: the fields that lead to the program headers. */
+const elf64_ehdr = new Parser()
+  .endianness('little')
+  .seek(16)
+  .uint16('e_type')
+  .uint16('e_machine')
+  .seek(12)
+  .uint64('e_phoff')
+  .uint64('e_shoff')
+  .seek(6)
+  .uint16('e_phentsize')
+  .uint16('e_phnum');
+
 export function isElf(head: DataView): boolean {
   return head.byteLength >= 4 && head.getUint32(0, false) === 0x7f454c46;
 }
@@ -46,25 +60,24 @@ export function readElfHeader(source: ByteSource): ElfHeader {
   requireMachine(source.name, bits === 2 ? machine : `32-bit ${machine}`);
   requireBytes(source, view, 0, EHDR);
 
-  const type = view.getUint16(16, true);
+  const header = elf64_ehdr.parse(new Uint8Array(view.buffer));
+  const type = header.e_type;
   if (type !== ET_CORE) {
     const what = KINDS[type] ?? `ELF file of type ${type}`;
     throw new KernelError('not-a-dump', `${source.name} is an ${what}, not a dump`);
   }
-  const offset = Number(view.getBigUint64(32, true));
-  const entry = view.getUint16(54, true);
-  let count = view.getUint16(56, true);
+  const offset = Number(header.e_phoff);
+  const entry = header.e_phentsize;
+  let count = header.e_phnum;
   if (count > 0 && entry !== PHDR) {
     throw new KernelError('damaged', `${source.name}: program headers of ${entry} bytes, not 56`);
   }
-  if (count === PN_XNUM) {
-    const sections = Number(view.getBigUint64(40, true));
-    // Before it knew PN_XNUM, a writer with 65535 headers had no section to point to.
-    if (sections > 0) {
-      const section = readHead(source, sections, SHDR);
-      requireBytes(source, section, sections, SHDR);
-      count = section.getUint32(44, true);
-    }
+  const sections = Number(header.e_shoff);
+  // Before it knew PN_XNUM, a writer with 65535 headers had no section to point to.
+  if (count === PN_XNUM && sections > 0) {
+    const section = readHead(source, sections, SHDR);
+    requireBytes(source, section, sections, SHDR);
+    count = section.getUint32(44, true);
   }
   if (count > MOST_PROGRAM_HEADERS) {
     throw new KernelError('damaged', `${source.name} claims ${count} program headers`);
