@@ -15,11 +15,11 @@ make_dump() {
 # The kernel of a dump: 6.1-la57 is of 6.1.
 kernel_of() { echo "${1%%-*}"; }
 
-# .lab/dumps/NAME/oracle.json, anew for a new dump or a new oracle.
+# .lab/dumps/NAME/oracle.json, anew for a new dump or a new oracle, and checked against the truth.
 make_oracle() {
   local dump="$LAB_DIR/dumps/$1" vmlinux recipe
   vmlinux="$LAB_DIR/kernels/$(kernel_of "$1")/vmlinux"
-  recipe="$(cat "$dump/truth.json" "$LAB_PARTS"/oracle.py "$LAB_PARTS"/oracle/*.py | sha256sum)"
+  recipe="$(cat "$dump/truth.json" "$LAB_PARTS"/{oracle.py,oracle/*.py,check.mjs} | sha256sum)"
   if [[ -e "$dump/oracle.json" && "$(cat "$dump/oracle-recipe" 2>/dev/null)" == "$recipe" ]]; then
     return 0
   fi
@@ -27,6 +27,7 @@ make_oracle() {
     >"$dump/oracle.json.partial" </dev/null ||
     die "drgn could not answer for $dump/elf.vmcore"
   mv -- "$dump/oracle.json.partial" "$dump/oracle.json"
+  node "$LAB_PARTS/check.mjs" "$1" || die "the dump $1 cannot be trusted"
   echo "$recipe" >"$dump/oracle-recipe"
 }
 

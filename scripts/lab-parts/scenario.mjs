@@ -61,6 +61,7 @@ export async function bootScenario(options) {
   const guest = await bootGuest({
     ...options,
     files: [...(options.files ?? []), { path: 'bin/scenario', from: scenarioProgram() }],
+    modules: [...(options.modules ?? []), 'tun'],
     tcpPorts: [PORTS.starving, PORTS.starvingLarge, PORTS.healthy, ...(options.tcpPorts ?? [])],
     udpPorts: [PORTS.udpFed, ...(options.udpPorts ?? [])],
   });

@@ -79,11 +79,20 @@ export interface Role {
   /** Entries and payload bytes of the receive queue by construction; null where not known. */
   readonly skbs: number | null;
   readonly bytes: number | null;
+  readonly outOfOrder: QueueContent;
+  readonly retransmit: QueueContent;
+  readonly error: QueueContent;
   /** Bytes that the process has read. */
   readonly consumed: number;
   /** Threads are told apart by `tid`. */
   readonly holders: readonly Holder[];
   readonly socket?: TruthSocket;
+}
+
+/** What is known of a queue by construction; null where it isn't. */
+export interface QueueContent {
+  readonly skbs: number | null;
+  readonly bytes: number | null;
 }
 
 export interface Holder {

@@ -46,6 +46,7 @@ void errors(void)
 	send_messages(pair.writer, 3, 300);
 	role->skbs = 0;
 	role->bytes = 0;
+	role->error.skbs = 3;
 	role_holds(role, pair.writer);
 	ready();
 }

@@ -31,6 +31,9 @@ void sent_file(void);
 void listener(void);
 void other_namespace(void);
 
+/* lossy.c */
+void lossy(void);
+
 /* datagrams.c */
 void linear(void);
 void udp(void);

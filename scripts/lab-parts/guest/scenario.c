@@ -17,7 +17,7 @@ static void (*const roles[])(void) = {
 	loopback_v6,	 stuffed,	 empty,	    one_skb,	    sent_file,	     listener,
 	other_namespace, linear,	 udp,	    errors,	    unix_stream,     unix_datagrams,
 	forked,		 duplicated,	 threaded,  hostile_escape, hostile_newline, hostile_bytes,
-	without_sockets,
+	without_sockets, lossy,
 };
 #define ROLES (int)(sizeof(roles) / sizeof(roles[0]))
 /* forked and threaded count once more for each child and thread. */

@@ -52,6 +52,7 @@ struct role *role_add(const char *name, const char *note)
 	role->fd = UNKNOWN;
 	role->skbs = UNKNOWN;
 	role->bytes = UNKNOWN;
+	role->out_of_order = role->retransmit = role->error = (struct content){ UNKNOWN, UNKNOWN };
 	return role;
 }
 

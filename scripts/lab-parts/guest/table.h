@@ -20,6 +20,11 @@ struct holder {
 	int fd;
 };
 
+/* Of a queue other than the receive queue. */
+struct content {
+	long skbs, bytes;
+};
+
 struct role {
 	char name[32];
 	char note[160];
@@ -28,8 +33,9 @@ struct role {
 	int fd;
 	/* FIONREAD moves a UDP socket's datagrams to another queue: not to be asked. */
 	int untouched;
-	/* What is known of the receive queue by construction. */
+	/* What is known of the queues by construction. */
 	long skbs, bytes;
+	struct content out_of_order, retransmit, error;
 	_Atomic long consumed;
 	_Atomic int holders;
 	struct holder holder[MAX_HOLDERS];

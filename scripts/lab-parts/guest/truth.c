@@ -58,12 +58,18 @@ static void print_comm(pid_t pid, pid_t tid)
 	print_string(comm, length > 0 ? length - 1 : 0);
 }
 
-static void print_number(const char *key, long value)
+static void print_value(long value)
 {
 	if (value == UNKNOWN)
-		printf(",\"%s\":null", key);
+		printf("null");
 	else
-		printf(",\"%s\":%ld", key, value);
+		printf("%ld", value);
+}
+
+static void print_number(const char *key, long value)
+{
+	printf(",\"%s\":", key);
+	print_value(value);
 }
 
 static long ioctl_number(int fd, unsigned long request)
@@ -182,6 +188,14 @@ static void print_socket_of(pid_t pid, int number, int untouched)
 	close(process);
 }
 
+static void print_content(const char *key, const struct content *content)
+{
+	printf(",\"%s\":{\"skbs\":", key);
+	print_value(content->skbs);
+	print_number("bytes", content->bytes);
+	printf("}");
+}
+
 static void print_role(const struct role *role)
 {
 	static const char *const kinds[] = { "socket", "not-a-socket", "not-open" };
@@ -192,6 +206,9 @@ static void print_role(const struct role *role)
 	printf(",\"fd\":%d", role->fd);
 	print_number("skbs", role->skbs);
 	print_number("bytes", role->bytes);
+	print_content("outOfOrder", &role->out_of_order);
+	print_content("retransmit", &role->retransmit);
+	print_content("error", &role->error);
 	print_number("consumed", role->consumed);
 	printf(",\"holders\":[");
 	for (int i = 0; i < role->holders; i++) {
