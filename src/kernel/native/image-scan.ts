@@ -63,7 +63,7 @@ export function readWithHoles(
   if (whole) return whole;
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length; ) {
-    const part = Math.min(length - at, PAGE - (Number(BigInt.asUintN(12, address)) + at) % PAGE);
+    const part = Math.min(length - at, PAGE - ((Number(BigInt.asUintN(12, address)) + at) % PAGE));
     const page = readOrNot(memory, address + BigInt(at), part);
     if (page) bytes.set(page, at);
     at += part;

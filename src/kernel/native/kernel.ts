@@ -155,6 +155,11 @@ export class NativeKernel implements Kernel {
     return directMap.address + BigInt(into);
   }
 
+  pageOfFrame(frame: number): bigint | undefined {
+    const { pages } = this.#parts.bases;
+    return pages === undefined ? undefined : pages.address + BigInt(frame * pages.stride);
+  }
+
   /** Physical address of a byte, or undefined where no page table leads. */
   physicalOf(address: bigint): number | undefined {
     return this.#parts.memory.physical(address);

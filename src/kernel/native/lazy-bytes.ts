@@ -10,7 +10,8 @@ export class LazyBytes {
   readonly view: DataView;
   readonly #memory: Pick<KernelMemory, 'read'>;
   readonly #address: bigint;
-  readonly #have: Uint8Array;
+  /** One byte for each CHUNK: not 0 where it has been read. */
+  readonly have: Uint8Array;
 
   /** @param length bytes, which are allocated: the caller has checked that they are plausible. */
   constructor(memory: Pick<KernelMemory, 'read'>, address: bigint, length: number) {
@@ -18,7 +19,7 @@ export class LazyBytes {
     this.#address = address;
     this.bytes = new Uint8Array(length);
     this.view = new DataView(this.bytes.buffer);
-    this.#have = new Uint8Array(Math.ceil(length / CHUNK));
+    this.have = new Uint8Array(Math.ceil(length / CHUNK));
   }
 
   /**
@@ -27,14 +28,14 @@ export class LazyBytes {
    * @throws {ReadError} when they cannot be read.
    */
   need(from: number, end: number): void {
-    const last = Math.min(Math.ceil(end / CHUNK), this.#have.length);
+    const last = Math.min(Math.ceil(end / CHUNK), this.have.length);
     for (let chunk = Math.max(0, Math.floor(from / CHUNK)); chunk < last; chunk++) {
-      if (this.#have[chunk]) continue;
+      if (this.have[chunk]) continue;
       const at = chunk * CHUNK;
       const length = Math.min(CHUNK, this.bytes.length - at);
       const read = this.#memory.read(this.#address + BigInt(at), length);
       this.bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
-      this.#have[chunk] = 1;
+      this.have[chunk] = 1;
     }
   }
 }

@@ -1,4 +1,4 @@
-import { CHUNK } from './lazy-bytes.js';
+import { CHUNK, type LazyBytes } from './lazy-bytes.js';
 
 /** Longest name that can be found, in bytes; bounds the hash of text without terminators. */
 const MOST_NAME = 512;
@@ -17,13 +17,13 @@ export class NameIndex {
   /**
    * @param nameAt where in `text` the name of each entry begins
    * @param terminator the byte that ends every name: 0 or a newline
-   * @param need makes bytes of the text readable, where it is not all there: see LazyBytes
+   * @param lazy the text, where it is not all there yet
    */
   constructor(
     text: Uint8Array,
     nameAt: Int32Array,
     terminator: number,
-    need: (from: number, end: number) => void = () => {},
+    lazy?: LazyBytes,
   ) {
     this.#text = text;
     this.#nameAt = nameAt;
@@ -33,7 +33,7 @@ export class NameIndex {
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#next = new Int32Array(nameAt.length);
     for (let entry = 0; entry < nameAt.length; entry++) {
-      const bucket = hash(text, nameAt[entry]!, terminator, need) & (buckets - 1);
+      const bucket = hash(text, nameAt[entry]!, terminator, lazy) & (buckets - 1);
       this.#next[entry] = this.#heads[bucket]!;
       this.#heads[bucket] = entry;
     }
@@ -67,13 +67,17 @@ function hash(
   text: Uint8Array,
   from: number,
   terminator: number,
-  need?: (from: number, end: number) => void,
+  lazy?: LazyBytes,
 ): number {
   let value = 0x811c9dc5;
   const end = Math.min(text.length, from + MOST_NAME);
-  need?.(from, from + 1);
+  let there = lazy === undefined ? text.length : 0;
   for (let at = from; at < end; at++) {
-    if (at % CHUNK === 0) need?.(at, at + 1);
+    if (at >= there && lazy !== undefined) {
+      const chunk = Math.floor(at / CHUNK);
+      if (lazy.have[chunk] === 0) lazy.need(at, at + 1);
+      there = (chunk + 1) * CHUNK;
+    }
     const byte = text[at]!;
     if (byte === terminator) break;
     value = Math.imul(value ^ byte, 0x01000193);

@@ -36,7 +36,9 @@ export class Btf {
   readonly #words: Uint32Array;
   readonly #offsets: Uint32Array;
   readonly #strings: Uint8Array;
-  readonly #need: (from: number, end: number) => void;
+  readonly #lazy: LazyBytes | undefined;
+  /** Index of each type that has a name to be found by. */
+  readonly #named: Uint32Array;
   readonly #stringsStart: number;
   #names: TypeNames | undefined;
   #marksSigned: boolean | undefined;
@@ -48,13 +50,14 @@ export class Btf {
    */
   constructor(types: Uint8Array, strings: Uint8Array | LazyBytes, base?: Btf) {
     this.#words = wordsOf(types);
-    const lazy = strings instanceof Uint8Array ? undefined : strings;
-    this.#strings = lazy ? lazy.bytes : (strings as Uint8Array);
-    this.#need = lazy ? (from, end) => lazy.need(from, end) : () => {};
+    this.#lazy = strings instanceof Uint8Array ? undefined : strings;
+    this.#strings = strings instanceof Uint8Array ? strings : strings.bytes;
     this.#base = base;
     this.firstId = base ? base.endId : 1;
     this.#stringsStart = base ? base.#stringsStart + base.#strings.length : 0;
-    this.#offsets = indexTypes(this.#words, this.firstId);
+    const { offsets, named } = indexTypes(this.#words, this.firstId);
+    this.#offsets = offsets;
+    this.#named = named;
     this.endId = this.firstId + this.#offsets.length;
   }
 
@@ -135,7 +138,7 @@ export class Btf {
       throw new KernelError('damaged', `BTF: no string at offset ${offset}`);
     let end = from;
     for (; end < this.#strings.length; end++) {
-      if (end === from || end % CHUNK === 0) this.#need(end, end + 1);
+      if (end === from || end % CHUNK === 0) this.#lazy?.need(end, end + 1);
       if (this.#strings[end] === 0) break;
     }
     if (end === this.#strings.length || end - from > MOST_NAME_BYTES)
@@ -220,16 +223,12 @@ export class Btf {
   }
 
   #indexNames(): TypeNames {
-    const offsets = this.#offsets;
-    const types = new Int32Array(offsets.length);
-    const nameAt = new Int32Array(offsets.length);
+    const types = new Int32Array(this.#named.length);
+    const nameAt = new Int32Array(this.#named.length);
     const baseNamed: number[] = [];
     let count = 0;
-    for (let index = 0; index < offsets.length; index++) {
-      const at = offsets[index]!;
-      if (!NAMED[(this.#words[at + 1]! >>> 24) & 0x7f]) continue;
-      const name = this.#words[at]!;
-      if (name === 0) continue;
+    for (const index of this.#named) {
+      const name = this.#words[this.#offsets[index]!]!;
       if (name < this.#stringsStart) {
         baseNamed.push(this.firstId + index);
         continue;
@@ -238,7 +237,7 @@ export class Btf {
       types[count] = this.firstId + index;
       nameAt[count++] = name - this.#stringsStart;
     }
-    const index = new NameIndex(this.#strings, nameAt.subarray(0, count), 0, this.#need);
+    const index = new NameIndex(this.#strings, nameAt.subarray(0, count), 0, this.#lazy);
     return { types, index, baseNamed };
   }
 
@@ -266,11 +265,19 @@ interface TypeNames {
   readonly baseNamed: readonly number[];
 }
 
-/** The offset of every type, in words. One pass over hostile records; the array bounds the count. */
-function indexTypes(words: Uint32Array, firstId: number): Uint32Array {
+/**
+ * The offset of every type, in words, and which of them have names to be found by. One pass over
+ * hostile records; the section's length bounds their number.
+ */
+function indexTypes(
+  words: Uint32Array,
+  firstId: number,
+): { readonly offsets: Uint32Array; readonly named: Uint32Array } {
   const end = words.length;
   const offsets = new Uint32Array(Math.floor(end / TYPE_WORDS));
+  const named = new Uint32Array(offsets.length);
   let count = 0;
+  let namedCount = 0;
   let at = 0;
   while (at + TYPE_WORDS <= end) {
     const info = words[at + 1]!;
@@ -278,15 +285,13 @@ function indexTypes(words: Uint32Array, firstId: number): Uint32Array {
     const fixed = FIXED_WORDS[kind];
     if (fixed === undefined || kind === 0)
       throw new KernelError('damaged', `BTF: type ${firstId + count} has unknown kind ${kind}`);
+    if (NAMED[kind] && words[at] !== 0) named[namedCount++] = count;
     offsets[count++] = at;
     at += TYPE_WORDS + fixed + (info & 0xffffff) * WORDS_PER_ELEMENT[kind]!;
   }
   if (at !== end)
-    throw new KernelError(
-      'damaged',
-      `BTF: type ${firstId + count - 1} runs over the section's end`,
-    );
-  return offsets.subarray(0, count);
+    throw new KernelError('damaged', `BTF: type ${firstId + count - 1} runs over the section's end`);
+  return { offsets: offsets.subarray(0, count), named: named.subarray(0, namedCount) };
 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {

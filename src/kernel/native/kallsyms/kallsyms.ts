@@ -12,7 +12,7 @@ const MOST_NAMES_BYTES = 64 << 20;
 const SAMPLES = 8;
 
 /** Known symbols that are looked up: each costs a search over cold pages. */
-const ANCHORS = 6;
+const ANCHORS = 4;
 
 type Memory = { read(address: bigint, length: number): DataView };
 

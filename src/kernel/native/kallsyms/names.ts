@@ -79,26 +79,39 @@ export class KallsymsNames {
     return index;
   }
 
-  /** One of the two keys is the table's own and finds all; the other may find some of the same. */
   #search(name: string, order: LazyBytes): number[] {
     const found = new Set<number>();
-    for (const keyOf of ORDER_KEYS) {
-      const key = keyOf(` ${name}`);
-      let low = 0;
-      let high = this.count;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if (keyOf(this.entry(this.sequence(order, middle))) < key) low = middle + 1;
-        else high = middle;
-      }
-      for (; low < this.count; low++) {
-        const index = this.sequence(order, low);
-        const entry = this.entry(index);
-        if (keyOf(entry) !== key) break;
-        if (entry.slice(1) === name) found.add(index);
-      }
-    }
+    const seen = { suffix: false };
+    this.#searchBy(ORDER_KEYS[0]!, name, order, found, seen);
+    // Without a name that the two orders would place differently, the first search was right.
+    if (seen.suffix) this.#searchBy(ORDER_KEYS[1]!, name, order, found, seen);
     return [...found];
+  }
+
+  #searchBy(
+    keyOf: (entry: string) => string,
+    name: string,
+    order: LazyBytes,
+    found: Set<number>,
+    seen: { suffix: boolean },
+  ): void {
+    const key = keyOf(` ${name}`);
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const entry = this.entry(this.sequence(order, middle));
+      seen.suffix ||= entry.includes(SUFFIX);
+      if (keyOf(entry) < key) low = middle + 1;
+      else high = middle;
+    }
+    for (; low < this.count; low++) {
+      const index = this.sequence(order, low);
+      const entry = this.entry(index);
+      seen.suffix ||= entry.includes(SUFFIX);
+      if (keyOf(entry) !== key) break;
+      if (entry.slice(1) === name) found.add(index);
+    }
   }
 
   #lookUp(name: string): number[] {
@@ -157,6 +170,9 @@ export function nextName(names: Uint8Array, at: number): number {
   return first & 0x80 ? at + 2 + ((first & 0x7f) | (second << 7)) : at + 1 + first;
 }
 
+/** What clang's link-time optimization puts behind the names of local symbols, before a hash. */
+const SUFFIX = '.llvm.';
+
 /**
  * What names are ordered by: themselves, or, in kernels of 6.2 to 6.11 built with link-time
  * optimization, what is left without the suffix that clang adds (cleanup_symbol_name in
@@ -165,7 +181,7 @@ export function nextName(names: Uint8Array, at: number): number {
 export const ORDER_KEYS: readonly ((entry: string) => string)[] = [
   (entry) => entry.slice(1),
   (entry) => {
-    const suffix = entry.indexOf('.llvm.');
+    const suffix = entry.indexOf(SUFFIX);
     return suffix < 0 ? entry.slice(1) : entry.slice(1, suffix);
   },
 ];

@@ -182,7 +182,7 @@ describe('BTF', () => {
       ),
       { numRuns: 2000 },
     );
-  });
+  }, 60_000);
 
   it.skipIf(!existsSync('/sys/kernel/btf/vmlinux'))('reads the running kernel’s own types', () => {
     const btf = Btf.parse(readFileSync('/sys/kernel/btf/vmlinux'));
