@@ -39,7 +39,7 @@ export class KernelMemory {
     const high = highHalf(address);
     const low = lowHalf(address);
     const direct = this.#directMap;
-    if (direct !== undefined) {
+    if (direct !== undefined && length > 0 && length <= MOST_BYTES) {
       const offset = direct.offset(high, low);
       if (offset >= 0 && offset + length <= direct.length)
         return this.#physical(direct.physical + offset, length, high, low);

@@ -121,7 +121,9 @@ describe('a kernel opened by nothing but itself', () => {
     expect(absent).toMatchObject({ code: 'absent', address: made.directMap + 0x1ff_0000n });
     expect(errorOf(() => kernel.read(0x1000n, 8))).toMatchObject({ code: 'unmapped' });
     expect(errorOf(() => kernel.read(-8n, 16))).toMatchObject({ code: 'unmapped' });
-    expect(errorOf(() => kernel.read(made.directMap, 2 ** 40))).toBeInstanceOf(ReadError);
+    for (const length of [-1, Number.NaN, 2 ** 30, 2 ** 40, Number.POSITIVE_INFINITY])
+      expect(errorOf(() => kernel.read(made.directMap, length))).toMatchObject({ code: 'refused' });
+    expect(kernel.read(made.directMap, 0).byteLength).toBe(0);
     expect(errorOf(() => kernel.read(made.at.text, -1))).toBeInstanceOf(ReadError);
   });
 
@@ -138,6 +140,21 @@ describe('a kernel opened by nothing but itself', () => {
       kernel.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64)),
     ).toBeUndefined();
     expect(kernel.addressOfPage(0n)).toBeUndefined();
+  });
+
+  it('reads /proc/kcore by its own map, and tables only where that has nothing', () => {
+    const made = syntheticKernel();
+    const image = made.memory.image({
+      vmcoreinfo: made.text,
+      format: 'kcore',
+      // As if the page had moved since the tables were written.
+      virtual: [{ address: made.vmalloc, length: 4096, physical: 0x180_0000 }],
+    });
+    made.memory.page(0x180_0000).fill(0x77, 1024, 2048);
+    const kernel = openNativeImage(image);
+    expect(kernel.facts).toMatchObject({ source: 'kcore', live: true });
+    expect(kernel.read(made.vmalloc + 1024n, 1).getUint8(0)).toBe(0x77);
+    expect(kernel.read(made.vmalloc + 4096n, 1).getUint8(0)).toBe(2);
   });
 
   it('does not choose between symbols of one name', () => {
