@@ -51,6 +51,9 @@ export interface Kernel {
   /** The direct-map address of the memory that a `struct page` describes: the inverse of pageOf. */
   addressOfPage(page: bigint): bigint | undefined;
 
+  /** The address of the `struct page` of a page frame, whether or not the kernel has that frame. */
+  pageOfFrame(frame: number): bigint | undefined;
+
   /** Forgets cached memory, so that reads of a live kernel see it as it is now. */
   refresh(): void;
 

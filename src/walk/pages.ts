@@ -35,10 +35,10 @@ export class PageReader {
   readonly #kernel: Kernel;
   readonly #page;
   readonly #headOf: (page: bigint, view: DataView) => bigint;
-  readonly #isHead: (view: DataView) => boolean;
-  readonly #isSlab: (view: DataView) => boolean;
+  readonly #isHead: (view: DataView, base?: number) => boolean;
+  readonly #isSlab: (view: DataView, base?: number) => boolean;
   readonly #orderOf: (head: bigint) => number;
-  readonly #slabCache: { struct: string; offset: number };
+  readonly #slabCache: number;
   readonly #slotSize;
   readonly #blocks = new Map<bigint, Block>();
   readonly #slotSizes = new Map<bigint, number>();
@@ -52,7 +52,7 @@ export class PageReader {
     this.#isHead = flagTest(kernel, page, 'PG_head');
     this.#isSlab = slabTest(kernel, page);
     this.#orderOf = orderFinder(kernel, page);
-    this.#slabCache = slabCacheField(kernel, page);
+    this.#slabCache = slabCacheOffset(kernel, page);
     this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
   }
 
@@ -107,7 +107,7 @@ export class PageReader {
   }
 
   #readSlotSize(page: DataView): number {
-    const cache = page.getBigUint64(this.#slabCache.offset, true);
+    const cache = page.getBigUint64(this.#slabCache, true);
     let size = this.#slotSizes.get(cache);
     if (size === undefined) {
       size = this.#slotSize.read(cache).number('size');
@@ -136,14 +136,18 @@ function flagsOffset(page: StructLayout): number {
   return flags.offset;
 }
 
-function flagTest(kernel: Kernel, page: StructLayout, flag: string): (view: DataView) => boolean {
+function flagTest(
+  kernel: Kernel,
+  page: StructLayout,
+  flag: string,
+): (view: DataView, base?: number) => boolean {
   const bit = kernel.enumerators('pageflags')?.get(flag);
   if (bit === undefined) {
     throw new KernelError('unsupported-layout', `enum pageflags of this kernel has no ${flag}`);
   }
   const offset = flagsOffset(page) + Math.floor(Number(bit) / 8);
   const mask = 1 << (Number(bit) % 8);
-  return (view) => (view.getUint8(offset) & mask) !== 0;
+  return (view, base = 0) => (view.getUint8(base + offset) & mask) !== 0;
 }
 
 /**
@@ -175,18 +179,22 @@ function headFinder(kernel: Kernel, page: StructLayout): (page: bigint, view: Da
  * PG_slab is a page flag before 6.10; 6.10 and 6.11 keep it inverted among the bits of page_type;
  * since then the top byte of page_type says PGTY_slab (include/linux/page-flags.h).
  */
-function slabTest(kernel: Kernel, page: StructLayout): (view: DataView) => boolean {
+export function slabTest(
+  kernel: Kernel,
+  page: StructLayout,
+): (view: DataView, base?: number) => boolean {
   const pageType = page.member('page_type');
   const types = kernel.enumerators('pagetype');
   const byte = types?.get('PGTY_slab');
   if (pageType && byte !== undefined) {
-    return (view) => BigInt(view.getUint8(pageType.offset + 3)) === byte;
+    const value = Number(byte);
+    return (view, base = 0) => view.getUint8(base + pageType.offset + 3) === value;
   }
   const bit = types?.get('PG_slab');
   if (pageType && bit !== undefined) {
     const PAGE_TYPE_BASE = 0xf000_0000n;
-    return (view) => {
-      const value = BigInt(view.getUint32(pageType.offset, true));
+    return (view, base = 0) => {
+      const value = BigInt(view.getUint32(base + pageType.offset, true));
       return (value & (PAGE_TYPE_BASE | bit)) === PAGE_TYPE_BASE;
     };
   }
@@ -219,12 +227,10 @@ function orderFinder(kernel: Kernel, page: StructLayout): (head: bigint) => numb
   };
 }
 
-/** `slab.slab_cache`, which overlays struct page (5.17), or `page.slab_cache` before. */
-function slabCacheField(kernel: Kernel, page: StructLayout): { struct: string; offset: number } {
-  const slab = kernel.struct('slab')?.member('slab_cache');
-  if (slab) return { struct: 'slab', offset: slab.offset };
-  const own = page.member('slab_cache');
-  if (own) return { struct: 'page', offset: own.offset };
+/** Of `slab.slab_cache`, which overlays struct page (5.17), or `page.slab_cache` before. */
+export function slabCacheOffset(kernel: Kernel, page: StructLayout): number {
+  const field = kernel.struct('slab')?.member('slab_cache') ?? page.member('slab_cache');
+  if (field) return field.offset;
   throw new KernelError(
     'unsupported-layout',
     'neither struct slab nor struct page has a member slab_cache',

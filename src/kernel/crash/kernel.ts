@@ -107,6 +107,10 @@ export class CrashKernel implements Kernel {
     return this.#directMap + (offset / this.#structPage()) * BigInt(PAGE);
   }
 
+  pageOfFrame(frame: number): bigint {
+    return this.#vmemmap + BigInt(frame) * this.#structPage();
+  }
+
   refresh(): void {
     if (this.facts.live) this.#pages.clear();
   }

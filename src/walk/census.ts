@@ -1,0 +1,190 @@
+import type { Kernel } from '../kernel/kernel.js';
+import { type Holder, openDescriptors } from './descriptors.js';
+import { incompleteness } from './incompleteness.js';
+import { type Protocol, protocols } from './protocols.js';
+import { SlabScan } from './slab-scan.js';
+import { SocketFinder } from './socket.js';
+import { SocketLinks } from './socket-links.js';
+import { StructReader } from './struct-reader.js';
+import type { Warnings } from './warnings.js';
+
+/** How a socket was found. */
+export type FoundBy = 'fd' | 'slab' | 'accept' | 'scm';
+
+/** A socket of the machine, how it was found and who keeps it. */
+export interface CountedSocket {
+  /** Address of its `struct sock`. */
+  readonly sock: bigint;
+  /** Address of its `struct file`; 0n: it has none. */
+  readonly file: bigint;
+  /** Number of its inode; 0: it has no `struct socket`, since it waits to be accepted or is closed. */
+  readonly inode: number;
+  readonly foundBy: readonly FoundBy[];
+  readonly holders: readonly Holder[];
+  /** The listener in whose accept queue it waits. */
+  readonly acceptedFrom: bigint | undefined;
+  /** The sockets in whose queues messages wait that carry its file (SCM_RIGHTS). */
+  readonly carriedBy: readonly bigint[];
+}
+
+interface Found {
+  file: bigint;
+  inode: number;
+  acceptedFrom: bigint | undefined;
+  readonly by: Set<FoundBy>;
+  readonly holders: Holder[];
+  readonly carriedBy: Set<bigint>;
+}
+
+/**
+ * Finds every socket: through the descriptors of every process; through the slabs of sockets and of
+ * each protocol's socks, so that those without a descriptor are there; through the accept queues of
+ * listeners; and through messages that carry files (SCM_RIGHTS), also where those are nested.
+ *
+ * A part that cannot be read is a warning, and the other parts stand.
+ */
+export class Census {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #found = new Map<bigint, Found>();
+
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+  }
+
+  /** @param progress told now and then which part of the slabs is done, 0 to 1 */
+  take(progress?: (part: number) => void): CountedSocket[] {
+    this.#part('descriptors', () => this.#descriptors());
+    this.#part('slabs', () => this.#slabs(progress));
+    this.#part('accept queues and messages', () => this.#links());
+    return [...this.#found].map(([sock, { by, carriedBy, ...found }]) => ({
+      sock,
+      foundBy: [...by],
+      carriedBy: [...carriedBy],
+      ...found,
+    }));
+  }
+
+  #part(name: string, find: () => void): void {
+    try {
+      find();
+    } catch (error) {
+      const code = incompleteness(error);
+      this.#warnings.add(code, `sockets found by ${name}: ${(error as Error).message}`);
+    }
+  }
+
+  #note(sock: bigint, by: FoundBy): Found {
+    const found = this.#found.get(sock) ?? {
+      file: 0n,
+      inode: 0,
+      acceptedFrom: undefined,
+      by: new Set<FoundBy>(),
+      holders: [],
+      carriedBy: new Set<bigint>(),
+    };
+    this.#found.set(sock, found);
+    found.by.add(by);
+    return found;
+  }
+
+  #descriptors(): void {
+    const finder = new SocketFinder(this.#kernel);
+    for (const [file, holders] of openDescriptors(this.#kernel, this.#warnings)) {
+      try {
+        const socket = finder.find(file);
+        if (!socket) continue;
+        const found = this.#note(socket.sock, 'fd');
+        found.file = file;
+        found.inode = socket.inode;
+        found.holders.push(...holders);
+      } catch (error) {
+        const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
+        this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  /**
+   * Slots are taken for sockets by what is in them, in use or free: a free sock's reference count is
+   * 0, and a closed socket has neither operations nor a sock that points back at it. Caches are
+   * shared by what is alike in size, so a slot may hold something else altogether.
+   */
+  #slabs(progress?: (part: number) => void): void {
+    const byCache = new Map<bigint, Protocol[]>();
+    for (const protocol of protocols(this.#kernel)) {
+      if (protocol.cache === 0n) continue;
+      byCache.set(protocol.cache, [...(byCache.get(protocol.cache) ?? []), protocol]);
+    }
+    const inodes = this.#inodeCache();
+    const caches = new Set(byCache.keys());
+    if (inodes) caches.add(inodes.cache);
+    const common = new StructReader(this.#kernel, 'sock_common', ['skc_refcnt', 'skc_prot']);
+    for (const { cache, object } of new SlabScan(this.#kernel, this.#warnings).slots(
+      caches,
+      progress,
+    )) {
+      try {
+        if (cache === inodes?.cache) {
+          inodes.look(object);
+          continue;
+        }
+        const sock = common.read(object);
+        const protocol = sock.pointer('skc_prot');
+        if (sock.number('skc_refcnt') === 0) continue;
+        if (byCache.get(cache)?.some(({ address }) => address === protocol)) {
+          this.#note(object, 'slab');
+        }
+      } catch (error) {
+        const message = `a slab slot at 0x${object.toString(16)}: ${(error as Error).message}`;
+        this.#warnings.add(incompleteness(error), message);
+      }
+    }
+  }
+
+  /** Sockets by their inodes: finds those of protocols without a slab, and the kernel's own. */
+  #inodeCache(): { cache: bigint; look: (object: bigint) => void } | undefined {
+    const symbol = this.#kernel.symbol('sock_inode_cachep');
+    if (symbol === undefined) return undefined;
+    const cache = this.#kernel.read(symbol, 8).getBigUint64(0, true);
+    // Since 7.x the socket_alloc lies inside a struct sockfs_inode.
+    const type = this.#kernel.struct('sockfs_inode') ? 'sockfs_inode' : 'socket_alloc';
+    const inode = new StructReader(this.#kernel, type, [
+      ...(['socket.sk', 'socket.ops', 'socket.file', 'vfs_inode.i_ino', 'socket'] as const),
+    ]);
+    const sock = new StructReader(this.#kernel, 'sock', ['sk_socket']);
+    const look = (object: bigint) => {
+      const view = inode.read(object);
+      const sk = view.pointer('socket.sk');
+      if (sk === 0n || view.pointer('socket.ops') === 0n) return;
+      if (sock.read(sk).pointer('sk_socket') !== view.addressOf('socket')) return;
+      const found = this.#note(sk, 'slab');
+      found.inode = view.number('vfs_inode.i_ino');
+      if (found.file === 0n) found.file = view.pointer('socket.file');
+    };
+    return { cache, look };
+  }
+
+  /** Until nothing new turns up: what a message carries may have messages waiting itself. */
+  #links(): void {
+    const links = new SocketLinks(this.#kernel, this.#warnings);
+    const finder = new SocketFinder(this.#kernel);
+    const seen = new Set<bigint>();
+    for (let waiting = [...this.#found.keys()]; waiting.length > 0; ) {
+      for (const sock of waiting) {
+        seen.add(sock);
+        for (const child of links.accepting(sock)) this.#note(child, 'accept').acceptedFrom = sock;
+        for (const file of links.carriedFiles(sock)) {
+          const socket = finder.find(file);
+          if (!socket) continue;
+          const found = this.#note(socket.sock, 'scm');
+          found.file = file;
+          found.inode = socket.inode;
+          found.carriedBy.add(sock);
+        }
+      }
+      waiting = [...this.#found.keys()].filter((sock) => !seen.has(sock));
+    }
+  }
+}

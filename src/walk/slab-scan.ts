@@ -1,0 +1,138 @@
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { MemberLayout } from '../kernel/layout.js';
+import { slabCacheOffset, slabTest } from './pages.js';
+import { readUnsigned, StructReader } from './struct-reader.js';
+import type { Warnings } from './warnings.js';
+
+/** A slot of a slab, in use or free: the allocator's lists are not consulted. */
+export interface Slot {
+  /** Address of the `struct kmem_cache`. */
+  readonly cache: bigint;
+  /** Address of the object in it. */
+  readonly object: bigint;
+}
+
+/** Bytes of `struct page` that are read at a time. */
+const CHUNK = 65_536;
+
+/**
+ * Frames that are passed over where the array of `struct page` has a hole: it is mapped 2 MiB at a
+ * time or more, and a section of memory (128 MiB on x86_64) has no smaller part of it.
+ */
+const HOLE_BYTES = 2 ** 21;
+
+/**
+ * Every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
+ * find them all is through the `struct page` of every page frame (as drgn does it).
+ */
+export class SlabScan {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #stride: number;
+  readonly #isSlab: (view: DataView, base: number) => boolean;
+  readonly #cacheOffset: number;
+  readonly #objectCount: MemberLayout;
+  readonly #cache;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel, warnings: Warnings) {
+    const page = kernel.struct('page');
+    if (!page) throw new KernelError('unsupported-layout', 'this kernel has no struct page');
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+    this.#stride = page.size;
+    this.#isSlab = slabTest(kernel, page);
+    this.#cacheOffset = slabCacheOffset(kernel, page);
+    const objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
+    if (!objects) {
+      throw new KernelError(
+        'unsupported-layout',
+        'neither struct slab nor struct page counts objects',
+      );
+    }
+    this.#objectCount = objects;
+    this.#cache = new StructReader(kernel, 'kmem_cache', ['size', 'red_left_pad']);
+  }
+
+  /**
+   * @param progress told now and then which part of all frames is done, 0 to 1
+   * @throws {KernelError} `no-symbols` if the kernel doesn't name its last frame
+   */
+  *slots(
+    caches: ReadonlySet<bigint>,
+    progress: (part: number) => void = () => {},
+  ): Generator<Slot> {
+    const shapes = new Map<bigint, Shape>();
+    for (const cache of caches) shapes.set(cache, this.#shape(cache));
+    const last = this.#lastFrame();
+    const perChunk = Math.floor(CHUNK / this.#stride);
+    let missing = 0;
+    for (let frame = 0; frame < last; ) {
+      const count = Math.min(perChunk, last - frame);
+      progress(frame / last);
+      const first = this.#kernel.pageOfFrame(frame);
+      if (first === undefined) throw new KernelError('damaged', 'no struct pages were found');
+      let view: DataView;
+      try {
+        view = this.#kernel.read(first, count * this.#stride);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        if (error.code === 'unmapped' || error.code === 'absent') {
+          const into = Number(first & BigInt(HOLE_BYTES - 1));
+          frame += Math.max(1, Math.floor((HOLE_BYTES - into) / this.#stride));
+        } else {
+          missing += count;
+          frame += count;
+        }
+        continue;
+      }
+      for (let index = 0; index < count; index++) {
+        const base = index * this.#stride;
+        if (!this.#isSlab(view, base)) continue;
+        const cache = view.getBigUint64(base + this.#cacheOffset, true);
+        const shape = shapes.get(cache);
+        if (!shape) continue;
+        const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
+        yield* this.#objects(first + BigInt(base), cache, shape, objects);
+      }
+      frame += count;
+    }
+    if (missing > 0) {
+      this.#warnings.add(
+        'unreadable',
+        `the struct pages of ${missing} page frames were left out of the dump: sockets that no process has open may be missing`,
+      );
+    }
+  }
+
+  *#objects(page: bigint, cache: bigint, shape: Shape, objects: number): Generator<Slot> {
+    const start = this.#kernel.addressOfPage(page);
+    if (start === undefined) return;
+    for (let index = 0; index < objects; index++) {
+      yield { cache, object: start + BigInt(index * shape.size + shape.pad) };
+    }
+  }
+
+  #shape(cache: bigint): Shape {
+    const view = this.#cache.read(cache);
+    const size = view.number('size');
+    if (size < 8 || size > 2 ** 26) {
+      throw new KernelError('damaged', `the slab cache at 0x${cache.toString(16)} is not sound`);
+    }
+    return { size, pad: view.number('red_left_pad') };
+  }
+
+  #lastFrame(): number {
+    const symbol = this.#kernel.symbol('max_pfn');
+    if (symbol === undefined) {
+      throw new KernelError('no-symbols', 'the symbol max_pfn is missing: slabs cannot be scanned');
+    }
+    return Number(this.#kernel.read(symbol, 8).getBigUint64(0, true));
+  }
+}
+
+interface Shape {
+  readonly size: number;
+  readonly pad: number;
+}

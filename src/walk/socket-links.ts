@@ -1,0 +1,130 @@
+import type { Kernel } from '../kernel/kernel.js';
+import { incompleteness } from './incompleteness.js';
+import { StructReader } from './struct-reader.js';
+import type { Warnings } from './warnings.js';
+
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const TCP_LISTEN = 10;
+
+/** `somaxconn` may be raised to this (an int); a longer accept queue is damage. */
+const MAX_ACCEPT_QUEUE = 2 ** 24;
+
+/** Files in one message: SCM_MAX_FD (include/net/scm.h). */
+const SCM_MAX_FD = 253;
+
+/** Follows what one socket keeps of others: connections not yet accepted, files in its messages. */
+export class SocketLinks {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #sock;
+  readonly #queue;
+  readonly #skb;
+
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+    this.#sock = new StructReader(kernel, 'sock', [
+      '__sk_common.skc_family',
+      '__sk_common.skc_state',
+      'sk_type',
+      'sk_receive_queue.next',
+    ]);
+    this.#queue = BigInt(kernel.struct('sock')?.member('sk_receive_queue')?.offset ?? 0);
+    this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'prev', 'sk', 'cb']);
+  }
+
+  /** Socks of connections that a listener has not accepted yet: they have no file and no inode. */
+  accepting(sock: bigint): bigint[] {
+    return this.#try(sock, 'its accept queue', () => {
+      const view = this.#sock.read(sock);
+      if (view.number('__sk_common.skc_state') !== TCP_LISTEN) return [];
+      const family = view.number('__sk_common.skc_family');
+      if (family === AF_UNIX) return this.#unixEmbryos(sock);
+      const inet = family === AF_INET || family === AF_INET6;
+      return inet && view.number('sk_type') === SOCK_STREAM ? this.#requests(sock) : [];
+    });
+  }
+
+  /** Files that messages in a unix socket's queue carry. */
+  carriedFiles(sock: bigint): bigint[] {
+    return this.#try(sock, 'its messages', () => {
+      const view = this.#sock.read(sock);
+      if (view.number('__sk_common.skc_family') !== AF_UNIX) return [];
+      if (view.number('__sk_common.skc_state') === TCP_LISTEN) return [];
+      if (view.pointer('sk_receive_queue.next') === sock + this.#queue) return [];
+      return this.#files(sock);
+    });
+  }
+
+  /** A pending unix connection is an skb in the listener's queue; its `sk` is the new sock. */
+  #unixEmbryos(sock: bigint): bigint[] {
+    const socks = Array.from(this.#skbs(sock), (skb) => skb.pointer('sk'));
+    return socks.filter((embryo) => embryo !== 0n);
+  }
+
+  /** The chain of accepted requests (include/net/request_sock.h). */
+  #requests(sock: bigint): bigint[] {
+    const HEAD = 'icsk_accept_queue.rskq_accept_head';
+    const listener = new StructReader(this.#kernel, 'inet_connection_sock', [HEAD]);
+    const request = new StructReader(this.#kernel, 'request_sock', ['dl_next', 'sk']);
+    const socks: bigint[] = [];
+    for (let next = listener.read(sock).pointer(HEAD); next !== 0n; ) {
+      if (socks.length >= MAX_ACCEPT_QUEUE) {
+        this.#warnings.add('torn-list', `the accept queue of 0x${sock.toString(16)} has no end`);
+        break;
+      }
+      const view = request.read(next);
+      socks.push(view.pointer('sk'));
+      next = view.pointer('dl_next');
+    }
+    return socks.filter((child) => child !== 0n);
+  }
+
+  /** `UNIXCB(skb).fp`, a list of files (include/net/af_unix.h, include/net/scm.h). */
+  #files(sock: bigint): bigint[] {
+    const control = new StructReader(this.#kernel, 'unix_skb_parms', ['fp']);
+    const list = new StructReader(this.#kernel, 'scm_fp_list', ['count', 'fp']);
+    const files: bigint[] = [];
+    for (const skb of this.#skbs(sock)) {
+      const fp = control.read(skb.addressOf('cb')).pointer('fp');
+      if (fp === 0n) continue;
+      const view = list.read(fp);
+      const count = view.number('count');
+      if (count > SCM_MAX_FD) {
+        const message = `a message at 0x${skb.address.toString(16)} claims ${count} files`;
+        this.#warnings.add('corrupt', message);
+        continue;
+      }
+      const slots = this.#kernel.read(view.addressOf('fp'), count * 8);
+      for (let index = 0; index < count; index++) files.push(slots.getBigUint64(index * 8, true));
+    }
+    return files;
+  }
+
+  /** The skbs of a receive queue, as far as their links agree; accounting tells of the rest. */
+  *#skbs(sock: bigint) {
+    const head = sock + this.#queue;
+    let previous = head;
+    let next = this.#sock.read(sock).pointer('sk_receive_queue.next');
+    while (next !== head) {
+      const skb = this.#skb.read(next);
+      if (skb.pointer('prev') !== previous) return;
+      yield skb;
+      previous = next;
+      next = skb.pointer('next');
+    }
+  }
+
+  #try(sock: bigint, what: string, find: () => bigint[]): bigint[] {
+    try {
+      return find();
+    } catch (error) {
+      const message = `sock 0x${sock.toString(16)}: ${what}: ${(error as Error).message}`;
+      this.#warnings.add(incompleteness(error), message);
+      return [];
+    }
+  }
+}
