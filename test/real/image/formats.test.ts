@@ -58,10 +58,8 @@ function bytes(view: DataView): Buffer {
 }
 
 describe.each(guests)('the dumps of %s', (guest) => {
-  const reference = openImage([join(dumps, guest, 'elf.vmcore')]);
-  afterAll(() => reference.close());
-
   it.each(variants(guest))('%s holds the same memory', (name, files) => {
+    const reference = openImage([join(dumps, guest, 'elf.vmcore')]);
     const image = openImage(files);
     const { same, different, errors } = compare(reference, image);
     expect(different).toBe(0);
@@ -80,6 +78,7 @@ describe.each(guests)('the dumps of %s', (guest) => {
     const stored = [...image.facts.physicalRanges].reduce((sum, r) => sum + r.end - r.start, 0);
     expect(stored).toBe(same * 4096);
     image.close();
+    reference.close();
   });
 });
 
