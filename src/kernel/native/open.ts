@@ -137,7 +137,8 @@ function openWith(
   });
 }
 
-function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architecture {
+/** @throws {KernelError} `unsupported-arch` */
+export function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architecture {
   const { machine } = image.facts;
   // QEMU's dumps may name no machine; each architecture's VMCOREINFO has numbers of its own.
   const x86 = machine === undefined ? info.number('phys_base') !== undefined : machine === 'x86_64';

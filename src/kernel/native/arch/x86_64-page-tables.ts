@@ -148,11 +148,12 @@ export class X86PageTables {
     return this.#table(mib);
   }
 
-  /** Address in an entry of a table, or -1 if it isn't present. */
+  /**
+   * Address in an entry of a table, or -1 if it isn't present. Reads the whole table: who keeps what
+   * was read must not leave a table that has entries missing.
+   */
   #next(table: number, index: number): number {
-    const view = this.#image.readPhysical(table + index * 8, 8);
-    this.#entryLow = view.getUint32(0, true);
-    this.#entryHigh = view.getUint32(4, true);
+    this.#readEntry(this.#table(table), index);
     if ((this.#entryLow & PRESENT) === 0) return -1;
     return this.#address(this.#entryHigh, this.#entryLow);
   }
