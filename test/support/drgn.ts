@@ -1,0 +1,19 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type LabKernel, labKernel, labTool } from './lab.js';
+
+/** What a script prints as JSON, run by drgn over a dump with its kernel's debug information. */
+export function drgnJson<T>(
+  core: string,
+  kernel: LabKernel,
+  script: URL,
+  ...args: readonly string[]
+): T {
+  const { vmlinux } = labKernel(kernel);
+  const printed = execFileSync(
+    labTool('drgn'),
+    ['-q', '-c', core, '-s', vmlinux, fileURLToPath(script), ...args],
+    { maxBuffer: 1 << 28, timeout: 100_000 },
+  );
+  return JSON.parse(printed.toString()) as T;
+}
