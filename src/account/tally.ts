@@ -3,19 +3,49 @@ import type { Skb, SkbSink } from '../walk/skb.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 
-/** Counts what a queue pins: every page, every slab slot and every shared info once. */
+interface PageCount {
+  /** log2 of base pages; undefined if no reference told. */
+  order: number | undefined;
+  /** References that the kernel counts. */
+  readonly references: number;
+  /** References found, those through the shared infos of clones left out. */
+  found: number;
+}
+
+interface SlotCount {
+  readonly size: number;
+  readonly references: number;
+  found: number;
+}
+
+/** A shared info that several clones have in common, and the pages it holds, once per reference. */
+interface CloneCount {
+  readonly clones: number;
+  found: number;
+  readonly pages: bigint[];
+}
+
+/** Bytes that nobody else holds, and bytes that somebody does. */
+export interface Ownership {
+  /** All references found here: this much goes back if all of it is dropped. */
+  readonly exclusiveBytes: number;
+  /** Others hold references as well: socket, process, driver or page-frag cache. */
+  readonly sharedBytes: number;
+}
+
+/** Counts what skbs pin: every page, every slab slot and every shared info once. */
 export class Tally implements SkbSink {
   readonly #pageSize: number;
-  readonly #pages = new Map<bigint, number | undefined>();
-  readonly #slots = new Map<bigint, number>();
-  readonly #shared = new Set<bigint>();
+  readonly #warnings: Warnings;
+  readonly #pages = new Map<bigint, PageCount>();
+  readonly #slots = new Map<bigint, SlotCount>();
+  readonly #clones = new Map<bigint, CloneCount>();
   #skbs = 0;
   #payloadBytes = 0;
   #truesizeBytes = 0;
   #frags = 0;
   #maxFragsPerSkb = 0;
   #complete = true;
-  readonly #warnings: Warnings;
 
   /**
    * @param pageSize bytes of a base page
@@ -26,25 +56,27 @@ export class Tally implements SkbSink {
     this.#warnings = warnings;
   }
 
-  page({ head, order }: PageBlock): void {
-    // An order that one frag leaves unknown may be known from another: the known one stands.
-    if (order !== undefined || !this.#pages.has(head)) this.#pages.set(head, order);
-    if (order === undefined) {
-      this.incomplete(
-        'order-unknown',
-        'some pages are of allocations whose order the kernel does not record; each counts as one page at least',
-      );
-    }
+  page(block: PageBlock, via: bigint | undefined): void {
+    this.#countPage(block.head, block.order, block.references, via === undefined ? 1 : 0);
+    if (via !== undefined) this.#clones.get(via)?.pages.push(block.head);
+    if (block.order !== undefined) return;
+    this.incomplete(
+      'order-unknown',
+      'some pages are of allocations whose order the kernel does not record; each counts as one page at least',
+    );
   }
 
-  slot(address: bigint, size: number): void {
-    this.#slots.set(address, size);
+  slot(address: bigint, size: number, references: number, found = 1): void {
+    const slot = this.#slots.get(address);
+    if (slot) slot.found += found;
+    else this.#slots.set(address, { size, references, found });
   }
 
-  sharedInfo(address: bigint): boolean {
-    if (this.#shared.has(address)) return false;
-    this.#shared.add(address);
-    return true;
+  clone(sharedInfo: bigint, clones: number): boolean {
+    const known = this.#clones.get(sharedInfo);
+    if (known) known.found++;
+    else this.#clones.set(sharedInfo, { clones, found: 1, pages: [] });
+    return known === undefined;
   }
 
   incomplete(code: WarningCode, message: string): void {
@@ -66,9 +98,17 @@ export class Tally implements SkbSink {
 
   /** Adds another tally's things to this one: what both hold is still counted once. */
   add(other: Tally): void {
-    for (const [head, order] of other.#pages) this.page({ kind: 'page', head, order });
-    for (const [address, size] of other.#slots) this.#slots.set(address, size);
-    for (const address of other.#shared) this.#shared.add(address);
+    for (const [head, { order, references, found }] of other.#pages) {
+      this.#countPage(head, order, references, found);
+    }
+    for (const [address, { size, references, found }] of other.#slots) {
+      this.slot(address, size, references, found);
+    }
+    for (const [sharedInfo, { clones, found, pages }] of other.#clones) {
+      const known = this.#clones.get(sharedInfo);
+      if (known) known.found += found;
+      else this.#clones.set(sharedInfo, { clones, found, pages: [...pages] });
+    }
     this.#skbs += other.#skbs;
     this.#payloadBytes += other.#payloadBytes;
     this.#truesizeBytes += other.#truesizeBytes;
@@ -81,14 +121,13 @@ export class Tally implements SkbSink {
     const orders: Record<string, number> = {};
     let unknown = 0;
     let pageBytes = 0;
-    for (const order of this.#pages.values()) {
+    for (const { order } of this.#pages.values()) {
       if (order === undefined) unknown++;
       else orders[order] = (orders[order] ?? 0) + 1;
-      // Of an allocation of unknown order at least the first page is held.
-      pageBytes += this.#pageSize * 2 ** (order ?? 0);
+      pageBytes += this.#bytes(order);
     }
     let slabBytes = 0;
-    for (const size of this.#slots.values()) slabBytes += size;
+    for (const { size } of this.#slots.values()) slabBytes += size;
     return {
       skbs: this.#skbs,
       payloadBytes: this.#payloadBytes,
@@ -102,5 +141,43 @@ export class Tally implements SkbSink {
       pinnedBytes: pageBytes + slabBytes,
       complete: this.#complete,
     };
+  }
+
+  /** What of it would go back to the allocators if all of it were dropped. */
+  ownership(): Ownership {
+    const throughClones = new Map<bigint, number>();
+    for (const { clones, found, pages } of this.#clones.values()) {
+      // A clone elsewhere keeps the shared info, and so everything in it.
+      if (found < clones) continue;
+      for (const head of pages) throughClones.set(head, (throughClones.get(head) ?? 0) + 1);
+    }
+    let exclusiveBytes = 0;
+    let sharedBytes = 0;
+    for (const [head, { order, references, found }] of this.#pages) {
+      const all = found + (throughClones.get(head) ?? 0) >= references;
+      if (all) exclusiveBytes += this.#bytes(order);
+      else sharedBytes += this.#bytes(order);
+    }
+    for (const { size, references, found } of this.#slots.values()) {
+      if (found >= references) exclusiveBytes += size;
+      else sharedBytes += size;
+    }
+    return { exclusiveBytes, sharedBytes };
+  }
+
+  #countPage(head: bigint, order: number | undefined, references: number, found: number): void {
+    const page = this.#pages.get(head);
+    if (page) {
+      page.found += found;
+      // An order that one reference leaves unknown may be known from another.
+      page.order ??= order;
+    } else {
+      this.#pages.set(head, { order, references, found });
+    }
+  }
+
+  /** Of an allocation of unknown order at least the first page is held. */
+  #bytes(order: number | undefined): number {
+    return this.#pageSize * 2 ** (order ?? 0);
   }
 }

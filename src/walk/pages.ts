@@ -1,6 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import type { StructLayout } from '../kernel/layout.js';
+import type { MemberLayout, StructLayout } from '../kernel/layout.js';
 import { StructReader } from './struct-reader.js';
 
 /** An allocation of the buddy allocator that isn't slab. */
@@ -10,6 +10,8 @@ export interface PageBlock {
   readonly head: bigint;
   /** log2 of its base pages; undefined where the kernel doesn't record it. */
   readonly order: number | undefined;
+  /** How many references to it the kernel counts (`_refcount` of the head), whoever holds them. */
+  readonly references: number;
 }
 
 /** A page of a slab. */
@@ -39,6 +41,7 @@ export class PageReader {
   readonly #isSlab: (view: DataView, base?: number) => boolean;
   readonly #orderOf: (head: bigint) => number;
   readonly #slabCache: number;
+  readonly #references: number;
   readonly #slotSize;
   readonly #blocks = new Map<bigint, Block>();
   readonly #slotSizes = new Map<bigint, number>();
@@ -53,6 +56,7 @@ export class PageReader {
     this.#isSlab = slabTest(kernel, page);
     this.#orderOf = orderFinder(kernel, page);
     this.#slabCache = slabCacheOffset(kernel, page);
+    this.#references = memberOf(page, '_refcount').offset;
     this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
   }
 
@@ -88,7 +92,12 @@ export class PageReader {
     if (this.#isSlab(view)) {
       return { kind: 'slab', head, start, slotSize: this.#readSlotSize(view) };
     }
-    return { kind: 'page', head, order: this.#isHead(view) ? this.#orderOf(head) : 0 };
+    return {
+      kind: 'page',
+      head,
+      order: this.#isHead(view) ? this.#orderOf(head) : 0,
+      references: view.getUint32(this.#references, true),
+    };
   }
 
   /** A tail must lead to a head in one step: otherwise damage could send us round in circles. */
@@ -127,6 +136,12 @@ function struct(kernel: Kernel, name: string): StructLayout {
   const layout = kernel.struct(name);
   if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
   return layout;
+}
+
+function memberOf(layout: StructLayout, path: string): MemberLayout {
+  const member = layout.member(path);
+  if (member) return member;
+  throw new KernelError('unsupported-layout', `struct ${layout.name} has no member ${path}`);
 }
 
 /** `page.flags`, or `page.flags.f` since it became a struct memdesc_flags_t (6.18). */

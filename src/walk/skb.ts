@@ -2,7 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Frag, type FragLayout, fragLayout } from './frag.js';
 import { incompleteness } from './incompleteness.js';
-import type { PageBlock, PageReader } from './pages.js';
+import type { Block, PageBlock, PageReader, SlabBlock } from './pages.js';
 import { StructReader, type StructView } from './struct-reader.js';
 import type { WarningCode } from './warnings.js';
 
@@ -18,14 +18,25 @@ export interface Skb {
   readonly frags: number;
 }
 
-/** Told of all that skbs pin, as often as it is met: the receiver counts each thing once. */
+/**
+ * Told of all that skbs pin, reference by reference; the receiver counts each thing once.
+ *
+ * What hangs in a `skb_shared_info` is held by all clones of the skb together: `via` names the
+ * shared info where there are clones, and is undefined where the skb is the only one.
+ */
 export interface SkbSink {
-  /** A page allocation, by a frag or as a linear head. */
-  page(block: PageBlock): void;
-  /** A slab slot and its size in bytes: an skb itself, or a linear head. */
-  slot(address: bigint, size: number): void;
-  /** False if this shared info (which clones have in common) was met before. */
-  sharedInfo(address: bigint): boolean;
+  /** A reference to a page allocation, by a frag or as a linear head. */
+  page(block: PageBlock, via: bigint | undefined): void;
+  /**
+   * A slab slot of so many bytes: an skb itself, or a linear head. `references` is how many must be
+   * dropped before the slot is free; this is one of them.
+   */
+  slot(address: bigint, size: number, references: number): void;
+  /**
+   * A clone of an skb was met, one of so many that share the info at this address. Gives false if
+   * one was met before: then what hangs in it has been told.
+   */
+  clone(sharedInfo: bigint, clones: number): boolean;
   /** Something that an skb pins could not be told. */
   incomplete(code: WarningCode, message: string): void;
   /** Something odd that leaves the figures whole. */
@@ -38,12 +49,24 @@ const MAX_FRAG_LIST_DEPTH = 8;
 /** More skbs than this in one frag_list are damage: GRO and IP fragments stay far below. */
 const MAX_FRAG_LIST_LENGTH = 65_536;
 
+/** `skb->fclone` of an skb that is not one of a pair. */
+const FCLONE_UNAVAILABLE = 0;
+
 /** `MAX_SKB_FRAGS` cannot be configured beyond this (net/Kconfig). */
 const MAX_CONFIGURABLE_FRAGS = 45;
 
-const SKB_FIELDS = ['next', 'len', 'truesize', 'head', 'end'] as const;
+const SKB_FIELDS = [
+  'next',
+  'len',
+  'truesize',
+  'head',
+  'end',
+  'cloned',
+  'fclone',
+  'users.refs.counter',
+] as const;
 // Not `frags`: of the array only the entries in use are read; behind them lies what was there before.
-const SHARED_FIELDS = ['nr_frags', 'frag_list'] as const;
+const SHARED_FIELDS = ['nr_frags', 'frag_list', 'dataref.counter'] as const;
 type SkbField = (typeof SKB_FIELDS)[number];
 type SharedField = (typeof SHARED_FIELDS)[number];
 
@@ -57,6 +80,7 @@ export class SkbReader {
   readonly #pages: PageReader;
   readonly #skb;
   readonly #shared;
+  readonly #fclones;
   readonly #frag: FragLayout;
   readonly #fragsAt: bigint;
   readonly #maxFrags: number;
@@ -67,6 +91,7 @@ export class SkbReader {
     this.#pages = pages;
     this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS);
     this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
+    this.#fclones = new StructReader(kernel, 'sk_buff_fclones', ['fclone_ref.refs.counter']);
     this.#frag = fragLayout(kernel);
     const { frags } = new StructReader(kernel, 'skb_shared_info', ['frags']).members;
     this.#fragsAt = BigInt(frags.offset);
@@ -90,43 +115,72 @@ export class SkbReader {
   }
 
   /** Gives the number of frags met. */
-  #follow(view: StructView<SkbField>, sink: SkbSink, depth: number): number {
-    const head = view.pointer('head');
-    this.#try(view.address, 'its slab slot', sink, () => this.#memory(view.address, sink));
-    this.#try(view.address, 'its head', sink, () => this.#memory(head, sink));
-    const shared = head + BigInt(view.number('end'));
-    if (!sink.sharedInfo(shared)) return 0;
+  #follow(skb: StructView<SkbField>, sink: SkbSink, depth: number): number {
+    const { address } = skb;
+    this.#try(address, 'its slab slot', sink, () => this.#object(skb, sink));
+    const head = skb.pointer('head');
+    const shared = head + BigInt(skb.number('end'));
     let frags = 0;
-    this.#try(view.address, 'its frags', sink, () => {
+    this.#try(address, 'what it holds', sink, () => {
       const info = this.#shared.read(shared);
-      frags += this.#frags(view.address, info, sink);
+      // The low half counts all references, the high half those that keep off the headers.
+      const clones = skb.number('cloned') ? info.number('dataref.counter') % 65_536 : 1;
+      const via = clones > 1 ? shared : undefined;
+      const first = via === undefined || sink.clone(shared, clones);
+      this.#try(address, 'its head', sink, () => this.#head(head, via, clones, first, sink));
+      if (!first) return;
+      frags += this.#frags(address, info, via, sink);
       const list = info.pointer('frag_list');
       if (list !== 0n) frags += this.#fragList(list, sink, depth + 1);
     });
     return frags;
   }
 
-  /** Memory at a direct-map address: a slab slot, or (large kmalloc, page fragment) a page. */
-  #memory(address: bigint, sink: SkbSink): void {
-    const page = this.#kernel.pageOf(address);
-    if (page === undefined) {
-      sink.incomplete(
-        'head-not-counted',
-        `0x${address.toString(16)} is not in the direct map; what it pins was not counted`,
-      );
+  /** The sk_buff itself. The two of an fclone pair lie in one slot, which both must leave. */
+  #object(skb: StructView<SkbField>, sink: SkbSink): void {
+    const block = this.#block(skb.address, sink);
+    if (!block) return;
+    if (block.kind === 'page') {
+      sink.page(block, undefined);
       return;
     }
-    const block = this.#pages.block(page);
-    if (block.kind === 'page') {
-      sink.page(block);
-    } else {
-      // Objects of an fclone pair lie in one slot: its address stands for both.
-      const slot = (address - block.start) / BigInt(block.slotSize);
-      sink.slot(block.start + slot * BigInt(block.slotSize), block.slotSize);
-    }
+    const slot = slotOf(skb.address, block);
+    const pair = skb.number('fclone') !== FCLONE_UNAVAILABLE;
+    const references = pair
+      ? this.#fclones.read(slot).number('fclone_ref.refs.counter')
+      : skb.number('users.refs.counter');
+    sink.slot(slot, block.slotSize, references);
   }
 
-  #frags(skb: bigint, info: StructView<SharedField>, sink: SkbSink): number {
+  /** The linear head: a slab slot, or (large kmalloc, page fragment) a page. */
+  #head(
+    head: bigint,
+    via: bigint | undefined,
+    clones: number,
+    first: boolean,
+    sink: SkbSink,
+  ): void {
+    const block = this.#block(head, sink);
+    if (block?.kind === 'slab') sink.slot(slotOf(head, block), block.slotSize, clones);
+    else if (block && first) sink.page(block, via);
+  }
+
+  #block(address: bigint, sink: SkbSink): Block | undefined {
+    const page = this.#kernel.pageOf(address);
+    if (page !== undefined) return this.#pages.block(page);
+    sink.incomplete(
+      'head-not-counted',
+      `0x${address.toString(16)} is not in the direct map; what it pins was not counted`,
+    );
+    return undefined;
+  }
+
+  #frags(
+    skb: bigint,
+    info: StructView<SharedField>,
+    via: bigint | undefined,
+    sink: SkbSink,
+  ): number {
     const count = info.number('nr_frags');
     if (count > this.#maxFrags) {
       throw new KernelError(
@@ -145,12 +199,12 @@ export class SkbReader {
         );
         continue;
       }
-      this.#try(skb, `frag ${index}`, sink, () => this.#page(frag, sink));
+      this.#try(skb, `frag ${index}`, sink, () => this.#page(frag, via, sink));
     }
     return count;
   }
 
-  #page(frag: Frag, sink: SkbSink): void {
+  #page(frag: Frag, via: bigint | undefined, sink: SkbSink): void {
     const block = this.#pages.block(frag.page);
     if (block.kind === 'slab') {
       // sendpage of slab memory is forbidden (sendpage_ok), so this is damage or a freed page.
@@ -158,9 +212,9 @@ export class SkbReader {
     }
     if (block.order === 0 && frag.offset + frag.length > this.#kernel.facts.pageSize) {
       // Not compound, yet longer than a page: an allocation that does not record its order.
-      sink.page({ ...block, order: undefined });
+      sink.page({ ...block, order: undefined }, via);
     } else {
-      sink.page(block);
+      sink.page(block, via);
     }
   }
 
@@ -192,4 +246,9 @@ export class SkbReader {
       sink.incomplete(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
     }
   }
+}
+
+/** The slot that an object lies in: for an fclone pair, of both. */
+function slotOf(address: bigint, { start, slotSize }: SlabBlock): bigint {
+  return address - ((address - start) % BigInt(slotSize));
 }
