@@ -1,8 +1,10 @@
 import { ReadError } from '../error.js';
 import type { MemoryImage } from './image/image.js';
 
-/** Memory looked through at most, in bytes: at 6 µs a compressed page, some 25 s. */
-const MOST_SEARCHED = 16 * 2 ** 30;
+/** A search ends after so many milliseconds: a large dump takes minutes to inflate. */
+const MOST_MILLISECONDS = 20_000;
+/** Pages between two looks at the clock. */
+const PAGES_PER_LOOK = 4096;
 const MOST_CANDIDATES = 64;
 const STEP = 4096;
 /** The kernel's VMCOREINFO_BYTES is a page; its text has stayed under 4 KiB. */
@@ -16,20 +18,27 @@ const START = 0x4552534f;
  * Texts in memory that look like VMCOREINFO, for dumps that carry no note (a guest without QEMU's
  * `-device vmcoreinfo`): the kernel keeps it at the start of a page, plain and as an ELF note. A
  * candidate may be stale or copied: whoever takes one must check it against the kernel.
+ *
+ * @param search is told how far the search came, in bytes, and whether that was all memory
  */
-export function* findVmcoreinfo(image: MemoryImage): Generator<string> {
-  let searched = 0;
+export function* findVmcoreinfo(
+  image: MemoryImage,
+  search: { searched: number; complete: boolean },
+): Generator<string> {
+  const began = performance.now();
+  let pages = 0;
   let found = 0;
   for (const { start, end } of image.facts.physicalRanges) {
     for (let page = Math.ceil(start / STEP) * STEP; page + STEP <= end; page += STEP) {
-      searched += STEP;
-      if (searched > MOST_SEARCHED) return;
+      search.searched += STEP;
+      if (++pages % PAGES_PER_LOOK === 0 && performance.now() - began > MOST_MILLISECONDS) return;
       const text = textAt(image, page);
       if (text === undefined) continue;
       yield text;
       if (++found >= MOST_CANDIDATES) return;
     }
   }
+  search.complete = true;
 }
 
 function textAt(image: MemoryImage, page: number): string | undefined {

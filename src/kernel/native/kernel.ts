@@ -34,7 +34,9 @@ export class NativeKernel implements Kernel {
   readonly vmcoreinfo: Vmcoreinfo;
   readonly provenance: Provenance;
   readonly #parts: NativeParts;
+  readonly #addresses = new Map<string, bigint | undefined>();
   #types: KernelTypes | undefined;
+  #typesFailure: KernelError | undefined;
   #modules: ModuleBtf | undefined;
   #closed = false;
 
@@ -57,6 +59,11 @@ export class NativeKernel implements Kernel {
    * @throws {KernelError} `no-symbols` when the kernel's table was not found
    */
   symbol(name: string): bigint | undefined {
+    if (!this.#addresses.has(name)) this.#addresses.set(name, this.#findAddress(name));
+    return this.#addresses.get(name);
+  }
+
+  #findAddress(name: string): bigint | undefined {
     const { symbols, info, provenance } = this.#parts;
     if (symbols !== undefined) {
       const found = symbols.find(name);
@@ -106,13 +113,19 @@ export class NativeKernel implements Kernel {
 
   /** The kernel's types and its modules'. Read and indexed when first asked for. */
   get types(): KernelTypes {
-    if (this.#types === undefined) {
-      const { types, provenance } = this.#parts;
+    if (this.#types !== undefined) return this.#types;
+    const { types, provenance } = this.#parts;
+    // What cannot be read once is not read again for every struct that is asked for.
+    if (this.#typesFailure !== undefined) throw this.#typesFailure;
+    try {
       if (types === undefined)
         throw new KernelError('no-types', provenance.types.found ? '' : provenance.types.why);
       this.#types = new KernelTypes(types(), () => this.moduleTypes.modules);
+      return this.#types;
+    } catch (error) {
+      if (error instanceof KernelError) this.#typesFailure = error;
+      throw error;
     }
-    return this.#types;
   }
 
   /** Where the kernel's own types lie, in bytes; undefined where they come out of a file. */

@@ -54,6 +54,9 @@ function ofTruncated({ facts }: MemoryImage, error: unknown): unknown {
   return new KernelError('truncated', `${facts.files.join(', ')} is ${cut}`, { cause: error });
 }
 
+/** What becomes of a VMCOREINFO that is not the running kernel's. */
+const STALE: ReadonlySet<string> = new Set(['damaged', 'unsupported-layout', 'unsupported-arch']);
+
 /**
  * As openNative, over an image that is open already. It is not closed when this throws.
  *
@@ -67,19 +70,23 @@ export function openNativeImage(
   if (image.vmcoreinfo !== undefined)
     return openWith(image, new Vmcoreinfo(image.vmcoreinfo), 'note', files, search);
   let failure: KernelError | undefined;
-  for (const text of findVmcoreinfo(search)) {
+  const progress = { searched: 0, complete: false };
+  for (const text of findVmcoreinfo(search, progress)) {
     try {
       return openWith(image, new Vmcoreinfo(text), 'memory', files, search);
     } catch (error) {
-      // A stale copy, of a kernel that ran before; files of another kernel are the user's to mend.
-      if (!(error instanceof KernelError) || error.code === 'wrong-vmlinux') throw error;
+      // A stale copy, of a kernel that ran before; files that do not fit are the user's to mend.
+      if (!(error instanceof KernelError) || !STALE.has(error.code)) throw error;
       failure ??= error;
     }
   }
-  const what = image.facts.description;
+  const where = progress.complete
+    ? 'all its memory'
+    : `${Math.floor(progress.searched / 2 ** 20)} MiB of its memory`;
+  const found = failure ? `one that does not fit (${failure.message})` : 'none';
   throw new KernelError(
     'unsupported-layout',
-    `${what} without VMCOREINFO: it has no such note, and a search through its memory found ${failure ? `one that does not fit (${failure.message})` : 'none'}`,
+    `${image.facts.description} without VMCOREINFO: it has no such note, and a search through ${where} found ${found}`,
     { cause: failure },
   );
 }

@@ -189,12 +189,19 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.symbol('max_pfn')).toBeDefined();
   });
 
+  it('does not take a file that is not there for a stale copy', () => {
+    const made = syntheticKernel({ note: false });
+    const open = (): unknown =>
+      openNativeImage(made.memory.image({}), { symbols: '/no/such/file' });
+    expect(errorOf(open)).toMatchObject({ code: 'no-such-file' });
+  });
+
   it('says that VMCOREINFO is nowhere', () => {
     const made = syntheticKernel({ note: false });
     made.memory.page(0x1c0_0000).fill(0);
     expect(errorOf(() => openNativeImage(made.memory.image({})))).toMatchObject({
       code: 'unsupported-layout',
-      message: expect.stringContaining('found none'),
+      message: expect.stringContaining('a search through all its memory found none'),
     });
   });
 

@@ -11,7 +11,12 @@ const STEPS = /[A-Za-z_$][\w$]*|\d+(?=\])/g;
 /** Members of each struct, resolved once and shared by all layouts that step into it. */
 export type MemberCache = Map<number, ReadonlyMap<string, Member>>;
 
-/** The layout of one struct or union in BTF. Paths are resolved when asked, and remembered. */
+/**
+ * The layout of one struct or union in BTF. Paths are resolved when asked, and remembered.
+ *
+ * BTF made by pahole has an array of arrays (`int grid[4][3]`) as one array of all elements: `count` is
+ * 12 there, and `grid[3]` the fourth int.
+ */
 export class BtfStructLayout implements StructLayout {
   readonly name: string;
   readonly size: number;
