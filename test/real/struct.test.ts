@@ -1,0 +1,271 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { NativeKernel } from '../../src/kernel/native/kernel.js';
+import { namedTypes } from '../../src/kernel/native/named-types.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { instanceSchema, structSchema, type ValueJson } from '../../src/report/struct-schema.js';
+import { typeText } from '../../src/report/struct-text.js';
+import { kdumpMem } from '../support/cli.js';
+import { drgnJson } from '../support/drgn.js';
+import {
+  LAB_KERNELS,
+  type LabKernel,
+  labDump,
+  labKdump,
+  labKernel,
+  labTool,
+} from '../support/lab.js';
+
+/**
+ * Lines of a layout: `name offset size`, `name bit N width N`, closing braces of anonymous structs,
+ * holes and padding in bits, and the sums of the whole.
+ */
+function linesOf(text: string): string[] {
+  const lines: string[] = [];
+  let hole = 0;
+  let padding = 0;
+  let sums = '';
+  for (const line of text.split('\n')) {
+    const [, count, unit] = /\/\* XXX (\d+) (bit|byte)s? hole/.exec(line) ?? [];
+    if (count) hole += Number(count) * (unit === 'byte' ? 8 : 1);
+    const place = /\/\* +(\d+)(?:: ?(\d+))? +(\d+) \*\/$/.exec(line);
+    if (place) {
+      if (hole > 0) lines.push(`hole ${hole}`);
+      hole = 0;
+      const [, offset, bit, size] = place;
+      const width = /:(\d+);/.exec(line)?.[1];
+      // Which storage unit a packed bitfield is shown in is a matter of taste; its bits are not.
+      if (bit === undefined) lines.push(`${nameIn(line)} ${offset} ${size}`);
+      else lines.push(`${nameIn(line)} bit ${Number(offset) * 8 + Number(bit)} width ${width}`);
+    }
+    // An anonymous struct that is const has sums of its own: the last are those of the whole.
+    sums = /\/\* (size: \d+, cachelines: \d+, members: \d+)/.exec(line)?.[1] ?? sums;
+    const [, bits, much] = /\/\* (bit_)?padding: (\d+)/.exec(line) ?? [];
+    if (much) padding += Number(much) * (bits ? 1 : 8);
+  }
+  return [...lines, sums, `padding ${padding}`];
+}
+
+/** The name that a line declares; `}` for an anonymous struct's end. */
+function nameIn(line: string): string {
+  const declared = line.slice(0, line.indexOf(';')).trim();
+  const pointer = /\(\*+\s*(?:const )?(\w+)(?:\[\d*\])*\)/.exec(declared)?.[1];
+  if (pointer) return pointer;
+  const bare = declared
+    .replace(/\s*__attribute__\(\(\w+(\(\d+\))?\)\)/g, '')
+    .replace(/:\d+$/, '')
+    .replace(/(\[\d*\])+$/, '');
+  return /(\w+)$/.exec(bare)?.[1] ?? '}';
+}
+
+/** `struct NAME {` … `};` of pahole's output, those that it prints exactly once. */
+function paholeStructs(vmlinux: string): Map<string, string> {
+  const said = execFileSync('pahole', ['-F', 'btf', vmlinux], {
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).toString('latin1');
+  const structs = new Map<string, string>();
+  const repeated = new Set<string>();
+  for (const [block, name = ''] of said.matchAll(/^struct (\w+) \{\n[\s\S]*?^\};?/gm)) {
+    if (structs.has(name)) repeated.add(name);
+    structs.set(name, block);
+  }
+  for (const name of repeated) structs.delete(name);
+  return structs;
+}
+
+// pahole 1.24 does not know all that newer kernels' BTF holds, and leaves members out.
+const PAHOLE_KERNELS = ['5.10', '6.1'] as const satisfies readonly LabKernel[];
+
+describe.each(PAHOLE_KERNELS)('layouts beside pahole, %s', (version) => {
+  let kernel: NativeKernel;
+  beforeAll(() => {
+    kernel = openNative({ files: [labDump(version).kdumpZlib] });
+  });
+  afterAll(() => kernel.close());
+
+  test('every member, hole and size of every struct that it prints', () => {
+    const structs = paholeStructs(labKernel(version).vmlinux);
+    let compared = 0;
+    let members = 0;
+    for (const [name, block] of structs) {
+      const types = namedTypes(kernel, `struct ${name}`);
+      // It shows what a pointer to an anonymous struct points to, as if that were part of it.
+      if (types.length !== 1 || /^\t+\} \*/m.test(block)) continue;
+      const ours = linesOf(typeText(types[0]!));
+      const theirs = linesOf(block);
+      expect(ours, name).toEqual(theirs);
+      compared++;
+      members += theirs.length;
+    }
+    expect(compared).toBeGreaterThan(6000);
+    expect(members).toBeGreaterThan(50_000);
+  });
+});
+
+/** Every leaf of a value by its path, as test/real/struct.py names them. */
+function flatten(value: ValueJson, path: string, into: Map<string, unknown>): void {
+  switch (value.kind) {
+    case 'struct':
+    case 'union':
+      for (const { name, value: inner } of value.members) {
+        flatten(inner, name === '' ? path : path === '' ? name : `${path}.${name}`, into);
+      }
+      return;
+    case 'array':
+      value.elements.forEach((element, index) => {
+        flatten(element, `${path}[${index}]`, into);
+      });
+      return;
+    case 'text':
+      into.set(path, { text: Buffer.from(value.text, 'utf8').toString('hex') });
+      return;
+    case 'int':
+    case 'enum':
+      into.set(path, String(value.value));
+      return;
+    case 'pointer':
+      into.set(path, String(BigInt(value.value)));
+      return;
+    default:
+      into.set(path, value.kind);
+  }
+}
+
+describe.each(LAB_KERNELS)('instances beside drgn, %s', (version) => {
+  test('every value of tasks, sockets, files, protocols and pages', async () => {
+    const dump = labDump(version);
+    const sockets = dump.oracle.sockets.filter(({ protocol }) => protocol === 'TCP').slice(0, 4);
+    const asked = [
+      ['struct task_struct', 'init_task'],
+      ['struct proto', 'tcp_prot'],
+      ['struct net', 'init_net'],
+      ['struct uts_namespace', 'init_uts_ns'],
+      ['struct mm_struct', 'init_mm'],
+      ...sockets.flatMap(({ sock, file, socket }) => [
+        ['struct tcp_sock', sock],
+        ['struct file', file],
+        ['struct socket', socket],
+      ]),
+      [
+        'struct page',
+        dump.oracle.sockets.flatMap(({ pages }) => Object.values(pages).flat())[0]!.page,
+      ],
+    ] as [string, string][];
+    const script = new URL('./struct.py', import.meta.url);
+    const truth = drgnJson<{ address: string; values: Record<string, unknown> }[]>(
+      dump.elf,
+      version,
+      script,
+      ...asked.flat(),
+    );
+    let compared = 0;
+    for (const [index, [type, place]] of asked.entries()) {
+      const { stdout, stderr, status } = await kdumpMem(
+        ...['struct', type, place, '--vmcore', dump.kdumpZlib, '--elements', '16', '--json'],
+      );
+      expect({ stderr, status }, type).toEqual({ stderr: '', status: 0 });
+      const answer = instanceSchema.parse(JSON.parse(stdout));
+      expect(answer.address).toBe(truth[index]!.address);
+      const ours = new Map<string, unknown>();
+      flatten(answer.value!, '', ours);
+      for (const [path, value] of Object.entries(truth[index]!.values)) {
+        expect(ours.get(path), `${type} at ${place}: ${path}`).toEqual(value);
+        compared++;
+      }
+    }
+    expect(compared).toBeGreaterThan(1000);
+  });
+});
+
+describe('struct, as a user asks', () => {
+  const { kdumpZlib } = labDump('6.1');
+  const struct = (...args: readonly string[]) => kdumpMem('struct', ...args, '--vmcore', kdumpZlib);
+
+  test('members by their paths, with values', async () => {
+    const { stdout } = await struct('task_struct.pid,comm,thread_node.next', 'init_task');
+    const [pid, comm, next] = stdout.split('\n');
+    expect(pid).toBe('  pid = 0');
+    expect(comm).toBe('  comm = "swapper/0"');
+    expect(next).toMatch(
+      /^ {2}thread_node\.next = 0xffffffff[0-9a-f]{8} <init_signals\+0x[0-9a-f]+>$/,
+    );
+  });
+
+  test('a per-CPU variable of one CPU, with the same value that crash prints', async () => {
+    const { vmlinux } = labKernel('6.1');
+    const said = execFileSync(labTool('crash'), ['-s', vmlinux, labDump('6.1').elf], {
+      input: 'p runqueues:1 | grep nr_switches\nquit\n',
+    }).toString();
+    const switches = /nr_switches = (\d+)/.exec(said)?.[1];
+    expect(Number(switches)).toBeGreaterThan(0);
+    const { stdout } = await struct('rq.nr_switches', 'runqueues:1');
+    expect(stdout).toMatch(new RegExp(`^ {2}nr_switches = ${switches}\\b`));
+    expect((await struct('rq.nr_switches', 'runqueues')).status).toBe(4);
+  });
+
+  test('a type of a module, a typedef and an enum', async () => {
+    const virtio = await struct('virtnet_info');
+    expect(virtio.stdout).toMatch(/^\/\* in the module virtio_net \*\/\nstruct virtnet_info \{\n/);
+    const frag = await struct('skb_frag_t');
+    expect(frag.stdout).toMatch(/^typedef struct bio_vec skb_frag_t;\nstruct bio_vec \{\n/);
+    const { stdout } = await struct('pageflags', '--json');
+    const { types } = structSchema.parse(JSON.parse(stdout));
+    expect(types[0]).toMatchObject({ kind: 'enum', values: { PG_locked: 0, PG_head: 16 } });
+  });
+
+  test('what is not there ends with status 4, and a line that says so', async () => {
+    expect(await struct('no_such_struct')).toEqual({
+      stdout: '',
+      stderr: 'kdump-mem: the kernel has no type no_such_struct\n',
+      status: 4,
+    });
+    const member = await struct('list_head.middle');
+    expect(member.stderr).toBe(
+      'kdump-mem: struct list_head has no member middle; it has next, prev\n',
+    );
+    expect(member.status).toBe(4);
+    expect((await struct('list_head', 'no_such_symbol')).status).toBe(4);
+    expect((await struct('list_head', '0xffff800000000000')).status).toBe(3);
+    expect((await struct('list_head', '--engine', 'crash')).status).toBe(2);
+  });
+
+  test('what the filter left out is said member by member', async () => {
+    const [filtered] = labKdump('6.1').formats['lzo-d31'];
+    const hole = firstHole(filtered!);
+    // An instance that begins 8 bytes before the hole: its first member is there, its second isn't.
+    const at = `0x${(hole - 8n).toString(16)}`;
+    const { stdout, stderr, status } = await kdumpMem(
+      ...['struct', 'list_head', at, '--vmcore', filtered!],
+    );
+    expect(stdout).toMatch(
+      /next = 0x[0-9a-f]+.*,\n {2}prev = <left out of the dump by its filter>\n/,
+    );
+    expect(stderr).toContain('was left out of the dump by its filter');
+    expect(status).toBe(0);
+    const strict = await kdumpMem('struct', 'list_head', at, '--vmcore', filtered!, '--strict');
+    expect(strict.status).toBe(5);
+  });
+});
+
+/** The direct-map address of a page that a dump's filter left out, behind one that it kept. */
+function firstHole(filtered: string): bigint {
+  const kernel = openNative({ files: [filtered] });
+  try {
+    const base = kernel.read(kernel.symbol('page_offset_base')!, 8).getBigUint64(0, true);
+    const there = (address: bigint): boolean => {
+      try {
+        kernel.read(address, 8);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    for (let page = base + 0x100_0000n; page < base + 0x2000_0000n; page += 4096n) {
+      if (there(page) && !there(page + 4096n)) return page + 4096n;
+    }
+    throw new Error('no page was left out');
+  } finally {
+    kernel.close();
+  }
+}
