@@ -19,12 +19,7 @@ export class NameIndex {
    * @param terminator the byte that ends every name: 0 or a newline
    * @param lazy the text, where it is not all there yet
    */
-  constructor(
-    text: Uint8Array,
-    nameAt: Int32Array,
-    terminator: number,
-    lazy?: LazyBytes,
-  ) {
+  constructor(text: Uint8Array, nameAt: Int32Array, terminator: number, lazy?: LazyBytes) {
     this.#text = text;
     this.#nameAt = nameAt;
     this.#terminator = terminator;
@@ -63,12 +58,7 @@ export class NameIndex {
 }
 
 /** FNV-1a of the bytes up to the terminator. */
-function hash(
-  text: Uint8Array,
-  from: number,
-  terminator: number,
-  lazy?: LazyBytes,
-): number {
+function hash(text: Uint8Array, from: number, terminator: number, lazy?: LazyBytes): number {
   let value = 0x811c9dc5;
   const end = Math.min(text.length, from + MOST_NAME);
   let there = lazy === undefined ? text.length : 0;
