@@ -16,14 +16,13 @@ die() {
   exit 1
 }
 
-# run_step NAME COMMAND...: runs one step and says how long it took.
+# run_step NAME COMMAND...: runs one step and, unless its result was there, says how long it took.
 run_step() {
-  local name="$1" began=$EPOCHREALTIME
+  local name="$1" began="${EPOCHREALTIME/[.,]/}" took
   shift
   "$@"
-  # What was there already is not worth a line.
-  [[ "${began%.*}" != "${EPOCHREALTIME%.*}" ]] || return 0
-  say "$name: $(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }') s"
+  took=$(((${EPOCHREALTIME/[.,]/} - began) / 100000))
+  ((took < 5)) || say "$name: $((took / 10)).$((took % 10)) s"
 }
 
 # with_lock NAME COMMAND...: two labs at once (two test workers, say) must not build the same thing.

@@ -5,15 +5,21 @@ import { madeOnce } from './made.mjs';
 import { kernelFiles } from './paths.mjs';
 import { bootScenario, scenarioRecipe, settledTruth } from './scenario.mjs';
 import { variant } from './variants.mjs';
+import { inWords } from './words.mjs';
 
-const [name] = process.argv.slice(2);
-if (name === undefined) throw new Error('usage: dump.mjs NAME');
+await inWords(async () => {
+  const [name = ''] = process.argv.slice(2);
+  const options = variant(name);
+  const recipe = `${scenarioRecipe()} ${kernelFiles(options.kernel).release}\n`;
+  const files = ['elf.vmcore', 'kdump-zlib.vmcore', 'truth.json', 'kpageflags'];
+  await madeOnce(name, recipe, files, (work) => dumpInto(work, options));
+});
 
-const options = variant(name);
-const recipe = `${scenarioRecipe()} ${kernelFiles(options.kernel).release}\n`;
-const files = ['elf.vmcore', 'kdump-zlib.vmcore', 'truth.json', 'kpageflags'];
-
-await madeOnce(name, recipe, files, async (work) => {
+/**
+ * @param {string} work a folder
+ * @param {import('./variants.mjs').Variant} options
+ */
+async function dumpInto(work, options) {
   const guest = await bootScenario({ ...options, limitMs: 240_000 });
   try {
     // What the kernel says of each page: 64 bits a page frame, from frame 0.
@@ -26,4 +32,4 @@ await madeOnce(name, recipe, files, async (work) => {
   } finally {
     guest.kill();
   }
-});
+}

@@ -15,6 +15,14 @@ make_dump() {
 # The kernel of a dump: 6.1-la57 is of 6.1.
 kernel_of() { echo "${1%%-*}"; }
 
+known_dump() {
+  kernel_suites "$(kernel_of "$1")" >/dev/null
+  case "${1#*-}" in
+    "$1" | la57 | 4g | kdump) ;;
+    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-4g and KERNEL-kdump" ;;
+  esac
+}
+
 # .lab/dumps/NAME/oracle.json, anew for a new dump or a new oracle, and checked against the truth.
 make_oracle() {
   local dump="$LAB_DIR/dumps/$1" vmlinux recipe

@@ -8,6 +8,7 @@ import { madeOnce } from './made.mjs';
 import { kernelFiles } from './paths.mjs';
 import { toolProgram } from './programs.mjs';
 import { bootScenario, scenarioRecipe, settledTruth } from './scenario.mjs';
+import { inWords } from './words.mjs';
 
 /**
  * File → how the capture kernel makes it as $OUT (and $REST). Of makedumpfile's levels, 31 drops zero, cache,
@@ -33,13 +34,18 @@ const FILES = [...Object.keys(WAYS), ...REST];
 const DISK_MIB = 2048;
 
 const [name = ''] = process.argv.slice(2);
-const kernel = name.replace(/-kdump$/, '');
-const { vmlinuz, modules, release } = kernelFiles(kernel);
-const recipe = `${scenarioRecipe('kdump.mjs')} ${release}\n`;
 
-await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], async (work) => {
+await inWords(async () => {
+  const kernel = name.replace(/-kdump$/, '');
+  const recipe = `${scenarioRecipe('kdump.mjs')} ${kernelFiles(kernel).release}\n`;
+  await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], (work) => dumpInto(work, kernel));
+});
+
+/** @param {string} work a folder @param {string} kernel */
+async function dumpInto(work, kernel) {
   const disk = join(work, 'disk');
   makeDisk(disk, DISK_MIB);
+  const { vmlinuz, modules } = kernelFiles(kernel);
   const guest = await bootScenario({
     kernel,
     memoryMiB: 608,
@@ -63,9 +69,11 @@ await madeOnce(name, recipe, [...FILES, 'truth.json', 'log'], async (work) => {
   } finally {
     guest.kill();
   }
+  // Not before QEMU has closed the disk.
+  await guest.ended;
   for (const file of FILES) readFromDisk(disk, file, join(work, file));
   rmSync(disk);
-});
+}
 
 /**
  * Loads the capture kernel and panics.
@@ -91,11 +99,14 @@ async function crash(guest) {
  */
 async function capture(guest) {
   await guest.run('mkdir /out; mount -t ext4 /dev/vda /out');
+  /** @type {string[]} */
+  const times = [];
   for (const [file, way] of Object.entries(WAYS)) {
     const began = Date.now();
     const parts = REST.map((part) => `/out/${part}`).join(' ');
     await guest.run(`OUT=/out/${file} REST='${parts}'; ${way}`, { timeoutMs: 120_000 });
-    console.error(`lab: ${name} ${file}: ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    times.push(`${file.replace('.vmcore', '')} ${((Date.now() - began) / 1000).toFixed(1)}`);
   }
+  console.error(`lab: ${name}: seconds in the capture kernel: ${times.join(', ')}`);
   await guest.run('umount /out; sync');
 }
