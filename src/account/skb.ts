@@ -70,7 +70,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   for (const [file, fds] of fdsByFile) {
     try {
       const socket = finder.find(file);
-      if (socket) sockets.push({ fds, ...accountant.account(socket, { warnings, sum }) });
+      if (socket) sockets.push({ fds, ...accountant.account(socket, { warnings, sums: [sum] }) });
     } catch (error) {
       sum.incomplete(incompleteness(error), `fd ${fds.join(', ')}: ${(error as Error).message}`);
     }

@@ -6,7 +6,7 @@ import { type SockIdentity, SockReader } from '../walk/sock.js';
 import type { Socket } from '../walk/socket.js';
 import { Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
-import { Tally } from './tally.js';
+import { type Ownership, Tally } from './tally.js';
 
 /** A socket, what waits in each of its queues, and what all of them pin together. */
 export interface SocketAccount {
@@ -14,6 +14,8 @@ export interface SocketAccount {
   readonly queues: Readonly<Partial<Record<QueueName, Figures>>>;
   /** Over all queues; what two of them share is counted once. */
   readonly total: Figures;
+  /** Of `total.pinnedBytes`, what goes back if this socket alone drops its queues, and the rest. */
+  readonly ownership: Ownership;
   /** Each queue's entries, if they were asked for. */
   readonly skbs?: Readonly<Partial<Record<QueueName, readonly Skb[]>>>;
 }
@@ -23,8 +25,8 @@ export interface AccountOptions {
   readonly warnings: Warnings;
   /** Keep every queue entry for a listing. */
   readonly keepSkbs?: boolean;
-  /** A sum over several sockets, to which this one is added. */
-  readonly sum?: Tally;
+  /** Sums over several sockets, to which this one is added. */
+  readonly sums?: readonly Tally[];
 }
 
 /** How often a queue of a live kernel is walked anew when it changed under the reader. */
@@ -59,7 +61,7 @@ export class SocketAccountant {
       const account = this.#attempt(socket, options.keepSkbs ?? false, total, warnings);
       if (account.total.complete || !live || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
-        options.sum?.add(total);
+        for (const sum of options.sums ?? []) sum.add(total);
         return account;
       }
       this.#kernel.refresh();
@@ -91,6 +93,7 @@ export class SocketAccountant {
       socket: { ...socket, ...identity },
       queues,
       total: total.figures(),
+      ownership: total.ownership(),
       ...(keepSkbs ? { skbs } : {}),
     };
   }

@@ -1,42 +1,105 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { Census, type CountedSocket } from '../walk/census.js';
+import { CgroupReader } from '../walk/cgroup.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
+import { type Freed, Owners } from './owners.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
-import { Tally } from './tally.js';
+import { type Ownership, Tally } from './tally.js';
+
+/** A process that holds a socket. */
+export interface CensusHolder {
+  readonly pid: number;
+  /** Hostile. */
+  readonly comm: string;
+  readonly fd: number;
+  /** Path of its cgroup; null where it could not be read. Hostile. */
+  readonly cgroup: string | null;
+}
 
 /** One socket of the machine, accounted for. */
-export interface CensusEntry extends SocketAccount, Pick<CountedSocket, 'holders' | 'foundBy'> {
-  readonly acceptedFrom: bigint | undefined;
-  readonly carriedBy: readonly bigint[];
+export interface CensusEntry
+  extends SocketAccount,
+    Pick<CountedSocket, 'foundBy' | 'acceptedFrom' | 'carriedBy' | 'fileReferences'> {
+  readonly holders: readonly CensusHolder[];
+}
+
+/** What sockets can be grouped by. */
+export const GROUPINGS = ['process', 'cgroup', 'netns', 'port', 'family', 'state'] as const;
+export type Grouping = (typeof GROUPINGS)[number];
+
+/** What the sockets of a group pin together. A socket that two processes hold is in both groups. */
+export interface Group {
+  readonly key: string;
+  readonly sockets: number;
+  readonly total: Figures;
+  readonly ownership: Ownership;
+  /** For a process: what goes back if it is killed. */
+  readonly freedIfKilled: Freed | null;
 }
 
 /** The answer to `sockets`: every socket of the machine, what pins most first. */
 export interface CensusAnswer {
   readonly kernel: KernelFacts;
   readonly sockets: readonly CensusEntry[];
+  /** What pins most first. Processes are always counted, since the headline names the first. */
+  readonly groups: Readonly<Partial<Record<Grouping, readonly Group[]>>>;
   /** Over all of them; what several share is counted once. */
   readonly total: Figures;
+  /** What of the network's memory is in no socket's queue. */
+  readonly unexplained: readonly Unexplained[];
   readonly warnings: readonly Warning[];
+}
+
+/** Memory that the network holds and no socket explains; null where it is named but not counted. */
+export interface Unexplained {
+  readonly what: string;
+  readonly objects: number | null;
+  readonly bytes: number | null;
+  /** The row in words. */
+  readonly message: string;
+}
+
+export interface CensusOptions {
+  readonly by?: Grouping | undefined;
+  /** Told now and then which part of the search is done, 0 to 1. */
+  readonly progress?: (part: number) => void;
 }
 
 /**
  * Every socket of the machine. One that cannot be read is a warning.
  *
- * @param progress told now and then which part of the search is done, 0 to 1
  * @throws {KernelError} `unsupported-layout`, `no-symbols`
  */
-export function accountAll(kernel: Kernel, progress?: (part: number) => void): CensusAnswer {
+export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {}): CensusAnswer {
+  const { pageSize } = kernel.facts;
   const warnings = new Warnings();
   const accountant = new SocketAccountant(kernel);
-  const sum = new Tally(kernel.facts.pageSize, warnings);
+  const cgroups = new CgroupReader(kernel);
+  const sum = new Tally(pageSize, warnings);
+  const groupings = [...new Set<Grouping>(['process', ...(by ? [by] : [])])];
+  const owners = new Owners(groupings, () => new Tally(pageSize, new Warnings()));
   const sockets: CensusEntry[] = [];
   for (const found of new Census(kernel, warnings).take(progress)) {
     try {
       const { holders, foundBy, acceptedFrom, carriedBy, ...socket } = found;
-      const account = accountant.account(socket, { warnings, sum });
-      sockets.push({ ...account, holders, foundBy, acceptedFrom, carriedBy });
+      const tally = new Tally(pageSize, new Warnings());
+      const entry = {
+        ...accountant.account(socket, { warnings, sums: [sum, tally] }),
+        holders: holders.map(({ task, fd }) => ({
+          pid: task.pid,
+          comm: task.comm,
+          fd,
+          cgroup: cgroupOf(cgroups, task.address, warnings),
+        })),
+        foundBy,
+        acceptedFrom,
+        carriedBy,
+        fileReferences: found.fileReferences,
+      };
+      sockets.push(entry);
+      owners.add(entry, tally);
     } catch (error) {
       const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
       sum.incomplete(incompleteness(error), message);
@@ -48,5 +111,22 @@ export function accountAll(kernel: Kernel, progress?: (part: number) => void): C
       a.socket.inode - b.socket.inode ||
       (a.socket.sock < b.socket.sock ? -1 : 1),
   );
-  return { kernel: kernel.facts, sockets, total: sum.figures(), warnings: warnings.list() };
+  return {
+    kernel: kernel.facts,
+    sockets,
+    groups: owners.groups(),
+    total: sum.figures(),
+    unexplained: [],
+    warnings: warnings.list(),
+  };
+}
+
+function cgroupOf(reader: CgroupReader, task: bigint, warnings: Warnings): string | null {
+  try {
+    return reader.path(task);
+  } catch (error) {
+    const message = `the cgroup of task 0x${task.toString(16)}: ${(error as Error).message}`;
+    warnings.add(incompleteness(error), message);
+    return null;
+  }
 }

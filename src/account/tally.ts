@@ -40,6 +40,8 @@ export class Tally implements SkbSink {
   readonly #pages = new Map<bigint, PageCount>();
   readonly #slots = new Map<bigint, SlotCount>();
   readonly #clones = new Map<bigint, CloneCount>();
+  /** Of slots that one reference holds. */
+  #soleSlotBytes = 0;
   #skbs = 0;
   #payloadBytes = 0;
   #truesizeBytes = 0;
@@ -67,6 +69,11 @@ export class Tally implements SkbSink {
   }
 
   slot(address: bigint, size: number, references: number, found = 1): void {
+    // Nobody else can lead here again, so a million of them need no place in a map.
+    if (references <= 1) {
+      this.#soleSlotBytes += size;
+      return;
+    }
     const slot = this.#slots.get(address);
     if (slot) slot.found += found;
     else this.#slots.set(address, { size, references, found });
@@ -109,6 +116,7 @@ export class Tally implements SkbSink {
       if (known) known.found += found;
       else this.#clones.set(sharedInfo, { clones, found, pages: [...pages] });
     }
+    this.#soleSlotBytes += other.#soleSlotBytes;
     this.#skbs += other.#skbs;
     this.#payloadBytes += other.#payloadBytes;
     this.#truesizeBytes += other.#truesizeBytes;
@@ -126,7 +134,7 @@ export class Tally implements SkbSink {
       else orders[order] = (orders[order] ?? 0) + 1;
       pageBytes += this.#bytes(order);
     }
-    let slabBytes = 0;
+    let slabBytes = this.#soleSlotBytes;
     for (const { size } of this.#slots.values()) slabBytes += size;
     return {
       skbs: this.#skbs,
@@ -151,7 +159,7 @@ export class Tally implements SkbSink {
       if (found < clones) continue;
       for (const head of pages) throughClones.set(head, (throughClones.get(head) ?? 0) + 1);
     }
-    let exclusiveBytes = 0;
+    let exclusiveBytes = this.#soleSlotBytes;
     let sharedBytes = 0;
     for (const [head, { order, references, found }] of this.#pages) {
       const all = found + (throughClones.get(head) ?? 0) >= references;

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { registerExtract } from './commands/extract.js';
 import { registerInfo } from './commands/info.js';
 import { registerRead } from './commands/read.js';
 import { registerSkb } from './commands/skb.js';
+import { registerSockets } from './commands/sockets.js';
 import { registerStruct } from './commands/struct.js';
 import { EXIT, explainFailure } from './failure.js';
 
@@ -17,9 +19,11 @@ const program = new Command('kdump-mem')
     outputError: (text, write) => write(text.replace(/^error: /, 'kdump-mem: ')),
   });
 
+registerExtract(program);
 registerInfo(program);
 registerRead(program);
 registerSkb(program);
+registerSockets(program);
 registerStruct(program);
 
 try {

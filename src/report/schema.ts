@@ -45,6 +45,9 @@ export const socketSchema = z.strictObject({
   netns: count,
 });
 
+/** Of `total.pinnedBytes`: what nobody else holds, and what somebody does. */
+const ownership = { exclusiveBytes: count, sharedBytes: count };
+
 export const queueNameSchema = z.enum([
   'receive',
   'outOfOrder',
@@ -78,6 +81,7 @@ export const skbSchema = z.strictObject({
   socket: socketSchema,
   queues: queuesSchema,
   total: figuresSchema,
+  ...ownership,
   skbs: z.partialRecord(queueNameSchema, z.array(skbEntrySchema)).optional(),
   warnings: z.array(warningSchema),
 });
@@ -93,11 +97,64 @@ export const skbProcessSchema = z.strictObject({
       socket: socketSchema,
       queues: queuesSchema,
       total: figuresSchema,
+      ...ownership,
     }),
   ),
   total: figuresSchema,
   warnings: z.array(warningSchema),
 });
+
+/** One socket of the census, and one line of `--ndjson`. */
+export const censusEntrySchema = z.strictObject({
+  socket: socketSchema,
+  holders: z.array(
+    z.strictObject({
+      pid: count,
+      comm: z.string(),
+      fd: count,
+      cgroup: z.string().nullable(),
+    }),
+  ),
+  foundBy: z.array(z.enum(['fd', 'slab', 'accept', 'scm'])),
+  /** The listener in whose accept queue it waits. */
+  acceptedFrom: address.nullable(),
+  /** Sockets in whose queues messages carry its file. */
+  carriedBy: z.array(address),
+  queues: queuesSchema,
+  total: figuresSchema,
+  ...ownership,
+});
+
+/** A row of `--by`: what a group of sockets pins together. */
+export const groupSchema = z.strictObject({
+  key: z.string(),
+  sockets: count,
+  total: figuresSchema,
+  ...ownership,
+  /** For a process: between these many bytes go back if it is killed. */
+  freedIfKilled: z.strictObject({ low: count, high: count }).nullable(),
+});
+
+/** `kdump-mem sockets --json`; totals count a page once over the whole machine. */
+export const socketsSchema = z.strictObject({
+  schema: z.literal('kdump-mem.sockets/1'),
+  kernel: kernelSchema,
+  sockets: z.array(censusEntrySchema),
+  groups: z.array(groupSchema).optional(),
+  totals: z.strictObject({ sockets: count, ...figuresSchema.shape }),
+  unexplained: z.array(
+    z.strictObject({
+      what: z.string(),
+      objects: count.nullable(),
+      bytes: count.nullable(),
+      message: z.string(),
+    }),
+  ),
+  warnings: z.array(warningSchema),
+});
+
+export type CensusEntryJson = z.infer<typeof censusEntrySchema>;
+export type SocketsJson = z.infer<typeof socketsSchema>;
 
 /** `--engine verify --json`, of any command. */
 export const verifySchema = z.strictObject({

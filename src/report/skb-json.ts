@@ -31,15 +31,22 @@ export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
   };
 }
 
-function kernelJson({ release, arch, pageSize, source, engine }: KernelFacts): SkbJson['kernel'] {
+export function kernelJson({
+  release,
+  arch,
+  pageSize,
+  source,
+  engine,
+}: KernelFacts): SkbJson['kernel'] {
   return { release, arch, pageSize, source, engine };
 }
 
-function accountJson({ socket, queues, total }: SocketAccount) {
+export function accountJson({ socket, queues, total, ownership }: SocketAccount) {
   return {
     socket: { ...socket, file: hex(socket.file), sock: hex(socket.sock) },
     queues: { ...queues },
     total,
+    ...ownership,
   };
 }
 
@@ -52,6 +59,7 @@ function entriesJson(skbs: NonNullable<SocketAccount['skbs']>): NonNullable<SkbJ
   );
 }
 
-function hex(address: bigint): string {
+/** An address as the contract has it. */
+export function hex(address: bigint): string {
   return `0x${address.toString(16)}`;
 }

@@ -45,8 +45,13 @@ export function skbProcessText(answer: ProcessAnswer): string {
 }
 
 /** `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`; what the socket lacks is left out. */
-function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
-  const protocol = socket.family === 'AF_UNIX' ? 'unix' : socket.protocol;
+export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
+  const protocol =
+    socket.family === 'AF_UNIX'
+      ? 'unix'
+      : socket.type === 'SOCK_RAW'
+        ? `raw ${socket.protocol}`
+        : socket.protocol;
   const ends = [socket.local, socket.peer].map((end) => (end === null ? null : escapeText(end)));
   const [local, peer] = ends;
   const text = peer ? `${local ?? '*'} ← ${peer}` : (local ?? '');
@@ -60,11 +65,10 @@ function holdsText({ total, queues }: Pick<SocketAccount, 'total' | 'queues'>): 
 
 /** `1.68 MiB in 430 pages for 63.7 KiB of unread data (27×)` */
 function sumText(total: Figures, payload: string): string {
-  const atLeast = total.complete ? '' : 'at least ';
   const pages = total.pages === 1 ? '1 page' : `${formatCount(total.pages)} pages`;
-  const amplification = total.pinnedBytes / total.payloadBytes;
-  const times = Number.isFinite(amplification) ? ` (${timesText(amplification)})` : '';
-  return `${atLeast}${formatSize(total.pinnedBytes)} in ${pages} for ${payload}${times}`;
+  const factor = amplificationText(total);
+  const times = factor === undefined ? '' : ` (${factor}×)`;
+  return `${atLeast(total)}${formatSize(total.pinnedBytes)} in ${pages} for ${payload}${times}`;
 }
 
 const SEND_QUEUES: readonly string[] = ['write', 'retransmit'];
@@ -83,8 +87,16 @@ function payloadText(queues: SocketAccount['queues']): string {
   return parts.join(' and ');
 }
 
-function timesText(factor: number): string {
-  return `${factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor))}×`;
+/** `at least ` before a figure that something is missing from. */
+export function atLeast({ complete }: Figures): string {
+  return complete ? '' : 'at least ';
+}
+
+/** How many times the payload is pinned, `6.4` or `27`; undefined where there is no payload. */
+export function amplificationText({ pinnedBytes, payloadBytes }: Figures): string | undefined {
+  if (payloadBytes === 0) return undefined;
+  const factor = pinnedBytes / payloadBytes;
+  return factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor));
 }
 
 const FIGURE_COLUMNS: readonly Column[] = [

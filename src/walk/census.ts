@@ -17,6 +17,8 @@ export interface CountedSocket {
   readonly sock: bigint;
   /** Address of its `struct file`; 0n: it has none. */
   readonly file: bigint;
+  /** References to that file. */
+  readonly fileReferences: number;
   /** Number of its inode; 0: it has no `struct socket`, since it waits to be accepted or is closed. */
   readonly inode: number;
   readonly foundBy: readonly FoundBy[];
@@ -29,6 +31,7 @@ export interface CountedSocket {
 
 interface Found {
   file: bigint;
+  fileReferences: number;
   inode: number;
   acceptedFrom: bigint | undefined;
   readonly by: Set<FoundBy>;
@@ -78,6 +81,7 @@ export class Census {
   #note(sock: bigint, by: FoundBy): Found {
     const found = this.#found.get(sock) ?? {
       file: 0n,
+      fileReferences: 0,
       inode: 0,
       acceptedFrom: undefined,
       by: new Set<FoundBy>(),
@@ -97,6 +101,7 @@ export class Census {
         if (!socket) continue;
         const found = this.#note(socket.sock, 'fd');
         found.file = file;
+        found.fileReferences = socket.fileReferences;
         found.inode = socket.inode;
         found.holders.push(...holders);
       } catch (error) {
@@ -180,6 +185,7 @@ export class Census {
           if (!socket) continue;
           const found = this.#note(socket.sock, 'scm');
           found.file = file;
+          found.fileReferences = socket.fileReferences;
           found.inode = socket.inode;
           found.carriedBy.add(sock);
         }

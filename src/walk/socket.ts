@@ -7,6 +7,8 @@ export interface Socket {
   readonly file: bigint;
   /** Address of its `struct sock`. */
   readonly sock: bigint;
+  /** References to its file: descriptors (those of one table once), messages, system calls. */
+  readonly fileReferences: number;
   /** Its inode's number, as /proc/PID/fd and `ss -e` show it. */
   readonly inode: number;
 }
@@ -20,11 +22,13 @@ export class SocketFinder {
   readonly #file;
   readonly #inode;
   readonly #socket;
+  readonly #references: (file: bigint) => number;
 
   constructor(kernel: Kernel) {
     this.#file = new StructReader(kernel, 'file', ['f_inode', 'f_op', 'private_data']);
     this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
     this.#socket = new StructReader(kernel, 'socket', ['sk']);
+    this.#references = referenceCounter(kernel);
     const operations = kernel.symbol('socket_file_ops');
     this.#isSocket =
       operations === undefined
@@ -43,7 +47,12 @@ export class SocketFinder {
     const view = this.#file.read(file);
     const sock = this.#socket.read(view.pointer('private_data')).pointer('sk');
     if (sock === 0n) return undefined;
-    return { file, sock, inode: this.#inode.read(view.pointer('f_inode')).number('i_ino') };
+    return {
+      file,
+      sock,
+      fileReferences: this.#references(file),
+      inode: this.#inode.read(view.pointer('f_inode')).number('i_ino'),
+    };
   }
 }
 
@@ -62,4 +71,17 @@ function inSockfs(kernel: Kernel): (file: bigint) => boolean {
     }
     return sockfs;
   };
+}
+
+/**
+ * `f_count`, or since 6.13 `f_ref`, which counts from 0 for one reference (include/linux/file_ref.h).
+ */
+function referenceCounter(kernel: Kernel): (file: bigint) => number {
+  const layout = kernel.struct('file');
+  if (layout?.member('f_ref.refcnt.counter')) {
+    const reader = new StructReader(kernel, 'file', ['f_ref.refcnt.counter']);
+    return (file) => reader.read(file).number('f_ref.refcnt.counter') + 1;
+  }
+  const reader = new StructReader(kernel, 'file', ['f_count.counter']);
+  return (file) => reader.read(file).number('f_count.counter');
 }

@@ -1,0 +1,34 @@
+import type { CensusAnswer, CensusEntry, Grouping } from '../account/sockets.js';
+import type { CensusEntryJson, SocketsJson } from './schema.js';
+import { accountJson, hex, kernelJson } from './skb-json.js';
+
+/** The answer to `sockets` as the JSON contract has it. */
+export function socketsJson(
+  answer: CensusAnswer,
+  entries: readonly CensusEntry[],
+  by?: Grouping,
+): SocketsJson {
+  const groups = by && answer.groups[by];
+  return {
+    schema: 'kdump-mem.sockets/1',
+    kernel: kernelJson(answer.kernel),
+    sockets: entries.map(censusEntryJson),
+    ...(groups
+      ? { groups: groups.map(({ ownership, ...group }) => ({ ...group, ...ownership })) }
+      : {}),
+    totals: { sockets: answer.sockets.length, ...answer.total },
+    unexplained: [...answer.unexplained],
+    warnings: [...answer.warnings],
+  };
+}
+
+/** One socket: an element of `sockets`, or a line of `--ndjson`. */
+export function censusEntryJson(entry: CensusEntry): CensusEntryJson {
+  return {
+    ...accountJson(entry),
+    holders: entry.holders.map((holder) => ({ ...holder })),
+    foundBy: [...entry.foundBy],
+    acceptedFrom: entry.acceptedFrom === undefined ? null : hex(entry.acceptedFrom),
+    carriedBy: entry.carriedBy.map(hex),
+  };
+}

@@ -1,0 +1,128 @@
+import type { CensusAnswer, CensusEntry, Group, Grouping } from '../account/sockets.js';
+import { escapeText } from './escape.js';
+import { formatCount, formatSize } from './size.js';
+import { amplificationText, atLeast, socketText } from './skb-text.js';
+import { formatTable } from './table.js';
+
+/**
+ * The answer to `sockets`: who pins how much in a sentence, then a line for each socket or group.
+ *
+ * @param entries the sockets to list, of those in the answer
+ */
+export function socketsText(
+  answer: CensusAnswer,
+  entries: readonly CensusEntry[],
+  { by, limit }: { by?: Grouping | undefined; limit: number },
+): string {
+  const groups = by && answer.groups[by];
+  const table = groups
+    ? groupsTable(groups.slice(0, limit), by)
+    : socketsTable(entries.slice(0, limit));
+  const all = groups ? groups.length : entries.length;
+  const parts = [headline(answer), table];
+  if (all > limit) {
+    const what = groups ? 'groups' : 'sockets';
+    parts.push(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them`);
+  }
+  if (answer.unexplained.length > 0) parts.push(unexplainedText(answer));
+  return parts.join('\n\n');
+}
+
+function headline(answer: CensusAnswer): string {
+  const { sockets, total, groups } = answer;
+  const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
+  const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload`;
+  const top = groups.process?.[0];
+  if (!top || top.total.pinnedBytes === 0) return pinned;
+  const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
+  return `${pinned}; ${ownerText(top.key)} holds ${share} % of it`;
+}
+
+function ownerText(key: string): string {
+  return /^\d+ /.test(key)
+    ? `pid ${escapeText(key.replace(/^(\d+) (.*)$/s, '$1 ($2)'))}`
+    : escapeText(key);
+}
+
+function socketsTable(entries: readonly CensusEntry[]): string {
+  return formatTable(
+    [
+      { title: 'PINNED', align: 'right' },
+      { title: 'PAGES', align: 'right' },
+      { title: 'PAYLOAD', align: 'right' },
+      { title: '×', align: 'right' },
+      { title: 'QUEUE' },
+      { title: 'STATE' },
+      { title: 'SOCKET' },
+      { title: 'OWNER' },
+    ],
+    entries.map((entry) => [
+      `${entry.total.complete ? '' : '≥ '}${formatSize(entry.total.pinnedBytes)}`,
+      pagesText(entry),
+      formatSize(entry.total.payloadBytes),
+      amplificationText(entry.total) ?? '',
+      busiestQueue(entry),
+      escapeText(entry.socket.state),
+      socketText(entry),
+      holdersText(entry),
+    ]),
+  );
+}
+
+/** `430`, or with orders other than 0: `188 (1×0 187×3)`. */
+function pagesText({ total }: CensusEntry): string {
+  const orders = Object.entries(total.orders).filter(([, pages]) => pages > 0);
+  if (orders.every(([order]) => order === '0')) return formatCount(total.pages);
+  const detail = orders.map(([order, pages]) => `${pages}×${order === 'unknown' ? '?' : order}`);
+  return `${formatCount(total.pages)} (${detail.join(' ')})`;
+}
+
+function busiestQueue({ queues }: CensusEntry): string {
+  const busy = Object.entries(queues).filter(([, figures]) => figures.skbs > 0);
+  busy.sort(([, a], [, b]) => b.pinnedBytes - a.pinnedBytes);
+  const [name] = busy[0] ?? ['-'];
+  return busy.length > 1 ? `${name} +${busy.length - 1}` : name;
+}
+
+/** `121 starver fd 4`; who else holds it is counted. */
+function holdersText(entry: CensusEntry): string {
+  const [first] = entry.holders;
+  if (first) {
+    const others = new Set(entry.holders.map(({ pid }) => pid)).size - 1;
+    const and = others > 0 ? ` and ${others} more` : '';
+    return `${first.pid} ${escapeText(first.comm)} fd ${first.fd}${and}`;
+  }
+  if (entry.acceptedFrom !== undefined) return '(waiting to be accepted)';
+  if (entry.carriedBy.length > 0) return '(in a message: SCM_RIGHTS)';
+  if (entry.socket.inode === 0) return '(orphan)';
+  return entry.socket.file === 0n ? '(kernel)' : '(no descriptor)';
+}
+
+function groupsTable(groups: readonly Group[], by: Grouping | undefined): string {
+  const process = by === 'process';
+  return formatTable(
+    [
+      { title: (by ?? '').toUpperCase() },
+      { title: 'SOCKETS', align: 'right' },
+      { title: 'SKBS', align: 'right' },
+      { title: 'PAYLOAD', align: 'right' },
+      { title: 'PINNED', align: 'right' },
+      { title: process ? 'FREED IF KILLED' : 'EXCLUSIVE', align: 'right' },
+    ],
+    groups.map(({ key, sockets, total, ownership, freedIfKilled }) => [
+      process ? ownerText(key) : escapeText(key),
+      formatCount(sockets),
+      formatCount(total.skbs),
+      formatSize(total.payloadBytes),
+      `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
+      freedIfKilled
+        ? `${formatSize(freedIfKilled.low)} to ${formatSize(freedIfKilled.high)}`
+        : formatSize(ownership.exclusiveBytes),
+    ]),
+  );
+}
+
+function unexplainedText({ unexplained }: CensusAnswer): string {
+  const lines = unexplained.map(({ message }) => `  ${escapeText(message)}`);
+  return ['Not in any socket’s queue:', ...lines].join('\n');
+}
