@@ -11,6 +11,14 @@ const truth = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8'));
 /** @type {import('../../test/support/lab.js').Oracle} */
 const oracle = JSON.parse(readFileSync(join(folder, 'oracle.json'), 'utf8'));
 
+/**
+ * What the kernel's timers change until the very end: probes of a closed window are dropped, segments
+ * that nobody acknowledges are sent again.
+ *
+ * @type {Record<string, string[]>}
+ */
+const RESTLESS = { 'stuffed-reader': ['drops'], unacknowledged: ['wmemAlloc', 'fwdAlloc'] };
+
 /** @type {string[]} */
 const complaints = [];
 
@@ -41,7 +49,10 @@ for (const role of truth.roles) {
   for (const key of /** @type {const} */ (['family', 'type', 'protocol'])) {
     same(`${role.name} ${key}`, told[key], found.numbers[key]);
   }
-  same(`${role.name} meminfo`, told.meminfo, found.meminfo);
+  for (const key of /** @type {(keyof typeof told.meminfo)[]} */ (Object.keys(told.meminfo))) {
+    if (RESTLESS[role.name]?.includes(key)) continue;
+    same(`${role.name} meminfo ${key}`, told.meminfo[key], found.meminfo[key]);
+  }
   // Datagrams that FIONREAD has looked at wait in the reader queue.
   const waiting = [queues.receive, queues.reader].filter((queue) => queue !== undefined);
   /** @param {'skbs' | 'payloadBytes'} key */

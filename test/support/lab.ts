@@ -118,7 +118,10 @@ export interface TruthSocket {
   readonly meminfo: MemInfo;
 }
 
-/** SO_MEMINFO's nine values: bytes, and `drops`, a count. */
+/**
+ * SO_MEMINFO's nine values: bytes, and `drops`, a count. Timers go on between the question and the
+ * dump: `drops` of role stuffed-reader and `wmemAlloc`, `fwdAlloc` of unacknowledged can be older.
+ */
 export interface MemInfo {
   readonly rmemAlloc: number;
   readonly rcvbuf: number;
