@@ -262,6 +262,24 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.pageOf(made.directMap)).toBe(made.pages);
   });
 
+  it('is not led astray by what looks like markers a thousand times', () => {
+    const made = syntheticKernel({ named: false, order: 'new' });
+    const table = made.physical(made.at.constants) + 0x8000;
+    const decoys = Buffer.alloc(0x10_0000);
+    for (let at = 0; at < decoys.length; at += 4) decoys.writeUInt32LE((at % 64) * 250, at);
+    // The tokens stay, and lie behind the decoys; the names that they belong to are gone.
+    const page = made.memory.read(table, 0x1000);
+    made.memory.write(table, decoys);
+    made.memory.write(
+      table + decoys.length - 0x1000,
+      new Uint8Array(page.buffer.slice(page.byteOffset, page.byteOffset + 0x1000)),
+    );
+    made.memory.reads = 0;
+    const kernel = openNativeImage(made.image);
+    expect(kernel.provenance.symbols.found).toBe(false);
+    expect(made.memory.reads).toBeLessThan(60_000);
+  });
+
   it('finds types by their magic when no symbol leads to them', () => {
     const btf = someTypes();
     // A kernel's types are many; a module's, which must not be taken for them, few.

@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../../error.js';
 import type { Architecture } from '../arch/arch.js';
 import { readWithHoles, scanImage } from '../image-scan.js';
 import { behind, type KallsymsPlaces } from './kallsyms.js';
-import { NAMES_PER_MARKER, nextName } from './names.js';
+import { NAMES_PER_MARKER, nextName, SEQUENCE_BYTES } from './names.js';
 import { TOKEN_INDEX_BYTES, TOKENS, Tokens } from './tokens.js';
 
 type Memory = { read(address: bigint, length: number): DataView };
@@ -88,10 +88,21 @@ function* namesWithin(memory: Memory, tokenTable: bigint, reach: number): Genera
     if (length < 2) continue;
     // What follows the last marker may look like one more.
     for (let count = length; count > 1 && count >= length - 2; count--) {
+      if (!fills((words.length - first - count) * 4, count)) continue;
       const markers = words.subarray(first, first + count);
       yield* namesOf(memory, start + BigInt(first * 4), markers);
     }
   }
+}
+
+/**
+ * Whether what lies between so many markers and the token table, in bytes, is no more than alignment,
+ * or else the order of as many names as they mark.
+ */
+function fills(gap: number, markers: number): boolean {
+  const names = markers * NAMES_PER_MARKER;
+  const least = (names - NAMES_PER_MARKER) * SEQUENCE_BYTES;
+  return gap < 8 || (gap > least && gap < names * SEQUENCE_BYTES + 16);
 }
 
 function isBlock(from: number, to: number): boolean {
