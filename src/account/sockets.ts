@@ -81,7 +81,11 @@ export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {})
   const groupings = [...new Set<Grouping>(['process', ...(by ? [by] : [])])];
   const owners = new Owners(groupings, () => new Tally(pageSize, new Warnings()));
   const sockets: CensusEntry[] = [];
-  for (const found of new Census(kernel, warnings).take(progress)) {
+  const missed = new Warnings();
+  const all = new Census(kernel, missed).take(progress);
+  // Sockets that were not found are missing in every sum.
+  for (const { code, message } of missed.list()) sum.incomplete(code, message);
+  for (const found of all) {
     try {
       const { holders, foundBy, acceptedFrom, carriedBy, ...socket } = found;
       const tally = new Tally(pageSize, new Warnings());

@@ -42,8 +42,9 @@ export function kernelJson({
 }
 
 export function accountJson({ socket, queues, total, ownership }: SocketAccount) {
+  const { fileReferences: _, ...identity } = socket;
   return {
-    socket: { ...socket, file: hex(socket.file), sock: hex(socket.sock) },
+    socket: { ...identity, file: hex(socket.file), sock: hex(socket.sock) },
     queues: { ...queues },
     total,
     ...ownership,
