@@ -3,13 +3,16 @@ import { KdumpMemError } from '../error.js';
 /**
  * Why the host could not be asked. `gone`: the file, process or link is not there (any more);
  * `denied`: it is there and we may not look; `unreadable`: it answers in a way that we do not
- * understand. The `ss-` codes are about the `ss` command itself.
+ * understand. `netns-closed`: we may not enter that network namespace. The `ss-` codes are about the
+ * `ss` command itself.
  */
 export type HostErrorCode =
   | 'gone'
   | 'denied'
   | 'unreadable'
   | 'no-such-process'
+  | 'no-such-netns'
+  | 'netns-closed'
   | 'ss-missing'
   | 'ss-failed'
   | 'ss-hung'

@@ -1,9 +1,11 @@
 import { HostError } from './error.js';
-import { type HolderScan, scanHolders, socketFds } from './proc/holders.js';
-import { readMaxSkbFrags, readUnplacedMemory } from './proc/memory.js';
+import { type HostFacts, readHostFacts } from './facts.js';
+import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
+import { countAllDescriptors, DescriptorScan, type HolderScan, socketFds } from './proc/holders.js';
 import {
   findProcess,
   type ProcessRecord,
+  readCpuMs,
   readProcess,
   readSwitches,
   type Switches,
@@ -11,34 +13,31 @@ import {
 } from './proc/process.js';
 import { type SocketRecord, socketKey } from './socket.js';
 import type { HostSource } from './source.js';
-import { readSample, type Sample } from './ss/read.js';
+import { ALL_GROUPS, readSample, type Sample, type SsGroup } from './ss/read.js';
 
-/** What was seen of a host's sockets: one sample, or two and what lay between them. */
+/** What was seen of a host's sockets: one sample, or several and what lay between them. */
 export interface Observation {
   readonly host: HostFacts;
+  readonly namespaces: readonly Namespace[];
+  /** All samples, at least one; `first` and `last` are its ends. */
+  readonly samples: readonly Sample[];
   readonly first: Sample;
   /** Null when one sample was asked for. */
   readonly last: Sample | null;
   /**
-   * The time between the samples, cut into pieces. For each: the UDP and unix sockets' queues at its
-   * end, and which processes stood still from before its beginning until after its end.
+   * The time between the samples, cut into pieces. For each: the queues of all sockets but TCP's at
+   * its end, and which processes stood still from before its beginning until after its end.
    */
   readonly windows: readonly Window[];
   readonly holders: HolderScan;
   /** The processes that hold a socket of interest, as they were at the end. */
   readonly processes: ReadonlyMap<number, ProcessRecord>;
+  /** CPU time that these processes used between the first and the last sample, milliseconds. */
+  readonly cpuMs: ReadonlyMap<number, number>;
+  /** For each sample the number of descriptors of each process; empty with less than 3 samples. */
+  readonly descriptors: readonly ReadonlyMap<number, number>[];
   /** The sockets (inodes) of the one process that was asked about, or null for all. */
   readonly onlyInodes: ReadonlySet<number> | null;
-}
-
-export interface HostFacts {
-  readonly name: string;
-  readonly release: string;
-  /** The inode of the network namespace that ss was run in, null when it is not shown. */
-  readonly netns: number | null;
-  /** Bytes: see `readUnplacedMemory`. */
-  readonly unplacedMemory: number;
-  readonly maxSkbFrags: number;
 }
 
 export interface Window {
@@ -51,79 +50,133 @@ export interface Window {
 }
 
 export interface ObserveOptions {
-  /** Milliseconds between the two samples; 0 takes one. */
+  /** Milliseconds between two samples; 0 takes one. */
   readonly intervalMs: number;
+  /** How many samples: 2 when there is an interval. */
+  readonly samples?: number;
   readonly pid?: number;
+  /** Which network namespaces; our own if not said. */
+  readonly netns?: NetnsChoice;
+  /** The newest sample of an earlier observation, to begin with instead of taking a first one. */
+  readonly since?: Sample;
 }
 
 /** Hidden processes are watched too, as possible holders, as long as they are not more than this. */
 const MAX_HIDDEN_WATCHED = 64;
 
-/** Into so many windows the time between two samples is cut. */
+/** Into so many windows the time between two samples is cut; with more samples, into two. */
 const WINDOWS = 4;
 
+const NOT_TCP: readonly SsGroup[] = ['datagrams', 'unix', 'others'];
+
 /**
- * Samples the host's sockets. `ss` runs twice for each of its two calls; when UDP or unix sockets
- * hold unread data it is run for those families in between, because their evidence is weaker.
- * Throws `HostError`: `ss-…`, `no-such-process`, `denied` (the fds of `pid`), `unreadable`.
+ * Samples the host's sockets. When sockets other than TCP hold unread data these are read again in
+ * between, because their evidence is weaker.
+ * Throws `HostError`: `ss-…`, `no-such-process`, `no-such-netns`, `denied` (the fds of `pid`),
+ * `unreadable`.
  */
 export async function observe(source: HostSource, options: ObserveOptions): Promise<Observation> {
   const pid = options.pid === undefined ? null : findProcess(source, options.pid);
   const host = readHostFacts(source);
-  const first = await readSample(source, ['tcp', 'udp', 'unix']);
+  const namespaces = findNamespaces(source, options.netns ?? 'own');
+  const count = options.intervalMs > 0 ? Math.max(2, options.samples ?? 2) : 1;
+  const scan = new DescriptorScan(source);
+  const startScan = (socket: SocketRecord) => {
+    if (wantsOwner(socket)) void scan.run();
+  };
+  const first = options.since ?? (await readSample(source, namespaces, ALL_GROUPS, startScan));
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
   const interesting = first.sockets.filter(
-    (socket) => holdsUnread(socket) && (onlyInodes?.has(socket.inode) ?? true),
+    (socket) => wantsOwner(socket) && (onlyInodes?.has(socket.inode) ?? true),
   );
-  const wanted = new Set<number>();
-  for (const socket of interesting)
-    for (const inode of [socket.inode, socket.peerInode]) if (inode !== 0) wanted.add(inode);
-  const holders = scanHolders(source, wanted);
-  const pids = new Set([...holders.byInode.values()].flat().map((holder) => holder.pid));
+  if (interesting.length > 0) await scan.run();
+  const early = scan.holdersOf(inodesWanted(interesting));
+  const cpuBefore = new Map(pidsOf(early).map((each) => [each, readCpuMs(source, each)] as const));
+  const descriptors: ReadonlyMap<number, number>[] = [];
+  const countFds = () => {
+    if (count > 2) descriptors.push(countAllDescriptors(source));
+  };
+  countFds();
 
-  const weak = interesting.filter((socket) => socket.protocol !== 'TCP');
+  const weak = interesting.filter((socket) => socket.protocol !== 'TCP' && socket.recvQ > 0);
+  const samples = [first];
   const windows: Window[] = [];
-  let last: Sample | null = null;
-  if (options.intervalMs > 0) {
-    if (weak.length === 0) {
-      await source.sleep(options.intervalMs);
-      last = await readSample(source, ['tcp', 'udp', 'unix']);
-    } else {
-      const weakPids = new Set(
-        weak
-          .flatMap((socket) => [socket.inode, socket.peerInode])
-          .flatMap((inode) => holders.byInode.get(inode) ?? [])
-          .map((holder) => holder.pid),
-      );
-      if (holders.denied.length <= MAX_HIDDEN_WATCHED)
-        for (const hidden of holders.denied) weakPids.add(hidden);
-      const begun = source.now();
-      let before = await readTick(source, weakPids, ['udp', 'unix']);
-      for (let index = 1; index <= WINDOWS; index++) {
-        const due = begun + (options.intervalMs * index) / WINDOWS;
-        await source.sleep(Math.max(0, due - source.now()));
-        const after = await readTick(
-          source,
-          weakPids,
-          index === WINDOWS ? ['tcp', 'udp', 'unix'] : ['udp', 'unix'],
-        );
-        windows.push(windowBetween(weak, weakPids, before, after));
-        before = after;
+  if (count > 1) {
+    const begun = source.now();
+    const waitFor = async (part: number) =>
+      source.sleep(Math.max(0, begun + options.intervalMs * part - source.now()));
+    const weakPids = new Set<number>();
+    for (const socket of weak)
+      for (const inode of [socket.inode, socket.peerInode])
+        for (const holder of early.byInode.get(inode) ?? []) weakPids.add(holder.pid);
+    if (weak.length > 0 && early.denied.length <= MAX_HIDDEN_WATCHED)
+      for (const hidden of early.denied) weakPids.add(hidden);
+    const pieces = weak.length === 0 ? 1 : count === 2 ? WINDOWS : 2;
+    let before = weak.length === 0 ? null : await readTick(source, namespaces, weakPids, NOT_TCP);
+    for (let piece = 1; piece <= pieces * (count - 1); piece++) {
+      await waitFor(piece / pieces);
+      const whole = piece % pieces === 0;
+      const groups = whole ? ALL_GROUPS : NOT_TCP;
+      const after = await readTick(source, namespaces, weakPids, groups);
+      if (before) windows.push(windowBetween(weak, weakPids, before, after));
+      before = before && after;
+      if (whole) {
+        samples.push(after.sample);
+        countFds();
       }
-      last = before.sample;
     }
   }
+  const last = samples.length > 1 ? (samples.at(-1) ?? null) : null;
+  const wanted = last
+    ? [...interesting, ...last.sockets.filter((socket) => wantsOwner(socket) || drops(socket))]
+    : interesting;
+  const inodes = inodesWanted(wanted);
+  if (inodes.size > 0) await scan.run();
+  const holders = scan.holdersOf(inodes);
   const processes = new Map<number, ProcessRecord>();
-  for (const each of pids) {
+  const cpuMs = new Map<number, number>();
+  for (const each of pidsOf(holders)) {
     const process = readProcess(source, each);
     if (process) processes.set(each, process);
+    const before = cpuBefore.get(each) ?? null;
+    const after = before === null ? null : readCpuMs(source, each);
+    if (before !== null && after !== null) cpuMs.set(each, Math.max(0, after - before));
   }
-  return { host, first, last, windows, holders, processes, onlyInodes };
+  return {
+    host,
+    namespaces,
+    samples,
+    first,
+    last,
+    windows,
+    holders,
+    processes,
+    cpuMs,
+    descriptors,
+    onlyInodes,
+  };
 }
 
-/** A socket in whose receive queue something waits that is data. */
-export function holdsUnread(socket: SocketRecord): boolean {
-  return socket.recvQ > 0 && socket.state !== 'LISTEN';
+/** Something waits in one of its queues, so that its owner matters. */
+function wantsOwner(socket: SocketRecord): boolean {
+  return socket.recvQ > 0 || (socket.sendQ > 0 && socket.state !== 'LISTEN');
+}
+
+function drops({ skmem }: SocketRecord): boolean {
+  return (skmem?.drops ?? 0) > 0;
+}
+
+function inodesWanted(sockets: readonly SocketRecord[]): ReadonlySet<number> {
+  const wanted = new Set<number>();
+  for (const socket of sockets)
+    for (const inode of [socket.inode, socket.peerInode]) if (inode !== 0) wanted.add(inode);
+  return wanted;
+}
+
+function pidsOf(holders: HolderScan): number[] {
+  const pids = new Set<number>();
+  for (const each of holders.byInode.values()) for (const { pid } of each) pids.add(pid);
+  return [...pids];
 }
 
 /** A sample with the switches of some processes before and after it. */
@@ -135,12 +188,13 @@ interface Tick {
 
 async function readTick(
   source: HostSource,
+  namespaces: readonly Namespace[],
   pids: ReadonlySet<number>,
-  families: readonly ('tcp' | 'udp' | 'unix')[],
+  groups: readonly SsGroup[],
 ): Promise<Tick> {
   const switches = () => new Map([...pids].map((pid) => [pid, readSwitches(source, pid)]));
   const before = switches();
-  const sample = await readSample(source, families);
+  const sample = await readSample(source, namespaces, groups);
   return { sample, before, after: switches() };
 }
 
@@ -150,21 +204,25 @@ function windowBetween(
   from: Tick,
   to: Tick,
 ): Window {
-  const queues = (sample: Sample) =>
-    new Map(sample.sockets.map((socket) => [socketKey(socket), socket.recvQ]));
   const start = queues(from.sample);
   const end = queues(to.sample);
   const recvQ = new Map<string, { from: number; to: number }>();
   for (const socket of sockets) {
     const key = socketKey(socket);
-    const one = start.get(key);
-    const other = end.get(key);
-    if (one !== undefined && other !== undefined) recvQ.set(key, { from: one, to: other });
+    // A sample keeps only sockets with something in a queue, so a missing one is read empty, or gone.
+    recvQ.set(key, { from: start.get(key) ?? 0, to: end.get(key) ?? 0 });
   }
   const still = new Map<number, boolean | null>();
   for (const pid of pids)
     still.set(pid, stoodStill(from.before.get(pid) ?? null, to.after.get(pid) ?? null));
   return { startMs: from.sample.endedMs, endMs: to.sample.startedMs, recvQ, still };
+}
+
+function queues(sample: Sample): ReadonlyMap<string, number> {
+  const byKey = new Map<string, number>();
+  for (const socket of sample.sockets)
+    if (socket.protocol !== 'TCP') byKey.set(socketKey(socket), socket.recvQ);
+  return byKey;
 }
 
 function inodesOf(source: HostSource, pid: number): ReadonlySet<number> {
@@ -173,33 +231,4 @@ function inodesOf(source: HostSource, pid: number): ReadonlySet<number> {
     throw new HostError('denied', `the descriptors of process ${pid} may not be read`);
   if (table === 'gone') throw new HostError('no-such-process', `process ${pid} has ended`);
   return new Set(table.keys());
-}
-
-function readHostFacts(source: HostSource): HostFacts {
-  return {
-    name: optionalText(source, '/proc/sys/kernel/hostname') ?? '',
-    release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
-    netns: readNetns(source),
-    unplacedMemory: readUnplacedMemory(source),
-    maxSkbFrags: readMaxSkbFrags(source),
-  };
-}
-
-function optionalText(source: HostSource, path: string): string | null {
-  try {
-    return source.readText(path).trim();
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
-}
-
-function readNetns(source: HostSource): number | null {
-  try {
-    const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink('/proc/self/ns/net'))?.[1];
-    return inode === undefined ? null : Number(inode);
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
 }

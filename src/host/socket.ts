@@ -1,8 +1,36 @@
+export const SOCKET_FAMILIES = [
+  'AF_INET',
+  'AF_INET6',
+  'AF_UNIX',
+  'AF_PACKET',
+  'AF_NETLINK',
+  'AF_VSOCK',
+] as const;
+export type SocketFamily = (typeof SOCKET_FAMILIES)[number];
+
+export const SOCKET_TYPES = ['SOCK_STREAM', 'SOCK_DGRAM', 'SOCK_SEQPACKET', 'SOCK_RAW'] as const;
+export type SocketType = (typeof SOCKET_TYPES)[number];
+
+export const SOCKET_PROTOCOLS = [
+  'TCP',
+  'UDP',
+  'UNIX',
+  'RAW',
+  'PACKET',
+  'NETLINK',
+  'VSOCK',
+  'MPTCP',
+  'SCTP',
+] as const;
+export type SocketProtocol = (typeof SOCKET_PROTOCOLS)[number];
+
 /** One socket as the host reports it. Sizes are bytes; text is as hostile as its makers like. */
 export interface SocketRecord {
-  readonly family: 'AF_INET' | 'AF_INET6' | 'AF_UNIX';
-  readonly type: 'SOCK_STREAM' | 'SOCK_DGRAM' | 'SOCK_SEQPACKET';
-  readonly protocol: 'TCP' | 'UDP' | 'UNIX';
+  readonly family: SocketFamily;
+  readonly type: SocketType;
+  readonly protocol: SocketProtocol;
+  /** The inode of its network namespace, null where it is not known. */
+  readonly netns: number | null;
   /** As ss spells it, with `ESTAB` written out as `ESTABLISHED`. */
   readonly state: string;
   /** `addr:port` (IPv6 in brackets, a zone as `%eth0`), or a unix path (`@…` when abstract). */
@@ -16,8 +44,8 @@ export interface SocketRecord {
   readonly cookie: string;
   /**
    * What Recv-Q counts depends: unread payload for TCP (plus one for an unread FIN) and for unix
-   * streams; the length of the next datagram for unix datagrams; truesize for UDP; the number of
-   * connections waiting to be accepted for LISTEN.
+   * streams; the length of the next datagram for unix datagrams; truesize for UDP, raw, packet and
+   * netlink; the number of connections waiting to be accepted for LISTEN.
    */
   readonly recvQ: number;
   readonly sendQ: number;
@@ -25,6 +53,8 @@ export interface SocketRecord {
   readonly cgroup: string | null;
   readonly skmem: SocketMemory | null;
   readonly tcp: TcpInfo | null;
+  /** The running timer of a TCP socket (`timer:(persist,1.2sec,3)`), null when none runs. */
+  readonly timer: SocketTimer | null;
 }
 
 /** `skmem:(…)` of ss: SO_MEMINFO. Bytes, except `drops`. */
@@ -43,7 +73,14 @@ export interface SocketMemory {
   readonly drops: number;
 }
 
-/** What `ss -i` says of a TCP socket's receiving side. */
+/** `on`: retransmission; `persist`: probing a window that the peer has closed; `keepalive`, … */
+export interface SocketTimer {
+  readonly kind: string;
+  /** icsk_retransmits, or for `persist` icsk_probes_out: how often it has run out. */
+  readonly expired: number;
+}
+
+/** What `ss -i` says of a TCP socket. */
 export interface TcpInfo {
   /** tcpi_bytes_received, counts a FIN as one; null when it does not fit a double. */
   readonly bytesReceived: number | null;
@@ -55,11 +92,24 @@ export interface TcpInfo {
   readonly rcvMss: number;
   /** tcpi_rcv_ooopack: packets that ever came out of order. */
   readonly outOfOrder: number;
+  /** tcpi_bytes_acked: bytes that the peer has acknowledged; null when it does not fit a double. */
+  readonly bytesAcked: number | null;
+  /** tcpi_last_data_sent: milliseconds since data was last sent (probes are not data). */
+  readonly lastSentMs: number;
+  /** tcpi_notsent_bytes: written by the application, not sent. */
+  readonly notSent: number;
 }
 
 /** A socket's identity across samples: what is closed and opened again gets another key. */
 export function socketKey(socket: SocketRecord): string {
   return socket.protocol === 'UNIX'
     ? `unix ${socket.inode} ${socket.peerInode} ${socket.local}`
-    : `${socket.protocol} ${socket.cookie} ${socket.inode} ${socket.local} ${socket.peer}`;
+    : `${socket.protocol} ${socket.netns} ${socket.cookie} ${socket.inode} ${socket.local} ${socket.peer}`;
+}
+
+/** Protocols whose Recv-Q is truesize: sk_rmem_alloc, not payload. */
+export function queueIsTruesize(protocol: SocketProtocol): boolean {
+  return (
+    protocol === 'UDP' || protocol === 'RAW' || protocol === 'PACKET' || protocol === 'NETLINK'
+  );
 }

@@ -1,3 +1,6 @@
+/** Receives bytes as they come; it must be done with them when it returns. */
+export type OnBytes = (bytes: Buffer) => void;
+
 /**
  * Everything that is read from a host goes through this: the live host now, and whatever stands in
  * for it (a captured directory, a test). Paths are absolute, as on the host.
@@ -6,14 +9,19 @@
  * Every method throws `HostError`: `gone`, `denied` or `unreadable`; `ss` also its own codes.
  */
 export interface HostSource {
-  /** The output of `ss` with these arguments, as text. */
-  ss(args: readonly string[]): Promise<string>;
+  /**
+   * The output of `ss` with these arguments, piece by piece. `netns` is a path that names a network
+   * namespace to run it in (`/proc/PID/ns/net`, `/run/netns/NAME`), null for our own.
+   */
+  ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void>;
   /** A whole small file as text. Bytes that are not UTF-8 come out as U+FFFD. */
   readText(path: string): string;
   /** The target of a symbolic link. */
   readLink(path: string): string;
   /** The names in a directory, in any order. */
   list(path: string): readonly string[];
+  /** The size that a file or directory says it has (`st_size`). */
+  size(path: string): number;
   /** Milliseconds on a clock that never goes back; only differences mean something. */
   now(): number;
   /** Lets `ms` milliseconds pass. A source that stands still returns at once. */

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { SOCKET_FAMILIES, SOCKET_PROTOCOLS, SOCKET_TYPES } from '../host/socket.js';
+import { VERDICT_CODES } from '../stale/verdict.js';
 
 const bytes = z.number().int().nonnegative();
 const count = z.number().int().nonnegative();
@@ -15,7 +17,17 @@ const holder = z.strictObject({
   /** One state letter for each thread; null when the process ended meanwhile. */
   threadStates: z.string().nullable(),
   waitsIn: z.string().nullable(),
+  /** Its pid in each pid namespace, ours first. */
+  nsPids: z.array(count),
+  /** The path of its cgroup, and what that path says of container and pod. */
+  cgroup: z.string().nullable(),
+  container: z.string().nullable(),
+  runtime: z.string().nullable(),
+  pod: z.string().nullable(),
 });
+
+const verdict = z.enum(VERDICT_CODES);
+const certainty = z.enum(['proved', 'likely']).nullable();
 
 const socket = z.strictObject({
   /** The first of `holders`; null when there is none that we know. */
@@ -23,15 +35,20 @@ const socket = z.strictObject({
   comm: z.string().nullable(),
   fds: z.array(count),
   holders: z.array(holder),
-  family: z.enum(['AF_INET', 'AF_INET6', 'AF_UNIX']),
-  type: z.enum(['SOCK_STREAM', 'SOCK_DGRAM', 'SOCK_SEQPACKET']),
-  protocol: z.enum(['TCP', 'UDP', 'UNIX']),
+  family: z.enum(SOCKET_FAMILIES),
+  type: z.enum(SOCKET_TYPES),
+  protocol: z.enum(SOCKET_PROTOCOLS),
   state: z.string(),
   local: z.string(),
   peer: z.string(),
   inode: count,
+  /** The inode of its network namespace, and the name that it is mounted under. */
   netns: count.nullable(),
+  netnsName: z.string().nullable(),
+  /** The socket's own cgroup (v2), which ss tells; else its first holder's. */
   cgroup: z.string().nullable(),
+  container: z.string().nullable(),
+  pod: z.string().nullable(),
   recvQ: count,
   sendQ: count,
   /** The names of `ss -m`: bytes, `d` is a count. */
@@ -48,16 +65,24 @@ const socket = z.strictObject({
       d: count,
     })
     .nullable(),
-  /** Payload; for UDP truesize, for unix datagrams the next datagram only. */
+  /** Payload; for UDP, raw, packet and netlink truesize, for unix datagrams the next one only. */
   unreadBytes: bytes,
+  /** TCP: written, and not acknowledged by the peer. */
+  unsentBytes: bytes,
   stalled: z.strictObject({
-    verdict: z.enum(['stalled-reader', 'undecided', 'reading']),
-    certainty: z.enum(['proved', 'likely']).nullable(),
-    /** The unread data has waited for at least so long; null: not known. */
+    verdict,
+    certainty,
+    /** It has been like this for at least so long; null: not known. */
     forMs: milliseconds.nullable(),
     because: z.string(),
   }),
+  /** What else is wrong with it. */
+  also: z.array(z.strictObject({ verdict, certainty, because: z.string() })),
   pinned,
+  /** With --exact: counted in the kernel's memory, bytes; null where it was not counted. */
+  counted: z
+    .strictObject({ skbs: count, pages: count, pinnedBytes: bytes, complete: z.boolean() })
+    .nullable(),
 });
 
 /** What `skcheck --json` prints. Text in it is what the host said, hostile or not. */
@@ -68,7 +93,11 @@ export const skcheckSchema = z.strictObject({
     release: z.string(),
     netns: count.nullable(),
     takenAt: z.iso.datetime(),
-    samples: z.union([z.literal(1), z.literal(2)]),
+    samples: z.number().int().min(1),
+    /** The network namespaces looked at. */
+    namespaces: count,
+    /** Where the sockets were read: by `ss`, from `/proc/net` alone, or from a capture. */
+    source: z.enum(['ss', 'procfs', 'capture']),
     /** From the end of the first sample to the beginning of the last; 0 with one sample. */
     watchedMs: milliseconds,
   }),
@@ -78,8 +107,37 @@ export const skcheckSchema = z.strictObject({
     sockets: count,
     stalled: count,
     undecided: count,
+    /** Sockets by verdict. */
+    verdicts: z.record(verdict, count),
     unreadBytes: bytes,
     pinned,
+  }),
+  /** Processes with something wrong that is not one socket's. */
+  processes: z.array(
+    z.strictObject({
+      verdict: z.literal('fd-leak'),
+      pid: count,
+      comm: z.string().nullable(),
+      from: count,
+      to: count,
+      because: z.string(),
+    }),
+  ),
+  /** The host's own bounds on what sockets pin; null where they are not known or not asked for. */
+  bounds: z.strictObject({
+    /** Memory that no counter of /proc/meminfo places: pages of packets are within it. */
+    unplacedBytes: bytes,
+    /** From /proc/kpageflags: allocations that are neither slab, file, anonymous nor page tables. */
+    census: z
+      .strictObject({
+        /** Allocations by order. */
+        orders: z.record(z.string(), count),
+        bytes,
+        tookMs: milliseconds,
+      })
+      .nullable(),
+    /** skbuff_head_cache × (MAX_SKB_FRAGS + 1) × 32 KiB: possible in theory, never seen. */
+    theoreticalWorstBytes: bytes.nullable(),
   }),
   warnings: z.array(
     z.strictObject({
@@ -90,6 +148,15 @@ export const skcheckSchema = z.strictObject({
         'row-unreadable',
         'row-contested',
         'no-tcp-info',
+        'netns-closed',
+        'without-ss',
+        'tcp-orphans',
+        'time-wait',
+        'tcp-memory',
+        'udp-memory',
+        'census',
+        'exact',
+        'capture',
       ]),
       count,
       message: z.string(),
@@ -99,4 +166,5 @@ export const skcheckSchema = z.strictObject({
 
 export type SkcheckReport = z.infer<typeof skcheckSchema>;
 export type SkcheckSocket = SkcheckReport['sockets'][number];
+export type SkcheckBounds = SkcheckReport['bounds'];
 export type SkcheckWarning = SkcheckReport['warnings'][number];

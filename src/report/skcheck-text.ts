@@ -1,3 +1,4 @@
+import { STALE_CODES } from '../stale/verdict.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
 import type { SkcheckReport, SkcheckSocket } from './skcheck-schema.js';
@@ -14,8 +15,14 @@ export type Paint = (style: 'bold' | 'red' | 'dim', text: string) => string;
 export function formatSkcheckText(report: SkcheckReport, paint: Paint = (_, text) => text): string {
   const { sockets, totals } = report;
   const headline = [paint(totals.stalled > 0 ? 'red' : 'bold', headlineOf(report))];
+  const others = othersOf(report);
+  if (others !== '') headline.push(others);
   if (report.host.samples === 1)
     headline.push('(from one sample, judged by when data last came; --interval 2 is surer)');
+  for (const process of report.processes)
+    headline.push(
+      `pid ${process.pid}${process.comm === null ? '' : ` (${escapeText(process.comm)})`}: ${process.because} (may leak descriptors)`,
+    );
   if (sockets.length === 0) return headline.join('\n');
   const rows = fitRows(sockets.map(rowOf));
   const table = formatTable(COLUMNS, rows).split('\n');
@@ -59,6 +66,35 @@ function headlineOf({ totals, host }: SkcheckReport): string {
   return `${formatCount(stalled)} of ${of} ${have} stopped reading; ${they} about ${formatSize(pinned.likely)} (${formatSize(pinned.low)} to ${formatSize(pinned.high)})`;
 }
 
+/** What else is wrong on the host, by number: `2 senders are stalled, 1 listener is full`. */
+function othersOf({ totals: { verdicts } }: SkcheckReport): string {
+  const said = OTHERS.flatMap(([code, one, many]) => {
+    const count = verdicts[code] ?? 0;
+    return count === 0 ? [] : [`${formatCount(count)} ${count === 1 ? one : many}`];
+  });
+  return said.length === 0 ? '' : `Also: ${said.join(', ')}`;
+}
+
+const OTHERS = [
+  ['stalled-sender', 'sender waits for its peer', 'senders wait for their peers'],
+  ['never-accepting', 'listener accepts nothing', 'listeners accept nothing'],
+  ['backlog-full', 'listener is full', 'listeners are full'],
+  ['udp-dropping', 'socket drops packets', 'sockets drop packets'],
+  ['slow-reader', 'reader is too slow', 'readers are too slow'],
+] as const;
+
+const WORDS: Record<SkcheckSocket['stalled']['verdict'], string> = {
+  'deadlocked-pair': 'deadlocked',
+  'stalled-reader': 'stalled',
+  'stalled-sender': 'cannot send',
+  'never-accepting': 'accepts nothing',
+  'backlog-full': 'full',
+  'udp-dropping': 'drops',
+  'slow-reader': 'slow',
+  undecided: 'cannot tell',
+  reading: 'reads',
+};
+
 const COLUMNS: readonly Column[] = [
   { title: 'PID', align: 'right' },
   { title: 'COMM' },
@@ -79,13 +115,17 @@ function rowOf(socket: SkcheckSocket): string[] {
       ? '-'
       : `${socket.fds[0]}${socket.fds.length > 1 ? `+${socket.fds.length - 1}` : ''}`,
     socketWords(socket),
-    formatSize(socket.unreadBytes),
+    formatSize(socket.unreadBytes || socket.unsentBytes),
     waited === null
       ? verdict === 'reading'
         ? '-'
         : '?'
       : formatSpan(waited).replace(' min', 'm').replace(' ', ''),
-    `${formatSize(likely)} (${formatRange(low, high)})`,
+    socket.counted?.complete
+      ? `${formatSize(socket.counted.pinnedBytes)} (counted)`
+      : high === 0
+        ? '-'
+        : `${formatSize(likely)} (${formatRange(low, high)})`,
   ];
 }
 
@@ -107,14 +147,7 @@ function fitRows(rows: string[][]): string[][] {
 
 function reasonOf(socket: SkcheckSocket): string {
   const { verdict, certainty, because } = socket.stalled;
-  const word =
-    verdict === 'stalled-reader'
-      ? certainty === 'likely'
-        ? 'likely stalled: '
-        : 'stalled: '
-      : verdict === 'undecided'
-        ? 'cannot tell: '
-        : 'reads: ';
+  const word = `${certainty === 'likely' ? 'likely ' : ''}${WORDS[verdict]}: `;
   const others = socket.holders
     .slice(1, 6)
     .map(
@@ -123,11 +156,27 @@ function reasonOf(socket: SkcheckSocket): string {
   const more =
     socket.holders.length > 6 ? ` and ${formatCount(socket.holders.length - 6)} more` : '';
   const also = others.length > 0 ? `; also held by pid ${others.join(', ')}${more}` : '';
-  return `${word}${because}${also}`;
+  const place = placeWords(socket);
+  const besides = socket.also
+    .map((each) => `; also ${WORDS[each.verdict]}: ${each.because}`)
+    .join('');
+  return `${word}${because}${besides}${also}${place}`;
+}
+
+/** Where it runs, when that is not plainly this host. */
+function placeWords({ pod, container, netnsName, holders }: SkcheckSocket): string {
+  const words: string[] = [];
+  if (pod !== null) words.push(`pod ${escapeText(pod)}`);
+  if (container !== null) words.push(`container ${escapeText(container.slice(0, 12))}`);
+  if (netnsName !== null) words.push(`netns ${escapeText(netnsName)}`);
+  const inner = holders[0]?.nsPids.at(-1);
+  if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1)
+    words.push(`pid ${inner} inside`);
+  return words.length === 0 ? '' : `; in ${words.join(', ')}`;
 }
 
 function advice({ sockets }: SkcheckReport): string[] {
-  const stalled = sockets.filter((each) => each.stalled.verdict === 'stalled-reader');
+  const stalled = sockets.filter((each) => STALE_CODES.includes(each.stalled.verdict));
   const lines: string[] = [];
   const [worst] = stalled;
   if (worst?.pid != null) {

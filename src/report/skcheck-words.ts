@@ -1,6 +1,6 @@
 import type { ProcessRecord } from '../host/proc/process.js';
 import type { Finding } from '../stale/diagnose.js';
-import type { Evidence } from '../stale/verdict.js';
+import type { Evidence, Verdict } from '../stale/verdict.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
 
@@ -8,17 +8,28 @@ import { formatCount, formatSize } from './size.js';
 export function because(finding: Finding): string {
   const { verdict, socket } = finding;
   const words = [evidenceWords(verdict.evidence, socket.protocol)];
-  if (finding.dropped > 0)
+  if (finding.dropped > 0 && verdict.verdict !== 'udp-dropping' && socket.state !== 'LISTEN')
     words.push(
       `${formatCount(finding.dropped)} ${finding.dropped === 1 ? 'packet' : 'packets'} dropped meanwhile`,
     );
   if (verdict.verdict !== 'reading') {
     const [process] = finding.processes;
-    if (process) words.push(processWords(process));
+    const { cpuShare } = finding;
+    if (process && cpuShare !== null && cpuShare >= SPINNING)
+      words.push(`its process spins: it used ${Math.round(cpuShare * 100)} % of a CPU meanwhile`);
+    else if (process) words.push(processWords(process));
     else if (finding.ownerless) words.push(OWNERLESS[finding.ownerless]);
   }
   return words.join('; ');
 }
+
+/** What else is wrong with a socket, in words. */
+export function alsoWords(verdict: Verdict, protocol: string): string {
+  return evidenceWords(verdict.evidence, protocol);
+}
+
+/** A process that reads nothing and uses more of a CPU than this is busy with something else. */
+const SPINNING = 0.8;
 
 const OWNERLESS = {
   unaccepted: 'the listener has not accepted it yet',
@@ -51,9 +62,28 @@ function evidenceWords(evidence: Evidence, protocol: string): string {
     case 'queue-was-read':
       return 'its queue got shorter';
     case 'both-ran':
-      return protocol === 'UDP'
-        ? 'data waited in both samples, but its owner ran in between and the kernel does not count what a UDP socket reads'
-        : 'data waited in both samples, but both sides ran in between and the kernel does not count what a unix socket reads';
+      return protocol === 'UNIX'
+        ? 'data waited in both samples, but both sides ran in between and the kernel does not count what a unix socket reads'
+        : `data waited in both samples, but its owner ran in between and the kernel does not count what a ${protocol === 'UDP' ? 'UDP' : protocol.toLowerCase()} socket reads`;
+    case 'consumed-part':
+      return `read ${formatSize(evidence.bytes)} of what waited ${formatSpan(evidence.watchedMs)} ago, while ${formatSize(evidence.received)} came (${rate(evidence.bytes, evidence.watchedMs)} out, ${rate(evidence.received, evidence.watchedMs)} in)`;
+    case 'acknowledged-nothing': {
+      const expired = formatCount(evidence.expired);
+      const how = evidence.probing
+        ? `the peer's window is closed: it does not read (${expired} ${evidence.expired === 1 ? 'probe' : 'probes'})`
+        : evidence.expired > 0
+          ? `the peer does not answer (${expired} ${evidence.expired === 1 ? 'retransmission' : 'retransmissions'})`
+          : 'the peer does not answer';
+      return `${formatSize(evidence.unsentBytes)} sent or to be sent, nothing acknowledged in ${formatSpan(evidence.watchedMs)}; ${how}`;
+    }
+    case 'accepted-nothing':
+      return `accepted no connection in ${formatSpan(evidence.watchedMs)}; ${formatCount(evidence.waiting)} ${evidence.waiting === 1 ? 'waits' : 'wait'}`;
+    case 'backlog-full':
+      return `${formatCount(evidence.waiting)} connections wait to be accepted, the limit is ${formatCount(evidence.limit)}${evidence.dropped > 0 ? `; ${formatCount(evidence.dropped)} refused meanwhile` : ''}`;
+    case 'dropped':
+      return `${formatCount(evidence.packets)} ${evidence.packets === 1 ? 'packet' : 'packets'} dropped in ${formatSpan(evidence.watchedMs)}: its queue had no room`;
+    case 'waits-for-each-other':
+      return `both ends of the connection are on this host and neither reads in ${formatSpan(evidence.watchedMs)}: pid ${evidence.peerPid ?? '?'} (inode ${evidence.peerInode}) is the other one`;
     case 'no-holder':
       return 'data waited in both samples; who could have read it is not known';
     case 'no-tcp-info':
@@ -85,6 +115,10 @@ function processWords({ threadStates, waitsIn }: ProcessRecord): string {
     default:
       return 'its process ended meanwhile';
   }
+}
+
+function rate(bytes: number, ms: number): string {
+  return `${formatSize(Math.round((bytes * 1000) / Math.max(1, ms)))}/s`;
 }
 
 /** A time for people, never more than it is: `0.8 s`, `12 s`, `41 min`, `3 h`, `2 d`. */

@@ -1,23 +1,44 @@
 import type { Observation } from '../host/observe.js';
+import { placeOf } from '../host/proc/cgroup.js';
 import type { SocketMemory } from '../host/socket.js';
 import type { Diagnosis, Finding } from '../stale/diagnose.js';
+import type { VerdictCode } from '../stale/verdict.js';
 import { formatCount } from './size.js';
-import type { SkcheckReport, SkcheckSocket, SkcheckWarning } from './skcheck-schema.js';
-import { because } from './skcheck-words.js';
+import { hostWarnings } from './skcheck-host.js';
+import type {
+  SkcheckBounds,
+  SkcheckReport,
+  SkcheckSocket,
+  SkcheckWarning,
+} from './skcheck-schema.js';
+import { alsoWords, because, formatSpan } from './skcheck-words.js';
 
-/**
- * The one object that both `--json` and the text are printed from.
- * `takenAt`: when the last sample was taken. `only`: which findings to list.
- */
+export interface ReportOptions {
+  /** When the last sample was taken. */
+  readonly takenAt: Date;
+  /** Which verdicts to list; null: all, also what is being read. */
+  readonly only: readonly VerdictCode[] | null;
+  /** List no more sockets than this. */
+  readonly top?: number;
+  readonly source?: SkcheckReport['host']['source'];
+  readonly census?: SkcheckBounds['census'];
+  readonly theoreticalWorstBytes?: number | null;
+  /** With --exact: what the kernel's memory says of a finding. */
+  readonly counted?: (finding: Finding) => SkcheckSocket['counted'];
+  readonly warnings?: readonly SkcheckWarning[];
+}
+
+/** The one object that `--json`, the text and the metrics are printed from. */
 export function skcheckReport(
   observation: Observation,
   diagnosis: Diagnosis,
-  options: { readonly takenAt: Date; readonly only: 'stalled' | 'all' },
+  options: ReportOptions,
 ): SkcheckReport {
-  const { host, first, last } = observation;
-  const listed = diagnosis.findings.filter(
-    (each) => options.only === 'all' || each.verdict.verdict === 'stalled-reader',
-  );
+  const { host, first, last, namespaces } = observation;
+  const listed = diagnosis.findings
+    .filter((each) => options.only?.includes(each.verdict.verdict) ?? true)
+    .slice(0, options.top);
+  const names = new Map(namespaces.map((each) => [each.inode, each.name] as const));
   return {
     schema: 'skcheck/1',
     host: {
@@ -25,18 +46,41 @@ export function skcheckReport(
       release: host.release,
       netns: host.netns,
       takenAt: options.takenAt.toISOString(),
-      samples: last ? 2 : 1,
+      samples: observation.samples.length,
+      namespaces: namespaces.length,
+      source: options.source ?? 'ss',
       watchedMs: last ? Math.max(0, Math.floor(last.startedMs - first.endedMs)) : 0,
     },
-    sockets: listed.map((finding) => socketEntry(finding, host.netns)),
+    sockets: listed.map((finding) => ({
+      ...socketEntry(finding, names.get(finding.socket.netns) ?? null),
+      counted: options.counted?.(finding) ?? null,
+    })),
     totals: {
       sockets: diagnosis.examined,
       stalled: diagnosis.stalled,
       undecided: diagnosis.undecided,
+      verdicts: { ...diagnosis.counts },
       unreadBytes: diagnosis.totals.unread,
       pinned: whole(diagnosis.totals.pinned),
     },
-    warnings: collectWarnings(observation, diagnosis),
+    processes: diagnosis.fdLeaks.map((leak) => ({
+      verdict: 'fd-leak',
+      pid: leak.pid,
+      comm: observation.processes.get(leak.pid)?.comm ?? null,
+      from: leak.from,
+      to: leak.to,
+      because: `its open descriptors grew in each of ${leak.samples} samples, from ${formatCount(leak.from)} to ${formatCount(leak.to)} in ${formatSpan(leak.watchedMs)}`,
+    })),
+    bounds: {
+      unplacedBytes: Math.ceil(host.unplacedMemory),
+      census: options.census ?? null,
+      theoreticalWorstBytes: options.theoreticalWorstBytes ?? null,
+    },
+    warnings: [
+      ...collectWarnings(observation, diagnosis),
+      ...hostWarnings(host.limits),
+      ...(options.warnings ?? []),
+    ],
   };
 }
 
@@ -48,7 +92,7 @@ export function formatSkcheckJson(report: SkcheckReport): string {
   );
 }
 
-function socketEntry(finding: Finding, netns: number | null): SkcheckSocket {
+function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSocket, 'counted'> {
   const { socket, verdict } = finding;
   const holders = finding.holders.map(({ pid, fds }) => {
     const process = finding.processes.find((each) => each.pid === pid);
@@ -58,9 +102,15 @@ function socketEntry(finding: Finding, netns: number | null): SkcheckSocket {
       fds: [...fds],
       threadStates: process?.threadStates ?? null,
       waitsIn: process?.waitsIn ?? null,
+      nsPids: [...(process?.nsPids ?? [])],
+      cgroup: process?.cgroup?.path ?? null,
+      container: process?.cgroup?.container ?? null,
+      runtime: process?.cgroup?.runtime ?? null,
+      pod: process?.cgroup?.pod ?? null,
     };
   });
   const [owner] = holders;
+  const place = socket.cgroup === null ? null : placeOf(socket.cgroup);
   return {
     pid: owner?.pid ?? null,
     comm: owner?.comm ?? null,
@@ -73,18 +123,27 @@ function socketEntry(finding: Finding, netns: number | null): SkcheckSocket {
     local: socket.local,
     peer: socket.peer,
     inode: socket.inode,
-    netns,
-    cgroup: socket.cgroup,
+    netns: socket.netns,
+    netnsName,
+    cgroup: place && place.path !== '/' ? place.path : (owner?.cgroup ?? socket.cgroup),
+    container: place?.container ?? owner?.container ?? null,
+    pod: place?.pod ?? owner?.pod ?? null,
     recvQ: socket.recvQ,
     sendQ: socket.sendQ,
     skmem: socket.skmem && memoryEntry(socket.skmem),
     unreadBytes: finding.unread,
+    unsentBytes: finding.unsent,
     stalled: {
       verdict: verdict.verdict,
       certainty: verdict.certainty,
       forMs: verdict.waitedMs === null ? null : Math.floor(verdict.waitedMs),
       because: because(finding),
     },
+    also: finding.also.map((each) => ({
+      verdict: each.verdict,
+      certainty: each.certainty,
+      because: alsoWords(each, socket.protocol),
+    })),
     pinned: whole(finding.pinned),
   };
 }
@@ -117,7 +176,9 @@ function collectWarnings(observation: Observation, diagnosis: Diagnosis): Skchec
   const warn = (code: SkcheckWarning['code'], count: number, message: string) => {
     if (count > 0) warnings.push({ code, count, message });
   };
-  const suspects = diagnosis.findings.filter((each) => each.verdict.verdict !== 'reading');
+  const suspects = diagnosis.findings.filter(
+    (each) => each.verdict.verdict !== 'reading' && each.unread > 0,
+  );
   if (!last)
     warn(
       'one-sample',
@@ -154,6 +215,12 @@ function collectWarnings(observation: Observation, diagnosis: Diagnosis): Skchec
     'row-unreadable',
     lost,
     `${formatCount(lost)} lines of ss could not be read and are left out`,
+  );
+  const closed = (last ?? first).closed.length;
+  warn(
+    'netns-closed',
+    closed,
+    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. Run as root, with nsenter (util-linux) installed`,
   );
   const contested = (last ?? first).contested;
   warn(

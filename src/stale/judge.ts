@@ -31,10 +31,13 @@ export interface TrackWindow {
 /** With one sample, younger data than this is in the normal way of things. */
 export const ONE_SAMPLE_AGE_MS = 1000;
 
+/** Data that waits for less than this is in the normal way of things, with two samples too. */
+export const LEAST_SLOW_MS = 900;
+
 /**
  * Unread payload in bytes. TCP's Recv-Q is rcv_nxt − copied_seq, and a FIN takes a sequence number
- * (tcp_diag_get_info, tcp_fin): in the states after the peer's FIN one of it is not data. For UDP it
- * is truesize, for a unix datagram socket the length of the next datagram only.
+ * (tcp_diag_get_info, tcp_fin): in the states after the peer's FIN one of it is not data. For UDP, raw, packet and
+ * netlink it is truesize, for a unix datagram socket the length of the next datagram only.
  */
 export function unreadBytes(socket: SocketRecord): number {
   if (socket.state === 'LISTEN') return 0;
@@ -88,7 +91,22 @@ function judgeTcp(first: Moment, last: Moment): Verdict {
     return undecided({ kind: 'no-tcp-info' });
   const bytes = other.bytesReceived - last.socket.recvQ - (one.bytesReceived - first.socket.recvQ);
   const watchedMs = Math.max(0, last.startedMs - first.endedMs);
-  if (bytes > 0) return reading({ kind: 'consumed', bytes, watchedMs });
+  if (bytes > 0) {
+    // Read in order: what is left of the first sample's data has waited all the time.
+    if (bytes < unreadBytes(first.socket) && watchedMs >= LEAST_SLOW_MS)
+      return {
+        verdict: 'slow-reader',
+        certainty: 'proved',
+        waitedMs: watchedMs,
+        evidence: {
+          kind: 'consumed-part',
+          bytes,
+          received: Math.max(0, other.bytesReceived - one.bytesReceived),
+          watchedMs,
+        },
+      };
+    return reading({ kind: 'consumed', bytes, watchedMs });
+  }
   // inet_diag reads Recv-Q before it locks the socket for tcp_info: data that comes in between
   // makes one sample's difference too large.
   if (bytes < 0) return undecided({ kind: 'raced' });

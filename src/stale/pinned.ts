@@ -1,4 +1,4 @@
-/** What is known of the receiving side of one socket. Bytes and counts. */
+/** What is known of one side (receiving or sending) of one socket. Bytes and counts. */
 export interface PinnedInput {
   readonly protocol: 'TCP' | 'UDP' | 'UNIX';
   /** Unread payload, or a lower bound of it (UDP does not tell: 0). */
@@ -24,6 +24,8 @@ export interface PinnedEstimate {
   readonly likely: number;
   readonly high: number;
 }
+
+export const NOTHING_PINNED: PinnedEstimate = { low: 0, likely: 0, high: 0 };
 
 /**
  * The largest allocation that packet data comes out of: 32 KiB, SKB_FRAG_PAGE_ORDER of

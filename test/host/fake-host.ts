@@ -1,5 +1,5 @@
 import { HostError } from '../../src/host/error.js';
-import type { HostSource } from '../../src/host/source.js';
+import type { HostSource, OnBytes } from '../../src/host/source.js';
 
 /** A host in memory: files by path, links by path, and what ss says, one text per call. */
 export class FakeHost implements HostSource {
@@ -11,15 +11,23 @@ export class FakeHost implements HostSource {
   /** Called for every file or directory read, before it. */
   onRead: (path: string) => void = () => undefined;
   clock = 0;
+  /** What ss says of packet, vsock, MPTCP and SCTP sockets. */
+  others = '';
 
-  constructor(readonly answer: (args: readonly string[]) => string = () => '') {
+  constructor(
+    readonly answer: (args: readonly string[], netns: string | null) => string = () => '',
+  ) {
     this.files.set('/proc/meminfo', 'MemTotal:       1024000 kB\nMemFree:         512000 kB\n');
   }
 
-  async ss(args: readonly string[]): Promise<string> {
-    this.ssCalls.push([...args]);
+  async ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void> {
+    this.ssCalls.push([...(netns === null ? [] : [netns]), ...args]);
     this.clock += 1;
-    return this.answer(args);
+    const bytes = Buffer.from(args.includes('-A') ? this.others : this.answer(args, netns));
+    // In two pieces, cut anywhere: readers must not rely on where they end.
+    const cut = bytes.length >> 1;
+    onBytes(bytes.subarray(0, cut));
+    onBytes(bytes.subarray(cut));
   }
 
   readText(path: string): string {
@@ -45,6 +53,10 @@ export class FakeHost implements HostSource {
       if (each.startsWith(`${path}/`)) names.add(each.slice(path.length + 1).split('/')[0] ?? '');
     if (names.size === 0) throw new HostError('gone', `${path} is not there`);
     return [...names];
+  }
+
+  size(path: string): number {
+    return this.list(path).length;
   }
 
   now(): number {

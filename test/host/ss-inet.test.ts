@@ -10,7 +10,7 @@ const lines = readFileSync(new URL('../../fixtures/host/inet.txt', import.meta.u
 
 function find(recvQ: number, protocol: SocketRecord['protocol'] = 'TCP'): SocketRecord {
   const found = lines
-    .map(parseInetRow)
+    .map((line) => parseInetRow(line))
     .filter((row) => row?.recvQ === recvQ && row.protocol === protocol);
   expect(found.length).toBeGreaterThan(0);
   return found[0] as SocketRecord;
@@ -19,7 +19,7 @@ function find(recvQ: number, protocol: SocketRecord['protocol'] = 'TCP'): Socket
 describe('rows of a real ss', () => {
   test('every line is a socket', () => {
     expect(lines.length).toBe(24);
-    expect(lines.map(parseInetRow)).not.toContain(null);
+    expect(lines.map((line) => parseInetRow(line))).not.toContain(null);
   });
 
   test('an established socket with unread data has all its figures', () => {
@@ -56,7 +56,9 @@ describe('rows of a real ss', () => {
   });
 
   test('v6only is no part of the cgroup, and a wildcard is IPv6', () => {
-    const wildcard = lines.map(parseInetRow).find((row) => row?.local === '*:40541');
+    const wildcard = lines
+      .map((line) => parseInetRow(line))
+      .find((row) => row?.local === '*:40541');
     expect(wildcard).toMatchObject({ family: 'AF_INET6', cgroup: '/', state: 'LISTEN', tcp: null });
   });
 

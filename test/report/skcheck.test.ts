@@ -5,6 +5,7 @@ import { type SkcheckReport, skcheckSchema } from '../../src/report/skcheck-sche
 import { formatRange, formatSkcheckText } from '../../src/report/skcheck-text.js';
 import { formatSpan } from '../../src/report/skcheck-words.js';
 import { diagnose } from '../../src/stale/diagnose.js';
+import { STALE_CODES, VERDICT_CODES } from '../../src/stale/verdict.js';
 import { FakeHost } from '../host/fake-host.js';
 
 const HOSTILE = '\u001b[31m,"\n\u009b2J\u202e';
@@ -37,7 +38,10 @@ async function report(
   host.addProcess(21, { comm: 'reader', fds: { 3: 502 } });
   host.closed.add('/proc/77/fd');
   const observation = await observe(host, { intervalMs });
-  return skcheckReport(observation, diagnose(observation), { takenAt: new Date(0), only });
+  return skcheckReport(observation, diagnose(observation), {
+    takenAt: new Date(0),
+    only: only === 'stalled' ? STALE_CODES : null,
+  });
 }
 
 describe('JSON', () => {
@@ -109,15 +113,30 @@ describe('text', () => {
   test('nothing stalled is one line', () => {
     const quiet: SkcheckReport = {
       schema: 'skcheck/1',
-      host: { name: 'h', release: 'r', netns: 1, takenAt: '', samples: 2, watchedMs: 2000 },
+      host: {
+        name: 'h',
+        release: 'r',
+        netns: 1,
+        takenAt: '',
+        samples: 2,
+        watchedMs: 2000,
+        namespaces: 1,
+        source: 'ss',
+      },
       sockets: [],
       totals: {
         sockets: 1341,
         stalled: 0,
         undecided: 0,
+        verdicts: Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Record<
+          (typeof VERDICT_CODES)[number],
+          number
+        >,
         unreadBytes: 0,
         pinned: { low: 0, likely: 0, high: 0 },
       },
+      processes: [],
+      bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
       warnings: [],
     };
     expect(formatSkcheckText(quiet)).toBe('None of 1,341 sockets has stopped reading');

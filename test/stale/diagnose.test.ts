@@ -73,21 +73,21 @@ describe('TCP', () => {
     expect(findings.map(({ ownerless }) => ownerless).sort()).toEqual(['denied', 'unaccepted']);
   });
 
-  test('ss is run twice for two calls, once with interval 0', async () => {
+  test('ss is run twice for three calls, once with interval 0', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     await observe(host, { intervalMs: 2000 });
-    expect(host.ssCalls.length).toBe(4);
+    expect(host.ssCalls.length).toBe(6);
     const one = tcpHost([row(500, 100, 300)], []);
     const found = diagnose(await observe(one, { intervalMs: 0 }));
-    expect(one.ssCalls.length).toBe(2);
+    expect(one.ssCalls.length).toBe(3);
     expect(found.findings[0]?.verdict).toMatchObject({ certainty: 'likely', waitedMs: 4000 });
   });
 
   test('less than min-bytes is passed over', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     const observation = await observe(host, { intervalMs: 2000 });
-    expect(diagnose(observation, 100).stalled).toBe(1);
-    expect(diagnose(observation, 101).stalled).toBe(0);
+    expect(diagnose(observation, { minBytes: 100 }).stalled).toBe(1);
+    expect(diagnose(observation, { minBytes: 101 }).stalled).toBe(0);
   });
 });
 
@@ -96,15 +96,7 @@ describe('UDP', () => {
     `udp UNCONN 4160 0 10.0.0.1:53 0.0.0.0:* ino:700 sk:9 cgroup:/ <-> skmem:(r4160,rb5000,t0,tb1,f0,w0,o0,bl0,d${drops})`;
   const udpHost = (last: string): FakeHost => {
     let calls = 0;
-    const host = new FakeHost((args) =>
-      args.includes('-x')
-        ? ''
-        : calls++ === 0
-          ? udp(7)
-          : args.includes('-t')
-            ? last
-            : last.slice(4),
-    );
+    const host = new FakeHost((args) => (args.includes('-x') ? '' : calls++ === 0 ? udp(7) : last));
     host.addProcess(10, { fds: { 7: 700 } });
     return host;
   };
@@ -116,6 +108,7 @@ describe('UDP', () => {
       unread: 4160,
       dropped: 120,
       verdict: { verdict: 'stalled-reader', certainty: 'proved' },
+      also: [{ verdict: 'udp-dropping', evidence: { packets: 120 } }],
     });
     expect(because(finding!)).toContain('120 packets dropped meanwhile');
   });

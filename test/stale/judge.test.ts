@@ -18,7 +18,18 @@ function tcp(recvQ: number, bytesReceived: number | null, lastReceivedMs = 0): S
     sendQ: 0,
     cgroup: null,
     skmem: null,
-    tcp: { bytesReceived, lastReceivedMs, dataSegments: 1, rcvMss: 536, outOfOrder: 0 },
+    netns: 1,
+    timer: null,
+    tcp: {
+      bytesReceived,
+      lastReceivedMs,
+      dataSegments: 1,
+      rcvMss: 536,
+      outOfOrder: 0,
+      bytesAcked: 0,
+      lastSentMs: 0,
+      notSent: 0,
+    },
   };
 }
 const unix = (recvQ: number, type: SocketRecord['type'] = 'SOCK_STREAM'): SocketRecord => ({
@@ -54,11 +65,29 @@ describe('TCP, two samples', () => {
     });
   });
 
-  test('one byte consumed is no stall', () => {
+  test('one byte consumed of many is a slow reader: the others have waited all the time', () => {
     expect(twice(tcp(500, 1500), tcp(499, 1500))).toMatchObject({
-      verdict: 'reading',
-      evidence: { kind: 'consumed', bytes: 1 },
+      verdict: 'slow-reader',
+      certainty: 'proved',
+      waitedMs: 2000,
+      evidence: { kind: 'consumed-part', bytes: 1, received: 0 },
     });
+  });
+
+  test('who has consumed all that waited at first is no slow reader, however full the queue is', () => {
+    expect(twice(tcp(500, 1500), tcp(90_000, 91_500))).toMatchObject({
+      verdict: 'reading',
+      evidence: { kind: 'consumed', bytes: 500 },
+    });
+  });
+
+  test('in too short a time nobody is slow', () => {
+    const soon = judge({
+      first: at(0, tcp(500, 1500)),
+      last: at(600, tcp(499, 1500)),
+      windows: [],
+    });
+    expect(soon.verdict).toBe('reading');
   });
 
   test('a full queue that is read and filled again is no stall', () => {
@@ -89,7 +118,10 @@ describe('TCP, two samples', () => {
         const left = waiting + 1 + came - Math.min(read, waiting + 1 + came);
         const last = tcp(left, consumed + waiting + 1 + came);
         if (left === 0) return;
-        expect(twice(first, last).verdict).toBe(read === 0 ? 'stalled-reader' : 'reading');
+        const slow = read < waiting + 1;
+        expect(twice(first, last).verdict).toBe(
+          read === 0 ? 'stalled-reader' : slow ? 'slow-reader' : 'reading',
+        );
       }),
     );
   });

@@ -17,51 +17,118 @@ export interface HolderScan {
 
 /** RLIMIT_NOFILE ends at sysctl fs.nr_open, a million by default: more is no process's fd table. */
 const MAX_FDS_PER_PROCESS = 4_000_000;
+/**
+ * A scan lets others have their turn after so much time: ss waits when nobody takes its output, and its
+ * pipe holds 64 KiB, which it fills in less than a millisecond.
+ */
+const TURN_MS = 0.3;
 
 /**
- * Looks through /proc/PID/fd of every process for `socket:[inode]` links to the wanted inodes.
- * A process or descriptor that goes away meanwhile is no error.
+ * Who holds which socket: the `socket:[inode]` links of /proc/PID/fd of every process. A process or
+ * descriptor that goes away meanwhile is no error.
  *
- * /proc/PID/fd is the main thread's table. It is empty when the main thread has ended before the
- * others, and a thread may have a table of its own (CLONE_FILES not shared): for inodes that are
- * still without a holder, the other threads' tables are read too.
+ * All sockets are noted, not only wanted ones, so that the scan can run while ss still tells which
+ * ones matter: on a second CPU it then costs no time of its own.
  */
-export function scanHolders(source: HostSource, wanted: ReadonlySet<number>): HolderScan {
-  const found = new Map<number, Map<number, Set<number>>>();
-  const pids = source.list('/proc').filter(isNumber).map(Number);
-  const denied: number[] = [];
-  const note = (pid: number, table: ReadonlyMap<number, readonly number[]>) => {
-    for (const [inode, fds] of table) {
-      if (!wanted.has(inode)) continue;
+export class DescriptorScan {
+  readonly #source: HostSource;
+  /** Parallel columns, one row for each descriptor of a socket. */
+  readonly #pids: number[] = [];
+  readonly #fds: number[] = [];
+  readonly #inodes: number[] = [];
+  readonly #denied: number[] = [];
+  #processes: readonly number[] = [];
+  #done: Promise<void> | null = null;
+
+  constructor(source: HostSource) {
+    this.#source = source;
+  }
+
+  /** Starts the scan, if it has not been; resolves when it is done. */
+  run(): Promise<void> {
+    this.#done ??= this.#scan();
+    return this.#done;
+  }
+
+  /**
+   * The holders of these inodes. /proc/PID/fd is the main thread's table. It is empty when the main
+   * thread has ended before the others, and a thread may have a table of its own (CLONE_FILES not
+   * shared): for inodes that are still without a holder, tables of other threads are read too,
+   * those that do not look like the main thread's.
+   */
+  holdersOf(wanted: ReadonlySet<number>): HolderScan {
+    const found = new Map<number, Map<number, Set<number>>>();
+    const note = (inode: number, pid: number, fd: number) => {
+      if (!wanted.has(inode)) return;
       const holders = found.get(inode) ?? new Map<number, Set<number>>();
       found.set(inode, holders);
       const known = holders.get(pid) ?? new Set<number>();
       holders.set(pid, known);
-      for (const fd of fds) known.add(fd);
-    }
-  };
-  if (wanted.size > 0) {
-    for (const pid of pids) {
-      const table = socketFds(source, `/proc/${pid}/fd`);
-      if (table === 'denied') denied.push(pid);
-      else if (table !== 'gone') note(pid, table);
-    }
+      known.add(fd);
+    };
+    for (let row = 0; row < this.#inodes.length; row++)
+      note(this.#inodes[row] ?? 0, this.#pids[row] ?? 0, this.#fds[row] ?? 0);
     if (found.size < wanted.size)
-      for (const pid of pids)
-        for (const thread of threadsOf(source, pid)) {
-          const table = socketFds(source, `/proc/${pid}/task/${thread}/fd`);
-          if (table !== 'denied' && table !== 'gone') note(pid, table);
-        }
+      for (const pid of this.#processes)
+        for (const directory of unlikeTables(this.#source, pid))
+          readTable(this.#source, directory, (inode, fd) => note(inode, pid, fd));
+    const byInode = new Map<number, Holder[]>();
+    for (const [inode, holders] of found)
+      byInode.set(
+        inode,
+        [...holders]
+          .map(([pid, fds]) => ({ pid, fds: [...fds].sort((a, b) => a - b) }))
+          .sort((a, b) => a.pid - b.pid),
+      );
+    return { byInode, processes: this.#processes.length, denied: this.#denied };
   }
-  const byInode = new Map<number, Holder[]>();
-  for (const [inode, holders] of found)
-    byInode.set(
-      inode,
-      [...holders]
-        .map(([pid, fds]) => ({ pid, fds: [...fds].sort((a, b) => a - b) }))
-        .sort((a, b) => a.pid - b.pid),
-    );
-  return { byInode, processes: pids.length, denied };
+
+  async #scan(): Promise<void> {
+    this.#processes = this.#source.list('/proc').filter(isNumber).map(Number);
+    let turnEnds = performance.now() + TURN_MS;
+    for (const pid of this.#processes) {
+      const names = listTable(this.#source, `/proc/${pid}/fd`);
+      if (typeof names === 'string') {
+        if (names === 'denied') this.#denied.push(pid);
+        continue;
+      }
+      const before = this.#inodes.length;
+      let denied = false;
+      for (let index = 0; index < names.length; index++) {
+        const fd = names[index] ?? '';
+        const inode = socketInode(this.#source, `/proc/${pid}/fd/${fd}`);
+        if (inode === 'denied') denied = true;
+        else if (inode !== null) {
+          this.#pids.push(pid);
+          this.#fds.push(Number(fd));
+          this.#inodes.push(inode);
+        }
+        if (index % 16 === 15 && performance.now() > turnEnds) {
+          await new Promise((resolve) => setImmediate(resolve));
+          turnEnds = performance.now() + TURN_MS;
+        }
+      }
+      if (denied && this.#inodes.length === before) this.#denied.push(pid);
+    }
+  }
+}
+
+/** The holders of these sockets, all at once. Without a wanted one no descriptor is read. */
+export async function scanHolders(
+  source: HostSource,
+  wanted: ReadonlySet<number>,
+): Promise<HolderScan> {
+  const scan = new DescriptorScan(source);
+  if (wanted.size > 0) await scan.run();
+  return scan.holdersOf(wanted);
+}
+
+/**
+ * How many descriptors a process has open, null when it is gone or hidden. Since Linux 6.2 the
+ * directory's size says it (proc_fd_getattr); before, it is 0 and the names are counted.
+ */
+export function countDescriptors(source: HostSource, pid: number): number | null {
+  return countTable(source, `/proc/${pid}/fd`);
 }
 
 /** The socket inodes of one descriptor table (`/proc/PID/fd`), each with its descriptors. */
@@ -69,33 +136,52 @@ export function socketFds(
   source: HostSource,
   directory: string,
 ): ReadonlyMap<number, readonly number[]> | 'denied' | 'gone' {
-  let names: readonly string[];
+  const table = new Map<number, number[]>();
+  const outcome = readTable(source, directory, (inode, fd) => {
+    const fds = table.get(inode);
+    if (fds) fds.push(fd);
+    else table.set(inode, [fd]);
+  });
+  return outcome === 'read' || table.size > 0 ? table : outcome;
+}
+
+function readTable(
+  source: HostSource,
+  directory: string,
+  note: (inode: number, fd: number) => void,
+): 'read' | 'denied' | 'gone' {
+  const names = listTable(source, directory);
+  if (typeof names === 'string') return names;
+  let denied = false;
+  for (const fd of names) {
+    const inode = socketInode(source, `${directory}/${fd}`);
+    if (inode === 'denied') denied = true;
+    else if (inode !== null) note(inode, Number(fd));
+  }
+  return denied ? 'denied' : 'read';
+}
+
+function listTable(source: HostSource, directory: string): readonly string[] | 'denied' | 'gone' {
   try {
-    names = source.list(directory);
+    return source.list(directory).filter(isNumber).slice(0, MAX_FDS_PER_PROCESS);
   } catch (error) {
     if (isHostError(error, 'denied')) return 'denied';
     if (isHostError(error)) return 'gone';
     throw error;
   }
-  const table = new Map<number, number[]>();
-  let denied = false;
-  for (const name of names.slice(0, MAX_FDS_PER_PROCESS)) {
-    if (!isNumber(name)) continue;
-    let link: string;
-    try {
-      link = source.readLink(`${directory}/${name}`);
-    } catch (error) {
-      if (!isHostError(error)) throw error;
-      denied ||= error.code === 'denied';
-      continue;
-    }
+}
+
+/** Null for what is no socket, or is closed meanwhile. */
+function socketInode(source: HostSource, path: string): number | 'denied' | null {
+  try {
+    const link = source.readLink(path);
+    if (!link.startsWith('socket:[')) return null;
     const inode = SOCKET_LINK.exec(link)?.[1];
-    if (inode === undefined) continue;
-    const fds = table.get(Number(inode));
-    if (fds) fds.push(Number(name));
-    else table.set(Number(inode), [Number(name)]);
+    return inode === undefined ? null : Number(inode);
+  } catch (error) {
+    if (isHostError(error)) return error.code === 'denied' ? 'denied' : null;
+    throw error;
   }
-  return denied && table.size === 0 ? 'denied' : table;
 }
 
 const SOCKET_LINK = /^socket:\[(\d{1,15})\]$/;
@@ -104,12 +190,50 @@ function isNumber(name: string): boolean {
   return /^\d{1,10}$/.test(name);
 }
 
-/** The threads besides the main one. */
-function threadsOf(source: HostSource, pid: number): readonly string[] {
+/** Tables of so many descriptors are compared by name; larger ones by their number only. */
+const MAX_COMPARED = 1024;
+
+/** The tables of threads that are not the main thread's, by the numbers of their descriptors. */
+function unlikeTables(source: HostSource, pid: number): string[] {
   try {
-    return source.list(`/proc/${pid}/task`).filter((name) => isNumber(name) && name !== `${pid}`);
+    const threads = source.list(`/proc/${pid}/task`).filter(isNumber);
+    if (threads.length < 2) return [];
+    const main = countDescriptors(source, pid);
+    return threads
+      .filter((thread) => Number(thread) !== pid)
+      .map((thread) => `/proc/${pid}/task/${thread}/fd`)
+      .filter((directory) => {
+        const count = countTable(source, directory);
+        if (count !== main || count === null) return count !== null;
+        return count <= MAX_COMPARED && !sameNames(source, directory, `/proc/${pid}/fd`);
+      });
   } catch (error) {
     if (isHostError(error)) return [];
     throw error;
   }
+}
+
+function sameNames(source: HostSource, one: string, other: string): boolean {
+  const names = (directory: string) => [...source.list(directory)].sort().join(' ');
+  return names(one) === names(other);
+}
+
+function countTable(source: HostSource, directory: string): number | null {
+  try {
+    return source.size(directory) || source.list(directory).length;
+  } catch (error) {
+    if (isHostError(error)) return null;
+    throw error;
+  }
+}
+
+/** The number of descriptors of every process that shows it. */
+export function countAllDescriptors(source: HostSource): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  for (const name of source.list('/proc')) {
+    if (!isNumber(name)) continue;
+    const count = countDescriptors(source, Number(name));
+    if (count !== null) counts.set(Number(name), count);
+  }
+  return counts;
 }

@@ -1,5 +1,6 @@
 import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../source.js';
+import { type CgroupPlace, parseCgroups } from './cgroup.js';
 
 /** One process. `comm` is text that the process chose itself: up to 15 bytes of anything. */
 export interface ProcessRecord {
@@ -9,6 +10,9 @@ export interface ProcessRecord {
   readonly threadStates: string;
   /** The kernel function that the main thread sleeps in; null when awake or not shown to us. */
   readonly waitsIn: string | null;
+  /** Its pid in each pid namespace, ours first, its own last; [] when not shown. */
+  readonly nsPids: readonly number[];
+  readonly cgroup: CgroupPlace | null;
 }
 
 /** A process with this many threads is not looked at thread by thread. */
@@ -36,6 +40,8 @@ export function readProcess(source: HostSource, pid: number): ProcessRecord | nu
       comm,
       threadStates: switches?.states ?? '',
       waitsIn: readWait(source, pid),
+      nsPids: readNsPids(source, pid),
+      cgroup: parseCgroups(optionalText(source, `/proc/${pid}/cgroup`)),
     };
   } catch (error) {
     if (isHostError(error)) return null;
@@ -92,6 +98,33 @@ export function stoodStill(before: Switches | null, after: Switches | null): boo
 /** Cuts the Name line off, which the process writes itself (the kernel escapes its newlines). */
 function statusFields(status: string): string {
   return status.slice(status.indexOf('\n') + 1);
+}
+
+/**
+ * CPU time that a process has used, user and system, in milliseconds: /proc/PID/stat, fields 14 and
+ * 15 (utime, stime) in ticks of USER_HZ, 100 a second on all Linux that Node runs on. Its second
+ * field, the name, may hold anything: fields are counted from its last parenthesis.
+ */
+export function readCpuMs(source: HostSource, pid: number): number | null {
+  const stat = optionalText(source, `/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return Number.isSafeInteger(ticks) && stat !== '' ? ticks * 10 : null;
+}
+
+function readNsPids(source: HostSource, pid: number): number[] {
+  const status = statusFields(optionalText(source, `/proc/${pid}/status`));
+  const pids = /^NSpid:((?:\s+\d{1,10})+)$/m.exec(status)?.[1];
+  return pids === undefined ? [] : pids.trim().split(/\s+/).map(Number);
+}
+
+function optionalText(source: HostSource, path: string): string {
+  try {
+    return source.readText(path);
+  } catch (error) {
+    if (isHostError(error)) return '';
+    throw error;
+  }
 }
 
 function readWait(source: HostSource, pid: number): string | null {

@@ -3,14 +3,14 @@ import { parseSkmem } from './skmem.js';
 import { socketState } from './state.js';
 
 /**
- * One row of `ss -H -O -n -e -m -i -t -u -a`, or null when it is not one.
+ * One row of `ss -H -O -n -e -m -i -a` for TCP, UDP, raw, MPTCP or SCTP, or null when it is not one.
  *
  * The order is that of inet_show_sock in iproute2's misc/ss.c: netid, state, the queues, the
  * addresses; timer, uid, ino, sk, cgroup, v6only, an arrow; skmem and, for TCP, tcp_info. The one
  * text in it that a user may choose is the cgroup's path, which may hold spaces (never a newline):
  * it is taken as everything up to the *last* skmem, so that it cannot add a field of its own.
  */
-export function parseInetRow(line: string): SocketRecord | null {
+export function parseInetRow(line: string, netns: number | null = null): SocketRecord | null {
   const head = HEAD.exec(line);
   if (!head) return null;
   const [all, netid = '', state = '', recvQ = '', sendQ = '', local = '', peer = ''] = head;
@@ -26,12 +26,15 @@ export function parseInetRow(line: string): SocketRecord | null {
     inode: Number(INODE.exec(ids)?.[1] ?? 0),
   };
   if (!Number.isSafeInteger(record.recvQ + record.sendQ + record.inode)) return null;
+  const kind = KINDS[netid];
+  if (!kind) return null;
   const tcp = netid === 'tcp';
+  const timer = TIMER.exec(ids);
   return {
     ...record,
     family: isIpv6(local) || isIpv6(peer) ? 'AF_INET6' : 'AF_INET',
-    type: tcp ? 'SOCK_STREAM' : 'SOCK_DGRAM',
-    protocol: tcp ? 'TCP' : 'UDP',
+    ...kind,
+    netns,
     state: socketState(state),
     local,
     peer,
@@ -40,13 +43,24 @@ export function parseInetRow(line: string): SocketRecord | null {
     cgroup: cgroupAt < 0 ? null : details.slice(cgroupAt + 8).replace(/ v6only:[01]$/, ''),
     skmem: parseSkmem(figures),
     tcp: tcp ? parseTcpInfo(figures) : null,
+    timer: timer ? { kind: timer[1] ?? '', expired: Number(timer[2]) } : null,
   };
 }
 
 // Addresses hold no space: device names (zones) may not. A cut `[` or a missing port is refused.
-const HEAD = /^(tcp|udp) +([A-Z0-9-]+) +(\d+) +(\d+) +(\S+:(?:\d+|\*)) +(\S+:(?:\d+|\*))(?= |$)/;
+const HEAD =
+  /^(tcp|udp|raw|mptcp|sctp) +([A-Z0-9-]+) +(\d+) +(\d+) +(\S+:(?:\d+|\*)) +(\S+:(?:\d+|\*))(?= |$)/;
+
+const KINDS: Record<string, Pick<SocketRecord, 'type' | 'protocol'>> = {
+  tcp: { type: 'SOCK_STREAM', protocol: 'TCP' },
+  udp: { type: 'SOCK_DGRAM', protocol: 'UDP' },
+  raw: { type: 'SOCK_RAW', protocol: 'RAW' },
+  mptcp: { type: 'SOCK_STREAM', protocol: 'MPTCP' },
+  sctp: { type: 'SOCK_STREAM', protocol: 'SCTP' },
+};
 
 const INODE = / ino:(\d+)/;
+const TIMER = / timer:\((on|off|keepalive|timewait|persist|unknown),[^,)]*,(\d{1,9})\)/;
 const COOKIE = / sk:([0-9a-f]+)/;
 
 /** Which directions are shut down; very old kernels do not tell. */
@@ -58,7 +72,8 @@ function isIpv6(address: string): boolean {
 }
 
 /** The fields of tcp_info that we want; ss leaves out those that are zero. */
-const TCP_FIELDS = / (rcvmss|bytes_received|data_segs_in|lastrcv|rcv_ooopack):(\d+)/g;
+const TCP_FIELDS =
+  / (rcvmss|bytes_received|bytes_acked|data_segs_in|lastsnd|lastrcv|notsent|rcv_ooopack):(\d+)/g;
 
 /** Null when ss gave no tcp_info, which always has an `rcvmss` once a connection stands. */
 function parseTcpInfo(figures: string): TcpInfo | null {
@@ -67,12 +82,18 @@ function parseTcpInfo(figures: string): TcpInfo | null {
   let dataSegments = 0;
   let lastReceivedMs = 0;
   let outOfOrder = 0;
+  let bytesAcked = 0;
+  let lastSentMs = 0;
+  let notSent = 0;
   for (const [, name, digits] of figures.matchAll(TCP_FIELDS)) {
     const value = Number(digits);
     if (name === 'rcvmss') rcvMss = value;
     else if (name === 'bytes_received') bytesReceived = value;
     else if (name === 'data_segs_in') dataSegments = value;
     else if (name === 'lastrcv') lastReceivedMs = value;
+    else if (name === 'bytes_acked') bytesAcked = value;
+    else if (name === 'lastsnd') lastSentMs = value;
+    else if (name === 'notsent') notSent = value;
     else outOfOrder = value;
   }
   if (rcvMss === 0) return null;
@@ -82,5 +103,8 @@ function parseTcpInfo(figures: string): TcpInfo | null {
     dataSegments,
     rcvMss,
     outOfOrder,
+    bytesAcked: Number.isSafeInteger(bytesAcked) ? bytesAcked : null,
+    lastSentMs,
+    notSent,
   };
 }

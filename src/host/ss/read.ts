@@ -1,74 +1,181 @@
+import { isHostError } from '../error.js';
+import type { Namespace } from '../namespaces.js';
+import { parseNetlinkTable } from '../procnet/netlink.js';
 import type { SocketRecord } from '../socket.js';
 import type { HostSource } from '../source.js';
-import { parseInetRow } from './inet.js';
-import { parseUnixRows } from './unix.js';
+import { InetScan } from './inet-scan.js';
+import { LineCutter } from './lines.js';
+import { parsePacketRow } from './packet.js';
+import { UnixScan } from './unix.js';
 
-/** The sockets of one moment: read between `startedMs` and `endedMs` on the source's clock. */
-export interface Sample {
-  readonly startedMs: number;
-  readonly endedMs: number;
+/** The sockets of one moment, on the source's clock: between `startedMs` and `endedMs`. */
+export interface Sample extends Span {
+  /** When each namespace was read, by its inode. */
+  readonly spans: ReadonlyMap<number | null, Span>;
+  /** Sockets with something in a queue, those that wait to be accepted, and all datagram sockets. */
   readonly sockets: readonly SocketRecord[];
+  /** All sockets, idle ones too. */
+  readonly total: number;
   /** Lines of ss that we could not read. */
   readonly unreadable: number;
   /** Rows refused because several claim one inode: a unix socket's name pretends to be a row. */
   readonly contested: number;
+  /** The namespaces that could not be read. */
+  readonly closed: readonly Namespace[];
 }
 
-export type SsFamily = 'tcp' | 'udp' | 'unix';
+export interface Span {
+  readonly startedMs: number;
+  readonly endedMs: number;
+}
+
+/** `tcp` is the strong evidence; the others are read again between two samples. */
+export type SsGroup = 'tcp' | 'datagrams' | 'unix' | 'others';
+
+export const ALL_GROUPS: readonly SsGroup[] = ['tcp', 'datagrams', 'unix', 'others'];
 
 const COMMON = ['-H', '-O', '-n', '-e', '-m', '-a'];
 
 /**
- * The arguments of the `ss` calls that read these families: one for TCP and UDP, one for unix. Two,
- * because a unix socket's name may hold a newline and so a forged row; it must not reach TCP.
+ * The arguments of the `ss` calls that read these groups. Unix sockets have a call of their own,
+ * because one's name may hold a newline and so a forged row; it must not reach TCP.
  * Not `-p`: it goes through /proc for every socket, we need it for the few that are in trouble.
  * TIME-WAIT holds no data, has no inode, and is most of a busy server's table.
  */
-export function ssCalls(families: readonly SsFamily[]): string[][] {
-  const calls: string[][] = [];
-  const inet = [
-    ...(families.includes('tcp') ? ['-t', '-i'] : []),
-    ...(families.includes('udp') ? ['-u'] : []),
-  ];
-  if (inet.length > 0) calls.push([...COMMON, ...inet, 'exclude', 'time-wait']);
-  if (families.includes('unix')) calls.push([...COMMON, '-x']);
+export function ssCalls(groups: readonly SsGroup[]): { group: SsGroup; args: string[] }[] {
+  const calls: { group: SsGroup; args: string[] }[] = [];
+  const exclude = ['exclude', 'time-wait'];
+  if (groups.includes('tcp'))
+    calls.push({
+      group: 'tcp',
+      args: [
+        ...COMMON,
+        '-t',
+        '-i',
+        ...(groups.includes('datagrams') ? ['-u', '-w'] : ['-u']),
+        ...exclude,
+      ],
+    });
+  else if (groups.includes('datagrams'))
+    calls.push({ group: 'datagrams', args: [...COMMON, '-u', '-w'] });
+  if (groups.includes('unix')) calls.push({ group: 'unix', args: [...COMMON, '-x'] });
+  if (groups.includes('others'))
+    calls.push({ group: 'others', args: [...COMMON, '-A', 'packet,vsock_stream,mptcp,sctp'] });
   return calls;
 }
 
-/** Reads one sample. Throws `HostError` when ss is missing, fails or hangs. */
+/** So many namespaces are read at a time. */
+const AT_ONCE = 2;
+
+/**
+ * Reads one sample of these namespaces. `onKept` is told of every TCP and UDP row as it comes.
+ * Throws `HostError` when ss is missing, fails or hangs; a namespace other than the first that is
+ * gone is left out, one that may not be entered is told in `closed`.
+ */
 export async function readSample(
   source: HostSource,
-  families: readonly SsFamily[],
+  namespaces: readonly Namespace[],
+  groups: readonly SsGroup[],
+  onKept: (socket: SocketRecord) => void = () => undefined,
 ): Promise<Sample> {
   const startedMs = source.now();
-  const outputs = await Promise.all(
-    ssCalls(families).map(async (args) => ({ args, text: await source.ss(args) })),
-  );
-  const endedMs = source.now();
+  const spans = new Map<number | null, Span>();
   const sockets: SocketRecord[] = [];
-  let unreadable = 0;
-  let contested = 0;
-  for (const { args, text } of outputs) {
-    if (args.includes('-x')) {
-      const unix = parseUnixRows(text);
-      for (const socket of unix.sockets) sockets.push(socket);
-      unreadable += unix.unreadable;
-      contested += unix.contested;
-      continue;
+  const closed: Namespace[] = [];
+  const sums = { total: 0, unreadable: 0, contested: 0 };
+  const queue = [...namespaces];
+  const work = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const began = source.now();
+      try {
+        const part = await readNamespace(source, next, groups, onKept);
+        for (const socket of part.sockets) sockets.push(socket);
+        sums.total += part.total;
+        sums.unreadable += part.unreadable;
+        sums.contested += part.contested;
+        spans.set(next.inode, { startedMs: began, endedMs: source.now() });
+      } catch (error) {
+        if (next.own || !isHostError(error, 'gone', 'denied', 'netns-closed')) throw error;
+        if (error.code !== 'gone') closed.push(next);
+      }
     }
-    for (const line of inetLines(text, families)) {
-      const socket = parseInetRow(line);
-      if (socket) sockets.push(socket);
-      else unreadable++;
-    }
-  }
-  return { startedMs, endedMs, sockets, unreadable, contested };
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return { startedMs, endedMs: source.now(), spans, sockets, ...sums, closed };
 }
 
-/** ss leaves the netid out when it is asked for one family only: put it back. */
-function inetLines(text: string, families: readonly SsFamily[]): string[] {
-  const tcp = families.includes('tcp');
-  const udp = families.includes('udp');
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return tcp && udp ? lines : lines.map((line) => `${tcp ? 'tcp' : 'udp'} ${line}`);
+interface Part {
+  readonly sockets: SocketRecord[];
+  total: number;
+  unreadable: number;
+  contested: number;
+}
+
+async function readNamespace(
+  source: HostSource,
+  namespace: Namespace,
+  groups: readonly SsGroup[],
+  onKept: (socket: SocketRecord) => void,
+): Promise<Part> {
+  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0 };
+  const path = namespace.own ? null : namespace.path;
+  await Promise.all(
+    ssCalls(groups).map(async ({ group, args }) => {
+      if (group === 'unix') {
+        const scan = new UnixScan(namespace.inode);
+        await source.ss(args, path, (bytes) => scan.push(bytes));
+        const { sockets, total, unreadable, contested } = scan.end();
+        for (const socket of sockets) part.sockets.push(socket);
+        part.total += total;
+        part.unreadable += unreadable;
+        part.contested += contested;
+      } else if (group === 'others') await readOthers(source, namespace, args, part);
+      else {
+        const scan = new InetScan(namespace.inode, onKept);
+        await source.ss(args, path, (bytes) => scan.push(bytes));
+        scan.end();
+        for (const socket of scan.sockets) part.sockets.push(socket);
+        part.total += scan.total;
+        part.unreadable += scan.unreadable;
+      }
+    }),
+  );
+  return part;
+}
+
+/** Families that few kernels have all of: what ss or the kernel do not know is not there. */
+async function readOthers(
+  source: HostSource,
+  namespace: Namespace,
+  args: readonly string[],
+  part: Part,
+): Promise<void> {
+  const mptcp = new InetScan(namespace.inode);
+  const keep = (socket: SocketRecord) => {
+    part.total++;
+    part.sockets.push(socket);
+  };
+  const lines = new LineCutter((bytes, from, to) => {
+    const line = bytes.toString('utf8', from, to).trimEnd();
+    const socket = parsePacketRow(line, namespace.inode);
+    if (socket) keep(socket);
+    else mptcp.push(Buffer.from(`${line}\n`));
+  });
+  try {
+    await source.ss(args, namespace.own ? null : namespace.path, (bytes) => lines.push(bytes));
+  } catch (error) {
+    if (!isHostError(error, 'ss-failed')) throw error;
+  }
+  lines.end();
+  mptcp.end();
+  for (const socket of mptcp.sockets)
+    if (socket.protocol === 'MPTCP' || socket.protocol === 'SCTP') keep(socket);
+  part.unreadable += mptcp.unreadable + lines.overlong;
+  if (namespace.pid === null) return;
+  try {
+    const table = source.readText(`/proc/${namespace.pid}/net/netlink`);
+    for (const socket of parseNetlinkTable(table, namespace.inode)) keep(socket);
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+  }
 }

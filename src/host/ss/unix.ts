@@ -1,70 +1,154 @@
 import type { SocketRecord } from '../socket.js';
+import { LineCutter } from './lines.js';
 import { parseSkmem, SKMEM } from './skmem.js';
 import { socketState } from './state.js';
 
 /**
- * The rows of `ss -H -O -n -e -m -x -a`.
+ * Reads the rows of `ss -H -O -n -e -m -x -a` as they come, and keeps those with something in a queue.
  *
  * A unix socket's name is up to 108 bytes of anything, spaces and newlines included, and ss prints
  * it raw. So a record ends where its `skmem:(…) <->` ends a line, not at any newline, and names are
  * split from inodes by checking that both ends name each other. A name can still pretend to be a
  * row: rows that claim an inode which another row claims too are all refused.
  */
-export function parseUnixRows(text: string): {
-  readonly sockets: SocketRecord[];
+export class UnixScan {
+  /** Of all rows: inode → the number of rows that claim it. */
+  readonly #claims = new Map<number, number>();
+  /** Rows that are kept, or that can be read in several ways. */
+  readonly #rows: { readonly row: Row; readonly splits: readonly Split[] }[] = [];
+  /** inode and peer's inode of each way to read each row, as `peersKey`. */
+  readonly #peers = new Set<string>();
+  #unreadable = 0;
+  #open = '';
+  #openLines = 0;
+  readonly #lines = new LineCutter((bytes, from, to) =>
+    this.#line(bytes.toString('utf8', from, to)),
+  );
+
+  constructor(readonly netns: number | null) {}
+
+  push(bytes: Buffer): void {
+    this.#lines.push(bytes);
+  }
+
+  /** What was read, once all bytes are in. */
+  end(): UnixRows {
+    this.#lines.end();
+    if (this.#openLines > 0) this.#unreadable += this.#openLines;
+    const sockets: SocketRecord[] = [];
+    for (const { row, splits } of this.#rows) {
+      const split =
+        splits.length === 1
+          ? splits[0]
+          : (splits.find(
+              (each) =>
+                each.peerInode !== 0 && this.#peers.has(peersKey(each.peerInode, each.inode)),
+            ) ?? splits[0]);
+      if (!split) continue;
+      if (splits.length > 1) this.#claim(split.inode);
+      const socket = record(row, split, this.netns);
+      if (socket) sockets.push(socket);
+      else this.#unreadable++;
+    }
+    let contested = 0;
+    let total = 0;
+    for (const [inode, claims] of this.#claims) {
+      // A row with inode 0 is a connection that nobody has accepted: there may be many.
+      if (claims > 1 && inode !== 0) contested += claims;
+      else total += claims;
+    }
+    return {
+      sockets: sockets.filter(({ inode }) => inode === 0 || (this.#claims.get(inode) ?? 0) < 2),
+      total,
+      unreadable: this.#unreadable + this.#lines.overlong,
+      contested,
+    };
+  }
+
+  #line(line: string): void {
+    if (this.#openLines === 0) {
+      if (!START.test(line)) {
+        if (line.trim() !== '') this.#unreadable++;
+        return;
+      }
+      this.#open = line;
+    } else this.#open += `\n${line}`;
+    this.#openLines++;
+    const end = END.exec(this.#open);
+    if (end) {
+      this.#row(this.#open, end.index);
+      this.#openLines = 0;
+    } else if (this.#openLines >= MAX_LINES_OF_A_ROW) {
+      this.#unreadable += this.#openLines;
+      this.#openLines = 0;
+    }
+  }
+
+  #row(text: string, tailAt: number): void {
+    const start = START.exec(text);
+    if (!start || start[0].length > tailAt) {
+      this.#unreadable++;
+      return;
+    }
+    const row = {
+      netid: start[1] ?? '',
+      state: start[2] ?? '',
+      recvQ: Number(start[3]),
+      sendQ: Number(start[4]),
+      names: text.slice(start[0].length, tailAt).trimEnd(),
+      tail: text.slice(tailAt),
+    };
+    const splits = possibleSplits(row.names);
+    if (splits.length === 0) {
+      this.#unreadable++;
+      return;
+    }
+    const [only] = splits;
+    if (splits.length === 1 && only) this.#claim(only.inode);
+    for (const split of splits)
+      if (split.peerInode !== 0) this.#peers.add(peersKey(split.inode, split.peerInode));
+    const idle = row.recvQ === 0 && (row.sendQ === 0 || row.state === 'LISTEN');
+    if (!idle || splits.length > 1) this.#rows.push({ row, splits });
+  }
+
+  #claim(inode: number): void {
+    this.#claims.set(inode, (this.#claims.get(inode) ?? 0) + 1);
+  }
+}
+
+export interface UnixRows {
+  /** Sockets with something in a queue, and a few more. */
+  readonly sockets: readonly SocketRecord[];
+  /** All sockets. */
+  readonly total: number;
   /** Lines that could not be read as (part of) a row. */
   readonly unreadable: number;
   /** Rows refused because two of them claim one inode. */
   readonly contested: number;
-} {
-  const { rows, unreadable: lost } = splitRows(text);
-  let unreadable = lost;
-  const splits = rows.map(possibleSplits);
-  const peers = new Map<number, Set<number>>();
-  for (const split of splits.flat()) {
-    const known = peers.get(split.inode);
-    if (known) known.add(split.peerInode);
-    else peers.set(split.inode, new Set([split.peerInode]));
-  }
-  const byInode = new Map<number, SocketRecord[]>();
-  rows.forEach((row, index) => {
-    const options = splits[index] ?? [];
-    const split =
-      options.find((each) => each.peerInode !== 0 && peers.get(each.peerInode)?.has(each.inode)) ??
-      options[0];
-    const skmem = parseSkmem(row.tail);
-    if (!split || !skmem) {
-      unreadable++;
-      return;
-    }
-    const socket: SocketRecord = {
-      family: 'AF_UNIX',
-      type: TYPES[row.netid] ?? 'SOCK_STREAM',
-      protocol: 'UNIX',
-      state: socketState(row.state),
-      local: split.local,
-      peer: split.peer,
-      inode: split.inode,
-      peerInode: split.peerInode,
-      cookie: '',
-      recvQ: row.recvQ,
-      sendQ: row.sendQ,
-      cgroup: null,
-      skmem,
-      tcp: null,
-    };
-    const claims = byInode.get(socket.inode);
-    if (claims) claims.push(socket);
-    else byInode.set(socket.inode, [socket]);
-  });
-  const sockets: SocketRecord[] = [];
-  let contested = 0;
-  for (const [inode, claims] of byInode) {
-    // A row with inode 0 is a connection that nobody has accepted: there may be many.
-    if (claims.length === 1 || inode === 0) sockets.push(...claims);
-    else contested += claims.length;
-  }
-  return { sockets, unreadable, contested };
+}
+
+function peersKey(inode: number, peerInode: number): string {
+  return `${inode} ${peerInode}`;
+}
+
+function record(row: Row, split: Split, netns: number | null): SocketRecord | null {
+  const skmem = parseSkmem(row.tail);
+  if (!skmem) return null;
+  return {
+    family: 'AF_UNIX',
+    type: TYPES[row.netid] ?? 'SOCK_STREAM',
+    protocol: 'UNIX',
+    netns,
+    state: socketState(row.state),
+    ...split,
+    cookie: '',
+    recvQ: row.recvQ,
+    sendQ: row.sendQ,
+    cgroup: null,
+    skmem,
+    tcp: null,
+    timer: null,
+  };
 }
 
 const TYPES: Record<string, SocketRecord['type']> = {
@@ -90,43 +174,6 @@ const END = new RegExp(
 /** A name of 108 bytes cannot hold more newlines than that; ss prints two names in a row. */
 const MAX_LINES_OF_A_ROW = 217;
 
-function splitRows(text: string): { rows: Row[]; unreadable: number } {
-  const rows: Row[] = [];
-  let unreadable = 0;
-  let open = '';
-  let lines = 0;
-  for (const line of text.split('\n')) {
-    if (lines === 0) {
-      if (line === '') continue;
-      if (!START.test(line)) {
-        unreadable++;
-        continue;
-      }
-      open = line;
-    } else open += `\n${line}`;
-    lines++;
-    const end = END.exec(open);
-    if (end) {
-      const start = START.exec(open);
-      if (start && start[0].length <= end.index)
-        rows.push({
-          netid: start[1] ?? '',
-          state: start[2] ?? '',
-          recvQ: Number(start[3]),
-          sendQ: Number(start[4]),
-          names: open.slice(start[0].length, end.index).trimEnd(),
-          tail: open.slice(end.index),
-        });
-      else unreadable++;
-      lines = 0;
-    } else if (lines >= MAX_LINES_OF_A_ROW) {
-      unreadable += lines;
-      lines = 0;
-    }
-  }
-  return { rows, unreadable: unreadable + lines };
-}
-
 interface Split {
   readonly local: string;
   readonly inode: number;
@@ -134,9 +181,22 @@ interface Split {
   readonly peerInode: number;
 }
 
+/** Names without spaces: one way to read them. */
+const SIMPLE = /^(\S+) +(\d{1,15}) +(\S+) +(\d{1,15})$/;
+
 /** All ways to read `NAME INODE PEERNAME INODE`: one, unless a name has a number in its middle. */
-function possibleSplits(row: Row): Split[] {
-  const last = /^(.*) +(\d{1,15})$/s.exec(row.names);
+function possibleSplits(names: string): Split[] {
+  const simple = SIMPLE.exec(names);
+  if (simple)
+    return [
+      {
+        local: simple[1] ?? '',
+        inode: Number(simple[2]),
+        peer: simple[3] ?? '',
+        peerInode: Number(simple[4]),
+      },
+    ];
+  const last = /^(.*) +(\d{1,15})$/s.exec(names);
   if (!last) return [];
   const peerInode = Number(last[2]);
   const front = last[1] ?? '';

@@ -1,0 +1,67 @@
+import { styleText } from 'node:util';
+import { type Observation, observe } from '../host/observe.js';
+import type { HostSource } from '../host/source.js';
+import type { Sample } from '../host/ss/read.js';
+import { skcheckReport } from '../report/skcheck.js';
+import type { SkcheckReport } from '../report/skcheck-schema.js';
+import type { Paint } from '../report/skcheck-text.js';
+import type { Ages } from '../stale/ages.js';
+import { diagnose } from '../stale/diagnose.js';
+import { socketFilter } from '../stale/filter.js';
+import { STALE_CODES } from '../stale/verdict.js';
+import { type SkcheckOptions, verdictsAsked } from './skcheck-options.js';
+
+/** What a look can go on from: the newest sample of the one before, and what that concluded. */
+export interface Earlier {
+  readonly since: Sample | null;
+  readonly ages: Ages;
+}
+
+/** One look at a host. */
+export async function look(
+  source: HostSource,
+  options: SkcheckOptions,
+  earlier: Earlier | null = null,
+): Promise<{ report: SkcheckReport; observation: Observation }> {
+  const observation = await observe(source, {
+    intervalMs: options.interval * 1000,
+    netns: options.netns ?? (process.geteuid?.() === 0 ? 'all' : 'own'),
+    ...(options.samples === undefined ? {} : { samples: options.samples }),
+    ...(options.pid === undefined ? {} : { pid: options.pid }),
+    ...(earlier?.since ? { since: earlier.since } : {}),
+  });
+  const diagnosis = diagnose(observation, {
+    minBytes: options.minBytes,
+    minAgeMs: options.minAge * 1000,
+    accepts: filterOf(options),
+    ...(earlier ? { ages: earlier.ages, sort: 'growth' } : {}),
+  });
+  const report = skcheckReport(observation, diagnosis, {
+    takenAt: new Date(),
+    only: verdictsAsked(options),
+    ...(options.top === undefined ? {} : { top: options.top }),
+  });
+  return { report, observation };
+}
+
+/** True when one of the verdicts asked for was found; without any asked for, a stale one. */
+export function found(report: SkcheckReport, options: SkcheckOptions): boolean {
+  const codes = verdictsAsked(options) ?? STALE_CODES;
+  return codes.some((code) => (report.totals.verdicts[code] ?? 0) > 0);
+}
+
+function filterOf({ state, sport, dport, address }: SkcheckOptions) {
+  return socketFilter({
+    ...(state === undefined ? {} : { states: state }),
+    ...(sport === undefined ? {} : { sport }),
+    ...(dport === undefined ? {} : { dport }),
+    ...(address === undefined ? {} : { address }),
+  });
+}
+
+/** Colours for a terminal that wants them. */
+export function painter(terminal: boolean): Paint {
+  return terminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+    ? (style, words) => styleText(style, words)
+    : (_, words) => words;
+}

@@ -1,0 +1,171 @@
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { isAddressFilter } from '../stale/filter.js';
+import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../stale/verdict.js';
+
+/** What the command line asks for. Times are seconds. */
+export interface SkcheckOptions {
+  readonly stale?: boolean;
+  readonly verdict?: readonly VerdictCode[];
+  readonly interval: number;
+  readonly samples?: number;
+  readonly watch?: boolean;
+  readonly minBytes: number;
+  readonly minAge: number;
+  readonly pid?: number;
+  readonly netns?: string;
+  readonly state?: readonly string[];
+  readonly sport?: number;
+  readonly dport?: number;
+  readonly address?: string;
+  readonly top?: number;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  skcheck --stale                  who has stopped reading, for how long, what it pins
+  skcheck                          everything that is wrong, and every socket with unread data
+  skcheck --stale --interval 10    watch for ten seconds: surer for UDP and unix sockets
+  skcheck --stale --interval 0     answer at once, from one sample (less sure)
+  skcheck --samples 5 --interval 2 also tells processes whose descriptors grow
+  skcheck --watch                  a live table; piped, one JSON object for each look
+  skcheck --stale --pid 4711       the sockets of one process
+  skcheck --netns web              one network namespace, by name, path, pid or inode
+  skcheck --stale --quiet          nothing unless something has stopped: for cron
+  skcheck --stale --json | jq '.sockets[] | {pid, comm, unreadBytes}'
+
+With root it sees all network namespaces, else its own.
+Exit status: 0 nothing found, 1 something that has stopped reading (with --verdict: one of
+these), 2 wrong usage, 3 could not look.`;
+
+/** The command, with its options declared and nothing done. */
+export function skcheckCommand(): Command {
+  return new Command('skcheck')
+    .description(
+      'Finds sockets whose owner has stopped reading, and what they pin, with ss and /proc.',
+    )
+    .version(readVersion())
+    .option('--stale', 'list only sockets whose owner has stopped reading')
+    .addOption(
+      new Option('--verdict <codes>', `list only these: ${VERDICT_CODES.join(', ')}`)
+        .argParser(verdicts)
+        .conflicts('stale'),
+    )
+    .addOption(
+      new Option('--interval <seconds>', 'time between two samples; 0: one sample, less sure')
+        .default(2)
+        .argParser(interval),
+    )
+    .addOption(
+      new Option('--samples <count>', 'how many samples to take').argParser(
+        wholeNumber('2 to 1000 samples', 2, 1000),
+      ),
+    )
+    .option('--watch', 'look again and again: a live table, or NDJSON when piped')
+    .addOption(
+      new Option('--min-bytes <bytes>', 'pass over sockets with less unread than this')
+        .default(1)
+        .argParser(wholeNumber('a number of bytes', 0)),
+    )
+    .addOption(
+      new Option('--min-age <time>', 'pass over what is wrong for less: 30, 10m, 2h')
+        .default(0)
+        .argParser(timeSpan),
+    )
+    .addOption(
+      new Option('--pid <pid>', 'only the sockets of this process').argParser(
+        wholeNumber('a pid', 1),
+      ),
+    )
+    .option('--netns <which>', 'all, own, or a namespace by name, path, pid or inode')
+    .addOption(
+      new Option('--state <names>', 'only these states, as ss names them').argParser(words),
+    )
+    .addOption(
+      new Option('--sport <port>', 'only this local port').argParser(
+        wholeNumber('a port', 0, 65_535),
+      ),
+    )
+    .addOption(
+      new Option('--dport <port>', 'only this remote port').argParser(
+        wholeNumber('a port', 0, 65_535),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--address <address>',
+        'only sockets with an end here: 10.0.0.0/8, ::1, /run/x',
+      ).argParser(address),
+    )
+    .addOption(
+      new Option('--top <count>', 'list only so many, the worst first').argParser(
+        wholeNumber('a number of sockets', 1),
+      ),
+    )
+    .option('--quiet', 'print nothing when nothing is found')
+    .option('--json', 'print one JSON object (schema skcheck/1)')
+    .helpOption('-h, --help', 'show this help')
+    .addHelpText('after', EXAMPLES)
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+}
+
+/** The verdicts to list; null: all. */
+export function verdictsAsked({ stale, verdict }: SkcheckOptions): readonly VerdictCode[] | null {
+  return stale ? STALE_CODES : (verdict ?? null);
+}
+
+function verdicts(text: string): readonly VerdictCode[] {
+  return words(text).map((word) => {
+    const code = VERDICT_CODES.find((each) => each === word);
+    if (!code) throw new InvalidArgumentError(`It takes ${VERDICT_CODES.join(', ')}.`);
+    return code;
+  });
+}
+
+function words(text: string): readonly string[] {
+  const list = text.split(',').map((word) => word.trim());
+  if (list.some((word) => !/^[A-Za-z0-9-]{1,30}$/.test(word)))
+    throw new InvalidArgumentError('It takes names with commas between them.');
+  return list;
+}
+
+function address(text: string): string {
+  if (!isAddressFilter(text))
+    throw new InvalidArgumentError('It takes an address, a prefix (10.0.0.0/8) or a unix path.');
+  return text;
+}
+
+/** Seconds. In less than half a second a healthy reader may well read nothing. */
+function interval(text: string): number {
+  const value = /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN;
+  if (value !== 0 && !(value >= 0.5 && value <= 3600))
+    throw new InvalidArgumentError('It takes 0, or 0.5 to 3600 seconds.');
+  return value;
+}
+
+/** `30`, `30s`, `10m`, `2h`, `1d` in seconds. */
+function timeSpan(text: string): number {
+  const parts = /^(\d{1,9}(?:\.\d{1,3})?)([smhd]?)$/.exec(text);
+  if (!parts) throw new InvalidArgumentError('It takes a time: 30, 30s, 10m, 2h, 1d.');
+  return Number(parts[1]) * { s: 1, m: 60, h: 3600, d: 86_400, '': 1 }[parts[2] as 's' | '']!;
+}
+
+function wholeNumber(what: string, low: number, high = Number.MAX_SAFE_INTEGER) {
+  return (text: string): number => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= low && value <= high)) throw new InvalidArgumentError(`It takes ${what}.`);
+    return value;
+  };
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const manifest: unknown = JSON.parse(text);
+  return typeof manifest === 'object' && manifest && 'version' in manifest
+    ? String(manifest.version)
+    : 'unknown';
+}

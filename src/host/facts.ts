@@ -1,0 +1,47 @@
+import { HostError } from './error.js';
+import { type NetworkLimits, readNetworkLimits } from './proc/limits.js';
+import { readMaxSkbFrags, readUnplacedMemory } from './proc/memory.js';
+import type { HostSource } from './source.js';
+
+/** What is known of the host as a whole. */
+export interface HostFacts {
+  readonly name: string;
+  readonly release: string;
+  /** The inode of our own network namespace, null when it is not shown. */
+  readonly netns: number | null;
+  /** Bytes: see `readUnplacedMemory`. */
+  readonly unplacedMemory: number;
+  readonly maxSkbFrags: number;
+  readonly limits: NetworkLimits;
+}
+
+/** Throws `unreadable` when /proc/meminfo does not say how much memory there is. */
+export function readHostFacts(source: HostSource): HostFacts {
+  return {
+    name: optionalText(source, '/proc/sys/kernel/hostname') ?? '',
+    release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
+    netns: readNetns(source),
+    unplacedMemory: readUnplacedMemory(source),
+    maxSkbFrags: readMaxSkbFrags(source),
+    limits: readNetworkLimits(source),
+  };
+}
+
+function optionalText(source: HostSource, path: string): string | null {
+  try {
+    return source.readText(path).trim();
+  } catch (error) {
+    if (error instanceof HostError) return null;
+    throw error;
+  }
+}
+
+function readNetns(source: HostSource): number | null {
+  try {
+    const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink('/proc/self/ns/net'))?.[1];
+    return inode === undefined ? null : Number(inode);
+  } catch (error) {
+    if (error instanceof HostError) return null;
+    throw error;
+  }
+}

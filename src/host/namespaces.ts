@@ -1,0 +1,97 @@
+import { HostError, isHostError } from './error.js';
+import type { HostSource } from './source.js';
+
+/** One network namespace. */
+export interface Namespace {
+  /** Its inode in nsfs, unique on the host; null when we may not even see our own. */
+  readonly inode: number | null;
+  /** A path that nsenter(1) can enter it by. */
+  readonly path: string;
+  /** A process that lives in it ('self' for our own), null when only a mount holds it. */
+  readonly pid: number | 'self' | null;
+  /** It is the one that we run in. */
+  readonly own: boolean;
+  /** The name under /run/netns or the like, null without one. */
+  readonly name: string | null;
+}
+
+/** Which namespaces to look at: all that can be found, our own, or one by name, path, pid or inode. */
+export type NetnsChoice = 'all' | 'own' | (string & {});
+
+/** A host with more namespaces than this is not looked at as a whole. */
+const MAX_NAMESPACES = 10_000;
+
+/**
+ * The network namespaces of the host, our own first: those of all processes, and those that a mount
+ * keeps (`ip netns`, CNI, docker). Not found: one that lives only in a descriptor or in a thread.
+ * Throws `no-such-netns`.
+ */
+export function findNamespaces(source: HostSource, choice: NetnsChoice): Namespace[] {
+  const own: Namespace = {
+    inode: namespaceOf(source, '/proc/self/ns/net'),
+    path: '/proc/self/ns/net',
+    pid: 'self',
+    own: true,
+    name: null,
+  };
+  if (choice === 'own') return [own];
+  const found = new Map<number, Namespace>();
+  if (own.inode !== null) found.set(own.inode, own);
+  for (const { inode, path } of namespaceMounts(source)) {
+    const known = found.get(inode);
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    found.set(inode, known ? { ...known, name } : { inode, path, pid: null, own: false, name });
+  }
+  for (const pid of source.list('/proc')) {
+    if (!/^\d{1,10}$/.test(pid) || found.size > MAX_NAMESPACES) continue;
+    const path = `/proc/${pid}/ns/net`;
+    const inode = namespaceOf(source, path);
+    if (inode === null) continue;
+    const known = found.get(inode);
+    if (!known) found.set(inode, { inode, path, pid: Number(pid), own: false, name: null });
+    else if (known.pid === null) found.set(inode, { ...known, pid: Number(pid) });
+  }
+  const all = own.inode === null ? [own, ...found.values()] : [...found.values()];
+  if (choice === 'all') return all;
+  const chosen = all.find(
+    (each) => each.name === choice || each.path === choice || `${each.inode}` === choice,
+  );
+  if (chosen) return [chosen];
+  const path = /^\d{1,10}$/.test(choice) ? `/proc/${choice}/ns/net` : choice;
+  const inode = path.startsWith('/') ? namespaceOf(source, path) : null;
+  const same = all.find((each) => inode !== null && each.inode === inode);
+  if (!same)
+    throw new HostError('no-such-netns', `there is no network namespace "${choice}" to be seen`);
+  return [same];
+}
+
+/** The inode that a link `net:[4026531840]` names, null when it is gone or hidden. */
+function namespaceOf(source: HostSource, path: string): number | null {
+  try {
+    const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink(path))?.[1];
+    return inode === undefined ? null : Number(inode);
+  } catch (error) {
+    if (isHostError(error)) return null;
+    throw error;
+  }
+}
+
+/**
+ * /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5): field 4 is the root within the
+ * file system, for nsfs `net:[inode]`; field 5 the mount point, with blanks as octal `\040`.
+ */
+function namespaceMounts(source: HostSource): { inode: number; path: string }[] {
+  let text: string;
+  try {
+    text = source.readText('/proc/self/mountinfo');
+  } catch (error) {
+    if (isHostError(error)) return [];
+    throw error;
+  }
+  return [...text.matchAll(/^\d+ \d+ \S+ net:\[(\d{1,15})\] (\S+) /gm)].map((mount) => ({
+    inode: Number(mount[1]),
+    path: (mount[2] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    ),
+  }));
+}

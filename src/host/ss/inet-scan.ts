@@ -1,0 +1,91 @@
+import type { SocketRecord } from '../socket.js';
+import { parseInetRow } from './inet.js';
+import { LineCutter } from './lines.js';
+
+const SPACE = 0x20;
+const ZERO = 0x30;
+const NINE = 0x39;
+const L = 0x4c;
+const T = 0x74;
+
+/**
+ * Reads the inet rows of `ss` as they come and keeps those that something can be concluded from: TCP
+ * with data in a queue, listeners with connections that wait, those connections, and every socket of
+ * another protocol. Idle TCP sockets, most of a busy host's table, are counted from their first few
+ * bytes; no string is made of them.
+ */
+export class InetScan {
+  readonly sockets: SocketRecord[] = [];
+  total = 0;
+  #unreadable = 0;
+  /** A listener with waiting connections was seen, so sockets without an inode matter. */
+  #waiting = false;
+  readonly #lines = new LineCutter((bytes, from, to) => this.#line(bytes, from, to));
+
+  constructor(
+    readonly netns: number | null,
+    /** Told of every row that is kept. */
+    readonly onKept: (socket: SocketRecord) => void = () => undefined,
+  ) {}
+
+  get unreadable(): number {
+    return this.#unreadable + this.#lines.overlong;
+  }
+
+  push(bytes: Buffer): void {
+    this.#lines.push(bytes);
+  }
+
+  end(): void {
+    this.#lines.end();
+  }
+
+  #line(bytes: Buffer, from: number, to: number): void {
+    if (isIdleTcp(bytes, from, to) && !(this.#waiting && hasNoInode(bytes, from, to))) {
+      this.total++;
+      return;
+    }
+    const socket = parseInetRow(bytes.toString('utf8', from, to).trimEnd(), this.netns);
+    if (!socket) {
+      if (!isBlank(bytes, from, to)) this.#unreadable++;
+      return;
+    }
+    this.total++;
+    if (socket.state === 'LISTEN' && socket.recvQ > 0) this.#waiting = true;
+    this.sockets.push(socket);
+    this.onKept(socket);
+  }
+}
+
+/** `tcp STATE 0 0 …`: nothing in either queue; for LISTEN, whose Send-Q is a limit, `0` alone. */
+function isIdleTcp(bytes: Buffer, from: number, to: number): boolean {
+  if (bytes[from] !== T || bytes[from + 3] !== SPACE) return false;
+  let at = skipSpaces(bytes, from + 3, to);
+  const listens = bytes[at] === L && bytes[at + 1] === 0x49;
+  at = bytes.indexOf(SPACE, at);
+  if (at < 0 || at >= to) return false;
+  at = skipSpaces(bytes, at, to);
+  if (bytes[at] !== ZERO || bytes[at + 1] !== SPACE) return false;
+  at = skipSpaces(bytes, at + 1, to);
+  if (listens) return isDigit(bytes[at]);
+  return bytes[at] === ZERO && bytes[at + 1] === SPACE;
+}
+
+/** True for connections that nobody has accepted and for orphans; at times for others too. */
+function hasNoInode(bytes: Buffer, from: number, to: number): boolean {
+  return bytes.toString('latin1', from, Math.min(to, from + 400)).includes(' ino:0 ');
+}
+
+function isBlank(bytes: Buffer, from: number, to: number): boolean {
+  return skipSpaces(bytes, from, to) === to;
+}
+
+function skipSpaces(bytes: Buffer, from: number, to: number): number {
+  let at = from;
+  while (at < to && bytes[at] === SPACE) at++;
+  return at;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte <= NINE;
+}

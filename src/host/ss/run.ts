@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process';
+import { HostError } from '../error.js';
+import type { OnBytes } from '../source.js';
+
+/** How long one `ss` may take: a quarter of a million sockets take it some seconds. */
+const TIMEOUT_MS = 60_000;
+/** 1 GiB: more than a million TCP sockets with all their details. */
+const MAX_BYTES = 1024 ** 3;
+const MAX_COMPLAINT = 2000;
+
+/**
+ * Runs `ss` and hands on what it prints as it comes; nothing of it is kept. Through node's own
+ * `spawn`: the output must not be collected, and execa's import takes as long as a run of ss.
+ *
+ * `netns`: the namespace to enter first, by nsenter(1), which needs CAP_SYS_ADMIN.
+ */
+export async function runSs(
+  args: readonly string[],
+  netns: string | null,
+  onBytes: OnBytes,
+): Promise<void> {
+  const [command, all] =
+    netns === null ? ['ss', args] : ['nsenter', [`--net=${netns}`, '--', 'ss', ...args]];
+  const child = spawn(command, all, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // ss often lies in a directory that only root has in its PATH.
+    env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
+  });
+  let taken = 0;
+  let complaint = '';
+  let ended: HostError | null = null;
+  const end = (error: HostError) => {
+    ended ??= error;
+    child.kill('SIGKILL');
+  };
+  const timer = setTimeout(
+    () => end(new HostError('ss-hung', `ss did not answer within ${TIMEOUT_MS / 1000} s`)),
+    TIMEOUT_MS,
+  );
+  child.stderr.on('data', (bytes: Buffer) => {
+    if (complaint.length < MAX_COMPLAINT) complaint += bytes.toString('utf8');
+  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.on('data', (bytes: Buffer) => {
+        if (ended) return;
+        taken += bytes.length;
+        if (taken > MAX_BYTES)
+          return end(new HostError('ss-too-much', 'ss printed more than 1 GiB, more than we take'));
+        try {
+          onBytes(bytes);
+        } catch (error) {
+          child.kill('SIGKILL');
+          reject(error);
+        }
+      });
+      child.on('error', (cause: NodeJS.ErrnoException) =>
+        reject(
+          cause.code === 'ENOENT'
+            ? missing(command)
+            : new HostError('ss-failed', `ss failed (${cause.code ?? 'unknown'})`, { cause }),
+        ),
+      );
+      child.on('close', (status, signal) => {
+        if (ended) reject(ended);
+        else if (status === 0) resolve();
+        else reject(failure(status, signal, complaint, netns));
+      });
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function missing(command: string): HostError {
+  return command === 'ss'
+    ? new HostError('ss-missing', 'ss is not installed (no such command in PATH)')
+    : new HostError('netns-closed', 'nsenter is not installed, which enters network namespaces');
+}
+
+function failure(
+  status: number | null,
+  signal: string | null,
+  complaint: string,
+  netns: string | null,
+): HostError {
+  const said = (complaint.trim().split('\n')[0] ?? '').slice(0, 200);
+  if (netns !== null && /^nsenter: .*No such file/.test(said))
+    return said.includes('execute')
+      ? missing('ss')
+      : new HostError('gone', `the network namespace ${netns} is not there`);
+  if (netns !== null && said.startsWith('nsenter:'))
+    return new HostError('netns-closed', `${netns} cannot be entered: ${said}`);
+  const how = status === null ? `(${signal ?? 'unknown'})` : `with status ${status}`;
+  return new HostError('ss-failed', `ss failed ${how}${said && `: ${said}`}`);
+}
+
+function searchPath(): string {
+  return `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`;
+}

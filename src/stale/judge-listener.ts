@@ -1,0 +1,87 @@
+import type { SocketRecord } from '../host/socket.js';
+import type { Moment, TrackWindow } from './judge.js';
+import type { Verdict } from './verdict.js';
+
+/** What is known of a listener: itself twice, the connections that wait at it, its process. */
+export interface ListenerTrack {
+  readonly first: Moment;
+  readonly last: Moment;
+  /** TCP: the cookies of the connections that waited at each sample. */
+  readonly waitingFirst: ReadonlySet<string>;
+  readonly waitingLast: ReadonlySet<string>;
+  /** Unix: the pieces of the time in between. */
+  readonly windows: readonly TrackWindow[];
+}
+
+/**
+ * A listener that has connections waiting at both samples: `never-accepting` when all that waited at
+ * first still wait (TCP, told by their cookies), or when nobody who holds it ran and the queue did not
+ * shrink (unix). Recv-Q of a listener is sk_ack_backlog.
+ */
+export function judgeAccepting(track: ListenerTrack): Verdict | null {
+  const { first, last, waitingFirst, waitingLast, windows } = track;
+  if (first.socket.recvQ === 0 || last.socket.recvQ === 0) return null;
+  const watchedMs = Math.max(0, last.startedMs - first.endedMs);
+  const byCookie =
+    waitingFirst.size > 0 && [...waitingFirst].every((cookie) => waitingLast.has(cookie));
+  const byRest =
+    windows.length > 0 &&
+    windows.every(
+      ({ recvQ, readersStill }) =>
+        recvQ.from > 0 && recvQ.to >= recvQ.from && readersStill === true,
+    );
+  if (!byCookie && !byRest) return null;
+  const complete = byCookie || windows.every(({ hiddenStill }) => hiddenStill);
+  return {
+    verdict: 'never-accepting',
+    certainty: complete ? 'proved' : 'likely',
+    waitedMs: watchedMs,
+    evidence: { kind: 'accepted-nothing', waiting: last.socket.recvQ, watchedMs },
+  };
+}
+
+/**
+ * `backlog-full` when both samples find more connections waiting than the limit (Send-Q of a listener,
+ * sk_max_ack_backlog): sk_acceptq_is_full, new ones are dropped. Proved when some were.
+ */
+export function judgeBacklog(first: SocketRecord | null, last: SocketRecord): Verdict | null {
+  const full = (socket: SocketRecord) => socket.recvQ > socket.sendQ;
+  if (!first || !full(first) || !full(last)) return null;
+  const dropped = Math.max(0, (last.skmem?.drops ?? 0) - (first.skmem?.drops ?? 0));
+  return {
+    verdict: 'backlog-full',
+    certainty: dropped > 0 ? 'proved' : 'likely',
+    waitedMs: null,
+    evidence: { kind: 'backlog-full', waiting: last.recvQ, limit: last.sendQ, dropped },
+  };
+}
+
+/** By listener: the cookies of TCP connections that nobody has accepted (they have no inode). */
+export class WaitingConnections {
+  readonly #byPort = new Map<string, SocketRecord[]>();
+
+  constructor(sockets: readonly SocketRecord[]) {
+    for (const socket of sockets) {
+      if (socket.protocol !== 'TCP' || socket.inode !== 0 || socket.cookie === '') continue;
+      if (socket.state !== 'ESTABLISHED' && socket.state !== 'CLOSE-WAIT') continue;
+      const key = portKey(socket);
+      const known = this.#byPort.get(key);
+      if (known) known.push(socket);
+      else this.#byPort.set(key, [socket]);
+    }
+  }
+
+  of(listener: SocketRecord): ReadonlySet<string> {
+    const anywhere = /^(?:0\.0\.0\.0|\*|\[::\])(?:%\S*)?:\d+$/.test(listener.local);
+    const children = this.#byPort.get(portKey(listener)) ?? [];
+    return new Set(
+      children
+        .filter(({ local }) => anywhere || local === listener.local)
+        .map(({ cookie }) => cookie),
+    );
+  }
+}
+
+function portKey({ netns, local }: SocketRecord): string {
+  return `${netns} ${local.slice(local.lastIndexOf(':') + 1)}`;
+}
