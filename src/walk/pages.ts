@@ -151,6 +151,18 @@ function flagsOffset(page: StructLayout): number {
   return flags.offset;
 }
 
+/** Bytes of a struct page that {@link slabTest} looks at. */
+export function slabTestBytes(
+  kernel: Kernel,
+  page: StructLayout,
+): { readonly offset: number; readonly length: number } {
+  const pageType = page.member('page_type');
+  const types = kernel.enumerators('pagetype');
+  if (pageType && (types?.has('PGTY_slab') || types?.has('PG_slab')))
+    return { offset: pageType.offset, length: 4 };
+  return { offset: flagsOffset(page), length: 8 };
+}
+
 function flagTest(
   kernel: Kernel,
   page: StructLayout,

@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
-import { slabCacheOffset, slabTest } from './pages.js';
+import { slabCacheOffset, slabTest, slabTestBytes } from './pages.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
 
@@ -31,6 +31,7 @@ export class SlabScan {
   readonly #warnings: Warnings;
   readonly #stride: number;
   readonly #isSlab: (view: DataView, base: number) => boolean;
+  readonly #testBytes: { readonly offset: number; readonly length: number };
   readonly #cacheOffset: number;
   readonly #objectCount: MemberLayout;
   readonly #cache;
@@ -43,6 +44,7 @@ export class SlabScan {
     this.#warnings = warnings;
     this.#stride = page.size;
     this.#isSlab = slabTest(kernel, page);
+    this.#testBytes = slabTestBytes(kernel, page);
     this.#cacheOffset = slabCacheOffset(kernel, page);
     const objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     if (!objects) {
@@ -81,11 +83,11 @@ export class SlabScan {
         if (error.code === 'unmapped' || error.code === 'absent') {
           const into = Number(first & BigInt(HOLE_BYTES - 1));
           frame += Math.max(1, Math.floor((HOLE_BYTES - into) / this.#stride));
-        } else {
-          missing += count;
-          frame += count;
+          continue;
         }
-        continue;
+        const found = this.#byMember(first, count, shapes);
+        view = found.view;
+        missing += found.missing;
       }
       for (let index = 0; index < count; index++) {
         const base = index * this.#stride;
@@ -104,6 +106,39 @@ export class SlabScan {
         `the struct pages of ${missing} page frames were left out of the dump: sockets that no process has open may be missing`,
       );
     }
+  }
+
+  /**
+   * As much of some struct pages as is there, for a dump that has holes in them: an extract has no
+   * more than these members. What is missing reads as no slab.
+   */
+  #byMember(
+    first: bigint,
+    count: number,
+    caches: ReadonlyMap<bigint, unknown>,
+  ): { view: DataView; missing: number } {
+    const bytes = new Uint8Array(count * this.#stride);
+    const view = new DataView(bytes.buffer);
+    const take = (at: number, length: number): void => {
+      const read = this.#kernel.read(first + BigInt(at), length);
+      bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
+    };
+    let missing = 0;
+    for (let index = 0; index < count; index++) {
+      const base = index * this.#stride;
+      try {
+        take(base + this.#testBytes.offset, this.#testBytes.length);
+        if (!this.#isSlab(view, base)) continue;
+        take(base + this.#cacheOffset, 8);
+        if (!caches.has(view.getBigUint64(base + this.#cacheOffset, true))) continue;
+        take(base + this.#objectCount.offset, this.#objectCount.size);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        bytes.fill(0, base, base + this.#stride);
+        missing++;
+      }
+    }
+    return { view, missing };
   }
 
   *#objects(page: bigint, cache: bigint, shape: Shape, objects: number): Generator<Slot> {
