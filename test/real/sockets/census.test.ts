@@ -1,0 +1,119 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
+import { openCrash } from '../../../src/kernel/crash/open.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { compareAnswers } from '../../../src/report/differences.js';
+import { socketsSchema } from '../../../src/report/schema.js';
+import { socketsJson } from '../../../src/report/sockets-json.js';
+import { asOracle, fromOracle } from '../../support/expected.js';
+import {
+  LAB_KERNELS,
+  type LabKernel,
+  labDump,
+  labKernel,
+  labTool,
+  role,
+} from '../../support/lab.js';
+
+function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): CensusAnswer {
+  const { elf } = labDump(version);
+  const kernel =
+    engine === 'native'
+      ? openNative({ files: [elf] })
+      : openCrash({
+          vmcore: elf,
+          vmlinux: labKernel(version).vmlinux,
+          crash: labTool('crash'),
+        });
+  try {
+    return accountAll(kernel, { by: 'netns' });
+  } finally {
+    kernel.close();
+  }
+}
+
+const toJson = (answer: CensusAnswer) => socketsJson(answer, answer.sockets, 'netns');
+
+describe.each(LAB_KERNELS)('the census of %s', (version) => {
+  const { oracle, truth } = labDump(version);
+
+  test('finds exactly the socks that drgn finds in the slabs', async () => {
+    const script = fileURLToPath(new URL('slabs.py', import.meta.url));
+    const { elf } = labDump(version);
+    const { stdout } = await execa(labTool('drgn'), [
+      ...['-q', '-c', elf, '-s', labKernel(version).vmlinux, script],
+    ]);
+    const drgn = JSON.parse(stdout) as { socks: Record<string, string[]> };
+    const ours = census(version).sockets.filter(({ foundBy }) => foundBy.includes('slab'));
+    expect(ours.map(({ socket }) => `0x${socket.sock.toString(16)}`).sort()).toEqual(
+      Object.keys(drgn.socks).sort(),
+    );
+  });
+
+  test('gives each socket that a descriptor leads to its holders and drgn’s figures', () => {
+    const answer = toJson(census(version));
+    socketsSchema.parse(answer);
+    expect(answer.warnings).toEqual([]);
+    for (const expected of oracle.sockets) {
+      const ours = answer.sockets.find(({ socket }) => socket.sock === expected.sock);
+      expect(ours, expected.sock).toBeDefined();
+      if (!ours) continue;
+      expect(ours.foundBy).toEqual(expect.arrayContaining(['fd', 'slab']));
+      expect(asOracle(ours)).toEqual(fromOracle(expected));
+      const holders = (all: readonly { pid: number; fd: number }[]) =>
+        [...new Set(all.map(({ pid, fd }) => `${pid} ${fd}`))].sort();
+      expect(holders(ours.holders)).toEqual(holders(expected.holders));
+      expect(ours.exclusiveBytes + ours.sharedBytes).toBe(ours.total.pinnedBytes);
+    }
+    const byDescriptor = answer.sockets.filter(({ foundBy }) => foundBy.includes('fd'));
+    expect(byDescriptor).toHaveLength(oracle.sockets.length);
+  });
+
+  test('finds the connections that wait in a listener’s queue, with their data', () => {
+    const { socket } = role(truth, 'listener');
+    const answer = census(version);
+    const listener = answer.sockets.find((one) => one.socket.inode === socket?.inode);
+    const waiting = answer.sockets.filter((one) => one.acceptedFrom === listener?.socket.sock);
+    expect(waiting).toHaveLength(3);
+    for (const one of waiting) {
+      expect(one.foundBy).toEqual(['slab', 'accept']);
+      expect(one.total.payloadBytes).toBe(1000);
+      expect(one.socket.local).toBe(socket?.local);
+    }
+  });
+
+  test('counts a page once in the total, and a kill gives back no more than is pinned', () => {
+    const answer = census(version);
+    const sum = answer.sockets.reduce((bytes, { total }) => bytes + total.pinnedBytes, 0);
+    expect(answer.total.pinnedBytes).toBeLessThan(sum);
+    const starving = role(truth, 'starving');
+    const row = answer.groups.process?.find(({ key }) => key.startsWith(`${starving.pid} `));
+    const { low, high } = row?.freedIfKilled ?? { low: 0, high: 0 };
+    expect(high).toBe(row?.total.pinnedBytes);
+    expect(low).toBeLessThanOrEqual(high);
+    expect(low).toBeGreaterThanOrEqual(high * 0.95);
+    // Somebody else has this one open as well.
+    const forked = role(truth, 'forked');
+    const parent = answer.groups.process?.find(({ key }) => key.startsWith(`${forked.pid} `));
+    expect(parent?.total.pinnedBytes).toBeGreaterThan(0);
+    expect(parent?.freedIfKilled).toEqual({ low: 0, high: 0 });
+  });
+
+  test('is the same, byte for byte, when it is taken twice', () => {
+    expect(JSON.stringify(toJson(census(version)))).toBe(JSON.stringify(toJson(census(version))));
+  });
+});
+
+test.each(['5.10', '6.1', '6.12'] as const)(
+  'through crash the census of %s is the same',
+  (version) => {
+    const { compared, differences } = compareAnswers(
+      toJson(census(version)),
+      toJson(census(version, 'crash')),
+    );
+    expect(differences).toEqual([]);
+    expect(compared).toBeGreaterThan(5000);
+  },
+);
