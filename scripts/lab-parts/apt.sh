@@ -58,12 +58,13 @@ suite_line() {
   die "this machine's apt sources name no mirror for $own${want_security/#yes/-security}; cannot find $wanted"
 }
 
-# apt_for NAME SUITE...: makes the private apt called NAME and reads the suites' package lists, once.
+# apt_for NAME SUITE...: makes the private apt called NAME and reads the suites' package lists.
 apt_for() {
   local name="$1" dir="$LAB_DIR/apt/$1" suite
   shift
   export APT_CONFIG="$dir/apt.conf"
-  if [[ -e "$dir/ready" ]]; then return 0; fi
+  # Packages of older lists are soon gone from the mirrors.
+  if [[ -n "$(find "$dir/ready" -mmin -360 2>/dev/null)" ]]; then return 0; fi
   mkdir -p "$dir"/{none,lists/partial,cache/archives/partial}
   : >"$dir/status"
   for suite in "$@"; do suite_line "$suite"; done >"$dir/sources.list"

@@ -9,6 +9,8 @@ LAB_DIR="${KDUMP_MEM_LAB:-$LAB_REPO/.lab}"
 mkdir -p -- "$LAB_DIR"
 LAB_DIR="$(cd -- "$LAB_DIR" && pwd)"
 export LAB_DIR LAB_PARTS LAB_REPO
+# mke2fs and debugfs live there.
+export PATH="$PATH:/usr/sbin:/sbin"
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 die() {

@@ -3,7 +3,8 @@
 
 make_install() {
   local need=() pair
-  for pair in qemu-system-x86_64:qemu-system-x86 gcc:gcc xz:xz-utils zstd:zstd setpriv:util-linux; do
+  for pair in qemu-system-x86_64:qemu-system-x86 gcc:gcc xz:xz-utils zstd:zstd setpriv:util-linux \
+    mke2fs:e2fsprogs debugfs:e2fsprogs; do
     command -v "${pair%%:*}" >/dev/null || need+=("${pair#*:}")
   done
   [[ -e /usr/lib/x86_64-linux-gnu/libc.a ]] || need+=(libc6-dev)

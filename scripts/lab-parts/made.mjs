@@ -1,5 +1,13 @@
 // A folder of results that are made together: complete and of today's recipe, or made anew.
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { LAB } from './paths.mjs';
 
@@ -17,6 +25,10 @@ export async function madeOnce(name, recipe, files, make) {
   const whole = files.every((file) => existsSync(join(folder, file)));
   if (whole && existsSync(recipeFile) && readFileSync(recipeFile, 'utf8') === recipe) return;
 
+  // One lab at a time is here (scripts/lab has a lock): what is left over is of one that was killed.
+  for (const left of existsSync(folder) ? readdirSync(folder) : []) {
+    if (left.startsWith('.new-')) rmSync(join(folder, left), { recursive: true });
+  }
   const work = join(folder, `.new-${process.pid}`);
   mkdirSync(work, { recursive: true });
   try {

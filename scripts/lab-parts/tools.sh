@@ -37,9 +37,9 @@ wrapper() {
   mv -- "$LAB_DIR/bin/.$name.$$" "$LAB_DIR/bin/$name"
 }
 
-# .lab/tools (the newest suite's programs), .lab/tools-old (this machine's own suite's crash), .lab/bin
+# .lab/tools (the newest suite's programs), .lab/tools-old (Debian 12's crash), .lab/bin
 make_tools() {
-  local root="$LAB_DIR/tools" old="$LAB_DIR/tools-old" own
+  local root="$LAB_DIR/tools" old="$LAB_DIR/tools-old"
   if [[ ! -e "$root/ready" ]]; then
     rm -rf -- "$root"
     apt_for tools sid
@@ -48,8 +48,7 @@ make_tools() {
   fi
   if [[ ! -e "$old/ready" ]]; then
     rm -rf -- "$old"
-    own="bookworm"
-    apt_for tools-old "$own"
+    apt_for tools-old bookworm
     unpack_closure tools-old "$old" crash
     touch "$old/ready"
   fi
