@@ -32,6 +32,20 @@ const AT = { pointer: 0, ring: 64, panicCpu: 256, descs: 512, infos: 1024, data:
 const COUNT_BITS = 3;
 const SIZE_BITS = 8;
 
+/** Where printk puts each line: `start` in the ring; the others are positions that only grow. */
+function blocksOf(lines: readonly string[]) {
+  const size = 1 << SIZE_BITS;
+  let begin = 0;
+  return lines.map((line) => {
+    const block = 8 + Math.ceil(line.length / 8) * 8;
+    const wraps = Math.floor(begin / size) !== Math.floor((begin + block - 1) / size);
+    const data = wraps ? Math.ceil(begin / size) * size : begin;
+    const placed = { line, begin, data, start: data % size, next: data + block };
+    begin = placed.next;
+    return placed;
+  });
+}
+
 /** A kernel whose log holds these lines, written as printk does, over and over its small ring. */
 function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
   const bytes = new Uint8Array(8192);
@@ -44,24 +58,17 @@ function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
   word(AT.ring + 16, BASE + BigInt(AT.infos));
   view.setUint32(AT.ring + 48, SIZE_BITS, true);
   word(AT.ring + 56, BASE + BigInt(AT.data));
-  const size = 1 << SIZE_BITS;
   const firstId = 2 ** 40 - 3;
-  let position = 0;
-  lines.forEach((line, index) => {
+  blocksOf(lines).forEach(({ line, begin, start, next }, index) => {
     const id = BigInt(firstId + index);
     const slot = Number(id & 7n);
-    const block = 8 + Math.ceil(line.length / 8) * 8;
-    const wraps = Math.floor(position / size) !== Math.floor((position + block - 1) / size);
-    const start = wraps ? 0 : position % size;
-    const next = wraps ? Math.ceil(position / size) * size + block : position + block;
     word(AT.descs + slot * 24, (2n << 62n) | id);
-    word(AT.descs + slot * 24 + 8, BigInt(position));
+    word(AT.descs + slot * 24 + 8, BigInt(begin));
     word(AT.descs + slot * 24 + 16, BigInt(next));
     word(AT.infos + slot * 88 + 8, BigInt(index) * 1_000_000n);
     view.setUint16(AT.infos + slot * 88 + 16, line.length, true);
     word(AT.data + start, id);
     bytes.set(Buffer.from(line, 'latin1'), AT.data + start + 8);
-    position = next;
   });
   const newest = firstId + lines.length - 1;
   word(AT.ring + 24, BigInt(newest));
@@ -111,11 +118,19 @@ describe('the printk ring buffer', () => {
     expect(logOf(['one', 'two', 'three'])).toEqual(['three', 'two', 'one']);
   });
 
-  test('records whose text wraps, and that were overwritten, come out right or not at all', () => {
-    const lines = Array.from({ length: 40 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 30)}`);
-    const found = logOf(lines);
-    expect(found.length).toBeGreaterThan(3);
-    expect(found).toEqual(lines.slice(-found.length).reverse());
+  test('records whose text wraps come out whole, those that were overwritten not at all', () => {
+    const all = Array.from({ length: 60 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 30)}`);
+    let wrapped = 0;
+    for (let count = 1; count <= all.length; count++) {
+      const lines = all.slice(0, count);
+      const blocks = blocksOf(lines);
+      const end = blocks.at(-1)!.next;
+      // Eight descriptors, and as much text as the ring has bytes.
+      const kept = blocks.slice(-8).filter(({ data }) => end - data <= 1 << SIZE_BITS);
+      wrapped += kept.filter(({ begin, data }) => data !== begin).length;
+      expect(logOf(lines)).toEqual(kept.map(({ line }) => line).reverse());
+    }
+    expect(wrapped).toBeGreaterThan(10);
   });
 
   test('a ring that claims an absurd size is damage', () => {
