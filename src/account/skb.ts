@@ -61,11 +61,18 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   const warnings = new Warnings();
   const finder = new SocketFinder(kernel);
   const fdsByFile = new Map<bigint, number[]>();
-  for (const { fd, file } of openFiles(kernel, task)) {
-    fdsByFile.set(file, [...(fdsByFile.get(file) ?? []), fd]);
-  }
   const accountant = new SocketAccountant(kernel);
   const sum = new Tally(kernel.facts.pageSize, warnings);
+  try {
+    for (const { fd, file } of openFiles(kernel, task)) {
+      const fds = fdsByFile.get(file);
+      if (fds) fds.push(fd);
+      else fdsByFile.set(file, [fd]);
+    }
+  } catch (error) {
+    if (fdsByFile.size === 0) throw error;
+    sum.incomplete(incompleteness(error), `its descriptors: ${(error as Error).message}`);
+  }
   const sockets: (SocketAccount & { fds: number[] })[] = [];
   for (const [file, fds] of fdsByFile) {
     try {

@@ -14,6 +14,8 @@ export interface OpenFile {
 /** fs.nr_open cannot be raised beyond this (fs/file.c, `sysctl_nr_open_max`, rounded up). */
 const MAX_FDS = 2 ** 30;
 const POINTER_SIZE = 8;
+/** So many slots that are used and not open are no table, but what lies behind one. */
+const MOST_ODD = 64;
 /** Descriptors whose pointers are read at a time: one page of them. */
 const BATCH = 512;
 
@@ -38,10 +40,12 @@ export class FileTables {
   /**
    * The open descriptors of a `struct files_struct`, in order.
    *
-   * @throws {ReadError} if its table cannot be read; {@link KernelError} `damaged`
+   * @throws {ReadError} if its table cannot be read; {@link KernelError} `damaged`, after the last
+   *   descriptor if these do not agree with the table's bitmap
    */
   *open(files: bigint): Generator<OpenFile> {
     const table = this.#read(files);
+    const odd: number[] = [];
     for (let first = 0; first < table.maxFds; first += BATCH) {
       const count = Math.min(BATCH, table.maxFds - first);
       // The bitmap tells which slots are open without reading the slots of a huge empty table.
@@ -50,15 +54,28 @@ export class FileTables {
         Math.ceil(count / 64) * 8,
       );
       if (isZero(bitmap)) continue;
+      const isOpen = (index: number) =>
+        (bitmap.getUint8(Math.floor(index / 8)) & (1 << (index % 8))) !== 0;
       const slots = this.#kernel.read(
         table.fd + BigInt(first * POINTER_SIZE),
         count * POINTER_SIZE,
       );
       for (let index = 0; index < count; index++) {
         const file = slots.getBigUint64(index * POINTER_SIZE, true);
-        if (file !== 0n) yield { fd: first + index, file };
+        if (file === 0n) continue;
+        // But for a moment in dup2, the bit is set before and cleared after (fs/file.c).
+        if (!isOpen(index)) odd.push(first + index);
+        if (odd.length > MOST_ODD) break;
+        yield { fd: first + index, file };
       }
+      if (odd.length > MOST_ODD) break;
     }
+    if (odd.length === 0) return;
+    const many = odd.length > MOST_ODD ? `more than ${MOST_ODD} descriptors` : 'descriptors';
+    throw new KernelError(
+      'damaged',
+      `${many}, such as ${odd[0]}, have a file but count as not open: the table is not sound`,
+    );
   }
 
   /** The `struct file` behind one descriptor, or undefined if it is not open. */
@@ -73,7 +90,8 @@ export class FileTables {
     const fdt = this.#files.read(files).pointer('fdt');
     const view = this.#table.read(fdt);
     const maxFds = view.number('max_fds');
-    if (maxFds > MAX_FDS) {
+    // A table has whole words of bits (alloc_fdtable in fs/file.c).
+    if (maxFds > MAX_FDS || maxFds === 0 || maxFds % 64 !== 0) {
       throw new KernelError(
         'damaged',
         `the file table at 0x${fdt.toString(16)} claims ${maxFds} descriptors`,

@@ -43,6 +43,12 @@ export interface SkbSink {
   remark(code: WarningCode, message: string): void;
 }
 
+/** What hangs in a shared info: how many frags, and the bytes that they are to hold. */
+interface Paged {
+  frags: number;
+  bytes: number;
+}
+
 /** How deep a frag_list may hang in another; the kernel nests two (GRO's list in a forwarded one). */
 const MAX_FRAG_LIST_DEPTH = 8;
 
@@ -58,8 +64,11 @@ const MAX_CONFIGURABLE_FRAGS = 45;
 const SKB_FIELDS = [
   'next',
   'len',
+  'data_len',
   'truesize',
   'head',
+  'data',
+  'tail',
   'end',
   'cloned',
   'fclone',
@@ -128,10 +137,15 @@ export class SkbReader {
       const via = clones > 1 ? shared : undefined;
       const first = via === undefined || sink.clone(shared, clones);
       this.#try(address, 'its head', sink, () => this.#head(head, via, clones, first, sink));
+      this.#try(address, 'its length', sink, () => checkLinear(skb));
       if (!first) return;
-      frags += this.#frags(address, info, via, sink);
+      const paged = this.#frags(address, info, via, sink);
+      frags += paged.frags;
       const list = info.pointer('frag_list');
-      if (list !== 0n) frags += this.#fragList(list, sink, depth + 1);
+      const listed = { frags: 0, bytes: 0 };
+      if (list !== 0n) this.#fragList(list, sink, depth + 1, listed);
+      frags += listed.frags;
+      this.#try(address, 'its length', sink, () => checkPaged(skb, paged.bytes, listed.bytes));
     });
     return frags;
   }
@@ -180,7 +194,7 @@ export class SkbReader {
     info: StructView<SharedField>,
     via: bigint | undefined,
     sink: SkbSink,
-  ): number {
+  ): Paged {
     const count = info.number('nr_frags');
     if (count > this.#maxFrags) {
       throw new KernelError(
@@ -188,10 +202,12 @@ export class SkbReader {
         `nr_frags is ${count}, and the array holds ${this.#maxFrags}`,
       );
     }
-    if (count === 0) return 0;
+    if (count === 0) return { frags: 0, bytes: 0 };
+    let length = 0;
     const bytes = this.#kernel.read(info.address + this.#fragsAt, count * this.#frag.stride);
     for (let index = 0; index < count; index++) {
       const frag = this.#frag.at(bytes, index * this.#frag.stride);
+      length += frag.length;
       if (frag.deviceMemory) {
         sink.remark(
           'device-memory',
@@ -201,7 +217,7 @@ export class SkbReader {
       }
       this.#try(skb, `frag ${index}`, sink, () => this.#page(frag, via, sink));
     }
-    return count;
+    return { frags: count, bytes: length };
   }
 
   #page(frag: Frag, via: bigint | undefined, sink: SkbSink): void {
@@ -218,12 +234,11 @@ export class SkbReader {
     }
   }
 
-  /** The skbs that hang in a frag_list, linked by `next` and ended by NULL. */
-  #fragList(first: bigint, sink: SkbSink, depth: number): number {
+  /** The skbs that hang in a frag_list, linked by `next` and ended by NULL; adds to `met`. */
+  #fragList(first: bigint, sink: SkbSink, depth: number, met: Paged): void {
     if (depth > MAX_FRAG_LIST_DEPTH) {
       throw new KernelError('damaged', `frag_lists are nested deeper than ${MAX_FRAG_LIST_DEPTH}`);
     }
-    let frags = 0;
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
       if (seen.has(skb) || seen.size >= MAX_FRAG_LIST_LENGTH) {
@@ -231,10 +246,10 @@ export class SkbReader {
       }
       seen.add(skb);
       const view = this.#skb.read(skb);
-      frags += this.#follow(view, sink, depth);
+      met.frags += this.#follow(view, sink, depth);
+      met.bytes += view.number('len');
       skb = view.pointer('next');
     }
-    return frags;
   }
 
   /** Runs a step; what memory denies it or damage forbids becomes a warning. */
@@ -246,6 +261,27 @@ export class SkbReader {
       sink.incomplete(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
     }
   }
+}
+
+/** What `len` counts besides the linear part is between `data` and `tail` (skb_headlen). */
+function checkLinear(skb: StructView<SkbField>): void {
+  const claimed = skb.number('len') - skb.number('data_len');
+  const linear = skb.pointer('head') + BigInt(skb.number('tail')) - skb.pointer('data');
+  if (BigInt(claimed) === linear) return;
+  throw new KernelError(
+    'damaged',
+    `it counts ${claimed} bytes in its head, where ${linear} lie between data and tail`,
+  );
+}
+
+/** `data_len` counts the frags and the frag_list; netlink's own use of the list it leaves out. */
+function checkPaged(skb: StructView<SkbField>, frags: number, list: number): void {
+  const claimed = skb.number('data_len');
+  if (claimed === frags + list || claimed === frags) return;
+  throw new KernelError(
+    'damaged',
+    `it counts ${claimed} bytes outside its head, its frags and frag_list have ${frags + list}`,
+  );
 }
 
 /** The slot that an object lies in: for an fclone pair, of both. */

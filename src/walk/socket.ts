@@ -1,3 +1,4 @@
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { StructReader } from './struct-reader.js';
 
@@ -22,12 +23,19 @@ export class SocketFinder {
   readonly #file;
   readonly #inode;
   readonly #socket;
+  readonly #sock;
+  /** Bytes from a `struct socket` to its inode, or undefined where the types don't tell. */
+  readonly #toInode: bigint | undefined;
   readonly #references: (file: bigint) => number;
 
   constructor(kernel: Kernel) {
     this.#file = new StructReader(kernel, 'file', ['f_inode', 'f_op', 'private_data']);
     this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
     this.#socket = new StructReader(kernel, 'socket', ['sk']);
+    this.#sock = new StructReader(kernel, 'sock', ['sk_socket']);
+    const both = kernel.struct('socket_alloc');
+    const [inode, socket] = [both?.member('vfs_inode'), both?.member('socket')];
+    this.#toInode = inode && socket && BigInt(inode.offset - socket.offset);
     this.#references = referenceCounter(kernel);
     const operations = kernel.symbol('socket_file_ops');
     this.#isSocket =
@@ -40,20 +48,39 @@ export class SocketFinder {
    * The socket behind an open file, or undefined if the file is something else, or a socket whose
    * `sock` is gone already.
    *
-   * @throws {ReadError} if the file, its inode or its socket cannot be read.
+   * @throws {ReadError} if the file, its inode or its socket cannot be read; {@link KernelError}
+   *   `damaged` where these do not belong together.
    */
   find(file: bigint): Socket | undefined {
     if (!this.#isSocket(file)) return undefined;
     const view = this.#file.read(file);
-    const sock = this.#socket.read(view.pointer('private_data')).pointer('sk');
+    const socket = view.pointer('private_data');
+    const sock = this.#socket.read(socket).pointer('sk');
     if (sock === 0n) return undefined;
-    return {
-      file,
-      sock,
-      fileReferences: this.#references(file),
-      inode: this.#inode.read(view.pointer('f_inode')).number('i_ino'),
-    };
+    const back = this.#sock.read(sock).pointer('sk_socket');
+    if (back !== socket) {
+      throw damaged(`socket ${hex(socket)} has sock ${hex(sock)}, whose socket is ${hex(back)}`);
+    }
+    const inode = view.pointer('f_inode');
+    // A socket and its inode are one object (struct socket_alloc in include/net/sock.h).
+    if (this.#toInode !== undefined && inode !== socket + this.#toInode) {
+      throw damaged(`file ${hex(file)} has socket ${hex(socket)} and the inode ${hex(inode)}`);
+    }
+    const number = this.#inode.read(inode).number('i_ino');
+    if (number > MOST_INODE) throw damaged(`inode ${hex(inode)} claims the number ${number}`);
+    return { file, sock, fileReferences: this.#references(file), inode: number };
   }
+}
+
+/** Sockets get their numbers from get_next_ino (fs/inode.c), which counts in 32 bits. */
+const MOST_INODE = 2 ** 32 - 1;
+
+function damaged(message: string): KernelError {
+  return new KernelError('damaged', message);
+}
+
+function hex(address: bigint): string {
+  return `0x${address.toString(16)}`;
 }
 
 /** For kernels whose kallsyms lacks data symbols: a file is a socket if its superblock is sockfs. */
