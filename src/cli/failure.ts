@@ -1,4 +1,5 @@
 import { KdumpMemError } from '../error.js';
+import { ExtractError } from '../extract/error.js';
 import { KernelError, type KernelErrorCode, ReadError } from '../kernel/error.js';
 import { escapeText } from '../report/escape.js';
 import { WalkError } from '../walk/error.js';
@@ -51,6 +52,10 @@ const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
  */
 export function explainFailure(error: unknown): { line: string; status: number } {
   if (error instanceof UsageError) return { line: say(error.message), status: EXIT.usage };
+  if (error instanceof ExtractError) {
+    const status = error.code === 'cannot-write' ? EXIT.unreadable : EXIT.usage;
+    return { line: say(error.message), status };
+  }
   if (error instanceof WalkError) return { line: say(error.message), status: EXIT.notThere };
   if (error instanceof KernelError) {
     return { line: say(error.message, ADVICE[error.code]), status: EXIT.unreadable };

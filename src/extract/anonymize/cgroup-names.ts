@@ -1,0 +1,50 @@
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import { StructReader } from '../../walk/struct-reader.js';
+
+/** Deeper than this no cgroup lies. */
+const MAX_DEPTH = 128;
+/** NAME_MAX, with its NUL. */
+const MAX_NAME = 256;
+
+/** Where the names of a task's cgroups lie, from each leaf up; the root has none. */
+export function* cgroupNames(
+  kernel: NativeKernel,
+  task: bigint,
+): Generator<{ readonly address: bigint; readonly bytes: Uint8Array }> {
+  const set = new StructReader(kernel, 'css_set', ['dfl_cgrp', 'subsys']);
+  const view = set.read(
+    new StructReader(kernel, 'task_struct', ['cgroups']).read(task).pointer('cgroups'),
+  );
+  yield* namesUp(kernel, view.pointer('dfl_cgrp'));
+  const states = kernel.read(view.addressOf('subsys'), (set.members.subsys.count ?? 0) * 8);
+  const state = new StructReader(kernel, 'cgroup_subsys_state', ['cgroup']);
+  for (let at = 0; at < states.byteLength; at += 8) {
+    const address = states.getBigUint64(at, true);
+    if (address !== 0n) yield* namesUp(kernel, state.read(address).pointer('cgroup'));
+  }
+}
+
+function* namesUp(kernel: NativeKernel, cgroup: bigint) {
+  // Since 6.15 the parent is under RCU and so named.
+  const parent = kernel.struct('kernfs_node')?.member('__parent') ? '__parent' : 'parent';
+  const reader = new StructReader(kernel, 'kernfs_node', [parent, 'name']);
+  if (cgroup === 0n) return;
+  let node = new StructReader(kernel, 'cgroup', ['kn']).read(cgroup).pointer('kn');
+  for (let depth = 0; node !== 0n && depth < MAX_DEPTH; depth++) {
+    const view = reader.read(node);
+    const above = view.pointer(parent);
+    const address = view.pointer('name');
+    if (above !== 0n) yield { address, bytes: nameAt(kernel, address) };
+    node = above;
+  }
+}
+
+function nameAt(kernel: NativeKernel, address: bigint): Uint8Array {
+  const bytes: number[] = [];
+  for (let at = 0; at < MAX_NAME; at++) {
+    const byte = kernel.read(address + BigInt(at), 1).getUint8(0);
+    if (byte === 0) break;
+    bytes.push(byte);
+  }
+  return Uint8Array.from(bytes);
+}

@@ -1,0 +1,163 @@
+import { ReadError } from '../kernel/error.js';
+import type { MemoryImage } from '../kernel/native/image/image.js';
+import type { NativeKernel } from '../kernel/native/kernel.js';
+import { architectureOf, type NativeOptions, openNativeImage } from '../kernel/native/open.js';
+import { anonymous, type Patches } from './anonymize/anonymous.js';
+import { keepConstantsWhole } from './constants.js';
+import { kernelVersion, readDirectMapTables, readForDebuggers } from './debuggers.js';
+import { KeptPages, WHOLE } from './kept-pages.js';
+import { readLog } from './log.js';
+import { infoText, keptNotes } from './notes.js';
+import { askEverything, attempt, type Scope } from './questions.js';
+import { RecordingImage } from './recording-image.js';
+import { readTables } from './tables.js';
+import { type Compression, compressor } from './write/compress.js';
+import { type DumpHead, type DumpPage, writeDiskdump } from './write/diskdump.js';
+import { OutputFile } from './write/output-file.js';
+
+export interface ExtractOptions extends Scope {
+  /** What the kernel was opened with, where it does not explain itself. */
+  readonly files?: Pick<NativeOptions, 'symbols' | 'btf' | 'vmlinux'>;
+  readonly output: string;
+  /** Replace a file that is there. */
+  readonly force?: boolean;
+  readonly compression: Compression;
+  readonly anonymize?: boolean;
+  /** Keep the kernel's log. */
+  readonly log?: boolean;
+  /** Told now and then what is being done. */
+  readonly onProgress?: (words: string) => void;
+}
+
+export interface Extracted {
+  /** Bytes of the file. */
+  readonly size: number;
+  readonly pages: number;
+  /** Those of which only a part is kept. */
+  readonly partialPages: number;
+}
+
+/** makedumpfile's level for zero pages, cache, private, user and free pages: all that can be left out. */
+const DUMP_LEVEL = 31;
+
+/**
+ * Writes a dump that holds what this program reads to answer its questions, and what crash and drgn
+ * need to open it, and nothing else: of a page only the bytes that were read are kept.
+ *
+ * @param kernel the dump, opened without recording; stays open
+ * @throws {ExtractError} when it cannot be written; {@link WalkError} when what `options` ask for is
+ *   not there; {@link KernelError} or {@link ReadError} when the dump cannot be read
+ */
+export async function extract(kernel: NativeKernel, options: ExtractOptions): Promise<Extracted> {
+  const progress = options.onProgress ?? (() => {});
+  const compress = await compressor(options.compression);
+  const file = new OutputFile(options.output, options.force ?? false);
+  try {
+    const kept = new KeptPages(kernel.facts.pageSize);
+    const { image, vmcoreinfo } = kernel;
+    const recorded = new RecordingImage(image, infoText(vmcoreinfo), kept);
+    const recording = openNativeImage(recorded, options.files, image);
+    progress('reading the kernel’s tables');
+    readTables(recording);
+    progress('asking every question');
+    const sockets = askEverything(recording, options);
+    const store = (address: bigint): void => {
+      const physical = recording.physicalOf(address);
+      if (physical !== undefined && isStored(image, physical)) kept.store(physical);
+    };
+    readForDebuggers(recording, store);
+    attempt(() => readLog(recording, store, options.log ?? false));
+    keepConstantsWhole(kernel, kept);
+    readDirectMapTables(kernel, architectureOf(recorded, vmcoreinfo), kept.pages);
+
+    const patches: Patches = options.anonymize ? anonymous(kernel, sockets) : new Map();
+    const pages = kept.pages;
+    let partialPages = 0;
+    const count = (page: DumpPage): DumpPage => {
+      if (page.kept !== undefined) partialPages++;
+      return page;
+    };
+    writeDiskdump(
+      file,
+      headOf(kernel),
+      pages.length,
+      mapped(pages, (number) => count(pageOf(image, kept, number, patches))),
+      (limit) => existing(image, kept, limit),
+      options.compression,
+      compress,
+      (done, bytes) =>
+        progress(`page ${done} of ${pages.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
+    );
+    return { size: file.finish(), pages: pages.length, partialPages };
+  } finally {
+    file.discard();
+  }
+}
+
+function headOf(kernel: NativeKernel): DumpHead {
+  const { facts, vmcoreinfo, image } = kernel;
+  const notes = keptNotes(image.notes ?? [], vmcoreinfo);
+  return {
+    pageSize: facts.pageSize,
+    machine: facts.arch === 'arm64' ? 'aarch64' : facts.arch,
+    release: facts.release,
+    version: kernelVersion(kernel),
+    physBase: vmcoreinfo.number('phys_base') ?? 0n,
+    dumpLevel: DUMP_LEVEL,
+    cpus: Math.max(1, notes.length - 1),
+    notes,
+  };
+}
+
+/** A page as it is written: zeros over all that is not kept. */
+function pageOf(image: MemoryImage, kept: KeptPages, number: number, patches: Patches): DumpPage {
+  const { pageSize } = kept;
+  const start = number * pageSize;
+  const ranges = kept.rangesOf(number);
+  const bytes = new Uint8Array(pageSize);
+  for (const { start: from, end } of ranges === WHOLE ? [{ start: 0, end: pageSize }] : ranges)
+    bytes.set(bytesOf(image.readPhysical(start + from, end - from)), from);
+  const all = ranges === WHOLE || isZeroBeside(image, start, bytes);
+  for (const { at, bytes: patch } of patches.get(number) ?? []) {
+    patch.forEach((byte, index) => {
+      if (all || ranges.some((range) => at + index >= range.start && at + index < range.end))
+        bytes[at + index] = byte;
+    });
+  }
+  return { number, bytes, kept: all ? undefined : ranges };
+}
+
+/** Whether a dump has any of a page. */
+function isStored(image: MemoryImage, physical: number): boolean {
+  for (const { start, end } of image.facts.physicalRanges)
+    if (physical >= start && physical < end) return true;
+  return false;
+}
+
+/** Whether what is not kept of a page is zero anyway: then all of it can be told. */
+function isZeroBeside(image: MemoryImage, start: number, kept: Uint8Array): boolean {
+  try {
+    return Buffer.compare(bytesOf(image.readPhysical(start, kept.length)), kept) === 0;
+  } catch (error) {
+    if (error instanceof ReadError) return false;
+    throw error;
+  }
+}
+
+/** Numbers of the pages below `limit` of which the dump says that they exist. */
+function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
+  const { pageSize } = kept;
+  for (const { start, end } of image.facts.existingRanges ?? image.facts.physicalRanges) {
+    const first = Math.floor(start / pageSize);
+    if (first < limit) yield { start: first, end: Math.min(limit, Math.ceil(end / pageSize)) };
+  }
+  for (const page of kept.missing) if (page < limit) yield { start: page, end: page + 1 };
+}
+
+function* mapped<From, To>(all: Iterable<From>, to: (one: From) => To): Generator<To> {
+  for (const one of all) yield to(one);
+}
+
+function bytesOf(view: DataView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}

@@ -1,0 +1,137 @@
+import { accountFd, accountProcess } from '../account/skb.js';
+import { SocketAccountant } from '../account/socket.js';
+import { accountAll } from '../account/sockets.js';
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { WalkError } from '../walk/error.js';
+import { openFiles } from '../walk/files.js';
+import { SocketFinder } from '../walk/socket.js';
+import { StructReader } from '../walk/struct-reader.js';
+import { findTask, type Task, TaskReader } from '../walk/tasks.js';
+import { Warnings } from '../walk/warnings.js';
+
+/** What the answers must be about. */
+export interface Scope {
+  readonly pid?: number;
+  /** One descriptor of `pid`. */
+  readonly fd?: number;
+}
+
+/** A socket that was asked about, by the address of its `struct sock`. */
+export interface AskedSocket {
+  readonly sock: bigint;
+  readonly family: string;
+}
+
+/**
+ * Asks what the commands ask, so that everything that an answer takes is read. What cannot be read is
+ * passed over: the same question will meet it again.
+ *
+ * @returns the sockets that were met
+ * @throws {WalkError} when the process or descriptor of `scope` is not there
+ */
+export function askEverything(kernel: Kernel, scope: Scope): AskedSocket[] {
+  if (scope.pid !== undefined) {
+    const { pid, fd } = scope;
+    if (fd !== undefined) return [accountFd(kernel, pid, fd, true).socket];
+    return accountProcess(kernel, pid).sockets.map(({ socket }) => socket);
+  }
+  const sockets = new Map<bigint, AskedSocket>();
+  attempt(() => {
+    // A pid that nobody has makes it look through all threads too.
+    findTask(kernel, -1);
+  });
+  const finder = new SocketFinder(kernel);
+  const accountant = new SocketAccountant(kernel);
+  for (const task of everyTask(kernel)) {
+    if (task.kernelThread) continue;
+    attempt(() => readSlots(kernel, task));
+    attempt(() => {
+      for (const { file } of openFiles(kernel, task)) {
+        attempt(() => {
+          const socket = finder.find(file);
+          if (socket === undefined || sockets.has(socket.sock)) return;
+          const account = accountant.account(socket, { warnings: new Warnings(), keepSkbs: true });
+          sockets.set(socket.sock, account.socket);
+        });
+      }
+    });
+  }
+  attempt(() => {
+    const byMember = withoutScans(kernel);
+    for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets)
+      sockets.set(socket.sock, socket);
+  });
+  return [...sockets.values()];
+}
+
+/** A scan takes more than this of the array of struct pages at a time, in bytes. */
+const LONGEST_READ = 4096;
+
+/**
+ * A kernel that refuses to read struct pages wholesale: the census then reads them member by member,
+ * and no more of them is kept.
+ */
+function withoutScans(kernel: Kernel): Kernel {
+  const pages = kernel.pageOfFrame(0) ?? 0n;
+  const struct = BigInt(kernel.struct('page')?.size ?? 0);
+  const end = pages + struct * 2n ** 36n;
+  return {
+    facts: kernel.facts,
+    read(address, length) {
+      if (length > LONGEST_READ && address >= pages && address < end)
+        throw new ReadError('filtered', address);
+      return kernel.read(address, length);
+    },
+    symbol: (name) => kernel.symbol(name),
+    struct: (name) => kernel.struct(name),
+    enumerators: (name) => kernel.enumerators(name),
+    pageOf: (address) => kernel.pageOf(address),
+    pageOfFrame: (frame) => kernel.pageOfFrame(frame),
+    addressOfPage: (page) => kernel.addressOfPage(page),
+    refresh: () => kernel.refresh(),
+    close: () => kernel.close(),
+  };
+}
+
+/** Slots of a table of descriptors that are kept at most: of the first 65,536. */
+const MOST_SLOTS = 65_536;
+
+/** Reads the slots of closed descriptors too: who asks for one must be told that it is closed. */
+function readSlots(kernel: Kernel, { files }: Task): void {
+  if (files === 0n) return;
+  const fdt = new StructReader(kernel, 'files_struct', ['fdt']).read(files).pointer('fdt');
+  const table = new StructReader(kernel, 'fdtable', ['max_fds', 'fd']).read(fdt);
+  const slots = Math.min(table.number('max_fds'), MOST_SLOTS);
+  kernel.read(table.pointer('fd'), slots * 8);
+}
+
+/** Every process, as far as the list can be followed. */
+export function everyTask(kernel: Kernel): Task[] {
+  const found: Task[] = [];
+  attempt(() => {
+    for (const task of new TaskReader(kernel).processes()) found.push(task);
+  });
+  return found;
+}
+
+/** The threads of a process, its leader among them, as far as the list can be followed. */
+export function threadsOf(kernel: Kernel, process: Task): Task[] {
+  const found: Task[] = [];
+  attempt(() => {
+    for (const thread of new TaskReader(kernel).threads(process)) found.push(thread);
+  });
+  return found;
+}
+
+/** Runs a step that the dump may refuse. */
+export function attempt(step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    if (error instanceof ReadError || error instanceof WalkError) return;
+    if (error instanceof KernelError && error.code !== 'no-symbols' && error.code !== 'no-types')
+      return;
+    throw error;
+  }
+}

@@ -1,0 +1,88 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { ExtractError } from '../error.js';
+
+/**
+ * A file that appears under its name only when it is whole: it is written beside it under another
+ * one, which goes away if it is not finished, also when a signal ends the program.
+ */
+export class OutputFile {
+  readonly path: string;
+  readonly #partial: string;
+  readonly #fd: number;
+  readonly #replace: boolean;
+  readonly #cleanUp = (): void => this.discard();
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this.discard();
+    // With the handlers gone the signal does what it does to every program.
+    process.kill(process.pid, signal);
+  };
+  #open = true;
+
+  /**
+   * @param replace a file of that name may be replaced
+   * @throws {ExtractError} `exists` or `cannot-write`
+   */
+  constructor(file: string, replace: boolean) {
+    this.path = file;
+    this.#replace = replace;
+    const there = fs.lstatSync(file, { throwIfNoEntry: false });
+    if (there !== undefined && !replace) {
+      throw new ExtractError('exists', `${file} exists; --force replaces it`);
+    }
+    if (there !== undefined && !fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
+      throw new ExtractError('cannot-write', `${file} is not a regular file`);
+    }
+    const name = `.${path.basename(file)}.${process.pid}.partial`;
+    this.#partial = path.join(path.dirname(file), name);
+    // Of a kernel's memory: for its owner's eyes.
+    this.#fd = refused(file, () => fs.openSync(this.#partial, 'wx', 0o600));
+    process.on('exit', this.#cleanUp);
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+  }
+
+  /** Writes bytes at a place; what lies between places reads as zeros. */
+  write(position: number, bytes: Uint8Array): void {
+    refused(this.path, () => {
+      for (let done = 0; done < bytes.length; )
+        done += fs.writeSync(this.#fd, bytes, done, bytes.length - done, position + done);
+    });
+  }
+
+  /** Gives the file its name. @returns its size in bytes */
+  finish(): number {
+    const size = refused(this.path, () => {
+      fs.fsyncSync(this.#fd);
+      const stat = fs.fstatSync(this.#fd);
+      // A link fails where the name is taken by now; a rename would replace it.
+      if (this.#replace) fs.renameSync(this.#partial, this.path);
+      else fs.linkSync(this.#partial, this.path);
+      return stat.size;
+    });
+    this.discard();
+    return size;
+  }
+
+  /** Removes what was written so far, if it is not finished. Safe to call twice. */
+  discard(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    fs.closeSync(this.#fd);
+    fs.rmSync(this.#partial, { force: true });
+    process.off('exit', this.#cleanUp);
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+  }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+function refused<Result>(file: string, step: () => Result): Result {
+  try {
+    return step();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === undefined) throw cause;
+    if (code === 'EEXIST') throw new ExtractError('exists', `${file} exists; --force replaces it`);
+    throw new ExtractError('cannot-write', `${file} cannot be written (${code})`, { cause });
+  }
+}
