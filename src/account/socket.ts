@@ -71,6 +71,8 @@ export class SocketAccountant {
 
   #attempt(socket: Socket, keepSkbs: boolean, total: Tally, warnings: Warnings): SocketAccount {
     const identity = this.#socks.read(socket.sock);
+    const odd = this.#socks.contradiction(socket.sock);
+    if (odd !== undefined) total.incomplete('corrupt', `sock ${hex(socket.sock)}: ${odd}`);
     const queues: Partial<Record<QueueName, Figures>> = {};
     const skbs: Partial<Record<QueueName, Skb[]>> = {};
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {
@@ -97,4 +99,8 @@ export class SocketAccountant {
       ...(keepSkbs ? { skbs } : {}),
     };
   }
+}
+
+function hex(address: bigint): string {
+  return `0x${address.toString(16)}`;
 }

@@ -1,9 +1,10 @@
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Holder, openDescriptors } from './descriptors.js';
 import { incompleteness } from './incompleteness.js';
 import { type Protocol, protocols } from './protocols.js';
 import { SlabScan } from './slab-scan.js';
-import { SocketFinder } from './socket.js';
+import { MOST_INODE, SocketFinder } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 import { StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
@@ -164,8 +165,10 @@ export class Census {
       const sk = view.pointer('socket.sk');
       if (sk === 0n || view.pointer('socket.ops') === 0n) return;
       if (sock.read(sk).pointer('sk_socket') !== view.addressOf('socket')) return;
+      const number = view.number('vfs_inode.i_ino');
+      if (number > MOST_INODE) throw new KernelError('damaged', `inode number ${number}`);
       const found = this.#note(sk, 'slab');
-      found.inode = view.number('vfs_inode.i_ino');
+      found.inode = number;
       if (found.file === 0n) found.file = view.pointer('socket.file');
     };
     return { cache, look };

@@ -1,7 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../kernel/layout.js';
-import { StructReader } from './struct-reader.js';
+import { readUnsigned, StructReader } from './struct-reader.js';
 
 /** An allocation of the buddy allocator that isn't slab. */
 export interface PageBlock {
@@ -41,6 +41,7 @@ export class PageReader {
   readonly #isSlab: (view: DataView, base?: number) => boolean;
   readonly #orderOf: (head: bigint) => number;
   readonly #slabCache: number;
+  readonly #objects: MemberLayout | undefined;
   readonly #references: number;
   readonly #slotSize;
   readonly #blocks = new Map<bigint, Block>();
@@ -56,6 +57,7 @@ export class PageReader {
     this.#isSlab = slabTest(kernel, page);
     this.#orderOf = orderFinder(kernel, page);
     this.#slabCache = slabCacheOffset(kernel, page);
+    this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     this.#references = memberOf(page, '_refcount').offset;
     this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
   }
@@ -90,7 +92,9 @@ export class PageReader {
       return block;
     }
     if (this.#isSlab(view)) {
-      return { kind: 'slab', head, start, slotSize: this.#readSlotSize(view) };
+      const slotSize = this.#readSlotSize(view);
+      this.#checkObjects(head, view, slotSize);
+      return { kind: 'slab', head, start, slotSize };
     }
     return {
       kind: 'page',
@@ -113,6 +117,18 @@ export class PageReader {
       );
     }
     return head;
+  }
+
+  /** A slab has as many slots as its pages have room for; a page of KFENCE has one. */
+  #checkObjects(head: bigint, view: DataView, slotSize: number): void {
+    if (!this.#objects) return;
+    const objects = readUnsigned(view, this.#objects.offset, this.#objects);
+    const bytes = this.#kernel.facts.pageSize * 2 ** (this.#isHead(view) ? this.#orderOf(head) : 0);
+    if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
+    throw new KernelError(
+      'damaged',
+      `the slab at 0x${head.toString(16)} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
+    );
   }
 
   #readSlotSize(page: DataView): number {

@@ -97,15 +97,26 @@ const SOCK_FIELDS = [
   '__sk_common.skc_prot',
   'sk_type',
   'sk_protocol',
+  'sk_socket',
 ] as const;
+
+/** Protocols of inet sockets by their type: of others a queue might be passed over. */
+const INET_TYPES: Readonly<Record<string, readonly number[]>> = {
+  SOCK_STREAM: [6, 132, 262],
+  SOCK_DGRAM: [1, 17, 58, 136],
+};
 
 /** Reads who a sock is: family, protocol, state, addresses, namespace. */
 export class SockReader {
   readonly #kernel: Kernel;
   readonly #sock;
   readonly #net;
+  readonly #socket;
+  readonly #operations;
 
   constructor(kernel: Kernel) {
+    this.#socket = new StructReader(kernel, 'socket', ['type', 'ops']);
+    this.#operations = new StructReader(kernel, 'proto_ops', ['family']);
     this.#kernel = kernel;
     this.#sock = new StructReader(kernel, 'sock', SOCK_FIELDS);
     this.#net = new StructReader(kernel, 'net', ['ns.inum']);
@@ -133,6 +144,36 @@ export class SockReader {
           : { local: null, peer: null }),
       netns: this.#net.read(sock.pointer('__sk_common.skc_net.net')).number('ns.inum'),
     };
+  }
+
+  /**
+   * What a sock and its `struct socket` say differently, or what no sock says; undefined if all
+   * agrees. Which queues a sock has hangs on these.
+   *
+   * @throws {ReadError} as {@link read}
+   */
+  contradiction(address: bigint): string | undefined {
+    const sock = this.#sock.read(address);
+    const family = sock.number('__sk_common.skc_family');
+    const type = sock.number('sk_type');
+    const state = sock.number('__sk_common.skc_state');
+    const protocol = sock.number('sk_protocol');
+    if (STATES[state] === undefined) return `its state is ${state}`;
+    const inet = family === AF_INET || family === AF_INET6;
+    const known = INET_TYPES[TYPES[type] ?? ''];
+    if (inet && known && !known.includes(protocol)) {
+      return `its type is ${TYPES[type]}, its protocol ${protocol}`;
+    }
+    const at = sock.pointer('sk_socket');
+    if (at === 0n) return undefined;
+    const socket = this.#socket.read(at);
+    if (socket.number('type') !== type) {
+      return `its type is ${type}, its socket's ${socket.number('type')}`;
+    }
+    const operations = socket.pointer('ops');
+    if (operations === 0n) return undefined;
+    const told = this.#operations.read(operations).number('family');
+    return told === family ? undefined : `its family is ${family}, its operations' ${told}`;
   }
 
   #protocolName(proto: bigint): string {

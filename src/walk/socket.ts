@@ -32,7 +32,7 @@ export class SocketFinder {
     this.#file = new StructReader(kernel, 'file', ['f_inode', 'f_op', 'private_data']);
     this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
     this.#socket = new StructReader(kernel, 'socket', ['sk']);
-    this.#sock = new StructReader(kernel, 'sock', ['sk_socket']);
+    this.#sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_family']);
     const both = kernel.struct('socket_alloc');
     const [inode, socket] = [both?.member('vfs_inode'), both?.member('socket')];
     this.#toInode = inode && socket && BigInt(inode.offset - socket.offset);
@@ -52,28 +52,41 @@ export class SocketFinder {
    *   `damaged` where these do not belong together.
    */
   find(file: bigint): Socket | undefined {
-    if (!this.#isSocket(file)) return undefined;
+    const isSocket = this.#isSocket(file);
     const view = this.#file.read(file);
     const socket = view.pointer('private_data');
+    const inode = view.pointer('f_inode');
+    // A socket and its inode are one object (struct socket_alloc in include/net/sock.h).
+    const together = this.#toInode === undefined || inode === socket + this.#toInode;
+    if (!isSocket) {
+      if (this.#toInode === undefined || !together) return undefined;
+      throw damaged(`file ${hex(file)} has a socket's inode and is none by its operations`);
+    }
     const sock = this.#socket.read(socket).pointer('sk');
     if (sock === 0n) return undefined;
     const back = this.#sock.read(sock).pointer('sk_socket');
     if (back !== socket) {
       throw damaged(`socket ${hex(socket)} has sock ${hex(sock)}, whose socket is ${hex(back)}`);
     }
-    const inode = view.pointer('f_inode');
-    // A socket and its inode are one object (struct socket_alloc in include/net/sock.h).
-    if (this.#toInode !== undefined && inode !== socket + this.#toInode) {
+    if (!together && !this.#isFallback(inode)) {
       throw damaged(`file ${hex(file)} has socket ${hex(socket)} and the inode ${hex(inode)}`);
     }
     const number = this.#inode.read(inode).number('i_ino');
     if (number > MOST_INODE) throw damaged(`inode ${hex(inode)} claims the number ${number}`);
     return { file, sock, fileReferences: this.#references(file), inode: number };
   }
+
+  /** An SMC socket that fell back to TCP: its file has the TCP socket, and the inode is its own. */
+  #isFallback(inode: bigint): boolean {
+    const own = this.#socket.read(inode - (this.#toInode ?? 0n)).pointer('sk');
+    return this.#sock.read(own).number('__sk_common.skc_family') === AF_SMC;
+  }
 }
 
+const AF_SMC = 43;
+
 /** Sockets get their numbers from get_next_ino (fs/inode.c), which counts in 32 bits. */
-const MOST_INODE = 2 ** 32 - 1;
+export const MOST_INODE = 2 ** 32 - 1;
 
 function damaged(message: string): KernelError {
   return new KernelError('damaged', message);
