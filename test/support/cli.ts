@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
-const DIST = fileURLToPath(new URL('../../dist/cli/', import.meta.url));
+const DIST = fileURLToPath(new URL('../../dist/bin/', import.meta.url));
 
 /** What a command printed, and its exit status. */
 export interface Ran {
