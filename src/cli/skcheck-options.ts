@@ -37,8 +37,7 @@ Examples:
   skcheck --stale --json | jq '.sockets[] | {pid, comm, unreadBytes}'
 
 With root it sees all network namespaces, else its own.
-Exit status: 0 nothing found, 1 something that has stopped reading (with --verdict: one of
-these), 2 wrong usage, 3 could not look.`;
+Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage, 3 cannot look.`;
 
 /** The command, with its options declared and nothing done. */
 export function skcheckCommand(): Command {

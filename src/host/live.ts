@@ -1,13 +1,22 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HostError } from './error.js';
-import type { HostSource } from './source.js';
+import type { HostSource, OnBytes } from './source.js';
 import { runSs } from './ss/run.js';
 
 /** The host that this process runs on: its network namespace, its /proc. */
 export const liveHost: HostSource = {
   ss: runSs,
   readText: (path) => attempt(path, () => readFileSync(path, 'utf8')),
+  readBytes: (path, onBytes) => attempt(path, () => readPieces(path, onBytes)),
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),
   size: (path) => attempt(path, () => statSync(path).size),
@@ -16,6 +25,21 @@ export const liveHost: HostSource = {
     await delay(ms);
   },
 };
+
+const PIECE_BYTES = 1024 * 1024;
+
+function readPieces(path: string, onBytes: OnBytes): void {
+  const file = openSync(path, 'r');
+  try {
+    const piece = Buffer.alloc(PIECE_BYTES);
+    for (let read = 1; read > 0; ) {
+      read = readSync(file, piece);
+      if (read > 0) onBytes(piece.subarray(0, read));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
 
 function attempt<T>(path: string, read: () => T): T {
   try {

@@ -38,6 +38,10 @@ export class FakeHost implements HostSource {
     return text;
   }
 
+  readBytes(path: string, onBytes: OnBytes): void {
+    onBytes(Buffer.from(this.readText(path), 'latin1'));
+  }
+
   readLink(path: string): string {
     this.onRead(path);
     const target = this.links.get(path);

@@ -12,6 +12,16 @@ process.on('disconnect', () => process.exit());
 const report = (message) => process.send(message);
 const ignore = () => undefined;
 
+/** Writes for ever, as fast as the other end takes it. */
+function pumpInto(socket) {
+  const chunk = Buffer.alloc(16_384, 'x');
+  const pump = () => {
+    while (socket.write(chunk));
+  };
+  socket.on('drain', pump);
+  pump();
+}
+
 /** What a server does with each connection. */
 const READERS = {
   never: ignore,
@@ -25,6 +35,7 @@ if (role === 'server') {
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     socket.on('error', ignore);
     READERS[options.reads](socket);
+    if (options.writes) pumpInto(socket);
     if (options.share && children++ === 0) {
       const child = spawn('sleep', ['600'], {
         stdio: ['ignore', 'ignore', 'ignore', socket, socket],
@@ -57,6 +68,13 @@ if (role === 'server') {
   });
   // A connection that a full backlog leaves hanging is what some tests want.
   if (options.hangs) report({ ready: true });
+} else if (role === 'leaker') {
+  // Opens a file and forgets it, again and again.
+  const { openSync } = await import('node:fs');
+  setInterval(() => {
+    for (let count = 0; count < 20; count++) openSync('/dev/null', 'r');
+  }, 200);
+  report({ ready: true });
 } else if (role === 'datagrams') {
   const socket = createSocket('udp4');
   const send = (done) => socket.send('datagram', options.port, '127.0.0.1', done);

@@ -26,6 +26,12 @@ describe('wrong usage is status 2 and one line', () => {
     ['an interval in words', ['--interval', 'two']],
     ['half a byte', ['--min-bytes', '0.5']],
     ['pid 0', ['--pid', '0']],
+    ['an unknown verdict', ['--verdict', 'stalled-reader,lazy']],
+    ['two ways to choose verdicts', ['--stale', '--verdict', 'slow-reader']],
+    ['one sample twice', ['--samples', '1']],
+    ['a port that is none', ['--sport', '65536']],
+    ['an address that is none', ['--address', '10.0.0.256']],
+    ['an age in words', ['--min-age', 'long']],
   ])('%s', (_, args) => {
     const run = skcheck(args);
     expect(run).toMatchObject({ status: 2, stdout: '' });
@@ -80,8 +86,16 @@ describe('what keeps it from looking is status 3 and one line', () => {
   });
 });
 
+test('a network namespace that is not there is status 3', () => {
+  const run = skcheck(['--netns', 'no-such-namespace']);
+  expect(run).toMatchObject({ status: 3, stdout: '' });
+  expect(run.stderr).toMatch(
+    /^skcheck: there is no network namespace "no-such-namespace"[^\n]+\n$/,
+  );
+});
+
 test('rows that cannot be read are counted, not passed over in silence', () => {
   const run = skcheck(['--stale', '--interval', '0'], [], withSs('echo "tcp WHAT is this"'));
   expect(run.status).toBe(0);
-  expect(run.stderr).toMatch(/2 lines of ss could not be read/);
+  expect(run.stderr).toMatch(/3 lines of ss could not be read/);
 });

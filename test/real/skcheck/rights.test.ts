@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Stage, skcheck, skcheckJson } from './stage.js';
@@ -32,24 +33,85 @@ describe('without the right to look into other processes', () => {
   });
 });
 
-describe('in a network namespace', () => {
-  test('its sockets are seen, with their owner, and no others', async () => {
-    const inside = ['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
-    const server = await stage.start('server', { reads: 'never' }, inside);
-    const enter = ['nsenter', `--net=/proc/${server.pid}/ns/net`];
-    await stage.start('client', { port: server.port, bytes: 5000 }, enter);
+describe('network namespaces', () => {
+  test('its own alone on demand: its sockets, with their owner, and no others', async () => {
+    const { server, enter } = await insideNamespace(5000);
     const outside = await stage.start('server', { reads: 'never' });
     await stage.start('client', { port: outside.port, bytes: 6000 });
 
-    const { report } = skcheckJson(['--stale'], enter);
+    const { report } = skcheckJson(['--stale', '--netns', 'own'], enter);
     const tcp = report.sockets.filter(({ protocol }) => protocol === 'TCP');
     expect(tcp.map(({ pid, unreadBytes }) => ({ pid, unreadBytes }))).toEqual([
       { pid: server.pid, unreadBytes: 5000 },
     ]);
-    const netns = Number(/\d+/.exec(readlinkSync(`/proc/${server.pid}/ns/net`))?.[0]);
-    expect(tcp[0]?.netns).toBe(netns);
-    const { report: here } = skcheckJson(['--stale']);
+    expect(tcp[0]?.netns).toBe(netnsOf(server.pid));
+    const { report: here } = skcheckJson(['--stale', '--netns', 'own']);
     expect(here.sockets.some(({ pid }) => pid === server.pid)).toBe(false);
     expect(here.sockets.some(({ pid }) => pid === outside.pid)).toBe(true);
+    // Without CAP_SYS_ADMIN others cannot be entered: that is told, not passed over.
+    const { report: poor } = skcheckJson(['--netns', 'all'], POWERLESS);
+    expect(poor.sockets.some(({ netns }) => netns === netnsOf(server.pid))).toBe(false);
+  });
+
+  test('all of them for root, each socket with its namespace', async () => {
+    const { server } = await insideNamespace(7000);
+    const { report } = skcheckJson(['--stale']);
+    const socket = report.sockets.find(({ pid }) => pid === server.pid);
+    expect(socket).toMatchObject({ unreadBytes: 7000, netns: netnsOf(server.pid) });
+    expect(socket?.stalled).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
+    expect(report.host.namespaces).toBeGreaterThanOrEqual(2);
+    for (const which of [`${server.pid}`, `${netnsOf(server.pid)}`, `/proc/${server.pid}/ns/net`]) {
+      const { report: one } = skcheckJson(['--stale', '--netns', which]);
+      expect(one.host.namespaces).toBe(1);
+      expect(one.sockets.map(({ pid }) => pid)).toContain(server.pid);
+    }
+  });
+
+  test('one that is mounted, by its name', async () => {
+    const name = `skcheck-${process.pid}`;
+    run('ip', 'netns', 'add', name);
+    try {
+      run('ip', '-n', name, 'link', 'set', 'lo', 'up');
+      const enter = ['nsenter', `--net=/run/netns/${name}`];
+      const server = await stage.start('server', { reads: 'never' }, enter);
+      await stage.start('client', { port: server.port, bytes: 9000 }, enter);
+      const { report } = skcheckJson(['--stale', '--netns', name]);
+      expect(report.sockets).toMatchObject([
+        { pid: server.pid, unreadBytes: 9000, netnsName: name },
+      ]);
+      expect(skcheck(['--stale']).stdout.replace(/\s+/g, ' ')).toContain(`in netns ${name}`);
+    } finally {
+      run('ip', 'netns', 'delete', name);
+    }
   });
 });
+
+test('in a pid namespace: the pid outside, and the one inside', async () => {
+  const inside = ['unshare', '-p', '-f', '--mount-proc'];
+  const server = await stage.start('server', { reads: 'never' }, inside);
+  await stage.start('client', { port: server.port, bytes: 5000 });
+  const { report } = skcheckJson(['--stale', '--sport', `${server.port}`]);
+  expect(report.sockets.length).toBe(1);
+  const [holder] = report.sockets[0]?.holders ?? [];
+  expect(holder?.nsPids).toEqual([holder?.pid, 1]);
+  const { stdout } = skcheck(['--stale', '--sport', `${server.port}`]);
+  expect(stdout.replace(/\s+/g, ' ')).toContain('in pid 1 inside');
+});
+
+/** A reader that has stopped, with `bytes` unread, in a network namespace of its own. */
+async function insideNamespace(bytes: number) {
+  const inside = ['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
+  const server = await stage.start('server', { reads: 'never' }, inside);
+  const enter = ['nsenter', `--net=/proc/${server.pid}/ns/net`];
+  await stage.start('client', { port: server.port, bytes }, enter);
+  return { server, enter };
+}
+
+function netnsOf(pid: number): number {
+  return Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[0]);
+}
+
+function run(command: string, ...args: string[]): void {
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
+}

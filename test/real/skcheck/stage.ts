@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck-schema.js';
 
-const CLI = fileURLToPath(new URL('../../../dist/cli/skcheck.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../../dist/cli/skcheck.js', import.meta.url));
 const ACTOR = fileURLToPath(new URL('./actor.mjs', import.meta.url));
 const DEADLINE_MS = 30_000;
 
@@ -18,6 +18,7 @@ export interface ActorOptions {
   readonly count?: number;
   readonly bursts?: boolean;
   readonly comm?: string;
+  readonly writes?: boolean;
   readonly share?: boolean;
   readonly hangs?: boolean;
 }
@@ -54,6 +55,19 @@ export class Stage {
     child.catch(() => undefined);
     const port = await nextMessage(actor, 'port', 'ready');
     return { pid, port, child, stop: () => process.kill(pid, 'SIGSTOP') };
+  }
+
+  /** Starts a perl program of this folder; the first line that it prints is its port. */
+  async perl(program: string, ...args: string[]): Promise<{ pid: number; port: number }> {
+    const path = fileURLToPath(new URL(program, import.meta.url));
+    const actor = spawn('perl', [path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    if (actor.pid === undefined) throw new Error('perl did not start');
+    this.#pids.push(actor.pid);
+    const port = await new Promise<number>((resolve, reject) => {
+      actor.on('exit', (code) => reject(new Error(`${program} ended with ${code}`)));
+      actor.stdout.once('data', (bytes: Buffer) => resolve(Number(bytes.toString())));
+    });
+    return { pid: actor.pid, port };
   }
 
   end(): void {

@@ -1,0 +1,144 @@
+import { HostError } from '../error.js';
+import type { HostSource } from '../source.js';
+
+/** Memory that only something without a counter of its own can have taken: packets, drivers, … */
+export interface Census {
+  /** Allocations by order: compound ones, and single pages under 0. */
+  readonly orders: ReadonlyMap<number, number>;
+  /** All of them in bytes: no more pages than these can hold packet data. */
+  readonly bytes: number;
+  readonly tookMs: number;
+}
+
+/** include/uapi/linux/kernel-page-flags.h, bits of the low word. */
+const KPF = {
+  LRU: 1 << 5,
+  SLAB: 1 << 7,
+  BUDDY: 1 << 10,
+  MMAP: 1 << 11,
+  ANON: 1 << 12,
+  SWAPCACHE: 1 << 13,
+  SWAPBACKED: 1 << 14,
+  HEAD: 1 << 15,
+  TAIL: 1 << 16,
+  HUGE: 1 << 17,
+  HWPOISON: 1 << 19,
+  NOPAGE: 1 << 20,
+  KSM: 1 << 21,
+  THP: 1 << 22,
+  OFFLINE: 1 << 23,
+  ZERO: 1 << 24,
+  PGTABLE: 1 << 26,
+} as const;
+
+/** What says that a page is somebody else's. */
+const PLACED =
+  KPF.LRU |
+  KPF.SLAB |
+  KPF.BUDDY |
+  KPF.MMAP |
+  KPF.ANON |
+  KPF.SWAPCACHE |
+  KPF.SWAPBACKED |
+  KPF.HUGE |
+  KPF.HWPOISON |
+  KPF.NOPAGE |
+  KPF.KSM |
+  KPF.THP |
+  KPF.OFFLINE |
+  KPF.ZERO |
+  KPF.PGTABLE;
+
+/** KPF_RESERVED is bit 32: bit 0 of the high word. */
+const RESERVED_HIGH = 1;
+
+/**
+ * Counts the pages of all memory by /proc/kpageflags, one 64-bit word a page, that are neither slab,
+ * nor in a file or anonymous, nor page tables, nor free: pages of received packets are among them.
+ * Packet pages are compound where they are larger than one page (__GFP_COMP), and have no flag at all
+ * where they are single.
+ *
+ * KPF_BUDDY marks only the first page of a free block: the others look like single pages, and are
+ * taken off by /proc/buddyinfo. Pages in the allocator's per-CPU lists stay in: a cap, not a count.
+ * Pages that user space lent (sendfile, splice, zerocopy) are in none of it.
+ *
+ * Throws `denied` without root, `gone` where the kernel lacks it, `unreadable`.
+ */
+export function takeCensus(source: HostSource, pageSize: number): Census {
+  const began = source.now();
+  const orders = new Map<number, number>();
+  let pages = 0;
+  let loose = 0;
+  /** Base pages of the compound page that is open, 0 when it is somebody else's or none. */
+  let open = 0;
+  const close = () => {
+    if (open === 0) return;
+    const order = Math.ceil(Math.log2(open));
+    orders.set(order, (orders.get(order) ?? 0) + 1);
+    pages += open;
+    open = 0;
+  };
+  let carried: Buffer = Buffer.alloc(0);
+  source.readBytes('/proc/kpageflags', (piece) => {
+    const bytes = carried.length > 0 ? Buffer.concat([carried, piece]) : piece;
+    const words = bytes.length >> 3;
+    for (let word = 0; word < words; word++) {
+      const low = bytes.readUInt32LE(word * 8);
+      if ((low & KPF.TAIL) !== 0) {
+        if (open > 0) open++;
+        continue;
+      }
+      close();
+      if ((low & PLACED) !== 0) continue;
+      if ((bytes.readUInt32LE(word * 8 + 4) & RESERVED_HIGH) !== 0) continue;
+      if ((low & KPF.HEAD) !== 0) open = 1;
+      else loose++;
+    }
+    carried = Buffer.from(bytes.subarray(words * 8));
+  });
+  close();
+  const single = Math.max(0, loose - freeFollowers(source));
+  if (single > 0) orders.set(0, single);
+  return {
+    orders,
+    bytes: (pages + single) * pageSize,
+    tookMs: Math.max(0, source.now() - began),
+  };
+}
+
+/** Free pages that are not the first of their block: /proc/buddyinfo, blocks by order. */
+function freeFollowers(source: HostSource): number {
+  let pages = 0;
+  for (const line of source.readText('/proc/buddyinfo').split('\n')) {
+    const counts = /^Node\s+\d+, zone\s+\S+((?:\s+\d{1,12})+)\s*$/.exec(line)?.[1];
+    if (counts === undefined) continue;
+    counts
+      .trim()
+      .split(/\s+/)
+      .forEach((count, order) => {
+        pages += Number(count) * (2 ** order - 1);
+      });
+  }
+  return pages;
+}
+
+/** Bytes of the largest allocation that a frag can point into. */
+const LARGEST_PAGE_BYTES = 32 * 1024;
+
+/**
+ * What packets could pin at the very most in theory: each skb in use with all its frags and a head, each
+ * alone in an allocation of 32 KiB. No host is like this. Null where /proc/slabinfo is not shown
+ * or does not list the cache.
+ */
+export function theoreticalWorst(source: HostSource, maxSkbFrags: number): number | null {
+  try {
+    const text = source.readText('/proc/slabinfo');
+    let skbs: number | null = null;
+    for (const found of text.matchAll(/^skbuff_(?:head|fclone)_cache +(\d{1,12}) /gm))
+      skbs = (skbs ?? 0) + Number(found[1]);
+    return skbs === null ? null : skbs * (maxSkbFrags + 1) * LARGEST_PAGE_BYTES;
+  } catch (error) {
+    if (error instanceof HostError) return null;
+    throw error;
+  }
+}
