@@ -53,7 +53,8 @@ export class FileTables {
         table.openFds + BigInt(first / 8),
         Math.ceil(count / 64) * 8,
       );
-      if (isZero(bitmap)) continue;
+      // The first slots are looked at in any case: a bitmap of zeros may be damage.
+      if (first > 0 && isZero(bitmap)) continue;
       const isOpen = (index: number) =>
         (bitmap.getUint8(Math.floor(index / 8)) & (1 << (index % 8))) !== 0;
       const slots = this.#kernel.read(

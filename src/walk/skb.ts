@@ -131,6 +131,10 @@ export class SkbReader {
     const shared = head + BigInt(skb.number('end'));
     let frags = 0;
     this.#try(address, 'what it holds', sink, () => {
+      // It begins with a pointer's alignment, whatever the head is (SKB_DATA_ALIGN).
+      if (shared % 8n !== 0n) {
+        throw new KernelError('damaged', `its shared info would be at 0x${shared.toString(16)}`);
+      }
       const info = this.#shared.read(shared);
       // The low half counts all references, the high half those that keep off the headers.
       const clones = skb.number('cloned') ? info.number('dataref.counter') % 65_536 : 1;

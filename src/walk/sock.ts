@@ -106,6 +106,9 @@ const INET_TYPES: Readonly<Record<string, readonly number[]>> = {
   SOCK_DGRAM: [1, 17, 58, 136],
 };
 
+/** `proto.name` of the protocols that have queues of their own. */
+const INET_NAMES: Readonly<Record<string, number>> = { TCP: 6, TCPv6: 6, UDP: 17, UDPv6: 17 };
+
 /** Reads who a sock is: family, protocol, state, addresses, namespace. */
 export class SockReader {
   readonly #kernel: Kernel;
@@ -163,6 +166,11 @@ export class SockReader {
     const known = INET_TYPES[TYPES[type] ?? ''];
     if (inet && known && !known.includes(protocol)) {
       return `its type is ${TYPES[type]}, its protocol ${protocol}`;
+    }
+    const name = inet ? this.#protocolName(sock.pointer('__sk_common.skc_prot')) : '';
+    const expected = INET_NAMES[name];
+    if (expected !== undefined && expected !== protocol) {
+      return `its protocol is ${protocol}, its operations' ${name}`;
     }
     const at = sock.pointer('sk_socket');
     if (at === 0n) return undefined;

@@ -31,7 +31,7 @@ export class SocketFinder {
   constructor(kernel: Kernel) {
     this.#file = new StructReader(kernel, 'file', ['f_inode', 'f_op', 'private_data']);
     this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
-    this.#socket = new StructReader(kernel, 'socket', ['sk']);
+    this.#socket = new StructReader(kernel, 'socket', ['sk', 'ops']);
     this.#sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_family']);
     const both = kernel.struct('socket_alloc');
     const [inode, socket] = [both?.member('vfs_inode'), both?.member('socket')];
@@ -57,13 +57,20 @@ export class SocketFinder {
     const socket = view.pointer('private_data');
     const inode = view.pointer('f_inode');
     // A socket and its inode are one object (struct socket_alloc in include/net/sock.h).
+    if (view.pointer('f_op') >> 56n !== 0xffn) {
+      throw damaged(`file ${hex(file)} has operations at ${hex(view.pointer('f_op'))}`);
+    }
     const together = this.#toInode === undefined || inode === socket + this.#toInode;
     if (!isSocket) {
       if (this.#toInode === undefined || !together) return undefined;
       throw damaged(`file ${hex(file)} has a socket's inode and is none by its operations`);
     }
-    const sock = this.#socket.read(socket).pointer('sk');
-    if (sock === 0n) return undefined;
+    const held = this.#socket.read(socket);
+    const sock = held.pointer('sk');
+    if (sock === 0n) {
+      if (held.pointer('ops') === 0n) return undefined;
+      throw damaged(`socket ${hex(socket)} has operations but no sock`);
+    }
     const back = this.#sock.read(sock).pointer('sk_socket');
     if (back !== socket) {
       throw damaged(`socket ${hex(socket)} has sock ${hex(sock)}, whose socket is ${hex(back)}`);
