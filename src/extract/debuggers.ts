@@ -336,6 +336,21 @@ const TASK_MEMBERS = [
 /** THREAD_SIZE of x86_64 and arm64, without KASAN. */
 const STACK_BYTES = 16_384;
 
+/** A table has a bit for each descriptor; of huge ones those of the first 65,536 are kept. */
+const MOST_DESCRIPTORS = 65_536;
+
+/** drgn looks into the tables of kernel threads too, whose files are those of init_task. */
+function readDescriptors(kernel: NativeKernel, files: bigint): void {
+  if (files === 0n) return;
+  const fdt = new StructReader(kernel, 'files_struct', ['fdt']).read(files).pointer('fdt');
+  const reader = new StructReader(kernel, 'fdtable', ['max_fds', 'fd', 'open_fds']);
+  kernel.read(fdt, reader.size);
+  const table = reader.read(fdt);
+  const count = Math.min(table.number('max_fds'), MOST_DESCRIPTORS);
+  kernel.read(table.pointer('open_fds'), Math.ceil(count / 64) * 8);
+  kernel.read(table.pointer('fd'), count * 8);
+}
+
 /** An interrupt's stack is told by a place close to its end (IRQ_STACK_SIZE is the same). */
 function storeStack(kernel: NativeKernel, store: Store, told: bigint, byEnd: boolean): void {
   const pageSize = BigInt(kernel.facts.pageSize);
@@ -352,6 +367,7 @@ function readTasks(kernel: NativeKernel, store: Store): void {
     for (let at = 0; at < members.size; at += kernel.facts.pageSize) store(task + BigInt(at));
     store(task + BigInt(members.size - 1));
     // It looks through all stacks for one that panics. They hold what user space passed in.
+    attempt(() => readDescriptors(kernel, members.read(task).pointer('files')));
     attempt(() => storeStack(kernel, store, members.read(task).pointer('stack'), false));
   }
 }

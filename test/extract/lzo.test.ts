@@ -1,0 +1,38 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { compressLzo } from '../../src/extract/write/lzo.js';
+import { inflateLzo } from '../../src/kernel/native/image/codecs/lzo.js';
+
+describe('LZO', () => {
+  const back = (page: Uint8Array) => inflateLzo(compressLzo(page), page.length);
+
+  test('pages of every kind come back', () => {
+    // Runs of few different bytes: matches of all lengths and distances, long and short literals.
+    const run = fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.nat({ max: 400 }));
+    const page = fc.array(run, { minLength: 1, maxLength: 60 }).map((runs) => {
+      const bytes = Buffer.alloc(4096);
+      let at = 0;
+      for (const [pattern, times] of runs) {
+        for (let i = 0; i < times && at < bytes.length; i++) {
+          bytes[at++] = pattern[i % pattern.length] ?? 0;
+        }
+      }
+      return new Uint8Array(bytes);
+    });
+    fc.assert(
+      fc.property(page, (bytes) => {
+        expect(back(bytes)).toEqual(bytes);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('noise comes back, and zeros take next to nothing', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 4096, maxLength: 4096 }), (bytes) => {
+        expect(back(bytes)).toEqual(bytes);
+      }),
+    );
+    expect(compressLzo(new Uint8Array(4096)).length).toBeLessThan(40);
+  });
+});

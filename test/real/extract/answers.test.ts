@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { extract } from '../../../src/extract/extract.js';
+import { openCrash } from '../../../src/kernel/crash/open.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { answers } from '../../support/answers.js';
+import { LAB, LAB_KERNELS, labDump, labKernel, labTool } from '../../support/lab.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'extract-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function cut(from: string, name: string): Promise<string> {
+  const output = join(folder, name);
+  const kernel = openNative({ files: [from] });
+  await extract(kernel, { output, compression: 'zlib' });
+  kernel.close();
+  return output;
+}
+
+function native(file: string) {
+  const kernel = openNative({ files: [file] });
+  try {
+    return answers(kernel);
+  } finally {
+    kernel.close();
+  }
+}
+
+describe.each(LAB_KERNELS)('an extract of %s', (version) => {
+  const dump = labDump(version);
+  let small: string;
+  beforeAll(async () => {
+    small = await cut(dump.elf, `${version}.vmcore`);
+  });
+
+  test('is a hundredth of the dump', () => {
+    expect(statSync(small).size).toBeLessThan(statSync(dump.elf).size / 100);
+  });
+
+  test('gives every answer that the dump gives, and gives it whole', () => {
+    const all = native(dump.elf);
+    expect(all.processes.length).toBeGreaterThan(50);
+    expect(all.processes.filter((one) => one.includes('"complete":true')).length).toBeGreaterThan(
+      5,
+    );
+    expect(native(small)).toEqual(all);
+  });
+
+  test('extracts into itself', async () => {
+    const again = await cut(small, `${version}-again.vmcore`);
+    expect(readFileSync(again).equals(readFileSync(small))).toBe(true);
+  });
+
+  test('opens in drgn, which finds the queues as long as in the dump', () => {
+    const script = join(import.meta.dirname, 'queues.py');
+    const walk = (file: string) =>
+      execFileSync(labTool('drgn'), ['-q', '-c', file, '-s', labKernel(version).vmlinux, script], {
+        encoding: 'utf8',
+        timeout: 100_000,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    const found = walk(small);
+    expect(found.split('\n').length).toBeGreaterThan(40);
+    expect(found).toBe(walk(dump.elf));
+  });
+
+  // crash 9.0.2 cannot read the newest kernel's modules, of the dump no more than of its extract.
+  test.skipIf(version === 'newest')('opens in crash, which gives the same answers', () => {
+    const through = (vmcore: string) => {
+      const { vmlinux } = labKernel(version);
+      const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash') });
+      try {
+        return answers(kernel).processes;
+      } finally {
+        kernel.close();
+      }
+    };
+    expect(through(small)).toEqual(through(dump.elf));
+  });
+});
+
+describe.each(LAB_KERNELS)('an extract of what makedumpfile filtered of %s', (version) => {
+  test('is no more complete than that', async () => {
+    const filtered = join(LAB, 'dumps', `${version}-kdump`, 'lzo-d31.vmcore');
+    const small = await cut(filtered, `${version}-d31.vmcore`);
+    expect(native(small)).toEqual(native(filtered));
+  });
+});

@@ -1,0 +1,134 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { answers } from '../../support/answers.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+import { rawPages } from '../../support/dump/raw-pages.js';
+import { labDump, labKernel, labTool, role } from '../../support/lab.js';
+
+const { elf, truth, oracle } = labDump('6.1');
+const folder = mkdtempSync(join(tmpdir(), 'extract-'));
+const output = join(folder, 'small.vmcore');
+afterAll(() => rmSync(folder, { recursive: true }));
+beforeEach(() => rmSync(output, { force: true }));
+
+const cut = (...more: readonly string[]) =>
+  kdumpMem('extract', '--vmcore', elf, '-o', output, ...more);
+
+function ask(file: string) {
+  const kernel = openNative({ files: [file] });
+  const said = answers(kernel);
+  kernel.close();
+  return said;
+}
+
+describe('kdump-mem extract', () => {
+  test('writes over nothing, unless it is told to', async () => {
+    writeFileSync(output, 'mine');
+    const refused = await cut();
+    expect(refused).toMatchObject({ status: 2, stdout: '' });
+    expect(refused.stderr).toMatch(/^kdump-mem: .* exists; --force replaces it\n$/);
+    expect(readFileSync(output, 'utf8')).toBe('mine');
+    expect((await cut('--force')).status).toBe(0);
+    expect(readFileSync(output).subarray(0, 8).toString()).toBe('KDUMP   ');
+  });
+
+  test('leaves no half file when it is interrupted', async () => {
+    const child = spawn(process.execPath, [
+      commandPath('kdump-mem'),
+      'extract',
+      '--vmcore',
+      elf,
+      '-o',
+      output,
+    ]);
+    // The file under its other name is there from the start.
+    while (readdirSync(folder).length === 0) await new Promise((done) => setTimeout(done, 5));
+    child.kill('SIGINT');
+    const signal = await new Promise((done) => child.on('exit', (_, by) => done(by)));
+    expect(signal).toBe('SIGINT');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('tells what it cannot write, and what is not there', async () => {
+    const nowhere = await kdumpMem('extract', '--vmcore', elf, '-o', join(folder, 'no', 'where'));
+    expect(nowhere).toMatchObject({ status: 3, stdout: '' });
+    expect(nowhere.stderr).toContain('cannot be written (ENOENT)');
+    expect((await cut('--pid', '99999')).status).toBe(4);
+    expect((await cut('--fd', '3')).status).toBe(2);
+    expect((await cut('--anonymize', '--with-log')).status).toBe(2);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('of one descriptor answers for that one', async () => {
+    const { pid, fd } = role(truth, 'loopback-large');
+    expect((await cut('--pid', `${pid}`, '--fd', `${fd}`)).status).toBe(0);
+    const about = ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--json'];
+    const [all, one] = await Promise.all(
+      [elf, output].map((file) => kdumpMem(...about, '--vmcore', file)),
+    );
+    expect(one?.status).toBe(0);
+    expect(JSON.parse(one?.stdout ?? '')).toEqual(JSON.parse(all?.stdout ?? ''));
+  });
+
+  test.each(['none', 'lzo', 'snappy'])('stores pages with %s as with zlib', async (method) => {
+    await cut();
+    const zlib = rawPages(output);
+    expect((await cut('--force', '--compress', method)).status).toBe(0);
+    const pages = rawPages(output);
+    expect([...pages.keys()]).toEqual([...zlib.keys()]);
+    for (const [number, page] of zlib) expect(pages.get(number)?.equals(page)).toBe(true);
+  });
+
+  test('compresses LZO that liblzo2 decodes', async () => {
+    await cut('--compress', 'lzo');
+    const { execa } = await import('execa');
+    const { vmlinux } = labKernel('6.1');
+    const code = 'print(prog["init_uts_ns"].name.release.string_().decode())';
+    const ran = await execa(labTool('drgn'), ['-q', '-c', output, '-s', vmlinux, '-e', code], {
+      timeout: 60_000,
+    });
+    expect(ran.stdout.trim()).toBe(oracle.release);
+  });
+
+  test('keeps the log only if it is asked to', async () => {
+    const panicked = (file: string) => kdumpMem('info', '--json', '--vmcore', file);
+    await cut();
+    expect((await panicked(output)).stdout).not.toContain('"logRead": true');
+    await cut('--force', '--with-log');
+    expect((await panicked(output)).stdout).toContain('"logRead": true');
+  });
+
+  test('--anonymize keeps figures and kinds of addresses, and no name', async () => {
+    expect((await cut('--anonymize')).status).toBe(0);
+    const [all, anonymous] = [ask(elf), ask(output)];
+    const names = /("(comm|local|peer|cgroup|key|name)":)(null|"(?:[^"\\]|\\.)*")/g;
+    const figures = (text: string) => text.replace(names, '$1""');
+    const bare = (texts: readonly string[]) => texts.map(figures).map((one) => one.length);
+    expect(bare(anonymous.processes)).toEqual(bare(all.processes));
+
+    // The same for the same: as many different ones as before, and loopback stays what it is.
+    const locals = (text: string) =>
+      [...text.matchAll(/"local":"([^"]+)"/g)].map(([, one]) => one ?? '');
+    const [before, after] = [locals(all.census), locals(anonymous.census)];
+    expect(new Set(after).size).toBe(new Set(before).size);
+    expect(after.filter((one) => one.startsWith('127.')).length).toBe(
+      before.filter((one) => one.startsWith('127.')).length,
+    );
+    const whole = [...rawPages(output).values()];
+    const comms = new Set(truth.roles.map(({ comm }) => comm).filter((comm) => comm.length > 7));
+    const paths = new Set(before.filter((one) => /^[/@]./.test(one)).map((one) => one.slice(1)));
+    expect(comms.size + paths.size).toBeGreaterThan(5);
+    for (const name of [...comms, ...paths]) {
+      const bytes = Buffer.from(name, 'latin1');
+      expect(
+        whole.some((page) => page.includes(bytes)),
+        name,
+      ).toBe(false);
+    }
+    expect(existsSync(output)).toBe(true);
+  });
+});
