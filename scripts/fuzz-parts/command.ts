@@ -1,0 +1,76 @@
+import { Command, CommanderError } from 'commander';
+import { registerExtract } from '../../src/cli/commands/extract.js';
+import { registerInfo } from '../../src/cli/commands/info.js';
+import { registerRead } from '../../src/cli/commands/read.js';
+import { registerSkb } from '../../src/cli/commands/skb.js';
+import { registerSockets } from '../../src/cli/commands/sockets.js';
+import { registerStruct } from '../../src/cli/commands/struct.js';
+import { Broken, checkText, MOST_MS, refusal } from './rules.js';
+
+/** What a command printed, and its exit status. */
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Exit statuses that a damaged dump may end in: answered, not readable, not there, incomplete. */
+const STATUSES: readonly number[] = [0, 3, 4, 5];
+
+/**
+ * Runs `kdump-mem` in this process, as its own main file does, and checks what holds of any run: it
+ * ends soon, with a status that is documented, and prints nothing that a terminal acts upon.
+ *
+ * @throws {Broken}
+ */
+export async function runCommand(args: readonly string[]): Promise<Ran> {
+  const program = new Command('kdump-mem').exitOverride().configureOutput({
+    outputError: () => {},
+  });
+  for (const register of [
+    ...[registerExtract, registerInfo, registerRead, registerSkb, registerSockets, registerStruct],
+  ])
+    register(program);
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  const streams = [
+    { stream: process.stdout, to: out, write: process.stdout.write },
+    { stream: process.stderr, to: err, write: process.stderr.write },
+  ];
+  for (const { stream, to } of streams) {
+    stream.write = ((chunk: string | Uint8Array) => {
+      to.push(Buffer.from(chunk as string));
+      return true;
+    }) as typeof stream.write;
+  }
+  const started = performance.now();
+  const before = process.exitCode;
+  process.exitCode = 0;
+  let status: number;
+  let line = '';
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    status = Number(process.exitCode);
+  } catch (error) {
+    if (error instanceof CommanderError) throw new Error(`fuzz: ${error.message}`);
+    ({ status, line } = refusal(error));
+  } finally {
+    for (const { stream, write } of streams) stream.write = write;
+    process.stdout.removeAllListeners('error');
+    process.exitCode = before;
+  }
+  const took = performance.now() - started;
+  const raw = args.includes('--raw');
+  const ran = {
+    status,
+    stdout: raw ? '' : Buffer.concat(out).toString('utf8'),
+    stderr: Buffer.concat(err).toString('utf8') + line,
+  };
+  const words = args.join(' ');
+  if (!STATUSES.includes(status)) throw new Broken('exit status', `${status}: ${words}: ${line}`);
+  checkText(ran.stdout);
+  checkText(ran.stderr);
+  if (took > MOST_MS) throw new Broken('too slow', `${Math.round(took)} ms: ${words}`);
+  if (args.includes('--json') && status !== 3 && status !== 4) JSON.parse(ran.stdout);
+  return ran;
+}

@@ -1,0 +1,140 @@
+import { accountFd, accountProcess } from '../../src/account/skb.js';
+import { accountAll } from '../../src/account/sockets.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { describeDump } from '../../src/kernel/native/image/describe.js';
+import type { NativeKernel } from '../../src/kernel/native/kernel.js';
+import { namedTypes } from '../../src/kernel/native/named-types.js';
+import { type InfoAnswer, impossibleFigures } from '../../src/report/info.js';
+import { infoJson } from '../../src/report/info-json.js';
+import { infoSchema } from '../../src/report/info-schema.js';
+import { infoText } from '../../src/report/info-text.js';
+import { skbProcessSchema, skbSchema, socketsSchema } from '../../src/report/schema.js';
+import { skbJson, skbProcessJson } from '../../src/report/skb-json.js';
+import { skbProcessText, skbText } from '../../src/report/skb-text.js';
+import { socketsJson } from '../../src/report/sockets-json.js';
+import { socketsText } from '../../src/report/sockets-text.js';
+import { instanceText } from '../../src/report/struct-instance.js';
+import { instanceJson } from '../../src/report/struct-json.js';
+import { instanceSchema } from '../../src/report/struct-schema.js';
+import { fieldsOf } from '../../src/walk/fields.js';
+import { InstanceReader } from '../../src/walk/instance.js';
+import { describeMachine } from '../../src/walk/machine.js';
+import { Unknowns } from '../../src/walk/unknowns.js';
+import type { Answered } from './rules.js';
+
+/** Something that a command asks of a kernel, with its answer in both forms. */
+export interface Question {
+  readonly name: string;
+  ask(kernel: NativeKernel): Answered;
+}
+
+/** Every question that a kernel can be asked, about the sockets that hold most of each kind. */
+export function questionsOf(kernel: NativeKernel): Question[] {
+  const questions: Question[] = [info(kernel), instance('task_struct', 'init_task')];
+  const census = accountAll(kernel);
+  questions.push(all());
+  const processes = new Set<number>();
+  const kinds = new Set<string>();
+  for (const { socket, holders, queues } of census.sockets) {
+    const held = Object.entries(queues).filter(([, queue]) => queue.skbs > 0);
+    const holder = holders[0];
+    if (!holder || held.length === 0) continue;
+    const kind = `${socket.family} ${socket.protocol} ${held.map(([name]) => name).join(' ')}`;
+    if (kinds.has(kind)) continue;
+    kinds.add(kind);
+    questions.push(descriptor(holder.pid, holder.fd, kind));
+    if (!processes.has(holder.pid)) questions.push(process(holder.pid));
+    processes.add(holder.pid);
+  }
+  return questions;
+}
+
+function descriptor(pid: number, fd: number, kind: string): Question {
+  return {
+    name: `skb --pid ${pid} --fd ${fd} (${kind})`,
+    ask(kernel) {
+      const answer = accountFd(kernel, pid, fd, true);
+      const json = skbSchema.parse(skbJson(answer));
+      const complete = answer.total.complete && answer.warnings.length === 0;
+      return { kind: 'answered', text: skbText(answer), json, complete };
+    },
+  };
+}
+
+function process(pid: number): Question {
+  return {
+    name: `skb --pid ${pid}`,
+    ask(kernel) {
+      const answer = accountProcess(kernel, pid);
+      const json = skbProcessSchema.parse(skbProcessJson(answer));
+      const complete = answer.total.complete && answer.warnings.length === 0;
+      return { kind: 'answered', text: skbProcessText(answer), json, complete };
+    },
+  };
+}
+
+function all(): Question {
+  return {
+    name: 'sockets',
+    ask(kernel) {
+      const answer = accountAll(kernel, { by: 'cgroup' });
+      const json = socketsSchema.parse(socketsJson(answer, answer.sockets, 'cgroup'));
+      const complete = answer.total.complete && answer.warnings.length === 0;
+      const text = socketsText(answer, answer.sockets, { by: 'cgroup', limit: 1000 });
+      return { kind: 'answered', text, json, complete };
+    },
+  };
+}
+
+function info(clean: NativeKernel): Question {
+  const dump = describeDump(clean.image);
+  return {
+    name: 'info',
+    ask(kernel) {
+      const unknowns = new Unknowns();
+      const { vmcoreinfo, facts, provenance } = kernel;
+      const fields = fieldsOf(kernel, vmcoreinfo);
+      const crashed = vmcoreinfo.crashTime !== undefined;
+      const machine = describeMachine(kernel as Kernel, fields, crashed, unknowns);
+      const told = { facts, provenance, machine };
+      const missing = [...impossibleFigures(told), ...unknowns.list()];
+      const { crashTime } = vmcoreinfo;
+      const answer: InfoAnswer = {
+        dump,
+        noted: crashTime === undefined ? {} : { crashTime },
+        kernel: told,
+        missing,
+      };
+      const json = infoSchema.parse(infoJson(answer));
+      return { kind: 'answered', text: infoText(answer), json, complete: missing.length === 0 };
+    },
+  };
+}
+
+function instance(typeName: string, symbol: string): Question {
+  return {
+    name: `struct ${typeName} ${symbol}`,
+    ask(kernel) {
+      const [named] = namedTypes(kernel, typeName);
+      const address = kernel.symbol(symbol);
+      if (!named || address === undefined) throw new Error(`no ${typeName} ${symbol}`);
+      const reader = new InstanceReader(
+        { read: (at, length) => kernel.read(at, length) },
+        { elements: 200 },
+      );
+      const value = reader.read(named.type, address);
+      const { failure } = reader;
+      if (failure && !reader.readable) throw failure;
+      const answer = {
+        kernel: kernel.facts,
+        type: named.type.spelling,
+        place: { address },
+        value,
+        warnings: failure ? [{ code: 'unreadable' as const, message: failure.message }] : [],
+      };
+      const json = instanceSchema.parse(instanceJson(answer));
+      const text = instanceText(named.type.spelling, value, { hex: false });
+      return { kind: 'answered', text, json, complete: failure === undefined };
+    },
+  };
+}

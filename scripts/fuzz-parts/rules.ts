@@ -1,0 +1,73 @@
+import { explainFailure } from '../../src/cli/failure.js';
+import { KdumpMemError } from '../../src/error.js';
+
+/** How a question ended. */
+export type Outcome = Answered | Refused;
+
+export interface Answered {
+  readonly kind: 'answered';
+  readonly text: string;
+  readonly json: unknown;
+  /** Nothing says that anything is missing. */
+  readonly complete: boolean;
+}
+
+export interface Refused {
+  readonly kind: 'refused';
+  readonly code: string;
+  readonly line: string;
+  readonly status: number;
+}
+
+/** A rule that was broken: what, and the words that tell one fault from another. */
+export class Broken extends Error {
+  readonly rule: string;
+
+  constructor(rule: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'Broken';
+    this.rule = rule;
+  }
+}
+
+/** Milliseconds that an answer may take. */
+export const MOST_MS = 5_000;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const CONTROLS = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+/** @throws {Broken} where text for a terminal has characters that a terminal acts upon */
+export function checkText(text: string): void {
+  const found = CONTROLS.exec(text);
+  if (!found) return;
+  const around = JSON.stringify(text.slice(Math.max(0, found.index - 40), found.index + 20));
+  throw new Broken('control character', `U+${found[0].codePointAt(0)?.toString(16)} in ${around}`);
+}
+
+/** @throws {Broken} if it is no error that a user is told; gives what the user is told */
+export function refusal(error: unknown): Refused {
+  if (error instanceof Broken) throw error;
+  if (!(error instanceof KdumpMemError)) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    throw new Broken('untyped error', stack, { cause: error });
+  }
+  const { line, status } = explainFailure(error);
+  checkText(line);
+  if (line.includes('\n')) throw new Broken('control character', `a line end in ${line}`);
+  return { kind: 'refused', code: error.code, line, status };
+}
+
+/** @throws {Broken} if it broke a rule; a refusal is an outcome */
+export function ask(question: () => Answered): Outcome {
+  const started = performance.now();
+  let outcome: Outcome;
+  try {
+    outcome = question();
+    checkText(outcome.text);
+  } catch (error) {
+    outcome = refusal(error);
+  }
+  const took = performance.now() - started;
+  if (took > MOST_MS) throw new Broken('too slow', `${Math.round(took)} ms`);
+  return outcome;
+}

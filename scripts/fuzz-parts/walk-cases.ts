@@ -1,0 +1,159 @@
+import type { NativeKernel } from '../../src/kernel/native/kernel.js';
+import {
+  type Damage,
+  type Denial,
+  damagedKernel,
+  type Patch,
+  UNDAMAGED,
+} from './damaged-kernel.js';
+import { type Question, questionsOf } from './questions.js';
+import type { Random } from './random.js';
+import { type Answered, ask, Broken, type Outcome } from './rules.js';
+import { type Site, sitesOf } from './sites.js';
+import { hostileText, littleEndian, wildValue } from './values.js';
+
+/** A question, what it read of the undamaged kernel, and the answer. */
+interface Prepared {
+  readonly question: Question;
+  readonly sites: readonly Site[];
+  /** Sites by what they are: a list of thousands must not drown a single pointer. */
+  readonly byLabel: ReadonlyMap<string, readonly Site[]>;
+  readonly truth: Answered;
+}
+
+/** What one case did. */
+export interface WalkCase {
+  readonly question: string;
+  readonly damage: readonly string[];
+  readonly outcome: Outcome;
+  /** The answer is another than without the damage, and does not say that it lacks anything. */
+  readonly silent: boolean;
+}
+
+/** Damages what walkers read, in one kernel that stays open: thousands of cases a second. */
+export class WalkCases {
+  readonly #kernel: NativeKernel;
+  readonly #prepared: readonly Prepared[];
+
+  constructor(kernel: NativeKernel) {
+    this.#kernel = kernel;
+    this.#prepared = questionsOf(kernel).map((question) => this.#prepare(question));
+  }
+
+  get questions(): readonly string[] {
+    return this.#prepared.map(({ question }) => question.name);
+  }
+
+  /** @throws {Broken} */
+  run(random: Random): WalkCase {
+    // Questions of one descriptor are quick; the whole machine's take as long as hundreds of them.
+    const slow = random.oneIn(40);
+    const among = this.#prepared.filter(({ question }) => (question.name === 'sockets') === slow);
+    const { question, byLabel, sites, truth } = random.pick(among);
+    const told: string[] = [];
+    const damage = this.#damage(random, sites, byLabel, told);
+    const kernel = damagedKernel(this.#kernel, damage);
+    try {
+      const outcome = ask(() => question.ask(kernel));
+      const silent =
+        outcome.kind === 'answered' &&
+        outcome.complete &&
+        truth.complete &&
+        JSON.stringify(outcome.json) !== JSON.stringify(truth.json);
+      if (silent && damage.denials.length > 0 && damage.patches.length === 0) {
+        throw new Broken('silent', `memory was missing and the answer does not say so`);
+      }
+      return { question: question.name, damage: told, outcome, silent };
+    } catch (error) {
+      if (!(error instanceof Broken)) throw error;
+      const message = `${error.message}\n  ${question.name}\n  ${told.join('\n  ')}`;
+      throw new Broken(error.rule, message, { cause: error });
+    }
+  }
+
+  #prepare(question: Question): Prepared {
+    let truth: Answered | undefined;
+    const sites = sitesOf((onRead) => {
+      truth = question.ask(damagedKernel(this.#kernel, UNDAMAGED, onRead));
+    });
+    if (!truth) throw new Error('a question without an answer');
+    const byLabel = new Map<string, Site[]>();
+    for (const site of sites) {
+      const same = byLabel.get(site.label);
+      if (same) same.push(site);
+      else byLabel.set(site.label, [site]);
+    }
+    return { question, sites, byLabel, truth };
+  }
+
+  #damage(
+    random: Random,
+    sites: readonly Site[],
+    byLabel: ReadonlyMap<string, readonly Site[]>,
+    told: string[],
+  ): Damage {
+    const labels = [...byLabel.keys()];
+    const patches: Patch[] = [];
+    const denials: Denial[] = [];
+    const times = random.oneIn(4) ? 1 + random.below(4) : 1;
+    for (let time = 0; time < times; time++) {
+      const site = random.oneIn(4)
+        ? random.pick(sites)
+        : random.pick(byLabel.get(random.pick(labels))!);
+      const at = `${site.label} at 0x${site.address.toString(16)}`;
+      if (random.oneIn(8)) {
+        const code = random.pick(['filtered', 'damaged', 'absent', 'truncated'] as const);
+        denials.push({ address: site.address & ~0xfffn, length: 4096, code });
+        told.push(`${at}: its page is ${code}`);
+      } else {
+        const patch = this.#patch(random, site, sites);
+        patches.push(patch);
+        told.push(`${at}: ${Buffer.from(patch.bytes.subarray(0, 16)).toString('hex')}`);
+      }
+    }
+    return { patches, denials };
+  }
+
+  #patch(random: Random, site: Site, sites: readonly Site[]): Patch {
+    const { address, size } = site;
+    if (random.oneIn(30)) {
+      const bytes = random.oneIn(2)
+        ? random.bytes(4096)
+        : new Uint8Array(4096).fill(random.below(256));
+      return { address: address & ~0xfffn, bytes };
+    }
+    if (size > 8 || ![1, 2, 4, 8].includes(size)) {
+      return { address, bytes: hostileText(random, size) };
+    }
+    const view = this.#kernel.read(address, size);
+    let old = 0n;
+    for (let at = size - 1; at >= 0; at--) old = (old << 8n) | BigInt(view.getUint8(at));
+    if (size === 8 && old >= 1n << 63n && !random.oneIn(3)) {
+      return { address, bytes: littleEndian(this.#pointer(random, old, site, sites), 8) };
+    }
+    return { address, bytes: littleEndian(wildValue(random, old, size), size) };
+  }
+
+  /** Another address that a sound kernel might have there: nearly right is worse than wild. */
+  #pointer(random: Random, old: bigint, site: Site, sites: readonly Site[]): bigint {
+    switch (random.below(7)) {
+      case 0:
+        return site.address;
+      case 1:
+        return site.address & ~0xffn;
+      case 2:
+        return 0n;
+      case 3:
+        return old + BigInt(8 * (random.below(65) - 32));
+      case 4:
+        return this.#kernel.pageOf(old) ?? old ^ 0x1000n;
+      default: {
+        const other = random.pick(sites);
+        if (random.oneIn(2)) return other.address;
+        const same = sites.filter(({ label }) => label === site.label);
+        const view = this.#kernel.read(random.pick(same).address, 8);
+        return view.getBigUint64(0, true);
+      }
+    }
+  }
+}
