@@ -6,6 +6,7 @@ import { SocketFinder } from '../walk/socket.js';
 import { findTask, type Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
+import type { Freed } from './owners.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
@@ -20,6 +21,11 @@ export interface SkbAnswer extends SocketAccount {
   readonly kernel: KernelFacts;
   readonly process: ProcessName;
   readonly fd: number;
+  /**
+   * What goes back if the process is killed: nothing where its descriptors are not all references
+   * to the file, since whoever holds another keeps the socket. Null: they could not all be read.
+   */
+  readonly freedIfKilled: Freed | null;
   readonly warnings: readonly Warning[];
 }
 
@@ -48,7 +54,32 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
   }
   const warnings = new Warnings();
   const account = new SocketAccountant(kernel).account(socket, { warnings, keepSkbs });
-  return { kernel: kernel.facts, process: nameOf(task), fd, ...account, warnings: warnings.list() };
+  return {
+    kernel: kernel.facts,
+    process: nameOf(task),
+    fd,
+    ...account,
+    freedIfKilled: freedBy(kernel, task, account, warnings),
+    warnings: warnings.list(),
+  };
+}
+
+function freedBy(
+  kernel: Kernel,
+  task: Task,
+  { socket, total, ownership }: SocketAccount,
+  warnings: Warnings,
+): Freed | null {
+  let descriptors = 0;
+  try {
+    for (const { file } of openFiles(kernel, task)) if (file === socket.file) descriptors++;
+  } catch (error) {
+    const message = `descriptors of pid ${task.pid}: ${(error as Error).message}`;
+    warnings.add(incompleteness(error), message);
+    return null;
+  }
+  if (socket.fileReferences > descriptors) return { low: 0, high: 0 };
+  return { low: ownership.exclusiveBytes, high: total.pinnedBytes };
 }
 
 /**

@@ -48,6 +48,9 @@ export const socketSchema = z.strictObject({
 /** Of `total.pinnedBytes`: what nobody else holds, and what somebody does. */
 const ownership = { exclusiveBytes: count, sharedBytes: count };
 
+/** Between so many bytes go back if the process is killed. */
+const freed = z.strictObject({ low: count, high: count });
+
 export const queueNameSchema = z.enum([
   'receive',
   'outOfOrder',
@@ -82,6 +85,8 @@ export const skbSchema = z.strictObject({
   queues: queuesSchema,
   total: figuresSchema,
   ...ownership,
+  /** Null where the process's descriptors could not all be read. */
+  freedIfKilled: freed.nullable(),
   skbs: z.partialRecord(queueNameSchema, z.array(skbEntrySchema)).optional(),
   warnings: z.array(warningSchema),
 });
@@ -131,8 +136,8 @@ export const groupSchema = z.strictObject({
   sockets: count,
   total: figuresSchema,
   ...ownership,
-  /** For a process: between these many bytes go back if it is killed. */
-  freedIfKilled: z.strictObject({ low: count, high: count }).nullable(),
+  /** For a process. */
+  freedIfKilled: freed.nullable(),
 });
 
 /** `kdump-mem sockets --json`; totals count a page once over the whole machine. */

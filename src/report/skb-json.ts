@@ -11,6 +11,7 @@ export function skbJson(answer: SkbAnswer): SkbJson {
     process: answer.process,
     fd: answer.fd,
     ...accountJson(answer),
+    freedIfKilled: answer.freedIfKilled,
     ...(answer.skbs ? { skbs: entriesJson(answer.skbs) } : {}),
     warnings: [...answer.warnings],
   };

@@ -12,8 +12,22 @@ export function skbText(answer: SkbAnswer): string {
     `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}: ${socketText(answer)} ${holdsText(answer)}`,
     queuesTable(answer),
   ];
+  const killing = killingText(answer);
+  if (killing !== undefined) parts.push(killing);
   if (skbs) parts.push(skbsTable(skbs));
   return parts.join('\n\n');
+}
+
+function killingText({ process, total, freedIfKilled }: SkbAnswer): string | undefined {
+  if (!freedIfKilled || total.pinnedBytes === 0) return undefined;
+  const { low, high } = freedIfKilled;
+  const killing = `Killing pid ${process.pid}`;
+  if (high === 0) {
+    return `${killing} alone gives none of it back: something else has this socket open too.`;
+  }
+  if (!total.complete) return `${killing} gives back at least ${formatSize(low)}.`;
+  if (formatSize(low) === formatSize(high)) return `${killing} gives back ${formatSize(high)}.`;
+  return `${killing} gives back ${formatSize(low)} to ${formatSize(high)}.`;
 }
 
 /** The answer to `skb --pid`: a sentence, then a line for each socket. */

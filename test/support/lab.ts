@@ -312,7 +312,8 @@ function readJson<T>(path: string, step: string): T {
   return JSON.parse(readFileSync(need(path, step), 'utf8')) as T;
 }
 
-function kernelOf(name: LabDumpName): LabKernel {
+/** The kernel that a dump is of. */
+export function kernelOf(name: LabDumpName): LabKernel {
   const found = LAB_KERNELS.find((kernel) => name === kernel || name.startsWith(`${kernel}-`));
   if (!found) throw new Error(`${name} is of no kernel of the lab`);
   return found;

@@ -170,6 +170,6 @@ describe('what the guest’s processes call themselves', () => {
     expect(ran.status).toBe(0);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
     expect(ran.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
-    expect(ran.stdout.split('\n\n')).toHaveLength(2);
+    expect(ran.stdout.split('\n\n')).toHaveLength(3);
   });
 });
