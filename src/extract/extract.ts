@@ -13,7 +13,7 @@ import { RecordingImage } from './recording-image.js';
 import { readTables } from './tables.js';
 import { type Compression, compressor } from './write/compress.js';
 import { type DumpHead, type DumpPage, writeDiskdump } from './write/diskdump.js';
-import { OutputFile } from './write/output-file.js';
+import { checkOutput, OutputFile } from './write/output-file.js';
 
 export interface ExtractOptions extends Scope {
   /** What the kernel was opened with, where it does not explain itself. */
@@ -51,47 +51,44 @@ const DUMP_LEVEL = 31;
 export async function extract(kernel: NativeKernel, options: ExtractOptions): Promise<Extracted> {
   const progress = options.onProgress ?? (() => {});
   const compress = await compressor(options.compression);
-  const file = new OutputFile(options.output, options.force ?? false);
-  try {
-    const kept = new KeptPages(kernel.facts.pageSize);
-    const { image, vmcoreinfo } = kernel;
-    const recorded = new RecordingImage(image, infoText(vmcoreinfo), kept);
-    const recording = openNativeImage(recorded, options.files, image);
-    progress('reading the kernel’s tables');
-    readTables(recording);
-    progress('asking every question');
-    const sockets = askEverything(recording, options);
-    const store = (address: bigint): void => {
-      const physical = recording.physicalOf(address);
-      if (physical !== undefined && isStored(image, physical)) kept.store(physical);
-    };
-    readForDebuggers(recording, store);
-    attempt(() => readLog(recording, store, options.log ?? false));
-    keepConstantsWhole(kernel, kept);
-    readDirectMapTables(kernel, architectureOf(recorded, vmcoreinfo), kept.pages);
+  const { output, force = false } = options;
+  checkOutput(output, force);
+  const kept = new KeptPages(kernel.facts.pageSize);
+  const { image, vmcoreinfo } = kernel;
+  const recorded = new RecordingImage(image, infoText(vmcoreinfo), kept);
+  const recording = openNativeImage(recorded, options.files, image);
+  progress('reading the kernel’s tables');
+  readTables(recording);
+  progress('asking every question');
+  const sockets = askEverything(recording, options);
+  const store = (address: bigint): void => {
+    const physical = recording.physicalOf(address);
+    if (physical !== undefined && isStored(image, physical)) kept.store(physical);
+  };
+  readForDebuggers(recording, store);
+  attempt(() => readLog(recording, store, options.log ?? false));
+  keepConstantsWhole(kernel, kept);
+  readDirectMapTables(kernel, architectureOf(recorded, vmcoreinfo), kept.pages);
 
-    const patches: Patches = options.anonymize ? anonymous(kernel, sockets) : new Map();
-    const pages = kept.pages;
-    let partialPages = 0;
-    const count = (page: DumpPage): DumpPage => {
-      if (page.kept !== undefined) partialPages++;
-      return page;
-    };
-    writeDiskdump(
-      file,
-      headOf(kernel),
-      pages.length,
-      mapped(pages, (number) => count(pageOf(image, kept, number, patches))),
-      (limit) => existing(image, kept, limit),
-      options.compression,
-      compress,
-      (done, bytes) =>
-        progress(`page ${done} of ${pages.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
-    );
-    return { size: file.finish(), pages: pages.length, partialPages };
-  } finally {
-    file.discard();
-  }
+  const patches: Patches = options.anonymize ? anonymous(kernel, sockets) : new Map();
+  const pages = kept.pages;
+  let partialPages = 0;
+  const count = (page: DumpPage): DumpPage => {
+    if (page.kept !== undefined) partialPages++;
+    return page;
+  };
+  const size = writeDiskdump(
+    () => new OutputFile(output, force),
+    headOf(kernel),
+    pages.length,
+    mapped(pages, (number) => count(pageOf(image, kept, number, patches))),
+    (limit) => existing(image, kept, limit),
+    options.compression,
+    compress,
+    (done, bytes) =>
+      progress(`page ${done} of ${pages.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
+  );
+  return { size, pages: pages.length, partialPages };
 }
 
 function headOf(kernel: NativeKernel): DumpHead {

@@ -38,12 +38,15 @@ const UTSNAME_FIELD = 65;
  * blocks of sub-header with notes behind it, two bitmaps, the descriptors of the stored pages, then
  * their data. Pages of zeros share one block.
  *
+ * @param open makes the file, when all is ready to be written
  * @param pages as many as `count`, ascending
  * @param exists numbers of pages of memory that exist, stored or not; those that are stored need not
  *   be among them
+ * @returns the file's size in bytes
+ * @throws {ExtractError}
  */
 export function writeDiskdump(
-  file: OutputFile,
+  open: () => OutputFile,
   head: DumpHead,
   count: number,
   pages: Iterable<DumpPage>,
@@ -51,7 +54,7 @@ export function writeDiskdump(
   compression: Compression,
   compress: Compressor,
   onPage: (done: number, bytes: number) => void,
-): void {
+): number {
   const { pageSize } = head;
   const gathered = gather(pages, count, onPage, compress, pageSize, compression);
   const limit = gathered.last + 1;
@@ -67,10 +70,6 @@ export function writeDiskdump(
   const descriptorsAt = bitmapsAt + 2 * bitmapBlocks * pageSize;
   const dataAt = descriptorsAt + count * DESCRIPTOR_BYTES;
 
-  file.write(0, header(head, limit, subHeaderBlocks, bitmapBlocks * 2, compression));
-  file.write(pageSize, subHeader(head, limit, notesAt, notes));
-  file.write(notesAt, notes.bytes);
-  file.write(bitmapsAt, bitmaps(gathered.numbers, exists(limit), bitmapBlocks * pageSize));
   const descriptors = Buffer.alloc(count * DESCRIPTOR_BYTES);
   gathered.stored.forEach(({ offset, size, flags }, index) => {
     const at = index * DESCRIPTOR_BYTES;
@@ -78,11 +77,21 @@ export function writeDiskdump(
     descriptors.writeUInt32LE(size, at + 8);
     descriptors.writeUInt32LE(flags, at + 12);
   });
-  file.write(descriptorsAt, descriptors);
-  let at = dataAt;
-  for (const chunk of gathered.data) {
-    file.write(at, chunk);
-    at += chunk.length;
+  const file = open();
+  try {
+    file.write(0, header(head, limit, subHeaderBlocks, bitmapBlocks * 2, compression));
+    file.write(pageSize, subHeader(head, limit, notesAt, notes));
+    file.write(notesAt, notes.bytes);
+    file.write(bitmapsAt, bitmaps(gathered.numbers, exists(limit), bitmapBlocks * pageSize));
+    file.write(descriptorsAt, descriptors);
+    let at = dataAt;
+    for (const chunk of gathered.data) {
+      file.write(at, chunk);
+      at += chunk.length;
+    }
+    return file.finish();
+  } finally {
+    file.discard();
   }
 }
 

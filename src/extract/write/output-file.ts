@@ -3,8 +3,26 @@ import path from 'node:path';
 import { ExtractError } from '../error.js';
 
 /**
+ * Whether a file could be written, before there is anything to write.
+ *
+ * @param replace a file of that name may be replaced
+ * @throws {ExtractError} `exists` or `cannot-write`
+ */
+export function checkOutput(file: string, replace: boolean): void {
+  const there = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (there !== undefined && !replace) {
+    throw new ExtractError('exists', `${file} exists; --force replaces it`);
+  }
+  if (there !== undefined && !fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
+    throw new ExtractError('cannot-write', `${file} is not a regular file`);
+  }
+  refused(file, () => fs.accessSync(path.dirname(file), fs.constants.W_OK));
+}
+
+/**
  * A file that appears under its name only when it is whole: it is written beside it under another
- * one, which goes away if it is not finished, also when a signal ends the program.
+ * one, which goes away if it is not finished, also when a signal ends the program. Nothing is awaited
+ * while it is open: a signal waits until all is written, or until the rest was given up.
  */
 export class OutputFile {
   readonly path: string;
@@ -26,13 +44,7 @@ export class OutputFile {
   constructor(file: string, replace: boolean) {
     this.path = file;
     this.#replace = replace;
-    const there = fs.lstatSync(file, { throwIfNoEntry: false });
-    if (there !== undefined && !replace) {
-      throw new ExtractError('exists', `${file} exists; --force replaces it`);
-    }
-    if (there !== undefined && !fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
-      throw new ExtractError('cannot-write', `${file} is not a regular file`);
-    }
+    checkOutput(file, replace);
     const name = `.${path.basename(file)}.${process.pid}.partial`;
     this.#partial = path.join(path.dirname(file), name);
     // Of a kernel's memory: for its owner's eyes.
