@@ -336,6 +336,20 @@ const TASK_MEMBERS = [
 /** THREAD_SIZE of x86_64 and arm64, without KASAN. */
 const STACK_BYTES = 16_384;
 
+/** What each CPU ran, and its idle task, which is in no list. */
+function onCpus(kernel: NativeKernel): bigint[] {
+  const found: bigint[] = [];
+  attempt(() => {
+    const runqueues = kernel.symbol('runqueues') ?? 0n;
+    const queue = new StructReader(kernel, 'rq', ['curr', 'idle']);
+    for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
+      const view = queue.read(perCpuAddress(kernel, runqueues, cpu));
+      found.push(view.pointer('curr'), view.pointer('idle'));
+    }
+  });
+  return found.filter((task) => task !== 0n);
+}
+
 /** A table has a bit for each descriptor; of huge ones those of the first 65,536 are kept. */
 const MOST_DESCRIPTORS = 65_536;
 
@@ -361,7 +375,8 @@ function storeStack(kernel: NativeKernel, store: Store, told: bigint, byEnd: boo
 function readTasks(kernel: NativeKernel, store: Store): void {
   const members = present(kernel, 'task_struct', TASK_MEMBERS);
   const init = kernel.symbol('init_task');
-  for (const task of [...(init === undefined ? [] : [init]), ...everyThread(kernel)]) {
+  const all = [...(init === undefined ? [] : [init]), ...onCpus(kernel), ...everyThread(kernel)];
+  for (const task of new Set(all)) {
     attempt(() => members.read(task));
     // crash reads a task whole or not at all; of its other pages it gets zeros.
     for (let at = 0; at < members.size; at += kernel.facts.pageSize) store(task + BigInt(at));

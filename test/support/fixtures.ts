@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { OracleSocket, Role, Truth } from './lab.js';
+
+/** Kernels of which fixtures/dumps has a small real dump. */
+export const FIXTURES = ['5.10', '6.1', '6.12', 'newest'] as const;
+export type FixtureName = (typeof FIXTURES)[number];
+
+/** What the guest and drgn say of a fixture; `scripts/fixture-truth.mjs` writes it. */
+export interface FixtureTruth {
+  readonly release: string;
+  readonly pageSize: number;
+  readonly kernelThread: Truth['kernelThread'];
+  readonly roles: readonly Pick<Role, 'name' | 'kind' | 'pid' | 'comm' | 'fd' | 'skbs' | 'bytes'>[];
+  readonly sockets: readonly OracleSocket[];
+}
+
+const FOLDER = fileURLToPath(new URL('../../fixtures/dumps/', import.meta.url));
+
+/** A small real dump, cut by `kdump-mem extract`: `scripts/fixtures` makes it again. */
+export function fixture(name: FixtureName): {
+  readonly vmcore: string;
+  readonly truth: FixtureTruth;
+} {
+  const truth = JSON.parse(readFileSync(`${FOLDER}${name}.json`, 'utf8')) as FixtureTruth;
+  return { vmcore: `${FOLDER}${name}.vmcore`, truth };
+}
