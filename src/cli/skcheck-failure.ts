@@ -11,6 +11,7 @@ export const ADVICE: Record<HostErrorCode, string> = {
   'no-such-process': 'Check the pid; it is one of this pid namespace.',
   'no-such-netns': 'Give the name of one (ip netns), a path, a pid that lives in it, or all.',
   'netns-closed': 'Run as root, with nsenter (util-linux) installed.',
+  'not-a-capture': 'Give what skcheck --capture wrote, or a sosreport.',
   'ss-missing': 'Install it (package iproute2; iproute on Fedora and RHEL).',
   'ss-failed': 'Run "ss -HOnemita" by hand to see what it lacks (old ones have no -O).',
   'ss-hung': 'Run "ss -HOnemita" by hand; a very large host may need more time than we give.',

@@ -1,5 +1,8 @@
 import { styleText } from 'node:util';
+import { CapturedHost } from '../host/capture/host.js';
 import { type Observation, observe } from '../host/observe.js';
+import { takeCensus, theoreticalWorst } from '../host/proc/census.js';
+import { readPageSize } from '../host/proc/memory.js';
 import type { HostSource } from '../host/source.js';
 import type { Sample } from '../host/ss/read.js';
 import { skcheckReport } from '../report/skcheck.js';
@@ -23,13 +26,19 @@ export async function look(
   options: SkcheckOptions,
   earlier: Earlier | null = null,
 ): Promise<{ report: SkcheckReport; observation: Observation }> {
-  const observation = await observe(source, {
-    intervalMs: options.interval * 1000,
-    netns: options.netns ?? (process.geteuid?.() === 0 ? 'all' : 'own'),
+  const captured = source instanceof CapturedHost ? source : null;
+  const root = captured !== null || process.geteuid?.() === 0;
+  const seen = await observe(source, {
+    intervalMs: captured ? captured.intervalMs : options.interval * 1000,
+    netns: options.netns ?? (root ? 'all' : 'own'),
+    reader: options.procfs ? 'procfs' : 'auto',
+    ...(captured ? { windows: 1 } : {}),
     ...(options.samples === undefined ? {} : { samples: options.samples }),
     ...(options.pid === undefined ? {} : { pid: options.pid }),
     ...(earlier?.since ? { since: earlier.since } : {}),
   });
+  const census = options.census ? takeCensus(source, readPageSize(source)) : null;
+  const observation = census === null ? seen : bounded(seen, census.bytes);
   const diagnosis = diagnose(observation, {
     minBytes: options.minBytes,
     minAgeMs: options.minAge * 1000,
@@ -37,11 +46,24 @@ export async function look(
     ...(earlier ? { ages: earlier.ages, sort: 'growth' } : {}),
   });
   const report = skcheckReport(observation, diagnosis, {
-    takenAt: new Date(),
+    takenAt: captured?.taken ?? new Date(),
+    captured: captured !== null,
     only: verdictsAsked(options),
+    theoreticalWorstBytes: theoreticalWorst(source, observation.host.maxSkbFrags),
+    census: census && {
+      orders: Object.fromEntries(census.orders),
+      bytes: census.bytes,
+      tookMs: Math.round(census.tookMs),
+    },
     ...(options.top === undefined ? {} : { top: options.top }),
   });
   return { report, observation };
+}
+
+/** No more than what the census found can hold packets. */
+function bounded(observation: Observation, bytes: number): Observation {
+  const unplacedMemory = Math.min(observation.host.unplacedMemory, bytes);
+  return { ...observation, host: { ...observation.host, unplacedMemory } };
 }
 
 /** True when one of the verdicts asked for was found; without any asked for, a stale one. */

@@ -21,6 +21,19 @@ export interface SkcheckOptions {
   readonly top?: number;
   readonly quiet?: boolean;
   readonly json?: boolean;
+  readonly procfs?: boolean;
+  readonly census?: boolean;
+  readonly exact?: boolean;
+  readonly from?: string;
+  readonly capture?: string;
+  readonly captureScript?: boolean;
+  readonly prometheus?: boolean;
+  readonly listen?: ListenAddress;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 const EXAMPLES = `
@@ -33,6 +46,7 @@ Examples:
   skcheck --watch                  a live table; piped, one JSON object for each look
   skcheck --stale --pid 4711       the sockets of one process
   skcheck --netns web              one network namespace, by name, path, pid or inode
+  skcheck --capture-script > c.sh  on another host: sh c.sh c.tar.gz; then skcheck --from c.tar.gz
   skcheck --stale --quiet          nothing unless something has stopped: for cron
   skcheck --stale --json | jq '.sockets[] | {pid, comm, unreadBytes}'
 
@@ -105,6 +119,18 @@ export function skcheckCommand(): Command {
     )
     .option('--quiet', 'print nothing when nothing is found')
     .option('--json', 'print one JSON object (schema skcheck/1)')
+    .option('--census', 'count the pages that sockets can pin at most (root; some seconds)')
+    .option('--exact', "count in the kernel's memory what is found (root; /proc/kcore)")
+    .option('--procfs', 'read /proc/net instead of asking ss: sees and proves less')
+    .option('--from <path>', 'a capture or a sosreport, archive or directory, instead of this host')
+    .option('--capture <file>', 'write a capture of this host (tar.gz) and judge nothing')
+    .option('--capture-script', 'print the script that captures, for hosts with only sh and tar')
+    .option('--prometheus', 'print metrics for the textfile collector')
+    .addOption(
+      new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(
+        listenAddress,
+      ),
+    )
     .helpOption('-h, --help', 'show this help')
     .addHelpText('after', EXAMPLES)
     .allowExcessArguments(false)
@@ -123,6 +149,14 @@ function verdicts(text: string): readonly VerdictCode[] {
     if (!code) throw new InvalidArgumentError(`It takes ${VERDICT_CODES.join(', ')}.`);
     return code;
   });
+}
+
+function listenAddress(text: string): ListenAddress {
+  const found = /^(?:(\d+\.\d+\.\d+\.\d+|localhost)|\[([0-9a-f:]+)\]):(\d{1,5})$/i.exec(text);
+  const port = Number(found?.[3]);
+  if (!found || port > 65_535)
+    throw new InvalidArgumentError('It takes an address and a port: 127.0.0.1:9700, [::1]:9700.');
+  return { host: found[1] ?? found[2] ?? '', port };
 }
 
 function words(text: string): readonly string[] {

@@ -30,10 +30,7 @@ async function main(): Promise<void> {
   }
   const options = program.opts<SkcheckOptions>();
   try {
-    if (options.watch) {
-      const { watch } = await import('./skcheck-watch.js');
-      process.exitCode = await watch(liveHost, options);
-    } else process.exitCode = await check(liveHost, options);
+    process.exitCode = await run(options);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     complain(`${escapeText(error.message)}. ${ADVICE[error.code]}`);
@@ -41,9 +38,28 @@ async function main(): Promise<void> {
   }
 }
 
+/** What the options choose to do. Returns the exit status. */
+async function run(options: SkcheckOptions): Promise<number> {
+  if (options.captureScript || options.capture !== undefined) {
+    const { capture, printScript } = await import('./skcheck-capture.js');
+    return options.capture === undefined ? printScript() : capture(options.capture, options);
+  }
+  const source = await sourceOf(options);
+  if (options.watch) return (await import('./skcheck-watch.js')).watch(source, options);
+  return check(source, options);
+}
+
+async function sourceOf({ from }: SkcheckOptions): Promise<HostSource> {
+  if (from === undefined) return liveHost;
+  const { readCapture } = await import('../host/capture/files.js');
+  const { CapturedHost } = await import('../host/capture/host.js');
+  return new CapturedHost(await readCapture(from));
+}
+
 async function check(source: HostSource, options: SkcheckOptions): Promise<number> {
   const gaps = Math.max(1, (options.samples ?? 2) - 1);
-  const progress = process.stderr.isTTY && options.interval > 0 && !options.quiet;
+  const progress =
+    process.stderr.isTTY && options.interval > 0 && !options.quiet && options.from === undefined;
   if (progress) process.stderr.write(`watching for ${options.interval * gaps} s …`);
   let report: SkcheckReport;
   try {

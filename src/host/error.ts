@@ -13,6 +13,7 @@ export type HostErrorCode =
   | 'no-such-process'
   | 'no-such-netns'
   | 'netns-closed'
+  | 'not-a-capture'
   | 'ss-missing'
   | 'ss-failed'
   | 'ss-hung'

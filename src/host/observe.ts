@@ -1,4 +1,4 @@
-import { HostError } from './error.js';
+import { HostError, isHostError } from './error.js';
 import { type HostFacts, readHostFacts } from './facts.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
 import { countAllDescriptors, DescriptorScan, type HolderScan, socketFds } from './proc/holders.js';
@@ -11,6 +11,7 @@ import {
   type Switches,
   stoodStill,
 } from './proc/process.js';
+import { readProcfsSample } from './procnet/read.js';
 import { type SocketRecord, socketKey } from './socket.js';
 import type { HostSource } from './source.js';
 import { ALL_GROUPS, readSample, type Sample, type SsGroup } from './ss/read.js';
@@ -18,6 +19,8 @@ import { ALL_GROUPS, readSample, type Sample, type SsGroup } from './ss/read.js'
 /** What was seen of a host's sockets: one sample, or several and what lay between them. */
 export interface Observation {
   readonly host: HostFacts;
+  /** What the sockets were read by. */
+  readonly reader: 'ss' | 'procfs';
   readonly namespaces: readonly Namespace[];
   /** All samples, at least one; `first` and `last` are its ends. */
   readonly samples: readonly Sample[];
@@ -59,6 +62,10 @@ export interface ObserveOptions {
   readonly netns?: NetnsChoice;
   /** The newest sample of an earlier observation, to begin with instead of taking a first one. */
   readonly since?: Sample;
+  /** Into how many windows to cut the time between two samples; 4. */
+  readonly windows?: number;
+  /** Where to read sockets: `auto` takes /proc/net only where there is no ss. */
+  readonly reader?: 'auto' | 'ss' | 'procfs';
 }
 
 /** Hidden processes are watched too, as possible holders, as long as they are not more than this. */
@@ -84,7 +91,8 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const startScan = (socket: SocketRecord) => {
     if (wantsOwner(socket)) void scan.run();
   };
-  const first = options.since ?? (await readSample(source, namespaces, ALL_GROUPS, startScan));
+  const { reader, first } = await readFirst(source, namespaces, options, startScan);
+  const read = reader === 'ss' ? readSample : readProcfsSample;
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
   const interesting = first.sockets.filter(
     (socket) => wantsOwner(socket) && (onlyInodes?.has(socket.inode) ?? true),
@@ -98,7 +106,10 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   };
   countFds();
 
-  const weak = interesting.filter((socket) => socket.protocol !== 'TCP' && socket.recvQ > 0);
+  const weak = interesting.filter(
+    (socket) => socket.recvQ > 0 && (socket.protocol !== 'TCP' || lacksFigures(socket)),
+  );
+  const between = weak.some(({ protocol }) => protocol === 'TCP') ? ALL_GROUPS : NOT_TCP;
   const samples = [first];
   const windows: Window[] = [];
   if (count > 1) {
@@ -111,13 +122,14 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
         for (const holder of early.byInode.get(inode) ?? []) weakPids.add(holder.pid);
     if (weak.length > 0 && early.denied.length <= MAX_HIDDEN_WATCHED)
       for (const hidden of early.denied) weakPids.add(hidden);
-    const pieces = weak.length === 0 ? 1 : count === 2 ? WINDOWS : 2;
-    let before = weak.length === 0 ? null : await readTick(source, namespaces, weakPids, NOT_TCP);
+    const pieces = weak.length === 0 ? 1 : (options.windows ?? (count === 2 ? WINDOWS : 2));
+    let before =
+      weak.length === 0 ? null : await readTick(source, read, namespaces, weakPids, between);
     for (let piece = 1; piece <= pieces * (count - 1); piece++) {
       await waitFor(piece / pieces);
       const whole = piece % pieces === 0;
-      const groups = whole ? ALL_GROUPS : NOT_TCP;
-      const after = await readTick(source, namespaces, weakPids, groups);
+      const groups = whole ? ALL_GROUPS : between;
+      const after = await readTick(source, read, namespaces, weakPids, groups);
       if (before) windows.push(windowBetween(weak, weakPids, before, after));
       before = before && after;
       if (whole) {
@@ -144,6 +156,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   }
   return {
     host,
+    reader,
     namespaces,
     samples,
     first,
@@ -155,6 +168,29 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     descriptors,
     onlyInodes,
   };
+}
+
+/** Our first sample tells what all others are read by. */
+async function readFirst(
+  source: HostSource,
+  namespaces: readonly Namespace[],
+  options: ObserveOptions,
+  onKept: (socket: SocketRecord) => void,
+): Promise<{ reader: Observation['reader']; first: Sample }> {
+  const wanted = options.reader ?? 'ss';
+  if (options.since) return { reader: wanted === 'procfs' ? 'procfs' : 'ss', first: options.since };
+  if (wanted !== 'procfs')
+    try {
+      return { reader: 'ss', first: await readSample(source, namespaces, ALL_GROUPS, onKept) };
+    } catch (error) {
+      if (wanted === 'ss' || !isHostError(error, 'ss-missing')) throw error;
+    }
+  return { reader: 'procfs', first: await readProcfsSample(source, namespaces, ALL_GROUPS) };
+}
+
+/** A TCP socket of which only its queues are known. */
+function lacksFigures(socket: SocketRecord): boolean {
+  return socket.protocol === 'TCP' && !socket.tcp && socket.state !== 'LISTEN';
 }
 
 /** Something waits in one of its queues, so that its owner matters. */
@@ -188,13 +224,14 @@ interface Tick {
 
 async function readTick(
   source: HostSource,
+  read: typeof readSample,
   namespaces: readonly Namespace[],
   pids: ReadonlySet<number>,
   groups: readonly SsGroup[],
 ): Promise<Tick> {
   const switches = () => new Map([...pids].map((pid) => [pid, readSwitches(source, pid)]));
   const before = switches();
-  const sample = await readSample(source, namespaces, groups);
+  const sample = await read(source, namespaces, groups);
   return { sample, before, after: switches() };
 }
 
@@ -221,7 +258,8 @@ function windowBetween(
 function queues(sample: Sample): ReadonlyMap<string, number> {
   const byKey = new Map<string, number>();
   for (const socket of sample.sockets)
-    if (socket.protocol !== 'TCP') byKey.set(socketKey(socket), socket.recvQ);
+    if (socket.protocol !== 'TCP' || lacksFigures(socket))
+      byKey.set(socketKey(socket), socket.recvQ);
   return byKey;
 }
 

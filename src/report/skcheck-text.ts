@@ -19,6 +19,7 @@ export function formatSkcheckText(report: SkcheckReport, paint: Paint = (_, text
   if (others !== '') headline.push(others);
   if (report.host.samples === 1)
     headline.push('(from one sample, judged by when data last came; --interval 2 is surer)');
+  if (report.bounds.census) headline.push(...boundsOf(report.bounds));
   for (const process of report.processes)
     headline.push(
       `pid ${process.pid}${process.comm === null ? '' : ` (${escapeText(process.comm)})`}: ${process.because} (may leak descriptors)`,
@@ -64,6 +65,22 @@ function headlineOf({ totals, host }: SkcheckReport): string {
         : 'have';
   const they = stalled === 1 ? 'it pins' : 'they pin';
   return `${formatCount(stalled)} of ${of} ${have} stopped reading; ${they} about ${formatSize(pinned.likely)} (${formatSize(pinned.low)} to ${formatSize(pinned.high)})`;
+}
+
+/** With --census: what all sockets together can pin at most. */
+function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): string[] {
+  if (!census) return [];
+  const orders = Object.entries(census.orders).map(
+    ([order, count]) => `${formatCount(count)} of order ${order}`,
+  );
+  const words = [
+    `Census: ${formatSize(census.bytes)} of pages that packets can lie in (${orders.join(', ') || 'none'}), counted in ${formatSpan(census.tookMs)}.`,
+  ];
+  if (theoreticalWorstBytes !== null)
+    words.push(
+      `Theoretical worst case, not an estimate: ${formatSize(theoreticalWorstBytes)} (each skb in use with 18 pages of 32 KiB).`,
+    );
+  return words.flatMap((line) => wrap(line, WIDTH));
 }
 
 /** What else is wrong on the host, by number: `2 senders are stalled, 1 listener is full`. */

@@ -20,7 +20,8 @@ export interface ReportOptions {
   readonly only: readonly VerdictCode[] | null;
   /** List no more sockets than this. */
   readonly top?: number;
-  readonly source?: SkcheckReport['host']['source'];
+  /** It was read from a capture, not from a host. */
+  readonly captured?: boolean;
   readonly census?: SkcheckBounds['census'];
   readonly theoreticalWorstBytes?: number | null;
   /** With --exact: what the kernel's memory says of a finding. */
@@ -48,7 +49,7 @@ export function skcheckReport(
       takenAt: options.takenAt.toISOString(),
       samples: observation.samples.length,
       namespaces: namespaces.length,
-      source: options.source ?? 'ss',
+      source: options.captured ? 'capture' : observation.reader,
       watchedMs: last ? Math.max(0, Math.floor(last.startedMs - first.endedMs)) : 0,
     },
     sockets: listed.map((finding) => ({
@@ -203,7 +204,7 @@ function collectWarnings(observation: Observation, diagnosis: Diagnosis): Skchec
     `${sockets(diagnosis.undecided)} with unread data could not be judged; skcheck without --stale lists them, a longer --interval may tell`,
   );
   const blind = suspects.filter(
-    (each) => each.socket.protocol === 'TCP' && !each.socket.tcp,
+    (each) => observation.reader === 'ss' && each.socket.protocol === 'TCP' && !each.socket.tcp,
   ).length;
   warn(
     'no-tcp-info',
@@ -216,6 +217,12 @@ function collectWarnings(observation: Observation, diagnosis: Diagnosis): Skchec
     lost,
     `${formatCount(lost)} lines of ss could not be read and are left out`,
   );
+  if (observation.reader === 'procfs')
+    warn(
+      'without-ss',
+      1,
+      'read from /proc/net without ss: unix queues, the age of data, what TCP has received and what memory is charged are not to be seen there, so less is proved and the bounds are wide',
+    );
   const closed = (last ?? first).closed.length;
   warn(
     'netns-closed',

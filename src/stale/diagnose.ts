@@ -348,7 +348,7 @@ function chargeOf(socket: SocketRecord, peer: SocketRecord | undefined): number 
 }
 
 function trackWindows(observation: Observation, socket: SocketRecord): TrackWindow[] {
-  if (socket.protocol === 'TCP' || observation.windows.length === 0) return [];
+  if (observation.windows.length === 0) return [];
   const key = socketKey(socket);
   return observation.windows.flatMap((window) => {
     const recvQ = window.recvQ.get(key);

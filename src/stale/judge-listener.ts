@@ -46,7 +46,8 @@ export function judgeAccepting(track: ListenerTrack): Verdict | null {
  */
 export function judgeBacklog(first: SocketRecord | null, last: SocketRecord): Verdict | null {
   const full = (socket: SocketRecord) => socket.recvQ > socket.sendQ;
-  if (!first || !full(first) || !full(last)) return null;
+  // Without skmem it was read from /proc/net, which does not tell the limit.
+  if (!first || !last.skmem || !full(first) || !full(last)) return null;
   const dropped = Math.max(0, (last.skmem?.drops ?? 0) - (first.skmem?.drops ?? 0));
   return {
     verdict: 'backlog-full',

@@ -69,7 +69,9 @@ export function judge(track: Track): Verdict {
     const watchedMs = first ? Math.max(0, last.endedMs - first.startedMs) : 0;
     return reading({ kind: 'came-since', watchedMs });
   }
-  return last.socket.protocol === 'TCP'
+  // Without tcp_info (/proc/net alone) a TCP socket is judged as the others are.
+  const counted = last.socket.tcp !== null || first.socket.tcp !== null;
+  return last.socket.protocol === 'TCP' && (counted || track.windows.length === 0)
     ? judgeTcp(first, last)
     : judgeByActivity(track, last.socket);
 }

@@ -50,6 +50,14 @@ describe('the census', () => {
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
+  test('where all pages of a free block say so, none is taken off twice', () => {
+    const host = hostWith(
+      [BUDDY, BUDDY, BUDDY, BUDDY, BUDDY, 0],
+      'Node 0, zone   Normal      1      0      1\n',
+    );
+    expect(orders(host)).toEqual({ 0: 1 });
+  });
+
   test('without the right to look it is denied', () => {
     const host = new FakeHost();
     host.files.set('/proc/kpageflags', 'denied');

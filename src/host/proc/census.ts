@@ -58,8 +58,9 @@ const RESERVED_HIGH = 1;
  * Packet pages are compound where they are larger than one page (__GFP_COMP), and have no flag at all
  * where they are single.
  *
- * KPF_BUDDY marks only the first page of a free block: the others look like single pages, and are
- * taken off by /proc/buddyinfo. Pages in the allocator's per-CPU lists stay in: a cap, not a count.
+ * Some kernels set KPF_BUDDY on the first page of a free block only: the others look like single pages,
+ * and are taken off by /proc/buddyinfo, as many as are not marked. Pages in the allocator's per-CPU
+ * lists stay in: a cap, not a count.
  * Pages that user space lent (sendfile, splice, zerocopy) are in none of it.
  *
  * Throws `denied` without root, `gone` where the kernel lacks it, `unreadable`.
@@ -67,8 +68,10 @@ const RESERVED_HIGH = 1;
 export function takeCensus(source: HostSource, pageSize: number): Census {
   const began = source.now();
   const orders = new Map<number, number>();
+  const freeBefore = freePages(source);
   let pages = 0;
   let loose = 0;
+  let free = 0;
   /** Base pages of the compound page that is open, 0 when it is somebody else's or none. */
   let open = 0;
   const close = () => {
@@ -89,6 +92,7 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
         continue;
       }
       close();
+      if ((low & KPF.BUDDY) !== 0) free++;
       if ((low & PLACED) !== 0) continue;
       if ((bytes.readUInt32LE(word * 8 + 4) & RESERVED_HIGH) !== 0) continue;
       if ((low & KPF.HEAD) !== 0) open = 1;
@@ -97,7 +101,9 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
     carried = Buffer.from(bytes.subarray(words * 8));
   });
   close();
-  const single = Math.max(0, loose - freeFollowers(source));
+  // The smaller of two figures: rather too many pages under the cap than too few.
+  const unmarked = Math.max(0, Math.min(freeBefore, freePages(source)) - free);
+  const single = Math.max(0, loose - unmarked);
   if (single > 0) orders.set(0, single);
   return {
     orders,
@@ -106,8 +112,8 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
   };
 }
 
-/** Free pages that are not the first of their block: /proc/buddyinfo, blocks by order. */
-function freeFollowers(source: HostSource): number {
+/** Free pages: /proc/buddyinfo has the number of blocks of each order. */
+function freePages(source: HostSource): number {
   let pages = 0;
   for (const line of source.readText('/proc/buddyinfo').split('\n')) {
     const counts = /^Node\s+\d+, zone\s+\S+((?:\s+\d{1,12})+)\s*$/.exec(line)?.[1];
@@ -116,7 +122,7 @@ function freeFollowers(source: HostSource): number {
       .trim()
       .split(/\s+/)
       .forEach((count, order) => {
-        pages += Number(count) * (2 ** order - 1);
+        pages += Number(count) * 2 ** order;
       });
   }
   return pages;

@@ -45,3 +45,18 @@ export function readMaxSkbFrags(source: HostSource): number {
     throw error;
   }
 }
+
+/** AT_PAGESZ of /proc/self/auxv (pairs of native words); 4096 where it is not shown. */
+export function readPageSize(source: HostSource): number {
+  const AT_PAGESZ = 6n;
+  let size = 4096;
+  try {
+    source.readBytes('/proc/self/auxv', (bytes) => {
+      for (let at = 0; at + 16 <= bytes.length; at += 16)
+        if (bytes.readBigUInt64LE(at) === AT_PAGESZ) size = Number(bytes.readBigUInt64LE(at + 8));
+    });
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+  }
+  return size;
+}

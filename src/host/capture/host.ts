@@ -1,0 +1,213 @@
+import { HostError } from '../error.js';
+import type { HostSource, OnBytes } from '../source.js';
+import type { CapturedFiles } from './files.js';
+import { readSosreport } from './sosreport.js';
+
+/** One moment of a capture. */
+interface Moment {
+  readonly beganMs: number;
+  readonly endedMs: number;
+  /** `NETNS inet|unix|others` → what ss said. */
+  readonly ss: ReadonlyMap<string, string>;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/**
+ * A host as a capture or a sosreport shows it: time stands still, and goes on to the next sample when it
+ * is slept. What was not captured is `gone`.
+ */
+export class CapturedHost implements HostSource {
+  readonly #moments: readonly Moment[];
+  readonly #files: ReadonlyMap<string, string>;
+  readonly #links: ReadonlyMap<string, string>;
+  readonly #children = new Map<string, Set<string>>();
+  #index = 0;
+  /** Something of this moment's sockets was read: it is as late as its end. */
+  #read = false;
+  /** When the last sample was taken, as the host's clock said; null when it is not told. */
+  readonly taken: Date | null;
+  /** `capture`: our own; `sosreport`. */
+  readonly kind: 'capture' | 'sosreport';
+
+  constructor(captured: CapturedFiles) {
+    this.kind = captured.has('version') ? 'capture' : 'sosreport';
+    const files = new Map<string, string>();
+    for (const [name, text] of captured) if (name.startsWith('proc/')) files.set(`/${name}`, text);
+    if (this.kind === 'sosreport') {
+      const report = readSosreport(captured);
+      for (const [path, text] of report.files) files.set(path, text);
+      this.#links = report.links;
+      this.#moments = [{ beganMs: 0, endedMs: 0, ss: report.ss, files: new Map() }];
+    } else {
+      this.#moments = [FIRST, 'sample-2/']
+        .filter((prefix) => captured.has(`${prefix}began`))
+        .map((prefix) => momentOf(captured, prefix));
+      this.#links = linksOf(captured, this.#moments.length);
+    }
+    if (this.#moments.length === 0)
+      throw new HostError('not-a-capture', 'the capture holds no sample of sockets');
+    this.#files = files;
+    const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
+    this.taken = Number.isNaN(date.getTime()) ? null : date;
+    const last = this.#moments.at(-1)?.files ?? new Map<string, string>();
+    for (const path of [...files.keys(), ...this.#links.keys(), ...last.keys()]) this.#note(path);
+  }
+
+  /** How many samples there are: 1 or 2. */
+  get samples(): number {
+    return this.#moments.length;
+  }
+
+  /** Milliseconds between the samples. */
+  get intervalMs(): number {
+    const [first, last] = this.#moments;
+    return first && last ? Math.max(1, last.beganMs - first.endedMs) : 0;
+  }
+
+  async ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void> {
+    this.#read = true;
+    const inode = /\d+/.exec(this.#links.get(netns ?? '/proc/self/ns/net') ?? '')?.[0] ?? 'own';
+    const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';
+    const text = this.#moment.ss.get(`${inode} ${group}`);
+    if (text === undefined) {
+      if (group === 'inet' && this.#index === 0)
+        throw new HostError('ss-missing', 'there was no ss where this was captured');
+      return;
+    }
+    onBytes(Buffer.from(text));
+  }
+
+  readText(path: string): string {
+    const text = this.#moment.files.get(path) ?? this.#files.get(path);
+    if (text === undefined) throw new HostError('gone', `${path} was not captured`);
+    return text;
+  }
+
+  readBytes(path: string): void {
+    throw new HostError('gone', `${path} was not captured`);
+  }
+
+  readLink(path: string): string {
+    const target = this.#links.get(path);
+    if (target === undefined) throw new HostError('gone', `${path} was not captured`);
+    return target;
+  }
+
+  list(path: string): readonly string[] {
+    const names = this.#children.get(path);
+    if (!names) throw new HostError('gone', `${path} was not captured`);
+    return [...names];
+  }
+
+  size(path: string): number {
+    return this.list(path).length;
+  }
+
+  now(): number {
+    return this.#read ? this.#moment.endedMs : this.#moment.beganMs;
+  }
+
+  async sleep(): Promise<void> {
+    if (this.#index + 1 >= this.#moments.length) return;
+    this.#index++;
+    this.#read = false;
+  }
+
+  get #moment(): Moment {
+    const moment = this.#moments[this.#index];
+    if (!moment) throw new RangeError('no such moment');
+    return moment;
+  }
+
+  #note(path: string): void {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+      const parent = path.slice(0, at);
+      const rest = path.slice(at + 1);
+      const end = rest.indexOf('/');
+      const name = end < 0 ? rest : rest.slice(0, end);
+      const known = this.#children.get(parent);
+      if (known) {
+        if (known.has(name)) return;
+        known.add(name);
+      } else this.#children.set(parent, new Set([name]));
+    }
+  }
+}
+
+const FIRST = 'sample-1/';
+
+function momentOf(captured: CapturedFiles, prefix: string): Moment {
+  const ss = new Map<string, string>();
+  const files = new Map<string, string>();
+  for (const [name, text] of captured) {
+    if (!name.startsWith(prefix)) continue;
+    const found = /^netns-(\d{1,15})\/(?:(inet|unix|others)|net\/(\w+))$/.exec(
+      name.slice(prefix.length),
+    );
+    if (found?.[2]) ss.set(`${found[1]} ${found[2]}`, text);
+  }
+  // What ran between the samples is told from before the first until after the last.
+  const states = captured.get(`${prefix}${prefix === FIRST ? 'before' : 'after'}`) ?? '';
+  for (const line of states.split('\n')) {
+    const found =
+      /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat)):(.*)$/s.exec(
+        line,
+      );
+    if (!found?.[1]) continue;
+    // Its first line, the name, is left out of a status: a reader skips it.
+    const before = files.get(found[1]) ?? (found[1].endsWith('/status') ? 'Name:\n' : '');
+    files.set(found[1], `${before}${found[2]}\n`);
+  }
+  for (const [pid, inode] of namespacesOf(captured, prefix))
+    for (const table of [
+      'netlink',
+      'packet',
+      'tcp',
+      'tcp6',
+      'udp',
+      'udp6',
+      'raw',
+      'raw6',
+      'unix',
+    ]) {
+      const text = captured.get(`${prefix}netns-${inode}/net/${table}`);
+      if (text !== undefined) files.set(`/proc/${pid}/net/${table}`, text);
+    }
+  return {
+    beganMs: uptimeMs(captured.get(`${prefix}began`)),
+    endedMs: uptimeMs(captured.get(`${prefix}ended`)),
+    ss,
+    files,
+  };
+}
+
+function uptimeMs(text: string | undefined): number {
+  const seconds = Number(/^\d{1,12}(?:\.\d+)?/.exec(text ?? '')?.[0]);
+  return Number.isFinite(seconds) ? Math.round(seconds * 1000) : 0;
+}
+
+/** pid (or `self`) → the inode of its network namespace, from `ls -l`. */
+function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, string> {
+  const text = captured.get(`${prefix}namespaces`) ?? '';
+  return new Map(
+    [...text.matchAll(/ \/proc\/(\d{1,10}|self)\/ns\/net -> net:\[(\d{1,15})\]$/gm)].map(
+      ([, pid = '', inode = '']) => [pid, inode] as const,
+    ),
+  );
+}
+
+/** The links of the last sample: namespaces, and descriptors of sockets from `ls -l`. */
+function linksOf(captured: CapturedFiles, number: number): Map<string, string> {
+  const prefix = `sample-${number}/`;
+  const links = new Map<string, string>();
+  for (const [pid, inode] of namespacesOf(captured, prefix))
+    links.set(`/proc/${pid}/ns/net`, `net:[${inode}]`);
+  let directory = '';
+  for (const line of (captured.get(`${prefix}descriptors`) ?? '').split('\n')) {
+    const heading = /^(\/proc\/\d{1,10}\/fd):$/.exec(line)?.[1];
+    if (heading) directory = heading;
+    const link = / (\d{1,10}) -> (socket:\[\d{1,15}\])$/.exec(line);
+    if (link && directory !== '') links.set(`${directory}/${link[1]}`, link[2] ?? '');
+  }
+  return links;
+}
