@@ -58,7 +58,8 @@ suite_line() {
   die "this machine's apt sources name no mirror for $own${want_security/#yes/-security}; cannot find $wanted"
 }
 
-# apt_for NAME SUITE...: makes the private apt called NAME and reads the suites' package lists.
+# apt_for NAME SUITE...: makes the private apt called NAME and reads the suites' package lists, of the
+# architecture $APT_ARCH (amd64 unless told).
 apt_for() {
   local name="$1" dir="$LAB_DIR/apt/$1" suite
   shift
@@ -77,8 +78,8 @@ Dir::State::Lists "$dir/lists";
 Dir::State::Status "$dir/status";
 Dir::State::extended_states "$dir/extended_states";
 Dir::Cache "$dir/cache";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
+APT::Architecture "${APT_ARCH:-amd64}";
+APT::Architectures { "${APT_ARCH:-amd64}"; };
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 Acquire::Languages "none";

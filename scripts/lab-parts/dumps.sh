@@ -3,6 +3,8 @@
 
 # What `up` makes unless told.
 LAB_DUMPS=(5.10 6.1 6.12 newest 6.1-la57 5.10-kdump 6.1-kdump 6.12-kdump newest-kdump)
+# And what `up arm64` makes.
+LAB_ARM64_DUMPS=(6.1-arm64 6.12-arm64 6.12-arm64-16k newest-arm64 6.12-arm64-max newest-arm64-max)
 
 # .lab/dumps/NAME/: elf.vmcore, truth.json, other formats
 make_dump() {
@@ -12,14 +14,17 @@ make_dump() {
   esac || die "no dump of the $1 guest"
 }
 
-# The kernel of a dump: 6.1-la57 is of 6.1.
-kernel_of() { echo "${1%%-*}"; }
+# The kernel of a dump: 6.1-la57 is of 6.1, 6.12-arm64-max of 6.12-arm64.
+kernel_of() { sed -E 's/^([^-]+(-arm64(-16k)?)?).*/\1/' <<<"$1"; }
 
 known_dump() {
-  kernel_suites "$(kernel_of "$1")" >/dev/null
-  case "${1#*-}" in
-    "$1" | la57 | 4g | kdump) ;;
-    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-4g and KERNEL-kdump" ;;
+  local kernel
+  kernel="$(kernel_of "$1")"
+  kernel_suites "$kernel" >/dev/null
+  case "$(kernel_architecture "$kernel")${1#"$kernel"}" in
+    amd64 | amd64-la57 | amd64-4g | amd64-kdump | arm64 | arm64-max | arm64-4g) ;;
+    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-4g and KERNEL-kdump, and" \
+      "KERNEL-max and KERNEL-4g of arm64" ;;
   esac
 }
 

@@ -1,13 +1,13 @@
 // Types of guest.mjs, for tests.
 
 export interface GuestOptions {
-  /** A kernel of the lab: 5.10, 6.1, 6.12, newest. */
+  /** A kernel of the lab: 5.10, 6.1, 6.12, newest, 6.12-arm64, … */
   kernel: string;
   /** 512 unless told. */
   memoryMiB?: number;
   /** 2 unless told. */
   cpus?: number;
-  /** QEMU's -cpu; four-level paging unless told. */
+  /** QEMU's -cpu; the machine's own unless told (four-level paging of x86_64). */
   cpu?: string;
   /** More of the kernel's command line. */
   append?: string;

@@ -6,16 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initramfs } from './initramfs.mjs';
+import { machineOf } from './machines.mjs';
 import { kernelFiles } from './paths.mjs';
 import { Qmp } from './qmp.mjs';
 import { GuestShell } from './shell.mjs';
 
 /**
  * @typedef {object} GuestOptions
- * @property {string} kernel a kernel of the lab: 5.10, 6.1, 6.12, newest
+ * @property {string} kernel a kernel of the lab: 5.10, 6.1, 6.12, newest, 6.12-arm64, …
  * @property {number} [memoryMiB] 512 unless told
  * @property {number} [cpus] 2 unless told
- * @property {string} [cpu] QEMU's -cpu; four-level paging unless told
+ * @property {string} [cpu] QEMU's -cpu; the machine's own unless told (four-level paging of x86_64)
  * @property {string} [append] more of the kernel's command line
  * @property {{ path: string, from?: string, data?: Uint8Array | string, mode?: number }[]} [files]
  *   more of the initramfs: a file of this machine (`from`) or bytes; executable unless told
@@ -27,9 +28,7 @@ import { GuestShell } from './shell.mjs';
  * @property {number} [bootMs] how long booting may take; a minute unless told
  */
 
-// QEMU 7.2 cannot emulate what newer kernels do with cmpxchg16b.
-export const FOUR_LEVELS = 'max,la57=off,cx16=off';
-export const FIVE_LEVELS = 'max,la57=on,cx16=off';
+export { FIVE_LEVELS, FOUR_LEVELS } from './machines.mjs';
 
 /** @type {Set<Guest>} */
 const alive = new Set();
@@ -87,8 +86,9 @@ export class Guest {
   async boot(options) {
     const bootMs = options.bootMs ?? 60_000;
     const files = kernelFiles(options.kernel);
+    const machine = machineOf(options.kernel);
     const initrd = join(this.#folder, 'initrd');
-    writeFileSync(initrd, initramfs(files.modules, options));
+    writeFileSync(initrd, initramfs(files.modules, { ...options, busybox: files.busybox }));
 
     // QEMU connects to us, so that its sockets close with this process.
     const qmp = await listen(join(this.#folder, 'qmp'));
@@ -98,11 +98,15 @@ export class Guest {
       ...(await forward('udp', options.udpPorts ?? [], this.udpPorts)),
     ];
     const args = [
-      ...['-accel', 'tcg,thread=multi', '-cpu', options.cpu ?? FOUR_LEVELS],
+      ...machine.args,
+      ...['-accel', 'tcg,thread=multi', '-cpu', options.cpu ?? machine.cpu],
       ...['-smp', String(options.cpus ?? 2), '-m', String(options.memoryMiB ?? 512)],
       ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nodefaults'],
       ...['-kernel', files.vmlinuz, '-initrd', initrd],
-      ...['-append', `console=ttyS0 panic=-1 loglevel=4 ${options.append ?? ''}`.trim()],
+      ...[
+        '-append',
+        `console=${machine.console} panic=-1 loglevel=4 ${options.append ?? ''}`.trim(),
+      ],
       ...['-netdev', ['user', 'id=n0', ...forwards].join(',')],
       ...['-device', 'virtio-net-pci,netdev=n0,mrg_rxbuf=on,romfile='],
       ...['-device', 'vmcoreinfo'],
@@ -115,7 +119,7 @@ export class Guest {
       ]),
     ];
     // The kernel kills QEMU even when this process dies without a word.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...args], {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', machine.qemu, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;

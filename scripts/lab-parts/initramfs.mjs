@@ -17,25 +17,29 @@ const MODULES = ['virtio_pci', 'virtio_net', 'virtio_console', 'virtio_blk', 'qe
 
 /**
  * @param {string} moduleFolder a kernel's modules
- * @param {{ files?: GuestFile[], modules?: string[] }} more
+ * @param {{ files?: GuestFile[], modules?: string[], busybox?: string | undefined }} more of files
+ *   with one path the first is taken; busybox: the lab's own unless told
  * @returns {Buffer}
  */
-export function initramfs(moduleFolder, { files = [], modules = [] }) {
-  const busybox = need(join(LAB, 'tools/usr/bin/busybox'), 'scripts/lab tools');
+export function initramfs(moduleFolder, { files = [], modules = [], busybox }) {
+  const shell = busybox ?? need(join(LAB, 'tools/usr/bin/busybox'), 'scripts/lab tools');
+  const paths = files.map(({ path }) => path);
   const ordered = modulesInOrder(moduleFolder, [...MODULES, ...modules]);
   return cpio([
     { path: 'init', mode: 0o100755, data: readFileSync(join(PARTS, 'guest/init')) },
-    { path: 'bin/busybox', mode: 0o100755, data: readFileSync(busybox) },
+    { path: 'bin/busybox', mode: 0o100755, data: readFileSync(shell) },
     {
       path: 'modules/order',
       mode: 0o100644,
       data: Buffer.from(ordered.map(({ name }) => `${name}.ko\n`).join('')),
     },
     ...ordered.map(({ name, data }) => ({ path: `modules/${name}.ko`, mode: 0o100644, data })),
-    ...files.map(({ path, from, data, mode }) => ({
-      path: path.replace(/^\/+/, ''),
-      mode: mode ?? (from === undefined ? 0o100755 : statSync(from).mode),
-      data: from === undefined ? Buffer.from(data ?? '') : readFileSync(from),
-    })),
+    ...files
+      .filter(({ path }, index) => paths.indexOf(path) === index)
+      .map(({ path, from, data, mode }) => ({
+        path: path.replace(/^\/+/, ''),
+        mode: mode ?? (from === undefined ? 0o100755 : statSync(from).mode),
+        data: from === undefined ? Buffer.from(data ?? '') : readFileSync(from),
+      })),
   ]);
 }

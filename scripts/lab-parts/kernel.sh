@@ -3,24 +3,45 @@
 # shellcheck shell=bash
 
 LAB_KERNELS=(5.10 6.1 6.12 newest)
+LAB_ARM64_KERNELS=(6.1-arm64 6.12-arm64 6.12-arm64-16k newest-arm64)
 
 kernel_suites() {
   case "$1" in
     5.10) echo bullseye-security ;;
     6.1) echo bookworm-security ;;
     6.12) echo trixie-security trixie ;;
-    newest) echo sid ;;
-    *) die "no kernel called \"$1\"; there are: ${LAB_KERNELS[*]}" ;;
+    # Security suites have no busybox for the guest.
+    6.1-arm64) echo bookworm-security bookworm ;;
+    6.12-arm64 | 6.12-arm64-16k) echo trixie-security trixie ;;
+    newest | newest-arm64) echo sid ;;
+    *) die "no kernel called \"$1\"; there are: ${LAB_KERNELS[*]} ${LAB_ARM64_KERNELS[*]}" ;;
+  esac
+}
+
+# Debian's name of the build, as releases end in it.
+kernel_flavour() {
+  case "$1" in
+    *-arm64-16k) echo arm64-16k ;;
+    *-arm64) echo cloud-arm64 ;;
+    *) echo cloud-amd64 ;;
+  esac
+}
+
+kernel_architecture() {
+  case "$1" in
+    *-arm64*) echo arm64 ;;
+    *) echo amd64 ;;
   esac
 }
 
 # Prints the releases ("6.1.0-39-cloud-amd64") that have a -dbg package, newest first.
 kernel_releases() {
-  local version="$1" pattern
+  local version="${1%%-*}" flavour pattern
+  flavour="$(kernel_flavour "$1")"
   pattern="${version//./\\.}\\."
   [[ "$version" != newest ]] || pattern='[0-9]'
   apt-cache pkgnames linux-image- |
-    sed -nE "s/^linux-image-(${pattern}[^-]*(-[0-9]+)?-cloud-amd64)-dbg\$/\\1/p" |
+    sed -nE "s/^linux-image-(${pattern}[^-]*(-[0-9]+)?-$flavour)-dbg\$/\\1/p" |
     sort -rV
 }
 
@@ -38,14 +59,15 @@ download_image() {
   return 1
 }
 
-# .lab/kernels/VER/: vmlinuz, vmlinux, config, System.map, release, modules/, packages
+# .lab/kernels/VER/: vmlinuz, vmlinux, config, System.map, release, modules/, packages; for another
+# architecture than this machine's also the busybox of its guests
 make_kernel() {
   local version="$1" suites home release work
   home="$LAB_DIR/kernels/$version"
   if [[ -e "$home/release" ]]; then return 0; fi
   suites="$(kernel_suites "$version")"
   # shellcheck disable=SC2086
-  apt_for "kernel-$version" $suites
+  APT_ARCH="$(kernel_architecture "$version")" apt_for "kernel-$version" $suites
   work="$LAB_DIR/kernels/.$version.$$"
   rm -rf -- "$work"
   mkdir -p "$work/debs" "$work/root"
@@ -54,6 +76,10 @@ make_kernel() {
     rm -f -- "$work"/debs/*.deb
     download_image "$release" "$work/debs" || continue
     (cd "$work/debs" && apt-get -qq download "linux-image-$release-dbg") >/dev/null 2>&1 || continue
+    if [[ "$(kernel_architecture "$version")" != amd64 ]]; then
+      (cd "$work/debs" && apt-get -qq download busybox-static) >/dev/null 2>&1 ||
+        die "no busybox-static for $version in $suites"
+    fi
     unpack_kernel "$release" "$work"
     rm -rf -- "$work/debs" "$work/root" "$home"
     mv -T -- "$work" "$home"
@@ -81,6 +107,9 @@ unpack_kernel() {
   place "$work/root" config -name 'config*' -size +50k
   # The image's own is a line that points to the -dbg package.
   place "$work/root" System.map -name 'System.map*' -size +100k
+  if grep -q '^busybox-static_' "$work/packages"; then
+    place "$work/root" busybox -path '*bin/busybox'
+  fi
   modules="$(find "$work/root" -type d -path "*/lib/modules/$release/kernel" -not -path '*/debug/*' |
     head -n 1)"
   [[ -n "$modules" ]] || die "no modules in the packages of $release"

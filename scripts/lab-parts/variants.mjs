@@ -1,18 +1,25 @@
 // The dumps that QEMU makes for the lab. A variant's name begins with its kernel's.
-import { FIVE_LEVELS, FOUR_LEVELS } from './guest.mjs';
+import { ARM64_MAX, FIVE_LEVELS, isArm64, machineOf } from './machines.mjs';
 
 /** @typedef {{ kernel: string, cpu: string, memoryMiB: number }} Variant */
 
-/** @param {string} name for example 6.1, 6.1-la57, 6.12-4g @returns {Variant} */
+/** @param {string} name for example 6.1, 6.1-la57, 6.12-4g, 6.12-arm64-max @returns {Variant} */
 export function variant(name) {
-  const [kernel = '', ...features] = name.split('-');
+  const kernel = /^[^-]+(-arm64(-16k)?)?/.exec(name)?.[0] ?? '';
+  const features = name.slice(kernel.length).split('-').slice(1);
   /** @type {Variant} */
-  const made = { kernel, cpu: FOUR_LEVELS, memoryMiB: 512 };
+  const made = { kernel, cpu: machineOf(kernel).cpu, memoryMiB: 512 };
   for (const feature of features) {
-    if (feature === 'la57') made.cpu = FIVE_LEVELS;
+    if (feature === 'la57' && !isArm64(kernel)) made.cpu = FIVE_LEVELS;
+    // Pointer authentication, and 52-bit addresses where the kernel can.
+    else if (feature === 'max' && isArm64(kernel)) made.cpu = ARM64_MAX;
     // Part of 4 GiB lies above the hole for devices: physical addresses beyond 32 bits.
     else if (feature === '4g') made.memoryMiB = 4096;
-    else throw new Error(`a dump called ${name}? There are KERNEL, KERNEL-la57 and KERNEL-4g`);
+    else {
+      throw new Error(
+        `a dump called ${name}? There are KERNEL, KERNEL-la57, KERNEL-4g and, of arm64, KERNEL-max`,
+      );
+    }
   }
   return made;
 }

@@ -11,8 +11,6 @@ from drgn.helpers.linux.mm import (
 from drgn.helpers.linux.net import skb_shinfo
 from drgn.helpers.linux.slab import slab_object_info
 
-PAGE_SIZE = 4096
-
 
 class Figures:
     def __init__(self, prog):
@@ -99,7 +97,8 @@ class Figures:
         orders = {}
         for order, _, _ in self.pages.values():
             orders[str(order)] = orders.get(str(order), 0) + 1
-        page_bytes = sum(PAGE_SIZE << order for order, _, _ in self.pages.values())
+        page_size = self.prog["PAGE_SIZE"].value_()
+        page_bytes = sum(page_size << order for order, _, _ in self.pages.values())
         slab_bytes = sum(self.slots.values())
         return {
             "skbs": self.skbs,
