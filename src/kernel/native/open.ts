@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../error.js';
 import type { KernelFacts } from '../kernel.js';
 import type { Architecture, Bases } from './arch/arch.js';
+import { Arm64 } from './arch/arm64.js';
 import { X86_64 } from './arch/x86_64.js';
 import { findVmcoreinfo } from './find-vmcoreinfo.js';
 import type { MemoryImage } from './image/image.js';
@@ -148,10 +149,11 @@ function openWith(
 export function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architecture {
   const { machine } = image.facts;
   // QEMU's dumps may name no machine; each architecture's VMCOREINFO has numbers of its own.
-  const x86 = machine === undefined ? info.number('phys_base') !== undefined : machine === 'x86_64';
-  if (x86) return new X86_64(image, info);
+  const has = (name: string): boolean => machine === undefined && info.number(name) !== undefined;
+  if (machine === 'x86_64' || has('phys_base')) return new X86_64(image, info);
+  if (machine === 'aarch64' || has('kimage_voffset')) return new Arm64(image, info);
   const what = machine ?? 'a machine that neither its headers nor VMCOREINFO name';
-  throw new KernelError('unsupported-arch', `the dump is of ${what}; x86_64 can be read`);
+  throw new KernelError('unsupported-arch', `the dump is of ${what}; x86_64 and arm64 can be read`);
 }
 
 /** Bytes of each string in `struct new_utsname`; `release` is the third (linux/utsname.h). */

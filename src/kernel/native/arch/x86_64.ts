@@ -3,6 +3,7 @@ import { highHalf, LinearRange, lowHalf } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
 import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';
+import { pagesOfSection, readVariable } from './variables.js';
 import { X86PageTables } from './x86_64-page-tables.js';
 
 /** `__START_KERNEL_map`: the image is linked here, and KASLR adds to it (asm/page_64_types.h). */
@@ -16,9 +17,6 @@ const DEFAULTS = {
   4: { directMap: 0xffff888000000000n, pages: 0xffffea0000000000n, most: 2 ** 46 },
   5: { directMap: 0xff11000000000000n, pages: 0xffd4000000000000n, most: 2 ** 52 },
 } as const;
-
-/** Flags in the low bits of `mem_section.section_mem_map`: at most 6 (linux/mmzone.h). */
-const SECTION_FLAGS = 63n;
 
 /** A heavily filtered dump has millions of ranges; past this many, their end is not looked for. */
 const MOST_RANGES = 100_000;
@@ -172,7 +170,7 @@ export class X86_64 implements Architecture {
       base >= 1n << 63n && this.#walkOrNot(base + frame * BigInt(stride)) >= 0;
 
     const variable = readVariable(kernel, 'vmemmap_base');
-    const section = this.#pagesOfSection(kernel, Number(frame), stride);
+    const section = pagesOfSection(kernel, this.#info, PAGE_SIZE, Number(frame));
     const known = [
       { base: variable, from: 'vmemmap_base' },
       { base: section, from: 'mem_section' },
@@ -195,47 +193,6 @@ export class X86_64 implements Architecture {
         pagesFrom: 'the usual base, checked in page tables',
       };
     return { pages: undefined, pagesFrom: 'no variable and no page table shows it' };
-  }
-
-  /**
-   * Base of the page array by the sparse memory model: `section_mem_map` holds it for each section
-   * (sparse_encode_mem_map in mm/sparse.c). Undefined where the sections cannot be read.
-   */
-  #pagesOfSection(kernel: EarlyKernel, frame: number, stride: number): bigint | undefined {
-    const info = this.#info;
-    const size = info.size('mem_section');
-    const member = info.offset('mem_section.section_mem_map');
-    const bits = info.number('SECTION_SIZE_BITS');
-    const roots = info.length('mem_section');
-    const table = info.symbol('mem_section');
-    if (!size || member === undefined || !bits || bits < 12n || bits > 40n || !table || !roots)
-      return undefined;
-    const section = Math.floor(frame / 2 ** (Number(bits) - 12));
-    const perRoot = Math.floor(PAGE_SIZE / size);
-    if (perRoot === 0 || stride === 0) return undefined;
-    const root = Math.floor(section / perRoot);
-    if (root >= roots) return undefined;
-    try {
-      const sections = kernel.read(table + BigInt(root * 8), 8).getBigUint64(0, true);
-      const at = sections + BigInt((section % perRoot) * size + member);
-      const map = kernel.read(BigInt.asUintN(64, at), 8).getBigUint64(0, true);
-      // Bit 0: present; bit 1: has a memory map.
-      return (map & 3n) === 3n ? map & ~SECTION_FLAGS : undefined;
-    } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
-  }
-}
-
-function readVariable(kernel: EarlyKernel, name: string): bigint | undefined {
-  const address = kernel.symbol(name);
-  if (address === undefined) return undefined;
-  try {
-    return kernel.read(address, 8).getBigUint64(0, true);
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
   }
 }
 

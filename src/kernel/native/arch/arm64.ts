@@ -1,0 +1,241 @@
+import { KernelError, ReadError } from '../../error.js';
+import { highHalf, LinearRange, lowHalf } from '../address.js';
+import type { MemoryImage } from '../image/image.js';
+import type { Vmcoreinfo } from '../vmcoreinfo.js';
+import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';
+import { Arm64PageTables } from './arm64-page-tables.js';
+import { pagesOfSection, readVariable } from './variables.js';
+
+const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
+/** Kernel addresses have at least 36 bits (16 KiB pages, two levels) and at most 52. */
+const LEAST_BITS = 36n;
+const MOST_BITS = 52n;
+/** The image lies at a multiple of this from where the kernel is linked (arm64's booting.rst: 2 MiB, relocatable 64 KiB). */
+const IMAGE_ALIGNMENT = 1n << 16n;
+/** Everything of the kernel image lies in so much. */
+const IMAGE_BYTES = 1n << 28n;
+const MOST_PHYSICAL = 2 ** 52;
+/** A heavily filtered dump has millions of ranges; past this many, their end is not looked for. */
+const MOST_RANGES = 100_000;
+/** Of an address' upper half: bit 55, which chooses the kernel's half whatever is above. */
+const KERNEL_HALF = 1 << 23;
+
+/**
+ * arm64: three maps that VMCOREINFO describes (arch/arm64/kernel/vmcore_info.c, before 6.9
+ * crash_core.c) — the image, at `kimage_voffset` from its physical place; the linear map, at
+ * `PHYS_OFFSET`; all else by page tables.
+ */
+export class Arm64 implements Architecture {
+  readonly name = 'arm64';
+  readonly pageSize: number;
+  readonly paging: string;
+  readonly imageRange: { readonly start: bigint; readonly end: bigint };
+  readonly #image: MemoryImage;
+  readonly #info: Vmcoreinfo;
+  readonly #tables: Arm64PageTables;
+  readonly #addressBits: bigint;
+  /** Bits of an address' upper half that a signature of pointer authentication may change. */
+  readonly #signature: number;
+  /** A byte of the image whose place is known both ways. */
+  readonly #anchor: { readonly virtual: bigint; readonly physical: number };
+
+  /**
+   * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks what is needed or says what no
+   * machine has, `damaged` when the page tables contradict it.
+   */
+  constructor(image: MemoryImage, info: Vmcoreinfo) {
+    this.#image = image;
+    this.#info = info;
+    const pageSize = info.pageSize;
+    if (pageSize === undefined || !PAGE_SIZES.has(pageSize)) throw lacking(info, 'PAGESIZE');
+    this.pageSize = pageSize;
+    const pageShift = Math.log2(pageSize);
+    this.#addressBits = bitsIn(info, 'VA_BITS', info.number('VA_BITS'));
+    // Since 5.9. Without it, the bits in use are those that the kernel was built for.
+    const t1sz = info.number('TCR_EL1_T1SZ');
+    const tableBits =
+      t1sz === undefined ? this.#addressBits : bitsIn(info, 'TCR_EL1_T1SZ', 64n - t1sz);
+    this.#signature = highHalf(info.number('KERNELPACMASK') ?? 0n);
+
+    const root = info.symbol('swapper_pg_dir');
+    const offset = info.number('kimage_voffset');
+    if (root === undefined) throw lacking(info, 'swapper_pg_dir');
+    if (offset === undefined) throw lacking(info, 'kimage_voffset');
+    const physical = (address: bigint): number => Number(BigInt.asUintN(64, address - offset));
+    const anchor = info.symbol('_stext') ?? root;
+    for (const address of [root, anchor])
+      if (physical(address) >= MOST_PHYSICAL) throw lacking(info, 'kimage_voffset');
+    this.#anchor = { virtual: anchor, physical: physical(anchor) };
+    this.#tables = new Arm64PageTables(image, physical(root), {
+      pageShift,
+      tableBits: Number(tableBits),
+      addressBits: Number(this.#addressBits),
+    });
+    const wide = this.#tables.lpa2 ? ', 52-bit addresses' : '';
+    this.paging = `${this.#tables.levels}-level page tables, pages of ${pageSize / 1024} KiB${wide}`;
+
+    const start = anchor - (anchor % IMAGE_ALIGNMENT);
+    this.imageRange = { start, end: start + IMAGE_BYTES };
+    this.#checkAnchor();
+  }
+
+  translate(high: number, low: number): number {
+    return this.#tables.translate(this.#unsigned(high), low);
+  }
+
+  protection(address: bigint): Protection | undefined {
+    return this.#tables.protection(this.#unsigned(highHalf(address)), lowHalf(address));
+  }
+
+  settle(kernel: EarlyKernel): Bases {
+    const { directMap, directMapFrom } = this.#findDirectMap(kernel);
+    const { pages, pagesFrom } = this.#findPages(kernel);
+    return { directMap, directMapFrom, pages, pagesFrom };
+  }
+
+  /** The upper half of an address without its signature. */
+  #unsigned(high: number): number {
+    return (high & KERNEL_HALF) === 0 ? high : (high | this.#signature) >>> 0;
+  }
+
+  #checkAnchor(): void {
+    const { virtual, physical } = this.#anchor;
+    let found: number;
+    try {
+      found = this.#walk(virtual);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      const message = `the kernel's page tables cannot be read: ${error.message}`;
+      throw new KernelError('damaged', message, { cause: error });
+    }
+    if (found === physical) return;
+    const place = found < 0 ? 'nowhere' : `to physical 0x${found.toString(16)}`;
+    throw new KernelError(
+      'damaged',
+      `page tables lead 0x${virtual.toString(16)} ${place}, VMCOREINFO to 0x${physical.toString(16)}`,
+    );
+  }
+
+  #walk(address: bigint): number {
+    return this.translate(highHalf(address), lowHalf(address));
+  }
+
+  #walkOrNot(address: bigint): number {
+    try {
+      return this.#walk(address);
+    } catch (error) {
+      if (error instanceof ReadError) return -1;
+      throw error;
+    }
+  }
+
+  /**
+   * The linear map: physical = virtual − its start + PHYS_OFFSET, modulo 2^64. PHYS_OFFSET is below
+   * 0 where a kernel for 52 bits runs on a machine of 48. It lies in the lower half of the kernel's
+   * addresses since 5.4, in the upper one before.
+   */
+  #findDirectMap(kernel: EarlyKernel): Pick<Bases, 'directMap' | 'directMapFrom'> {
+    const offset = this.#info.number('PHYS_OFFSET');
+    if (offset === undefined)
+      return { directMap: undefined, directMapFrom: 'VMCOREINFO has no PHYS_OFFSET' };
+    const signed = BigInt.asIntN(64, offset);
+    const first = signed < 0n ? 0n : signed;
+    const end = this.#memoryEnd(kernel);
+    const length = end - Number(first);
+    if (first >= BigInt(MOST_PHYSICAL) || length < this.pageSize)
+      return { directMap: undefined, directMapFrom: 'PHYS_OFFSET lies behind all memory' };
+    for (const bits of [this.#addressBits, this.#addressBits - 1n]) {
+      const start = BigInt.asUintN(64, first - signed - (1n << bits));
+      const most = Number(1n << (bits - (bits === this.#addressBits ? 1n : 0n)));
+      const range = new LinearRange(start, Math.min(length, most), Number(first));
+      if (this.#mapsDirectly(range))
+        return { directMap: range, directMapFrom: 'PHYS_OFFSET, checked in page tables' };
+    }
+    return { directMap: undefined, directMapFrom: 'page tables do not agree with PHYS_OFFSET' };
+  }
+
+  /** Whether page tables lead a range where it says: at two places of the image, and the last page. */
+  #mapsDirectly(range: LinearRange): boolean {
+    const last = range.length - (range.length % this.pageSize || this.pageSize);
+    const probes = [this.#anchor.physical, this.#tables.root, range.physical + last];
+    let agreed = 0;
+    for (const probe of probes) {
+      const into = probe - range.physical;
+      if (into < 0 || into >= range.length) continue;
+      const found = this.#walkOrNot(range.address + BigInt(into));
+      if (found === probe) agreed++;
+      // A page may be left out of the linear map; one that leads elsewhere is a contradiction.
+      else if (found >= 0) return false;
+    }
+    return agreed > 0;
+  }
+
+  /** End of the memory that the kernel knows of, or at least of that in the image. */
+  #memoryEnd(kernel: EarlyKernel): number {
+    const frames = readVariable(kernel, 'max_pfn');
+    if (frames) return Math.min(Number(frames) * this.pageSize, MOST_PHYSICAL);
+    let last = 0;
+    let seen = 0;
+    for (const { end } of this.#image.facts.physicalRanges) {
+      if (++seen > MOST_RANGES) return MOST_PHYSICAL;
+      last = Math.max(last, end);
+    }
+    return last;
+  }
+
+  /**
+   * The array of `struct page`: what `vmemmap` holds, VMEMMAP_START less the pages below PHYS_OFFSET
+   * (asm/pgtable.h), or what sections of memory say. Those that are known must agree.
+   */
+  #findPages(kernel: EarlyKernel): { pages: PageArray | undefined; pagesFrom: string } {
+    const info = this.#info;
+    const stride = info.size('page');
+    if (stride === undefined || stride < 32 || stride > 1024)
+      return { pages: undefined, pagesFrom: 'VMCOREINFO has no SIZE(page)' };
+    const frame = Math.floor(this.#anchor.physical / this.pageSize);
+    const start = info.number('VMEMMAP_START');
+    const offset = info.number('PHYS_OFFSET');
+    const candidates = [
+      { address: info.symbol('vmemmap'), from: 'vmemmap' },
+      {
+        address:
+          start === undefined || offset === undefined
+            ? undefined
+            : BigInt.asUintN(
+                64,
+                start - (BigInt.asIntN(64, offset) / BigInt(this.pageSize)) * BigInt(stride),
+              ),
+        from: 'VMEMMAP_START',
+      },
+      { address: pagesOfSection(kernel, info, this.pageSize, frame), from: 'mem_section' },
+    ];
+    const known = candidates.filter(
+      (one): one is { address: bigint; from: string } => one.address !== undefined,
+    );
+    const first = known[0];
+    if (first === undefined)
+      return { pages: undefined, pagesFrom: 'VMCOREINFO has no VMEMMAP_START' };
+    const other = known.find(({ address }) => address !== first.address);
+    if (other !== undefined) {
+      const says = ({ address, from }: typeof first): string => `${from} 0x${address.toString(16)}`;
+      return { pages: undefined, pagesFrom: `${says(first)}, but ${says(other)}` };
+    }
+    const from = known.map((one) => one.from).join(' and ');
+    const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
+    if (this.#walkOrNot(page) < 0)
+      return { pages: undefined, pagesFrom: `${from} leads to unmapped memory` };
+    return { pages: { address: first.address, stride }, pagesFrom: from };
+  }
+}
+
+function bitsIn(info: Vmcoreinfo, name: string, bits: bigint | undefined): bigint {
+  if (bits === undefined || bits < LEAST_BITS || bits > MOST_BITS) throw lacking(info, name);
+  return bits;
+}
+
+function lacking(info: Vmcoreinfo, name: string): KernelError {
+  const keys = [name, `NUMBER(${name})`, `SYMBOL(${name})`];
+  const said = keys.map((key) => info.entries.get(key)).find((value) => value !== undefined);
+  const what = said === undefined ? `no ${name}` : `${name}=${JSON.stringify(said.slice(0, 40))}`;
+  return new KernelError('unsupported-layout', `VMCOREINFO of an arm64 kernel has ${what}`);
+}
