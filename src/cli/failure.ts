@@ -33,7 +33,7 @@ const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
   truncated: 'Copy it again.',
   damaged: 'Copy the dump again, or try --engine crash.',
   'unsupported-format': 'The README names the formats that are read.',
-  'unsupported-arch': 'Only x86_64 kernels are read.',
+  'unsupported-arch': 'Only x86_64 and arm64 kernels are read.',
   'unsupported-layout': 'Please report this with the kernel’s release.',
   'no-symbols': 'Give --symbols System.map, or --vmlinux.',
   'no-types': 'Give --btf, or --vmlinux.',
