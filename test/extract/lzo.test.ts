@@ -6,10 +6,13 @@ import { inflateLzo } from '../../src/kernel/native/image/codecs/lzo.js';
 describe('LZO', () => {
   const back = (page: Uint8Array) => inflateLzo(compressLzo(page), page.length);
 
+  const same = (a: Uint8Array | undefined, b: Uint8Array) =>
+    a !== undefined && Buffer.compare(a, b) === 0;
+
   test('pages of every kind come back', () => {
     // Runs of few different bytes: matches of all lengths and distances, long and short literals.
-    const run = fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.nat({ max: 400 }));
-    const page = fc.array(run, { minLength: 1, maxLength: 60 }).map((runs) => {
+    const run = fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 30 }), fc.nat({ max: 400 }));
+    const page = fc.array(run, { minLength: 1, maxLength: 25 }).map((runs) => {
       const bytes = Buffer.alloc(4096);
       let at = 0;
       for (const [pattern, times] of runs) {
@@ -21,17 +24,18 @@ describe('LZO', () => {
     });
     fc.assert(
       fc.property(page, (bytes) => {
-        expect(back(bytes)).toEqual(bytes);
+        expect(same(back(bytes), bytes)).toBe(true);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
   test('noise comes back, and zeros take next to nothing', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 4096, maxLength: 4096 }), (bytes) => {
-        expect(back(bytes)).toEqual(bytes);
+        expect(same(back(bytes), bytes)).toBe(true);
       }),
+      { numRuns: 50 },
     );
     expect(compressLzo(new Uint8Array(4096)).length).toBeLessThan(40);
   });
