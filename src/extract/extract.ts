@@ -1,3 +1,6 @@
+// The room of `extract`: which bytes of a dump its answers take, and a dump of just these. It asks the
+// questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
+// laid out (what is read is what is kept), how formats are read, or how anything is shown.
 import { ReadError } from '../kernel/error.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
