@@ -9,8 +9,7 @@ let zlibBomb: Uint8Array | undefined;
 /** A compressed page that is too large, too small, endless or nonsense. */
 export function bomb(random: Random, sound: Uint8Array, told: string[]): BlockSpec {
   const [name, stored, flags] = random.pick([
-    () =>
-      ['zlib of 64 MiB', (zlibBomb ??= deflateSync(Buffer.alloc(64 * MIB))), FLAGS.zlib] as const,
+    () => ['zlib of 64 MiB', zlibHuge(), FLAGS.zlib] as const,
     () => ['zstd frame of 2 TiB', zstdHuge(), FLAGS.zstd] as const,
     () => ['zstd runs of 128 KiB', zstdRuns(), FLAGS.zstd] as const,
     () =>
@@ -32,6 +31,11 @@ export function bomb(random: Random, sound: Uint8Array, told: string[]): BlockSp
   ])();
   told.push(`a page is ${name}, flags ${flags}`);
   return { stored, flags };
+}
+
+function zlibHuge(): Uint8Array {
+  zlibBomb ??= deflateSync(Buffer.alloc(64 * MIB));
+  return zlibBomb;
 }
 
 /** A frame header with an 8-byte content size, and one run. */

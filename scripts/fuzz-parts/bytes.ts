@@ -4,9 +4,9 @@ import { littleEndian, wildValue } from './values.js';
 /** Bytes at the start of a file in which headers lie. */
 const HEAD = 32_768;
 
-/** Damages a file as transport, storage and malice do; three times in ten it is left whole. */
+/** Damages a file as transport, storage and malice do; one that is damaged already mostly stays. */
 export function damageBytes(random: Random, bytes: Uint8Array, told: string[]): Uint8Array {
-  if (random.below(10) < 3) return bytes;
+  if (random.below(10) < (told.length > 1 ? 7 : 1)) return bytes;
   const changed = Uint8Array.from(bytes);
   for (const change of changes(random, changed.length)) {
     if (change.kind === 'cut') {

@@ -5,7 +5,7 @@ import { registerRead } from '../../src/cli/commands/read.js';
 import { registerSkb } from '../../src/cli/commands/skb.js';
 import { registerSockets } from '../../src/cli/commands/sockets.js';
 import { registerStruct } from '../../src/cli/commands/struct.js';
-import { Broken, checkText, MOST_MS, refusal } from './rules.js';
+import { Broken, checkText, clock, MOST_MS, refusal } from './rules.js';
 
 /** What a command printed, and its exit status. */
 export interface Ran {
@@ -43,7 +43,7 @@ export async function runCommand(args: readonly string[]): Promise<Ran> {
       return true;
     }) as typeof stream.write;
   }
-  const started = performance.now();
+  const spent = clock();
   const before = process.exitCode;
   process.exitCode = 0;
   let status: number;
@@ -59,7 +59,7 @@ export async function runCommand(args: readonly string[]): Promise<Ran> {
     process.stdout.removeAllListeners('error');
     process.exitCode = before;
   }
-  const took = performance.now() - started;
+  const took = spent();
   const raw = args.includes('--raw');
   const ran = {
     status,

@@ -1,0 +1,59 @@
+import { openSync, writeSync } from 'node:fs';
+import { type Lane, openLane } from './lanes.js';
+import { Broken } from './rules.js';
+
+/** What a child tells, a line of JSON each. */
+export type Told =
+  | {
+      readonly type: 'broken';
+      readonly index: number;
+      readonly rule: string;
+      readonly message: string;
+    }
+  | { readonly type: 'case'; readonly index: number; readonly told: readonly string[] }
+  | { readonly type: 'end'; readonly next: number };
+
+/** What a child is to do. */
+export interface Task {
+  readonly lane: Lane;
+  readonly seed: number;
+  readonly from: number;
+  /** It ends after so many seconds, or after one case. */
+  readonly seconds: number;
+  readonly once: boolean;
+  /** Where the index of the case under way is written before it starts. */
+  readonly progress: string;
+}
+
+/** Bytes of memory that no case may make the process take. */
+const MOST_MEMORY = 512 * 2 ** 20;
+
+const task = JSON.parse(process.argv[2] ?? '') as Task;
+const progress = openSync(task.progress, 'w');
+const tell = (told: Told): void => {
+  writeSync(1, `${JSON.stringify(told)}\n`);
+};
+
+const runner = await openLane(task.lane);
+const until = performance.now() + task.seconds * 1000;
+let index = task.from;
+do {
+  writeSync(progress, String(index).padStart(12), 0);
+  try {
+    const told = await runner.run(task.seed, index);
+    if (task.once) tell({ type: 'case', index, told });
+  } catch (error) {
+    if (!(error instanceof Broken)) throw error;
+    tell({ type: 'broken', index, rule: error.rule, message: error.message });
+  }
+  // Kilobytes, and the most so far: whoever goes beyond is told once, and a new process goes on.
+  if (process.resourceUsage().maxRSS * 1024 > MOST_MEMORY) {
+    const megabytes = Math.round(process.resourceUsage().maxRSS / 1024);
+    tell({ type: 'broken', index, rule: 'memory', message: `${megabytes} MiB` });
+    index++;
+    break;
+  }
+  index++;
+} while (!task.once && performance.now() < until);
+runner.dispose();
+tell({ type: 'end', next: index });

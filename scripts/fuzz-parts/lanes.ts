@@ -1,0 +1,59 @@
+import { basename } from 'node:path';
+import { openNative } from '../../src/kernel/native/open.js';
+import { FileCases } from './file-cases.js';
+import { Random } from './random.js';
+import { SyntheticCases } from './synthetic-cases.js';
+import { WalkCases } from './walk-cases.js';
+
+/** One way to damage one thing: its cases are numbered, and a seed repeats each. */
+export interface Lane {
+  /** `synthetic`, `walk:6.1.vmcore`, `file:6.1.vmcore`. */
+  readonly name: string;
+  readonly kind: 'synthetic' | 'walk' | 'file';
+  /** The dump that is damaged; absent where each case makes its own. */
+  readonly dump?: string;
+}
+
+/** A lane that is ready. */
+export interface Runner {
+  /** What was done, in words. @throws {Broken} */
+  run(seed: number, index: number): Promise<readonly string[]>;
+  dispose(): void;
+}
+
+export function lanesOf(dumps: readonly string[]): Lane[] {
+  const lanes: Lane[] = [{ name: 'synthetic', kind: 'synthetic' }];
+  for (const dump of dumps) {
+    for (const kind of ['walk', 'file'] as const) {
+      lanes.push({ name: `${kind}:${basename(dump)}`, kind, dump });
+    }
+  }
+  return lanes;
+}
+
+export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
+  if (kind === 'synthetic') {
+    const cases = new SyntheticCases();
+    return {
+      run: (seed, index) => cases.run(new Random(seed, index)),
+      dispose: () => cases.dispose(),
+    };
+  }
+  if (kind === 'file') {
+    const cases = await FileCases.open(dump);
+    return {
+      run: (seed, index) => cases.run(new Random(seed, index)),
+      dispose: () => cases.dispose(),
+    };
+  }
+  const kernel = openNative({ files: [dump] });
+  const cases = new WalkCases(kernel);
+  return {
+    async run(seed, index) {
+      const { question, damage, outcome, silent } = cases.run(new Random(seed, index));
+      const end = outcome.kind === 'refused' ? outcome.line : `complete: ${outcome.complete}`;
+      return [question, ...damage, end, ...(silent ? ['another answer, without a word'] : [])];
+    },
+    dispose: () => kernel.close(),
+  };
+}

@@ -1,0 +1,193 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Task, Told } from './child.js';
+import { type Lane, lanesOf } from './lanes.js';
+
+const USAGE = `scripts/fuzz [--seconds N] [--seed S] [--dump FILE ...] [--lane NAME] [--case LANE/N]
+
+Damages dumps and what is in them and asks every command about it, for N seconds (60): made-up dumps
+of every format, and the dumps of fixtures/dumps or those named. Prints what was found and exits
+with 1 if anything was. --case repeats one case of a seed and tells what it does.`;
+
+/** Processor seconds that one case may take before it counts as a hang. */
+const MOST_SECONDS = 15;
+/** Seconds that a lane keeps its process. */
+const SLICE = 20;
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string' },
+    dump: { type: 'string', multiple: true },
+    lane: { type: 'string' },
+    case: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+const lanes = lanesOf(values.dump ?? fixtures());
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-fuzz-main-'));
+const found = new Map<string, { id: string; rule: string; message: string; times: number }>();
+const counts = new Map<string, number>();
+let cases = 0;
+
+try {
+  if (values.case !== undefined) await repeat(values.case);
+  else await fuzz(Number(values.seconds));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exitCode = found.size > 0 ? 1 : 0;
+
+/** The dumps that the repository carries. */
+function fixtures(): string[] {
+  const place = 'fixtures/dumps';
+  if (!existsSync(place)) return [];
+  return readdirSync(place)
+    .filter((name) => name.endsWith('.vmcore'))
+    .map((name) => join(place, name));
+}
+
+async function repeat(id: string): Promise<void> {
+  const slash = id.lastIndexOf('/');
+  const lane = lanes.find(({ name }) => name === id.slice(0, slash));
+  if (!lane) throw new Error(`no lane ${id.slice(0, slash)}; there are ${names(lanes)}`);
+  await run(lane, { from: Number(id.slice(slash + 1)), seconds: 0, once: true });
+  report();
+}
+
+async function fuzz(seconds: number): Promise<void> {
+  const chosen = values.lane ? lanes.filter(({ name }) => name.includes(values.lane!)) : lanes;
+  if (chosen.length === 0) throw new Error(`no lane ${values.lane}; there are ${names(lanes)}`);
+  console.log(`seed ${seed}, ${seconds} s: ${names(chosen)}`);
+  const started = performance.now();
+  const left = (): number => seconds - (performance.now() - started) / 1000;
+  const slice = Math.max(2, Math.min(SLICE, seconds / chosen.length));
+  const next = new Map<string, number>();
+  for (let turn = 0; left() > 0; turn++) {
+    const lane = chosen[turn % chosen.length]!;
+    const from = next.get(lane.name) ?? 0;
+    const end = await run(lane, { from, seconds: Math.min(slice, left()), once: false });
+    next.set(lane.name, end);
+    cases += end - from;
+    counts.set(lane.name, (counts.get(lane.name) ?? 0) + end - from);
+  }
+  const took = (performance.now() - started) / 1000;
+  for (const [name, count] of counts) console.log(`${name}: ${count} cases`);
+  console.log(`${cases} cases in ${took.toFixed(0)} s, ${(cases / took).toFixed(0)} a second`);
+  report();
+}
+
+/** Runs a child until it ends, dies or hangs; gives the index of the next case. */
+async function run(lane: Lane, part: Pick<Task, 'from' | 'seconds' | 'once'>): Promise<number> {
+  const progress = join(folder, 'progress');
+  const task: Task = { lane, seed, progress, ...part };
+  const child = spawn(
+    process.execPath,
+    [
+      '--max-old-space-size=256',
+      fileURLToPath(new URL('child.js', import.meta.url)),
+      JSON.stringify(task),
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let next: number | undefined;
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors = (errors + chunk.toString()).slice(-4000);
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const told = JSON.parse(line) as Told;
+    if (told.type === 'end') next = told.next;
+    else if (told.type === 'case') console.log(told.told.join('\n'));
+    else note(lane, told.index, told.rule, told.message);
+  });
+  const hung = await ended(child, () => current(progress));
+  if (next !== undefined) return next;
+  const index = current(progress) ?? part.from;
+  if (hung) note(lane, index, 'hang', `over ${MOST_SECONDS} s of processor time`);
+  else note(lane, index, 'died', errors.trim() || 'without a word');
+  return index + 1;
+}
+
+/** Waits for the end of a child, and ends it itself where one case takes too long. */
+function ended(child: ChildProcess, index: () => number | undefined): Promise<boolean> {
+  return new Promise((resolve) => {
+    let last: number | undefined;
+    let since = 0;
+    let hung = false;
+    const timer = setInterval(() => {
+      const used = cpuSeconds(child.pid);
+      const now = index();
+      if (now !== last) {
+        last = now;
+        since = used;
+      } else if (used - since > MOST_SECONDS) {
+        hung = true;
+        child.kill('SIGKILL');
+      }
+    }, 500);
+    child.on('close', () => {
+      clearInterval(timer);
+      resolve(hung);
+    });
+  });
+}
+
+/** Processor time of a process: fields 14 and 15 of /proc/PID/stat, in hundredths of seconds. */
+function cpuSeconds(pid: number | undefined): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
+  }
+}
+
+function current(path: string): number | undefined {
+  if (!existsSync(path)) return undefined;
+  const text = readFileSync(path, 'latin1').trim();
+  return text === '' ? undefined : Number(text);
+}
+
+/** The same fault met again is counted, not told. */
+function note(lane: Lane, index: number, rule: string, message: string): void {
+  const key = `${rule} ${message
+    .split('\n')
+    .slice(0, 3)
+    .join(' ')
+    .replace(/[\da-f]{3,}|\d+/g, '#')}`;
+  const known = found.get(key);
+  if (known) {
+    known.times++;
+    return;
+  }
+  const id = `${lane.name}/${index}`;
+  found.set(key, { id, rule, message, times: 1 });
+  console.log(`FOUND ${rule}: --seed ${seed} --case ${id}\n${message.slice(0, 3000)}\n`);
+}
+
+function report(): void {
+  if (found.size === 0) {
+    console.log('nothing found');
+    return;
+  }
+  console.log(`${found.size} found:`);
+  for (const { id, rule, times } of found.values())
+    console.log(`  ${rule}: --seed ${seed} --case ${id}, met ${times} times`);
+}
+
+function names(all: readonly Lane[]): string {
+  return all.map(({ name }) => name).join(', ');
+}
