@@ -1,12 +1,9 @@
 import { expect, test } from 'vitest';
-import { accountFd, accountProcess } from '../../../src/account/skb.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { type SkbJson, skbProcessSchema, skbSchema } from '../../../src/report/schema.js';
-import { skbJson, skbProcessJson } from '../../../src/report/skb-json.js';
 import { PageReader } from '../../../src/walk/pages.js';
-import { asOracle, fromOracle } from '../../support/expected.js';
+import { compareWithGuest, compareWithOracle } from '../../support/figures.js';
 import {
   KDUMP_FORMATS,
   type KdumpFormat,
@@ -21,9 +18,7 @@ import {
   labPageOrders,
   labRecompressed,
   labTool,
-  type Role,
 } from '../../support/lab.js';
-import { commOf, expectTruth } from '../../support/truth.js';
 
 interface Case {
   readonly name: string;
@@ -104,48 +99,3 @@ test.each(LAB_DUMPS)('%s: orders are what the guest’s /proc/kpageflags says', 
   expect(pages.length).toBeGreaterThan(100);
   kernel.close();
 });
-
-/** Each socket, through each process that holds it. */
-function compareWithOracle(kernel: Kernel, { oracle }: Pick<LabDump, 'oracle'>): void {
-  const answers = new Map<number, ReturnType<typeof skbProcessJson>>();
-  const answerOf = (pid: number) => {
-    const known = answers.get(pid) ?? skbProcessJson(accountProcess(kernel, pid));
-    answers.set(pid, known);
-    return known;
-  };
-  let compared = 0;
-  for (const socket of oracle.sockets) {
-    for (const holder of socket.holders) {
-      const answer = answerOf(holder.pid);
-      const ours = answer.sockets.find(({ fds }) => fds.includes(holder.fd));
-      expect(ours, `pid ${holder.pid} fd ${holder.fd}`).toBeDefined();
-      if (!ours) continue;
-      expect(asOracle(ours), `pid ${holder.pid} fd ${holder.fd}`).toEqual(fromOracle(socket));
-      compared++;
-    }
-  }
-  expect(compared).toBeGreaterThan(40);
-  for (const answer of answers.values()) {
-    expect(answer.warnings).toEqual([]);
-    skbProcessSchema.parse(answer);
-  }
-}
-
-/** What the processes asked their own kernel just before the dump. */
-function compareWithGuest(kernel: Kernel, { truth }: Pick<LabDump, 'truth'>): void {
-  for (const role of truth.roles.filter(({ kind }) => kind === 'socket')) {
-    const answer = skbJson(accountFd(kernel, role.pid, role.fd));
-    skbSchema.parse(answer);
-    expect(answer.process.comm, role.name).toBe(commOf(role));
-    expectTruth(role, answer);
-    expectKill(role, answer);
-  }
-}
-
-/** A kill gives back nothing of what another process has open, whatever dup and threads do. */
-function expectKill(role: Role, { freedIfKilled, total, exclusiveBytes }: SkbJson): void {
-  const processes = new Set(role.holders.map(({ pid }) => pid));
-  const expected =
-    processes.size > 1 ? { low: 0, high: 0 } : { low: exclusiveBytes, high: total.pinnedBytes };
-  expect(freedIfKilled, role.name).toEqual(expected);
-}
