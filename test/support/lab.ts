@@ -4,11 +4,25 @@ import { fileURLToPath } from 'node:url';
 
 /** Kernels of the lab; `newest` is whatever Debian's newest suite has. */
 export const LAB_KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
-export type LabKernel = (typeof LAB_KERNELS)[number];
+/** The same for arm64: with pages of 4 KiB, or of 16. */
+export const LAB_ARM64_KERNELS = [
+  '6.12-arm64-16k',
+  '6.12-arm64',
+  '6.1-arm64',
+  'newest-arm64',
+] as const;
+export type LabKernel = (typeof LAB_KERNELS)[number] | (typeof LAB_ARM64_KERNELS)[number];
 
 /** Dumps of a paused guest by QEMU; what follows the kernel's name is what sets it apart. */
 export const LAB_DUMPS = [...LAB_KERNELS, '6.1-la57'] as const;
-export type LabDumpName = (typeof LAB_DUMPS)[number] | `${LabKernel}-la57` | `${LabKernel}-4g`;
+/** On arm64; `-max` has pointer authentication and 52-bit addresses. */
+export type LabArm64DumpName =
+  | (typeof LAB_ARM64_KERNELS)[number]
+  | `${(typeof LAB_ARM64_KERNELS)[number]}-max`;
+export type LabDumpName =
+  | (typeof LAB_DUMPS)[number]
+  | `${(typeof LAB_KERNELS)[number]}-${'la57' | '4g'}`
+  | LabArm64DumpName;
 
 /** What makedumpfile makes of one kdump; more than one file for `split`. */
 export const KDUMP_FORMATS = {
@@ -314,7 +328,10 @@ function readJson<T>(path: string, step: string): T {
 
 /** The kernel that a dump is of. */
 export function kernelOf(name: LabDumpName): LabKernel {
-  const found = LAB_KERNELS.find((kernel) => name === kernel || name.startsWith(`${kernel}-`));
+  // Longer names first: 6.12-arm64-max is not of 6.12.
+  const found = [...LAB_ARM64_KERNELS, ...LAB_KERNELS].find(
+    (kernel) => name === kernel || name.startsWith(`${kernel}-`),
+  );
   if (!found) throw new Error(`${name} is of no kernel of the lab`);
   return found;
 }

@@ -1,0 +1,53 @@
+import { expect } from 'vitest';
+import { accountFd, accountProcess } from '../../src/account/skb.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { type SkbJson, skbProcessSchema, skbSchema } from '../../src/report/schema.js';
+import { skbJson, skbProcessJson } from '../../src/report/skb-json.js';
+import { asOracle, fromOracle } from './expected.js';
+import type { LabDump, Role } from './lab.js';
+import { commOf, expectTruth } from './truth.js';
+
+/** Each socket, through each process that holds it. */
+export function compareWithOracle(kernel: Kernel, { oracle }: Pick<LabDump, 'oracle'>): void {
+  const answers = new Map<number, ReturnType<typeof skbProcessJson>>();
+  const answerOf = (pid: number) => {
+    const known = answers.get(pid) ?? skbProcessJson(accountProcess(kernel, pid));
+    answers.set(pid, known);
+    return known;
+  };
+  let compared = 0;
+  for (const socket of oracle.sockets) {
+    for (const holder of socket.holders) {
+      const answer = answerOf(holder.pid);
+      const ours = answer.sockets.find(({ fds }) => fds.includes(holder.fd));
+      expect(ours, `pid ${holder.pid} fd ${holder.fd}`).toBeDefined();
+      if (!ours) continue;
+      expect(asOracle(ours), `pid ${holder.pid} fd ${holder.fd}`).toEqual(fromOracle(socket));
+      compared++;
+    }
+  }
+  expect(compared).toBeGreaterThan(40);
+  for (const answer of answers.values()) {
+    expect(answer.warnings).toEqual([]);
+    skbProcessSchema.parse(answer);
+  }
+}
+
+/** What the processes asked their own kernel just before the dump. */
+export function compareWithGuest(kernel: Kernel, { truth }: Pick<LabDump, 'truth'>): void {
+  for (const role of truth.roles.filter(({ kind }) => kind === 'socket')) {
+    const answer = skbJson(accountFd(kernel, role.pid, role.fd));
+    skbSchema.parse(answer);
+    expect(answer.process.comm, role.name).toBe(commOf(role));
+    expectTruth(role, answer);
+    expectKill(role, answer);
+  }
+}
+
+/** A kill gives back nothing of what another process has open, whatever dup and threads do. */
+function expectKill(role: Role, { freedIfKilled, total, exclusiveBytes }: SkbJson): void {
+  const processes = new Set(role.holders.map(({ pid }) => pid));
+  const expected =
+    processes.size > 1 ? { low: 0, high: 0 } : { low: exclusiveBytes, high: total.pinnedBytes };
+  expect(freedIfKilled, role.name).toEqual(expected);
+}
