@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { PageReader } from '../walk/pages.js';
+import { HeldReader } from '../walk/queues/held-reader.js';
 import { type QueueName, QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skb.js';
 import { type SockIdentity, SockReader } from '../walk/sock.js';
@@ -38,13 +39,16 @@ export class SocketAccountant {
   readonly #socks: SockReader;
   readonly #queues: QueueReader;
   #skbs: SkbReader;
+  #held: HeldReader;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#socks = new SockReader(kernel);
     this.#queues = new QueueReader(kernel);
-    this.#skbs = new SkbReader(kernel, new PageReader(kernel));
+    const pages = new PageReader(kernel);
+    this.#skbs = new SkbReader(kernel, pages);
+    this.#held = new HeldReader(kernel, pages);
   }
 
   /**
@@ -65,7 +69,9 @@ export class SocketAccountant {
         return account;
       }
       this.#kernel.refresh();
-      this.#skbs = new SkbReader(this.#kernel, new PageReader(this.#kernel));
+      const pages = new PageReader(this.#kernel);
+      this.#skbs = new SkbReader(this.#kernel, pages);
+      this.#held = new HeldReader(this.#kernel, pages);
     }
   }
 
@@ -80,8 +86,13 @@ export class SocketAccountant {
       const entries: Skb[] = [];
       walkQueue(
         queue,
-        (address) => {
-          const skb = this.#skbs.read(address, tally);
+        (entry) => {
+          if (typeof entry !== 'bigint') {
+            this.#held.read(entry, tally);
+            tally.payload(entry.payload);
+            return;
+          }
+          const skb = this.#skbs.read(entry, tally);
           tally.skb(skb);
           if (keepSkbs) entries.push(skb);
         },

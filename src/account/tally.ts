@@ -1,4 +1,4 @@
-import type { PageBlock } from '../walk/pages.js';
+import type { PageBlock, SlabBlock } from '../walk/pages.js';
 import type { Skb, SkbSink } from '../walk/skb.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
@@ -14,6 +14,7 @@ interface PageCount {
 
 interface SlotCount {
   readonly size: number;
+  readonly cache: bigint;
   readonly references: number;
   found: number;
 }
@@ -40,8 +41,8 @@ export class Tally implements SkbSink {
   readonly #pages = new Map<bigint, PageCount>();
   readonly #slots = new Map<bigint, SlotCount>();
   readonly #clones = new Map<bigint, CloneCount>();
-  /** Of slots that one reference holds. */
-  #soleSlotBytes = 0;
+  /** Slots that one reference holds, by their cache. */
+  readonly #soleSlots = new Map<bigint, { readonly size: number; count: number }>();
   #skbs = 0;
   #payloadBytes = 0;
   #truesizeBytes = 0;
@@ -68,15 +69,15 @@ export class Tally implements SkbSink {
     );
   }
 
-  slot(address: bigint, size: number, references: number, found = 1): void {
+  slot(address: bigint, { slotSize, cache }: SlabBlock, references: number): void {
     // Nobody else can lead here again, so a million of them need no place in a map.
-    if (references <= 1) {
-      this.#soleSlotBytes += size;
-      return;
-    }
-    const slot = this.#slots.get(address);
-    if (slot) slot.found += found;
-    else this.#slots.set(address, { size, references, found });
+    if (references <= 1) this.#countSoleSlots(cache, slotSize, 1);
+    else this.#countSlot(address, { size: slotSize, cache, references, found: 1 });
+  }
+
+  /** Payload that is in no skb. */
+  payload(bytes: number): void {
+    this.#payloadBytes += bytes;
   }
 
   clone(sharedInfo: bigint, clones: number): boolean {
@@ -108,15 +109,15 @@ export class Tally implements SkbSink {
     for (const [head, { order, references, found }] of other.#pages) {
       this.#countPage(head, order, references, found);
     }
-    for (const [address, { size, references, found }] of other.#slots) {
-      this.slot(address, size, references, found);
+    for (const [address, slot] of other.#slots) this.#countSlot(address, slot);
+    for (const [cache, { size, count }] of other.#soleSlots) {
+      this.#countSoleSlots(cache, size, count);
     }
     for (const [sharedInfo, { clones, found, pages }] of other.#clones) {
       const known = this.#clones.get(sharedInfo);
       if (known) known.found += found;
       else this.#clones.set(sharedInfo, { clones, found, pages: [...pages] });
     }
-    this.#soleSlotBytes += other.#soleSlotBytes;
     this.#skbs += other.#skbs;
     this.#payloadBytes += other.#payloadBytes;
     this.#truesizeBytes += other.#truesizeBytes;
@@ -134,7 +135,7 @@ export class Tally implements SkbSink {
       else orders[order] = (orders[order] ?? 0) + 1;
       pageBytes += this.#bytes(order);
     }
-    let slabBytes = this.#soleSlotBytes;
+    let slabBytes = this.#soleSlotBytes();
     for (const { size } of this.#slots.values()) slabBytes += size;
     return {
       skbs: this.#skbs,
@@ -159,7 +160,7 @@ export class Tally implements SkbSink {
       if (found < clones) continue;
       for (const head of pages) throughClones.set(head, (throughClones.get(head) ?? 0) + 1);
     }
-    let exclusiveBytes = this.#soleSlotBytes;
+    let exclusiveBytes = this.#soleSlotBytes();
     let sharedBytes = 0;
     for (const [head, { order, references, found }] of this.#pages) {
       const all = found + (throughClones.get(head) ?? 0) >= references;
@@ -171,6 +172,32 @@ export class Tally implements SkbSink {
       else sharedBytes += size;
     }
     return { exclusiveBytes, sharedBytes };
+  }
+
+  /** How many slots of each cache were met, by the address of the `struct kmem_cache`. */
+  slotsByCache(): Map<bigint, number> {
+    const slots = new Map<bigint, number>();
+    for (const [cache, { count }] of this.#soleSlots) slots.set(cache, count);
+    for (const { cache } of this.#slots.values()) slots.set(cache, (slots.get(cache) ?? 0) + 1);
+    return slots;
+  }
+
+  #countSlot(address: bigint, { found, ...slot }: SlotCount): void {
+    const known = this.#slots.get(address);
+    if (known) known.found += found;
+    else this.#slots.set(address, { ...slot, found });
+  }
+
+  #countSoleSlots(cache: bigint, size: number, count: number): void {
+    const known = this.#soleSlots.get(cache);
+    if (known) known.count += count;
+    else this.#soleSlots.set(cache, { size, count });
+  }
+
+  #soleSlotBytes(): number {
+    let bytes = 0;
+    for (const { size, count } of this.#soleSlots.values()) bytes += size * count;
+    return bytes;
   }
 
   #countPage(head: bigint, order: number | undefined, references: number, found: number): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { QUEUE_NAMES } from '../walk/queues.js';
 
 /**
  * The JSON contract that commands of kdump-mem share, version 1. Addresses are hex strings, sizes
@@ -51,15 +52,7 @@ const ownership = { exclusiveBytes: count, sharedBytes: count };
 /** Between so many bytes go back if the process is killed. */
 const freed = z.strictObject({ low: count, high: count });
 
-export const queueNameSchema = z.enum([
-  'receive',
-  'outOfOrder',
-  'backlog',
-  'error',
-  'write',
-  'retransmit',
-  'reader',
-]);
+export const queueNameSchema = z.enum(QUEUE_NAMES);
 
 export const queuesSchema = z.partialRecord(queueNameSchema, figuresSchema);
 

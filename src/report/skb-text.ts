@@ -73,7 +73,8 @@ export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
 }
 
 function holdsText({ total, queues }: Pick<SocketAccount, 'total' | 'queues'>): string {
-  if (total.skbs === 0 && total.complete) return 'holds nothing: its queues are empty';
+  if (total.skbs === 0 && total.pinnedBytes === 0 && total.complete)
+    return 'holds nothing: its queues are empty';
   return `holds ${sumText(total, payloadText(queues))}`;
 }
 
@@ -85,7 +86,7 @@ function sumText(total: Figures, payload: string): string {
   return `${atLeast(total)}${formatSize(total.pinnedBytes)} in ${pages} for ${payload}${times}`;
 }
 
-const SEND_QUEUES: readonly string[] = ['write', 'retransmit'];
+const SEND_QUEUES: readonly string[] = ['write', 'retransmit', 'tlsSend'];
 
 /** What of the payload waits to be read, and what to be sent. */
 function payloadText(queues: SocketAccount['queues']): string {
@@ -131,12 +132,17 @@ function figureCells(figures: Figures): string[] {
   ];
 }
 
+/** Rings and messages hold pages without an skb. */
+function isBusy({ skbs, pinnedBytes }: Figures): boolean {
+  return skbs > 0 || pinnedBytes > 0;
+}
+
 function queuesTable({ queues, total }: SkbAnswer): string {
   const shown = Object.entries(queues).filter(
     ([name, figures]) =>
-      name === 'receive' || name === 'write' || figures.skbs > 0 || !figures.complete,
+      name === 'receive' || name === 'write' || isBusy(figures) || !figures.complete,
   );
-  const busy = shown.filter(([, figures]) => figures.skbs > 0);
+  const busy = shown.filter(([, figures]) => isBusy(figures));
   const rows = busy.length > 1 ? [...shown, ['total', total] as const] : shown;
   const orders = Object.entries(total.orders)
     .filter(([, pages]) => pages > 0)

@@ -78,7 +78,9 @@ function pagesText({ total }: CensusEntry): string {
 }
 
 function busiestQueue({ queues }: CensusEntry): string {
-  const busy = Object.entries(queues).filter(([, figures]) => figures.skbs > 0);
+  const busy = Object.entries(queues).filter(
+    ([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0,
+  );
   busy.sort(([, a], [, b]) => b.pinnedBytes - a.pinnedBytes);
   const [name] = busy[0] ?? ['-'];
   return busy.length > 1 ? `${name} +${busy.length - 1}` : name;

@@ -22,6 +22,8 @@ export interface SlabBlock {
   readonly start: bigint;
   /** Bytes of a slot (`kmem_cache.size`). */
   readonly slotSize: number;
+  /** Address of its `struct kmem_cache`. */
+  readonly cache: bigint;
 }
 
 export type Block = PageBlock | SlabBlock;
@@ -94,7 +96,8 @@ export class PageReader {
     if (this.#isSlab(view)) {
       const slotSize = this.#readSlotSize(view);
       this.#checkObjects(head, view, slotSize);
-      return { kind: 'slab', head, start, slotSize };
+      const cache = view.getBigUint64(this.#slabCache, true);
+      return { kind: 'slab', head, start, slotSize, cache };
     }
     return {
       kind: 'page',

@@ -1,6 +1,9 @@
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { incompleteness } from './incompleteness.js';
-import { TornList } from './list.js';
+import { FamilyQueues } from './queues/families.js';
+import type { Entry } from './queues/held.js';
+import { SkbLists } from './queues/skb-lists.js';
 import { StructReader } from './struct-reader.js';
 import type { WarningCode } from './warnings.js';
 
@@ -12,21 +15,42 @@ export const QUEUE_NAMES = [
   'error',
   'write',
   'retransmit',
+  /** UDP's and MPTCP's, of the process that reads. */
   'reader',
+  /** Datagrams that CPUs have put down for UDP and nobody has queued yet. */
+  'producing',
+  /** What MPTCP took from its subflows and has not put in order. */
+  'subflowBacklog',
+  /** AF_PACKET's rings, which processes map. */
+  'rxRing',
+  'txRing',
+  /** kTLS: decrypted records, those whose decryption goes on, the one being put together. */
+  'tlsReceive',
+  'tlsHold',
+  'tlsRecord',
+  'tlsSend',
+  /** sockmap: skbs and messages on their way in, and a message being held back. */
+  'ingressSkbs',
+  'ingressMessages',
+  'cork',
+  /** AF_VSOCK's packets. */
+  'vsockReceive',
+  /** AF_XDP: pages that user space lent. */
+  'umem',
 ] as const;
 
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
-/** A queue found on a sock: walks its skbs' addresses; see {@link walkQueue}. */
+/** A queue found on a sock: walks the addresses of its skbs, and what it holds besides; see {@link walkQueue}. */
 export interface Queue {
   readonly name: QueueName;
   /** How many skbs the kernel says it holds, or undefined where it keeps no count. */
   readonly expected: number | undefined;
-  readonly skbs: () => Generator<bigint>;
+  readonly entries: () => Iterable<Entry>;
 }
 
 /** What is told of a sock to find its queues. */
-interface SockKind {
+export interface SockKind {
   readonly sock: bigint;
   readonly family: string;
   readonly type: string;
@@ -34,15 +58,12 @@ interface SockKind {
   readonly state: string;
 }
 
-/** A red-black tree's height is at most twice log2 of its nodes; 2^64 nodes would have this. */
-const MAX_TREE_HEIGHT = 128;
-
 /** Finds the queues of a sock. A queue that the family or the kernel doesn't have is absent. */
 export class QueueReader {
   readonly #kernel: Kernel;
   readonly #sock;
-  readonly #head;
-  readonly #skb;
+  readonly #lists: SkbLists;
+  readonly #families: FamilyQueues;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -54,8 +75,8 @@ export class QueueReader {
       'sk_backlog.head',
       'sk_backlog.tail',
     ]);
-    this.#head = new StructReader(kernel, 'sk_buff_head', ['next', 'prev', 'qlen']);
-    this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'rbnode']);
+    this.#lists = new SkbLists(kernel);
+    this.#families = new FamilyQueues(kernel, this.#lists);
   }
 
   /** @throws {ReadError} if the sock cannot be read. */
@@ -66,12 +87,14 @@ export class QueueReader {
     const sock = this.#sock.read(kind.sock);
     const ring = (name: QueueName, head: bigint): Queue => ({
       name,
-      expected: this.#head.read(head).number('qlen'),
-      skbs: () => this.#ring(head),
+      expected: this.#lists.length(head),
+      entries: () => this.#lists.ring(head),
     });
-    const queues = [
+    const backlog = sock.pointer('sk_backlog.head');
+    const queues: Queue[] = [
       ring('receive', sock.addressOf('sk_receive_queue')),
-      this.#backlog(sock.pointer('sk_backlog.head')),
+      // Packets that arrived while the process held the socket.
+      { name: 'backlog', expected: undefined, entries: () => this.#lists.chain(backlog) },
       ring('error', sock.addressOf('sk_error_queue')),
       ring('write', sock.addressOf('sk_write_queue')),
     ];
@@ -84,54 +107,8 @@ export class QueueReader {
     }
     const reader = udp ? this.#kernel.struct('udp_sock')?.member('reader_queue') : undefined;
     if (reader) queues.push(ring('reader', kind.sock + BigInt(reader.offset)));
+    queues.push(...this.#families.queues(kind));
     return queues.sort((a, b) => QUEUE_NAMES.indexOf(a.name) - QUEUE_NAMES.indexOf(b.name));
-  }
-
-  /**
-   * A ring whose sentinel is the `sk_buff_head` itself. Each skb must point back to the one before,
-   * which rules out every cycle that leaves the head out.
-   */
-  *#ring(head: bigint): Generator<bigint> {
-    const first = this.#head.read(head);
-    let previous = head;
-    let skb = first.pointer('next');
-    while (skb !== head) {
-      // sk_buff and sk_buff_head both begin with next and prev, by design.
-      const links = this.#kernel.read(skb, 16);
-      const back = links.getBigUint64(8, true);
-      if (back !== previous) {
-        throw new TornList(
-          `skb 0x${skb.toString(16)} follows 0x${previous.toString(16)} but points back to 0x${back.toString(16)}`,
-        );
-      }
-      yield skb;
-      previous = skb;
-      skb = links.getBigUint64(0, true);
-    }
-    if (first.pointer('prev') !== previous) {
-      throw new TornList(`the queue's head 0x${head.toString(16)} names another last skb`);
-    }
-  }
-
-  /** Packets that arrived while the process held the socket, linked by `next` alone. */
-  #backlog(first: bigint): Queue {
-    const kernel = this.#kernel;
-    const nextOffset = BigInt(this.#skb.offset('next'));
-    return {
-      name: 'backlog',
-      expected: undefined,
-      *skbs() {
-        const seen = new Set<bigint>();
-        for (let skb = first; skb !== 0n; ) {
-          if (seen.has(skb)) {
-            throw new TornList(`the backlog comes back to skb 0x${skb.toString(16)}`);
-          }
-          seen.add(skb);
-          yield skb;
-          skb = kernel.read(skb + nextOffset, 8).getBigUint64(0, true);
-        }
-      },
-    };
   }
 
   /** A tree of skbs, or nothing where the kernel's type lacks it. */
@@ -139,57 +116,32 @@ export class QueueReader {
     const layout = this.#kernel.struct(type)?.member(member);
     if (!layout) return [];
     const root = this.#kernel.read(sock + BigInt(layout.offset), 8).getBigUint64(0, true);
-    return [{ name, expected: undefined, skbs: () => this.#inOrder(root) }];
-  }
-
-  *#inOrder(root: bigint): Generator<bigint> {
-    if (root === 0n) return;
-    const tree = new StructReader(this.#kernel, 'rb_node', ['rb_left', 'rb_right']);
-    const toSkb = BigInt(this.#skb.offset('rbnode'));
-    const seen = new Set<bigint>();
-    const path: { node: bigint; right: bigint }[] = [];
-    let node = root;
-    while (node !== 0n || path.length > 0) {
-      while (node !== 0n) {
-        if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
-          throw new TornList(`the tree comes back to, or never ends at, 0x${node.toString(16)}`);
-        }
-        seen.add(node);
-        const links = tree.read(node);
-        path.push({ node, right: links.pointer('rb_right') });
-        node = links.pointer('rb_left');
-      }
-      const top = path.pop();
-      if (!top) return;
-      yield top.node - toSkb;
-      node = top.right;
-    }
+    return [{ name, expected: undefined, entries: () => this.#lists.tree(root) }];
   }
 }
 
 /**
- * Visits each skb of a queue. A queue that cannot be followed to its end, or doesn't hold as many
+ * Visits all that is in a queue. A queue that cannot be followed to its end, or doesn't hold as many
  * skbs as the kernel counted, is told as incomplete.
  */
 export function walkQueue(
   queue: Queue,
-  visit: (skb: bigint) => void,
+  visit: (entry: Entry) => void,
   incomplete: (code: WarningCode, message: string) => void,
 ): void {
   let count = 0;
   try {
-    for (const skb of queue.skbs()) {
-      visit(skb);
+    for (const entry of queue.entries()) {
+      visit(entry);
       count++;
     }
   } catch (error) {
-    const code = incompleteness(error);
-    const rest =
-      queue.expected === undefined ? '' : ` of the ${queue.expected} that the kernel counts`;
-    incomplete(
-      code,
-      `${queue.name} queue, after ${count} skbs${rest}: ${(error as Error).message}`,
-    );
+    const code = queueIncompleteness(error);
+    const met =
+      queue.expected === undefined
+        ? `${count} entries`
+        : `${count} skbs of the ${queue.expected} that the kernel counts`;
+    incomplete(code, `${queue.name} queue, after ${met}: ${(error as Error).message}`);
     return;
   }
   if (queue.expected !== undefined && queue.expected !== count) {
@@ -198,4 +150,10 @@ export function walkQueue(
       `${queue.name} queue: the kernel counts ${queue.expected} skbs, the list has ${count}`,
     );
   }
+}
+
+/** A socket can use what this program does not know the layout of; its other queues stand. */
+function queueIncompleteness(error: unknown): WarningCode {
+  const unknown = error instanceof KernelError && error.code === 'unsupported-layout';
+  return unknown ? 'unsupported-layout' : incompleteness(error);
 }

@@ -28,10 +28,10 @@ export interface SkbSink {
   /** A reference to a page allocation, by a frag or as a linear head. */
   page(block: PageBlock, via: bigint | undefined): void;
   /**
-   * A slab slot of so many bytes: an skb itself, or a linear head. `references` is how many must be
-   * dropped before the slot is free; this is one of them.
+   * A slot of a slab: an skb itself, or a linear head. `references` is how many must be dropped
+   * before the slot is free; this is one of them.
    */
-  slot(address: bigint, size: number, references: number): void;
+  slot(address: bigint, slab: SlabBlock, references: number): void;
   /**
    * A clone of an skb was met, one of so many that share the info at this address. Gives false if
    * one was met before: then what hangs in it has been told.
@@ -167,7 +167,7 @@ export class SkbReader {
     const references = pair
       ? this.#fclones.read(slot).number('fclone_ref.refs.counter')
       : skb.number('users.refs.counter');
-    sink.slot(slot, block.slotSize, references);
+    sink.slot(slot, block, references);
   }
 
   /** The linear head: a slab slot, or (large kmalloc, page fragment) a page. */
@@ -179,7 +179,7 @@ export class SkbReader {
     sink: SkbSink,
   ): void {
     const block = this.#block(head, sink);
-    if (block?.kind === 'slab') sink.slot(slotOf(head, block), block.slotSize, clones);
+    if (block?.kind === 'slab') sink.slot(slotOf(head, block), block, clones);
     else if (block && first) sink.page(block, via);
   }
 
@@ -289,6 +289,6 @@ function checkPaged(skb: StructView<SkbField>, frags: number, list: number): voi
 }
 
 /** The slot that an object lies in: for an fclone pair, of both. */
-function slotOf(address: bigint, { start, slotSize }: SlabBlock): bigint {
+export function slotOf(address: bigint, { start, slotSize }: SlabBlock): bigint {
   return address - ((address - start) % BigInt(slotSize));
 }

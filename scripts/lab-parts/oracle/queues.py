@@ -1,6 +1,7 @@
 """The queues of a sock, by the names of DESIGN.md, each as an iterable of its skbs."""
 
 from drgn import cast
+from drgn.helpers.linux.llist import llist_for_each_entry
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
 
 
@@ -19,6 +20,8 @@ def queues_of(prog, sk, family, kind, protocol):
         udp = cast("struct udp_sock *", sk)
         if hasattr(udp, "reader_queue"):
             yield "reader", ring(prog, udp.reader_queue)
+        if hasattr(udp, "udp_prod_queue"):
+            yield "producing", producing(prog, udp.udp_prod_queue)
 
 
 def state_of(sk):
@@ -38,6 +41,18 @@ def ring(prog, head):
     if len(found) != head.qlen.value_():
         raise ValueError(f"the queue at {start:#x} counts {head.qlen.value_()}, has {len(found)}")
     return found
+
+
+def producing(prog, queues):
+    """One lock-less list for each NUMA node."""
+    nodes = prog["nr_node_ids"].value_() if queues else 0
+    return [
+        skb
+        for node in range(nodes)
+        for skb in llist_for_each_entry(
+            "struct sk_buff", queues[node].ll_root.address_of_(), "ll_node"
+        )
+    ]
 
 
 def chain(skb):

@@ -1,0 +1,51 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { incompleteness } from '../incompleteness.js';
+import type { PageReader } from '../pages.js';
+import { type SkbSink, slotOf } from '../skb.js';
+import type { Held } from './held.js';
+
+/** Follows what a queue holds without an skb to the pages and slots that it pins. */
+export class HeldReader {
+  readonly #kernel: Kernel;
+  readonly #pages: PageReader;
+
+  constructor(kernel: Kernel, pages: PageReader) {
+    this.#kernel = kernel;
+    this.#pages = pages;
+  }
+
+  /** Tells the sink; what cannot be told makes the answer incomplete. */
+  read(held: Held, sink: SkbSink): void {
+    try {
+      if (held.kind === 'page') this.#page(held.page, sink);
+      else this.#object(held.address, sink);
+    } catch (error) {
+      const at = held.kind === 'page' ? held.page : held.address;
+      const code = incompleteness(error);
+      sink.incomplete(code, `${held.kind} 0x${at.toString(16)}: ${(error as Error).message}`);
+    }
+  }
+
+  #page(page: bigint, sink: SkbSink): void {
+    const block = this.#pages.block(page);
+    if (block.kind === 'slab') {
+      throw new KernelError('damaged', 'a queue holds it as a page, and it belongs to a slab');
+    }
+    sink.page(block, undefined);
+  }
+
+  #object(address: bigint, sink: SkbSink): void {
+    const page = this.#kernel.pageOf(address);
+    if (page === undefined) {
+      sink.incomplete(
+        'head-not-counted',
+        `0x${address.toString(16)} is not in the direct map; what it pins was not counted`,
+      );
+      return;
+    }
+    const block = this.#pages.block(page);
+    if (block.kind === 'page') sink.page(block, undefined);
+    else sink.slot(slotOf(address, block), block, 1);
+  }
+}

@@ -1,0 +1,64 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { Queue, QueueName } from '../queues.js';
+import { StructReader } from '../struct-reader.js';
+import type { QueueFinder } from './families.js';
+import type { HeldPage } from './held.js';
+
+/** Blocks of a ring: `tp_block_nr` is an int, and each takes 8 bytes of one kmalloc (4 MiB at most). */
+const MOST_BLOCKS = 2 ** 19;
+
+/**
+ * The mmap'ed rings of AF_PACKET: `pg_vec[pg_vec_len]`, each entry a block of `1 << pg_vec_order`
+ * pages, compound, or vmalloc'ed where the buddy allocator had none (net/packet/af_packet.c).
+ */
+export class PacketRings implements QueueFinder {
+  readonly #kernel: Kernel;
+  readonly #sock;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    // A kernel without CONFIG_PACKET_MMAP would lack them; there has been none since 2010.
+    this.#sock = new StructReader(kernel, 'packet_sock', [
+      'rx_ring.pg_vec',
+      'rx_ring.pg_vec_len',
+      'rx_ring.pg_vec_order',
+      'tx_ring.pg_vec',
+      'tx_ring.pg_vec_len',
+      'tx_ring.pg_vec_order',
+    ]);
+  }
+
+  queues(sock: bigint): Queue[] {
+    return [this.#ring('rxRing', sock, 'rx_ring'), this.#ring('txRing', sock, 'tx_ring')];
+  }
+
+  #ring(name: QueueName, sock: bigint, member: 'rx_ring' | 'tx_ring'): Queue {
+    return { name, expected: undefined, entries: () => this.#blocks(sock, member) };
+  }
+
+  *#blocks(sock: bigint, member: 'rx_ring' | 'tx_ring'): Generator<HeldPage> {
+    const view = this.#sock.read(sock);
+    const vector = view.pointer(`${member}.pg_vec`);
+    if (vector === 0n) return;
+    const count = view.number(`${member}.pg_vec_len`);
+    const order = view.number(`${member}.pg_vec_order`);
+    if (count > MOST_BLOCKS || order > 30) {
+      throw new KernelError('damaged', `a ring of ${count} blocks of order ${order}`);
+    }
+    const blocks = this.#kernel.read(vector, count * 8);
+    let elsewhere = 0;
+    for (let index = 0; index < count; index++) {
+      const page = this.#kernel.pageOf(blocks.getBigUint64(index * 8, true));
+      if (page === undefined) elsewhere++;
+      else yield { kind: 'page', page, payload: 0 };
+    }
+    if (elsewhere > 0) {
+      const bytes = elsewhere * this.#kernel.facts.pageSize * 2 ** order;
+      throw new KernelError(
+        'unsupported-layout',
+        `${elsewhere} of its ${count} blocks are vmalloc'ed: their ${bytes} bytes were not counted`,
+      );
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { StructReader } from '../struct-reader.js';
+import type { Entry } from './held.js';
+
+/** Bits of `scatterlist.page_link` that are flags: SG_CHAIN and SG_END (include/linux/scatterlist.h). */
+const PAGE_LINK_FLAGS = 3n;
+const SG_CHAIN = 1n;
+
+/**
+ * Reads a `struct sk_msg`: a message of sockmap or kTLS, a ring of scatterlist entries each of which
+ * holds a reference to its page, or, where it came as an skb, that skb (include/linux/skmsg.h).
+ */
+export class SkMsgReader {
+  readonly #msg;
+  readonly #entry;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#msg = new StructReader(kernel, 'sk_msg', ['sg.start', 'sg.end', 'sg.data', 'skb']);
+    this.#entry = new StructReader(kernel, 'scatterlist', ['page_link', 'length']);
+  }
+
+  /** @throws {ReadError} */
+  *entries(address: bigint): Generator<Entry> {
+    const msg = this.#msg.read(address);
+    const skb = msg.pointer('skb');
+    if (skb !== 0n) {
+      // Its pages are the skb's.
+      yield skb;
+      return;
+    }
+    // Two more entries than fit in an skb; the very last is for chaining (NR_MSG_FRAG_IDS).
+    const slots = (this.#msg.members['sg.data'].count ?? 1) - 1;
+    const [start, end] = [msg.number('sg.start'), msg.number('sg.end')];
+    if (start >= slots || end >= slots) {
+      throw new KernelError(
+        'damaged',
+        `the message at 0x${address.toString(16)} runs from ${start} to ${end} of ${slots}`,
+      );
+    }
+    const first = msg.addressOf('sg.data');
+    for (let index = start; index !== end; index = (index + 1) % slots) {
+      const view = this.#entry.read(first + BigInt(index * this.#entry.size));
+      const link = view.pointer('page_link');
+      if (link & SG_CHAIN) continue;
+      const page = link & ~PAGE_LINK_FLAGS;
+      if (page !== 0n) yield { kind: 'page', page, payload: view.number('length') };
+    }
+  }
+}

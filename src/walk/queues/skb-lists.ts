@@ -1,0 +1,100 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { listNodes, TornList } from '../list.js';
+import { StructReader } from '../struct-reader.js';
+
+/** A red-black tree's height is at most twice log2 of its nodes; 2^64 nodes would have this. */
+const MAX_TREE_HEIGHT = 128;
+
+/**
+ * The ways in which the kernel strings skbs together. Each gives the addresses of the skbs in turn,
+ * ends however damaged the links are, and throws {@link TornList} where they do not agree and
+ * {@link ReadError} where they cannot be read; what was given before stands.
+ */
+export class SkbLists {
+  readonly #kernel: Kernel;
+  readonly #head;
+  readonly #skb;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#head = new StructReader(kernel, 'sk_buff_head', ['next', 'prev', 'qlen']);
+    this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'rbnode']);
+  }
+
+  /** How many skbs the `sk_buff_head` at this address counts. */
+  length(head: bigint): number {
+    return this.#head.read(head).number('qlen');
+  }
+
+  /**
+   * A ring whose sentinel is the `sk_buff_head` itself. Each skb must point back to the one before,
+   * which rules out every cycle that leaves the head out.
+   */
+  *ring(head: bigint): Generator<bigint> {
+    const first = this.#head.read(head);
+    let previous = head;
+    let skb = first.pointer('next');
+    while (skb !== head) {
+      // sk_buff and sk_buff_head both begin with next and prev, by design.
+      const links = this.#kernel.read(skb, 16);
+      const back = links.getBigUint64(8, true);
+      if (back !== previous) {
+        throw new TornList(
+          `skb 0x${skb.toString(16)} follows 0x${previous.toString(16)} but points back to 0x${back.toString(16)}`,
+        );
+      }
+      yield skb;
+      previous = skb;
+      skb = links.getBigUint64(0, true);
+    }
+    if (first.pointer('prev') !== previous) {
+      throw new TornList(`the queue's head 0x${head.toString(16)} names another last skb`);
+    }
+  }
+
+  /**
+   * Skbs linked by `next` alone and ended by NULL. A lock-less list (`ll_node`) is one too: the link
+   * is the first member either way.
+   */
+  *chain(first: bigint): Generator<bigint> {
+    const offset = BigInt(this.#skb.offset('next'));
+    const seen = new Set<bigint>();
+    for (let skb = first; skb !== 0n; ) {
+      if (seen.has(skb)) throw new TornList(`the chain comes back to skb 0x${skb.toString(16)}`);
+      seen.add(skb);
+      yield skb;
+      skb = this.#kernel.read(skb + offset, 8).getBigUint64(0, true);
+    }
+  }
+
+  /** Skbs linked by `skb->list`, the first member as well, from a `struct list_head`. */
+  listed(head: bigint): Generator<bigint> {
+    return listNodes(this.#kernel, head);
+  }
+
+  /** A red-black tree of skbs, in order. @param root `rb_root.rb_node` */
+  *tree(root: bigint): Generator<bigint> {
+    if (root === 0n) return;
+    const tree = new StructReader(this.#kernel, 'rb_node', ['rb_left', 'rb_right']);
+    const toSkb = BigInt(this.#skb.offset('rbnode'));
+    const seen = new Set<bigint>();
+    const path: { node: bigint; right: bigint }[] = [];
+    let node = root;
+    while (node !== 0n || path.length > 0) {
+      while (node !== 0n) {
+        if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
+          throw new TornList(`the tree comes back to, or never ends at, 0x${node.toString(16)}`);
+        }
+        seen.add(node);
+        const links = tree.read(node);
+        path.push({ node, right: links.pointer('rb_right') });
+        node = links.pointer('rb_left');
+      }
+      const top = path.pop();
+      if (!top) return;
+      yield top.node - toSkb;
+      node = top.right;
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { listNodes } from '../list.js';
+import type { Queue, QueueName } from '../queues.js';
+import { StructReader } from '../struct-reader.js';
+import type { QueueFinder } from './families.js';
+import type { Entry } from './held.js';
+import { SkMsgReader } from './sk-msg.js';
+import type { SkbLists } from './skb-lists.js';
+
+/** `tls_context.{rx,tx}_conf` of a direction without kTLS (TLS_BASE, include/net/tls.h). */
+const TLS_BASE = 0;
+
+/**
+ * What kTLS holds of a TCP socket (net/tls/tls_sw.c): records decrypted and unread, and records made
+ * and unsent. Encrypted records wait in TCP's own queues until they are whole.
+ */
+export class TlsQueues implements QueueFinder {
+  readonly #kernel: Kernel;
+  readonly #lists: SkbLists;
+  readonly #sock;
+  readonly #ops;
+
+  constructor(kernel: Kernel, lists: SkbLists) {
+    this.#kernel = kernel;
+    this.#lists = lists;
+    this.#sock = new StructReader(kernel, 'inet_connection_sock', [
+      'icsk_ulp_ops',
+      'icsk_ulp_data',
+    ]);
+    this.#ops = new StructReader(kernel, 'tcp_ulp_ops', ['name']);
+  }
+
+  queues(sock: bigint): Queue[] {
+    const context = this.#context(sock);
+    if (context === 0n) return [];
+    const queue = (name: QueueName, entries: () => Iterable<Entry>): Queue => ({
+      name,
+      expected: undefined,
+      entries,
+    });
+    return [
+      queue('tlsReceive', () => this.#decrypted(context, 'rx_list')),
+      queue('tlsHold', () => this.#decrypted(context, 'async_hold')),
+      queue('tlsRecord', () => this.#record(context)),
+      queue('tlsSend', () => this.#sending(context)),
+    ];
+  }
+
+  /** 0n: this socket has no kTLS. Subflows of MPTCP and SMC have a ULP as well. */
+  #context(sock: bigint): bigint {
+    const view = this.#sock.read(sock);
+    const [ops, data] = [view.pointer('icsk_ulp_ops'), view.pointer('icsk_ulp_data')];
+    if (ops === 0n || data === 0n) return 0n;
+    return this.#ops.read(ops).text('name') === 'tls' ? data : 0n;
+  }
+
+  /** The software context of a direction; device offload's begins with it. 0n: not in use. */
+  #direction(context: bigint, direction: 'rx' | 'tx'): bigint {
+    const reader = new StructReader(this.#kernel, 'tls_context', [
+      'rx_conf',
+      'tx_conf',
+      'priv_ctx_rx',
+      'priv_ctx_tx',
+    ]);
+    const view = reader.read(context);
+    const used = view.number(`${direction}_conf`) !== TLS_BASE;
+    return used ? view.pointer(`priv_ctx_${direction}`) : 0n;
+  }
+
+  *#decrypted(context: bigint, list: 'rx_list' | 'async_hold'): Generator<bigint> {
+    const receiving = this.#direction(context, 'rx');
+    const member = this.#kernel.struct('tls_sw_context_rx')?.member(list);
+    if (receiving === 0n) return;
+    if (member) yield* this.#lists.ring(receiving + BigInt(member.offset));
+    else if (list === 'rx_list') this.#unknown('tls_sw_context_rx');
+  }
+
+  /**
+   * The record being put together. Up to 5.19 a `strparser` takes it from TCP: what it has so far is
+   * `strp.skb_head`, and a whole one `recv_pkt`. Since then it stays in TCP's queue, which
+   * `strp.anchor` only points at, unless memory is short and it is copied (`copy_mode`).
+   */
+  *#record(context: bigint): Generator<bigint> {
+    const receiving = this.#direction(context, 'rx');
+    if (receiving === 0n) return;
+    const layout = this.#kernel.struct('tls_sw_context_rx');
+    if (layout?.member('strp.anchor')) {
+      const reader = new StructReader(this.#kernel, 'tls_sw_context_rx', [
+        'strp.anchor',
+        'strp.copy_mode',
+      ]);
+      const view = reader.read(receiving);
+      const anchor = view.pointer('strp.anchor');
+      if (anchor !== 0n && view.number('strp.copy_mode') === 1) yield anchor;
+    } else if (layout?.member('strp.skb_head') && layout.member('recv_pkt')) {
+      const reader = new StructReader(this.#kernel, 'tls_sw_context_rx', [
+        'strp.skb_head',
+        'recv_pkt',
+      ]);
+      const view = reader.read(receiving);
+      const [partial, whole] = [view.pointer('strp.skb_head'), view.pointer('recv_pkt')];
+      if (whole !== 0n) yield whole;
+      if (partial !== 0n && partial !== whole) yield partial;
+    } else {
+      this.#unknown('tls_sw_context_rx');
+    }
+  }
+
+  /** Records not handed to TCP: each a plain and an encrypted message. The plain may be the other's. */
+  *#sending(context: bigint): Generator<Entry> {
+    const sending = this.#direction(context, 'tx');
+    if (sending === 0n) return;
+    const reader = new StructReader(this.#kernel, 'tls_sw_context_tx', ['open_rec', 'tx_list']);
+    const view = reader.read(sending);
+    const list = view.addressOf('tx_list');
+    const records = this.#kernel.struct('tls_rec');
+    if (!records) {
+      // The module's own type, for which its BTF is needed.
+      const empty = this.#kernel.read(list, 8).getBigUint64(0, true) === list;
+      if (view.pointer('open_rec') !== 0n || !empty) this.#unknown('tls_rec');
+      return;
+    }
+    const record = new StructReader(this.#kernel, 'tls_rec', [
+      'list',
+      'msg_plaintext',
+      'msg_encrypted',
+    ]);
+    const messages = new SkMsgReader(this.#kernel);
+    const open = view.pointer('open_rec');
+    for (const address of [
+      ...(open === 0n ? [] : [open]),
+      ...[...listNodes(this.#kernel, list)].map((node) => node - BigInt(record.offset('list'))),
+    ]) {
+      yield* messages.entries(address + BigInt(record.offset('msg_plaintext')));
+      // Room for the encrypted copy is nobody's payload: the plain text was counted.
+      for (const entry of messages.entries(address + BigInt(record.offset('msg_encrypted')))) {
+        yield typeof entry === 'bigint' ? entry : { ...entry, payload: 0 };
+      }
+    }
+  }
+
+  #unknown(type: string): never {
+    throw new KernelError('unsupported-layout', `kTLS is in use, and its ${type} is not known`);
+  }
+}

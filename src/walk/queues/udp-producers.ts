@@ -1,0 +1,58 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { Queue } from '../queues.js';
+import type { QueueFinder } from './families.js';
+import type { SkbLists } from './skb-lists.js';
+
+/** NUMA nodes that a kernel can be built for (CONFIG_NODES_SHIFT is 10 at most). */
+const MOST_NODES = 1024;
+
+/**
+ * `udp_sock.udp_prod_queue`, since 6.18: a lock-less list for each NUMA node, in which CPUs put
+ * datagrams down for the one that queues them (net/ipv4/udp.c, __udp_enqueue_schedule_skb).
+ */
+export class UdpProducers implements QueueFinder {
+  readonly #kernel: Kernel;
+  readonly #lists: SkbLists;
+  readonly #queues;
+  readonly #stride: number;
+  readonly #first: number;
+
+  constructor(kernel: Kernel, lists: SkbLists) {
+    this.#kernel = kernel;
+    this.#lists = lists;
+    this.#queues = kernel.struct('udp_sock')?.member('udp_prod_queue');
+    const queue = kernel.struct('udp_prod_queue');
+    this.#stride = queue?.size ?? 0;
+    this.#first = queue?.member('ll_root.first')?.offset ?? 0;
+  }
+
+  queues(sock: bigint): Queue[] {
+    const member = this.#queues;
+    if (!member) return [];
+    const at = sock + BigInt(member.offset);
+    return [{ name: 'producing', expected: undefined, entries: () => this.#skbs(at) }];
+  }
+
+  *#skbs(pointer: bigint): Generator<bigint> {
+    const member = this.#queues;
+    if (this.#stride === 0 || !member?.pointer) {
+      throw new KernelError('unsupported-layout', 'udp_prod_queue is of no form that is known');
+    }
+    const queues = this.#kernel.read(pointer, 8).getBigUint64(0, true);
+    if (queues === 0n) return;
+    for (let node = 0; node < this.#nodes(); node++) {
+      const root = queues + BigInt(node * this.#stride + this.#first);
+      yield* this.#lists.chain(this.#kernel.read(root, 8).getBigUint64(0, true));
+    }
+  }
+
+  /** `nr_node_ids`; a kernel without NUMA has one node and no such variable. */
+  #nodes(): number {
+    const symbol = this.#kernel.symbol('nr_node_ids');
+    if (symbol === undefined) return 1;
+    const nodes = this.#kernel.read(symbol, 4).getUint32(0, true);
+    if (nodes >= 1 && nodes <= MOST_NODES) return nodes;
+    throw new KernelError('damaged', `nr_node_ids is ${nodes}`);
+  }
+}

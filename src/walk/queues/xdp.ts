@@ -1,0 +1,44 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { Queue } from '../queues.js';
+import { StructReader } from '../struct-reader.js';
+import type { QueueFinder } from './families.js';
+import type { HeldPage } from './held.js';
+
+/** A umem holds less than 4 GiB of descriptors' worth; 2^32 bytes of pointers would be damage. */
+const MOST_PAGES = 2 ** 24;
+
+/** How many pointers are read at a time. */
+const CHUNK = 8192;
+
+/**
+ * The pages of an AF_XDP socket's umem: user space's own, which the kernel pins
+ * (net/xdp/xdp_umem.c). Sockets can share one.
+ */
+export class XdpUmem implements QueueFinder {
+  readonly #kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  queues(sock: bigint): Queue[] {
+    if (!this.#kernel.struct('xdp_sock')) return [];
+    return [{ name: 'umem', expected: undefined, entries: () => this.#pages(sock) }];
+  }
+
+  *#pages(sock: bigint): Generator<HeldPage> {
+    const umem = new StructReader(this.#kernel, 'xdp_sock', ['umem']).read(sock).pointer('umem');
+    if (umem === 0n) return;
+    const view = new StructReader(this.#kernel, 'xdp_umem', ['pgs', 'npgs']).read(umem);
+    const count = view.number('npgs');
+    if (count > MOST_PAGES) throw new KernelError('damaged', `a umem of ${count} pages`);
+    for (let from = 0; from < count; from += CHUNK) {
+      const many = Math.min(CHUNK, count - from);
+      const pages = this.#kernel.read(view.pointer('pgs') + BigInt(from * 8), many * 8);
+      for (let index = 0; index < many; index++) {
+        yield { kind: 'page', page: pages.getBigUint64(index * 8, true), payload: 0 };
+      }
+    }
+  }
+}
