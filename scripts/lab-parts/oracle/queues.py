@@ -49,9 +49,7 @@ def producing(prog, queues):
     return [
         skb
         for node in range(nodes)
-        for skb in llist_for_each_entry(
-            "struct sk_buff", queues[node].ll_root.address_of_(), "ll_node"
-        )
+        for skb in llist_for_each_entry("struct sk_buff", queues[node].ll_root.first, "ll_node")
     ]
 
 
