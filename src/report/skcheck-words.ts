@@ -17,7 +17,8 @@ export function because(finding: Finding): string {
     const { cpuShare } = finding;
     if (process && cpuShare !== null && cpuShare >= SPINNING)
       words.push(`its process spins: it used ${Math.round(cpuShare * 100)} % of a CPU meanwhile`);
-    else if (process) words.push(processWords(process));
+    else if (process && process.threadStates !== '') words.push(processWords(process));
+    else if (process && process.comm !== '') words.push('what its process does is not known');
     else if (finding.ownerless) words.push(OWNERLESS[finding.ownerless]);
   }
   return words.join('; ');
@@ -113,7 +114,7 @@ function processWords({ threadStates, waitsIn }: ProcessRecord): string {
     case 'X':
       return `its main thread has ended${threads}`;
     default:
-      return 'its process ended meanwhile';
+      return `its main thread is in state ${escapeText(threadStates[0] ?? '?')}`;
   }
 }
 

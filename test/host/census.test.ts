@@ -60,6 +60,7 @@ describe('the census', () => {
 
   test('without the right to look it is denied', () => {
     const host = new FakeHost();
+    host.files.set('/proc/buddyinfo', '');
     host.files.set('/proc/kpageflags', 'denied');
     expect(() => takeCensus(host, 4096)).toThrow('may not be read');
   });

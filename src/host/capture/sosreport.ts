@@ -28,7 +28,7 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   const rows = { inet: '', unix: '', others: '' };
   for (const row of joinRows(source[1])) {
     const { text, owners } = withoutOwners(row);
-    const inode = / ino:(\d{1,15})/.exec(text)?.[1] ?? / (\d{1,15}) +\S+ +\d+ /.exec(text)?.[1];
+    const inode = / ino:(\d{1,15})/.exec(text)?.[1] ?? UNIX_INODE.exec(text)?.[1];
     for (const { pid, fd, comm } of owners) {
       files.set(`/proc/${pid}/comm`, `${comm}\n`);
       if (inode !== undefined) links.set(`/proc/${pid}/fd/${fd}`, `socket:[${inode}]`);
@@ -46,15 +46,24 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   return { ss, files, links };
 }
 
-/** A row and its details, which follow on lines that begin with a blank, as one line. */
+/**
+ * A row and its details, which follow on lines that begin with a blank, as one line. A line that does
+ * not begin as a row does is the rest of a name with a newline in it.
+ */
 function joinRows(text: string): string[] {
   const rows: string[] = [];
   for (const line of text.split('\n')) {
-    if (/^\s/.test(line) && rows.length > 0) rows[rows.length - 1] += ` ${line.trim()}`;
-    else if (line.trim() !== '' && !/^Netid\s/.test(line)) rows.push(line.trimEnd());
+    const last = rows.length - 1;
+    if (/^Netid\s/.test(line) || line === '') continue;
+    if (/^\s/.test(line) && last >= 0) rows[last] = `${rows[last]?.trimEnd()} ${line.trim()}`;
+    else if (ROW_START.test(line) || last < 0) rows.push(line);
+    else rows[last] += `\n${line}`;
   }
-  return rows;
+  return rows.map((row) => row.trimEnd());
 }
+
+const ROW_START =
+  /^(?:tcp|udp|raw|mptcp|sctp|dccp|icmp6?|u_\w+|nl|p_\w+|v_\w+|tipc?|xdp|\?+) +[A-Z]/;
 
 interface Owner {
   readonly pid: number;
@@ -62,21 +71,24 @@ interface Owner {
   readonly comm: string;
 }
 
-/** ` users:(("comm",pid=1,fd=2),…)`: the comm may hold anything, also what looks like another owner. */
+/**
+ * ` users:(("comm",pid=1,fd=2),…)`. A comm is up to 15 bytes of anything, so it may look like the end
+ * of an owner, never like one and more: the longest comm that fits is the true one.
+ */
 function withoutOwners(row: string): { text: string; owners: Owner[] } {
-  const at = row.indexOf(' users:((');
-  const end = at < 0 ? -1 : row.lastIndexOf('))', OWNERS_END.exec(row)?.index ?? row.length);
-  if (at < 0 || end < at) return { text: row, owners: [] };
-  const owners = [...row.slice(at, end + 2).matchAll(/\("(.*?)",pid=(\d{1,10}),fd=(\d{1,10})\)/gs)];
-  return {
-    text: `${row.slice(0, at)}${row.slice(end + 2)}`,
-    owners: owners.map((owner) => ({
-      comm: (owner[1] ?? '').slice(0, 64),
-      pid: Number(owner[2]),
-      fd: Number(owner[3]),
-    })),
-  };
+  const at = row.indexOf(START);
+  if (at < 0) return { text: row, owners: [] };
+  const owners: Owner[] = [];
+  const one = /\("([\s\S]{0,15})",pid=(\d{1,10}),fd=(\d{1,10})\)([,)])/y;
+  one.lastIndex = at + START.length;
+  for (let found = one.exec(row); found; found = one.exec(row)) {
+    owners.push({ comm: found[1] ?? '', pid: Number(found[2]), fd: Number(found[3]) });
+    if (found[4] === ')') return { text: row.slice(0, at) + row.slice(one.lastIndex), owners };
+  }
+  return { text: row, owners: [] };
 }
 
-/** What follows the owners in a row. */
-const OWNERS_END = / (?:timer:\(|uid:\d|ino:\d|sk:|skmem:\(|<->)/;
+const START = ' users:(';
+
+/** `… 1143416 * 1143415 skmem:(…`: the inode of a unix socket, whose peer has a name without blanks. */
+const UNIX_INODE = / (\d{1,15}) +\S+ +\d{1,15} +(?:skmem:|<->|-->|<--|---)/;

@@ -32,7 +32,7 @@ export class TarReader {
   }
 
   end(): void {
-    if (this.#entry || this.#entries === 0)
+    if (this.#entry || this.#entries === 0 || (!this.#ended && this.#pendingBytes > 0))
       throw new HostError('not-a-capture', 'the archive is no tar, or it is cut');
   }
 

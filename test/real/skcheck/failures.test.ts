@@ -2,10 +2,14 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { skcheck } from './stage.js';
+import { Stage, skcheck, skcheckJson } from './stage.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
-afterAll(() => rmSync(dir, { recursive: true }));
+const stage = new Stage();
+afterAll(() => {
+  stage.end();
+  rmSync(dir, { recursive: true });
+});
 
 /** Puts another `ss` in front of the real one. */
 function withSs(script: string) {
@@ -59,19 +63,6 @@ describe('what keeps it from looking is status 3 and one line', () => {
     expect(run.stderr).toMatch(/^skcheck: no process has pid 999999999\. [^\n]+\n$/);
   });
 
-  test('no ss: says so, and takes nothing else instead', () => {
-    // In a mount namespace of its own, where the directories of all commands are empty.
-    const script = [
-      'node=$1; shift',
-      `touch ${dir}/node && mount --bind "$node" ${dir}/node`,
-      'mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/bin',
-      `exec ${dir}/node "$@"`,
-    ].join('; ');
-    const run = skcheck(['--stale'], ['unshare', '-m', 'sh', '-c', script, 'sh']);
-    expect(run).toMatchObject({ status: 3, stdout: '' });
-    expect(run.stderr).toMatch(/^skcheck: ss is not installed [^\n]*iproute2[^\n]*\n$/);
-  });
-
   test.each([
     [
       'ss fails',
@@ -83,6 +74,28 @@ describe('what keeps it from looking is status 3 and one line', () => {
     const run = skcheck(['--stale'], [], withSs(script));
     expect(run).toMatchObject({ status: 3, stdout: '' });
     expect(run.stderr).toMatch(words);
+  });
+});
+
+describe('without ss', () => {
+  // In a mount namespace of its own, where the directories of all commands are empty.
+  const script = [
+    'node=$1; shift',
+    `touch ${dir}/node && mount --bind "$node" ${dir}/node`,
+    'mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/bin',
+    `exec ${dir}/node "$@"`,
+  ].join('; ');
+  const bare = ['unshare', '-m', 'sh', '-c', script, 'sh'];
+
+  test('/proc/net is read, and what is missing then is said', async () => {
+    const server = await stage.start('server', { reads: 'never' });
+    await stage.start('client', { port: server.port, bytes: 5000 });
+    server.stop();
+    const run = skcheckJson(['--stale', '--sport', `${server.port}`], bare);
+    expect(run.report.host.source).toBe('procfs');
+    expect(run.report.sockets).toMatchObject([{ pid: server.pid, unreadBytes: 5000 }]);
+    expect(run.report.warnings.map(({ code }) => code)).toContain('without-ss');
+    expect(run.stderr).toMatch(/without ss: unix queues, .* are not to be seen/);
   });
 });
 

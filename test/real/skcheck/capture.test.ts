@@ -1,0 +1,126 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
+
+const stage = new Stage();
+const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+afterAll(() => {
+  stage.end();
+  rmSync(dir, { recursive: true });
+});
+
+let outside: Actor;
+let inside: Actor;
+let unix: Actor;
+const HOSTILE = '\u001b[31mx\n,"y\\';
+
+beforeAll(async () => {
+  outside = await stage.start('server', { reads: 'never', comm: HOSTILE });
+  await stage.start('client', { port: outside.port, bytes: 5000 });
+  const wrapper = ['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
+  inside = await stage.start('server', { reads: 'never' }, wrapper);
+  const enter = ['nsenter', `--net=/proc/${inside.pid}/ns/net`];
+  await stage.start('client', { port: inside.port, bytes: 6000 }, enter);
+  const path = join(dir, 'a 5 b.sock');
+  unix = await stage.start('server', { reads: 'never', path });
+  await stage.start('client', { path, bytes: 7000 });
+});
+
+/** What is said of our three readers. */
+function ours(sockets: ReturnType<typeof skcheckJson>['report']['sockets']) {
+  const pids = [outside.pid, inside.pid, unix.pid];
+  return sockets
+    .filter(({ pid }) => pid !== null && pids.includes(pid))
+    .map(({ pid, comm, fds, unreadBytes, protocol, netns, stalled }) => ({
+      pid,
+      comm,
+      fds,
+      unreadBytes,
+      protocol,
+      netns,
+      verdict: stalled.verdict,
+    }))
+    .sort((a, b) => (a.pid ?? 0) - (b.pid ?? 0));
+}
+
+describe('a capture', () => {
+  const file = join(dir, 'host.tar.gz');
+
+  test('read elsewhere gives the answer that the host itself gives', () => {
+    const live = skcheckJson(['--stale']);
+    expect(ours(live.report.sockets).length).toBe(3);
+    expect(skcheck(['--capture', file])).toMatchObject({ status: 0, stderr: '' });
+    const read = skcheckJson(['--stale', '--from', file]);
+    expect(ours(read.report.sockets)).toEqual(ours(live.report.sockets));
+    expect(read.report.host).toMatchObject({
+      ...live.report.host,
+      source: 'capture',
+      ...varying(read),
+    });
+    expect(read.report.sockets.find(({ pid }) => pid === outside.pid)?.comm).toBe(HOSTILE);
+  });
+
+  test('as a directory too', () => {
+    expect(spawnSync('tar', ['-xzf', file, '-C', dir]).status).toBe(0);
+    const unpacked = skcheckJson(['--stale', '--from', join(dir, 'skcheck-capture')]);
+    expect(ours(unpacked.report.sockets).length).toBe(3);
+  });
+
+  test('the script alone does it, with sh and no skcheck', () => {
+    const script = join(dir, 'capture.sh');
+    writeFileSync(script, skcheck(['--capture-script']).stdout);
+    const other = join(dir, 'other.tar.gz');
+    expect(spawnSync('sh', [script, other, '1'], { encoding: 'utf8' })).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    expect(ours(skcheckJson(['--stale', '--from', other]).report.sockets).length).toBe(3);
+  });
+
+  test('cut or damaged it is status 3 and one line', () => {
+    const bytes = readFileSync(file);
+    for (const [name, content] of [
+      ['cut', bytes.subarray(0, bytes.length / 2)],
+      ['rubbish', Buffer.alloc(5000, 'x')],
+      ['empty', Buffer.alloc(0)],
+    ] as const) {
+      writeFileSync(join(dir, name), content);
+      const run = skcheck(['--from', join(dir, name)]);
+      expect(run).toMatchObject({ status: 3, stdout: '' });
+      expect(run.stderr).toMatch(/^skcheck: [^\n]+\n$/);
+    }
+  });
+
+  test('a link in a directory is not followed out of it', () => {
+    const trap = join(dir, 'trap');
+    mkdirSync(join(trap, 'proc'), { recursive: true });
+    writeFileSync(join(dir, 'secret'), 'MemTotal: 1 kB');
+    symlinkSync(join(dir, 'secret'), join(trap, 'proc', 'meminfo'));
+    expect(skcheck(['--from', trap]).status).toBe(3);
+  });
+});
+
+test('a sosreport: its one sample of ss, owners and all', () => {
+  const top = join(dir, 'sosreport-x');
+  mkdirSync(join(top, 'sos_commands/networking'), { recursive: true });
+  mkdirSync(join(top, 'proc'));
+  writeFileSync(join(top, 'proc/meminfo'), readFileSync('/proc/meminfo'));
+  const { stdout } = spawnSync('ss', ['-peaonmi'], { encoding: 'utf8', maxBuffer: 2 ** 28 });
+  writeFileSync(join(top, 'sos_commands/networking/ss_-peaonmi'), stdout);
+  const archive = join(dir, 'sosreport.tar.xz');
+  expect(spawnSync('tar', ['-cJf', archive, '-C', dir, 'sosreport-x']).status).toBe(0);
+  const { report } = skcheckJson(['--stale', '--from', archive]);
+  expect(report.host).toMatchObject({ samples: 1, source: 'capture' });
+  const socket = report.sockets.find(({ pid }) => pid === outside.pid);
+  expect(socket).toMatchObject({ unreadBytes: 5000, stalled: { certainty: 'likely' } });
+});
+
+/** What two looks at one host may differ in. */
+function varying({ report }: ReturnType<typeof skcheckJson>) {
+  const { takenAt, watchedMs, namespaces } = report.host;
+  expect(watchedMs).toBeGreaterThan(1900);
+  return { takenAt, watchedMs, namespaces };
+}
