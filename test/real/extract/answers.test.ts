@@ -67,8 +67,7 @@ describe.each(LAB_KERNELS)('an extract of %s', (version) => {
     expect(found).toBe(walk(dump.elf));
   });
 
-  // crash 9.0.2 cannot read the newest kernel's modules, of the dump no more than of its extract.
-  test.skipIf(version === 'newest')('opens in crash, which gives the same answers', () => {
+  test('opens in crash, which gives the same answers', () => {
     const through = (vmcore: string) => {
       const { vmlinux } = labKernel(version);
       const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash') });

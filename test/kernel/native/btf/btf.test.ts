@@ -1,9 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KernelError } from '../../../../src/kernel/error.js';
 import { Btf } from '../../../../src/kernel/native/btf/btf.js';
-import { Kind } from '../../../../src/kernel/native/btf/format.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { BtfWriter } from '../../../support/btf.js';
 import { errorOf } from '../../../support/native-errors.js';
@@ -183,14 +181,6 @@ describe('BTF', () => {
       { numRuns: 2000 },
     );
   }, 60_000);
-
-  it.skipIf(!existsSync('/sys/kernel/btf/vmlinux'))('reads the running kernel’s own types', () => {
-    const btf = Btf.parse(readFileSync('/sys/kernel/btf/vmlinux'));
-    const types = new KernelTypes(btf, () => []);
-    expect(types.struct('list_head')).toMatchObject({ size: 16, members: ['next', 'prev'] });
-    expect(types.struct('sk_buff')?.member('len')).toMatchObject({ size: 4, pointer: false });
-    expect(btf.kind(btf.find('task_struct')[0]!)).toBe(Kind.STRUCT);
-  });
 });
 
 function someBlob(): Uint8Array {
