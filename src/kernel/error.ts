@@ -41,7 +41,12 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
   readonly address: bigint;
 
   constructor(code: ReadErrorCode, address: bigint, detail = '', options?: { cause?: unknown }) {
+    // A search through a filtered dump meets these by the hundred thousand, and a stack of calls is
+    // what costs most of them.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(code, `0x${address.toString(16)} ${WORDS[code]}${detail && `: ${detail}`}`, options);
+    Error.stackTraceLimit = limit;
     this.address = address;
   }
 }
