@@ -1,0 +1,165 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../scripts/fuzz-parts/values.js';
+import { accountFd, accountProcess } from '../../src/account/skb.js';
+import { accountAll } from '../../src/account/sockets.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { findFile, openFiles } from '../../src/walk/files.js';
+import { findTask } from '../../src/walk/tasks.js';
+
+const kernel = openNative({
+  files: [fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url))],
+});
+afterAll(() => kernel.close());
+
+const census = accountAll(kernel);
+
+/** A socket that one process holds, with frags in its receive queue: what each test damages. */
+const victim = (() => {
+  const found = census.sockets.find(
+    ({ socket, queues, holders }) =>
+      socket.protocol === 'TCP' && (queues.receive?.frags ?? 0) > 10 && holders.length === 1,
+  );
+  const [holder] = found?.holders ?? [];
+  if (!found || !holder) throw new Error('the fixture has no such socket');
+  return { pid: holder.pid, fd: holder.fd, socket: found.socket };
+})();
+
+function memberOf(type: string, path: string) {
+  const member = kernel.struct(type)?.member(path);
+  if (!member) throw new Error(`no ${type}.${path}`);
+  return member;
+}
+
+/** An object's member with another value. */
+function change(address: bigint, type: string, path: string, value: bigint): Damage {
+  const { offset, size } = memberOf(type, path);
+  const at = address + BigInt(offset);
+  return { patches: [{ address: at, bytes: littleEndian(value, size) }], denials: [] };
+}
+
+function pointer(address: bigint, type: string, path: string): bigint {
+  return kernel.read(address + BigInt(memberOf(type, path).offset), 8).getBigUint64(0, true);
+}
+
+function number(address: bigint, type: string, path: string): number {
+  const { offset, size } = memberOf(type, path);
+  const view = kernel.read(address + BigInt(offset), size);
+  return size === 4
+    ? view.getUint32(0, true)
+    : size === 2
+      ? view.getUint16(0, true)
+      : view.getUint8(0);
+}
+
+const ask = (damage: Damage) => accountFd(damagedKernel(kernel, damage), victim.pid, victim.fd);
+
+const { sock, file } = victim.socket;
+const socketAt = pointer(sock, 'sock', 'sk_socket');
+const files = findTask(kernel, victim.pid).files;
+const table = pointer(files, 'files_struct', 'fdt');
+const other = census.sockets.find((one) => one.socket.file > 0n && one.socket.file !== file);
+const otherInode = pointer(other?.socket.file ?? 0n, 'file', 'f_inode');
+/** The first skb with frags, and its shared info. */
+const [skb, shared] = (() => {
+  const head = sock + BigInt(memberOf('sock', 'sk_receive_queue').offset);
+  for (
+    let at = pointer(head, 'sk_buff_head', 'next');
+    at !== head;
+    at = pointer(at, 'sk_buff', 'next')
+  ) {
+    const info = pointer(at, 'sk_buff', 'head') + BigInt(number(at, 'sk_buff', 'end'));
+    if (number(info, 'skb_shared_info', 'nr_frags') > 1) return [at, info] as const;
+  }
+  throw new Error('the fixture has no such skb');
+})();
+
+test('undamaged, the answer is whole', () => {
+  expect(ask({ patches: [], denials: [] })).toMatchObject({
+    total: { complete: true },
+    warnings: [],
+  });
+});
+
+describe('what cannot be is told, and the rest answered', () => {
+  test.each([
+    ['a length that the skb has no bytes for', change(skb, 'sk_buff', 'len', 1_000_000n)],
+    ['paged bytes that no frag holds', change(skb, 'sk_buff', 'data_len', 0n)],
+    ['fewer frags than bytes need', change(shared, 'skb_shared_info', 'nr_frags', 1n)],
+    ['more frags than fit', change(shared, 'skb_shared_info', 'nr_frags', 255n)],
+    [
+      'a frag_list that leads to the skb itself',
+      change(shared, 'skb_shared_info', 'frag_list', skb),
+    ],
+    ['a shared info that no pointer may lie in', change(skb, 'sk_buff', 'end', 3n)],
+    [
+      'a family that the operations contradict',
+      change(sock, 'sock', '__sk_common.skc_family', 16n),
+    ],
+    ['a type that the socket contradicts', change(sock, 'sock', 'sk_type', 2n)],
+    ['a protocol that the operations contradict', change(sock, 'sock', 'sk_protocol', 132n)],
+    ['a state that none is', change(sock, 'sock', '__sk_common.skc_state', 200n)],
+  ])('%s', (_, damage) => {
+    const answer = ask(damage);
+    expect(answer.total.complete).toBe(false);
+    expect(answer.total.skbs).toBeGreaterThan(0);
+    expect(answer.warnings.map(({ code }) => code)).toContain('corrupt');
+  });
+});
+
+describe('a way to the socket that is no way ends in one error', () => {
+  test.each([
+    ['a sock of another socket', change(sock, 'sock', 'sk_socket', socketAt + 64n)],
+    ['a socket without a sock', change(socketAt, 'socket', 'sk', 0n)],
+    ['operations that hide the socket', change(file, 'file', 'f_op', 0xffffffff81000000n)],
+    ['operations outside the kernel', change(file, 'file', 'f_op', 0x3636363636363636n)],
+    ['an inode that belongs to another socket', change(file, 'file', 'f_inode', otherInode)],
+    [
+      'an inode number of 64 bits',
+      change(pointer(file, 'file', 'f_inode'), 'inode', 'i_ino', 2n ** 60n),
+    ],
+    ['a table of no whole words', change(table, 'fdtable', 'max_fds', 65n)],
+    ['a table of 2³² − 1', change(table, 'fdtable', 'max_fds', 2n ** 32n - 1n)],
+  ])('%s', (_, damage) => {
+    expect(() => ask(damage)).toThrow(expect.objectContaining({ code: 'damaged' }));
+  });
+});
+
+test('a table of 2³⁰ descriptors runs into memory that is none, and soon ends', () => {
+  const damaged = damagedKernel(kernel, change(table, 'fdtable', 'max_fds', 2n ** 30n));
+  // A dump with all its memory: behind the table lies something else.
+  const full = new Proxy(damaged, {
+    get: (target, name) =>
+      name === 'read'
+        ? (address: bigint, length: number) => {
+            try {
+              return target.read(address, length);
+            } catch {
+              return new DataView(new Uint8Array(length).fill(0x5a).buffer);
+            }
+          }
+        : target[name as keyof typeof target],
+  });
+  const answer = accountProcess(full, victim.pid);
+  expect(answer.total.complete).toBe(false);
+  expect(answer.sockets.length).toBeGreaterThan(0);
+  expect(answer.warnings.map(({ message }) => message).join()).toContain('not sound');
+});
+
+test('a bitmap that calls open descriptors closed is told', () => {
+  const task = findTask(kernel, victim.pid);
+  const bitmap = pointer(table, 'fdtable', 'open_fds');
+  const damage = { patches: [{ address: bitmap, bytes: new Uint8Array(8) }], denials: [] };
+  const damaged = damagedKernel(kernel, damage);
+  expect(() => [...openFiles(damaged, task)]).toThrow('the table is not sound');
+  expect(findFile(damaged, task, victim.fd).file).toBe(file);
+});
+
+test('a census that missed a part is not complete', () => {
+  const init = kernel.symbol('init_task')!;
+  const damage = change(init, 'task_struct', 'tasks', 0x1234n);
+  const answer = accountAll(damagedKernel(kernel, { ...damage }));
+  expect(answer.total.complete).toBe(false);
+  expect(answer.warnings.length).toBeGreaterThan(0);
+});
