@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
+// They share the machine with guests.
+const SLOW = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 600_000 };
+
 // Two depths: `quick` needs Node alone; `real` needs the lab (scripts/lab) and, for sockets and
-// namespaces, root.
+// namespaces, root. `arm64` needs more guests (`scripts/test arm64`).
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/summary-reporter.ts'],
@@ -17,9 +20,15 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/real/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 600_000,
+          exclude: ['test/real/arm64/on-demand/**'],
+          ...SLOW,
+        },
+      },
+      {
+        test: {
+          name: 'arm64',
+          include: ['test/real/arm64/on-demand/**/*.test.ts'],
+          ...SLOW,
         },
       },
     ],

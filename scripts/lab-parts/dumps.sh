@@ -2,9 +2,10 @@
 # shellcheck shell=bash
 
 # What `up` makes unless told.
-LAB_DUMPS=(5.10 6.1 6.12 newest 6.1-la57 5.10-kdump 6.1-kdump 6.12-kdump newest-kdump)
+LAB_DUMPS=(5.10 6.1 6.12 newest 6.1-la57 6.12-arm64-16k
+  5.10-kdump 6.1-kdump 6.12-kdump newest-kdump)
 # And what `up arm64` makes.
-LAB_ARM64_DUMPS=(6.1-arm64 6.12-arm64 6.12-arm64-16k newest-arm64 6.12-arm64-max newest-arm64-max)
+LAB_ARM64_DUMPS=(6.1-arm64 6.12-arm64 newest-arm64 6.12-arm64-max newest-arm64-max)
 
 # .lab/dumps/NAME/: elf.vmcore, truth.json, other formats
 make_dump() {

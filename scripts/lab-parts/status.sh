@@ -3,9 +3,9 @@
 lab_status() {
   local name folder
   echo "lab in $LAB_DIR"
-  for name in "${LAB_DUMPS[@]}"; do
+  for name in "${LAB_DUMPS[@]}" "${LAB_ARM64_DUMPS[@]}"; do
     folder="$LAB_DIR/dumps/$name"
-    printf '%-14s %-28s dump %-4s oracle %s\n' "$name" \
+    printf '%-16s %-32s dump %-4s oracle %s\n' "$name" \
       "$(cat "$LAB_DIR/kernels/$(kernel_of "$name")/release" 2>/dev/null || echo 'no kernel')" \
       "$([[ -e "$folder/truth.json" ]] && echo yes || echo no)" \
       "$([[ -e "$folder/oracle.json" ]] && echo yes || echo no)"
