@@ -10,7 +10,10 @@ export interface PageBlock {
   readonly head: bigint;
   /** log2 of its base pages; undefined where the kernel doesn't record it. */
   readonly order: number | undefined;
-  /** How many references to it the kernel counts (`_refcount` of the head), whoever holds them. */
+  /**
+   * How many references to it the kernel counts (`_refcount` of the head), whoever holds them. A
+   * driver's page pool takes its pages back instead of freeing them: infinitely many, then.
+   */
   readonly references: number;
 }
 
@@ -45,6 +48,7 @@ export class PageReader {
   readonly #slabCache: number;
   readonly #objects: MemberLayout | undefined;
   readonly #references: number;
+  readonly #isPooled: (view: DataView) => boolean;
   readonly #slotSize;
   readonly #blocks = new Map<bigint, Block>();
   readonly #slotSizes = new Map<bigint, number>();
@@ -61,6 +65,7 @@ export class PageReader {
     this.#slabCache = slabCacheOffset(kernel, page);
     this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     this.#references = memberOf(page, '_refcount').offset;
+    this.#isPooled = poolTest(kernel, page);
     this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
   }
 
@@ -103,7 +108,9 @@ export class PageReader {
       kind: 'page',
       head,
       order: this.#isHead(view) ? this.#orderOf(head) : 0,
-      references: view.getUint32(this.#references, true),
+      references: this.#isPooled(view)
+        ? Number.POSITIVE_INFINITY
+        : view.getUint32(this.#references, true),
     };
   }
 
@@ -245,6 +252,25 @@ export function slabTest(
     };
   }
   return flagTest(kernel, page, 'PG_slab');
+}
+
+/**
+ * A page pool marks its pages with PP_SIGNATURE in `pp_magic` (5.14), whose bits 0 and 1 are flags
+ * and from bit 7 on hold an index (6.16); later a page type says so (net/core/page_pool.c,
+ * include/linux/poison.h). Kernels before have no mark.
+ */
+function poolTest(kernel: Kernel, page: StructLayout): (view: DataView) => boolean {
+  const type = kernel.enumerators('pagetype')?.get('PGTY_netpp');
+  const pageType = page.member('page_type');
+  if (type !== undefined && pageType) {
+    return (view) => view.getUint8(pageType.offset + 3) === Number(type);
+  }
+  const magic = page.member('pp_magic');
+  if (!magic) return () => false;
+  const [SIGNATURE, SIGNATURE_MASK, POISON] = [0x40, 0x7c, 0xdead];
+  return (view) =>
+    (view.getUint8(magic.offset) & SIGNATURE_MASK) === SIGNATURE &&
+    view.getUint16(magic.offset + 6, true) === POISON;
 }
 
 /**

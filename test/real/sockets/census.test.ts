@@ -93,7 +93,9 @@ describe.each(LAB_KERNELS)('the census of %s', (version) => {
     const { low, high } = row?.freedIfKilled ?? { low: 0, high: 0 };
     expect(high).toBe(row?.total.pinnedBytes);
     expect(low).toBeLessThanOrEqual(high);
-    expect(low).toBeGreaterThanOrEqual(high * 0.95);
+    // 7.2's virtio_net takes its pages from a page pool, which may keep them.
+    const kept = version === 'newest' ? (row?.total.pageBytes ?? 0) : 0;
+    expect(low + kept).toBeGreaterThanOrEqual(high * 0.95);
     // Somebody else has this one open as well.
     const forked = role(truth, 'forked');
     const parent = answer.groups.process?.find(({ key }) => key.startsWith(`${forked.pid} `));
