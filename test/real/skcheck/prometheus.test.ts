@@ -1,0 +1,208 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CLI, Stage, skcheck } from './stage.js';
+
+const DEPLOY = fileURLToPath(new URL('../../../deploy/', import.meta.url));
+const HOSTILE = 'a"b\\c\n\u001b{x}';
+const stage = new Stage();
+const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+const started: ChildProcess[] = [];
+afterAll(() => {
+  for (const each of started) each.kill('SIGKILL');
+  stage.end();
+  rmSync(dir, { recursive: true });
+});
+
+let tools: string;
+beforeAll(async () => {
+  const found = spawnSync(join(DEPLOY, 'tools'), { encoding: 'utf8' });
+  if (found.status !== 0) throw new Error(`deploy/tools: ${found.stderr}`);
+  tools = found.stdout.trim();
+  const server = await stage.start('server', { reads: 'never', comm: HOSTILE });
+  await stage.start('client', { port: server.port, bytes: 5000 });
+});
+
+describe('--prometheus', () => {
+  test('is what promtool takes without a word, hostile names and all', () => {
+    const { status, stdout } = skcheck(['--prometheus']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^skcheck_stale_sockets [1-9]/m);
+    expect(stdout).toContain('comm="a\\"b\\\\\\\\c\\\\x0a\\\\x1b{x}"');
+    const check = spawnSync(join(tools, 'promtool'), ['check', 'metrics'], {
+      input: stdout,
+      encoding: 'utf8',
+    });
+    expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test("node_exporter's textfile collector passes it on", async () => {
+    const folder = join(dir, 'textfile');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'skcheck.prom'), skcheck(['--prometheus']).stdout);
+    const port = await freePort();
+    start('prometheus-node-exporter', [
+      '--collector.disable-defaults',
+      '--collector.textfile',
+      `--collector.textfile.directory=${folder}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ]);
+    const text = await fetched(`http://127.0.0.1:${port}/metrics`, /skcheck_sockets/);
+    expect(text).toContain('node_textfile_scrape_error 0');
+    expect(text).toMatch(/^skcheck_stale_owner_sockets\{comm="a.*\} 1$/m);
+  });
+});
+
+describe('--listen', () => {
+  test('is scraped by prometheus, the rules load, and every panel can be asked', async () => {
+    const [ours, theirs] = [await freePort(), await freePort()];
+    const served = spawn(process.execPath, [CLI, '--listen', `127.0.0.1:${ours}`], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    started.push(served);
+    await once(served.stderr, 'data');
+    const config = join(dir, 'prometheus.yml');
+    writeFileSync(
+      config,
+      JSON.stringify({
+        global: { scrape_interval: '4s', scrape_timeout: '4s', evaluation_interval: '4s' },
+        rule_files: [join(DEPLOY, 'prometheus/skcheck.rules.yml')],
+        scrape_configs: [
+          { job_name: 'skcheck', static_configs: [{ targets: [`127.0.0.1:${ours}`] }] },
+        ],
+      }),
+    );
+    start('prometheus', [
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${join(dir, 'tsdb')}`,
+      `--web.listen-address=127.0.0.1:${theirs}`,
+    ]);
+    const ask = (path: string, until: RegExp) =>
+      fetched(`http://127.0.0.1:${theirs}/api/v1/${path}`, until);
+    const stale = await ask('query?query=skcheck_stale_sockets', /"value":\[[\d.]+,"[1-9]/);
+    expect(stale).toContain('"status":"success"');
+    const rules = await ask('rules', /"health":"ok"/);
+    expect(rules).not.toContain('"health":"err"');
+    for (const expression of panelExpressions()) {
+      const answer = await ask(`query?query=${encodeURIComponent(expression)}`, /"status"/);
+      expect(`${expression}: ${answer}`).toContain('"status":"success"');
+      expect(`${expression}: ${answer}`).toMatch(/"result":\[\{|skcheck_warnings|verdict!~/);
+    }
+    served.kill('SIGTERM');
+    const [status] = await once(served, 'exit');
+    expect(status).toBe(0);
+  });
+
+  test('a port that is taken is status 3 and one line', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1');
+    await once(blocker, 'listening');
+    const address = blocker.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    const child = spawn(process.execPath, [CLI, '--listen', `127.0.0.1:${port}`]);
+    started.push(child);
+    let said = '';
+    child.stderr.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+    const [status] = await once(child, 'close');
+    blocker.close();
+    expect([status, said]).toEqual([
+      3,
+      `skcheck: cannot listen on 127.0.0.1:${port} (EADDRINUSE).\n`,
+    ]);
+  });
+});
+
+describe('deploy/', () => {
+  test('the alert rules', () => {
+    const rules = join(DEPLOY, 'prometheus/skcheck.rules.yml');
+    const check = spawnSync(join(tools, 'promtool'), ['check', 'rules', rules]);
+    expect(check.status).toBe(0);
+  });
+
+  test('the systemd units', () => {
+    const units = ['skcheck.service', 'skcheck.timer'].map((unit) => join(DEPLOY, 'systemd', unit));
+    const check = spawnSync('systemd-analyze', ['verify', ...units], { encoding: 'utf8' });
+    expect(check).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  test('what the service runs writes the file whole', () => {
+    const unit = readFileSync(join(DEPLOY, 'systemd/skcheck.service'), 'utf8');
+    const script = /^ExecStart=\/bin\/sh -c '(.*)' sh /m.exec(unit)?.[1]?.replaceAll('$$', '$');
+    const folder = join(dir, 'service');
+    mkdirSync(folder);
+    const ours = script?.replace('/usr/local/bin/skcheck', `${process.execPath} ${CLI}`) ?? '';
+    expect(spawnSync('/bin/sh', ['-c', ours, 'sh', folder]).status).toBe(0);
+    expect(readFileSync(join(folder, 'skcheck.prom'), 'utf8')).toContain('skcheck_sockets ');
+  });
+
+  test('the DaemonSet: what it asks for is what skcheck needs', () => {
+    const load = 'import json,sys,yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))';
+    const { stdout, stderr } = spawnSync('python3', ['-c', load], {
+      input: readFileSync(join(DEPLOY, 'kubernetes/skcheck-daemonset.yaml')),
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    const [set, ...more] = JSON.parse(stdout);
+    expect(more).toEqual([]);
+    expect(set).toMatchObject({ apiVersion: 'apps/v1', kind: 'DaemonSet' });
+    const { spec, metadata } = set.spec.template;
+    expect(metadata.labels).toMatchObject(set.spec.selector.matchLabels);
+    expect(spec).toMatchObject({ hostPID: true, hostNetwork: true });
+    const [container] = spec.containers;
+    expect(container.args[0]).toBe('--listen');
+    expect(container.securityContext.capabilities.add).toContain('SYS_ADMIN');
+    expect(`${container.ports[0].containerPort}`).toBe(metadata.annotations['prometheus.io/port']);
+  });
+});
+
+function panelExpressions(): string[] {
+  const board = JSON.parse(readFileSync(join(DEPLOY, 'grafana/skcheck.json'), 'utf8'));
+  const panels: { targets: { expr: string }[] }[] = board.panels;
+  return panels.flatMap(({ targets }) =>
+    targets.map(({ expr }) => expr.replaceAll('$instance', '.*')),
+  );
+}
+
+function start(program: string, args: string[]): void {
+  started.push(spawn(join(tools, program), args, { stdio: 'ignore', cwd: dir }));
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+/** Asks again until the answer has what is waited for, for at most half a minute. */
+async function fetched(url: string, until: RegExp): Promise<string> {
+  let text = '';
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
+    text = await body(url).catch((error: unknown) => String(error));
+    if (until.test(text)) return text;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  throw new Error(`${url} answered: ${text.slice(0, 500)}`);
+}
+
+function body(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (piece: string) => {
+        text += piece;
+      });
+      response.on('end', () => resolve(text));
+    }).on('error', reject);
+  });
+}
