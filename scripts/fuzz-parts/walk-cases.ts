@@ -150,7 +150,7 @@ export class WalkCases {
       default: {
         const other = random.pick(sites);
         if (random.oneIn(2)) return other.address;
-        const same = sites.filter(({ label }) => label === site.label);
+        const same = sites.filter(({ label, size }) => label === site.label && size === 8);
         const view = this.#kernel.read(random.pick(same).address, 8);
         return view.getBigUint64(0, true);
       }

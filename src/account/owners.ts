@@ -116,7 +116,7 @@ function keysOf(entry: CensusEntry, grouping: Grouping): Iterable<string> {
       if (holders.length === 0) return [nobody];
       return new Set(holders.map(({ cgroup }) => cgroup ?? '(unreadable)'));
     case 'netns':
-      return [String(socket.netns)];
+      return [socket.netns === null ? 'not known' : String(socket.netns)];
     case 'port':
       return [/:(\d+)$/.exec(socket.local ?? '')?.[1] ?? '(none)'];
     case 'family':

@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel/kernel.js';
+import { incompleteness } from '../walk/incompleteness.js';
 import { PageReader } from '../walk/pages.js';
 import { HeldReader } from '../walk/queues/held-reader.js';
 import { type QueueName, QueueReader, walkQueue } from '../walk/queues.js';
@@ -76,9 +77,16 @@ export class SocketAccountant {
   }
 
   #attempt(socket: Socket, keepSkbs: boolean, total: Tally, warnings: Warnings): SocketAccount {
-    const identity = this.#socks.read(socket.sock);
-    const odd = this.#socks.contradiction(socket.sock);
-    if (odd !== undefined) total.incomplete('corrupt', `sock ${hex(socket.sock)}: ${odd}`);
+    const identity = this.#socks.read(socket.sock, (code, message) =>
+      total.incomplete(code, message),
+    );
+    try {
+      const odd = this.#socks.contradiction(socket.sock);
+      if (odd !== undefined) total.incomplete('corrupt', `sock ${hex(socket.sock)}: ${odd}`);
+    } catch (error) {
+      const message = `sock ${hex(socket.sock)} cannot be checked: ${(error as Error).message}`;
+      total.incomplete(incompleteness(error), message);
+    }
     const queues: Partial<Record<QueueName, Figures>> = {};
     const skbs: Partial<Record<QueueName, Skb[]>> = {};
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {

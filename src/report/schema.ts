@@ -43,7 +43,8 @@ export const socketSchema = z.strictObject({
   state: z.string(),
   local: z.string().nullable(),
   peer: z.string().nullable(),
-  netns: count,
+  /** Null where the namespace cannot be read. */
+  netns: count.nullable(),
 });
 
 /** Of `total.pinnedBytes`: what nobody else holds, and what somebody does. */
@@ -68,12 +69,12 @@ export const skbEntrySchema = z.strictObject({
   frags: count,
 });
 
-/** `kdump-mem skb --pid N --fd N --json`. */
+/** `kdump-mem skb --pid N --fd N --json`; with `--sock` there is neither process nor fd. */
 export const skbSchema = z.strictObject({
   schema: z.literal('kdump-mem.skb/1'),
   kernel: kernelSchema,
-  process: processSchema,
-  fd: count,
+  process: processSchema.nullable(),
+  fd: count.nullable(),
   socket: socketSchema,
   queues: queuesSchema,
   total: figuresSchema,

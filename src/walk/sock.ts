@@ -1,6 +1,10 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { formatInet } from './address.js';
+import { incompleteness } from './incompleteness.js';
 import { decodeBytes, decodeText, StructReader, type StructView } from './struct-reader.js';
+import type { WarningCode } from './warnings.js';
+
+type Incomplete = (code: WarningCode, message: string) => void;
 
 /** What a `struct sock` says of itself. Names are the kernel's own; addresses are for people. */
 export interface SockIdentity {
@@ -14,8 +18,8 @@ export interface SockIdentity {
   /** `10.0.2.15:9000`, `[::1]:80`, `/run/x.sock`, `@abstract`; null if it has none. Hostile. */
   readonly local: string | null;
   readonly peer: string | null;
-  /** Inode number of its network namespace, as /proc/PID/ns/net shows it. */
-  readonly netns: number;
+  /** Inode number of its network namespace, as /proc/PID/ns/net shows it; null: it cannot be read. */
+  readonly netns: number | null;
 }
 
 const AF_UNIX = 1;
@@ -125,27 +129,44 @@ export class SockReader {
     this.#net = new StructReader(kernel, 'net', ['ns.inum']);
   }
 
-  /** @throws {ReadError} if the sock, its protocol, its namespace or its address cannot be read. */
-  read(address: bigint): SockIdentity {
+  /**
+   * @param incomplete takes what lies outside the sock and cannot be read: its namespace, its address
+   * @throws {ReadError} if the sock itself cannot be read
+   */
+  read(address: bigint, incomplete: Incomplete): SockIdentity {
     const sock = this.#sock.read(address);
     const family = sock.number('__sk_common.skc_family');
     const type = sock.number('sk_type');
     const protocol = sock.number('sk_protocol');
     const state = sock.number('__sk_common.skc_state');
     const inet = family === AF_INET || family === AF_INET6;
+    const told = <T>(what: string, otherwise: T, tell: () => T): T => {
+      try {
+        return tell();
+      } catch (error) {
+        const message = `sock 0x${address.toString(16)}: ${what}: ${(error as Error).message}`;
+        incomplete(incompleteness(error), message);
+        return otherwise;
+      }
+    };
+    const nowhere = { local: null, peer: null };
     return {
       family: FAMILIES[family] ?? `AF_${family}`,
       type: TYPES[type] ?? `SOCK_${type}`,
       protocol:
         (inet ? INET_PROTOCOLS[protocol] : undefined) ??
-        this.#protocolName(sock.pointer('__sk_common.skc_prot')),
+        told('the name of its protocol', String(protocol), () =>
+          this.#protocolName(sock.pointer('__sk_common.skc_prot')),
+        ),
       state: STATES[state] ?? `STATE_${state}`,
       ...(inet
         ? this.#inetAddresses(sock, family)
         : family === AF_UNIX
-          ? this.#unixAddresses(address)
-          : { local: null, peer: null }),
-      netns: this.#net.read(sock.pointer('__sk_common.skc_net.net')).number('ns.inum'),
+          ? told('its addresses', nowhere, () => this.#unixAddresses(address))
+          : nowhere),
+      netns: told('its network namespace', null, () =>
+        this.#net.read(sock.pointer('__sk_common.skc_net.net')).number('ns.inum'),
+      ),
     };
   }
 
@@ -153,7 +174,7 @@ export class SockReader {
    * What a sock and its `struct socket` say differently, or what no sock says; undefined if all
    * agrees. Which queues a sock has hangs on these.
    *
-   * @throws {ReadError} as {@link read}
+   * @throws {ReadError} if the sock, its socket or its operations cannot be read
    */
   contradiction(address: bigint): string | undefined {
     const sock = this.#sock.read(address);

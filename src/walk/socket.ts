@@ -1,6 +1,10 @@
-import { KernelError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { StructReader } from './struct-reader.js';
+import { WalkError } from './error.js';
+import { protocols } from './protocols.js';
+import { SlabScan } from './slab-scan.js';
+import { StructReader, type StructView } from './struct-reader.js';
+import { Warnings } from './warnings.js';
 
 /** A socket and what identifies it. */
 export interface Socket {
@@ -10,7 +14,7 @@ export interface Socket {
   readonly sock: bigint;
   /** References to its file: descriptors (those of one table once), messages, system calls. */
   readonly fileReferences: number;
-  /** Its inode's number, as /proc/PID/fd and `ss -e` show it. */
+  /** Its inode's number, as /proc/PID/fd and `ss -e` show it; 0: the dump lacks its socket. */
   readonly inode: number;
 }
 
@@ -27,8 +31,11 @@ export class SocketFinder {
   /** Bytes from a `struct socket` to its inode, or undefined where the types don't tell. */
   readonly #toInode: bigint | undefined;
   readonly #references: (file: bigint) => number;
+  readonly #kernel: Kernel;
+  #bySocket: ReadonlyMap<bigint, bigint> | undefined;
 
   constructor(kernel: Kernel) {
+    this.#kernel = kernel;
     this.#file = new StructReader(kernel, 'file', ['f_inode', 'f_op', 'private_data']);
     this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
     this.#socket = new StructReader(kernel, 'socket', ['sk', 'ops']);
@@ -65,7 +72,8 @@ export class SocketFinder {
       if (this.#toInode === undefined || !together) return undefined;
       throw damaged(`file ${hex(file)} has a socket's inode and is none by its operations`);
     }
-    const held = this.#socket.read(socket);
+    const held = this.#heldBy(file, socket);
+    if ('sock' in held) return held;
     const sock = held.pointer('sk');
     if (sock === 0n) {
       if (held.pointer('ops') === 0n) return undefined;
@@ -83,6 +91,22 @@ export class SocketFinder {
     return { file, sock, fileReferences: this.#references(file), inode: number };
   }
 
+  /**
+   * The `struct socket`; or, where a filter left it out of the dump, the socket as its sock tells of
+   * it, which points back: without an inode's number, which lay in the same object.
+   */
+  #heldBy(file: bigint, socket: bigint): StructView<'sk' | 'ops'> | Socket {
+    try {
+      return this.#socket.read(socket);
+    } catch (error) {
+      if (!(error instanceof ReadError) || this.#kernel.facts.live) throw error;
+      this.#bySocket ??= socksBySocket(this.#kernel);
+      const sock = this.#bySocket.get(socket);
+      if (sock === undefined) throw error;
+      return { file, sock, fileReferences: this.#references(file), inode: 0 };
+    }
+  }
+
   /** An SMC socket that fell back to TCP: its file has the TCP socket, and the inode is its own. */
   #isFallback(inode: bigint): boolean {
     const own = this.#socket.read(inode - (this.#toInode ?? 0n)).pointer('sk');
@@ -90,7 +114,45 @@ export class SocketFinder {
   }
 }
 
+/**
+ * The socket of a sock: one that waits to be accepted, or was closed, has neither file nor inode.
+ *
+ * @throws {WalkError} `not-a-socket` if no protocol of the kernel's is the one it names;
+ *   {@link ReadError}, {@link KernelError} as {@link SocketFinder.find}
+ */
+export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
+  const reader = new StructReader(kernel, 'sock', ['__sk_common.skc_prot', 'sk_socket']);
+  const view = reader.read(sock);
+  const protocol = view.pointer('__sk_common.skc_prot');
+  if (!protocols(kernel).some(({ address }) => address === protocol)) {
+    throw new WalkError('not-a-socket', `what is at ${hex(sock)} is no sock`);
+  }
+  const socket = view.pointer('sk_socket');
+  const file =
+    socket === 0n ? 0n : new StructReader(kernel, 'socket', ['file']).read(socket).pointer('file');
+  const found = file === 0n ? undefined : new SocketFinder(kernel).find(file);
+  return found ?? { file: 0n, sock, fileReferences: 0, inode: 0 };
+}
+
 const AF_SMC = 43;
+
+/** Socks in use by the `struct socket` they point at: through the slabs, so that none is needed. */
+function socksBySocket(kernel: Kernel): Map<bigint, bigint> {
+  const found = new Map<bigint, bigint>();
+  const sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_refcnt']);
+  const caches = new Set(protocols(kernel).map(({ cache }) => cache));
+  caches.delete(0n);
+  for (const { object } of new SlabScan(kernel, new Warnings()).slots(caches)) {
+    try {
+      const view = sock.read(object);
+      const socket = view.pointer('sk_socket');
+      if (socket !== 0n && view.number('__sk_common.skc_refcnt') > 0) found.set(socket, object);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+    }
+  }
+  return found;
+}
 
 /** Sockets get their numbers from get_next_ino (fs/inode.c), which counts in 32 bits. */
 export const MOST_INODE = 2 ** 32 - 1;

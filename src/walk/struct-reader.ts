@@ -1,4 +1,4 @@
-import { KernelError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 
@@ -48,8 +48,18 @@ export class StructReader<Path extends string> {
     this.#parts = partsOf(Object.values<MemberLayout>(this.members));
   }
 
-  /** @throws {ReadError} if the members at `address` cannot be read. */
+  /** @throws {ReadError}, naming the struct, if the members at `address` cannot be read. */
   read(address: bigint): StructView<Path> {
+    try {
+      return this.#read(address);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      const detail = `part of struct ${this.name} at 0x${BigInt.asUintN(64, address).toString(16)}`;
+      throw new ReadError(error.code, error.address, detail, { cause: error });
+    }
+  }
+
+  #read(address: bigint): StructView<Path> {
     const first = this.#parts[0]!;
     const view = this.#kernel.read(address + BigInt(first.start), first.length);
     if (this.#parts.length === 1) return new StructView(address, view, first.start, this.members);
