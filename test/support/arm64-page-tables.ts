@@ -1,0 +1,117 @@
+import type { SparseMemory } from './page-tables.js';
+
+/** The shape of a kernel's page tables, in the words of the Arm manual. */
+export interface Arm64Shape {
+  /** Bytes of a page: the granule. */
+  readonly page: 4096 | 16_384 | 65_536;
+  /** Bits that the tables translate (64 − T1SZ). */
+  readonly bits: number;
+  /** Bits that the kernel was built for; as many as it uses unless told. */
+  readonly built?: number;
+}
+
+/** How many bytes an entry maps on each level above the lowest: 1, 2, 3 … */
+export function blockBytes({ page }: Arm64Shape, level: number): number {
+  return page * (page / 8) ** level;
+}
+
+const VALID = 1n;
+const TABLE = 2n;
+/** Access flag, and inner shareable where those two bits are no part of an address. */
+const ACCESSED = 1n << 10n;
+const SHAREABLE = 3n << 8n;
+const READ_ONLY = 1n << 7n;
+const NOT_GLOBAL = 1n << 11n;
+const DIRTY = 1n << 51n;
+const PRIVILEGED_NO_EXECUTE = 1n << 53n;
+/** For software: must not be taken for part of an address. */
+const SOFTWARE = 0xfn << 55n;
+
+/** Writes arm64 page tables (Arm ARM D8.3, VMSAv8-64 descriptors). */
+export class Arm64TableWriter {
+  readonly root: number;
+  readonly #memory: SparseMemory;
+  readonly #shape: Arm64Shape;
+  readonly #levels: number;
+  #next: number;
+
+  /** @param root where the top table lies; further ones come behind it, page by page */
+  constructor(memory: SparseMemory, root: number, shape: Arm64Shape) {
+    this.#memory = memory;
+    this.#shape = shape;
+    this.root = root;
+    this.#next = root + shape.page;
+    // A level for each time that the bits above the page fill a table once more.
+    let levels = 1;
+    while (blockBytes(shape, levels) < 2 ** shape.bits) levels++;
+    this.#levels = levels;
+    this.#blank(root);
+  }
+
+  get levels(): number {
+    return this.#levels;
+  }
+
+  /** Maps what one entry of a level maps (0: a page); both addresses are aligned to it. */
+  map(
+    virtual: bigint,
+    physical: bigint,
+    level = 0,
+    { writable = true, executable = false, dirty = false } = {},
+  ): void {
+    let table = this.root;
+    for (let above = this.#levels - 1; above > level; above--) {
+      const at = this.entryAt(table, virtual, above);
+      const entry = this.#memory.read(at, 8).getBigUint64(0, true);
+      if (entry & VALID) {
+        table = Number(this.#decode(entry));
+      } else {
+        table = this.#next;
+        this.#next += this.#shape.page;
+        this.#blank(table);
+        this.#memory.writeWord(at, this.#encode(BigInt(table)) | VALID | TABLE);
+      }
+    }
+    const flags =
+      ACCESSED |
+      NOT_GLOBAL |
+      SOFTWARE |
+      (this.wide ? 0n : SHAREABLE) |
+      (writable ? 0n : READ_ONLY) |
+      (dirty ? DIRTY : 0n) |
+      (executable ? 0n : PRIVILEGED_NO_EXECUTE);
+    const kind = level === 0 ? VALID | TABLE : VALID;
+    const entry = this.#encode(physical) | flags | kind;
+    this.#memory.writeWord(this.entryAt(table, virtual, level), entry);
+  }
+
+  /** Physical address of the entry for an address in a table of that level (0: the lowest). */
+  entryAt(table: number, virtual: bigint, level: number): number {
+    const { page, bits, built = bits } = this.#shape;
+    const span = BigInt(blockBytes(this.#shape, level));
+    const top = level === this.#levels - 1;
+    const sameLevels = blockBytes(this.#shape, this.#levels) >= 2 ** built;
+    const most = top ? (1n << BigInt(sameLevels ? built : bits)) / span : BigInt(page / 8);
+    return table + Number((virtual / span) % most) * 8;
+  }
+
+  /** LPA2: 52-bit addresses with pages of 4 and 16 KiB, whose tables then reach over 48 bits. */
+  get wide(): boolean {
+    return this.#shape.page < 65_536 && this.#shape.bits > 48;
+  }
+
+  #encode(physical: bigint): bigint {
+    if (this.wide) return (physical & ((1n << 50n) - 1n)) | ((physical >> 50n) << 8n);
+    if (this.#shape.page === 65_536)
+      return (physical & ((1n << 48n) - 1n)) | ((physical >> 48n) << 12n);
+    return physical;
+  }
+
+  #decode(entry: bigint): bigint {
+    return entry & ((1n << 48n) - 1n) & ~BigInt(this.#shape.page - 1);
+  }
+
+  #blank(table: number): void {
+    for (let at = 0; at < this.#shape.page; at += 4096) this.#memory.page(table + at);
+  }
+}
