@@ -1,0 +1,70 @@
+// `scripts/lab dump VER-families`: a guest with sockets of the rarer families, paused and dumped.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bootGuest } from './guest.mjs';
+import { madeOnce } from './made.mjs';
+import { kernelFiles, PARTS } from './paths.mjs';
+import { inWords } from './words.mjs';
+
+const SOURCE = join(PARTS, 'guest-families/families.c');
+
+/** What the sockets need; what a kernel lacks or has built in is passed over. */
+const MODULES = [
+  ...['aes_generic', 'aesni_intel', 'ctr', 'ghash_generic', 'gcm', 'tls'],
+  ...['vsock', 'vmw_vsock_virtio_transport_common', 'vsock_loopback'],
+];
+
+await inWords(async () => {
+  const [name = ''] = process.argv.slice(2);
+  const kernel = name.replace(/-families$/, '');
+  const hash = createHash('sha256').update(readFileSync(SOURCE));
+  hash.update(readFileSync(join(PARTS, 'families.mjs')));
+  const recipe = `${hash.digest('hex').slice(0, 16)} ${kernelFiles(kernel).release}\n`;
+  await madeOnce(name, recipe, ['elf.vmcore', 'truth.json'], (work) => dumpInto(work, kernel));
+});
+
+/** @param {string} work a folder @param {string} kernel */
+async function dumpInto(work, kernel) {
+  const program = join(work, 'families');
+  const flags = ['-O1', '-Wall', '-Wextra', '-static'];
+  execFileSync('gcc', [...flags, '-o', `${program}.partial`, SOURCE], { stdio: ['ignore', 2, 2] });
+  renameSync(`${program}.partial`, program);
+  const guest = await bootGuest({
+    kernel,
+    memoryMiB: 256,
+    limitMs: 240_000,
+    files: [{ path: 'bin/families', from: program }],
+    modules: MODULES,
+  });
+  try {
+    await guest.run('families > /tmp/truth 2> /tmp/missing & true');
+    const truth = await settled(guest);
+    await guest.pause();
+    await guest.dump('elf', join(work, 'elf.vmcore'));
+    writeFileSync(join(work, 'truth.json'), `${JSON.stringify(truth, null, 1)}\n`);
+  } finally {
+    guest.kill();
+  }
+}
+
+/**
+ * Waits for the last role, then gives timers and delayed acknowledgements time to end.
+ *
+ * @param {import('./guest.mjs').Guest} guest
+ */
+async function settled(guest) {
+  for (let tries = 0; tries < 100; tries++) {
+    const said = (await guest.run('cat /tmp/truth')).output.toString().trim().split('\n');
+    if (said.at(-1)?.includes('"end"')) {
+      await sleep(2000);
+      const missing = (await guest.run('cat /tmp/missing')).output.toString().trim();
+      const roles = said.slice(0, -1).map((line) => JSON.parse(line));
+      return { roles, missing: missing === '' ? [] : missing.split('\n') };
+    }
+    await sleep(200);
+  }
+  throw new Error(`the families did not come up:\n${(await guest.run('cat /tmp/missing')).output}`);
+}
