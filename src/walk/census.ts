@@ -1,4 +1,4 @@
-import { KernelError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Holder, openDescriptors } from './descriptors.js';
 import { incompleteness } from './incompleteness.js';
@@ -127,6 +127,7 @@ export class Census {
     const caches = new Set(byCache.keys());
     if (inodes) caches.add(inodes.cache);
     const common = new StructReader(this.#kernel, 'sock_common', ['skc_refcnt', 'skc_prot']);
+    const copies = new ProtocolCopies(this.#kernel);
     for (const { cache, object } of new SlabScan(this.#kernel, this.#warnings).slots(
       caches,
       progress,
@@ -139,7 +140,8 @@ export class Census {
         const sock = common.read(object);
         const protocol = sock.pointer('skc_prot');
         if (sock.number('skc_refcnt') === 0) continue;
-        if (byCache.get(cache)?.some(({ address }) => address === protocol)) {
+        const registered = byCache.get(cache)?.some(({ address }) => address === protocol);
+        if (registered || copies.usesCache(protocol, cache)) {
           this.#note(object, 'slab');
         }
       } catch (error) {
@@ -194,6 +196,39 @@ export class Census {
         }
       }
       waiting = [...this.#found.keys()].filter((sock) => !seen.has(sock));
+    }
+  }
+}
+
+/**
+ * Protocols that no list names: MPTCP's subflows, kTLS and sockmap give a sock a changed copy of its
+ * `struct proto`, which still names the cache that the sock came from.
+ */
+class ProtocolCopies {
+  readonly #proto;
+  readonly #caches = new Map<bigint, bigint>();
+
+  constructor(kernel: Kernel) {
+    this.#proto = new StructReader(kernel, 'proto', ['slab']);
+  }
+
+  usesCache(protocol: bigint, cache: bigint): boolean {
+    if (protocol === 0n) return false;
+    let named = this.#caches.get(protocol);
+    if (named === undefined) {
+      named = this.#cacheOf(protocol);
+      this.#caches.set(protocol, named);
+    }
+    return named === cache;
+  }
+
+  /** 0n: there is no protocol at this address, and so no sock in the slot that led to it. */
+  #cacheOf(protocol: bigint): bigint {
+    try {
+      return this.#proto.read(protocol).pointer('slab');
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      return 0n;
     }
   }
 }
