@@ -2,6 +2,8 @@
 export function vmcoreinfoText(fields: {
   readonly release?: string;
   readonly buildId?: string;
+  /** 4096 unless told. */
+  readonly pageSize?: number;
   readonly kernelOffset?: bigint;
   readonly symbols?: Readonly<Record<string, bigint>> | ReadonlyMap<string, bigint>;
   readonly numbers?: Readonly<Record<string, bigint>>;
@@ -14,7 +16,7 @@ export function vmcoreinfoText(fields: {
   const lines = [
     `OSRELEASE=${fields.release ?? '6.1.0-synthetic'}`,
     ...(fields.buildId === undefined ? [] : [`BUILD-ID=${fields.buildId}`]),
-    'PAGESIZE=4096',
+    `PAGESIZE=${fields.pageSize ?? 4096}`,
     ...symbols.map(([name, address]) => `SYMBOL(${name})=${address.toString(16)}`),
     ...Object.entries(fields.sizes ?? {}).map(([name, size]) => `SIZE(${name})=${size}`),
     ...Object.entries(fields.offsets ?? {}).map(([name, offset]) => `OFFSET(${name})=${offset}`),
