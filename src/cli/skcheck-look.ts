@@ -6,10 +6,10 @@ import { readPageSize } from '../host/proc/memory.js';
 import type { HostSource } from '../host/source.js';
 import type { Sample } from '../host/ss/read.js';
 import { skcheckReport } from '../report/skcheck.js';
-import type { SkcheckReport } from '../report/skcheck-schema.js';
+import type { SkcheckReport, SkcheckWarning } from '../report/skcheck-schema.js';
 import type { Paint } from '../report/skcheck-text.js';
 import type { Ages } from '../stale/ages.js';
-import { diagnose } from '../stale/diagnose.js';
+import { type Diagnosis, diagnose, type Finding } from '../stale/diagnose.js';
 import { socketFilter } from '../stale/filter.js';
 import { STALE_CODES } from '../stale/verdict.js';
 import { type SkcheckOptions, verdictsAsked } from './skcheck-options.js';
@@ -39,15 +39,17 @@ export async function look(
   });
   const census = options.census ? takeCensus(source, readPageSize(source)) : null;
   const observation = census === null ? seen : bounded(seen, census.bytes);
-  const diagnosis = diagnose(observation, {
+  const estimated = diagnose(observation, {
     minBytes: options.minBytes,
     minAgeMs: options.minAge * 1000,
     accepts: filterOf(options),
     ...(earlier ? { ages: earlier.ages, sort: 'growth' } : {}),
   });
-  const report = skcheckReport(observation, diagnosis, {
+  const exact = options.exact ? await count(estimated) : null;
+  const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
     takenAt: captured?.taken ?? new Date(),
     captured: captured !== null,
+    ...(exact ? { counted: exact.counted, warnings: exact.warnings } : {}),
     only: verdictsAsked(options),
     theoreticalWorstBytes: theoreticalWorst(source, observation.host.maxSkbFrags),
     census: census && {
@@ -58,6 +60,44 @@ export async function look(
     ...(options.top === undefined ? {} : { top: options.top }),
   });
   return { report, observation };
+}
+
+/** Counts what was found in the memory of the running kernel, where that can be read. */
+async function count(diagnosis: Diagnosis) {
+  const { countExactly, withCounts } = await import('../stale/exact.js');
+  const { openNative } = await import('../kernel/native/open.js');
+  const { KernelError } = await import('../kernel/error.js');
+  const warnings: SkcheckWarning[] = [];
+  const warn = (count: number, message: string) => warnings.push({ code: 'exact', count, message });
+  try {
+    const kernel = openNative({ files: [], live: true });
+    try {
+      const exact = countExactly(kernel, diagnosis.findings);
+      if (exact.failed)
+        warn(
+          exact.failed.count,
+          `${exact.failed.count} of what was found could not be counted (${exact.failed.because}); there the figures are estimates`,
+        );
+      // Findings are copied when their figures are replaced: told by their place.
+      const counts = diagnosis.findings.map((finding) => exact.counts.get(finding) ?? null);
+      const counted = withCounts(diagnosis, exact);
+      const places = new Map(counted.findings.map((finding, index) => [finding, index]));
+      return {
+        diagnosis: counted,
+        counted: (finding: Finding) => counts[places.get(finding) ?? -1] ?? null,
+        warnings,
+      };
+    } finally {
+      kernel.close();
+    }
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    warn(
+      diagnosis.findings.length,
+      `nothing was counted, the figures are estimates: ${error.message}`,
+    );
+    return { diagnosis, counted: () => null, warnings };
+  }
 }
 
 /** No more than what the census found can hold packets. */

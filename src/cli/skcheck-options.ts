@@ -195,7 +195,11 @@ function wholeNumber(what: string, low: number, high = Number.MAX_SAFE_INTEGER) 
   };
 }
 
+/** Replaced by the version where all is one file (scripts/package), which has no package.json. */
+declare const KDUMP_MEM_VERSION: string | undefined;
+
 function readVersion(): string {
+  if (typeof KDUMP_MEM_VERSION === 'string') return KDUMP_MEM_VERSION;
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const manifest: unknown = JSON.parse(text);
   return typeof manifest === 'object' && manifest && 'version' in manifest

@@ -11,7 +11,7 @@ import { ADVICE, EXIT } from './skcheck-failure.js';
 import { found, look, painter } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 
-await main();
+void main();
 
 async function main(): Promise<void> {
   // A reader that goes away (head, a pager) is not our failure.

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck-schema.js';
 
-export const CLI = fileURLToPath(new URL('../../../dist/cli/skcheck.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../../dist/bin/skcheck.js', import.meta.url));
 const ACTOR = fileURLToPath(new URL('./actor.mjs', import.meta.url));
 const DEADLINE_MS = 30_000;
 
@@ -101,7 +101,7 @@ export interface Run {
 
 /** Runs the built command as a user would; `wrapper` goes in front of it. */
 export function skcheck(args: string[], wrapper: string[] = [], env: NodeJS.ProcessEnv = {}): Run {
-  if (!existsSync(CLI)) throw new Error('dist/cli/skcheck.js is missing: npm run build');
+  if (!existsSync(CLI)) throw new Error('dist/bin/skcheck.js is missing: npm run build');
   const [command = '', ...rest] = [...wrapper, process.execPath, CLI, ...args];
   const { status, stdout, stderr, error } = spawnSync(command, rest, {
     encoding: 'utf8',

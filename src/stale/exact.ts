@@ -1,0 +1,96 @@
+import { SocketAccountant } from '../account/socket.js';
+import { Tally } from '../account/tally.js';
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { WalkError } from '../walk/error.js';
+import { findFile } from '../walk/files.js';
+import { SocketFinder } from '../walk/socket.js';
+import { findTask } from '../walk/tasks.js';
+import { Warnings } from '../walk/warnings.js';
+import type { Diagnosis, Finding } from './diagnose.js';
+import { STALE_CODES } from './verdict.js';
+
+/** What was counted of one socket, over all its queues: bytes, except `skbs` and `pages`. */
+export interface Count {
+  readonly skbs: number;
+  readonly pages: number;
+  readonly pinnedBytes: number;
+  /** False when something of it could not be read: then it is a lower bound. */
+  readonly complete: boolean;
+}
+
+export interface ExactCounts {
+  /** By finding; those that could not be counted are not in it. */
+  readonly counts: ReadonlyMap<Finding, Count>;
+  /** The stale ones together, what two of them share counted once; null unless all are complete. */
+  readonly stalePinnedBytes: number | null;
+  /** How many were not counted, and the first reason. */
+  readonly failed: { readonly count: number; readonly because: string } | null;
+}
+
+/**
+ * Counts in a kernel's memory what the findings' sockets hold. The way is pid → descriptor → socket,
+ * and the socket's inode must be the one that was found: descriptors are closed and used again.
+ */
+export function countExactly(kernel: Kernel, findings: readonly Finding[]): ExactCounts {
+  const accountant = new SocketAccountant(kernel);
+  const finder = new SocketFinder(kernel);
+  const warnings = new Warnings();
+  const sum = new Tally(kernel.facts.pageSize, warnings);
+  const counts = new Map<Finding, Count>();
+  const reasons: string[] = [];
+  let staleComplete = true;
+  for (const finding of findings) {
+    const stale = STALE_CODES.includes(finding.verdict.verdict);
+    try {
+      const socket = findSocket(kernel, finder, finding);
+      const { total } = accountant.account(socket, { warnings, sums: stale ? [sum] : [] });
+      const { skbs, pages, pinnedBytes, complete } = total;
+      counts.set(finding, { skbs, pages, pinnedBytes, complete });
+      if (stale && !complete) staleComplete = false;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      reasons.push(error.message);
+      if (stale) staleComplete = false;
+    }
+  }
+  return {
+    counts,
+    stalePinnedBytes: staleComplete ? sum.figures().pinnedBytes : null,
+    failed: reasons.length === 0 ? null : { count: reasons.length, because: reasons[0] ?? '' },
+  };
+}
+
+/** The diagnosis with counts in the place of estimates, where there is a complete one. */
+export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): Diagnosis {
+  const one = (bytes: number) => ({ low: bytes, likely: bytes, high: bytes });
+  const replaced = (finding: Finding): Finding => {
+    const count = exact.counts.get(finding);
+    return count?.complete ? { ...finding, pinned: one(count.pinnedBytes) } : finding;
+  };
+  const { stalePinnedBytes } = exact;
+  return {
+    ...diagnosis,
+    findings: diagnosis.findings.map(replaced),
+    totals:
+      stalePinnedBytes === null || diagnosis.stalled === 0
+        ? diagnosis.totals
+        : { ...diagnosis.totals, pinned: one(stalePinnedBytes) },
+  };
+}
+
+function findSocket(kernel: Kernel, finder: SocketFinder, { socket, holders }: Finding) {
+  const [holder] = holders;
+  const fd = holder?.fds[0];
+  if (!holder || fd === undefined)
+    throw new WalkError('no-such-fd', 'no process that is visible here has it open');
+  const { file } = findFile(kernel, findTask(kernel, holder.pid), fd);
+  const found = finder.find(file);
+  if (!found || found.inode !== socket.inode)
+    throw new WalkError('not-a-socket', `fd ${fd} of pid ${holder.pid} is another file by now`);
+  return found;
+}
+
+function isMissing(error: unknown): error is Error {
+  return error instanceof WalkError || error instanceof ReadError || error instanceof KernelError;
+}

@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import type { SocketRecord } from '../../../src/host/socket.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import type { Diagnosis, Finding } from '../../../src/stale/diagnose.js';
+import { countExactly, withCounts } from '../../../src/stale/exact.js';
+import { VERDICT_CODES } from '../../../src/stale/verdict.js';
+import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { skcheck } from './stage.js';
+
+/** What skcheck would have found in the guest: the sockets of its roles, by pid, fd and inode. */
+function finding(pid: number, fd: number, inode: number): Finding {
+  const socket: SocketRecord = {
+    family: 'AF_INET',
+    type: 'SOCK_STREAM',
+    protocol: 'TCP',
+    netns: 1,
+    state: 'ESTABLISHED',
+    local: '',
+    peer: '',
+    inode,
+    peerInode: 0,
+    cookie: '',
+    recvQ: 1,
+    sendQ: 0,
+    cgroup: null,
+    skmem: null,
+    tcp: null,
+    timer: null,
+  };
+  return {
+    socket,
+    holders: [{ pid, fds: [fd] }],
+    processes: [],
+    ownerless: null,
+    unread: 1,
+    unsent: 0,
+    verdict: {
+      verdict: 'stalled-reader',
+      certainty: 'proved',
+      waitedMs: 1,
+      evidence: { kind: 'consumed-nothing', watchedMs: 1 },
+    },
+    also: [],
+    dropped: 0,
+    grew: 0,
+    cpuShare: null,
+    pinned: { low: 1, likely: 2, high: 3 },
+  };
+}
+
+describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
+  const { elf, truth, oracle } = labDump(name);
+  const wanted = truth.roles.flatMap((role) =>
+    role.kind === 'socket' && role.socket ? [{ role, inode: role.socket.inode }] : [],
+  );
+  const kernel = openNative({ files: [elf] });
+
+  test("the sockets found hold what drgn counts, an inode's alone", () => {
+    const findings = wanted.map(({ role, inode }) => finding(role.pid, role.fd, inode));
+    const exact = countExactly(kernel, findings);
+    let compared = 0;
+    findings.forEach((each) => {
+      const truths = oracle.sockets.filter(({ inode }) => inode === each.socket.inode);
+      const count = exact.counts.get(each);
+      if (truths.length !== 1 || !count?.complete) return;
+      expect(count.pinnedBytes).toBe(truths[0]?.total.pinnedBytes);
+      compared++;
+    });
+    expect(compared).toBeGreaterThan(5);
+  });
+
+  test('a descriptor that is another socket by now is not counted as the one that was found', () => {
+    const [first] = wanted;
+    const wrong = finding(first?.role.pid ?? 0, first?.role.fd ?? 0, 4_000_000_000);
+    const exact = countExactly(kernel, [wrong, finding(999_999, 3, 5)]);
+    expect(exact.counts.size).toBe(0);
+    expect(exact.failed).toMatchObject({ count: 2 });
+    expect(exact.failed?.because).toMatch(/is another file by now/);
+    expect(exact.stalePinnedBytes).toBeNull();
+  });
+
+  test('counts take the place of estimates, and the total is counted once', () => {
+    const findings = wanted
+      .filter(({ role }) => ['starving', 'loopback'].includes(role.name))
+      .map(({ role, inode }) => finding(role.pid, role.fd, inode));
+    expect(findings.length).toBe(2);
+    const exact = countExactly(kernel, findings);
+    const each = findings.map((one) => exact.counts.get(one)?.pinnedBytes ?? 0);
+    const total = exact.stalePinnedBytes ?? 0;
+    expect(Math.min(...each)).toBeGreaterThan(0);
+    expect(total).toBeGreaterThan(Math.max(...each));
+    expect(total).toBeLessThanOrEqual(each[0]! + each[1]!);
+    const diagnosis: Diagnosis = {
+      findings,
+      fdLeaks: [],
+      examined: 2,
+      stalled: 2,
+      undecided: 0,
+      counts: Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Diagnosis['counts'],
+      totals: { unread: 2, pinned: { low: 2, likely: 4, high: 6 } },
+    };
+    const counted = withCounts(diagnosis, exact);
+    const [first = 0] = each;
+    expect(counted.findings[0]?.pinned).toEqual({ low: first, likely: first, high: first });
+    expect(counted.totals.pinned).toEqual({ low: total, likely: total, high: total });
+  });
+});
+
+test('--exact where the memory cannot be read says so, and stays with estimates', () => {
+  const { status, stderr } = skcheck(
+    ['--exact', '--interval', '0'],
+    ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc/acpi 2>/dev/null; exec "$@"', 'sh'],
+  );
+  expect([0, 1]).toContain(status);
+  // With a /proc/kcore it counts, and says nothing.
+  expect(stderr).not.toMatch(/Error|at .*\.js:/);
+});
