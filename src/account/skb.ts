@@ -2,7 +2,7 @@ import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { WalkError } from '../walk/error.js';
 import { findFile, openFiles } from '../walk/files.js';
 import { incompleteness } from '../walk/incompleteness.js';
-import { SocketFinder } from '../walk/socket.js';
+import { SocketFinder, socketOfSock } from '../walk/socket.js';
 import { findTask, type Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
@@ -16,14 +16,15 @@ export interface ProcessName {
   readonly comm: string;
 }
 
-/** The answer to `skb --pid --fd`. */
+/** The answer to `skb --pid --fd`, and to `skb --sock`, which leads through no process. */
 export interface SkbAnswer extends SocketAccount {
   readonly kernel: KernelFacts;
-  readonly process: ProcessName;
-  readonly fd: number;
+  readonly process: ProcessName | null;
+  readonly fd: number | null;
   /**
    * What goes back if the process is killed: nothing where its descriptors are not all references
-   * to the file, since whoever holds another keeps the socket. Null: they could not all be read.
+   * to the file, since whoever holds another keeps the socket. Null: they could not all be read, or
+   * no process was asked for.
    */
   readonly freedIfKilled: Freed | null;
   readonly warnings: readonly Warning[];
@@ -62,6 +63,20 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
     freedIfKilled: freedBy(kernel, task, account, warnings),
     warnings: warnings.list(),
   };
+}
+
+/**
+ * What waits in the queues of a sock, whether or not a file leads to it.
+ *
+ * @throws {WalkError} `not-a-socket` if what is at the address is of no protocol that the kernel
+ *   has; {@link ReadError} or {@link KernelError} if it cannot be read.
+ */
+export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): SkbAnswer {
+  const warnings = new Warnings();
+  const socket = socketOfSock(kernel, sock);
+  const account = new SocketAccountant(kernel).account(socket, { warnings, keepSkbs });
+  const nobody = { process: null, fd: null, freedIfKilled: null };
+  return { kernel: kernel.facts, ...nobody, ...account, warnings: warnings.list() };
 }
 
 function freedBy(

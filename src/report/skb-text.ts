@@ -7,11 +7,11 @@ import { type Column, formatTable } from './table.js';
 
 /** The answer to `skb --pid --fd`: a sentence, the queues, and every skb if they were kept. */
 export function skbText(answer: SkbAnswer): string {
-  const { process, fd, skbs } = answer;
-  const parts = [
-    `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}: ${socketText(answer)} ${holdsText(answer)}`,
-    queuesTable(answer),
-  ];
+  const { process, fd, socket, skbs } = answer;
+  const who = process
+    ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}`
+    : `sock 0x${socket.sock.toString(16)}`;
+  const parts = [`${who}: ${socketText(answer)} ${holdsText(answer)}`, queuesTable(answer)];
   const killing = killingText(answer);
   if (killing !== undefined) parts.push(killing);
   if (skbs) parts.push(skbsTable(skbs));
@@ -19,7 +19,7 @@ export function skbText(answer: SkbAnswer): string {
 }
 
 function killingText({ process, total, freedIfKilled }: SkbAnswer): string | undefined {
-  if (!freedIfKilled || total.pinnedBytes === 0) return undefined;
+  if (!process || !freedIfKilled || total.pinnedBytes === 0) return undefined;
   const { low, high } = freedIfKilled;
   const killing = `Killing pid ${process.pid}`;
   if (high === 0) {

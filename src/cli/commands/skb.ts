@@ -1,10 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type AnswerOptions, answer } from '../answer.js';
+import { UsageError } from '../failure.js';
 import { addSourceOptions } from '../source.js';
 
 interface SkbOptions extends AnswerOptions {
-  readonly pid: number;
+  readonly pid?: number;
   readonly fd?: number;
+  readonly sock?: bigint;
   readonly verbose?: true;
 }
 
@@ -14,6 +16,8 @@ Examples:
       every socket of process 4711, what pins most first
   kdump-mem skb --pid 4711 --fd 12 --vmcore vmcore --verbose
       one socket, queue by queue, with every skb
+  kdump-mem skb --sock 0xffff8b888267ec00 --vmcore vmcore
+      a socket without a descriptor, by its address in sockets --json
   kdump-mem skb --pid 4711 --fd 12 --vmcore vmcore --vmlinux vmlinux --engine verify
       asks crash as well, and lists every figure on which it differs
 
@@ -25,20 +29,27 @@ is incomplete.`;
 export function registerSkb(program: Command): void {
   addSourceOptions(program.command('skb'))
     .description('what waits in a socket’s queues, and the memory that it pins')
-    .requiredOption('--pid <pid>', 'the process', parseNumber)
+    .option('--pid <pid>', 'the process', parseNumber)
     .option('--fd <fd>', 'one socket of it; without, every socket it has', parseNumber)
+    .option('--sock <address>', 'the socket of this struct sock, whoever has it', parseAddress)
     .option('--json', 'print the answer as JSON')
-    .option('--verbose', 'list every skb (with --fd)')
+    .option('--verbose', 'list every skb (with --fd or --sock)')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: SkbOptions) => {
-      const { pid, fd, verbose } = options;
+      const { pid, fd, sock, verbose } = options;
+      if (
+        (pid === undefined) === (sock === undefined) ||
+        (fd !== undefined && sock !== undefined)
+      ) {
+        throw new UsageError('say which socket: --pid N, --pid N --fd N or --sock ADDRESS');
+      }
       const [ask, json, text] = await Promise.all([
         import('../../account/skb.js'),
         import('../../report/skb-json.js'),
         import('../../report/skb-text.js'),
       ]);
-      if (fd === undefined) {
+      if (pid !== undefined && fd === undefined) {
         await answer(options, {
           ask: (kernel) => ask.accountProcess(kernel, pid),
           toJson: json.skbProcessJson,
@@ -46,7 +57,10 @@ export function registerSkb(program: Command): void {
         });
       } else {
         await answer(options, {
-          ask: (kernel) => ask.accountFd(kernel, pid, fd, verbose),
+          ask: (kernel) =>
+            pid !== undefined && fd !== undefined
+              ? ask.accountFd(kernel, pid, fd, verbose)
+              : ask.accountSock(kernel, sock ?? 0n, verbose),
           toJson: json.skbJson,
           toText: text.skbText,
         });
@@ -58,4 +72,10 @@ export function registerSkb(program: Command): void {
 function parseNumber(text: string): number {
   if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
+}
+
+/** Addresses: hex, with or without 0x, as `sockets --json` and crash print them. */
+function parseAddress(text: string): bigint {
+  if (!/^(0x)?[0-9a-f]{1,16}$/i.test(text)) throw new InvalidArgumentError('It must be hex.');
+  return BigInt(`0x${text.replace(/^0x/i, '')}`);
 }

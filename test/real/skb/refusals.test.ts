@@ -9,7 +9,7 @@ import { WalkError } from '../../../src/walk/error.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 
-const { elf, kdumpZlib, truth } = labDump('6.1');
+const { elf, kdumpZlib, truth, oracle } = labDump('6.1');
 const { vmlinux } = labKernel('6.1');
 const crash = ['--engine', 'crash', '--crash', labTool('crash')];
 const init = ['skb', '--pid', '1'];
@@ -47,6 +47,13 @@ describe('what is not there', () => {
     const { pid, fd } = role(truth, name);
     await refused(4, line, 'skb', '--pid', `${pid}`, '--fd', `${fd}`, ...source);
   });
+
+  test('a sock, at the address of something else', () =>
+    refused(
+      4,
+      /^kdump-mem: what is at 0x[0-9a-f]+ is no sock/,
+      ...['skb', '--sock', oracle.sockets[0]?.file ?? '', ...source],
+    ));
 
   test('files, of a kernel thread', () =>
     refused(
@@ -157,7 +164,9 @@ describe('crash', () => {
 test.each([
   [['skb', '--pid', '1'], /either --vmcore FILE or --live/],
   [['skb', '--pid', '1', '--vmcore', 'x', '--live'], /either --vmcore FILE or --live/],
-  [['skb', '--vmcore', 'x'], /required option '--pid <pid>'/],
+  [['skb', '--vmcore', 'x'], /say which socket: --pid N/],
+  [['skb', '--vmcore', 'x', '--pid', '1', '--sock', 'ff'], /say which socket: --pid N/],
+  [['skb', '--vmcore', 'x', '--sock', 'init'], /It must be hex/],
   [['skb', '--pid', '-1', '--vmcore', 'x'], /It must be a whole number/],
   [['skb', '--pid', '1', '--engine', 'gdb', '--vmcore', 'x'], /Allowed choices are auto, native/],
   [['nonsense'], /unknown command 'nonsense'/],

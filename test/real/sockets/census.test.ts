@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
+import { accountSock } from '../../../src/account/skb.js';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -71,7 +72,7 @@ describe.each(LAB_KERNELS)('the census of %s', (version) => {
     expect(byDescriptor).toHaveLength(oracle.sockets.length);
   });
 
-  test('finds the connections that wait in a listener’s queue, with their data', () => {
+  test('finds the connections that wait in a listener’s queue; each sock by its address', () => {
     const { socket } = role(truth, 'listener');
     const answer = census(version);
     const listener = answer.sockets.find((one) => one.socket.inode === socket?.inode);
@@ -82,6 +83,12 @@ describe.each(LAB_KERNELS)('the census of %s', (version) => {
       expect(one.total.payloadBytes).toBe(1000);
       expect(one.socket.local).toBe(socket?.local);
     }
+    const { elf } = labDump(version);
+    const kernel = openNative({ files: [elf] });
+    for (const { socket: found, total, queues } of [...waiting, ...answer.sockets.slice(0, 9)]) {
+      expect(accountSock(kernel, found.sock)).toMatchObject({ socket: found, total, queues });
+    }
+    kernel.close();
   });
 
   test('counts a page once in the total, and a kill gives back no more than is pinned', () => {
