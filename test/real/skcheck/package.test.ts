@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { skcheckSchema } from '../../../src/report/skcheck-schema.js';
+import { Stage } from './stage.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const stage = new Stage();
+afterAll(() => stage.end());
+
+/** Runs an executable where there is no node: it has all that it needs but ss. */
+function alone(command: string, args: string[]) {
+  const environment = ['-i', 'PATH=/usr/sbin:/sbin'];
+  expect(spawnSync('env', [...environment, '/bin/sh', '-c', 'command -v node']).status).not.toBe(0);
+  return spawnSync('env', [...environment, `${ROOT}dist/package/${command}`, ...args], {
+    encoding: 'utf8',
+    cwd: '/',
+  });
+}
+
+beforeAll(() => {
+  const made = spawnSync(`${ROOT}scripts/package`, { encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(made.stderr);
+});
+
+test('each is one executable of less than 120 MiB', () => {
+  for (const command of ['kdump-mem', 'skcheck']) {
+    const { size, mode } = statSync(`${ROOT}dist/package/${command}`);
+    expect(size).toBeLessThan(120 * 1024 ** 2);
+    expect(mode & 0o111).toBe(0o111);
+  }
+});
+
+test('they say their version and their help', () => {
+  for (const command of ['kdump-mem', 'skcheck']) {
+    expect(alone(command, ['--version'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    });
+    expect(alone(command, ['--help']).stdout).toContain(`Usage: ${command}`);
+    expect(alone(command, ['--no-such-option']).status).toBe(2);
+  }
+});
+
+test('skcheck names a stalled reader, and looks again and again', async () => {
+  const server = await stage.start('server', { reads: 'never' });
+  await stage.start('client', { port: server.port, bytes: 5000 });
+  const { status, stdout } = alone('skcheck', ['--stale', '--json']);
+  expect(status).toBe(1);
+  const report = skcheckSchema.parse(JSON.parse(stdout));
+  expect(report.sockets.map(({ pid }) => pid)).toContain(server.pid);
+  const watch = alone('skcheck', ['--watch', '--samples', '2', '--interval', '0.5', '--stale']);
+  expect(watch.stdout.trimEnd().split('\n').length).toBe(1);
+  expect(alone('skcheck', ['--prometheus']).stdout).toContain('skcheck_stale_sockets');
+});
+
+test('kdump-mem opens a dump', () => {
+  const none = alone('kdump-mem', ['skb', '--vmcore', '/etc/passwd', '--pid', '1']);
+  expect(none.status).toBe(3);
+  expect(none.stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+});
