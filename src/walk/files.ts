@@ -30,8 +30,13 @@ export class FileTables {
   readonly #kernel: Kernel;
   readonly #files;
   readonly #table;
+  /** Bytes from a files_struct to the small table in it, and to that one's array. */
+  readonly #inside: { readonly fdtab: bigint; readonly fdArray: bigint };
 
   constructor(kernel: Kernel) {
+    const at = (member: string) =>
+      BigInt(kernel.struct('files_struct')?.member(member)?.offset ?? 0);
+    this.#inside = { fdtab: at('fdtab'), fdArray: at('fd_array') };
     this.#kernel = kernel;
     this.#files = new StructReader(kernel, 'files_struct', ['fdt']);
     this.#table = new StructReader(kernel, 'fdtable', ['max_fds', 'fd', 'open_fds']);
@@ -98,7 +103,15 @@ export class FileTables {
         `the file table at 0x${fdt.toString(16)} claims ${maxFds} descriptors`,
       );
     }
-    return { maxFds, fd: view.pointer('fd'), openFds: view.pointer('open_fds') };
+    const fd = view.pointer('fd');
+    // A small table and its array lie in the files_struct; larger ones are allocations.
+    const { fdtab, fdArray } = this.#inside;
+    const expected = fdt === files + fdtab ? fd === files + fdArray : fd % 64n === 0n;
+    if (!expected) {
+      const message = `the file table at 0x${fdt.toString(16)} has its array at 0x${fd.toString(16)}`;
+      throw new KernelError('damaged', message);
+    }
+    return { maxFds, fd, openFds: view.pointer('open_fds') };
   }
 }
 

@@ -146,7 +146,7 @@ export class PageReader {
     let size = this.#slotSizes.get(cache);
     if (size === undefined) {
       size = this.#slotSize.read(cache).number('size');
-      if (size < 8 || size > 2 ** 26) {
+      if (size < 8 || size > 2 ** 26 || size % 8 !== 0) {
         throw new KernelError(
           'damaged',
           `the slab cache at 0x${cache.toString(16)} claims slots of ${size} bytes`,

@@ -72,6 +72,9 @@ export class SocketFinder {
       if (this.#toInode === undefined || !together) return undefined;
       throw damaged(`file ${hex(file)} has a socket's inode and is none by its operations`);
     }
+    if (!together && !this.#isFallback(inode)) {
+      throw damaged(`file ${hex(file)} has socket ${hex(socket)} and the inode ${hex(inode)}`);
+    }
     const held = this.#heldBy(file, socket);
     if ('sock' in held) return held;
     const sock = held.pointer('sk');
@@ -82,9 +85,6 @@ export class SocketFinder {
     const back = this.#sock.read(sock).pointer('sk_socket');
     if (back !== socket) {
       throw damaged(`socket ${hex(socket)} has sock ${hex(sock)}, whose socket is ${hex(back)}`);
-    }
-    if (!together && !this.#isFallback(inode)) {
-      throw damaged(`file ${hex(file)} has socket ${hex(socket)} and the inode ${hex(inode)}`);
     }
     const number = this.#inode.read(inode).number('i_ino');
     if (number > MOST_INODE) throw damaged(`inode ${hex(inode)} claims the number ${number}`);

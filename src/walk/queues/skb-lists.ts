@@ -73,28 +73,53 @@ export class SkbLists {
     return listNodes(this.#kernel, head);
   }
 
-  /** A red-black tree of skbs, in order. @param root `rb_root.rb_node` */
+  /**
+   * A red-black tree of skbs, in order. Each node must name its parent, and each way down pass as
+   * many black nodes as every other (lib/rbtree.c), which tells of most branches that are lost.
+   *
+   * @param root `rb_root.rb_node`
+   */
   *tree(root: bigint): Generator<bigint> {
     if (root === 0n) return;
-    const tree = new StructReader(this.#kernel, 'rb_node', ['rb_left', 'rb_right']);
+    const tree = new StructReader(this.#kernel, 'rb_node', [
+      ...(['__rb_parent_color', 'rb_left', 'rb_right'] as const),
+    ]);
     const toSkb = BigInt(this.#skb.offset('rbnode'));
     const seen = new Set<bigint>();
-    const path: { node: bigint; right: bigint }[] = [];
+    const path: { node: bigint; right: bigint; blacks: number }[] = [];
+    let blackHeight: number | undefined;
+    let uneven: bigint | undefined;
     let node = root;
-    while (node !== 0n || path.length > 0) {
+    let parent = 0n;
+    let blacks = 0;
+    while (true) {
       while (node !== 0n) {
         if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
           throw new TornList(`the tree comes back to, or never ends at, 0x${node.toString(16)}`);
         }
         seen.add(node);
         const links = tree.read(node);
-        path.push({ node, right: links.pointer('rb_right') });
+        const up = links.pointer('__rb_parent_color');
+        if ((up & ~3n) !== parent) {
+          throw new TornList(
+            `the tree's node 0x${node.toString(16)} hangs from 0x${parent.toString(16)} and names 0x${(up & ~3n).toString(16)}`,
+          );
+        }
+        blacks += Number(up & 1n);
+        path.push({ node, right: links.pointer('rb_right'), blacks });
+        parent = node;
         node = links.pointer('rb_left');
       }
+      blackHeight ??= blacks;
+      if (blacks !== blackHeight) uneven ??= parent;
       const top = path.pop();
-      if (!top) return;
+      if (!top) break;
       yield top.node - toSkb;
       node = top.right;
+      parent = top.node;
+      blacks = top.blacks;
     }
+    if (uneven === undefined) return;
+    throw new TornList(`the tree is uneven at 0x${uneven.toString(16)}`);
   }
 }
