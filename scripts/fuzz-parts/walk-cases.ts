@@ -10,6 +10,7 @@ import { type Question, questionsOf } from './questions.js';
 import type { Random } from './random.js';
 import { type Answered, ask, Broken, type Outcome } from './rules.js';
 import { type Site, sitesOf } from './sites.js';
+import { isDetectable } from './undetectable.js';
 import { hostileText, littleEndian, wildValue } from './values.js';
 
 /** A question, what it read of the undamaged kernel, and the answer. */
@@ -51,7 +52,8 @@ export class WalkCases {
     const among = this.#prepared.filter(({ question }) => (question.name === 'sockets') === slow);
     const { question, byLabel, sites, truth } = random.pick(among);
     const told: string[] = [];
-    const damage = this.#damage(random, sites, byLabel, told);
+    const damaged: string[] = [];
+    const damage = this.#damage(random, sites, byLabel, told, damaged);
     const kernel = damagedKernel(this.#kernel, damage);
     try {
       const outcome = ask(() => question.ask(kernel));
@@ -60,8 +62,11 @@ export class WalkCases {
         outcome.complete &&
         truth.complete &&
         JSON.stringify(outcome.json) !== JSON.stringify(truth.json);
-      if (silent && damage.denials.length > 0 && damage.patches.length === 0) {
-        throw new Broken('silent', `memory was missing and the answer does not say so`);
+      if (silent && damage.patches.length === 0) {
+        throw new Broken('silent', 'memory was missing, and the answer is another without a word');
+      }
+      if (silent && damaged.every(isDetectable)) {
+        throw new Broken('silent', `another answer without a word: ${damaged.join(', ')}`);
       }
       return { question: question.name, damage: told, outcome, silent };
     } catch (error) {
@@ -91,6 +96,7 @@ export class WalkCases {
     sites: readonly Site[],
     byLabel: ReadonlyMap<string, readonly Site[]>,
     told: string[],
+    damaged: string[],
   ): Damage {
     const labels = [...byLabel.keys()];
     const patches: Patch[] = [];
@@ -108,6 +114,8 @@ export class WalkCases {
       } else {
         const patch = this.#patch(random, site, sites);
         patches.push(patch);
+        // A whole page holds members of every kind.
+        damaged.push(patch.bytes.length === 4096 ? 'memory' : site.label);
         told.push(`${at}: ${Buffer.from(patch.bytes.subarray(0, 16)).toString('hex')}`);
       }
     }

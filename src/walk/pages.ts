@@ -50,6 +50,7 @@ export class PageReader {
   readonly #references: number;
   readonly #isPooled: (view: DataView) => boolean;
   readonly #slotSize;
+  readonly #reciprocal: StructReader<'reciprocal_size.m' | 'reciprocal_size.sh2'> | undefined;
   readonly #blocks = new Map<bigint, Block>();
   readonly #slotSizes = new Map<bigint, number>();
 
@@ -67,6 +68,9 @@ export class PageReader {
     this.#references = memberOf(page, '_refcount').offset;
     this.#isPooled = poolTest(kernel, page);
     this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
+    this.#reciprocal = kernel.struct('kmem_cache')?.member('reciprocal_size.m')
+      ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m', 'reciprocal_size.sh2'])
+      : undefined;
   }
 
   /**
@@ -141,12 +145,25 @@ export class PageReader {
     );
   }
 
+  /** Since 5.9 a cache keeps its slots' size in a second form, to divide by it (reciprocal_value). */
+  #isSlotSize(cache: bigint, size: number): boolean {
+    if (!this.#reciprocal) return true;
+    const view = this.#reciprocal.read(cache);
+    const bits = Math.ceil(Math.log2(size));
+    const multiplier = Math.floor((2 ** 32 * (2 ** bits - size)) / size) + 1;
+    const shift = Math.max(bits - 1, 0);
+    return (
+      view.number('reciprocal_size.m') === multiplier &&
+      view.number('reciprocal_size.sh2') === shift
+    );
+  }
+
   #readSlotSize(page: DataView): number {
     const cache = page.getBigUint64(this.#slabCache, true);
     let size = this.#slotSizes.get(cache);
     if (size === undefined) {
       size = this.#slotSize.read(cache).number('size');
-      if (size < 8 || size > 2 ** 26 || size % 8 !== 0) {
+      if (size < 8 || size > 2 ** 26 || size % 8 !== 0 || !this.#isSlotSize(cache, size)) {
         throw new KernelError(
           'damaged',
           `the slab cache at 0x${cache.toString(16)} claims slots of ${size} bytes`,

@@ -269,6 +269,10 @@ export class SkbReader {
 
 /** What `len` counts besides the linear part is between `data` and `tail` (skb_headlen). */
 function checkLinear(skb: StructView<SkbField>): void {
+  if (skb.number('tail') > skb.number('end')) {
+    const message = `its data ends at ${skb.number('tail')}, its head at ${skb.number('end')}`;
+    throw new KernelError('damaged', message);
+  }
   const claimed = skb.number('len') - skb.number('data_len');
   const linear = skb.pointer('head') + BigInt(skb.number('tail')) - skb.pointer('data');
   if (BigInt(claimed) === linear) return;
