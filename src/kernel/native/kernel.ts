@@ -8,6 +8,7 @@ import type { MemoryImage } from './image/image.js';
 import type { KernelMemory } from './memory.js';
 import { type ModuleBtf, readModuleBtf } from './modules.js';
 import type { Provenance } from './provenance.js';
+import type { RecoveredSymbols, RecoverySource } from './recovered/recovered-symbols.js';
 import { type KernelSymbol, onlyAddress, type SymbolTable } from './symbols.js';
 import { KernelTypes } from './types.js';
 import { NOT_ADDRESSES, type Vmcoreinfo } from './vmcoreinfo.js';
@@ -18,6 +19,8 @@ export interface NativeParts {
   readonly info: Vmcoreinfo;
   readonly memory: KernelMemory;
   readonly symbols: SymbolTable | undefined;
+  /** Finds variables by other ways, where `symbols` has functions only. */
+  readonly recover: ((struct: RecoverySource['struct']) => RecoveredSymbols) | undefined;
   /** Reads the kernel's types, when they are first asked for. */
   readonly types: (() => Btf) | undefined;
   /** Where those lie, if they are the kernel's own. */
@@ -38,6 +41,7 @@ export class NativeKernel implements Kernel {
   #types: KernelTypes | undefined;
   #typesFailure: KernelError | undefined;
   #modules: ModuleBtf | undefined;
+  #recovered: RecoveredSymbols | undefined;
   #closed = false;
 
   constructor(parts: NativeParts) {
@@ -70,9 +74,21 @@ export class NativeKernel implements Kernel {
       if (found.length > 0) return onlyAddress(found);
     }
     const said = NOT_ADDRESSES.has(name) ? undefined : info.symbol(name);
-    if (said !== undefined || symbols !== undefined) return said;
+    if (said !== undefined) return said;
+    if (symbols !== undefined) return this.#recover(name);
     const why = provenance.symbols.found ? '' : provenance.symbols.why;
     throw new KernelError('no-symbols', `cannot tell where ${name} is: ${why}`);
+  }
+
+  #recover(name: string): bigint | undefined {
+    const { recover, types } = this.#parts;
+    if (recover === undefined || types === undefined) return undefined;
+    if (this.#recovered === undefined) {
+      // The kernel's own types alone: those of its modules are found by such symbols.
+      const own = new KernelTypes(this.types.base, () => []);
+      this.#recovered = recover((struct) => own.struct(struct));
+    }
+    return this.#recovered.find(name);
   }
 
   /** All symbols of a name; empty also when the kernel's table was not found. */

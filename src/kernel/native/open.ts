@@ -9,7 +9,8 @@ import { openImage } from './image/open.js';
 import { NativeKernel } from './kernel.js';
 import { KernelMemory } from './memory.js';
 import type { Found } from './provenance.js';
-import { onlyAddress } from './symbols.js';
+import { RecoveredSymbols } from './recovered/recovered-symbols.js';
+import { onlyAddress, type SymbolTable } from './symbols.js';
 import { findSymbols } from './symbols-source.js';
 import { findTypes } from './types-source.js';
 import { Vmcoreinfo } from './vmcoreinfo.js';
@@ -124,9 +125,10 @@ function openWith(
     engine: 'native',
     live: image.facts.live,
   };
+  const functionsOnly = table !== undefined && lacksVariables(table, info);
   const provenance = {
     vmcoreinfo,
-    symbols,
+    symbols: functionsOnly ? ofFunctions(symbols) : symbols,
     types,
     ...foundBases(bases),
     paging: arch.paging,
@@ -137,12 +139,34 @@ function openWith(
     info,
     memory,
     symbols: table,
+    recover: functionsOnly
+      ? (struct) =>
+          new RecoveredSymbols({
+            memory,
+            search: searched,
+            arch,
+            info,
+            symbols: table,
+            directMap: bases.directMap,
+            struct,
+          })
+      : undefined,
     types: load,
     typesAt,
     bases,
     facts,
     provenance,
   });
+}
+
+/** CONFIG_KALLSYMS_ALL=n: a variable that every kernel has and VMCOREINFO names is not listed. */
+function lacksVariables(table: SymbolTable, info: Vmcoreinfo): boolean {
+  return info.symbol('init_uts_ns') !== undefined && table.find('init_uts_ns').length === 0;
+}
+
+function ofFunctions<T extends string>(found: Found<T>): Found<T> {
+  if (!found.found) return found;
+  return { ...found, detail: `${found.detail}; functions only, variables by what is exported` };
 }
 
 /** @throws {KernelError} `unsupported-arch` */
