@@ -71,7 +71,7 @@ function* entriesNamed(image: ImageBytes, name: string): Generator<number> {
   }
 }
 
-/** The entries before and behind one, as long as each has a name and an address in the image. */
+/** The entries before and behind one, as long as each has a name. */
 function tableAround(image: ImageBytes, entry: number, stride: number): Map<string, Entry> {
   const table = new Map<string, Entry>();
   for (const step of [stride, -stride]) {
@@ -89,9 +89,13 @@ function entryAt(image: ImageBytes, at: number): (Entry & { readonly name: strin
   if (at < 0 || at + 8 > bytes.length) return undefined;
   const value = at + view.getInt32(at, true);
   const nameAt = at + 4 + view.getInt32(at + 4, true);
-  if (value < 0 || value >= bytes.length || nameAt < 1 || nameAt >= bytes.length) return undefined;
+  // Addresses can lie outside the image: those of per-CPU variables on x86_64 before 6.15.
+  // A name can be the end of a longer one: the linker merges them.
+  if (nameAt < 0 || nameAt >= bytes.length) return undefined;
   const end = bytes.indexOf(0, nameAt);
   if (end < 0 || end === nameAt || end - nameAt > LONGEST_NAME) return undefined;
   const name = bytes.toString('latin1', nameAt, end);
-  return NAME.test(name) ? { name, address: image.address(value), at, nameAt } : undefined;
+  return NAME.test(name)
+    ? { name, address: BigInt.asUintN(64, image.address(value)), at, nameAt }
+    : undefined;
 }

@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { openImage } from '../../../src/kernel/native/image/open.js';
+import { KernelMemory } from '../../../src/kernel/native/memory.js';
+import { architectureOf, openNativeImage } from '../../../src/kernel/native/open.js';
+import { RecoveredSymbols } from '../../../src/kernel/native/recovered/recovered-symbols.js';
+import { Vmcoreinfo } from '../../../src/kernel/native/vmcoreinfo.js';
+import { LAB_KERNELS, type LabKernel } from '../../support/lab.js';
+import { dumpFile } from './real-kernels.js';
+
+/** What `skb`, `sockets` and `info` ask for. */
+const NEEDED = [
+  ...['init_task', 'net_namespace_list', '__cpu_online_mask', '__per_cpu_offset', 'nr_node_ids'],
+  ...['socket_file_ops', 'proto_list', 'sock_inode_cachep', '_totalram_pages', 'init_uts_ns'],
+] as const;
+const OTHERS = ['max_pfn', 'modules', 'btf_modules', 'tainted_mask', 'runqueues'] as const;
+
+const KERNELS: readonly LabKernel[] = [...LAB_KERNELS, '6.12-arm64-16k'];
+
+describe.each(KERNELS)('variables of %s that its table of symbols might not have', (version) => {
+  // As if it had functions only; its own variables are then what was to be found.
+  const image = openImage([dumpFile(version, 'elf')]);
+  const kernel = openNativeImage(image);
+  const info = new Vmcoreinfo(image.vmcoreinfo ?? '');
+  const arch = architectureOf(image, info);
+  const memory = new KernelMemory(image, arch);
+  const { directMap } = arch.settle(kernel);
+  memory.useDirectMap(directMap);
+  const symbols = kernel.symbolTable!;
+  const struct = (name: string) => kernel.struct(name);
+  const source = { memory, search: memory, arch, info, symbols, directMap, struct };
+  const recovered = new RecoveredSymbols(source);
+
+  test.each(NEEDED)('%s is found', (name) => {
+    expect(recovered.find(name)).toBe(kernel.symbol(name));
+  });
+
+  test.each(OTHERS)('%s is found, or not told', (name) => {
+    expect([kernel.symbol(name), undefined]).toContain(recovered.find(name));
+  });
+
+  test('every exported variable and function lies where the table says', () => {
+    let compared = 0;
+    for (const symbol of symbols.all()) {
+      if (!symbol.name.startsWith('__ksymtab_')) continue;
+      const name = symbol.name.slice('__ksymtab_'.length);
+      const own = symbols.find(name);
+      if (own.length !== 1) continue;
+      expect(recovered.find(name), name).toBe(own[0]!.address);
+      compared++;
+    }
+    expect(compared).toBeGreaterThan(5000);
+  });
+
+  test('nothing is believed that functions contradict', () => {
+    const moved = {
+      ...symbols,
+      find: (name: string) =>
+        symbols.find(name).map((one) => ({ ...one, address: one.address + 64n })),
+    };
+    const none = new RecoveredSymbols({ ...source, symbols: moved });
+    for (const name of [...NEEDED, ...OTHERS]) expect(none.find(name), name).toBeUndefined();
+  });
+});
