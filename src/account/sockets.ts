@@ -2,11 +2,13 @@ import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { Census, type CountedSocket } from '../walk/census.js';
 import { CgroupReader } from '../walk/cgroup.js';
 import { incompleteness } from '../walk/incompleteness.js';
+import { NetworkPages } from '../walk/network-pages.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 import { type Freed, Owners } from './owners.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
 import { type Ownership, Tally } from './tally.js';
+import { type Unexplained, unexplained } from './unexplained.js';
 
 /** A process that holds a socket. */
 export interface CensusHolder {
@@ -52,15 +54,6 @@ export interface CensusAnswer {
   readonly warnings: readonly Warning[];
 }
 
-/** Memory that the network holds and no socket explains; null where it is named but not counted. */
-export interface Unexplained {
-  readonly what: string;
-  readonly objects: number | null;
-  readonly bytes: number | null;
-  /** The row in words. */
-  readonly message: string;
-}
-
 export interface CensusOptions {
   readonly by?: Grouping | undefined;
   /** Told now and then which part of the search is done, 0 to 1. */
@@ -82,7 +75,8 @@ export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {})
   const owners = new Owners(groupings, () => new Tally(pageSize, new Warnings()));
   const sockets: CensusEntry[] = [];
   const missed = new Warnings();
-  const all = new Census(kernel, missed).take(progress);
+  const seen = new NetworkPages(kernel);
+  const all = new Census(kernel, missed).take(progress, seen);
   // Sockets that were not found are missing in every sum.
   for (const { code, message } of missed.list()) sum.incomplete(code, message);
   for (const found of all) {
@@ -120,7 +114,12 @@ export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {})
     sockets,
     groups: owners.groups(),
     total: sum.figures(),
-    unexplained: [],
+    unexplained: unexplained(
+      kernel,
+      seen,
+      sum,
+      all.map(({ sock }) => sock),
+    ),
     warnings: warnings.list(),
   };
 }

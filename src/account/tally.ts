@@ -174,6 +174,11 @@ export class Tally implements SkbSink {
     return { exclusiveBytes, sharedBytes };
   }
 
+  /** Whether anything counted here lies in the allocation with this first `struct page`. */
+  holdsPage(head: bigint): boolean {
+    return this.#pages.has(head);
+  }
+
   /** How many slots of each cache were met, by the address of the `struct kmem_cache`. */
   slotsByCache(): Map<bigint, number> {
     const slots = new Map<bigint, number>();

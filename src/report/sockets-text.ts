@@ -125,6 +125,10 @@ function groupsTable(groups: readonly Group[], by: Grouping | undefined): string
 }
 
 function unexplainedText({ unexplained }: CensusAnswer): string {
-  const lines = unexplained.map(({ message }) => `  ${escapeText(message)}`);
+  const sizes = unexplained.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
+  const width = Math.max(...sizes.map(({ length }) => length));
+  const lines = unexplained.map(
+    ({ message }, index) => `  ${sizes[index]?.padStart(width)}  ${escapeText(message)}`,
+  );
   return ['Not in any socket’s queue:', ...lines].join('\n');
 }

@@ -3,7 +3,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { type Holder, openDescriptors } from './descriptors.js';
 import { incompleteness } from './incompleteness.js';
 import { type Protocol, protocols } from './protocols.js';
-import { SlabScan } from './slab-scan.js';
+import { type PageLook, SlabScan } from './slab-scan.js';
 import { MOST_INODE, SocketFinder } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 import { StructReader } from './struct-reader.js';
@@ -57,10 +57,13 @@ export class Census {
     this.#warnings = warnings;
   }
 
-  /** @param progress told now and then which part of the slabs is done, 0 to 1 */
-  take(progress?: (part: number) => void): CountedSocket[] {
+  /**
+   * @param progress told now and then which part of the slabs is done, 0 to 1
+   * @param look sees every page frame on the way
+   */
+  take(progress?: (part: number) => void, look?: PageLook): CountedSocket[] {
     this.#part('descriptors', () => this.#descriptors());
-    this.#part('slabs', () => this.#slabs(progress));
+    this.#part('slabs', () => this.#slabs(progress, look));
     this.#part('accept queues and messages', () => this.#links());
     return [...this.#found].map(([sock, { by, carriedBy, ...found }]) => ({
       sock,
@@ -117,7 +120,7 @@ export class Census {
    * 0, and a closed socket has neither operations nor a sock that points back at it. Caches are
    * shared by what is alike in size, so a slot may hold something else altogether.
    */
-  #slabs(progress?: (part: number) => void): void {
+  #slabs(progress?: (part: number) => void, look?: PageLook): void {
     const byCache = new Map<bigint, Protocol[]>();
     for (const protocol of protocols(this.#kernel)) {
       if (protocol.cache === 0n) continue;
@@ -131,6 +134,7 @@ export class Census {
     for (const { cache, object } of new SlabScan(this.#kernel, this.#warnings).slots(
       caches,
       progress,
+      look,
     )) {
       try {
         if (cache === inodes?.cache) {

@@ -13,6 +13,20 @@ export interface Slot {
   readonly object: bigint;
 }
 
+/** Looks at page frames while they are scanned for slots. */
+export interface PageLook {
+  /** Caches of which it is told each slab. */
+  readonly caches: ReadonlySet<bigint>;
+  /** A slab of one of them: its `struct page` lies at `base` of the view. */
+  slab(cache: bigint, view: DataView, base: number): void;
+  /** Any page that is no slab's, a tail page perhaps. */
+  page(address: bigint, view: DataView, base: number): void;
+  /** Some struct pages could not be read whole; of those only slabs are told. */
+  missed(): void;
+  /** All frames have been looked at. */
+  ended(): void;
+}
+
 /** Bytes of `struct page` that are read at a time. */
 const CHUNK = 65_536;
 
@@ -59,11 +73,13 @@ export class SlabScan {
 
   /**
    * @param progress told now and then which part of all frames is done, 0 to 1
+   * @param look sees each page frame as well, so that memory is gone through once
    * @throws {KernelError} `no-symbols` if the kernel doesn't name its last frame
    */
   *slots(
     caches: ReadonlySet<bigint>,
     progress: (part: number) => void = () => {},
+    look?: PageLook,
   ): Generator<Slot> {
     const shapes = new Map<bigint, Shape>();
     for (const cache of caches) shapes.set(cache, this.#shape(cache));
@@ -85,14 +101,19 @@ export class SlabScan {
           frame += Math.max(1, Math.floor((HOLE_BYTES - into) / this.#stride));
           continue;
         }
+        look?.missed();
         const found = this.#byMember(first, count, shapes);
         view = found.view;
         missing += found.missing;
       }
       for (let index = 0; index < count; index++) {
         const base = index * this.#stride;
-        if (!this.#isSlab(view, base)) continue;
+        if (!this.#isSlab(view, base)) {
+          look?.page(first + BigInt(base), view, base);
+          continue;
+        }
         const cache = view.getBigUint64(base + this.#cacheOffset, true);
+        if (look?.caches.has(cache)) look.slab(cache, view, base);
         const shape = shapes.get(cache);
         if (!shape) continue;
         const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
@@ -100,6 +121,7 @@ export class SlabScan {
       }
       frame += count;
     }
+    look?.ended();
     if (missing > 0) {
       this.#warnings.add(
         'unreadable',

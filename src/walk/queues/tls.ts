@@ -79,9 +79,10 @@ export class TlsQueues implements QueueFinder {
   /**
    * The record being put together. Up to 5.19 a `strparser` takes it from TCP: what it has so far is
    * `strp.skb_head`, and a whole one `recv_pkt`. Since then it stays in TCP's queue, which
-   * `strp.anchor` only points at, unless memory is short and it is copied (`copy_mode`).
+   * `strp.anchor` only points at with its frag_list, unless memory is short and it is copied
+   * (`copy_mode`).
    */
-  *#record(context: bigint): Generator<bigint> {
+  *#record(context: bigint): Generator<Entry> {
     const receiving = this.#direction(context, 'rx');
     if (receiving === 0n) return;
     const layout = this.#kernel.struct('tls_sw_context_rx');
@@ -92,7 +93,15 @@ export class TlsQueues implements QueueFinder {
       ]);
       const view = reader.read(receiving);
       const anchor = view.pointer('strp.anchor');
-      if (anchor !== 0n && view.number('strp.copy_mode') === 1) yield anchor;
+      if (anchor === 0n) return;
+      if (view.number('strp.copy_mode') === 1) {
+        yield anchor;
+        return;
+      }
+      // Of its own it has the skb and an empty head.
+      const head = new StructReader(this.#kernel, 'sk_buff', ['head']).read(anchor);
+      yield { kind: 'object', address: anchor, payload: 0 };
+      yield { kind: 'object', address: head.pointer('head'), payload: 0 };
     } else if (layout?.member('strp.skb_head') && layout.member('recv_pkt')) {
       const reader = new StructReader(this.#kernel, 'tls_sw_context_rx', [
         'strp.skb_head',

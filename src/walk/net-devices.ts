@@ -1,0 +1,70 @@
+import { KernelError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { needSymbol } from './cpus.js';
+import { listNodes } from './list.js';
+import { decodeText, StructReader } from './struct-reader.js';
+
+/** A network device of any namespace. */
+export interface NetDevice {
+  /** Address of its `struct net_device`. */
+  readonly address: bigint;
+  /** `eth0`; hostile. */
+  readonly name: string;
+  /** Transmit queues: `num_tx_queues`. */
+  readonly queues: number;
+  /** Of its array of `struct netdev_queue`. */
+  readonly firstQueue: bigint;
+  /** The driver of the device that it sits on, `virtio_net`; undefined for what is software alone. */
+  readonly driver: string | undefined;
+  /** Address of the driver's own part (netdev_priv). */
+  readonly own: bigint;
+}
+
+/** NETDEV_ALIGN: where a driver's part follows, while `net_device` has no member for it (to 6.9). */
+const PRIVATE_ALIGN = 32;
+
+/** A device cannot have more transmit queues: `alloc_netdev_mqs` takes what u16 indices reach. */
+const MOST_QUEUES = 65_536;
+
+/** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
+export function* netDevices(kernel: Kernel): Generator<NetDevice> {
+  const net = new StructReader(kernel, 'net', ['list', 'dev_base_head']);
+  const device = new StructReader(kernel, 'net_device', [
+    'name',
+    'dev_list',
+    'num_tx_queues',
+    '_tx',
+    'dev.parent',
+  ]);
+  const layout = kernel.struct('net_device');
+  const own = layout?.member('priv')?.offset ?? align(device.size, PRIVATE_ALIGN);
+  for (const node of listNodes(kernel, needSymbol(kernel, 'net_namespace_list'))) {
+    const head = net.read(node - BigInt(net.offset('list'))).addressOf('dev_base_head');
+    for (const link of listNodes(kernel, head)) {
+      const view = device.read(link - BigInt(device.offset('dev_list')));
+      const queues = view.number('num_tx_queues');
+      if (queues > MOST_QUEUES) throw new KernelError('damaged', `${queues} transmit queues`);
+      yield {
+        address: view.address,
+        name: view.text('name'),
+        queues,
+        firstQueue: view.pointer('_tx'),
+        driver: driverOf(kernel, view.pointer('dev.parent')),
+        own: view.address + BigInt(own),
+      };
+    }
+  }
+}
+
+function driverOf(kernel: Kernel, parent: bigint): string | undefined {
+  if (parent === 0n) return undefined;
+  const driver = new StructReader(kernel, 'device', ['driver']).read(parent).pointer('driver');
+  if (driver === 0n) return undefined;
+  const name = new StructReader(kernel, 'device_driver', ['name']).read(driver).pointer('name');
+  // Names of modules are shorter than this, and so are those of drivers.
+  return decodeText(kernel.read(name, 64), 0, 64);
+}
+
+function align(value: number, to: number): number {
+  return Math.ceil(value / to) * to;
+}

@@ -1,0 +1,90 @@
+import { KernelError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { cpuMask, perCpuAddress } from './cpus.js';
+import { readUnsigned, StructReader } from './struct-reader.js';
+
+/** A page that a cache keeps to cut fragments from. */
+export interface CachedPage {
+  /** Address of a `struct page` of it. */
+  readonly page: bigint;
+  /** References that the cache itself holds: taken in advance for fragments yet to be cut. */
+  readonly references: number;
+}
+
+/**
+ * Pages that CPUs cut the heads and fragments of received packets from (`netdev_alloc_cache`,
+ * `napi_alloc_cache`; net/core/skbuff.c).
+ *
+ * @throws {ReadError}; {@link KernelError} `unsupported-layout`
+ */
+export function* cpuFragPages(kernel: Kernel): Generator<CachedPage> {
+  const cpus = cpuMask(kernel, '__cpu_possible_mask');
+  for (const [symbol, type, members] of [
+    ['netdev_alloc_cache', 'page_frag_cache', ['']],
+    ['napi_alloc_cache', 'napi_alloc_cache', ['page', 'page_small']],
+  ] as const) {
+    const template = kernel.symbol(symbol);
+    const layout = kernel.struct(type);
+    if (template === undefined || !layout) continue;
+    for (const cpu of cpus) {
+      const own = perCpuAddress(kernel, template, cpu);
+      for (const name of members) {
+        const member = name === '' ? { offset: 0, type } : layout.member(name);
+        if (!member) continue;
+        const cached = fragPage(kernel, member.type, own + BigInt(member.offset));
+        if (cached) yield cached;
+      }
+    }
+  }
+}
+
+/**
+ * A `page_frag_cache`: `va` and its bias, or since 6.13 `encoded_page`, whose low byte is the order
+ * and a flag. A `page_frag_1k` cuts its page from the end: below `offset` lies what is left, with a
+ * reference for each KiB, and a page used up is no longer its own.
+ */
+function fragPage(kernel: Kernel, type: string, address: bigint): CachedPage | undefined {
+  const layout = kernel.struct(type);
+  const pointer = layout?.member('encoded_page') ?? layout?.member('va');
+  if (!pointer) throw new KernelError('unsupported-layout', `struct ${type} is of no known form`);
+  const value = kernel.read(address + BigInt(pointer.offset), 8).getBigUint64(0, true);
+  const virtual = layout?.member('encoded_page') ? value & ~0xfffn : value;
+  if (virtual === 0n) return undefined;
+  const page = kernel.pageOf(virtual);
+  if (page === undefined) throw new KernelError('damaged', 'a page_frag_cache leads nowhere');
+  const number = (name: string) => {
+    const member = layout?.member(name);
+    if (!member) throw new KernelError('unsupported-layout', `struct ${type} has no ${name}`);
+    return readUnsigned(kernel.read(address + BigInt(member.offset), member.size), 0, member);
+  };
+  const references = layout?.member('pagecnt_bias')
+    ? number('pagecnt_bias')
+    : Math.floor(number('offset') / 1024);
+  return references === 0 ? undefined : { page, references };
+}
+
+/** Pages that a task or a sock cuts what it sends from: `task_frag`, `sk_frag`; one reference each. */
+export class SendFrags {
+  readonly #task;
+  readonly #sock;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#task = new StructReader(kernel, 'task_struct', ['task_frag.page']);
+    this.#sock = new StructReader(kernel, 'sock', ['sk_frag.page']);
+  }
+
+  /** @throws {ReadError} */
+  ofTask(task: bigint): CachedPage | undefined {
+    return one(this.#task.read(task).pointer('task_frag.page'));
+  }
+
+  /** @throws {ReadError} */
+  ofSock(sock: bigint): CachedPage | undefined {
+    return one(this.#sock.read(sock).pointer('sk_frag.page'));
+  }
+}
+
+function one(page: bigint): CachedPage | undefined {
+  return page === 0n ? undefined : { page, references: 1 };
+}

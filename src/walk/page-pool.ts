@@ -1,0 +1,34 @@
+import type { Kernel } from '../kernel/kernel.js';
+import type { StructLayout } from '../kernel/layout.js';
+import { readUnsigned } from './struct-reader.js';
+
+/** PP_SIGNATURE less POISON_POINTER_DELTA (include/linux/poison.h); the low two bits are flags. */
+const SIGNATURE = 0x40;
+
+/** Upper half of CONFIG_ILLEGAL_POINTER_VALUE, on x86_64 and arm64 alike. */
+const POISON = 0xdead0000;
+
+/** Bits of `pp_magic` below those that hold an index for DMA since 6.16 (PP_DMA_INDEX_SHIFT). */
+const SIGNATURE_BITS = 0x7c;
+
+/**
+ * Tells from a `struct page` whether it is the first of a page_pool's allocation: by its page type
+ * since 7.1, by `pp_magic` since 5.14 (include/linux/mm.h, page_pool_page_is_pp). Undefined for
+ * older kernels, whose pages do not say it.
+ */
+export function poolPageTest(
+  kernel: Kernel,
+  page: StructLayout,
+): ((view: DataView, base: number) => boolean) | undefined {
+  const type = kernel.enumerators('pagetype')?.get('PGTY_netpp');
+  const pageType = page.member('page_type');
+  if (type !== undefined && pageType) {
+    const top = Number(type);
+    return (view, base) => readUnsigned(view, base + pageType.offset, pageType) >>> 24 === top;
+  }
+  const magic = page.member('pp_magic');
+  if (!magic) return undefined;
+  return (view, base) =>
+    view.getUint32(base + magic.offset + 4, true) === POISON &&
+    (view.getUint32(base + magic.offset, true) & SIGNATURE_BITS) === SIGNATURE;
+}

@@ -1,0 +1,142 @@
+import { KernelError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { cpuMask, perCpuAddress } from './cpus.js';
+import { listNodes } from './list.js';
+import { readUnsigned, StructReader } from './struct-reader.js';
+
+/** What the slabs of a cache hold. */
+export interface SlabCount {
+  /** Objects that slabs count as given out, those that wait in per-CPU lists included. */
+  inUse: number;
+  slabs: number;
+}
+
+/** More objects than this in one CPU's list are damage: a slab has 2^15 at most. */
+const MOST_FREE = 2 ** 15;
+
+/** NUMA nodes that a kernel can be built for. */
+const MOST_NODES = 1024;
+
+/** Counts the objects of some slab caches that are in use, slab by slab (mm/slub.c). */
+export class SlabUsage {
+  readonly #counts = new Map<bigint, SlabCount>();
+  readonly #inUse;
+
+  constructor(kernel: Kernel, caches: Iterable<bigint>) {
+    for (const cache of caches) this.#counts.set(cache, { inUse: 0, slabs: 0 });
+    this.#inUse = kernel.struct('slab')?.member('inuse') ?? kernel.struct('page')?.member('inuse');
+  }
+
+  /** Takes the `struct page` of a slab of this cache into account. */
+  slab(cache: bigint, view: DataView, base: number): void {
+    const count = this.#counts.get(cache);
+    if (!count || !this.#inUse) return;
+    count.slabs++;
+    count.inUse += readUnsigned(view, base + this.#inUse.offset, this.#inUse);
+  }
+
+  /** Undefined where the kernel's types don't tell. */
+  count(cache: bigint): SlabCount | undefined {
+    return this.#inUse && this.#counts.get(cache);
+  }
+}
+
+/**
+ * Objects of a cache that its slabs count as in use and that nobody uses: those in the lists of the
+ * CPUs up to 6.x, those in sheaves since then.
+ *
+ * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
+ */
+export function freeInCaches(kernel: Kernel, cache: bigint): number {
+  const layout = kernel.struct('kmem_cache');
+  let free = 0;
+  if (layout?.member('cpu_slab')) free += inCpuLists(kernel, cache);
+  if (layout?.member('cpu_sheaves')) free += inSheaves(kernel, cache);
+  return free;
+}
+
+/** `kmem_cache_cpu.freelist`: each free object holds the next one's address, which may be scrambled. */
+function inCpuLists(kernel: Kernel, cache: bigint): number {
+  const reader = new StructReader(kernel, 'kmem_cache', ['cpu_slab', 'offset']);
+  const view = reader.read(cache);
+  const offset = BigInt(view.number('offset'));
+  const hardened = kernel.struct('kmem_cache')?.member('random');
+  const random = hardened
+    ? kernel.read(cache + BigInt(hardened.offset), 8).getBigUint64(0, true)
+    : undefined;
+  const perCpu = new StructReader(kernel, 'kmem_cache_cpu', ['freelist']);
+  let free = 0;
+  for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
+    const own = perCpuAddress(kernel, view.pointer('cpu_slab'), cpu);
+    let count = 0;
+    for (let object = perCpu.read(own).pointer('freelist'); object !== 0n; count++) {
+      if (count >= MOST_FREE || kernel.pageOf(object) === undefined) {
+        throw new KernelError('damaged', `the free list of CPU ${cpu} leads nowhere`);
+      }
+      const at = object + offset;
+      const stored = kernel.read(at, 8).getBigUint64(0, true);
+      // freelist_ptr: CONFIG_SLAB_FREELIST_HARDENED, with the address's bytes swapped since 5.7.
+      object = random === undefined ? stored : stored ^ random ^ swapBytes(at);
+    }
+    free += count;
+  }
+  return free;
+}
+
+function swapBytes(value: bigint): bigint {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, value, true);
+  return view.getBigUint64(0, false);
+}
+
+/** Arrays of free objects: two or three for each CPU, and full ones kept for each node. */
+function inSheaves(kernel: Kernel, cache: bigint): number {
+  const { members } = new StructReader(kernel, 'kmem_cache', ['cpu_sheaves']);
+  const sheaf = new StructReader(kernel, 'slab_sheaf', ['size']);
+  const at = cache + BigInt(members.cpu_sheaves.offset);
+  const perCpu = kernel.read(at, 8).getBigUint64(0, true);
+  if (perCpu === 0n) return 0;
+  const sheaves = new StructReader(kernel, 'slub_percpu_sheaves', ['main', 'spare', 'rcu_free']);
+  let free = 0;
+  for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
+    const view = sheaves.read(perCpuAddress(kernel, perCpu, cpu));
+    for (const name of ['main', 'spare', 'rcu_free'] as const) {
+      const address = view.pointer(name);
+      if (address !== 0n) free += sheaf.read(address).number('size');
+    }
+  }
+  const list = kernel.struct('slab_sheaf')?.member('barn_list');
+  if (!list) throw new KernelError('unsupported-layout', 'struct slab_sheaf has no barn_list');
+  for (const barn of barns(kernel, cache)) {
+    const full = new StructReader(kernel, 'node_barn', ['sheaves_full']).read(barn);
+    for (const node of listNodes(kernel, full.addressOf('sheaves_full'))) {
+      free += sheaf.read(node - BigInt(list.offset)).number('size');
+    }
+  }
+  return free;
+}
+
+/** `kmem_cache.per_node[].barn` since 7.1, `kmem_cache.node[]->barn` since 6.18. */
+function* barns(kernel: Kernel, cache: bigint): Generator<bigint> {
+  const layout = kernel.struct('kmem_cache');
+  const array = layout?.member('per_node') ?? layout?.member('node');
+  if (!array) throw new KernelError('unsupported-layout', 'struct kmem_cache has no nodes');
+  const ids = kernel.symbol('nr_node_ids');
+  const nodes = ids === undefined ? 1 : kernel.read(ids, 4).getUint32(0, true);
+  if (nodes > MOST_NODES) throw new KernelError('damaged', `nr_node_ids is ${nodes}`);
+  const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
+  for (let node = 0; node < nodes; node++) {
+    const first = cache + BigInt(array.offset);
+    if (layout?.member('per_node')) {
+      const each = new StructReader(kernel, 'kmem_cache_per_node_ptrs', ['barn']);
+      const barn = each.read(first + BigInt(node * each.size)).pointer('barn');
+      if (barn !== 0n) yield barn;
+      continue;
+    }
+    const own = pointer(first + BigInt(node * 8));
+    const barn = kernel.struct('kmem_cache_node')?.member('barn');
+    if (own === 0n || !barn) continue;
+    const address = pointer(own + BigInt(barn.offset));
+    if (address !== 0n) yield address;
+  }
+}

@@ -1,0 +1,51 @@
+import type { Kernel } from '../kernel/kernel.js';
+import { cpuMask, needSymbol, perCpuAddress } from './cpus.js';
+import type { SkbLists } from './queues/skb-lists.js';
+
+/** NUMA nodes that a kernel can be built for. */
+const MOST_NODES = 1024;
+
+/**
+ * Skbs that wait in a CPU's own queues (`softnet_data`, net/core/dev.c): received and not handed up,
+ * sent and not freed, freed on another CPU and on their way home.
+ *
+ * @throws {KernelError} `no-symbols`, `damaged`; {@link ReadError}
+ */
+export function* softnetSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
+  const data = needSymbol(kernel, 'softnet_data');
+  const layout = kernel.struct('softnet_data');
+  const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
+  for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
+    const own = perCpuAddress(kernel, data, cpu);
+    for (const name of ['input_pkt_queue', 'process_queue', 'xfrm_backlog']) {
+      const ring = layout?.member(name);
+      if (!ring) continue;
+      const head = own + BigInt(ring.offset);
+      // A CPU that never came up has its queues zeroed, not set up.
+      if (pointer(head) !== 0n) yield* lists.ring(head);
+    }
+    for (const name of ['completion_queue', 'defer_list']) {
+      const first = layout?.member(name);
+      if (first) yield* lists.chain(pointer(own + BigInt(first.offset)));
+    }
+    yield* deferred(kernel, lists, cpu);
+  }
+}
+
+/** Since 6.18 the deferred ones lie in a list for each CPU and node: `net_hotdata.skb_defer_nodes`. */
+function* deferred(kernel: Kernel, lists: SkbLists, cpu: number): Generator<bigint> {
+  const member = kernel.struct('net_hotdata')?.member('skb_defer_nodes');
+  const node = kernel.struct('skb_defer_node');
+  const list = node?.member('defer_list.first');
+  const hot = kernel.symbol('net_hotdata');
+  if (!member || !node || !list || hot === undefined) return;
+  const perCpu = kernel.read(hot + BigInt(member.offset), 8).getBigUint64(0, true);
+  if (perCpu === 0n) return;
+  const ids = kernel.symbol('nr_node_ids');
+  const nodes = ids === undefined ? 1 : kernel.read(ids, 4).getUint32(0, true);
+  const own = perCpuAddress(kernel, perCpu, cpu);
+  for (let index = 0; index < Math.min(nodes, MOST_NODES); index++) {
+    const at = own + BigInt(index * node.size + list.offset);
+    yield* lists.chain(kernel.read(at, 8).getBigUint64(0, true));
+  }
+}
