@@ -52,7 +52,8 @@ const LEAST_SKB_CHARGE = 512;
  * (skb_page_frag_refill), plus the rest of the charge by 1.2: the fclone slots and the shares of
  * pages that merging and rounding leave uncharged. In the lab's dumps of 5.10, 6.1, 6.12 and 7.2 it is
  * within 10 % for local TCP senders, within 20 % for a virtio NIC, and 0.64 of the truth for 10-byte
- * messages on 5.10. A unix stream's charge was exact.
+ * messages on 5.10. A unix stream's charge was exact. Where most of the charge is for data that is
+ * not in `payload` (out of order), that charge by 1.2 alone.
  *
  * **high.** One fragment keeps its whole compound page, so: fragments × 32 KiB, each alone in its
  * page, and one and a half times the charge for what lies in slab (an fclone pair's slot is twice
@@ -78,7 +79,8 @@ export function estimatePinned(input: PinnedInput): PinnedEstimate {
   }
   const pagesOfPayload = Math.ceil(payload / LARGEST_PAGE_BYTES) * LARGEST_PAGE_BYTES;
   const overhead = Math.max(0, charge - payload);
-  const likely = Math.ceil(pagesOfPayload + 1.2 * overhead);
+  const mostlyElsewhere = input.payloadIsPart && charge > 4 * payload;
+  const likely = Math.ceil(mostlyElsewhere ? 1.2 * charge : pagesOfPayload + 1.2 * overhead);
   const perSkb = maxSkbFrags + 1;
   const skbs = Math.ceil(Math.max(charge, payload > 0 ? 1 : 0) / LEAST_SKB_CHARGE);
   const bounds = [skbs * perSkb];

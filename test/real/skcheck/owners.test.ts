@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
 
+/** One second between samples is enough for what these tests ask. */
+const SOON = ['--interval', '1'];
+
 const HOSTILE = '\u001b[31mx\n,"\u009by\\';
 const stage = new Stage();
 afterAll(() => stage.end());
@@ -14,7 +17,7 @@ beforeAll(async () => {
 });
 
 test('a socket that a fork holds twice is one socket, with both processes and all descriptors', () => {
-  const { report } = skcheckJson(['--stale', '--pid', `${server.pid}`]);
+  const { report } = skcheckJson([...SOON, '--stale', '--pid', `${server.pid}`]);
   expect(report.sockets.length).toBe(1);
   const [socket] = report.sockets;
   const holders = socket?.holders.map(({ pid, fds }) => ({ pid, fds: fds.length }));
@@ -31,17 +34,19 @@ test('a socket that a fork holds twice is one socket, with both processes and al
 });
 
 test('asking for the fork finds the same socket', () => {
-  const [of, by] = [server.pid, child].map((pid) => skcheckJson(['--stale', '--pid', `${pid}`]));
+  const [of, by] = [server.pid, child].map((pid) =>
+    skcheckJson([...SOON, '--stale', '--pid', `${pid}`]),
+  );
   expect(by?.report.sockets.map(({ inode }) => inode)).toEqual(
     of?.report.sockets.map(({ inode }) => inode),
   );
 });
 
 test('a hostile name is whole in JSON and inert in both outputs', () => {
-  const { report, stdout: json } = skcheckJson(['--stale', '--pid', `${server.pid}`]);
+  const { report, stdout: json } = skcheckJson([...SOON, '--stale', '--pid', `${server.pid}`]);
   const comm = report.sockets[0]?.holders.find(({ pid }) => pid === server.pid)?.comm;
   expect(comm).toBe(HOSTILE);
-  const { stdout: text } = skcheck(['--stale', '--pid', `${server.pid}`]);
+  const { stdout: text } = skcheck([...SOON, '--stale', '--pid', `${server.pid}`]);
   expect(text).toContain('\\x1b[31mx\\x0a');
   expect(json.split('\n').length).toBe(2);
   for (const output of [json, text]) {
@@ -56,7 +61,8 @@ test('a hostile name is whole in JSON and inert in both outputs', () => {
 test('colours only on a terminal, and not with NO_COLOR', () => {
   const onTerminal = (env: NodeJS.ProcessEnv) =>
     // `script` gives the command a terminal and passes on what it prints there.
-    skcheck(['--stale', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env }).stdout;
+    skcheck([...SOON, '--stale', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env })
+      .stdout;
   expect(onTerminal({ NO_COLOR: undefined })).toContain('\u001b[31m');
   expect(onTerminal({ NO_COLOR: '1' }).replaceAll('\r\u001b[K', '')).not.toContain('\u001b');
 });

@@ -3,6 +3,9 @@ import { readlinkSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Stage, skcheck, skcheckJson } from './stage.js';
 
+/** One second between samples is enough for what these tests ask. */
+const SOON = ['--interval', '1'];
+
 const stage = new Stage();
 afterAll(() => stage.end());
 
@@ -13,7 +16,7 @@ describe('without the right to look into other processes', () => {
   test('a stalled socket is found, its owner is missing, and both are said', async () => {
     const server = await stage.start('server', { reads: 'never' });
     await stage.start('client', { port: server.port, bytes: 5000 });
-    const { report, status, stderr } = skcheckJson(['--stale'], POWERLESS);
+    const { report, status, stderr } = skcheckJson([...SOON, '--stale'], POWERLESS);
     const socket = report.sockets.find(({ local }) => local === `127.0.0.1:${server.port}`);
     expect(socket).toMatchObject({ pid: null, comm: null, holders: [], unreadBytes: 5000 });
     expect(socket?.stalled.verdict).toBe('stalled-reader');
@@ -21,13 +24,13 @@ describe('without the right to look into other processes', () => {
     expect(warning?.count).toBeGreaterThanOrEqual(1);
     expect(stderr).toMatch(/without an owner: .* not shown to this user\. Run as root/);
     expect(status).toBe(1);
-    const seen = skcheckJson(['--stale']).report;
+    const seen = skcheckJson([...SOON, '--stale']).report;
     expect(seen.sockets.find(({ inode }) => inode === socket?.inode)?.pid).toBe(server.pid);
   });
 
   test('asking for a process that may not be looked into is status 3', async () => {
     const server = await stage.start('server', { reads: 'healthy' });
-    const run = skcheck(['--stale', '--pid', `${server.pid}`], POWERLESS);
+    const run = skcheck([...SOON, '--stale', '--pid', `${server.pid}`], POWERLESS);
     expect(run).toMatchObject({ status: 3, stdout: '' });
     expect(run.stderr).toMatch(/^skcheck: .*may not be read\. Run as root.*\n$/);
   });
@@ -39,29 +42,29 @@ describe('network namespaces', () => {
     const outside = await stage.start('server', { reads: 'never' });
     await stage.start('client', { port: outside.port, bytes: 6000 });
 
-    const { report } = skcheckJson(['--stale', '--netns', 'own'], enter);
+    const { report } = skcheckJson([...SOON, '--stale', '--netns', 'own'], enter);
     const tcp = report.sockets.filter(({ protocol }) => protocol === 'TCP');
     expect(tcp.map(({ pid, unreadBytes }) => ({ pid, unreadBytes }))).toEqual([
       { pid: server.pid, unreadBytes: 5000 },
     ]);
     expect(tcp[0]?.netns).toBe(netnsOf(server.pid));
-    const { report: here } = skcheckJson(['--stale', '--netns', 'own']);
+    const { report: here } = skcheckJson([...SOON, '--stale', '--netns', 'own']);
     expect(here.sockets.some(({ pid }) => pid === server.pid)).toBe(false);
     expect(here.sockets.some(({ pid }) => pid === outside.pid)).toBe(true);
     // Without CAP_SYS_ADMIN others cannot be entered: that is told, not passed over.
-    const { report: poor } = skcheckJson(['--netns', 'all'], POWERLESS);
+    const { report: poor } = skcheckJson([...SOON, '--netns', 'all'], POWERLESS);
     expect(poor.sockets.some(({ netns }) => netns === netnsOf(server.pid))).toBe(false);
   });
 
   test('all of them for root, each socket with its namespace', async () => {
     const { server } = await insideNamespace(7000);
-    const { report } = skcheckJson(['--stale']);
+    const { report } = skcheckJson([...SOON, '--stale']);
     const socket = report.sockets.find(({ pid }) => pid === server.pid);
     expect(socket).toMatchObject({ unreadBytes: 7000, netns: netnsOf(server.pid) });
     expect(socket?.stalled).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
     expect(report.host.namespaces).toBeGreaterThanOrEqual(2);
     for (const which of [`${server.pid}`, `${netnsOf(server.pid)}`, `/proc/${server.pid}/ns/net`]) {
-      const { report: one } = skcheckJson(['--stale', '--netns', which]);
+      const { report: one } = skcheckJson([...SOON, '--stale', '--netns', which]);
       expect(one.host.namespaces).toBe(1);
       expect(one.sockets.map(({ pid }) => pid)).toContain(server.pid);
     }
@@ -75,11 +78,13 @@ describe('network namespaces', () => {
       const enter = ['nsenter', `--net=/run/netns/${name}`];
       const server = await stage.start('server', { reads: 'never' }, enter);
       await stage.start('client', { port: server.port, bytes: 9000 }, enter);
-      const { report } = skcheckJson(['--stale', '--netns', name]);
+      const { report } = skcheckJson([...SOON, '--stale', '--netns', name]);
       expect(report.sockets).toMatchObject([
         { pid: server.pid, unreadBytes: 9000, netnsName: name },
       ]);
-      expect(skcheck(['--stale']).stdout.replace(/\s+/g, ' ')).toContain(`in netns ${name}`);
+      expect(skcheck([...SOON, '--stale']).stdout.replace(/\s+/g, ' ')).toContain(
+        `in netns ${name}`,
+      );
     } finally {
       run('ip', 'netns', 'delete', name);
     }
@@ -90,11 +95,11 @@ test('in a pid namespace: the pid outside, and the one inside', async () => {
   const inside = ['unshare', '-p', '-f', '--mount-proc'];
   const server = await stage.start('server', { reads: 'never' }, inside);
   await stage.start('client', { port: server.port, bytes: 5000 });
-  const { report } = skcheckJson(['--stale', '--sport', `${server.port}`]);
+  const { report } = skcheckJson([...SOON, '--stale', '--sport', `${server.port}`]);
   expect(report.sockets.length).toBe(1);
   const [holder] = report.sockets[0]?.holders ?? [];
   expect(holder?.nsPids).toEqual([holder?.pid, 1]);
-  const { stdout } = skcheck(['--stale', '--sport', `${server.port}`]);
+  const { stdout } = skcheck([...SOON, '--stale', '--sport', `${server.port}`]);
   expect(stdout.replace(/\s+/g, ' ')).toContain('in pid 1 inside');
 });
 
