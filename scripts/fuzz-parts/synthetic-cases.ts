@@ -230,6 +230,7 @@ function damagedTypes(random: Random, told: string[]): Uint8Array {
 
 function damagedText(random: Random, text: string, told: string[]): string {
   const lines = text.split('\n');
+  if (random.oneIn(3)) lines.push('CRASHTIME=1763612345', 'BUILD-ID=0123456789abcdef');
   for (let times = 1 + random.below(4); times > 0; times--) {
     const index = random.below(lines.length);
     const line = lines[index]!;

@@ -48,8 +48,9 @@ export class WalkCases {
   /** @throws {Broken} */
   run(random: Random): WalkCase {
     // Questions of one descriptor are quick; the whole machine's take as long as hundreds of them.
-    const slow = random.oneIn(40);
-    const among = this.#prepared.filter(({ question }) => (question.name === 'sockets') === slow);
+    const draw = random.below(40);
+    const kind = draw === 0 ? 'sockets' : draw < 9 ? 'info' : draw < 11 ? 'struct' : 'skb';
+    const among = this.#prepared.filter(({ question }) => question.name.startsWith(kind));
     const { question, byLabel, sites, truth } = random.pick(among);
     const told: string[] = [];
     const damaged: string[] = [];

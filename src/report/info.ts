@@ -44,7 +44,15 @@ export interface DumpTime {
  * The time of the crash is the kernel's note of it. Without a crash it is that of its clock, which
  * stands at the last tick. The clock also tells when it booted.
  */
-export function dumpTime({ noted: { crashTime }, kernel }: InfoAnswer): DumpTime | undefined {
+export function dumpTime(answer: InfoAnswer): DumpTime | undefined {
+  const time = toldTime(answer);
+  return time && time.at >= 0 && time.at < YEAR_10000 ? time : undefined;
+}
+
+/** Milliseconds since 1970: no date that is written with four digits for its year. */
+const YEAR_10000 = 253_402_300_800_000;
+
+function toldTime({ noted: { crashTime }, kernel }: InfoAnswer): DumpTime | undefined {
   const clock = kernel?.machine.clock;
   const wall = clock && Number(clock.wallClock / 1_000_000n);
   if (crashTime === undefined) {

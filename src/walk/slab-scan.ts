@@ -96,7 +96,7 @@ export class SlabScan {
         view = this.#kernel.read(first, count * this.#stride);
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
-        if (error.code === 'unmapped' || error.code === 'absent') {
+        if (error.code === 'unmapped') {
           const into = Number(first & BigInt(HOLE_BYTES - 1));
           frame += Math.max(1, Math.floor((HOLE_BYTES - into) / this.#stride));
           continue;

@@ -200,7 +200,7 @@ export class SockReader {
       return `its type is ${type}, its socket's ${socket.number('type')}`;
     }
     const operations = socket.pointer('ops');
-    if (operations === 0n) return undefined;
+    if (operations === 0n) return 'its socket has no operations';
     const told = this.#operations.read(operations).number('family');
     return told === family ? undefined : `its family is ${family}, its operations' ${told}`;
   }
