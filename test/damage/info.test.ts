@@ -1,0 +1,40 @@
+import { afterAll, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/fuzz-parts/command.js';
+import { diskdumpExtents } from '../support/dump/diskdump.js';
+import { joinExtents } from '../support/dump/extents.js';
+import { DumpDirectory } from '../support/dump/file.js';
+import { syntheticKernel } from '../support/native-kernel.js';
+
+const folder = new DumpDirectory();
+afterAll(() => folder.dispose());
+
+/** `info` about a dump whose VMCOREINFO has a further line; what the command prints is checked. */
+async function info(line: string, ...options: readonly string[]): Promise<string> {
+  const { memory, text } = syntheticKernel();
+  const pages = new Map([...memory.pages].map(([frame, data]) => [frame, { data }]));
+  const extents = diskdumpExtents({ blocks: 8192, memory: pages, vmcoreinfo: `${text}${line}\n` });
+  const file = folder.write('vmcore', joinExtents(extents));
+  const { status, stdout } = await runCommand(['info', ...options, '--vmcore', file]);
+  expect(status).toBe(0);
+  return stdout;
+}
+
+test('the time of a crash is told', async () => {
+  expect(await info('CRASHTIME=1763612345')).toMatch(/CRASHED +2025-11-20T04:19:05Z/);
+});
+
+test.each(['8640000000001', '253402300800', '-5', '1e400', '9'.repeat(400), '', 'NaN'])(
+  'a crash in second %s is not known',
+  async (second) => {
+    expect(await info(`CRASHTIME=${second}`)).toMatch(/TIME +not known/);
+    expect(JSON.parse(await info(`CRASHTIME=${second}`, '--json'))).toMatchObject({ time: null });
+  },
+);
+
+test.each(['\x1b[2J', '\u009b31m', '\x07', '\r'])(
+  'what a terminal would act upon is printed as what it is: %j',
+  async (control) => {
+    const text = await info(`BUILD-ID=${control}0123`);
+    expect(text).not.toContain(control);
+  },
+);
