@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { accountAll } from '../../../src/account/sockets.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { type SocketsJson, socketsSchema } from '../../../src/report/schema.js';
+import { socketsJson } from '../../../src/report/sockets-json.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, LabMissing } from '../../support/lab.js';
+
+/** What the guest's program said of one of its sockets; which numbers there are depends on the role. */
+type Role = { readonly role: string; readonly pid: number; readonly fd: number } & Readonly<
+  Record<string, number | string>
+>;
+
+interface Pages {
+  readonly orders: Readonly<Record<string, number>>;
+  readonly bytes: number;
+}
+interface Skbs {
+  readonly skbs: number;
+  readonly bytes: number;
+}
+
+/** What drgn finds behind a descriptor; see families.py. */
+interface Drgn {
+  readonly rxRing?: Pages;
+  readonly txRing?: Pages;
+  readonly reader?: Skbs;
+  readonly outOfOrder?: Skbs;
+  readonly retransmit?: Pages;
+  readonly subflows?: readonly string[];
+  readonly tlsReceive?: Skbs;
+  readonly tlsOpen?: boolean;
+  readonly umem?: { readonly orders: Readonly<Record<string, number>>; readonly count: number };
+}
+
+describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s', (version) => {
+  const folder = join(LAB, 'dumps', `${version}-families`);
+  let roles: readonly Role[] = [];
+  let answer: SocketsJson;
+  let drgn: Readonly<Record<string, Drgn>> = {};
+
+  beforeAll(() => {
+    try {
+      roles = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8')).roles;
+    } catch {
+      throw new LabMissing(folder, `dump ${version}-families`);
+    }
+    const core = join(folder, 'elf.vmcore');
+    const kernel = openNative({ files: [core] });
+    const all = accountAll(kernel);
+    answer = socketsSchema.parse(socketsJson(all, all.sockets));
+    kernel.close();
+    const script = new URL('families.py', import.meta.url);
+    drgn = drgnJson(core, version, script, String(roles[0]?.pid));
+  });
+
+  const said = (name: string): Role => {
+    const role = roles.find((one) => one.role === name);
+    if (!role) throw new Error(`the guest had no ${name}`);
+    return role;
+  };
+  const ours = (name: string) => {
+    const { pid, fd } = said(name);
+    const found = answer.sockets.find(({ holders }) =>
+      holders.some((holder) => holder.pid === pid && holder.fd === fd),
+    );
+    if (!found) throw new Error(`no socket behind fd ${fd}, ${name}`);
+    return found;
+  };
+  const theirs = (name: string): Drgn => drgn[String(said(name).fd)] ?? {};
+  const orders = (figures: { orders: Readonly<Record<string, number>> } | undefined) =>
+    Object.fromEntries(Object.entries(figures?.orders ?? {}).filter(([, pages]) => pages > 0));
+
+  test('nothing is left unread', () => {
+    expect(answer.warnings).toEqual([]);
+    expect(answer.totals.complete).toBe(true);
+  });
+
+  test.each(['packet-ring', 'packet-mapped'])('%s: the blocks that were asked for', (name) => {
+    const { queues } = ours(name);
+    const role = said(name);
+    const bytes = (ring: 'rx' | 'tx') =>
+      Number(role[`${ring}Blocks`]) * Number(role[`${ring}BlockBytes`] ?? 0);
+    expect(queues.rxRing).toMatchObject({ skbs: 0, pageBytes: bytes('rx'), complete: true });
+    expect(queues.txRing).toMatchObject({ skbs: 0, pageBytes: bytes('tx'), complete: true });
+    expect(orders(queues.rxRing)).toEqual(theirs(name).rxRing?.orders);
+    expect(orders(queues.txRing)).toEqual(theirs(name).txRing?.orders);
+    expect(queues.rxRing?.pages).toBe(role.rxBlocks);
+  });
+
+  test('a ring that nobody maps goes with its socket, a mapped one is held by the mapping too', () => {
+    expect(ours('packet-ring').sharedBytes).toBe(0);
+    expect(ours('packet-mapped').exclusiveBytes).toBe(0);
+  });
+
+  test.each(['mptcp-reader', 'mptcp-stuffed-reader', 'mptcp-sender', 'mptcp-stuffed-sender'])(
+    '%s: MPTCP’s own queues are what drgn finds',
+    (name) => {
+      const { queues } = ours(name);
+      const { reader, outOfOrder, retransmit } = theirs(name);
+      const skbs = (one: { skbs: number; payloadBytes: number } | undefined) =>
+        one && { skbs: one.skbs, bytes: one.payloadBytes };
+      expect(skbs(queues.reader)).toEqual(reader);
+      expect(skbs(queues.outOfOrder)).toEqual(outOfOrder);
+      expect(orders(queues.retransmit)).toEqual(retransmit?.orders);
+      expect(queues.retransmit?.payloadBytes).toBe(retransmit?.bytes);
+    },
+  );
+
+  test('an MPTCP reader that took ten bytes still holds every one that was sent', () => {
+    // Partly read skbs stay whole; on older kernels in a queue of the reader's own.
+    const { queues } = ours('mptcp-reader');
+    const held = (queues.receive?.payloadBytes ?? 0) + (queues.reader?.payloadBytes ?? 0);
+    expect(held).toBe(Number(said('mptcp-sender').sent));
+    expect(ours('mptcp-stuffed-sender').queues.retransmit?.payloadBytes).toBeGreaterThan(1_000_000);
+  });
+
+  test('MPTCP’s subflows are sockets of the census, though no list names their protocol', () => {
+    const subflows = Object.values(drgn).flatMap((one) => one.subflows ?? []);
+    expect(subflows.length).toBeGreaterThanOrEqual(4);
+    expect(answer.sockets.map(({ socket }) => socket.sock)).toEqual(
+      expect.arrayContaining(subflows),
+    );
+  });
+
+  test('kTLS: records that were decrypted, and one that is still open', () => {
+    const reader = ours('tls-reader');
+    const { tlsReceive } = reader.queues;
+    expect(tlsReceive).toMatchObject({ complete: true });
+    expect({ skbs: tlsReceive?.skbs, bytes: tlsReceive?.payloadBytes }).toEqual(
+      theirs('tls-reader').tlsReceive,
+    );
+    expect(tlsReceive?.skbs).toBe(8);
+    expect(theirs('tls-sender').tlsOpen).toBe(true);
+    expect(ours('tls-sender').queues.tlsSend?.payloadBytes).toBe(said('tls-sender').open);
+  });
+
+  test('vsock: the packets that were sent and not read', () => {
+    expect(ours('vsock-reader').queues.vsockReceive).toMatchObject({
+      payloadBytes: said('vsock-reader').unread,
+      complete: true,
+    });
+  });
+
+  test('AF_XDP: the pages that user space lent', () => {
+    const { umem } = ours('xdp').queues;
+    expect(umem?.pages).toBe(said('xdp').umemPages);
+    expect(theirs('xdp').umem?.count).toBe(said('xdp').umemPages);
+    expect(orders(umem)).toEqual(theirs('xdp').umem?.orders);
+  });
+});
