@@ -50,8 +50,9 @@ export function unexplained(
     rest.row('cpu-queues', 'The queues of the CPUs (softnet_data)', () => rest.softnet()),
     rest.row('qdiscs', 'The queueing disciplines', () => rest.qdiscs(devices)),
     rest.row('page-fragments', 'The page-fragment caches', () => rest.fragments(socks)),
-    ...rest.rings(devices),
     rest.row('page-pools', 'The page pools', () => rest.pools(seen)),
+    // Last: not every engine knows the types of modules, and what it cannot walk it leaves as it is.
+    ...rest.rings(devices),
   ];
   for (const cache of seen.skbCaches) {
     const name = CACHE_WORDS[cache.kind];
