@@ -71,6 +71,14 @@ export function readWithHoles(
   return bytes;
 }
 
+/**
+ * Reads all of the page that a find lies in, as a scan reads it: what records reads then keeps enough
+ * for another scan to find it again.
+ */
+export function readAround(memory: Pick<KernelMemory, 'read'>, address: bigint): void {
+  readOrNot(memory, address - BigInt.asUintN(12, address), PAGE);
+}
+
 function readOrNot(
   memory: Pick<KernelMemory, 'read'>,
   address: bigint,

@@ -4,7 +4,7 @@ import { Btf } from './btf/btf.js';
 import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';
 import { BtfStructLayout } from './btf/layout.js';
 import { ElfFile, isElf64, readFileHead, readWholeFile } from './elf-file.js';
-import { scanImage } from './image-scan.js';
+import { readAround, scanImage } from './image-scan.js';
 import { LazyBytes } from './lazy-bytes.js';
 import type { KernelMemory } from './memory.js';
 import type { Found } from './provenance.js';
@@ -92,6 +92,7 @@ function locateBtf(
     const header = headerAt(memory, address, MOST_BYTES);
     if (typeof header === 'string' || header.typesLength < LEAST_TYPES_BYTES) continue;
     const length = header.stringsAt + header.stringsLength;
+    readAround(memory, address);
     return { address, header, length, how: 'by its magic' };
   }
   return 'no symbol __start_BTF, and no BTF in the kernel image';

@@ -1,3 +1,4 @@
+import { readAround } from '../image-scan.js';
 import type { ImageBytes } from './image-bytes.js';
 
 /** Exported by every kernel: one in each of the two tables. */
@@ -24,8 +25,7 @@ const NAME = /^[A-Za-z_][\w.]*$/;
  * offsets from their own places, the address and the name (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS, on
  * x86_64 since 4.19, on arm64 as well). They are found by the names of symbols that are always there.
  *
- * @param memory the same bytes: what was found is read from there
- * @throws {ReadError} when that cannot be read
+ * @param memory the same bytes: what was found is read from there again
  */
 export function findExports(image: ImageBytes, memory: Memory): ReadonlyMap<string, bigint> {
   const exports = new Map<string, bigint>();
@@ -42,7 +42,7 @@ export function findExports(image: ImageBytes, memory: Memory): ReadonlyMap<stri
         for (const place of [at, at + 4, from, from + name.length])
           pages.add(Math.floor(place / PAGE));
       }
-      for (const page of pages) memory.read(image.address(page * PAGE), PAGE);
+      for (const page of pages) readAround(memory, image.address(page * PAGE));
       break;
     }
   }

@@ -2,6 +2,7 @@ import { ReadError } from '../../error.js';
 import type { StructLayout } from '../../layout.js';
 import type { LinearRange } from '../address.js';
 import type { Architecture } from '../arch/arch.js';
+import { readAround } from '../image-scan.js';
 import type { KernelMemory } from '../memory.js';
 import type { SymbolTable } from '../symbols.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
@@ -61,7 +62,9 @@ export class RecoveredSymbols {
     if (!this.#known.has(name)) {
       // A rule that asks for its own name, by whatever way, gets nothing.
       this.#known.set(name, undefined);
-      this.#known.set(name, this.#recover(name));
+      const address = this.#recover(name);
+      if (address !== undefined) readAround(this.#source.memory, address);
+      this.#known.set(name, address);
     }
     return this.#known.get(name);
   }
