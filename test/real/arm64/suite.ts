@@ -1,10 +1,16 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
+import { extract } from '../../../src/extract/extract.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { socketsSchema } from '../../../src/report/schema.js';
 import { socketsJson } from '../../../src/report/sockets-json.js';
 import { PageReader } from '../../../src/walk/pages.js';
+import { answers } from '../../support/answers.js';
 import { drgnJson } from '../../support/drgn.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import { compareWithGuest, compareWithOracle } from '../../support/figures.js';
@@ -12,7 +18,9 @@ import {
   kernelOf,
   type LabArm64DumpName,
   labDump,
+  labKernel,
   labPageOrders,
+  labTool,
   role,
 } from '../../support/lab.js';
 
@@ -54,6 +62,35 @@ export function arm64Suite(dump: LabArm64DumpName): void {
       );
       expect(waiting).toHaveLength(3);
     });
+  });
+
+  test(`${dump}: an extract gives every answer that the dump gives, and opens in drgn`, async () => {
+    const { elf } = labDump(dump);
+    const folder = mkdtempSync(join(tmpdir(), 'arm64-'));
+    const small = join(folder, 'small.vmcore');
+    try {
+      const kernel = openNative({ files: [elf] });
+      await extract(kernel, { output: small, compression: 'zlib' });
+      kernel.close();
+      expect(statSync(small).size).toBeLessThan(statSync(elf).size / 50);
+      const all = withKernel(elf, answers);
+      expect(all.processes.length).toBeGreaterThan(50);
+      expect(withKernel(small, answers)).toEqual(all);
+      const queues = (file: string) =>
+        execFileSync(
+          labTool('drgn'),
+          [
+            ...['-q', '-c', file, '-s', labKernel(kernelOf(dump)).vmlinux],
+            join(import.meta.dirname, '../extract/queues.py'),
+          ],
+          { encoding: 'utf8', timeout: 100_000, stdio: ['ignore', 'pipe', 'pipe'] },
+        );
+      const found = queues(small);
+      expect(found.split('\n').length).toBeGreaterThan(30);
+      expect(found).toBe(queues(elf));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test(`${dump}: orders are what the guest’s /proc/kpageflags says`, () => {
