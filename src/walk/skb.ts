@@ -62,7 +62,6 @@ const FCLONE_UNAVAILABLE = 0;
 const MAX_CONFIGURABLE_FRAGS = 45;
 
 const SKB_FIELDS = [
-  'next',
   'len',
   'data_len',
   'truesize',
@@ -88,6 +87,7 @@ export class SkbReader {
   readonly #kernel: Kernel;
   readonly #pages: PageReader;
   readonly #skb;
+  readonly #next;
   readonly #shared;
   readonly #fclones;
   readonly #frag: FragLayout;
@@ -98,7 +98,8 @@ export class SkbReader {
   constructor(kernel: Kernel, pages: PageReader) {
     this.#kernel = kernel;
     this.#pages = pages;
-    this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS);
+    this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS, true);
+    this.#next = new StructReader(kernel, 'sk_buff', ['next']);
     this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
     this.#fclones = new StructReader(kernel, 'sk_buff_fclones', ['fclone_ref.refs.counter']);
     this.#frag = fragLayout(kernel);
@@ -162,12 +163,12 @@ export class SkbReader {
       sink.page(block, undefined);
       return;
     }
-    const slot = slotOf(skb.address, block);
-    const pair = skb.number('fclone') !== FCLONE_UNAVAILABLE;
-    const references = pair
-      ? this.#fclones.read(slot).number('fclone_ref.refs.counter')
-      : skb.number('users.refs.counter');
-    sink.slot(slot, block, references);
+    if (skb.number('fclone') === FCLONE_UNAVAILABLE) {
+      sink.slot(skb.address, block, skb.number('users.refs.counter'));
+      return;
+    }
+    const pair = slotOf(skb.address, block);
+    sink.slot(pair, block, this.#fclones.read(pair).number('fclone_ref.refs.counter'));
   }
 
   /** The linear head: a slab slot, or (large kmalloc, page fragment) a page. */
@@ -179,7 +180,7 @@ export class SkbReader {
     sink: SkbSink,
   ): void {
     const block = this.#block(head, sink);
-    if (block?.kind === 'slab') sink.slot(slotOf(head, block), block, clones);
+    if (block?.kind === 'slab') sink.slot(head, block, clones);
     else if (block && first) sink.page(block, via);
   }
 
@@ -252,7 +253,7 @@ export class SkbReader {
       const view = this.#skb.read(skb);
       met.frags += this.#follow(view, sink, depth);
       met.bytes += view.number('len');
-      skb = view.pointer('next');
+      skb = this.#next.read(skb).pointer('next');
     }
   }
 
@@ -274,8 +275,8 @@ function checkLinear(skb: StructView<SkbField>): void {
     throw new KernelError('damaged', message);
   }
   const claimed = skb.number('len') - skb.number('data_len');
-  const linear = skb.pointer('head') + BigInt(skb.number('tail')) - skb.pointer('data');
-  if (BigInt(claimed) === linear) return;
+  const linear = skb.number('tail') - Number(skb.pointer('data') - skb.pointer('head'));
+  if (claimed === linear) return;
   throw new KernelError(
     'damaged',
     `it counts ${claimed} bytes in its head, where ${linear} lie between data and tail`,

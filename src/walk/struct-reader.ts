@@ -25,9 +25,15 @@ export class StructReader<Path extends string> {
   readonly members: Readonly<Record<Path, MemberLayout>>;
   readonly #kernel: Kernel;
   readonly #parts: readonly Part[];
+  /** From the first member to the last, where that is tried first. */
+  readonly #whole: Part | undefined;
 
-  /** @throws {KernelError} `unsupported-layout`, naming the members found, if one is missing. */
-  constructor(kernel: Kernel, name: string, paths: readonly Path[]) {
+  /**
+   * @param together one read for all members, where memory has all that lies between: for structs
+   *   that are read by the hundred thousand
+   * @throws {KernelError} `unsupported-layout`, naming the members found, if one is missing.
+   */
+  constructor(kernel: Kernel, name: string, paths: readonly Path[], together = false) {
     const layout = kernel.struct(name);
     if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
     const members: Partial<Record<Path, MemberLayout>> = {};
@@ -46,6 +52,7 @@ export class StructReader<Path extends string> {
     this.members = members as Record<Path, MemberLayout>;
     this.#kernel = kernel;
     this.#parts = partsOf(Object.values<MemberLayout>(this.members));
+    this.#whole = together ? around(this.#parts) : undefined;
   }
 
   /** @throws {ReadError}, naming the struct, if the members at `address` cannot be read. */
@@ -60,11 +67,19 @@ export class StructReader<Path extends string> {
   }
 
   #read(address: bigint): StructView<Path> {
+    if (this.#whole !== undefined) {
+      const { start, length } = this.#whole;
+      try {
+        const view = this.#kernel.read(address + BigInt(start), length);
+        return new StructView(address, view, start, this.members);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+      }
+    }
     const first = this.#parts[0]!;
     const view = this.#kernel.read(address + BigInt(first.start), first.length);
     if (this.#parts.length === 1) return new StructView(address, view, first.start, this.members);
-    const last = this.#parts[this.#parts.length - 1]!;
-    const bytes = new Uint8Array(last.start + last.length - first.start);
+    const bytes = new Uint8Array(around(this.#parts).length);
     for (const part of this.#parts) {
       const read =
         part === first ? view : this.#kernel.read(address + BigInt(part.start), part.length);
@@ -92,6 +107,13 @@ function partsOf(members: readonly MemberLayout[]): Part[] {
     }
   }
   return parts;
+}
+
+/** Everything from the first part to the last. */
+function around(parts: readonly Part[]): Part {
+  const { start } = parts[0]!;
+  const last = parts[parts.length - 1]!;
+  return { start, length: last.start + last.length - start };
 }
 
 function someOf(names: readonly string[]): string {
