@@ -12,6 +12,7 @@ make_dump() {
   case "$1" in
     *-families) node "$LAB_PARTS/families.mjs" "$1" ;;
     *-kdump) node "$LAB_PARTS/kdump.mjs" "$1" ;;
+    *-large) node "$LAB_PARTS/large.mjs" "$1" ;;
     *) node "$LAB_PARTS/dump.mjs" "$1" ;;
   esac || die "no dump of the $1 guest"
 }
@@ -24,9 +25,9 @@ known_dump() {
   kernel="$(kernel_of "$1")"
   kernel_suites "$kernel" >/dev/null
   case "$(kernel_architecture "$kernel")${1#"$kernel"}" in
-    amd64 | amd64-la57 | amd64-4g | amd64-kdump | amd64-families | arm64 | arm64-max | arm64-4g) ;;
-    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-4g, KERNEL-kdump, KERNEL-families," \
-      "and KERNEL-max and KERNEL-4g of arm64" ;;
+    amd64 | amd64-la57 | amd64-4g | amd64-large | amd64-kdump | amd64-families | arm64 | arm64-max | arm64-4g) ;;
+    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-4g, KERNEL-large, KERNEL-kdump," \
+      "KERNEL-families, and KERNEL-max and KERNEL-4g of arm64" ;;
   esac
 }
 
