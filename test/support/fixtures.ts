@@ -3,7 +3,16 @@ import { fileURLToPath } from 'node:url';
 import type { OracleSocket, Role, Truth } from './lab.js';
 
 /** Kernels of which fixtures/dumps has a small real dump. */
-export const FIXTURES = ['5.10', '6.1', '6.12', 'newest'] as const;
+export const FIXTURES = [
+  '5.10',
+  '6.1',
+  '6.12',
+  'newest',
+  // Pages of 4 KiB, and a table of symbols that has functions only.
+  '6.1-arm64',
+  // Pages of 16 KiB.
+  '6.12-arm64-16k',
+] as const;
 export type FixtureName = (typeof FIXTURES)[number];
 
 /** What the guest and drgn say of a fixture; `scripts/fixture-truth.mjs` writes it. */
