@@ -9,7 +9,9 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { socketsSchema } from '../../../src/report/schema.js';
 import { socketsJson } from '../../../src/report/sockets-json.js';
+import { listNodes } from '../../../src/walk/list.js';
 import { PageReader } from '../../../src/walk/pages.js';
+import { TaskReader } from '../../../src/walk/tasks.js';
 import { answers } from '../../support/answers.js';
 import { drgnJson } from '../../support/drgn.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
@@ -61,6 +63,54 @@ export function arm64Suite(dump: LabArm64DumpName): void {
         ({ foundBy, socket: one }) => foundBy.includes('accept') && one.local === socket?.local,
       );
       expect(waiting).toHaveLength(3);
+    });
+  });
+
+  test(`${dump}: read has drgn’s bytes of all maps: linear, image, modules, stacks, pages`, () => {
+    const { elf, oracle } = labDump(dump);
+    withKernel(elf, (kernel) => {
+      const task = kernel.struct('task_struct')!;
+      const module = kernel.struct('module')!.member('list')!.offset;
+      const tasks = [...new TaskReader(kernel).processes()];
+      const places = [
+        { what: 'linear', at: oracle.sockets.map(({ sock }) => BigInt(sock)), length: 1500 },
+        { what: 'image', at: [kernel.symbol('init_task')!], length: task.size },
+        { what: 'tables', at: [kernel.symbol('swapper_pg_dir')!], length: kernel.facts.pageSize },
+        {
+          what: 'modules',
+          at: [...listNodes(kernel, kernel.symbol('modules')!)].map(
+            (node) => node - BigInt(module),
+          ),
+          length: 700,
+        },
+        {
+          what: 'stacks',
+          at: tasks.map(({ address }) =>
+            kernel.read(address + BigInt(task.member('stack')!.offset), 8).getBigUint64(0, true),
+          ),
+          length: 16_384,
+        },
+        {
+          what: 'pages',
+          at: oracle.sockets.flatMap(({ pages }) =>
+            Object.values(pages).flatMap((all) => all.map(({ page }) => BigInt(page))),
+          ),
+          length: 64,
+        },
+      ].map(({ what, at, length }) => ({ what, length, at: at.slice(0, 40) }));
+      const asked = places.flatMap(({ at, length }) =>
+        at.map((address) => `v:${address.toString(16)}:${length.toString(16)}`),
+      );
+      const script = new URL('../read.py', import.meta.url);
+      const theirs = drgnJson<(string | null)[]>(elf, kernelOf(dump), script, ...asked);
+      const ours = places.flatMap(({ at, length }) =>
+        at.map((address) => {
+          const { buffer, byteOffset } = kernel.read(address, length);
+          return Buffer.from(buffer, byteOffset, length).toString('hex');
+        }),
+      );
+      for (const { what, at } of places) expect(at.length, what).toBeGreaterThan(0);
+      expect(ours).toEqual(theirs);
     });
   });
 
