@@ -169,7 +169,8 @@ export class SegmentMemory {
       const { offset, stored } = this.#segments[segment]!;
       const start = number * CHUNK;
       const length = Math.min(CHUNK, stored - start);
-      const bytes = new Uint8Array(length);
+      // Not filled with zeros first; what the read leaves out is cut off.
+      const bytes = Buffer.allocUnsafeSlow(length);
       const read = this.#source.pread(bytes, length, position(offset + BigInt(start)));
       chunk = this.#chunks.set(key, read < length ? bytes.subarray(0, read) : bytes, length);
     }
