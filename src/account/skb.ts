@@ -125,7 +125,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
       const socket = finder.find(file);
       if (socket) sockets.push({ fds, ...accountant.account(socket, { warnings, sums: [sum] }) });
     } catch (error) {
-      sum.incomplete(incompleteness(error), `fd ${fds.join(', ')}: ${(error as Error).message}`);
+      sum.incomplete(incompleteness(error), `fd ${someOf(fds)}: ${(error as Error).message}`);
     }
   }
   sockets.sort(
@@ -143,3 +143,11 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
 function nameOf({ pid, comm }: Task): ProcessName {
   return { pid, comm };
 }
+
+/** Descriptors of one file, of which a damaged table may claim any number. */
+function someOf(fds: readonly number[]): string {
+  const more = fds.length > MOST_TOLD ? ` and ${fds.length - MOST_TOLD} more` : '';
+  return `${fds.slice(0, MOST_TOLD).join(', ')}${more}`;
+}
+
+const MOST_TOLD = 8;

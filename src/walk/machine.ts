@@ -1,3 +1,4 @@
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type ClockFacts, readClock } from './clock.js';
 import { cpuMask, needSymbol, type RunningTask, runningTask } from './cpus.js';
@@ -37,6 +38,8 @@ export interface UtsFacts {
 
 /** CPUs whose task is told. */
 const MOST_RUNNING = 512;
+/** Physical addresses have 52 bits at most. */
+const MOST_MEMORY = 2 ** 52;
 const MOST_MODULES = 4096;
 /** Bytes of each string in `struct new_utsname` (include/uapi/linux/utsname.h). */
 const UTS_BYTES = 65;
@@ -75,7 +78,9 @@ function readUts(kernel: Kernel, fields: Fields): UtsFacts {
 }
 
 function readRam(kernel: Kernel): number {
-  return Number(readWord(kernel, '_totalram_pages')) * kernel.facts.pageSize;
+  const bytes = Number(readWord(kernel, '_totalram_pages')) * kernel.facts.pageSize;
+  if (bytes <= MOST_MEMORY) return bytes;
+  throw new KernelError('damaged', `_totalram_pages would be ${bytes} bytes`);
 }
 
 function readWord(kernel: Kernel, name: string): bigint {

@@ -38,7 +38,7 @@ export function pagesOfSection(
   const roots = info.length('mem_section');
   const table = info.symbol('mem_section');
   if (!size || member === undefined || !bits || !table || !roots) return undefined;
-  if (2n ** bits < pageSize || bits > 40n) return undefined;
+  if (bits < 0n || bits > 40n || 2n ** bits < pageSize) return undefined;
   const section = Math.floor(frame / (2 ** Number(bits) / pageSize));
   const perRoot = Math.floor(pageSize / size);
   if (perRoot === 0) return undefined;
