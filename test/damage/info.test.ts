@@ -8,9 +8,14 @@ import { syntheticKernel } from '../support/native-kernel.js';
 const folder = new DumpDirectory();
 afterAll(() => folder.dispose());
 
-/** `info` about a dump whose VMCOREINFO has a further line; what the command prints is checked. */
+/** `info` about a dump whose VMCOREINFO has another line; what the command prints is checked. */
 async function info(line: string, ...options: readonly string[]): Promise<string> {
-  const { memory, text } = syntheticKernel();
+  const { memory, text: sound } = syntheticKernel();
+  const key = line.slice(0, line.indexOf('='));
+  const text = sound
+    .split('\n')
+    .filter((one) => !one.startsWith(`${key}=`))
+    .join('\n');
   const pages = new Map([...memory.pages].map(([frame, data]) => [frame, { data }]));
   const extents = diskdumpExtents({ blocks: 8192, memory: pages, vmcoreinfo: `${text}${line}\n` });
   const file = folder.write('vmcore', joinExtents(extents));
@@ -36,5 +41,12 @@ test.each(['\x1b[2J', '\u009b31m', '\x07', '\r'])(
   async (control) => {
     const text = await info(`BUILD-ID=${control}0123`);
     expect(text).not.toContain(control);
+  },
+);
+
+test.each(['-1', '0', '11', '41', '99999999999999999999'])(
+  'sections of 2 to the %s bytes lead nowhere, and the pages are found without',
+  async (bits) => {
+    expect(await info(`NUMBER(SECTION_SIZE_BITS)=${bits}`)).toMatch(/PAGES +0x.*vmemmap_base/);
   },
 );
