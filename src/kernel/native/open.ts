@@ -177,7 +177,7 @@ export function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architectu
   if (machine === 'x86_64' || has('phys_base')) return new X86_64(image, info);
   if (machine === 'aarch64' || has('kimage_voffset')) return new Arm64(image, info);
   const what = machine ?? 'a machine that neither its headers nor VMCOREINFO name';
-  throw new KernelError('unsupported-arch', `the dump is of ${what}; x86_64 and arm64 can be read`);
+  throw new KernelError('unsupported-arch', `the dump is of ${what}`);
 }
 
 /** Bytes of each string in `struct new_utsname`; `release` is the third (linux/utsname.h). */
