@@ -1,0 +1,35 @@
+/**
+ * Members that may hold any value in a sound kernel, so that another value is another answer and no
+ * damage: nothing else in memory says the same again, or only something that drifts from it.
+ */
+const FREE: readonly RegExp[] = [
+  // Names and numbers that are shown as they are.
+  /^task_struct\.(comm|pid|flags|files|tasks)$/,
+  /^(module|proto)\.name$/,
+  /^net\.ns\.inum$/,
+  /^inode\.i_ino$/,
+  /^vfs_inode\.i_ino$/,
+  /^unix_(sock|address)\./,
+  /^sock\.__sk_common\.skc_(state|dport|num|daddr|rcv_saddr|v6_daddr|v6_rcv_saddr|prot|net\.net)$/,
+  /^sock_common\./,
+  // Charged by rules of each protocol.
+  /^sk_buff\.truesize$/,
+  // Where it is all zeros, memory reads as the shared info of an skb without frags.
+  /^sk_buff\.end$/,
+  // A red leaf may fall off a tree without making it uneven.
+  /^rb_node\.rb_(left|right)$/,
+  // References: whoever else holds them is not known.
+  /\.(refs|refcnt|dataref|f_count|fclone_ref)\b/,
+  /^sk_buff\.(cloned|fclone)$/,
+  /^page\._refcount/,
+  // Another object of the same kind is as good.
+  /^(file\.(f_op|private_data|f_inode)|socket\.file|fdtable\.|files_struct\.|request_sock\.|socket_alloc\.|sockfs_inode\.|sock\.sk_socket|cgroup|css_set|kernfs|rq\.)/,
+  /^timekeeper\./,
+  // Bytes that are shown, one by one, as what they are.
+  /^memory$/,
+];
+
+/** Whether another value in a member, by its label (`sk_buff.len`), can be seen to be wrong. */
+export function isDetectable(label: string): boolean {
+  return !FREE.some((pattern) => pattern.test(label));
+}
