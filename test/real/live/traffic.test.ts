@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-programs.mjs';
+import { socketsSchema } from '../../../src/report/schema.js';
+import { inGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.js';
+
+// For longer by hand: KDUMP_MEM_TRAFFIC_SECONDS=300.
+const SECONDS = Number(process.env.KDUMP_MEM_TRAFFIC_SECONDS ?? 30);
+const ONE_MS = 150_000;
+let guest: Guest;
+
+beforeAll(async () => {
+  guest = await bootGuest({
+    kernel: '6.1',
+    memoryMiB: MEMORY_MIB,
+    files: [...kdumpMemInGuest(), guestTool('traffic')],
+    limitMs: SECONDS * 1000 + 300_000,
+  });
+}, 120_000);
+
+afterAll(() => guest?.kill());
+
+test(
+  'sockets --live while sockets come, fill and go: an answer or a reason, every time',
+  async () => {
+    // It outlives the last question.
+    await guest.run(`traffic ${SECONDS + 120} > /dev/null 2>&1 &`);
+    const until = Date.now() + SECONDS * 1000;
+    const count = { asked: 0, whole: 0, raced: 0, refused: 0, sockets: 0, skbs: 0 };
+    while (count.asked < 3 || Date.now() < until) {
+      const { status, output } = await inGuest(guest, 'sockets --live --all --json', ONE_MS);
+      const text = output.toString();
+      count.asked++;
+      if (status === 3) {
+        // A race on the way to the processes: one line with the reason.
+        expect(text).toMatch(/^kdump-mem: [^\n]+\n$/);
+        count.refused++;
+        continue;
+      }
+      expect(status, text.slice(-2000)).toBe(0);
+      const answer = socketsSchema.parse(JSON.parse(text));
+      count.sockets = Math.max(count.sockets, answer.totals.sockets);
+      count.skbs = Math.max(count.skbs, answer.totals.skbs);
+      const { complete } = answer.totals;
+      // What raced says so: no part is incomplete in silence, and none is in an answer called whole.
+      if (!complete) expect(answer.warnings.length).toBeGreaterThan(0);
+      if (answer.sockets.some(({ total }) => !total.complete)) expect(complete).toBe(false);
+      count[complete ? 'whole' : 'raced']++;
+    }
+    console.log(`under traffic for ${SECONDS} s: ${JSON.stringify(count)}`);
+    // There was traffic, and answers to see it by.
+    expect(count.skbs).toBeGreaterThan(0);
+    expect(count.whole + count.raced).toBeGreaterThan(count.refused);
+  },
+  SECONDS * 1000 + 4 * ONE_MS,
+);
