@@ -12,6 +12,8 @@ export default defineConfig({
       {
         test: {
           name: 'quick',
+          // Bounds what hangs, also on a machine that is busy with something else.
+          testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
           exclude: ['test/real/**'],
         },

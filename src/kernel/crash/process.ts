@@ -59,7 +59,7 @@ export class CrashProcess implements CrashSession {
   readonly #answers: number;
   readonly #requestTimeout: number;
   readonly #nonce = randomBytes(8).toString('hex');
-  readonly #buffer = Buffer.allocUnsafe(2 ** 16);
+  readonly #buffer = Buffer.allocUnsafe(2 ** 20);
   /** Bytes of the answers file that were read. */
   #position = 0;
   /** What was read and belongs to no answer yet. */
