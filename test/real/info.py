@@ -61,7 +61,7 @@ def main(prog):
             "uptimeSeconds": (wall + to_mono + tk.offs_boot.value_()) / 1e9,
             "online": len(list(for_each_online_cpu(prog))),
             "possible": len(list(for_each_possible_cpu(prog))),
-            "ramBytes": int(totalram_pages(prog)) * 4096,
+            "ramBytes": int(totalram_pages(prog)) * prog["PAGE_SIZE"].value_(),
             "taint": hex(prog["tainted_mask"].value_()),
             "processes": {"user": user, "kernel": kernel},
             "running": running,
