@@ -68,7 +68,7 @@ function fromDrgn({ wallSeconds: _w, uptimeSeconds: _u, fault: _f, ...same }: Dr
   return same;
 }
 
-describe.each(LAB_KERNELS)('info of a paused guest, %s', (version) => {
+describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)('info of a paused guest, %s', (version) => {
   test.each(['elf', 'kdumpZlib'] as const)(
     '%s: says what drgn says, and that it ran',
     async (format) => {

@@ -91,8 +91,11 @@ class DiskdumpImage implements MemoryImage {
     this.notes = found;
     this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
     for (const part of parts) noteState(part, oddities);
-    // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does.
-    const qemu = header.release === undefined && found.some((note) => note.name === 'QEMU');
+    // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does. On arm64
+    // QEMU writes no note of its own, and doesn't know the machine either.
+    const qemu =
+      header.release === undefined &&
+      (header.machine === undefined || found.some((note) => note.name === 'QEMU'));
     this.facts = {
       format: 'diskdump',
       description: describe(parts, qemu) + wrappingOf(parts[0]!.source),
