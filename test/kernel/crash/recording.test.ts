@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { accountProcess } from '../../../src/account/skb.js';
+import { CrashKernel } from '../../../src/kernel/crash/kernel.js';
+import { playSession, recordSession } from '../../../src/kernel/crash/recording.js';
+import { skbProcessSchema } from '../../../src/report/schema.js';
+import { skbProcessJson } from '../../../src/report/skb-json.js';
+
+// Made again by: npm run build && scripts/lab up 5.10 6.1 6.12 && node scripts/record-crash.mjs
+const fixture = (name: string) =>
+  readFileSync(new URL(`../../../fixtures/crash/${name}`, import.meta.url));
+const session = (version: string) =>
+  gunzipSync(fixture(`${version}.session.jsonl.gz`)).toString('utf8');
+
+describe.each(['5.10', '6.1', '6.12'])('a real session of crash on %s, played back', (version) => {
+  test('gives the figures that it gave then', () => {
+    const expected = skbProcessSchema.parse(JSON.parse(String(fixture(`${version}.answer.json`))));
+    const kernel = new CrashKernel(playSession(session(version)), 'vmcore');
+    const answer = skbProcessJson(accountProcess(kernel, expected.process.pid));
+    expect(answer).toEqual(expected);
+    expect(answer.total.pages).toBeGreaterThan(0);
+  });
+
+  test('records itself again as it was', () => {
+    const expected = skbProcessSchema.parse(JSON.parse(String(fixture(`${version}.answer.json`))));
+    let again = '';
+    const recorder = recordSession(playSession(session(version)), (line) => {
+      again += line;
+    });
+    accountProcess(new CrashKernel(recorder, 'vmcore'), expected.process.pid);
+    const lines = (text: string) => new Set(text.split('\n').filter((line) => line !== ''));
+    const before = lines(session(version));
+    for (const line of lines(again)) expect(before).toContain(line);
+  });
+});
+
+test('a question that was not recorded is refused, not made up', () => {
+  const player = playSession(session('6.1'));
+  expect(() => player.ask(['sym nonsense'])).toThrow(
+    'the recording has no answer to: sym nonsense',
+  );
+  expect(() => player.readMemory(0xffff_8000_dead_0000n, 4096)).toThrow('has no answer to: 0xffff');
+});
