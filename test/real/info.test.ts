@@ -68,32 +68,35 @@ function fromDrgn({ wallSeconds: _w, uptimeSeconds: _u, fault: _f, ...same }: Dr
   return same;
 }
 
-describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)('info of a paused guest, %s', (version) => {
-  test.each(['elf', 'kdumpZlib'] as const)(
-    '%s: says what drgn says, and that it ran',
-    async (format) => {
-      const dump = labDump(version);
-      const truth = drgnJson<Drgn>(dump.elf, version, SCRIPT);
-      const answer = await info(dump[format]);
-      expect(asDrgn(answer)).toEqual(fromDrgn(truth));
-      expect(truth.panic).toBeNull();
-      expect(answer.kernel?.panic).toEqual({
-        state: 'running',
-        message: null,
-        cause: null,
-        cpu: null,
-        task: null,
-      });
-      expect(answer.time?.from).toBe('clock');
-      expect(Date.parse(answer.time?.at ?? '') / 1000).toBeCloseTo(truth.wallSeconds, 2);
-      expect(answer.time?.uptimeSeconds).toBeCloseTo(truth.uptimeSeconds, 2);
-      expect(answer.noted.buildId).toMatch(/^[0-9a-f]{40}$/);
-      // The guest's 512 MiB, less its legacy hole, and with QEMU's ROMs in the ELF core.
-      expect(Math.abs(answer.dump.storedBytes - 512 * MIB)).toBeLessThanOrEqual(MIB / 2);
-      expect(answer.dump.filtered).toBeNull();
-    },
-  );
-});
+describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
+  'info of a paused guest, %s',
+  (version) => {
+    test.each(['elf', 'kdumpZlib'] as const)(
+      '%s: says what drgn says, and that it ran',
+      async (format) => {
+        const dump = labDump(version);
+        const truth = drgnJson<Drgn>(dump.elf, version, SCRIPT);
+        const answer = await info(dump[format]);
+        expect(asDrgn(answer)).toEqual(fromDrgn(truth));
+        expect(truth.panic).toBeNull();
+        expect(answer.kernel?.panic).toEqual({
+          state: 'running',
+          message: null,
+          cause: null,
+          cpu: null,
+          task: null,
+        });
+        expect(answer.time?.from).toBe('clock');
+        expect(Date.parse(answer.time?.at ?? '') / 1000).toBeCloseTo(truth.wallSeconds, 2);
+        expect(answer.time?.uptimeSeconds).toBeCloseTo(truth.uptimeSeconds, 2);
+        expect(answer.noted.buildId).toMatch(/^[0-9a-f]{40}$/);
+        // The guest's 512 MiB, less its legacy hole, and with QEMU's ROMs in the ELF core.
+        expect(Math.abs(answer.dump.storedBytes - 512 * MIB)).toBeLessThanOrEqual(MIB / 2);
+        expect(answer.dump.filtered).toBeNull();
+      },
+    );
+  },
+);
 
 const LEVELS: Partial<Record<KdumpFormat, number>> = {
   'lzo-d31': 31,
