@@ -8,6 +8,7 @@ import { registerSkb } from './commands/skb.js';
 import { registerSockets } from './commands/sockets.js';
 import { registerStruct } from './commands/struct.js';
 import { EXIT, explainFailure } from './failure.js';
+import { endWithReader } from './output.js';
 
 const program = new Command('kdump-mem')
   .description(
@@ -26,6 +27,7 @@ registerSkb(program);
 registerSockets(program);
 registerStruct(program);
 
+endWithReader();
 try {
   await program.parseAsync();
 } catch (error) {
