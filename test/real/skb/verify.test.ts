@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { verifySchema } from '../../../src/report/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { labDump, labKernel, labTool, role } from '../../support/lab.js';
+
+const { kdumpZlib, truth } = labDump('6.1');
+const { pid, fd } = role(truth, 'starving');
+const question = [
+  ...['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', kdumpZlib, '--verbose'],
+  ...['--engine', 'verify', '--vmlinux', labKernel('6.1').vmlinux, '--crash', labTool('crash')],
+];
+
+test('--engine verify finds that both engines agree, skb by skb', async () => {
+  const ran = await kdumpMem(...question, '--json');
+  expect(ran).toMatchObject({ status: 0, stderr: '' });
+  const { compared, differences } = verifySchema.parse(JSON.parse(ran.stdout));
+  expect(differences).toEqual([]);
+  expect(compared).toBeGreaterThan(300);
+});
