@@ -4,7 +4,7 @@ import { kernelSchema, warningSchema } from './schema.js';
 const count = z.int().nonnegative();
 const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
 /** A number, or beyond 2^53 its decimal digits. */
-const integer = z.union([z.int(), z.string().regex(/^-?\d{16,20}$/)]);
+const integer = z.union([z.int(), z.string().regex(/^-?\d{16,39}$/)]);
 
 /** A member with its place; offsets and sizes are bytes from the start of the outermost type. */
 export interface LayoutMemberJson {

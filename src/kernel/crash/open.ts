@@ -46,13 +46,15 @@ export function openCrash(options: OpenCrashOptions): Kernel {
   }
   session = options.wrap?.(session) ?? session;
   try {
-    // Debian 12's crash 8.0.2 opens a dump of Debian 12's own kernel and then knows the swapper
-    // tasks alone, without an error. Its answer is not believed until it lists pid 1.
-    const [answer = ''] = session.ask(['ps 1']);
-    if (!/^>?\s*1\s+\d+\s+\d+\s+[0-9a-f]{16}\s/m.test(answer)) {
+    // Debian 12's crash 8.0.2 opens a dump of Debian 12's own kernel and then knows only the tasks
+    // that were on a CPU, without an error. Its answer is not believed until it lists pid 1 and
+    // kthreadd, which do not run all the time, let alone both at once.
+    for (const pid of [1, 2]) {
+      const [answer = ''] = session.ask([`ps ${pid}`]);
+      if (new RegExp(`^>?\\s*${pid}(\\s+\\d+){2}\\s+[0-9a-f]{16}\\s`, 'm').test(answer)) continue;
       throw new KernelError(
         'crash-too-old',
-        `${crash} opens this kernel but does not find pid 1 in it, so nothing it says can be believed`,
+        `${crash} opens this kernel but does not find pid ${pid} in it, so nothing it says can be believed`,
       );
     }
     return new CrashKernel(session, options.vmcore === undefined ? 'kcore' : 'vmcore');
