@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config';
 const SLOW = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 600_000 };
 
 // Two depths: `quick` needs Node alone; `real` needs the lab (scripts/lab) and, for sockets and
-// namespaces, root. `arm64` needs more guests (`scripts/test arm64`).
+// namespaces, root. On demand: `arm64` needs more guests, `live` asks much of the machine's time
+// (`scripts/test arm64`, `scripts/test live`).
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/summary-reporter.ts'],
@@ -22,7 +23,14 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/real/**/*.test.ts'],
-          exclude: ['test/real/arm64/on-demand/**'],
+          exclude: ['test/real/arm64/on-demand/**', 'test/real/live/on-demand/**'],
+          ...SLOW,
+        },
+      },
+      {
+        test: {
+          name: 'live',
+          include: ['test/real/live/on-demand/**/*.test.ts'],
           ...SLOW,
         },
       },

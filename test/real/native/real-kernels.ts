@@ -15,7 +15,6 @@ import {
 export const REAL_DUMPS: readonly { readonly name: string; readonly kernel: LabKernel }[] = [
   ...LAB_KERNELS.map((kernel) => ({ name: kernel, kernel })),
   { name: '6.1-la57', kernel: '6.1' },
-  { name: 'newest-la57', kernel: 'newest' },
 ];
 
 /** @throws {LabMissing} */

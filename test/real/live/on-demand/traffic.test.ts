@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-programs.mjs';
-import { socketsSchema } from '../../../src/report/schema.js';
-import { inGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.js';
+import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
+import { guestTool } from '../../../../scripts/lab-parts/guest-programs.mjs';
+import { socketsSchema } from '../../../../src/report/schema.js';
+import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 // For longer by hand: KDUMP_MEM_TRAFFIC_SECONDS=300.
 const SECONDS = Number(process.env.KDUMP_MEM_TRAFFIC_SECONDS ?? 30);

@@ -1,13 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
-import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
-import { openNative } from '../../../src/kernel/native/open.js';
-import { drgnJson } from '../../support/drgn.js';
-import { LAB, type Oracle, role, type Truth } from '../../support/lab.js';
+import { bootScenario, settledTruth } from '../../../../scripts/lab-parts/scenario.mjs';
+import { accountAll, type CensusAnswer } from '../../../../src/account/sockets.js';
+import { openNative } from '../../../../src/kernel/native/open.js';
+import { drgnJson } from '../../../support/drgn.js';
+import { LAB, type Oracle, role, type Truth } from '../../../support/lab.js';
 
-const ORACLE = new URL('../../../scripts/lab-parts/oracle.py', import.meta.url);
+const ORACLE = new URL('../../../../scripts/lab-parts/oracle.py', import.meta.url);
 const FRAMES = new URL('frames.py', import.meta.url);
 
 /** A page frame's number, and the order of the allocation that it begins. */
