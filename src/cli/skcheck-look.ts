@@ -124,6 +124,7 @@ function filterOf({ state, sport, dport, address }: SkcheckOptions) {
 /** Colours for a terminal that wants them. */
 export function painter(terminal: boolean): Paint {
   return terminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
-    ? (style, words) => styleText(style, words)
+    ? // What it would check again on its own is also whether this is CI.
+      (style, words) => styleText(style, words, { validateStream: false })
     : (_, words) => words;
 }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type ReadJson, readSchema } from '../../src/report/read-schema.js';
 import { commandPath, kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
@@ -153,9 +153,19 @@ describe('read, as a user asks', () => {
 describe('read of what the filter left out', () => {
   const [whole] = labKdump('6.1').formats.elf;
   const [filtered] = labKdump('6.1').formats['lzo-d31'];
-  const from = 0x100_0000;
   const length = 0x100_0000;
-  const range = ['--phys', from.toString(16), '--length', `${length / 1024}k`];
+  let from = 0;
+  let range: string[];
+  // Where the kernel and what it keeps lie is another place in each guest.
+  beforeAll(async () => {
+    for (from = 0; from < 0x2000_0000; from += length) {
+      range = ['--phys', from.toString(16), '--length', `${length / 1024}k`];
+      const { pieces } = await readJson(...range, '--vmcore', filtered!);
+      const left = pieces.reduce((sum, piece) => sum + ('missing' in piece ? piece.length : 0), 0);
+      if (left > length / 16 && left < length - length / 16) return;
+    }
+    throw new Error('no range of this dump is left out in part');
+  });
 
   test('pieces cover the range; what is there is right, what is not is really not in the dump', async () => {
     const answer = await readJson(...range, '--vmcore', filtered!);
@@ -197,7 +207,9 @@ describe('read of what the filter left out', () => {
 
   test('hex says so in a line, and on stderr; raw bytes are refused, or zeros if asked', async () => {
     const { pieces } = await readJson(...range, '--vmcore', filtered!);
-    const hole = pieces.find((piece) => 'missing' in piece && piece.length >= PAGE)!;
+    const hole = pieces.find(
+      (piece, index) => index > 0 && 'missing' in piece && piece.length >= PAGE,
+    )!;
     const start = Number(hole.address) - 32;
     const around = ['--phys', start.toString(16), '--length', '48', '--vmcore', filtered!];
     const { stdout, stderr, status } = await kdumpMem('read', ...around);

@@ -33,6 +33,7 @@ const READERS = {
 if (role === 'server') {
   let children = 0;
   const server = createServer({ pauseOnConnect: true }, (socket) => {
+    report({ accepted: true });
     socket.on('error', ignore);
     READERS[options.reads](socket);
     if (options.writes) pumpInto(socket);

@@ -90,6 +90,7 @@ describe('without ss', () => {
   test('/proc/net is read, and what is missing then is said', async () => {
     const server = await stage.start('server', { reads: 'never' });
     await stage.start('client', { port: server.port, bytes: 5000 });
+    await server.accepted;
     server.stop();
     const run = skcheckJson(['--stale', '--sport', `${server.port}`], bare);
     expect(run.report.host.source).toBe('procfs');

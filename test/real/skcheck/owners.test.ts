@@ -63,7 +63,9 @@ test('colours only on a terminal, and not with NO_COLOR', () => {
     // `script` gives the command a terminal and passes on what it prints there.
     skcheck([...SOON, '--stale', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env })
       .stdout;
-  expect(onTerminal({ NO_COLOR: undefined })).toContain('\u001b[31m');
+  // A CI's terminal is one too.
+  for (const CI of [undefined, 'true'])
+    expect(onTerminal({ NO_COLOR: undefined, CI })).toContain('\u001b[31m');
   expect(onTerminal({ NO_COLOR: '1' }).replaceAll('\r\u001b[K', '')).not.toContain('\u001b');
 });
 

@@ -45,6 +45,7 @@ beforeAll(async () => {
   const stopped = await stage.start('server', { reads: 'healthy' });
   actors['tcp stopped'] = stopped;
   await stage.start('client', { port: stopped.port });
+  await stopped.accepted;
   stopped.stop();
 
   const idle = await stage.start('server', { reads: 'healthy' });

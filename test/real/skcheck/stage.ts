@@ -28,6 +28,8 @@ export interface Actor {
   readonly port: number;
   /** The process that was started with the first connection's socket as two of its descriptors. */
   readonly child: Promise<number>;
+  /** Kept when the first connection is a descriptor of the server: only then is it a holder. */
+  readonly accepted: Promise<unknown>;
   stop(): void;
 }
 
@@ -53,8 +55,10 @@ export class Stage {
       return value;
     });
     child.catch(() => undefined);
+    const accepted = nextMessage(actor, 'accepted');
+    accepted.catch(() => undefined);
     const port = await nextMessage(actor, 'port', 'ready');
-    return { pid, port, child, stop: () => process.kill(pid, 'SIGSTOP') };
+    return { pid, port, child, accepted, stop: () => process.kill(pid, 'SIGSTOP') };
   }
 
   /** Starts a perl program of this folder; the first line that it prints is its port. */
