@@ -1,8 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// They share the machine with guests, and some of them time real sockets: what fails once is tried
-// once more.
-const SLOW = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 600_000, retry: 1 };
+// They share the machine with guests, and some of them time real sockets: one file after the other.
+const SLOW = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 600_000 };
 
 // Two depths: `quick` needs Node alone; `real` needs the lab (scripts/lab) and, for sockets and
 // namespaces, root. On demand: `arm64` needs more guests, `live` asks much of the machine's time
