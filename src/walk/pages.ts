@@ -200,10 +200,19 @@ export function slabTestBytes(
   page: StructLayout,
 ): { readonly offset: number; readonly length: number } {
   const pageType = page.member('page_type');
-  const types = kernel.enumerators('pagetype');
+  const types = pageTypes(kernel);
   if (pageType && (types?.has('PGTY_slab') || types?.has('PG_slab')))
     return { offset: pageType.offset, length: 4 };
   return { offset: flagsOffset(page), length: 8 };
+}
+
+/**
+ * What a page_type can say; undefined while PG_slab is a flag: page types got names for it when they
+ * took slabs in (6.10).
+ */
+function pageTypes(kernel: Kernel): ReadonlyMap<string, bigint> | undefined {
+  if (kernel.enumerators('pageflags')?.has('PG_slab')) return undefined;
+  return kernel.enumerators('pagetype');
 }
 
 function flagTest(
@@ -254,7 +263,7 @@ export function slabTest(
   page: StructLayout,
 ): (view: DataView, base?: number) => boolean {
   const pageType = page.member('page_type');
-  const types = kernel.enumerators('pagetype');
+  const types = pageTypes(kernel);
   const byte = types?.get('PGTY_slab');
   if (pageType && byte !== undefined) {
     const value = Number(byte);
@@ -277,7 +286,7 @@ export function slabTest(
  * include/linux/poison.h). Kernels before have no mark.
  */
 function poolTest(kernel: Kernel, page: StructLayout): (view: DataView) => boolean {
-  const type = kernel.enumerators('pagetype')?.get('PGTY_netpp');
+  const type = pageTypes(kernel)?.get('PGTY_netpp');
   const pageType = page.member('page_type');
   if (type !== undefined && pageType) {
     return (view) => view.getUint8(pageType.offset + 3) === Number(type);

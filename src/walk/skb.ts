@@ -89,7 +89,7 @@ export class SkbReader {
   readonly #skb;
   readonly #next;
   readonly #shared;
-  readonly #fclones;
+  #fclones: StructReader<'fclone_ref.refs.counter'> | undefined;
   readonly #frag: FragLayout;
   readonly #fragsAt: bigint;
   readonly #maxFrags: number;
@@ -101,7 +101,6 @@ export class SkbReader {
     this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS, true);
     this.#next = new StructReader(kernel, 'sk_buff', ['next']);
     this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
-    this.#fclones = new StructReader(kernel, 'sk_buff_fclones', ['fclone_ref.refs.counter']);
     this.#frag = fragLayout(kernel);
     const { frags } = new StructReader(kernel, 'skb_shared_info', ['frags']).members;
     this.#fragsAt = BigInt(frags.offset);
@@ -167,6 +166,9 @@ export class SkbReader {
       sink.slot(skb.address, block, skb.number('users.refs.counter'));
       return;
     }
+    this.#fclones ??= new StructReader(this.#kernel, 'sk_buff_fclones', [
+      'fclone_ref.refs.counter',
+    ]);
     const pair = slotOf(skb.address, block);
     sink.slot(pair, block, this.#fclones.read(pair).number('fclone_ref.refs.counter'));
   }

@@ -1,8 +1,9 @@
 import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
 import type { Kernel, KernelFacts } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
+import { GdbTypes } from './gdb-types.js';
 import { CrashLayout } from './layout.js';
-import { parseEnum, parsePtype } from './ptype.js';
+import { parseEnum } from './ptype.js';
 import type { CrashSession } from './session.js';
 
 const PAGE = 4096;
@@ -15,12 +16,13 @@ const MAX_PAGES = 16_384;
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,127}$/;
 
 /**
- * A kernel seen through crash: symbols from `sym`, layouts from gdb's `ptype /o`, memory from
- * `rd -r`, a page at a time through a cache.
+ * A kernel seen through crash: symbols from `sym`, layouts from its gdb, memory from `rd -r`, a page
+ * at a time through a cache.
  */
 export class CrashKernel implements Kernel {
   readonly facts: KernelFacts;
   readonly #session: CrashSession;
+  readonly #types: GdbTypes;
   readonly #pages = new Map<bigint, DataView | Refusal>();
   readonly #symbols = new Map<string, bigint | undefined>();
   readonly #structs = new Map<string, StructLayout | undefined>();
@@ -32,6 +34,7 @@ export class CrashKernel implements Kernel {
   /** @throws {KernelError} if crash doesn't know what every kernel has, or the machine is another. */
   constructor(session: CrashSession, source: KernelFacts['source']) {
     this.#session = session;
+    this.#types = new GdbTypes(session, () => this.symbol('_stext'));
     const [system = ''] = session.ask(['sys']);
     const release = /^ +RELEASE: (.*)$/m.exec(system)?.[1] ?? '';
     const machine = /^ +MACHINE: (\S+)/m.exec(system)?.[1] ?? '';
@@ -84,9 +87,7 @@ export class CrashKernel implements Kernel {
 
   enumerators(name: string): ReadonlyMap<string, bigint> | undefined {
     if (!this.#enums.has(name)) {
-      const [text = ''] = PLAIN_NAME.test(name)
-        ? this.#session.ask([`gdb ptype enum ${name}`])
-        : [];
+      const text = PLAIN_NAME.test(name) ? this.#types.enumeration(name) : '';
       this.#enums.set(name, parseEnum(text));
     }
     return this.#enums.get(name);
@@ -166,37 +167,8 @@ export class CrashKernel implements Kernel {
   }
 
   #askStruct(name: string): StructLayout | undefined {
-    if (!PLAIN_NAME.test(name)) return undefined;
-    // gdb looks a tag up among all types in 15 ms; a variable of that type makes it once.
-    const variable = `$kdump_mem_${this.#structs.size}`;
-    for (const type of [`struct ${name}`, `union ${name}`, name]) {
-      const [refusal, bytes] = this.#session.ask([
-        `gdb set ${variable} = (${type} *)0`,
-        `gdb print/d (long)sizeof(*${variable})`,
-      ]);
-      const size = refusal === '' ? parseValue(bytes) : undefined;
-      if (size === undefined) continue;
-      return new CrashLayout(name, size, {
-        member: (path) => this.#askMember(`${variable}->${path}`),
-        declared: (placed) => {
-          const command = placed ? `gdb ptype /o ${type}` : `gdb ptype *${variable}`;
-          return parsePtype(this.#session.ask([command])[0] ?? '');
-        },
-        struct: (inner) => this.struct(inner),
-      });
-    }
-    return undefined;
-  }
-
-  #askMember(member: string): { whatis: string; offset: number; size: number } | undefined {
-    const [whatis = '', at, bytes] = this.#session.ask([
-      `gdb whatis ${member}`,
-      `gdb print/d (long)&${member}`,
-      `gdb print/d (long)sizeof(${member})`,
-    ]);
-    const offset = parseValue(at);
-    const size = parseValue(bytes);
-    return offset === undefined || size === undefined ? undefined : { whatis, offset, size };
+    const type = PLAIN_NAME.test(name) ? this.#types.struct(name) : undefined;
+    return type && new CrashLayout(name, type, (inner) => this.struct(inner));
   }
 
   #variable(name: string): bigint {
@@ -204,12 +176,6 @@ export class CrashKernel implements Kernel {
     if (address === undefined) throw new KernelError('no-symbols', `crash knows no symbol ${name}`);
     return this.read(address, 8).getBigUint64(0, true);
   }
-}
-
-/** The value in gdb's `$1 = 2432`. */
-function parseValue(text: string | undefined): number | undefined {
-  const value = /^\$\d+ = (\d+)$/m.exec(text ?? '')?.[1];
-  return value === undefined ? undefined : Number(value);
 }
 
 /** Why a page cannot be had. */

@@ -1,16 +1,7 @@
 import { KernelError } from '../error.js';
 import type { MemberLayout, StructLayout } from '../layout.js';
+import type { GdbType } from './gdb-types.js';
 import { findMember, memberNames, type PtypeMember, parseWhatis } from './ptype.js';
-
-/** What a layout asks of gdb, each when it is needed. */
-export interface LayoutQuestions {
-  /** gdb's words for a member's type (`whatis`), its offset and its size; undefined if it has none. */
-  member(path: string): { whatis: string; offset: number; size: number } | undefined;
-  /** The members as declared; with their places if `placed`. Undefined if gdb will not tell. */
-  declared(placed: boolean): readonly PtypeMember[] | undefined;
-  /** Another struct. */
-  struct(name: string): StructLayout | undefined;
-}
 
 /**
  * The layout of one struct, asked for member by member: an address in a null struct takes gdb
@@ -19,14 +10,16 @@ export interface LayoutQuestions {
 export class CrashLayout implements StructLayout {
   readonly name: string;
   readonly size: number;
-  readonly #ask: LayoutQuestions;
+  readonly #type: GdbType;
+  readonly #struct: (name: string) => StructLayout | undefined;
   readonly #known = new Map<string, MemberLayout | undefined>();
-  #declared: readonly PtypeMember[] | undefined;
 
-  constructor(name: string, size: number, ask: LayoutQuestions) {
+  /** @param struct finds other structs */
+  constructor(name: string, type: GdbType, struct: (name: string) => StructLayout | undefined) {
     this.name = name;
-    this.size = size;
-    this.#ask = ask;
+    this.size = type.size;
+    this.#type = type;
+    this.#struct = struct;
   }
 
   get members(): readonly string[] {
@@ -40,12 +33,13 @@ export class CrashLayout implements StructLayout {
 
   #find(path: string): MemberLayout | undefined {
     if (!/^\w+(\[\d+\])?(\.\w+(\[\d+\])?)*$/.test(path)) return undefined;
-    const found = this.#ask.member(path);
+    const found = this.#type.member(path);
     if (!found) return undefined;
     const { offset, size } = found;
     const { aggregate, ...type } = parseWhatis(found.whatis);
     // gdb gives an address for a bitfield too, without a word: what may be one must be looked up.
-    if (aggregate || type.pointer || type.count !== undefined) return { offset, size, ...type };
+    const whole = aggregate || type.pointer || type.count !== undefined;
+    if (whole || this.#type.scalar(path, size) !== 'unsure') return { offset, size, ...type };
     return { offset, size, ...this.#bits(path), ...type };
   }
 
@@ -53,17 +47,17 @@ export class CrashLayout implements StructLayout {
   #bits(path: string): Partial<Pick<MemberLayout, 'offset' | 'size' | 'bits'>> {
     const steps = path.split('.');
     const parent = steps.slice(0, -1).join('.');
-    const holder = parent === '' ? undefined : this.#ask.member(parent);
+    const holder = parent === '' ? undefined : this.#type.member(parent);
     const type = holder && parseWhatis(holder.whatis).type;
     if (holder && type) {
-      const inner = this.#ask.struct(type)?.member(steps.at(-1) ?? '');
+      const inner = this.#struct(type)?.member(steps.at(-1) ?? '');
       return inner?.bits
         ? { offset: holder.offset + inner.offset, size: inner.size, bits: inner.bits }
         : {};
     }
     const width = follow(this.#declarations(), steps)?.width;
     if (width === undefined) return {};
-    const at = follow(this.#ask.declared(true) ?? [], steps)?.at;
+    const at = follow(this.#type.declared(true) ?? [], steps)?.at;
     if (!at) {
       throw new KernelError(
         'unsupported-layout',
@@ -80,11 +74,9 @@ export class CrashLayout implements StructLayout {
   }
 
   #declarations(): readonly PtypeMember[] {
-    this.#declared ??= this.#ask.declared(false);
-    if (!this.#declared) {
-      throw new KernelError('unsupported-layout', `crash does not spell out struct ${this.name}`);
-    }
-    return this.#declared;
+    const declared = this.#type.declared(false);
+    if (declared) return declared;
+    throw new KernelError('unsupported-layout', `crash does not spell out struct ${this.name}`);
   }
 }
 

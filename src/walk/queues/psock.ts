@@ -10,26 +10,19 @@ import type { SkbLists } from './skb-lists.js';
 /** Flags in the low bits of `sk_user_data` (SK_USER_DATA_PTRMASK, include/net/sock.h). */
 const USER_DATA_FLAGS = 7n;
 
+const PSOCK_FIELDS = ['sk', 'sk_proto', 'cork', 'ingress_skb', 'ingress_msg'] as const;
+
 /** What sockmap holds of a socket: the queues of its `struct sk_psock` (include/linux/skmsg.h). */
 export class PsockQueues implements QueueFinder {
   readonly #kernel: Kernel;
   readonly #lists: SkbLists;
   readonly #sock;
-  readonly #psock;
+  #psock: StructReader<(typeof PSOCK_FIELDS)[number]> | undefined;
 
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
     this.#lists = lists;
     this.#sock = new StructReader(kernel, 'sock', ['sk_user_data']);
-    this.#psock = kernel.struct('sk_psock')
-      ? new StructReader(kernel, 'sk_psock', [
-          'sk',
-          'sk_proto',
-          'cork',
-          'ingress_skb',
-          'ingress_msg',
-        ])
-      : undefined;
   }
 
   queues(sock: bigint): Queue[] {
@@ -49,11 +42,14 @@ export class PsockQueues implements QueueFinder {
     ];
   }
 
-  /** Others use `sk_user_data` too (tunnels, NFS): a psock points back at its sock. 0n: none. */
+  /**
+   * Others use `sk_user_data` too (tunnels, NFS): a psock points back at its sock. 0n: none. The type
+   * is asked for where there is something to read by it: hardly any sock has user data.
+   */
   #find(sock: bigint): bigint {
-    if (!this.#psock) return 0n;
     const data = this.#sock.read(sock).pointer('sk_user_data') & ~USER_DATA_FLAGS;
-    if (data === 0n) return 0n;
+    if (data === 0n || !this.#kernel.struct('sk_psock')) return 0n;
+    this.#psock ??= new StructReader(this.#kernel, 'sk_psock', PSOCK_FIELDS);
     return this.#psock.read(data).pointer('sk') === sock ? data : 0n;
   }
 

@@ -19,7 +19,7 @@ export class TlsQueues implements QueueFinder {
   readonly #kernel: Kernel;
   readonly #lists: SkbLists;
   readonly #sock;
-  readonly #ops;
+  #ops: StructReader<'name'> | undefined;
 
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
@@ -28,7 +28,6 @@ export class TlsQueues implements QueueFinder {
       'icsk_ulp_ops',
       'icsk_ulp_data',
     ]);
-    this.#ops = new StructReader(kernel, 'tcp_ulp_ops', ['name']);
   }
 
   queues(sock: bigint): Queue[] {
@@ -52,6 +51,7 @@ export class TlsQueues implements QueueFinder {
     const view = this.#sock.read(sock);
     const [ops, data] = [view.pointer('icsk_ulp_ops'), view.pointer('icsk_ulp_data')];
     if (ops === 0n || data === 0n) return 0n;
+    this.#ops ??= new StructReader(this.#kernel, 'tcp_ulp_ops', ['name']);
     return this.#ops.read(ops).text('name') === 'tls' ? data : 0n;
   }
 

@@ -1,0 +1,140 @@
+import { type PtypeMember, parsePtype } from './ptype.js';
+import type { CrashSession } from './session.js';
+
+/** A member as gdb tells of it. */
+export interface GdbMember {
+  /** Its type, in gdb's words (`whatis`). */
+  readonly whatis: string;
+  /** Bytes from the start of the struct. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What an integer, or what may be one, turns out to be. */
+export type Scalar = 'integer' | 'aggregate' | 'unsure';
+
+/** Asks the gdb inside crash about one struct, union or typedef of one. */
+export interface GdbType {
+  /** Bytes. */
+  readonly size: number;
+  /** Undefined if it has no such member. */
+  member(path: string): GdbMember | undefined;
+  /** Whether the member fills its bytes with an integer, or is a struct by a typedef's name. */
+  scalar(path: string, size: number): Scalar;
+  /** The members as declared; with their places if `placed`. Undefined if gdb will not tell. */
+  declared(placed: boolean): readonly PtypeMember[] | undefined;
+}
+
+/** Asks the gdb inside crash about types. Names must be plain words; see PLAIN_NAME in kernel.ts. */
+export class GdbTypes {
+  readonly #session: CrashSession;
+  readonly #readable: () => bigint | undefined;
+  #variables = 0;
+
+  /** @param readable an address from which as many bytes as any struct has can be read */
+  constructor(session: CrashSession, readable: () => bigint | undefined) {
+    this.#session = session;
+    this.#readable = readable;
+  }
+
+  /** Undefined if there is no struct, union or typedef of that name, or it is incomplete. */
+  struct(name: string): GdbType | undefined {
+    const null_ = this.#null(name, ['struct', 'union', '']);
+    if (null_ === undefined) return undefined;
+    const size = parseValue(this.#ask(`gdb print/d (long)sizeof(*${null_})`));
+    return size === undefined ? undefined : this.#type(null_, size);
+  }
+
+  /** `ptype` of an enum; '' if there is none. */
+  enumeration(name: string): string {
+    const null_ = this.#null(name, ['enum']);
+    return null_ === undefined ? '' : this.#ask(`gdb ptype *${null_}`);
+  }
+
+  /**
+   * A variable of gdb's that is a null pointer to the type of that name.
+   *
+   * gdb's C parser takes a word that is no variable for the name of a source file first and compares
+   * it with all of them, 13 ms at a time. Its Fortran parser looks for a tag at once. Where that finds
+   * none, C has the last word: Fortran has keywords of its own.
+   */
+  #null(name: string, kinds: readonly ('struct' | 'union' | 'enum' | '')[]): string | undefined {
+    const variable = `$kdump_mem_${this.#variables++}`;
+    const described = kinds.map((kind) => `type = ${kind}${kind && ' '}${name} *`);
+    const [, , , , found = ''] = this.#session.ask([
+      'gdb set case-sensitive on',
+      'gdb set language fortran',
+      `gdb set ${variable} = (${name} *) 0`,
+      'gdb set language c',
+      `gdb whatis ${variable}`,
+    ]);
+    if (described.includes(found.trim())) return variable;
+    for (const kind of kinds) {
+      if (this.#ask(`gdb set ${variable} = (${kind} ${name} *)0`) === '') return variable;
+    }
+    return undefined;
+  }
+
+  #type(null_: string, size: number): GdbType {
+    const members = new Map<boolean, readonly PtypeMember[] | undefined>();
+    let copy: string | undefined;
+    return {
+      size,
+      member: (path) => this.#member(`${null_}->${path}`),
+      scalar: (path, bytes) => {
+        copy ??= this.#copy(null_);
+        return this.#scalar(`${copy}.${path}`, bytes);
+      },
+      declared: (placed) => {
+        if (!members.has(placed)) {
+          const command = placed ? `ptype /o __typeof__(*${null_})` : `ptype *${null_}`;
+          members.set(placed, parsePtype(this.#ask(`gdb ${command}`)));
+        }
+        return members.get(placed);
+      },
+    };
+  }
+
+  #member(member: string): GdbMember | undefined {
+    const [whatis = '', numbers = ''] = this.#session.ask([
+      `gdb whatis ${member}`,
+      `gdb printf "%ld %ld\\n", (long)&${member}, (long)sizeof(${member})`,
+    ]);
+    const found = /^(\d+) (\d+)$/m.exec(numbers);
+    return found ? { whatis, offset: Number(found[1]), size: Number(found[2]) } : undefined;
+  }
+
+  /** A struct of gdb's own that can be written to. What is in it doesn't matter. */
+  #copy(null_: string): string {
+    const copy = `${null_}_copy`;
+    const from = this.#readable();
+    if (from !== undefined) {
+      this.#ask(`gdb set ${copy} = *(__typeof__(${null_}))0x${from.toString(16)}`);
+    }
+    return copy;
+  }
+
+  /**
+   * gdb gives address and size of a bitfield without a word, and `ptype` spells the whole struct
+   * (task_struct: 300 ms). But -1, put into a copy of the struct, comes back as what there is room for:
+   * all ones where every bit of its bytes is the member's.
+   */
+  #scalar(member: string, size: number): Scalar {
+    const answer = this.#ask(`gdb print/x ${member} = -1`);
+    const value = /^\$\d+ = (0x[0-9a-f]+|\{)/m.exec(answer)?.[1];
+    if (value === undefined) return 'unsure';
+    if (value === '{') return 'aggregate';
+    return BigInt(value) === (1n << BigInt(size * 8)) - 1n ? 'integer' : 'unsure';
+  }
+
+  #ask(command: string): string {
+    return this.#session.ask([command])[0] ?? '';
+  }
+}
+
+/** The value in gdb's `$1 = 2432`. */
+function parseValue(text: string): number | undefined {
+  const value = /^\$\d+ = (\d+)$/m.exec(text)?.[1];
+  return value === undefined ? undefined : Number(value);
+}
