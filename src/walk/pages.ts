@@ -305,11 +305,9 @@ function poolTest(kernel: Kernel, page: StructLayout): (view: DataView) => boole
  */
 function orderFinder(kernel: Kernel, page: StructLayout): (head: bigint) => number {
   const folio = kernel.struct('folio');
-  // Through crash a member of struct page costs 0.2 s to ask for: only where it is needed.
-  const inFolio = folio?.member('_folio_order');
-  const inSecond = inFolio ? undefined : page.member('compound_order');
-  const offset =
-    inFolio?.offset ?? (inSecond ? page.size + inSecond.offset : folio?.member('_flags_1')?.offset);
+  const member = folio?.member('_folio_order') ?? folio?.member('_flags_1');
+  const inSecond = member ? undefined : page.member('compound_order');
+  const offset = inSecond ? page.size + inSecond.offset : member?.offset;
   if (offset === undefined) {
     throw new KernelError('unsupported-layout', 'no member is known that holds a folio’s order');
   }
