@@ -1,5 +1,6 @@
 import { ReadError, type ReadErrorCode } from '../../src/kernel/error.js';
-import type { Kernel } from '../../src/kernel/kernel.js';
+import { joinHalves } from '../../src/kernel/halves.js';
+import type { Kernel, Place } from '../../src/kernel/kernel.js';
 
 /** Bytes that stand in memory instead of what is there. */
 export interface Patch {
@@ -50,10 +51,15 @@ export function damagedKernel<K extends Kernel>(
     }
     return bytes === undefined ? view : new DataView(bytes.buffer);
   };
+  const locate = (high: number, low: number, length: number, place: Place): void => {
+    place.view = read(joinHalves(high, low), length);
+    place.base = 0;
+  };
   // Members of a class with private fields must run on the object itself.
   return new Proxy(kernel, {
     get(target, name) {
       if (name === 'read') return read;
+      if (name === 'locate') return locate;
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },

@@ -1,20 +1,11 @@
-import type { PageBlock, SlabBlock } from '../walk/pages.js';
+import type { SlabCache } from '../walk/pages.js';
 import type { Skb, SkbSink } from '../walk/skb.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
-
-interface PageCount {
-  /** log2 of base pages; undefined if no reference told. */
-  order: number | undefined;
-  /** References that the kernel counts. */
-  readonly references: number;
-  /** References found, those through the shared infos of clones left out. */
-  found: number;
-}
+import { PageCounts } from './page-counts.js';
 
 interface SlotCount {
-  readonly size: number;
-  readonly cache: bigint;
+  readonly cache: SlabCache;
   readonly references: number;
   found: number;
 }
@@ -23,7 +14,8 @@ interface SlotCount {
 interface CloneCount {
   readonly clones: number;
   found: number;
-  readonly pages: bigint[];
+  /** Their first frames. */
+  readonly pages: number[];
 }
 
 /** Bytes that nobody else holds, and bytes that somebody does. */
@@ -34,15 +26,20 @@ export interface Ownership {
   readonly sharedBytes: number;
 }
 
+const NO_PAGES = new PageCounts();
+
 /** Counts what skbs pin: every page, every slab slot and every shared info once. */
 export class Tally implements SkbSink {
   readonly #pageSize: number;
   readonly #warnings: Warnings;
-  readonly #pages = new Map<bigint, PageCount>();
+  /** References through the shared infos of clones are not among those found. */
+  #pages = NO_PAGES;
+  /** Another tally counts by the same table, which neither may change. */
+  #sharesPages = true;
   readonly #slots = new Map<bigint, SlotCount>();
   readonly #clones = new Map<bigint, CloneCount>();
   /** Slots that one reference holds, by their cache. */
-  readonly #soleSlots = new Map<bigint, { readonly size: number; count: number }>();
+  readonly #soleSlots = new Map<SlabCache, number>();
   #skbs = 0;
   #payloadBytes = 0;
   #truesizeBytes = 0;
@@ -59,20 +56,27 @@ export class Tally implements SkbSink {
     this.#warnings = warnings;
   }
 
-  page(block: PageBlock, via: bigint | undefined): void {
-    this.#countPage(block.head, block.order, block.references, via === undefined ? 1 : 0);
-    if (via !== undefined) this.#clones.get(via)?.pages.push(block.head);
-    if (block.order !== undefined) return;
+  page(
+    frame: number,
+    order: number | undefined,
+    references: number,
+    via: bigint | undefined,
+  ): void {
+    this.#ownPages().count(frame, order, references, via === undefined ? 1 : 0);
+    if (via !== undefined) this.#clones.get(via)?.pages.push(frame);
+    if (order !== undefined) return;
     this.incomplete(
       'order-unknown',
       'some pages are of allocations whose order the kernel does not record; each counts as one page at least',
     );
   }
 
-  slot(address: bigint, { slotSize, cache }: SlabBlock, references: number): void {
-    // Nobody else can lead here again, so a million of them need no place in a map.
-    if (references <= 1) this.#countSoleSlots(cache, slotSize, 1);
-    else this.#countSlot(address, { size: slotSize, cache, references, found: 1 });
+  slot(address: bigint, cache: SlabCache, references: number): void {
+    this.#countSlot(address, { cache, references, found: 1 });
+  }
+
+  soleSlot(cache: SlabCache): void {
+    this.#soleSlots.set(cache, (this.#soleSlots.get(cache) ?? 0) + 1);
   }
 
   /** Payload that is in no skb. */
@@ -106,12 +110,10 @@ export class Tally implements SkbSink {
 
   /** Adds another tally's things to this one: what both hold is still counted once. */
   add(other: Tally): void {
-    for (const [head, { order, references, found }] of other.#pages) {
-      this.#countPage(head, order, references, found);
-    }
+    this.#addPages(other);
     for (const [address, slot] of other.#slots) this.#countSlot(address, slot);
-    for (const [cache, { size, count }] of other.#soleSlots) {
-      this.#countSoleSlots(cache, size, count);
+    for (const [cache, count] of other.#soleSlots) {
+      this.#soleSlots.set(cache, (this.#soleSlots.get(cache) ?? 0) + count);
     }
     for (const [sharedInfo, { clones, found, pages }] of other.#clones) {
       const known = this.#clones.get(sharedInfo);
@@ -130,13 +132,14 @@ export class Tally implements SkbSink {
     const orders: Record<string, number> = {};
     let unknown = 0;
     let pageBytes = 0;
-    for (const { order } of this.#pages.values()) {
+    for (let row = 0; row < this.#pages.size; row++) {
+      const order = this.#pages.order(row);
       if (order === undefined) unknown++;
       else orders[order] = (orders[order] ?? 0) + 1;
       pageBytes += this.#bytes(order);
     }
     let slabBytes = this.#soleSlotBytes();
-    for (const { size } of this.#slots.values()) slabBytes += size;
+    for (const { cache } of this.#slots.values()) slabBytes += cache.slotSize;
     return {
       skbs: this.#skbs,
       payloadBytes: this.#payloadBytes,
@@ -154,36 +157,40 @@ export class Tally implements SkbSink {
 
   /** What of it would go back to the allocators if all of it were dropped. */
   ownership(): Ownership {
-    const throughClones = new Map<bigint, number>();
+    const throughClones = new Map<number, number>();
     for (const { clones, found, pages } of this.#clones.values()) {
       // A clone elsewhere keeps the shared info, and so everything in it.
       if (found < clones) continue;
-      for (const head of pages) throughClones.set(head, (throughClones.get(head) ?? 0) + 1);
+      for (const frame of pages) throughClones.set(frame, (throughClones.get(frame) ?? 0) + 1);
     }
     let exclusiveBytes = this.#soleSlotBytes();
     let sharedBytes = 0;
-    for (const [head, { order, references, found }] of this.#pages) {
-      const all = found + (throughClones.get(head) ?? 0) >= references;
-      if (all) exclusiveBytes += this.#bytes(order);
-      else sharedBytes += this.#bytes(order);
+    const pages = this.#pages;
+    for (let row = 0; row < pages.size; row++) {
+      const found = pages.found(row) + (throughClones.get(pages.frame(row)) ?? 0);
+      const bytes = this.#bytes(pages.order(row));
+      if (found >= pages.references(row)) exclusiveBytes += bytes;
+      else sharedBytes += bytes;
     }
-    for (const { size, references, found } of this.#slots.values()) {
-      if (found >= references) exclusiveBytes += size;
-      else sharedBytes += size;
+    for (const { cache, references, found } of this.#slots.values()) {
+      if (found >= references) exclusiveBytes += cache.slotSize;
+      else sharedBytes += cache.slotSize;
     }
     return { exclusiveBytes, sharedBytes };
   }
 
-  /** Whether anything counted here lies in the allocation with this first `struct page`. */
-  holdsPage(head: bigint): boolean {
-    return this.#pages.has(head);
+  /** Whether anything counted here lies in the allocation that begins with this page frame. */
+  holdsPage(frame: number): boolean {
+    return this.#pages.find(frame) >= 0;
   }
 
   /** How many slots of each cache were met, by the address of the `struct kmem_cache`. */
   slotsByCache(): Map<bigint, number> {
     const slots = new Map<bigint, number>();
-    for (const [cache, { count }] of this.#soleSlots) slots.set(cache, count);
-    for (const { cache } of this.#slots.values()) slots.set(cache, (slots.get(cache) ?? 0) + 1);
+    const count = ({ address }: SlabCache, more: number) =>
+      slots.set(address, (slots.get(address) ?? 0) + more);
+    for (const [cache, sole] of this.#soleSlots) count(cache, sole);
+    for (const { cache } of this.#slots.values()) count(cache, 1);
     return slots;
   }
 
@@ -193,27 +200,31 @@ export class Tally implements SkbSink {
     else this.#slots.set(address, { ...slot, found });
   }
 
-  #countSoleSlots(cache: bigint, size: number, count: number): void {
-    const known = this.#soleSlots.get(cache);
-    if (known) known.count += count;
-    else this.#soleSlots.set(cache, { size, count });
-  }
-
   #soleSlotBytes(): number {
     let bytes = 0;
-    for (const { size, count } of this.#soleSlots.values()) bytes += size * count;
+    for (const [{ slotSize }, count] of this.#soleSlots) bytes += slotSize * count;
     return bytes;
   }
 
-  #countPage(head: bigint, order: number | undefined, references: number, found: number): void {
-    const page = this.#pages.get(head);
-    if (page) {
-      page.found += found;
-      // An order that one reference leaves unknown may be known from another.
-      page.order ??= order;
-    } else {
-      this.#pages.set(head, { order, references, found });
+  /** A table that may be changed. */
+  #ownPages(): PageCounts {
+    if (this.#sharesPages) {
+      this.#pages = new PageCounts(this.#pages);
+      this.#sharesPages = false;
     }
+    return this.#pages;
+  }
+
+  /** The first to be added is not copied: of a million pages there would soon be five tables. */
+  #addPages(other: Tally): void {
+    if (other.#pages.size === 0) return;
+    if (this.#pages.size > 0) {
+      this.#ownPages().add(other.#pages);
+      return;
+    }
+    this.#pages = other.#pages;
+    this.#sharesPages = true;
+    other.#sharesPages = true;
   }
 
   /** Of an allocation of unknown order at least the first page is held. */

@@ -156,8 +156,8 @@ class Rest {
       const page = frags.ofSock(sock);
       if (page) caches.push(page);
     }
-    const heads = new Set(caches.map(({ page }) => this.#page(page).head));
-    const shared = [...heads].filter((head) => this.#known.holdsPage(head)).length;
+    const heads = new Set(caches.map(({ page }) => this.#page(page).frame));
+    const shared = [...heads].filter((frame) => this.#known.holdsPage(frame)).length;
     const { pages, bytes } = this.#newPages(caches.map(({ page }) => page));
     const message = `Page-fragment caches of CPUs, tasks and sockets keep ${many(heads.size, 'page')}: ${shared} with queued data, which count with their sockets, ${pages} without.`;
     return { objects: pages, bytes, message };
@@ -281,8 +281,8 @@ class Rest {
     let bytes = 0;
     for (const address of found) {
       const block = this.#page(address);
-      if (this.#known.holdsPage(block.head)) continue;
-      this.#known.page(block, undefined);
+      if (this.#known.holdsPage(block.frame)) continue;
+      this.#known.page(block.frame, block.order, block.references, undefined);
       pages++;
       bytes += this.#kernel.facts.pageSize * 2 ** (block.order ?? 0);
     }

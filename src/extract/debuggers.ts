@@ -1,4 +1,4 @@
-import { highHalf, lowHalf } from '../kernel/native/address.js';
+import { highHalf, lowHalf } from '../kernel/halves.js';
 import type { Architecture } from '../kernel/native/arch/arch.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { cpuMask, perCpuAddress } from '../walk/cpus.js';

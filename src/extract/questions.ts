@@ -83,10 +83,13 @@ function withoutScans(kernel: Kernel): Kernel {
         throw new ReadError('filtered', address);
       return kernel.read(address, length);
     },
+    locate: (high, low, length, place) => kernel.locate(high, low, length, place),
     symbol: (name) => kernel.symbol(name),
     struct: (name) => kernel.struct(name),
     enumerators: (name) => kernel.enumerators(name),
     pageOf: (address) => kernel.pageOf(address),
+    frameOf: (high, low) => kernel.frameOf(high, low),
+    frameOfPage: (high, low) => kernel.frameOfPage(high, low),
     pageOfFrame: (frame) => kernel.pageOfFrame(frame),
     addressOfPage: (page) => kernel.addressOfPage(page),
     refresh: () => kernel.refresh(),

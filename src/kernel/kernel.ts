@@ -13,6 +13,12 @@ export interface KernelFacts {
   readonly live: boolean;
 }
 
+/** Where bytes were found: in `view`, which may show more, from `base` on. Never write to it. */
+export interface Place {
+  view: DataView;
+  base: number;
+}
+
 /**
  * One interface to a kernel's memory; both engines give exactly this, and walkers ask nothing else.
  *
@@ -29,6 +35,15 @@ export interface Kernel {
    * @throws {ReadError} when any byte of the range cannot be had. Never answers with made-up zeros.
    */
   read(address: bigint, length: number): DataView;
+
+  /**
+   * Like read, for loops over hundreds of thousands of objects: makes nothing, takes the address in
+   * its 32-bit halves (see halves.ts), and sets `place` to where the bytes are. They may be overwritten
+   * by whatever this kernel reads next: take what is needed out of them before.
+   *
+   * @throws {ReadError} as read does; `place` then means nothing.
+   */
+  locate(high: number, low: number, length: number, place: Place): void;
 
   /** The address of a symbol of the kernel image, or undefined if the kernel names none. */
   symbol(name: string): bigint | undefined;
@@ -50,6 +65,15 @@ export interface Kernel {
 
   /** The direct-map address of the memory that a `struct page` describes: the inverse of pageOf. */
   addressOfPage(page: bigint): bigint | undefined;
+
+  /**
+   * The number of the page frame that holds the byte at a direct-map address in halves; -1 where
+   * pageOf says undefined.
+   */
+  frameOf(high: number, low: number): number;
+
+  /** The page frame that the `struct page` at an address in halves describes, or -1: see addressOfPage. */
+  frameOfPage(high: number, low: number): number;
 
   /** The address of the `struct page` of a page frame, whether or not the kernel has that frame. */
   pageOfFrame(frame: number): bigint | undefined;

@@ -3,26 +3,25 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { StructLayout } from '../kernel/layout.js';
 import { readUnsigned } from './struct-reader.js';
 
-/** One entry of `skb_shared_info.frags`. */
-export interface Frag {
-  /** Address of the `struct page` that it starts in; may be a tail of a compound page. */
-  readonly page: bigint;
-  /** Bytes from the start of that page; may exceed it within a compound page. */
-  readonly offset: number;
-  readonly length: number;
-  /** It lies in device memory (a `struct net_iov`), and `page` is no page. */
-  readonly deviceMemory: boolean;
-}
-
-/** How this kernel lays a frag out. */
+/** How this kernel lays out an entry of `skb_shared_info.frags`. */
 export interface FragLayout {
   /** Bytes from one frag to the next. */
   readonly stride: number;
-  at(view: DataView, base: number): Frag;
+  /**
+   * Where in a frag the address is of the `struct page` that it starts in, perhaps a tail of a
+   * compound page.
+   */
+  readonly page: number;
+  /** Whether that may be a netmem_ref; see NET_IOV. */
+  readonly mayBeDevice: boolean;
+  /** Bytes from the start of that page; may exceed it within a compound page. */
+  offset(view: DataView, frag: number): number;
+  /** Bytes of data. */
+  length(view: DataView, frag: number): number;
 }
 
-/** Bit 0 of a netmem_ref: not a page but a net_iov (include/net/netmem.h, NET_IOV). */
-const NET_IOV = 1n;
+/** Bit 0 of a netmem_ref: not a page but a net_iov, in device memory (include/net/netmem.h). */
+export const NET_IOV = 1;
 
 /**
  * The three forms of `skb_frag_t`: `{ page.p, page_offset, size }` (to 5.3), a `bio_vec` (5.4), and
@@ -57,17 +56,11 @@ function read(
   const length = frag.member(lengthPath);
   const offset = frag.member(offsetPath);
   if (!page || !length || !offset) return undefined;
-  const mayBeDevice = pagePath === 'netmem';
   return {
     stride: frag.size,
-    at(view, base) {
-      const value = view.getBigUint64(base + page.offset, true);
-      return {
-        page: value,
-        offset: readUnsigned(view, base + offset.offset, offset),
-        length: readUnsigned(view, base + length.offset, length),
-        deviceMemory: mayBeDevice && (value & NET_IOV) !== 0n,
-      };
-    },
+    page: page.offset,
+    mayBeDevice: pagePath === 'netmem',
+    offset: (view, frag) => readUnsigned(view, frag + offset.offset, offset),
+    length: (view, frag) => readUnsigned(view, frag + length.offset, length),
   };
 }

@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
 import type { StructLayout } from '../kernel/layout.js';
+import { type PageTest, pageTypes } from './struct-page.js';
 import { readUnsigned } from './struct-reader.js';
 
 /** PP_SIGNATURE less POISON_POINTER_DELTA (include/linux/poison.h); the low two bits are flags. */
@@ -16,19 +17,16 @@ const SIGNATURE_BITS = 0x7c;
  * since 7.1, by `pp_magic` since 5.14 (include/linux/mm.h, page_pool_page_is_pp). Undefined for
  * older kernels, whose pages do not say it.
  */
-export function poolPageTest(
-  kernel: Kernel,
-  page: StructLayout,
-): ((view: DataView, base: number) => boolean) | undefined {
-  const type = kernel.enumerators('pagetype')?.get('PGTY_netpp');
+export function poolPageTest(kernel: Kernel, page: StructLayout): PageTest | undefined {
+  const type = pageTypes(kernel)?.get('PGTY_netpp');
   const pageType = page.member('page_type');
   if (type !== undefined && pageType) {
     const top = Number(type);
-    return (view, base) => readUnsigned(view, base + pageType.offset, pageType) >>> 24 === top;
+    return (view, base = 0) => readUnsigned(view, base + pageType.offset, pageType) >>> 24 === top;
   }
   const magic = page.member('pp_magic');
   if (!magic) return undefined;
-  return (view, base) =>
+  return (view, base = 0) =>
     view.getUint32(base + magic.offset + 4, true) === POISON &&
     (view.getUint32(base + magic.offset, true) & SIGNATURE_BITS) === SIGNATURE;
 }

@@ -1,13 +1,27 @@
 import { KernelError } from '../kernel/error.js';
-import type { Kernel } from '../kernel/kernel.js';
-import type { MemberLayout, StructLayout } from '../kernel/layout.js';
+import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
+import type { Kernel, Place } from '../kernel/kernel.js';
+import type { MemberLayout } from '../kernel/layout.js';
+import { FrameIndex, grown } from './frame-index.js';
+import { poolPageTest } from './page-pool.js';
+import {
+  flagTest,
+  type HeadFinder,
+  headFinder,
+  memberOf,
+  orderFinder,
+  type PageTest,
+  slabCacheOffset,
+  slabTest,
+  struct,
+} from './struct-page.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 
 /** An allocation of the buddy allocator that isn't slab. */
 export interface PageBlock {
   readonly kind: 'page';
-  /** Address of the `struct page` of its first page: the compound head, if it is compound. */
-  readonly head: bigint;
+  /** Number of its first page frame: that of the compound head, if it is compound. */
+  readonly frame: number;
   /** log2 of its base pages; undefined where the kernel doesn't record it. */
   readonly order: number | undefined;
   /**
@@ -20,45 +34,58 @@ export interface PageBlock {
 /** A page of a slab. */
 export interface SlabBlock {
   readonly kind: 'slab';
-  readonly head: bigint;
+  /** Number of its first page frame. */
+  readonly frame: number;
   /** Direct-map address of its first object's slot. */
   readonly start: bigint;
-  /** Bytes of a slot (`kmem_cache.size`). */
-  readonly slotSize: number;
-  /** Address of its `struct kmem_cache`. */
-  readonly cache: bigint;
+  readonly cache: SlabCache;
 }
 
 export type Block = PageBlock | SlabBlock;
 
-/** No buddy or hugetlb allocation is larger (1 GiB of 4 KiB pages, hugetlb's largest, is 18). */
-const MAX_ORDER = 30;
+/** A slab cache: one object for each, made once. */
+export interface SlabCache {
+  /** Address of its `struct kmem_cache`. */
+  readonly address: bigint;
+  /** Bytes of a slot (`kmem_cache.size`). */
+  readonly slotSize: number;
+}
+
+/** In place of an order: the page belongs to a slab, and its references number the cache. */
+const SLAB = -1;
+
+/** In place of a count of references: infinitely many. */
+const POOLED = 0xffff_ffff;
 
 /**
- * Tells what allocation a `struct page` belongs to. Remembers every page once seen, so that asking
- * costs one map look-up from then on.
+ * Tells what allocation a page frame belongs to. Remembers every frame once seen, so that asking
+ * costs one look into a table from then on: 30 bytes a frame.
  */
 export class PageReader {
   readonly #kernel: Kernel;
-  readonly #page;
-  readonly #headOf: (page: bigint, view: DataView) => bigint;
-  readonly #isHead: (view: DataView, base?: number) => boolean;
-  readonly #isSlab: (view: DataView, base?: number) => boolean;
-  readonly #orderOf: (head: bigint) => number;
+  readonly #size: number;
+  readonly #headOf: HeadFinder;
+  readonly #isHead: PageTest;
+  readonly #isSlab: PageTest;
+  readonly #orderOf: (head: number) => number;
   readonly #slabCache: number;
   readonly #objects: MemberLayout | undefined;
   readonly #references: number;
-  readonly #isPooled: (view: DataView) => boolean;
+  readonly #isPooled: PageTest;
   readonly #slotSize;
   readonly #reciprocal: StructReader<'reciprocal_size.m' | 'reciprocal_size.sh2'> | undefined;
-  readonly #blocks = new Map<bigint, Block>();
-  readonly #slotSizes = new Map<bigint, number>();
+  readonly #caches: SlabCache[] = [];
+  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  readonly #index = new FrameIndex();
+  #heads = new Float64Array(0);
+  #orders = new Int8Array(0);
+  #counts = new Uint32Array(0);
 
   /** @throws {KernelError} `unsupported-layout` if struct page is in no form known. */
   constructor(kernel: Kernel) {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;
-    this.#page = page;
+    this.#size = page.size;
     this.#headOf = headFinder(kernel, page);
     this.#isHead = flagTest(kernel, page, 'PG_head');
     this.#isSlab = slabTest(kernel, page);
@@ -66,7 +93,7 @@ export class PageReader {
     this.#slabCache = slabCacheOffset(kernel, page);
     this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     this.#references = memberOf(page, '_refcount').offset;
-    this.#isPooled = poolTest(kernel, page);
+    this.#isPooled = poolPageTest(kernel, page) ?? (() => false);
     this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
     this.#reciprocal = kernel.struct('kmem_cache')?.member('reciprocal_size.m')
       ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m', 'reciprocal_size.sh2'])
@@ -80,68 +107,138 @@ export class PageReader {
    *   there is no struct page that a sound kernel would hold.
    */
   block(page: bigint): Block {
-    let block = this.#blocks.get(page);
-    if (!block) {
-      block = this.#read(page);
-      this.#blocks.set(page, block);
-    }
-    return block;
+    const row = this.rowOf(highHalf(page), lowHalf(page));
+    const frame = this.headOf(row);
+    const cache = this.cacheOf(row);
+    if (cache !== undefined) return { kind: 'slab', frame, start: this.#startOf(frame), cache };
+    return { kind: 'page', frame, order: this.orderOf(row), references: this.referencesOf(row) };
   }
 
-  #read(page: bigint): Block {
-    const start = this.#kernel.addressOfPage(page);
-    if (start === undefined) {
+  /** The row of the page frame whose `struct page` is at an address in halves; throws as block does. */
+  rowOf(high: number, low: number): number {
+    const frame = this.#kernel.frameOfPage(high, low);
+    if (frame >= 0) return this.row(frame);
+    const page = joinHalves(high, low).toString(16);
+    throw new KernelError('damaged', `0x${page} is not the address of a struct page`);
+  }
+
+  /** Which row tells of the allocation that a page frame belongs to; throws as block does. */
+  row(frame: number): number {
+    const known = this.#index.find(frame);
+    return known >= 0 ? known : this.#read(frame);
+  }
+
+  /** Number of the allocation's first page frame. */
+  headOf(row: number): number {
+    return this.#heads[row]!;
+  }
+
+  /** The slab cache that the page belongs to, or undefined: it is no slab's. */
+  cacheOf(row: number): SlabCache | undefined {
+    return this.#orders[row] === SLAB ? this.#caches[this.#counts[row]!] : undefined;
+  }
+
+  /** log2 of the allocation's base pages; no slab's. */
+  orderOf(row: number): number {
+    return this.#orders[row]!;
+  }
+
+  /** See PageBlock. */
+  referencesOf(row: number): number {
+    const count = this.#counts[row]!;
+    return count === POOLED ? Number.POSITIVE_INFINITY : count;
+  }
+
+  /** Bytes from the start of its slot to an object in a slab's page. */
+  intoSlot(row: number, address: bigint): number {
+    const into = Number(address - this.#startOf(this.#heads[row]!));
+    return into % this.#caches[this.#counts[row]!]!.slotSize;
+  }
+
+  #read(frame: number): number {
+    const page = this.#pageOf(frame);
+    if (this.#kernel.addressOfPage(page) === undefined) {
       throw new KernelError(
         'damaged',
         `0x${page.toString(16)} is not the address of a struct page`,
       );
     }
-    const view = this.#kernel.read(page, this.#page.size);
-    const head = this.#headOf(page, view);
+    const place = this.#locate(page);
+    const head = this.#headOf(page, place);
     if (head !== page) {
-      const block = this.block(this.#checkedHead(page, head));
-      return block;
+      const row = this.row(this.#checkedHead(page, head));
+      return this.#add(frame, this.#heads[row]!, this.#orders[row]!, this.#counts[row]!);
     }
-    if (this.#isSlab(view)) {
-      const slotSize = this.#readSlotSize(view);
-      this.#checkObjects(head, view, slotSize);
-      const cache = view.getBigUint64(this.#slabCache, true);
-      return { kind: 'slab', head, start, slotSize, cache };
+    const { view, base } = place;
+    if (this.#isSlab(view, base)) {
+      const cache = view.getBigUint64(base + this.#slabCache, true);
+      const objects =
+        this.#objects && readUnsigned(view, base + this.#objects.offset, this.#objects);
+      const isHead = this.#isHead(view, base);
+      const number = this.#cacheNumber(cache);
+      if (objects !== undefined) this.#checkObjects(frame, objects, isHead, number);
+      return this.#add(frame, frame, SLAB, number);
     }
-    return {
-      kind: 'page',
-      head,
-      order: this.#isHead(view) ? this.#orderOf(head) : 0,
-      references: this.#isPooled(view)
-        ? Number.POSITIVE_INFINITY
-        : view.getUint32(this.#references, true),
-    };
+    const references = this.#isPooled(view, base)
+      ? POOLED
+      : view.getUint32(base + this.#references, true);
+    const order = this.#isHead(view, base) ? this.#orderOf(frame) : 0;
+    return this.#add(frame, frame, order, references);
+  }
+
+  #add(frame: number, head: number, order: number, count: number): number {
+    const row = this.#index.add(frame);
+    if (row >= this.#heads.length) {
+      const rows = grown(this.#heads.length);
+      this.#heads = widened(new Float64Array(rows), this.#heads);
+      this.#orders = widened(new Int8Array(rows), this.#orders);
+      this.#counts = widened(new Uint32Array(rows), this.#counts);
+    }
+    this.#heads[row] = head;
+    this.#orders[row] = order;
+    this.#counts[row] = count;
+    return row;
+  }
+
+  #pageOf(frame: number): bigint {
+    return this.#kernel.pageOfFrame(frame) ?? 0n;
+  }
+
+  #startOf(frame: number): bigint {
+    return this.#kernel.addressOfPage(this.#pageOf(frame)) ?? 0n;
+  }
+
+  #locate(page: bigint): Place {
+    this.#kernel.locate(highHalf(page), lowHalf(page), this.#size, this.#place);
+    return this.#place;
   }
 
   /** A tail must lead to a head in one step: otherwise damage could send us round in circles. */
-  #checkedHead(page: bigint, head: bigint): bigint {
-    const sound =
-      head < page &&
-      this.#kernel.addressOfPage(head) !== undefined &&
-      this.#isHead(this.#kernel.read(head, this.#page.size));
+  #checkedHead(page: bigint, head: bigint): number {
+    const frame = this.#kernel.frameOfPage(highHalf(head), lowHalf(head));
+    const sound = head < page && frame >= 0 && this.#isHeadAt(head);
     if (!sound) {
       throw new KernelError(
         'damaged',
         `the tail page 0x${page.toString(16)} leads to 0x${head.toString(16)}, which is no compound head`,
       );
     }
-    return head;
+    return frame;
+  }
+
+  #isHeadAt(page: bigint): boolean {
+    const { view, base } = this.#locate(page);
+    return this.#isHead(view, base);
   }
 
   /** A slab has as many slots as its pages have room for; a page of KFENCE has one. */
-  #checkObjects(head: bigint, view: DataView, slotSize: number): void {
-    if (!this.#objects) return;
-    const objects = readUnsigned(view, this.#objects.offset, this.#objects);
-    const bytes = this.#kernel.facts.pageSize * 2 ** (this.#isHead(view) ? this.#orderOf(head) : 0);
+  #checkObjects(head: number, objects: number, isHead: boolean, cache: number): void {
+    const { slotSize } = this.#caches[cache]!;
+    const bytes = this.#kernel.facts.pageSize * 2 ** (isHead ? this.#orderOf(head) : 0);
     if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
     throw new KernelError(
       'damaged',
-      `the slab at 0x${head.toString(16)} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
+      `the slab at 0x${this.#pageOf(head).toString(16)} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
     );
   }
 
@@ -158,177 +255,24 @@ export class PageReader {
     );
   }
 
-  #readSlotSize(page: DataView): number {
-    const cache = page.getBigUint64(this.#slabCache, true);
-    let size = this.#slotSizes.get(cache);
-    if (size === undefined) {
-      size = this.#slotSize.read(cache).number('size');
-      if (size < 8 || size > 2 ** 26 || size % 8 !== 0 || !this.#isSlotSize(cache, size)) {
-        throw new KernelError(
-          'damaged',
-          `the slab cache at 0x${cache.toString(16)} claims slots of ${size} bytes`,
-        );
-      }
-      this.#slotSizes.set(cache, size);
-    }
-    return size;
-  }
-}
-
-function struct(kernel: Kernel, name: string): StructLayout {
-  const layout = kernel.struct(name);
-  if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
-  return layout;
-}
-
-function memberOf(layout: StructLayout, path: string): MemberLayout {
-  const member = layout.member(path);
-  if (member) return member;
-  throw new KernelError('unsupported-layout', `struct ${layout.name} has no member ${path}`);
-}
-
-/** `page.flags`, or `page.flags.f` since it became a struct memdesc_flags_t (6.18). */
-function flagsOffset(page: StructLayout): number {
-  const flags = page.member('flags.f') ?? page.member('flags');
-  if (!flags) throw new KernelError('unsupported-layout', 'struct page has no member flags');
-  return flags.offset;
-}
-
-/** Bytes of a struct page that {@link slabTest} looks at. */
-export function slabTestBytes(
-  kernel: Kernel,
-  page: StructLayout,
-): { readonly offset: number; readonly length: number } {
-  const pageType = page.member('page_type');
-  const types = pageTypes(kernel);
-  if (pageType && (types?.has('PGTY_slab') || types?.has('PG_slab')))
-    return { offset: pageType.offset, length: 4 };
-  return { offset: flagsOffset(page), length: 8 };
-}
-
-/**
- * What a page_type can say; undefined while PG_slab is a flag: page types got names for it when they
- * took slabs in (6.10).
- */
-function pageTypes(kernel: Kernel): ReadonlyMap<string, bigint> | undefined {
-  if (kernel.enumerators('pageflags')?.has('PG_slab')) return undefined;
-  return kernel.enumerators('pagetype');
-}
-
-function flagTest(
-  kernel: Kernel,
-  page: StructLayout,
-  flag: string,
-): (view: DataView, base?: number) => boolean {
-  const bit = kernel.enumerators('pageflags')?.get(flag);
-  if (bit === undefined) {
-    throw new KernelError('unsupported-layout', `enum pageflags of this kernel has no ${flag}`);
-  }
-  const offset = flagsOffset(page) + Math.floor(Number(bit) / 8);
-  const mask = 1 << (Number(bit) % 8);
-  return (view, base = 0) => (view.getUint8(base + offset) & mask) !== 0;
-}
-
-/**
- * From any page of a compound allocation to its first (include/linux/page-flags.h). Since 4.4 the
- * word of a tail page is the head's address plus 1. Since 7.1 it is `compound_info`, and where
- * struct page has a power of two as its size and the kernel optimizes hugetlb's vmemmap, the word
- * of a tail is a mask for the tail's own address instead, plus 1.
- */
-function headFinder(kernel: Kernel, page: StructLayout): (page: bigint, view: DataView) => bigint {
-  const word = page.member('compound_head') ?? page.member('compound_info');
-  if (!word) {
-    throw new KernelError(
-      'unsupported-layout',
-      'struct page has neither compound_head nor compound_info',
-    );
-  }
-  const masks =
-    page.member('compound_info') !== undefined &&
-    kernel.struct('zone')?.member('vmemmap_tails') !== undefined &&
-    Number.isInteger(Math.log2(page.size));
-  return (address, view) => {
-    if ((view.getUint8(word.offset) & 1) === 0) return address;
-    const value = view.getBigUint64(word.offset, true) - 1n;
-    return masks ? address & value : value;
-  };
-}
-
-/**
- * PG_slab is a page flag before 6.10; 6.10 and 6.11 keep it inverted among the bits of page_type;
- * since then the top byte of page_type says PGTY_slab (include/linux/page-flags.h).
- */
-export function slabTest(
-  kernel: Kernel,
-  page: StructLayout,
-): (view: DataView, base?: number) => boolean {
-  const pageType = page.member('page_type');
-  const types = pageTypes(kernel);
-  const byte = types?.get('PGTY_slab');
-  if (pageType && byte !== undefined) {
-    const value = Number(byte);
-    return (view, base = 0) => view.getUint8(base + pageType.offset + 3) === value;
-  }
-  const bit = types?.get('PG_slab');
-  if (pageType && bit !== undefined) {
-    const PAGE_TYPE_BASE = 0xf000_0000n;
-    return (view, base = 0) => {
-      const value = BigInt(view.getUint32(base + pageType.offset, true));
-      return (value & (PAGE_TYPE_BASE | bit)) === PAGE_TYPE_BASE;
-    };
-  }
-  return flagTest(kernel, page, 'PG_slab');
-}
-
-/**
- * A page pool marks its pages with PP_SIGNATURE in `pp_magic` (5.14), whose bits 0 and 1 are flags
- * and from bit 7 on hold an index (6.16); later a page type says so (net/core/page_pool.c,
- * include/linux/poison.h). Kernels before have no mark.
- */
-function poolTest(kernel: Kernel, page: StructLayout): (view: DataView) => boolean {
-  const type = pageTypes(kernel)?.get('PGTY_netpp');
-  const pageType = page.member('page_type');
-  if (type !== undefined && pageType) {
-    return (view) => view.getUint8(pageType.offset + 3) === Number(type);
-  }
-  const magic = page.member('pp_magic');
-  if (!magic) return () => false;
-  const [SIGNATURE, SIGNATURE_MASK, POISON] = [0x40, 0x7c, 0xdead];
-  return (view) =>
-    (view.getUint8(magic.offset) & SIGNATURE_MASK) === SIGNATURE &&
-    view.getUint16(magic.offset + 6, true) === POISON;
-}
-
-/**
- * Where a compound head keeps its order, newest first: the low byte of `folio._flags_1` (6.6),
- * `folio._folio_order` (6.1), `compound_order` of the second struct page (before that).
- */
-function orderFinder(kernel: Kernel, page: StructLayout): (head: bigint) => number {
-  const folio = kernel.struct('folio');
-  const member = folio?.member('_folio_order') ?? folio?.member('_flags_1');
-  const inSecond = member ? undefined : page.member('compound_order');
-  const offset = inSecond ? page.size + inSecond.offset : member?.offset;
-  if (offset === undefined) {
-    throw new KernelError('unsupported-layout', 'no member is known that holds a folio’s order');
-  }
-  return (head) => {
-    const order = kernel.read(head + BigInt(offset), 1).getUint8(0);
-    if (order === 0 || order > MAX_ORDER) {
+  /** Kernels have a few hundred caches, and sockets' memory lies in a dozen. */
+  #cacheNumber(address: bigint): number {
+    const known = this.#caches.findIndex((cache) => cache.address === address);
+    if (known >= 0) return known;
+    const slotSize = this.#slotSize.read(address).number('size');
+    const sound = slotSize >= 8 && slotSize <= 2 ** 26 && slotSize % 8 === 0;
+    if (!sound || !this.#isSlotSize(address, slotSize)) {
       throw new KernelError(
         'damaged',
-        `the compound page 0x${head.toString(16)} claims order ${order}`,
+        `the slab cache at 0x${address.toString(16)} claims slots of ${slotSize} bytes`,
       );
     }
-    return order;
-  };
+    return this.#caches.push({ address, slotSize }) - 1;
+  }
 }
 
-/** Of `slab.slab_cache`, which overlays struct page (5.17), or `page.slab_cache` before. */
-export function slabCacheOffset(kernel: Kernel, page: StructLayout): number {
-  const field = kernel.struct('slab')?.member('slab_cache') ?? page.member('slab_cache');
-  if (field) return field.offset;
-  throw new KernelError(
-    'unsupported-layout',
-    'neither struct slab nor struct page has a member slab_cache',
-  );
+/** A longer array with what is in a shorter one. */
+function widened<T extends Float64Array | Int8Array | Uint32Array>(to: T, from: T): T {
+  to.set(from);
+  return to;
 }

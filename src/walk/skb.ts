@@ -1,9 +1,10 @@
 import { KernelError } from '../kernel/error.js';
-import type { Kernel } from '../kernel/kernel.js';
-import { type Frag, type FragLayout, fragLayout } from './frag.js';
+import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
+import type { Kernel, Place } from '../kernel/kernel.js';
+import { type FragLayout, fragLayout, NET_IOV } from './frag.js';
 import { incompleteness } from './incompleteness.js';
-import type { Block, PageBlock, PageReader, SlabBlock } from './pages.js';
-import { StructReader, type StructView } from './struct-reader.js';
+import type { PageReader, SlabCache } from './pages.js';
+import { numberAt, StructReader } from './struct-reader.js';
 import type { WarningCode } from './warnings.js';
 
 /** One entry of a queue. */
@@ -25,13 +26,15 @@ export interface Skb {
  * shared info where there are clones, and is undefined where the skb is the only one.
  */
 export interface SkbSink {
-  /** A reference to a page allocation, by a frag or as a linear head. */
-  page(block: PageBlock, via: bigint | undefined): void;
+  /** A reference to a page allocation, by a frag or as a linear head; see PageBlock. */
+  page(frame: number, order: number | undefined, references: number, via: bigint | undefined): void;
   /**
    * A slot of a slab: an skb itself, or a linear head. `references` is how many must be dropped
    * before the slot is free; this is one of them.
    */
-  slot(address: bigint, slab: SlabBlock, references: number): void;
+  slot(address: bigint, cache: SlabCache, references: number): void;
+  /** A slot that this reference alone holds: nobody else can lead to it. */
+  soleSlot(cache: SlabCache): void;
   /**
    * A clone of an skb was met, one of so many that share the info at this address. Gives false if
    * one was met before: then what hangs in it has been told.
@@ -56,6 +59,7 @@ const MAX_FRAG_LIST_DEPTH = 8;
 const MAX_FRAG_LIST_LENGTH = 65_536;
 
 /** `skb->fclone` of an skb that is not one of a pair. */
+const FCLONE_FIELDS = ['fclone_ref.refs.counter'] as const;
 const FCLONE_UNAVAILABLE = 0;
 
 /** `MAX_SKB_FRAGS` cannot be configured beyond this (net/Kconfig). */
@@ -75,8 +79,6 @@ const SKB_FIELDS = [
 ] as const;
 // Not `frags`: of the array only the entries in use are read; behind them lies what was there before.
 const SHARED_FIELDS = ['nr_frags', 'frag_list', 'dataref.counter'] as const;
-type SkbField = (typeof SKB_FIELDS)[number];
-type SharedField = (typeof SHARED_FIELDS)[number];
 
 /**
  * Follows an skb to what it pins: its `sk_buff` object, its linear head, and through the
@@ -91,8 +93,12 @@ export class SkbReader {
   readonly #shared;
   #fclones: StructReader<'fclone_ref.refs.counter'> | undefined;
   readonly #frag: FragLayout;
-  readonly #fragsAt: bigint;
+  readonly #fragsAt: number;
   readonly #maxFrags: number;
+  /** The frags that are being followed, while their pages are read. */
+  readonly #entries: DataView;
+  /** Where the struct lies that is being read; whatever follows another skb reads all it needs before. */
+  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, pages: PageReader) {
@@ -103,8 +109,9 @@ export class SkbReader {
     this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
     this.#frag = fragLayout(kernel);
     const { frags } = new StructReader(kernel, 'skb_shared_info', ['frags']).members;
-    this.#fragsAt = BigInt(frags.offset);
+    this.#fragsAt = frags.offset;
     this.#maxFrags = Math.min(frags.count ?? 0, MAX_CONFIGURABLE_FRAGS);
+    this.#entries = new DataView(new ArrayBuffer(this.#maxFrags * this.#frag.stride));
   }
 
   /**
@@ -114,131 +121,212 @@ export class SkbReader {
    *   the answer incomplete instead.
    */
   read(address: bigint, sink: SkbSink): Skb {
-    const view = this.#skb.read(address);
-    return {
-      address,
-      length: view.number('len'),
-      truesize: view.number('truesize'),
-      frags: this.#follow(view, sink, 0),
-    };
+    return this.#follow(address, sink, 0);
   }
 
-  /** Gives the number of frags met. */
-  #follow(skb: StructView<SkbField>, sink: SkbSink, depth: number): number {
-    const { address } = skb;
-    this.#try(address, 'its slab slot', sink, () => this.#object(skb, sink));
-    const head = skb.pointer('head');
-    const shared = head + BigInt(skb.number('end'));
-    let frags = 0;
-    this.#try(address, 'what it holds', sink, () => {
-      // It begins with a pointer's alignment, whatever the head is (SKB_DATA_ALIGN).
-      if (shared % 8n !== 0n) {
-        throw new KernelError('damaged', `its shared info would be at 0x${shared.toString(16)}`);
-      }
-      const info = this.#shared.read(shared);
-      // The low half counts all references, the high half those that keep off the headers.
-      const clones = skb.number('cloned') ? info.number('dataref.counter') % 65_536 : 1;
-      const via = clones > 1 ? shared : undefined;
-      const first = via === undefined || sink.clone(shared, clones);
-      this.#try(address, 'its head', sink, () => this.#head(head, via, clones, first, sink));
-      this.#try(address, 'its length', sink, () => checkLinear(skb));
-      if (!first) return;
-      const paged = this.#frags(address, info, via, sink);
-      frags += paged.frags;
-      const list = info.pointer('frag_list');
-      const listed = { frags: 0, bytes: 0 };
-      if (list !== 0n) this.#fragList(list, sink, depth + 1, listed);
-      frags += listed.frags;
-      this.#try(address, 'its length', sink, () => checkPaged(skb, paged.bytes, listed.bytes));
-    });
-    return frags;
+  /** Of the skb at the end of a chain of frag_lists: `depth` says how deep. */
+  #follow(address: bigint, sink: SkbSink, depth: number): Skb {
+    const place = this.#place;
+    this.#skb.locate(highHalf(address), lowHalf(address), place);
+    const { members } = this.#skb;
+    const { view } = place;
+    const head = place.base + members.head.offset;
+    const low = view.getUint32(head, true);
+    const high = view.getUint32(head + 4, true);
+    const data = place.base + members.data.offset;
+    const lengths = {
+      length: numberAt(place, members.len),
+      paged: numberAt(place, members.data_len),
+      tail: numberAt(place, members.tail),
+      end: numberAt(place, members.end),
+      headroom:
+        (view.getUint32(data + 4, true) - high) * 0x1_0000_0000 +
+        (view.getUint32(data, true) - low),
+    };
+    const truesize = numberAt(place, members.truesize);
+    const cloned = numberAt(place, members.cloned) !== 0;
+    const paired = numberAt(place, members.fclone) !== FCLONE_UNAVAILABLE;
+    const users = numberAt(place, members['users.refs.counter']);
+    try {
+      this.#object(address, paired, users, sink);
+    } catch (error) {
+      tell(address, 'its slab slot', error, sink);
+    }
+    const met: Paged = { frags: 0, bytes: 0 };
+    try {
+      this.#held(address, high, low, cloned, lengths, met, sink, depth);
+    } catch (error) {
+      tell(address, 'what it holds', error, sink);
+    }
+    return { address, length: lengths.length, truesize, frags: met.frags };
+  }
+
+  /** What hangs on the head at an address in halves; adds the frags met to `met`. */
+  #held(
+    address: bigint,
+    high: number,
+    low: number,
+    cloned: boolean,
+    lengths: Lengths,
+    met: Paged,
+    sink: SkbSink,
+    depth: number,
+  ): void {
+    const into = low + lengths.end;
+    const infoLow = into % 0x1_0000_0000;
+    const infoHigh = into === infoLow ? high : (high + 1) >>> 0;
+    // It begins with a pointer's alignment, whatever the head is (SKB_DATA_ALIGN).
+    if (infoLow % 8 !== 0) {
+      const shared = joinHalves(infoHigh, infoLow).toString(16);
+      throw new KernelError('damaged', `its shared info would be at 0x${shared}`);
+    }
+    const place = this.#place;
+    this.#shared.locate(infoHigh, infoLow, place);
+    const { members } = this.#shared;
+    // The low half counts all references, the high half those that keep off the headers.
+    const clones = cloned ? numberAt(place, members['dataref.counter']) % 65_536 : 1;
+    const count = numberAt(place, members.nr_frags);
+    const list = place.view.getBigUint64(place.base + members.frag_list.offset, true);
+    const via = clones > 1 ? joinHalves(infoHigh, infoLow) : undefined;
+    const first = via === undefined || sink.clone(via, clones);
+    try {
+      this.#head(high, low, via, clones, first, sink);
+    } catch (error) {
+      tell(address, 'its head', error, sink);
+    }
+    try {
+      checkLinear(lengths);
+    } catch (error) {
+      tell(address, 'its length', error, sink);
+    }
+    if (!first) return;
+    if (count > this.#maxFrags) {
+      const message = `nr_frags is ${count}, and the array holds ${this.#maxFrags}`;
+      throw new KernelError('damaged', message);
+    }
+    const bytes = count === 0 ? 0 : this.#frags(address, infoHigh, infoLow, count, via, sink);
+    met.frags += count;
+    const listed = { frags: 0, bytes: 0 };
+    if (list !== 0n) this.#fragList(list, sink, depth + 1, listed);
+    met.frags += listed.frags;
+    try {
+      checkPaged(lengths.paged, bytes, listed.bytes);
+    } catch (error) {
+      tell(address, 'its length', error, sink);
+    }
   }
 
   /** The sk_buff itself. The two of an fclone pair lie in one slot, which both must leave. */
-  #object(skb: StructView<SkbField>, sink: SkbSink): void {
-    const block = this.#block(skb.address, sink);
-    if (!block) return;
-    if (block.kind === 'page') {
-      sink.page(block, undefined);
-      return;
+  #object(address: bigint, paired: boolean, users: number, sink: SkbSink): void {
+    const row = this.#rowAt(highHalf(address), lowHalf(address), sink);
+    if (row < 0) return;
+    const cache = this.#pages.cacheOf(row);
+    if (cache === undefined) {
+      this.#wholePage(row, undefined, sink);
+    } else if (paired) {
+      const pair = address - BigInt(this.#pages.intoSlot(row, address));
+      this.#fclones ??= new StructReader(this.#kernel, 'sk_buff_fclones', FCLONE_FIELDS);
+      this.#fclones.locate(highHalf(pair), lowHalf(pair), this.#place);
+      const references = numberAt(this.#place, this.#fclones.members['fclone_ref.refs.counter']);
+      if (references <= 1) sink.soleSlot(cache);
+      else sink.slot(pair, cache, references);
+    } else if (users <= 1) {
+      sink.soleSlot(cache);
+    } else {
+      sink.slot(address, cache, users);
     }
-    if (skb.number('fclone') === FCLONE_UNAVAILABLE) {
-      sink.slot(skb.address, block, skb.number('users.refs.counter'));
-      return;
-    }
-    this.#fclones ??= new StructReader(this.#kernel, 'sk_buff_fclones', [
-      'fclone_ref.refs.counter',
-    ]);
-    const pair = slotOf(skb.address, block);
-    sink.slot(pair, block, this.#fclones.read(pair).number('fclone_ref.refs.counter'));
   }
 
   /** The linear head: a slab slot, or (large kmalloc, page fragment) a page. */
   #head(
-    head: bigint,
+    high: number,
+    low: number,
     via: bigint | undefined,
     clones: number,
     first: boolean,
     sink: SkbSink,
   ): void {
-    const block = this.#block(head, sink);
-    if (block?.kind === 'slab') sink.slot(head, block, clones);
-    else if (block && first) sink.page(block, via);
+    const row = this.#rowAt(high, low, sink);
+    if (row < 0) return;
+    const cache = this.#pages.cacheOf(row);
+    if (cache === undefined) {
+      if (first) this.#wholePage(row, via, sink);
+    } else if (clones <= 1) {
+      sink.soleSlot(cache);
+    } else {
+      sink.slot(joinHalves(high, low), cache, clones);
+    }
   }
 
-  #block(address: bigint, sink: SkbSink): Block | undefined {
-    const page = this.#kernel.pageOf(address);
-    if (page !== undefined) return this.#pages.block(page);
+  /** The row of the page that an address lies in; -1, and told, if it is in none that is known. */
+  #rowAt(high: number, low: number, sink: SkbSink): number {
+    const frame = this.#kernel.frameOf(high, low);
+    if (frame >= 0) return this.#pages.row(frame);
+    const address = joinHalves(high, low).toString(16);
     sink.incomplete(
       'head-not-counted',
-      `0x${address.toString(16)} is not in the direct map; what it pins was not counted`,
+      `0x${address} is not in the direct map; what it pins was not counted`,
     );
-    return undefined;
+    return -1;
   }
 
+  #wholePage(row: number, via: bigint | undefined, sink: SkbSink): void {
+    const pages = this.#pages;
+    sink.page(pages.headOf(row), pages.orderOf(row), pages.referencesOf(row), via);
+  }
+
+  /** Follows so many frags of the shared info at an address in halves; gives their bytes. */
   #frags(
     skb: bigint,
-    info: StructView<SharedField>,
+    high: number,
+    low: number,
+    count: number,
     via: bigint | undefined,
     sink: SkbSink,
-  ): Paged {
-    const count = info.number('nr_frags');
-    if (count > this.#maxFrags) {
-      throw new KernelError(
-        'damaged',
-        `nr_frags is ${count}, and the array holds ${this.#maxFrags}`,
-      );
-    }
-    if (count === 0) return { frags: 0, bytes: 0 };
-    let length = 0;
-    const bytes = this.#kernel.read(info.address + this.#fragsAt, count * this.#frag.stride);
+  ): number {
+    const { stride, page, length, offset, mayBeDevice } = this.#frag;
+    const at = low + this.#fragsAt;
+    const atLow = at % 0x1_0000_0000;
+    const atHigh = at === atLow ? high : (high + 1) >>> 0;
+    this.#kernel.locate(atHigh, atLow, count * stride, this.#place);
+    const view = this.#entries;
+    for (let at = 0; at < count * stride; at += 4)
+      view.setUint32(at, this.#place.view.getUint32(this.#place.base + at));
+    let bytes = 0;
     for (let index = 0; index < count; index++) {
-      const frag = this.#frag.at(bytes, index * this.#frag.stride);
-      length += frag.length;
-      if (frag.deviceMemory) {
+      const frag = index * stride;
+      const size = length(view, frag);
+      bytes += size;
+      const pageLow = view.getUint32(frag + page, true);
+      if (mayBeDevice && (pageLow & NET_IOV) !== 0) {
         sink.remark(
           'device-memory',
           'some frags lie in device memory (net_iov); they pin no page of this machine',
         );
         continue;
       }
-      this.#try(skb, `frag ${index}`, sink, () => this.#page(frag, via, sink));
+      try {
+        const row = this.#pages.rowOf(view.getUint32(frag + page + 4, true), pageLow);
+        if (this.#pages.cacheOf(row) !== undefined) {
+          const address = view.getBigUint64(frag + page, true).toString(16);
+          // sendpage of slab memory is forbidden (sendpage_ok), so this is damage or a freed page.
+          throw new KernelError('damaged', `its page 0x${address} belongs to a slab`);
+        }
+        this.#fragPage(row, offset(view, frag) + size, via, sink);
+      } catch (error) {
+        tell(skb, `frag ${index}`, error, sink);
+      }
     }
-    return { frags: count, bytes: length };
+    return bytes;
   }
 
-  #page(frag: Frag, via: bigint | undefined, sink: SkbSink): void {
-    const block = this.#pages.block(frag.page);
-    if (block.kind === 'slab') {
-      // sendpage of slab memory is forbidden (sendpage_ok), so this is damage or a freed page.
-      throw new KernelError('damaged', `its page 0x${frag.page.toString(16)} belongs to a slab`);
-    }
-    if (block.order === 0 && frag.offset + frag.length > this.#kernel.facts.pageSize) {
-      // Not compound, yet longer than a page: an allocation that does not record its order.
-      sink.page({ ...block, order: undefined }, via);
-    } else {
-      sink.page(block, via);
-    }
+  /** A frag that ends so many bytes behind the start of its page. */
+  #fragPage(row: number, end: number, via: bigint | undefined, sink: SkbSink): void {
+    const pages = this.#pages;
+    // Not compound, yet longer than a page: an allocation that does not record its order.
+    const order = pages.orderOf(row);
+    const unknown = order === 0 && end > this.#kernel.facts.pageSize;
+    sink.page(pages.headOf(row), unknown ? undefined : order, pages.referencesOf(row), via);
   }
 
   /** The skbs that hang in a frag_list, linked by `next` and ended by NULL; adds to `met`. */
@@ -252,32 +340,39 @@ export class SkbReader {
         throw new KernelError('damaged', `the frag_list at 0x${first.toString(16)} has no end`);
       }
       seen.add(skb);
-      const view = this.#skb.read(skb);
-      met.frags += this.#follow(view, sink, depth);
-      met.bytes += view.number('len');
+      const listed = this.#follow(skb, sink, depth);
+      met.frags += listed.frags;
+      met.bytes += listed.length;
       skb = this.#next.read(skb).pointer('next');
-    }
-  }
-
-  /** Runs a step; what memory denies it or damage forbids becomes a warning. */
-  #try(skb: bigint, what: string, sink: SkbSink, step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      const code = incompleteness(error);
-      sink.incomplete(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
     }
   }
 }
 
+/** Tells that a step failed, for memory that is missing or damaged. */
+function tell(skb: bigint, what: string, error: unknown, sink: SkbSink): void {
+  const code = incompleteness(error);
+  sink.incomplete(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
+}
+
+/** What an skb says of its own bytes. */
+interface Lengths {
+  /** `len`: all. */
+  readonly length: number;
+  /** `data_len`: those outside of its head. */
+  readonly paged: number;
+  /** Offsets in the head. */
+  readonly tail: number;
+  readonly end: number;
+  /** From `head` to `data`. */
+  readonly headroom: number;
+}
+
 /** What `len` counts besides the linear part is between `data` and `tail` (skb_headlen). */
-function checkLinear(skb: StructView<SkbField>): void {
-  if (skb.number('tail') > skb.number('end')) {
-    const message = `its data ends at ${skb.number('tail')}, its head at ${skb.number('end')}`;
-    throw new KernelError('damaged', message);
+function checkLinear({ length, paged, tail, end, headroom }: Lengths): void {
+  if (tail > end) {
+    throw new KernelError('damaged', `its data ends at ${tail}, its head at ${end}`);
   }
-  const claimed = skb.number('len') - skb.number('data_len');
-  const linear = skb.number('tail') - Number(skb.pointer('data') - skb.pointer('head'));
+  const [claimed, linear] = [length - paged, tail - headroom];
   if (claimed === linear) return;
   throw new KernelError(
     'damaged',
@@ -286,16 +381,10 @@ function checkLinear(skb: StructView<SkbField>): void {
 }
 
 /** `data_len` counts the frags and the frag_list; netlink's own use of the list it leaves out. */
-function checkPaged(skb: StructView<SkbField>, frags: number, list: number): void {
-  const claimed = skb.number('data_len');
+function checkPaged(claimed: number, frags: number, list: number): void {
   if (claimed === frags + list || claimed === frags) return;
   throw new KernelError(
     'damaged',
     `it counts ${claimed} bytes outside its head, its frags and frag_list have ${frags + list}`,
   );
-}
-
-/** The slot that an object lies in: for an fclone pair, of both. */
-export function slotOf(address: bigint, { start, slotSize }: SlabBlock): bigint {
-  return address - ((address - start) % BigInt(slotSize));
 }

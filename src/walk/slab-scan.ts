@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
-import { slabCacheOffset, slabTest, slabTestBytes } from './pages.js';
+import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
 
@@ -44,7 +44,7 @@ export class SlabScan {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
   readonly #stride: number;
-  readonly #isSlab: (view: DataView, base: number) => boolean;
+  readonly #isSlab: PageTest;
   readonly #testBytes: { readonly offset: number; readonly length: number };
   readonly #cacheOffset: number;
   readonly #objectCount: MemberLayout;

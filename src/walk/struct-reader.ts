@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../kernel/error.js';
-import type { Kernel } from '../kernel/kernel.js';
+import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
+import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 
 /**
@@ -7,6 +8,8 @@ import type { MemberLayout } from '../kernel/layout.js';
  * be missing where they are not, and is nobody's business (`extract` keeps what was read). Bytes.
  */
 const WIDEST_GAP = 16;
+
+const NOTHING = new DataView(new ArrayBuffer(0));
 
 /** Neighbouring members, fetched in one go: bytes from the start of the struct. */
 interface Part {
@@ -25,8 +28,9 @@ export class StructReader<Path extends string> {
   readonly members: Readonly<Record<Path, MemberLayout>>;
   readonly #kernel: Kernel;
   readonly #parts: readonly Part[];
-  /** From the first member to the last, where that is tried first. */
-  readonly #whole: Part | undefined;
+  /** From the first member to the last. */
+  readonly #span: Part;
+  readonly #together: boolean;
 
   /**
    * @param together one read for all members, where memory has all that lies between: for structs
@@ -52,41 +56,66 @@ export class StructReader<Path extends string> {
     this.members = members as Record<Path, MemberLayout>;
     this.#kernel = kernel;
     this.#parts = partsOf(Object.values<MemberLayout>(this.members));
-    this.#whole = together ? around(this.#parts) : undefined;
+    this.#span = around(this.#parts);
+    this.#together = together;
   }
 
   /** @throws {ReadError}, naming the struct, if the members at `address` cannot be read. */
   read(address: bigint): StructView<Path> {
+    const place: Place = { view: NOTHING, base: 0 };
+    this.locate(highHalf(address), lowHalf(address), place);
+    const { start, length } = this.#span;
+    const from = place.view.byteOffset + place.base + start;
+    const bytes = place.view.buffer.slice(from, from + length);
+    return new StructView(address, new DataView(bytes), start, this.members);
+  }
+
+  /**
+   * Like read, by the address's halves, for loops over hundreds of thousands: the member at `offset`
+   * then lies at `place.base + offset` of `place.view`, until the kernel reads something else.
+   */
+  locate(high: number, low: number, place: Place): void {
     try {
-      return this.#read(address);
+      this.#locate(high, low, place);
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
-      const detail = `part of struct ${this.name} at 0x${BigInt.asUintN(64, address).toString(16)}`;
+      const detail = `part of struct ${this.name} at 0x${joinHalves(high, low).toString(16)}`;
       throw new ReadError(error.code, error.address, detail, { cause: error });
     }
   }
 
-  #read(address: bigint): StructView<Path> {
-    if (this.#whole !== undefined) {
-      const { start, length } = this.#whole;
+  #locate(high: number, low: number, place: Place): void {
+    if (this.#together) {
       try {
-        const view = this.#kernel.read(address + BigInt(start), length);
-        return new StructView(address, view, start, this.members);
+        this.#part(high, low, this.#span, place);
+        place.base -= this.#span.start;
+        return;
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
       }
     }
     const first = this.#parts[0]!;
-    const view = this.#kernel.read(address + BigInt(first.start), first.length);
-    if (this.#parts.length === 1) return new StructView(address, view, first.start, this.members);
-    const bytes = new Uint8Array(around(this.#parts).length);
+    if (this.#parts.length === 1) {
+      this.#part(high, low, first, place);
+      place.base -= first.start;
+      return;
+    }
+    const bytes = new Uint8Array(this.#span.length);
     for (const part of this.#parts) {
-      const read =
-        part === first ? view : this.#kernel.read(address + BigInt(part.start), part.length);
-      const from = new Uint8Array(read.buffer, read.byteOffset, part.length);
+      this.#part(high, low, part, place);
+      const { buffer, byteOffset } = place.view;
+      const from = new Uint8Array(buffer, byteOffset + place.base, part.length);
       bytes.set(from, part.start - first.start);
     }
-    return new StructView(address, new DataView(bytes.buffer), first.start, this.members);
+    place.view = new DataView(bytes.buffer);
+    place.base = -first.start;
+  }
+
+  #part(high: number, low: number, { start, length }: Part, place: Place): void {
+    const at = low + start;
+    // Addresses wrap at 2^64, as the kernel's own arithmetic does.
+    if (at < 0x1_0000_0000) this.#kernel.locate(high, at, length, place);
+    else this.#kernel.locate((high + 1) >>> 0, at % 0x1_0000_0000, length, place);
   }
 
   /** Bytes from the start of the struct to a member. */
@@ -169,6 +198,11 @@ export class StructView<Path extends string> {
   }
 }
 
+/** The member of a struct that was located; see readUnsigned. */
+export function numberAt({ view, base }: Place, member: MemberLayout): number {
+  return readUnsigned(view, base + member.offset, member);
+}
+
 /** Reads an unsigned integer or bitfield of 1, 2, 4 or 8 bytes, little-endian. */
 export function readUnsigned(
   view: DataView,
@@ -194,6 +228,7 @@ export function readUnsigned(
       return Number(view.getBigUint64(offset, true));
   }
   if (!member.bits) return value;
+  if (member.size < 4) return (value >>> member.bits.offset) & ((1 << member.bits.size) - 1);
   // Up to 32 bits: division keeps clear of the sign that a 32-bit shift would bring.
   return Math.floor(value / 2 ** member.bits.offset) % 2 ** member.bits.size;
 }

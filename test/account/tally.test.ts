@@ -3,25 +3,23 @@ import { Tally } from '../../src/account/tally.js';
 import { Warnings } from '../../src/walk/warnings.js';
 
 const PAGE = 4096;
-const page = (head: bigint, order: number | undefined, references: number) =>
-  ({ kind: 'page', head, order, references }) as const;
-const SLAB = { kind: 'slab', head: 0n, start: 4096n, slotSize: 512, cache: 1n } as const;
+const SLAB = { address: 1n, slotSize: 512 };
 const tally = (warnings = new Warnings()) => new Tally(PAGE, warnings);
 
 describe('a tally', () => {
   test('counts a page once however many frags lie in it', () => {
     const one = tally();
-    for (let frag = 0; frag < 17; frag++) one.page(page(64n, 3, 17), undefined);
+    for (let frag = 0; frag < 17; frag++) one.page(64, 3, 17, undefined);
     expect(one.figures()).toMatchObject({ pages: 1, pageBytes: 8 * PAGE, orders: { 3: 1 } });
     expect(one.ownership()).toEqual({ exclusiveBytes: 8 * PAGE, sharedBytes: 0 });
   });
 
   test('calls a page shared while somebody else holds a reference', () => {
     const one = tally();
-    one.page(page(64n, 0, 2), undefined);
+    one.page(64, 0, 2, undefined);
     expect(one.ownership()).toEqual({ exclusiveBytes: 0, sharedBytes: PAGE });
     const other = tally();
-    other.page(page(64n, 0, 2), undefined);
+    other.page(64, 0, 2, undefined);
     one.add(other);
     expect(one.figures()).toMatchObject({ pages: 1, pinnedBytes: PAGE });
     expect(one.ownership()).toEqual({ exclusiveBytes: PAGE, sharedBytes: 0 });
@@ -30,12 +28,12 @@ describe('a tally', () => {
   test('holds what clones share only when it has all the clones', () => {
     const sender = tally();
     expect(sender.clone(1000n, 2)).toBe(true);
-    sender.page(page(64n, 0, 1), 1000n);
+    sender.page(64, 0, 1, 1000n);
     sender.slot(4096n, SLAB, 2);
     expect(sender.ownership()).toEqual({ exclusiveBytes: 0, sharedBytes: PAGE + 512 });
     const receiver = tally();
     expect(receiver.clone(1000n, 2)).toBe(true);
-    receiver.page(page(64n, 0, 1), 1000n);
+    receiver.page(64, 0, 1, 1000n);
     receiver.slot(4096n, SLAB, 2);
     sender.add(receiver);
     expect(sender.figures()).toMatchObject({ pages: 1, pageBytes: PAGE, slabBytes: 512 });
@@ -46,13 +44,13 @@ describe('a tally', () => {
   test('says that an order is unknown, and takes it from a frag that knows it', () => {
     const warnings = new Warnings();
     const one = tally(warnings);
-    one.page(page(64n, undefined, 1), undefined);
+    one.page(64, undefined, 1, undefined);
     expect(one.figures()).toMatchObject({
       orders: { unknown: 1 },
       pageBytes: PAGE,
       complete: false,
     });
-    one.page(page(64n, 2, 1), undefined);
+    one.page(64, 2, 1, undefined);
     expect(one.figures()).toMatchObject({ orders: { 2: 1, unknown: 0 }, pageBytes: 4 * PAGE });
     expect(warnings.list().map(({ code }) => code)).toEqual(['order-unknown']);
   });

@@ -1,5 +1,6 @@
 import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
-import type { Kernel, KernelFacts } from '../kernel.js';
+import { joinHalves } from '../halves.js';
+import type { Kernel, KernelFacts, Place } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { GdbTypes } from './gdb-types.js';
 import { CrashLayout } from './layout.js';
@@ -75,6 +76,11 @@ export class CrashKernel implements Kernel {
     return new DataView(bytes.buffer);
   }
 
+  locate(high: number, low: number, length: number, place: Place): void {
+    place.view = this.read(joinHalves(high, low), length);
+    place.base = 0;
+  }
+
   symbol(name: string): bigint | undefined {
     if (!this.#symbols.has(name)) this.#symbols.set(name, this.#askSymbol(name));
     return this.#symbols.get(name);
@@ -99,6 +105,16 @@ export class CrashKernel implements Kernel {
     const frame = (address - this.#directMap) / BigInt(PAGE);
     const page = this.#vmemmap + frame * this.#structPage();
     return this.#inVmemmap(page) ? page : undefined;
+  }
+
+  frameOf(high: number, low: number): number {
+    const page = this.pageOf(joinHalves(high, low));
+    return page === undefined ? -1 : Number((page - this.#vmemmap) / this.#structPage());
+  }
+
+  frameOfPage(high: number, low: number): number {
+    const address = this.addressOfPage(joinHalves(high, low));
+    return address === undefined ? -1 : Number((address - this.#directMap) / BigInt(PAGE));
   }
 
   addressOfPage(page: bigint): bigint | undefined {

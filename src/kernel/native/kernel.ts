@@ -1,7 +1,7 @@
 import { KernelError } from '../error.js';
-import type { Kernel, KernelFacts } from '../kernel.js';
+import { highHalf, lowHalf } from '../halves.js';
+import type { Kernel, KernelFacts, Place } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
-import { highHalf, lowHalf } from './address.js';
 import type { Bases } from './arch/arch.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
@@ -37,6 +37,9 @@ export class NativeKernel implements Kernel {
   readonly vmcoreinfo: Vmcoreinfo;
   readonly provenance: Provenance;
   readonly #parts: NativeParts;
+  /** Halves of the address of the first `struct page`. */
+  readonly #pagesHigh: number;
+  readonly #pagesLow: number;
   readonly #addresses = new Map<string, bigint | undefined>();
   #types: KernelTypes | undefined;
   #typesFailure: KernelError | undefined;
@@ -50,10 +53,16 @@ export class NativeKernel implements Kernel {
     this.image = parts.image;
     this.vmcoreinfo = parts.info;
     this.provenance = parts.provenance;
+    this.#pagesHigh = highHalf(parts.bases.pages?.address ?? 0n);
+    this.#pagesLow = lowHalf(parts.bases.pages?.address ?? 0n);
   }
 
   read(address: bigint, length: number): DataView {
     return this.#parts.memory.read(address, length);
+  }
+
+  locate(high: number, low: number, length: number, place: Place): void {
+    this.#parts.memory.locate(high, low, length, place);
   }
 
   /**
@@ -165,23 +174,33 @@ export class NativeKernel implements Kernel {
   }
 
   pageOf(address: bigint): bigint | undefined {
-    const { directMap, pages } = this.#parts.bases;
-    if (directMap === undefined || pages === undefined) return undefined;
-    const offset = directMap.offset(highHalf(address), lowHalf(address));
-    if (!(offset >= 0 && offset < directMap.length)) return undefined;
-    const frame = Math.floor((directMap.physical + offset) / this.facts.pageSize);
-    return pages.address + BigInt(frame * pages.stride);
+    const frame = this.frameOf(highHalf(address), lowHalf(address));
+    return frame < 0 ? undefined : this.pageOfFrame(frame);
   }
 
   addressOfPage(page: bigint): bigint | undefined {
+    const { directMap } = this.#parts.bases;
+    const frame = this.frameOfPage(highHalf(page), lowHalf(page));
+    if (frame < 0 || directMap === undefined) return undefined;
+    return directMap.address + BigInt(frame * this.facts.pageSize - directMap.physical);
+  }
+
+  frameOf(high: number, low: number): number {
     const { directMap, pages } = this.#parts.bases;
-    if (directMap === undefined || pages === undefined) return undefined;
-    const offset = BigInt.asUintN(64, page - pages.address);
-    if (offset >= 1n << 53n) return undefined;
-    const frame = Number(offset) / pages.stride;
+    if (directMap === undefined || pages === undefined) return -1;
+    const offset = directMap.offset(high, low);
+    if (!(offset >= 0 && offset < directMap.length)) return -1;
+    return Math.floor((directMap.physical + offset) / this.facts.pageSize);
+  }
+
+  frameOfPage(high: number, low: number): number {
+    const { directMap, pages } = this.#parts.bases;
+    if (directMap === undefined || pages === undefined) return -1;
+    const offset = (high - this.#pagesHigh) * 0x1_0000_0000 + (low - this.#pagesLow);
+    const frame = offset / pages.stride;
+    if (!(frame >= 0 && Number.isInteger(frame))) return -1;
     const into = frame * this.facts.pageSize - directMap.physical;
-    if (!Number.isInteger(frame) || into < 0 || into >= directMap.length) return undefined;
-    return directMap.address + BigInt(into);
+    return into >= 0 && into < directMap.length ? frame : -1;
   }
 
   pageOfFrame(frame: number): bigint | undefined {

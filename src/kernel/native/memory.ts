@@ -1,5 +1,7 @@
 import { ReadError } from '../error.js';
-import { highHalf, joinHalves, type LinearRange, lowHalf } from './address.js';
+import { highHalf, joinHalves, lowHalf } from '../halves.js';
+import type { Place } from '../kernel.js';
+import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
 import type { MemoryImage } from './image/image.js';
 
@@ -47,6 +49,29 @@ export class KernelMemory {
     return this.#mapped(high, low, length);
   }
 
+  /** Like read, by the address's halves, and says where the bytes are. */
+  locate(high: number, low: number, length: number, place: Place): void {
+    const physical = this.#near(high, low, length);
+    try {
+      if (physical >= 0 && this.image.place?.(physical, length, place)) return;
+    } catch (error) {
+      throw virtually(error, physical, length, high, low);
+    }
+    place.view = this.read(joinHalves(high, low), length);
+    place.base = 0;
+  }
+
+  /** Physical address of a few bytes that a map tells with certainty to lie together; or -1. */
+  #near(high: number, low: number, length: number): number {
+    const direct = this.#directMap;
+    if (direct !== undefined) {
+      const offset = direct.offset(high, low);
+      if (offset >= 0 && offset + length <= direct.length) return direct.physical + offset;
+    }
+    if (this.#mapsItself || (low % this.#pageSize) + length > this.#pageSize) return -1;
+    return this.#translateOrNot(high, low);
+  }
+
   /** Physical address of a byte, or undefined where no page table leads. */
   physical(address: bigint): number | undefined {
     const high = highHalf(address);
@@ -64,12 +89,7 @@ export class KernelMemory {
     try {
       return this.image.readPhysical(physical, length);
     } catch (error) {
-      if (!(error instanceof ReadError)) throw error;
-      // The image knows physical addresses; whoever asked knows the virtual one.
-      const into = Number(error.address) - physical;
-      const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);
-      const detail = `physical 0x${error.address.toString(16)}`;
-      throw new ReadError(error.code, BigInt.asUintN(64, address), detail, { cause: error });
+      throw virtually(error, physical, length, high, low);
     }
   }
 
@@ -127,6 +147,21 @@ export class KernelMemory {
       throw new ReadError(error.code, joinHalves(high, low), detail, { cause: error });
     }
   }
+}
+
+/** The image knows physical addresses; whoever asked knows the virtual one. */
+function virtually(
+  error: unknown,
+  physical: number,
+  length: number,
+  high: number,
+  low: number,
+): unknown {
+  if (!(error instanceof ReadError)) return error;
+  const into = Number(error.address) - physical;
+  const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);
+  const detail = `physical 0x${error.address.toString(16)}`;
+  return new ReadError(error.code, BigInt.asUintN(64, address), detail, { cause: error });
 }
 
 function copy(from: DataView, to: Uint8Array, at: number): void {

@@ -1,8 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import type { PageReader } from '../pages.js';
-import { type SkbSink, slotOf } from '../skb.js';
+import type { PageBlock, PageReader } from '../pages.js';
+import type { SkbSink } from '../skb.js';
 import type { Held } from './held.js';
 
 /** Follows what a queue holds without an skb to the pages and slots that it pins. */
@@ -32,7 +32,7 @@ export class HeldReader {
     if (block.kind === 'slab') {
       throw new KernelError('damaged', 'a queue holds it as a page, and it belongs to a slab');
     }
-    sink.page(block, undefined);
+    tellPage(block, sink);
   }
 
   #object(address: bigint, sink: SkbSink): void {
@@ -45,7 +45,11 @@ export class HeldReader {
       return;
     }
     const block = this.#pages.block(page);
-    if (block.kind === 'page') sink.page(block, undefined);
-    else sink.slot(slotOf(address, block), block, 1);
+    if (block.kind === 'page') tellPage(block, sink);
+    else sink.soleSlot(block.cache);
   }
+}
+
+function tellPage({ frame, order, references }: PageBlock, sink: SkbSink): void {
+  sink.page(frame, order, references, undefined);
 }

@@ -1,6 +1,9 @@
-import type { Kernel } from '../../kernel/kernel.js';
+import { highHalf, lowHalf } from '../../kernel/halves.js';
+import type { Kernel, Place } from '../../kernel/kernel.js';
 import { listNodes, TornList } from '../list.js';
 import { StructReader } from '../struct-reader.js';
+
+const NOTHING = new DataView(new ArrayBuffer(0));
 
 /** A red-black tree's height is at most twice log2 of its nodes; 2^64 nodes would have this. */
 const MAX_TREE_HEIGHT = 128;
@@ -33,12 +36,14 @@ export class SkbLists {
    */
   *ring(head: bigint): Generator<bigint> {
     const first = this.#head.read(head);
+    const place: Place = { view: NOTHING, base: 0 };
     let previous = head;
     let skb = first.pointer('next');
     while (skb !== head) {
       // sk_buff and sk_buff_head both begin with next and prev, by design.
-      const links = this.#kernel.read(skb, 16);
-      const back = links.getBigUint64(8, true);
+      this.#kernel.locate(highHalf(skb), lowHalf(skb), 16, place);
+      const next = place.view.getBigUint64(place.base, true);
+      const back = place.view.getBigUint64(place.base + 8, true);
       if (back !== previous) {
         throw new TornList(
           `skb 0x${skb.toString(16)} follows 0x${previous.toString(16)} but points back to 0x${back.toString(16)}`,
@@ -46,7 +51,7 @@ export class SkbLists {
       }
       yield skb;
       previous = skb;
-      skb = links.getBigUint64(0, true);
+      skb = next;
     }
     if (first.pointer('prev') !== previous) {
       throw new TornList(`the queue's head 0x${head.toString(16)} names another last skb`);

@@ -95,8 +95,9 @@ describe.each(DUMPS)('the network’s memory outside sockets: %s', (dump, versio
         if (cached) found.push(cached.page);
       }
     }
-    const heads = new Set(found.map((page) => `0x${pages.block(page).head.toString(16)}`));
-    expect([...heads].sort()).toEqual(drgn.frags);
+    const frames = new Set(found.map((page) => pages.block(page).frame));
+    const heads = Array.from(frames, (frame) => `0x${kernel.pageOfFrame(frame)?.toString(16)}`);
+    expect(heads.sort()).toEqual(drgn.frags);
     expect(row('page-fragments').bytes).not.toBeNull();
   });
 

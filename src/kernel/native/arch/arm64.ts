@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../error.js';
-import { highHalf, LinearRange, lowHalf } from '../address.js';
+import { highHalf, lowHalf } from '../../halves.js';
+import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
 import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';

@@ -1,4 +1,4 @@
-import { joinHalves } from '../address.js';
+import { joinHalves } from '../../halves.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
 

@@ -15,12 +15,14 @@ export const CACHE_BYTES = 16 * 1024 * 1024;
  * since goes. Buffers are dropped, never reused: views that a caller holds stay valid.
  */
 export class BlockCache {
+  readonly budget: number;
   readonly #half: number;
   readonly #spaces: CacheSpace<unknown>[] = [];
   #youngBytes = 0;
 
   /** @param budget bytes of blocks held at most. */
   constructor(budget = CACHE_BYTES) {
+    this.budget = budget;
     this.#half = budget / 2;
   }
 

@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../../error.js';
+import type { Place } from '../../kernel.js';
 import { type BlockCache, type CacheSpace, CHUNK } from './cache.js';
 import { ChunkedSource } from './chunks.js';
 import type { Codec } from './codecs/codec.js';
@@ -72,9 +73,9 @@ class DiskdumpImage implements MemoryImage {
   readonly #parts: readonly Part[];
   readonly #blockSize: number;
   readonly #ram: PageBitmap;
-  readonly #pages: CacheSpace<Uint8Array>;
+  readonly #pages: CacheSpace<DataView>;
   #lastBlock = -1;
-  #lastPage: Uint8Array = new Uint8Array(0);
+  #lastPage: DataView = new DataView(new ArrayBuffer(0));
   /** The page of all zero pages, once one was seen. */
   #zeroPage: Uint8Array | undefined;
 
@@ -127,15 +128,24 @@ class DiskdumpImage implements MemoryImage {
       throw new ReadError('refused', BigInt(address), `${length} bytes are too many for one read`);
     }
     let done = size - within;
-    const head = this.#page(block, address).subarray(within);
+    const head = bytesOf(this.#page(block, address)).subarray(within);
     const whole = new Uint8Array(length);
     whole.set(head);
     for (let next = block + 1; done < length; next++) {
-      const page = this.#page(next, address + done);
+      const page = bytesOf(this.#page(next, address + done));
       whole.set(page.subarray(0, length - done), done);
       done += size;
     }
     return new DataView(whole.buffer);
+  }
+
+  place(address: number, length: number, place: Place): boolean {
+    const block = Math.floor(address / this.#blockSize);
+    const within = address - block * this.#blockSize;
+    if (within + length > this.#blockSize) return false;
+    place.view = block === this.#lastBlock ? this.#lastPage : this.#page(block, address);
+    place.base = within;
+    return true;
   }
 
   readVirtual(): undefined {
@@ -149,11 +159,12 @@ class DiskdumpImage implements MemoryImage {
   }
 
   /** The bytes of a block; `address` is for errors only. */
-  #page(block: number, address: number): Uint8Array {
+  #page(block: number, address: number): DataView {
     let page = this.#pages.get(block);
     if (page === undefined) {
-      page = this.#load(block, address);
-      this.#pages.set(block, page, page === this.#zeroPage ? ENTRY_BYTES : page.byteLength);
+      const bytes = this.#load(block, address);
+      page = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.#pages.set(block, page, bytes === this.#zeroPage ? ENTRY_BYTES : bytes.byteLength);
     }
     this.#lastBlock = block;
     this.#lastPage = page;
@@ -207,6 +218,10 @@ class DiskdumpImage implements MemoryImage {
     const detail = 'it belongs to a part of the split dump that is not given';
     return new ReadError('absent', BigInt(address), detail);
   }
+}
+
+function bytesOf(view: DataView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
 /** Why bytes that end at `end` could not be read: they are not there, or the disk refuses. */

@@ -1,4 +1,5 @@
 import { KernelError } from '../../error.js';
+import type { Place } from '../../kernel.js';
 import type { BlockCache } from './cache.js';
 import {
   isElf,
@@ -79,6 +80,10 @@ class ElfImage implements MemoryImage {
 
   readPhysical(address: number, length: number): DataView {
     return this.#memory.readPhysical(address, length);
+  }
+
+  place(address: number, length: number, place: Place): boolean {
+    return this.#memory.place(address, length, place);
   }
 
   readVirtual(address: bigint, length: number): DataView | undefined {

@@ -1,3 +1,4 @@
+import type { Place } from '../../kernel.js';
 import type { Note } from './notes.js';
 
 /**
@@ -25,6 +26,14 @@ export interface MemoryImage {
    * @throws {ReadError} `filtered`, `absent`, `damaged` or `truncated`; never answers made-up zeros.
    */
   readPhysical(address: number, length: number): DataView;
+
+  /**
+   * Says where bytes of physical memory lie in a block that is kept anyway: a read that makes nothing.
+   * What it shows may be overwritten by the next read. False where readPhysical is to be asked.
+   *
+   * @throws as readPhysical does
+   */
+  place?(address: number, length: number, place: Place): boolean;
 
   /**
    * Reads through `virtualRanges`, without page tables: the only way into /proc/kcore's vmalloc

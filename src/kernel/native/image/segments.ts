@@ -1,6 +1,8 @@
 import { ReadError } from '../../error.js';
-import { type BlockCache, type CacheSpace, CHUNK } from './cache.js';
+import type { Place } from '../../kernel.js';
+import { type BlockCache, CHUNK } from './cache.js';
 import type { PhysicalRange, VirtualRange } from './image.js';
+import { CHUNKS_PER_LINE, LineCache, within } from './lines.js';
 import type { ByteSource } from './source.js';
 
 /** A stretch of memory that lies in a file as plain bytes: a PT_LOAD. */
@@ -28,24 +30,27 @@ export const LONGEST_READ = 256 * 1024 * 1024;
 export class SegmentMemory {
   readonly #source: ByteSource;
   readonly #segments: readonly Segment[];
-  readonly #chunks: CacheSpace<Uint8Array>;
+  readonly #chunks: LineCache;
   /** The key of each segment's chunk 0. */
   readonly #firstChunk: Float64Array;
   readonly #stored: Pieces;
   readonly #described: Pieces;
   readonly #virtual: readonly { start: bigint; end: bigint; segment: number }[];
-  #lastKey = -1;
-  #lastChunk: Uint8Array = new Uint8Array(0);
+  readonly #found: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  /** Live memory has holes that a longer read would run into. */
+  readonly #ahead: boolean;
 
   constructor(source: ByteSource, segments: readonly Segment[], cache: BlockCache) {
     this.#source = source;
     this.#segments = segments;
-    this.#chunks = cache.space();
+    this.#chunks = new LineCache(cache.budget, (...asked) => this.#fill(...asked));
+    this.#ahead = source.size !== Number.POSITIVE_INFINITY;
     this.#firstChunk = new Float64Array(segments.length);
     let chunks = 0;
     segments.forEach((segment, i) => {
       this.#firstChunk[i] = chunks;
-      chunks += Math.ceil(segment.stored / CHUNK);
+      // No line holds chunks of two segments.
+      chunks += Math.ceil(segment.stored / (CHUNK * CHUNKS_PER_LINE)) * CHUNKS_PER_LINE;
     });
     this.#stored = pieces(segments, (s) => s.stored);
     this.#described = pieces(segments, (s) => s.described);
@@ -106,6 +111,14 @@ export class SegmentMemory {
     return new DataView(whole.buffer);
   }
 
+  /** See MemoryImage. */
+  place(address: number, length: number, place: Place): boolean {
+    const piece = pieceAt(this.#stored, address);
+    if (piece < 0 || address + length > this.#stored.ends[piece]!) return false;
+    const segment = this.#stored.segments[piece]!;
+    return this.#place(segment, address - this.#segments[segment]!.physical!, length, place);
+  }
+
   /** Undefined where no segment holds `address`. */
   readVirtual(address: bigint, length: number): DataView | undefined {
     let piece = virtualAt(this.#virtual, address);
@@ -130,7 +143,6 @@ export class SegmentMemory {
 
   refresh(): void {
     this.#chunks.clear();
-    this.#lastKey = -1;
   }
 
   #readVirtualPiece(piece: number, address: bigint, length: number): DataView {
@@ -144,14 +156,12 @@ export class SegmentMemory {
 
   /** Reads within one segment; `address` is for errors only. */
   #read(segment: number, relative: number, length: number, address: number | bigint): DataView {
-    // Beyond 2^31 the remainder of a division costs more than all the rest.
-    const number = Math.floor(relative / CHUNK);
-    const within = relative - number * CHUNK;
-    if (within + length <= CHUNK) {
-      const chunk = this.#chunk(segment, number);
-      if (within + length <= chunk.byteLength) return new DataView(chunk.buffer, within, length);
-      // The chunk ends at a bad page or at the file's end; what is asked for may lie behind the page.
+    const place = this.#found;
+    if (this.#place(segment, relative, length, place)) {
+      const from = place.view.byteOffset + place.base;
+      return new DataView(place.view.buffer.slice(from, from + length));
     }
+    // It lies in two chunks, or in one that ends at a bad page and has more behind it.
     refuseLength(address, length);
     const whole = new Uint8Array(length);
     const wanted = this.#segments[segment]!.offset + BigInt(relative);
@@ -161,22 +171,24 @@ export class SegmentMemory {
     return new DataView(whole.buffer);
   }
 
-  #chunk(segment: number, number: number): Uint8Array {
-    const key = this.#firstChunk[segment]! + number;
-    if (key === this.#lastKey) return this.#lastChunk;
-    let chunk = this.#chunks.get(key);
-    if (chunk === undefined) {
-      const { offset, stored } = this.#segments[segment]!;
-      const start = number * CHUNK;
-      const length = Math.min(CHUNK, stored - start);
-      // Not filled with zeros first; what the read leaves out is cut off.
-      const bytes = Buffer.allocUnsafeSlow(length);
-      const read = this.#source.pread(bytes, length, position(offset + BigInt(start)));
-      chunk = this.#chunks.set(key, read < length ? bytes.subarray(0, read) : bytes, length);
-    }
-    this.#lastKey = key;
-    this.#lastChunk = chunk;
-    return chunk;
+  #place(segment: number, relative: number, length: number, place: Place): boolean {
+    // Beyond 2^31 the remainder of a division costs more than all the rest.
+    const number = Math.floor(relative / CHUNK);
+    const into = relative - number * CHUNK;
+    if (into + length > CHUNK) return false;
+    const chunk = this.#firstChunk[segment]! + number;
+    place.view = this.#chunks.view(chunk, this.#ahead);
+    if (into + length > this.#chunks.length(chunk)) return false;
+    place.base = within(chunk) + into;
+    return true;
+  }
+
+  #fill(target: Uint8Array, chunk: number, chunks: number): number {
+    const segment = segmentOf(this.#firstChunk, chunk);
+    const { offset, stored } = this.#segments[segment]!;
+    const start = (chunk - this.#firstChunk[segment]!) * CHUNK;
+    const length = Math.min(chunks * CHUNK, stored - start);
+    return this.#source.pread(target, length, position(offset + BigInt(start)));
   }
 
   #cut(segment: number, address: number | bigint): ReadError {
@@ -235,6 +247,18 @@ function pieceAt({ starts, ends }: Pieces, address: number): number {
     else high = middle;
   }
   return low > 0 && address < ends[low - 1]! ? low - 1 : -1;
+}
+
+/** The segment that a chunk belongs to. */
+function segmentOf(firstChunks: Float64Array, chunk: number): number {
+  let low = 0;
+  let high = firstChunks.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (firstChunks[middle]! <= chunk) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 function virtualAt(ranges: readonly { start: bigint; end: bigint }[], address: bigint): number {

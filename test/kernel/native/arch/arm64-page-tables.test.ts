@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ReadError } from '../../../../src/kernel/error.js';
-import { highHalf, lowHalf } from '../../../../src/kernel/native/address.js';
+import { highHalf, lowHalf } from '../../../../src/kernel/halves.js';
 import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
 import {
   type Arm64Shape,

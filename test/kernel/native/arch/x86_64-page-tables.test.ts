@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ReadError } from '../../../../src/kernel/error.js';
-import { highHalf, lowHalf } from '../../../../src/kernel/native/address.js';
+import { highHalf, lowHalf } from '../../../../src/kernel/halves.js';
 import { X86PageTables } from '../../../../src/kernel/native/arch/x86_64-page-tables.js';
 import { type PageBytes, PageTableWriter, SparseMemory } from '../../../support/page-tables.js';
 

@@ -1,0 +1,79 @@
+/**
+ * Numbers page frames in the order in which they turn up: a hash table in typed arrays, since a map of
+ * objects for a million pages would cost ten times the memory and most of the time.
+ */
+export class FrameIndex {
+  #frames = new Float64Array(0);
+  /** Of each slot of the table the row that is in it, plus 1; 0: none. A power of two of them. */
+  #slots = new Uint32Array(0);
+  #shift = 32;
+  #size = 0;
+
+  /** How many frames have a row. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The frame of a row. */
+  frame(row: number): number {
+    return this.#frames[row]!;
+  }
+
+  /** The row of a frame, or -1. */
+  find(frame: number): number {
+    if (this.#size === 0) return -1;
+    const mask = this.#slots.length - 1;
+    for (let slot = hash(frame) >>> this.#shift; ; slot = (slot + 1) & mask) {
+      const row = this.#slots[slot]! - 1;
+      if (row < 0 || this.#frames[row] === frame) return row;
+    }
+  }
+
+  /** The row of a frame; a new one, the last, if it has none. */
+  add(frame: number): number {
+    const known = this.find(frame);
+    if (known >= 0) return known;
+    if (this.#size === this.#frames.length) this.#grow();
+    const row = this.#size++;
+    this.#frames[row] = frame;
+    this.#put(row);
+    return row;
+  }
+
+  copy(): FrameIndex {
+    const copy = new FrameIndex();
+    copy.#frames = this.#frames.slice();
+    copy.#slots = this.#slots.slice();
+    copy.#shift = this.#shift;
+    copy.#size = this.#size;
+    return copy;
+  }
+
+  #grow(): void {
+    const rows = grown(this.#frames.length);
+    const frames = new Float64Array(rows);
+    frames.set(this.#frames);
+    this.#frames = frames;
+    // Half of the slots stay free.
+    this.#slots = new Uint32Array(rows * 2);
+    this.#shift = 32 - Math.log2(rows * 2);
+    for (let row = 0; row < this.#size; row++) this.#put(row);
+  }
+
+  #put(row: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = hash(this.#frames[row]!) >>> this.#shift;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = row + 1;
+  }
+}
+
+/** How many rows a table of so many grows to; a power of two. */
+export function grown(rows: number): number {
+  return Math.max(16, rows * 2);
+}
+
+/** Multiplicative hashing (Knuth): its upper bits spread frames that are a stride apart. */
+function hash(frame: number): number {
+  return Math.imul(frame ^ (frame / 0x1_0000_0000), 0x9e37_79b1) >>> 0;
+}
