@@ -80,6 +80,25 @@ export interface Truth {
   readonly pageSize: number;
   readonly kernelThread: { readonly pid: number; readonly comm: string };
   readonly roles: readonly Role[];
+  readonly hidden: readonly Hidden[];
+}
+
+/** A socket that no process has open. Null: it has none, or it is not known. */
+export interface Hidden {
+  readonly name: string;
+  readonly note: string;
+  /** What keeps it. */
+  readonly how: 'scm' | 'accept' | 'orphan' | 'io_uring';
+  /** Of the process that made it. */
+  readonly pid: number;
+  readonly inode: number | null;
+  /** Inode of the socket in whose queue it waits, in a message or to be accepted. */
+  readonly carrier: number | null;
+  /** Payload of the receive queue, and of what waits to be sent. */
+  readonly bytes: number | null;
+  readonly unsent: number | null;
+  readonly local: string | null;
+  readonly peer: string | null;
 }
 
 export interface Role {
@@ -134,7 +153,7 @@ export interface TruthSocket {
 
 /**
  * SO_MEMINFO's nine values: bytes, and `drops`, a count. Timers go on between the question and the
- * dump: `drops` of role stuffed-reader and `wmemAlloc`, `fwdAlloc` of unacknowledged can be older.
+ * dump: `drops` of roles stuffed-reader and orphan-reader and `wmemAlloc`, `fwdAlloc` of unacknowledged can be older.
  */
 export interface MemInfo {
   readonly rmemAlloc: number;

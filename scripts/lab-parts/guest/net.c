@@ -146,3 +146,18 @@ void wait_unread(int fd, int bytes)
 	}
 	fail("the bytes sent did not arrive");
 }
+
+int settled_unread(int fd)
+{
+	int unread = -1, still = 0;
+
+	for (int tries = 0; tries < 500 && still < 30; tries++) {
+		int now = 0;
+
+		must(ioctl(fd, FIONREAD, &now), "FIONREAD");
+		still = now == unread ? still + 1 : 0;
+		unread = now;
+		usleep(10000);
+	}
+	return unread;
+}

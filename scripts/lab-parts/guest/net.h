@@ -29,6 +29,9 @@ long send_until_full(int fd, size_t size);
 /* Waits until `fd` has `bytes` to read (FIONREAD). */
 void wait_unread(int fd, int bytes);
 
+/* How many bytes `fd` has to read once nothing more arrives. */
+int settled_unread(int fd);
+
 uint16_t port_of(int fd);
 
 #endif

@@ -48,6 +48,16 @@ void forked(void);
 void duplicated(void);
 void threaded(void);
 
+/* rights.c */
+void rights(void);
+void nested_rights(void);
+void own_rights(void);
+
+/* hidden.c */
+void unix_listener(void);
+void orphan(void);
+void ring(void);
+
 /* odd.c */
 void hostile_escape(void);
 void hostile_newline(void);

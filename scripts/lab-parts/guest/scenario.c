@@ -17,7 +17,8 @@ static void (*const roles[])(void) = {
 	loopback_v6,	 stuffed,	 empty,	    one_skb,	    sent_file,	     listener,
 	other_namespace, linear,	 udp,	    errors,	    unix_stream,     unix_datagrams,
 	forked,		 duplicated,	 threaded,  hostile_escape, hostile_newline, hostile_bytes,
-	without_sockets, lossy,
+	without_sockets, lossy,		 rights,    nested_rights,  own_rights,	     unix_listener,
+	orphan,		 ring,
 };
 #define ROLES (int)(sizeof(roles) / sizeof(roles[0]))
 /* forked and threaded count once more for each child and thread. */

@@ -1,13 +1,17 @@
 #define _GNU_SOURCE
 #include "table.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct table *table;
@@ -65,6 +69,64 @@ void role_holds(struct role *role, int fd)
 	role->holder[index] = (struct holder){ getpid(), gettid(), fd };
 	if (role->fd == UNKNOWN && role->pid == getpid())
 		role->fd = fd;
+}
+
+struct hidden *hidden_add(const char *name, const char *how, const char *note)
+{
+	int index = atomic_fetch_add(&table->hidden_count, 1);
+	struct hidden *hidden = &table->hidden[index];
+
+	if (index >= MAX_HIDDEN)
+		fail("MAX_HIDDEN is too small");
+	snprintf(hidden->name, sizeof(hidden->name), "%s", name);
+	snprintf(hidden->how, sizeof(hidden->how), "%s", how);
+	snprintf(hidden->note, sizeof(hidden->note), "%s", note);
+	hidden->pid = getpid();
+	hidden->bytes = hidden->unsent = UNKNOWN;
+	return hidden;
+}
+
+/* "1.2.3.4:5", or nothing for another family. */
+static void write_address(char *text, size_t size, const struct sockaddr_in *address)
+{
+	char host[INET_ADDRSTRLEN];
+
+	if (address->sin_family != AF_INET)
+		return;
+	inet_ntop(AF_INET, &address->sin_addr, host, sizeof(host));
+	snprintf(text, size, "%s:%d", host, ntohs(address->sin_port));
+}
+
+static void write_addresses(int fd, char *own, char *other, size_t size)
+{
+	struct sockaddr_in address = { 0 };
+	socklen_t length = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *)&address, &length) == 0)
+		write_address(own, size, &address);
+	memset(&address, 0, sizeof(address));
+	length = sizeof(address);
+	if (getpeername(fd, (struct sockaddr *)&address, &length) == 0)
+		write_address(other, size, &address);
+}
+
+void hidden_is(struct hidden *hidden, int fd)
+{
+	hidden->inode = inode_of(fd);
+	write_addresses(fd, hidden->local, hidden->peer, sizeof(hidden->local));
+}
+
+void hidden_is_peer_of(struct hidden *hidden, int fd)
+{
+	write_addresses(fd, hidden->peer, hidden->local, sizeof(hidden->local));
+}
+
+unsigned long inode_of(int fd)
+{
+	struct stat status;
+
+	must(fstat(fd, &status), "fstat");
+	return status.st_ino;
 }
 
 void set_comm(const char *comm)

@@ -11,6 +11,7 @@
 #define TABLE_PATH "/run/scenario.table"
 #define MAX_ROLES 64
 #define MAX_HOLDERS 8
+#define MAX_HIDDEN 16
 #define UNKNOWN (-1)
 
 enum kind { A_SOCKET, NOT_A_SOCKET, NOT_OPEN };
@@ -41,11 +42,29 @@ struct role {
 	struct holder holder[MAX_HOLDERS];
 };
 
+/* A socket that no process has open, as it was when it had a descriptor, or as its peer knows it. */
+struct hidden {
+	char name[32];
+	char note[160];
+	/* What keeps it: "scm", "accept", "orphan" or "io_uring". */
+	char how[16];
+	pid_t pid;
+	/* 0: it has none, since it waits to be accepted or lost its descriptor. */
+	unsigned long inode;
+	/* Of the socket in whose queue it waits; 0: it is in none. */
+	unsigned long carrier;
+	/* Payload bytes of the receive queue, and of those that wait to be sent. */
+	long bytes, unsent;
+	char local[64], peer[64];
+};
+
 struct table {
 	_Atomic int count;
+	_Atomic int hidden_count;
 	_Atomic int ready;
 	char failure[256];
 	struct role role[MAX_ROLES];
+	struct hidden hidden[MAX_HIDDEN];
 };
 
 extern struct table *table;
@@ -58,6 +77,17 @@ struct role *role_add(const char *name, const char *note);
 
 /* `fd` of the calling process (or thread) is the one that the role is about. */
 void role_holds(struct role *role, int fd);
+
+/* A new entry about a socket that will be, or is, without a descriptor. */
+struct hidden *hidden_add(const char *name, const char *how, const char *note);
+
+/* Writes into an entry what `fd`, its socket, tells of itself. */
+void hidden_is(struct hidden *hidden, int fd);
+
+/* The same of a socket without a descriptor, from the other end of its connection. */
+void hidden_is_peer_of(struct hidden *hidden, int fd);
+
+unsigned long inode_of(int fd);
 
 /* This process shows itself as `comm` from now on. */
 void set_comm(const char *comm);

@@ -225,6 +225,29 @@ static void print_role(const struct role *role)
 	printf("}");
 }
 
+static void print_inode(const char *key, unsigned long inode)
+{
+	print_number(key, inode == 0 ? UNKNOWN : (long)inode);
+}
+
+static void print_text(const char *key, const char *text)
+{
+	printf(text[0] == '\0' ? ",\"%s\":null" : ",\"%s\":\"%s\"", key, text);
+}
+
+static void print_hidden(const struct hidden *hidden)
+{
+	printf("{\"name\":\"%s\",\"note\":\"%s\",\"how\":\"%s\",\"pid\":%d", hidden->name,
+	       hidden->note, hidden->how, hidden->pid);
+	print_inode("inode", hidden->inode);
+	print_inode("carrier", hidden->carrier);
+	print_number("bytes", hidden->bytes);
+	print_number("unsent", hidden->unsent);
+	print_text("local", hidden->local);
+	print_text("peer", hidden->peer);
+	printf("}");
+}
+
 void print_truth(void)
 {
 	struct utsname name;
@@ -237,6 +260,11 @@ void print_truth(void)
 	for (int i = 0; i < table->count; i++) {
 		print_role(&table->role[i]);
 		printf(i + 1 < table->count ? ",\n" : "\n");
+	}
+	printf("],\"hidden\":[\n");
+	for (int i = 0; i < table->hidden_count; i++) {
+		print_hidden(&table->hidden[i]);
+		printf(i + 1 < table->hidden_count ? ",\n" : "\n");
 	}
 	printf("]}\n");
 }
