@@ -1,10 +1,12 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import { openDescriptors } from '../walk/descriptors.js';
 import { WalkError } from '../walk/error.js';
 import { findFile, openFiles } from '../walk/files.js';
 import { incompleteness } from '../walk/incompleteness.js';
-import { SocketFinder, socketOfSock } from '../walk/socket.js';
+import { type Socket, SocketFinder, socketOfSock } from '../walk/socket.js';
 import { findTask, type Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
+import type { Held } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { Freed } from './owners.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
@@ -22,9 +24,9 @@ export interface SkbAnswer extends SocketAccount {
   readonly process: ProcessName | null;
   readonly fd: number | null;
   /**
-   * What goes back if the process is killed: nothing where its descriptors are not all references
-   * to the file, since whoever holds another keeps the socket. Null: they could not all be read, or
-   * no process was asked for.
+   * What goes back if the process is killed: nothing where another process has the socket open too,
+   * perhaps nothing where a message or a system call refers to it. Null: its descriptors could not
+   * all be read, or no process was asked for.
    */
   readonly freedIfKilled: Freed | null;
   readonly warnings: readonly Warning[];
@@ -54,13 +56,14 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
     throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is open but is not a socket`);
   }
   const warnings = new Warnings();
-  const account = new SocketAccountant(kernel).account(socket, { warnings, keepSkbs });
+  const accountant = new SocketAccountant(kernel);
+  const { account, held } = accountant.accountWithTallies(socket, { warnings, keepSkbs });
   return {
     kernel: kernel.facts,
     process: nameOf(task),
     fd,
     ...account,
-    freedIfKilled: freedBy(kernel, task, account, warnings),
+    freedIfKilled: freedBy(kernel, task, socket, held, warnings),
     warnings: warnings.list(),
   };
 }
@@ -79,22 +82,28 @@ export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): Skb
   return { kernel: kernel.facts, ...nobody, ...account, warnings: warnings.list() };
 }
 
+/** References that are not this process's descriptors are another's, or nobody knows whose. */
 function freedBy(
   kernel: Kernel,
   task: Task,
-  { socket, total, ownership }: SocketAccount,
+  { file, fileReferences }: Socket,
+  { all, atClose }: Held,
   warnings: Warnings,
 ): Freed | null {
+  const high = all.figures().pinnedBytes;
   let descriptors = 0;
   try {
-    for (const { file } of openFiles(kernel, task)) if (file === socket.file) descriptors++;
+    for (const one of openFiles(kernel, task)) if (one.file === file) descriptors++;
   } catch (error) {
     const message = `descriptors of pid ${task.pid}: ${(error as Error).message}`;
     warnings.add(incompleteness(error), message);
     return null;
   }
-  if (socket.fileReferences > descriptors) return { low: 0, high: 0 };
-  return { low: ownership.exclusiveBytes, high: total.pinnedBytes };
+  if (fileReferences <= descriptors) return { low: atClose.ownership().exclusiveBytes, high };
+  const holders = openDescriptors(kernel, warnings).get(file) ?? [];
+  if (holders.some((holder) => holder.task.pid !== task.pid)) return { low: 0, high: 0 };
+  const low = fileReferences <= holders.length ? atClose.ownership().exclusiveBytes : 0;
+  return { low, high };
 }
 
 /**

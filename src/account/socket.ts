@@ -7,6 +7,7 @@ import { type Skb, SkbReader } from '../walk/skb.js';
 import { type SockIdentity, SockReader } from '../walk/sock.js';
 import type { Socket } from '../walk/socket.js';
 import { Warnings } from '../walk/warnings.js';
+import type { Held } from './deaths.js';
 import type { Figures } from './figures.js';
 import { type Ownership, Tally } from './tally.js';
 
@@ -59,15 +60,28 @@ export class SocketAccountant {
    * @throws {ReadError} if the sock itself cannot be read.
    */
   account(socket: Socket, options: AccountOptions): SocketAccount {
+    return this.accountWithTallies(socket, options).account;
+  }
+
+  /** The same, and what was counted, to be added up with other sockets'. */
+  accountWithTallies(
+    socket: Socket,
+    options: AccountOptions,
+  ): { readonly account: SocketAccount; readonly held: Held } {
     const { live, pageSize } = this.#kernel.facts;
     for (let attempt = 1; ; attempt++) {
       const warnings = new Warnings();
       const total = new Tally(pageSize, warnings);
-      const account = this.#attempt(socket, options.keepSkbs ?? false, total, warnings);
+      const { account, atClose } = this.#attempt(
+        socket,
+        options.keepSkbs ?? false,
+        total,
+        warnings,
+      );
       if (account.total.complete || !live || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
         for (const sum of options.sums ?? []) sum.add(total);
-        return account;
+        return { account, held: { all: total, atClose } };
       }
       this.#kernel.refresh();
       const pages = new PageReader(this.#kernel);
@@ -76,7 +90,12 @@ export class SocketAccountant {
     }
   }
 
-  #attempt(socket: Socket, keepSkbs: boolean, total: Tally, warnings: Warnings): SocketAccount {
+  #attempt(
+    socket: Socket,
+    keepSkbs: boolean,
+    total: Tally,
+    warnings: Warnings,
+  ): { account: SocketAccount; atClose: Tally } {
     const identity = this.#socks.read(socket.sock, (code, message) =>
       total.incomplete(code, message),
     );
@@ -89,6 +108,7 @@ export class SocketAccountant {
     }
     const queues: Partial<Record<QueueName, Figures>> = {};
     const skbs: Partial<Record<QueueName, Skb[]>> = {};
+    const tallies: [QueueName, Tally][] = [];
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {
       const tally = new Tally(this.#kernel.facts.pageSize, warnings);
       const entries: Skb[] = [];
@@ -108,16 +128,37 @@ export class SocketAccountant {
       );
       queues[queue.name] = tally.figures();
       if (keepSkbs) skbs[queue.name] = entries;
+      tallies.push([queue.name, tally]);
       total.add(tally);
     }
-    return {
+    const account = {
       socket: { ...socket, ...identity },
       queues,
       total: total.figures(),
       ownership: total.ownership(),
       ...(keepSkbs ? { skbs } : {}),
     };
+    if (!lingers(identity, queues)) return { account, atClose: total };
+    const atClose = new Tally(this.#kernel.facts.pageSize, warnings);
+    for (const [name, tally] of tallies) if (!LINGERING.includes(name)) atClose.add(tally);
+    return { account, atClose };
   }
+}
+
+/** Queues that a TCP connection keeps after its close until the peer has acknowledged everything. */
+const LINGERING: readonly QueueName[] = ['outOfOrder', 'write', 'retransmit'];
+
+/**
+ * Whether queues outlive the close: a TCP connection is reset if there is unread data, and all goes;
+ * else what is sent stays until it is acknowledged, without an owner (tcp_close in net/ipv4/tcp.c).
+ */
+function lingers(
+  { type, protocol }: SockIdentity,
+  queues: Readonly<Partial<Record<QueueName, Figures>>>,
+): boolean {
+  if (type !== 'SOCK_STREAM' || (protocol !== 'TCP' && protocol !== 'MPTCP')) return false;
+  const reset = protocol === 'TCP' && (queues.receive?.payloadBytes ?? 0) > 0;
+  return !reset && LINGERING.some((name) => (queues[name]?.pinnedBytes ?? 0) > 0);
 }
 
 function hex(address: bigint): string {

@@ -23,7 +23,10 @@ export interface CensusHolder {
 /** One socket of the machine, accounted for. */
 export interface CensusEntry
   extends SocketAccount,
-    Pick<CountedSocket, 'foundBy' | 'acceptedFrom' | 'carriedBy' | 'fileReferences'> {
+    Pick<
+      CountedSocket,
+      'foundBy' | 'acceptedFrom' | 'carriedBy' | 'registeredWith' | 'fileReferences'
+    > {
   readonly holders: readonly CensusHolder[];
 }
 
@@ -81,10 +84,10 @@ export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {})
   for (const { code, message } of missed.list()) sum.incomplete(code, message);
   for (const found of all) {
     try {
-      const { holders, foundBy, acceptedFrom, carriedBy, ...socket } = found;
-      const tally = new Tally(pageSize, new Warnings());
+      const { holders, foundBy, acceptedFrom, carriedBy, registeredWith, ...socket } = found;
+      const { account, held } = accountant.accountWithTallies(socket, { warnings, sums: [sum] });
       const entry = {
-        ...accountant.account(socket, { warnings, sums: [sum, tally] }),
+        ...account,
         holders: holders.map(({ task, fd }) => ({
           pid: task.pid,
           comm: task.comm,
@@ -94,10 +97,11 @@ export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {})
         foundBy,
         acceptedFrom,
         carriedBy,
+        registeredWith,
         fileReferences: found.fileReferences,
       };
       sockets.push(entry);
-      owners.add(entry, tally);
+      owners.add(entry, held);
     } catch (error) {
       const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
       sum.incomplete(incompleteness(error), message);

@@ -114,11 +114,13 @@ export const censusEntrySchema = z.strictObject({
       cgroup: z.string().nullable(),
     }),
   ),
-  foundBy: z.array(z.enum(['fd', 'slab', 'accept', 'scm'])),
+  foundBy: z.array(z.enum(['fd', 'slab', 'accept', 'scm', 'io_uring'])),
   /** The listener in whose accept queue it waits. */
   acceptedFrom: address.nullable(),
-  /** Sockets in whose queues messages carry its file. */
+  /** Sockets in whose queues messages carry its file, once a message. */
   carriedBy: z.array(address),
+  /** Who holds rings of io_uring with which its file is registered. */
+  registeredWith: z.array(z.strictObject({ pid: count, comm: z.string(), fd: count })),
   queues: queuesSchema,
   total: figuresSchema,
   ...ownership,

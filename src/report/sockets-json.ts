@@ -30,5 +30,8 @@ export function censusEntryJson(entry: CensusEntry): CensusEntryJson {
     foundBy: [...entry.foundBy],
     acceptedFrom: entry.acceptedFrom === undefined ? null : hex(entry.acceptedFrom),
     carriedBy: entry.carriedBy.map(hex),
+    registeredWith: entry.registeredWith.flatMap(({ holders }) =>
+      holders.map(({ task, fd }) => ({ pid: task.pid, comm: task.comm, fd })),
+    ),
   };
 }

@@ -96,6 +96,8 @@ function holdersText(entry: CensusEntry): string {
   }
   if (entry.acceptedFrom !== undefined) return '(waiting to be accepted)';
   if (entry.carriedBy.length > 0) return '(in a message: SCM_RIGHTS)';
+  const ring = entry.registeredWith[0]?.holders[0];
+  if (ring) return `(io_uring of ${ring.task.pid} ${escapeText(ring.task.comm)} fd ${ring.fd})`;
   if (entry.socket.inode === 0) return '(orphan)';
   return entry.socket.file === 0n ? '(kernel)' : '(no descriptor)';
 }

@@ -2,15 +2,25 @@ import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Holder, openDescriptors } from './descriptors.js';
 import { incompleteness } from './incompleteness.js';
+import { RingReader } from './io-uring.js';
 import { type Protocol, protocols } from './protocols.js';
 import { type PageLook, SlabScan } from './slab-scan.js';
-import { MOST_INODE, SocketFinder } from './socket.js';
+import { MOST_INODE, type Socket, SocketFinder } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 import { StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
 
 /** How a socket was found. */
-export type FoundBy = 'fd' | 'slab' | 'accept' | 'scm';
+export type FoundBy = 'fd' | 'slab' | 'accept' | 'scm' | 'io_uring';
+
+/** A ring of io_uring with which a socket's file is registered. */
+export interface Ring {
+  readonly holders: readonly Holder[];
+  /** References to the ring's file: descriptors, mappings, system calls. */
+  readonly fileReferences: number;
+  /** The ring's own sock, whose messages are how it keeps files. */
+  readonly sock: bigint | undefined;
+}
 
 /** A socket of the machine, how it was found and who keeps it. */
 export interface CountedSocket {
@@ -26,8 +36,10 @@ export interface CountedSocket {
   readonly holders: readonly Holder[];
   /** The listener in whose accept queue it waits. */
   readonly acceptedFrom: bigint | undefined;
-  /** The sockets in whose queues messages wait that carry its file (SCM_RIGHTS). */
+  /** The sockets in whose queues messages wait that carry its file (SCM_RIGHTS), once a message. */
   readonly carriedBy: readonly bigint[];
+  /** The rings with which its file is registered, once a slot. */
+  readonly registeredWith: readonly Ring[];
 }
 
 interface Found {
@@ -37,13 +49,15 @@ interface Found {
   acceptedFrom: bigint | undefined;
   readonly by: Set<FoundBy>;
   readonly holders: Holder[];
-  readonly carriedBy: Set<bigint>;
+  readonly carriedBy: bigint[];
+  readonly registeredWith: Ring[];
 }
 
 /**
  * Finds every socket: through the descriptors of every process; through the slabs of sockets and of
  * each protocol's socks, so that those without a descriptor are there; through the accept queues of
- * listeners; and through messages that carry files (SCM_RIGHTS), also where those are nested.
+ * listeners; through messages that carry files (SCM_RIGHTS), also where those are nested; and
+ * through io_uring's tables of files.
  *
  * A part that cannot be read is a warning, and the other parts stand.
  */
@@ -65,10 +79,9 @@ export class Census {
     this.#part('descriptors', () => this.#descriptors());
     this.#part('slabs', () => this.#slabs(progress, look));
     this.#part('accept queues and messages', () => this.#links());
-    return [...this.#found].map(([sock, { by, carriedBy, ...found }]) => ({
+    return [...this.#found].map(([sock, { by, ...found }]) => ({
       sock,
       foundBy: [...by],
-      carriedBy: [...carriedBy],
       ...found,
     }));
   }
@@ -90,7 +103,8 @@ export class Census {
       acceptedFrom: undefined,
       by: new Set<FoundBy>(),
       holders: [],
-      carriedBy: new Set<bigint>(),
+      carriedBy: [],
+      registeredWith: [],
     };
     this.#found.set(sock, found);
     found.by.add(by);
@@ -99,19 +113,45 @@ export class Census {
 
   #descriptors(): void {
     const finder = new SocketFinder(this.#kernel);
+    const rings = new RingReader(this.#kernel);
     for (const [file, holders] of openDescriptors(this.#kernel, this.#warnings)) {
       try {
         const socket = finder.find(file);
-        if (!socket) continue;
-        const found = this.#note(socket.sock, 'fd');
-        found.file = file;
-        found.fileReferences = socket.fileReferences;
-        found.inode = socket.inode;
-        found.holders.push(...holders);
+        if (socket) this.#noteFile(socket, 'fd').holders.push(...holders);
+        else this.#ring(file, holders, rings, finder);
       } catch (error) {
         const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
         this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
       }
+    }
+  }
+
+  #noteFile(socket: Socket, by: FoundBy): Found {
+    const found = this.#note(socket.sock, by);
+    found.file = socket.file;
+    found.fileReferences = socket.fileReferences;
+    found.inode = socket.inode;
+    return found;
+  }
+
+  /** Sockets that are registered with a ring, if the file is one. */
+  #ring(file: bigint, holders: readonly Holder[], rings: RingReader, finder: SocketFinder): void {
+    let registered: readonly bigint[] | undefined;
+    try {
+      registered = rings.registered(file);
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'unsupported-layout') throw error;
+      this.#warnings.add(error.code, `files registered with io_uring: ${error.message}`);
+    }
+    if (!registered) return;
+    const ring = {
+      holders,
+      fileReferences: finder.references(file),
+      sock: rings.ownSock(file),
+    };
+    for (const one of registered) {
+      const socket = finder.find(one);
+      if (socket) this.#noteFile(socket, 'io_uring').registeredWith.push(ring);
     }
   }
 
@@ -192,11 +232,9 @@ export class Census {
         for (const file of links.carriedFiles(sock)) {
           const socket = finder.find(file);
           if (!socket) continue;
-          const found = this.#note(socket.sock, 'scm');
-          found.file = file;
-          found.fileReferences = socket.fileReferences;
-          found.inode = socket.inode;
-          found.carriedBy.add(sock);
+          const { registeredWith } = this.#found.get(socket.sock) ?? { registeredWith: [] };
+          if (registeredWith.some((ring) => ring.sock === sock)) continue;
+          this.#noteFile(socket, 'scm').carriedBy.push(sock);
         }
       }
       waiting = [...this.#found.keys()].filter((sock) => !seen.has(sock));

@@ -91,6 +91,11 @@ export class SocketFinder {
     return { file, sock, fileReferences: this.#references(file), inode: number };
   }
 
+  /** References to any open file: descriptors (those of one table once), mappings, system calls. */
+  references(file: bigint): number {
+    return this.#references(file);
+  }
+
   /**
    * The `struct socket`; or, where a filter left it out of the dump, the socket as its sock tells of
    * it, which points back: without an inode's number, which lay in the same object.

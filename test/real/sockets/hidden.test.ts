@@ -1,0 +1,129 @@
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { accountAll } from '../../../src/account/sockets.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { type SocketsJson, socketsSchema } from '../../../src/report/schema.js';
+import { socketsJson } from '../../../src/report/sockets-json.js';
+import { socketsText } from '../../../src/report/sockets-text.js';
+import { drgnJson } from '../../support/drgn.js';
+import { type Hidden, LAB_KERNELS, labDump } from '../../support/lab.js';
+
+type SocketJson = SocketsJson['sockets'][number];
+
+/** What drgn finds; see hidden.py. */
+interface Drgn {
+  readonly pairs: Readonly<Record<Hidden['how'], readonly (readonly [string | number, string])[]>>;
+  readonly socks: Readonly<Record<string, object>>;
+}
+
+process.env.LAB_PARTS = fileURLToPath(new URL('../../../scripts/lab-parts', import.meta.url));
+
+describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) => {
+  const { elf, truth } = labDump(version);
+  let answer: SocketsJson;
+  let text: string;
+  let drgn: Drgn;
+
+  beforeAll(() => {
+    const kernel = openNative({ files: [elf] });
+    const all = accountAll(kernel, { by: 'process' });
+    answer = socketsSchema.parse(socketsJson(all, all.sockets, 'process'));
+    text = socketsText(all, all.sockets, { limit: 1000 });
+    kernel.close();
+    drgn = drgnJson(elf, version, new URL('hidden.py', import.meta.url));
+  });
+
+  /** The one that the guest told of: by its inode, else by its addresses. */
+  const find = ({ inode, how, local, peer }: Hidden): SocketJson => {
+    const [only, ...more] = answer.sockets.filter(({ socket, holders }) =>
+      inode !== null
+        ? socket.inode === inode
+        : socket.inode === 0 &&
+          holders.length === 0 &&
+          socket.local === local &&
+          (how === 'accept' || socket.peer === peer),
+    );
+    expect(more).toEqual([]);
+    if (!only) throw new Error(`not found: ${how} ${local}`);
+    return only;
+  };
+  const bySock = (sock: string | null | undefined) =>
+    answer.sockets.find(({ socket }) => socket.sock === sock);
+  const told = (how: Hidden['how']) => truth.hidden.filter((one) => one.how === how);
+  /** [keeper, sock] of ours, as drgn's. */
+  const ours = (how: Hidden['how']): (readonly [string | number | null, string])[] =>
+    answer.sockets.flatMap((one): (readonly [string | number | null, string])[] => {
+      const { sock, state } = one.socket;
+      switch (how) {
+        case 'scm':
+          return one.carriedBy.map((carrier) => [carrier, sock] as const);
+        case 'accept':
+          return one.acceptedFrom === null ? [] : [[one.acceptedFrom, sock]];
+        case 'io_uring':
+          return one.registeredWith.map(({ pid }) => [pid, sock] as const);
+        case 'orphan':
+          return state === 'FIN_WAIT1' && one.socket.inode === 0 ? [[null, sock]] : [];
+      }
+    });
+
+  test('the scenario has each kind', () => {
+    const names = truth.hidden.map(({ name }) => name).sort();
+    expect(names).toEqual([
+      ...['in-flight', 'in-own-flight', 'nested-carrier', 'nested-socket', 'orphan'],
+      ...['registered', 'unix-waiting'],
+    ]);
+  });
+
+  test.each(['scm', 'accept', 'io_uring', 'orphan'] as const)(
+    '%s: what keeps each is what drgn says, and holds what drgn counts',
+    (how) => {
+      const sorted = (pairs: readonly (readonly unknown[])[]) =>
+        pairs.map((pair) => pair.join(' ')).sort();
+      expect(sorted(ours(how))).toEqual(sorted(drgn.pairs[how]));
+      expect(drgn.pairs[how].length).toBeGreaterThanOrEqual(told(how).length);
+      for (const [, sock] of drgn.pairs[how]) {
+        const found = bySock(sock);
+        const { family, type, state, local, peer, netns } = found?.socket ?? {};
+        expect({ family, type, state, local, peer, netns, queues: found?.queues }).toEqual(
+          drgn.socks[sock],
+        );
+      }
+    },
+  );
+
+  test('each holds what its process put there, and names what keeps it', () => {
+    for (const one of truth.hidden) {
+      const found = find(one);
+      const { receive, write, retransmit } = found.queues;
+      if (one.bytes !== null) expect(receive?.payloadBytes, one.name).toBe(one.bytes);
+      if (one.unsent !== null) {
+        const unsent = (write?.payloadBytes ?? 0) + (retransmit?.payloadBytes ?? 0);
+        expect(unsent, one.name).toBe(one.unsent);
+      }
+      expect(found.holders, one.name).toEqual([]);
+      const keeper = { scm: found.carriedBy[0], accept: found.acceptedFrom }[one.how as 'scm'];
+      if (one.carrier !== null) expect(bySock(keeper)?.socket.inode, one.name).toBe(one.carrier);
+      expect(found.foundBy, one.name).toContain(one.how === 'orphan' ? 'slab' : one.how);
+    }
+    const [ring] = told('io_uring');
+    expect(text).toContain(`(io_uring of ${ring?.pid} ring fd `);
+    expect(text).toContain('(in a message: SCM_RIGHTS)');
+    expect(text).toContain('(waiting to be accepted)');
+    expect(text).toContain('(orphan)');
+  });
+
+  test('a kill of whoever keeps it gives it back; nobody’s death brings back an orphan', () => {
+    const freed = (pid: number) =>
+      answer.groups?.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
+    for (const one of truth.hidden) {
+      const found = find(one);
+      const bounds = freed(one.pid);
+      if (one.how === 'orphan') {
+        expect(bounds?.high, one.name).toBeLessThan(found.total.pinnedBytes);
+        continue;
+      }
+      expect(bounds?.high, one.name).toBeGreaterThanOrEqual(found.total.pinnedBytes);
+      expect(bounds?.low, one.name).toBeGreaterThanOrEqual(found.exclusiveBytes);
+    }
+  });
+});
