@@ -51,9 +51,11 @@ const LEAST_SKB_CHARGE = 512;
  * **likely.** Payload in whole pages of a local sender, who fills them one after the other
  * (skb_page_frag_refill), plus the rest of the charge by 1.2: the fclone slots and the shares of
  * pages that merging and rounding leave uncharged. In the lab's dumps of 5.10, 6.1, 6.12 and 7.2 it is
- * within 10 % for local TCP senders, within 20 % for a virtio NIC, and 0.64 of the truth for 10-byte
- * messages on 5.10. A unix stream's charge was exact. Where most of the charge is for data that is
- * not in `payload` (out of order), that charge by 1.2 alone.
+ * within 10 % for local TCP senders, within 20 % for a virtio NIC whose packets are alike; a unix
+ * stream's charge was exact. Packets that are not alike can keep twice as much: of 10-byte messages
+ * on 5.10, virtio-net copied most into heads of their own and left a few larger ones in its 32 KiB
+ * pages, one in each, charged with 1.5 KiB. Nothing that user space sees tells of these. Where most
+ * of the charge is for data that is not in `payload` (out of order), that charge by 1.2 alone.
  *
  * **high.** One fragment keeps its whole compound page, so: fragments × 32 KiB, each alone in its
  * page, and one and a half times the charge for what lies in slab (an fclone pair's slot is twice

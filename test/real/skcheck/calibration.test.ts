@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { estimatePinned } from '../../../src/stale/pinned.js';
-import { LAB_KERNELS, labDump, type OracleSocket } from '../../support/lab.js';
+import { LAB_KERNELS, labDump, labKdump, type OracleSocket } from '../../support/lab.js';
 
 const RECEIVING = ['receive', 'outOfOrder', 'backlog', 'reader', 'error'];
+
+/** Their packets come over virtio-net; how they are cut is up to QEMU, and so to the machine's load. */
+const OVER_THE_WIRE = ['starving', 'starving-large', 'udp-fed'];
 
 /** Sockets of the lab's scenario with something in a receive queue: what drgn counts there. */
 function received(socket: OracleSocket) {
@@ -17,8 +20,29 @@ function received(socket: OracleSocket) {
   };
 }
 
-describe.each(LAB_KERNELS)('the estimate against what drgn counts, %s', (kernel) => {
-  const { oracle, truth } = labDump(kernel);
+/**
+ * Whether packets from a NIC fill the pages that they keep. virtio-net gives each packet about 1.5 KiB
+ * of a 32 KiB page and copies what has up to 128 bytes out of it (GOOD_COPY_LEN), so a few larger ones
+ * among many small ones keep a page each, for 1.5 KiB of charge: nothing in user space tells of it. The
+ * first and the last page may be filled in part, and so may 15 % of all.
+ */
+function fillsItsPages(socket: OracleSocket, pageSize: number): boolean {
+  const pages = new Map(
+    RECEIVING.flatMap((name) => socket.pages[name] ?? []).map((each) => [each.page, each] as const),
+  );
+  let empty = 0;
+  for (const { order, references } of pages.values())
+    if (order > 0) empty += Math.max(0, (pageSize << order) - references * 1536);
+  return empty <= 32_768 + 0.15 * received(socket).pinned;
+}
+
+const dumps = LAB_KERNELS.flatMap((kernel) => [
+  { name: `${kernel}`, files: () => labDump(kernel) },
+  { name: `${kernel}-kdump`, files: () => labKdump(kernel) },
+]);
+
+describe.each(dumps)('the estimate against what drgn counts, $name', ({ files }) => {
+  const { oracle, truth } = files();
   const roles = new Map(
     truth.roles.flatMap((role) => (role.socket ? [[role.socket.inode, role] as const] : [])),
   );
@@ -26,17 +50,20 @@ describe.each(LAB_KERNELS)('the estimate against what drgn counts, %s', (kernel)
     .filter((socket) => socket.state !== 'LISTEN' && received(socket).skbs > 0)
     .map((socket) => {
       const role = roles.get(socket.inode);
-      return { name: role?.name ?? `inode ${socket.inode}`, socket, unread: role?.socket?.unread };
+      const name = role?.name ?? `inode ${socket.inode}`;
+      const plain = !OVER_THE_WIRE.includes(name) || fillsItsPages(socket, truth.pageSize);
+      return { name, socket, unread: role?.socket?.unread, plain };
     })
     .filter(({ name }) => name !== 'unix-datagrams');
 
-  test('there is something to compare', () => {
+  test('there is something to compare, and the traffic is plain but for some over the wire', () => {
     expect(cases.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['starving', 'starving-large', 'loopback', 'udp-fed', 'unix-stream']),
     );
+    expect(cases.filter(({ plain }) => plain).map(({ name }) => name)).toContain('starving-large');
   });
 
-  test.each(cases)('$name', ({ name, socket, unread }) => {
+  test.each(cases)('$name (plain: $plain)', ({ socket, unread, plain }) => {
     const found = received(socket);
     const unix = socket.family === 'AF_UNIX';
     const udp = socket.protocol === 'UDP';
@@ -52,8 +79,8 @@ describe.each(LAB_KERNELS)('the estimate against what drgn counts, %s', (kernel)
     });
     expect(low).toBeLessThanOrEqual(found.pinned);
     expect(high).toBeGreaterThanOrEqual(found.pinned);
-    const off = Math.abs(likely / found.pinned - 1);
-    // Of 10-byte messages how many share a page varies: each is charged for less than its share.
-    expect(off).toBeLessThan(name === 'starving' ? 0.45 : 0.3);
+    if (plain) expect(Math.abs(likely / found.pinned - 1)).toBeLessThan(0.3);
+    // Pages that nothing tells of: the estimate may be too small, and never much too large.
+    else expect(likely / found.pinned).toBeLessThan(1.3);
   });
 });
