@@ -8,6 +8,7 @@ import { SocketFinder } from '../walk/socket.js';
 import { findTask } from '../walk/tasks.js';
 import { Warnings } from '../walk/warnings.js';
 import type { Diagnosis, Finding } from './diagnose.js';
+import { OwnerlessSocks } from './ownerless.js';
 import { STALE_CODES } from './verdict.js';
 
 /** What was counted of one socket, over all its queues: bytes, except `skbs` and `pages`. */
@@ -30,7 +31,8 @@ export interface ExactCounts {
 
 /**
  * Counts in a kernel's memory what the findings' sockets hold. The way is pid → descriptor → socket,
- * and the socket's inode must be the one that was found: descriptors are closed and used again.
+ * and the socket's inode must be the one that was found: descriptors are closed and used again. Those
+ * that no process has open are searched for in the slabs ({@link OwnerlessSocks}).
  */
 export function countExactly(kernel: Kernel, findings: readonly Finding[]): ExactCounts {
   const accountant = new SocketAccountant(kernel);
@@ -40,10 +42,19 @@ export function countExactly(kernel: Kernel, findings: readonly Finding[]): Exac
   const counts = new Map<Finding, Count>();
   const reasons: string[] = [];
   let staleComplete = true;
+  const ownerless = once(
+    () =>
+      new OwnerlessSocks(
+        kernel,
+        findings.filter(isOwnerless).map(({ socket }) => socket),
+      ),
+  );
   for (const finding of findings) {
     const stale = STALE_CODES.includes(finding.verdict.verdict);
     try {
-      const socket = findSocket(kernel, finder, finding);
+      const socket = isOwnerless(finding)
+        ? ownerless().find(finding.socket)
+        : findSocket(kernel, finder, finding);
       const { total } = accountant.account(socket, { warnings, sums: stale ? [sum] : [] });
       const { skbs, pages, pinnedBytes, complete } = total;
       counts.set(finding, { skbs, pages, pinnedBytes, complete });
@@ -79,15 +90,33 @@ export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): Diagnosis 
   };
 }
 
+function isOwnerless({ holders }: Finding): boolean {
+  return holders.length === 0;
+}
+
+/** What making it throws, it throws again. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | { error: unknown } | undefined;
+  return () => {
+    if (!made)
+      try {
+        made = { value: make() };
+      } catch (error) {
+        made = { error };
+      }
+    if ('error' in made) throw made.error;
+    return made.value;
+  };
+}
+
 function findSocket(kernel: Kernel, finder: SocketFinder, { socket, holders }: Finding) {
   const [holder] = holders;
-  const fd = holder?.fds[0];
-  if (!holder || fd === undefined)
-    throw new WalkError('no-such-fd', 'no process that is visible here has it open');
-  const { file } = findFile(kernel, findTask(kernel, holder.pid), fd);
+  const pid = holder?.pid ?? 0;
+  const fd = holder?.fds[0] ?? -1;
+  const { file } = findFile(kernel, findTask(kernel, pid), fd);
   const found = finder.find(file);
   if (!found || found.inode !== socket.inode)
-    throw new WalkError('not-a-socket', `fd ${fd} of pid ${holder.pid} is another file by now`);
+    throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is another file by now`);
   return found;
 }
 

@@ -9,7 +9,12 @@ import { LAB_KERNELS, labDump } from '../../support/lab.js';
 import { skcheck } from './stage.js';
 
 /** What skcheck would have found in the guest: the sockets of its roles, by pid, fd and inode. */
-function finding(pid: number, fd: number, inode: number): Finding {
+function finding(
+  pid: number,
+  fd: number,
+  inode: number,
+  more: Partial<SocketRecord> = {},
+): Finding {
   const socket: SocketRecord = {
     family: 'AF_INET',
     type: 'SOCK_STREAM',
@@ -27,6 +32,7 @@ function finding(pid: number, fd: number, inode: number): Finding {
     skmem: null,
     tcp: null,
     timer: null,
+    ...more,
   };
   return {
     socket,
@@ -78,6 +84,33 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
     expect(exact.failed).toMatchObject({ count: 2 });
     expect(exact.failed?.because).toMatch(/is another file by now/);
     expect(exact.stalePinnedBytes).toBeNull();
+  });
+
+  test('what no process has open is found by its inode, or by its addresses', () => {
+    const { socket } = truth.roles.find((role) => role.name === 'starving') ?? {};
+    const hidden = { ...finding(0, 0, socket?.inode ?? 0), holders: [] };
+    const listener = truth.roles.find((role) => role.name === 'listener')?.socket;
+    // Three connections that nobody accepts, each with an end of its client's.
+    const clients = oracle.sockets.filter(({ peer }) => peer === listener?.local);
+    expect(clients.length).toBe(3);
+    const waiting = clients.map(({ local, peer, netns }) => ({
+      ...finding(0, 0, 0, { netns, local: peer ?? '', peer: local ?? '' }),
+      holders: [],
+    }));
+    const strangers = waiting.map((each) => ({ ...each, socket: { ...each.socket, netns: 1 } }));
+    const exact = countExactly(kernel, [hidden, ...waiting, ...strangers]);
+    const starving = oracle.sockets.find(({ inode }) => inode === socket?.inode);
+    expect(exact.counts.get(hidden)).toMatchObject({
+      skbs: starving?.total.skbs,
+      pinnedBytes: starving?.total.pinnedBytes,
+      complete: true,
+    });
+    for (const each of waiting) {
+      expect(exact.counts.get(each)).toMatchObject({ skbs: 1, complete: true });
+      expect(exact.counts.get(each)?.pinnedBytes).toBeGreaterThan(1000);
+    }
+    expect(exact.failed).toMatchObject({ count: 3 });
+    expect(exact.failed?.because).toMatch(/no process has it open, and no sock in the kernel/);
   });
 
   test('counts take the place of estimates, and the total is counted once', () => {
