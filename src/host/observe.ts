@@ -33,7 +33,7 @@ export interface Observation {
    */
   readonly windows: readonly Window[];
   readonly holders: HolderScan;
-  /** The processes that hold a socket of interest, as they were at the end. */
+  /** The processes that hold a socket of interest or have more descriptors than at first, at the end. */
   readonly processes: ReadonlyMap<number, ProcessRecord>;
   /** CPU time that these processes used between the first and the last sample, milliseconds. */
   readonly cpuMs: ReadonlyMap<number, number>;
@@ -147,7 +147,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const holders = scan.holdersOf(inodes);
   const processes = new Map<number, ProcessRecord>();
   const cpuMs = new Map<number, number>();
-  for (const each of pidsOf(holders)) {
+  for (const each of new Set([...pidsOf(holders), ...grown(descriptors)])) {
     const process = readProcess(source, each);
     if (process) processes.set(each, process);
     const before = cpuBefore.get(each) ?? null;
@@ -213,6 +213,15 @@ function pidsOf(holders: HolderScan): number[] {
   const pids = new Set<number>();
   for (const each of holders.byInode.values()) for (const { pid } of each) pids.add(pid);
   return [...pids];
+}
+
+/** The processes with more descriptors at the last sample than at the first. */
+function grown(descriptors: Observation['descriptors']): number[] {
+  const [from] = descriptors;
+  const to = descriptors.at(-1);
+  return [...(to ?? [])].flatMap(([pid, count]) =>
+    count > (from?.get(pid) ?? Number.POSITIVE_INFINITY) ? [pid] : [],
+  );
 }
 
 /** A sample with the switches of some processes before and after it. */

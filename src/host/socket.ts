@@ -40,7 +40,10 @@ export interface SocketRecord {
   readonly inode: number;
   /** Unix only: the inode of the other end, 0 where there is none. */
   readonly peerInode: number;
-  /** The kernel's cookie (hex): never used twice since boot. Unix rows have none. */
+  /**
+   * The kernel's cookie (hex): never used twice since boot. Unix rows have none; where ss had to read
+   * /proc/net (no `skmem` then) it is a number of its own, the same as long as the socket lives.
+   */
   readonly cookie: string;
   /**
    * What Recv-Q counts depends: unread payload for TCP (plus one for an unread FIN) and for unix

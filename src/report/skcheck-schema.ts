@@ -117,6 +117,7 @@ export const skcheckSchema = z.strictObject({
     z.strictObject({
       verdict: z.literal('fd-leak'),
       pid: count,
+      /** Null when it ended before its name was read: `because` says so. */
       comm: z.string().nullable(),
       from: count,
       to: count,

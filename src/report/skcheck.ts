@@ -64,14 +64,18 @@ export function skcheckReport(
       unreadBytes: diagnosis.totals.unread,
       pinned: whole(diagnosis.totals.pinned),
     },
-    processes: diagnosis.fdLeaks.map((leak) => ({
-      verdict: 'fd-leak',
-      pid: leak.pid,
-      comm: observation.processes.get(leak.pid)?.comm ?? null,
-      from: leak.from,
-      to: leak.to,
-      because: `its open descriptors grew in each of ${leak.samples} samples, from ${formatCount(leak.from)} to ${formatCount(leak.to)} in ${formatSpan(leak.watchedMs)}`,
-    })),
+    processes: diagnosis.fdLeaks.map((leak) => {
+      const process = observation.processes.get(leak.pid);
+      const ended = process ? '' : '; it has ended since, so its name is not known';
+      return {
+        verdict: 'fd-leak',
+        pid: leak.pid,
+        comm: process?.comm ?? null,
+        from: leak.from,
+        to: leak.to,
+        because: `its open descriptors grew in each of ${leak.samples} samples, from ${formatCount(leak.from)} to ${formatCount(leak.to)} in ${formatSpan(leak.watchedMs)}${ended}`,
+      };
+    }),
     bounds: {
       unplacedBytes: Math.ceil(host.unplacedMemory),
       census: options.census ?? null,

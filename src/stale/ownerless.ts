@@ -67,8 +67,9 @@ export class OwnerlessSocks {
 }
 
 function keyOf(record: SocketRecord): Key | null {
-  const { cookie, inode, peerInode, protocol, netns, local, peer } = record;
-  if (/^[0-9a-f]{1,16}$/.test(cookie) && !/^0+$/.test(cookie))
+  const { cookie, inode, peerInode, protocol, netns, local, peer, skmem } = record;
+  // Where the kernel lacks inet_diag, ss reads /proc/net/tcp: no skmem, and its `sk:` is no cookie.
+  if (skmem && /^[0-9a-f]{1,16}$/.test(cookie) && !/^0+$/.test(cookie))
     return `cookie ${BigInt(`0x${cookie}`)}`;
   if (inode !== 0) return `inode ${inode}`;
   if (protocol === 'UNIX') return peerInode === 0 ? null : `peer ${peerInode}`;

@@ -10,6 +10,9 @@ import { labKernel, type Truth } from '../../support/lab.js';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SKCHECK = `${ROOT}dist/package/skcheck`;
 
+/** What ss asks the kernel through; without them it reads /proc/net, and knows less. */
+const DIAG = ['inet_diag', 'tcp_diag', 'udp_diag', 'raw_diag', 'unix_diag', 'af_packet_diag'];
+
 // The one executable, in a guest that has no node.
 describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
   let guest: Guest;
@@ -23,6 +26,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     guest = await bootScenario({
       kernel,
       memoryMiB: 1024,
+      modules: DIAG,
       files: [
         ...machineProgram(SKCHECK),
         ...machineProgram(ss),
@@ -44,8 +48,8 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
 
   test('names the readers that have stopped, and counts what they hold within its own bounds', async () => {
     expect((await guest.run('command -v node || echo none')).output.toString().trim()).toBe('none');
-    const estimated = await skcheck('--stale');
-    const counted = await skcheck('--stale --exact');
+    const estimated = await skcheck('--stale --interval 1');
+    const counted = await skcheck('--stale --exact --interval 1');
     const starving = truth.roles.find(({ name }) => name === 'starving');
     const found = counted.sockets.find(({ inode }) => inode === starving?.socket?.inode);
     expect(found).toMatchObject({
@@ -55,9 +59,12 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
       counted: { complete: true },
     });
     // Also those that no process holds: connections that nobody accepted.
-    const waiting = counted.sockets.filter(({ holders }) => holders.length === 0);
-    expect(waiting.length).toBeGreaterThanOrEqual(3);
-    for (const { local, counted: count, inode } of counted.sockets)
+    const listener = truth.roles.find(({ name }) => name === 'listener');
+    const waiting = counted.sockets.filter(({ local }) => local === listener?.socket?.local);
+    expect(waiting.map(({ holders, unreadBytes }) => [holders, unreadBytes])).toEqual(
+      Array.from({ length: 3 }, () => [[], 1000]),
+    );
+    for (const { local, inode, counted: count } of counted.sockets)
       expect([local, inode, count]).toEqual([local, inode, expect.objectContaining({})]);
     let compared = 0;
     for (const { inode, counted: count, unreadBytes } of counted.sockets) {
@@ -70,5 +77,38 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
       compared++;
     }
     expect(compared).toBeGreaterThan(10);
+  });
+
+  test('what a process that was killed had sent is an orphan, found and counted', async () => {
+    const lossy = truth.roles.find(({ name }) => name === 'unacknowledged');
+    await guest.run(
+      `kill -9 ${lossy?.pid}; while ! grep -q 'orphan 1' /proc/net/sockstat; do sleep 0.1; done`,
+    );
+    const report = await skcheck('--verdict stalled-sender --exact --interval 1');
+    const orphan = report.sockets.find(({ local }) => local === lossy?.socket?.local);
+    expect(orphan).toMatchObject({
+      state: 'FIN-WAIT-1',
+      holders: [],
+      inode: 0,
+      unsentBytes: 3000,
+      stalled: { verdict: 'stalled-sender', because: expect.stringContaining('no process has it') },
+      counted: { complete: true },
+    });
+    expect(orphan?.counted?.pinnedBytes).toBeGreaterThan(3000);
+  });
+
+  test("the host's limits: orphans, and memory charged to TCP", async () => {
+    const limits = '/proc/sys/net/ipv4';
+    const codes = ({ warnings }: SkcheckReport) => warnings.map(({ code }) => code);
+    const before = await skcheck('--interval 0');
+    expect(codes(before)).not.toContain('tcp-memory');
+    expect(codes(before)).not.toContain('tcp-orphans');
+    await guest.run(`echo 1 > ${limits}/tcp_max_orphans; echo 10 20 100000 > ${limits}/tcp_mem`);
+    const after = await skcheck('--interval 0');
+    const said = (code: string) => after.warnings.find((each) => each.code === code)?.message;
+    expect(said('tcp-orphans')).toBe('1 orphaned TCP sockets, near or over tcp_max_orphans (1)');
+    expect(said('tcp-memory')).toMatch(
+      /^\d[\d,]* pages charged to TCP: under memory pressure from 20 on, limit 100,000 \(tcp_mem\)$/,
+    );
   });
 });

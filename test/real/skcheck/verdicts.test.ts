@@ -46,7 +46,7 @@ beforeAll(async () => {
   pids.deadUnix = two.pid;
   pids.deadUnixPeer = (await stage.start('client', { path })).pid;
 
-  pids.leaker = (await stage.start('leaker')).pid;
+  pids.leaker = (await stage.start('leaker', { comm: 'leaks,"x\n' })).pid;
   // Queues fill up.
   await new Promise((resolve) => setTimeout(resolve, 2000));
   ({ report } = skcheckJson(['--samples', '3', '--interval', '2']));
@@ -107,6 +107,7 @@ describe('each verdict, on real sockets', () => {
 
   test('fd-leak: the process whose descriptors grow, and no other', () => {
     const leak = report.processes.find(({ pid }) => pid === pids.leaker);
+    expect(leak).toMatchObject({ comm: 'leaks,"x\n' });
     expect(leak?.because).toMatch(/grew in each of 3 samples/);
     expect((leak?.to ?? 0) - (leak?.from ?? 0)).toBeGreaterThanOrEqual(100);
     const ours = new Set(Object.values(pids));
