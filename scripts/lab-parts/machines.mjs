@@ -8,6 +8,10 @@
  * @property {string} cpu -cpu unless told
  * @property {string} console the serial line's name in the guest
  * @property {string} compiler makes static programs for it
+ * @property {string} tools folder of the lab with Debian's programs for it
+ * @property {string} toolsStep what makes that folder
+ * @property {string} loader the dynamic loader in there
+ * @property {string} libraries and the shared libraries
  */
 
 // QEMU 7.2 cannot emulate what newer kernels do with cmpxchg16b.
@@ -26,6 +30,10 @@ const PC = {
   cpu: FOUR_LEVELS,
   console: 'ttyS0',
   compiler: 'gcc',
+  tools: 'tools',
+  toolsStep: 'scripts/lab tools',
+  loader: 'usr/lib64/ld-linux-x86-64.so.2',
+  libraries: 'usr/lib/x86_64-linux-gnu',
 };
 
 /** @type {Machine} */
@@ -35,6 +43,10 @@ const ARM64 = {
   cpu: NEOVERSE,
   console: 'ttyAMA0',
   compiler: 'aarch64-linux-gnu-gcc',
+  tools: 'tools-arm64',
+  toolsStep: 'scripts/lab tools-arm64',
+  loader: 'usr/lib/ld-linux-aarch64.so.1',
+  libraries: 'usr/lib/aarch64-linux-gnu',
 };
 
 /** @param {string} kernel a kernel of the lab @returns {Machine} */

@@ -9,7 +9,7 @@ export const LAB = process.env.KDUMP_MEM_LAB ?? join(dirname(dirname(PARTS)), '.
 
 /**
  * @param {string} version a kernel of the lab: 5.10, 6.1, 6.12, newest, 6.12-arm64, …
- * @returns {{ vmlinuz: string, vmlinux: string, modules: string, release: string, busybox?: string }}
+ * @returns {{ vmlinuz: string, vmlinux: string, systemMap: string, modules: string, release: string, busybox?: string }}
  *   busybox: of a guest that isn't of this machine's architecture
  */
 export function kernelFiles(version) {
@@ -18,6 +18,7 @@ export function kernelFiles(version) {
   return {
     vmlinuz: join(home, 'vmlinuz'),
     vmlinux: join(home, 'vmlinux'),
+    systemMap: join(home, 'System.map'),
     modules: join(home, 'modules'),
     release: readFileSync(release, 'utf8').trim(),
     ...(isArm64(version) ? { busybox: join(home, 'busybox') } : {}),

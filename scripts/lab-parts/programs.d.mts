@@ -4,7 +4,7 @@ import type { GuestOptions } from './guest.mjs';
 type GuestFiles = NonNullable<GuestOptions['files']>;
 
 /** A program of the lab's tools (`usr/bin/crash`), with its libraries, as /bin/NAME. */
-export declare function toolProgram(path: string): GuestFiles;
+export declare function toolProgram(path: string, kernel?: string): GuestFiles;
 
 /** A program of this machine (node, ss, …), with its libraries, at the path that it has here. */
 export declare function machineProgram(path: string): GuestFiles;

@@ -1,7 +1,8 @@
 // A program of this machine or of the lab's tools, with its libraries, as files for a guest.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { machineOf } from './machines.mjs';
 import { LAB, need } from './paths.mjs';
 
 /** @typedef {import('./initramfs.mjs').GuestFile} GuestFile */
@@ -11,26 +12,49 @@ import { LAB, need } from './paths.mjs';
  * those of {@link machineProgram}: both can be in one guest.
  *
  * @param {string} path under the tools' root, for example usr/bin/makedumpfile
+ * @param {string} [kernel] of the guest: a kernel of the lab; one for a PC unless told
  * @returns {GuestFile[]} with the program as /bin/NAME
  */
-export function toolProgram(path) {
-  const root = join(LAB, 'tools');
-  const program = need(join(root, path), 'scripts/lab tools');
-  const loader = join(root, 'usr/lib64/ld-linux-x86-64.so.2');
-  const folder = join(root, 'usr/lib/x86_64-linux-gnu');
-  const list = execFileSync(loader, ['--library-path', folder, '--list', program], {
-    encoding: 'utf8',
-  });
-  const name = path.split('/').at(-1);
+export function toolProgram(path, kernel = '') {
+  const machine = machineOf(kernel);
+  const root = join(LAB, machine.tools);
+  const program = need(join(root, path), machine.toolsStep);
+  const name = basename(path);
   return [
-    { path: '/tools/ld.so', from: loader },
-    ...libraries(list).map((from) => ({ path: `/tools/lib/${from.split('/').at(-1)}`, from })),
+    { path: '/tools/ld.so', from: join(root, machine.loader) },
+    ...neededBy(program, join(root, machine.libraries)).map((from) => ({
+      path: `/tools/lib/${basename(from)}`,
+      from,
+    })),
     { path: `/tools/${name}`, from: program },
     {
       path: `/bin/${name}`,
       data: `#!/bin/sh\nexec /tools/ld.so --library-path /tools/lib --argv0 ${name} /tools/${name} "$@"\n`,
     },
   ];
+}
+
+/**
+ * The shared libraries of a program that need not run here, and theirs.
+ *
+ * @param {string} program
+ * @param {string} folder where they are
+ * @returns {string[]} paths
+ */
+function neededBy(program, folder) {
+  /** @type {Set<string>} */
+  const found = new Set();
+  const look = (/** @type {string} */ file) => {
+    const said = execFileSync('readelf', ['-dW', file], { encoding: 'utf8' });
+    for (const [, name = ''] of said.matchAll(/\(NEEDED\).*\[(.+)\]/g)) {
+      const path = join(folder, name);
+      if (name.startsWith('ld-linux') || found.has(path)) continue;
+      found.add(path);
+      look(path);
+    }
+  };
+  look(program);
+  return [...found];
 }
 
 /**
@@ -42,18 +66,14 @@ export function toolProgram(path) {
 export function machineProgram(path) {
   const list = execFileSync('ldd', [path], { encoding: 'utf8' });
   const loader = /^\s*(\/\S*ld-linux\S*)/m.exec(list)?.[1];
+  const libraries = [...list.matchAll(/=> (\/\S+)/g)].flatMap(([, library]) =>
+    library === undefined || library.includes('ld-linux') ? [] : [library],
+  );
   return [
     { path, from: path },
     ...(loader === undefined ? [] : [{ path: loader, from: loader }]),
-    ...libraries(list).map((from) => ({ path: from, from })),
+    ...libraries.map((from) => ({ path: from, from })),
   ];
-}
-
-/** @param {string} list what ldd or ld.so --list prints */
-function libraries(list) {
-  return [...list.matchAll(/=> (\/\S+)/g)].flatMap(([, path]) =>
-    path === undefined || path.includes('ld-linux') ? [] : [path],
-  );
 }
 
 /**

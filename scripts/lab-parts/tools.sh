@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 
 LAB_TOOLS_PACKAGES=(crash python3-drgn makedumpfile kexec-tools busybox-static liblzo2-2 libsnappy1v5)
+LAB_ARM64_TOOLS_PACKAGES=(makedumpfile kexec-tools)
 
 # unpack_closure APT FOLDER PACKAGE...: downloads the packages and all that they depend on, and
 # unpacks them into FOLDER.
@@ -19,6 +20,16 @@ unpack_closure() {
     dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$folder"
   done
   rm -rf -- "$LAB_DIR/apt/$apt/cache/archives"/*.deb
+}
+
+# .lab/tools-arm64: what guests of arm64 run.
+make_tools_arm64() {
+  local root="$LAB_DIR/tools-arm64"
+  if [[ -e "$root/ready" ]]; then return 0; fi
+  rm -rf -- "$root"
+  APT_ARCH=arm64 apt_for tools-arm64 sid
+  unpack_closure tools-arm64 "$root" "${LAB_ARM64_TOOLS_PACKAGES[@]}"
+  touch "$root/ready"
 }
 
 # wrapper NAME ROOT PROGRAM [ENV...]: .lab/bin/NAME, which becomes PROGRAM (same pid).

@@ -13,6 +13,9 @@ export const LAB_ARM64_KERNELS = [
 ] as const;
 export type LabKernel = (typeof LAB_KERNELS)[number] | (typeof LAB_ARM64_KERNELS)[number];
 
+/** Kernels whose /proc/vmcore makedumpfile does not understand: the lab copies it. */
+export type LabOnlyCopied = Exclude<(typeof LAB_ARM64_KERNELS)[number], '6.1-arm64'>;
+
 /** Dumps of a paused guest by QEMU; what follows the kernel's name is what sets it apart. */
 export const LAB_DUMPS = [...LAB_KERNELS, '6.1-la57'] as const;
 /** On arm64; `-max` has pointer authentication and 52-bit addresses. */
@@ -55,14 +58,12 @@ export interface LabDump {
   readonly oracle: Oracle;
 }
 
+/** A copy of /proc/vmcore, made by a capture kernel after a panic. */
+export type LabVmcore = Omit<LabDump, 'kdumpZlib'>;
+
 /** A true kdump of the scenario: one panic, many formats. */
-export interface LabKdump {
-  readonly kernel: LabKernel;
-  readonly folder: string;
+export interface LabKdump extends LabVmcore {
   readonly formats: Readonly<Record<KdumpFormat, readonly string[]>>;
-  readonly truth: Truth;
-  /** Of the copy of /proc/vmcore. */
-  readonly oracle: Oracle;
 }
 
 export interface LabKernelFiles {
@@ -276,22 +277,28 @@ export function labRecompressed(name: LabDumpName): { lzo: string; snappy: strin
 }
 
 /** @throws {LabMissing} */
-export function labKdump(kernel: LabKernel): LabKdump {
+export function labVmcore(kernel: LabKernel): LabVmcore {
   const name = `${kernel}-kdump`;
   const folder = join(LAB, 'dumps', name);
-  const formats = Object.fromEntries(
-    Object.entries(KDUMP_FORMATS).map(([format, files]) => [
-      format,
-      files.map((file) => need(join(folder, file), `dump ${name}`)),
-    ]),
-  ) as Record<KdumpFormat, string[]>;
   return {
     kernel,
     folder,
-    formats,
+    elf: need(join(folder, KDUMP_FORMATS.elf[0]), `dump ${name}`),
     truth: readJson<Truth>(join(folder, 'truth.json'), `dump ${name}`),
     oracle: readJson<Oracle>(join(folder, 'oracle.json'), `oracle ${name}`),
   };
+}
+
+/** @throws {LabMissing} */
+export function labKdump(kernel: Exclude<LabKernel, LabOnlyCopied>): LabKdump {
+  const copy = labVmcore(kernel);
+  const formats = Object.fromEntries(
+    Object.entries(KDUMP_FORMATS).map(([format, files]) => [
+      format,
+      files.map((file) => need(join(copy.folder, file), `dump ${kernel}-kdump`)),
+    ]),
+  ) as Record<KdumpFormat, string[]>;
+  return { ...copy, formats };
 }
 
 /** makedumpfile's zlib-d31 again with snappy, which Debian's lacks. @throws {LabMissing} */

@@ -1,0 +1,15 @@
+import { KDUMP_FORMATS, type KdumpFormat, labKdump, labVmcore } from '../../../support/lab.js';
+import { arm64KdumpSuite } from '../suite.js';
+
+// True kdumps of guests that panicked. In /proc/vmcore the image's segment overlaps memory's.
+arm64KdumpSuite(
+  '6.1-arm64',
+  Object.fromEntries(
+    (Object.keys(KDUMP_FORMATS) as KdumpFormat[]).map((format) => [
+      format,
+      () => labKdump('6.1-arm64').formats[format],
+    ]),
+  ),
+);
+// What makedumpfile does not understand is copied.
+arm64KdumpSuite('6.12-arm64', { elf: () => [labVmcore('6.12-arm64').elf] });
