@@ -10,7 +10,6 @@ import {
   KDUMP_FORMATS,
   type KdumpFormat,
   LAB_KERNELS,
-  type LabKernel,
   labDump,
   labKdump,
   labKernel,
@@ -153,7 +152,7 @@ function crashTimeOf(path: string): number {
 // crash 9.0.2 cannot open a 7.2 kernel.
 const CRASH_KERNELS = LAB_KERNELS.filter((version) => version !== 'newest');
 
-describe.each(CRASH_KERNELS)('info beside crash, %s', (version: LabKernel) => {
+describe.each(CRASH_KERNELS)('info beside crash, %s', (version) => {
   test('says what its `sys` says', async () => {
     const [file] = labKdump(version).formats['lzo-d31'];
     const { vmlinux, config } = labKernel(version);
