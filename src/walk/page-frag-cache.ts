@@ -48,7 +48,8 @@ function fragPage(kernel: Kernel, type: string, address: bigint): CachedPage | u
   const pointer = layout?.member('encoded_page') ?? layout?.member('va');
   if (!pointer) throw new KernelError('unsupported-layout', `struct ${type} is of no known form`);
   const value = kernel.read(address + BigInt(pointer.offset), 8).getBigUint64(0, true);
-  const virtual = layout?.member('encoded_page') ? value & ~0xfffn : value;
+  const into = layout?.member('encoded_page') ? value % BigInt(kernel.facts.pageSize) : 0n;
+  const virtual = value - into;
   if (virtual === 0n) return undefined;
   const page = kernel.pageOf(virtual);
   if (page === undefined) throw new KernelError('damaged', 'a page_frag_cache leads nowhere');

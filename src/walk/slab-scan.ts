@@ -31,10 +31,11 @@ export interface PageLook {
 const CHUNK = 65_536;
 
 /**
- * Frames that are passed over where the array of `struct page` has a hole: it is mapped 2 MiB at a
- * time or more, and a section of memory (128 MiB on x86_64) has no smaller part of it.
+ * Memory whose part of the array of `struct page` is there or not as a whole: a section, which has as
+ * much at least (SECTION_SIZE_BITS is 27 to 30 in asm/sparsemem.h). Where the array has a hole, it is
+ * passed over section by section.
  */
-const HOLE_BYTES = 2 ** 21;
+const SECTION_BYTES = 2 ** 27;
 
 /**
  * Every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
@@ -85,9 +86,11 @@ export class SlabScan {
     for (const cache of caches) shapes.set(cache, this.#shape(cache));
     const last = this.#lastFrame();
     const perChunk = Math.floor(CHUNK / this.#stride);
+    const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
     let missing = 0;
     for (let frame = 0; frame < last; ) {
-      const count = Math.min(perChunk, last - frame);
+      // Not beyond a section: the next one may be missing.
+      const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
       progress(frame / last);
       const first = this.#kernel.pageOfFrame(frame);
       if (first === undefined) throw new KernelError('damaged', 'no struct pages were found');
@@ -97,8 +100,7 @@ export class SlabScan {
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
         if (error.code === 'unmapped') {
-          const into = Number(first & BigInt(HOLE_BYTES - 1));
-          frame += Math.max(1, Math.floor((HOLE_BYTES - into) / this.#stride));
+          frame += perSection - (frame % perSection);
           continue;
         }
         look?.missed();
