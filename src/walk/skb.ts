@@ -59,8 +59,9 @@ const MAX_FRAG_LIST_DEPTH = 8;
 const MAX_FRAG_LIST_LENGTH = 65_536;
 
 /** `skb->fclone` of an skb that is not one of a pair. */
-const FCLONE_FIELDS = ['fclone_ref.refs.counter'] as const;
 const FCLONE_UNAVAILABLE = 0;
+
+const FCLONE_FIELDS = ['fclone_ref.refs.counter'] as const;
 
 /** `MAX_SKB_FRAGS` cannot be configured beyond this (net/Kconfig). */
 const MAX_CONFIGURABLE_FRAGS = 45;
