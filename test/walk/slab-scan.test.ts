@@ -35,6 +35,11 @@ function kernelWith(pageSize: number, sections: readonly number[], lastFrame: nu
     symbol: (name) => (name === 'max_pfn' ? MAX_PFN : undefined),
     struct: (name) => STRUCTS[name],
     enumerators: (name) => (name === 'pageflags' ? new Map([['PG_slab', 9n]]) : undefined),
+    locate: () => {
+      throw new Error('a scan reads');
+    },
+    frameOf: () => -1,
+    frameOfPage: () => -1,
     pageOf: () => undefined,
     pageOfFrame: (frame) => PAGES + BigInt(frame * STRIDE),
     addressOfPage: () => undefined,
