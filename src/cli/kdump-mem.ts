@@ -1,5 +1,3 @@
-#!/usr/bin/env node
-import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { registerExtract } from './commands/extract.js';
 import { registerInfo } from './commands/info.js';
@@ -9,34 +7,39 @@ import { registerSockets } from './commands/sockets.js';
 import { registerStruct } from './commands/struct.js';
 import { EXIT, explainFailure } from './failure.js';
 import { endWithReader } from './output.js';
+import { VERSION } from './version.js';
 
-const program = new Command('kdump-mem')
-  .description(
-    'Finds the kernel memory that unread sockets pin, page by page, in a vmcore or the live kernel.',
-  )
-  .version((createRequire(import.meta.url)('../../package.json') as { version: string }).version)
-  .exitOverride()
-  .configureOutput({
-    outputError: (text, write) => write(text.replace(/^error: /, 'kdump-mem: ')),
-  });
+void main();
 
-registerExtract(program);
-registerInfo(program);
-registerRead(program);
-registerSkb(program);
-registerSockets(program);
-registerStruct(program);
+async function main(): Promise<void> {
+  const program = new Command('kdump-mem')
+    .description(
+      'Finds the kernel memory that unread sockets pin, page by page, in a vmcore or the live kernel.',
+    )
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'kdump-mem: ')),
+    });
 
-endWithReader();
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    // Help and version end here too, with status 0; commander has printed what there is to say.
-    process.exitCode = error.exitCode === 0 ? EXIT.answered : EXIT.usage;
-  } else {
-    const { line, status } = explainFailure(error);
-    process.stderr.write(`${line}\n`);
-    process.exitCode = status;
+  registerExtract(program);
+  registerInfo(program);
+  registerRead(program);
+  registerSkb(program);
+  registerSockets(program);
+  registerStruct(program);
+
+  endWithReader();
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Help and version end here too, with status 0; commander has printed what there is to say.
+      process.exitCode = error.exitCode === 0 ? EXIT.answered : EXIT.usage;
+    } else {
+      const { line, status } = explainFailure(error);
+      process.stderr.write(`${line}\n`);
+      process.exitCode = status;
+    }
   }
 }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter } from '../stale/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../stale/verdict.js';
+import { VERSION } from './version.js';
 
 /** What the command line asks for. Times are seconds. */
 export interface SkcheckOptions {
@@ -59,7 +59,7 @@ export function skcheckCommand(): Command {
     .description(
       'Finds sockets whose owner has stopped reading, and what they pin, with ss and /proc.',
     )
-    .version(readVersion())
+    .version(VERSION)
     .option('--stale', 'list only sockets whose owner has stopped reading')
     .addOption(
       new Option('--verdict <codes>', `list only these: ${VERDICT_CODES.join(', ')}`)
@@ -193,16 +193,4 @@ function wholeNumber(what: string, low: number, high = Number.MAX_SAFE_INTEGER) 
     if (!(value >= low && value <= high)) throw new InvalidArgumentError(`It takes ${what}.`);
     return value;
   };
-}
-
-/** Replaced by the version where all is one file (scripts/package), which has no package.json. */
-declare const KDUMP_MEM_VERSION: string | undefined;
-
-function readVersion(): string {
-  if (typeof KDUMP_MEM_VERSION === 'string') return KDUMP_MEM_VERSION;
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const manifest: unknown = JSON.parse(text);
-  return typeof manifest === 'object' && manifest && 'version' in manifest
-    ? String(manifest.version)
-    : 'unknown';
 }

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { CommanderError } from 'commander';
 import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';

@@ -6,9 +6,6 @@ import { commandPath } from '../../support/cli.js';
 const REPO = fileURLToPath(new URL('../../../', import.meta.url));
 const HOME = '/kdump-mem';
 
-/** What kdump-mem needs at run time. */
-const PACKAGES = ['binary-parser', 'commander', 'execa', 'snappyjs', 'zod'];
-
 /** Node and the built kdump-mem take this much of a guest's memory; it needs as much to run. */
 export const MEMORY_MIB = 1024;
 
@@ -18,11 +15,7 @@ export function kdumpMemInGuest(): NonNullable<GuestOptions['files']> {
   const scripts = (file: string) => /\.(m?js|cjs|json)$/.test(file);
   return [
     ...machineProgram(process.execPath),
-    { path: `${HOME}/package.json`, from: `${REPO}package.json` },
     ...folder(`${REPO}dist/bin`, `${HOME}/dist/bin`, scripts),
-    ...PACKAGES.flatMap((name) =>
-      folder(`${REPO}node_modules/${name}`, `${HOME}/node_modules/${name}`, scripts),
-    ),
     {
       path: 'bin/kdump-mem',
       data: `#!/bin/sh\nexec ${process.execPath} ${HOME}/dist/bin/kdump-mem.js "$@"\n`,
