@@ -1,7 +1,7 @@
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { needSymbol } from '../walk/cpus.js';
 import { StructReader } from '../walk/struct-reader.js';
-import type { Store } from './debuggers.js';
+import type { Store } from './debuggers/store.js';
 
 const RING_FIELDS = [
   'desc_ring.count_bits',

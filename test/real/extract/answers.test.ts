@@ -68,21 +68,31 @@ describe.each(LAB_KERNELS)('an extract of %s', (version) => {
   });
 });
 
-// Of newer kernels' extracts crash 9.0.2 wants more than they keep: stacks of interrupts (6.12), tasks.
-test.each(['5.10', '6.1'] as const)(
-  'an extract of %s opens in crash, which gives the same answers',
+// Without its modules, which crash 9.0.2 does not understand on 7.2: of the whole dump neither.
+test.each(LAB_KERNELS)(
+  'an extract of %s opens in crash, which gives the same answers and lists the same tasks',
   async (version) => {
     const { vmlinux } = labKernel(version);
     const { elf } = labDump(version);
     const through = (vmcore: string) => {
-      const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash') });
+      const crash = labTool('crash');
+      const ps = execFileSync(crash, ['-s', '--no_modules', vmlinux, vmcore], {
+        input: 'ps\nsys | grep -v DUMPFILE\nquit\n',
+        encoding: 'latin1',
+        timeout: 100_000,
+      });
+      const kernel = openCrash({ vmcore, vmlinux, crash });
       try {
-        return answers(kernel).processes;
+        // Memory maps are left out: no size of a process is told.
+        const tasks = ps.replace(/( ffff[\da-f]{12} +[A-Z]{2}) +[\d.]+ +\d+ +\d+ /g, '$1 ');
+        return { tasks, processes: answers(kernel).processes };
       } finally {
         kernel.close();
       }
     };
-    expect(through(await cut(elf, `${version}-crash.vmcore`))).toEqual(through(elf));
+    const whole = through(elf);
+    expect(whole.tasks.match(/ffff[\da-f]{12}/g)?.length).toBeGreaterThan(70);
+    expect(through(await cut(elf, `${version}-crash.vmcore`))).toEqual(whole);
   },
 );
 

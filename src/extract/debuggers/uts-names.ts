@@ -1,0 +1,27 @@
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import { decodeText, StructReader } from '../../walk/struct-reader.js';
+import { attempt } from '../questions.js';
+
+/** Bytes of a string of struct new_utsname (linux/utsname.h). */
+const UTS_BYTES = 65;
+const UTS_VERSION = 3;
+
+/** `uname -v`. */
+export function kernelVersion(kernel: NativeKernel): string {
+  let version = '';
+  attempt(() => {
+    version = decodeText(readUts(kernel, UTS_VERSION), 0, UTS_BYTES);
+  });
+  return version;
+}
+
+/** sysname, nodename, release, version and machine. */
+export function readUtsNames(kernel: NativeKernel): void {
+  for (let field = 0; field < 5; field++) readUts(kernel, field);
+}
+
+function readUts(kernel: NativeKernel, field: number): DataView {
+  const address = kernel.symbol('init_uts_ns') ?? 0n;
+  const offset = new StructReader(kernel, 'uts_namespace', ['name']).offset('name');
+  return kernel.read(address + BigInt(offset + field * UTS_BYTES), UTS_BYTES);
+}
