@@ -2,6 +2,7 @@ import { accountFd, accountProcess } from '../account/skb.js';
 import { SocketAccountant } from '../account/socket.js';
 import { accountAll } from '../account/sockets.js';
 import { KernelError, ReadError } from '../kernel/error.js';
+import { joinHalves } from '../kernel/halves.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { WalkError } from '../walk/error.js';
 import { openFiles } from '../walk/files.js';
@@ -83,7 +84,10 @@ function withoutScans(kernel: Kernel): Kernel {
         throw new ReadError('filtered', address);
       return kernel.read(address, length);
     },
-    locate: (high, low, length, place) => kernel.locate(high, low, length, place),
+    locate(high, low, length, place) {
+      place.view = this.read(joinHalves(high, low), length);
+      place.base = 0;
+    },
     symbol: (name) => kernel.symbol(name),
     struct: (name) => kernel.struct(name),
     enumerators: (name) => kernel.enumerators(name),

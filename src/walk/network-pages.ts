@@ -20,10 +20,12 @@ export class NetworkPages implements PageLook {
   readonly poolPages: bigint[] = [];
   /** The scan came to its end and could look at every frame. */
   complete = false;
+  readonly #kernel: Kernel;
   readonly #isPool: ((view: DataView, base: number) => boolean) | undefined;
   #missed = false;
 
   constructor(kernel: Kernel) {
+    this.#kernel = kernel;
     this.skbCaches = known(kernel);
     this.caches = new Set(this.skbCaches.map(({ address }) => address));
     this.usage = new SlabUsage(kernel, this.caches);
@@ -36,9 +38,11 @@ export class NetworkPages implements PageLook {
     this.usage.slab(cache, view, base);
   }
 
-  page(address: bigint, view: DataView, base: number): void {
+  page(frame: number, view: DataView, base: number): void {
     if (!this.#isPool?.(view, base)) return;
-    if (this.poolPages.length < MOST_REMEMBERED) this.poolPages.push(address);
+    const address = this.#kernel.pageOfFrame(frame);
+    if (address !== undefined && this.poolPages.length < MOST_REMEMBERED)
+      this.poolPages.push(address);
     else this.#missed = true;
   }
 

@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../kernel/error.js';
-import type { Kernel } from '../kernel/kernel.js';
+import { highHalf, lowHalf } from '../kernel/halves.js';
+import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
@@ -20,15 +21,15 @@ export interface PageLook {
   /** A slab of one of them: its `struct page` lies at `base` of the view. */
   slab(cache: bigint, view: DataView, base: number): void;
   /** Any page that is no slab's, a tail page perhaps. */
-  page(address: bigint, view: DataView, base: number): void;
+  page(frame: number, view: DataView, base: number): void;
   /** Some struct pages could not be read whole; of those only slabs are told. */
   missed(): void;
   /** All frames have been looked at. */
   ended(): void;
 }
 
-/** Bytes of `struct page` that are read at a time. */
-const CHUNK = 65_536;
+/** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
+const CHUNK = 16_384;
 
 /**
  * Memory whose part of the array of `struct page` is there or not as a whole: a section, which has as
@@ -87,6 +88,7 @@ export class SlabScan {
     const last = this.#lastFrame();
     const perChunk = Math.floor(CHUNK / this.#stride);
     const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
+    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     let missing = 0;
     for (let frame = 0; frame < last; ) {
       // Not beyond a section: the next one may be missing.
@@ -94,9 +96,8 @@ export class SlabScan {
       progress(frame / last);
       const first = this.#kernel.pageOfFrame(frame);
       if (first === undefined) throw new KernelError('damaged', 'no struct pages were found');
-      let view: DataView;
       try {
-        view = this.#kernel.read(first, count * this.#stride);
+        this.#kernel.locate(highHalf(first), lowHalf(first), count * this.#stride, place);
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
         if (error.code === 'unmapped') {
@@ -105,13 +106,16 @@ export class SlabScan {
         }
         look?.missed();
         const found = this.#byMember(first, count, shapes);
-        view = found.view;
+        place.view = found.view;
+        place.base = 0;
         missing += found.missing;
       }
+      const slabs: Slab[] = [];
+      const { view, base: start } = place;
       for (let index = 0; index < count; index++) {
-        const base = index * this.#stride;
+        const base = start + index * this.#stride;
         if (!this.#isSlab(view, base)) {
-          look?.page(first + BigInt(base), view, base);
+          look?.page(frame + index, view, base);
           continue;
         }
         const cache = view.getBigUint64(base + this.#cacheOffset, true);
@@ -119,8 +123,10 @@ export class SlabScan {
         const shape = shapes.get(cache);
         if (!shape) continue;
         const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
-        yield* this.#objects(first + BigInt(base), cache, shape, objects);
+        slabs.push({ page: first + BigInt(index * this.#stride), cache, shape, objects });
       }
+      // Whoever takes the slots reads what is in them.
+      for (const slab of slabs) yield* this.#objects(slab);
       frame += count;
     }
     look?.ended();
@@ -165,7 +171,7 @@ export class SlabScan {
     return { view, missing };
   }
 
-  *#objects(page: bigint, cache: bigint, shape: Shape, objects: number): Generator<Slot> {
+  *#objects({ page, cache, shape, objects }: Slab): Generator<Slot> {
     const start = this.#kernel.addressOfPage(page);
     if (start === undefined) return;
     for (let index = 0; index < objects; index++) {
@@ -189,6 +195,14 @@ export class SlabScan {
     }
     return Number(this.#kernel.read(symbol, 8).getBigUint64(0, true));
   }
+}
+
+interface Slab {
+  /** Address of its first `struct page`. */
+  readonly page: bigint;
+  readonly cache: bigint;
+  readonly shape: Shape;
+  readonly objects: number;
 }
 
 interface Shape {

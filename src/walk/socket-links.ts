@@ -1,4 +1,5 @@
-import type { Kernel } from '../kernel/kernel.js';
+import { highHalf, lowHalf } from '../kernel/halves.js';
+import type { Kernel, Place } from '../kernel/kernel.js';
 import { incompleteness } from './incompleteness.js';
 import { StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
@@ -22,6 +23,9 @@ export class SocketLinks {
   readonly #sock;
   readonly #queue;
   readonly #skb;
+  #carried:
+    | { readonly control: StructReader<'fp'>; readonly list: StructReader<'count' | 'fp'> }
+    | undefined;
 
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
@@ -61,7 +65,7 @@ export class SocketLinks {
 
   /** A pending unix connection is an skb in the listener's queue; its `sk` is the new sock. */
   #unixEmbryos(sock: bigint): bigint[] {
-    const socks = Array.from(this.#skbs(sock), (skb) => skb.pointer('sk'));
+    const socks = Array.from(this.#skbs(sock, this.#skb.offset('sk')), ({ held }) => held);
     return socks.filter((embryo) => embryo !== 0n);
   }
 
@@ -85,16 +89,21 @@ export class SocketLinks {
 
   /** `UNIXCB(skb).fp`, a list of files (include/net/af_unix.h, include/net/scm.h). */
   #files(sock: bigint): bigint[] {
-    const control = new StructReader(this.#kernel, 'unix_skb_parms', ['fp']);
-    const list = new StructReader(this.#kernel, 'scm_fp_list', ['count', 'fp']);
+    this.#carried ??= {
+      control: new StructReader(this.#kernel, 'unix_skb_parms', ['fp']),
+      list: new StructReader(this.#kernel, 'scm_fp_list', ['count', 'fp']),
+    };
+    const { control, list } = this.#carried;
     const files: bigint[] = [];
-    for (const skb of this.#skbs(sock)) {
-      const fp = control.read(skb.addressOf('cb')).pointer('fp');
+    for (const { skb, held: fp } of this.#skbs(
+      sock,
+      this.#skb.offset('cb') + control.offset('fp'),
+    )) {
       if (fp === 0n) continue;
       const view = list.read(fp);
       const count = view.number('count');
       if (count > SCM_MAX_FD) {
-        const message = `a message at 0x${skb.address.toString(16)} claims ${count} files`;
+        const message = `a message at 0x${skb.toString(16)} claims ${count} files`;
         this.#warnings.add('corrupt', message);
         continue;
       }
@@ -104,17 +113,24 @@ export class SocketLinks {
     return files;
   }
 
-  /** The skbs of a receive queue, as far as their links agree; accounting tells of the rest. */
-  *#skbs(sock: bigint) {
+  /**
+   * The skbs of a receive queue, each with the pointer at an offset in it, as far as their links agree;
+   * accounting tells of the rest.
+   */
+  *#skbs(sock: bigint, offset: number): Generator<{ skb: bigint; held: bigint }> {
+    const { next: toNext, prev: toPrevious } = this.#skb.members;
     const head = sock + this.#queue;
+    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     let previous = head;
-    let next = this.#sock.read(sock).pointer('sk_receive_queue.next');
-    while (next !== head) {
-      const skb = this.#skb.read(next);
-      if (skb.pointer('prev') !== previous) return;
-      yield skb;
-      previous = next;
-      next = skb.pointer('next');
+    let skb = this.#sock.read(sock).pointer('sk_receive_queue.next');
+    while (skb !== head) {
+      this.#skb.locate(highHalf(skb), lowHalf(skb), place);
+      const { view, base } = place;
+      const next = view.getBigUint64(base + toNext.offset, true);
+      if (view.getBigUint64(base + toPrevious.offset, true) !== previous) return;
+      yield { skb, held: view.getBigUint64(base + offset, true) };
+      previous = skb;
+      skb = next;
     }
   }
 

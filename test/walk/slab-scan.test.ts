@@ -35,8 +35,9 @@ function kernelWith(pageSize: number, sections: readonly number[], lastFrame: nu
     symbol: (name) => (name === 'max_pfn' ? MAX_PFN : undefined),
     struct: (name) => STRUCTS[name],
     enumerators: (name) => (name === 'pageflags' ? new Map([['PG_slab', 9n]]) : undefined),
-    locate: () => {
-      throw new Error('a scan reads');
+    locate(high, low, length, place) {
+      place.view = this.read((BigInt(high) << 32n) | BigInt(low), length);
+      place.base = 0;
     },
     frameOf: () => -1,
     frameOfPage: () => -1,

@@ -68,8 +68,10 @@ export class KernelMemory {
       const offset = direct.offset(high, low);
       if (offset >= 0 && offset + length <= direct.length) return direct.physical + offset;
     }
-    if (this.#mapsItself || (low % this.#pageSize) + length > this.#pageSize) return -1;
-    return this.#translateOrNot(high, low);
+    if (this.#mapsItself || !(length > 0 && length <= MOST_BYTES)) return -1;
+    const physical = this.#translateOrNot(high, low);
+    if (physical < 0) return -1;
+    return this.#run(high, low, physical, length) === length ? physical : -1;
   }
 
   /** Physical address of a byte, or undefined where no page table leads. */

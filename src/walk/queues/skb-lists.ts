@@ -3,6 +3,8 @@ import type { Kernel, Place } from '../../kernel/kernel.js';
 import { listNodes, TornList } from '../list.js';
 import { StructReader } from '../struct-reader.js';
 
+const NODE_FIELDS = ['__rb_parent_color', 'rb_left', 'rb_right'] as const;
+
 const NOTHING = new DataView(new ArrayBuffer(0));
 
 /** A red-black tree's height is at most twice log2 of its nodes; 2^64 nodes would have this. */
@@ -17,6 +19,7 @@ export class SkbLists {
   readonly #kernel: Kernel;
   readonly #head;
   readonly #skb;
+  #node: StructReader<(typeof NODE_FIELDS)[number]> | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -86,9 +89,8 @@ export class SkbLists {
    */
   *tree(root: bigint): Generator<bigint> {
     if (root === 0n) return;
-    const tree = new StructReader(this.#kernel, 'rb_node', [
-      ...(['__rb_parent_color', 'rb_left', 'rb_right'] as const),
-    ]);
+    this.#node ??= new StructReader(this.#kernel, 'rb_node', NODE_FIELDS);
+    const tree = this.#node;
     const toSkb = BigInt(this.#skb.offset('rbnode'));
     const seen = new Set<bigint>();
     const path: { node: bigint; right: bigint; blacks: number }[] = [];
