@@ -5,6 +5,8 @@ export interface LoadSpec {
   readonly data: Uint8Array;
   /** p_memsz; the length of `data` unless told. */
   readonly memorySize?: number;
+  /** p_filesz; the length of `data` unless told. */
+  readonly fileSize?: number;
   /** p_offset, in place of the place where `data` lies. */
   readonly offset?: bigint;
 }
@@ -60,8 +62,8 @@ export function writeElf(spec: ElfSpec): Uint8Array {
   header(0, 4, [BigInt(notesAt), 0n, 0n, BigInt(notes.length), BigInt(notes.length)]);
   out.set(notes, notesAt);
   let at = dataAt;
-  spec.loads.forEach(({ physical, virtual = 0n, data, memorySize, offset }, i) => {
-    const size = BigInt(data.length);
+  spec.loads.forEach(({ physical, virtual = 0n, data, memorySize, fileSize, offset }, i) => {
+    const size = BigInt(fileSize ?? data.length);
     header(i + 1, 1, [
       offset ?? BigInt(at),
       virtual,
