@@ -2,7 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type LabKernel, labKernel, labTool } from './lab.js';
 
-/** What a script prints as JSON, run by drgn over a dump with its kernel's debug information. */
+const LAB_PARTS = fileURLToPath(new URL('../../scripts/lab-parts', import.meta.url));
+
+/**
+ * What a script prints as JSON, run by drgn over a dump with its kernel's debug information;
+ * $LAB_PARTS is where it finds the lab's own.
+ */
 export function drgnJson<T>(
   core: string,
   kernel: LabKernel,
@@ -13,7 +18,11 @@ export function drgnJson<T>(
   const printed = execFileSync(
     labTool('drgn'),
     ['-q', '-c', core, '-s', vmlinux, fileURLToPath(script), ...args],
-    { maxBuffer: 1 << 28, timeout: 100_000 },
+    {
+      maxBuffer: 1 << 28,
+      timeout: 100_000,
+      env: { ...process.env, LAB_PARTS, PYTHONDONTWRITEBYTECODE: '1' },
+    },
   );
   return JSON.parse(printed.toString()) as T;
 }

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -15,8 +14,6 @@ interface Drgn {
   readonly pairs: Readonly<Record<Hidden['how'], readonly (readonly [string | number, string])[]>>;
   readonly socks: Readonly<Record<string, object>>;
 }
-
-process.env.LAB_PARTS = fileURLToPath(new URL('../../../scripts/lab-parts', import.meta.url));
 
 describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) => {
   const { elf, truth } = labDump(version);
