@@ -118,6 +118,7 @@ long send_until_full(int fd, size_t size)
 	static char bytes[1 << 16];
 	long total = 0;
 
+	memset(bytes, 's', sizeof(bytes));
 	for (int refused = 0; refused < 20;) {
 		ssize_t taken = send(fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
