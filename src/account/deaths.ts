@@ -23,7 +23,11 @@ interface Waiting {
 export class Deaths {
   readonly #newTally: () => Tally;
   /** By pid: what goes for sure, and the socks that it came from. */
-  readonly #plain = new Map<number, Held & { readonly socks: bigint[] }>();
+  readonly #plain = new Map<number, Held & { readonly socks: Set<bigint> }>();
+  /** By pid: connections that keep some of it after their close, unless they are reset. */
+  readonly #lingering = new Map<number, Waiting[]>();
+  /** Socks with unread data, which reset their peer when they are closed, by the peer's name. */
+  readonly #resetting = new Map<string, bigint>();
   /** Those that depend on others, by sock. */
   readonly #waiting = new Map<bigint, Waiting>();
   /** From a carrier or listener, or a process, to the waiting ones that may go with it. */
@@ -35,16 +39,21 @@ export class Deaths {
   }
 
   add(entry: CensusEntry, held: Held): void {
+    if (entry.socket.protocol === 'TCP' && (entry.queues.receive?.payloadBytes ?? 0) > 0) {
+      const { netns, local, peer } = entry.socket;
+      this.#resetting.set(`${netns} ${peer} ${local}`, entry.socket.sock);
+    }
     const { socket, holders, acceptedFrom, carriedBy, registeredWith, fileReferences } = entry;
     const pid = holders[0]?.pid;
     const alone = holders.every((one) => one.pid === pid);
     if (!alone) return;
     if (pid !== undefined && fileReferences <= holders.length && carriedBy.length === 0) {
-      const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: [] };
+      const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: new Set() };
       this.#plain.set(pid, plain);
       plain.all.add(held.all);
-      plain.atClose.add(held.atClose);
-      plain.socks.push(socket.sock);
+      plain.socks.add(socket.sock);
+      if (held.atClose === held.all) plain.atClose.add(held.all);
+      else push(this.#lingering, pid, { entry, held });
       return;
     }
     if (pid !== undefined) push(this.#byPid, pid, socket.sock);
@@ -59,23 +68,31 @@ export class Deaths {
 
   /** What goes back if a process is killed. */
   freed(pid: number): Freed {
-    const plain = this.#plain.get(pid);
-    const reached = this.#reachedFrom(pid, plain?.socks ?? []);
-    if (reached.size === 0) return plain ? bounds(plain.atClose, plain.all) : { low: 0, high: 0 };
-    const possible = this.#remaining(pid, plain?.socks ?? [], reached, false);
-    const certain = this.#remaining(pid, plain?.socks ?? [], possible, true);
+    const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: new Set<bigint>() };
+    const reached = this.#reachedFrom(pid, plain.socks);
+    const lingering = this.#lingering.get(pid) ?? [];
+    if (reached.size === 0 && lingering.length === 0) return bounds(plain.atClose, plain.all);
+    const possible = this.#remaining(pid, plain.socks, reached, false);
+    const certain = this.#remaining(pid, plain.socks, possible, true);
     const sum = this.#newHeld();
-    if (plain) {
-      sum.all.add(plain.all);
-      sum.atClose.add(plain.atClose);
-    }
+    sum.all.add(plain.all);
+    sum.atClose.add(plain.atClose);
+    const closing = new Set([...plain.socks, ...certain]);
+    for (const one of lingering) sum.atClose.add(this.#atClose(one, closing));
     for (const sock of possible) {
-      const held = this.#waiting.get(sock)?.held;
-      if (!held) continue;
-      sum.all.add(held.all);
-      if (certain.has(sock)) sum.atClose.add(held.atClose);
+      const waiting = this.#waiting.get(sock);
+      if (!waiting) continue;
+      sum.all.add(waiting.held.all);
+      if (certain.has(sock)) sum.atClose.add(this.#atClose(waiting, closing));
     }
     return bounds(sum.atClose, sum.all);
+  }
+
+  /** A peer on the same machine that closes with unread data resets the connection: all of it goes. */
+  #atClose({ entry, held }: Waiting, closing: ReadonlySet<bigint>): Tally {
+    const { netns, local, peer } = entry.socket;
+    const resetBy = this.#resetting.get(`${netns} ${local} ${peer}`);
+    return resetBy !== undefined && closing.has(resetBy) ? held.all : held.atClose;
   }
 
   #newHeld(): Held {
@@ -83,7 +100,7 @@ export class Deaths {
   }
 
   /** Waiting sockets that something of the process leads to. */
-  #reachedFrom(pid: number, socks: readonly bigint[]): Set<bigint> {
+  #reachedFrom(pid: number, socks: Iterable<bigint>): Set<bigint> {
     const reached = new Set<bigint>();
     const next = [...(this.#byPid.get(pid) ?? [])];
     for (const sock of socks) next.push(...(this.#bySock.get(sock) ?? []));
@@ -98,7 +115,7 @@ export class Deaths {
   /** Of these, the most that can go together, with none kept by anything outside. */
   #remaining(
     pid: number,
-    plain: readonly bigint[],
+    plain: Iterable<bigint>,
     from: ReadonlySet<bigint>,
     certain: boolean,
   ): Set<bigint> {
@@ -136,11 +153,19 @@ function goes(
   return holders.length + carriedBy.length + rings.length >= fileReferences;
 }
 
-function bounds(atClose: Tally, all: Tally): Freed {
-  return { low: atClose.ownership().exclusiveBytes, high: all.figures().pinnedBytes };
+/** Nothing goes back: somebody else keeps it. */
+export const NOTHING: Freed = { low: 0, high: 0, toPools: 0 };
+
+/** @param atClose what goes at once and for sure  @param all what may go */
+export function bounds(atClose: Tally, all: Tally): Freed {
+  return {
+    low: atClose.ownership().exclusiveBytes,
+    high: all.figures().pinnedBytes,
+    toPools: all.pooledBytes(),
+  };
 }
 
-function push<Key>(map: Map<Key, bigint[]>, key: Key, value: bigint): void {
+function push<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void {
   const list = map.get(key);
   if (list) list.push(value);
   else map.set(key, [value]);

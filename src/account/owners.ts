@@ -8,6 +8,8 @@ export interface Freed {
   readonly low: number;
   /** All that hangs on what would go, if whoever shares it lets go as well. */
   readonly high: number;
+  /** Of what lies between: page pools of drivers take this back, and may keep it for new packets. */
+  readonly toPools: number;
 }
 
 interface Sum {

@@ -6,7 +6,7 @@ import { incompleteness } from '../walk/incompleteness.js';
 import { type Socket, SocketFinder, socketOfSock } from '../walk/socket.js';
 import { findTask, type Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import type { Held } from './deaths.js';
+import { bounds, type Held, NOTHING } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { Freed } from './owners.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
@@ -90,7 +90,6 @@ function freedBy(
   { all, atClose }: Held,
   warnings: Warnings,
 ): Freed | null {
-  const high = all.figures().pinnedBytes;
   let descriptors = 0;
   try {
     for (const one of openFiles(kernel, task)) if (one.file === file) descriptors++;
@@ -99,11 +98,11 @@ function freedBy(
     warnings.add(incompleteness(error), message);
     return null;
   }
-  if (fileReferences <= descriptors) return { low: atClose.ownership().exclusiveBytes, high };
+  const freed = bounds(atClose, all);
+  if (fileReferences <= descriptors) return freed;
   const holders = openDescriptors(kernel, warnings).get(file) ?? [];
-  if (holders.some((holder) => holder.task.pid !== task.pid)) return { low: 0, high: 0 };
-  const low = fileReferences <= holders.length ? atClose.ownership().exclusiveBytes : 0;
-  return { low, high };
+  if (holders.some((holder) => holder.task.pid !== task.pid)) return NOTHING;
+  return fileReferences <= holders.length ? freed : { ...freed, low: 0 };
 }
 
 /**

@@ -179,6 +179,17 @@ export class Tally implements SkbSink {
     return { exclusiveBytes, sharedBytes };
   }
 
+  /** Bytes of pages that page pools of drivers own, and take back when they are dropped. */
+  pooledBytes(): number {
+    let bytes = 0;
+    for (let row = 0; row < this.#pages.size; row++) {
+      if (this.#pages.references(row) === Number.POSITIVE_INFINITY) {
+        bytes += this.#bytes(this.#pages.order(row));
+      }
+    }
+    return bytes;
+  }
+
   /** Whether anything counted here lies in the allocation that begins with this page frame. */
   holdsPage(frame: number): boolean {
     return this.#pages.find(frame) >= 0;

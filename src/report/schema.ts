@@ -51,7 +51,12 @@ export const socketSchema = z.strictObject({
 const ownership = { exclusiveBytes: count, sharedBytes: count };
 
 /** Between so many bytes go back if the process is killed. */
-const freed = z.strictObject({ low: count, high: count });
+const freed = z.strictObject({
+  low: count,
+  high: count,
+  /** Of what lies between: page pools of drivers take this back, and may keep it. */
+  toPools: count,
+});
 
 export const queueNameSchema = z.enum(QUEUE_NAMES);
 

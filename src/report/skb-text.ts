@@ -20,14 +20,16 @@ export function skbText(answer: SkbAnswer): string {
 
 function killingText({ process, total, freedIfKilled }: SkbAnswer): string | undefined {
   if (!process || !freedIfKilled || total.pinnedBytes === 0) return undefined;
-  const { low, high } = freedIfKilled;
+  const { low, high, toPools } = freedIfKilled;
   const killing = `Killing pid ${process.pid}`;
   if (high === 0) {
     return `${killing} alone gives none of it back: something else has this socket open too.`;
   }
   if (!total.complete) return `${killing} gives back at least ${formatSize(low)}.`;
   if (formatSize(low) === formatSize(high)) return `${killing} gives back ${formatSize(high)}.`;
-  return `${killing} gives back ${formatSize(low)} to ${formatSize(high)}.`;
+  const between = `${killing} gives back ${formatSize(low)} to ${formatSize(high)}`;
+  if (toPools === 0) return `${between}.`;
+  return `${between}: the driver’s page pool may keep ${formatSize(toPools)} for new packets.`;
 }
 
 /** The answer to `skb --pid`: a sentence, then a line for each socket. */
