@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { guestTool } from '../../../scripts/lab-parts/guest-programs.mjs';
+import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
+import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel, role, type Truth } from '../../support/lab.js';
+
+/** What a process's sockets hold, by drgn before it is killed; see held.py. */
+interface Held {
+  readonly sock: string;
+  readonly pids: readonly number[];
+  readonly pieces: readonly (readonly [key: string, bytes: number, ranges: unknown])[];
+}
+
+/** What has become of a piece; see freed.py. */
+export interface Fate {
+  readonly bytes: number;
+  /** Bytes of it are as they were, or are not: both, if sockets disagree; null: not told. */
+  readonly kept: boolean | null;
+  readonly freed: boolean | null;
+  /** Of a page's frames, how many are on the free lists. */
+  readonly freeFrames?: number;
+  readonly pooled?: boolean;
+}
+
+interface After {
+  readonly pieces: Readonly<Record<string, Fate>>;
+  /** Page frames on the allocator's free lists. */
+  readonly freeFrames: number;
+}
+
+/** What went back, in bytes, when a process was killed. */
+export interface Measured {
+  readonly bytes: number;
+  /** Of pieces of which nothing is known: neither freed nor kept. */
+  readonly unknown: number;
+  /** Of pages that a page pool had lent, and took back instead of freeing them. */
+  readonly pooled: number;
+}
+
+export interface KillExperiment {
+  readonly truth: Truth;
+  /** Our census from before. */
+  readonly answer: CensusAnswer;
+  /** Processes killed in the end; the starving reader first, alone. */
+  readonly victims: readonly number[];
+  /** When the starving reader was killed alone, and when all were. */
+  readonly starving: After;
+  readonly all: After;
+  /** Free page frames before the first was killed. */
+  readonly freeFrames: number;
+  /** The fates of what a process's sockets held. */
+  readonly fates: (pid: number, after: After) => ReadonlyMap<string, Fate>;
+}
+
+/**
+ * Kills the processes of a guest that wipes whatever memory it frees, at once: what drgn finds wiped
+ * or overwritten was freed, also where it has been taken again since.
+ */
+export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> {
+  const work = mkdtempSync(join(LAB, 'kill-'));
+  const [before, starved, after] = ['before', 'starved', 'after'].map((name) =>
+    join(work, `${name}.vmcore`),
+  ) as [string, string, string];
+  try {
+    const guest = await bootScenario({
+      kernel,
+      append: 'init_on_free=1',
+      files: [guestTool('reap')],
+      limitMs: 400_000,
+    });
+    let truth: Truth;
+    let victims: readonly number[];
+    try {
+      const dump = async (path: string) => {
+        await guest.pause();
+        await guest.dump('elf', path);
+        await guest.resume();
+      };
+      truth = await settledTruth(guest);
+      victims = victimsOf(truth);
+      await dump(before);
+      await guest.run(`reap ${role(truth, 'starving').pid}`);
+      await dump(starved);
+      const others = victims.filter((pid) => pid !== role(truth, 'starving').pid);
+      await guest.run(`reap ${others.join(' ')}`);
+      await dump(after);
+    } finally {
+      guest.kill();
+    }
+    const script = (name: string) => new URL(name, import.meta.url);
+    const held = drgnJson<readonly Held[]>(before, kernel, script('held.py'));
+    const list = join(work, 'held.json');
+    writeFileSync(list, JSON.stringify(held));
+    const fate = (vmcore: string) => drgnJson<After>(vmcore, kernel, script('freed.py'), list);
+    const native = openNative({ files: [before] });
+    const answer = accountAll(native);
+    native.close();
+    return {
+      truth,
+      answer,
+      victims,
+      starving: fate(starved),
+      all: fate(after),
+      freeFrames: fate(before).freeFrames,
+      fates: (pid, { pieces }) => {
+        const mine = held.filter(({ pids }) => pids.includes(pid)).flatMap((one) => one.pieces);
+        return new Map(
+          mine.flatMap(([key]) => {
+            const found = pieces[key];
+            return found ? [[key, found] as const] : [];
+          }),
+        );
+      },
+    };
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Adds up what went back. @throws {Error} if a piece is half freed */
+export function measure(fates: ReadonlyMap<string, Fate>): Measured {
+  let [bytes, unknown, pooled] = [0, 0, 0];
+  for (const [key, fate] of fates) {
+    if (fate.kept && fate.freed) throw new Error(`${key} is half freed: ${JSON.stringify(fate)}`);
+    if (fate.freed) bytes += fate.bytes;
+    else if (fate.freed === null) unknown += fate.bytes;
+    else if (fate.pooled) pooled += fate.bytes;
+  }
+  return { bytes, unknown, pooled };
+}
+
+/** Every process of the scenario with a socket, but for one of the two that share one. */
+function victimsOf(truth: Truth): number[] {
+  const shared = role(truth, 'forked');
+  const others = shared.holders.map(({ pid }) => pid).filter((pid) => pid !== shared.pid);
+  const all = [...truth.roles.filter(({ kind }) => kind === 'socket'), ...truth.hidden];
+  return [...new Set(all.map(({ pid }) => pid))].filter((pid) => !others.includes(pid));
+}
