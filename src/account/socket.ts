@@ -35,27 +35,35 @@ export interface AccountOptions {
 /** How often a queue of a live kernel is walked anew when it changed under the reader. */
 const LIVE_ATTEMPTS = 5;
 
+/** What remembers pages. */
+interface Readers {
+  readonly skbs: SkbReader;
+  readonly held: HeldReader;
+}
+
+function readersOf(kernel: Kernel): Readers {
+  const pages = new PageReader(kernel);
+  return { skbs: new SkbReader(kernel, pages), held: new HeldReader(kernel, pages) };
+}
+
 /** Accounts for sockets of one kernel; what it learns of pages and layouts serves the next one. */
 export class SocketAccountant {
   readonly #kernel: Kernel;
   readonly #socks: SockReader;
   readonly #queues: QueueReader;
-  #skbs: SkbReader;
-  #held: HeldReader;
+  readonly #readers: Readers;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#socks = new SockReader(kernel);
     this.#queues = new QueueReader(kernel);
-    const pages = new PageReader(kernel);
-    this.#skbs = new SkbReader(kernel, pages);
-    this.#held = new HeldReader(kernel, pages);
+    this.#readers = readersOf(kernel);
   }
 
   /**
-   * A live kernel's queues change under the reader: a socket that did not read whole is read anew,
-   * a few times, and only the last attempt's warnings stand.
+   * A live kernel's queues change under the reader: of a socket that did not read whole all that was
+   * read is read anew, a few times, and only the last attempt's warnings stand.
    *
    * @throws {ReadError} if the sock itself cannot be read.
    */
@@ -69,7 +77,9 @@ export class SocketAccountant {
     options: AccountOptions,
   ): { readonly account: SocketAccount; readonly held: Held } {
     const { live, pageSize } = this.#kernel.facts;
+    let readers = this.#readers;
     for (let attempt = 1; ; attempt++) {
+      const forget = this.#kernel.noteReads();
       const warnings = new Warnings();
       const total = new Tally(pageSize, warnings);
       const { account, atClose } = this.#attempt(
@@ -77,16 +87,16 @@ export class SocketAccountant {
         options.keepSkbs ?? false,
         total,
         warnings,
+        readers,
       );
       if (account.total.complete || !live || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
         for (const sum of options.sums ?? []) sum.add(total);
         return { account, held: { all: total, atClose } };
       }
-      this.#kernel.refresh();
-      const pages = new PageReader(this.#kernel);
-      this.#skbs = new SkbReader(this.#kernel, pages);
-      this.#held = new HeldReader(this.#kernel, pages);
+      // What this attempt has read, and what it took for known of pages, may have changed.
+      forget();
+      readers = readersOf(this.#kernel);
     }
   }
 
@@ -95,6 +105,7 @@ export class SocketAccountant {
     keepSkbs: boolean,
     total: Tally,
     warnings: Warnings,
+    readers: Readers,
   ): { account: SocketAccount; atClose: Tally } {
     const identity = this.#socks.read(socket.sock, (code, message) =>
       total.incomplete(code, message),
@@ -116,11 +127,11 @@ export class SocketAccountant {
         queue,
         (entry) => {
           if (typeof entry !== 'bigint') {
-            this.#held.read(entry, tally);
+            readers.held.read(entry, tally);
             tally.payload(entry.payload);
             return;
           }
-          const skb = this.#skbs.read(entry, tally);
+          const skb = readers.skbs.read(entry, tally);
           tally.skb(skb);
           if (keepSkbs) entries.push(skb);
         },

@@ -96,7 +96,7 @@ function withoutScans(kernel: Kernel): Kernel {
     frameOfPage: (high, low) => kernel.frameOfPage(high, low),
     pageOfFrame: (frame) => kernel.pageOfFrame(frame),
     addressOfPage: (page) => kernel.addressOfPage(page),
-    refresh: () => kernel.refresh(),
+    noteReads: () => kernel.noteReads(),
     close: () => kernel.close(),
   };
 }

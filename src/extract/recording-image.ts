@@ -40,7 +40,9 @@ export class RecordingImage implements MemoryImage {
     return undefined;
   }
 
-  refresh(): void {}
+  noteReads(): () => void {
+    return () => {};
+  }
 
   /** Leaves the image open, which is not its own. */
   close(): void {}

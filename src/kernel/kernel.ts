@@ -78,8 +78,11 @@ export interface Kernel {
   /** The address of the `struct page` of a page frame, whether or not the kernel has that frame. */
   pageOfFrame(frame: number): bigint | undefined;
 
-  /** Forgets cached memory, so that reads of a live kernel see it as it is now. */
-  refresh(): void;
+  /**
+   * Notes what is read of a live kernel from here on, until it is called again. What it gives forgets
+   * that, so that reading it anew shows memory as it is then. Dumps do not change: nothing is done.
+   */
+  noteReads(): () => void;
 
   /** Ends the engine: closes files, ends processes. Safe to call twice. */
   close(): void;

@@ -82,7 +82,7 @@ export class SparseMemory {
         if (range?.physical === undefined) return undefined;
         return this.read(range.physical + Number(address - range.address), length);
       },
-      refresh: () => {},
+      noteReads: () => () => {},
       close: () => {},
     };
   }

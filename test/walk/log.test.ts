@@ -99,7 +99,7 @@ function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
     frameOfPage: () => -1,
     pageOfFrame: () => undefined,
     addressOfPage: () => undefined,
-    refresh: () => {},
+    noteReads: () => () => {},
     close: () => {},
   };
 }

@@ -44,7 +44,7 @@ function kernelWith(pageSize: number, sections: readonly number[], lastFrame: nu
     pageOf: () => undefined,
     pageOfFrame: (frame) => PAGES + BigInt(frame * STRIDE),
     addressOfPage: () => undefined,
-    refresh() {},
+    noteReads: () => () => {},
     close() {},
   };
 }

@@ -25,6 +25,8 @@ export class CrashKernel implements Kernel {
   readonly #session: CrashSession;
   readonly #types: GdbTypes;
   readonly #pages = new Map<bigint, DataView | Refusal>();
+  /** Pages that reads have touched since noteReads. */
+  #noted: Set<bigint> | undefined;
   readonly #symbols = new Map<string, bigint | undefined>();
   readonly #structs = new Map<string, StructLayout | undefined>();
   readonly #enums = new Map<string, ReadonlyMap<string, bigint> | undefined>();
@@ -128,8 +130,13 @@ export class CrashKernel implements Kernel {
     return this.#vmemmap + BigInt(frame) * this.#structPage();
   }
 
-  refresh(): void {
-    if (this.facts.live) this.#pages.clear();
+  noteReads(): () => void {
+    if (!this.facts.live) return () => {};
+    const noted = new Set<bigint>();
+    this.#noted = noted;
+    return () => {
+      for (const page of noted) this.#pages.delete(page);
+    };
   }
 
   close(): void {
@@ -152,6 +159,7 @@ export class CrashKernel implements Kernel {
 
   /** The page at `first`, for a read that begins at `address`. */
   #page(first: bigint, address: bigint): DataView {
+    this.#noted?.add(first);
     let page = this.#pages.get(first);
     if (page === undefined) {
       page = this.#readPage(first);

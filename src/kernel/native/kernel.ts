@@ -213,8 +213,8 @@ export class NativeKernel implements Kernel {
     return this.#parts.memory.physical(address);
   }
 
-  refresh(): void {
-    this.image.refresh();
+  noteReads(): () => void {
+    return this.image.noteReads();
   }
 
   close(): void {

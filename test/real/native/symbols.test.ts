@@ -27,7 +27,7 @@ function withNote(image: MemoryImage, vmcoreinfo: string | undefined): MemoryIma
     virtualRanges: image.virtualRanges,
     readPhysical: (address, length) => image.readPhysical(address, length),
     readVirtual: (address, length) => image.readVirtual(address, length),
-    refresh: () => image.refresh(),
+    noteReads: () => image.noteReads(),
     close: () => image.close(),
   };
 }

@@ -77,6 +77,11 @@ export class CacheSpace<Block> {
     return block;
   }
 
+  delete(key: number): void {
+    this.#young.delete(key);
+    this.#old.delete(key);
+  }
+
   age(): void {
     this.#old = this.#young;
     this.#young = new Map();

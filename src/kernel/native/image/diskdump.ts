@@ -152,7 +152,9 @@ class DiskdumpImage implements MemoryImage {
     return undefined;
   }
 
-  refresh(): void {}
+  noteReads(): () => void {
+    return () => {};
+  }
 
   close(): void {
     for (const { source } of this.#parts) source.close();

@@ -90,8 +90,8 @@ class ElfImage implements MemoryImage {
     return this.#memory.readVirtual(address, length);
   }
 
-  refresh(): void {
-    if (this.#live) this.#memory.refresh();
+  noteReads(): () => void {
+    return this.#live ? this.#memory.noteReads() : () => {};
   }
 
   close(): void {

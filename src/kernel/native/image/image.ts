@@ -41,8 +41,8 @@ export interface MemoryImage {
    */
   readVirtual(address: bigint, length: number): DataView | undefined;
 
-  /** Forgets what was read of a live image, so that the next reads are fresh. Dumps do nothing. */
-  refresh(): void;
+  /** See {@link Kernel.noteReads}. */
+  noteReads(): () => void;
 
   close(): void;
 }

@@ -138,8 +138,8 @@ class KeptBytesImage implements MemoryImage {
     return this.#image.readVirtual(address, length);
   }
 
-  refresh(): void {
-    this.#image.refresh();
+  noteReads(): () => void {
+    return this.#image.noteReads();
   }
 
   close(): void {

@@ -65,10 +65,12 @@ export class LineCache {
     return this.#lengths[this.#lastSlot * CHUNKS_PER_LINE + (chunk % CHUNKS_PER_LINE)]!;
   }
 
-  clear(): void {
-    this.#slots.clear();
-    this.#lines.fill(-1);
-    this.#lastLine = -1;
+  /** Reads a chunk again when it is asked for the next time. */
+  forget(chunk: number): void {
+    const line = Math.floor(chunk / CHUNKS_PER_LINE);
+    const slot = this.#slots.get(line);
+    if (slot === undefined) return;
+    this.#lengths[slot * CHUNKS_PER_LINE + (chunk - line * CHUNKS_PER_LINE)] = -1;
   }
 
   #load(chunk: number, slot: number, part: number, through: boolean): void {

@@ -39,6 +39,8 @@ export class SegmentMemory {
   readonly #found: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   /** Live memory has holes that a longer read would run into. */
   readonly #ahead: boolean;
+  /** Chunks that reads have touched since noteReads. */
+  #noted: Set<number> | undefined;
 
   constructor(source: ByteSource, segments: readonly Segment[], cache: BlockCache) {
     this.#source = source;
@@ -141,8 +143,12 @@ export class SegmentMemory {
     return new DataView(whole.buffer);
   }
 
-  refresh(): void {
-    this.#chunks.clear();
+  noteReads(): () => void {
+    const noted = new Set<number>();
+    this.#noted = noted;
+    return () => {
+      for (const chunk of noted) this.#chunks.forget(chunk);
+    };
   }
 
   #readVirtualPiece(piece: number, address: bigint, length: number): DataView {
@@ -177,6 +183,7 @@ export class SegmentMemory {
     const into = relative - number * CHUNK;
     if (into + length > CHUNK) return false;
     const chunk = this.#firstChunk[segment]! + number;
+    this.#noted?.add(chunk);
     place.view = this.#chunks.view(chunk, this.#ahead);
     if (into + length > this.#chunks.length(chunk)) return false;
     place.base = within(chunk) + into;

@@ -74,16 +74,19 @@ describe('a file like /proc/kcore', () => {
     ]);
   });
 
-  it('reads anew after refresh, and only then', () => {
+  it('reads anew what was noted and forgotten, and only that', () => {
     const path = directory.write('changing', writeElf({ loads: loads(true), notes }));
     const changing = openImage([path]);
     const before = changing.readVirtual(text, 8)!;
     const old = before.getUint32(0, true);
-    const loadsNow = loads(true).map((load, i) => (i === 0 ? { ...load, data: pageOf(77) } : load));
+    const elsewhere = bytes(changing.readPhysical(2 ** 33, 4096));
+    const loadsNow = loads(true).map((load) => ({ ...load, data: pageOf(77) }));
     directory.write('changing', writeElf({ loads: loadsNow, notes }));
+    const forget = changing.noteReads();
     expect(changing.readVirtual(text, 8)!.getUint32(0, true)).toBe(old);
-    changing.refresh();
+    forget();
     expect(changing.readVirtual(text, 8)!.getUint32(0, true)).toBe(77);
+    expect(bytes(changing.readPhysical(2 ** 33, 4096))).toEqual(elsewhere);
     // A view that was handed out before stays what it was.
     expect(before.getUint32(0, true)).toBe(old);
     changing.close();
