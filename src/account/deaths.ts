@@ -16,8 +16,8 @@ interface Waiting {
 /**
  * Which sockets go with a process. One that a single process has open, at as many descriptors as its
  * file has references, goes for sure. What else refers to it decides about the others: a message in
- * the queue of a socket that goes as well (also its own: the kernel collects such cycles), a ring of
- * io_uring that goes, the listener that it waits at; a reference that nothing explains may be a
+ * the queue of a socket that goes as well (also its own: the kernel collects such cycles when the next
+ * unix socket is closed), a ring of io_uring that goes, the listener that it waits at; a reference that nothing explains may be a
  * system call of the same process, which ends with it, or somebody else's.
  */
 export class Deaths {

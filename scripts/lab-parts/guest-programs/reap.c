@@ -52,6 +52,8 @@ int main(int argc, char **argv)
 	}
 	/* Files of io_uring, cycles of messages and what RCU delays go a little later. */
 	for (int i = 0; i < 3; i++) {
+		/* Where a unix socket is closed, cycles of messages are looked for. */
+		close(socket(AF_UNIX, SOCK_STREAM, 0));
 		sleep(1);
 		touch_cpus();
 	}

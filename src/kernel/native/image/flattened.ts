@@ -7,7 +7,7 @@ import { type ByteSource, textAt } from './source.js';
  * place: the records are indexed once, and a read finds them by offset.
  */
 export function isFlattened(head: DataView): boolean {
-  return head.byteLength >= 12 && textAt(head, 0, 16) === 'makedumpfile';
+  return head.byteLength >= 16 && textAt(head, 0, 16) === 'makedumpfile';
 }
 
 /** struct makedumpfile_header fills a block of this size (MAX_SIZE_MDF_HEADER). */

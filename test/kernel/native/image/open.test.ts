@@ -56,6 +56,23 @@ describe('a file that is no dump is named', () => {
     expect(error.message).not.toContain('\n');
   });
 
+  it('the first bytes of a dump, however few', () => {
+    for (const start of [
+      'no dump at all, but text',
+      'makedumpfile\0\0\0\0',
+      'KDUMP   ',
+      '\x7fELF\x02',
+    ]) {
+      for (let length = 0; length <= start.length; length++) {
+        const file = directory.write(
+          'short',
+          bytes(start, Math.max(length, start.length)).subarray(0, length),
+        );
+        expect(refusal(file), `${length} bytes of ${start}`).toBeInstanceOf(KernelError);
+      }
+    }
+  });
+
   it('a process core and a dump of Xen', () => {
     const auxv = { name: 'CORE', type: 6, data: new Uint8Array(16) };
     const xen = { name: 'Xen', type: 0x1000001, data: new Uint8Array(16) };
