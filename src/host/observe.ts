@@ -3,9 +3,10 @@ import { type HostFacts, readHostFacts } from './facts.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
 import { countAllDescriptors, DescriptorScan, type HolderScan, socketFds } from './proc/holders.js';
 import {
+  type CpuTime,
   findProcess,
   type ProcessRecord,
-  readCpuMs,
+  readCpuTime,
   readProcess,
   readSwitches,
   type Switches,
@@ -35,8 +36,8 @@ export interface Observation {
   readonly holders: HolderScan;
   /** The processes that hold a socket of interest or have more descriptors than at first, at the end. */
   readonly processes: ReadonlyMap<number, ProcessRecord>;
-  /** CPU time that these processes used between the first and the last sample, milliseconds. */
-  readonly cpuMs: ReadonlyMap<number, number>;
+  /** CPU time that these processes used or waited for between the first and the last sample. */
+  readonly cpu: ReadonlyMap<number, CpuTime>;
   /** For each sample the number of descriptors of each process; empty with less than 3 samples. */
   readonly descriptors: readonly ReadonlyMap<number, number>[];
   /** The sockets (inodes) of the one process that was asked about, or null for all. */
@@ -99,7 +100,9 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   );
   if (interesting.length > 0) await scan.run();
   const early = scan.holdersOf(inodesWanted(interesting));
-  const cpuBefore = new Map(pidsOf(early).map((each) => [each, readCpuMs(source, each)] as const));
+  const cpuBefore = new Map(
+    pidsOf(early).map((each) => [each, readCpuTime(source, each)] as const),
+  );
   const descriptors: ReadonlyMap<number, number>[] = [];
   const countFds = () => {
     if (count > 2) descriptors.push(countAllDescriptors(source));
@@ -146,13 +149,17 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   if (inodes.size > 0) await scan.run();
   const holders = scan.holdersOf(inodes);
   const processes = new Map<number, ProcessRecord>();
-  const cpuMs = new Map<number, number>();
+  const cpu = new Map<number, CpuTime>();
   for (const each of new Set([...pidsOf(holders), ...grown(descriptors)])) {
     const process = readProcess(source, each);
     if (process) processes.set(each, process);
     const before = cpuBefore.get(each) ?? null;
-    const after = before === null ? null : readCpuMs(source, each);
-    if (before !== null && after !== null) cpuMs.set(each, Math.max(0, after - before));
+    const after = before && readCpuTime(source, each);
+    if (before && after)
+      cpu.set(each, {
+        usedMs: Math.max(0, after.usedMs - before.usedMs),
+        waitedMs: Math.max(0, after.waitedMs - before.waitedMs),
+      });
   }
   return {
     host,
@@ -164,7 +171,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     windows,
     holders,
     processes,
-    cpuMs,
+    cpu,
     descriptors,
     onlyInodes,
   };

@@ -15,8 +15,8 @@ export function because(finding: Finding): string {
   if (verdict.verdict !== 'reading') {
     const [process] = finding.processes;
     const { cpuShare } = finding;
-    if (process && cpuShare !== null && cpuShare >= SPINNING)
-      words.push(`its process spins: it used ${Math.round(cpuShare * 100)} % of a CPU meanwhile`);
+    if (process && cpuShare && cpuShare.used + cpuShare.waited >= SPINNING)
+      words.push(`its process spins: ${cpuWords(cpuShare)}`);
     else if (process && process.threadStates !== '') words.push(processWords(process));
     else if (process && process.comm !== '') words.push('what its process does is not known');
     else if (finding.ownerless) words.push(OWNERLESS[finding.ownerless]);
@@ -29,8 +29,14 @@ export function alsoWords(verdict: Verdict, protocol: string): string {
   return evidenceWords(verdict.evidence, protocol);
 }
 
-/** A process that reads nothing and uses more of a CPU than this is busy with something else. */
+/** A process that reads nothing and would use more of a CPU than this is busy with something else. */
 const SPINNING = 0.8;
+
+function cpuWords({ used, waited }: NonNullable<Finding['cpuShare']>): string {
+  const percent = (share: number) => `${Math.round(share * 100)} %`;
+  const turn = waited < 0.05 ? '' : `, and waited for its turn for ${percent(waited)} of the time`;
+  return `it used ${percent(used)} of a CPU meanwhile${turn}`;
+}
 
 const OWNERLESS = {
   unaccepted: 'the listener has not accepted it yet',
@@ -96,11 +102,20 @@ function evidenceWords(evidence: Evidence, protocol: string): string {
   }
 }
 
+/**
+ * Where a frozen thread sleeps: v1's freezer in __refrigerator, v2's in do_freezer_trap, which newer
+ * compilers inline into get_signal; there a thread in state S sleeps for nothing else.
+ */
+function isFrozen(threadStates: string, waitsIn: string | null): boolean {
+  if (waitsIn === '__refrigerator' || waitsIn === 'do_freezer_trap') return true;
+  return waitsIn === 'get_signal' && threadStates.startsWith('S');
+}
+
 function processWords({ threadStates, waitsIn }: ProcessRecord): string {
   const threads = threadStates.length > 1 ? ` (${formatCount(threadStates.length)} threads)` : '';
   if (/^T+$/.test(threadStates)) return 'stopped (SIGSTOP)';
   if (/^[Tt]+$/.test(threadStates)) return 'stopped by a debugger';
-  if (waitsIn === 'do_freezer_trap' || waitsIn === '__refrigerator') return 'frozen by its cgroup';
+  if (isFrozen(threadStates, waitsIn)) return 'frozen by its cgroup';
   const where = waitsIn === null ? '' : ` in ${waitsIn}`;
   switch (threadStates[0]) {
     case 'R':

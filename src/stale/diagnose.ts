@@ -37,8 +37,11 @@ export interface Finding {
   readonly dropped: number;
   /** By how much the unread data became more between the samples; negative: less. */
   readonly grew: number;
-  /** How much of one CPU the first holder used between the samples, 1 is all; null: not known. */
-  readonly cpuShare: number | null;
+  /**
+   * How much of the time between the samples the first holder ran on a CPU (1 is one CPU's whole
+   * time), and how much of it its main thread waited for one; null: not known.
+   */
+  readonly cpuShare: { readonly used: number; readonly waited: number } | null;
   readonly pinned: PinnedEstimate;
 }
 
@@ -245,7 +248,7 @@ class View {
       charge += sendCharge ?? 2 * unsent;
     }
     const [owner] = held;
-    const cpuMs = owner ? this.observation.cpuMs.get(owner.pid) : undefined;
+    const cpu = owner ? this.observation.cpu.get(owner.pid) : undefined;
     const watchedMs = last ? last.startedMs - first.endedMs : 0;
     return {
       charge,
@@ -260,7 +263,10 @@ class View {
         also,
         dropped: this.#dropped(socket),
         grew: unread - unreadBytes(this.#earlier.get(socketKey(socket)) ?? socket),
-        cpuShare: cpuMs === undefined || watchedMs < 500 ? null : cpuMs / watchedMs,
+        cpuShare:
+          cpu === undefined || watchedMs < 500
+            ? null
+            : { used: cpu.usedMs / watchedMs, waited: cpu.waitedMs / watchedMs },
         pinned: sides.length === 0 ? NOTHING_PINNED : sumPinned(sides, charge, host.unplacedMemory),
       },
     };

@@ -150,7 +150,7 @@ function momentOf(captured: CapturedFiles, prefix: string): Moment {
   const states = captured.get(`${prefix}${prefix === FIRST ? 'before' : 'after'}`) ?? '';
   for (const line of states.split('\n')) {
     const found =
-      /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat)):(.*)$/s.exec(
+      /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat|schedstat)):(.*)$/s.exec(
         line,
       );
     if (!found?.[1]) continue;

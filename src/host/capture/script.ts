@@ -34,7 +34,8 @@ each() {
 states() {
   each /proc/[0-9]*/status /proc/[0-9]*/task/[0-9]*/status |
     grep -E ':(State|Tgid|NSpid|voluntary_ctxt_switches|nonvoluntary_ctxt_switches):'
-  each /proc/[0-9]*/comm /proc/[0-9]*/wchan /proc/[0-9]*/cgroup /proc/[0-9]*/stat
+  each /proc/[0-9]*/comm /proc/[0-9]*/wchan /proc/[0-9]*/cgroup /proc/[0-9]*/stat \
+    /proc/[0-9]*/schedstat
 }
 tables() {
   if command -v ss >/dev/null 2>&1; then

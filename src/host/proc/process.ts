@@ -100,16 +100,27 @@ function statusFields(status: string): string {
   return status.slice(status.indexOf('\n') + 1);
 }
 
+/** What a process has had of the CPUs since it began, milliseconds. */
+export interface CpuTime {
+  /** By all its threads, user and system. */
+  readonly usedMs: number;
+  /** Its main thread could have run and waited for a CPU; 0 where the kernel does not tell. */
+  readonly waitedMs: number;
+}
+
 /**
- * CPU time that a process has used, user and system, in milliseconds: /proc/PID/stat, fields 14 and
- * 15 (utime, stime) in ticks of USER_HZ, 100 a second on all Linux that Node runs on. Its second
- * field, the name, may hold anything: fields are counted from its last parenthesis.
+ * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ, 100 a second on all Linux that
+ * Node runs on. Its second field, the name, may hold anything: fields are counted from its last
+ * parenthesis. /proc/PID/schedstat, field 2: run_delay in nanoseconds (Documentation/scheduler/
+ * sched-stats.rst). Null when it is gone.
  */
-export function readCpuMs(source: HostSource, pid: number): number | null {
+export function readCpuTime(source: HostSource, pid: number): CpuTime | null {
   const stat = optionalText(source, `/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields[11]) + Number(fields[12]);
-  return Number.isSafeInteger(ticks) && stat !== '' ? ticks * 10 : null;
+  if (!Number.isSafeInteger(ticks) || stat === '') return null;
+  const delay = /^\d{1,20} (\d{1,20}) /.exec(optionalText(source, `/proc/${pid}/schedstat`))?.[1];
+  return { usedMs: ticks * 10, waitedMs: Number(delay ?? 0) / 1e6 };
 }
 
 function readNsPids(source: HostSource, pid: number): number[] {

@@ -37,6 +37,11 @@ if (role === 'server') {
     socket.on('error', ignore);
     READERS[options.reads](socket);
     if (options.writes) pumpInto(socket);
+    // Busy for ever with something else, once the message above is on its way.
+    if (options.spins)
+      setTimeout(() => {
+        for (;;);
+      }, 100);
     if (options.share && children++ === 0) {
       const child = spawn('sleep', ['600'], {
         stdio: ['ignore', 'ignore', 'ignore', socket, socket],

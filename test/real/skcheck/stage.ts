@@ -5,7 +5,8 @@ import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck-s
 
 export const CLI = fileURLToPath(new URL('../../../dist/bin/skcheck.js', import.meta.url));
 const ACTOR = fileURLToPath(new URL('./actor.mjs', import.meta.url));
-const DEADLINE_MS = 30_000;
+/** A machine that does much else takes its time. */
+const DEADLINE_MS = 90_000;
 
 export interface ActorOptions {
   readonly reads?: 'never' | 'healthy' | 'slow';
@@ -21,6 +22,7 @@ export interface ActorOptions {
   readonly writes?: boolean;
   readonly share?: boolean;
   readonly hangs?: boolean;
+  readonly spins?: boolean;
 }
 
 export interface Actor {
@@ -31,6 +33,12 @@ export interface Actor {
   /** Kept when the first connection is a descriptor of the server: only then is it a holder. */
   readonly accepted: Promise<unknown>;
   stop(): void;
+}
+
+/** Commands that end in exec, to run a pair's processes through; the client's knows the server. */
+export interface PairPlace {
+  readonly around?: string[];
+  readonly enter?: (server: Actor) => string[];
 }
 
 /** Real processes with real sockets, all ended together. */
@@ -59,6 +67,23 @@ export class Stage {
     accepted.catch(() => undefined);
     const port = await nextMessage(actor, 'port', 'ready');
     return { pid, port, child, accepted, stop: () => process.kill(pid, 'SIGSTOP') };
+  }
+
+  /**
+   * A server, and a client of it; waits until the server holds the connection. A wrapper for each, when
+   * they are to run elsewhere.
+   */
+  async pair(
+    reads: ActorOptions,
+    writes: ActorOptions = {},
+    { around = [], enter = () => [] }: PairPlace = {},
+  ): Promise<{ server: Actor; client: Actor }> {
+    const server = await this.start('server', { reads: 'never', ...reads }, around);
+    const { host, path } = reads;
+    const where = path === undefined ? { port: server.port, ...(host && { host }) } : { path };
+    const client = await this.start('client', { ...where, ...writes }, enter(server));
+    await server.accepted;
+    return { server, client };
   }
 
   /** Starts a perl program of this folder; the first line that it prints is its port. */
@@ -130,11 +155,11 @@ export function skcheckJson(
   }
 }
 
-/** Waits until `ready` says yes, for at most half a minute. */
+/** Waits until `ready` says yes, as long as other waits. */
 export async function until(ready: () => boolean): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS;
   while (!ready()) {
-    if (Date.now() > deadline) throw new Error('it did not come about');
+    if (Date.now() > deadline) throw new Error(`it did not come about: ${ready}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -6,11 +6,16 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck-schema.js';
 import { isProblem } from '../../../src/stale/verdict.js';
-import { CLI, Stage, skcheck, skcheckJson } from './stage.js';
+import { freeze, freezers } from './freezer.js';
+import { bound, connections, isBlocked, unixEnds } from './queues.js';
+import { CLI, Stage, skcheck, skcheckJson, until } from './stage.js';
 
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+const thaw: (() => void)[] = [];
 afterAll(() => {
+  // What is frozen does not even die.
+  for (const undo of thaw) undo();
   stage.end();
   rmSync(dir, { recursive: true });
 });
@@ -19,38 +24,79 @@ const pids: Record<string, number> = {};
 let report: SkcheckReport;
 
 beforeAll(async () => {
-  const never = await stage.start('server', { reads: 'never' });
-  pids.reader = never.pid;
-  pids.sender = (await stage.start('client', { port: never.port })).pid;
-
-  const full = await stage.start('server', { reads: 'healthy', backlog: 1 });
-  pids.listener = full.pid;
-  full.stop();
-  for (let index = 0; index < 4; index++)
-    await stage.start('client', { port: full.port, bytes: 0, hangs: true });
-
-  const slow = await stage.perl('slow-reader.pl', 'tcp');
-  pids.slow = slow.pid;
-  pids.slowSender = (await stage.start('client', { port: slow.port })).pid;
-
-  const drops = await stage.perl('slow-reader.pl', 'udp');
-  pids.drops = drops.pid;
-  await stage.start('datagrams', { port: drops.port, count: 20, bursts: true });
-
-  const one = await stage.start('server', { reads: 'never', writes: true });
-  pids.deadTcp = one.pid;
-  pids.deadTcpPeer = (await stage.start('client', { port: one.port })).pid;
-
-  const path = join(dir, 'dead.sock');
-  const two = await stage.start('server', { reads: 'never', writes: true, path });
-  pids.deadUnix = two.pid;
-  pids.deadUnixPeer = (await stage.start('client', { path })).pid;
-
-  pids.leaker = (await stage.start('leaker', { comm: 'leaks,"x\n' })).pid;
-  // Queues fill up.
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const spinning = await stage.pair({ spins: true }, { bytes: 4000 });
+  const [sending, filled, slowed, dropping, deadTcp, deadUnix, leaker] = await Promise.all([
+    stage.pair({}),
+    fillBacklog(),
+    readSlowly(),
+    dropDatagrams(),
+    stage.pair({ writes: true }),
+    stage.pair({ writes: true, path: DEAD }),
+    stage.start('leaker', { comm: 'leaks,"x\n' }),
+  ]);
+  for (const freezer of FREEZERS) {
+    const { server, client } = await stage.pair({ reads: 'healthy' });
+    pids[`frozen ${freezer.version}`] = server.pid;
+    pids[`sends to frozen ${freezer.version}`] = client.pid;
+    thaw.push(await freeze(freezer, server.pid));
+    await until(() => connections(server.port).clients.some(isBlocked));
+  }
+  pids.reader = sending.server.pid;
+  pids.sender = sending.client.pid;
+  pids.listener = filled.pid;
+  pids.slow = slowed.pid;
+  pids.drops = dropping.pid;
+  pids.deadTcp = deadTcp.server.pid;
+  pids.deadTcpPeer = deadTcp.client.pid;
+  pids.deadUnix = deadUnix.server.pid;
+  pids.deadUnixPeer = deadUnix.client.pid;
+  pids.leaker = leaker.pid;
+  pids.spins = spinning.server.pid;
+  // All that is going to be in a queue is in it.
+  await until(() => connections(sending.server.port).clients.some(isBlocked));
+  await until(() => {
+    const { servers, clients } = connections(deadTcp.server.port);
+    return [...servers, ...clients].filter(isBlocked).length === 2;
+  });
+  let before = '';
+  await until(() => {
+    const last = before;
+    before = unixEnds(DEAD)
+      .map(({ recvQ, sendQ }) => `${recvQ} ${sendQ}`)
+      .join();
+    return before === last && unixEnds(DEAD).filter(({ recvQ }) => recvQ > 0).length === 2;
+  });
   ({ report } = skcheckJson(['--samples', '3', '--interval', '2']));
+  process.kill(pids.spins, 'SIGKILL');
 });
+
+const DEAD = join(dir, 'dead.sock');
+const FREEZERS = freezers();
+
+/** A listener that never accepts, with as many connections as it lets wait. */
+async function fillBacklog(): Promise<{ pid: number }> {
+  const full = await stage.start('server', { reads: 'healthy', backlog: 1 });
+  full.stop();
+  const client = { port: full.port, bytes: 0, hangs: true };
+  await Promise.all([1, 2, 3, 4].map(() => stage.start('client', client)));
+  await until(() => bound('-t', full.port)?.recvQ === 2);
+  return full;
+}
+
+async function readSlowly(): Promise<{ pid: number }> {
+  const slow = await stage.perl('slow-reader.pl', 'tcp');
+  await stage.start('client', { port: slow.port });
+  // Far more than it takes while we watch.
+  await until(() => connections(slow.port).servers.some(({ recvQ }) => recvQ > 100_000));
+  return slow;
+}
+
+async function dropDatagrams(): Promise<{ pid: number }> {
+  const drops = await stage.perl('slow-reader.pl', 'udp');
+  await stage.start('datagrams', { port: drops.port, count: 20, bursts: true });
+  await until(() => / skmem:\(.*,d[1-9]\d*\)/.test(bound('-u', drops.port)?.text ?? ''));
+  return drops;
+}
 
 function saidOf(name: string) {
   const pid = pids[name];
@@ -112,6 +158,24 @@ describe('each verdict, on real sockets', () => {
     expect((leak?.to ?? 0) - (leak?.from ?? 0)).toBeGreaterThanOrEqual(100);
     const ours = new Set(Object.values(pids));
     expect(report.processes.filter(({ pid }) => ours.has(pid) && pid !== pids.leaker)).toEqual([]);
+  });
+
+  test('the reason: its process spins', () => {
+    const [socket] = saidOf('spins').filter(({ state }) => state !== 'LISTEN');
+    expect(socket?.stalled).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
+    expect(socket?.stalled.because).toMatch(
+      /^read nothing in .*; its process spins: it used \d+ % of a CPU meanwhile/,
+    );
+  });
+
+  test('this machine can freeze', () => {
+    expect(FREEZERS.length).toBeGreaterThan(0);
+  });
+
+  test.each(FREEZERS)('the reason: frozen by its cgroup, $version', ({ version }) => {
+    const [socket] = saidOf(`frozen ${version}`).filter(({ state }) => state !== 'LISTEN');
+    expect(socket?.stalled).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
+    expect(socket?.stalled.because).toMatch(/^read nothing in .*; frozen by its cgroup$/);
   });
 
   test('--verdict chooses what is listed and what counts', () => {
