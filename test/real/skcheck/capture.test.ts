@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
+import { type Actor, NEW_NETNS, Stage, skcheck, skcheckJson } from './stage.js';
 
 /** One second between samples is enough for what these tests ask. */
 const SOON = ['--interval', '1'];
@@ -21,15 +21,12 @@ let unix: Actor;
 const HOSTILE = '\u001b[31mx\n,"y\\';
 
 beforeAll(async () => {
-  outside = await stage.start('server', { reads: 'never', comm: HOSTILE });
-  await stage.start('client', { port: outside.port, bytes: 5000 });
-  const wrapper = ['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
-  inside = await stage.start('server', { reads: 'never' }, wrapper);
-  const enter = ['nsenter', `--net=/proc/${inside.pid}/ns/net`];
-  await stage.start('client', { port: inside.port, bytes: 6000 }, enter);
-  const path = join(dir, 'a 5 b.sock');
-  unix = await stage.start('server', { reads: 'never', path });
-  await stage.start('client', { path, bytes: 7000 });
+  const pairs = await Promise.all([
+    stage.pair({ comm: HOSTILE }, { bytes: 5000 }),
+    stage.pair({}, { bytes: 6000 }, NEW_NETNS),
+    stage.pair({ path: join(dir, 'a 5 b.sock') }, { bytes: 7000 }),
+  ]);
+  [outside, inside, unix] = pairs.map(({ server }) => server) as [Actor, Actor, Actor];
 });
 
 /** What is said of our three readers. */

@@ -88,9 +88,7 @@ describe('without ss', () => {
   const bare = ['unshare', '-m', 'sh', '-c', script, 'sh'];
 
   test('/proc/net is read, and what is missing then is said', async () => {
-    const server = await stage.start('server', { reads: 'never' });
-    await stage.start('client', { port: server.port, bytes: 5000 });
-    await server.accepted;
+    const { server } = await stage.pair({}, { bytes: 5000 });
     server.stop();
     const run = skcheckJson(['--stale', '--sport', `${server.port}`], bare);
     expect(run.report.host.source).toBe('procfs');

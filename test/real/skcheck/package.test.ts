@@ -44,8 +44,7 @@ test('they say their version and their help', () => {
 });
 
 test('skcheck names a stalled reader, and looks again and again', async () => {
-  const server = await stage.start('server', { reads: 'never' });
-  await stage.start('client', { port: server.port, bytes: 5000 });
+  const { server } = await stage.pair({}, { bytes: 5000 });
   const { status, stdout } = alone('skcheck', ['--stale', '--json']);
   expect(status).toBe(1);
   const report = skcheckSchema.parse(JSON.parse(stdout));

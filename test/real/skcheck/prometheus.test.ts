@@ -25,8 +25,7 @@ beforeAll(async () => {
   const found = spawnSync(join(DEPLOY, 'tools'), { encoding: 'utf8' });
   if (found.status !== 0) throw new Error(`deploy/tools: ${found.stderr}`);
   tools = found.stdout.trim();
-  const server = await stage.start('server', { reads: 'never', comm: HOSTILE });
-  await stage.start('client', { port: server.port, bytes: 5000 });
+  await stage.pair({ comm: HOSTILE }, { bytes: 5000 });
 });
 
 describe('--prometheus', () => {
@@ -183,10 +182,10 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0;
 }
 
-/** Asks again until the answer has what is waited for, for at most half a minute. */
+/** Asks again until the answer has what is waited for, for at most a minute and a half. */
 async function fetched(url: string, until: RegExp): Promise<string> {
   let text = '';
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 90_000; Date.now() < deadline; ) {
     text = await body(url).catch((error: unknown) => String(error));
     if (until.test(text)) return text;
     await new Promise((resolve) => setTimeout(resolve, 300));

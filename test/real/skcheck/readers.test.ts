@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SkcheckReport } from '../../../src/report/skcheck-schema.js';
+import { bound, connections } from './queues.js';
 import { type Actor, Stage, skcheck, skcheckJson, until } from './stage.js';
 
 const stage = new Stage();
@@ -17,46 +17,30 @@ const actors: Record<string, Actor> = {};
 let report: SkcheckReport;
 let status: number | null;
 
-/** Recv-Q of the sockets whose local port this is, by ss itself. */
-function queued(port: number, state: string, kind = '-t'): number[] {
-  const { stdout } = spawnSync(
-    'ss',
-    ['-H', '-n', '-a', kind, 'state', state, 'sport', '=', `:${port}`],
-    {
-      encoding: 'utf8',
-    },
-  );
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => Number(line.trim().split(/\s+/)[0]));
-}
-
 beforeAll(async () => {
-  for (const reads of ['never', 'slow', 'healthy'] as const) {
-    const server = await stage.start('server', { reads });
-    actors[`tcp ${reads}`] = server;
-    await stage.start('client', { port: server.port });
-  }
-  const v6 = await stage.start('server', { reads: 'never', host: '::1' });
-  actors['tcp6 never'] = v6;
-  await stage.start('client', { port: v6.port, host: '::1', bytes: 3000 });
-
-  const stopped = await stage.start('server', { reads: 'healthy' });
-  actors['tcp stopped'] = stopped;
-  await stage.start('client', { port: stopped.port });
-  await stopped.accepted;
-  stopped.stop();
-
-  const idle = await stage.start('server', { reads: 'healthy' });
-  actors['tcp idle'] = idle;
-  await stage.start('client', { port: idle.port, bytes: 0 });
+  const pair = async (name: string, ...args: Parameters<Stage['pair']>) => {
+    const made = await stage.pair(...args);
+    actors[name] = made.server;
+    actors[`${name}, its writer`] = made.client;
+  };
+  await Promise.all([
+    pair('tcp never', {}),
+    pair('tcp slow', { reads: 'slow' }),
+    pair('tcp healthy', { reads: 'healthy' }),
+    pair('tcp6 never', { host: '::1' }, { bytes: 3000 }),
+    pair('tcp stopped', { reads: 'healthy' }),
+    pair('tcp idle', { reads: 'healthy' }, { bytes: 0 }),
+    pair('unix never', { path: join(dir, 'never 12\n.sock') }, { bytes: 50_000 }),
+    pair('unix slow', { path: join(dir, 'slow 12\n.sock'), reads: 'slow' }),
+    pair('unix healthy', { path: join(dir, 'healthy 12\n.sock'), reads: 'healthy' }),
+  ]);
+  actors['tcp stopped']?.stop();
 
   const full = await stage.start('server', { reads: 'healthy', backlog: 1 });
   actors['full listener'] = full;
   full.stop();
-  for (let index = 0; index < 4; index++)
-    await stage.start('client', { port: full.port, bytes: 0, hangs: true });
+  const hanging = { port: full.port, bytes: 0, hangs: true };
+  await Promise.all([1, 2, 3, 4].map(() => stage.start('client', hanging)));
 
   const udp = await stage.start('udp');
   actors['udp stopped'] = udp;
@@ -66,20 +50,10 @@ beforeAll(async () => {
   actors['udp healthy'] = busy;
   await stage.start('datagrams', { port: busy.port, count: 20, bursts: true });
 
-  for (const reads of ['never', 'slow', 'healthy'] as const) {
-    const path = join(dir, `${reads} 12\n.sock`);
-    const server = await stage.start('server', { reads, path });
-    actors[`unix ${reads}`] = server;
-    const client = await stage.start('client', {
-      path,
-      ...(reads === 'never' ? { bytes: 50_000 } : {}),
-    });
-    actors[`unix writer to ${reads}`] = client;
-  }
-
-  await until(() => queued(stopped.port, 'established').some((bytes) => bytes > 0));
-  await until(() => queued(full.port, 'listening').some((connections) => connections > 1));
-  await until(() => queued(udp.port, 'unconnected', '-u').some((bytes) => bytes > 0));
+  const stopped = actors['tcp stopped']?.port ?? 0;
+  await until(() => connections(stopped).servers.some(({ recvQ }) => recvQ > 0));
+  await until(() => (bound('-t', full.port)?.recvQ ?? 0) > 1);
+  await until(() => (bound('-u', udp.port)?.recvQ ?? 0) > 0);
   const run = skcheckJson(['--stale', '--interval', '3']);
   ({ report, status } = run);
 });
@@ -143,8 +117,8 @@ describe('the others are not', () => {
     'udp healthy',
     'unix slow',
     'unix healthy',
-    'unix writer to never',
-    'unix writer to healthy',
+    'unix never, its writer',
+    'unix healthy, its writer',
   ])('%s', (name) => {
     expect(saidOf(name)).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Stage, skcheck, skcheckJson } from './stage.js';
+import { NEW_NETNS, Stage, skcheck, skcheckJson } from './stage.js';
 
 /** One second between samples is enough for what these tests ask. */
 const SOON = ['--interval', '1'];
@@ -14,8 +14,7 @@ const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
 
 describe('without the right to look into other processes', () => {
   test('a stalled socket is found, its owner is missing, and both are said', async () => {
-    const server = await stage.start('server', { reads: 'never' });
-    await stage.start('client', { port: server.port, bytes: 5000 });
+    const { server } = await stage.pair({}, { bytes: 5000 });
     const { report, status, stderr } = skcheckJson([...SOON, '--stale'], POWERLESS);
     const socket = report.sockets.find(({ local }) => local === `127.0.0.1:${server.port}`);
     expect(socket).toMatchObject({ pid: null, comm: null, holders: [], unreadBytes: 5000 });
@@ -38,10 +37,11 @@ describe('without the right to look into other processes', () => {
 
 describe('network namespaces', () => {
   test('its own alone on demand: its sockets, with their owner, and no others', async () => {
-    const { server, enter } = await insideNamespace(5000);
-    const outside = await stage.start('server', { reads: 'never' });
-    await stage.start('client', { port: outside.port, bytes: 6000 });
-
+    const [{ server }, { server: outside }] = await Promise.all([
+      stage.pair({}, { bytes: 5000 }, NEW_NETNS),
+      stage.pair({}, { bytes: 6000 }),
+    ]);
+    const enter = NEW_NETNS.enter(server);
     const { report } = skcheckJson([...SOON, '--stale', '--netns', 'own'], enter);
     const tcp = report.sockets.filter(({ protocol }) => protocol === 'TCP');
     expect(tcp.map(({ pid, unreadBytes }) => ({ pid, unreadBytes }))).toEqual([
@@ -57,7 +57,7 @@ describe('network namespaces', () => {
   });
 
   test('all of them for root, each socket with its namespace', async () => {
-    const { server } = await insideNamespace(7000);
+    const { server } = await stage.pair({}, { bytes: 7000 }, NEW_NETNS);
     const { report } = skcheckJson([...SOON, '--stale']);
     const socket = report.sockets.find(({ pid }) => pid === server.pid);
     expect(socket).toMatchObject({ unreadBytes: 7000, netns: netnsOf(server.pid) });
@@ -76,8 +76,8 @@ describe('network namespaces', () => {
     try {
       run('ip', '-n', name, 'link', 'set', 'lo', 'up');
       const enter = ['nsenter', `--net=/run/netns/${name}`];
-      const server = await stage.start('server', { reads: 'never' }, enter);
-      await stage.start('client', { port: server.port, bytes: 9000 }, enter);
+      const place = { around: enter, enter: () => enter };
+      const { server } = await stage.pair({}, { bytes: 9000 }, place);
       const { report } = skcheckJson([...SOON, '--stale', '--netns', name]);
       expect(report.sockets).toMatchObject([
         { pid: server.pid, unreadBytes: 9000, netnsName: name },
@@ -92,9 +92,8 @@ describe('network namespaces', () => {
 });
 
 test('in a pid namespace: the pid outside, and the one inside', async () => {
-  const inside = ['unshare', '-p', '-f', '--mount-proc'];
-  const server = await stage.start('server', { reads: 'never' }, inside);
-  await stage.start('client', { port: server.port, bytes: 5000 });
+  const around = ['unshare', '-p', '-f', '--mount-proc'];
+  const { server } = await stage.pair({}, { bytes: 5000 }, { around });
   const { report } = skcheckJson([...SOON, '--stale', '--sport', `${server.port}`]);
   expect(report.sockets.length).toBe(1);
   const [holder] = report.sockets[0]?.holders ?? [];
@@ -102,15 +101,6 @@ test('in a pid namespace: the pid outside, and the one inside', async () => {
   const { stdout } = skcheck([...SOON, '--stale', '--sport', `${server.port}`]);
   expect(stdout.replace(/\s+/g, ' ')).toContain('in pid 1 inside');
 });
-
-/** A reader that has stopped, with `bytes` unread, in a network namespace of its own. */
-async function insideNamespace(bytes: number) {
-  const inside = ['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
-  const server = await stage.start('server', { reads: 'never' }, inside);
-  const enter = ['nsenter', `--net=/proc/${server.pid}/ns/net`];
-  await stage.start('client', { port: server.port, bytes }, enter);
-  return { server, enter };
-}
 
 function netnsOf(pid: number): number {
   return Number(/\d+/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[0]);

@@ -41,6 +41,12 @@ export interface PairPlace {
   readonly enter?: (server: Actor) => string[];
 }
 
+/** The pair has a network namespace of its own. */
+export const NEW_NETNS = {
+  around: ['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'],
+  enter: ({ pid }: Actor) => ['nsenter', `--net=/proc/${pid}/ns/net`],
+};
+
 /** Real processes with real sockets, all ended together. */
 export class Stage {
   readonly #pids: number[] = [];

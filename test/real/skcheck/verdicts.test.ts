@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck-schema.js';
-import { isProblem } from '../../../src/stale/verdict.js';
 import { freeze, freezers } from './freezer.js';
 import { bound, connections, isBlocked, unixEnds } from './queues.js';
-import { CLI, Stage, skcheck, skcheckJson, until } from './stage.js';
+import { Stage, skcheck, skcheckJson, until } from './stage.js';
+import { judgements, watched } from './watched.js';
 
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
@@ -242,44 +240,23 @@ describe('--watch', () => {
   });
 });
 
-/** Traffic as fast as it goes, for half a minute with all that it takes, looked at all the time. */
+// For minutes, with iperf3's traffic: on-demand/healthy.test.ts.
 test('healthy connections under load are never flagged', async () => {
   const load = new Stage();
   try {
-    const healthy: number[] = [];
-    for (const where of [{}, { path: join(dir, 'load.sock') }, { host: '::1' }]) {
-      const server = await load.start('server', { reads: 'healthy', ...where });
-      healthy.push(server.pid, (await load.start('client', { port: server.port, ...where })).pid);
-    }
-    const { stdout } = await watched(['--watch', '--samples', '11', '--interval', '2']);
-    const looks = stdout
-      .trimEnd()
-      .split('\n')
-      .map((line) => skcheckSchema.parse(JSON.parse(line)));
-    expect(looks.length).toBe(10);
-    const flagged = looks.flatMap(({ sockets }) =>
-      sockets
-        .filter(({ stalled }) => isProblem(stalled.verdict))
-        .filter(({ holders }) => holders.some(({ pid }) => healthy.includes(pid))),
+    const pairs = await Promise.all(
+      [{}, { path: join(dir, 'load.sock') }, { host: '::1' }].map((where) =>
+        load.pair({ reads: 'healthy', ...where }),
+      ),
     );
+    const pids = pairs.flatMap(({ server, client }) => [server.pid, client.pid]);
+    const { stdout } = await watched(['--watch', '--samples', '6', '--interval', '2']);
+    const { looks, seen, flagged } = judgements(stdout, pids);
     expect(flagged).toEqual([]);
+    expect(looks).toBe(5);
     // It looked at them at work: data was seen on its way.
-    const seen = looks.flatMap(({ sockets }) =>
-      sockets.filter(({ holders }) => holders.some(({ pid }) => healthy.includes(pid))),
-    );
-    expect(seen.length).toBeGreaterThan(0);
+    expect(seen).toBeGreaterThan(0);
   } finally {
     load.end();
   }
 }, 90_000);
-
-/** Runs it beside us, so that what we started goes on. */
-async function watched(args: string[]): Promise<{ stdout: string }> {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let stdout = '';
-  child.stdout.on('data', (bytes: Buffer) => {
-    stdout += bytes.toString('utf8');
-  });
-  await once(child, 'close');
-  return { stdout };
-}

@@ -1,0 +1,32 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { skcheckSchema } from '../../../src/report/skcheck-schema.js';
+import { isProblem } from '../../../src/stale/verdict.js';
+import { CLI } from './stage.js';
+
+/** Runs skcheck beside us, so that what we started goes on. */
+export async function watched(args: string[]): Promise<{ stdout: string }> {
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let stdout = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    stdout += bytes.toString('utf8');
+  });
+  await once(child, 'close');
+  return { stdout };
+}
+
+/** What the NDJSON of `--watch` says of the sockets of some processes. */
+export function judgements(ndjson: string, pids: readonly number[]) {
+  const looks = ndjson
+    .trimEnd()
+    .split('\n')
+    .map((line) => skcheckSchema.parse(JSON.parse(line)));
+  const theirs = looks.flatMap(({ sockets }) =>
+    sockets.filter(({ holders }) => holders.some(({ pid }) => pids.includes(pid))),
+  );
+  return {
+    looks: looks.length,
+    seen: theirs.length,
+    flagged: theirs.filter(({ stalled }) => isProblem(stalled.verdict)),
+  };
+}
