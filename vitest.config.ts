@@ -23,14 +23,14 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/real/**/*.test.ts'],
-          exclude: ['test/real/arm64/on-demand/**', 'test/real/live/on-demand/**'],
+          exclude: ['test/real/*/on-demand/**'],
           ...SLOW,
         },
       },
       {
         test: {
           name: 'live',
-          include: ['test/real/live/on-demand/**/*.test.ts'],
+          include: ['test/real/{live,skcheck}/on-demand/**/*.test.ts'],
           ...SLOW,
         },
       },

@@ -10,15 +10,15 @@ import { StructReader } from '../walk/struct-reader.js';
 import { Warnings } from '../walk/warnings.js';
 
 /** What a socket on the host and a `struct sock` in memory are known to be the same by. */
-type Key = `cookie ${bigint}` | `inode ${number}` | `peer ${number}` | `ends ${string}`;
+type Key = `cookie ${bigint}` | `inode ${number}` | `ends ${string}`;
 
 /**
  * Finds, in a kernel's memory, sockets that no process has open: connections that nobody accepted,
  * orphans, what travels in a message. They hang on no descriptor, so the slabs of all protocols are
- * gone through, once for all of them. A sock is known by
+ * gone through, once for all of them. (Unix connections that wait to be accepted, ss does not list.)
+ * A sock is known by
  * - its cookie (`skc_cookie`, which inet_diag gave it when ss asked, never twice since boot);
  * - without one, the number of its inode;
- * - a unix connection that waits to be accepted, by its peer's inode;
  * - a TCP socket of /proc/net, by its namespace and both addresses.
  */
 export class OwnerlessSocks {
@@ -67,12 +67,11 @@ export class OwnerlessSocks {
 }
 
 function keyOf(record: SocketRecord): Key | null {
-  const { cookie, inode, peerInode, protocol, netns, local, peer, skmem } = record;
+  const { cookie, inode, protocol, netns, local, peer, skmem } = record;
   // Where the kernel lacks inet_diag, ss reads /proc/net/tcp: no skmem, and its `sk:` is no cookie.
   if (skmem && /^[0-9a-f]{1,16}$/.test(cookie) && !/^0+$/.test(cookie))
     return `cookie ${BigInt(`0x${cookie}`)}`;
   if (inode !== 0) return `inode ${inode}`;
-  if (protocol === 'UNIX') return peerInode === 0 ? null : `peer ${peerInode}`;
   return protocol === 'TCP' && netns !== null
     ? `ends ${netns} ${unzoned(local)} ${unzoned(peer)}`
     : null;
@@ -83,13 +82,11 @@ function unzoned(address: string): string {
   return address.replace(/%[^\]:]*/, '');
 }
 
-const AF_UNIX = 1;
 const INET = [2, 10];
 
 /** Reads the keys that a slot's sock goes by; none when it is free or something else. */
 class SockLook {
   readonly #sock;
-  readonly #unix;
   readonly #inode;
   readonly #socks;
 
@@ -102,7 +99,6 @@ class SockLook {
       '__sk_common.skc_refcnt',
       'sk_socket',
     ]);
-    this.#unix = kinds.has('peer') ? new StructReader(kernel, 'unix_sock', ['peer']) : null;
     this.#inode = new InodeOfSocket(kernel);
     this.#socks = kinds.has('ends') ? new SockReader(kernel) : null;
   }
@@ -113,21 +109,13 @@ class SockLook {
   ): Generator<{ key: Key; inode: number }> {
     const sock = this.#sock.read(address);
     if (sock.number('__sk_common.skc_refcnt') === 0) return;
-    const family = sock.number('__sk_common.skc_family');
     // A cookie is 64 bits that nothing else has; its protocol may be a copy (kTLS, sockmap).
     const cookie = sock.pointer('__sk_common.skc_cookie.counter');
     if (cookie !== 0n) yield { key: `cookie ${cookie}`, inode: 0 };
     if (!owners?.has(sock.pointer('__sk_common.skc_prot'))) return;
     const inode = this.#inode.read(sock.pointer('sk_socket'));
     if (inode !== 0) yield { key: `inode ${inode}`, inode };
-    else if (this.#unix && family === AF_UNIX) {
-      const peer = this.#unix.read(address).pointer('peer');
-      if (peer !== 0n) {
-        const other = this.#inode.read(this.#sock.read(peer).pointer('sk_socket'));
-        if (other !== 0) yield { key: `peer ${other}`, inode: 0 };
-      }
-    }
-    if (this.#socks && inode === 0 && INET.includes(family)) {
+    if (this.#socks && inode === 0 && INET.includes(sock.number('__sk_common.skc_family'))) {
       const { netns, local, peer, state } = this.#socks.read(address, () => undefined);
       if (state !== 'LISTEN' && local !== null && peer !== null)
         yield { key: `ends ${netns} ${local} ${peer}`, inode: 0 };
