@@ -29,8 +29,19 @@ export function parseCgroups(text: string): CgroupPlace | null {
   return best;
 }
 
+/** Thousands of sockets live in a few cgroups: what was told of so many paths is kept. */
+const MAX_KNOWN = 1024;
+const known = new Map<string, CgroupPlace>();
+
 /** What a cgroup's path tells by itself. */
 export function placeOf(path: string): CgroupPlace {
+  const place = known.get(path) ?? readPlace(path);
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.set(path, place);
+  return place;
+}
+
+function readPlace(path: string): CgroupPlace {
   const pod = POD.exec(path)?.[1]?.replaceAll('_', '-') ?? null;
   for (const [pattern, runtime] of PATTERNS) {
     const found = pattern.exec(path);

@@ -62,8 +62,7 @@ function isIdleTcp(bytes: Buffer, from: number, to: number): boolean {
   if (bytes[from] !== T || bytes[from + 3] !== SPACE) return false;
   let at = skipSpaces(bytes, from + 3, to);
   const listens = bytes[at] === L && bytes[at + 1] === 0x49;
-  at = bytes.indexOf(SPACE, at);
-  if (at < 0 || at >= to) return false;
+  while (at < to && bytes[at] !== SPACE) at++;
   at = skipSpaces(bytes, at, to);
   if (bytes[at] !== ZERO || bytes[at + 1] !== SPACE) return false;
   at = skipSpaces(bytes, at + 1, to);
