@@ -1,7 +1,7 @@
 // `scripts/lab dump VER-families`: a guest with sockets of the rarer families, paused and dumped.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bootGuest } from './guest.mjs';
@@ -9,18 +9,30 @@ import { madeOnce } from './made.mjs';
 import { kernelFiles, PARTS } from './paths.mjs';
 import { inWords } from './words.mjs';
 
-const SOURCE = join(PARTS, 'guest-families/families.c');
+const SOURCES = readdirSync(join(PARTS, 'guest-families')).map((name) =>
+  join(PARTS, 'guest-families', name),
+);
 
 /** What the sockets need; what a kernel lacks or has built in is passed over. */
 const MODULES = [
   ...['aes_generic', 'aesni_intel', 'ctr', 'ghash_generic', 'gcm', 'tls'],
   ...['vsock', 'vmw_vsock_virtio_transport_common', 'vsock_loopback'],
+  ...['l2tp_ip', 'af_alg', 'algif_skcipher', 'hmac', 'sha1_generic', 'md5', 'sctp'],
 ];
+
+/**
+ * A page of hugetlb whose `struct page`s are mapped to few pages where the kernel can (HVO); and on the
+ * newest the slabs that sockets' memory comes from have red zones, and poison in what is free.
+ */
+const HUGETLB = 'hugetlb_free_vmemmap=on hugepages=1';
+const SLUB_DEBUG =
+  'slub_debug=ZP,skbuff_head_cache,skbuff_fclone_cache,skbuff_small_head,sock_inode_cache,TCP';
 
 await inWords(async () => {
   const [name = ''] = process.argv.slice(2);
   const kernel = name.replace(/-families$/, '');
-  const hash = createHash('sha256').update(readFileSync(SOURCE));
+  const hash = createHash('sha256');
+  for (const source of SOURCES) hash.update(readFileSync(source));
   hash.update(readFileSync(join(PARTS, 'families.mjs')));
   const recipe = `${hash.digest('hex').slice(0, 16)} ${kernelFiles(kernel).release}\n`;
   await madeOnce(name, recipe, ['elf.vmcore', 'truth.json'], (work) => dumpInto(work, kernel));
@@ -29,8 +41,11 @@ await inWords(async () => {
 /** @param {string} work a folder @param {string} kernel */
 async function dumpInto(work, kernel) {
   const program = join(work, 'families');
+  const sources = SOURCES.filter((name) => name.endsWith('.c'));
   const flags = ['-O1', '-Wall', '-Wextra', '-static'];
-  execFileSync('gcc', [...flags, '-o', `${program}.partial`, SOURCE], { stdio: ['ignore', 2, 2] });
+  execFileSync('gcc', [...flags, '-o', `${program}.partial`, ...sources], {
+    stdio: ['ignore', 2, 2],
+  });
   renameSync(`${program}.partial`, program);
   const guest = await bootGuest({
     kernel,
@@ -38,6 +53,7 @@ async function dumpInto(work, kernel) {
     limitMs: 240_000,
     files: [{ path: 'bin/families', from: program }],
     modules: MODULES,
+    append: kernel === 'newest' ? `${HUGETLB} ${SLUB_DEBUG}` : HUGETLB,
   });
   try {
     await guest.run('families > /tmp/truth 2> /tmp/missing & true');

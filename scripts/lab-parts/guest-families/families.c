@@ -1,5 +1,7 @@
 // Sockets of the rarer families, each with something in the queue that only its family has. Stays
 // alive with all of them open; what is known of each is printed as JSON, one object a line.
+#include "families.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +33,7 @@
 #define TCP_ULP 31
 #endif
 
-// Says what is known of a socket: `"name": number` pairs after its name and descriptor.
-static void tell(const char *role, int fd, const char *format, ...) {
+void tell(const char *role, int fd, const char *format, ...) {
   va_list values;
   va_start(values, format);
   printf("{\"role\": \"%s\", \"pid\": %d, \"fd\": %d", role, getpid(), fd);
@@ -42,7 +43,7 @@ static void tell(const char *role, int fd, const char *format, ...) {
   va_end(values);
 }
 
-static void missing(const char *role) {
+void missing(const char *role) {
   fprintf(stderr, "families: no %s: %s\n", role, strerror(errno));
 }
 
@@ -84,14 +85,13 @@ static void packet_rings(void) {
        "\"rxBlocks\": 32, \"rxBlockBytes\": 4096, \"txBlocks\": 4, \"txBlockBytes\": 32768");
 }
 
-static struct sockaddr_in loopback(int port) {
+struct sockaddr_in loopback(int port) {
   return (struct sockaddr_in){.sin_family = AF_INET,
                               .sin_port = htons((unsigned short)port),
                               .sin_addr = {htonl(INADDR_LOOPBACK)}};
 }
 
-// Two ends of a connection over loopback. 0: this kernel lacks the protocol.
-static int connected(int protocol, int port, int *server, int *client) {
+int connected(int protocol, int port, int *server, int *client) {
   struct sockaddr_in at = loopback(port);
   int one = 1, listener = socket(AF_INET, SOCK_STREAM, protocol);
   if (listener < 0) return 0;
@@ -106,8 +106,7 @@ static int connected(int protocol, int port, int *server, int *client) {
   return *server >= 0;
 }
 
-// Writes until nothing more is taken. Gives the bytes written.
-static long stuff(int fd, size_t piece) {
+long stuff(int fd, size_t piece) {
   static char bytes[65536];
   long sent = 0;
   fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -188,6 +187,26 @@ static void vsock(void) {
   tell("vsock-reader", server, "\"unread\": 52500");
 }
 
+// A page of hugetlb, of which the kernel may have given back most of what describes it (HVO).
+static void xdp_huge(void) {
+  int fd = socket(AF_XDP, SOCK_RAW, 0);
+  const size_t length = 2 << 20;
+  char *area = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+  if (area == MAP_FAILED) {
+    missing("page of hugetlb");
+    return;
+  }
+  memset(area, 1, length);
+  struct xdp_umem_reg umem = {
+      .addr = (unsigned long)area, .len = length, .chunk_size = 4096, .headroom = 0};
+  if (fd < 0 || setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof umem) != 0) {
+    missing("AF_XDP of hugetlb");
+    return;
+  }
+  tell("xdp-huge", fd, "\"umemBytes\": %zu", length);
+}
+
 static void xdp(void) {
   int fd = socket(AF_XDP, SOCK_RAW, 0);
   const size_t length = 64 * 4096;
@@ -203,11 +222,18 @@ static void xdp(void) {
 }
 
 int main(void) {
+  // First: it changes the MTU of lo for a moment.
+  multicast();
   packet_rings();
   mptcp();
   tls();
   vsock();
   xdp();
+  xdp_huge();
+  udplite();
+  l2tp();
+  alg();
+  sctp();
   tell("end", -1, "");
   fflush(stdout);
   for (;;) pause();
