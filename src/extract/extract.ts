@@ -2,9 +2,10 @@
 // questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
 import { ReadError } from '../kernel/error.js';
+import { architectureOf } from '../kernel/native/arch/architecture-of.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
-import { architectureOf, type NativeOptions, openNativeImage } from '../kernel/native/open.js';
+import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';
 import { anonymous, type Patches } from './anonymize/anonymous.js';
 import { keepConstantsWhole } from './constants.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
@@ -72,7 +73,8 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   readForDebuggers(recording, store);
   attempt(() => readLog(recording, store, options.log ?? false));
   keepConstantsWhole(kernel, kept);
-  readDirectMapTables(kernel, architectureOf(recorded, vmcoreinfo), kept.pages);
+  const arch = architectureOf(recorded, vmcoreinfo);
+  readDirectMapTables(kernel, arch, kept.pages);
 
   const patches: Patches = options.anonymize ? anonymous(kernel, sockets) : new Map();
   const pages = kept.pages;
@@ -83,7 +85,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   };
   const size = writeDiskdump(
     () => new OutputFile(output, force),
-    headOf(kernel),
+    headOf(kernel, arch.machine),
     pages.length,
     mapped(pages, (number) => count(pageOf(image, kept, number, patches))),
     (limit) => existing(image, kept, limit),
@@ -95,12 +97,12 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   return { size, pages: pages.length, partialPages };
 }
 
-function headOf(kernel: NativeKernel): DumpHead {
+function headOf(kernel: NativeKernel, machine: string): DumpHead {
   const { facts, vmcoreinfo, image } = kernel;
   const notes = keptNotes(image.notes ?? [], vmcoreinfo);
   return {
     pageSize: facts.pageSize,
-    machine: facts.arch === 'arm64' ? 'aarch64' : facts.arch,
+    machine,
     release: facts.release,
     version: kernelVersion(kernel),
     physBase: vmcoreinfo.number('phys_base') ?? 0n,

@@ -2,10 +2,11 @@ import { ReadError } from '../error.js';
 import type { Architecture } from './arch/arch.js';
 import type { KernelMemory } from './memory.js';
 
-/** Bytes of a step: x86_64 and arm64 map the image in pieces of 2 MiB. */
+/** Bytes of a step: images are mapped in pieces of 2 MiB. */
 const STEP = 2n << 20n;
 /** No kernel image comes near this. */
 const MOST_BYTES = 256n << 20n;
+/** Of holes: the smallest page. */
 const PAGE = 4096;
 
 /**

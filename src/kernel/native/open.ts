@@ -1,8 +1,7 @@
 import { KernelError, ReadError } from '../error.js';
 import type { KernelFacts } from '../kernel.js';
-import type { Architecture, Bases } from './arch/arch.js';
-import { Arm64 } from './arch/arm64.js';
-import { X86_64 } from './arch/x86_64.js';
+import type { Bases } from './arch/arch.js';
+import { architectureOf } from './arch/architecture-of.js';
 import { findVmcoreinfo } from './find-vmcoreinfo.js';
 import type { MemoryImage } from './image/image.js';
 import { openImage } from './image/open.js';
@@ -167,17 +166,6 @@ function lacksVariables(table: SymbolTable, info: Vmcoreinfo): boolean {
 function ofFunctions<T extends string>(found: Found<T>): Found<T> {
   if (!found.found) return found;
   return { ...found, detail: `${found.detail}; functions only, variables by what is exported` };
-}
-
-/** @throws {KernelError} `unsupported-arch` */
-export function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architecture {
-  const { machine } = image.facts;
-  // QEMU's dumps may name no machine; each architecture's VMCOREINFO has numbers of its own.
-  const has = (name: string): boolean => machine === undefined && info.number(name) !== undefined;
-  if (machine === 'x86_64' || has('phys_base')) return new X86_64(image, info);
-  if (machine === 'aarch64' || has('kimage_voffset')) return new Arm64(image, info);
-  const what = machine ?? 'a machine that neither its headers nor VMCOREINFO name';
-  throw new KernelError('unsupported-arch', `the dump is of ${what}`);
 }
 
 /** Bytes of each string in `struct new_utsname`; `release` is the third (linux/utsname.h). */

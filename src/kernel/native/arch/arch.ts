@@ -7,6 +7,8 @@ import type { LinearRange } from '../address.js';
  */
 export interface Architecture {
   readonly name: 'x86_64' | 'arm64';
+  /** What `uname -m` says, and headers of dumps. */
+  readonly machine: 'x86_64' | 'aarch64';
   /** Bytes of a base page. */
   readonly pageSize: number;
   /** How memory is paged, in words for people: `4-level page tables`. */

@@ -1,5 +1,6 @@
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
+import { Stretches } from './stretches.js';
 
 /** Bits 1:0 of a descriptor: a table above the last level, a page on it. */
 const TABLE_OR_PAGE = 3;
@@ -11,11 +12,6 @@ const READ_ONLY = 1 << 7;
 const DIRTY_BIT_MODIFIER = 1 << 19;
 /** Of the upper half: PXN, bit 53. */
 const NO_EXECUTE = 1 << 21;
-
-/** Lowest-level tables kept: so many bytes of them. */
-const MOST_TABLE_BYTES = 4 << 20;
-/** Stretches of one lowest-level table remembered. */
-const MOST_STRETCHES = 65_536;
 
 /** What shapes the tables of the kernel's half of the address space (TTBR1). */
 export interface Arm64Paging {
@@ -51,9 +47,7 @@ export class Arm64PageTables {
   readonly #highMask: number;
   readonly #lowMask: number;
   readonly #keep: boolean;
-  readonly #mostTables: number;
-  readonly #stretches = new Map<number, number | DataView>();
-  #tables = 0;
+  readonly #stretches = new Stretches();
   #lastKey = -1;
   #last: number | DataView = -1;
   /** Halves of the descriptor that the last step of a walk read. */
@@ -80,7 +74,6 @@ export class Arm64PageTables {
     this.#lowMask = -(2 ** pageShift) >>> 0;
     // A running kernel changes its tables.
     this.#keep = !image.facts.live;
-    this.#mostTables = MOST_TABLE_BYTES / this.#pageBytes;
   }
 
   /** Physical address, or -1 where nothing is mapped. */
@@ -115,21 +108,7 @@ export class Arm64PageTables {
 
   #stretch(key: number, high: number, low: number): number | DataView {
     if (!this.#keep) return this.#walk(high, low);
-    const known = this.#stretches.get(key);
-    if (known !== undefined) return known;
-    let stretch = this.#walk(high, low);
-    if (this.#stretches.size >= MOST_STRETCHES || this.#tables >= this.#mostTables) {
-      this.#stretches.clear();
-      this.#tables = 0;
-    }
-    if (typeof stretch !== 'number') {
-      // A copy: the image's view would hold on to a whole block of its cache.
-      const { buffer, byteOffset, byteLength } = stretch;
-      stretch = new DataView(buffer.slice(byteOffset, byteOffset + byteLength));
-      this.#tables++;
-    }
-    this.#stretches.set(key, stretch);
-    return stretch;
+    return this.#stretches.get(key) ?? this.#stretches.keep(key, this.#walk(high, low));
   }
 
   /** Physical address of what a lowest table would map around an address, that table, or -1. */

@@ -1,11 +1,19 @@
-import { KernelError, ReadError } from '../../error.js';
+import { KernelError } from '../../error.js';
 import { highHalf, lowHalf } from '../../halves.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
 import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';
 import { Arm64PageTables } from './arm64-page-tables.js';
-import { pagesOfSection, readVariable } from './variables.js';
+import {
+  type Anchor,
+  agrees,
+  checkAnchor,
+  memoryEnd,
+  type Walk,
+  walkOrNot,
+} from './checked-walk.js';
+import { pagesOfSection } from './variables.js';
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
 /** Kernel addresses have at least 36 bits (16 KiB pages, two levels) and at most 52. */
@@ -16,8 +24,6 @@ const IMAGE_ALIGNMENT = 1n << 16n;
 /** Everything of the kernel image lies in so much. */
 const IMAGE_BYTES = 1n << 28n;
 const MOST_PHYSICAL = 2 ** 52;
-/** A heavily filtered dump has millions of ranges; past this many, their end is not looked for. */
-const MOST_RANGES = 100_000;
 /** Of an address' upper half: bit 55, which chooses the kernel's half whatever is above. */
 const KERNEL_HALF = 1 << 23;
 
@@ -28,6 +34,7 @@ const KERNEL_HALF = 1 << 23;
  */
 export class Arm64 implements Architecture {
   readonly name = 'arm64';
+  readonly machine = 'aarch64';
   readonly pageSize: number;
   readonly paging: string;
   readonly imageRange: { readonly start: bigint; readonly end: bigint };
@@ -37,8 +44,8 @@ export class Arm64 implements Architecture {
   readonly #addressBits: bigint;
   /** Bits of an address' upper half that a signature of pointer authentication may change. */
   readonly #signature: number;
-  /** A byte of the image whose place is known both ways. */
-  readonly #anchor: { readonly virtual: bigint; readonly physical: number };
+  readonly #anchor: Anchor;
+  readonly #walk: Walk = (high, low) => this.translate(high, low);
 
   /**
    * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks what is needed or says what no
@@ -77,7 +84,7 @@ export class Arm64 implements Architecture {
 
     const start = anchor - (anchor % IMAGE_ALIGNMENT);
     this.imageRange = { start, end: start + IMAGE_BYTES };
-    this.#checkAnchor();
+    checkAnchor(this.#walk, this.#anchor);
   }
 
   translate(high: number, low: number): number {
@@ -99,37 +106,6 @@ export class Arm64 implements Architecture {
     return (high & KERNEL_HALF) === 0 ? high : (high | this.#signature) >>> 0;
   }
 
-  #checkAnchor(): void {
-    const { virtual, physical } = this.#anchor;
-    let found: number;
-    try {
-      found = this.#walk(virtual);
-    } catch (error) {
-      if (!(error instanceof ReadError)) throw error;
-      const message = `the kernel's page tables cannot be read: ${error.message}`;
-      throw new KernelError('damaged', message, { cause: error });
-    }
-    if (found === physical) return;
-    const place = found < 0 ? 'nowhere' : `to physical 0x${found.toString(16)}`;
-    throw new KernelError(
-      'damaged',
-      `page tables lead 0x${virtual.toString(16)} ${place}, VMCOREINFO to 0x${physical.toString(16)}`,
-    );
-  }
-
-  #walk(address: bigint): number {
-    return this.translate(highHalf(address), lowHalf(address));
-  }
-
-  #walkOrNot(address: bigint): number {
-    try {
-      return this.#walk(address);
-    } catch (error) {
-      if (error instanceof ReadError) return -1;
-      throw error;
-    }
-  }
-
   /**
    * The linear map: physical = virtual − its start + PHYS_OFFSET, modulo 2^64. PHYS_OFFSET is below
    * 0 where a kernel for 52 bits runs on a machine of 48. It lies in the lower half of the kernel's
@@ -141,7 +117,7 @@ export class Arm64 implements Architecture {
       return { directMap: undefined, directMapFrom: 'VMCOREINFO has no PHYS_OFFSET' };
     const signed = BigInt.asIntN(64, offset);
     const first = signed < 0n ? 0n : signed;
-    const end = this.#memoryEnd(kernel);
+    const end = memoryEnd(kernel, this.#image, this.pageSize, MOST_PHYSICAL);
     const length = end - Number(first);
     if (first >= BigInt(MOST_PHYSICAL) || length < this.pageSize)
       return { directMap: undefined, directMapFrom: 'PHYS_OFFSET lies behind all memory' };
@@ -159,29 +135,13 @@ export class Arm64 implements Architecture {
   #mapsDirectly(range: LinearRange): boolean {
     const last = range.length - (range.length % this.pageSize || this.pageSize);
     const probes = [this.#anchor.physical, this.#tables.root, range.physical + last];
-    let agreed = 0;
-    for (const probe of probes) {
-      const into = probe - range.physical;
-      if (into < 0 || into >= range.length) continue;
-      const found = this.#walkOrNot(range.address + BigInt(into));
-      if (found === probe) agreed++;
-      // A page may be left out of the linear map; one that leads elsewhere is a contradiction.
-      else if (found >= 0) return false;
-    }
-    return agreed > 0;
-  }
-
-  /** End of the memory that the kernel knows of, or at least of that in the image. */
-  #memoryEnd(kernel: EarlyKernel): number {
-    const frames = readVariable(kernel, 'max_pfn');
-    if (frames) return Math.min(Number(frames) * this.pageSize, MOST_PHYSICAL);
-    let last = 0;
-    let seen = 0;
-    for (const { end } of this.#image.facts.physicalRanges) {
-      if (++seen > MOST_RANGES) return MOST_PHYSICAL;
-      last = Math.max(last, end);
-    }
-    return last;
+    const places = probes
+      .filter((physical) => physical >= range.physical && physical < range.physical + range.length)
+      .map((physical) => ({
+        virtual: range.address + BigInt(physical - range.physical),
+        physical,
+      }));
+    return agrees(this.#walk, places);
   }
 
   /**
@@ -223,7 +183,7 @@ export class Arm64 implements Architecture {
     }
     const from = known.map((one) => one.from).join(' and ');
     const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
-    if (this.#walkOrNot(page) < 0)
+    if (walkOrNot(this.#walk, page) < 0)
       return { pages: undefined, pagesFrom: `${from} leads to unmapped memory` };
     return { pages: { address: first.address, stride }, pagesFrom: from };
   }

@@ -1,6 +1,7 @@
 import { joinHalves } from '../../halves.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
+import { Stretches } from './stretches.js';
 
 const PRESENT = 1;
 const WRITABLE = 2;
@@ -11,10 +12,6 @@ const NO_EXECUTE = 0x8000_0000;
 
 const GIB = 1n << 30n;
 
-/** Lowest-level tables kept, 4 KiB each. */
-const MOST_TABLES = 1024;
-/** Stretches of 2 MiB remembered. */
-const MOST_STRETCHES = 65_536;
 /** Regions that a search through the upper levels looks at. */
 const MOST_REGIONS = 65_536;
 
@@ -33,8 +30,7 @@ export class X86PageTables {
   /** Bits 31 to 12, less the encryption bit. */
   readonly #lowMask: number;
   readonly #keep: boolean;
-  readonly #stretches = new Map<number, number | DataView>();
-  #tables = 0;
+  readonly #stretches = new Stretches();
   #lastKey = -1;
   #last: number | DataView = -1;
   /** Halves of the entry that the last step of a walk read. */
@@ -111,20 +107,7 @@ export class X86PageTables {
 
   #stretch(key: number, high: number, low: number): number | DataView {
     if (!this.#keep) return this.#walk(high, low);
-    const known = this.#stretches.get(key);
-    if (known !== undefined) return known;
-    let stretch = this.#walk(high, low);
-    if (this.#stretches.size >= MOST_STRETCHES || this.#tables >= MOST_TABLES) {
-      this.#stretches.clear();
-      this.#tables = 0;
-    }
-    if (typeof stretch !== 'number') {
-      // A copy: the image's view would hold on to a whole block of its cache.
-      stretch = new DataView(stretch.buffer.slice(stretch.byteOffset, stretch.byteOffset + 4096));
-      this.#tables++;
-    }
-    this.#stretches.set(key, stretch);
-    return stretch;
+    return this.#stretches.get(key) ?? this.#stretches.keep(key, this.#walk(high, low));
   }
 
   /** Physical address of the 2 MiB around an address, its lowest table, or -1. */

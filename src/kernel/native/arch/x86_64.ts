@@ -1,9 +1,17 @@
-import { KernelError, ReadError } from '../../error.js';
+import { KernelError } from '../../error.js';
 import { highHalf, lowHalf } from '../../halves.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
 import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';
+import {
+  type Anchor,
+  agrees,
+  checkAnchor,
+  memoryEnd,
+  type Walk,
+  walkOrNot,
+} from './checked-walk.js';
 import { pagesOfSection, readVariable } from './variables.js';
 import { X86PageTables } from './x86_64-page-tables.js';
 
@@ -19,15 +27,13 @@ const DEFAULTS = {
   5: { directMap: 0xff11000000000000n, pages: 0xffd4000000000000n, most: 2 ** 52 },
 } as const;
 
-/** A heavily filtered dump has millions of ranges; past this many, their end is not looked for. */
-const MOST_RANGES = 100_000;
-
 /**
  * x86_64: the kernel image at `__START_KERNEL_map`, page tables of 4 or 5 levels, a direct map and a
  * vmemmap whose bases KASLR randomizes.
  */
 export class X86_64 implements Architecture {
   readonly name = 'x86_64';
+  readonly machine = 'x86_64';
   readonly pageSize = PAGE_SIZE;
   readonly paging: string;
   readonly imageRange: { readonly start: bigint; readonly end: bigint };
@@ -35,8 +41,8 @@ export class X86_64 implements Architecture {
   readonly #info: Vmcoreinfo;
   readonly #tables: X86PageTables;
   readonly #levels: 4 | 5;
-  /** A byte of the image whose place is known both ways. */
-  readonly #anchor: { readonly virtual: bigint; readonly physical: number };
+  readonly #anchor: Anchor;
+  readonly #walk: Walk = (high, low) => this.translate(high, low);
 
   /**
    * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks what is needed, `damaged` when the
@@ -61,7 +67,7 @@ export class X86_64 implements Architecture {
 
     const start = anchor - (anchor % MIB2);
     this.imageRange = { start, end: START_KERNEL_MAP + KERNEL_IMAGE_SIZE };
-    this.#checkAnchor();
+    checkAnchor(this.#walk, this.#anchor);
   }
 
   translate(high: number, low: number): number {
@@ -78,42 +84,9 @@ export class X86_64 implements Architecture {
     return { directMap, directMapFrom, pages, pagesFrom };
   }
 
-  #checkAnchor(): void {
-    const { virtual, physical } = this.#anchor;
-    let found: number;
-    try {
-      found = this.#walk(virtual);
-    } catch (error) {
-      if (!(error instanceof ReadError)) throw error;
-      const message = `the kernel's page tables cannot be read: ${error.message}`;
-      throw new KernelError('damaged', message, { cause: error });
-    }
-    if (found === physical) return;
-    const place = found < 0 ? 'nowhere' : `to physical 0x${found.toString(16)}`;
-    throw new KernelError(
-      'damaged',
-      `page tables lead 0x${virtual.toString(16)} ${place}, VMCOREINFO to 0x${physical.toString(16)}`,
-    );
-  }
-
-  #walk(address: bigint): number {
-    return this.#tables.translate(highHalf(address), lowHalf(address));
-  }
-
-  #walkOrNot(address: bigint): number {
-    try {
-      return this.#walk(address);
-    } catch (error) {
-      if (error instanceof ReadError) return -1;
-      throw error;
-    }
-  }
-
   #findDirectMap(kernel: EarlyKernel): Pick<Bases, 'directMap' | 'directMapFrom'> {
-    const most = DEFAULTS[this.#levels].most;
-    const maxFrame = readVariable(kernel, 'max_pfn');
-    const end = maxFrame ? Number(maxFrame) * PAGE_SIZE : this.#physicalEnd();
-    const length = Math.min(most, Math.max(end, PAGE_SIZE));
+    const end = memoryEnd(kernel, this.#image, PAGE_SIZE, DEFAULTS[this.#levels].most);
+    const length = Math.max(end, PAGE_SIZE);
     const range = (address: bigint): LinearRange => new LinearRange(address, length, 0);
 
     const variable = readVariable(kernel, 'page_offset_base');
@@ -141,25 +114,10 @@ export class X86_64 implements Architecture {
   #mapsDirectly(base: bigint, length: number): boolean {
     if (base % MIB2 !== 0n || base < 1n << 63n) return false;
     const probes = [this.#anchor.physical, this.#tables.root, length - PAGE_SIZE];
-    let agreed = 0;
-    for (const probe of probes) {
-      const found = this.#walkOrNot(base + BigInt(probe));
-      if (found === probe) agreed++;
-      // A page may be left out of the direct map; one that leads elsewhere is a contradiction.
-      else if (found >= 0) return false;
-    }
-    return agreed > 0;
-  }
-
-  /** End of the memory in the image: the direct map reaches at least as far. */
-  #physicalEnd(): number {
-    let last = 0;
-    let seen = 0;
-    for (const { end } of this.#image.facts.physicalRanges) {
-      if (++seen > MOST_RANGES) return DEFAULTS[this.#levels].most;
-      last = Math.max(last, end);
-    }
-    return last;
+    return agrees(
+      this.#walk,
+      probes.map((physical) => ({ virtual: base + BigInt(physical), physical })),
+    );
   }
 
   #findPages(kernel: EarlyKernel): { pages: PageArray | undefined; pagesFrom: string } {
@@ -168,7 +126,7 @@ export class X86_64 implements Architecture {
       return { pages: undefined, pagesFrom: 'VMCOREINFO has no SIZE(page)' };
     const frame = BigInt(Math.floor(this.#anchor.physical / PAGE_SIZE));
     const mapped = (base: bigint): boolean =>
-      base >= 1n << 63n && this.#walkOrNot(base + frame * BigInt(stride)) >= 0;
+      base >= 1n << 63n && walkOrNot(this.#walk, base + frame * BigInt(stride)) >= 0;
 
     const variable = readVariable(kernel, 'vmemmap_base');
     const section = pagesOfSection(kernel, this.#info, PAGE_SIZE, Number(frame));

@@ -170,7 +170,7 @@ function refuseOtherMachines(
   const version = view.getInt32(8, true);
   const swapped = view.getInt32(8, false);
   if ((version < 0 || version > 0xff) && swapped >= 0 && swapped <= 0xff) {
-    requireMachine(source.name, `big-endian ${machine ?? 'unknown'}`);
+    requireMachine(source.name, machine ?? 'big-endian');
   }
   if (machine !== undefined) requireMachine(source.name, machine);
   if (version < 0 || version > 0xff) throw damaged(source, `header version ${version}`);

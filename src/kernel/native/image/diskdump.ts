@@ -18,6 +18,7 @@ import {
 } from './diskdump-header.js';
 import type { ImageFormat } from './format.js';
 import type { ImageFacts, MemoryImage, PhysicalRange } from './image.js';
+import { requireMachine } from './machine.js';
 import { machineOfNote, type Note, notes, vmcoreinfoOf } from './notes.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { LONGEST_READ } from './segments.js';
@@ -91,6 +92,8 @@ class DiskdumpImage implements MemoryImage {
     const found = readNotes(parts, oddities);
     this.notes = found;
     this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
+    const machine = header.machine ?? first(found.map(machineOfNote));
+    if (machine !== undefined) requireMachine(source.name, machine);
     for (const part of parts) noteState(part, oddities);
     // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does. On arm64
     // QEMU writes no note of its own, and doesn't know the machine either.
@@ -101,7 +104,7 @@ class DiskdumpImage implements MemoryImage {
       format: 'diskdump',
       description: describe(parts, qemu) + wrappingOf(parts[0]!.source),
       compression: compressionOf(parts),
-      machine: header.machine ?? first(found.map(machineOfNote)),
+      machine,
       release: header.release,
       // QEMU always writes 1, and leaves nothing out.
       dumpLevel: qemu ? undefined : header.dumpLevel,

@@ -53,11 +53,14 @@ export function isElf(head: DataView): boolean {
 export function readElfHeader(source: ByteSource): ElfHeader {
   const view = readHead(source, 0, EHDR);
   requireBytes(source, view, 0, 20);
-  const bits = view.getUint8(4);
-  const littleEndian = view.getUint8(5) === 1;
-  const machine = machineName(view.getUint16(18, littleEndian));
-  if (!littleEndian) requireMachine(source.name, `big-endian ${machine}`);
-  requireMachine(source.name, bits === 2 ? machine : `32-bit ${machine}`);
+  const [bits, order] = [view.getUint8(4), view.getUint8(5)];
+  if ((bits !== 1 && bits !== 2) || (order !== 1 && order !== 2)) {
+    const claim = `a class of ${bits} and a byte order of ${order}`;
+    throw new KernelError('damaged', `${source.name} is damaged: its ELF header claims ${claim}`);
+  }
+  const littleEndian = order === 1;
+  const machine = machineName(view.getUint16(18, littleEndian), bits === 1 ? 32 : 64, littleEndian);
+  requireMachine(source.name, machine);
   requireBytes(source, view, 0, EHDR);
 
   const header = elf64_ehdr.parse(new Uint8Array(view.buffer));

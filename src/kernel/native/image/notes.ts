@@ -39,8 +39,14 @@ export function vmcoreinfoOf(note: Note): string | undefined {
 }
 
 const NT_PRSTATUS = 1;
-/** sizeof(struct elf_prstatus), which differs between the machines whose dumps are read. */
-const PRSTATUS_MACHINES: Readonly<Record<number, string>> = { 336: 'x86_64', 392: 'aarch64' };
+/** sizeof(struct elf_prstatus), which differs between little-endian machines of 64 bits. */
+const PRSTATUS_MACHINES: Readonly<Record<number, string>> = {
+  336: 'x86_64',
+  376: 'riscv64',
+  392: 'aarch64',
+  480: 'loongarch64',
+  504: 'ppc64le',
+};
 
 /** The machine that a CPU's registers belong to, where no header names it. */
 export function machineOfNote({ name, type, data }: Note): string | undefined {

@@ -137,12 +137,7 @@ it('opens a cut core and says what it lacks', () => {
   expect(() => openImage([file])).toThrow(/needs 176 bytes, has 100/);
 });
 
-it.each([
-  ['32-bit i386', { machine: 3, class32: true }],
-  ['big-endian s390x', { machine: 22, bigEndian: true }],
-  ['ppc64', { machine: 21 }],
-  ['vmlinux', { type: 2 }],
-])('refuses %s by name', (name, spec) => {
+it.each([['vmlinux', { type: 2 }]])('refuses %s by name', (name, spec) => {
   const loads = [{ physical: 0n, data: pageOf(1) }];
   const file = directory.write('refused', writeElf({ loads, ...spec }));
   expect(() => openImage([file])).toThrow(name);
