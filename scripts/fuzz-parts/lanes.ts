@@ -1,15 +1,17 @@
 import { basename } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
+import { Arm64Cases } from './arm64-cases.js';
 import { FileCases } from './file-cases.js';
+import { OpeningCases } from './opening-cases.js';
 import { Random } from './random.js';
 import { SyntheticCases } from './synthetic-cases.js';
 import { WalkCases } from './walk-cases.js';
 
 /** One way to damage one thing: its cases are numbered, and a seed repeats each. */
 export interface Lane {
-  /** `synthetic`, `walk:6.1.vmcore`, `file:6.1.vmcore`. */
+  /** `synthetic`, `arm64`, `walk:6.1.vmcore`, `file:6.1.vmcore`, `opening:6.1.vmcore`. */
   readonly name: string;
-  readonly kind: 'synthetic' | 'walk' | 'file';
+  readonly kind: 'synthetic' | 'arm64' | 'walk' | 'file' | 'opening';
   /** The dump that is damaged; absent where each case makes its own. */
   readonly dump?: string;
 }
@@ -22,9 +24,12 @@ export interface Runner {
 }
 
 export function lanesOf(dumps: readonly string[]): Lane[] {
-  const lanes: Lane[] = [{ name: 'synthetic', kind: 'synthetic' }];
+  const lanes: Lane[] = [
+    { name: 'synthetic', kind: 'synthetic' },
+    { name: 'arm64', kind: 'arm64' },
+  ];
   for (const dump of dumps) {
-    for (const kind of ['walk', 'file'] as const) {
+    for (const kind of ['walk', 'file', 'opening'] as const) {
       lanes.push({ name: `${kind}:${basename(dump)}`, kind, dump });
     }
   }
@@ -36,6 +41,17 @@ export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
     const cases = new SyntheticCases();
     return {
       run: (seed, index) => cases.run(new Random(seed, index)),
+      dispose: () => cases.dispose(),
+    };
+  }
+  if (kind === 'arm64') {
+    const cases = new Arm64Cases();
+    return { run: async (seed, index) => cases.run(new Random(seed, index)), dispose() {} };
+  }
+  if (kind === 'opening') {
+    const cases = new OpeningCases(dump);
+    return {
+      run: async (seed, index) => cases.run(new Random(seed, index)),
       dispose: () => cases.dispose(),
     };
   }

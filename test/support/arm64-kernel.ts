@@ -17,6 +17,8 @@ export interface Arm64KernelOptions extends Arm64Shape {
   readonly without?: readonly string[];
   /** What the dump's headers say. */
   readonly machine?: string | undefined;
+  /** VMCOREINFO leads to sections of memory, which say again where the struct pages are. */
+  readonly sections?: boolean;
   /** Bits of an address that pointer authentication signs. */
   readonly signature?: bigint;
 }
@@ -113,6 +115,18 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
   write(uts, names);
   memory.writeWord(physical(maxFrame), BigInt((ram + ARM64_MEMORY) / page));
 
+  const sectionBits = page === 65_536 ? 29 : 27;
+  const roots = place.data + 0x3000n;
+  const sections = place.data + 0x1_0000n;
+  memory.writeWord(physical(roots), sections);
+  // SECTION_MARKED_PRESENT and SECTION_HAS_MEM_MAP.
+  for (
+    let section = Math.floor(ram / 2 ** sectionBits);
+    section <= Math.floor((ram + ARM64_MEMORY - 1) / 2 ** sectionBits);
+    section++
+  )
+    memory.writeWord(physical(sections) + section * 16, pageOfFrame(0) | 3n);
+
   const tablesAt = Object.entries(kallsyms.tables)
     .filter(([name]) => name !== 'kallsyms_markers' && name !== 'kallsyms_seqs_of_names')
     .map(([name, offset]) => [name, kallsymsAt + BigInt(offset)] as const);
@@ -124,10 +138,16 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
       ['_stext', text],
       ['swapper_pg_dir', place.root],
       ...tablesAt,
+      ...(options.sections ? [['mem_section', roots] as const] : []),
     ]),
-    sizes: { page: stride },
-    offsets: { 'uts_namespace.name': 0 },
-    numbers: { VA_BITS: BigInt(built), TCR_EL1_T1SZ: BigInt(64 - bits) },
+    sizes: { page: stride, mem_section: 16 },
+    offsets: { 'uts_namespace.name': 0, 'mem_section.section_mem_map': 0 },
+    lengths: { mem_section: 1024 },
+    numbers: {
+      VA_BITS: BigInt(built),
+      TCR_EL1_T1SZ: BigInt(64 - bits),
+      SECTION_SIZE_BITS: BigInt(sectionBits),
+    },
   });
   const hexNumbers = {
     kimage_voffset: voffset,

@@ -2,7 +2,7 @@ import { KernelError } from '../error.js';
 import { highHalf, lowHalf } from '../halves.js';
 import type { Kernel, KernelFacts, Place } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
-import type { Bases } from './arch/arch.js';
+import type { Bases, PageArray } from './arch/arch.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
 import type { KernelMemory } from './memory.js';
@@ -45,6 +45,7 @@ export class NativeKernel implements Kernel {
   #typesFailure: KernelError | undefined;
   #modules: ModuleBtf | undefined;
   #recovered: RecoveredSymbols | undefined;
+  #pagesChecked = false;
   #closed = false;
 
   constructor(parts: NativeParts) {
@@ -173,6 +174,19 @@ export class NativeKernel implements Kernel {
     return this.#modules;
   }
 
+  /** @throws {KernelError} `damaged` where types and VMCOREINFO differ on a struct page's size */
+  get #pages(): PageArray | undefined {
+    const { pages } = this.#parts.bases;
+    if (this.#pagesChecked || pages === undefined) return pages;
+    const size = this.provenance.types.found ? this.struct('page')?.size : undefined;
+    if (size !== undefined && size !== pages.stride) {
+      const message = `a struct page has ${pages.stride} bytes in VMCOREINFO, ${size} in the types`;
+      throw new KernelError('damaged', message);
+    }
+    this.#pagesChecked = true;
+    return pages;
+  }
+
   pageOf(address: bigint): bigint | undefined {
     const frame = this.frameOf(highHalf(address), lowHalf(address));
     return frame < 0 ? undefined : this.pageOfFrame(frame);
@@ -186,7 +200,8 @@ export class NativeKernel implements Kernel {
   }
 
   frameOf(high: number, low: number): number {
-    const { directMap, pages } = this.#parts.bases;
+    const { directMap } = this.#parts.bases;
+    const pages = this.#pages;
     if (directMap === undefined || pages === undefined) return -1;
     const offset = directMap.offset(high, low);
     if (!(offset >= 0 && offset < directMap.length)) return -1;
@@ -194,7 +209,8 @@ export class NativeKernel implements Kernel {
   }
 
   frameOfPage(high: number, low: number): number {
-    const { directMap, pages } = this.#parts.bases;
+    const { directMap } = this.#parts.bases;
+    const pages = this.#pages;
     if (directMap === undefined || pages === undefined) return -1;
     const offset = (high - this.#pagesHigh) * 0x1_0000_0000 + (low - this.#pagesLow);
     const frame = offset / pages.stride;
@@ -204,7 +220,7 @@ export class NativeKernel implements Kernel {
   }
 
   pageOfFrame(frame: number): bigint | undefined {
-    const { pages } = this.#parts.bases;
+    const pages = this.#pages;
     return pages === undefined ? undefined : pages.address + BigInt(frame * pages.stride);
   }
 

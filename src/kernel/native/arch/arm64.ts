@@ -42,6 +42,7 @@ export class Arm64 implements Architecture {
   readonly #info: Vmcoreinfo;
   readonly #tables: Arm64PageTables;
   readonly #addressBits: bigint;
+  readonly #tableBits: bigint;
   /** Bits of an address' upper half that a signature of pointer authentication may change. */
   readonly #signature: number;
   readonly #anchor: Anchor;
@@ -63,7 +64,10 @@ export class Arm64 implements Architecture {
     const t1sz = info.number('TCR_EL1_T1SZ');
     const tableBits =
       t1sz === undefined ? this.#addressBits : bitsIn(info, 'TCR_EL1_T1SZ', 64n - t1sz);
-    this.#signature = highHalf(info.number('KERNELPACMASK') ?? 0n);
+    this.#tableBits = tableBits;
+    // No bit that tables translate is signed, whatever VMCOREINFO says.
+    const translated = (1n << tableBits) - 1n;
+    this.#signature = highHalf((info.number('KERNELPACMASK') ?? 0n) & ~translated);
 
     const root = info.symbol('swapper_pg_dir');
     const offset = info.number('kimage_voffset');
@@ -97,7 +101,7 @@ export class Arm64 implements Architecture {
 
   settle(kernel: EarlyKernel): Bases {
     const { directMap, directMapFrom } = this.#findDirectMap(kernel);
-    const { pages, pagesFrom } = this.#findPages(kernel);
+    const { pages, pagesFrom } = this.#findPages(kernel, directMap !== undefined);
     return { directMap, directMapFrom, pages, pagesFrom };
   }
 
@@ -118,13 +122,18 @@ export class Arm64 implements Architecture {
     const signed = BigInt.asIntN(64, offset);
     const first = signed < 0n ? 0n : signed;
     const end = memoryEnd(kernel, this.#image, this.pageSize, MOST_PHYSICAL);
-    const length = end - Number(first);
-    if (first >= BigInt(MOST_PHYSICAL) || length < this.pageSize)
+    if (first >= BigInt(MOST_PHYSICAL) || end - Number(first) < this.pageSize)
       return { directMap: undefined, directMapFrom: 'PHYS_OFFSET lies behind all memory' };
     for (const bits of [this.#addressBits, this.#addressBits - 1n]) {
       const start = BigInt.asUintN(64, first - signed - (1n << bits));
-      const most = Number(1n << (bits - (bits === this.#addressBits ? 1n : 0n)));
-      const range = new LinearRange(start, Math.min(length, most), Number(first));
+      // Below what tables translate there is no memory, even if a signature's bits hide that.
+      const lowest = (1n << 64n) - (1n << this.#tableBits);
+      const below = start < lowest ? lowest - start : 0n;
+      const physical = first + below;
+      const most = (1n << (bits - (bits === this.#addressBits ? 1n : 0n))) - below;
+      const length = Math.min(end - Number(physical), Number(most));
+      if (length < this.pageSize) continue;
+      const range = new LinearRange(start + below, length, Number(physical));
       if (this.#mapsDirectly(range))
         return { directMap: range, directMapFrom: 'PHYS_OFFSET, checked in page tables' };
     }
@@ -146,21 +155,25 @@ export class Arm64 implements Architecture {
 
   /**
    * The array of `struct page`: what `vmemmap` holds, VMEMMAP_START less the pages below PHYS_OFFSET
-   * (asm/pgtable.h), or what sections of memory say. Those that are known must agree.
+   * (asm/pgtable.h), or what sections of memory say. Those that are known must agree. A PHYS_OFFSET
+   * that page tables contradict is no base for anything.
    */
-  #findPages(kernel: EarlyKernel): { pages: PageArray | undefined; pagesFrom: string } {
+  #findPages(
+    kernel: EarlyKernel,
+    offsetSound: boolean,
+  ): { pages: PageArray | undefined; pagesFrom: string } {
     const info = this.#info;
     const stride = info.size('page');
-    if (stride === undefined || stride < 32 || stride > 1024)
+    if (stride === undefined || stride < 32 || stride > 1024 || stride % 8 !== 0)
       return { pages: undefined, pagesFrom: 'VMCOREINFO has no SIZE(page)' };
     const frame = Math.floor(this.#anchor.physical / this.pageSize);
     const start = info.number('VMEMMAP_START');
-    const offset = info.number('PHYS_OFFSET');
+    const offset = offsetSound ? info.number('PHYS_OFFSET') : undefined;
     const candidates = [
       { address: info.symbol('vmemmap'), from: 'vmemmap' },
       {
         address:
-          start === undefined || offset === undefined
+          start === undefined || start % BigInt(this.pageSize) !== 0n || offset === undefined
             ? undefined
             : BigInt.asUintN(
                 64,
@@ -182,6 +195,8 @@ export class Arm64 implements Architecture {
       return { pages: undefined, pagesFrom: `${says(first)}, but ${says(other)}` };
     }
     const from = known.map((one) => one.from).join(' and ');
+    if (first.address % 8n !== 0n)
+      return { pages: undefined, pagesFrom: `${from} says 0x${first.address.toString(16)}` };
     const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
     if (walkOrNot(this.#walk, page) < 0)
       return { pages: undefined, pagesFrom: `${from} leads to unmapped memory` };

@@ -98,6 +98,15 @@ it('reads at an address that pointer authentication has signed', () => {
   expect(errorOf(() => plain.read(address, 1))).toMatchObject({ code: 'unmapped' });
 });
 
+it('takes no bit for a signature that page tables translate', () => {
+  const made = arm64Kernel({ ...SHAPE, signature: 0xff7f_ffff_0000_0000n });
+  const kernel = openNativeImage(made.image);
+  // Bit 45 of an address in the vmalloc area, whose others are all set.
+  const clear = made.vmalloc & ~(1n << 45n);
+  expect(errorOf(() => kernel.read(clear, 1))).toMatchObject({ code: 'unmapped' });
+  expect(kernel.read(made.vmalloc, 1).getUint8(0)).toBe(1);
+});
+
 it.each(['NUMBER(PHYS_OFFSET)', 'NUMBER(VMEMMAP_START)'])(
   'says what is unknown without %s',
   (key) => {
@@ -119,6 +128,39 @@ it('does not believe a PHYS_OFFSET or a VMEMMAP_START that page tables contradic
   expect(openNativeImage(pages.image).provenance.pages).toMatchObject({
     found: false,
     why: expect.stringContaining('unmapped'),
+  });
+});
+
+it('does not take an alias of the linear map, which signatures hide, for the map', () => {
+  const signature = 0xff7f_0000_0000_0000n;
+  const { image } = arm64Kernel({ ...SHAPE, signature, without: ['NUMBER(VA_BITS)'] });
+  const vmcoreinfo = `${image.vmcoreinfo}NUMBER(VA_BITS)=52\n`;
+  const { directMap } = openNativeImage({ ...image, vmcoreinfo }).provenance;
+  expect(directMap).toMatchObject({ found: false });
+});
+
+it('takes no struct pages from a PHYS_OFFSET that is not believed, unless sections say so', () => {
+  const options = { ...SHAPE, numbers: { PHYS_OFFSET: 0x3ffe_0000n } };
+  expect(openNativeImage(arm64Kernel(options).image).pageOfFrame(0x4_0000)).toBeUndefined();
+  const made = arm64Kernel({ ...options, sections: true });
+  expect(openNativeImage(made.image).pageOfFrame(0x4_0000)).toBe(made.page(0x4_0000));
+});
+
+it.each(['0xfffff00000000008', '0xfffff00000000800'])(
+  'takes no array of struct pages that begins at %s',
+  (start) => {
+    const { image } = arm64Kernel({ ...SHAPE, numbers: { VMEMMAP_START: BigInt(start) } });
+    expect(openNativeImage(image).pageOfFrame(0x4_0000)).toBeUndefined();
+  },
+);
+
+it('finds no struct page where VMCOREINFO and types differ on its size', () => {
+  const { image } = arm64Kernel(SHAPE);
+  const vmcoreinfo = image.vmcoreinfo?.replace('SIZE(page)=64', 'SIZE(page)=72') ?? '';
+  const kernel = openNativeImage({ ...image, vmcoreinfo });
+  expect(errorOf(() => kernel.pageOfFrame(0x4_0000))).toMatchObject({
+    code: 'damaged',
+    message: 'a struct page has 72 bytes in VMCOREINFO, 64 in the types',
   });
 });
 
