@@ -7,6 +7,9 @@ const NODE_FIELDS = ['__rb_parent_color', 'rb_left', 'rb_right'] as const;
 
 const NOTHING = new DataView(new ArrayBuffer(0));
 
+/** What was met is remembered, and no JavaScript set holds more than 2^24. */
+const MOST_REMEMBERED = 16_000_000;
+
 /** A red-black tree's height is at most twice log2 of its nodes; 2^64 nodes would have this. */
 const MAX_TREE_HEIGHT = 128;
 
@@ -70,6 +73,8 @@ export class SkbLists {
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
       if (seen.has(skb)) throw new TornList(`the chain comes back to skb 0x${skb.toString(16)}`);
+      if (seen.size >= MOST_REMEMBERED)
+        throw new TornList(`the chain goes on after ${seen.size} skbs`);
       seen.add(skb);
       yield skb;
       skb = this.#kernel.read(skb + offset, 8).getBigUint64(0, true);
@@ -104,6 +109,7 @@ export class SkbLists {
         if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
           throw new TornList(`the tree comes back to, or never ends at, 0x${node.toString(16)}`);
         }
+        if (seen.size >= MOST_REMEMBERED) throw new TornList(`the tree has over ${seen.size} skbs`);
         seen.add(node);
         const links = tree.read(node);
         const up = links.pointer('__rb_parent_color');
