@@ -1,0 +1,189 @@
+"""The page memory of the network without a walk of any socket: which page frames are held by an skb
+that the slabs have given out, and which frames nobody accounts for who isn't the network.
+
+Prints [first frame, frames] for each allocation.
+"""
+
+import json
+
+from drgn import FaultError, Object, cast, sizeof
+from drgn.helpers.linux.cpumask import for_each_possible_cpu
+from drgn.helpers.linux.list import list_for_each_entry
+from drgn.helpers.linux.mm import PageCompound, compound_head, compound_order, page_to_pfn, virt_to_page
+from drgn.helpers.linux.net import skb_shinfo
+from drgn.helpers.linux.percpu import per_cpu_ptr
+from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
+from drgn.helpers.linux.slab import slab_cache_for_each_allocated_object, slab_object_info
+
+SKB_FCLONE_CLONE = 2
+PAGES_AT_ONCE = 4096
+
+
+def allocation(page):
+    head = compound_head(page)
+    order = compound_order(head).value_() if PageCompound(head) else 0
+    return page_to_pfn(head).value_(), 1 << order
+
+
+def slab_cache(prog, *names):
+    for name in names:
+        try:
+            return getattr(prog["net_hotdata"], name)
+        except (KeyError, AttributeError):
+            if name in prog:
+                return prog[name]
+    raise LookupError(names[0])
+
+
+def skbs_in_use(prog):
+    """All skbs that the slabs have given out, but for those that CPUs keep ready."""
+    reserve = set()
+    if prog.type("struct napi_alloc_cache").has_member("skb_count"):
+        for cpu in for_each_possible_cpu(prog):
+            cache = per_cpu_ptr(prog["napi_alloc_cache"].address_of_(), cpu)
+            reserve.update(cache.skb_cache[i].value_() for i in range(cache.skb_count.value_()))
+    for skb in slab_cache_for_each_allocated_object(
+        slab_cache(prog, "skbuff_cache", "skbuff_head_cache"), "struct sk_buff"
+    ):
+        if skb.value_() not in reserve:
+            yield skb
+    for pair in slab_cache_for_each_allocated_object(
+        slab_cache(prog, "skbuff_fclone_cache"), "struct sk_buff_fclones"
+    ):
+        # The allocator merges caches: what is no pair has no first half that says so.
+        if pair.skb1.fclone.value_() == 0 or not pair.fclone_ref.refs.counter:
+            continue
+        # Of two halves that were one packet either may be gone, with the same head in it.
+        yield pair.skb1.address_of_()
+        if pair.skb2.fclone.value_() == SKB_FCLONE_CLONE:
+            yield pair.skb2.address_of_()
+
+
+def pages_of_skbs(prog):
+    found = {}
+    for skb in skbs_in_use(prog):
+        try:
+            head = skb.head
+            info = slab_object_info(head)
+            if info is not None and not info.allocated:
+                continue
+            if info is None:
+                page = virt_to_page(head)
+                if compound_head(page)._refcount.counter.value_() <= 0:
+                    continue
+                first, count = allocation(page)
+                found[first] = count
+            shared = skb_shinfo(skb)
+            for i in range(shared.nr_frags.value_()):
+                frag = shared.frags[i]
+                netmem = hasattr(frag, "netmem")
+                page = cast("struct page *", cast("unsigned long", frag.netmem)) if netmem else frag.bv_page
+                first, count = allocation(page)
+                found[first] = count
+        except FaultError:
+            continue
+    return found
+
+
+def vmalloc_areas(prog):
+    try:
+        yield from list_for_each_entry(
+            "struct vmap_area", prog["vmap_area_list"].address_of_(), "list"
+        )
+    except KeyError:
+        for i in range(prog["nr_vmap_nodes"].value_()):
+            root = prog["vmap_nodes"][i].busy.root.address_of_()
+            yield from rbtree_inorder_for_each_entry("struct vmap_area", root, "rb_node")
+
+
+def vmalloc_frames(prog):
+    frames = set()
+    for area in vmalloc_areas(prog):
+        if area.vm and area.vm.pages:
+            for i in range(area.vm.nr_pages.value_()):
+                frames.add(page_to_pfn(area.vm.pages[i]).value_())
+    return frames
+
+
+class Pages:
+    """Says of each struct page who accounts for it, from its raw bytes: there are many."""
+
+    def __init__(self, prog):
+        self.prog = prog
+        page = prog.type("struct page")
+        self.size = sizeof(page)
+        self.flags = {e.name: e.value for e in prog.type("enum pageflags").enumerators}
+        try:
+            self.types = {e.name: e.value for e in prog.type("enum pagetype").enumerators}
+        except LookupError:
+            self.types = {}
+        offset = lambda name: page.member(name).bit_offset // 8
+        self.type_at, self.count_at, self.private_at = map(
+            offset, ["page_type", "_refcount", "private"]
+        )
+        self.mapping_at = offset("mapping") if page.has_member("mapping") else None
+
+    def page_type(self, page):
+        value = int.from_bytes(page[self.type_at : self.type_at + 4], "little")
+        if "PGTY_slab" in self.types:
+            names = {number: name[5:] for name, number in self.types.items()}
+            return None if value >> 24 in (0, 0xFF) else names.get(value >> 24)
+        if value & 0xF0000000 != 0xF0000000:
+            return None
+        # PAGE_TYPE_BASE with the bit of the type cleared (include/linux/page-flags.h).
+        bits = {"buddy": 0x80, "offline": 0x100, "table": 0x200, "guard": 0x400}
+        if "PG_buddy" in self.types:
+            bits = {name[3:]: bit for name, bit in self.types.items() if name.startswith("PG_")}
+        return next((name for name, bit in bits.items() if not value & bit), None)
+
+    def rest(self):
+        """Allocated, and neither slab nor file nor anonymous memory nor page table nor reserved."""
+        last = self.prog["max_pfn"].value_()
+        base = Object(self.prog, "struct page *", self.prog["vmemmap_base"].value_())
+        skip = 0
+        for first in range(0, last, PAGES_AT_ONCE):
+            count = min(PAGES_AT_ONCE, last - first)
+            try:
+                raw = self.prog.read(base.value_() + first * self.size, count * self.size)
+            except FaultError:
+                continue
+            for index in range(count):
+                frame = first + index
+                if frame < skip:
+                    continue
+                page = raw[index * self.size : (index + 1) * self.size]
+                order, is_rest = self.look(frame, page, base)
+                skip = frame + (1 << order)
+                if is_rest:
+                    yield frame, 1 << order
+
+    def look(self, frame, page, base):
+        flags = int.from_bytes(page[:8], "little")
+        has = lambda name: name in self.flags and flags >> self.flags[name] & 1
+        kind = self.page_type(page)
+        if kind == "buddy":
+            return int.from_bytes(page[self.private_at : self.private_at + 8], "little"), False
+        order = compound_order(base + frame).value_() if has("PG_head") else 0
+        used = int.from_bytes(page[self.count_at : self.count_at + 4], "little") != 0
+        at = self.mapping_at
+        mapping = 0 if at is None else int.from_bytes(page[at : at + 8], "little")
+        # A deferred list of a huge page, TAIL_MAPPING, is none either.
+        mapped = mapping not in (0, 0xDEAD000000000400)
+        network = kind in (None, "netpp")
+        others = has("PG_reserved") or has("PG_slab") or has("PG_lru") or mapped
+        return order, used and network and not others
+
+
+def main(prog):
+    vmalloc = vmalloc_frames(prog)
+    print(
+        json.dumps(
+            {
+                "skbs": sorted(pages_of_skbs(prog).items()),
+                "rest": [one for one in Pages(prog).rest() if one[0] not in vmalloc],
+            }
+        )
+    )
+
+
+main(globals()["prog"])
