@@ -30,12 +30,36 @@ export class LazyBytes {
   need(from: number, end: number): void {
     const last = Math.min(Math.ceil(end / CHUNK), this.have.length);
     for (let chunk = Math.max(0, Math.floor(from / CHUNK)); chunk < last; chunk++) {
-      if (this.have[chunk]) continue;
-      const at = chunk * CHUNK;
-      const length = Math.min(CHUNK, this.bytes.length - at);
-      const read = this.#memory.read(this.#address + BigInt(at), length);
-      this.bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
-      this.have[chunk] = 1;
+      if (this.have[chunk] === 0) this.#fetch(chunk, chunk + 1);
     }
+  }
+
+  /**
+   * Makes `length` bytes from each of the places on readable: neighbours in one read.
+   *
+   * @throws as {@link need}
+   */
+  needEach(places: Int32Array, length: number): void {
+    const wanted = new Uint8Array(this.have.length + 1);
+    for (let index = 0; index < places.length; index++) {
+      const place = places[index]!;
+      wanted[Math.floor(place / CHUNK)] = 1;
+      wanted[Math.floor((place + length - 1) / CHUNK)] = 1;
+    }
+    wanted[this.have.length] = 0;
+    for (let chunk = 0; chunk < this.have.length; chunk++) {
+      const first = chunk;
+      while (wanted[chunk] === 1 && this.have[chunk] === 0) chunk++;
+      if (chunk > first) this.#fetch(first, chunk);
+    }
+  }
+
+  /** Reads chunks `first` to `end`, exclusive. */
+  #fetch(first: number, end: number): void {
+    const at = first * CHUNK;
+    const length = Math.min(end * CHUNK, this.bytes.length) - at;
+    const read = this.#memory.read(this.#address + BigInt(at), length);
+    this.bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
+    this.have.fill(1, first, end);
   }
 }

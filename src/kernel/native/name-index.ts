@@ -1,5 +1,3 @@
-import { CHUNK, type LazyBytes } from './lazy-bytes.js';
-
 /** Longest name that can be found, in bytes; bounds the hash of text without terminators. */
 const MOST_NAME = 512;
 
@@ -17,9 +15,8 @@ export class NameIndex {
   /**
    * @param nameAt where in `text` the name of each entry begins
    * @param terminator the byte that ends every name: 0 or a newline
-   * @param lazy the text, where it is not all there yet
    */
-  constructor(text: Uint8Array, nameAt: Int32Array, terminator: number, lazy?: LazyBytes) {
+  constructor(text: Uint8Array, nameAt: Int32Array, terminator: number) {
     this.#text = text;
     this.#nameAt = nameAt;
     this.#terminator = terminator;
@@ -28,7 +25,7 @@ export class NameIndex {
     this.#heads = new Int32Array(buckets).fill(-1);
     this.#next = new Int32Array(nameAt.length);
     for (let entry = 0; entry < nameAt.length; entry++) {
-      const bucket = hash(text, nameAt[entry]!, terminator, lazy) & (buckets - 1);
+      const bucket = hash(text, nameAt[entry]!, terminator) & (buckets - 1);
       this.#next[entry] = this.#heads[bucket]!;
       this.#heads[bucket] = entry;
     }
@@ -58,16 +55,10 @@ export class NameIndex {
 }
 
 /** FNV-1a of the bytes up to the terminator. */
-function hash(text: Uint8Array, from: number, terminator: number, lazy?: LazyBytes): number {
+function hash(text: Uint8Array, from: number, terminator: number): number {
   let value = 0x811c9dc5;
   const end = Math.min(text.length, from + MOST_NAME);
-  let there = lazy === undefined ? text.length : 0;
   for (let at = from; at < end; at++) {
-    if (at >= there && lazy !== undefined) {
-      const chunk = Math.floor(at / CHUNK);
-      if (lazy.have[chunk] === 0) lazy.need(at, at + 1);
-      there = (chunk + 1) * CHUNK;
-    }
     const byte = text[at]!;
     if (byte === terminator) break;
     value = Math.imul(value ^ byte, 0x01000193);

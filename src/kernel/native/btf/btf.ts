@@ -1,8 +1,8 @@
 import { endianness } from 'node:os';
 import { KernelError } from '../../error.js';
 import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
-import { NameIndex } from '../name-index.js';
 import { FIXED_WORDS, Kind, parseBtfHeader, TYPE_WORDS, WORDS_PER_ELEMENT } from './format.js';
+import { NameHeads } from './name-heads.js';
 
 /** More modifiers, typedefs or array dimensions than this in a row are damage or a cycle. */
 const MOST_STEPS = 64;
@@ -148,12 +148,12 @@ export class Btf {
 
   /**
    * Ids of the structs, unions, enums and typedefs of that name in this blob (not in its base), in
-   * order. No name is decoded: bytes are hashed once, and compared on a hit.
+   * order. No name is decoded.
    */
   find(name: string): number[] {
     this.#names ??= this.#indexNames();
-    const { types, index, baseNamed } = this.#names;
-    const found = index.find(name).map((entry) => types[entry]!);
+    const { types, heads, baseNamed } = this.#names;
+    const found = heads.find(name).map((entry) => types[entry]!);
     // A module may define a type whose name the kernel's strings already hold.
     for (const id of baseNamed) {
       if (this.name(id) === name) found.push(id);
@@ -237,8 +237,8 @@ export class Btf {
       types[count] = this.firstId + index;
       nameAt[count++] = name - this.#stringsStart;
     }
-    const index = new NameIndex(this.#strings, nameAt.subarray(0, count), 0, this.#lazy);
-    return { types, index, baseNamed };
+    const heads = new NameHeads(this.#strings, nameAt.subarray(0, count), this.#lazy);
+    return { types, heads, baseNamed };
   }
 
   #home(id: number): Btf {
@@ -258,9 +258,9 @@ export class Btf {
 }
 
 interface TypeNames {
-  /** The id of each entry of `index`. */
+  /** The id of each entry of `heads`. */
   readonly types: Int32Array;
-  readonly index: NameIndex;
+  readonly heads: NameHeads;
   /** Ids of a module's types whose names lie in the base's strings. */
   readonly baseNamed: readonly number[];
 }
