@@ -39,8 +39,20 @@ const FOREIGN: readonly Foreign[] = [
   },
   packed('QFI\xfb', 'is a qcow2 disk, not a dump of memory'),
   packed('KDMV', 'is a VMDK disk, not a dump of memory'),
-  packed('QEVM', "is QEMU's saved state (savevm): dump with `dump-guest-memory` instead"),
-  packed('LibvirtQemudSave', 'is a saved guest of libvirt: dump with `virsh dump --memory-only`'),
+  // What migration sends; libvirt's `virsh dump` writes that to a file unless it is told otherwise.
+  packed(
+    'QEVM',
+    "is the whole state of a guest (QEMU's migration stream, a plain `virsh dump`): dump again with `virsh dump --memory-only` or QEMU's `dump-guest-memory`",
+  ),
+  // QEMU_SAVE_MAGIC and QEMU_SAVE_PARTIAL (src/qemu/qemu_saveimage.h), before XML and that stream.
+  packed(
+    'LibvirtQemudSave',
+    'is a guest that libvirt saved (`virsh save`): start it again and use `virsh dump --memory-only`',
+  ),
+  packed(
+    'LibvirtQemudPart',
+    'is a guest that libvirt did not finish saving: use `virsh dump --memory-only`',
+  ),
   packed('DISKDUMP', 'is a diskdump of a 2.4 or 2.6 kernel, which is not read'),
   packed('\xed\x23\x8f\x61\x73\x01\x19\xa8', 'is an LKCD dump, which is not read'),
   packed('\xcd\x23\x8f\x61\x73\x01\x19\xa8', 'is an LKCD live dump, which is not read'),

@@ -31,6 +31,23 @@ function bytes(text: string, size = 8192): Buffer {
   return whole;
 }
 
+/** Magic, version 3, a configuration section (QEMU's migration/savevm.c). */
+const qemuStream = Buffer.concat([
+  Buffer.from('QEVM\0\0\0\x03\x07\0\0\0\x0epc-i440fx-10.0', 'latin1'),
+  Buffer.alloc(4096, 1),
+]);
+
+/** A virQEMUSaveHeader of 92 bytes, the guest's XML, and the stream. */
+function libvirtSave(state: 'Save' | 'Part'): Buffer {
+  const xml = Buffer.from("<domain type='kvm'><name>guest</name></domain>\0");
+  const header = Buffer.alloc(92);
+  header.write(`LibvirtQemud${state}`, 0, 'latin1');
+  header.writeUInt32LE(2, 16);
+  header.writeUInt32LE(xml.length, 20);
+  header.writeUInt32LE(1, 24);
+  return Buffer.concat([header, xml, qemuStream]);
+}
+
 describe('a file that is no dump is named', () => {
   it.each([
     ['gzip', gzipSync(core), 'unsupported-format', /gzip -d /],
@@ -40,6 +57,9 @@ describe('a file that is no dump is named', () => {
     ['bzip2', bytes('BZh91AY'), 'unsupported-format', /bzip2 -d /],
     ['zip', bytes('PK\x03\x04'), 'unsupported-format', /unzip /],
     ['qcow2', bytes('QFI\xfb'), 'unsupported-format', /qcow2/],
+    ['virsh dump', qemuStream, 'unsupported-format', /a plain `virsh dump`\): .*--memory-only/],
+    ['virsh save', libvirtSave('Save'), 'unsupported-format', /libvirt saved .*--memory-only/],
+    ['virsh save, cut', libvirtSave('Part'), 'unsupported-format', /did not finish saving/],
     ['vmss', bytes('\xd2\xbe\xd2\xbe'), 'unsupported-format', /vmss2core/],
     ['diskdump', bytes('DISKDUMP'), 'unsupported-format', /diskdump/],
     ['lkcd', bytes('\xed\x23\x8f\x61\x73\x01\x19\xa8'), 'unsupported-format', /LKCD/],
