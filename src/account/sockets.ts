@@ -4,6 +4,7 @@ import { CgroupReader } from '../walk/cgroup.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/network-pages.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
+import type { Held } from './deaths.js';
 import type { Figures } from './figures.js';
 import { type Freed, Owners } from './owners.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
@@ -71,8 +72,6 @@ export interface CensusOptions {
 export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {}): CensusAnswer {
   const { pageSize } = kernel.facts;
   const warnings = new Warnings();
-  const accountant = new SocketAccountant(kernel);
-  const cgroups = new CgroupReader(kernel);
   const sum = new Tally(pageSize, warnings);
   const groupings = [...new Set<Grouping>(['process', ...(by ? [by] : [])])];
   const owners = new Owners(groupings, () => new Tally(pageSize, new Warnings()));
@@ -82,30 +81,9 @@ export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {})
   const all = new Census(kernel, missed).take(progress, seen);
   // Sockets that were not found are missing in every sum.
   for (const { code, message } of missed.list()) sum.incomplete(code, message);
-  for (const found of all) {
-    try {
-      const { holders, foundBy, acceptedFrom, carriedBy, registeredWith, ...socket } = found;
-      const { account, held } = accountant.accountWithTallies(socket, { warnings, sums: [sum] });
-      const entry = {
-        ...account,
-        holders: holders.map(({ task, fd }) => ({
-          pid: task.pid,
-          comm: task.comm,
-          fd,
-          cgroup: cgroupOf(cgroups, task.address, warnings),
-        })),
-        foundBy,
-        acceptedFrom,
-        carriedBy,
-        registeredWith,
-        fileReferences: found.fileReferences,
-      };
-      sockets.push(entry);
-      owners.add(entry, held);
-    } catch (error) {
-      const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
-      sum.incomplete(incompleteness(error), message);
-    }
+  for (const { entry, held } of accountsOf(kernel, all, sum, warnings)) {
+    sockets.push(entry);
+    owners.add(entry, held);
   }
   sockets.sort(
     (a, b) =>
@@ -126,6 +104,70 @@ export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {})
     ),
     warnings: warnings.list(),
   };
+}
+
+/**
+ * The same sockets one by one, as they are found, and nothing kept of them. Returns whether every one
+ * was found and read whole.
+ *
+ * @param warnings take what could not be read
+ * @throws as {@link accountAll}
+ */
+export function* accountEach(
+  kernel: Kernel,
+  warnings: Warnings,
+  progress?: (part: number) => void,
+): Generator<CensusEntry, boolean> {
+  const sum = new Tally(kernel.facts.pageSize, warnings);
+  const missed = new Warnings();
+  const all = new Census(kernel, missed).take(progress);
+  for (const { code, message } of missed.list()) sum.incomplete(code, message);
+  let complete = true;
+  for (const { entry } of accountsOf(kernel, all, sum, warnings, false)) {
+    complete &&= entry.total.complete;
+    yield entry;
+  }
+  return complete && sum.figures().complete;
+}
+
+/** @param add false: `sum` takes only what is incomplete in whole */
+function* accountsOf(
+  kernel: Kernel,
+  all: readonly CountedSocket[],
+  sum: Tally,
+  warnings: Warnings,
+  add = true,
+): Generator<{ readonly entry: CensusEntry; readonly held: Held }> {
+  const accountant = new SocketAccountant(kernel);
+  const cgroups = new CgroupReader(kernel);
+  const sums = add ? [sum] : [];
+  for (const found of all) {
+    let told: { entry: CensusEntry; held: Held };
+    try {
+      const { holders, foundBy, acceptedFrom, carriedBy, registeredWith, ...socket } = found;
+      const { account, held } = accountant.accountWithTallies(socket, { warnings, sums });
+      const entry = {
+        ...account,
+        holders: holders.map(({ task, fd }) => ({
+          pid: task.pid,
+          comm: task.comm,
+          fd,
+          cgroup: cgroupOf(cgroups, task.address, warnings),
+        })),
+        foundBy,
+        acceptedFrom,
+        carriedBy,
+        registeredWith,
+        fileReferences: found.fileReferences,
+      };
+      told = { entry, held };
+    } catch (error) {
+      const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
+      sum.incomplete(incompleteness(error), message);
+      continue;
+    }
+    yield told;
+  }
 }
 
 function cgroupOf(reader: CgroupReader, task: bigint, warnings: Warnings): string | null {

@@ -1,7 +1,7 @@
 import type { Kernel } from '../kernel/kernel.js';
-import type { Warning } from '../walk/warnings.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
-import { printAnswer, printWarnings } from './output.js';
+import { printAnswer, printStream, printWarnings } from './output.js';
 import { openSource, type SourceOptions } from './source.js';
 
 /** What every answer tells of itself. */
@@ -40,6 +40,32 @@ export async function answer<A extends Answer>(
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
   if (options.strict && !found.total.complete) process.exitCode = EXIT.incomplete;
+}
+
+/**
+ * Prints an answer piece by piece while it is found, and keeps none of it.
+ *
+ * @param ask takes warnings, and returns whether the answer was complete
+ * @throws what opening and asking throw
+ */
+export async function streamAnswer(
+  options: AnswerOptions,
+  ask: (kernel: Kernel, warnings: Warnings) => Generator<string, boolean>,
+): Promise<void> {
+  const kernel = await openSource(options);
+  const warnings = new Warnings();
+  let complete = false;
+  try {
+    await printStream(
+      (function* () {
+        complete = yield* ask(kernel, warnings);
+      })(),
+    );
+  } finally {
+    kernel.close();
+  }
+  printWarnings(warnings.list());
+  if (options.strict && !complete) process.exitCode = EXIT.incomplete;
 }
 
 async function verify<A extends Answer>(

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
 import { escapeText } from '../report/escape.js';
 import type { Warning } from '../walk/warnings.js';
 
@@ -15,10 +16,14 @@ export function printAnswer(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Prints a long answer piece by piece, no faster than it is read. */
+/**
+ * Prints a long answer piece by piece, no faster than it is read; a reader that goes away is noticed
+ * between two pieces.
+ */
 export async function printStream(pieces: Iterable<string | Uint8Array>): Promise<void> {
   for (const piece of pieces) {
-    if (!process.stdout.write(piece)) await once(process.stdout, 'drain');
+    if (process.stdout.write(piece)) await setImmediate();
+    else await once(process.stdout, 'drain');
   }
 }
 

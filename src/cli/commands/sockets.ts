@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CensusAnswer, CensusEntry, Grouping } from '../../account/sockets.js';
-import { type AnswerOptions, answer } from '../answer.js';
+import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { Progress } from '../progress.js';
 import { addSourceOptions } from '../source.js';
 
@@ -20,7 +20,8 @@ const EXAMPLES = `
 Examples:
   kdump-mem sockets --vmcore vmcore                 the sockets that pin most, and who holds them
   kdump-mem sockets --vmcore vmcore --by process    what each process pins, and gives back if killed
-  kdump-mem sockets --vmcore vmcore --ndjson        every socket, a line of JSON each
+  kdump-mem sockets --vmcore vmcore --ndjson        every socket that pins anything, a line of
+                                                    JSON each, as they are found
 
 A socket that several processes hold counts in each one's group.
 
@@ -44,7 +45,7 @@ export function registerSockets(program: Command): void {
     .option('--limit <n>', 'list so many at most', parseNumber, 20)
     .option('--all', 'list every socket, also those that pin nothing')
     .option('--json', 'print the answer as JSON')
-    .option('--ndjson', 'print every socket listed as a line of JSON')
+    .option('--ndjson', 'print each socket as a line of JSON when it is found, in no order')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: SocketsOptions) => {
@@ -54,13 +55,29 @@ export function registerSockets(program: Command): void {
         import('../../report/sockets-text.js'),
       ]);
       const progress = new Progress();
+      const onProgress = (part: number) =>
+        progress.show(`looking for sockets … ${Math.round(part * 100)} %`);
       const { by } = options;
+      if (options.ndjson && !options.json && options.engine !== 'verify') {
+        await streamAnswer(options, function* (kernel, warnings) {
+          const entries = ask.accountEach(kernel, warnings, onProgress);
+          try {
+            for (;;) {
+              const { done, value } = entries.next();
+              progress.clear();
+              if (done) return value;
+              if (matches(value, options)) yield `${JSON.stringify(json.censusEntryJson(value))}\n`;
+            }
+          } finally {
+            progress.clear();
+          }
+        });
+        return;
+      }
       const limit = options.all ? Number.POSITIVE_INFINITY : options.limit;
       const listed = (found: CensusAnswer) => found.sockets.filter((one) => matches(one, options));
       await answer(options, {
         ask: (kernel) => {
-          const onProgress = (part: number) =>
-            progress.show(`looking for sockets … ${Math.round(part * 100)} %`);
           try {
             return ask.accountAll(kernel, { by, progress: onProgress });
           } finally {
@@ -68,12 +85,7 @@ export function registerSockets(program: Command): void {
           }
         },
         toJson: (found) => json.socketsJson(found, listed(found), by),
-        toText: (found) =>
-          options.ndjson
-            ? listed(found)
-                .map((entry) => JSON.stringify(json.censusEntryJson(entry)))
-                .join('\n')
-            : text.socketsText(found, listed(found), { by, limit }),
+        toText: (found) => text.socketsText(found, listed(found), { by, limit }),
       });
     });
 }

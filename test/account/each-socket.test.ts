@@ -1,0 +1,51 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { accountAll, accountEach } from '../../src/account/sockets.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { Warnings } from '../../src/walk/warnings.js';
+
+const DUMP = fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url));
+
+let kernel: Kernel;
+let reads = 0;
+beforeAll(() => {
+  kernel = openNative({ files: [DUMP] });
+  const read = kernel.read.bind(kernel);
+  kernel.read = (address, length) => {
+    reads++;
+    return read(address, length);
+  };
+  const locate = kernel.locate.bind(kernel);
+  kernel.locate = (...where) => {
+    reads++;
+    locate(...where);
+  };
+});
+afterAll(() => kernel.close());
+
+test('one by one, the sockets are those of the whole answer', () => {
+  const warnings = new Warnings();
+  const each = [...accountEach(kernel, warnings)];
+  const whole = accountAll(kernel);
+  const bySock = (a: (typeof each)[number], b: (typeof each)[number]) =>
+    a.socket.sock < b.socket.sock ? -1 : 1;
+  expect(each.toSorted(bySock)).toEqual([...whole.sockets].sort(bySock));
+  expect(each.length).toBeGreaterThan(50);
+});
+
+test('a socket is told before the next one is read', () => {
+  const entries = accountEach(kernel, new Warnings());
+  const readFor = () => {
+    const before = reads;
+    const { done, value } = entries.next();
+    return { done, value, took: reads - before };
+  };
+  const first = readFor();
+  expect(first.done).toBe(false);
+  let rest = 0;
+  let next = readFor();
+  for (; !next.done; next = readFor()) rest += next.took;
+  expect(next.value).toBe(true);
+  expect(rest).toBeGreaterThan(500);
+});
