@@ -38,7 +38,7 @@ export function damagedImage(
       return bytes === undefined ? view : new DataView(bytes.buffer);
     },
     readVirtual: () => undefined,
-    refresh: () => image.refresh(),
+    noteReads: () => image.noteReads(),
     close: () => image.close(),
   };
 }

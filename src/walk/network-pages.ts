@@ -1,8 +1,8 @@
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { poolPageTest } from './page-pool.js';
+import { type PoolPageTest, poolPageTest } from './page-pool.js';
 import { type SkbCache, skbCaches } from './skb-caches.js';
-import type { PageLook } from './slab-scan.js';
+import type { PageLook, Take } from './slab-scan.js';
 import { SlabUsage } from './slab-usage.js';
 
 /** More pages of page_pools than this are counted, and no longer remembered one by one. */
@@ -21,7 +21,7 @@ export class NetworkPages implements PageLook {
   /** The scan came to its end and could look at every frame. */
   complete = false;
   readonly #kernel: Kernel;
-  readonly #isPool: ((view: DataView, base: number) => boolean) | undefined;
+  readonly #pool: PoolPageTest | undefined;
   #missed = false;
 
   constructor(kernel: Kernel) {
@@ -30,8 +30,8 @@ export class NetworkPages implements PageLook {
     this.caches = new Set(this.skbCaches.map(({ address }) => address));
     this.usage = new SlabUsage(kernel, this.caches);
     const page = kernel.struct('page');
-    this.#isPool = page && poolPageTest(kernel, page);
-    this.knowsPools = this.#isPool !== undefined;
+    this.#pool = page && poolPageTest(kernel, page);
+    this.knowsPools = this.#pool !== undefined;
   }
 
   slab(cache: bigint, view: DataView, base: number): void {
@@ -39,11 +39,16 @@ export class NetworkPages implements PageLook {
   }
 
   page(frame: number, view: DataView, base: number): void {
-    if (!this.#isPool?.(view, base)) return;
+    if (!this.#pool?.is(view, base)) return;
     const address = this.#kernel.pageOfFrame(frame);
     if (address !== undefined && this.poolPages.length < MOST_REMEMBERED)
       this.poolPages.push(address);
     else this.#missed = true;
+  }
+
+  fetch(slab: boolean, take: Take, view: DataView, base: number): void {
+    if (slab) this.usage.fetch(take);
+    else this.#pool?.fetch(take, view, base);
   }
 
   missed(): void {

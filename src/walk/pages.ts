@@ -93,7 +93,7 @@ export class PageReader {
     this.#slabCache = slabCacheOffset(kernel, page);
     this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     this.#references = memberOf(page, '_refcount').offset;
-    this.#isPooled = poolPageTest(kernel, page) ?? (() => false);
+    this.#isPooled = poolPageTest(kernel, page)?.is ?? (() => false);
     this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
     this.#reciprocal = kernel.struct('kmem_cache')?.member('reciprocal_size.m')
       ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m', 'reciprocal_size.sh2'])

@@ -14,6 +14,9 @@ export interface Slot {
   readonly object: bigint;
 }
 
+/** Takes bytes of one `struct page` into a view of many: `offset` is from its start. */
+export type Take = (offset: number, length: number) => void;
+
 /** Looks at page frames while they are scanned for slots. */
 export interface PageLook {
   /** Caches of which it is told each slab. */
@@ -22,7 +25,12 @@ export interface PageLook {
   slab(cache: bigint, view: DataView, base: number): void;
   /** Any page that is no slab's, a tail page perhaps. */
   page(frame: number, view: DataView, base: number): void;
-  /** Some struct pages could not be read whole; of those only slabs are told. */
+  /**
+   * Takes what it looks at of a `struct page` that cannot be had whole: of a slab of one of its
+   * caches, or of a page that is no slab's.
+   */
+  fetch(slab: boolean, take: Take, view: DataView, base: number): void;
+  /** What it looks at of some struct pages could not be had: it is not told of all of them. */
   missed(): void;
   /** All frames have been looked at. */
   ended(): void;
@@ -104,8 +112,7 @@ export class SlabScan {
           frame += perSection - (frame % perSection);
           continue;
         }
-        look?.missed();
-        const found = this.#byMember(first, count, shapes);
+        const found = this.#byMember(first, count, shapes, look);
         place.view = found.view;
         place.base = 0;
         missing += found.missing;
@@ -146,26 +153,36 @@ export class SlabScan {
     first: bigint,
     count: number,
     caches: ReadonlyMap<bigint, unknown>,
+    look: PageLook | undefined,
   ): { view: DataView; missing: number } {
     const bytes = new Uint8Array(count * this.#stride);
     const view = new DataView(bytes.buffer);
-    const take = (at: number, length: number): void => {
+    let base = 0;
+    const take: Take = (offset, length) => {
+      const at = base + offset;
       const read = this.#kernel.read(first + BigInt(at), length);
       bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
     };
+    const lookAt = (slab: boolean): void => {
+      if (!isThere(() => look?.fetch(slab, take, view, base))) look?.missed();
+    };
     let missing = 0;
-    for (let index = 0; index < count; index++) {
-      const base = index * this.#stride;
-      try {
-        take(base + this.#testBytes.offset, this.#testBytes.length);
-        if (!this.#isSlab(view, base)) continue;
-        take(base + this.#cacheOffset, 8);
-        if (!caches.has(view.getBigUint64(base + this.#cacheOffset, true))) continue;
-        take(base + this.#objectCount.offset, this.#objectCount.size);
-      } catch (error) {
-        if (!(error instanceof ReadError)) throw error;
+    for (; base < bytes.length; base += this.#stride) {
+      const known = isThere(() => {
+        take(this.#testBytes.offset, this.#testBytes.length);
+        if (!this.#isSlab(view, base)) return;
+        take(this.#cacheOffset, 8);
+        if (!caches.has(view.getBigUint64(base + this.#cacheOffset, true))) return;
+        take(this.#objectCount.offset, this.#objectCount.size);
+      });
+      if (!known) {
         bytes.fill(0, base, base + this.#stride);
         missing++;
+        look?.missed();
+      } else if (!this.#isSlab(view, base)) {
+        lookAt(false);
+      } else if (look?.caches.has(view.getBigUint64(base + this.#cacheOffset, true))) {
+        lookAt(true);
       }
     }
     return { view, missing };
@@ -208,4 +225,15 @@ interface Slab {
 interface Shape {
   readonly size: number;
   readonly pad: number;
+}
+
+/** Whether all that a step reads is there. */
+function isThere(step: () => void): boolean {
+  try {
+    step();
+    return true;
+  } catch (error) {
+    if (error instanceof ReadError) return false;
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from './cpus.js';
 import { listNodes } from './list.js';
+import type { Take } from './slab-scan.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 
 /** What the slabs of a cache hold. */
@@ -33,6 +34,11 @@ export class SlabUsage {
     if (!count || !this.#inUse) return;
     count.slabs++;
     count.inUse += readUnsigned(view, base + this.#inUse.offset, this.#inUse);
+  }
+
+  /** Takes what `slab` looks at of a `struct page`. */
+  fetch(take: Take): void {
+    if (this.#inUse) take(this.#inUse.offset, this.#inUse.size);
   }
 
   /** Undefined where the kernel's types don't tell. */

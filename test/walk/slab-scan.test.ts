@@ -75,6 +75,7 @@ test.each([4096, 16_384, 65_536])(
         caches: new Set<bigint>(),
         slab() {},
         page: (frame: number) => seen.push(frame),
+        fetch() {},
         missed() {},
         ended() {},
       };

@@ -61,6 +61,7 @@ describe.each(DUMPS)('the network’s memory outside sockets: %s', (dump, versio
       caches: new Set(caches.values()),
       slab: (cache, view, base) => usage.slab(cache, view, base),
       page: () => {},
+      fetch: () => {},
       missed: () => {},
       ended: () => {},
     };
