@@ -80,6 +80,8 @@ class Rest {
   readonly #warnings = new Warnings();
   /** What sockets hold, and then every part that has been walked. */
   readonly #known: Tally;
+  /** Parts that are not known whole: what they hold, rows after them may count again. */
+  readonly #unknown: string[] = [];
 
   constructor(kernel: Kernel, sockets: Tally) {
     this.#kernel = kernel;
@@ -88,14 +90,20 @@ class Rest {
     this.#lists = new SkbLists(kernel);
     this.#known = new Tally(kernel.facts.pageSize, this.#warnings);
     this.#known.add(sockets);
+    if (!sockets.figures().complete) this.#unknown.push('sockets');
   }
 
   /** A row; where it cannot be had, one that says why. */
   row(what: string, name: string, make: () => Row): Unexplained {
     try {
-      return { what, ...make() };
+      const row = make();
+      if (this.#unknown.length === 0 || row.objects === 0) return { what, ...row };
+      const others = this.#unknown.join(', ');
+      const message = `${row.message} That is at most: some may belong to what is not known whole (${others}).`;
+      return { what, objects: null, bytes: null, message };
     } catch (error) {
       const message = `${name}: not counted: ${reason(error)}.`;
+      this.#unknown.push(what);
       return { what, objects: null, bytes: null, message };
     }
   }

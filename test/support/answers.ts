@@ -10,9 +10,8 @@ export function answers(kernel: Kernel): { processes: string[]; census: string }
   const processes = [...new TaskReader(kernel).processes()].map(({ pid }) => {
     return text(() => ({ ...accountProcess(kernel, pid), kernel: facts }));
   });
-  // What lies in no socket's queue can be counted on a whole dump only.
-  const census = () => ({ ...accountAll(kernel, { by: 'cgroup' }), unexplained: [] });
-  return { processes, census: text(() => ({ ...census(), kernel: facts })) };
+  const census = () => ({ ...accountAll(kernel, { by: 'cgroup' }), kernel: facts });
+  return { processes, census: text(census) };
 }
 
 function text(answer: () => unknown): string {
