@@ -1,10 +1,11 @@
 """The page memory of the network without a walk of any socket: which page frames are held by an skb
 that the slabs have given out, and which frames nobody accounts for who isn't the network.
 
-Prints [first frame, frames] for each allocation.
+Prints [first frame, frames] for each allocation of those asked for: skbs, rest.
 """
 
 import json
+import sys
 
 from drgn import FaultError, Object, cast, sizeof
 from drgn.helpers.linux.cpumask import for_each_possible_cpu
@@ -174,16 +175,10 @@ class Pages:
         return order, used and network and not others
 
 
-def main(prog):
+def rest(prog):
     vmalloc = vmalloc_frames(prog)
-    print(
-        json.dumps(
-            {
-                "skbs": sorted(pages_of_skbs(prog).items()),
-                "rest": [one for one in Pages(prog).rest() if one[0] not in vmalloc],
-            }
-        )
-    )
+    return [one for one in Pages(prog).rest() if one[0] not in vmalloc]
 
 
-main(globals()["prog"])
+answer = {"skbs": lambda: sorted(pages_of_skbs(prog).items()), "rest": lambda: rest(prog)}
+print(json.dumps({name: answer[name]() for name in sys.argv[1:]}))
