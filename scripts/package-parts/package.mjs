@@ -1,9 +1,11 @@
 // Makes executables of node and a command: esbuild bundles it into one CommonJS file (the only form
 // that Node 20's SEA runs), node prepares the blob, postject puts it into a copy of node.
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   rmSync,
@@ -19,7 +21,8 @@ import { bundleOptions } from '../bundle-parts/options.mjs';
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const OUT = 'dist/package';
 const node = process.env.NODE ?? process.execPath;
-if (!readFileSync(node).includes(FUSE)) {
+const nodeBytes = readFileSync(node);
+if (!nodeBytes.includes(FUSE)) {
   process.stderr.write(`package: ${node} cannot carry an application (no SEA fuse).\n`);
   process.exit(1);
 }
@@ -44,6 +47,14 @@ async function make(command) {
   const config = join(OUT, `${command}.json`);
   const blob = join(OUT, `${command}.blob`);
   const program = join(OUT, command);
+  // Putting the blob into node takes most of the time: not again for the same bundle and node.
+  const made = join(OUT, `.${command}.made`);
+  const recipe = createHash('sha256').update(readFileSync(main)).update(nodeBytes).digest('hex');
+  if (existsSync(program) && existsSync(made) && readFileSync(made, 'utf8') === recipe) {
+    rmSync(main);
+    process.stdout.write(sizeOf(program));
+    return Object.keys(metafile.inputs);
+  }
   writeFileSync(
     config,
     JSON.stringify({
@@ -56,12 +67,17 @@ async function make(command) {
   execFileSync(node, ['--experimental-sea-config', config], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  rmSync(program, { force: true });
+  for (const old of [program, made]) rmSync(old, { force: true });
   copyFileSync(node, program);
   chmodSync(program, 0o755);
   await inject(program, 'NODE_SEA_BLOB', readFileSync(blob), { sentinelFuse: FUSE });
   for (const file of [main, config, blob]) rmSync(file);
-  const mib = (statSync(program).size / 1024 ** 2).toFixed(1);
-  process.stdout.write(`${program}: ${mib} MiB\n`);
+  writeFileSync(made, recipe);
+  process.stdout.write(sizeOf(program));
   return Object.keys(metafile.inputs);
+}
+
+/** @param {string} program */
+function sizeOf(program) {
+  return `${program}: ${(statSync(program).size / 1024 ** 2).toFixed(1)} MiB\n`;
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
+import { type Actor, Stage, skcheck, skcheckJson, together } from './stage.js';
 
 /** One second between samples is enough for what these tests ask. */
 const SOON = ['--interval', '1'];
@@ -33,9 +33,9 @@ test('a socket that a fork holds twice is one socket, with both processes and al
   });
 });
 
-test('asking for the fork finds the same socket', () => {
-  const [of, by] = [server.pid, child].map((pid) =>
-    skcheckJson([...SOON, '--stale', '--pid', `${pid}`]),
+test('asking for the fork finds the same socket', async () => {
+  const [of, by] = await together(
+    ...[server.pid, child].map((pid) => [...SOON, '--stale', '--pid', `${pid}`]),
   );
   expect(by?.report.sockets.map(({ inode }) => inode)).toEqual(
     of?.report.sockets.map(({ inode }) => inode),
@@ -61,7 +61,7 @@ test('a hostile name is whole in JSON and inert in both outputs', () => {
 test('colours only on a terminal, and not with NO_COLOR', () => {
   const onTerminal = (env: NodeJS.ProcessEnv) =>
     // `script` gives the command a terminal and passes on what it prints there.
-    skcheck([...SOON, '--stale', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env })
+    skcheck(['--interval', '0', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env })
       .stdout;
   // A CI's terminal is one too.
   for (const CI of [undefined, 'true'])

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { NEW_NETNS, Stage, skcheck, skcheckJson } from './stage.js';
+import { NEW_NETNS, Stage, skcheck, skcheckJson, together } from './stage.js';
 
 /** One second between samples is enough for what these tests ask. */
 const SOON = ['--interval', '1'];
@@ -58,13 +58,17 @@ describe('network namespaces', () => {
 
   test('all of them for root, each socket with its namespace', async () => {
     const { server } = await stage.pair({}, { bytes: 7000 }, NEW_NETNS);
-    const { report } = skcheckJson([...SOON, '--stale']);
+    const names = [`${server.pid}`, `${netnsOf(server.pid)}`, `/proc/${server.pid}/ns/net`];
+    const [all, ...each] = await together(
+      [...SOON, '--stale'],
+      ...names.map((which) => [...SOON, '--stale', '--netns', which]),
+    );
+    const report = all!.report;
     const socket = report.sockets.find(({ pid }) => pid === server.pid);
     expect(socket).toMatchObject({ unreadBytes: 7000, netns: netnsOf(server.pid) });
     expect(socket?.stalled).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
     expect(report.host.namespaces).toBeGreaterThanOrEqual(2);
-    for (const which of [`${server.pid}`, `${netnsOf(server.pid)}`, `/proc/${server.pid}/ns/net`]) {
-      const { report: one } = skcheckJson([...SOON, '--stale', '--netns', which]);
+    for (const { report: one } of each) {
       expect(one.host.namespaces).toBe(1);
       expect(one.sockets.map(({ pid }) => pid)).toContain(server.pid);
     }

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck-schema.js';
 
@@ -159,6 +161,23 @@ export function skcheckJson(
   } catch (cause) {
     throw new Error(`skcheck ended with ${run.status}: ${run.stdout}${run.stderr}`, { cause });
   }
+}
+
+/** Several at once, with `--json`: most of the time each only waits for its second sample. */
+export function together(...runs: string[][]): Promise<(Run & { report: SkcheckReport })[]> {
+  return Promise.all(
+    runs.map(async (args) => {
+      const child = spawn(process.execPath, [CLI, ...args, '--json'], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const [stdout, stderr, [status]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, 'close'),
+      ]);
+      return { status, stdout, stderr, report: skcheckSchema.parse(JSON.parse(stdout)) };
+    }),
+  );
 }
 
 /** Waits until `ready` says yes, as long as other waits. */
