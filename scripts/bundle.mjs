@@ -14,7 +14,8 @@ const TYPICAL = {
   'kdump-mem': existsSync(DUMP)
     ? ['skb', '--pid', '122', '--fd', '4', '--vmcore', DUMP]
     : ['--help'],
-  skcheck: ['--help'],
+  // A look at this host that finds, and so prints, nothing.
+  skcheck: ['--stale', '--quiet', '--sport', '1', '--netns', 'own', '--interval', '0'],
 };
 
 rmSync(OUT, { recursive: true, force: true });
