@@ -10,12 +10,15 @@ interface SlotCount {
   found: number;
 }
 
-/** A shared info that several clones have in common, and the pages it holds, once per reference. */
+/** A shared info that several clones have in common, and what hangs in it. */
 interface CloneCount {
   readonly clones: number;
   found: number;
-  /** Their first frames. */
+  frags: number;
+  /** First frames of the pages, once per reference. */
   readonly pages: number[];
+  /** Slots of the skbs in its frag_list, and of their heads, once per reference. */
+  slots: bigint[] | undefined;
 }
 
 /** Bytes that nobody else holds, and bytes that somebody does. */
@@ -28,11 +31,15 @@ export interface Ownership {
 
 const NO_PAGES = new PageCounts();
 
+function newClones(clones: number): CloneCount {
+  return { clones, found: 1, frags: 0, pages: [], slots: undefined };
+}
+
 /** Counts what skbs pin: every page, every slab slot and every shared info once. */
 export class Tally implements SkbSink {
   readonly #pageSize: number;
   readonly #warnings: Warnings;
-  /** References through the shared infos of clones are not among those found. */
+  /** References through the shared infos of clones are not among those found, here and of slots. */
   #pages = NO_PAGES;
   /** Another tally counts by the same table, which neither may change. */
   #sharesPages = true;
@@ -64,15 +71,20 @@ export class Tally implements SkbSink {
   ): void {
     this.#ownPages().count(frame, order, references, via === undefined ? 1 : 0);
     if (via !== undefined) this.#clones.get(via)?.pages.push(frame);
-    if (order !== undefined) return;
-    this.incomplete(
-      'order-unknown',
-      'some pages are of allocations whose order the kernel does not record; each counts as one page at least',
-    );
+    if (order === undefined) this.#orderUnknown();
   }
 
-  slot(address: bigint, cache: SlabCache, references: number): void {
-    this.#countSlot(address, { cache, references, found: 1 });
+  lentPage(frame: number, order: number | undefined, references: number): void {
+    this.#ownPages().count(frame, order, references, 0);
+    if (order === undefined) this.#orderUnknown();
+  }
+
+  slot(address: bigint, cache: SlabCache, references: number, via: bigint | undefined): void {
+    this.#countSlot(address, { cache, references, found: via === undefined ? 1 : 0 });
+    const clones = via === undefined ? undefined : this.#clones.get(via);
+    if (!clones) return;
+    clones.slots ??= [];
+    clones.slots.push(address);
   }
 
   soleSlot(cache: SlabCache): void {
@@ -87,8 +99,13 @@ export class Tally implements SkbSink {
   clone(sharedInfo: bigint, clones: number): boolean {
     const known = this.#clones.get(sharedInfo);
     if (known) known.found++;
-    else this.#clones.set(sharedInfo, { clones, found: 1, pages: [] });
+    else this.#clones.set(sharedInfo, newClones(clones));
     return known === undefined;
+  }
+
+  cloneFrags(sharedInfo: bigint, frags: number): void {
+    const clones = this.#clones.get(sharedInfo);
+    if (clones) clones.frags = frags;
   }
 
   incomplete(code: WarningCode, message: string): void {
@@ -115,10 +132,15 @@ export class Tally implements SkbSink {
     for (const [cache, count] of other.#soleSlots) {
       this.#soleSlots.set(cache, (this.#soleSlots.get(cache) ?? 0) + count);
     }
-    for (const [sharedInfo, { clones, found, pages }] of other.#clones) {
+    for (const [sharedInfo, clones] of other.#clones) {
       const known = this.#clones.get(sharedInfo);
-      if (known) known.found += found;
-      else this.#clones.set(sharedInfo, { clones, found, pages: [...pages] });
+      if (known) {
+        known.found += clones.found;
+        // Both counted what hangs in it.
+        this.#frags -= Math.min(known.frags, clones.frags);
+      } else {
+        this.#clones.set(sharedInfo, { ...clones });
+      }
     }
     this.#skbs += other.#skbs;
     this.#payloadBytes += other.#payloadBytes;
@@ -158,10 +180,13 @@ export class Tally implements SkbSink {
   /** What of it would go back to the allocators if all of it were dropped. */
   ownership(): Ownership {
     const throughClones = new Map<number, number>();
-    for (const { clones, found, pages } of this.#clones.values()) {
+    const slotsThroughClones = new Map<bigint, number>();
+    for (const { clones, found, pages, slots } of this.#clones.values()) {
       // A clone elsewhere keeps the shared info, and so everything in it.
       if (found < clones) continue;
       for (const frame of pages) throughClones.set(frame, (throughClones.get(frame) ?? 0) + 1);
+      for (const slot of slots ?? [])
+        slotsThroughClones.set(slot, (slotsThroughClones.get(slot) ?? 0) + 1);
     }
     let exclusiveBytes = this.#soleSlotBytes();
     let sharedBytes = 0;
@@ -172,8 +197,9 @@ export class Tally implements SkbSink {
       if (found >= pages.references(row)) exclusiveBytes += bytes;
       else sharedBytes += bytes;
     }
-    for (const { cache, references, found } of this.#slots.values()) {
-      if (found >= references) exclusiveBytes += cache.slotSize;
+    for (const [address, { cache, references, found }] of this.#slots) {
+      const all = found + (slotsThroughClones.get(address) ?? 0);
+      if (all >= references) exclusiveBytes += cache.slotSize;
       else sharedBytes += cache.slotSize;
     }
     return { exclusiveBytes, sharedBytes };
@@ -203,6 +229,13 @@ export class Tally implements SkbSink {
     for (const [cache, sole] of this.#soleSlots) count(cache, sole);
     for (const { cache } of this.#slots.values()) count(cache, 1);
     return slots;
+  }
+
+  #orderUnknown(): void {
+    this.incomplete(
+      'order-unknown',
+      'some pages are of allocations whose order the kernel does not record; each counts as one page at least',
+    );
   }
 
   #countSlot(address: bigint, { found, ...slot }: SlotCount): void {

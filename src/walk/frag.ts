@@ -1,7 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { StructLayout } from '../kernel/layout.js';
-import { readUnsigned } from './struct-reader.js';
+import { readUnsigned, StructReader } from './struct-reader.js';
 
 /** How this kernel lays out an entry of `skb_shared_info.frags`. */
 export interface FragLayout {
@@ -20,8 +20,24 @@ export interface FragLayout {
   length(view: DataView, frag: number): number;
 }
 
-/** Bit 0 of a netmem_ref: not a page but a net_iov, in device memory (include/net/netmem.h). */
+/** Bit 0 of a netmem_ref: not a page but a net_iov (include/net/netmem.h). */
 export const NET_IOV = 1;
+
+/** NET_IOV_DMABUF of enum net_iov_type. */
+const NET_IOV_DMABUF = 0;
+
+/**
+ * Tells of a netmem_ref that is a net_iov whether it is device memory: since 6.15 it may as well be
+ * pages of this machine that io_uring lent (zero-copy receive), and since 6.16 its type tells.
+ */
+export function deviceTest(kernel: Kernel): (netmem: bigint) => boolean {
+  if (kernel.struct('net_iov')?.member('type')) {
+    const reader = new StructReader(kernel, 'net_iov', ['type']);
+    return (netmem) => reader.read(netmem - BigInt(NET_IOV)).number('type') === NET_IOV_DMABUF;
+  }
+  const lends = kernel.struct('io_zcrx_area') !== undefined;
+  return () => !lends;
+}
 
 /**
  * The three forms of `skb_frag_t`: `{ page.p, page_offset, size }` (to 5.3), a `bio_vec` (5.4), and

@@ -149,10 +149,11 @@ export class PageReader {
     return count === POOLED ? Number.POSITIVE_INFINITY : count;
   }
 
-  /** Bytes from the start of its slot to an object in a slab's page. */
-  intoSlot(row: number, address: bigint): number {
-    const into = Number(address - this.#startOf(this.#heads[row]!));
-    return into % this.#caches[this.#counts[row]!]!.slotSize;
+  /** Whether two addresses lie in one slot of a slab, that of the page's row. */
+  inOneSlot(row: number, first: bigint, second: bigint): boolean {
+    const start = this.#startOf(this.#heads[row]!);
+    const size = BigInt(this.#caches[this.#counts[row]!]!.slotSize);
+    return first >= start && (first - start) / size === (second - start) / size;
   }
 
   #read(frame: number): number {
@@ -164,7 +165,11 @@ export class PageReader {
       );
     }
     const place = this.#locate(page);
-    const head = this.#headOf(page, place);
+    let head = this.#headOf(page, place);
+    if (head === page && this.#mayBeFake(page, place)) {
+      head = this.#headBehind(page);
+      this.#locate(page);
+    }
     if (head !== page) {
       const row = this.row(this.#checkedHead(page, head));
       return this.#add(frame, this.#heads[row]!, this.#orders[row]!, this.#counts[row]!);
@@ -224,6 +229,21 @@ export class PageReader {
       );
     }
     return frame;
+  }
+
+  /**
+   * Of a page of hugetlb whose `struct page`s the kernel has mapped to few pages (HVO), 5.18 to 7.0,
+   * the tails that begin a page of the array read as the head does (page_fixed_fake_head).
+   */
+  #mayBeFake(page: bigint, { view, base }: Place): boolean {
+    return page % BigInt(this.#kernel.facts.pageSize) === 0n && this.#isHead(view, base);
+  }
+
+  /** The head as the struct page behind tells it, which is a tail of the same. */
+  #headBehind(page: bigint): bigint {
+    const next = page + BigInt(this.#size);
+    const head = this.#headOf(next, this.#locate(next));
+    return head === next ? page : head;
   }
 
   #isHeadAt(page: bigint): boolean {

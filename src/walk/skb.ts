@@ -1,7 +1,8 @@
 import { KernelError } from '../kernel/error.js';
 import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
-import { type FragLayout, fragLayout, NET_IOV } from './frag.js';
+import type { MemberLayout } from '../kernel/layout.js';
+import { deviceTest, type FragLayout, fragLayout, NET_IOV } from './frag.js';
 import { incompleteness } from './incompleteness.js';
 import type { PageReader, SlabCache } from './pages.js';
 import { numberAt, StructReader } from './struct-reader.js';
@@ -28,18 +29,22 @@ export interface Skb {
 export interface SkbSink {
   /** A reference to a page allocation, by a frag or as a linear head; see PageBlock. */
   page(frame: number, order: number | undefined, references: number, via: bigint | undefined): void;
+  /** A page that frags point into without a reference of their own. */
+  lentPage(frame: number, order: number | undefined, references: number): void;
   /**
    * A slot of a slab: an skb itself, or a linear head. `references` is how many must be dropped
    * before the slot is free; this is one of them.
    */
-  slot(address: bigint, cache: SlabCache, references: number): void;
-  /** A slot that this reference alone holds: nobody else can lead to it. */
+  slot(address: bigint, cache: SlabCache, references: number, via: bigint | undefined): void;
+  /** A slot that this reference alone holds, and no clone: nobody else can lead to it. */
   soleSlot(cache: SlabCache): void;
   /**
    * A clone of an skb was met, one of so many that share the info at this address. Gives false if
    * one was met before: then what hangs in it has been told.
    */
   clone(sharedInfo: bigint, clones: number): boolean;
+  /** How many frags hang in the info of clones, those of its frag_list included. */
+  cloneFrags(sharedInfo: bigint, frags: number): void;
   /** Something that an skb pins could not be told. */
   incomplete(code: WarningCode, message: string): void;
   /** Something odd that leaves the figures whole. */
@@ -58,10 +63,17 @@ const MAX_FRAG_LIST_DEPTH = 8;
 /** More skbs than this in one frag_list are damage: GRO and IP fragments stay far below. */
 const MAX_FRAG_LIST_LENGTH = 65_536;
 
-/** `skb->fclone` of an skb that is not one of a pair. */
+/** `skb->fclone` of an skb that is not one of a pair, and of the second of a pair. */
 const FCLONE_UNAVAILABLE = 0;
+const FCLONE_CLONE = 2;
 
-const FCLONE_FIELDS = ['fclone_ref.refs.counter'] as const;
+const FCLONE_FIELDS = ['fclone_ref.refs.counter', 'skb2'] as const;
+
+/**
+ * SKBFL_MANAGED_FRAG_REFS in `skb_shared_info.flags`: io_uring holds the pages of a buffer registered
+ * with it for as long as it is sent, and frags take no references (6.0; nothing had the bit before).
+ */
+const MANAGED_FRAGS = 16;
 
 /** `MAX_SKB_FRAGS` cannot be configured beyond this (net/Kconfig). */
 const MAX_CONFIGURABLE_FRAGS = 45;
@@ -92,8 +104,11 @@ export class SkbReader {
   readonly #skb;
   readonly #next;
   readonly #shared;
-  #fclones: StructReader<'fclone_ref.refs.counter'> | undefined;
+  /** `skb_shared_info.flags`, since 5.13. */
+  readonly #flags: MemberLayout | undefined;
+  #fclones: StructReader<(typeof FCLONE_FIELDS)[number]> | undefined;
   readonly #frag: FragLayout;
+  #isDevice: ((netmem: bigint) => boolean) | undefined;
   readonly #fragsAt: number;
   readonly #maxFrags: number;
   /** The frags that are being followed, while their pages are read. */
@@ -107,7 +122,10 @@ export class SkbReader {
     this.#pages = pages;
     this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS, true);
     this.#next = new StructReader(kernel, 'sk_buff', ['next']);
-    this.#shared = new StructReader(kernel, 'skb_shared_info', SHARED_FIELDS);
+    const flags = kernel.struct('skb_shared_info')?.member('flags') ? (['flags'] as const) : [];
+    const shared = new StructReader(kernel, 'skb_shared_info', [...SHARED_FIELDS, ...flags]);
+    this.#shared = shared;
+    this.#flags = flags.length > 0 ? shared.members.flags : undefined;
     this.#frag = fragLayout(kernel);
     const { frags } = new StructReader(kernel, 'skb_shared_info', ['frags']).members;
     this.#fragsAt = frags.offset;
@@ -122,11 +140,14 @@ export class SkbReader {
    *   the answer incomplete instead.
    */
   read(address: bigint, sink: SkbSink): Skb {
-    return this.#follow(address, sink, 0);
+    return this.#follow(address, sink, 0, undefined);
   }
 
-  /** Of the skb at the end of a chain of frag_lists: `depth` says how deep. */
-  #follow(address: bigint, sink: SkbSink, depth: number): Skb {
+  /**
+   * Of the skb at the end of a chain of frag_lists: `depth` says how deep, `outer` the shared info
+   * of clones that holds it, if one does.
+   */
+  #follow(address: bigint, sink: SkbSink, depth: number, outer: bigint | undefined): Skb {
     const place = this.#place;
     this.#skb.locate(highHalf(address), lowHalf(address), place);
     const { members } = this.#skb;
@@ -146,16 +167,17 @@ export class SkbReader {
     };
     const truesize = numberAt(place, members.truesize);
     const cloned = numberAt(place, members.cloned) !== 0;
-    const paired = numberAt(place, members.fclone) !== FCLONE_UNAVAILABLE;
-    const users = numberAt(place, members['users.refs.counter']);
+    const fclone = numberAt(place, members.fclone);
+    // Who else has the skb itself keeps all that it holds.
+    const others = Math.max(0, numberAt(place, members['users.refs.counter']) - 1);
     try {
-      this.#object(address, paired, users, sink);
+      this.#object(address, fclone, others, outer, sink);
     } catch (error) {
       tell(address, 'its slab slot', error, sink);
     }
     const met: Paged = { frags: 0, bytes: 0 };
     try {
-      this.#held(address, high, low, cloned, lengths, met, sink, depth);
+      this.#held(address, high, low, cloned, others, lengths, met, sink, depth, outer);
     } catch (error) {
       tell(address, 'what it holds', error, sink);
     }
@@ -168,10 +190,12 @@ export class SkbReader {
     high: number,
     low: number,
     cloned: boolean,
+    others: number,
     lengths: Lengths,
     met: Paged,
     sink: SkbSink,
     depth: number,
+    outer: bigint | undefined,
   ): void {
     const into = low + lengths.end;
     const infoLow = into % 0x1_0000_0000;
@@ -185,11 +209,15 @@ export class SkbReader {
     this.#shared.locate(infoHigh, infoLow, place);
     const { members } = this.#shared;
     // The low half counts all references, the high half those that keep off the headers.
-    const clones = cloned ? numberAt(place, members['dataref.counter']) % 65_536 : 1;
+    const counted = cloned ? numberAt(place, members['dataref.counter']) % 65_536 : 1;
+    const sole = counted + others <= 1;
+    // Clones within what clones share: one more that is nowhere found, so that they stay shared.
+    const clones = counted + others + (sole || outer === undefined ? 0 : 1);
     const count = numberAt(place, members.nr_frags);
     const list = place.view.getBigUint64(place.base + members.frag_list.offset, true);
-    const via = clones > 1 ? joinHalves(infoHigh, infoLow) : undefined;
-    const first = via === undefined || sink.clone(via, clones);
+    const lent = this.#flags !== undefined && (numberAt(place, this.#flags) & MANAGED_FRAGS) !== 0;
+    const via = sole ? outer : joinHalves(infoHigh, infoLow);
+    const first = sole || via === undefined || sink.clone(via, clones);
     try {
       this.#head(high, low, via, clones, first, sink);
     } catch (error) {
@@ -205,11 +233,12 @@ export class SkbReader {
       const message = `nr_frags is ${count}, and the array holds ${this.#maxFrags}`;
       throw new KernelError('damaged', message);
     }
-    const bytes = count === 0 ? 0 : this.#frags(address, infoHigh, infoLow, count, via, sink);
+    const bytes = count === 0 ? 0 : this.#frags(address, infoHigh, infoLow, count, via, lent, sink);
     met.frags += count;
     const listed = { frags: 0, bytes: 0 };
-    if (list !== 0n) this.#fragList(list, sink, depth + 1, listed);
+    if (list !== 0n) this.#fragList(list, sink, depth + 1, via, listed);
     met.frags += listed.frags;
+    if (via !== undefined && outer === undefined) sink.cloneFrags(via, met.frags);
     try {
       checkPaged(lengths.paged, bytes, listed.bytes);
     } catch (error) {
@@ -217,25 +246,48 @@ export class SkbReader {
     }
   }
 
-  /** The sk_buff itself. The two of an fclone pair lie in one slot, which both must leave. */
-  #object(address: bigint, paired: boolean, users: number, sink: SkbSink): void {
+  /** The sk_buff itself, which so many others have as well. */
+  #object(
+    address: bigint,
+    fclone: number,
+    others: number,
+    outer: bigint | undefined,
+    sink: SkbSink,
+  ): void {
     const row = this.#rowAt(highHalf(address), lowHalf(address), sink);
     if (row < 0) return;
     const cache = this.#pages.cacheOf(row);
     if (cache === undefined) {
-      this.#wholePage(row, undefined, sink);
-    } else if (paired) {
-      const pair = address - BigInt(this.#pages.intoSlot(row, address));
-      this.#fclones ??= new StructReader(this.#kernel, 'sk_buff_fclones', FCLONE_FIELDS);
-      this.#fclones.locate(highHalf(pair), lowHalf(pair), this.#place);
-      const references = numberAt(this.#place, this.#fclones.members['fclone_ref.refs.counter']);
-      if (references <= 1) sink.soleSlot(cache);
-      else sink.slot(pair, cache, references);
-    } else if (users <= 1) {
+      this.#wholePage(row, outer, sink);
+    } else if (fclone !== FCLONE_UNAVAILABLE) {
+      this.#pair(row, address, fclone === FCLONE_CLONE, others, outer, sink);
+    } else if (others === 0 && outer === undefined) {
       sink.soleSlot(cache);
     } else {
-      sink.slot(address, cache, users);
+      sink.slot(address, cache, 1 + others, outer);
     }
+  }
+
+  /** The two of an fclone pair lie in one slot, which both must leave. */
+  #pair(
+    row: number,
+    address: bigint,
+    second: boolean,
+    others: number,
+    outer: bigint | undefined,
+    sink: SkbSink,
+  ): void {
+    this.#fclones ??= new StructReader(this.#kernel, 'sk_buff_fclones', FCLONE_FIELDS);
+    const pair = second ? address - BigInt(this.#fclones.offset('skb2')) : address;
+    if (!this.#pages.inOneSlot(row, pair, address)) {
+      throw new KernelError('damaged', 'it is the second of a pair, and there is no first');
+    }
+    this.#fclones.locate(highHalf(pair), lowHalf(pair), this.#place);
+    const counted = numberAt(this.#place, this.#fclones.members['fclone_ref.refs.counter']);
+    if (counted > 2) throw new KernelError('damaged', `${counted} of its pair are in use`);
+    const cache = this.#pages.cacheOf(row)!;
+    if (counted + others <= 1 && outer === undefined) sink.soleSlot(cache);
+    else sink.slot(pair, cache, counted + others, outer);
   }
 
   /** The linear head: a slab slot, or (large kmalloc, page fragment) a page. */
@@ -252,10 +304,12 @@ export class SkbReader {
     const cache = this.#pages.cacheOf(row);
     if (cache === undefined) {
       if (first) this.#wholePage(row, via, sink);
-    } else if (clones <= 1) {
-      sink.soleSlot(cache);
+    } else if (clones > 1) {
+      sink.slot(joinHalves(high, low), cache, clones, undefined);
+    } else if (via !== undefined) {
+      sink.slot(joinHalves(high, low), cache, 1, via);
     } else {
-      sink.slot(joinHalves(high, low), cache, clones);
+      sink.soleSlot(cache);
     }
   }
 
@@ -283,6 +337,7 @@ export class SkbReader {
     low: number,
     count: number,
     via: bigint | undefined,
+    lent: boolean,
     sink: SkbSink,
   ): number {
     const { stride, page, length, offset, mayBeDevice } = this.#frag;
@@ -300,10 +355,7 @@ export class SkbReader {
       bytes += size;
       const pageLow = view.getUint32(frag + page, true);
       if (mayBeDevice && (pageLow & NET_IOV) !== 0) {
-        sink.remark(
-          'device-memory',
-          'some frags lie in device memory (net_iov); they pin no page of this machine',
-        );
+        this.#deviceFrag(skb, index, view.getBigUint64(frag + page, true), sink);
         continue;
       }
       try {
@@ -313,7 +365,7 @@ export class SkbReader {
           // sendpage of slab memory is forbidden (sendpage_ok), so this is damage or a freed page.
           throw new KernelError('damaged', `its page 0x${address} belongs to a slab`);
         }
-        this.#fragPage(row, offset(view, frag) + size, via, sink);
+        this.#fragPage(row, offset(view, frag) + size, via, lent, sink);
       } catch (error) {
         tell(skb, `frag ${index}`, error, sink);
       }
@@ -321,17 +373,48 @@ export class SkbReader {
     return bytes;
   }
 
+  /** A frag that is a net_iov: in device memory, unless io_uring's zero-copy receive lent it. */
+  #deviceFrag(skb: bigint, index: number, netmem: bigint, sink: SkbSink): void {
+    try {
+      this.#isDevice ??= deviceTest(this.#kernel);
+      if (this.#isDevice(netmem)) {
+        sink.remark(
+          'device-memory',
+          'some frags lie in device memory (net_iov); they pin no page of this machine',
+        );
+      } else {
+        sink.incomplete(
+          'unsupported-layout',
+          'some frags lie in buffers that io_uring lent for zero-copy receive; what they pin was not counted',
+        );
+      }
+    } catch (error) {
+      tell(skb, `frag ${index}`, error, sink);
+    }
+  }
+
   /** A frag that ends so many bytes behind the start of its page. */
-  #fragPage(row: number, end: number, via: bigint | undefined, sink: SkbSink): void {
+  #fragPage(row: number, end: number, via: bigint | undefined, lent: boolean, sink: SkbSink): void {
     const pages = this.#pages;
+    const references = pages.referencesOf(row);
+    // A large kmalloc's page may have none, but no frag leads to one (sendpage_ok).
+    if (references === 0) throw new KernelError('damaged', 'its page is free');
     // Not compound, yet longer than a page: an allocation that does not record its order.
     const order = pages.orderOf(row);
     const unknown = order === 0 && end > this.#kernel.facts.pageSize;
-    sink.page(pages.headOf(row), unknown ? undefined : order, pages.referencesOf(row), via);
+    const told = unknown ? undefined : order;
+    if (lent) sink.lentPage(pages.headOf(row), told, references);
+    else sink.page(pages.headOf(row), told, references, via);
   }
 
   /** The skbs that hang in a frag_list, linked by `next` and ended by NULL; adds to `met`. */
-  #fragList(first: bigint, sink: SkbSink, depth: number, met: Paged): void {
+  #fragList(
+    first: bigint,
+    sink: SkbSink,
+    depth: number,
+    via: bigint | undefined,
+    met: Paged,
+  ): void {
     if (depth > MAX_FRAG_LIST_DEPTH) {
       throw new KernelError('damaged', `frag_lists are nested deeper than ${MAX_FRAG_LIST_DEPTH}`);
     }
@@ -341,7 +424,7 @@ export class SkbReader {
         throw new KernelError('damaged', `the frag_list at 0x${first.toString(16)} has no end`);
       }
       seen.add(skb);
-      const listed = this.#follow(skb, sink, depth);
+      const listed = this.#follow(skb, sink, depth, via);
       met.frags += listed.frags;
       met.bytes += listed.length;
       skb = this.#next.read(skb).pointer('next');

@@ -29,12 +29,12 @@ describe('a tally', () => {
     const sender = tally();
     expect(sender.clone(1000n, 2)).toBe(true);
     sender.page(64, 0, 1, 1000n);
-    sender.slot(4096n, SLAB, 2);
+    sender.slot(4096n, SLAB, 2, undefined);
     expect(sender.ownership()).toEqual({ exclusiveBytes: 0, sharedBytes: PAGE + 512 });
     const receiver = tally();
     expect(receiver.clone(1000n, 2)).toBe(true);
     receiver.page(64, 0, 1, 1000n);
-    receiver.slot(4096n, SLAB, 2);
+    receiver.slot(4096n, SLAB, 2, undefined);
     sender.add(receiver);
     expect(sender.figures()).toMatchObject({ pages: 1, pageBytes: PAGE, slabBytes: 512 });
     expect(sender.ownership()).toEqual({ exclusiveBytes: PAGE + 512, sharedBytes: 0 });
