@@ -54,6 +54,12 @@ interface Found {
 }
 
 /**
+ * What SLUB's debugging (slub_debug=P) leaves in objects never used, and in freed ones: POISON_INUSE,
+ * POISON_FREE (include/linux/poison.h).
+ */
+const POISON: readonly bigint[] = [0x5a5a_5a5a_5a5a_5a5an, 0x6b6b_6b6b_6b6b_6b6bn];
+
+/**
  * Finds every socket: through the descriptors of every process; through the slabs of sockets and of
  * each protocol's socks, so that those without a descriptor are there; through the accept queues of
  * listeners; through messages that carry files (SCM_RIGHTS), also where those are nested; and
@@ -209,7 +215,7 @@ export class Census {
     const look = (object: bigint) => {
       const view = inode.read(object);
       const sk = view.pointer('socket.sk');
-      if (sk === 0n || view.pointer('socket.ops') === 0n) return;
+      if (sk === 0n || POISON.includes(sk) || view.pointer('socket.ops') === 0n) return;
       if (sock.read(sk).pointer('sk_socket') !== view.addressOf('socket')) return;
       const number = view.number('vfs_inode.i_ino');
       if (number > MOST_INODE) throw new KernelError('damaged', `inode number ${number}`);

@@ -37,6 +37,10 @@ export const QUEUE_NAMES = [
   'vsockReceive',
   /** AF_XDP: pages that user space lent. */
   'umem',
+  /** AF_ALG: what is to be encrypted or decrypted. */
+  'cipher',
+  /** Queues that a family keeps in a way of its own, and that are not read. */
+  'own',
 ] as const;
 
 export type QueueName = (typeof QUEUE_NAMES)[number];
@@ -48,6 +52,9 @@ export interface Queue {
   readonly expected: number | undefined;
   readonly entries: () => Iterable<Entry>;
 }
+
+/** Protocols whose socks are a `struct udp_sock`. */
+export const UDP: readonly string[] = ['UDP', 'UDPLITE'];
 
 /** What is told of a sock to find its queues. */
 export interface SockKind {
@@ -83,7 +90,7 @@ export class QueueReader {
   queues(kind: SockKind): Queue[] {
     const inet = kind.family === 'AF_INET' || kind.family === 'AF_INET6';
     const tcp = inet && kind.protocol === 'TCP' && kind.type === 'SOCK_STREAM';
-    const udp = inet && kind.protocol === 'UDP' && kind.type === 'SOCK_DGRAM';
+    const udp = inet && UDP.includes(kind.protocol) && kind.type === 'SOCK_DGRAM';
     const sock = this.#sock.read(kind.sock);
     const ring = (name: QueueName, head: bigint): Queue => ({
       name,

@@ -1,6 +1,14 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { formatInet } from './address.js';
 import { incompleteness } from './incompleteness.js';
+import {
+  FAMILIES,
+  INET_PROTOCOLS,
+  inetContradiction,
+  isNoState,
+  stateName,
+  TYPES,
+} from './sock-words.js';
 import { decodeBytes, decodeText, StructReader, type StructView } from './struct-reader.js';
 import type { WarningCode } from './warnings.js';
 
@@ -26,67 +34,6 @@ const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 
-/** include/linux/socket.h */
-const FAMILIES: Readonly<Record<number, string>> = {
-  1: 'AF_UNIX',
-  2: 'AF_INET',
-  10: 'AF_INET6',
-  15: 'AF_KEY',
-  16: 'AF_NETLINK',
-  17: 'AF_PACKET',
-  21: 'AF_RDS',
-  29: 'AF_CAN',
-  30: 'AF_TIPC',
-  31: 'AF_BLUETOOTH',
-  38: 'AF_ALG',
-  40: 'AF_VSOCK',
-  41: 'AF_KCM',
-  42: 'AF_QIPCRTR',
-  43: 'AF_SMC',
-  44: 'AF_XDP',
-};
-
-/** include/linux/net.h, enum sock_type */
-const TYPES: Readonly<Record<number, string>> = {
-  1: 'SOCK_STREAM',
-  2: 'SOCK_DGRAM',
-  3: 'SOCK_RAW',
-  4: 'SOCK_RDM',
-  5: 'SOCK_SEQPACKET',
-  6: 'SOCK_DCCP',
-  10: 'SOCK_PACKET',
-};
-
-/** include/uapi/linux/in.h */
-const INET_PROTOCOLS: Readonly<Record<number, string>> = {
-  1: 'ICMP',
-  6: 'TCP',
-  17: 'UDP',
-  33: 'DCCP',
-  58: 'ICMPV6',
-  132: 'SCTP',
-  136: 'UDPLITE',
-  255: 'RAW',
-  262: 'MPTCP',
-};
-
-/** include/net/tcp_states.h: every family counts its states in TCP's words. */
-const STATES: Readonly<Record<number, string>> = {
-  1: 'ESTABLISHED',
-  2: 'SYN_SENT',
-  3: 'SYN_RECV',
-  4: 'FIN_WAIT1',
-  5: 'FIN_WAIT2',
-  6: 'TIME_WAIT',
-  7: 'CLOSE',
-  8: 'CLOSE_WAIT',
-  9: 'LAST_ACK',
-  10: 'LISTEN',
-  11: 'CLOSING',
-  12: 'NEW_SYN_RECV',
-  13: 'BOUND_INACTIVE',
-};
-
 /** Longest address of a unix socket: `sun_path` (include/uapi/linux/un.h). */
 const UNIX_PATH_MAX = 108;
 
@@ -103,15 +50,6 @@ const SOCK_FIELDS = [
   'sk_protocol',
   'sk_socket',
 ] as const;
-
-/** Protocols of inet sockets by their type: of others a queue might be passed over. */
-const INET_TYPES: Readonly<Record<string, readonly number[]>> = {
-  SOCK_STREAM: [6, 132, 262],
-  SOCK_DGRAM: [1, 17, 58, 136],
-};
-
-/** `proto.name` of the protocols that have queues of their own. */
-const INET_NAMES: Readonly<Record<string, number>> = { TCP: 6, TCPv6: 6, UDP: 17, UDPv6: 17 };
 
 /** Reads who a sock is: family, protocol, state, addresses, namespace. */
 export class SockReader {
@@ -150,15 +88,16 @@ export class SockReader {
       }
     };
     const nowhere = { local: null, peer: null };
+    const familyName = FAMILIES[family] ?? `AF_${family}`;
     return {
-      family: FAMILIES[family] ?? `AF_${family}`,
+      family: familyName,
       type: TYPES[type] ?? `SOCK_${type}`,
       protocol:
         (inet ? INET_PROTOCOLS[protocol] : undefined) ??
         told('the name of its protocol', String(protocol), () =>
           this.#protocolName(sock.pointer('__sk_common.skc_prot')),
         ),
-      state: STATES[state] ?? `STATE_${state}`,
+      state: stateName(familyName, state),
       ...(inet
         ? this.#inetAddresses(sock, family)
         : family === AF_UNIX
@@ -182,16 +121,11 @@ export class SockReader {
     const type = sock.number('sk_type');
     const state = sock.number('__sk_common.skc_state');
     const protocol = sock.number('sk_protocol');
-    if (STATES[state] === undefined) return `its state is ${state}`;
-    const inet = family === AF_INET || family === AF_INET6;
-    const known = INET_TYPES[TYPES[type] ?? ''];
-    if (inet && known && !known.includes(protocol)) {
-      return `its type is ${TYPES[type]}, its protocol ${protocol}`;
-    }
-    const name = inet ? this.#protocolName(sock.pointer('__sk_common.skc_prot')) : '';
-    const expected = INET_NAMES[name];
-    if (expected !== undefined && expected !== protocol) {
-      return `its protocol is ${protocol}, its operations' ${name}`;
+    if (isNoState(FAMILIES[family] ?? '', state)) return `its state is ${state}`;
+    if (family === AF_INET || family === AF_INET6) {
+      const name = this.#protocolName(sock.pointer('__sk_common.skc_prot'));
+      const odd = inetContradiction(TYPES[type] ?? String(type), protocol, name);
+      if (odd !== undefined) return odd;
     }
     const at = sock.pointer('sk_socket');
     if (at === 0n) return undefined;

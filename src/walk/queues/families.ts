@@ -1,12 +1,14 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { Queue, QueueName, SockKind } from '../queues.js';
+import { AlgQueues } from './alg.js';
 import { MptcpQueues } from './mptcp.js';
 import { PacketRings } from './packet-rings.js';
 import { PsockQueues } from './psock.js';
 import type { SkbLists } from './skb-lists.js';
 import { TlsQueues } from './tls.js';
 import { UdpProducers } from './udp-producers.js';
+import { SctpQueues, unreadQueue } from './unread.js';
 import { VsockQueues } from './vsock.js';
 import { XdpUmem } from './xdp.js';
 
@@ -24,6 +26,8 @@ export class FamilyQueues {
   readonly #psock: () => QueueFinder;
   readonly #vsock: () => QueueFinder;
   readonly #xdp: () => QueueFinder;
+  readonly #alg: () => QueueFinder;
+  readonly #sctp: () => QueueFinder;
 
   constructor(kernel: Kernel, lists: SkbLists) {
     // Layouts are resolved when the first sock of a kind is met: most machines lack most kinds.
@@ -34,6 +38,8 @@ export class FamilyQueues {
     this.#psock = once(() => new PsockQueues(kernel, lists));
     this.#vsock = once(() => new VsockQueues(kernel, lists));
     this.#xdp = once(() => new XdpUmem(kernel));
+    this.#alg = once(() => new AlgQueues(kernel));
+    this.#sctp = once(() => new SctpQueues(kernel));
   }
 
   queues(kind: SockKind): Queue[] {
@@ -42,13 +48,22 @@ export class FamilyQueues {
     switch (kind.family) {
       case 'AF_INET':
       case 'AF_INET6': {
-        if (kind.state === 'LISTEN') return [];
         const psock = () => find('ingressSkbs', this.#psock);
-        const tcp = kind.protocol === 'TCP' && kind.type === 'SOCK_STREAM';
-        if (tcp) return [...find('tlsReceive', this.#tls), ...psock()];
-        if (kind.protocol === 'MPTCP') return find('reader', this.#mptcp);
-        const udp = kind.protocol === 'UDP' && kind.type === 'SOCK_DGRAM';
-        return udp ? [...find('producing', this.#udp), ...psock()] : [];
+        switch (kind.type === 'SOCK_RAW' ? 'RAW' : kind.protocol) {
+          case 'TCP':
+            return kind.state === 'LISTEN' ? [] : [...find('tlsReceive', this.#tls), ...psock()];
+          case 'MPTCP':
+            return kind.state === 'LISTEN' ? [] : find('reader', this.#mptcp);
+          case 'UDP':
+          case 'UDPLITE':
+            return [...find('producing', this.#udp), ...psock()];
+          case 'SCTP':
+            return find('own', this.#sctp);
+          default:
+            return PLAIN_INET.includes(kind.protocol) || kind.type === 'SOCK_RAW'
+              ? []
+              : [unreadQueue(kind.protocol)];
+        }
       }
       case 'AF_UNIX':
         return find('ingressSkbs', this.#psock);
@@ -58,10 +73,29 @@ export class FamilyQueues {
         return find('vsockReceive', this.#vsock);
       case 'AF_XDP':
         return find('umem', this.#xdp);
+      case 'AF_ALG':
+        return find('cipher', this.#alg);
       default:
-        return [];
+        return isPlain(kind) ? [] : [unreadQueue(kind.family)];
     }
   }
+}
+
+/** Inet protocols that use the queues of `struct sock` alone. */
+const PLAIN_INET: readonly string[] = ['ICMP', 'ICMPV6', 'DCCP', 'L2TP/IP', 'L2TP/IPv6'];
+
+/** Families that do, and those of which some protocols do. */
+const PLAIN_FAMILIES: readonly string[] = [
+  ...['AF_NETLINK', 'AF_KEY', 'AF_QIPCRTR', 'AF_PPPOX', 'AF_IEEE802154', 'AF_MCTP'],
+];
+const PLAIN_PROTOCOLS: Readonly<Record<string, readonly string[]>> = {
+  AF_CAN: ['CAN_RAW'],
+  AF_BLUETOOTH: ['HCI'],
+  AF_NFC: ['NFC_RAW'],
+};
+
+function isPlain({ family, protocol }: SockKind): boolean {
+  return PLAIN_FAMILIES.includes(family) || (PLAIN_PROTOCOLS[family] ?? []).includes(protocol);
 }
 
 /** Where queues cannot be found, one of that name says why when it is walked. */

@@ -7,6 +7,12 @@ import type { Entry } from './held.js';
 const PAGE_LINK_FLAGS = 3n;
 const SG_CHAIN = 1n;
 
+/** The page of a scatterlist's entry; undefined: it has none, or leads to the next list. */
+export function scatterlistPage(link: bigint): bigint | undefined {
+  const page = link & ~PAGE_LINK_FLAGS;
+  return (link & SG_CHAIN) !== 0n || page === 0n ? undefined : page;
+}
+
 /**
  * Reads a `struct sk_msg`: a message of sockmap or kTLS, a ring of scatterlist entries each of which
  * holds a reference to its page, or, where it came as an skb, that skb (include/linux/skmsg.h).
@@ -42,10 +48,8 @@ export class SkMsgReader {
     const first = msg.addressOf('sg.data');
     for (let index = start; index !== end; index = (index + 1) % slots) {
       const view = this.#entry.read(first + BigInt(index * this.#entry.size));
-      const link = view.pointer('page_link');
-      if (link & SG_CHAIN) continue;
-      const page = link & ~PAGE_LINK_FLAGS;
-      if (page !== 0n) yield { kind: 'page', page, payload: view.number('length') };
+      const page = scatterlistPage(view.pointer('page_link'));
+      if (page !== undefined) yield { kind: 'page', page, payload: view.number('length') };
     }
   }
 }

@@ -1,0 +1,140 @@
+/** include/linux/socket.h */
+export const FAMILIES: Readonly<Record<number, string>> = {
+  1: 'AF_UNIX',
+  2: 'AF_INET',
+  10: 'AF_INET6',
+  15: 'AF_KEY',
+  16: 'AF_NETLINK',
+  17: 'AF_PACKET',
+  21: 'AF_RDS',
+  24: 'AF_PPPOX',
+  29: 'AF_CAN',
+  30: 'AF_TIPC',
+  31: 'AF_BLUETOOTH',
+  32: 'AF_IUCV',
+  33: 'AF_RXRPC',
+  36: 'AF_IEEE802154',
+  37: 'AF_CAIF',
+  38: 'AF_ALG',
+  39: 'AF_NFC',
+  40: 'AF_VSOCK',
+  41: 'AF_KCM',
+  42: 'AF_QIPCRTR',
+  43: 'AF_SMC',
+  44: 'AF_XDP',
+  45: 'AF_MCTP',
+};
+
+/** include/linux/net.h, enum sock_type */
+export const TYPES: Readonly<Record<number, string>> = {
+  1: 'SOCK_STREAM',
+  2: 'SOCK_DGRAM',
+  3: 'SOCK_RAW',
+  4: 'SOCK_RDM',
+  5: 'SOCK_SEQPACKET',
+  6: 'SOCK_DCCP',
+  10: 'SOCK_PACKET',
+};
+
+/** include/uapi/linux/in.h */
+export const INET_PROTOCOLS: Readonly<Record<number, string>> = {
+  1: 'ICMP',
+  6: 'TCP',
+  17: 'UDP',
+  33: 'DCCP',
+  58: 'ICMPV6',
+  132: 'SCTP',
+  136: 'UDPLITE',
+  255: 'RAW',
+  262: 'MPTCP',
+};
+
+/** include/net/tcp_states.h */
+const STATES: Readonly<Record<number, string>> = {
+  1: 'ESTABLISHED',
+  2: 'SYN_SENT',
+  3: 'SYN_RECV',
+  4: 'FIN_WAIT1',
+  5: 'FIN_WAIT2',
+  6: 'TIME_WAIT',
+  7: 'CLOSE',
+  8: 'CLOSE_WAIT',
+  9: 'LAST_ACK',
+  10: 'LISTEN',
+  11: 'CLOSING',
+  12: 'NEW_SYN_RECV',
+  13: 'BOUND_INACTIVE',
+};
+
+/**
+ * Families that number their states in their own way: enum bt_state, PPPOX_CONNECTED, the states of
+ * RxRPC, IUCV and CAIF, and beside TCP's those of SMC (from 20).
+ */
+const OWN_STATES: readonly string[] = [
+  ...['AF_BLUETOOTH', 'AF_PPPOX', 'AF_RXRPC', 'AF_IUCV', 'AF_CAIF', 'AF_SMC'],
+];
+
+/** Families whose every state is one of TCP's. */
+const TCP_STATES: readonly string[] = [
+  ...['AF_UNIX', 'AF_INET', 'AF_INET6', 'AF_NETLINK', 'AF_PACKET', 'AF_VSOCK', 'AF_KEY', 'AF_XDP'],
+];
+
+/** What a state means to a family: in TCP's words, which most use, or `STATE_<number>`. */
+export function stateName(family: string, state: number): string {
+  const own = OWN_STATES.includes(family) && !(family === 'AF_SMC' && state < 20);
+  return (own ? undefined : STATES[state]) ?? `STATE_${state}`;
+}
+
+/** Whether no socket of the family is ever in a state of this number. */
+export function isNoState(family: string, state: number): boolean {
+  return TCP_STATES.includes(family) && STATES[state] === undefined;
+}
+
+interface InetProtocol {
+  readonly protocol: number;
+  readonly types: readonly string[];
+}
+
+const stream = (protocol: number): InetProtocol => ({ protocol, types: ['SOCK_STREAM'] });
+const datagram = (protocol: number): InetProtocol => ({ protocol, types: ['SOCK_DGRAM'] });
+
+/** `proto.name` of the kernel's own inet protocols, and what a sock of each says besides. */
+const INET_NAMES: Readonly<Record<string, InetProtocol>> = {
+  TCP: stream(6),
+  TCPv6: stream(6),
+  MPTCP: stream(262),
+  MPTCPv6: stream(262),
+  UDP: datagram(17),
+  UDPv6: datagram(17),
+  'UDP-Lite': datagram(136),
+  UDPLITEv6: datagram(136),
+  PING: datagram(1),
+  PINGv6: datagram(58),
+  'L2TP/IP': datagram(115),
+  'L2TP/IPv6': datagram(115),
+  SCTP: { protocol: 132, types: ['SOCK_STREAM', 'SOCK_SEQPACKET'] },
+  SCTPv6: { protocol: 132, types: ['SOCK_STREAM', 'SOCK_SEQPACKET'] },
+};
+
+/** Protocols by type, where the name of the protocol's operations is none of those. */
+const INET_TYPES: Readonly<Record<string, readonly number[]>> = {
+  SOCK_STREAM: [6, 132, 262],
+  SOCK_DGRAM: [1, 17, 58, 136],
+};
+
+/** What does not agree of an inet sock's type, protocol and the name of its operations. */
+export function inetContradiction(
+  type: string,
+  protocol: number,
+  name: string,
+): string | undefined {
+  const known = INET_NAMES[name];
+  if (known !== undefined) {
+    if (known.protocol !== protocol) return `its protocol is ${protocol}, its operations' ${name}`;
+    return known.types.includes(type) ? undefined : `its type is ${type}, its operations' ${name}`;
+  }
+  const ofType = INET_TYPES[type];
+  const odd =
+    ofType !== undefined && INET_PROTOCOLS[protocol] !== undefined && !ofType.includes(protocol);
+  return odd ? `its type is ${type}, its protocol ${protocol}` : undefined;
+}
