@@ -233,7 +233,7 @@ int main(void) {
   udplite();
   l2tp();
   alg();
-  sctp();
+  kcm();
   tell("end", -1, "");
   fflush(stdout);
   for (;;) pause();

@@ -24,6 +24,6 @@ void multicast(void);
 void udplite(void);
 void l2tp(void);
 void alg(void);
-void sctp(void);
+void kcm(void);
 
 #endif
