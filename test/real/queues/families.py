@@ -1,6 +1,7 @@
 # What the sockets of the lab's families hold beside the queues of `struct sock`, by drgn: for each
 # descriptor of the process, the addresses of what is in it. Prints {fd: {queue: …}} as JSON.
 import json
+import os
 import sys
 
 from drgn import Object, cast, container_of
@@ -9,6 +10,10 @@ from drgn.helpers.linux.list import list_for_each_entry
 from drgn.helpers.linux.mm import PageCompound, compound_head, compound_order, virt_to_page
 from drgn.helpers.linux.pid import find_task
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
+
+sys.path[:0] = [os.environ["LAB_PARTS"]]
+
+from oracle.figures import Figures  # noqa: E402
 
 pid = int(sys.argv[1])
 
@@ -99,6 +104,14 @@ def xdp(sk):
     yield "umem", {"orders": pages(umem.pgs[i] for i in range(count)), "count": count}
 
 
+def datagrams(sk):
+    """The slots of slabs that all lie in: skbs, those of their frag_lists, their heads."""
+    figures = Figures(prog)
+    for skb in ring(sk.sk_receive_queue):
+        figures.add(skb)
+    yield "slots", {hex(address): size for address, size in figures.slots.items()}
+
+
 answer = {}
 for fd, file in for_each_file(find_task(prog, pid)):
     if file.f_op.value_() != prog["socket_file_ops"].address_of_().value_():
@@ -114,5 +127,7 @@ for fd, file in for_each_file(find_task(prog, pid)):
         queues = mptcp(sk)
     elif family == 2 and int(sk.sk_protocol) == 6:
         queues = tls(sk)
+    elif family == 2 and int(sk.sk_protocol) == 17:
+        queues = datagrams(sk)
     answer[fd] = dict(queues)
 print(json.dumps(answer))
