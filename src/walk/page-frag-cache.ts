@@ -45,6 +45,8 @@ export function* cpuFragPages(kernel: Kernel): Generator<CachedPage> {
  */
 function fragPage(kernel: Kernel, type: string, address: bigint): CachedPage | undefined {
   const layout = kernel.struct(type);
+  // A page_frag_1k is empty where pages are larger than 4 KiB.
+  if (layout?.members.length === 0) return undefined;
   const pointer = layout?.member('encoded_page') ?? layout?.member('va');
   if (!pointer) throw new KernelError('unsupported-layout', `struct ${type} is of no known form`);
   const value = kernel.read(address + BigInt(pointer.offset), 8).getBigUint64(0, true);
