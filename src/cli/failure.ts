@@ -30,6 +30,7 @@ const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
   'no-such-file': 'Check the path.',
   permission: 'Run it as root, or as a user who may read that.',
   'not-a-dump': 'Give --vmcore a file that kdump, makedumpfile, QEMU or libvirt wrote.',
+  'wrong-parts': 'Give every part of one split dump once, and nothing else.',
   truncated: 'Copy it again.',
   damaged: 'Copy the dump again, or try --engine crash.',
   'unsupported-format': 'The README names the formats that are read.',

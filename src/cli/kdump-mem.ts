@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   registerSockets(program);
   registerStruct(program);
 
-  endWithReader();
+  endWithReader('kdump-mem', EXIT.unreadable);
   try {
     await program.parseAsync();
   } catch (error) {

@@ -3,12 +3,21 @@ import { setImmediate } from 'node:timers/promises';
 import { escapeText } from '../report/escape.js';
 import type { Warning } from '../walk/warnings.js';
 
-/** From now on a reader of stdout that goes away (`| head`) ends the program, and is no error. */
-export function endWithReader(): void {
+/**
+ * From now on a reader of stdout that goes away (`| head`) ends the program, and is no error. A disk
+ * that is full is one: an answer is whole or no answer.
+ *
+ * @param program its name, for the message
+ * @param status of a program whose answer cannot be written
+ */
+export function endWithReader(program: string, status: number): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
-    throw error;
+    process.stderr.write(`${program}: the answer cannot be written (${error.code}).\n`);
+    process.exit(status);
   });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => undefined);
 }
 
 /** Prints an answer to stdout. */

@@ -6,6 +6,7 @@ import { escapeText } from '../report/escape.js';
 import { formatSkcheckJson } from '../report/skcheck.js';
 import type { SkcheckReport } from '../report/skcheck-schema.js';
 import { formatSkcheckText } from '../report/skcheck-text.js';
+import { endWithReader } from './output.js';
 import { ADVICE, EXIT } from './skcheck-failure.js';
 import { found, look, painter } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
@@ -13,11 +14,7 @@ import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 void main();
 
 async function main(): Promise<void> {
-  // A reader that goes away (head, a pager) is not our failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit();
-    throw error;
-  });
+  endWithReader('skcheck', EXIT.couldNotLook);
   const program = skcheckCommand();
   try {
     program.parse();

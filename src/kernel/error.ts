@@ -5,6 +5,7 @@ export type KernelErrorCode =
   | 'no-such-file'
   | 'permission'
   | 'not-a-dump'
+  | 'wrong-parts'
   | 'truncated'
   | 'damaged'
   | 'unsupported-format'
@@ -39,6 +40,8 @@ export type ReadErrorCode =
 export class ReadError extends KdumpMemError<ReadErrorCode> {
   /** The virtual (or, from an image, physical) address of the read. */
   readonly address: bigint;
+  /** What else is known, or ''. */
+  readonly detail: string;
 
   constructor(code: ReadErrorCode, address: bigint, detail = '', options?: { cause?: unknown }) {
     // A search through a filtered dump meets these by the hundred thousand, and a stack of calls is
@@ -48,6 +51,7 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
     super(code, `0x${address.toString(16)} ${WORDS[code]}${detail && `: ${detail}`}`, options);
     Error.stackTraceLimit = limit;
     this.address = address;
+    this.detail = detail;
   }
 }
 

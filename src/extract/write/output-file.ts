@@ -9,11 +9,12 @@ import { ExtractError } from '../error.js';
  * @throws {ExtractError} `exists` or `cannot-write`
  */
 export function checkOutput(file: string, replace: boolean): void {
-  const there = fs.lstatSync(file, { throwIfNoEntry: false });
+  const there = refused(file, () => fs.lstatSync(file, { throwIfNoEntry: false }));
   if (there !== undefined && !replace) {
     throw new ExtractError('exists', `${file} exists; --force replaces it`);
   }
-  if (there !== undefined && !fs.statSync(file, { throwIfNoEntry: false })?.isFile()) {
+  // A link would be replaced, and not what it leads to (/dev/stdout is one).
+  if (there !== undefined && !there.isFile()) {
     throw new ExtractError('cannot-write', `${file} is not a regular file`);
   }
   refused(file, () => fs.accessSync(path.dirname(file), fs.constants.W_OK));
@@ -32,6 +33,7 @@ export class OutputFile {
   readonly #cleanUp = (): void => this.discard();
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     this.discard();
+    this.#unhook();
     // With the handlers gone the signal does what it does to every program.
     process.kill(process.pid, signal);
   };
@@ -82,6 +84,11 @@ export class OutputFile {
     fs.closeSync(this.#fd);
     fs.rmSync(this.#partial, { force: true });
     process.off('exit', this.#cleanUp);
+    // A signal that came while nothing was awaited is delivered before this.
+    setImmediate(() => this.#unhook());
+  }
+
+  #unhook(): void {
     for (const signal of SIGNALS) process.off(signal, this.#onSignal);
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { KernelError, type KernelErrorCode } from '../error.js';
 
 const ELF_HEADER_BYTES = 64;
@@ -7,6 +7,8 @@ const SECTION_BYTES = 64;
 const MOST_SECTIONS = 65_536;
 /** Of a section that is read whole. */
 const MOST_SECTION_BYTES = 256 << 20;
+/** Bytes of a name; a longer one is none that we ask for. */
+const MOST_NAME = 256;
 /** A section without bytes in the file. */
 const SHT_NOBITS = 8;
 const SHT_NOTE = 7;
@@ -165,7 +167,8 @@ const CODES: Readonly<Record<string, KernelErrorCode>> = {
 
 function openFile(path: string): number {
   try {
-    const descriptor = openSync(path, 'r');
+    // Without waiting for somebody to write to a fifo.
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     if (fstatSync(descriptor).isFile()) return descriptor;
     closeSync(descriptor);
   } catch (error) {
@@ -205,9 +208,9 @@ function buildIdOf(notes: Uint8Array): string | undefined {
 }
 
 function stringAt(bytes: Uint8Array, from: number): string {
-  const end = bytes.indexOf(0, from);
-  if (from >= bytes.length || end < 0) return '';
-  return Buffer.from(bytes.subarray(from, end)).toString('latin1');
+  const some = bytes.subarray(from, from + MOST_NAME);
+  const end = some.indexOf(0);
+  return end < 0 ? '' : Buffer.from(some.subarray(0, end)).toString('latin1');
 }
 
 function viewOf(bytes: Uint8Array): DataView {

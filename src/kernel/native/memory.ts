@@ -162,7 +162,8 @@ function virtually(
   if (!(error instanceof ReadError)) return error;
   const into = Number(error.address) - physical;
   const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);
-  const detail = `physical 0x${error.address.toString(16)}`;
+  const more = error.detail && `: ${error.detail}`;
+  const detail = `physical 0x${error.address.toString(16)}${more}`;
   return new ReadError(error.code, BigInt.asUintN(64, address), detail, { cause: error });
 }
 

@@ -3,6 +3,8 @@ import { readWholeFile } from './elf-file.js';
 import { ListedSymbols, relocated } from './symbols.js';
 
 const MOST_BYTES = 256 << 20;
+/** Of an address. */
+const MOST_DIGITS = 16;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 
@@ -31,8 +33,8 @@ export function parseSystemMap(
     line++;
     const found = text.indexOf(NEWLINE, at);
     const end = found < 0 ? text.length : found;
-    const digits = text.indexOf(SPACE, at) - at;
-    const fits = digits > 0 && digits <= 16 && at + digits + 3 < end;
+    const digits = text.subarray(at, Math.min(end, at + MOST_DIGITS + 1)).indexOf(SPACE);
+    const fits = digits > 0 && at + digits + 3 < end;
     const address = fits ? hexAt(text, at, digits) : undefined;
     if (address === undefined || text[at + digits + 2] !== SPACE) {
       if (end > at)

@@ -1,3 +1,4 @@
+import { KernelError } from '../../error.js';
 import type { MemberLayout, StructLayout } from '../../layout.js';
 import type { Btf } from './btf.js';
 import { Kind } from './format.js';
@@ -58,6 +59,7 @@ export class BtfStructLayout implements StructLayout {
     let type = this.#id;
     let bits = 0;
     let bitSize = 0;
+    let flexible = false;
     for (const step of path.match(STEPS) ?? []) {
       const resolved = btf.resolve(type);
       if (!/^\d/.test(step)) {
@@ -73,12 +75,19 @@ export class BtfStructLayout implements StructLayout {
         const index = Number(step);
         // A flexible array has as many elements as its owner says; BTF doesn't know.
         if (count !== 0 && index >= count) return undefined;
+        flexible ||= count === 0;
         type = btf.extra(resolved, 0);
         bits += index * btf.size(type) * 8;
       }
       if (!Number.isSafeInteger(bits)) return undefined;
     }
-    return describeMember(btf, type, bits, bitSize, this.size);
+    const member = describeMember(btf, type, bits, bitSize, this.size);
+    if (!flexible && member.offset + member.size > this.size) {
+      const end = member.offset + member.size;
+      const message = `BTF: ${this.name}.${path} ends at byte ${end} of ${this.size}`;
+      throw new KernelError('damaged', message);
+    }
+    return member;
   }
 }
 

@@ -50,6 +50,8 @@ const NEWEST_VERSION = 6;
 const MOST_BLOCKS = 2 ** 35;
 const LARGEST_BLOCK = 1 << 20;
 const HEADER_BYTES = 464;
+/** Of `status` in struct disk_dump_header. */
+const STATUS_AT = 424;
 const SUB_HEADER_BYTES = 104;
 const UTSNAME = 12;
 const UTSNAME_FIELD = 65;
@@ -139,8 +141,15 @@ export function readDiskdumpHeader(source: ByteSource): DiskdumpHeader {
     vmcoreinfo: extent(version >= 3, sub.offset_vmcoreinfo, sub.size_vmcoreinfo),
     notes: extent(version >= 4, sub.offset_note, sub.size_note),
     eraseinfo: extent(version >= 5, sub.offset_eraseinfo, sub.size_eraseinfo),
-    identity: Buffer.from(bytesOf(view)).toString('latin1'),
+    identity: identityOf(view),
   };
+}
+
+/** The writer of one part alone may have run out of space. */
+function identityOf(view: DataView): string {
+  const bytes = Buffer.from(bytesOf(view));
+  bytes.writeUInt32LE(0, STATUS_AT);
+  return bytes.toString('latin1');
 }
 
 export function isNewerVersion(version: number): boolean {

@@ -250,14 +250,17 @@ function openParts(
     const { name } = part.source;
     if (part.header.split === undefined) {
       const message = `${name} is not a part of a split dump, but ${parts.length} files are given`;
-      throw new KernelError('unsupported-format', message);
+      throw new KernelError('wrong-parts', message);
     }
     if (part.header.identity !== header.identity) {
-      throw new KernelError('damaged', `${source.name} and ${name} are parts of different dumps`);
+      throw new KernelError(
+        'wrong-parts',
+        `${source.name} and ${name} are parts of different dumps`,
+      );
     }
     if (previous !== undefined && part.start < end && part.start < part.end) {
       const message = `${previous.source.name} and ${name} hold the same part of a split dump`;
-      throw new KernelError('damaged', message);
+      throw new KernelError('wrong-parts', message);
     }
     noteGap(end, part.start, header.blockSize, oddities);
     end = Math.max(end, part.end);

@@ -7,8 +7,12 @@ import type { Note } from './notes.js';
 const NAME = 'kdump-mem';
 const TYPE = 0x4b455054;
 const VERSION = 1;
-/** Text of the list before it is compressed; a terabyte's struct pages stay below. */
-const MOST_BYTES = 256 << 20;
+/** The list before it is compressed. */
+const MOST_BYTES = 128 << 20;
+/** Pages of which a part is kept: 16 GiB of 4 KiB ones. */
+const MOST_PAGES = 1 << 22;
+/** Ranges that differ from those of all other pages: struct pages by the million are kept alike. */
+const MOST_RANGES = 1 << 20;
 const MOST_PAGE_SHIFT = 16;
 
 /** Bytes of a page, ascending and apart from each other, `end` exclusive. */
@@ -66,23 +70,34 @@ export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
   }
   const shift = data.getUint8(1);
   if (shift > MOST_PAGE_SHIFT) throw damaged(`has pages of 2^${shift} bytes`);
-  const next = reader(inflated(data));
+  const numbers = new Varints(inflated(data));
   const pageSize = 2 ** shift;
-  const pages = new Map<number, ByteRange[]>();
+  const pages = new Map<number, readonly ByteRange[]>();
+  const known = new Map<string, readonly ByteRange[]>();
   let page = 0;
-  for (let step = next(); step !== undefined; step = next()) {
+  let different = 0;
+  for (let step = numbers.next(); step !== undefined; step = numbers.next()) {
     page += step;
-    const count = next();
+    const from = numbers.at;
+    const count = numbers.next();
     if (count === undefined || count > pageSize) throw damaged('counts too many ranges');
     const ranges: ByteRange[] = [];
     let end = 0;
     for (let i = 0; i < count; i++) {
-      const start = end + (next() ?? pageSize);
-      end = start + (next() ?? 0);
+      const start = end + (numbers.next() ?? pageSize);
+      end = start + (numbers.next() ?? 0);
       if (end <= start || end > pageSize) throw damaged('has a range that leaves its page');
       ranges.push({ start, end });
     }
-    pages.set(page, ranges);
+    const spelled = numbers.since(from);
+    let same = known.get(spelled);
+    if (same === undefined) {
+      known.set(spelled, ranges);
+      same = ranges;
+      different += count;
+    }
+    pages.set(page, same);
+    if (pages.size > MOST_PAGES || different > MOST_RANGES) throw damaged('has no end');
   }
   return { pageSize, pages };
 }
@@ -165,7 +180,7 @@ function firstMissing(ranges: readonly ByteRange[], start: number, end: number):
   return at < end ? at : -1;
 }
 
-function inflated(data: DataView): Uint8Array {
+function inflated(data: DataView): Buffer {
   const body = new Uint8Array(data.buffer, data.byteOffset + 2, data.byteLength - 2);
   try {
     return inflateSync(body, { maxOutputLength: MOST_BYTES });
@@ -184,20 +199,33 @@ function varints(numbers: readonly number[]): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Gives one number after the other, then undefined. */
-function reader(bytes: Uint8Array): () => number | undefined {
-  let at = 0;
-  return () => {
-    if (at >= bytes.length) return undefined;
+/** LEB128 numbers, one after the other. */
+class Varints {
+  readonly #bytes: Buffer;
+  /** Bytes that were read. */
+  at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** Undefined at the end. */
+  next(): number | undefined {
+    if (this.at >= this.#bytes.length) return undefined;
     let value = 0;
     for (let scale = 1; scale < 2 ** 49; scale *= 0x80) {
-      const byte = bytes[at++];
+      const byte = this.#bytes[this.at++];
       if (byte === undefined) throw damaged('ends within a number');
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
     }
     throw damaged('has a number without end');
-  };
+  }
+
+  /** The bytes from there to here, as a key. */
+  since(from: number): string {
+    return this.#bytes.toString('latin1', from, this.at);
+  }
 }
 
 function damaged(how: string, cause?: unknown): KernelError {

@@ -48,7 +48,7 @@ function unflattened(source: ByteSource): ByteSource {
 }
 
 function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryImage {
-  const first = sources[0]!;
+  const [first, ...others] = sources as [ByteSource, ...ByteSource[]];
   const head = readHead(first, 0, HEAD);
   if (head.byteLength === 0) {
     const what = first.cut ? 'is a flattened stream that ends before its first header' : 'is empty';
@@ -58,11 +58,24 @@ function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryI
   const refusals: string[] = [];
   for (const format of FORMATS) {
     const refusal = format.probe(head);
-    if (refusal === undefined) return withKeptBytes(format.open(sources, cache));
+    if (refusal === undefined) {
+      for (const other of others) refuseStranger(other, format, first);
+      return withKeptBytes(format.open(sources, cache));
+    }
     refusals.push(`${format.name}: ${refusal}`);
   }
   throw new KernelError(
     'not-a-dump',
     `${first.name} is no dump that is known (${refusals.join('; ')})`,
   );
+}
+
+/** @throws {KernelError} for a file that cannot be another part of the dump that begins with `first` */
+function refuseStranger(source: ByteSource, format: ImageFormat, first: ByteSource): void {
+  const head = readHead(source, 0, HEAD);
+  refuseForeign(source, head);
+  const refusal = format.probe(head);
+  if (refusal === undefined) return;
+  const message = `${source.name} is no part of the dump in ${first.name} (${format.name}: ${refusal})`;
+  throw new KernelError('wrong-parts', message);
 }

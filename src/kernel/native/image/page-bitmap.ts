@@ -102,7 +102,7 @@ export class PageBitmap {
       if (setBits === 0 && runStart < 0) {
         // Nothing here, as in most of a sparse bitmap; nothing behind either where the file ends.
         if (bytes === 0) return;
-        page += BLOCK_PAGES - bit;
+        page = this.#afterEmpty(Math.floor(page / BLOCK_PAGES) + 1) * BLOCK_PAGES;
         continue;
       }
       const word = words[bit >>> 5]!;
@@ -127,6 +127,22 @@ export class PageBitmap {
       }
     }
     if (runStart >= 0) yield { start: runStart, end: last };
+  }
+
+  /** The first block from `number` on that isn't empty or isn't in the file, in ever longer reads. */
+  #afterEmpty(number: number): number {
+    let block = number;
+    for (let length = BLOCK_BYTES; block * BLOCK_PAGES < this.#pages; ) {
+      const bytes = Buffer.alloc(length);
+      const read = this.#source.pread(bytes, length, this.#offset + block * BLOCK_BYTES);
+      if (!bytes.equals(Buffer.alloc(length))) {
+        return block + Math.floor(bytes.findIndex((byte) => byte !== 0) / BLOCK_BYTES);
+      }
+      block += Math.floor(read / BLOCK_BYTES);
+      if (read < length) break;
+      length = Math.min(2 * length, SWEEP_BYTES);
+    }
+    return block;
   }
 
   #rankIn(number: number, bit: number): number {

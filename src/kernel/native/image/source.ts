@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { KernelError } from '../../error.js';
 
 /** Bytes that can be read at any position: a file, or a file inside another format. */
@@ -99,7 +99,8 @@ export function textAt(view: DataView, offset: number, length: number): string {
 
 function open(path: string): number {
   try {
-    return openSync(path, 'r');
+    // Without waiting for somebody to write to a fifo.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const code = errorCode(cause);
     if (code === 'ENOENT' && path === KCORE) {
