@@ -30,7 +30,6 @@ export interface GdbType {
 export class GdbTypes {
   readonly #session: CrashSession;
   readonly #readable: () => bigint | undefined;
-  #variables = 0;
 
   /** @param readable an address from which as many bytes as any struct has can be read */
   constructor(session: CrashSession, readable: () => bigint | undefined) {
@@ -60,7 +59,7 @@ export class GdbTypes {
    * none, C has the last word: Fortran has keywords of its own.
    */
   #null(name: string, kinds: readonly ('struct' | 'union' | 'enum' | '')[]): string | undefined {
-    const variable = `$kdump_mem_${this.#variables++}`;
+    const variable = variableFor(`${kinds[0]}_${name}`);
     const described = kinds.map((kind) => `type = ${kind}${kind && ' '}${name} *`);
     const [, , , , found = ''] = this.#session.ask([
       'gdb set case-sensitive on',
@@ -102,13 +101,14 @@ export class GdbTypes {
    * a member. Where that finds none, C has the last word here too.
    */
   #member(null_: string, path: string): GdbMember | undefined {
+    const at = variableFor(`${null_}.${path}`);
     const [, , refusal, , whatis = '', numbers = ''] = this.#session.ask([
-      'gdb set $kdump_mem_at = 0',
+      `gdb set ${at} = 0`,
       'gdb set language rust',
-      `gdb set $kdump_mem_at = &(*${null_}).${path}`,
+      `gdb set ${at} = &(*${null_}).${path}`,
       'gdb set language c',
-      'gdb whatis *$kdump_mem_at',
-      'gdb printf "%ld %ld\\n", (long)$kdump_mem_at, (long)sizeof(*$kdump_mem_at)',
+      `gdb whatis *${at}`,
+      `gdb printf "%ld %ld\\n", (long)${at}, (long)sizeof(*${at})`,
     ]);
     const found = refusal === '' ? parseMember(whatis, numbers) : undefined;
     if (found) return found;
@@ -151,6 +151,11 @@ export class GdbTypes {
   #ask(command: string): string {
     return this.#session.ask([command])[0] ?? '';
   }
+}
+
+/** A variable of gdb's. Its name tells what is in it, so that each question has one answer, ever. */
+function variableFor(what: string): string {
+  return `$kdump_mem_${what.replace('$kdump_mem_', '').replaceAll(/\W+/g, '__')}`;
 }
 
 function parseMember(whatis: string, numbers: string): GdbMember | undefined {
