@@ -56,18 +56,21 @@ export class Kallsyms implements SymbolTable {
     const tokens = Tokens.read(memory, places.tokenTable, places.tokenIndex);
     const { bytes, markers, markersAt } = readNames(memory, places);
     let names = new KallsymsNames(bytes, places.count, markers, tokens);
+    let anchors: readonly Anchor[] = [];
     for (const at of [
       ...(markersAt === undefined ? [] : behind(markersAt + BigInt(markers.length * 4))),
       ...places.orders,
     ]) {
       const ordered = orderedNames(memory, names, at);
+      if (!ordered) continue;
       // What orders the names by chance would not find the known ones.
-      if (ordered && findAnchors(ordered, known).length > 0) {
+      anchors = findAnchors(ordered, known);
+      if (anchors.length > 0) {
         names = ordered;
         break;
       }
     }
-    const anchors = findAnchors(names, known);
+    if (anchors.length === 0) anchors = findAnchors(names, known);
     if (anchors.length === 0)
       throw new KernelError('no-symbols', 'kallsyms: the table has no symbol that is known');
     let unreadable: ReadError | undefined;
