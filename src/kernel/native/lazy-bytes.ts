@@ -35,18 +35,15 @@ export class LazyBytes {
   }
 
   /**
-   * Makes `length` bytes from each of the places on readable: neighbours in one read.
+   * Makes the byte at each of these places readable, and what is near: neighbours in one read.
    *
    * @throws as {@link need}
    */
-  needEach(places: Int32Array, length: number): void {
-    const wanted = new Uint8Array(this.have.length + 1);
+  needEach(places: Int32Array): void {
+    const wanted = new Uint8Array(this.have.length);
     for (let index = 0; index < places.length; index++) {
-      const place = places[index]!;
-      wanted[Math.floor(place / CHUNK)] = 1;
-      wanted[Math.floor((place + length - 1) / CHUNK)] = 1;
+      wanted[Math.floor(places[index]! / CHUNK)] = 1;
     }
-    wanted[this.have.length] = 0;
     for (let chunk = 0; chunk < this.have.length; chunk++) {
       const first = chunk;
       while (wanted[chunk] === 1 && this.have[chunk] === 0) chunk++;

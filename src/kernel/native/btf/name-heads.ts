@@ -1,4 +1,4 @@
-import type { LazyBytes } from '../lazy-bytes.js';
+import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
 
 /** Bytes of a name that are compared at once. */
 const HEAD = 4;
@@ -23,10 +23,10 @@ export class NameHeads {
     this.#strings = strings;
     this.#nameAt = nameAt;
     this.#lazy = lazy;
-    lazy?.needEach(nameAt, HEAD);
+    lazy?.needEach(nameAt);
     this.#heads = new Uint32Array(nameAt.length);
     for (let entry = 0; entry < nameAt.length; entry++) {
-      this.#heads[entry] = headAt(strings, nameAt[entry]!);
+      this.#heads[entry] = headAt(strings, nameAt[entry]!, lazy);
     }
   }
 
@@ -38,29 +38,34 @@ export class NameHeads {
     const head = headAt(bytes, 0);
     const heads = this.#heads;
     for (let entry = 0; entry < heads.length; entry++) {
-      if (heads[entry] === head && this.#matches(this.#nameAt[entry]!, bytes)) found.push(entry);
+      if (heads[entry] !== head) continue;
+      if (startsAt(this.#strings, this.#nameAt[entry]!, bytes, this.#lazy)) found.push(entry);
     }
     return found;
   }
+}
 
-  /** A name that the end of the section cuts off is none. */
-  #matches(at: number, bytes: Uint8Array): boolean {
-    const end = at + bytes.length;
-    if (end > this.#strings.length) return false;
-    this.#lazy?.need(at, end);
-    for (let index = 0; index < bytes.length; index++) {
-      if (this.#strings[at + index] !== bytes[index]) return false;
-    }
-    return true;
+/**
+ * Whether `bytes` stand at a place of the strings, which are not fetched any farther than they do:
+ * behind a name may lie what the dump does not have.
+ */
+function startsAt(strings: Uint8Array, at: number, bytes: Uint8Array, lazy?: LazyBytes): boolean {
+  for (let index = 0; index < bytes.length; index++) {
+    const place = at + index;
+    if (index === 0 || place % CHUNK === 0) lazy?.need(place, place + 1);
+    if (strings[place] !== bytes[index]) return false;
   }
+  return true;
 }
 
 /** The first bytes of a name as one number, with zeros where it is shorter. */
-function headAt(strings: Uint8Array, at: number): number {
+function headAt(strings: Uint8Array, at: number, lazy?: LazyBytes): number {
   let head = 0;
   for (let index = 0; index < HEAD; index++) {
+    const place = at + index;
+    if (index > 0 && place % CHUNK === 0) lazy?.need(place, place + 1);
     // Behind the section's end, undefined: zero as well.
-    const byte = strings[at + index];
+    const byte = strings[place];
     if (!byte) break;
     head |= byte << (8 * index);
   }
