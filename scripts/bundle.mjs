@@ -1,7 +1,7 @@
 // Makes dist/bin: each command as one file with all that it imports, since a cold start spends a
 // millisecond on every module file that it looks for and reads, and there are a hundred. CommonJS,
 // which node loads 5 ms faster than modules. Beside it lies V8's code cache; see launch.cjs.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { writeNotices } from './bundle-parts/notices.mjs';
@@ -35,8 +35,11 @@ for (const [command, args] of Object.entries(TYPICAL)) {
   const program = `${OUT}/${command}.js`;
   copyFileSync('scripts/bundle-parts/launch.cjs', program);
   chmodSync(program, 0o755);
-  execFileSync(process.execPath, ['scripts/bundle-parts/cache-code.cjs', program, ...args], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+  // However it ends, what it ran is compiled.
+  spawnSync(process.execPath, ['scripts/bundle-parts/cache-code.cjs', program, ...args], {
+    stdio: 'ignore',
   });
+  const cache = `${OUT}/${command}.bundle.js.cache`;
+  if (!existsSync(cache)) throw new Error(`${cache} was not made`);
 }
 writeNotices(inputs, `${OUT}/THIRD-PARTY-NOTICES`);
