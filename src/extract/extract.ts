@@ -4,6 +4,7 @@
 import { ReadError } from '../kernel/error.js';
 import { architectureOf } from '../kernel/native/arch/architecture-of.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
+import { type PackedGroup, packedPagesNote } from '../kernel/native/image/packed-pages.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';
 import { anonymous, type Patches } from './anonymize/anonymous.js';
@@ -15,7 +16,7 @@ import { readLog } from './log.js';
 import { infoText, keptNotes } from './notes.js';
 import { askEverything, attempt, type Scope } from './questions.js';
 import { RecordingImage } from './recording-image.js';
-import { readTables } from './tables.js';
+import { forgetOrderOfNames, packTables, readTables } from './tables.js';
 import { type Compression, compressor } from './write/compress.js';
 import { type DumpHead, type DumpPage, writeDiskdump } from './write/diskdump.js';
 import { checkOutput, OutputFile } from './write/output-file.js';
@@ -72,11 +73,17 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   };
   readForDebuggers(recording, store);
   attempt(() => readLog(recording, store, options.log ?? false));
+  forgetOrderOfNames(kernel, kept);
   keepConstantsWhole(kernel, kept);
   const arch = architectureOf(recorded, vmcoreinfo);
   readDirectMapTables(kernel, arch, kept.pages);
 
   const patches: Patches = options.anonymize ? anonymous(kernel, sockets) : new Map();
+  progress('packing the kernel’s tables');
+  const tables = packTables(kernel, kept, (page) => pageOf(image, kept, page, patches).bytes);
+  const packed = tables.flatMap(({ runs }) => runs);
+  for (const { start, end } of packed)
+    for (let at = start; at < end; at += kept.pageSize) kept.drop(at / kept.pageSize);
   const pages = kept.pages;
   let partialPages = 0;
   const count = (page: DumpPage): DumpPage => {
@@ -85,7 +92,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   };
   const size = writeDiskdump(
     () => new OutputFile(output, force),
-    headOf(kernel, arch.machine),
+    headOf(kernel, arch.machine, tables),
     pages.length,
     mapped(pages, (number) => count(pageOf(image, kept, number, patches))),
     (limit) => existing(image, kept, limit),
@@ -94,10 +101,19 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
     (done, bytes) =>
       progress(`page ${done} of ${pages.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
   );
-  return { size, pages: pages.length, partialPages };
+  return {
+    size,
+    pages:
+      pages.length + packed.reduce((sum, { start, end }) => sum + (end - start), 0) / kept.pageSize,
+    partialPages,
+  };
 }
 
-function headOf(kernel: NativeKernel, machine: string): DumpHead {
+function headOf(
+  kernel: NativeKernel,
+  machine: string,
+  tables: readonly PackedGroup[],
+): DumpHead {
   const { facts, vmcoreinfo, image } = kernel;
   const notes = keptNotes(image.notes ?? [], vmcoreinfo);
   return {
@@ -108,7 +124,7 @@ function headOf(kernel: NativeKernel, machine: string): DumpHead {
     physBase: vmcoreinfo.number('phys_base') ?? 0n,
     dumpLevel: DUMP_LEVEL,
     cpus: Math.max(1, notes.length - 1),
-    notes,
+    notes: tables.length === 0 ? notes : [...notes, packedPagesNote(facts.pageSize, tables)],
   };
 }
 

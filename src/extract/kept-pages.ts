@@ -36,6 +36,27 @@ export class KeptPages {
     this.#pages.set(page, WHOLE);
   }
 
+  /** Keeps nothing of a page. */
+  drop(page: number): void {
+    this.#pages.delete(page);
+  }
+
+  /** Keeps none of `length` bytes, but for those of pages that were read whole for another's sake. */
+  forget(address: number, length: number): void {
+    const { pageSize } = this;
+    const end = address + length;
+    for (let page = Math.floor(address / pageSize); page * pageSize < end; page++) {
+      const start = page * pageSize;
+      const bits = this.#pages.get(page);
+      if (start >= address && start + pageSize <= end) this.#pages.delete(page);
+      if (bits === undefined || bits === WHOLE) continue;
+      const last = Math.min(pageSize, end - start);
+      for (let at = Math.max(0, address - start); at < last; at++)
+        bits[at >>> 3]! &= ~(1 << (at & 7));
+      if (bits.every((byte) => byte === 0)) this.#pages.delete(page);
+    }
+  }
+
   /** Stores the page of a physical address, even if nothing of it is kept. */
   store(address: number): void {
     this.#mark(Math.floor(address / this.pageSize), 0, 0);

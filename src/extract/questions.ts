@@ -4,6 +4,7 @@ import { accountAll } from '../account/sockets.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import { joinHalves } from '../kernel/halves.js';
 import type { Kernel } from '../kernel/kernel.js';
+import type { NativeKernel } from '../kernel/native/kernel.js';
 import { WalkError } from '../walk/error.js';
 import { openFiles } from '../walk/files.js';
 import { SocketFinder } from '../walk/socket.js';
@@ -31,7 +32,7 @@ export interface AskedSocket {
  * @returns the sockets that were met
  * @throws {WalkError} when the process or descriptor of `scope` is not there
  */
-export function askEverything(kernel: Kernel, scope: Scope): AskedSocket[] {
+export function askEverything(kernel: NativeKernel, scope: Scope): AskedSocket[] {
   if (scope.pid !== undefined) {
     const { pid, fd } = scope;
     if (fd !== undefined) return [accountFd(kernel, pid, fd, true).socket];
@@ -73,15 +74,18 @@ const LONGEST_READ = 4096;
  * A kernel that refuses to read struct pages wholesale: the census then reads them member by member,
  * and no more of them is kept.
  */
-function withoutScans(kernel: Kernel): Kernel {
+function withoutScans(kernel: NativeKernel): Kernel {
   const pages = kernel.pageOfFrame(0) ?? 0n;
   const struct = BigInt(kernel.struct('page')?.size ?? 0);
   const end = pages + struct * 2n ** 36n;
   return {
     facts: kernel.facts,
     read(address, length) {
-      if (length > LONGEST_READ && address >= pages && address < end)
-        throw new ReadError('filtered', address);
+      if (length > LONGEST_READ && address >= pages && address < end) {
+        // A hole in the array is one for whoever asks the extract, too.
+        const isHole = kernel.physicalOf(address) === undefined;
+        throw new ReadError(isHole ? 'unmapped' : 'filtered', address);
+      }
       return kernel.read(address, length);
     },
     locate(high, low, length, place) {

@@ -1,25 +1,111 @@
+import type { PhysicalRange } from '../kernel/native/image/image.js';
+import {
+  MOST_GROUP_BYTES,
+  type PackedGroup,
+  packGroup,
+} from '../kernel/native/image/packed-pages.js';
+import { Kallsyms } from '../kernel/native/kallsyms/kallsyms.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
-
-/** Symbols of which every so manieth is looked up: an order of names has 3 bytes for each. */
-const STEP = 600;
+import { CHUNK } from '../kernel/native/lazy-bytes.js';
+import { type KeptPages, WHOLE } from './kept-pages.js';
 
 /**
- * Reads all of the tables by which a kernel explains itself: its symbols, by address and by name, its
- * types and its modules' types. What is not there is not needed either: it fails in the same way.
+ * Reads all of the tables by which a kernel explains itself: its symbols, its types and its modules'
+ * types. What is not there is not needed either: it fails in the same way.
  */
 export function readTables(kernel: NativeKernel): void {
   const { symbolTable, typesAt } = kernel;
   if (symbolTable !== undefined) {
-    const names: string[] = [];
-    for (const { name } of symbolTable.all()) names.push(name);
-    names.sort();
-    // A search ends where the name is in the order of names: these leave no page of it out.
-    for (let at = 0; at < names.length; at += STEP) symbolTable.find(names[at]!);
-    symbolTable.find(names[names.length - 1] ?? '');
+    for (const _ of symbolTable.all());
     symbolTable.before((1n << 64n) - 1n);
   }
   if (typesAt !== undefined) {
     kernel.read(typesAt.address, typesAt.length);
     kernel.moduleTypes;
   }
+}
+
+/** A part of the kernel's virtual memory, in bytes. */
+interface Table {
+  readonly address: bigint;
+  readonly length: number;
+  /** It consists of ascending words of 32 bits. */
+  readonly words?: boolean;
+}
+
+/**
+ * Forgets the order of symbols by name: it only makes a search faster, and does not compress. Its
+ * beginning stays, since names that lie before it are read with what follows.
+ */
+export function forgetOrderOfNames(kernel: NativeKernel, kept: KeptPages): void {
+  const { symbolTable } = kernel;
+  const order = symbolTable instanceof Kallsyms ? symbolTable.places.order : undefined;
+  if (order === undefined) return;
+  const pageSize = BigInt(kernel.facts.pageSize);
+  const end = order.address + BigInt(order.length);
+  for (let at = order.address + BigInt(CHUNK); at < end; ) {
+    const next = (at / pageSize + 1n) * pageSize;
+    const physical = kernel.physicalOf(at);
+    if (physical !== undefined) kept.forget(physical, Number((next < end ? next : end) - at));
+    at = next;
+  }
+}
+
+/**
+ * Packs the pages of the tables of symbols and of types together, which takes two thirds of what they
+ * take one by one. crash and drgn don't look at them: they have a vmlinux.
+ *
+ * @param bytesOf the bytes of a page
+ * @returns groups in the order of their addresses
+ */
+export function packTables(
+  kernel: NativeKernel,
+  kept: KeptPages,
+  bytesOf: (page: number) => Uint8Array,
+): PackedGroup[] {
+  const { symbolTable, typesAt } = kernel;
+  const tables: Table[] = typesAt === undefined ? [] : [typesAt];
+  if (symbolTable instanceof Kallsyms) {
+    const { names, addresses } = symbolTable.places;
+    tables.push(names, { ...addresses, words: addresses.width === 4 });
+  }
+  const packed = new Set<number>();
+  const groups: PackedGroup[] = [];
+  for (const { words = false, ...table } of tables) {
+    const pages = pagesOf(kernel, table)
+      .filter((page) => kept.rangesOf(page) === WHOLE && !packed.has(page))
+      .sort((a, b) => a - b);
+    for (const page of pages) packed.add(page);
+    const most = MOST_GROUP_BYTES / kept.pageSize;
+    for (let first = 0; first < pages.length; first += most) {
+      const group = pages.slice(first, first + most);
+      const bytes = Buffer.concat(group.map(bytesOf));
+      groups.push(packGroup(runsOf(group, kept.pageSize), bytes, words));
+    }
+  }
+  return groups.sort((a, b) => a.runs[0]!.start - b.runs[0]!.start);
+}
+
+/** Numbers of the pages that lie in a table with all their bytes. */
+function pagesOf(kernel: NativeKernel, { address, length }: Table): number[] {
+  const { pageSize } = kernel.facts;
+  const size = BigInt(pageSize);
+  const end = address + BigInt(length);
+  const pages: number[] = [];
+  for (let at = ((address + size - 1n) / size) * size; at + size <= end; at += size) {
+    const physical = kernel.physicalOf(at);
+    if (physical !== undefined) pages.push(Math.floor(physical / pageSize));
+  }
+  return pages;
+}
+
+function runsOf(pages: readonly number[], pageSize: number): PhysicalRange[] {
+  const runs: { start: number; end: number }[] = [];
+  for (const page of pages) {
+    const start = page * pageSize;
+    const last = runs[runs.length - 1];
+    if (last !== undefined && last.end === start) last.end += pageSize;
+    else runs.push({ start, end: start + pageSize });
+  }
+  return runs;
 }

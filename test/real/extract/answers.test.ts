@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { extract } from '../../../src/extract/extract.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
+import type { CrashSession } from '../../../src/kernel/crash/session.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
 import { LAB, LAB_KERNELS, labDump, labKernel, labTool } from '../../support/lab.js';
@@ -75,17 +76,18 @@ test.each(LAB_KERNELS)(
     const { vmlinux } = labKernel(version);
     const { elf } = labDump(version);
     const through = (vmcore: string) => {
-      const crash = labTool('crash');
-      const ps = execFileSync(crash, ['-s', '--no_modules', vmlinux, vmcore], {
-        input: 'ps\nsys | grep -v DUMPFILE\nquit\n',
-        encoding: 'latin1',
-        timeout: 100_000,
-      });
-      const kernel = openCrash({ vmcore, vmlinux, crash });
+      let ask: CrashSession['ask'] = () => [];
+      const wrap = (session: CrashSession) => {
+        ask = (commands) => session.ask(commands);
+        return session;
+      };
+      const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash'), wrap });
       try {
+        const [ps = '', machine = ''] = ask(['ps', 'sys']);
         // Memory maps are left out: no size of a process is told.
         const tasks = ps.replace(/( ffff[\da-f]{12} +[A-Z]{2}) +[\d.]+ +\d+ +\d+ /g, '$1 ');
-        return { tasks, processes: answers(kernel).processes };
+        const sys = machine.replace(/DUMPFILE: .*/, '');
+        return { tasks, sys, processes: answers(kernel).processes };
       } finally {
         kernel.close();
       }
@@ -94,6 +96,7 @@ test.each(LAB_KERNELS)(
     expect(whole.tasks.match(/ffff[\da-f]{12}/g)?.length).toBeGreaterThan(70);
     expect(through(await cut(elf, `${version}-crash.vmcore`))).toEqual(whole);
   },
+  300_000,
 );
 
 describe.each(LAB_KERNELS)('an extract of what makedumpfile filtered of %s', (version) => {

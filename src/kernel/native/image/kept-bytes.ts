@@ -2,6 +2,7 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { KernelError, ReadError } from '../../error.js';
 import type { ImageFacts, MemoryImage, VirtualRange } from './image.js';
 import type { Note } from './notes.js';
+import { VarintReader, varints } from './varints.js';
 
 /** A note of ours: crash and makedumpfile pass over types that they don't know. */
 const NAME = 'kdump-mem';
@@ -70,7 +71,8 @@ export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
   }
   const shift = data.getUint8(1);
   if (shift > MOST_PAGE_SHIFT) throw damaged(`has pages of 2^${shift} bytes`);
-  const numbers = new Varints(inflated(data));
+  const list = inflated(data);
+  const numbers = new VarintReader(list, damaged);
   const pageSize = 2 ** shift;
   const pages = new Map<number, readonly ByteRange[]>();
   const known = new Map<string, readonly ByteRange[]>();
@@ -89,7 +91,7 @@ export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
       if (end <= start || end > pageSize) throw damaged('has a range that leaves its page');
       ranges.push({ start, end });
     }
-    const spelled = numbers.since(from);
+    const spelled = list.toString('latin1', from, numbers.at);
     let same = known.get(spelled);
     if (same === undefined) {
       known.set(spelled, ranges);
@@ -186,45 +188,6 @@ function inflated(data: DataView): Buffer {
     return inflateSync(body, { maxOutputLength: MOST_BYTES });
   } catch (cause) {
     throw damaged('does not inflate', cause);
-  }
-}
-
-function varints(numbers: readonly number[]): Uint8Array {
-  const bytes: number[] = [];
-  for (const number of numbers) {
-    let rest = number;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-    bytes.push(rest);
-  }
-  return Uint8Array.from(bytes);
-}
-
-/** LEB128 numbers, one after the other. */
-class Varints {
-  readonly #bytes: Buffer;
-  /** Bytes that were read. */
-  at = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  /** Undefined at the end. */
-  next(): number | undefined {
-    if (this.at >= this.#bytes.length) return undefined;
-    let value = 0;
-    for (let scale = 1; scale < 2 ** 49; scale *= 0x80) {
-      const byte = this.#bytes[this.at++];
-      if (byte === undefined) throw damaged('ends within a number');
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-    }
-    throw damaged('has a number without end');
-  }
-
-  /** The bytes from there to here, as a key. */
-  since(from: number): string {
-    return this.#bytes.toString('latin1', from, this.at);
   }
 }
 

@@ -8,6 +8,7 @@ import { refuseForeign } from './foreign.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
 import { withKeptBytes } from './kept-bytes.js';
+import { withPackedPages } from './packed-image.js';
 import { type ByteSource, FileSource, readHead } from './source.js';
 
 /** Formats in the order in which they are tried. A new one is one file, and a line here. */
@@ -60,7 +61,7 @@ function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryI
     const refusal = format.probe(head);
     if (refusal === undefined) {
       for (const other of others) refuseStranger(other, format, first);
-      return withKeptBytes(format.open(sources, cache));
+      return withKeptBytes(withPackedPages(format.open(sources, cache)));
     }
     refusals.push(`${format.name}: ${refusal}`);
   }

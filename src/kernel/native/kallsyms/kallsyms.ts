@@ -3,7 +3,7 @@ import { LazyBytes } from '../lazy-bytes.js';
 import type { KernelSymbol, SymbolTable } from '../symbols.js';
 import { type AddressEncoding, entryBytes, KallsymsAddresses } from './addresses.js';
 import { KallsymsNames, NAMES_PER_MARKER, nextName, ORDER_KEYS, SEQUENCE_BYTES } from './names.js';
-import { Tokens } from './tokens.js';
+import { TOKEN_INDEX_BYTES, Tokens } from './tokens.js';
 
 /** More symbols than any kernel has (a distribution's: 100,000 to 250,000). */
 export const MOST_SYMBOLS = 1 << 22;
@@ -32,14 +32,33 @@ export interface KallsymsPlaces {
   readonly orders: readonly bigint[];
 }
 
+/** Memory that a table takes. */
+interface TableRange {
+  readonly address: bigint;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** The memory of the tables; of `addresses` every entry has `width` bytes. */
+export interface KallsymsRanges {
+  readonly names: TableRange;
+  readonly addresses: TableRange & { readonly width: number };
+  /** What finds names faster, and nothing else needs; undefined before 6.2. */
+  readonly order: TableRange | undefined;
+}
+
 /** The kernel's own table of its symbols, read where it lies. */
 export class Kallsyms implements SymbolTable {
   readonly #names: KallsymsNames;
   readonly #addresses: KallsymsAddresses;
 
-  private constructor(names: KallsymsNames, addresses: KallsymsAddresses) {
+  /** Where it lies: names with what follows up to the tokens, addresses, and the order of names. */
+  readonly places: KallsymsRanges;
+
+  private constructor(names: KallsymsNames, addresses: KallsymsAddresses, places: KallsymsRanges) {
     this.#names = names;
     this.#addresses = addresses;
+    this.places = places;
   }
 
   /**
@@ -55,8 +74,11 @@ export class Kallsyms implements SymbolTable {
   ): Kallsyms {
     const tokens = Tokens.read(memory, places.tokenTable, places.tokenIndex);
     const { bytes, markers, markersAt } = readNames(memory, places);
-    let names = new KallsymsNames(bytes, places.count, markers, tokens);
+    const namesEnd =
+      markersAt === undefined ? bytes.bytes.length : Number(markersAt - places.names);
+    let names = new KallsymsNames(bytes, places.count, markers, tokens, namesEnd);
     let anchors: readonly Anchor[] = [];
+    let orderAt: bigint | undefined;
     for (const at of [
       ...(markersAt === undefined ? [] : behind(markersAt + BigInt(markers.length * 4))),
       ...places.orders,
@@ -67,6 +89,7 @@ export class Kallsyms implements SymbolTable {
       anchors = findAnchors(ordered, known);
       if (anchors.length > 0) {
         names = ordered;
+        orderAt = at;
         break;
       }
     }
@@ -80,7 +103,17 @@ export class Kallsyms implements SymbolTable {
       const agrees = (one: Anchor): boolean =>
         one.indexes.some((index) => addresses.at(index) === one.address);
       try {
-        if (anchors.every(agrees)) return new Kallsyms(names, addresses);
+        if (!anchors.every(agrees)) continue;
+        const end = places.tokenIndex + BigInt(TOKEN_INDEX_BYTES);
+        const length = end > places.names ? Number(end - places.names) : bytes.bytes.length;
+        return new Kallsyms(names, addresses, {
+          names: { address: places.names, length: Math.min(length, MOST_NAMES_BYTES) },
+          addresses: { address, length: table.bytes.length, width: entryBytes(encoding) },
+          order:
+            orderAt === undefined
+              ? undefined
+              : { address: orderAt, length: places.count * SEQUENCE_BYTES },
+        });
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
         unreadable ??= error;

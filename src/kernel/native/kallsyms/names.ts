@@ -16,6 +16,8 @@ export class KallsymsNames {
   readonly #markers: Uint32Array;
   readonly #tokens: Tokens;
   readonly #order: LazyBytes | undefined;
+  /** Bytes that the names take at most: something else lies behind them. */
+  readonly #end: number;
   #hashes: NameHashes | undefined;
 
   /** @param order `kallsyms_seqs_of_names`: the symbols in order of name (since 6.2). */
@@ -24,18 +26,21 @@ export class KallsymsNames {
     count: number,
     markers: Uint32Array,
     tokens: Tokens,
+    end: number,
     order?: LazyBytes,
   ) {
     this.#names = names;
     this.count = count;
     this.#markers = markers;
     this.#tokens = tokens;
+    this.#end = end;
     this.#order = order;
   }
 
   /** The same names with another order, to try it. */
   orderedBy(order: LazyBytes): KallsymsNames {
-    return new KallsymsNames(this.#names, this.count, this.#markers, this.#tokens, order);
+    const { count } = this;
+    return new KallsymsNames(this.#names, count, this.#markers, this.#tokens, this.#end, order);
   }
 
   /** How a name is found, in words. */
@@ -137,7 +142,7 @@ export class KallsymsNames {
     const from = this.#markers[block];
     if (from === undefined) throw new KernelError('damaged', 'kallsyms: no such symbol');
     const end = this.#markers[block + 1] ?? from + NAMES_PER_MARKER * MOST_NAME_BYTES;
-    this.#names.need(from, end);
+    this.#names.need(from, Math.min(end, this.#end));
     return from;
   }
 

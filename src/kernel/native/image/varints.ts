@@ -1,0 +1,41 @@
+/** LEB128: seven bits a byte, the lowest first. Numbers are whole and below 2⁴⁹. */
+export function varints(numbers: readonly number[]): Uint8Array {
+  const bytes: number[] = [];
+  for (const number of numbers) {
+    let rest = number;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
+    bytes.push(rest);
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Reads such numbers one after the other. */
+export class VarintReader {
+  readonly #bytes: Uint8Array;
+  readonly #damaged: (how: string) => Error;
+  #at = 0;
+
+  /** @param damaged makes the error that is thrown when a number is none */
+  constructor(bytes: Uint8Array, damaged: (how: string) => Error) {
+    this.#bytes = bytes;
+    this.#damaged = damaged;
+  }
+
+  /** Bytes that were read. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** The next number, or undefined at the end. */
+  next(): number | undefined {
+    if (this.#at >= this.#bytes.length) return undefined;
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 49; scale *= 0x80) {
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined) throw this.#damaged('ends within a number');
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    throw this.#damaged('has a number without end');
+  }
+}
