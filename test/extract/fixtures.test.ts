@@ -8,7 +8,7 @@ import { FIXTURES, fixture } from '../support/fixtures.js';
 
 test('the fixtures are small enough to be in the repository', () => {
   const sizes = FIXTURES.map((name) => statSync(fixture(name).vmcore).size);
-  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(24 * 2 ** 20);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(16_000_000);
 });
 
 describe.each(FIXTURES)('the fixture of %s', (name) => {

@@ -29,7 +29,13 @@ Examples:
 
 Kept: the kernel's tables, and of its tasks, files, sockets, queues and pages the bytes that an answer
 reads. Left out: payload, user memory, file contents, environment, arguments, keys, the log.
-crash and drgn open the result with the vmlinux that the dump needs; kdump-mem needs none.
+crash and drgn open the result with the vmlinux that the dump needs; kdump-mem needs none. (On 7.2
+crash 9.0.2 needs --no_modules, for the whole dump too.)
+
+Every answer of skb and sockets is the same; struct knows every type, and every symbol has its
+address. Whatever else is asked of the memory (read, struct TYPE ADDR) is said to be left out. In
+crash, ps has no memory sizes, and files no paths; there are no stacks for bt, and no symbols of
+modules. The tables of symbols and types are packed: only kdump-mem finds them.
 
 Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file not written,
 4 the pid or fd is not there.`;
