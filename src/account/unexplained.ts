@@ -260,13 +260,18 @@ class Rest {
   #napiReserve(): number {
     const template = this.#kernel.symbol('napi_alloc_cache');
     const count = this.#kernel.struct('napi_alloc_cache')?.member('skb_count');
-    if (template === undefined || !count) {
+    const slots = this.#kernel.struct('napi_alloc_cache')?.member('skb_cache')?.count;
+    if (template === undefined || !count || slots === undefined) {
       throw new KernelError('unsupported-layout', 'this kernel has no napi_alloc_cache');
     }
     let kept = 0;
     for (const cpu of cpuMask(this.#kernel, '__cpu_possible_mask')) {
       const at = perCpuAddress(this.#kernel, template, cpu) + BigInt(count.offset);
-      kept += this.#kernel.read(at, 4).getUint32(0, true);
+      const own = this.#kernel.read(at, 4).getUint32(0, true);
+      if (own > slots) {
+        throw new KernelError('damaged', `CPU ${cpu} keeps ${own} skbs in ${slots} places`);
+      }
+      kept += own;
     }
     return kept;
   }

@@ -21,11 +21,16 @@ const MOST_NODES = 1024;
 /** Counts the objects of some slab caches that are in use, slab by slab (mm/slub.c). */
 export class SlabUsage {
   readonly #counts = new Map<bigint, SlabCount>();
+  /** Caches of which a slab has more objects in use than it has. */
+  readonly #unsound = new Set<bigint>();
   readonly #inUse;
+  readonly #objects;
 
   constructor(kernel: Kernel, caches: Iterable<bigint>) {
     for (const cache of caches) this.#counts.set(cache, { inUse: 0, slabs: 0 });
-    this.#inUse = kernel.struct('slab')?.member('inuse') ?? kernel.struct('page')?.member('inuse');
+    const [slab, page] = [kernel.struct('slab'), kernel.struct('page')];
+    this.#inUse = slab?.member('inuse') ?? page?.member('inuse');
+    this.#objects = slab?.member('objects') ?? page?.member('objects');
   }
 
   /** Takes the `struct page` of a slab of this cache into account. */
@@ -33,16 +38,28 @@ export class SlabUsage {
     const count = this.#counts.get(cache);
     if (!count || !this.#inUse) return;
     count.slabs++;
-    count.inUse += readUnsigned(view, base + this.#inUse.offset, this.#inUse);
+    const inUse = readUnsigned(view, base + this.#inUse.offset, this.#inUse);
+    count.inUse += inUse;
+    if (!this.#objects) return;
+    const objects = readUnsigned(view, base + this.#objects.offset, this.#objects);
+    if (inUse > objects) this.#unsound.add(cache);
   }
 
   /** Takes what `slab` looks at of a `struct page`. */
   fetch(take: Take): void {
     if (this.#inUse) take(this.#inUse.offset, this.#inUse.size);
+    if (this.#objects) take(this.#objects.offset, this.#objects.size);
   }
 
-  /** Undefined where the kernel's types don't tell. */
+  /**
+   * Undefined where the kernel's types don't tell.
+   *
+   * @throws {KernelError} `damaged` where a slab's numbers contradict each other
+   */
   count(cache: bigint): SlabCount | undefined {
+    if (this.#unsound.has(cache)) {
+      throw new KernelError('damaged', 'a slab has more objects in use than it has');
+    }
     return this.#inUse && this.#counts.get(cache);
   }
 }
@@ -98,7 +115,7 @@ function swapBytes(value: bigint): bigint {
 /** Arrays of free objects: two or three for each CPU, and full ones kept for each node. */
 function inSheaves(kernel: Kernel, cache: bigint): number {
   const { members } = new StructReader(kernel, 'kmem_cache', ['cpu_sheaves']);
-  const sheaf = new StructReader(kernel, 'slab_sheaf', ['size']);
+  const sheaf = new SheafReader(kernel, cache);
   const at = cache + BigInt(members.cpu_sheaves.offset);
   const perCpu = kernel.read(at, 8).getBigUint64(0, true);
   if (perCpu === 0n) return 0;
@@ -108,7 +125,7 @@ function inSheaves(kernel: Kernel, cache: bigint): number {
     const view = sheaves.read(perCpuAddress(kernel, perCpu, cpu));
     for (const name of ['main', 'spare', 'rcu_free'] as const) {
       const address = view.pointer(name);
-      if (address !== 0n) free += sheaf.read(address).number('size');
+      if (address !== 0n) free += sheaf.size(address);
     }
   }
   const list = kernel.struct('slab_sheaf')?.member('barn_list');
@@ -116,10 +133,32 @@ function inSheaves(kernel: Kernel, cache: bigint): number {
   for (const barn of barns(kernel, cache)) {
     const full = new StructReader(kernel, 'node_barn', ['sheaves_full']).read(barn);
     for (const node of listNodes(kernel, full.addressOf('sheaves_full'))) {
-      free += sheaf.read(node - BigInt(list.offset)).number('size');
+      free += sheaf.size(node - BigInt(list.offset));
     }
   }
   return free;
+}
+
+/** Sheaves of one cache: each says whose it is, and holds no more than all of them may. */
+class SheafReader {
+  readonly #sheaf;
+  readonly #cache: bigint;
+  readonly #capacity: number;
+
+  constructor(kernel: Kernel, cache: bigint) {
+    this.#sheaf = new StructReader(kernel, 'slab_sheaf', ['cache', 'size']);
+    this.#cache = cache;
+    const owner = new StructReader(kernel, 'kmem_cache', ['sheaf_capacity']);
+    this.#capacity = owner.read(cache).number('sheaf_capacity');
+  }
+
+  /** Objects in a sheaf. @throws {KernelError} `damaged` */
+  size(address: bigint): number {
+    const view = this.#sheaf.read(address);
+    const size = view.number('size');
+    if (view.pointer('cache') === this.#cache && size <= this.#capacity) return size;
+    throw new KernelError('damaged', `0x${address.toString(16)} is no sheaf of the cache`);
+  }
 }
 
 /** `kmem_cache.per_node[].barn` since 7.1, `kmem_cache.node[]->barn` since 6.18. */
