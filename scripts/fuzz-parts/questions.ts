@@ -79,11 +79,14 @@ function all(): Question {
     ask(kernel) {
       const answer = accountAll(kernel, { by: 'cgroup' });
       const whole = socketsSchema.parse(socketsJson(answer, answer.sockets, 'cgroup'));
-      // What no socket explains is a lower bound by its nature: another figure there says nothing.
+      // A row without a figure says why.
+      const claims = whole.unexplained
+        .filter(({ objects }) => objects !== null)
+        .map((row) => JSON.stringify(row));
       const json = { ...whole, unexplained: [] };
       const complete = answer.total.complete && answer.warnings.length === 0;
       const text = socketsText(answer, answer.sockets, { by: 'cgroup', limit: 1000 });
-      return { kind: 'answered', text, json, complete };
+      return { kind: 'answered', text, json, claims, complete };
     },
   };
 }

@@ -8,6 +8,8 @@ export interface Answered {
   readonly kind: 'answered';
   readonly text: string;
   readonly json: unknown;
+  /** Parts of it that may be missing, since it says so then: each that is there must be true. */
+  readonly claims?: readonly string[];
   /** Nothing says that anything is missing. */
   readonly complete: boolean;
 }

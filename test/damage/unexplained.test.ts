@@ -1,0 +1,85 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../scripts/fuzz-parts/values.js';
+import { accountAll } from '../../src/account/sockets.js';
+import { ReadError } from '../../src/kernel/error.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { needSymbol, perCpuAddress } from '../../src/walk/cpus.js';
+import { skbCaches } from '../../src/walk/skb-caches.js';
+
+const kernel = openNative({
+  files: [fileURLToPath(new URL('../../fixtures/dumps/newest.vmcore', import.meta.url))],
+});
+afterAll(() => kernel.close());
+
+function rows(damage: Damage): Map<string, { objects: number | null; message: string }> {
+  const answer = accountAll(damagedKernel(kernel, damage));
+  return new Map(answer.unexplained.map((row) => [row.what, row]));
+}
+
+const offset = (type: string, path: string): bigint => {
+  const member = kernel.struct(type)?.member(path);
+  if (!member) throw new Error(`no ${type}.${path}`);
+  return BigInt(member.offset);
+};
+const change = (address: bigint, value: bigint, bytes: number): Damage => {
+  return { patches: [{ address, bytes: littleEndian(value, bytes) }], denials: [] };
+};
+const pointer = (address: bigint): bigint => kernel.read(address, 8).getBigUint64(0, true);
+const ofCpu = (name: string): bigint => perCpuAddress(kernel, needSymbol(kernel, name), 0);
+
+const cache = skbCaches(kernel).find(({ kind }) => kind === 'skbs')?.address ?? 0n;
+const sheaves = perCpuAddress(kernel, pointer(cache + offset('kmem_cache', 'cpu_sheaves')), 0);
+const sheaf = pointer(sheaves + offset('slub_percpu_sheaves', 'main'));
+
+/** The first `struct page` of a slab of skbs. */
+const slab = (() => {
+  for (const { socket, queues } of accountAll(kernel).sockets) {
+    if ((queues.receive?.skbs ?? 0) === 0) continue;
+    const page = kernel.pageOf(pointer(socket.sock + offset('sock', 'sk_receive_queue.next')));
+    try {
+      if (page && pointer(page + offset('slab', 'slab_cache')) === cache) return page;
+    } catch (error) {
+      // A tail page, of which an extract keeps nothing there.
+      if (!(error instanceof ReadError)) throw error;
+    }
+  }
+  throw new Error('no skb of the fixture is of the cache of skbs');
+})();
+
+test('undamaged, every row is counted that can be', () => {
+  const whole = rows({ patches: [], denials: [] });
+  for (const what of ['cpu-queues', 'page-pools', 'skbs', 'skb-heads'])
+    expect(whole.get(what)?.objects, what).not.toBeNull();
+  expect(whole.get('page-pools')?.objects).toBeGreaterThan(100);
+});
+
+describe('skbs are not counted from', () => {
+  test.each([
+    [
+      'more skbs kept ready than there are places',
+      change(ofCpu('napi_alloc_cache') + offset('napi_alloc_cache', 'skb_count'), 2n ** 31n, 4),
+    ],
+    [
+      'a slab with more objects in use than it has',
+      change(slab + offset('slab', 'inuse'), 0xffffn, 2),
+    ],
+    ['a sheaf of another cache', change(sheaf + offset('slab_sheaf', 'cache'), cache + 64n, 8)],
+    ['a sheaf that holds too many', change(sheaf + offset('slab_sheaf', 'size'), 60_000n, 4)],
+  ])('%s', (_, damage) => {
+    const row = rows(damage).get('skbs');
+    expect(row?.objects).toBeNull();
+    expect(row?.message).toMatch(
+      /^The slab cache of skbs: not counted: .*(damaged|sheaf|keeps|in use)/,
+    );
+  });
+});
+
+test('rows after one that is not known are at most', () => {
+  const queue = ofCpu('softnet_data') + offset('softnet_data', 'input_pkt_queue.next');
+  const damaged = rows(change(queue, 0x1234n, 8));
+  expect(damaged.get('cpu-queues')?.message).toContain('not counted');
+  expect(damaged.get('page-pools')?.objects).toBeNull();
+  expect(damaged.get('page-pools')?.message).toMatch(/That is at most: .* \(.*cpu-queues\)\.$/);
+});
