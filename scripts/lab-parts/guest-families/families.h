@@ -25,5 +25,6 @@ void udplite(void);
 void l2tp(void);
 void alg(void);
 void kcm(void);
+void sockmap(void);
 
 #endif

@@ -98,6 +98,39 @@ def tls(sk):
         yield "tlsOpen", bool(tx.open_rec)
 
 
+def sg_pages(msg):
+    """Entries of a message's ring: (page, bytes)."""
+    slots = len(msg.sg.data) - 1
+    index = msg.sg.start.value_()
+    while index != msg.sg.end.value_():
+        entry = msg.sg.data[index]
+        link = entry.page_link.value_() & ~3
+        yield cast("struct page *", Object(prog, "unsigned long", link)), entry.length.value_()
+        index = (index + 1) % slots
+
+
+def messages(found):
+    """Messages that came as skbs, and those that have pages of their own."""
+    own = [piece for msg in found if not msg.skb for piece in sg_pages(msg)]
+    carried = {msg.skb.value_(): msg.skb for msg in found if msg.skb}
+    return {
+        "skbs": len(carried),
+        "orders": pages(page for page, _ in own),
+        "bytes": sum(size for _, size in own) + sum(skb.len.value_() for skb in carried.values()),
+    }
+
+
+def sockmap(sk):
+    psock = cast("struct sk_psock *", cast("unsigned long", sk.sk_user_data) & ~7)
+    if not psock or psock.sk != sk:
+        return
+    found = list(
+        list_for_each_entry("struct sk_msg", psock.ingress_msg.address_of_(), "list")
+    )
+    yield "ingressMessages", messages(found)
+    yield "cork", messages([psock.cork] if psock.cork else [])
+
+
 def xdp(sk):
     umem = cast("struct xdp_sock *", sk).umem
     count = umem.npgs.value_() if umem else 0
@@ -126,7 +159,7 @@ for fd, file in for_each_file(find_task(prog, pid)):
     elif family == 2 and int(sk.sk_protocol) == 262:
         queues = mptcp(sk)
     elif family == 2 and int(sk.sk_protocol) == 6:
-        queues = tls(sk)
+        queues = [*tls(sk), *sockmap(sk)]
     elif family == 2 and int(sk.sk_protocol) == 17:
         queues = datagrams(sk)
     answer[fd] = dict(queues)

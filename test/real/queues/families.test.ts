@@ -25,6 +25,13 @@ interface Skbs {
   readonly bytes: number;
 }
 
+/** Messages of sockmap: skbs in them, and pages that are in none. */
+interface Messages {
+  readonly skbs: number;
+  readonly bytes: number;
+  readonly orders: Readonly<Record<string, number>>;
+}
+
 /** What drgn finds behind a descriptor; see families.py. */
 interface Drgn {
   readonly rxRing?: Pages;
@@ -36,6 +43,8 @@ interface Drgn {
   readonly tlsReceive?: Skbs;
   readonly tlsOpen?: boolean;
   readonly slots?: Readonly<Record<string, number>>;
+  readonly ingressMessages?: Messages;
+  readonly cork?: Messages;
   readonly umem?: { readonly orders: Readonly<Record<string, number>>; readonly count: number };
 }
 
@@ -211,6 +220,20 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(tlsReceive?.skbs).toBe(8);
     expect(theirs('tls-sender').tlsOpen).toBe(true);
     expect(ours('tls-sender').queues.tlsSend?.payloadBytes).toBe(said('tls-sender').open);
+  });
+
+  test.each([
+    ['sockmap-passed', 'ingressMessages', 'unread'],
+    ['sockmap-redirected', 'ingressMessages', 'unread'],
+    ['sockmap-corked', 'cork', 'held'],
+  ] as const)('%s: what waits in sockmap’s messages', (name, queue, bytes) => {
+    const mine = ours(name).queues[queue];
+    expect(mine?.payloadBytes).toBe(said(name)[bytes]);
+    const drgns = theirs(name)[queue];
+    expect(mine?.payloadBytes).toBe(drgns?.bytes);
+    expect(mine?.skbs).toBe(drgns?.skbs);
+    if (name === 'sockmap-passed') expect(mine?.skbs).toBeGreaterThan(0);
+    else expect(orders(mine)).toEqual(drgns?.orders);
   });
 
   test('vsock: the packets that were sent and not read', () => {
