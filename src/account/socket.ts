@@ -6,7 +6,7 @@ import { type QueueName, QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skb.js';
 import { type SockIdentity, SockReader } from '../walk/sock.js';
 import type { Socket } from '../walk/socket.js';
-import { Warnings } from '../walk/warnings.js';
+import { type WarningCode, Warnings } from '../walk/warnings.js';
 import type { Held } from './deaths.js';
 import type { Figures } from './figures.js';
 import { type Ownership, Tally } from './tally.js';
@@ -35,30 +35,26 @@ export interface AccountOptions {
 /** How often a queue of a live kernel is walked anew when it changed under the reader. */
 const LIVE_ATTEMPTS = 5;
 
-/** What remembers pages. */
-interface Readers {
-  readonly skbs: SkbReader;
-  readonly held: HeldReader;
-}
-
-function readersOf(kernel: Kernel): Readers {
-  const pages = new PageReader(kernel);
-  return { skbs: new SkbReader(kernel, pages), held: new HeldReader(kernel, pages) };
-}
+/** What a change under the reader looks like. */
+const RACES: readonly WarningCode[] = ['torn-list', 'unreadable', 'corrupt'];
 
 /** Accounts for sockets of one kernel; what it learns of pages and layouts serves the next one. */
 export class SocketAccountant {
   readonly #kernel: Kernel;
   readonly #socks: SockReader;
   readonly #queues: QueueReader;
-  readonly #readers: Readers;
+  readonly #pages: PageReader;
+  readonly #skbs: SkbReader;
+  readonly #held: HeldReader;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#socks = new SockReader(kernel);
     this.#queues = new QueueReader(kernel);
-    this.#readers = readersOf(kernel);
+    this.#pages = new PageReader(kernel);
+    this.#skbs = new SkbReader(kernel, this.#pages);
+    this.#held = new HeldReader(kernel, this.#pages);
   }
 
   /**
@@ -77,7 +73,6 @@ export class SocketAccountant {
     options: AccountOptions,
   ): { readonly account: SocketAccount; readonly held: Held } {
     const { live, pageSize } = this.#kernel.facts;
-    let readers = this.#readers;
     for (let attempt = 1; ; attempt++) {
       const forget = this.#kernel.noteReads();
       const warnings = new Warnings();
@@ -87,16 +82,16 @@ export class SocketAccountant {
         options.keepSkbs ?? false,
         total,
         warnings,
-        readers,
       );
-      if (account.total.complete || !live || attempt === LIVE_ATTEMPTS) {
+      const raced = live && warnings.list().some(({ code }) => RACES.includes(code));
+      if (!raced || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
         for (const sum of options.sums ?? []) sum.add(total);
         return { account, held: { all: total, atClose } };
       }
       // What this attempt has read, and what it took for known of pages, may have changed.
       forget();
-      readers = readersOf(this.#kernel);
+      this.#pages.forget();
     }
   }
 
@@ -105,7 +100,6 @@ export class SocketAccountant {
     keepSkbs: boolean,
     total: Tally,
     warnings: Warnings,
-    readers: Readers,
   ): { account: SocketAccount; atClose: Tally } {
     const identity = this.#socks.read(socket.sock, (code, message) =>
       total.incomplete(code, message),
@@ -127,11 +121,11 @@ export class SocketAccountant {
         queue,
         (entry) => {
           if (typeof entry !== 'bigint') {
-            readers.held.read(entry, tally);
+            this.#held.read(entry, tally);
             tally.payload(entry.payload);
             return;
           }
-          const skb = readers.skbs.read(entry, tally);
+          const skb = this.#skbs.read(entry, tally);
           tally.skb(skb);
           if (keepSkbs) entries.push(skb);
         },

@@ -122,13 +122,25 @@ export class Census {
     const rings = new RingReader(this.#kernel);
     for (const [file, holders] of openDescriptors(this.#kernel, this.#warnings)) {
       try {
-        const socket = finder.find(file);
+        const socket = this.#settled(() => finder.find(file));
         if (socket) this.#noteFile(socket, 'fd').holders.push(...holders);
         else this.#ring(file, holders, rings, finder);
       } catch (error) {
         const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
         this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
       }
+    }
+  }
+
+  /** On a live kernel, what does not agree may have changed between two reads: once more, then. */
+  #settled<T>(read: () => T): T {
+    const forget = this.#kernel.noteReads();
+    try {
+      return read();
+    } catch (error) {
+      if (!this.#kernel.facts.live) throw error;
+      forget();
+      return read();
     }
   }
 

@@ -76,7 +76,7 @@ export class PageReader {
   readonly #reciprocal: StructReader<'reciprocal_size.m' | 'reciprocal_size.sh2'> | undefined;
   readonly #caches: SlabCache[] = [];
   readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
-  readonly #index = new FrameIndex();
+  #index = new FrameIndex();
   #heads = new Float64Array(0);
   #orders = new Int8Array(0);
   #counts = new Uint32Array(0);
@@ -154,6 +154,11 @@ export class PageReader {
     const start = this.#startOf(this.#heads[row]!);
     const size = BigInt(this.#caches[this.#counts[row]!]!.slotSize);
     return first >= start && (first - start) / size === (second - start) / size;
+  }
+
+  /** Forgets what pages were, so that those of a live kernel are looked at anew. */
+  forget(): void {
+    this.#index = new FrameIndex();
   }
 
   #read(frame: number): number {
