@@ -17,8 +17,9 @@ interface Waiting {
  * Which sockets go with a process. One that a single process has open, at as many descriptors as its
  * file has references, goes for sure. What else refers to it decides about the others: a message in
  * the queue of a socket that goes as well (also its own: the kernel collects such cycles when the next
- * unix socket is closed), a ring of io_uring that goes, the listener that it waits at; a reference that nothing explains may be a
- * system call of the same process, which ends with it, or somebody else's.
+ * unix socket is closed), a ring of io_uring that goes, the listener that it waits at, the MPTCP
+ * connection that it is part of; a reference that nothing explains may be a system call of the same
+ * process, which ends with it, or somebody else's.
  */
 export class Deaths {
   readonly #newTally: () => Tally;
@@ -43,7 +44,8 @@ export class Deaths {
       const { netns, local, peer } = entry.socket;
       this.#resetting.set(`${netns} ${peer} ${local}`, entry.socket.sock);
     }
-    const { socket, holders, acceptedFrom, carriedBy, registeredWith, fileReferences } = entry;
+    const { socket, holders, acceptedFrom, subflowOf, fileReferences } = entry;
+    const { carriedBy, registeredWith } = entry;
     const pid = holders[0]?.pid;
     const alone = holders.every((one) => one.pid === pid);
     if (!alone) return;
@@ -57,12 +59,14 @@ export class Deaths {
       return;
     }
     if (pid !== undefined) push(this.#byPid, pid, socket.sock);
-    if (acceptedFrom !== undefined) push(this.#bySock, acceptedFrom, socket.sock);
+    const parent = acceptedFrom ?? subflowOf;
+    if (parent !== undefined) push(this.#bySock, parent, socket.sock);
     for (const carrier of carriedBy) push(this.#bySock, carrier, socket.sock);
     for (const ring of registeredWith) {
       for (const holder of ring.holders) push(this.#byPid, holder.task.pid, socket.sock);
     }
-    if (pid === undefined && !acceptedFrom && !carriedBy.length && !registeredWith.length) return;
+    const kept = parent !== undefined || carriedBy.length > 0 || registeredWith.length > 0;
+    if (pid === undefined && !kept) return;
     this.#waiting.set(socket.sock, { entry, held });
   }
 
@@ -140,8 +144,9 @@ function goes(
   going: ReadonlySet<bigint>,
   certain: boolean,
 ): boolean {
-  const { holders, acceptedFrom, carriedBy, registeredWith, fileReferences } = entry;
-  if (acceptedFrom !== undefined) return going.has(acceptedFrom);
+  const { holders, acceptedFrom, subflowOf, carriedBy, registeredWith, fileReferences } = entry;
+  const parent = acceptedFrom ?? subflowOf;
+  if (parent !== undefined) return going.has(parent);
   if (holders.some((one) => one.pid !== pid)) return false;
   if (!carriedBy.every((carrier) => going.has(carrier))) return false;
   const rings = registeredWith.filter((ring) => ring.holders.every(({ task }) => task.pid === pid));

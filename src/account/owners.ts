@@ -65,19 +65,21 @@ export class Owners {
 
 /** Under which keys a socket counts. Keys are for people, and hostile where comm or path are. */
 function keysOf(entry: CensusEntry, grouping: Grouping): Iterable<string> {
-  const { socket, holders, acceptedFrom, carriedBy, registeredWith } = entry;
+  const { socket, holders, acceptedFrom, subflowOf, carriedBy, registeredWith } = entry;
   const nobody =
     acceptedFrom !== undefined
       ? '(waiting to be accepted)'
-      : carriedBy.length > 0
-        ? '(in a message: SCM_RIGHTS)'
-        : registeredWith.length > 0
-          ? '(registered with io_uring)'
-          : socket.inode === 0
-            ? '(no process: orphan)'
-            : socket.file === 0n
-              ? '(kernel)'
-              : '(no descriptor)';
+      : subflowOf !== undefined
+        ? '(part of an MPTCP connection)'
+        : carriedBy.length > 0
+          ? '(in a message: SCM_RIGHTS)'
+          : registeredWith.length > 0
+            ? '(registered with io_uring)'
+            : socket.inode === 0
+              ? '(no process: orphan)'
+              : socket.file === 0n
+                ? '(kernel)'
+                : '(no descriptor)';
   switch (grouping) {
     case 'process':
       if (holders.length === 0) return [nobody];

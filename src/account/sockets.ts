@@ -26,7 +26,7 @@ export interface CensusEntry
   extends SocketAccount,
     Pick<
       CountedSocket,
-      'foundBy' | 'acceptedFrom' | 'carriedBy' | 'registeredWith' | 'fileReferences'
+      'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'
     > {
   readonly holders: readonly CensusHolder[];
 }
@@ -144,7 +144,8 @@ function* accountsOf(
   for (const found of all) {
     let told: { entry: CensusEntry; held: Held };
     try {
-      const { holders, foundBy, acceptedFrom, carriedBy, registeredWith, ...socket } = found;
+      const { holders, foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith, ...socket } =
+        found;
       const { account, held } = accountant.accountWithTallies(socket, { warnings, sums });
       const entry = {
         ...account,
@@ -156,6 +157,7 @@ function* accountsOf(
         })),
         foundBy,
         acceptedFrom,
+        subflowOf,
         carriedBy,
         registeredWith,
         fileReferences: found.fileReferences,

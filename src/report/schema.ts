@@ -119,9 +119,11 @@ export const censusEntrySchema = z.strictObject({
       cgroup: z.string().nullable(),
     }),
   ),
-  foundBy: z.array(z.enum(['fd', 'slab', 'accept', 'scm', 'io_uring'])),
+  foundBy: z.array(z.enum(['fd', 'slab', 'accept', 'scm', 'io_uring', 'mptcp'])),
   /** The listener in whose accept queue it waits. */
   acceptedFrom: address.nullable(),
+  /** The MPTCP connection that it is part of. */
+  subflowOf: address.nullable(),
   /** Sockets in whose queues messages carry its file, once a message. */
   carriedBy: z.array(address),
   /** Who holds rings of io_uring with which its file is registered. */

@@ -29,6 +29,7 @@ export function censusEntryJson(entry: CensusEntry): CensusEntryJson {
     holders: entry.holders.map((holder) => ({ ...holder })),
     foundBy: [...entry.foundBy],
     acceptedFrom: entry.acceptedFrom === undefined ? null : hex(entry.acceptedFrom),
+    subflowOf: entry.subflowOf === undefined ? null : hex(entry.subflowOf),
     carriedBy: entry.carriedBy.map(hex),
     registeredWith: entry.registeredWith.flatMap(({ holders }) =>
       holders.map(({ task, fd }) => ({ pid: task.pid, comm: task.comm, fd })),

@@ -95,6 +95,7 @@ function holdersText(entry: CensusEntry): string {
     return `${first.pid} ${escapeText(first.comm)} fd ${first.fd}${and}`;
   }
   if (entry.acceptedFrom !== undefined) return '(waiting to be accepted)';
+  if (entry.subflowOf !== undefined) return '(part of an MPTCP connection)';
   if (entry.carriedBy.length > 0) return '(in a message: SCM_RIGHTS)';
   const ring = entry.registeredWith[0]?.holders[0];
   if (ring) return `(io_uring of ${ring.task.pid} ${escapeText(ring.task.comm)} fd ${ring.fd})`;

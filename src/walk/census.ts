@@ -11,7 +11,7 @@ import { StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
 
 /** How a socket was found. */
-export type FoundBy = 'fd' | 'slab' | 'accept' | 'scm' | 'io_uring';
+export type FoundBy = 'fd' | 'slab' | 'accept' | 'scm' | 'io_uring' | 'mptcp';
 
 /** A ring of io_uring with which a socket's file is registered. */
 export interface Ring {
@@ -36,6 +36,8 @@ export interface CountedSocket {
   readonly holders: readonly Holder[];
   /** The listener in whose accept queue it waits. */
   readonly acceptedFrom: bigint | undefined;
+  /** The MPTCP connection that it is a subflow of. */
+  readonly subflowOf: bigint | undefined;
   /** The sockets in whose queues messages wait that carry its file (SCM_RIGHTS), once a message. */
   readonly carriedBy: readonly bigint[];
   /** The rings with which its file is registered, once a slot. */
@@ -47,6 +49,7 @@ interface Found {
   fileReferences: number;
   inode: number;
   acceptedFrom: bigint | undefined;
+  subflowOf: bigint | undefined;
   readonly by: Set<FoundBy>;
   readonly holders: Holder[];
   readonly carriedBy: bigint[];
@@ -107,6 +110,7 @@ export class Census {
       fileReferences: 0,
       inode: 0,
       acceptedFrom: undefined,
+      subflowOf: undefined,
       by: new Set<FoundBy>(),
       holders: [],
       carriedBy: [],
@@ -247,6 +251,7 @@ export class Census {
       for (const sock of waiting) {
         seen.add(sock);
         for (const child of links.accepting(sock)) this.#note(child, 'accept').acceptedFrom = sock;
+        for (const one of links.subflows(sock)) this.#note(one, 'mptcp').subflowOf = sock;
         for (const file of links.carriedFiles(sock)) {
           const socket = finder.find(file);
           if (!socket) continue;

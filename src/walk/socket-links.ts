@@ -1,6 +1,7 @@
 import { highHalf, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import { incompleteness } from './incompleteness.js';
+import { listNodes } from './list.js';
 import { StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
 
@@ -9,6 +10,8 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const TCP_LISTEN = 10;
+/** It does not fit into the eight bits that older kernels had (include/uapi/linux/in.h). */
+const IPPROTO_MPTCP = 262;
 
 /** `somaxconn` may be raised to this (an int); a longer accept queue is damage. */
 const MAX_ACCEPT_QUEUE = 2 ** 24;
@@ -16,7 +19,10 @@ const MAX_ACCEPT_QUEUE = 2 ** 24;
 /** Files in one message: SCM_MAX_FD (include/net/scm.h). */
 const SCM_MAX_FD = 253;
 
-/** Follows what one socket keeps of others: connections not yet accepted, files in its messages. */
+/**
+ * Follows what one socket keeps of others: connections not yet accepted, files in its messages, the
+ * TCP connections that an MPTCP connection consists of.
+ */
 export class SocketLinks {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
@@ -34,6 +40,7 @@ export class SocketLinks {
       '__sk_common.skc_family',
       '__sk_common.skc_state',
       'sk_type',
+      'sk_protocol',
       'sk_receive_queue.next',
     ]);
     this.#queue = BigInt(kernel.struct('sock')?.member('sk_receive_queue')?.offset ?? 0);
@@ -60,6 +67,23 @@ export class SocketLinks {
       if (view.number('__sk_common.skc_state') === TCP_LISTEN) return [];
       if (view.pointer('sk_receive_queue.next') === sock + this.#queue) return [];
       return this.#files(sock);
+    });
+  }
+
+  /** Socks of an MPTCP connection's subflows (net/mptcp/protocol.h): they have no file. */
+  subflows(sock: bigint): bigint[] {
+    return this.#try(sock, 'its subflows', () => {
+      const view = this.#sock.read(sock);
+      if (view.number('sk_protocol') !== IPPROTO_MPTCP) return [];
+      const family = view.number('__sk_common.skc_family');
+      if (family !== AF_INET && family !== AF_INET6) return [];
+      const connection = new StructReader(this.#kernel, 'mptcp_sock', ['conn_list']);
+      const subflow = new StructReader(this.#kernel, 'mptcp_subflow_context', ['node', 'tcp_sock']);
+      const toSubflow = BigInt(subflow.offset('node'));
+      const list = sock + BigInt(connection.offset('conn_list'));
+      return Array.from(listNodes(this.#kernel, list), (node) =>
+        subflow.read(node - toSubflow).pointer('tcp_sock'),
+      ).filter((found) => found !== 0n);
     });
   }
 

@@ -62,8 +62,8 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     }
     const core = join(folder, 'elf.vmcore');
     const kernel = openNative({ files: [core] });
-    const all = accountAll(kernel);
-    answer = socketsSchema.parse(socketsJson(all, all.sockets));
+    const all = accountAll(kernel, { by: 'process' });
+    answer = socketsSchema.parse(socketsJson(all, all.sockets, 'process'));
     kernel.close();
     const script = new URL('families.py', import.meta.url);
     drgn = drgnJson(core, version, script, String(roles[0]?.pid));
@@ -202,12 +202,28 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(ours('mptcp-stuffed-sender').queues.retransmit?.payloadBytes).toBeGreaterThan(1_000_000);
   });
 
-  test('MPTCP’s subflows are sockets of the census, though no list names their protocol', () => {
-    const subflows = Object.values(drgn).flatMap((one) => one.subflows ?? []);
-    expect(subflows.length).toBeGreaterThanOrEqual(4);
-    expect(answer.sockets.map(({ socket }) => socket.sock)).toEqual(
-      expect.arrayContaining(subflows),
+  test('MPTCP’s subflows are sockets of the census, which name their connection', () => {
+    let found = 0;
+    for (const [fd, { subflows = [] }] of Object.entries(drgn)) {
+      const connection = answer.sockets.find(({ holders }) =>
+        holders.some((holder) => holder.pid === roles[0]?.pid && holder.fd === Number(fd)),
+      );
+      const mine = answer.sockets.filter(
+        ({ subflowOf }) => subflowOf !== null && subflowOf === connection?.socket.sock,
+      );
+      expect(mine.map(({ socket }) => socket.sock).sort()).toEqual(subflows.toSorted());
+      for (const { foundBy } of mine) expect(foundBy).toEqual(['slab', 'mptcp']);
+      found += mine.length;
+    }
+    expect(found).toBeGreaterThanOrEqual(4);
+    // They go with the process, and nothing else does that it has not open.
+    const going = answer.sockets.filter(
+      ({ holders, subflowOf }) => subflowOf !== null || holders.length > 0,
     );
+    const most = going.reduce((sum, { total }) => sum + total.pinnedBytes, 0);
+    const group = answer.groups?.find(({ key }) => key.startsWith(`${roles[0]?.pid} `));
+    expect(group?.freedIfKilled?.high).toBeGreaterThan(group?.total.pinnedBytes ?? 0);
+    expect(group?.freedIfKilled?.high).toBeLessThanOrEqual(most);
   });
 
   test('kTLS: records that were decrypted, and one that is still open', () => {

@@ -4,8 +4,8 @@ import { guestTool } from '../../../../scripts/lab-parts/guest-programs.mjs';
 import { socketsSchema } from '../../../../src/report/schema.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
-// For longer by hand: KDUMP_MEM_TRAFFIC_SECONDS=300.
-const SECONDS = Number(process.env.KDUMP_MEM_TRAFFIC_SECONDS ?? 30);
+// For less, by hand: KDUMP_MEM_TRAFFIC_SECONDS=30.
+const SECONDS = Number(process.env.KDUMP_MEM_TRAFFIC_SECONDS ?? 300);
 const ONE_MS = 150_000;
 let guest: Guest;
 

@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'vitest';
+import { Deaths } from '../../src/account/deaths.js';
+import type { CensusEntry } from '../../src/account/sockets.js';
+import { Tally } from '../../src/account/tally.js';
+import { Warnings } from '../../src/walk/warnings.js';
+
+const PAGE = 4096;
+const newTally = () => new Tally(PAGE, new Warnings());
+
+/** What matters of a socket to who keeps it. */
+interface Spec {
+  readonly sock: bigint;
+  /** Who has it open, at one descriptor each. */
+  readonly pids?: readonly number[];
+  /** References to its file; as many as are told below unless said. */
+  readonly references?: number;
+  readonly carriedBy?: readonly bigint[];
+  readonly acceptedFrom?: bigint;
+  readonly subflowOf?: bigint;
+  readonly rings?: CensusEntry['registeredWith'];
+  /** A connection's ends, and bytes unread. */
+  readonly ends?: readonly [local: string, peer: string];
+  readonly unread?: number;
+}
+
+function entryOf(spec: Spec): CensusEntry {
+  const { sock, pids = [], carriedBy = [], rings = [], ends = [null, null], unread = 0 } = spec;
+  const figures = newTally().figures();
+  const entry = {
+    socket: {
+      file: 1n,
+      sock,
+      inode: Number(sock),
+      fileReferences: 0,
+      family: 'AF_INET',
+      type: 'SOCK_STREAM',
+      protocol: 'TCP',
+      state: 'ESTABLISHED',
+      local: ends[0],
+      peer: ends[1],
+      netns: 1,
+    },
+    queues: { receive: { ...figures, payloadBytes: unread } },
+    total: figures,
+    ownership: { exclusiveBytes: 0, sharedBytes: 0 },
+    holders: pids.map((pid) => ({ pid, comm: 'x', fd: 3, cgroup: null })),
+    foundBy: [],
+    acceptedFrom: spec.acceptedFrom,
+    subflowOf: spec.subflowOf,
+    carriedBy,
+    registeredWith: rings,
+    fileReferences: spec.references ?? pids.length + carriedBy.length + rings.length,
+  };
+  return entry as CensusEntry;
+}
+
+/** Each socket holds one page of its own, sock 1 the first, sock 2 the second, … */
+function kill(pid: number, ...specs: readonly Spec[]): { low: number; high: number } {
+  const deaths = new Deaths(newTally);
+  for (const spec of specs) {
+    const all = newTally();
+    all.page(Number(spec.sock), 0, 1, undefined);
+    deaths.add(entryOf(spec), { all, atClose: all });
+  }
+  const { low, high } = deaths.freed(pid);
+  return { low: low / PAGE, high: high / PAGE };
+}
+
+const ring = (pid: number, fileReferences: number): CensusEntry['registeredWith'][number] => ({
+  holders: [{ task: { pid, comm: 'x' }, fd: 5 }] as never,
+  fileReferences,
+  sock: undefined,
+});
+
+describe('with a process go, in pages', () => {
+  test('sockets that it alone has open, at however many descriptors; none that another has too', () => {
+    expect(kill(7, { sock: 1n, pids: [7] }, { sock: 2n, pids: [7, 7] })).toEqual({
+      low: 2,
+      high: 2,
+    });
+    expect(kill(7, { sock: 1n, pids: [7, 8] })).toEqual({ low: 0, high: 0 });
+    expect(kill(9, { sock: 1n, pids: [7] })).toEqual({ low: 0, high: 0 });
+  });
+
+  test('perhaps, one with a reference that nothing explains: a system call of its own', () => {
+    expect(kill(7, { sock: 1n, pids: [7], references: 2 })).toEqual({ low: 0, high: 1 });
+  });
+
+  test('what waits to be accepted, and the subflows of a connection, with their parent', () => {
+    const child = { sock: 2n, references: 0, acceptedFrom: 1n };
+    expect(kill(7, { sock: 1n, pids: [7] }, child)).toEqual({ low: 2, high: 2 });
+    expect(kill(7, { sock: 1n, pids: [7, 8] }, child)).toEqual({ low: 0, high: 0 });
+    const subflow = { sock: 2n, references: 0, subflowOf: 1n };
+    expect(kill(7, subflow, { sock: 1n, pids: [7] })).toEqual({ low: 2, high: 2 });
+  });
+
+  test('what its messages carry, however nested, unless somebody else keeps it as well', () => {
+    const carrier = { sock: 1n, pids: [7] };
+    const inner = { sock: 2n, carriedBy: [1n] };
+    const innermost = { sock: 3n, carriedBy: [2n] };
+    expect(kill(7, innermost, inner, carrier)).toEqual({ low: 3, high: 3 });
+    expect(kill(7, carrier, inner, { ...innermost, pids: [8] })).toEqual({ low: 2, high: 2 });
+    expect(kill(7, carrier, inner, { ...innermost, carriedBy: [2n, 9n] })).toEqual({
+      low: 2,
+      high: 2,
+    });
+    expect(kill(7, carrier, { ...inner, references: 2 }, innermost)).toEqual({ low: 1, high: 3 });
+    expect(kill(7, { ...carrier, pids: [7, 8] }, inner)).toEqual({ low: 0, high: 0 });
+  });
+
+  test('sockets in their own messages, and in each other’s', () => {
+    expect(kill(7, { sock: 1n, pids: [7], carriedBy: [1n] })).toEqual({ low: 1, high: 1 });
+    const one = { sock: 1n, pids: [7], carriedBy: [2n] };
+    const other = { sock: 2n, carriedBy: [1n] };
+    expect(kill(7, one, other)).toEqual({ low: 2, high: 2 });
+    expect(kill(7, one, { ...other, pids: [8] })).toEqual({ low: 0, high: 0 });
+    // A message that the census did not meet.
+    expect(kill(7, { ...one, references: 3 }, other)).toEqual({ low: 0, high: 2 });
+  });
+
+  test('what its rings of io_uring have registered; perhaps, if a ring is mapped', () => {
+    const registered = (...rings: readonly CensusEntry['registeredWith'][number][]) => ({
+      sock: 1n,
+      rings,
+    });
+    expect(kill(7, registered(ring(7, 1)))).toEqual({ low: 1, high: 1 });
+    expect(kill(7, registered(ring(7, 2)))).toEqual({ low: 0, high: 1 });
+    expect(kill(7, registered(ring(7, 1), ring(8, 1)))).toEqual({ low: 0, high: 0 });
+    expect(kill(8, registered(ring(7, 1)))).toEqual({ low: 0, high: 0 });
+  });
+
+  test('all of a connection that a peer with unread data resets; else what its close lets go', () => {
+    const lingering = (peer: Partial<Spec>) => {
+      const deaths = new Deaths(newTally);
+      const all = newTally();
+      all.page(1, 0, 1, undefined);
+      all.page(2, 0, 1, undefined);
+      const atClose = newTally();
+      atClose.page(1, 0, 1, undefined);
+      deaths.add(entryOf({ sock: 1n, pids: [7], ends: ['a', 'b'] }), { all, atClose });
+      const nothing = newTally();
+      const other = entryOf({ sock: 2n, pids: [7], ends: ['b', 'a'], unread: 5, ...peer });
+      deaths.add(other, { all: nothing, atClose: nothing });
+      return deaths.freed(7).low / PAGE;
+    };
+    expect(lingering({})).toBe(2);
+    expect(lingering({ unread: 0 })).toBe(1);
+    expect(lingering({ pids: [8] })).toBe(1);
+    expect(lingering({ ends: ['c', 'a'] })).toBe(1);
+  });
+});
