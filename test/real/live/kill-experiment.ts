@@ -69,7 +69,8 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
       kernel,
       append: 'init_on_free=1',
       files: [guestTool('reap')],
-      limitMs: 400_000,
+      bootMs: 180_000,
+      limitMs: 390_000,
     });
     let truth: Truth;
     let victims: readonly number[];
@@ -82,10 +83,10 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
       truth = await settledTruth(guest);
       victims = victimsOf(truth);
       await dump(before);
-      await guest.run(`reap ${role(truth, 'starving').pid}`);
+      await guest.run(`reap ${role(truth, 'starving').pid}`, { timeoutMs: 120_000 });
       await dump(starved);
       const others = victims.filter((pid) => pid !== role(truth, 'starving').pid);
-      await guest.run(`reap ${others.join(' ')}`);
+      await guest.run(`reap ${others.join(' ')}`, { timeoutMs: 120_000 });
       await dump(after);
     } finally {
       guest.kill();
