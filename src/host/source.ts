@@ -1,28 +1,5 @@
-import { type HostError, isHostError } from './error.js';
-
 /** Receives bytes as they come; it must be done with them when it returns. */
 export type OnBytes = (bytes: Buffer) => void;
-
-export type OnLink = (name: string, target: string | HostError | null) => void;
-
-/** `readLinks` for a source that has nothing quicker. */
-export function linksOneByOne(
-  source: Pick<HostSource, 'readLink'>,
-  directory: string,
-  names: readonly string[],
-  onLink: OnLink,
-): void {
-  for (const name of names) {
-    let target: string | HostError | null;
-    try {
-      target = source.readLink(`${directory}/${name}`);
-    } catch (error) {
-      if (!isHostError(error)) throw error;
-      target = error.code === 'gone' ? null : error;
-    }
-    onLink(name, target);
-  }
-}
 
 /**
  * Everything that is read from a host goes through this: the live host now, and whatever stands in
@@ -43,11 +20,6 @@ export interface HostSource {
   readBytes(path: string, onBytes: OnBytes): void;
   /** The target of a symbolic link. */
   readLink(path: string): string;
-  /**
-   * The targets of many links of one directory, each told to `onLink`; null for one that is gone, an
-   * error for one that is denied or cannot be read. Quicker than one by one where there are thousands.
-   */
-  readLinks(directory: string, names: readonly string[], onLink: OnLink): void;
   /** The names in a directory, in any order. */
   list(path: string): readonly string[];
   /** The size that a file or directory says it has (`st_size`). */

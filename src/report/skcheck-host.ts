@@ -23,7 +23,8 @@ export function hostWarnings(limits: NetworkLimits): SkcheckWarning[] {
   near(
     'tcp-orphans',
     limits.orphans,
-    (used, limit) => `${used} orphaned TCP sockets, near or over tcp_max_orphans (${limit})`,
+    (used, limit) =>
+      `${used} orphaned TCP ${used === '1' ? 'socket' : 'sockets'}, near or over tcp_max_orphans (${limit})`,
   );
   near(
     'time-wait',

@@ -1,10 +1,5 @@
 import { HostError } from '../../src/host/error.js';
-import {
-  type HostSource,
-  linksOneByOne,
-  type OnBytes,
-  type OnLink,
-} from '../../src/host/source.js';
+import type { HostSource, OnBytes } from '../../src/host/source.js';
 
 /** A host in memory: files by path, links by path, and what ss says, one text per call. */
 export class FakeHost implements HostSource {
@@ -52,10 +47,6 @@ export class FakeHost implements HostSource {
     const target = this.links.get(path);
     if (target === undefined) throw new HostError('gone', `${path} is not there`);
     return target;
-  }
-
-  readLinks(directory: string, names: readonly string[], onLink: OnLink): void {
-    linksOneByOne(this, directory, names, onLink);
   }
 
   list(path: string): readonly string[] {

@@ -1,5 +1,5 @@
 import { HostError } from '../error.js';
-import { type HostSource, linksOneByOne, type OnBytes, type OnLink } from '../source.js';
+import type { HostSource, OnBytes } from '../source.js';
 import type { CapturedFiles } from './files.js';
 import { readSosreport } from './sosreport.js';
 
@@ -85,10 +85,6 @@ export class CapturedHost implements HostSource {
 
   readBytes(path: string): void {
     throw new HostError('gone', `${path} was not captured`);
-  }
-
-  readLinks(directory: string, names: readonly string[], onLink: OnLink): void {
-    linksOneByOne(this, directory, names, onLink);
   }
 
   readLink(path: string): string {

@@ -1,4 +1,4 @@
-import { type HostError, isHostError } from '../error.js';
+import { isHostError } from '../error.js';
 import type { HostSource } from '../source.js';
 
 /** A process that has a socket open, with all its descriptors of it, lowest first. */
@@ -22,8 +22,6 @@ const MAX_FDS_PER_PROCESS = 4_000_000;
  * pipe holds 64 KiB, which it fills in less than a millisecond.
  */
 const TURN_MS = 0.3;
-/** Links of one table that are read in a go: about as long as a turn. */
-const AT_ONCE = 64;
 
 /**
  * Who holds which socket: the `socket:[inode]` links of /proc/PID/fd of every process. A process or
@@ -96,19 +94,16 @@ export class DescriptorScan {
       }
       const before = this.#inodes.length;
       let denied = false;
-      const note = (fd: string, target: string | HostError | null) => {
-        const inode = socketInode(target);
+      for (let index = 0; index < names.length; index++) {
+        const fd = names[index] ?? '';
+        const inode = socketInode(this.#source, `/proc/${pid}/fd/${fd}`);
         if (inode === 'denied') denied = true;
         else if (inode !== null) {
           this.#pids.push(pid);
           this.#fds.push(Number(fd));
           this.#inodes.push(inode);
         }
-      };
-      for (let from = 0; from < names.length; from += AT_ONCE) {
-        const some = names.length <= AT_ONCE ? names : names.slice(from, from + AT_ONCE);
-        this.#source.readLinks(`/proc/${pid}/fd`, some, note);
-        if (performance.now() > turnEnds) {
+        if (index % 16 === 15 && performance.now() > turnEnds) {
           await new Promise((resolve) => setImmediate(resolve));
           turnEnds = performance.now() + TURN_MS;
         }
@@ -158,11 +153,11 @@ function readTable(
   const names = listTable(source, directory);
   if (typeof names === 'string') return names;
   let denied = false;
-  source.readLinks(directory, names, (fd, target) => {
-    const inode = socketInode(target);
+  for (const fd of names) {
+    const inode = socketInode(source, `${directory}/${fd}`);
     if (inode === 'denied') denied = true;
     else if (inode !== null) note(inode, Number(fd));
-  });
+  }
   return denied ? 'denied' : 'read';
 }
 
@@ -177,12 +172,16 @@ function listTable(source: HostSource, directory: string): readonly string[] | '
 }
 
 /** Null for what is no socket, or is closed meanwhile. */
-function socketInode(target: string | HostError | null): number | 'denied' | null {
-  if (target === null) return null;
-  if (typeof target !== 'string') return target.code === 'denied' ? 'denied' : null;
-  if (!target.startsWith(SOCKET) || !target.endsWith(']')) return null;
-  const inode = Number(target.slice(SOCKET.length, -1));
-  return Number.isSafeInteger(inode) && inode >= 0 ? inode : null;
+function socketInode(source: HostSource, path: string): number | 'denied' | null {
+  try {
+    const link = source.readLink(path);
+    if (!link.startsWith(SOCKET) || !link.endsWith(']')) return null;
+    const inode = Number(link.slice(SOCKET.length, -1));
+    return Number.isSafeInteger(inode) && inode >= 0 ? inode : null;
+  } catch (error) {
+    if (isHostError(error)) return error.code === 'denied' ? 'denied' : null;
+    throw error;
+  }
 }
 
 /** `socket:[inode]`: sockfs_dname in net/socket.c. */
