@@ -113,6 +113,28 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
     expect(exact.failed?.because).toMatch(/no process has it open, and no sock in the kernel/);
   });
 
+  test('what waits in messages, in rings, or lost its process is found too', () => {
+    // A unix connection that nobody has accepted is in no list of ss.
+    const hidden = truth.hidden.filter(({ inode, how }) => inode !== null || how === 'orphan');
+    expect(hidden.map(({ how }) => how)).toEqual(expect.arrayContaining(['scm', 'orphan']));
+    const findings = hidden.map(({ inode, local, peer }) => ({
+      ...finding(0, 0, inode ?? 0, {
+        netns: truth.roles.find(({ name }) => name === 'starving')?.socket?.netns ?? 0,
+        local: local ?? '',
+        peer: peer ?? '',
+      }),
+      holders: [],
+    }));
+    const exact = countExactly(kernel, findings);
+    expect(exact.failed).toBeNull();
+    for (const [index, { name, bytes, unsent }] of hidden.entries()) {
+      const count = exact.counts.get(findings[index]!);
+      const least = Math.max(bytes ?? 0, unsent ?? 0);
+      expect(count?.pinnedBytes, name).toBeGreaterThan(least);
+      expect(count?.complete, name).toBe(true);
+    }
+  });
+
   test('counts take the place of estimates, and the total is counted once', () => {
     const findings = wanted
       .filter(({ role }) => ['starving', 'loopback'].includes(role.name))
