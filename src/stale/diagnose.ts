@@ -8,7 +8,13 @@ import { judge, type Moment, type TrackWindow, unreadBytes } from './judge.js';
 import { judgeAccepting, judgeBacklog, WaitingConnections } from './judge-listener.js';
 import { judgeSender, unsentBytes } from './judge-sender.js';
 import { OtherEnds } from './pairs.js';
-import { estimatePinned, NOTHING_PINNED, type PinnedEstimate, sumPinned } from './pinned.js';
+import {
+  estimatePinned,
+  estimateUnixBacklog,
+  NOTHING_PINNED,
+  type PinnedEstimate,
+  sumPinned,
+} from './pinned.js';
 import {
   isProblem,
   STALE_CODES,
@@ -246,6 +252,11 @@ class View {
         }),
       );
       charge += sendCharge ?? 2 * unsent;
+    }
+    if (socket.state === 'LISTEN' && socket.protocol === 'UNIX') {
+      const waiting = estimateUnixBacklog(socket.recvQ);
+      sides.push(waiting);
+      charge += waiting.high;
     }
     const [owner] = held;
     const cpu = owner ? this.observation.cpu.get(owner.pid) : undefined;

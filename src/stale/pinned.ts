@@ -54,8 +54,8 @@ const LEAST_SKB_CHARGE = 512;
  * within 10 % for local TCP senders, within 20 % for a virtio NIC whose packets are alike; a unix
  * stream's charge was exact. Packets that are not alike can keep twice as much: of 10-byte messages
  * on 5.10, virtio-net copied most into heads of their own and left a few larger ones in its 32 KiB
- * pages, one in each, charged with 1.5 KiB. Nothing that user space sees tells of these. Where most
- * of the charge is for data that is not in `payload` (out of order), that charge by 1.2 alone.
+ * pages, one in each, charged with 1.5 KiB. Nothing that user space sees tells of these. Where
+ * some of the charge may be for data that is not in `payload` (out of order), all of it by 1.2.
  *
  * **high.** One fragment keeps its whole compound page, so: fragments × 32 KiB, each alone in its
  * page, and one and a half times the charge for what lies in slab (an fclone pair's slot is twice
@@ -81,15 +81,28 @@ export function estimatePinned(input: PinnedInput): PinnedEstimate {
   }
   const pagesOfPayload = Math.ceil(payload / LARGEST_PAGE_BYTES) * LARGEST_PAGE_BYTES;
   const overhead = Math.max(0, charge - payload);
-  const mostlyElsewhere = input.payloadIsPart && charge > 4 * payload;
-  const likely = Math.ceil(mostlyElsewhere ? 1.2 * charge : pagesOfPayload + 1.2 * overhead);
+  const plain = Math.ceil(pagesOfPayload + 1.2 * overhead);
+  const likely = input.payloadIsPart ? Math.ceil(Math.max(payload, 1.2 * charge)) : plain;
   const perSkb = maxSkbFrags + 1;
   const skbs = Math.ceil(Math.max(charge, payload > 0 ? 1 : 0) / LEAST_SKB_CHARGE);
   const bounds = [skbs * perSkb];
   if (input.protocol !== 'UDP' && !input.payloadIsPart) bounds.push(payload + skbs + perSkb);
   if (input.segments > 0) bounds.push(input.segments * perSkb);
   const pages = Math.min(Math.min(...bounds) * LARGEST_PAGE_BYTES, unplacedMemory);
-  return { low, likely, high: Math.max(likely, pages + Math.ceil(1.5 * charge)) };
+  return { low, likely, high: Math.max(likely, plain, pages + Math.ceil(1.5 * charge)) };
+}
+
+/**
+ * What the connections that wait at a unix listener keep in its own queue: each an skb with room for
+ * one byte (sock_wmalloc in unix_stream_connect), which is 768 to 960 bytes of slab, and more where
+ * slabs are debugged. What was already sent to them lies in queues that ss does not show.
+ */
+export function estimateUnixBacklog(connections: number): PinnedEstimate {
+  return {
+    low: LEAST_SKB_CHARGE * connections,
+    likely: 768 * connections,
+    high: 4096 * connections,
+  };
 }
 
 /**

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { estimatePinned, type PinnedInput, sumPinned } from '../../src/stale/pinned.js';
+import {
+  estimatePinned,
+  estimateUnixBacklog,
+  type PinnedInput,
+  sumPinned,
+} from '../../src/stale/pinned.js';
 
 const GIB = 1024 ** 3;
 const plain: PinnedInput = {
@@ -115,6 +120,14 @@ describe('holds the truth', () => {
     const { likely } = estimatePinned(plain);
     expect(Math.abs(likely / (430 * 4096) - 1)).toBeLessThan(0.3);
   });
+});
+
+// An skb and its smallest head, on kernels up to 6.3 and after it (skbuff_small_head).
+test.each([256 + 512, 256 + 704])('%d bytes for each connection at a unix listener', (truth) => {
+  const { low, likely, high } = estimateUnixBacklog(3);
+  expect(low).toBeLessThanOrEqual(3 * truth);
+  expect(high).toBeGreaterThanOrEqual(3 * truth);
+  expect(Math.abs(likely / (3 * truth) - 1)).toBeLessThan(0.3);
 });
 
 describe('what bounds it', () => {
