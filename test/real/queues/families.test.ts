@@ -135,6 +135,17 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(tally.ownership()).toEqual({ exclusiveBytes: distinct, sharedBytes: 0 });
   });
 
+  // On the newest the slabs have red zones, also before each object.
+  test.each(['mptcp-reader', 'mptcp-stuffed-reader', 'tls-reader'])(
+    '%s: skbs whose other half the sender has dropped are the reader’s own',
+    (name) => {
+      const { total, sharedBytes } = ours(name);
+      expect(total.slabBytes).toBeGreaterThan(0);
+      // Pages may be shared, slots are not.
+      expect(sharedBytes % 4096).toBe(0);
+    },
+  );
+
   test.runIf(version !== 'newest')('UDP-Lite: what was queued for the reader as well', () => {
     const { queues, total } = ours('udplite');
     expect(total).toMatchObject({
