@@ -41,6 +41,31 @@ describe('a tally', () => {
     expect(sender.clone(1000n, 2)).toBe(false);
   });
 
+  test('holds the skbs in a frag_list of clones only when it has all the clones', () => {
+    const one = tally();
+    const other = tally();
+    for (const each of [one, other]) {
+      expect(each.clone(1000n, 2)).toBe(true);
+      each.slot(8192n, SLAB, 1, 1000n);
+      each.slot(8704n, SLAB, 2, 1000n);
+      each.cloneFrags(1000n, 3);
+      each.skb({ address: 512n, length: 10, truesize: 1000, frags: 3 });
+      expect(each.ownership()).toEqual({ exclusiveBytes: 0, sharedBytes: 1024 });
+    }
+    one.add(other);
+    // The second slot has another reference, which was not found.
+    expect(one.ownership()).toEqual({ exclusiveBytes: 512, sharedBytes: 512 });
+    expect(one.figures()).toMatchObject({ skbs: 2, frags: 3, slabBytes: 1024 });
+    expect(one.slotsByCache()).toEqual(new Map([[SLAB.address, 2]]));
+  });
+
+  test('takes no lent page for its own, however few references it has', () => {
+    const one = tally();
+    one.lentPage(64, 1, 1);
+    expect(one.figures()).toMatchObject({ pages: 1, pageBytes: 2 * PAGE });
+    expect(one.ownership()).toEqual({ exclusiveBytes: 0, sharedBytes: 2 * PAGE });
+  });
+
   test('says that an order is unknown, and takes it from a frag that knows it', () => {
     const warnings = new Warnings();
     const one = tally(warnings);
