@@ -8,8 +8,9 @@ import type { Entry } from './held.js';
 import { SkMsgReader } from './sk-msg.js';
 import type { SkbLists } from './skb-lists.js';
 
-/** `tls_context.{rx,tx}_conf` of a direction without kTLS (TLS_BASE, include/net/tls.h). */
+/** `tls_context.{rx,tx}_conf` (include/net/tls.h): a direction without kTLS, one in software. */
 const TLS_BASE = 0;
+const TLS_SW = 1;
 
 /**
  * What kTLS holds of a TCP socket (net/tls/tls_sw.c): records decrypted and unread, and records made
@@ -55,7 +56,10 @@ export class TlsQueues implements QueueFinder {
     return this.#ops.read(ops).text('name') === 'tls' ? data : 0n;
   }
 
-  /** The software context of a direction; device offload's begins with it. 0n: not in use. */
+  /**
+   * The software context of a direction, with which that of a device which decrypts begins; one that
+   * encrypts has another, with records of its own. 0n: not in use.
+   */
   #direction(context: bigint, direction: 'rx' | 'tx'): bigint {
     const reader = new StructReader(this.#kernel, 'tls_context', [
       'rx_conf',
@@ -64,8 +68,15 @@ export class TlsQueues implements QueueFinder {
       'priv_ctx_tx',
     ]);
     const view = reader.read(context);
-    const used = view.number(`${direction}_conf`) !== TLS_BASE;
-    return used ? view.pointer(`priv_ctx_${direction}`) : 0n;
+    const conf = view.number(`${direction}_conf`);
+    if (conf === TLS_BASE) return 0n;
+    if (direction === 'tx' && conf !== TLS_SW) {
+      throw new KernelError(
+        'unsupported-layout',
+        'a device encrypts what kTLS sends: its records are not read',
+      );
+    }
+    return view.pointer(`priv_ctx_${direction}`);
   }
 
   *#decrypted(context: bigint, list: 'rx_list' | 'async_hold'): Generator<bigint> {

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
 import { SocketAccountant } from '../../../src/account/socket.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { Tally } from '../../../src/account/tally.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { type SocketsJson, socketsSchema } from '../../../src/report/schema.js';
 import { socketsJson } from '../../../src/report/sockets-json.js';
+import { StructReader } from '../../../src/walk/struct-reader.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LabMissing } from '../../support/lab.js';
@@ -261,6 +263,29 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(mine?.skbs).toBe(drgns?.skbs);
     if (name === 'sockmap-passed') expect(mine?.skbs).toBeGreaterThan(0);
     else expect(orders(mine)).toEqual(drgns?.orders);
+  });
+
+  test('kTLS: where a device encrypts, its records are not taken for those of software', () => {
+    const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
+    const sock = BigInt(ours('tls-sender').socket.sock);
+    const icsk = new StructReader(sound, 'inet_connection_sock', ['icsk_ulp_data']);
+    const context = new StructReader(sound, 'tls_context', ['tx_conf']);
+    const { offset, bits } = context.members.tx_conf;
+    const address = icsk.read(sock).pointer('icsk_ulp_data') + BigInt(offset);
+    const before = sound.read(address, 1).getUint8(0);
+    const shift = bits?.offset ?? Number.NaN;
+    expect((before >> shift) & 7).toBe(1);
+    // TLS_HW
+    const bytes = Buffer.from([(before & ~(7 << shift)) | (2 << shift)]);
+    const kernel = damagedKernel(sound, { patches: [{ address, bytes }], denials: [] });
+    const warnings = new Warnings();
+    const socket = { file: 0n, sock, fileReferences: 0, inode: 0 };
+    const { queues } = new SocketAccountant(kernel).account(socket, { warnings });
+    sound.close();
+    expect(queues.tlsSend).toMatchObject({ pinnedBytes: 0, complete: false });
+    expect(warnings.list()).toEqual([
+      { code: 'unsupported-layout', message: expect.stringContaining('a device encrypts') },
+    ]);
   });
 
   test('vsock: the packets that were sent and not read', () => {
