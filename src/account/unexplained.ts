@@ -4,7 +4,7 @@ import { cpuMask, perCpuAddress } from '../walk/cpus.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { type NetDevice, netDevices } from '../walk/net-devices.js';
 import type { NetworkPages } from '../walk/network-pages.js';
-import { type CachedPage, cpuFragPages, SendFrags } from '../walk/page-frag-cache.js';
+import { cpuFragPages, SendFrags } from '../walk/page-frag-cache.js';
 import { type PageBlock, PageReader } from '../walk/pages.js';
 import { QdiscReader } from '../walk/qdisc.js';
 import { SkbLists } from '../walk/queues/skb-lists.js';
@@ -151,22 +151,22 @@ class Rest {
   }
 
   fragments(socks: readonly bigint[]): Row {
-    const caches: CachedPage[] = [...cpuFragPages(this.#kernel)];
+    const caches: bigint[] = [...cpuFragPages(this.#kernel)];
     const frags = new SendFrags(this.#kernel);
     const tasks = new TaskReader(this.#kernel);
     for (const process of tasks.processes()) {
       for (const thread of tasks.threads(process)) {
         const page = frags.ofTask(thread.address);
-        if (page) caches.push(page);
+        if (page !== undefined) caches.push(page);
       }
     }
     for (const sock of socks) {
       const page = frags.ofSock(sock);
-      if (page) caches.push(page);
+      if (page !== undefined) caches.push(page);
     }
-    const heads = new Set(caches.map(({ page }) => this.#page(page).frame));
+    const heads = new Set(caches.map((page) => this.#page(page).frame));
     const shared = [...heads].filter((frame) => this.#known.holdsPage(frame)).length;
-    const { pages, bytes } = this.#newPages(caches.map(({ page }) => page));
+    const { pages, bytes } = this.#newPages(caches);
     const message = `Page-fragment caches of CPUs, tasks and sockets keep ${many(heads.size, 'page')}: ${shared} with queued data, which count with their sockets, ${pages} without.`;
     return { objects: pages, bytes, message };
   }

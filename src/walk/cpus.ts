@@ -45,6 +45,22 @@ export function perCpuAddress(
   return BigInt.asUintN(64, address + offset);
 }
 
+/** NUMA nodes that a kernel can be built for (CONFIG_NODES_SHIFT is 10 at most). */
+const MOST_NODES = 1024;
+
+/**
+ * How many NUMA nodes the kernel numbers: `nr_node_ids`. One without NUMA has no such variable.
+ *
+ * @throws {KernelError} `damaged`; {@link ReadError}
+ */
+export function numaNodes(kernel: Pick<Kernel, 'symbol' | 'read'>): number {
+  const symbol = kernel.symbol('nr_node_ids');
+  if (symbol === undefined) return 1;
+  const nodes = kernel.read(symbol, 4).getUint32(0, true);
+  if (nodes >= 1 && nodes <= MOST_NODES) return nodes;
+  throw new KernelError('damaged', `nr_node_ids is ${nodes}`);
+}
+
 /** A task that a CPU was running. */
 export interface RunningTask {
   readonly cpu: number;

@@ -3,21 +3,13 @@ import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from './cpus.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 
-/** A page that a cache keeps to cut fragments from. */
-export interface CachedPage {
-  /** Address of a `struct page` of it. */
-  readonly page: bigint;
-  /** References that the cache itself holds: taken in advance for fragments yet to be cut. */
-  readonly references: number;
-}
-
 /**
  * Pages that CPUs cut the heads and fragments of received packets from (`netdev_alloc_cache`,
- * `napi_alloc_cache`; net/core/skbuff.c).
+ * `napi_alloc_cache`; net/core/skbuff.c): the address of a `struct page` of each.
  *
  * @throws {ReadError}; {@link KernelError} `unsupported-layout`
  */
-export function* cpuFragPages(kernel: Kernel): Generator<CachedPage> {
+export function* cpuFragPages(kernel: Kernel): Generator<bigint> {
   const cpus = cpuMask(kernel, '__cpu_possible_mask');
   for (const [symbol, type, members] of [
     ['netdev_alloc_cache', 'page_frag_cache', ['']],
@@ -32,7 +24,7 @@ export function* cpuFragPages(kernel: Kernel): Generator<CachedPage> {
         const member = name === '' ? { offset: 0, type } : layout.member(name);
         if (!member) continue;
         const cached = fragPage(kernel, member.type, own + BigInt(member.offset));
-        if (cached) yield cached;
+        if (cached !== undefined) yield cached;
       }
     }
   }
@@ -43,7 +35,7 @@ export function* cpuFragPages(kernel: Kernel): Generator<CachedPage> {
  * and a flag. A `page_frag_1k` cuts its page from the end: below `offset` lies what is left, with a
  * reference for each KiB, and a page used up is no longer its own.
  */
-function fragPage(kernel: Kernel, type: string, address: bigint): CachedPage | undefined {
+function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undefined {
   const layout = kernel.struct(type);
   // A page_frag_1k is empty where pages are larger than 4 KiB.
   if (layout?.members.length === 0) return undefined;
@@ -63,10 +55,10 @@ function fragPage(kernel: Kernel, type: string, address: bigint): CachedPage | u
   const references = layout?.member('pagecnt_bias')
     ? number('pagecnt_bias')
     : Math.floor(number('offset') / 1024);
-  return references === 0 ? undefined : { page, references };
+  return references === 0 ? undefined : page;
 }
 
-/** Pages that a task or a sock cuts what it sends from: `task_frag`, `sk_frag`; one reference each. */
+/** Pages that a task or a sock cuts what it sends from: `task_frag`, `sk_frag`. */
 export class SendFrags {
   readonly #task;
   readonly #sock;
@@ -78,16 +70,16 @@ export class SendFrags {
   }
 
   /** @throws {ReadError} */
-  ofTask(task: bigint): CachedPage | undefined {
+  ofTask(task: bigint): bigint | undefined {
     return one(this.#task.read(task).pointer('task_frag.page'));
   }
 
   /** @throws {ReadError} */
-  ofSock(sock: bigint): CachedPage | undefined {
+  ofSock(sock: bigint): bigint | undefined {
     return one(this.#sock.read(sock).pointer('sk_frag.page'));
   }
 }
 
-function one(page: bigint): CachedPage | undefined {
-  return page === 0n ? undefined : { page, references: 1 };
+function one(page: bigint): bigint | undefined {
+  return page === 0n ? undefined : page;
 }

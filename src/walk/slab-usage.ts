@@ -1,6 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { cpuMask, perCpuAddress } from './cpus.js';
+import { cpuMask, numaNodes, perCpuAddress } from './cpus.js';
 import { listNodes } from './list.js';
 import type { Take } from './slab-scan.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
@@ -14,9 +14,6 @@ export interface SlabCount {
 
 /** More objects than this in one CPU's list are damage: a slab has 2^15 at most. */
 const MOST_FREE = 2 ** 15;
-
-/** NUMA nodes that a kernel can be built for. */
-const MOST_NODES = 1024;
 
 /** Counts the objects of some slab caches that are in use, slab by slab (mm/slub.c). */
 export class SlabUsage {
@@ -166,9 +163,7 @@ function* barns(kernel: Kernel, cache: bigint): Generator<bigint> {
   const layout = kernel.struct('kmem_cache');
   const array = layout?.member('per_node') ?? layout?.member('node');
   if (!array) throw new KernelError('unsupported-layout', 'struct kmem_cache has no nodes');
-  const ids = kernel.symbol('nr_node_ids');
-  const nodes = ids === undefined ? 1 : kernel.read(ids, 4).getUint32(0, true);
-  if (nodes > MOST_NODES) throw new KernelError('damaged', `nr_node_ids is ${nodes}`);
+  const nodes = numaNodes(kernel);
   const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
   for (let node = 0; node < nodes; node++) {
     const first = cache + BigInt(array.offset);

@@ -1,9 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
-import { cpuMask, needSymbol, perCpuAddress } from './cpus.js';
+import { cpuMask, needSymbol, numaNodes, perCpuAddress } from './cpus.js';
 import type { SkbLists } from './queues/skb-lists.js';
-
-/** NUMA nodes that a kernel can be built for. */
-const MOST_NODES = 1024;
 
 /**
  * Skbs that wait in a CPU's own queues (`softnet_data`, net/core/dev.c): received and not handed up,
@@ -41,10 +38,9 @@ function* deferred(kernel: Kernel, lists: SkbLists, cpu: number): Generator<bigi
   if (!member || !node || !list || hot === undefined) return;
   const perCpu = kernel.read(hot + BigInt(member.offset), 8).getBigUint64(0, true);
   if (perCpu === 0n) return;
-  const ids = kernel.symbol('nr_node_ids');
-  const nodes = ids === undefined ? 1 : kernel.read(ids, 4).getUint32(0, true);
+  const nodes = numaNodes(kernel);
   const own = perCpuAddress(kernel, perCpu, cpu);
-  for (let index = 0; index < Math.min(nodes, MOST_NODES); index++) {
+  for (let index = 0; index < nodes; index++) {
     const at = own + BigInt(index * node.size + list.offset);
     yield* lists.chain(kernel.read(at, 8).getBigUint64(0, true));
   }

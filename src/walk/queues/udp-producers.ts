@@ -1,11 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { numaNodes } from '../cpus.js';
 import type { Queue } from '../queues.js';
 import type { QueueFinder } from './families.js';
 import type { SkbLists } from './skb-lists.js';
-
-/** NUMA nodes that a kernel can be built for (CONFIG_NODES_SHIFT is 10 at most). */
-const MOST_NODES = 1024;
 
 /**
  * `udp_sock.udp_prod_queue`, since 6.18: a lock-less list for each NUMA node, in which CPUs put
@@ -41,18 +39,10 @@ export class UdpProducers implements QueueFinder {
     }
     const queues = this.#kernel.read(pointer, 8).getBigUint64(0, true);
     if (queues === 0n) return;
-    for (let node = 0; node < this.#nodes(); node++) {
+    const nodes = numaNodes(this.#kernel);
+    for (let node = 0; node < nodes; node++) {
       const root = queues + BigInt(node * this.#stride + this.#first);
       yield* this.#lists.chain(this.#kernel.read(root, 8).getBigUint64(0, true));
     }
-  }
-
-  /** `nr_node_ids`; a kernel without NUMA has one node and no such variable. */
-  #nodes(): number {
-    const symbol = this.#kernel.symbol('nr_node_ids');
-    if (symbol === undefined) return 1;
-    const nodes = this.#kernel.read(symbol, 4).getUint32(0, true);
-    if (nodes >= 1 && nodes <= MOST_NODES) return nodes;
-    throw new KernelError('damaged', `nr_node_ids is ${nodes}`);
   }
 }

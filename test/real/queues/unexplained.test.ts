@@ -89,11 +89,11 @@ describe.each(DUMPS)('the network’s memory outside sockets: %s', (dump, versio
     const pages = new PageReader(kernel);
     const tasks = new TaskReader(kernel);
     const frags = new SendFrags(kernel);
-    const found = [...cpuFragPages(kernel)].map(({ page }) => page);
+    const found = [...cpuFragPages(kernel)];
     for (const process of tasks.processes()) {
       for (const thread of tasks.threads(process)) {
         const cached = frags.ofTask(thread.address);
-        if (cached) found.push(cached.page);
+        if (cached !== undefined) found.push(cached);
       }
     }
     const frames = new Set(found.map((page) => pages.block(page).frame));
