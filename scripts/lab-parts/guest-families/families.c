@@ -233,7 +233,6 @@ int main(void) {
   udplite();
   l2tp();
   alg();
-  kcm();
   sockmap();
   tell("end", -1, "");
   fflush(stdout);

@@ -24,7 +24,6 @@ void multicast(void);
 void udplite(void);
 void l2tp(void);
 void alg(void);
-void kcm(void);
 void sockmap(void);
 
 #endif

@@ -1,4 +1,4 @@
-// Families that keep what they hold in queues of their own, which few programs know how to read.
+// AF_ALG, which keeps what it is given in lists of pages of its own.
 #include "families.h"
 
 #include <linux/if_alg.h>
@@ -36,11 +36,4 @@ void alg(void) {
   if (sent < 0) missing("data for AF_ALG");
   tell("alg", fd, "\"sent\": %ld", sent);
   tell("alg-bound", bound, "\"sent\": 0");
-}
-
-// Nothing is in it: what a census can say is that it does not know.
-void kcm(void) {
-  int fd = socket(AF_KCM, SOCK_DGRAM, 0);
-  if (fd < 0) missing("AF_KCM");
-  else tell("kcm", fd, "\"sent\": 0");
 }
