@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 LAB_TOOLS_PACKAGES=(crash python3-drgn makedumpfile kexec-tools busybox-static liblzo2-2 libsnappy1v5)
-LAB_ARM64_TOOLS_PACKAGES=(makedumpfile kexec-tools)
+LAB_ARM64_TOOLS_PACKAGES=(makedumpfile kexec-tools nodejs)
 
 # unpack_closure APT FOLDER PACKAGE...: downloads the packages and all that they depend on, and
 # unpacks them into FOLDER.
