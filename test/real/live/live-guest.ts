@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Guest, GuestAnswer, GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
-import { folder, machineProgram } from '../../../scripts/lab-parts/programs.mjs';
+import { guestProgram } from '../../../scripts/lab-parts/guest-program.mjs';
+import { folder, machineProgram, toolProgram } from '../../../scripts/lab-parts/programs.mjs';
 import { commandPath } from '../../support/cli.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
 
 const REPO = fileURLToPath(new URL('../../../', import.meta.url));
 const HOME = '/kdump-mem';
@@ -9,22 +12,41 @@ const HOME = '/kdump-mem';
 /** Node and the built kdump-mem take this much of a guest's memory; it needs as much to run. */
 export const MEMORY_MIB = 1024;
 
-/** Files that give a guest `kdump-mem`, run by the Node that runs this, and a user called nobody. */
-export function kdumpMemInGuest(): NonNullable<GuestOptions['files']> {
+type Files = NonNullable<GuestOptions['files']>;
+
+/**
+ * Files that give a guest `kdump-mem`, run by the Node that runs this, and a user called nobody. In a
+ * guest of another architecture Debian's Node runs it.
+ *
+ * @param kernel of the guest: a kernel of the lab
+ */
+export function kdumpMemInGuest(kernel: LabKernel = 'newest'): Files {
   commandPath('kdump-mem');
+  const node = kernel.includes('-arm64') ? '/bin/node' : process.execPath;
   const scripts = (file: string) => /\.(m?js|cjs|json)$/.test(file);
   return [
-    ...machineProgram(process.execPath),
+    ...(node === process.execPath ? machineProgram(node) : foreignNode(kernel)),
     ...folder(`${REPO}dist/bin`, `${HOME}/dist/bin`, scripts),
     {
       path: 'bin/kdump-mem',
-      data: `#!/bin/sh\nexec ${process.execPath} ${HOME}/dist/bin/kdump-mem.js "$@"\n`,
+      data: `#!/bin/sh\nexec ${node} ${HOME}/dist/bin/kdump-mem.js "$@"\n`,
     },
     {
       path: 'etc/passwd',
       data: 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n',
       mode: 0o100644,
     },
+  ];
+}
+
+/** Debian's Node, with what it has outside itself, and the scenario for that architecture. */
+function foreignNode(kernel: LabKernel): Files {
+  const modules = (file: string) =>
+    ['undici/undici-fetch.js', 'acorn/dist/acorn.js', 'acorn-walk/dist/walk.js'].includes(file);
+  return [
+    ...guestProgram(kernel),
+    ...toolProgram('usr/bin/node', kernel),
+    ...folder(join(LAB, 'tools-arm64/usr/share/nodejs'), '/usr/share/nodejs', modules),
   ];
 }
 

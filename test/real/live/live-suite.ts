@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
+import { skbSchema, socketsSchema } from '../../../src/report/schema.js';
+import { type LabKernel, role, type Truth } from '../../support/lab.js';
+import { expectTruth } from '../../support/truth.js';
+import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.js';
+
+/** An emulated guest's Node takes a minute where the machine is busy. */
+const MOST_MS = 240_000;
+
+/** `--live` in a guest with the scenario, beside what its processes know. */
+export function liveSuite(kernel: LabKernel): void {
+  describe(`kdump-mem in a live guest of ${kernel}`, () => {
+    let guest: Guest;
+    let truth: Truth;
+
+    beforeAll(async () => {
+      guest = await bootScenario({
+        kernel,
+        memoryMiB: MEMORY_MIB,
+        files: kdumpMemInGuest(kernel),
+        limitMs: 3 * MOST_MS,
+      });
+      truth = await settledTruth(guest);
+    }, 180_000);
+
+    afterAll(() => guest?.kill());
+
+    test(
+      'sockets --live gives every socket the figures that its process knows',
+      async () => {
+        const answer = socketsSchema.parse(
+          await jsonInGuest(guest, 'sockets --live --all', MOST_MS),
+        );
+        expect(answer.kernel).toEqual({
+          release: truth.release,
+          arch: kernel.includes('-arm64') ? 'arm64' : 'x86_64',
+          pageSize: truth.pageSize,
+          source: 'kcore',
+          engine: 'native',
+        });
+        // Nothing has changed meanwhile, or the comparison below would prove nothing.
+        expect(quiet(await settledTruth(guest))).toEqual(quiet(truth));
+        expect(answer.warnings).toEqual([]);
+        expect(answer.totals.complete).toBe(true);
+        const roles = truth.roles.filter(({ kind }) => kind === 'socket');
+        expect(roles.length).toBeGreaterThan(30);
+        for (const one of roles) {
+          const ours = answer.sockets.find(({ socket }) => socket.inode === one.socket?.inode);
+          expect(ours, one.name).toBeDefined();
+          if (!ours) continue;
+          expectTruth(one, ours);
+          expect(ours.total.complete, one.name).toBe(true);
+          const holders = (all: readonly { pid: number; fd: number }[]) =>
+            [...new Set(all.map(({ pid, fd }) => `${pid} ${fd}`))].sort();
+          expect(holders(ours.holders), one.name).toEqual(holders(one.holders));
+        }
+      },
+      MOST_MS,
+    );
+
+    test(
+      'skb --pid --fd --live shows the starving reader',
+      async () => {
+        const starving = role(truth, 'starving');
+        const command = `skb --pid ${starving.pid} --fd ${starving.fd} --live`;
+        const answer = skbSchema.parse(await jsonInGuest(guest, command, MOST_MS));
+        expect(answer.kernel.source).toBe('kcore');
+        expect(answer.warnings).toEqual([]);
+        expectTruth(starving, answer);
+        expect(answer.total.pages).toBeGreaterThan(0);
+        // To people it says the same.
+        const { status, output } = await inGuest(guest, command, MOST_MS);
+        expect(status).toBe(0);
+        expect(output.toString()).toMatch(
+          new RegExp(
+            `^pid ${starving.pid} \\(starver\\) fd ${starving.fd}[:,] TCP 10\\.0\\.2\\.15:9001 `,
+          ),
+        );
+      },
+      MOST_MS,
+    );
+
+    test('without root it says so in one line, and ends with 3', async () => {
+      const { status, output } = await guest.run(
+        "su -s /bin/sh nobody -c 'kdump-mem skb --pid 1 --fd 0 --live'",
+        { mayFail: true },
+      );
+      expect(output.toString()).toBe(
+        'kdump-mem: /proc/kcore may not be read. Run it as root, or as a user who may read that.\n',
+      );
+      expect(status).toBe(3);
+    });
+  });
+}
+
+/** The truth without what timers change by themselves; see MemInfo. */
+function quiet(truth: Truth): Truth {
+  const roles = truth.roles.map(({ socket, ...one }) => {
+    if (!socket) return one;
+    const meminfo = { ...socket.meminfo, drops: 0, wmemAlloc: 0, fwdAlloc: 0 };
+    return { ...one, socket: { ...socket, meminfo } };
+  });
+  return { ...truth, roles };
+}
