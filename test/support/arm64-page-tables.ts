@@ -24,8 +24,12 @@ const READ_ONLY = 1n << 7n;
 const NOT_GLOBAL = 1n << 11n;
 const DIRTY = 1n << 51n;
 const PRIVILEGED_NO_EXECUTE = 1n << 53n;
-/** For software: must not be taken for part of an address. */
-const SOFTWARE = 0xfn << 55n;
+/** Guarded page, contiguous, for software: must not be taken for part of an address. */
+const ATTRIBUTES = (1n << 50n) | (1n << 52n) | (0xfn << 55n);
+/** Of a block: nT (FEAT_BBM). */
+const NO_TRANSLATION = 1n << 16n;
+/** Of a table: bits that are ignored, and what it lets its entries do (PXNTable and such). */
+const TABLE_ATTRIBUTES = (0x1fn << 59n) | (0x7fn << 52n) | (3n << 10n) | (0x3fn << 2n);
 
 /** Writes arm64 page tables (Arm ARM D8.3, VMSAv8-64 descriptors). */
 export class Arm64TableWriter {
@@ -69,18 +73,18 @@ export class Arm64TableWriter {
         table = this.#next;
         this.#next += this.#shape.page;
         this.#blank(table);
-        this.#memory.writeWord(at, this.#encode(BigInt(table)) | VALID | TABLE);
+        this.#memory.writeWord(at, this.#encode(BigInt(table)) | TABLE_ATTRIBUTES | VALID | TABLE);
       }
     }
     const flags =
       ACCESSED |
       NOT_GLOBAL |
-      SOFTWARE |
+      ATTRIBUTES |
       (this.wide ? 0n : SHAREABLE) |
       (writable ? 0n : READ_ONLY) |
       (dirty ? DIRTY : 0n) |
       (executable ? 0n : PRIVILEGED_NO_EXECUTE);
-    const kind = level === 0 ? VALID | TABLE : VALID;
+    const kind = level === 0 ? VALID | TABLE : VALID | NO_TRANSLATION;
     const entry = this.#encode(physical) | flags | kind;
     this.#memory.writeWord(this.entryAt(table, virtual, level), entry);
   }
@@ -108,7 +112,11 @@ export class Arm64TableWriter {
   }
 
   #decode(entry: bigint): bigint {
-    return entry & ((1n << 48n) - 1n) & ~BigInt(this.#shape.page - 1);
+    const from = BigInt(Math.log2(this.#shape.page));
+    const bits = (most: bigint): bigint => entry & ((1n << most) - 1n) & ~((1n << from) - 1n);
+    if (this.wide) return bits(50n) | (((entry >> 8n) & 3n) << 50n);
+    if (this.#shape.page === 65_536) return bits(48n) | (((entry >> 12n) & 15n) << 48n);
+    return bits(48n);
   }
 
   #blank(table: number): void {

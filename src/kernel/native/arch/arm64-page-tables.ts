@@ -46,6 +46,8 @@ export class Arm64PageTables {
   readonly #stretchShift: number;
   readonly #highMask: number;
   readonly #lowMask: number;
+  /** The highest level, counted from the lowest, whose descriptors can map a block. */
+  readonly #mostBlock: number;
   readonly #keep: boolean;
   readonly #stretches = new Stretches();
   #lastKey = -1;
@@ -72,6 +74,8 @@ export class Arm64PageTables {
     this.lpa2 = pageShift < 16 && tableBits > 48;
     this.#highMask = this.lpa2 ? 0x3_ffff : 0xffff;
     this.#lowMask = -(2 ** pageShift) >>> 0;
+    // 1 GiB, 32 MiB, 4 TiB; with LPA2 512 GiB, 64 GiB. Above, a descriptor that says so is not valid.
+    this.#mostBlock = (pageShift === 14 ? 1 : 2) + (this.lpa2 ? 1 : 0);
     // A running kernel changes its tables.
     this.#keep = !image.facts.live;
   }
@@ -127,7 +131,7 @@ export class Arm64PageTables {
         table = this.#address();
         continue;
       }
-      if (kind !== BLOCK) return -1;
+      if (kind !== BLOCK || left > this.#mostBlock) return -1;
       // Bits between the block's size and the page's are attributes or must be zero.
       const block = this.#address();
       const into = bitsOf(high, low, this.#stretchShift, shift - this.#stretchShift);

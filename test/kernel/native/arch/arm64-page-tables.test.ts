@@ -29,10 +29,10 @@ const SHAPES: readonly (Arm64Shape & { readonly levels: number; readonly leaves:
   { page: 65_536, bits: 52, levels: 3, leaves: 2 },
 ];
 
-function made(shape: Arm64Shape) {
+function made(shape: Arm64Shape, root = ROOT) {
   const memory = new SparseMemory();
-  const writer = new Arm64TableWriter(memory, ROOT, shape);
-  const tables = new Arm64PageTables(memory.image({}), ROOT, {
+  const writer = new Arm64TableWriter(memory, root, shape);
+  const tables = new Arm64PageTables(memory.image({}), root, {
     pageShift: Math.log2(shape.page),
     tableBits: shape.bits,
     addressBits: shape.built ?? shape.bits,
@@ -83,6 +83,23 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
         expect(walk(address + into)).toBe(Number(3n * bytes + into));
       if (address + bytes < 1n << 64n) expect(walk(address + bytes)).toBe(-1);
     }
+  });
+
+  it('have no blocks on higher levels', () => {
+    for (let level = shape.leaves + 1; level < shape.levels; level++) {
+      const { writer, walk } = made(shape);
+      writer.map(lowest(shape), 0n, level);
+      // Blocks of 4 TiB come with 52-bit physical addresses, which tables of 64 KiB do not tell.
+      const into = shape.page === 65_536 ? Number(5n * page) : -1;
+      expect(walk(lowest(shape) + 5n * page)).toBe(into);
+    }
+  });
+
+  it('can themselves lie at the highest physical addresses', () => {
+    const root = 2 ** Number(physicalBits(shape)) - 2 ** 24;
+    const { writer, walk } = made(shape, root);
+    writer.map(lowest(shape) + 3n * page, 9n * page);
+    expect(walk(lowest(shape) + 3n * page + 1n)).toBe(9 * shape.page + 1);
   });
 
   it('find any page where it was put', () => {
