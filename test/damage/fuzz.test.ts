@@ -12,6 +12,17 @@ const dump = (name: string) =>
 /** What `scripts/fuzz` does for hours, for some seconds: cases of a fixed seed, and of a fresh one. */
 const LANES: readonly { lane: Lane; fixed: number; fresh: number }[] = [
   { lane: { name: 'synthetic', kind: 'synthetic' }, fixed: 1000, fresh: 100 },
+  { lane: { name: 'arm64', kind: 'arm64' }, fixed: 2000, fresh: 200 },
+  {
+    lane: { name: 'opening:6.12-arm64-16k.vmcore', kind: 'opening', dump: dump('6.12-arm64-16k') },
+    fixed: 20,
+    fresh: 5,
+  },
+  {
+    lane: { name: 'opening:6.1-arm64.vmcore', kind: 'opening', dump: dump('6.1-arm64') },
+    fixed: 5,
+    fresh: 2,
+  },
   ...['5.10', 'newest'].map((name) => ({
     lane: { name: `walk:${name}.vmcore`, kind: 'walk' as const, dump: dump(name) },
     fixed: 1000,
