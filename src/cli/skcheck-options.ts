@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { isAddressFilter } from '../stale/filter.js';
+import { isAddressFilter, isState } from '../stale/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../stale/verdict.js';
 import { VERSION } from './version.js';
 
@@ -94,7 +94,7 @@ export function skcheckCommand(): Command {
     )
     .option('--netns <which>', 'all, own, or a namespace by name, path, pid or inode')
     .addOption(
-      new Option('--state <names>', 'only these states, as ss names them').argParser(words),
+      new Option('--state <names>', 'only these states, as ss names them').argParser(states),
     )
     .addOption(
       new Option('--sport <port>', 'only this local port').argParser(
@@ -122,10 +122,22 @@ export function skcheckCommand(): Command {
     .option('--census', 'count the pages that sockets can pin at most (root; some seconds)')
     .option('--exact', "count in the kernel's memory what is found (root; /proc/kcore)")
     .option('--procfs', 'read /proc/net instead of asking ss: sees and proves less')
-    .option('--from <path>', 'a capture or a sosreport, archive or directory, instead of this host')
-    .option('--capture <file>', 'write a capture of this host (tar.gz) and judge nothing')
+    .addOption(
+      new Option(
+        '--from <path>',
+        'a capture or a sosreport, archive or directory, instead of this host',
+      ).conflicts(['capture', 'captureScript', 'exact', 'listen', 'procfs', 'watch']),
+    )
+    .addOption(
+      new Option(
+        '--capture <file>',
+        'write a capture of this host (tar.gz) and judge nothing',
+      ).conflicts(['json', 'prometheus', 'listen', 'watch']),
+    )
     .option('--capture-script', 'print the script that captures, for hosts with only sh and tar')
-    .option('--prometheus', 'print metrics for the textfile collector')
+    .addOption(
+      new Option('--prometheus', 'print metrics for the textfile collector').conflicts('json'),
+    )
     .addOption(
       new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(
         listenAddress,
@@ -157,6 +169,14 @@ function listenAddress(text: string): ListenAddress {
   if (!found || port > 65_535)
     throw new InvalidArgumentError('It takes an address and a port: 127.0.0.1:9700, [::1]:9700.');
   return { host: found[1] ?? found[2] ?? '', port };
+}
+
+function states(text: string): readonly string[] {
+  const list = words(text);
+  const unknown = list.find((state) => !isState(state));
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(`It takes states such as established, listening, close-wait.`);
+  return list;
 }
 
 function words(text: string): readonly string[] {

@@ -34,7 +34,14 @@ export function serve(
     });
     return running;
   };
-  const server = createServer((request, response) => {
+  const limits = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    // Node looks for who is late every 30 s unless told.
+    connectionsCheckingInterval: 1000,
+  };
+  const server = createServer(limits, (request, response) => {
     const path = request.url?.split('?')[0];
     const reply = (status: number, text: string, type = 'text/plain; charset=utf-8') => {
       response.writeHead(status, { 'Content-Type': type, 'X-Content-Type-Options': 'nosniff' });
@@ -52,7 +59,6 @@ export function serve(
     );
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
   return new Promise((resolve) => {
     const end = () => {
       server.close(() => resolve(EXIT.nothingStale));

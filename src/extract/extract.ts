@@ -109,11 +109,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   };
 }
 
-function headOf(
-  kernel: NativeKernel,
-  machine: string,
-  tables: readonly PackedGroup[],
-): DumpHead {
+function headOf(kernel: NativeKernel, machine: string, tables: readonly PackedGroup[]): DumpHead {
   const { facts, vmcoreinfo, image } = kernel;
   const notes = keptNotes(image.notes ?? [], vmcoreinfo);
   return {

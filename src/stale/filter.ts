@@ -21,6 +21,22 @@ const STATE_NAMES: Record<string, readonly string[]> = {
   'SYN-RECEIVED': ['SYN-RECV'],
 };
 
+/** States of TCP as ss prints them; sockets of other families are in some of them. */
+const STATES: ReadonlySet<string> = new Set([
+  ...['ESTABLISHED', 'SYN-SENT', 'SYN-RECV', 'NEW-SYN-RECV', 'FIN-WAIT-1', 'FIN-WAIT-2'],
+  ...['TIME-WAIT', 'UNCONN', 'CLOSE-WAIT', 'LAST-ACK', 'LISTEN', 'CLOSING', 'BOUND-INACTIVE'],
+]);
+
+/** Whether a state has that name, of those that {@link SocketFilter} takes. */
+export function isState(name: string): boolean {
+  return statesNamed(name).every((state) => STATES.has(state));
+}
+
+function statesNamed(name: string): readonly string[] {
+  const state = name.toUpperCase();
+  return STATE_NAMES[state] ?? [state];
+}
+
 /** True when it can be read as an address or a prefix, or could be a unix path. */
 export function isAddressFilter(text: string): boolean {
   return isPath(text) || addresses(text) !== null;
@@ -28,9 +44,7 @@ export function isAddressFilter(text: string): boolean {
 
 /** A test for one socket. Throws a RangeError for an address that `isAddressFilter` refuses. */
 export function socketFilter(filter: SocketFilter): (socket: SocketRecord) => boolean {
-  const states = filter.states
-    ?.map((state) => state.toUpperCase())
-    .flatMap((state) => STATE_NAMES[state] ?? [state]);
+  const states = filter.states?.flatMap(statesNamed);
   const { address, sport, dport } = filter;
   const within = address === undefined || isPath(address) ? null : addresses(address);
   if (address !== undefined && !isPath(address) && !within)

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import {
   closeSync,
+  constants,
   createReadStream,
+  type Dirent,
   fstatSync,
   openSync,
   readdirSync,
@@ -15,8 +17,8 @@ import { HostError } from '../error.js';
 import { TarReader } from './tar.js';
 
 /** Of one file, and of all together, no more than this is read. */
-const MAX_FILE_BYTES = 256 * 1024 * 1024;
-const MAX_BYTES = 1024 ** 3;
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
+const MAX_BYTES = 256 * 1024 * 1024;
 const MAX_ENTRIES = 200_000;
 const MAX_DEPTH = 12;
 
@@ -37,7 +39,11 @@ export async function readCapture(path: string): Promise<CapturedFiles> {
     const inner = innerName(name);
     if (inner === null) return;
     taken += bytes.length;
-    if (taken > MAX_BYTES) throw new HostError('not-a-capture', 'the capture is larger than 1 GiB');
+    if (taken > MAX_BYTES)
+      throw new HostError(
+        'not-a-capture',
+        'what skcheck reads of the capture is larger than 256 MiB',
+      );
     files.set(inner, bytes.toString('utf8'));
   };
   if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES }, add);
@@ -75,7 +81,7 @@ function readDirectory(
   budget: { left: number },
   add: (name: string, bytes: Buffer) => void,
 ): void {
-  for (const entry of readdirSync(join(root, inside), { withFileTypes: true })) {
+  for (const entry of entriesOf(join(root, inside))) {
     if (--budget.left < 0) throw new HostError('not-a-capture', `${root} has too many files`);
     const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
     if (entry.isDirectory() && depth < MAX_DEPTH) readDirectory(root, name, depth + 1, budget, add);
@@ -83,22 +89,41 @@ function readDirectory(
   }
 }
 
-function readSome(path: string): Buffer {
-  const file = openSync(path, 'r');
+function entriesOf(path: string): Dirent[] {
   try {
-    const bytes = Buffer.alloc(Math.min(fstatSync(file).size, MAX_FILE_BYTES));
-    return bytes.subarray(0, readSync(file, bytes));
-  } finally {
-    closeSync(file);
+    return readdirSync(path, { withFileTypes: true });
+  } catch (cause) {
+    throw asHostError(path, cause);
+  }
+}
+
+/** The beginning of a file, no more than so many bytes; never of a fifo or a device. */
+function readSome(path: string, most = MAX_FILE_BYTES): Buffer {
+  try {
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stat = fstatSync(file);
+      if (!stat.isFile())
+        throw new HostError('not-a-capture', `${path} is neither a file nor a directory`);
+      const bytes = Buffer.alloc(Math.min(stat.size, most));
+      return bytes.subarray(0, readSync(file, bytes));
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    throw asHostError(path, cause);
   }
 }
 
 async function readArchive(path: string, reader: TarReader): Promise<void> {
   const sink = async (pieces: AsyncIterable<Buffer>) => {
-    for await (const piece of pieces) reader.push(piece);
+    for await (const piece of pieces) {
+      reader.push(piece);
+      if (reader.ended) break;
+    }
     reader.end();
   };
-  const head = headOf(path);
+  const head = readSome(path, 4).toString('hex');
   try {
     if (head.startsWith('1f8b')) await pipeline(createReadStream(path), createGunzip(), sink);
     else if (head.startsWith('fd377a58')) await unpack('xz', path, sink);
@@ -119,20 +144,6 @@ async function unpack(
     child.on('error', () => reject(new HostError('not-a-capture', `${command} is not installed`)));
   });
   await Promise.race([pipeline(child.stdout, sink), started]);
-}
-
-function headOf(path: string): string {
-  try {
-    const file = openSync(path, 'r');
-    try {
-      const bytes = Buffer.alloc(4);
-      return bytes.subarray(0, readSync(file, bytes)).toString('hex');
-    } finally {
-      closeSync(file);
-    }
-  } catch (cause) {
-    throw asHostError(path, cause);
-  }
 }
 
 function asHostError(path: string, cause: unknown): unknown {

@@ -31,6 +31,11 @@ export class TarReader {
     while (!this.#ended && (this.#entry ? this.#body(this.#entry) : this.#header()));
   }
 
+  /** The archive's own end has been seen: what follows is of no interest. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   end(): void {
     if (this.#entry || this.#entries === 0 || (!this.#ended && this.#pendingBytes > 0))
       throw new HostError('not-a-capture', 'the archive is no tar, or it is cut');

@@ -69,8 +69,8 @@ const AT_ONCE = 2;
 
 /**
  * Reads one sample of these namespaces. `onKept` is told of every TCP and UDP row as it comes.
- * Throws `HostError` when ss is missing, fails or hangs; a namespace other than the first that is
- * gone is left out, one that may not be entered is told in `closed`.
+ * Throws `HostError` when ss is missing, fails or hangs, or the only namespace is gone or closed; one
+ * of several that is gone is left out, one that may not be entered is told in `closed`.
  */
 export async function readSample(
   source: HostSource,
@@ -95,7 +95,8 @@ export async function readSample(
         sums.contested += part.contested;
         spans.set(next.inode, { startedMs: began, endedMs: source.now() });
       } catch (error) {
-        if (next.own || !isHostError(error, 'gone', 'denied', 'netns-closed')) throw error;
+        const asked = next.own || namespaces.length === 1;
+        if (asked || !isHostError(error, 'gone', 'denied', 'netns-closed')) throw error;
         if (error.code !== 'gone') closed.push(next);
       }
     }
