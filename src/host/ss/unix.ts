@@ -43,7 +43,10 @@ export class UnixScan {
           : (splits.find(
               (each) =>
                 each.peerInode !== 0 && this.#peers.has(peersKey(each.peerInode, each.inode)),
-            ) ?? splits[0]);
+            ) ??
+            // Only what nobody has accepted has no inode; a name can pretend that.
+            splits.find(({ inode }) => inode !== 0) ??
+            splits[0]);
       if (!split) continue;
       if (splits.length > 1) this.#claim(split.inode);
       const socket = record(row, split, this.netns);

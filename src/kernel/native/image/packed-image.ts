@@ -1,4 +1,4 @@
-import { brotliDecompressSync } from 'node:zlib';
+import { brotliDecompressSync, crc32 } from 'node:zlib';
 import { ReadError } from '../../error.js';
 import type { ImageFacts, MemoryImage, PhysicalRange, VirtualRange } from './image.js';
 import type { Note } from './notes.js';
@@ -123,6 +123,7 @@ class PackedImage implements MemoryImage {
 
 /** @throws {Error} of any kind where the bytes are none that were packed */
 function unpacked(group: PackedGroup): Uint8Array {
+  if (crc32(group.packed) !== group.sum) throw new RangeError('bytes have changed');
   const size = groupBytes(group);
   const bytes = brotliDecompressSync(group.packed, { maxOutputLength: size });
   if (bytes.length !== size) throw new RangeError(`${bytes.length} bytes instead of ${size}`);

@@ -1,4 +1,4 @@
-import { brotliCompressSync, constants } from 'node:zlib';
+import { brotliCompressSync, constants, crc32 } from 'node:zlib';
 import { KernelError } from '../../error.js';
 import type { PhysicalRange } from './image.js';
 import type { Note } from './notes.js';
@@ -24,8 +24,10 @@ export interface PackedGroup {
   readonly runs: readonly PhysicalRange[];
   /** It holds differences of 32-bit words, each from the one before. */
   readonly differences: boolean;
-  /** Brotli. */
+  /** Brotli, which would not notice a byte that has changed. */
   readonly packed: Uint8Array;
+  /** CRC-32 of `packed`. */
+  readonly sum: number;
 }
 
 /** Bytes that a group unpacks to. */
@@ -55,26 +57,27 @@ export function packGroup(
     [constants.BROTLI_PARAM_LGWIN]: Math.log2(MOST_GROUP_BYTES),
     [constants.BROTLI_PARAM_SIZE_HINT]: data.length,
   };
-  return { runs, differences, packed: brotliCompressSync(data, { params }) };
+  const packed = brotliCompressSync(data, { params });
+  return { runs, differences, packed, sum: crc32(packed) };
 }
 
 /**
  * The note that holds them: a version, log2 of the page size, then LEB128 numbers: of groups, and for
  * each group how many runs it has, for each run the pages since the last one's end and its length in
- * pages, whether it holds differences, and its packed bytes; behind them all groups' bytes.
+ * pages, whether it holds differences, and its packed bytes and their sum; behind them all groups' bytes.
  *
  * @param groups ascending by their addresses
  */
 export function packedPagesNote(pageSize: number, groups: readonly PackedGroup[]): Note {
   const numbers = [groups.length];
   let page = 0;
-  for (const { runs, differences, packed } of groups) {
+  for (const { runs, differences, packed, sum } of groups) {
     numbers.push(runs.length);
     for (const { start, end } of runs) {
       numbers.push(start / pageSize - page, (end - start) / pageSize);
       page = end / pageSize;
     }
-    numbers.push(differences ? 1 : 0, packed.length);
+    numbers.push(differences ? 1 : 0, packed.length, sum);
   }
   const head = Uint8Array.of(VERSION, Math.log2(pageSize));
   const bytes = Buffer.concat([head, varints(numbers), ...groups.map(({ packed }) => packed)]);
@@ -100,7 +103,7 @@ export function packedPagesOf(notes: readonly Note[]): PackedGroup[] {
     if (value === undefined || value > most) throw damaged(`have ${value} ${what}`);
     return value;
   };
-  const heads: { runs: PhysicalRange[]; differences: boolean; size: number }[] = [];
+  const heads: { runs: PhysicalRange[]; differences: boolean; size: number; sum: number }[] = [];
   let page = 0;
   for (let left = number(MOST_GROUPS, 'groups'); left > 0; left--) {
     const runs: PhysicalRange[] = [];
@@ -111,7 +114,8 @@ export function packedPagesOf(notes: readonly Note[]): PackedGroup[] {
     }
     if (groupBytes({ runs }) > MOST_GROUP_BYTES) throw damaged('have a group that is too large');
     const differences = number(1, 'kinds of words') === 1;
-    heads.push({ runs, differences, size: number(bytes.length, 'bytes') });
+    const size = number(bytes.length, 'bytes');
+    heads.push({ runs, differences, size, sum: number(2 ** 32, 'as a sum') });
   }
   let at = 2 + reader.at;
   return heads.map(({ size, ...group }) => {

@@ -34,6 +34,21 @@ describe('layouts out of BTF', () => {
     expect(layout.size).toBe(16);
   });
 
+  it('calls a member that lies beyond its struct damage', () => {
+    const layout = layoutOf((w) => {
+      const int = w.int('int', 4);
+      w.struct('s', 16, [
+        { name: 'last', type: int, bitOffset: 96 },
+        { name: 'across', type: int, bitOffset: 104 },
+        { name: 'flexible', type: w.array(int, 0), bitOffset: 128 },
+      ]);
+    });
+    expect(layout.member('last')?.offset).toBe(12);
+    expect(() => layout.member('across')).toThrow('BTF: s.across ends at byte 17 of 16');
+    expect(layout.member('flexible')?.offset).toBe(16);
+    expect(layout.member('flexible[9]')?.offset).toBe(52);
+  });
+
   it('steps through structs and arrays, but not through pointers', () => {
     const layout = layoutOf((w) => {
       const int = w.int('unsigned int', 4);
@@ -47,7 +62,7 @@ describe('layouts out of BTF', () => {
         { name: 'frags', type: frags, bitOffset: 64 },
       ]);
       const pointer = w.pointer(w.const(info));
-      w.struct('s', 300, [
+      w.struct('s', 312, [
         { name: 'info', type: info, bitOffset: 32 },
         { name: 'next', type: pointer, bitOffset: 2304 },
         { name: 'slots', type: w.array(pointer, 2), bitOffset: 2368 },

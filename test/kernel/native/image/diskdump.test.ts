@@ -357,6 +357,14 @@ describe('a split dump', () => {
     expect(() => openImage([first, second, second])).toThrow(/hold the same part/);
     const alone = dump(spec);
     expect(() => openImage([alone, first])).toThrow(/is not a part of a split dump/);
+    const text = join(directory.path, 'text');
+    writeFileSync(text, 'no dump\n');
+    expect(() => openImage([first, text])).toThrow(/is no part of the dump in .*KDUMP/);
+  });
+
+  it('takes a part whose writer alone ran out of space', () => {
+    const cut = dump({ ...spec, status: 8, split: { start: 6, end: 30000 } });
+    openImage([first, cut, third]).close();
   });
 });
 

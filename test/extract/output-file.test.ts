@@ -1,0 +1,55 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { checkOutput, OutputFile } from '../../src/extract/write/output-file.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-output-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const path = (name: string) => join(folder, name);
+
+test('a file appears whole, with its name, and is replaced when that was asked for', () => {
+  for (const [bytes, replace] of [
+    ['first', false],
+    ['second', true],
+  ] as const) {
+    const file = new OutputFile(path('whole'), replace);
+    file.write(0, Buffer.from(bytes));
+    expect(file.finish()).toBe(bytes.length);
+    expect(readFileSync(path('whole'), 'latin1')).toBe(bytes);
+  }
+  expect(() => new OutputFile(path('whole'), false)).toThrow('--force replaces it');
+  expect(readdirSync(folder)).toEqual(['whole']);
+});
+
+test('what is given up leaves nothing', () => {
+  const file = new OutputFile(path('given-up'), false);
+  file.write(4096, Buffer.from('x'));
+  file.discard();
+  expect(readdirSync(folder)).not.toContain('given-up');
+  expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([]);
+});
+
+test('a link is not replaced: /dev/stdout is one', () => {
+  writeFileSync(path('target'), 'kept');
+  symlinkSync(path('target'), path('link'));
+  expect(() => checkOutput(path('link'), true)).toThrow('is not a regular file');
+  symlinkSync(path('nowhere'), path('dangling'));
+  expect(() => checkOutput(path('dangling'), true)).toThrow('is not a regular file');
+  expect(lstatSync(path('link')).isSymbolicLink()).toBe(true);
+  expect(existsSync(path('nowhere'))).toBe(false);
+});
+
+test('a folder that is a file is told', () => {
+  writeFileSync(path('file'), '');
+  expect(() => checkOutput(join(path('file'), 'out'), false)).toThrow('(ENOTDIR)');
+});
