@@ -1,3 +1,4 @@
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from './cpus.js';
 import type { NetDevice } from './net-devices.js';
@@ -33,13 +34,14 @@ export class QdiscReader {
     this.#qdisc = new StructReader(kernel, 'Qdisc', [
       'flags',
       'q.qlen',
+      'qstats.backlog',
       'cpu_qstats',
       'gso_skb',
       'skb_bad_txq',
     ]);
   }
 
-  /** @throws {ReadError}, {@link TornList} */
+  /** @throws {ReadError}, {@link TornList}; {@link KernelError} `damaged` */
   *ofDevice(device: NetDevice): Generator<QdiscContent> {
     for (let index = 0; index < device.queues; index++) {
       const queue = this.#queue.read(device.firstQueue + BigInt(index * this.#queue.size));
@@ -52,19 +54,32 @@ export class QdiscReader {
         ...this.#lists.ring(view.addressOf('skb_bad_txq')),
       ];
       let counted = view.number('q.qlen');
-      if (view.number('flags') & CPU_STATS) counted += this.#perCpu(view.pointer('cpu_qstats'));
+      let bytes = view.number('qstats.backlog');
+      if (view.number('flags') & CPU_STATS) {
+        const each = this.#perCpu(view.pointer('cpu_qstats'));
+        counted += each.packets;
+        bytes += each.bytes;
+      }
+      if (counted > bytes) {
+        const message = `the qdisc at 0x${qdisc.toString(16)} counts ${counted} packets of ${bytes} bytes`;
+        throw new KernelError('damaged', message);
+      }
       // Where counts are kept, they include what was put back.
       yield { qdisc, queued: Math.max(0, counted - putBack.length), putBack };
     }
   }
 
-  /** Σ `gnet_stats_queue.qlen`: one CPU's may be negative, as another takes out what it put in. */
-  #perCpu(stats: bigint): number {
-    const { qlen } = new StructReader(this.#kernel, 'gnet_stats_queue', ['qlen']).members;
-    let sum = 0;
+  /** Σ `gnet_stats_queue`: one CPU's may be negative, as another takes out what it put in. */
+  #perCpu(stats: bigint): { packets: number; bytes: number } {
+    const reader = new StructReader(this.#kernel, 'gnet_stats_queue', ['qlen', 'backlog']);
+    const { qlen, backlog } = reader.members;
+    const sum = { packets: 0, bytes: 0 };
     for (const cpu of cpuMask(this.#kernel, '__cpu_possible_mask')) {
-      const at = perCpuAddress(this.#kernel, stats, cpu) + BigInt(qlen.offset);
-      sum += this.#kernel.read(at, 4).getInt32(0, true);
+      const at = perCpuAddress(this.#kernel, stats, cpu);
+      const number = (offset: number): number =>
+        this.#kernel.read(at + BigInt(offset), 4).getInt32(0, true);
+      sum.packets += number(qlen.offset);
+      sum.bytes += number(backlog.offset);
     }
     return sum;
   }

@@ -126,6 +126,11 @@ export class SockReader {
       const name = this.#protocolName(sock.pointer('__sk_common.skc_prot'));
       const odd = inetContradiction(TYPES[type] ?? String(type), protocol, name);
       if (odd !== undefined) return odd;
+      // Raw sockets have their protocol for a number too (inet_create, net/ipv4/af_inet.c).
+      const number = sock.number('__sk_common.skc_num');
+      if (TYPES[type] === 'SOCK_RAW' && number !== protocol) {
+        return `its protocol is ${protocol}, its number ${number}`;
+      }
     }
     const at = sock.pointer('sk_socket');
     if (at === 0n) return undefined;

@@ -6,6 +6,7 @@ import { accountAll } from '../../src/account/sockets.js';
 import { ReadError } from '../../src/kernel/error.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../src/walk/cpus.js';
+import { netDevices } from '../../src/walk/net-devices.js';
 import { skbCaches } from '../../src/walk/skb-caches.js';
 
 const kernel = openNative({
@@ -82,4 +83,22 @@ test('rows after one that is not known are at most', () => {
   expect(damaged.get('cpu-queues')?.message).toContain('not counted');
   expect(damaged.get('page-pools')?.objects).toBeNull();
   expect(damaged.get('page-pools')?.message).toMatch(/That is at most: .* \(.*cpu-queues\)\.$/);
+});
+
+test('a qdisc that counts packets without bytes is not counted', () => {
+  const [device] = netDevices(kernel);
+  if (!device) throw new Error('the fixture has no device');
+  const qdisc = pointer(device.firstQueue + offset('netdev_queue', 'qdisc'));
+  const row = rows(change(qdisc + offset('Qdisc', 'q.qlen'), 0xfffffff0n, 4)).get('qdiscs');
+  expect(row?.message).toMatch(
+    /not counted: the qdisc at 0x[\da-f]+ counts 4294967280 packets of 0/,
+  );
+});
+
+test('a raw socket whose number is not its protocol is told', () => {
+  const census = accountAll(kernel);
+  expect(census.total.complete).toBe(true);
+  const raw = census.sockets.find(({ socket }) => socket.type === 'SOCK_RAW')?.socket.sock;
+  const damage = change((raw ?? 0n) + offset('sock', 'sk_protocol'), 0x83an, 2);
+  expect(accountAll(damagedKernel(kernel, damage)).total.complete).toBe(false);
 });
