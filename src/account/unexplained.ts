@@ -97,7 +97,7 @@ class Rest {
   row(what: string, name: string, make: () => Row): Unexplained {
     try {
       const row = make();
-      if (this.#unknown.length === 0 || row.objects === 0) return { what, ...row };
+      if (this.#unknown.length === 0 || !row.objects) return { what, ...row };
       const others = this.#unknown.join(', ');
       const message = `${row.message} That is at most: some may belong to what is not known whole (${others}).`;
       return { what, objects: null, bytes: null, message };
