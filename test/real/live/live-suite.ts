@@ -69,7 +69,8 @@ export function liveSuite(kernel: LabKernel): void {
         expect(answer.kernel.source).toBe('kcore');
         expect(answer.warnings).toEqual([]);
         expectTruth(starving, answer);
-        expect(answer.total.pages).toBeGreaterThan(0);
+        // Pages, or where the driver copies small packets, slab alone.
+        expect(answer.total.pinnedBytes).toBeGreaterThan(64_000);
         // To people it says the same.
         const { status, output } = await inGuest(guest, command, MOST_MS);
         expect(status).toBe(0);
