@@ -1,25 +1,32 @@
-import type { Freed } from './owners.js';
-import type { CensusEntry } from './sockets.js';
+import type { CountedSocket } from '../walk/census.js';
+import type { Connection, Held } from './held.js';
 import type { Tally } from './tally.js';
 
-/** What a socket holds: all of it, and what of it goes as soon as the socket is closed. */
-export interface Held {
-  readonly all: Tally;
-  readonly atClose: Tally;
+/** Between so many bytes go back to the allocators. */
+export interface Freed {
+  /** All references to these were found on what would go. */
+  readonly low: number;
+  /**
+   * All that hangs on what would go, if whoever shares it lets go as well, and what the other ends of
+   * its connections have still to send, if these are on this machine; null: not all could be told.
+   */
+  readonly high: number | null;
+  /** Of what lies between: page pools of drivers take this back, and may keep it for new packets. */
+  readonly toPools: number;
 }
 
 interface Waiting {
-  readonly entry: CensusEntry;
+  readonly socket: CountedSocket;
   readonly held: Held;
 }
 
 /**
- * Which sockets go with a process. One that a single process has open, at as many descriptors as its
- * file has references, goes for sure. What else refers to it decides about the others: a message in
- * the queue of a socket that goes as well (also its own: the kernel collects such cycles when the next
- * unix socket is closed), a ring of io_uring that goes, the listener that it waits at, the MPTCP
- * connection that it is part of; a reference that nothing explains may be a system call of the same
- * process, which ends with it, or somebody else's.
+ * Which sockets go with a process. One that a single process has open or mapped, as often as its file
+ * has references, goes for sure. What else refers to it decides about the others: a message in the
+ * queue of a socket that goes as well (also its own: the kernel collects such cycles when the next unix
+ * socket is closed), a ring of io_uring that goes, the listener that it waits at, the MPTCP connection
+ * that it is part of; a reference that nothing explains may be a system
+ * call of the same process, which ends with it, or somebody else's.
  */
 export class Deaths {
   readonly #newTally: () => Tally;
@@ -27,11 +34,14 @@ export class Deaths {
   readonly #plain = new Map<number, Held & { readonly socks: Set<bigint> }>();
   /** By pid: connections that keep some of it after their close, unless they are reset. */
   readonly #lingering = new Map<number, Waiting[]>();
+  readonly #connections = new Map<bigint, Connection>();
   /** Socks with unread data, which reset their peer when they are closed, by the peer's name. */
   readonly #resetting = new Map<string, bigint>();
+  /** Socks with something to send, by their name without a namespace. */
+  readonly #sending = new Map<string, bigint[]>();
   /** Those that depend on others, by sock. */
   readonly #waiting = new Map<bigint, Waiting>();
-  /** From a carrier or listener, or a process, to the waiting ones that may go with it. */
+  /** From a carrier, a listener or a whole, or a process, to the waiting ones that may go with it. */
   readonly #bySock = new Map<bigint, bigint[]>();
   readonly #byPid = new Map<number, bigint[]>();
 
@@ -39,35 +49,29 @@ export class Deaths {
     this.#newTally = newTally;
   }
 
-  add(entry: CensusEntry, held: Held): void {
-    if (entry.socket.protocol === 'TCP' && (entry.queues.receive?.payloadBytes ?? 0) > 0) {
-      const { netns, local, peer } = entry.socket;
-      this.#resetting.set(`${netns} ${peer} ${local}`, entry.socket.sock);
-    }
-    const { socket, holders, acceptedFrom, subflowOf, fileReferences } = entry;
-    const { carriedBy, registeredWith } = entry;
-    const pid = holders[0]?.pid;
-    const alone = holders.every((one) => one.pid === pid);
-    if (!alone) return;
-    if (pid !== undefined && fileReferences <= holders.length && carriedBy.length === 0) {
+  add(socket: CountedSocket, held: Held): void {
+    const { sock, acceptedFrom, subflowOf, carriedBy, registeredWith } = socket;
+    if (held.connection) this.#noteConnection(sock, held.connection);
+    const pids = ownersOf(socket);
+    if (pids.size > 1) return;
+    const [pid] = pids;
+    if (pid !== undefined && isPlain(socket)) {
       const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: new Set() };
       this.#plain.set(pid, plain);
       plain.all.add(held.all);
-      plain.socks.add(socket.sock);
+      plain.socks.add(sock);
       if (held.atClose === held.all) plain.atClose.add(held.all);
-      else push(this.#lingering, pid, { entry, held });
+      else push(this.#lingering, pid, { socket, held });
       return;
     }
-    if (pid !== undefined) push(this.#byPid, pid, socket.sock);
-    const parent = acceptedFrom ?? subflowOf;
-    if (parent !== undefined) push(this.#bySock, parent, socket.sock);
-    for (const carrier of carriedBy) push(this.#bySock, carrier, socket.sock);
+    if (pid !== undefined) push(this.#byPid, pid, sock);
+    for (const keeper of keepersOf(socket)) push(this.#bySock, keeper, sock);
     for (const ring of registeredWith) {
-      for (const holder of ring.holders) push(this.#byPid, holder.task.pid, socket.sock);
+      for (const holder of ring.holders) push(this.#byPid, holder.task.pid, sock);
     }
-    const kept = parent !== undefined || carriedBy.length > 0 || registeredWith.length > 0;
-    if (pid === undefined && !kept) return;
-    this.#waiting.set(socket.sock, { entry, held });
+    const kept = acceptedFrom ?? subflowOf ?? carriedBy[0];
+    if (pid === undefined && kept === undefined && !registeredWith.length) return;
+    this.#waiting.set(sock, { socket, held });
   }
 
   /** What goes back if a process is killed. */
@@ -75,9 +79,11 @@ export class Deaths {
     const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: new Set<bigint>() };
     const reached = this.#reachedFrom(pid, plain.socks);
     const lingering = this.#lingering.get(pid) ?? [];
-    if (reached.size === 0 && lingering.length === 0) return bounds(plain.atClose, plain.all);
     const possible = this.#remaining(pid, plain.socks, reached, false);
     const certain = this.#remaining(pid, plain.socks, possible, true);
+    const ends = this.#otherEnds(new Set([...plain.socks, ...possible]));
+    if (reached.size + lingering.length + ends.length === 0)
+      return bounds(plain.atClose, plain.all);
     const sum = this.#newHeld();
     sum.all.add(plain.all);
     sum.atClose.add(plain.atClose);
@@ -89,14 +95,40 @@ export class Deaths {
       sum.all.add(waiting.held.all);
       if (certain.has(sock)) sum.atClose.add(this.#atClose(waiting, closing));
     }
+    for (const tally of ends) sum.all.add(tally);
     return bounds(sum.atClose, sum.all);
   }
 
+  #noteConnection(sock: bigint, connection: Connection): void {
+    this.#connections.set(sock, connection);
+    const { netns, local, peer, resets, sending } = connection;
+    if (resets) this.#resetting.set(`${netns} ${peer} ${local}`, sock);
+    if (sending && local && peer) push(this.#sending, `${local} ${peer}`, sock);
+  }
+
   /** A peer on the same machine that closes with unread data resets the connection: all of it goes. */
-  #atClose({ entry, held }: Waiting, closing: ReadonlySet<bigint>): Tally {
-    const { netns, local, peer } = entry.socket;
+  #atClose({ held }: Waiting, closing: ReadonlySet<bigint>): Tally {
+    if (!held.connection) return held.atClose;
+    const { netns, local, peer } = held.connection;
     const resetBy = this.#resetting.get(`${netns} ${local} ${peer}`);
     return resetBy !== undefined && closing.has(resetBy) ? held.all : held.atClose;
+  }
+
+  /**
+   * What waits to be sent at the other ends of connections, on this machine, of sockets that may go: a
+   * reset frees it too. The other end may be in another namespace, and have the same name in a third.
+   */
+  #otherEnds(going: ReadonlySet<bigint>): Tally[] {
+    const ends = new Map<bigint, Tally>();
+    for (const sock of going) {
+      const connection = this.#connections.get(sock);
+      if (!connection) continue;
+      for (const end of this.#sending.get(`${connection.peer} ${connection.local}`) ?? []) {
+        const { sending } = this.#connections.get(end) ?? {};
+        if (sending && !going.has(end)) ends.set(end, sending);
+      }
+    }
+    return [...ends.values()];
   }
 
   #newHeld(): Held {
@@ -128,7 +160,7 @@ export class Deaths {
       changed = false;
       for (const sock of from) {
         const waiting = this.#waiting.get(sock);
-        if (!waiting || !going.has(sock) || goes(waiting.entry, pid, going, certain)) continue;
+        if (!waiting || !going.has(sock) || goes(waiting.socket, pid, going, certain)) continue;
         going.delete(sock);
         changed = true;
       }
@@ -137,35 +169,54 @@ export class Deaths {
   }
 }
 
+/** The socks that a socket goes with: those that carry it, accept it, or that it is part of. */
+export function keepersOf({ acceptedFrom, subflowOf, carriedBy }: CountedSocket): bigint[] {
+  const one = acceptedFrom ?? subflowOf;
+  return one === undefined ? [...carriedBy] : [one, ...carriedBy];
+}
+
+function ownersOf({ holders, mappedBy }: CountedSocket): Set<number> {
+  return new Set([...holders.map(({ task }) => task.pid), ...mappedBy.map(({ pid }) => pid)]);
+}
+
+function isPlain(socket: CountedSocket): boolean {
+  const { holders, mappedBy, registeredWith, fileReferences } = socket;
+  if (keepersOf(socket).length > 0 || registeredWith.length > 0) return false;
+  return fileReferences <= holders.length + mappedBy.length;
+}
+
 /** @param certain every reference is to be explained */
 function goes(
-  entry: CensusEntry,
+  socket: CountedSocket,
   pid: number,
   going: ReadonlySet<bigint>,
   certain: boolean,
 ): boolean {
-  const { holders, acceptedFrom, subflowOf, carriedBy, registeredWith, fileReferences } = entry;
-  const parent = acceptedFrom ?? subflowOf;
-  if (parent !== undefined) return going.has(parent);
-  if (holders.some((one) => one.pid !== pid)) return false;
+  const { holders, mappedBy, acceptedFrom, subflowOf, carriedBy, registeredWith } = socket;
+  const whole = acceptedFrom ?? subflowOf;
+  if (whole !== undefined) return going.has(whole);
+  if ([...ownersOf(socket)].some((one) => one !== pid)) return false;
   if (!carriedBy.every((carrier) => going.has(carrier))) return false;
-  const rings = registeredWith.filter((ring) => ring.holders.every(({ task }) => task.pid === pid));
+  const rings = registeredWith.filter(
+    (ring) =>
+      ring.holders.every(({ task }) => task.pid === pid) &&
+      ring.mappedBy.every((task) => task.pid === pid),
+  );
   if (rings.length < registeredWith.length) return false;
   if (!certain) return true;
-  // A ring's other references may be mappings of another process.
-  const sure = rings.filter((ring) => ring.fileReferences <= ring.holders.length);
+  const sure = rings.filter(
+    (ring) => ring.fileReferences <= ring.holders.length + ring.mappedBy.length,
+  );
   if (sure.length < rings.length) return false;
-  return holders.length + carriedBy.length + rings.length >= fileReferences;
+  const found = holders.length + mappedBy.length + carriedBy.length + rings.length;
+  return found >= socket.fileReferences;
 }
 
-/** Nothing goes back: somebody else keeps it. */
-export const NOTHING: Freed = { low: 0, high: 0, toPools: 0 };
-
-/** @param atClose what goes at once and for sure  @param all what may go */
-export function bounds(atClose: Tally, all: Tally): Freed {
+function bounds(atClose: Tally, all: Tally): Freed {
+  const { pinnedBytes, complete } = all.figures();
   return {
     low: atClose.ownership().exclusiveBytes,
-    high: all.figures().pinnedBytes,
+    high: complete ? pinnedBytes : null,
     toPools: all.pooledBytes(),
   };
 }

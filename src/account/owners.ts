@@ -1,99 +1,119 @@
-import { Deaths, type Held } from './deaths.js';
+import type { Freed } from './deaths.js';
+import { portsOf } from './ports.js';
 import type { CensusEntry, Group, Grouping } from './sockets.js';
 import type { Tally } from './tally.js';
 
-/** Between so many bytes go back to the allocators. */
-export interface Freed {
-  /** All references to these were found on what would go. */
-  readonly low: number;
-  /** All that hangs on what would go, if whoever shares it lets go as well. */
-  readonly high: number;
-  /** Of what lies between: page pools of drivers take this back, and may keep it for new packets. */
-  readonly toPools: number;
-}
-
 interface Sum {
+  /** The process that the group is; null: it is none. */
+  readonly pid: number | null;
   sockets: number;
   readonly tally: Tally;
 }
 
 /** Adds sockets up by what they have in common. */
 export class Owners {
-  readonly #groupings: readonly Grouping[];
+  readonly grouping: Grouping;
   readonly #newTally: () => Tally;
-  readonly #sums = new Map<Grouping, Map<string, Sum>>();
-  readonly #deaths: Deaths;
+  readonly #sums = new Map<string, Sum>();
 
-  constructor(groupings: readonly Grouping[], newTally: () => Tally) {
-    this.#groupings = groupings;
+  constructor(grouping: Grouping, newTally: () => Tally) {
+    this.grouping = grouping;
     this.#newTally = newTally;
-    this.#deaths = new Deaths(newTally);
   }
 
-  add(entry: CensusEntry, held: Held): void {
-    for (const grouping of this.#groupings) {
-      const sums = this.#sums.get(grouping) ?? new Map<string, Sum>();
-      this.#sums.set(grouping, sums);
-      for (const key of keysOf(entry, grouping)) {
-        const sum = sums.get(key) ?? { sockets: 0, tally: this.#newTally() };
-        sums.set(key, sum);
-        sum.sockets++;
-        sum.tally.add(held.all);
-      }
+  add(entry: CensusEntry, held: Tally): void {
+    for (const [key, pid] of keysOf(entry, this.grouping)) {
+      const sum = this.#sums.get(key) ?? { pid, sockets: 0, tally: this.#newTally() };
+      this.#sums.set(key, sum);
+      sum.sockets++;
+      sum.tally.add(held);
     }
-    this.#deaths.add(entry, held);
   }
 
-  /** Each grouping's groups, what pins most first. */
-  groups(): Partial<Record<Grouping, Group[]>> {
-    const all: Partial<Record<Grouping, Group[]>> = {};
-    for (const [grouping, sums] of this.#sums) {
-      all[grouping] = [...sums]
-        .map(([key, { sockets, tally }]) => ({
-          key,
-          sockets,
-          total: tally.figures(),
-          ownership: tally.ownership(),
-          freedIfKilled:
-            grouping === 'process' ? this.#deaths.freed(Number.parseInt(key, 10)) : null,
-        }))
-        .sort((a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.key < b.key ? -1 : 1));
-    }
-    return all;
+  /**
+   * The groups, what pins most first.
+   *
+   * @param missed sockets are missing, or who has them, and so perhaps from any group
+   * @param freed what a kill of a process gives back
+   */
+  groups(missed: boolean, freed: (pid: number) => Freed): Group[] {
+    const freedBy = (pid: number): Freed => {
+      const bounds = freed(pid);
+      return missed ? { ...bounds, high: null } : bounds;
+    };
+    const groups = [...this.#sums].map(([key, { pid, sockets, tally }]) => {
+      const total = tally.figures();
+      return {
+        key,
+        sockets,
+        total: missed ? { ...total, complete: false } : total,
+        ownership: tally.ownership(),
+        freedIfKilled: pid === null ? null : freedBy(pid),
+      };
+    });
+    return groups.sort(
+      (a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.key < b.key ? -1 : 1),
+    );
   }
 }
 
-/** Under which keys a socket counts. Keys are for people, and hostile where comm or path are. */
-function keysOf(entry: CensusEntry, grouping: Grouping): Iterable<string> {
-  const { socket, holders, acceptedFrom, subflowOf, carriedBy, registeredWith } = entry;
-  const nobody =
-    acceptedFrom !== undefined
-      ? '(waiting to be accepted)'
-      : subflowOf !== undefined
-        ? '(part of an MPTCP connection)'
-        : carriedBy.length > 0
-          ? '(in a message: SCM_RIGHTS)'
-          : registeredWith.length > 0
-            ? '(registered with io_uring)'
-            : socket.inode === 0
-              ? '(no process: orphan)'
-              : socket.file === 0n
-                ? '(kernel)'
-                : '(no descriptor)';
+/**
+ * Under which keys a socket counts, and which of them are processes. Keys are for people, and hostile
+ * where comm or path are.
+ */
+function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, number | null> {
+  const one = (key: string) => new Map([[key, null]]);
+  const { socket } = entry;
+  const { holders, mappedBy, connectionHolders } = entry;
+  const owners = [holders, mappedBy, connectionHolders].find(({ length }) => length > 0) ?? [];
   switch (grouping) {
     case 'process':
-      if (holders.length === 0) return [nobody];
-      return new Set(holders.map(({ pid, comm }) => `${pid} ${comm}`));
+      if (owners.length === 0) return one(nobody(entry));
+      return new Map(owners.map(({ pid, comm }) => [`${pid} ${comm}`, pid]));
     case 'cgroup':
-      if (holders.length === 0) return [nobody];
-      return new Set(holders.map(({ cgroup }) => cgroup ?? '(unreadable)'));
+      if (owners.length === 0) return one(nobody(entry));
+      return new Map(owners.map(({ cgroup }) => [cgroup ?? '(unreadable)', null]));
     case 'netns':
-      return [socket.netns === null ? 'not known' : String(socket.netns)];
+      return one(socket.netns === null ? 'not known' : String(socket.netns));
     case 'port':
-      return [/:(\d+)$/.exec(socket.local ?? '')?.[1] ?? '(none)'];
+      return one(portsOf(socket).local ?? '(none)');
     case 'family':
-      return [`${socket.family} ${socket.protocol}`];
+      return one(`${socket.family} ${socket.protocol}`);
     case 'state':
-      return [socket.state];
+      return one(socket.state);
   }
 }
+
+function nobody(entry: CensusEntry): string {
+  return NOBODY[keptBy(entry)];
+}
+
+/** What keeps a socket that no process has open or mapped. */
+export type Keeper =
+  | 'listener'
+  | 'message'
+  | 'io_uring'
+  | 'connection'
+  | 'nothing'
+  | 'kernel'
+  | 'unknown';
+
+/** `nothing` only of a sock that says itself that it has no socket. */
+export function keptBy(entry: CensusEntry): Keeper {
+  if (entry.acceptedFrom !== undefined) return 'listener';
+  if (entry.carriedBy.length > 0) return 'message';
+  if (entry.registeredWith.length > 0) return 'io_uring';
+  if (entry.subflowOf !== undefined) return 'connection';
+  if (entry.socket.inode === 0) return 'nothing';
+  return entry.socket.inode !== null && entry.socket.file === 0n ? 'kernel' : 'unknown';
+}
+
+const NOBODY: Readonly<Record<Keeper, string>> = {
+  listener: '(waiting to be accepted)',
+  message: '(in a message: SCM_RIGHTS)',
+  io_uring: '(registered with io_uring)',
+  connection: '(part of an MPTCP connection)',
+  nothing: '(no process: orphan)',
+  kernel: '(kernel)',
+  unknown: '(no descriptor)',
+};

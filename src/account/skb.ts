@@ -1,14 +1,13 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import { openDescriptors } from '../walk/descriptors.js';
 import { WalkError } from '../walk/error.js';
 import { findFile, openFiles } from '../walk/files.js';
 import { incompleteness } from '../walk/incompleteness.js';
-import { type Socket, SocketFinder, socketOfSock } from '../walk/socket.js';
+import { SocketFinder, socketOfSock } from '../walk/socket.js';
 import { findTask, type Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import { bounds, type Held, NOTHING } from './deaths.js';
+import type { Freed } from './deaths.js';
 import type { Figures } from './figures.js';
-import type { Freed } from './owners.js';
+import { freedOf } from './kill.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
@@ -24,9 +23,9 @@ export interface SkbAnswer extends SocketAccount {
   readonly process: ProcessName | null;
   readonly fd: number | null;
   /**
-   * What goes back if the process is killed: nothing where another process has the socket open too,
-   * perhaps nothing where a message or a system call refers to it. Null: its descriptors could not
-   * all be read, or no process was asked for.
+   * What goes back if the process is killed, of this socket and of what hangs on it: nothing where
+   * another process has it too, perhaps nothing where it is not known what refers to it. Null: no
+   * process was asked for, or the way back to the socket could not be read.
    */
   readonly freedIfKilled: Freed | null;
   readonly warnings: readonly Warning[];
@@ -63,7 +62,7 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
     process: nameOf(task),
     fd,
     ...account,
-    freedIfKilled: freedBy(kernel, task, socket, held, warnings),
+    freedIfKilled: freedOf(kernel, accountant, task, socket, held, warnings),
     warnings: warnings.list(),
   };
 }
@@ -82,29 +81,6 @@ export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): Skb
   return { kernel: kernel.facts, ...nobody, ...account, warnings: warnings.list() };
 }
 
-/** References that are not this process's descriptors are another's, or nobody knows whose. */
-function freedBy(
-  kernel: Kernel,
-  task: Task,
-  { file, fileReferences }: Socket,
-  { all, atClose }: Held,
-  warnings: Warnings,
-): Freed | null {
-  let descriptors = 0;
-  try {
-    for (const one of openFiles(kernel, task)) if (one.file === file) descriptors++;
-  } catch (error) {
-    const message = `descriptors of pid ${task.pid}: ${(error as Error).message}`;
-    warnings.add(incompleteness(error), message);
-    return null;
-  }
-  const freed = bounds(atClose, all);
-  if (fileReferences <= descriptors) return freed;
-  const holders = openDescriptors(kernel, warnings).get(file) ?? [];
-  if (holders.some((holder) => holder.task.pid !== task.pid)) return NOTHING;
-  return fileReferences <= holders.length ? freed : { ...freed, low: 0 };
-}
-
 /**
  * What waits in the queues of every socket of a process. Descriptors of one file are one socket.
  *
@@ -120,7 +96,9 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   try {
     for (const { fd, file } of openFiles(kernel, task)) {
       const fds = fdsByFile.get(file);
-      if (fds) fds.push(fd);
+      // Threads with tables of their own may have it at the same one.
+      if (fds && !fds.includes(fd)) fds.push(fd);
+      else if (fds) continue;
       else fdsByFile.set(file, [fd]);
     }
   } catch (error) {

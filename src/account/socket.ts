@@ -1,15 +1,18 @@
+import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { PageReader } from '../walk/pages.js';
 import { HeldReader } from '../walk/queues/held-reader.js';
 import { type QueueName, QueueReader, walkQueue } from '../walk/queues.js';
+import { readPart } from '../walk/read-part.js';
 import { type Skb, SkbReader } from '../walk/skb.js';
 import { type SockIdentity, SockReader } from '../walk/sock.js';
 import type { Socket } from '../walk/socket.js';
 import { type WarningCode, Warnings } from '../walk/warnings.js';
-import type { Held } from './deaths.js';
 import type { Figures } from './figures.js';
+import { type CountedQueue, type Held, heldBy } from './held.js';
 import { type Ownership, Tally } from './tally.js';
+import { payloadOf } from './unread.js';
 
 /** A socket, what waits in each of its queues, and what all of them pin together. */
 export interface SocketAccount {
@@ -19,6 +22,11 @@ export interface SocketAccount {
   readonly total: Figures;
   /** Of `total.pinnedBytes`, what goes back if this socket alone drops its queues, and the rest. */
   readonly ownership: Ownership;
+  /**
+   * Payload that has come and that the process has not read, without what it has read of the first
+   * skb; null: that could not be told.
+   */
+  readonly unreadBytes: number | null;
   /** Each queue's entries, if they were asked for. */
   readonly skbs?: Readonly<Partial<Record<QueueName, readonly Skb[]>>>;
 }
@@ -31,6 +39,9 @@ export interface AccountOptions {
   /** Sums over several sockets, to which this one is added. */
   readonly sums?: readonly Tally[];
 }
+
+/** Queues whose first skb may have been read in part; MPTCP's reader takes skbs over as they are. */
+const PARTLY_READ: readonly QueueName[] = ['receive', 'reader'];
 
 /** How often a queue of a live kernel is walked anew when it changed under the reader. */
 const LIVE_ATTEMPTS = 5;
@@ -77,17 +88,12 @@ export class SocketAccountant {
       const forget = this.#kernel.noteReads();
       const warnings = new Warnings();
       const total = new Tally(pageSize, warnings);
-      const { account, atClose } = this.#attempt(
-        socket,
-        options.keepSkbs ?? false,
-        total,
-        warnings,
-      );
+      const { account, held } = this.#attempt(socket, options.keepSkbs ?? false, total, warnings);
       const raced = live && warnings.list().some(({ code }) => RACES.includes(code));
       if (!raced || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
         for (const sum of options.sums ?? []) sum.add(total);
-        return { account, held: { all: total, atClose } };
+        return { account, held };
       }
       // What this attempt has read, and what it took for known of pages, may have changed.
       forget();
@@ -100,7 +106,7 @@ export class SocketAccountant {
     keepSkbs: boolean,
     total: Tally,
     warnings: Warnings,
-  ): { account: SocketAccount; atClose: Tally } {
+  ): { account: SocketAccount; held: Held } {
     const identity = this.#socks.read(socket.sock, (code, message) =>
       total.incomplete(code, message),
     );
@@ -113,10 +119,12 @@ export class SocketAccountant {
     }
     const queues: Partial<Record<QueueName, Figures>> = {};
     const skbs: Partial<Record<QueueName, Skb[]>> = {};
-    const tallies: [QueueName, Tally][] = [];
+    const counted: CountedQueue[] = [];
+    let read: number | undefined = 0;
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {
       const tally = new Tally(this.#kernel.facts.pageSize, warnings);
       const entries: Skb[] = [];
+      let first = true;
       walkQueue(
         queue,
         (entry) => {
@@ -127,13 +135,19 @@ export class SocketAccountant {
           }
           const skb = this.#skbs.read(entry, tally);
           tally.skb(skb);
+          if (first && PARTLY_READ.includes(queue.name)) {
+            const part = readPart(this.#kernel, identity, socket.sock, skb);
+            read = read === undefined || part === undefined ? undefined : read + part;
+          }
+          first = false;
           if (keepSkbs) entries.push(skb);
         },
         (code, message) => tally.incomplete(code, message),
       );
-      queues[queue.name] = tally.figures();
+      const figures = tally.figures();
+      queues[queue.name] = figures;
       if (keepSkbs) skbs[queue.name] = entries;
-      tallies.push([queue.name, tally]);
+      counted.push({ name: queue.name, tally, figures });
       total.add(tally);
     }
     const account = {
@@ -141,31 +155,11 @@ export class SocketAccountant {
       queues,
       total: total.figures(),
       ownership: total.ownership(),
+      unreadBytes: read === undefined ? null : payloadOf(queues).received - read,
       ...(keepSkbs ? { skbs } : {}),
     };
-    if (!lingers(identity, queues)) return { account, atClose: total };
-    const atClose = new Tally(this.#kernel.facts.pageSize, warnings);
-    for (const [name, tally] of tallies) if (!LINGERING.includes(name)) atClose.add(tally);
-    return { account, atClose };
+    const newTally = () => new Tally(this.#kernel.facts.pageSize, warnings);
+    const resets = this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
+    return { account, held: heldBy(identity, total, counted, newTally, resets) };
   }
-}
-
-/** Queues that a TCP connection keeps after its close until the peer has acknowledged everything. */
-const LINGERING: readonly QueueName[] = ['outOfOrder', 'write', 'retransmit'];
-
-/**
- * Whether queues outlive the close: a TCP connection is reset if there is unread data, and all goes;
- * else what is sent stays until it is acknowledged, without an owner (tcp_close in net/ipv4/tcp.c).
- */
-function lingers(
-  { type, protocol }: SockIdentity,
-  queues: Readonly<Partial<Record<QueueName, Figures>>>,
-): boolean {
-  if (type !== 'SOCK_STREAM' || (protocol !== 'TCP' && protocol !== 'MPTCP')) return false;
-  const reset = protocol === 'TCP' && (queues.receive?.payloadBytes ?? 0) > 0;
-  return !reset && LINGERING.some((name) => (queues[name]?.pinnedBytes ?? 0) > 0);
-}
-
-function hex(address: bigint): string {
-  return `0x${address.toString(16)}`;
 }

@@ -1,24 +1,31 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { Census, type CountedSocket } from '../walk/census.js';
 import { CgroupReader } from '../walk/cgroup.js';
+import type { Holder } from '../walk/descriptors.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/network-pages.js';
+import type { Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import type { Held } from './deaths.js';
+import { Deaths, type Freed } from './deaths.js';
 import type { Figures } from './figures.js';
-import { type Freed, Owners } from './owners.js';
+import type { Held } from './held.js';
+import { Owners } from './owners.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
 import { type Ownership, Tally } from './tally.js';
 import { type Unexplained, unexplained } from './unexplained.js';
 
-/** A process that holds a socket. */
-export interface CensusHolder {
+/** A process that has a socket. */
+export interface CensusOwner {
   readonly pid: number;
   /** Hostile. */
   readonly comm: string;
-  readonly fd: number;
   /** Path of its cgroup; null where it could not be read. Hostile. */
   readonly cgroup: string | null;
+}
+
+/** A process that holds a socket. */
+export interface CensusHolder extends CensusOwner {
+  readonly fd: number;
 }
 
 /** One socket of the machine, accounted for. */
@@ -29,6 +36,10 @@ export interface CensusEntry
       'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'
     > {
   readonly holders: readonly CensusHolder[];
+  /** Those that map its file, once a mapping. */
+  readonly mappedBy: readonly CensusOwner[];
+  /** Of a subflow: who has its connection open. */
+  readonly connectionHolders: readonly CensusHolder[];
 }
 
 /** What sockets can be grouped by. */
@@ -41,7 +52,7 @@ export interface Group {
   readonly sockets: number;
   readonly total: Figures;
   readonly ownership: Ownership;
-  /** For a process: what goes back if it is killed. */
+  /** What goes back if it is killed; null: the group is no process. */
   readonly freedIfKilled: Freed | null;
 }
 
@@ -60,6 +71,8 @@ export interface CensusAnswer {
 
 export interface CensusOptions {
   readonly by?: Grouping | undefined;
+  /** Which sockets are added up by that; all of them, unless told. */
+  readonly select?: (entry: CensusEntry) => boolean;
   /** Told now and then which part of the search is done, 0 to 1. */
   readonly progress?: (part: number) => void;
 }
@@ -69,32 +82,44 @@ export interface CensusOptions {
  *
  * @throws {KernelError} `unsupported-layout`, `no-symbols`
  */
-export function accountAll(kernel: Kernel, { by, progress }: CensusOptions = {}): CensusAnswer {
+export function accountAll(
+  kernel: Kernel,
+  { by, select = () => true, progress }: CensusOptions = {},
+): CensusAnswer {
   const { pageSize } = kernel.facts;
   const warnings = new Warnings();
   const sum = new Tally(pageSize, warnings);
-  const groupings = [...new Set<Grouping>(['process', ...(by ? [by] : [])])];
-  const owners = new Owners(groupings, () => new Tally(pageSize, new Warnings()));
+  const newTally = () => new Tally(pageSize, new Warnings());
+  const processes = by === 'process' ? undefined : new Owners('process', newTally);
+  const chosen = by && new Owners(by, newTally);
+  const deaths = new Deaths(newTally);
   const sockets: CensusEntry[] = [];
   const missed = new Warnings();
   const seen = new NetworkPages(kernel);
   const all = new Census(kernel, missed).take(progress, seen);
   // Sockets that were not found are missing in every sum.
   for (const { code, message } of missed.list()) sum.incomplete(code, message);
-  for (const { entry, held } of accountsOf(kernel, all, sum, warnings)) {
+  for (const { entry, found, held } of accountsOf(kernel, all, sum, warnings)) {
     sockets.push(entry);
-    owners.add(entry, held);
+    processes?.add(entry, held.all);
+    if (select(entry)) chosen?.add(entry, held.all);
+    deaths.add(found, held);
+  }
+  const anyMissed = missed.list().length > 0 || sockets.length < all.length;
+  const groups: Partial<Record<Grouping, Group[]>> = {};
+  for (const owners of [processes, chosen]) {
+    if (owners) groups[owners.grouping] = owners.groups(anyMissed, (pid) => deaths.freed(pid));
   }
   sockets.sort(
     (a, b) =>
       b.total.pinnedBytes - a.total.pinnedBytes ||
-      a.socket.inode - b.socket.inode ||
+      (a.socket.inode ?? 0) - (b.socket.inode ?? 0) ||
       (a.socket.sock < b.socket.sock ? -1 : 1),
   );
   return {
     kernel: kernel.facts,
     sockets,
-    groups: owners.groups(),
+    groups,
     total: sum.figures(),
     unexplained: unexplained(
       kernel,
@@ -130,6 +155,12 @@ export function* accountEach(
   return complete && sum.figures().complete;
 }
 
+interface Accounted {
+  readonly found: CountedSocket;
+  readonly entry: CensusEntry;
+  readonly held: Held;
+}
+
 /** @param add false: `sum` takes only what is incomplete in whole */
 function* accountsOf(
   kernel: Kernel,
@@ -137,32 +168,34 @@ function* accountsOf(
   sum: Tally,
   warnings: Warnings,
   add = true,
-): Generator<{ readonly entry: CensusEntry; readonly held: Held }> {
+): Generator<Accounted> {
   const accountant = new SocketAccountant(kernel);
   const cgroups = new CgroupReader(kernel);
   const sums = add ? [sum] : [];
+  const ownerOf = ({ address, pid, comm }: Task): CensusOwner => ({
+    pid,
+    comm,
+    cgroup: cgroupOf(cgroups, address, warnings),
+  });
+  const holderOf = ({ task, fd }: Holder): CensusHolder => ({ ...ownerOf(task), fd });
+  const connections = new Map<bigint, readonly Holder[]>();
+  const subflows = new Set(all.map(({ subflowOf }) => subflowOf));
+  for (const { sock, holders } of all) if (subflows.has(sock)) connections.set(sock, holders);
   for (const found of all) {
-    let told: { entry: CensusEntry; held: Held };
+    let told: Accounted;
     try {
-      const { holders, foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith, ...socket } =
-        found;
+      const { file, sock, inode, fileReferences } = found;
+      const socket = { file, sock, inode, fileReferences };
       const { account, held } = accountant.accountWithTallies(socket, { warnings, sums });
+      const { foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith } = found;
       const entry = {
         ...account,
-        holders: holders.map(({ task, fd }) => ({
-          pid: task.pid,
-          comm: task.comm,
-          fd,
-          cgroup: cgroupOf(cgroups, task.address, warnings),
-        })),
-        foundBy,
-        acceptedFrom,
-        subflowOf,
-        carriedBy,
-        registeredWith,
-        fileReferences: found.fileReferences,
+        holders: found.holders.map(holderOf),
+        mappedBy: found.mappedBy.map(ownerOf),
+        connectionHolders: (connections.get(subflowOf ?? 0n) ?? []).map(holderOf),
+        ...{ foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith, fileReferences },
       };
-      told = { entry, held };
+      told = { found, entry, held };
     } catch (error) {
       const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
       sum.incomplete(incompleteness(error), message);

@@ -82,7 +82,9 @@ async function verify<A extends Answer>(
     const { verifyText } = await import('../report/verify-text.js');
     printAnswer(verifyText(found.compared, found.differences));
   }
+  const complete = native.total.complete && crash.total.complete;
   if (found.differences.length > 0) process.exitCode = EXIT.differs;
+  else if (options.strict && !complete) process.exitCode = EXIT.incomplete;
 }
 
 async function askOnce<A extends Answer>(

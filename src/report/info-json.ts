@@ -18,6 +18,7 @@ export function infoJson(answer: InfoAnswer): InfoJson {
       dumpLevel: dump.dumpLevel ?? null,
       filtered: dump.filtered ? [...dump.filtered] : null,
       storedBytes: dump.stored,
+      storedExact: dump.storedExact,
       live: dump.live,
       oddities: [...dump.oddities],
     },

@@ -25,6 +25,8 @@ export const infoSchema = z.strictObject({
     filtered: z.array(z.enum(['zero', 'cache', 'private-cache', 'user', 'free'])).nullable(),
     /** Bytes of memory that are stored or known to be zero. */
     storedBytes: count,
+    /** False: at least so many. */
+    storedExact: z.boolean(),
     live: z.boolean(),
     oddities: z.array(z.string()),
   }),

@@ -30,12 +30,12 @@ function* hexLines(pieces: Iterable<MemoryPiece>): Generator<string> {
       end = piece.address + BigInt(piece.bytes.length);
     } else {
       yield* lines.flush();
-      yield `${hex(piece.address)}  (${holeWords(piece)})`;
+      yield `${padded(piece.address)}  (${holeWords(piece)})`;
       end = piece.address + BigInt(piece.length);
     }
   }
   yield* lines.flush();
-  yield hex(end);
+  yield padded(end);
 }
 
 /** Cuts bytes into lines over the pieces' borders, and drops what repeats. */
@@ -91,9 +91,9 @@ function formatLine(address: bigint, bytes: Uint8Array): string {
       ascii += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.';
     }
   }
-  return `${hex(address)} ${text}  |${ascii}|`;
+  return `${padded(address)} ${text}  |${ascii}|`;
 }
 
-function hex(address: bigint): string {
+function padded(address: bigint): string {
   return BigInt.asUintN(64, address).toString(16).padStart(16, '0');
 }

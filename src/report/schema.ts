@@ -36,7 +36,8 @@ export const figuresSchema = z.strictObject({
 export const socketSchema = z.strictObject({
   file: address,
   sock: address,
-  inode: count,
+  /** 0: it has no `struct socket` of its own; null: the dump lacks that. */
+  inode: count.nullable(),
   family: z.string(),
   type: z.string(),
   protocol: z.string(),
@@ -47,13 +48,17 @@ export const socketSchema = z.strictObject({
   netns: count.nullable(),
 });
 
+/** Payload that has come, without what was read of the first skb; null: that could not be told. */
+const unreadBytes = count.nullable();
+
 /** Of `total.pinnedBytes`: what nobody else holds, and what somebody does. */
 const ownership = { exclusiveBytes: count, sharedBytes: count };
 
 /** Between so many bytes go back if the process is killed. */
 const freed = z.strictObject({
   low: count,
-  high: count,
+  /** Null: something could not be read, or is not known to belong to the process or not. */
+  high: count.nullable(),
   /** Of what lies between: page pools of drivers take this back, and may keep it. */
   toPools: count,
 });
@@ -83,8 +88,9 @@ export const skbSchema = z.strictObject({
   socket: socketSchema,
   queues: queuesSchema,
   total: figuresSchema,
+  unreadBytes,
   ...ownership,
-  /** Null where the process's descriptors could not all be read. */
+  /** Of this socket and what hangs on it. Null: not asked for a process, or not found again. */
   freedIfKilled: freed.nullable(),
   skbs: z.partialRecord(queueNameSchema, z.array(skbEntrySchema)).optional(),
   warnings: z.array(warningSchema),
@@ -101,6 +107,7 @@ export const skbProcessSchema = z.strictObject({
       socket: socketSchema,
       queues: queuesSchema,
       total: figuresSchema,
+      unreadBytes,
       ...ownership,
     }),
   ),
@@ -108,17 +115,15 @@ export const skbProcessSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
+const owner = { pid: count, comm: z.string(), cgroup: z.string().nullable() };
+const holder = z.strictObject({ ...owner, fd: count });
+
 /** One socket of the census, and one line of `--ndjson`. */
 export const censusEntrySchema = z.strictObject({
   socket: socketSchema,
-  holders: z.array(
-    z.strictObject({
-      pid: count,
-      comm: z.string(),
-      fd: count,
-      cgroup: z.string().nullable(),
-    }),
-  ),
+  holders: z.array(holder),
+  /** Those that map its file, as rings of AF_PACKET are, once a mapping. */
+  mappedBy: z.array(z.strictObject(owner)),
   foundBy: z.array(z.enum(['fd', 'slab', 'accept', 'scm', 'io_uring', 'mptcp'])),
   /** The listener in whose accept queue it waits. */
   acceptedFrom: address.nullable(),
@@ -130,6 +135,7 @@ export const censusEntrySchema = z.strictObject({
   registeredWith: z.array(z.strictObject({ pid: count, comm: z.string(), fd: count })),
   queues: queuesSchema,
   total: figuresSchema,
+  unreadBytes,
   ...ownership,
 });
 
@@ -139,7 +145,7 @@ export const groupSchema = z.strictObject({
   sockets: count,
   total: figuresSchema,
   ...ownership,
-  /** For a process. */
+  /** Null: the group is no process. */
   freedIfKilled: freed.nullable(),
 });
 
@@ -148,6 +154,8 @@ export const socketsSchema = z.strictObject({
   schema: z.literal('kdump-mem.sockets/1'),
   kernel: kernelSchema,
   sockets: z.array(censusEntrySchema),
+  /** How many sockets, or groups if there are some, were left out by `--limit`. */
+  omitted: count,
   groups: z.array(groupSchema).optional(),
   totals: z.strictObject({ sockets: count, ...figuresSchema.shape }),
   unexplained: z.array(

@@ -1,6 +1,7 @@
 import type { ProcessAnswer, SkbAnswer } from '../account/skb.js';
 import type { SocketAccount } from '../account/socket.js';
-import type { KernelFacts } from '../kernel/kernel.js';
+import { hex } from '../kernel/hex.js';
+import { kernelJson } from './kernel-json.js';
 import type { SkbJson, SkbProcessJson } from './schema.js';
 
 /** The answer to `skb --pid --fd` as the JSON contract has it. */
@@ -32,22 +33,13 @@ export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
   };
 }
 
-export function kernelJson({
-  release,
-  arch,
-  pageSize,
-  source,
-  engine,
-}: KernelFacts): SkbJson['kernel'] {
-  return { release, arch, pageSize, source, engine };
-}
-
-export function accountJson({ socket, queues, total, ownership }: SocketAccount) {
+export function accountJson({ socket, queues, total, ownership, unreadBytes }: SocketAccount) {
   const { fileReferences: _, ...identity } = socket;
   return {
     socket: { ...identity, file: hex(socket.file), sock: hex(socket.sock) },
     queues: { ...queues },
     total,
+    unreadBytes,
     ...ownership,
   };
 }
@@ -59,9 +51,4 @@ function entriesJson(skbs: NonNullable<SocketAccount['skbs']>): NonNullable<SkbJ
       entries.map((skb) => ({ ...skb, address: hex(skb.address) })),
     ]),
   );
-}
-
-/** An address as the contract has it. */
-export function hex(address: bigint): string {
-  return `0x${address.toString(16)}`;
 }

@@ -1,6 +1,7 @@
 import type { Figures } from '../account/figures.js';
 import type { ProcessAnswer, SkbAnswer } from '../account/skb.js';
 import type { SocketAccount } from '../account/socket.js';
+import { payloadOf } from '../account/unread.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
 import { type Column, formatTable } from './table.js';
@@ -19,15 +20,22 @@ export function skbText(answer: SkbAnswer): string {
 }
 
 function killingText({ process, total, freedIfKilled }: SkbAnswer): string | undefined {
-  if (!process || !freedIfKilled || total.pinnedBytes === 0) return undefined;
+  if (!process || !freedIfKilled) return undefined;
   const { low, high, toPools } = freedIfKilled;
   const killing = `Killing pid ${process.pid}`;
+  if (high === null) {
+    if (low > 0) return `${killing} gives back at least ${formatSize(low)}.`;
+    return `What killing pid ${process.pid} gives back cannot be told.`;
+  }
   if (high === 0) {
+    if (total.pinnedBytes === 0) return undefined;
     return `${killing} alone gives none of it back: something else has this socket open too.`;
   }
-  if (!total.complete) return `${killing} gives back at least ${formatSize(low)}.`;
   if (formatSize(low) === formatSize(high)) return `${killing} gives back ${formatSize(high)}.`;
-  const between = `${killing} gives back ${formatSize(low)} to ${formatSize(high)}`;
+  const between =
+    low === 0
+      ? `${killing} gives back up to ${formatSize(high)}`
+      : `${killing} gives back ${formatSize(low)} to ${formatSize(high)}`;
   if (toPools === 0) return `${between}.`;
   return `${between}: the driver’s page pool may keep ${formatSize(toPools)} for new packets.`;
 }
@@ -74,10 +82,11 @@ export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
   return `${escapeText(protocol)} ${text}`.trimEnd();
 }
 
-function holdsText({ total, queues }: Pick<SocketAccount, 'total' | 'queues'>): string {
+function holdsText(account: Pick<SocketAccount, 'total' | 'queues' | 'unreadBytes'>): string {
+  const { total } = account;
   if (total.skbs === 0 && total.pinnedBytes === 0 && total.complete)
     return 'holds nothing: its queues are empty';
-  return `holds ${sumText(total, payloadText(queues))}`;
+  return `holds ${sumText(total, payloadText(account))}`;
 }
 
 /** `1.68 MiB in 430 pages for 63.7 KiB of unread data (27×)` */
@@ -88,19 +97,19 @@ function sumText(total: Figures, payload: string): string {
   return `${atLeast(total)}${formatSize(total.pinnedBytes)} in ${pages} for ${payload}${times}`;
 }
 
-const SEND_QUEUES: readonly string[] = ['write', 'retransmit', 'tlsSend'];
-
 /** What of the payload waits to be read, and what to be sent. */
-function payloadText(queues: SocketAccount['queues']): string {
-  let unread = 0;
-  let unsent = 0;
-  for (const [name, { payloadBytes }] of Object.entries(queues)) {
-    if (SEND_QUEUES.includes(name)) unsent += payloadBytes;
-    else unread += payloadBytes;
-  }
+function payloadText({
+  queues,
+  unreadBytes,
+}: Pick<SocketAccount, 'queues' | 'unreadBytes'>): string {
+  const { received, unsent, errors } = payloadOf(queues);
   const parts = [];
-  if (unread > 0 || unsent === 0) parts.push(`${formatSize(unread)} of unread data`);
+  if (unreadBytes === null) parts.push(`${formatSize(received)} in skbs not yet read whole`);
+  else if (unreadBytes > 0 || unsent + errors === 0) {
+    parts.push(`${formatSize(unreadBytes)} of unread data`);
+  }
   if (unsent > 0) parts.push(`${formatSize(unsent)} not yet sent or acknowledged`);
+  if (errors > 0) parts.push(`${formatSize(errors)} in its error queue`);
   return parts.join(' and ');
 }
 

@@ -1,20 +1,28 @@
 import type { CensusAnswer, CensusEntry, Grouping } from '../account/sockets.js';
+import { hex } from '../kernel/hex.js';
+import { kernelJson } from './kernel-json.js';
 import type { CensusEntryJson, SocketsJson } from './schema.js';
-import { accountJson, hex, kernelJson } from './skb-json.js';
+import { accountJson } from './skb-json.js';
 
 /** The answer to `sockets` as the JSON contract has it. */
 export function socketsJson(
   answer: CensusAnswer,
   entries: readonly CensusEntry[],
   by?: Grouping,
+  limit = Number.POSITIVE_INFINITY,
 ): SocketsJson {
   const groups = by && answer.groups[by];
   return {
     schema: 'kdump-mem.sockets/1',
     kernel: kernelJson(answer.kernel),
-    sockets: entries.map(censusEntryJson),
+    sockets: entries.slice(0, limit).map(censusEntryJson),
+    omitted: Math.max(0, (groups ?? entries).length - limit),
     ...(groups
-      ? { groups: groups.map(({ ownership, ...group }) => ({ ...group, ...ownership })) }
+      ? {
+          groups: groups
+            .slice(0, limit)
+            .map(({ ownership, ...group }) => ({ ...group, ...ownership })),
+        }
       : {}),
     totals: { sockets: answer.sockets.length, ...answer.total },
     unexplained: [...answer.unexplained],
@@ -27,6 +35,7 @@ export function censusEntryJson(entry: CensusEntry): CensusEntryJson {
   return {
     ...accountJson(entry),
     holders: entry.holders.map((holder) => ({ ...holder })),
+    mappedBy: entry.mappedBy.map((owner) => ({ ...owner })),
     foundBy: [...entry.foundBy],
     acceptedFrom: entry.acceptedFrom === undefined ? null : hex(entry.acceptedFrom),
     subflowOf: entry.subflowOf === undefined ? null : hex(entry.subflowOf),

@@ -1,4 +1,12 @@
-import type { CensusAnswer, CensusEntry, Group, Grouping } from '../account/sockets.js';
+import type { Freed } from '../account/deaths.js';
+import { type Keeper, keptBy } from '../account/owners.js';
+import type {
+  CensusAnswer,
+  CensusEntry,
+  CensusHolder,
+  Group,
+  Grouping,
+} from '../account/sockets.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
 import { amplificationText, atLeast, socketText } from './skb-text.js';
@@ -88,20 +96,36 @@ function busiestQueue({ queues }: CensusEntry): string {
 
 /** `121 starver fd 4`; who else holds it is counted. */
 function holdersText(entry: CensusEntry): string {
-  const [first] = entry.holders;
-  if (first) {
-    const others = new Set(entry.holders.map(({ pid }) => pid)).size - 1;
-    const and = others > 0 ? ` and ${others} more` : '';
-    return `${first.pid} ${escapeText(first.comm)} fd ${first.fd}${and}`;
-  }
-  if (entry.acceptedFrom !== undefined) return '(waiting to be accepted)';
-  if (entry.subflowOf !== undefined) return '(part of an MPTCP connection)';
-  if (entry.carriedBy.length > 0) return '(in a message: SCM_RIGHTS)';
+  const { holders, connectionHolders } = entry;
+  if (holders.length > 0) return namesOf(holders);
+  if (connectionHolders.length > 0) return `(part of ${namesOf(connectionHolders)})`;
+  const [mapper] = entry.mappedBy;
+  if (mapper) return `${mapper.pid} ${escapeText(mapper.comm)} (mapped)`;
   const ring = entry.registeredWith[0]?.holders[0];
-  if (ring) return `(io_uring of ${ring.task.pid} ${escapeText(ring.task.comm)} fd ${ring.fd})`;
-  if (entry.socket.inode === 0) return '(orphan)';
-  return entry.socket.file === 0n ? '(kernel)' : '(no descriptor)';
+  const keeper = keptBy(entry);
+  if (ring && keeper === 'io_uring') {
+    return `(io_uring of ${ring.task.pid} ${escapeText(ring.task.comm)} fd ${ring.fd})`;
+  }
+  return KEEPERS[keeper];
 }
+
+function namesOf(holders: readonly CensusHolder[]): string {
+  const [first] = holders;
+  if (!first) return '';
+  const others = new Set(holders.map(({ pid }) => pid)).size - 1;
+  const and = others > 0 ? ` and ${others} more` : '';
+  return `${first.pid} ${escapeText(first.comm)} fd ${first.fd}${and}`;
+}
+
+const KEEPERS: Readonly<Record<Keeper, string>> = {
+  listener: '(waiting to be accepted)',
+  message: '(in a message: SCM_RIGHTS)',
+  io_uring: '(io_uring)',
+  connection: '(part of an MPTCP connection)',
+  nothing: '(orphan)',
+  kernel: '(kernel)',
+  unknown: '(no descriptor)',
+};
 
 function groupsTable(groups: readonly Group[], by: Grouping | undefined): string {
   const process = by === 'process';
@@ -120,11 +144,15 @@ function groupsTable(groups: readonly Group[], by: Grouping | undefined): string
       formatCount(total.skbs),
       formatSize(total.payloadBytes),
       `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
-      freedIfKilled
-        ? `${formatSize(freedIfKilled.low)} to ${formatSize(freedIfKilled.high)}`
-        : formatSize(ownership.exclusiveBytes),
+      process ? freedText(freedIfKilled) : formatSize(ownership.exclusiveBytes),
     ]),
   );
+}
+
+function freedText(freed: Freed | null): string {
+  if (freed === null) return '-';
+  const { low, high } = freed;
+  return high === null ? `≥ ${formatSize(low)}` : `${formatSize(low)} to ${formatSize(high)}`;
 }
 
 function unexplainedText({ unexplained }: CensusAnswer): string {

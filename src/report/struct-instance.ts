@@ -1,4 +1,5 @@
-import type { MemberValue, Value } from '../walk/instance.js';
+import { hex } from '../kernel/hex.js';
+import type { Value } from '../walk/instance.js';
 import { escapeText } from './escape.js';
 
 /** How values are written. */
@@ -30,19 +31,19 @@ export function valueText(value: Value, style: InstanceStyle, depth = 0): string
       return String(value.value);
     case 'pointer': {
       const symbol = value.symbol === undefined ? '' : ` <${escapeText(value.symbol)}>`;
-      return `0x${value.value.toString(16)}${symbol}`;
+      return `${hex(value.value)}${symbol}`;
     }
     case 'enum':
       return value.name === undefined
-        ? `${style.hex ? hex(value.value) : value.value} (no enumerator)`
-        : `${escapeText(value.name)} (${style.hex ? hex(value.value) : value.value})`;
+        ? `${style.hex ? signedHex(value.value) : value.value} (no enumerator)`
+        : `${escapeText(value.name)} (${style.hex ? signedHex(value.value) : value.value})`;
     case 'text':
       return `"${escapeText(value.text).replaceAll('"', '\\"')}"`;
     case 'array':
       return arrayText(value, style, depth);
     case 'struct':
     case 'union':
-      return blockText(value.members, style, depth);
+      return blockText(value, style, depth);
     case 'opaque':
       return '<no value>';
     case 'unreadable':
@@ -50,13 +51,18 @@ export function valueText(value: Value, style: InstanceStyle, depth = 0): string
   }
 }
 
-function blockText(members: readonly MemberValue[], style: InstanceStyle, depth: number): string {
-  if (members.length === 0) return '{}';
+function blockText(
+  { members, omitted }: Extract<Value, { kind: 'struct' | 'union' }>,
+  style: InstanceStyle,
+  depth: number,
+): string {
+  if (members.length + omitted === 0) return '{}';
   const indent = '  '.repeat(depth + 1);
   const lines = members.map(({ name, value }) => {
     const text = valueText(value, style, depth + 1);
     return `${indent}${name === '' ? '' : `${escapeText(name)} = `}${text}`;
   });
+  if (omitted > 0) lines.push(`${indent}… ${omitted} more`);
   return `{\n${lines.join(',\n')}\n${'  '.repeat(depth)}}`;
 }
 
@@ -84,17 +90,18 @@ function intText(
   { hex: inHex }: InstanceStyle,
 ): string {
   if (encoding === 'bool' && (value === 0n || value === 1n)) return value === 1n ? 'true' : 'false';
-  if (inHex) return hex(value);
+  if (inHex) return signedHex(value);
   if (encoding === 'char' && value >= 0x20n && value < 0x7fn) {
     const char = String.fromCharCode(Number(value));
     return `${value} '${char === "'" || char === '\\' ? `\\${char}` : char}'`;
   }
   const large = value >= LEAST_HEX || value <= -LEAST_HEX;
-  return large ? `${value} (${hex(value)})` : `${value}`;
+  return large ? `${value} (${signedHex(value)})` : `${value}`;
 }
 
-function hex(value: bigint): string {
-  return value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
+/** Also of what is negative. */
+function signedHex(value: bigint): string {
+  return value < 0n ? `-${hex(-value)}` : hex(value);
 }
 
 /** An instance: its type, and its values in braces. */

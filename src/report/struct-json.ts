@@ -1,8 +1,10 @@
+import { hex } from '../kernel/hex.js';
 import type { KernelFacts } from '../kernel/kernel.js';
 import type { NamedType } from '../kernel/native/named-types.js';
 import type { Value } from '../walk/instance.js';
 import type { Place } from '../walk/place.js';
 import type { Warning } from '../walk/warnings.js';
+import { kernelJson } from './kernel-json.js';
 import { type LayoutMember, layoutOf } from './struct-layout.js';
 import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from './struct-schema.js';
 
@@ -106,7 +108,11 @@ function valueJson(value: Value): ValueJson {
     case 'struct':
     case 'union': {
       const members = value.members.map((one) => ({ name: one.name, value: valueJson(one.value) }));
-      return { kind: value.kind, members };
+      return {
+        kind: value.kind,
+        members,
+        ...(value.omitted > 0 ? { omitted: value.omitted } : {}),
+      };
     }
     case 'opaque':
       return { kind: 'opaque' };
@@ -119,18 +125,4 @@ function valueJson(value: Value): ValueJson {
 function integer(value: bigint): number | string {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : `${value}`;
-}
-
-function hex(address: bigint): string {
-  return `0x${address.toString(16)}`;
-}
-
-function kernelJson({
-  release,
-  arch,
-  pageSize,
-  source,
-  engine,
-}: KernelFacts): StructJson['kernel'] {
-  return { release, arch, pageSize, source, engine };
 }

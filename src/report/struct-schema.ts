@@ -47,7 +47,11 @@ export type ValueJson =
   | { kind: 'enum'; value: number | string; name: string | null }
   | { kind: 'text'; text: string }
   | { kind: 'array'; elements: ValueJson[]; omitted: number }
-  | { kind: 'struct' | 'union'; members: { name: string; value: ValueJson }[] }
+  | {
+      kind: 'struct' | 'union';
+      members: { name: string; value: ValueJson }[];
+      omitted?: number | undefined;
+    }
   | { kind: 'opaque' }
   | { kind: 'unreadable'; reason: string };
 
@@ -62,6 +66,8 @@ const valueSchema: z.ZodType<ValueJson> = z.lazy(() =>
     z.strictObject({
       kind: z.enum(['struct', 'union']),
       members: z.array(z.strictObject({ name: z.string(), value: valueSchema })),
+      /** Members behind those, left out since the answer was too long already. */
+      omitted: z.int().positive().optional(),
     }),
     z.strictObject({ kind: z.literal('opaque') }),
     z.strictObject({

@@ -1,13 +1,16 @@
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { type Holder, openDescriptors } from './descriptors.js';
+import { type Belongings, belongings, type Holder, openDescriptors } from './descriptors.js';
 import { incompleteness } from './incompleteness.js';
 import { RingReader } from './io-uring.js';
+import { MappingReader } from './mappings.js';
+import { ProtocolCopies } from './protocol-copies.js';
 import { type Protocol, protocols } from './protocols.js';
 import { type PageLook, SlabScan } from './slab-scan.js';
-import { MOST_INODE, type Socket, SocketFinder } from './socket.js';
+import { MOST_INODE, type Socket, SocketFinder, SocketStructs } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 import { StructReader } from './struct-reader.js';
+import type { Task } from './tasks.js';
 import type { Warnings } from './warnings.js';
 
 /** How a socket was found. */
@@ -16,6 +19,8 @@ export type FoundBy = 'fd' | 'slab' | 'accept' | 'scm' | 'io_uring' | 'mptcp';
 /** A ring of io_uring with which a socket's file is registered. */
 export interface Ring {
   readonly holders: readonly Holder[];
+  /** Processes that map the ring, once a mapping. */
+  readonly mappedBy: readonly Task[];
   /** References to the ring's file: descriptors, mappings, system calls. */
   readonly fileReferences: number;
   /** The ring's own sock, whose messages are how it keeps files. */
@@ -30,10 +35,15 @@ export interface CountedSocket {
   readonly file: bigint;
   /** References to that file. */
   readonly fileReferences: number;
-  /** Number of its inode; 0: it has no `struct socket`, since it waits to be accepted or is closed. */
-  readonly inode: number;
+  /**
+   * Number of its inode; 0: it has no `struct socket` of its own, since it waits to be accepted, is
+   * closed or is part of another; null: the dump lacks that.
+   */
+  readonly inode: number | null;
   readonly foundBy: readonly FoundBy[];
   readonly holders: readonly Holder[];
+  /** Processes that map its file, once a mapping. */
+  readonly mappedBy: readonly Task[];
   /** The listener in whose accept queue it waits. */
   readonly acceptedFrom: bigint | undefined;
   /** The MPTCP connection that it is a subflow of. */
@@ -47,11 +57,13 @@ export interface CountedSocket {
 interface Found {
   file: bigint;
   fileReferences: number;
-  inode: number;
+  /** Undefined: not known yet. */
+  inode: number | null | undefined;
   acceptedFrom: bigint | undefined;
   subflowOf: bigint | undefined;
   readonly by: Set<FoundBy>;
   readonly holders: Holder[];
+  readonly mappedBy: Task[];
   readonly carriedBy: bigint[];
   readonly registeredWith: Ring[];
 }
@@ -74,6 +86,7 @@ export class Census {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
   readonly #found = new Map<bigint, Found>();
+  #mappingReader: MappingReader | undefined;
 
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
@@ -85,12 +98,30 @@ export class Census {
    * @param look sees every page frame on the way
    */
   take(progress?: (part: number) => void, look?: PageLook): CountedSocket[] {
-    this.#part('descriptors', () => this.#descriptors());
+    const owned = belongings(this.#kernel, this.#warnings);
+    this.#part('descriptors', () => this.#descriptors(owned));
     this.#part('slabs', () => this.#slabs(progress, look));
+    return this.#follow(owned);
+  }
+
+  /**
+   * Only those that a descriptor leads to, through accept queues and messages too: no slab is
+   * searched, so that some that nothing keeps but each other may be missing.
+   */
+  takeReachable(): CountedSocket[] {
+    const owned = belongings(this.#kernel, this.#warnings);
+    this.#part('descriptors', () => this.#descriptors(owned));
+    return this.#follow(owned);
+  }
+
+  #follow(owned: Belongings): CountedSocket[] {
     this.#part('accept queues and messages', () => this.#links());
-    return [...this.#found].map(([sock, { by, ...found }]) => ({
+    this.#part('what they say of themselves', () => this.#own());
+    this.#part('mappings', () => this.#mappings(owned));
+    return [...this.#found].map(([sock, { by, inode, ...found }]) => ({
       sock,
       foundBy: [...by],
+      inode: inode ?? null,
       ...found,
     }));
   }
@@ -108,11 +139,12 @@ export class Census {
     const found = this.#found.get(sock) ?? {
       file: 0n,
       fileReferences: 0,
-      inode: 0,
+      inode: undefined,
       acceptedFrom: undefined,
       subflowOf: undefined,
       by: new Set<FoundBy>(),
       holders: [],
+      mappedBy: [],
       carriedBy: [],
       registeredWith: [],
     };
@@ -121,14 +153,14 @@ export class Census {
     return found;
   }
 
-  #descriptors(): void {
+  #descriptors(owned: Belongings): void {
     const finder = new SocketFinder(this.#kernel);
     const rings = new RingReader(this.#kernel);
-    for (const [file, holders] of openDescriptors(this.#kernel, this.#warnings)) {
+    for (const [file, holders] of openDescriptors(this.#kernel, owned, this.#warnings)) {
       try {
         const socket = this.#settled(() => finder.find(file));
         if (socket) this.#noteFile(socket, 'fd').holders.push(...holders);
-        else this.#ring(file, holders, rings, finder);
+        else this.#ring(file, holders, rings, finder, owned);
       } catch (error) {
         const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
         this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
@@ -157,7 +189,13 @@ export class Census {
   }
 
   /** Sockets that are registered with a ring, if the file is one. */
-  #ring(file: bigint, holders: readonly Holder[], rings: RingReader, finder: SocketFinder): void {
+  #ring(
+    file: bigint,
+    holders: readonly Holder[],
+    rings: RingReader,
+    finder: SocketFinder,
+    owned: Belongings,
+  ): void {
     let registered: readonly bigint[] | undefined;
     try {
       registered = rings.registered(file);
@@ -165,10 +203,12 @@ export class Census {
       if (!(error instanceof KernelError) || error.code !== 'unsupported-layout') throw error;
       this.#warnings.add(error.code, `files registered with io_uring: ${error.message}`);
     }
-    if (!registered) return;
+    if (!registered || registered.length === 0) return;
+    const fileReferences = finder.references(file);
     const ring = {
       holders,
-      fileReferences: finder.references(file),
+      mappedBy: fileReferences > holders.length ? this.#mappersOf(file, owned) : [],
+      fileReferences,
       sock: rings.ownSock(file),
     };
     for (const one of registered) {
@@ -263,37 +303,55 @@ export class Census {
       waiting = [...this.#found.keys()].filter((sock) => !seen.has(sock));
     }
   }
-}
 
-/**
- * Protocols that no list names: MPTCP's subflows, kTLS and sockmap give a sock a changed copy of its
- * `struct proto`, which still names the cache that the sock came from.
- */
-class ProtocolCopies {
-  readonly #proto;
-  readonly #caches = new Map<bigint, bigint>();
-
-  constructor(kernel: Kernel) {
-    this.#proto = new StructReader(kernel, 'proto', ['slab']);
-  }
-
-  usesCache(protocol: bigint, cache: bigint): boolean {
-    if (protocol === 0n) return false;
-    let named = this.#caches.get(protocol);
-    if (named === undefined) {
-      named = this.#cacheOf(protocol);
-      this.#caches.set(protocol, named);
+  /** Whether those that nothing else told of have a socket of their own, or none, or another's. */
+  #own(): void {
+    const sock = new StructReader(this.#kernel, 'sock', ['sk_socket']);
+    const structs = new SocketStructs(this.#kernel);
+    const finder = new SocketFinder(this.#kernel);
+    for (const [address, found] of this.#found) {
+      try {
+        if (found.inode === undefined) {
+          const at = sock.read(address).pointer('sk_socket');
+          const socket = at === 0n ? undefined : structs.read(at);
+          if (at === 0n) found.inode = 0;
+          else if (!socket) throw new ReadError('filtered', at, 'its struct socket');
+          else if (socket.sock === address) found.inode = socket.inode;
+          else {
+            found.inode = 0;
+            found.subflowOf ??= socket.sock;
+          }
+        }
+        if (found.file !== 0n && found.fileReferences === 0) {
+          found.fileReferences = finder.references(found.file);
+        }
+      } catch (error) {
+        const message = `sock 0x${address.toString(16)}: ${(error as Error).message}`;
+        this.#warnings.add(incompleteness(error), message);
+      }
     }
-    return named === cache;
   }
 
-  /** 0n: there is no protocol at this address, and so no sock in the slot that led to it. */
-  #cacheOf(protocol: bigint): bigint {
+  /** Who maps the files that have more references than were found. */
+  #mappings(owned: Belongings): void {
+    for (const found of this.#found.values()) {
+      const { file, fileReferences, holders, carriedBy, registeredWith } = found;
+      if (file === 0n) continue;
+      if (fileReferences <= holders.length + carriedBy.length + registeredWith.length) continue;
+      found.mappedBy.push(...this.#mappersOf(file, owned));
+    }
+  }
+
+  #mappersOf(file: bigint, { memories }: Belongings): Task[] {
     try {
-      return this.#proto.read(protocol).pointer('slab');
+      this.#mappingReader ??= new MappingReader(this.#kernel);
+      const mapped = this.#mappingReader.memories(file);
+      return mapped.flatMap((memory) => [...(memories().get(memory) ?? [])]);
     } catch (error) {
-      if (!(error instanceof ReadError)) throw error;
-      return 0n;
+      const message = `mappings of file 0x${file.toString(16)}: ${(error as Error).message}`;
+      const unknown = error instanceof KernelError && error.code === 'unsupported-layout';
+      this.#warnings.add(unknown ? 'unsupported-layout' : incompleteness(error), message);
+      return [];
     }
   }
 }

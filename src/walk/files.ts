@@ -2,7 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { WalkError } from './error.js';
 import { StructReader } from './struct-reader.js';
-import type { Task } from './tasks.js';
+import { type Task, TaskReader } from './tasks.js';
 
 /** An open file descriptor. */
 export interface OpenFile {
@@ -116,27 +116,45 @@ export class FileTables {
 }
 
 /**
- * The open descriptors of a process, in order; none of one that is exiting.
+ * The open descriptors of a process, in order; none of one that is exiting. Threads with a table of
+ * their own have theirs after the others.
  *
- * @throws {WalkError} `kernel-thread`; and as {@link FileTables.open}
+ * @throws {WalkError} `kernel-thread`; and as {@link FileTables.open}, {@link TaskReader.threads}
  */
 export function openFiles(kernel: Kernel, task: Task): Iterable<OpenFile> {
   refuseKernelThread(task);
-  return task.files === 0n ? [] : new FileTables(kernel).open(task.files);
+  return filesOfTables(kernel, task);
+}
+
+function* filesOfTables(kernel: Kernel, task: Task): Generator<OpenFile> {
+  const tables = new FileTables(kernel);
+  for (const files of tablesOf(kernel, task)) yield* tables.open(files);
+}
+
+/** The leader's table; then others of its threads, which it may lack itself: it may have exited. */
+function* tablesOf(kernel: Kernel, task: Task): Generator<bigint> {
+  const seen = new Set([0n, task.files]);
+  if (task.files !== 0n) yield task.files;
+  for (const { files } of new TaskReader(kernel).threads(task)) {
+    if (seen.has(files)) continue;
+    seen.add(files);
+    yield files;
+  }
 }
 
 /**
- * The file behind one descriptor.
+ * The file behind one descriptor; of threads with tables of their own, the first that has it open.
  *
- * @throws {WalkError} `no-such-fd` or `kernel-thread`; and as {@link FileTables.open}
+ * @throws {WalkError} `no-such-fd` or `kernel-thread`; and as {@link openFiles}
  */
 export function findFile(kernel: Kernel, task: Task, fd: number): OpenFile {
   refuseKernelThread(task);
-  const file = task.files === 0n ? undefined : new FileTables(kernel).find(task.files, fd);
-  if (file === undefined) {
-    throw new WalkError('no-such-fd', `fd ${fd} of pid ${task.pid} is not open`);
+  const tables = new FileTables(kernel);
+  for (const files of tablesOf(kernel, task)) {
+    const file = tables.find(files, fd);
+    if (file !== undefined) return { fd, file };
   }
-  return { fd, file };
+  throw new WalkError('no-such-fd', `fd ${fd} of pid ${task.pid} is not open`);
 }
 
 function refuseKernelThread(task: Task): void {

@@ -17,7 +17,12 @@ export type Value =
       /** Elements behind those, that were left out to keep the answer short. */
       readonly omitted: number;
     }
-  | { readonly kind: 'struct' | 'union'; readonly members: readonly MemberValue[] }
+  | {
+      readonly kind: 'struct' | 'union';
+      readonly members: readonly MemberValue[];
+      /** Members behind those, that were left out since the answer was too long already. */
+      readonly omitted: number;
+    }
   /** What has no value: void, functions, structs without a definition. */
   | { readonly kind: 'opaque' }
   | { readonly kind: 'unreadable'; readonly code: ReadErrorCode };
@@ -92,7 +97,7 @@ export class InstanceReader {
     switch (type.kind) {
       case 'struct':
       case 'union':
-        return { kind: type.kind, members: this.#members(type, address, depth) };
+        return { kind: type.kind, ...this.#members(type, address, depth) };
       case 'array':
         return this.#array(type, address, depth);
       case 'opaque':
@@ -106,14 +111,15 @@ export class InstanceReader {
     type: Extract<TypeDescription, { kind: 'struct' | 'union' }>,
     address: bigint,
     depth: number,
-  ): MemberValue[] {
+  ): { members: MemberValue[]; omitted: number } {
+    const all = type.members();
     const members: MemberValue[] = [];
-    for (const { name, type: inner, bitOffset, bitSize } of type.members()) {
+    for (const { name, type: inner, bitOffset, bitSize } of all) {
       if (this.#left <= 0) break;
       const at = address + BigInt(Math.floor(bitOffset / 8));
       members.push({ name, value: this.#value(inner, at, bitOffset % 8, bitSize, depth + 1) });
     }
-    return members;
+    return { members, omitted: all.length - members.length };
   }
 
   #array(type: Extract<TypeDescription, { kind: 'array' }>, address: bigint, depth: number): Value {

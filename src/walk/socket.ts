@@ -1,6 +1,9 @@
 import { KernelError, ReadError } from '../kernel/error.js';
+import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { WalkError } from './error.js';
+import { PageReader } from './pages.js';
+import { ProtocolCopies } from './protocol-copies.js';
 import { protocols } from './protocols.js';
 import { SlabScan } from './slab-scan.js';
 import { StructReader, type StructView } from './struct-reader.js';
@@ -14,8 +17,11 @@ export interface Socket {
   readonly sock: bigint;
   /** References to its file: descriptors (those of one table once), messages, system calls. */
   readonly fileReferences: number;
-  /** Its inode's number, as /proc/PID/fd and `ss -e` show it; 0: the dump lacks its socket. */
-  readonly inode: number;
+  /**
+   * Its inode's number, as /proc/PID/fd and `ss -e` show it; 0: it has no `struct socket` of its own;
+   * null: the dump lacks that.
+   */
+  readonly inode: number | null;
 }
 
 /** `s_magic` of the file system that every socket's inode lives in (include/uapi/linux/magic.h). */
@@ -28,7 +34,6 @@ export class SocketFinder {
   readonly #inode;
   readonly #socket;
   readonly #sock;
-  /** Bytes from a `struct socket` to its inode, or undefined where the types don't tell. */
   readonly #toInode: bigint | undefined;
   readonly #references: (file: bigint) => number;
   readonly #kernel: Kernel;
@@ -40,9 +45,7 @@ export class SocketFinder {
     this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
     this.#socket = new StructReader(kernel, 'socket', ['sk', 'ops']);
     this.#sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_family']);
-    const both = kernel.struct('socket_alloc');
-    const [inode, socket] = [both?.member('vfs_inode'), both?.member('socket')];
-    this.#toInode = inode && socket && BigInt(inode.offset - socket.offset);
+    this.#toInode = toInode(kernel);
     this.#references = referenceCounter(kernel);
     const operations = kernel.symbol('socket_file_ops');
     this.#isSocket =
@@ -108,7 +111,7 @@ export class SocketFinder {
       this.#bySocket ??= socksBySocket(this.#kernel);
       const sock = this.#bySocket.get(socket);
       if (sock === undefined) throw error;
-      return { file, sock, fileReferences: this.#references(file), inode: 0 };
+      return { file, sock, fileReferences: this.#references(file), inode: null };
     }
   }
 
@@ -122,21 +125,82 @@ export class SocketFinder {
 /**
  * The socket of a sock: one that waits to be accepted, or was closed, has neither file nor inode.
  *
- * @throws {WalkError} `not-a-socket` if no protocol of the kernel's is the one it names;
+ * @throws {WalkError} `not-a-socket` if what is at the address is of no protocol that the kernel has;
  *   {@link ReadError}, {@link KernelError} as {@link SocketFinder.find}
  */
 export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
   const reader = new StructReader(kernel, 'sock', ['__sk_common.skc_prot', 'sk_socket']);
   const view = reader.read(sock);
-  const protocol = view.pointer('__sk_common.skc_prot');
-  if (!protocols(kernel).some(({ address }) => address === protocol)) {
+  if (!hasProtocol(kernel, sock, view.pointer('__sk_common.skc_prot'))) {
     throw new WalkError('not-a-socket', `what is at ${hex(sock)} is no sock`);
   }
-  const socket = view.pointer('sk_socket');
-  const file =
-    socket === 0n ? 0n : new StructReader(kernel, 'socket', ['file']).read(socket).pointer('file');
-  const found = file === 0n ? undefined : new SocketFinder(kernel).find(file);
-  return found ?? { file: 0n, sock, fileReferences: 0, inode: 0 };
+  const none = { file: 0n, sock, fileReferences: 0 };
+  const at = view.pointer('sk_socket');
+  if (at === 0n) return { ...none, inode: 0 };
+  const socket = new SocketStructs(kernel).read(at);
+  if (socket === undefined) return { ...none, inode: null };
+  // A subflow of MPTCP's is part of the connection's socket, which has another sock.
+  if (socket.sock !== sock) return { ...none, inode: 0 };
+  const found = socket.file === 0n ? undefined : new SocketFinder(kernel).find(socket.file);
+  return found?.sock === sock ? found : { ...none, inode: socket.inode };
+}
+
+/** Registered, or a copy of one that is and came from the same slab cache. */
+function hasProtocol(kernel: Kernel, sock: bigint, protocol: bigint): boolean {
+  if (protocols(kernel).some(({ address }) => address === protocol)) return true;
+  const page = kernel.pageOf(sock);
+  if (page === undefined) return false;
+  const block = new PageReader(kernel).block(page);
+  return (
+    block.kind === 'slab' && new ProtocolCopies(kernel).usesCache(protocol, block.cache.address)
+  );
+}
+
+/** Reads what a `struct socket` tells of itself. */
+export class SocketStructs {
+  readonly #kernel: Kernel;
+  readonly #socket;
+  readonly #inode;
+  readonly #toInode: bigint | undefined;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#socket = new StructReader(kernel, 'socket', ['sk', 'file']);
+    this.#inode = new StructReader(kernel, 'inode', ['i_ino']);
+    this.#toInode = toInode(kernel);
+  }
+
+  /**
+   * Its sock, its file and its inode's number; undefined: a dump's filter left it out.
+   *
+   * @throws {ReadError} if a live kernel's cannot be read
+   */
+  read(
+    socket: bigint,
+  ): { readonly sock: bigint; readonly file: bigint; readonly inode: number | null } | undefined {
+    try {
+      const view = this.#socket.read(socket);
+      const number =
+        this.#toInode === undefined
+          ? null
+          : this.#inode.read(socket + this.#toInode).number('i_ino');
+      return {
+        sock: view.pointer('sk'),
+        file: view.pointer('file'),
+        inode: number !== null && number > MOST_INODE ? null : number,
+      };
+    } catch (error) {
+      if (!(error instanceof ReadError) || this.#kernel.facts.live) throw error;
+      return undefined;
+    }
+  }
+}
+
+/** Bytes from a `struct socket` to its inode, or undefined where the types don't tell. */
+function toInode(kernel: Kernel): bigint | undefined {
+  const both = kernel.struct('socket_alloc');
+  const [inode, socket] = [both?.member('vfs_inode'), both?.member('socket')];
+  return inode && socket && BigInt(inode.offset - socket.offset);
 }
 
 const AF_SMC = 43;
@@ -164,10 +228,6 @@ export const MOST_INODE = 2 ** 32 - 1;
 
 function damaged(message: string): KernelError {
   return new KernelError('damaged', message);
-}
-
-function hex(address: bigint): string {
-  return `0x${address.toString(16)}`;
 }
 
 /** For kernels whose kallsyms lacks data symbols: a file is a socket if its superblock is sockfs. */

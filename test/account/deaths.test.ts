@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Deaths } from '../../src/account/deaths.js';
-import type { CensusEntry } from '../../src/account/sockets.js';
+import type { Held } from '../../src/account/held.js';
 import { Tally } from '../../src/account/tally.js';
+import type { CountedSocket } from '../../src/walk/census.js';
 import { Warnings } from '../../src/walk/warnings.js';
 
 const PAGE = 4096;
@@ -17,41 +18,30 @@ interface Spec {
   readonly carriedBy?: readonly bigint[];
   readonly acceptedFrom?: bigint;
   readonly subflowOf?: bigint;
-  readonly rings?: CensusEntry['registeredWith'];
+  readonly rings?: CountedSocket['registeredWith'];
   /** A connection's ends, and bytes unread. */
   readonly ends?: readonly [local: string, peer: string];
   readonly unread?: number;
 }
 
-function entryOf(spec: Spec): CensusEntry {
-  const { sock, pids = [], carriedBy = [], rings = [], ends = [null, null], unread = 0 } = spec;
-  const figures = newTally().figures();
-  const entry = {
-    socket: {
-      file: 1n,
-      sock,
-      inode: Number(sock),
-      fileReferences: 0,
-      family: 'AF_INET',
-      type: 'SOCK_STREAM',
-      protocol: 'TCP',
-      state: 'ESTABLISHED',
-      local: ends[0],
-      peer: ends[1],
-      netns: 1,
-    },
-    queues: { receive: { ...figures, payloadBytes: unread } },
-    total: figures,
-    ownership: { exclusiveBytes: 0, sharedBytes: 0 },
-    holders: pids.map((pid) => ({ pid, comm: 'x', fd: 3, cgroup: null })),
-    foundBy: [],
+function socketOf(spec: Spec): CountedSocket {
+  const { sock, pids = [], carriedBy = [], rings = [] } = spec;
+  return {
+    ...{ sock, file: 1n, inode: Number(sock), foundBy: [], mappedBy: [] },
+    fileReferences: spec.references ?? pids.length + carriedBy.length + rings.length,
+    holders: pids.map((pid) => ({ task: { pid }, fd: 3 })) as never,
     acceptedFrom: spec.acceptedFrom,
     subflowOf: spec.subflowOf,
     carriedBy,
     registeredWith: rings,
-    fileReferences: spec.references ?? pids.length + carriedBy.length + rings.length,
   };
-  return entry as CensusEntry;
+}
+
+function heldOf({ ends, unread = 0 }: Spec, all: Tally, atClose = all): Held {
+  if (!ends) return { all, atClose };
+  const [local, peer] = ends;
+  const connection = { netns: 1, local, peer, sending: undefined, resets: unread > 0 };
+  return { all, atClose, connection };
 }
 
 /** Each socket holds one page of its own, sock 1 the first, sock 2 the second, … */
@@ -60,14 +50,15 @@ function kill(pid: number, ...specs: readonly Spec[]): { low: number; high: numb
   for (const spec of specs) {
     const all = newTally();
     all.page(Number(spec.sock), 0, 1, undefined);
-    deaths.add(entryOf(spec), { all, atClose: all });
+    deaths.add(socketOf(spec), heldOf(spec, all));
   }
   const { low, high } = deaths.freed(pid);
-  return { low: low / PAGE, high: high / PAGE };
+  return { low: low / PAGE, high: (high ?? Number.NaN) / PAGE };
 }
 
-const ring = (pid: number, fileReferences: number): CensusEntry['registeredWith'][number] => ({
+const ring = (pid: number, fileReferences: number): CountedSocket['registeredWith'][number] => ({
   holders: [{ task: { pid, comm: 'x' }, fd: 5 }] as never,
+  mappedBy: [],
   fileReferences,
   sock: undefined,
 });
@@ -119,7 +110,7 @@ describe('with a process go, in pages', () => {
   });
 
   test('what its rings of io_uring have registered; perhaps, if a ring is mapped', () => {
-    const registered = (...rings: readonly CensusEntry['registeredWith'][number][]) => ({
+    const registered = (...rings: readonly CountedSocket['registeredWith'][number][]) => ({
       sock: 1n,
       rings,
     });
@@ -137,10 +128,11 @@ describe('with a process go, in pages', () => {
       all.page(2, 0, 1, undefined);
       const atClose = newTally();
       atClose.page(1, 0, 1, undefined);
-      deaths.add(entryOf({ sock: 1n, pids: [7], ends: ['a', 'b'] }), { all, atClose });
+      const one: Spec = { sock: 1n, pids: [7], ends: ['a', 'b'] };
+      deaths.add(socketOf(one), heldOf(one, all, atClose));
       const nothing = newTally();
-      const other = entryOf({ sock: 2n, pids: [7], ends: ['b', 'a'], unread: 5, ...peer });
-      deaths.add(other, { all: nothing, atClose: nothing });
+      const other: Spec = { sock: 2n, pids: [7], ends: ['b', 'a'], unread: 5, ...peer };
+      deaths.add(socketOf(other), heldOf(other, nothing));
       return deaths.freed(7).low / PAGE;
     };
     expect(lingering({})).toBe(2);

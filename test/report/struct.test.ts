@@ -57,6 +57,17 @@ function show(type: TypeDescription, bytes: Uint8Array, elements = 200, hex = fa
 }
 
 describe('an instance', () => {
+  test('that is too long says how many members it leaves out', () => {
+    const members = Array.from(
+      { length: 60_000 },
+      (_, index): Member => [`m${index}`, array(int(1), 1), index * 8],
+    );
+    const text = show(struct('struct long', 60_000, members), new Uint8Array(60_000));
+    const shown = text.split('\n').filter((line) => line.includes(' = ')).length;
+    expect(shown).toBeLessThan(60_000);
+    expect(text).toContain(`… ${60_000 - shown} more\n}`);
+  });
+
   test('signs, bitfields across bytes, and numbers in hex where that helps', () => {
     const type = struct('struct s', 8, [
       ['negative', int(4, true), 0],

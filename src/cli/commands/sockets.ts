@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { portsOf } from '../../account/ports.js';
 import type { CensusAnswer, CensusEntry, Grouping } from '../../account/sockets.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { Progress } from '../progress.js';
@@ -11,7 +12,7 @@ interface SocketsOptions extends AnswerOptions {
   readonly netns?: number;
   readonly state?: string;
   readonly port?: number;
-  readonly limit: number;
+  readonly limit?: number;
   readonly all?: true;
   readonly ndjson?: true;
 }
@@ -23,7 +24,8 @@ Examples:
   kdump-mem sockets --vmcore vmcore --ndjson        every socket that pins anything, a line of
                                                     JSON each, as they are found
 
-A socket that several processes hold counts in each one's group.
+A socket that several processes hold counts in each one's group. --pid, --netns, --state and --port
+choose what --by adds up as well; what a kill gives back is always told of the whole process.
 
 Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
 not be opened or read, 5 (with --strict) the answer is incomplete.`;
@@ -42,10 +44,15 @@ export function registerSockets(program: Command): void {
     .option('--netns <inode>', 'list only sockets of this network namespace', parseNumber)
     .option('--state <state>', 'list only sockets in this state, such as ESTABLISHED')
     .option('--port <port>', 'list only sockets with this local or peer port', parseNumber)
-    .option('--limit <n>', 'list so many at most', parseNumber, 20)
+    .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('--all', 'list every socket, also those that pin nothing')
     .option('--json', 'print the answer as JSON')
-    .option('--ndjson', 'print each socket as a line of JSON when it is found, in no order')
+    .addOption(
+      new Option(
+        '--ndjson',
+        'print each socket as a line of JSON when it is found, in no order',
+      ).conflicts(['json', 'by']),
+    )
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: SocketsOptions) => {
@@ -58,15 +65,20 @@ export function registerSockets(program: Command): void {
       const onProgress = (part: number) =>
         progress.show(`looking for sockets … ${Math.round(part * 100)} %`);
       const { by } = options;
-      if (options.ndjson && !options.json && options.engine !== 'verify') {
+      const all = options.all || options.json || options.ndjson;
+      const limit = options.limit ?? (all ? Number.POSITIVE_INFINITY : 20);
+      const isListed = (one: CensusEntry) => isBigEnough(one, options) && matches(one, options);
+      if (options.ndjson && options.engine !== 'verify') {
         await streamAnswer(options, function* (kernel, warnings) {
           const entries = ask.accountEach(kernel, warnings, onProgress);
           try {
-            for (;;) {
+            for (let left = limit; ; ) {
               const { done, value } = entries.next();
               progress.clear();
               if (done) return value;
-              if (matches(value, options)) yield `${JSON.stringify(json.censusEntryJson(value))}\n`;
+              if (left <= 0 || !isListed(value)) continue;
+              left--;
+              yield `${JSON.stringify(json.censusEntryJson(value))}\n`;
             }
           } finally {
             progress.clear();
@@ -74,32 +86,36 @@ export function registerSockets(program: Command): void {
         });
         return;
       }
-      const limit = options.all ? Number.POSITIVE_INFINITY : options.limit;
-      const listed = (found: CensusAnswer) => found.sockets.filter((one) => matches(one, options));
+      const listed = (found: CensusAnswer) => found.sockets.filter(isListed);
+      const select = (entry: CensusEntry) => matches(entry, options);
       await answer(options, {
         ask: (kernel) => {
           try {
-            return ask.accountAll(kernel, { by, progress: onProgress });
+            return ask.accountAll(kernel, { by, select, progress: onProgress });
           } finally {
             progress.clear();
           }
         },
-        toJson: (found) => json.socketsJson(found, listed(found), by),
+        toJson: (found) => json.socketsJson(found, listed(found), by, limit),
         toText: (found) => text.socketsText(found, listed(found), { by, limit }),
       });
     });
 }
 
+function isBigEnough({ total }: CensusEntry, { all, minBytes }: SocketsOptions): boolean {
+  return all === true || !total.complete || total.pinnedBytes >= minBytes;
+}
+
 function matches(entry: CensusEntry, options: SocketsOptions): boolean {
-  const { socket, holders, total } = entry;
-  const { all, minBytes, pid, netns, state, port } = options;
-  if (!all && total.complete && total.pinnedBytes < minBytes) return false;
-  if (pid !== undefined && !holders.some((holder) => holder.pid === pid)) return false;
+  const { socket, holders, mappedBy, connectionHolders } = entry;
+  const { pid, netns, state, port } = options;
+  const owners = [...holders, ...mappedBy, ...connectionHolders];
+  if (pid !== undefined && !owners.some((owner) => owner.pid === pid)) return false;
   if (netns !== undefined && socket.netns !== netns) return false;
   if (state !== undefined && socket.state !== state.toUpperCase().replaceAll('-', '_'))
     return false;
-  const ports = [socket.local, socket.peer].map((end) => /:(\d+)$/.exec(end ?? '')?.[1]);
-  return port === undefined || ports.includes(String(port));
+  const { local, peer } = portsOf(socket);
+  return port === undefined || [local, peer].includes(String(port));
 }
 
 function parseNumber(text: string): number {

@@ -35,7 +35,7 @@ function compare(
   const truth = fromOracle(said);
   const { family, type, state } = truth.socket;
   expect(entry.socket).toMatchObject({ family, type, state });
-  if (entry.socket.inode !== 0) expect(entry.socket.inode).toBe(said.inode);
+  if (entry.socket.inode !== null) expect(entry.socket.inode).toBe(said.inode);
   if (entry.socket.netns !== null) expect(entry.socket.netns).toBe(said.netns);
   for (const [name, figures] of Object.entries(entry.queues)) {
     neverMore(figures, truth.queues[name]!, `${said.sock} ${name}`);

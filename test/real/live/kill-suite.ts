@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Freed } from '../../../src/account/owners.js';
+import type { Freed } from '../../../src/account/deaths.js';
 import { type LabKernel, role } from '../../support/lab.js';
 import { type Fate, type KillExperiment, killProcesses, measure } from './kill-experiment.js';
 
@@ -12,12 +12,14 @@ export function describeKills(kernel: LabKernel): void {
       experiment = await killProcesses(kernel);
     }, 400_000);
 
-    const told = (pid: number): Freed => {
+    const told = (pid: number): Freed & { readonly high: number } => {
       const groups = experiment.answer.groups.process ?? [];
       const found = groups.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
       // A ring's process has no socket of its own at a descriptor.
       if (!found) throw new Error(`the census has no process ${pid}`);
-      return found;
+      const { high } = found;
+      if (high === null) throw new Error(`the census is not complete for process ${pid}`);
+      return { ...found, high };
     };
     const pidOf = (name: string) => role(experiment.truth, name).pid;
     const finallyOf = (pid: number) => experiment.fates(pid, experiment.all);

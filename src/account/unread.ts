@@ -1,0 +1,27 @@
+import type { QueueName } from '../walk/queues.js';
+import type { SocketAccount } from './socket.js';
+
+/** What has come from the peer; an error queue has what the kernel says of one's own packets. */
+const RECEIVED: readonly QueueName[] = [
+  ...(['receive', 'outOfOrder', 'backlog', 'reader', 'producing', 'subflowBacklog'] as const),
+  ...(['tlsReceive', 'tlsHold', 'tlsRecord', 'ingressSkbs', 'ingressMessages'] as const),
+  ...(['vsockReceive', 'rxRing'] as const),
+];
+
+const SENT: readonly QueueName[] = ['write', 'retransmit', 'tlsSend', 'cork', 'txRing'];
+
+/** Payload by what is to become of it, in bytes. */
+export interface Payload {
+  /** In skbs that have come and are not read whole. */
+  readonly received: number;
+  /** Not yet sent, or not yet acknowledged. */
+  readonly unsent: number;
+  /** In the error queue. */
+  readonly errors: number;
+}
+
+export function payloadOf(queues: SocketAccount['queues']): Payload {
+  const sumOf = (names: readonly QueueName[]) =>
+    names.reduce((sum, name) => sum + (queues[name]?.payloadBytes ?? 0), 0);
+  return { received: sumOf(RECEIVED), unsent: sumOf(SENT), errors: sumOf(['error']) };
+}

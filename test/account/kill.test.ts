@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'vitest';
+import { Deaths } from '../../src/account/deaths.js';
+import type { CountedQueue, Held } from '../../src/account/held.js';
+import { heldBy } from '../../src/account/held.js';
+import { Tally } from '../../src/account/tally.js';
+import type { CountedSocket } from '../../src/walk/census.js';
+import type { QueueName } from '../../src/walk/queues.js';
+import type { Task } from '../../src/walk/tasks.js';
+import { Warnings } from '../../src/walk/warnings.js';
+
+const PAGE = 4096;
+const newTally = () => new Tally(PAGE, new Warnings());
+const task = (pid: number): Task => ({
+  address: BigInt(pid),
+  pid,
+  comm: 'x',
+  files: 1n,
+  signal: 1n,
+  kernelThread: false,
+});
+const open = (...pids: number[]) => pids.map((pid) => ({ task: task(pid), fd: 3 }));
+
+function socketAt(sock: bigint, more: Partial<CountedSocket> = {}): CountedSocket {
+  return {
+    ...{ sock, file: sock + 1n, inode: Number(sock), foundBy: ['fd'] },
+    fileReferences: more.holders?.length ?? 0,
+    ...{ holders: [], mappedBy: [], carriedBy: [], registeredWith: [] },
+    ...{ acceptedFrom: undefined, subflowOf: undefined },
+    ...more,
+  };
+}
+
+let frames = 1;
+/** So many pages that nobody else holds; one byte of payload each. */
+function pages(count: number): Tally {
+  const tally = newTally();
+  for (let page = 0; page < count; page++) {
+    tally.page(frames++, 0, 1, undefined);
+    tally.payload(1);
+  }
+  return tally;
+}
+
+const TCP = { family: 'AF_INET', type: 'SOCK_STREAM', protocol: 'TCP', state: 'ESTABLISHED' };
+const UNIX = { family: 'AF_UNIX', type: 'SOCK_STREAM', protocol: 'UNIX-STREAM', state: 'CLOSE' };
+
+function held(
+  identity: { family: string; type: string; protocol: string; state: string },
+  queues: Partial<Record<QueueName, number>>,
+  [local, peer, netns]: readonly [string, string, number] = ['a:1', 'b:2', 1],
+): Held {
+  const all = newTally();
+  const counted = Object.entries(queues).map(([name, count]): CountedQueue => {
+    const tally = pages(count);
+    all.add(tally);
+    return { name: name as QueueName, tally, figures: tally.figures() };
+  });
+  return heldBy({ ...identity, local, peer, netns }, all, counted, newTally, true);
+}
+
+function freed(pid: number, ...sockets: readonly (readonly [CountedSocket, Held])[]) {
+  const deaths = new Deaths(newTally);
+  for (const [socket, what] of sockets) deaths.add(socket, what);
+  const { low, high } = deaths.freed(pid);
+  return [low / PAGE, high === null ? null : high / PAGE];
+}
+
+describe('one end of a TCP connection on this machine', () => {
+  const reader = () => socketAt(100n, { holders: open(1) });
+  const writer = () => socketAt(200n, { holders: open(2) });
+  const unread = () => held(TCP, { receive: 3 }, ['a:1', 'b:2', 1]);
+  const unsent = (netns = 1) => held(TCP, { write: 5, retransmit: 2 }, ['b:2', 'a:1', netns]);
+
+  test('the sender leaves behind what nobody has acknowledged', () => {
+    expect(freed(2, [reader(), unread()], [writer(), unsent()])).toEqual([0, 7]);
+  });
+  test('what kTLS has still to send is left behind too', () => {
+    expect(freed(2, [writer(), held(TCP, { tlsSend: 4 })])).toEqual([0, 4]);
+  });
+  test('a sender with unread data resets the connection, and leaves nothing', () => {
+    expect(freed(2, [writer(), held(TCP, { receive: 1, write: 4 })])).toEqual([5, 5]);
+  });
+  test('the reader’s reset frees what the other end has to send, in whatever namespace', () => {
+    expect(freed(1, [reader(), unread()], [writer(), unsent()])).toEqual([3, 10]);
+    expect(freed(1, [reader(), unread()], [writer(), unsent(2)])).toEqual([3, 10]);
+  });
+  test('one process with both ends gives back both', () => {
+    const both = socketAt(200n, { holders: open(1) });
+    expect(freed(1, [reader(), unread()], [both, unsent()])).toEqual([10, 10]);
+  });
+});
+
+describe('a reference to the file beyond the descriptors', () => {
+  const two = () => held(UNIX, { receive: 2 });
+  test('that nothing explains may be anybody’s', () => {
+    expect(freed(1, [socketAt(1n, { holders: open(1), fileReferences: 2 }), two()])).toEqual([
+      0, 2,
+    ]);
+  });
+  test('that is a mapping of the same process goes with it', () => {
+    const mapped = socketAt(1n, { holders: open(1), mappedBy: [task(1)], fileReferences: 2 });
+    expect(freed(1, [mapped, two()])).toEqual([2, 2]);
+  });
+  test('that is a mapping of another process keeps it', () => {
+    const mapped = socketAt(1n, { holders: open(1), mappedBy: [task(2)], fileReferences: 2 });
+    expect(freed(1, [mapped, two()])).toEqual([0, 0]);
+  });
+  test('two processes with one table are two', () => {
+    const shared = socketAt(1n, { holders: open(1, 2), fileReferences: 1 });
+    expect(freed(1, [shared, two()])).toEqual([0, 0]);
+    expect(freed(2, [shared, two()])).toEqual([0, 0]);
+  });
+});
+
+describe('what hangs on a socket goes with it', () => {
+  test('a connection that waits at a listener', () => {
+    const listener = socketAt(1n, { holders: open(1) });
+    const child = socketAt(2n, { acceptedFrom: 1n });
+    const all = [
+      [listener, held({ ...TCP, state: 'LISTEN' }, {})],
+      [child, held(TCP, { receive: 2 })],
+    ] as const;
+    expect(freed(1, ...all)).toEqual([2, 2]);
+    expect(freed(2, ...all)).toEqual([0, 0]);
+  });
+  test('a message, and what its own messages carry', () => {
+    const carrier = socketAt(1n, { holders: open(1) });
+    const carried = socketAt(2n, { carriedBy: [1n], fileReferences: 1 });
+    const nested = socketAt(3n, { carriedBy: [2n], fileReferences: 1 });
+    const one = () => held(UNIX, { receive: 1 });
+    expect(freed(1, [carrier, one()], [carried, one()], [nested, one()])).toEqual([3, 3]);
+  });
+  test('a subflow of MPTCP’s goes with its connection', () => {
+    const whole = socketAt(1n, { holders: open(1) });
+    const subflow = socketAt(2n, { subflowOf: 1n });
+    const mptcp = { ...TCP, protocol: 'MPTCP' };
+    expect(
+      freed(1, [whole, held(mptcp, { receive: 2 })], [subflow, held(TCP, { receive: 3 })]),
+    ).toEqual([5, 5]);
+  });
+});
+
+test('what could not be read whole has no upper bound', () => {
+  const what = held(UNIX, { receive: 2 });
+  what.all.incomplete('unreadable', 'something');
+  expect(freed(1, [socketAt(1n, { holders: open(1) }), what])).toEqual([2, null]);
+});

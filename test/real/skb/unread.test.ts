@@ -1,0 +1,66 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
+import { accountFd, accountSock } from '../../../src/account/skb.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { skbText } from '../../../src/report/skb-text.js';
+import { LAB, LAB_KERNELS, LabMissing, labDump, role } from '../../support/lab.js';
+
+const SOCK_STREAM = 1;
+
+describe.each(LAB_KERNELS)('unread data of %s', (version) => {
+  const { elf, truth } = labDump(version);
+
+  test('is what FIONREAD told the process, of every stream', () => {
+    const kernel = openNative({ files: [elf] });
+    let compared = 0;
+    for (const { name, pid, fd, kind, socket } of truth.roles) {
+      if (kind !== 'socket' || socket?.type !== SOCK_STREAM || socket.unread === null) continue;
+      const { unreadBytes, queues } = accountFd(kernel, pid, fd);
+      const outOfOrder = queues.outOfOrder?.payloadBytes ?? 0;
+      expect((unreadBytes ?? -1) - outOfOrder, name).toBe(socket.unread);
+      compared++;
+    }
+    kernel.close();
+    expect(compared).toBeGreaterThan(15);
+  });
+
+  test.each([
+    ['one-skb', 'tcp_sock', 'copied_seq'],
+    ['unix-stream', 'unix_skb_parms', 'consumed'],
+  ] as const)('leaves out what %s has read of its first skb', (name, struct, member) => {
+    const kernel = openNative({ files: [elf] });
+    const { pid, fd } = role(truth, name);
+    const whole = accountFd(kernel, pid, fd, true);
+    const layout = kernel.struct(struct)?.member(member);
+    const first = whole.skbs?.receive?.[0]?.address ?? 0n;
+    const cb = first + BigInt(kernel.struct('sk_buff')?.member('cb')?.offset ?? 0);
+    const base = struct === 'tcp_sock' ? whole.socket.sock : cb;
+    const address = base + BigInt(layout?.offset ?? 0);
+    const before = BigInt(kernel.read(address, 4).getUint32(0, true));
+    const patches = [{ address, bytes: littleEndian((before + 10n) % 2n ** 32n, 4) }];
+    const partly = accountFd(damagedKernel(kernel, { patches, denials: [] }), pid, fd);
+    expect(partly.unreadBytes).toBe((whole.unreadBytes ?? 0) - 10);
+    expect(partly.queues).toEqual(whole.queues);
+    if (struct !== 'tcp_sock') return kernel.close();
+    const denials = [{ address, length: 4, code: 'filtered' }] as const;
+    const unknown = accountFd(damagedKernel(kernel, { patches: [], denials }), pid, fd);
+    expect(unknown.unreadBytes).toBeNull();
+    expect(skbText(unknown)).toContain('in skbs not yet read whole');
+    kernel.close();
+  });
+});
+
+test.each(['6.1', 'newest'] as const)('MPTCP’s reader of %s has read 10 bytes', (version) => {
+  const folder = join(LAB, 'dumps', `${version}-families`);
+  if (!existsSync(folder)) throw new LabMissing(folder, `dump ${version}-families`);
+  const { roles } = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8'));
+  const reader = roles.find(({ role }: { role: string }) => role === 'mptcp-reader');
+  const kernel = openNative({ files: [join(folder, 'elf.vmcore')] });
+  const { unreadBytes, socket } = accountFd(kernel, reader.pid, reader.fd);
+  expect(unreadBytes).toBe(reader.unread);
+  expect(accountSock(kernel, socket.sock).unreadBytes).toBe(reader.unread);
+  kernel.close();
+});
