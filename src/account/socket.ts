@@ -1,3 +1,4 @@
+import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { incompleteness } from '../walk/incompleteness.js';
@@ -124,7 +125,7 @@ export class SocketAccountant {
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {
       const tally = new Tally(this.#kernel.facts.pageSize, warnings);
       const entries: Skb[] = [];
-      let first = true;
+      let first: Skb | undefined;
       walkQueue(
         queue,
         (entry) => {
@@ -135,15 +136,15 @@ export class SocketAccountant {
           }
           const skb = this.#skbs.read(entry, tally);
           tally.skb(skb);
-          if (first && PARTLY_READ.includes(queue.name)) {
-            const part = readPart(this.#kernel, identity, socket.sock, skb);
-            read = read === undefined || part === undefined ? undefined : read + part;
-          }
-          first = false;
+          first ??= skb;
           if (keepSkbs) entries.push(skb);
         },
         (code, message) => tally.incomplete(code, message),
       );
+      if (first && PARTLY_READ.includes(queue.name)) {
+        const part = this.#readPart(socket.sock, identity, first, tally);
+        read = read === undefined || part === undefined ? undefined : read + part;
+      }
       const figures = tally.figures();
       queues[queue.name] = figures;
       if (keepSkbs) skbs[queue.name] = entries;
@@ -161,5 +162,21 @@ export class SocketAccountant {
     const newTally = () => new Tally(this.#kernel.facts.pageSize, warnings);
     const resets = this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
     return { account, held: heldBy(identity, total, counted, newTally, resets) };
+  }
+
+  /** Bytes of a queue's first skb that have been read; undefined if that is not known. */
+  #readPart(sock: bigint, identity: SockIdentity, first: Skb, tally: Tally): number | undefined {
+    const { complete, payloadBytes } = tally.figures();
+    try {
+      return readPart(this.#kernel, identity, sock, {
+        first,
+        payloadBytes: complete ? payloadBytes : undefined,
+      });
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'damaged') throw error;
+      const message = `sock ${hex(sock)}: ${error.message}: how much is unread is not known`;
+      tally.incomplete('corrupt', message);
+      return undefined;
+    }
   }
 }

@@ -119,6 +119,9 @@ export function writeGrownQueue(
     memory.patch(queue + 8n, skbAt(skbs - 1), 8);
     const length = queue + BigInt(memory.offset('sk_buff_head', 'qlen'));
     memory.patch(length, BigInt(kernel.read(length, 4).getUint32(0, true) + skbs), 4);
+    const received = sock + BigInt(memory.offset('tcp_sock', 'rcv_nxt'));
+    const sequence = kernel.read(received, 4).getUint32(0, true) + skbs * (LINEAR + FRAG);
+    memory.patch(received, BigInt(sequence % 2 ** 32), 4);
     write(path, memory, [
       [slabs.frame, slabs.count, fillSlab],
       [heads.frame, heads.count, fillHeads],
