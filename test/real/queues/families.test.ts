@@ -143,15 +143,17 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     }
   });
 
-  test.runIf(version !== 'newest')('UDP-Lite: what was queued for the reader as well', () => {
-    const { queues, total } = ours('udplite');
-    expect(total).toMatchObject({
-      skbs: said('udplite').skbs,
-      payloadBytes: said('udplite').unread,
-      complete: true,
+  // The newest kernel has none (since 7.1).
+  if (version !== 'newest')
+    test('UDP-Lite: what was queued for the reader as well', () => {
+      const { queues, total } = ours('udplite');
+      expect(total).toMatchObject({
+        skbs: said('udplite').skbs,
+        payloadBytes: said('udplite').unread,
+        complete: true,
+      });
+      expect(queues.reader?.skbs).toBeGreaterThan(30);
     });
-    expect(queues.reader?.skbs).toBeGreaterThan(30);
-  });
 
   test('L2TP: a datagram socket of an inet protocol that few have is nothing damaged', () => {
     expect(ours('l2tp').total).toMatchObject({ skbs: said('l2tp').skbs, complete: true });
