@@ -29,6 +29,8 @@ export class SocketLinks {
   readonly #sock;
   readonly #queue;
   readonly #skb;
+  /** Offset of the control block in an skb. */
+  readonly #control;
   #carried:
     | { readonly control: StructReader<'fp'>; readonly list: StructReader<'count' | 'fp'> }
     | undefined;
@@ -44,7 +46,8 @@ export class SocketLinks {
       'sk_receive_queue.next',
     ]);
     this.#queue = BigInt(kernel.struct('sock')?.member('sk_receive_queue')?.offset ?? 0);
-    this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'prev', 'sk', 'cb']);
+    this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'prev', 'sk']);
+    this.#control = BigInt(new StructReader(kernel, 'sk_buff', ['cb']).offset('cb'));
   }
 
   /** Socks of connections that a listener has not accepted yet: they have no file and no inode. */
@@ -89,7 +92,7 @@ export class SocketLinks {
 
   /** A pending unix connection is an skb in the listener's queue; its `sk` is the new sock. */
   #unixEmbryos(sock: bigint): bigint[] {
-    const socks = Array.from(this.#skbs(sock, this.#skb.offset('sk')), ({ held }) => held);
+    const socks = Array.from(this.#skbs(sock, BigInt(this.#skb.offset('sk'))), ({ held }) => held);
     return socks.filter((embryo) => embryo !== 0n);
   }
 
@@ -121,7 +124,7 @@ export class SocketLinks {
     const files: bigint[] = [];
     for (const { skb, held: fp } of this.#skbs(
       sock,
-      this.#skb.offset('cb') + control.offset('fp'),
+      this.#control + BigInt(control.offset('fp')),
     )) {
       if (fp === 0n) continue;
       const view = list.read(fp);
@@ -141,7 +144,7 @@ export class SocketLinks {
    * The skbs of a receive queue, each with the pointer at an offset in it, as far as their links agree;
    * accounting tells of the rest.
    */
-  *#skbs(sock: bigint, offset: number): Generator<{ skb: bigint; held: bigint }> {
+  *#skbs(sock: bigint, offset: bigint): Generator<{ skb: bigint; held: bigint }> {
     const { next: toNext, prev: toPrevious } = this.#skb.members;
     const head = sock + this.#queue;
     const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
@@ -152,7 +155,10 @@ export class SocketLinks {
       const { view, base } = place;
       const next = view.getBigUint64(base + toNext.offset, true);
       if (view.getBigUint64(base + toPrevious.offset, true) !== previous) return;
-      yield { skb, held: view.getBigUint64(base + offset, true) };
+      // By itself: the control block holds what is nobody's business, and an extract keeps what is read.
+      const at = skb + offset;
+      this.#kernel.locate(highHalf(at), lowHalf(at), 8, place);
+      yield { skb, held: place.view.getBigUint64(place.base, true) };
       previous = skb;
       skb = next;
     }

@@ -130,7 +130,9 @@ async function readArchive(path: string, reader: TarReader): Promise<void> {
     else if (head.startsWith('28b52ffd')) await unpack('zstd', path, sink);
     else await pipeline(createReadStream(path), sink);
   } catch (cause) {
-    throw asHostError(path, cause);
+    // What follows the end was not waited for.
+    if (!(reader.ended && cause instanceof Error && cause.name === 'AbortError'))
+      throw asHostError(path, cause);
   }
 }
 
