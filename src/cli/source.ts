@@ -116,6 +116,11 @@ function checkFile(file: string): void {
     }
     throw new KernelError('no-such-file', `there is no file ${file}`, { cause });
   }
+  // Whoever opens a fifo waits for somebody to write to it; a folder may hold a dump.
+  const stat = fs.statSync(file);
+  if (!stat.isFile() && !stat.isDirectory()) {
+    throw new KernelError('not-a-dump', `${file} is not a regular file`);
+  }
 }
 
 function checkKcore(): void {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountFd } from '../../../src/account/skb.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
@@ -111,6 +112,12 @@ describe.each([
       '/nonexistent',
       ...engine,
     ));
+
+  test('a fifo, into which nobody writes', async () => {
+    const fifo = join(folder, `fifo-${engine.length}`);
+    await execa('mkfifo', [fifo]);
+    await refused(3, /fifo-\d is not a regular file/, ...init, '--vmcore', fifo, ...engine);
+  });
 
   test('not a dump', async () => {
     const file = join(folder, 'text');

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,12 @@ describe('wrong usage is status 2 and one line', () => {
     ['a port that is none', ['--sport', '65536']],
     ['an address that is none', ['--address', '10.0.0.256']],
     ['an age in words', ['--min-age', 'long']],
+    ['a state that is none', ['--state', 'established,nonsense']],
+    ['a capture, counted in the memory of this host', ['--from', 'c.tar.gz', '--exact']],
+    ['a capture, watched', ['--from', 'c.tar.gz', '--watch']],
+    ['a capture, without the tables that it lacks', ['--from', 'c.tar.gz', '--procfs']],
+    ['a capture, captured', ['--from', 'c.tar.gz', '--capture', 'd.tar.gz']],
+    ['two formats', ['--json', '--prometheus']],
   ])('%s', (_, args) => {
     const run = skcheck(args);
     expect(run).toMatchObject({ status: 2, stdout: '' });
@@ -57,6 +64,24 @@ test('--help has examples and the exit statuses, --version the version', () => {
 });
 
 describe('what keeps it from looking is status 3 and one line', () => {
+  test('a device or a fifo instead of a capture', () => {
+    expect(spawnSync('mkfifo', [join(dir, 'fifo')]).status).toBe(0);
+    for (const path of ['/dev/zero', join(dir, 'fifo')]) {
+      const run = skcheck(['--from', path]);
+      expect(run).toMatchObject({ status: 3, stdout: '' });
+      expect(run.stderr).toMatch(/^skcheck: [^\n]* is neither a file nor a directory\. [^\n]*\n$/);
+    }
+  });
+
+  test('a full disk behind stdout', () => {
+    for (const args of [['--interval', '0'], ['--help'], ['--capture-script']]) {
+      const run = skcheck(args, ['sh', '-c', 'exec "$@" > /dev/full', 'sh']);
+      expect(run.status).toBe(3);
+      const complaint = run.stderr.replaceAll(/^skcheck: note: .*\n/gm, '');
+      expect(complaint).toBe('skcheck: the answer cannot be written (ENOSPC).\n');
+    }
+  });
+
   test('no such process', () => {
     const run = skcheck(['--stale', '--pid', '999999999']);
     expect(run).toMatchObject({ status: 3, stdout: '' });
