@@ -1,4 +1,4 @@
-import type { QueueName } from '../walk/queues.js';
+import type { QueueName } from '../walk/queues/queue.js';
 import type { SockIdentity } from '../walk/sock.js';
 import type { Figures } from './figures.js';
 import type { Tally } from './tally.js';

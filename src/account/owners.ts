@@ -1,6 +1,6 @@
+import type { CensusEntry, Group, Grouping } from './census-entry.js';
 import type { Freed } from './deaths.js';
 import { portsOf } from './ports.js';
-import type { CensusEntry, Group, Grouping } from './sockets.js';
 import type { Tally } from './tally.js';
 
 interface Sum {

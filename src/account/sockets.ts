@@ -6,55 +6,14 @@ import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/network-pages.js';
 import type { Task } from '../walk/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import { Deaths, type Freed } from './deaths.js';
+import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
+import { Deaths } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { Held } from './held.js';
 import { Owners } from './owners.js';
-import { type SocketAccount, SocketAccountant } from './socket.js';
-import { type Ownership, Tally } from './tally.js';
+import { SocketAccountant } from './socket.js';
+import { Tally } from './tally.js';
 import { type Unexplained, unexplained } from './unexplained.js';
-
-/** A process that has a socket. */
-export interface CensusOwner {
-  readonly pid: number;
-  /** Hostile. */
-  readonly comm: string;
-  /** Path of its cgroup; null where it could not be read. Hostile. */
-  readonly cgroup: string | null;
-}
-
-/** A process that holds a socket. */
-export interface CensusHolder extends CensusOwner {
-  readonly fd: number;
-}
-
-/** One socket of the machine, accounted for. */
-export interface CensusEntry
-  extends SocketAccount,
-    Pick<
-      CountedSocket,
-      'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'
-    > {
-  readonly holders: readonly CensusHolder[];
-  /** Those that map its file, once a mapping. */
-  readonly mappedBy: readonly CensusOwner[];
-  /** Of a subflow: who has its connection open. */
-  readonly connectionHolders: readonly CensusHolder[];
-}
-
-/** What sockets can be grouped by. */
-export const GROUPINGS = ['process', 'cgroup', 'netns', 'port', 'family', 'state'] as const;
-export type Grouping = (typeof GROUPINGS)[number];
-
-/** What the sockets of a group pin together. A socket that two processes hold is in both groups. */
-export interface Group {
-  readonly key: string;
-  readonly sockets: number;
-  readonly total: Figures;
-  readonly ownership: Ownership;
-  /** What goes back if it is killed; null: the group is no process. */
-  readonly freedIfKilled: Freed | null;
-}
 
 /** The answer to `sockets`: every socket of the machine, what pins most first. */
 export interface CensusAnswer {

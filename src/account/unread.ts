@@ -1,5 +1,5 @@
-import type { QueueName } from '../walk/queues.js';
-import type { SocketAccount } from './socket.js';
+import type { QueueName } from '../walk/queues/queue.js';
+import type { Figures } from './figures.js';
 
 /** What has come from the peer; an error queue has what the kernel says of one's own packets. */
 const RECEIVED: readonly QueueName[] = [
@@ -20,7 +20,7 @@ export interface Payload {
   readonly errors: number;
 }
 
-export function payloadOf(queues: SocketAccount['queues']): Payload {
+export function payloadOf(queues: Readonly<Partial<Record<QueueName, Figures>>>): Payload {
   const sumOf = (names: readonly QueueName[]) =>
     names.reduce((sum, name) => sum + (queues[name]?.payloadBytes ?? 0), 0);
   return { received: sumOf(RECEIVED), unsent: sumOf(SENT), errors: sumOf(['error']) };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { QUEUE_NAMES } from '../walk/queues.js';
+import { QUEUE_NAMES } from '../walk/queues/queue.js';
 
 /**
  * The JSON contract that commands of kdump-mem share, version 1. Addresses are hex strings, sizes

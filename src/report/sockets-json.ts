@@ -1,4 +1,5 @@
-import type { CensusAnswer, CensusEntry, Grouping } from '../account/sockets.js';
+import type { CensusEntry, Grouping } from '../account/census-entry.js';
+import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../kernel/hex.js';
 import { kernelJson } from './kernel-json.js';
 import type { CensusEntryJson, SocketsJson } from './schema.js';

@@ -1,12 +1,7 @@
+import type { CensusEntry, CensusHolder, Group, Grouping } from '../account/census-entry.js';
 import type { Freed } from '../account/deaths.js';
 import { type Keeper, keptBy } from '../account/owners.js';
-import type {
-  CensusAnswer,
-  CensusEntry,
-  CensusHolder,
-  Group,
-  Grouping,
-} from '../account/sockets.js';
+import type { CensusAnswer } from '../account/sockets.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
 import { amplificationText, atLeast, socketText } from './skb-text.js';

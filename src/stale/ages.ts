@@ -1,5 +1,4 @@
-import { socketKey } from '../host/socket.js';
-import type { Finding } from './diagnose.js';
+import { type SocketRecord, socketKey } from '../host/socket.js';
 import type { Verdict } from './verdict.js';
 
 /**
@@ -18,7 +17,10 @@ export class Ages {
   }
 
   /** Takes note of a look; what it does not name any more is forgotten. */
-  note(findings: readonly Finding[], nowMs: number): void {
+  note(
+    findings: readonly { readonly socket: SocketRecord; readonly verdict: Verdict }[],
+    nowMs: number,
+  ): void {
     this.#byKey = new Map(
       findings.flatMap(({ socket, verdict }) =>
         verdict.waitedMs === null

@@ -4,7 +4,7 @@ import type { CountedQueue, Held } from '../../src/account/held.js';
 import { heldBy } from '../../src/account/held.js';
 import { Tally } from '../../src/account/tally.js';
 import type { CountedSocket } from '../../src/walk/census.js';
-import type { QueueName } from '../../src/walk/queues.js';
+import type { QueueName } from '../../src/walk/queues/queue.js';
 import type { Task } from '../../src/walk/tasks.js';
 import { Warnings } from '../../src/walk/warnings.js';
 

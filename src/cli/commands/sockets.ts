@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CensusEntry, Grouping } from '../../account/census-entry.js';
 import { portsOf } from '../../account/ports.js';
-import type { CensusAnswer, CensusEntry, Grouping } from '../../account/sockets.js';
+import type { CensusAnswer } from '../../account/sockets.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { Progress } from '../progress.js';
 import { addSourceOptions } from '../source.js';

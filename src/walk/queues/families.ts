@@ -1,21 +1,16 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Queue, QueueName, SockKind } from '../queues.js';
 import { AlgQueues } from './alg.js';
 import { MptcpQueues } from './mptcp.js';
 import { PacketRings } from './packet-rings.js';
 import { PsockQueues } from './psock.js';
+import type { Queue, QueueFinder, QueueName, SockKind } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 import { TlsQueues } from './tls.js';
 import { UdpProducers } from './udp-producers.js';
 import { SctpQueues, unreadQueue } from './unread.js';
 import { VsockQueues } from './vsock.js';
 import { XdpUmem } from './xdp.js';
-
-/** Finds queues that only some socks have. One that cannot be reached throws when it is walked. */
-export interface QueueFinder {
-  queues(sock: bigint): Queue[];
-}
 
 /** Queues that go by family or protocol, beside those of every `struct sock`. */
 export class FamilyQueues {

@@ -1,10 +1,9 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { listNodes } from '../list.js';
-import type { Queue, QueueName } from '../queues.js';
 import { StructReader } from '../struct-reader.js';
-import type { QueueFinder } from './families.js';
 import type { Entry, HeldPage } from './held.js';
+import type { Queue, QueueFinder, QueueName } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
 /**

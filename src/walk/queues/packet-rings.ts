@@ -1,9 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Queue, QueueName } from '../queues.js';
 import { StructReader } from '../struct-reader.js';
-import type { QueueFinder } from './families.js';
 import type { HeldPage } from './held.js';
+import type { Queue, QueueFinder, QueueName } from './queue.js';
 
 /** Blocks of a ring: `tp_block_nr` is an int, and each takes 8 bytes of one kmalloc (4 MiB at most). */
 const MOST_BLOCKS = 2 ** 19;

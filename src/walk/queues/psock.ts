@@ -1,9 +1,8 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
-import type { Queue } from '../queues.js';
 import { StructReader } from '../struct-reader.js';
-import type { QueueFinder } from './families.js';
 import type { Entry } from './held.js';
+import type { Queue, QueueFinder } from './queue.js';
 import { SkMsgReader } from './sk-msg.js';
 import type { SkbLists } from './skb-lists.js';
 

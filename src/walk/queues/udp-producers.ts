@@ -1,8 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { numaNodes } from '../cpus.js';
-import type { Queue } from '../queues.js';
-import type { QueueFinder } from './families.js';
+import type { Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
 /**

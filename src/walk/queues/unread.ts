@@ -1,8 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Queue } from '../queues.js';
 import { StructReader } from '../struct-reader.js';
-import type { QueueFinder } from './families.js';
+import type { Queue, QueueFinder } from './queue.js';
 
 /** A queue that says, when it is walked, that what is in it was not read. */
 export function unreadQueue(what: string): Queue {

@@ -1,9 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Queue } from '../queues.js';
 import { StructReader } from '../struct-reader.js';
-import type { QueueFinder } from './families.js';
 import type { HeldPage } from './held.js';
+import type { Queue, QueueFinder } from './queue.js';
 
 /** A umem holds less than 4 GiB of descriptors' worth; 2^32 bytes of pointers would be damage. */
 const MOST_PAGES = 2 ** 24;

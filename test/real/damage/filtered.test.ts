@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { CensusEntry } from '../../../src/account/census-entry.js';
 import type { Figures } from '../../../src/account/figures.js';
 import { accountFd } from '../../../src/account/skb.js';
-import { accountAll, type CensusEntry } from '../../../src/account/sockets.js';
+import { accountAll } from '../../../src/account/sockets.js';
 import { ReadError } from '../../../src/kernel/error.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';

@@ -3,8 +3,8 @@ import { KernelError } from '../../../src/kernel/error.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
 import { FamilyQueues } from '../../../src/walk/queues/families.js';
+import type { SockKind } from '../../../src/walk/queues/queue.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
-import type { SockKind } from '../../../src/walk/queues.js';
 
 const SOCK = 0xffff_8880_0000_1000n;
 
