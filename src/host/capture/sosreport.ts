@@ -51,15 +51,18 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
  * not begin as a row does is the rest of a name with a newline in it.
  */
 function joinRows(text: string): string[] {
-  const rows: string[] = [];
+  const rows: string[][] = [];
   for (const line of text.split('\n')) {
-    const last = rows.length - 1;
+    const last = rows.at(-1);
     if (/^Netid\s/.test(line) || line === '') continue;
-    if (/^\s/.test(line) && last >= 0) rows[last] = `${rows[last]?.trimEnd()} ${line.trim()}`;
-    else if (ROW_START.test(line) || last < 0) rows.push(line);
-    else rows[last] += `\n${line}`;
+    if (/^\s/.test(line) && last) {
+      const before = last.length - 1;
+      last[before] = last[before]!.trimEnd();
+      last.push(` ${line.trim()}`);
+    } else if (ROW_START.test(line) || !last) rows.push([line]);
+    else last.push(`\n${line}`);
   }
-  return rows.map((row) => row.trimEnd());
+  return rows.map((parts) => parts.join('').trimEnd());
 }
 
 const ROW_START =
