@@ -5,7 +5,7 @@
 const FREE: readonly RegExp[] = [
   // Names and numbers that are shown as they are.
   /^task_struct\.(comm|pid|flags|files|tasks)$/,
-  /^(module|proto)\.name$/,
+  /^(module|proto|net_device)\.name$/,
   /^net\.ns\.inum$/,
   /^inode\.i_ino$/,
   /^vfs_inode\.i_ino$/,

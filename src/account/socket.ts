@@ -1,4 +1,3 @@
-import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { incompleteness } from '../walk/incompleteness.js';
@@ -174,9 +173,9 @@ export class SocketAccountant {
         payloadBytes: complete ? payloadBytes : undefined,
       });
     } catch (error) {
-      if (!(error instanceof KernelError) || error.code !== 'damaged') throw error;
-      const message = `sock ${hex(sock)}: ${error.message}: how much is unread is not known`;
-      tally.incomplete('corrupt', message);
+      const code = incompleteness(error);
+      const { message } = error as Error;
+      tally.incomplete(code, `sock ${hex(sock)}: how much is unread is not known: ${message}`);
       return undefined;
     }
   }

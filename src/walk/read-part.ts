@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { SockIdentity } from './sock.js';
 import { StructReader } from './struct-reader.js';
@@ -19,9 +19,10 @@ export interface WalkedQueue {
 
 /**
  * Of the first skb of a receive queue, how many bytes the process has read: a stream's skb stays in
- * the queue until it is read whole. Undefined: this kernel or this dump does not tell.
+ * the queue until it is read whole. Undefined: this kernel does not tell.
  *
- * @throws {KernelError} `damaged` where what tells it contradicts the queue
+ * @throws {ReadError} where what tells it cannot be read; {@link KernelError} `damaged` where it
+ *   contradicts the queue
  */
 export function readPart(
   kernel: Kernel,
@@ -47,7 +48,6 @@ export function readPart(
     if (bytes >= 0 && bytes <= length) return bytes;
     throw new KernelError('damaged', `${bytes} bytes of an skb of ${length} have been read`);
   } catch (error) {
-    if (error instanceof ReadError) return undefined;
     if (error instanceof KernelError && error.code === 'unsupported-layout') return undefined;
     throw error;
   }
