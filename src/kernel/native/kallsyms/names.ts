@@ -129,7 +129,15 @@ export class KallsymsNames {
     const { bytes } = this.#names;
     let at = 0;
     for (let index = 0; index < this.count; index++) {
-      if ((index & (NAMES_PER_MARKER - 1)) === 0) at = this.#block(index >>> 8);
+      if ((index & (NAMES_PER_MARKER - 1)) === 0) {
+        const block = this.#block(index >>> 8);
+        // A length that has changed would give all names behind it to the wrong symbols.
+        if (index > 0 && at !== block) {
+          const message = `kallsyms: ${NAMES_PER_MARKER} names before symbol ${index} end elsewhere`;
+          throw new KernelError('damaged', message);
+        }
+        at = block;
+      }
       const next = this.#next(at);
       hashes.set(index, bytes, at + (bytes[at]! & 0x80 ? 2 : 1), next);
       at = next;
