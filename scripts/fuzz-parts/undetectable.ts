@@ -12,8 +12,8 @@ const FREE: readonly RegExp[] = [
   /^unix_(sock|address)\./,
   /^sock\.__sk_common\.skc_(state|dport|num|daddr|rcv_saddr|v6_daddr|v6_rcv_saddr|prot|net\.net)$/,
   /^sock_common\./,
-  // How far a reader has come: any place in the skb will do. (TCP's must fit what has come.)
-  /^(unix_skb_parms\.consumed|mptcp_skb_cb\.offset)$/,
+  // How far a reader has come: any place in the first skb will do.
+  /^(unix_skb_parms\.consumed|mptcp_skb_cb\.offset|tcp_sock\.copied_seq)$/,
   // Charged by rules of each protocol.
   /^sk_buff\.truesize$/,
   // Where it is all zeros, memory reads as the shared info of an skb without frags.
