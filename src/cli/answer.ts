@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel/kernel.js';
+import { formatJson } from '../report/json.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { printAnswer, printStream, printWarnings } from './output.js';
@@ -34,9 +35,7 @@ export async function answer<A extends Answer>(
 ): Promise<void> {
   if (options.engine === 'verify') return verify(options, question);
   const found = await askOnce(options, question);
-  printAnswer(
-    options.json ? JSON.stringify(question.toJson(found), null, 2) : question.toText(found),
-  );
+  printAnswer(options.json ? formatJson(question.toJson(found), 2) : question.toText(found));
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
   if (options.strict && !found.total.complete) process.exitCode = EXIT.incomplete;
@@ -77,7 +76,7 @@ async function verify<A extends Answer>(
   const crash = await askOnce(options, question, 'crash');
   const found = compareAnswers(question.toJson(native), question.toJson(crash));
   if (options.json) {
-    printAnswer(JSON.stringify({ schema: 'kdump-mem.verify/1', ...found }, null, 2));
+    printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
   } else {
     const { verifyText } = await import('../report/verify-text.js');
     printAnswer(verifyText(found.compared, found.differences));

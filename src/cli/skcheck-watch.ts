@@ -1,6 +1,6 @@
 import type { HostSource } from '../host/source.js';
 import type { Sample } from '../host/ss/read.js';
-import { formatSkcheckJson } from '../report/skcheck.js';
+import { formatJson } from '../report/json.js';
 import { formatSkcheckText } from '../report/skcheck-text.js';
 import { Ages } from '../stale/ages.js';
 import { EXIT } from './skcheck-failure.js';
@@ -46,7 +46,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
             `${report.host.takenAt.slice(11, 19)} UTC, every ${interval} s\n${formatSkcheckText(report, painter(true))}`,
             process.stdout.rows || 24,
           )
-        : `${formatSkcheckJson(report)}\n`,
+        : `${formatJson(report)}\n`,
     );
   }
   if (terminal) process.stdout.write(SHOW_CURSOR);

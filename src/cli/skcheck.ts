@@ -3,7 +3,7 @@ import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
 import type { HostSource } from '../host/source.js';
 import { escapeText } from '../report/escape.js';
-import { formatSkcheckJson } from '../report/skcheck.js';
+import { formatJson } from '../report/json.js';
 import type { SkcheckReport } from '../report/skcheck-schema.js';
 import { formatSkcheckText } from '../report/skcheck-text.js';
 import { endWithReader } from './output.js';
@@ -72,7 +72,7 @@ async function check(source: HostSource, options: SkcheckOptions): Promise<numbe
   const status = found(report, options) ? EXIT.stale : EXIT.nothingStale;
   if (options.quiet && status === EXIT.nothingStale) return status;
   const text = options.json
-    ? formatSkcheckJson(report)
+    ? formatJson(report)
     : formatSkcheckText(report, painter(process.stdout.isTTY));
   process.stdout.write(`${text}\n`);
   for (const { message } of report.warnings) complain(`note: ${message}.`);

@@ -1,4 +1,5 @@
 import type { MemoryPiece } from '../walk/memory-pieces.js';
+import { formatJson } from './json.js';
 import type { ReadJson } from './read-schema.js';
 
 /** What comes before the pieces. */
@@ -14,14 +15,14 @@ export function* readJson(
   pieces: Iterable<MemoryPiece>,
   isComplete: () => boolean,
 ): Generator<string> {
-  const opening = JSON.stringify({
+  const opening = formatJson({
     schema: 'kdump-mem.read/1',
     ...head,
   } satisfies Partial<ReadJson>);
   yield `${opening.slice(0, -1)},"pieces":[`;
   let separator = '\n';
   for (const piece of pieces) {
-    yield separator + JSON.stringify(pieceJson(piece));
+    yield separator + formatJson(pieceJson(piece));
     separator = ',\n';
   }
   yield `\n],"complete":${isComplete()}}\n`;

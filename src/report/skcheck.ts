@@ -89,14 +89,6 @@ export function skcheckReport(
   };
 }
 
-/** JSON on one line, all ASCII: whatever the names in it, a terminal shows it and does not obey. */
-export function formatSkcheckJson(report: SkcheckReport): string {
-  return JSON.stringify(report).replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
 function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSocket, 'counted'> {
   const { socket, verdict } = finding;
   const holders = finding.holders.map(({ pid, fds }) => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { observe } from '../../src/host/observe.js';
-import { formatSkcheckJson, skcheckReport } from '../../src/report/skcheck.js';
+import { formatJson } from '../../src/report/json.js';
+import { skcheckReport } from '../../src/report/skcheck.js';
 import { type SkcheckReport, skcheckSchema } from '../../src/report/skcheck-schema.js';
 import { formatRange, formatSkcheckText } from '../../src/report/skcheck-text.js';
 import { formatSpan } from '../../src/report/skcheck-words.js';
@@ -48,13 +49,13 @@ describe('JSON', () => {
   test('is what the schema says, and survives printing', async () => {
     for (const only of ['stalled', 'all'] as const) {
       const object = await report(only);
-      expect(skcheckSchema.parse(JSON.parse(formatSkcheckJson(object)))).toEqual(object);
+      expect(skcheckSchema.parse(JSON.parse(formatJson(object)))).toEqual(object);
     }
   });
 
   test('holds hostile names whole, and prints them as ASCII on one line', async () => {
     const object = await report();
-    const text = formatSkcheckJson(object);
+    const text = formatJson(object);
     expect(text).toMatch(/^[\x20-\x7e]+$/);
     const parsed = skcheckSchema.parse(JSON.parse(text));
     expect(parsed.sockets.find(({ inode }) => inode === 500)?.comm).toBe(HOSTILE);

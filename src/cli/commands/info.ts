@@ -4,6 +4,7 @@ import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
 import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info.js';
+import { formatJson } from '../../report/json.js';
 import { Unknowns } from '../../walk/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
 import { printAnswer } from '../output.js';
@@ -45,7 +46,7 @@ export function registerInfo(program: Command): void {
 async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {
   if (json) {
     const { infoJson } = await import('../../report/info-json.js');
-    printAnswer(JSON.stringify(infoJson(answer), null, 2));
+    printAnswer(formatJson(infoJson(answer), 2));
   } else {
     const { infoText } = await import('../../report/info-text.js');
     printAnswer(infoText(answer));

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CensusEntry, Grouping } from '../../account/census-entry.js';
 import { portsOf } from '../../account/ports.js';
 import type { CensusAnswer } from '../../account/sockets.js';
+import { formatJson } from '../../report/json.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { Progress } from '../progress.js';
 import { addSourceOptions } from '../source.js';
@@ -79,7 +80,7 @@ export function registerSockets(program: Command): void {
               if (done) return value;
               if (left <= 0 || !isListed(value)) continue;
               left--;
-              yield `${JSON.stringify(json.censusEntryJson(value))}\n`;
+              yield `${formatJson(json.censusEntryJson(value))}\n`;
             }
           } finally {
             progress.clear();

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { NamedType } from '../../kernel/native/named-types.js';
+import { formatJson } from '../../report/json.js';
 import type { LayoutMember } from '../../report/struct-layout.js';
 import { WalkError } from '../../walk/error.js';
 import { InstanceReader } from '../../walk/instance.js';
@@ -79,7 +80,7 @@ async function printLayout(
   }
   if (json) {
     const { structJson } = await import('../../report/struct-json.js');
-    printAnswer(JSON.stringify(structJson(kernel.facts, types, members), null, 2));
+    printAnswer(formatJson(structJson(kernel.facts, types, members), 2));
   } else if (members) {
     printAnswer(text.membersText(types[0]!.type, members));
   } else {
@@ -121,7 +122,7 @@ async function printInstance(
       ...(value ? { value } : { members }),
       warnings,
     };
-    printAnswer(JSON.stringify(instanceJson(answer), null, 2));
+    printAnswer(formatJson(instanceJson(answer), 2));
   } else {
     const { instanceText, membersOfInstanceText } = await import('../../report/struct-instance.js');
     const style = { hex: hex ?? false };
