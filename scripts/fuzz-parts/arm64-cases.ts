@@ -15,7 +15,7 @@ import {
   wildEntry,
 } from './damaged-image.js';
 import type { Random } from './random.js';
-import { Broken, clock, MOST_MS, refusal } from './rules.js';
+import { Broken, openWithin, refusal } from './rules.js';
 import { wildValue } from './values.js';
 
 const SHAPES: readonly Arm64KernelOptions[] = [
@@ -65,18 +65,10 @@ export class Arm64Cases {
       }
       told.push(...patches.map(tellPatch));
     }
-    const spent = clock();
-    try {
+    return openWithin(told, () => {
       const kernel = openNativeImage(damagedImage(made.kernel.image, patches, info));
       ask(kernel, made, { tables: patches.length === 0, info: kind === 1 });
-      told.push('opened');
-    } catch (error) {
-      if (error instanceof Broken)
-        throw new Broken(error.rule, `${error.message}\n  ${told.join('\n  ')}`, { cause: error });
-      told.push(refusal(error).line);
-    }
-    if (spent() > MOST_MS) throw new Broken('too slow', told.join('\n  '));
-    return told;
+    });
   }
 
   #of(options: Arm64KernelOptions): Made {

@@ -12,7 +12,7 @@ import {
   wildEntry,
 } from './damaged-image.js';
 import type { Random } from './random.js';
-import { Broken, clock, MOST_MS, refusal } from './rules.js';
+import { Broken, openWithin } from './rules.js';
 import { wildValue } from './values.js';
 
 /** What the ways to find a variable without its symbol must not get wrong. */
@@ -62,8 +62,7 @@ export class OpeningCases {
       }
     }
     told.push(...patches.map(tellPatch));
-    const spent = clock();
-    try {
+    return openWithin(told, () => {
       const kernel = openNativeImage(damagedImage(this.#image, patches));
       for (const [name, value] of answers(kernel)) {
         if (value === undefined || value === this.#truth.get(name)) continue;
@@ -72,14 +71,7 @@ export class OpeningCases {
         if ((VARIABLES as readonly string[]).includes(name))
           throw new Broken('silent', `${name} is ${String(value)} instead of ${was}`);
       }
-      told.push('opened');
-    } catch (error) {
-      if (error instanceof Broken)
-        throw new Broken(error.rule, `${error.message}\n  ${told.join('\n  ')}`, { cause: error });
-      told.push(refusal(error).line);
-    }
-    if (spent() > MOST_MS) throw new Broken('too slow', told.join('\n  '));
-    return told;
+    });
   }
 
   dispose(): void {

@@ -82,3 +82,22 @@ export function ask(question: () => Answered): Outcome {
   if (took > MOST_MS) throw new Broken('too slow', `${Math.round(took)} ms`);
   return outcome;
 }
+
+/**
+ * Opens what was damaged and looks at it, and adds to what was told how that ended.
+ *
+ * @throws {Broken} with all that was told
+ */
+export function openWithin(told: string[], open: () => void): readonly string[] {
+  const spent = clock();
+  try {
+    open();
+    told.push('opened');
+  } catch (error) {
+    if (error instanceof Broken)
+      throw new Broken(error.rule, `${error.message}\n  ${told.join('\n  ')}`, { cause: error });
+    told.push(refusal(error).line);
+  }
+  if (spent() > MOST_MS) throw new Broken('too slow', told.join('\n  '));
+  return told;
+}

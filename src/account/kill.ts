@@ -1,3 +1,4 @@
+import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Census, type CountedSocket } from '../walk/census.js';
 import { belongings, type Holder } from '../walk/descriptors.js';
@@ -42,10 +43,7 @@ export function freedOf(
     try {
       deaths.add(one, heldOf(one));
     } catch (error) {
-      missed.add(
-        incompleteness(error),
-        `sock 0x${one.sock.toString(16)}: ${(error as Error).message}`,
-      );
+      missed.add(incompleteness(error), `sock ${hex(one.sock)}: ${(error as Error).message}`);
     }
   }
   const freed = deaths.freed(task.pid);

@@ -33,11 +33,6 @@ export class BlockCache {
     return space;
   }
 
-  clear(): void {
-    for (const space of this.#spaces) space.clear();
-    this.#youngBytes = 0;
-  }
-
   #grow(bytes: number): void {
     if (this.#youngBytes + bytes > this.#half) {
       for (const space of this.#spaces) space.age();
@@ -77,18 +72,8 @@ export class CacheSpace<Block> {
     return block;
   }
 
-  delete(key: number): void {
-    this.#young.delete(key);
-    this.#old.delete(key);
-  }
-
   age(): void {
     this.#old = this.#young;
     this.#young = new Map();
-  }
-
-  clear(): void {
-    this.#young.clear();
-    this.#old.clear();
   }
 }
