@@ -21,7 +21,7 @@ const FREE: readonly RegExp[] = [
   // A red leaf may fall off a tree without making it uneven.
   /^rb_node\.rb_(left|right)$/,
   // References: whoever else holds them is not known.
-  /\.(refs|refcnt|dataref|f_count|fclone_ref)\b/,
+  /\.(refs|refcnt|refcount|dataref|f_count|fclone_ref)\b/,
   /^sk_buff\.(cloned|fclone)$/,
   /^page\._refcount/,
   // Another object of the same kind is as good.
