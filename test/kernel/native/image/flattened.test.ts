@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FlattenedSource } from '../../../../src/kernel/native/image/flattened.js';
+import { readRuns } from '../../../../src/kernel/native/image/flattened-runs.js';
 import { openImage } from '../../../../src/kernel/native/image/open.js';
 import type { ByteSource } from '../../../../src/kernel/native/image/source.js';
 import { diskdumpExtents } from '../../../support/dump/diskdump.js';
@@ -65,8 +66,28 @@ describe('a flattened stream', () => {
 
   it('keeps an even stream as one run, whatever its length', () => {
     const bytes = new Uint8Array(1 << 20).map((_, i) => i % 251);
-    const source = new FlattenedSource(sourceOf(flatten([{ offset: 0, bytes }])));
-    expect(readAll(source).equals(bytes)).toBe(true);
+    const stream = flatten([{ offset: 0, bytes }], { recordBytes: 16 });
+    expect(readRuns(sourceOf(stream)).runs.length).toBe(1);
+    expect(readAll(new FlattenedSource(sourceOf(stream))).equals(bytes)).toBe(true);
+  });
+
+  it('may have small and large records one after the other', () => {
+    const sizes = [10, 200_000, 1, 30, 65_536, 65_520, 65_521, 4096, 7, 16_384, 3, 120_000, 9];
+    const extents = sizes.map((size, i) => ({
+      offset: ((i * 5) % sizes.length) * 250_000,
+      bytes: new Uint8Array(size).fill(i + 1),
+    }));
+    const source = new FlattenedSource(sourceOf(flatten(extents, { recordBytes: 1 << 20 })));
+    expect(readAll(source).equals(joinExtents(extents))).toBe(true);
+  });
+
+  it('is refused where it consists of crumbs: its index would be larger than itself', () => {
+    const crumbs = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ offset: 3 * i, bytes: Uint8Array.of(i) }));
+    expect(readRuns(sourceOf(flatten(crumbs(4000)))).runs.length).toBe(4000);
+    expect(() => readRuns(sourceOf(flatten(crumbs(5000))))).toThrow(
+      expect.objectContaining({ code: 'damaged' }),
+    );
   });
 
   it('does not fill holes with zeros when it was cut', () => {
