@@ -27,6 +27,9 @@ import { littleEndian, wildValue } from './values.js';
 
 const DESCRIPTOR = 24;
 
+/** How an answer says that it lacks something: in text, and in JSON. */
+const ADMISSION = /incomplete|Not known|NOTE|oddities|not in the dump|"complete": ?false/;
+
 /** What a command answers of the undamaged file. */
 interface Command {
   readonly args: readonly string[];
@@ -85,7 +88,7 @@ export class FileCases {
     try {
       const { status, stdout, stderr } = await runCommand([...words, '--vmcore', this.#path]);
       if (cut && !extracts && status === 0 && stderr === '' && stdout !== truth.stdout) {
-        if (!/incomplete|Not known|NOTE|oddities|not in the dump/.test(stdout))
+        if (!ADMISSION.test(stdout))
           throw new Broken('silent', 'the file was cut and the answer does not say so');
       }
       return [...told, `status ${status}`];
