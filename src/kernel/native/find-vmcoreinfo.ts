@@ -1,4 +1,5 @@
 import { ReadError } from '../error.js';
+import type { Place } from '../kernel.js';
 import type { MemoryImage } from './image/image.js';
 
 /** A search ends after so many milliseconds: a large dump takes minutes to inflate. */
@@ -26,13 +27,14 @@ export function* findVmcoreinfo(
   search: { searched: number; complete: boolean },
 ): Generator<string> {
   const began = performance.now();
+  const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   let pages = 0;
   let found = 0;
   for (const { start, end } of image.facts.physicalRanges) {
     for (let page = Math.ceil(start / STEP) * STEP; page + STEP <= end; page += STEP) {
       search.searched += STEP;
       if (++pages % PAGES_PER_LOOK === 0 && performance.now() - began > MOST_MILLISECONDS) return;
-      const text = textAt(image, page);
+      const text = textAt(image, page, place);
       if (text === undefined) continue;
       yield text;
       if (++found >= MOST_CANDIDATES) return;
@@ -41,11 +43,15 @@ export function* findVmcoreinfo(
   search.complete = true;
 }
 
-function textAt(image: MemoryImage, page: number): string | undefined {
+function textAt(image: MemoryImage, page: number, place: Place): string | undefined {
   try {
-    const head = image.readPhysical(page, NOTE_HEADER + 4);
-    const plain = head.getUint32(0, true) === START;
-    if (!plain && head.getUint32(NOTE_HEADER, true) !== START) return undefined;
+    if (!image.place?.(page, NOTE_HEADER + 4, place)) {
+      place.view = image.readPhysical(page, NOTE_HEADER + 4);
+      place.base = 0;
+    }
+    const { view: head, base } = place;
+    const plain = head.getUint32(base, true) === START;
+    if (!plain && head.getUint32(base + NOTE_HEADER, true) !== START) return undefined;
     const view = image.readPhysical(page, TEXT_BYTES);
     const bytes = Buffer.from(view.buffer, view.byteOffset, TEXT_BYTES);
     const text = bytes.subarray(plain ? 0 : NOTE_HEADER);

@@ -18,10 +18,10 @@ import {
 } from './diskdump-header.js';
 import type { ImageFormat } from './format.js';
 import type { ImageFacts, MemoryImage, PhysicalRange } from './image.js';
+import { refuseLength } from './longest-read.js';
 import { requireMachine } from './machine.js';
 import { machineOfNote, type Note, notes, vmcoreinfoOf } from './notes.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
-import { LONGEST_READ } from './segments.js';
 import { type ByteSource, CUT_STREAM, readHead, textAt, wrappingOf } from './source.js';
 
 /** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split one are given together. */
@@ -127,9 +127,7 @@ class DiskdumpImage implements MemoryImage {
       const page = block === this.#lastBlock ? this.#lastPage : this.#page(block, address);
       return new DataView(page.buffer, page.byteOffset + within, length);
     }
-    if (length > LONGEST_READ) {
-      throw new ReadError('refused', BigInt(address), `${length} bytes are too many for one read`);
-    }
+    refuseLength(address, length);
     let done = size - within;
     const head = bytesOf(this.#page(block, address)).subarray(within);
     const whole = new Uint8Array(length);

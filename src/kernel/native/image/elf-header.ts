@@ -29,6 +29,7 @@ const PHDR = 56;
 const SHDR = 64;
 /** e_phnum when the real count does not fit: it is in sh_info of section 0 (elf(5)). */
 const PN_XNUM = 0xffff;
+const HEADERS_AT_ONCE = 8192;
 /** More program headers than this are damage, or a dump that nobody has seen. */
 const MOST_PROGRAM_HEADERS = 1 << 20;
 
@@ -88,22 +89,25 @@ export function readElfHeader(source: ByteSource): ElfHeader {
   return { type, machine, programHeaders: { offset, count } };
 }
 
-/** @throws {KernelError} `truncated` if the table is cut. */
-export function readProgramHeaders(source: ByteSource, header: ElfHeader): ProgramHeader[] {
+/** The program headers, read a few thousand at a time. @throws {KernelError} `truncated` */
+export function* programHeaders(source: ByteSource, header: ElfHeader): Generator<ProgramHeader> {
   const { offset, count } = header.programHeaders;
-  const table = readHead(source, offset, count * PHDR);
-  requireBytes(source, table, offset, count * PHDR);
-  return Array.from({ length: count }, (_, i) => {
-    const at = i * PHDR;
-    return {
-      type: table.getUint32(at, true),
-      offset: table.getBigUint64(at + 8, true),
-      virtual: table.getBigUint64(at + 16, true),
-      physical: table.getBigUint64(at + 24, true),
-      fileSize: table.getBigUint64(at + 32, true),
-      memorySize: table.getBigUint64(at + 40, true),
-    };
-  });
+  const end = offset + count * PHDR;
+  for (let at = offset; at < end; at += HEADERS_AT_ONCE * PHDR) {
+    const wanted = Math.min(end - at, HEADERS_AT_ONCE * PHDR);
+    const table = readHead(source, at, wanted);
+    if (table.byteLength < wanted) requireBytes(source, table, at, end - at);
+    for (let i = 0; i < wanted; i += PHDR) {
+      yield {
+        type: table.getUint32(i, true),
+        offset: table.getBigUint64(i + 8, true),
+        virtual: table.getBigUint64(i + 16, true),
+        physical: table.getBigUint64(i + 24, true),
+        fileSize: table.getBigUint64(i + 32, true),
+        memorySize: table.getBigUint64(i + 40, true),
+      };
+    }
+  }
 }
 
 /** e_type of what is often given instead of a dump. */

@@ -6,13 +6,14 @@ import {
   type ProgramHeader,
   PT_LOAD,
   PT_NOTE,
+  programHeaders,
   readElfHeader,
-  readProgramHeaders,
 } from './elf-header.js';
 import type { ImageFormat } from './format.js';
 import type { ImageFacts, MemoryImage, VirtualRange } from './image.js';
-import { type Note, notes, vmcoreinfoOf } from './notes.js';
-import { type Segment, SegmentMemory } from './segments.js';
+import { MOST_NOTES, type Note, notes, vmcoreinfoOf } from './notes.js';
+import { SegmentTable } from './segment-table.js';
+import { SegmentMemory } from './segments.js';
 import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from './source.js';
 
 /**
@@ -35,7 +36,7 @@ class ElfImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
   readonly notes: readonly Note[];
-  readonly virtualRanges: readonly VirtualRange[];
+  readonly virtualRanges: Iterable<VirtualRange>;
   readonly #source: ByteSource;
   readonly #memory: SegmentMemory;
   readonly #live: boolean;
@@ -48,23 +49,24 @@ class ElfImage implements MemoryImage {
     }
     this.#source = source;
     const header = readElfHeader(source);
-    const programHeaders = readProgramHeaders(source, header);
+    const headers = { [Symbol.iterator]: () => programHeaders(source, header) };
     const oddities: string[] = [];
-    const found = readNotes(source, programHeaders, oddities);
+    const found = readNotes(source, headers, oddities);
     refuseProcessCore(source, found);
     refuseXen(source, found);
     this.notes = found;
     this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
     this.#live = isKcore(source, found);
 
-    const segments = loads(programHeaders, this.#live, oddities);
+    const { count } = header.programHeaders;
+    const segments = loads(headers, count, this.#live, oddities);
     if (segments.length === 0) {
       throw new KernelError('damaged', `${source.name} is an ELF core that holds no memory`);
     }
     noteCutEnd(source, segments, oddities);
     const memory = new SegmentMemory(source, segments, cache);
     this.#memory = memory;
-    this.virtualRanges = memory.virtualRanges;
+    this.virtualRanges = { [Symbol.iterator]: () => memory.virtualRanges() };
     this.facts = {
       format: this.#live ? 'kcore' : 'elf',
       description: describe(this.#live, found, segments) + wrappingOf(source),
@@ -101,34 +103,38 @@ class ElfImage implements MemoryImage {
 
 function readNotes(
   source: ByteSource,
-  headers: readonly ProgramHeader[],
+  headers: Iterable<ProgramHeader>,
   oddities: string[],
 ): Note[] {
   const found: Note[] = [];
-  let budget = MOST_NOTE_BYTES;
+  let claimed = 0;
+  let read = 0;
   for (const { type, offset, fileSize } of headers) {
-    if (type !== PT_NOTE) continue;
+    if (type !== PT_NOTE || found.length >= MOST_NOTES) continue;
     const length = Number(fileSize);
-    const area = readHead(source, Number(offset), Math.min(length, budget));
-    budget -= area.byteLength;
-    if (area.byteLength < length) {
-      oddities.push(`notes are cut: ${length} bytes claimed, ${area.byteLength} read`);
-    }
+    const area = readHead(source, Number(offset), Math.min(length, MOST_NOTE_BYTES - read));
+    claimed += length;
+    read += area.byteLength;
     for (const note of notes(area)) found.push(note);
   }
+  if (read < claimed) oddities.push(`notes are cut: ${claimed} bytes claimed, ${read} read`);
   return found;
 }
 
+/** @param most how many there can be */
 function loads(
-  headers: readonly ProgramHeader[],
+  headers: Iterable<ProgramHeader>,
+  most: number,
   kcore: boolean,
   oddities: string[],
-): readonly Segment[] {
-  const memory = headers.filter((header) => header.type === PT_LOAD && header.memorySize > 0n);
+): SegmentTable {
   // /proc/kcore before 4.11 writes 0 for every physical address.
-  const physicalKnown = !kcore || memory.some(({ physical }) => physical !== 0n);
-  const segments: Segment[] = [];
-  for (const { offset, virtual, physical, fileSize, memorySize } of memory) {
+  const physicalKnown = !kcore || anyPhysical(headers);
+  const segments = new SegmentTable(most);
+  let beyond = 0;
+  let first = 0n;
+  for (const { type, offset, virtual, physical, fileSize, memorySize } of headers) {
+    if (type !== PT_LOAD || memorySize === 0n) continue;
     const stored = Number(fileSize);
     const described = Math.max(stored, Number(memorySize));
     // /proc/kcore has -1 for vmalloc and vmemmap.
@@ -136,10 +142,10 @@ function loads(
     // QEMU writes the physical address or 0: a kernel's addresses are in the upper half.
     const virtualKnown = virtual >= KERNEL_HALF && virtual + BigInt(described) <= 2n ** 64n;
     if (!known && !virtualKnown) {
-      oddities.push(`a segment at 0x${physical.toString(16)} lies beyond any memory; left out`);
+      if (beyond++ === 0) first = physical;
       continue;
     }
-    segments.push({
+    segments.add({
       offset,
       virtual: virtualKnown ? virtual : undefined,
       physical: known ? Number(physical) : undefined,
@@ -147,13 +153,28 @@ function loads(
       described,
     });
   }
+  if (beyond > 0) {
+    const at = `0x${first.toString(16)}`;
+    const which =
+      beyond === 1 ? `a segment at ${at} lies` : `${beyond} segments, from ${at} on, lie`;
+    oddities.push(`${which} beyond any memory; left out`);
+  }
   return segments;
 }
 
-function noteCutEnd(source: ByteSource, segments: readonly Segment[], oddities: string[]): void {
-  const needed = segments.reduce((most, { offset, stored }) => {
-    return stored === 0 ? most : Math.max(most, Number(offset) + stored);
-  }, 0);
+function anyPhysical(headers: Iterable<ProgramHeader>): boolean {
+  for (const { type, physical, memorySize } of headers) {
+    if (type === PT_LOAD && memorySize > 0n && physical !== 0n) return true;
+  }
+  return false;
+}
+
+function noteCutEnd(source: ByteSource, segments: SegmentTable, oddities: string[]): void {
+  let needed = 0;
+  for (let segment = 0; segment < segments.length; segment++) {
+    const stored = segments.stored[segment]!;
+    if (stored > 0) needed = Math.max(needed, Number(segments.offset(segment)) + stored);
+  }
   if (source.cut) oddities.push(CUT_STREAM);
   else if (needed > source.size) {
     oddities.push(`truncated: needs ${needed} bytes, has ${source.size}`);
@@ -175,14 +196,13 @@ function refuseProcessCore(source: ByteSource, found: readonly Note[]): void {
   throw new KernelError('not-a-dump', `${source.name} is the core of a process, not of a kernel`);
 }
 
-function describe(kcore: boolean, found: readonly Note[], segments: readonly Segment[]): string {
+function describe(kcore: boolean, found: readonly Note[], segments: SegmentTable): string {
   if (kcore) return '/proc/kcore';
-  if (segments.some((segment) => segment.described > segment.stored)) {
+  if (segments.described.some((bytes, segment) => bytes > segments.stored[segment]!)) {
     return 'ELF core (filtered by makedumpfile)';
   }
   if (found.some((note) => note.name === 'QEMU')) return 'ELF core (QEMU)';
-  const virtual = segments.some((segment) => segment.virtual !== undefined);
-  return virtual ? 'ELF core (kdump)' : 'ELF core (no virtual addresses)';
+  return segments.hasVirtual ? 'ELF core (kdump)' : 'ELF core (no virtual addresses)';
 }
 
 /** @throws {KernelError} `unsupported-format` for a Xen host's dump: its addresses are the host's. */

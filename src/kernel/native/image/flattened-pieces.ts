@@ -1,3 +1,4 @@
+import { ascending, numberKeys } from './ascending.js';
 import type { Runs } from './flattened-runs.js';
 
 /**
@@ -34,39 +35,12 @@ export function piecesOf(runs: Runs): Pieces {
     }
     at = to;
   };
-  for (const run of inOrder(runs)) {
+  for (const run of ascending(numberKeys(runs.offset, runs.length))) {
     advance(runs.offset[run]!);
     here.push(run);
   }
   advance(Number.POSITIVE_INFINITY);
   return { starts: starts.subarray(0, count), runs: owners.subarray(0, count) };
-}
-
-const DIGIT_BITS = 16;
-const DIGITS = 4;
-
-/** Runs by offset: sorted by one digit of it after the other, the lowest first. */
-function inOrder({ offset, length }: Runs): Uint32Array {
-  let order = new Uint32Array(length).map((_, run) => run);
-  let sorted = new Uint32Array(length);
-  const places = new Uint32Array(1 << DIGIT_BITS);
-  for (let digit = 0; digit < DIGITS; digit++) {
-    // `>>>` takes a number's lowest 32 bits.
-    const scale = digit < DIGITS / 2 ? 1 : 2 ** -32;
-    const shift = (digit % 2) * DIGIT_BITS;
-    const digitOf = (run: number) => ((offset[run]! * scale) >>> shift) & ((1 << DIGIT_BITS) - 1);
-    places.fill(0);
-    for (let run = 0; run < length; run++) places[digitOf(run)]!++;
-    let place = 0;
-    for (let value = 0; value < places.length; value++) {
-      const having = places[value]!;
-      places[value] = place;
-      place += having;
-    }
-    for (const run of order) sorted[places[digitOf(run)]!++] = run;
-    [order, sorted] = [sorted, order];
-  }
-  return order;
 }
 
 /** A heap of numbers, the greatest on top. */

@@ -16,9 +16,9 @@ export interface MemoryImage {
 
   /**
    * Virtual ranges that the image maps by itself, in order of address: the PT_LOADs of /proc/kcore
-   * and of a kdump's ELF core. Empty where only physical memory is stored.
+   * and of a kdump's ELF core. Empty where only physical memory is stored. Found while it is iterated.
    */
-  readonly virtualRanges: readonly VirtualRange[];
+  readonly virtualRanges: Iterable<VirtualRange>;
 
   /**
    * Reads physical memory. The view may show a cached block: never write to it; it stays valid.

@@ -114,7 +114,7 @@ class KeptBytesImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
   readonly notes: readonly Note[];
-  readonly virtualRanges: readonly VirtualRange[];
+  readonly virtualRanges: Iterable<VirtualRange>;
   readonly keptBytes: KeptBytes;
   readonly #image: MemoryImage;
 

@@ -8,7 +8,7 @@ export interface Note {
 }
 
 /** More notes than this are damage: there are two or three a CPU. */
-const MOST_NOTES = 100_000;
+export const MOST_NOTES = 100_000;
 
 /**
  * The notes of a PT_NOTE segment (or of a diskdump's notes area), little-endian; ends quietly where

@@ -26,7 +26,7 @@ class PackedImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string | undefined;
   readonly notes: readonly Note[];
-  readonly virtualRanges: readonly VirtualRange[];
+  readonly virtualRanges: Iterable<VirtualRange>;
   readonly #image: MemoryImage;
   /** Ascending. */
   readonly #runs: readonly Run[];

@@ -1,26 +1,13 @@
-import { ReadError } from '../../error.js';
+import { KernelError, ReadError } from '../../error.js';
 import type { Place } from '../../kernel.js';
 import { type BlockCache, CHUNK } from './cache.js';
 import type { PhysicalRange, VirtualRange } from './image.js';
 import { CHUNKS_PER_LINE, LineCache, within } from './lines.js';
+import { refuseLength } from './longest-read.js';
+import { type Pieces, pieceAt, piecesOf } from './segment-pieces.js';
+import type { SegmentTable } from './segment-table.js';
+import { type VirtualSegments, virtualAt, virtualSegments } from './segment-virtual.js';
 import type { ByteSource } from './source.js';
-
-/** A stretch of memory that lies in a file as plain bytes: a PT_LOAD. */
-export interface Segment {
-  /** Where its first byte lies in the file. /proc/kcore's go beyond 2^53. */
-  readonly offset: bigint;
-  /** Virtual address of the first byte, or undefined if the file doesn't say. */
-  readonly virtual: bigint | undefined;
-  /** Physical address of the first byte, or undefined if the file doesn't say. */
-  readonly physical: number | undefined;
-  /** Bytes that are stored. */
-  readonly stored: number;
-  /** Bytes of memory described; those behind `stored` were left out by a filter. */
-  readonly described: number;
-}
-
-/** The most that one read may ask for, in bytes: a wrong length must not exhaust memory. */
-export const LONGEST_READ = 256 * 1024 * 1024;
 
 /**
  * Memory as segments of a file, by physical and by virtual address, in chunks through a cache.
@@ -29,47 +16,39 @@ export const LONGEST_READ = 256 * 1024 * 1024;
  */
 export class SegmentMemory {
   readonly #source: ByteSource;
-  readonly #segments: readonly Segment[];
+  readonly #segments: SegmentTable;
   readonly #chunks: LineCache;
   /** The key of each segment's chunk 0. */
   readonly #firstChunk: Float64Array;
   readonly #stored: Pieces;
   readonly #described: Pieces;
-  readonly #virtual: readonly { start: bigint; end: bigint; segment: number }[];
+  readonly #virtual: VirtualSegments;
   readonly #found: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   /** Live memory has holes that a longer read would run into. */
   readonly #ahead: boolean;
   /** Chunks that reads have touched since noteReads. */
   #noted: Set<number> | undefined;
 
-  constructor(source: ByteSource, segments: readonly Segment[], cache: BlockCache) {
+  /** @throws {KernelError} `damaged` for segments that claim more than any file holds */
+  constructor(source: ByteSource, segments: SegmentTable, cache: BlockCache) {
     this.#source = source;
     this.#segments = segments;
     this.#chunks = new LineCache(cache.budget, (...asked) => this.#fill(...asked));
     this.#ahead = source.size !== Number.POSITIVE_INFINITY;
-    this.#firstChunk = new Float64Array(segments.length);
-    let chunks = 0;
-    segments.forEach((segment, i) => {
-      this.#firstChunk[i] = chunks;
-      // No line holds chunks of two segments.
-      chunks += Math.ceil(segment.stored / (CHUNK * CHUNKS_PER_LINE)) * CHUNKS_PER_LINE;
-    });
-    this.#stored = pieces(segments, (s) => s.stored);
-    this.#described = pieces(segments, (s) => s.described);
-    this.#virtual = segments
-      .flatMap(({ virtual, described }, segment) =>
-        virtual === undefined || described === 0
-          ? []
-          : [{ start: virtual, end: virtual + BigInt(described), segment }],
-      )
-      .sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
+    this.#firstChunk = firstChunks(source, segments);
+    this.#stored = piecesOf(segments, segments.stored);
+    const isWhole = segments.stored.every((bytes, i) => bytes === segments.described[i]);
+    this.#described = isWhole ? this.#stored : piecesOf(segments, segments.described);
+    this.#virtual = virtualSegments(segments);
   }
 
-  get virtualRanges(): VirtualRange[] {
-    return this.#virtual.map(({ start, segment }) => {
-      const { described, physical } = this.#segments[segment]!;
-      return { address: start, length: described, physical };
-    });
+  *virtualRanges(): Generator<VirtualRange> {
+    const { starts, segments } = this.#virtual;
+    for (let i = 0; i < starts.length; i++) {
+      const segment = segments[i]!;
+      const length = this.#segments.described[segment]!;
+      yield { address: starts[i]!, length, physical: this.#segments.physical(segment) };
+    }
   }
 
   *physicalRanges(): Generator<PhysicalRange> {
@@ -78,8 +57,9 @@ export class SegmentMemory {
     let end = -1;
     for (let i = 0; i < starts.length; i++) {
       // What the file's end cuts off is not stored.
-      const { offset, physical } = this.#segments[segments[i]!]!;
-      const there = physical! + Math.max(0, this.#source.size - Number(offset));
+      const segment = segments[i]!;
+      const inFile = Math.max(0, this.#source.size - Number(this.#segments.offset(segment)));
+      const there = this.#segments.physical(segment)! + inFile;
       const pieceEnd = Math.min(ends[i]!, there);
       if (pieceEnd <= starts[i]!) continue;
       if (starts[i] !== end) {
@@ -96,7 +76,7 @@ export class SegmentMemory {
     const piece = pieceAt(this.#stored, address);
     if (piece < 0) throw this.#absent(address);
     const segment = segments[piece]!;
-    const relative = address - this.#segments[segment]!.physical!;
+    const relative = address - this.#segments.physical(segment)!;
     if (address + length <= ends[piece]!) return this.#read(segment, relative, length, address);
 
     refuseLength(address, length);
@@ -106,7 +86,7 @@ export class SegmentMemory {
       const at = address + done;
       if (i >= starts.length || starts[i]! > at) throw this.#absent(at);
       const part = Math.min(length - done, ends[i]! - at);
-      const from = at - this.#segments[segments[i]!]!.physical!;
+      const from = at - this.#segments.physical(segments[i]!)!;
       whole.set(bytesOf(this.#read(segments[i]!, from, part, at)), done);
       done += part;
     }
@@ -118,14 +98,14 @@ export class SegmentMemory {
     const piece = pieceAt(this.#stored, address);
     if (piece < 0 || address + length > this.#stored.ends[piece]!) return false;
     const segment = this.#stored.segments[piece]!;
-    return this.#place(segment, address - this.#segments[segment]!.physical!, length, place);
+    return this.#place(segment, address - this.#segments.physical(segment)!, length, place);
   }
 
   /** Undefined where no segment holds `address`. */
   readVirtual(address: bigint, length: number): DataView | undefined {
-    let piece = virtualAt(this.#virtual, address);
+    let piece = virtualAt(this.#segments, this.#virtual, address);
     if (piece < 0) return undefined;
-    if (address + BigInt(length) <= this.#virtual[piece]!.end) {
+    if (length <= this.#virtualLeft(piece, address)) {
       return this.#readVirtualPiece(piece, address, length);
     }
     refuseLength(address, length);
@@ -133,10 +113,9 @@ export class SegmentMemory {
     let done = 0;
     while (done < length) {
       const at = address + BigInt(done);
-      piece = virtualAt(this.#virtual, at);
+      piece = virtualAt(this.#segments, this.#virtual, at);
       if (piece < 0) throw new ReadError('absent', at);
-      const left = this.#virtual[piece]!.end - at;
-      const part = left < length - done ? Number(left) : length - done;
+      const part = Math.min(this.#virtualLeft(piece, at), length - done);
       whole.set(bytesOf(this.#readVirtualPiece(piece, at, part)), done);
       done += part;
     }
@@ -151,13 +130,19 @@ export class SegmentMemory {
     };
   }
 
+  /** Bytes from an address to the end of the segment that holds it. */
+  #virtualLeft(piece: number, address: bigint): number {
+    const { starts, segments } = this.#virtual;
+    return this.#segments.described[segments[piece]!]! - Number(address - starts[piece]!);
+  }
+
   #readVirtualPiece(piece: number, address: bigint, length: number): DataView {
-    const { start, segment } = this.#virtual[piece]!;
-    const relative = address - start;
-    if (relative + BigInt(length) > BigInt(this.#segments[segment]!.stored)) {
+    const segment = this.#virtual.segments[piece]!;
+    const relative = Number(address - this.#virtual.starts[piece]!);
+    if (relative + length > this.#segments.stored[segment]!) {
       throw new ReadError('filtered', address);
     }
-    return this.#read(segment, Number(relative), length, address);
+    return this.#read(segment, relative, length, address);
   }
 
   /** Reads within one segment; `address` is for errors only. */
@@ -170,7 +155,7 @@ export class SegmentMemory {
     // It lies in two chunks, or in one that ends at a bad page and has more behind it.
     refuseLength(address, length);
     const whole = new Uint8Array(length);
-    const wanted = this.#segments[segment]!.offset + BigInt(relative);
+    const wanted = this.#segments.offset(segment) + BigInt(relative);
     if (this.#source.pread(whole, length, position(wanted)) < length) {
       throw this.#cut(segment, address);
     }
@@ -192,16 +177,16 @@ export class SegmentMemory {
 
   #fill(target: Uint8Array, chunk: number, chunks: number): number {
     const segment = segmentOf(this.#firstChunk, chunk);
-    const { offset, stored } = this.#segments[segment]!;
     const start = (chunk - this.#firstChunk[segment]!) * CHUNK;
-    const length = Math.min(chunks * CHUNK, stored - start);
-    return this.#source.pread(target, length, position(offset + BigInt(start)));
+    const length = Math.min(chunks * CHUNK, this.#segments.stored[segment]! - start);
+    const wanted = this.#segments.offset(segment) + BigInt(start);
+    return this.#source.pread(target, length, position(wanted));
   }
 
   #cut(segment: number, address: number | bigint): ReadError {
-    const { offset, stored } = this.#segments[segment]!;
+    const end = Number(this.#segments.offset(segment)) + this.#segments.stored[segment]!;
     const code = this.#source.size === Number.POSITIVE_INFINITY ? 'absent' : 'truncated';
-    const cut = this.#source.cut === true || Number(offset) + stored > this.#source.size;
+    const cut = this.#source.cut === true || end > this.#source.size;
     return new ReadError(cut || code === 'absent' ? code : 'damaged', BigInt(address));
   }
 
@@ -211,49 +196,19 @@ export class SegmentMemory {
   }
 }
 
-/** Disjoint physical pieces in order of address, and the segment that serves each. */
-interface Pieces {
-  readonly starts: Float64Array;
-  readonly ends: Float64Array;
-  readonly segments: Uint32Array;
-}
-
-function pieces(segments: readonly Segment[], size: (segment: Segment) => number): Pieces {
-  const order = segments
-    .map((_, i) => i)
-    .filter((i) => segments[i]!.physical !== undefined && size(segments[i]!) > 0)
-    .sort((a, b) => segments[a]!.physical! - segments[b]!.physical!);
-  const starts = new Float64Array(order.length);
-  const ends = new Float64Array(order.length);
-  const serving = new Uint32Array(order.length);
-  let count = 0;
-  let end = 0;
-  for (const i of order) {
-    const physical = segments[i]!.physical!;
-    const segmentEnd = physical + size(segments[i]!);
-    if (segmentEnd <= end) continue;
-    starts[count] = Math.max(physical, end);
-    ends[count] = segmentEnd;
-    serving[count] = i;
-    end = segmentEnd;
-    count++;
+/** The keys of chunks: those of one segment after those of another, none of both in one line. */
+function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array {
+  const firsts = new Float64Array(segments.length);
+  let chunks = 0;
+  for (let segment = 0; segment < segments.length; segment++) {
+    firsts[segment] = chunks;
+    chunks += Math.ceil(segments.stored[segment]! / (CHUNK * CHUNKS_PER_LINE)) * CHUNKS_PER_LINE;
   }
-  return {
-    starts: starts.subarray(0, count),
-    ends: ends.subarray(0, count),
-    segments: serving.subarray(0, count),
-  };
-}
-
-function pieceAt({ starts, ends }: Pieces, address: number): number {
-  let low = 0;
-  let high = starts.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (starts[middle]! <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && address < ends[low - 1]! ? low - 1 : -1;
+  if (Number.isSafeInteger(chunks)) return firsts;
+  throw new KernelError(
+    'damaged',
+    `${name} is damaged: its segments claim ${chunks * CHUNK} bytes`,
+  );
 }
 
 /** The segment that a chunk belongs to. */
@@ -268,26 +223,10 @@ function segmentOf(firstChunks: Float64Array, chunk: number): number {
   return low - 1;
 }
 
-function virtualAt(ranges: readonly { start: bigint; end: bigint }[], address: bigint): number {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ranges[middle]!.start <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && address < ranges[low - 1]!.end ? low - 1 : -1;
-}
-
 function position(offset: bigint): number | bigint {
   return offset <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(offset) : offset;
 }
 
 function bytesOf(view: DataView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-function refuseLength(address: number | bigint, length: number): void {
-  if (length <= LONGEST_READ) return;
-  throw new ReadError('refused', BigInt(address), `${length} bytes are too many for one read`);
 }

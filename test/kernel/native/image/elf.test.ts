@@ -81,18 +81,20 @@ describe('an ELF core of kdump', () => {
       { start: 0x1000, end: 0x4000 },
       { start: 0x1_8000_0000, end: 0x1_8000_1000 },
     ]);
-    expect(image.virtualRanges.map(({ address, physical }) => [address, physical])).toEqual([
-      [direct + 0x1000n, 0x1000],
-      [direct + 0x1_8000_0000n, 0x1_8000_0000],
-      [0xffffffff81001000n, 0x2000],
-    ]);
+    expect(Array.from(image.virtualRanges, ({ address, physical }) => [address, physical])).toEqual(
+      [
+        [direct + 0x1000n, 0x1000],
+        [direct + 0x1_8000_0000n, 0x1_8000_0000],
+        [0xffffffff81001000n, 0x2000],
+      ],
+    );
   });
 });
 
 it('reads a QEMU core, which has no virtual addresses, and PN_XNUM', () => {
   const loads = [{ physical: 0n, data: pageOf(7) }];
   const image = openImage([directory.write('qemu', writeElf({ loads, pnXnum: true }))]);
-  expect(image.virtualRanges).toEqual([]);
+  expect([...image.virtualRanges]).toEqual([]);
   expect(bytes(image.readPhysical(0, 4096)).equals(pageOf(7))).toBe(true);
   image.close();
 });
