@@ -68,3 +68,37 @@ test("an error that is not the host's is not swallowed", async () => {
   };
   await expect(scanHolders(host, new Set([500]))).rejects.toThrow(TypeError);
 });
+
+test.each([
+  { gaps: 'none', fdOf: (index: number) => index + 1 },
+  { gaps: 'a few', fdOf: (index: number) => index + 1 + Math.floor(index / 100) },
+  { gaps: 'more than are tried', fdOf: (index: number) => 3 * index + 1 },
+  { gaps: 'a wide one', fdOf: (index: number) => (index < 200 ? index + 1 : index + 100_000) },
+])('a large table is read whole, and each descriptor once; gaps: $gaps', async ({ fdOf }) => {
+  const host = new FakeHost();
+  const inodes = Array.from({ length: 400 }, (_, index) => 1000 + index);
+  host.addProcess(10, {
+    fds: Object.fromEntries(inodes.map((inode, index) => [fdOf(index), inode])),
+  });
+  const read: string[] = [];
+  host.onRead = (path) => {
+    if (path.startsWith('/proc/10/fd/')) read.push(path);
+  };
+  const { byInode } = await scanHolders(host, new Set(inodes));
+  expect(inodes.map((inode) => byInode.get(inode))).toEqual(
+    inodes.map((_, index) => [{ pid: 10, fds: [fdOf(index)] }]),
+  );
+  expect(new Set(read).size).toBe(read.length);
+});
+
+test('descriptors of a large table that close while it is read are no error', async () => {
+  const host = new FakeHost();
+  const fds = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [index + 1, index]));
+  host.addProcess(10, { fds });
+  host.onRead = (path) => {
+    if (path === '/proc/10/fd/50')
+      for (let fd = 100; fd < 300; fd++) host.links.delete(`/proc/10/fd/${fd}`);
+  };
+  const { byInode } = await scanHolders(host, new Set([10, 150, 390]));
+  expect([...byInode.keys()]).toEqual([10, 390]);
+});

@@ -15,19 +15,33 @@ export class LineCutter {
   constructor(readonly onLine: (bytes: Buffer, from: number, to: number) => void) {}
 
   push(piece: Buffer): void {
-    const bytes = this.#rest ? Buffer.concat([this.#rest, piece]) : piece;
-    this.#rest = null;
     let from = 0;
-    for (let to = bytes.indexOf(NEWLINE); to >= 0; to = bytes.indexOf(NEWLINE, from)) {
+    if (this.#rest) {
+      const end = piece.indexOf(NEWLINE) + 1;
+      // Only the line that was cut is copied, not all of the piece.
+      const line = Buffer.concat([this.#rest, end > 0 ? piece.subarray(0, end) : piece]);
+      this.#rest = null;
+      if (end === 0) {
+        this.#keep(line, 0);
+        return;
+      }
+      this.onLine(line, 0, line.length - 1);
+      from = end;
+    }
+    for (let to = piece.indexOf(NEWLINE, from); to >= 0; to = piece.indexOf(NEWLINE, from)) {
       if (this.#skipping) this.#skipping = false;
-      else this.onLine(bytes, from, to);
+      else this.onLine(piece, from, to);
       from = to + 1;
     }
-    if (from >= bytes.length) return;
-    if (bytes.length - from <= MAX_LINE_BYTES) {
-      // A copy: the piece's memory may be used again.
-      if (!this.#skipping) this.#rest = Buffer.from(bytes.subarray(from));
-    } else if (!this.#skipping) {
+    if (from < piece.length) this.#keep(piece, from);
+  }
+
+  /** The beginning of a line, until the rest of it comes. */
+  #keep(bytes: Buffer, from: number): void {
+    if (this.#skipping) return;
+    // A copy: the piece's memory may be used again.
+    if (bytes.length - from <= MAX_LINE_BYTES) this.#rest = Buffer.from(bytes.subarray(from));
+    else {
       this.#skipping = true;
       this.overlong++;
     }
