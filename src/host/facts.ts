@@ -1,4 +1,5 @@
 import { HostError } from './error.js';
+import type { Namespace } from './namespaces.js';
 import { type NetworkLimits, readNetworkLimits } from './proc/limits.js';
 import { readMaxSkbFrags, readUnplacedMemory } from './proc/memory.js';
 import type { HostSource } from './source.js';
@@ -16,14 +17,14 @@ export interface HostFacts {
 }
 
 /** Throws `unreadable` when /proc/meminfo does not say how much memory there is. */
-export function readHostFacts(source: HostSource): HostFacts {
+export function readHostFacts(source: HostSource, namespaces: readonly Namespace[]): HostFacts {
   return {
     name: optionalText(source, '/proc/sys/kernel/hostname') ?? '',
     release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
     netns: readNetns(source),
     unplacedMemory: readUnplacedMemory(source),
     maxSkbFrags: readMaxSkbFrags(source),
-    limits: readNetworkLimits(source),
+    limits: readNetworkLimits(source, namespaces),
   };
 }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   openSync,
@@ -10,12 +11,13 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import { HostError } from './error.js';
 import type { HostSource, OnBytes } from './source.js';
-import { runSs } from './ss/run.js';
+import { runSs, searchPath } from './ss/run.js';
 
 /** The host that this process runs on: its network namespace, its /proc. */
 export const liveHost: HostSource = {
   ss: runSs,
   readText: (path) => attempt(path, () => readFileSync(path, 'utf8')),
+  readTextIn,
   readBytes: (path, onBytes) => attempt(path, () => readPieces(path, onBytes)),
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),
@@ -25,6 +27,19 @@ export const liveHost: HostSource = {
     await delay(ms);
   },
 };
+
+const ENTER_TIMEOUT_MS = 5000;
+
+function readTextIn(netns: string, path: string): string {
+  const { status, stdout } = spawnSync('nsenter', [`--net=${netns}`, '--', 'cat', path], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: ENTER_TIMEOUT_MS,
+    env: { ...process.env, PATH: searchPath() },
+  });
+  if (status !== 0) throw new HostError('netns-closed', `${path} cannot be read in ${netns}`);
+  return stdout;
+}
 
 const PIECE_BYTES = 1024 * 1024;
 

@@ -76,19 +76,22 @@ function namespaceOf(source: HostSource, path: string): number | null {
   }
 }
 
-/**
- * /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5): field 4 is the root within the
- * file system, for nsfs `net:[inode]`; field 5 the mount point, with blanks as octal `\040`.
- */
 function namespaceMounts(source: HostSource): { inode: number; path: string }[] {
-  let text: string;
   try {
-    text = source.readText('/proc/self/mountinfo');
+    return parseNamespaceMounts(source.readText('/proc/self/mountinfo'));
   } catch (error) {
     if (isHostError(error)) return [];
     throw error;
   }
-  return [...text.matchAll(/^\d+ \d+ \S+ net:\[(\d{1,15})\] (\S+) /gm)].map((mount) => ({
+}
+
+/**
+ * The namespaces that are mounted, by /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5):
+ * field 4 is the root within the file system, for nsfs `net:[inode]`; field 5 the mount point, with
+ * blanks as octal `\040`.
+ */
+export function parseNamespaceMounts(mountinfo: string): { inode: number; path: string }[] {
+  return [...mountinfo.matchAll(/^\d+ \d+ \S+ net:\[(\d{1,15})\] (\S+) /gm)].map((mount) => ({
     inode: Number(mount[1]),
     path: (mount[2] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) =>
       String.fromCharCode(Number.parseInt(octal, 8)),

@@ -85,8 +85,8 @@ const NOT_TCP: readonly SsGroup[] = ['datagrams', 'unix', 'others'];
  */
 export async function observe(source: HostSource, options: ObserveOptions): Promise<Observation> {
   const pid = options.pid === undefined ? null : findProcess(source, options.pid);
-  const host = readHostFacts(source);
   const namespaces = findNamespaces(source, options.netns ?? 'own');
+  const host = readHostFacts(source, namespaces);
   const count = options.intervalMs > 0 ? Math.max(2, options.samples ?? 2) : 1;
   const scan = new DescriptorScan(source);
   const startScan = (socket: SocketRecord) => {

@@ -16,6 +16,8 @@ export interface HostSource {
   ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void>;
   /** A whole small file as text. Bytes that are not UTF-8 come out as U+FFFD. */
   readText(path: string): string;
+  /** The same as it reads inside of a network namespace, which is entered: slow. `netns` as for `ss`. */
+  readTextIn(netns: string, path: string): string;
   /** A large file's bytes, piece by piece. */
   readBytes(path: string, onBytes: OnBytes): void;
   /** The target of a symbolic link. */

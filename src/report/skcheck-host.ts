@@ -1,11 +1,13 @@
+import type { Namespace } from '../host/namespaces.js';
 import type { NetworkLimits, Use } from '../host/proc/limits.js';
+import { escapeText } from './escape.js';
 import { formatCount } from './size.js';
 import type { SkcheckWarning } from './skcheck-schema.js';
 
 /** From this share of a limit on it is worth a word. */
 const NEAR = 0.8;
 
-/** Limits of the host's network stack that are near, or passed. */
+/** Limits of the host's network stack that are near, or passed; of our own namespace unless one is named. */
 export function hostWarnings(limits: NetworkLimits): SkcheckWarning[] {
   const warnings: SkcheckWarning[] = [];
   const near = (
@@ -26,11 +28,13 @@ export function hostWarnings(limits: NetworkLimits): SkcheckWarning[] {
     (used, limit) =>
       `${used} orphaned TCP ${used === '1' ? 'socket' : 'sockets'}, near or over tcp_max_orphans (${limit})`,
   );
-  near(
-    'time-wait',
-    limits.timeWait,
-    (used, limit) => `${used} TCP sockets in TIME-WAIT, near or over tcp_max_tw_buckets (${limit})`,
-  );
+  for (const use of limits.timeWait)
+    near(
+      'time-wait',
+      use,
+      (used, limit) =>
+        `${used} TCP sockets in TIME-WAIT${namespaceWords(use.netns)}, near or over tcp_max_tw_buckets (${limit})`,
+    );
   for (const [code, name, pages] of [
     ['tcp-memory', 'tcp', limits.tcpPages],
     ['udp-memory', 'udp', limits.udpPages],
@@ -48,4 +52,10 @@ export function hostWarnings(limits: NetworkLimits): SkcheckWarning[] {
       });
   }
   return warnings;
+}
+
+function namespaceWords({ own, name, inode, pid }: Namespace): string {
+  if (own) return '';
+  const where = name === null ? `${inode}${pid === null ? '' : ` (of pid ${pid})`}` : name;
+  return ` in network namespace ${escapeText(where)}`;
 }

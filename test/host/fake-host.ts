@@ -38,6 +38,10 @@ export class FakeHost implements HostSource {
     return text;
   }
 
+  readTextIn(netns: string, path: string): string {
+    return this.readText(`${netns} ${path}`);
+  }
+
   readBytes(path: string, onBytes: OnBytes): void {
     onBytes(Buffer.from(this.readText(path), 'latin1'));
   }

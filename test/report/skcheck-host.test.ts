@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { findNamespaces } from '../../src/host/namespaces.js';
 import { readNetworkLimits } from '../../src/host/proc/limits.js';
 import { hostWarnings } from '../../src/report/skcheck-host.js';
 import { FakeHost } from '../host/fake-host.js';
@@ -25,7 +26,7 @@ function warnings(of: { orphans?: number; timeWait?: number; tcp?: number; udp?:
   sysctl('tcp_max_tw_buckets', '1000');
   sysctl('tcp_mem', '9531\t12711\t19062');
   sysctl('udp_mem', '19065\t25423\t38130');
-  return hostWarnings(readNetworkLimits(host));
+  return hostWarnings(readNetworkLimits(host, findNamespaces(host, 'own')));
 }
 
 test('far from its limits a host has no warnings', () => {
@@ -65,5 +66,6 @@ test.each([
 });
 
 test('what the kernel does not tell is no warning', () => {
-  expect(hostWarnings(readNetworkLimits(new FakeHost()))).toEqual([]);
+  const host = new FakeHost();
+  expect(hostWarnings(readNetworkLimits(host, findNamespaces(host, 'own')))).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import { HostError } from '../error.js';
+import { parseNamespaceMounts } from '../namespaces.js';
 import type { HostSource, OnBytes } from '../source.js';
 import type { CapturedFiles } from './files.js';
 import { readSosreport } from './sosreport.js';
@@ -70,9 +71,10 @@ export class CapturedHost implements HostSource {
     const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';
     const text = this.#moment.ss.get(`${inode} ${group}`);
     if (text === undefined) {
-      if (group === 'inet' && this.#index === 0)
-        throw new HostError('ss-missing', 'there was no ss where this was captured');
-      return;
+      if (group !== 'inet' || this.#index > 0) return;
+      if (netns !== null && [...this.#moment.ss.keys()].some((key) => key.endsWith(' inet')))
+        throw new HostError('gone', `the network namespace ${netns} was not captured`);
+      throw new HostError('ss-missing', 'there was no ss where this was captured');
     }
     onBytes(Buffer.from(text));
   }
@@ -81,6 +83,11 @@ export class CapturedHost implements HostSource {
     const text = this.#moment.files.get(path) ?? this.#files.get(path);
     if (text === undefined) throw new HostError('gone', `${path} was not captured`);
     return text;
+  }
+
+  readTextIn(netns: string, path: string): string {
+    const inode = /\d+/.exec(this.readLink(netns))?.[0] ?? '';
+    return this.readText(insidePath(inode, path));
   }
 
   readBytes(path: string): void {
@@ -136,6 +143,11 @@ export class CapturedHost implements HostSource {
 
 const FIRST = 'sample-1/';
 
+/** Where a file is kept that reads differently in each network namespace. */
+function insidePath(inode: string, path: string): string {
+  return `netns-${inode}${path}`;
+}
+
 function momentOf(captured: CapturedFiles, prefix: string): Moment {
   const ss = new Map<string, string>();
   const files = new Map<string, string>();
@@ -145,6 +157,8 @@ function momentOf(captured: CapturedFiles, prefix: string): Moment {
       name.slice(prefix.length),
     );
     if (found?.[2]) ss.set(`${found[1]} ${found[2]}`, text);
+    const inside = /^netns-(\d{1,15})\/(tcp_max_tw_buckets)$/.exec(name.slice(prefix.length));
+    if (inside) files.set(insidePath(inside[1] ?? '', `/proc/sys/net/ipv4/${inside[2]}`), text);
   }
   // What ran between the samples is told from before the first until after the last.
   const states = captured.get(`${prefix}${prefix === FIRST ? 'before' : 'after'}`) ?? '';
@@ -169,6 +183,7 @@ function momentOf(captured: CapturedFiles, prefix: string): Moment {
       'raw',
       'raw6',
       'unix',
+      'sockstat',
     ]) {
       const text = captured.get(`${prefix}netns-${inode}/net/${table}`);
       if (text !== undefined) files.set(`/proc/${pid}/net/${table}`, text);
@@ -200,6 +215,8 @@ function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, stri
 function linksOf(captured: CapturedFiles, number: number): Map<string, string> {
   const prefix = `sample-${number}/`;
   const links = new Map<string, string>();
+  for (const { inode, path } of parseNamespaceMounts(captured.get('proc/self/mountinfo') ?? ''))
+    links.set(path, `net:[${inode}]`);
   for (const [pid, inode] of namespacesOf(captured, prefix))
     links.set(`/proc/${pid}/ns/net`, `net:[${inode}]`);
   let directory = '';

@@ -61,9 +61,13 @@ sample() {
     pid=${'$'}{pid%/ns/net}
     mkdir -p "$at/netns-$inode/net"
     if [ "$inode" = "$own" ]; then tables "$at/netns-$inode" ''
-    else tables "$at/netns-$inode" "nsenter --net=$link --"; fi
-    for table in netlink packet tcp tcp6 udp udp6 raw raw6 unix; do
-      case $table in netlink) ;; *) command -v ss >/dev/null 2>&1 && continue ;; esac
+    else
+      tables "$at/netns-$inode" "nsenter --net=$link --"
+      nsenter "--net=$link" -- cat /proc/sys/net/ipv4/tcp_max_tw_buckets \
+        > "$at/netns-$inode/tcp_max_tw_buckets" 2>/dev/null
+    fi
+    for table in netlink sockstat packet tcp tcp6 udp udp6 raw raw6 unix; do
+      case $table in netlink | sockstat) ;; *) command -v ss >/dev/null 2>&1 && continue ;; esac
       cat "/proc/$pid/net/$table" > "$at/netns-$inode/net/$table" 2>/dev/null
     done
   done

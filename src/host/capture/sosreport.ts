@@ -43,6 +43,9 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   if (name !== undefined) files.set('/proc/sys/kernel/hostname', name);
   const release = /^\S+ \S+ (\S+)/.exec(captured.get('sos_commands/kernel/uname_-a') ?? '')?.[1];
   if (release !== undefined) files.set('/proc/sys/kernel/osrelease', release);
+  const sysctls = captured.get('sos_commands/kernel/sysctl_-a') ?? '';
+  for (const [, key = '', value] of sysctls.matchAll(/^(net\.(?:core|ipv4)\.\w+) = ([\d\t ]+)$/gm))
+    files.set(`/proc/sys/${key.replaceAll('.', '/')}`, `${value}\n`);
   return { ss, files, links };
 }
 

@@ -95,6 +95,7 @@ function failure(
   return new HostError('ss-failed', `ss failed ${how}${said && `: ${said}`}`);
 }
 
-function searchPath(): string {
+/** Where system commands lie, also for a user whose PATH lacks them. */
+export function searchPath(): string {
   return `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`;
 }

@@ -53,6 +53,31 @@ describe('a sosreport', () => {
     });
   });
 
+  test('limits are told by its list of sysctls, where sockstat is there', async () => {
+    const captured = new CapturedHost(
+      new Map([
+        ['sos_commands/networking/ss_-peaonmi', tcp('users:(("a",pid=1,fd=1))').join('\n')],
+        ['proc/meminfo', 'MemTotal: 1024000 kB\n'],
+        ['proc/net/sockstat', 'TCP: inuse 1 orphan 2 tw 30 alloc 3 mem 4\nUDP: inuse 0 mem 5\n'],
+        [
+          'sos_commands/kernel/sysctl_-a',
+          'kernel.x = y\nnet.core.max_skb_frags = 45\nnet.ipv4.tcp_max_orphans = 100\n' +
+            'net.ipv4.tcp_max_tw_buckets = 31\nnet.ipv4.tcp_mem = 9531\t12711\t19062\n',
+        ],
+      ]),
+    );
+    const { host } = await observe(captured, { intervalMs: 0 });
+    expect(host).toMatchObject({
+      maxSkbFrags: 45,
+      limits: {
+        orphans: { used: 2, limit: 100 },
+        timeWait: [{ used: 30, limit: 31 }],
+        tcpPages: { used: 4, pressure: 12_711, limit: 19_062 },
+        udpPages: null,
+      },
+    });
+  });
+
   test('a name that pretends to be an owner or a field does not move the socket', async () => {
     for (const name of ['x",pid=1,fd=3))', '",pid=1,fd=3),(', '")) ino:1 sk:9 ', '']) {
       const captured = host(tcp(`users:(("${name}",pid=10,fd=7),("b",pid=11,fd=8))`));

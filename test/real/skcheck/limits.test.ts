@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest';
-import { skcheckJson } from './stage.js';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { skcheck, skcheckJson } from './stage.js';
 
 // tcp_max_tw_buckets is one of each network namespace. What the others limit is the whole machine's:
 // guest.test.ts turns them down in a guest.
@@ -15,14 +19,16 @@ for (1 .. shift) {
   close $s;
 }`;
 
+const CLOSE_IN = [
+  'ip link set lo up',
+  'limit=$1 program=$2 count=$3; shift 3',
+  'echo "$limit" > /proc/sys/net/ipv4/tcp_max_tw_buckets',
+  'perl -e "$program" "$count" && exec "$@"',
+].join('; ');
+
 /** What is said of TIME-WAIT where 10 are allowed and so many connections were closed. */
 function timeWait(count: number) {
-  const script = [
-    'ip link set lo up',
-    'echo 10 > /proc/sys/net/ipv4/tcp_max_tw_buckets',
-    'program=$1 count=$2; shift 2; perl -e "$program" "$count" && exec "$@"',
-  ].join('; ');
-  const inside = ['unshare', '-n', 'sh', '-c', script, 'sh', CLOSE_SOME, `${count}`];
+  const inside = ['unshare', '-n', 'sh', '-c', CLOSE_IN, 'sh', '10', CLOSE_SOME, `${count}`];
   const { report } = skcheckJson(['--interval', '0', '--netns', 'own'], inside);
   return report.warnings.find(({ code }) => code === 'time-wait');
 }
@@ -37,4 +43,57 @@ test('TIME-WAIT near its limit', () => {
 
 test('and far from it', () => {
   expect(timeWait(5)).toBeUndefined();
+});
+
+describe('in other network namespaces than our own', () => {
+  const [near, far] = [`skcheck-near-${process.pid}`, `skcheck-far-${process.pid}`];
+  const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+  const run = (command: string, ...args: string[]) =>
+    expect(spawnSync(command, args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
+
+  beforeAll(() => {
+    for (const [name, limit] of [
+      [near, '130'],
+      [far, '1000'],
+    ] as const) {
+      run('ip', 'netns', 'add', name);
+      const inside = ['netns', 'exec', name, 'sh', '-c', CLOSE_IN, 'sh', limit, CLOSE_SOME, '120'];
+      run('ip', ...inside, 'true');
+    }
+  });
+  afterAll(() => {
+    for (const name of [near, far]) run('ip', 'netns', 'del', name);
+    rmSync(dir, { recursive: true });
+  });
+
+  const ours = (args: string[]) =>
+    skcheckJson(args)
+      .report.warnings.filter(({ code }) => code === 'time-wait')
+      .filter(({ message }) => message.includes(near) || message.includes(far));
+  const warning = {
+    code: 'time-wait',
+    count: 120,
+    message: `120 TCP sockets in TIME-WAIT in network namespace ${near}, near or over tcp_max_tw_buckets (130)`,
+  };
+
+  test('the one that is near its limit is named', () => {
+    expect(ours(['--interval', '0'])).toEqual([warning]);
+    expect(ours(['--interval', '0', '--netns', near])).toEqual([warning]);
+    expect(ours(['--interval', '0', '--netns', far])).toEqual([]);
+  });
+
+  test('a capture tells the same, of a namespace that a process lives in', () => {
+    const file = join(dir, 'host.tar.gz');
+    const inside = ['netns', 'exec', near, process.execPath, '-e', 'setTimeout(() => {}, 60000)'];
+    const resident = spawn('ip', inside, { stdio: 'ignore' });
+    try {
+      expect(skcheck(['--interval', '0.5', '--capture', file])).toMatchObject({ status: 0 });
+    } finally {
+      resident.kill('SIGKILL');
+    }
+    expect(ours(['--from', file])).toEqual([warning]);
+    // The other one was not captured, and does not stand in the way.
+    const codes = skcheckJson(['--from', file]).report.warnings.map(({ code }) => code);
+    expect(codes).not.toContain('without-ss');
+  });
 });
