@@ -9,8 +9,9 @@ import { skcheckReport } from '../report/skcheck.js';
 import type { SkcheckReport, SkcheckWarning } from '../report/skcheck-schema.js';
 import type { Paint } from '../report/skcheck-text.js';
 import type { Ages } from '../stale/ages.js';
-import { type Diagnosis, diagnose, type Finding } from '../stale/diagnose.js';
+import { type Diagnosis, diagnose } from '../stale/diagnose.js';
 import { socketFilter } from '../stale/filter.js';
+import type { Finding } from '../stale/finding.js';
 import { STALE_CODES } from '../stale/verdict.js';
 import { type SkcheckOptions, verdictsAsked } from './skcheck-options.js';
 

@@ -1,5 +1,5 @@
 import type { ProcessRecord } from '../host/proc/process.js';
-import type { Finding } from '../stale/diagnose.js';
+import type { Finding } from '../stale/finding.js';
 import type { Evidence, Verdict } from '../stale/verdict.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';

@@ -1,7 +1,8 @@
 import type { Observation } from '../host/observe.js';
 import { placeOf } from '../host/proc/cgroup.js';
 import type { SocketMemory } from '../host/socket.js';
-import type { Diagnosis, Finding } from '../stale/diagnose.js';
+import type { Diagnosis } from '../stale/diagnose.js';
+import type { Finding } from '../stale/finding.js';
 import type { VerdictCode } from '../stale/verdict.js';
 import { formatCount } from './size.js';
 import { hostWarnings } from './skcheck-host.js';

@@ -7,7 +7,8 @@ import { findFile } from '../walk/files.js';
 import { SocketFinder } from '../walk/socket.js';
 import { findTask } from '../walk/tasks.js';
 import { Warnings } from '../walk/warnings.js';
-import type { Diagnosis, Finding } from './diagnose.js';
+import type { Diagnosis } from './diagnose.js';
+import type { Finding } from './finding.js';
 import { OwnerlessSocks } from './ownerless.js';
 import { STALE_CODES } from './verdict.js';
 

@@ -43,6 +43,11 @@ export interface Verdict {
   readonly evidence: Evidence;
 }
 
+/** Orders the worst first. */
+export function bySeverity(a: Verdict, b: Verdict): number {
+  return VERDICT_CODES.indexOf(a.verdict) - VERDICT_CODES.indexOf(b.verdict);
+}
+
 /** What a verdict rests on; `report/` puts it into words. Times are milliseconds. */
 export type Evidence =
   /** TCP: bytes received less bytes unread, the same in both samples. */

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { observe } from '../../src/host/observe.js';
 import { skcheckReport } from '../../src/report/skcheck.js';
 import { because } from '../../src/report/skcheck-words.js';
-import { diagnose, type Finding } from '../../src/stale/diagnose.js';
+import { diagnose } from '../../src/stale/diagnose.js';
+import type { Finding } from '../../src/stale/finding.js';
 import { FakeHost } from '../host/fake-host.js';
 
 const MEMORY = 'skmem:(r8000,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';

@@ -1,0 +1,91 @@
+import type { Observation } from '../host/observe.js';
+import type { Holder } from '../host/proc/holders.js';
+import type { ProcessRecord } from '../host/proc/process.js';
+import type { SocketRecord } from '../host/socket.js';
+import { unreadBytes } from './judge.js';
+import { unsentBytes } from './judge-sender.js';
+import type { PinnedEstimate } from './pinned.js';
+import { pinnedBy } from './pinned-by-socket.js';
+import type { SocketHistory } from './socket-history.js';
+import { bySeverity, type Verdict } from './verdict.js';
+
+/** One socket with something to say of, and all that is concluded about it. */
+export interface Finding {
+  readonly socket: SocketRecord;
+  readonly holders: readonly Holder[];
+  /** The processes of `holders`; one that ended meanwhile is not there. */
+  readonly processes: readonly ProcessRecord[];
+  /** Why `holders` is empty, when it is. */
+  readonly ownerless: 'unaccepted' | 'orphan' | 'denied' | 'none' | null;
+  /** Bytes: see `unreadBytes`. */
+  readonly unread: number;
+  /** Bytes sent or written that the peer has not acknowledged; 0 for what is not TCP. */
+  readonly unsent: number;
+  /** The worst of what is wrong. */
+  readonly verdict: Verdict;
+  /** What else is wrong. */
+  readonly also: readonly Verdict[];
+  /** Packets dropped between the samples (skmem `d`): for UDP what its queue had no room for. */
+  readonly dropped: number;
+  /** By how much the unread data became more between the samples; negative: less. */
+  readonly grew: number;
+  /**
+   * How much of the time between the samples the first holder ran on a CPU (1 is one CPU's whole
+   * time), and how much of it its main thread waited for one; null: not known.
+   */
+  readonly cpuShare: { readonly used: number; readonly waited: number } | null;
+  readonly pinned: PinnedEstimate;
+}
+
+/** A share of less time than this says nothing: CPU time is told in hundredths of a second. */
+const LEAST_SHARED_MS = 500;
+
+/** A socket with what is wrong with it (one verdict at least), who holds it, and what it pins. */
+export function findingOf(
+  socket: SocketRecord,
+  verdicts: readonly [Verdict, ...Verdict[]],
+  observation: Observation,
+  history: SocketHistory,
+): { readonly finding: Finding; readonly charge: number } {
+  const { holders, processes } = observation;
+  const [verdict, ...also] = [...verdicts].sort(bySeverity) as [Verdict, ...Verdict[]];
+  const held = holders.byInode.get(socket.inode) ?? [];
+  const unread = unreadBytes(socket);
+  const { pinned, charge } = pinnedBy(socket, verdicts, observation.host, history);
+  return {
+    charge,
+    finding: {
+      socket,
+      holders: held,
+      processes: held.flatMap(({ pid }) => processes.get(pid) ?? []),
+      ownerless: held.length > 0 ? null : whyOwnerless(socket, holders.denied.length),
+      unread,
+      unsent: socket.protocol === 'TCP' ? unsentBytes(socket) : 0,
+      verdict,
+      also,
+      dropped: history.dropped(socket),
+      grew: unread - unreadBytes(history.earlier(socket) ?? socket),
+      cpuShare: cpuShare(observation, held[0]),
+      pinned,
+    },
+  };
+}
+
+function cpuShare(
+  { cpu, first, last }: Observation,
+  owner: Holder | undefined,
+): Finding['cpuShare'] {
+  const time = owner && cpu.get(owner.pid);
+  const watchedMs = last ? last.startedMs - first.endedMs : 0;
+  return time === undefined || watchedMs < LEAST_SHARED_MS
+    ? null
+    : { used: time.usedMs / watchedMs, waited: time.waitedMs / watchedMs };
+}
+
+function whyOwnerless(socket: SocketRecord, denied: number): Finding['ownerless'] {
+  if (socket.inode === 0)
+    return socket.state === 'ESTABLISHED' || socket.state === 'CLOSE-WAIT'
+      ? 'unaccepted'
+      : 'orphan';
+  return denied > 0 ? 'denied' : 'none';
+}

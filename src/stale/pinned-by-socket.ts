@@ -1,0 +1,96 @@
+import type { HostFacts } from '../host/facts.js';
+import { queueIsTruesize, type SocketRecord } from '../host/socket.js';
+import { unreadBytes } from './judge.js';
+import { unsentBytes } from './judge-sender.js';
+import {
+  estimatePinned,
+  estimateUnixBacklog,
+  NOTHING_PINNED,
+  type PinnedEstimate,
+  sumPinned,
+} from './pinned.js';
+import type { SocketHistory } from './socket-history.js';
+import type { Verdict } from './verdict.js';
+
+/**
+ * What a socket keeps from the allocators: its unread data, what a stalled peer does not take, and what
+ * waits at a unix listener. `charge`: what it is charged for that, or an upper guess of it.
+ */
+export function pinnedBy(
+  socket: SocketRecord,
+  verdicts: readonly Verdict[],
+  host: HostFacts,
+  history: SocketHistory,
+): { readonly pinned: PinnedEstimate; readonly charge: number } {
+  const { maxSkbFrags, unplacedMemory } = host;
+  const shared = { maxSkbFrags, unplacedMemory };
+  const unread = unreadBytes(socket);
+  const sides: PinnedEstimate[] = [];
+  let charge = 0;
+  if (unread > 0) {
+    const receiveCharge = chargeOf(socket, history.unixPeer(socket));
+    sides.push(
+      estimatePinned({
+        ...shared,
+        protocol: pinnedKind(socket),
+        payload: queueIsTruesize(socket.protocol) ? 0 : unread,
+        charge: receiveCharge,
+        segments: segmentsOf(socket),
+        payloadIsPart: payloadIsPart(socket),
+      }),
+    );
+    charge += receiveCharge ?? 2 * unread;
+  }
+  if (verdicts.some((each) => each.verdict === 'stalled-sender')) {
+    const sendCharge = socket.skmem?.wmemQueued ?? null;
+    const unsent = unsentBytes(socket);
+    sides.push(
+      estimatePinned({
+        ...shared,
+        protocol: 'TCP',
+        payload: unsent,
+        charge: sendCharge,
+        segments: 0,
+        payloadIsPart: false,
+      }),
+    );
+    charge += sendCharge ?? 2 * unsent;
+  }
+  if (socket.state === 'LISTEN' && socket.protocol === 'UNIX') {
+    const waiting = estimateUnixBacklog(socket.recvQ);
+    sides.push(waiting);
+    charge += waiting.high;
+  }
+  const pinned = sides.length === 0 ? NOTHING_PINNED : sumPinned(sides, charge, unplacedMemory);
+  return { pinned, charge };
+}
+
+function pinnedKind({ protocol }: SocketRecord): 'TCP' | 'UDP' | 'UNIX' {
+  if (protocol === 'UNIX') return 'UNIX';
+  return queueIsTruesize(protocol) ? 'UDP' : 'TCP';
+}
+
+/** data_segs_in has 32 bits: behind 4 GiB received it may have wrapped, and says nothing. */
+function segmentsOf({ tcp }: SocketRecord): number {
+  return tcp && tcp.bytesReceived !== null && tcp.bytesReceived < 2 ** 32 ? tcp.dataSegments : 0;
+}
+
+/** Out-of-order data and the backlog are charged, and are not in Recv-Q. */
+function payloadIsPart({ protocol, tcp, skmem }: SocketRecord): boolean {
+  if (protocol === 'MPTCP' || protocol === 'SCTP') return true;
+  if (protocol === 'TCP' && (!tcp || tcp.outOfOrder > 0)) return true;
+  return !skmem || skmem.backlog > 0;
+}
+
+/**
+ * What the kernel charges for the receive side. A unix stream's data is charged to its sender
+ * (skb_set_owner_w), which has nowhere else to send it; a datagram's sender may have many. A sender
+ * that a sample leaves out has nothing charged.
+ */
+function chargeOf(socket: SocketRecord, peer: SocketRecord | undefined): number | null {
+  if (!socket.skmem) return null;
+  const own = socket.skmem.rmem + socket.skmem.backlog;
+  if (socket.protocol !== 'UNIX') return own;
+  if (socket.type === 'SOCK_DGRAM' || socket.peerInode === 0) return null;
+  return peer?.skmem && peer.protocol === 'UNIX' ? own + peer.skmem.wmem : null;
+}

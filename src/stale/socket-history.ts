@@ -1,0 +1,103 @@
+import type { Observation } from '../host/observe.js';
+import { type SocketRecord, socketKey } from '../host/socket.js';
+import type { Moment, TrackWindow } from './judge.js';
+import { WaitingConnections } from './judge-listener.js';
+
+/** An observation, asked about one socket of its newest sample at a time. */
+export class SocketHistory {
+  readonly #observation: Observation;
+  readonly #earlier: ReadonlyMap<string, SocketRecord>;
+  readonly #unix: ReadonlyMap<number, SocketRecord>;
+  readonly #waitingFirst: WaitingConnections;
+  readonly #waitingLast: WaitingConnections;
+
+  constructor(observation: Observation) {
+    this.#observation = observation;
+    const newest = observation.last ?? observation.first;
+    const keys = new Set(newest.sockets.map(socketKey));
+    this.#earlier = new Map(
+      observation.first.sockets.flatMap((socket) => {
+        const key = socketKey(socket);
+        return keys.has(key) ? [[key, socket] as const] : [];
+      }),
+    );
+    this.#unix = new Map(
+      newest.sockets.flatMap((socket) =>
+        socket.protocol === 'UNIX' ? [[socket.inode, socket] as const] : [],
+      ),
+    );
+    this.#waitingFirst = new WaitingConnections(observation.first.sockets);
+    this.#waitingLast = new WaitingConnections(newest.sockets);
+  }
+
+  /** The same socket in the first sample. */
+  earlier(socket: SocketRecord): SocketRecord | undefined {
+    return this.#earlier.get(socketKey(socket));
+  }
+
+  /** The socket at the first sample, null when that lacks it. */
+  first(socket: SocketRecord): Moment | null {
+    const earlier = this.earlier(socket);
+    const { first } = this.#observation;
+    return earlier ? { ...(first.spans.get(socket.netns) ?? first), socket: earlier } : null;
+  }
+
+  /** The socket at the last sample, null when there was only one. */
+  last(socket: SocketRecord): Moment | null {
+    const { last } = this.#observation;
+    return last ? { ...(last.spans.get(socket.netns) ?? last), socket } : null;
+  }
+
+  /** The other end of a unix socket, as the newest sample has it. */
+  unixPeer(socket: SocketRecord): SocketRecord | undefined {
+    return this.#unix.get(socket.peerInode);
+  }
+
+  /** Packets dropped between the samples. */
+  dropped(socket: SocketRecord): number {
+    const earlier = this.earlier(socket)?.skmem;
+    return earlier ? Math.max(0, (socket.skmem?.drops ?? 0) - earlier.drops) : 0;
+  }
+
+  /** What waited at a listener, at the first and at the newest sample. */
+  waiting(first: SocketRecord, last: SocketRecord) {
+    return {
+      waitingFirst: this.#waitingFirst.of(first),
+      waitingLast: this.#waitingLast.of(last),
+    };
+  }
+
+  /** The pieces of the time in between; none for a socket that was not watched. */
+  windows(socket: SocketRecord): TrackWindow[] {
+    if (this.#observation.windows.length === 0) return [];
+    const key = socketKey(socket);
+    return this.#observation.windows.flatMap((window) => {
+      const recvQ = window.recvQ.get(key);
+      if (!recvQ) return [];
+      const still = (inode: number) => sideStill(this.#observation, inode, window.still);
+      return {
+        startMs: window.startMs,
+        endMs: window.endMs,
+        recvQ,
+        hiddenStill: this.#observation.holders.denied.every(
+          (pid) => window.still.get(pid) === true,
+        ),
+        readersStill: still(socket.inode),
+        writersStill:
+          socket.type === 'SOCK_DGRAM' || socket.peerInode === 0 ? null : still(socket.peerInode),
+      };
+    });
+  }
+}
+
+/** Null when no holder is known. Whether others may be hidden from us is said apart. */
+function sideStill(
+  { holders }: Observation,
+  inode: number,
+  still: ReadonlyMap<number, boolean | null>,
+): boolean | null {
+  const held = holders.byInode.get(inode) ?? [];
+  if (held.some(({ pid }) => still.get(pid) === false)) return false;
+  if (held.length === 0) return null;
+  return held.every(({ pid }) => still.get(pid) === true) ? true : null;
+}
