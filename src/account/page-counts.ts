@@ -1,28 +1,19 @@
 import { FrameIndex, grown } from '../walk/frame-index.js';
+import { longer, MOST_COUNTED } from './columns.js';
 
 /** In place of an order: no reference told it. */
 const UNKNOWN = -1;
-
-/** In place of a count of references: infinitely many. */
-const INFINITE = 0xffff_ffff;
 
 /**
  * Pages by the frame that each begins with, and how many references to each were found: in columns of
  * typed arrays, 30 bytes a page, since there may be millions.
  */
 export class PageCounts {
-  readonly #index: FrameIndex;
-  #orders: Int8Array;
+  #index = new FrameIndex();
+  #orders = new Int8Array(0);
   /** References that the kernel counts. */
-  #references: Uint32Array;
-  #found: Uint32Array;
-
-  constructor(like?: PageCounts) {
-    this.#index = like ? like.#index.copy() : new FrameIndex();
-    this.#orders = like ? like.#orders.slice() : new Int8Array(0);
-    this.#references = like ? like.#references.slice() : new Uint32Array(0);
-    this.#found = like ? like.#found.slice() : new Uint32Array(0);
-  }
+  #references = new Uint32Array(0);
+  #found = new Uint32Array(0);
 
   get size(): number {
     return this.#index.size;
@@ -33,30 +24,33 @@ export class PageCounts {
     return this.#index.find(frame);
   }
 
-  /** Counts so many references found; an order that one leaves unknown may be known from another. */
-  count(frame: number, order: number | undefined, references: number, found: number): void {
+  /**
+   * Counts so many references found; an order that one leaves unknown may be known from another. Gives
+   * the page's row.
+   */
+  count(frame: number, order: number | undefined, references: number, found: number): number {
     const known = this.#index.size;
     const row = this.#index.add(frame);
     if (row === known) {
       if (row >= this.#orders.length) this.#grow();
       this.#orders[row] = order ?? UNKNOWN;
-      this.#references[row] = Math.min(references, INFINITE);
+      this.#references[row] = Math.min(references, MOST_COUNTED);
     } else if (order !== undefined && this.#orders[row] === UNKNOWN) {
       this.#orders[row] = order;
     }
     this.#found[row] = this.#found[row]! + found;
+    return row;
   }
 
-  add(other: PageCounts): void {
-    for (let row = 0; row < other.size; row++) {
+  /** Counts another table's too, and gives the row of each of its rows. */
+  add(other: PageCounts): Uint32Array {
+    const rows = new Uint32Array(other.size);
+    for (let row = 0; row < rows.length; row++) {
+      const frame = other.#index.frame(row);
       const references = other.references(row);
-      this.count(other.frame(row), other.order(row), references, other.#found[row]!);
+      rows[row] = this.count(frame, other.order(row), references, other.#found[row]!);
     }
-  }
-
-  /** The frame that a row's page begins with. */
-  frame(row: number): number {
-    return this.#index.frame(row);
+    return rows;
   }
 
   /** log2 of its base pages, or undefined. */
@@ -68,7 +62,7 @@ export class PageCounts {
   /** References that the kernel counts. */
   references(row: number): number {
     const references = this.#references[row]!;
-    return references === INFINITE ? Number.POSITIVE_INFINITY : references;
+    return references === MOST_COUNTED ? Number.POSITIVE_INFINITY : references;
   }
 
   /** References found. */
@@ -76,14 +70,20 @@ export class PageCounts {
     return this.#found[row]!;
   }
 
+  copy(): PageCounts {
+    const copy = new PageCounts();
+    copy.#index = this.#index.copy();
+    copy.#orders = this.#orders.slice();
+    copy.#references = this.#references.slice();
+    copy.#found = this.#found.slice();
+    return copy;
+  }
+
   #grow(): void {
-    const rows = grown(this.#orders.length);
-    const [orders, references, found] = [this.#orders, this.#references, this.#found];
-    this.#orders = new Int8Array(rows);
-    this.#orders.set(orders);
-    this.#references = new Uint32Array(rows);
-    this.#references.set(references);
-    this.#found = new Uint32Array(rows);
-    this.#found.set(found);
+    const orders = new Int8Array(grown(this.#orders.length));
+    orders.set(this.#orders);
+    this.#orders = orders;
+    this.#references = longer(this.#references);
+    this.#found = longer(this.#found);
   }
 }

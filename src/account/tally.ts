@@ -1,25 +1,11 @@
 import type { SlabCache } from '../walk/pages.js';
 import type { Skb, SkbSink } from '../walk/skb.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
+import { CloneCounts } from './clone-counts.js';
+import { SharedTable } from './columns.js';
 import type { Figures } from './figures.js';
 import { PageCounts } from './page-counts.js';
-
-interface SlotCount {
-  readonly cache: SlabCache;
-  readonly references: number;
-  found: number;
-}
-
-/** A shared info that several clones have in common, and what hangs in it. */
-interface CloneCount {
-  readonly clones: number;
-  found: number;
-  frags: number;
-  /** First frames of the pages, once per reference. */
-  readonly pages: number[];
-  /** Slots of the skbs in its frag_list, and of their heads, once per reference. */
-  slots: bigint[] | undefined;
-}
+import { SlotCounts } from './slot-counts.js';
 
 /** Bytes that nobody else holds, and bytes that somebody does. */
 export interface Ownership {
@@ -30,21 +16,18 @@ export interface Ownership {
 }
 
 const NO_PAGES = new PageCounts();
-
-function newClones(clones: number): CloneCount {
-  return { clones, found: 1, frags: 0, pages: [], slots: undefined };
-}
+const NO_SLOTS = new SlotCounts();
+const NO_CLONES = new CloneCounts();
+const NO_ROWS = new Uint32Array(0);
 
 /** Counts what skbs pin: every page, every slab slot and every shared info once. */
 export class Tally implements SkbSink {
   readonly #pageSize: number;
   readonly #warnings: Warnings;
   /** References through the shared infos of clones are not among those found, here and of slots. */
-  #pages = NO_PAGES;
-  /** Another tally counts by the same table, which neither may change. */
-  #sharesPages = true;
-  readonly #slots = new Map<bigint, SlotCount>();
-  readonly #clones = new Map<bigint, CloneCount>();
+  readonly #pages = new SharedTable(NO_PAGES);
+  readonly #slots = new SharedTable(NO_SLOTS);
+  readonly #clones = new SharedTable(NO_CLONES);
   /** Slots that one reference holds, by their cache. */
   readonly #soleSlots = new Map<SlabCache, number>();
   #skbs = 0;
@@ -69,22 +52,20 @@ export class Tally implements SkbSink {
     references: number,
     via: bigint | undefined,
   ): void {
-    this.#ownPages().count(frame, order, references, via === undefined ? 1 : 0);
-    if (via !== undefined) this.#clones.get(via)?.pages.push(frame);
+    const row = this.#pages.own().count(frame, order, references, via === undefined ? 1 : 0);
+    if (via !== undefined) this.#clones.own().addPage(via, row);
     if (order === undefined) this.#orderUnknown();
   }
 
   lentPage(frame: number, order: number | undefined, references: number): void {
-    this.#ownPages().count(frame, order, references, 0);
+    this.#pages.own().count(frame, order, references, 0);
     if (order === undefined) this.#orderUnknown();
   }
 
   slot(address: bigint, cache: SlabCache, references: number, via: bigint | undefined): void {
-    this.#countSlot(address, { cache, references, found: via === undefined ? 1 : 0 });
-    const clones = via === undefined ? undefined : this.#clones.get(via);
-    if (!clones) return;
-    clones.slots ??= [];
-    clones.slots.push(address);
+    const found = via === undefined ? 1 : 0;
+    const row = this.#slots.own().count(address, cache, references, found);
+    if (via !== undefined) this.#clones.own().addSlot(via, row);
   }
 
   soleSlot(cache: SlabCache): void {
@@ -97,15 +78,11 @@ export class Tally implements SkbSink {
   }
 
   clone(sharedInfo: bigint, clones: number): boolean {
-    const known = this.#clones.get(sharedInfo);
-    if (known) known.found++;
-    else this.#clones.set(sharedInfo, newClones(clones));
-    return known === undefined;
+    return this.#clones.own().meet(sharedInfo, clones);
   }
 
   cloneFrags(sharedInfo: bigint, frags: number): void {
-    const clones = this.#clones.get(sharedInfo);
-    if (clones) clones.frags = frags;
+    this.#clones.own().setFrags(sharedInfo, frags);
   }
 
   incomplete(code: WarningCode, message: string): void {
@@ -127,20 +104,9 @@ export class Tally implements SkbSink {
 
   /** Adds another tally's things to this one: what both hold is still counted once. */
   add(other: Tally): void {
-    this.#addPages(other);
-    for (const [address, slot] of other.#slots) this.#countSlot(address, slot);
+    this.#addTables(other);
     for (const [cache, count] of other.#soleSlots) {
       this.#soleSlots.set(cache, (this.#soleSlots.get(cache) ?? 0) + count);
-    }
-    for (const [sharedInfo, clones] of other.#clones) {
-      const known = this.#clones.get(sharedInfo);
-      if (known) {
-        known.found += clones.found;
-        // Both counted what hangs in it.
-        this.#frags -= Math.min(known.frags, clones.frags);
-      } else {
-        this.#clones.set(sharedInfo, { ...clones });
-      }
     }
     this.#skbs += other.#skbs;
     this.#payloadBytes += other.#payloadBytes;
@@ -154,21 +120,23 @@ export class Tally implements SkbSink {
     const orders: Record<string, number> = {};
     let unknown = 0;
     let pageBytes = 0;
-    for (let row = 0; row < this.#pages.size; row++) {
-      const order = this.#pages.order(row);
+    const pages = this.#pages.table;
+    for (let row = 0; row < pages.size; row++) {
+      const order = pages.order(row);
       if (order === undefined) unknown++;
       else orders[order] = (orders[order] ?? 0) + 1;
       pageBytes += this.#bytes(order);
     }
+    const slots = this.#slots.table;
     let slabBytes = this.#soleSlotBytes();
-    for (const { cache } of this.#slots.values()) slabBytes += cache.slotSize;
+    for (let row = 0; row < slots.size; row++) slabBytes += slots.cache(row).slotSize;
     return {
       skbs: this.#skbs,
       payloadBytes: this.#payloadBytes,
       truesizeBytes: this.#truesizeBytes,
       frags: this.#frags,
       maxFragsPerSkb: this.#maxFragsPerSkb,
-      pages: this.#pages.size,
+      pages: pages.size,
       orders: { ...orders, unknown },
       pageBytes,
       slabBytes,
@@ -179,28 +147,22 @@ export class Tally implements SkbSink {
 
   /** What of it would go back to the allocators if all of it were dropped. */
   ownership(): Ownership {
-    const throughClones = new Map<number, number>();
-    const slotsThroughClones = new Map<bigint, number>();
-    for (const { clones, found, pages, slots } of this.#clones.values()) {
-      // A clone elsewhere keeps the shared info, and so everything in it.
-      if (found < clones) continue;
-      for (const frame of pages) throughClones.set(frame, (throughClones.get(frame) ?? 0) + 1);
-      for (const slot of slots ?? [])
-        slotsThroughClones.set(slot, (slotsThroughClones.get(slot) ?? 0) + 1);
-    }
+    const [pages, slots] = [this.#pages.table, this.#slots.table];
+    const pagesOfClones = new Uint32Array(pages.size);
+    const slotsOfClones = new Uint32Array(slots.size);
+    this.#clones.table.countWhole(pagesOfClones, slotsOfClones);
     let exclusiveBytes = this.#soleSlotBytes();
     let sharedBytes = 0;
-    const pages = this.#pages;
     for (let row = 0; row < pages.size; row++) {
-      const found = pages.found(row) + (throughClones.get(pages.frame(row)) ?? 0);
       const bytes = this.#bytes(pages.order(row));
-      if (found >= pages.references(row)) exclusiveBytes += bytes;
+      if (pages.found(row) + pagesOfClones[row]! >= pages.references(row)) exclusiveBytes += bytes;
       else sharedBytes += bytes;
     }
-    for (const [address, { cache, references, found }] of this.#slots) {
-      const all = found + (slotsThroughClones.get(address) ?? 0);
-      if (all >= references) exclusiveBytes += cache.slotSize;
-      else sharedBytes += cache.slotSize;
+    for (let row = 0; row < slots.size; row++) {
+      const { slotSize } = slots.cache(row);
+      if (slots.found(row) + slotsOfClones[row]! >= slots.references(row)) {
+        exclusiveBytes += slotSize;
+      } else sharedBytes += slotSize;
     }
     return { exclusiveBytes, sharedBytes };
   }
@@ -208,9 +170,10 @@ export class Tally implements SkbSink {
   /** Bytes of pages that page pools of drivers own, and take back when they are dropped. */
   pooledBytes(): number {
     let bytes = 0;
-    for (let row = 0; row < this.#pages.size; row++) {
-      if (this.#pages.references(row) === Number.POSITIVE_INFINITY) {
-        bytes += this.#bytes(this.#pages.order(row));
+    const pages = this.#pages.table;
+    for (let row = 0; row < pages.size; row++) {
+      if (pages.references(row) === Number.POSITIVE_INFINITY) {
+        bytes += this.#bytes(pages.order(row));
       }
     }
     return bytes;
@@ -218,17 +181,18 @@ export class Tally implements SkbSink {
 
   /** Whether anything counted here lies in the allocation that begins with this page frame. */
   holdsPage(frame: number): boolean {
-    return this.#pages.find(frame) >= 0;
+    return this.#pages.table.find(frame) >= 0;
   }
 
   /** How many slots of each cache were met, by the address of the `struct kmem_cache`. */
   slotsByCache(): Map<bigint, number> {
-    const slots = new Map<bigint, number>();
+    const counts = new Map<bigint, number>();
     const count = ({ address }: SlabCache, more: number) =>
-      slots.set(address, (slots.get(address) ?? 0) + more);
+      counts.set(address, (counts.get(address) ?? 0) + more);
     for (const [cache, sole] of this.#soleSlots) count(cache, sole);
-    for (const { cache } of this.#slots.values()) count(cache, 1);
-    return slots;
+    const slots = this.#slots.table;
+    for (let row = 0; row < slots.size; row++) count(slots.cache(row), 1);
+    return counts;
   }
 
   #orderUnknown(): void {
@@ -238,37 +202,39 @@ export class Tally implements SkbSink {
     );
   }
 
-  #countSlot(address: bigint, { found, ...slot }: SlotCount): void {
-    const known = this.#slots.get(address);
-    if (known) known.found += found;
-    else this.#slots.set(address, { ...slot, found });
-  }
-
   #soleSlotBytes(): number {
     let bytes = 0;
     for (const [{ slotSize }, count] of this.#soleSlots) bytes += slotSize * count;
     return bytes;
   }
 
-  /** A table that may be changed. */
-  #ownPages(): PageCounts {
-    if (this.#sharesPages) {
-      this.#pages = new PageCounts(this.#pages);
-      this.#sharesPages = false;
+  /**
+   * The smaller tables are added to the larger ones, and those copied only then: of a million pages
+   * there would soon be five tables.
+   */
+  #addTables(other: Tally): void {
+    let less = other.#tables();
+    if (other.#rows() > this.#rows()) {
+      less = this.#tables();
+      this.#pages.take(other.#pages);
+      this.#slots.take(other.#slots);
+      this.#clones.take(other.#clones);
     }
-    return this.#pages;
+    const { pages, slots, clones } = less;
+    const pageRows = pages.size > 0 ? this.#pages.own().add(pages) : NO_ROWS;
+    const slotRows = slots.size > 0 ? this.#slots.own().add(slots) : NO_ROWS;
+    if (clones.size === 0) return;
+    // Both counted what hangs in those that both have.
+    this.#frags -= this.#clones.own().add(clones, pageRows, slotRows);
   }
 
-  /** The first to be added is not copied: of a million pages there would soon be five tables. */
-  #addPages(other: Tally): void {
-    if (other.#pages.size === 0) return;
-    if (this.#pages.size > 0) {
-      this.#ownPages().add(other.#pages);
-      return;
-    }
-    this.#pages = other.#pages;
-    this.#sharesPages = true;
-    other.#sharesPages = true;
+  #tables() {
+    return { pages: this.#pages.table, slots: this.#slots.table, clones: this.#clones.table };
+  }
+
+  #rows(): number {
+    const { pages, slots, clones } = this.#tables();
+    return pages.size + slots.size + clones.size;
   }
 
   /** Of an allocation of unknown order at least the first page is held. */

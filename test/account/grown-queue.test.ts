@@ -3,6 +3,7 @@ import { afterAll, expect, test } from 'vitest';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { DumpDirectory } from '../support/dump/file.js';
+import { PAGE } from '../support/dump/grown-memory.js';
 import { writeGrownQueue } from '../support/dump/grown-queue.js';
 import { fixture } from '../support/fixtures.js';
 
@@ -19,17 +20,24 @@ function census(file: string) {
   }
 }
 
-test.each([1, 3_000, 20_000])('a queue that grew by %i skbs holds just these more', (skbs) => {
+test.each([
+  [1, 'plain'],
+  [3_000, 'plain'],
+  [20_000, 'plain'],
+  [20_000, 'clones'],
+] as const)('a queue that grew by %i skbs (%s) holds just these more', (skbs, kind) => {
   const { vmcore, truth } = fixture('6.1');
   const role = truth.roles.find(({ name }) => name === 'starving');
   if (!role) throw new Error('the fixture has no starving reader');
-  const path = join(directory.path, `${skbs}.vmcore`);
-  const growth = writeGrownQueue(path, vmcore, role, skbs);
+  const path = join(directory.path, `${skbs}-${kind}.vmcore`);
+  const growth = writeGrownQueue(path, vmcore, role, skbs, kind);
 
   const [before, after] = [census(vmcore), census(path)];
-  const queueOf = ({ sockets }: typeof before) =>
-    sockets.find(({ holders }) => holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd))
-      ?.queues.receive;
+  const socketOf = ({ sockets }: typeof before) =>
+    sockets.find(({ holders }) =>
+      holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd),
+    );
+  const queueOf = (answer: typeof before) => socketOf(answer)?.queues.receive;
   for (const [small, grown] of [
     [before.total, after.total],
     [queueOf(before), queueOf(after)],
@@ -45,4 +53,11 @@ test.each([1, 3_000, 20_000])('a queue that grew by %i skbs holds just these mor
     });
   }
   expect(after.sockets).toHaveLength(before.sockets.length);
+  // Of pairs the other halves are nowhere, and keep everything; a page has references from four skbs.
+  const owned = (answer: typeof before) => socketOf(answer)?.ownership.exclusiveBytes ?? 0;
+  const own = {
+    plain: skbs % 4 ? growth.slabBytes : growth.pages * PAGE + growth.slabBytes,
+    clones: 0,
+  };
+  expect(owned(after) - owned(before)).toBe(own[kind]);
 });

@@ -51,6 +51,15 @@ export class GrownMemory {
     return size;
   }
 
+  /** Sets a bit-field of a struct that begins at `at`. */
+  setBits(view: DataView, at: number, type: string, member: string, value: number): void {
+    const found = this.#kernel.struct(type)?.member(member);
+    if (!found?.bits || found.size !== 1)
+      throw new Error(`${type}.${member} is no bit-field of a byte`);
+    const byte = at + found.offset;
+    view.setUint8(byte, view.getUint8(byte) | (value << found.bits.offset));
+  }
+
   /** So many frames that nobody has yet. */
   take(count: number): Frames {
     const frame = this.#next;

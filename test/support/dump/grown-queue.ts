@@ -1,7 +1,9 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { findFile } from '../../../src/walk/files.js';
 import { PageReader } from '../../../src/walk/pages.js';
+import { skbCaches } from '../../../src/walk/skb-caches.js';
 import { SocketFinder } from '../../../src/walk/socket.js';
 import { findTask } from '../../../src/walk/tasks.js';
 import { writeElf } from './elf.js';
@@ -17,6 +19,12 @@ export interface Growth {
   readonly slabBytes: number;
 }
 
+/**
+ * What the skbs are: by themselves, or the second halves of pairs (`sk_buff_fclones`), whose first
+ * halves, clones of them, are in no queue: as what was sent over loopback and is not freed.
+ */
+export type GrownSkbs = 'plain' | 'clones';
+
 /** As a network card of 6.1 fills it with small packets: heads of 1 KiB, four to a page. */
 const HEAD = 1024;
 const HEADS_PER_PAGE = PAGE / HEAD;
@@ -25,6 +33,8 @@ const HEADROOM = 64;
 /** Buffers of 1 KiB as well, four to a page. */
 const FRAG = 600;
 const FRAGS_PER_PAGE = 4;
+/** `skb->fclone` of the second of a pair. */
+const FCLONE_CLONE = 2;
 
 /**
  * Writes a real dump of x86_64 in which one socket's receive queue has grown by so many skbs, each with
@@ -39,6 +49,7 @@ export function writeGrownQueue(
   base: string,
   of: { readonly pid: number; readonly fd: number },
   skbs: number,
+  kind: GrownSkbs = 'plain',
 ): Growth {
   const kernel = openNative({ files: [base] });
   try {
@@ -50,9 +61,10 @@ export function writeGrownQueue(
     const next = (address: bigint) => kernel.read(address, 16).getBigUint64(0, true);
     const previous = (address: bigint) => kernel.read(address, 16).getBigUint64(8, true);
 
-    const slab = new PageReader(kernel).block(kernel.pageOf(next(queue)) ?? 0n);
-    if (slab.kind !== 'slab') throw new Error('the first skb is in no slab');
-    const { slotSize, address: cache } = slab.cache;
+    const { slotSize, address: cache } =
+      kind === 'plain' ? skbCache(kernel, next(queue)) : pairCache(kernel);
+    // Where the skb lies in its slot.
+    const inSlot = kind === 'plain' ? 0 : memory.offset('sk_buff_fclones', 'skb2');
     const perSlab = Math.floor(PAGE / slotSize);
     const slabs = memory.take(Math.ceil(skbs / perSlab));
     const heads = memory.take(Math.ceil(skbs / HEADS_PER_PAGE));
@@ -63,7 +75,7 @@ export function writeGrownQueue(
 
     const skbAt = (index: number) =>
       memory.addressOf(slabs.frame + Math.floor(index / perSlab)) +
-      BigInt((index % perSlab) * slotSize);
+      BigInt((index % perSlab) * slotSize + inSlot);
     const headAt = (index: number) => memory.addressOf(heads.frame) + BigInt(index * HEAD);
     const at = (member: string) => memory.offset('sk_buff', member);
     const info = (member: string) => memory.offset('skb_shared_info', member);
@@ -83,7 +95,7 @@ export function writeGrownQueue(
       for (let slot = 0; slot < perSlab; slot++) {
         const index = page * perSlab + slot;
         if (index >= skbs) return;
-        const base = slot * slotSize;
+        const base = slot * slotSize + inSlot;
         view.setBigUint64(base, index + 1 < skbs ? skbAt(index + 1) : queue, true);
         view.setBigUint64(base + 8, index > 0 ? skbAt(index - 1) : last, true);
         view.setUint32(base + fields.len, LINEAR + FRAG, true);
@@ -94,6 +106,10 @@ export function writeGrownQueue(
         view.setUint32(base + fields.tail, HEADROOM + LINEAR, true);
         view.setUint32(base + fields.end, end, true);
         view.setUint32(base + fields.users, 1, true);
+        if (kind === 'plain') continue;
+        view.setUint32(slot * slotSize + memory.offset('sk_buff_fclones', 'fclone_ref'), 2, true);
+        memory.setBits(view, base, 'sk_buff', 'cloned', 1);
+        memory.setBits(view, base, 'sk_buff', 'fclone', FCLONE_CLONE);
       }
     };
     const fillHeads = (view: DataView, page: number): void => {
@@ -103,7 +119,7 @@ export function writeGrownQueue(
         const base = slot * HEAD + end;
         const frag = base + fields.frag;
         view.setUint8(base + fields.frags, 1);
-        view.setUint32(base + fields.references, 1, true);
+        view.setUint32(base + fields.references, kind === 'plain' ? 1 : 2, true);
         const frame = frags.frame + Math.floor(index / FRAGS_PER_PAGE);
         view.setBigUint64(frag + fields.page, memory.pageAddress(frame), true);
         view.setUint32(frag + fields.length, FRAG, true);
@@ -137,6 +153,24 @@ export function writeGrownQueue(
   } finally {
     kernel.close();
   }
+}
+
+interface Cache {
+  readonly address: bigint;
+  readonly slotSize: number;
+}
+
+/** The cache that an skb comes from. */
+function skbCache(kernel: NativeKernel, skb: bigint): Cache {
+  const slab = new PageReader(kernel).block(kernel.pageOf(skb) ?? 0n);
+  if (slab.kind !== 'slab') throw new Error('the first skb is in no slab');
+  return slab.cache;
+}
+
+function pairCache(kernel: NativeKernel): Cache {
+  const cache = skbCaches(kernel).find(({ kind }) => kind === 'skb-pairs');
+  if (!cache) throw new Error('the kernel names no cache of pairs of skbs');
+  return { address: cache.address, slotSize: cache.size };
 }
 
 /** Fills the page of this number, counted from the region's first, in a view of it that is zero. */

@@ -1,9 +1,11 @@
-// Writes fixtures/dumps/6.1 with the starving reader's queue grown: main.js FILE SKBS; prints what grew.
+// Writes fixtures/dumps/6.1 with the starving reader's queue grown: main.js FILE SKBS KIND; prints what grew.
 import { writeGrownQueue } from '../../../../test/support/dump/grown-queue.js';
 import { fixture } from '../../../../test/support/fixtures.js';
 
-const [path, skbs] = process.argv.slice(2);
+const [path, skbs, kind] = process.argv.slice(2);
 const { vmcore, truth } = fixture('6.1');
 const role = truth.roles.find(({ name }) => name === 'starving');
-if (!path || !skbs || !role) throw new Error('which file, and how many skbs?');
-process.stdout.write(JSON.stringify(writeGrownQueue(path, vmcore, role, Number(skbs))));
+if (!path || !skbs || !role || (kind !== 'plain' && kind !== 'clones')) {
+  throw new Error('which file, how many skbs, plain or clones?');
+}
+process.stdout.write(JSON.stringify(writeGrownQueue(path, vmcore, role, Number(skbs), kind)));

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { AddressIndex } from '../../src/account/address-index.js';
+
+/** Neighbours, a stride apart, with the same lower half, and at both ends of what there is. */
+const ADDRESSES = [
+  ...Array.from({ length: 3000 }, (_, index) => 0xffff_8881_0000_0000n + BigInt(index) * 8n),
+  ...Array.from({ length: 3000 }, (_, index) => 0xffff_8882_0000_0000n + BigInt(index) * 512n),
+  ...Array.from({ length: 300 }, (_, index) => (BigInt(index) << 32n) + 0x1234_5678n),
+  ...[0n, 1n, 2n ** 64n - 1n, 2n ** 64n - 2n],
+];
+
+test('every address has one row, in the order in which they came', () => {
+  const index = new AddressIndex();
+  expect(index.find(0n)).toBe(-1);
+  ADDRESSES.forEach((address, row) => {
+    expect(index.add(address)).toBe(row);
+  });
+  ADDRESSES.forEach((address, row) => {
+    expect([index.add(address), index.find(address)]).toEqual([row, row]);
+  });
+  expect(index.size).toBe(ADDRESSES.length);
+  expect(index.find(0xffff_8881_0000_0001n)).toBe(-1);
+});
+
+test('addresses of another index are the same addresses, whatever came before them', () => {
+  const [one, other] = [new AddressIndex(), new AddressIndex()];
+  for (const address of ADDRESSES) one.add(address);
+  for (const address of ADDRESSES.toReversed()) other.add(address);
+  const last = ADDRESSES.length - 1;
+  ADDRESSES.forEach((_, row) => {
+    expect(one.addFrom(other, row)).toBe(last - row);
+  });
+  const copy = one.copy();
+  expect(copy.add(7n)).toBe(ADDRESSES.length);
+  expect([one.find(7n), copy.find(ADDRESSES[9]!)]).toEqual([-1, 9]);
+});
