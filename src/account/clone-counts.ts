@@ -3,7 +3,7 @@ import { longer, MOST_COUNTED } from './columns.js';
 
 /**
  * Shared infos that several clones have in common, by their addresses, with what hangs in each, as rows
- * of the tables of pages and slots: in columns of typed arrays, 36 bytes an info and 8 for each thing
+ * of the tables of pages and slots: in columns of typed arrays, 32 bytes an info and 8 for each thing
  * that hangs in it, since there may be millions.
  */
 export class CloneCounts {
@@ -12,8 +12,8 @@ export class CloneCounts {
   #clones = new Uint32Array(0);
   #found = new Uint32Array(0);
   #frags = new Uint32Array(0);
-  #pages = new RowLists();
-  #slots = new RowLists();
+  #pages = new Links();
+  #slots = new Links();
 
   get size(): number {
     return this.#index.size;
@@ -55,6 +55,7 @@ export class CloneCounts {
    */
   add(other: CloneCounts, pageRows: Uint32Array, slotRows: Uint32Array): number {
     let both = 0;
+    const added = new Int32Array(other.size).fill(-1);
     for (let from = 0; from < other.size; from++) {
       const known = this.#index.size;
       const row = this.#index.addFrom(other.#index, from);
@@ -62,12 +63,13 @@ export class CloneCounts {
       if (row < known) {
         this.#found[row] = this.#found[row]! + found;
         both += Math.min(this.#frags[row]!, frags);
-        continue;
+      } else {
+        this.#set(row, other.#clones[from]!, found, frags);
+        added[from] = row;
       }
-      this.#set(row, other.#clones[from]!, found, frags);
-      for (const page of other.#pages.of(from)) this.#pages.push(row, pageRows[page]!);
-      for (const slot of other.#slots.of(from)) this.#slots.push(row, slotRows[slot]!);
     }
+    this.#pages.add(other.#pages, added, pageRows);
+    this.#slots.add(other.#slots, added, slotRows);
     return both;
   }
 
@@ -79,11 +81,9 @@ export class CloneCounts {
    * @param slots counts by the rows of slots
    */
   countWhole(pages: Uint32Array, slots: Uint32Array): void {
-    for (let row = 0; row < this.size; row++) {
-      if (this.#found[row]! < this.#clones[row]!) continue;
-      for (const page of this.#pages.of(row)) pages[page] = pages[page]! + 1;
-      for (const slot of this.#slots.of(row)) slots[slot] = slots[slot]! + 1;
-    }
+    const isWhole = (row: number) => this.#found[row]! >= this.#clones[row]!;
+    this.#pages.countOf(isWhole, pages);
+    this.#slots.countOf(isWhole, slots);
   }
 
   copy(): CloneCounts {
@@ -109,39 +109,47 @@ export class CloneCounts {
   }
 }
 
-/** Lists of rows, each of an owner that is a row too: links in columns, newest first. */
-class RowLists {
-  /** By owner its newest link, plus 1; 0: none. */
-  #newest = new Uint32Array(0);
-  #rows = new Uint32Array(0);
-  /** By link the one before of the same owner, plus 1. */
-  #before = new Uint32Array(0);
-  #links = 0;
+/** What hangs in infos: pairs of an info's row and the row of a thing. */
+class Links {
+  #infos = new Uint32Array(0);
+  #things = new Uint32Array(0);
+  #count = 0;
 
-  push(owner: number, row: number): void {
-    while (owner >= this.#newest.length) this.#newest = longer(this.#newest);
-    if (this.#links === this.#rows.length) {
-      this.#rows = longer(this.#rows);
-      this.#before = longer(this.#before);
+  push(info: number, thing: number): void {
+    if (this.#count === this.#infos.length) {
+      this.#infos = longer(this.#infos);
+      this.#things = longer(this.#things);
     }
-    const link = this.#links++;
-    this.#rows[link] = row;
-    this.#before[link] = this.#newest[owner]!;
-    this.#newest[owner] = link + 1;
+    this.#infos[this.#count] = info;
+    this.#things[this.#count] = thing;
+    this.#count++;
   }
 
-  *of(owner: number): Generator<number> {
-    for (let link = this.#newest[owner] ?? 0; link > 0; link = this.#before[link - 1]!) {
-      yield this.#rows[link - 1]!;
+  /**
+   * @param infoRows for each row of the other's infos the row here; -1: not to be added
+   * @param thingRows for each row of what hangs in them
+   */
+  add(other: Links, infoRows: Int32Array, thingRows: Uint32Array): void {
+    for (let link = 0; link < other.#count; link++) {
+      const info = infoRows[other.#infos[link]!]!;
+      if (info >= 0) this.push(info, thingRows[other.#things[link]!]!);
     }
   }
 
-  copy(): RowLists {
-    const copy = new RowLists();
-    copy.#newest = this.#newest.slice();
-    copy.#rows = this.#rows.slice();
-    copy.#before = this.#before.slice();
-    copy.#links = this.#links;
+  /** Counts each thing once for every time that it hangs in such an info. */
+  countOf(isCounted: (info: number) => boolean, counts: Uint32Array): void {
+    for (let link = 0; link < this.#count; link++) {
+      if (!isCounted(this.#infos[link]!)) continue;
+      const thing = this.#things[link]!;
+      counts[thing] = counts[thing]! + 1;
+    }
+  }
+
+  copy(): Links {
+    const copy = new Links();
+    copy.#infos = this.#infos.slice();
+    copy.#things = this.#things.slice();
+    copy.#count = this.#count;
     return copy;
   }
 }
