@@ -15,17 +15,23 @@ import { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 import { type Unexplained, unexplained } from './unexplained.js';
 
-/** The answer to `sockets`: every socket of the machine, what pins most first. */
-export interface CensusAnswer {
+/** What a census says of the machine as a whole. */
+export interface CensusWhole {
   readonly kernel: KernelFacts;
-  readonly sockets: readonly CensusEntry[];
-  /** What pins most first. Processes are always counted, since the headline names the first. */
-  readonly groups: Readonly<Partial<Record<Grouping, readonly Group[]>>>;
+  /** How many sockets were read. */
+  readonly count: number;
   /** Over all of them; what several share is counted once. */
   readonly total: Figures;
   /** What of the network's memory is in no socket's queue. */
   readonly unexplained: readonly Unexplained[];
   readonly warnings: readonly Warning[];
+}
+
+/** The answer to `sockets`: every socket of the machine, what pins most first. */
+export interface CensusAnswer extends CensusWhole {
+  readonly sockets: readonly CensusEntry[];
+  /** What pins most first. Processes are always counted, since the headline names the first. */
+  readonly groups: Readonly<Partial<Record<Grouping, readonly Group[]>>>;
 }
 
 export interface CensusOptions {
@@ -45,29 +51,22 @@ export function accountAll(
   kernel: Kernel,
   { by, select = () => true, progress }: CensusOptions = {},
 ): CensusAnswer {
-  const { pageSize } = kernel.facts;
-  const warnings = new Warnings();
-  const sum = new Tally(pageSize, warnings);
-  const newTally = () => new Tally(pageSize, new Warnings());
+  const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
   const processes = by === 'process' ? undefined : new Owners('process', newTally);
   const chosen = by && new Owners(by, newTally);
   const deaths = new Deaths(newTally);
   const sockets: CensusEntry[] = [];
-  const missed = new Warnings();
-  const seen = new NetworkPages(kernel);
-  const all = new Census(kernel, missed).take(progress, seen);
-  // Sockets that were not found are missing in every sum.
-  for (const { code, message } of missed.list()) sum.incomplete(code, message);
-  for (const { entry, found, held } of accountsOf(kernel, all, sum, warnings)) {
+  const census = new AccountedCensus(kernel, progress);
+  for (const { entry, found, held } of census.accounts()) {
     sockets.push(entry);
     processes?.add(entry, held.all);
     if (select(entry)) chosen?.add(entry, held.all);
     deaths.add(found, held);
   }
-  const anyMissed = missed.list().length > 0 || sockets.length < all.length;
   const groups: Partial<Record<Grouping, Group[]>> = {};
   for (const owners of [processes, chosen]) {
-    if (owners) groups[owners.grouping] = owners.groups(anyMissed, (pid) => deaths.freed(pid));
+    if (!owners) continue;
+    groups[owners.grouping] = owners.groups(census.anyMissed, (pid) => deaths.freed(pid));
   }
   sockets.sort(
     (a, b) =>
@@ -75,43 +74,22 @@ export function accountAll(
       (a.socket.inode ?? 0) - (b.socket.inode ?? 0) ||
       (a.socket.sock < b.socket.sock ? -1 : 1),
   );
-  return {
-    kernel: kernel.facts,
-    sockets,
-    groups,
-    total: sum.figures(),
-    unexplained: unexplained(
-      kernel,
-      seen,
-      sum,
-      all.map(({ sock }) => sock),
-    ),
-    warnings: warnings.list(),
-  };
+  return { ...census.whole(), sockets, groups };
 }
 
 /**
- * The same sockets one by one, as they are found, and nothing kept of them. Returns whether every one
- * was found and read whole.
+ * The same sockets one by one, as they are found, and nothing kept of them but what is needed to tell
+ * the whole in the end.
  *
- * @param warnings take what could not be read
  * @throws as {@link accountAll}
  */
 export function* accountEach(
   kernel: Kernel,
-  warnings: Warnings,
   progress?: (part: number) => void,
-): Generator<CensusEntry, boolean> {
-  const sum = new Tally(kernel.facts.pageSize, warnings);
-  const missed = new Warnings();
-  const all = new Census(kernel, missed).take(progress);
-  for (const { code, message } of missed.list()) sum.incomplete(code, message);
-  let complete = true;
-  for (const { entry } of accountsOf(kernel, all, sum, warnings, false)) {
-    complete &&= entry.total.complete;
-    yield entry;
-  }
-  return complete && sum.figures().complete;
+): Generator<CensusEntry, CensusWhole> {
+  const census = new AccountedCensus(kernel, progress);
+  for (const { entry } of census.accounts()) yield entry;
+  return census.whole();
 }
 
 interface Accounted {
@@ -120,47 +98,79 @@ interface Accounted {
   readonly held: Held;
 }
 
-/** @param add false: `sum` takes only what is incomplete in whole */
-function* accountsOf(
-  kernel: Kernel,
-  all: readonly CountedSocket[],
-  sum: Tally,
-  warnings: Warnings,
-  add = true,
-): Generator<Accounted> {
-  const accountant = new SocketAccountant(kernel);
-  const cgroups = new CgroupReader(kernel);
-  const sums = add ? [sum] : [];
-  const ownerOf = ({ address, pid, comm }: Task): CensusOwner => ({
-    pid,
-    comm,
-    cgroup: cgroupOf(cgroups, address, warnings),
-  });
-  const holderOf = ({ task, fd }: Holder): CensusHolder => ({ ...ownerOf(task), fd });
-  const connections = new Map<bigint, readonly Holder[]>();
-  const subflows = new Set(all.map(({ subflowOf }) => subflowOf));
-  for (const { sock, holders } of all) if (subflows.has(sock)) connections.set(sock, holders);
-  for (const found of all) {
-    let told: Accounted;
-    try {
-      const { file, sock, inode, fileReferences } = found;
-      const socket = { file, sock, inode, fileReferences };
-      const { account, held } = accountant.accountWithTallies(socket, { warnings, sums });
-      const { foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith } = found;
-      const entry = {
-        ...account,
-        holders: found.holders.map(holderOf),
-        mappedBy: found.mappedBy.map(ownerOf),
-        connectionHolders: (connections.get(subflowOf ?? 0n) ?? []).map(holderOf),
-        ...{ foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith, fileReferences },
-      };
-      told = { found, entry, held };
-    } catch (error) {
-      const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
-      sum.incomplete(incompleteness(error), message);
-      continue;
+/** Accounts for every socket in turn, and adds them up. */
+class AccountedCensus {
+  readonly #kernel: Kernel;
+  readonly #seen: NetworkPages;
+  readonly #all: readonly CountedSocket[];
+  readonly #missed = new Warnings();
+  readonly #warnings = new Warnings();
+  readonly #sum: Tally;
+  #count = 0;
+
+  constructor(kernel: Kernel, progress: ((part: number) => void) | undefined) {
+    this.#kernel = kernel;
+    this.#sum = new Tally(kernel.facts.pageSize, this.#warnings);
+    this.#seen = new NetworkPages(kernel);
+    this.#all = new Census(kernel, this.#missed).take(progress, this.#seen);
+    // Sockets that were not found are missing in every sum.
+    for (const { code, message } of this.#missed.list()) this.#sum.incomplete(code, message);
+  }
+
+  /** Sockets were not found, or not read, or who has them is not known. */
+  get anyMissed(): boolean {
+    return this.#missed.list().length > 0 || this.#count < this.#all.length;
+  }
+
+  *accounts(): Generator<Accounted> {
+    const accountant = new SocketAccountant(this.#kernel);
+    const cgroups = new CgroupReader(this.#kernel);
+    const options = { warnings: this.#warnings, sums: [this.#sum] };
+    const ownerOf = ({ address, pid, comm }: Task): CensusOwner => ({
+      pid,
+      comm,
+      cgroup: cgroupOf(cgroups, address, this.#warnings),
+    });
+    const holderOf = ({ task, fd }: Holder): CensusHolder => ({ ...ownerOf(task), fd });
+    const connections = new Map<bigint, readonly Holder[]>();
+    const subflows = new Set(this.#all.map(({ subflowOf }) => subflowOf));
+    for (const { sock, holders } of this.#all)
+      if (subflows.has(sock)) connections.set(sock, holders);
+    for (const found of this.#all) {
+      let told: Accounted;
+      try {
+        const { file, sock, inode, fileReferences } = found;
+        const socket = { file, sock, inode, fileReferences };
+        const { account, held } = accountant.accountWithTallies(socket, options);
+        const { foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith } = found;
+        const entry = {
+          ...account,
+          holders: found.holders.map(holderOf),
+          mappedBy: found.mappedBy.map(ownerOf),
+          connectionHolders: (connections.get(subflowOf ?? 0n) ?? []).map(holderOf),
+          ...{ foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith, fileReferences },
+        };
+        told = { found, entry, held };
+      } catch (error) {
+        const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
+        this.#sum.incomplete(incompleteness(error), message);
+        continue;
+      }
+      this.#count++;
+      yield told;
     }
-    yield told;
+  }
+
+  /** To be asked for when all accounts were taken. */
+  whole(): CensusWhole {
+    const socks = this.#all.map(({ sock }) => sock);
+    return {
+      kernel: this.#kernel.facts,
+      count: this.#count,
+      total: this.#sum.figures(),
+      unexplained: unexplained(this.#kernel, this.#seen, this.#sum, socks),
+      warnings: this.#warnings.list(),
+    };
   }
 }
 

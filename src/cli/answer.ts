@@ -1,6 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { formatJson } from '../report/json.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
+import type { Warning } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { printAnswer, printStream, printWarnings } from './output.js';
 import { openSource, type SourceOptions } from './source.js';
@@ -44,26 +44,24 @@ export async function answer<A extends Answer>(
 /**
  * Prints an answer piece by piece while it is found, and keeps none of it.
  *
- * @param ask takes warnings, and returns whether the answer was complete
+ * @param ask returns whether the answer was complete
  * @throws what opening and asking throw
  */
 export async function streamAnswer(
   options: AnswerOptions,
-  ask: (kernel: Kernel, warnings: Warnings) => Generator<string, boolean>,
+  ask: (kernel: Kernel) => Generator<string, boolean>,
 ): Promise<void> {
   const kernel = await openSource(options);
-  const warnings = new Warnings();
   let complete = false;
   try {
     await printStream(
       (function* () {
-        complete = yield* ask(kernel, warnings);
+        complete = yield* ask(kernel);
       })(),
     );
   } finally {
     kernel.close();
   }
-  printWarnings(warnings.list());
   if (options.strict && !complete) process.exitCode = EXIT.incomplete;
 }
 

@@ -118,7 +118,7 @@ export const skbProcessSchema = z.strictObject({
 const owner = { pid: count, comm: z.string(), cgroup: z.string().nullable() };
 const holder = z.strictObject({ ...owner, fd: count });
 
-/** One socket of the census, and one line of `--ndjson`. */
+/** One socket of the census. */
 export const censusEntrySchema = z.strictObject({
   socket: socketSchema,
   holders: z.array(holder),
@@ -169,6 +169,28 @@ export const socketsSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
+/** A line of `kdump-mem sockets --ndjson`: one socket. */
+export const socketLineSchema = z.strictObject({
+  schema: z.literal('kdump-mem.socket/1'),
+  ...censusEntrySchema.shape,
+});
+
+/** The last line of `kdump-mem sockets --ndjson`: the whole. A stream without it was cut off. */
+export const socketsEndSchema = z.strictObject({
+  schema: z.literal('kdump-mem.sockets-end/1'),
+  /** How many lines of sockets came before, and how many sockets more `--limit` left out. */
+  listed: count,
+  ...socketsSchema.pick({
+    kernel: true,
+    omitted: true,
+    totals: true,
+    unexplained: true,
+    warnings: true,
+  }).shape,
+});
+
+export type SocketLineJson = z.infer<typeof socketLineSchema>;
+export type SocketsEndJson = z.infer<typeof socketsEndSchema>;
 export type CensusEntryJson = z.infer<typeof censusEntrySchema>;
 export type SocketsJson = z.infer<typeof socketsSchema>;
 

@@ -1,8 +1,8 @@
 import type { CensusEntry, Grouping } from '../account/census-entry.js';
-import type { CensusAnswer } from '../account/sockets.js';
+import type { CensusAnswer, CensusWhole } from '../account/sockets.js';
 import { hex } from '../kernel/hex.js';
 import { kernelJson } from './kernel-json.js';
-import type { CensusEntryJson, SocketsJson } from './schema.js';
+import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from './schema.js';
 import { accountJson } from './skb-json.js';
 
 /** The answer to `sockets` as the JSON contract has it. */
@@ -13,9 +13,10 @@ export function socketsJson(
   limit = Number.POSITIVE_INFINITY,
 ): SocketsJson {
   const groups = by && answer.groups[by];
+  const { kernel, ...whole } = wholeJson(answer);
   return {
     schema: 'kdump-mem.sockets/1',
-    kernel: kernelJson(answer.kernel),
+    kernel,
     sockets: entries.slice(0, limit).map(censusEntryJson),
     omitted: Math.max(0, (groups ?? entries).length - limit),
     ...(groups
@@ -25,14 +26,30 @@ export function socketsJson(
             .map(({ ownership, ...group }) => ({ ...group, ...ownership })),
         }
       : {}),
-    totals: { sockets: answer.sockets.length, ...answer.total },
-    unexplained: [...answer.unexplained],
-    warnings: [...answer.warnings],
+    ...whole,
   };
 }
 
-/** One socket: an element of `sockets`, or a line of `--ndjson`. */
-export function censusEntryJson(entry: CensusEntry): CensusEntryJson {
+/** A line of `--ndjson`: one socket. */
+export function socketLine(entry: CensusEntry): SocketLineJson {
+  return { schema: 'kdump-mem.socket/1', ...censusEntryJson(entry) };
+}
+
+/** The last line of `--ndjson`, after so many sockets. */
+export function socketsEnd(whole: CensusWhole, listed: number, omitted: number): SocketsEndJson {
+  return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole) };
+}
+
+function wholeJson({ kernel, count, total, unexplained, warnings }: CensusWhole) {
+  return {
+    kernel: kernelJson(kernel),
+    totals: { sockets: count, ...total },
+    unexplained: [...unexplained],
+    warnings: [...warnings],
+  };
+}
+
+function censusEntryJson(entry: CensusEntry): CensusEntryJson {
   return {
     ...accountJson(entry),
     holders: entry.holders.map((holder) => ({ ...holder })),

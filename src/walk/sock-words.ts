@@ -66,6 +66,9 @@ const STATES: Readonly<Record<number, string>> = {
   13: 'BOUND_INACTIVE',
 };
 
+/** The states that stateName knows by a word. */
+export const STATE_NAMES: readonly string[] = Object.values(STATES);
+
 /**
  * Families that number their states in their own way: enum bt_state, PPPOX_CONNECTED, the states of
  * RxRPC, IUCV and CAIF, and beside TCP's those of SMC (from 20).

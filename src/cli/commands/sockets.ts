@@ -3,7 +3,9 @@ import type { CensusEntry, Grouping } from '../../account/census-entry.js';
 import { portsOf } from '../../account/ports.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { formatJson } from '../../report/json.js';
+import { STATE_NAMES } from '../../walk/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
+import { UsageError } from '../failure.js';
 import { Progress } from '../progress.js';
 import { addSourceOptions } from '../source.js';
 
@@ -24,7 +26,8 @@ Examples:
   kdump-mem sockets --vmcore vmcore                 the sockets that pin most, and who holds them
   kdump-mem sockets --vmcore vmcore --by process    what each process pins, and gives back if killed
   kdump-mem sockets --vmcore vmcore --ndjson        every socket that pins anything, a line of
-                                                    JSON each, as they are found
+                                                    JSON each, as they are found; the last line
+                                                    (kdump-mem.sockets-end/1) tells the whole
 
 A socket that several processes hold counts in each one's group. --pid, --netns, --state and --port
 choose what --by adds up as well; what a kill gives back is always told of the whole process.
@@ -44,10 +47,14 @@ export function registerSockets(program: Command): void {
     .option('--min-bytes <n>', 'list only sockets that pin at least so much', parseNumber, 1)
     .option('--pid <pid>', 'list only sockets that this process holds', parseNumber)
     .option('--netns <inode>', 'list only sockets of this network namespace', parseNumber)
-    .option('--state <state>', 'list only sockets in this state, such as ESTABLISHED')
+    .option('--state <state>', 'list only sockets in this state, such as LISTEN', parseState)
     .option('--port <port>', 'list only sockets with this local or peer port', parseNumber)
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
-    .option('--all', 'list every socket, also those that pin nothing')
+    .addOption(
+      new Option('--all', 'list every socket, also those that pin nothing').conflicts([
+        ...['limit', 'minBytes'],
+      ]),
+    )
     .option('--json', 'print the answer as JSON')
     .addOption(
       new Option(
@@ -70,17 +77,28 @@ export function registerSockets(program: Command): void {
       const all = options.all || options.json || options.ndjson;
       const limit = options.limit ?? (all ? Number.POSITIVE_INFINITY : 20);
       const isListed = (one: CensusEntry) => isBigEnough(one, options) && matches(one, options);
-      if (options.ndjson && options.engine !== 'verify') {
-        await streamAnswer(options, function* (kernel, warnings) {
-          const entries = ask.accountEach(kernel, warnings, onProgress);
+      if (options.ndjson) {
+        if (options.engine === 'verify') {
+          throw new UsageError('--ndjson streams what one engine finds; with verify take --json');
+        }
+        await streamAnswer(options, function* (kernel) {
+          const entries = ask.accountEach(kernel, onProgress);
+          let [listed, omitted] = [0, 0];
           try {
-            for (let left = limit; ; ) {
+            for (;;) {
               const { done, value } = entries.next();
               progress.clear();
-              if (done) return value;
-              if (left <= 0 || !isListed(value)) continue;
-              left--;
-              yield `${formatJson(json.censusEntryJson(value))}\n`;
+              if (done) {
+                yield `${formatJson(json.socketsEnd(value, listed, omitted))}\n`;
+                return value.total.complete;
+              }
+              if (!isListed(value)) continue;
+              if (listed >= limit) {
+                omitted++;
+                continue;
+              }
+              listed++;
+              yield `${formatJson(json.socketLine(value))}\n`;
             }
           } finally {
             progress.clear();
@@ -114,10 +132,18 @@ function matches(entry: CensusEntry, options: SocketsOptions): boolean {
   const owners = [...holders, ...mappedBy, ...connectionHolders];
   if (pid !== undefined && !owners.some((owner) => owner.pid === pid)) return false;
   if (netns !== undefined && socket.netns !== netns) return false;
-  if (state !== undefined && socket.state !== state.toUpperCase().replaceAll('-', '_'))
-    return false;
+  if (state !== undefined && socket.state !== state) return false;
   const { local, peer } = portsOf(socket);
   return port === undefined || [local, peer].includes(String(port));
+}
+
+/** A state's name as `ss` spells it (FIN-WAIT-1) or the kernel (FIN_WAIT1), in large or small letters. */
+function parseState(text: string): string {
+  const bare = (name: string) => name.toUpperCase().replaceAll(/[-_]/g, '');
+  const known = STATE_NAMES.find((name) => bare(name) === bare(text));
+  if (known !== undefined) return known;
+  if (/^STATE_\d+$/.test(text)) return text;
+  throw new InvalidArgumentError(`It must be one of ${STATE_NAMES.join(', ')}.`);
 }
 
 function parseNumber(text: string): number {

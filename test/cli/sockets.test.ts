@@ -1,0 +1,207 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { z } from 'zod';
+import {
+  type CensusEntryJson,
+  type SocketsJson,
+  socketLineSchema,
+  socketsEndSchema,
+  socketsSchema,
+} from '../../src/report/schema.js';
+import { kdumpMem } from '../support/cli.js';
+import { fixture } from '../support/fixtures.js';
+
+const { vmcore, truth } = fixture('6.1');
+const run = (...options: string[]) => kdumpMem('sockets', '--vmcore', vmcore, ...options);
+
+async function json(...options: string[]): Promise<SocketsJson> {
+  const { stdout, status, stderr } = await run('--json', ...options);
+  expect([status, stderr]).toEqual([0, '']);
+  return socketsSchema.parse(JSON.parse(stdout));
+}
+
+/** Every socket, in the order of the answer. */
+let all: readonly CensusEntryJson[];
+let whole: SocketsJson;
+beforeAll(async () => {
+  whole = await json('--all');
+  all = whole.sockets;
+});
+
+const pidOf = (name: string) => truth.roles.find((role) => role.name === name)?.pid ?? 0;
+const ownerOf = ({ holders, mappedBy }: CensusEntryJson) => (holders.length ? holders : mappedBy);
+/** Raw sockets have their protocol in the place of a port. */
+const portsOf = ({ socket: { family, type, local, peer } }: CensusEntryJson) =>
+  [local, peer].map((address) =>
+    family.startsWith('AF_INET') && type !== 'SOCK_RAW'
+      ? (/:(\d+)$/.exec(address ?? '')?.[1] ?? null)
+      : null,
+  );
+const socks = (sockets: readonly CensusEntryJson[]) => sockets.map(({ socket }) => socket.sock);
+
+describe('sockets lists', () => {
+  const of = (name: string) =>
+    all.find(({ holders }) => holders.some(({ pid }) => pid === pidOf(name)));
+  const cases: Record<string, () => [option: string, isListed: (one: CensusEntryJson) => boolean]> =
+    {
+      '--min-bytes': () => ['100000', ({ total }) => total.pinnedBytes >= 100_000],
+      '--pid': () => [
+        String(pidOf('starving')),
+        (one) => ownerOf(one).some(({ pid }) => pid === pidOf('starving')),
+      ],
+      '--netns': () => [
+        String(of('other-namespace')?.socket.netns),
+        ({ socket }) => socket.netns === of('other-namespace')?.socket.netns,
+      ],
+      '--state': () => ['fin-wait-1', ({ socket }) => socket.state === 'FIN_WAIT1'],
+      '--port': () => {
+        const [port = ''] = portsOf(of('listener')!);
+        return [String(port), (one) => portsOf(one).includes(port)];
+      },
+    };
+
+  test.each(Object.keys(cases))('what %s chooses, and of the rest nothing', async (name) => {
+    const [value, isListed] = cases[name]!();
+    const expected = all.filter((one) => one.total.pinnedBytes > 0 && isListed(one));
+    expect(expected.length).toBeGreaterThan(0);
+    expect(expected.length).toBeLessThan(all.length / 2);
+    const answer = await json(name, value);
+    expect(socks(answer.sockets)).toEqual(socks(expected));
+    expect(answer.omitted).toBe(0);
+    // They choose what is listed, not what the machine has.
+    expect(answer.totals).toEqual(whole.totals);
+  });
+
+  test('what all of several options choose, also sockets that pin nothing', async () => {
+    const pid = String(pidOf('listener'));
+    const answer = await json('--all', '--pid', pid, '--state', 'LISTEN');
+    const [listener, ...more] = answer.sockets;
+    expect(more).toEqual([]);
+    expect(listener?.total.pinnedBytes).toBe(0);
+    expect(listener?.holders.map((holder) => holder.pid)).toEqual([Number(pid)]);
+    expect((await json('--pid', pid, '--state', 'LISTEN')).sockets).toEqual([]);
+  });
+
+  test('the first few with --limit, and says how many it left out', async () => {
+    const pinning = all.filter(({ total }) => total.pinnedBytes > 0);
+    const answer = await json('--limit', '3');
+    expect(socks(answer.sockets)).toEqual(socks(pinning.slice(0, 3)));
+    expect(answer.omitted).toBe(pinning.length - 3);
+    const { stdout } = await run('--limit', '3');
+    expect(stdout).toContain(
+      `\n${pinning.length - 3} more sockets: --limit N or --all lists them\n`,
+    );
+    const lines = async (...options: string[]) =>
+      ((await run(...options)).stdout.split('\n\n')[1] ?? '').split('\n').length - 1;
+    expect(await lines()).toBe(20);
+    expect(await lines('--all')).toBe(all.length);
+  });
+});
+
+describe('sockets --by', () => {
+  const keys: Record<string, (one: CensusEntryJson) => readonly (string | null)[]> = {
+    process: (one) => ownerOf(one).map(({ pid, comm }) => `${pid} ${comm}`),
+    cgroup: (one) => ownerOf(one).map(({ cgroup }) => cgroup),
+    netns: ({ socket }) => [String(socket.netns)],
+    port: (one) => portsOf(one).slice(0, 1),
+    family: ({ socket }) => [`${socket.family} ${socket.protocol}`],
+    state: ({ socket }) => [socket.state],
+  };
+
+  test.each(Object.keys(keys))('%s adds up each socket once in each of its groups', async (by) => {
+    const expected = new Map<string, { sockets: number; skbs: number; payloadBytes: number }>();
+    for (const one of all) {
+      for (const key of new Set(keys[by]!(one))) {
+        // Sockets of no process, and without a port, have groups with a name in brackets.
+        if (key === null || key === '0') continue;
+        const sum = expected.get(key) ?? { sockets: 0, skbs: 0, payloadBytes: 0 };
+        sum.sockets++;
+        sum.skbs += one.total.skbs;
+        sum.payloadBytes += one.total.payloadBytes;
+        expected.set(key, sum);
+      }
+    }
+    const { groups = [] } = await json('--by', by);
+    const found = groups.filter(({ key }) => !/^\(.*\)$|^0$/.test(key));
+    expect(
+      new Map(
+        found.map(({ key, sockets, total: { skbs, payloadBytes } }) => [
+          key,
+          { sockets, skbs, payloadBytes },
+        ]),
+      ),
+    ).toEqual(expected);
+    const pinned = groups.map(({ total }) => total.pinnedBytes);
+    expect(pinned).toEqual(pinned.toSorted((a, b) => b - a));
+    for (const { freedIfKilled, key } of groups)
+      expect(freedIfKilled === null, key).toBe(by !== 'process' || key.startsWith('('));
+  });
+
+  test('adds up only what is chosen; --limit counts groups', async () => {
+    const { groups } = await json('--by', 'process', '--state', 'LISTEN');
+    const listening = all.filter(({ socket }) => socket.state === 'LISTEN');
+    const owners = new Set(listening.flatMap(({ holders }) => holders.map(({ pid }) => pid)));
+    expect(owners.size).toBeGreaterThan(1);
+    const found = (groups ?? []).filter(({ key }) => !key.startsWith('('));
+    expect(found.map(({ key }) => Number.parseInt(key, 10)).sort()).toEqual([...owners].sort());
+    const few = await json('--by', 'process', '--limit', '2');
+    const many = await json('--by', 'process');
+    expect(few.groups).toEqual(many.groups?.slice(0, 2));
+    expect(few.omitted).toBe((many.groups?.length ?? 0) - 2);
+  });
+});
+
+describe('sockets --ndjson', () => {
+  async function stream(...options: string[]) {
+    const { stdout, status, stderr } = await run('--ndjson', ...options);
+    expect([status, stderr]).toEqual([0, '']);
+    const lines = stdout.split('\n');
+    expect(lines.pop()).toBe('');
+    const last = socketsEndSchema.parse(JSON.parse(lines.pop() ?? ''));
+    return { sockets: lines.map((line) => socketLineSchema.parse(JSON.parse(line))), last };
+  }
+  const bySock = (a: CensusEntryJson, b: CensusEntryJson) =>
+    a.socket.sock < b.socket.sock ? -1 : 1;
+
+  test('says the same as --json, a socket a line, and the whole in the last', async () => {
+    const { sockets, last } = await stream('--all');
+    const entries = sockets.map(({ schema: _, ...entry }) => entry);
+    expect(entries.toSorted(bySock)).toEqual(all.toSorted(bySock));
+    const { schema: _, sockets: __, ...rest } = whole;
+    const { schema, listed, ...end } = last;
+    expect(schema).toBe('kdump-mem.sockets-end/1');
+    expect(listed).toBe(all.length);
+    expect(end).toEqual(rest);
+  });
+
+  test('lists what is chosen and no more than --limit', async () => {
+    const pinning = all.filter(({ total }) => total.pinnedBytes > 100_000);
+    const { sockets, last } = await stream('--min-bytes', '100001', '--limit', '2');
+    expect(sockets).toHaveLength(2);
+    for (const { total } of sockets) expect(total.pinnedBytes).toBeGreaterThan(100_000);
+    expect(last).toMatchObject({ listed: 2, omitted: pinning.length - 2, totals: whole.totals });
+  });
+
+  test('a line of a socket is no last line, nor the other way round', async () => {
+    const { sockets, last } = await stream('--limit', '1');
+    const fails = (schema: z.ZodType, value: unknown) => !schema.safeParse(value).success;
+    expect(sockets.every((line) => fails(socketsEndSchema, line))).toBe(true);
+    expect(fails(socketLineSchema, last)).toBe(true);
+  });
+});
+
+test.each([
+  [['--all', '--limit', '5'], '--limit'],
+  [['--all', '--min-bytes', '5'], '--min-bytes'],
+  [['--ndjson', '--json'], '--json'],
+  [['--ndjson', '--by', 'process'], '--by'],
+  [['--ndjson', '--engine', 'verify'], 'verify'],
+  [['--by', 'colour'], 'process, cgroup, netns, port, family, state'],
+  [['--state', 'ESTAB'], 'ESTABLISHED'],
+  [['--limit', '-1'], 'whole number'],
+  [['--pid', '12x'], 'whole number'],
+])('sockets %j is wrong usage, and the line says why', async (options, word) => {
+  const { status, stdout, stderr } = await run(...options);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+  expect(stderr).toContain(word);
+});
