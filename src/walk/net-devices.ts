@@ -14,6 +14,8 @@ export interface NetDevice {
   readonly queues: number;
   /** Of its array of `struct netdev_queue`. */
   readonly firstQueue: bigint;
+  /** Address of the `struct device` that it sits on; 0n for what is software alone. */
+  readonly parent: bigint;
   /** The driver of the device that it sits on, `virtio_net`; undefined for what is software alone. */
   readonly driver: string | undefined;
   /** Address of the driver's own part (netdev_priv). */
@@ -49,6 +51,7 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
         name: view.text('name'),
         queues,
         firstQueue: view.pointer('_tx'),
+        parent: view.pointer('dev.parent'),
         driver: driverOf(kernel, view.pointer('dev.parent')),
         own: view.address + BigInt(own),
       };

@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NetDevice } from './net-devices.js';
 import { StructReader } from './struct-reader.js';
+import { receiveBuffers } from './virtqueues.js';
 
 /** Entries of a virtqueue (the virtio specification: 2^15 at most). */
 const MOST_ENTRIES = 32_768;
@@ -25,6 +26,9 @@ export interface VirtioNetMemory {
  *   rings of other contents; {@link ReadError}
  */
 export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMemory {
+  if (!kernel.struct('virtnet_info')) {
+    return { buffers: receiveBuffers(kernel, device.parent), pages: [] };
+  }
   const info = new StructReader(kernel, 'virtnet_info', [
     'dev',
     'rq',

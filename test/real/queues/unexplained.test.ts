@@ -103,14 +103,12 @@ describe.each(DUMPS)('the network’s memory outside sockets: %s', (dump, versio
   });
 
   test('a receive ring has as many buffers as the device was given and has not used', () => {
-    if (version === '5.10') {
-      // Modules of 5.10 bring no types.
-      expect(row('receive-rings virtio_net')).toMatchObject({ objects: null, bytes: null });
-      return;
-    }
     const [device] = [...netDevices(kernel)].filter(({ driver }) => driver === 'virtio_net');
     if (!device) throw new Error('the guest has no virtio_net device');
     const { buffers } = virtioNetMemory(kernel, device);
+    expect(row('receive-rings virtio_net').bytes).not.toBeNull();
+    // Modules of 5.10 bring no types.
+    if (version === '5.10') return;
     const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
     const info = new StructReader(kernel, 'virtnet_info', ['rq']).read(device.own);
     const queue = new StructReader(kernel, 'receive_queue', ['vq']).read(info.pointer('rq'));
