@@ -184,6 +184,13 @@ export class Tally implements SkbSink {
     return this.#pages.table.find(frame) >= 0;
   }
 
+  /** The allocations that it holds: first frames, and log2 of their base pages where it is known. */
+  *pages(): Generator<{ readonly frame: number; readonly order: number | undefined }> {
+    for (let row = 0; row < this.#pages.size; row++) {
+      yield { frame: this.#pages.frame(row), order: this.#pages.order(row) };
+    }
+  }
+
   /** How many slots of each cache were met, by the address of the `struct kmem_cache`. */
   slotsByCache(): Map<bigint, number> {
     const counts = new Map<bigint, number>();

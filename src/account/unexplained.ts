@@ -15,6 +15,7 @@ import { softnetSkbs } from '../walk/softnet.js';
 import { TaskReader } from '../walk/tasks.js';
 import { virtioNetMemory } from '../walk/virtio-net.js';
 import { Warnings } from '../walk/warnings.js';
+import { otherPages } from './other-pages.js';
 import { Tally } from './tally.js';
 
 /** Memory that the network holds and no socket explains; null where it is named but not counted. */
@@ -28,7 +29,7 @@ export interface Unexplained {
 }
 
 /** A row before it has its name. */
-type Row = Omit<Unexplained, 'what'>;
+export type Row = Omit<Unexplained, 'what'>;
 
 /**
  * What of the network's memory is in no socket's queue: packets on their way through the machine,
@@ -62,6 +63,7 @@ export function unexplained(
     const message = 'The slab cache of skbs was not found: skbs outside of queues are not counted.';
     rows.push({ what: 'skbs', objects: null, bytes: null, message });
   }
+  rows.push(rest.row('other-pages', 'Pages in no row', () => rest.others(seen)));
   return rows;
 }
 
@@ -230,6 +232,10 @@ class Rest {
     const total = seen.poolPages.length;
     const message = `Page pools own ${many(total, 'page')}, ${pages} of them in nothing above.`;
     return { objects: pages, bytes, message };
+  }
+
+  others(seen: NetworkPages): Row {
+    return otherPages(this.#kernel, seen, this.#known);
   }
 
   /** Objects that the slabs count as in use, less those that were met and those kept in reserve. */

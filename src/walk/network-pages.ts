@@ -4,6 +4,7 @@ import { type PoolPageTest, poolPageTest } from './page-pool.js';
 import { type SkbCache, skbCaches } from './skb-caches.js';
 import type { PageLook, Take } from './slab-scan.js';
 import { SlabUsage } from './slab-usage.js';
+import { flagPlace, MAX_ORDER, orderOffset, struct } from './struct-page.js';
 
 /** More pages of page_pools than this are counted, and no longer remembered one by one. */
 const MOST_REMEMBERED = 2 ** 22;
@@ -12,7 +13,6 @@ const MOST_REMEMBERED = 2 ** 22;
 export class NetworkPages implements PageLook {
   /** Caches of skbs and their heads. */
   readonly skbCaches: readonly SkbCache[];
-  readonly caches: ReadonlySet<bigint>;
   readonly usage: SlabUsage;
   /** Whether this kernel's pages say that they are of a page_pool. */
   readonly knowsPools: boolean;
@@ -22,20 +22,37 @@ export class NetworkPages implements PageLook {
   complete = false;
   readonly #kernel: Kernel;
   readonly #pool: PoolPageTest | undefined;
+  readonly #head: { readonly offset: number; readonly mask: number };
+  readonly #order: number;
+  readonly #network: ReadonlySet<bigint>;
   #missed = false;
+  #slabPages = 0;
+  /** Slabs whose order could not be had. */
+  #ordersMissed = 0;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.skbCaches = known(kernel);
-    this.caches = new Set(this.skbCaches.map(({ address }) => address));
-    this.usage = new SlabUsage(kernel, this.caches);
-    const page = kernel.struct('page');
-    this.#pool = page && poolPageTest(kernel, page);
+    this.#network = new Set(this.skbCaches.map(({ address }) => address));
+    this.usage = new SlabUsage(kernel, this.#network);
+    const page = struct(kernel, 'page');
+    this.#pool = poolPageTest(kernel, page);
+    this.#head = flagPlace(kernel, page, 'PG_head');
+    this.#order = orderOffset(kernel, page);
     this.knowsPools = this.#pool !== undefined;
+  }
+
+  /** Base pages that slabs take, of all caches; undefined where not all of them could be told. */
+  get slabPages(): number | undefined {
+    return this.complete && this.#ordersMissed === 0 ? this.#slabPages : undefined;
   }
 
   slab(cache: bigint, view: DataView, base: number): void {
     this.usage.slab(cache, view, base);
+    const at = base + this.#order;
+    const order = !this.#isHead(view, base) || at >= view.byteLength ? 0 : view.getUint8(at);
+    if (order <= MAX_ORDER) this.#slabPages += 2 ** order;
+    else this.#ordersMissed++;
   }
 
   page(frame: number, view: DataView, base: number): void {
@@ -46,9 +63,23 @@ export class NetworkPages implements PageLook {
     else this.#missed = true;
   }
 
-  fetch(slab: boolean, take: Take, view: DataView, base: number): void {
-    if (slab) this.usage.fetch(take);
-    else this.#pool?.fetch(take, view, base);
+  fetch(cache: bigint | undefined, take: Take, view: DataView, base: number): void {
+    if (cache === undefined) {
+      this.#pool?.fetch(take, view, base);
+      return;
+    }
+    if (this.#network.has(cache)) this.usage.fetch(take);
+    try {
+      take(this.#head.offset, 1);
+      if (this.#isHead(view, base) && base + this.#order < view.byteLength) take(this.#order, 1);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      this.#ordersMissed++;
+    }
+  }
+
+  #isHead(view: DataView, base: number): boolean {
+    return (view.getUint8(base + this.#head.offset) & this.#head.mask) !== 0;
   }
 
   missed(): void {

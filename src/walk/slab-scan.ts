@@ -19,17 +19,15 @@ export type Take = (offset: number, length: number) => void;
 
 /** Looks at page frames while they are scanned for slots. */
 export interface PageLook {
-  /** Caches of which it is told each slab. */
-  readonly caches: ReadonlySet<bigint>;
-  /** A slab of one of them: its `struct page` lies at `base` of the view. */
+  /** A slab: its `struct page` lies at `base` of the view, and behind it the next one. */
   slab(cache: bigint, view: DataView, base: number): void;
   /** Any page that is no slab's, a tail page perhaps. */
   page(frame: number, view: DataView, base: number): void;
   /**
-   * Takes what it looks at of a `struct page` that cannot be had whole: of a slab of one of its
-   * caches, or of a page that is no slab's.
+   * Takes what it looks at of a `struct page` that cannot be had whole: of a slab of this cache, or
+   * of a page that is no slab's.
    */
-  fetch(slab: boolean, take: Take, view: DataView, base: number): void;
+  fetch(cache: bigint | undefined, take: Take, view: DataView, base: number): void;
   /** What it looks at of some struct pages could not be had: it is not told of all of them. */
   missed(): void;
   /** All frames have been looked at. */
@@ -94,7 +92,8 @@ export class SlabScan {
     const shapes = new Map<bigint, Shape>();
     for (const cache of caches) shapes.set(cache, this.#shape(cache));
     const last = this.#lastFrame();
-    const perChunk = Math.floor(CHUNK / this.#stride);
+    // An even number: the second page of a compound allocation lies with the first.
+    const perChunk = 2 * Math.floor(CHUNK / this.#stride / 2);
     const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
     const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     let missing = 0;
@@ -126,7 +125,7 @@ export class SlabScan {
           continue;
         }
         const cache = view.getBigUint64(base + this.#cacheOffset, true);
-        if (look?.caches.has(cache)) look.slab(cache, view, base);
+        look?.slab(cache, view, base);
         const shape = shapes.get(cache);
         if (!shape) continue;
         const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
@@ -163,8 +162,8 @@ export class SlabScan {
       const read = this.#kernel.read(first + BigInt(at), length);
       bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
     };
-    const lookAt = (slab: boolean): void => {
-      if (!isThere(() => look?.fetch(slab, take, view, base))) look?.missed();
+    const lookAt = (cache: bigint | undefined): void => {
+      if (!isThere(() => look?.fetch(cache, take, view, base))) look?.missed();
     };
     let missing = 0;
     for (; base < bytes.length; base += this.#stride) {
@@ -180,9 +179,9 @@ export class SlabScan {
         missing++;
         look?.missed();
       } else if (!this.#isSlab(view, base)) {
-        lookAt(false);
-      } else if (look?.caches.has(view.getBigUint64(base + this.#cacheOffset, true))) {
-        lookAt(true);
+        lookAt(undefined);
+      } else {
+        lookAt(view.getBigUint64(base + this.#cacheOffset, true));
       }
     }
     return { view, missing };

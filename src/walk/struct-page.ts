@@ -4,7 +4,7 @@ import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../kernel/layout.js';
 
 /** No buddy or hugetlb allocation is larger (1 GiB of 4 KiB pages, hugetlb's largest, is 18). */
-const MAX_ORDER = 30;
+export const MAX_ORDER = 30;
 
 /** Looks at the `struct page` at `base` of a view. */
 export type PageTest = (view: DataView, base?: number) => boolean;
@@ -52,13 +52,21 @@ export function pageTypes(kernel: Kernel): ReadonlyMap<string, bigint> | undefin
   return kernel.enumerators('pagetype');
 }
 
-export function flagTest(kernel: Kernel, page: StructLayout, flag: string): PageTest {
+/** The byte of a struct page, from its start, that holds a page flag, and the flag's bit in it. */
+export function flagPlace(
+  kernel: Kernel,
+  page: StructLayout,
+  flag: string,
+): { readonly offset: number; readonly mask: number } {
   const bit = kernel.enumerators('pageflags')?.get(flag);
   if (bit === undefined) {
     throw new KernelError('unsupported-layout', `enum pageflags of this kernel has no ${flag}`);
   }
-  const offset = flagsOffset(page) + Math.floor(Number(bit) / 8);
-  const mask = 1 << (Number(bit) % 8);
+  return { offset: flagsOffset(page) + Math.floor(Number(bit) / 8), mask: 1 << (Number(bit) % 8) };
+}
+
+export function flagTest(kernel: Kernel, page: StructLayout, flag: string): PageTest {
+  const { offset, mask } = flagPlace(kernel, page, flag);
   return (view, base = 0) => (view.getUint8(base + offset) & mask) !== 0;
 }
 
@@ -111,17 +119,22 @@ export function slabTest(kernel: Kernel, page: StructLayout): PageTest {
 }
 
 /**
- * Where a compound head keeps its order, newest first: the low byte of `folio._flags_1` (6.6),
- * `folio._folio_order` (6.1), `compound_order` of the second struct page (before that).
+ * Where a compound head keeps its order, in bytes from its struct page, newest first: the low byte of
+ * `folio._flags_1` (6.6), `folio._folio_order` (6.1), `compound_order` of the second struct page
+ * (before that).
  */
-export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) => number {
+export function orderOffset(kernel: Kernel, page: StructLayout): number {
   const folio = kernel.struct('folio');
   const member = folio?.member('_folio_order') ?? folio?.member('_flags_1');
   const inSecond = member ? undefined : page.member('compound_order');
   const offset = inSecond ? page.size + inSecond.offset : member?.offset;
-  if (offset === undefined) {
-    throw new KernelError('unsupported-layout', 'no member is known that holds a folio’s order');
-  }
+  if (offset !== undefined) return offset;
+  throw new KernelError('unsupported-layout', 'no member is known that holds a folio’s order');
+}
+
+/** Reads the order of a compound allocation, by its first frame. */
+export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) => number {
+  const offset = orderOffset(kernel, page);
   const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   return (frame) => {
     const head = kernel.pageOfFrame(frame) ?? 0n;

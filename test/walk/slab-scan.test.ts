@@ -80,7 +80,6 @@ test.each([
   for (const sections of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 4, 8], [2], [8]]) {
     const seen: number[] = [];
     const look = {
-      caches: new Set<bigint>(),
       slab() {},
       page: (frame: number) => seen.push(frame),
       fetch() {},

@@ -58,7 +58,6 @@ describe.each(DUMPS)('the network’s memory outside sockets: %s', (dump, versio
     const caches = new Map(names.map((name) => [name, BigInt(drgn.objects[name]?.cache ?? 0)]));
     const usage = new SlabUsage(kernel, caches.values());
     const look: PageLook = {
-      caches: new Set(caches.values()),
       slab: (cache, view, base) => usage.slab(cache, view, base),
       page: () => {},
       fetch: () => {},

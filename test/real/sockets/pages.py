@@ -1,7 +1,8 @@
 """The page memory of the network without a walk of any socket: which page frames are held by an skb
 that the slabs have given out, and which frames nobody accounts for who isn't the network.
 
-Prints [first frame, frames] for each allocation of those asked for: skbs, rest.
+Prints [first frame, frames] for each allocation of those asked for: skbs, rest. Asked for others, it
+prints how many frames are given out that the kernel counts as nobody's.
 """
 
 import json
@@ -158,6 +159,30 @@ class Pages:
                 if is_rest:
                     yield frame, 1 << order
 
+    def others(self):
+        """Given out, and counted as nobody's: neither slab nor LRU nor page table nor vmalloc'ed."""
+        last = self.prog["max_pfn"].value_()
+        base = Object(self.prog, "struct page *", self.prog["vmemmap_base"].value_())
+        counted = vmalloc_frames(self.prog)
+        skip = 0
+        # Free pages in the lists of CPUs look like the tails of allocations that are not compound.
+        total = -free_on_cpus(self.prog)
+        for first in range(0, last, PAGES_AT_ONCE):
+            count = min(PAGES_AT_ONCE, last - first)
+            raw = self.prog.read(base.value_() + first * self.size, count * self.size)
+            for frame in range(max(first, skip), first + count):
+                page = raw[(frame - first) * self.size :][: self.size]
+                if frame < skip:
+                    continue
+                order, _ = self.look(frame, page, base)
+                skip = frame + (1 << order)
+                flags = int.from_bytes(page[:8], "little")
+                has = lambda name: name in self.flags and flags >> self.flags[name] & 1
+                nobodys = self.page_type(page) in (None, "netpp", "large_kmalloc")
+                if nobodys and not (has("PG_reserved") or has("PG_slab") or has("PG_lru")):
+                    total += (frame not in counted) << order
+        return total
+
     def look(self, frame, page, base):
         flags = int.from_bytes(page[:8], "little")
         has = lambda name: name in self.flags and flags >> self.flags[name] & 1
@@ -180,5 +205,19 @@ def rest(prog):
     return [one for one in Pages(prog).rest() if one[0] not in vmalloc]
 
 
-answer = {"skbs": lambda: sorted(pages_of_skbs(prog).items()), "rest": lambda: rest(prog)}
+def free_on_cpus(prog):
+    free = 0
+    for node in range(prog["nr_node_ids"].value_()):
+        for zone in prog["node_data"][node].node_zones:
+            if zone.present_pages == 0:
+                continue
+            for cpu in for_each_possible_cpu(prog):
+                if hasattr(zone, "per_cpu_pageset"):
+                    free += per_cpu_ptr(zone.per_cpu_pageset, cpu).count.value_()
+                else:
+                    free += per_cpu_ptr(zone.pageset, cpu).pcp.count.value_()
+    return free
+
+
+answer = {"skbs": lambda: sorted(pages_of_skbs(prog).items()), "rest": lambda: rest(prog), "others": lambda: Pages(prog).others()}
 print(json.dumps({name: answer[name]() for name in sys.argv[1:]}))
