@@ -131,24 +131,28 @@ class KeptBytesImage implements MemoryImage {
   }
 
   readPhysical(address: number, length: number): DataView {
-    const view = this.#image.readPhysical(address, length);
+    const missing = this.#firstMissing(address, address + length);
+    if (missing < 0) return this.#image.readPhysical(address, length);
+    // A page that is not stored may come before it.
+    if (missing > address) this.#image.readPhysical(address, missing - address);
+    const detail = 'kdump-mem extract kept what its questions had read';
+    throw new ReadError('filtered', BigInt(missing), detail);
+  }
+
+  /** Physical address of the first byte that was not kept of the pages that are stored, or -1. */
+  #firstMissing(address: number, end: number): number {
     const { pageSize, pages } = this.keptBytes;
-    const end = address + length;
     for (let at = address; at < end; ) {
       const page = Math.floor(at / pageSize);
-      const pageEnd = (page + 1) * pageSize;
+      const start = page * pageSize;
       const ranges = pages.get(page);
       if (ranges !== undefined) {
-        const from = at - page * pageSize;
-        const missing = firstMissing(ranges, from, Math.min(end, pageEnd) - page * pageSize);
-        if (missing >= 0) {
-          const detail = 'kdump-mem extract kept what its questions had read';
-          throw new ReadError('filtered', BigInt(page * pageSize + missing), detail);
-        }
+        const missing = firstMissing(ranges, at - start, Math.min(end - start, pageSize));
+        if (missing >= 0) return start + missing;
       }
-      at = pageEnd;
+      at = start + pageSize;
     }
-    return view;
+    return -1;
   }
 
   readVirtual(address: bigint, length: number): DataView | undefined {

@@ -1,9 +1,11 @@
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { ReadError } from '../../../../src/kernel/error.js';
 import {
   type ByteRange,
   keptBytesNote,
   keptBytesOf,
+  withKeptBytes,
 } from '../../../../src/kernel/native/image/kept-bytes.js';
 import type { Note } from '../../../../src/kernel/native/image/notes.js';
 
@@ -48,5 +50,52 @@ describe('a list that would fill all memory is damage', () => {
     };
     const pages = Buffer.concat(Array.from({ length: 1100 }, (_, number) => page(number)));
     expect(() => keptBytesOf([noteOf(pages)])).toThrow('list of kept bytes has no end');
+  });
+});
+
+describe('a read ends at the first byte that is not there', () => {
+  // Pages 1 and 2 are stored, 3 is not; of page 2 the first half was kept.
+  const pages = new Map([[2, [{ start: 0, end: 2048 }]]]);
+  const image = withKeptBytes({
+    facts: {
+      files: ['two pages'],
+      format: 'diskdump',
+      compression: [],
+      dumpLevel: 31,
+      description: 'two pages',
+      live: false,
+      machine: undefined,
+      physicalRanges: [{ start: 4096, end: 3 * 4096 }],
+      oddities: [],
+    },
+    vmcoreinfo: undefined,
+    virtualRanges: [],
+    notes: [keptBytesNote({ pageSize: 4096, pages })],
+    readPhysical(address: number, length: number): DataView {
+      if (address < 4096) throw new ReadError('filtered', BigInt(address));
+      if (address + length > 3 * 4096) throw new ReadError('filtered', BigInt(3 * 4096));
+      return new DataView(new ArrayBuffer(length));
+    },
+    readVirtual: () => undefined,
+    noteReads: () => () => {},
+    close: () => {},
+  });
+  const missing = (address: number, length: number): number | undefined => {
+    try {
+      image.readPhysical(address, length);
+    } catch (error) {
+      if (error instanceof ReadError) return Number(error.address);
+      throw error;
+    }
+    return undefined;
+  };
+
+  test.each([
+    ['all is there', 4096 + 100, 4096 + 1000, undefined],
+    ['of a page that was kept in part', 4096, 8192, 8192 + 2048],
+    ['of one before a page that is not stored', 8192 + 3000, 4096, 8192 + 3000],
+    ['of one behind a page that is not stored', 100, 3 * 4096, 100],
+  ])('%s', (_, address, length, expected) => {
+    expect(missing(address, length)).toBe(expected);
   });
 });
