@@ -29,6 +29,11 @@ const LANES: readonly { lane: Lane; fixed: number; fresh: number }[] = [
     fresh: 100,
   })),
   {
+    lane: { name: 'walk:6.12-arm64-16k.vmcore', kind: 'walk', dump: dump('6.12-arm64-16k') },
+    fixed: 200,
+    fresh: 20,
+  },
+  {
     lane: { name: 'file:6.1.vmcore', kind: 'file', dump: dump('6.1') },
     fixed: 30,
     fresh: 10,

@@ -20,7 +20,7 @@ export interface NativeParts {
   readonly memory: KernelMemory;
   readonly symbols: SymbolTable | undefined;
   /** Finds variables by other ways, where `symbols` has functions only. */
-  readonly recover: ((struct: RecoverySource['struct']) => RecoveredSymbols) | undefined;
+  readonly recover: ((types: RecoverySource['types']) => RecoveredSymbols) | undefined;
   /** Reads the kernel's types, when they are first asked for. */
   readonly types: (() => Btf) | undefined;
   /** Where those lie, if they are the kernel's own. */
@@ -95,8 +95,7 @@ export class NativeKernel implements Kernel {
     if (recover === undefined || types === undefined) return undefined;
     if (this.#recovered === undefined) {
       // The kernel's own types alone: those of its modules are found by such symbols.
-      const own = new KernelTypes(this.types.base, () => []);
-      this.#recovered = recover((struct) => own.struct(struct));
+      this.#recovered = recover(new KernelTypes(this.types.base, () => []));
     }
     return this.#recovered.find(name);
   }

@@ -139,7 +139,7 @@ function openWith(
     memory,
     symbols: table,
     recover: functionsOnly
-      ? (struct) =>
+      ? (types) =>
           new RecoveredSymbols({
             memory,
             search: searched,
@@ -147,7 +147,7 @@ function openWith(
             info,
             symbols: table,
             directMap: bases.directMap,
-            struct,
+            types,
           })
       : undefined,
     types: load,

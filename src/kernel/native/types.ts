@@ -6,6 +6,7 @@ import { enumeratorsOf } from './btf/enumerators.js';
 import { Kind } from './btf/format.js';
 import { BtfStructLayout, type MemberCache } from './btf/layout.js';
 import { flattenMembers, isAggregate } from './btf/member.js';
+import { type SectionVariable, sectionVariables } from './btf/section-variables.js';
 
 /** A type by name, and the blob that defines it. */
 export interface FoundType {
@@ -49,6 +50,11 @@ export class KernelTypes {
   enumerators(name: string): ReadonlyMap<string, bigint> | undefined {
     if (!this.#enums.has(name)) this.#enums.set(name, this.#findEnum(name));
     return this.#enums.get(name);
+  }
+
+  /** The kernel's own per-CPU variables, by their places in the template; empty where not told. */
+  perCpuVariables(): ReadonlyMap<string, SectionVariable> {
+    return sectionVariables(this.base, '.data..percpu');
   }
 
   /** Every struct, union, enum or typedef of that name; the kernel's, or else its modules'. */

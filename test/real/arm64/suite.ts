@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -17,6 +17,7 @@ import { drgnJson } from '../../support/drgn.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import { compareWithGuest, compareWithOracle } from '../../support/figures.js';
 import {
+  kernelOf,
   type LabArm64DumpName,
   type LabKernel,
   type LabVmcore,
@@ -27,6 +28,7 @@ import {
   labVmcore,
   role,
 } from '../../support/lab.js';
+import { unexplainedSuite } from '../queues/unexplained-suite.js';
 
 /** What the same code as for x86_64 finds in a dump of an arm64 guest, beside drgn and the guest. */
 export function arm64Suite(dump: LabArm64DumpName): void {
@@ -39,6 +41,7 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   maps(dump, () => labDump(dump));
   small(dump, () => labDump(dump));
   orders(dump);
+  unexplainedSuite(dump, kernelOf(dump), () => labDump(dump).elf);
 }
 
 /** The same of a kdump: a copy of /proc/vmcore, and what makedumpfile made of it. */
@@ -142,14 +145,20 @@ function maps(name: string, dump: () => LabVmcore): void {
 }
 
 function small(name: string, dump: () => LabVmcore): void {
-  test(`${name}: an extract gives every answer that the dump gives, and opens in drgn`, async () => {
+  test(`${name}: an extract gives every answer that the dump gives, opens in drgn, and is its own extract`, async () => {
     const { elf, kernel: of } = dump();
     const folder = mkdtempSync(join(tmpdir(), 'arm64-'));
-    const output = join(folder, 'small.vmcore');
-    try {
-      const kernel = openNative({ files: [elf] });
+    const cut = async (from: string, to: string): Promise<string> => {
+      const output = join(folder, to);
+      const kernel = openNative({ files: [from] });
       await extract(kernel, { output, compression: 'zlib' });
       kernel.close();
+      return output;
+    };
+    try {
+      const output = await cut(elf, 'small.vmcore');
+      const again = await cut(output, 'again.vmcore');
+      expect(readFileSync(again).equals(readFileSync(output))).toBe(true);
       expect(statSync(output).size).toBeLessThan(statSync(elf).size / 50);
       const all = withKernel([elf], answers);
       expect(all.processes.length).toBeGreaterThan(50);

@@ -13,7 +13,11 @@ const NEEDED = [
   ...['init_task', 'net_namespace_list', '__cpu_online_mask', '__per_cpu_offset', 'nr_node_ids'],
   ...['socket_file_ops', 'proto_list', 'sock_inode_cachep', '_totalram_pages', 'init_uts_ns'],
 ] as const;
-const OTHERS = ['max_pfn', 'modules', 'btf_modules', 'tainted_mask', 'runqueues'] as const;
+const OTHERS = ['max_pfn', 'modules', 'btf_modules', 'tainted_mask'] as const;
+/** Pointers up to 6.8, members of `net_hotdata` since. */
+const CACHES = ['skbuff_head_cache', 'skbuff_fclone_cache', 'skb_small_head_cache'] as const;
+/** Listed by the types of all kernels but 5.10's. */
+const PER_CPU = ['runqueues', 'napi_alloc_cache', 'netdev_alloc_cache', '__per_cpu_start'] as const;
 
 const KERNELS: readonly LabKernel[] = [...LAB_KERNELS, '6.12-arm64-16k'];
 
@@ -27,8 +31,7 @@ describe.each(KERNELS)('variables of %s that its table of symbols might not have
   const { directMap } = arch.settle(kernel);
   memory.useDirectMap(directMap);
   const symbols = kernel.symbolTable!;
-  const struct = (name: string) => kernel.struct(name);
-  const source = { memory, search: memory, arch, info, symbols, directMap, struct };
+  const source = { memory, search: memory, arch, info, symbols, directMap, types: kernel.types };
   const recovered = new RecoveredSymbols(source);
 
   test.each(NEEDED)('%s is found', (name) => {
@@ -37,6 +40,20 @@ describe.each(KERNELS)('variables of %s that its table of symbols might not have
 
   test.each(OTHERS)('%s is found, or not told', (name) => {
     expect([kernel.symbol(name), undefined]).toContain(recovered.find(name));
+  });
+
+  test.runIf(kernel.symbol('skbuff_head_cache'))('pointers to the caches of skbs are found', () => {
+    for (const name of CACHES) {
+      if (kernel.symbol(name)) expect(recovered.find(name), name).toBe(kernel.symbol(name));
+    }
+  });
+
+  test.runIf(version !== '5.10')('per-CPU variables are found, as the types list them', () => {
+    const told = kernel.types.perCpuVariables();
+    expect(told.size).toBeGreaterThan(100);
+    for (const name of [...PER_CPU, ...told.keys()])
+      expect(recovered.find(name), name).toBe(kernel.symbol(name));
+    expect(recovered.find('__per_cpu_end')! <= kernel.symbol('__per_cpu_end')!).toBe(true);
   });
 
   test('every exported variable and function lies where the table says', () => {
@@ -59,6 +76,7 @@ describe.each(KERNELS)('variables of %s that its table of symbols might not have
         symbols.find(name).map((one) => ({ ...one, address: one.address + 64n })),
     };
     const none = new RecoveredSymbols({ ...source, symbols: moved });
-    for (const name of [...NEEDED, ...OTHERS]) expect(none.find(name), name).toBeUndefined();
+    for (const name of [...NEEDED, ...OTHERS, ...CACHES, ...PER_CPU])
+      expect(none.find(name), name).toBeUndefined();
   });
 });

@@ -1,5 +1,6 @@
 import { readAround } from '../image-scan.js';
 import type { ImageBytes } from './image-bytes.js';
+import type { Memory } from './reads.js';
 
 /** Exported by every kernel: one in each of the two tables. */
 const ANCHORS = ['init_task', 'net_namespace_list'] as const;
@@ -11,8 +12,6 @@ const MOST = 200_000;
 const LONGEST_NAME = 256;
 /** Places that an anchor's name is looked for at. */
 const MOST_NAMES = 16;
-
-type Memory = { read(address: bigint, length: number): DataView };
 
 /** Bytes that are read at a time: the smallest page. */
 const PAGE = 4096;

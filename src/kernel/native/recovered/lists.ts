@@ -1,7 +1,6 @@
 import { ReadError } from '../../error.js';
 import type { ImageBytes } from './image-bytes.js';
-
-type Memory = { read(address: bigint, length: number): DataView };
+import { type Memory, word, wordOrNot } from './reads.js';
 
 const MOST_ENTRIES = 4096;
 /** Heads that are followed further than one step. */
@@ -51,23 +50,9 @@ export function* headsOf(
     const first = image.view.getBigUint64(index * 4, true);
     if (first < range.start || first >= range.end || first % 8n !== 0n) continue;
     const head = image.address(index * 4);
-    if (first === head || !pointsBack(memory, first, head) || !isNode(first)) continue;
+    if (first === head || wordOrNot(memory, first + 8n) !== head || !isNode(first)) continue;
     if (++followed > MOST_HEADS) return;
     const nodes = ring(memory, head);
     if (nodes?.every(isNode)) yield head;
   }
-}
-
-function pointsBack(memory: Memory, node: bigint, head: bigint): boolean {
-  try {
-    return word(memory, node + 8n) === head;
-  } catch (error) {
-    if (error instanceof ReadError) return false;
-    throw error;
-  }
-}
-
-/** A 64-bit word. @throws {ReadError} */
-export function word(memory: Memory, address: bigint): bigint {
-  return memory.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true);
 }

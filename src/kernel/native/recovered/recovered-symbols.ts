@@ -1,19 +1,25 @@
 import { ReadError } from '../../error.js';
-import type { StructLayout } from '../../layout.js';
 import type { LinearRange } from '../address.js';
 import type { Architecture } from '../arch/arch.js';
 import { readAround } from '../image-scan.js';
 import type { KernelMemory } from '../memory.js';
 import type { SymbolTable } from '../symbols.js';
+import type { KernelTypes } from '../types.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
 import { findExports } from './exports.js';
 import { ImageBytes } from './image-bytes.js';
-import { headsOf, ring, word } from './lists.js';
+import { headsOf, ring } from './lists.js';
+import { findPerCpu } from './per-cpu.js';
+import { type Memory, numberOrNot, only, orNot, textOrNot, word, wordOrNot } from './reads.js';
+import { slabCachesNamed } from './slab-caches.js';
 
 /** What symbols are recovered from. */
 export interface RecoverySource {
   readonly memory: KernelMemory;
-  /** The same memory: reads that only look for something go there. */
+  /**
+   * The same memory: reads that only look for something go there, so that an extract holds what was
+   * found and not all that was looked at.
+   */
   readonly search: KernelMemory;
   readonly arch: Architecture;
   readonly info: Vmcoreinfo;
@@ -21,7 +27,7 @@ export interface RecoverySource {
   readonly symbols: SymbolTable;
   readonly directMap: LinearRange | undefined;
   /** The kernel's own types, without its modules'. */
-  struct(name: string): StructLayout | undefined;
+  readonly types: Pick<KernelTypes, 'struct' | 'perCpuVariables'>;
 }
 
 /** Functions of `socket_file_ops` (net/socket.c), by its members. */
@@ -38,7 +44,14 @@ const SOCKET_OPERATIONS = {
 const CONFIRMED = ['kfree', 'schedule', 'vfree', 'sock_from_file', 'skb_put', 'unregister_netdev'];
 const LEAST_CONFIRMED = 3;
 
-const PRINTABLE = /^[\x21-\x7e]+$/;
+/** Pointers to slab caches, and the caches' own names. */
+const CACHE_POINTERS: ReadonlyMap<string, string> = new Map([
+  ['sock_inode_cachep', 'sock_inode_cache'],
+  ['skbuff_head_cache', 'skbuff_head_cache'],
+  ['skbuff_fclone_cache', 'skbuff_fclone_cache'],
+  ['skb_small_head_cache', 'skbuff_small_head'],
+]);
+
 const MOST_PLACES = 64;
 /** A page frame's number can be a common word. */
 const MOST_WORDS = 65_536;
@@ -53,6 +66,8 @@ export class RecoveredSymbols {
   readonly #known = new Map<string, bigint | undefined>();
   #image: ImageBytes | undefined;
   #exports: ReadonlyMap<string, bigint> | undefined;
+  #perCpu: ReadonlyMap<string, bigint> | undefined;
+  #caches: ReadonlyMap<string, bigint> | undefined;
 
   constructor(source: RecoverySource) {
     this.#source = source;
@@ -73,13 +88,13 @@ export class RecoveredSymbols {
     try {
       const exported = this.#exported.get(name);
       if (exported !== undefined) return exported;
+      const cache = CACHE_POINTERS.get(name);
+      if (cache !== undefined) return this.#pointerToCache(cache);
       switch (name) {
         case 'socket_file_ops':
           return this.#socketOperations();
         case 'proto_list':
           return this.#protocols();
-        case 'sock_inode_cachep':
-          return this.#pointerToCache('sock_inode_cache');
         case 'max_pfn':
           return this.#lastFrame();
         case 'modules':
@@ -87,7 +102,7 @@ export class RecoveredSymbols {
         case 'btf_modules':
           return this.#moduleTypes();
         default:
-          return undefined;
+          return this.#templates.get(name);
       }
     } catch (error) {
       if (error instanceof ReadError) return undefined;
@@ -123,9 +138,34 @@ export class RecoveredSymbols {
     return this.#exports;
   }
 
+  /** Templates of per-CPU variables. */
+  get #templates(): ReadonlyMap<string, bigint> {
+    this.#perCpu ??= findPerCpu(this.#source.types.perCpuVariables(), this.#exported);
+    return this.#perCpu;
+  }
+
+  /**
+   * The one candidate that passes a test, which is asked of the memory that is searched and, if it
+   * passes, of what is read.
+   */
+  #only(
+    candidates: Iterable<bigint>,
+    test: (memory: Memory, candidate: bigint) => boolean,
+  ): bigint | undefined {
+    const { memory, search } = this.#source;
+    const passed = [...candidates].filter((candidate) => test(search, candidate));
+    this.#keepAmbiguous(passed);
+    return only(passed.filter((candidate) => test(memory, candidate)));
+  }
+
+  /** What is ambiguous must be so in an extract, too: two are enough. */
+  #keepAmbiguous(places: readonly bigint[]): void {
+    for (const place of places.slice(0, 2)) readAround(this.#source.memory, place);
+  }
+
   /** The one table of functions that holds all of the sockets'. */
   #socketOperations(): bigint | undefined {
-    const layout = this.#source.struct('file_operations');
+    const layout = this.#source.types.struct('file_operations');
     if (layout === undefined) return undefined;
     const expected: { offset: number; address: bigint }[] = [];
     for (const [member, name] of Object.entries(SOCKET_OPERATIONS)) {
@@ -138,19 +178,19 @@ export class RecoveredSymbols {
     if (first === undefined || expected.length < 4) return undefined;
     const tables = this.#bytes
       .wordsEqual(first.address, MOST_PLACES)
-      .map((at) => this.#bytes.address(at - first.offset))
-      .filter((table) =>
-        expected.every(
-          ({ offset, address }) => this.#wordOrNot(table + BigInt(offset)) === address,
-        ),
-      );
-    return only(tables);
+      .map((at) => this.#bytes.address(at - first.offset));
+    const table = this.#only(tables, (memory, at) =>
+      expected.every(({ offset, address }) => wordOrNot(memory, at + BigInt(offset)) === address),
+    );
+    // The word that is searched for may lie in the next page.
+    if (table !== undefined) readAround(this.#source.memory, table + BigInt(first.offset));
+    return table;
   }
 
   /** The head of the ring that `tcp_prot.node` is in: the one node that is in no `struct proto`. */
   #protocols(): bigint | undefined {
     const tcp = this.#exported.get('tcp_prot');
-    const layout = this.#source.struct('proto');
+    const layout = this.#source.types.struct('proto');
     const node = layout?.member('node');
     const name = layout?.member('name');
     const size = layout?.member('obj_size');
@@ -160,37 +200,45 @@ export class RecoveredSymbols {
     const nodes = ring(memory, start);
     const heads = nodes?.filter((at) => {
       const proto = at - BigInt(node.offset);
-      const text = this.#text(proto + BigInt(name.offset), name.size);
-      const bytes = this.#number(proto + BigInt(size.offset), 4);
+      const text = textOrNot(memory, proto + BigInt(name.offset), name.size);
+      const bytes = numberOrNot(memory, proto + BigInt(size.offset));
       return text === undefined || bytes === undefined || bytes === 0 || bytes > 65_536;
     });
     return heads && only(heads);
   }
 
-  /** The one variable that points to the slab cache of a name. */
+  /**
+   * The one variable that points to the slab cache of a name. Variables of caches that were merged
+   * into it point to it as well, and so may what is left in memory that was freed: then it is the one
+   * next to which lies another of these pointers (net/socket.c and net/core/skbuff.c set them once).
+   */
   #pointerToCache(wanted: string): bigint | undefined {
-    const caches = this.#exported.get('kmalloc_caches');
-    const layout = this.#source.struct('kmem_cache');
-    const list = layout?.member('list');
-    const name = layout?.member('name');
-    if (caches === undefined || !list || !name) return undefined;
     const { memory } = this.#source;
-    for (let index = 0; index < MOST_PLACES; index++) {
-      const cache = word(memory, caches + BigInt(index * 8));
-      if (!this.#inDirectMap(cache)) continue;
-      const nodes = ring(memory, cache + BigInt(list.offset)) ?? [];
-      const found = nodes
-        .map((node) => node - BigInt(list.offset))
-        .filter((one) => {
-          const at = this.#wordOrNot(one + BigInt(name.offset));
-          return at !== undefined && this.#text(at, wanted.length + 1) === wanted;
-        });
-      const address = only(found);
-      if (address === undefined) return undefined;
-      const pointer = only(this.#bytes.wordsEqual(address, 2).map((at) => this.#bytes.address(at)));
-      return pointer !== undefined && word(memory, pointer) === address ? pointer : undefined;
-    }
-    return undefined;
+    const cache = this.#networkCaches.get(wanted);
+    if (cache === undefined) return undefined;
+    const places = this.#bytes.wordsEqual(cache, MOST_PLACES).map((at) => this.#bytes.address(at));
+    this.#keepAmbiguous(places);
+    const others = new Set(this.#networkCaches.values());
+    others.delete(cache);
+    const among = places.filter((at) =>
+      [at - 8n, at + 8n].some((next) => others.has(wordOrNot(memory, next) ?? 0n)),
+    );
+    const pointer = only(places) ?? only(among);
+    return pointer !== undefined && word(memory, pointer) === cache ? pointer : undefined;
+  }
+
+  /** Addresses of the caches that CACHE_POINTERS names, and of their neighbour's. */
+  get #networkCaches(): ReadonlyMap<string, bigint> {
+    if (this.#caches !== undefined) return this.#caches;
+    this.#caches = new Map();
+    const { memory, types } = this.#source;
+    const kmalloc = this.#exported.get('kmalloc_caches');
+    const layout = types.struct('kmem_cache');
+    if (kmalloc === undefined || layout === undefined) return this.#caches;
+    const names = [...CACHE_POINTERS.values(), 'skbuff_ext_cache'];
+    const isObject = (address: bigint): boolean => this.#inDirectMap(address);
+    this.#caches = slabCachesNamed(memory, layout, kmalloc, isObject, names);
+    return this.#caches;
   }
 
   /**
@@ -208,23 +256,23 @@ export class RecoveredSymbols {
     const frame = end / BigInt(arch.pageSize);
     const isFirst = (first: bigint): boolean => {
       const at = directMap.address + first * BigInt(arch.pageSize) - BigInt(directMap.physical);
-      return arch.protection(at) !== undefined && arch.protection(at - 1n) === undefined;
+      return orNot(() => !arch.protection(at - 1n) && arch.protection(at) !== undefined) === true;
     };
     const variables = this.#bytes
       .wordsEqual(frame, MOST_WORDS)
-      .map((at) => this.#bytes.address(at))
-      .filter((at) => {
-        const next = this.#wordOrNot(at + 8n);
-        if (next === undefined || next === 0n || next >= frame || !isFirst(next)) return false;
-        return this.#wordOrNot(at) === frame && arch.protection(at)?.writable === true;
-      });
-    return only(variables);
+      .map((at) => this.#bytes.address(at));
+    return this.#only(variables, (from, at) => {
+      const next = wordOrNot(from, at + 8n);
+      if (next === undefined || next === 0n || next >= frame || !isFirst(next)) return false;
+      const writable = orNot(() => arch.protection(at)?.writable);
+      return wordOrNot(from, at) === frame && writable === true;
+    });
   }
 
   /** The head of the list whose nodes are all in a `struct module`. */
   #modules(): bigint | undefined {
-    const { info, memory } = this.#source;
-    const layout = this.#source.struct('module');
+    const { info } = this.#source;
+    const layout = this.#source.types.struct('module');
     const list = layout?.member('list');
     const name = layout?.member('name');
     const state = layout?.member('state');
@@ -232,32 +280,43 @@ export class RecoveredSymbols {
     const start = info.number('MODULES_VADDR');
     const end = info.number('VMALLOC_END');
     if (!list || !name || !state || start === undefined || end === undefined) return undefined;
-    const isNode = (node: bigint): boolean => {
+    return this.#listHead({ start, end }, (memory, node) => {
       const module = node - BigInt(list.offset);
-      const text = this.#text(module + BigInt(name.offset), name.size);
-      const is = this.#number(module + BigInt(state.offset), 4);
+      const text = textOrNot(memory, module + BigInt(name.offset), name.size);
+      const is = numberOrNot(memory, module + BigInt(state.offset));
       return text !== undefined && is !== undefined && is <= 3;
-    };
-    return only([...headsOf(memory, this.#bytes, { start, end }, isNode)]);
+    });
   }
 
   /** The head of the list whose nodes are all in a `struct btf_module` of a loaded module. */
   #moduleTypes(): bigint | undefined {
     const { memory, directMap } = this.#source;
-    const layout = this.#source.struct('btf_module');
+    const layout = this.#source.types.struct('btf_module');
     const list = layout?.member('list');
     const module = layout?.member('module');
     const modules = this.find('modules');
-    const link = this.#source.struct('module')?.member('list');
+    const link = this.#source.types.struct('module')?.member('list');
     if (!list || !module || !link || modules === undefined || directMap === undefined)
       return undefined;
     const loaded = new Set(ring(memory, modules)?.map((node) => node - BigInt(link.offset)));
-    const isNode = (node: bigint): boolean => {
-      const of = this.#wordOrNot(node - BigInt(list.offset) + BigInt(module.offset));
-      return of !== undefined && loaded.has(of);
-    };
     const range = { start: directMap.address, end: directMap.address + BigInt(directMap.length) };
-    return only([...headsOf(memory, this.#bytes, range, isNode)]);
+    return this.#listHead(range, (from, node) => {
+      const of = wordOrNot(from, node - BigInt(list.offset) + BigInt(module.offset));
+      return of !== undefined && loaded.has(of);
+    });
+  }
+
+  /** The one head in the image of a list whose nodes lie in a range and all pass a test. */
+  #listHead(
+    range: { readonly start: bigint; readonly end: bigint },
+    isNode: (memory: Memory, node: bigint) => boolean,
+  ): bigint | undefined {
+    const { search } = this.#source;
+    const heads = headsOf(search, this.#bytes, range, (node) => isNode(search, node));
+    return this.#only(
+      heads,
+      (memory, head) => ring(memory, head)?.every((node) => isNode(memory, node)) === true,
+    );
   }
 
   #inDirectMap(address: bigint): boolean {
@@ -266,41 +325,4 @@ export class RecoveredSymbols {
     const into = address - directMap.address;
     return into >= 0n && into < BigInt(directMap.length);
   }
-
-  /** A text of printable characters that ends in NUL within so many bytes. */
-  #text(address: bigint, most: number): string | undefined {
-    try {
-      const view = this.#source.memory.read(BigInt.asUintN(64, address), most);
-      const bytes = Buffer.from(view.buffer, view.byteOffset, most);
-      const end = bytes.indexOf(0);
-      const text = bytes.toString('latin1', 0, Math.max(end, 0));
-      return PRINTABLE.test(text) ? text : undefined;
-    } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
-  }
-
-  #number(address: bigint, bytes: 4): number | undefined {
-    try {
-      return this.#source.memory.read(BigInt.asUintN(64, address), bytes).getUint32(0, true);
-    } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
-  }
-
-  #wordOrNot(address: bigint): bigint | undefined {
-    try {
-      return word(this.#source.memory, address);
-    } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
-  }
-}
-
-/** The one of a list; undefined where there is none, or more than one. */
-function only(found: readonly bigint[]): bigint | undefined {
-  return found.length === 1 ? found[0] : undefined;
 }

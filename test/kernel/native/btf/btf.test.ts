@@ -34,6 +34,18 @@ describe('BTF', () => {
     expect(btf.find('')).toEqual([]);
   });
 
+  it('tells where per-CPU variables lie, but not those of a name that two have', () => {
+    const w = new BtfWriter();
+    const int = w.int('int', 8);
+    const [mine, twice, again, other] = ['mine', 'twice', 'twice', 'other'].map((name) =>
+      w.variable(name, int),
+    ) as [number, number, number, number];
+    w.section('.data..percpu', 32, [mine, twice, again, int]);
+    w.section('.bss', 8, [other]);
+    const found = typesOf(w).perCpuVariables();
+    expect(found).toEqual(new Map([['mine', { offset: 0, size: 8 }]]));
+  });
+
   it('reads a header that a later kernel made longer', () => {
     const w = new BtfWriter();
     const id = w.struct('x', 0, []);
