@@ -186,8 +186,9 @@ export class Tally implements SkbSink {
 
   /** The allocations that it holds: first frames, and log2 of their base pages where it is known. */
   *pages(): Generator<{ readonly frame: number; readonly order: number | undefined }> {
-    for (let row = 0; row < this.#pages.size; row++) {
-      yield { frame: this.#pages.frame(row), order: this.#pages.order(row) };
+    const pages = this.#pages.table;
+    for (let row = 0; row < pages.size; row++) {
+      yield { frame: pages.frame(row), order: pages.order(row) };
     }
   }
 
