@@ -46,11 +46,16 @@ export class PageCounts {
   add(other: PageCounts): Uint32Array {
     const rows = new Uint32Array(other.size);
     for (let row = 0; row < rows.length; row++) {
-      const frame = other.#index.frame(row);
+      const frame = other.frame(row);
       const references = other.references(row);
       rows[row] = this.count(frame, other.order(row), references, other.#found[row]!);
     }
     return rows;
+  }
+
+  /** Number of the page frame that it begins with. */
+  frame(row: number): number {
+    return this.#index.frame(row);
   }
 
   /** log2 of its base pages, or undefined. */
