@@ -172,7 +172,7 @@ test('--min-bytes passes over what is smaller', () => {
 test('the text names them in 100 columns, with nothing that a terminal obeys', () => {
   const { stdout } = skcheck(['--stale', '--interval', '1']);
   const lines = stdout.trimEnd().split('\n');
-  expect(lines[0]).toMatch(/^\d+ of \d+ sockets have stopped reading; they pin about /);
+  expect(lines[0]).toMatch(/^[\d,]+ of [\d,]+ sockets have stopped reading; they pin about /);
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
   expect(stdout).toMatch(new RegExp(`^ *${actors['tcp never']?.pid}  node `, 'm'));
   expect(stdout).not.toContain('\u001b');
