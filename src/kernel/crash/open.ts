@@ -12,7 +12,7 @@ export interface OpenCrashOptions {
   readonly vmlinux?: string | undefined;
   /** Path or name of the program; `crash` by default. */
   readonly crash?: string | undefined;
-  /** Milliseconds; 120,000 and 30,000 by default. */
+  /** Milliseconds; 600,000 (crash reads all debuginfo before it says a word) and 30,000 by default. */
   readonly startTimeout?: number | undefined;
   readonly requestTimeout?: number | undefined;
   /** Told, while crash starts, how many seconds it has taken. */
@@ -37,7 +37,7 @@ export function openCrash(options: OpenCrashOptions): Kernel {
       crash,
       vmlinux: options.vmlinux,
       vmcore: options.vmcore,
-      startTimeout: options.startTimeout ?? 120_000,
+      startTimeout: options.startTimeout ?? 600_000,
       requestTimeout: options.requestTimeout ?? 30_000,
       onWait: options.onWait ?? (() => {}),
     });

@@ -50,11 +50,11 @@ describe('kdump-mem through crash in a live guest of 6.1', () => {
       await jsonInGuest(
         guest,
         `${command} --engine crash --crash /bin/crash --vmlinux /disk/vmlinux`,
-        280_000,
+        580_000,
       ),
     );
     expect(crash.kernel).toEqual({ ...native.kernel, engine: 'crash' });
     expect({ ...crash, kernel: native.kernel }).toEqual(native);
     expectTruth(starving, crash);
-  }, 300_000);
+  }, 600_000);
 });
