@@ -1,45 +1,52 @@
+import { highHalf, joinHalves, lowHalf } from '../../halves.js';
 import { ascending } from './ascending.js';
 import type { SegmentTable } from './segment-table.js';
 
-/** Segments with a virtual address, in order of it. */
-export interface VirtualSegments {
-  readonly starts: readonly bigint[];
+/** The segments that have a virtual address, in order of it. */
+export class VirtualSegments {
+  /** Numbers of segments in their table. */
   readonly segments: Uint32Array;
-}
+  readonly #high: Uint32Array;
+  readonly #low: Uint32Array;
 
-export function virtualSegments(table: SegmentTable): VirtualSegments {
-  const mapped = new Uint32Array(table.length);
-  const halves = new DataView(new ArrayBuffer(table.length * 8));
-  let count = 0;
-  for (let segment = 0; segment < table.length; segment++) {
-    const start = table.virtual(segment);
-    if (start === undefined || table.described[segment] === 0) continue;
-    halves.setBigUint64(count * 8, start);
-    mapped[count++] = segment;
+  constructor(table: SegmentTable) {
+    const mapped = new Uint32Array(table.length);
+    const high = new Uint32Array(table.length);
+    const low = new Uint32Array(table.length);
+    let count = 0;
+    for (let segment = 0; segment < table.length; segment++) {
+      const start = table.virtual(segment);
+      if (start === undefined || table.described[segment] === 0) continue;
+      high[count] = highHalf(start);
+      low[count] = lowHalf(start);
+      mapped[count++] = segment;
+    }
+    const order = ascending({ length: count, high: (i) => high[i]!, low: (i) => low[i]! });
+    this.segments = order.map((index) => mapped[index]!);
+    this.#high = order.map((index) => high[index]!);
+    this.#low = order.map((index) => low[index]!);
   }
-  const order = ascending({
-    length: count,
-    high: (index) => halves.getUint32(index * 8),
-    low: (index) => halves.getUint32(index * 8 + 4),
-  });
-  const segments = order.map((index) => mapped[index]!);
-  return { starts: Array.from(segments, (segment) => table.virtual(segment)!), segments };
-}
 
-/** Which of them holds an address: an index of `starts`, or -1. */
-export function virtualAt(
-  table: SegmentTable,
-  { starts, segments }: VirtualSegments,
-  address: bigint,
-): number {
-  let low = 0;
-  let high = starts.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (starts[middle]! <= address) low = middle + 1;
-    else high = middle;
+  get length(): number {
+    return this.segments.length;
   }
-  const found = low - 1;
-  if (found < 0) return -1;
-  return address - starts[found]! < BigInt(table.described[segments[found]!]!) ? found : -1;
+
+  start(index: number): bigint {
+    return joinHalves(this.#high[index]!, this.#low[index]!);
+  }
+
+  /** The last one that begins at or before an address, or -1. */
+  before(address: bigint): number {
+    const high = highHalf(address);
+    const low = lowHalf(address);
+    let from = 0;
+    let to = this.segments.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      const above = this.#high[middle]! - high || this.#low[middle]! - low;
+      if (above <= 0) from = middle + 1;
+      else to = middle;
+    }
+    return from - 1;
+  }
 }

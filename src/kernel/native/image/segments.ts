@@ -6,7 +6,7 @@ import { CHUNKS_PER_LINE, LineCache, within } from './lines.js';
 import { refuseLength } from './longest-read.js';
 import { type Pieces, pieceAt, piecesOf } from './segment-pieces.js';
 import type { SegmentTable } from './segment-table.js';
-import { type VirtualSegments, virtualAt, virtualSegments } from './segment-virtual.js';
+import { VirtualSegments } from './segment-virtual.js';
 import type { ByteSource } from './source.js';
 
 /**
@@ -39,15 +39,14 @@ export class SegmentMemory {
     this.#stored = piecesOf(segments, segments.stored);
     const isWhole = segments.stored.every((bytes, i) => bytes === segments.described[i]);
     this.#described = isWhole ? this.#stored : piecesOf(segments, segments.described);
-    this.#virtual = virtualSegments(segments);
+    this.#virtual = new VirtualSegments(segments);
   }
 
   *virtualRanges(): Generator<VirtualRange> {
-    const { starts, segments } = this.#virtual;
-    for (let i = 0; i < starts.length; i++) {
-      const segment = segments[i]!;
+    for (let i = 0; i < this.#virtual.length; i++) {
+      const segment = this.#virtual.segments[i]!;
       const length = this.#segments.described[segment]!;
-      yield { address: starts[i]!, length, physical: this.#segments.physical(segment) };
+      yield { address: this.#virtual.start(i), length, physical: this.#segments.physical(segment) };
     }
   }
 
@@ -103,21 +102,17 @@ export class SegmentMemory {
 
   /** Undefined where no segment holds `address`. */
   readVirtual(address: bigint, length: number): DataView | undefined {
-    let piece = virtualAt(this.#segments, this.#virtual, address);
-    if (piece < 0) return undefined;
-    if (length <= this.#virtualLeft(piece, address)) {
-      return this.#readVirtualPiece(piece, address, length);
-    }
+    const first = this.#readVirtualPart(address, length);
+    if (first === undefined || first.byteLength === length) return first;
     refuseLength(address, length);
     const whole = new Uint8Array(length);
-    let done = 0;
-    while (done < length) {
+    whole.set(bytesOf(first));
+    for (let done = first.byteLength; done < length; ) {
       const at = address + BigInt(done);
-      piece = virtualAt(this.#segments, this.#virtual, at);
-      if (piece < 0) throw new ReadError('absent', at);
-      const part = Math.min(this.#virtualLeft(piece, at), length - done);
-      whole.set(bytesOf(this.#readVirtualPiece(piece, at, part)), done);
-      done += part;
+      const part = this.#readVirtualPart(at, length - done);
+      if (part === undefined) throw new ReadError('absent', at);
+      whole.set(bytesOf(part), done);
+      done += part.byteLength;
     }
     return new DataView(whole.buffer);
   }
@@ -130,19 +125,16 @@ export class SegmentMemory {
     };
   }
 
-  /** Bytes from an address to the end of the segment that holds it. */
-  #virtualLeft(piece: number, address: bigint): number {
-    const { starts, segments } = this.#virtual;
-    return this.#segments.described[segments[piece]!]! - Number(address - starts[piece]!);
-  }
-
-  #readVirtualPiece(piece: number, address: bigint, length: number): DataView {
-    const segment = this.#virtual.segments[piece]!;
-    const relative = Number(address - this.#virtual.starts[piece]!);
-    if (relative + length > this.#segments.stored[segment]!) {
-      throw new ReadError('filtered', address);
-    }
-    return this.#read(segment, relative, length, address);
+  /** As many of the bytes as one segment has; undefined where none holds the first. */
+  #readVirtualPart(address: bigint, length: number): DataView | undefined {
+    const found = this.#virtual.before(address);
+    if (found < 0) return undefined;
+    const segment = this.#virtual.segments[found]!;
+    const relative = Number(address - this.#virtual.start(found));
+    const part = Math.min(length, this.#segments.described[segment]! - relative);
+    if (part <= 0) return undefined;
+    if (relative + part > this.#segments.stored[segment]!) throw new ReadError('filtered', address);
+    return this.#read(segment, relative, part, address);
   }
 
   /** Reads within one segment; `address` is for errors only. */

@@ -1,5 +1,6 @@
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openImage } from '../../../../src/kernel/native/image/open.js';
 import { vmcoreinfoNote, writeElf } from '../../../support/dump/elf.js';
@@ -89,6 +90,59 @@ describe('an ELF core of kdump', () => {
       ],
     );
   });
+});
+
+it('serves what several segments hold from the one that starts first', () => {
+  const anyLoads = fc.array(fc.record({ at: fc.nat(60), bytes: fc.integer({ min: 1, max: 40 }) }), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(anyLoads, (places) => {
+      const loads = places.map(({ at, bytes }, i) => ({
+        virtual: direct + BigInt(1000 * i),
+        physical: BigInt(at),
+        data: new Uint8Array(bytes).fill(i + 1),
+      }));
+      const image = openImage([directory.write('overlap', writeElf({ loads }))]);
+      const inOrder = places.map((place, i) => ({ ...place, i })).sort((a, b) => a.at - b.at);
+      for (let address = 0; address < 110; address++) {
+        const server = inOrder.find(({ at, bytes }) => address >= at && address < at + bytes);
+        if (server) expect(image.readPhysical(address, 1).getUint8(0)).toBe(server.i + 1);
+        else expect(() => image.readPhysical(address, 1)).toThrow(/absent|not in the dump/);
+      }
+      const found = Array.from(image.virtualRanges, ({ physical }) => physical);
+      expect(found).toEqual(places.map(({ at }) => at));
+      image.close();
+    }),
+    { numRuns: 50 },
+  );
+});
+
+it('tells in one line of all segments that lie beyond any memory', () => {
+  const far = Array.from({ length: 5 }, (_, i) => ({
+    physical: 2n ** 60n + BigInt(i),
+    data: new Uint8Array(8),
+  }));
+  const loads = [{ physical: 0n, data: pageOf(1) }, ...far];
+  const image = openImage([directory.write('beyond', writeElf({ loads }))]);
+  expect(image.facts.oddities).toEqual([
+    '5 segments, from 0x1000000000000000 on, lie beyond any memory; left out',
+  ]);
+  image.close();
+});
+
+it('refuses segments that claim more bytes than can be told apart', () => {
+  const loads = Array.from({ length: 5 }, (_, i) => ({
+    virtual: 2n ** 63n + BigInt(i) * 2n ** 57n,
+    physical: 2n ** 60n,
+    data: new Uint8Array(8),
+    fileSize: 2 ** 62,
+  }));
+  const many = Array.from({ length: 64 }, () => loads).flat();
+  expect(() => openImage([directory.write('claims', writeElf({ loads: many }))])).toThrow(
+    expect.objectContaining({ code: 'damaged' }),
+  );
 });
 
 it('reads a QEMU core, which has no virtual addresses, and PN_XNUM', () => {
