@@ -96,20 +96,29 @@ export class SocketLinks {
     return socks.filter((embryo) => embryo !== 0n);
   }
 
-  /** The chain of accepted requests (include/net/request_sock.h). */
+  /**
+   * The chain of accepted requests (include/net/request_sock.h). `sk_ack_backlog` counts them, under the
+   * same lock: inet_csk_reqsk_queue_add() and reqsk_queue_remove().
+   */
   #requests(sock: bigint): bigint[] {
     const HEAD = 'icsk_accept_queue.rskq_accept_head';
     const listener = new StructReader(this.#kernel, 'inet_connection_sock', [HEAD]);
     const request = new StructReader(this.#kernel, 'request_sock', ['dl_next', 'sk']);
+    const counter = new StructReader(this.#kernel, 'sock', ['sk_ack_backlog']);
     const socks: bigint[] = [];
+    const counted = counter.read(sock).number('sk_ack_backlog');
     for (let next = listener.read(sock).pointer(HEAD); next !== 0n; ) {
       if (socks.length >= MAX_ACCEPT_QUEUE) {
         this.#warnings.add('torn-list', `the accept queue of 0x${sock.toString(16)} has no end`);
-        break;
+        return socks;
       }
       const view = request.read(next);
       socks.push(view.pointer('sk'));
       next = view.pointer('dl_next');
+    }
+    if (socks.length !== counted) {
+      const message = `the accept queue of 0x${sock.toString(16)} holds ${socks.length} connections, and counts ${counted}`;
+      this.#warnings.add('torn-list', message);
     }
     return socks.filter((child) => child !== 0n);
   }

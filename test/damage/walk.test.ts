@@ -166,6 +166,21 @@ test('a bitmap that calls open descriptors closed is told', () => {
   expect(findFile(damaged, task, victim.fd).file).toBe(file);
 });
 
+test('an accept queue that has lost its beginning is told by its count', () => {
+  const child = census.sockets.find(
+    ({ socket, acceptedFrom }) => acceptedFrom !== undefined && socket.protocol === 'TCP',
+  );
+  const listener = child?.acceptedFrom;
+  if (listener === undefined) throw new Error('the fixture has no connection to accept');
+  const head = 'icsk_accept_queue.rskq_accept_head';
+  const damage = change(listener, 'inet_connection_sock', head, 0n);
+  const answer = accountAll(damagedKernel(kernel, damage));
+  expect(answer.total.complete).toBe(false);
+  expect(answer.warnings.map(({ message }) => message).join()).toContain(
+    'holds 0 connections, and counts 3',
+  );
+});
+
 test('a census that missed a part is not complete', () => {
   const init = kernel.symbol('init_task')!;
   const damage = change(init, 'task_struct', 'tasks', 0x1234n);
