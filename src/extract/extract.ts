@@ -1,6 +1,7 @@
 // The room of `extract`: which bytes of a dump its answers take, and a dump of just these. It asks the
 // questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
+import { bytesOf } from '../kernel/bytes.js';
 import { ReadError } from '../kernel/error.js';
 import { architectureOf } from '../kernel/native/arch/architecture-of.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
@@ -171,8 +172,4 @@ function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
 
 function* mapped<From, To>(all: Iterable<From>, to: (one: From) => To): Generator<To> {
   for (const one of all) yield to(one);
-}
-
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }

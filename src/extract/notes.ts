@@ -1,3 +1,4 @@
+import { viewOf } from '../kernel/bytes.js';
 import type { Note } from '../kernel/native/image/notes.js';
 import type { Vmcoreinfo } from '../kernel/native/vmcoreinfo.js';
 
@@ -31,7 +32,10 @@ export function keptNotes(notes: readonly Note[], info: Vmcoreinfo): Note[] {
   const statuses = notes
     .filter(({ name, type }) => name === 'CORE' && type === NT_PRSTATUS)
     .map(({ name, type, data }) => ({ name, type, data: placeOnly(data) }));
-  return [...statuses, { name: 'VMCOREINFO', type: 0, data: viewOf(infoText(info)) }];
+  return [
+    ...statuses,
+    { name: 'VMCOREINFO', type: 0, data: viewOf(Buffer.from(infoText(info), 'latin1')) },
+  ];
 }
 
 /** VMCOREINFO's lines, and nothing that may lie behind them. */
@@ -48,9 +52,4 @@ function placeOnly(status: DataView): DataView {
   kept.setUint32(PR_PID, status.getUint32(PR_PID, true), true);
   for (const { at } of places) kept.setBigUint64(at, status.getBigUint64(at, true), true);
   return kept;
-}
-
-function viewOf(text: string): DataView {
-  const bytes = Uint8Array.from(Buffer.from(text, 'latin1'));
-  return new DataView(bytes.buffer);
 }

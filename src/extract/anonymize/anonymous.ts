@@ -1,3 +1,4 @@
+import { bytesOf, untilNul } from '../../kernel/bytes.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type AskedSocket, attempt, everyTask, threadsOf } from '../questions.js';
@@ -120,7 +121,7 @@ function patchSock(
       attempt(() => {
         const address = sock + BigInt(member.offset);
         const view = kernel.read(address, member.size);
-        patcher.put(address, make(new Uint8Array(view.buffer, view.byteOffset, member.size)));
+        patcher.put(address, make(bytesOf(view, 0, member.size)));
       });
     }
   }
@@ -149,16 +150,11 @@ function patchUnix(
     if (length <= 0) continue;
     const start = address + BigInt(name.offset('name') + FAMILY_BYTES);
     const read = kernel.read(start, length);
-    const whole = new Uint8Array(read.buffer, read.byteOffset, length);
+    const whole = bytesOf(read, 0, length);
     const bytes = new Uint8Array(length);
     // An abstract name begins with NUL and may hold more of them.
     if (whole[0] === 0) bytes.set(paths.of(whole.subarray(1)), 1);
     else bytes.set(paths.of(untilNul(whole)));
     patcher.put(start, bytes);
   }
-}
-
-function untilNul(bytes: Uint8Array): Uint8Array {
-  const end = bytes.indexOf(0);
-  return end < 0 ? bytes : bytes.subarray(0, end);
 }

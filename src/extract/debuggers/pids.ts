@@ -1,3 +1,4 @@
+import { viewOf } from '../../kernel/bytes.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
@@ -37,7 +38,7 @@ export function readPids(kernel: NativeKernel): void {
     attempt(() => {
       kernel.read(address, slots.size);
       const bytes = slots.read(address).bytes('slots');
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      const view = viewOf(bytes);
       for (let at = 0; at < view.byteLength; at += 8) pending.push(view.getBigUint64(at, true));
     });
   }

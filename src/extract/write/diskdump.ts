@@ -1,3 +1,4 @@
+import { bytesOf } from '../../kernel/bytes.js';
 import { type ByteRange, keptBytesNote } from '../../kernel/native/image/kept-bytes.js';
 import type { Note } from '../../kernel/native/image/notes.js';
 import { COMPRESSION_FLAGS, type Compression, type Compressor } from './compress.js';
@@ -214,7 +215,7 @@ function layNotes(notes: readonly Note[]): LaidNotes {
     push(head);
     push(nameBytes);
     if (name === 'VMCOREINFO') vmcoreinfo = { at, length: data.byteLength };
-    push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    push(bytesOf(data));
   }
   return { bytes: Buffer.concat(parts), vmcoreinfo };
 }

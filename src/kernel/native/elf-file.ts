@@ -1,5 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { bytesOf, textOf, viewOf } from '../bytes.js';
 import { KernelError, type KernelErrorCode } from '../error.js';
+import { notes } from './image/notes.js';
 
 const ELF_HEADER_BYTES = 64;
 const SECTION_BYTES = 64;
@@ -7,7 +9,7 @@ const SECTION_BYTES = 64;
 const MOST_SECTIONS = 65_536;
 /** Of a section that is read whole. */
 const MOST_SECTION_BYTES = 256 << 20;
-/** Bytes of a name; a longer one is none that we ask for. */
+/** Bytes of a name that are looked at; a longer one is none that we ask for. */
 const MOST_NAME = 256;
 /** A section without bytes in the file. */
 const SHT_NOBITS = 8;
@@ -192,27 +194,14 @@ function readAt(descriptor: number, offset: number, length: number): Uint8Array 
   return bytes.subarray(0, have);
 }
 
-function buildIdOf(notes: Uint8Array): string | undefined {
-  const view = viewOf(notes);
-  for (let at = 0; at + 12 <= notes.length; ) {
-    const nameBytes = view.getUint32(at, true);
-    const descriptorBytes = view.getUint32(at + 4, true);
-    const from = at + 12 + Math.ceil(nameBytes / 4) * 4;
-    const end = from + descriptorBytes;
-    if (end > notes.length) return undefined;
-    if (view.getUint32(at + 8, true) === NT_GNU_BUILD_ID && stringAt(notes, at + 12) === 'GNU')
-      return Buffer.from(notes.subarray(from, end)).toString('hex');
-    at = from + Math.ceil(descriptorBytes / 4) * 4;
-  }
+function buildIdOf(section: Uint8Array): string | undefined {
+  for (const { name, type, data } of notes(viewOf(section)))
+    if (name === 'GNU' && type === NT_GNU_BUILD_ID)
+      return Buffer.from(bytesOf(data)).toString('hex');
   return undefined;
 }
 
-function stringAt(bytes: Uint8Array, from: number): string {
-  const some = bytes.subarray(from, from + MOST_NAME);
-  const end = some.indexOf(0);
-  return end < 0 ? '' : Buffer.from(some.subarray(0, end)).toString('latin1');
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** The name at a place of a table of them. */
+function stringAt(names: Uint8Array, from: number): string {
+  return textOf(names.subarray(from, from + MOST_NAME));
 }

@@ -1,3 +1,4 @@
+import { bytesOf } from '../bytes.js';
 import { ReadError } from '../error.js';
 import type { Architecture } from './arch/arch.js';
 import type { KernelMemory } from './memory.js';
@@ -87,7 +88,7 @@ function readOrNot(
 ): Uint8Array | undefined {
   try {
     const view = memory.read(address, length);
-    return new Uint8Array(view.buffer, view.byteOffset, length);
+    return bytesOf(view, 0, length);
   } catch (error) {
     if (error instanceof ReadError) return undefined;
     throw error;

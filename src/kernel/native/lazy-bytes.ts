@@ -1,3 +1,4 @@
+import { bytesOf } from '../bytes.js';
 import type { KernelMemory } from './memory.js';
 
 /** Bytes fetched at a time. */
@@ -56,7 +57,7 @@ export class LazyBytes {
     const at = first * CHUNK;
     const length = Math.min(end * CHUNK, this.bytes.length) - at;
     const read = this.#memory.read(this.#address + BigInt(at), length);
-    this.bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
+    this.bytes.set(bytesOf(read, 0, length), at);
     this.have.fill(1, first, end);
   }
 }

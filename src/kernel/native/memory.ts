@@ -1,12 +1,11 @@
+import { bytesOf } from '../bytes.js';
 import { ReadError } from '../error.js';
 import { highHalf, joinHalves, lowHalf } from '../halves.js';
 import type { Place } from '../kernel.js';
 import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
 import type { MemoryImage } from './image/image.js';
-
-/** One read may ask for this much; a length out of a damaged struct must not become an allocation. */
-const MOST_BYTES = 256 << 20;
+import { LONGEST_READ } from './image/longest-read.js';
 
 /**
  * A kernel's virtual memory over an image's physical one. Works by page tables alone until the direct
@@ -41,7 +40,7 @@ export class KernelMemory {
     const high = highHalf(address);
     const low = lowHalf(address);
     const direct = this.#directMap;
-    if (direct !== undefined && length > 0 && length <= MOST_BYTES) {
+    if (direct !== undefined && length > 0 && length <= LONGEST_READ) {
       const offset = direct.offset(high, low);
       if (offset >= 0 && offset + length <= direct.length)
         return this.#physical(direct.physical + offset, length, high, low);
@@ -68,7 +67,7 @@ export class KernelMemory {
       const offset = direct.offset(high, low);
       if (offset >= 0 && offset + length <= direct.length) return direct.physical + offset;
     }
-    if (this.#mapsItself || !(length > 0 && length <= MOST_BYTES)) return -1;
+    if (this.#mapsItself || !(length > 0 && length <= LONGEST_READ)) return -1;
     const physical = this.#translateOrNot(high, low);
     if (physical < 0) return -1;
     return this.#run(high, low, physical, length) === length ? physical : -1;
@@ -96,7 +95,7 @@ export class KernelMemory {
   }
 
   #mapped(high: number, low: number, length: number): DataView {
-    if (!(length >= 0 && length <= MOST_BYTES)) {
+    if (!(length >= 0 && length <= LONGEST_READ)) {
       const detail = `${length} bytes in one read`;
       throw new ReadError('refused', joinHalves(high, low), detail);
     }
@@ -168,5 +167,5 @@ function virtually(
 }
 
 function copy(from: DataView, to: Uint8Array, at: number): void {
-  to.set(new Uint8Array(from.buffer, from.byteOffset, from.byteLength), at);
+  to.set(bytesOf(from), at);
 }

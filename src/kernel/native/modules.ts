@@ -1,3 +1,4 @@
+import { bytesOf, textOf } from '../bytes.js';
 import { KernelError, ReadError } from '../error.js';
 import type { StructLayout } from '../layout.js';
 import { Btf } from './btf/btf.js';
@@ -50,7 +51,7 @@ export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
   const take = (entry: bigint): void => {
     const btf = pointerAt(entry - BigInt(link.offset) + BigInt(pointer.offset));
     const whole = kernel.read(btf, blob!.size);
-    const module = text(whole, name.offset, name.size);
+    const module = textOf(bytesOf(whole, name.offset, name.size));
     const number = (member: { offset: number } | undefined): number | undefined =>
       member && whole.getUint32(member.offset, true);
     const bytes = number(size)!;
@@ -68,7 +69,7 @@ export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
       throw new KernelError('damaged', `${module}: its strings begin at ${firstString}`);
     try {
       const view = kernel.read(whole.getBigUint64(data.offset, true), bytes);
-      const types = Btf.parse(new Uint8Array(view.buffer, view.byteOffset, bytes), base);
+      const types = Btf.parse(bytesOf(view, 0, bytes), base);
       modules.push({ module, btf: types });
     } catch (error) {
       const what = error instanceof ReadError ? 'its types cannot be read: ' : '';
@@ -97,10 +98,4 @@ export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
 function problem(error: unknown): string {
   if (error instanceof KernelError || error instanceof ReadError) return error.message;
   throw error;
-}
-
-function text(view: DataView, offset: number, length: number): string {
-  const bytes = Buffer.from(view.buffer, view.byteOffset + offset, length);
-  const end = bytes.indexOf(0);
-  return bytes.toString('latin1', 0, end < 0 ? length : end);
 }

@@ -1,3 +1,4 @@
+import { viewOf } from '../bytes.js';
 import { KernelError } from '../error.js';
 import type { ElfFile } from './elf-file.js';
 import { ListedSymbols, relocated } from './symbols.js';
@@ -25,7 +26,7 @@ export function readSymtab(elf: ElfFile, kernelOffset: bigint): ListedSymbols | 
   if (section === undefined || strings === undefined) return undefined;
   const bytes = elf.read(section);
   const text = elf.read(strings);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const most = Math.floor(bytes.length / SYMBOL_BYTES);
   if (most > MOST_SYMBOLS)
     throw new KernelError('damaged', `${elf.path}: ${most} symbols in .symtab`);

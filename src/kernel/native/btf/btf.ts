@@ -1,4 +1,5 @@
 import { endianness } from 'node:os';
+import { viewOf } from '../../bytes.js';
 import { KernelError } from '../../error.js';
 import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
 import { FIXED_WORDS, Kind, parseBtfHeader, TYPE_WORDS, WORDS_PER_ELEMENT } from './format.js';
@@ -63,7 +64,7 @@ export class Btf {
 
   /** A blob in one piece, such as /sys/kernel/btf/vmlinux or the `.BTF` section of a vmlinux. */
   static parse(blob: Uint8Array, base?: Btf): Btf {
-    const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+    const view = viewOf(blob);
     const header = parseBtfHeader(view, blob.byteLength);
     return new Btf(
       blob.subarray(header.typesAt, header.typesAt + header.typesLength),

@@ -1,8 +1,9 @@
 import { Parser } from 'binary-parser';
+import { bytesOf, textOf } from '../../bytes.js';
 import { KernelError } from '../../error.js';
 import { requireBytes } from './elf-header.js';
 import { requireMachine } from './machine.js';
-import { type ByteSource, readHead, textAt } from './source.js';
+import { type ByteSource, readHead } from './source.js';
 
 /** A place in the file, in bytes. */
 export interface Extent {
@@ -88,7 +89,7 @@ const kdump_sub_header = new Parser()
   .uint64('max_mapnr_64');
 
 export function isKdumpCompressed(head: DataView): boolean {
-  return head.byteLength >= 8 && textAt(head, 0, 8) === 'KDUMP   ';
+  return head.byteLength >= 8 && textOf(bytesOf(head, 0, 8)) === 'KDUMP   ';
 }
 
 /** @throws {KernelError} `truncated`, `damaged` or `unsupported-arch`. */
@@ -162,7 +163,7 @@ function extent(known: boolean, offset: bigint, size: bigint): Extent | undefine
 }
 
 function readUtsname(view: DataView): { release: string | undefined; machine: string | undefined } {
-  const field = (i: number) => textAt(view, UTSNAME + i * UTSNAME_FIELD, UTSNAME_FIELD);
+  const field = (i: number) => textOf(bytesOf(view, UTSNAME + i * UTSNAME_FIELD, UTSNAME_FIELD));
   const machine = field(4);
   return {
     release: field(2) || undefined,
@@ -187,8 +188,4 @@ function refuseOtherMachines(
 
 function damaged(source: ByteSource, claim: string): KernelError {
   return new KernelError('damaged', `${source.name} is damaged: its header claims ${claim}`);
-}
-
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }

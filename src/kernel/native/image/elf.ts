@@ -11,7 +11,7 @@ import {
 } from './elf-header.js';
 import type { ImageFormat } from './format.js';
 import type { ImageFacts, MemoryImage, VirtualRange } from './image.js';
-import { MOST_NOTES, type Note, notes, vmcoreinfoOf } from './notes.js';
+import { MOST_NOTE_BYTES, MOST_NOTES, type Note, notes, vmcoreinfoOf } from './notes.js';
 import { SegmentTable } from './segment-table.js';
 import { SegmentMemory } from './segments.js';
 import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from './source.js';
@@ -26,8 +26,6 @@ export const elf: ImageFormat = {
   open: (sources, cache) => new ElfImage(sources, cache),
 };
 
-/** Notes are read up to this size in all: 64 MiB holds those of 100,000 CPUs. */
-const MOST_NOTE_BYTES = 64 * 1024 * 1024;
 /** Physical addresses have 52 bits at most, on x86_64 and on arm64. */
 const PHYSICAL_END = 2n ** 52n;
 const KERNEL_HALF = 2n ** 63n;

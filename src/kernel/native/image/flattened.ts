@@ -1,6 +1,8 @@
+import { bytesOf, textOf } from '../../bytes.js';
 import { type Pieces, piecesOf } from './flattened-pieces.js';
 import { type Runs, readRuns } from './flattened-runs.js';
-import { type ByteSource, textAt } from './source.js';
+import { lastAtOrBelow } from './sorted.js';
+import type { ByteSource } from './source.js';
 
 /**
  * The flattened stream (`makedumpfile -F`, and every kdump-… of QEMU): a header block, then records of
@@ -8,7 +10,7 @@ import { type ByteSource, textAt } from './source.js';
  * place: the records are indexed once, and a read finds them by offset.
  */
 export function isFlattened(head: DataView): boolean {
-  return head.byteLength >= 16 && textAt(head, 0, 16) === 'makedumpfile';
+  return head.byteLength >= 16 && textOf(bytesOf(head, 0, 16)) === 'makedumpfile';
 }
 
 /** A flattened stream as the file that it stands for. */
@@ -80,14 +82,8 @@ export class FlattenedSource implements ByteSource {
     const { starts } = this.#pieces;
     const last = this.#last;
     if (starts[last]! <= at && at < (starts[last + 1] ?? this.size)) return last;
-    let low = 0;
-    let high = starts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (starts[middle]! <= at) low = middle + 1;
-      else high = middle;
-    }
-    if (low > 0) this.#last = low - 1;
-    return low - 1;
+    const found = lastAtOrBelow(starts, at);
+    if (found >= 0) this.#last = found;
+    return found;
   }
 }

@@ -1,8 +1,11 @@
 import { deflateSync, inflateSync } from 'node:zlib';
+import { bytesOf, viewOf } from '../../bytes.js';
 import { KernelError, ReadError } from '../../error.js';
-import type { ImageFacts, MemoryImage, VirtualRange } from './image.js';
+import type { MemoryImage } from './image.js';
 import type { Note } from './notes.js';
+import { firstEndingAbove } from './sorted.js';
 import { VarintReader, varints } from './varints.js';
+import { WrappedImage } from './wrapped-image.js';
 
 /** A note of ours: crash and makedumpfile pass over types that they don't know. */
 const NAME = 'kdump-mem';
@@ -55,7 +58,7 @@ export function keptBytesNote({ pageSize, pages }: KeptBytes): Note {
   const bytes = new Uint8Array(head.length + body.length);
   bytes.set(head);
   bytes.set(body, head.length);
-  return { name: NAME, type: TYPE, data: new DataView(bytes.buffer) };
+  return { name: NAME, type: TYPE, data: viewOf(bytes) };
 }
 
 /** @throws {KernelError} `damaged` when there is such a note and it makes no sense */
@@ -110,31 +113,19 @@ export function withKeptBytes(image: MemoryImage): MemoryImage {
   return kept === undefined ? image : new KeptBytesImage(image, kept);
 }
 
-class KeptBytesImage implements MemoryImage {
-  readonly facts: ImageFacts;
-  readonly vmcoreinfo: string | undefined;
-  readonly notes: readonly Note[];
-  readonly virtualRanges: Iterable<VirtualRange>;
+class KeptBytesImage extends WrappedImage {
   readonly keptBytes: KeptBytes;
-  readonly #image: MemoryImage;
 
   constructor(image: MemoryImage, kept: KeptBytes) {
-    this.facts = {
-      ...image.facts,
-      description: `${image.facts.description}, cut by kdump-mem extract`,
-    };
-    this.vmcoreinfo = image.vmcoreinfo;
-    this.notes = image.notes ?? [];
-    this.virtualRanges = image.virtualRanges;
+    super(image, { description: `${image.facts.description}, cut by kdump-mem extract` });
     this.keptBytes = kept;
-    this.#image = image;
   }
 
   readPhysical(address: number, length: number): DataView {
     const missing = this.#firstMissing(address, address + length);
-    if (missing < 0) return this.#image.readPhysical(address, length);
+    if (missing < 0) return this.image.readPhysical(address, length);
     // A page that is not stored may come before it.
-    if (missing > address) this.#image.readPhysical(address, missing - address);
+    if (missing > address) this.image.readPhysical(address, missing - address);
     const detail = 'kdump-mem extract kept what its questions had read';
     throw new ReadError('filtered', BigInt(missing), detail);
   }
@@ -154,32 +145,13 @@ class KeptBytesImage implements MemoryImage {
     }
     return -1;
   }
-
-  readVirtual(address: bigint, length: number): DataView | undefined {
-    return this.#image.readVirtual(address, length);
-  }
-
-  noteReads(): () => void {
-    return this.#image.noteReads();
-  }
-
-  close(): void {
-    this.#image.close();
-  }
 }
 
 /** The first of the bytes from `start` to `end` that no range holds, or -1. */
 function firstMissing(ranges: readonly ByteRange[], start: number, end: number): number {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ranges[middle]!.end <= start) low = middle + 1;
-    else high = middle;
-  }
   let at = start;
-  for (; low < ranges.length && at < end; low++) {
-    const range = ranges[low]!;
+  for (let i = firstEndingAbove(ranges, start); i < ranges.length && at < end; i++) {
+    const range = ranges[i]!;
     if (range.start > at) return at;
     at = range.end;
   }
@@ -187,7 +159,7 @@ function firstMissing(ranges: readonly ByteRange[], start: number, end: number):
 }
 
 function inflated(data: DataView): Buffer {
-  const body = new Uint8Array(data.buffer, data.byteOffset + 2, data.byteLength - 2);
+  const body = bytesOf(data, 2);
   try {
     return inflateSync(body, { maxOutputLength: MOST_BYTES });
   } catch (cause) {

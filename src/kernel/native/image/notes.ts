@@ -1,4 +1,4 @@
-import { textAt } from './source.js';
+import { bytesOf, textOf } from '../../bytes.js';
 
 /** An ELF note: owner, type, and its bytes. */
 export interface Note {
@@ -7,6 +7,8 @@ export interface Note {
   readonly data: DataView;
 }
 
+/** Notes are read up to this size in all: 64 MiB holds those of 100,000 CPUs. */
+export const MOST_NOTE_BYTES = 64 * 1024 * 1024;
 /** More notes than this are damage: there are two or three a CPU. */
 export const MOST_NOTES = 100_000;
 
@@ -26,7 +28,7 @@ export function* notes(area: DataView): Generator<Note> {
     if (end > area.byteLength) return;
     // /proc/vmcore leaves room between CPUs' notes: zeros are not a note.
     if (nameSize > 0 || dataSize > 0) {
-      const name = textAt(area, at + 12, nameSize);
+      const name = textOf(bytesOf(area, at + 12, nameSize));
       yield { name, type, data: new DataView(area.buffer, area.byteOffset + dataAt, dataSize) };
     }
     at = dataAt + padded(dataSize);
@@ -35,7 +37,7 @@ export function* notes(area: DataView): Generator<Note> {
 
 /** The text of the VMCOREINFO note; it need not end in NUL. */
 export function vmcoreinfoOf(note: Note): string | undefined {
-  return note.name === 'VMCOREINFO' ? textAt(note.data, 0, note.data.byteLength) : undefined;
+  return note.name === 'VMCOREINFO' ? textOf(bytesOf(note.data)) : undefined;
 }
 
 const NT_PRSTATUS = 1;

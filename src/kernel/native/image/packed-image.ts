@@ -1,8 +1,11 @@
 import { brotliDecompressSync, crc32 } from 'node:zlib';
+import { bytesOf, viewOf } from '../../bytes.js';
 import { ReadError } from '../../error.js';
-import type { ImageFacts, MemoryImage, PhysicalRange, VirtualRange } from './image.js';
-import type { Note } from './notes.js';
+import type { MemoryImage, PhysicalRange } from './image.js';
 import { groupBytes, type PackedGroup, packedPagesOf } from './packed-pages.js';
+import { joined } from './ranges.js';
+import { firstEndingAbove } from './sorted.js';
+import { WrappedImage } from './wrapped-image.js';
 
 /** Groups that are kept unpacked: 32 MiB at most, more than the tables of any kernel. */
 const MOST_UNPACKED = 8;
@@ -22,12 +25,7 @@ export function withPackedPages(image: MemoryImage): MemoryImage {
   return groups.length === 0 ? image : new PackedImage(image, groups);
 }
 
-class PackedImage implements MemoryImage {
-  readonly facts: ImageFacts;
-  readonly vmcoreinfo: string | undefined;
-  readonly notes: readonly Note[];
-  readonly virtualRanges: Iterable<VirtualRange>;
-  readonly #image: MemoryImage;
+class PackedImage extends WrappedImage {
   /** Ascending. */
   readonly #runs: readonly Run[];
   readonly #unpacked = new Map<PackedGroup, Uint8Array>();
@@ -43,66 +41,37 @@ class PackedImage implements MemoryImage {
         offset += end - start;
       }
     }
-    this.#runs = runs;
-    this.#image = image;
     const { physicalRanges } = image.facts;
-    this.facts = {
-      ...image.facts,
+    super(image, {
       physicalRanges: { [Symbol.iterator]: () => joined(merged(physicalRanges, runs)) },
-    };
-    this.vmcoreinfo = image.vmcoreinfo;
-    this.notes = image.notes ?? [];
-    this.virtualRanges = image.virtualRanges;
+    });
+    this.#runs = runs;
   }
 
   readPhysical(address: number, length: number): DataView {
     const end = address + length;
-    let index = this.#after(address);
+    let index = firstEndingAbove(this.#runs, address);
     let run = this.#runs[index];
-    if (run === undefined || end <= run.start) return this.#image.readPhysical(address, length);
+    if (run === undefined || end <= run.start) return this.image.readPhysical(address, length);
     if (address >= run.start && end <= run.end) {
       const bytes = this.#unpack(run.group, address);
       const at = run.offset + address - run.start;
       return new DataView(bytes.buffer, bytes.byteOffset + at, length);
     }
     // Across an edge: piece by piece. What is too long for any image is for that to refuse.
-    if (length > MOST_ACROSS) return this.#image.readPhysical(address, length);
+    if (length > MOST_ACROSS) return this.image.readPhysical(address, length);
     const whole = new Uint8Array(length);
     for (let at = address; at < end; ) {
       const packed = run !== undefined && at >= run.start;
       const pieceEnd: number = Math.min(end, packed ? run!.end : (run?.start ?? end));
       const piece: DataView = packed
         ? this.readPhysical(at, pieceEnd - at)
-        : this.#image.readPhysical(at, pieceEnd - at);
-      whole.set(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength), at - address);
+        : this.image.readPhysical(at, pieceEnd - at);
+      whole.set(bytesOf(piece), at - address);
       at = pieceEnd;
       if (packed) run = this.#runs[++index];
     }
     return new DataView(whole.buffer);
-  }
-
-  readVirtual(address: bigint, length: number): DataView | undefined {
-    return this.#image.readVirtual(address, length);
-  }
-
-  noteReads(): () => void {
-    return this.#image.noteReads();
-  }
-
-  close(): void {
-    this.#image.close();
-  }
-
-  /** The first run that ends behind an address. */
-  #after(address: number): number {
-    let low = 0;
-    let high = this.#runs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#runs[middle]!.end <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   #unpack(group: PackedGroup, address: number): Uint8Array {
@@ -133,7 +102,7 @@ function unpacked(group: PackedGroup): Uint8Array {
 
 /** From differences of 32-bit words to the words. */
 function sumUp(bytes: Uint8Array): void {
-  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const words = viewOf(bytes);
   let last = 0;
   for (let at = 0; at + 4 <= bytes.length; at += 4) {
     last = (last + words.getUint32(at, true)) >>> 0;
@@ -152,17 +121,4 @@ function* merged(
     yield range;
   }
   yield* right.slice(next);
-}
-
-function* joined(ranges: Iterable<PhysicalRange>): Generator<PhysicalRange> {
-  let last: PhysicalRange | undefined;
-  for (const { start, end } of ranges) {
-    if (last !== undefined && start <= last.end) {
-      last = { start: last.start, end: Math.max(last.end, end) };
-      continue;
-    }
-    if (last !== undefined) yield last;
-    last = { start, end };
-  }
-  if (last !== undefined) yield last;
 }

@@ -1,4 +1,5 @@
 import { brotliCompressSync, constants, crc32 } from 'node:zlib';
+import { bytesOf, viewOf } from '../../bytes.js';
 import { KernelError } from '../../error.js';
 import type { PhysicalRange } from './image.js';
 import type { Note } from './notes.js';
@@ -43,7 +44,7 @@ export function packGroup(
 ): PackedGroup {
   const data = Uint8Array.from(bytes);
   if (differences) {
-    const words = new DataView(data.buffer);
+    const words = viewOf(data);
     let last = 0;
     for (let at = 0; at + 4 <= data.length; at += 4) {
       const word = words.getUint32(at, true);
@@ -81,15 +82,14 @@ export function packedPagesNote(pageSize: number, groups: readonly PackedGroup[]
   }
   const head = Uint8Array.of(VERSION, Math.log2(pageSize));
   const bytes = Buffer.concat([head, varints(numbers), ...groups.map(({ packed }) => packed)]);
-  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return { name: NAME, type: TYPE, data };
+  return { name: NAME, type: TYPE, data: viewOf(bytes) };
 }
 
 /** @throws {KernelError} `damaged` when there is such a note and it makes no sense */
 export function packedPagesOf(notes: readonly Note[]): PackedGroup[] {
   const note = notes.find(({ name, type }) => name === NAME && type === TYPE);
   if (note === undefined) return [];
-  const bytes = new Uint8Array(note.data.buffer, note.data.byteOffset, note.data.byteLength);
+  const bytes = bytesOf(note.data);
   const [version, shift = MOST_PAGE_SHIFT + 1] = bytes;
   if (version !== undefined && version !== VERSION) {
     const message = `the dump was cut by a newer kdump-mem (packed pages ${version})`;

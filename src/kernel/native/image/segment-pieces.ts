@@ -1,5 +1,6 @@
 import { ascending, numberKeys } from './ascending.js';
 import type { SegmentTable } from './segment-table.js';
+import { lastAtOrBelow } from './sorted.js';
 
 /** Disjoint physical pieces in order of address, and the segment that serves each. */
 export interface Pieces {
@@ -43,12 +44,6 @@ export function piecesOf(segments: SegmentTable, sizes: Float64Array): Pieces {
 
 /** The piece that holds an address, or -1. */
 export function pieceAt({ starts, ends }: Pieces, address: number): number {
-  let low = 0;
-  let high = starts.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (starts[middle]! <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && address < ends[low - 1]! ? low - 1 : -1;
+  const piece = lastAtOrBelow(starts, address);
+  return piece >= 0 && address < ends[piece]! ? piece : -1;
 }

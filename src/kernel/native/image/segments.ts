@@ -1,12 +1,15 @@
+import { bytesOf } from '../../bytes.js';
 import { KernelError, ReadError } from '../../error.js';
 import type { Place } from '../../kernel.js';
 import { type BlockCache, CHUNK } from './cache.js';
 import type { PhysicalRange, VirtualRange } from './image.js';
 import { CHUNKS_PER_LINE, LineCache, within } from './lines.js';
 import { refuseLength } from './longest-read.js';
+import { joined } from './ranges.js';
 import { type Pieces, pieceAt, piecesOf } from './segment-pieces.js';
 import type { SegmentTable } from './segment-table.js';
 import { VirtualSegments } from './segment-virtual.js';
+import { lastAtOrBelow } from './sorted.js';
 import type { ByteSource } from './source.js';
 
 /**
@@ -50,24 +53,20 @@ export class SegmentMemory {
     }
   }
 
-  *physicalRanges(): Generator<PhysicalRange> {
+  physicalRanges(): Generator<PhysicalRange> {
+    return joined(this.#storedRanges());
+  }
+
+  /** What the file's end cuts off is not stored. */
+  *#storedRanges(): Generator<PhysicalRange> {
     const { starts, ends, segments } = this.#stored;
-    let start = -1;
-    let end = -1;
     for (let i = 0; i < starts.length; i++) {
-      // What the file's end cuts off is not stored.
       const segment = segments[i]!;
       const inFile = Math.max(0, this.#source.size - Number(this.#segments.offset(segment)));
       const there = this.#segments.physical(segment)! + inFile;
-      const pieceEnd = Math.min(ends[i]!, there);
-      if (pieceEnd <= starts[i]!) continue;
-      if (starts[i] !== end) {
-        if (end > start) yield { start, end };
-        start = starts[i]!;
-      }
-      end = pieceEnd;
+      const end = Math.min(ends[i]!, there);
+      if (end > starts[i]!) yield { start: starts[i]!, end };
     }
-    if (end > start) yield { start, end };
   }
 
   readPhysical(address: number, length: number): DataView {
@@ -168,7 +167,7 @@ export class SegmentMemory {
   }
 
   #fill(target: Uint8Array, chunk: number, chunks: number): number {
-    const segment = segmentOf(this.#firstChunk, chunk);
+    const segment = lastAtOrBelow(this.#firstChunk, chunk);
     const start = (chunk - this.#firstChunk[segment]!) * CHUNK;
     const length = Math.min(chunks * CHUNK, this.#segments.stored[segment]! - start);
     const wanted = this.#segments.offset(segment) + BigInt(start);
@@ -203,22 +202,6 @@ function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array
   );
 }
 
-/** The segment that a chunk belongs to. */
-function segmentOf(firstChunks: Float64Array, chunk: number): number {
-  let low = 0;
-  let high = firstChunks.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (firstChunks[middle]! <= chunk) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
-
 function position(offset: bigint): number | bigint {
   return offset <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(offset) : offset;
-}
-
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }

@@ -90,13 +90,6 @@ export function readHead(source: ByteSource, position: number, length: number): 
   return new DataView(bytes.buffer, 0, source.pread(bytes, wanted, position));
 }
 
-/** Bytes as Latin-1 text up to the first NUL: what fixed-size names in headers hold. */
-export function textAt(view: DataView, offset: number, length: number): string {
-  const bytes = Buffer.from(view.buffer, view.byteOffset + offset, length);
-  const end = bytes.indexOf(0);
-  return bytes.toString('latin1', 0, end < 0 ? length : end);
-}
-
 function open(path: string): number {
   try {
     // Without waiting for somebody to write to a fifo.

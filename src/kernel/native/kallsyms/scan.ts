@@ -1,3 +1,4 @@
+import { bytesOf, viewOf } from '../../bytes.js';
 import { KernelError, ReadError } from '../../error.js';
 import type { Architecture } from '../arch/arch.js';
 import { readWithHoles, scanImage } from '../image-scan.js';
@@ -209,12 +210,4 @@ function wordsBefore(
   const words = new Uint32Array(reach >>> 2);
   for (let index = 0; index < words.length; index++) words[index] = view.getUint32(index * 4, true);
   return { start, words };
-}
-
-function bytesOf(view: DataView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,3 +1,4 @@
+import { viewOf } from '../../bytes.js';
 import { ReadError } from '../../error.js';
 import type { Architecture } from '../arch/arch.js';
 import { readWithHoles } from '../image-scan.js';
@@ -25,7 +26,7 @@ export class ImageBytes {
   constructor(start: bigint, bytes: Uint8Array<ArrayBuffer>) {
     this.start = start;
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = viewOf(bytes);
     this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
   }
 
