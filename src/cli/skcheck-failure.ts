@@ -3,11 +3,13 @@ import type { HostErrorCode } from '../host/error.js';
 /** skcheck's exit statuses (DESIGN.md, "Command habits"). */
 export const EXIT = { nothingStale: 0, stale: 1, usage: 2, couldNotLook: 3 } as const;
 
-/** What to do next, by what went wrong. The exit status is `couldNotLook` for all of them. */
-export const ADVICE: Record<HostErrorCode, string> = {
+/** What to do next, by what went wrong. */
+const ADVICE: Record<HostErrorCode, string> = {
   gone: 'Is /proc mounted? skcheck needs Linux with procfs.',
   denied: 'Run as root, or as the user that the process belongs to.',
   unreadable: 'skcheck needs Linux with procfs.',
+  exists: 'Nothing was captured.',
+  'cannot-write': 'Name a file in a directory that you may write to.',
   'no-such-process': 'Check the pid; it is one of this pid namespace.',
   'no-such-netns': 'Give the name of one (ip netns), a path, a pid that lives in it, or all.',
   'netns-closed': 'Run as root, with nsenter (util-linux) installed.',
@@ -17,3 +19,16 @@ export const ADVICE: Record<HostErrorCode, string> = {
   'ss-hung': 'Run "ss -HOnemita" by hand; a very large host may need more time than we give.',
   'ss-too-much': 'Look at one network namespace at a time (ip netns exec).',
 };
+
+/** The same where a capture was asked, of a host that is elsewhere. */
+const CAPTURE_ADVICE: Partial<Record<HostErrorCode, string>> = {
+  gone: 'Capture that host again.',
+  denied: "Check the capture's permissions.",
+  unreadable: 'Capture that host again.',
+  'no-such-process': 'Check the pid; it is one of the host that was captured.',
+  'no-such-netns': 'Give a name, a path or a pid as on that host, or all.',
+};
+
+export function adviceFor(code: HostErrorCode, captured: boolean): string {
+  return (captured ? CAPTURE_ADVICE[code] : undefined) ?? ADVICE[code];
+}

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../stale/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../stale/verdict.js';
+import { declareConflicts } from './skcheck-conflicts.js';
 import { VERSION } from './version.js';
 
 /** What the command line asks for. Times are seconds. */
@@ -26,6 +27,7 @@ export interface SkcheckOptions {
   readonly exact?: boolean;
   readonly from?: string;
   readonly capture?: string;
+  readonly force?: boolean;
   readonly captureScript?: boolean;
   readonly prometheus?: boolean;
   readonly listen?: ListenAddress;
@@ -55,16 +57,16 @@ Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage
 
 /** The command, with its options declared and nothing done. */
 export function skcheckCommand(): Command {
-  return new Command('skcheck')
+  const command = new Command('skcheck')
     .description(
       'Finds sockets whose owner has stopped reading, and what they pin, with ss and /proc.',
     )
     .version(VERSION)
     .option('--stale', 'list only sockets whose owner has stopped reading')
     .addOption(
-      new Option('--verdict <codes>', `list only these: ${VERDICT_CODES.join(', ')}`)
-        .argParser(verdicts)
-        .conflicts('stale'),
+      new Option('--verdict <codes>', `list only these: ${VERDICT_CODES.join(', ')}`).argParser(
+        verdicts,
+      ),
     )
     .addOption(
       new Option('--interval <seconds>', 'time between two samples; 0: one sample, less sure')
@@ -122,22 +124,11 @@ export function skcheckCommand(): Command {
     .option('--census', 'count the pages that sockets can pin at most (root; some seconds)')
     .option('--exact', "count in the kernel's memory what is found (root; /proc/kcore)")
     .option('--procfs', 'read /proc/net instead of asking ss: sees and proves less')
-    .addOption(
-      new Option(
-        '--from <path>',
-        'a capture or a sosreport, archive or directory, instead of this host',
-      ).conflicts(['capture', 'captureScript', 'exact', 'listen', 'procfs', 'watch']),
-    )
-    .addOption(
-      new Option(
-        '--capture <file>',
-        'write a capture of this host (tar.gz) and judge nothing',
-      ).conflicts(['json', 'prometheus', 'listen', 'watch']),
-    )
+    .option('--from <path>', 'a capture or a sosreport, archive or directory, instead of this host')
+    .option('--capture <file>', 'write a capture of this host (tar.gz) and judge nothing')
+    .option('--force', 'write the capture over a file that is there')
     .option('--capture-script', 'print the script that captures, for hosts with only sh and tar')
-    .addOption(
-      new Option('--prometheus', 'print metrics for the textfile collector').conflicts('json'),
-    )
+    .option('--prometheus', 'print metrics for the textfile collector')
     .addOption(
       new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(
         listenAddress,
@@ -148,6 +139,8 @@ export function skcheckCommand(): Command {
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
+  declareConflicts(command);
+  return command;
 }
 
 /** The verdicts to list; null: all. */

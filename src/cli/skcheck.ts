@@ -7,7 +7,8 @@ import { formatJson } from '../report/json.js';
 import type { SkcheckReport } from '../report/skcheck-schema.js';
 import { formatSkcheckText } from '../report/skcheck-text.js';
 import { endWithReader } from './output.js';
-import { ADVICE, EXIT } from './skcheck-failure.js';
+import { refuseContradictions } from './skcheck-conflicts.js';
+import { adviceFor, EXIT } from './skcheck-failure.js';
 import { found, look, painter } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 
@@ -18,10 +19,11 @@ async function main(): Promise<void> {
   const program = skcheckCommand();
   try {
     program.parse();
+    refuseContradictions(program);
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? EXIT.nothingStale : EXIT.usage;
-    if (error.exitCode !== 0) complain(`${usageWords(error.message)} Try skcheck --help.`);
+    if (error.exitCode !== 0) complain(`${usageWords(error, program.args)} Try skcheck --help.`);
     return;
   }
   const options = program.opts<SkcheckOptions>();
@@ -29,8 +31,8 @@ async function main(): Promise<void> {
     process.exitCode = await run(options);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    complain(`${escapeText(error.message)}. ${ADVICE[error.code]}`);
-    process.exitCode = EXIT.couldNotLook;
+    complain(`${escapeText(error.message)}. ${adviceFor(error.code, options.from !== undefined)}`);
+    process.exitCode = error.code === 'exists' ? EXIT.usage : EXIT.couldNotLook;
   }
 }
 
@@ -84,7 +86,9 @@ function complain(words: string): void {
 }
 
 /** commander's message, in one inert line and without its own "error:". */
-function usageWords(message: string): string {
+function usageWords({ code, message }: CommanderError, args: readonly string[]): string {
+  if (code === 'commander.excessArguments')
+    return `there is no command "${escapeText(args.join(' '))}": skcheck takes options only.`;
   const words = escapeText(message.split('\n')[0] ?? '').replace(/^error: /, '');
   return /[.!?]$/.test(words) ? words : `${words}.`;
 }

@@ -18,7 +18,9 @@ export function formatSkcheckText(report: SkcheckReport, paint: Paint = (_, text
   const others = othersOf(report);
   if (others !== '') headline.push(others);
   if (report.host.samples === 1)
-    headline.push('(from one sample, judged by when data last came; --interval 2 is surer)');
+    headline.push(
+      `(from one sample, judged by when data last came; ${report.host.source === 'capture' ? 'skcheck --capture takes two, which are surer' : '--interval 2 is surer'})`,
+    );
   if (report.bounds.census) headline.push(...boundsOf(report.bounds));
   for (const process of report.processes)
     headline.push(

@@ -12,6 +12,7 @@ import type {
   SkcheckSocket,
   SkcheckWarning,
 } from './skcheck-schema.js';
+import { lookWarnings } from './skcheck-warnings.js';
 import { alsoWords, because, formatSpan } from './skcheck-words.js';
 
 export interface ReportOptions {
@@ -83,7 +84,7 @@ export function skcheckReport(
       theoreticalWorstBytes: options.theoreticalWorstBytes ?? null,
     },
     warnings: [
-      ...collectWarnings(observation, diagnosis),
+      ...lookWarnings(observation, diagnosis, options.captured ?? false),
       ...hostWarnings(host.limits),
       ...(options.warnings ?? []),
     ],
@@ -166,75 +167,4 @@ function whole(range: { low: number; likely: number; high: number }) {
     likely: Math.round(range.likely),
     high: Math.ceil(range.high),
   };
-}
-
-function collectWarnings(observation: Observation, diagnosis: Diagnosis): SkcheckWarning[] {
-  const { first, last, holders } = observation;
-  const warnings: SkcheckWarning[] = [];
-  const warn = (code: SkcheckWarning['code'], count: number, message: string) => {
-    if (count > 0) warnings.push({ code, count, message });
-  };
-  const suspects = diagnosis.findings.filter(
-    (each) => each.verdict.verdict !== 'reading' && each.unread > 0,
-  );
-  if (!last)
-    warn(
-      'one-sample',
-      suspects.length,
-      'one sample only: a TCP socket counts as stalled when its newest unread data is a second old or more; it may still be reading, slowly',
-    );
-  const hidden = suspects.filter((each) => each.ownerless === 'denied').length;
-  warn(
-    'owner-unknown',
-    hidden,
-    `${sockets(hidden)} with unread data without an owner: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not shown to this user. Run as root to see them`,
-  );
-  const unknown = suspects.filter((each) => each.ownerless === 'none').length;
-  warn(
-    'owner-unknown',
-    unknown,
-    `${sockets(unknown)} with unread data without an owner: no process that is visible here has it open`,
-  );
-  warn(
-    'undecided',
-    last ? diagnosis.undecided : 0,
-    `${sockets(diagnosis.undecided)} with unread data could not be judged; skcheck without --stale lists them, a longer --interval may tell`,
-  );
-  const blind = suspects.filter(
-    (each) => observation.reader === 'ss' && each.socket.protocol === 'TCP' && !each.socket.tcp,
-  ).length;
-  warn(
-    'no-tcp-info',
-    blind,
-    `ss told no TCP details of ${sockets(blind)} (does the kernel have inet_diag and tcp_diag?)`,
-  );
-  const lost = (last ?? first).unreadable;
-  warn(
-    'row-unreadable',
-    lost,
-    `${formatCount(lost)} lines of ss could not be read and are left out`,
-  );
-  if (observation.reader === 'procfs')
-    warn(
-      'without-ss',
-      1,
-      'read from /proc/net without ss: unix queues, the age of data, what TCP has received and what memory is charged are not to be seen there, so less is proved and the bounds are wide',
-    );
-  const closed = (last ?? first).closed.length;
-  warn(
-    'netns-closed',
-    closed,
-    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. Run as root, with nsenter (util-linux) installed`,
-  );
-  const contested = (last ?? first).contested;
-  warn(
-    'row-contested',
-    contested,
-    `${formatCount(contested)} unix sockets are left out: the name of one of them pretends to be another`,
-  );
-  return warnings;
-}
-
-function sockets(count: number): string {
-  return count === 1 ? '1 socket' : `${formatCount(count)} sockets`;
 }

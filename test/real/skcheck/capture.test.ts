@@ -1,9 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Actor, NEW_NETNS, Stage, skcheck, skcheckJson } from './stage.js';
+import { type Actor, CLI, NEW_NETNS, Stage, skcheck, skcheckJson, until } from './stage.js';
 
 /** One second between samples is enough for what these tests ask. */
 const SOON = ['--interval', '1'];
@@ -53,7 +62,7 @@ describe('a capture', () => {
     const live = skcheckJson([...SOON, '--stale']);
     expect(ours(live.report.sockets).length).toBe(3);
     expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
-    const read = skcheckJson([...SOON, '--stale', '--from', file]);
+    const read = skcheckJson(['--stale', '--from', file]);
     expect(ours(read.report.sockets)).toEqual(ours(live.report.sockets));
     expect(read.report.host).toMatchObject({
       ...live.report.host,
@@ -63,9 +72,51 @@ describe('a capture', () => {
     expect(read.report.sockets.find(({ pid }) => pid === outside.pid)?.comm).toBe(HOSTILE);
   });
 
+  test('writes over nothing, unless it is told to', () => {
+    const mine = join(dir, 'mine.tar.gz');
+    writeFileSync(mine, 'mine');
+    const refused = skcheck(['--interval', '0.5', '--capture', mine]);
+    expect(refused).toMatchObject({ status: 2, stdout: '' });
+    expect(refused.stderr).toMatch(
+      /^skcheck: .*mine\.tar\.gz exists; --force replaces it\. [^\n]+\n$/,
+    );
+    expect(readFileSync(mine, 'utf8')).toBe('mine');
+    expect(skcheck(['--interval', '0.5', '--capture', mine, '--force']).status).toBe(0);
+    expect(ours(skcheckJson(['--stale', '--from', mine]).report.sockets).length).toBe(3);
+  });
+
+  test('leaves no file that is none', async () => {
+    const none = join(dir, 'no-such-directory', 'x.tar.gz');
+    expect(skcheck(['--capture', none])).toMatchObject({ status: 3, stdout: '' });
+    const half = join(dir, 'half.tar.gz');
+    const child = spawn(process.execPath, [CLI, '--interval', '600', '--capture', half]);
+    await until(() => existsSync(half));
+    // The shell ends once it has slept, as a signal of the terminal would let it at once.
+    child.kill('SIGTERM');
+    spawnSync('pkill', ['-P', String(child.pid)]);
+    expect(await once(child, 'exit')).toEqual([3, null]);
+    expect(existsSync(half)).toBe(false);
+  });
+
+  test('advice is about the capture, not about this host', () => {
+    const run = skcheck(['--pid', '999999999', '--from', file]);
+    expect(run).toMatchObject({ status: 3, stdout: '' });
+    expect(run.stderr).toMatch(/^skcheck: no process has pid 999999999\. .* was captured\.\n$/);
+    const bare = join(dir, 'bare');
+    mkdirSync(join(bare, 'sample-1', 'netns-1'), { recursive: true });
+    mkdirSync(join(bare, 'proc'));
+    writeFileSync(join(bare, 'version'), '1\n');
+    writeFileSync(join(bare, 'sample-1', 'began'), '1.00 1.00\n');
+    const blind = skcheck(['--from', bare]);
+    expect(blind).toMatchObject({
+      status: 3,
+      stderr: 'skcheck: /proc was not captured. Capture that host again.\n',
+    });
+  });
+
   test('as a directory too', () => {
     expect(spawnSync('tar', ['-xzf', file, '-C', dir]).status).toBe(0);
-    const unpacked = skcheckJson([...SOON, '--stale', '--from', join(dir, 'skcheck-capture')]);
+    const unpacked = skcheckJson(['--stale', '--from', join(dir, 'skcheck-capture')]);
     expect(ours(unpacked.report.sockets).length).toBe(3);
   });
 
@@ -77,7 +128,7 @@ describe('a capture', () => {
       status: 0,
       stderr: '',
     });
-    expect(ours(skcheckJson([...SOON, '--stale', '--from', other]).report.sockets).length).toBe(3);
+    expect(ours(skcheckJson(['--stale', '--from', other]).report.sockets).length).toBe(3);
   });
 
   test('cut or damaged it is status 3 and one line', () => {
@@ -112,7 +163,7 @@ test('a sosreport: its one sample of ss, owners and all', () => {
   writeFileSync(join(top, 'sos_commands/networking/ss_-peaonmi'), stdout);
   const archive = join(dir, 'sosreport.tar.xz');
   expect(spawnSync('tar', ['-cJf', archive, '-C', dir, 'sosreport-x']).status).toBe(0);
-  const { report } = skcheckJson([...SOON, '--stale', '--from', archive]);
+  const { report } = skcheckJson(['--stale', '--from', archive]);
   expect(report.host).toMatchObject({ samples: 1, source: 'capture' });
   const socket = report.sockets.find(({ pid }) => pid === outside.pid);
   expect(socket).toMatchObject({ unreadBytes: 5000, stalled: { certainty: 'likely' } });

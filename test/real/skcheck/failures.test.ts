@@ -43,12 +43,36 @@ describe('wrong usage is status 2 and one line', () => {
     ['a capture, without the tables that it lacks', ['--from', 'c.tar.gz', '--procfs']],
     ['a capture, captured', ['--from', 'c.tar.gz', '--capture', 'd.tar.gz']],
     ['two formats', ['--json', '--prometheus']],
+    ['a capture, at another pace', ['--from', 'c.tar.gz', '--interval', '3']],
+    ['a capture, with more samples', ['--from', 'c.tar.gz', '--samples', '3']],
+    ['a capture, and pages that are counted here', ['--from', 'c.tar.gz', '--census']],
+    ['several samples at once', ['--samples', '3', '--interval', '0']],
+    ['a watch without time', ['--watch', '--interval', '0']],
+    ['a capture without time', ['--capture', 'd.tar.gz', '--interval', '0']],
+    ['a capture that is judged', ['--capture', 'd.tar.gz', '--stale']],
+    ['a capture of one process', ['--capture', 'd.tar.gz', '--pid', '1']],
+    ['force without a capture', ['--force']],
+    ['the script and a question', ['--capture-script', '--stale']],
+    ['the script and a pace', ['--capture-script', '--interval', '3']],
+    ['the script and an argument', ['--capture-script', 'c.sh']],
+    ['metrics of what is listed', ['--prometheus', '--stale']],
+    ['metrics, the worst', ['--listen', '127.0.0.1:0', '--top', '3']],
+    ['metrics, watched', ['--prometheus', '--watch']],
+    ['metrics in two ways', ['--prometheus', '--listen', '127.0.0.1:0']],
   ])('%s', (_, args) => {
     const run = skcheck(args);
     expect(run).toMatchObject({ status: 2, stdout: '' });
     expect(run.stderr).toMatch(/^skcheck: [^\n]*Try skcheck --help\.\n$/);
     expect(run.stderr).not.toContain('\u001b');
   });
+});
+
+test.each([['nope'], ['help', 'nope'], ['help']])('%s %s is no command', (...args) => {
+  const run = skcheck(args.filter((arg) => arg !== undefined));
+  expect(run).toMatchObject({ status: 2, stdout: '' });
+  expect(run.stderr).toBe(
+    `skcheck: there is no command "${args.join(' ')}": skcheck takes options only. Try skcheck --help.\n`,
+  );
 });
 
 test('--help has examples and the exit statuses, --version the version', () => {
@@ -132,11 +156,8 @@ test('a network namespace that is not there is status 3', () => {
 });
 
 test('rows that cannot be read are counted, not passed over in silence', () => {
-  const run = skcheck(
-    ['--stale', '--interval', '0', '--netns', 'own'],
-    [],
-    withSs('echo "tcp WHAT is this"'),
-  );
+  const args = ['--stale', '--netns', 'own', '--interval', '0'];
+  const run = skcheck(args, [], withSs('echo "tcp WHAT is this"'));
   expect(run.status).toBe(0);
   expect(run.stderr).toMatch(/3 lines of ss could not be read/);
 });
