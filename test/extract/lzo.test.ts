@@ -39,4 +39,20 @@ describe('LZO', () => {
     );
     expect(compressLzo(new Uint8Array(4096)).length).toBeLessThan(40);
   });
+
+  test('a large page of short matches far behind, which save nothing, comes back', () => {
+    // Bytes that repeat no three in a row, and in their second part: four, and three from the first.
+    let state = 1;
+    const next = () => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return state >>> 16;
+    };
+    const page = new Uint8Array(65_536).map(next);
+    for (let at = 2500; at + 7 <= page.length; at += 7) {
+      const from = at - 2100 - (next() % 100);
+      page.copyWithin(at + 4, from, from + 3);
+    }
+    expect(compressLzo(page).length).toBeGreaterThan(65_536 + 4160);
+    expect(same(back(page), page)).toBe(true);
+  });
 });

@@ -53,8 +53,8 @@ class Writer {
   #trailing = -1;
 
   constructor(length: number) {
-    // A literal run costs a byte for each 255 and a few more.
-    this.#bytes = new Uint8Array(length + Math.ceil(length / 16) + 64);
+    // At worst runs of 4 literals, which cost a byte more, and matches of 3, which save none.
+    this.#bytes = new Uint8Array(length + Math.ceil(length / 7) + 64);
   }
 
   literals(bytes: Uint8Array): void {
