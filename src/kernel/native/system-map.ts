@@ -23,7 +23,7 @@ export function parseSystemMap(
   kernelOffset: bigint,
   name = 'System.map',
 ): ListedSymbols {
-  const most = Math.floor(text.length / 20) + 1;
+  const most = linesOf(text);
   const nameAt = new Int32Array(most);
   const types = new Uint8Array(most);
   const addresses = new BigUint64Array(most);
@@ -54,6 +54,12 @@ export function parseSystemMap(
     types.subarray(0, count),
     addresses.subarray(0, count),
   );
+}
+
+function linesOf(text: Uint8Array): number {
+  let lines = 1;
+  for (const byte of text) if (byte === NEWLINE) lines++;
+  return lines;
 }
 
 function hexAt(text: Uint8Array, at: number, digits: number): bigint | undefined {

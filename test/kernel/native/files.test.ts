@@ -78,6 +78,13 @@ describe('a System.map', () => {
     expect(table.find('_stext')).toMatchObject([{ type: 'T', address: 0xffffffff81000000n }]);
   });
 
+  it('may write addresses without leading zeros', () => {
+    const lines = Array.from({ length: 100 }, (_, i) => `${i.toString(16)} A s${i}\n`).join('');
+    const table = parseSystemMap(Buffer.from(lines), 0n);
+    expect(table.count).toBe(100);
+    expect(table.find('s99')).toMatchObject([{ address: 99n }]);
+  });
+
   it('of another kernel is refused', () => {
     const other = mapText.replace(/^ffffffff(\w+) D init_uts_ns$/m, 'fffffffe$1 D init_uts_ns');
     expect(errorOf(() => openNativeImage(image, { symbols: fileOf(other) }))).toMatchObject({
