@@ -6,6 +6,7 @@ import { ReadError } from '../kernel/error.js';
 import { architectureOf } from '../kernel/native/arch/architecture-of.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import { type PackedGroup, packedPagesNote } from '../kernel/native/image/packed-pages.js';
+import { lastAtOrBelow } from '../kernel/native/image/sorted.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';
 import { anonymous, type Patches } from './anonymize/anonymous.js';
@@ -68,9 +69,10 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   readTables(recording);
   progress('asking every question');
   const sockets = askEverything(recording, options);
+  const isStored = storedIn(image);
   const store = (address: bigint): void => {
     const physical = recording.physicalOf(address);
-    if (physical !== undefined && isStored(image, physical)) kept.store(physical);
+    if (physical !== undefined && isStored(physical)) kept.store(physical);
   };
   readForDebuggers(recording, store);
   attempt(() => readLog(recording, store, options.log ?? false));
@@ -143,11 +145,13 @@ function pageOf(image: MemoryImage, kept: KeptPages, number: number, patches: Pa
   return { number, bytes, kept: all ? undefined : ranges };
 }
 
-/** Whether a dump has any of a page. */
-function isStored(image: MemoryImage, physical: number): boolean {
-  for (const { start, end } of image.facts.physicalRanges)
-    if (physical >= start && physical < end) return true;
-  return false;
+/** Tells of a physical address whether a dump has any of its page. */
+function storedIn(image: MemoryImage): (physical: number) => boolean {
+  const bounds: number[] = [];
+  for (const { start, end } of image.facts.physicalRanges) bounds.push(start, end);
+  const sorted = Float64Array.from(bounds);
+  // From a start to its end.
+  return (physical) => lastAtOrBelow(sorted, physical) % 2 === 0;
 }
 
 /** Whether what is not kept of a page is zero anyway: then all of it can be told. */

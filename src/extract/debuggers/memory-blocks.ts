@@ -6,6 +6,8 @@ import { pointerAt } from './pointer.js';
 
 /** More than a machine has that is made of blocks of 128 MiB at least. */
 const MOST_BLOCKS = 1 << 20;
+/** Kinds of buses that drivers register: dozens. */
+const MOST_BUSES = 4096;
 const LONGEST_BUS_NAME = 32;
 
 /** The devices that stand for blocks of memory, which crash counts (drivers/base/memory.c). */
@@ -41,7 +43,9 @@ function memoryBus(kernel: NativeKernel): bigint | undefined {
   let found: bigint | undefined;
   const head = pointerAt(kernel, all);
   kernel.read(head, set.size);
+  let buses = 0;
   for (const link of listNodes(kernel, head + BigInt(set.offset('list')))) {
+    if (++buses > MOST_BUSES) return found;
     const address = link - BigInt(object.offset('entry'));
     kernel.read(address, object.size);
     const name = readName(kernel, object.read(address).pointer('name'));

@@ -4,6 +4,8 @@ import { StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
 import { present } from './present.js';
 
+/** Modules that can be loaded at once, by any measure. */
+const MOST_MODULES = 4096;
 /** Exported symbols of a module that are kept at most. */
 const MOST_EXPORTS = 65_536;
 
@@ -14,7 +16,9 @@ export function readModules(kernel: NativeKernel): void {
   if (head === undefined) return;
   const module = new StructReader(kernel, 'module', ['list']);
   const exports = present(kernel, 'module', ['syms', 'num_syms', 'gpl_syms', 'num_gpl_syms']);
+  let modules = 0;
   for (const node of listNodes(kernel, head)) {
+    if (++modules > MOST_MODULES) return;
     const address = node - BigInt(module.offset('list'));
     attempt(() => {
       kernel.read(address, module.size);
