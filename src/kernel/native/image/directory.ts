@@ -14,13 +14,17 @@ import { errorCode } from './source.js';
 export function dumpIn(path: string): string {
   if (!isDirectory(path)) return path;
   let found = candidates(path);
+  const closed: string[] = [];
   if (found.length === 0) {
     found = entries(path)
       .map((name) => join(path, name))
       .filter(isDirectory)
-      .flatMap(candidates);
+      .flatMap((directory) => candidatesOrNone(directory, closed));
   }
-  if (found.length === 0) throw new KernelError('no-such-file', `there is no dump in ${path}`);
+  if (found.length === 0) {
+    const but = closed.length > 0 ? `, and ${closed[0]} cannot be listed` : '';
+    throw new KernelError('no-such-file', `there is no dump in ${path}${but}`);
+  }
   if (found.length === 1) return found[0]!;
   const named = found.slice(0, MOST_NAMED).join(', ');
   const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
@@ -35,6 +39,17 @@ function candidates(directory: string): string[] {
   const named = entries(directory).filter((name) => DUMP.test(name));
   const best = named.includes('vmcore') ? ['vmcore'] : named.sort();
   return best.map((name) => join(directory, name)).filter((path) => !isDirectory(path));
+}
+
+/** Of a directory that may not be listed (lost+found) none, and its path goes to `closed`. */
+function candidatesOrNone(directory: string, closed: string[]): string[] {
+  try {
+    return candidates(directory);
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    closed.push(directory);
+    return [];
+  }
 }
 
 function isDirectory(path: string): boolean {
