@@ -1,7 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { bytesOf, textOf, viewOf } from '../bytes.js';
-import { KernelError, type KernelErrorCode } from '../error.js';
+import { KernelError } from '../error.js';
 import { notes } from './image/notes.js';
+import { type ByteSource, FileSource, readHead } from './image/source.js';
 
 const ELF_HEADER_BYTES = 64;
 const SECTION_BYTES = 64;
@@ -32,23 +32,21 @@ export interface ElfSection {
 export class ElfFile {
   readonly path: string;
   readonly sections: readonly ElfSection[];
-  readonly #descriptor: number;
-  readonly #size: number;
+  readonly #source: ByteSource;
 
-  private constructor(path: string, descriptor: number) {
-    this.path = path;
-    this.#descriptor = descriptor;
-    this.#size = fstatSync(descriptor).size;
+  private constructor(source: ByteSource) {
+    this.path = source.name;
+    this.#source = source;
     this.sections = this.#readSections();
   }
 
-  /** @throws {KernelError} when it cannot be opened, is no such ELF file, or is damaged */
+  /** @throws {KernelError} when it cannot be opened or is no such ELF file; `wrong-vmlinux` when damaged */
   static open(path: string): ElfFile {
-    const descriptor = openFile(path);
+    const source = new FileSource(path, 'unsupported-format');
     try {
-      return new ElfFile(path, descriptor);
+      return new ElfFile(source);
     } catch (error) {
-      closeSync(descriptor);
+      source.close();
       throw error;
     }
   }
@@ -74,11 +72,11 @@ export class ElfFile {
   }
 
   close(): void {
-    closeSync(this.#descriptor);
+    this.#source.close();
   }
 
   #readSections(): ElfSection[] {
-    const head = readAt(this.#descriptor, 0, ELF_HEADER_BYTES);
+    const head = bytesOf(readHead(this.#source, 0, ELF_HEADER_BYTES));
     if (!isElf64(head)) {
       const message = `${this.path} is no 64-bit little-endian ELF file`;
       throw new KernelError('unsupported-format', message);
@@ -115,13 +113,14 @@ export class ElfFile {
   }
 
   #read(offset: number, length: number): Uint8Array {
-    if (!(offset >= 0 && offset + length <= this.#size))
-      throw this.#damaged(`bytes ${offset} to ${offset + length} of ${this.#size}`);
-    return readAt(this.#descriptor, offset, length);
+    const { size } = this.#source;
+    if (!(offset >= 0 && offset + length <= size))
+      throw this.#damaged(`it claims bytes ${offset} to ${offset + length} of ${size}`);
+    return readAt(this.#source, offset, length);
   }
 
   #damaged(why: string): KernelError {
-    return new KernelError('damaged', `${this.path} is a damaged ELF file: ${why}`);
+    return new KernelError('wrong-vmlinux', `${this.path} is a damaged ELF file: ${why}`);
   }
 }
 
@@ -140,58 +139,32 @@ export function isElf64(head: Uint8Array): boolean {
 
 /** The first bytes of a file, fewer if it is shorter. */
 export function readFileHead(path: string, length: number): Uint8Array {
-  const descriptor = openFile(path);
+  const source = new FileSource(path, 'unsupported-format');
   try {
-    return readAt(descriptor, 0, length);
+    return bytesOf(readHead(source, 0, length));
   } finally {
-    closeSync(descriptor);
+    source.close();
   }
 }
 
 /** A whole file of at most `most` bytes; /sys/kernel/btf/vmlinux is one whose size fstat knows. */
 export function readWholeFile(path: string, most: number): Uint8Array {
-  const descriptor = openFile(path);
+  const source = new FileSource(path, 'unsupported-format');
   try {
-    const { size } = fstatSync(descriptor);
+    const { size } = source;
     if (size > most) throw new KernelError('unsupported-format', `${path} has ${size} bytes`);
-    return readAt(descriptor, 0, size);
+    return readAt(source, 0, size);
   } finally {
-    closeSync(descriptor);
+    source.close();
   }
 }
 
-const CODES: Readonly<Record<string, KernelErrorCode>> = {
-  ENOENT: 'no-such-file',
-  ENOTDIR: 'no-such-file',
-  EACCES: 'permission',
-  EPERM: 'permission',
-};
-
-function openFile(path: string): number {
-  try {
-    // Without waiting for somebody to write to a fifo.
-    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    if (fstatSync(descriptor).isFile()) return descriptor;
-    closeSync(descriptor);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    const message = code === 'ENOENT' ? 'no such file' : (error as Error).message;
-    throw new KernelError(CODES[code] ?? 'unsupported-format', `${path}: ${message}`, {
-      cause: error,
-    });
-  }
-  throw new KernelError('unsupported-format', `${path} is no regular file`);
-}
-
-function readAt(descriptor: number, offset: number, length: number): Uint8Array {
+/** Bytes that must be there. */
+function readAt(source: ByteSource, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
-  let have = 0;
-  while (have < length) {
-    const got = readSync(descriptor, bytes, have, length - have, offset + have);
-    if (got === 0) break;
-    have += got;
-  }
-  return bytes.subarray(0, have);
+  if (source.pread(bytes, length, offset) === length) return bytes;
+  const what = `bytes ${offset} to ${offset + length} of ${source.size} cannot be read`;
+  throw new KernelError('wrong-vmlinux', `${source.name}: ${what}`);
 }
 
 function buildIdOf(section: Uint8Array): string | undefined {

@@ -1,3 +1,5 @@
+import { highHalf, lowHalf } from '../halves.js';
+import { ascending } from './ascending.js';
 import { NameIndex } from './name-index.js';
 
 /** A symbol as `nm` and /proc/kallsyms print it. */
@@ -105,11 +107,10 @@ export class ListedSymbols implements SymbolTable {
 
   #sort(): Uint32Array {
     const addresses = this.#addresses;
-    const order = Uint32Array.from({ length: this.count }, (_, index) => index);
-    return order.sort((a, b) => {
-      const left = addresses[a]!;
-      const right = addresses[b]!;
-      return left < right ? -1 : left > right ? 1 : a - b;
+    return ascending({
+      length: this.count,
+      low: (index) => lowHalf(addresses[index]!),
+      high: (index) => highHalf(addresses[index]!),
     });
   }
 }

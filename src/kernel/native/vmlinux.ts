@@ -18,7 +18,7 @@ const SHF_EXECINSTR = 4n;
 /**
  * The symbols in a vmlinux's `.symtab`, moved by what KASLR added; undefined if it has none.
  *
- * @throws {KernelError} `damaged` when the section does not hold together
+ * @throws {KernelError} `wrong-vmlinux` when the section does not hold together
  */
 export function readSymtab(elf: ElfFile, kernelOffset: bigint): ListedSymbols | undefined {
   const section = elf.section('.symtab');
@@ -29,7 +29,7 @@ export function readSymtab(elf: ElfFile, kernelOffset: bigint): ListedSymbols | 
   const view = viewOf(bytes);
   const most = Math.floor(bytes.length / SYMBOL_BYTES);
   if (most > MOST_SYMBOLS)
-    throw new KernelError('damaged', `${elf.path}: ${most} symbols in .symtab`);
+    throw new KernelError('wrong-vmlinux', `${elf.path}: ${most} symbols in .symtab`);
 
   const letters = elf.sections.map(({ type, flags }) =>
     flags & SHF_EXECINSTR ? 't' : type === SHT_NOBITS ? 'b' : flags & SHF_WRITE ? 'd' : 'r',

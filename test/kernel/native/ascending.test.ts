@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { ascending, numberKeys } from '../../../../src/kernel/native/image/ascending.js';
+import { ascending, numberKeys } from '../../../src/kernel/native/ascending.js';
 
 const anyNumber = fc.oneof(
   fc.maxSafeNat(),

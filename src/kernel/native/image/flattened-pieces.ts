@@ -1,4 +1,4 @@
-import { ascending, numberKeys } from './ascending.js';
+import { ascending, numberKeys } from '../ascending.js';
 import type { Runs } from './flattened-runs.js';
 
 /**

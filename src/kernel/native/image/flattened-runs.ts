@@ -104,7 +104,8 @@ export function readRuns(stream: ByteSource): { runs: Runs; cut: boolean } {
     if (there < size) return { runs, cut: true };
     position += size;
     if (runs.length > MOST_RUNS) {
-      const message = `${name} is a flattened stream of more than ${MOST_RUNS} records`;
+      const what = `${name} is a flattened stream of more than ${MOST_RUNS} records`;
+      const message = `${what}: join them with \`makedumpfile -R vmcore < ${name}\``;
       throw new KernelError('unsupported-format', message);
     }
     if (runs.length > allowed(position)) {

@@ -1,4 +1,4 @@
-import { ascending, numberKeys } from './ascending.js';
+import { ascending, numberKeys } from '../ascending.js';
 import type { SegmentTable } from './segment-table.js';
 import { lastAtOrBelow } from './sorted.js';
 

@@ -1,5 +1,5 @@
 import { highHalf, joinHalves, lowHalf } from '../../halves.js';
-import { ascending } from './ascending.js';
+import { ascending } from '../ascending.js';
 import type { SegmentTable } from './segment-table.js';
 
 /** The segments that have a virtual address, in order of it. */

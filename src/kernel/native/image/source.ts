@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { KernelError } from '../../error.js';
+import { KernelError, type KernelErrorCode } from '../../error.js';
 
 /** Bytes that can be read at any position: a file, or a file inside another format. */
 export interface ByteSource {
@@ -30,14 +30,17 @@ export class FileSource implements ByteSource {
   readonly size: number;
   #fd: number;
 
-  /** @throws {KernelError} `no-such-file`, `permission` or `not-a-dump` (not a file at all). */
-  constructor(path: string) {
+  /**
+   * @param unfit the code for what is not a file at all
+   * @throws {KernelError} `no-such-file`, `permission` or `unfit`
+   */
+  constructor(path: string, unfit: KernelErrorCode = 'not-a-dump') {
     this.name = path;
-    this.#fd = open(path);
+    this.#fd = open(path, unfit);
     const stat = fstatSync(this.#fd);
     if (!stat.isFile()) {
       closeSync(this.#fd);
-      throw new KernelError('not-a-dump', `${path} is not a regular file`);
+      throw new KernelError(unfit, `${path} is not a regular file`);
     }
     this.size = isKcorePath(path) ? Number.POSITIVE_INFINITY : stat.size;
   }
@@ -90,7 +93,7 @@ export function readHead(source: ByteSource, position: number, length: number): 
   return new DataView(bytes.buffer, 0, source.pread(bytes, wanted, position));
 }
 
-function open(path: string): number {
+function open(path: string, unfit: KernelErrorCode): number {
   try {
     // Without waiting for somebody to write to a fifo.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -105,7 +108,7 @@ function open(path: string): number {
     if (code === 'EACCES' || code === 'EPERM') {
       throw new KernelError('permission', `${path} may not be read`, { cause });
     }
-    throw new KernelError('not-a-dump', `${path} cannot be opened (${code})`, { cause });
+    throw new KernelError(unfit, `${path} cannot be opened (${code})`, { cause });
   }
 }
 
