@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { escapeText } from '../report/escape.js';
 import { registerExtract } from './commands/extract.js';
 import { registerInfo } from './commands/info.js';
 import { registerRead } from './commands/read.js';
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
   registerSkb(program);
   registerSockets(program);
   registerStruct(program);
+  registerHelp(program);
 
   endWithReader('kdump-mem', EXIT.unreadable);
   try {
@@ -42,4 +44,18 @@ async function main(): Promise<void> {
       process.exitCode = status;
     }
   }
+}
+
+/** commander's own `help` shows everything, and says nothing, for a command that there is not. */
+function registerHelp(program: Command): void {
+  program
+    .helpCommand(false)
+    .command('help [command]')
+    .description('display help for a command')
+    .action((name?: string) => {
+      if (name === undefined) program.help();
+      const command = program.commands.find((each) => each.name() === name);
+      if (!command) program.error(`error: unknown command '${escapeText(name)}'`);
+      command.help();
+    });
 }

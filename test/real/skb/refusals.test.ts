@@ -177,6 +177,7 @@ test.each([
   [['skb', '--pid', '-1', '--vmcore', 'x'], /It must be a whole number/],
   [['skb', '--pid', '1', '--engine', 'gdb', '--vmcore', 'x'], /Allowed choices are auto, native/],
   [['nonsense'], /unknown command 'nonsense'/],
+  [['help', 'nonsense'], /unknown command 'nonsense'/],
 ])('wrong usage: %j', (args, line) => refused(2, line, ...args));
 
 describe('what the guest’s processes call themselves', () => {
