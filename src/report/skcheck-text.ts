@@ -182,11 +182,16 @@ function reasonOf(socket: SkcheckSocket): string {
   return `${word}${because}${besides}${also}${place}`;
 }
 
+/** Less than half a line, so that a line is not broken within it; its end tells most. */
+const LONGEST_CGROUP = 46;
+
 /** Where it runs, when that is not plainly this host. */
-function placeWords({ pod, container, netnsName, holders }: SkcheckSocket): string {
+function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocket): string {
   const words: string[] = [];
   if (pod !== null) words.push(`pod ${escapeText(pod)}`);
   if (container !== null) words.push(`container ${escapeText(container.slice(0, 12))}`);
+  if (pod === null && container === null && cgroup !== null && cgroup !== '/')
+    words.push(`cgroup ${cutMiddle(escapeText(cgroup), LONGEST_CGROUP)}`);
   if (netnsName !== null) words.push(`netns ${escapeText(netnsName)}`);
   const inner = holders[0]?.nsPids.at(-1);
   if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1)

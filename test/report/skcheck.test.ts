@@ -111,6 +111,22 @@ describe('text', () => {
     expect(text).toContain('the listener has not accepted it yet');
   });
 
+  test('says where it runs: pod and container, else the cgroup', async () => {
+    const object = await report();
+    const [first] = object.sockets;
+    if (!first) throw new Error('no socket');
+    const words = (place: Partial<typeof first>) =>
+      formatSkcheckText({ ...object, sockets: [{ ...first, ...place }] }).replace(/\s+/g, ' ');
+    expect(words({})).toContain('; in cgroup /a\\x1b[31m,"\\x9b2J');
+    const service = { cgroup: '/system.slice/feedd.service' };
+    expect(words(service)).toContain('; in cgroup /system.slice/feedd.service');
+    const pod = { ...service, pod: '1b2c', container: '0123456789abcdef' };
+    expect(words(pod)).toMatch(/; in pod 1b2c, container 0123456789ab(?!.*cgroup)/);
+    expect(words({ cgroup: '/' })).not.toContain('cgroup');
+    const long = words({ cgroup: `/user.slice/${'x'.repeat(200)}/session-3.scope` });
+    expect(long).toMatch(/cgroup \/user\.slice\/x+…x+\/session-3\.scope/);
+  });
+
   test('nothing stalled is one line', () => {
     const quiet: SkcheckReport = {
       schema: 'skcheck/1',
