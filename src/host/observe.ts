@@ -212,7 +212,8 @@ function drops({ skmem }: SocketRecord): boolean {
 function inodesWanted(sockets: readonly SocketRecord[]): ReadonlySet<number> {
   const wanted = new Set<number>();
   for (const socket of sockets)
-    for (const inode of [socket.inode, socket.peerInode]) if (inode !== 0) wanted.add(inode);
+    for (const inode of [socket.inode, socket.peerInode, ...(socket.waiting ?? [])])
+      if (inode !== 0) wanted.add(inode);
   return wanted;
 }
 

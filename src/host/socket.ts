@@ -41,6 +41,11 @@ export interface SocketRecord {
   /** Unix only: the inode of the other end, 0 where there is none. */
   readonly peerInode: number;
   /**
+   * Unix listeners: the inodes of the clients whose connections wait to be accepted, oldest first; 0 is
+   * one that has closed its end. Absent where it is not told. (UNIX_DIAG_ICONS of net/unix/diag.c.)
+   */
+  readonly waiting?: readonly number[];
+  /**
    * The kernel's cookie (hex): never used twice since boot. Unix rows have none; where ss had to read
    * /proc/net (no `skmem` then) it is a number of its own, the same as long as the socket lives.
    */

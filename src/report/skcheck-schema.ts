@@ -49,6 +49,15 @@ const socket = z.strictObject({
   cgroup: z.string().nullable(),
   container: z.string().nullable(),
   pod: z.string().nullable(),
+  /** Unix listeners: the known clients whose connections wait to be accepted, oldest first. */
+  waiting: z.array(
+    z.strictObject({
+      inode: count,
+      pid: count.nullable(),
+      comm: z.string().nullable(),
+      fds: z.array(count),
+    }),
+  ),
   recvQ: count,
   sendQ: count,
   /** The names of `ss -m`: bytes, `d` is a count. */

@@ -167,19 +167,35 @@ function fitRows(rows: string[][]): string[][] {
 function reasonOf(socket: SkcheckSocket): string {
   const { verdict, certainty, because } = socket.stalled;
   const word = `${certainty === 'likely' ? 'likely ' : ''}${WORDS[verdict]}: `;
-  const others = socket.holders
-    .slice(1, 6)
-    .map(
-      ({ pid, comm, fds }) => `${pid}${comm === null ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`,
-    );
-  const more =
-    socket.holders.length > 6 ? ` and ${formatCount(socket.holders.length - 6)} more` : '';
-  const also = others.length > 0 ? `; also held by pid ${others.join(', ')}${more}` : '';
+  const also = holdersWords('also held by', socket.holders.slice(1));
+  const clients = socket.waiting.flatMap(({ pid, comm, fds }) =>
+    pid === null ? [] : [{ pid, comm, fds }],
+  );
+  const waiting = holdersWords('those who wait:', clients);
   const place = placeWords(socket);
   const besides = socket.also
     .map((each) => `; also ${WORDS[each.verdict]}: ${each.because}`)
     .join('');
-  return `${word}${because}${besides}${also}${place}`;
+  return `${word}${because}${waiting}${besides}${also}${place}`;
+}
+
+interface HolderWords {
+  readonly pid: number;
+  readonly comm: string | null;
+  readonly fds: readonly number[];
+}
+
+const MOST_NAMED = 5;
+
+function holdersWords(lead: string, holders: readonly HolderWords[]): string {
+  if (holders.length === 0) return '';
+  const named = holders
+    .slice(0, MOST_NAMED)
+    .map(
+      ({ pid, comm, fds }) => `${pid}${comm === null ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`,
+    );
+  const rest = holders.length - named.length;
+  return `; ${lead} pid ${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
 }
 
 /** Less than half a line, so that a line is not broken within it; its end tells most. */

@@ -127,6 +127,12 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
     cgroup: place && place.path !== '/' ? place.path : (owner?.cgroup ?? socket.cgroup),
     container: place?.container ?? owner?.container ?? null,
     pod: place?.pod ?? owner?.pod ?? null,
+    waiting: finding.waiting.map(({ inode, holder, process }) => ({
+      inode,
+      pid: holder?.pid ?? null,
+      comm: process?.comm ?? null,
+      fds: [...(holder?.fds ?? [])],
+    })),
     recvQ: socket.recvQ,
     sendQ: socket.sendQ,
     skmem: socket.skmem && memoryEntry(socket.skmem),

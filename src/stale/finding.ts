@@ -17,6 +17,8 @@ export interface Finding {
   readonly processes: readonly ProcessRecord[];
   /** Why `holders` is empty, when it is. */
   readonly ownerless: 'unaccepted' | 'orphan' | 'denied' | 'none' | null;
+  /** Unix listeners: the clients that wait to be accepted and are known, oldest first. */
+  readonly waiting: readonly WaitingClient[];
   /** Bytes: see `unreadBytes`. */
   readonly unread: number;
   /** Bytes sent or written that the peer has not acknowledged; 0 for what is not TCP. */
@@ -35,6 +37,14 @@ export interface Finding {
    */
   readonly cpuShare: { readonly used: number; readonly waited: number } | null;
   readonly pinned: PinnedEstimate;
+}
+
+export interface WaitingClient {
+  readonly inode: number;
+  /** Of its holders the one with the lowest pid; null when none is known. */
+  readonly holder: Holder | null;
+  /** Null when there is none, or it ended meanwhile. */
+  readonly process: ProcessRecord | null;
 }
 
 /** A share of less time than this says nothing: CPU time is told in hundredths of a second. */
@@ -59,6 +69,7 @@ export function findingOf(
       holders: held,
       processes: held.flatMap(({ pid }) => processes.get(pid) ?? []),
       ownerless: held.length > 0 ? null : whyOwnerless(socket, holders.denied.length),
+      waiting: waitingClients(socket, observation),
       unread,
       unsent: socket.protocol === 'TCP' ? unsentBytes(socket) : 0,
       verdict,
@@ -69,6 +80,18 @@ export function findingOf(
       pinned,
     },
   };
+}
+
+function waitingClients(
+  { waiting = [] }: SocketRecord,
+  { holders, processes }: Observation,
+): WaitingClient[] {
+  return waiting
+    .filter((inode) => inode !== 0)
+    .map((inode) => {
+      const holder = holders.byInode.get(inode)?.[0] ?? null;
+      return { inode, holder, process: (holder && processes.get(holder.pid)) ?? null };
+    });
 }
 
 function cpuShare(

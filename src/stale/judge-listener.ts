@@ -6,32 +6,31 @@ import type { Verdict } from './verdict.js';
 export interface ListenerTrack {
   readonly first: Moment;
   readonly last: Moment;
-  /** TCP: the cookies of the connections that waited at each sample. */
+  /** The connections that waited at each sample: cookies (TCP), inodes of their clients (unix). */
   readonly waitingFirst: ReadonlySet<string>;
   readonly waitingLast: ReadonlySet<string>;
-  /** Unix: the pieces of the time in between. */
+  /** Unix: the pieces of the time in between, where its clients are not told. */
   readonly windows: readonly TrackWindow[];
 }
 
 /**
  * A listener that has connections waiting at both samples: `never-accepting` when all that waited at
- * first still wait (TCP, told by their cookies), or when nobody who holds it ran and the queue did not
- * shrink (unix). Recv-Q of a listener is sk_ack_backlog.
+ * first still wait (told by their cookies, or by the inodes of a unix listener's clients), or when nobody
+ * who holds it ran and the queue did not shrink (unix). Recv-Q of a listener is sk_ack_backlog.
  */
 export function judgeAccepting(track: ListenerTrack): Verdict | null {
   const { first, last, waitingFirst, waitingLast, windows } = track;
   if (first.socket.recvQ === 0 || last.socket.recvQ === 0) return null;
   const watchedMs = Math.max(0, last.startedMs - first.endedMs);
-  const byCookie =
-    waitingFirst.size > 0 && [...waitingFirst].every((cookie) => waitingLast.has(cookie));
+  const byName = waitingFirst.size > 0 && [...waitingFirst].every((name) => waitingLast.has(name));
   const byRest =
     windows.length > 0 &&
     windows.every(
       ({ recvQ, readersStill }) =>
         recvQ.from > 0 && recvQ.to >= recvQ.from && readersStill === true,
     );
-  if (!byCookie && !byRest) return null;
-  const complete = byCookie || windows.every(({ hiddenStill }) => hiddenStill);
+  if (!byName && !byRest) return null;
+  const complete = byName || windows.every(({ hiddenStill }) => hiddenStill);
   return {
     verdict: 'never-accepting',
     certainty: complete ? 'proved' : 'likely',
@@ -57,7 +56,10 @@ export function judgeBacklog(first: SocketRecord | null, last: SocketRecord): Ve
   };
 }
 
-/** By listener: the cookies of TCP connections that nobody has accepted (they have no inode). */
+/**
+ * By listener: what tells the connections that nobody has accepted. TCP's have no inode and a cookie each.
+ * Unix ones are not listed by the kernel, but their clients are, oldest first.
+ */
 export class WaitingConnections {
   readonly #byPort = new Map<string, SocketRecord[]>();
 
@@ -73,6 +75,11 @@ export class WaitingConnections {
   }
 
   of(listener: SocketRecord): ReadonlySet<string> {
+    if (listener.protocol === 'UNIX') {
+      const clients = listener.waiting ?? [];
+      // The oldest is accepted first: unless it is known, others may stay while it goes.
+      return new Set(clients[0] === 0 ? [] : clients.filter((inode) => inode !== 0).map(String));
+    }
     const anywhere = /^(?:0\.0\.0\.0|\*|\[::\])(?:%\S*)?:\d+$/.test(listener.local);
     const children = this.#byPort.get(portKey(listener)) ?? [];
     return new Set(

@@ -61,6 +61,23 @@ test('idle sockets are counted and not kept', () => {
   expect(sockets.every(({ recvQ, sendQ }) => recvQ + sendQ > 0)).toBe(true);
 });
 
+test('a listener names the clients that wait, and those are kept though they are idle', () => {
+  const rows = [
+    `u_str ESTAB 0 0 * 902 * 0 ${MEMORY} <->`,
+    `u_str LISTEN 3 5 /x 900 * 0 ${MEMORY} <-> ino:7 dev:0/65024 peers: 901 902 0`,
+    `u_str LISTEN 0 5 /y 910 * 0 ${MEMORY} <-> ino:8 dev:0/65024 peers:`,
+    `u_str ESTAB 0 0 * 901 * 0 ${MEMORY} <->   `,
+    `u_str ESTAB 0 0 * 903 * 0 ${MEMORY} <->`,
+  ].join('\n');
+  for (const piece of [1, 7, 4096]) {
+    const { sockets, total, unreadable } = parseUnixRows(rows, piece);
+    expect(sockets.map(({ inode }) => inode)).toEqual([900, 902, 901]);
+    expect(sockets[0]?.waiting).toEqual([901, 902, 0]);
+    expect(sockets[1]?.waiting).toBeUndefined();
+    expect({ total, unreadable }).toEqual({ total: 5, unreadable: 0 });
+  }
+});
+
 test('it does not matter in which pieces the text comes', () => {
   for (const piece of [1, 7, 4096]) expect(parseUnixRows(text, piece)).toEqual(parseUnixRows(text));
 });

@@ -22,6 +22,7 @@ function socket(comm: string, over: Partial<SkcheckSocket> = {}): SkcheckSocket 
     cgroup: null,
     container: null,
     pod: null,
+    waiting: [],
     recvQ: 5,
     sendQ: 0,
     skmem: null,

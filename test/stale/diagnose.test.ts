@@ -91,6 +91,57 @@ describe('TCP', () => {
   });
 });
 
+describe('connections that wait at a unix listener', () => {
+  const MEMORY = (wmem: number) => `skmem:(r0,rb1,t${wmem},tb1,f0,w0,o0,bl0,d0)`;
+  const client = (inode: number, wmem: number) =>
+    `u_str ESTAB 0 ${wmem} * ${inode} * 0 ${MEMORY(wmem)} <->`;
+  const listener = (...clients: number[]) =>
+    `u_str LISTEN ${clients.length} 5 /x 900 * 0 ${MEMORY(0)} <-> ino:7 dev:0/1 peers: ${clients.join(' ')}`;
+
+  /** The listener's process runs all the time, so only its clients can prove anything. */
+  const findings = async (before: number[], after: number[], rows: string[] = []) => {
+    let calls = 0;
+    const host = new FakeHost((args) => {
+      if (!args.includes('-x')) return '';
+      return [listener(...(calls++ === 0 ? before : after)), ...rows].join('\n');
+    });
+    host.addProcess(10, { threads: [[10, 'R', 1]], fds: { 3: 900 } });
+    host.addProcess(20, { comm: 'client', fds: { 4: 901 } });
+    return diagnose(await observe(host, { intervalMs: 2000 })).findings;
+  };
+
+  test('the same clients wait: it accepts nothing, and they are named', async () => {
+    const [finding] = await findings([901, 902], [901, 902, 903], [client(901, 4096)]);
+    expect(finding?.verdict).toMatchObject({ verdict: 'never-accepting', certainty: 'proved' });
+    expect(finding?.waiting).toMatchObject([
+      { inode: 901, holder: { pid: 20, fds: [4] }, process: { comm: 'client' } },
+      { inode: 902, holder: null, process: null },
+      { inode: 903 },
+    ]);
+  });
+
+  test.each([
+    ['the oldest is gone: it accepted', [901, 902], [902, 903]],
+    ['the oldest had closed its end, so nobody knows', [0, 902], [902]],
+    ['nobody waited', [], [901]],
+  ])('%s', async (_, before, after) => {
+    const found = await findings(before, after);
+    expect(found.filter(({ verdict }) => verdict.verdict === 'never-accepting')).toEqual([]);
+  });
+
+  test('what they have sent is in the estimate; what is not known widens it', async () => {
+    const sent = [client(901, 4096), client(902, 8192)];
+    const of = async (clients: number[]) => (await findings(clients, clients, sent))[0]?.pinned;
+    expect(await of([901, 902])).toEqual({
+      low: 2 * 512 + 12_288 / 2,
+      likely: 2 * 768 + 12_288,
+      high: 2 * 4096 + 2 * 12_288,
+    });
+    expect((await of([901, 902, 0]))?.high).toBeGreaterThan(100_000_000);
+    expect((await of([901, 903]))?.high).toBeGreaterThan(100_000_000);
+  });
+});
+
 describe('UDP', () => {
   const udp = (drops: number) =>
     `udp UNCONN 4160 0 10.0.0.1:53 0.0.0.0:* ino:700 sk:9 cgroup:/ <-> skmem:(r4160,rb5000,t0,tb1,f0,w0,o0,bl0,d${drops})`;

@@ -4,7 +4,8 @@ import { parseSkmem, SKMEM } from './skmem.js';
 import { socketState } from './state.js';
 
 /**
- * Reads the rows of `ss -H -O -n -e -m -x -a` as they come, and keeps those with something in a queue.
+ * Reads the rows of `ss -H -O -n -e -m -x -a` as they come, and keeps those with something in a queue
+ * and those that wait to be accepted.
  *
  * A unix socket's name is up to 108 bytes of anything, spaces and newlines included, and ss prints
  * it raw. So a record ends where its `skmem:(…) <->` ends a line, not at any newline, and names are
@@ -36,6 +37,7 @@ export class UnixScan {
     this.#lines.end();
     if (this.#openLines > 0) this.#unreadable += this.#openLines;
     const sockets: SocketRecord[] = [];
+    const idle: SocketRecord[] = [];
     for (const { row, splits } of this.#rows) {
       const split =
         splits.length === 1
@@ -50,9 +52,12 @@ export class UnixScan {
       if (!split) continue;
       if (splits.length > 1) this.#claim(split.inode);
       const socket = record(row, split, this.netns);
-      if (socket) sockets.push(socket);
-      else this.#unreadable++;
+      if (!socket) this.#unreadable++;
+      else if (isIdle(row)) idle.push(socket);
+      else sockets.push(socket);
     }
+    const waiting = new Set(sockets.flatMap((socket) => socket.waiting ?? []));
+    for (const socket of idle) if (waiting.has(socket.inode)) sockets.push(socket);
     let contested = 0;
     let total = 0;
     for (const [inode, claims] of this.#claims) {
@@ -110,8 +115,9 @@ export class UnixScan {
     if (splits.length === 1 && only) this.#claim(only.inode);
     for (const split of splits)
       if (split.peerInode !== 0) this.#peers.add(peersKey(split.inode, split.peerInode));
-    const idle = row.recvQ === 0 && (row.sendQ === 0 || row.state === 'LISTEN');
-    if (!idle || splits.length > 1) this.#rows.push({ row, splits });
+    // A client that waits to be accepted has a peer without an inode.
+    const mayWait = only?.peerInode === 0 && row.state === 'ESTAB';
+    if (!isIdle(row) || splits.length > 1 || mayWait) this.#rows.push({ row, splits });
   }
 
   #claim(inode: number): void {
@@ -120,7 +126,7 @@ export class UnixScan {
 }
 
 export interface UnixRows {
-  /** Sockets with something in a queue, and a few more. */
+  /** Sockets with something in a queue, and those that wait to be accepted. */
   readonly sockets: readonly SocketRecord[];
   /** All sockets. */
   readonly total: number;
@@ -137,6 +143,7 @@ function peersKey(inode: number, peerInode: number): string {
 function record(row: Row, split: Split, netns: number | null): SocketRecord | null {
   const skmem = parseSkmem(row.tail);
   if (!skmem) return null;
+  const waiting = row.state === 'LISTEN' ? / peers:([ \d]*)$/.exec(row.tail)?.[1] : undefined;
   return {
     family: 'AF_UNIX',
     type: TYPES[row.netid] ?? 'SOCK_STREAM',
@@ -144,6 +151,14 @@ function record(row: Row, split: Split, netns: number | null): SocketRecord | nu
     netns,
     state: socketState(row.state),
     ...split,
+    ...(waiting === undefined
+      ? {}
+      : {
+          waiting: waiting
+            .split(' ')
+            .filter((word) => word !== '')
+            .map(Number),
+        }),
     cookie: '',
     recvQ: row.recvQ,
     sendQ: row.sendQ,
@@ -152,6 +167,11 @@ function record(row: Row, split: Split, netns: number | null): SocketRecord | nu
     tcp: null,
     timer: null,
   };
+}
+
+/** Nothing in a queue; a listener's Send-Q is a limit. */
+function isIdle({ recvQ, sendQ, state }: Row): boolean {
+  return recvQ === 0 && (sendQ === 0 || state === 'LISTEN');
 }
 
 const TYPES: Record<string, SocketRecord['type']> = {

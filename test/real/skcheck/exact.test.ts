@@ -40,6 +40,7 @@ function finding(
     holders: [{ pid, fds: [fd] }],
     processes: [],
     ownerless: null,
+    waiting: [],
     unread: 1,
     unsent: 0,
     verdict: {

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { SkcheckReport } from '../../../src/report/skcheck-schema.js';
+import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
+
+// A unix connection that nobody has accepted is in no list of the kernel: its listener names its clients.
+
+const stage = new Stage();
+const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+const path = join(dir, 'listener.sock');
+const args = ['--interval', '1', '--address', path];
+afterAll(() => {
+  stage.end();
+  rmSync(dir, { recursive: true });
+});
+
+let listener: { pid: number };
+let clients: Actor[];
+let socket: SkcheckReport['sockets'][number] | undefined;
+beforeAll(async () => {
+  listener = await stage.perl('never-accepts.pl', path);
+  clients = [];
+  for (const bytes of [0, 5000, 20_000])
+    clients.push(await stage.start('client', { path, bytes, comm: `client ${bytes}` }));
+  [socket] = skcheckJson(args).report.sockets.filter(({ state }) => state === 'LISTEN');
+});
+
+test('its listener accepts nothing, proved though its process runs all the time', () => {
+  expect(socket).toMatchObject({
+    pid: listener.pid,
+    recvQ: 3,
+    stalled: { verdict: 'never-accepting', certainty: 'proved' },
+  });
+});
+
+test('those who wait are named, the oldest first', () => {
+  expect(socket?.waiting.map(({ pid, comm }) => ({ pid, comm }))).toEqual(
+    clients.map(({ pid }, index) => ({ pid, comm: `client ${[0, 5000, 20_000][index]}` })),
+  );
+  expect(skcheck(args).stdout.replace(/\s+/g, ' ')).toContain(
+    `those who wait: pid ${clients[0]?.pid} (client 0) fd `,
+  );
+});
+
+test('what they have sent already is pinned', () => {
+  expect(socket?.pinned.low).toBeGreaterThan(12_500);
+  expect(socket?.pinned.likely).toBeGreaterThan(25_000);
+  expect(socket?.pinned.likely).toBeLessThan(50_000);
+  expect(socket?.pinned.high).toBeLessThan(120_000);
+});
+
+test('what a client left behind that has gone is not known, and widens the bounds', async () => {
+  const gone = await stage.start('client', { path, bytes: 50_000 });
+  process.kill(gone.pid, 'SIGKILL');
+  const [wide] = skcheckJson(args).report.sockets.filter(({ state }) => state === 'LISTEN');
+  expect(wide?.recvQ).toBe(4);
+  expect(wide?.waiting.length).toBe(3);
+  expect(wide?.pinned.high).toBeGreaterThan(10_000_000);
+});
