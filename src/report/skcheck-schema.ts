@@ -26,6 +26,14 @@ const holder = z.strictObject({
   pod: z.string().nullable(),
 });
 
+/** A unix socket at the other end, and the first process that has it open, where one is known. */
+const otherEnd = z.strictObject({
+  inode: count,
+  pid: count.nullable(),
+  comm: z.string().nullable(),
+  fds: z.array(count),
+});
+
 const verdict = z.enum(VERDICT_CODES);
 const certainty = z.enum(['proved', 'likely']).nullable();
 
@@ -50,14 +58,9 @@ const socket = z.strictObject({
   container: z.string().nullable(),
   pod: z.string().nullable(),
   /** Unix listeners: the known clients whose connections wait to be accepted, oldest first. */
-  waiting: z.array(
-    z.strictObject({
-      inode: count,
-      pid: count.nullable(),
-      comm: z.string().nullable(),
-      fds: z.array(count),
-    }),
-  ),
+  waiting: z.array(otherEnd),
+  /** Unix: the end that this one is connected to; null where there is none. */
+  otherEnd: otherEnd.nullable(),
   recvQ: count,
   sendQ: count,
   /** The names of `ss -m`: bytes, `d` is a count. */

@@ -1,6 +1,8 @@
 import { STALE_CODES } from '../stale/verdict.js';
+import { cut, cutMiddle, wrap } from './cut.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
+import { reasonOf } from './skcheck-reason.js';
 import type { SkcheckReport, SkcheckSocket } from './skcheck-schema.js';
 import { formatSpan, socketWords } from './skcheck-words.js';
 import { type Column, formatTable } from './table.js';
@@ -102,18 +104,6 @@ const OTHERS = [
   ['slow-reader', 'reader is too slow', 'readers are too slow'],
 ] as const;
 
-const WORDS: Record<SkcheckSocket['stalled']['verdict'], string> = {
-  'deadlocked-pair': 'deadlocked',
-  'stalled-reader': 'stalled',
-  'stalled-sender': 'cannot send',
-  'never-accepting': 'accepts nothing',
-  'backlog-full': 'full',
-  'udp-dropping': 'drops',
-  'slow-reader': 'slow',
-  undecided: 'cannot tell',
-  reading: 'reads',
-};
-
 const COLUMNS: readonly Column[] = [
   { title: 'PID', align: 'right' },
   { title: 'COMM' },
@@ -164,57 +154,6 @@ function fitRows(rows: string[][]): string[][] {
   );
 }
 
-function reasonOf(socket: SkcheckSocket): string {
-  const { verdict, certainty, because } = socket.stalled;
-  const word = `${certainty === 'likely' ? 'likely ' : ''}${WORDS[verdict]}: `;
-  const also = holdersWords('also held by', socket.holders.slice(1));
-  const clients = socket.waiting.flatMap(({ pid, comm, fds }) =>
-    pid === null ? [] : [{ pid, comm, fds }],
-  );
-  const waiting = holdersWords('those who wait:', clients);
-  const place = placeWords(socket);
-  const besides = socket.also
-    .map((each) => `; also ${WORDS[each.verdict]}: ${each.because}`)
-    .join('');
-  return `${word}${because}${waiting}${besides}${also}${place}`;
-}
-
-interface HolderWords {
-  readonly pid: number;
-  readonly comm: string | null;
-  readonly fds: readonly number[];
-}
-
-const MOST_NAMED = 5;
-
-function holdersWords(lead: string, holders: readonly HolderWords[]): string {
-  if (holders.length === 0) return '';
-  const named = holders
-    .slice(0, MOST_NAMED)
-    .map(
-      ({ pid, comm, fds }) => `${pid}${comm === null ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`,
-    );
-  const rest = holders.length - named.length;
-  return `; ${lead} pid ${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
-}
-
-/** Less than half a line, so that a line is not broken within it; its end tells most. */
-const LONGEST_CGROUP = 46;
-
-/** Where it runs, when that is not plainly this host. */
-function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocket): string {
-  const words: string[] = [];
-  if (pod !== null) words.push(`pod ${escapeText(pod)}`);
-  if (container !== null) words.push(`container ${escapeText(container.slice(0, 12))}`);
-  if (pod === null && container === null && cgroup !== null && cgroup !== '/')
-    words.push(`cgroup ${cutMiddle(escapeText(cgroup), LONGEST_CGROUP)}`);
-  if (netnsName !== null) words.push(`netns ${escapeText(netnsName)}`);
-  const inner = holders[0]?.nsPids.at(-1);
-  if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1)
-    words.push(`pid ${inner} inside`);
-  return words.length === 0 ? '' : `; in ${words.join(', ')}`;
-}
-
 function advice({ sockets }: SkcheckReport): string[] {
   const stalled = sockets.filter((each) => STALE_CODES.includes(each.stalled.verdict));
   const lines: string[] = [];
@@ -228,29 +167,5 @@ function advice({ sockets }: SkcheckReport): string[] {
     );
   }
   lines.push('FOR: data has waited at least so long. PINNED: likely (at least - at most).');
-  return lines;
-}
-
-function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
-}
-
-function cutMiddle(text: string, width: number): string {
-  if (text.length <= width) return text;
-  const front = Math.ceil((width - 1) / 2);
-  return `${text.slice(0, front)}…${text.slice(text.length - (width - 1 - front))}`;
-}
-
-/** Breaks at spaces; a word longer than a line is broken where the line ends. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let rest = text;
-  while (rest.length > width) {
-    const space = rest.lastIndexOf(' ', width);
-    const end = space > width / 2 ? space : width;
-    lines.push(rest.slice(0, end));
-    rest = rest.slice(end).trimStart();
-  }
-  lines.push(rest);
   return lines;
 }

@@ -2,7 +2,7 @@ import type { Observation } from '../host/observe.js';
 import { placeOf } from '../host/proc/cgroup.js';
 import type { SocketMemory } from '../host/socket.js';
 import type { Diagnosis } from '../stale/diagnose.js';
-import type { Finding } from '../stale/finding.js';
+import type { Finding, OtherEnd } from '../stale/finding.js';
 import type { VerdictCode } from '../stale/verdict.js';
 import { formatCount } from './size.js';
 import { hostWarnings } from './skcheck-host.js';
@@ -127,12 +127,8 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
     cgroup: place && place.path !== '/' ? place.path : (owner?.cgroup ?? socket.cgroup),
     container: place?.container ?? owner?.container ?? null,
     pod: place?.pod ?? owner?.pod ?? null,
-    waiting: finding.waiting.map(({ inode, holder, process }) => ({
-      inode,
-      pid: holder?.pid ?? null,
-      comm: process?.comm ?? null,
-      fds: [...(holder?.fds ?? [])],
-    })),
+    waiting: finding.waiting.map(endEntry),
+    otherEnd: finding.otherEnd && endEntry(finding.otherEnd),
     recvQ: socket.recvQ,
     sendQ: socket.sendQ,
     skmem: socket.skmem && memoryEntry(socket.skmem),
@@ -150,6 +146,15 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
       because: alsoWords(each, socket.protocol),
     })),
     pinned: whole(finding.pinned),
+  };
+}
+
+function endEntry({ inode, holder, process }: OtherEnd): SkcheckSocket['waiting'][number] {
+  return {
+    inode,
+    pid: holder?.pid ?? null,
+    comm: process?.comm ?? null,
+    fds: [...(holder?.fds ?? [])],
   };
 }
 

@@ -17,8 +17,10 @@ export interface Finding {
   readonly processes: readonly ProcessRecord[];
   /** Why `holders` is empty, when it is. */
   readonly ownerless: 'unaccepted' | 'orphan' | 'denied' | 'none' | null;
+  /** Unix: the other end, null where there is none. */
+  readonly otherEnd: OtherEnd | null;
   /** Unix listeners: the clients that wait to be accepted and are known, oldest first. */
-  readonly waiting: readonly WaitingClient[];
+  readonly waiting: readonly OtherEnd[];
   /** Bytes: see `unreadBytes`. */
   readonly unread: number;
   /** Bytes sent or written that the peer has not acknowledged; 0 for what is not TCP. */
@@ -39,7 +41,8 @@ export interface Finding {
   readonly pinned: PinnedEstimate;
 }
 
-export interface WaitingClient {
+/** A unix socket that another one is, or wants to be, connected to. */
+export interface OtherEnd {
   readonly inode: number;
   /** Of its holders the one with the lowest pid; null when none is known. */
   readonly holder: Holder | null;
@@ -69,7 +72,10 @@ export function findingOf(
       holders: held,
       processes: held.flatMap(({ pid }) => processes.get(pid) ?? []),
       ownerless: held.length > 0 ? null : whyOwnerless(socket, holders.denied.length),
-      waiting: waitingClients(socket, observation),
+      otherEnd: socket.peerInode === 0 ? null : otherEnd(socket.peerInode, observation),
+      waiting: (socket.waiting ?? [])
+        .filter((inode) => inode !== 0)
+        .map((inode) => otherEnd(inode, observation)),
       unread,
       unsent: socket.protocol === 'TCP' ? unsentBytes(socket) : 0,
       verdict,
@@ -82,16 +88,9 @@ export function findingOf(
   };
 }
 
-function waitingClients(
-  { waiting = [] }: SocketRecord,
-  { holders, processes }: Observation,
-): WaitingClient[] {
-  return waiting
-    .filter((inode) => inode !== 0)
-    .map((inode) => {
-      const holder = holders.byInode.get(inode)?.[0] ?? null;
-      return { inode, holder, process: (holder && processes.get(holder.pid)) ?? null };
-    });
+function otherEnd(inode: number, { holders, processes }: Observation): OtherEnd {
+  const holder = holders.byInode.get(inode)?.[0] ?? null;
+  return { inode, holder, process: (holder && processes.get(holder.pid)) ?? null };
 }
 
 function cpuShare(

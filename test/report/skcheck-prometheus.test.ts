@@ -23,6 +23,7 @@ function socket(comm: string, over: Partial<SkcheckSocket> = {}): SkcheckSocket 
     container: null,
     pod: null,
     waiting: [],
+    otherEnd: null,
     recvQ: 5,
     sendQ: 0,
     skmem: null,

@@ -211,6 +211,11 @@ describe('unix', () => {
   test('its memory is what its sender is charged with', async () => {
     const [finding] = diagnose(await observe(unixHost(), { intervalMs: 2000 })).findings;
     expect(finding?.pinned).toEqual({ low: 1152, likely: 2304, high: 4608 });
+    expect(finding?.otherEnd).toMatchObject({
+      inode: 601,
+      holder: { pid: 20, fds: [3] },
+      process: { comm: 'log' },
+    });
     expect(finding?.verdict).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
     expect(because(finding!)).toMatch(
       /^no process that has it open ran in 1.9 s; stopped \(SIGSTOP\)$/,

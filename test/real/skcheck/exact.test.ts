@@ -40,6 +40,7 @@ function finding(
     holders: [{ pid, fds: [fd] }],
     processes: [],
     ownerless: null,
+    otherEnd: null,
     waiting: [],
     unread: 1,
     unsent: 0,

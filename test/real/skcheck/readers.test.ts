@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SkcheckReport } from '../../../src/report/skcheck-schema.js';
+import { formatSkcheckText } from '../../../src/report/skcheck-text.js';
 import { bound, connections } from './queues.js';
 import { type Actor, Stage, skcheck, skcheckJson, together, until } from './stage.js';
 
@@ -89,6 +90,15 @@ describe('the reader that stopped is named', () => {
     expect(more).toEqual([]);
     expect(socket).toMatchObject({ protocol, stalled: { verdict: 'stalled-reader' } });
     expect(socket?.stalled.because).toMatch(because);
+  });
+
+  test('of a unix socket also who is at its other end', () => {
+    const writer = actors['unix never, its writer'];
+    expect(saidOf('unix never')[0]?.otherEnd).toMatchObject({ pid: writer?.pid, comm: 'node' });
+    expect(saidOf('tcp never')[0]?.otherEnd).toBeNull();
+    expect(formatSkcheckText(report).replace(/\s+/g, ' ')).toContain(
+      `; its other end: pid ${writer?.pid} (node) fd `,
+    );
   });
 
   test('with what it holds: the bytes that were sent and not read', () => {
