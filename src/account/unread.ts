@@ -4,7 +4,8 @@ import type { Figures } from './figures.js';
 /** What has come from the peer; an error queue has what the kernel says of one's own packets. */
 const RECEIVED: readonly QueueName[] = [
   ...(['receive', 'outOfOrder', 'backlog', 'reader', 'producing', 'subflowBacklog'] as const),
-  ...(['tlsReceive', 'tlsHold', 'tlsRecord', 'ingressSkbs', 'ingressMessages'] as const),
+  ...(['tlsReceive', 'tlsHold', 'tlsRecord', 'ingressSkbs'] as const),
+  ...(['ingressPart', 'ingressMessages'] as const),
   ...(['vsockReceive', 'rxRing'] as const),
 ];
 

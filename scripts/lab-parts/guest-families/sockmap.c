@@ -111,8 +111,25 @@ static void corked(void) {
   tell("sockmap-corked", client, "\"held\": 10000");
 }
 
+// A parser says that a message is longer than what has come of it: that waits in the parser.
+static void assembled(void) {
+  const struct bpf_insn length[] = {ALU(BPF_MOV, BPF_REG_0, 10000), EXIT};
+  const struct bpf_insn pass[] = {ALU(BPF_MOV, BPF_REG_0, SK_PASS), EXIT};
+  int server, client, map = new_map();
+  if (map < 0 ||
+      attach(map, BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_STREAM_PARSER, length, COUNT(length)) != 0 ||
+      attach(map, BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_STREAM_VERDICT, pass, COUNT(pass)) != 0 ||
+      !connected(0, 9109, &server, &client) || put(map, 0, server) != 0) {
+    missing("sockmap with a parser");
+    return;
+  }
+  send_pieces(client, 3, 2000);
+  tell("sockmap-assembled", server, "\"part\": 6000");
+}
+
 void sockmap(void) {
   passed();
   redirected();
   corked();
+  assembled();
 }

@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { AlgQueues } from './alg.js';
+import { KeptSkbs } from './kept-skbs.js';
 import { MptcpQueues } from './mptcp.js';
 import { PacketRings } from './packet-rings.js';
 import { PsockQueues } from './psock.js';
@@ -17,6 +18,7 @@ export class FamilyQueues {
   readonly #packet: () => QueueFinder;
   readonly #udp: () => QueueFinder;
   readonly #mptcp: () => QueueFinder;
+  readonly #kept: () => QueueFinder;
   readonly #tls: () => QueueFinder;
   readonly #psock: () => QueueFinder;
   readonly #vsock: () => QueueFinder;
@@ -29,6 +31,7 @@ export class FamilyQueues {
     this.#packet = once(() => new PacketRings(kernel));
     this.#udp = once(() => new UdpProducers(kernel, lists));
     this.#mptcp = once(() => new MptcpQueues(kernel, lists));
+    this.#kept = once(() => new KeptSkbs(kernel));
     this.#tls = once(() => new TlsQueues(kernel, lists));
     this.#psock = once(() => new PsockQueues(kernel, lists));
     this.#vsock = once(() => new VsockQueues(kernel, lists));
@@ -46,7 +49,8 @@ export class FamilyQueues {
         const psock = () => find('ingressSkbs', this.#psock);
         switch (kind.type === 'SOCK_RAW' ? 'RAW' : kind.protocol) {
           case 'TCP':
-            return kind.state === 'LISTEN' ? [] : [...find('tlsReceive', this.#tls), ...psock()];
+            if (kind.state === 'LISTEN') return [];
+            return [...find('kept', this.#kept), ...find('tlsReceive', this.#tls), ...psock()];
           case 'MPTCP':
             return kind.state === 'LISTEN' ? [] : find('reader', this.#mptcp);
           case 'UDP':

@@ -1,3 +1,4 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
@@ -9,7 +10,16 @@ import type { SkbLists } from './skb-lists.js';
 /** Flags in the low bits of `sk_user_data` (SK_USER_DATA_PTRMASK, include/net/sock.h). */
 const USER_DATA_FLAGS = 7n;
 
+/** SK_USER_DATA_PSOCK, since 6.0: what it points to is a psock. */
+const USER_DATA_PSOCK = 4n;
+
 const PSOCK_FIELDS = ['sk', 'sk_proto', 'cork', 'ingress_skb', 'ingress_msg'] as const;
+
+/**
+ * What of a psock holds an skb that is in no list: the message that its parser puts together, and up
+ * to 6.1 the one that could be handed on in part only.
+ */
+const SINGLE_SKBS = ['strp.skb_head', 'parser.strp.skb_head', 'work_state.skb'] as const;
 
 /** What sockmap holds of a socket: the queues of its `struct sk_psock` (include/linux/skmsg.h). */
 export class PsockQueues implements QueueFinder {
@@ -21,7 +31,7 @@ export class PsockQueues implements QueueFinder {
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
     this.#lists = lists;
-    this.#sock = new StructReader(kernel, 'sock', ['sk_user_data']);
+    this.#sock = new StructReader(kernel, 'sock', ['sk_user_data', '__sk_common.skc_prot']);
   }
 
   queues(sock: bigint): Queue[] {
@@ -36,6 +46,7 @@ export class PsockQueues implements QueueFinder {
         expected: this.#lists.length(skbs),
         entries: () => this.#lists.ring(skbs),
       },
+      ...this.#singles(psock),
       { name: 'ingressMessages', expected: undefined, entries: () => this.#messages(messages) },
       { name: 'cork', expected: undefined, entries: () => this.#cork(psock) },
     ];
@@ -44,12 +55,46 @@ export class PsockQueues implements QueueFinder {
   /**
    * Others use `sk_user_data` too (tunnels, NFS): a psock points back at its sock. 0n: none. The type
    * is asked for where there is something to read by it: hardly any sock has user data.
+   *
+   * @throws {KernelError} `unsupported-layout` for what points back as well and is none
    */
   #find(sock: bigint): bigint {
-    const data = this.#sock.read(sock).pointer('sk_user_data') & ~USER_DATA_FLAGS;
-    if (data === 0n || !this.#kernel.struct('sk_psock')) return 0n;
+    const view = this.#sock.read(sock);
+    const [data, own] = [view.pointer('sk_user_data'), view.pointer('__sk_common.skc_prot')];
+    const address = data & ~USER_DATA_FLAGS;
+    if (address === 0n || !this.#kernel.struct('sk_psock')) return 0n;
     this.#psock ??= new StructReader(this.#kernel, 'sk_psock', PSOCK_FIELDS);
-    return this.#psock.read(data).pointer('sk') === sock ? data : 0n;
+    const psock = this.#psock.read(address);
+    if (psock.pointer('sk') !== sock) return 0n;
+    const isOne = (data & USER_DATA_PSOCK) !== 0n || this.#hasName(psock.pointer('sk_proto'), own);
+    if (isOne) return address;
+    const message = 'what takes its data points back at it as KCM’s does, and is not read';
+    throw new KernelError('unsupported-layout', message);
+  }
+
+  /** A psock remembers the protocol that it has replaced, which has the name of the one in place. */
+  #hasName(replaced: bigint, own: bigint): boolean {
+    if (replaced === own) return true;
+    const protocol = new StructReader(this.#kernel, 'proto', ['name']);
+    try {
+      return protocol.read(replaced).text('name') === protocol.read(own).text('name');
+    } catch (error) {
+      // Something else lies where a psock has its protocol.
+      if (error instanceof ReadError && error.code === 'unmapped') return false;
+      throw error;
+    }
+  }
+
+  /** A queue of the skbs that are in no list, if there are any. */
+  #singles(psock: bigint): Queue[] {
+    const skbs = SINGLE_SKBS.flatMap((path) => {
+      const member = this.#kernel.struct('sk_psock')?.member(path);
+      if (!member) return [];
+      const skb = this.#kernel.read(psock + BigInt(member.offset), 8).getBigUint64(0, true);
+      return skb === 0n ? [] : [skb];
+    });
+    if (skbs.length === 0) return [];
+    return [{ name: 'ingressPart', expected: undefined, entries: () => skbs }];
   }
 
   *#messages(head: bigint): Generator<Entry> {

@@ -8,6 +8,8 @@ export const QUEUE_NAMES = [
   'error',
   'write',
   'retransmit',
+  /** What TCP keeps to use it again. */
+  'kept',
   /** UDP's and MPTCP's, of the process that reads. */
   'reader',
   /** Datagrams that CPUs have put down for UDP and nobody has queued yet. */
@@ -22,8 +24,9 @@ export const QUEUE_NAMES = [
   'tlsHold',
   'tlsRecord',
   'tlsSend',
-  /** sockmap: skbs and messages on their way in, and a message being held back. */
+  /** sockmap: skbs and messages on their way in or being put together, and a message held back. */
   'ingressSkbs',
+  'ingressPart',
   'ingressMessages',
   'cork',
   /** AF_VSOCK's packets. */

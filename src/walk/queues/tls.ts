@@ -11,6 +11,9 @@ import type { SkbLists } from './skb-lists.js';
 const TLS_BASE = 0;
 const TLS_SW = 1;
 
+/** Upper-layer protocols that hold nothing in `icsk_ulp_data`: of subflows of MPTCP, and of SMC. */
+const WITHOUT_QUEUES: readonly string[] = ['mptcp', 'smc'];
+
 /**
  * What kTLS holds of a TCP socket (net/tls/tls_sw.c): records decrypted and unread, and records made
  * and unsent. Encrypted records wait in TCP's own queues until they are whole.
@@ -46,13 +49,16 @@ export class TlsQueues implements QueueFinder {
     ];
   }
 
-  /** 0n: this socket has no kTLS. Subflows of MPTCP and SMC have a ULP as well. */
+  /** 0n: this socket has no kTLS. @throws {KernelError} `unsupported-layout` for what is like it */
   #context(sock: bigint): bigint {
     const view = this.#sock.read(sock);
     const [ops, data] = [view.pointer('icsk_ulp_ops'), view.pointer('icsk_ulp_data')];
     if (ops === 0n || data === 0n) return 0n;
     this.#ops ??= new StructReader(this.#kernel, 'tcp_ulp_ops', ['name']);
-    return this.#ops.read(ops).text('name') === 'tls' ? data : 0n;
+    const name = this.#ops.read(ops).text('name');
+    if (name === 'tls') return data;
+    if (WITHOUT_QUEUES.includes(name)) return 0n;
+    throw new KernelError('unsupported-layout', `what its ULP holds is not read: ${name}`);
   }
 
   /**

@@ -121,14 +121,18 @@ def messages(found):
 
 
 def sockmap(sk):
-    psock = cast("struct sk_psock *", cast("unsigned long", sk.sk_user_data) & ~7)
-    if not psock or psock.sk != sk:
+    data = cast("unsigned long", sk.sk_user_data)
+    psock = cast("struct sk_psock *", data & ~7)
+    # SK_USER_DATA_PSOCK: what KCM has there points back at the sock too.
+    if not data & 4 or psock.sk != sk:
         return
     found = list(
         list_for_each_entry("struct sk_msg", psock.ingress_msg.address_of_(), "list")
     )
     yield "ingressMessages", messages(found)
     yield "cork", messages([psock.cork] if psock.cork else [])
+    part = psock.strp.skb_head
+    yield "ingressPart", skbs([part] if part else [])
 
 
 def xdp(sk):

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
+import { damagedKernel, type Patch } from '../../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { SocketAccountant } from '../../../src/account/socket.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { Tally } from '../../../src/account/tally.js';
@@ -47,6 +48,7 @@ interface Drgn {
   readonly slots?: Readonly<Record<string, number>>;
   readonly ingressMessages?: Messages;
   readonly cork?: Messages;
+  readonly ingressPart?: Skbs;
   readonly umem?: { readonly orders: Readonly<Record<string, number>>; readonly count: number };
 }
 
@@ -261,6 +263,65 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(mine?.skbs).toBe(drgns?.skbs);
     if (name === 'sockmap-passed') expect(mine?.skbs).toBeGreaterThan(0);
     else expect(orders(mine)).toEqual(drgns?.orders);
+  });
+
+  test('sockmap-assembled: a message of which only a part has come waits in the parser', () => {
+    const { queues, unreadBytes } = ours('sockmap-assembled');
+    const { skbs, payloadBytes: bytes } = queues.ingressPart ?? {};
+    expect(skbs).toBeGreaterThan(0);
+    expect({ skbs, bytes }).toEqual(theirs('sockmap-assembled').ingressPart);
+    // The parser takes no more than it needs to know the length.
+    expect(unreadBytes).toBe(said('sockmap-assembled').part);
+    expect((bytes ?? 0) + (queues.receive?.payloadBytes ?? 0)).toBe(unreadBytes);
+  });
+
+  test('sockmap: before 6.0 nothing but its protocol tells a psock from what KCM has there', () => {
+    const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
+    const { socket, queues } = ours('sockmap-corked');
+    const sock = BigInt(socket.sock);
+    const user = new StructReader(sound, 'sock', ['sk_user_data']).read(sock);
+    const data = user.pointer('sk_user_data');
+    expect(data & 7n).not.toBe(0n);
+    const psock = data & ~7n;
+    const protocol = new StructReader(sound, 'sk_psock', ['sk_proto']).read(psock);
+    const plain = { address: user.addressOf('sk_user_data'), bytes: littleEndian(psock, 8) };
+    const account = (...patches: Patch[]) => {
+      const warnings = new Warnings();
+      const kernel = damagedKernel(sound, { patches, denials: [] });
+      const asked = { file: 0n, sock, fileReferences: 0, inode: 0 };
+      const told = new SocketAccountant(kernel).account(asked, { warnings });
+      return { queues: told.queues, warnings: warnings.list() };
+    };
+    expect(account(plain)).toMatchObject({ queues: { cork: queues.cork }, warnings: [] });
+    for (const elsewhere of [0n, sock]) {
+      const other = account(plain, {
+        address: protocol.addressOf('sk_proto'),
+        bytes: littleEndian(elsewhere, 8),
+      });
+      expect(other.queues).not.toHaveProperty('cork');
+      expect(other.warnings).toEqual([
+        { code: 'unsupported-layout', message: expect.stringContaining('as KCM’s does') },
+      ]);
+    }
+    sound.close();
+  });
+
+  test('a ULP that is not known is told', () => {
+    const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
+    const sock = BigInt(ours('tls-sender').socket.sock);
+    const icsk = new StructReader(sound, 'inet_connection_sock', ['icsk_ulp_ops']);
+    const name = new StructReader(sound, 'tcp_ulp_ops', ['name']);
+    const address = name.read(icsk.read(sock).pointer('icsk_ulp_ops')).addressOf('name');
+    const patches = [{ address, bytes: Buffer.from('esp') }];
+    const kernel = damagedKernel(sound, { patches, denials: [] });
+    const warnings = new Warnings();
+    const socket = { file: 0n, sock, fileReferences: 0, inode: 0 };
+    const { total } = new SocketAccountant(kernel).account(socket, { warnings });
+    sound.close();
+    expect(total.complete).toBe(false);
+    expect(warnings.list()).toEqual([
+      { code: 'unsupported-layout', message: expect.stringContaining('not read: esp') },
+    ]);
   });
 
   test('kTLS: where a device encrypts, its records are not taken for those of software', () => {
