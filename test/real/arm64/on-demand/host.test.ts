@@ -41,14 +41,10 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
   test.each([
     'info --json',
     `skb --pid ${pid} --fd ${fd}`,
-    `skb --pid ${pid} --fd ${fd} --json`,
     'sockets --all --json',
-    'sockets --by process',
     'struct sk_buff',
     `struct sock ${sock} --json`,
-    'read init_task --length 512',
-    `read ${sock} --length 64 --json`,
-    'skb --pid 999999',
+    `read ${sock} --length 512`,
   ])(
     '%s',
     async (command) => {
@@ -56,7 +52,7 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
       const there = await inGuest(command);
       expect(there.status).toBe(here.status);
       expect(there.output.toString().replaceAll(path, vmcore)).toBe(here.stdout);
-      expect(here.stdout.length > 100).toBe(here.status === 0);
+      expect(here.stdout.length).toBeGreaterThan(100);
     },
     2 * MOST_MS,
   );
