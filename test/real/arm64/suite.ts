@@ -29,6 +29,8 @@ import {
   role,
 } from '../../support/lab.js';
 import { unexplainedSuite } from '../queues/unexplained-suite.js';
+import { otherPagesSuite } from '../sockets/other-pages-suite.js';
+import { networkPagesSuite } from '../sockets/pages-suite.js';
 
 /** What the same code as for x86_64 finds in a dump of an arm64 guest, beside drgn and the guest. */
 export function arm64Suite(dump: LabArm64DumpName): void {
@@ -42,6 +44,8 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   small(dump, () => labDump(dump));
   orders(dump);
   unexplainedSuite(dump, kernelOf(dump), () => labDump(dump).elf);
+  networkPagesSuite(dump, kernelOf(dump));
+  otherPagesSuite(dump, kernelOf(dump));
 }
 
 /** The same of a kdump: a copy of /proc/vmcore, and what makedumpfile made of it. */

@@ -141,7 +141,7 @@ class Pages:
     def rest(self):
         """Allocated, and neither slab nor file nor anonymous memory nor page table nor reserved."""
         last = self.prog["max_pfn"].value_()
-        base = Object(self.prog, "struct page *", self.prog["vmemmap_base"].value_())
+        base = cast("struct page *", self.prog["vmemmap"])
         skip = 0
         for first in range(0, last, PAGES_AT_ONCE):
             count = min(PAGES_AT_ONCE, last - first)
@@ -159,17 +159,20 @@ class Pages:
                 if is_rest:
                     yield frame, 1 << order
 
-    def others(self):
-        """Given out, and counted as nobody's: neither slab nor LRU nor page table nor vmalloc'ed."""
+    def others(self, counted):
+        """Given out, and counted as nobody's: neither slab nor LRU nor page table nor these frames."""
         last = self.prog["max_pfn"].value_()
-        base = Object(self.prog, "struct page *", self.prog["vmemmap_base"].value_())
-        counted = vmalloc_frames(self.prog)
+        base = cast("struct page *", self.prog["vmemmap"])
         skip = 0
         # Free pages in the lists of CPUs look like the tails of allocations that are not compound.
         total = -free_on_cpus(self.prog)
         for first in range(0, last, PAGES_AT_ONCE):
             count = min(PAGES_AT_ONCE, last - first)
-            raw = self.prog.read(base.value_() + first * self.size, count * self.size)
+            try:
+                raw = self.prog.read(base.value_() + first * self.size, count * self.size)
+            except FaultError:
+                # Memory does not begin at 0 everywhere.
+                continue
             for frame in range(max(first, skip), first + count):
                 page = raw[(frame - first) * self.size :][: self.size]
                 if frame < skip:
@@ -219,5 +222,10 @@ def free_on_cpus(prog):
     return free
 
 
-answer = {"skbs": lambda: sorted(pages_of_skbs(prog).items()), "rest": lambda: rest(prog), "others": lambda: Pages(prog).others()}
+answer = {
+    "skbs": lambda: sorted(pages_of_skbs(prog).items()),
+    "rest": lambda: rest(prog),
+    "others": lambda: Pages(prog).others(vmalloc_frames(prog)),
+    "withVmalloc": lambda: Pages(prog).others(set()),
+}
 print(json.dumps({name: answer[name]() for name in sys.argv[1:]}))

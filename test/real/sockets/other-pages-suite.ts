@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+import { pageMemory, total } from './page-memory.js';
+
+/** The row that bounds what is not explained, beside what drgn says of every struct page. */
+export function otherPagesSuite(dump: string, kernel: LabKernel): void {
+  describe(`where every page of the machine is: ${dump}`, () => {
+    const { frames, answer, pageSize, drgn } = pageMemory(dump, kernel, 'rest');
+    const row = answer.unexplained.find(({ what }) => what === 'other-pages');
+    const numbers = (row?.message ?? '').match(/\d+/g)?.map(Number) ?? [];
+
+    test('the sum of its parts is all of it', () => {
+      const [present, ...parts] = numbers;
+      const [others, explained, left] = parts.slice(-3);
+      expect((present ?? 0) * pageSize).toBeGreaterThan(400 << 20);
+      expect(parts.slice(0, -2).reduce((sum, part) => sum + part, 0)).toBe(present);
+      expect((explained ?? 0) + (left ?? 0)).toBe(others);
+      expect(row).toMatchObject({ objects: left, bytes: (left ?? 0) * pageSize });
+    });
+
+    test('what is given out to nobody that is counted is what drgn finds, struct page by struct page', () => {
+      const core = join(LAB, 'dumps', dump, 'elf.vmcore');
+      const script = new URL('pages.py', import.meta.url);
+      // Where the table of symbols has functions only, the count of them is not found.
+      const part = kernel === '6.1-arm64' ? 'withVmalloc' : 'others';
+      expect(row?.message.includes('vmalloc’ed')).toBe(part === 'others');
+      const found = drgnJson<Record<typeof part, number>>(core, kernel, script, part);
+      expect(numbers.at(-3)).toBe(found[part]);
+    });
+
+    test('of them those are in queues and rows that drgn finds allocated and nobody’s', () => {
+      expect(numbers.at(-2)).toBe(total(drgn.filter(([frame]) => frames.has(frame))));
+    });
+  });
+}
