@@ -115,8 +115,16 @@ export function socketKey(socket: SocketRecord): string {
     : `${socket.protocol} ${socket.netns} ${socket.cookie} ${socket.inode} ${socket.local} ${socket.peer}`;
 }
 
-/** Protocols whose Recv-Q is truesize: sk_rmem_alloc, not payload. */
+/**
+ * Protocols whose Recv-Q is truesize and not payload: sk_rmem_alloc, also of MPTCP (mptcp_diag_get_info), and
+ * what SCTP's association is charged (sctp_diag_get_info).
+ */
 export function queueIsTruesize(protocol: SocketProtocol): boolean {
+  return dropsAreLosses(protocol) || protocol === 'MPTCP' || protocol === 'SCTP';
+}
+
+/** Protocols that nobody repeats for: what `sk_drops` counts never reaches a reader. */
+export function dropsAreLosses(protocol: SocketProtocol): boolean {
   return (
     protocol === 'UDP' || protocol === 'RAW' || protocol === 'PACKET' || protocol === 'NETLINK'
   );

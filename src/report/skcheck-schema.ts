@@ -77,7 +77,7 @@ const socket = z.strictObject({
       d: count,
     })
     .nullable(),
-  /** Payload; for UDP, raw, packet and netlink truesize, for unix datagrams the next one only. */
+  /** Payload; for UDP, raw, packet, netlink, MPTCP and SCTP truesize, for unix datagrams the next one only. */
   unreadBytes: bytes,
   /** TCP: written, and not acknowledged by the peer. */
   unsentBytes: bytes,

@@ -1,4 +1,4 @@
-import { queueIsTruesize, type SocketRecord } from '../host/socket.js';
+import { dropsAreLosses, type SocketRecord } from '../host/socket.js';
 import { judge } from './judge.js';
 import { judgeAccepting, judgeBacklog } from './judge-listener.js';
 import { judgeSender } from './judge-sender.js';
@@ -40,7 +40,7 @@ function judgeDropping(socket: SocketRecord, history: SocketHistory): Verdict | 
   const first = history.first(socket);
   const last = history.last(socket);
   const packets = history.dropped(socket);
-  if (packets === 0 || !first || !last || !queueIsTruesize(socket.protocol)) return null;
+  if (packets === 0 || !first || !last || !dropsAreLosses(socket.protocol)) return null;
   const watchedMs = Math.max(0, last.startedMs - first.endedMs);
   return {
     verdict: 'udp-dropping',

@@ -36,8 +36,9 @@ export const LEAST_SLOW_MS = 900;
 
 /**
  * Unread payload in bytes. TCP's Recv-Q is rcv_nxt − copied_seq, and a FIN takes a sequence number
- * (tcp_diag_get_info, tcp_fin): in the states after the peer's FIN one of it is not data. For UDP, raw, packet and
- * netlink it is truesize, for a unix datagram socket the length of the next datagram only.
+ * (tcp_diag_get_info, tcp_fin): in the states after the peer's FIN one of it is not data. For UDP, raw,
+ * packet, netlink, MPTCP and SCTP it is truesize, for a unix datagram socket the length of the next
+ * datagram only.
  */
 export function unreadBytes(socket: SocketRecord): number {
   if (socket.state === 'LISTEN') return 0;

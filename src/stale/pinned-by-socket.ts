@@ -99,7 +99,6 @@ function segmentsOf({ tcp }: SocketRecord): number {
 
 /** Out-of-order data and the backlog are charged, and are not in Recv-Q. */
 function payloadIsPart({ protocol, tcp, skmem }: SocketRecord): boolean {
-  if (protocol === 'MPTCP' || protocol === 'SCTP') return true;
   if (protocol === 'TCP' && (!tcp || tcp.outOfOrder > 0)) return true;
   return !skmem || skmem.backlog > 0;
 }

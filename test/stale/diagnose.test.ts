@@ -171,6 +171,23 @@ describe('UDP', () => {
   });
 });
 
+test('nor is that of MPTCP, whose drops are sent again', async () => {
+  const host = new FakeHost();
+  let drops = 0;
+  Object.defineProperty(host, 'others', {
+    get: () =>
+      `mptcp ESTAB 5840 0 10.0.0.1:80 10.0.0.2:9 ino:700 sk:9 cgroup:/ <-> skmem:(r5840,rb131072,t0,tb1,f0,w0,o0,bl0,d${drops++})`,
+  });
+  host.addProcess(10, { fds: { 7: 700 } });
+  const [finding] = diagnose(await observe(host, { intervalMs: 2000 })).findings;
+  expect(finding).toMatchObject({
+    unread: 5840,
+    pinned: { low: 2920, likely: 7008 },
+    verdict: { verdict: 'stalled-reader' },
+    also: [],
+  });
+});
+
 describe('one process', () => {
   test('only its sockets are looked at', async () => {
     const rows = [row(500, 100, 300, 'a'), row(501, 100, 300, 'b')];
