@@ -1,8 +1,7 @@
 import { viewOf } from '../kernel/bytes.js';
-import type { Note } from '../kernel/native/image/notes.js';
+import { type Note, NT_PRSTATUS } from '../kernel/native/image/notes.js';
 import type { Vmcoreinfo } from '../kernel/native/vmcoreinfo.js';
 
-const NT_PRSTATUS = 1;
 /** Where struct elf_prstatus has `pr_pid`, and its registers (linux/elfcore.h). */
 const PR_PID = 32;
 

@@ -1,5 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { UTS_BYTES } from '../kernel/utsname.js';
 import { type ClockFacts, readClock } from './clock.js';
 import { cpuMask, needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
@@ -41,8 +42,6 @@ const MOST_RUNNING = 512;
 /** Physical addresses have 52 bits at most. */
 const MOST_MEMORY = 2 ** 52;
 const MOST_MODULES = 4096;
-/** Bytes of each string in `struct new_utsname` (include/uapi/linux/utsname.h). */
-const UTS_BYTES = 65;
 
 /** @param crashed see readPanic */
 export function describeMachine(

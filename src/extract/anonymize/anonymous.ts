@@ -1,5 +1,6 @@
 import { bytesOf, untilNul } from '../../kernel/bytes.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
+import { UTS, UTS_BYTES } from '../../kernel/utsname.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type AskedSocket, attempt, everyTask, threadsOf } from '../questions.js';
 import { Addresses } from './addresses.js';
@@ -58,19 +59,14 @@ class Patcher {
   }
 }
 
-/** Bytes of a string of struct new_utsname; the node's name and its domain are two of them. */
-const UTS_BYTES = 65;
-const NODE = 1;
-const DOMAIN = 5;
-
 function patchHost(kernel: NativeKernel, patcher: Patcher): void {
   const address = kernel.symbol('init_uts_ns');
   if (address === undefined) return;
   const names = new StructReader(kernel, 'uts_namespace', ['name']).offset('name');
   const host = Buffer.alloc(UTS_BYTES);
   host.write('host');
-  patcher.put(address + BigInt(names + NODE * UTS_BYTES), host);
-  patcher.put(address + BigInt(names + DOMAIN * UTS_BYTES), Buffer.alloc(UTS_BYTES));
+  patcher.put(address + BigInt(names + UTS.nodename * UTS_BYTES), host);
+  patcher.put(address + BigInt(names + UTS.domain * UTS_BYTES), Buffer.alloc(UTS_BYTES));
 }
 
 function patchTasks(kernel: NativeKernel, patcher: Patcher): void {

@@ -1,23 +1,20 @@
 import type { NativeKernel } from '../../kernel/native/kernel.js';
+import { UTS, UTS_BYTES } from '../../kernel/utsname.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
-
-/** Bytes of a string of struct new_utsname (linux/utsname.h). */
-const UTS_BYTES = 65;
-const UTS_VERSION = 3;
 
 /** `uname -v`. */
 export function kernelVersion(kernel: NativeKernel): string {
   let version = '';
   attempt(() => {
-    version = decodeText(readUts(kernel, UTS_VERSION), 0, UTS_BYTES);
+    version = decodeText(readUts(kernel, UTS.version), 0, UTS_BYTES);
   });
   return version;
 }
 
 /** sysname, nodename, release, version and machine. */
 export function readUtsNames(kernel: NativeKernel): void {
-  for (let field = 0; field < 5; field++) readUts(kernel, field);
+  for (let field: number = UTS.sysname; field <= UTS.machine; field++) readUts(kernel, field);
 }
 
 function readUts(kernel: NativeKernel, field: number): DataView {

@@ -6,15 +6,6 @@ import { compressLzo } from './lzo.js';
 export const COMPRESSIONS = ['zlib', 'zstd', 'lzo', 'snappy', 'none'] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
-/** DUMP_DH_COMPRESSED_… (makedumpfile's diskdump_mod.h). */
-export const COMPRESSION_FLAGS: Readonly<Record<Compression, number>> = {
-  none: 0,
-  zlib: 0x1,
-  lzo: 0x2,
-  snappy: 0x4,
-  zstd: 0x20,
-};
-
 export type Compressor = (page: Uint8Array) => Uint8Array;
 
 /** @throws {ExtractError} `no-compressor` when this Node has no zstd (before 22.15) */

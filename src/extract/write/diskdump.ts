@@ -1,7 +1,15 @@
 import { bytesOf } from '../../kernel/bytes.js';
+import {
+  COMPRESSION_FLAGS,
+  DESCRIPTOR_BYTES,
+  STATUS_AT,
+  SUB_HEADER_BYTES,
+  UTSNAME_AT,
+} from '../../kernel/native/image/diskdump-format.js';
 import { type ByteRange, keptBytesNote } from '../../kernel/native/image/kept-bytes.js';
 import type { Note } from '../../kernel/native/image/notes.js';
-import { COMPRESSION_FLAGS, type Compression, type Compressor } from './compress.js';
+import { UTS_BYTES } from '../../kernel/utsname.js';
+import type { Compression, Compressor } from './compress.js';
 import type { OutputFile } from './output-file.js';
 
 /** What the file says of itself, besides its pages. */
@@ -30,9 +38,6 @@ export interface DumpPage {
 }
 
 const HEADER_VERSION = 6;
-const DESCRIPTOR_BYTES = 24;
-const UTSNAME = 12;
-const UTSNAME_FIELD = 65;
 
 /**
  * Writes a "kdump compressed" dump, as makedumpfile lays it out (diskdump_mod.h): a block of header,
@@ -163,9 +168,9 @@ function header(
   // Not the node's name nor its domain, which say whose machine it was.
   const utsname = ['Linux', '', head.release, head.version, head.machine, ''];
   utsname.forEach((text, index) => {
-    bytes.write(text.slice(0, UTSNAME_FIELD - 1), UTSNAME + index * UTSNAME_FIELD, 'latin1');
+    bytes.write(text.slice(0, UTS_BYTES - 1), UTSNAME_AT + index * UTS_BYTES, 'latin1');
   });
-  bytes.writeUInt32LE(COMPRESSION_FLAGS[compression], 424);
+  bytes.writeUInt32LE(COMPRESSION_FLAGS[compression], STATUS_AT);
   bytes.writeInt32LE(head.pageSize, 428);
   bytes.writeInt32LE(subHeaderBlocks, 432);
   bytes.writeUInt32LE(bitmapBlocks, 436);
@@ -173,8 +178,6 @@ function header(
   bytes.writeInt32LE(head.cpus, 460);
   return bytes;
 }
-
-const SUB_HEADER_BYTES = 104;
 
 function subHeader(head: DumpHead, limit: number, notesAt: number, notes: LaidNotes): Uint8Array {
   const bytes = Buffer.alloc(SUB_HEADER_BYTES);

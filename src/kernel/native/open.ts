@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../error.js';
 import type { KernelFacts } from '../kernel.js';
+import { UTS, UTS_BYTES } from '../utsname.js';
 import type { Bases } from './arch/arch.js';
 import { architectureOf } from './arch/architecture-of.js';
 import { findVmcoreinfo } from './find-vmcoreinfo.js';
@@ -168,9 +169,7 @@ function ofFunctions<T extends string>(found: Found<T>): Found<T> {
   return { ...found, detail: `${found.detail}; functions only, variables by what is exported` };
 }
 
-/** Bytes of each string in `struct new_utsname`; `release` is the third (linux/utsname.h). */
-const UTS_BYTES = 65;
-const RELEASE = 2 * UTS_BYTES;
+const RELEASE = UTS.release * UTS_BYTES;
 
 /** The release that the kernel's memory holds must be the one that VMCOREINFO says. */
 function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]): void {

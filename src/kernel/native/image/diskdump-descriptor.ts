@@ -3,20 +3,18 @@ import { inflateLzo } from './codecs/lzo.js';
 import { inflateSnappy } from './codecs/snappy.js';
 import { inflateZlib } from './codecs/zlib.js';
 import { inflateZstd } from './codecs/zstd.js';
+import { COMPRESSION_FLAGS, DESCRIPTOR_BYTES } from './diskdump-format.js';
 import type { ImageFacts } from './image.js';
 
 export type Compression = ImageFacts['compression'][number];
 
 /** Flags of a descriptor, and of the header's status: DUMP_DH_COMPRESSED_…. */
 export const CODECS: readonly { flag: number; name: Compression; inflate: Codec }[] = [
-  { flag: 0x1, name: 'zlib', inflate: inflateZlib },
-  { flag: 0x2, name: 'lzo', inflate: inflateLzo },
-  { flag: 0x4, name: 'snappy', inflate: inflateSnappy },
-  { flag: 0x20, name: 'zstd', inflate: inflateZstd },
+  { flag: COMPRESSION_FLAGS.zlib, name: 'zlib', inflate: inflateZlib },
+  { flag: COMPRESSION_FLAGS.lzo, name: 'lzo', inflate: inflateLzo },
+  { flag: COMPRESSION_FLAGS.snappy, name: 'snappy', inflate: inflateSnappy },
+  { flag: COMPRESSION_FLAGS.zstd, name: 'zstd', inflate: inflateZstd },
 ];
-
-/** struct page_desc: offset, size, flags, page_flags. */
-export const DESCRIPTOR_BYTES = 24;
 
 /** Where a block's data lies in the file, in bytes, and how it is stored. */
 export interface Descriptor {

@@ -1,6 +1,8 @@
 import { Parser } from 'binary-parser';
 import { bytesOf, textOf } from '../../bytes.js';
 import { KernelError } from '../../error.js';
+import { UTS, UTS_BYTES } from '../../utsname.js';
+import { STATUS_AT, SUB_HEADER_BYTES, UTSNAME_AT } from './diskdump-format.js';
 import { requireBytes } from './elf-header.js';
 import { requireMachine } from './machine.js';
 import { type ByteSource, readHead } from './source.js';
@@ -51,18 +53,13 @@ const NEWEST_VERSION = 6;
 const MOST_BLOCKS = 2 ** 35;
 const LARGEST_BLOCK = 1 << 20;
 const HEADER_BYTES = 464;
-/** Of `status` in struct disk_dump_header. */
-const STATUS_AT = 424;
-const SUB_HEADER_BYTES = 104;
-const UTSNAME = 12;
-const UTSNAME_FIELD = 65;
 
 /** struct disk_dump_header (makedumpfile's diskdump_mod.h), as 64-bit little-endian machines lay it out. */
 const disk_dump_header = new Parser()
   .endianness('little')
   .seek(8)
   .int32('header_version')
-  .seek(6 * UTSNAME_FIELD + 6)
+  .seek(6 * UTS_BYTES + 6)
   .seek(16)
   .uint32('status')
   .int32('block_size')
@@ -163,10 +160,10 @@ function extent(known: boolean, offset: bigint, size: bigint): Extent | undefine
 }
 
 function readUtsname(view: DataView): { release: string | undefined; machine: string | undefined } {
-  const field = (i: number) => textOf(bytesOf(view, UTSNAME + i * UTSNAME_FIELD, UTSNAME_FIELD));
-  const machine = field(4);
+  const field = (i: number) => textOf(bytesOf(view, UTSNAME_AT + i * UTS_BYTES, UTS_BYTES));
+  const machine = field(UTS.machine);
   return {
-    release: field(2) || undefined,
+    release: field(UTS.release) || undefined,
     machine: machine === '' || machine === 'Unknown' ? undefined : machine,
   };
 }

@@ -1,12 +1,7 @@
 import { CHUNK } from './cache.js';
 import type { ChunkedSource } from './chunks.js';
-import {
-  CODECS,
-  type Compression,
-  codecOf,
-  DESCRIPTOR_BYTES,
-  readDescriptor,
-} from './diskdump-descriptor.js';
+import { CODECS, type Compression, codecOf, readDescriptor } from './diskdump-descriptor.js';
+import { DESCRIPTOR_BYTES } from './diskdump-format.js';
 import {
   type DiskdumpHeader,
   DUMP_DH_COMPRESSED_INCOMPLETE,

@@ -40,7 +40,7 @@ export function vmcoreinfoOf(note: Note): string | undefined {
   return note.name === 'VMCOREINFO' ? textOf(bytesOf(note.data)) : undefined;
 }
 
-const NT_PRSTATUS = 1;
+export const NT_PRSTATUS = 1;
 /** sizeof(struct elf_prstatus), which differs between little-endian machines of 64 bits. */
 const PRSTATUS_MACHINES: Readonly<Record<number, string>> = {
   336: 'x86_64',
