@@ -40,19 +40,28 @@ export interface Measured {
   readonly pooled: number;
 }
 
+/** Two processes with one end each of a connection inside the guest; see ends.c. */
+export interface Ends {
+  readonly name: string;
+  /** The one that is killed. */
+  readonly victim: number;
+  readonly other: number;
+}
+
 export interface KillExperiment {
   readonly truth: Truth;
+  readonly ends: readonly Ends[];
   /** Our census from before. */
   readonly answer: CensusAnswer;
-  /** Processes killed in the end; the starving reader first, alone. */
+  /** Processes of the scenario killed in the end; the starving reader first, alone. */
   readonly victims: readonly number[];
   /** When the starving reader was killed alone, and when all were. */
   readonly starving: After;
   readonly all: After;
   /** Free page frames before the first was killed. */
   readonly freeFrames: number;
-  /** The fates of what a process's sockets held. */
-  readonly fates: (pid: number, after: After) => ReadonlyMap<string, Fate>;
+  /** The fates of what the sockets of some processes held. */
+  readonly fates: (pids: readonly number[], after: After) => ReadonlyMap<string, Fate>;
 }
 
 /**
@@ -68,11 +77,12 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
     const guest = await bootScenario({
       kernel,
       append: 'init_on_free=1',
-      files: [guestTool('reap')],
+      files: [guestTool('reap'), guestTool('ends')],
       bootMs: 180_000,
       limitMs: 390_000,
     });
     let truth: Truth;
+    let ends: readonly Ends[];
     let victims: readonly number[];
     try {
       const dump = async (path: string) => {
@@ -81,12 +91,14 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
         await guest.resume();
       };
       truth = await settledTruth(guest);
+      ends = endsOf((await guest.run('ends', { timeoutMs: 60_000 })).output.toString());
       victims = victimsOf(truth);
       await dump(before);
       await guest.run(`reap ${role(truth, 'starving').pid}`, { timeoutMs: 120_000 });
       await dump(starved);
       const others = victims.filter((pid) => pid !== role(truth, 'starving').pid);
-      await guest.run(`reap ${others.join(' ')}`, { timeoutMs: 120_000 });
+      const ended = ends.map(({ victim }) => victim);
+      await guest.run(`reap ${[...others, ...ended].join(' ')}`, { timeoutMs: 120_000 });
       await dump(after);
     } finally {
       guest.kill();
@@ -101,13 +113,16 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
     native.close();
     return {
       truth,
+      ends,
       answer,
       victims,
       starving: fate(starved),
       all: fate(after),
       freeFrames: fate(before).freeFrames,
-      fates: (pid, { pieces }) => {
-        const mine = held.filter(({ pids }) => pids.includes(pid)).flatMap((one) => one.pieces);
+      fates: (of, { pieces }) => {
+        const mine = held
+          .filter(({ pids }) => pids.some((pid) => of.includes(pid)))
+          .flatMap((one) => one.pieces);
         return new Map(
           mine.flatMap(([key]) => {
             const found = pieces[key];
@@ -131,6 +146,15 @@ export function measure(fates: ReadonlyMap<string, Fate>): Measured {
     else if (fate.pooled) pooled += fate.bytes;
   }
   return { bytes, unknown, pooled };
+}
+
+/** What `ends` prints. */
+function endsOf(output: string): Ends[] {
+  return [...output.matchAll(/^(\S+) (\d+) (\d+)\r?$/gm)].map(([, name = '', victim, other]) => ({
+    name,
+    victim: Number(victim),
+    other: Number(other),
+  }));
 }
 
 /** Every process of the scenario with a socket, but for one of the two that share one. */

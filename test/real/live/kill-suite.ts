@@ -22,14 +22,14 @@ export function describeKills(kernel: LabKernel): void {
       return { ...found, high };
     };
     const pidOf = (name: string) => role(experiment.truth, name).pid;
-    const finallyOf = (pid: number) => experiment.fates(pid, experiment.all);
+    const finallyOf = (pid: number) => experiment.fates([pid], experiment.all);
 
     test('what goes back lies between the bounds, for each of them', () => {
       const starving = pidOf('starving');
       expect(experiment.victims.length).toBeGreaterThan(25);
       for (const pid of experiment.victims) {
         const after = pid === starving ? experiment.starving : experiment.all;
-        const { bytes, unknown } = measure(experiment.fates(pid, after));
+        const { bytes, unknown } = measure(experiment.fates([pid], after));
         const { low, high } = told(pid);
         const words = `pid ${pid}: ${bytes} bytes freed (${unknown} not known), of ${low} to ${high}`;
         expect.soft(bytes + unknown, words).toBeGreaterThanOrEqual(low);
@@ -46,7 +46,7 @@ export function describeKills(kernel: LabKernel): void {
       expect(low + toPools).toBeGreaterThanOrEqual(high * 0.95);
       if (kernel !== 'newest') expect(toPools).toBe(0);
       // Killed alone. The pool takes back what is its own, unless it has enough.
-      const { bytes, pooled } = measure(experiment.fates(pidOf('starving'), experiment.starving));
+      const { bytes, pooled } = measure(experiment.fates([pidOf('starving')], experiment.starving));
       expect(bytes).toBeGreaterThanOrEqual(low);
       expect(bytes + pooled).toBeLessThanOrEqual(high);
       expect(bytes + pooled).toBeGreaterThanOrEqual(high * 0.95);
@@ -92,6 +92,84 @@ export function describeKills(kernel: LabKernel): void {
       expect(low).toBeLessThan(high);
       const kept = [...finallyOf(pidOf('unacknowledged')).values()].filter((fate) => fate.kept);
       expect(kept.length).toBeGreaterThan(0);
+    });
+
+    const ends = (name: string) => {
+      const found = experiment.ends.find((one) => one.name === name);
+      if (!found) throw new Error(`there are no ends ${name}`);
+      const { victim, other } = found;
+      const of = (...pids: number[]) => experiment.fates(pids, experiment.all);
+      return {
+        ...told(victim),
+        /** What went back at both ends, and at each. */
+        both: measure(of(victim, other)),
+        own: measure(of(victim)),
+        others: measure(of(other)),
+        otherFates: [...of(other).values()],
+      };
+    };
+
+    /** Of TCP the writer's process keeps the last page, of order 3, to cut more fragments from it. */
+    const mostOfWriter = (name: string) =>
+      name.startsWith('tcp') ? 8 * experiment.truth.pageSize : 0;
+
+    test('what one end of a connection gives back lies between the bounds, with what goes at the other', () => {
+      expect(experiment.ends).toHaveLength(9);
+      for (const { name } of experiment.ends) {
+        const { low, high, both } = ends(name);
+        const words = `${name}: ${both.bytes} bytes freed (${both.unknown} not known), of ${low} to ${high}`;
+        expect.soft(both.bytes + both.unknown, words).toBeGreaterThanOrEqual(low);
+        expect.soft(both.bytes, words).toBeLessThanOrEqual(high);
+      }
+    });
+
+    test.each(['tcp-reader', 'stream-reader', 'dgram-reader'])(
+      'what waits for the reader (%s) goes with it',
+      (name) => {
+        const { low, high, own } = ends(name);
+        expect(own.bytes).toBeGreaterThan(8000);
+        expect(high - low).toBeLessThanOrEqual(mostOfWriter(name));
+      },
+    );
+
+    test.each(['tcp-writer', 'stream-writer', 'dgram-writer'])(
+      'what was written (%s) stays for the reader',
+      (name) => {
+        const { low, high, otherFates } = ends(name);
+        expect([low, high]).toEqual([0, 0]);
+        expect(otherFates.some(({ kept }) => kept)).toBe(true);
+        for (const { freed } of otherFates) expect(freed).not.toBe(true);
+      },
+    );
+
+    test('a reader that goes with unread data takes what its peer has still to send', () => {
+      const { low, high, own, others } = ends('stuffed-reader');
+      expect(own.bytes).toBeGreaterThan(50_000);
+      expect(others.bytes).toBeGreaterThan(500_000);
+      // The peer is another process's: not for sure.
+      expect(low).toBeLessThan(high - 500_000);
+    });
+
+    test('a writer that goes leaves what it has still to send, and what its peer has not read', () => {
+      const { low, high, own, others } = ends('stuffed-writer');
+      expect(low).toBeLessThan(10_000);
+      expect(high).toBeGreaterThan(500_000);
+      expect(own.bytes).toBeLessThan(10_000);
+      expect(others.bytes).toBe(0);
+    });
+
+    test('a process whose main thread has ended is named as drgn names it, and gives back all', () => {
+      const { victim } = experiment.ends.find(({ name }) => name === 'leaderless') ?? {};
+      const mine = experiment.answer.sockets.filter(({ holders }) =>
+        holders.some(({ pid }) => pid === victim),
+      );
+      expect(mine.flatMap(({ holders }) => holders)).toEqual([
+        expect.objectContaining({ pid: victim, comm: 'leaderless' }),
+      ]);
+      // drgn's list of what that pid holds.
+      const { low, high, own } = ends('leaderless');
+      expect(own.bytes).toBeGreaterThan(30_000);
+      expect(high - low).toBeLessThanOrEqual(mostOfWriter('tcp'));
     });
   });
 }

@@ -34,11 +34,15 @@ def keepers(prog):
 
 
 def open_files(prog):
+    """(process, file): a process is told by its first thread, which may have ended and have no table."""
+    tables = set()
     for task in for_each_task(prog):
-        # Threads share their leader's.
-        if task.files and task.pid == task.tgid:
+        # Threads share their process's.
+        table = task.tgid.value_(), task.files.value_()
+        if task.files and table not in tables:
+            tables.add(table)
             for _, file in for_each_file(task):
-                yield task, file
+                yield task.group_leader, file
 
 
 def unix_sockets(prog):
