@@ -1,5 +1,6 @@
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { TcpCharges } from '../walk/charges.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { PageReader } from '../walk/pages.js';
 import { HeldReader } from '../walk/queues/held-reader.js';
@@ -58,6 +59,7 @@ export class SocketAccountant {
   readonly #pages: PageReader;
   readonly #skbs: SkbReader;
   readonly #held: HeldReader;
+  readonly #charges: TcpCharges;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -67,6 +69,7 @@ export class SocketAccountant {
     this.#pages = new PageReader(kernel);
     this.#skbs = new SkbReader(kernel, this.#pages);
     this.#held = new HeldReader(kernel, this.#pages);
+    this.#charges = new TcpCharges(kernel);
   }
 
   /**
@@ -120,7 +123,7 @@ export class SocketAccountant {
     }
     const queues: Partial<Record<QueueName, Figures>> = {};
     const skbs: Partial<Record<QueueName, Skb[]>> = {};
-    const counted: CountedQueue[] = [];
+    const tallies = new Map<QueueName, Tally>();
     let read: number | undefined = 0;
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {
       const tally = new Tally(this.#kernel.facts.pageSize, warnings);
@@ -145,10 +148,15 @@ export class SocketAccountant {
         const part = this.#readPart(socket.sock, identity, first, tally);
         read = read === undefined || part === undefined ? undefined : read + part;
       }
-      const figures = tally.figures();
-      queues[queue.name] = figures;
       if (keepSkbs) skbs[queue.name] = entries;
-      counted.push({ name: queue.name, tally, figures });
+      tallies.set(queue.name, tally);
+    }
+    this.#checkCharges(socket.sock, identity, tallies);
+    const counted: CountedQueue[] = [];
+    for (const [name, tally] of tallies) {
+      const figures = tally.figures();
+      queues[name] = figures;
+      counted.push({ name, tally, figures });
       total.add(tally);
     }
     const account = {
@@ -162,6 +170,27 @@ export class SocketAccountant {
     const newTally = () => new Tally(this.#kernel.facts.pageSize, warnings);
     const resets = this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
     return { account, held: heldBy(identity, total, counted, newTally, resets) };
+  }
+
+  /** Says of queues that were read whole if they are not what the sock is charged for. */
+  #checkCharges(
+    sock: bigint,
+    { family, type, protocol }: SockIdentity,
+    tallies: ReadonlyMap<QueueName, Tally>,
+  ): void {
+    if (type !== 'SOCK_STREAM' || protocol !== 'TCP') return;
+    const figures = new Map([...tallies].map(([name, tally]) => [name, tally.figures()]));
+    if ([...figures.values()].some(({ complete }) => !complete)) return;
+    const truesize = (name: QueueName) => figures.get(name)?.truesizeBytes ?? 0;
+    try {
+      for (const fault of this.#charges.faults(sock, family === 'AF_INET6', truesize)) {
+        const message = `sock ${hex(sock)}: ${fault.message}`;
+        for (const name of fault.queues) tallies.get(name)?.incomplete('corrupt', message);
+      }
+    } catch (error) {
+      // Nothing that the answer tells is missing.
+      incompleteness(error);
+    }
   }
 
   /** Bytes of a queue's first skb that have been read; undefined if that is not known. */

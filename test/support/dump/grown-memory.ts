@@ -1,4 +1,8 @@
-import { keptBytesOf } from '../../../src/kernel/native/image/kept-bytes.js';
+import {
+  type ByteRange,
+  keptBytesNote,
+  keptBytesOf,
+} from '../../../src/kernel/native/image/kept-bytes.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { slabCacheOffset } from '../../../src/walk/struct-page.js';
 import type { LoadSpec, NoteSpec } from './elf.js';
@@ -22,6 +26,8 @@ export interface Frames {
 export class GrownMemory {
   readonly #kernel: NativeKernel;
   readonly #base = new Map<number, Uint8Array>();
+  /** Of pages of which an extract has kept a part: what it has kept. */
+  readonly #kept = new Map<number, readonly ByteRange[]>();
   /** The new frames' `struct page`, from that of `#first` on. */
   #structs = new Uint8Array(0);
   readonly #structSize: number;
@@ -34,8 +40,13 @@ export class GrownMemory {
     this.#readBase();
     // A page of 2 MiB that maps struct pages describes whole 128 MiB: they begin with one.
     const perMap = MIB2 / this.#structSize;
-    const last = kernel.read(this.#symbol('max_pfn'), 8).getBigUint64(0, true);
-    this.#first = Math.ceil(Number(last) / perMap) * perMap;
+    const last = Number(kernel.read(this.#symbol('max_pfn'), 8).getBigUint64(0, true));
+    this.#first = Math.ceil(last / perMap) * perMap;
+    // Between them are no frames; their struct pages are there, of zeros.
+    for (let frame = last; frame < this.#first; frame++) {
+      const physical = kernel.physicalOf(this.pageAddress(frame));
+      if (physical !== undefined) this.#written(physical, this.#structSize);
+    }
     this.#next = this.#first;
   }
 
@@ -124,17 +135,16 @@ export class GrownMemory {
   patch(address: bigint, value: bigint, bytes: 4 | 8): void {
     const physical = this.#kernel.physicalOf(address);
     if (physical === undefined) throw new Error(`0x${address.toString(16)} is not mapped`);
-    const page = this.#base.get(Math.floor(physical / PAGE));
-    if (!page) throw new Error(`0x${address.toString(16)} is not in the dump`);
-    const view = new DataView(page.buffer);
-    if (bytes === 8) view.setBigUint64(physical % PAGE, value, true);
-    else view.setUint32(physical % PAGE, Number(value), true);
+    const view = this.#written(physical, bytes);
+    if (bytes === 8) view.setBigUint64(0, value, true);
+    else view.setUint32(0, Number(value), true);
   }
 
   notes(): NoteSpec[] {
-    return (this.#kernel.image.notes ?? [])
-      .filter(({ name }) => name !== 'kdump-mem')
-      .map(({ name, type, data }) => ({ name, type, data: bytesOf(data) }));
+    const kept = keptBytesNote({ pageSize: PAGE, pages: this.#kept });
+    return [...(this.#kernel.image.notes ?? []).filter(({ name }) => name !== kept.name), kept].map(
+      ({ name, type, data }) => ({ name, type, data: bytesOf(data) }),
+    );
   }
 
   /** All that the ELF core holds but for what is in the new frames. */
@@ -164,15 +174,27 @@ export class GrownMemory {
     return address;
   }
 
-  /** All that the dump has; zeros for what an extract left out of a page. */
+  /** So many bytes of the dump's own memory, which are to be written. */
+  #written(physical: number, length: number): DataView {
+    const frame = Math.floor(physical / PAGE);
+    const page = this.#base.get(frame);
+    if (!page) throw new Error(`physical 0x${physical.toString(16)} is not in the dump`);
+    const start = physical % PAGE;
+    const kept = this.#kept.get(frame);
+    if (kept) this.#kept.set(frame, withRange(kept, { start, end: start + length }));
+    return new DataView(page.buffer, start, length);
+  }
+
+  /** All that the dump has; zeros for what an extract left out of a page, which stays left out. */
   #readBase(): void {
     const { image } = this.#kernel;
     const kept = keptBytesOf(image.notes ?? []);
     for (const { start, end } of image.facts.physicalRanges) {
       for (let at = start; at < end; at += PAGE) {
         const page = new Uint8Array(PAGE);
-        const ranges = kept?.pages.get(at / PAGE) ?? [{ start: 0, end: PAGE }];
-        for (const range of ranges) {
+        const ranges = kept?.pages.get(at / PAGE);
+        if (ranges) this.#kept.set(at / PAGE, ranges);
+        for (const range of ranges ?? [{ start: 0, end: PAGE }]) {
           const length = range.end - range.start;
           page.set(bytesOf(image.readPhysical(at + range.start, length)), range.start);
         }
@@ -192,14 +214,23 @@ export class GrownMemory {
       const entry = image.readPhysical(at, 8).getBigUint64(0, true);
       table = entry & 1n ? Number(entry & 0x000f_ffff_ffff_f000n) : undefined;
     }
-    const page = table === undefined ? undefined : this.#base.get(table / PAGE);
-    if (!page) throw new Error(`no page table maps the neighbours of 0x${virtual.toString(16)}`);
+    if (table === undefined) {
+      throw new Error(`no page table maps the neighbours of 0x${virtual.toString(16)}`);
+    }
     const PRESENT_WRITABLE_LARGE = 0x83n;
     const entry = BigInt(physical) | PRESENT_WRITABLE_LARGE;
-    new DataView(page.buffer).setBigUint64(Number((virtual >> 21n) & 511n) * 8, entry, true);
+    this.#written(table + Number((virtual >> 21n) & 511n) * 8, 8).setBigUint64(0, entry, true);
   }
 }
 
 function bytesOf(view: DataView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+function withRange(ranges: readonly ByteRange[], more: ByteRange): ByteRange[] {
+  const apart = ranges.filter(({ start, end }) => end < more.start || start > more.end);
+  const touching = ranges.filter((range) => !apart.includes(range));
+  const start = Math.min(more.start, ...touching.map((range) => range.start));
+  const end = Math.max(more.end, ...touching.map((range) => range.end));
+  return [...apart, { start, end }].sort((a, b) => a.start - b.start);
 }

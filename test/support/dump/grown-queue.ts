@@ -138,6 +138,9 @@ export function writeGrownQueue(
     const received = sock + BigInt(memory.offset('tcp_sock', 'rcv_nxt'));
     const sequence = kernel.read(received, 4).getUint32(0, true) + skbs * (LINEAR + FRAG);
     memory.patch(received, BigInt(sequence % 2 ** 32), 4);
+    const charged = sock + BigInt(memory.offset('sock', 'sk_backlog.rmem_alloc.counter'));
+    const charge = kernel.read(charged, 4).getUint32(0, true) + skbs * truesize;
+    memory.patch(charged, BigInt(charge % 2 ** 32), 4);
     write(path, memory, [
       [slabs.frame, slabs.count, fillSlab],
       [heads.frame, heads.count, fillHeads],

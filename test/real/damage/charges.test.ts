@@ -1,0 +1,85 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Damage, damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
+import { accountFd } from '../../../src/account/skb.js';
+import { accountAll } from '../../../src/account/sockets.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { LAB_KERNELS, labDump } from '../../support/lab.js';
+
+type Patch = Damage['patches'][number];
+
+describe.each(LAB_KERNELS)('what a TCP sock of %s is charged', (version) => {
+  const kernel = openNative({ files: [labDump(version).elf] });
+  afterAll(() => kernel.close());
+  const census = accountAll(kernel);
+  const ask = (name: 'outOfOrder' | 'retransmit') => {
+    const found = census.sockets.find(({ queues }) => (queues[name]?.skbs ?? 0) > 1);
+    const [holder] = found?.holders ?? [];
+    if (!found || !holder) throw new Error(`no sock has a ${name} queue`);
+    const ask = (patches: readonly Patch[]) =>
+      accountFd(damagedKernel(kernel, { patches, denials: [] }), holder.pid, holder.fd);
+    return { sock: found.socket.sock, before: found.queues[name], ask };
+  };
+  const patch = (sock: bigint, path: string, value: bigint): Patch => {
+    const { offset, size } = kernel.struct('sock')?.member(path) ?? { offset: 0, size: 0 };
+    return { address: sock + BigInt(offset), bytes: littleEndian(value, size) };
+  };
+  const charges = ({ warnings }: { warnings: readonly { message: string }[] }) =>
+    warnings.map(({ message }) => message).filter((message) => message.includes('is charged'));
+
+  test('is what the skbs in its queues make, of every sock', () => {
+    expect(census.warnings).toEqual([]);
+  });
+
+  test.each([
+    ['retransmit', 'sock', 'tcp_rtx_queue', 'write'],
+    ['outOfOrder', 'tcp_sock', 'out_of_order_queue', 'receive'],
+  ] as const)(
+    'tells of a branch that is gone from the %s queue and leaves a sound tree',
+    (name, type, member, beside) => {
+      const { sock, before, ask: look } = ask(name);
+      const root = sock + BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
+      const answer = look([{ address: redLeaf(kernel, root), bytes: littleEndian(0n, 8) }]);
+      expect(answer.queues[name]).toMatchObject({ skbs: (before?.skbs ?? 0) - 1, complete: false });
+      expect(answer.queues[beside]?.complete).toBe(false);
+      expect(answer.queues.error?.complete).toBe(true);
+      expect(answer.total.complete).toBe(false);
+      expect(charges(answer)).toHaveLength(1);
+      expect(answer.warnings[0]?.code).toBe('corrupt');
+    },
+  );
+
+  test('is held against nothing while somebody has the sock locked, or its queues taken over', () => {
+    const { sock, ask: look } = ask('retransmit');
+    const wrong = patch(sock, 'sk_wmem_queued', 12_345n);
+    expect(charges(look([wrong]))).toHaveLength(1);
+    expect(charges(look([patch(sock, 'sk_backlog.rmem_alloc.counter', 1n)]))).toHaveLength(1);
+    for (const excuse of [
+      patch(sock, 'sk_lock.owned', 1n),
+      patch(sock, 'sk_lock.slock.rlock.raw_lock.val.counter', 1n),
+      patch(sock, 'sk_user_data', sock),
+    ]) {
+      const answer = look([wrong, excuse]);
+      expect(charges(answer)).toEqual([]);
+    }
+  });
+});
+
+/** Where the link to a red node without children lies: without it every way down has as many black nodes. */
+function redLeaf(kernel: Kernel, root: bigint): bigint {
+  const pointer = (at: bigint) => kernel.read(at, 8).getBigUint64(0, true);
+  const children = (node: bigint) => [node + 8n, node + 16n];
+  for (let links = [root]; links.length > 0; ) {
+    const next: bigint[] = [];
+    for (const link of links) {
+      const node = pointer(link);
+      if (node === 0n) continue;
+      const isRed = (pointer(node) & 1n) === 0n;
+      if (isRed && children(node).every((child) => pointer(child) === 0n)) return link;
+      next.push(...children(node));
+    }
+    links = next;
+  }
+  throw new Error('the tree has no red leaf');
+}
