@@ -48,9 +48,6 @@ export function heldBy(
   mptcpResets: boolean,
 ): Held {
   const mptcp = protocol === 'MPTCP';
-  if (type !== 'SOCK_STREAM' || (protocol !== 'TCP' && !mptcp) || state === 'LISTEN') {
-    return { all, atClose: all };
-  }
   const sum = (names: (name: QueueName) => boolean) => {
     const tally = newTally();
     for (const queue of queues) if (names(queue.name)) tally.add(queue.tally);
@@ -58,6 +55,11 @@ export function heldBy(
   };
   const holdsAny = (names: readonly QueueName[]) =>
     queues.some(({ name, figures }) => names.includes(name) && figures.pinnedBytes > 0);
+  if (type !== 'SOCK_STREAM' || (protocol !== 'TCP' && !mptcp) || state === 'LISTEN') {
+    // SCTP sends what it still has before it lets an association go (sctp_close in net/sctp/socket.c).
+    const unsent = holdsAny(['sctpSend']);
+    return { all, atClose: unsent ? sum((name) => name !== 'sctpSend') : all };
+  }
   const sending = holdsAny(SENDING) ? sum((name) => SENDING.includes(name)) : undefined;
   const unread = queues.some(({ name, figures }) => name === 'receive' && figures.payloadBytes > 0);
   const resets = unread && (!mptcp || mptcpResets);

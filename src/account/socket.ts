@@ -68,7 +68,7 @@ export class SocketAccountant {
     this.#queues = new QueueReader(kernel);
     this.#pages = new PageReader(kernel);
     this.#skbs = new SkbReader(kernel, this.#pages);
-    this.#held = new HeldReader(kernel, this.#pages);
+    this.#held = new HeldReader(kernel, this.#pages, this.#skbs);
     this.#charges = new TcpCharges(kernel);
   }
 

@@ -6,10 +6,12 @@ const RECEIVED: readonly QueueName[] = [
   ...(['receive', 'outOfOrder', 'backlog', 'reader', 'producing', 'subflowBacklog'] as const),
   ...(['tlsReceive', 'tlsHold', 'tlsRecord', 'ingressSkbs'] as const),
   ...(['ingressPart', 'ingressMessages'] as const),
-  ...(['vsockReceive', 'rxRing'] as const),
+  ...(['sctpReceive', 'vsockReceive', 'rxRing'] as const),
 ];
 
-const SENT: readonly QueueName[] = ['write', 'retransmit', 'tlsSend', 'cork', 'txRing'];
+const SENT: readonly QueueName[] = [
+  ...(['write', 'retransmit', 'tlsSend', 'cork', 'sctpSend', 'txRing'] as const),
+];
 
 /** Payload by what is to become of it, in bytes. */
 export interface Payload {

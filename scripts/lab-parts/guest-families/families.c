@@ -234,6 +234,7 @@ int main(void) {
   l2tp();
   alg();
   sockmap();
+  sctp();
   tell("end", -1, "");
   fflush(stdout);
   for (;;) pause();

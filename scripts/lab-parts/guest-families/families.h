@@ -25,5 +25,6 @@ void udplite(void);
 void l2tp(void);
 void alg(void);
 void sockmap(void);
+void sctp(void);
 
 #endif

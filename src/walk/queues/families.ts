@@ -6,10 +6,11 @@ import { MptcpQueues } from './mptcp.js';
 import { PacketRings } from './packet-rings.js';
 import { PsockQueues } from './psock.js';
 import type { Queue, QueueFinder, QueueName, SockKind } from './queue.js';
+import { SctpQueues } from './sctp.js';
 import type { SkbLists } from './skb-lists.js';
 import { TlsQueues } from './tls.js';
 import { UdpProducers } from './udp-producers.js';
-import { SctpQueues, unreadQueue } from './unread.js';
+import { unreadQueue } from './unread.js';
 import { VsockQueues } from './vsock.js';
 import { XdpUmem } from './xdp.js';
 
@@ -37,7 +38,7 @@ export class FamilyQueues {
     this.#vsock = once(() => new VsockQueues(kernel, lists));
     this.#xdp = once(() => new XdpUmem(kernel));
     this.#alg = once(() => new AlgQueues(kernel));
-    this.#sctp = once(() => new SctpQueues(kernel));
+    this.#sctp = once(() => new SctpQueues(kernel, lists));
   }
 
   queues(kind: SockKind): Queue[] {
@@ -57,7 +58,7 @@ export class FamilyQueues {
           case 'UDPLITE':
             return [...find('producing', this.#udp), ...psock()];
           case 'SCTP':
-            return find('own', this.#sctp);
+            return find('sctpReceive', this.#sctp);
           default:
             return PLAIN_INET.includes(kind.protocol) || kind.type === 'SOCK_RAW'
               ? []

@@ -2,6 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import type { PageBlock, PageReader } from '../pages.js';
+import type { SkbReader } from '../skb.js';
 import type { SkbSink } from '../skb-sink.js';
 import type { Held } from './held.js';
 
@@ -9,16 +10,19 @@ import type { Held } from './held.js';
 export class HeldReader {
   readonly #kernel: Kernel;
   readonly #pages: PageReader;
+  readonly #skbs: SkbReader;
 
-  constructor(kernel: Kernel, pages: PageReader) {
+  constructor(kernel: Kernel, pages: PageReader, skbs: SkbReader) {
     this.#kernel = kernel;
     this.#pages = pages;
+    this.#skbs = skbs;
   }
 
   /** Tells the sink; what cannot be told makes the answer incomplete. */
   read(held: Held, sink: SkbSink): void {
     try {
       if (held.kind === 'page') this.#page(held.page, sink);
+      else if (held.kind === 'skb') this.#skbs.read(held.address, sink);
       else this.#object(held.address, sink);
     } catch (error) {
       const at = held.kind === 'page' ? held.page : held.address;

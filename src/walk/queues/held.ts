@@ -2,7 +2,7 @@
  * Memory that a queue holds besides skbs: a block of a ring, a page of a message, a page that user
  * space lent. Payload is what of it waits to be read or sent, in bytes; 0 where nothing tells.
  */
-export type Held = HeldPage | HeldObject;
+export type Held = HeldPage | HeldObject | HeldSkb;
 
 export interface HeldPage {
   readonly kind: 'page';
@@ -15,6 +15,13 @@ export interface HeldPage {
 export interface HeldObject {
   readonly kind: 'object';
   /** Direct-map address. */
+  readonly address: bigint;
+  readonly payload: number;
+}
+
+/** An skb that is none of the queue's, but kept for the sake of one: its bytes are those again. */
+export interface HeldSkb {
+  readonly kind: 'skb';
   readonly address: bigint;
   readonly payload: number;
 }

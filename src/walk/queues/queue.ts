@@ -29,6 +29,9 @@ export const QUEUE_NAMES = [
   'ingressPart',
   'ingressMessages',
   'cork',
+  /** SCTP's: come in part or out of order, and not acknowledged. */
+  'sctpReceive',
+  'sctpSend',
   /** AF_VSOCK's packets. */
   'vsockReceive',
   /** AF_XDP: pages that user space lent. */

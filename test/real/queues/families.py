@@ -6,7 +6,7 @@ import sys
 
 from drgn import Object, cast, container_of
 from drgn.helpers.linux.fs import for_each_file
-from drgn.helpers.linux.list import list_for_each_entry
+from drgn.helpers.linux.list import list_count_nodes, list_for_each_entry
 from drgn.helpers.linux.mm import PageCompound, compound_head, compound_order, virt_to_page
 from drgn.helpers.linux.pid import find_task
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
@@ -135,6 +135,22 @@ def sockmap(sk):
     yield "ingressPart", skbs([part] if part else [])
 
 
+def sctp(sk):
+    """What the kernel charges the socket, and counts as not sent and as not acknowledged."""
+    waiting = 0
+    for asoc in list_for_each_entry(
+        "struct sctp_association",
+        cast("struct sctp_sock *", sk).ep.asocs.address_of_(),
+        "asocs",
+    ):
+        queue = asoc.outqueue
+        waiting += queue.out_qlen.value_() + queue.outstanding_bytes.value_()
+        # What is not sent counts with the 16 bytes that each chunk begins with.
+        waiting -= 16 * list_count_nodes(queue.out_chunk_list.address_of_())
+    charged = {"charged": sk.sk_wmem_queued.value_(), "waiting": waiting}
+    yield "sctpSend", {**charged, "chunkBytes": prog.type("struct sctp_chunk").size}
+
+
 def xdp(sk):
     umem = cast("struct xdp_sock *", sk).umem
     count = umem.npgs.value_() if umem else 0
@@ -162,6 +178,8 @@ for fd, file in for_each_file(find_task(prog, pid)):
         queues = xdp(sk)
     elif family == 2 and int(sk.sk_protocol) == 262:
         queues = mptcp(sk)
+    elif family == 2 and int(sk.sk_protocol) == 132:
+        queues = sctp(sk)
     elif family == 2 and int(sk.sk_protocol) == 6:
         queues = [*tls(sk), *sockmap(sk)]
     elif family == 2 and int(sk.sk_protocol) == 17:

@@ -49,6 +49,11 @@ interface Drgn {
   readonly ingressMessages?: Messages;
   readonly cork?: Messages;
   readonly ingressPart?: Skbs;
+  readonly sctpSend?: {
+    readonly charged: number;
+    readonly waiting: number;
+    readonly chunkBytes: number;
+  };
   readonly umem?: { readonly orders: Readonly<Record<string, number>>; readonly count: number };
 }
 
@@ -304,6 +309,35 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
       ]);
     }
     sound.close();
+  });
+
+  test('SCTP: what has come, with the packets that it came in, and what is not acknowledged', () => {
+    const reader = ours('sctp-reader');
+    expect(reader.unreadBytes).toBe(said('sctp-reader').unread);
+    // Data is a clone of its packet's skb, which waits with it: by itself neither goes.
+    expect(reader.queues.sctpReceive).toMatchObject({ skbs: 0, payloadBytes: 0, complete: true });
+    expect(reader.queues.sctpReceive?.slabBytes).toBeGreaterThan(0);
+    expect(reader.sharedBytes).toBe(0);
+
+    const sender = ours('sctp-stuffed-sender').queues.sctpSend;
+    const drgns = theirs('sctp-stuffed-sender').sctpSend;
+    const skbs = sender?.skbs ?? 0;
+    expect(skbs).toBeGreaterThan(10);
+    expect((sender?.truesizeBytes ?? 0) + skbs * (drgns?.chunkBytes ?? 0)).toBe(drgns?.charged);
+    // A DATA chunk begins with 16 bytes of its own.
+    const unsent = (sender?.payloadBytes ?? 0) - 16 * skbs;
+    expect(unsent).toBe(drgns?.waiting);
+    const peer = ours('sctp-stuffed-reader').unreadBytes ?? Number.NaN;
+    expect(peer + unsent).toBe(said('sctp-stuffed-sender').sent);
+  });
+
+  test('SCTP: parts of a message that are acknowledged wait with it for the others', () => {
+    const sender = ours('sctp-part-sender').queues.sctpSend;
+    const payload = (sender?.payloadBytes ?? 0) - 16 * (sender?.skbs ?? 0);
+    const come = ours('sctp-part-reader').unreadBytes ?? 0;
+    expect(come).toBeGreaterThan(0);
+    expect(payload).toBe(said('sctp-part-sender').sent);
+    expect(theirs('sctp-part-sender').sctpSend?.waiting).toBe(payload - come);
   });
 
   test('a ULP that is not known is told', () => {
