@@ -29,7 +29,9 @@ export async function look(
 ): Promise<{ report: SkcheckReport; observation: Observation }> {
   const captured = source instanceof CapturedHost ? source : null;
   const root = captured !== null || process.geteuid?.() === 0;
+  const accepts = filterOf(options);
   const seen = await observe(source, {
+    accepts,
     intervalMs: captured ? captured.intervalMs : options.interval * 1000,
     netns: options.netns ?? (root ? 'all' : 'own'),
     reader: options.procfs ? 'procfs' : 'auto',
@@ -43,7 +45,7 @@ export async function look(
   const estimated = diagnose(observation, {
     minBytes: options.minBytes,
     minAgeMs: options.minAge * 1000,
-    accepts: filterOf(options),
+    accepts,
     ...(earlier ? { ages: earlier.ages, sort: 'growth' } : {}),
   });
   const exact = options.exact ? await count(estimated) : null;

@@ -59,6 +59,8 @@ export interface ObserveOptions {
   /** How many samples: 2 when there is an interval. */
   readonly samples?: number;
   readonly pid?: number;
+  /** Which sockets are asked about: nobody looks for the owners of others. All if not said. */
+  readonly accepts?: (socket: SocketRecord) => boolean;
   /** Which network namespaces; our own if not said. */
   readonly netns?: NetnsChoice;
   /** The newest sample of an earlier observation, to begin with instead of taking a first one. */
@@ -89,14 +91,15 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const host = readHostFacts(source, namespaces);
   const count = options.intervalMs > 0 ? Math.max(2, options.samples ?? 2) : 1;
   const scan = new DescriptorScan(source);
+  const accepts = options.accepts ?? (() => true);
   const startScan = (socket: SocketRecord) => {
-    if (wantsOwner(socket)) void scan.run();
+    if (wantsOwner(socket) && accepts(socket)) void scan.run();
   };
   const { reader, first } = await readFirst(source, namespaces, options, startScan);
   const read = reader === 'ss' ? readSample : readProcfsSample;
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
   const interesting = first.sockets.filter(
-    (socket) => wantsOwner(socket) && (onlyInodes?.has(socket.inode) ?? true),
+    (socket) => wantsOwner(socket) && accepts(socket) && (onlyInodes?.has(socket.inode) ?? true),
   );
   if (interesting.length > 0) await scan.run();
   const early = scan.holdersOf(inodesWanted(interesting));
@@ -143,7 +146,12 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   }
   const last = samples.length > 1 ? (samples.at(-1) ?? null) : null;
   const wanted = last
-    ? [...interesting, ...last.sockets.filter((socket) => wantsOwner(socket) || drops(socket))]
+    ? [
+        ...interesting,
+        ...last.sockets.filter(
+          (socket) => (wantsOwner(socket) || drops(socket)) && accepts(socket),
+        ),
+      ]
     : interesting;
   const inodes = inodesWanted(wanted);
   if (inodes.size > 0) await scan.run();

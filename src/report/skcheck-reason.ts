@@ -68,11 +68,11 @@ function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocke
   const words: string[] = [];
   if (pod !== null) words.push(`pod ${escapeText(pod)}`);
   if (container !== null) words.push(`container ${escapeText(container.slice(0, 12))}`);
-  if (pod === null && container === null && cgroup !== null && cgroup !== '/')
-    words.push(`cgroup ${cutMiddle(escapeText(cgroup), LONGEST_CGROUP)}`);
   if (netnsName !== null) words.push(`netns ${escapeText(netnsName)}`);
   const inner = holders[0]?.nsPids.at(-1);
   if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1)
     words.push(`pid ${inner} inside`);
+  if (pod === null && container === null && cgroup !== null && cgroup !== '/')
+    words.push(`cgroup ${cutMiddle(escapeText(cgroup), LONGEST_CGROUP)}`);
   return words.length === 0 ? '' : `; in ${words.join(', ')}`;
 }

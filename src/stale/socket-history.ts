@@ -6,7 +6,8 @@ import { WaitingConnections } from './judge-listener.js';
 /** An observation, asked about one socket of its newest sample at a time. */
 export class SocketHistory {
   readonly #observation: Observation;
-  readonly #earlier: ReadonlyMap<string, SocketRecord>;
+  /** The first sample's sockets by `socketKey`, null when it is the only one. */
+  readonly #earlier: ReadonlyMap<string, SocketRecord> | null;
   readonly #unix: ReadonlyMap<number, SocketRecord>;
   readonly #waitingFirst: WaitingConnections;
   readonly #waitingLast: WaitingConnections;
@@ -14,13 +15,9 @@ export class SocketHistory {
   constructor(observation: Observation) {
     this.#observation = observation;
     const newest = observation.last ?? observation.first;
-    const keys = new Set(newest.sockets.map(socketKey));
-    this.#earlier = new Map(
-      observation.first.sockets.flatMap((socket) => {
-        const key = socketKey(socket);
-        return keys.has(key) ? [[key, socket] as const] : [];
-      }),
-    );
+    this.#earlier =
+      observation.last &&
+      new Map(observation.first.sockets.map((socket) => [socketKey(socket), socket]));
     this.#unix = new Map(
       newest.sockets.flatMap((socket) =>
         socket.protocol === 'UNIX' ? [[socket.inode, socket] as const] : [],
@@ -32,7 +29,7 @@ export class SocketHistory {
 
   /** The same socket in the first sample. */
   earlier(socket: SocketRecord): SocketRecord | undefined {
-    return this.#earlier.get(socketKey(socket));
+    return this.#earlier ? this.#earlier.get(socketKey(socket)) : socket;
   }
 
   /** The socket at the first sample, null when that lacks it. */

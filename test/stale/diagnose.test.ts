@@ -83,6 +83,18 @@ describe('TCP', () => {
     expect(found.findings[0]?.verdict).toMatchObject({ certainty: 'likely', waitedMs: 4000 });
   });
 
+  test('owners of sockets that are not asked about are not looked for', async () => {
+    const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
+    host.addProcess(10, { fds: { 7: 500 } });
+    const read: string[] = [];
+    host.onRead = (path) => read.push(path);
+    const others = await observe(host, { intervalMs: 2000, accepts: () => false });
+    expect(diagnose(others, { accepts: () => false }).findings).toEqual([]);
+    expect(read.filter((path) => path.includes('/fd'))).toEqual([]);
+    const all = await observe(host, { intervalMs: 2000, accepts: ({ inode }) => inode === 500 });
+    expect(diagnose(all).findings).toMatchObject([{ holders: [{ pid: 10 }] }]);
+  });
+
   test('less than min-bytes is passed over', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     const observation = await observe(host, { intervalMs: 2000 });
