@@ -14,7 +14,7 @@ import { type WarningCode, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 import { type CountedQueue, type Held, heldBy } from './held.js';
 import { type Ownership, Tally } from './tally.js';
-import { payloadOf } from './unread.js';
+import { payloadOf, tellsUnread } from './unread.js';
 
 /** A socket, what waits in each of its queues, and what all of them pin together. */
 export interface SocketAccount {
@@ -164,7 +164,8 @@ export class SocketAccountant {
       queues,
       total: total.figures(),
       ownership: total.ownership(),
-      unreadBytes: read === undefined ? null : payloadOf(queues).received - read,
+      unreadBytes:
+        read === undefined || !tellsUnread(queues) ? null : payloadOf(queues).received - read,
       ...(keepSkbs ? { skbs } : {}),
     };
     const newTally = () => new Tally(this.#kernel.facts.pageSize, warnings);

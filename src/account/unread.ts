@@ -28,3 +28,11 @@ export function payloadOf(queues: Readonly<Partial<Record<QueueName, Figures>>>)
     names.reduce((sum, name) => sum + (queues[name]?.payloadBytes ?? 0), 0);
   return { received: sumOf(RECEIVED), unsent: sumOf(SENT), errors: sumOf(['error']) };
 }
+
+/** Packets as they came: with headers, and what was sent twice is there twice. */
+const UNSORTED: readonly QueueName[] = ['backlog', 'subflowBacklog'];
+
+/** Whether the payload of the queues tells how much is unread. */
+export function tellsUnread(queues: Readonly<Partial<Record<QueueName, Figures>>>): boolean {
+  return UNSORTED.every((name) => (queues[name]?.payloadBytes ?? 0) === 0);
+}

@@ -235,6 +235,7 @@ int main(void) {
   alg();
   sockmap();
   sctp();
+  held();
   tell("end", -1, "");
   fflush(stdout);
   for (;;) pause();

@@ -26,5 +26,6 @@ void l2tp(void);
 void alg(void);
 void sockmap(void);
 void sctp(void);
+void held(void);
 
 #endif

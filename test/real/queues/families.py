@@ -76,6 +76,11 @@ def mptcp(sk):
             "bytes": sum(frag.data_len.value_() for frag in frags),
         },
     )
+    if hasattr(msk, "backlog_list"):
+        yield (
+            "subflowBacklog",
+            skbs(list(list_for_each_entry("struct sk_buff", msk.backlog_list.address_of_(), "list"))),
+        )
     subflows = []
     node = msk.conn_list.next
     while node.value_() != msk.conn_list.address_of_().value_():
@@ -83,6 +88,14 @@ def mptcp(sk):
         subflows.append(hex(context.tcp_sock.value_()))
         node = node.next
     yield "subflows", subflows
+
+
+def backlog(sk):
+    skb, found = sk.sk_backlog.head, []
+    while skb:
+        found.append(skb)
+        skb = skb.next
+    yield "backlog", {**skbs(found), "charged": sk.sk_backlog.len.value_()}
 
 
 def tls(sk):
@@ -181,7 +194,7 @@ for fd, file in for_each_file(find_task(prog, pid)):
     elif family == 2 and int(sk.sk_protocol) == 132:
         queues = sctp(sk)
     elif family == 2 and int(sk.sk_protocol) == 6:
-        queues = [*tls(sk), *sockmap(sk)]
+        queues = [*backlog(sk), *tls(sk), *sockmap(sk)]
     elif family == 2 and int(sk.sk_protocol) == 17:
         queues = datagrams(sk)
     answer[fd] = dict(queues)

@@ -48,6 +48,8 @@ interface Drgn {
   readonly slots?: Readonly<Record<string, number>>;
   readonly ingressMessages?: Messages;
   readonly cork?: Messages;
+  readonly backlog?: Skbs & { readonly charged: number };
+  readonly subflowBacklog?: Skbs;
   readonly ingressPart?: Skbs;
   readonly sctpSend?: {
     readonly charged: number;
@@ -141,7 +143,12 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
 
   // On the newest the slabs have red zones, also before each object.
   test('skbs whose other half nobody has any more are the socket’s own', () => {
-    const tcp = answer.sockets.filter(({ socket }) => /^(MP)?TCP$/.test(socket.protocol));
+    // Of the one that is held the sender still has the other halves.
+    const port = /:9114$/;
+    const tcp = answer.sockets.filter(
+      ({ socket: { protocol, local, peer } }) =>
+        /^(MP)?TCP$/.test(protocol) && !port.test(local ?? '') && !port.test(peer ?? ''),
+    );
     const holding = tcp.filter(({ total }) => total.slabBytes > 0);
     expect(holding.length).toBeGreaterThan(3);
     for (const { socket, sharedBytes } of holding) {
@@ -309,6 +316,30 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
       ]);
     }
     sound.close();
+  });
+
+  test('tcp-held: what comes while a reader holds the socket waits in its backlog', () => {
+    const { queues, unreadBytes } = ours('tcp-held');
+    const { skbs, payloadBytes: bytes, truesizeBytes: charged } = queues.backlog ?? {};
+    expect(skbs).toBeGreaterThan(0);
+    expect({ skbs, bytes, charged }).toEqual(theirs('tcp-held').backlog);
+    // Headers and what was sent again are in there: more than what was sent.
+    expect(bytes).toBeGreaterThan(20_000);
+    expect(unreadBytes).toBeNull();
+  });
+
+  test('mptcp-held: what subflows got meanwhile', () => {
+    const { queues, unreadBytes } = ours('mptcp-held');
+    if (version === '6.1') {
+      // Subflows queue it with the connection itself.
+      expect(queues).not.toHaveProperty('subflowBacklog');
+      expect(unreadBytes).toBe(said('mptcp-held').unread);
+      return;
+    }
+    const { skbs, payloadBytes: bytes } = queues.subflowBacklog ?? {};
+    expect(skbs).toBeGreaterThan(0);
+    expect({ skbs, bytes }).toEqual(theirs('mptcp-held').subflowBacklog);
+    expect(unreadBytes).toBeNull();
   });
 
   test('SCTP: what has come, with the packets that it came in, and what is not acknowledged', () => {
