@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { infoSchema } from '../../src/report/info-schema.js';
 import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
 import {
@@ -15,87 +14,9 @@ import {
   labKernel,
   labTool,
 } from '../support/lab.js';
+import { asDrgn, type Drgn, fromDrgn, info, pausedInfoSuite, SCRIPT } from './info-suite.js';
 
-interface Drgn {
-  readonly release: string;
-  readonly version: string;
-  readonly nodename: string;
-  readonly machine: string;
-  readonly wallSeconds: number;
-  readonly uptimeSeconds: number;
-  readonly online: number;
-  readonly possible: number;
-  readonly ramBytes: number;
-  readonly taint: string;
-  readonly processes: { readonly user: number; readonly kernel: number };
-  readonly running: readonly { cpu: number; address: string; pid: number; comm: string }[];
-  readonly modules: readonly string[];
-  readonly panic: string | null;
-  readonly fault: string | null;
-}
-
-const MIB = 1024 * 1024;
-const SCRIPT = new URL('./info.py', import.meta.url);
-
-async function info(...files: readonly string[]) {
-  const sources = files.flatMap((file) => ['--vmcore', file]);
-  const { stdout, stderr, status } = await kdumpMem('info', ...sources, '--json');
-  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-  return infoSchema.parse(JSON.parse(stdout));
-}
-
-function asDrgn(answer: Awaited<ReturnType<typeof info>>): Partial<Drgn> {
-  const { kernel } = answer;
-  if (!kernel) throw new Error('no kernel was found');
-  return {
-    release: kernel.release,
-    version: kernel.version ?? '',
-    nodename: kernel.nodename ?? '',
-    machine: kernel.machine ?? '',
-    online: kernel.cpus.online ?? -1,
-    possible: kernel.cpus.possible ?? -1,
-    ramBytes: kernel.ramBytes ?? -1,
-    taint: kernel.taint?.mask ?? '',
-    processes: kernel.processes ?? { user: -1, kernel: -1 },
-    running: kernel.running.map(({ cpu, address, pid, comm }) => ({ cpu, address, pid, comm })),
-    modules: kernel.modules?.names ?? [],
-    panic: kernel.panic.message,
-  };
-}
-
-function fromDrgn({ wallSeconds: _w, uptimeSeconds: _u, fault: _f, ...same }: Drgn): Partial<Drgn> {
-  return same;
-}
-
-describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
-  'info of a paused guest, %s',
-  (version) => {
-    test.each(['elf', 'kdumpZlib'] as const)(
-      '%s: says what drgn says, and that it ran',
-      async (format) => {
-        const dump = labDump(version);
-        const truth = drgnJson<Drgn>(dump.elf, version, SCRIPT);
-        const answer = await info(dump[format]);
-        expect(asDrgn(answer)).toEqual(fromDrgn(truth));
-        expect(truth.panic).toBeNull();
-        expect(answer.kernel?.panic).toEqual({
-          state: 'running',
-          message: null,
-          cause: null,
-          cpu: null,
-          task: null,
-        });
-        expect(answer.time?.from).toBe('clock');
-        expect(Date.parse(answer.time?.at ?? '') / 1000).toBeCloseTo(truth.wallSeconds, 2);
-        expect(answer.time?.uptimeSeconds).toBeCloseTo(truth.uptimeSeconds, 2);
-        expect(answer.noted.buildId).toMatch(/^[0-9a-f]{40}$/);
-        // The guest's 512 MiB, less its legacy hole, and with QEMU's ROMs in the ELF core.
-        expect(Math.abs(answer.dump.storedBytes - 512 * MIB)).toBeLessThanOrEqual(MIB / 2);
-        expect(answer.dump.filtered).toBeNull();
-      },
-    );
-  },
-);
+for (const version of LAB_KERNELS) pausedInfoSuite(version);
 
 const LEVELS: Partial<Record<KdumpFormat, number>> = {
   'lzo-d31': 31,

@@ -3,10 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { instanceSchema, structSchema, type ValueJson } from '../../src/report/struct-schema.js';
+import { structSchema } from '../../src/report/struct-schema.js';
 import { typeText } from '../../src/report/struct-text.js';
 import { kdumpMem } from '../support/cli.js';
-import { drgnJson } from '../support/drgn.js';
 import {
   LAB_KERNELS,
   type LabKernel,
@@ -15,6 +14,7 @@ import {
   labKernel,
   labTool,
 } from '../support/lab.js';
+import { structInstancesSuite } from './struct-instances.js';
 
 /**
  * Lines of a layout: `name offset size`, `name bit N width N`, closing braces of anonymous structs,
@@ -103,80 +103,7 @@ describe.each(PAHOLE_KERNELS)('layouts beside pahole, %s', (version) => {
   });
 });
 
-/** Every leaf of a value by its path, as test/real/struct.py names them. */
-function flatten(value: ValueJson, path: string, into: Map<string, unknown>): void {
-  switch (value.kind) {
-    case 'struct':
-    case 'union':
-      for (const { name, value: inner } of value.members) {
-        flatten(inner, name === '' ? path : path === '' ? name : `${path}.${name}`, into);
-      }
-      return;
-    case 'array':
-      value.elements.forEach((element, index) => {
-        flatten(element, `${path}[${index}]`, into);
-      });
-      return;
-    case 'text':
-      into.set(path, { text: Buffer.from(value.text, 'utf8').toString('hex') });
-      return;
-    case 'int':
-    case 'enum':
-      into.set(path, String(value.value));
-      return;
-    case 'pointer':
-      into.set(path, String(BigInt(value.value)));
-      return;
-    default:
-      into.set(path, value.kind);
-  }
-}
-
-describe.each(LAB_KERNELS)('instances beside drgn, %s', (version) => {
-  test('every value of tasks, sockets, files, protocols and pages', async () => {
-    const dump = labDump(version);
-    const sockets = dump.oracle.sockets.filter(({ protocol }) => protocol === 'TCP').slice(0, 4);
-    const asked = [
-      ['struct task_struct', 'init_task'],
-      ['struct proto', 'tcp_prot'],
-      ['struct net', 'init_net'],
-      ['struct uts_namespace', 'init_uts_ns'],
-      ['struct mm_struct', 'init_mm'],
-      ...sockets.flatMap(({ sock, file, socket }) => [
-        ['struct tcp_sock', sock],
-        ['struct file', file],
-        ['struct socket', socket],
-      ]),
-      [
-        'struct page',
-        dump.oracle.sockets.flatMap(({ pages }) => Object.values(pages).flat())[0]!.page,
-      ],
-    ] as [string, string][];
-    const script = new URL('./struct.py', import.meta.url);
-    const truth = drgnJson<{ address: string; values: Record<string, unknown> }[]>(
-      dump.elf,
-      version,
-      script,
-      ...asked.flat(),
-    );
-    let compared = 0;
-    for (const [index, [type, place]] of asked.entries()) {
-      const { stdout, stderr, status } = await kdumpMem(
-        ...['struct', type, place, '--vmcore', dump.kdumpZlib, '--elements', '16', '--json'],
-      );
-      expect({ stderr, status }, type).toEqual({ stderr: '', status: 0 });
-      const answer = instanceSchema.parse(JSON.parse(stdout));
-      expect(answer.address).toBe(truth[index]!.address);
-      const ours = new Map<string, unknown>();
-      flatten(answer.value!, '', ours);
-      for (const [path, value] of Object.entries(truth[index]!.values)) {
-        expect(ours.get(path), `${type} at ${place}: ${path}`).toEqual(value);
-        compared++;
-      }
-    }
-    expect(compared).toBeGreaterThan(1000);
-  });
-});
+for (const version of LAB_KERNELS) structInstancesSuite(version);
 
 describe('struct, as a user asks', () => {
   const { kdumpZlib } = labDump('6.1');

@@ -28,9 +28,11 @@ import {
   labVmcore,
   role,
 } from '../../support/lab.js';
+import { pausedInfoSuite } from '../info-suite.js';
 import { unexplainedSuite } from '../queues/unexplained-suite.js';
 import { otherPagesSuite } from '../sockets/other-pages-suite.js';
 import { networkPagesSuite } from '../sockets/pages-suite.js';
+import { structInstancesSuite } from '../struct-instances.js';
 
 /** What the same code as for x86_64 finds in a dump of an arm64 guest, beside drgn and the guest. */
 export function arm64Suite(dump: LabArm64DumpName): void {
@@ -43,6 +45,8 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   maps(dump, () => labDump(dump));
   small(dump, () => labDump(dump));
   orders(dump);
+  pausedInfoSuite(dump);
+  structInstancesSuite(dump);
   unexplainedSuite(dump, kernelOf(dump), () => labDump(dump).elf);
   networkPagesSuite(dump, kernelOf(dump));
   otherPagesSuite(dump, kernelOf(dump));

@@ -1,17 +1,25 @@
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { Unexplained } from '../../../src/account/unexplained.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
-import { pageMemory, total } from './page-memory.js';
+import { type PageMemory, pageMemory, total } from './page-memory.js';
 
 /** The row that bounds what is not explained, beside what drgn says of every struct page. */
 export function otherPagesSuite(dump: string, kernel: LabKernel): void {
   describe(`where every page of the machine is: ${dump}`, () => {
-    const { frames, answer, pageSize, drgn } = pageMemory(dump, kernel, 'rest');
-    const row = answer.unexplained.find(({ what }) => what === 'other-pages');
-    const numbers = (row?.message ?? '').match(/\d+/g)?.map(Number) ?? [];
+    let memory: PageMemory;
+    let row: Unexplained | undefined;
+    let numbers: readonly number[];
+
+    beforeAll(() => {
+      memory = pageMemory(dump, kernel, 'rest');
+      row = memory.answer.unexplained.find(({ what }) => what === 'other-pages');
+      numbers = (row?.message ?? '').match(/\d+/g)?.map(Number) ?? [];
+    });
 
     test('the sum of its parts is all of it', () => {
+      const { pageSize } = memory;
       const [present, ...parts] = numbers;
       const [others, explained, left] = parts.slice(-3);
       expect((present ?? 0) * pageSize).toBeGreaterThan(400 << 20);
@@ -31,6 +39,7 @@ export function otherPagesSuite(dump: string, kernel: LabKernel): void {
     });
 
     test('of them those are in queues and rows that drgn finds allocated and nobody’s', () => {
+      const { drgn, frames } = memory;
       expect(numbers.at(-2)).toBe(total(drgn.filter(([frame]) => frames.has(frame))));
     });
   });
