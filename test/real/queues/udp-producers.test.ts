@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
+import { accountFd } from '../../../src/account/skb.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { drgnJson } from '../../support/drgn.js';
+import { labDump, oracleSocket, role } from '../../support/lab.js';
+
+// CPUs take datagrams out again at once: no dump of a guest at rest has any there.
+test('datagrams that CPUs have put down for UDP are found where drgn says that they would be', () => {
+  const { elf, truth, oracle } = labDump('newest');
+  const sound = openNative({ files: [elf] });
+  const { pid, fd } = role(truth, 'udp-fed');
+  const { sock } = oracleSocket(oracle, pid, fd);
+  const script = new URL('udp-producers.py', import.meta.url);
+  const lists = drgnJson<[string, string][]>(elf, 'newest', script, sock);
+  expect(lists.map(([, first]) => first)).toEqual(['0x0']);
+  const before = accountFd(sound, pid, fd, true);
+  expect(before.queues.producing).toMatchObject({ skbs: 0, pinnedBytes: 0, complete: true });
+
+  // An skb of another socket, and one behind it.
+  const other = role(truth, 'unix-stream');
+  const [first, second] = accountFd(sound, other.pid, other.fd, true).skbs?.receive ?? [];
+  if (!first || !second) throw new Error('the other socket has no two skbs');
+  const patches = [
+    { address: BigInt(lists[0]?.[0] ?? 0), bytes: littleEndian(first.address, 8) },
+    { address: first.address, bytes: littleEndian(second.address, 8) },
+    { address: second.address, bytes: littleEndian(0n, 8) },
+  ];
+  const after = accountFd(damagedKernel(sound, { patches, denials: [] }), pid, fd);
+  sound.close();
+  expect(after.queues.producing).toMatchObject({
+    skbs: 2,
+    payloadBytes: first.length + second.length,
+    complete: true,
+  });
+  expect(after.total.skbs).toBe(before.total.skbs + 2);
+});
