@@ -35,6 +35,8 @@ export function ascending(keys: Keys): Uint32Array {
       const mask = (1 << bits) - 1;
       const places = new Uint32Array(1 << bits);
       for (let index = 0; index < length; index++) places[(half(index) >>> shift) & mask]!++;
+      // In a digit that is the same in all, there is nothing to sort.
+      if (length > 0 && places[(half(0) >>> shift) & mask] === length) continue;
       let place = 0;
       for (let digit = 0; digit < places.length; digit++) {
         const having = places[digit]!;

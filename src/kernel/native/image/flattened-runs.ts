@@ -29,6 +29,9 @@ export class Runs {
   readonly #position: Float64Array;
   /** Its records. */
   readonly #count: Uint32Array;
+  /** Of the record that was added last: where it ends in the file, and its bytes. */
+  #lastEnd = -1;
+  #lastSize = 0;
 
   /** @param most a bound that the caller keeps; memory is taken as it is filled */
   constructor(most: number) {
@@ -40,13 +43,9 @@ export class Runs {
   /** A record of `size` bytes at `position` in the stream, directly behind the one before. */
   add(offset: number, position: number, size: number): void {
     const last = this.length - 1;
-    const continues =
-      last >= 0 &&
-      this.end(last) === offset &&
-      this.size(last) === size &&
-      this.#count[last]! < MOST_RECORDS_A_RUN;
-    if (continues) {
-      this.#count[last] = this.#count[last]! + 1;
+    const continues = this.#lastEnd === offset && this.#lastSize === size;
+    if (continues && this.#count[last]! < MOST_RECORDS_A_RUN) {
+      this.#count[last]!++;
     } else {
       this.offset[this.length] = offset;
       this.#position[this.length] = position;
@@ -54,6 +53,8 @@ export class Runs {
       this.length++;
     }
     this.#position[this.length] = position + size + RECORD_HEADER_BYTES;
+    this.#lastEnd = offset + size;
+    this.#lastSize = size;
   }
 
   /** Bytes of each of its records. */
