@@ -36,8 +36,8 @@ export interface Observation {
   readonly holders: HolderScan;
   /** The processes that hold a socket of interest or have more descriptors than at first, at the end. */
   readonly processes: ReadonlyMap<number, ProcessRecord>;
-  /** CPU time that these processes used or waited for between the first and the last sample. */
-  readonly cpu: ReadonlyMap<number, CpuTime>;
+  /** CPU time that these processes used or waited for since the first sample, in so much time at most. */
+  readonly cpu: ReadonlyMap<number, CpuTime & { readonly withinMs: number }>;
   /** For each sample the number of descriptors of each process; empty with less than 3 samples. */
   readonly descriptors: readonly ReadonlyMap<number, number>[];
   /** The sockets (inodes) of the one process that was asked about, or null for all. */
@@ -103,6 +103,8 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   );
   if (interesting.length > 0) await scan.run();
   const early = scan.holdersOf(inodesWanted(interesting));
+  // A capture's first states are from before its first sample, a host's from after it.
+  const cpuBeganMs = options.since ? source.now() : first.startedMs;
   const cpuBefore = new Map(
     pidsOf(early).map((each) => [each, readCpuTime(source, each)] as const),
   );
@@ -157,7 +159,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   if (inodes.size > 0) await scan.run();
   const holders = scan.holdersOf(inodes);
   const processes = new Map<number, ProcessRecord>();
-  const cpu = new Map<number, CpuTime>();
+  const cpu = new Map<number, CpuTime & { withinMs: number }>();
   for (const each of new Set([...pidsOf(holders), ...grown(descriptors)])) {
     const process = readProcess(source, each);
     if (process) processes.set(each, process);
@@ -167,6 +169,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
       cpu.set(each, {
         usedMs: Math.max(0, after.usedMs - before.usedMs),
         waitedMs: Math.max(0, after.waitedMs - before.waitedMs),
+        withinMs: source.now() - cpuBeganMs,
       });
   }
   return {

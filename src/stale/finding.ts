@@ -34,8 +34,8 @@ export interface Finding {
   /** By how much the unread data became more between the samples; negative: less. */
   readonly grew: number;
   /**
-   * How much of the time between the samples the first holder ran on a CPU (1 is one CPU's whole
-   * time), and how much of it its main thread waited for one; null: not known.
+   * How much of the time since the first sample the first holder ran on a CPU at least (1 is one CPU's
+   * whole time), and how much of it its main thread waited for one; null: not known.
    */
   readonly cpuShare: { readonly used: number; readonly waited: number } | null;
   readonly pinned: PinnedEstimate;
@@ -93,15 +93,11 @@ function otherEnd(inode: number, { holders, processes }: Observation): OtherEnd 
   return { inode, holder, process: (holder && processes.get(holder.pid)) ?? null };
 }
 
-function cpuShare(
-  { cpu, first, last }: Observation,
-  owner: Holder | undefined,
-): Finding['cpuShare'] {
+function cpuShare({ cpu }: Observation, owner: Holder | undefined): Finding['cpuShare'] {
   const time = owner && cpu.get(owner.pid);
-  const watchedMs = last ? last.startedMs - first.endedMs : 0;
-  return time === undefined || watchedMs < LEAST_SHARED_MS
+  return time === undefined || time.withinMs < LEAST_SHARED_MS
     ? null
-    : { used: time.usedMs / watchedMs, waited: time.waitedMs / watchedMs };
+    : { used: time.usedMs / time.withinMs, waited: time.waitedMs / time.withinMs };
 }
 
 function whyOwnerless(socket: SocketRecord, denied: number): Finding['ownerless'] {

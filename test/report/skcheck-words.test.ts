@@ -63,6 +63,21 @@ describe('what the owner of a stalled socket does', () => {
     };
     expect(because(await stalled(host))).toBe(`read nothing in 2.0 s; ${words}`);
   });
+
+  test('on a busy host its CPU time is told long after the last sample, and is no larger share', async () => {
+    const host = hostWith('R', null);
+    const stat = (ms: number) => `20 (a) R ${'0 '.repeat(11)}${Math.floor(ms / 10)} 0 0 0`;
+    let told = 0;
+    host.onRead = (path) => {
+      if (path !== '/proc/20/stat') return;
+      if (told++ > 0) host.clock += 3000;
+      host.files.set(path, stat(host.clock));
+    };
+    host.files.set('/proc/20/stat', stat(0));
+    const { cpuShare } = await stalled(host);
+    expect(cpuShare?.used).toBeGreaterThan(0.95);
+    expect(cpuShare?.used).toBeLessThanOrEqual(1);
+  });
 });
 
 test.each([
