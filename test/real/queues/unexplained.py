@@ -73,7 +73,8 @@ for cpu in for_each_online_cpu(prog):
     napi = per_cpu(prog["napi_alloc_cache"], cpu)
     reserve += napi.skb_count.value_()
     small = getattr(napi, "page_small", None)
-    if small is not None and small.offset:
+    # Empty where pages are larger than 4 KiB.
+    if small is not None and hasattr(small, "offset") and small.offset:
         frag(virt_to_page(prog, small.va.value_()))
     for cache in napi.page, per_cpu(prog["netdev_alloc_cache"], cpu):
         va = cache.va.value_() if hasattr(cache, "va") else cache.encoded_page.value_() & ~0xFFF
