@@ -58,33 +58,11 @@ export function pinnedBy(
   }
   if (socket.state === 'LISTEN' && socket.protocol === 'UNIX') {
     const waiting = estimateUnixBacklog(socket.recvQ);
-    const sent = sentCharge(socket, history);
-    const unix = {
-      ...shared,
-      protocol: 'UNIX',
-      payload: 0,
-      segments: 0,
-      payloadIsPart: true,
-    } as const;
     sides.push(waiting);
-    if (sent !== 0) sides.push(estimatePinned({ ...unix, charge: sent }));
-    charge += waiting.high + (sent ?? 0);
+    charge += waiting.high;
   }
   const pinned = sides.length === 0 ? NOTHING_PINNED : sumPinned(sides, charge, unplacedMemory);
   return { pinned, charge };
-}
-
-/**
- * What the clients that wait at a unix listener have sent already, as it is charged to them. Null when
- * not all of them are known: one that has closed its end may have left data behind.
- */
-function sentCharge(listener: SocketRecord, history: SocketHistory): number | null {
-  if (!listener.waiting) return null;
-  const charges = history.unixClients(listener).map((client) => client?.skmem?.wmem);
-  return charges.reduce<number | null>(
-    (sum, each) => (sum === null || each === undefined ? null : sum + each),
-    0,
-  );
 }
 
 function pinnedKind({ protocol }: SocketRecord): 'TCP' | 'UDP' | 'UNIX' {

@@ -95,7 +95,7 @@ export function estimatePinned(input: PinnedInput): PinnedEstimate {
 /**
  * What the connections that wait at a unix listener keep in its own queue: each an skb with room for
  * one byte (sock_wmalloc in unix_stream_connect), which is 768 to 960 bytes of slab, and more where
- * slabs are debugged. What their clients have sent already is charged to those, and not in this.
+ * slabs are debugged. What their clients have sent already waits in sockets of their own, and is not in this.
  */
 export function estimateUnixBacklog(connections: number): PinnedEstimate {
   return {

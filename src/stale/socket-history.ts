@@ -50,11 +50,6 @@ export class SocketHistory {
     return this.#unix.get(socket.peerInode);
   }
 
-  /** The clients that wait at a unix listener, oldest first; undefined for one that is gone. */
-  unixClients({ waiting = [] }: SocketRecord): (SocketRecord | undefined)[] {
-    return waiting.map((inode) => (inode === 0 ? undefined : this.#unix.get(inode)));
-  }
-
   /** Packets dropped between the samples. */
   dropped(socket: SocketRecord): number {
     const earlier = this.earlier(socket)?.skmem;

@@ -44,18 +44,10 @@ test('those who wait are named, the oldest first', () => {
   );
 });
 
-test('what they have sent already is pinned', () => {
-  expect(socket?.pinned.low).toBeGreaterThan(12_500);
-  expect(socket?.pinned.likely).toBeGreaterThan(25_000);
-  expect(socket?.pinned.likely).toBeLessThan(50_000);
-  expect(socket?.pinned.high).toBeLessThan(120_000);
-});
-
-test('what a client left behind that has gone is not known, and widens the bounds', async () => {
-  const gone = await stage.start('client', { path, bytes: 50_000 });
+test('a client that has gone waits too, and is not named', async () => {
+  const gone = await stage.start('client', { path, bytes: 100 });
   process.kill(gone.pid, 'SIGKILL');
-  const [wide] = skcheckJson(args).report.sockets.filter(({ state }) => state === 'LISTEN');
-  expect(wide?.recvQ).toBe(4);
-  expect(wide?.waiting.length).toBe(3);
-  expect(wide?.pinned.high).toBeGreaterThan(10_000_000);
+  const [more] = skcheckJson(args).report.sockets.filter(({ state }) => state === 'LISTEN');
+  expect(more?.recvQ).toBe(4);
+  expect(more?.waiting.map(({ pid }) => pid)).toEqual(clients.map(({ pid }) => pid));
 });
