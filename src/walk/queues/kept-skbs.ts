@@ -1,29 +1,44 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import type { MemberLayout } from '../../kernel/layout.js';
 import type { Queue, QueueFinder } from './queue.js';
 
 /**
- * Skbs that TCP keeps of a sock to use them again, with all that they hold: the last that was read and
- * the last that was acknowledged (sk_eat_skb, sk_wmem_free_skb in include/net/sock.h, 5.3 to 5.15,
- * where the sysctls tcp_rx_skb_cache and tcp_tx_skb_cache are set).
+ * Skbs that TCP keeps of a sock beside its queues, with all that they hold. To use them again: the last
+ * that was read and the last that was acknowledged (sk_eat_skb, sk_wmem_free_skb in include/net/sock.h,
+ * 5.3 to 5.15, where the sysctls tcp_rx_skb_cache and tcp_tx_skb_cache are set). For the options of its
+ * packet: the last that came, where the process has asked for any (tcp_v6_do_rcv in net/ipv6/tcp_ipv6.c).
  */
 export class KeptSkbs implements QueueFinder {
   readonly #kernel: Kernel;
-  readonly #members: readonly MemberLayout[];
+  /** Offsets of pointers to skbs in a sock. */
+  readonly #caches: readonly bigint[];
+  /** Of the pointer to its IPv6 part in a sock, and of the pointer to an skb in that; undefined: no IPv6. */
+  readonly #options: { readonly part: bigint; readonly skb: bigint } | undefined;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    const sock = kernel.struct('sock');
-    this.#members = ['sk_rx_skb_cache', 'sk_tx_skb_cache'].flatMap(
-      (name) => sock?.member(name) ?? [],
-    );
+    const offsets = (type: string, ...names: string[]) =>
+      names.flatMap((name) => {
+        const member = kernel.struct(type)?.member(name);
+        return member ? [BigInt(member.offset)] : [];
+      });
+    this.#caches = offsets('sock', 'sk_rx_skb_cache', 'sk_tx_skb_cache');
+    const [part] = offsets('inet_sock', 'pinet6');
+    const [skb] = offsets('ipv6_pinfo', 'pktoptions');
+    this.#options = part === undefined || skb === undefined ? undefined : { part, skb };
   }
 
   queues(sock: bigint): Queue[] {
-    const skbs = this.#members
-      .map(({ offset }) => this.#kernel.read(sock + BigInt(offset), 8).getBigUint64(0, true))
-      .filter((skb) => skb !== 0n);
-    if (skbs.length === 0) return [];
-    return [{ name: 'kept', expected: undefined, entries: () => skbs }];
+    const skbs = this.#caches.map((offset) => this.#pointer(sock + offset));
+    if (this.#options) {
+      const part = this.#pointer(sock + this.#options.part);
+      if (part !== 0n) skbs.push(this.#pointer(part + this.#options.skb));
+    }
+    const kept = skbs.filter((skb) => skb !== 0n);
+    if (kept.length === 0) return [];
+    return [{ name: 'kept', expected: undefined, entries: () => kept }];
+  }
+
+  #pointer(address: bigint): bigint {
+    return this.#kernel.read(address, 8).getBigUint64(0, true);
   }
 }

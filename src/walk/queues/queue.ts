@@ -8,7 +8,7 @@ export const QUEUE_NAMES = [
   'error',
   'write',
   'retransmit',
-  /** What TCP keeps to use it again. */
+  /** What TCP keeps beside its queues: to use it again, or for its options. */
   'kept',
   /** UDP's and MPTCP's, of the process that reads. */
   'reader',

@@ -1,33 +1,69 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
 import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountFd } from '../../../src/account/skb.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { labDump, oracleSocket, role } from '../../support/lab.js';
+import { type LabDumpName, labDump, oracleSocket, role } from '../../support/lab.js';
 
-/** 5.10 has the two caches, and no socket of the lab's has anything in them: their sysctls are off. */
-test.each(['sk_rx_skb_cache', 'sk_tx_skb_cache'])('what TCP keeps in %s is counted', (member) => {
-  const { elf, truth, oracle } = labDump('5.10');
+/** No socket of the lab's keeps an skb beside its queues: one is made to keep another's first. */
+function withKept(
+  dump: LabDumpName,
+  name: string,
+  placeOf: (sound: NativeKernel, sock: bigint) => bigint,
+) {
+  const { elf, truth, oracle } = labDump(dump);
   const sound = openNative({ files: [elf] });
-  const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
-  const offset = (name: string) => BigInt(sound.struct('sock')?.member(name)?.offset ?? Number.NaN);
   const sockOf = (name: string) => {
     const { pid, fd } = role(truth, name);
     return { pid, fd, sock: BigInt(oracleSocket(oracle, pid, fd).sock) };
   };
-  const healthy = sockOf('healthy');
-  const first = pointer(sockOf('loopback-large').sock + offset('sk_receive_queue'));
-  const before = accountFd(sound, healthy.pid, healthy.fd);
-  expect(before.queues).not.toHaveProperty('kept');
-  expect(before.total).toMatchObject({ skbs: 0, pinnedBytes: 0, complete: true });
-  const bytes = littleEndian(first, 8);
-  const patches = [{ address: healthy.sock + offset(member), bytes }];
-  const kernel = damagedKernel(sound, { patches, denials: [] });
-  const { queues, total, unreadBytes } = accountFd(kernel, healthy.pid, healthy.fd);
+  const { pid, fd, sock } = sockOf(name);
+  const other = sockOf('loopback-large').sock + offset(sound, 'sock', 'sk_receive_queue');
+  const bytes = littleEndian(pointer(sound, other), 8);
+  const patches = [{ address: placeOf(sound, sock), bytes }];
+  const before = accountFd(sound, pid, fd);
+  const after = accountFd(damagedKernel(sound, { patches, denials: [] }), pid, fd);
   sound.close();
-  expect(queues.kept).toMatchObject({ skbs: 1, complete: true });
-  expect(queues.kept?.pinnedBytes).toBeGreaterThan(4096);
-  expect(total).toEqual(queues.kept);
-  // It has been read, or acknowledged, before.
-  expect(unreadBytes).toBe(before.unreadBytes);
+  return { before, after };
+}
+
+function pointer(kernel: NativeKernel, address: bigint): bigint {
+  return kernel.read(address, 8).getBigUint64(0, true);
+}
+
+function offset(kernel: NativeKernel, type: string, member: string): bigint {
+  return BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
+}
+
+describe('what TCP keeps beside its queues is counted', () => {
+  test.each(['sk_rx_skb_cache', 'sk_tx_skb_cache'])('5.10: %s', (member) => {
+    const { before, after } = withKept(
+      '5.10',
+      'healthy',
+      (sound, sock) => sock + offset(sound, 'sock', member),
+    );
+    expect(before.queues).not.toHaveProperty('kept');
+    expect(before.total).toMatchObject({ skbs: 0, pinnedBytes: 0, complete: true });
+    expect(after.queues.kept).toMatchObject({ skbs: 1, complete: true });
+    expect(after.queues.kept?.pinnedBytes).toBeGreaterThan(4096);
+    expect(after.total).toEqual(after.queues.kept);
+    // It has been read, or acknowledged, before.
+    expect(after.unreadBytes).toBe(before.unreadBytes);
+  });
+
+  test.each(['5.10', '6.1', '6.12', 'newest'] as const)(
+    '%s: the packet whose options IPv6 is to tell',
+    (dump) => {
+      const { before, after } = withKept(dump, 'loopback-v6', (sound, sock) => {
+        const part = pointer(sound, sock + offset(sound, 'inet_sock', 'pinet6'));
+        return part + offset(sound, 'ipv6_pinfo', 'pktoptions');
+      });
+      expect(before.queues).not.toHaveProperty('kept');
+      expect(after.queues.kept).toMatchObject({ skbs: 1, complete: true });
+      const pinned = before.total.pinnedBytes + (after.queues.kept?.pinnedBytes ?? 0);
+      expect(after.total.pinnedBytes).toBe(pinned);
+      expect(after.unreadBytes).toBe(before.unreadBytes);
+    },
+  );
 });

@@ -5,8 +5,8 @@ import { type DiskdumpHeader, readDiskdumpHeader } from './diskdump-header.js';
 import { PageBitmap } from './page-bitmap.js';
 import type { ByteSource } from './source.js';
 
-export /** One file: all of the dump, or a part of a split one. */
-interface Part {
+/** One file: all of the dump, or a part of a split one. */
+export interface Part {
   readonly source: ByteSource;
   readonly header: DiskdumpHeader;
   /** The blocks that it holds, `end` exclusive. */
