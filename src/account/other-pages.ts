@@ -23,7 +23,8 @@ export function otherPages(kernel: Kernel, seen: NetworkPages, known: Tally): Ro
   }
   const use = memoryUse(kernel);
   const { present, managed, free, lru, pageTables, vmalloced, huge, compressed } = use;
-  const others = managed - free - slabs - lru - pageTables - (vmalloced ?? 0) - huge - compressed;
+  const counted = free + slabs + lru + pageTables + (vmalloced ?? 0) + (huge ?? 0) + compressed;
+  const others = managed - counted;
   const explained = uncounted(kernel, known);
   const left = others - explained;
   if (left < 0) {
@@ -37,10 +38,18 @@ export function otherPages(kernel: Kernel, seen: NetworkPages, known: Tally): Ro
     `${lru} of files and processes`,
     `${pageTables} page tables`,
     ...(vmalloced === undefined ? [] : [`${vmalloced} vmalloc’ed`]),
-    ...(huge > 0 ? [`${huge} huge`] : []),
+    ...(huge ? [`${huge} huge`] : []),
     ...(compressed > 0 ? [`${compressed} compressed`] : []),
   ];
-  const message = `Of the machine’s ${present} pages ${parts.join(', ')}; of the ${others} others ${explained} are in queues and rows above, and ${left} in none: these may be anybody’s.`;
+  const unknown = [
+    ...(vmalloced === undefined ? ['vmalloc’ed'] : []),
+    ...(huge === undefined ? ['huge'] : []),
+  ];
+  const among =
+    unknown.length === 0
+      ? ''
+      : ` (with those that are ${unknown.join(' or ')}, whose counts were not found)`;
+  const message = `Of the machine’s ${present} pages ${parts.join(', ')}; of the ${others} others${among} ${explained} are in queues and rows above, and ${left} in none: these may be anybody’s.`;
   return { objects: left, bytes: left * kernel.facts.pageSize, message };
 }
 

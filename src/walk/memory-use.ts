@@ -16,8 +16,8 @@ export interface MemoryUse {
   readonly pageTables: number;
   /** Undefined where this kernel's count of them is not found. */
   readonly vmalloced: number | undefined;
-  /** hugetlb's. */
-  readonly huge: number;
+  /** hugetlb's; undefined as above. */
+  readonly huge: number | undefined;
   /** zsmalloc's. */
   readonly compressed: number;
 }
@@ -61,7 +61,7 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   }
   const use = { ...sum, vmalloced, huge: hugePages(kernel) };
   for (const [name, pages] of Object.entries(use)) {
-    if (pages >= 0 && pages <= MOST_PAGES) continue;
+    if (pages === undefined || (pages >= 0 && pages <= MOST_PAGES)) continue;
     throw new KernelError('damaged', `the machine counts ${pages} pages (${name})`);
   }
   const counted = variable !== undefined || nodes.has('NR_VMALLOC');
@@ -191,9 +191,10 @@ class ZoneCounters extends Counters {
 }
 
 /** `hstates[hugetlb_max_hstate]` (mm/hugetlb.c): pages of each size, used or not. */
-function hugePages(kernel: Kernel): number {
+function hugePages(kernel: Kernel): number | undefined {
+  if (!kernel.struct('hstate')?.member('nr_huge_pages')) return 0;
   const [states, count] = [kernel.symbol('hstates'), kernel.symbol('hugetlb_max_hstate')];
-  if (states === undefined || count === undefined || !kernel.struct('hstate')) return 0;
+  if (states === undefined || count === undefined) return undefined;
   const sizes = kernel.read(count, 4).getUint32(0, true);
   if (sizes > MOST_SIZES) throw new KernelError('damaged', `${sizes} sizes of huge pages`);
   const reader = new StructReader(kernel, 'hstate', ['order', 'nr_huge_pages']);
