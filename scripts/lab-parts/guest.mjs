@@ -99,7 +99,9 @@ export class Guest {
     ];
     const args = [
       ...machine.args,
-      ...['-accel', 'tcg,thread=multi', '-cpu', options.cpu ?? machine.cpu],
+      // All CPUs in one thread: with a thread each, one CPU may run code that another has just patched
+      // (jump labels), which the kernel takes for a breakpoint of nobody's and panics. It takes no longer.
+      ...['-accel', 'tcg,thread=single', '-cpu', options.cpu ?? machine.cpu],
       ...['-smp', String(options.cpus ?? 2), '-m', String(options.memoryMiB ?? 512)],
       ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nodefaults'],
       ...['-kernel', files.vmlinuz, '-initrd', initrd],

@@ -66,7 +66,7 @@ async function dumpInto(work, kernel, files) {
         data: initramfs(modules, { files: toolProgram('usr/bin/makedumpfile', kernel), busybox }),
       },
     ],
-    limitMs: 420_000,
+    limitMs: 900_000,
   });
   try {
     const truth = await crash(guest, kernel);
@@ -102,7 +102,7 @@ async function crash(guest, kernel) {
   const truth = await settledTruth(guest);
   const booted = guest.console.length;
   await guest.run('(sleep 0.2; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &');
-  await guest.waitFor(/guest: ready/, 90_000, booted);
+  await guest.waitFor(/guest: ready/, 300_000, booted);
   return truth;
 }
 

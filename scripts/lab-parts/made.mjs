@@ -11,6 +11,9 @@ import {
 import { join } from 'node:path';
 import { LAB } from './paths.mjs';
 
+/** An emulated guest on a busy machine may miss a deadline of its own, or of ours. */
+const ATTEMPTS = 3;
+
 /**
  * Makes `.lab/dumps/NAME` unless it is there. Older files stay in use until all new ones are made.
  *
@@ -30,12 +33,20 @@ export async function madeOnce(name, recipe, files, make) {
     if (left.startsWith('.new-')) rmSync(join(folder, left), { recursive: true });
   }
   const work = join(folder, `.new-${process.pid}`);
-  mkdirSync(work, { recursive: true });
-  try {
-    await make(work);
-    for (const file of files) renameSync(join(work, file), join(folder, file));
-    writeFileSync(recipeFile, recipe);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
+  for (let attempt = 1; ; attempt++) {
+    mkdirSync(work, { recursive: true });
+    try {
+      await make(work);
+      for (const file of files) renameSync(join(work, file), join(folder, file));
+      writeFileSync(recipeFile, recipe);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      console.error(
+        `lab: ${name} is tried again: ${error instanceof Error ? error.message : error}`,
+      );
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
   }
 }

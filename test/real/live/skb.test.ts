@@ -30,7 +30,7 @@ describe('kdump-mem through crash in a live guest of 6.1', () => {
       memoryMiB: 2048,
       disks: [{ path: disk, readonly: true }],
       files: [...kdumpMemInGuest(), ...toolProgram('usr/bin/crash')],
-      limitMs: 400_000,
+      limitMs: 900_000,
     });
     await guest.run('mkdir /disk; mount -t ext4 -o ro /dev/vda /disk');
   }, 120_000);
