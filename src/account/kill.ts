@@ -28,7 +28,14 @@ export function freedOf(
 ): Freed | null {
   const missed = new Warnings();
   const all = aloneOf(kernel, task, socket, missed) ?? new Census(kernel, missed).takeReachable();
-  if (!all.some(({ sock }) => sock === socket.sock)) return null;
+  if (!all.some(({ sock }) => sock === socket.sock)) {
+    missed.add(
+      'unreadable',
+      'what a kill would give back is not known: who has the socket was not found',
+    );
+    warnings.merge(missed);
+    return null;
+  }
   const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
   const nothing: Held = { all: newTally(), atClose: newTally() };
   const deaths = new Deaths(newTally);

@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../walk/cpus.js';
 import { incompleteness } from '../walk/incompleteness.js';
-import { type NetDevice, netDevices } from '../walk/net-devices.js';
+import { type NetDevice, NO_DRIVER, netDevices } from '../walk/net-devices.js';
 import type { NetworkPages } from '../walk/network-pages.js';
 import { cpuFragPages, SendFrags } from '../walk/page-frag-cache.js';
 import { type PageBlock, PageReader } from '../walk/pages.js';
@@ -196,6 +196,9 @@ class Rest {
   }
 
   #ring(driver: string, name: string, group: readonly NetDevice[]): Row {
+    if (driver === NO_DRIVER) {
+      throw new KernelError('unsupported-layout', 'the device that they sit on has no driver');
+    }
     if (driver !== 'virtio_net') {
       const message = `${name} are not walked: what their buffers pin is not told.`;
       return { objects: null, bytes: null, message };

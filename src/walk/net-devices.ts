@@ -1,4 +1,5 @@
 import { KernelError } from '../kernel/error.js';
+import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { needSymbol } from './cpus.js';
 import { listNodes } from './list.js';
@@ -16,11 +17,17 @@ export interface NetDevice {
   readonly firstQueue: bigint;
   /** Address of the `struct device` that it sits on; 0n for what is software alone. */
   readonly parent: bigint;
-  /** The driver of the device that it sits on, `virtio_net`; undefined for what is software alone. */
+  /**
+   * The driver of the device that it sits on, `virtio_net`; undefined for what is software alone, and
+   * {@link NO_DRIVER} where none is bound to it.
+   */
   readonly driver: string | undefined;
   /** Address of the driver's own part (netdev_priv). */
   readonly own: bigint;
 }
+
+/** In place of a driver's name. */
+export const NO_DRIVER = 'no driver';
 
 /** NETDEV_ALIGN: where a driver's part follows, while `net_device` has no member for it (to 6.9). */
 const PRIVATE_ALIGN = 32;
@@ -61,11 +68,16 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
 
 function driverOf(kernel: Kernel, parent: bigint): string | undefined {
   if (parent === 0n) return undefined;
-  const driver = new StructReader(kernel, 'device', ['driver']).read(parent).pointer('driver');
-  if (driver === 0n) return undefined;
-  const name = new StructReader(kernel, 'device_driver', ['name']).read(driver).pointer('name');
+  const device = new StructReader(kernel, 'device', ['driver', 'bus']).read(parent);
+  const at = device.pointer('driver');
+  if (at === 0n) return NO_DRIVER;
+  const driver = new StructReader(kernel, 'device_driver', ['name', 'bus']).read(at);
+  // driver_register's, and that of the devices that it may bind to (drivers/base/bus.c).
+  if (driver.pointer('bus') !== device.pointer('bus')) {
+    throw new KernelError('damaged', `the driver at ${hex(at)} is of another bus than its device`);
+  }
   // Names of modules are shorter than this, and so are those of drivers.
-  return decodeText(kernel.read(name, 64), 0, 64);
+  return decodeText(kernel.read(driver.pointer('name'), 64), 0, 64);
 }
 
 function align(value: number, to: number): number {

@@ -102,3 +102,21 @@ test('a raw socket whose number is not its protocol is told', () => {
   const damage = change((raw ?? 0n) + offset('sock', 'sk_protocol'), 0x83an, 2);
   expect(accountAll(damagedKernel(kernel, damage)).total.complete).toBe(false);
 });
+
+describe('of a card whose driver', () => {
+  const card = [...netDevices(kernel)].find(({ driver }) => driver === 'virtio_net');
+  const driver = (card?.parent ?? 0n) + offset('device', 'driver');
+
+  test('is of another bus, nothing is claimed', () => {
+    const damaged = rows(change(pointer(driver) + offset('device_driver', 'bus'), driver, 8));
+    expect(damaged.get('receive-rings')?.message).toMatch(/the driver at 0x\w+ is of another bus/);
+    for (const what of ['receive-rings', 'other-pages'])
+      expect(damaged.get(what)?.objects, what).toBeNull();
+  });
+
+  test('is not told, that is told', () => {
+    const damaged = rows(change(driver, 0n, 8));
+    expect(damaged.get('receive-rings no driver')?.objects).toBeNull();
+    expect(damaged.get('other-pages')?.objects).toBeNull();
+  });
+});

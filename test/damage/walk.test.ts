@@ -188,3 +188,14 @@ test('a census that missed a part is not complete', () => {
   expect(answer.total.complete).toBe(false);
   expect(answer.warnings.length).toBeGreaterThan(0);
 });
+
+test('what a kill gives back is not known if the table of descriptors is not there, and that is told', () => {
+  const address = pointer(table, 'fdtable', 'open_fds');
+  const denials = [{ address, length: 8, code: 'filtered' as const }];
+  expect(ask({ patches: [], denials: [] }).freedIfKilled).not.toBeNull();
+  const answer = ask({ patches: [], denials });
+  expect(answer.freedIfKilled).toBeNull();
+  expect(answer.warnings.map(({ message }) => message).join()).toMatch(
+    new RegExp(`files of pid ${victim.pid}: .*what a kill would give back is not known`),
+  );
+});
