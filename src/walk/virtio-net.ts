@@ -39,19 +39,23 @@ export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMem
   if (info.pointer('dev') !== device.address) {
     throw new KernelError('damaged', 'its virtnet_info is of another device');
   }
+  const merging = info.number('mergeable_rx_bufs') !== 0;
   // Big packets without merging are chains of pages instead.
-  if (info.number('big_packets') !== 0 && info.number('mergeable_rx_bufs') === 0) {
+  if (info.number('big_packets') !== 0 && !merging) {
     throw new KernelError('unsupported-layout', 'its rings hold chains of pages');
   }
   const queue = new StructReader(kernel, 'receive_queue', ['vq']);
   const cut = kernel.struct('receive_queue')?.member('alloc_frag.page');
   const pairs = info.number('max_queue_pairs');
-  if (pairs > MOST_PAIRS) throw new KernelError('damaged', `${pairs} queue pairs`);
+  // The device was made for as many (virtnet_probe).
+  if (pairs > MOST_PAIRS || pairs !== device.queues) {
+    throw new KernelError('damaged', `${pairs} queue pairs, ${device.queues} transmit queues`);
+  }
   const buffers: bigint[] = [];
   const pages: bigint[] = [];
   for (let index = 0; index < pairs; index++) {
     const at = info.pointer('rq') + BigInt(index * queue.size);
-    buffers.push(...entries(kernel, queue.read(at).pointer('vq')));
+    buffers.push(...entries(kernel, queue.read(at).pointer('vq'), merging));
     if (!cut) continue;
     const page = kernel.read(at + BigInt(cut.offset), 8).getBigUint64(0, true);
     if (page !== 0n) pages.push(page);
@@ -59,11 +63,19 @@ export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMem
   return { buffers, pages };
 }
 
-/** What the driver gave with each buffer of a split virtqueue that is under way. */
-function entries(kernel: Kernel, queue: bigint): bigint[] {
+/**
+ * What the driver gave with each buffer of a split virtqueue that is under way.
+ *
+ * @param single each buffer takes one descriptor; others may take two
+ */
+function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   const layout = kernel.struct('vring_virtqueue');
   const packed = layout?.member('packed_ring') ?? layout?.member('layout');
-  const ring = new StructReader(kernel, 'vring_virtqueue', ['split.vring.num', 'split.desc_state']);
+  const ring = new StructReader(kernel, 'vring_virtqueue', [
+    'vq.num_free',
+    'split.vring.num',
+    'split.desc_state',
+  ]);
   const state = new StructReader(kernel, 'vring_desc_state_split', ['data']);
   // `packed_ring` is a bool; `layout` (7.1) an enum in which 0 is split.
   if (packed && kernel.read(queue + BigInt(packed.offset), 1).getUint8(0) !== 0) {
@@ -77,6 +89,11 @@ function entries(kernel: Kernel, queue: bigint): bigint[] {
     const at = view.pointer('split.desc_state') + BigInt(index * state.size);
     const data = state.read(at).pointer('data');
     if (data !== 0n) found.push(data);
+  }
+  const used = count - view.number('vq.num_free');
+  if (single && found.length !== used) {
+    const message = `its ring holds ${found.length} buffers in ${used} descriptors`;
+    throw new KernelError('damaged', message);
   }
   return found;
 }

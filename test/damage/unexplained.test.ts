@@ -103,8 +103,30 @@ test('a raw socket whose number is not its protocol is told', () => {
   expect(accountAll(damagedKernel(kernel, damage)).total.complete).toBe(false);
 });
 
+const card = [...netDevices(kernel)].find(({ driver }) => driver === 'virtio_net');
+
+test.each(['max_queue_pairs', 'rq'])(
+  'a card that has lost its rings is not counted: %s',
+  (path) => {
+    const at = (card?.own ?? 0n) + offset('virtnet_info', path);
+    const row = rows(change(at, path === 'rq' ? pointer(at) + 8n : 0n, path === 'rq' ? 8 : 2));
+    expect(row.get('receive-rings virtio_net')?.objects).toBeNull();
+  },
+);
+
+test('a ring that lacks a buffer is not counted', () => {
+  const rq = pointer((card?.own ?? 0n) + offset('virtnet_info', 'rq'));
+  const ring = pointer(rq + offset('receive_queue', 'vq'));
+  const state = pointer(ring + offset('vring_virtqueue', 'split.desc_state'));
+  const size = BigInt(kernel.struct('vring_desc_state_split')?.size ?? 0);
+  let first = state + offset('vring_desc_state_split', 'data');
+  while (pointer(first) === 0n) first += size;
+  const row = rows(change(first, 0n, 8)).get('receive-rings virtio_net');
+  expect(row?.objects).toBeNull();
+  expect(row?.message).toMatch(/its ring holds \d+ buffers in \d+ descriptors/);
+});
+
 describe('of a card whose driver', () => {
-  const card = [...netDevices(kernel)].find(({ driver }) => driver === 'virtio_net');
   const driver = (card?.parent ?? 0n) + offset('device', 'driver');
 
   test('is of another bus, nothing is claimed', () => {
