@@ -1,6 +1,7 @@
 import { deflateSync, inflateSync } from 'node:zlib';
 import { bytesOf, viewOf } from '../../bytes.js';
 import { KernelError, ReadError } from '../../error.js';
+import type { Place } from '../../kernel.js';
 import type { MemoryImage } from './image.js';
 import type { Note } from './notes.js';
 import { firstEndingAbove } from './sorted.js';
@@ -128,6 +129,11 @@ class KeptBytesImage extends WrappedImage {
     if (missing > address) this.image.readPhysical(address, missing - address);
     const detail = 'kdump-mem extract kept what its questions had read';
     throw new ReadError('filtered', BigInt(missing), detail);
+  }
+
+  place(address: number, length: number, place: Place): boolean {
+    const isKept = this.#firstMissing(address, address + length) < 0;
+    return isKept && this.image.place?.(address, length, place) === true;
   }
 
   /** Physical address of the first byte that was not kept of the pages that are stored, or -1. */

@@ -1,6 +1,7 @@
 import { brotliDecompressSync, crc32 } from 'node:zlib';
 import { bytesOf, viewOf } from '../../bytes.js';
 import { ReadError } from '../../error.js';
+import type { Place } from '../../kernel.js';
 import type { MemoryImage, PhysicalRange } from './image.js';
 import { groupBytes, type PackedGroup, packedPagesOf } from './packed-pages.js';
 import { joined } from './ranges.js';
@@ -72,6 +73,12 @@ class PackedImage extends WrappedImage {
       if (packed) run = this.#runs[++index];
     }
     return new DataView(whole.buffer);
+  }
+
+  place(address: number, length: number, place: Place): boolean {
+    const run = this.#runs[firstEndingAbove(this.#runs, address)];
+    const isPacked = run !== undefined && address + length > run.start;
+    return !isPacked && this.image.place?.(address, length, place) === true;
   }
 
   #unpack(group: PackedGroup, address: number): Uint8Array {

@@ -76,6 +76,7 @@ describe('a read ends at the first byte that is not there', () => {
       if (address + length > 3 * 4096) throw new ReadError('filtered', BigInt(3 * 4096));
       return new DataView(new ArrayBuffer(length));
     },
+    place: () => true,
     readVirtual: () => undefined,
     noteReads: () => () => {},
     close: () => {},
@@ -97,5 +98,9 @@ describe('a read ends at the first byte that is not there', () => {
     ['of one behind a page that is not stored', 100, 3 * 4096, 100],
   ])('%s', (_, address, length, expected) => {
     expect(missing(address, length)).toBe(expected);
+    // Nothing is shown in place of what was not kept; of what is not stored the image below tells.
+    const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    const isKept = address + length <= 8192 + 2048;
+    expect(image.place?.(address, length, place)).toBe(isKept);
   });
 });

@@ -59,6 +59,18 @@ describe('packed pages', () => {
     }
   });
 
+  test('are not shown where they lie, since they lie packed; the others are', () => {
+    const all = bytes(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    for (let at = 0; at < all.length; at += 512) {
+      const isStored = [0, 1, 5, 7].includes(Math.floor(at / PAGE));
+      if (at < 4 * PAGE || at >= 5 * PAGE) expect(image.place?.(at, 512, place)).toBe(isStored);
+      if (!isStored) continue;
+      const shown = Buffer.from(place.view.buffer, place.view.byteOffset + place.base, 512);
+      expect(shown.equals(all.subarray(at, at + 512))).toBe(true);
+    }
+  });
+
   test('count as stored, joined with their neighbours', () => {
     const ranges = [...image.facts.physicalRanges];
     expect(ranges).toEqual([run(0, 3), run(5, 9)]);
