@@ -138,34 +138,9 @@ class Pages:
             bits = {name[3:]: bit for name, bit in self.types.items() if name.startswith("PG_")}
         return next((name for name, bit in bits.items() if not value & bit), None)
 
-    def rest(self):
-        """Allocated, and neither slab nor file nor anonymous memory nor page table nor reserved."""
+    def pages(self, base):
+        """Every page frame that has a struct page, and the bytes of that."""
         last = self.prog["max_pfn"].value_()
-        base = cast("struct page *", self.prog["vmemmap"])
-        skip = 0
-        for first in range(0, last, PAGES_AT_ONCE):
-            count = min(PAGES_AT_ONCE, last - first)
-            try:
-                raw = self.prog.read(base.value_() + first * self.size, count * self.size)
-            except FaultError:
-                continue
-            for index in range(count):
-                frame = first + index
-                if frame < skip:
-                    continue
-                page = raw[index * self.size : (index + 1) * self.size]
-                order, is_rest = self.look(frame, page, base)
-                skip = frame + (1 << order)
-                if is_rest:
-                    yield frame, 1 << order
-
-    def others(self, counted):
-        """Given out, and counted as nobody's: neither slab nor LRU nor page table nor these frames."""
-        last = self.prog["max_pfn"].value_()
-        base = cast("struct page *", self.prog["vmemmap"])
-        skip = 0
-        # Free pages in the lists of CPUs look like the tails of allocations that are not compound.
-        total = -free_on_cpus(self.prog)
         for first in range(0, last, PAGES_AT_ONCE):
             count = min(PAGES_AT_ONCE, last - first)
             try:
@@ -173,17 +148,37 @@ class Pages:
             except FaultError:
                 # Memory does not begin at 0 everywhere.
                 continue
-            for frame in range(max(first, skip), first + count):
-                page = raw[(frame - first) * self.size :][: self.size]
-                if frame < skip:
-                    continue
-                order, _ = self.look(frame, page, base)
-                skip = frame + (1 << order)
-                flags = int.from_bytes(page[:8], "little")
-                has = lambda name: name in self.flags and flags >> self.flags[name] & 1
-                nobodys = self.page_type(page) in (None, "netpp", "large_kmalloc")
-                if nobodys and not (has("PG_reserved") or has("PG_slab") or has("PG_lru")):
-                    total += (frame not in counted) << order
+            for index in range(count):
+                yield first + index, raw[index * self.size : (index + 1) * self.size]
+
+    def rest(self):
+        """Allocated, and neither slab nor file nor anonymous memory nor page table nor reserved."""
+        base = cast("struct page *", self.prog["vmemmap"])
+        skip = 0
+        for frame, page in self.pages(base):
+            if frame < skip:
+                continue
+            order, is_rest = self.look(frame, page, base)
+            skip = frame + (1 << order)
+            if is_rest:
+                yield frame, 1 << order
+
+    def others(self, counted):
+        """Given out, and counted as nobody's: neither slab nor LRU nor page table nor these frames."""
+        base = cast("struct page *", self.prog["vmemmap"])
+        skip = 0
+        # Free pages in the lists of CPUs look like the tails of allocations that are not compound.
+        total = -free_on_cpus(self.prog)
+        for frame, page in self.pages(base):
+            if frame < skip:
+                continue
+            order, _ = self.look(frame, page, base)
+            skip = frame + (1 << order)
+            flags = int.from_bytes(page[:8], "little")
+            has = lambda name: name in self.flags and flags >> self.flags[name] & 1
+            nobodys = self.page_type(page) in (None, "netpp", "large_kmalloc")
+            if nobodys and not (has("PG_reserved") or has("PG_slab") or has("PG_lru")):
+                total += (frame not in counted) << order
         return total
 
     def look(self, frame, page, base):
