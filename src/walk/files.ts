@@ -1,6 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { WalkError } from './error.js';
+import { readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 import { type Task, TaskReader } from './tasks.js';
 
@@ -20,6 +21,7 @@ const MOST_ODD = 64;
 const BATCH = 512;
 
 interface FdTable {
+  readonly address: bigint;
   readonly maxFds: number;
   readonly fd: bigint;
   readonly openFds: bigint;
@@ -54,18 +56,14 @@ export class FileTables {
     for (let first = 0; first < table.maxFds; first += BATCH) {
       const count = Math.min(BATCH, table.maxFds - first);
       // The bitmap tells which slots are open without reading the slots of a huge empty table.
-      const bitmap = this.#kernel.read(
-        table.openFds + BigInt(first / 8),
-        Math.ceil(count / 64) * 8,
-      );
+      const words = Math.ceil(count / 64) * 8;
+      const bitmap = this.#part(table, table.openFds + BigInt(first / 8), words);
       // The first slots are looked at in any case: a bitmap of zeros may be damage.
       if (first > 0 && isZero(bitmap)) continue;
       const isOpen = (index: number) =>
         (bitmap.getUint8(Math.floor(index / 8)) & (1 << (index % 8))) !== 0;
-      const slots = this.#kernel.read(
-        table.fd + BigInt(first * POINTER_SIZE),
-        count * POINTER_SIZE,
-      );
+      const from = table.fd + BigInt(first * POINTER_SIZE);
+      const slots = this.#part(table, from, count * POINTER_SIZE);
       for (let index = 0; index < count; index++) {
         const file = slots.getBigUint64(index * POINTER_SIZE, true);
         if (file === 0n) continue;
@@ -88,8 +86,12 @@ export class FileTables {
   find(files: bigint, fd: number): bigint | undefined {
     const table = this.#read(files);
     if (fd >= table.maxFds) return undefined;
-    const slot = this.#kernel.read(table.fd + BigInt(fd * POINTER_SIZE), POINTER_SIZE);
+    const slot = this.#part(table, table.fd + BigInt(fd * POINTER_SIZE), POINTER_SIZE);
     return slot.getBigUint64(0, true) || undefined;
+  }
+
+  #part(table: FdTable, address: bigint, length: number): DataView {
+    return readPartOf(this.#kernel, 'the file table', table.address, address, length);
   }
 
   #read(files: bigint): FdTable {
@@ -111,7 +113,7 @@ export class FileTables {
       const message = `the file table at 0x${fdt.toString(16)} has its array at 0x${fd.toString(16)}`;
       throw new KernelError('damaged', message);
     }
-    return { maxFds, fd, openFds: view.pointer('open_fds') };
+    return { address: fdt, maxFds, fd, openFds: view.pointer('open_fds') };
   }
 }
 

@@ -1,5 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { readPartOf } from './named-read.js';
 
 /** A list that cannot be followed to its end; what was seen before stands. */
 export class TornList extends KernelError {
@@ -18,9 +19,9 @@ export class TornList extends KernelError {
  */
 export function* listNodes(kernel: Kernel, head: bigint): Generator<bigint> {
   let previous = head;
-  let node = kernel.read(head, 8).getBigUint64(0, true);
+  let node = readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true);
   while (node !== head) {
-    const links = kernel.read(node, 16);
+    const links = readPartOf(kernel, 'the list', head, node, 16);
     const back = links.getBigUint64(8, true);
     if (back !== previous) {
       throw new TornList(

@@ -2,6 +2,7 @@ import { KernelError, ReadError } from '../kernel/error.js';
 import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
+import { named } from './named-read.js';
 
 /**
  * Members that lie farther apart than this are fetched by reads of their own: what lies between may
@@ -78,9 +79,7 @@ export class StructReader<Path extends string> {
     try {
       this.#locate(high, low, place);
     } catch (error) {
-      if (!(error instanceof ReadError)) throw error;
-      const detail = `part of struct ${this.name} at 0x${joinHalves(high, low).toString(16)}`;
-      throw new ReadError(error.code, error.address, detail, { cause: error });
+      throw named(error, `struct ${this.name}`, joinHalves(high, low));
     }
   }
 

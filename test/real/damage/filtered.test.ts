@@ -16,6 +16,9 @@ const FILTERED: readonly KdumpFormat[] = [
   ...(['lzo-d31', 'zlib-d31', 'zstd-d31', 'raw-d31', 'flattened-d31', 'split-d31'] as const),
 ];
 
+/** Where the filter cut the way to a socket depends on what lay beside it in its slabs. */
+const NAMES_WHAT = /: part of (struct \w+|the list|the file table) at 0x/;
+
 const SUMS = [
   ...(['skbs', 'payloadBytes', 'truesizeBytes', 'frags', 'maxFragsPerSkb'] as const),
   ...(['pages', 'pageBytes', 'slabBytes', 'pinnedBytes'] as const),
@@ -80,10 +83,11 @@ describe.each(FILTERED)('a dump without half of its slabs, %s', (format) => {
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
         expect(error.code).toBe('filtered');
-        expect(error.message).toMatch(/part of struct \w+ at 0x/);
+        expect(error.message).toMatch(NAMES_WHAT);
         ends.refused++;
       }
     }
+    console.log(format, ends);
     expect(ends.whole).toBeGreaterThan(0);
     expect(ends.incomplete).toBeGreaterThan(0);
     expect(ends.whole + ends.incomplete).toBeGreaterThan(ends.refused);
@@ -113,6 +117,6 @@ test('the command names what is missing, and --strict tells it by its status', a
   expect(ran.status).toBe(3);
   expect(ran.stdout).toBe('');
   expect(ran.stderr).toMatch(
-    /^kdump-mem: what the answer needs cannot be read: .* part of struct \w+ at 0x[0-9a-f]+\n$/,
+    /^kdump-mem: what the answer needs cannot be read: .*: part of [a-z ]*\w+ at 0x[0-9a-f]+\n$/,
   );
 });

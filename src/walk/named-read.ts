@@ -1,0 +1,27 @@
+import { ReadError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+
+/**
+ * Like {@link Kernel.read}, for what is not a member of a struct of its own: an error names `whole`,
+ * which lies, or begins, at `at`: `part of the list at 0xffff…`.
+ */
+export function readPartOf(
+  kernel: Kernel,
+  whole: string,
+  at: bigint,
+  address: bigint,
+  length: number,
+): DataView {
+  try {
+    return kernel.read(address, length);
+  } catch (error) {
+    throw named(error, whole, at);
+  }
+}
+
+/** The error of a read, naming what it was part of; any other as it is. */
+export function named(error: unknown, whole: string, at: bigint): unknown {
+  if (!(error instanceof ReadError)) return error;
+  const detail = `part of ${whole} at 0x${at.toString(16)}`;
+  return new ReadError(error.code, error.address, detail, { cause: error });
+}
