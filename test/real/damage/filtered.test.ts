@@ -10,6 +10,8 @@ import { fromOracle } from '../../support/expected.js';
 import { type KdumpFormat, labKdump, type OracleSocket } from '../../support/lab.js';
 
 const { formats, oracle } = labKdump('newest');
+/** The same memory, after the same panic. */
+const unfiltered = openNative({ files: [...formats.elf] });
 
 /** makedumpfile leaves live slab pages of this kernel out at level 31, where it compresses. */
 const FILTERED: readonly KdumpFormat[] = [
@@ -84,13 +86,13 @@ describe.each(FILTERED)('a dump without half of its slabs, %s', (format) => {
         if (!(error instanceof ReadError)) throw error;
         expect(error.code).toBe('filtered');
         expect(error.message).toMatch(NAMES_WHAT);
+        expect(() => kernel.read(error.address, 1)).toThrow(ReadError);
+        expect(unfiltered.read(error.address, 1).byteLength).toBe(1);
         ends.refused++;
       }
     }
-    console.log(format, ends);
     expect(ends.whole).toBeGreaterThan(0);
     expect(ends.incomplete).toBeGreaterThan(0);
-    expect(ends.whole + ends.incomplete).toBeGreaterThan(ends.refused);
   });
 });
 
