@@ -75,7 +75,11 @@ const LONGEST_READ = 4096;
  * and no more of them is kept.
  */
 function withoutScans(kernel: NativeKernel): Kernel {
-  const pages = kernel.pageOfFrame(0) ?? 0n;
+  let pages = 0n;
+  // Where they cannot be found, nothing is read of them.
+  attempt(() => {
+    pages = kernel.pageOfFrame(0);
+  });
   const struct = BigInt(kernel.struct('page')?.size ?? 0);
   const end = pages + struct * 2n ** 36n;
   return {

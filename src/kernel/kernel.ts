@@ -60,6 +60,10 @@ export interface Kernel {
   /**
    * The address of the `struct page` that describes the byte at a direct-map address, or undefined
    * when `address` is not in the direct map (vmalloc, modules, the image).
+   *
+   * @throws {ReadError} when the direct map or the struct pages cannot be found, since what tells where
+   *   they lie cannot be read; {@link KernelError} `damaged` when it contradicts itself. The same holds
+   *   for the other four that convert between memory, its frames and their struct pages.
    */
   pageOf(address: bigint): bigint | undefined;
 
@@ -76,7 +80,7 @@ export interface Kernel {
   frameOfPage(high: number, low: number): number;
 
   /** The address of the `struct page` of a page frame, whether or not the kernel has that frame. */
-  pageOfFrame(frame: number): bigint | undefined;
+  pageOfFrame(frame: number): bigint;
 
   /**
    * Notes what is read of a live kernel from here on, until it is called again. What it gives forgets

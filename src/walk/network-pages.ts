@@ -57,9 +57,8 @@ export class NetworkPages implements PageLook {
 
   page(frame: number, view: DataView, base: number): void {
     if (!this.#pool?.is(view, base)) return;
-    const address = this.#kernel.pageOfFrame(frame);
-    if (address !== undefined && this.poolPages.length < MOST_REMEMBERED)
-      this.poolPages.push(address);
+    if (this.poolPages.length < MOST_REMEMBERED)
+      this.poolPages.push(this.#kernel.pageOfFrame(frame));
     else this.#missed = true;
   }
 

@@ -102,7 +102,6 @@ export class SlabScan {
       const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
       progress(frame / last);
       const first = this.#kernel.pageOfFrame(frame);
-      if (first === undefined) throw new KernelError('damaged', 'no struct pages were found');
       try {
         this.#kernel.locate(highHalf(first), lowHalf(first), count * this.#stride, place);
       } catch (error) {

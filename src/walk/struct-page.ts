@@ -137,7 +137,7 @@ export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) 
   const offset = orderOffset(kernel, page);
   const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   return (frame) => {
-    const head = kernel.pageOfFrame(frame) ?? 0n;
+    const head = kernel.pageOfFrame(frame);
     const at = head + BigInt(offset);
     kernel.locate(highHalf(at), lowHalf(at), 1, place);
     const order = place.view.getUint8(place.base);

@@ -97,7 +97,9 @@ function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
     pageOf: () => undefined,
     frameOf: () => -1,
     frameOfPage: () => -1,
-    pageOfFrame: () => undefined,
+    pageOfFrame: () => {
+      throw new Error('the log lies in no frame that is asked for');
+    },
     addressOfPage: () => undefined,
     noteReads: () => () => {},
     close: () => {},

@@ -38,8 +38,9 @@ export function readDirectMapTables(
   pages: readonly number[],
 ): void {
   for (const page of pages) {
-    const struct = kernel.pageOfFrame(page);
-    const address = struct === undefined ? undefined : kernel.addressOfPage(struct);
-    if (address !== undefined) attempt(() => arch.translate(highHalf(address), lowHalf(address)));
+    attempt(() => {
+      const address = kernel.addressOfPage(kernel.pageOfFrame(page));
+      if (address !== undefined) arch.translate(highHalf(address), lowHalf(address));
+    });
   }
 }

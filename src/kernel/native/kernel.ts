@@ -2,6 +2,7 @@ import { KernelError } from '../error.js';
 import { highHalf, lowHalf } from '../halves.js';
 import type { Kernel, KernelFacts, Place } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
+import type { LinearRange } from './address.js';
 import type { Bases, PageArray } from './arch/arch.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
@@ -54,8 +55,8 @@ export class NativeKernel implements Kernel {
     this.image = parts.image;
     this.vmcoreinfo = parts.info;
     this.provenance = parts.provenance;
-    this.#pagesHigh = highHalf(parts.bases.pages?.address ?? 0n);
-    this.#pagesLow = lowHalf(parts.bases.pages?.address ?? 0n);
+    this.#pagesHigh = highHalf(parts.bases.pages.found?.address ?? 0n);
+    this.#pagesLow = lowHalf(parts.bases.pages.found?.address ?? 0n);
   }
 
   read(address: bigint, length: number): DataView {
@@ -173,10 +174,22 @@ export class NativeKernel implements Kernel {
     return this.#modules;
   }
 
-  /** @throws {KernelError} `damaged` where types and VMCOREINFO differ on a struct page's size */
-  get #pages(): PageArray | undefined {
-    const { pages } = this.#parts.bases;
-    if (this.#pagesChecked || pages === undefined) return pages;
+  /** @throws {ReadError}, {@link KernelError} `damaged`: why it is not known */
+  get #directMap(): LinearRange {
+    const { directMap } = this.#parts.bases;
+    if (directMap.found === undefined) throw directMap.error;
+    return directMap.found;
+  }
+
+  /**
+   * @throws {ReadError}, {@link KernelError} `damaged`: why they are not known, or that types and
+   *   VMCOREINFO differ on a struct page's size
+   */
+  get #pages(): PageArray {
+    const { pages: sought } = this.#parts.bases;
+    if (sought.found === undefined) throw sought.error;
+    const pages = sought.found;
+    if (this.#pagesChecked) return pages;
     const size = this.provenance.types.found ? this.struct('page')?.size : undefined;
     if (size !== undefined && size !== pages.stride) {
       const message = `a struct page has ${pages.stride} bytes in VMCOREINFO, ${size} in the types`;
@@ -192,25 +205,22 @@ export class NativeKernel implements Kernel {
   }
 
   addressOfPage(page: bigint): bigint | undefined {
-    const { directMap } = this.#parts.bases;
     const frame = this.frameOfPage(highHalf(page), lowHalf(page));
-    if (frame < 0 || directMap === undefined) return undefined;
+    if (frame < 0) return undefined;
+    const directMap = this.#directMap;
     return directMap.address + BigInt(frame * this.facts.pageSize - directMap.physical);
   }
 
   frameOf(high: number, low: number): number {
-    const { directMap } = this.#parts.bases;
-    const pages = this.#pages;
-    if (directMap === undefined || pages === undefined) return -1;
+    const directMap = this.#directMap;
     const offset = directMap.offset(high, low);
     if (!(offset >= 0 && offset < directMap.length)) return -1;
     return Math.floor((directMap.physical + offset) / this.facts.pageSize);
   }
 
   frameOfPage(high: number, low: number): number {
-    const { directMap } = this.#parts.bases;
+    const directMap = this.#directMap;
     const pages = this.#pages;
-    if (directMap === undefined || pages === undefined) return -1;
     const offset = (high - this.#pagesHigh) * 0x1_0000_0000 + (low - this.#pagesLow);
     const frame = offset / pages.stride;
     if (!(frame >= 0 && Number.isInteger(frame))) return -1;
@@ -218,9 +228,9 @@ export class NativeKernel implements Kernel {
     return into >= 0 && into < directMap.length ? frame : -1;
   }
 
-  pageOfFrame(frame: number): bigint | undefined {
+  pageOfFrame(frame: number): bigint {
     const pages = this.#pages;
-    return pages === undefined ? undefined : pages.address + BigInt(frame * pages.stride);
+    return pages.address + BigInt(frame * pages.stride);
   }
 
   /** Physical address of a byte, or undefined where no page table leads. */

@@ -4,6 +4,7 @@ import { highHalf, joinHalves, lowHalf } from '../halves.js';
 import type { Place } from '../kernel.js';
 import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
+import { ofTable } from './arch/table-error.js';
 import type { MemoryImage } from './image/image.js';
 import { LONGEST_READ } from './image/longest-read.js';
 
@@ -144,8 +145,7 @@ export class KernelMemory {
       return this.#arch.translate(high, low);
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
-      const detail = `the page table at physical 0x${error.address.toString(16)}`;
-      throw new ReadError(error.code, joinHalves(high, low), detail, { cause: error });
+      throw ofTable(error, joinHalves(high, low));
     }
   }
 }

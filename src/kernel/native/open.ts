@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../error.js';
 import type { KernelFacts } from '../kernel.js';
 import { UTS, UTS_BYTES } from '../utsname.js';
-import type { Bases } from './arch/arch.js';
+import type { Bases, Sought } from './arch/arch.js';
 import { architectureOf } from './arch/architecture-of.js';
 import { findVmcoreinfo } from './find-vmcoreinfo.js';
 import type { MemoryImage } from './image/image.js';
@@ -110,7 +110,7 @@ function openWith(
   const { table, found: symbols } = findSymbols(memory, arch, info, files, searched);
   const symbol = (name: string): bigint | undefined => table && onlyAddress(table.find(name));
   const bases = arch.settle({ symbol, read: (address, length) => memory.read(address, length) });
-  memory.useDirectMap(bases.directMap);
+  memory.useDirectMap(bases.directMap.found);
   const {
     load,
     found: types,
@@ -147,7 +147,7 @@ function openWith(
             arch,
             info,
             symbols: table,
-            directMap: bases.directMap,
+            directMap: bases.directMap.found,
             types,
           })
       : undefined,
@@ -200,12 +200,10 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]
 }
 
 function foundBases(bases: Bases): { directMap: Found<'kernel'>; pages: Found<'kernel'> } {
-  const found = (address: bigint | undefined, from: string): Found<'kernel'> =>
-    address === undefined
-      ? { found: false, why: from }
-      : { found: true, source: 'kernel', detail: `0x${address.toString(16)}, from ${from}` };
-  return {
-    directMap: found(bases.directMap?.address, bases.directMapFrom),
-    pages: found(bases.pages?.address, bases.pagesFrom),
+  const told = (region: Sought<{ readonly address: bigint }>): Found<'kernel'> => {
+    if (region.found === undefined) return { found: false, why: region.error.message };
+    const detail = `0x${region.found.address.toString(16)}, from ${region.from}`;
+    return { found: true, source: 'kernel', detail };
   };
+  return { directMap: told(bases.directMap), pages: told(bases.pages) };
 }

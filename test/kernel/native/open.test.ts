@@ -231,7 +231,10 @@ describe('a kernel opened by nothing but itself', () => {
       found: false,
       why: expect.stringContaining('page tables do not agree'),
     });
-    expect(kernel.pageOf(made.directMap)).toBeUndefined();
+    expect(errorOf(() => kernel.pageOf(made.directMap))).toMatchObject({
+      code: 'damaged',
+      message: expect.stringMatching(/^the direct map cannot be found: page_offset_base says 0x/),
+    });
   });
 
   it('refuses pages on which vmemmap_base and mem_section differ', () => {
@@ -243,7 +246,10 @@ describe('a kernel opened by nothing but itself', () => {
       found: false,
       why: expect.stringMatching(/vmemmap_base says .*, mem_section/),
     });
-    expect(kernel.addressOfPage(made.pages)).toBeUndefined();
+    expect(errorOf(() => kernel.addressOfPage(made.pages))).toMatchObject({
+      code: 'damaged',
+      message: expect.stringMatching(/^struct pages cannot be found: vmemmap_base says 0x/),
+    });
   });
 
   it('opens without symbols and types, and says so when asked for them', () => {

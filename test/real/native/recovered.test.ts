@@ -28,7 +28,7 @@ describe.each(KERNELS)('variables of %s that its table of symbols might not have
   const info = new Vmcoreinfo(image.vmcoreinfo ?? '');
   const arch = architectureOf(image, info);
   const memory = new KernelMemory(image, arch);
-  const { directMap } = arch.settle(kernel);
+  const directMap = arch.settle(kernel).directMap.found;
   memory.useDirectMap(directMap);
   const symbols = kernel.symbolTable!;
   const source = { memory, search: memory, arch, info, symbols, directMap, types: kernel.types };

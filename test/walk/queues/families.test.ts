@@ -47,7 +47,9 @@ function kernelWith(values: Readonly<Record<string, number>>): Kernel {
     frameOf: () => -1,
     frameOfPage: () => -1,
     pageOf: () => undefined,
-    pageOfFrame: () => undefined,
+    pageOfFrame: () => {
+      throw new Error('queues are found without pages');
+    },
     addressOfPage: () => undefined,
     noteReads: () => () => {},
     close() {},

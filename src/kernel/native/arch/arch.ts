@@ -1,3 +1,4 @@
+import type { KernelError, ReadError } from '../../error.js';
 import type { LinearRange } from '../address.js';
 
 /**
@@ -42,15 +43,17 @@ export interface EarlyKernel {
   read(address: bigint, length: number): DataView;
 }
 
-/** The two regions that a page and its memory are converted by, and how each was found. */
+/** The two regions that a page and its memory are converted by. */
 export interface Bases {
-  readonly directMap: LinearRange | undefined;
-  /** How the direct map was found, or why it was not. */
-  readonly directMapFrom: string;
+  readonly directMap: Sought<LinearRange>;
   /** The array of `struct page`: element n describes page frame n. */
-  readonly pages: PageArray | undefined;
-  readonly pagesFrom: string;
+  readonly pages: Sought<PageArray>;
 }
+
+/** A region that was found, and by what; or the error that whoever needs it gets. */
+export type Sought<Region> =
+  | { readonly found: Region; readonly from: string }
+  | { readonly found: undefined; readonly error: KernelError | ReadError };
 
 export interface PageArray {
   /** Address of the `struct page` of page frame 0. */

@@ -3,7 +3,7 @@ import { highHalf, lowHalf } from '../../halves.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';
+import type { Architecture, Bases, EarlyKernel, PageArray, Protection, Sought } from './arch.js';
 import { Arm64PageTables } from './arm64-page-tables.js';
 import {
   type Anchor,
@@ -13,6 +13,7 @@ import {
   type Walk,
   walkOrNot,
 } from './checked-walk.js';
+import { RegionSearch } from './region-search.js';
 import { pagesOfSection } from './variables.js';
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
@@ -100,9 +101,8 @@ export class Arm64 implements Architecture {
   }
 
   settle(kernel: EarlyKernel): Bases {
-    const { directMap, directMapFrom } = this.#findDirectMap(kernel);
-    const { pages, pagesFrom } = this.#findPages(kernel, directMap !== undefined);
-    return { directMap, directMapFrom, pages, pagesFrom };
+    const directMap = this.#findDirectMap(kernel);
+    return { directMap, pages: this.#findPages(kernel, directMap.found !== undefined) };
   }
 
   /** The upper half of an address without its signature. */
@@ -115,15 +115,15 @@ export class Arm64 implements Architecture {
    * 0 where a kernel for 52 bits runs on a machine of 48. It lies in the lower half of the kernel's
    * addresses since 5.4, in the upper one before.
    */
-  #findDirectMap(kernel: EarlyKernel): Pick<Bases, 'directMap' | 'directMapFrom'> {
+  #findDirectMap(kernel: EarlyKernel): Sought<LinearRange> {
+    const search = new RegionSearch('the direct map');
     const offset = this.#info.number('PHYS_OFFSET');
-    if (offset === undefined)
-      return { directMap: undefined, directMapFrom: 'VMCOREINFO has no PHYS_OFFSET' };
+    if (offset === undefined) return search.contradicted('VMCOREINFO has no PHYS_OFFSET');
     const signed = BigInt.asIntN(64, offset);
     const first = signed < 0n ? 0n : signed;
     const end = memoryEnd(kernel, this.#image, this.pageSize, MOST_PHYSICAL);
     if (first >= BigInt(MOST_PHYSICAL) || end - Number(first) < this.pageSize)
-      return { directMap: undefined, directMapFrom: 'PHYS_OFFSET lies behind all memory' };
+      return search.contradicted('PHYS_OFFSET lies behind all memory');
     for (const bits of [this.#addressBits, this.#addressBits - 1n]) {
       const start = BigInt.asUintN(64, first - signed - (1n << bits));
       // Below what tables translate there is no memory, even if a signature's bits hide that.
@@ -134,14 +134,14 @@ export class Arm64 implements Architecture {
       const length = Math.min(end - Number(physical), Number(most));
       if (length < this.pageSize) continue;
       const range = new LinearRange(start + below, length, Number(physical));
-      if (this.#mapsDirectly(range))
-        return { directMap: range, directMapFrom: 'PHYS_OFFSET, checked in page tables' };
+      if (this.#mapsDirectly(range, search))
+        return { found: range, from: 'PHYS_OFFSET, checked in page tables' };
     }
-    return { directMap: undefined, directMapFrom: 'page tables do not agree with PHYS_OFFSET' };
+    return search.notFound('page tables do not agree with PHYS_OFFSET');
   }
 
   /** Whether page tables lead a range where it says: at two places of the image, and the last page. */
-  #mapsDirectly(range: LinearRange): boolean {
+  #mapsDirectly(range: LinearRange, search: RegionSearch): boolean {
     const last = range.length - (range.length % this.pageSize || this.pageSize);
     const probes = [this.#anchor.physical, this.#tables.root, range.physical + last];
     const places = probes
@@ -150,7 +150,7 @@ export class Arm64 implements Architecture {
         virtual: range.address + BigInt(physical - range.physical),
         physical,
       }));
-    return agrees(this.#walk, places);
+    return agrees(this.#walk, places, search);
   }
 
   /**
@@ -158,14 +158,12 @@ export class Arm64 implements Architecture {
    * (asm/pgtable.h), or what sections of memory say. Those that are known must agree. A PHYS_OFFSET
    * that page tables contradict is no base for anything.
    */
-  #findPages(
-    kernel: EarlyKernel,
-    offsetSound: boolean,
-  ): { pages: PageArray | undefined; pagesFrom: string } {
+  #findPages(kernel: EarlyKernel, offsetSound: boolean): Sought<PageArray> {
+    const search = new RegionSearch('struct pages');
     const info = this.#info;
     const stride = info.size('page');
     if (stride === undefined || stride < 32 || stride > 1024 || stride % 8 !== 0)
-      return { pages: undefined, pagesFrom: 'VMCOREINFO has no SIZE(page)' };
+      return search.contradicted('VMCOREINFO has no SIZE(page)');
     const frame = Math.floor(this.#anchor.physical / this.pageSize);
     const start = info.number('VMEMMAP_START');
     const offset = offsetSound ? info.number('PHYS_OFFSET') : undefined;
@@ -181,26 +179,26 @@ export class Arm64 implements Architecture {
               ),
         from: 'VMEMMAP_START',
       },
-      { address: pagesOfSection(kernel, info, this.pageSize, frame), from: 'mem_section' },
+      { address: pagesOfSection(kernel, info, this.pageSize, frame, search), from: 'mem_section' },
     ];
     const known = candidates.filter(
       (one): one is { address: bigint; from: string } => one.address !== undefined,
     );
     const first = known[0];
     if (first === undefined)
-      return { pages: undefined, pagesFrom: 'VMCOREINFO has no VMEMMAP_START' };
+      return search.notFound('VMCOREINFO has no VMEMMAP_START and PHYS_OFFSET that lead there');
     const other = known.find(({ address }) => address !== first.address);
     if (other !== undefined) {
       const says = ({ address, from }: typeof first): string => `${from} 0x${address.toString(16)}`;
-      return { pages: undefined, pagesFrom: `${says(first)}, but ${says(other)}` };
+      return search.contradicted(`${says(first)}, but ${says(other)}`);
     }
     const from = known.map((one) => one.from).join(' and ');
     if (first.address % 8n !== 0n)
-      return { pages: undefined, pagesFrom: `${from} says 0x${first.address.toString(16)}` };
+      return search.contradicted(`${from} says 0x${first.address.toString(16)}`);
     const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
-    if (walkOrNot(this.#walk, page) < 0)
-      return { pages: undefined, pagesFrom: `${from} leads to unmapped memory` };
-    return { pages: { address: first.address, stride }, pagesFrom: from };
+    if (walkOrNot(this.#walk, page, search) < 0)
+      return search.notFound(`${from} leads to unmapped memory`);
+    return { found: { address: first.address, stride }, from };
   }
 }
 

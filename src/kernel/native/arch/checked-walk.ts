@@ -2,6 +2,8 @@ import { KernelError, ReadError } from '../../error.js';
 import { highHalf, lowHalf } from '../../halves.js';
 import type { MemoryImage } from '../image/image.js';
 import type { EarlyKernel } from './arch.js';
+import { RegionSearch } from './region-search.js';
+import { ofTable, tableName } from './table-error.js';
 import { readVariable } from './variables.js';
 
 /** A byte of the kernel image whose place is known both ways. */
@@ -14,12 +16,13 @@ export interface Anchor {
 export type Walk = (high: number, low: number) => number;
 
 /** Where page tables lead an address; -1 where they lead nowhere, or cannot be read. */
-export function walkOrNot(walk: Walk, address: bigint): number {
+export function walkOrNot(walk: Walk, address: bigint, search: RegionSearch): number {
   try {
     return walk(highHalf(address), lowHalf(address));
   } catch (error) {
-    if (error instanceof ReadError) return -1;
-    throw error;
+    if (!(error instanceof ReadError)) throw error;
+    search.missed(tableName(error), ofTable(error, address));
+    return -1;
   }
 }
 
@@ -48,10 +51,11 @@ export function checkAnchor(walk: Walk, { virtual, physical }: Anchor): void {
 export function agrees(
   walk: Walk,
   places: readonly { readonly virtual: bigint; readonly physical: number }[],
+  search: RegionSearch,
 ): boolean {
   let agreed = 0;
   for (const { virtual, physical } of places) {
-    const found = walkOrNot(walk, virtual);
+    const found = walkOrNot(walk, virtual, search);
     if (found === physical) agreed++;
     else if (found >= 0) return false;
   }
@@ -72,7 +76,7 @@ export function memoryEnd(
   pageSize: number,
   most: number,
 ): number {
-  const frames = readVariable(kernel, 'max_pfn');
+  const frames = readVariable(kernel, 'max_pfn', new RegionSearch('the end of memory'));
   if (frames) return Math.min(Number(frames) * pageSize, most);
   let last = 0;
   let seen = 0;

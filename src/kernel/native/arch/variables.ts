@@ -1,23 +1,27 @@
-import { ReadError } from '../../error.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
 import type { EarlyKernel } from './arch.js';
+import type { RegionSearch } from './region-search.js';
 
 /** Flags in the low bits of `mem_section.section_mem_map`: at most 6 (linux/mmzone.h). */
 const SECTION_FLAGS = 63n;
 
 /** A 64-bit variable of the kernel, or undefined where it has no symbol or cannot be read. */
-export function readVariable(kernel: EarlyKernel, name: string): bigint | undefined {
+export function readVariable(
+  kernel: EarlyKernel,
+  name: string,
+  search: RegionSearch,
+): bigint | undefined {
   const address = kernel.symbol(name);
-  return address === undefined ? undefined : readWord(kernel, address);
+  return address === undefined ? undefined : readWord(kernel, name, address, search);
 }
 
-function readWord(kernel: EarlyKernel, address: bigint): bigint | undefined {
-  try {
-    return kernel.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true);
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
+function readWord(
+  kernel: EarlyKernel,
+  name: string,
+  address: bigint,
+  search: RegionSearch,
+): bigint | undefined {
+  return search.try(name, () => kernel.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true));
 }
 
 /**
@@ -31,6 +35,7 @@ export function pagesOfSection(
   info: Vmcoreinfo,
   pageSize: number,
   frame: number,
+  search: RegionSearch,
 ): bigint | undefined {
   const size = info.size('mem_section');
   const member = info.offset('mem_section.section_mem_map');
@@ -44,9 +49,10 @@ export function pagesOfSection(
   if (perRoot === 0) return undefined;
   const root = Math.floor(section / perRoot);
   if (root >= roots) return undefined;
-  const sections = readWord(kernel, table + BigInt(root * 8));
+  const sections = readWord(kernel, 'mem_section', table + BigInt(root * 8), search);
   if (sections === undefined) return undefined;
-  const map = readWord(kernel, sections + BigInt((section % perRoot) * size + member));
+  const at = sections + BigInt((section % perRoot) * size + member);
+  const map = readWord(kernel, 'struct mem_section', at, search);
   // Bit 0: present; bit 1: has a memory map.
   return map !== undefined && (map & 3n) === 3n ? map & ~SECTION_FLAGS : undefined;
 }

@@ -1,7 +1,10 @@
+import { ReadError } from '../../error.js';
 import { joinHalves } from '../../halves.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
+import type { RegionSearch } from './region-search.js';
 import { Stretches } from './stretches.js';
+import { ofTable, tableName } from './table-error.js';
 
 const PRESENT = 1;
 const WRITABLE = 2;
@@ -76,17 +79,19 @@ export class X86PageTables {
 
   /**
    * Addresses of the upper half that tables map at 1 GiB granularity, in order: where a region such as
-   * the direct map may begin. Bounded.
+   * the direct map may begin; those of a table that cannot be read are passed over. Bounded.
    */
-  *largeRegions(): Generator<bigint> {
+  *largeRegions(search: RegionSearch): Generator<bigint> {
     let looked = 0;
-    for (const [high, table] of this.#present(this.root, this.#levels === 5 ? 16 : 7, 0xffff0000)) {
+    const top = this.#levels === 5 ? 16 : 7;
+    for (const [high, table] of this.#present(this.root, top, 0xffff0000, search)) {
       const uppers: Iterable<readonly [number, number]> =
-        this.#levels === 5 ? this.#present(table, 7, high) : [[high, table]];
+        this.#levels === 5 ? this.#present(table, 7, high, search) : [[high, table]];
       for (const [base, pointers] of uppers) {
-        for (let index = 0; index < 512; index++) {
+        const entries = this.#tableOrNot(pointers, joinHalves(base, 0), search);
+        for (let index = 0; entries !== undefined && index < 512; index++) {
           if (++looked > MOST_REGIONS) return;
-          this.#readEntry(this.#table(pointers), index);
+          this.#readEntry(entries, index);
           if ((this.#entryLow & PRESENT) !== 0) yield joinHalves(base, 0) + BigInt(index) * GIB;
         }
       }
@@ -94,10 +99,16 @@ export class X86PageTables {
   }
 
   /** Present entries of an upper table: the address half that each begins at, and its table. */
-  *#present(table: number, shift: number, base: number): Generator<readonly [number, number]> {
+  *#present(
+    table: number,
+    shift: number,
+    base: number,
+    search: RegionSearch,
+  ): Generator<readonly [number, number]> {
     const top = table === this.root;
-    for (let index = top ? 256 : 0; index < 512; index++) {
-      this.#readEntry(this.#table(table), index);
+    const entries = this.#tableOrNot(table, joinHalves(base, 0), search);
+    for (let index = top ? 256 : 0; entries !== undefined && index < 512; index++) {
+      this.#readEntry(entries, index);
       if ((this.#entryLow & PRESENT) === 0 || (this.#entryLow & LARGE) !== 0) continue;
       const next = this.#address(this.#entryHigh, this.#entryLow);
       const sign = top ? (shift === 16 ? 0xfe00_0000 : 0xffff_0000) : base;
@@ -148,6 +159,17 @@ export class X86PageTables {
 
   #table(physical: number): DataView {
     return this.#image.readPhysical(physical, 4096);
+  }
+
+  /** A table that maps addresses from `address` on; undefined, and noted, where it is missing. */
+  #tableOrNot(physical: number, address: bigint, search: RegionSearch): DataView | undefined {
+    try {
+      return this.#table(physical);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      search.missed(tableName(error), ofTable(error, address));
+      return undefined;
+    }
   }
 
   #address(high: number, low: number): number {

@@ -3,7 +3,7 @@ import { highHalf, lowHalf } from '../../halves.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import type { Architecture, Bases, EarlyKernel, PageArray, Protection } from './arch.js';
+import type { Architecture, Bases, EarlyKernel, PageArray, Protection, Sought } from './arch.js';
 import {
   type Anchor,
   agrees,
@@ -12,6 +12,7 @@ import {
   type Walk,
   walkOrNot,
 } from './checked-walk.js';
+import { RegionSearch } from './region-search.js';
 import { pagesOfSection, readVariable } from './variables.js';
 import { X86PageTables } from './x86_64-page-tables.js';
 
@@ -79,79 +80,76 @@ export class X86_64 implements Architecture {
   }
 
   settle(kernel: EarlyKernel): Bases {
-    const { directMap, directMapFrom } = this.#findDirectMap(kernel);
-    const { pages, pagesFrom } = this.#findPages(kernel);
-    return { directMap, directMapFrom, pages, pagesFrom };
+    return { directMap: this.#findDirectMap(kernel), pages: this.#findPages(kernel) };
   }
 
-  #findDirectMap(kernel: EarlyKernel): Pick<Bases, 'directMap' | 'directMapFrom'> {
+  #findDirectMap(kernel: EarlyKernel): Sought<LinearRange> {
+    const search = new RegionSearch('the direct map');
     const end = memoryEnd(kernel, this.#image, PAGE_SIZE, DEFAULTS[this.#levels].most);
     const length = Math.max(end, PAGE_SIZE);
     const range = (address: bigint): LinearRange => new LinearRange(address, length, 0);
 
-    const variable = readVariable(kernel, 'page_offset_base');
+    const variable = readVariable(kernel, 'page_offset_base', search);
     if (variable !== undefined) {
       // The kernel's own word; page tables must agree wherever they say anything.
-      if (this.#mapsDirectly(variable, length))
-        return { directMap: range(variable), directMapFrom: 'page_offset_base' };
-      const at = `0x${variable.toString(16)}`;
-      return {
-        directMap: undefined,
-        directMapFrom: `page_offset_base says ${at}, page tables do not agree`,
-      };
+      if (this.#mapsDirectly(variable, length, search))
+        return { found: range(variable), from: 'page_offset_base' };
+      const why = `page_offset_base says 0x${variable.toString(16)}, page tables do not agree`;
+      return search.notFound(why);
     }
     const usual = DEFAULTS[this.#levels].directMap;
-    if (this.#mapsDirectly(usual, length))
-      return { directMap: range(usual), directMapFrom: 'the usual base, checked in page tables' };
-    for (const candidate of this.#tables.largeRegions()) {
-      if (this.#mapsDirectly(candidate, length))
-        return { directMap: range(candidate), directMapFrom: 'page tables' };
+    if (this.#mapsDirectly(usual, length, search))
+      return { found: range(usual), from: 'the usual base, checked in page tables' };
+    for (const candidate of this.#tables.largeRegions(search)) {
+      if (this.#mapsDirectly(candidate, length, search))
+        return { found: range(candidate), from: 'page tables' };
     }
-    return { directMap: undefined, directMapFrom: 'no variable and no page table shows it' };
+    return search.notFound('no variable and no page table shows it');
   }
 
   /** Whether page tables lead `base` + p to p: for two places in the image, and the last page. */
-  #mapsDirectly(base: bigint, length: number): boolean {
+  #mapsDirectly(base: bigint, length: number, search: RegionSearch): boolean {
     if (base % MIB2 !== 0n || base < 1n << 63n) return false;
     const probes = [this.#anchor.physical, this.#tables.root, length - PAGE_SIZE];
     return agrees(
       this.#walk,
       probes.map((physical) => ({ virtual: base + BigInt(physical), physical })),
+      search,
     );
   }
 
-  #findPages(kernel: EarlyKernel): { pages: PageArray | undefined; pagesFrom: string } {
+  #findPages(kernel: EarlyKernel): Sought<PageArray> {
+    const search = new RegionSearch('struct pages');
     const stride = this.#info.size('page');
     if (stride === undefined || stride < 32 || stride > 1024)
-      return { pages: undefined, pagesFrom: 'VMCOREINFO has no SIZE(page)' };
+      return search.contradicted('VMCOREINFO has no SIZE(page)');
     const frame = BigInt(Math.floor(this.#anchor.physical / PAGE_SIZE));
     const mapped = (base: bigint): boolean =>
-      base >= 1n << 63n && walkOrNot(this.#walk, base + frame * BigInt(stride)) >= 0;
+      base >= 1n << 63n && walkOrNot(this.#walk, base + frame * BigInt(stride), search) >= 0;
 
-    const variable = readVariable(kernel, 'vmemmap_base');
-    const section = pagesOfSection(kernel, this.#info, PAGE_SIZE, Number(frame));
+    const variable = readVariable(kernel, 'vmemmap_base', search);
+    const section = pagesOfSection(kernel, this.#info, PAGE_SIZE, Number(frame), search);
     const known = [
       { base: variable, from: 'vmemmap_base' },
       { base: section, from: 'mem_section' },
     ].filter(({ base }) => base !== undefined) as { base: bigint; from: string }[];
     if (variable !== undefined && section !== undefined && variable !== section) {
       const says = `vmemmap_base says 0x${variable.toString(16)}, mem_section 0x${section.toString(16)}`;
-      return { pages: undefined, pagesFrom: says };
+      return search.contradicted(says);
     }
     const found = known.filter(({ base }) => mapped(base));
     if (found[0] !== undefined) {
       const from = found.map((one) => one.from).join(' and ');
-      return { pages: { address: found[0].base, stride }, pagesFrom: from };
+      return { found: { address: found[0].base, stride }, from };
     }
-    if (known.length > 0)
-      return { pages: undefined, pagesFrom: `${known[0]!.from} leads to unmapped memory` };
+    if (known.length > 0) return search.notFound(`${known[0]!.from} leads to unmapped memory`);
     const usual = DEFAULTS[this.#levels].pages;
     if (mapped(usual))
       return {
-        pages: { address: usual, stride },
-        pagesFrom: 'the usual base, checked in page tables',
+        found: { address: usual, stride },
+        from: 'the usual base, checked in page tables',
       };
-    return { pages: undefined, pagesFrom: 'no variable and no page table shows it' };
+    return search.notFound('no variable and no page table shows it');
   }
 }
 

@@ -141,7 +141,11 @@ it('does not take an alias of the linear map, which signatures hide, for the map
 
 it('takes no struct pages from a PHYS_OFFSET that is not believed, unless sections say so', () => {
   const options = { ...SHAPE, numbers: { PHYS_OFFSET: 0x3ffe_0000n } };
-  expect(openNativeImage(arm64Kernel(options).image).pageOfFrame(0x4_0000)).toBeUndefined();
+  const unknown = openNativeImage(arm64Kernel(options).image);
+  expect(errorOf(() => unknown.pageOfFrame(0x4_0000))).toMatchObject({
+    code: 'damaged',
+    message: expect.stringContaining('no VMEMMAP_START and PHYS_OFFSET that lead there'),
+  });
   const made = arm64Kernel({ ...options, sections: true });
   expect(openNativeImage(made.image).pageOfFrame(0x4_0000)).toBe(made.page(0x4_0000));
 });
@@ -150,7 +154,10 @@ it.each(['0xfffff00000000008', '0xfffff00000000800'])(
   'takes no array of struct pages that begins at %s',
   (start) => {
     const { image } = arm64Kernel({ ...SHAPE, numbers: { VMEMMAP_START: BigInt(start) } });
-    expect(openNativeImage(image).pageOfFrame(0x4_0000)).toBeUndefined();
+    expect(errorOf(() => openNativeImage(image).pageOfFrame(0x4_0000))).toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining('no VMEMMAP_START and PHYS_OFFSET that lead there'),
+    });
   },
 );
 

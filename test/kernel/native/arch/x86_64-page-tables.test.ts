@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ReadError } from '../../../../src/kernel/error.js';
 import { highHalf, lowHalf } from '../../../../src/kernel/halves.js';
+import { RegionSearch } from '../../../../src/kernel/native/arch/region-search.js';
 import { X86PageTables } from '../../../../src/kernel/native/arch/x86_64-page-tables.js';
 import { type PageBytes, PageTableWriter, SparseMemory } from '../../../support/page-tables.js';
 
@@ -80,7 +81,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     for (let entry = 0; entry < 512; entry++) memory.writeWord(ROOT + entry * 8, BigInt(ROOT) | 3n);
     expect(walk(kernelSpace + 0x5678n)).toBe(ROOT + 0x678);
     let regions = 0;
-    for (const _ of tables.largeRegions()) regions++;
+    for (const _ of tables.largeRegions(new RegionSearch('a region'))) regions++;
     expect(regions).toBeGreaterThan(0);
     expect(regions).toBeLessThanOrEqual(65_536);
   });

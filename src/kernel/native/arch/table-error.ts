@@ -1,0 +1,11 @@
+import { ReadError } from '../../error.js';
+
+/** Says of a page table that cannot be read which address it should have led to. */
+export function ofTable(error: ReadError, address: bigint): ReadError {
+  return new ReadError(error.code, address, tableName(error), { cause: error });
+}
+
+/** @param error what reading the table has ended in: its address is the table's */
+export function tableName({ address }: ReadError): string {
+  return `the page table at physical 0x${address.toString(16)}`;
+}
