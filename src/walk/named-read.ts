@@ -22,6 +22,7 @@ export function readPartOf(
 /** The error of a read, naming what it was part of; any other as it is. */
 export function named(error: unknown, whole: string, at: bigint): unknown {
   if (!(error instanceof ReadError)) return error;
-  const detail = `part of ${whole} at 0x${at.toString(16)}`;
+  const more = error.detail && `${error.detail}: `;
+  const detail = `${more}part of ${whole} at 0x${at.toString(16)}`;
   return new ReadError(error.code, error.address, detail, { cause: error });
 }

@@ -3,6 +3,7 @@ import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 import { FrameIndex, grown } from './frame-index.js';
+import { named } from './named-read.js';
 import { poolPageTest } from './page-pool.js';
 import {
   flagTest,
@@ -211,7 +212,7 @@ export class PageReader {
   }
 
   #pageOf(frame: number): bigint {
-    return this.#kernel.pageOfFrame(frame) ?? 0n;
+    return this.#kernel.pageOfFrame(frame);
   }
 
   #startOf(frame: number): bigint {
@@ -219,8 +220,12 @@ export class PageReader {
   }
 
   #locate(page: bigint): Place {
-    this.#kernel.locate(highHalf(page), lowHalf(page), this.#size, this.#place);
-    return this.#place;
+    try {
+      this.#kernel.locate(highHalf(page), lowHalf(page), this.#size, this.#place);
+      return this.#place;
+    } catch (error) {
+      throw named(error, 'struct page', page);
+    }
   }
 
   /** A tail must lead to a head in one step: otherwise damage could send us round in circles. */

@@ -1,6 +1,8 @@
 import { KernelError } from '../kernel/error.js';
+import { joinHalves } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import { deviceTest, type FragLayout, fragLayout, NET_IOV } from './frag.js';
+import { named } from './named-read.js';
 import type { PageReader } from './pages.js';
 import { type SkbSink, tell } from './skb-sink.js';
 import { StructReader } from './struct-reader.js';
@@ -47,7 +49,11 @@ export class SkbFrags {
     const at = low + this.#at;
     const atLow = at % 0x1_0000_0000;
     const atHigh = at === atLow ? high : (high + 1) >>> 0;
-    this.#kernel.locate(atHigh, atLow, count * stride, this.#place);
+    try {
+      this.#kernel.locate(atHigh, atLow, count * stride, this.#place);
+    } catch (error) {
+      throw named(error, 'struct skb_shared_info', joinHalves(high, low));
+    }
     const view = this.#entries;
     for (let at = 0; at < count * stride; at += 4)
       view.setUint32(at, this.#place.view.getUint32(this.#place.base + at));

@@ -1,3 +1,4 @@
+import { ReadError } from '../kernel/error.js';
 import { incompleteness } from './incompleteness.js';
 import type { SlabCache } from './pages.js';
 import type { WarningCode } from './warnings.js';
@@ -33,8 +34,13 @@ export interface SkbSink {
   remark(code: WarningCode, message: string): void;
 }
 
-/** Tells that a step failed, for memory that is missing or damaged. */
+/**
+ * Tells that a step failed, for memory that is missing or damaged. What is missing is the same for all
+ * skbs that lead there, and told once.
+ */
 export function tell(skb: bigint, what: string, error: unknown, sink: SkbSink): void {
   const code = incompleteness(error);
-  sink.incomplete(code, `skb 0x${skb.toString(16)}: ${what}: ${(error as Error).message}`);
+  const { message } = error as Error;
+  const where = error instanceof ReadError ? '' : `skb 0x${skb.toString(16)}: ${what}: `;
+  sink.incomplete(code, `${where}${message}`);
 }

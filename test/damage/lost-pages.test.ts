@@ -1,0 +1,176 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { damagedImage, recordedImage } from '../../scripts/fuzz-parts/damaged-image.js';
+import { accountFd } from '../../src/account/skb.js';
+import { accountAll } from '../../src/account/sockets.js';
+import { highHalf, lowHalf } from '../../src/kernel/halves.js';
+import { architectureOf } from '../../src/kernel/native/arch/architecture-of.js';
+import type { PhysicalRange } from '../../src/kernel/native/image/image.js';
+import { openImage } from '../../src/kernel/native/image/open.js';
+import type { NativeKernel } from '../../src/kernel/native/kernel.js';
+import { openNativeImage } from '../../src/kernel/native/open.js';
+import { type FixtureName, fixture } from '../support/fixtures.js';
+
+/** A real dump, and what it says when the pages that hold some addresses are cut out of it. */
+class CutFixture {
+  readonly image;
+  readonly whole: NativeKernel;
+  /** The socket that pins most, of those that one process holds. */
+  readonly socket;
+  readonly #page: number;
+
+  constructor(name: FixtureName) {
+    const { vmcore, truth } = fixture(name);
+    this.image = openImage([vmcore]);
+    this.whole = openNativeImage(this.image);
+    this.#page = this.whole.facts.pageSize;
+    const sockets = truth.sockets.filter(({ holders }) => holders.length === 1);
+    this.socket = sockets.toSorted((a, b) => b.total.pinnedBytes - a.total.pinnedBytes)[0]!;
+  }
+
+  get holder() {
+    return this.socket.holders[0]!;
+  }
+
+  /** The page frame that a virtual address lies in. */
+  frame(address: bigint | undefined): number {
+    const physical = this.whole.physicalOf(address!)!;
+    return Math.floor(physical / this.#page);
+  }
+
+  /** Frames of the page tables that lead to some addresses and not to the kernel image. */
+  tables(addresses: readonly bigint[]): number[] {
+    const toImage = this.#walked(() => {});
+    const all = this.#walked((translate) => {
+      for (const address of addresses) translate(address);
+    });
+    return [...all].filter((frame) => !toImage.has(frame));
+  }
+
+  #walked(walk: (translate: (address: bigint) => void) => void): Set<number> {
+    const ranges: PhysicalRange[] = [];
+    const arch = architectureOf(recordedImage(this.image, ranges), this.whole.vmcoreinfo);
+    walk((address) => arch.translate(highHalf(address), lowHalf(address)));
+    return new Set(ranges.map(({ start }) => Math.floor(start / this.#page)));
+  }
+
+  without(frames: readonly number[]): NativeKernel {
+    const gone = frames.map((frame) => ({
+      at: frame * this.#page,
+      bytes: undefined,
+      length: this.#page,
+    }));
+    return openNativeImage(damagedImage(this.image, gone));
+  }
+
+  /** Addresses of the struct pages of memory that the dump has. */
+  structPages(): bigint[] {
+    const frames = new Set<number>();
+    for (const { start, end } of this.image.facts.physicalRanges)
+      for (let at = start; at < end; at += this.#page) frames.add(at / this.#page);
+    return Array.from(frames, (frame) => this.whole.pageOfFrame(frame));
+  }
+}
+
+/** What no memory of struct pages hides: all that lies in skbs themselves. */
+function expectQueuesWhole(kernel: NativeKernel, { holder, socket }: CutFixture) {
+  const answer = accountFd(kernel, holder.pid, holder.fd);
+  const { skbs, payloadBytes, truesizeBytes, frags } = socket.total;
+  expect(answer.total).toMatchObject({ skbs, payloadBytes, truesizeBytes, frags, complete: false });
+  expect(answer.freedIfKilled?.high ?? null).toBeNull();
+  return answer;
+}
+
+/** Everything that an answer says is missing, and nothing else. */
+function warned({ warnings }: { warnings: readonly { code: string; message: string }[] }) {
+  expect(new Set(warnings.map(({ code }) => code))).toEqual(new Set(['unreadable']));
+  return warnings.map(({ message }) => message);
+}
+
+describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
+  const cut = new CutFixture(name);
+  afterAll(() => cut.image.close());
+  const { whole } = cut;
+  const variable = cut.frame(whole.symbol('vmemmap_base'));
+  const roots = whole.vmcoreinfo.symbol('mem_section')!;
+  const sections = whole.read(roots, 8).getBigUint64(0, true);
+
+  test.each([
+    ['mem_section', roots],
+    ['struct mem_section', sections],
+  ])('vmemmap_base and %s are cut: both are named, once', (missing, address) => {
+    const kernel = cut.without([variable, cut.frame(address)]);
+    const at = `0x${whole.symbol('vmemmap_base')!.toString(16)}`;
+    const message = `${at} was left out of the dump by its filter: vmemmap_base and ${missing}, by which struct pages would be found`;
+    expect(kernel.provenance.pages).toEqual({ found: false, why: message });
+    expect(warned(expectQueuesWhole(kernel, cut))).toEqual([message]);
+    expect(() => kernel.frameOfPage(0, 0)).toThrow(message);
+    const all = accountAll(kernel);
+    expect(all.total.complete).toBe(false);
+    expect(warned(all)).toEqual([`sockets found by slabs: ${message}`, message]);
+    const rows = all.unexplained.map((row) => row.message).join('\n');
+    expect(rows).toContain(`The page-fragment caches: not counted: ${message}`);
+    expect(rows).not.toMatch(/leads nowhere|direct map/);
+  });
+
+  test('either tells where struct pages lie if the other is cut', () => {
+    for (const frame of [variable, cut.frame(sections)]) {
+      const kernel = cut.without([frame]);
+      expect(kernel.provenance.pages.found).toBe(true);
+      expect(kernel.pageOfFrame(1)).toBe(whole.pageOfFrame(1));
+    }
+  });
+
+  test('page tables of struct pages are cut: one of them is named, once', () => {
+    const tables = cut.tables(cut.structPages());
+    expect(tables.length).toBeGreaterThan(0);
+    const kernel = cut.without(tables);
+    const [message = '', ...others] = warned(expectQueuesWhole(kernel, cut));
+    expect(others).toEqual([]);
+    const [, table = ''] =
+      /^0x[0-9a-f]+ was left out of the dump by its filter: the page table at physical 0x([0-9a-f]+), by which struct pages would be found$/.exec(
+        message,
+      ) ?? [];
+    expect(tables).toContain(Math.floor(Number.parseInt(table, 16) / 4096));
+  });
+
+  test('struct pages themselves are cut: each is named', () => {
+    const frames = new Set(cut.structPages().map((address) => cut.frame(address)));
+    const messages = warned(expectQueuesWhole(cut.without([...frames]), cut));
+    expect(messages.at(-1)).toMatch(/^\d+ more of the same kind$/);
+    for (const message of messages.slice(0, -1))
+      expect(message).toMatch(
+        /^(0x[0-9a-f]+) was left out of the dump by its filter: physical 0x[0-9a-f]+: part of struct page at \1$/,
+      );
+    expect(new Set(messages).size).toBe(messages.length);
+  });
+
+  test('what leads to the direct map is cut: the way to the process names the table', () => {
+    const pages = cut.structPages().map((page) => whole.addressOfPage(page)!);
+    const kernel = cut.without([cut.frame(whole.symbol('page_offset_base')), ...cut.tables(pages)]);
+    expect(kernel.provenance.directMap).toMatchObject({
+      found: false,
+      why: expect.stringMatching(
+        /was left out of the dump by its filter: page_offset_base and the page table at physical 0x[0-9a-f]+, by which the direct map would be found$/,
+      ),
+    });
+    const { pid, fd } = cut.holder;
+    expect(() => accountFd(kernel, pid, fd)).toThrow(
+      /the page table at physical 0x[0-9a-f]+: part of the list at 0x/,
+    );
+  });
+});
+
+describe.each(['6.1-arm64', '6.12-arm64-16k'] as const)('of %s', (name) => {
+  const cut = new CutFixture(name);
+  afterAll(() => cut.image.close());
+
+  test('page tables of struct pages are cut: one of them is named, once', () => {
+    const kernel = cut.without(cut.tables(cut.structPages()));
+    const messages = warned(expectQueuesWhole(kernel, cut));
+    expect(messages).toEqual([
+      expect.stringMatching(
+        /the page table at physical 0x[0-9a-f]+, by which struct pages would be found$/,
+      ),
+    ]);
+  });
+});
