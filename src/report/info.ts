@@ -75,10 +75,10 @@ export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
   }
   if (!types.found) missing.push({ what: 'skb, sockets and struct', why: types.why });
   if (!directMap.found) {
-    missing.push({ what: 'pages, orders and pinned bytes', why: `direct map: ${directMap.why}` });
+    missing.push({ what: 'pages, orders and pinned bytes', why: directMap.why });
   }
   if (!pages.found) {
-    missing.push({ what: 'pages, orders and pinned bytes', why: `struct page: ${pages.why}` });
+    missing.push({ what: 'pages, orders and pinned bytes', why: pages.why });
   }
   return missing;
 }

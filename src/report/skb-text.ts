@@ -118,9 +118,13 @@ export function atLeast({ complete }: Figures): string {
   return complete ? '' : 'at least ';
 }
 
-/** How many times the payload is pinned, `6.4` or `27`; undefined where there is no payload. */
-export function amplificationText({ pinnedBytes, payloadBytes }: Figures): string | undefined {
-  if (payloadBytes === 0) return undefined;
+/**
+ * How many times the payload is pinned, `6.4` or `27`; undefined where there is no payload, or nothing
+ * is known of what it pins.
+ */
+export function amplificationText(figures: Figures): string | undefined {
+  const { pinnedBytes, payloadBytes, complete } = figures;
+  if (payloadBytes === 0 || (pinnedBytes === 0 && !complete)) return undefined;
   const factor = pinnedBytes / payloadBytes;
   return factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor));
 }
