@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import { highHalf, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import { memoryUse } from '../walk/memory-use.js';
+import { named } from '../walk/named-read.js';
 import type { NetworkPages } from '../walk/network-pages.js';
 import { flagTest, memberOf, type PageTest, struct } from '../walk/struct-page.js';
 import type { Tally } from './tally.js';
@@ -90,7 +91,11 @@ class CountedTest {
   /** Eight bytes of it. */
   #locate(page: bigint, offset: number): Place {
     const at = page + BigInt(offset);
-    this.#kernel.locate(highHalf(at), lowHalf(at), 8, this.#place);
-    return this.#place;
+    try {
+      this.#kernel.locate(highHalf(at), lowHalf(at), 8, this.#place);
+      return this.#place;
+    } catch (error) {
+      throw named(error, 'struct page', page);
+    }
   }
 }

@@ -2,6 +2,7 @@ import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../walk/cpus.js';
 import { incompleteness } from '../walk/incompleteness.js';
+import { readPartOf } from '../walk/named-read.js';
 import { type NetDevice, NO_DRIVER, netDevices } from '../walk/net-devices.js';
 import type { NetworkPages } from '../walk/network-pages.js';
 import { cpuFragPages, SendFrags } from '../walk/page-frag-cache.js';
@@ -275,8 +276,10 @@ class Rest {
     }
     let kept = 0;
     for (const cpu of cpuMask(this.#kernel, '__cpu_possible_mask')) {
-      const at = perCpuAddress(this.#kernel, template, cpu) + BigInt(count.offset);
-      const own = this.#kernel.read(at, 4).getUint32(0, true);
+      const cache = perCpuAddress(this.#kernel, template, cpu);
+      const at = cache + BigInt(count.offset);
+      const whole = 'struct napi_alloc_cache';
+      const own = readPartOf(this.#kernel, whole, cache, at, 4).getUint32(0, true);
       if (own > slots) {
         throw new KernelError('damaged', `CPU ${cpu} keeps ${own} skbs in ${slots} places`);
       }

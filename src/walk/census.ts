@@ -4,6 +4,7 @@ import { type Belongings, belongings, type Holder, openDescriptors } from './des
 import { incompleteness } from './incompleteness.js';
 import { RingReader } from './io-uring.js';
 import { MappingReader } from './mappings.js';
+import { pointerPartOf } from './named-read.js';
 import { ProtocolCopies } from './protocol-copies.js';
 import { type Protocol, protocols } from './protocols.js';
 import { type PageLook, SlabScan } from './slab-scan.js';
@@ -261,7 +262,7 @@ export class Census {
   #inodeCache(): { cache: bigint; look: (object: bigint) => void } | undefined {
     const symbol = this.#kernel.symbol('sock_inode_cachep');
     if (symbol === undefined) return undefined;
-    const cache = this.#kernel.read(symbol, 8).getBigUint64(0, true);
+    const cache = pointerPartOf(this.#kernel, 'sock_inode_cachep', symbol, symbol);
     // Since 7.x the socket_alloc lies inside a struct sockfs_inode.
     const type = this.#kernel.struct('sockfs_inode') ? 'sockfs_inode' : 'socket_alloc';
     const inode = new StructReader(this.#kernel, type, [

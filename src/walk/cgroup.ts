@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel/kernel.js';
+import { readPartOf } from './named-read.js';
 import { decodeBytes, StructReader } from './struct-reader.js';
 
 /** Deeper than this no cgroup lies (`cgroup.max.depth` is far below in practice). */
@@ -43,7 +44,8 @@ export class CgroupReader {
     const view = this.#set.read(set);
     let path = this.#pathOf(view.pointer('dfl_cgrp'));
     if (path === '/') {
-      const states = this.#kernel.read(view.addressOf('subsys'), this.#controllers * 8);
+      const at = view.addressOf('subsys');
+      const states = readPartOf(this.#kernel, 'struct css_set', set, at, this.#controllers * 8);
       for (let index = 0; index < this.#controllers; index++) {
         const state = states.getBigUint64(index * 8, true);
         if (state === 0n) continue;
@@ -71,7 +73,8 @@ export class CgroupReader {
   #name(address: bigint): string {
     const bytes: number[] = [];
     while (bytes.length < MAX_NAME) {
-      const byte = this.#kernel.read(address + BigInt(bytes.length), 1).getUint8(0);
+      const at = address + BigInt(bytes.length);
+      const byte = readPartOf(this.#kernel, 'the name', address, at, 1).getUint8(0);
       if (byte === 0) break;
       bytes.push(byte);
     }

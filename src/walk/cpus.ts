@@ -1,5 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** More CPUs than any kernel is built for (CONFIG_NR_CPUS is 8192 at most). */
@@ -14,7 +15,7 @@ export function cpuMask(
   const size = kernel.struct('cpumask')?.size;
   if (size === undefined || size === 0 || size > MOST_CPUS / 8)
     throw new KernelError('unsupported-layout', 'this kernel has no struct cpumask that is known');
-  const view = kernel.read(address, size);
+  const view = readPartOf(kernel, mask, address, address, size);
   const cpus: number[] = [];
   for (let cpu = 0; cpu < size * 8; cpu++) {
     if ((view.getUint8(cpu >>> 3) >>> (cpu & 7)) & 1) cpus.push(cpu);
@@ -40,7 +41,8 @@ export function perCpuAddress(
 ): bigint {
   const offsets = needSymbol(kernel, '__per_cpu_offset');
   if (cpu >= MOST_CPUS) throw new KernelError('no-symbols', `there is no CPU ${cpu}`);
-  const offset = kernel.read(offsets + BigInt(cpu * 8), 8).getBigUint64(0, true);
+  const at = offsets + BigInt(cpu * 8);
+  const offset = pointerPartOf(kernel, '__per_cpu_offset', offsets, at);
   // A CPU that is not possible keeps the template's offset, or 0.
   return BigInt.asUintN(64, address + offset);
 }
@@ -56,7 +58,7 @@ const MOST_NODES = 1024;
 export function numaNodes(kernel: Pick<Kernel, 'symbol' | 'read'>): number {
   const symbol = kernel.symbol('nr_node_ids');
   if (symbol === undefined) return 1;
-  const nodes = kernel.read(symbol, 4).getUint32(0, true);
+  const nodes = readPartOf(kernel, 'nr_node_ids', symbol, symbol, 4).getUint32(0, true);
   if (nodes >= 1 && nodes <= MOST_NODES) return nodes;
   throw new KernelError('damaged', `nr_node_ids is ${nodes}`);
 }

@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { readPartOf } from './named-read.js';
 import { decodeText, StructReader } from './struct-reader.js';
 
 /** IORING_MAX_FIXED_FILES is 2^20 (io_uring/rsrc.c); a larger table is damage. */
@@ -58,7 +59,7 @@ function tableReader(kernel: Kernel): (ring: bigint) => Generator<bigint> {
   const pointers = function* (at: bigint, count: number): Generator<bigint> {
     if (count > MAX_FILES) throw new KernelError('damaged', `a ring claims ${count} files`);
     if (count === 0 || at === 0n) return;
-    const view = kernel.read(at, count * 8);
+    const view = readPartOf(kernel, 'the table of files', at, at, count * 8);
     for (let index = 0; index < count; index++) {
       const pointer = view.getBigUint64(index * 8, true);
       if (pointer !== 0n) yield pointer;

@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { needSymbol } from './cpus.js';
 import type { Fields } from './fields.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import { decodeBytes } from './struct-reader.js';
 
 /** A record of the kernel's log. */
@@ -35,14 +36,14 @@ export function* logBackwards(kernel: Kernel, fields: Fields): Generator<LogReco
   let left = 2 ** countBits;
   for (let id = ring.head; left > 0; id = (id - 1n) & ID_MASK, left--) {
     const index = id & mask;
-    const descriptor = kernel.read(
-      descriptors + index * BigInt(ring.descriptorSize),
-      ring.descriptorSize,
-    );
+    const size = ring.descriptorSize;
+    const at = descriptors + index * BigInt(size);
+    const descriptor = readPartOf(kernel, 'struct prb_desc', at, at, size);
     const state = descriptor.getBigUint64(ring.state, true);
     const kind = state >> 62n;
     if ((state & ID_MASK) === id && (kind === COMMITTED || kind === FINALIZED)) {
-      const info = kernel.read(infos + index * BigInt(ring.infoSize), ring.infoSize);
+      const from = infos + index * BigInt(ring.infoSize);
+      const info = readPartOf(kernel, 'struct printk_info', from, from, ring.infoSize);
       const text = readText(kernel, ring, descriptor, info, id);
       if (text !== undefined) {
         yield { timestamp: info.getBigUint64(ring.timestamp, true), text };
@@ -70,13 +71,16 @@ interface Ring {
 }
 
 function openRing(kernel: Kernel, fields: Fields): Ring {
-  const pointer = (address: bigint): bigint => kernel.read(address, 8).getBigUint64(0, true);
   const at = (address: bigint, struct: string, member: string): bigint =>
     address + BigInt(fields.offset(struct, member));
-  const buffer = pointer(needSymbol(kernel, 'prb'));
+  const variable = needSymbol(kernel, 'prb');
+  const buffer = pointerPartOf(kernel, 'prb', variable, variable);
+  const pointer = (address: bigint): bigint =>
+    pointerPartOf(kernel, 'struct printk_ringbuffer', buffer, address);
   const descs = at(buffer, 'printk_ringbuffer', 'desc_ring');
   const texts = at(buffer, 'printk_ringbuffer', 'text_data_ring');
-  const bits = (address: bigint): number => kernel.read(address, 4).getUint32(0, true);
+  const bits = (address: bigint): number =>
+    readPartOf(kernel, 'struct printk_ringbuffer', buffer, address, 4).getUint32(0, true);
   const countBits = bits(at(descs, 'prb_desc_ring', 'count_bits'));
   const sizeBits = bits(at(texts, 'prb_data_ring', 'size_bits'));
   if (countBits === 0 || countBits > MOST_COUNT_BITS || sizeBits > MOST_SIZE_BITS)
@@ -118,11 +122,12 @@ function readText(
   const start = wraps ? 0n : begin & (dataSize - 1n);
   const room = end - start - 8n;
   if (room < 0n) return undefined;
-  const block = kernel.read(ring.data + start, 8).getBigUint64(0, true);
+  const from = ring.data + start;
+  const block = pointerPartOf(kernel, 'the log', ring.data, from);
   if ((block & ID_MASK) !== id) return undefined;
   const wanted = Math.min(info.getUint16(ring.textLength, true), MOST_TEXT);
   const length = room < BigInt(wanted) ? Number(room) : wanted;
   if (length === 0) return '';
-  const view = kernel.read(ring.data + start + 8n, length);
+  const view = readPartOf(kernel, 'the log', ring.data, from + 8n, length);
   return decodeBytes(new Uint8Array(view.buffer, view.byteOffset, length));
 }

@@ -5,6 +5,7 @@ import { type ClockFacts, readClock } from './clock.js';
 import { cpuMask, needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
 import { listNodes } from './list.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import { type PanicFacts, readPanic } from './panic.js';
 import { decodeText, StructReader } from './struct-reader.js';
 import { TaskReader } from './tasks.js';
@@ -70,8 +71,9 @@ export function describeMachine(
 }
 
 function readUts(kernel: Kernel, fields: Fields): UtsFacts {
-  const at = needSymbol(kernel, 'init_uts_ns') + BigInt(fields.offset('uts_namespace', 'name'));
-  const view = kernel.read(at, 5 * UTS_BYTES);
+  const names = needSymbol(kernel, 'init_uts_ns');
+  const at = names + BigInt(fields.offset('uts_namespace', 'name'));
+  const view = readPartOf(kernel, 'init_uts_ns', names, at, 5 * UTS_BYTES);
   const text = (index: number): string => decodeText(view, index * UTS_BYTES, UTS_BYTES);
   return { nodename: text(1), release: text(2), version: text(3), machine: text(4) };
 }
@@ -83,7 +85,8 @@ function readRam(kernel: Kernel): number {
 }
 
 function readWord(kernel: Kernel, name: string): bigint {
-  return kernel.read(needSymbol(kernel, name), 8).getBigUint64(0, true);
+  const at = needSymbol(kernel, name);
+  return pointerPartOf(kernel, name, at, at);
 }
 
 function countProcesses(kernel: Kernel): { user: number; kernel: number } {

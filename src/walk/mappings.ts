@@ -1,5 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { pointerPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** A process may have 65,530 mappings (vm.max_map_count), and be told to have more; this is damage. */
@@ -32,9 +33,10 @@ export class MappingReader {
    */
   memories(file: bigint): bigint[] {
     const toArea = BigInt(this.#area.offset('shared.rb'));
-    const root = this.#file.read(file).pointer('f_mapping') + BigInt(this.#root);
+    const mapping = this.#file.read(file).pointer('f_mapping');
+    const root = mapping + BigInt(this.#root);
     // Both rb_root_cached and rb_root, which it was up to 4.13, begin with the first node.
-    const next = [this.#kernel.read(root, 8).getBigUint64(0, true)];
+    const next = [pointerPartOf(this.#kernel, 'struct address_space', mapping, root)];
     const memories: bigint[] = [];
     let met = 0;
     for (let node = next.pop(); node !== undefined; node = next.pop()) {

@@ -1,6 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, needSymbol, numaNodes, perCpuAddress } from './cpus.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** What a kernel's counters say of all of its memory, in base pages; slabs are not among them. */
@@ -46,7 +47,7 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   const sum = { present: 0, managed: 0, free: 0, lru: 0, pageTables: 0, compressed: 0 };
   // A variable of its own up to 6.18.
   const variable = kernel.symbol('nr_vmalloc_pages');
-  let vmalloced = variable === undefined ? 0 : long(kernel, variable);
+  let vmalloced = variable === undefined ? 0 : long(kernel, 'nr_vmalloc_pages', variable, 0n);
   for (const node of nodesOf(kernel)) {
     for (const item of LRU) sum.lru += nodes.item(node, item);
     sum.pageTables += nodes.item(node, 'NR_PAGETABLE') + nodes.item(node, 'NR_SECONDARY_PAGETABLE');
@@ -72,7 +73,8 @@ export function memoryUse(kernel: Kernel): MemoryUse {
 function nodesOf(kernel: Kernel): bigint[] {
   const single = kernel.symbol('contig_page_data');
   if (single !== undefined) return [single];
-  const table = kernel.read(needSymbol(kernel, 'node_data'), 8 * numaNodes(kernel));
+  const at = needSymbol(kernel, 'node_data');
+  const table = readPartOf(kernel, 'node_data', at, at, 8 * numaNodes(kernel));
   const all = Array.from({ length: table.byteLength / 8 }, (_, node) =>
     table.getBigUint64(8 * node, true),
   );
@@ -84,7 +86,7 @@ class Counters {
   readonly #kernel: Kernel;
   readonly #owner;
   readonly #items: ReadonlyMap<string, bigint>;
-  readonly #diffs: { readonly pointer: bigint; readonly first: number };
+  readonly #diffs: { readonly pointer: bigint; readonly type: string; readonly first: number };
   readonly #cpus: readonly number[];
 
   /** @param diffs from what the owner's `member` points to, by CPU, to their own array of items */
@@ -99,6 +101,7 @@ class Counters {
     const { members } = new StructReader(kernel, type, [path]);
     this.#diffs = {
       pointer: BigInt(this.#owner.offset(member)),
+      type,
       first: members[path]!.offset,
     };
     const named = kernel.enumerators(items);
@@ -119,11 +122,13 @@ class Counters {
     if (Number(item) >= (array?.count ?? 0)) {
       throw new KernelError('unsupported-layout', `vm_stat has no place for ${name}`);
     }
-    let sum = long(this.#kernel, owner + BigInt(array!.offset) + 8n * item);
-    const perCpu = this.#kernel.read(owner + this.#diffs.pointer, 8).getBigUint64(0, true);
+    const whole = `struct ${this.#owner.name}`;
+    let sum = long(this.#kernel, whole, owner, BigInt(array!.offset) + 8n * item);
+    const perCpu = pointerPartOf(this.#kernel, whole, owner, owner + this.#diffs.pointer);
     for (const cpu of this.#cpus) {
-      const at = perCpuAddress(this.#kernel, perCpu, cpu) + BigInt(this.#diffs.first) + item;
-      sum += this.#kernel.read(at, 1).getInt8(0);
+      const own = perCpuAddress(this.#kernel, perCpu, cpu);
+      const at = own + BigInt(this.#diffs.first) + item;
+      sum += readPartOf(this.#kernel, `struct ${this.#diffs.type}`, own, at, 1).getInt8(0);
     }
     return sum;
   }
@@ -148,7 +153,7 @@ class ZoneCounters extends Counters {
   readonly #kernel: Kernel;
   readonly #node;
   readonly #zone;
-  readonly #lists: { readonly pointer: bigint; readonly count: bigint };
+  readonly #lists: { readonly pointer: bigint; readonly type: string; readonly count: bigint };
 
   /** Since 5.14 the free pages and the counters of a CPU are apart. */
   constructor(kernel: Kernel) {
@@ -166,6 +171,7 @@ class ZoneCounters extends Counters {
     const { members } = new StructReader(kernel, type, [path]);
     this.#lists = {
       pointer: BigInt(this.#zone.offset(pointer)),
+      type,
       count: BigInt(members[path]!.offset),
     };
   }
@@ -176,14 +182,17 @@ class ZoneCounters extends Counters {
     const cpus = cpuMask(this.#kernel, '__cpu_possible_mask');
     for (let at = 0; at < size; at += this.#zone.size) {
       const address = node + BigInt(offset + at);
-      const present = long(this.#kernel, address + BigInt(this.#zone.offset('present_pages')));
+      const pages = (member: 'present_pages' | 'managed_pages'): number =>
+        long(this.#kernel, 'struct zone', address, BigInt(this.#zone.offset(member)));
+      const present = pages('present_pages');
       if (present === 0) continue;
-      const managed = long(this.#kernel, address + BigInt(this.#zone.offset('managed_pages')));
-      const lists = this.#kernel.read(address + this.#lists.pointer, 8).getBigUint64(0, true);
+      const managed = pages('managed_pages');
+      const { pointer, type, count } = this.#lists;
+      const lists = pointerPartOf(this.#kernel, 'struct zone', address, address + pointer);
       let onCpus = 0;
       for (const cpu of cpus) {
         const own = perCpuAddress(this.#kernel, lists, cpu);
-        onCpus += this.#kernel.read(own + this.#lists.count, 4).getInt32(0, true);
+        onCpus += readPartOf(this.#kernel, `struct ${type}`, own, own + count, 4).getInt32(0, true);
       }
       yield { address, present, managed, onCpus };
     }
@@ -195,7 +204,7 @@ function hugePages(kernel: Kernel): number | undefined {
   if (!kernel.struct('hstate')?.member('nr_huge_pages')) return 0;
   const [states, count] = [kernel.symbol('hstates'), kernel.symbol('hugetlb_max_hstate')];
   if (states === undefined || count === undefined) return undefined;
-  const sizes = kernel.read(count, 4).getUint32(0, true);
+  const sizes = readPartOf(kernel, 'hugetlb_max_hstate', count, count, 4).getUint32(0, true);
   if (sizes > MOST_SIZES) throw new KernelError('damaged', `${sizes} sizes of huge pages`);
   const reader = new StructReader(kernel, 'hstate', ['order', 'nr_huge_pages']);
   let pages = 0;
@@ -206,7 +215,7 @@ function hugePages(kernel: Kernel): number | undefined {
   return pages;
 }
 
-/** A signed word: counters may be negative for a moment. */
-function long(kernel: Kernel, address: bigint): number {
-  return Number(kernel.read(address, 8).getBigInt64(0, true));
+/** A signed word of a struct: counters may be negative for a moment. */
+function long(kernel: Kernel, whole: string, at: bigint, offset: bigint): number {
+  return Number(readPartOf(kernel, whole, at, at + offset, 8).getBigInt64(0, true));
 }

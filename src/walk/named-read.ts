@@ -1,12 +1,14 @@
 import { ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 
+type Reads = Pick<Kernel, 'read'>;
+
 /**
  * Like {@link Kernel.read}, for what is not a member of a struct of its own: an error names `whole`,
  * which lies, or begins, at `at`: `part of the list at 0xffff…`.
  */
 export function readPartOf(
-  kernel: Kernel,
+  kernel: Reads,
   whole: string,
   at: bigint,
   address: bigint,
@@ -17,6 +19,11 @@ export function readPartOf(
   } catch (error) {
     throw named(error, whole, at);
   }
+}
+
+/** The pointer that lies at an address, in the same way. */
+export function pointerPartOf(kernel: Reads, whole: string, at: bigint, address: bigint): bigint {
+  return readPartOf(kernel, whole, at, address, 8).getBigUint64(0, true);
 }
 
 /** The error of a read, naming what it was part of; any other as it is. */

@@ -3,6 +3,7 @@ import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { needSymbol } from './cpus.js';
 import { listNodes } from './list.js';
+import { readPartOf } from './named-read.js';
 import { decodeText, StructReader } from './struct-reader.js';
 
 /** A network device of any namespace. */
@@ -77,7 +78,8 @@ function driverOf(kernel: Kernel, parent: bigint): string | undefined {
     throw new KernelError('damaged', `the driver at ${hex(at)} is of another bus than its device`);
   }
   // Names of modules are shorter than this, and so are those of drivers.
-  return decodeText(kernel.read(driver.pointer('name'), 64), 0, 64);
+  const name = driver.pointer('name');
+  return decodeText(readPartOf(kernel, 'the name', name, name, 64), 0, 64);
 }
 
 function align(value: number, to: number): number {

@@ -1,6 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from './cpus.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 
 /**
@@ -41,7 +42,8 @@ function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undef
   if (layout?.members.length === 0) return undefined;
   const pointer = layout?.member('encoded_page') ?? layout?.member('va');
   if (!pointer) throw new KernelError('unsupported-layout', `struct ${type} is of no known form`);
-  const value = kernel.read(address + BigInt(pointer.offset), 8).getBigUint64(0, true);
+  const whole = `struct ${type}`;
+  const value = pointerPartOf(kernel, whole, address, address + BigInt(pointer.offset));
   const into = layout?.member('encoded_page') ? value % BigInt(kernel.facts.pageSize) : 0n;
   const virtual = value - into;
   if (virtual === 0n) return undefined;
@@ -50,7 +52,8 @@ function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undef
   const number = (name: string) => {
     const member = layout?.member(name);
     if (!member) throw new KernelError('unsupported-layout', `struct ${type} has no ${name}`);
-    return readUnsigned(kernel.read(address + BigInt(member.offset), member.size), 0, member);
+    const at = address + BigInt(member.offset);
+    return readUnsigned(readPartOf(kernel, whole, address, at, member.size), 0, member);
   };
   const references = layout?.member('pagecnt_bias')
     ? number('pagecnt_bias')

@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
 import { type LogRecord, logBackwards } from './log.js';
+import { readPartOf } from './named-read.js';
 import type { Unknowns } from './unknowns.js';
 
 /** Whether and why a kernel stopped. Text comes from its log: hostile. */
@@ -108,7 +109,8 @@ function panicCpu(kernel: Kernel): number {
   let read = false;
   for (const name of ['panic_cpu', 'crashing_cpu']) {
     try {
-      const cpu = kernel.read(needSymbol(kernel, name), 4).getInt32(0, true);
+      const at = needSymbol(kernel, name);
+      const cpu = readPartOf(kernel, name, at, at, 4).getInt32(0, true);
       if (cpu >= 0) return cpu;
       read = true;
     } catch (error) {

@@ -1,6 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from './cpus.js';
+import { readPartOf } from './named-read.js';
 import type { NetDevice } from './net-devices.js';
 import type { SkbLists } from './queues/skb-lists.js';
 import { StructReader } from './struct-reader.js';
@@ -76,8 +77,10 @@ export class QdiscReader {
     const sum = { packets: 0, bytes: 0 };
     for (const cpu of cpuMask(this.#kernel, '__cpu_possible_mask')) {
       const at = perCpuAddress(this.#kernel, stats, cpu);
-      const number = (offset: number): number =>
-        this.#kernel.read(at + BigInt(offset), 4).getInt32(0, true);
+      const number = (offset: number): number => {
+        const from = at + BigInt(offset);
+        return readPartOf(this.#kernel, 'struct gnet_stats_queue', at, from, 4).getInt32(0, true);
+      };
       sum.packets += number(qlen.offset);
       sum.bytes += number(backlog.offset);
     }

@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { incompleteness } from './incompleteness.js';
+import { pointerPartOf } from './named-read.js';
 import { FamilyQueues } from './queues/families.js';
 import type { Entry } from './queues/held.js';
 import { QUEUE_NAMES, type Queue, type QueueName, type SockKind, UDP } from './queues/queue.js';
@@ -66,7 +67,8 @@ export class QueueReader {
     const layout = this.#kernel.struct(type)?.member(member);
     if (!layout) return [];
     // A sock may lie in two pages of which the dump has one: then that queue alone is missing.
-    const root = () => this.#kernel.read(sock + BigInt(layout.offset), 8).getBigUint64(0, true);
+    const root = () =>
+      pointerPartOf(this.#kernel, `struct ${type}`, sock, sock + BigInt(layout.offset));
     return [{ name, expected: undefined, entries: () => this.#lists.tree(root()) }];
   }
 

@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel/kernel.js';
+import { pointerPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** A slab cache that skbs or their heads come from. */
@@ -24,18 +25,22 @@ const POINTERS = [
 export function skbCaches(kernel: Kernel): SkbCache[] {
   const reader = new StructReader(kernel, 'kmem_cache', ['size', 'refcount']);
   return POINTERS.flatMap(([kind, names]) => {
-    const at = names.map((name) => pointerAt(kernel, name)).find((found) => found !== undefined);
-    if (at === undefined) return [];
-    const address = kernel.read(at, 8).getBigUint64(0, true);
+    const pointer = names.map((name) => pointerAt(kernel, name)).find((found) => found);
+    if (pointer === undefined) return [];
+    const { whole, at, address: from } = pointer;
+    const address = pointerPartOf(kernel, whole, at, from);
     if (address === 0n) return [];
     const view = reader.read(address);
     return [{ kind, address, size: view.number('size'), merged: view.number('refcount') > 1 }];
   });
 }
 
-function pointerAt(kernel: Kernel, name: string): bigint | undefined {
+/** Where the pointer to a cache is, and the variable that it is, or is part of. */
+function pointerAt(kernel: Kernel, name: string) {
   const hot = kernel.symbol('net_hotdata');
   const member = kernel.struct('net_hotdata')?.member(name);
-  if (hot !== undefined && member) return hot + BigInt(member.offset);
-  return kernel.symbol(name);
+  if (hot !== undefined && member)
+    return { whole: 'net_hotdata', at: hot, address: hot + BigInt(member.offset) };
+  const address = kernel.symbol(name);
+  return address === undefined ? undefined : { whole: name, at: address, address };
 }

@@ -2,6 +2,7 @@ import { KernelError, ReadError } from '../kernel/error.js';
 import { highHalf, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
+import { pointerPartOf } from './named-read.js';
 import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
@@ -208,7 +209,7 @@ export class SlabScan {
     if (symbol === undefined) {
       throw new KernelError('no-symbols', 'the symbol max_pfn is missing: slabs cannot be scanned');
     }
-    return Number(this.#kernel.read(symbol, 8).getBigUint64(0, true));
+    return Number(pointerPartOf(this.#kernel, 'max_pfn', symbol, symbol));
   }
 }
 

@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, numaNodes, perCpuAddress } from './cpus.js';
 import { listNodes } from './list.js';
+import { pointerPartOf } from './named-read.js';
 import type { Take } from './slab-scan.js';
 import { readUnsigned, StructReader } from './struct-reader.js';
 
@@ -82,7 +83,7 @@ function inCpuLists(kernel: Kernel, cache: bigint): number {
   const offset = BigInt(view.number('offset'));
   const hardened = kernel.struct('kmem_cache')?.member('random');
   const random = hardened
-    ? kernel.read(cache + BigInt(hardened.offset), 8).getBigUint64(0, true)
+    ? pointerPartOf(kernel, 'struct kmem_cache', cache, cache + BigInt(hardened.offset))
     : undefined;
   const perCpu = new StructReader(kernel, 'kmem_cache_cpu', ['freelist']);
   let free = 0;
@@ -94,7 +95,7 @@ function inCpuLists(kernel: Kernel, cache: bigint): number {
         throw new KernelError('damaged', `the free list of CPU ${cpu} leads nowhere`);
       }
       const at = object + offset;
-      const stored = kernel.read(at, 8).getBigUint64(0, true);
+      const stored = pointerPartOf(kernel, 'the free object', object, at);
       // freelist_ptr: CONFIG_SLAB_FREELIST_HARDENED, with the address's bytes swapped since 5.7.
       object = random === undefined ? stored : stored ^ random ^ swapBytes(at);
     }
@@ -114,7 +115,7 @@ function inSheaves(kernel: Kernel, cache: bigint): number {
   const { members } = new StructReader(kernel, 'kmem_cache', ['cpu_sheaves']);
   const sheaf = new SheafReader(kernel, cache);
   const at = cache + BigInt(members.cpu_sheaves.offset);
-  const perCpu = kernel.read(at, 8).getBigUint64(0, true);
+  const perCpu = pointerPartOf(kernel, 'struct kmem_cache', cache, at);
   if (perCpu === 0n) return 0;
   const sheaves = new StructReader(kernel, 'slub_percpu_sheaves', ['main', 'spare', 'rcu_free']);
   let free = 0;
@@ -166,7 +167,6 @@ function* barns(kernel: Kernel, cache: bigint): Generator<bigint> {
   const array = layout?.member('per_node') ?? layout?.member('node');
   if (!array) throw new KernelError('unsupported-layout', 'struct kmem_cache has no nodes');
   const nodes = numaNodes(kernel);
-  const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
   for (let node = 0; node < nodes; node++) {
     const first = cache + BigInt(array.offset);
     if (layout?.member('per_node')) {
@@ -175,10 +175,10 @@ function* barns(kernel: Kernel, cache: bigint): Generator<bigint> {
       if (barn !== 0n) yield barn;
       continue;
     }
-    const own = pointer(first + BigInt(node * 8));
+    const own = pointerPartOf(kernel, 'struct kmem_cache', cache, first + BigInt(node * 8));
     const barn = kernel.struct('kmem_cache_node')?.member('barn');
     if (own === 0n || !barn) continue;
-    const address = pointer(own + BigInt(barn.offset));
+    const address = pointerPartOf(kernel, 'struct kmem_cache_node', own, own + BigInt(barn.offset));
     if (address !== 0n) yield address;
   }
 }

@@ -1,6 +1,7 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { formatInet } from './address.js';
 import { incompleteness } from './incompleteness.js';
+import { readPartOf } from './named-read.js';
 import {
   FAMILIES,
   INET_PROTOCOLS,
@@ -187,7 +188,8 @@ export class SockReader {
     const FAMILY_SIZE = 2;
     const length = Math.min(reader.read(address).number('len') - FAMILY_SIZE, UNIX_PATH_MAX);
     if (length <= 0) return null;
-    const path = this.#kernel.read(address + BigInt(reader.offset('name') + FAMILY_SIZE), length);
+    const at = address + BigInt(reader.offset('name') + FAMILY_SIZE);
+    const path = readPartOf(this.#kernel, 'struct unix_address', address, at, length);
     if (path.getUint8(0) !== 0) return decodeText(path, 0, length);
     return `@${decodeBytes(new Uint8Array(path.buffer, path.byteOffset + 1, length - 1))}`;
   }

@@ -2,6 +2,7 @@ import { highHalf, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import { incompleteness } from './incompleteness.js';
 import { listNodes } from './list.js';
+import { named, readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 import type { Warnings } from './warnings.js';
 
@@ -143,7 +144,8 @@ export class SocketLinks {
         this.#warnings.add('corrupt', message);
         continue;
       }
-      const slots = this.#kernel.read(view.addressOf('fp'), count * 8);
+      const at = view.addressOf('fp');
+      const slots = readPartOf(this.#kernel, 'struct scm_fp_list', fp, at, count * 8);
       for (let index = 0; index < count; index++) files.push(slots.getBigUint64(index * 8, true));
     }
     return files;
@@ -166,7 +168,11 @@ export class SocketLinks {
       if (view.getBigUint64(base + toPrevious.offset, true) !== previous) return;
       // By itself: the control block holds what is nobody's business, and an extract keeps what is read.
       const at = skb + offset;
-      this.#kernel.locate(highHalf(at), lowHalf(at), 8, place);
+      try {
+        this.#kernel.locate(highHalf(at), lowHalf(at), 8, place);
+      } catch (error) {
+        throw named(error, 'struct sk_buff', skb);
+      }
       yield { skb, held: place.view.getBigUint64(place.base, true) };
       previous = skb;
       skb = next;

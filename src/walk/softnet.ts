@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
 import { cpuMask, needSymbol, numaNodes, perCpuAddress } from './cpus.js';
+import { pointerPartOf } from './named-read.js';
 import type { SkbLists } from './queues/skb-lists.js';
 
 /**
@@ -11,19 +12,19 @@ import type { SkbLists } from './queues/skb-lists.js';
 export function* softnetSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
   const data = needSymbol(kernel, 'softnet_data');
   const layout = kernel.struct('softnet_data');
-  const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const own = perCpuAddress(kernel, data, cpu);
+    const pointer = (offset: number) =>
+      pointerPartOf(kernel, 'struct softnet_data', own, own + BigInt(offset));
     for (const name of ['input_pkt_queue', 'process_queue', 'xfrm_backlog']) {
       const ring = layout?.member(name);
       if (!ring) continue;
-      const head = own + BigInt(ring.offset);
       // A CPU that never came up has its queues zeroed, not set up.
-      if (pointer(head) !== 0n) yield* lists.ring(head);
+      if (pointer(ring.offset) !== 0n) yield* lists.ring(own + BigInt(ring.offset));
     }
     for (const name of ['completion_queue', 'defer_list']) {
       const first = layout?.member(name);
-      if (first) yield* lists.chain(pointer(own + BigInt(first.offset)));
+      if (first) yield* lists.chain(pointer(first.offset));
     }
     yield* deferred(kernel, lists, cpu);
   }
@@ -36,12 +37,13 @@ function* deferred(kernel: Kernel, lists: SkbLists, cpu: number): Generator<bigi
   const list = node?.member('defer_list.first');
   const hot = kernel.symbol('net_hotdata');
   if (!member || !node || !list || hot === undefined) return;
-  const perCpu = kernel.read(hot + BigInt(member.offset), 8).getBigUint64(0, true);
+  const perCpu = pointerPartOf(kernel, 'net_hotdata', hot, hot + BigInt(member.offset));
   if (perCpu === 0n) return;
   const nodes = numaNodes(kernel);
   const own = perCpuAddress(kernel, perCpu, cpu);
   for (let index = 0; index < nodes; index++) {
-    const at = own + BigInt(index * node.size + list.offset);
-    yield* lists.chain(kernel.read(at, 8).getBigUint64(0, true));
+    const at = own + BigInt(index * node.size);
+    const first = pointerPartOf(kernel, 'struct skb_defer_node', at, at + BigInt(list.offset));
+    yield* lists.chain(first);
   }
 }

@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import { highHalf, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../kernel/layout.js';
+import { named } from './named-read.js';
 
 /** No buddy or hugetlb allocation is larger (1 GiB of 4 KiB pages, hugetlb's largest, is 18). */
 export const MAX_ORDER = 30;
@@ -139,7 +140,11 @@ export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) 
   return (frame) => {
     const head = kernel.pageOfFrame(frame);
     const at = head + BigInt(offset);
-    kernel.locate(highHalf(at), lowHalf(at), 1, place);
+    try {
+      kernel.locate(highHalf(at), lowHalf(at), 1, place);
+    } catch (error) {
+      throw named(error, 'struct page', head);
+    }
     const order = place.view.getUint8(place.base);
     if (order === 0 || order > MAX_ORDER) {
       throw new KernelError(

@@ -1,5 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import type { NetDevice } from './net-devices.js';
 import { StructReader } from './struct-reader.js';
 import { receiveBuffers } from './virtqueues.js';
@@ -57,7 +58,7 @@ export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMem
     const at = info.pointer('rq') + BigInt(index * queue.size);
     buffers.push(...entries(kernel, queue.read(at).pointer('vq'), merging));
     if (!cut) continue;
-    const page = kernel.read(at + BigInt(cut.offset), 8).getBigUint64(0, true);
+    const page = pointerPartOf(kernel, 'struct receive_queue', at, at + BigInt(cut.offset));
     if (page !== 0n) pages.push(page);
   }
   return { buffers, pages };
@@ -78,7 +79,9 @@ function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   ]);
   const state = new StructReader(kernel, 'vring_desc_state_split', ['data']);
   // `packed_ring` is a bool; `layout` (7.1) an enum in which 0 is split.
-  if (packed && kernel.read(queue + BigInt(packed.offset), 1).getUint8(0) !== 0) {
+  const form = (offset: number): number =>
+    readPartOf(kernel, 'struct vring_virtqueue', queue, queue + BigInt(offset), 1).getUint8(0);
+  if (packed && form(packed.offset) !== 0) {
     throw new KernelError('unsupported-layout', 'its rings are of the packed form');
   }
   const view = ring.read(queue);

@@ -1,6 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { listNodes } from './list.js';
+import { readPartOf } from './named-read.js';
 import { StructReader, type StructView } from './struct-reader.js';
 
 /** VIRTIO_ID_NET (the virtio specification, "Device Types"). */
@@ -68,7 +69,7 @@ export function receiveBuffers(kernel: Kernel, parent: bigint): bigint[] {
 }
 
 function nameOf(kernel: Kernel, address: bigint): string {
-  const view = kernel.read(address, 8);
+  const view = readPartOf(kernel, 'the name', address, address, 8);
   const bytes = Array.from({ length: 8 }, (_, index) => view.getUint8(index));
   const end = bytes.indexOf(0);
   return String.fromCharCode(...bytes.slice(0, end < 0 ? 8 : end));
@@ -79,7 +80,7 @@ function nameOf(kernel: Kernel, address: bigint): string {
  * specification wants it, followed by a copy of the index in the available ring.
  */
 function findRing(kernel: Kernel, from: bigint): Ring {
-  const view = kernel.read(from, SEARCHED + BEHIND.bytes);
+  const view = readPartOf(kernel, 'the virtqueue', from, from, SEARCHED + BEHIND.bytes);
   for (let at = 0; at < SEARCHED; at += 8) {
     const entries = view.getUint32(at, true);
     if (entries === 0 || entries > MOST_ENTRIES || (entries & (entries - 1)) !== 0) continue;
@@ -90,18 +91,22 @@ function findRing(kernel: Kernel, from: bigint): Ring {
     const gap = used - avail - BigInt(2 * entries + 6);
     if (gap < 0n || gap >= BigInt(kernel.facts.pageSize) || used % 4n !== 0n) continue;
     const given = view.getUint16(at + BEHIND.availIndex, true);
-    if (kernel.read(avail + 2n, 2).getUint16(0, true) !== given) continue;
+    if (numberInRing(kernel, avail, avail + 2n) !== given) continue;
     return { entries, desc, avail, given, states: pointer(BEHIND.descState) };
   }
   throw new KernelError('unsupported-layout', 'no split ring was found behind its virtqueue');
+}
+
+function numberInRing(kernel: Kernel, ring: bigint, address: bigint): number {
+  return readPartOf(kernel, 'the ring', ring, address, 2).getUint16(0, true);
 }
 
 /** What the driver gave with each buffer under way; a receive buffer takes one descriptor. */
 function buffers(kernel: Kernel, ring: Ring, queue: StructView<'num_free'>): bigint[] {
   const { entries, states } = ring;
   const found = new Map<number, bigint>();
-  const given = kernel.read(states, entries * STATE_BYTES);
-  const descriptors = kernel.read(ring.desc, entries * 16);
+  const given = readPartOf(kernel, 'the ring', states, states, entries * STATE_BYTES);
+  const descriptors = readPartOf(kernel, 'the ring', ring.desc, ring.desc, entries * 16);
   for (let index = 0; index < entries; index++) {
     const data = given.getBigUint64(index * STATE_BYTES, true);
     if (data === 0n) continue;
@@ -118,7 +123,7 @@ function buffers(kernel: Kernel, ring: Ring, queue: StructView<'num_free'>): big
   }
   // struct vring_avail: flags and index, both u16, then the entries.
   const last = ring.avail + BigInt(4 + 2 * ((ring.given - 1) & (entries - 1)));
-  if (!found.has(kernel.read(last, 2).getUint16(0, true))) {
+  if (!found.has(numberInRing(kernel, ring.avail, last))) {
     const message = 'its ring is drained: the page that buffers are cut from cannot be told';
     throw new KernelError('unsupported-layout', message);
   }

@@ -1,4 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { pointerPartOf } from '../named-read.js';
 import type { Queue, QueueFinder } from './queue.js';
 
 /**
@@ -28,17 +29,17 @@ export class KeptSkbs implements QueueFinder {
   }
 
   queues(sock: bigint): Queue[] {
-    const skbs = this.#caches.map((offset) => this.#pointer(sock + offset));
+    const skbs = this.#caches.map((offset) => this.#pointer('struct sock', sock, offset));
     if (this.#options) {
-      const part = this.#pointer(sock + this.#options.part);
-      if (part !== 0n) skbs.push(this.#pointer(part + this.#options.skb));
+      const part = this.#pointer('struct inet_sock', sock, this.#options.part);
+      if (part !== 0n) skbs.push(this.#pointer('struct ipv6_pinfo', part, this.#options.skb));
     }
     const kept = skbs.filter((skb) => skb !== 0n);
     if (kept.length === 0) return [];
     return [{ name: 'kept', expected: undefined, entries: () => kept }];
   }
 
-  #pointer(address: bigint): bigint {
-    return this.#kernel.read(address, 8).getBigUint64(0, true);
+  #pointer(whole: string, at: bigint, offset: bigint): bigint {
+    return pointerPartOf(this.#kernel, whole, at, at + offset);
   }
 }

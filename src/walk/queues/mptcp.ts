@@ -1,6 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { listNodes } from '../list.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Entry, HeldPage } from './held.js';
 import type { Queue, QueueFinder, QueueName } from './queue.js';
@@ -26,7 +27,7 @@ export class MptcpQueues implements QueueFinder {
       // Up to 6.12: what recvmsg has taken from the receive queue in one go.
       ...this.#queue('reader', sock, 'receive_queue', (head) => this.#lists.ring(head)),
       ...this.#queue('outOfOrder', sock, 'out_of_order_queue', (root) =>
-        this.#lists.tree(this.#kernel.read(root, 8).getBigUint64(0, true)),
+        this.#lists.tree(pointerPartOf(this.#kernel, 'struct mptcp_sock', sock, root)),
       ),
       ...this.#queue('retransmit', sock, 'rtx_queue', (head) => this.#frags(head)),
       // Since 6.19: what subflows got while the process held the socket.

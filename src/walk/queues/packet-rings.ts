@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { HeldPage } from './held.js';
 import type { Queue, QueueFinder, QueueName } from './queue.js';
@@ -45,7 +46,7 @@ export class PacketRings implements QueueFinder {
     if (count > MOST_BLOCKS || order > 30) {
       throw new KernelError('damaged', `a ring of ${count} blocks of order ${order}`);
     }
-    const blocks = this.#kernel.read(vector, count * 8);
+    const blocks = readPartOf(this.#kernel, 'the ring', vector, vector, count * 8);
     let elsewhere = 0;
     for (let index = 0; index < count; index++) {
       const page = this.#kernel.pageOf(blocks.getBigUint64(index * 8, true));

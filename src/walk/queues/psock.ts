@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Entry } from './held.js';
 import type { Queue, QueueFinder } from './queue.js';
@@ -90,7 +91,8 @@ export class PsockQueues implements QueueFinder {
     const skbs = SINGLE_SKBS.flatMap((path) => {
       const member = this.#kernel.struct('sk_psock')?.member(path);
       if (!member) return [];
-      const skb = this.#kernel.read(psock + BigInt(member.offset), 8).getBigUint64(0, true);
+      const at = psock + BigInt(member.offset);
+      const skb = pointerPartOf(this.#kernel, 'struct sk_psock', psock, at);
       return skb === 0n ? [] : [skb];
     });
     if (skbs.length === 0) return [];

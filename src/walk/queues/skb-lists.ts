@@ -1,6 +1,7 @@
 import { highHalf, lowHalf } from '../../kernel/halves.js';
 import type { Kernel, Place } from '../../kernel/kernel.js';
 import { listNodes, TornList } from '../list.js';
+import { named, pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
 const NODE_FIELDS = ['__rb_parent_color', 'rb_left', 'rb_right'] as const;
@@ -47,7 +48,11 @@ export class SkbLists {
     let skb = first.pointer('next');
     while (skb !== head) {
       // sk_buff and sk_buff_head both begin with next and prev, by design.
-      this.#kernel.locate(highHalf(skb), lowHalf(skb), 16, place);
+      try {
+        this.#kernel.locate(highHalf(skb), lowHalf(skb), 16, place);
+      } catch (error) {
+        throw named(error, 'struct sk_buff', skb);
+      }
       const next = place.view.getBigUint64(place.base, true);
       const back = place.view.getBigUint64(place.base + 8, true);
       if (back !== previous) {
@@ -77,7 +82,7 @@ export class SkbLists {
         throw new TornList(`the chain goes on after ${seen.size} skbs`);
       seen.add(skb);
       yield skb;
-      skb = this.#kernel.read(skb + offset, 8).getBigUint64(0, true);
+      skb = pointerPartOf(this.#kernel, 'struct sk_buff', skb, skb + offset);
     }
   }
 

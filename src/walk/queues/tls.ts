@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Entry } from './held.js';
 import type { Queue, QueueFinder, QueueName } from './queue.js';
@@ -142,7 +143,7 @@ export class TlsQueues implements QueueFinder {
     const records = this.#kernel.struct('tls_rec');
     if (!records) {
       // The module's own type, for which its BTF is needed.
-      const empty = this.#kernel.read(list, 8).getBigUint64(0, true) === list;
+      const empty = pointerPartOf(this.#kernel, 'the list', list, list) === list;
       if (view.pointer('open_rec') !== 0n || !empty) this.#unknown('tls_rec');
       return;
     }

@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { numaNodes } from '../cpus.js';
+import { pointerPartOf } from '../named-read.js';
 import type { Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
@@ -27,21 +28,22 @@ export class UdpProducers implements QueueFinder {
   queues(sock: bigint): Queue[] {
     const member = this.#queues;
     if (!member) return [];
-    const at = sock + BigInt(member.offset);
-    return [{ name: 'producing', expected: undefined, entries: () => this.#skbs(at) }];
+    return [{ name: 'producing', expected: undefined, entries: () => this.#skbs(sock) }];
   }
 
-  *#skbs(pointer: bigint): Generator<bigint> {
+  *#skbs(sock: bigint): Generator<bigint> {
     const member = this.#queues;
     if (this.#stride === 0 || !member?.pointer) {
       throw new KernelError('unsupported-layout', 'udp_prod_queue is of no form that is known');
     }
-    const queues = this.#kernel.read(pointer, 8).getBigUint64(0, true);
+    const at = sock + BigInt(member.offset);
+    const queues = pointerPartOf(this.#kernel, 'struct udp_sock', sock, at);
     if (queues === 0n) return;
     const nodes = numaNodes(this.#kernel);
     for (let node = 0; node < nodes; node++) {
-      const root = queues + BigInt(node * this.#stride + this.#first);
-      yield* this.#lists.chain(this.#kernel.read(root, 8).getBigUint64(0, true));
+      const own = queues + BigInt(node * this.#stride);
+      const root = own + BigInt(this.#first);
+      yield* this.#lists.chain(pointerPartOf(this.#kernel, 'struct udp_prod_queue', own, root));
     }
   }
 }

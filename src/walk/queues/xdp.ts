@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { HeldPage } from './held.js';
 import type { Queue, QueueFinder } from './queue.js';
@@ -34,7 +35,8 @@ export class XdpUmem implements QueueFinder {
     if (count > MOST_PAGES) throw new KernelError('damaged', `a umem of ${count} pages`);
     for (let from = 0; from < count; from += CHUNK) {
       const many = Math.min(CHUNK, count - from);
-      const pages = this.#kernel.read(view.pointer('pgs') + BigInt(from * 8), many * 8);
+      const at = view.pointer('pgs') + BigInt(from * 8);
+      const pages = readPartOf(this.#kernel, 'the array of pages', at, at, many * 8);
       for (let index = 0; index < many; index++) {
         yield { kind: 'page', page: pages.getBigUint64(index * 8, true), payload: 0 };
       }
