@@ -1,11 +1,11 @@
 // The room of `extract`: which bytes of a dump its answers take, and a dump of just these. It asks the
 // questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
-import { bytesOf } from '../kernel/bytes.js';
-import { ReadError } from '../kernel/error.js';
 import { architectureOf } from '../kernel/native/arch/architecture-of.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
-import { type PackedGroup, packedPagesNote } from '../kernel/native/image/packed-pages.js';
+import { keptBytesNote } from '../kernel/native/image/kept-bytes.js';
+import type { Note } from '../kernel/native/image/notes.js';
+import { packedPagesNote } from '../kernel/native/image/packed-pages.js';
 import { lastAtOrBelow } from '../kernel/native/image/sorted.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';
@@ -13,14 +13,15 @@ import { anonymous, type Patches } from './anonymize/anonymous.js';
 import { keepConstantsWhole } from './constants.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
 import { kernelVersion } from './debuggers/uts-names.js';
-import { KeptPages, WHOLE } from './kept-pages.js';
+import { KeptPages } from './kept-pages.js';
 import { readLog } from './log.js';
 import { infoText, keptNotes } from './notes.js';
+import { bytesOfPage, settle } from './page-bytes.js';
 import { askEverything, attempt, type Scope } from './questions.js';
 import { RecordingImage } from './recording-image.js';
 import { forgetOrderOfNames, packTables, readTables } from './tables.js';
 import { type Compression, compressor } from './write/compress.js';
-import { type DumpHead, type DumpPage, writeDiskdump } from './write/diskdump.js';
+import { type DumpHead, writeDiskdump } from './write/diskdump.js';
 import { checkOutput, OutputFile } from './write/output-file.js';
 
 export interface ExtractOptions extends Scope {
@@ -83,36 +84,38 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
 
   const patches: Patches = options.anonymize ? anonymous(kernel, sockets) : new Map();
   progress('packing the kernel’s tables');
-  const tables = packTables(kernel, kept, (page) => pageOf(image, kept, page, patches).bytes);
+  const tables = packTables(kernel, kept, (page) => bytesOfPage(image, kept, page, patches));
   const packed = tables.flatMap(({ runs }) => runs);
   for (const { start, end } of packed)
     for (let at = start; at < end; at += kept.pageSize) kept.drop(at / kept.pageSize);
-  const pages = kept.pages;
-  let partialPages = 0;
-  const count = (page: DumpPage): DumpPage => {
-    if (page.kept !== undefined) partialPages++;
-    return page;
-  };
-  const size = writeDiskdump(
-    () => new OutputFile(output, force),
-    headOf(kernel, arch.machine, tables),
-    pages.length,
-    mapped(pages, (number) => count(pageOf(image, kept, number, patches))),
-    (limit) => existing(image, kept, limit),
+  const partialPages = settle(image, kept);
+  const notes: Note[] = [];
+  if (tables.length > 0) notes.push(packedPagesNote(kept.pageSize, tables));
+  if (partialPages > 0) notes.push(keptBytesNote(kept.pageSize, kept.partial()));
+  const head = headOf(kernel, arch.machine, notes);
+  const numbers = kept.pages;
+  const size = await writeDiskdump(
+    new OutputFile(output, force),
+    head,
+    {
+      numbers,
+      bytesOf: (page) => bytesOfPage(image, kept, page, patches),
+      existing: (limit) => existing(image, kept, limit),
+    },
     options.compression,
     compress,
     (done, bytes) =>
-      progress(`page ${done} of ${pages.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
+      progress(`page ${done} of ${numbers.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
   );
+  const packedBytes = packed.reduce((sum, { start, end }) => sum + (end - start), 0);
   return {
     size,
-    pages:
-      pages.length + packed.reduce((sum, { start, end }) => sum + (end - start), 0) / kept.pageSize,
+    pages: numbers.length + packedBytes / kept.pageSize,
     partialPages,
   };
 }
 
-function headOf(kernel: NativeKernel, machine: string, tables: readonly PackedGroup[]): DumpHead {
+function headOf(kernel: NativeKernel, machine: string, more: readonly Note[]): DumpHead {
   const { facts, vmcoreinfo, image } = kernel;
   const notes = keptNotes(image.notes ?? [], vmcoreinfo);
   return {
@@ -123,26 +126,8 @@ function headOf(kernel: NativeKernel, machine: string, tables: readonly PackedGr
     physBase: vmcoreinfo.number('phys_base') ?? 0n,
     dumpLevel: DUMP_LEVEL,
     cpus: Math.max(1, notes.length - 1),
-    notes: tables.length === 0 ? notes : [...notes, packedPagesNote(facts.pageSize, tables)],
+    notes: [...notes, ...more],
   };
-}
-
-/** A page as it is written: zeros over all that is not kept. */
-function pageOf(image: MemoryImage, kept: KeptPages, number: number, patches: Patches): DumpPage {
-  const { pageSize } = kept;
-  const start = number * pageSize;
-  const ranges = kept.rangesOf(number);
-  const bytes = new Uint8Array(pageSize);
-  for (const { start: from, end } of ranges === WHOLE ? [{ start: 0, end: pageSize }] : ranges)
-    bytes.set(bytesOf(image.readPhysical(start + from, end - from)), from);
-  const all = ranges === WHOLE || isZeroBeside(image, start, bytes);
-  for (const { at, bytes: patch } of patches.get(number) ?? []) {
-    patch.forEach((byte, index) => {
-      if (all || ranges.some((range) => at + index >= range.start && at + index < range.end))
-        bytes[at + index] = byte;
-    });
-  }
-  return { number, bytes, kept: all ? undefined : ranges };
 }
 
 /** Tells of a physical address whether a dump has any of its page. */
@@ -154,16 +139,6 @@ function storedIn(image: MemoryImage): (physical: number) => boolean {
   return (physical) => lastAtOrBelow(sorted, physical) % 2 === 0;
 }
 
-/** Whether what is not kept of a page is zero anyway: then all of it can be told. */
-function isZeroBeside(image: MemoryImage, start: number, kept: Uint8Array): boolean {
-  try {
-    return Buffer.compare(bytesOf(image.readPhysical(start, kept.length)), kept) === 0;
-  } catch (error) {
-    if (error instanceof ReadError) return false;
-    throw error;
-  }
-}
-
 /** Numbers of the pages below `limit` of which the dump says that they exist. */
 function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
   const { pageSize } = kept;
@@ -172,8 +147,4 @@ function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
     if (first < limit) yield { start: first, end: Math.min(limit, Math.ceil(end / pageSize)) };
   }
   for (const page of kept.missing) if (page < limit) yield { start: page, end: page + 1 };
-}
-
-function* mapped<From, To>(all: Iterable<From>, to: (one: From) => To): Generator<To> {
-  for (const one of all) yield to(one);
 }

@@ -3,13 +3,25 @@ import type { ByteRange } from '../kernel/native/image/kept-bytes.js';
 /** A page of which everything is kept. */
 export const WHOLE = 'whole';
 
+/** Pages whose bits may still be set one by one: 2 MiB of bits where pages have 4 KiB. */
+const MOST_OPEN = 4096;
+
+/** Patterns of bits that are looked for among the last so many. */
+const MOST_PATTERNS = 65_536;
+
 /**
  * Which bytes of physical memory an extract keeps. Pages are numbered: physical address ÷ page size.
+ * A million struct pages are kept alike, so pages share their bits: but for those that were touched
+ * last, a page takes no more than its number.
  */
 export class KeptPages {
   readonly pageSize: number;
   /** A bit for each byte of a page, or the word that all are kept. */
   readonly #pages = new Map<number, Uint8Array | typeof WHOLE>();
+  /** Pages that have their bits for themselves. */
+  readonly #open = new Set<number>();
+  /** Bits that pages share, by what they are. */
+  readonly #patterns = new Map<string, Uint8Array>();
   /** Pages that could not be read though the memory exists. */
   readonly #missing = new Set<number>();
 
@@ -25,20 +37,22 @@ export class KeptPages {
       const page = Math.floor(at / pageSize);
       const from = at - page * pageSize;
       const to = Math.min(pageSize, end - page * pageSize);
-      if (to - from === pageSize) this.#pages.set(page, WHOLE);
+      if (to - from === pageSize) this.keepWhole(page);
       else this.#mark(page, from, to);
       at = (page + 1) * pageSize;
     }
   }
 
-  /** Keeps all of a page of which something is kept already. */
+  /** Keeps all of a page. */
   keepWhole(page: number): void {
     this.#pages.set(page, WHOLE);
+    this.#open.delete(page);
   }
 
   /** Keeps nothing of a page. */
   drop(page: number): void {
     this.#pages.delete(page);
+    this.#open.delete(page);
   }
 
   /** Keeps none of `length` bytes, but for those of pages that were read whole for another's sake. */
@@ -47,13 +61,14 @@ export class KeptPages {
     const end = address + length;
     for (let page = Math.floor(address / pageSize); page * pageSize < end; page++) {
       const start = page * pageSize;
-      const bits = this.#pages.get(page);
-      if (start >= address && start + pageSize <= end) this.#pages.delete(page);
-      if (bits === undefined || bits === WHOLE) continue;
+      const known = this.#pages.get(page);
+      if (start >= address && start + pageSize <= end) this.drop(page);
+      if (known === undefined || known === WHOLE) continue;
+      const bits = this.#writable(page, known);
       const last = Math.min(pageSize, end - start);
       for (let at = Math.max(0, address - start); at < last; at++)
         bits[at >>> 3]! &= ~(1 << (at & 7));
-      if (bits.every((byte) => byte === 0)) this.#pages.delete(page);
+      if (bits.every((byte) => byte === 0)) this.drop(page);
     }
   }
 
@@ -72,6 +87,14 @@ export class KeptPages {
     return [...this.#pages.keys()].sort((a, b) => a - b);
   }
 
+  /** Pages of which only a part is kept, ascending, and what that is. */
+  *partial(): Generator<[page: number, ranges: readonly ByteRange[]]> {
+    for (const page of this.pages) {
+      const ranges = this.rangesOf(page);
+      if (ranges !== WHOLE) yield [page, ranges];
+    }
+  }
+
   /** Numbers of pages that were wanted and are missing. */
   get missing(): Iterable<number> {
     return this.#missing;
@@ -82,27 +105,15 @@ export class KeptPages {
     const bits = this.#pages.get(page);
     if (bits === WHOLE) return WHOLE;
     if (bits === undefined) return [];
-    const ranges: ByteRange[] = [];
-    let start = -1;
-    for (let at = 0; at <= this.pageSize; at++) {
-      const kept = at < this.pageSize && (bits[at >>> 3]! & (1 << (at & 7))) !== 0;
-      if (kept && start < 0) start = at;
-      else if (!kept && start >= 0) {
-        ranges.push({ start, end: at });
-        start = -1;
-      }
-    }
+    const ranges = rangesOfBits(bits);
     const [first] = ranges;
     return first?.start === 0 && first.end === this.pageSize ? WHOLE : ranges;
   }
 
   #mark(page: number, from: number, to: number): void {
-    let bits = this.#pages.get(page);
-    if (bits === WHOLE) return;
-    if (bits === undefined) {
-      bits = new Uint8Array(this.pageSize / 8);
-      this.#pages.set(page, bits);
-    }
+    const known = this.#pages.get(page);
+    if (known === WHOLE) return;
+    const bits = this.#writable(page, known);
     for (let at = from; at < to; ) {
       if ((at & 7) === 0 && to - at >= 8) {
         bits[at >>> 3] = 0xff;
@@ -113,4 +124,57 @@ export class KeptPages {
       }
     }
   }
+
+  /** The bits of a page, which no other page has. */
+  #writable(page: number, known: Uint8Array | undefined): Uint8Array {
+    if (known !== undefined && this.#open.has(page)) return known;
+    if (this.#open.size >= MOST_OPEN) this.#share();
+    const bits = known === undefined ? new Uint8Array(this.pageSize / 8) : Uint8Array.from(known);
+    this.#pages.set(page, bits);
+    this.#open.add(page);
+    return bits;
+  }
+
+  /** Gives pages with the same bits one copy of them. */
+  #share(): void {
+    for (const page of this.#open) {
+      const bits = this.#pages.get(page);
+      if (bits === undefined || bits === WHOLE) continue;
+      const spelled = Buffer.from(bits.buffer).toString('latin1');
+      const same = this.#patterns.get(spelled);
+      if (same !== undefined) {
+        this.#pages.set(page, same);
+        continue;
+      }
+      // Those that are forgotten go on being shared, but not by pages that are yet to come.
+      if (this.#patterns.size >= MOST_PATTERNS) this.#patterns.clear();
+      this.#patterns.set(spelled, bits);
+    }
+    this.#open.clear();
+  }
+}
+
+/** Bytes whose bits are set, from the lowest bit of the first byte on. */
+function rangesOfBits(bits: Uint8Array): ByteRange[] {
+  const ranges: ByteRange[] = [];
+  const end = bits.length * 8;
+  for (let at = next(bits, 0, true); at < end; ) {
+    const behind = next(bits, at, false);
+    ranges.push({ start: at, end: behind });
+    at = next(bits, behind, true);
+  }
+  return ranges;
+}
+
+/** The first bit from `at` on that is set, or is not; the number of bits if there is none. */
+function next(bits: Uint8Array, at: number, isSet: boolean): number {
+  const end = bits.length * 8;
+  const passed = isSet ? 0 : 0xff;
+  for (let bit = at; bit < end; ) {
+    const byte = bits[bit >>> 3]!;
+    if (byte === passed) bit = (bit | 7) + 1;
+    else if (((byte >>> (bit & 7)) & 1) === (isSet ? 1 : 0)) return bit;
+    else bit++;
+  }
+  return end;
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { bytesOf } from '../../kernel/bytes.js';
 import {
   COMPRESSION_FLAGS,
@@ -6,9 +7,9 @@ import {
   SUB_HEADER_BYTES,
   UTSNAME_AT,
 } from '../../kernel/native/image/diskdump-format.js';
-import { type ByteRange, keptBytesNote } from '../../kernel/native/image/kept-bytes.js';
 import type { Note } from '../../kernel/native/image/notes.js';
 import { UTS_BYTES } from '../../kernel/utsname.js';
+import { Appender } from './appender.js';
 import type { Compression, Compressor } from './compress.js';
 import type { OutputFile } from './output-file.js';
 
@@ -29,130 +30,96 @@ export interface DumpHead {
   readonly notes: readonly Note[];
 }
 
-/** A page to write: its number, what it holds, and what of that is real. */
-export interface DumpPage {
-  readonly number: number;
-  readonly bytes: Uint8Array;
-  /** Undefined if all of it is. */
-  readonly kept: readonly ByteRange[] | undefined;
+/** The pages to write. */
+export interface DumpPages {
+  /** Ascending. */
+  readonly numbers: readonly number[];
+  /** What a page holds. Each is asked for once, in that order. */
+  readonly bytesOf: (number: number) => Uint8Array;
+  /**
+   * Pages of memory that exist, stored or not, by their numbers below `limit`; those that are stored
+   * need not be among them.
+   */
+  readonly existing: (limit: number) => Iterable<{ readonly start: number; readonly end: number }>;
 }
 
 const HEADER_VERSION = 6;
 
+/** A signal is heard after so many pages: within a tenth of a second, by the slowest compression. */
+const PAGES_AT_ONCE = 256;
+
 /**
  * Writes a "kdump compressed" dump, as makedumpfile lays it out (diskdump_mod.h): a block of header,
  * blocks of sub-header with notes behind it, two bitmaps, the descriptors of the stored pages, then
- * their data. Pages of zeros share one block.
+ * their data, as they come. Pages of zeros share one block.
  *
- * @param open makes the file, when all is ready to be written
- * @param pages as many as `count`, ascending
- * @param exists numbers of pages of memory that exist, stored or not; those that are stored need not
- *   be among them
+ * @param file is finished, or discarded if that fails
  * @returns the file's size in bytes
  * @throws {ExtractError}
  */
-export function writeDiskdump(
-  open: () => OutputFile,
+export async function writeDiskdump(
+  file: OutputFile,
   head: DumpHead,
-  count: number,
-  pages: Iterable<DumpPage>,
-  exists: (limit: number) => Iterable<{ readonly start: number; readonly end: number }>,
+  pages: DumpPages,
   compression: Compression,
   compress: Compressor,
   onPage: (done: number, bytes: number) => void,
-): number {
+): Promise<number> {
   const { pageSize } = head;
-  const gathered = gather(pages, count, onPage, compress, pageSize, compression);
-  const limit = gathered.last + 1;
-  const notes = layNotes([
-    ...head.notes,
-    ...(gathered.partial.size > 0 ? [keptBytesNote({ pageSize, pages: gathered.partial })] : []),
-  ]);
+  const { numbers } = pages;
+  const limit = (numbers[numbers.length - 1] ?? -1) + 1;
+  const notes = layNotes(head.notes);
 
   const notesAt = pageSize + SUB_HEADER_BYTES;
   const subHeaderBlocks = Math.ceil((SUB_HEADER_BYTES + notes.bytes.length) / pageSize);
   const bitmapBlocks = Math.ceil(Math.ceil(limit / 8) / pageSize);
   const bitmapsAt = (1 + subHeaderBlocks) * pageSize;
   const descriptorsAt = bitmapsAt + 2 * bitmapBlocks * pageSize;
-  const dataAt = descriptorsAt + count * DESCRIPTOR_BYTES;
+  const dataAt = descriptorsAt + numbers.length * DESCRIPTOR_BYTES;
 
-  const descriptors = Buffer.alloc(count * DESCRIPTOR_BYTES);
-  gathered.stored.forEach(({ offset, size, flags }, index) => {
-    const at = index * DESCRIPTOR_BYTES;
-    descriptors.writeBigUInt64LE(BigInt(dataAt + offset), at);
-    descriptors.writeUInt32LE(size, at + 8);
-    descriptors.writeUInt32LE(flags, at + 12);
-  });
-  const file = open();
   try {
     file.write(0, header(head, limit, subHeaderBlocks, bitmapBlocks * 2, compression));
     file.write(pageSize, subHeader(head, limit, notesAt, notes));
     file.write(notesAt, notes.bytes);
-    file.write(bitmapsAt, bitmaps(gathered.numbers, exists(limit), bitmapBlocks * pageSize));
-    file.write(descriptorsAt, descriptors);
-    let at = dataAt;
-    for (const chunk of gathered.data) {
-      file.write(at, chunk);
-      at += chunk.length;
+    file.write(bitmapsAt, bitmaps(numbers, pages.existing(limit), bitmapBlocks * pageSize));
+    const descriptors = new Appender(file, descriptorsAt);
+    const data = new Appender(file, dataAt);
+    const store = (bytes: Uint8Array, flags: number): Uint8Array => {
+      const made = descriptor(data.position, bytes.length, flags);
+      data.append(bytes);
+      return made;
+    };
+    let zero: Uint8Array | undefined;
+    for (const [index, number] of numbers.entries()) {
+      if (index % PAGES_AT_ONCE === 0) await setImmediate();
+      const bytes = pages.bytesOf(number);
+      if (bytes.every((byte) => byte === 0)) {
+        zero ??= store(bytes, 0);
+        descriptors.append(zero);
+      } else {
+        const small = compress(bytes);
+        const isSmaller = small.length < pageSize;
+        descriptors.append(
+          isSmaller ? store(small, COMPRESSION_FLAGS[compression]) : store(bytes, 0),
+        );
+      }
+      onPage(index + 1, data.position - dataAt);
     }
+    descriptors.flush();
+    data.flush();
     return file.finish();
   } finally {
     file.discard();
   }
 }
 
-interface Stored {
-  /** From the start of the page data. */
-  readonly offset: number;
-  readonly size: number;
-  readonly flags: number;
-}
-
-interface Gathered {
-  readonly numbers: readonly number[];
-  readonly last: number;
-  readonly stored: readonly Stored[];
-  readonly data: readonly Uint8Array[];
-  readonly partial: ReadonlyMap<number, readonly ByteRange[]>;
-}
-
-/** Compresses all pages: the list of what is kept comes before them in the file. */
-function gather(
-  pages: Iterable<DumpPage>,
-  count: number,
-  onPage: (done: number, bytes: number) => void,
-  compress: Compressor,
-  pageSize: number,
-  compression: Compression,
-): Gathered {
-  const numbers: number[] = [];
-  const stored: Stored[] = [];
-  const data: Uint8Array[] = [];
-  const partial = new Map<number, readonly ByteRange[]>();
-  let size = 0;
-  let zero: Stored | undefined;
-  const store = (bytes: Uint8Array, flags: number): Stored => {
-    const one = { offset: size, size: bytes.length, flags };
-    data.push(bytes);
-    size += bytes.length;
-    stored.push(one);
-    return one;
-  };
-  for (const { number, bytes, kept } of pages) {
-    numbers.push(number);
-    if (kept !== undefined) partial.set(number, kept);
-    if (bytes.every((byte) => byte === 0)) {
-      if (zero === undefined) zero = store(Uint8Array.from(bytes), 0);
-      else stored.push(zero);
-    } else {
-      const small = compress(bytes);
-      if (small.length < pageSize) store(small, COMPRESSION_FLAGS[compression]);
-      else store(Uint8Array.from(bytes), 0);
-    }
-    onPage(numbers.length, size);
-  }
-  if (numbers.length !== count) throw new RangeError(`${numbers.length} pages instead of ${count}`);
-  return { numbers, last: numbers[numbers.length - 1] ?? -1, stored, data, partial };
+/** Where a page lies in the file, and how (struct page_desc; nobody reads its last word). */
+function descriptor(position: number, size: number, flags: number): Uint8Array {
+  const bytes = Buffer.alloc(DESCRIPTOR_BYTES);
+  bytes.writeBigUInt64LE(BigInt(position), 0);
+  bytes.writeUInt32LE(size, 8);
+  bytes.writeUInt32LE(flags, 12);
+  return bytes;
 }
 
 function header(

@@ -22,8 +22,8 @@ export function checkOutput(file: string, replace: boolean): void {
 
 /**
  * A file that appears under its name only when it is whole: it is written beside it under another
- * one, which goes away if it is not finished, also when a signal ends the program. Nothing is awaited
- * while it is open: a signal waits until all is written, or until the rest was given up.
+ * one, which goes away if it is not finished, also when a signal ends the program. A signal is heard
+ * when whoever writes awaits something.
  */
 export class OutputFile {
   readonly path: string;
@@ -84,7 +84,7 @@ export class OutputFile {
     fs.closeSync(this.#fd);
     fs.rmSync(this.#partial, { force: true });
     process.off('exit', this.#cleanUp);
-    // A signal that came while nothing was awaited is delivered before this.
+    // A signal that has come and was not heard yet is delivered before this.
     setImmediate(() => this.#unhook());
   }
 

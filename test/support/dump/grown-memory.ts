@@ -139,7 +139,7 @@ export class GrownMemory {
   }
 
   notes(): NoteSpec[] {
-    const kept = keptBytesNote({ pageSize: PAGE, pages: this.#kept });
+    const kept = keptBytesNote(PAGE, this.#kept);
     return [...(this.#kernel.image.notes ?? []).filter(({ name }) => name !== kept.name), kept].map(
       ({ name, type, data }) => ({ name, type, data: bytesOf(data) }),
     );

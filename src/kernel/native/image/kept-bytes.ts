@@ -5,7 +5,7 @@ import type { Place } from '../../kernel.js';
 import type { MemoryImage } from './image.js';
 import type { Note } from './notes.js';
 import { firstEndingAbove } from './sorted.js';
-import { VarintReader, varints } from './varints.js';
+import { VarintReader, VarintWriter } from './varints.js';
 import { WrappedImage } from './wrapped-image.js';
 
 /** A note of ours: crash and makedumpfile pass over types that they don't know. */
@@ -40,26 +40,29 @@ export interface KeptBytes {
  * The note that tells it: a version, log2 of the page size, then deflated LEB128 numbers: for each
  * page the distance from the last one, the number of its ranges, and for each of them the bytes
  * since the last one's end and its length.
+ *
+ * @param pages ascending
  */
-export function keptBytesNote({ pageSize, pages }: KeptBytes): Note {
-  const numbers: number[] = [];
+export function keptBytesNote(
+  pageSize: number,
+  pages: Iterable<readonly [page: number, ranges: readonly ByteRange[]]>,
+): Note {
+  const numbers = new VarintWriter();
   let last = 0;
-  for (const page of [...pages.keys()].sort((a, b) => a - b)) {
-    const ranges = pages.get(page)!;
-    numbers.push(page - last, ranges.length);
+  for (const [page, ranges] of pages) {
+    numbers.push(page - last);
+    numbers.push(ranges.length);
     last = page;
     let end = 0;
     for (const range of ranges) {
-      numbers.push(range.start - end, range.end - range.start);
+      numbers.push(range.start - end);
+      numbers.push(range.end - range.start);
       end = range.end;
     }
   }
   const head = Uint8Array.of(VERSION, Math.log2(pageSize));
-  const body = deflateSync(varints(numbers), { level: 9 });
-  const bytes = new Uint8Array(head.length + body.length);
-  bytes.set(head);
-  bytes.set(body, head.length);
-  return { name: NAME, type: TYPE, data: viewOf(bytes) };
+  const body = deflateSync(numbers.bytes, { level: 9 });
+  return { name: NAME, type: TYPE, data: viewOf(Buffer.concat([head, body])) };
 }
 
 /** @throws {KernelError} `damaged` when there is such a note and it makes no sense */

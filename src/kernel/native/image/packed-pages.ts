@@ -3,7 +3,7 @@ import { bytesOf, viewOf } from '../../bytes.js';
 import { KernelError } from '../../error.js';
 import type { PhysicalRange } from './image.js';
 import type { Note } from './notes.js';
-import { VarintReader, varints } from './varints.js';
+import { VarintReader, VarintWriter } from './varints.js';
 
 /** A note of ours: crash and makedumpfile pass over types that they don't know. */
 const NAME = 'kdump-mem';
@@ -70,18 +70,22 @@ export function packGroup(
  * @param groups ascending by their addresses
  */
 export function packedPagesNote(pageSize: number, groups: readonly PackedGroup[]): Note {
-  const numbers = [groups.length];
+  const numbers = new VarintWriter();
+  numbers.push(groups.length);
   let page = 0;
   for (const { runs, differences, packed, sum } of groups) {
     numbers.push(runs.length);
     for (const { start, end } of runs) {
-      numbers.push(start / pageSize - page, (end - start) / pageSize);
+      numbers.push(start / pageSize - page);
+      numbers.push((end - start) / pageSize);
       page = end / pageSize;
     }
-    numbers.push(differences ? 1 : 0, packed.length, sum);
+    numbers.push(differences ? 1 : 0);
+    numbers.push(packed.length);
+    numbers.push(sum);
   }
   const head = Uint8Array.of(VERSION, Math.log2(pageSize));
-  const bytes = Buffer.concat([head, varints(numbers), ...groups.map(({ packed }) => packed)]);
+  const bytes = Buffer.concat([head, numbers.bytes, ...groups.map(({ packed }) => packed)]);
   return { name: NAME, type: TYPE, data: viewOf(bytes) };
 }
 

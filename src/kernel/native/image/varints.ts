@@ -1,12 +1,27 @@
-/** LEB128: seven bits a byte, the lowest first. Numbers are whole and below 2⁴⁹. */
-export function varints(numbers: readonly number[]): Uint8Array {
-  const bytes: number[] = [];
-  for (const number of numbers) {
+/** Writes LEB128: seven bits a byte, the lowest first. Numbers are whole and below 2⁴⁹. */
+export class VarintWriter {
+  #bytes = new Uint8Array(4096);
+  #length = 0;
+
+  push(number: number): void {
+    // No number takes more than these.
+    if (this.#length + 8 > this.#bytes.length) this.#grow();
     let rest = number;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-    bytes.push(rest);
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80))
+      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+    this.#bytes[this.#length++] = rest;
   }
-  return Uint8Array.from(bytes);
+
+  /** All that was written. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #grow(): void {
+    const larger = new Uint8Array(2 * this.#bytes.length);
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+  }
 }
 
 /** Reads such numbers one after the other. */

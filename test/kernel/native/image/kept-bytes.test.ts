@@ -9,7 +9,7 @@ import {
 } from '../../../../src/kernel/native/image/kept-bytes.js';
 import type { Note } from '../../../../src/kernel/native/image/notes.js';
 
-const { name, type } = keptBytesNote({ pageSize: 4096, pages: new Map() });
+const { name, type } = keptBytesNote(4096, []);
 
 /** A note whose numbers are these bytes. */
 function noteOf(numbers: Uint8Array): Note {
@@ -29,7 +29,7 @@ test('ranges come back as they were', () => {
     ],
     [70_001, [{ start: 0, end: 8 }]],
   ]);
-  expect(keptBytesOf([keptBytesNote({ pageSize: 4096, pages })])?.pages).toEqual(pages);
+  expect(keptBytesOf([keptBytesNote(4096, pages)])?.pages).toEqual(pages);
 });
 
 describe('a list that would fill all memory is damage', () => {
@@ -70,7 +70,7 @@ describe('a read ends at the first byte that is not there', () => {
     },
     vmcoreinfo: undefined,
     virtualRanges: [],
-    notes: [keptBytesNote({ pageSize: 4096, pages })],
+    notes: [keptBytesNote(4096, pages)],
     readPhysical(address: number, length: number): DataView {
       if (address < 4096) throw new ReadError('filtered', BigInt(address));
       if (address + length > 3 * 4096) throw new ReadError('filtered', BigInt(3 * 4096));
