@@ -37,19 +37,37 @@ describe('kdump-mem extract', () => {
     expect(readFileSync(output).subarray(0, 8).toString()).toBe('KDUMP   ');
   });
 
-  test('leaves no half file when it is interrupted', async () => {
-    const child = spawn(process.execPath, [
-      commandPath('kdump-mem'),
-      'extract',
-      '--vmcore',
-      elf,
-      '-o',
-      output,
-    ]);
-    await new Promise((done) => setTimeout(done, 600));
-    child.kill('SIGINT');
-    const signal = await new Promise((done) => child.on('exit', (_, by) => done(by)));
-    expect(signal).toBe('SIGINT');
+  test('leaves no half file when it is interrupted, and keeps what it was to replace', async () => {
+    writeFileSync(output, 'mine');
+    const command = [commandPath('kdump-mem'), 'extract', '--vmcore', elf, '-o', output, '--force'];
+    // On a busy machine it may have ended before it is seen to write.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const child = spawn(process.execPath, command, { stdio: 'ignore' });
+      const ended = new Promise((done) => child.on('exit', (_, by) => done(by)));
+      while (child.exitCode === null && readdirSync(folder).length === 1)
+        await new Promise((done) => setTimeout(done, 2));
+      child.kill('SIGINT');
+      const signal = await ended;
+      expect(readdirSync(folder)).toEqual(['small.vmcore']);
+      if (signal === null) continue;
+      expect(signal).toBe('SIGINT');
+      expect(readFileSync(output, 'utf8')).toBe('mine');
+      return;
+    }
+    throw new Error('it was never interrupted');
+  });
+
+  test('leaves nothing where it finds no room', async () => {
+    const command = [process.execPath, commandPath('kdump-mem'), 'extract', '--vmcore', elf];
+    // A file may have 1 MiB here: so writing fails in the midst of pages.
+    const limited = `trap '' XFSZ; ulimit -f 1024; exec "$@"`;
+    const { execa } = await import('execa');
+    const ran = await execa('bash', ['-c', limited, 'bash', ...command, '-o', output], {
+      reject: false,
+      timeout: 60_000,
+    });
+    expect(ran.exitCode).toBe(3);
+    expect(ran.stderr).toBe(`kdump-mem: ${output} cannot be written (EFBIG)`);
     expect(readdirSync(folder)).toEqual([]);
   });
 
