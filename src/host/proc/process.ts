@@ -140,7 +140,8 @@ function optionalText(source: HostSource, path: string): string {
 
 function readWait(source: HostSource, pid: number): string | null {
   try {
-    const name = source.readText(`/proc/${pid}/wchan`);
+    // The kernel ends it without a newline, a capture with one.
+    const name = source.readText(`/proc/${pid}/wchan`).trimEnd();
     return /^[A-Za-z_][\w.]{0,63}$/.test(name) ? name : null;
   } catch (error) {
     if (isHostError(error)) return null;
