@@ -67,4 +67,6 @@ async function runScript(path: string, seconds: number): Promise<void> {
       'unreadable',
       `the capture failed with status ${status}: ${complaint.trim().split('\n')[0] ?? ''}`,
     );
+  for (const line of complaint.split('\n'))
+    if (line !== '') process.stderr.write(`${escapeText(line)}\n`);
 }

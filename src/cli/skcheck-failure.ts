@@ -25,6 +25,7 @@ const CAPTURE_ADVICE: Partial<Record<HostErrorCode, string>> = {
   gone: 'Capture that host again.',
   denied: "Check the capture's permissions.",
   unreadable: 'Capture that host again.',
+  'netns-closed': 'Capture as root, with nsenter (util-linux) or ip (iproute2) installed.',
   'no-such-process': 'Check the pid; it is one of the host that was captured.',
   'no-such-netns': 'Give a name, a path or a pid as on that host, or all.',
 };

@@ -64,7 +64,7 @@ export function lookWarnings(
   warn(
     'netns-closed',
     closed,
-    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${captured ? 'Capture' : 'Run'} as root, with nsenter (util-linux) installed`,
+    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${captured ? 'Capture' : 'Run'} as root, with nsenter (util-linux)${captured ? ' or ip (iproute2)' : ''} installed`,
   );
   const contested = (last ?? first).contested;
   warn(

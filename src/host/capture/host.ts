@@ -11,6 +11,8 @@ interface Moment {
   /** `NETNS inet|unix|others` → what ss said. */
   readonly ss: ReadonlyMap<string, string>;
   readonly files: ReadonlyMap<string, string>;
+  /** The network namespaces (inodes) that could not be entered. */
+  readonly closed: ReadonlySet<string>;
 }
 
 /**
@@ -38,7 +40,9 @@ export class CapturedHost implements HostSource {
       const report = readSosreport(captured);
       for (const [path, text] of report.files) files.set(path, text);
       this.#links = report.links;
-      this.#moments = [{ beganMs: 0, endedMs: 0, ss: report.ss, files: new Map() }];
+      this.#moments = [
+        { beganMs: 0, endedMs: 0, ss: report.ss, files: new Map(), closed: new Set() },
+      ];
     } else {
       this.#moments = [FIRST, 'sample-2/']
         .filter((prefix) => captured.has(`${prefix}began`))
@@ -68,6 +72,8 @@ export class CapturedHost implements HostSource {
   async ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void> {
     this.#read = true;
     const inode = /\d+/.exec(this.#links.get(netns ?? '/proc/self/ns/net') ?? '')?.[0] ?? 'own';
+    if (this.#moment.closed.has(inode))
+      throw new HostError('netns-closed', `the network namespace ${netns} could not be entered`);
     const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';
     const text = this.#moment.ss.get(`${inode} ${group}`);
     if (text === undefined) {
@@ -151,14 +157,17 @@ function insidePath(inode: string, path: string): string {
 function momentOf(captured: CapturedFiles, prefix: string): Moment {
   const ss = new Map<string, string>();
   const files = new Map<string, string>();
+  const closed = new Set<string>();
   for (const [name, text] of captured) {
     if (!name.startsWith(prefix)) continue;
-    const found = /^netns-(\d{1,15})\/(?:(inet|unix|others)|net\/(\w+))$/.exec(
-      name.slice(prefix.length),
-    );
-    if (found?.[2]) ss.set(`${found[1]} ${found[2]}`, text);
-    const inside = /^netns-(\d{1,15})\/(tcp_max_tw_buckets)$/.exec(name.slice(prefix.length));
-    if (inside) files.set(insidePath(inside[1] ?? '', `/proc/sys/net/ipv4/${inside[2]}`), text);
+    const [, inode = '', what = ''] =
+      /^netns-(\d{1,15})\/([\w/]+)$/.exec(name.slice(prefix.length)) ?? [];
+    if (what === 'closed') closed.add(inode);
+    else if (what === 'inet' || what === 'unix' || what === 'others')
+      ss.set(`${inode} ${what}`, text);
+    else if (what === 'tcp_max_tw_buckets')
+      files.set(insidePath(inode, `/proc/sys/net/ipv4/${what}`), text);
+    else if (what.startsWith('net/')) files.set(insidePath(inode, `/proc/${what}`), text);
   }
   // What ran between the samples is told from before the first until after the last.
   const states = captured.get(`${prefix}${prefix === FIRST ? 'before' : 'after'}`) ?? '';
@@ -193,6 +202,7 @@ function momentOf(captured: CapturedFiles, prefix: string): Moment {
     endedMs: uptimeMs(captured.get(`${prefix}ended`)),
     ss,
     files,
+    closed,
   };
 }
 

@@ -1,7 +1,8 @@
 /**
- * The capture: POSIX sh, and tar, cat, ls, grep, xargs, mkdir, sleep, gzip; `ss` and `nsenter` where
- * they are. It writes what `skcheck --from` reads: two samples of the sockets of each network
- * namespace, with the processes' states at both, and the facts of the host. It changes nothing.
+ * The capture: POSIX sh, and tar, cat, ls, grep, sed, xargs, mkdir, sleep, gzip; `ss`, and `nsenter` or
+ * `ip`, where they are. It writes what `skcheck --from` reads: two samples of the sockets of each network
+ * namespace (of processes, and of mounts), with the processes' states at both, and the facts of the host;
+ * and why a namespace could not be entered. It changes nothing.
  *
  * /proc's files say a size of 0, so tar cannot take them by itself: each is read by cat, and the many
  * small ones by one grep that puts the path before each line.
@@ -37,12 +38,61 @@ states() {
   each /proc/[0-9]*/comm /proc/[0-9]*/wchan /proc/[0-9]*/cgroup /proc/[0-9]*/stat \
     /proc/[0-9]*/schedstat
 }
-tables() {
-  if command -v ss >/dev/null 2>&1; then
-    $2 ss -HOnemaitu -w exclude time-wait > "$1/inet" 2>/dev/null
-    $2 ss -HOnemax > "$1/unix" 2>/dev/null
-    $2 ss -HOnema -A packet,vsock_stream,mptcp,sctp > "$1/others" 2>/dev/null
+# Runs a command inside of the namespace that is being read.
+inside() {
+  case $way in
+    own) "$@" ;;
+    ip) ip netns exec "$name" "$@" ;;
+    *) nsenter "--net=$path" -- "$@" ;;
+  esac
+}
+# How the namespace at $path is entered; what hinders that goes into the file "closed".
+find_way() {
+  complaint=$at/netns-$1/closed
+  if [ "$1" = "$own" ]; then way=own; return; fi
+  if command -v nsenter >/dev/null 2>&1; then
+    way=nsenter
+    inside cat /dev/null 2> "$complaint" && rm "$complaint" && return
+  else
+    echo 'there is neither nsenter (util-linux) nor a name that ip netns (iproute2) knows' > "$complaint"
+    # ip enters what has a name in its own directory, and nothing else.
+    name=$(mounted | sed -n "\|^$1 \(/var\)*/run/netns/|{s///p;q;}")
+    if [ -n "$name" ] && command -v ip >/dev/null 2>&1; then
+      way=ip
+      inside cat /dev/null 2> "$complaint" && rm "$complaint" && return
+    fi
   fi
+  way=none
+  # What has ended meanwhile is not missed.
+  if [ -e "$path" ]; then closed=$((closed + 1)) why=$(sed 's/[^ -~]/?/g;q' "$complaint")
+  else rm -f "$complaint"; fi
+}
+# One namespace: its inode, a path to it, and a process in it (nothing: only a mount keeps it).
+namespace() {
+  case "$seen" in *" $1 "*) return ;; esac
+  seen="$seen$1 "
+  here=$at/netns-$1
+  path=$2
+  mkdir -p "$here/net"
+  find_way "$1"
+  if [ "$way" != none ]; then
+    if command -v ss >/dev/null 2>&1; then
+      inside ss -HOnemaitu -w exclude time-wait > "$here/inet" 2>/dev/null
+      inside ss -HOnemax > "$here/unix" 2>/dev/null
+      inside ss -HOnema -A packet,vsock_stream,mptcp,sctp > "$here/others" 2>/dev/null
+    fi
+    inside cat /proc/sys/net/ipv4/tcp_max_tw_buckets > "$here/tcp_max_tw_buckets" 2>/dev/null
+  fi
+  for table in netlink sockstat packet tcp tcp6 udp udp6 raw raw6 unix; do
+    case $table in netlink | sockstat) ;; *) command -v ss >/dev/null 2>&1 && continue ;; esac
+    if [ -n "$3" ]; then cat "/proc/$3/net/$table" > "$here/net/$table"
+    elif [ "$way" != none ]; then inside cat "/proc/net/$table" > "$here/net/$table"
+    fi 2>/dev/null
+  done
+}
+# The namespaces that a mount keeps (ip netns, CNI, docker), as "INODE PATH", blanks in it as \040.
+mounted() {
+  sed -n 's/^[0-9]* [0-9]* [^ ]* net:\[\([0-9]*\)\] \([^ ]*\) .*/\1 \2/p' /proc/self/mountinfo
 }
 sample() {
   at=$top/sample-$1
@@ -51,26 +101,17 @@ sample() {
   states > "$at/before"
   ls -ln /proc/self/ns/net /proc/[0-9]*/ns/net 2>/dev/null | grep 'net:\[' > "$at/namespaces"
   own=$(ls -ln /proc/self/ns/net 2>/dev/null | sed 's/.*net:\[\([0-9]*\)\].*/\1/')
-  seen=" "
+  seen=" " closed=0
   for link in /proc/self/ns/net /proc/[0-9]*/ns/net; do
     inode=$(ls -ln "$link" 2>/dev/null | sed -n 's/.*net:\[\([0-9]*\)\].*/\1/p')
-    case "$inode" in '') continue ;; esac
-    case "$seen" in *" $inode "*) continue ;; esac
-    seen="$seen$inode "
+    [ -n "$inode" ] || continue
     pid=${'$'}{link#/proc/}
-    pid=${'$'}{pid%/ns/net}
-    mkdir -p "$at/netns-$inode/net"
-    if [ "$inode" = "$own" ]; then tables "$at/netns-$inode" ''
-    else
-      tables "$at/netns-$inode" "nsenter --net=$link --"
-      nsenter "--net=$link" -- cat /proc/sys/net/ipv4/tcp_max_tw_buckets \
-        > "$at/netns-$inode/tcp_max_tw_buckets" 2>/dev/null
-    fi
-    for table in netlink sockstat packet tcp tcp6 udp udp6 raw raw6 unix; do
-      case $table in netlink | sockstat) ;; *) command -v ss >/dev/null 2>&1 && continue ;; esac
-      cat "/proc/$pid/net/$table" > "$at/netns-$inode/net/$table" 2>/dev/null
-    done
+    namespace "$inode" "$link" "${'$'}{pid%/ns/net}"
   done
+  mounted > "$dir/mounted"
+  while read -r inode mount; do
+    namespace "$inode" "$(printf "$(printf %s "$mount" | sed 's/%/%%/g')")" '' < /dev/null
+  done < "$dir/mounted"
   cat /proc/uptime > "$at/ended"
   states > "$at/after"
   ls -ln /proc/[0-9]*/fd 2>/dev/null | grep -E '^/proc/|socket:\[' > "$at/descriptors"
@@ -80,5 +121,7 @@ echo 1 > "$top/version"
 sample 1
 sleep "$wait"
 sample 2
+[ "$closed" = 0 ] ||
+  echo "skcheck: note: network namespaces that could not be entered: $closed ($why)" >&2
 (cd "$dir" && tar -cf - skcheck-capture | gzip) > "$out" || exit 3
 `;

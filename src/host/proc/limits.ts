@@ -1,5 +1,6 @@
 import { isHostError } from '../error.js';
 import type { Namespace } from '../namespaces.js';
+import { readNetTable } from '../procnet/table.js';
 import type { HostSource } from '../source.js';
 
 /** How much of TCP's and UDP's limits is used. Pages are truesize; null: not shown. */
@@ -57,7 +58,8 @@ export function readNetworkLimits(
   };
 }
 
-function timeWaitOf(source: HostSource, { own, pid, path }: Namespace): Use | null {
+function timeWaitOf(source: HostSource, namespace: Namespace): Use | null {
+  const { own, path } = namespace;
   const limit = `${SYSCTL}/tcp_max_tw_buckets`;
   if (own)
     return use(
@@ -68,9 +70,7 @@ function timeWaitOf(source: HostSource, { own, pid, path }: Namespace): Use | nu
       ),
       numbers(textIfShown(() => source.readText(limit)))[0],
     );
-  const sockstat = textIfShown(() =>
-    pid === null ? source.readTextIn(path, SOCKSTAT) : source.readText(`/proc/${pid}/net/sockstat`),
-  );
+  const sockstat = textIfShown(() => readNetTable(source, namespace, 'sockstat'));
   const used = figure(sockstat, 'TCP', 'tw');
   if (used === null || used < FEWEST_TIME_WAIT) return null;
   // /proc/sys shows the namespace of who reads it, so that one has to be entered.

@@ -5,6 +5,7 @@ import type { HostSource } from '../source.js';
 import type { Sample, Span, SsGroup } from '../ss/read.js';
 import { INET_TABLES, parseInetTableRow } from './inet-table.js';
 import { parseNetlinkTable } from './netlink.js';
+import { readNetTable } from './table.js';
 
 /**
  * The same sample as `readSample` takes, without ss: from /proc/PID/net. What is missing then: bytes
@@ -22,12 +23,12 @@ export async function readProcfsSample(
   const closed: Namespace[] = [];
   let total = 0;
   for (const namespace of namespaces) {
-    if (namespace.pid === null) {
+    const began = source.now();
+    if (namespace.pid === null && !shows(source, namespace, 'sockstat')) {
       closed.push(namespace);
       continue;
     }
-    const began = source.now();
-    const table = (name: string) => lines(source, `/proc/${namespace.pid}/net/${name}`);
+    const table = (name: string) => lines(source, namespace, name);
     for (const inet of INET_TABLES) {
       if (!groups.includes(inet.kind.protocol === 'TCP' ? 'tcp' : 'datagrams')) continue;
       for (const line of table(inet.file)) {
@@ -59,11 +60,21 @@ export async function readProcfsSample(
   };
 }
 
-/** The lines of a table, heading and all; none when the kernel has no such table. */
-function lines(source: HostSource, path: string): string[] {
+/** False where a namespace cannot be looked into. */
+function shows(source: HostSource, namespace: Namespace, name: string): boolean {
   try {
-    return source
-      .readText(path)
+    readNetTable(source, namespace, name);
+    return true;
+  } catch (error) {
+    if (isHostError(error)) return false;
+    throw error;
+  }
+}
+
+/** The lines of a table, heading and all; none when the kernel has no such table. */
+function lines(source: HostSource, namespace: Namespace, name: string): string[] {
+  try {
+    return readNetTable(source, namespace, name)
       .split('\n')
       .filter((line) => line !== '');
   } catch (error) {

@@ -1,6 +1,7 @@
 import { isHostError } from '../error.js';
 import type { Namespace } from '../namespaces.js';
 import { parseNetlinkTable } from '../procnet/netlink.js';
+import { readNetTable } from '../procnet/table.js';
 import type { SocketRecord } from '../socket.js';
 import type { HostSource } from '../source.js';
 import { InetScan } from './inet-scan.js';
@@ -172,9 +173,8 @@ async function readOthers(
   for (const socket of mptcp.sockets)
     if (socket.protocol === 'MPTCP' || socket.protocol === 'SCTP') keep(socket);
   part.unreadable += mptcp.unreadable + lines.overlong;
-  if (namespace.pid === null) return;
   try {
-    const table = source.readText(`/proc/${namespace.pid}/net/netlink`);
+    const table = readNetTable(source, namespace, 'netlink');
     for (const socket of parseNetlinkTable(table, namespace.inode)) keep(socket);
   } catch (error) {
     if (!isHostError(error)) throw error;

@@ -1,0 +1,140 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Stage, skcheck, skcheckJson } from './stage.js';
+
+/** One second between samples is enough for what these tests ask. */
+const SOON = ['--interval', '1'];
+
+const stage = new Stage();
+const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+const NAME = `skcheck-mount-${process.pid}`;
+/** A mount elsewhere than in the directory of `ip netns`, with a blank in its name. */
+const ELSEWHERE = join(dir, 'a b');
+const script = join(dir, 'capture.sh');
+
+let pid: number;
+let netns: number;
+
+beforeAll(async () => {
+  run('ip', 'netns', 'add', NAME);
+  run('ip', '-n', NAME, 'link', 'set', 'lo', 'up');
+  netns = statSync(`/run/netns/${NAME}`).ino;
+  ({ pid } = await stage.perl('./lives-elsewhere.pl', `/run/netns/${NAME}`));
+  writeFileSync(script, skcheck(['--capture-script']).stdout);
+});
+
+afterAll(() => {
+  stage.end();
+  spawnSync('umount', [ELSEWHERE]);
+  spawnSync('ip', ['netns', 'delete', NAME]);
+  rmSync(dir, { recursive: true });
+});
+
+/** What is said of sockets in our namespace. */
+function inside(args: string[]) {
+  return skcheckJson(args).report.sockets.filter((socket) => socket.netns === netns);
+}
+
+const STALLED = {
+  comm: 'perl',
+  unreadBytes: 5000,
+  stalled: { verdict: 'stalled-reader' },
+};
+
+/** The capture's script, with these commands as if they were not installed. */
+function captureWithout(file: string, ...commands: string[]) {
+  const hide = commands.map((command) => `mount --bind /dev/null ${pathOf(command)}`).join(' && ');
+  const args = ['-m', 'sh', '-c', `${hide} && exec sh "$@"`, 'sh', script, file, '1'];
+  return spawnSync('unshare', args, { encoding: 'utf8' });
+}
+
+test('no process lives in it', () => {
+  const { stdout } = spawnSync('ip', ['netns', 'pids', NAME], { encoding: 'utf8' });
+  expect(stdout).toBe('');
+});
+
+test('a stalled socket in a namespace that only a mount keeps is found, with its owner elsewhere', () => {
+  expect(inside([...SOON, '--stale'])).toMatchObject([{ ...STALLED, pid, netnsName: NAME }]);
+  expect(inside([...SOON, '--procfs', '--netns', NAME])).toMatchObject([
+    { pid, unreadBytes: 5000 },
+  ]);
+});
+
+test('its capture has it too', () => {
+  const file = join(dir, 'whole.tar.gz');
+  expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
+  const timeless = (text = '') => text.replaceAll(/[\d.]+ s/g, 'T');
+  const [live] = inside([...SOON, '--stale']);
+  const [read] = inside(['--stale', '--from', file]);
+  expect(timeless(live?.stalled.because)).toMatch(
+    /^read nothing in T; its main thread sleeps in \w+$/,
+  );
+  expect({ ...read, stalled: timeless(read?.stalled.because) }).toEqual({
+    ...live,
+    stalled: timeless(live?.stalled.because),
+  });
+  expect(inside(['--stale', '--from', file, '--netns', NAME])).toMatchObject([{ pid }]);
+});
+
+test('so it has where ip is what can enter it', () => {
+  const file = join(dir, 'by-ip.tar.gz');
+  const { status } = captureWithout(file, 'nsenter');
+  expect(status).toBe(0);
+  expect(inside(['--stale', '--from', file])).toMatchObject([{ ...STALLED, pid, netnsName: NAME }]);
+});
+
+test('and where there is no ss', () => {
+  const file = join(dir, 'no-ss.tar.gz');
+  expect(captureWithout(file, 'ss')).toMatchObject({ status: 0, stderr: '' });
+  const { report } = skcheckJson(['--from', file, '--stale']);
+  expect(report.host.source).toBe('capture');
+  expect(report.sockets.filter((socket) => socket.netns === netns)).toMatchObject([
+    { pid, unreadBytes: 5000 },
+  ]);
+});
+
+test('what could not be entered is said when it is captured, and when that is read', () => {
+  const file = join(dir, 'closed.tar.gz');
+  const { status, stderr } = captureWithout(file, 'nsenter', 'ip');
+  expect(status).toBe(0);
+  expect(stderr).toMatch(
+    /^skcheck: note: network namespaces that could not be entered: \d+ \(there is neither nsenter/,
+  );
+  const { report } = skcheckJson(['--from', file, '--stale']);
+  expect(report.sockets.filter((socket) => socket.netns === netns)).toEqual([]);
+  const count = Number(/\d+/.exec(stderr)?.[0]);
+  expect(report.warnings).toContainEqual({
+    code: 'netns-closed',
+    count,
+    message: expect.stringMatching(
+      /could not be entered\. Capture as root, with nsenter .* or ip /,
+    ),
+  });
+  const asked = skcheck(['--from', file, '--netns', NAME]);
+  expect(asked).toMatchObject({ status: 3, stdout: '' });
+  expect(asked.stderr).toMatch(/could not be entered\. Capture as root, with nsenter .* or ip /);
+});
+
+test('wherever it is mounted', () => {
+  writeFileSync(ELSEWHERE, '');
+  run('mount', '--bind', `/run/netns/${NAME}`, ELSEWHERE);
+  run('ip', 'netns', 'delete', NAME);
+  const file = join(dir, 'elsewhere.tar.gz');
+  expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
+  expect(inside(['--stale', '--from', file])).toMatchObject([
+    { ...STALLED, pid, netnsName: 'a b' },
+  ]);
+});
+
+function pathOf(command: string): string {
+  const { stdout } = spawnSync('sh', ['-c', `command -v ${command}`], { encoding: 'utf8' });
+  return realpathSync(stdout.trim());
+}
+
+function run(command: string, ...args: string[]): void {
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`);
+}
