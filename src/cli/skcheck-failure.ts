@@ -15,8 +15,8 @@ const ADVICE: Record<HostErrorCode, string> = {
   'netns-closed': 'Run as root, with nsenter (util-linux) installed.',
   'not-a-capture': 'Give what skcheck --capture wrote, or a sosreport.',
   'ss-missing': 'Install it (package iproute2; iproute on Fedora and RHEL).',
-  'ss-failed': 'Run "ss -HOnemita" by hand to see what it lacks (old ones have no -O).',
-  'ss-hung': 'Run "ss -HOnemita" by hand; a very large host may need more time than we give.',
+  'ss-failed': 'Run "ss -nemita" by hand to see what it lacks.',
+  'ss-hung': 'Run "ss -nemita" by hand; a very large host may need more time than we give.',
   'ss-too-much': 'Look at one network namespace at a time (ip netns exec).',
 };
 

@@ -206,9 +206,9 @@ async function readFirst(
   return { reader: 'procfs', first: await readProcfsSample(source, namespaces, ALL_GROUPS) };
 }
 
-/** A TCP socket of which only its queues are known. */
-function lacksFigures(socket: SocketRecord): boolean {
-  return socket.protocol === 'TCP' && !socket.tcp && socket.state !== 'LISTEN';
+/** A TCP socket of which it is not known how much it has received. */
+function lacksFigures({ protocol, tcp, state }: SocketRecord): boolean {
+  return protocol === 'TCP' && (tcp?.bytesReceived ?? null) === null && state !== 'LISTEN';
 }
 
 /** Something waits in one of its queues, so that its owner matters. */

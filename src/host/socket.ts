@@ -78,7 +78,8 @@ export interface SocketMemory {
   readonly optmem: number;
   /** sk_backlog.len: truesize waiting for the owner of the socket's lock. */
   readonly backlog: number;
-  readonly drops: number;
+  /** sk_drops; null where it is not told (Linux before 4.7, iproute2 before 4.8). */
+  readonly drops: number | null;
 }
 
 /** `on`: retransmission; `persist`: probing a window that the peer has closed; `keepalive`, … */
@@ -90,7 +91,7 @@ export interface SocketTimer {
 
 /** What `ss -i` says of a TCP socket. */
 export interface TcpInfo {
-  /** tcpi_bytes_received, counts a FIN as one; null when it does not fit a double. */
+  /** tcpi_bytes_received, counts a FIN as one; null when it is not told or does not fit a double. */
   readonly bytesReceived: number | null;
   /** tcpi_last_data_recv: milliseconds since data last came in order. */
   readonly lastReceivedMs: number;
@@ -100,7 +101,7 @@ export interface TcpInfo {
   readonly rcvMss: number;
   /** tcpi_rcv_ooopack: packets that ever came out of order. */
   readonly outOfOrder: number;
-  /** tcpi_bytes_acked: bytes that the peer has acknowledged; null when it does not fit a double. */
+  /** tcpi_bytes_acked: bytes that the peer has acknowledged; null as above. */
   readonly bytesAcked: number | null;
   /** tcpi_last_data_sent: milliseconds since data was last sent (probes are not data). */
   readonly lastSentMs: number;

@@ -11,9 +11,12 @@ export type OnBytes = (bytes: Buffer) => void;
 export interface HostSource {
   /**
    * The output of `ss` with these arguments, piece by piece. `netns` is a path that names a network
-   * namespace to run it in (`/proc/PID/ns/net`, `/run/netns/NAME`), null for our own.
+   * namespace to run it in (`/proc/PID/ns/net`, `/run/netns/NAME`), null for our own. An ss that does not
+   * know `-O` or `-H` prints what it prints without them.
+   *
+   * Resolves to those of the tables asked for (`-A`) that this ss does not know.
    */
-  ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void>;
+  ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<readonly string[]>;
   /** A whole small file as text. Bytes that are not UTF-8 come out as U+FFFD. */
   readText(path: string): string;
   /** The same as it reads inside of a network namespace, which is entered: slow. `netns` as for `ss`. */

@@ -74,7 +74,7 @@ const socket = z.strictObject({
       w: bytes,
       o: bytes,
       bl: bytes,
-      d: count,
+      d: count.nullable(),
     })
     .nullable(),
   /** Payload; for UDP, raw, packet, netlink, MPTCP and SCTP truesize, for unix datagrams the next one only. */
@@ -160,6 +160,7 @@ export const skcheckSchema = z.strictObject({
         'undecided',
         'row-unreadable',
         'row-contested',
+        'ss-old',
         'no-tcp-info',
         'netns-closed',
         'without-ss',

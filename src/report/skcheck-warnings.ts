@@ -1,4 +1,5 @@
 import type { Observation } from '../host/observe.js';
+import { dropsAreLosses } from '../host/socket.js';
 import type { Diagnosis } from '../stale/diagnose.js';
 import { formatCount } from './size.js';
 import type { SkcheckWarning } from './skcheck-schema.js';
@@ -29,11 +30,11 @@ export function lookWarnings(
     hidden,
     `${sockets(hidden)} with unread data without an owner: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not shown to this user. ${captured ? 'Capture' : 'Run'} as root to see them`,
   );
-  const unknown = suspects.filter((each) => each.ownerless === 'none').length;
+  const nobody = suspects.filter((each) => each.ownerless === 'none').length;
   warn(
     'owner-unknown',
-    unknown,
-    `${sockets(unknown)} with unread data without an owner: no process that ${captured ? 'was captured' : 'is visible here'} has it open`,
+    nobody,
+    `${sockets(nobody)} with unread data without an owner: no process that ${captured ? 'was captured' : 'is visible here'} has it open`,
   );
   warn(
     'undecided',
@@ -46,7 +47,7 @@ export function lookWarnings(
   warn(
     'no-tcp-info',
     blind,
-    `ss told no TCP details of ${sockets(blind)} (does the kernel have inet_diag and tcp_diag?)`,
+    `ss told no TCP details of ${sockets(blind)} (it is old, or the kernel has no inet_diag and tcp_diag)`,
   );
   const lost = (last ?? first).unreadable;
   warn(
@@ -66,6 +67,16 @@ export function lookWarnings(
     closed,
     `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${captured ? 'Capture' : 'Run'} as root, with nsenter (util-linux)${captured ? ' or ip (iproute2)' : ''} installed`,
   );
+  const unknown = [...(last ?? first).unknown].map((table) => table.replace('_stream', ''));
+  warn(
+    'ss-old',
+    unknown.length,
+    `this ss is older than some families of sockets and shows none of them: ${unknown.join(', ')}`,
+  );
+  const untold = (last ?? first).sockets.filter(
+    ({ protocol, skmem }) => dropsAreLosses(protocol) && skmem?.drops === null,
+  ).length;
+  warn('ss-old', untold, `this ss or kernel does not tell what ${sockets(untold)} dropped`);
   const contested = (last ?? first).contested;
   warn(
     'row-contested',

@@ -17,7 +17,6 @@ export function judgeSender(first: Moment | null, last: Moment | null): Verdict 
   if (!SENDING.has(other.state) || unsentBytes(one) === 0 || unsentBytes(other) === 0) return null;
   if (!one.tcp || !other.tcp || one.tcp.bytesAcked === null || other.tcp.bytesAcked === null)
     return null;
-  // Kernels that do not count (before 4.1) say nothing of either.
   if (one.tcp.bytesAcked !== other.tcp.bytesAcked) return null;
   const watchedMs = Math.max(0, last.startedMs - first.endedMs);
   if (watchedMs < LEAST_SLOW_MS) return null;

@@ -53,7 +53,7 @@ const AFTER_FIN = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT']);
  * Judges one socket that holds unread data at its newest moment. Pure.
  *
  * TCP, two samples: the application has consumed `bytes_received − Recv-Q` (= copied_seq less a
- * constant). The same twice proves that it took nothing in between, and then what was unread at the
+ * constant; where the kernel does not count bytes, `−Recv-Q` if none came). The same twice proves that it took nothing in between, and then what was unread at the
  * first sample still is: it waits since the newest of it came, `lastrcv` before the first sample.
  *
  * TCP, one sample: Recv-Q > 0 and `lastrcv` N ms prove that all unread data waits for N ms or more.
@@ -70,8 +70,8 @@ export function judge(track: Track): Verdict {
     const watchedMs = first ? Math.max(0, last.endedMs - first.startedMs) : 0;
     return reading({ kind: 'came-since', watchedMs });
   }
-  // Without tcp_info (/proc/net alone) a TCP socket is judged as the others are.
-  const counted = last.socket.tcp !== null || first.socket.tcp !== null;
+  // Where it is not known what came (/proc/net alone, old kernels) a TCP socket is judged as the others are.
+  const counted = receivedBetween(first, last) !== null;
   return last.socket.protocol === 'TCP' && (counted || track.windows.length === 0)
     ? judgeTcp(first, last)
     : judgeByActivity(track, last.socket);
@@ -88,11 +88,9 @@ function judgeOneSample(socket: SocketRecord): Verdict {
 }
 
 function judgeTcp(first: Moment, last: Moment): Verdict {
-  const one = first.socket.tcp;
-  const other = last.socket.tcp;
-  if (!one || !other || one.bytesReceived === null || other.bytesReceived === null)
-    return undecided({ kind: 'no-tcp-info' });
-  const bytes = other.bytesReceived - last.socket.recvQ - (one.bytesReceived - first.socket.recvQ);
+  const received = receivedBetween(first, last);
+  if (received === null) return undecided({ kind: 'no-tcp-info' });
+  const bytes = received - last.socket.recvQ + first.socket.recvQ;
   const watchedMs = Math.max(0, last.startedMs - first.endedMs);
   if (bytes > 0) {
     // Read in order: what is left of the first sample's data has waited all the time.
@@ -104,7 +102,7 @@ function judgeTcp(first: Moment, last: Moment): Verdict {
         evidence: {
           kind: 'consumed-part',
           bytes,
-          received: Math.max(0, other.bytesReceived - one.bytesReceived),
+          received: Math.max(0, received),
           watchedMs,
         },
       };
@@ -116,9 +114,22 @@ function judgeTcp(first: Moment, last: Moment): Verdict {
   return {
     verdict: 'stalled-reader',
     certainty: 'proved',
-    waitedMs: one.lastReceivedMs + watchedMs,
+    waitedMs: (first.socket.tcp?.lastReceivedMs ?? 0) + watchedMs,
     evidence: { kind: 'consumed-nothing', watchedMs },
   };
+}
+
+/**
+ * Bytes that came between two samples, by the kernel's counter; without one, none where the newest is
+ * older than the first sample. Null when it is not known.
+ */
+function receivedBetween(first: Moment, last: Moment): number | null {
+  const one = first.socket.tcp;
+  const other = last.socket.tcp;
+  if (!one || !other) return null;
+  if (one.bytesReceived !== null && other.bytesReceived !== null)
+    return other.bytesReceived - one.bytesReceived;
+  return other.lastReceivedMs > last.endedMs - first.startedMs ? 0 : null;
 }
 
 function judgeByActivity(track: Track, socket: SocketRecord): Verdict {

@@ -50,10 +50,10 @@ export class SocketHistory {
     return this.#unix.get(socket.peerInode);
   }
 
-  /** Packets dropped between the samples. */
+  /** Packets dropped between the samples; 0 where that is not told. */
   dropped(socket: SocketRecord): number {
-    const earlier = this.earlier(socket)?.skmem;
-    return earlier ? Math.max(0, (socket.skmem?.drops ?? 0) - earlier.drops) : 0;
+    const before = this.earlier(socket)?.skmem?.drops ?? null;
+    return before === null ? 0 : Math.max(0, (socket.skmem?.drops ?? 0) - before);
   }
 
   /** What waited at a listener, at the first and at the newest sample. */

@@ -13,6 +13,8 @@ export class FakeHost implements HostSource {
   clock = 0;
   /** What ss says of packet, vsock, MPTCP and SCTP sockets. */
   others = '';
+  /** The tables that ss does not know. */
+  unknown: readonly string[] = [];
 
   constructor(
     readonly answer: (args: readonly string[], netns: string | null) => string = () => '',
@@ -20,7 +22,11 @@ export class FakeHost implements HostSource {
     this.files.set('/proc/meminfo', 'MemTotal:       1024000 kB\nMemFree:         512000 kB\n');
   }
 
-  async ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void> {
+  async ss(
+    args: readonly string[],
+    netns: string | null,
+    onBytes: OnBytes,
+  ): Promise<readonly string[]> {
     this.ssCalls.push([...(netns === null ? [] : [netns]), ...args]);
     this.clock += 1;
     const bytes = Buffer.from(args.includes('-A') ? this.others : this.answer(args, netns));
@@ -28,6 +34,7 @@ export class FakeHost implements HostSource {
     const cut = bytes.length >> 1;
     onBytes(bytes.subarray(0, cut));
     onBytes(bytes.subarray(cut));
+    return args.includes('-A') ? this.unknown : [];
   }
 
   readText(path: string): string {

@@ -82,7 +82,7 @@ test('a namespace that goes away meanwhile is no error', async () => {
   fake.ss = async (args, netns, onBytes) => {
     if (netns?.includes('left')) throw new HostError('gone', 'no');
     if (netns?.includes('we b')) throw new HostError('netns-closed', 'no');
-    await ss(args, netns, onBytes);
+    return ss(args, netns, onBytes);
   };
   const { last } = await observe(fake, { intervalMs: 2000, netns: 'all' });
   expect(last?.closed.map(({ inode }) => inode)).toEqual([2]);

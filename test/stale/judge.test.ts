@@ -110,6 +110,32 @@ describe('TCP, two samples', () => {
     expect(twice(first, last)).toMatchObject({ verdict: 'undecided', evidence: { kind } });
   });
 
+  test('where the kernel does not count bytes, the age of the newest tells that none came', () => {
+    const uncounted = (recvQ: number, ageMs: number) => tcp(recvQ, null, ageMs);
+    expect(twice(uncounted(500, 3000), uncounted(500, 5005))).toMatchObject({
+      verdict: 'stalled-reader',
+      certainty: 'proved',
+      waitedMs: 5000,
+    });
+    expect(twice(uncounted(500, 3000), uncounted(400, 5005))).toMatchObject({
+      verdict: 'slow-reader',
+      evidence: { bytes: 100, received: 0 },
+    });
+    // Something came: the same length may be other bytes.
+    expect(twice(uncounted(500, 3000), uncounted(500, 2009))).toMatchObject({
+      verdict: 'undecided',
+      evidence: { kind: 'no-tcp-info' },
+    });
+  });
+
+  test('where it is not known what came, by who stood still', () => {
+    const window = { startMs: 105, endMs: 2105, recvQ: { from: 500, to: 500 }, hiddenStill: true };
+    const judged = (readersStill: boolean) =>
+      twice(tcp(500, null), tcp(500, null), [{ ...window, readersStill, writersStill: null }]);
+    expect(judged(true)).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
+    expect(judged(false)).toMatchObject({ verdict: 'undecided', evidence: { kind: 'both-ran' } });
+  });
+
   test('is stalled exactly when the application read nothing', () => {
     const amount = fc.nat(2 ** 40);
     fc.assert(

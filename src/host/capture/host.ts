@@ -24,6 +24,8 @@ export class CapturedHost implements HostSource {
   readonly #files: ReadonlyMap<string, string>;
   readonly #links: ReadonlyMap<string, string>;
   readonly #children = new Map<string, Set<string>>();
+  /** What the ss there did not know. */
+  readonly #unknown: readonly string[];
   #index = 0;
   /** Something of this moment's sockets was read: it is as late as its end. */
   #read = false;
@@ -52,6 +54,9 @@ export class CapturedHost implements HostSource {
     if (this.#moments.length === 0)
       throw new HostError('not-a-capture', 'the capture holds no sample of sockets');
     this.#files = files;
+    this.#unknown = (captured.get('unknown-tables') ?? '')
+      .split(/\s+/)
+      .filter((word) => word !== '');
     const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
     this.taken = Number.isNaN(date.getTime()) ? null : date;
     const last = this.#moments.at(-1)?.files ?? new Map<string, string>();
@@ -69,20 +74,26 @@ export class CapturedHost implements HostSource {
     return first && last ? Math.max(1, last.beganMs - first.endedMs) : 0;
   }
 
-  async ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<void> {
+  async ss(
+    args: readonly string[],
+    netns: string | null,
+    onBytes: OnBytes,
+  ): Promise<readonly string[]> {
     this.#read = true;
     const inode = /\d+/.exec(this.#links.get(netns ?? '/proc/self/ns/net') ?? '')?.[0] ?? 'own';
     if (this.#moment.closed.has(inode))
       throw new HostError('netns-closed', `the network namespace ${netns} could not be entered`);
     const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';
     const text = this.#moment.ss.get(`${inode} ${group}`);
+    const unknown = group === 'others' ? this.#unknown : [];
     if (text === undefined) {
-      if (group !== 'inet' || this.#index > 0) return;
+      if (group !== 'inet' || this.#index > 0) return unknown;
       if (netns !== null && [...this.#moment.ss.keys()].some((key) => key.endsWith(' inet')))
         throw new HostError('gone', `the network namespace ${netns} was not captured`);
       throw new HostError('ss-missing', 'there was no ss where this was captured');
     }
     onBytes(Buffer.from(text));
+    return unknown;
   }
 
   readText(path: string): string {

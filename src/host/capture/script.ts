@@ -38,6 +38,20 @@ states() {
   each /proc/[0-9]*/comm /proc/[0-9]*/wchan /proc/[0-9]*/cgroup /proc/[0-9]*/stat \
     /proc/[0-9]*/schedstat
 }
+# What this ss understands, by its own answer: an older one knows fewer tables, and without -O each
+# socket's details follow on lines of their own.
+understands() {
+  [ -z "$(ss "$@" -V 2>&1 >/dev/null)" ]
+}
+options=
+for option in H O; do
+  understands "-$option" && options=$options$option
+done
+tables=packet
+for table in vsock_stream mptcp sctp; do
+  if understands -A "$table"; then tables=$tables,$table
+  else echo "$table" >> "$top/unknown-tables"; fi
+done
 # Runs a command inside of the namespace that is being read.
 inside() {
   case $way in
@@ -77,14 +91,14 @@ namespace() {
   find_way "$1"
   if [ "$way" != none ]; then
     if command -v ss >/dev/null 2>&1; then
-      inside ss -HOnemaitu -w exclude time-wait > "$here/inet" 2>/dev/null
-      inside ss -HOnemax > "$here/unix" 2>/dev/null
-      inside ss -HOnema -A packet,vsock_stream,mptcp,sctp > "$here/others" 2>/dev/null
+      inside ss "-${'$'}{options}nemaitu" -w exclude time-wait > "$here/inet" 2>/dev/null || rm "$here/inet"
+      inside ss "-${'$'}{options}nemax" > "$here/unix" 2>/dev/null
+      inside ss "-${'$'}{options}nema" -A "$tables" > "$here/others" 2>/dev/null
     fi
     inside cat /proc/sys/net/ipv4/tcp_max_tw_buckets > "$here/tcp_max_tw_buckets" 2>/dev/null
   fi
   for table in netlink sockstat packet tcp tcp6 udp udp6 raw raw6 unix; do
-    case $table in netlink | sockstat) ;; *) command -v ss >/dev/null 2>&1 && continue ;; esac
+    case $table in netlink | sockstat) ;; *) [ -e "$here/inet" ] && continue ;; esac
     if [ -n "$3" ]; then cat "/proc/$3/net/$table" > "$here/net/$table"
     elif [ "$way" != none ]; then inside cat "/proc/net/$table" > "$here/net/$table"
     fi 2>/dev/null

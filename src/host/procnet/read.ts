@@ -57,6 +57,7 @@ export async function readProcfsSample(
     unreadable: 0,
     contested: 0,
     closed,
+    unknown: new Set(),
   };
 }
 

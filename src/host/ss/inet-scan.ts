@@ -1,6 +1,6 @@
 import type { SocketRecord } from '../socket.js';
 import { parseInetRow } from './inet.js';
-import { LineCutter } from './lines.js';
+import { RowCutter } from './lines.js';
 
 const SPACE = 0x20;
 const ZERO = 0x30;
@@ -20,7 +20,10 @@ export class InetScan {
   #unreadable = 0;
   /** A listener with waiting connections was seen, so sockets without an inode matter. */
   #waiting = false;
-  readonly #lines = new LineCutter((bytes, from, to) => this.#line(bytes, from, to));
+  readonly #rows = new RowCutter(
+    (row) => this.#row(row),
+    (bytes, from, to) => this.#isIdle(bytes, from, to),
+  );
 
   constructor(
     readonly netns: number | null,
@@ -29,25 +32,27 @@ export class InetScan {
   ) {}
 
   get unreadable(): number {
-    return this.#unreadable + this.#lines.overlong;
+    return this.#unreadable + this.#rows.overlong;
   }
 
   push(bytes: Buffer): void {
-    this.#lines.push(bytes);
+    this.#rows.push(bytes);
   }
 
   end(): void {
-    this.#lines.end();
+    this.#rows.end();
   }
 
-  #line(bytes: Buffer, from: number, to: number): void {
-    if (isIdleTcp(bytes, from, to) && !(this.#waiting && hasNoInode(bytes, from, to))) {
-      this.total++;
-      return;
-    }
-    const socket = parseInetRow(bytes.toString('utf8', from, to).trimEnd(), this.netns);
+  #isIdle(bytes: Buffer, from: number, to: number): boolean {
+    const idle = isIdleTcp(bytes, from, to) && !(this.#waiting && hasNoInode(bytes, from, to));
+    if (idle) this.total++;
+    return idle;
+  }
+
+  #row(row: string): void {
+    const socket = parseInetRow(row, this.netns);
     if (!socket) {
-      if (!isBlank(bytes, from, to)) this.#unreadable++;
+      this.#unreadable++;
       return;
     }
     this.total++;
@@ -73,10 +78,6 @@ function isIdleTcp(bytes: Buffer, from: number, to: number): boolean {
 /** True for connections that nobody has accepted and for orphans; at times for others too. */
 function hasNoInode(bytes: Buffer, from: number, to: number): boolean {
   return bytes.toString('latin1', from, Math.min(to, from + 400)).includes(' ino:0 ');
-}
-
-function isBlank(bytes: Buffer, from: number, to: number): boolean {
-  return skipSpaces(bytes, from, to) === to;
 }
 
 function skipSpaces(bytes: Buffer, from: number, to: number): number {

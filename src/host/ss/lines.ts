@@ -1,6 +1,59 @@
+/**
+ * Cuts what ss prints into rows: a line, and those after it that begin with a tab, on which an ss without
+ * `-O` goes on with a socket's details. Rows that are passed over, by their first line, become no string.
+ */
+export class RowCutter {
+  #row: string | null = null;
+  readonly #lines: LineCutter;
+
+  constructor(
+    readonly onRow: (row: string) => void,
+    passesOver: (bytes: Buffer, from: number, to: number) => boolean = () => false,
+  ) {
+    this.#lines = new LineCutter((bytes, from, to) => {
+      const goesOn = bytes[from] === TAB;
+      if (goesOn && this.#row === null) return;
+      if (goesOn) {
+        const more = bytes.toString('utf8', from + 1, to).trim();
+        this.#row = `${this.#row?.trimEnd()} ${more}`;
+        return;
+      }
+      this.#end();
+      if (!passesOver(bytes, from, to)) this.#row = bytes.toString('utf8', from, to);
+    });
+  }
+
+  /** Lines that were too long and are left out. */
+  get overlong(): number {
+    return this.#lines.overlong;
+  }
+
+  push(piece: Buffer): void {
+    this.#lines.push(piece);
+  }
+
+  /** No more pieces come. */
+  end(): void {
+    this.#lines.end();
+    this.#end();
+  }
+
+  #end(): void {
+    const row = this.#row?.trimEnd();
+    this.#row = null;
+    if (row && !isHeading(row)) this.onRow(row);
+  }
+}
+
+/** The line that an ss without `-H` begins with. */
+export function isHeading(line: string): boolean {
+  return /^Netid +State /.test(line);
+}
+
 /** A line longer than this is nobody's row: an inet row has under 2,000 bytes. */
 const MAX_LINE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
+const TAB = 0x09;
 
 /**
  * Cuts bytes that come in pieces into lines, without making a string or a copy of any: `onLine` is

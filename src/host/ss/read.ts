@@ -4,8 +4,9 @@ import { parseNetlinkTable } from '../procnet/netlink.js';
 import { readNetTable } from '../procnet/table.js';
 import type { SocketRecord } from '../socket.js';
 import type { HostSource } from '../source.js';
+import { parseInetRow } from './inet.js';
 import { InetScan } from './inet-scan.js';
-import { LineCutter } from './lines.js';
+import { RowCutter } from './lines.js';
 import { parsePacketRow } from './packet.js';
 import { UnixScan } from './unix.js';
 
@@ -23,6 +24,8 @@ export interface Sample extends Span {
   readonly contested: number;
   /** The namespaces that could not be read. */
   readonly closed: readonly Namespace[];
+  /** The tables (`mptcp`, `vsock_stream`, …) that this ss does not know. */
+  readonly unknown: ReadonlySet<string>;
 }
 
 export interface Span {
@@ -83,6 +86,7 @@ export async function readSample(
   const spans = new Map<number | null, Span>();
   const sockets: SocketRecord[] = [];
   const closed: Namespace[] = [];
+  const unknown = new Set<string>();
   const sums = { total: 0, unreadable: 0, contested: 0 };
   const queue = [...namespaces];
   const work = async () => {
@@ -91,6 +95,7 @@ export async function readSample(
       try {
         const part = await readNamespace(source, next, groups, onKept);
         for (const socket of part.sockets) sockets.push(socket);
+        for (const table of part.unknown) unknown.add(table);
         sums.total += part.total;
         sums.unreadable += part.unreadable;
         sums.contested += part.contested;
@@ -103,7 +108,7 @@ export async function readSample(
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return { startedMs, endedMs: source.now(), spans, sockets, ...sums, closed };
+  return { startedMs, endedMs: source.now(), spans, sockets, ...sums, closed, unknown };
 }
 
 interface Part {
@@ -111,6 +116,7 @@ interface Part {
   total: number;
   unreadable: number;
   contested: number;
+  readonly unknown: Set<string>;
 }
 
 async function readNamespace(
@@ -119,7 +125,7 @@ async function readNamespace(
   groups: readonly SsGroup[],
   onKept: (socket: SocketRecord) => void,
 ): Promise<Part> {
-  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0 };
+  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0, unknown: new Set() };
   const path = namespace.own ? null : namespace.path;
   await Promise.all(
     ssCalls(groups).map(async ({ group, args }) => {
@@ -145,34 +151,31 @@ async function readNamespace(
   return part;
 }
 
-/** Families that few kernels have all of: what ss or the kernel do not know is not there. */
+/** Families that few kernels have all of: what the kernel does not know is not there. */
 async function readOthers(
   source: HostSource,
   namespace: Namespace,
   args: readonly string[],
   part: Part,
 ): Promise<void> {
-  const mptcp = new InetScan(namespace.inode);
   const keep = (socket: SocketRecord) => {
     part.total++;
     part.sockets.push(socket);
   };
-  const lines = new LineCutter((bytes, from, to) => {
-    const line = bytes.toString('utf8', from, to).trimEnd();
-    const socket = parsePacketRow(line, namespace.inode);
+  const rows = new RowCutter((row) => {
+    const socket = parsePacketRow(row, namespace.inode) ?? parseInetRow(row, namespace.inode);
     if (socket) keep(socket);
-    else mptcp.push(Buffer.from(`${line}\n`));
+    else part.unreadable++;
   });
+  const path = namespace.own ? null : namespace.path;
   try {
-    await source.ss(args, namespace.own ? null : namespace.path, (bytes) => lines.push(bytes));
+    for (const table of await source.ss(args, path, (bytes) => rows.push(bytes)))
+      part.unknown.add(table);
   } catch (error) {
     if (!isHostError(error, 'ss-failed')) throw error;
   }
-  lines.end();
-  mptcp.end();
-  for (const socket of mptcp.sockets)
-    if (socket.protocol === 'MPTCP' || socket.protocol === 'SCTP') keep(socket);
-  part.unreadable += mptcp.unreadable + lines.overlong;
+  rows.end();
+  part.unreadable += rows.overlong;
   try {
     const table = readNetTable(source, namespace, 'netlink');
     for (const socket of parseNetlinkTable(table, namespace.inode)) keep(socket);

@@ -1,24 +1,48 @@
 import { spawn } from 'node:child_process';
 import { HostError } from '../error.js';
 import type { OnBytes } from '../source.js';
+import { Refusals } from './refusals.js';
 
 /** How long one `ss` may take: a quarter of a million sockets take it some seconds. */
 const TIMEOUT_MS = 60_000;
 /** 1 GiB: more than a million TCP sockets with all their details. */
 const MAX_BYTES = 1024 ** 3;
 const MAX_COMPLAINT = 2000;
+const USAGE = 'Usage:';
+
+/** What the ss of this host refused: it is asked for it once. */
+const refusals = new Refusals();
 
 /**
- * Runs `ss` and hands on what it prints as it comes; nothing of it is kept. Through node's own
- * `spawn`: the output must not be collected, and execa's import takes as long as a run of ss.
- *
+ * Runs `ss`, without what it refuses. Resolves to the tables asked for that it does not know.
  * `netns`: the namespace to enter first, by nsenter(1), which needs CAP_SYS_ADMIN.
  */
 export async function runSs(
   args: readonly string[],
   netns: string | null,
   onBytes: OnBytes,
-): Promise<void> {
+): Promise<readonly string[]> {
+  for (;;) {
+    const understood = refusals.without(args);
+    if (understood === null) return refusals.tablesOf(args);
+    const outcome = await runOnce(understood, netns, onBytes, (complaint) =>
+      refusals.learn(complaint, understood),
+    );
+    if (outcome === 'answered') return refusals.tablesOf(args);
+  }
+}
+
+/**
+ * Runs `ss` and hands on what it prints as it comes; nothing of it is kept. Through node's own
+ * `spawn`: the output must not be collected, and execa's import takes as long as a run of ss.
+ * `isRefusal` is told of its complaint when it failed before it printed anything.
+ */
+async function runOnce(
+  args: readonly string[],
+  netns: string | null,
+  onBytes: OnBytes,
+  isRefusal: (complaint: string) => boolean,
+): Promise<'answered' | 'refused'> {
   const [command, all] =
     netns === null ? ['ss', args] : ['nsenter', [`--net=${netns}`, '--', 'ss', ...args]];
   const child = spawn(command, all, {
@@ -27,6 +51,7 @@ export async function runSs(
     env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
   });
   let taken = 0;
+  let usage = false;
   let complaint = '';
   let ended: HostError | null = null;
   const end = (error: HostError) => {
@@ -41,10 +66,13 @@ export async function runSs(
     if (complaint.length < MAX_COMPLAINT) complaint += bytes.toString('utf8');
   });
   try {
-    await new Promise<void>((resolve, reject) => {
+    return await new Promise<'answered' | 'refused'>((resolve, reject) => {
       child.stdout.on('data', (bytes: Buffer) => {
         if (ended) return;
+        // Old ones explain themselves on stdout, and with status 0.
+        usage ||= taken === 0 && bytes.toString('latin1', 0, USAGE.length) === USAGE;
         taken += bytes.length;
+        if (usage) return;
         if (taken > MAX_BYTES)
           return end(new HostError('ss-too-much', 'ss printed more than 1 GiB, more than we take'));
         try {
@@ -63,7 +91,8 @@ export async function runSs(
       );
       child.on('close', (status, signal) => {
         if (ended) reject(ended);
-        else if (status === 0) resolve();
+        else if (status === 0 && !usage) resolve('answered');
+        else if ((taken === 0 || usage) && isRefusal(complaint)) resolve('refused');
         else reject(failure(status, signal, complaint, netns));
       });
     });

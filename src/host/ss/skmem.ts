@@ -18,7 +18,9 @@ export function parseSkmem(text: string): SocketMemory | null {
     wmemQueued: figure(6),
     optmem: figure(7),
     backlog: figure(8),
-    drops: figure(9),
+    drops: found[9] === undefined ? null : figure(9),
   };
-  return Object.values(memory).every(Number.isSafeInteger) ? memory : null;
+  return Object.values(memory).every((each) => each === null || Number.isSafeInteger(each))
+    ? memory
+    : null;
 }

@@ -1,5 +1,5 @@
 import type { SocketRecord } from '../socket.js';
-import { LineCutter } from './lines.js';
+import { isHeading, LineCutter } from './lines.js';
 import { parseSkmem, SKMEM } from './skmem.js';
 import { socketState } from './state.js';
 
@@ -76,7 +76,7 @@ export class UnixScan {
   #line(line: string): void {
     if (this.#openLines === 0) {
       if (!START.test(line)) {
-        if (line.trim() !== '') this.#unreadable++;
+        if (line.trim() !== '' && !isHeading(line)) this.#unreadable++;
         return;
       }
       this.#open = line;

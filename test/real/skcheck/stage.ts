@@ -154,8 +154,9 @@ export function skcheck(args: string[], wrapper: string[] = [], env: NodeJS.Proc
 export function skcheckJson(
   args: string[],
   wrapper: string[] = [],
+  env: NodeJS.ProcessEnv = {},
 ): Run & { report: SkcheckReport } {
-  const run = skcheck([...args, '--json'], wrapper);
+  const run = skcheck([...args, '--json'], wrapper, env);
   try {
     return { ...run, report: skcheckSchema.parse(JSON.parse(run.stdout)) };
   } catch (cause) {
