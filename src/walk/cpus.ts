@@ -8,7 +8,7 @@ const MOST_CPUS = 8192;
 
 /** Numbers of the CPUs in one of the kernel's masks (include/linux/cpumask.h). */
 export function cpuMask(
-  kernel: Kernel,
+  kernel: Pick<Kernel, 'symbol' | 'read' | 'struct'>,
   mask: '__cpu_online_mask' | '__cpu_possible_mask',
 ): number[] {
   const address = needSymbol(kernel, mask);
@@ -33,7 +33,11 @@ export function isPerCpu(kernel: Pick<Kernel, 'symbol'>, address: bigint): boole
   return start !== undefined && end !== undefined && address >= start && address < end;
 }
 
-/** Where a CPU has its own of a per-CPU variable: `__per_cpu_offset[cpu]` is added (percpu-defs.h). */
+/**
+ * Where a CPU has its own of a per-CPU variable: `__per_cpu_offset[cpu]` is added (percpu-defs.h).
+ *
+ * @param cpu one that is possible: others keep the template's offset, and what lies there is nobody's
+ */
 export function perCpuAddress(
   kernel: Pick<Kernel, 'symbol' | 'read'>,
   address: bigint,
@@ -43,7 +47,6 @@ export function perCpuAddress(
   if (cpu >= MOST_CPUS) throw new KernelError('no-symbols', `there is no CPU ${cpu}`);
   const at = offsets + BigInt(cpu * 8);
   const offset = pointerPartOf(kernel, '__per_cpu_offset', offsets, at);
-  // A CPU that is not possible keeps the template's offset, or 0.
   return BigInt.asUintN(64, address + offset);
 }
 

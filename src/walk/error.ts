@@ -8,6 +8,7 @@ export type WalkErrorCode =
   | 'not-a-socket'
   | 'no-such-symbol'
   | 'ambiguous-symbol'
+  | 'no-such-cpu'
   | 'no-such-type'
   | 'ambiguous-type'
   | 'no-such-member';

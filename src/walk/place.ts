@@ -1,5 +1,5 @@
 import type { Kernel } from '../kernel/kernel.js';
-import { isPerCpu, perCpuAddress } from './cpus.js';
+import { cpuMask, isPerCpu, perCpuAddress } from './cpus.js';
 import { WalkError } from './error.js';
 
 /** A place in memory as somebody writes it: `ADDR`, `SYMBOL`, `SYMBOL:CPU`, each with `+OFFSET`. */
@@ -24,7 +24,7 @@ export interface Place {
 }
 
 /** What a place is looked up in. */
-export type SymbolSource = Pick<Kernel, 'symbol' | 'read'> & {
+export type SymbolSource = Pick<Kernel, 'symbol' | 'read' | 'struct'> & {
   /** All symbols of a name, where the engine can tell. */
   symbols?(name: string): readonly { readonly type: string; readonly address: bigint }[];
 };
@@ -57,7 +57,8 @@ const MOST_CANDIDATES = 12;
  * Finds a place in a kernel. A name that could also be a short hex number is the symbol, if there is
  * one.
  *
- * @throws {WalkError} `no-such-symbol`, or `ambiguous-symbol` with all places that it could mean
+ * @throws {WalkError} `no-such-symbol`, `no-such-cpu`, or `ambiguous-symbol` with all places that it
+ * could mean
  */
 export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
   const { base, number, surelyNumber, cpu, offset } = written;
@@ -78,7 +79,14 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
     const message = `${base} is a per-CPU variable: say whose, as in ${base}:0 for CPU 0`;
     throw new WalkError('ambiguous-symbol', message);
   }
+  const possible = cpuMask(kernel, '__cpu_possible_mask');
+  if (!possible.includes(cpu)) throw noSuchCpu(cpu, possible);
   return { address: add(perCpuAddress(kernel, found, cpu)), symbol: base, cpu };
+}
+
+function noSuchCpu(cpu: number, possible: readonly number[]): WalkError {
+  const message = `there is no CPU ${cpu}: the highest of this kernel’s ${possible.length} is ${possible.at(-1)}`;
+  return new WalkError('no-such-cpu', message);
 }
 
 function ambiguous(

@@ -10,14 +10,18 @@ const SYMBOLS: Readonly<Record<string, readonly bigint[]>> = {
   __per_cpu_start: [0n],
   __per_cpu_end: [0x34000n],
   __per_cpu_offset: [0xffffffff82000000n],
+  __cpu_possible_mask: [0xffffffff83000000n],
 };
 
 const kernel: SymbolSource = {
   symbol: (name) => (SYMBOLS[name]?.length === 1 ? SYMBOLS[name][0] : undefined),
   symbols: (name) => (SYMBOLS[name] ?? []).map((address) => ({ type: 't', address })),
+  struct: (name) => ({ name, size: 8, members: [], member: () => undefined }),
   read: (address) => {
     const view = new DataView(new ArrayBuffer(8));
-    view.setBigUint64(0, 0xffff888000000000n + address - 0xffffffff82000000n, true);
+    // CPUs 0 and 2.
+    if (address === 0xffffffff83000000n) view.setUint8(0, 0b101);
+    else view.setBigUint64(0, 0xffff888000000000n + address - 0xffffffff82000000n, true);
     return view;
   },
 };
@@ -65,6 +69,9 @@ describe('a place in memory', () => {
     ['twice', 'ambiguous-symbol'],
     ['current_task', 'ambiguous-symbol'],
     ['init_task:0', 'no-such-symbol'],
+    ['current_task:1', 'no-such-cpu'],
+    ['current_task:3', 'no-such-cpu'],
+    ['current_task:9999', 'no-such-cpu'],
   ])('%s is refused: %s', (text, code) => {
     expect(() => find(text)).toThrow(expect.objectContaining({ code }));
     expect(() => find(text)).toThrow(WalkError);
