@@ -90,7 +90,19 @@ export function stateName(family: string, state: number): string {
 
 /** Whether no socket of the family is ever in a state of this number. */
 export function isNoState(family: string, state: number): boolean {
+  if (miniSock(family, state) !== undefined) return true;
   return TCP_STATES.includes(family) && STATES[state] === undefined;
+}
+
+/** By state: what is shorter than a sock and begins like one (sk_fullsock, include/net/sock.h). */
+const MINI_SOCKS: Readonly<Record<number, string>> = {
+  6: 'what a closed connection leaves behind (TIME_WAIT)',
+  12: 'a connection request (NEW_SYN_RECV)',
+};
+
+/** What has a family and a state as socks do, but no queues; undefined for a sock. */
+export function miniSock(family: string, state: number): string | undefined {
+  return family === 'AF_INET' || family === 'AF_INET6' ? MINI_SOCKS[state] : undefined;
 }
 
 interface InetProtocol {

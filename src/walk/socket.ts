@@ -6,6 +6,7 @@ import { PageReader } from './pages.js';
 import { ProtocolCopies } from './protocol-copies.js';
 import { protocols } from './protocols.js';
 import { SlabScan } from './slab-scan.js';
+import { FAMILIES, miniSock } from './sock-words.js';
 import { StructReader, type StructView } from './struct-reader.js';
 import { Warnings } from './warnings.js';
 
@@ -125,18 +126,30 @@ export class SocketFinder {
 /**
  * The socket of a sock: one that waits to be accepted, or was closed, has neither file nor inode.
  *
- * @throws {WalkError} `not-a-socket` if what is at the address is of no protocol that the kernel has;
- *   {@link ReadError}, {@link KernelError} as {@link SocketFinder.find}
+ * @throws {WalkError} `not-a-socket` if what is at the address is of no protocol that the kernel has,
+ *   was freed, or only begins like a sock; {@link ReadError}, {@link KernelError} as
+ *   {@link SocketFinder.find}
  */
 export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
-  const reader = new StructReader(kernel, 'sock', ['__sk_common.skc_prot', 'sk_socket']);
-  const view = reader.read(sock);
-  if (!hasProtocol(kernel, sock, view.pointer('__sk_common.skc_prot'))) {
-    throw new WalkError('not-a-socket', `what is at ${hex(sock)} is no sock`);
-  }
+  const view = new StructReader(kernel, 'sock', [
+    '__sk_common.skc_prot',
+    '__sk_common.skc_family',
+    '__sk_common.skc_state',
+    'sk_socket',
+  ]).read(sock);
+  const is = (what: string) => new WalkError('not-a-socket', `what is at ${hex(sock)} is ${what}`);
+  if (!hasProtocol(kernel, sock, view.pointer('__sk_common.skc_prot'))) throw is('no sock');
+  const family = FAMILIES[view.number('__sk_common.skc_family')] ?? '';
+  const mini = miniSock(family, view.number('__sk_common.skc_state'));
+  if (mini !== undefined) throw is(`${mini}: it has no queues`);
   const none = { file: 0n, sock, fileReferences: 0 };
   const at = view.pointer('sk_socket');
-  if (at === 0n) return { ...none, inode: 0 };
+  if (at === 0n) {
+    // The allocator leaves most of a freed object as it was.
+    const common = new StructReader(kernel, 'sock', ['__sk_common.skc_refcnt']).read(sock);
+    if (common.number('__sk_common.skc_refcnt') === 0) throw is('a sock that was freed');
+    return { ...none, inode: 0 };
+  }
   const socket = new SocketStructs(kernel).read(at);
   if (socket === undefined) return { ...none, inode: null };
   // A subflow of MPTCP's is part of the connection's socket, which has another sock.

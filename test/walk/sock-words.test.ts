@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { inetContradiction, isNoState, stateName } from '../../src/walk/sock-words.js';
+import { inetContradiction, isNoState, miniSock, stateName } from '../../src/walk/sock-words.js';
 
 test.each([
   ['SOCK_STREAM', 6, 'TCP'],
@@ -34,4 +34,12 @@ test('states are in TCP’s words where the family has them, and in numbers wher
   expect(isNoState('AF_UNIX', 99)).toBe(true);
   expect(isNoState('AF_RXRPC', 0)).toBe(false);
   expect(isNoState('AF_SMC', 27)).toBe(false);
+});
+
+test('TIME_WAIT and NEW_SYN_RECV are of what is shorter than a sock', () => {
+  expect(miniSock('AF_INET', 6)).toMatch(/TIME_WAIT/);
+  expect(miniSock('AF_INET6', 12)).toMatch(/NEW_SYN_RECV/);
+  expect(isNoState('AF_INET6', 12)).toBe(true);
+  expect(miniSock('AF_INET', 5)).toBeUndefined();
+  expect(miniSock('AF_UNIX', 6)).toBeUndefined();
 });

@@ -8,6 +8,7 @@ import { accountFd } from '../../../src/account/skb.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { WalkError } from '../../../src/walk/error.js';
 import { kdumpMem } from '../../support/cli.js';
+import { drgnJson } from '../../support/drgn.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 
 const { elf, kdumpZlib, truth, oracle } = labDump('6.1');
@@ -55,6 +56,16 @@ describe('what is not there', () => {
       /^kdump-mem: what is at 0x[0-9a-f]+ is no sock/,
       ...['skb', '--sock', oracle.sockets[0]?.file ?? '', ...source],
     ));
+
+  test.each([
+    ['requests', /^kdump-mem: what is at 0x[0-9a-f]+ is a connection request \(NEW_SYN_RECV\)/],
+    ['freed', /^kdump-mem: what is at 0x[0-9a-f]+ is a sock that was freed$/m],
+  ] as const)('a sock, at the address of what begins like one: %s', async (kind, line) => {
+    const script = new URL('no-socks.py', import.meta.url);
+    const found = drgnJson<Record<typeof kind, string[]>>(elf, '6.1', script)[kind];
+    expect(found.length).toBeGreaterThan(0);
+    for (const address of found) await refused(4, line, 'skb', '--sock', address, ...source);
+  });
 
   test('files, of a kernel thread', () =>
     refused(
