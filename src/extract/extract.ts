@@ -61,9 +61,9 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   const progress = options.onProgress ?? (() => {});
   const compress = await compressor(options.compression);
   const { output, force = false } = options;
-  checkOutput(output, force);
-  const kept = new KeptPages(kernel.facts.pageSize);
   const { image, vmcoreinfo } = kernel;
+  checkOutput(output, force, image.facts.files);
+  const kept = new KeptPages(kernel.facts.pageSize);
   const recorded = new RecordingImage(image, infoText(vmcoreinfo), kept);
   const recording = openNativeImage(recorded, options.files, image);
   progress('reading the kernel’s tables');

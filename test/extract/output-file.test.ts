@@ -1,5 +1,6 @@
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdtempSync,
   readdirSync,
@@ -47,6 +48,22 @@ test('a link is not replaced: /dev/stdout is one', () => {
   expect(() => checkOutput(path('dangling'), true)).toThrow('is not a regular file');
   expect(lstatSync(path('link')).isSymbolicLink()).toBe(true);
   expect(existsSync(path('nowhere'))).toBe(false);
+});
+
+test('the dump that is read is not replaced, by whatever name', () => {
+  writeFileSync(path('dump'), 'all of it');
+  linkSync(path('dump'), path('same'));
+  symlinkSync(path('dump'), path('symbolic'));
+  for (const source of ['dump', 'symbolic']) {
+    expect(() => checkOutput(path('same'), true, [path(source)])).toThrow('is the dump');
+  }
+  expect(() => checkOutput(path('same'), true, [path('target')])).not.toThrow();
+});
+
+test('a folder is told, with and without leave to replace', () => {
+  for (const replace of [false, true]) {
+    expect(() => checkOutput(folder, replace)).toThrow('is not a regular file');
+  }
 });
 
 test('a folder that is a file is told', () => {

@@ -6,16 +6,24 @@ import { ExtractError } from '../error.js';
  * Whether a file could be written, before there is anything to write.
  *
  * @param replace a file of that name may be replaced
+ * @param sources files that may not
  * @throws {ExtractError} `exists` or `cannot-write`
  */
-export function checkOutput(file: string, replace: boolean): void {
+export function checkOutput(file: string, replace: boolean, sources: readonly string[] = []): void {
   const there = refused(file, () => fs.lstatSync(file, { throwIfNoEntry: false }));
-  if (there !== undefined && !replace) {
-    throw new ExtractError('exists', `${file} exists; --force replaces it`);
-  }
   // A link would be replaced, and not what it leads to (/dev/stdout is one).
   if (there !== undefined && !there.isFile()) {
     throw new ExtractError('cannot-write', `${file} is not a regular file`);
+  }
+  const isThere = (source: string) => {
+    const { dev, ino } = fs.statSync(source);
+    return dev === there?.dev && ino === there.ino;
+  };
+  if (there !== undefined && sources.some(isThere)) {
+    throw new ExtractError('exists', `${file} is the dump that is read: name another file`);
+  }
+  if (there !== undefined && !replace) {
+    throw new ExtractError('exists', `${file} exists; --force replaces it`);
   }
   refused(file, () => fs.accessSync(path.dirname(file), fs.constants.W_OK));
 }
