@@ -1,9 +1,10 @@
 // The room of `extract`: which bytes of a dump its answers take, and a dump of just these. It asks the
 // questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
+import { KernelError } from '../kernel/error.js';
 import { architectureOf } from '../kernel/native/arch/architecture-of.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
-import { keptBytesNote } from '../kernel/native/image/kept-bytes.js';
+import { keptBytesNotes, keptBytesOf } from '../kernel/native/image/kept-bytes.js';
 import type { Note } from '../kernel/native/image/notes.js';
 import { packedPagesNote } from '../kernel/native/image/packed-pages.js';
 import { lastAtOrBelow } from '../kernel/native/image/sorted.js';
@@ -13,6 +14,7 @@ import { anonymous, type Patches } from './anonymize/anonymous.js';
 import { keepConstantsWhole } from './constants.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
 import { kernelVersion } from './debuggers/uts-names.js';
+import { ExtractError } from './error.js';
 import { KeptPages } from './kept-pages.js';
 import { readLog } from './log.js';
 import { infoText, keptNotes } from './notes.js';
@@ -91,7 +93,8 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   const partialPages = settle(image, kept);
   const notes: Note[] = [];
   if (tables.length > 0) notes.push(packedPagesNote(kept.pageSize, tables));
-  if (partialPages > 0) notes.push(keptBytesNote(kept.pageSize, kept.partial()));
+  notes.push(...keptBytesNotes(kept.pageSize, kept.partial()));
+  checkReadable(notes);
   const head = headOf(kernel, arch.machine, notes);
   const numbers = kept.pages;
   const size = await writeDiskdump(
@@ -113,6 +116,17 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
     pages: numbers.length + packedBytes / kept.pageSize,
     partialPages,
   };
+}
+
+/** @throws {ExtractError} `too-large` if nobody could open what has these notes */
+function checkReadable(notes: readonly Note[]): void {
+  try {
+    keptBytesOf(notes);
+  } catch (cause) {
+    if (!(cause instanceof KernelError)) throw cause;
+    const message = 'more memory is to be kept than one file can tell of; --pid keeps less';
+    throw new ExtractError('too-large', message, { cause });
+  }
 }
 
 function headOf(kernel: NativeKernel, machine: string, more: readonly Note[]): DumpHead {

@@ -142,7 +142,7 @@ describe('kdump-mem extract', () => {
     const kernel = openNative({ files: [output] });
     const image = kernel.image as { keptBytes?: KeptBytes };
     const whole = [...rawPages(output)]
-      .filter(([number]) => image.keptBytes?.pages.has(number))
+      .filter(([number]) => image.keptBytes?.pages.of(number))
       .map(([, page]) => page);
     kernel.close();
     expect(whole.length).toBeGreaterThan(100);

@@ -1,8 +1,5 @@
-import {
-  type ByteRange,
-  keptBytesNote,
-  keptBytesOf,
-} from '../../../src/kernel/native/image/kept-bytes.js';
+import { keptBytesNotes, keptBytesOf } from '../../../src/kernel/native/image/kept-bytes.js';
+import type { ByteRange } from '../../../src/kernel/native/image/kept-ranges.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { slabCacheOffset } from '../../../src/walk/struct-page.js';
 import type { LoadSpec, NoteSpec } from './elf.js';
@@ -139,10 +136,13 @@ export class GrownMemory {
   }
 
   notes(): NoteSpec[] {
-    const kept = keptBytesNote(PAGE, this.#kept);
-    return [...(this.#kernel.image.notes ?? []).filter(({ name }) => name !== kept.name), kept].map(
-      ({ name, type, data }) => ({ name, type, data: bytesOf(data) }),
-    );
+    // Ours tell of packed pages too, which are none here.
+    const others = (this.#kernel.image.notes ?? []).filter(({ name }) => name !== 'kdump-mem');
+    return [...others, ...keptBytesNotes(PAGE, this.#kept)].map(({ name, type, data }) => ({
+      name,
+      type,
+      data: bytesOf(data),
+    }));
   }
 
   /** All that the ELF core holds but for what is in the new frames. */
@@ -190,7 +190,7 @@ export class GrownMemory {
     for (const { start, end } of image.facts.physicalRanges) {
       for (let at = start; at < end; at += PAGE) {
         const page = new Uint8Array(PAGE);
-        const ranges = kept?.pages.get(at / PAGE);
+        const ranges = kept?.pages.of(at / PAGE);
         if (ranges) this.#kept.set(at / PAGE, ranges);
         for (const range of ranges ?? [{ start: 0, end: PAGE }]) {
           const length = range.end - range.start;

@@ -3,6 +3,7 @@ import { bytesOf, viewOf } from '../../bytes.js';
 import { KernelError, ReadError } from '../../error.js';
 import type { Place } from '../../kernel.js';
 import type { MemoryImage } from './image.js';
+import { type ByteRange, KeptRanges } from './kept-ranges.js';
 import type { Note } from './notes.js';
 import { firstEndingAbove } from './sorted.js';
 import { VarintReader, VarintWriter } from './varints.js';
@@ -12,19 +13,13 @@ import { WrappedImage } from './wrapped-image.js';
 const NAME = 'kdump-mem';
 const TYPE = 0x4b455054;
 const VERSION = 1;
-/** The list before it is compressed. */
-const MOST_BYTES = 128 << 20;
-/** Pages of which a part is kept: 16 GiB of 4 KiB ones. */
-const MOST_PAGES = 1 << 22;
-/** Ranges that differ from those of all other pages: struct pages by the million are kept alike. */
-const MOST_RANGES = 1 << 20;
+/** A list before it is compressed; then another note begins. */
+const MOST_LIST_BYTES = 64 << 20;
+/** All lists: struct pages of 512 GiB, each kept in two places, take as much. */
+const MOST_BYTES = 512 << 20;
+/** A page's part of a list is no longer: two numbers, and two of three bytes for each range. */
+const longestPart = (pageSize: number): number => 16 + pageSize * 3;
 const MOST_PAGE_SHIFT = 16;
-
-/** Bytes of a page, ascending and apart from each other, `end` exclusive. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
 
 /**
  * Which bytes of a dump's pages are the kernel's. `kdump-mem extract` writes zeros over everything
@@ -32,44 +27,71 @@ export interface ByteRange {
  */
 export interface KeptBytes {
   readonly pageSize: number;
-  /** By page number (physical address ÷ page size). A page that is not here is whole. */
-  readonly pages: ReadonlyMap<number, readonly ByteRange[]>;
+  /** A page that is not here is whole. */
+  readonly pages: KeptRanges;
 }
 
 /**
- * The note that tells it: a version, log2 of the page size, then deflated LEB128 numbers: for each
- * page the distance from the last one, the number of its ranges, and for each of them the bytes
- * since the last one's end and its length.
+ * The notes that tell it. Each is a version, log2 of the page size, then a list of deflated LEB128
+ * numbers: for each page the distance from the last one (in the list), the number of its ranges, and
+ * for each of them the bytes since the last one's end and its length.
  *
  * @param pages ascending
+ * @param most bytes of a list at most, but for its last page
+ * @returns one note, and more only where a list grows long
  */
-export function keptBytesNote(
+export function keptBytesNotes(
   pageSize: number,
   pages: Iterable<readonly [page: number, ranges: readonly ByteRange[]]>,
-): Note {
-  const numbers = new VarintWriter();
+  most = MOST_LIST_BYTES - longestPart(pageSize),
+): Note[] {
+  const notes: Note[] = [];
+  let numbers = new VarintWriter();
   let last = 0;
+  const end = (): void => {
+    const head = Uint8Array.of(VERSION, Math.log2(pageSize));
+    const body = deflateSync(numbers.bytes, { level: 9 });
+    notes.push({ name: NAME, type: TYPE, data: viewOf(Buffer.concat([head, body])) });
+    numbers = new VarintWriter();
+    last = 0;
+  };
   for (const [page, ranges] of pages) {
+    if (numbers.bytes.length > most) end();
     numbers.push(page - last);
     numbers.push(ranges.length);
     last = page;
-    let end = 0;
+    let at = 0;
     for (const range of ranges) {
-      numbers.push(range.start - end);
+      numbers.push(range.start - at);
       numbers.push(range.end - range.start);
-      end = range.end;
+      at = range.end;
     }
   }
-  const head = Uint8Array.of(VERSION, Math.log2(pageSize));
-  const body = deflateSync(numbers.bytes, { level: 9 });
-  return { name: NAME, type: TYPE, data: viewOf(Buffer.concat([head, body])) };
+  if (numbers.bytes.length > 0) end();
+  return notes;
 }
 
-/** @throws {KernelError} `damaged` when there is such a note and it makes no sense */
+/** @throws {KernelError} `damaged` when there are such notes and they make no sense */
 export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
-  const note = notes.find(({ name, type }) => name === NAME && type === TYPE);
-  if (note === undefined) return undefined;
-  const { data } = note;
+  const lists = notes.filter(({ name, type }) => name === NAME && type === TYPE);
+  const [first] = lists;
+  if (first === undefined) return undefined;
+  const shift = shiftOf(first);
+  const pageSize = 2 ** shift;
+  const pages = new KeptRanges(pageSize, damaged);
+  let bytes = 0;
+  for (const { data } of lists) {
+    if (shiftOf({ data }) !== shift) throw damaged('has pages of two sizes');
+    const list = inflated(data);
+    bytes += list.length;
+    if (bytes > MOST_BYTES) throw damaged('has no end');
+    readList(list, pages);
+  }
+  return { pageSize, pages };
+}
+
+/** log2 of the page size. */
+function shiftOf({ data }: Pick<Note, 'data'>): number {
   if (data.byteLength < 2) throw damaged('is too short');
   const version = data.getUint8(0);
   if (version !== VERSION) {
@@ -78,37 +100,16 @@ export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
   }
   const shift = data.getUint8(1);
   if (shift > MOST_PAGE_SHIFT) throw damaged(`has pages of 2^${shift} bytes`);
-  const list = inflated(data);
+  return shift;
+}
+
+function readList(list: Buffer, pages: KeptRanges): void {
   const numbers = new VarintReader(list, damaged);
-  const pageSize = 2 ** shift;
-  const pages = new Map<number, readonly ByteRange[]>();
-  const known = new Map<string, readonly ByteRange[]>();
   let page = 0;
-  let different = 0;
   for (let step = numbers.next(); step !== undefined; step = numbers.next()) {
     page += step;
-    const from = numbers.at;
-    const count = numbers.next();
-    if (count === undefined || count > pageSize) throw damaged('counts too many ranges');
-    const ranges: ByteRange[] = [];
-    let end = 0;
-    for (let i = 0; i < count; i++) {
-      const start = end + (numbers.next() ?? pageSize);
-      end = start + (numbers.next() ?? 0);
-      if (end <= start || end > pageSize) throw damaged('has a range that leaves its page');
-      ranges.push({ start, end });
-    }
-    const spelled = list.toString('latin1', from, numbers.at);
-    let same = known.get(spelled);
-    if (same === undefined) {
-      known.set(spelled, ranges);
-      same = ranges;
-      different += count;
-    }
-    pages.set(page, same);
-    if (pages.size > MOST_PAGES || different > MOST_RANGES) throw damaged('has no end');
+    pages.add(page, list, numbers);
   }
-  return { pageSize, pages };
 }
 
 /** An image in which bytes that were not kept cannot be read; the image itself where it has all. */
@@ -145,7 +146,7 @@ class KeptBytesImage extends WrappedImage {
     for (let at = address; at < end; ) {
       const page = Math.floor(at / pageSize);
       const start = page * pageSize;
-      const ranges = pages.get(page);
+      const ranges = pages.of(page);
       if (ranges !== undefined) {
         const missing = firstMissing(ranges, at - start, Math.min(end - start, pageSize));
         if (missing >= 0) return start + missing;
@@ -170,7 +171,7 @@ function firstMissing(ranges: readonly ByteRange[], start: number, end: number):
 function inflated(data: DataView): Buffer {
   const body = bytesOf(data, 2);
   try {
-    return inflateSync(body, { maxOutputLength: MOST_BYTES });
+    return inflateSync(body, { maxOutputLength: MOST_LIST_BYTES });
   } catch (cause) {
     throw damaged('does not inflate', cause);
   }

@@ -41,6 +41,11 @@ export class VarintReader {
     return this.#at;
   }
 
+  /** Passes over numbers that are known, so many bytes. */
+  skip(bytes: number): void {
+    this.#at += bytes;
+  }
+
   /** The next number, or undefined at the end. */
   next(): number | undefined {
     if (this.#at >= this.#bytes.length) return undefined;

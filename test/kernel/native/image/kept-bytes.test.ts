@@ -1,15 +1,16 @@
-import { deflateSync } from 'node:zlib';
+import { deflateSync, inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { ReadError } from '../../../../src/kernel/error.js';
 import {
-  type ByteRange,
-  keptBytesNote,
+  keptBytesNotes,
   keptBytesOf,
   withKeptBytes,
 } from '../../../../src/kernel/native/image/kept-bytes.js';
+import type { ByteRange } from '../../../../src/kernel/native/image/kept-ranges.js';
 import type { Note } from '../../../../src/kernel/native/image/notes.js';
+import { VarintWriter } from '../../../../src/kernel/native/image/varints.js';
 
-const { name, type } = keptBytesNote(4096, []);
+const [{ name, type }] = keptBytesNotes(4096, [[0, []]]) as [Note];
 
 /** A note whose numbers are these bytes. */
 function noteOf(numbers: Uint8Array): Note {
@@ -17,19 +18,46 @@ function noteOf(numbers: Uint8Array): Note {
   return { name, type, data: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
 }
 
-test('ranges come back as they were', () => {
-  const pages = new Map<number, readonly ByteRange[]>([
-    [3, [{ start: 0, end: 8 }]],
+const PAGES: readonly (readonly [number, readonly ByteRange[]])[] = [
+  [3, [{ start: 0, end: 8 }]],
+  [
+    70_000,
     [
-      70_000,
-      [
-        { start: 16, end: 24 },
-        { start: 4000, end: 4096 },
-      ],
+      { start: 16, end: 24 },
+      { start: 4000, end: 4096 },
     ],
-    [70_001, [{ start: 0, end: 8 }]],
-  ]);
-  expect(keptBytesOf([keptBytesNote(4096, pages)])?.pages).toEqual(pages);
+  ],
+  [70_001, [{ start: 0, end: 8 }]],
+  [70_002, []],
+];
+
+test.each([
+  ['one list', undefined, 1],
+  ['several, where one grows long', 6, 2],
+])('ranges come back as they were, of %s', (_, most, count) => {
+  const notes = keptBytesNotes(4096, PAGES, most);
+  expect(notes).toHaveLength(count);
+  const pages = keptBytesOf(notes)?.pages;
+  expect([...(pages ?? [])]).toEqual(PAGES);
+  for (const [page, ranges] of PAGES) expect(pages?.of(page)).toEqual(ranges);
+  expect(pages?.of(4)).toBeUndefined();
+});
+
+test('of the struct pages of 200 GiB, a million pages, the list can be read again', () => {
+  const count = 820_000;
+  const ranges = Array.from({ length: 64 }, (_, at) => ({ start: at * 64, end: at * 64 + 8 }));
+  function* pages() {
+    for (let page = 0; page < count; page++) yield [2 ** 26 + page, ranges] as const;
+  }
+  const notes = keptBytesNotes(4096, pages());
+  expect(notes.length).toBeGreaterThan(1);
+  for (const { data } of notes) {
+    const body = new Uint8Array(data.buffer, data.byteOffset + 2, data.byteLength - 2);
+    expect(inflateSync(body).length).toBeLessThanOrEqual(2 ** 26);
+  }
+  const read = keptBytesOf(notes)?.pages;
+  for (const page of [0, 500_000, count - 1]) expect(read?.of(2 ** 26 + page)).toEqual(ranges);
+  expect(read?.of(2 ** 26 + count)).toBeUndefined();
 });
 
 describe('a list that would fill all memory is damage', () => {
@@ -39,23 +67,39 @@ describe('a list that would fill all memory is damage', () => {
     expect(() => keptBytesOf([noteOf(pairs)])).toThrow('list of kept bytes has no end');
   });
 
+  test('of zeros', () => {
+    expect(() => keptBytesOf([noteOf(Buffer.alloc(2 ** 26 + 1))])).toThrow('does not inflate');
+    expect(() => keptBytesOf([noteOf(Buffer.alloc(2 ** 26))])).toThrow('is not in order');
+  });
+
   test('of ranges that no two pages share', () => {
-    const page = (number: number) => {
-      const bytes = Buffer.alloc(3 + 2 * 1024, 1);
-      // 1024 ranges, the second of another length for each page.
-      bytes.set([1, 0x80, 8]);
-      bytes[6] = 1 + (number % 100);
-      bytes[8] = 1 + Math.floor(number / 100);
-      return bytes;
+    // Of 1024 ranges, the first three of other lengths for each page.
+    const part = (page: number) => {
+      const numbers = new VarintWriter();
+      numbers.push(1024);
+      const rest = [page % 100, Math.floor(page / 100) % 100, Math.floor(page / 10_000)];
+      for (let range = 0; range < 1024; range++) {
+        numbers.push(1);
+        numbers.push(1 + (rest[range] ?? 0));
+      }
+      return numbers.bytes;
     };
-    const pages = Buffer.concat(Array.from({ length: 1100 }, (_, number) => page(number)));
-    expect(() => keptBytesOf([noteOf(pages)])).toThrow('list of kept bytes has no end');
+    const list = (first: number, last: number) => {
+      const step = new VarintWriter();
+      step.push(first);
+      const parts = [step.bytes, part(first)];
+      for (let page = first + 1; page <= last; page++) parts.push(Uint8Array.of(1), part(page));
+      return noteOf(Buffer.concat(parts));
+    };
+    const half = list(1, 17_000);
+    expect(keptBytesOf([half])?.pages.of(17_000)).toHaveLength(1024);
+    expect(() => keptBytesOf([half, list(17_001, 34_000)])).toThrow('has no end');
   });
 });
 
 describe('a read ends at the first byte that is not there', () => {
   // Pages 1 and 2 are stored, 3 is not; of page 2 the first half was kept.
-  const pages = new Map([[2, [{ start: 0, end: 2048 }]]]);
+  const pages = [[2, [{ start: 0, end: 2048 }]]] as const;
   const image = withKeptBytes({
     facts: {
       files: ['two pages'],
@@ -70,7 +114,7 @@ describe('a read ends at the first byte that is not there', () => {
     },
     vmcoreinfo: undefined,
     virtualRanges: [],
-    notes: [keptBytesNote(4096, pages)],
+    notes: keptBytesNotes(4096, pages),
     readPhysical(address: number, length: number): DataView {
       if (address < 4096) throw new ReadError('filtered', BigInt(address));
       if (address + length > 3 * 4096) throw new ReadError('filtered', BigInt(3 * 4096));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
+import { keptBytesOf } from '../../../../src/kernel/native/image/kept-bytes.js';
 import { openNative } from '../../../../src/kernel/native/open.js';
 import { answers } from '../../../support/answers.js';
 import { kdumpMem } from '../../../support/cli.js';
@@ -86,7 +87,7 @@ function contentOf(file: string) {
   try {
     const { image } = kernel;
     const ranges = [...image.facts.physicalRanges];
-    return { ...answers(kernel), ranges, keptBytes: 'keptBytes' in image && image.keptBytes };
+    return { ...answers(kernel), ranges, kept: [...(keptBytesOf(image.notes ?? [])?.pages ?? [])] };
   } finally {
     kernel.close();
   }
