@@ -22,7 +22,7 @@ export interface GuestOptions {
   udpPorts?: number[];
   /** The guest is killed after this long; ten minutes unless told. */
   limitMs?: number;
-  /** How long booting may take; a minute unless told. */
+  /** How long booting may take; three minutes unless told. */
   bootMs?: number;
 }
 

@@ -25,7 +25,8 @@ import { GuestShell } from './shell.mjs';
  * @property {number[]} [tcpPorts] guest ports that this machine reaches on 127.0.0.1
  * @property {number[]} [udpPorts] the same for UDP
  * @property {number} [limitMs] the guest is killed after this long; ten minutes unless told
- * @property {number} [bootMs] how long booting may take; a minute unless told
+ * @property {number} [bootMs] how long booting may take; three minutes unless told: it takes ten seconds, but
+ *   machines are busy
  */
 
 export { FIVE_LEVELS, FOUR_LEVELS } from './machines.mjs';
@@ -84,7 +85,7 @@ export class Guest {
 
   /** @param {GuestOptions} options */
   async boot(options) {
-    const bootMs = options.bootMs ?? 60_000;
+    const bootMs = options.bootMs ?? 180_000;
     const files = kernelFiles(options.kernel);
     const machine = machineOf(options.kernel);
     const initrd = join(this.#folder, 'initrd');
@@ -93,9 +94,11 @@ export class Guest {
     // QEMU connects to us, so that its sockets close with this process.
     const qmp = await listen(join(this.#folder, 'qmp'));
     const shell = await listen(join(this.#folder, 'shell'));
+    const { tcpPorts = [], udpPorts = [] } = options;
+    // QEMU takes ports that are free: one that was found free here may be taken by then.
     const forwards = [
-      ...(await forward('tcp', options.tcpPorts ?? [], this.tcpPorts)),
-      ...(await forward('udp', options.udpPorts ?? [], this.udpPorts)),
+      ...tcpPorts.map((port) => `hostfwd=tcp:127.0.0.1:0-:${port}`),
+      ...udpPorts.map((port) => `hostfwd=udp:127.0.0.1:0-:${port}`),
     ];
     const args = [
       ...machine.args,
@@ -135,7 +138,11 @@ export class Guest {
         this.console += text;
       });
     }
-    this.#limit = setTimeout(() => this.kill(), options.limitMs ?? 600_000).unref();
+    const limitMs = options.limitMs ?? 600_000;
+    this.#limit = setTimeout(() => {
+      this.console += `\n(killed here: it has run for ${limitMs} ms)\n`;
+      this.kill();
+    }, limitMs).unref();
 
     const failed = this.ended.then(() => {
       throw new Error('QEMU ended');
@@ -144,6 +151,11 @@ export class Guest {
     this.#shell = new GuestShell(await Promise.race([shell.connection, failed]));
     failed.catch(() => {});
     await this.#qmp.execute('qmp_capabilities');
+    const network = await this.#qmp.execute('human-monitor-command', {
+      'command-line': 'info usernet',
+    });
+    takePorts(String(network), 'TCP', tcpPorts, this.tcpPorts);
+    takePorts(String(network), 'UDP', udpPorts, this.udpPorts);
     await Promise.race([this.#shell.run('true', bootMs), failed]);
   }
 
@@ -154,7 +166,7 @@ export class Guest {
    * @param {{ timeoutMs?: number, mayFail?: boolean }} [options]
    * @returns {Promise<{ status: number, output: Buffer }>} stdout and stderr together
    */
-  async run(command, { timeoutMs = 60_000, mayFail = false } = {}) {
+  async run(command, { timeoutMs = 120_000, mayFail = false } = {}) {
     if (this.#shell === undefined) throw new Error('the guest has not booted');
     const answer = await this.#shell.run(command, timeoutMs).catch((error) => {
       throw new Error(`${error.message}: ${command}; ${this.lastWords()}`, { cause: error });
@@ -250,29 +262,19 @@ async function listen(path) {
 }
 
 /**
- * @param {'tcp' | 'udp'} protocol
+ * @param {string} network QEMU's `info usernet`: protocol, descriptor, address and port of this
+ *   machine, address and port of the guest
+ * @param {'TCP' | 'UDP'} protocol
  * @param {number[]} ports of the guest
- * @param {Map<number, number>} taken guest port → free port of this machine, filled here
- * @returns {Promise<string[]>} options of -netdev user
+ * @param {Map<number, number>} taken guest port → port of this machine, filled here
  */
-async function forward(protocol, ports, taken) {
-  const options = [];
-  for (const port of ports) {
-    const free = await freePort();
-    taken.set(port, free);
-    options.push(`hostfwd=${protocol}:127.0.0.1:${free}-:${port}`);
-  }
-  return options;
-}
-
-/** @returns {Promise<number>} a port of 127.0.0.1 that nobody used just now */
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
+function takePorts(network, protocol, ports, taken) {
+  const line = new RegExp(
+    `${protocol}\\[HOST_FORWARD\\]\\s+\\d+\\s+\\S+\\s+(\\d+)\\s+\\S+\\s+(\\d+)`,
+    'g',
+  );
+  for (const [, here, guest] of network.matchAll(line)) taken.set(Number(guest), Number(here));
+  const missing = ports.find((port) => !taken.has(port));
+  if (missing !== undefined)
+    throw new Error(`QEMU forwards no ${protocol} port ${missing}:\n${network}`);
 }
