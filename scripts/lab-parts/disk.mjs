@@ -1,5 +1,6 @@
 // Disk images for guests, and what a guest has written on them. Nothing is mounted on this machine.
 import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 
 const FLAGS = ['-q', '-t', 'ext4', '-O', '^has_journal'];
 
@@ -23,7 +24,15 @@ export function makeDisk(image, mebibytes, from) {
  * @param {string} image not in use
  * @param {string} file
  * @param {string} to
+ * @throws {Error} when it is not there, or there is no room for all of it
  */
 export function readFromDisk(image, file, to) {
-  execFileSync('debugfs', ['-R', `dump /${file} ${to}`, image], { stdio: 'ignore' });
+  // debugfs ends with status 0 whatever happens.
+  const debugfs = (/** @type {string} */ request) =>
+    execFileSync('debugfs', ['-R', request, image], { stdio: 'pipe', encoding: 'utf8' });
+  const size = /\bSize: (\d+)/.exec(debugfs(`stat /${file}`))?.[1];
+  if (size === undefined) throw new Error(`${image} has no ${file}`);
+  debugfs(`dump /${file} ${to}`);
+  const copied = statSync(to).size;
+  if (copied !== Number(size)) throw new Error(`${to} has ${copied} bytes of ${size}`);
 }

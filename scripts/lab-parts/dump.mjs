@@ -24,7 +24,7 @@ async function dumpInto(work, options) {
   const guest = await bootScenario({
     ...options,
     files: guestProgram(options.kernel),
-    limitMs: 240_000,
+    limitMs: 600_000,
   });
   try {
     // What the kernel says of each page: 64 bits a page frame, from frame 0.

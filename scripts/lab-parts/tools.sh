@@ -10,6 +10,8 @@ LAB_ARM64_TOOLS_PACKAGES=(makedumpfile kexec-tools nodejs)
 unpack_closure() {
   local apt="$1" folder="$2" deb
   shift 2
+  # Versions of other days, of one that was killed, would be unpacked too.
+  rm -f -- "$LAB_DIR/apt/$apt/cache/archives"/*.deb
   apt-get -y -qq --download-only install "$@" >/dev/null ||
     die "could not download $* and what they depend on"
   # /bin and the like are links into /usr since Debian 12; without base-files nobody makes them.
@@ -32,18 +34,20 @@ make_tools_arm64() {
   touch "$root/ready"
 }
 
-# wrapper NAME ROOT PROGRAM [ENV...]: .lab/bin/NAME, which becomes PROGRAM (same pid).
+# wrapper NAME ROOT PROGRAM [ENV...]: .lab/bin/NAME, which becomes PROGRAM, a path and its first
+# arguments (same pid). Others may be running it: it changes at once, and only if it must.
 wrapper() {
-  local name="$1" root="$2" program="$3" libs
+  local name="$1" root="$2" program arguments libs made
+  read -r program arguments <<<"$3"
   shift 3
   libs="$root/usr/lib/x86_64-linux-gnu:$root/usr/lib/x86_64-linux-gnu/gconv"
+  made="#!/bin/sh
+# Made by scripts/lab tools.
+${*:+export $*
+}exec '$root/usr/lib64/ld-linux-x86-64.so.2' --library-path '$libs' --argv0 '$(basename -- "$program")' '$root/$program' ${arguments:+$arguments }\"\$@\""
   mkdir -p "$LAB_DIR/bin"
-  {
-    echo '#!/bin/sh'
-    echo "# Made by scripts/lab tools."
-    (($# == 0)) || echo "export $*"
-    echo "exec '$root/usr/lib64/ld-linux-x86-64.so.2' --library-path '$libs' --argv0 '$(basename -- "$program")' '$root/$program' \"\$@\""
-  } >"$LAB_DIR/bin/.$name.$$"
+  if [[ "$(cat "$LAB_DIR/bin/$name" 2>/dev/null)" == "$made" ]]; then return 0; fi
+  printf '%s\n' "$made" >"$LAB_DIR/bin/.$name.$$"
   chmod +x "$LAB_DIR/bin/.$name.$$"
   mv -- "$LAB_DIR/bin/.$name.$$" "$LAB_DIR/bin/$name"
 }
@@ -68,9 +72,8 @@ make_tools() {
   wrapper crash-8.0.2 "$old" usr/bin/crash "$terminfo"
   wrapper makedumpfile "$root" usr/bin/makedumpfile
   wrapper python3 "$root" usr/bin/python3 "PYTHONHOME='$root/usr' PYTHONDONTWRITEBYTECODE=1"
-  wrapper drgn "$root" usr/bin/python3 "PYTHONHOME='$root/usr' PYTHONDONTWRITEBYTECODE=1"
-  # drgn is a Python program: the wrapper names it after the interpreter.
-  sed -i "s|usr/bin/python3' |usr/bin/python3' -m drgn |" "$LAB_DIR/bin/drgn"
+  # A Python program: the wrapper names it after the interpreter.
+  wrapper drgn "$root" 'usr/bin/python3 -m drgn' "PYTHONHOME='$root/usr' PYTHONDONTWRITEBYTECODE=1"
   # Once for each place that the lab is in: the wrappers name it.
   if [[ "$(cat "$LAB_DIR/bin/.checked" 2>/dev/null)" == "$LAB_DIR" ]]; then return 0; fi
   check_tool crash --version "crash "
