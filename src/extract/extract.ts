@@ -118,14 +118,14 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   };
 }
 
-/** @throws {ExtractError} `too-large` if nobody could open what has these notes */
+/** @throws {ExtractError} `cannot-write` if nobody could open what has these notes */
 function checkReadable(notes: readonly Note[]): void {
   try {
     keptBytesOf(notes);
   } catch (cause) {
     if (!(cause instanceof KernelError)) throw cause;
     const message = 'more memory is to be kept than one file can tell of; --pid keeps less';
-    throw new ExtractError('too-large', message, { cause });
+    throw new ExtractError('cannot-write', message, { cause });
   }
 }
 
