@@ -61,8 +61,11 @@ export function unexplained(
     rows.push(rest.row(cache.kind, `The slab cache of ${name}`, () => rest.objects(cache, seen)));
   }
   if (!seen.skbCaches.some(({ kind }) => kind === 'skbs')) {
-    const message = 'The slab cache of skbs was not found: skbs outside of queues are not counted.';
-    rows.push({ what: 'skbs', objects: null, bytes: null, message });
+    rows.push(
+      rest.row('skbs', `The slab cache of ${CACHE_WORDS.skbs}`, () => {
+        throw seen.noSkbCaches ?? new KernelError('unsupported-layout', 'this kernel names none');
+      }),
+    );
   }
   rows.push(rest.row('other-pages', 'Pages in no row', () => rest.others(seen)));
   return rows;

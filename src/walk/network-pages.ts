@@ -11,8 +11,10 @@ const MOST_REMEMBERED = 2 ** 22;
 
 /** What the scan over all page frames tells of the network's memory, in its one pass. */
 export class NetworkPages implements PageLook {
-  /** Caches of skbs and their heads. */
+  /** Caches of skbs and their heads; none where they cannot be found. */
   readonly skbCaches: readonly SkbCache[];
+  /** Why they cannot, if that is so. */
+  readonly noSkbCaches: KernelError | ReadError | undefined;
   readonly usage: SlabUsage;
   /** Whether this kernel's pages say that they are of a page_pool. */
   readonly knowsPools: boolean;
@@ -32,7 +34,9 @@ export class NetworkPages implements PageLook {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.skbCaches = known(kernel);
+    const found = known(kernel);
+    this.skbCaches = Array.isArray(found) ? found : [];
+    this.noSkbCaches = Array.isArray(found) ? undefined : found;
     this.#network = new Set(this.skbCaches.map(({ address }) => address));
     this.usage = new SlabUsage(kernel, this.#network);
     const page = struct(kernel, 'page');
@@ -90,12 +94,11 @@ export class NetworkPages implements PageLook {
   }
 }
 
-/** None where they cannot be found: then rows say so. */
-function known(kernel: Kernel): SkbCache[] {
+function known(kernel: Kernel): SkbCache[] | KernelError | ReadError {
   try {
     return skbCaches(kernel);
   } catch (error) {
-    if (error instanceof ReadError || error instanceof KernelError) return [];
+    if (error instanceof ReadError || error instanceof KernelError) return error;
     throw error;
   }
 }

@@ -142,3 +142,14 @@ describe('of a card whose driver', () => {
     expect(damaged.get('other-pages')?.objects).toBeNull();
   });
 });
+
+test('where the cache of skbs cannot be found, its row says why', () => {
+  const hot = needSymbol(kernel, 'net_hotdata');
+  const address = hot + offset('net_hotdata', 'skbuff_cache');
+  const denials = [{ address, length: 8, code: 'filtered' as const }];
+  const row = rows({ patches: [], denials }).get('skbs');
+  expect(row).toMatchObject({ objects: null });
+  expect(row?.message).toBe(
+    `The slab cache of skbs: not counted: 0x${address.toString(16)} was left out of the dump by its filter: part of net_hotdata at 0x${hot.toString(16)}.`,
+  );
+});
