@@ -1,6 +1,11 @@
 import { KdumpMemError } from '../error.js';
 import { ExtractError } from '../extract/error.js';
-import { KernelError, type KernelErrorCode, ReadError } from '../kernel/error.js';
+import {
+  KernelError,
+  type KernelErrorCode,
+  ReadError,
+  type ReadErrorCode,
+} from '../kernel/error.js';
 import { escapeText } from '../report/escape.js';
 import { WalkError } from '../walk/error.js';
 
@@ -47,6 +52,17 @@ const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
   'crash-hung': 'The dump may be damaged; try a newer crash.',
 };
 
+/** What to do next, for each reason why memory could not be read. */
+const READ_ADVICE: Readonly<Record<ReadErrorCode, string>> = {
+  filtered:
+    'Take a dump that leaves less out: one of makedumpfile -d 1, or that which this one was cut from.',
+  absent: 'The dump may be of a part of the memory only, or damaged where that address comes from.',
+  unmapped: 'The dump may be damaged where that address comes from.',
+  damaged: 'Copy the dump again.',
+  truncated: 'The file is cut: copy it again.',
+  refused: 'Try the other engine: --engine native, or crash.',
+};
+
 /**
  * The one line and the exit status for an error that a user should see. Anything else is a bug of
  * ours and is thrown on.
@@ -59,11 +75,14 @@ export function explainFailure(error: unknown): { line: string; status: number }
   }
   if (error instanceof WalkError) return { line: say(error.message), status: EXIT.notThere };
   if (error instanceof KernelError) {
-    return { line: say(error.message, ADVICE[error.code]), status: EXIT.unreadable };
+    const { cause, code, message } = error;
+    const isMissing = code === 'damaged' && cause instanceof ReadError;
+    const advice = isMissing ? READ_ADVICE[cause.code] : ADVICE[code];
+    return { line: say(message, advice), status: EXIT.unreadable };
   }
   if (error instanceof ReadError) {
     return {
-      line: say(`what the answer needs cannot be read: ${error.message}`),
+      line: say(`what the answer needs cannot be read: ${error.message}`, READ_ADVICE[error.code]),
       status: EXIT.unreadable,
     };
   }

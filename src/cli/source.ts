@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
+import type { NativeKernel } from '../kernel/native/kernel.js';
 import { UsageError } from './failure.js';
 import { Progress } from './progress.js';
 
@@ -45,8 +46,16 @@ export async function openSource(
   options: SourceOptions,
   engine: 'native' | 'crash' = options.engine === 'crash' ? 'crash' : 'native',
 ): Promise<Kernel> {
+  return engine === 'crash' ? openThroughCrash(options) : openNativeSource(options);
+}
+
+/**
+ * Opens the same with the native engine, for commands that ask more of it than walkers do.
+ *
+ * @throws as openSource does
+ */
+export async function openNativeSource(options: SourceOptions): Promise<NativeKernel> {
   const files = checkSource(options);
-  if (engine === 'crash') return openThroughCrash(files, options);
   const { openNative } = await import('../kernel/native/open.js');
   return openNative({ files, live: options.live ?? false, ...aids(options) });
 }
@@ -85,10 +94,9 @@ function checkSource(options: SourceOptions): readonly string[] {
   return files;
 }
 
-async function openThroughCrash(
-  files: readonly string[],
-  { vmlinux, crash }: SourceOptions,
-): Promise<Kernel> {
+async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
+  const files = checkSource(options);
+  const { vmlinux, crash } = options;
   if (files.length > 1) {
     throw new UsageError('crash takes one file; join the parts with makedumpfile --reassemble');
   }

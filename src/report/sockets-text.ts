@@ -33,6 +33,8 @@ export function socketsText(
 
 function headline(answer: CensusAnswer): string {
   const { sockets, total, groups } = answer;
+  if (sockets.length === 0 && !total.complete)
+    return 'No socket was found: what leads to them could not be read';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
   const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload`;
   const top = groups.process?.[0];

@@ -8,10 +8,15 @@ import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/memo
 import { findPlace, type Place, type WrittenPlace } from '../../walk/place.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT, UsageError } from '../failure.js';
-import { openNativeSource } from '../native-source.js';
 import { printStream, printWarnings } from '../output.js';
 import { parseWritten } from '../place-argument.js';
-import { addSourceOptions, openSource, openSourceImage, type SourceOptions } from '../source.js';
+import {
+  addSourceOptions,
+  openNativeSource,
+  openSource,
+  openSourceImage,
+  type SourceOptions,
+} from '../source.js';
 
 interface ReadOptions extends SourceOptions {
   readonly phys?: true;

@@ -8,10 +8,9 @@ import { InstanceReader } from '../../walk/instance.js';
 import { findPlace, type WrittenPlace } from '../../walk/place.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT, UsageError } from '../failure.js';
-import { openNativeSource } from '../native-source.js';
 import { printAnswer, printWarnings } from '../output.js';
 import { parseWritten } from '../place-argument.js';
-import { addSourceOptions, type SourceOptions } from '../source.js';
+import { addSourceOptions, openNativeSource, type SourceOptions } from '../source.js';
 
 interface StructOptions extends SourceOptions {
   readonly hex?: true;

@@ -33,7 +33,8 @@ export function checkAnchor(walk: Walk, { virtual, physical }: Anchor): void {
     found = walk(highHalf(virtual), lowHalf(virtual));
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
-    const message = `the kernel's page tables cannot be read: ${error.message}`;
+    const { message: why } = ofTable(error, virtual);
+    const message = `the kernel's page tables cannot be read: ${why}`;
     throw new KernelError('damaged', message, { cause: error });
   }
   if (found === physical) return;

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/fuzz-parts/command.js';
+import { DumpDirectory } from '../support/dump/file.js';
+import { fixture } from '../support/fixtures.js';
+
+const { vmcore, truth } = fixture('6.1');
+const whole = readFileSync(vmcore);
+const folder = new DumpDirectory();
+afterAll(() => folder.dispose());
+
+const holder = truth.sockets.find(({ holders }) => holders.length > 0)?.holders[0];
+const socket = ['--pid', `${holder?.pid}`, '--fd', `${holder?.fd}`];
+
+/** The fixture's first so many hundredths. */
+const cut = (hundredths: number) =>
+  folder.write(`${hundredths}`, whole.subarray(0, Math.floor((whole.length * hundredths) / 100)));
+
+describe('of a dump that ends before its page tables', () => {
+  const file = cut(5);
+  test.each([
+    ['skb', ...socket],
+    ['sockets'],
+    ['read', 'init_task'],
+    ['struct', 'task_struct', 'init_task'],
+  ])('%s says that it is cut', async (...args) => {
+    const { status, stderr } = await runCommand([...args, '--vmcore', file]);
+    expect(status).toBe(3);
+    expect(stderr).toMatch(
+      /^kdump-mem: .*\/5 is truncated: needs at least \d+ bytes, has \d+\. Copy it again\.$/,
+    );
+  });
+});
+
+describe('of a dump that ends before its list of tasks does', () => {
+  const file = cut(95);
+  test('skb says what is behind the end, and what to do', async () => {
+    const { status, stderr } = await runCommand(['skb', ...socket, '--vmcore', file]);
+    expect(status).toBe(3);
+    expect(stderr).toMatch(
+      /^kdump-mem: what the answer needs cannot be read: 0x[0-9a-f]+ lies behind the end of the file: physical 0x[0-9a-f]+: part of the list at 0x[0-9a-f]+\. The file is cut: copy it again\.$/,
+    );
+  });
+
+  test('sockets counts none of what it cannot find', async () => {
+    const { status, stdout, stderr } = await runCommand(['sockets', '--vmcore', file, '--strict']);
+    expect(status).toBe(5);
+    expect(stdout).toMatch(/^No socket was found: what leads to them could not be read\n/);
+    expect(stderr).toMatch(/warning: the list of processes: .*: part of the list at 0x/);
+    expect(stderr).toMatch(
+      /warning: sockets found by slabs: .*by which struct pages would be found/,
+    );
+  });
+});
