@@ -139,7 +139,7 @@ export class SlabScan {
     if (missing > 0) {
       this.#warnings.add(
         'unreadable',
-        `the struct pages of ${missing} page frames were left out of the dump: sockets that no process has open may be missing`,
+        `the struct pages of ${missing} page frames cannot be read: sockets that no process has open may be missing`,
       );
     }
   }

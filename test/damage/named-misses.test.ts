@@ -1,0 +1,69 @@
+import { afterAll, expect, test } from 'vitest';
+import { type Denial, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
+import { accountFd, accountProcess } from '../../src/account/skb.js';
+import { accountAll } from '../../src/account/sockets.js';
+import { ReadError } from '../../src/kernel/error.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { fixture } from '../support/fixtures.js';
+
+const { vmcore, truth } = fixture('6.1');
+const kernel = openNative({ files: [vmcore] });
+afterAll(() => kernel.close());
+
+const holder = truth.sockets.find(({ holders, total }) => holders.length === 1 && total.frags > 10)
+  ?.holders[0];
+
+/** Every line that commands would print. */
+function* lines(of: Kernel): Generator<string> {
+  const { pid, fd } = holder!;
+  const questions = [
+    () => accountAll(of),
+    () => accountProcess(of, pid),
+    () => ({ ...accountFd(of, pid, fd), unexplained: [] }),
+  ];
+  for (const ask of questions) {
+    try {
+      const answer = ask();
+      for (const { message } of answer.warnings) yield message;
+      if ('unexplained' in answer) for (const { message } of answer.unexplained) yield message;
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      yield error.message;
+    }
+  }
+}
+
+/** Without it no page frame is scanned, which would take most of the time and tell nothing here. */
+const NO_SCAN: Denial = { address: kernel.symbol('max_pfn')!, length: 8, code: 'filtered' };
+
+/** Pages that all of that reads, in the order of first reads. */
+function pagesRead(): bigint[] {
+  const pages = new Set<bigint>();
+  const noting = damagedKernel(kernel, { patches: [], denials: [NO_SCAN] }, (address, length) => {
+    for (let at = address & ~0xfffn; at < address + BigInt(length); at += 4096n) pages.add(at);
+  });
+  for (const _ of lines(noting));
+  return [...pages];
+}
+
+const MISSING = /0x[0-9a-f]+ was left out of the dump by its filter/;
+const NAMED = /: part of [a-z ]*\w+ at 0x[0-9a-f]+\.?$/;
+/** Of a page in so many. */
+const EACH = 17;
+
+test('whatever page is missing, lines that tell an address tell what lies there', () => {
+  const pages = pagesRead().filter((_, index) => index % EACH === 0);
+  expect(pages.length).toBeGreaterThan(30);
+  const told = new Set<string>();
+  for (const address of pages) {
+    const gone: Denial = { address, length: 4096, code: 'filtered' };
+    const denials = [NO_SCAN, gone];
+    for (const line of lines(damagedKernel(kernel, { patches: [], denials }))) {
+      if (!MISSING.test(line)) continue;
+      told.add(line);
+      expect(line).toMatch(NAMED);
+    }
+  }
+  expect(told.size).toBeGreaterThan(pages.length);
+});
