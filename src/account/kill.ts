@@ -1,8 +1,9 @@
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { Census, type CountedSocket } from '../walk/census.js';
+import { Census } from '../walk/census.js';
 import { belongings, type Holder } from '../walk/descriptors.js';
 import { FileTables } from '../walk/files.js';
+import type { CountedSocket } from '../walk/found-sockets.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import type { Socket } from '../walk/socket.js';
 import { SocketLinks } from '../walk/socket-links.js';

@@ -1,7 +1,8 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import { Census, type CountedSocket } from '../walk/census.js';
+import { Census } from '../walk/census.js';
 import { CgroupReader } from '../walk/cgroup.js';
 import type { Holder } from '../walk/descriptors.js';
+import type { CountedSocket } from '../walk/found-sockets.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/network-pages.js';
 import type { Task } from '../walk/tasks.js';

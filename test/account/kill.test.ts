@@ -3,7 +3,7 @@ import { Deaths } from '../../src/account/deaths.js';
 import type { CountedQueue, Held } from '../../src/account/held.js';
 import { heldBy } from '../../src/account/held.js';
 import { Tally } from '../../src/account/tally.js';
-import type { CountedSocket } from '../../src/walk/census.js';
+import type { CountedSocket } from '../../src/walk/found-sockets.js';
 import type { QueueName } from '../../src/walk/queues/queue.js';
 import type { Task } from '../../src/walk/tasks.js';
 import { Warnings } from '../../src/walk/warnings.js';
