@@ -6,7 +6,7 @@ import { named } from '../walk/named-read.js';
 import type { NetworkPages } from '../walk/network-pages.js';
 import { flagTest, memberOf, type PageTest, struct } from '../walk/struct-page.js';
 import type { Tally } from './tally.js';
-import type { Row } from './unexplained.js';
+import type { Row } from './unexplained-row.js';
 
 /**
  * Where every page of the machine is. Whoever takes pages from the buddy allocator and is none of

@@ -14,7 +14,8 @@ import type { Held } from './held.js';
 import { Owners } from './owners.js';
 import { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
-import { type Unexplained, unexplained } from './unexplained.js';
+import { unexplained } from './unexplained.js';
+import type { Unexplained } from './unexplained-row.js';
 
 /** What a census says of the machine as a whole. */
 export interface CensusWhole {

@@ -1,9 +1,6 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { cpuMask, perCpuAddress } from '../walk/cpus.js';
-import { incompleteness } from '../walk/incompleteness.js';
-import { readPartOf } from '../walk/named-read.js';
-import { type NetDevice, NO_DRIVER, netDevices } from '../walk/net-devices.js';
+import { type NetDevice, netDevices } from '../walk/net-devices.js';
 import type { NetworkPages } from '../walk/network-pages.js';
 import { cpuFragPages, SendFrags } from '../walk/page-frag-cache.js';
 import { type PageBlock, PageReader } from '../walk/pages.js';
@@ -11,26 +8,14 @@ import { QdiscReader } from '../walk/qdisc.js';
 import { SkbLists } from '../walk/queues/skb-lists.js';
 import { SkbReader } from '../walk/skb.js';
 import type { SkbCache } from '../walk/skb-caches.js';
-import { freeInCaches } from '../walk/slab-usage.js';
 import { softnetSkbs } from '../walk/softnet.js';
 import { TaskReader } from '../walk/tasks.js';
-import { virtioNetMemory } from '../walk/virtio-net.js';
 import { Warnings } from '../walk/warnings.js';
 import { otherPages } from './other-pages.js';
+import { receiveRings } from './receive-rings.js';
+import { CACHE_WORDS, slabObjects } from './slab-objects.js';
 import { Tally } from './tally.js';
-
-/** Memory that the network holds and no socket explains; null where it is named but not counted. */
-export interface Unexplained {
-  readonly what: string;
-  readonly objects: number | null;
-  /** Of this row alone: what a socket's queue or a row above holds as well is left out. */
-  readonly bytes: number | null;
-  /** The row in words. */
-  readonly message: string;
-}
-
-/** A row before it has its name. */
-export type Row = Omit<Unexplained, 'what'>;
+import { many, type Row, reason, type Unexplained } from './unexplained-row.js';
 
 /**
  * What of the network's memory is in no socket's queue: packets on their way through the machine,
@@ -70,12 +55,6 @@ export function unexplained(
   rows.push(rest.row('other-pages', 'Pages in no row', () => rest.others(seen)));
   return rows;
 }
-
-const CACHE_WORDS: Readonly<Record<SkbCache['kind'], string>> = {
-  skbs: 'skbs',
-  'skb-pairs': 'pairs of skbs',
-  'skb-heads': 'small heads of skbs',
-};
 
 /** Walks what is not in sockets, part by part; each part leaves out what those before it hold. */
 class Rest {
@@ -195,33 +174,10 @@ class Rest {
     return [...drivers].map(([driver, group]) => {
       const names = group.map(({ name }) => name).join(', ');
       const name = `The receive rings of ${names} (${driver})`;
-      return this.row(`receive-rings ${driver}`, name, () => this.#ring(driver, name, group));
+      return this.row(`receive-rings ${driver}`, name, () =>
+        receiveRings(this.#kernel, driver, name, group, (found) => this.#newPages(found)),
+      );
     });
-  }
-
-  #ring(driver: string, name: string, group: readonly NetDevice[]): Row {
-    if (driver === NO_DRIVER) {
-      throw new KernelError('unsupported-layout', 'the device that they sit on has no driver');
-    }
-    if (driver !== 'virtio_net') {
-      const message = `${name} are not walked: what their buffers pin is not told.`;
-      return { objects: null, bytes: null, message };
-    }
-    const found: bigint[] = [];
-    let buffers = 0;
-    for (const device of group) {
-      const memory = virtioNetMemory(this.#kernel, device);
-      buffers += memory.buffers.length;
-      for (const buffer of memory.buffers) {
-        const page = this.#kernel.pageOf(buffer);
-        if (page === undefined) throw new KernelError('damaged', 'a buffer is in no page');
-        found.push(page);
-      }
-      found.push(...memory.pages);
-    }
-    const { pages, bytes } = this.#newPages(found);
-    const message = `${name} hold ${many(buffers, 'buffer')}, in ${many(pages, 'page')} that nothing above holds.`;
-    return { objects: pages, bytes, message };
   }
 
   pools(seen: NetworkPages): Row {
@@ -245,50 +201,9 @@ class Rest {
     return otherPages(this.#kernel, seen, this.#known);
   }
 
-  /** Objects that the slabs count as in use, less those that were met and those kept in reserve. */
   objects(cache: SkbCache, seen: NetworkPages): Row {
-    const count = seen.usage.count(cache.address);
-    if (!seen.complete || !count) {
-      throw new KernelError('damaged', 'not every slab of the dump could be looked at');
-    }
-    const used = count.inUse - freeInCaches(this.#kernel, cache.address);
-    const reserve = cache.kind === 'skbs' ? this.#napiReserve() : 0;
     const met = this.#known.slotsByCache().get(cache.address) ?? 0;
-    const left = used - reserve - met;
-    const words = CACHE_WORDS[cache.kind];
-    const kept = reserve > 0 ? `, ${reserve} kept ready by CPUs` : '';
-    const told = `${used} ${words} are in use: ${met} in queues${kept}`;
-    if (cache.merged) {
-      const message = `At most ${told}, and ${Math.max(0, left)} others, which may be anything: the allocator keeps objects of other kinds in this cache too.`;
-      return { objects: null, bytes: null, message };
-    }
-    if (left < 0) {
-      const message = `Of the ${words} ${met} were met and ${used} are in use: the dump changed while it was taken, or is damaged.`;
-      return { objects: null, bytes: null, message };
-    }
-    return { objects: left, bytes: left * cache.size, message: `${told}, ${left} not explained.` };
-  }
-
-  /** Skbs that CPUs keep to hand out: `napi_alloc_cache.skb_cache` (net/core/skbuff.c). */
-  #napiReserve(): number {
-    const template = this.#kernel.symbol('napi_alloc_cache');
-    const count = this.#kernel.struct('napi_alloc_cache')?.member('skb_count');
-    const slots = this.#kernel.struct('napi_alloc_cache')?.member('skb_cache')?.count;
-    if (template === undefined || !count || slots === undefined) {
-      throw new KernelError('unsupported-layout', 'this kernel has no napi_alloc_cache');
-    }
-    let kept = 0;
-    for (const cpu of cpuMask(this.#kernel, '__cpu_possible_mask')) {
-      const cache = perCpuAddress(this.#kernel, template, cpu);
-      const at = cache + BigInt(count.offset);
-      const whole = 'struct napi_alloc_cache';
-      const own = readPartOf(this.#kernel, whole, cache, at, 4).getUint32(0, true);
-      if (own > slots) {
-        throw new KernelError('damaged', `CPU ${cpu} keeps ${own} skbs in ${slots} places`);
-      }
-      kept += own;
-    }
-    return kept;
+    return slabObjects(this.#kernel, cache, seen, met);
   }
 
   /** Counts packets, and what they pin that nothing before them does. */
@@ -322,16 +237,4 @@ class Rest {
     if (block.kind === 'page') return block;
     throw new KernelError('damaged', `the page 0x${address.toString(16)} belongs to a slab`);
   }
-}
-
-/** `1 page`, `2 pages` */
-function many(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-/** @throws the error itself, if it is a fault of this program */
-function reason(error: unknown): string {
-  const known = error instanceof KernelError || error instanceof ReadError;
-  if (!known) incompleteness(error);
-  return (error as Error).message;
 }
