@@ -5,6 +5,7 @@ import type { MemberLayout } from '../kernel/layout.js';
 import { FrameIndex, grown } from './frame-index.js';
 import { named } from './named-read.js';
 import { poolPageTest } from './page-pool.js';
+import { type SlabCache, SlabCaches } from './slab-caches.js';
 import {
   flagTest,
   type HeadFinder,
@@ -16,7 +17,7 @@ import {
   slabTest,
   struct,
 } from './struct-page.js';
-import { readUnsigned, StructReader } from './struct-reader.js';
+import { readUnsigned } from './struct-reader.js';
 
 /** An allocation of the buddy allocator that isn't slab. */
 export interface PageBlock {
@@ -44,14 +45,6 @@ export interface SlabBlock {
 
 export type Block = PageBlock | SlabBlock;
 
-/** A slab cache: one object for each, made once. */
-export interface SlabCache {
-  /** Address of its `struct kmem_cache`. */
-  readonly address: bigint;
-  /** Bytes of a slot (`kmem_cache.size`). */
-  readonly slotSize: number;
-}
-
 /** In place of an order: the page belongs to a slab, and its references number the cache. */
 const SLAB = -1;
 
@@ -73,9 +66,7 @@ export class PageReader {
   readonly #objects: MemberLayout | undefined;
   readonly #references: number;
   readonly #isPooled: PageTest;
-  readonly #slotSize;
-  readonly #reciprocal: StructReader<'reciprocal_size.m' | 'reciprocal_size.sh2'> | undefined;
-  readonly #caches: SlabCache[] = [];
+  readonly #caches: SlabCaches;
   readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   #index = new FrameIndex();
   #heads = new Float64Array(0);
@@ -95,10 +86,7 @@ export class PageReader {
     this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     this.#references = memberOf(page, '_refcount').offset;
     this.#isPooled = poolPageTest(kernel, page)?.is ?? (() => false);
-    this.#slotSize = new StructReader(kernel, 'kmem_cache', ['size']);
-    this.#reciprocal = kernel.struct('kmem_cache')?.member('reciprocal_size.m')
-      ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m', 'reciprocal_size.sh2'])
-      : undefined;
+    this.#caches = new SlabCaches(kernel);
   }
 
   /**
@@ -136,7 +124,7 @@ export class PageReader {
 
   /** The slab cache that the page belongs to, or undefined: it is no slab's. */
   cacheOf(row: number): SlabCache | undefined {
-    return this.#orders[row] === SLAB ? this.#caches[this.#counts[row]!] : undefined;
+    return this.#orders[row] === SLAB ? this.#caches.at(this.#counts[row]!) : undefined;
   }
 
   /** log2 of the allocation's base pages; no slab's. */
@@ -153,7 +141,7 @@ export class PageReader {
   /** Whether two addresses lie in one slot of a slab, that of the page's row. */
   inOneSlot(row: number, first: bigint, second: bigint): boolean {
     const start = this.#startOf(this.#heads[row]!);
-    const size = BigInt(this.#caches[this.#counts[row]!]!.slotSize);
+    const size = BigInt(this.#caches.at(this.#counts[row]!).slotSize);
     return first >= start && (first - start) / size === (second - start) / size;
   }
 
@@ -186,7 +174,7 @@ export class PageReader {
       const objects =
         this.#objects && readUnsigned(view, base + this.#objects.offset, this.#objects);
       const isHead = this.#isHead(view, base);
-      const number = this.#cacheNumber(cache);
+      const number = this.#caches.numberOf(cache);
       if (objects !== undefined) this.#checkObjects(frame, objects, isHead, number);
       return this.#add(frame, frame, SLAB, number);
     }
@@ -263,41 +251,13 @@ export class PageReader {
 
   /** A slab has as many slots as its pages have room for; a page of KFENCE has one. */
   #checkObjects(head: number, objects: number, isHead: boolean, cache: number): void {
-    const { slotSize } = this.#caches[cache]!;
+    const { slotSize } = this.#caches.at(cache);
     const bytes = this.#kernel.facts.pageSize * 2 ** (isHead ? this.#orderOf(head) : 0);
     if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
     throw new KernelError(
       'damaged',
       `the slab at 0x${this.#pageOf(head).toString(16)} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
     );
-  }
-
-  /** Since 5.9 a cache keeps its slots' size in a second form, to divide by it (reciprocal_value). */
-  #isSlotSize(cache: bigint, size: number): boolean {
-    if (!this.#reciprocal) return true;
-    const view = this.#reciprocal.read(cache);
-    const bits = Math.ceil(Math.log2(size));
-    const multiplier = Math.floor((2 ** 32 * (2 ** bits - size)) / size) + 1;
-    const shift = Math.max(bits - 1, 0);
-    return (
-      view.number('reciprocal_size.m') === multiplier &&
-      view.number('reciprocal_size.sh2') === shift
-    );
-  }
-
-  /** Kernels have a few hundred caches, and sockets' memory lies in a dozen. */
-  #cacheNumber(address: bigint): number {
-    const known = this.#caches.findIndex((cache) => cache.address === address);
-    if (known >= 0) return known;
-    const slotSize = this.#slotSize.read(address).number('size');
-    const sound = slotSize >= 8 && slotSize <= 2 ** 26 && slotSize % 8 === 0;
-    if (!sound || !this.#isSlotSize(address, slotSize)) {
-      throw new KernelError(
-        'damaged',
-        `the slab cache at 0x${address.toString(16)} claims slots of ${slotSize} bytes`,
-      );
-    }
-    return this.#caches.push({ address, slotSize }) - 1;
   }
 }
 

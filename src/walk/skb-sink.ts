@@ -1,6 +1,6 @@
 import { ReadError } from '../kernel/error.js';
 import { incompleteness } from './incompleteness.js';
-import type { SlabCache } from './pages.js';
+import type { SlabCache } from './slab-caches.js';
 import type { WarningCode } from './warnings.js';
 
 /**
