@@ -89,7 +89,8 @@ function checkSource(options: SourceOptions): readonly string[] {
   if ((files.length === 0) === (options.live === undefined)) {
     throw new UsageError('say what to read: either --vmcore FILE or --live');
   }
-  for (const file of [...files, ...Object.values(aids(options))]) checkFile(file);
+  for (const file of files) checkFile(file, 'not-a-dump');
+  for (const file of Object.values(aids(options))) checkFile(file, 'unsupported-format');
   if (options.live) checkKcore();
   return files;
 }
@@ -114,7 +115,10 @@ async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
   }
 }
 
-function checkFile(file: string): void {
+/** @param unfit of what is neither a file nor a folder */
+function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format'): void {
+  // A script's variable that is not set.
+  if (file === '') throw new UsageError('a file’s name is empty');
   try {
     fs.accessSync(file, fs.constants.R_OK);
   } catch (cause) {
@@ -122,18 +126,23 @@ function checkFile(file: string): void {
     if (code === 'EACCES' || code === 'EPERM') {
       throw new KernelError('permission', `${file} may not be read`, { cause });
     }
-    throw new KernelError('no-such-file', `there is no file ${file}`, { cause });
+    throw new KernelError('no-such-file', noFile(file, code), { cause });
   }
   // Whoever opens a fifo waits for somebody to write to it; a folder may hold a dump.
   const stat = fs.statSync(file);
   if (!stat.isFile() && !stat.isDirectory()) {
-    throw new KernelError('not-a-dump', `${file} is not a regular file`);
+    throw new KernelError(unfit, `${file} is not a regular file`);
   }
+}
+
+function noFile(file: string, code: string | undefined): string {
+  if (file === '-') return 'there is no file -, and nothing is read from stdin';
+  return code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be opened (${code})`;
 }
 
 function checkKcore(): void {
   if (!fs.existsSync('/proc/kcore')) {
     throw new KernelError('no-live-memory', 'this kernel has no /proc/kcore');
   }
-  checkFile('/proc/kcore');
+  checkFile('/proc/kcore', 'not-a-dump');
 }

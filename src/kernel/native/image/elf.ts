@@ -22,7 +22,7 @@ import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from './source.js';
  */
 export const elf: ImageFormat = {
   name: 'ELF core',
-  probe: (head) => (isElf(head) ? undefined : 'it does not begin with \\x7fELF'),
+  probe: (head) => (isElf(head) ? undefined : 'it does not begin with \x7fELF'),
   open: (sources, cache) => new ElfImage(sources, cache),
 };
 
