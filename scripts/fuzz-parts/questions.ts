@@ -78,7 +78,7 @@ function all(): Question {
     name: 'sockets',
     ask(kernel) {
       const answer = accountAll(kernel, { by: 'cgroup' });
-      const whole = socketsSchema.parse(socketsJson(answer, answer.sockets, 'cgroup'));
+      const whole = socketsSchema.parse(socketsJson(answer, answer.sockets));
       // A row without a figure says why.
       const claims = whole.unexplained
         .filter(({ objects }) => objects !== null)

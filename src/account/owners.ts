@@ -12,17 +12,17 @@ interface Sum {
 
 /** Adds sockets up by what they have in common. */
 export class Owners {
-  readonly grouping: Grouping;
+  readonly #grouping: Grouping;
   readonly #newTally: () => Tally;
   readonly #sums = new Map<string, Sum>();
 
   constructor(grouping: Grouping, newTally: () => Tally) {
-    this.grouping = grouping;
+    this.#grouping = grouping;
     this.#newTally = newTally;
   }
 
   add(entry: CensusEntry, held: Tally): void {
-    for (const [key, pid] of keysOf(entry, this.grouping)) {
+    for (const [key, pid] of keysOf(entry, this.#grouping)) {
       const sum = this.#sums.get(key) ?? { pid, sockets: 0, tally: this.#newTally() };
       this.#sums.set(key, sum);
       sum.sockets++;

@@ -32,14 +32,16 @@ export interface CensusWhole {
 /** The answer to `sockets`: every socket of the machine, what pins most first. */
 export interface CensusAnswer extends CensusWhole {
   readonly sockets: readonly CensusEntry[];
-  /** What pins most first. Processes are always counted, since the headline names the first. */
-  readonly groups: Readonly<Partial<Record<Grouping, readonly Group[]>>>;
+  /** Every process that has sockets, and what else keeps some; what pins most first. */
+  readonly processes: readonly Group[];
+  /** The chosen sockets by what was asked for, what pins most first; undefined: nothing was. */
+  readonly groups: readonly Group[] | undefined;
 }
 
 export interface CensusOptions {
   readonly by?: Grouping | undefined;
-  /** Which sockets are added up by that; all of them, unless told. */
-  readonly select?: (entry: CensusEntry) => boolean;
+  /** Which sockets are added up by that; undefined: all of them. */
+  readonly select?: ((entry: CensusEntry) => boolean) | undefined;
   /** Told now and then which part of the search is done, 0 to 1. */
   readonly progress?: (part: number) => void;
 }
@@ -51,32 +53,35 @@ export interface CensusOptions {
  */
 export function accountAll(
   kernel: Kernel,
-  { by, select = () => true, progress }: CensusOptions = {},
+  { by, select, progress }: CensusOptions = {},
 ): CensusAnswer {
   const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
-  const processes = by === 'process' ? undefined : new Owners('process', newTally);
-  const chosen = by && new Owners(by, newTally);
+  const processes = new Owners('process', newTally);
+  const isSame = by === 'process' && select === undefined;
+  const chosen = by === undefined || isSame ? undefined : new Owners(by, newTally);
   const deaths = new Deaths(newTally);
   const sockets: CensusEntry[] = [];
   const census = new AccountedCensus(kernel, progress);
   for (const { entry, found, held } of census.accounts()) {
     sockets.push(entry);
-    processes?.add(entry, held.all);
-    if (select(entry)) chosen?.add(entry, held.all);
+    processes.add(entry, held.all);
+    if (select === undefined || select(entry)) chosen?.add(entry, held.all);
     deaths.add(found, held);
   }
-  const groups: Partial<Record<Grouping, Group[]>> = {};
-  for (const owners of [processes, chosen]) {
-    if (!owners) continue;
-    groups[owners.grouping] = owners.groups(census.anyMissed, (pid) => deaths.freed(pid));
-  }
+  const groupsOf = (owners: Owners) => owners.groups(census.anyMissed, (pid) => deaths.freed(pid));
+  const everyProcess = groupsOf(processes);
   sockets.sort(
     (a, b) =>
       b.total.pinnedBytes - a.total.pinnedBytes ||
       (a.socket.inode ?? 0) - (b.socket.inode ?? 0) ||
       (a.socket.sock < b.socket.sock ? -1 : 1),
   );
-  return { ...census.whole(), sockets, groups };
+  return {
+    ...census.whole(),
+    sockets,
+    processes: everyProcess,
+    groups: isSame ? everyProcess : chosen && groupsOf(chosen),
+  };
 }
 
 /**

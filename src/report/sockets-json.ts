@@ -1,4 +1,4 @@
-import type { CensusEntry, Grouping } from '../account/census-entry.js';
+import type { CensusEntry } from '../account/census-entry.js';
 import type { CensusAnswer, CensusWhole } from '../account/sockets.js';
 import { hex } from '../kernel/hex.js';
 import { kernelJson } from './kernel-json.js';
@@ -9,10 +9,9 @@ import { accountJson } from './skb-json.js';
 export function socketsJson(
   answer: CensusAnswer,
   entries: readonly CensusEntry[],
-  by?: Grouping,
   limit = Number.POSITIVE_INFINITY,
 ): SocketsJson {
-  const groups = by && answer.groups[by];
+  const { groups } = answer;
   const { kernel, ...whole } = wholeJson(answer);
   return {
     schema: 'kdump-mem.sockets/1',

@@ -2,6 +2,7 @@ import type { CensusEntry, CensusHolder, Group, Grouping } from '../account/cens
 import type { Freed } from '../account/deaths.js';
 import { type Keeper, keptBy } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
+import { hex } from '../kernel/hex.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
 import { amplificationText, atLeast, socketText } from './skb-text.js';
@@ -17,12 +18,14 @@ export function socketsText(
   entries: readonly CensusEntry[],
   { by, limit }: { by?: Grouping | undefined; limit: number },
 ): string {
-  const groups = by && answer.groups[by];
+  const { groups } = answer;
   const table = groups
     ? groupsTable(groups.slice(0, limit), by)
     : socketsTable(entries.slice(0, limit));
   const all = groups ? groups.length : entries.length;
-  const parts = [headline(answer), table];
+  const parts = [headline(answer)];
+  if (all > 0) parts.push(table);
+  else if (answer.sockets.length > 0) parts.push(NOTHING);
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
     parts.push(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them`);
@@ -31,13 +34,15 @@ export function socketsText(
   return parts.join('\n\n');
 }
 
+const NOTHING = 'No socket to list. Without --all, those that pin nothing are left out.';
+
 function headline(answer: CensusAnswer): string {
-  const { sockets, total, groups } = answer;
+  const { sockets, total, processes } = answer;
   if (sockets.length === 0 && !total.complete)
     return 'No socket was found: what leads to them could not be read';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
   const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload`;
-  const top = groups.process?.[0];
+  const [top] = processes;
   if (!top || top.total.pinnedBytes === 0) return pinned;
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
   return `${pinned}; ${ownerText(top.key)} holds ${share} % of it`;
@@ -91,13 +96,20 @@ function busiestQueue({ queues }: CensusEntry): string {
   return busy.length > 1 ? `${name} +${busy.length - 1}` : name;
 }
 
-/** `121 starver fd 4`; who else holds it is counted. */
+/**
+ * `121 starver fd 4`; who else holds it is counted. One that no process has is told with its address,
+ * which `skb --sock` takes.
+ */
 function holdersText(entry: CensusEntry): string {
   const { holders, connectionHolders } = entry;
   if (holders.length > 0) return namesOf(holders);
   if (connectionHolders.length > 0) return `(part of ${namesOf(connectionHolders)})`;
   const [mapper] = entry.mappedBy;
   if (mapper) return `${mapper.pid} ${escapeText(mapper.comm)} (mapped)`;
+  return `${keeperText(entry)} ${hex(entry.socket.sock)}`;
+}
+
+function keeperText(entry: CensusEntry): string {
   const ring = entry.registeredWith[0]?.holders[0];
   const keeper = keptBy(entry);
   if (ring && keeper === 'io_uring') {
@@ -149,7 +161,9 @@ function groupsTable(groups: readonly Group[], by: Grouping | undefined): string
 function freedText(freed: Freed | null): string {
   if (freed === null) return '-';
   const { low, high } = freed;
-  return high === null ? `≥ ${formatSize(low)}` : `${formatSize(low)} to ${formatSize(high)}`;
+  if (high === null) return `≥ ${formatSize(low)}`;
+  const [from, to] = [formatSize(low), formatSize(high)];
+  return from === to ? to : `${from} to ${to}`;
 }
 
 function unexplainedText({ unexplained }: CensusAnswer): string {

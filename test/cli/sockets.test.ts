@@ -205,3 +205,41 @@ test.each([
   expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
   expect(stderr).toContain(word);
 });
+
+describe('the text of sockets', () => {
+  const text = async (...options: string[]) => (await run(...options)).stdout.split('\n');
+
+  test('says of the whole machine first, whatever is chosen of it', async () => {
+    const [headline] = await text();
+    expect(headline).toMatch(/^\d+ of \d+ sockets pin .*; pid \d+ \(stuffed\) holds \d+ % of it$/);
+    const pid = String(pidOf('starving'));
+    expect((await text('--pid', pid, '--by', 'process'))[0]).toBe(headline);
+    expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
+  });
+
+  test('says so where there is nothing to list', async () => {
+    const nothing = 'No socket to list. Without --all, those that pin nothing are left out.';
+    expect((await text('--pid', '999999'))[2]).toBe(nothing);
+    expect((await text('--pid', '999999', '--by', 'port'))[2]).toBe(nothing);
+  });
+
+  test('gives the address of each socket that no process has, for skb --sock', async () => {
+    const addresses = (await text('--limit', '1000')).flatMap(
+      (line) => /\) (0x[0-9a-f]+)$/.exec(line)?.[1] ?? [],
+    );
+    const alone = all.filter((one) => one.total.pinnedBytes > 0 && ownerOf(one).length === 0);
+    expect(alone.length).toBeGreaterThan(3);
+    expect(addresses).toEqual(socks(alone));
+    const [address = ''] = addresses;
+    const ran = await kdumpMem('skb', '--sock', address, '--vmcore', vmcore, '--json');
+    expect(JSON.parse(ran.stdout).total).toEqual(alone[0]?.total);
+  });
+
+  test('tells what a kill gives back in one figure where both bounds are that', async () => {
+    const rows = await text('--by', 'process', '--all');
+    const freed = (name: string) => rows.find((row) => row.includes(`(${name})`)) ?? '';
+    expect(freed('starver')).toMatch(/ (\d\S* [KM]iB) {2,}\1$/);
+    expect(freed('udp-fed')).toMatch(/ \d\S* KiB to \d+ KiB$/);
+    expect(rows.join('\n')).not.toMatch(/ (\S+ \S+) to \1$/m);
+  });
+});

@@ -17,7 +17,7 @@ Examples:
   kdump-mem skb --pid 4711 --fd 12 --vmcore vmcore --verbose
       one socket, queue by queue, with every skb
   kdump-mem skb --sock 0xffff8b888267ec00 --vmcore vmcore
-      a socket without a descriptor, by its address in sockets --json
+      a socket that no process has, by its address in the list of sockets
   kdump-mem skb --pid 4711 --fd 12 --vmcore vmcore --vmlinux vmlinux --engine verify
       asks crash as well, and lists every figure on which it differs
 

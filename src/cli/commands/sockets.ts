@@ -107,7 +107,10 @@ export function registerSockets(program: Command): void {
         return;
       }
       const listed = (found: CensusAnswer) => found.sockets.filter(isListed);
-      const select = (entry: CensusEntry) => matches(entry, options);
+      const { pid, netns, state, port } = options;
+      const select = [pid, netns, state, port].some((value) => value !== undefined)
+        ? (entry: CensusEntry) => matches(entry, options)
+        : undefined;
       await answer(options, {
         ask: (kernel) => {
           try {
@@ -116,7 +119,7 @@ export function registerSockets(program: Command): void {
             progress.clear();
           }
         },
-        toJson: (found) => json.socketsJson(found, listed(found), by, limit),
+        toJson: (found) => json.socketsJson(found, listed(found), limit),
         toText: (found) => text.socketsText(found, listed(found), { by, limit }),
       });
     });

@@ -79,7 +79,7 @@ function figures(name: string, files: () => readonly string[], dump: () => LabVm
       const { oracle, truth, elf, kernel: of } = dump();
       const answer = withKernel(files(), (kernel) => {
         const found = accountAll(kernel, { by: 'netns' });
-        return socketsJson(found, found.sockets, 'netns');
+        return socketsJson(found, found.sockets);
       });
       socketsSchema.parse(answer);
       expect(answer.warnings).toEqual([]);

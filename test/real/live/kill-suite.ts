@@ -13,7 +13,7 @@ export function describeKills(kernel: LabKernel): void {
     }, 400_000);
 
     const told = (pid: number): Freed & { readonly high: number } => {
-      const groups = experiment.answer.groups.process ?? [];
+      const groups = experiment.answer.processes;
       const found = groups.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
       // A ring's process has no socket of its own at a descriptor.
       if (!found) throw new Error(`the census has no process ${pid}`);

@@ -74,7 +74,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     const core = join(folder, 'elf.vmcore');
     const kernel = openNative({ files: [core] });
     const all = accountAll(kernel, { by: 'process' });
-    answer = socketsSchema.parse(socketsJson(all, all.sockets, 'process'));
+    answer = socketsSchema.parse(socketsJson(all, all.sockets));
     kernel.close();
     const script = new URL('families.py', import.meta.url);
     drgn = drgnJson(core, version, script, String(roles[0]?.pid));

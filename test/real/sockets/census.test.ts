@@ -35,7 +35,7 @@ function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): Cens
   }
 }
 
-const toJson = (answer: CensusAnswer) => socketsJson(answer, answer.sockets, 'netns');
+const toJson = (answer: CensusAnswer) => socketsJson(answer, answer.sockets);
 
 describe.each(LAB_KERNELS)('the census of %s', (version) => {
   const { oracle, truth } = labDump(version);
@@ -96,20 +96,20 @@ describe.each(LAB_KERNELS)('the census of %s', (version) => {
     const sum = answer.sockets.reduce((bytes, { total }) => bytes + total.pinnedBytes, 0);
     expect(answer.total.pinnedBytes).toBeLessThan(sum);
     const starving = role(truth, 'starving');
-    const row = answer.groups.process?.find(({ key }) => key.startsWith(`${starving.pid} `));
+    const row = answer.processes.find(({ key }) => key.startsWith(`${starving.pid} `));
     const { low, high, toPools } = row?.freedIfKilled ?? { low: 0, high: 0, toPools: 0 };
     expect(high).toBe(row?.total.pinnedBytes);
     if (high === null) throw new Error('not complete');
     // 7.2's virtio_net takes its pages from a page pool, which may keep them.
     const large = role(truth, 'starving-large');
-    const pages = answer.groups.process?.find(({ key }) => key.startsWith(`${large.pid} `));
+    const pages = answer.processes.find(({ key }) => key.startsWith(`${large.pid} `));
     if (version === 'newest') expect(pages?.freedIfKilled?.toPools).toBeGreaterThan(0);
     else expect(toPools).toBe(0);
     expect(low + toPools).toBeLessThanOrEqual(high);
     expect(low + toPools).toBeGreaterThanOrEqual(high * 0.95);
     // Somebody else has this one open as well.
     const forked = role(truth, 'forked');
-    const parent = answer.groups.process?.find(({ key }) => key.startsWith(`${forked.pid} `));
+    const parent = answer.processes.find(({ key }) => key.startsWith(`${forked.pid} `));
     expect(parent?.total.pinnedBytes).toBeGreaterThan(0);
     expect(parent?.freedIfKilled).toEqual({ low: 0, high: 0, toPools: 0 });
   });

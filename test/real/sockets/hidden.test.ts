@@ -24,7 +24,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
   beforeAll(() => {
     const kernel = openNative({ files: [elf] });
     const all = accountAll(kernel, { by: 'process' });
-    answer = socketsSchema.parse(socketsJson(all, all.sockets, 'process'));
+    answer = socketsSchema.parse(socketsJson(all, all.sockets));
     text = socketsText(all, all.sockets, { limit: 1000 });
     kernel.close();
     drgn = drgnJson(elf, version, new URL('hidden.py', import.meta.url));

@@ -48,7 +48,7 @@ describe.each(['6.1', 'newest'] as const)('who has the sockets of families on %s
         ours.flatMap(({ connectionHolders }) => connectionHolders).map(({ pid }) => pid),
       );
       expect(pids.size).toBe(1);
-      const group = all.groups.process?.find(({ key }) => key.startsWith(`${[...pids][0]} `));
+      const group = all.processes.find(({ key }) => key.startsWith(`${[...pids][0]} `));
       const held = all.sockets.filter(({ holders }) => holders.some(({ pid }) => pids.has(pid)));
       expect(group?.sockets).toBe(held.length + ours.length);
       expect(socketsText(all, all.sockets, { limit: 1000 })).not.toContain('orphan');
@@ -86,7 +86,7 @@ describe.each(LAB_KERNELS)('a kill on %s', (version) => {
   test('of a listener gives back what waits at it, asked for the descriptor or for all', () => {
     const { pid, fd } = role(truth, 'listener');
     censusOf(elf, (all, kernel) => {
-      const group = all.groups.process?.find(({ key }) => key.startsWith(`${pid} `));
+      const group = all.processes.find(({ key }) => key.startsWith(`${pid} `));
       const { freedIfKilled, total } = accountFd(kernel, pid, fd);
       expect(total.pinnedBytes).toBe(0);
       expect(freedIfKilled?.high).toBeGreaterThan(3000);
@@ -95,8 +95,8 @@ describe.each(LAB_KERNELS)('a kill on %s', (version) => {
   });
 
   test('is told for processes only', () => {
-    censusOf(elf, ({ groups }) => {
-      for (const { key, freedIfKilled } of groups.process ?? []) {
+    censusOf(elf, ({ processes }) => {
+      for (const { key, freedIfKilled } of processes) {
         expect(freedIfKilled === null, key).toBe(key.startsWith('('));
       }
     });
@@ -106,8 +106,8 @@ describe.each(LAB_KERNELS)('a kill on %s', (version) => {
 test('a dump that lacks sockets, or who has them, is complete for no process', () => {
   censusOf(labKdump('newest').formats['lzo-d31'][0] ?? '', (all) => {
     expect(all.total.complete).toBe(false);
-    expect(all.groups.process?.length).toBeGreaterThan(5);
-    for (const { key, total, freedIfKilled } of all.groups.process ?? []) {
+    expect(all.processes.length).toBeGreaterThan(5);
+    for (const { key, total, freedIfKilled } of all.processes) {
       expect(total.complete, key).toBe(false);
       expect(freedIfKilled?.high ?? null, key).toBeNull();
     }
