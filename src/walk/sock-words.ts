@@ -66,8 +66,16 @@ const STATES: Readonly<Record<number, string>> = {
   13: 'BOUND_INACTIVE',
 };
 
-/** The states that stateName knows by a word. */
-export const STATE_NAMES: readonly string[] = Object.values(STATES);
+/** By state: what is shorter than a sock and begins like one (sk_fullsock, include/net/sock.h). */
+const MINI_SOCKS: Readonly<Record<number, string>> = {
+  6: 'what a closed connection leaves behind (TIME_WAIT)',
+  12: 'a connection request (NEW_SYN_RECV)',
+};
+
+/** The states of sockets that stateName knows by a word. */
+export const STATE_NAMES: readonly string[] = Object.entries(STATES)
+  .filter(([state]) => MINI_SOCKS[Number(state)] === undefined)
+  .map(([, name]) => name);
 
 /**
  * Families that number their states in their own way: enum bt_state, PPPOX_CONNECTED, the states of
@@ -93,12 +101,6 @@ export function isNoState(family: string, state: number): boolean {
   if (miniSock(family, state) !== undefined) return true;
   return TCP_STATES.includes(family) && STATES[state] === undefined;
 }
-
-/** By state: what is shorter than a sock and begins like one (sk_fullsock, include/net/sock.h). */
-const MINI_SOCKS: Readonly<Record<number, string>> = {
-  6: 'what a closed connection leaves behind (TIME_WAIT)',
-  12: 'a connection request (NEW_SYN_RECV)',
-};
 
 /** What has a family and a state as socks do, but no queues; undefined for a sock. */
 export function miniSock(family: string, state: number): string | undefined {

@@ -71,6 +71,15 @@ describe('sockets lists', () => {
     expect(answer.totals).toEqual(whole.totals);
   });
 
+  test.each([
+    ['estab', 'ESTABLISHED'],
+    ['UNCONN', 'CLOSE'],
+  ])('what ss calls %s', async (word, state) => {
+    const expected = all.filter((one) => one.total.pinnedBytes > 0 && one.socket.state === state);
+    expect(expected.length).toBeGreaterThan(0);
+    expect(socks((await json('--state', word)).sockets)).toEqual(socks(expected));
+  });
+
   test('what all of several options choose, also sockets that pin nothing', async () => {
     const pid = String(pidOf('listener'));
     const answer = await json('--all', '--pid', pid, '--state', 'LISTEN');
@@ -196,7 +205,9 @@ test.each([
   [['--ndjson', '--by', 'process'], '--by'],
   [['--ndjson', '--engine', 'verify'], 'verify'],
   [['--by', 'colour'], 'process, cgroup, netns, port, family, state'],
-  [['--state', 'ESTAB'], 'ESTABLISHED'],
+  [['--state', 'ESTABLI'], 'ESTABLISHED'],
+  // No sockets are in it any more: an empty list would say that there are none.
+  [['--state', 'TIME-WAIT'], 'must be one of'],
   [['--limit', '-1'], 'whole number'],
   [['--pid', '12x'], 'whole number'],
 ])('sockets %j is wrong usage, and the line says why', async (options, word) => {

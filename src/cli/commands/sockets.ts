@@ -140,10 +140,14 @@ function matches(entry: CensusEntry, options: SocketsOptions): boolean {
   return port === undefined || [local, peer].includes(String(port));
 }
 
+/** What `ss` prints for states that it calls otherwise. */
+const SS_STATES: Readonly<Record<string, string>> = { ESTAB: 'ESTABLISHED', UNCONN: 'CLOSE' };
+
 /** A state's name as `ss` spells it (FIN-WAIT-1) or the kernel (FIN_WAIT1), in large or small letters. */
 function parseState(text: string): string {
   const bare = (name: string) => name.toUpperCase().replaceAll(/[-_]/g, '');
-  const known = STATE_NAMES.find((name) => bare(name) === bare(text));
+  const asked = SS_STATES[text.toUpperCase()] ?? text;
+  const known = STATE_NAMES.find((name) => bare(name) === bare(asked));
   if (known !== undefined) return known;
   if (/^STATE_\d+$/.test(text)) return text;
   throw new InvalidArgumentError(`It must be one of ${STATE_NAMES.join(', ')}.`);
