@@ -43,7 +43,7 @@ describe('sockets lists', () => {
     all.find(({ holders }) => holders.some(({ pid }) => pid === pidOf(name)));
   const cases: Record<string, () => [option: string, isListed: (one: CensusEntryJson) => boolean]> =
     {
-      '--min-bytes': () => ['100000', ({ total }) => total.pinnedBytes >= 100_000],
+      '--min-bytes': () => ['66k', ({ total }) => total.pinnedBytes >= 66 * 1024],
       '--pid': () => [
         String(pidOf('starving')),
         (one) => ownerOf(one).some(({ pid }) => pid === pidOf('starving')),

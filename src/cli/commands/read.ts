@@ -10,6 +10,7 @@ import type { Warning } from '../../walk/warnings.js';
 import { EXIT, UsageError } from '../failure.js';
 import { printStream, printWarnings } from '../output.js';
 import { parseWritten } from '../place-argument.js';
+import { parseSize } from '../size-argument.js';
 import {
   addSourceOptions,
   openNativeSource,
@@ -201,13 +202,8 @@ class Seen {
   }
 }
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
 function parseLength(text: string): number {
-  const { digits, unit } =
-    /^(?<digits>0x[0-9a-f]{1,13}|\d{1,16})(?<unit>[kmg]?)$/i.exec(text)?.groups ?? {};
-  const bytes = Number(digits) * (UNITS[unit?.toLowerCase() ?? ''] ?? Number.NaN);
-  if (!(bytes > 0 && bytes <= 2 ** 52))
-    throw new InvalidArgumentError('It must be a number of bytes, such as 256, 0x1000 or 4k.');
+  const bytes = parseSize(text);
+  if (bytes === 0) throw new InvalidArgumentError('It must be 1 at least.');
   return bytes;
 }

@@ -7,6 +7,7 @@ import { STATE_NAMES } from '../../walk/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { UsageError } from '../failure.js';
 import { Progress } from '../progress.js';
+import { parseSize } from '../size-argument.js';
 import { addSourceOptions } from '../source.js';
 
 interface SocketsOptions extends AnswerOptions {
@@ -44,7 +45,7 @@ export function registerSockets(program: Command): void {
         ...['process', 'cgroup', 'netns', 'port', 'family', 'state'],
       ]),
     )
-    .option('--min-bytes <n>', 'list only sockets that pin at least so much', parseNumber, 1)
+    .option('--min-bytes <n>', 'list only sockets that pin so much, as in 100k or 1M', parseSize, 1)
     .option('--pid <pid>', 'list only sockets that this process holds', parseNumber)
     .option('--netns <inode>', 'list only sockets of this network namespace', parseNumber)
     .option('--state <state>', 'list only sockets in this state, such as LISTEN', parseState)
