@@ -1,11 +1,13 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { neighbourSkbs } from '../walk/neighbours.js';
 import { type NetDevice, netDevices } from '../walk/net-devices.js';
 import type { NetworkPages } from '../walk/network-pages.js';
 import { cpuFragPages, SendFrags } from '../walk/page-frag-cache.js';
 import { type PageBlock, PageReader } from '../walk/pages.js';
 import { QdiscReader } from '../walk/qdisc.js';
 import { SkbLists } from '../walk/queues/skb-lists.js';
+import { fragmentSkbs } from '../walk/reassembly.js';
 import { SkbReader } from '../walk/skb.js';
 import type { SkbCache } from '../walk/skb-caches.js';
 import { softnetSkbs } from '../walk/softnet.js';
@@ -16,6 +18,7 @@ import { receiveRings } from './receive-rings.js';
 import { CACHE_WORDS, slabObjects } from './slab-objects.js';
 import { Tally } from './tally.js';
 import { many, type Row, reason, type Unexplained } from './unexplained-row.js';
+import { type CountPackets, waitingPackets } from './waiting-packets.js';
 
 /**
  * What of the network's memory is in no socket's queue: packets on their way through the machine,
@@ -36,6 +39,8 @@ export function unexplained(
   const rows = [
     rest.row('cpu-queues', 'The queues of the CPUs (softnet_data)', () => rest.softnet()),
     rest.row('qdiscs', 'The queueing disciplines', () => rest.qdiscs(devices)),
+    rest.row('fragments', 'The queues of fragments', () => rest.ipFragments()),
+    rest.row('neighbours', 'The queues of neighbours', () => rest.neighbours()),
     rest.row('page-fragments', 'The page-fragment caches', () => rest.fragments(socks)),
     rest.row('page-pools', 'The page pools', () => rest.pools(seen)),
     // Last: not every engine knows the types of modules, and what it cannot walk it leaves as it is.
@@ -107,12 +112,18 @@ class Rest {
   }
 
   softnet(): Row {
-    const { skbs, bytes } = this.#packets(softnetSkbs(this.#kernel, this.#lists));
-    const message =
-      skbs === 0
-        ? 'No packet waits in the queues of the CPUs (softnet_data).'
-        : `${many(skbs, 'packet')} in the queues of the CPUs (softnet_data).`;
-    return { objects: skbs, bytes, message };
+    const skbs = softnetSkbs(this.#kernel, this.#lists);
+    return waitingPackets(skbs, 'in the queues of the CPUs (softnet_data)', this.#packets);
+  }
+
+  ipFragments(): Row {
+    const skbs = fragmentSkbs(this.#kernel, this.#lists);
+    return waitingPackets(skbs, 'to be put together (IP reassembly)', this.#packets);
+  }
+
+  neighbours(): Row {
+    const skbs = neighbourSkbs(this.#kernel, this.#lists);
+    return waitingPackets(skbs, 'for a neighbour’s address (arp_queue)', this.#packets);
   }
 
   qdiscs(devices: () => readonly NetDevice[]): Row {
@@ -207,7 +218,7 @@ class Rest {
   }
 
   /** Counts packets, and what they pin that nothing before them does. */
-  #packets(skbs: Iterable<bigint>): { skbs: number; bytes: number | null } {
+  readonly #packets: CountPackets = (skbs) => {
     const tally = new Tally(this.#kernel.facts.pageSize, this.#warnings);
     for (const skb of skbs) tally.skb(this.#skbs.read(skb, tally));
     const found = tally.figures();
@@ -216,7 +227,7 @@ class Rest {
     this.#known.add(tally);
     const bytes = this.#known.figures().pinnedBytes - before;
     return { skbs: found.skbs, bytes: found.complete ? bytes : null };
-  }
+  };
 
   /** Counts pages that nothing before holds, once each. */
   #newPages(found: readonly bigint[]): { pages: number; bytes: number } {

@@ -1,9 +1,9 @@
 import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { needSymbol } from './cpus.js';
 import { listNodes } from './list.js';
 import { readPartOf } from './named-read.js';
+import { netNamespaces } from './net-namespaces.js';
 import { decodeText, StructReader } from './struct-reader.js';
 
 /** A network device of any namespace. */
@@ -38,7 +38,7 @@ const MOST_QUEUES = 65_536;
 
 /** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
 export function* netDevices(kernel: Kernel): Generator<NetDevice> {
-  const net = new StructReader(kernel, 'net', ['list', 'dev_base_head']);
+  const net = new StructReader(kernel, 'net', ['dev_base_head']);
   const device = new StructReader(kernel, 'net_device', [
     'name',
     'dev_list',
@@ -48,9 +48,9 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
   ]);
   const layout = kernel.struct('net_device');
   const own = layout?.member('priv')?.offset ?? align(device.size, PRIVATE_ALIGN);
-  for (const node of listNodes(kernel, needSymbol(kernel, 'net_namespace_list'))) {
-    const head = net.read(node - BigInt(net.offset('list'))).addressOf('dev_base_head');
-    for (const link of listNodes(kernel, head)) {
+  const devices = BigInt(net.offset('dev_base_head'));
+  for (const namespace of netNamespaces(kernel)) {
+    for (const link of listNodes(kernel, namespace + devices)) {
       const view = device.read(link - BigInt(device.offset('dev_list')));
       const queues = view.number('num_tx_queues');
       if (queues > MOST_QUEUES) throw new KernelError('damaged', `${queues} transmit queues`);

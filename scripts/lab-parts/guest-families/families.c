@@ -47,6 +47,13 @@ void missing(const char *role) {
   fprintf(stderr, "families: no %s: %s\n", role, strerror(errno));
 }
 
+void set(const char *name, long value) {
+  char path[128];
+  snprintf(path, sizeof path, "/proc/sys/net/%s", name);
+  FILE *file = fopen(path, "w");
+  if (file == NULL || fprintf(file, "%ld\n", value) < 0 || fclose(file) != 0) missing(name);
+}
+
 static int packet_socket(void) {
   int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
   struct sockaddr_ll lo = {.sll_family = AF_PACKET,
@@ -236,6 +243,8 @@ int main(void) {
   sockmap();
   sctp();
   held();
+  fragments();
+  neighbours();
   tell("end", -1, "");
   fflush(stdout);
   for (;;) pause();

@@ -11,6 +11,9 @@ void tell(const char *role, int fd, const char *format, ...);
 // Says on stderr that this kernel lacks something, and why (errno).
 void missing(const char *what);
 
+// Writes a number to a file of /proc/sys/net.
+void set(const char *name, long value);
+
 // 127.0.0.1 and a port.
 struct sockaddr_in loopback(int port);
 
@@ -27,5 +30,7 @@ void alg(void);
 void sockmap(void);
 void sctp(void);
 void held(void);
+void fragments(void);
+void neighbours(void);
 
 #endif

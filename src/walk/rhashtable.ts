@@ -1,0 +1,92 @@
+import { KernelError } from '../kernel/error.js';
+import { hex } from '../kernel/hex.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { TornList } from './list.js';
+import { StructReader } from './struct-reader.js';
+
+/** Buckets of a table: an array of 2^24 takes 128 MiB. */
+const MOST_BUCKETS = 2 ** 24;
+
+/** Nodes of a table; what was met is remembered. */
+const MOST_NODES = 2 ** 23;
+
+/** Tables that a table is being moved to, one after the other. */
+const MOST_TABLES = 16;
+
+/** How many buckets are read at a time. */
+const CHUNK = 512;
+
+/**
+ * Walks the kernel's resizable hash tables (include/linux/rhashtable.h): an array of buckets, each a
+ * chain of `struct rhash_head`, and while it is resized another array that nodes move to.
+ */
+export class RhashtableReader {
+  readonly #kernel: Kernel;
+  readonly #table;
+  readonly #buckets;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#table = new StructReader(kernel, 'rhashtable', ['tbl', 'nelems']);
+    this.#buckets = new StructReader(kernel, 'bucket_table', [
+      'size',
+      'nest',
+      'future_tbl',
+      'buckets',
+    ]);
+  }
+
+  /**
+   * Addresses of the `struct rhash_head` of all that is in the table.
+   *
+   * @param address of the `struct rhashtable`
+   * @throws {TornList} where there are more or fewer than it counts; {@link KernelError}
+   *   `damaged`, `unsupported-layout`; {@link ReadError}
+   */
+  *nodes(address: bigint): Generator<bigint> {
+    const table = this.#table.read(address);
+    const count = table.number('nelems');
+    if (count === 0) return;
+    if (count > MOST_NODES) throw new KernelError('damaged', `a hash table of ${count} nodes`);
+    const seen = new Set<bigint>();
+    let buckets = table.pointer('tbl');
+    for (let tables = 0; buckets !== 0n; tables++) {
+      if (tables > MOST_TABLES) throw new TornList(`the hash table at ${hex(address)} never ends`);
+      yield* this.#ofBuckets(buckets, seen, count);
+      buckets = this.#buckets.read(buckets).pointer('future_tbl');
+    }
+    if (seen.size === count) return;
+    throw new TornList(`the hash table at ${hex(address)} has ${seen.size} of ${count} nodes`);
+  }
+
+  *#ofBuckets(address: bigint, seen: Set<bigint>, most: number): Generator<bigint> {
+    const view = this.#buckets.read(address);
+    const size = view.number('size');
+    if (size > MOST_BUCKETS) throw new KernelError('damaged', `a hash table of ${size} buckets`);
+    // An array in pieces, for as long as there is no memory for one in one piece.
+    if (view.number('nest') !== 0) {
+      throw new KernelError('unsupported-layout', 'a hash table whose buckets are nested');
+    }
+    for (let from = 0; from < size; from += CHUNK) {
+      const many = Math.min(CHUNK, size - from);
+      const heads = this.#kernel.read(view.addressOf('buckets') + BigInt(from * 8), many * 8);
+      for (let index = 0; index < many; index++) {
+        yield* this.#chain(heads.getBigUint64(index * 8, true), seen, most);
+      }
+    }
+  }
+
+  /** Bit 0 of a bucket is its lock, that of a link the end of the chain (`rht_ptr`, `rht_is_a_nulls`). */
+  *#chain(bucket: bigint, seen: Set<bigint>, most: number): Generator<bigint> {
+    let node = bucket & ~1n;
+    // A node that is just being moved is in two chains.
+    while (node !== 0n && (node & 1n) === 0n && !seen.has(node)) {
+      if (seen.size >= most) throw new TornList(`a hash table has over ${most} nodes`);
+      seen.add(node);
+      yield node;
+      // rhash_head.next, its only member.
+      node = this.#kernel.read(node, 8).getBigUint64(0, true);
+    }
+  }
+}
