@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
+import { hex } from '../../../src/kernel/hex.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { neighbourSkbs } from '../../../src/walk/neighbours.js';
+import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
+import { fragmentSkbs } from '../../../src/walk/reassembly.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, LabMissing } from '../../support/lab.js';
+
+interface Role {
+  readonly role: string;
+  readonly skbs: number;
+}
+
+/** Rows of packets that wait elsewhere than in sockets, what walks them, and the guest's names of them. */
+const PLACES = [
+  ['fragments', fragmentSkbs, ['fragments-v4', 'fragments-v6'], 96_000],
+  ['neighbours', neighbourSkbs, ['neighbours-v4', 'neighbours-v6'], 42_000],
+] as const;
+
+describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (version) => {
+  const folder = join(LAB, 'dumps', `${version}-families`);
+  const core = join(folder, 'elf.vmcore');
+  let roles: readonly Role[] = [];
+  let kernel: NativeKernel;
+  let answer: CensusAnswer;
+  let drgn: Readonly<Record<string, readonly string[]>>;
+
+  beforeAll(() => {
+    try {
+      roles = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8')).roles;
+    } catch {
+      throw new LabMissing(folder, `dump ${version}-families`);
+    }
+    kernel = openNative({ files: [core] });
+    answer = accountAll(kernel);
+    drgn = drgnJson(core, version, new URL('waiting.py', import.meta.url));
+  });
+  afterAll(() => kernel.close());
+
+  describe.each(PLACES)('%s', (what, walk, names, least) => {
+    test('they are as many as the guest sent', () => {
+      for (const name of names) {
+        const said = roles.find(({ role }) => role === name)?.skbs;
+        expect(said, name).toBeGreaterThan(10);
+        expect(drgn[name], name).toHaveLength(said ?? 0);
+      }
+    });
+
+    test('they are the skbs that drgn finds', () => {
+      const found = [...walk(kernel, new SkbLists(kernel))].map(hex);
+      expect(found.sort()).toEqual(names.flatMap((name) => drgn[name] ?? []).sort());
+    });
+
+    test('they count, with more memory than the bytes in them', () => {
+      const row = answer.unexplained.find((one) => one.what === what);
+      expect(row?.objects).toBe(names.flatMap((name) => drgn[name] ?? []).length);
+      expect(row?.bytes).toBeGreaterThan(least);
+    });
+  });
+});
