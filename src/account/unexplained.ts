@@ -1,5 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { NapiReader } from '../walk/gro.js';
 import { neighbourSkbs } from '../walk/neighbours.js';
 import { type NetDevice, netDevices } from '../walk/net-devices.js';
 import type { NetworkPages } from '../walk/network-pages.js';
@@ -17,6 +18,7 @@ import { otherPages } from './other-pages.js';
 import { receiveRings } from './receive-rings.js';
 import { CACHE_WORDS, slabObjects } from './slab-objects.js';
 import { Tally } from './tally.js';
+import { tunPackets } from './tun-packets.js';
 import { many, type Row, reason, type Unexplained } from './unexplained-row.js';
 import { type CountPackets, waitingPackets } from './waiting-packets.js';
 
@@ -41,10 +43,12 @@ export function unexplained(
     rest.row('qdiscs', 'The queueing disciplines', () => rest.qdiscs(devices)),
     rest.row('fragments', 'The queues of fragments', () => rest.ipFragments()),
     rest.row('neighbours', 'The queues of neighbours', () => rest.neighbours()),
+    rest.row('gro', 'The devices’ NAPI instances', () => rest.napi(devices)),
     rest.row('page-fragments', 'The page-fragment caches', () => rest.fragments(socks)),
     rest.row('page-pools', 'The page pools', () => rest.pools(seen)),
     // Last: not every engine knows the types of modules, and what it cannot walk it leaves as it is.
     ...rest.rings(devices),
+    ...rest.tun(devices),
   ];
   for (const cache of seen.skbCaches) {
     const name = CACHE_WORDS[cache.kind];
@@ -146,6 +150,13 @@ class Rest {
     return { objects, bytes: null, message: `${message}; what ${queued} of them pin is not told.` };
   }
 
+  napi(devices: () => readonly NetDevice[]): Row {
+    const reader = new NapiReader(this.#kernel, this.#lists);
+    const skbs = devices().flatMap((device) => [...reader.ofDevice(device)]);
+    const where = 'in devices’ NAPI instances, to be merged with others (GRO)';
+    return waitingPackets(skbs, where, this.#packets);
+  }
+
   fragments(socks: readonly bigint[]): Row {
     const caches: bigint[] = [...cpuFragPages(this.#kernel)];
     const frags = new SendFrags(this.#kernel);
@@ -189,6 +200,20 @@ class Rest {
         receiveRings(this.#kernel, driver, name, group, (found) => this.#newPages(found)),
       );
     });
+  }
+
+  /** A row if there are tun or tap devices; if devices cannot be listed, that of rings says so. */
+  tun(devices: () => readonly NetDevice[]): Unexplained[] {
+    let group: readonly NetDevice[];
+    try {
+      group = devices().filter(({ kind }) => kind === 'tun');
+    } catch (error) {
+      reason(error);
+      return [];
+    }
+    if (group.length === 0) return [];
+    const make = () => tunPackets(this.#kernel, this.#lists, group, this.#packets);
+    return [this.row('tun', 'The rings of tun and tap devices', make)];
   }
 
   pools(seen: NetworkPages): Row {

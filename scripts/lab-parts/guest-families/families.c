@@ -245,6 +245,7 @@ int main(void) {
   held();
   fragments();
   neighbours();
+  tap();
   tell("end", -1, "");
   fflush(stdout);
   for (;;) pause();

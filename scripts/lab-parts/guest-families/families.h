@@ -32,5 +32,6 @@ void sctp(void);
 void held(void);
 void fragments(void);
 void neighbours(void);
+void tap(void);
 
 #endif
