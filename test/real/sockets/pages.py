@@ -15,9 +15,9 @@ from drgn.helpers.linux.mm import PageCompound, compound_head, compound_order, p
 from drgn.helpers.linux.net import skb_shinfo
 from drgn.helpers.linux.percpu import per_cpu_ptr
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
-from drgn.helpers.linux.slab import slab_cache_for_each_allocated_object, slab_object_info
+from drgn.helpers.linux.slab import slab_object_info
+from skbs_in_use import skbs_in_use
 
-SKB_FCLONE_CLONE = 2
 PAGES_AT_ONCE = 4096
 
 
@@ -25,40 +25,6 @@ def allocation(page):
     head = compound_head(page)
     order = compound_order(head).value_() if PageCompound(head) else 0
     return page_to_pfn(head).value_(), 1 << order
-
-
-def slab_cache(prog, *names):
-    for name in names:
-        try:
-            return getattr(prog["net_hotdata"], name)
-        except (KeyError, AttributeError):
-            if name in prog:
-                return prog[name]
-    raise LookupError(names[0])
-
-
-def skbs_in_use(prog):
-    """All skbs that the slabs have given out, but for those that CPUs keep ready."""
-    reserve = set()
-    if prog.type("struct napi_alloc_cache").has_member("skb_count"):
-        for cpu in for_each_possible_cpu(prog):
-            cache = per_cpu_ptr(prog["napi_alloc_cache"].address_of_(), cpu)
-            reserve.update(cache.skb_cache[i].value_() for i in range(cache.skb_count.value_()))
-    for skb in slab_cache_for_each_allocated_object(
-        slab_cache(prog, "skbuff_cache", "skbuff_head_cache"), "struct sk_buff"
-    ):
-        if skb.value_() not in reserve:
-            yield skb
-    for pair in slab_cache_for_each_allocated_object(
-        slab_cache(prog, "skbuff_fclone_cache"), "struct sk_buff_fclones"
-    ):
-        # The allocator merges caches: what is no pair has no first half that says so.
-        if pair.skb1.fclone.value_() == 0 or not pair.fclone_ref.refs.counter:
-            continue
-        # Of two halves that were one packet either may be gone, with the same head in it.
-        yield pair.skb1.address_of_()
-        if pair.skb2.fclone.value_() == SKB_FCLONE_CLONE:
-            yield pair.skb2.address_of_()
 
 
 def pages_of_skbs(prog):
