@@ -1,12 +1,19 @@
 # Skbs that wait elsewhere than in sockets, by drgn: their addresses, place by place. Queues of fragments
-# are found in the slabs that they come from, neighbours in the list of those that may be given up.
+# are found in the slabs that they come from, neighbours in the list of those that may be given up, what
+# is in a ring among all skbs that the slabs have given out, by the device that it was sent on.
 import json
+import os
+import sys
 
 from drgn import cast
 from drgn.helpers.linux.list import list_for_each_entry
-from drgn.helpers.linux.net import for_each_net
+from drgn.helpers.linux.net import for_each_net, for_each_netdev, skb_shinfo
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
 from drgn.helpers.linux.slab import slab_cache_for_each_allocated_object
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "../sockets"))
+
+from skbs_in_use import skbs_in_use  # noqa: E402
 
 
 def directories(protocol):
@@ -44,10 +51,40 @@ def neighbours(table):
         yield from ring(neighbour.arp_queue)
 
 
+def devices():
+    return [device for net in for_each_net(prog) for device in for_each_netdev(net)]
+
+
+def gro():
+    for device in devices():
+        for napi in list_for_each_entry(
+            "struct napi_struct", device.napi_list.address_of_(), "dev_list"
+        ):
+            node = napi.gro if hasattr(napi, "gro") else napi
+            lists = [one.list for one in (node.hash if hasattr(node, "hash") else node.gro_hash)]
+            for head in [*lists, node.rx_list]:
+                yield from list_for_each_entry("struct sk_buff", head.address_of_(), "list")
+
+
+def tun():
+    merging = {skb.value_() for skb in gro()}
+    for skb in gro():
+        child = skb_shinfo(skb).frag_list
+        while child:
+            merging.add(child.value_())
+            child = child.next
+    taps = [device for device in devices() if device.name.string_() == b"tap0"]
+    for skb in skbs_in_use(prog):
+        if skb.dev in taps and skb.value_() not in merging:
+            yield skb
+
+
 found = {
     "fragments-v4": fragments("ip4_frags", "ipv4"),
     "fragments-v6": fragments("ip6_frags", "ipv6"),
     "neighbours-v4": neighbours("arp_tbl"),
     "neighbours-v6": neighbours("nd_tbl"),
+    "gro": gro(),
+    "tun": tun(),
 }
 print(json.dumps({place: [hex(skb.value_()) for skb in skbs] for place, skbs in found.items()}))

@@ -3,11 +3,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
 import { hex } from '../../../src/kernel/hex.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { NapiReader } from '../../../src/walk/gro.js';
 import { neighbourSkbs } from '../../../src/walk/neighbours.js';
+import { netDevices } from '../../../src/walk/net-devices.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { fragmentSkbs } from '../../../src/walk/reassembly.js';
+import { TunReader } from '../../../src/walk/tun.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LabMissing } from '../../support/lab.js';
 
@@ -16,10 +20,27 @@ interface Role {
   readonly skbs: number;
 }
 
-/** Rows of packets that wait elsewhere than in sockets, what walks them, and the guest's names of them. */
+const gro = (kernel: Kernel, lists: SkbLists) => {
+  const reader = new NapiReader(kernel, lists);
+  return [...netDevices(kernel)].flatMap((device) => [...reader.ofDevice(device)]);
+};
+
+const tun = (kernel: Kernel, lists: SkbLists) => {
+  const reader = new TunReader(kernel, lists);
+  const taps = [...netDevices(kernel)].filter(({ kind }) => kind === 'tun');
+  return taps.flatMap((device) => reader.ofDevice(device).skbs);
+};
+
+/**
+ * Rows of packets that wait elsewhere than in sockets, what walks them, the guest's names of them, and
+ * the least that they pin, in bytes.
+ */
 const PLACES = [
   ['fragments', fragmentSkbs, ['fragments-v4', 'fragments-v6'], 96_000],
   ['neighbours', neighbourSkbs, ['neighbours-v4', 'neighbours-v6'], 42_000],
+  // What has been merged may lie in a page of some socket's.
+  ['gro', gro, ['gro'], 512],
+  ['tun', tun, ['tun'], 17_000],
 ] as const;
 
 describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (version) => {
@@ -46,13 +67,13 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
     test('they are as many as the guest sent', () => {
       for (const name of names) {
         const said = roles.find(({ role }) => role === name)?.skbs;
-        expect(said, name).toBeGreaterThan(10);
+        expect(said, name).toBeGreaterThan(1);
         expect(drgn[name], name).toHaveLength(said ?? 0);
       }
     });
 
     test('they are the skbs that drgn finds', () => {
-      const found = [...walk(kernel, new SkbLists(kernel))].map(hex);
+      const found = Array.from(walk(kernel, new SkbLists(kernel)), hex);
       expect(found.sort()).toEqual(names.flatMap((name) => drgn[name] ?? []).sort());
     });
 
