@@ -21,6 +21,7 @@ import { Tally } from './tally.js';
 import { tunPackets } from './tun-packets.js';
 import { many, type Row, reason, type Unexplained } from './unexplained-row.js';
 import { type CountPackets, waitingPackets } from './waiting-packets.js';
+import { xdpRingPages } from './xdp-ring-pages.js';
 
 /**
  * What of the network's memory is in no socket's queue: packets on their way through the machine,
@@ -49,6 +50,7 @@ export function unexplained(
     // Last: not every engine knows the types of modules, and what it cannot walk it leaves as it is.
     ...rest.rings(devices),
     ...rest.tun(devices),
+    ...rest.xdp(),
   ];
   for (const cache of seen.skbCaches) {
     const name = CACHE_WORDS[cache.kind];
@@ -214,6 +216,13 @@ class Rest {
     if (group.length === 0) return [];
     const make = () => tunPackets(this.#kernel, this.#lists, group, this.#packets);
     return [this.row('tun', 'The rings of tun and tap devices', make)];
+  }
+
+  /** A row if there are rings of AF_XDP sockets. */
+  xdp(): Unexplained[] {
+    const make = () => xdpRingPages(this.#kernel, (found) => this.#newPages(found));
+    const row = this.row('xdp-rings', 'The rings of AF_XDP sockets', make);
+    return row.objects === 0 ? [] : [row];
   }
 
   pools(seen: NetworkPages): Row {

@@ -34,3 +34,28 @@ export function* listNodes(kernel: Kernel, head: bigint): Generator<bigint> {
     node = links.getBigUint64(0, true);
   }
 }
+
+/**
+ * Follows a `struct hlist_head` and gives the address of each entry's node. Each node's `pprev` must be
+ * the address of the pointer that led to it, which rules out every cycle. (include/linux/list.h;
+ * `next` and `pprev` are its only two members, in this order.)
+ *
+ * @throws as {@link listNodes}
+ */
+export function* hlistNodes(kernel: Kernel, head: bigint): Generator<bigint> {
+  let link = head;
+  let node = readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true);
+  while (node !== 0n) {
+    const links = readPartOf(kernel, 'the list', head, node, 16);
+    const back = links.getBigUint64(8, true);
+    if (back !== link) {
+      throw new TornList(
+        `the list at 0x${head.toString(16)} is torn: 0x${link.toString(16)} leads to ` +
+          `0x${node.toString(16)}, which names 0x${back.toString(16)}`,
+      );
+    }
+    yield node;
+    link = node;
+    node = links.getBigUint64(0, true);
+  }
+}

@@ -214,6 +214,23 @@ static void xdp_huge(void) {
   tell("xdp-huge", fd, "\"umemBytes\": %zu", length);
 }
 
+// Two of a socket that is bound to lo, and its umem's two; of another that is not bound one to come.
+static void xdp_rings(int fd) {
+  const int names[] = {XDP_RX_RING, XDP_TX_RING, XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING};
+  int entries = 512, unbound = socket(AF_XDP, SOCK_RAW, 0);
+  struct sockaddr_xdp lo = {.sxdp_family = AF_XDP,
+                            .sxdp_flags = XDP_COPY,
+                            .sxdp_ifindex = if_nametoindex("lo")};
+  for (int i = 0; i < 4; i++, entries *= 2) {
+    if (setsockopt(fd, SOL_XDP, names[i], &entries, sizeof entries) != 0) missing("ring of AF_XDP");
+  }
+  if (bind(fd, (struct sockaddr *)&lo, sizeof lo) != 0) missing("AF_XDP on lo");
+  if (setsockopt(unbound, SOL_XDP, XDP_UMEM_FILL_RING, &entries, sizeof entries) != 0) {
+    missing("ring of AF_XDP");
+  }
+  tell("xdp-rings", unbound, "\"rings\": 5");
+}
+
 static void xdp(void) {
   int fd = socket(AF_XDP, SOCK_RAW, 0);
   const size_t length = 64 * 4096;
@@ -225,6 +242,7 @@ static void xdp(void) {
     missing("AF_XDP");
     return;
   }
+  xdp_rings(fd);
   tell("xdp", fd, "\"umemPages\": 64");
 }
 

@@ -1,13 +1,17 @@
 # Skbs that wait elsewhere than in sockets, by drgn: their addresses, place by place. Queues of fragments
 # are found in the slabs that they come from, neighbours in the list of those that may be given up, what
-# is in a ring among all skbs that the slabs have given out, by the device that it was sent on.
+# is in a ring among all skbs that the slabs have given out, by the device that it was sent on. And the
+# rings of AF_XDP sockets, found by descriptors.
 import json
 import os
 import sys
 
-from drgn import cast
+from drgn import FaultError, cast
+from drgn.helpers.linux.fs import for_each_file
 from drgn.helpers.linux.list import list_for_each_entry
+from drgn.helpers.linux.mm import PageCompound, compound_order, find_vmap_area, virt_to_page
 from drgn.helpers.linux.net import for_each_net, for_each_netdev, skb_shinfo
+from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
 from drgn.helpers.linux.slab import slab_cache_for_each_allocated_object
 
@@ -87,4 +91,39 @@ found = {
     "gro": gro(),
     "tun": tun(),
 }
-print(json.dumps({place: [hex(skb.value_()) for skb in skbs] for place, skbs in found.items()}))
+
+
+def xdp_sockets():
+    for task in for_each_task(prog):
+        if not task.files:
+            continue
+        for _, file in for_each_file(task):
+            if file.f_op.value_() != prog["socket_file_ops"].address_of_().value_():
+                continue
+            sk = cast("struct socket *", file.private_data).sk
+            # AF_XDP
+            if sk and sk.__sk_common.skc_family.value_() == 44:
+                yield cast("struct xdp_sock *", sk)
+
+
+def pages_of(memory):
+    try:
+        page = virt_to_page(prog, memory.value_())
+        return 1 << (compound_order(page).value_() if PageCompound(page) else 0)
+    except (FaultError, ValueError):
+        pass
+    return find_vmap_area(prog, memory).vm.nr_pages.value_()
+
+
+def xdp_rings():
+    rings = {}
+    for xs in xdp_sockets():
+        pool = [xs.pool.fq, xs.pool.cq] if xs.pool else []
+        for queue in [xs.rx, xs.tx, xs.fq_tmp, xs.cq_tmp, *pool]:
+            if queue:
+                rings[queue.ring.value_()] = queue.ring
+    return {"rings": len(rings), "pages": sum(pages_of(ring) for ring in rings.values())}
+
+
+skbs = {place: [hex(skb.value_()) for skb in one] for place, one in found.items()}
+print(json.dumps({"skbs": skbs, "xdp": xdp_rings()}))

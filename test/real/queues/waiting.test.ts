@@ -31,6 +31,12 @@ const tun = (kernel: Kernel, lists: SkbLists) => {
   return taps.flatMap((device) => reader.ofDevice(device).skbs);
 };
 
+/** See waiting.py. */
+interface Drgn {
+  readonly skbs: Readonly<Record<string, readonly string[]>>;
+  readonly xdp: { readonly rings: number; readonly pages: number };
+}
+
 /**
  * Rows of packets that wait elsewhere than in sockets, what walks them, the guest's names of them, and
  * the least that they pin, in bytes.
@@ -49,7 +55,8 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
   let roles: readonly Role[] = [];
   let kernel: NativeKernel;
   let answer: CensusAnswer;
-  let drgn: Readonly<Record<string, readonly string[]>>;
+  let drgn: Drgn['skbs'];
+  let drgnXdp: Drgn['xdp'];
 
   beforeAll(() => {
     try {
@@ -59,7 +66,11 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
     }
     kernel = openNative({ files: [core] });
     answer = accountAll(kernel);
-    drgn = drgnJson(core, version, new URL('waiting.py', import.meta.url));
+    ({ skbs: drgn, xdp: drgnXdp } = drgnJson<Drgn>(
+      core,
+      version,
+      new URL('waiting.py', import.meta.url),
+    ));
   });
   afterAll(() => kernel.close());
 
@@ -82,5 +93,13 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
       expect(row?.objects).toBe(names.flatMap((name) => drgn[name] ?? []).length);
       expect(row?.bytes).toBeGreaterThan(least);
     });
+  });
+
+  test('rings of AF_XDP sockets count with the pages that they take', () => {
+    const row = answer.unexplained.find((one) => one.what === 'xdp-rings');
+    expect(drgnXdp.rings).toBe(5);
+    expect(row).toMatchObject({ objects: drgnXdp.rings, bytes: drgnXdp.pages * 4096 });
+    const vmalloced = version === 'newest' ? drgnXdp.rings : 0;
+    expect(row?.message).toMatch(new RegExp(`, ${vmalloced} of them vmalloc’ed\\.$`));
   });
 });
