@@ -3,6 +3,7 @@ import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { needSymbol } from './cpus.js';
 import { TornList } from './list.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import type { SkbLists } from './queues/skb-lists.js';
 import { StructReader } from './struct-reader.js';
 
@@ -39,7 +40,7 @@ function neighbourTables(kernel: Kernel): bigint[] {
     const discovery = kernel.symbol('nd_tbl');
     return [needSymbol(kernel, 'arp_tbl'), ...(discovery === undefined ? [] : [discovery])];
   }
-  const view = kernel.read(tables, TABLES * 8);
+  const view = readPartOf(kernel, 'neigh_tables', tables, tables, TABLES * 8);
   const all = Array.from({ length: TABLES }, (_, index) => view.getBigUint64(index * 8, true));
   return all.filter((table) => table !== 0n);
 }
@@ -95,18 +96,21 @@ class NeighbourReader {
 
   *#buckets(hash: bigint): Generator<bigint> {
     const { buckets, shift } = this.#hash;
-    const log = this.#kernel.read(hash + BigInt(shift.offset), 4).getUint32(0, true);
+    const own = 'struct neigh_hash_table';
+    const shiftAt = hash + BigInt(shift.offset);
+    const log = readPartOf(this.#kernel, own, hash, shiftAt, 4).getUint32(0, true);
     if (log > MOST_SHIFT) throw new KernelError('damaged', `2^${log} buckets of neighbours`);
-    const start = this.#kernel.read(hash + BigInt(buckets.offset), 8).getBigUint64(0, true);
+    const start = pointerPartOf(this.#kernel, own, hash, hash + BigInt(buckets.offset));
     for (let from = 0; from < 2 ** log; from += CHUNK) {
       const many = Math.min(CHUNK, 2 ** log - from);
-      const heads = this.#kernel.read(start + BigInt(from * 8), many * 8);
+      const at = start + BigInt(from * 8);
+      const heads = readPartOf(this.#kernel, 'the buckets of neighbours', start, at, many * 8);
       for (let index = 0; index < many; index++) yield heads.getBigUint64(index * 8, true);
     }
   }
 
   #next(neighbour: bigint): bigint {
-    return this.#kernel.read(neighbour + this.#link, 8).getBigUint64(0, true);
+    return pointerPartOf(this.#kernel, 'struct neighbour', neighbour, neighbour + this.#link);
   }
 
   *#waiting(address: bigint, table: bigint): Generator<bigint> {

@@ -94,7 +94,7 @@ function driverOf(kernel: Kernel, parent: bigint): string | undefined {
 
 function kindOf(kernel: Kernel, ops: bigint): string {
   const kind = new StructReader(kernel, 'rtnl_link_ops', ['kind']).read(ops).pointer('kind');
-  return decodeText(kernel.read(kind, KIND_BYTES), 0, KIND_BYTES);
+  return decodeText(readPartOf(kernel, 'the name', kind, kind, KIND_BYTES), 0, KIND_BYTES);
 }
 
 function align(value: number, to: number): number {

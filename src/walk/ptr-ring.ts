@@ -1,6 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** Entries of a ring: its array is one kvmalloc, which has less than 2 GiB. */
@@ -49,7 +50,8 @@ export class PtrRingReader {
     ] as const) {
       for (let at = from; at < to; at += CHUNK) {
         const many = Math.min(CHUNK, to - at);
-        const view = this.#kernel.read(queue + BigInt(at * 8), many * 8);
+        const start = queue + BigInt(at * 8);
+        const view = readPartOf(this.#kernel, 'the ring', queue, start, many * 8);
         for (let index = 0; index < many; index++) {
           const entry = view.getBigUint64(index * 8, true);
           if (entry === 0n) return;

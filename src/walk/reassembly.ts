@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { TornList } from './list.js';
+import { pointerPartOf } from './named-read.js';
 import { netNamespaces } from './net-namespaces.js';
 import type { SkbLists } from './queues/skb-lists.js';
 import { RhashtableReader } from './rhashtable.js';
@@ -25,7 +26,8 @@ export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint
   const reader = new FragmentReader(kernel, lists);
   for (const namespace of netNamespaces(kernel)) {
     for (const { offset } of places) {
-      const directory = kernel.read(namespace + BigInt(offset), 8).getBigUint64(0, true);
+      const at = namespace + BigInt(offset);
+      const directory = pointerPartOf(kernel, 'struct net', namespace, at);
       // Without IPv6 there is none of it.
       if (directory !== 0n) yield* reader.ofDirectory(directory, namespace);
     }

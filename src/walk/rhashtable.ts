@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { TornList } from './list.js';
+import { pointerPartOf, readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
 /** Buckets of a table: an array of 2^24 takes 128 MiB. */
@@ -15,6 +16,8 @@ const MOST_TABLES = 16;
 
 /** How many buckets are read at a time. */
 const CHUNK = 512;
+
+const WHOLE = 'the hash table';
 
 /**
  * Walks the kernel's resizable hash tables (include/linux/rhashtable.h): an array of buckets, each a
@@ -70,15 +73,16 @@ export class RhashtableReader {
     }
     for (let from = 0; from < size; from += CHUNK) {
       const many = Math.min(CHUNK, size - from);
-      const heads = this.#kernel.read(view.addressOf('buckets') + BigInt(from * 8), many * 8);
+      const at = view.addressOf('buckets') + BigInt(from * 8);
+      const heads = readPartOf(this.#kernel, WHOLE, address, at, many * 8);
       for (let index = 0; index < many; index++) {
-        yield* this.#chain(heads.getBigUint64(index * 8, true), seen, most);
+        yield* this.#chain(heads.getBigUint64(index * 8, true), address, seen, most);
       }
     }
   }
 
   /** Bit 0 of a bucket is its lock, that of a link the end of the chain (`rht_ptr`, `rht_is_a_nulls`). */
-  *#chain(bucket: bigint, seen: Set<bigint>, most: number): Generator<bigint> {
+  *#chain(bucket: bigint, buckets: bigint, seen: Set<bigint>, most: number): Generator<bigint> {
     let node = bucket & ~1n;
     // A node that is just being moved is in two chains.
     while (node !== 0n && (node & 1n) === 0n && !seen.has(node)) {
@@ -86,7 +90,7 @@ export class RhashtableReader {
       seen.add(node);
       yield node;
       // rhash_head.next, its only member.
-      node = this.#kernel.read(node, 8).getBigUint64(0, true);
+      node = pointerPartOf(this.#kernel, WHOLE, buckets, node);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { pointerPartOf } from './named-read.js';
 import type { NetDevice } from './net-devices.js';
 import { PtrRingReader } from './ptr-ring.js';
 import type { SkbLists } from './queues/skb-lists.js';
@@ -52,7 +53,8 @@ export class TunReader {
     let frames = 0;
     const files = view.addressOf('tfiles');
     for (let index = 0; index < queues; index++) {
-      const at = this.#kernel.read(files + BigInt(index * 8), 8).getBigUint64(0, true);
+      const place = files + BigInt(index * 8);
+      const at = pointerPartOf(this.#kernel, 'struct tun_struct', view.address, place);
       const file = this.#file.read(at);
       if (file.pointer('tun') !== view.address) {
         throw new KernelError('damaged', `the tun_file at ${hex(at)} is of another device`);

@@ -2,6 +2,7 @@ import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { hlistNodes } from './list.js';
+import { pointerPartOf } from './named-read.js';
 import { netNamespaces } from './net-namespaces.js';
 import { StructReader } from './struct-reader.js';
 
@@ -76,7 +77,8 @@ class XdpRingReader {
     const memory = view.pointer('ring');
     const size = this.#kernel.struct('xsk_queue')?.member('ring_vmalloc_size');
     if (!size || this.#kernel.pageOf(memory) !== undefined) return { memory, vmalloced: undefined };
-    const bytes = Number(this.#kernel.read(queue + BigInt(size.offset), 8).getBigUint64(0, true));
+    const at = queue + BigInt(size.offset);
+    const bytes = Number(pointerPartOf(this.#kernel, 'struct xsk_queue', queue, at));
     const entries = view.number('nentries');
     const most = entries * MOST_ENTRY_BYTES + MOST_HEADER_BYTES + this.#kernel.facts.pageSize;
     if (bytes > most) {
