@@ -17,7 +17,7 @@ const SOURCES = readdirSync(join(PARTS, 'guest-families')).map((name) =>
 const MODULES = [
   ...['aes_generic', 'aesni_intel', 'ctr', 'ghash_generic', 'gcm', 'tls'],
   ...['vsock', 'vmw_vsock_virtio_transport_common', 'vsock_loopback'],
-  ...['l2tp_ip', 'sctp', 'af_alg', 'algif_skcipher', 'dummy', 'tun'],
+  ...['l2tp_ip', 'sctp', 'af_alg', 'algif_skcipher', 'dummy', 'tun', 'nf_defrag_ipv6'],
 ];
 
 /**

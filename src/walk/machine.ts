@@ -4,10 +4,10 @@ import { UTS_BYTES } from '../kernel/utsname.js';
 import { type ClockFacts, readClock } from './clock.js';
 import { cpuMask, needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
-import { listNodes } from './list.js';
+import { moduleNames } from './modules.js';
 import { pointerPartOf, readPartOf } from './named-read.js';
 import { type PanicFacts, readPanic } from './panic.js';
-import { decodeText, StructReader } from './struct-reader.js';
+import { decodeText } from './struct-reader.js';
 import { TaskReader } from './tasks.js';
 import type { Unknowns } from './unknowns.js';
 
@@ -42,7 +42,6 @@ export interface UtsFacts {
 const MOST_RUNNING = 512;
 /** Physical addresses have 52 bits at most. */
 const MOST_MEMORY = 2 ** 52;
-const MOST_MODULES = 4096;
 
 /** @param crashed see readPanic */
 export function describeMachine(
@@ -94,17 +93,6 @@ function countProcesses(kernel: Kernel): { user: number; kernel: number } {
   for (const task of new TaskReader(kernel).processes())
     count[task.kernelThread ? 'kernel' : 'user']++;
   return count;
-}
-
-function moduleNames(kernel: Kernel): string[] {
-  const reader = new StructReader(kernel, 'module', ['list', 'name']);
-  const offset = BigInt(reader.offset('list'));
-  const names: string[] = [];
-  for (const node of listNodes(kernel, needSymbol(kernel, 'modules'))) {
-    names.push(reader.read(node - offset).text('name'));
-    if (names.length >= MOST_MODULES) break;
-  }
-  return names;
 }
 
 /** The same without what is undefined. */

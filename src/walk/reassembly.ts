@@ -2,14 +2,19 @@ import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { TornList } from './list.js';
+import { isLoaded } from './modules.js';
 import { pointerPartOf } from './named-read.js';
 import { netNamespaces } from './net-namespaces.js';
+import { NetfilterFragments } from './netfilter-fragments.js';
 import type { SkbLists } from './queues/skb-lists.js';
 import { RhashtableReader } from './rhashtable.js';
 import { StructReader } from './struct-reader.js';
 
 /** Where a namespace keeps the fragments of each protocol, in `struct net`; kernels lack some. */
 const PLACES = ['ipv4.fqdir', 'ipv6.fqdir', 'nf_frag.fqdir', 'ieee802154_lowpan.fqdir'] as const;
+
+/** Brings netfilter's of IPv6; types of modules are not always known. */
+const MODULE = 'nf_defrag_ipv6';
 
 /**
  * Fragments of IP packets that wait for the others, of all namespaces (net/ipv4/inet_fragment.c).
@@ -24,6 +29,7 @@ export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint
     throw new KernelError('unsupported-layout', 'struct net of this kernel has no fqdir');
   }
   const reader = new FragmentReader(kernel, lists);
+  const netfilter = netfilterFragments(kernel);
   for (const namespace of netNamespaces(kernel)) {
     for (const { offset } of places) {
       const at = namespace + BigInt(offset);
@@ -31,7 +37,22 @@ export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint
       // Without IPv6 there is none of it.
       if (directory !== 0n) yield* reader.ofDirectory(directory, namespace);
     }
+    const directory = netfilter?.(namespace);
+    if (directory !== undefined) yield* reader.ofDirectory(directory, namespace);
   }
+}
+
+/** Finds netfilter's where its module is there: they are not looked for without need. */
+function netfilterFragments(kernel: Kernel): ((net: bigint) => bigint | undefined) | undefined {
+  if (kernel.struct('net')?.member('nf_frag')) return undefined;
+  const loaded = kernel.struct('nft_ct_frag6_pernet') !== undefined || isLoaded(kernel, MODULE);
+  if (loaded === false) return undefined;
+  const reader = new NetfilterFragments(kernel);
+  return (net) => {
+    const found = reader.ofNamespace(net);
+    if (found !== undefined || !loaded) return found;
+    throw new KernelError('damaged', `the fragments of ${MODULE} were not found`);
+  };
 }
 
 /** Fragments of one protocol in one namespace: a table of queues, one for each packet. */

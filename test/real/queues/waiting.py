@@ -13,7 +13,7 @@ from drgn.helpers.linux.mm import PageCompound, compound_order, find_vmap_area, 
 from drgn.helpers.linux.net import for_each_net, for_each_netdev, skb_shinfo
 from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
-from drgn.helpers.linux.slab import slab_cache_for_each_allocated_object
+from drgn.helpers.linux.slab import find_slab_cache, slab_cache_for_each_allocated_object
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "../sockets"))
 
@@ -25,6 +25,15 @@ def directories(protocol):
     return {getattr(net, protocol).fqdir.value_() for net in for_each_net(prog)}
 
 
+def of_queue(queue):
+    for skb in rbtree_inorder_for_each_entry(
+        "struct sk_buff", queue.rb_fragments.address_of_(), "rbnode"
+    ):
+        while skb:
+            yield skb
+            skb = cast("struct ipfrag_skb_cb *", skb.cb + 0).next_frag
+
+
 def fragments(kind, protocol):
     known = directories(protocol)
     for queue in slab_cache_for_each_allocated_object(
@@ -33,12 +42,23 @@ def fragments(kind, protocol):
         # The allocator merges caches, and what RCU frees is allocated until then.
         if queue.fqdir.value_() not in known or not queue.refcnt.refs.counter:
             continue
-        for skb in rbtree_inorder_for_each_entry(
-            "struct sk_buff", queue.rb_fragments.address_of_(), "rbnode"
-        ):
-            while skb:
-                yield skb
-                skb = cast("struct ipfrag_skb_cb *", skb.cb + 0).next_frag
+        yield from of_queue(queue)
+
+
+def netfilter():
+    nets = [net.value_() for net in for_each_net(prog)]
+    caches = {prog["ip6_frags"].frags_cachep.value_(): prog["ip6_frags"].frags_cachep}
+    own = find_slab_cache(prog, "nf-frags")
+    if own:
+        caches[own.value_()] = own
+    for cache in caches.values():
+        for queue in slab_cache_for_each_allocated_object(cache, "struct inet_frag_queue"):
+            try:
+                name = queue.fqdir.f.frags_cache_name.string_()
+            except FaultError:
+                continue
+            if name == b"nf-frags" and queue.fqdir.net.value_() in nets:
+                yield from of_queue(queue)
 
 
 def ring(head):
@@ -86,6 +106,7 @@ def tun():
 found = {
     "fragments-v4": fragments("ip4_frags", "ipv4"),
     "fragments-v6": fragments("ip6_frags", "ipv6"),
+    "fragments-netfilter": netfilter(),
     "neighbours-v4": neighbours("arp_tbl"),
     "neighbours-v6": neighbours("nd_tbl"),
     "gro": gro(),

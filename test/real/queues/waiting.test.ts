@@ -42,7 +42,7 @@ interface Drgn {
  * the least that they pin, in bytes.
  */
 const PLACES = [
-  ['fragments', fragmentSkbs, ['fragments-v4', 'fragments-v6'], 96_000],
+  ['fragments', fragmentSkbs, ['fragments-v4', 'fragments-v6', 'fragments-netfilter'], 96_000],
   ['neighbours', neighbourSkbs, ['neighbours-v4', 'neighbours-v6'], 42_000],
   // What has been merged may lie in a page of some socket's.
   ['gro', gro, ['gro'], 512],
@@ -78,7 +78,9 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
     test('they are as many as the guest sent', () => {
       for (const name of names) {
         const said = roles.find(({ role }) => role === name)?.skbs;
-        expect(said, name).toBeGreaterThan(1);
+        // Before 6.6 a guest has no program at hand that makes netfilter put packets together.
+        if (name === 'fragments-netfilter' && version === '6.1') expect(said).toBeUndefined();
+        else expect(said, name).toBeGreaterThan(1);
         expect(drgn[name], name).toHaveLength(said ?? 0);
       }
     });
