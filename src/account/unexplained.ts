@@ -17,8 +17,8 @@ import { Warnings } from '../walk/warnings.js';
 import { otherPages } from './other-pages.js';
 import { receiveRings } from './receive-rings.js';
 import { CACHE_WORDS, slabObjects } from './slab-objects.js';
+import { devicesWithRings, softwareRings } from './software-rings.js';
 import { Tally } from './tally.js';
-import { tunPackets } from './tun-packets.js';
 import { many, type Row, reason, type Unexplained } from './unexplained-row.js';
 import { type CountPackets, waitingPackets } from './waiting-packets.js';
 import { xdpRingPages } from './xdp-ring-pages.js';
@@ -42,14 +42,14 @@ export function unexplained(
   const rows = [
     rest.row('cpu-queues', 'The queues of the CPUs (softnet_data)', () => rest.softnet()),
     rest.row('qdiscs', 'The queueing disciplines', () => rest.qdiscs(devices)),
-    rest.row('fragments', 'The queues of fragments', () => rest.ipFragments()),
+    rest.row('ip-fragments', 'The queues of fragments', () => rest.ipFragments()),
     rest.row('neighbours', 'The queues of neighbours', () => rest.neighbours()),
     rest.row('gro', 'The devices’ NAPI instances', () => rest.napi(devices)),
     rest.row('page-fragments', 'The page-fragment caches', () => rest.fragments(socks)),
     rest.row('page-pools', 'The page pools', () => rest.pools(seen)),
     // Last: not every engine knows the types of modules, and what it cannot walk it leaves as it is.
     ...rest.rings(devices),
-    ...rest.tun(devices),
+    ...rest.softwareRings(devices),
     ...rest.xdp(),
   ];
   for (const cache of seen.skbCaches) {
@@ -204,18 +204,20 @@ class Rest {
     });
   }
 
-  /** A row if there are tun or tap devices; if devices cannot be listed, that of rings says so. */
-  tun(devices: () => readonly NetDevice[]): Unexplained[] {
-    let group: readonly NetDevice[];
+  /** A row for each kind of software device with rings; if they cannot be listed, one above says so. */
+  softwareRings(devices: () => readonly NetDevice[]): Unexplained[] {
+    let groups: ReadonlyMap<string, readonly NetDevice[]>;
     try {
-      group = devices().filter(({ kind }) => kind === 'tun');
+      groups = devicesWithRings(this.#kernel, devices());
     } catch (error) {
       reason(error);
       return [];
     }
-    if (group.length === 0) return [];
-    const make = () => tunPackets(this.#kernel, this.#lists, group, this.#packets);
-    return [this.row('tun', 'The rings of tun and tap devices', make)];
+    return [...groups].map(([kind, group]) =>
+      this.row(`rings ${kind}`, `The rings of ${kind} devices`, () =>
+        softwareRings(this.#kernel, this.#lists, kind, group, this.#packets),
+      ),
+    );
   }
 
   /** A row if there are rings of AF_XDP sockets. */

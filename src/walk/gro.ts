@@ -59,6 +59,17 @@ export class NapiReader {
   }
 }
 
+/**
+ * Whether a device has NAPI instances.
+ *
+ * @throws {KernelError} `unsupported-layout`; {@link TornList}; {@link ReadError}
+ */
+export function hasNapi(kernel: Kernel, device: NetDevice): boolean {
+  const { napi_list } = new StructReader(kernel, 'net_device', ['napi_list']).members;
+  const nodes = listNodes(kernel, device.address + BigInt(napi_list.offset));
+  return nodes.next().done !== true;
+}
+
 /** Where the lists are: bytes from the `napi_struct`, and from each `gro_list` to its head. */
 interface GroLayout {
   readonly hash: number;

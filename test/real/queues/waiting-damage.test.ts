@@ -87,7 +87,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
 
   test('undamaged, all are counted', () => {
     const whole = rows({ patches: [], denials: [] });
-    for (const what of ['fragments', 'neighbours', 'gro', 'tun', 'xdp-rings', 'skbs']) {
+    for (const what of ['ip-fragments', 'neighbours', 'gro', 'rings tun', 'xdp-rings', 'skbs']) {
       expect(whole.get(what)?.objects, what).not.toBeNull();
       expect(whole.get(what)?.bytes, what).not.toBeNull();
     }
@@ -96,67 +96,67 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
   const CASES: readonly (readonly [what: string, name: string, damage: Damage, message: RegExp])[] =
     [
       [
-        'fragments',
+        'ip-fragments',
         'a fragment leads back to itself',
         change(fragment + nextFragment, fragment, 8),
         /come back to skb|counts \d+ bytes and has/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a queue counts other bytes',
         change(queue + offset('inet_frag_queue', 'meat'), 0xffff_fff0n, 4),
         /counts 4294967280 bytes and has \d+/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a queue of another table',
         change(queue + offset('inet_frag_queue', 'fqdir'), hash, 8),
         /is of another fqdir/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a table of another namespace',
         change(directory + offset('fqdir', 'net'), hash, 8),
         /is of another namespace/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a table that cannot be read',
         { patches: [], denials: [{ address: directory, length: 64, code: 'filtered' }] },
         /part of struct fqdir/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a table that counts one more',
         change(hash + offset('rhashtable', 'nelems'), 41n, 4),
         /has 40 of 41 nodes/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a table that counts fewer',
         change(hash + offset('rhashtable', 'nelems'), 2n, 4),
         /has over 2 nodes/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a table of 2^32 - 1 nodes',
         change(hash + offset('rhashtable', 'nelems'), 0xffff_ffffn, 4),
         /4294967295 nodes/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'a table of 2^32 - 1 buckets',
         change(buckets + offset('bucket_table', 'size'), 0xffff_ffffn, 4),
         /4294967295 buckets/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'buckets in pieces',
         change(buckets + offset('bucket_table', 'nest'), 6n, 4),
         /nested/,
       ],
       [
-        'fragments',
+        'ip-fragments',
         'tables without end',
         change(buckets + offset('bucket_table', 'future_tbl'), buckets, 8),
         /never ends/,
@@ -204,31 +204,31 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
         /is of another device/,
       ],
       [
-        'tun',
+        'rings tun',
         'a ring of 2^31 entries',
         change(ring + offset('ptr_ring', 'size'), 2n ** 31n, 4),
         /2147483648 entries/,
       ],
       [
-        'tun',
+        'rings tun',
         'a ring that is read beyond its end',
         change(ring + offset('ptr_ring', 'consumer_head'), 0xffff_ffffn, 4),
         /read up to 4294967295/,
       ],
       [
-        'tun',
+        'rings tun',
         'a ring that cannot be read',
         change(ring + offset('ptr_ring', 'queue'), NOT_READABLE, 8),
         /part of the ring/,
       ],
       [
-        'tun',
+        'rings tun',
         'more queues than there can be',
         change(tap.own + offset('tun_struct', 'numqueues'), 257n, 4),
         /has 257 queues/,
       ],
       [
-        'tun',
+        'rings tun',
         'a file of another device',
         change(file + offset('tun_file', 'tun'), file, 8),
         /is of another device/,
@@ -265,9 +265,28 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
     });
 
   test('a frame of XDP in a ring counts, and what it pins is not told', () => {
-    const row = rows(change(entry, (inRing[0] ?? 0n) | 1n, 8)).get('tun');
+    const row = rows(change(entry, (inRing[0] ?? 0n) | 1n, 8)).get('rings tun');
     expect(row).toMatchObject({ objects: inRing.length, bytes: null });
     expect(row?.message).toMatch(/1 frame of XDP too/);
+  });
+
+  test.each(['veth', 'macvtap'])('rings of %s devices are named', (kind) => {
+    const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
+    const at = pointer(ops + offset('rtnl_link_ops', 'kind'));
+    const bytes = new TextEncoder().encode(`${kind}\0`);
+    const found = rows({ patches: [{ address: at, bytes }], denials: [] });
+    expect(found.get('rings tun')).toBeUndefined();
+    expect(found.get(`rings ${kind}`)).toEqual({
+      what: `rings ${kind}`,
+      objects: null,
+      bytes: null,
+      message: `The rings of tap0 (${kind}) are not walked: what waits in them is not told.`,
+    });
+    // It has a NAPI instance; without one a veth has no rings.
+    const list = tap.address + offset('net_device', 'napi_list');
+    const empty = [patch(list, list, 8), patch(list + 8n, list, 8), { address: at, bytes }];
+    const without = rows({ patches: empty, denials: [] }).has(`rings ${kind}`);
+    expect(without).toBe(kind !== 'veth');
   });
 
   test('what a driver fills counts, and what waits for a tunnel’s instance', () => {

@@ -42,11 +42,11 @@ interface Drgn {
  * the least that they pin, in bytes.
  */
 const PLACES = [
-  ['fragments', fragmentSkbs, ['fragments-v4', 'fragments-v6', 'fragments-netfilter'], 96_000],
+  ['ip-fragments', fragmentSkbs, ['fragments-v4', 'fragments-v6', 'fragments-netfilter'], 96_000],
   ['neighbours', neighbourSkbs, ['neighbours-v4', 'neighbours-v6'], 42_000],
   // What has been merged may lie in a page of some socket's.
   ['gro', gro, ['gro'], 512],
-  ['tun', tun, ['tun'], 17_000],
+  ['rings tun', tun, ['tun'], 17_000],
 ] as const;
 
 describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (version) => {
