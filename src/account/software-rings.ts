@@ -1,4 +1,5 @@
 import type { Kernel } from '../kernel/kernel.js';
+import { DeviceKinds } from '../walk/device-kinds.js';
 import { hasNapi } from '../walk/gro.js';
 import type { NetDevice } from '../walk/net-devices.js';
 import type { SkbLists } from '../walk/queues/skb-lists.js';
@@ -17,8 +18,9 @@ export function devicesWithRings(
   devices: readonly NetDevice[],
 ): Map<string, NetDevice[]> {
   const groups = new Map<string, NetDevice[]>();
+  const kinds = new DeviceKinds(kernel);
   for (const device of devices) {
-    const { kind } = device;
+    const kind = kinds.of(device);
     if (kind === undefined || !KINDS.includes(kind)) continue;
     if (kind === 'veth' && !hasNapi(kernel, device)) continue;
     groups.set(kind, [...(groups.get(kind) ?? []), device]);

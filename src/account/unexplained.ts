@@ -204,14 +204,16 @@ class Rest {
     });
   }
 
-  /** A row for each kind of software device with rings; if they cannot be listed, one above says so. */
+  /** A row for each kind of software device with rings. */
   softwareRings(devices: () => readonly NetDevice[]): Unexplained[] {
     let groups: ReadonlyMap<string, readonly NetDevice[]>;
     try {
       groups = devicesWithRings(this.#kernel, devices());
     } catch (error) {
-      reason(error);
-      return [];
+      const fail = () => {
+        throw error;
+      };
+      return [this.row('rings', 'The rings of software devices', fail)];
     }
     return [...groups].map(([kind, group]) =>
       this.row(`rings ${kind}`, `The rings of ${kind} devices`, () =>

@@ -23,8 +23,6 @@ export interface NetDevice {
    * {@link NO_DRIVER} where none is bound to it.
    */
   readonly driver: string | undefined;
-  /** What kind of software it is, `tun`, `veth` (`rtnl_link_ops.kind`); undefined for others; hostile. */
-  readonly kind: string | undefined;
   /** Address of the driver's own part (netdev_priv). */
   readonly own: bigint;
 }
@@ -38,9 +36,6 @@ const PRIVATE_ALIGN = 32;
 /** A device cannot have more transmit queues: `alloc_netdev_mqs` takes what u16 indices reach. */
 const MOST_QUEUES = 65_536;
 
-/** Names of kinds are as short as those of modules' aliases, `rtnl-link-…`. */
-const KIND_BYTES = 16;
-
 /** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
 export function* netDevices(kernel: Kernel): Generator<NetDevice> {
   const net = new StructReader(kernel, 'net', ['dev_base_head']);
@@ -50,9 +45,7 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
     'num_tx_queues',
     '_tx',
     'dev.parent',
-    'rtnl_link_ops',
   ]);
-  const kinds = new Map<bigint, string | undefined>([[0n, undefined]]);
   const layout = kernel.struct('net_device');
   const own = layout?.member('priv')?.offset ?? align(device.size, PRIVATE_ALIGN);
   const devices = BigInt(net.offset('dev_base_head'));
@@ -61,8 +54,6 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
       const view = device.read(link - BigInt(device.offset('dev_list')));
       const queues = view.number('num_tx_queues');
       if (queues > MOST_QUEUES) throw new KernelError('damaged', `${queues} transmit queues`);
-      const ops = view.pointer('rtnl_link_ops');
-      if (!kinds.has(ops)) kinds.set(ops, kindOf(kernel, ops));
       yield {
         address: view.address,
         name: view.text('name'),
@@ -70,7 +61,6 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
         firstQueue: view.pointer('_tx'),
         parent: view.pointer('dev.parent'),
         driver: driverOf(kernel, view.pointer('dev.parent')),
-        kind: kinds.get(ops),
         own: view.address + BigInt(own),
       };
     }
@@ -90,11 +80,6 @@ function driverOf(kernel: Kernel, parent: bigint): string | undefined {
   // Names of modules are shorter than this, and so are those of drivers.
   const name = driver.pointer('name');
   return decodeText(readPartOf(kernel, 'the name', name, name, 64), 0, 64);
-}
-
-function kindOf(kernel: Kernel, ops: bigint): string {
-  const kind = new StructReader(kernel, 'rtnl_link_ops', ['kind']).read(ops).pointer('kind');
-  return decodeText(readPartOf(kernel, 'the name', kind, kind, KIND_BYTES), 0, KIND_BYTES);
 }
 
 function align(value: number, to: number): number {

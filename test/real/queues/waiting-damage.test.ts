@@ -66,7 +66,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
   const nextNeighbour =
     neighbour + offset('neighbour', version === 'newest' ? 'hash.next' : 'next');
 
-  const tap = [...netDevices(kernel)].find(({ kind }) => kind === 'tun');
+  const tap = [...netDevices(kernel)].find(({ name }) => name === 'tap0');
   if (!tap) throw new Error('the guest has no tap device');
   const inRing = new TunReader(kernel, lists).ofDevice(tap).skbs;
   const file = pointer(tap.own + offset('tun_struct', 'tfiles'));
@@ -287,6 +287,14 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
     const empty = [patch(list, list, 8), patch(list + 8n, list, 8), { address: at, bytes }];
     const without = rows({ patches: empty, denials: [] }).has(`rings ${kind}`);
     expect(without).toBe(kind !== 'veth');
+  });
+
+  test('what kind of device it is that cannot be read, is told', () => {
+    const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
+    const damaged = rows(change(ops + offset('rtnl_link_ops', 'kind'), NOT_READABLE, 8));
+    expect(damaged.get('rings')?.message).toMatch(/not counted: .*part of the name/);
+    expect(damaged.get('skbs')?.objects).toBeNull();
+    expect(damaged.get('gro')?.objects).not.toBeNull();
   });
 
   test('what a driver fills counts, and what waits for a tunnel’s instance', () => {

@@ -6,6 +6,7 @@ import { hex } from '../../../src/kernel/hex.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { DeviceKinds } from '../../../src/walk/device-kinds.js';
 import { NapiReader } from '../../../src/walk/gro.js';
 import { neighbourSkbs } from '../../../src/walk/neighbours.js';
 import { netDevices } from '../../../src/walk/net-devices.js';
@@ -27,7 +28,8 @@ const gro = (kernel: Kernel, lists: SkbLists) => {
 
 const tun = (kernel: Kernel, lists: SkbLists) => {
   const reader = new TunReader(kernel, lists);
-  const taps = [...netDevices(kernel)].filter(({ kind }) => kind === 'tun');
+  const kinds = new DeviceKinds(kernel);
+  const taps = [...netDevices(kernel)].filter((device) => kinds.of(device) === 'tun');
   return taps.flatMap((device) => reader.ofDevice(device).skbs);
 };
 
