@@ -78,8 +78,7 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
       kernel,
       append: 'init_on_free=1',
       files: [guestTool('reap'), guestTool('ends')],
-      bootMs: 180_000,
-      limitMs: 390_000,
+      limitMs: 900_000,
     });
     let truth: Truth;
     let ends: readonly Ends[];
@@ -91,14 +90,14 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
         await guest.resume();
       };
       truth = await settledTruth(guest);
-      ends = endsOf((await guest.run('ends', { timeoutMs: 60_000 })).output.toString());
+      ends = endsOf((await guest.run('ends')).output.toString());
       victims = victimsOf(truth);
       await dump(before);
-      await guest.run(`reap ${role(truth, 'starving').pid}`, { timeoutMs: 120_000 });
+      await guest.run(`reap ${role(truth, 'starving').pid}`);
       await dump(starved);
       const others = victims.filter((pid) => pid !== role(truth, 'starving').pid);
       const ended = ends.map(({ victim }) => victim);
-      await guest.run(`reap ${[...others, ...ended].join(' ')}`, { timeoutMs: 120_000 });
+      await guest.run(`reap ${[...others, ...ended].join(' ')}`);
       await dump(after);
     } finally {
       guest.kill();

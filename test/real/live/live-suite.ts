@@ -20,10 +20,10 @@ export function liveSuite(kernel: LabKernel): void {
         kernel,
         memoryMiB: MEMORY_MIB,
         files: kdumpMemInGuest(kernel),
-        limitMs: 3 * MOST_MS,
+        limitMs: 6 * MOST_MS,
       });
       truth = await settledTruth(guest);
-    }, 180_000);
+    }, 2 * MOST_MS);
 
     afterAll(() => guest?.kill());
 

@@ -33,7 +33,7 @@ describe('kdump-mem through crash in a live guest of 6.1', () => {
       limitMs: 900_000,
     });
     await guest.run('mkdir /disk; mount -t ext4 -o ro /dev/vda /disk');
-  }, 120_000);
+  });
 
   afterAll(async () => {
     guest?.kill();

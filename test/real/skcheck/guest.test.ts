@@ -34,6 +34,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     guest = await bootScenario({
       kernel,
       memoryMiB: 1024,
+      limitMs: 4 * LONG_MS,
       modules: DIAG,
       files: [
         ...machineProgram(SKCHECK),
@@ -44,7 +45,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     truth = await settledTruth(guest);
     estimated = await skcheck('--interval 1');
     counted = await skcheck('--exact --interval 1');
-  }, LONG_MS);
+  }, 2 * LONG_MS);
 
   afterAll(() => guest?.kill());
 

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { skcheck, skcheckJson } from './stage.js';
 
 // tcp_max_tw_buckets is one of each network namespace. What the others limit is the whole machine's:
@@ -51,7 +51,8 @@ describe('in other network namespaces than our own', () => {
   const run = (command: string, ...args: string[]) =>
     expect(spawnSync(command, args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
 
-  beforeAll(() => {
+  // A minute later there is nothing left in TIME-WAIT: each test has its own.
+  beforeEach(() => {
     for (const [name, limit] of [
       [near, '130'],
       [far, '1000'],
@@ -61,10 +62,10 @@ describe('in other network namespaces than our own', () => {
       run('ip', ...inside, 'true');
     }
   });
-  afterAll(() => {
+  afterEach(() => {
     for (const name of [near, far]) run('ip', 'netns', 'del', name);
-    rmSync(dir, { recursive: true });
   });
+  afterAll(() => rmSync(dir, { recursive: true }));
 
   const ours = (args: string[]) =>
     skcheckJson(args)
