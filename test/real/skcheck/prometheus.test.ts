@@ -71,7 +71,8 @@ describe('--listen', () => {
     writeFileSync(
       config,
       JSON.stringify({
-        global: { scrape_interval: '4s', scrape_timeout: '4s', evaluation_interval: '4s' },
+        // A look takes two seconds and, on a busy machine, as many again.
+        global: { scrape_interval: '10s', scrape_timeout: '10s', evaluation_interval: '4s' },
         rule_files: [join(DEPLOY, 'prometheus/skcheck.rules.yml')],
         scrape_configs: [
           { job_name: 'skcheck', static_configs: [{ targets: [`127.0.0.1:${ours}`] }] },
