@@ -61,7 +61,7 @@ suite_line() {
 # apt_for NAME SUITE...: makes the private apt called NAME and reads the suites' package lists, of the
 # architecture $APT_ARCH (amd64 unless told).
 apt_for() {
-  local name="$1" dir="$LAB_DIR/apt/$1" suite
+  local dir="$LAB_DIR/apt/$1" suite
   shift
   export APT_CONFIG="$dir/apt.conf"
   # Packages of older lists are soon gone from the mirrors.

@@ -23,6 +23,8 @@ install_commands() {
   [[ "$(id -u)" == 0 ]] || die "please install, as root: ${need[*]}"
   say "installing ${need[*]}"
   apt-get -qq update >&2 || die "apt-get update failed"
-  DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${need[@]}" >&2 ||
+  # A machine that has just started may be installing updates.
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+    --no-install-recommends install "${need[@]}" >&2 ||
     die "could not install ${need[*]}"
 }

@@ -46,6 +46,7 @@ kernel_releases() {
 }
 
 # Downloads what boots RELEASE into the folder $2: one signed image, or since 7.x an image in parts.
+# What apt says of names that there are not is for whoever finds none.
 download_image() {
   local release="$1" into="$2" names
   local common="linux-base-$release linux-modules-$release"
@@ -53,16 +54,23 @@ download_image() {
     "linux-image-$release" "linux-image-$release-unsigned"; do
     # Unquoted on purpose: one or two package names.
     # shellcheck disable=SC2086
-    if (cd "$into" && apt-get -qq download $names) >/dev/null 2>&1; then return 0; fi
+    if download "$into" $names; then return 0; fi
     rm -f -- "$into"/*.deb
   done
   return 1
 }
 
+# download FOLDER PACKAGE...: quietly; FOLDER/../apt.log keeps what apt said.
+download() {
+  local into="$1"
+  shift
+  (cd "$into" && apt-get -qq download "$@") >>"$into/../apt.log" 2>&1
+}
+
 # .lab/kernels/VER/: vmlinuz, vmlinux, config, System.map, release, modules/, packages; for another
 # architecture than this machine's also the busybox of its guests
 make_kernel() {
-  local version="$1" suites home release work
+  local version="$1" suites home release work said
   home="$LAB_DIR/kernels/$version"
   if [[ -e "$home/release" ]]; then return 0; fi
   suites="$(kernel_suites "$version")"
@@ -76,18 +84,19 @@ make_kernel() {
     say "kernel $version: downloading $release"
     rm -f -- "$work"/debs/*.deb
     download_image "$release" "$work/debs" || continue
-    (cd "$work/debs" && apt-get -qq download "linux-image-$release-dbg") >/dev/null 2>&1 || continue
+    download "$work/debs" "linux-image-$release-dbg" || continue
     if [[ "$(kernel_architecture "$version")" != amd64 ]]; then
-      (cd "$work/debs" && apt-get -qq download busybox-static) >/dev/null 2>&1 ||
-        die "no busybox-static for $version in $suites"
+      download "$work/debs" busybox-static ||
+        die "no busybox-static for $version in $suites: $(tail -n 3 "$work/apt.log")"
     fi
     unpack_kernel "$release" "$work"
-    rm -rf -- "$work/debs" "$work/root" "$home"
+    rm -rf -- "$work/debs" "$work/root" "$work/apt.log" "$home"
     mv -T -- "$work" "$home"
     return 0
   done
+  said="$(tail -n 5 "$work/apt.log" 2>/dev/null)" || true
   rm -rf -- "$work"
-  die "no $version cloud kernel in $suites whose image and -dbg package both download"
+  die "no $version cloud kernel in $suites whose image and -dbg package both download: $said"
 }
 
 unpack_kernel() {
