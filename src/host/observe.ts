@@ -1,7 +1,13 @@
 import { HostError, isHostError } from './error.js';
 import { type HostFacts, readHostFacts } from './facts.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
-import { countAllDescriptors, DescriptorScan, type HolderScan, socketFds } from './proc/holders.js';
+import {
+  countAllDescriptors,
+  DescriptorScan,
+  type HolderScan,
+  socketFds,
+  withLateHolders,
+} from './proc/holders.js';
 import {
   type CpuTime,
   findProcess,
@@ -160,7 +166,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     : interesting;
   const inodes = inodesWanted(wanted);
   if (inodes.size > 0) await scan.run();
-  const holders = scan.holdersOf(inodes);
+  const holders = await withLateHolders(source, scan.holdersOf(inodes), inodes);
   const processes = new Map<number, ProcessRecord>();
   const cpu = new Map<number, CpuTime & { withinMs: number }>();
   for (const each of new Set([...pidsOf(holders), ...grown(descriptors)])) {

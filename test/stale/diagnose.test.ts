@@ -52,6 +52,22 @@ describe('TCP', () => {
     expect(diagnose(await observe(host, { intervalMs: 2000 })).findings).toEqual([]);
   });
 
+  test('a socket that is opened after its holders were looked for has one all the same', async () => {
+    const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300), row(501, 100, 100, 'b')]);
+    host.addProcess(10, { fds: { 7: 500 } });
+    const sleep = host.sleep.bind(host);
+    host.sleep = async (ms) => {
+      host.addProcess(20, { comm: 'late', fds: { 3: 501 } });
+      await sleep(ms);
+    };
+    const { findings } = diagnose(await observe(host, { intervalMs: 2000 }));
+    expect(findings.map(({ socket, holders }) => [socket.inode, holders])).toEqual([
+      [500, [{ pid: 10, fds: [7] }]],
+      [501, [{ pid: 20, fds: [3] }]],
+    ]);
+    expect(findings[1]?.processes).toMatchObject([{ comm: 'late' }]);
+  });
+
   test('an owner that ends between the samples leaves the socket with its other holder', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     host.addProcess(10, { fds: { 7: 500 } });

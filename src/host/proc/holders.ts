@@ -112,6 +112,18 @@ export class DescriptorScan {
   }
 }
 
+/** What a scan found, and the holders of those that were opened, or handed on, since it began. */
+export async function withLateHolders(
+  source: HostSource,
+  early: HolderScan,
+  wanted: ReadonlySet<number>,
+): Promise<HolderScan> {
+  const missed = new Set([...wanted].filter((inode) => !early.byInode.has(inode)));
+  if (missed.size === 0) return early;
+  const late = await scanHolders(source, missed);
+  return { ...early, byInode: new Map([...early.byInode, ...late.byInode]) };
+}
+
 /** The holders of these sockets, all at once. Without a wanted one no descriptor is read. */
 export async function scanHolders(
   source: HostSource,
