@@ -1,0 +1,68 @@
+import type { Evidence } from './evidence.js';
+import { only, word, wordOrNot } from './reads.js';
+import { slabCachesNamed } from './slab-caches.js';
+
+/** Pointers to slab caches, and the caches' own names. */
+const CACHE_POINTERS: ReadonlyMap<string, string> = new Map([
+  ['sock_inode_cachep', 'sock_inode_cache'],
+  ['skbuff_head_cache', 'skbuff_head_cache'],
+  ['skbuff_fclone_cache', 'skbuff_fclone_cache'],
+  ['skb_small_head_cache', 'skbuff_small_head'],
+]);
+
+const MOST_PLACES = 64;
+
+/** Variables that point to slab caches of the network's. */
+export class CachePointers {
+  readonly #evidence: Evidence;
+  #caches: ReadonlyMap<string, bigint> | undefined;
+
+  constructor(evidence: Evidence) {
+    this.#evidence = evidence;
+  }
+
+  /** Whether a variable is one of them. */
+  has(name: string): boolean {
+    return CACHE_POINTERS.has(name);
+  }
+
+  /**
+   * The one variable that points to the cache that a variable of this name is to point to. Variables
+   * of caches that were merged into it point to it as well, and so may what is left in memory that was
+   * freed: then it is the one next to which lies another of these pointers (net/socket.c and
+   * net/core/skbuff.c set them once).
+   */
+  find(name: string): bigint | undefined {
+    const { memory } = this.#evidence.source;
+    const cache = this.#networkCaches.get(CACHE_POINTERS.get(name) ?? '');
+    if (cache === undefined) return undefined;
+    const places = this.#evidence.bytes
+      .wordsEqual(cache, MOST_PLACES)
+      .map((at) => this.#evidence.bytes.address(at));
+    this.#evidence.keepAmbiguous(places);
+    const others = new Set(this.#networkCaches.values());
+    others.delete(cache);
+    const among = places.filter((at) =>
+      [at - 8n, at + 8n].some((next) => others.has(wordOrNot(memory, next) ?? 0n)),
+    );
+    const pointer = only(places) ?? only(among);
+    return pointer !== undefined && word(memory, pointer) === cache ? pointer : undefined;
+  }
+
+  /** Addresses of the caches that CACHE_POINTERS names, and of their neighbour's. */
+  get #networkCaches(): ReadonlyMap<string, bigint> {
+    if (this.#caches !== undefined) return this.#caches;
+    this.#caches = new Map();
+    const { memory, types, directMap } = this.#evidence.source;
+    const kmalloc = this.#evidence.exported.get('kmalloc_caches');
+    const layout = types.struct('kmem_cache');
+    if (kmalloc === undefined || layout === undefined) return this.#caches;
+    const names = [...CACHE_POINTERS.values(), 'skbuff_ext_cache'];
+    const isObject = (address: bigint): boolean => {
+      const into = address - (directMap?.address ?? 0n);
+      return directMap !== undefined && into >= 0n && into < BigInt(directMap.length);
+    };
+    this.#caches = slabCachesNamed(memory, layout, kmalloc, isObject, names);
+    return this.#caches;
+  }
+}
