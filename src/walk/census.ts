@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../kernel/error.js';
+import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Belongings, belongings, type Holder, openDescriptors } from './descriptors.js';
 import { type CountedSocket, FoundSockets } from './found-sockets.js';
@@ -7,7 +8,7 @@ import { RingReader } from './io-uring.js';
 import { MappingReader } from './mappings.js';
 import type { PageLook } from './slab-scan.js';
 import { findInSlabs } from './slab-sockets.js';
-import { SocketFinder, SocketStructs } from './socket.js';
+import { type Socket, SocketFinder, SocketStructs } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 import { StructReader } from './struct-reader.js';
 import type { Task } from './tasks.js';
@@ -122,8 +123,19 @@ export class Census {
       sock: rings.ownSock(file),
     };
     for (const one of registered) {
-      const socket = finder.find(one);
+      const socket = this.#socketOf(one, finder, `the ring at ${hex(file)}`);
       if (socket) this.#found.noteFile(socket, 'io_uring').registeredWith.push(ring);
+    }
+  }
+
+  /** The socket of a file that something keeps, if it is one's; that it cannot be told is a warning. */
+  #socketOf(file: bigint, finder: SocketFinder, keeper: string): Socket | undefined {
+    try {
+      return finder.find(file);
+    } catch (error) {
+      const message = `a file in ${keeper}: ${(error as Error).message}`;
+      this.#warnings.add(incompleteness(error), message);
+      return undefined;
     }
   }
 
@@ -139,7 +151,7 @@ export class Census {
           this.#found.note(child, 'accept').acceptedFrom = sock;
         for (const one of links.subflows(sock)) this.#found.note(one, 'mptcp').subflowOf = sock;
         for (const file of links.carriedFiles(sock)) {
-          const socket = finder.find(file);
+          const socket = this.#socketOf(file, finder, `a message that waits at sock ${hex(sock)}`);
           if (!socket) continue;
           const { registeredWith } = this.#found.get(socket.sock) ?? { registeredWith: [] };
           if (registeredWith.some((ring) => ring.sock === sock)) continue;

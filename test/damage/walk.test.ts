@@ -181,6 +181,22 @@ test('an accept queue that has lost its beginning is told by its count', () => {
   );
 });
 
+test('a file in a message that cannot be read hides no other message’s', () => {
+  const carried = census.sockets.filter(({ carriedBy }) => carriedBy.length > 0);
+  expect(carried.length).toBeGreaterThan(2);
+  for (const { socket } of carried) {
+    const denials = [{ address: socket.file, length: 256, code: 'filtered' as const }];
+    const answer = accountAll(damagedKernel(kernel, { patches: [], denials }));
+    const carriers = new Map(answer.sockets.map((one) => [one.socket.sock, one.carriedBy]));
+    for (const other of carried)
+      if (other.socket.file !== socket.file)
+        expect(carriers.get(other.socket.sock)).toEqual(other.carriedBy);
+    expect(answer.warnings.map(({ message }) => message).join()).toMatch(
+      /a file in a message that waits at sock 0x[0-9a-f]+: 0x[0-9a-f]+ was left out of the dump by its filter: part of struct file at 0x/,
+    );
+  }
+});
+
 test('a census that missed a part is not complete', () => {
   const init = kernel.symbol('init_task')!;
   const damage = change(init, 'task_struct', 'tasks', 0x1234n);
