@@ -20,34 +20,64 @@ export type WarningCode =
   /** The kernel has a feature whose layout this program does not know. */
   | 'unsupported-layout';
 
-/** How many messages of one code are kept whole; the rest is counted. */
-const KEPT_PER_CODE = 5;
+/** How many messages of one kind are kept whole; the rest is counted. */
+const KEPT_PER_KIND = 3;
+
+/** Kinds that are told apart, of one code: messages quote what damage can make anything of. */
+const MOST_KINDS = 12;
+
+/** Messages that say the same of different objects. */
+interface Kind {
+  readonly code: WarningCode;
+  readonly messages: string[];
+  dropped: number;
+}
 
 /** Collects warnings, bounded however damaged the memory is. */
 export class Warnings {
-  readonly #byCode = new Map<WarningCode, { messages: string[]; dropped: number }>();
+  readonly #kinds = new Map<string, Kind>();
+  readonly #kindsOfCode = new Map<WarningCode, number>();
 
   add(code: WarningCode, message: string): void {
-    const entry = this.#byCode.get(code) ?? { messages: [], dropped: 0 };
-    this.#byCode.set(code, entry);
-    if (entry.messages.includes(message)) return;
-    if (entry.messages.length < KEPT_PER_CODE) entry.messages.push(message);
-    else entry.dropped++;
+    const kind = this.#kind(code, message);
+    if (kind.messages.includes(message)) return;
+    if (kind.messages.length < KEPT_PER_KIND) kind.messages.push(message);
+    else kind.dropped++;
   }
 
   /** Adds another collector's warnings to these. */
   merge(other: Warnings): void {
-    for (const [code, { messages, dropped }] of other.#byCode) {
+    for (const { code, messages, dropped } of other.#kinds.values()) {
       for (const message of messages) this.add(code, message);
-      const entry = this.#byCode.get(code);
-      if (entry) entry.dropped += dropped;
+      if (dropped > 0) this.#kind(code, messages[0]!).dropped += dropped;
     }
   }
 
   list(): Warning[] {
-    return [...this.#byCode].flatMap(([code, { messages, dropped }]) => [
+    return [...this.#kinds.values()].flatMap(({ code, messages, dropped }) => [
       ...messages.map((message) => ({ code, message })),
       ...(dropped > 0 ? [{ code, message: `${dropped} more of the same kind` }] : []),
     ]);
   }
+
+  /** The kind of a message; one for all the others of its code, when there are too many. */
+  #kind(code: WarningCode, message: string): Kind {
+    const key = `${code}: ${wordsOf(message)}`;
+    const known = this.#kinds.get(key);
+    if (known) return known;
+    const kinds = this.#kindsOfCode.get(code) ?? 0;
+    const others = this.#kinds.get(code);
+    if (kinds >= MOST_KINDS && others) return others;
+    const kind: Kind = { code, messages: [], dropped: 0 };
+    this.#kinds.set(kinds >= MOST_KINDS ? code : key, kind);
+    this.#kindsOfCode.set(code, kinds + 1);
+    return kind;
+  }
+}
+
+/** What a message says whatever object it is about: its words up to a number, and its last. */
+function wordsOf(message: string): string {
+  const number = message.search(/\d/);
+  const part = /: part of [a-z ]*\w+(?= at 0x[0-9a-f]+$)/.exec(message)?.[0] ?? '';
+  return `${number < 0 ? message : message.slice(0, number)}${part}`;
 }
