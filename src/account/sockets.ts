@@ -121,7 +121,7 @@ class AccountedCensus {
     this.#seen = new NetworkPages(kernel);
     this.#all = new Census(kernel, this.#missed).take(progress, this.#seen);
     // Sockets that were not found are missing in every sum.
-    for (const { code, message } of this.#missed.list()) this.#sum.incomplete(code, message);
+    this.#sum.without(this.#missed);
   }
 
   /** Sockets were not found, or not read, or who has them is not known. */

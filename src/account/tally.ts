@@ -91,6 +91,12 @@ export class Tally implements SkbSink {
     this.#warnings.add(code, message);
   }
 
+  /** Whatever was missed here is missing in this sum. */
+  without(missed: Warnings): void {
+    if (missed.list().length > 0) this.#complete = false;
+    this.#warnings.merge(missed);
+  }
+
   remark(code: WarningCode, message: string): void {
     this.#warnings.add(code, message);
   }
