@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Belongings, belongings, type Holder, openDescriptors } from './descriptors.js';
@@ -172,12 +172,11 @@ export class Census {
         if (found.inode === undefined) {
           const at = sock.read(address).pointer('sk_socket');
           const socket = at === 0n ? undefined : structs.read(at);
-          if (at === 0n) found.inode = 0;
-          else if (!socket) throw new ReadError('filtered', at, 'its struct socket');
-          else if (socket.sock === address) found.inode = socket.inode;
-          else {
+          if (socket?.sock === address) {
+            found.inode = socket.inode;
+          } else {
             found.inode = 0;
-            found.subflowOf ??= socket.sock;
+            found.subflowOf ??= socket?.sock;
           }
         }
         if (found.file !== 0n && found.fileReferences === 0) {

@@ -150,7 +150,7 @@ export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
     if (common.number('__sk_common.skc_refcnt') === 0) throw is('a sock that was freed');
     return { ...none, inode: 0 };
   }
-  const socket = new SocketStructs(kernel).read(at);
+  const socket = new SocketStructs(kernel).readOrNot(at);
   if (socket === undefined) return { ...none, inode: null };
   // A subflow of MPTCP's is part of the connection's socket, which has another sock.
   if (socket.sock !== sock) return { ...none, inode: 0 };
@@ -169,6 +169,13 @@ function hasProtocol(kernel: Kernel, sock: bigint, protocol: bigint): boolean {
   );
 }
 
+/** Its sock, its file, and its inode's number; null: not known. */
+interface ToldSocket {
+  readonly sock: bigint;
+  readonly file: bigint;
+  readonly inode: number | null;
+}
+
 /** Reads what a `struct socket` tells of itself. */
 export class SocketStructs {
   readonly #kernel: Kernel;
@@ -183,25 +190,26 @@ export class SocketStructs {
     this.#toInode = toInode(kernel);
   }
 
+  /** @throws {ReadError} */
+  read(socket: bigint): ToldSocket {
+    const view = this.#socket.read(socket);
+    const number =
+      this.#toInode === undefined ? null : this.#inode.read(socket + this.#toInode).number('i_ino');
+    return {
+      sock: view.pointer('sk'),
+      file: view.pointer('file'),
+      inode: number !== null && number > MOST_INODE ? null : number,
+    };
+  }
+
   /**
-   * Its sock, its file and its inode's number; undefined: a dump's filter left it out.
+   * The same; undefined where the dump lacks it.
    *
    * @throws {ReadError} if a live kernel's cannot be read
    */
-  read(
-    socket: bigint,
-  ): { readonly sock: bigint; readonly file: bigint; readonly inode: number | null } | undefined {
+  readOrNot(socket: bigint): ToldSocket | undefined {
     try {
-      const view = this.#socket.read(socket);
-      const number =
-        this.#toInode === undefined
-          ? null
-          : this.#inode.read(socket + this.#toInode).number('i_ino');
-      return {
-        sock: view.pointer('sk'),
-        file: view.pointer('file'),
-        inode: number !== null && number > MOST_INODE ? null : number,
-      };
+      return this.read(socket);
     } catch (error) {
       if (!(error instanceof ReadError) || this.#kernel.facts.live) throw error;
       return undefined;
