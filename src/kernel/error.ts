@@ -55,6 +55,12 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
   }
 }
 
+/**
+ * A read that failed since a page table on the way cannot be read: its code is the table's, and the
+ * memory itself may well be there.
+ */
+export class PageTableError extends ReadError {}
+
 const WORDS: Record<ReadErrorCode, string> = {
   filtered: 'was left out of the dump by its filter',
   absent: 'is not in the dump',

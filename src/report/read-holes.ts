@@ -1,6 +1,8 @@
 import type { ReadErrorCode } from '../kernel/error.js';
 import type { MemoryHole } from '../walk/memory-pieces.js';
 
+type Hole = Pick<MemoryHole, 'length' | 'code' | 'behindTable'>;
+
 const WORDS: Record<ReadErrorCode, string> = {
   filtered: 'left out of the dump by its filter',
   absent: 'not in the dump',
@@ -11,11 +13,15 @@ const WORDS: Record<ReadErrorCode, string> = {
 };
 
 /** `4096 bytes left out of the dump by its filter` */
-export function holeWords({ length, code }: Pick<MemoryHole, 'length' | 'code'>): string {
-  return `${length} ${length === 1 ? 'byte' : 'bytes'} ${WORDS[code]}`;
+export function holeWords({ length, code, behindTable }: Hole): string {
+  const table = behindTable ? 'behind a page table ' : '';
+  return `${length} ${length === 1 ? 'byte' : 'bytes'} ${table}${WORDS[code]}`;
 }
 
-/** Holes that zeros may stand for when they are asked for: what the dump does not hold. */
-export function mayBeZero({ code }: Pick<MemoryHole, 'code'>): boolean {
-  return code === 'filtered' || code === 'absent';
+/**
+ * Holes that zeros may stand for when they are asked for: what the dump does not hold, and not what
+ * it may hold where nothing leads to it.
+ */
+export function mayBeZero({ code, behindTable }: Omit<Hole, 'length'>): boolean {
+  return (code === 'filtered' || code === 'absent') && !behindTable;
 }

@@ -30,7 +30,10 @@ export function* readJson(
 
 function pieceJson(piece: MemoryPiece): ReadJson['pieces'][number] {
   const address = `0x${BigInt.asUintN(64, piece.address).toString(16)}`;
-  if (piece.kind === 'hole') return { address, length: piece.length, missing: piece.code };
+  if (piece.kind === 'hole') {
+    const { length, code, behindTable } = piece;
+    return { address, length, missing: code, ...(behindTable && { behindTable }) };
+  }
   const { buffer, byteOffset, length } = piece.bytes;
   return { address, length, bytes: Buffer.from(buffer, byteOffset, length).toString('hex') };
 }

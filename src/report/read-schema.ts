@@ -20,6 +20,8 @@ export const readSchema = z.strictObject({
         address,
         length,
         missing: z.enum(['filtered', 'absent', 'unmapped', 'damaged', 'truncated', 'refused']),
+        /** That is said of a page table: the bytes may be there, and nothing leads to them. */
+        behindTable: z.literal(true).optional(),
       }),
     ]),
   ),

@@ -1,4 +1,4 @@
-import { ReadError, type ReadErrorCode } from '../kernel/error.js';
+import { PageTableError, ReadError, type ReadErrorCode } from '../kernel/error.js';
 
 /** A stretch of memory: its bytes, or why they cannot be had. Lengths are bytes. */
 export type MemoryPiece = MemoryBytes | MemoryHole;
@@ -10,11 +10,17 @@ export interface MemoryBytes {
   readonly bytes: Uint8Array;
 }
 
-export interface MemoryHole {
+export interface MemoryHole extends Miss {
   readonly kind: 'hole';
   readonly address: bigint;
   readonly length: number;
+}
+
+/** Why bytes cannot be had. */
+interface Miss {
   readonly code: ReadErrorCode;
+  /** That is said of a page table on the way: the bytes themselves may be there. */
+  readonly behindTable?: true;
 }
 
 type Read = (address: bigint, length: number) => DataView;
@@ -43,6 +49,7 @@ export function* memoryPieces(
         hole !== undefined &&
         piece.kind === 'hole' &&
         piece.code === hole.code &&
+        piece.behindTable === hole.behindTable &&
         piece.address === hole.address + BigInt(hole.length);
       if (hole !== undefined && piece.kind === 'hole' && joins) {
         hole = { ...hole, length: hole.length + piece.length };
@@ -70,8 +77,8 @@ function* pagePieces(read: Read, address: bigint, length: number): Generator<Mem
   const after = address + BigInt(length - rest);
   const tail = longest((bytes) => attempt(read, address + BigInt(length - bytes), bytes), rest - 1);
   if (head) yield { kind: 'bytes', address, bytes: head };
-  const code = holeCode(read, after) ?? whole;
-  yield { kind: 'hole', address: after, length: rest - (tail?.length ?? 0), code };
+  const miss = missAt(read, after) ?? whole;
+  yield { kind: 'hole', address: after, length: rest - (tail?.length ?? 0), ...miss };
   if (tail) {
     yield { kind: 'bytes', address: address + BigInt(length - tail.length), bytes: tail };
   }
@@ -79,7 +86,7 @@ function* pagePieces(read: Read, address: bigint, length: number): Generator<Mem
 
 /** The longest read up to `most` bytes that works, if shorter ones of a longer one always do. */
 function longest(
-  attemptOf: (bytes: number) => Uint8Array | ReadErrorCode,
+  attemptOf: (bytes: number) => Uint8Array | Miss,
   most: number,
 ): Uint8Array | undefined {
   let best: Uint8Array | undefined;
@@ -98,17 +105,18 @@ function longest(
   return best;
 }
 
-function holeCode(read: Read, address: bigint): ReadErrorCode | undefined {
-  const code = attempt(read, address, 1);
-  return code instanceof Uint8Array ? undefined : code;
+function missAt(read: Read, address: bigint): Miss | undefined {
+  const miss = attempt(read, address, 1);
+  return miss instanceof Uint8Array ? undefined : miss;
 }
 
-function attempt(read: Read, address: bigint, length: number): Uint8Array | ReadErrorCode {
+function attempt(read: Read, address: bigint, length: number): Uint8Array | Miss {
   try {
     const view = read(address, length);
     return new Uint8Array(view.buffer, view.byteOffset, length);
   } catch (error) {
-    if (error instanceof ReadError) return error.code;
-    throw error;
+    if (!(error instanceof ReadError)) throw error;
+    const { code } = error;
+    return error instanceof PageTableError ? { code, behindTable: true } : { code };
   }
 }

@@ -8,6 +8,7 @@ import type { PhysicalRange } from '../../src/kernel/native/image/image.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNativeImage } from '../../src/kernel/native/open.js';
+import { memoryPieces } from '../../src/walk/memory-pieces.js';
 import { type FixtureName, fixture } from '../support/fixtures.js';
 
 /** A real dump, and what it says when the pages that hold some addresses are cut out of it. */
@@ -154,6 +155,11 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
       ),
     });
     const { pid, fd } = cut.holder;
+    const [address] = pages as [bigint];
+    const read = (at: bigint, length: number) => kernel.read(at, length);
+    expect([...memoryPieces(read, address, 16, 4096)]).toEqual([
+      { kind: 'hole', address, length: 16, code: 'filtered', behindTable: true },
+    ]);
     expect(() => accountFd(kernel, pid, fd)).toThrow(
       /the page table at physical 0x[0-9a-f]+: part of the list at 0x/,
     );

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ReadError } from '../../src/kernel/error.js';
+import { PageTableError, ReadError } from '../../src/kernel/error.js';
 import { memoryPieces } from '../../src/walk/memory-pieces.js';
 
 const PAGE = 64;
@@ -22,6 +22,17 @@ describe('memoryPieces', () => {
     expect(pieces.at(-1)).toEqual({ kind: 'hole', address: 300n, length: 212, code: 'absent' });
     const bytes = pieces.flatMap((piece) => (piece.kind === 'bytes' ? [...piece.bytes] : []));
     expect(bytes).toEqual(Array.from({ length: 200 }, (_, i) => (100 + i) % 251));
+  });
+
+  test('what lies behind a missing page table is told apart, and not joined with what is missing', () => {
+    const read = (address: bigint): DataView => {
+      if (address < 64n) throw new ReadError('filtered', address);
+      throw new PageTableError('filtered', address);
+    };
+    expect([...memoryPieces(read, 0n, 3 * PAGE, PAGE)]).toEqual([
+      { kind: 'hole', address: 0n, length: 64, code: 'filtered' },
+      { kind: 'hole', address: 64n, length: 128, code: 'filtered', behindTable: true },
+    ]);
   });
 
   test('pieces cover any range without gaps, and holes that touch are one', () => {

@@ -144,7 +144,8 @@ function* rawBytes(pieces: Iterable<MemoryPiece>): Generator<Uint8Array> {
 
 function incomplete(hole: MemoryHole): ReadError {
   const advice = mayBeZero(hole) ? '; --zero-excluded writes zeros for it' : '';
-  return new ReadError(hole.code, hole.address, `raw bytes cannot say that${advice}`);
+  const table = hole.behindTable ? 'that is, a page table on the way; ' : '';
+  return new ReadError(hole.code, hole.address, `${table}raw bytes cannot say that${advice}`);
 }
 
 /** Holes that are told one by one. */

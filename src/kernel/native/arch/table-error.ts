@@ -1,8 +1,8 @@
-import { ReadError } from '../../error.js';
+import { PageTableError, type ReadError } from '../../error.js';
 
 /** Says of a page table that cannot be read which address it should have led to. */
-export function ofTable(error: ReadError, address: bigint): ReadError {
-  return new ReadError(error.code, address, tableName(error), { cause: error });
+export function ofTable(error: ReadError, address: bigint): PageTableError {
+  return new PageTableError(error.code, address, tableName(error), { cause: error });
 }
 
 /** @param error what reading the table has ended in: its address is the table's */
