@@ -16,7 +16,7 @@ export function because(finding: Finding): string {
     const [process] = finding.processes;
     const { cpuShare } = finding;
     if (process && cpuShare && cpuShare.used + cpuShare.waited >= SPINNING)
-      words.push(`its process spins: ${cpuWords(cpuShare)}`);
+      words.push(`${busyWords(verdict.verdict, cpuShare)}: ${cpuWords(cpuShare)}`);
     else if (process && process.threadStates !== '') words.push(processWords(process));
     else if (process && process.comm !== '') words.push('what its process does is not known');
     else if (finding.ownerless) words.push(OWNERLESS[finding.ownerless]);
@@ -29,10 +29,17 @@ export function alsoWords(verdict: Verdict, protocol: string): string {
   return evidenceWords(verdict.evidence, protocol);
 }
 
-/** A process that reads nothing and would use more of a CPU than this is busy with something else. */
+/** A process that would use more of a CPU than this is busy: with something else, if it reads nothing. */
 const SPINNING = 0.8;
 
-function cpuWords({ used, waited }: NonNullable<Finding['cpuShare']>): string {
+type CpuShare = NonNullable<Finding['cpuShare']>;
+
+function busyWords(verdict: Verdict['verdict'], { used, waited }: CpuShare): string {
+  if (verdict !== 'udp-dropping' && verdict !== 'slow-reader') return 'its process spins';
+  return waited > used ? 'its process lacks CPU time' : 'its process is busy';
+}
+
+function cpuWords({ used, waited }: CpuShare): string {
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   const turn = waited < 0.05 ? '' : `, and waited for its turn for ${percent(waited)} of the time`;
   return `it used ${percent(used)} of a CPU meanwhile${turn}`;

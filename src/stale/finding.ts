@@ -97,7 +97,11 @@ function cpuShare({ cpu }: Observation, owner: Holder | undefined): Finding['cpu
   const time = owner && cpu.get(owner.pid);
   return time === undefined || time.withinMs < LEAST_SHARED_MS
     ? null
-    : { used: time.usedMs / time.withinMs, waited: time.waitedMs / time.withinMs };
+    : {
+        used: time.usedMs / time.withinMs,
+        // The kernel counts a wait when it ends, so that it may have begun before we looked.
+        waited: Math.min(1, time.waitedMs / time.withinMs),
+      };
 }
 
 function whyOwnerless(socket: SocketRecord, denied: number): Finding['ownerless'] {

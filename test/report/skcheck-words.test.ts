@@ -9,8 +9,12 @@ import { FakeHost } from '../host/fake-host.js';
 const MEMORY = 'skmem:(r8000,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
 const ROW = `tcp ESTAB 500 0 10.0.0.1:80 10.0.0.2:40999 ino:500 sk:5 <-> ${MEMORY} rcvmss:536 bytes_received:500 lastrcv:9000`;
 
-function hostWith(state: string, waitsIn: string | null): FakeHost {
-  const host = new FakeHost((args) => (args.includes('-x') ? '' : ROW));
+/** A socket with 500 bytes unread, of which so many are left from the second look on. */
+function hostWith(state: string, waitsIn: string | null, left = 500): FakeHost {
+  let looks = 0;
+  const host = new FakeHost((args) =>
+    args.includes('-x') ? '' : looks++ === 0 ? ROW : ROW.replace(' 500 0 ', ` ${left} 0 `),
+  );
   host.addProcess(20, { threads: [[20, state, 1]], fds: { 3: 500 } });
   if (waitsIn !== null) host.files.set('/proc/20/wchan', waitsIn);
   return host;
@@ -49,6 +53,11 @@ describe('what the owner of a stalled socket does', () => {
       1.5e9,
       'its process spins: it used 20 % of a CPU meanwhile, and waited for its turn for 75 % of the time',
     ],
+    [
+      20,
+      2.5e9,
+      'its process spins: it used 10 % of a CPU meanwhile, and waited for its turn for 100 % of the time',
+    ],
     [40, 0.2e9, 'its main thread runs'],
   ])('%d ticks of CPU and %d ns of waiting in two seconds: %s', async (ticks, waited, words) => {
     const host = hostWith('R', null);
@@ -62,6 +71,31 @@ describe('what the owner of a stalled socket does', () => {
       host.files.set('/proc/20/schedstat', `1000 ${1000 + waited} 20\n`);
     };
     expect(because(await stalled(host))).toBe(`read nothing in 2.0 s; ${words}`);
+  });
+
+  test.each([
+    [
+      150,
+      0.3e9,
+      'its process is busy: it used 75 % of a CPU meanwhile, and waited for its turn for 15 % of the time',
+    ],
+    [
+      20,
+      1.7e9,
+      'its process lacks CPU time: it used 10 % of a CPU meanwhile, and waited for its turn for 85 % of the time',
+    ],
+  ])('who reads too slowly, with %d ticks and %d ns: %s', async (ticks, waited, words) => {
+    const host = hostWith('R', null, 400);
+    const stat = (used: number) => `20 (a) R ${'0 '.repeat(10)}${used} 0 0 0`;
+    host.files.set('/proc/20/stat', stat(0));
+    host.files.set('/proc/20/schedstat', '0 0 10\n');
+    const sleep = host.sleep.bind(host);
+    host.sleep = async (ms) => {
+      await sleep(ms);
+      host.files.set('/proc/20/stat', stat(ticks));
+      host.files.set('/proc/20/schedstat', `0 ${waited} 20\n`);
+    };
+    expect(because(await stalled(host))).toMatch(new RegExp(`^read 100 B of .*; ${words}$`));
   });
 
   test('on a busy host its CPU time is told long after the last sample, and is no larger share', async () => {
