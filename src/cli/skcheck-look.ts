@@ -31,7 +31,7 @@ export async function look(
   const root = captured !== null || process.geteuid?.() === 0;
   const accepts = filterOf(options);
   const seen = await observe(source, {
-    ...(accepts ? { accepts } : {}),
+    accepts,
     intervalMs: captured ? captured.intervalMs : options.interval * 1000,
     netns: options.netns ?? (root ? 'all' : 'own'),
     reader: options.procfs ? 'procfs' : 'auto',
@@ -45,7 +45,7 @@ export async function look(
   const estimated = diagnose(observation, {
     minBytes: options.minBytes,
     minAgeMs: options.minAge * 1000,
-    ...(accepts ? { accepts } : {}),
+    accepts,
     ...(earlier ? { ages: earlier.ages, sort: 'growth' } : {}),
   });
   const exact = options.exact ? await count(estimated) : null;
@@ -115,9 +115,7 @@ export function found(report: SkcheckReport, options: SkcheckOptions): boolean {
   return codes.some((code) => (report.totals.verdicts[code] ?? 0) > 0);
 }
 
-/** Null without any filter. */
 function filterOf({ state, sport, dport, address }: SkcheckOptions) {
-  if ([state, sport, dport, address].every((each) => each === undefined)) return null;
   return socketFilter({
     ...(state === undefined ? {} : { states: state }),
     ...(sport === undefined ? {} : { sport }),

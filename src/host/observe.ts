@@ -101,10 +101,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const startScan = (socket: SocketRecord) => {
     if (wantsOwner(socket) && accepts(socket)) void scan.run();
   };
-  const reading = readFirst(source, namespaces, options, startScan);
-  // It takes ss a while to say its first word, and hardly a host has no socket whose owner matters.
-  if (!options.accepts && !options.since) void scan.run();
-  const { reader, first } = await reading;
+  const { reader, first } = await readFirst(source, namespaces, options, startScan);
   const read = reader === 'ss' ? readSample : readProcfsSample;
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
   const interesting = first.sockets.filter(
