@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 // They share the machine with guests, and some of them time real sockets: one file after the other.
-const SLOW = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 600_000 };
+// What hangs ends, and what takes half a minute may take five on a machine that is busy.
+const SLOW = { fileParallelism: false, testTimeout: 300_000, hookTimeout: 600_000 };
 
 // Two depths: `quick` needs Node alone; `real` needs the lab (scripts/lab) and, for sockets and
 // namespaces, root. On demand: `arm64` needs more guests, `live` asks much of the machine's time
