@@ -2,6 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type LabKernel, labKernel, labTool } from './lab.js';
 
+/** Half a minute for the longest, where nothing else runs. */
+export const DRGN_MS = 240_000;
+
 const LAB_PARTS = fileURLToPath(new URL('../../scripts/lab-parts', import.meta.url));
 
 /**
@@ -20,7 +23,7 @@ export function drgnJson<T>(
     ['-q', '-c', core, '-s', vmlinux, fileURLToPath(script), ...args],
     {
       maxBuffer: 1 << 28,
-      timeout: 100_000,
+      timeout: DRGN_MS,
       env: { ...process.env, LAB_PARTS, PYTHONDONTWRITEBYTECODE: '1' },
     },
   );

@@ -13,7 +13,7 @@ import { listNodes } from '../../../src/walk/list.js';
 import { PageReader } from '../../../src/walk/pages.js';
 import { TaskReader } from '../../../src/walk/tasks.js';
 import { answers } from '../../support/answers.js';
-import { drgnJson } from '../../support/drgn.js';
+import { DRGN_MS, drgnJson } from '../../support/drgn.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import { compareWithGuest, compareWithOracle } from '../../support/figures.js';
 import {
@@ -178,7 +178,7 @@ function small(name: string, dump: () => LabVmcore): void {
             ...['-q', '-c', file, '-s', labKernel(of).vmlinux],
             join(import.meta.dirname, '../extract/queues.py'),
           ],
-          { encoding: 'utf8', timeout: 100_000, stdio: ['ignore', 'pipe', 'pipe'] },
+          { encoding: 'utf8', timeout: DRGN_MS, stdio: ['ignore', 'pipe', 'pipe'] },
         );
       const found = queues(output);
       expect(found.split('\n').length).toBeGreaterThan(30);

@@ -8,6 +8,7 @@ import { openCrash } from '../../../src/kernel/crash/open.js';
 import type { CrashSession } from '../../../src/kernel/crash/session.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
+import { DRGN_MS } from '../../support/drgn.js';
 import { LAB, LAB_KERNELS, labDump, labKernel, labTool } from '../../support/lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'extract-'));
@@ -61,7 +62,7 @@ describe.each(LAB_KERNELS)('an extract of %s', (version) => {
     const walk = (file: string) =>
       execFileSync(labTool('drgn'), ['-q', '-c', file, '-s', labKernel(version).vmlinux, script], {
         encoding: 'utf8',
-        timeout: 100_000,
+        timeout: DRGN_MS,
         stdio: ['ignore', 'pipe', 'pipe'],
       });
     const found = walk(small);

@@ -69,7 +69,7 @@ beforeAll(async () => {
   before.close();
   kernel.close();
   pages = [...rawPages(small).values()];
-}, 120_000);
+});
 
 afterAll(() => {
   marked.remove();

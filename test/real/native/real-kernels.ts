@@ -1,15 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import {
-  LAB,
-  LAB_KERNELS,
-  type LabKernel,
-  LabMissing,
-  labKernel,
-  labTool,
-} from '../../support/lab.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, LAB_KERNELS, type LabKernel, LabMissing } from '../../support/lab.js';
 
 /** Dumps that one kernel's symbols and types are proved on; `-la57` has five-level page tables. */
 export const REAL_DUMPS: readonly { readonly name: string; readonly kernel: LabKernel }[] = [
@@ -30,9 +22,5 @@ export function askDrgn<T>(
   script: string,
   ...args: string[]
 ): T {
-  const path = fileURLToPath(new URL(script, import.meta.url));
-  const { vmlinux } = labKernel(kernel);
-  const options = ['-q', '-c', dumpFile(name, 'elf'), '-s', vmlinux, path, ...args];
-  const printed = execFileSync(labTool('drgn'), options, { maxBuffer: 1 << 28, timeout: 100_000 });
-  return JSON.parse(printed.toString()) as T;
+  return drgnJson<T>(dumpFile(name, 'elf'), kernel, new URL(script, import.meta.url), ...args);
 }

@@ -50,7 +50,7 @@ beforeAll(() => {
     Buffer.from([0xff, 0xff, 0xff, 0xff]),
   );
   kernel.close();
-}, 60_000);
+});
 
 afterAll(() => dump.remove());
 
