@@ -208,6 +208,7 @@ test.each([
   [['--state', 'ESTABLI'], 'ESTABLISHED'],
   // No sockets are in it any more: an empty list would say that there are none.
   [['--state', 'TIME-WAIT'], 'must be one of'],
+  [['--port', '70000'], 'must be 1 to 65535'],
   [['--limit', '-1'], 'whole number'],
   [['--pid', '12x'], 'whole number'],
 ])('sockets %j is wrong usage, and the line says why', async (options, word) => {

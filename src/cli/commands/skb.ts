@@ -44,6 +44,9 @@ export function registerSkb(program: Command): void {
       ) {
         throw new UsageError('say which socket: --pid N, --pid N --fd N or --sock ADDRESS');
       }
+      if (verbose && fd === undefined && sock === undefined) {
+        throw new UsageError('--verbose lists the skbs of one socket: say which with --fd N');
+      }
       const [ask, json, text] = await Promise.all([
         import('../../account/skb.js'),
         import('../../report/skb-json.js'),

@@ -49,7 +49,7 @@ export function registerSockets(program: Command): void {
     .option('--pid <pid>', 'list only sockets that this process holds', parseNumber)
     .option('--netns <inode>', 'list only sockets of this network namespace', parseNumber)
     .option('--state <state>', 'list only sockets in this state, such as LISTEN', parseState)
-    .option('--port <port>', 'list only sockets with this local or peer port', parseNumber)
+    .option('--port <port>', 'list only sockets with this local or peer port', parsePort)
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .addOption(
       new Option('--all', 'list every socket, also those that pin nothing').conflicts([
@@ -152,6 +152,12 @@ function parseState(text: string): string {
   if (known !== undefined) return known;
   if (/^STATE_\d+$/.test(text)) return text;
   throw new InvalidArgumentError(`It must be one of ${STATE_NAMES.join(', ')}.`);
+}
+
+function parsePort(text: string): number {
+  const port = parseNumber(text);
+  if (port < 1 || port > 65535) throw new InvalidArgumentError('It must be 1 to 65535.');
+  return port;
 }
 
 function parseNumber(text: string): number {

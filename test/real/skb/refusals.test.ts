@@ -185,6 +185,7 @@ test.each([
   [['skb', '--vmcore', 'x'], /say which socket: --pid N/],
   [['skb', '--vmcore', 'x', '--pid', '1', '--sock', 'ff'], /say which socket: --pid N/],
   [['skb', '--vmcore', 'x', '--sock', 'init'], /It must be hex/],
+  [['skb', '--vmcore', 'x', '--pid', '1', '--verbose'], /--verbose lists the skbs of one socket/],
   [['skb', '--pid', '-1', '--vmcore', 'x'], /It must be a whole number/],
   [['skb', '--pid', '1', '--engine', 'gdb', '--vmcore', 'x'], /Allowed choices are auto, native/],
   [['nonsense'], /unknown command 'nonsense'/],
