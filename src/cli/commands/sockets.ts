@@ -30,6 +30,10 @@ Examples:
                                                     JSON each, as they are found; the last line
                                                     (kdump-mem.sockets-end/1) tells the whole
 
+PAGES: how many, and of which order (330×0 2×3: 330 of one base page, 2 of 8). ×: PINNED over PAYLOAD.
+QUEUE: the one that pins most, and how many others hold something. ≥, "at least": something could not
+be read. An address is for skb --sock.
+
 A socket that several processes hold counts in each one's group. --pid, --netns, --state and --port
 choose what --by adds up as well; what a kill gives back is always told of the whole process.
 
