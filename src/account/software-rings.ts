@@ -43,7 +43,8 @@ export function softwareRings(
   count: CountPackets,
 ): Row {
   const names = group.map(({ name }) => name).join(', ');
-  if (kind !== 'tun') {
+  // Before 5.11 modules brought no types, and not every engine knows them.
+  if (kind !== 'tun' || !kernel.struct('tun_struct')) {
     const message = `The rings of ${names} (${kind}) are not walked: what waits in them is not told.`;
     return { objects: null, bytes: null, message };
   }

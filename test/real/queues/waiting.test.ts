@@ -107,3 +107,14 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
     expect(row?.message).toMatch(new RegExp(`, ${vmalloced} of them vmalloc’ed\\.$`));
   });
 });
+
+// Its modules bring no types, and the guest has a tun device.
+test('on 5.10 rings of tun devices are named, and what follows is known all the same', () => {
+  const kernel = openNative({ files: [join(LAB, 'dumps', '5.10', 'elf.vmcore')] });
+  const rows = new Map(accountAll(kernel).unexplained.map((row) => [row.what, row]));
+  kernel.close();
+  expect(rows.get('rings tun')).toMatchObject({ objects: null, bytes: null });
+  expect(rows.get('rings tun')?.message).toMatch(/^The rings of tun0 \(tun\) are not walked: /);
+  expect(rows.get('skbs')?.objects).toBe(0);
+  expect(rows.get('other-pages')?.objects).toBeGreaterThan(0);
+});
