@@ -18,7 +18,7 @@ export function socketsText(
   entries: readonly CensusEntry[],
   { by, limit }: { by?: Grouping | undefined; limit: number },
 ): string {
-  const { groups } = answer;
+  const groups = by && answer.groups;
   const table = groups
     ? groupsTable(groups.slice(0, limit), by)
     : socketsTable(entries.slice(0, limit));
