@@ -3,10 +3,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from './named-read.js';
 import type { NetDevice } from './net-devices.js';
 import { StructReader } from './struct-reader.js';
-import { receiveBuffers } from './virtqueues.js';
-
-/** Entries of a virtqueue (the virtio specification: 2^15 at most). */
-const MOST_ENTRIES = 32_768;
+import { isSplitRing, receiveBuffers } from './virtqueues.js';
 
 /** Queue pairs of a device (VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX). */
 const MOST_PAIRS = 32_768;
@@ -75,6 +72,9 @@ function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   const ring = new StructReader(kernel, 'vring_virtqueue', [
     'vq.num_free',
     'split.vring.num',
+    'split.vring.desc',
+    'split.vring.avail',
+    'split.vring.used',
     'split.desc_state',
   ]);
   const state = new StructReader(kernel, 'vring_desc_state_split', ['data']);
@@ -86,16 +86,20 @@ function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   }
   const view = ring.read(queue);
   const count = view.number('split.vring.num');
-  if (count > MOST_ENTRIES) throw new KernelError('damaged', `a virtqueue of ${count} entries`);
+  const desc = view.pointer('split.vring.desc');
+  const avail = view.pointer('split.vring.avail');
+  if (!isSplitRing(kernel, count, desc, avail, view.pointer('split.vring.used'))) {
+    throw new KernelError('damaged', `a virtqueue of ${count} entries, whose parts lie otherwise`);
+  }
   const found: bigint[] = [];
   for (let index = 0; index < count; index++) {
     const at = view.pointer('split.desc_state') + BigInt(index * state.size);
     const data = state.read(at).pointer('data');
     if (data !== 0n) found.push(data);
   }
-  const used = count - view.number('vq.num_free');
-  if (single && found.length !== used) {
-    const message = `its ring holds ${found.length} buffers in ${used} descriptors`;
+  const taken = count - view.number('vq.num_free');
+  if (single && found.length !== taken) {
+    const message = `its ring holds ${found.length} buffers in ${taken} descriptors`;
     throw new KernelError('damaged', message);
   }
   return found;

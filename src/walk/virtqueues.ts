@@ -83,18 +83,29 @@ function findRing(kernel: Kernel, from: bigint): Ring {
   const view = readPartOf(kernel, 'the virtqueue', from, from, SEARCHED + BEHIND.bytes);
   for (let at = 0; at < SEARCHED; at += 8) {
     const entries = view.getUint32(at, true);
-    if (entries === 0 || entries > MOST_ENTRIES || (entries & (entries - 1)) !== 0) continue;
     const pointer = (offset: number) => view.getBigUint64(at + offset, true);
     const [desc, avail, used] = [pointer(VRING.desc), pointer(VRING.avail), pointer(VRING.used)];
-    // 16 bytes a descriptor; flags, index, two bytes an entry and used_event; used is aligned.
-    if (desc === 0n || avail !== desc + BigInt(16 * entries)) continue;
-    const gap = used - avail - BigInt(2 * entries + 6);
-    if (gap < 0n || gap >= BigInt(kernel.facts.pageSize) || used % 4n !== 0n) continue;
+    if (!isSplitRing(kernel, entries, desc, avail, used)) continue;
     const given = view.getUint16(at + BEHIND.availIndex, true);
     if (numberInRing(kernel, avail, avail + 2n) !== given) continue;
     return { entries, desc, avail, given, states: pointer(BEHIND.descState) };
   }
   throw new KernelError('unsupported-layout', 'no split ring was found behind its virtqueue');
+}
+
+/** Whether the three parts of a split ring lie as that number of entries makes them lie. */
+export function isSplitRing(
+  kernel: Kernel,
+  entries: number,
+  desc: bigint,
+  avail: bigint,
+  used: bigint,
+): boolean {
+  if (entries === 0 || entries > MOST_ENTRIES || (entries & (entries - 1)) !== 0) return false;
+  // 16 bytes a descriptor; flags, index, two bytes an entry and used_event; used is aligned.
+  if (desc === 0n || avail !== desc + BigInt(16 * entries)) return false;
+  const gap = used - avail - BigInt(2 * entries + 6);
+  return gap >= 0n && gap < BigInt(kernel.facts.pageSize) && used % 4n === 0n;
 }
 
 function numberInRing(kernel: Kernel, ring: bigint, address: bigint): number {

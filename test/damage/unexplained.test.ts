@@ -114,9 +114,20 @@ test.each(['max_queue_pairs', 'rq'])(
   },
 );
 
+/** Of the card's first receive queue. */
+const ring = pointer(
+  pointer((card?.own ?? 0n) + offset('virtnet_info', 'rq')) + offset('receive_queue', 'vq'),
+);
+
+test.each([-11n, 1n, 256n])('a ring that counts entries otherwise is not counted: %d', (wrong) => {
+  const at = ring + offset('vring_virtqueue', 'split.vring.num');
+  const entries = BigInt(kernel.read(at, 4).getUint32(0, true)) + wrong;
+  const row = rows(change(at, entries, 4)).get('receive-rings virtio_net');
+  expect(row?.objects).toBeNull();
+  expect(row?.message).toContain(`a virtqueue of ${entries} entries, whose parts lie otherwise`);
+});
+
 test('a ring that lacks a buffer is not counted', () => {
-  const rq = pointer((card?.own ?? 0n) + offset('virtnet_info', 'rq'));
-  const ring = pointer(rq + offset('receive_queue', 'vq'));
   const state = pointer(ring + offset('vring_virtqueue', 'split.desc_state'));
   const size = BigInt(kernel.struct('vring_desc_state_split')?.size ?? 0);
   let first = state + offset('vring_desc_state_split', 'data');
