@@ -16,10 +16,10 @@ import { socketsText } from '../../src/report/sockets-text.js';
 import { instanceText } from '../../src/report/struct-instance.js';
 import { instanceJson } from '../../src/report/struct-json.js';
 import { instanceSchema } from '../../src/report/struct-schema.js';
-import { fieldsOf } from '../../src/walk/fields.js';
-import { InstanceReader } from '../../src/walk/instance.js';
-import { describeMachine } from '../../src/walk/machine.js';
-import { Unknowns } from '../../src/walk/unknowns.js';
+import { fieldsOf } from '../../src/walk/machine/fields.js';
+import { describeMachine } from '../../src/walk/machine/machine.js';
+import { Unknowns } from '../../src/walk/machine/unknowns.js';
+import { InstanceReader } from '../../src/walk/values/instance.js';
 import type { Answered } from './rules.js';
 
 /** Something that a command asks of a kernel, with its answer in both forms. */

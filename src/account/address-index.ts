@@ -1,6 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import { highHalf, lowHalf } from '../kernel/halves.js';
-import { FrameIndex } from '../walk/frame-index.js';
+import { FrameIndex } from '../walk/pages/frame-index.js';
 
 /** More upper halves than this could not be told apart below; 2^20 of them span all of memory. */
 const MOST_UPPER_HALVES = 2 ** 21;

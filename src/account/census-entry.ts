@@ -1,4 +1,4 @@
-import type { CountedSocket } from '../walk/found-sockets.js';
+import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import type { Freed } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { SocketAccount } from './socket.js';

@@ -1,4 +1,4 @@
-import { grown } from '../walk/frame-index.js';
+import { grown } from '../walk/pages/frame-index.js';
 
 /** In place of a count: infinitely many, or more than fits. */
 export const MOST_COUNTED = 0xffff_ffff;

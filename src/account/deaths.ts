@@ -1,4 +1,4 @@
-import type { CountedSocket } from '../walk/found-sockets.js';
+import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import type { Connection, Held } from './held.js';
 import type { Tally } from './tally.js';
 

@@ -1,5 +1,5 @@
 import type { QueueName } from '../walk/queues/queue.js';
-import type { SockIdentity } from '../walk/sock.js';
+import type { SockIdentity } from '../walk/sockets/sock.js';
 import type { Figures } from './figures.js';
 import type { Tally } from './tally.js';
 

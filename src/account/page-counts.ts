@@ -1,4 +1,4 @@
-import { FrameIndex, grown } from '../walk/frame-index.js';
+import { FrameIndex, grown } from '../walk/pages/frame-index.js';
 import { longer, MOST_COUNTED } from './columns.js';
 
 /** In place of an order: no reference told it. */

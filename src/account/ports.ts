@@ -1,4 +1,4 @@
-import type { SockIdentity } from '../walk/sock.js';
+import type { SockIdentity } from '../walk/sockets/sock.js';
 
 /** The ports of a socket, as its addresses show them; raw sockets, and other families, have none. */
 export function portsOf({

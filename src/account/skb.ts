@@ -1,9 +1,9 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { WalkError } from '../walk/error.js';
-import { findFile, openFiles } from '../walk/files.js';
 import { incompleteness } from '../walk/incompleteness.js';
-import { SocketFinder, socketOfSock } from '../walk/socket.js';
-import { findTask, type Task } from '../walk/tasks.js';
+import { SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
+import { findFile, openFiles } from '../walk/tasks/files.js';
+import { findTask, type Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Freed } from './deaths.js';
 import type { Figures } from './figures.js';

@@ -1,4 +1,4 @@
-import type { SlabCache } from '../walk/slab-caches.js';
+import type { SlabCache } from '../walk/pages/slab-caches.js';
 import { AddressIndex } from './address-index.js';
 import { longer, MOST_COUNTED } from './columns.js';
 

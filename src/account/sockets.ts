@@ -1,21 +1,21 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import { Census } from '../walk/census.js';
-import { CgroupReader } from '../walk/cgroup.js';
-import type { Holder } from '../walk/descriptors.js';
-import type { CountedSocket } from '../walk/found-sockets.js';
 import { incompleteness } from '../walk/incompleteness.js';
-import { NetworkPages } from '../walk/network-pages.js';
-import type { Task } from '../walk/tasks.js';
+import { NetworkPages } from '../walk/pages/network-pages.js';
+import { Census } from '../walk/sockets/census.js';
+import type { CountedSocket } from '../walk/sockets/found-sockets.js';
+import { CgroupReader } from '../walk/tasks/cgroup.js';
+import type { Holder } from '../walk/tasks/descriptors.js';
+import type { Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
 import { Deaths } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { Held } from './held.js';
+import { unexplained } from './ledger/unexplained.js';
+import type { Unexplained } from './ledger/unexplained-row.js';
 import { Owners } from './owners.js';
 import { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
-import { unexplained } from './unexplained.js';
-import type { Unexplained } from './unexplained-row.js';
 
 /** What a census says of the machine as a whole. */
 export interface CensusWhole {

@@ -1,6 +1,6 @@
-import type { Skb } from '../walk/skb.js';
-import type { SkbSink } from '../walk/skb-sink.js';
-import type { SlabCache } from '../walk/slab-caches.js';
+import type { SlabCache } from '../walk/pages/slab-caches.js';
+import type { Skb } from '../walk/skbs/skb.js';
+import type { SkbSink } from '../walk/skbs/skb-sink.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
 import { SharedTable } from './columns.js';

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { parsePlace, type WrittenPlace } from '../walk/place.js';
+import { parsePlace, type WrittenPlace } from '../walk/values/place.js';
 
 /** An argument that names a place in memory. */
 export function parseWritten(text: string): WrittenPlace {

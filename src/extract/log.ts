@@ -1,5 +1,5 @@
 import type { NativeKernel } from '../kernel/native/kernel.js';
-import { needSymbol } from '../walk/cpus.js';
+import { needSymbol } from '../walk/machine/cpus.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Store } from './debuggers/store.js';
 

@@ -6,10 +6,10 @@ import { joinHalves } from '../kernel/halves.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { WalkError } from '../walk/error.js';
-import { openFiles } from '../walk/files.js';
-import { SocketFinder } from '../walk/socket.js';
+import { SocketFinder } from '../walk/sockets/socket.js';
 import { StructReader } from '../walk/struct-reader.js';
-import { findTask, type Task, TaskReader } from '../walk/tasks.js';
+import { openFiles } from '../walk/tasks/files.js';
+import { findTask, type Task, TaskReader } from '../walk/tasks/tasks.js';
 import { Warnings } from '../walk/warnings.js';
 
 /** What the answers must be about. */

@@ -1,4 +1,4 @@
-import type { RunningTask } from '../walk/cpus.js';
+import type { RunningTask } from '../walk/machine/cpus.js';
 import { dumpTime, type InfoAnswer, type KernelInfo } from './info.js';
 import type { InfoJson } from './info-schema.js';
 import { taintFlags } from './taint.js';

@@ -1,6 +1,6 @@
 import type { FilteredKind } from '../kernel/native/image/filter.js';
 import type { Found } from '../kernel/native/provenance.js';
-import type { RunningTask } from '../walk/cpus.js';
+import type { RunningTask } from '../walk/machine/cpus.js';
 import { escapeText } from './escape.js';
 import { dumpTime, type InfoAnswer, type KernelInfo } from './info.js';
 import { formatCount, formatSize } from './size.js';

@@ -1,8 +1,8 @@
 import type { KernelFacts } from '../kernel/kernel.js';
 import type { DumpFacts } from '../kernel/native/image/describe.js';
 import type { Provenance } from '../kernel/native/provenance.js';
-import type { MachineFacts } from '../walk/machine.js';
-import type { Unknown } from '../walk/unknowns.js';
+import type { MachineFacts } from '../walk/machine/machine.js';
+import type { Unknown } from '../walk/machine/unknowns.js';
 
 /** All that `kdump-mem info` tells. */
 export interface InfoAnswer {

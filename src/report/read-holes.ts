@@ -1,5 +1,5 @@
 import type { ReadErrorCode } from '../kernel/error.js';
-import type { MemoryHole } from '../walk/memory-pieces.js';
+import type { MemoryHole } from '../walk/pages/memory-pieces.js';
 
 type Hole = Pick<MemoryHole, 'length' | 'code' | 'behindTable'>;
 

@@ -1,4 +1,4 @@
-import type { MemoryPiece } from '../walk/memory-pieces.js';
+import type { MemoryPiece } from '../walk/pages/memory-pieces.js';
 import { formatJson } from './json.js';
 import type { ReadJson } from './read-schema.js';
 

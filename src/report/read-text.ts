@@ -1,4 +1,4 @@
-import type { MemoryPiece } from '../walk/memory-pieces.js';
+import type { MemoryPiece } from '../walk/pages/memory-pieces.js';
 import { holeWords } from './read-holes.js';
 
 const LINE = 16;

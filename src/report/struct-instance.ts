@@ -1,5 +1,5 @@
 import { hex } from '../kernel/hex.js';
-import type { Value } from '../walk/instance.js';
+import type { Value } from '../walk/values/instance.js';
 import { escapeText } from './escape.js';
 
 /** How values are written. */

@@ -1,8 +1,8 @@
 import { hex } from '../kernel/hex.js';
 import type { KernelFacts } from '../kernel/kernel.js';
 import type { NamedType } from '../kernel/native/named-types.js';
-import type { Value } from '../walk/instance.js';
-import type { Place } from '../walk/place.js';
+import type { Value } from '../walk/values/instance.js';
+import type { Place } from '../walk/values/place.js';
 import type { Warning } from '../walk/warnings.js';
 import { kernelJson } from './kernel-json.js';
 import { type LayoutMember, layoutOf } from './struct-layout.js';

@@ -2,10 +2,10 @@ import type { SocketRecord } from '../host/socket.js';
 import { ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { WalkError } from '../walk/error.js';
-import { protocols } from '../walk/protocols.js';
-import { SlabScan } from '../walk/slab-scan.js';
-import { SockReader } from '../walk/sock.js';
-import { MOST_INODE, type Socket } from '../walk/socket.js';
+import { SlabScan } from '../walk/pages/slab-scan.js';
+import { protocols } from '../walk/sockets/protocols.js';
+import { SockReader } from '../walk/sockets/sock.js';
+import { MOST_INODE, type Socket } from '../walk/sockets/socket.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { Warnings } from '../walk/warnings.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Deaths } from '../../src/account/deaths.js';
 import type { Held } from '../../src/account/held.js';
 import { Tally } from '../../src/account/tally.js';
-import type { CountedSocket } from '../../src/walk/found-sockets.js';
+import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
 import { Warnings } from '../../src/walk/warnings.js';
 
 const PAGE = 4096;

@@ -3,9 +3,9 @@ import { Deaths } from '../../src/account/deaths.js';
 import type { CountedQueue, Held } from '../../src/account/held.js';
 import { heldBy } from '../../src/account/held.js';
 import { Tally } from '../../src/account/tally.js';
-import type { CountedSocket } from '../../src/walk/found-sockets.js';
 import type { QueueName } from '../../src/walk/queues/queue.js';
-import type { Task } from '../../src/walk/tasks.js';
+import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
+import type { Task } from '../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../src/walk/warnings.js';
 
 const PAGE = 4096;

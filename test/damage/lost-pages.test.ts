@@ -8,7 +8,7 @@ import type { PhysicalRange } from '../../src/kernel/native/image/image.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNativeImage } from '../../src/kernel/native/open.js';
-import { memoryPieces } from '../../src/walk/memory-pieces.js';
+import { memoryPieces } from '../../src/walk/pages/memory-pieces.js';
 import { type FixtureName, fixture } from '../support/fixtures.js';
 
 /** A real dump, and what it says when the pages that hold some addresses are cut out of it. */

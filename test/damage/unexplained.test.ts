@@ -5,9 +5,9 @@ import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { ReadError } from '../../src/kernel/error.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { needSymbol, perCpuAddress } from '../../src/walk/cpus.js';
-import { netDevices } from '../../src/walk/net-devices.js';
-import { skbCaches } from '../../src/walk/skb-caches.js';
+import { needSymbol, perCpuAddress } from '../../src/walk/machine/cpus.js';
+import { netDevices } from '../../src/walk/network/net-devices.js';
+import { skbCaches } from '../../src/walk/pages/skb-caches.js';
 
 const kernel = openNative({
   files: [fileURLToPath(new URL('../../fixtures/dumps/newest.vmcore', import.meta.url))],

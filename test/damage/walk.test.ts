@@ -5,8 +5,8 @@ import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { findFile, openFiles } from '../../src/walk/files.js';
-import { findTask } from '../../src/walk/tasks.js';
+import { findFile, openFiles } from '../../src/walk/tasks/files.js';
+import { findTask } from '../../src/walk/tasks/tasks.js';
 
 const kernel = openNative({
   files: [fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url))],

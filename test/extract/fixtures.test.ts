@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { TaskReader } from '../../src/walk/tasks.js';
+import { TaskReader } from '../../src/walk/tasks/tasks.js';
 import { FIXTURES, fixture } from '../support/fixtures.js';
 
 test('the fixtures are small enough to be in the repository', () => {

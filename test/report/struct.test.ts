@@ -3,7 +3,7 @@ import { ReadError } from '../../src/kernel/error.js';
 import type { TypeDescription } from '../../src/kernel/native/btf/describe.js';
 import { valueText } from '../../src/report/struct-instance.js';
 import { typeText } from '../../src/report/struct-text.js';
-import { InstanceReader } from '../../src/walk/instance.js';
+import { InstanceReader } from '../../src/walk/values/instance.js';
 
 const int = (size: number, signed = false): TypeDescription => ({
   kind: 'int',

@@ -2,7 +2,7 @@ import { accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { KdumpMemError } from '../../src/error.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { TaskReader } from '../../src/walk/tasks.js';
+import { TaskReader } from '../../src/walk/tasks/tasks.js';
 
 /** Every answer about sockets that a kernel gives, as text: of each process, and the census. */
 export function answers(kernel: Kernel): { processes: string[]; census: string } {

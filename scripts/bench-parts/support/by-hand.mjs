@@ -5,8 +5,8 @@
 
 import { accountFd } from '../../../dist/account/skb.js';
 import { openNative } from '../../../dist/kernel/native/open.js';
-import { PageReader } from '../../../dist/walk/pages.js';
-import { SkbReader } from '../../../dist/walk/skb.js';
+import { PageReader } from '../../../dist/walk/pages/pages.js';
+import { SkbReader } from '../../../dist/walk/skbs/skb.js';
 import { StructReader } from '../../../dist/walk/struct-reader.js';
 
 const [vmcore, pid, fd] = process.argv.slice(2);

@@ -5,7 +5,7 @@ import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
 import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info.js';
 import { formatJson } from '../../report/json.js';
-import { Unknowns } from '../../walk/unknowns.js';
+import { Unknowns } from '../../walk/machine/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
 import { printAnswer } from '../output.js';
 import { addSourceOptions, aids, openSourceImage, type SourceOptions } from '../source.js';
@@ -92,8 +92,8 @@ function notedIn(image: MemoryImage, found?: Vmcoreinfo): NotedFacts {
 
 async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {
   const [{ describeMachine }, { fieldsOf }] = await Promise.all([
-    import('../../walk/machine.js'),
-    import('../../walk/fields.js'),
+    import('../../walk/machine/machine.js'),
+    import('../../walk/machine/fields.js'),
   ]);
   const { vmcoreinfo, facts, provenance } = native;
   const crashed = vmcoreinfo.crashTime !== undefined;

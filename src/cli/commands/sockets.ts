@@ -3,7 +3,7 @@ import type { CensusEntry, Grouping } from '../../account/census-entry.js';
 import { portsOf } from '../../account/ports.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { formatJson } from '../../report/json.js';
-import { STATE_NAMES } from '../../walk/sock-words.js';
+import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { UsageError } from '../failure.js';
 import { Progress } from '../progress.js';

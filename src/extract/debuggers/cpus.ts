@@ -1,5 +1,5 @@
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import { cpuMask, perCpuAddress } from '../../walk/cpus.js';
+import { cpuMask, perCpuAddress } from '../../walk/machine/cpus.js';
 import { attempt } from '../questions.js';
 import { pointerAt } from './pointer.js';
 import { type Store, storePages } from './store.js';

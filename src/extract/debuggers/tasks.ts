@@ -1,5 +1,5 @@
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import { cpuMask, perCpuAddress } from '../../walk/cpus.js';
+import { cpuMask, perCpuAddress } from '../../walk/machine/cpus.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { attempt, everyTask, threadsOf } from '../questions.js';
 import { pointerAt } from './pointer.js';

@@ -1,9 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import type { PageBlock, PageReader } from '../pages.js';
-import type { SkbReader } from '../skb.js';
-import type { SkbSink } from '../skb-sink.js';
+import type { PageBlock, PageReader } from '../pages/pages.js';
+import type { SkbReader } from '../skbs/skb.js';
+import type { SkbSink } from '../skbs/skb-sink.js';
 import type { Held } from './held.js';
 
 /** Follows what a queue holds without an skb to the pages and slots that it pins. */

@@ -1,6 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { numaNodes } from '../cpus.js';
+import { numaNodes } from '../machine/cpus.js';
 import { pointerPartOf } from '../named-read.js';
 import type { Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountFd } from '../../../src/account/skb.js';
 import { extract } from '../../../src/extract/extract.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { TaskReader } from '../../../src/walk/tasks.js';
+import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { answers } from '../../support/answers.js';
 import { DamagedDump } from '../../support/damaged-dump.js';
 import { rawPages } from '../../support/dump/raw-pages.js';

@@ -5,11 +5,11 @@ import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { listNodes } from '../../../src/walk/list.js';
-import { type NetDevice, netDevices } from '../../../src/walk/net-devices.js';
-import { type PageBlock, PageReader } from '../../../src/walk/pages.js';
+import { type NetDevice, netDevices } from '../../../src/walk/network/net-devices.js';
+import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
+import { receiveBuffers } from '../../../src/walk/network/virtqueues.js';
+import { type PageBlock, PageReader } from '../../../src/walk/pages/pages.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
-import { virtioNetMemory } from '../../../src/walk/virtio-net.js';
-import { receiveBuffers } from '../../../src/walk/virtqueues.js';
 import { LAB } from '../../support/lab.js';
 import { pageMemory } from '../sockets/page-memory.js';
 

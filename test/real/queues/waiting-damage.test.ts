@@ -9,14 +9,14 @@ import {
 import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { needSymbol } from '../../../src/walk/cpus.js';
 import { hlistNodes, listNodes } from '../../../src/walk/list.js';
-import { netDevices } from '../../../src/walk/net-devices.js';
-import { netNamespaces } from '../../../src/walk/net-namespaces.js';
+import { needSymbol } from '../../../src/walk/machine/cpus.js';
+import { netDevices } from '../../../src/walk/network/net-devices.js';
+import { netNamespaces } from '../../../src/walk/network/net-namespaces.js';
+import { fragmentSkbs } from '../../../src/walk/network/reassembly.js';
+import { TunReader } from '../../../src/walk/network/tun.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
-import { fragmentSkbs } from '../../../src/walk/reassembly.js';
 import { RhashtableReader } from '../../../src/walk/rhashtable.js';
-import { TunReader } from '../../../src/walk/tun.js';
 import { LAB, LabMissing } from '../../support/lab.js';
 
 const NOT_READABLE = 0x1234n;

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { PageReader } from '../../../src/walk/pages.js';
+import { PageReader } from '../../../src/walk/pages/pages.js';
 import { compareWithGuest, compareWithOracle } from '../../support/figures.js';
 import {
   KDUMP_FORMATS,

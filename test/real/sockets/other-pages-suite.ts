@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Unexplained } from '../../../src/account/unexplained-row.js';
+import type { Unexplained } from '../../../src/account/ledger/unexplained-row.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { type PageMemory, pageMemory, total } from './page-memory.js';

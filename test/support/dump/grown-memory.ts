@@ -1,7 +1,7 @@
 import { keptBytesNotes, keptBytesOf } from '../../../src/kernel/native/image/kept-bytes.js';
 import type { ByteRange } from '../../../src/kernel/native/image/kept-ranges.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
-import { slabCacheOffset } from '../../../src/walk/struct-page.js';
+import { slabCacheOffset } from '../../../src/walk/pages/struct-page.js';
 import type { LoadSpec, NoteSpec } from './elf.js';
 
 /** Bytes of a base page of x86_64. */

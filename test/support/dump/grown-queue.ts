@@ -1,11 +1,11 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { findFile } from '../../../src/walk/files.js';
-import { PageReader } from '../../../src/walk/pages.js';
-import { skbCaches } from '../../../src/walk/skb-caches.js';
-import { SocketFinder } from '../../../src/walk/socket.js';
-import { findTask } from '../../../src/walk/tasks.js';
+import { PageReader } from '../../../src/walk/pages/pages.js';
+import { skbCaches } from '../../../src/walk/pages/skb-caches.js';
+import { SocketFinder } from '../../../src/walk/sockets/socket.js';
+import { findFile } from '../../../src/walk/tasks/files.js';
+import { findTask } from '../../../src/walk/tasks/tasks.js';
 import { writeElf } from './elf.js';
 import { GrownMemory, PAGE } from './grown-memory.js';
 

@@ -1,0 +1,27 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { incompleteness } from '../../walk/incompleteness.js';
+
+/** Memory that the network holds and no socket explains; null where it is named but not counted. */
+export interface Unexplained {
+  readonly what: string;
+  readonly objects: number | null;
+  /** Of this row alone: what a socket's queue or a row above holds as well is left out. */
+  readonly bytes: number | null;
+  /** The row in words. */
+  readonly message: string;
+}
+
+/** A row before it has its name. */
+export type Row = Omit<Unexplained, 'what'>;
+
+/** `1 page`, `2 pages` */
+export function many(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** @throws the error itself, if it is a fault of this program */
+export function reason(error: unknown): string {
+  const known = error instanceof KernelError || error instanceof ReadError;
+  if (!known) incompleteness(error);
+  return (error as Error).message;
+}

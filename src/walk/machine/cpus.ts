@@ -1,0 +1,94 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+
+/** More CPUs than any kernel is built for (CONFIG_NR_CPUS is 8192 at most). */
+const MOST_CPUS = 8192;
+
+/** Numbers of the CPUs in one of the kernel's masks (include/linux/cpumask.h). */
+export function cpuMask(
+  kernel: Pick<Kernel, 'symbol' | 'read' | 'struct'>,
+  mask: '__cpu_online_mask' | '__cpu_possible_mask',
+): number[] {
+  const address = needSymbol(kernel, mask);
+  const size = kernel.struct('cpumask')?.size;
+  if (size === undefined || size === 0 || size > MOST_CPUS / 8)
+    throw new KernelError('unsupported-layout', 'this kernel has no struct cpumask that is known');
+  const view = readPartOf(kernel, mask, address, address, size);
+  const cpus: number[] = [];
+  for (let cpu = 0; cpu < size * 8; cpu++) {
+    if ((view.getUint8(cpu >>> 3) >>> (cpu & 7)) & 1) cpus.push(cpu);
+  }
+  return cpus;
+}
+
+/**
+ * Whether an address is that of a per-CPU variable's template, or its offset into each CPU's area
+ * (x86_64 before 6.15): each CPU's own lies elsewhere.
+ */
+export function isPerCpu(kernel: Pick<Kernel, 'symbol'>, address: bigint): boolean {
+  const start = kernel.symbol('__per_cpu_start');
+  const end = kernel.symbol('__per_cpu_end');
+  return start !== undefined && end !== undefined && address >= start && address < end;
+}
+
+/**
+ * Where a CPU has its own of a per-CPU variable: `__per_cpu_offset[cpu]` is added (percpu-defs.h).
+ *
+ * @param cpu one that is possible: others keep the template's offset, and what lies there is nobody's
+ */
+export function perCpuAddress(
+  kernel: Pick<Kernel, 'symbol' | 'read'>,
+  address: bigint,
+  cpu: number,
+): bigint {
+  const offsets = needSymbol(kernel, '__per_cpu_offset');
+  if (cpu >= MOST_CPUS) throw new KernelError('no-symbols', `there is no CPU ${cpu}`);
+  const at = offsets + BigInt(cpu * 8);
+  const offset = pointerPartOf(kernel, '__per_cpu_offset', offsets, at);
+  return BigInt.asUintN(64, address + offset);
+}
+
+/** NUMA nodes that a kernel can be built for (CONFIG_NODES_SHIFT is 10 at most). */
+const MOST_NODES = 1024;
+
+/**
+ * How many NUMA nodes the kernel numbers: `nr_node_ids`. One without NUMA has no such variable.
+ *
+ * @throws {KernelError} `damaged`; {@link ReadError}
+ */
+export function numaNodes(kernel: Pick<Kernel, 'symbol' | 'read'>): number {
+  const symbol = kernel.symbol('nr_node_ids');
+  if (symbol === undefined) return 1;
+  const nodes = readPartOf(kernel, 'nr_node_ids', symbol, symbol, 4).getUint32(0, true);
+  if (nodes >= 1 && nodes <= MOST_NODES) return nodes;
+  throw new KernelError('damaged', `nr_node_ids is ${nodes}`);
+}
+
+/** A task that a CPU was running. */
+export interface RunningTask {
+  readonly cpu: number;
+  readonly address: bigint;
+  /** 0 for the idle task. */
+  readonly pid: number;
+  /** At most 15 bytes; hostile. */
+  readonly comm: string;
+}
+
+/** The task that a CPU was running: `rq.curr` of its run queue (kernel/sched/sched.h). */
+export function runningTask(kernel: Kernel, cpu: number): RunningTask {
+  const rq = new StructReader(kernel, 'rq', ['curr']);
+  const task = new StructReader(kernel, 'task_struct', ['pid', 'comm']);
+  const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
+  const address = rq.read(queue).pointer('curr');
+  const view = task.read(address);
+  return { cpu, address, pid: view.number('pid'), comm: view.text('comm') };
+}
+
+/** @throws {KernelError} `no-symbols` */
+export function needSymbol(kernel: Pick<Kernel, 'symbol'>, name: string): bigint {
+  const address = kernel.symbol(name);
+  if (address === undefined) throw new KernelError('no-symbols', `there is no symbol ${name}`);
+  return address;
+}

@@ -1,0 +1,42 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+
+/** Offsets and sizes, in bytes, of what the kernel itself writes down for readers of its dump. */
+export interface Fields {
+  /** @throws {KernelError} `unsupported-layout`, or `no-types` as the kernel does */
+  offset(struct: string, member: string): number;
+  /** @throws as offset does */
+  size(struct: string): number;
+}
+
+/** What VMCOREINFO says: OFFSET(struct.member) and SIZE(struct). */
+interface Said {
+  offset(name: string): number | undefined;
+  size(name: string): number | undefined;
+}
+
+/** No struct that is read this way is near as large. */
+const MOST_BYTES = 1 << 16;
+
+/** Fields as VMCOREINFO states them, and from the kernel's types where it doesn't. */
+export function fieldsOf(kernel: Pick<Kernel, 'struct'>, said?: Said): Fields {
+  const sound = (value: number | undefined): number | undefined =>
+    value !== undefined && value <= MOST_BYTES ? value : undefined;
+  return {
+    offset(struct, member) {
+      const offset =
+        sound(said?.offset(`${struct}.${member}`)) ?? kernel.struct(struct)?.member(member)?.offset;
+      if (offset === undefined) throw unknown(`struct ${struct} with a member ${member}`);
+      return offset;
+    },
+    size(struct) {
+      const size = sound(said?.size(struct)) ?? kernel.struct(struct)?.size;
+      if (size === undefined || size === 0) throw unknown(`struct ${struct}`);
+      return size;
+    },
+  };
+}
+
+function unknown(what: string): KernelError {
+  return new KernelError('unsupported-layout', `this kernel has no ${what}`);
+}

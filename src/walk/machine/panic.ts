@@ -1,0 +1,123 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { readPartOf } from '../named-read.js';
+import { needSymbol, type RunningTask, runningTask } from './cpus.js';
+import type { Fields } from './fields.js';
+import { type LogRecord, logBackwards } from './log.js';
+import type { Unknowns } from './unknowns.js';
+
+/** Whether and why a kernel stopped. Text comes from its log: hostile. */
+export interface PanicFacts {
+  /** `running` only where everything that could tell of a panic was read, and says no. */
+  readonly state: 'panicked' | 'running' | 'unknown';
+  /** The log could be read, as far back as matters. */
+  readonly logRead: boolean;
+  /** The last "Kernel panic" line of the log. */
+  readonly message?: string;
+  /** The line before it that names the fault: `BUG: …`, `sysrq: Trigger a crash`. */
+  readonly cause?: string;
+  /** The CPU that panicked, and its task. */
+  readonly cpu?: number;
+  readonly task?: RunningTask;
+}
+
+/** What begins the report of a fault; `Oops:` follows one and counts if there is no other. */
+const FAULT =
+  /^(BUG: |kernel BUG at |Unable to handle kernel |([a-z-]+ )?general protection fault|(divide error|double fault|stack segment|invalid opcode|int3): |traps: PANIC: |watchdog: (BUG: |Watchdog detected )|NMI watchdog: (BUG: |Watchdog detected )|Internal error: |(sysrq: )?SysRq : Trigger a crash|sysrq: Trigger a crash|mce: \[Hardware Error\]: |CFI failure )/;
+const OOPS = /^Oops\b/;
+const PANIC = /^Kernel panic - /;
+/** Records of the log that are looked at: more than the largest usual buffer holds. */
+const MOST_RECORDS = 500_000;
+/** A fault is reported at most so many nanoseconds before the panic that it leads to. */
+const MOST_BETWEEN = 60_000_000_000n;
+
+/**
+ * What the log and the kernel's own variables say of a panic.
+ *
+ * @param crashed the kernel noted the time of its crash (VMCOREINFO's CRASHTIME)
+ */
+export function readPanic(
+  kernel: Kernel,
+  fields: Fields,
+  crashed: boolean,
+  unknowns: Unknowns,
+): PanicFacts {
+  const logged = unknowns.try('the log', () => searchLog(kernel, fields));
+  const cpu = unknowns.try('the CPU that panicked', () => panicCpu(kernel));
+  const panicked = crashed || logged?.message !== undefined || (cpu ?? -1) >= 0;
+  const sure = logged?.whole === true && cpu !== undefined;
+  const facts = {
+    logRead: logged !== undefined,
+    ...(logged?.message === undefined ? {} : { message: logged.message }),
+    ...(logged?.cause === undefined ? {} : { cause: logged.cause }),
+  };
+  if (!panicked) return { state: sure || kernel.facts.live ? 'running' : 'unknown', ...facts };
+  if (cpu === undefined || cpu < 0) return { state: 'panicked', ...facts };
+  const task = unknowns.try('the task that panicked', () => runningTask(kernel, cpu));
+  return { state: 'panicked', ...facts, cpu, ...(task === undefined ? {} : { task }) };
+}
+
+interface Logged {
+  readonly message?: string;
+  readonly cause?: string;
+  /** Every record was looked at, or a panic was found before. */
+  readonly whole: boolean;
+}
+
+function searchLog(kernel: Kernel, fields: Fields): Logged {
+  let message: string | undefined;
+  let oops: string | undefined;
+  let seen = 0;
+  let panicTime = 0n;
+  const found = (cause: string | undefined, whole: boolean): Logged => ({
+    ...(message === undefined ? {} : { message }),
+    ...(cause === undefined ? {} : { cause }),
+    whole,
+  });
+  for (const record of logBackwards(kernel, fields)) {
+    if (++seen > MOST_RECORDS) return found(oops, false);
+    if (message !== undefined && panicTime - record.timestamp > MOST_BETWEEN) break;
+    const line = firstLine(record);
+    if (message === undefined && PANIC.test(line)) {
+      message = line;
+      oops = undefined;
+      panicTime = record.timestamp;
+    } else if (FAULT.test(line)) {
+      // Without a panic line the newest fault is what there is: older records could only hold one.
+      if (message !== undefined) return found(line, true);
+      if (oops === undefined || OOPS.test(oops)) oops = line;
+    } else if (OOPS.test(line)) {
+      oops ??= line;
+    }
+  }
+  return found(oops, true);
+}
+
+const MOST_LINE = 1024;
+
+function firstLine({ text }: LogRecord): string {
+  const end = text.indexOf('\n');
+  return text.slice(0, Math.min(end < 0 ? text.length : end, MOST_LINE)).trim();
+}
+
+/**
+ * The CPU that panicked, or -1 for none: `panic_cpu` (kernel/panic.c), which a crash by kexec sets as
+ * well; on x86_64 `crashing_cpu` says the same.
+ */
+function panicCpu(kernel: Kernel): number {
+  let failure: unknown;
+  let read = false;
+  for (const name of ['panic_cpu', 'crashing_cpu']) {
+    try {
+      const at = needSymbol(kernel, name);
+      const cpu = readPartOf(kernel, name, at, at, 4).getInt32(0, true);
+      if (cpu >= 0) return cpu;
+      read = true;
+    } catch (error) {
+      if (!(error instanceof KernelError) && !(error instanceof ReadError)) throw error;
+      failure ??= error;
+    }
+  }
+  if (!read) throw failure;
+  return -1;
+}

@@ -1,0 +1,87 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { listNodes } from '../list.js';
+import { readPartOf } from '../named-read.js';
+import { decodeText, StructReader } from '../struct-reader.js';
+import { netNamespaces } from './net-namespaces.js';
+
+/** A network device of any namespace. */
+export interface NetDevice {
+  /** Address of its `struct net_device`. */
+  readonly address: bigint;
+  /** `eth0`; hostile. */
+  readonly name: string;
+  /** Transmit queues: `num_tx_queues`. */
+  readonly queues: number;
+  /** Of its array of `struct netdev_queue`. */
+  readonly firstQueue: bigint;
+  /** Address of the `struct device` that it sits on; 0n for what is software alone. */
+  readonly parent: bigint;
+  /**
+   * The driver of the device that it sits on, `virtio_net`; undefined for what is software alone, and
+   * {@link NO_DRIVER} where none is bound to it.
+   */
+  readonly driver: string | undefined;
+  /** Address of the driver's own part (netdev_priv). */
+  readonly own: bigint;
+}
+
+/** In place of a driver's name. */
+export const NO_DRIVER = 'no driver';
+
+/** NETDEV_ALIGN: where a driver's part follows, while `net_device` has no member for it (to 6.9). */
+const PRIVATE_ALIGN = 32;
+
+/** A device cannot have more transmit queues: `alloc_netdev_mqs` takes what u16 indices reach. */
+const MOST_QUEUES = 65_536;
+
+/** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
+export function* netDevices(kernel: Kernel): Generator<NetDevice> {
+  const net = new StructReader(kernel, 'net', ['dev_base_head']);
+  const device = new StructReader(kernel, 'net_device', [
+    'name',
+    'dev_list',
+    'num_tx_queues',
+    '_tx',
+    'dev.parent',
+  ]);
+  const layout = kernel.struct('net_device');
+  const own = layout?.member('priv')?.offset ?? align(device.size, PRIVATE_ALIGN);
+  const devices = BigInt(net.offset('dev_base_head'));
+  for (const namespace of netNamespaces(kernel)) {
+    for (const link of listNodes(kernel, namespace + devices)) {
+      const view = device.read(link - BigInt(device.offset('dev_list')));
+      const queues = view.number('num_tx_queues');
+      if (queues > MOST_QUEUES) throw new KernelError('damaged', `${queues} transmit queues`);
+      yield {
+        address: view.address,
+        name: view.text('name'),
+        queues,
+        firstQueue: view.pointer('_tx'),
+        parent: view.pointer('dev.parent'),
+        driver: driverOf(kernel, view.pointer('dev.parent')),
+        own: view.address + BigInt(own),
+      };
+    }
+  }
+}
+
+function driverOf(kernel: Kernel, parent: bigint): string | undefined {
+  if (parent === 0n) return undefined;
+  const device = new StructReader(kernel, 'device', ['driver', 'bus']).read(parent);
+  const at = device.pointer('driver');
+  if (at === 0n) return NO_DRIVER;
+  const driver = new StructReader(kernel, 'device_driver', ['name', 'bus']).read(at);
+  // driver_register's, and that of the devices that it may bind to (drivers/base/bus.c).
+  if (driver.pointer('bus') !== device.pointer('bus')) {
+    throw new KernelError('damaged', `the driver at ${hex(at)} is of another bus than its device`);
+  }
+  // Names of modules are shorter than this, and so are those of drivers.
+  const name = driver.pointer('name');
+  return decodeText(readPartOf(kernel, 'the name', name, name, 64), 0, 64);
+}
+
+function align(value: number, to: number): number {
+  return Math.ceil(value / to) * to;
+}

@@ -1,0 +1,89 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { cpuMask, perCpuAddress } from '../machine/cpus.js';
+import { readPartOf } from '../named-read.js';
+import type { SkbLists } from '../queues/skb-lists.js';
+import { StructReader } from '../struct-reader.js';
+import type { NetDevice } from './net-devices.js';
+
+/** Packets that wait to be sent, in the qdisc of a transmit queue (include/net/sch_generic.h). */
+export interface QdiscContent {
+  /** Address of the `struct Qdisc`: queues of a device can share one. */
+  readonly qdisc: bigint;
+  /** How many skbs it counts in its own structures, which differ by kind. */
+  readonly queued: number;
+  /** Skbs that the core has put back. */
+  readonly putBack: readonly bigint[];
+}
+
+/** It keeps its counts for each CPU (`TCQ_F_CPUSTATS`, include/net/sch_generic.h). */
+const CPU_STATS = 0x20;
+
+/** Finds what waits in the qdiscs of devices; each qdisc once. */
+export class QdiscReader {
+  readonly #kernel: Kernel;
+  readonly #lists: SkbLists;
+  readonly #queue;
+  readonly #qdisc;
+  readonly #seen = new Set<bigint>();
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel, lists: SkbLists) {
+    this.#kernel = kernel;
+    this.#lists = lists;
+    this.#queue = new StructReader(kernel, 'netdev_queue', ['qdisc']);
+    this.#qdisc = new StructReader(kernel, 'Qdisc', [
+      'flags',
+      'q.qlen',
+      'qstats.backlog',
+      'cpu_qstats',
+      'gso_skb',
+      'skb_bad_txq',
+    ]);
+  }
+
+  /** @throws {ReadError}, {@link TornList}; {@link KernelError} `damaged` */
+  *ofDevice(device: NetDevice): Generator<QdiscContent> {
+    for (let index = 0; index < device.queues; index++) {
+      const queue = this.#queue.read(device.firstQueue + BigInt(index * this.#queue.size));
+      const qdisc = queue.pointer('qdisc');
+      if (qdisc === 0n || this.#seen.has(qdisc)) continue;
+      this.#seen.add(qdisc);
+      const view = this.#qdisc.read(qdisc);
+      const putBack = [
+        ...this.#lists.ring(view.addressOf('gso_skb')),
+        ...this.#lists.ring(view.addressOf('skb_bad_txq')),
+      ];
+      let counted = view.number('q.qlen');
+      let bytes = view.number('qstats.backlog');
+      if (view.number('flags') & CPU_STATS) {
+        const each = this.#perCpu(view.pointer('cpu_qstats'));
+        counted += each.packets;
+        bytes += each.bytes;
+      }
+      if (counted > bytes) {
+        const message = `the qdisc at 0x${qdisc.toString(16)} counts ${counted} packets of ${bytes} bytes`;
+        throw new KernelError('damaged', message);
+      }
+      // Where counts are kept, they include what was put back.
+      yield { qdisc, queued: Math.max(0, counted - putBack.length), putBack };
+    }
+  }
+
+  /** Σ `gnet_stats_queue`: one CPU's may be negative, as another takes out what it put in. */
+  #perCpu(stats: bigint): { packets: number; bytes: number } {
+    const reader = new StructReader(this.#kernel, 'gnet_stats_queue', ['qlen', 'backlog']);
+    const { qlen, backlog } = reader.members;
+    const sum = { packets: 0, bytes: 0 };
+    for (const cpu of cpuMask(this.#kernel, '__cpu_possible_mask')) {
+      const at = perCpuAddress(this.#kernel, stats, cpu);
+      const number = (offset: number): number => {
+        const from = at + BigInt(offset);
+        return readPartOf(this.#kernel, 'struct gnet_stats_queue', at, from, 4).getInt32(0, true);
+      };
+      sum.packets += number(qlen.offset);
+      sum.bytes += number(backlog.offset);
+    }
+    return sum;
+  }
+}

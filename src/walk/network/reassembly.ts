@@ -1,0 +1,121 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { TornList } from '../list.js';
+import { isLoaded } from '../machine/modules.js';
+import { pointerPartOf } from '../named-read.js';
+import type { SkbLists } from '../queues/skb-lists.js';
+import { RhashtableReader } from '../rhashtable.js';
+import { StructReader } from '../struct-reader.js';
+import { netNamespaces } from './net-namespaces.js';
+import { NetfilterFragments } from './netfilter-fragments.js';
+
+/** Where a namespace keeps the fragments of each protocol, in `struct net`; kernels lack some. */
+const PLACES = ['ipv4.fqdir', 'ipv6.fqdir', 'nf_frag.fqdir', 'ieee802154_lowpan.fqdir'] as const;
+
+/** Brings netfilter's of IPv6; types of modules are not always known. */
+const MODULE = 'nf_defrag_ipv6';
+
+/**
+ * Fragments of IP packets that wait for the others, of all namespaces (net/ipv4/inet_fragment.c).
+ *
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList};
+ *   {@link ReadError}
+ */
+export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
+  const net = kernel.struct('net');
+  const places = PLACES.flatMap((path) => net?.member(path) ?? []);
+  if (places.length === 0) {
+    throw new KernelError('unsupported-layout', 'struct net of this kernel has no fqdir');
+  }
+  const reader = new FragmentReader(kernel, lists);
+  const netfilter = netfilterFragments(kernel);
+  for (const namespace of netNamespaces(kernel)) {
+    for (const { offset } of places) {
+      const at = namespace + BigInt(offset);
+      const directory = pointerPartOf(kernel, 'struct net', namespace, at);
+      // Without IPv6 there is none of it.
+      if (directory !== 0n) yield* reader.ofDirectory(directory, namespace);
+    }
+    const directory = netfilter?.(namespace);
+    if (directory !== undefined) yield* reader.ofDirectory(directory, namespace);
+  }
+}
+
+/** Finds netfilter's where its module is there: they are not looked for without need. */
+function netfilterFragments(kernel: Kernel): ((net: bigint) => bigint | undefined) | undefined {
+  if (kernel.struct('net')?.member('nf_frag')) return undefined;
+  const loaded = kernel.struct('nft_ct_frag6_pernet') !== undefined || isLoaded(kernel, MODULE);
+  if (loaded === false) return undefined;
+  const reader = new NetfilterFragments(kernel);
+  return (net) => {
+    const found = reader.ofNamespace(net);
+    if (found !== undefined || !loaded) return found;
+    throw new KernelError('damaged', `the fragments of ${MODULE} were not found`);
+  };
+}
+
+/** Fragments of one protocol in one namespace: a table of queues, one for each packet. */
+class FragmentReader {
+  readonly #kernel: Kernel;
+  readonly #lists: SkbLists;
+  readonly #directory;
+  readonly #table;
+  readonly #queue;
+
+  constructor(kernel: Kernel, lists: SkbLists) {
+    this.#kernel = kernel;
+    this.#lists = lists;
+    this.#directory = new StructReader(kernel, 'fqdir', ['net', 'rhashtable']);
+    this.#table = new RhashtableReader(kernel);
+    this.#queue = new StructReader(kernel, 'inet_frag_queue', [
+      'node',
+      'rb_fragments.rb_node',
+      'meat',
+      'fqdir',
+    ]);
+  }
+
+  *ofDirectory(address: bigint, net: bigint): Generator<bigint> {
+    const view = this.#directory.read(address);
+    if (view.pointer('net') !== net) {
+      throw new KernelError('damaged', `the fqdir at ${hex(address)} is of another namespace`);
+    }
+    const node = BigInt(this.#queue.offset('node'));
+    for (const head of this.#table.nodes(view.addressOf('rhashtable'))) {
+      const queue = this.#queue.read(head - node);
+      if (queue.pointer('fqdir') !== address) {
+        throw new KernelError('damaged', `the queue at ${hex(queue.address)} is of another fqdir`);
+      }
+      yield* this.#ofQueue(queue.pointer('rb_fragments.rb_node'), queue.number('meat'));
+    }
+  }
+
+  /**
+   * A tree of runs: of fragments that follow upon each other only the first is in it, and leads to
+   * the next (`struct ipfrag_skb_cb`).
+   *
+   * @param bytes what they are together
+   */
+  *#ofQueue(root: bigint, bytes: number): Generator<bigint> {
+    const skb = new StructReader(this.#kernel, 'sk_buff', ['len', 'cb']);
+    const run = new StructReader(this.#kernel, 'ipfrag_skb_cb', ['next_frag']);
+    const control = BigInt(skb.offset('cb'));
+    const seen = new Set<bigint>();
+    let found = 0;
+    for (const first of this.#lists.tree(root)) {
+      let next = first;
+      while (next !== 0n) {
+        if (seen.has(next)) throw new TornList(`fragments come back to skb ${hex(next)}`);
+        // Each has a byte at least, of a packet of 64 KiB.
+        if (found > bytes) break;
+        seen.add(next);
+        yield next;
+        found += skb.read(next).number('len');
+        next = run.read(next + control).pointer('next_frag');
+      }
+    }
+    if (found === bytes) return;
+    throw new TornList(`a queue of fragments counts ${bytes} bytes and has ${found}`);
+  }
+}

@@ -1,0 +1,122 @@
+import { PageTableError, ReadError, type ReadErrorCode } from '../../kernel/error.js';
+
+/** A stretch of memory: its bytes, or why they cannot be had. Lengths are bytes. */
+export type MemoryPiece = MemoryBytes | MemoryHole;
+
+export interface MemoryBytes {
+  readonly kind: 'bytes';
+  readonly address: bigint;
+  /** May show a shared page: never write to it. */
+  readonly bytes: Uint8Array;
+}
+
+export interface MemoryHole extends Miss {
+  readonly kind: 'hole';
+  readonly address: bigint;
+  readonly length: number;
+}
+
+/** Why bytes cannot be had. */
+interface Miss {
+  readonly code: ReadErrorCode;
+  /** That is said of a page table on the way: the bytes themselves may be there. */
+  readonly behindTable?: true;
+}
+
+type Read = (address: bigint, length: number) => DataView;
+
+/**
+ * Reads a range of any length page by page, in order: what can be read as bytes, at most a page at a
+ * time, and holes joined where they touch and have one reason. Segments of a dump may begin and end
+ * within a page; an island of readable bytes that touches neither end of its page counts as hole.
+ *
+ * @param page bytes of a page; pieces do not cross its multiples
+ */
+export function* memoryPieces(
+  read: Read,
+  address: bigint,
+  length: number,
+  page: number,
+): Generator<MemoryPiece> {
+  const end = address + BigInt(length);
+  let hole: MemoryHole | undefined;
+  for (let at = address; at < end; ) {
+    const room = page - Number(at % BigInt(page));
+    const left = end - at;
+    const part = left < BigInt(room) ? Number(left) : room;
+    for (const piece of pagePieces(read, at, part)) {
+      const joins =
+        hole !== undefined &&
+        piece.kind === 'hole' &&
+        piece.code === hole.code &&
+        piece.behindTable === hole.behindTable &&
+        piece.address === hole.address + BigInt(hole.length);
+      if (hole !== undefined && piece.kind === 'hole' && joins) {
+        hole = { ...hole, length: hole.length + piece.length };
+        continue;
+      }
+      if (hole) yield hole;
+      hole = undefined;
+      if (piece.kind === 'hole') hole = piece;
+      else yield piece;
+    }
+    at += BigInt(part);
+  }
+  if (hole) yield hole;
+}
+
+function* pagePieces(read: Read, address: bigint, length: number): Generator<MemoryPiece> {
+  const whole = attempt(read, address, length);
+  if (whole instanceof Uint8Array) {
+    yield { kind: 'bytes', address, bytes: whole };
+    return;
+  }
+  // Of a page that cannot be read as a whole: what is there at its start, and what at its end.
+  const head = longest((bytes) => attempt(read, address, bytes), length - 1);
+  const rest = length - (head?.length ?? 0);
+  const after = address + BigInt(length - rest);
+  const tail = longest((bytes) => attempt(read, address + BigInt(length - bytes), bytes), rest - 1);
+  if (head) yield { kind: 'bytes', address, bytes: head };
+  const miss = missAt(read, after) ?? whole;
+  yield { kind: 'hole', address: after, length: rest - (tail?.length ?? 0), ...miss };
+  if (tail) {
+    yield { kind: 'bytes', address: address + BigInt(length - tail.length), bytes: tail };
+  }
+}
+
+/** The longest read up to `most` bytes that works, if shorter ones of a longer one always do. */
+function longest(
+  attemptOf: (bytes: number) => Uint8Array | Miss,
+  most: number,
+): Uint8Array | undefined {
+  let best: Uint8Array | undefined;
+  let low = 1;
+  let high = most;
+  // One byte tells for most pages that there is nothing.
+  for (let probe = 1; low <= high; probe = (low + high) >>> 1) {
+    const found = attemptOf(probe);
+    if (found instanceof Uint8Array) {
+      best = found;
+      low = probe + 1;
+    } else {
+      high = probe - 1;
+    }
+  }
+  return best;
+}
+
+function missAt(read: Read, address: bigint): Miss | undefined {
+  const miss = attempt(read, address, 1);
+  return miss instanceof Uint8Array ? undefined : miss;
+}
+
+function attempt(read: Read, address: bigint, length: number): Uint8Array | Miss {
+  try {
+    const view = read(address, length);
+    return new Uint8Array(view.buffer, view.byteOffset, length);
+  } catch (error) {
+    if (!(error instanceof ReadError)) throw error;
+    const { code } = error;
+    return error instanceof PageTableError ? { code, behindTable: true } : { code };
+  }
+}

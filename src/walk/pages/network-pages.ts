@@ -1,0 +1,104 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { type PoolPageTest, poolPageTest } from './page-pool.js';
+import { type SkbCache, skbCaches } from './skb-caches.js';
+import type { PageLook, Take } from './slab-scan.js';
+import { SlabUsage } from './slab-usage.js';
+import { flagPlace, MAX_ORDER, orderOffset, struct } from './struct-page.js';
+
+/** More pages of page_pools than this are counted, and no longer remembered one by one. */
+const MOST_REMEMBERED = 2 ** 22;
+
+/** What the scan over all page frames tells of the network's memory, in its one pass. */
+export class NetworkPages implements PageLook {
+  /** Caches of skbs and their heads; none where they cannot be found. */
+  readonly skbCaches: readonly SkbCache[];
+  /** Why they cannot, if that is so. */
+  readonly noSkbCaches: KernelError | ReadError | undefined;
+  readonly usage: SlabUsage;
+  /** Whether this kernel's pages say that they are of a page_pool. */
+  readonly knowsPools: boolean;
+  /** The first `struct page` of each allocation that a page_pool owns. */
+  readonly poolPages: bigint[] = [];
+  /** The scan came to its end and could look at every frame. */
+  complete = false;
+  readonly #kernel: Kernel;
+  readonly #pool: PoolPageTest | undefined;
+  readonly #head: { readonly offset: number; readonly mask: number };
+  readonly #order: number;
+  readonly #network: ReadonlySet<bigint>;
+  #missed = false;
+  #slabPages = 0;
+  /** Slabs whose order could not be had. */
+  #ordersMissed = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    const found = known(kernel);
+    this.skbCaches = Array.isArray(found) ? found : [];
+    this.noSkbCaches = Array.isArray(found) ? undefined : found;
+    this.#network = new Set(this.skbCaches.map(({ address }) => address));
+    this.usage = new SlabUsage(kernel, this.#network);
+    const page = struct(kernel, 'page');
+    this.#pool = poolPageTest(kernel, page);
+    this.#head = flagPlace(kernel, page, 'PG_head');
+    this.#order = orderOffset(kernel, page);
+    this.knowsPools = this.#pool !== undefined;
+  }
+
+  /** Base pages that slabs take, of all caches; undefined where not all of them could be told. */
+  get slabPages(): number | undefined {
+    return this.complete && this.#ordersMissed === 0 ? this.#slabPages : undefined;
+  }
+
+  slab(cache: bigint, view: DataView, base: number): void {
+    this.usage.slab(cache, view, base);
+    const at = base + this.#order;
+    const order = !this.#isHead(view, base) || at >= view.byteLength ? 0 : view.getUint8(at);
+    if (order <= MAX_ORDER) this.#slabPages += 2 ** order;
+    else this.#ordersMissed++;
+  }
+
+  page(frame: number, view: DataView, base: number): void {
+    if (!this.#pool?.is(view, base)) return;
+    if (this.poolPages.length < MOST_REMEMBERED)
+      this.poolPages.push(this.#kernel.pageOfFrame(frame));
+    else this.#missed = true;
+  }
+
+  fetch(cache: bigint | undefined, take: Take, view: DataView, base: number): void {
+    if (cache === undefined) {
+      this.#pool?.fetch(take, view, base);
+      return;
+    }
+    if (this.#network.has(cache)) this.usage.fetch(take);
+    try {
+      take(this.#head.offset, 1);
+      if (this.#isHead(view, base) && base + this.#order < view.byteLength) take(this.#order, 1);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      this.#ordersMissed++;
+    }
+  }
+
+  #isHead(view: DataView, base: number): boolean {
+    return (view.getUint8(base + this.#head.offset) & this.#head.mask) !== 0;
+  }
+
+  missed(): void {
+    this.#missed = true;
+  }
+
+  ended(): void {
+    this.complete = !this.#missed;
+  }
+}
+
+function known(kernel: Kernel): SkbCache[] | KernelError | ReadError {
+  try {
+    return skbCaches(kernel);
+  } catch (error) {
+    if (error instanceof ReadError || error instanceof KernelError) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,268 @@
+import { KernelError } from '../../kernel/error.js';
+import { highHalf, joinHalves, lowHalf } from '../../kernel/halves.js';
+import type { Kernel, Place } from '../../kernel/kernel.js';
+import type { MemberLayout } from '../../kernel/layout.js';
+import { named } from '../named-read.js';
+import { readUnsigned } from '../struct-reader.js';
+import { FrameIndex, grown } from './frame-index.js';
+import { poolPageTest } from './page-pool.js';
+import { type SlabCache, SlabCaches } from './slab-caches.js';
+import {
+  flagTest,
+  type HeadFinder,
+  headFinder,
+  memberOf,
+  orderFinder,
+  type PageTest,
+  slabCacheOffset,
+  slabTest,
+  struct,
+} from './struct-page.js';
+
+/** An allocation of the buddy allocator that isn't slab. */
+export interface PageBlock {
+  readonly kind: 'page';
+  /** Number of its first page frame: that of the compound head, if it is compound. */
+  readonly frame: number;
+  /** log2 of its base pages; undefined where the kernel doesn't record it. */
+  readonly order: number | undefined;
+  /**
+   * How many references to it the kernel counts (`_refcount` of the head), whoever holds them. A
+   * driver's page pool takes its pages back instead of freeing them: infinitely many, then.
+   */
+  readonly references: number;
+}
+
+/** A page of a slab. */
+export interface SlabBlock {
+  readonly kind: 'slab';
+  /** Number of its first page frame. */
+  readonly frame: number;
+  /** Direct-map address of its first object's slot. */
+  readonly start: bigint;
+  readonly cache: SlabCache;
+}
+
+export type Block = PageBlock | SlabBlock;
+
+/** In place of an order: the page belongs to a slab, and its references number the cache. */
+const SLAB = -1;
+
+/** In place of a count of references: infinitely many. */
+const POOLED = 0xffff_ffff;
+
+/**
+ * Tells what allocation a page frame belongs to. Remembers every frame once seen, so that asking
+ * costs one look into a table from then on: 30 bytes a frame.
+ */
+export class PageReader {
+  readonly #kernel: Kernel;
+  readonly #size: number;
+  readonly #headOf: HeadFinder;
+  readonly #isHead: PageTest;
+  readonly #isSlab: PageTest;
+  readonly #orderOf: (head: number) => number;
+  readonly #slabCache: number;
+  readonly #objects: MemberLayout | undefined;
+  readonly #references: number;
+  readonly #isPooled: PageTest;
+  readonly #caches: SlabCaches;
+  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  #index = new FrameIndex();
+  #heads = new Float64Array(0);
+  #orders = new Int8Array(0);
+  #counts = new Uint32Array(0);
+
+  /** @throws {KernelError} `unsupported-layout` if struct page is in no form known. */
+  constructor(kernel: Kernel) {
+    const page = struct(kernel, 'page');
+    this.#kernel = kernel;
+    this.#size = page.size;
+    this.#headOf = headFinder(kernel, page);
+    this.#isHead = flagTest(kernel, page, 'PG_head');
+    this.#isSlab = slabTest(kernel, page);
+    this.#orderOf = orderFinder(kernel, page);
+    this.#slabCache = slabCacheOffset(kernel, page);
+    this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
+    this.#references = memberOf(page, '_refcount').offset;
+    this.#isPooled = poolPageTest(kernel, page)?.is ?? (() => false);
+    this.#caches = new SlabCaches(kernel);
+  }
+
+  /**
+   * The allocation that the page described at `page` belongs to.
+   *
+   * @throws {ReadError} if its struct page cannot be read; {@link KernelError} `damaged` if what is
+   *   there is no struct page that a sound kernel would hold.
+   */
+  block(page: bigint): Block {
+    const row = this.rowOf(highHalf(page), lowHalf(page));
+    const frame = this.headOf(row);
+    const cache = this.cacheOf(row);
+    if (cache !== undefined) return { kind: 'slab', frame, start: this.#startOf(frame), cache };
+    return { kind: 'page', frame, order: this.orderOf(row), references: this.referencesOf(row) };
+  }
+
+  /** The row of the page frame whose `struct page` is at an address in halves; throws as block does. */
+  rowOf(high: number, low: number): number {
+    const frame = this.#kernel.frameOfPage(high, low);
+    if (frame >= 0) return this.row(frame);
+    const page = joinHalves(high, low).toString(16);
+    throw new KernelError('damaged', `0x${page} is not the address of a struct page`);
+  }
+
+  /** Which row tells of the allocation that a page frame belongs to; throws as block does. */
+  row(frame: number): number {
+    const known = this.#index.find(frame);
+    return known >= 0 ? known : this.#read(frame);
+  }
+
+  /** Number of the allocation's first page frame. */
+  headOf(row: number): number {
+    return this.#heads[row]!;
+  }
+
+  /** The slab cache that the page belongs to, or undefined: it is no slab's. */
+  cacheOf(row: number): SlabCache | undefined {
+    return this.#orders[row] === SLAB ? this.#caches.at(this.#counts[row]!) : undefined;
+  }
+
+  /** log2 of the allocation's base pages; no slab's. */
+  orderOf(row: number): number {
+    return this.#orders[row]!;
+  }
+
+  /** See PageBlock. */
+  referencesOf(row: number): number {
+    const count = this.#counts[row]!;
+    return count === POOLED ? Number.POSITIVE_INFINITY : count;
+  }
+
+  /** Whether two addresses lie in one slot of a slab, that of the page's row. */
+  inOneSlot(row: number, first: bigint, second: bigint): boolean {
+    const start = this.#startOf(this.#heads[row]!);
+    const size = BigInt(this.#caches.at(this.#counts[row]!).slotSize);
+    return first >= start && (first - start) / size === (second - start) / size;
+  }
+
+  /** Forgets what pages were, so that those of a live kernel are looked at anew. */
+  forget(): void {
+    this.#index = new FrameIndex();
+  }
+
+  #read(frame: number): number {
+    const page = this.#pageOf(frame);
+    if (this.#kernel.addressOfPage(page) === undefined) {
+      throw new KernelError(
+        'damaged',
+        `0x${page.toString(16)} is not the address of a struct page`,
+      );
+    }
+    const place = this.#locate(page);
+    let head = this.#headOf(page, place);
+    if (head === page && this.#mayBeFake(page, place)) {
+      head = this.#headBehind(page);
+      this.#locate(page);
+    }
+    if (head !== page) {
+      const row = this.row(this.#checkedHead(page, head));
+      return this.#add(frame, this.#heads[row]!, this.#orders[row]!, this.#counts[row]!);
+    }
+    const { view, base } = place;
+    if (this.#isSlab(view, base)) {
+      const cache = view.getBigUint64(base + this.#slabCache, true);
+      const objects =
+        this.#objects && readUnsigned(view, base + this.#objects.offset, this.#objects);
+      const isHead = this.#isHead(view, base);
+      const number = this.#caches.numberOf(cache);
+      if (objects !== undefined) this.#checkObjects(frame, objects, isHead, number);
+      return this.#add(frame, frame, SLAB, number);
+    }
+    const references = this.#isPooled(view, base)
+      ? POOLED
+      : view.getUint32(base + this.#references, true);
+    const order = this.#isHead(view, base) ? this.#orderOf(frame) : 0;
+    return this.#add(frame, frame, order, references);
+  }
+
+  #add(frame: number, head: number, order: number, count: number): number {
+    const row = this.#index.add(frame);
+    if (row >= this.#heads.length) {
+      const rows = grown(this.#heads.length);
+      this.#heads = widened(new Float64Array(rows), this.#heads);
+      this.#orders = widened(new Int8Array(rows), this.#orders);
+      this.#counts = widened(new Uint32Array(rows), this.#counts);
+    }
+    this.#heads[row] = head;
+    this.#orders[row] = order;
+    this.#counts[row] = count;
+    return row;
+  }
+
+  #pageOf(frame: number): bigint {
+    return this.#kernel.pageOfFrame(frame);
+  }
+
+  #startOf(frame: number): bigint {
+    return this.#kernel.addressOfPage(this.#pageOf(frame)) ?? 0n;
+  }
+
+  #locate(page: bigint): Place {
+    try {
+      this.#kernel.locate(highHalf(page), lowHalf(page), this.#size, this.#place);
+      return this.#place;
+    } catch (error) {
+      throw named(error, 'struct page', page);
+    }
+  }
+
+  /** A tail must lead to a head in one step: otherwise damage could send us round in circles. */
+  #checkedHead(page: bigint, head: bigint): number {
+    const frame = this.#kernel.frameOfPage(highHalf(head), lowHalf(head));
+    const sound = head < page && frame >= 0 && this.#isHeadAt(head);
+    if (!sound) {
+      throw new KernelError(
+        'damaged',
+        `the tail page 0x${page.toString(16)} leads to 0x${head.toString(16)}, which is no compound head`,
+      );
+    }
+    return frame;
+  }
+
+  /**
+   * Of a page of hugetlb whose `struct page`s the kernel has mapped to few pages (HVO), 5.18 to 7.0,
+   * the tails that begin a page of the array read as the head does (page_fixed_fake_head).
+   */
+  #mayBeFake(page: bigint, { view, base }: Place): boolean {
+    return page % BigInt(this.#kernel.facts.pageSize) === 0n && this.#isHead(view, base);
+  }
+
+  /** The head as the struct page behind tells it, which is a tail of the same. */
+  #headBehind(page: bigint): bigint {
+    const next = page + BigInt(this.#size);
+    const head = this.#headOf(next, this.#locate(next));
+    return head === next ? page : head;
+  }
+
+  #isHeadAt(page: bigint): boolean {
+    const { view, base } = this.#locate(page);
+    return this.#isHead(view, base);
+  }
+
+  /** A slab has as many slots as its pages have room for; a page of KFENCE has one. */
+  #checkObjects(head: number, objects: number, isHead: boolean, cache: number): void {
+    const { slotSize } = this.#caches.at(cache);
+    const bytes = this.#kernel.facts.pageSize * 2 ** (isHead ? this.#orderOf(head) : 0);
+    if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
+    throw new KernelError(
+      'damaged',
+      `the slab at 0x${this.#pageOf(head).toString(16)} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
+    );
+  }
+}
+
+/** A longer array with what is in a shorter one. */
+function widened<T extends Float64Array | Int8Array | Uint32Array>(to: T, from: T): T {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,238 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { highHalf, lowHalf } from '../../kernel/halves.js';
+import type { Kernel, Place } from '../../kernel/kernel.js';
+import type { MemberLayout } from '../../kernel/layout.js';
+import { pointerPartOf } from '../named-read.js';
+import { readUnsigned, StructReader } from '../struct-reader.js';
+import type { Warnings } from '../warnings.js';
+import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
+
+/** A slot of a slab, in use or free: the allocator's lists are not consulted. */
+export interface Slot {
+  /** Address of the `struct kmem_cache`. */
+  readonly cache: bigint;
+  /** Address of the object in it. */
+  readonly object: bigint;
+}
+
+/** Takes bytes of one `struct page` into a view of many: `offset` is from its start. */
+export type Take = (offset: number, length: number) => void;
+
+/** Looks at page frames while they are scanned for slots. */
+export interface PageLook {
+  /** A slab: its `struct page` lies at `base` of the view, and behind it the next one. */
+  slab(cache: bigint, view: DataView, base: number): void;
+  /** Any page that is no slab's, a tail page perhaps. */
+  page(frame: number, view: DataView, base: number): void;
+  /**
+   * Takes what it looks at of a `struct page` that cannot be had whole: of a slab of this cache, or
+   * of a page that is no slab's.
+   */
+  fetch(cache: bigint | undefined, take: Take, view: DataView, base: number): void;
+  /** What it looks at of some struct pages could not be had: it is not told of all of them. */
+  missed(): void;
+  /** All frames have been looked at. */
+  ended(): void;
+}
+
+/** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
+const CHUNK = 16_384;
+
+/**
+ * Memory whose part of the array of `struct page` is there or not as a whole: a section, which has as
+ * much at least (SECTION_SIZE_BITS is 27 to 30 in asm/sparsemem.h). Where the array has a hole, it is
+ * passed over section by section.
+ */
+const SECTION_BYTES = 2 ** 27;
+
+/**
+ * Every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
+ * find them all is through the `struct page` of every page frame (as drgn does it).
+ */
+export class SlabScan {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #stride: number;
+  readonly #isSlab: PageTest;
+  readonly #testBytes: { readonly offset: number; readonly length: number };
+  readonly #cacheOffset: number;
+  readonly #objectCount: MemberLayout;
+  readonly #cache;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel, warnings: Warnings) {
+    const page = kernel.struct('page');
+    if (!page) throw new KernelError('unsupported-layout', 'this kernel has no struct page');
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+    this.#stride = page.size;
+    this.#isSlab = slabTest(kernel, page);
+    this.#testBytes = slabTestBytes(kernel, page);
+    this.#cacheOffset = slabCacheOffset(kernel, page);
+    const objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
+    if (!objects) {
+      throw new KernelError(
+        'unsupported-layout',
+        'neither struct slab nor struct page counts objects',
+      );
+    }
+    this.#objectCount = objects;
+    this.#cache = new StructReader(kernel, 'kmem_cache', ['size', 'red_left_pad']);
+  }
+
+  /**
+   * @param progress told now and then which part of all frames is done, 0 to 1
+   * @param look sees each page frame as well, so that memory is gone through once
+   * @throws {KernelError} `no-symbols` if the kernel doesn't name its last frame
+   */
+  *slots(
+    caches: ReadonlySet<bigint>,
+    progress: (part: number) => void = () => {},
+    look?: PageLook,
+  ): Generator<Slot> {
+    const shapes = new Map<bigint, Shape>();
+    for (const cache of caches) shapes.set(cache, this.#shape(cache));
+    const last = this.#lastFrame();
+    // An even number: the second page of a compound allocation lies with the first.
+    const perChunk = 2 * Math.floor(CHUNK / this.#stride / 2);
+    const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
+    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    let missing = 0;
+    for (let frame = 0; frame < last; ) {
+      // Not beyond a section: the next one may be missing.
+      const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
+      progress(frame / last);
+      const first = this.#kernel.pageOfFrame(frame);
+      try {
+        this.#kernel.locate(highHalf(first), lowHalf(first), count * this.#stride, place);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        if (error.code === 'unmapped') {
+          frame += perSection - (frame % perSection);
+          continue;
+        }
+        const found = this.#byMember(first, count, shapes, look);
+        place.view = found.view;
+        place.base = 0;
+        missing += found.missing;
+      }
+      const slabs: Slab[] = [];
+      const { view, base: start } = place;
+      for (let index = 0; index < count; index++) {
+        const base = start + index * this.#stride;
+        if (!this.#isSlab(view, base)) {
+          look?.page(frame + index, view, base);
+          continue;
+        }
+        const cache = view.getBigUint64(base + this.#cacheOffset, true);
+        look?.slab(cache, view, base);
+        const shape = shapes.get(cache);
+        if (!shape) continue;
+        const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
+        slabs.push({ page: first + BigInt(index * this.#stride), cache, shape, objects });
+      }
+      // Whoever takes the slots reads what is in them.
+      for (const slab of slabs) yield* this.#objects(slab);
+      frame += count;
+    }
+    look?.ended();
+    if (missing > 0) {
+      this.#warnings.add(
+        'unreadable',
+        `the struct pages of ${missing} page frames cannot be read: sockets that no process has open may be missing`,
+      );
+    }
+  }
+
+  /**
+   * As much of some struct pages as is there, for a dump that has holes in them: an extract has no
+   * more than these members. What is missing reads as no slab.
+   */
+  #byMember(
+    first: bigint,
+    count: number,
+    caches: ReadonlyMap<bigint, unknown>,
+    look: PageLook | undefined,
+  ): { view: DataView; missing: number } {
+    const bytes = new Uint8Array(count * this.#stride);
+    const view = new DataView(bytes.buffer);
+    let base = 0;
+    const take: Take = (offset, length) => {
+      const at = base + offset;
+      const read = this.#kernel.read(first + BigInt(at), length);
+      bytes.set(new Uint8Array(read.buffer, read.byteOffset, length), at);
+    };
+    const lookAt = (cache: bigint | undefined): void => {
+      if (!isThere(() => look?.fetch(cache, take, view, base))) look?.missed();
+    };
+    let missing = 0;
+    for (; base < bytes.length; base += this.#stride) {
+      const known = isThere(() => {
+        take(this.#testBytes.offset, this.#testBytes.length);
+        if (!this.#isSlab(view, base)) return;
+        take(this.#cacheOffset, 8);
+        if (!caches.has(view.getBigUint64(base + this.#cacheOffset, true))) return;
+        take(this.#objectCount.offset, this.#objectCount.size);
+      });
+      if (!known) {
+        bytes.fill(0, base, base + this.#stride);
+        missing++;
+        look?.missed();
+      } else if (!this.#isSlab(view, base)) {
+        lookAt(undefined);
+      } else {
+        lookAt(view.getBigUint64(base + this.#cacheOffset, true));
+      }
+    }
+    return { view, missing };
+  }
+
+  *#objects({ page, cache, shape, objects }: Slab): Generator<Slot> {
+    const start = this.#kernel.addressOfPage(page);
+    if (start === undefined) return;
+    for (let index = 0; index < objects; index++) {
+      yield { cache, object: start + BigInt(index * shape.size + shape.pad) };
+    }
+  }
+
+  #shape(cache: bigint): Shape {
+    const view = this.#cache.read(cache);
+    const size = view.number('size');
+    if (size < 8 || size > 2 ** 26) {
+      throw new KernelError('damaged', `the slab cache at 0x${cache.toString(16)} is not sound`);
+    }
+    return { size, pad: view.number('red_left_pad') };
+  }
+
+  #lastFrame(): number {
+    const symbol = this.#kernel.symbol('max_pfn');
+    if (symbol === undefined) {
+      throw new KernelError('no-symbols', 'the symbol max_pfn is missing: slabs cannot be scanned');
+    }
+    return Number(pointerPartOf(this.#kernel, 'max_pfn', symbol, symbol));
+  }
+}
+
+interface Slab {
+  /** Address of its first `struct page`. */
+  readonly page: bigint;
+  readonly cache: bigint;
+  readonly shape: Shape;
+  readonly objects: number;
+}
+
+interface Shape {
+  readonly size: number;
+  readonly pad: number;
+}
+
+/** Whether all that a step reads is there. */
+function isThere(step: () => void): boolean {
+  try {
+    step();
+    return true;
+  } catch (error) {
+    if (error instanceof ReadError) return false;
+    throw error;
+  }
+}

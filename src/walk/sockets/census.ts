@@ -1,0 +1,214 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { incompleteness } from '../incompleteness.js';
+import type { PageLook } from '../pages/slab-scan.js';
+import { StructReader } from '../struct-reader.js';
+import { type Belongings, belongings, type Holder, openDescriptors } from '../tasks/descriptors.js';
+import { RingReader } from '../tasks/io-uring.js';
+import { MappingReader } from '../tasks/mappings.js';
+import type { Task } from '../tasks/tasks.js';
+import type { Warnings } from '../warnings.js';
+import { type CountedSocket, FoundSockets } from './found-sockets.js';
+import { findInSlabs } from './slab-sockets.js';
+import { type Socket, SocketFinder, SocketStructs } from './socket.js';
+import { SocketLinks } from './socket-links.js';
+
+/**
+ * Finds every socket: through the descriptors of every process; through the slabs of sockets and of
+ * each protocol's socks, so that those without a descriptor are there; through the accept queues of
+ * listeners; through messages that carry files (SCM_RIGHTS), also where those are nested; and
+ * through io_uring's tables of files.
+ *
+ * A part that cannot be read is a warning, and the other parts stand.
+ */
+export class Census {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #found = new FoundSockets();
+  #mappingReader: MappingReader | undefined;
+
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+  }
+
+  /**
+   * @param progress told now and then which part of the slabs is done, 0 to 1
+   * @param look sees every page frame on the way
+   */
+  take(progress?: (part: number) => void, look?: PageLook): CountedSocket[] {
+    const owned = belongings(this.#kernel, this.#warnings);
+    this.#part('descriptors', () => this.#descriptors(owned));
+    this.#part('slabs', () =>
+      findInSlabs(this.#kernel, this.#found, this.#warnings, progress, look),
+    );
+    return this.#follow(owned);
+  }
+
+  /**
+   * Only those that a descriptor leads to, through accept queues and messages too: no slab is
+   * searched, so that some that nothing keeps but each other may be missing.
+   */
+  takeReachable(): CountedSocket[] {
+    const owned = belongings(this.#kernel, this.#warnings);
+    this.#part('descriptors', () => this.#descriptors(owned));
+    return this.#follow(owned);
+  }
+
+  #follow(owned: Belongings): CountedSocket[] {
+    this.#part('accept queues and messages', () => this.#links());
+    this.#part('what they say of themselves', () => this.#own());
+    this.#part('mappings', () => this.#mappings(owned));
+    return this.#found.counted();
+  }
+
+  #part(name: string, find: () => void): void {
+    try {
+      find();
+    } catch (error) {
+      const code = incompleteness(error);
+      this.#warnings.add(code, `sockets found by ${name}: ${(error as Error).message}`);
+    }
+  }
+
+  #descriptors(owned: Belongings): void {
+    const finder = new SocketFinder(this.#kernel);
+    const rings = new RingReader(this.#kernel);
+    for (const [file, holders] of openDescriptors(this.#kernel, owned, this.#warnings)) {
+      try {
+        const socket = this.#settled(() => finder.find(file));
+        if (socket) this.#found.noteFile(socket, 'fd').holders.push(...holders);
+        else this.#ring(file, holders, rings, finder, owned);
+      } catch (error) {
+        const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
+        this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  /** On a live kernel, what does not agree may have changed between two reads: once more, then. */
+  #settled<T>(read: () => T): T {
+    const forget = this.#kernel.noteReads();
+    try {
+      return read();
+    } catch (error) {
+      if (!this.#kernel.facts.live) throw error;
+      forget();
+      return read();
+    }
+  }
+
+  /** Sockets that are registered with a ring, if the file is one. */
+  #ring(
+    file: bigint,
+    holders: readonly Holder[],
+    rings: RingReader,
+    finder: SocketFinder,
+    owned: Belongings,
+  ): void {
+    let registered: readonly bigint[] | undefined;
+    try {
+      registered = rings.registered(file);
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.code !== 'unsupported-layout') throw error;
+      this.#warnings.add(error.code, `files registered with io_uring: ${error.message}`);
+    }
+    if (!registered || registered.length === 0) return;
+    const fileReferences = finder.references(file);
+    const ring = {
+      holders,
+      mappedBy: fileReferences > holders.length ? this.#mappersOf(file, owned) : [],
+      fileReferences,
+      sock: rings.ownSock(file),
+    };
+    for (const one of registered) {
+      const socket = this.#socketOf(one, finder, `the ring at ${hex(file)}`);
+      if (socket) this.#found.noteFile(socket, 'io_uring').registeredWith.push(ring);
+    }
+  }
+
+  /** The socket of a file that something keeps, if it is one's; that it cannot be told is a warning. */
+  #socketOf(file: bigint, finder: SocketFinder, keeper: string): Socket | undefined {
+    try {
+      return finder.find(file);
+    } catch (error) {
+      const message = `a file in ${keeper}: ${(error as Error).message}`;
+      this.#warnings.add(incompleteness(error), message);
+      return undefined;
+    }
+  }
+
+  /** Until nothing new turns up: what a message carries may have messages waiting itself. */
+  #links(): void {
+    const links = new SocketLinks(this.#kernel, this.#warnings);
+    const finder = new SocketFinder(this.#kernel);
+    const seen = new Set<bigint>();
+    for (let waiting = this.#found.socks(); waiting.length > 0; ) {
+      for (const sock of waiting) {
+        seen.add(sock);
+        for (const child of links.accepting(sock))
+          this.#found.note(child, 'accept').acceptedFrom = sock;
+        for (const one of links.subflows(sock)) this.#found.note(one, 'mptcp').subflowOf = sock;
+        for (const file of links.carriedFiles(sock)) {
+          const socket = this.#socketOf(file, finder, `a message that waits at sock ${hex(sock)}`);
+          if (!socket) continue;
+          const { registeredWith } = this.#found.get(socket.sock) ?? { registeredWith: [] };
+          if (registeredWith.some((ring) => ring.sock === sock)) continue;
+          this.#found.noteFile(socket, 'scm').carriedBy.push(sock);
+        }
+      }
+      waiting = this.#found.socks().filter((sock) => !seen.has(sock));
+    }
+  }
+
+  /** Whether those that nothing else told of have a socket of their own, or none, or another's. */
+  #own(): void {
+    const sock = new StructReader(this.#kernel, 'sock', ['sk_socket']);
+    const structs = new SocketStructs(this.#kernel);
+    const finder = new SocketFinder(this.#kernel);
+    for (const [address, found] of this.#found) {
+      try {
+        if (found.inode === undefined) {
+          const at = sock.read(address).pointer('sk_socket');
+          const socket = at === 0n ? undefined : structs.read(at);
+          if (socket?.sock === address) {
+            found.inode = socket.inode;
+          } else {
+            found.inode = 0;
+            found.subflowOf ??= socket?.sock;
+          }
+        }
+        if (found.file !== 0n && found.fileReferences === 0) {
+          found.fileReferences = finder.references(found.file);
+        }
+      } catch (error) {
+        const message = `sock 0x${address.toString(16)}: ${(error as Error).message}`;
+        this.#warnings.add(incompleteness(error), message);
+      }
+    }
+  }
+
+  /** Who maps the files that have more references than were found. */
+  #mappings(owned: Belongings): void {
+    for (const [, found] of this.#found) {
+      const { file, fileReferences, holders, carriedBy, registeredWith } = found;
+      if (file === 0n) continue;
+      if (fileReferences <= holders.length + carriedBy.length + registeredWith.length) continue;
+      found.mappedBy.push(...this.#mappersOf(file, owned));
+    }
+  }
+
+  #mappersOf(file: bigint, { memories }: Belongings): Task[] {
+    try {
+      this.#mappingReader ??= new MappingReader(this.#kernel);
+      const mapped = this.#mappingReader.memories(file);
+      return mapped.flatMap((memory) => [...(memories().get(memory) ?? [])]);
+    } catch (error) {
+      const message = `mappings of file 0x${file.toString(16)}: ${(error as Error).message}`;
+      const unknown = error instanceof KernelError && error.code === 'unsupported-layout';
+      this.#warnings.add(unknown ? 'unsupported-layout' : incompleteness(error), message);
+      return [];
+    }
+  }
+}

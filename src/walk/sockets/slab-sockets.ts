@@ -1,0 +1,90 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { incompleteness } from '../incompleteness.js';
+import { pointerPartOf } from '../named-read.js';
+import { type PageLook, SlabScan } from '../pages/slab-scan.js';
+import { StructReader } from '../struct-reader.js';
+import type { Warnings } from '../warnings.js';
+import type { FoundSockets } from './found-sockets.js';
+import { ProtocolCopies } from './protocol-copies.js';
+import { type Protocol, protocols } from './protocols.js';
+import { MOST_INODE } from './socket.js';
+
+/**
+ * What SLUB's debugging (slub_debug=P) leaves in objects never used, and in freed ones: POISON_INUSE,
+ * POISON_FREE (include/linux/poison.h).
+ */
+const POISON: readonly bigint[] = [0x5a5a_5a5a_5a5a_5a5an, 0x6b6b_6b6b_6b6b_6b6bn];
+
+/**
+ * Finds sockets in the slabs of socks and of sockets, whoever has them.
+ *
+ * Slots are taken for sockets by what is in them, in use or free: a free sock's reference count is
+ * 0, and a closed socket has neither operations nor a sock that points back at it. Caches are
+ * shared by what is alike in size, so a slot may hold something else altogether.
+ *
+ * @param progress told now and then which part of the slabs is done, 0 to 1
+ * @param look sees every page frame on the way
+ */
+export function findInSlabs(
+  kernel: Kernel,
+  found: FoundSockets,
+  warnings: Warnings,
+  progress?: (part: number) => void,
+  look?: PageLook,
+): void {
+  const byCache = new Map<bigint, Protocol[]>();
+  for (const protocol of protocols(kernel)) {
+    if (protocol.cache === 0n) continue;
+    byCache.set(protocol.cache, [...(byCache.get(protocol.cache) ?? []), protocol]);
+  }
+  const inodes = inodeCache(kernel, found);
+  const caches = new Set(byCache.keys());
+  if (inodes) caches.add(inodes.cache);
+  const common = new StructReader(kernel, 'sock_common', ['skc_refcnt', 'skc_prot']);
+  const copies = new ProtocolCopies(kernel);
+  for (const { cache, object } of new SlabScan(kernel, warnings).slots(caches, progress, look)) {
+    try {
+      if (cache === inodes?.cache) {
+        inodes.look(object);
+        continue;
+      }
+      const sock = common.read(object);
+      const protocol = sock.pointer('skc_prot');
+      if (sock.number('skc_refcnt') === 0) continue;
+      const registered = byCache.get(cache)?.some(({ address }) => address === protocol);
+      if (registered || copies.usesCache(protocol, cache)) found.note(object, 'slab');
+    } catch (error) {
+      const message = `a slab slot at 0x${object.toString(16)}: ${(error as Error).message}`;
+      warnings.add(incompleteness(error), message);
+    }
+  }
+}
+
+/** Sockets by their inodes: finds those of protocols without a slab, and the kernel's own. */
+function inodeCache(
+  kernel: Kernel,
+  sockets: FoundSockets,
+): { cache: bigint; look: (object: bigint) => void } | undefined {
+  const symbol = kernel.symbol('sock_inode_cachep');
+  if (symbol === undefined) return undefined;
+  const cache = pointerPartOf(kernel, 'sock_inode_cachep', symbol, symbol);
+  // Since 7.x the socket_alloc lies inside a struct sockfs_inode.
+  const type = kernel.struct('sockfs_inode') ? 'sockfs_inode' : 'socket_alloc';
+  const inode = new StructReader(kernel, type, [
+    ...(['socket.sk', 'socket.ops', 'socket.file', 'vfs_inode.i_ino', 'socket'] as const),
+  ]);
+  const sock = new StructReader(kernel, 'sock', ['sk_socket']);
+  const look = (object: bigint) => {
+    const view = inode.read(object);
+    const sk = view.pointer('socket.sk');
+    if (sk === 0n || POISON.includes(sk) || view.pointer('socket.ops') === 0n) return;
+    if (sock.read(sk).pointer('sk_socket') !== view.addressOf('socket')) return;
+    const number = view.number('vfs_inode.i_ino');
+    if (number > MOST_INODE) throw new KernelError('damaged', `inode number ${number}`);
+    const found = sockets.note(sk, 'slab');
+    found.inode = number;
+    if (found.file === 0n) found.file = view.pointer('socket.file');
+  };
+  return { cache, look };
+}

@@ -1,0 +1,196 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { formatInet } from '../address.js';
+import { incompleteness } from '../incompleteness.js';
+import { readPartOf } from '../named-read.js';
+import { decodeBytes, decodeText, StructReader, type StructView } from '../struct-reader.js';
+import type { WarningCode } from '../warnings.js';
+import {
+  FAMILIES,
+  INET_PROTOCOLS,
+  inetContradiction,
+  isNoState,
+  stateName,
+  TYPES,
+} from './sock-words.js';
+
+type Incomplete = (code: WarningCode, message: string) => void;
+
+/** What a `struct sock` says of itself. Names are the kernel's own; addresses are for people. */
+export interface SockIdentity {
+  /** `AF_INET`, `AF_UNIX`, …, or `AF_<number>`. */
+  readonly family: string;
+  /** `SOCK_STREAM`, …, or `SOCK_<number>`. */
+  readonly type: string;
+  /** `TCP`, `UDP`, …; for other families the name of the kernel's protocol (`NETLINK`). Hostile. */
+  readonly protocol: string;
+  readonly state: string;
+  /** `10.0.2.15:9000`, `[::1]:80`, `/run/x.sock`, `@abstract`; null if it has none. Hostile. */
+  readonly local: string | null;
+  readonly peer: string | null;
+  /** Inode number of its network namespace, as /proc/PID/ns/net shows it; null: it cannot be read. */
+  readonly netns: number | null;
+}
+
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** Longest address of a unix socket: `sun_path` (include/uapi/linux/un.h). */
+const UNIX_PATH_MAX = 108;
+
+const SOCK_FIELDS = [
+  '__sk_common.skc_family',
+  '__sk_common.skc_state',
+  '__sk_common.skc_dport',
+  '__sk_common.skc_num',
+  '__sk_common.skc_daddr',
+  '__sk_common.skc_rcv_saddr',
+  '__sk_common.skc_net.net',
+  '__sk_common.skc_prot',
+  'sk_type',
+  'sk_protocol',
+  'sk_socket',
+] as const;
+
+/** Reads who a sock is: family, protocol, state, addresses, namespace. */
+export class SockReader {
+  readonly #kernel: Kernel;
+  readonly #sock;
+  readonly #net;
+  readonly #socket;
+  readonly #operations;
+
+  constructor(kernel: Kernel) {
+    this.#socket = new StructReader(kernel, 'socket', ['type', 'ops']);
+    this.#operations = new StructReader(kernel, 'proto_ops', ['family']);
+    this.#kernel = kernel;
+    this.#sock = new StructReader(kernel, 'sock', SOCK_FIELDS);
+    this.#net = new StructReader(kernel, 'net', ['ns.inum']);
+  }
+
+  /**
+   * @param incomplete takes what lies outside the sock and cannot be read: its namespace, its address
+   * @throws {ReadError} if the sock itself cannot be read
+   */
+  read(address: bigint, incomplete: Incomplete): SockIdentity {
+    const sock = this.#sock.read(address);
+    const family = sock.number('__sk_common.skc_family');
+    const type = sock.number('sk_type');
+    const protocol = sock.number('sk_protocol');
+    const state = sock.number('__sk_common.skc_state');
+    const inet = family === AF_INET || family === AF_INET6;
+    const told = <T>(what: string, otherwise: T, tell: () => T): T => {
+      try {
+        return tell();
+      } catch (error) {
+        const message = `sock 0x${address.toString(16)}: ${what}: ${(error as Error).message}`;
+        incomplete(incompleteness(error), message);
+        return otherwise;
+      }
+    };
+    const nowhere = { local: null, peer: null };
+    const familyName = FAMILIES[family] ?? `AF_${family}`;
+    return {
+      family: familyName,
+      type: TYPES[type] ?? `SOCK_${type}`,
+      protocol:
+        (inet ? INET_PROTOCOLS[protocol] : undefined) ??
+        told('the name of its protocol', String(protocol), () =>
+          this.#protocolName(sock.pointer('__sk_common.skc_prot')),
+        ),
+      state: stateName(familyName, state),
+      ...(inet
+        ? this.#inetAddresses(sock, family)
+        : family === AF_UNIX
+          ? told('its addresses', nowhere, () => this.#unixAddresses(address))
+          : nowhere),
+      netns: told('its network namespace', null, () =>
+        this.#net.read(sock.pointer('__sk_common.skc_net.net')).number('ns.inum'),
+      ),
+    };
+  }
+
+  /**
+   * What a sock and its `struct socket` say differently, or what no sock says; undefined if all
+   * agrees. Which queues a sock has hangs on these.
+   *
+   * @throws {ReadError} if the sock, its socket or its operations cannot be read
+   */
+  contradiction(address: bigint): string | undefined {
+    const sock = this.#sock.read(address);
+    const family = sock.number('__sk_common.skc_family');
+    const type = sock.number('sk_type');
+    const state = sock.number('__sk_common.skc_state');
+    const protocol = sock.number('sk_protocol');
+    if (isNoState(FAMILIES[family] ?? '', state)) return `its state is ${state}`;
+    if (family === AF_INET || family === AF_INET6) {
+      const name = this.#protocolName(sock.pointer('__sk_common.skc_prot'));
+      const odd = inetContradiction(TYPES[type] ?? String(type), protocol, name);
+      if (odd !== undefined) return odd;
+      // Raw sockets have their protocol for a number too (inet_create, net/ipv4/af_inet.c).
+      const number = sock.number('__sk_common.skc_num');
+      if (TYPES[type] === 'SOCK_RAW' && number !== protocol) {
+        return `its protocol is ${protocol}, its number ${number}`;
+      }
+    }
+    const at = sock.pointer('sk_socket');
+    if (at === 0n) return undefined;
+    const socket = this.#socket.read(at);
+    if (socket.number('type') !== type) {
+      return `its type is ${type}, its socket's ${socket.number('type')}`;
+    }
+    const operations = socket.pointer('ops');
+    if (operations === 0n) return 'its socket has no operations';
+    const told = this.#operations.read(operations).number('family');
+    return told === family ? undefined : `its family is ${family}, its operations' ${told}`;
+  }
+
+  #protocolName(proto: bigint): string {
+    return new StructReader(this.#kernel, 'proto', ['name']).read(proto).text('name');
+  }
+
+  #inetAddresses(sock: StructView<(typeof SOCK_FIELDS)[number]>, family: number) {
+    const localPort = sock.number('__sk_common.skc_num');
+    const bigEndian = sock.bytes('__sk_common.skc_dport');
+    const peerPort = ((bigEndian[0] ?? 0) << 8) | (bigEndian[1] ?? 0);
+    let local = sock.bytes('__sk_common.skc_rcv_saddr');
+    let peer = sock.bytes('__sk_common.skc_daddr');
+    if (family === AF_INET6) {
+      const v6 = new StructReader(this.#kernel, 'sock', [
+        '__sk_common.skc_v6_rcv_saddr',
+        '__sk_common.skc_v6_daddr',
+      ]).read(sock.address);
+      local = v6.bytes('__sk_common.skc_v6_rcv_saddr');
+      peer = v6.bytes('__sk_common.skc_v6_daddr');
+    }
+    const connected = peerPort !== 0 || peer.some((byte) => byte !== 0);
+    const bound = localPort !== 0 || local.some((byte) => byte !== 0);
+    return {
+      local: bound ? formatInet(local, localPort) : null,
+      peer: connected ? formatInet(peer, peerPort) : null,
+    };
+  }
+
+  #unixAddresses(sock: bigint) {
+    const unix = new StructReader(this.#kernel, 'unix_sock', ['addr', 'peer']);
+    const view = unix.read(sock);
+    const peer = view.pointer('peer');
+    return {
+      local: this.#unixAddress(view.pointer('addr')),
+      peer: peer === 0n ? null : this.#unixAddress(unix.read(peer).pointer('addr')),
+    };
+  }
+
+  /** A bound path, or `@name` for an abstract one; null for a socket that never was bound. */
+  #unixAddress(address: bigint): string | null {
+    if (address === 0n) return null;
+    const reader = new StructReader(this.#kernel, 'unix_address', ['len', 'name']);
+    const FAMILY_SIZE = 2;
+    const length = Math.min(reader.read(address).number('len') - FAMILY_SIZE, UNIX_PATH_MAX);
+    if (length <= 0) return null;
+    const at = address + BigInt(reader.offset('name') + FAMILY_SIZE);
+    const path = readPartOf(this.#kernel, 'struct unix_address', address, at, length);
+    if (path.getUint8(0) !== 0) return decodeText(path, 0, length);
+    return `@${decodeBytes(new Uint8Array(path.buffer, path.byteOffset + 1, length - 1))}`;
+  }
+}

@@ -1,0 +1,191 @@
+import { highHalf, lowHalf } from '../../kernel/halves.js';
+import type { Kernel, Place } from '../../kernel/kernel.js';
+import { incompleteness } from '../incompleteness.js';
+import { listNodes } from '../list.js';
+import { named, readPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+import type { Warnings } from '../warnings.js';
+
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const TCP_LISTEN = 10;
+/** It does not fit into the eight bits that older kernels had (include/uapi/linux/in.h). */
+const IPPROTO_MPTCP = 262;
+
+/** `somaxconn` may be raised to this (an int); a longer accept queue is damage. */
+const MAX_ACCEPT_QUEUE = 2 ** 24;
+
+/** Files in one message: SCM_MAX_FD (include/net/scm.h). */
+const SCM_MAX_FD = 253;
+
+/**
+ * Follows what one socket keeps of others: connections not yet accepted, files in its messages, the
+ * TCP connections that an MPTCP connection consists of.
+ */
+export class SocketLinks {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #sock;
+  readonly #queue;
+  readonly #skb;
+  /** Offset of the control block in an skb. */
+  readonly #control;
+  #carried:
+    | { readonly control: StructReader<'fp'>; readonly list: StructReader<'count' | 'fp'> }
+    | undefined;
+
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+    this.#sock = new StructReader(kernel, 'sock', [
+      '__sk_common.skc_family',
+      '__sk_common.skc_state',
+      'sk_type',
+      'sk_protocol',
+      'sk_receive_queue.next',
+    ]);
+    this.#queue = BigInt(kernel.struct('sock')?.member('sk_receive_queue')?.offset ?? 0);
+    this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'prev', 'sk']);
+    this.#control = BigInt(new StructReader(kernel, 'sk_buff', ['cb']).offset('cb'));
+  }
+
+  /** Socks of connections that a listener has not accepted yet: they have no file and no inode. */
+  accepting(sock: bigint): bigint[] {
+    return this.#try(sock, 'its accept queue', () => {
+      const view = this.#sock.read(sock);
+      if (view.number('__sk_common.skc_state') !== TCP_LISTEN) return [];
+      const family = view.number('__sk_common.skc_family');
+      if (family === AF_UNIX) return this.#unixEmbryos(sock);
+      const inet = family === AF_INET || family === AF_INET6;
+      return inet && view.number('sk_type') === SOCK_STREAM ? this.#requests(sock) : [];
+    });
+  }
+
+  /** Files that messages in a unix socket's queue carry. */
+  carriedFiles(sock: bigint): bigint[] {
+    return this.#try(sock, 'its messages', () => {
+      const view = this.#sock.read(sock);
+      if (view.number('__sk_common.skc_family') !== AF_UNIX) return [];
+      if (view.number('__sk_common.skc_state') === TCP_LISTEN) return [];
+      if (view.pointer('sk_receive_queue.next') === sock + this.#queue) return [];
+      return this.#files(sock);
+    });
+  }
+
+  /** Socks of an MPTCP connection's subflows (net/mptcp/protocol.h): they have no file. */
+  subflows(sock: bigint): bigint[] {
+    return this.#try(sock, 'its subflows', () => {
+      const view = this.#sock.read(sock);
+      if (view.number('sk_protocol') !== IPPROTO_MPTCP) return [];
+      const family = view.number('__sk_common.skc_family');
+      if (family !== AF_INET && family !== AF_INET6) return [];
+      const connection = new StructReader(this.#kernel, 'mptcp_sock', ['conn_list']);
+      const subflow = new StructReader(this.#kernel, 'mptcp_subflow_context', ['node', 'tcp_sock']);
+      const toSubflow = BigInt(subflow.offset('node'));
+      const list = sock + BigInt(connection.offset('conn_list'));
+      return Array.from(listNodes(this.#kernel, list), (node) =>
+        subflow.read(node - toSubflow).pointer('tcp_sock'),
+      ).filter((found) => found !== 0n);
+    });
+  }
+
+  /** A pending unix connection is an skb in the listener's queue; its `sk` is the new sock. */
+  #unixEmbryos(sock: bigint): bigint[] {
+    const socks = Array.from(this.#skbs(sock, BigInt(this.#skb.offset('sk'))), ({ held }) => held);
+    return socks.filter((embryo) => embryo !== 0n);
+  }
+
+  /**
+   * The chain of accepted requests (include/net/request_sock.h). `sk_ack_backlog` counts them, under the
+   * same lock: inet_csk_reqsk_queue_add() and reqsk_queue_remove().
+   */
+  #requests(sock: bigint): bigint[] {
+    const HEAD = 'icsk_accept_queue.rskq_accept_head';
+    const listener = new StructReader(this.#kernel, 'inet_connection_sock', [HEAD]);
+    const request = new StructReader(this.#kernel, 'request_sock', ['dl_next', 'sk']);
+    const counter = new StructReader(this.#kernel, 'sock', ['sk_ack_backlog']);
+    const socks: bigint[] = [];
+    const counted = counter.read(sock).number('sk_ack_backlog');
+    for (let next = listener.read(sock).pointer(HEAD); next !== 0n; ) {
+      if (socks.length >= MAX_ACCEPT_QUEUE) {
+        this.#warnings.add('torn-list', `the accept queue of 0x${sock.toString(16)} has no end`);
+        return socks;
+      }
+      const view = request.read(next);
+      socks.push(view.pointer('sk'));
+      next = view.pointer('dl_next');
+    }
+    if (socks.length !== counted) {
+      const message = `the accept queue of 0x${sock.toString(16)} holds ${socks.length} connections, and counts ${counted}`;
+      this.#warnings.add('torn-list', message);
+    }
+    return socks.filter((child) => child !== 0n);
+  }
+
+  /** `UNIXCB(skb).fp`, a list of files (include/net/af_unix.h, include/net/scm.h). */
+  #files(sock: bigint): bigint[] {
+    this.#carried ??= {
+      control: new StructReader(this.#kernel, 'unix_skb_parms', ['fp']),
+      list: new StructReader(this.#kernel, 'scm_fp_list', ['count', 'fp']),
+    };
+    const { control, list } = this.#carried;
+    const files: bigint[] = [];
+    for (const { skb, held: fp } of this.#skbs(
+      sock,
+      this.#control + BigInt(control.offset('fp')),
+    )) {
+      if (fp === 0n) continue;
+      const view = list.read(fp);
+      const count = view.number('count');
+      if (count > SCM_MAX_FD) {
+        const message = `a message at 0x${skb.toString(16)} claims ${count} files`;
+        this.#warnings.add('corrupt', message);
+        continue;
+      }
+      const at = view.addressOf('fp');
+      const slots = readPartOf(this.#kernel, 'struct scm_fp_list', fp, at, count * 8);
+      for (let index = 0; index < count; index++) files.push(slots.getBigUint64(index * 8, true));
+    }
+    return files;
+  }
+
+  /**
+   * The skbs of a receive queue, each with the pointer at an offset in it, as far as their links agree;
+   * accounting tells of the rest.
+   */
+  *#skbs(sock: bigint, offset: bigint): Generator<{ skb: bigint; held: bigint }> {
+    const { next: toNext, prev: toPrevious } = this.#skb.members;
+    const head = sock + this.#queue;
+    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    let previous = head;
+    let skb = this.#sock.read(sock).pointer('sk_receive_queue.next');
+    while (skb !== head) {
+      this.#skb.locate(highHalf(skb), lowHalf(skb), place);
+      const { view, base } = place;
+      const next = view.getBigUint64(base + toNext.offset, true);
+      if (view.getBigUint64(base + toPrevious.offset, true) !== previous) return;
+      // By itself: the control block holds what is nobody's business, and an extract keeps what is read.
+      const at = skb + offset;
+      try {
+        this.#kernel.locate(highHalf(at), lowHalf(at), 8, place);
+      } catch (error) {
+        throw named(error, 'struct sk_buff', skb);
+      }
+      yield { skb, held: place.view.getBigUint64(place.base, true) };
+      previous = skb;
+      skb = next;
+    }
+  }
+
+  #try(sock: bigint, what: string, find: () => bigint[]): bigint[] {
+    try {
+      return find();
+    } catch (error) {
+      const message = `sock 0x${sock.toString(16)}: ${what}: ${(error as Error).message}`;
+      this.#warnings.add(incompleteness(error), message);
+      return [];
+    }
+  }
+}

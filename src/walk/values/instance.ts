@@ -1,0 +1,203 @@
+import { ReadError, type ReadErrorCode } from '../../kernel/error.js';
+import type { TypeDescription } from '../../kernel/native/btf/describe.js';
+import { decodeBytes } from '../struct-reader.js';
+
+/** A value in memory, by its type. Text and names in it are hostile. */
+export type Value =
+  | { readonly kind: 'int'; readonly value: bigint; readonly encoding: 'number' | 'char' | 'bool' }
+  | { readonly kind: 'float'; readonly value: number }
+  | { readonly kind: 'pointer'; readonly value: bigint; readonly symbol?: string }
+  /** `name` is absent where no enumerator has that value. */
+  | { readonly kind: 'enum'; readonly value: bigint; readonly name?: string }
+  /** A char array without the NULs at its end. */
+  | { readonly kind: 'text'; readonly text: string }
+  | {
+      readonly kind: 'array';
+      readonly elements: readonly Value[];
+      /** Elements behind those, that were left out to keep the answer short. */
+      readonly omitted: number;
+    }
+  | {
+      readonly kind: 'struct' | 'union';
+      readonly members: readonly MemberValue[];
+      /** Members behind those, that were left out since the answer was too long already. */
+      readonly omitted: number;
+    }
+  /** What has no value: void, functions, structs without a definition. */
+  | { readonly kind: 'opaque' }
+  | { readonly kind: 'unreadable'; readonly code: ReadErrorCode };
+
+export interface MemberValue {
+  /** '' for an anonymous struct or union. */
+  readonly name: string;
+  readonly value: Value;
+}
+
+/** What values are read from. */
+export interface InstanceSource {
+  read(address: bigint, length: number): DataView;
+  /** The symbol that an address lies in: `tcp_prot`, `init_task+0x40`. */
+  nameOf?(address: bigint): string | undefined;
+}
+
+export interface InstanceLimits {
+  /** Elements of an array that are read. */
+  readonly elements: number;
+}
+
+/** Values in one answer; what is behind them shows as left out. */
+const MOST_VALUES = 100_000;
+const MOST_DEPTH = 64;
+/** Bytes of a char array that are decoded. */
+const MOST_TEXT = 4096;
+
+/** Reads instances of types. What cannot be read is told value by value. */
+export class InstanceReader {
+  readonly #source: InstanceSource;
+  readonly #limits: InstanceLimits;
+  #left = MOST_VALUES;
+  #unreadable: ReadError | undefined;
+  #readable = false;
+
+  constructor(source: InstanceSource, limits: InstanceLimits) {
+    this.#source = source;
+    this.#limits = limits;
+  }
+
+  /** The first read that failed, if one did. */
+  get failure(): ReadError | undefined {
+    return this.#unreadable;
+  }
+
+  /** Anything at all could be read. */
+  get readable(): boolean {
+    return this.#readable;
+  }
+
+  /** The value of a type at an address; of a bitfield, `bitOffset` from there. */
+  read(type: TypeDescription, address: bigint, bitOffset = 0, bitSize = 0): Value {
+    return this.#value(
+      type,
+      address + BigInt(Math.floor(bitOffset / 8)),
+      bitOffset % 8,
+      bitSize,
+      0,
+    );
+  }
+
+  #value(
+    type: TypeDescription,
+    address: bigint,
+    bit: number,
+    bitSize: number,
+    depth: number,
+  ): Value {
+    this.#left--;
+    if (depth > MOST_DEPTH) return { kind: 'opaque' };
+    switch (type.kind) {
+      case 'struct':
+      case 'union':
+        return { kind: type.kind, ...this.#members(type, address, depth) };
+      case 'array':
+        return this.#array(type, address, depth);
+      case 'opaque':
+        return { kind: 'opaque' };
+      default:
+        return this.#scalar(type, address, bit, bitSize);
+    }
+  }
+
+  #members(
+    type: Extract<TypeDescription, { kind: 'struct' | 'union' }>,
+    address: bigint,
+    depth: number,
+  ): { members: MemberValue[]; omitted: number } {
+    const all = type.members();
+    const members: MemberValue[] = [];
+    for (const { name, type: inner, bitOffset, bitSize } of all) {
+      if (this.#left <= 0) break;
+      const at = address + BigInt(Math.floor(bitOffset / 8));
+      members.push({ name, value: this.#value(inner, at, bitOffset % 8, bitSize, depth + 1) });
+    }
+    return { members, omitted: all.length - members.length };
+  }
+
+  #array(type: Extract<TypeDescription, { kind: 'array' }>, address: bigint, depth: number): Value {
+    const element = type.element();
+    if (element.kind === 'int' && element.encoding === 'char' && isPlainChar(element.spelling))
+      return this.#text(address, type.count);
+    const most = Math.min(type.count, this.#limits.elements);
+    const elements: Value[] = [];
+    for (let index = 0; index < most && this.#left > 0; index++) {
+      const at = address + BigInt(index) * BigInt(element.size);
+      elements.push(this.#value(element, at, 0, 0, depth + 1));
+    }
+    return { kind: 'array', elements, omitted: type.count - elements.length };
+  }
+
+  #text(address: bigint, count: number): Value {
+    const bytes = this.#bytes(address, Math.min(count, MOST_TEXT));
+    if (!(bytes instanceof DataView)) return bytes;
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let end = view.length;
+    while (end > 0 && view[end - 1] === 0) end--;
+    return { kind: 'text', text: decodeBytes(view.subarray(0, end)) };
+  }
+
+  #scalar(
+    type: Extract<TypeDescription, { kind: 'int' | 'float' | 'pointer' | 'enum' }>,
+    address: bigint,
+    bit: number,
+    bitSize: number,
+  ): Value {
+    const bits = bitSize === 0 ? type.size * 8 : bitSize;
+    const length = Math.ceil((bit + bits) / 8);
+    const view = this.#bytes(address, length);
+    if (!(view instanceof DataView)) return view;
+    if (type.kind === 'float') return floatValue(view, type.size);
+    let raw = 0n;
+    for (let index = length - 1; index >= 0; index--) {
+      raw = (raw << 8n) | BigInt(view.getUint8(index));
+    }
+    raw = BigInt.asUintN(bits, raw >> BigInt(bit));
+    if (type.kind === 'pointer') {
+      const symbol = raw === 0n ? undefined : this.#source.nameOf?.(raw);
+      return { kind: 'pointer', value: raw, ...(symbol === undefined ? {} : { symbol }) };
+    }
+    const value = type.signed ? BigInt.asIntN(bits, raw) : raw;
+    if (type.kind === 'int') return { kind: 'int', value, encoding: type.encoding };
+    return { kind: 'enum', value, ...enumeratorOf(type.values(), value, raw) };
+  }
+
+  #bytes(address: bigint, length: number): DataView | Extract<Value, { kind: 'unreadable' }> {
+    try {
+      const view = this.#source.read(BigInt.asUintN(64, address), length);
+      if (length > 0) this.#readable = true;
+      return view;
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      this.#unreadable ??= error;
+      return { kind: 'unreadable', code: error.code };
+    }
+  }
+}
+
+function isPlainChar(spelling: string): boolean {
+  return spelling.replace(/\b(const|volatile)\s+/g, '') === 'char';
+}
+
+function floatValue(view: DataView, size: number): Value {
+  if (size === 4) return { kind: 'float', value: view.getFloat32(0, true) };
+  if (size === 8) return { kind: 'float', value: view.getFloat64(0, true) };
+  return { kind: 'opaque' };
+}
+
+/** A bitfield of an enum holds its bits without a sign. */
+function enumeratorOf(
+  values: ReadonlyMap<string, bigint>,
+  value: bigint,
+  raw: bigint,
+): { name?: string } {
+  for (const [name, one] of values) if (one === value || one === raw) return { name };
+  return {};
+}

@@ -1,0 +1,103 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { WalkError } from '../error.js';
+import { cpuMask, isPerCpu, perCpuAddress } from '../machine/cpus.js';
+
+/** A place in memory as somebody writes it: `ADDR`, `SYMBOL`, `SYMBOL:CPU`, each with `+OFFSET`. */
+export interface WrittenPlace {
+  /** The part before `:` and `+`, as written. */
+  readonly base: string;
+  /** The number that `base` is if it is read as one: hex, with or without 0x. */
+  readonly number: bigint | undefined;
+  /** `base` can be nothing but a number: it has 0x, or all 16 digits as crash prints addresses. */
+  readonly surelyNumber: boolean;
+  readonly cpu: number | undefined;
+  /** Bytes to add. */
+  readonly offset: bigint;
+}
+
+/** A place that was found. */
+export interface Place {
+  readonly address: bigint;
+  /** The symbol that led there, if it was one, and the CPU if it is a per-CPU variable. */
+  readonly symbol?: string;
+  readonly cpu?: number;
+}
+
+/** What a place is looked up in. */
+export type SymbolSource = Pick<Kernel, 'symbol' | 'read' | 'struct'> & {
+  /** All symbols of a name, where the engine can tell. */
+  symbols?(name: string): readonly { readonly type: string; readonly address: bigint }[];
+};
+
+const PLACE =
+  /^(?<base>[A-Za-z0-9_.$]{1,511})(?::(?<cpu>\d{1,4}))?(?:\+(?<offset>0x[0-9a-f]{1,16}|\d{1,20}))?$/i;
+
+/** Undefined if it is in no such form. */
+export function parsePlace(text: string): WrittenPlace | undefined {
+  const { base, cpu, offset } = PLACE.exec(text)?.groups ?? {};
+  if (base === undefined) return undefined;
+  const digits = /^(?:0x)?([0-9a-f]{1,16})$/i.exec(base)?.[1];
+  const number = digits === undefined ? undefined : BigInt(`0x${digits}`);
+  const surelyNumber = number !== undefined && (/^0x/i.test(base) || digits?.length === 16);
+  if (surelyNumber && cpu !== undefined) return undefined;
+  if (number === undefined && /^\d/.test(base)) return undefined;
+  return {
+    base,
+    number,
+    surelyNumber,
+    cpu: cpu === undefined ? undefined : Number(cpu),
+    offset: BigInt(offset ?? 0),
+  };
+}
+
+/** Addresses that are named when a symbol is not unique. */
+const MOST_CANDIDATES = 12;
+
+/**
+ * Finds a place in a kernel. A name that could also be a short hex number is the symbol, if there is
+ * one.
+ *
+ * @throws {WalkError} `no-such-symbol`, `no-such-cpu`, or `ambiguous-symbol` with all places that it
+ * could mean
+ */
+export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
+  const { base, number, surelyNumber, cpu, offset } = written;
+  const add = (address: bigint): bigint => BigInt.asUintN(64, address + offset);
+  if (surelyNumber && number !== undefined) return { address: add(number) };
+  const found = kernel.symbol(base);
+  if (found === undefined) {
+    const candidates = kernel.symbols?.(base) ?? [];
+    if (candidates.length > 0) throw ambiguous(base, candidates);
+    if (number !== undefined && cpu === undefined) return { address: add(number) };
+    throw new WalkError('no-such-symbol', `the kernel has no symbol ${base}`);
+  }
+  const perCpu = isPerCpu(kernel, found);
+  if (!perCpu && cpu !== undefined)
+    throw new WalkError('no-such-symbol', `${base} is no per-CPU variable`);
+  if (!perCpu) return { address: add(found), symbol: base };
+  if (cpu === undefined) {
+    const message = `${base} is a per-CPU variable: say whose, as in ${base}:0 for CPU 0`;
+    throw new WalkError('ambiguous-symbol', message);
+  }
+  const possible = cpuMask(kernel, '__cpu_possible_mask');
+  if (!possible.includes(cpu)) throw noSuchCpu(cpu, possible);
+  return { address: add(perCpuAddress(kernel, found, cpu)), symbol: base, cpu };
+}
+
+function noSuchCpu(cpu: number, possible: readonly number[]): WalkError {
+  const message = `there is no CPU ${cpu}: the highest of this kernel’s ${possible.length} is ${possible.at(-1)}`;
+  return new WalkError('no-such-cpu', message);
+}
+
+function ambiguous(
+  name: string,
+  candidates: readonly { readonly type: string; readonly address: bigint }[],
+): WalkError {
+  const shown = candidates
+    .slice(0, MOST_CANDIDATES)
+    .map(({ address, type }) => `0x${address.toString(16)} (${type})`);
+  const more =
+    candidates.length > MOST_CANDIDATES ? ` and ${candidates.length - MOST_CANDIDATES} more` : '';
+  const message = `${candidates.length} symbols are called ${name}: ${shown.join(', ')}${more}; give the address`;
+  return new WalkError('ambiguous-symbol', message);
+}

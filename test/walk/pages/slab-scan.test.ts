@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { ReadError } from '../../../src/kernel/error.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
+import { SlabScan } from '../../../src/walk/pages/slab-scan.js';
+import { Warnings } from '../../../src/walk/warnings.js';
+
+const PAGES = 0xffff_fdff_ffe0_0000n;
+const MAX_PFN = 0xffff_8000_0100_0000n;
+const SECTION = 2 ** 27;
+
+/** A kernel whose struct pages are mapped for some sections of memory. */
+function kernelWith(
+  pageSize: number,
+  stride: number,
+  sections: readonly number[],
+  lastFrame: number,
+): Kernel {
+  const perSection = SECTION / pageSize;
+  const frameOf = (address: bigint) => Math.floor(Number(address - PAGES) / stride);
+  return {
+    facts: {
+      ...{ release: '6.12.0', arch: 'arm64', pageSize },
+      ...{ source: 'vmcore', engine: 'native', live: false },
+    },
+    read(address, length) {
+      const view = new DataView(new ArrayBuffer(length));
+      if (address === MAX_PFN) {
+        view.setBigUint64(0, BigInt(lastFrame), true);
+        return view;
+      }
+      for (let at = 0n; at < BigInt(length); at += BigInt(stride)) {
+        const frame = frameOf(address + at);
+        if (!sections.includes(Math.floor(frame / perSection)))
+          throw new ReadError('unmapped', address + at);
+      }
+      return view;
+    },
+    symbol: (name) => (name === 'max_pfn' ? MAX_PFN : undefined),
+    struct: (name) => structs(stride)[name],
+    enumerators: (name) => (name === 'pageflags' ? new Map([['PG_slab', 9n]]) : undefined),
+    locate(high, low, length, place) {
+      place.view = this.read((BigInt(high) << 32n) | BigInt(low), length);
+      place.base = 0;
+    },
+    frameOf: () => -1,
+    frameOfPage: () => -1,
+    pageOf: () => undefined,
+    pageOfFrame: (frame) => PAGES + BigInt(frame * stride),
+    addressOfPage: () => undefined,
+    noteReads: () => () => {},
+    close() {},
+  };
+}
+
+const structs = (stride: number): Readonly<Record<string, StructLayout>> => ({
+  page: struct('page', stride, { flags: 0, slab_cache: 8, objects: 16 }),
+  kmem_cache: struct('kmem_cache', 64, { size: 0, red_left_pad: 8 }),
+});
+
+function struct(name: string, size: number, offsets: Readonly<Record<string, number>>) {
+  const members = Object.keys(offsets);
+  const member = (path: string): MemberLayout | undefined =>
+    offsets[path] === undefined
+      ? undefined
+      : { offset: offsets[path], size: 8, type: '', pointer: false };
+  return { name, size, members, member };
+}
+
+// With pages of 16 KiB a section's struct pages take 512 KiB: less than the 2 MiB of 4 KiB ones.
+test.each([
+  [4096, 64],
+  [16_384, 64],
+  [65_536, 64],
+  // As without memory cgroups: a chunk holds no whole number of them, a section no whole chunks.
+  [4096, 56],
+])('nothing beside a hole is left out, pages of %i, struct pages of %i', (pageSize, stride) => {
+  const perSection = SECTION / pageSize;
+  const last = 9 * perSection - 100;
+  for (const sections of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 4, 8], [2], [8]]) {
+    const seen: number[] = [];
+    const look = {
+      slab() {},
+      page: (frame: number) => seen.push(frame),
+      fetch() {},
+      missed() {},
+      ended() {},
+    };
+    const scan = new SlabScan(kernelWith(pageSize, stride, sections, last), new Warnings());
+    for (const _ of scan.slots(new Set(), undefined, look));
+    const expected = sections.flatMap((section) =>
+      Array.from({ length: perSection }, (_, index) => section * perSection + index),
+    );
+    expect(seen).toEqual(expected.filter((frame) => frame < last));
+  }
+});

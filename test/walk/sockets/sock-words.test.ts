@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import {
+  inetContradiction,
+  isNoState,
+  miniSock,
+  stateName,
+} from '../../../src/walk/sockets/sock-words.js';
+
+test.each([
+  ['SOCK_STREAM', 6, 'TCP'],
+  ['SOCK_STREAM', 262, 'MPTCP'],
+  ['SOCK_DGRAM', 136, 'UDP-Lite'],
+  ['SOCK_DGRAM', 115, 'L2TP/IP'],
+  ['SOCK_SEQPACKET', 132, 'SCTP'],
+  ['SOCK_RAW', 6, 'RAW'],
+  // Protocols of modules that nobody has heard of.
+  ['SOCK_STREAM', 256, 'INET_SMC'],
+  ['SOCK_DGRAM', 146, 'HOMA'],
+])('%s of protocol %i, named %s, is sound', (type, protocol, name) => {
+  expect(inetContradiction(type, protocol, name)).toBeUndefined();
+});
+
+test.each([
+  ['SOCK_STREAM', 17, 'TCP'],
+  ['SOCK_RAW', 6, 'TCPv6'],
+  ['SOCK_DGRAM', 17, 'UDP-Lite'],
+  ['SOCK_DGRAM', 6, 'unknown'],
+  ['SOCK_STREAM', 115, 'TCP'],
+])('%s of protocol %i, named %s, is not', (type, protocol, name) => {
+  expect(inetContradiction(type, protocol, name)).toMatch(/^its /);
+});
+
+test('states are in TCP’s words where the family has them, and in numbers where it counts its own', () => {
+  expect(stateName('AF_INET', 1)).toBe('ESTABLISHED');
+  expect(stateName('AF_SMC', 10)).toBe('LISTEN');
+  expect(stateName('AF_SMC', 20)).toBe('STATE_20');
+  expect(stateName('AF_BLUETOOTH', 8)).toBe('STATE_8');
+  expect(isNoState('AF_INET', 0)).toBe(true);
+  expect(isNoState('AF_UNIX', 99)).toBe(true);
+  expect(isNoState('AF_RXRPC', 0)).toBe(false);
+  expect(isNoState('AF_SMC', 27)).toBe(false);
+});
+
+test('TIME_WAIT and NEW_SYN_RECV are of what is shorter than a sock', () => {
+  expect(miniSock('AF_INET', 6)).toMatch(/TIME_WAIT/);
+  expect(miniSock('AF_INET6', 12)).toMatch(/NEW_SYN_RECV/);
+  expect(isNoState('AF_INET6', 12)).toBe(true);
+  expect(miniSock('AF_INET', 5)).toBeUndefined();
+  expect(miniSock('AF_UNIX', 6)).toBeUndefined();
+});

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { WalkError } from '../../../src/walk/error.js';
+import { findPlace, parsePlace, type SymbolSource } from '../../../src/walk/values/place.js';
+
+const SYMBOLS: Readonly<Record<string, readonly bigint[]>> = {
+  init_task: [0xffffffff81000000n],
+  abc: [0xffffffff81000100n],
+  twice: [0xffffffff81000200n, 0xffffffff81000300n],
+  current_task: [0x1fb80n],
+  __per_cpu_start: [0n],
+  __per_cpu_end: [0x34000n],
+  __per_cpu_offset: [0xffffffff82000000n],
+  __cpu_possible_mask: [0xffffffff83000000n],
+};
+
+const kernel: SymbolSource = {
+  symbol: (name) => (SYMBOLS[name]?.length === 1 ? SYMBOLS[name][0] : undefined),
+  symbols: (name) => (SYMBOLS[name] ?? []).map((address) => ({ type: 't', address })),
+  struct: (name) => ({ name, size: 8, members: [], member: () => undefined }),
+  read: (address) => {
+    const view = new DataView(new ArrayBuffer(8));
+    // CPUs 0 and 2.
+    if (address === 0xffffffff83000000n) view.setUint8(0, 0b101);
+    else view.setBigUint64(0, 0xffff888000000000n + address - 0xffffffff82000000n, true);
+    return view;
+  },
+};
+
+function find(text: string) {
+  const written = parsePlace(text);
+  if (!written) throw new Error(`${text} is no place`);
+  return findPlace(kernel, written);
+}
+
+describe('a place in memory', () => {
+  test.each([
+    ['0x1000', 0x1000n],
+    ['ffffffff81000010', 0xffffffff81000010n],
+    ['0xffffffffffffffff+2', 1n],
+    ['init_task', 0xffffffff81000000n],
+    ['init_task+16', 0xffffffff81000010n],
+    ['init_task+0x10', 0xffffffff81000010n],
+    // A name that is also hex is the symbol; without one of that name, the number.
+    ['abc', 0xffffffff81000100n],
+    ['0xabc', 0xabcn],
+    ['abcd', 0xabcdn],
+    ['current_task:2', 0xffff888000000010n + 0x1fb80n],
+    ['current_task:0+8', 0xffff888000000000n + 0x1fb88n],
+  ])('%s', (text, address) => {
+    expect(find(text).address).toBe(address);
+  });
+
+  test.each([
+    '',
+    'a b',
+    '12x',
+    '0x',
+    'init_task+',
+    'init_task-8',
+    '0x1:2',
+    'x'.repeat(600),
+    'a\nb',
+  ])('%j is none', (text) => {
+    expect(parsePlace(text)).toBeUndefined();
+  });
+
+  test.each([
+    ['nothing', 'no-such-symbol'],
+    ['twice', 'ambiguous-symbol'],
+    ['current_task', 'ambiguous-symbol'],
+    ['init_task:0', 'no-such-symbol'],
+    ['current_task:1', 'no-such-cpu'],
+    ['current_task:3', 'no-such-cpu'],
+    ['current_task:9999', 'no-such-cpu'],
+  ])('%s is refused: %s', (text, code) => {
+    expect(() => find(text)).toThrow(expect.objectContaining({ code }));
+    expect(() => find(text)).toThrow(WalkError);
+  });
+});
