@@ -1,25 +1,67 @@
+/** What a terminal shows without moving on: accents that stand over the letter before. */
+const NARROW = /[\p{Mn}\p{Me}]/u;
+
+/** What a terminal shows two columns wide. */
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
+
+/** Text of which every UTF-16 unit is one column: almost all of ours. */
+const PLAIN = /^[\u0020-\u007e\u00a0-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u2260-\u2265]*$/;
+
+/** How many columns of a terminal a text takes, once it is escaped. */
+export function columnsOf(text: string): number {
+  if (PLAIN.test(text)) return text.length;
+  let columns = 0;
+  for (const char of text) columns += columnsOfChar(char);
+  return columns;
+}
+
+function columnsOfChar(char: string): number {
+  if (NARROW.test(char)) return 0;
+  return WIDE.test(char) ? 2 : 1;
+}
+
 /** So much of the beginning as fits into so many columns. */
 export function cut(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+  return columnsOf(text) <= width ? text : `${firstOf([...text], width - 1)}…`;
 }
 
 /** So much of both ends as fits. */
 export function cutMiddle(text: string, width: number): string {
-  if (text.length <= width) return text;
-  const front = Math.ceil((width - 1) / 2);
-  return `${text.slice(0, front)}…${text.slice(text.length - (width - 1 - front))}`;
+  if (columnsOf(text) <= width) return text;
+  const front = firstOf([...text], Math.ceil((width - 1) / 2));
+  const back = firstOf([...text].reverse(), width - 1 - columnsOf(front));
+  return `${front}…${[...back].reverse().join('')}`;
 }
 
-/** Breaks at spaces; a word longer than a line is broken where the line ends. */
-export function wrap(text: string, width: number): string[] {
+/** So many of these characters as fit. */
+function firstOf(chars: readonly string[], width: number): string {
+  let [taken, columns] = ['', 0];
+  for (const char of chars) {
+    columns += columnsOfChar(char);
+    if (columns > width) break;
+    taken += char;
+  }
+  return taken;
+}
+
+/**
+ * Breaks at spaces; a word longer than a line is broken where the line ends.
+ *
+ * @param width columns of the terminal; null: there is none, and nothing is broken
+ */
+export function wrap(text: string, width: number | null): string[] {
+  if (width === null || columnsOf(text) <= width) return [text];
   const lines: string[] = [];
   let rest = text;
-  while (rest.length > width) {
-    const space = rest.lastIndexOf(' ', width);
-    const end = space > width / 2 ? space : width;
-    lines.push(rest.slice(0, end));
+  while (columnsOf(rest) > width) {
+    // At least one character, or there were no end.
+    const fits = firstOf([...rest], width) || [...rest].slice(0, 1).join('');
+    const space = rest[fits.length] === ' ' ? fits.length : fits.lastIndexOf(' ');
+    const end = space > fits.length / 2 ? space : fits.length;
+    lines.push(rest.slice(0, end).trimEnd());
     rest = rest.slice(end).trimStart();
   }
-  lines.push(rest);
+  if (rest !== '') lines.push(rest);
   return lines;
 }

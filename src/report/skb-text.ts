@@ -4,7 +4,7 @@ import type { SocketAccount } from '../account/socket.js';
 import { payloadOf } from '../account/unread.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
-import { type Column, formatTable } from './table.js';
+import { type Column, formatTable } from './titled-table.js';
 
 /** The answer to `skb --pid --fd`: a sentence, the queues, and every skb if they were kept. */
 export function skbText(answer: SkbAnswer): string {

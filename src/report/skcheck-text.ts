@@ -5,7 +5,7 @@ import { formatCount, formatSize } from './size.js';
 import { reasonOf } from './skcheck-reason.js';
 import type { SkcheckReport, SkcheckSocket } from './skcheck-schema.js';
 import { formatSpan, socketWords } from './skcheck-words.js';
-import { type Column, formatTable } from './table.js';
+import { type Column, formatTable } from './titled-table.js';
 
 /** The width that a report keeps to. */
 const WIDTH = 100;

@@ -6,7 +6,7 @@ import { hex } from '../kernel/hex.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
 import { amplificationText, atLeast, socketText } from './skb-text.js';
-import { formatTable } from './table.js';
+import { formatTable } from './titled-table.js';
 
 /**
  * The answer to `sockets`: who pins how much in a sentence, then a line for each socket or group.

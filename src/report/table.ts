@@ -1,28 +1,139 @@
-/** A column: its heading, and whether its cells stand at the right (figures) or at the left. */
-export interface Column {
-  readonly title: string;
+import { columnsOf, cut, cutMiddle, wrap } from './cut.js';
+
+/** A column of a table: how it is headed, and what it shows of a row. */
+export interface Column<Row> {
+  readonly heading: string;
+  /** The cell's text: hostile text is to be escaped here. */
+  readonly value: (row: Row) => string;
+  /** Figures stand at the right. */
   readonly align?: 'left' | 'right';
+  /**
+   * Its cells may be cut where the terminal is too narrow: what is kept of them, and down to which
+   * width before other columns are left out. A column without it is never cut.
+   */
+  readonly shrinks?: { readonly keeps: 'start' | 'ends'; readonly least: number };
+  /** It may be left out where the terminal is too narrow: the highest first. */
+  readonly spare?: number;
 }
+
+/** The lines of a table. */
+export interface TableLines {
+  readonly heading: string;
+  /** One for each row. */
+  readonly rows: readonly string[];
+  /** Names the columns that the terminal had no room for; undefined: it had room for all. */
+  readonly note: string | undefined;
+}
+
+const GAP = 2;
+
+/** Below this nothing is left of a cell that could be known again. */
+const LEAST_CELL = 4;
 
 /**
  * Lays out rows under headings, two spaces between columns, no boxes, no spaces at line ends.
- * Cells are taken as they are: escape hostile text before it comes here.
+ *
+ * @param width columns of the terminal; null: there is none (a pipe, a file), and nothing is cut
  */
-export function formatTable(
-  columns: readonly Column[],
-  rows: readonly (readonly string[])[],
+export function renderTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width: number | null,
 ): string {
-  const widths = columns.map((column, index) =>
-    rows.reduce((width, row) => Math.max(width, (row[index] ?? '').length), column.title.length),
-  );
-  const line = (cells: readonly string[]) =>
-    columns
-      .map((column, index) => {
-        const cell = cells[index] ?? '';
-        const width = widths[index] ?? 0;
-        return column.align === 'right' ? cell.padStart(width) : cell.padEnd(width);
-      })
-      .join('  ')
+  const { heading, rows: lines, note } = tableLines(columns, rows, width);
+  return [heading, ...lines, ...wrap(note ?? '', width).filter((line) => line !== '')].join('\n');
+}
+
+/** The same by lines, for who has something to add to them. */
+export function tableLines<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width: number | null,
+): TableLines {
+  const all = columns.map((column) => laidOut(column, rows));
+  const shown = width === null ? all : withRoom(all, width);
+  const widths = width === null ? shown.map(({ natural }) => natural) : shrunk(shown, width);
+  const line = (textOf: (one: LaidOut<Row>) => string) =>
+    shown
+      .map((one, index) => padded(one.column, textOf(one), widths[index] ?? 0))
+      .join(' '.repeat(GAP))
       .trimEnd();
-  return [line(columns.map((column) => column.title)), ...rows.map(line)].join('\n');
+  const left = all.filter((one) => !shown.includes(one)).map(({ column }) => column.heading);
+  return {
+    heading: line(({ column }) => column.heading),
+    rows: rows.map((_, row) => line(({ cells }) => cells[row] ?? '')),
+    note:
+      left.length === 0
+        ? undefined
+        : `(no room for ${left.join(', ')}: a wider terminal or a pipe shows ${left.length === 1 ? 'it' : 'them'})`,
+  };
+}
+
+interface LaidOut<Row> {
+  readonly column: Column<Row>;
+  readonly cells: readonly string[];
+  /** The width that nothing is cut at. */
+  readonly natural: number;
+}
+
+function laidOut<Row>(column: Column<Row>, rows: readonly Row[]): LaidOut<Row> {
+  const cells = rows.map(column.value);
+  const natural = cells.reduce(
+    (width, cell) => Math.max(width, columnsOf(cell)),
+    columnsOf(column.heading),
+  );
+  return { column, cells, natural };
+}
+
+/** Those that there is room for, if each that shrinks is cut as far as it may be. */
+function withRoom<Row>(all: readonly LaidOut<Row>[], width: number): LaidOut<Row>[] {
+  const least = ({ column, natural }: LaidOut<Row>) =>
+    Math.min(natural, column.shrinks?.least ?? natural);
+  const shown = [...all];
+  while (total(shown.map(least)) > width) {
+    const spare = Math.max(...shown.map(({ column }) => column.spare ?? 0));
+    if (spare === 0) break;
+    shown.splice(
+      shown.findLastIndex(({ column }) => column.spare === spare),
+      1,
+    );
+  }
+  return shown;
+}
+
+/** The width of each: the widest that may be cut gives way first. */
+function shrunk<Row>(shown: readonly LaidOut<Row>[], width: number): number[] {
+  const widths = shown.map(({ natural }) => natural);
+  const fit = (leastOf: (one: LaidOut<Row>) => number) => {
+    while (total(widths) > width) {
+      let widest = -1;
+      shown.forEach((one, index) => {
+        const mayGive = one.column.shrinks && (widths[index] ?? 0) > leastOf(one);
+        if (mayGive && (widths[index] ?? 0) > (widths[widest] ?? 0)) widest = index;
+      });
+      if (widest < 0) return;
+      const excess = total(widths) - width;
+      const others = shown.map((one, index) =>
+        index !== widest && one.column.shrinks ? (widths[index] ?? 0) : 0,
+      );
+      // Down to the next widest at once, one by one from there.
+      const own = widths[widest] ?? 0;
+      const next = Math.max(...others, leastOf(shown[widest]!));
+      widths[widest] = own > next ? Math.max(next, own - excess) : own - 1;
+    }
+  };
+  fit(({ column }) => column.shrinks?.least ?? 0);
+  // No column is left to leave out: better a stump than a line that the terminal breaks.
+  fit(() => LEAST_CELL);
+  return widths;
+}
+
+function total(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width, GAP * (widths.length - 1));
+}
+
+function padded<Row>(column: Column<Row>, cell: string, width: number): string {
+  const text = column.shrinks?.keeps === 'ends' ? cutMiddle(cell, width) : cut(cell, width);
+  const space = ' '.repeat(width - columnsOf(text));
+  return column.align === 'right' ? `${space}${text}` : `${text}${space}`;
 }

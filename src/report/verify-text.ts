@@ -1,7 +1,7 @@
 import type { Difference } from './differences.js';
 import { escapeText } from './escape.js';
 import { formatCount } from './size.js';
-import { formatTable } from './table.js';
+import { formatTable } from './titled-table.js';
 
 /** What `--engine verify` found: a sentence, then every figure that differs. */
 export function verifyText(compared: number, differences: readonly Difference[]): string {

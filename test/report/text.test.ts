@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { escapeText } from '../../src/report/escape.js';
 import { formatSize } from '../../src/report/size.js';
-import { formatTable } from '../../src/report/table.js';
 
 describe('escapeText', () => {
   test('leaves plain text of any script alone', () => {
@@ -30,15 +29,4 @@ test.each([
   [8_200_000_000, '7.64 GiB'],
 ])('formatSize(%d) is %s', (bytes, text) => {
   expect(formatSize(bytes)).toBe(text);
-});
-
-test('formatTable aligns figures to the right and leaves no space at line ends', () => {
-  const text = formatTable(
-    [{ title: 'QUEUE' }, { title: 'SKBS', align: 'right' }, { title: 'WHY' }],
-    [
-      ['receive', '87', ''],
-      ['outOfOrder', '1', 'x'],
-    ],
-  );
-  expect(text).toBe('QUEUE       SKBS  WHY\nreceive       87\noutOfOrder     1  x');
 });
