@@ -6,10 +6,13 @@
  */
 export abstract class KdumpMemError<Code extends string = string> extends Error {
   readonly code: Code;
+  /** What to do next, where only who throws can tell; a terminal may be shown it as it is. */
+  readonly next: string | undefined;
 
-  constructor(code: Code, message: string, options?: { cause?: unknown }) {
+  constructor(code: Code, message: string, options?: { cause?: unknown; next?: string }) {
     super(message, options);
     this.code = code;
+    this.next = options?.next;
     this.name = new.target.name;
   }
 }

@@ -1,7 +1,8 @@
+import { KdumpMemError } from '../error.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { WalkError } from '../walk/error.js';
 import { incompleteness } from '../walk/incompleteness.js';
-import { SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
+import { type Socket, SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
 import { findFile, openFiles } from '../walk/tasks/files.js';
 import { findTask, type Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
@@ -49,11 +50,8 @@ export interface ProcessAnswer {
  */
 export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = false): SkbAnswer {
   const task = findTask(kernel, pid);
-  const { file } = findFile(kernel, task, fd);
-  const socket = new SocketFinder(kernel).find(file);
-  if (!socket) {
-    throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is open but is not a socket`);
-  }
+  const finder = new SocketFinder(kernel);
+  const socket = findSocket(kernel, finder, task, fd);
   const warnings = new Warnings();
   const accountant = new SocketAccountant(kernel);
   const { account, held } = accountant.accountWithTallies(socket, { warnings, keepSkbs });
@@ -65,6 +63,51 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
     freedIfKilled: freedOf(kernel, accountant, task, socket, held, warnings),
     warnings: warnings.list(),
   };
+}
+
+/** @throws {WalkError} `no-such-fd` or `not-a-socket`, with descriptors of the process that are some */
+function findSocket(kernel: Kernel, finder: SocketFinder, task: Task, fd: number): Socket {
+  let open = false;
+  try {
+    const { file } = findFile(kernel, task, fd);
+    open = true;
+    const socket = finder.find(file);
+    if (socket) return socket;
+  } catch (error) {
+    if (!(error instanceof WalkError) || error.code !== 'no-such-fd') throw error;
+  }
+  const what = open ? 'is open but is not a socket' : 'is not open';
+  throw new WalkError(
+    open ? 'not-a-socket' : 'no-such-fd',
+    `fd ${fd} of pid ${task.pid} ${what}; ${socketsOf(kernel, finder, task)}`,
+  );
+}
+
+/** Descriptors that are looked at to name those of sockets. */
+const MOST_LOOKED_AT = 4096;
+
+/** Which descriptors of a process are sockets, in a few words. */
+function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
+  const fds = new Set<number>();
+  let looked = 0;
+  let unread = false;
+  try {
+    for (const { fd, file } of openFiles(kernel, task)) {
+      if (++looked > MOST_LOOKED_AT) break;
+      try {
+        if (finder.find(file) !== undefined) fds.add(fd);
+      } catch (error) {
+        if (!(error instanceof KdumpMemError)) throw error;
+        unread = true;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof KdumpMemError)) throw error;
+    unread = true;
+  }
+  const whole = unread || looked > MOST_LOOKED_AT ? ' (not all of its files could be read)' : '';
+  if (fds.size === 0) return `no other is a socket${whole}`;
+  return `its sockets: fd ${someOf([...fds])}${whole}`;
 }
 
 /**

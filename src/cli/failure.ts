@@ -25,8 +25,8 @@ export const EXIT = {
 
 /** What the command line asked for makes no sense. */
 export class UsageError extends KdumpMemError<'usage'> {
-  constructor(message: string) {
-    super('usage', message);
+  constructor(message: string, next?: string) {
+    super('usage', message, next === undefined ? {} : { next });
   }
 }
 
@@ -68,7 +68,8 @@ const READ_ADVICE: Readonly<Record<ReadErrorCode, string>> = {
  * ours and is thrown on.
  */
 export function explainFailure(error: unknown): { line: string; status: number } {
-  if (error instanceof UsageError) return { line: say(error.message), status: EXIT.usage };
+  if (error instanceof UsageError)
+    return { line: say(error.message, error.next), status: EXIT.usage };
   if (error instanceof ExtractError) {
     const status = error.code === 'cannot-write' ? EXIT.unreadable : EXIT.usage;
     return { line: say(error.message), status };
@@ -78,7 +79,7 @@ export function explainFailure(error: unknown): { line: string; status: number }
     const { cause, code, message } = error;
     const isMissing = code === 'damaged' && cause instanceof ReadError;
     const advice = isMissing ? READ_ADVICE[cause.code] : ADVICE[code];
-    return { line: say(message, advice), status: EXIT.unreadable };
+    return { line: say(message, error.next ?? advice), status: EXIT.unreadable };
   }
   if (error instanceof ReadError) {
     return {

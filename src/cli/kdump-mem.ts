@@ -6,8 +6,10 @@ import { registerRead } from './commands/read.js';
 import { registerSkb } from './commands/skb.js';
 import { registerSockets } from './commands/sockets.js';
 import { registerStruct } from './commands/struct.js';
+import { refuseWithoutCommand } from './dump-arguments.js';
 import { EXIT, explainFailure } from './failure.js';
 import { endWithReader } from './output.js';
+import { usageLine } from './usage-line.js';
 import { VERSION } from './version.js';
 
 void main();
@@ -20,7 +22,7 @@ async function main(): Promise<void> {
     .version(VERSION)
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'kdump-mem: ')),
+      outputError: (text, write) => write(usageLine(text)),
     });
 
   registerExtract(program);
@@ -33,6 +35,7 @@ async function main(): Promise<void> {
 
   endWithReader('kdump-mem', EXIT.unreadable);
   try {
+    refuseWithoutCommand(program, process.argv.slice(2));
     await program.parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {

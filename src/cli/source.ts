@@ -1,9 +1,10 @@
 import fs from 'node:fs';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
+import { takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
 import { Progress } from './progress.js';
 
@@ -19,8 +20,8 @@ export interface SourceOptions {
 }
 
 export function addSourceOptions(command: Command): Command {
-  return command
-    .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collect)
+  return takeDumpArguments(command)
+    .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collectFiles)
     .option('--live', 'read this machine’s own kernel, through /proc/kcore')
     .addOption(
       new Option('--engine <engine>', 'how to read it; auto is native')
@@ -33,7 +34,10 @@ export function addSourceOptions(command: Command): Command {
     .option('--crash <path>', 'the crash program to use (default: crash)');
 }
 
-function collect(file: string, files: readonly string[] | undefined): readonly string[] {
+/** An option’s file, again for each more. */
+export function collectFiles(file: string, files?: readonly string[]): readonly string[] {
+  if (file.startsWith('--'))
+    throw new InvalidArgumentError('Its file is missing (write ./ before a name that begins so).');
   return [...(files ?? []), file];
 }
 

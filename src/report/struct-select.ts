@@ -1,5 +1,6 @@
 import type { MemberDescription, TypeDescription } from '../kernel/native/btf/describe.js';
 import { WalkError } from '../walk/error.js';
+import { didYouMean, nearestNames } from '../walk/values/nearest-names.js';
 import { type LayoutMember, placeOf } from './struct-layout.js';
 
 /** A member that was asked for by its path, placed in the outermost type. */
@@ -15,11 +16,12 @@ export interface SelectedMember {
 
 const STEP = /^([A-Za-z_$][\w$]*)((?:\[\d{1,9}\])*)$/;
 const MOST_DEPTH = 32;
+const MOST_NAMED = 8;
 
 /**
  * Finds a member by its path; anonymous structs and unions are looked through.
  *
- * @throws {WalkError} `no-such-member`, naming the members that there are
+ * @throws {WalkError} `no-such-member`, naming those that are most like it
  */
 export function selectMember(outer: TypeDescription, path: string): SelectedMember {
   let type = outer;
@@ -70,10 +72,11 @@ function findMember(
 
 function noSuchMember(type: TypeDescription, step: string): WalkError {
   const names = memberNames(type, 0);
-  const shown = names.slice(0, 40).join(', ');
-  const more = names.length > 40 ? ` and ${names.length - 40} more` : '';
-  const has = names.length > 0 ? `; it has ${shown}${more}` : '';
-  return new WalkError('no-such-member', `${type.spelling} has no member ${step}${has}`);
+  const near = nearestNames(/^[\w$]*/.exec(step)?.[0] ?? '', names);
+  // What is short is told whole, where nothing in it is like what was asked for.
+  const few = names.length > 0 && names.length <= MOST_NAMED ? `; it has ${names.join(', ')}` : '';
+  const hint = near.length > 0 ? didYouMean(near) : few;
+  return new WalkError('no-such-member', `${type.spelling} has no member ${step}${hint}`);
 }
 
 function memberNames(type: TypeDescription, depth: number): string[] {

@@ -1,13 +1,15 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js';
 import { escapeText } from '../../report/escape.js';
 import { formatSize } from '../../report/size.js';
+import { takeDumpArguments } from '../dump-arguments.js';
 import { UsageError } from '../failure.js';
+import { parseNumber } from '../number-argument.js';
 import { Progress } from '../progress.js';
-import { openSource } from '../source.js';
+import { collectFiles, openSource } from '../source.js';
 
 interface ExtractOptions {
-  readonly vmcore: readonly string[];
+  readonly vmcore?: readonly string[];
   readonly output: string;
   readonly pid?: number;
   readonly fd?: number;
@@ -42,14 +44,10 @@ Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file 
 
 /** `kdump-mem extract`: a dump cut down to what answers are made of. */
 export function registerExtract(program: Command): void {
-  program
-    .command('extract')
+  takeDumpArguments(program.command('extract'))
+    .usage('[options] -o <file> <dump...>')
     .description('cut a dump down to what the questions need: small, and without anybody’s data')
-    .requiredOption(
-      '--vmcore <file>',
-      'the dump to read; again for each part of a split one',
-      (file: string, files?: readonly string[]) => [...(files ?? []), file],
-    )
+    .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collectFiles)
     .requiredOption('-o, --output <file>', 'the dump to write')
     .option('--pid <pid>', 'only what is needed to ask about this process', parseNumber)
     .option('--fd <fd>', 'only one socket of it (needs --pid)', parseNumber)
@@ -72,12 +70,14 @@ async function run(options: ExtractOptions): Promise<void> {
   if (options.anonymize && options.withLog) {
     throw new UsageError('the log can name anybody: --with-log and --anonymize exclude each other');
   }
+  const { vmcore } = options;
+  if (vmcore === undefined) throw new UsageError('say which dump to cut: --vmcore FILE');
   const files = {
     ...(vmlinux === undefined ? {} : { vmlinux }),
     ...(symbols === undefined ? {} : { symbols }),
     ...(btf === undefined ? {} : { btf }),
   };
-  const kernel = await openSource({ vmcore: options.vmcore, engine: 'native', ...files });
+  const kernel = await openSource({ vmcore, engine: 'native', ...files });
   const progress = new Progress();
   try {
     const { NativeKernel } = await import('../../kernel/native/kernel.js');
@@ -102,10 +102,4 @@ async function run(options: ExtractOptions): Promise<void> {
     progress.clear();
     kernel.close();
   }
-}
-
-/** pids and fds: decimal, as the shell shows them. */
-function parseNumber(text: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
 }

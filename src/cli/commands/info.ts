@@ -27,6 +27,7 @@ Exit status: 0 answered, as far as the dump tells, 2 wrong usage, 3 the dump cou
 /** `kdump-mem info`: what a dump is, of which kernel, why it crashed, and what it lacks. */
 export function registerInfo(program: Command): void {
   addSourceOptions(program.command('info'))
+    .usage('[options] [dump...]')
     .description('what a dump is, of which kernel, why that crashed, and what cannot be told')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything is not known')

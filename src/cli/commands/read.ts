@@ -7,6 +7,7 @@ import { hexDump } from '../../report/read-text.js';
 import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/pages/memory-pieces.js';
 import { findPlace, type Place, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
+import { besideDumps } from '../dump-arguments.js';
 import { EXIT, UsageError } from '../failure.js';
 import { printStream, printWarnings } from '../output.js';
 import { parseWritten } from '../place-argument.js';
@@ -44,9 +45,13 @@ missing.`;
 
 /** `kdump-mem read`: memory in hex, or raw. */
 export function registerRead(program: Command): void {
-  addSourceOptions(program.command('read'))
+  const command: Command = addSourceOptions(program.command('read'))
     .description('memory at an address or a symbol, in hex or raw')
-    .argument('<place>', 'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET', parseWritten)
+    .argument(
+      '<place>',
+      'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET',
+      besideDumps(() => command, parseWritten),
+    )
     .option('--phys', 'ADDR is physical; works on any dump that opens')
     .option('--length <bytes>', 'how much; decimal or 0x hex, with k, M or G', parseLength, 256)
     .option('--raw', 'write the bytes themselves; fails if any is missing')

@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { parsePlace } from '../../walk/values/place.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { UsageError } from '../failure.js';
+import { parseNumber } from '../number-argument.js';
 import { addSourceOptions } from '../source.js';
 
 interface SkbOptions extends AnswerOptions {
@@ -28,6 +30,7 @@ is incomplete.`;
 /** `kdump-mem skb`: what waits in a socket's queues, and the pages that it pins. */
 export function registerSkb(program: Command): void {
   addSourceOptions(program.command('skb'))
+    .usage('[options] [dump...]')
     .description('what waits in a socket’s queues, and the memory that it pins')
     .option('--pid <pid>', 'the process', parseNumber)
     .option('--fd <fd>', 'one socket of it; without, every socket it has', parseNumber)
@@ -71,14 +74,11 @@ export function registerSkb(program: Command): void {
     });
 }
 
-/** pids and fds: decimal, as the shell shows them. */
-function parseNumber(text: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
-}
-
-/** Addresses: hex, with or without 0x, as `sockets --json` and crash print them. */
+/** Addresses: hex with 0x, as `sockets` prints them, or all 16 digits, as crash does. */
 function parseAddress(text: string): bigint {
-  if (!/^(0x)?[0-9a-f]{1,16}$/i.test(text)) throw new InvalidArgumentError('It must be hex.');
-  return BigInt(`0x${text.replace(/^0x/i, '')}`);
+  const { number, surelyNumber } = parsePlace(text) ?? {};
+  if (number !== undefined && surelyNumber && !text.includes('+')) return number;
+  throw new InvalidArgumentError(
+    'It must be hex with 0x, as sockets prints it: 0xffff8b888267ec00.',
+  );
 }

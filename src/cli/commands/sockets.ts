@@ -6,6 +6,7 @@ import { formatJson } from '../../report/json.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { UsageError } from '../failure.js';
+import { parseNumber } from '../number-argument.js';
 import { Progress } from '../progress.js';
 import { parseSize } from '../size-argument.js';
 import { addSourceOptions } from '../source.js';
@@ -43,6 +44,7 @@ not be opened or read, 5 (with --strict) the answer is incomplete.`;
 /** `kdump-mem sockets`: every socket of the machine, and what each pins. */
 export function registerSockets(program: Command): void {
   addSourceOptions(program.command('sockets'))
+    .usage('[options] [dump...]')
     .description('every socket of the machine, what it pins and who holds it')
     .addOption(
       new Option('--by <what>', 'add sockets up by what they have in common').choices([
@@ -162,9 +164,4 @@ function parsePort(text: string): number {
   const port = parseNumber(text);
   if (port < 1 || port > 65535) throw new InvalidArgumentError('It must be 1 to 65535.');
   return port;
-}
-
-function parseNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
 }

@@ -1,13 +1,17 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { KdumpMemError } from '../../error.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { NamedType } from '../../kernel/native/named-types.js';
 import { formatJson } from '../../report/json.js';
 import type { LayoutMember } from '../../report/struct-layout.js';
 import { WalkError } from '../../walk/error.js';
 import { InstanceReader } from '../../walk/values/instance.js';
+import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
 import { findPlace, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
+import { besideDumps } from '../dump-arguments.js';
 import { EXIT, UsageError } from '../failure.js';
+import { parseUpTo } from '../number-argument.js';
 import { printAnswer, printWarnings } from '../output.js';
 import { parseWritten } from '../place-argument.js';
 import { addSourceOptions, openNativeSource, type SourceOptions } from '../source.js';
@@ -35,12 +39,16 @@ be read, 4 there is no such type, member or symbol, 5 (with --strict) something 
 
 /** `kdump-mem struct`: the layout of a type, or an instance with its values. */
 export function registerStruct(program: Command): void {
-  addSourceOptions(program.command('struct'))
+  const command: Command = addSourceOptions(program.command('struct'))
     .description('the layout of a type, or an instance of it with its values')
-    .argument('<type>', 'TYPE, or TYPE.MEMBER,MEMBER', parseType)
+    .argument(
+      '<type>',
+      'TYPE, or TYPE.MEMBER,MEMBER',
+      besideDumps(() => command, parseType),
+    )
     .argument('[place]', 'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET', parseWritten)
     .option('-x, --hex', 'every number in hex')
-    .option('--elements <n>', 'elements of an array that are shown', parseCount, 200)
+    .option('--elements <n>', 'elements of an array that are shown', parseUpTo(999_999), 200)
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
@@ -141,10 +149,22 @@ async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[
   if (found.length === 0) {
     const { problems } = kernel.moduleTypes;
     const but = problems.length > 0 ? ` (not all modules’ types can be read: ${problems[0]})` : '';
-    throw new WalkError('no-such-type', `the kernel has no type ${name}${but}`);
+    const near = didYouMean(
+      nearestNames(name.replace(/^(struct|union|enum)\s+/, ''), namesOf(kernel)),
+    );
+    throw new WalkError('no-such-type', `the kernel has no type ${name}${but}${near}`);
   }
   // The same struct may be there several times, once for each compilation that saw it otherwise.
   return [...new Map(found.map((one) => [typeText({ ...one, module: '' }), one])).values()];
+}
+
+/** As many names as can be read: they are only there to be suggested. */
+function* namesOf(kernel: NativeKernel): Generator<string> {
+  try {
+    yield* kernel.types.names();
+  } catch (error) {
+    if (!(error instanceof KdumpMemError)) throw error;
+  }
 }
 
 /** The one type that a name means; a struct before a typedef, which C lets be another type. */
@@ -178,9 +198,4 @@ function parseType(text: string): AskedType {
   if (name === undefined || text.length > 512)
     throw new InvalidArgumentError('It must be a type’s name, or TYPE.MEMBER,MEMBER.');
   return { name: name.trim(), members: members?.split(',') ?? [] };
-}
-
-function parseCount(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
 }

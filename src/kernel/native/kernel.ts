@@ -107,6 +107,11 @@ export class NativeKernel implements Kernel {
     return this.#parts.symbols?.find(name) ?? [];
   }
 
+  /** The names of all symbols of the image, some of them more than once. */
+  *symbolNames(): Generator<string> {
+    for (const { name } of this.#parts.symbols?.all() ?? []) yield name;
+  }
+
   /** The table of the image's symbols, or undefined if it was not found. */
   get symbolTable(): SymbolTable | undefined {
     return this.#parts.symbols;

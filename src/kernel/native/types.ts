@@ -64,6 +64,12 @@ export class KernelTypes {
     return this.#modules().flatMap(({ btf }) => btf.find(name).map((id) => ({ btf, id })));
   }
 
+  /** The names that {@link find} finds: the kernel's, then its modules'. */
+  *names(): Generator<string> {
+    yield* this.base.names();
+    for (const { btf } of this.#modules()) yield* btf.names();
+  }
+
   /**
    * Every type of that name, to be printed: `struct x`, `union x`, `enum x` and a typedef may all be
    * called x, and some names are defined more than once.

@@ -1,6 +1,8 @@
+import { KdumpMemError } from '../../error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { WalkError } from '../error.js';
 import { cpuMask, isPerCpu, perCpuAddress } from '../machine/cpus.js';
+import { didYouMean, nearestNames } from './nearest-names.js';
 
 /** A place in memory as somebody writes it: `ADDR`, `SYMBOL`, `SYMBOL:CPU`, each with `+OFFSET`. */
 export interface WrittenPlace {
@@ -27,6 +29,8 @@ export interface Place {
 export type SymbolSource = Pick<Kernel, 'symbol' | 'read' | 'struct'> & {
   /** All symbols of a name, where the engine can tell. */
   symbols?(name: string): readonly { readonly type: string; readonly address: bigint }[];
+  /** The names of all symbols, where the engine can tell. */
+  symbolNames?(): Iterable<string>;
 };
 
 const PLACE =
@@ -69,7 +73,8 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
     const candidates = kernel.symbols?.(base) ?? [];
     if (candidates.length > 0) throw ambiguous(base, candidates);
     if (number !== undefined && cpu === undefined) return { address: add(number) };
-    throw new WalkError('no-such-symbol', `the kernel has no symbol ${base}`);
+    const near = didYouMean(nearestNames(base, namesOf(kernel)));
+    throw new WalkError('no-such-symbol', `the kernel has no symbol ${base}${near}`);
   }
   const perCpu = isPerCpu(kernel, found);
   if (!perCpu && cpu !== undefined)
@@ -82,6 +87,15 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
   const possible = cpuMask(kernel, '__cpu_possible_mask');
   if (!possible.includes(cpu)) throw noSuchCpu(cpu, possible);
   return { address: add(perCpuAddress(kernel, found, cpu)), symbol: base, cpu };
+}
+
+/** As many names as can be read: they are only there to be suggested. */
+function* namesOf(kernel: SymbolSource): Generator<string> {
+  try {
+    yield* kernel.symbolNames?.() ?? [];
+  } catch (error) {
+    if (!(error instanceof KdumpMemError)) throw error;
+  }
 }
 
 function noSuchCpu(cpu: number, possible: readonly number[]): WalkError {

@@ -183,7 +183,7 @@ test.each([
   [['skb', '--pid', '1'], /either --vmcore FILE or --live/],
   [['skb', '--pid', '1', '--vmcore', 'x', '--live'], /either --vmcore FILE or --live/],
   [['skb', '--vmcore', 'x'], /say which socket: --pid N/],
-  [['skb', '--vmcore', 'x', '--pid', '1', '--sock', 'ff'], /say which socket: --pid N/],
+  [['skb', '--vmcore', 'x', '--pid', '1', '--sock', '0xff'], /say which socket: --pid N/],
   [['skb', '--vmcore', 'x', '--sock', 'init'], /It must be hex/],
   [['skb', '--vmcore', 'x', '--pid', '1', '--verbose'], /--verbose lists the skbs of one socket/],
   [['skb', '--pid', '-1', '--vmcore', 'x'], /It must be a whole number/],

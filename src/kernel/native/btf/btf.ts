@@ -149,6 +149,11 @@ export class Btf {
     return found.sort((a, b) => a - b);
   }
 
+  /** The names that {@link find} finds, as far as they can be read; some more than once. */
+  *names(): Generator<string> {
+    for (const index of this.#named) yield this.name(this.firstId + index);
+  }
+
   /** Strips typedefs, qualifiers and type tags. */
   resolve(id: number): number {
     let at = id;

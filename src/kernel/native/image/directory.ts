@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { shellPath } from '../../../shell-word.js';
 import { KernelError } from '../../error.js';
 import { errorCode } from './source.js';
 
@@ -23,15 +24,20 @@ export function dumpIn(path: string): string {
   }
   if (found.length === 0) {
     const but = closed.length > 0 ? `, and ${closed[0]} cannot be listed` : '';
-    throw new KernelError('no-such-file', `there is no dump in ${path}${but}`);
+    throw new KernelError('no-such-file', `there is no dump in ${path}${but}`, { next: NAMES });
   }
   if (found.length === 1) return found[0]!;
   const named = found.slice(0, MOST_NAMED).join(', ');
   const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
-  throw new KernelError('not-a-dump', `${path} holds several dumps: ${named}${more}; name one`);
+  throw new KernelError('not-a-dump', `${path} holds several dumps: ${named}${more}`, {
+    next: `Name one: --vmcore ${shellPath(found[0]!)}`,
+  });
 }
 
 const MOST_NAMED = 6;
+/** What {@link DUMP} takes, in words. */
+const NAMES =
+  'Files called vmcore, vmcore.*, *.vmcore and dump.YYYYMMDDHHMM count, there or one folder down; name any other itself.';
 const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|.*\.vmcore|dump\.\d{8,14})$/;
 
 /** A plain `vmcore` wins over its copies beside it (`vmcore.flat`, `vmcore.zst`). */

@@ -1,5 +1,6 @@
 import { KernelError } from '../../error.js';
 import type { ByteSource } from './source.js';
+import { SEVEN_ZIP, TAR, type Unpacking, unpackCommand, unpacker, ZIP } from './unpacking.js';
 
 /** A kind of file that people give in place of a dump that can be read. */
 interface Foreign {
@@ -7,12 +8,14 @@ interface Foreign {
   readonly offset?: number;
   /** `unsupported-format` for what holds a dump, `not-a-dump` for what doesn't. */
   readonly code: 'unsupported-format' | 'not-a-dump';
-  /** What it is and, after a colon, what to do; FILE is replaced. */
+  /** What it is and, after a colon, what to do. */
   readonly says: string;
+  /** What makes a dump of it. */
+  readonly unpacking?: Unpacking;
 }
 
-function packed(bytes: string, says: string): Foreign {
-  return { bytes, code: 'unsupported-format', says };
+function packed(bytes: string, says: string, unpacking?: Unpacking): Foreign {
+  return { bytes, code: 'unsupported-format', says, ...(unpacking ? { unpacking } : {}) };
 }
 
 function other(bytes: string, says: string, offset = 0): Foreign {
@@ -21,21 +24,22 @@ function other(bytes: string, says: string, offset = 0): Foreign {
 
 /** Magic numbers as Latin-1 text. crash's headers name those of other dump formats. */
 const FOREIGN: readonly Foreign[] = [
-  packed('\x1f\x8b', 'is compressed with gzip: unpack it with `gzip -d FILE`'),
-  packed('\xfd7zXZ\x00', 'is compressed with xz: unpack it with `xz -d FILE`'),
-  packed('\x28\xb5\x2f\xfd', 'is compressed with zstd: unpack it with `zstd -d FILE`'),
-  packed('\x04\x22\x4d\x18', 'is compressed with lz4: unpack it with `lz4 -d FILE`'),
-  packed('\x02\x21\x4c\x18', 'is compressed with lz4: unpack it with `lz4 -d FILE`'),
-  packed('BZh', 'is compressed with bzip2: unpack it with `bzip2 -d FILE`'),
-  packed('\x89LZO\x00', 'is compressed with lzop: unpack it with `lzop -d FILE`'),
-  packed('LZIP', 'is compressed with lzip: unpack it with `lzip -d FILE`'),
-  packed('PK\x03\x04', 'is a zip archive: unpack it with `unzip FILE`'),
-  packed('7z\xbc\xaf\x27\x1c', 'is a 7z archive: unpack it with `7z x FILE`'),
+  packed('\x1f\x8b', 'is compressed with gzip', unpacker('gzip', '.gz')),
+  packed('\xfd7zXZ\x00', 'is compressed with xz', unpacker('xz', '.xz')),
+  packed('\x28\xb5\x2f\xfd', 'is compressed with zstd', unpacker('zstd', '.zst')),
+  packed('\x04\x22\x4d\x18', 'is compressed with lz4', unpacker('lz4', '.lz4')),
+  packed('\x02\x21\x4c\x18', 'is compressed with lz4', unpacker('lz4', '.lz4')),
+  packed('BZh', 'is compressed with bzip2', unpacker('bzip2', '.bz2')),
+  packed('\x89LZO\x00', 'is compressed with lzop', unpacker('lzop', '.lzo')),
+  packed('LZIP', 'is compressed with lzip', unpacker('lzip', '.lz')),
+  packed('PK\x03\x04', 'is a zip archive', ZIP),
+  packed('7z\xbc\xaf\x27\x1c', 'is a 7z archive', SEVEN_ZIP),
   {
     bytes: 'ustar',
     offset: 257,
     code: 'unsupported-format',
-    says: 'is a tar archive: unpack it with `tar xf FILE`',
+    says: 'is a tar archive',
+    unpacking: TAR,
   },
   packed('QFI\xfb', 'is a qcow2 disk, not a dump of memory'),
   packed('KDMV', 'is a VMDK disk, not a dump of memory'),
@@ -82,9 +86,10 @@ const FOREIGN: readonly Foreign[] = [
 export function refuseForeign(source: ByteSource, head: DataView): void {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   const { name } = source;
-  for (const { bytes: magic, offset = 0, code, says } of FOREIGN) {
+  for (const { bytes: magic, offset = 0, code, says, unpacking } of FOREIGN) {
     if (bytes.toString('latin1', offset, offset + magic.length) !== magic) continue;
-    throw new KernelError(code, `${name} ${says.replace('FILE', () => name)}`);
+    const next = unpacking && `Unpack it: ${unpackCommand(name, unpacking)}`;
+    throw new KernelError(code, `${name} ${says}`, next === undefined ? {} : { next });
   }
   if (head.byteLength > 0 && bytes.every((byte) => byte === 0)) {
     const what = `${name} begins with ${head.byteLength} bytes of zeros`;
