@@ -1,5 +1,4 @@
 import { Command, CommanderError } from 'commander';
-import { escapeText } from '../report/escape.js';
 import { registerExtract } from './commands/extract.js';
 import { registerInfo } from './commands/info.js';
 import { registerRead } from './commands/read.js';
@@ -8,21 +7,30 @@ import { registerSockets } from './commands/sockets.js';
 import { registerStruct } from './commands/struct.js';
 import { refuseWithoutCommand } from './dump-arguments.js';
 import { EXIT, explainFailure } from './failure.js';
+import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { usageLine } from './usage-line.js';
+import { escapeUsage } from './usage-words.js';
 import { VERSION } from './version.js';
+
+const EXIT_STATUS = `
+Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could not
+be read, 4 what was asked for is not there, 5 (with --strict) the answer is incomplete, 70 a bug of
+kdump-mem ended it (please report it).`;
 
 void main();
 
 async function main(): Promise<void> {
+  reportBugs('kdump-mem');
   const program = new Command('kdump-mem')
     .description(
       'Finds the kernel memory that unread sockets pin, page by page, in a vmcore or the live kernel.',
     )
     .version(VERSION)
+    .addHelpText('after', EXIT_STATUS)
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(usageLine(text)),
+      outputError: (text, write) => write(usageLine(escapeUsage(text))),
     });
 
   registerExtract(program);
@@ -58,7 +66,7 @@ function registerHelp(program: Command): void {
     .action((name?: string) => {
       if (name === undefined) program.help();
       const command = program.commands.find((each) => each.name() === name);
-      if (!command) program.error(`error: unknown command '${escapeText(name)}'`);
+      if (!command) program.error(`error: unknown command '${name}'`);
       command.help();
     });
 }

@@ -6,15 +6,18 @@ import { escapeText } from '../report/escape.js';
 import { formatJson } from '../report/json.js';
 import type { SkcheckReport } from '../report/skcheck-schema.js';
 import { formatSkcheckText } from '../report/skcheck-text.js';
+import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { refuseContradictions } from './skcheck-conflicts.js';
 import { adviceFor, EXIT } from './skcheck-failure.js';
 import { found, look, painter } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
+import { escapeUsage } from './usage-words.js';
 
 void main();
 
 async function main(): Promise<void> {
+  reportBugs('skcheck');
   endWithReader('skcheck', EXIT.couldNotLook);
   const program = skcheckCommand();
   try {
@@ -89,6 +92,7 @@ function complain(words: string): void {
 function usageWords({ code, message }: CommanderError, args: readonly string[]): string {
   if (code === 'commander.excessArguments')
     return `there is no command "${escapeText(args.join(' '))}": skcheck takes options only.`;
-  const words = escapeText(message.split('\n')[0] ?? '').replace(/^error: /, '');
+  const [line = ''] = escapeUsage(message).split('\n');
+  const words = line.replace(/^error: /, '');
   return /[.!?]$/.test(words) ? words : `${words}.`;
 }
