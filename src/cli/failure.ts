@@ -1,4 +1,5 @@
 import { KdumpMemError } from '../error.js';
+import { EXHAUSTION_ADVICE, exhaustionOf } from '../exhaustion.js';
 import { ExtractError } from '../extract/error.js';
 import {
   KernelError,
@@ -50,6 +51,10 @@ const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
   'crash-too-old': 'Install a newer crash and name it with --crash PATH.',
   'crash-failed': 'Try the same files with crash itself to see all that it says.',
   'crash-hung': 'The dump may be damaged; try a newer crash.',
+  'crash-elsewhere':
+    'Start crash in the same root and mount namespace, or share these paths with its container.',
+  'no-room': 'Let TMPDIR name a folder that has 40 MiB free and that you may write to.',
+  exhausted: EXHAUSTION_ADVICE,
 };
 
 /** What to do next, for each reason why memory could not be read. */
@@ -64,8 +69,8 @@ const READ_ADVICE: Readonly<Record<ReadErrorCode, string>> = {
 };
 
 /**
- * The one line and the exit status for an error that a user should see. Anything else is a bug of
- * ours and is thrown on.
+ * The one line and the exit status for an error that a user should see, or for what we ran out of.
+ * Anything else is a bug of ours and is thrown on.
  */
 export function explainFailure(error: unknown): { line: string; status: number } {
   if (error instanceof UsageError)
@@ -87,7 +92,9 @@ export function explainFailure(error: unknown): { line: string; status: number }
       status: EXIT.unreadable,
     };
   }
-  throw error;
+  const exhausted = exhaustionOf(error);
+  if (exhausted === undefined) throw error;
+  return { line: say(exhausted, EXHAUSTION_ADVICE), status: EXIT.unreadable };
 }
 
 /** Messages can quote paths and bytes of a dump. */

@@ -19,7 +19,10 @@ export type KernelErrorCode =
   | 'crash-missing'
   | 'crash-too-old'
   | 'crash-failed'
-  | 'crash-hung';
+  | 'crash-hung'
+  | 'crash-elsewhere'
+  | 'no-room'
+  | 'exhausted';
 
 export class KernelError extends KdumpMemError<KernelErrorCode> {}
 

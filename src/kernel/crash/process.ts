@@ -1,10 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
-import type { Socket } from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
+import { exhaustionOf } from '../../exhaustion.js';
 import { KernelError } from '../error.js';
+import { findProgram } from './find-program.js';
+import { endGuarded, startGuarded } from './guardian.js';
+import { asKernelError, ScratchFolder } from './scratch.js';
 import type { CrashSession } from './session.js';
 
 export interface CrashOptions {
@@ -21,26 +23,6 @@ export interface CrashOptions {
   readonly onWait: (seconds: number) => void;
 }
 
-/**
- * crash's parent: a small shell that leads a process group of its own. It ends the whole group and
- * removes the folder when crash exits or when we are gone, however that happens: descriptor 3 is
- * the read end of a pipe whose other end only we hold. So neither Ctrl-C nor kill -9 leaves a crash
- * behind at 100 % CPU.
- */
-const GUARDIAN = String.raw`
-ulimit -f 65536 # of 512 bytes: the output goes to a file, which may be one in memory
-"$@" <requests >>answers 2>&1 3<&- &
-crash=$!
-( read -r lease <&3; rm -rf -- "$PWD"; kill -KILL 0 ) &
-wait "$crash"
-printf '\036exited %s\n' "$?" >>answers
-rm -rf -- "$PWD"
-kill -KILL 0
-`;
-
-/** What we never ask of crash, and what would only make it start later. */
-const ARGUMENTS = ['-s', '--no_modules', '--no_kmem_cache', '--no_panic', '--no_scroll'];
-
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the mark that GUARDIAN prints
 const EXITED = /\u001eexited (\d+)\n/;
 
@@ -53,10 +35,11 @@ const PIPELINED = 256;
 /** A running crash. Every call blocks; see {@link CrashSession}. */
 export class CrashProcess implements CrashSession {
   readonly #program: string;
-  readonly #folder: string;
-  readonly #guardian: ChildProcess;
-  readonly #requests: number;
-  readonly #answers: number;
+  readonly #files: readonly string[];
+  readonly #scratch: ScratchFolder;
+  #guardian: ChildProcess | undefined;
+  #requests = -1;
+  #answers = -1;
   readonly #requestTimeout: number;
   readonly #nonce = randomBytes(8).toString('hex');
   readonly #buffer = Buffer.allocUnsafe(2 ** 20);
@@ -72,33 +55,30 @@ export class CrashProcess implements CrashSession {
   /**
    * Starts crash and waits until it answers.
    *
-   * @throws {KernelError} `crash-missing`, `crash-hung` or `crash-failed` (with its last lines).
+   * @throws {KernelError} `crash-missing`, `crash-hung`, `crash-failed` (with its last lines),
+   *   `crash-elsewhere`, `exhausted` or `no-room`
    */
   constructor(options: CrashOptions) {
     const program = findProgram(options.crash);
     this.#program = options.crash;
     this.#requestTimeout = options.requestTimeout;
-    this.#folder = fs.mkdtempSync(path.join(scratchFolder(), 'kdump-mem-'));
-    // Links under plain names: crash reads meaning into some (`core@0x1000`, a leading dash).
-    const files = (['vmlinux', 'vmcore'] as const).filter((name) => {
+    const named = (['vmlinux', 'vmcore'] as const).flatMap((name) => {
       const file = options[name];
-      if (file !== undefined) fs.symlinkSync(path.resolve(file), path.join(this.#folder, name));
-      return file !== undefined;
+      return file === undefined ? [] : [{ name, file: path.resolve(file) }];
     });
-    const requests = path.join(this.#folder, 'requests');
-    spawnSync('mkfifo', ['-m', '600', requests]);
-    this.#answers = fs.openSync(path.join(this.#folder, 'answers'), 'a+', 0o600);
-    // For reading too, so that opening does not wait for crash's end.
-    this.#requests = fs.openSync(requests, 'r+');
-    this.#guardian = spawn('/bin/sh', ['-c', GUARDIAN, 'sh', program, ...ARGUMENTS, ...files], {
-      cwd: this.#folder,
-      detached: true,
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-      // No rc file, pager or translation of the user's may change what crash prints.
-      env: { PATH: process.env.PATH, HOME: this.#folder, LC_ALL: 'C', TERM: 'dumb' },
-    });
-    this.#guardian.unref();
-    (this.#guardian.stdio[3] as Socket | undefined)?.unref();
+    this.#files = named.map(({ file }) => file);
+    this.#scratch = new ScratchFolder();
+    try {
+      // Links under plain names: crash reads meaning into some (`core@0x1000`, a leading dash).
+      for (const { name, file } of named) fs.symlinkSync(file, this.#scratch.file(name));
+      this.#requests = this.#scratch.openFifo('requests');
+      this.#answers = this.#scratch.open(this.#scratch.file('answers'), 'a+');
+      const links = named.map(({ name }) => this.#scratch.file(name));
+      this.#guardian = startGuarded(program, links, this.#scratch.path);
+    } catch (error) {
+      this.close();
+      throw asKernelError(error, `${options.crash} cannot be started`);
+    }
     this.greeting = this.#await(this.#send(''), options.startTimeout, options.onWait);
   }
 
@@ -117,22 +97,28 @@ export class CrashProcess implements CrashSession {
   }
 
   readMemory(address: bigint, length: number): Uint8Array | string {
-    const [words = ''] = this.ask([`rd -r memory ${address.toString(16)} ${length}`]);
+    const file = this.#scratch.file('memory');
+    const [words = ''] = this.ask([`rd -r ${file} ${address.toString(16)} ${length}`]);
+    if (words.startsWith('rd: cannot open output file')) this.#failElsewhere();
     if (!words.startsWith(`${length} bytes copied from `)) return words;
-    const bytes = fs.readFileSync(path.join(this.#folder, 'memory'));
-    return bytes.length === length ? bytes : words;
+    let bytes: Uint8Array;
+    try {
+      bytes = fs.readFileSync(file);
+    } catch (cause) {
+      if (exhaustionOf(cause) !== undefined) throw asKernelError(cause, `${file} cannot be read`);
+      this.#failElsewhere();
+    }
+    // It says the same of what it could not write.
+    if (bytes.length !== length) this.#fail('no-room', `could not write to ${this.#scratch.path}`);
+    return bytes;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    try {
-      // The guardian's group; at worst it is gone already.
-      if (this.#guardian.pid !== undefined) process.kill(-this.#guardian.pid, 'SIGKILL');
-    } catch {}
-    fs.closeSync(this.#requests);
-    fs.closeSync(this.#answers);
-    fs.rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#guardian) endGuarded(this.#guardian);
+    for (const fd of [this.#requests, this.#answers]) if (fd >= 0) fs.closeSync(fd);
+    this.#scratch.remove();
   }
 
   /** Writes a command and, behind it, one that prints a mark no dump can know. */
@@ -178,10 +164,23 @@ export class CrashProcess implements CrashSession {
     return count > 0;
   }
 
-  #fail(code: 'crash-failed' | 'crash-hung', what: string): never {
+  #fail(code: 'crash-failed' | 'crash-hung' | 'no-room', what: string): never {
     const said = lastLines(this.#output.replace(EXITED, ''));
+    const { path: folder, isFull } = this.#scratch;
+    if (said.includes(`${folder}/`) && said.includes('No such file')) this.#failElsewhere(said);
     this.close();
+    if (isFull) throw new KernelError('no-room', `${this.#program} ${what}: ${folder} is full`);
     throw new KernelError(code, `${this.#program} ${what}${said && `; it last said: ${said}`}`);
+  }
+
+  /** crash runs, but not where we do: in a container, or behind a program that changes its root. */
+  #failElsewhere(said = ''): never {
+    this.close();
+    const paths = [this.#scratch.path, ...this.#files].join(', ');
+    throw new KernelError(
+      'crash-elsewhere',
+      `${this.#program} does not see the files that kdump-mem sees: ${paths}${said && `; it last said: ${said}`}`,
+    );
   }
 }
 
@@ -199,27 +198,4 @@ const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
 
 function sleep(milliseconds: number): void {
   Atomics.wait(SLEEPER, 0, 0, milliseconds);
-}
-
-/** Memory-backed where there is such a folder: every page read passes through a file in it. */
-function scratchFolder(): string {
-  try {
-    fs.accessSync('/dev/shm', fs.constants.W_OK);
-    return '/dev/shm';
-  } catch {
-    return os.tmpdir();
-  }
-}
-
-function findProgram(name: string): string {
-  const candidates = name.includes('/')
-    ? [path.resolve(name)]
-    : (process.env.PATH ?? '').split(':').map((folder) => path.join(folder, name));
-  for (const candidate of candidates) {
-    try {
-      fs.accessSync(candidate, fs.constants.X_OK);
-      return candidate;
-    } catch {}
-  }
-  throw new KernelError('crash-missing', `there is no program ${name}`);
 }

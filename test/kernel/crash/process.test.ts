@@ -97,6 +97,73 @@ describe('a crash that misbehaves is ended and named', () => {
   });
 });
 
+describe('a crash that runs elsewhere', () => {
+  const files = { vmlinux: '/proc/version', vmcore: '/proc/version' };
+
+  test('finds no file: both are named, and the folder', () => {
+    const error = failureOf(
+      () => new CrashProcess({ ...QUICK, ...files, crash: fake('elsewhere'), onWait() {} }),
+    );
+    expect(error.code).toBe('crash-elsewhere');
+    expect(error.message).toMatch(
+      /elsewhere does not see the files that kdump-mem sees: (\/[\w-]+)+\/kdump-mem-\w+, \/proc\/version, \/proc\/version; it last said: crash: [^\n]*\/vmlinux: No such file or directory$/,
+    );
+  });
+
+  test('writes memory where we do not see it', () => {
+    const session = new CrashProcess({ ...QUICK, crash: fake('elsewhere'), onWait() {} });
+    const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
+    expect(error.code).toBe('crash-elsewhere');
+    expect(error.message).toMatch(
+      /does not see the files that kdump-mem sees: \/[^\n]*kdump-mem-\w+$/,
+    );
+  });
+
+  test('only in another folder: all it is told is an absolute path', () => {
+    const session = new CrashProcess({
+      ...{ ...QUICK, ...files, vmcore: 'package.json' },
+      ...{ crash: fake('changes-folder'), onWait() {} },
+    });
+    try {
+      const bytes = session.readMemory(2n ** 63n, 64);
+      expect(bytes).toEqual(readFileSync('package.json').subarray(0, 64));
+    } finally {
+      session.close();
+    }
+  });
+});
+
+test('a crash that could not write what it says to have written gives no bytes', () => {
+  const session = new CrashProcess({ ...QUICK, crash: fake('no-room'), onWait() {} });
+  const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
+  expect(error.code).toBe('no-room');
+  expect(error.message).toMatch(/no-room could not write to \/[^\n]*kdump-mem-\w+$/);
+});
+
+describe('without file descriptors', () => {
+  // Fewer, and node itself does not start.
+  test.each([20, 22, 24, 26, 28])('%d of them end in one line', async (most) => {
+    const command = [
+      ...['skb', '--pid', '1', '--vmcore', 'package.json', '--vmlinux', 'package.json'],
+      ...['--engine', 'crash', '--crash', fake('dies')],
+    ];
+    const { exitCode, stderr } = await execa(
+      'sh',
+      [
+        '-c',
+        `ulimit -n ${most}; exec "$@"`,
+        'sh',
+        process.execPath,
+        commandPath('kdump-mem'),
+        ...command,
+      ],
+      { reject: false, stdin: 'ignore', stripFinalNewline: false },
+    );
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+  });
+});
+
 describe('nothing is left behind', () => {
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
     'by %s while crash hangs',
@@ -129,5 +196,5 @@ test('a hostile file name never reaches crash’s command line', () => {
   const error = failureOf(
     () => new CrashProcess({ ...QUICK, ...files, crash: fake('shows-arguments'), onWait() {} }),
   );
-  expect(error.message).toMatch(/arguments: -s (--no_\w+ )+vmlinux vmcore$/);
+  expect(error.message).toMatch(/arguments: -s (--no_\w+ )+(\/[\w/-]+)\/vmlinux \2\/vmcore$/);
 });
