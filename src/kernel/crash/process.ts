@@ -29,6 +29,9 @@ const EXITED = /\u001eexited (\d+)\n/;
 /** crash's output can be endless on a damaged dump: more than this from one request is refused. */
 const MAX_OUTPUT = 16 * 2 ** 20;
 
+/** Milliseconds without an answer until a full folder is taken for the reason. */
+const FULL_MS = 1000;
+
 /** Requests under way at a time: few enough to lie in the pipe to crash (64 KiB) unread. */
 const PIPELINED = 256;
 
@@ -151,6 +154,9 @@ export class CrashProcess implements CrashSession {
       if (elapsed > timeout) {
         this.#fail('crash-hung', `has not answered for ${Math.round(elapsed / 1000)} s`);
       }
+      // Where nothing can be written there is no answer to wait for, nor word of crash's end.
+      if (elapsed > FULL_MS && this.#scratch.isFull && !this.#readMore())
+        this.#fail('no-room', 'cannot answer');
       // Most answers take 50 µs, start-up takes seconds: waiting costs a twentieth of either.
       sleep(Math.min(elapsed / 20, 20));
       if (elapsed > 100) onWait?.(elapsed / 1000);

@@ -48,9 +48,9 @@ export class ScratchFolder {
     }
   }
 
-  /** Whether nothing more can be written to it. */
+  /** Whether nothing more can be written to it: also when the guardian ended, and had no room to say so. */
   get isFull(): boolean {
-    return freeBytes(this.path) === 0;
+    return !fs.existsSync(this.path) || freeBytes(this.path) === 0;
   }
 
   remove(): void {

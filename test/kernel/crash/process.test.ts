@@ -198,3 +198,12 @@ test('a hostile file name never reaches crash’s command line', () => {
   );
   expect(error.message).toMatch(/arguments: -s (--no_\w+ )+(\/[\w/-]+)\/vmlinux \2\/vmcore$/);
 });
+
+test('a crash that ends on a full disk, which keeps no word of it, is not waited for', () => {
+  const error = failureOf(
+    () =>
+      new CrashProcess({ ...QUICK, startTimeout: 60_000, crash: fake('full-disk'), onWait() {} }),
+  );
+  expect(error.code).toBe('no-room');
+  expect(error.message).toMatch(/full-disk cannot answer: \/[^\n]*kdump-mem-\w+ is full$/);
+});
