@@ -10,6 +10,8 @@ import { commandPath } from '../../support/cli.js';
 const fake = (name: string) =>
   fileURLToPath(new URL(`../../support/crash/${name}`, import.meta.url));
 const QUICK = { vmlinux: undefined, vmcore: undefined, startTimeout: 1000, requestTimeout: 1000 };
+/** For what is to answer, on a busy machine too. */
+const PATIENT = { ...QUICK, startTimeout: 60_000, requestTimeout: 60_000 };
 
 function failureOf(run: () => unknown): KernelError {
   try {
@@ -102,7 +104,7 @@ describe('a crash that runs elsewhere', () => {
 
   test('finds no file: both are named, and the folder', () => {
     const error = failureOf(
-      () => new CrashProcess({ ...QUICK, ...files, crash: fake('elsewhere'), onWait() {} }),
+      () => new CrashProcess({ ...PATIENT, ...files, crash: fake('elsewhere'), onWait() {} }),
     );
     expect(error.code).toBe('crash-elsewhere');
     expect(error.message).toMatch(
@@ -111,7 +113,7 @@ describe('a crash that runs elsewhere', () => {
   });
 
   test('writes memory where we do not see it', () => {
-    const session = new CrashProcess({ ...QUICK, crash: fake('elsewhere'), onWait() {} });
+    const session = new CrashProcess({ ...PATIENT, crash: fake('elsewhere'), onWait() {} });
     const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
     expect(error.code).toBe('crash-elsewhere');
     expect(error.message).toMatch(
@@ -121,7 +123,7 @@ describe('a crash that runs elsewhere', () => {
 
   test('only in another folder: all it is told is an absolute path', () => {
     const session = new CrashProcess({
-      ...{ ...QUICK, ...files, vmcore: 'package.json' },
+      ...{ ...PATIENT, ...files, vmcore: 'package.json' },
       ...{ crash: fake('changes-folder'), onWait() {} },
     });
     try {
@@ -134,7 +136,7 @@ describe('a crash that runs elsewhere', () => {
 });
 
 test('a crash that could not write what it says to have written gives no bytes', () => {
-  const session = new CrashProcess({ ...QUICK, crash: fake('no-room'), onWait() {} });
+  const session = new CrashProcess({ ...PATIENT, crash: fake('no-room'), onWait() {} });
   const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
   expect(error.code).toBe('no-room');
   expect(error.message).toMatch(/no-room could not write to \/[^\n]*kdump-mem-\w+$/);
@@ -194,15 +196,14 @@ describe('nothing is left behind', () => {
 test('a hostile file name never reaches crash’s command line', () => {
   const files = { vmcore: '/tmp/$(touch x)@0x1000 | !sh', vmlinux: '-s --help' };
   const error = failureOf(
-    () => new CrashProcess({ ...QUICK, ...files, crash: fake('shows-arguments'), onWait() {} }),
+    () => new CrashProcess({ ...PATIENT, ...files, crash: fake('shows-arguments'), onWait() {} }),
   );
   expect(error.message).toMatch(/arguments: -s (--no_\w+ )+(\/[\w/-]+)\/vmlinux \2\/vmcore$/);
 });
 
 test('a crash that ends on a full disk, which keeps no word of it, is not waited for', () => {
   const error = failureOf(
-    () =>
-      new CrashProcess({ ...QUICK, startTimeout: 60_000, crash: fake('full-disk'), onWait() {} }),
+    () => new CrashProcess({ ...PATIENT, crash: fake('full-disk'), onWait() {} }),
   );
   expect(error.code).toBe('no-room');
   expect(error.message).toMatch(/full-disk cannot answer: \/[^\n]*kdump-mem-\w+ is full$/);
