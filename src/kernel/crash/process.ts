@@ -155,8 +155,9 @@ export class CrashProcess implements CrashSession {
         this.#fail('crash-hung', `has not answered for ${Math.round(elapsed / 1000)} s`);
       }
       // Where nothing can be written there is no answer to wait for, nor word of crash's end.
-      if (elapsed > FULL_MS && this.#scratch.isFull && !this.#readMore())
-        this.#fail('no-room', 'cannot answer');
+      if (elapsed > FULL_MS && this.#scratch.isFull) this.#fail('no-room', 'cannot answer');
+      if (elapsed > FULL_MS && this.#scratch.isGone && !this.#readMore())
+        this.#fail('no-room', `ended, and nothing could be written to ${this.#scratch.path}`);
       // Most answers take 50 µs, start-up takes seconds: waiting costs a twentieth of either.
       sleep(Math.min(elapsed / 20, 20));
       if (elapsed > 100) onWait?.(elapsed / 1000);

@@ -48,9 +48,14 @@ export class ScratchFolder {
     }
   }
 
-  /** Whether nothing more can be written to it: also when the guardian ended, and had no room to say so. */
+  /** Whether it is there and nothing more can be written to it. */
   get isFull(): boolean {
-    return !fs.existsSync(this.path) || freeBytes(this.path) === 0;
+    return freeBytes(this.path) === 0;
+  }
+
+  /** Whether it was removed: crash's guardian does that when crash has ended. */
+  get isGone(): boolean {
+    return !fs.existsSync(this.path);
   }
 
   remove(): void {
