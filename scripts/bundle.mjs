@@ -1,45 +1,47 @@
-// Makes dist/bin: each command as one file with all that it imports, since a cold start spends a
-// millisecond on every module file that it looks for and reads, and there are a hundred. CommonJS,
-// which node loads 5 ms faster than modules. Beside it lies V8's code cache; see launch.cjs.
-import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+// Makes dist/bin: a launcher for each command (src/launch), and in bundles/ one file for all that a
+// command line needs, since a cold start spends a millisecond on every module file that it looks for
+// and reads, and there are a hundred. CommonJS, which node loads 5 ms faster than modules.
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+import { entryOf, SUBCOMMANDS } from './bundle-parts/entries.mjs';
 import { writeNotices } from './bundle-parts/notices.mjs';
-import { bundleOptions } from './bundle-parts/options.mjs';
+import { bundleOptions, declarationsOnly, launcherOptions } from './bundle-parts/options.mjs';
 
 const OUT = 'dist/bin';
-const DUMP = 'fixtures/dumps/6.1.vmcore';
-/** What each command is run with to fill its code cache. */
-const TYPICAL = {
-  'kdump-mem': existsSync(DUMP)
-    ? ['skb', '--pid', '122', '--fd', '4', '--vmcore', DUMP]
-    : ['--help'],
-  // A look at this host that finds, and so prints, nothing.
-  skcheck: ['--stale', '--quiet', '--sport', '1', '--netns', 'own', '--interval', '0'],
-};
 
 rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT, { recursive: true });
 // The package around it has modules.
 writeFileSync(`${OUT}/package.json`, '{ "type": "commonjs" }\n');
-const inputs = [];
-for (const [command, args] of Object.entries(TYPICAL)) {
+const inputs = [
+  ...(await bundle('skcheck', bundleOptions(entryOf('skcheck')))),
+  ...(await bundle('kdump-mem', bundleOptions(entryOf('kdump-mem'), [declarationsOnly]))),
+];
+for (const name of SUBCOMMANDS) {
+  inputs.push(...(await bundle(`kdump-mem-${name}`, bundleOptions(entryOf('kdump-mem', [name])))));
+}
+await launcher('skcheck', []);
+await launcher('kdump-mem', SUBCOMMANDS);
+writeNotices(inputs, `${OUT}/THIRD-PARTY-NOTICES`);
+
+/** Returns the source files that went into it. */
+async function bundle(name, options) {
   const { metafile } = await build({
-    ...bundleOptions(command),
-    outfile: `${OUT}/${command}.bundle.js`,
+    ...options,
+    outfile: `${OUT}/bundles/${name}.js`,
     minifyWhitespace: true,
     minifySyntax: true,
     sourcemap: true,
+    sourcesContent: false,
+    // The launcher calls it as node calls a module.
+    banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+    footer: { js: '})' },
   });
-  inputs.push(...Object.keys(metafile.inputs));
-  const program = `${OUT}/${command}.js`;
-  copyFileSync('scripts/bundle-parts/launch.cjs', program);
-  chmodSync(program, 0o755);
-  // However it ends, what it ran is compiled.
-  spawnSync(process.execPath, ['scripts/bundle-parts/cache-code.cjs', program, ...args], {
-    stdio: 'ignore',
-  });
-  const cache = `${OUT}/${command}.bundle.js.cache`;
-  if (!existsSync(cache)) throw new Error(`${cache} was not made`);
+  return Object.keys(metafile.inputs);
 }
-writeNotices(inputs, `${OUT}/THIRD-PARTY-NOTICES`);
+
+async function launcher(command, subcommands) {
+  const outfile = `${OUT}/${command}.js`;
+  await build({ ...launcherOptions(command, subcommands), outfile });
+  chmodSync(outfile, 0o755);
+}

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { version, engines } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 /** commander can run a subcommand as a program; ours never are, and loading that takes 4 ms. */
 const noPrograms = {
@@ -15,10 +15,23 @@ const noPrograms = {
   },
 };
 
-/** How esbuild makes one CommonJS file of a command and everything that it imports. */
-export function bundleOptions(command) {
+/** Leaves out what commands import when they act: help and version need what declares them. */
+export const declarationsOnly = {
+  name: 'declarations-only',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ kind, path }) =>
+      kind === 'dynamic-import' ? { path, namespace: 'elsewhere' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'elsewhere' }, ({ path }) => ({
+      contents: `throw new Error(${JSON.stringify(`${path} is in the bundles of commands`)});`,
+    }));
+  },
+};
+
+/** How esbuild makes one CommonJS file of a program (entries.mjs) and everything that it imports. */
+export function bundleOptions(entry, plugins = []) {
   return {
-    entryPoints: [`src/cli/${command}.ts`],
+    ...entry,
     bundle: true,
     format: 'cjs',
     platform: 'node',
@@ -26,7 +39,20 @@ export function bundleOptions(command) {
     legalComments: 'inline',
     metafile: true,
     define: { KDUMP_MEM_VERSION: JSON.stringify(version) },
-    plugins: [noPrograms],
+    plugins: [noPrograms, ...plugins],
     logLevel: 'warning',
+  };
+}
+
+/** How esbuild makes a command's launcher: also of what nodes understand that are too old for us. */
+export function launcherOptions(command, subcommands) {
+  return {
+    ...bundleOptions({ entryPoints: ['src/launch/launch.ts'] }),
+    target: 'node8',
+    define: {
+      KDUMP_MEM_COMMAND: JSON.stringify(command),
+      KDUMP_MEM_SUBCOMMANDS: JSON.stringify(subcommands),
+      KDUMP_MEM_OLDEST_NODE: JSON.stringify(engines.node.replace('>=', '')),
+    },
   };
 }

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { inject } from 'postject';
+import { entryOf } from '../bundle-parts/entries.mjs';
 import { writeNotices } from '../bundle-parts/notices.mjs';
 import { bundleOptions } from '../bundle-parts/options.mjs';
 
@@ -39,7 +40,7 @@ writeNotices(inputs, join(OUT, 'THIRD-PARTY-NOTICES'));
 async function make(command) {
   const main = join(OUT, `${command}.cjs`);
   const { metafile } = await build({
-    ...bundleOptions(command),
+    ...bundleOptions(entryOf(command)),
     outfile: main,
     minify: true,
     keepNames: true,

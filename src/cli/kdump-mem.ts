@@ -1,10 +1,4 @@
 import { Command, CommanderError } from 'commander';
-import { registerExtract } from './commands/extract.js';
-import { registerInfo } from './commands/info.js';
-import { registerRead } from './commands/read.js';
-import { registerSkb } from './commands/skb.js';
-import { registerSockets } from './commands/sockets.js';
-import { registerStruct } from './commands/struct.js';
 import { refuseWithoutCommand } from './dump-arguments.js';
 import { EXIT, explainFailure } from './failure.js';
 import { reportBugs } from './last-resort.js';
@@ -18,9 +12,13 @@ Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dum
 be read, 4 what was asked for is not there, 5 (with --strict) the answer is incomplete, 70 a bug of
 kdump-mem ended it (please report it).`;
 
-void main();
-
-async function main(): Promise<void> {
+/**
+ * Runs kdump-mem with some of its commands: the bundler (scripts/bundle-parts/entries.mjs) gives each
+ * file of commands/ a bundle of its own, so that none waits for the code of all others.
+ *
+ * @param register declares each of them
+ */
+export async function main(...register: readonly ((program: Command) => void)[]): Promise<void> {
   reportBugs('kdump-mem');
   const program = new Command('kdump-mem')
     .description(
@@ -33,12 +31,7 @@ async function main(): Promise<void> {
       outputError: (text, write) => write(usageLine(escapeUsage(text))),
     });
 
-  registerExtract(program);
-  registerInfo(program);
-  registerRead(program);
-  registerSkb(program);
-  registerSockets(program);
-  registerStruct(program);
+  for (const declare of register) declare(program);
   registerHelp(program);
 
   endWithReader('kdump-mem', EXIT.unreadable);

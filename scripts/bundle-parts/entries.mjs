@@ -1,0 +1,27 @@
+import { readdirSync } from 'node:fs';
+
+const COMMANDS = 'src/cli/commands';
+
+/** kdump-mem's commands: each is a file of src/cli/commands, which exports register<Name>. */
+export const SUBCOMMANDS = readdirSync(COMMANDS)
+  .map((file) => file.replace(/\.ts$/, ''))
+  .toSorted();
+
+/** What esbuild begins with to make a program: skcheck, or kdump-mem with some of its commands. */
+export function entryOf(command, subcommands = SUBCOMMANDS) {
+  if (command !== 'kdump-mem') return { entryPoints: [`src/cli/${command}.ts`] };
+  const imports = subcommands.map(
+    (name) => `import { ${registrar(name)} } from './commands/${name}.js';`,
+  );
+  const contents = [
+    "import { main } from './kdump-mem.js';",
+    ...imports,
+    `void main(${subcommands.map(registrar).join(', ')});`,
+  ].join('\n');
+  return { stdin: { contents, resolveDir: 'src/cli', sourcefile: 'entry.ts', loader: 'ts' } };
+}
+
+/** registerSkb of skb, registerTopTalkers of top-talkers. */
+function registrar(name) {
+  return `register-${name}`.replaceAll(/-(.)/g, (_, letter) => letter.toUpperCase());
+}

@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandPath, kdumpMem } from '../support/cli.js';
+import { Installed, launch } from '../support/launched.js';
+
+const SOURCES = fileURLToPath(new URL('../../src/cli/commands', import.meta.url));
+const COMMANDS = readdirSync(SOURCES).map((file) => file.replace(/\.ts$/, ''));
+
+let installed: Installed;
+beforeAll(() => {
+  installed = new Installed();
+});
+afterAll(() => installed.remove());
+
+describe('kdump-mem', () => {
+  test('lists every command in its help', async () => {
+    const { stdout, status } = await kdumpMem('--help');
+    expect(status).toBe(0);
+    const listed = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) \[?/gm)].map(([, name]) => name);
+    expect(listed).toEqual([...COMMANDS.toSorted(), 'help']);
+  });
+
+  test.each(COMMANDS)('%s has a bundle of its own, which knows no other command', async (name) => {
+    const own = await installed.run([name, '--help']);
+    expect(own).toMatchObject({ status: 0, stderr: '' });
+    expect(own.stdout).toContain(`Usage: kdump-mem ${name} `);
+    const { stdout } = await installed.run(['help', name]);
+    expect(stdout).toBe(own.stdout);
+    const bundle = readFileSync(join(installed.bin, `bundles/kdump-mem-${name}.js`), 'utf8');
+    for (const other of COMMANDS)
+      expect(bundle.includes(`command("${other}")`)).toBe(other === name);
+  });
+
+  test('knows a command after --, where nothing is an option', async () => {
+    expect(await kdumpMem('--', 'info')).toEqual(await kdumpMem('info'));
+    expect((await kdumpMem('--', 'info')).stderr).toContain('say what to read');
+    expect((await kdumpMem('--', '--', 'info')).stderr).toContain("unknown command '--'");
+  });
+
+  test('knows no command that is a path', async () => {
+    const { stderr, status } = await kdumpMem('../bundles/kdump-mem-skb');
+    expect(status).toBe(2);
+    expect(stderr).toContain("unknown command '../bundles/kdump-mem-skb'");
+  });
+});
+
+test.each(['kdump-mem', 'skcheck'] as const)('./%s runs it from a clone', async (name) => {
+  const path = fileURLToPath(new URL(`../../${name}`, import.meta.url));
+  const { PATH } = process.env;
+  const direct = await launch(process.execPath, [commandPath(name), '--help'], { PATH });
+  expect(direct).toMatchObject({ status: 0, stdout: expect.stringContaining(`Usage: ${name}`) });
+  expect(await launch(path, ['--help'], { PATH })).toEqual(direct);
+});

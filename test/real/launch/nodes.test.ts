@@ -1,0 +1,97 @@
+import { copyFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fixture } from '../../support/fixtures.js';
+import { launch } from '../../support/launched.js';
+import { installTree, nodeOf } from './installed-tree.js';
+
+/** Three majors, and two releases of one major whose V8 calls itself the same. */
+const RELEASES = ['20-19', '20-20', '22', '24'] as const;
+
+const { vmcore, truth } = fixture('6.1');
+const { pid, fd } = truth.roles.find(({ name }) => name === 'starving')!;
+const SKB = ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', vmcore];
+
+let tree: ReturnType<typeof installTree>;
+beforeAll(() => {
+  tree = installTree();
+});
+afterAll(() => rmSync(tree.folder, { recursive: true, force: true }));
+
+const run = (node: string, args: readonly string[], command = 'kdump-mem') =>
+  launch(node, [join(tree.bin, `${command}.js`), ...args], { HOME: tree.home });
+
+describe('one installed tree, run by other nodes in turn', () => {
+  test.each([
+    ['kdump-mem', SKB],
+    ['kdump-mem', ['sockets', '--vmcore', vmcore, '--json']],
+    ['kdump-mem', ['--version']],
+    ['kdump-mem', ['help', 'skb']],
+    ['skcheck', ['--help']],
+  ])('%s %j has one answer', async (command, args) => {
+    const answer = await run(process.execPath, args, command);
+    expect(answer).toMatchObject({ status: 0, signal: null, stderr: '' });
+    for (const release of [...RELEASES, ...RELEASES, ...RELEASES.toReversed()])
+      expect(await run(nodeOf(release), args, command), release).toEqual(answer);
+  });
+
+  test('each keeps what it compiled', async () => {
+    const cache = join(tree.home, '.cache/kdump-mem');
+    const kept = () =>
+      readdirSync(cache)
+        .filter((name) => name.startsWith('kdump-mem-skb-'))
+        .map((name) => `${name} ${statSync(join(cache, name)).ino}`)
+        .toSorted();
+    for (const release of RELEASES) await run(nodeOf(release), SKB);
+    const before = kept();
+    expect(before.length).toBeGreaterThanOrEqual(RELEASES.length);
+    for (const release of RELEASES) await run(nodeOf(release), SKB);
+    expect(kept()).toEqual(before);
+  });
+});
+
+describe.each(['replaces', 'writes over'])('a node that another release %s', (way) => {
+  test('still answers', async () => {
+    const node = join(tree.folder, 'node');
+    const put = (release: (typeof RELEASES)[number]) => {
+      copyFileSync(nodeOf(release), `${node}-new`);
+      if (way === 'replaces') renameSync(`${node}-new`, node);
+      else copyFileSync(`${node}-new`, node);
+    };
+    for (const release of ['20-19', '20-20', '20-19', '22'] as const) {
+      put(release);
+      for (let again = 0; again < 2; again++)
+        expect(await run(node, SKB), release).toMatchObject({
+          status: 0,
+          stderr: '',
+          stdout: expect.stringContaining(`pid ${pid} `),
+        });
+    }
+  });
+});
+
+describe.each(['8', '18'] as const)('Node %s, which is too old,', (release) => {
+  test.each([
+    ['kdump-mem', SKB],
+    ['kdump-mem', ['--version']],
+    ['skcheck', ['--stale']],
+  ])('is told so by %s %j: one line, status 3', async (command, args) => {
+    const { status, stderr, stdout } = await run(nodeOf(release), args, command);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+    expect(stderr).toMatch(
+      new RegExp(
+        `^${command}: this is Node ${release}\\.[0-9.]+, and Node 20\\.19 or newer is .*\n$`,
+      ),
+    );
+  });
+
+  test('also where nothing else can be loaded', async () => {
+    const alone = join(tree.folder, 'alone.js');
+    copyFileSync(join(tree.bin, 'kdump-mem.js'), alone);
+    expect(await launch(nodeOf(release), [alone], {})).toMatchObject({
+      status: 3,
+      stdout: '',
+      stderr: expect.stringMatching(/^kdump-mem: this is Node .*\n$/),
+    });
+  });
+});
