@@ -3,6 +3,7 @@ import type { KernelMemory } from './memory.js';
 
 /** Bytes fetched at a time. */
 export const CHUNK = 4096;
+const CHUNK_BITS = Math.log2(CHUNK);
 
 /** A table in the kernel's memory of which only the parts looked at are read. */
 export class LazyBytes {
@@ -43,7 +44,8 @@ export class LazyBytes {
   needEach(places: Int32Array): void {
     const wanted = new Uint8Array(this.have.length);
     for (let index = 0; index < places.length; index++) {
-      wanted[Math.floor(places[index]! / CHUNK)] = 1;
+      // A quotient would be a number on the heap, as long as this runs unoptimized.
+      wanted[places[index]! >> CHUNK_BITS] = 1;
     }
     for (let chunk = 0; chunk < this.have.length; chunk++) {
       const first = chunk;
