@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { shellPath, shellWord } from '../shell-word.js';
 import { UsageError } from './failure.js';
@@ -91,7 +91,7 @@ export function refuseWithoutCommand(program: Command, words: readonly string[])
 
 function isThere(word: string): boolean {
   try {
-    return fs.statSync(word, { throwIfNoEntry: false }) !== undefined;
+    return statSync(word, { throwIfNoEntry: false }) !== undefined;
   } catch {
     // A part of the path is no folder, or may not be looked into: whoever opens it says which.
     return word.includes('/');

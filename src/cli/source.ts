@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -124,7 +124,7 @@ function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format'): vo
   // A script's variable that is not set.
   if (file === '') throw new UsageError('a file’s name is empty');
   try {
-    fs.accessSync(file, fs.constants.R_OK);
+    accessSync(file, constants.R_OK);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'EACCES' || code === 'EPERM') {
@@ -133,7 +133,7 @@ function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format'): vo
     throw new KernelError('no-such-file', noFile(file, code), { cause });
   }
   // Whoever opens a fifo waits for somebody to write to it; a folder may hold a dump.
-  const stat = fs.statSync(file);
+  const stat = statSync(file);
   if (!stat.isFile() && !stat.isDirectory()) {
     throw new KernelError(unfit, `${file} is not a regular file`);
   }
@@ -145,7 +145,7 @@ function noFile(file: string, code: string | undefined): string {
 }
 
 function checkKcore(): void {
-  if (!fs.existsSync('/proc/kcore')) {
+  if (!existsSync('/proc/kcore')) {
     throw new KernelError('no-live-memory', 'this kernel has no /proc/kcore');
   }
   checkFile('/proc/kcore', 'not-a-dump');

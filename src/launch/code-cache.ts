@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import zlib from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import { privateFolder } from './private-folder.js';
 import { runningNode } from './running-node.js';
 
@@ -38,10 +38,10 @@ export class CodeCache {
   static of(filename: string, code: Buffer): CodeCache | null {
     try {
       // Node 21 and 22.0 have no crc32.
-      const node = typeof zlib.crc32 === 'function' ? runningNode() : null;
+      const node = typeof crc32 === 'function' ? runningNode() : null;
       if (node === null) return null;
-      const key = Buffer.from(JSON.stringify([filename, code.length, zlib.crc32(code), node]));
-      const digits = zlib.crc32(key).toString(16).padStart(8, '0');
+      const key = Buffer.from(JSON.stringify([filename, code.length, crc32(code), node]));
+      const digits = crc32(key).toString(16).padStart(8, '0');
       return new CodeCache(`${basename(filename, '.js')}-${digits}`, key);
     } catch {
       return null;
@@ -81,13 +81,13 @@ export class CodeCache {
   #wrap(compiled: Buffer): Buffer {
     const whole = Buffer.concat([Buffer.alloc(HEADER_BYTES), this.#key, compiled]);
     whole.writeUInt32LE(this.#key.length, 4);
-    whole.writeUInt32LE(zlib.crc32(whole.subarray(4)), 0);
+    whole.writeUInt32LE(crc32(whole.subarray(4)), 0);
     return whole;
   }
 
   #open(whole: Buffer): Buffer | undefined {
     if (whole.length <= HEADER_BYTES + this.#key.length) return undefined;
-    if (whole.readUInt32LE(0) !== zlib.crc32(whole.subarray(4))) return undefined;
+    if (whole.readUInt32LE(0) !== crc32(whole.subarray(4))) return undefined;
     const end = HEADER_BYTES + whole.readUInt32LE(4);
     const isOurs = whole.subarray(HEADER_BYTES, end).equals(this.#key);
     return isOurs ? whole.subarray(end) : undefined;
