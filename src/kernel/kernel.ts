@@ -83,6 +83,12 @@ export interface Kernel {
   pageOfFrame(frame: number): bigint;
 
   /**
+   * The number behind the last page frame that the source of the bytes has; absent, or undefined,
+   * where it doesn't tell. Firmware's memory may be among it.
+   */
+  memoryEnd?(): number | undefined;
+
+  /**
    * Notes what is read of a live kernel from here on, until it is called again. What it gives forgets
    * that, so that reading it anew shows memory as it is then. Dumps do not change: nothing is done.
    */

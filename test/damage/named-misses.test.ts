@@ -34,13 +34,23 @@ function* lines(of: Kernel): Generator<string> {
   }
 }
 
-/** Without it no page frame is scanned, which would take most of the time and tell nothing here. */
-const NO_SCAN: Denial = { address: kernel.symbol('max_pfn')!, length: 8, code: 'filtered' };
+/** Without what tells where memory ends. */
+const NO_END = ['max_pfn', 'node_data'].map(
+  (name): Denial => ({ address: kernel.symbol(name)!, length: 8, code: 'filtered' }),
+);
+
+/** No page frame is scanned, which would take most of the time and tell nothing here. */
+function unscanned(denials: readonly Denial[], onRead?: (at: bigint, length: number) => void) {
+  const damage = { patches: [], denials: [...NO_END, ...denials] };
+  return new Proxy(damagedKernel(kernel, damage, onRead), {
+    get: (target, name) => (name === 'memoryEnd' ? undefined : target[name as keyof typeof target]),
+  });
+}
 
 /** Pages that all of that reads, in the order of first reads. */
 function pagesRead(): bigint[] {
   const pages = new Set<bigint>();
-  const noting = damagedKernel(kernel, { patches: [], denials: [NO_SCAN] }, (address, length) => {
+  const noting = unscanned([], (address, length) => {
     for (let at = address & ~0xfffn; at < address + BigInt(length); at += 4096n) pages.add(at);
   });
   for (const _ of lines(noting));
@@ -58,8 +68,7 @@ test('whatever page is missing, lines that tell an address tell what lies there'
   const told = new Set<string>();
   for (const address of pages) {
     const gone: Denial = { address, length: 4096, code: 'filtered' };
-    const denials = [NO_SCAN, gone];
-    for (const line of lines(damagedKernel(kernel, { patches: [], denials }))) {
+    for (const line of lines(unscanned([gone]))) {
       if (!MISSING.test(line)) continue;
       told.add(line);
       expect(line).toMatch(NAMED);

@@ -244,6 +244,13 @@ export class NativeKernel implements Kernel {
     return this.#parts.memory.physical(address);
   }
 
+  memoryEnd(): number | undefined {
+    const { existingRanges, physicalRanges } = this.image.facts;
+    let end = 0;
+    for (const range of existingRanges ?? physicalRanges) end = Math.max(end, range.end);
+    return end === 0 ? undefined : Math.ceil(end / this.facts.pageSize);
+  }
+
   noteReads(): () => void {
     return this.image.noteReads();
   }

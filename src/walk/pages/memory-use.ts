@@ -1,8 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, needSymbol, numaNodes, perCpuAddress } from '../machine/cpus.js';
+import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
+import { memoryNodes } from './memory-nodes.js';
 
 /** What a kernel's counters say of all of its memory, in base pages; slabs are not among them. */
 export interface MemoryUse {
@@ -48,7 +49,7 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   // A variable of its own up to 6.18.
   const variable = kernel.symbol('nr_vmalloc_pages');
   let vmalloced = variable === undefined ? 0 : long(kernel, 'nr_vmalloc_pages', variable, 0n);
-  for (const node of nodesOf(kernel)) {
+  for (const node of memoryNodes(kernel)) {
     for (const item of LRU) sum.lru += nodes.item(node, item);
     sum.pageTables += nodes.item(node, 'NR_PAGETABLE') + nodes.item(node, 'NR_SECONDARY_PAGETABLE');
     vmalloced += nodes.item(node, 'NR_VMALLOC');
@@ -67,18 +68,6 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   }
   const counted = variable !== undefined || nodes.has('NR_VMALLOC');
   return { ...use, vmalloced: counted ? vmalloced : undefined };
-}
-
-/** Addresses of every `pglist_data`. */
-function nodesOf(kernel: Kernel): bigint[] {
-  const single = kernel.symbol('contig_page_data');
-  if (single !== undefined) return [single];
-  const at = needSymbol(kernel, 'node_data');
-  const table = readPartOf(kernel, 'node_data', at, at, 8 * numaNodes(kernel));
-  const all = Array.from({ length: table.byteLength / 8 }, (_, node) =>
-    table.getBigUint64(8 * node, true),
-  );
-  return all.filter((node) => node !== 0n);
 }
 
 /** Counters `vm_stat[item]` with a part for each CPU, an s8 for each item. */

@@ -2,9 +2,9 @@ import { KernelError, ReadError } from '../../kernel/error.js';
 import { highHalf, lowHalf } from '../../kernel/halves.js';
 import type { Kernel, Place } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
-import { pointerPartOf } from '../named-read.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
+import { memoryEnd } from './memory-end.js';
 import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
 
 /** A slot of a slab, in use or free: the allocator's lists are not consulted. */
@@ -46,6 +46,12 @@ const CHUNK = 16_384;
 const SECTION_BYTES = 2 ** 27;
 
 /**
+ * Sections without an array that are passed over where only one witness says that memory goes on:
+ * 16 TiB. What a damaged word says may be millions of times as much.
+ */
+const MOST_EMPTY = 2 ** 17;
+
+/**
  * Every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
  * find them all is through the `struct page` of every page frame (as drgn does it).
  */
@@ -83,7 +89,7 @@ export class SlabScan {
   /**
    * @param progress told now and then which part of all frames is done, 0 to 1
    * @param look sees each page frame as well, so that memory is gone through once
-   * @throws {KernelError} `no-symbols` if the kernel doesn't name its last frame
+   * @throws as {@link memoryEnd}
    */
   *slots(
     caches: ReadonlySet<bigint>,
@@ -92,12 +98,15 @@ export class SlabScan {
   ): Generator<Slot> {
     const shapes = new Map<bigint, Shape>();
     for (const cache of caches) shapes.set(cache, this.#shape(cache));
-    const last = this.#lastFrame();
+    const { frame: last, agreed, faults } = memoryEnd(this.#kernel);
+    for (const { code, message } of faults)
+      this.#warnings.add(code, `where memory ends: ${message}`);
     // An even number: the second page of a compound allocation lies with the first.
     const perChunk = 2 * Math.floor(CHUNK / this.#stride / 2);
     const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
     const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     let missing = 0;
+    let empty = 0;
     for (let frame = 0; frame < last; ) {
       // Not beyond a section: the next one may be missing.
       const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
@@ -109,6 +118,12 @@ export class SlabScan {
         if (!(error instanceof ReadError)) throw error;
         if (error.code === 'unmapped') {
           frame += perSection - (frame % perSection);
+          if (frame > agreed && ++empty > MOST_EMPTY) {
+            const message = `where memory ends: page frame ${last} is said, and ${MOST_EMPTY} sections before it are not there`;
+            this.#warnings.add('corrupt', message);
+            look?.missed();
+            break;
+          }
           continue;
         }
         const found = this.#byMember(first, count, shapes, look);
@@ -202,14 +217,6 @@ export class SlabScan {
       throw new KernelError('damaged', `the slab cache at 0x${cache.toString(16)} is not sound`);
     }
     return { size, pad: view.number('red_left_pad') };
-  }
-
-  #lastFrame(): number {
-    const symbol = this.#kernel.symbol('max_pfn');
-    if (symbol === undefined) {
-      throw new KernelError('no-symbols', 'the symbol max_pfn is missing: slabs cannot be scanned');
-    }
-    return Number(pointerPartOf(this.#kernel, 'max_pfn', symbol, symbol));
   }
 }
 
