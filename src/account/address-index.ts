@@ -1,5 +1,5 @@
 import { KernelError } from '../kernel/error.js';
-import { highHalf, lowHalf } from '../kernel/halves.js';
+import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
 import { FrameIndex } from '../walk/pages/frame-index.js';
 
 /** More upper halves than this could not be told apart below; 2^20 of them span all of memory. */
@@ -40,6 +40,13 @@ export class AddressIndex {
     const lower = key % 0x1_0000_0000;
     const upper = (key - lower) / 0x1_0000_0000;
     return this.#add(other.#upperHalves.frame(upper), lower);
+  }
+
+  /** The address of a row. */
+  address(row: number): bigint {
+    const key = this.#keys.frame(row);
+    const lower = key % 0x1_0000_0000;
+    return joinHalves(this.#upperHalves.frame((key - lower) / 0x1_0000_0000), lower);
   }
 
   copy(): AddressIndex {

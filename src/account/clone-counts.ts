@@ -24,6 +24,7 @@ export class CloneCounts {
     const known = this.#index.size;
     const row = this.#index.add(sharedInfo);
     if (row === known) this.#set(row, clones, 0, 0);
+    else this.#atLeast(row, clones);
     this.#found[row] = this.#found[row]! + 1;
     return row === known;
   }
@@ -62,6 +63,7 @@ export class CloneCounts {
       const [found, frags] = [other.#found[from]!, other.#frags[from]!];
       if (row < known) {
         this.#found[row] = this.#found[row]! + found;
+        this.#atLeast(row, other.#clones[from]!);
         both += Math.min(this.#frags[row]!, frags);
       } else {
         this.#set(row, other.#clones[from]!, found, frags);
@@ -86,6 +88,28 @@ export class CloneCounts {
     this.#slots.countOf(isWhole, slots);
   }
 
+  /** Adds the references that hang in any info: each holds its own, wherever its clones are. */
+  countAll(pages: Uint32Array, slots: Uint32Array): void {
+    const all = () => true;
+    this.#pages.countOf(all, pages);
+    this.#slots.countOf(all, slots);
+  }
+
+  /** Address of a shared info. */
+  address(row: number): bigint {
+    return this.#index.address(row);
+  }
+
+  /** How many clones have it; an skb that several have counts as often. */
+  clones(row: number): number {
+    return this.#clones[row]!;
+  }
+
+  /** How many of them were found. */
+  found(row: number): number {
+    return this.#found[row]!;
+  }
+
   copy(): CloneCounts {
     const copy = new CloneCounts();
     copy.#index = this.#index.copy();
@@ -95,6 +119,11 @@ export class CloneCounts {
     copy.#pages = this.#pages.copy();
     copy.#slots = this.#slots.copy();
     return copy;
+  }
+
+  /** Of clones that several have, one may have more users than another. */
+  #atLeast(row: number, clones: number): void {
+    this.#clones[row] = Math.max(this.#clones[row]!, Math.min(clones, MOST_COUNTED));
   }
 
   #set(row: number, clones: number, found: number, frags: number): void {

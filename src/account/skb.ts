@@ -157,6 +157,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
       sum.incomplete(incompleteness(error), `fd ${someOf(fds)}: ${(error as Error).message}`);
     }
   }
+  if (!kernel.facts.live) sum.checkReferences();
   sockets.sort(
     (a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.fds[0] ?? 0) - (b.fds[0] ?? 0),
   );

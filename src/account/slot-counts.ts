@@ -41,6 +41,11 @@ export class SlotCounts {
     return this.#caches[this.#cacheOf[row]!]!;
   }
 
+  /** Address of a slot. */
+  address(row: number): bigint {
+    return this.#index.address(row);
+  }
+
   references(row: number): number {
     return this.#references[row]!;
   }

@@ -159,6 +159,7 @@ export class SocketAccountant {
       counted.push({ name, tally, figures });
       total.add(tally);
     }
+    total.checkReferences();
     const account = {
       socket: { ...socket, ...identity },
       queues,

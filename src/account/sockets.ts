@@ -170,6 +170,8 @@ class AccountedCensus {
 
   /** To be asked for when all accounts were taken. */
   whole(): CensusWhole {
+    // A live kernel's pages were read at other times than some of the skbs that lead to them.
+    if (!this.#kernel.facts.live) this.#sum.checkReferences();
     const socks = this.#all.map(({ sock }) => sock);
     return {
       kernel: this.#kernel.facts,

@@ -5,6 +5,7 @@ import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
 import { SharedTable } from './columns.js';
 import type { Figures } from './figures.js';
+import { overcounted } from './overcounted.js';
 import { PageCounts } from './page-counts.js';
 import { SlotCounts } from './slot-counts.js';
 
@@ -150,6 +151,12 @@ export class Tally implements SkbSink {
       pinnedBytes: pageBytes + slabBytes,
       complete: this.#complete,
     };
+  }
+
+  /** Says what was found to be led to more often than the kernel counts: then either is wrong. */
+  checkReferences(): void {
+    const [pages, slots, clones] = [this.#pages.table, this.#slots.table, this.#clones.table];
+    for (const fault of overcounted(pages, slots, clones)) this.incomplete('corrupt', fault);
   }
 
   /** What of it would go back to the allocators if all of it were dropped. */

@@ -25,6 +25,54 @@ describe('a tally', () => {
     expect(one.ownership()).toEqual({ exclusiveBytes: PAGE, sharedBytes: 0 });
   });
 
+  test.each<[string, (to: Tally) => void, (to: Tally) => void, string]>([
+    [
+      'a page',
+      (to) => to.page(64, 0, 2, undefined),
+      (to) => {
+        to.page(64, 0, 2, undefined);
+        to.clone(1000n, 5);
+        // A shared info holds its page, wherever its other clones are.
+        to.page(64, 0, 2, 1000n);
+      },
+      'page frame 64 counts 2 references, and 3 were found',
+    ],
+    [
+      'a slot',
+      (to) => to.slot(4096n, SLAB, 1, undefined),
+      (to) => to.slot(4096n, SLAB, 1, undefined),
+      'the slot at 0x1000 counts 1 references, and 2 were found',
+    ],
+    [
+      'a shared info',
+      (to) => to.clone(2n ** 63n + 64n, 1),
+      (to) => to.clone(2n ** 63n + 64n, 1),
+      'the shared info at 0x8000000000000040 counts 1 clones, and 2 were found',
+    ],
+  ])('says of %s that more lead there than it counts', (_, first, second, message) => {
+    const [warnings, sum] = [new Warnings(), new Warnings()];
+    const [one, other, both] = [tally(warnings), tally(warnings), tally(sum)];
+    first(one);
+    second(other);
+    for (const part of [one, other]) both.add(part);
+    one.checkReferences();
+    expect([one.figures().complete, warnings.list()]).toEqual([true, []]);
+    both.checkReferences();
+    expect(both.figures().complete).toBe(false);
+    expect(sum.list()).toEqual([{ code: 'corrupt', message }]);
+  });
+
+  test('says nothing of pages that a pool counts in its own way, and of kmallocs without a count', () => {
+    const [warnings, sum] = [new Warnings(), new Warnings()];
+    const one = tally(warnings);
+    for (let frag = 0; frag < 9; frag++) one.page(64, 3, Number.POSITIVE_INFINITY, undefined);
+    one.page(128, 2, 0, undefined);
+    const both = tally(sum);
+    both.add(one);
+    both.checkReferences();
+    expect([both.figures().complete, sum.list()]).toEqual([true, []]);
+  });
+
   test('holds what clones share only when it has all the clones', () => {
     const sender = tally();
     expect(sender.clone(1000n, 2)).toBe(true);

@@ -283,7 +283,8 @@ class Rest {
 
   #page(address: bigint): PageBlock {
     const block = this.#pages.block(address);
-    if (block.kind === 'page') return block;
-    throw new KernelError('damaged', `the page 0x${address.toString(16)} belongs to a slab`);
+    if (block.kind === 'page' && !block.free) return block;
+    const what = block.kind === 'slab' ? 'belongs to a slab' : 'is free';
+    throw new KernelError('damaged', `the page 0x${address.toString(16)} ${what}`);
   }
 }

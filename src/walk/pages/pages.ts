@@ -11,6 +11,7 @@ import {
   flagTest,
   type HeadFinder,
   headFinder,
+  largeKmallocTest,
   memberOf,
   orderFinder,
   type PageTest,
@@ -31,6 +32,8 @@ export interface PageBlock {
    * driver's page pool takes its pages back instead of freeing them: infinitely many, then.
    */
   readonly references: number;
+  /** Nobody has it: what leads there is damaged. */
+  readonly free: boolean;
 }
 
 /** A page of a slab. */
@@ -66,12 +69,15 @@ export class PageReader {
   readonly #objects: MemberLayout | undefined;
   readonly #references: number;
   readonly #isPooled: PageTest;
+  readonly #isLargeKmalloc: PageTest;
   readonly #caches: SlabCaches;
   readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   #index = new FrameIndex();
   #heads = new Float64Array(0);
   #orders = new Int8Array(0);
   #counts = new Uint32Array(0);
+  /** First frames of large kmallocs without references. */
+  #unreferenced = new Set<number>();
 
   /** @throws {KernelError} `unsupported-layout` if struct page is in no form known. */
   constructor(kernel: Kernel) {
@@ -86,6 +92,7 @@ export class PageReader {
     this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     this.#references = memberOf(page, '_refcount').offset;
     this.#isPooled = poolPageTest(kernel, page)?.is ?? (() => false);
+    this.#isLargeKmalloc = largeKmallocTest(kernel, page);
     this.#caches = new SlabCaches(kernel);
   }
 
@@ -100,7 +107,8 @@ export class PageReader {
     const frame = this.headOf(row);
     const cache = this.cacheOf(row);
     if (cache !== undefined) return { kind: 'slab', frame, start: this.#startOf(frame), cache };
-    return { kind: 'page', frame, order: this.orderOf(row), references: this.referencesOf(row) };
+    const [order, references] = [this.orderOf(row), this.referencesOf(row)];
+    return { kind: 'page', frame, order, references, free: this.isFree(row) };
   }
 
   /** The row of the page frame whose `struct page` is at an address in halves; throws as block does. */
@@ -138,6 +146,14 @@ export class PageReader {
     return count === POOLED ? Number.POSITIVE_INFINITY : count;
   }
 
+  /**
+   * Whether nobody has the page, which is no slab's. A large kmalloc's has an owner and, since 7.0, no
+   * references.
+   */
+  isFree(row: number): boolean {
+    return this.#counts[row] === 0 && !this.#unreferenced.has(this.#heads[row]!);
+  }
+
   /** Whether two addresses lie in one slot of a slab, that of the page's row. */
   inOneSlot(row: number, first: bigint, second: bigint): boolean {
     const start = this.#startOf(this.#heads[row]!);
@@ -148,6 +164,7 @@ export class PageReader {
   /** Forgets what pages were, so that those of a live kernel are looked at anew. */
   forget(): void {
     this.#index = new FrameIndex();
+    this.#unreferenced.clear();
   }
 
   #read(frame: number): number {
@@ -180,7 +197,14 @@ export class PageReader {
     }
     const references = this.#isPooled(view, base)
       ? POOLED
-      : view.getUint32(base + this.#references, true);
+      : view.getInt32(base + this.#references, true);
+    if (references < 0) {
+      throw new KernelError(
+        'damaged',
+        `the page 0x${page.toString(16)} counts ${references} references`,
+      );
+    }
+    if (references === 0 && this.#isLargeKmalloc(view, base)) this.#unreferenced.add(frame);
     const order = this.#isHead(view, base) ? this.#orderOf(frame) : 0;
     return this.#add(frame, frame, order, references);
   }

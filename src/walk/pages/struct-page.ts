@@ -119,6 +119,15 @@ export function slabTest(kernel: Kernel, page: StructLayout): PageTest {
   return flagTest(kernel, page, 'PG_slab');
 }
 
+/** Large kmallocs have a page type of their own since 6.15; before, nothing tells them. */
+export function largeKmallocTest(kernel: Kernel, page: StructLayout): PageTest {
+  const type = pageTypes(kernel)?.get('PGTY_large_kmalloc');
+  const pageType = page.member('page_type');
+  if (type === undefined || !pageType) return () => false;
+  const top = Number(type);
+  return (view, base = 0) => view.getUint8(base + pageType.offset + 3) === top;
+}
+
 /**
  * Where a compound head keeps its order, in bytes from its struct page, newest first: the low byte of
  * `folio._flags_1` (6.6), `folio._folio_order` (6.1), `compound_order` of the second struct page

@@ -34,9 +34,9 @@ export class SkbSlots {
     const row = this.#rowAt(highHalf(address), lowHalf(address), sink);
     if (row < 0) return;
     const cache = this.#pages.cacheOf(row);
-    if (cache === undefined) {
-      this.#wholePage(row, outer, sink);
-    } else if (fclone !== FCLONE_UNAVAILABLE) {
+    // skbs come from slabs of their own (net/core/skbuff.c).
+    if (cache === undefined) throw new KernelError('damaged', 'it lies in no slab');
+    if (fclone !== FCLONE_UNAVAILABLE) {
       this.#pair(row, address, fclone === FCLONE_CLONE, others, outer, sink);
     } else if (others === 0 && outer === undefined) {
       sink.soleSlot(cache);
@@ -61,7 +61,9 @@ export class SkbSlots {
     }
     this.#fclones.locate(highHalf(pair), lowHalf(pair), this.#place);
     const counted = numberAt(this.#place, this.#fclones.members['fclone_ref.refs.counter']);
-    if (counted > 2) throw new KernelError('damaged', `${counted} of its pair are in use`);
+    if (counted !== 1 && counted !== 2) {
+      throw new KernelError('damaged', `${counted | 0} of its pair are in use`);
+    }
     const cache = this.#pages.cacheOf(row)!;
     if (counted + others <= 1 && outer === undefined) sink.soleSlot(cache);
     else sink.slot(pair, cache, counted + others, outer);
@@ -104,6 +106,7 @@ export class SkbSlots {
 
   #wholePage(row: number, via: bigint | undefined, sink: SkbSink): void {
     const pages = this.#pages;
+    if (pages.isFree(row)) throw new KernelError('damaged', 'its page is free');
     sink.page(pages.headOf(row), pages.orderOf(row), pages.referencesOf(row), via);
   }
 }

@@ -117,9 +117,11 @@ export class SkbReader {
     const truesize = numberAt(place, members.truesize);
     const cloned = numberAt(place, members.cloned) !== 0;
     const fclone = numberAt(place, members.fclone);
+    const users = numberAt(place, members['users.refs.counter']);
     // Who else has the skb itself keeps all that it holds.
-    const others = Math.max(0, numberAt(place, members['users.refs.counter']) - 1);
+    const others = isCount(users) ? users - 1 : 0;
     try {
+      if (!isCount(users)) throw new KernelError('damaged', `it has ${users | 0} users`);
       this.#slots.object(address, fclone, others, outer, sink);
     } catch (error) {
       tell(address, 'its slab slot', error, sink);
@@ -157,8 +159,8 @@ export class SkbReader {
     const place = this.#place;
     this.#shared.locate(infoHigh, infoLow, place);
     const { members } = this.#shared;
-    // The low half counts all references, the high half those that keep off the headers.
-    const counted = cloned ? numberAt(place, members['dataref.counter']) % 65_536 : 1;
+    const dataref = numberAt(place, members['dataref.counter']);
+    const counted = this.#clonesOf(address, dataref, cloned, sink);
     const sole = counted + others <= 1;
     // Clones within what clones share: one more that is nowhere found, so that they stay shared.
     const clones = counted + others + (sole || outer === undefined ? 0 : 1);
@@ -196,6 +198,18 @@ export class SkbReader {
     }
   }
 
+  /**
+   * How many skbs share what hangs on a head, by `dataref`: the low half counts all references, the
+   * high half those that keep off the headers. An skb that never was cloned has the only one.
+   */
+  #clonesOf(address: bigint, dataref: number, cloned: boolean, sink: SkbSink): number {
+    const [all, payload] = [dataref % 65_536, Math.floor(dataref / 65_536)];
+    if (isCount(dataref) && all > 0 && payload <= all && (cloned || all === 1)) return all;
+    const message = `its head counts ${all} references, ${payload} of them to the payload alone${cloned ? '' : ', and it never was cloned'}`;
+    tell(address, 'its clones', new KernelError('damaged', message), sink);
+    return 1;
+  }
+
   /** The skbs that hang in a frag_list, linked by `next` and ended by NULL; adds to `met`. */
   #fragList(
     first: bigint,
@@ -219,4 +233,9 @@ export class SkbReader {
       skb = this.#next.read(skb).pointer('next');
     }
   }
+}
+
+/** Whether a count of references, which the kernel keeps as an int, can be that of something in use. */
+function isCount(count: number): boolean {
+  return count >= 1 && count <= 0x7fff_ffff;
 }

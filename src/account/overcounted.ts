@@ -1,0 +1,34 @@
+import type { CloneCounts } from './clone-counts.js';
+import type { PageCounts } from './page-counts.js';
+import type { SlotCounts } from './slot-counts.js';
+
+/**
+ * What more references were found to than the kernel counts, in words. Whoever holds a page, a slot or
+ * a shared info counts, so that there may be more than were found, and never fewer. Page pools count
+ * in a way of their own, and have no number here (PageBlock.references).
+ */
+export function* overcounted(
+  pages: PageCounts,
+  slots: SlotCounts,
+  clones: CloneCounts,
+): Generator<string> {
+  const pagesOfClones = new Uint32Array(pages.size);
+  const slotsOfClones = new Uint32Array(slots.size);
+  clones.countAll(pagesOfClones, slotsOfClones);
+  for (let row = 0; row < pages.size; row++) {
+    const [found, counted] = [pages.found(row) + pagesOfClones[row]!, pages.references(row)];
+    // Large kmallocs have an owner and no references.
+    if (found <= Math.max(counted, 1)) continue;
+    yield `page frame ${pages.frame(row)} counts ${counted} references, and ${found} were found`;
+  }
+  for (let row = 0; row < slots.size; row++) {
+    const [found, counted] = [slots.found(row) + slotsOfClones[row]!, slots.references(row)];
+    if (found <= counted) continue;
+    yield `the slot at 0x${slots.address(row).toString(16)} counts ${counted} references, and ${found} were found`;
+  }
+  for (let row = 0; row < clones.size; row++) {
+    const [found, counted] = [clones.found(row), clones.clones(row)];
+    if (found <= counted) continue;
+    yield `the shared info at 0x${clones.address(row).toString(16)} counts ${counted} clones, and ${found} were found`;
+  }
+}
