@@ -26,6 +26,8 @@ export interface CensusWhole {
   readonly total: Figures;
   /** What of the network's memory is in no socket's queue. */
   readonly unexplained: readonly Unexplained[];
+  /** Nothing of all this is missing: neither of the total nor of what is in no queue. */
+  readonly complete: boolean;
   readonly warnings: readonly Warning[];
 }
 
@@ -173,11 +175,14 @@ class AccountedCensus {
     // A live kernel's pages were read at other times than some of the skbs that lead to them.
     if (!this.#kernel.facts.live) this.#sum.checkReferences();
     const socks = this.#all.map(({ sock }) => sock);
+    const total = this.#sum.figures();
+    const rows = unexplained(this.#kernel, this.#seen, this.#sum, socks);
     return {
       kernel: this.#kernel.facts,
       count: this.#count,
-      total: this.#sum.figures(),
-      unexplained: unexplained(this.#kernel, this.#seen, this.#sum, socks),
+      total,
+      unexplained: rows,
+      complete: total.complete && rows.every(({ complete }) => complete),
       warnings: this.#warnings.list(),
     };
   }

@@ -8,6 +8,8 @@ import { openSource, type SourceOptions } from './source.js';
 /** What every answer tells of itself. */
 interface Answer {
   readonly total: { readonly complete: boolean };
+  /** Of an answer that tells more than its total: whether all of that is whole. */
+  readonly complete?: boolean;
   readonly warnings: readonly Warning[];
 }
 
@@ -38,7 +40,7 @@ export async function answer<A extends Answer>(
   printAnswer(options.json ? formatJson(question.toJson(found), 2) : question.toText(found));
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
-  if (options.strict && !found.total.complete) process.exitCode = EXIT.incomplete;
+  if (options.strict && !isComplete(found)) process.exitCode = EXIT.incomplete;
 }
 
 /**
@@ -65,6 +67,10 @@ export async function streamAnswer(
   if (options.strict && !complete) process.exitCode = EXIT.incomplete;
 }
 
+function isComplete({ total, complete }: Answer): boolean {
+  return complete ?? total.complete;
+}
+
 async function verify<A extends Answer>(
   options: AnswerOptions,
   question: Question<A>,
@@ -79,7 +85,7 @@ async function verify<A extends Answer>(
     const { verifyText } = await import('../report/verify-text.js');
     printAnswer(verifyText(found.compared, found.differences));
   }
-  const complete = native.total.complete && crash.total.complete;
+  const complete = isComplete(native) && isComplete(crash);
   if (found.differences.length > 0) process.exitCode = EXIT.differs;
   else if (options.strict && !complete) process.exitCode = EXIT.incomplete;
 }

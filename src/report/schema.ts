@@ -164,6 +164,8 @@ export const socketsSchema = z.strictObject({
       objects: count.nullable(),
       bytes: count.nullable(),
       message: z.string(),
+      /** False if memory that it would be counted from is missing or damaged. */
+      complete: z.boolean(),
     }),
   ),
   warnings: z.array(warningSchema),

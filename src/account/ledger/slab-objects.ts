@@ -39,7 +39,7 @@ export function slabObjects(kernel: Kernel, cache: SkbCache, seen: NetworkPages,
   }
   if (left < 0) {
     const message = `Of the ${words} ${met} were met and ${used} are in use: the dump changed while it was taken, or is damaged.`;
-    return { objects: null, bytes: null, message };
+    return { objects: null, bytes: null, message, complete: false };
   }
   return { objects: left, bytes: left * cache.size, message: `${told}, ${left} not explained.` };
 }

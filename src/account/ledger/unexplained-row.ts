@@ -9,10 +9,12 @@ export interface Unexplained {
   readonly bytes: number | null;
   /** The row in words. */
   readonly message: string;
+  /** False if memory that it would be counted from is missing or damaged. */
+  readonly complete: boolean;
 }
 
-/** A row before it has its name. */
-export type Row = Omit<Unexplained, 'what'>;
+/** A row before it has its name; one that doesn't say so is complete. */
+export type Row = Omit<Unexplained, 'what' | 'complete'> & { readonly complete?: boolean };
 
 /** `1 page`, `2 pages` */
 export function many(count: number, noun: string): string {

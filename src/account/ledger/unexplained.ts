@@ -93,14 +93,14 @@ class Rest {
   row(what: string, name: string, make: () => Row): Unexplained {
     try {
       const row = make();
-      if (this.#unknown.length === 0 || !row.objects) return { what, ...row };
+      if (this.#unknown.length === 0 || !row.objects) return { what, complete: true, ...row };
       const others = this.#unknown.join(', ');
       const message = `${row.message} That is at most: some may belong to what is not known whole (${others}).`;
-      return { what, objects: null, bytes: null, message };
+      return { what, objects: null, bytes: null, message, complete: false };
     } catch (error) {
       const message = `${name}: not counted: ${reason(error)}.`;
       this.#unknown.push(what);
-      return { what, objects: null, bytes: null, message };
+      return { what, objects: null, bytes: null, message, complete: false };
     }
   }
 
@@ -187,7 +187,7 @@ class Rest {
       all = devices();
     } catch (error) {
       const message = `Receive rings: the network devices cannot be listed: ${reason(error)}.`;
-      return [{ what: 'receive-rings', objects: null, bytes: null, message }];
+      return [{ what: 'receive-rings', objects: null, bytes: null, message, complete: false }];
     }
     const drivers = new Map<string, NetDevice[]>();
     for (const device of all) {

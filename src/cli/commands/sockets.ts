@@ -97,7 +97,7 @@ export function registerSockets(program: Command): void {
               progress.clear();
               if (done) {
                 yield `${formatJson(json.socketsEnd(value, listed, omitted))}\n`;
-                return value.total.complete;
+                return value.complete;
               }
               if (!isListed(value)) continue;
               if (listed >= limit) {

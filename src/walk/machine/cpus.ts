@@ -1,7 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
+import { isPid } from '../tasks/tasks.js';
 
 /** More CPUs than any kernel is built for (CONFIG_NR_CPUS is 8192 at most). */
 const MOST_CPUS = 8192;
@@ -83,7 +85,11 @@ export function runningTask(kernel: Kernel, cpu: number): RunningTask {
   const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
   const address = rq.read(queue).pointer('curr');
   const view = task.read(address);
-  return { cpu, address, pid: view.number('pid'), comm: view.text('comm') };
+  const pid = view.number('pid') | 0;
+  if (pid !== 0 && !isPid(pid)) {
+    throw new KernelError('damaged', `the task at ${hex(address)} claims pid ${pid}`);
+  }
+  return { cpu, address, pid, comm: view.text('comm') };
 }
 
 /** @throws {KernelError} `no-symbols` */

@@ -11,7 +11,7 @@ import type { Task } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
 import { type CountedSocket, FoundSockets } from './found-sockets.js';
 import { findInSlabs } from './slab-sockets.js';
-import { type Socket, SocketFinder, SocketStructs } from './socket.js';
+import { isInUse, type Socket, SocketFinder, SocketStructs } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 
 /**
@@ -75,11 +75,16 @@ export class Census {
   #descriptors(owned: Belongings): void {
     const finder = new SocketFinder(this.#kernel);
     const rings = new RingReader(this.#kernel);
-    for (const [file, holders] of openDescriptors(this.#kernel, owned, this.#warnings)) {
+    const { live } = this.#kernel.facts;
+    for (const [file, { holders, slots }] of openDescriptors(this.#kernel, owned, this.#warnings)) {
       try {
         const socket = this.#settled(() => finder.find(file));
         if (socket) this.#found.noteFile(socket, 'fd').holders.push(...holders);
-        else this.#ring(file, holders, rings, finder, owned);
+        if (socket && !live && socket.fileReferences < slots) {
+          const message = `file ${hex(file)} counts ${socket.fileReferences} references, and ${slots} descriptors lead to it`;
+          this.#warnings.add('corrupt', message);
+        }
+        if (!socket) this.#ring(file, holders, rings, finder, owned);
       } catch (error) {
         const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
         this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
@@ -175,6 +180,10 @@ export class Census {
           if (socket?.sock === address) {
             found.inode = socket.inode;
           } else {
+            if (socket?.sock === 0n && this.#isOpen(socket.file, finder)) {
+              const message = `sock ${hex(address)} is that of the socket ${hex(at)}, which has none`;
+              this.#warnings.add('corrupt', message);
+            }
             found.inode = 0;
             found.subflowOf ??= socket?.sock;
           }
@@ -187,6 +196,15 @@ export class Census {
         this.#warnings.add(incompleteness(error), message);
       }
     }
+  }
+
+  /**
+   * Whether a socket is in use that may have no sock while it is closed: whoever lingers at it has let go
+   * of its file. The kernel's own have none.
+   */
+  #isOpen(file: bigint, finder: SocketFinder): boolean {
+    if (this.#kernel.facts.live) return false;
+    return file === 0n || isInUse(finder.references(file));
   }
 
   /** Who maps the files that have more references than were found. */

@@ -8,7 +8,7 @@ import type { Warnings } from '../warnings.js';
 import type { FoundSockets } from './found-sockets.js';
 import { ProtocolCopies } from './protocol-copies.js';
 import { type Protocol, protocols } from './protocols.js';
-import { MOST_INODE } from './socket.js';
+import { isInUse, MOST_INODE, SocketFinder } from './socket.js';
 
 /**
  * What SLUB's debugging (slub_debug=P) leaves in objects never used, and in freed ones: POISON_INUSE,
@@ -61,6 +61,12 @@ export function findInSlabs(
   }
 }
 
+/** SOCK_STREAM, SOCK_SEQPACKET: what accept() waits for has no sock before a connection comes. */
+const CONNECTING: readonly number[] = [1, 5];
+
+/** SS_CONNECTED of `socket_state` (include/uapi/linux/net.h). */
+const CONNECTED = 3;
+
 /** Sockets by their inodes: finds those of protocols without a slab, and the kernel's own. */
 function inodeCache(
   kernel: Kernel,
@@ -73,12 +79,23 @@ function inodeCache(
   const type = kernel.struct('sockfs_inode') ? 'sockfs_inode' : 'socket_alloc';
   const inode = new StructReader(kernel, type, [
     ...(['socket.sk', 'socket.ops', 'socket.file', 'vfs_inode.i_ino', 'socket'] as const),
+    ...(['socket.type', 'socket.state'] as const),
   ]);
+  const finder = new SocketFinder(kernel);
   const sock = new StructReader(kernel, 'sock', ['sk_socket']);
   const look = (object: bigint) => {
     const view = inode.read(object);
     const sk = view.pointer('socket.sk');
-    if (sk === 0n || POISON.includes(sk) || view.pointer('socket.ops') === 0n) return;
+    if (POISON.includes(sk) || view.pointer('socket.ops') === 0n) return;
+    if (sk === 0n) {
+      const file = view.pointer('socket.file');
+      const accepts =
+        CONNECTING.includes(view.number('socket.type')) &&
+        view.number('socket.state') !== CONNECTED;
+      if (kernel.facts.live || accepts) return;
+      if (file !== 0n && !isInUse(finder.references(file))) return;
+      throw new KernelError('damaged', 'a socket that is in use has no sock');
+    }
     if (sock.read(sk).pointer('sk_socket') !== view.addressOf('socket')) return;
     const number = view.number('vfs_inode.i_ino');
     if (number > MOST_INODE) throw new KernelError('damaged', `inode number ${number}`);

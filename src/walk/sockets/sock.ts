@@ -1,3 +1,5 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { formatInet } from '../address.js';
 import { incompleteness } from '../incompleteness.js';
@@ -35,6 +37,12 @@ const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 
+/**
+ * Namespaces are numbered from PROC_DYNAMIC_FIRST (0xF0000000) on, the first ones just below it
+ * (include/linux/proc_ns.h).
+ */
+const FIRST_NAMESPACE = 0xefff_fff0;
+
 /** Longest address of a unix socket: `sun_path` (include/uapi/linux/un.h). */
 const UNIX_PATH_MAX = 108;
 
@@ -59,6 +67,8 @@ export class SockReader {
   readonly #net;
   readonly #socket;
   readonly #operations;
+  /** Numbers of a dump's namespaces, by the address of their `struct net`. */
+  readonly #namespaces = new Map<bigint, number>();
 
   constructor(kernel: Kernel) {
     this.#socket = new StructReader(kernel, 'socket', ['type', 'ops']);
@@ -105,9 +115,23 @@ export class SockReader {
           ? told('its addresses', nowhere, () => this.#unixAddresses(address))
           : nowhere),
       netns: told('its network namespace', null, () =>
-        this.#net.read(sock.pointer('__sk_common.skc_net.net')).number('ns.inum'),
+        this.#namespace(sock.pointer('__sk_common.skc_net.net')),
       ),
     };
+  }
+
+  /** @throws {KernelError} `damaged` if no namespace has such a number, or another has the same */
+  #namespace(net: bigint): number {
+    const known = this.#namespaces.get(net);
+    if (known !== undefined) return known;
+    const number = this.#net.read(net).number('ns.inum');
+    const taken = [...this.#namespaces.values()].includes(number);
+    if (number < FIRST_NAMESPACE || taken) {
+      const what = taken ? `, as another has` : '';
+      throw new KernelError('damaged', `the namespace at ${hex(net)} has number ${number}${what}`);
+    }
+    if (!this.#kernel.facts.live) this.#namespaces.set(net, number);
+    return number;
   }
 
   /**

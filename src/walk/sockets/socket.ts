@@ -83,8 +83,9 @@ export class SocketFinder {
     if ('sock' in held) return held;
     const sock = held.pointer('sk');
     if (sock === 0n) {
-      if (held.pointer('ops') === 0n) return undefined;
-      throw damaged(`socket ${hex(socket)} has operations but no sock`);
+      // One that a live kernel closes meanwhile; a dump's files are open.
+      if (held.pointer('ops') === 0n && this.#kernel.facts.live) return undefined;
+      throw damaged(`socket ${hex(socket)} has no sock, and its file ${hex(file)} is open`);
     }
     const back = this.#sock.read(sock).pointer('sk_socket');
     if (back !== socket) {
@@ -92,7 +93,11 @@ export class SocketFinder {
     }
     const number = this.#inode.read(inode).number('i_ino');
     if (number > MOST_INODE) throw damaged(`inode ${hex(inode)} claims the number ${number}`);
-    return { file, sock, fileReferences: this.#references(file), inode: number };
+    const fileReferences = this.#references(file);
+    if (!isInUse(fileReferences) && !this.#kernel.facts.live) {
+      throw damaged(`file ${hex(file)} counts ${fileReferences} references`);
+    }
+    return { file, sock, fileReferences, inode: number };
   }
 
   /** References to any open file: descriptors (those of one table once), mappings, system calls. */
@@ -242,6 +247,11 @@ function socksBySocket(kernel: Kernel): Map<bigint, bigint> {
     }
   }
   return found;
+}
+
+/** Whether so many references are those of an open file: each takes a pointer, and memory ends. */
+export function isInUse(references: number): boolean {
+  return references >= 1 && references < 2 ** 40;
 }
 
 /** Sockets get their numbers from get_next_ino (fs/inode.c), which counts in 32 bits. */

@@ -3,7 +3,7 @@ import { incompleteness } from '../incompleteness.js';
 import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { FileTables } from './files.js';
-import { type Task, TaskReader } from './tasks.js';
+import { isPid, samePid, type Task, TaskReader } from './tasks.js';
 
 /** A process that has a file open, and at which descriptor. */
 export interface Holder {
@@ -22,6 +22,13 @@ export interface Belongings {
   readonly memories: () => ReadonlyMap<bigint, ReadonlySet<Task>>;
 }
 
+/** Who has a file open. */
+export interface Openers {
+  readonly holders: Holder[];
+  /** Descriptors that lead to it: those of a table that several share once. Each is a reference. */
+  slots: number;
+}
+
 /**
  * Every open file of every process, with all its holders. A `files_struct` is read once, whoever
  * shares it. What cannot be read is a warning.
@@ -30,15 +37,16 @@ export function openDescriptors(
   kernel: Kernel,
   { tables }: Belongings,
   warnings: Warnings,
-): Map<bigint, Holder[]> {
-  const byFile = new Map<bigint, Holder[]>();
+): Map<bigint, Openers> {
+  const byFile = new Map<bigint, Openers>();
   const reader = new FileTables(kernel);
   for (const [files, owners] of tables) {
     try {
       for (const { fd, file } of reader.open(files)) {
-        const holders = byFile.get(file) ?? [];
-        byFile.set(file, holders);
-        for (const task of owners) holders.push({ task, fd });
+        const openers = byFile.get(file) ?? { holders: [], slots: 0 };
+        byFile.set(file, openers);
+        openers.slots++;
+        for (const task of owners) openers.holders.push({ task, fd });
       }
     } catch (error) {
       const who = [...owners].map(({ pid }) => pid).join(', ');
@@ -52,6 +60,7 @@ export function openDescriptors(
 export function belongings(kernel: Kernel, warnings: Warnings): Belongings {
   const tables = new Map<bigint, Set<Task>>();
   const threads = new Map<bigint, Task>();
+  const byPid = new Map<number, Task>();
   const reader = new TaskReader(kernel);
   const note = (thread: Task, process: Task) => {
     threads.set(thread.address, process);
@@ -59,7 +68,12 @@ export function belongings(kernel: Kernel, warnings: Warnings): Belongings {
   };
   try {
     for (const process of reader.processes()) {
-      if (process.kernelThread) continue;
+      const other = byPid.get(process.pid);
+      if (other && !kernel.facts.live) warnings.add('corrupt', samePid(other, process));
+      byPid.set(process.pid, process);
+      if (process.oddity !== undefined) warnings.add('corrupt', process.oddity);
+      // Nobody can be told by what is no pid.
+      if (process.kernelThread || !isPid(process.pid)) continue;
       note(process, process);
       try {
         for (const thread of reader.threads(process)) note(thread, process);

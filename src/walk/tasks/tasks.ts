@@ -1,7 +1,8 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { WalkError } from '../error.js';
-import { listNodes } from '../list.js';
+import { listNodes, TornList } from '../list.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A process, told by the leader of its threads; or one of its threads. */
@@ -10,6 +11,8 @@ export interface Task {
   readonly address: bigint;
   /** As the initial pid namespace numbers it; a thread's own id. */
   readonly pid: number;
+  /** What its numbers say that cannot be; undefined: all agrees. */
+  readonly oddity?: string | undefined;
   /** At most 15 bytes; hostile. */
   readonly comm: string;
   /** Address of its `struct files_struct`, or 0n: one that is exiting has none. */
@@ -19,6 +22,9 @@ export interface Task {
   /** It has no user memory and never had: a kernel thread (PF_KTHREAD, include/linux/sched.h). */
   readonly kernelThread: boolean;
 }
+
+/** PID_MAX_LIMIT of 64-bit kernels, which no pid reaches (include/linux/threads.h). */
+const MOST_PIDS = 2 ** 22;
 
 const PF_KTHREAD = 0x0020_0000;
 
@@ -31,7 +37,7 @@ export class TaskReader {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#task = new StructReader(kernel, 'task_struct', [
-      ...['tasks', 'pid', 'comm', 'files', 'flags', 'signal', 'thread_node'],
+      ...['tasks', 'pid', 'tgid', 'comm', 'files', 'flags', 'signal', 'thread_node'],
     ] as const);
     this.#signal = new StructReader(kernel, 'signal_struct', ['thread_head']);
   }
@@ -48,21 +54,31 @@ export class TaskReader {
       throw new KernelError('no-symbols', 'the symbol init_task is missing, which leads to tasks');
     }
     const offset = BigInt(this.#task.offset('tasks'));
-    for (const node of listNodes(this.#kernel, init + offset)) yield this.#read(node - offset);
+    for (const node of listNodes(this.#kernel, init + offset)) {
+      yield this.#read(node - offset, true);
+    }
   }
 
   /** The threads of a process, its leader among them; throws as {@link processes}. */
   *threads(process: Task): Generator<Task> {
     const offset = BigInt(this.#task.offset('thread_node'));
     const head = process.signal + BigInt(this.#signal.offset('thread_head'));
-    for (const node of listNodes(this.#kernel, head)) yield this.#read(node - offset);
+    for (const node of listNodes(this.#kernel, head)) yield this.#read(node - offset, false);
   }
 
-  #read(address: bigint): Task {
+  /** @param leads it is the leader of its threads, whose pid is that of the process */
+  #read(address: bigint, leads: boolean): Task {
     const view = this.#task.read(address);
+    const [pid, group] = [view.number('pid') | 0, view.number('tgid') | 0];
+    // While a thread that is not the leader calls exec, a live kernel changes one after the other.
+    const differ = leads && !this.#kernel.facts.live && pid !== group;
+    const odd = !isPid(pid) || differ;
     return {
       address,
-      pid: view.number('pid'),
+      pid: isPid(pid) || !isPid(group) ? pid : group,
+      oddity: odd
+        ? `the task at ${hex(address)} claims pid ${pid}, and to be of process ${group}`
+        : undefined,
       comm: view.text('comm'),
       files: view.pointer('files'),
       signal: view.pointer('signal'),
@@ -71,17 +87,35 @@ export class TaskReader {
   }
 }
 
+/** Whether a process or a thread can have this number; that of the idle tasks is 0. */
+export function isPid(pid: number): boolean {
+  return pid > 0 && pid < MOST_PIDS;
+}
+
 /**
  * @throws {WalkError} `no-such-pid`, telling the process if `pid` is the id of one of its threads;
- *   and as {@link TaskReader.processes}
+ *   {@link KernelError} `damaged` if two processes have it, or it is not sure which; and as
+ *   {@link TaskReader.processes}
  */
 export function findTask(kernel: Kernel, pid: number): Task {
   const reader = new TaskReader(kernel);
   const all: Task[] = [];
-  for (const task of reader.processes()) {
-    if (task.pid === pid) return task;
-    all.push(task);
+  let found: Task | undefined;
+  try {
+    for (const task of reader.processes()) {
+      all.push(task);
+      if (task.pid !== pid) continue;
+      if (task.oddity !== undefined) throw new KernelError('damaged', task.oddity);
+      if (kernel.facts.live) return task;
+      if (found) throw new KernelError('damaged', samePid(found, task));
+      found = task;
+    }
+  } catch (error) {
+    // Where the list is torn behind it, the process stands.
+    const torn = error instanceof TornList || error instanceof ReadError;
+    if (!torn || !found) throw error;
   }
+  if (found) return found;
   for (const process of all) {
     for (const thread of reader.threads(process)) {
       if (thread.pid !== pid) continue;
@@ -93,4 +127,9 @@ export function findTask(kernel: Kernel, pid: number): Task {
     'no-such-pid',
     `there is no process ${pid} among the ${all.length} of this kernel`,
   );
+}
+
+/** Says of two processes that they cannot both have their pid. */
+export function samePid(one: Task, other: Task): string {
+  return `two processes have pid ${one.pid}: the tasks at ${hex(one.address)} and ${hex(other.address)}`;
 }

@@ -1,0 +1,158 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../scripts/fuzz-parts/values.js';
+import { accountFd } from '../../src/account/skb.js';
+import { accountAll } from '../../src/account/sockets.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { runningTask } from '../../src/walk/machine/cpus.js';
+import { Census } from '../../src/walk/sockets/census.js';
+import { TaskReader } from '../../src/walk/tasks/tasks.js';
+import { Warnings } from '../../src/walk/warnings.js';
+import { fixture } from '../support/fixtures.js';
+
+const kernel = openNative({ files: [fixture('6.1').vmcore] });
+afterAll(() => kernel.close());
+
+const truth = accountAll(kernel);
+const holders = truth.sockets.flatMap((one) =>
+  one.holders.length === 1 ? [{ ...one.holders[0]!, pinned: one.total.pinnedBytes }] : [],
+);
+const [victim] = holders.toSorted((a, b) => b.pinned - a.pinned);
+const other = holders.find(({ pid }) => pid !== victim!.pid);
+const tasks = new Map([...new TaskReader(kernel).processes()].map((task) => [task.pid, task]));
+
+const member = (type: string, path: string) => kernel.struct(type)!.member(path)!;
+const at = (object: bigint, type: string, path: string) =>
+  object + BigInt(member(type, path).offset);
+const word = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
+
+function change(object: bigint, type: string, path: string, value: bigint): Damage {
+  const bytes = littleEndian(value, member(type, path).size);
+  return { patches: [{ address: at(object, type, path), bytes }], denials: [] };
+}
+
+const all = (damage: Damage) => accountAll(damagedKernel(kernel, damage));
+const messages = ({ warnings }: { warnings: readonly { message: string }[] }) =>
+  warnings.map(({ message }) => message);
+
+describe('a process', () => {
+  const task = tasks.get(victim!.pid)!.address;
+  const setPid = (pid: number) =>
+    change(task, 'task_struct', 'pid', BigInt.asUintN(32, BigInt(pid)));
+
+  test('with the pid of another: told, and no process is told by that pid', () => {
+    const damage = setPid(other!.pid);
+    const answer = all(damage);
+    expect(answer.total).toEqual({ ...truth.total, complete: false });
+    expect(messages(answer)).toContainEqual(
+      expect.stringMatching(`two processes have pid ${other!.pid}: the tasks at 0x`),
+    );
+    const ask = (pid: number, fd: number) => () =>
+      accountFd(damagedKernel(kernel, damage), pid, fd);
+    expect(ask(other!.pid, other!.fd)).toThrow(expect.objectContaining({ code: 'damaged' }));
+  });
+
+  test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])('with pid %i is known by its thread group', (pid) => {
+    const answer = all(setPid(pid));
+    expect(answer.sockets.map(({ holders }) => holders)).toEqual(
+      truth.sockets.map(({ holders }) => holders),
+    );
+    expect(answer.total.complete).toBe(false);
+    expect(messages(answer)).toContainEqual(
+      `the task at 0x${task.toString(16)} claims pid ${pid}, and to be of process ${victim!.pid}`,
+    );
+    const ask = () => accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
+    expect(ask).toThrow(`claims pid ${pid}`);
+  });
+
+  test('with a free pid is told by its thread group', () => {
+    const answer = all(setPid(77_777));
+    expect(answer.total.complete).toBe(false);
+    expect(messages(answer).join()).toMatch(/claims pid 77777, and to be of process/);
+  });
+
+  test('that a CPU runs, with a pid below zero', () => {
+    const cpu = [0, 1].find((number) => runningTask(kernel, number).pid >= 0)!;
+    const { address } = runningTask(kernel, cpu);
+    const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 2n ** 32n - 16n));
+    expect(() => runningTask(damaged, cpu)).toThrow(`claims pid -16`);
+  });
+});
+
+describe('a network namespace', () => {
+  const { sock, netns } = truth.sockets[0]!.socket;
+  const net = word(at(sock, 'sock', '__sk_common.skc_net.net'));
+
+  test.each([0n, 1n, 2n ** 31n])('with the number %i is none', (number) => {
+    const answer = all(change(net, 'net', 'ns.inum', number));
+    const shown = answer.sockets.filter(({ socket }) => socket.netns === Number(number));
+    expect([shown, answer.total.complete]).toEqual([[], false]);
+    expect(messages(answer).join()).toMatch(new RegExp(`namespace at 0x\\w+ has number ${number}`));
+  });
+
+  test('with the number of another', () => {
+    const apart = truth.sockets.find(({ socket }) => socket.netns !== netns)!.socket;
+    const second = word(at(apart.sock, 'sock', '__sk_common.skc_net.net'));
+    const answer = all(change(second, 'net', 'ns.inum', BigInt(netns!)));
+    expect(answer.total.complete).toBe(false);
+    expect(messages(answer).join()).toMatch(/has number \d+, as another has/);
+  });
+});
+
+describe('a socket', () => {
+  const sockets = truth.sockets.filter(({ socket }) => word(at(socket.sock, 'sock', 'sk_socket')));
+  const socketOf = (sock: bigint) => word(at(sock, 'sock', 'sk_socket'));
+
+  const kinds = new Map(
+    sockets
+      .filter(({ socket }) => socket.inode !== 0)
+      .map((one) => [
+        `${one.socket.protocol}, found by ${one.foundBy.join(', ')}`,
+        one.socket.sock,
+      ]),
+  );
+
+  test.each([...kinds])('that has lost its sock is told: %s', (_, sock) => {
+    const warnings = new Warnings();
+    const damaged = damagedKernel(kernel, change(socketOf(sock), 'socket', 'sk', 0n));
+    new Census(damaged, warnings).take();
+    expect(warnings.list()).toContainEqual(expect.objectContaining({ code: 'corrupt' }));
+  });
+
+  test('of zeros with an open file is told', () => {
+    const { socket } = sockets.find(({ holders }) => holders.length > 0)!;
+    const address = socketOf(socket.sock);
+    const bytes = new Uint8Array(member('socket_alloc', 'socket').size);
+    const answer = all({ patches: [{ address, bytes }], denials: [] });
+    expect(answer.total.complete).toBe(false);
+    expect(messages(answer).join()).toMatch(/has no sock, and its file 0x\w+ is open/);
+  });
+
+  test.each([-1n, 0n, 2n ** 62n])('whose file counts %i references', (count) => {
+    const { socket } = sockets.find(({ holders }) => holders.length === 1)!;
+    const damage = change(socket.file, 'file', 'f_count', BigInt.asUintN(64, count));
+    expect(all(damage).total.complete).toBe(false);
+    expect(messages(all(damage)).join()).toMatch(/file 0x\w+ counts \d+ references/);
+  });
+
+  test('whose file counts less references than descriptors lead to it', () => {
+    const { socket, holders } = sockets.find(({ holders }) => holders.length > 1)!;
+    const answer = all(change(socket.file, 'file', 'f_count', 1n));
+    expect(answer.total.complete).toBe(false);
+    expect(messages(answer).join()).toMatch(
+      `counts 1 references, and ${holders.length} descriptors lead to it`,
+    );
+  });
+});
+
+test('a row of what is in no queue that cannot be counted makes the answer incomplete', () => {
+  expect(truth.complete).toBe(true);
+  const list = kernel.symbol('net_namespace_list')!;
+  const net = word(list) - BigInt(member('net', 'list').offset);
+  const address = at(net, 'net', 'dev_base_head');
+  const answer = all({ patches: [{ address, bytes: littleEndian(8n, 8) }], denials: [] });
+  expect([answer.total.complete, answer.complete]).toEqual([true, false]);
+  const uncounted = answer.unexplained.filter(({ message }) => message.includes('not counted'));
+  expect(uncounted.length).toBeGreaterThan(0);
+  for (const { complete } of uncounted) expect(complete).toBe(false);
+});
