@@ -1,6 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
+import { partialPages } from '../../kernel/native/image/partial-pages.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { holeWords, mayBeZero } from '../../report/read-holes.js';
 import { readJson } from '../../report/read-json.js';
 import { hexDump } from '../../report/read-text.js';
@@ -75,6 +78,8 @@ interface Range {
   readonly place: Place;
   readonly page: number;
   read(address: bigint, length: number): DataView;
+  /** See memoryPieces. */
+  isPartial?(address: bigint): boolean;
   close(): void;
 }
 
@@ -89,10 +94,39 @@ async function openRange(written: WrittenPlace, options: ReadOptions): Promise<R
       throw new UsageError(`with --phys, give a physical address in hex: not ${written.base}`);
     const image = await openSourceImage(options);
     const read = (address: bigint, length: number) => readPhysical(image, address, length);
-    return { place: { address: number + offset }, page: 4096, read, close: () => image.close() };
+    const partial = partialPages(image);
+    return {
+      place: { address: number + offset },
+      page: 4096,
+      read,
+      isPartial: (at) => partial(Number(at)),
+      close: () => image.close(),
+    };
   }
-  const kernel =
-    options.engine === 'crash' ? await openSource(options) : await openNativeSource(options);
+  if (options.engine === 'crash') return kernelRange(await openSource(options), written);
+  const kernel = await openNativeSource(options);
+  const partial = partialPages(kernel.image);
+  const { pageSize } = kernel.facts;
+  const isPartial = (at: bigint) => {
+    const physical = physicalOf(kernel, at - (at % BigInt(pageSize)));
+    if (physical === undefined) return false;
+    for (let into = 0; into < pageSize; into += 4096) if (partial(physical + into)) return true;
+    return false;
+  };
+  return { ...kernelRange(kernel, written), isPartial };
+}
+
+/** Undefined also where the page tables cannot be read. */
+function physicalOf(kernel: NativeKernel, address: bigint): number | undefined {
+  try {
+    return kernel.physicalOf(address);
+  } catch (error) {
+    if (!(error instanceof ReadError)) throw error;
+    return undefined;
+  }
+}
+
+function kernelRange(kernel: Kernel, written: WrittenPlace): Range {
   try {
     return {
       place: findPlace(kernel, written),
@@ -120,7 +154,8 @@ async function printRange(range: Range, options: ReadOptions): Promise<void> {
   if (place.address + BigInt(length) > 2n ** 64n)
     throw new UsageError(`${length} bytes from 0x${place.address.toString(16)} reach past the end`);
   const seen = new Seen(options.zeroExcluded ?? false);
-  const pieces = () => seen.watch(memoryPieces(range.read, place.address, length, range.page));
+  const pieces = () =>
+    seen.watch(memoryPieces(range.read, place.address, length, range.page, range.isPartial));
   if (raw) {
     // Bytes cannot say what they lack: nothing is written before all is known to be there.
     for (const piece of pieces()) if (piece.kind === 'hole') throw incomplete(piece);

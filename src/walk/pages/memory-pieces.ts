@@ -28,15 +28,18 @@ type Read = (address: bigint, length: number) => DataView;
 /**
  * Reads a range of any length page by page, in order: what can be read as bytes, at most a page at a
  * time, and holes joined where they touch and have one reason. Segments of a dump may begin and end
- * within a page; an island of readable bytes that touches neither end of its page counts as hole.
+ * within a page.
  *
  * @param page bytes of a page; pieces do not cross its multiples
+ * @param isPartial whether the dump may hold a part of the page that an address lies in: only there are
+ *   bytes looked for one by one, which find what touches neither end of the part that is asked for
  */
 export function* memoryPieces(
   read: Read,
   address: bigint,
   length: number,
   page: number,
+  isPartial: (address: bigint) => boolean = () => false,
 ): Generator<MemoryPiece> {
   const end = address + BigInt(length);
   let hole: MemoryHole | undefined;
@@ -44,7 +47,7 @@ export function* memoryPieces(
     const room = page - Number(at % BigInt(page));
     const left = end - at;
     const part = left < BigInt(room) ? Number(left) : room;
-    for (const piece of pagePieces(read, at, part)) {
+    for (const piece of pagePieces(read, at, part, isPartial)) {
       const joins =
         hole !== undefined &&
         piece.kind === 'hole' &&
@@ -65,10 +68,19 @@ export function* memoryPieces(
   if (hole) yield hole;
 }
 
-function* pagePieces(read: Read, address: bigint, length: number): Generator<MemoryPiece> {
+function* pagePieces(
+  read: Read,
+  address: bigint,
+  length: number,
+  isPartial: (address: bigint) => boolean,
+): Generator<MemoryPiece> {
   const whole = attempt(read, address, length);
   if (whole instanceof Uint8Array) {
     yield { kind: 'bytes', address, bytes: whole };
+    return;
+  }
+  if (isPartial(address)) {
+    yield* everyByte(read, address, length);
     return;
   }
   // Of a page that cannot be read as a whole: what is there at its start, and what at its end.
@@ -81,6 +93,17 @@ function* pagePieces(read: Read, address: bigint, length: number): Generator<Mem
   yield { kind: 'hole', address: after, length: rest - (tail?.length ?? 0), ...miss };
   if (tail) {
     yield { kind: 'bytes', address: address + BigInt(length - tail.length), bytes: tail };
+  }
+}
+
+/** All that can be read, however small, and each byte between as a hole of its own. */
+function* everyByte(read: Read, address: bigint, length: number): Generator<MemoryPiece> {
+  for (let done = 0; done < length; ) {
+    const at = address + BigInt(done);
+    const bytes = longest((count) => attempt(read, at, count), length - done);
+    if (bytes) yield { kind: 'bytes', address: at, bytes };
+    else yield { kind: 'hole', address: at, length: 1, ...missAt(read, at)! };
+    done += bytes?.length ?? 1;
   }
 }
 

@@ -24,6 +24,21 @@ describe('memoryPieces', () => {
     expect(bytes).toEqual(Array.from({ length: 200 }, (_, i) => (100 + i) % 251));
   });
 
+  test('bytes within a page, between bytes that are missing, are found where a page may be partial', () => {
+    const read = memory([
+      [70, 80],
+      [90, 91],
+    ]);
+    const found = [...memoryPieces(read, 64n, PAGE, PAGE, () => true)];
+    expect(found.map((p) => [p.kind, p.kind === 'hole' ? p.length : [...p.bytes]])).toEqual([
+      ['hole', 6],
+      ['bytes', [70, 71, 72, 73, 74, 75, 76, 77, 78, 79]],
+      ['hole', 10],
+      ['bytes', [90]],
+      ['hole', 37],
+    ]);
+  });
+
   test('what lies behind a missing page table is told apart, and not joined with what is missing', () => {
     const read = (address: bigint): DataView => {
       if (address < 64n) throw new ReadError('filtered', address);
