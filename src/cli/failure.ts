@@ -46,6 +46,7 @@ const ADVICE: Readonly<Record<KernelErrorCode, string>> = {
   'no-types': 'Give --btf, or --vmlinux.',
   'vmlinux-needed': 'Give --vmlinux FILE; distributions ship it as a -dbg or -debuginfo package.',
   'wrong-vmlinux': 'Take the vmlinux of exactly that build.',
+  'wrong-map': 'Give --map the file that extract --anonymize --map wrote beside this very extract.',
   'no-live-memory': 'The kernel must be built with CONFIG_PROC_KCORE, and not be locked down.',
   'crash-missing': 'Install crash, or name it with --crash PATH.',
   'crash-too-old': 'Install a newer crash and name it with --crash PATH.',

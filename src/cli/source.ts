@@ -17,6 +17,7 @@ export interface SourceOptions {
   readonly symbols?: string;
   readonly btf?: string;
   readonly crash?: string;
+  readonly map?: string;
 }
 
 export function addSourceOptions(command: Command): Command {
@@ -31,7 +32,8 @@ export function addSourceOptions(command: Command): Command {
     .option('--vmlinux <file>', 'the kernel with its debuginfo; crash needs it')
     .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
     .option('--btf <file>', 'types, instead of the dump’s own: raw BTF or a vmlinux')
-    .option('--crash <path>', 'the crash program to use (default: crash)');
+    .option('--crash <path>', 'the crash program to use (default: crash)')
+    .option('--map <file>', 'of an anonymous extract: show the true names, from its map');
 }
 
 /** An option’s file, again for each more. */
@@ -60,8 +62,16 @@ export async function openSource(
  */
 export async function openNativeSource(options: SourceOptions): Promise<NativeKernel> {
   const files = checkSource(options);
-  const { openNative } = await import('../kernel/native/open.js');
-  return openNative({ files, live: options.live ?? false, ...aids(options) });
+  const { openNative, openNativeImage } = await import('../kernel/native/open.js');
+  if (options.map === undefined)
+    return openNative({ files, live: options.live ?? false, ...aids(options) });
+  const image = await openSourceImage(options);
+  try {
+    return openNativeImage(image, aids(options));
+  } catch (error) {
+    image.close();
+    throw error;
+  }
 }
 
 /**
@@ -72,7 +82,15 @@ export async function openNativeSource(options: SourceOptions): Promise<NativeKe
 export async function openSourceImage(options: SourceOptions): Promise<MemoryImage> {
   const files = checkSource(options);
   const { openImage } = await import('../kernel/native/image/open.js');
-  return openImage(options.live ? ['/proc/kcore'] : files);
+  const image = openImage(options.live ? ['/proc/kcore'] : files);
+  if (options.map === undefined) return image;
+  try {
+    const { restored } = await import('../extract/map/read.js');
+    return await restored(image, options.map);
+  } catch (error) {
+    image.close();
+    throw error;
+  }
 }
 
 /** The files that help to understand a dump, as far as they are named. */
@@ -93,10 +111,18 @@ function checkSource(options: SourceOptions): readonly string[] {
   if ((files.length === 0) === (options.live === undefined)) {
     throw new UsageError('say what to read: either --vmcore FILE or --live');
   }
+  if (options.map !== undefined) checkMap(options, options.map);
   for (const file of files) checkFile(file, 'not-a-dump');
   for (const file of Object.values(aids(options))) checkFile(file, 'unsupported-format');
   if (options.live) checkKcore();
   return files;
+}
+
+function checkMap({ live, engine }: SourceOptions, map: string): void {
+  if (live) throw new UsageError('--map is of an extract: not for --live');
+  if (engine === 'crash' || engine === 'verify')
+    throw new UsageError('--map needs the native engine: leave --engine out');
+  checkFile(map, 'wrong-map');
 }
 
 async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
@@ -120,7 +146,7 @@ async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
 }
 
 /** @param unfit of what is neither a file nor a folder */
-function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format'): void {
+function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format' | 'wrong-map'): void {
   // A script's variable that is not set.
   if (file === '') throw new UsageError('a file’s name is empty');
   try {

@@ -1,6 +1,7 @@
 // The room of `extract`: which bytes of a dump its answers take, and a dump of just these. It asks the
 // questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
+import path from 'node:path';
 import { KernelError } from '../kernel/error.js';
 import { architectureOf } from '../kernel/native/arch/architecture-of.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
@@ -10,13 +11,17 @@ import { packedPagesNote } from '../kernel/native/image/packed-pages.js';
 import { lastAtOrBelow } from '../kernel/native/image/sorted.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';
-import { anonymous, type Patches } from './anonymize/anonymous.js';
+import { anonymous } from './anonymize/anonymous.js';
+import type { Replacements } from './anonymize/replacements.js';
 import { keepConstantsWhole } from './constants.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
 import { kernelVersion } from './debuggers/uts-names.js';
 import { ExtractError } from './error.js';
 import { KeptPages } from './kept-pages.js';
 import { readLog } from './log.js';
+import { identityOf } from './map/identity.js';
+import { truePlaces } from './map/places.js';
+import { writeMap } from './map/write.js';
 import { infoText, keptNotes } from './notes.js';
 import { bytesOfPage, settle } from './page-bytes.js';
 import { askEverything, attempt, type Scope } from './questions.js';
@@ -34,6 +39,8 @@ export interface ExtractOptions extends Scope {
   readonly force?: boolean;
   readonly compression: Compression;
   readonly anonymize?: boolean;
+  /** Where to write what was replaced by what; needs `anonymize`. */
+  readonly map?: string;
   /** Keep the kernel's log. */
   readonly log?: boolean;
   /** Told now and then what is being done. */
@@ -46,6 +53,15 @@ export interface Extracted {
   readonly pages: number;
   /** Those of which only a part is kept. */
   readonly partialPages: number;
+  /** Those that can be asked about. */
+  readonly sockets: number;
+  readonly anonymized: boolean;
+  /** All names in it, and what stands or would stand in their place. */
+  readonly names: Replacements;
+  readonly release: string;
+  /** Seconds since 1970. */
+  readonly crashTime: number | undefined;
+  readonly log: 'kept' | 'left-out' | 'unreadable';
 }
 
 /** makedumpfile's level for zero pages, cache, private, user and free pages: all that can be left out. */
@@ -60,6 +76,26 @@ const DUMP_LEVEL = 31;
  *   not there; {@link KernelError} or {@link ReadError} when the dump cannot be read
  */
 export async function extract(kernel: NativeKernel, options: ExtractOptions): Promise<Extracted> {
+  const { map, output, force = false } = options;
+  if (map === undefined) return cut(kernel, options);
+  checkOutput(output, force, kernel.image.facts.files);
+  checkOutput(map, force, kernel.image.facts.files);
+  if (path.resolve(map) === path.resolve(output))
+    throw new ExtractError('exists', `${map} is the extract itself: name another file for its map`);
+  // Made first: what cannot have its map is not begun.
+  const file = new OutputFile(map, force);
+  try {
+    return await cut(kernel, options, file);
+  } finally {
+    file.discard();
+  }
+}
+
+async function cut(
+  kernel: NativeKernel,
+  options: ExtractOptions,
+  map?: OutputFile,
+): Promise<Extracted> {
   const progress = options.onProgress ?? (() => {});
   const compress = await compressor(options.compression);
   const { output, force = false } = options;
@@ -78,13 +114,19 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
     if (physical !== undefined && isStored(physical)) kept.store(physical);
   };
   readForDebuggers(recording, store);
-  attempt(() => readLog(recording, store, options.log ?? false));
+  let log: Extracted['log'] = options.log ? 'unreadable' : 'left-out';
+  attempt(() => {
+    readLog(recording, store, options.log ?? false);
+    if (options.log) log = 'kept';
+  });
   forgetOrderOfNames(kernel, kept);
   keepConstantsWhole(kernel, kept);
   const arch = architectureOf(recorded, vmcoreinfo);
   readDirectMapTables(kernel, arch, kept.pages);
 
-  const patches: Patches = options.anonymize ? anonymous(kernel, sockets) : new Map();
+  const anonymized = options.anonymize ?? false;
+  const { patches: made, names } = anonymous(kernel, sockets, kept);
+  const patches = anonymized ? made : new Map();
   progress('packing the kernel’s tables');
   const tables = packTables(kernel, kept, (page) => bytesOfPage(image, kept, page, patches));
   const packed = tables.flatMap(({ runs }) => runs);
@@ -110,11 +152,19 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
     (done, bytes) =>
       progress(`page ${done} of ${numbers.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
   );
+  if (map !== undefined)
+    writeMap(map, await identityOf(output), names, truePlaces(image, kept, patches));
   const packedBytes = packed.reduce((sum, { start, end }) => sum + (end - start), 0);
   return {
     size,
     pages: numbers.length + packedBytes / kept.pageSize,
     partialPages,
+    sockets: sockets.length,
+    anonymized,
+    names,
+    release: kernel.facts.release,
+    crashTime: vmcoreinfo.crashTime,
+    log,
   };
 }
 

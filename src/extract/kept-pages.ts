@@ -110,6 +110,15 @@ export class KeptPages {
     return first?.start === 0 && first.end === this.pageSize ? WHOLE : ranges;
   }
 
+  /** Whether any of `length` bytes at a place in a page is kept. */
+  keepsAny(page: number, at: number, length: number): boolean {
+    const bits = this.#pages.get(page);
+    if (bits === undefined || bits === WHOLE) return bits === WHOLE;
+    for (let byte = at; byte < at + length; byte++)
+      if ((bits[byte >>> 3]! & (1 << (byte & 7))) !== 0) return true;
+    return false;
+  }
+
   #mark(page: number, from: number, to: number): void {
     const known = this.#pages.get(page);
     if (known === WHOLE) return;

@@ -2,7 +2,7 @@ import { bytesOf } from '../kernel/bytes.js';
 import { ReadError } from '../kernel/error.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import type { ByteRange } from '../kernel/native/image/kept-ranges.js';
-import type { Patches } from './anonymize/anonymous.js';
+import type { Patches } from './anonymize/patcher.js';
 import { type KeptPages, WHOLE } from './kept-pages.js';
 
 type Ranges = ReturnType<KeptPages['rangesOf']>;

@@ -15,6 +15,7 @@ export type KernelErrorCode =
   | 'no-types'
   | 'vmlinux-needed'
   | 'wrong-vmlinux'
+  | 'wrong-map'
   | 'no-live-memory'
   | 'crash-missing'
   | 'crash-too-old'

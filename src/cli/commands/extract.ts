@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js';
-import { escapeText } from '../../report/escape.js';
-import { formatSize } from '../../report/size.js';
+import { formatJson } from '../../report/json.js';
 import { takeDumpArguments } from '../dump-arguments.js';
 import { UsageError } from '../failure.js';
 import { parseNumber } from '../number-argument.js';
+import { printAnswer } from '../output.js';
 import { Progress } from '../progress.js';
 import { collectFiles, openSource } from '../source.js';
 
@@ -15,6 +15,8 @@ interface ExtractOptions {
   readonly fd?: number;
   readonly compress: Compression;
   readonly anonymize?: true;
+  readonly map?: string;
+  readonly json?: true;
   readonly withLog?: true;
   readonly force?: true;
   readonly vmlinux?: string;
@@ -27,12 +29,20 @@ Examples:
   kdump-mem extract --vmcore /var/crash/vmcore -o small.vmcore
       all that any question about sockets needs, in a few MB
   kdump-mem extract --vmcore /var/crash/vmcore -o one.vmcore --pid 4711 --fd 12 --anonymize
-      one socket, with made-up addresses, paths and command names
+      one socket, with made-up names, addresses and paths
+  kdump-mem extract --vmcore vmcore -o send.vmcore --anonymize --map mine.json
+  kdump-mem sockets --vmcore send.vmcore --map mine.json
+      one to hand on, and a map to keep: with it answers have the true names again
 
 Kept: the kernel's tables, and of its tasks, files, sockets, queues and pages the bytes that an answer
 reads. Left out: payload, user memory, file contents, environment, arguments, keys, the log.
 crash and drgn open the result with the vmlinux that the dump needs; kdump-mem needs none. (On 7.2
 crash 9.0.2 needs --no_modules, for the whole dump too.)
+
+--anonymize replaces IP addresses (by others of their kind), paths of unix sockets, command names of
+processes, names of cgroups and of network interfaces, and the host's. Loopback addresses, lo and
+the names of kernel threads stay, and so do ports, pids, inode numbers, modules, the kernel's build
+and the time. In the end it says how many of each there are.
 
 Every answer of skb and sockets is the same; struct knows every type, and every symbol has its
 address. Whatever else is asked of the memory (read, struct TYPE ADDR) is said to be left out. In
@@ -54,9 +64,11 @@ export function registerExtract(program: Command): void {
     .addOption(
       new Option('--compress <method>', 'how to store pages').choices(COMPRESSIONS).default('zlib'),
     )
-    .option('--anonymize', 'replace addresses, unix socket paths and command names, consistently')
+    .option('--anonymize', 'replace addresses, paths of unix sockets and all names, consistently')
+    .option('--map <file>', 'write what was replaced by what (mode 600; needs --anonymize)')
     .option('--with-log', 'keep the kernel’s log too (not with --anonymize)')
-    .option('--force', 'replace the output file if it exists')
+    .option('--force', 'replace files that exist')
+    .option('--json', 'say what is inside as JSON')
     .option('--vmlinux <file>', 'symbols and types, where the dump lacks them')
     .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
     .option('--btf <file>', 'types, instead of the dump’s own: raw BTF or a vmlinux')
@@ -72,6 +84,9 @@ async function run(options: ExtractOptions): Promise<void> {
   }
   const { vmcore } = options;
   if (vmcore === undefined) throw new UsageError('say which dump to cut: --vmcore FILE');
+  const { map, output } = options;
+  if (map !== undefined && !options.anonymize)
+    throw new UsageError('--map tells what --anonymize replaced: give both');
   const files = {
     ...(vmlinux === undefined ? {} : { vmlinux }),
     ...(symbols === undefined ? {} : { symbols }),
@@ -83,9 +98,10 @@ async function run(options: ExtractOptions): Promise<void> {
     const { NativeKernel } = await import('../../kernel/native/kernel.js');
     if (!(kernel instanceof NativeKernel)) throw new TypeError('only the native engine extracts');
     const { extract } = await import('../../extract/extract.js');
-    const { size } = await extract(kernel, {
+    const found = await extract(kernel, {
       files,
-      output: options.output,
+      output,
+      ...(map === undefined ? {} : { map }),
       compression: options.compress,
       ...(pid === undefined ? {} : { pid }),
       ...(fd === undefined ? {} : { fd }),
@@ -95,9 +111,15 @@ async function run(options: ExtractOptions): Promise<void> {
       onProgress: (words) => progress.show(words),
     });
     progress.clear();
-    if (process.stderr.isTTY) {
-      process.stderr.write(`${escapeText(options.output)}: ${formatSize(size)}\n`);
-    }
+    const [{ extractJson }, { extractText }] = await Promise.all([
+      import('../../report/extract-json.js'),
+      import('../../report/extract-text.js'),
+    ]);
+    const said = extractJson(found, {
+      file: output,
+      ...(map === undefined ? {} : { map }),
+    });
+    printAnswer(options.json ? formatJson(said, 2) : extractText(said));
   } finally {
     progress.clear();
     kernel.close();

@@ -1,102 +1,119 @@
 import { bytesOf, untilNul } from '../../kernel/bytes.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { UTS, UTS_BYTES } from '../../kernel/utsname.js';
-import { StructReader } from '../../walk/struct-reader.js';
+import { formatAddress } from '../../walk/address.js';
+import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
+import type { KeptPages } from '../kept-pages.js';
 import { type AskedSocket, attempt, everyTask, threadsOf } from '../questions.js';
 import { Addresses } from './addresses.js';
 import { cgroupNames } from './cgroup-names.js';
+import { Interfaces, interfaceNames } from './interface-names.js';
 import { Names } from './names.js';
+import { Patcher, type Patches } from './patcher.js';
+import { Replacements } from './replacements.js';
 
-/** Bytes to put in place of others, by page number, at bytes from its start. */
-export type Patches = ReadonlyMap<number, readonly Patch[]>;
-
-export interface Patch {
-  readonly at: number;
-  readonly bytes: Uint8Array;
+/** What becomes of the names in an extract. */
+export interface Anonymous {
+  readonly patches: Patches;
+  readonly names: Replacements;
 }
 
 /**
  * What an anonymous extract says instead of the truth: of sockets their addresses and paths, of
- * processes and cgroups their names, of the machine its name. Kernel threads are called what the
- * kernel's code calls them. What cannot be read is not kept either.
+ * processes, cgroups and network devices their names, of the machine its name. Kernel threads are
+ * called what the kernel's code calls them, but for interfaces in that. What cannot be read is not
+ * kept either.
+ *
+ * @param kept what the extract keeps: nothing else is patched or told
  */
-export function anonymous(kernel: NativeKernel, sockets: readonly AskedSocket[]): Patches {
-  const patcher = new Patcher(kernel);
-  attempt(() => patchHost(kernel, patcher));
-  patchTasks(kernel, patcher);
+export function anonymous(
+  kernel: NativeKernel,
+  sockets: readonly AskedSocket[],
+  kept: KeptPages,
+): Anonymous {
+  const work = { kernel, patcher: new Patcher(kernel, kept), names: new Replacements() };
+  attempt(() => patchHost(work));
+  patchTasks(work, patchInterfaces(work));
   const addresses = new Addresses();
   const paths = new Names('p');
-  const unix = { kernel, patcher, paths };
   for (const { sock, family } of sockets) {
-    attempt(() => patchSock(kernel, patcher, addresses, sock));
-    if (family === 'AF_UNIX') attempt(() => patchUnix(unix, sock));
+    attempt(() => patchSock(work, addresses, sock, family));
+    if (family === 'AF_UNIX') attempt(() => patchUnix(work, paths, sock));
   }
-  return patcher.patches;
+  return { patches: work.patcher.patches, names: work.names };
 }
 
-/** Collects patches at virtual addresses. */
-class Patcher {
-  readonly patches = new Map<number, Patch[]>();
-  readonly #kernel: NativeKernel;
-
-  constructor(kernel: NativeKernel) {
-    this.#kernel = kernel;
-  }
-
-  put(address: bigint, bytes: Uint8Array): void {
-    const { pageSize } = this.#kernel.facts;
-    for (let done = 0; done < bytes.length; ) {
-      const physical = this.#kernel.physicalOf(address + BigInt(done));
-      if (physical === undefined) return;
-      const at = physical % pageSize;
-      const length = Math.min(bytes.length - done, pageSize - at);
-      const page = Math.floor(physical / pageSize);
-      const list = this.patches.get(page) ?? [];
-      list.push({ at, bytes: bytes.subarray(done, done + length) });
-      this.patches.set(page, list);
-      done += length;
-    }
-  }
+interface Work {
+  readonly kernel: NativeKernel;
+  readonly patcher: Patcher;
+  readonly names: Replacements;
 }
 
-function patchHost(kernel: NativeKernel, patcher: Patcher): void {
+function patchHost({ kernel, patcher, names }: Work): void {
   const address = kernel.symbol('init_uts_ns');
   if (address === undefined) return;
-  const names = new StructReader(kernel, 'uts_namespace', ['name']).offset('name');
-  const host = Buffer.alloc(UTS_BYTES);
-  host.write('host');
-  patcher.put(address + BigInt(names + UTS.nodename * UTS_BYTES), host);
-  patcher.put(address + BigInt(names + UTS.domain * UTS_BYTES), Buffer.alloc(UTS_BYTES));
+  const offset = new StructReader(kernel, 'uts_namespace', ['name']).offset('name');
+  for (const [member, made] of [
+    [UTS.nodename, 'host'],
+    [UTS.domain, ''],
+  ] as const) {
+    const at = address + BigInt(offset + member * UTS_BYTES);
+    const bytes = Buffer.alloc(UTS_BYTES);
+    bytes.write(made);
+    if (!patcher.put(at, bytes)) continue;
+    const real = kernel.read(at, UTS_BYTES);
+    names.add('hosts', decodeBytes(untilNul(bytesOf(real, 0, UTS_BYTES))), made);
+  }
 }
 
-function patchTasks(kernel: NativeKernel, patcher: Patcher): void {
+function patchInterfaces({ kernel, patcher, names }: Work): Interfaces {
+  const found = interfaceNames(kernel);
+  const interfaces = new Interfaces(found, new Names('i'));
+  for (const { address, bytes } of found) {
+    const real = untilNul(bytes);
+    const made = interfaces.of(real);
+    if (patcher.put(address, padded(made, bytes.length))) names.addBytes('interfaces', real, made);
+  }
+  return interfaces;
+}
+
+function patchTasks({ kernel, patcher, names }: Work, interfaces: Interfaces): void {
   const reader = new StructReader(kernel, 'task_struct', ['comm']);
   const comms = new Names('c');
   const directories = new Names('g');
   for (const process of everyTask(kernel)) {
     for (const { address, kernelThread } of [process, ...threadsOf(kernel, process)]) {
-      if (kernelThread) continue;
       attempt(() => {
         const view = reader.read(address);
-        const comm = view.bytes('comm');
-        // Behind its end may be what it was called before.
-        const bytes = new Uint8Array(comm.length);
-        bytes.set(comms.of(untilNul(comm)));
-        patcher.put(view.addressOf('comm'), bytes);
+        const bytes = view.bytes('comm');
+        const real = untilNul(bytes);
+        const made = kernelThread ? interfaces.within(real, bytes.length - 1) : comms.of(real);
+        const isPut = patcher.put(view.addressOf('comm'), padded(made, bytes.length));
+        if (isPut && !kernelThread) names.addBytes('commands', real, made);
       });
+      if (kernelThread) continue;
       attempt(() => {
-        for (const name of cgroupNames(kernel, address))
-          patcher.put(name.address, directories.of(name.bytes));
+        for (const name of cgroupNames(kernel, address)) {
+          const made = directories.of(name.bytes);
+          if (patcher.put(name.address, made)) names.addBytes('cgroups', name.bytes, made);
+        }
       });
     }
   }
 }
 
+/** With zeros to its end: behind a name may be what it was before. */
+function padded(name: Uint8Array, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  bytes.set(name);
+  return bytes;
+}
+
 function patchSock(
-  kernel: NativeKernel,
-  patcher: Patcher,
+  { kernel, patcher, names }: Work,
   addresses: Addresses,
   sock: bigint,
+  family: string,
 ): void {
   const layout = kernel.struct('sock');
   for (const [members, make] of [
@@ -116,8 +133,13 @@ function patchSock(
       if (member === undefined) continue;
       attempt(() => {
         const address = sock + BigInt(member.offset);
-        const view = kernel.read(address, member.size);
-        patcher.put(address, make(bytesOf(view, 0, member.size)));
+        const real = bytesOf(kernel.read(address, member.size), 0, member.size);
+        const made = make(real);
+        if (!patcher.put(address, made)) return;
+        // Other families have something else there, and IPv6 both.
+        const tells = path.includes('v6') ? 'AF_INET6' : path.includes('addr') ? 'AF_INET' : '';
+        if (family === tells && real.some((byte) => byte !== 0))
+          names.add('addresses', formatAddress(real), formatAddress(made));
       });
     }
   }
@@ -127,11 +149,7 @@ function patchSock(
 const UNIX_PATH_MAX = 108;
 const FAMILY_BYTES = 2;
 
-function patchUnix(
-  unix: { readonly kernel: NativeKernel; readonly patcher: Patcher; readonly paths: Names },
-  sock: bigint,
-): void {
-  const { kernel, patcher, paths } = unix;
+function patchUnix({ kernel, patcher, names }: Work, paths: Names, sock: bigint): void {
   const reader = new StructReader(kernel, 'unix_sock', ['addr', 'peer']);
   const name = new StructReader(kernel, 'unix_address', ['len', 'name']);
   const own = reader.read(sock);
@@ -145,12 +163,15 @@ function patchUnix(
     );
     if (length <= 0) continue;
     const start = address + BigInt(name.offset('name') + FAMILY_BYTES);
-    const read = kernel.read(start, length);
-    const whole = bytesOf(read, 0, length);
-    const bytes = new Uint8Array(length);
+    const whole = bytesOf(kernel.read(start, length), 0, length);
     // An abstract name begins with NUL and may hold more of them.
-    if (whole[0] === 0) bytes.set(paths.of(whole.subarray(1)), 1);
-    else bytes.set(paths.of(untilNul(whole)));
-    patcher.put(start, bytes);
+    const isAbstract = whole[0] === 0;
+    const real = isAbstract ? whole.subarray(1) : untilNul(whole);
+    const made = paths.of(real);
+    const bytes = new Uint8Array(length);
+    bytes.set(made, isAbstract ? 1 : 0);
+    if (!patcher.put(start, bytes) || real.length === 0) continue;
+    const at = isAbstract ? '@' : '';
+    names.add('paths', at + decodeBytes(real), at + decodeBytes(made));
   }
 }

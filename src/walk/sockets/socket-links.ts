@@ -33,7 +33,12 @@ export class SocketLinks {
   /** Offset of the control block in an skb. */
   readonly #control;
   #carried:
-    | { readonly control: StructReader<'fp'>; readonly list: StructReader<'count' | 'fp'> }
+    | {
+        readonly control: StructReader<'fp'>;
+        readonly list: StructReader<'count'>;
+        /** Bytes from a list to its first file. */
+        readonly first: bigint;
+      }
     | undefined;
 
   constructor(kernel: Kernel, warnings: Warnings) {
@@ -128,9 +133,11 @@ export class SocketLinks {
   #files(sock: bigint): bigint[] {
     this.#carried ??= {
       control: new StructReader(this.#kernel, 'unix_skb_parms', ['fp']),
-      list: new StructReader(this.#kernel, 'scm_fp_list', ['count', 'fp']),
+      // A list that waits has room for its files alone (scm_fp_dup): what follows is another's.
+      list: new StructReader(this.#kernel, 'scm_fp_list', ['count']),
+      first: BigInt(new StructReader(this.#kernel, 'scm_fp_list', ['fp']).offset('fp')),
     };
-    const { control, list } = this.#carried;
+    const { control, list, first } = this.#carried;
     const files: bigint[] = [];
     for (const { skb, held: fp } of this.#skbs(
       sock,
@@ -144,8 +151,7 @@ export class SocketLinks {
         this.#warnings.add('corrupt', message);
         continue;
       }
-      const at = view.addressOf('fp');
-      const slots = readPartOf(this.#kernel, 'struct scm_fp_list', fp, at, count * 8);
+      const slots = readPartOf(this.#kernel, 'struct scm_fp_list', fp, fp + first, count * 8);
       for (let index = 0; index < count; index++) files.push(slots.getBigUint64(index * 8, true));
     }
     return files;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountFd } from '../../../src/account/skb.js';
 import { extract } from '../../../src/extract/extract.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { netDevices } from '../../../src/walk/network/net-devices.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { answers } from '../../support/answers.js';
 import { DamagedDump } from '../../support/damaged-dump.js';
@@ -15,7 +16,11 @@ const { elf, truth } = labDump('6.1');
 const folder = mkdtempSync(join(tmpdir(), 'extract-'));
 const marked = new DamagedDump(elf);
 const small = join(folder, 'small.vmcore');
+const anonymous = join(folder, 'anonymous.vmcore');
 let pages: Buffer[];
+
+/** What a network card is called: seven letters, since its object's name has room for no more. */
+const CARD = 'q7zVkX9';
 
 /** Places that hold other people's data, each with a marker of its own written to it. */
 const planted: string[] = [];
@@ -64,11 +69,26 @@ beforeAll(async () => {
   plant('stack', base + BigInt(kernel.physicalOf(stack + 8192n) ?? Number.NaN));
   plant('canary', (task?.address ?? 0n) + at('task_struct', 'restart_block'));
 
+  // The card is called otherwise wherever its name stands, as are threads that have it in theirs.
+  const cards = [...netDevices(kernel)].filter((one) => one.name.startsWith('eth'));
+  expect(cards.length).toBeGreaterThan(0);
+  for (const { address } of cards) {
+    marked.setBytes(address + at('net_device', 'name'), Buffer.from(`${CARD}\0`));
+    const object = address + at('net_device', 'dev') + at('device', 'kobj');
+    marked.setBytes(marked.pointer(object + at('kobject', 'name')), Buffer.from(`${CARD}\0`));
+  }
+  const thread = [...new TaskReader(kernel).processes()].find((one) => one.kernelThread);
+  const comm = (thread?.address ?? 0n) + at('task_struct', 'comm');
+  marked.setBytes(comm, Buffer.from(`irq/28-${CARD}\0`));
+
   const before = openNative({ files: [marked.path] });
   await extract(before, { output: small, compression: 'zlib' });
   before.close();
-  kernel.close();
   pages = [...rawPages(small).values()];
+  const named = openNative({ files: [marked.path] });
+  await extract(named, { output: anonymous, compression: 'zlib', anonymize: true });
+  named.close();
+  kernel.close();
 });
 
 afterAll(() => {
@@ -98,6 +118,18 @@ describe('what is nobody’s business', () => {
     const found = pages.filter((page) => page.includes(text));
     // The kernel greets with its banner, which its image holds; the log repeats it with a time.
     expect(found).toHaveLength(text.startsWith('Linux version') ? 1 : 0);
+  });
+
+  test('is not what the network card is called, once that is replaced', () => {
+    expect(readFileSync(marked.path).includes(CARD)).toBe(true);
+    const found = (file: string) =>
+      [...rawPages(file).values()].some((page) => page.includes(CARD));
+    expect(found(anonymous)).toBe(false);
+    const kernel = openNative({ files: [anonymous] });
+    expect([...netDevices(kernel)].map(({ name }) => name)).toContain('i000000');
+    const comms = [...new TaskReader(kernel).processes()].map(({ comm }) => comm);
+    expect(comms).toContain('irq/28-i000000');
+    kernel.close();
   });
 
   test('is not needed: the answers are the same', () => {

@@ -1,0 +1,69 @@
+import fs from 'node:fs';
+import type { ZodError } from 'zod';
+import { KernelError } from '../../kernel/error.js';
+import type { MemoryImage } from '../../kernel/native/image/image.js';
+import { type MapJson, mapSchema } from '../../report/map-schema.js';
+import { identityOf } from './identity.js';
+import { MOST_MAP_BYTES } from './limits.js';
+import { RestoredImage } from './restored-image.js';
+
+/**
+ * An anonymous extract with the names that it had: whatever is asked of it is answered as by the
+ * dump that it was cut from.
+ *
+ * @param image the extract, which the result wraps; is not closed when this throws
+ * @throws {KernelError} `wrong-map` if the file is no map, or the map of another extract
+ */
+export async function restored(image: MemoryImage, file: string): Promise<MemoryImage> {
+  const map = parse(file, readBounded(file));
+  const [extract, ...others] = image.facts.files;
+  const size = extract === undefined ? -1 : fs.statSync(extract).size;
+  const isIts =
+    extract !== undefined &&
+    others.length === 0 &&
+    size === map.extract.sizeBytes &&
+    (await identityOf(extract)).sha256 === map.extract.sha256;
+  if (!isIts) throw new KernelError('wrong-map', `${file} is the map of another extract`);
+  let end = 0;
+  for (const [at, hex] of map.places) {
+    if (at < end) throw new KernelError('wrong-map', `${file} has places that are out of order`);
+    end = at + hex.length / 2;
+  }
+  return new RestoredImage(image, map.places);
+}
+
+function readBounded(file: string): string {
+  const fd = fs.openSync(file, 'r');
+  try {
+    const stat = fs.fstatSync(fd);
+    if (!stat.isFile()) throw new KernelError('wrong-map', `${file} is no file`);
+    const { size } = stat;
+    if (size > MOST_MAP_BYTES) throw new KernelError('wrong-map', `${file} is too large for a map`);
+    const bytes = Buffer.alloc(size);
+    let done = 0;
+    for (let read = -1; read !== 0 && done < size; done += read)
+      read = fs.readSync(fd, bytes, done, size - done, done);
+    return bytes.toString('utf8', 0, done);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function parse(file: string, text: string): MapJson {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new KernelError('wrong-map', `${file} is no map: it is not JSON`, { cause });
+  }
+  const { success, data, error } = mapSchema.safeParse(value);
+  if (!success) throw new KernelError('wrong-map', `${file} is no map: ${firstIssue(error)}`);
+  return data;
+}
+
+function firstIssue({ issues }: ZodError): string {
+  const [issue] = issues;
+  return `${issue?.path.join('.') || 'it'}: ${issue?.message ?? ''}`.slice(0, MOST_WORDS);
+}
+
+const MOST_WORDS = 200;
