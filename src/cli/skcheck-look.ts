@@ -13,6 +13,7 @@ import { type Diagnosis, diagnose } from '../stale/diagnose.js';
 import { socketFilter } from '../stale/filter.js';
 import type { Finding } from '../stale/finding.js';
 import { STALE_CODES } from '../stale/verdict.js';
+import { EXIT } from './skcheck-failure.js';
 import { type SkcheckOptions, verdictsAsked } from './skcheck-options.js';
 
 /** What a look can go on from: the newest sample of the one before, and what that concluded. */
@@ -109,10 +110,14 @@ function bounded(observation: Observation, bytes: number): Observation {
   return { ...observation, host: { ...observation.host, unplacedMemory } };
 }
 
-/** True when one of the verdicts asked for was found; without any asked for, a stale one. */
-export function found(report: SkcheckReport, options: SkcheckOptions): boolean {
+/**
+ * The exit status of a look: one of the verdicts asked for was found (without any asked for, a stale
+ * one); none was; or none was and something could not be looked at.
+ */
+export function statusOf(report: SkcheckReport, options: SkcheckOptions): number {
   const codes = verdictsAsked(options) ?? STALE_CODES;
-  return codes.some((code) => (report.totals.verdicts[code] ?? 0) > 0);
+  if (codes.some((code) => (report.totals.verdicts[code] ?? 0) > 0)) return EXIT.stale;
+  return report.complete ? EXIT.nothingStale : EXIT.couldNotLook;
 }
 
 function filterOf({ state, sport, dport, address }: SkcheckOptions) {

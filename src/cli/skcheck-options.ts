@@ -53,7 +53,8 @@ Examples:
   skcheck --stale --json | jq '.sockets[] | {pid, comm, unreadBytes}'
 
 With root it sees all network namespaces, else its own.
-Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage, 3 cannot look,
+Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage,
+3 cannot look, or nothing found and not everything could be looked at,
 70 a bug ended it (please report it).`;
 
 /** The command, with its options declared and nothing done. */

@@ -4,7 +4,7 @@ import { formatJson } from '../report/json.js';
 import { formatSkcheckText } from '../report/skcheck-text.js';
 import { Ages } from '../stale/ages.js';
 import { EXIT } from './skcheck-failure.js';
-import { found, look, painter } from './skcheck-look.js';
+import { look, painter, statusOf } from './skcheck-look.js';
 import type { SkcheckOptions } from './skcheck-options.js';
 
 const HOME = '\u001b[H';
@@ -38,7 +38,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
   for (let count = 0; count < looks && !interrupted; count++) {
     const { report, observation } = await look(source, each, { since, ages });
     since = observation.last;
-    status = found(report, options) ? EXIT.stale : EXIT.nothingStale;
+    status = statusOf(report, options);
     if (options.quiet && status === EXIT.nothingStale) continue;
     process.stdout.write(
       terminal

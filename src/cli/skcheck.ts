@@ -10,7 +10,7 @@ import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { refuseContradictions } from './skcheck-conflicts.js';
 import { adviceFor, EXIT } from './skcheck-failure.js';
-import { found, look, painter } from './skcheck-look.js';
+import { look, painter, statusOf } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 import { escapeUsage } from './usage-words.js';
 
@@ -74,13 +74,18 @@ async function check(source: HostSource, options: SkcheckOptions): Promise<numbe
   } finally {
     if (progress) process.stderr.write('\r\u001b[K');
   }
-  const status = found(report, options) ? EXIT.stale : EXIT.nothingStale;
+  const status = statusOf(report, options);
   if (options.quiet && status === EXIT.nothingStale) return status;
-  const text = options.json
-    ? formatJson(report)
-    : formatSkcheckText(report, painter(process.stdout.isTTY));
-  process.stdout.write(`${text}\n`);
-  for (const { message } of report.warnings) complain(`note: ${message}.`);
+  if (!options.quiet || status === EXIT.stale) {
+    const text = options.json
+      ? formatJson(report)
+      : formatSkcheckText(report, painter(process.stdout.isTTY));
+    process.stdout.write(`${text}\n`);
+  }
+  // Names that the host, or a capture, chose are among the words.
+  for (const { message } of report.warnings) complain(`note: ${escapeText(message)}.`);
+  if (status === EXIT.couldNotLook)
+    complain('nothing was found, but not everything could be looked at.');
   return status;
 }
 

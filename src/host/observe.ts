@@ -1,5 +1,6 @@
 import { HostError, isHostError } from './error.js';
 import { type HostFacts, readHostFacts } from './facts.js';
+import { type Losses, lossesOf } from './losses.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
 import {
   countAllDescriptors,
@@ -34,6 +35,8 @@ export interface Observation {
   readonly first: Sample;
   /** Null when one sample was asked for. */
   readonly last: Sample | null;
+  /** Of all samples, and of what was read between them. */
+  readonly losses: Losses;
   /**
    * The time between the samples, cut into pieces. For each: the queues of all sockets but TCP's at
    * its end, and which processes stood still from before its beginning until after its end.
@@ -53,7 +56,7 @@ export interface Observation {
 export interface Window {
   readonly startMs: number;
   readonly endMs: number;
-  /** Recv-Q at the beginning and the end, by `socketKey`. */
+  /** Recv-Q at the beginning and the end, by `socketKey`; not there: not known. */
   readonly recvQ: ReadonlyMap<string, { readonly from: number; readonly to: number }>;
   /** pid → it ran at no time in the window; null: unknown. */
   readonly still: ReadonlyMap<number, boolean | null>;
@@ -125,6 +128,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   );
   const between = weak.some(({ protocol }) => protocol === 'TCP') ? ALL_GROUPS : NOT_TCP;
   const samples = [first];
+  const readings = [first];
   const windows: Window[] = [];
   if (count > 1) {
     const begun = source.now();
@@ -139,11 +143,13 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     const pieces = weak.length === 0 ? 1 : (options.windows ?? (count === 2 ? WINDOWS : 2));
     let before =
       weak.length === 0 ? null : await readTick(source, read, namespaces, weakPids, between);
+    if (before) readings.push(before.sample);
     for (let piece = 1; piece <= pieces * (count - 1); piece++) {
       await waitFor(piece / pieces);
       const whole = piece % pieces === 0;
       const groups = whole ? ALL_GROUPS : between;
       const after = await readTick(source, read, namespaces, weakPids, groups);
+      readings.push(after.sample);
       if (before) windows.push(windowBetween(weak, weakPids, before, after));
       before = before && after;
       if (whole) {
@@ -185,6 +191,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     samples,
     first,
     last,
+    losses: lossesOf(readings),
     windows,
     holders,
     processes,
@@ -280,8 +287,12 @@ function windowBetween(
   const recvQ = new Map<string, { from: number; to: number }>();
   for (const socket of sockets) {
     const key = socketKey(socket);
-    // A sample keeps only sockets with something in a queue, so a missing one is read empty, or gone.
-    recvQ.set(key, { from: start.get(key) ?? 0, to: end.get(key) ?? 0 });
+    // A sample keeps only sockets with something in a queue, so a missing one is read empty, or gone,
+    // unless its line is among those that were lost.
+    const at = (queue: ReadonlyMap<string, number>, { torn }: Sample) =>
+      queue.get(key) ?? (torn.has(socket.netns) ? null : 0);
+    const [one, other] = [at(start, from.sample), at(end, to.sample)];
+    if (one !== null && other !== null) recvQ.set(key, { from: one, to: other });
   }
   const still = new Map<number, boolean | null>();
   for (const pid of pids)

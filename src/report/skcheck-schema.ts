@@ -114,6 +114,8 @@ export const skcheckSchema = z.strictObject({
     watchedMs: milliseconds,
   }),
   sockets: z.array(socket),
+  /** False: something could not be looked at (`warnings` say what), so that none found is no all-clear. */
+  complete: z.boolean(),
   /** `unreadBytes` and `pinned` are those of the stalled sockets. */
   totals: z.strictObject({
     sockets: count,
@@ -160,6 +162,7 @@ export const skcheckSchema = z.strictObject({
         'undecided',
         'row-unreadable',
         'row-contested',
+        'row-left-out',
         'ss-old',
         'no-tcp-info',
         'netns-closed',

@@ -52,13 +52,18 @@ export function formatRange(low: number, high: number): string {
     : `${from}-${to}`;
 }
 
-function headlineOf({ totals, host }: SkcheckReport): string {
+function headlineOf({ totals, host, complete }: SkcheckReport): string {
   const { stalled, sockets, pinned } = totals;
   const of = `${formatCount(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
-  if (stalled === 0)
-    return totals.undecided === 0
+  if (stalled === 0) {
+    const doubts = [
+      ...(totals.undecided === 0 ? [] : [`${formatCount(totals.undecided)} could not be judged`]),
+      ...(complete ? [] : ['not everything could be looked at']),
+    ];
+    return doubts.length === 0
       ? `None of ${of} has stopped reading`
-      : `None of ${of} is seen to have stopped reading; ${formatCount(totals.undecided)} could not be judged`;
+      : `None of ${of} is seen to have stopped reading; ${doubts.join('; ')}`;
+  }
   const have =
     host.samples === 1
       ? stalled === 1

@@ -1,8 +1,19 @@
 import type { Observation } from '../host/observe.js';
 import { dropsAreLosses } from '../host/socket.js';
+import { MOST_SOCKETS } from '../host/ss/room.js';
 import type { Diagnosis } from '../stale/diagnose.js';
 import { formatCount } from './size.js';
 import type { SkcheckWarning } from './skcheck-schema.js';
+
+/** What says that something was not looked at, so that none found is no all-clear. */
+export const LEAVES_OUT: ReadonlySet<SkcheckWarning['code']> = new Set([
+  'row-unreadable',
+  'row-contested',
+  'row-left-out',
+  'netns-closed',
+  'without-ss',
+  'capture',
+]);
 
 /** What limits the answer: what could not be seen, read or judged. `captured`: elsewhere, and before. */
 export function lookWarnings(
@@ -10,7 +21,8 @@ export function lookWarnings(
   diagnosis: Diagnosis,
   captured: boolean,
 ): SkcheckWarning[] {
-  const { first, last, holders } = observation;
+  const { first, last, holders, losses } = observation;
+  const often = losses.readings === 1 ? '' : `, over ${losses.readings} readings,`;
   const warnings: SkcheckWarning[] = [];
   const warn = (code: SkcheckWarning['code'], count: number, message: string) => {
     if (count > 0) warnings.push({ code, count, message });
@@ -49,11 +61,22 @@ export function lookWarnings(
     blind,
     `ss told no TCP details of ${sockets(blind)} (it is old, or the kernel has no inet_diag and tcp_diag)`,
   );
-  const lost = (last ?? first).unreadable;
+  const lost = losses.unreadable;
+  const of = observation.reader === 'ss' ? 'ss' : '/proc/net';
   warn(
     'row-unreadable',
     lost,
-    `${formatCount(lost)} lines of ss could not be read and are left out`,
+    `${formatCount(lost)} ${lost === 1 ? 'line' : 'lines'} of ${of}${often} could not be read and ${lost === 1 ? 'is' : 'are'} left out`,
+  );
+  warn(
+    'row-unreadable',
+    losses.failed,
+    `ss failed ${formatCount(losses.failed)} times when it was asked for packet, vsock, MPTCP and SCTP sockets`,
+  );
+  warn(
+    'row-left-out',
+    losses.leftOut,
+    `${formatCount(losses.leftOut)} sockets${often} are left out: one look takes ${formatCount(MOST_SOCKETS)}. Look at one network namespace at a time (--netns)`,
   );
   if (observation.reader === 'procfs')
     warn(
@@ -61,13 +84,13 @@ export function lookWarnings(
       1,
       'read from /proc/net without ss: unix queues, the age of data, what TCP has received and what memory is charged are not to be seen there, so less is proved and the bounds are wide',
     );
-  const closed = (last ?? first).closed.length;
+  const closed = losses.closed.length;
   warn(
     'netns-closed',
     closed,
     `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${captured ? 'Capture' : 'Run'} as root, with nsenter (util-linux)${captured ? ' or ip (iproute2)' : ''} installed`,
   );
-  const unknown = [...(last ?? first).unknown].map((table) => table.replace('_stream', ''));
+  const unknown = [...losses.unknown].map((table) => table.replace('_stream', ''));
   warn(
     'ss-old',
     unknown.length,
@@ -77,11 +100,11 @@ export function lookWarnings(
     ({ protocol, skmem }) => dropsAreLosses(protocol) && skmem?.drops === null,
   ).length;
   warn('ss-old', untold, `this ss or kernel does not tell what ${sockets(untold)} dropped`);
-  const contested = (last ?? first).contested;
+  const { contested } = losses;
   warn(
     'row-contested',
     contested,
-    `${formatCount(contested)} unix sockets are left out: the name of one of them pretends to be another`,
+    `${formatCount(contested)} unix sockets${often} are left out: the name of one of them pretends to be another`,
   );
   return warnings;
 }

@@ -104,6 +104,8 @@ function evidenceWords(evidence: Evidence, protocol: string): string {
       return 'ss told nothing of what it has received';
     case 'raced':
       return 'its figures changed while they were taken; look again';
+    case 'first-sample-torn':
+      return 'lines of the first sample are lost, and it may have been in one of them';
     case 'one-sample':
       return 'one sample says nothing about a socket of this kind';
   }

@@ -12,7 +12,7 @@ import type {
   SkcheckSocket,
   SkcheckWarning,
 } from './skcheck-schema.js';
-import { lookWarnings } from './skcheck-warnings.js';
+import { LEAVES_OUT, lookWarnings } from './skcheck-warnings.js';
 import { alsoWords, because, formatSpan } from './skcheck-words.js';
 
 export interface ReportOptions {
@@ -41,6 +41,11 @@ export function skcheckReport(
   const listed = diagnosis.findings
     .filter((each) => options.only?.includes(each.verdict.verdict) ?? true)
     .slice(0, options.top);
+  const warnings = [
+    ...lookWarnings(observation, diagnosis, options.captured ?? false),
+    ...hostWarnings(host.limits),
+    ...(options.warnings ?? []),
+  ];
   const names = new Map(namespaces.map((each) => [each.inode, each.name] as const));
   return {
     schema: 'skcheck/1',
@@ -83,11 +88,8 @@ export function skcheckReport(
       census: options.census ?? null,
       theoreticalWorstBytes: options.theoreticalWorstBytes ?? null,
     },
-    warnings: [
-      ...lookWarnings(observation, diagnosis, options.captured ?? false),
-      ...hostWarnings(host.limits),
-      ...(options.warnings ?? []),
-    ],
+    complete: warnings.every(({ code }) => !LEAVES_OUT.has(code)),
+    warnings,
   };
 }
 

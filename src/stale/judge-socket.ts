@@ -10,6 +10,7 @@ export function judgeReader(socket: SocketRecord, history: SocketHistory): Verdi
   return judge({
     first: history.first(socket),
     last: history.last(socket),
+    firstIsTorn: history.firstIsTorn(socket),
     windows: history.windows(socket),
   });
 }

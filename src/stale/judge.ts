@@ -6,6 +6,8 @@ export interface Track {
   readonly first: Moment | null;
   /** Null when only one sample was taken. */
   readonly last: Moment | null;
+  /** The first sample lost lines: that it lacks this socket says nothing, and the last one is judged alone. */
+  readonly firstIsTorn?: boolean;
   /** For UDP and unix: the pieces of the time in between. */
   readonly windows: readonly TrackWindow[];
 }
@@ -66,6 +68,10 @@ const AFTER_FIN = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT']);
 export function judge(track: Track): Verdict {
   const { first, last } = track;
   if (!last) return first ? judgeOneSample(first.socket) : undecided({ kind: 'one-sample' });
+  if (!first && track.firstIsTorn)
+    return last.socket.protocol === 'TCP'
+      ? judgeOneSample(last.socket)
+      : undecided({ kind: 'first-sample-torn' });
   if (!first || unreadBytes(first.socket) === 0) {
     const watchedMs = first ? Math.max(0, last.endedMs - first.startedMs) : 0;
     return reading({ kind: 'came-since', watchedMs });

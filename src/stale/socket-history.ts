@@ -32,6 +32,11 @@ export class SocketHistory {
     return this.#earlier ? this.#earlier.get(socketKey(socket)) : socket;
   }
 
+  /** The first sample lost something where this socket lives: that it lacks it says nothing. */
+  firstIsTorn({ netns }: SocketRecord): boolean {
+    return this.#observation.first.torn.has(netns);
+  }
+
   /** The socket at the first sample, null when that lacks it. */
   first(socket: SocketRecord): Moment | null {
     const earlier = this.earlier(socket);
@@ -64,10 +69,10 @@ export class SocketHistory {
     };
   }
 
-  /** The pieces of the time in between; none for a socket that was not watched. */
+  /** The pieces of the time in between; none for a socket that was not watched in all of them. */
   windows(socket: SocketRecord): TrackWindow[] {
-    if (this.#observation.windows.length === 0) return [];
     const key = socketKey(socket);
+    if (!this.#observation.windows.every(({ recvQ }) => recvQ.has(key))) return [];
     return this.#observation.windows.flatMap((window) => {
       const recvQ = window.recvQ.get(key);
       if (!recvQ) return [];

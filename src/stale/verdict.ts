@@ -109,5 +109,7 @@ export type Evidence =
   | { readonly kind: 'no-tcp-info' }
   /** The two figures of one sample were taken apart in time and contradict each other. */
   | { readonly kind: 'raced' }
+  /** The first sample has lost lines, and this socket may have been in one of them. */
+  | { readonly kind: 'first-sample-torn' }
   /** One sample says nothing about a socket of this protocol. */
   | { readonly kind: 'one-sample' };

@@ -61,6 +61,7 @@ function report(sockets: SkcheckSocket[]): SkcheckReport {
       unreadBytes: 5,
       pinned: { low: 1, likely: 2, high: 3 },
     },
+    complete: true,
     processes: [],
     bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
     warnings: [{ code: 'undecided', count: 3, message: '' }],

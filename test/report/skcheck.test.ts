@@ -152,6 +152,7 @@ describe('text', () => {
         unreadBytes: 0,
         pinned: { low: 0, likely: 0, high: 0 },
       },
+      complete: true,
       processes: [],
       bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
       warnings: [],

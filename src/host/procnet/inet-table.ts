@@ -62,6 +62,11 @@ export function parseInetTableRow(
   };
 }
 
+/** True for what is no socket with data: the heading, and TIME-WAIT. */
+export function isPassedOver(line: string): boolean {
+  return /^\s*sl /.test(line) || ROW.exec(line)?.[3] === '06';
+}
+
 const ROW =
   /^\s*\d+: ([0-9A-F]{8,32}:[0-9A-F]{4}) ([0-9A-F]{8,32}:[0-9A-F]{4}) ([0-9A-F]{2}) ([0-9A-F]{8}):([0-9A-F]{8}) ([0-9A-F]{2}):[0-9A-F]{8} ([0-9A-F]{8})\s+\d+\s+\d+ (\d{1,15}) \d+ ([0-9a-f]+)/;
 

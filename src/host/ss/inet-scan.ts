@@ -1,6 +1,7 @@
 import type { SocketRecord } from '../socket.js';
 import { parseInetRow } from './inet.js';
 import { RowCutter } from './lines.js';
+import { Room } from './room.js';
 
 const SPACE = 0x20;
 const ZERO = 0x30;
@@ -17,6 +18,8 @@ const T = 0x74;
 export class InetScan {
   readonly sockets: SocketRecord[] = [];
   total = 0;
+  /** Sockets that there was no room for. */
+  leftOut = 0;
   #unreadable = 0;
   /** A listener with waiting connections was seen, so sockets without an inode matter. */
   #waiting = false;
@@ -29,6 +32,7 @@ export class InetScan {
     readonly netns: number | null,
     /** Told of every row that is kept. */
     readonly onKept: (socket: SocketRecord) => void = () => undefined,
+    readonly room: Room = new Room(),
   ) {}
 
   get unreadable(): number {
@@ -56,6 +60,10 @@ export class InetScan {
       return;
     }
     this.total++;
+    if (!this.room.take()) {
+      this.leftOut++;
+      return;
+    }
     if (socket.state === 'LISTEN' && socket.recvQ > 0) this.#waiting = true;
     this.sockets.push(socket);
     this.onKept(socket);

@@ -8,6 +8,7 @@ import { parseInetRow } from './inet.js';
 import { InetScan } from './inet-scan.js';
 import { RowCutter } from './lines.js';
 import { parsePacketRow } from './packet.js';
+import { Room } from './room.js';
 import { UnixScan } from './unix.js';
 
 /** The sockets of one moment, on the source's clock: between `startedMs` and `endedMs`. */
@@ -22,6 +23,12 @@ export interface Sample extends Span {
   readonly unreadable: number;
   /** Rows refused because several claim one inode: a unix socket's name pretends to be a row. */
   readonly contested: number;
+  /** Sockets beyond the most that are kept ({@link Room}): counted, and not looked at. */
+  readonly leftOut: number;
+  /** Calls of ss that failed and whose sockets are missing. */
+  readonly failed: number;
+  /** The namespaces (inodes) of which something was lost: what is not in `sockets` may exist there. */
+  readonly torn: ReadonlySet<number | null>;
   /** The namespaces that could not be read. */
   readonly closed: readonly Namespace[];
   /** The tables (`mptcp`, `vsock_stream`, …) that this ss does not know. */
@@ -87,18 +94,23 @@ export async function readSample(
   const sockets: SocketRecord[] = [];
   const closed: Namespace[] = [];
   const unknown = new Set<string>();
-  const sums = { total: 0, unreadable: 0, contested: 0 };
+  const torn = new Set<number | null>();
+  const room = new Room();
+  const sums = { total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0 };
   const queue = [...namespaces];
   const work = async () => {
     for (let next = queue.shift(); next; next = queue.shift()) {
       const began = source.now();
       try {
-        const part = await readNamespace(source, next, groups, onKept);
+        const part = await readNamespace(source, next, groups, room, onKept);
         for (const socket of part.sockets) sockets.push(socket);
         for (const table of part.unknown) unknown.add(table);
         sums.total += part.total;
         sums.unreadable += part.unreadable;
         sums.contested += part.contested;
+        sums.leftOut += part.leftOut;
+        sums.failed += part.failed;
+        if (part.unreadable + part.contested + part.leftOut + part.failed > 0) torn.add(next.inode);
         spans.set(next.inode, { startedMs: began, endedMs: source.now() });
       } catch (error) {
         const asked = next.own || namespaces.length === 1;
@@ -108,7 +120,7 @@ export async function readSample(
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return { startedMs, endedMs: source.now(), spans, sockets, ...sums, closed, unknown };
+  return { startedMs, endedMs: source.now(), spans, sockets, ...sums, torn, closed, unknown };
 }
 
 interface Part {
@@ -116,6 +128,8 @@ interface Part {
   total: number;
   unreadable: number;
   contested: number;
+  leftOut: number;
+  failed: number;
   readonly unknown: Set<string>;
 }
 
@@ -123,28 +137,39 @@ async function readNamespace(
   source: HostSource,
   namespace: Namespace,
   groups: readonly SsGroup[],
+  room: Room,
   onKept: (socket: SocketRecord) => void,
 ): Promise<Part> {
-  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0, unknown: new Set() };
+  const part: Part = {
+    sockets: [],
+    total: 0,
+    unreadable: 0,
+    contested: 0,
+    leftOut: 0,
+    failed: 0,
+    unknown: new Set(),
+  };
   const path = namespace.own ? null : namespace.path;
   await Promise.all(
     ssCalls(groups).map(async ({ group, args }) => {
       if (group === 'unix') {
-        const scan = new UnixScan(namespace.inode);
+        const scan = new UnixScan(namespace.inode, room);
         await source.ss(args, path, (bytes) => scan.push(bytes));
-        const { sockets, total, unreadable, contested } = scan.end();
+        const { sockets, total, unreadable, contested, leftOut } = scan.end();
         for (const socket of sockets) part.sockets.push(socket);
         part.total += total;
         part.unreadable += unreadable;
         part.contested += contested;
-      } else if (group === 'others') await readOthers(source, namespace, args, part);
+        part.leftOut += leftOut;
+      } else if (group === 'others') await readOthers(source, namespace, args, room, part);
       else {
-        const scan = new InetScan(namespace.inode, onKept);
+        const scan = new InetScan(namespace.inode, onKept, room);
         await source.ss(args, path, (bytes) => scan.push(bytes));
         scan.end();
         for (const socket of scan.sockets) part.sockets.push(socket);
         part.total += scan.total;
         part.unreadable += scan.unreadable;
+        part.leftOut += scan.leftOut;
       }
     }),
   );
@@ -156,11 +181,13 @@ async function readOthers(
   source: HostSource,
   namespace: Namespace,
   args: readonly string[],
+  room: Room,
   part: Part,
 ): Promise<void> {
   const keep = (socket: SocketRecord) => {
     part.total++;
-    part.sockets.push(socket);
+    if (room.take()) part.sockets.push(socket);
+    else part.leftOut++;
   };
   const rows = new RowCutter((row) => {
     const socket = parsePacketRow(row, namespace.inode) ?? parseInetRow(row, namespace.inode);
@@ -173,6 +200,7 @@ async function readOthers(
       part.unknown.add(table);
   } catch (error) {
     if (!isHostError(error, 'ss-failed')) throw error;
+    part.failed++;
   }
   rows.end();
   part.unreadable += rows.overlong;

@@ -1,5 +1,6 @@
 import type { SocketRecord } from '../socket.js';
 import { isHeading, LineCutter } from './lines.js';
+import { Room } from './room.js';
 import { parseSkmem, SKMEM } from './skmem.js';
 import { socketState } from './state.js';
 
@@ -20,13 +21,18 @@ export class UnixScan {
   /** inode and peer's inode of each way to read each row, as `peersKey`. */
   readonly #peers = new Set<string>();
   #unreadable = 0;
+  #leftOut = 0;
+  #seen = 0;
   #open = '';
   #openLines = 0;
   readonly #lines = new LineCutter((bytes, from, to) =>
     this.#line(bytes.toString('utf8', from, to)),
   );
 
-  constructor(readonly netns: number | null) {}
+  constructor(
+    readonly netns: number | null,
+    readonly room: Room = new Room(),
+  ) {}
 
   push(bytes: Buffer): void {
     this.#lines.push(bytes);
@@ -54,10 +60,10 @@ export class UnixScan {
       const socket = record(row, split, this.netns);
       if (!socket) this.#unreadable++;
       else if (isIdle(row)) idle.push(socket);
-      else sockets.push(socket);
+      else this.#keep(sockets, socket);
     }
     const waiting = new Set(sockets.flatMap((socket) => socket.waiting ?? []));
-    for (const socket of idle) if (waiting.has(socket.inode)) sockets.push(socket);
+    for (const socket of idle) if (waiting.has(socket.inode)) this.#keep(sockets, socket);
     let contested = 0;
     let total = 0;
     for (const [inode, claims] of this.#claims) {
@@ -70,7 +76,13 @@ export class UnixScan {
       total,
       unreadable: this.#unreadable + this.#lines.overlong,
       contested,
+      leftOut: this.#leftOut,
     };
+  }
+
+  #keep(sockets: SocketRecord[], socket: SocketRecord): void {
+    if (this.room.take()) sockets.push(socket);
+    else this.#leftOut++;
   }
 
   #line(line: string): void {
@@ -93,6 +105,10 @@ export class UnixScan {
   }
 
   #row(text: string, tailAt: number): void {
+    if (++this.#seen > MOST_ROWS) {
+      this.#leftOut++;
+      return;
+    }
     const start = START.exec(text);
     if (!start || start[0].length > tailAt) {
       this.#unreadable++;
@@ -134,6 +150,8 @@ export interface UnixRows {
   readonly unreadable: number;
   /** Rows refused because two of them claim one inode. */
   readonly contested: number;
+  /** Sockets that there was no room for. */
+  readonly leftOut: number;
 }
 
 function peersKey(inode: number, peerInode: number): string {
@@ -189,6 +207,9 @@ interface Row {
   readonly names: string;
   readonly tail: string;
 }
+
+/** So many rows are compared with each other: what is noted of each takes some hundred bytes. */
+const MOST_ROWS = 300_000;
 
 const START = /^(u_str|u_dgr|u_seq) +([A-Z0-9-]+) +(\d{1,15}) +(\d{1,15}) +/;
 const END = new RegExp(

@@ -1,0 +1,21 @@
+/**
+ * So many sockets of one sample are kept: each costs some kilobytes until the answer is printed, and a
+ * look is to stay below 500 MB. A host in trouble has thousands with something in a queue.
+ */
+export const MOST_SOCKETS = 50_000;
+
+/** The room for the sockets of one sample, over all its namespaces and families. */
+export class Room {
+  #left: number;
+
+  constructor(most = MOST_SOCKETS) {
+    this.#left = most;
+  }
+
+  /** True while there is room for one more, which is taken then. */
+  take(): boolean {
+    if (this.#left <= 0) return false;
+    this.#left--;
+    return true;
+  }
+}
