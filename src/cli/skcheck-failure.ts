@@ -20,6 +20,9 @@ const ADVICE: Record<HostErrorCode, string> = {
   'ss-too-much': 'Look at one network namespace at a time (ip netns exec).',
 };
 
+export const EXHAUSTED_ADVICE =
+  'Raise the limit of open files (ulimit -n), of processes (ulimit -u, pids.max) or of memory.';
+
 /** The same where a capture was asked, of a host that is elsewhere. */
 const CAPTURE_ADVICE: Partial<Record<HostErrorCode, string>> = {
   gone: 'Capture that host again.',

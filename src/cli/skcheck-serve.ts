@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import { isHostError } from '../host/error.js';
+import { ExhaustedError, isHostError } from '../host/error.js';
 import type { HostSource } from '../host/source.js';
 import { escapeText } from '../report/escape.js';
 import { formatPrometheus } from '../report/skcheck-prometheus.js';
@@ -53,7 +53,7 @@ export function serve(
     fresh().then(
       (text) => reply(200, text, 'text/plain; version=0.0.4; charset=utf-8'),
       (error: unknown) => {
-        if (!isHostError(error)) throw error;
+        if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
         reply(503, `${escapeText(error.message)}\n`);
       },
     );

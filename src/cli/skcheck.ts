@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
-import { HostError } from '../host/error.js';
+import { endAll } from '../host/child.js';
+import { ExhaustedError, HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
 import type { HostSource } from '../host/source.js';
 import { escapeText } from '../report/escape.js';
@@ -9,7 +10,7 @@ import { formatSkcheckText } from '../report/skcheck-text.js';
 import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { refuseContradictions } from './skcheck-conflicts.js';
-import { adviceFor, EXIT } from './skcheck-failure.js';
+import { adviceFor, EXHAUSTED_ADVICE, EXIT } from './skcheck-failure.js';
 import { look, painter, statusOf } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 import { escapeUsage } from './usage-words.js';
@@ -33,6 +34,13 @@ async function main(): Promise<void> {
   try {
     process.exitCode = await run(options);
   } catch (error) {
+    // Of several calls of ss at once others may go on.
+    endAll();
+    if (error instanceof ExhaustedError) {
+      complain(`${escapeText(error.message)}. ${EXHAUSTED_ADVICE}`);
+      process.exitCode = EXIT.couldNotLook;
+      return;
+    }
     if (!(error instanceof HostError)) throw error;
     complain(`${escapeText(error.message)}. ${adviceFor(error.code, options.from !== undefined)}`);
     process.exitCode = error.code === 'exists' ? EXIT.usage : EXIT.couldNotLook;

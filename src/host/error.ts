@@ -28,3 +28,20 @@ export class HostError extends KdumpMemError<HostErrorCode> {}
 export function isHostError(error: unknown, ...codes: HostErrorCode[]): error is HostError {
   return error instanceof HostError && (codes.length === 0 || codes.includes(error.code));
 }
+
+/**
+ * We ourselves ran out of descriptors, processes or memory. It says nothing about the host, so it is no
+ * `HostError`: whoever takes those for "it is not there" must not take this for it.
+ */
+export class ExhaustedError extends KdumpMemError<'exhausted'> {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('exhausted', message, options);
+  }
+}
+
+/** The codes of open(2), fork(2) and clone(2) for that. */
+const EXHAUSTION: readonly unknown[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOBUFS'];
+
+export function isExhaustion(cause: unknown): cause is NodeJS.ErrnoException {
+  return cause instanceof Error && 'code' in cause && EXHAUSTION.includes(cause.code);
+}

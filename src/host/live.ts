@@ -9,7 +9,8 @@ import {
   statSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { HostError } from './error.js';
+import { asExhausted } from './child.js';
+import { ExhaustedError, HostError, isExhaustion } from './error.js';
 import type { HostSource, OnBytes } from './source.js';
 import { runSs, searchPath } from './ss/run.js';
 
@@ -31,12 +32,14 @@ export const liveHost: HostSource = {
 const ENTER_TIMEOUT_MS = 5000;
 
 function readTextIn(netns: string, path: string): string {
-  const { status, stdout } = spawnSync('nsenter', [`--net=${netns}`, '--', 'cat', path], {
+  const { status, stdout, error } = spawnSync('nsenter', [`--net=${netns}`, '--', 'cat', path], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: ENTER_TIMEOUT_MS,
     env: { ...process.env, PATH: searchPath() },
   });
+  const exhausted = asExhausted('nsenter', error);
+  if (exhausted) throw exhausted;
   if (status !== 0) throw new HostError('netns-closed', `${path} cannot be read in ${netns}`);
   return stdout;
 }
@@ -60,6 +63,8 @@ function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
+    if (isExhaustion(cause))
+      throw new ExhaustedError(`${path} cannot be read (${cause.code})`, { cause });
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     switch (code) {
       case 'ENOENT':

@@ -102,7 +102,8 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const scan = new DescriptorScan(source);
   const accepts = options.accepts ?? (() => true);
   const startScan = (socket: SocketRecord) => {
-    if (wantsOwner(socket) && accepts(socket)) void scan.run();
+    // Whoever waits for it is told of its failure, too.
+    if (wantsOwner(socket) && accepts(socket)) scan.run().catch(() => undefined);
   };
   const { reader, first } = await readFirst(source, namespaces, options, startScan);
   const read = reader === 'ss' ? readSample : readProcfsSample;

@@ -6,7 +6,8 @@ export type OnBytes = (bytes: Buffer) => void;
  * for it (a captured directory, a test). Paths are absolute, as on the host.
  *
  * Reads are synchronous: /proc answers at once, and a scan of ten thousand links should be a loop.
- * Every method throws `HostError`: `gone`, `denied` or `unreadable`; `ss` also its own codes.
+ * Every method throws `HostError`: `gone`, `denied` or `unreadable`; `ss` also its own codes. Where we
+ * have no descriptor, process or memory left it is an `ExhaustedError`.
  */
 export interface HostSource {
   /**

@@ -49,8 +49,11 @@ export class InetScan {
 
   #isIdle(bytes: Buffer, from: number, to: number): boolean {
     const idle = isIdleTcp(bytes, from, to) && !(this.#waiting && hasNoInode(bytes, from, to));
-    if (idle) this.total++;
-    return idle;
+    // What there is no room for is not worth a string either.
+    const full = !idle && this.room.isFull;
+    if (full) this.leftOut++;
+    if (idle || full) this.total++;
+    return idle || full;
   }
 
   #row(row: string): void {

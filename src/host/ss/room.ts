@@ -12,6 +12,10 @@ export class Room {
     this.#left = most;
   }
 
+  get isFull(): boolean {
+    return this.#left <= 0;
+  }
+
   /** True while there is room for one more, which is taken then. */
   take(): boolean {
     if (this.#left <= 0) return false;

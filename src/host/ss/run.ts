@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { asExhausted, endGroup, startGroup } from '../child.js';
 import { HostError } from '../error.js';
 import type { OnBytes } from '../source.js';
 import { Refusals } from './refusals.js';
@@ -45,7 +45,7 @@ async function runOnce(
 ): Promise<'answered' | 'refused'> {
   const [command, all] =
     netns === null ? ['ss', args] : ['nsenter', [`--net=${netns}`, '--', 'ss', ...args]];
-  const child = spawn(command, all, {
+  const child = startGroup(command, all, {
     stdio: ['ignore', 'pipe', 'pipe'],
     // ss often lies in a directory that only root has in its PATH.
     env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
@@ -53,22 +53,22 @@ async function runOnce(
   let taken = 0;
   let usage = false;
   let complaint = '';
-  let ended: HostError | null = null;
-  const end = (error: HostError) => {
-    ended ??= error;
-    child.kill('SIGKILL');
-  };
-  const timer = setTimeout(
-    () => end(new HostError('ss-hung', `ss did not answer within ${TIMEOUT_MS / 1000} s`)),
-    TIMEOUT_MS,
-  );
-  child.stderr.on('data', (bytes: Buffer) => {
+  let timer: NodeJS.Timeout | undefined;
+  child.stderr?.on('data', (bytes: Buffer) => {
     if (complaint.length < MAX_COMPLAINT) complaint += bytes.toString('utf8');
   });
   try {
     return await new Promise<'answered' | 'refused'>((resolve, reject) => {
-      child.stdout.on('data', (bytes: Buffer) => {
-        if (ended) return;
+      // What does not end even so is not waited for.
+      const end = (error: unknown) => {
+        reject(error);
+        endGroup(child);
+      };
+      timer = setTimeout(
+        () => end(new HostError('ss-hung', `ss did not answer within ${TIMEOUT_MS / 1000} s`)),
+        TIMEOUT_MS,
+      );
+      child.stdout?.on('data', (bytes: Buffer) => {
         // Old ones explain themselves on stdout, and with status 0.
         usage ||= taken === 0 && bytes.toString('latin1', 0, USAGE.length) === USAGE;
         taken += bytes.length;
@@ -78,20 +78,19 @@ async function runOnce(
         try {
           onBytes(bytes);
         } catch (error) {
-          child.kill('SIGKILL');
-          reject(error);
+          end(error);
         }
       });
       child.on('error', (cause: NodeJS.ErrnoException) =>
         reject(
           cause.code === 'ENOENT'
             ? missing(command)
-            : new HostError('ss-failed', `ss failed (${cause.code ?? 'unknown'})`, { cause }),
+            : (asExhausted(command, cause) ??
+                new HostError('ss-failed', `ss failed (${cause.code ?? 'unknown'})`, { cause })),
         ),
       );
       child.on('close', (status, signal) => {
-        if (ended) reject(ended);
-        else if (status === 0 && !usage) resolve('answered');
+        if (status === 0 && !usage) resolve('answered');
         else if ((taken === 0 || usage) && isRefusal(complaint)) resolve('refused');
         else reject(failure(status, signal, complaint, netns));
       });
