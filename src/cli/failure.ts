@@ -7,6 +7,7 @@ import {
   ReadError,
   type ReadErrorCode,
 } from '../kernel/error.js';
+import { OutputError } from '../output-file.js';
 import { escapeText } from '../report/escape.js';
 import { WalkError } from '../walk/error.js';
 
@@ -76,7 +77,7 @@ const READ_ADVICE: Readonly<Record<ReadErrorCode, string>> = {
 export function explainFailure(error: unknown): { line: string; status: number } {
   if (error instanceof UsageError)
     return { line: say(error.message, error.next), status: EXIT.usage };
-  if (error instanceof ExtractError) {
+  if (error instanceof ExtractError || error instanceof OutputError) {
     const status = error.code === 'cannot-write' ? EXIT.unreadable : EXIT.usage;
     return { line: say(error.message), status };
   }

@@ -1,4 +1,5 @@
 import type { HostErrorCode } from '../host/error.js';
+import type { OutputError } from '../output-file.js';
 
 /** skcheck's exit statuses (DESIGN.md, "Command habits"). */
 export const EXIT = { nothingStale: 0, stale: 1, usage: 2, couldNotLook: 3 } as const;
@@ -8,12 +9,11 @@ const ADVICE: Record<HostErrorCode, string> = {
   gone: 'Is /proc mounted? skcheck needs Linux with procfs.',
   denied: 'Run as root, or as the user that the process belongs to.',
   unreadable: 'skcheck needs Linux with procfs.',
-  exists: 'Nothing was captured.',
-  'cannot-write': 'Name a file in a directory that you may write to.',
   'no-such-process': 'Check the pid; it is one of this pid namespace.',
   'no-such-netns': 'Give the name of one (ip netns), a path, a pid that lives in it, or all.',
   'netns-closed': 'Run as root, with nsenter (util-linux) installed.',
   'not-a-capture': 'Give what skcheck --capture wrote, or a sosreport.',
+  'capture-failed': 'Nothing was captured.',
   'ss-missing': 'Install it (package iproute2; iproute on Fedora and RHEL).',
   'ss-failed': 'Run "ss -nemita" by hand to see what it lacks.',
   'ss-hung': 'Run "ss -nemita" by hand; a very large host may need more time than we give.',
@@ -22,6 +22,11 @@ const ADVICE: Record<HostErrorCode, string> = {
 
 export const EXHAUSTED_ADVICE =
   'Raise the limit of open files (ulimit -n), of processes (ulimit -u, pids.max) or of memory.';
+
+export const OUTPUT_ADVICE: Record<OutputError['code'], string> = {
+  exists: 'Nothing was captured.',
+  'cannot-write': 'Name a file in a directory that you may write to, with room for it.',
+};
 
 /** The same where a capture was asked, of a host that is elsewhere. */
 const CAPTURE_ADVICE: Partial<Record<HostErrorCode, string>> = {

@@ -6,6 +6,7 @@ import { readPageSize } from '../host/proc/memory.js';
 import type { HostSource } from '../host/source.js';
 import type { Sample } from '../host/ss/read.js';
 import { skcheckReport } from '../report/skcheck.js';
+import { captureWarnings } from '../report/skcheck-capture.js';
 import type { SkcheckReport, SkcheckWarning } from '../report/skcheck-schema.js';
 import type { Paint } from '../report/skcheck-text.js';
 import type { Ages } from '../stale/ages.js';
@@ -36,7 +37,7 @@ export async function look(
     intervalMs: captured ? captured.intervalMs : options.interval * 1000,
     netns: options.netns ?? (root ? 'all' : 'own'),
     reader: options.procfs ? 'procfs' : 'auto',
-    ...(captured ? { windows: 1 } : {}),
+    ...(captured ? { windows: 1, torn: captured.damage.length > 0 } : {}),
     ...(options.samples === undefined ? {} : { samples: options.samples }),
     ...(options.pid === undefined ? {} : { pid: options.pid }),
     ...(earlier?.since ? { since: earlier.since } : {}),
@@ -53,7 +54,8 @@ export async function look(
   const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
     takenAt: captured?.taken ?? new Date(),
     captured: captured !== null,
-    ...(exact ? { counted: exact.counted, warnings: exact.warnings } : {}),
+    ...(exact ? { counted: exact.counted } : {}),
+    warnings: [...(captured ? captureWarnings(captured) : []), ...(exact?.warnings ?? [])],
     only: verdictsAsked(options),
     theoreticalWorstBytes: theoreticalWorst(source, observation.host.maxSkbFrags),
     census: census && {

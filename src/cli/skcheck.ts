@@ -3,6 +3,7 @@ import { endAll } from '../host/child.js';
 import { ExhaustedError, HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
 import type { HostSource } from '../host/source.js';
+import { OutputError } from '../output-file.js';
 import { escapeText } from '../report/escape.js';
 import { formatJson } from '../report/json.js';
 import type { SkcheckReport } from '../report/skcheck-schema.js';
@@ -10,7 +11,7 @@ import { formatSkcheckText } from '../report/skcheck-text.js';
 import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { refuseContradictions } from './skcheck-conflicts.js';
-import { adviceFor, EXHAUSTED_ADVICE, EXIT } from './skcheck-failure.js';
+import { adviceFor, EXHAUSTED_ADVICE, EXIT, OUTPUT_ADVICE } from './skcheck-failure.js';
 import { look, painter, statusOf } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 import { escapeUsage } from './usage-words.js';
@@ -41,9 +42,14 @@ async function main(): Promise<void> {
       process.exitCode = EXIT.couldNotLook;
       return;
     }
+    if (error instanceof OutputError) {
+      complain(`${escapeText(error.message)}. ${OUTPUT_ADVICE[error.code]}`);
+      process.exitCode = error.code === 'exists' ? EXIT.usage : EXIT.couldNotLook;
+      return;
+    }
     if (!(error instanceof HostError)) throw error;
     complain(`${escapeText(error.message)}. ${adviceFor(error.code, options.from !== undefined)}`);
-    process.exitCode = error.code === 'exists' ? EXIT.usage : EXIT.couldNotLook;
+    process.exitCode = EXIT.couldNotLook;
   }
 }
 

@@ -11,6 +11,7 @@ import { packedPagesNote } from '../kernel/native/image/packed-pages.js';
 import { lastAtOrBelow } from '../kernel/native/image/sorted.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';
+import { checkOutput, OutputError, OutputFile } from '../output-file.js';
 import { anonymous } from './anonymize/anonymous.js';
 import type { Replacements } from './anonymize/replacements.js';
 import { keepConstantsWhole } from './constants.js';
@@ -29,7 +30,6 @@ import { RecordingImage } from './recording-image.js';
 import { forgetOrderOfNames, packTables, readTables } from './tables.js';
 import { type Compression, compressor } from './write/compress.js';
 import { type DumpHead, writeDiskdump } from './write/diskdump.js';
-import { checkOutput, OutputFile } from './write/output-file.js';
 
 export interface ExtractOptions extends Scope {
   /** What the kernel was opened with, where it does not explain itself. */
@@ -81,7 +81,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   checkOutput(output, force, kernel.image.facts.files);
   checkOutput(map, force, kernel.image.facts.files);
   if (path.resolve(map) === path.resolve(output))
-    throw new ExtractError('exists', `${map} is the extract itself: name another file for its map`);
+    throw new OutputError('exists', `${map} is the extract itself: name another file for its map`);
   // Made first: what cannot have its map is not begun.
   const file = new OutputFile(map, force);
   try {

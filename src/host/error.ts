@@ -2,8 +2,7 @@ import { KdumpMemError } from '../error.js';
 
 /**
  * Why the host could not be asked. `gone`: the file, process or link is not there (any more);
- * `denied`: it is there and we may not look; `exists`: it is there and may not be written over;
- * `cannot-write`: the file system refuses;
+ * `denied`: it is there and we may not look;
  * `unreadable`: it answers in a way that we do not understand. `netns-closed`: we may not enter that
  * network namespace. The `ss-` codes are about the `ss` command itself.
  */
@@ -11,12 +10,11 @@ export type HostErrorCode =
   | 'gone'
   | 'denied'
   | 'unreadable'
-  | 'exists'
-  | 'cannot-write'
   | 'no-such-process'
   | 'no-such-netns'
   | 'netns-closed'
   | 'not-a-capture'
+  | 'capture-failed'
   | 'ss-missing'
   | 'ss-failed'
   | 'ss-hung'

@@ -74,6 +74,8 @@ export interface ObserveOptions {
   readonly netns?: NetnsChoice;
   /** The newest sample of an earlier observation, to begin with instead of taking a first one. */
   readonly since?: Sample;
+  /** What the first sample lacks may have been lost: a capture is damaged. */
+  readonly torn?: boolean;
   /** Into how many windows to cut the time between two samples; 4. */
   readonly windows?: number;
   /** Where to read sockets: `auto` takes /proc/net only where there is no ss. */
@@ -105,7 +107,9 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     // Whoever waits for it is told of its failure, too.
     if (wantsOwner(socket) && accepts(socket)) scan.run().catch(() => undefined);
   };
-  const { reader, first } = await readFirst(source, namespaces, options, startScan);
+  const { reader, first: sample } = await readFirst(source, namespaces, options, startScan);
+  const torn = options.torn ? new Set(namespaces.map(({ inode }) => inode)) : sample.torn;
+  const first = { ...sample, torn };
   const read = reader === 'ss' ? readSample : readProcfsSample;
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
   const interesting = first.sockets.filter(

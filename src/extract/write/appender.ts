@@ -1,4 +1,4 @@
-import type { OutputFile } from './output-file.js';
+import type { OutputFile } from '../../output-file.js';
 
 /** Bytes that are written together. */
 const PIECE = 1 << 20;
@@ -21,7 +21,7 @@ export class Appender {
     return this.#at + this.#filled;
   }
 
-  /** @throws {ExtractError} `cannot-write` */
+  /** @throws {OutputError} `cannot-write` */
   append(bytes: Uint8Array): void {
     if (this.#filled + bytes.length > PIECE) this.flush();
     if (bytes.length > PIECE) throw new RangeError(`${bytes.length} bytes at once`);
@@ -29,7 +29,7 @@ export class Appender {
     this.#filled += bytes.length;
   }
 
-  /** Writes what was appended last. @throws {ExtractError} `cannot-write` */
+  /** Writes what was appended last. @throws {OutputError} `cannot-write` */
   flush(): void {
     this.#file.write(this.#at, this.#piece.subarray(0, this.#filled));
     this.#at += this.#filled;

@@ -9,9 +9,9 @@ import {
 } from '../../kernel/native/image/diskdump-format.js';
 import type { Note } from '../../kernel/native/image/notes.js';
 import { UTS_BYTES } from '../../kernel/utsname.js';
+import type { OutputFile } from '../../output-file.js';
 import { Appender } from './appender.js';
 import type { Compression, Compressor } from './compress.js';
-import type { OutputFile } from './output-file.js';
 
 /** What the file says of itself, besides its pages. */
 export interface DumpHead {

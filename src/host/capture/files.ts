@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import {
   closeSync,
   constants,
@@ -13,48 +12,98 @@ import {
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { asExhausted, startGroup } from '../child.js';
 import { HostError } from '../error.js';
+import { cksum } from './cksum.js';
+import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
 import { TarReader } from './tar.js';
 
 /** Of one file, and of all together, no more than this is read. */
-const MAX_FILE_BYTES = 32 * 1024 * 1024;
-const MAX_BYTES = 256 * 1024 * 1024;
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES = 128 * 1024 * 1024;
 const MAX_ENTRIES = 200_000;
 const MAX_DEPTH = 12;
 
-/** What a capture or a sosreport holds that is of use here: path below its top directory → text. */
-export type CapturedFiles = ReadonlyMap<string, string>;
+/** What a capture or a sosreport holds that is of use here, by path below its top directory. */
+export class CapturedFiles {
+  readonly #bytes: ReadonlyMap<string, Buffer>;
+
+  constructor(
+    files: Iterable<readonly [string, Buffer | string]>,
+    /** What is known to be missing or damaged, in words. */
+    readonly damage: readonly string[] = [],
+  ) {
+    this.#bytes = new Map(
+      [...files].map(([name, content]) => [
+        name,
+        typeof content === 'string' ? Buffer.from(content) : content,
+      ]),
+    );
+  }
+
+  has(name: string): boolean {
+    return this.#bytes.has(name);
+  }
+
+  names(): string[] {
+    return [...this.#bytes.keys()];
+  }
+
+  bytes(name: string): Buffer | undefined {
+    return this.#bytes.get(name);
+  }
+
+  /** A file as text, made anew each time. Bytes that are not UTF-8 come out as U+FFFD. */
+  get(name: string): string | undefined {
+    return this.#bytes.get(name)?.toString('utf8');
+  }
+}
 
 const WANTED =
-  /^(?:version|taken|unknown-tables|hostname|proc\/(?:meminfo|slabinfo|buddyinfo|self\/mountinfo|net\/sockstat|sys\/kernel\/\w+|sys\/net\/(?:core|ipv4)\/\w+)|sample-\d\/(?:\w+|netns-\d+\/(?:\w+|net\/\w+))|sos_commands\/(?:networking\/.*ss_-\w+|host\/hostname.*|kernel\/uname.*|kernel\/sysctl_-a|memory\/.*meminfo))$/;
+  /^(?:version|taken|unknown-tables|manifest|hostname|proc\/(?:meminfo|slabinfo|buddyinfo|self\/mountinfo|net\/sockstat|sys\/kernel\/\w+|sys\/net\/(?:core|ipv4)\/\w+)|sample-\d\/(?:\w+|netns-\d+\/(?:\w+|net\/\w+))|sos_commands\/(?:networking\/.*ss_-\w+|host\/hostname.*|kernel\/uname.*|kernel\/sysctl_-a|memory\/.*meminfo))$/;
 
 /**
  * The files of a directory or of a tar archive (plain, gzip; xz and zstd by their own commands).
  * Throws `HostError`: `gone`, `denied`, `unreadable`.
  */
 export async function readCapture(path: string): Promise<CapturedFiles> {
-  const files = new Map<string, string>();
-  let taken = 0;
-  const add = (name: string, bytes: Buffer) => {
+  const files = new Map<string, Buffer>();
+  const seen = new Map<string, CapturedFile>();
+  let left = MAX_BYTES;
+  /** How much of a file is read; null: it is not wanted. */
+  const room = (name: string) => (innerName(name) === null ? null : Math.min(left, MAX_FILE_BYTES));
+  const add = (name: string, bytes: Buffer, size: number) => {
     const inner = innerName(name);
     if (inner === null) return;
-    taken += bytes.length;
-    if (taken > MAX_BYTES)
-      throw new HostError(
-        'not-a-capture',
-        'what skcheck reads of the capture is larger than 256 MiB',
-      );
-    files.set(inner, bytes.toString('utf8'));
+    const times = (seen.get(inner)?.times ?? 0) + 1;
+    seen.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
+    left -= bytes.length;
+    files.set(inner, bytes);
   };
-  if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES }, add);
-  else
-    await readArchive(
-      path,
-      new TarReader((name) => (innerName(name) === null ? 0 : MAX_FILE_BYTES), add),
-    );
+  if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES, room }, add);
+  else await readArchive(path, new TarReader(room, add));
   if (files.size === 0)
     throw new HostError('not-a-capture', `${path} holds nothing that skcheck knows how to read`);
-  return files;
+  return new CapturedFiles(files, damageOf(files, seen));
+}
+
+function damageOf(
+  files: ReadonlyMap<string, Buffer>,
+  seen: ReadonlyMap<string, CapturedFile>,
+): string[] {
+  const damage: string[] = [];
+  for (const [name, { size, read, times }] of seen) {
+    if (read < size)
+      damage.push(`only ${formatMib(read)} of ${formatMib(size)} of ${name} were read`);
+    if (times > 1) damage.push(`${name} is in it ${times} times`);
+  }
+  const manifest = files.get(MANIFEST);
+  const wanted = (name: string) => innerName(name) !== null;
+  return manifest ? [...damage, ...checkManifest(manifest.toString('utf8'), seen, wanted)] : damage;
+}
+
+function formatMib(bytes: number): string {
+  return `${Math.floor(bytes / 1024 / 1024)} MiB`;
 }
 
 /** The name below the top directory (`skcheck-capture/`, `sosreport-…/`), null when not wanted. */
@@ -78,14 +127,19 @@ function readDirectory(
   root: string,
   inside: string,
   depth: number,
-  budget: { left: number },
-  add: (name: string, bytes: Buffer) => void,
+  budget: { left: number; readonly room: (name: string) => number | null },
+  add: (name: string, bytes: Buffer, size: number) => void,
 ): void {
   for (const entry of entriesOf(join(root, inside))) {
     if (--budget.left < 0) throw new HostError('not-a-capture', `${root} has too many files`);
     const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
     if (entry.isDirectory() && depth < MAX_DEPTH) readDirectory(root, name, depth + 1, budget, add);
-    else if (entry.isFile() && innerName(name) !== null) add(name, readSome(join(root, name)));
+    else if (entry.isFile()) {
+      const room = budget.room(name);
+      if (room === null) continue;
+      const { bytes, size } = readSome(join(root, name), room);
+      add(name, bytes, size);
+    }
   }
 }
 
@@ -98,7 +152,7 @@ function entriesOf(path: string): Dirent[] {
 }
 
 /** The beginning of a file, no more than so many bytes; never of a fifo or a device. */
-function readSome(path: string, most = MAX_FILE_BYTES): Buffer {
+function readSome(path: string, most: number): { bytes: Buffer; size: number } {
   try {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
@@ -106,7 +160,10 @@ function readSome(path: string, most = MAX_FILE_BYTES): Buffer {
       if (!stat.isFile())
         throw new HostError('not-a-capture', `${path} is neither a file nor a directory`);
       const bytes = Buffer.alloc(Math.min(stat.size, most));
-      return bytes.subarray(0, readSync(file, bytes));
+      let read = 0;
+      for (let more = 1; more > 0 && read < bytes.length; read += more)
+        more = readSync(file, bytes, read, bytes.length - read, read);
+      return { bytes: bytes.subarray(0, read), size: stat.size };
     } finally {
       closeSync(file);
     }
@@ -123,7 +180,7 @@ async function readArchive(path: string, reader: TarReader): Promise<void> {
     }
     reader.end();
   };
-  const head = readSome(path, 4).toString('hex');
+  const head = readSome(path, 4).bytes.toString('hex');
   try {
     if (head.startsWith('1f8b')) await pipeline(createReadStream(path), createGunzip(), sink);
     else if (head.startsWith('fd377a58')) await unpack('xz', path, sink);
@@ -141,11 +198,16 @@ async function unpack(
   path: string,
   sink: (pieces: AsyncIterable<Buffer>) => Promise<void>,
 ): Promise<void> {
-  const child = spawn(command, ['-dc', '--', path], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = startGroup(command, ['-dc', '--', path], { stdio: ['ignore', 'pipe', 'ignore'] });
   const started = new Promise<never>((_, reject) => {
-    child.on('error', () => reject(new HostError('not-a-capture', `${command} is not installed`)));
+    child.on('error', (cause) =>
+      reject(
+        asExhausted(command, cause) ??
+          new HostError('not-a-capture', `${command} is not installed`, { cause }),
+      ),
+    );
   });
-  await Promise.race([pipeline(child.stdout, sink), started]);
+  if (child.stdout) await Promise.race([pipeline(child.stdout, sink), started]);
 }
 
 function asHostError(path: string, cause: unknown): unknown {

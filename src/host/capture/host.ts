@@ -2,6 +2,7 @@ import { HostError } from '../error.js';
 import { parseNamespaceMounts } from '../namespaces.js';
 import type { HostSource, OnBytes } from '../source.js';
 import type { CapturedFiles } from './files.js';
+import { MANIFEST } from './manifest.js';
 import { readSosreport } from './sosreport.js';
 
 /** One moment of a capture. */
@@ -9,8 +10,10 @@ interface Moment {
   readonly beganMs: number;
   readonly endedMs: number;
   /** `NETNS inet|unix|others` → what ss said. */
-  readonly ss: ReadonlyMap<string, string>;
+  readonly ss: ReadonlyMap<string, Buffer>;
   readonly files: ReadonlyMap<string, string>;
+  /** pid (or `self`) → the inode of its network namespace. */
+  readonly namespaces: ReadonlyMap<string, string>;
   /** The network namespaces (inodes) that could not be entered. */
   readonly closed: ReadonlySet<string>;
 }
@@ -34,29 +37,48 @@ export class CapturedHost implements HostSource {
   /** `capture`: our own; `sosreport`. */
   readonly kind: 'capture' | 'sosreport';
 
+  /**
+   * What is missing or damaged, in words: never an all-clear then. A capture without a manifest is older
+   * than those, or has lost it: `unproved` says so.
+   */
+  readonly damage: readonly string[];
+  readonly unproved: boolean;
+
   constructor(captured: CapturedFiles) {
+    const damage = [...captured.damage];
+    this.damage = damage;
+    this.unproved = !captured.has(MANIFEST);
     this.kind = captured.has('version') ? 'capture' : 'sosreport';
     const files = new Map<string, string>();
-    for (const [name, text] of captured) if (name.startsWith('proc/')) files.set(`/${name}`, text);
+    for (const name of captured.names())
+      if (name.startsWith('proc/')) files.set(`/${name}`, captured.get(name) ?? '');
     if (this.kind === 'sosreport') {
       const report = readSosreport(captured);
       for (const [path, text] of report.files) files.set(path, text);
       this.#links = report.links;
       this.#moments = [
-        { beganMs: 0, endedMs: 0, ss: report.ss, files: new Map(), closed: new Set() },
+        {
+          beganMs: 0,
+          endedMs: 0,
+          ss: new Map([...report.ss].map(([key, text]) => [key, Buffer.from(text)])),
+          files: new Map(),
+          namespaces: new Map(),
+          closed: new Set(),
+        },
       ];
     } else {
       this.#moments = [FIRST, 'sample-2/']
         .filter((prefix) => captured.has(`${prefix}began`))
-        .map((prefix) => momentOf(captured, prefix));
-      this.#links = linksOf(captured, this.#moments.length);
+        .map((prefix) => momentOf(captured, prefix, damage));
+      this.#links = linksOf(captured, this.#moments.length, damage);
+      damage.push(...outOfOrder(this.#moments));
     }
     if (this.#moments.length === 0)
       throw new HostError('not-a-capture', 'the capture holds no sample of sockets');
     this.#files = files;
     this.#unknown = (captured.get('unknown-tables') ?? '')
       .split(/\s+/)
-      .filter((word) => word !== '');
+      .filter((word) => /^\w{1,20}$/.test(word));
     const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
     this.taken = Number.isNaN(date.getTime()) ? null : date;
     const last = this.#moments.at(-1)?.files ?? new Map<string, string>();
@@ -92,14 +114,23 @@ export class CapturedHost implements HostSource {
         throw new HostError('gone', `the network namespace ${netns} was not captured`);
       throw new HostError('ss-missing', 'there was no ss where this was captured');
     }
-    onBytes(Buffer.from(text));
+    onBytes(text);
     return unknown;
   }
 
   readText(path: string): string {
-    const text = this.#moment.files.get(path) ?? this.#files.get(path);
+    const text = this.#moment.files.get(path) ?? this.#files.get(path) ?? this.#netTable(path);
     if (text === undefined) throw new HostError('gone', `${path} was not captured`);
     return text;
+  }
+
+  /** A table of /proc/PID/net is kept once for each namespace. */
+  #netTable(path: string): string | undefined {
+    const [, pid = '', table = ''] = /^\/proc\/(\d{1,10}|self)\/net\/(\w+)$/.exec(path) ?? [];
+    const inode = this.#moment.namespaces.get(pid);
+    return inode === undefined
+      ? undefined
+      : this.#moment.files.get(insidePath(inode, `/proc/net/${table}`));
   }
 
   readTextIn(netns: string, path: string): string {
@@ -165,24 +196,31 @@ function insidePath(inode: string, path: string): string {
   return `netns-${inode}${path}`;
 }
 
-function momentOf(captured: CapturedFiles, prefix: string): Moment {
-  const ss = new Map<string, string>();
+function momentOf(captured: CapturedFiles, prefix: string, damage: string[]): Moment {
+  const ss = new Map<string, Buffer>();
   const files = new Map<string, string>();
   const closed = new Set<string>();
-  for (const [name, text] of captured) {
+  for (const name of captured.names()) {
     if (!name.startsWith(prefix)) continue;
     const [, inode = '', what = ''] =
       /^netns-(\d{1,15})\/([\w/]+)$/.exec(name.slice(prefix.length)) ?? [];
+    const text = () => captured.get(name) ?? '';
     if (what === 'closed') closed.add(inode);
+    else if (what === 'failed')
+      damage.push(`ss failed in network namespace ${inode} (asked for ${text().trim()})`);
     else if (what === 'inet' || what === 'unix' || what === 'others')
-      ss.set(`${inode} ${what}`, text);
+      ss.set(`${inode} ${what}`, captured.bytes(name) ?? Buffer.alloc(0));
     else if (what === 'tcp_max_tw_buckets')
-      files.set(insidePath(inode, `/proc/sys/net/ipv4/${what}`), text);
-    else if (what.startsWith('net/')) files.set(insidePath(inode, `/proc/${what}`), text);
+      files.set(insidePath(inode, `/proc/sys/net/ipv4/${what}`), text());
+    else if (what.startsWith('net/')) files.set(insidePath(inode, `/proc/${what}`), text());
   }
   // What ran between the samples is told from before the first until after the last.
   const states = captured.get(`${prefix}${prefix === FIRST ? 'before' : 'after'}`) ?? '';
-  for (const line of states.split('\n')) {
+  for (const line of linesOf(states)) {
+    if (files.size >= MOST_PATHS) {
+      damage.push(`it has more than ${MOST_PATHS} files of processes`);
+      break;
+    }
     const found =
       /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat|schedstat)):(.*)$/s.exec(
         line,
@@ -192,29 +230,34 @@ function momentOf(captured: CapturedFiles, prefix: string): Moment {
     const before = files.get(found[1]) ?? (found[1].endsWith('/status') ? 'Name:\n' : '');
     files.set(found[1], `${before}${found[2]}\n`);
   }
-  for (const [pid, inode] of namespacesOf(captured, prefix))
-    for (const table of [
-      'netlink',
-      'packet',
-      'tcp',
-      'tcp6',
-      'udp',
-      'udp6',
-      'raw',
-      'raw6',
-      'unix',
-      'sockstat',
-    ]) {
-      const text = captured.get(`${prefix}netns-${inode}/net/${table}`);
-      if (text !== undefined) files.set(`/proc/${pid}/net/${table}`, text);
-    }
   return {
     beganMs: uptimeMs(captured.get(`${prefix}began`)),
     endedMs: uptimeMs(captured.get(`${prefix}ended`)),
     ss,
     files,
+    namespaces: namespacesOf(captured, prefix),
     closed,
   };
+}
+
+/** So many files of processes, and links, are taken: some hundred bytes each. */
+const MOST_PATHS = 300_000;
+
+/** The lines of a text one by one, not all of them at once. */
+function* linesOf(text: string): Generator<string> {
+  for (let from = 0; from < text.length; ) {
+    const end = text.indexOf('\n', from);
+    const to = end < 0 ? text.length : end;
+    yield text.slice(from, to);
+    from = to + 1;
+  }
+}
+
+/** The clock of a host never goes back. */
+function outOfOrder(moments: readonly Moment[]): string[] {
+  const times = moments.flatMap(({ beganMs, endedMs }) => [beganMs, endedMs]);
+  const good = times.every((time, index) => time > 0 && time >= (times[index - 1] ?? 0));
+  return good ? [] : ['its samples do not say when they were taken'];
 }
 
 function uptimeMs(text: string | undefined): number {
@@ -233,7 +276,7 @@ function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, stri
 }
 
 /** The links of the last sample: namespaces, and descriptors of sockets from `ls -l`. */
-function linksOf(captured: CapturedFiles, number: number): Map<string, string> {
+function linksOf(captured: CapturedFiles, number: number, damage: string[]): Map<string, string> {
   const prefix = `sample-${number}/`;
   const links = new Map<string, string>();
   for (const { inode, path } of parseNamespaceMounts(captured.get('proc/self/mountinfo') ?? ''))
@@ -241,7 +284,11 @@ function linksOf(captured: CapturedFiles, number: number): Map<string, string> {
   for (const [pid, inode] of namespacesOf(captured, prefix))
     links.set(`/proc/${pid}/ns/net`, `net:[${inode}]`);
   let directory = '';
-  for (const line of (captured.get(`${prefix}descriptors`) ?? '').split('\n')) {
+  for (const line of linesOf(captured.get(`${prefix}descriptors`) ?? '')) {
+    if (links.size >= MOST_PATHS) {
+      damage.push(`it has more than ${MOST_PATHS} descriptors of sockets`);
+      break;
+    }
     const heading = /^(\/proc\/\d{1,10}\/fd):$/.exec(line)?.[1];
     if (heading) directory = heading;
     const link = / (\d{1,10}) -> (socket:\[\d{1,15}\])$/.exec(line);

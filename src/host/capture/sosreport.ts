@@ -20,13 +20,14 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   const files = new Map<string, string>();
   const links = new Map([['/proc/self/ns/net', `net:[${OWN}]`]]);
   const ss = new Map<string, string>();
-  const sources = [...captured].filter(
-    ([name]) => /(?:^|\/)ss_-\w*$/.test(name) && !name.includes('/namespaces/'),
-  );
-  const [source] = sources.sort(([a], [b]) => b.length - a.length);
-  if (!source) throw new HostError('not-a-capture', 'the sosreport holds no output of ss');
+  const sources = captured
+    .names()
+    .filter((name) => /(?:^|\/)ss_-\w*$/.test(name) && !name.includes('/namespaces/'));
+  const [source] = sources.sort((a, b) => b.length - a.length);
+  if (source === undefined)
+    throw new HostError('not-a-capture', 'the sosreport holds no output of ss');
   const rows = { inet: '', unix: '', others: '' };
-  for (const row of joinRows(source[1])) {
+  for (const row of joinRows(captured.get(source) ?? '')) {
     const { text, owners } = withoutOwners(row);
     const inode = / ino:(\d{1,15})/.exec(text)?.[1] ?? UNIX_INODE.exec(text)?.[1];
     for (const { pid, fd, comm } of owners) {

@@ -19,9 +19,10 @@ export class TarReader {
   #entries = 0;
 
   constructor(
-    /** How many bytes of a file are wanted at most; 0: it is not. */
-    readonly wants: (name: string) => number,
-    readonly onFile: (name: string, bytes: Buffer) => void,
+    /** How many bytes of a file are wanted at most; null: it is not. */
+    readonly wants: (name: string) => number | null,
+    /** Told of the bytes that were wanted, and of the file's whole size. */
+    readonly onFile: (name: string, bytes: Buffer, size: number) => void,
   ) {}
 
   push(piece: Buffer): void {
@@ -37,7 +38,7 @@ export class TarReader {
   }
 
   end(): void {
-    if (this.#entry || this.#entries === 0 || (!this.#ended && this.#pendingBytes > 0))
+    if (!this.#ended || this.#entries === 0)
       throw new HostError('not-a-capture', 'the archive is no tar, or it is cut');
   }
 
@@ -59,14 +60,15 @@ export class TarReader {
     const meta = type === 'L' || type === 'x';
     if (!meta) this.#longName = null;
     const file = type === '0' || type === '\0';
-    const limit = meta ? MAX_NAME_BYTES : file ? this.wants(name) : 0;
-    if (limit > 0 && size > limit && meta)
+    const limit = meta ? MAX_NAME_BYTES : file ? this.wants(name) : null;
+    if (meta && size > MAX_NAME_BYTES)
       throw new HostError('not-a-capture', 'the archive has a name that is too long');
     this.#entry = {
       name,
       type,
-      kept: limit > 0 ? [] : null,
-      room: limit,
+      kept: limit === null ? null : Buffer.allocUnsafe(Math.min(size, limit)),
+      filled: 0,
+      size,
       left: size,
       padding: (BLOCK - (size % BLOCK)) % BLOCK,
     };
@@ -78,20 +80,18 @@ export class TarReader {
       if (this.#pendingBytes === 0) return false;
       const bytes = this.#take(Math.min(entry.left, this.#pendingBytes));
       entry.left -= bytes.length;
-      const wanted = bytes.subarray(0, entry.room);
-      entry.room -= wanted.length;
-      if (wanted.length > 0) entry.kept?.push(Buffer.from(wanted));
+      entry.filled += entry.kept ? bytes.copy(entry.kept, entry.filled) : 0;
       return true;
     }
     if (this.#pendingBytes < entry.padding) return false;
     this.#take(entry.padding);
     this.#entry = null;
     if (!entry.kept) return true;
-    const bytes = Buffer.concat(entry.kept);
+    const bytes = entry.kept;
     if (entry.type === 'L') this.#longName = text(bytes, 0, bytes.length);
     else if (entry.type === 'x')
       this.#longName = /(?:^|\n)\d+ path=(.*)\n/.exec(bytes.toString('utf8'))?.[1] ?? null;
-    else this.onFile(entry.name, bytes);
+    else this.onFile(entry.name, bytes, entry.size);
     return true;
   }
 
@@ -111,8 +111,10 @@ export class TarReader {
 interface Entry {
   readonly name: string;
   readonly type: string;
-  readonly kept: Buffer[] | null;
-  room: number;
+  /** What is kept of it, null when nothing is. */
+  readonly kept: Buffer | null;
+  filled: number;
+  readonly size: number;
   left: number;
   readonly padding: number;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CapturedFiles } from '../../../src/host/capture/files.js';
 import { CapturedHost } from '../../../src/host/capture/host.js';
 import { observe } from '../../../src/host/observe.js';
 import { diagnose } from '../../../src/stale/diagnose.js';
@@ -8,7 +9,7 @@ const INFO = 'ts sack cubic rcvmss:536 bytes_received:5000 lastrcv:62000';
 
 function host(rows: string[]) {
   return new CapturedHost(
-    new Map([
+    new CapturedFiles([
       ['sos_commands/networking/ss_-peaonmi', `Netid State Recv-Q\n${rows.join('\n')}\n`],
       ['proc/meminfo', 'MemTotal: 1024000 kB\nMemFree: 512000 kB\n'],
       ['sos_commands/kernel/uname_-a', 'Linux db1 5.14.0-1.el9.x86_64 #1 SMP\n'],
@@ -55,7 +56,7 @@ describe('a sosreport', () => {
 
   test('limits are told by its list of sysctls, where sockstat is there', async () => {
     const captured = new CapturedHost(
-      new Map([
+      new CapturedFiles([
         ['sos_commands/networking/ss_-peaonmi', tcp('users:(("a",pid=1,fd=1))').join('\n')],
         ['proc/meminfo', 'MemTotal: 1024000 kB\n'],
         ['proc/net/sockstat', 'TCP: inuse 1 orphan 2 tw 30 alloc 3 mem 4\nUDP: inuse 0 mem 5\n'],

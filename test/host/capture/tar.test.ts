@@ -6,7 +6,7 @@ import { tarEntry, tarOf } from '../../support/tar.js';
 function read(bytes: Buffer, piece = bytes.length, room = 1000) {
   const files: [string, string][] = [];
   const reader = new TarReader(
-    (name) => (name.includes('unwanted') ? 0 : room),
+    (name) => (name.includes('unwanted') ? null : room),
     (name, content) => files.push([name, content.toString()]),
   );
   for (let at = 0; at < bytes.length; at += piece) reader.push(bytes.subarray(at, at + piece));

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { checkOutput, OutputFile } from '../../src/extract/write/output-file.js';
+import { checkOutput, OutputFile } from '../src/output-file.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-output-'));
 afterAll(() => rmSync(folder, { recursive: true }));

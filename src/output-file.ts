@@ -1,29 +1,32 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { ExtractError } from '../error.js';
+import { KdumpMemError } from './error.js';
+
+/** Why a file could not be written: it is there and may not be replaced, or the file system refuses. */
+export class OutputError extends KdumpMemError<'exists' | 'cannot-write'> {}
 
 /**
  * Whether a file could be written, before there is anything to write.
  *
  * @param replace a file of that name may be replaced
  * @param sources files that may not
- * @throws {ExtractError} `exists` or `cannot-write`
+ * @throws {OutputError} `exists` or `cannot-write`
  */
 export function checkOutput(file: string, replace: boolean, sources: readonly string[] = []): void {
   const there = refused(file, () => fs.lstatSync(file, { throwIfNoEntry: false }));
   // A link would be replaced, and not what it leads to (/dev/stdout is one).
   if (there !== undefined && !there.isFile()) {
-    throw new ExtractError('cannot-write', `${file} is not a regular file`);
+    throw new OutputError('cannot-write', `${file} is not a regular file`);
   }
   const isThere = (source: string) => {
     const { dev, ino } = fs.statSync(source);
     return dev === there?.dev && ino === there.ino;
   };
   if (there !== undefined && sources.some(isThere)) {
-    throw new ExtractError('exists', `${file} is the dump that is read: name another file`);
+    throw new OutputError('exists', `${file} is the dump that is read: name another file`);
   }
   if (there !== undefined && !replace) {
-    throw new ExtractError('exists', `${file} exists; --force replaces it`);
+    throw new OutputError('exists', `${file} exists; --force replaces it`);
   }
   refused(file, () => fs.accessSync(path.dirname(file), fs.constants.W_OK));
 }
@@ -49,7 +52,7 @@ export class OutputFile {
 
   /**
    * @param replace a file of that name may be replaced
-   * @throws {ExtractError} `exists` or `cannot-write`
+   * @throws {OutputError} `exists` or `cannot-write`
    */
   constructor(file: string, replace: boolean) {
     this.path = file;
@@ -109,7 +112,7 @@ function refused<Result>(file: string, step: () => Result): Result {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === undefined) throw cause;
-    if (code === 'EEXIST') throw new ExtractError('exists', `${file} exists; --force replaces it`);
-    throw new ExtractError('cannot-write', `${file} cannot be written (${code})`, { cause });
+    if (code === 'EEXIST') throw new OutputError('exists', `${file} exists; --force replaces it`);
+    throw new OutputError('cannot-write', `${file} cannot be written (${code})`, { cause });
   }
 }

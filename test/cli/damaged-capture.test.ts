@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { look, statusOf } from '../../src/cli/skcheck-look.js';
+import { readCapture } from '../../src/host/capture/files.js';
+import { CapturedHost } from '../../src/host/capture/host.js';
+import type { SkcheckReport } from '../../src/report/skcheck-schema.js';
+import {
+  captureFiles,
+  captureTar,
+  manifestOf,
+  tcpRow,
+  udpRow,
+  unixRow,
+} from '../support/capture.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'skcheck-damaged-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const OPTIONS = { interval: 2, minBytes: 1, minAge: 0 };
+
+async function ask(archive: Buffer): Promise<{ status: number; report: SkcheckReport | null }> {
+  const path = join(dir, 'capture.tar');
+  writeFileSync(path, archive);
+  try {
+    const { report } = await look(new CapturedHost(await readCapture(path)), OPTIONS);
+    return { status: statusOf(report, OPTIONS), report };
+  } catch {
+    // What main turns into one line and this status.
+    return { status: 3, report: null };
+  }
+}
+
+type Files = [string, string][];
+
+/** Nothing is stalled in it: whatever is done to it, an all-clear says more than is known. */
+let healthy: Files;
+/** Three sockets are, of TCP in two namespaces and of UDP; one of unix cannot be judged. */
+let stalled: Files;
+
+beforeAll(() => {
+  const made = (files: Map<string, string>): Files => [...files, ['manifest', manifestOf(files)]];
+  const reads = [
+    tcpRow(500, 100, 300) + udpRow(601, 0),
+    tcpRow(500, 100, 900) + udpRow(601, 0),
+  ] as const;
+  healthy = made(captureFiles({ inet: reads, unix: [unixRow(700, 0), unixRow(700, 0)] }));
+  const waits = [
+    tcpRow(500, 100, 300) + udpRow(601, 1280),
+    tcpRow(500, 100, 300) + udpRow(601, 1280),
+  ] as const;
+  stalled = made(
+    captureFiles({
+      inet: waits,
+      unix: [unixRow(700, 5), unixRow(700, 5)],
+      elsewhere: [tcpRow(502, 7, 7), tcpRow(502, 7, 7)],
+    }),
+  );
+});
+
+test('a whole one is an all-clear, or names what is stalled', async () => {
+  expect(await ask(captureTar(healthy))).toMatchObject({
+    status: 0,
+    report: { complete: true, totals: { sockets: 3, stalled: 0 } },
+  });
+  expect(await ask(captureTar(stalled))).toMatchObject({
+    status: 1,
+    report: { complete: true, totals: { stalled: 3, undecided: 1 } },
+  });
+});
+
+/** What may happen to one file: all files after it, null where it changes nothing. */
+const DAMAGES: Record<string, (files: Files, index: number) => Files | null> = {
+  'is missing': (files, index) => files.toSpliced(index, 1),
+  'is empty': (files, index) => edit(files, index, () => ''),
+  'is cut in half': (files, index) => edit(files, index, (text) => text.slice(0, text.length / 2)),
+  'lacks its last byte': (files, index) => edit(files, index, (text) => text.slice(0, -1)),
+  'lacks its first line': (files, index) =>
+    edit(files, index, (text) => text.slice(text.indexOf('\n') + 1)),
+  'lacks its last line': (files, index) =>
+    edit(files, index, (text) => text.slice(0, text.lastIndexOf('\n', text.length - 2) + 1)),
+  'has its lines twice': (files, index) => edit(files, index, (text) => text + text),
+  'has a line of garbage': (files, index) => edit(files, index, (text) => `${text}\u0001garbage\n`),
+  'has another digit': (files, index) =>
+    edit(files, index, (text) => text.replace(/[1-9]/, (digit) => `${(Number(digit) % 9) + 1}`)),
+  'is in it twice, first another': (files, index) =>
+    [['', ''], ...files].with(0, [files[index]?.[0] ?? '', 'other\n']) as Files,
+  'has a name of its own': (files, index) =>
+    files.with(index, [`${files[index]?.[0]}x`, files[index]?.[1] ?? '']),
+  'is the one of the other sample': (files, index) => {
+    const [name = '', text] = files[index] ?? [];
+    const other = files.find(
+      ([each]) => each === name.replace(/^sample-([12])/, (_, n) => `sample-${3 - Number(n)}`),
+    );
+    return other && other[1] !== text ? files.with(index, [name, other[1]]) : null;
+  },
+};
+
+function edit(files: Files, index: number, change: (text: string) => string): Files | null {
+  const [name = '', text = ''] = files[index] ?? [];
+  const changed = change(text);
+  return changed === text ? null : files.with(index, [name, changed]);
+}
+
+describe('no damage to one file makes an all-clear: a file', () => {
+  test.each(Object.entries(DAMAGES))('%s', async (_, damage) => {
+    let tried = 0;
+    for (const files of [healthy, stalled])
+      for (const [index, [name]] of files.entries()) {
+        const damaged = damage(files, index);
+        if (!damaged) continue;
+        tried++;
+        const { status, report } = await ask(captureTar(damaged));
+        expect([name, status === 0, report?.complete ?? false]).toEqual([name, false, false]);
+      }
+    expect(tried).toBeGreaterThan(8);
+  });
+});
+
+test('nor do samples that are swapped, an archive that is cut, or files that were added', async () => {
+  const swapped = stalled.map(
+    ([name, text]) =>
+      [name.replace(/^sample-([12])/, (_, n) => `sample-${3 - Number(n)}`), text] as [
+        string,
+        string,
+      ],
+  );
+  expect((await ask(captureTar(swapped))).report?.complete).toBe(false);
+  expect(
+    (await ask(captureTar([...healthy, ['sample-2/netns-9/inet', '']]))).report?.complete,
+  ).toBe(false);
+  const archive = captureTar(healthy);
+  for (let end = 0; end < archive.length - 1024; end += 512)
+    expect((await ask(archive.subarray(0, end))).status).toBe(3);
+});
+
+test('one without a manifest is read, and never an all-clear', async () => {
+  const old = (files: Files) => captureTar(files.slice(0, -1));
+  expect(await ask(old(stalled))).toMatchObject({ status: 1, report: { totals: { stalled: 3 } } });
+  const { status, report } = await ask(old(healthy));
+  expect(status).toBe(3);
+  expect(report?.warnings).toMatchObject([
+    { code: 'capture', message: expect.stringContaining('has no manifest') },
+  ]);
+});
