@@ -18,9 +18,12 @@ import { cksum } from './cksum.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
 import { TarReader } from './tar.js';
 
-/** Of one file, and of all together, no more than this is read. */
-const MAX_FILE_BYTES = 64 * 1024 * 1024;
-const MAX_BYTES = 128 * 1024 * 1024;
+/** Of one file, and of all large ones together, no more than this is read. */
+const MAX_FILE_BYTES = 48 * 1024 * 1024;
+const MAX_BYTES = 96 * 1024 * 1024;
+/** The small ones have room of their own, so that a large one does not displace the facts of the host. */
+const SMALL_BYTES = 64 * 1024;
+const MAX_SMALL_BYTES = 32 * 1024 * 1024;
 const MAX_ENTRIES = 200_000;
 const MAX_DEPTH = 12;
 
@@ -70,14 +73,19 @@ export async function readCapture(path: string): Promise<CapturedFiles> {
   const files = new Map<string, Buffer>();
   const seen = new Map<string, CapturedFile>();
   let left = MAX_BYTES;
+  let leftForSmall = MAX_SMALL_BYTES;
   /** How much of a file is read; null: it is not wanted. */
-  const room = (name: string) => (innerName(name) === null ? null : Math.min(left, MAX_FILE_BYTES));
+  const room = (name: string) =>
+    innerName(name) === null
+      ? null
+      : Math.max(Math.min(left, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
   const add = (name: string, bytes: Buffer, size: number) => {
     const inner = innerName(name);
     if (inner === null) return;
     const times = (seen.get(inner)?.times ?? 0) + 1;
     seen.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
-    left -= bytes.length;
+    if (size <= SMALL_BYTES) leftForSmall -= bytes.length;
+    else left = Math.max(0, left - bytes.length);
     files.set(inner, bytes);
   };
   if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES, room }, add);
@@ -93,17 +101,12 @@ function damageOf(
 ): string[] {
   const damage: string[] = [];
   for (const [name, { size, read, times }] of seen) {
-    if (read < size)
-      damage.push(`only ${formatMib(read)} of ${formatMib(size)} of ${name} were read`);
+    if (read < size) damage.push(`${name} is too large: only its first ${read} bytes were read`);
     if (times > 1) damage.push(`${name} is in it ${times} times`);
   }
   const manifest = files.get(MANIFEST);
   const wanted = (name: string) => innerName(name) !== null;
   return manifest ? [...damage, ...checkManifest(manifest.toString('utf8'), seen, wanted)] : damage;
-}
-
-function formatMib(bytes: number): string {
-  return `${Math.floor(bytes / 1024 / 1024)} MiB`;
 }
 
 /** The name below the top directory (`skcheck-capture/`, `sosreport-…/`), null when not wanted. */

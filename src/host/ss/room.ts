@@ -1,8 +1,8 @@
 /**
- * So many sockets of one sample are kept: each costs some kilobytes until the answer is printed, and a
+ * So many sockets of one sample are kept: each costs up to 10 KB until the answer is printed, and a
  * look is to stay below 500 MB. A host in trouble has thousands with something in a queue.
  */
-export const MOST_SOCKETS = 50_000;
+export const MOST_SOCKETS = 20_000;
 
 /** The room for the sockets of one sample, over all its namespaces and families. */
 export class Room {

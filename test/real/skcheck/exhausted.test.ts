@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { skcheckSchema } from '../../../src/report/skcheck-schema.js';
+import { Stage, skcheck } from './stage.js';
+
+const stage = new Stage();
+const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
+chmodSync(dir, 0o755);
+afterAll(() => {
+  stage.end();
+  rmSync(dir, { recursive: true });
+});
+
+let port = 0;
+beforeAll(async () => {
+  ({ port } = (await stage.pair({}, { bytes: 5000 })).server);
+});
+
+/** Somebody has stopped reading: it is found, or one line says what was lacking. */
+function expectFoundOrTold(wrapper: string[]): 'found' | 'told' {
+  const run = skcheck(['--stale', '--interval', '0.5', '--json'], wrapper);
+  expect(run.stderr.replaceAll(/^skcheck: [^\n]+\n/gm, '')).toBe('');
+  if (run.status === 1) {
+    const { sockets } = skcheckSchema.parse(JSON.parse(run.stdout));
+    expect(sockets.map(({ local }) => local)).toContain(`127.0.0.1:${port}`);
+    return 'found';
+  }
+  expect(run).toMatchObject({ status: 3, stdout: '' });
+  expect(run.stderr).toMatch(/^skcheck: [^\n]+ cannot be (?:started|read)[^\n]+ulimit[^\n]+\n$/);
+  return 'told';
+}
+
+// With fewer than 20 Node itself does not start.
+test.each([20, 22, 24, 26, 28, 30, 32, 34, 40])('with %d descriptors', (count) => {
+  expectFoundOrTold(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']);
+});
+
+test('with few and with many both are seen', () => {
+  const outcomes = [22, 400].map((count) =>
+    expectFoundOrTold(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']),
+  );
+  expect(outcomes).toEqual(['told', 'found']);
+});
+
+describe('what ss starts ends with it', () => {
+  test('a grandchild that keeps its pipe', () => {
+    const mark = `skcheck-test-${process.pid}`;
+    writeFileSync(join(dir, 'ss'), `#!/bin/sh\nsh -c 'sleep 60; :' ${mark} &\necho x\nwait\n`);
+    chmodSync(join(dir, 'ss'), 0o755);
+    const env = { PATH: `${dir}:${process.env.PATH}` };
+    // It is interrupted long before ss is given up.
+    const run = skcheck(['--netns', 'own'], ['timeout', '-s', 'INT', '3'], env);
+    expect(run.stdout).toBe('');
+    const left = spawnSync('pgrep', ['-f', mark], { encoding: 'utf8' }).stdout;
+    expect(left).toBe('');
+  });
+});
