@@ -20,9 +20,6 @@ const ADVICE: Record<HostErrorCode, string> = {
   'ss-too-much': 'Look at one network namespace at a time (ip netns exec).',
 };
 
-export const EXHAUSTED_ADVICE =
-  'Raise the limit of open files (ulimit -n), of processes (ulimit -u, pids.max) or of memory.';
-
 export const OUTPUT_ADVICE: Record<OutputError['code'], string> = {
   exists: 'Nothing was captured.',
   'cannot-write': 'Name a file in a directory that you may write to, with room for it.',

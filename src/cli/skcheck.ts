@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { EXHAUSTION_ADVICE } from '../exhaustion.js';
 import { endAll } from '../host/child.js';
 import { ExhaustedError, HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
@@ -11,7 +12,7 @@ import { formatSkcheckText } from '../report/skcheck-text.js';
 import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { refuseContradictions } from './skcheck-conflicts.js';
-import { adviceFor, EXHAUSTED_ADVICE, EXIT, OUTPUT_ADVICE } from './skcheck-failure.js';
+import { adviceFor, EXIT, OUTPUT_ADVICE } from './skcheck-failure.js';
 import { look, painter, statusOf } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 import { escapeUsage } from './usage-words.js';
@@ -38,7 +39,7 @@ async function main(): Promise<void> {
     // Of several calls of ss at once others may go on.
     endAll();
     if (error instanceof ExhaustedError) {
-      complain(`${escapeText(error.message)}. ${EXHAUSTED_ADVICE}`);
+      complain(`${escapeText(error.message)}. ${EXHAUSTION_ADVICE}`);
       process.exitCode = EXIT.couldNotLook;
       return;
     }

@@ -1,5 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { ExhaustedError, isExhaustion } from './error.js';
+import { exhaustionOf } from '../exhaustion.js';
+import { ExhaustedError } from './error.js';
 
 /** What runs now: each leads a process group of its own, and its children are in it too. */
 const running = new Set<ChildProcess>();
@@ -27,7 +28,9 @@ export function startGroup(
     // Node tells why in the next tick, and leaves out the pipes where there was no descriptor for them.
     if (!child.stdio) {
       child.on('error', () => undefined);
-      throw new ExhaustedError(`${command} cannot be started: no file descriptor is left`);
+      throw new ExhaustedError(
+        `${command} cannot be started: this process may open no more files (EMFILE)`,
+      );
     }
     return child;
   }
@@ -42,9 +45,10 @@ export function startGroup(
 
 /** The error that says what was lacking, null when a command did not start for another reason. */
 export function asExhausted(command: string, cause: unknown): ExhaustedError | null {
-  return isExhaustion(cause)
-    ? new ExhaustedError(`${command} cannot be started (${cause.code})`, { cause })
-    : null;
+  const lacking = exhaustionOf(cause);
+  return lacking === undefined
+    ? null
+    : new ExhaustedError(`${command} cannot be started: ${lacking}`, { cause });
 }
 
 /** Ends a command and all that it has started. What still comes of its output is not waited for. */

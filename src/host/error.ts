@@ -36,10 +36,3 @@ export class ExhaustedError extends KdumpMemError<'exhausted'> {
     super('exhausted', message, options);
   }
 }
-
-/** The codes of open(2), fork(2) and clone(2) for that. */
-const EXHAUSTION: readonly unknown[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOBUFS'];
-
-export function isExhaustion(cause: unknown): cause is NodeJS.ErrnoException {
-  return cause instanceof Error && 'code' in cause && EXHAUSTION.includes(cause.code);
-}

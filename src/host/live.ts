@@ -9,8 +9,9 @@ import {
   statSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { exhaustionOf } from '../exhaustion.js';
 import { asExhausted } from './child.js';
-import { ExhaustedError, HostError, isExhaustion } from './error.js';
+import { ExhaustedError, HostError } from './error.js';
 import type { HostSource, OnBytes } from './source.js';
 import { runSs, searchPath } from './ss/run.js';
 
@@ -63,8 +64,9 @@ function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    if (isExhaustion(cause))
-      throw new ExhaustedError(`${path} cannot be read (${cause.code})`, { cause });
+    const lacking = exhaustionOf(cause);
+    if (lacking !== undefined)
+      throw new ExhaustedError(`${path} cannot be read: ${lacking}`, { cause });
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     switch (code) {
       case 'ENOENT':
