@@ -1,8 +1,8 @@
+import type { OutputFile } from '../../output-file.js';
 import { formatJson } from '../../report/json.js';
 import { NAME_KINDS, type Replacements } from '../anonymize/replacements.js';
 import { ExtractError } from '../error.js';
 import { Appender } from '../write/appender.js';
-import type { OutputFile } from '../../output-file.js';
 import type { FileIdentity } from './identity.js';
 import { MOST_MAP_BYTES } from './limits.js';
 import type { TruePlace } from './places.js';
