@@ -1,6 +1,6 @@
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
-import type { Freed } from './deaths.js';
 import type { Figures } from './figures.js';
+import type { Freed } from './freed.js';
 import type { SocketAccount } from './socket.js';
 import type { Ownership } from './tally.js';
 

@@ -1,19 +1,7 @@
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
+import { droppedBytes, type Freed, freedOfStages } from './freed.js';
 import type { Connection, Held } from './held.js';
 import type { Tally } from './tally.js';
-
-/** Between so many bytes go back to the allocators. */
-export interface Freed {
-  /** All references to these were found on what would go. */
-  readonly low: number;
-  /**
-   * All that hangs on what would go, if whoever shares it lets go as well, and what the other ends of
-   * its connections have still to send, if these are on this machine; null: not all could be told.
-   */
-  readonly high: number | null;
-  /** Of what lies between: page pools of drivers take this back, and may keep it for new packets. */
-  readonly toPools: number;
-}
 
 interface Waiting {
   readonly socket: CountedSocket;
@@ -82,21 +70,29 @@ export class Deaths {
     const possible = this.#remaining(pid, plain.socks, reached, false);
     const certain = this.#remaining(pid, plain.socks, possible, true);
     const ends = this.#otherEnds(new Set([...plain.socks, ...possible]));
-    if (reached.size + lingering.length + ends.length === 0)
-      return bounds(plain.atClose, plain.all);
-    const sum = this.#newHeld();
-    sum.all.add(plain.all);
-    sum.atClose.add(plain.atClose);
+    if (reached.size + lingering.length + ends.length === 0) {
+      const own = droppedBytes(plain.all);
+      return freedOfStages({ ...plain, own, possible: own });
+    }
+    const { all, atClose } = this.#newHeld();
+    all.add(plain.all);
+    atClose.add(plain.atClose);
     const closing = new Set([...plain.socks, ...certain]);
-    for (const one of lingering) sum.atClose.add(this.#atClose(one, closing));
-    for (const sock of possible) {
+    for (const one of lingering) atClose.add(this.#atClose(one, closing));
+    for (const sock of certain) {
       const waiting = this.#waiting.get(sock);
       if (!waiting) continue;
-      sum.all.add(waiting.held.all);
-      if (certain.has(sock)) sum.atClose.add(this.#atClose(waiting, closing));
+      all.add(waiting.held.all);
+      atClose.add(this.#atClose(waiting, closing));
     }
-    for (const tally of ends) sum.all.add(tally);
-    return bounds(sum.atClose, sum.all);
+    const own = droppedBytes(all);
+    for (const sock of possible) {
+      const waiting = this.#waiting.get(sock);
+      if (waiting && !certain.has(sock)) all.add(waiting.held.all);
+    }
+    const most = possible.size > certain.size ? droppedBytes(all) : own;
+    for (const tally of ends) all.add(tally);
+    return freedOfStages({ atClose, own, possible: most, all });
   }
 
   #noteConnection(sock: bigint, connection: Connection): void {
@@ -210,15 +206,6 @@ function goes(
   if (sure.length < rings.length) return false;
   const found = holders.length + mappedBy.length + carriedBy.length + rings.length;
   return found >= socket.fileReferences;
-}
-
-function bounds(atClose: Tally, all: Tally): Freed {
-  const { pinnedBytes, complete } = all.figures();
-  return {
-    low: atClose.ownership().exclusiveBytes,
-    high: complete ? pinnedBytes : null,
-    toPools: all.pooledBytes(),
-  };
 }
 
 function push<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void {

@@ -9,7 +9,8 @@ import { belongings, type Holder } from '../walk/tasks/descriptors.js';
 import { FileTables } from '../walk/tasks/files.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { Warnings } from '../walk/warnings.js';
-import { Deaths, type Freed, keepersOf } from './deaths.js';
+import { Deaths, keepersOf } from './deaths.js';
+import { atLeastFreed, type Freed } from './freed.js';
 import type { Held } from './held.js';
 import type { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
@@ -37,27 +38,88 @@ export function freedOf(
     warnings.merge(missed);
     return null;
   }
-  const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
-  const nothing: Held = { all: newTally(), atClose: newTally() };
-  const deaths = new Deaths(newTally);
-  const counted = hangingOn(socket.sock, all);
-  const heldOf = (one: CountedSocket): Held => {
-    if (one.sock === socket.sock) return { all: held.all, atClose: held.atClose };
-    if (!counted.has(one.sock)) return nothing;
-    const { all, atClose } = accountant.accountWithTallies(one, { warnings: missed }).held;
-    return { all, atClose };
-  };
-  for (const one of all) {
-    try {
-      deaths.add(one, heldOf(one));
-    } catch (error) {
-      missed.add(incompleteness(error), `sock ${hex(one.sock)}: ${(error as Error).message}`);
-    }
+  // Without the connection's names, by which other ends are found.
+  const known = new Map([[socket.sock, { all: held.all, atClose: held.atClose }]]);
+  return new Kill(kernel, accountant, all, missed).freed(task, known, [socket.sock], warnings);
+}
+
+/**
+ * The same of a process as a whole, also of sockets that it has without a descriptor: mapped, or
+ * registered with a ring of io_uring. Of the other ends of its connections those that are its own count.
+ *
+ * @param known what its sockets hold, by their socks
+ * @param whole whether these are all that it has open
+ */
+export function freedOfProcess(
+  kernel: Kernel,
+  accountant: SocketAccountant,
+  task: Task,
+  known: ReadonlyMap<bigint, Held>,
+  whole: boolean,
+  warnings: Warnings,
+): Freed {
+  const missed = new Warnings();
+  const all = new Census(kernel, missed).takeReachable();
+  const isOwn = ({ sock, holders, mappedBy, registeredWith }: CountedSocket) =>
+    known.has(sock) ||
+    [...holders.map((holder) => holder.task), ...mappedBy].some(({ pid }) => pid === task.pid) ||
+    registeredWith.some((ring) => ring.holders.some((holder) => holder.task.pid === task.pid));
+  const own = all.filter(isOwn).map(({ sock }) => sock);
+  const freed = new Kill(kernel, accountant, all, missed).freed(task, known, own, warnings);
+  const found = new Set(own);
+  return whole && [...known.keys()].every((sock) => found.has(sock)) ? freed : atLeastFreed(freed);
+}
+
+/** Asks what goes with a process, of all sockets that can be reached. */
+class Kill {
+  readonly #kernel: Kernel;
+  readonly #accountant: SocketAccountant;
+  readonly #all: readonly CountedSocket[];
+  readonly #missed: Warnings;
+
+  constructor(
+    kernel: Kernel,
+    accountant: SocketAccountant,
+    all: readonly CountedSocket[],
+    missed: Warnings,
+  ) {
+    this.#kernel = kernel;
+    this.#accountant = accountant;
+    this.#all = all;
+    this.#missed = missed;
   }
-  const freed = deaths.freed(task.pid);
-  if (missed.list().length === 0) return freed;
-  warnings.merge(missed);
-  return { ...freed, high: null };
+
+  /** @param socks of the sockets that count, with those that hang on them */
+  freed(
+    task: Task,
+    known: ReadonlyMap<bigint, Held>,
+    socks: readonly bigint[],
+    warnings: Warnings,
+  ): Freed {
+    const { pageSize } = this.#kernel.facts;
+    const newTally = () => new Tally(pageSize, new Warnings());
+    const nothing: Held = { all: newTally(), atClose: newTally() };
+    const deaths = new Deaths(newTally);
+    const counted = hangingOn(socks, this.#all);
+    for (const one of this.#all) {
+      try {
+        const isCounted = known.has(one.sock) || counted.has(one.sock);
+        deaths.add(one, isCounted ? this.#heldOf(one, known) : nothing);
+      } catch (error) {
+        const message = `sock ${hex(one.sock)}: ${(error as Error).message}`;
+        this.#missed.add(incompleteness(error), message);
+      }
+    }
+    const freed = deaths.freed(task.pid);
+    if (this.#missed.list().length === 0) return freed;
+    warnings.merge(this.#missed);
+    return atLeastFreed(freed);
+  }
+
+  #heldOf(socket: CountedSocket, known: ReadonlyMap<bigint, Held>): Held {
+    const held = known.get(socket.sock);
+    return held ?? this.#accountant.accountWithTallies(socket, { warnings: this.#missed }).held;
+  }
 }
 
 /**
@@ -99,16 +161,16 @@ function aloneOf(
   return [{ ...socket, ...nothing, foundBy: ['fd'], holders, mappedBy: [] }];
 }
 
-/** The socks that a socket keeps: directly, or through others that it keeps. */
-function hangingOn(sock: bigint, all: readonly CountedSocket[]): Set<bigint> {
+/** These socks, and those that they keep: directly, or through others that they keep. */
+function hangingOn(socks: readonly bigint[], all: readonly CountedSocket[]): Set<bigint> {
   const kept = new Map<bigint, bigint[]>();
   for (const one of all) {
     for (const keeper of keepersOf(one)) {
       kept.set(keeper, [...(kept.get(keeper) ?? []), one.sock]);
     }
   }
-  const hanging = new Set<bigint>();
-  for (let next = [sock]; next.length > 0; ) {
+  const hanging = new Set(socks);
+  for (let next = [...socks]; next.length > 0; ) {
     const more = next.flatMap((one) => kept.get(one) ?? []).filter((one) => !hanging.has(one));
     for (const one of more) hanging.add(one);
     next = [...new Set(more)];

@@ -1,5 +1,5 @@
 import type { CensusEntry, Group, Grouping } from './census-entry.js';
-import type { Freed } from './deaths.js';
+import { atLeastFreed, type Freed } from './freed.js';
 import { portsOf } from './ports.js';
 import type { Tally } from './tally.js';
 
@@ -39,7 +39,7 @@ export class Owners {
   groups(missed: boolean, freed: (pid: number) => Freed): Group[] {
     const freedBy = (pid: number): Freed => {
       const bounds = freed(pid);
-      return missed ? { ...bounds, high: null } : bounds;
+      return missed ? atLeastFreed(bounds) : bounds;
     };
     const groups = [...this.#sums].map(([key, { pid, sockets, tally }]) => {
       const total = tally.figures();
@@ -108,7 +108,8 @@ export function keptBy(entry: CensusEntry): Keeper {
   return entry.socket.inode !== null && entry.socket.file === 0n ? 'kernel' : 'unknown';
 }
 
-const NOBODY: Readonly<Record<Keeper, string>> = {
+/** Keys of what no process has. */
+export const NOBODY: Readonly<Record<Keeper, string>> = {
   listener: '(waiting to be accepted)',
   message: '(in a message: SCM_RIGHTS)',
   io_uring: '(registered with io_uring)',

@@ -1,4 +1,5 @@
 import { FrameIndex, grown } from '../walk/pages/frame-index.js';
+import type { PagePool } from '../walk/pages/pool-room.js';
 import { longer, MOST_COUNTED } from './columns.js';
 
 /** In place of an order: no reference told it. */
@@ -6,7 +7,7 @@ const UNKNOWN = -1;
 
 /**
  * Pages by the frame that each begins with, and how many references to each were found: in columns of
- * typed arrays, 30 bytes a page, since there may be millions.
+ * typed arrays, 32 bytes a page, since there may be millions.
  */
 export class PageCounts {
   #index = new FrameIndex();
@@ -14,6 +15,10 @@ export class PageCounts {
   /** References that the kernel counts. */
   #references = new Uint32Array(0);
   #found = new Uint32Array(0);
+  /** Numbers of page pools. */
+  #lenders = new Uint16Array(0);
+  /** By number; 0 is no pool's. */
+  readonly #pools: (PagePool | undefined)[] = [undefined];
 
   get size(): number {
     return this.#index.size;
@@ -28,13 +33,20 @@ export class PageCounts {
    * Counts so many references found; an order that one leaves unknown may be known from another. Gives
    * the page's row.
    */
-  count(frame: number, order: number | undefined, references: number, found: number): number {
+  count(
+    frame: number,
+    order: number | undefined,
+    references: number,
+    found: number,
+    pool?: PagePool,
+  ): number {
     const known = this.#index.size;
     const row = this.#index.add(frame);
     if (row === known) {
       if (row >= this.#orders.length) this.#grow();
       this.#orders[row] = order ?? UNKNOWN;
       this.#references[row] = Math.min(references, MOST_COUNTED);
+      if (pool) this.#lenders[row] = this.#numberOf(pool);
     } else if (order !== undefined && this.#orders[row] === UNKNOWN) {
       this.#orders[row] = order;
     }
@@ -48,7 +60,8 @@ export class PageCounts {
     for (let row = 0; row < rows.length; row++) {
       const frame = other.frame(row);
       const references = other.references(row);
-      rows[row] = this.count(frame, other.order(row), references, other.#found[row]!);
+      const found = other.#found[row]!;
+      rows[row] = this.count(frame, other.order(row), references, found, other.pool(row));
     }
     return rows;
   }
@@ -70,6 +83,11 @@ export class PageCounts {
     return references === MOST_COUNTED ? Number.POSITIVE_INFINITY : references;
   }
 
+  /** The page pool that takes it back. */
+  pool(row: number): PagePool | undefined {
+    return this.#pools[this.#lenders[row]!];
+  }
+
   /** References found. */
   found(row: number): number {
     return this.#found[row]!;
@@ -81,13 +99,23 @@ export class PageCounts {
     copy.#orders = this.#orders.slice();
     copy.#references = this.#references.slice();
     copy.#found = this.#found.slice();
+    copy.#lenders = this.#lenders.slice();
+    copy.#pools.push(...this.#pools.slice(1));
     return copy;
+  }
+
+  #numberOf(pool: PagePool): number {
+    const number = this.#pools.findIndex((known) => known?.address === pool.address);
+    return number > 0 ? number : this.#pools.push(pool) - 1;
   }
 
   #grow(): void {
     const orders = new Int8Array(grown(this.#orders.length));
     orders.set(this.#orders);
     this.#orders = orders;
+    const lenders = new Uint16Array(grown(this.#lenders.length));
+    lenders.set(this.#lenders);
+    this.#lenders = lenders;
     this.#references = longer(this.#references);
     this.#found = longer(this.#found);
   }

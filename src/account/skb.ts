@@ -6,9 +6,10 @@ import { type Socket, SocketFinder, socketOfSock } from '../walk/sockets/socket.
 import { findFile, openFiles } from '../walk/tasks/files.js';
 import { findTask, type Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import type { Freed } from './deaths.js';
 import type { Figures } from './figures.js';
-import { freedOf } from './kill.js';
+import type { Freed } from './freed.js';
+import type { Held } from './held.js';
+import { freedOf, freedOfProcess } from './kill.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
@@ -39,6 +40,8 @@ export interface ProcessAnswer {
   readonly sockets: readonly (SocketAccount & { readonly fds: readonly number[] })[];
   /** Over all of them; what two sockets share is counted once. */
   readonly total: Figures;
+  /** What goes back if the process is killed, also of sockets that it has without a descriptor. */
+  readonly freedIfKilled: Freed;
   readonly warnings: readonly Warning[];
 }
 
@@ -149,10 +152,14 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
     sum.incomplete(incompleteness(error), `its descriptors: ${(error as Error).message}`);
   }
   const sockets: (SocketAccount & { fds: number[] })[] = [];
+  const helds = new Map<bigint, Held>();
   for (const [file, fds] of fdsByFile) {
     try {
       const socket = finder.find(file);
-      if (socket) sockets.push({ fds, ...accountant.account(socket, { warnings, sums: [sum] }) });
+      if (!socket) continue;
+      const { account, held } = accountant.accountWithTallies(socket, { warnings, sums: [sum] });
+      sockets.push({ fds, ...account });
+      helds.set(socket.sock, held);
     } catch (error) {
       sum.incomplete(incompleteness(error), `fd ${someOf(fds)}: ${(error as Error).message}`);
     }
@@ -161,11 +168,13 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   sockets.sort(
     (a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.fds[0] ?? 0) - (b.fds[0] ?? 0),
   );
+  const total = sum.figures();
   return {
     kernel: kernel.facts,
     process: nameOf(task),
     sockets,
-    total: sum.figures(),
+    total,
+    freedIfKilled: freedOfProcess(kernel, accountant, task, helds, total.complete, warnings),
     warnings: warnings.list(),
   };
 }

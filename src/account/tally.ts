@@ -1,3 +1,4 @@
+import type { PagePool } from '../walk/pages/pool-room.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
 import type { Skb } from '../walk/skbs/skb.js';
 import type { SkbSink } from '../walk/skbs/skb-sink.js';
@@ -7,13 +8,17 @@ import { SharedTable } from './columns.js';
 import type { Figures } from './figures.js';
 import { overcounted } from './overcounted.js';
 import { PageCounts } from './page-counts.js';
+import { type Pooled, PooledSum } from './pooled.js';
 import { SlotCounts } from './slot-counts.js';
 
 /** Bytes that nobody else holds, and bytes that somebody does. */
 export interface Ownership {
   /** All references found here: this much goes back if all of it is dropped. */
   readonly exclusiveBytes: number;
-  /** Others hold references as well: socket, process, driver or page-frag cache. */
+  /**
+   * Others hold references as well: socket, process, driver or page-frag cache; or a driver's page pool
+   * has room for it, and may take it back.
+   */
   readonly sharedBytes: number;
 }
 
@@ -53,14 +58,16 @@ export class Tally implements SkbSink {
     order: number | undefined,
     references: number,
     via: bigint | undefined,
+    pool?: PagePool,
   ): void {
-    const row = this.#pages.own().count(frame, order, references, via === undefined ? 1 : 0);
+    const found = via === undefined ? 1 : 0;
+    const row = this.#pages.own().count(frame, order, references, found, pool);
     if (via !== undefined) this.#clones.own().addPage(via, row);
     if (order === undefined) this.#orderUnknown();
   }
 
-  lentPage(frame: number, order: number | undefined, references: number): void {
-    this.#pages.own().count(frame, order, references, 0);
+  lentPage(frame: number, order: number | undefined, references: number, pool?: PagePool): void {
+    this.#pages.own().count(frame, order, references, 0, pool);
     if (order === undefined) this.#orderUnknown();
   }
 
@@ -161,15 +168,25 @@ export class Tally implements SkbSink {
 
   /** What of it would go back to the allocators if all of it were dropped. */
   ownership(): Ownership {
+    const { exclusiveBytes, sharedBytes } = this.shares();
+    return { exclusiveBytes, sharedBytes };
+  }
+
+  /** The same, and what of it page pools have lent: `freed` is exclusive, the rest of that shared. */
+  shares(): Ownership & { readonly pooled: Pooled } {
     const [pages, slots] = [this.#pages.table, this.#slots.table];
     const pagesOfClones = new Uint32Array(pages.size);
     const slotsOfClones = new Uint32Array(slots.size);
     this.#clones.table.countWhole(pagesOfClones, slotsOfClones);
     let exclusiveBytes = this.#soleSlotBytes();
     let sharedBytes = 0;
+    const lent = new PooledSum();
     for (let row = 0; row < pages.size; row++) {
       const bytes = this.#bytes(pages.order(row));
-      if (pages.found(row) + pagesOfClones[row]! >= pages.references(row)) exclusiveBytes += bytes;
+      const sole = pages.found(row) + pagesOfClones[row]! >= pages.references(row);
+      const pool = pages.pool(row);
+      if (pool) lent.add(pool, bytes, sole);
+      else if (sole) exclusiveBytes += bytes;
       else sharedBytes += bytes;
     }
     for (let row = 0; row < slots.size; row++) {
@@ -178,19 +195,10 @@ export class Tally implements SkbSink {
         exclusiveBytes += slotSize;
       } else sharedBytes += slotSize;
     }
-    return { exclusiveBytes, sharedBytes };
-  }
-
-  /** Bytes of pages that page pools of drivers own, and take back when they are dropped. */
-  pooledBytes(): number {
-    let bytes = 0;
-    const pages = this.#pages.table;
-    for (let row = 0; row < pages.size; row++) {
-      if (pages.references(row) === Number.POSITIVE_INFINITY) {
-        bytes += this.#bytes(pages.order(row));
-      }
-    }
-    return bytes;
+    const pooled = lent.sum();
+    exclusiveBytes += pooled.freed;
+    sharedBytes += pooled.bytes - pooled.freed;
+    return { exclusiveBytes, sharedBytes, pooled };
   }
 
   /** Whether anything counted here lies in the allocation that begins with this page frame. */

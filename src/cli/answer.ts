@@ -4,6 +4,7 @@ import type { Warning } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { printAnswer, printStream, printWarnings } from './output.js';
 import { openSource, type SourceOptions } from './source.js';
+import { terminalWidth } from './terminal-width.js';
 
 /** What every answer tells of itself. */
 interface Answer {
@@ -22,7 +23,8 @@ export interface AnswerOptions extends SourceOptions {
 export interface Question<A extends Answer> {
   ask(kernel: Kernel): A;
   toJson(answer: A): unknown;
-  toText(answer: A): string;
+  /** @param width columns of the terminal; null: there is none, and nothing is cut */
+  toText(answer: A, width: number | null): string;
 }
 
 /**
@@ -37,7 +39,9 @@ export async function answer<A extends Answer>(
 ): Promise<void> {
   if (options.engine === 'verify') return verify(options, question);
   const found = await askOnce(options, question);
-  printAnswer(options.json ? formatJson(question.toJson(found), 2) : question.toText(found));
+  printAnswer(
+    options.json ? formatJson(question.toJson(found), 2) : question.toText(found, terminalWidth()),
+  );
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
   if (options.strict && !isComplete(found)) process.exitCode = EXIT.incomplete;
@@ -83,7 +87,7 @@ async function verify<A extends Answer>(
     printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
   } else {
     const { verifyText } = await import('../report/verify-text.js');
-    printAnswer(verifyText(found.compared, found.differences));
+    printAnswer(verifyText(found.compared, found.differences, terminalWidth()));
   }
   const complete = isComplete(native) && isComplete(crash);
   if (found.differences.length > 0) process.exitCode = EXIT.differs;

@@ -19,7 +19,7 @@ export const EXIT = {
   usage: 2,
   /** The dump or the kernel could not be opened or read. */
   unreadable: 3,
-  /** The pid, fd or socket asked for is not there. */
+  /** The pid, fd, socket or network namespace asked for is not there. */
   notThere: 4,
   /** With --strict: the answer is incomplete. */
   incomplete: 5,

@@ -59,8 +59,25 @@ const freed = z.strictObject({
   low: count,
   /** Null: something could not be read, or is not known to belong to the process or not. */
   high: count.nullable(),
-  /** Of what lies between: page pools of drivers take this back, and may keep it. */
+  /** Of what lies between: page pools of drivers may take this back, and keep it. */
   toPools: count,
+  /** What page pools take back and keep: in any case, and at most; null: not known. */
+  keptByPools: z.strictObject({ low: count, high: count.nullable() }),
+  /** What lies between, by why; the parts make up the difference. Null where `high` is. */
+  between: z
+    .strictObject({
+      /** Others hold it too. */
+      shared: count,
+      /** Page pools may have room for it, or others have a part of their pages. */
+      pools: count,
+      /** Connections keep it after their close until it is acknowledged or given up. */
+      unsent: count,
+      /** Other ends on this machine have it still to send. */
+      peers: count,
+      /** Of sockets to which something refers that was not found. */
+      uncertain: count,
+    })
+    .nullable(),
 });
 
 export const queueNameSchema = z.enum(QUEUE_NAMES);
@@ -112,6 +129,8 @@ export const skbProcessSchema = z.strictObject({
     }),
   ),
   total: figuresSchema,
+  /** Of all that it has, also of sockets without a descriptor. */
+  freedIfKilled: freed,
   warnings: z.array(warningSchema),
 });
 

@@ -29,6 +29,7 @@ export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
       ...accountJson(account),
     })),
     total: answer.total,
+    freedIfKilled: answer.freedIfKilled,
     warnings: [...answer.warnings],
   };
 }

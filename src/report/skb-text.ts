@@ -2,70 +2,88 @@ import type { Figures } from '../account/figures.js';
 import type { ProcessAnswer, SkbAnswer } from '../account/skb.js';
 import type { SocketAccount } from '../account/socket.js';
 import { payloadOf } from '../account/unread.js';
+import type { Skb } from '../walk/skbs/skb.js';
+import { wrap } from './cut.js';
 import { escapeText } from './escape.js';
+import { killingText } from './freed-text.js';
 import { formatCount, formatSize } from './size.js';
-import { type Column, formatTable } from './titled-table.js';
+import { type Column, renderTable } from './table.js';
 
-/** The answer to `skb --pid --fd`: a sentence, the queues, and every skb if they were kept. */
-export function skbText(answer: SkbAnswer): string {
-  const { process, fd, socket, skbs } = answer;
+/**
+ * The answer to `skb --pid --fd`: a sentence, the queues, and every skb if they were kept.
+ *
+ * @param width columns of the terminal; null: there is none, and nothing is cut or broken
+ */
+export function skbText(answer: SkbAnswer, width: number | null = null): string {
+  const { process, fd, socket, skbs, freedIfKilled, total } = answer;
   const who = process
     ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}`
     : `sock 0x${socket.sock.toString(16)}`;
-  const parts = [`${who}: ${socketText(answer)} ${holdsText(answer)}`, queuesTable(answer)];
-  const killing = killingText(answer);
-  if (killing !== undefined) parts.push(killing);
-  if (skbs) parts.push(skbsTable(skbs));
+  const parts = [
+    said(`${who}: ${socketText(answer)} ${holdsText(answer)}`, width),
+    queuesTable(answer, width),
+  ];
+  if (process && freedIfKilled) {
+    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes);
+    if (killing !== undefined) parts.push(said(killing, width));
+  }
+  if (skbs) parts.push(skbsTable(skbs, width));
   return parts.join('\n\n');
 }
 
-function killingText({ process, total, freedIfKilled }: SkbAnswer): string | undefined {
-  if (!process || !freedIfKilled) return undefined;
-  const { low, high, toPools } = freedIfKilled;
-  const killing = `Killing pid ${process.pid}`;
-  if (high === null) {
-    if (low > 0) return `${killing} gives back at least ${formatSize(low)}.`;
-    return `What killing pid ${process.pid} gives back cannot be told.`;
-  }
-  if (high === 0) {
-    if (total.pinnedBytes === 0) return undefined;
-    return `${killing} alone gives none of it back: something else has this socket open too.`;
-  }
-  if (formatSize(low) === formatSize(high)) return `${killing} gives back ${formatSize(high)}.`;
-  const between =
-    low === 0
-      ? `${killing} gives back up to ${formatSize(high)}`
-      : `${killing} gives back ${formatSize(low)} to ${formatSize(high)}`;
-  if (toPools === 0) return `${between}.`;
-  return `${between}: the driver’s page pool may keep ${formatSize(toPools)} for new packets.`;
+/** The answer to `skb --pid`: a sentence, then a line for each socket. */
+export function skbProcessText(answer: ProcessAnswer, width: number | null = null): string {
+  const { process, sockets, total: sum, freedIfKilled } = answer;
+  const who = `pid ${process.pid} (${escapeText(process.comm)})`;
+  const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes);
+  const more = killing === undefined ? [] : [said(killing, width)];
+  if (sockets.length === 0) return [`${who} has no sockets`, ...more].join('\n\n');
+  const many = sockets.length === 1 ? '1 socket' : `${sockets.length} sockets`;
+  const hold = sockets.length === 1 ? 'holds' : 'hold';
+  const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
+  const headline = said(`${who}: ${many} ${hold} ${sums}`, width);
+  return [headline, processTable(sockets, width), ...more].join('\n\n');
 }
 
-/** The answer to `skb --pid`: a sentence, then a line for each socket. */
-export function skbProcessText(answer: ProcessAnswer): string {
-  const { process, sockets, total: sum } = answer;
-  const who = `pid ${process.pid} (${escapeText(process.comm)})`;
-  if (sockets.length === 0) return `${who} has no sockets`;
-  const many = sockets.length === 1 ? '1 socket' : `${sockets.length} sockets`;
-  const table = formatTable(
+type ProcessSocket = ProcessAnswer['sockets'][number];
+
+function processTable(sockets: readonly ProcessSocket[], width: number | null): string {
+  // Most descriptors of a server wait, and hold nothing.
+  const holding = sockets.filter(({ total }) => isBusy(total) || !total.complete);
+  const idle = sockets.filter((one) => !holding.includes(one));
+  const table = renderTable<ProcessSocket>(
     [
-      { title: 'FD', align: 'right' },
-      { title: 'SOCKET' },
-      { title: 'STATE' },
-      ...FIGURE_COLUMNS,
-      { title: 'PINNED', align: 'right' },
-      { title: '' },
+      { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
+      { heading: 'SOCKET', value: socketText, shrinks: { keeps: 'ends', least: 24 } },
+      { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 2 },
+      ...figureColumns<ProcessSocket>(({ total }) => total),
+      { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
+      ...incompleteColumn(
+        sockets.map(({ total }) => total),
+        ({ total }: ProcessSocket) => total,
+      ),
     ],
-    sockets.map(({ fds, total, ...account }) => [
-      fds.join(','),
-      socketText(account),
-      escapeText(account.socket.state),
-      ...figureCells(total),
-      formatSize(total.pinnedBytes),
-      total.complete ? '' : 'incomplete',
-    ]),
+    holding,
+    width,
   );
-  const hold = sockets.length === 1 ? 'holds' : 'hold';
-  return `${who}: ${many} ${hold} ${sumText(sum, `${formatSize(sum.payloadBytes)} of payload`)}\n\n${table}`;
+  if (idle.length === 0) return table;
+  const none = said(`${othersText(idle)} nothing.`, width);
+  return holding.length === 0 ? none : `${table}\n${none}`;
+}
+
+const MOST_FDS = 20;
+
+/** `2 others hold (fd 3, 7)`. */
+function othersText(idle: readonly ProcessSocket[]): string {
+  const fds = idle.map((one) => one.fds.join(','));
+  const shown = fds.slice(0, MOST_FDS).join(', ');
+  const more = fds.length > MOST_FDS ? ` and ${formatCount(fds.length - MOST_FDS)} more` : '';
+  return `${formatCount(idle.length)} hold${idle.length === 1 ? 's' : ''} (fd ${shown}${more})`;
+}
+
+/** Prose, broken at spaces where the terminal ends. */
+function said(text: string, width: number | null): string {
+  return wrap(text, width).join('\n');
 }
 
 /** `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`; what the socket lacks is left out. */
@@ -129,22 +147,30 @@ export function amplificationText(figures: Figures): string | undefined {
   return factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor));
 }
 
-const FIGURE_COLUMNS: readonly Column[] = [
-  { title: 'SKBS', align: 'right' },
-  { title: 'PAYLOAD', align: 'right' },
-  { title: 'TRUESIZE', align: 'right' },
-  { title: 'FRAGS', align: 'right' },
-  { title: 'PAGES', align: 'right' },
-];
-
-function figureCells(figures: Figures): string[] {
+/** The figures of what a row is about; what a narrow terminal leaves out first last. */
+function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
+  const figure = (heading: string, text: (figures: Figures) => string, spare?: number) => ({
+    heading,
+    value: (row: Row) => text(figuresOf(row)),
+    align: 'right' as const,
+    ...(spare === undefined ? {} : { spare }),
+  });
   return [
-    formatCount(figures.skbs),
-    formatSize(figures.payloadBytes),
-    formatSize(figures.truesizeBytes),
-    formatCount(figures.frags),
-    formatCount(figures.pages),
+    figure('SKBS', ({ skbs }) => formatCount(skbs), 1),
+    figure('PAYLOAD', ({ payloadBytes }) => formatSize(payloadBytes)),
+    figure('TRUESIZE', ({ truesizeBytes }) => formatSize(truesizeBytes), 4),
+    figure('FRAGS', ({ frags }) => formatCount(frags), 6),
+    figure('PAGES', ({ pages }) => formatCount(pages), 2),
   ];
+}
+
+/** Says which rows lack something; no column where none does. */
+function incompleteColumn<Row>(
+  all: readonly Figures[],
+  figuresOf: (row: Row) => Figures,
+): Column<Row>[] {
+  if (all.every(({ complete }) => complete)) return [];
+  return [{ heading: '', value: (row) => (figuresOf(row).complete ? '' : 'incomplete') }];
 }
 
 /** Rings and messages hold pages without an skb. */
@@ -152,58 +178,59 @@ function isBusy({ skbs, pinnedBytes }: Figures): boolean {
   return skbs > 0 || pinnedBytes > 0;
 }
 
-function queuesTable({ queues, total }: SkbAnswer): string {
-  const shown = Object.entries(queues).filter(
-    ([name, figures]) =>
-      name === 'receive' || name === 'write' || isBusy(figures) || !figures.complete,
-  );
+function queuesTable({ queues, total }: SkbAnswer, width: number | null): string {
+  const all = Object.entries(queues);
+  const shown = all.filter(([, figures]) => isBusy(figures) || !figures.complete);
+  const empty = all.filter((queue) => !shown.includes(queue)).map(([name]) => name);
+  if (shown.length === 0) return said(`Its queues are empty: ${empty.join(', ')}.`, width);
   const busy = shown.filter(([, figures]) => isBusy(figures));
   const rows = busy.length > 1 ? [...shown, ['total', total] as const] : shown;
   const orders = Object.entries(total.orders)
     .filter(([, pages]) => pages > 0)
     .map(([order]) => order);
-  return formatTable(
+  type Row = readonly [name: string, figures: Figures];
+  const table = renderTable<Row>(
     [
-      { title: 'QUEUE' },
-      ...FIGURE_COLUMNS,
+      { heading: 'QUEUE', value: ([name]) => name },
+      ...figureColumns<Row>(([, figures]) => figures),
       ...orders.map(
-        (order): Column => ({
-          title: order === 'unknown' ? 'ORDER ?' : `ORDER ${order}`,
+        (order): Column<Row> => ({
+          heading: order === 'unknown' ? 'ORDER ?' : `ORDER ${order}`,
+          value: ([, figures]) => formatCount(figures.orders[order] ?? 0),
           align: 'right',
+          spare: 3,
         }),
       ),
-      { title: 'SLAB', align: 'right' },
-      { title: 'PINNED', align: 'right' },
-      { title: '' },
+      {
+        heading: 'SLAB',
+        value: ([, { slabBytes }]) => formatSize(slabBytes),
+        align: 'right',
+        spare: 5,
+      },
+      { heading: 'PINNED', value: ([, one]) => formatSize(one.pinnedBytes), align: 'right' },
+      ...incompleteColumn(
+        rows.map(([, figures]) => figures),
+        ([, figures]: Row) => figures,
+      ),
     ],
-    rows.map(([name, figures]) => [
-      name,
-      ...figureCells(figures),
-      ...orders.map((order) => formatCount(figures.orders[order] ?? 0)),
-      formatSize(figures.slabBytes),
-      formatSize(figures.pinnedBytes),
-      figures.complete ? '' : 'incomplete',
-    ]),
+    rows,
+    width,
   );
+  const none = `${empty.join(', ')}: empty.`;
+  return empty.length === 0 ? table : `${table}\n${said(none, width)}`;
 }
 
-function skbsTable(skbs: NonNullable<SocketAccount['skbs']>): string {
-  return formatTable(
+function skbsTable(skbs: NonNullable<SocketAccount['skbs']>, width: number | null): string {
+  type Row = { readonly queue: string; readonly skb: Skb };
+  return renderTable<Row>(
     [
-      { title: 'QUEUE' },
-      { title: 'SKB' },
-      { title: 'PAYLOAD', align: 'right' },
-      { title: 'TRUESIZE', align: 'right' },
-      { title: 'FRAGS', align: 'right' },
+      { heading: 'QUEUE', value: ({ queue }) => queue },
+      { heading: 'SKB', value: ({ skb }) => `0x${skb.address.toString(16)}` },
+      { heading: 'PAYLOAD', value: ({ skb }) => formatCount(skb.length), align: 'right' },
+      { heading: 'TRUESIZE', value: ({ skb }) => formatCount(skb.truesize), align: 'right' },
+      { heading: 'FRAGS', value: ({ skb }) => formatCount(skb.frags), align: 'right' },
     ],
-    Object.entries(skbs).flatMap(([queue, entries]) =>
-      entries.map((skb) => [
-        queue,
-        `0x${skb.address.toString(16)}`,
-        formatCount(skb.length),
-        formatCount(skb.truesize),
-        formatCount(skb.frags),
-      ]),
-    ),
+    Object.entries(skbs).flatMap(([queue, entries]) => entries.map((skb) => ({ queue, skb }))),
+    width,
   );
 }

@@ -1,12 +1,23 @@
 import type { CensusEntry, CensusHolder, Group, Grouping } from '../account/census-entry.js';
-import type { Freed } from '../account/deaths.js';
-import { type Keeper, keptBy } from '../account/owners.js';
+import { type Keeper, keptBy, NOBODY } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../kernel/hex.js';
+import { wrap } from './cut.js';
 import { escapeText } from './escape.js';
+import { freedCell, freedLegend } from './freed-text.js';
 import { formatCount, formatSize } from './size.js';
 import { amplificationText, atLeast, socketText } from './skb-text.js';
-import { formatTable } from './titled-table.js';
+import { type Column, renderTable, tableLines } from './table.js';
+
+export interface SocketsTextOptions {
+  readonly by?: Grouping | undefined;
+  /** List so many at most. */
+  readonly limit: number;
+  /** Say of each socket what keeps it, where it is, and what holds what in it. */
+  readonly verbose?: boolean | undefined;
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width?: number | null;
+}
 
 /**
  * The answer to `sockets`: who pins how much in a sentence, then a line for each socket or group.
@@ -16,22 +27,35 @@ import { formatTable } from './titled-table.js';
 export function socketsText(
   answer: CensusAnswer,
   entries: readonly CensusEntry[],
-  { by, limit }: { by?: Grouping | undefined; limit: number },
+  { by, limit, verbose = false, width = null }: SocketsTextOptions,
 ): string {
   const groups = by && answer.groups;
-  const table = groups
-    ? groupsTable(groups.slice(0, limit), by)
-    : socketsTable(entries.slice(0, limit));
   const all = groups ? groups.length : entries.length;
-  const parts = [headline(answer)];
-  if (all > 0) parts.push(table);
-  else if (answer.sockets.length > 0) parts.push(NOTHING);
+  const parts = [said(headline(answer), width)];
+  if (all === 0) {
+    if (answer.sockets.length > 0) parts.push(said(NOTHING, width));
+  } else if (groups) {
+    parts.push(groupsTable(groups.slice(0, limit), by, width));
+  } else {
+    parts.push(socketsTable(entries.slice(0, limit), verbose, width));
+  }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
-    parts.push(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them`);
+    parts.push(
+      said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them`, width),
+    );
   }
-  if (answer.unexplained.length > 0) parts.push(unexplainedText(answer));
+  const orphans = groups
+    ? groups.slice(0, limit).some(({ key }) => key === NOBODY.nothing)
+    : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
+  if (orphans) parts.push(said(ORPHANS, width));
+  if (answer.unexplained.length > 0) parts.push(unexplainedText(answer, width));
   return parts.join('\n\n');
+}
+
+/** Prose, broken at spaces where the terminal ends. */
+function said(text: string, width: number | null): string {
+  return wrap(text, width).join('\n');
 }
 
 const NOTHING = 'No socket to list. Without --all, those that pin nothing are left out.';
@@ -54,30 +78,86 @@ function ownerText(key: string): string {
     : escapeText(key);
 }
 
-function socketsTable(entries: readonly CensusEntry[]): string {
-  return formatTable(
-    [
-      { title: 'PINNED', align: 'right' },
-      { title: 'PAGES', align: 'right' },
-      { title: 'PAYLOAD', align: 'right' },
-      { title: '×', align: 'right' },
-      { title: 'QUEUE' },
-      { title: 'STATE' },
-      { title: 'SOCKET' },
-      { title: 'OWNER' },
-    ],
-    entries.map((entry) => [
-      `${entry.total.complete ? '' : '≥ '}${formatSize(entry.total.pinnedBytes)}`,
-      pagesText(entry),
-      formatSize(entry.total.payloadBytes),
-      amplificationText(entry.total) ?? '',
-      busiestQueue(entry),
-      escapeText(entry.socket.state),
-      socketText(entry),
-      holdersText(entry),
-    ]),
-  );
+function socketsTable(
+  entries: readonly CensusEntry[],
+  verbose: boolean,
+  width: number | null,
+): string {
+  const { heading, rows, note } = tableLines(SOCKET_COLUMNS, entries, width);
+  const lines = [heading];
+  rows.forEach((row, index) => {
+    lines.push(row);
+    const entry = entries[index];
+    if (verbose && entry) lines.push(...detailsOf(entry, width));
+  });
+  if (note !== undefined) lines.push(said(note, width));
+  return lines.join('\n');
 }
+
+const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
+  {
+    heading: 'PINNED',
+    value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
+    align: 'right',
+  },
+  { heading: 'PAGES', value: pagesText, align: 'right', spare: 5 },
+  { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
+  {
+    heading: '×',
+    value: ({ total }) => amplificationText(total) ?? '',
+    align: 'right',
+    spare: 2,
+  },
+  { heading: 'QUEUE', value: busiestQueue, spare: 3 },
+  { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 4 },
+  { heading: 'SOCKET', value: socketText, shrinks: { keeps: 'ends', least: 37 } },
+  // An address, for skb --sock, is 18 characters.
+  { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
+];
+
+/** What keeps a socket, where it is, and what holds what in it: lines below its row. */
+function detailsOf(entry: CensusEntry, width: number | null): string[] {
+  const { socket, holders, mappedBy, queues, total } = entry;
+  const owners = holders.length > 0 ? holders : mappedBy;
+  const cgroups = new Set(owners.map(({ cgroup }) => cgroup ?? '(unreadable)'));
+  const others = holders.slice(1).map(({ pid, comm, fd }) => `${pid} ${escapeText(comm)} fd ${fd}`);
+  const more =
+    others.length > MOST_NAMED ? ` and ${formatCount(others.length - MOST_NAMED)} more` : '';
+  const busy = Object.entries(queues)
+    .filter(([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0)
+    .map(([name, figures]) => `${name} ${formatSize(figures.pinnedBytes)}`);
+  const parts = [
+    `sock ${hex(socket.sock)}`,
+    ...(socket.inode ? [`inode ${socket.inode}`] : []),
+    `netns ${socket.netns ?? 'not known'}`,
+    `${escapeText(socket.state)}`,
+    ...(busy.length > 0 ? [`${pagesText(entry)} pages: ${busy.join(', ')}`] : []),
+    ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
+    ...(others.length > 0 ? [`also held by ${others.slice(0, MOST_NAMED).join(', ')}${more}`] : []),
+    ...(owners.length === 0 ? [KEPT[keptBy(entry)]] : []),
+    ...(entry.carriedBy.length > 0
+      ? [`carried by ${entry.carriedBy.map(hex).slice(0, MOST_NAMED).join(', ')}`]
+      : []),
+    ...(entry.acceptedFrom === undefined ? [] : [`its listener is ${hex(entry.acceptedFrom)}`]),
+    ...(total.complete ? [] : ['not all of it could be read']),
+  ];
+  const room = width === null ? null : Math.max(20, width - INDENT.length);
+  return wrap(parts.join('; '), room).map((line) => `${INDENT}${line}`);
+}
+
+const INDENT = '      ';
+
+const MOST_NAMED = 8;
+
+const KEPT: Readonly<Record<Keeper, string>> = {
+  listener: 'it waits in its listener’s queue to be accepted',
+  message: 'a message that nobody has read carries it (SCM_RIGHTS)',
+  io_uring: 'it is registered with a ring of io_uring',
+  connection: 'it is part of an MPTCP connection',
+  nothing: 'no process has it: an orphan',
+  kernel: 'the kernel has it',
+  unknown: 'no descriptor was found',
+};
 
 /** `430`, or with orders other than 0: `188 (1×0 187×3)`. */
 function pagesText({ total }: CensusEntry): string {
@@ -98,7 +178,7 @@ function busiestQueue({ queues }: CensusEntry): string {
 
 /**
  * `121 starver fd 4`; who else holds it is counted. One that no process has is told with its address,
- * which `skb --sock` takes.
+ * which `skb --sock` takes: that first, since a narrow terminal cuts the end.
  */
 function holdersText(entry: CensusEntry): string {
   const { holders, connectionHolders } = entry;
@@ -106,7 +186,7 @@ function holdersText(entry: CensusEntry): string {
   if (connectionHolders.length > 0) return `(part of ${namesOf(connectionHolders)})`;
   const [mapper] = entry.mappedBy;
   if (mapper) return `${mapper.pid} ${escapeText(mapper.comm)} (mapped)`;
-  return `${keeperText(entry)} ${hex(entry.socket.sock)}`;
+  return `${hex(entry.socket.sock)} ${keeperText(entry)}`;
 }
 
 function keeperText(entry: CensusEntry): string {
@@ -136,41 +216,78 @@ const KEEPERS: Readonly<Record<Keeper, string>> = {
   unknown: '(no descriptor)',
 };
 
-function groupsTable(groups: readonly Group[], by: Grouping | undefined): string {
+function groupsTable(
+  groups: readonly Group[],
+  by: Grouping | undefined,
+  width: number | null,
+): string {
   const process = by === 'process';
-  return formatTable(
+  const table = renderTable<Group>(
     [
-      { title: (by ?? '').toUpperCase() },
-      { title: 'SOCKETS', align: 'right' },
-      { title: 'SKBS', align: 'right' },
-      { title: 'PAYLOAD', align: 'right' },
-      { title: 'PINNED', align: 'right' },
-      { title: process ? 'FREED IF KILLED' : 'EXCLUSIVE', align: 'right' },
+      {
+        heading: (by ?? '').toUpperCase(),
+        value: ({ key }) => (process ? ownerText(key) : escapeText(key)),
+        shrinks: { keeps: 'ends', least: 20 },
+      },
+      { heading: 'SOCKETS', value: ({ sockets }) => formatCount(sockets), align: 'right' },
+      { heading: 'SKBS', value: ({ total }) => formatCount(total.skbs), align: 'right', spare: 2 },
+      {
+        heading: 'PAYLOAD',
+        value: ({ total }) => formatSize(total.payloadBytes),
+        align: 'right',
+        spare: 1,
+      },
+      {
+        heading: 'PINNED',
+        value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
+        align: 'right',
+      },
+      process
+        ? {
+            heading: 'FREED IF KILLED',
+            value: ({ freedIfKilled }) => freedCell(freedIfKilled),
+            align: 'right',
+          }
+        : {
+            heading: 'EXCLUSIVE',
+            value: ({ ownership }) => formatSize(ownership.exclusiveBytes),
+            align: 'right',
+          },
     ],
-    groups.map(({ key, sockets, total, ownership, freedIfKilled }) => [
-      process ? ownerText(key) : escapeText(key),
-      formatCount(sockets),
-      formatCount(total.skbs),
-      formatSize(total.payloadBytes),
-      `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
-      process ? freedText(freedIfKilled) : formatSize(ownership.exclusiveBytes),
-    ]),
+    groups,
+    width,
   );
+  const legend = process
+    ? freedLegend(groups.map(({ freedIfKilled }) => freedIfKilled))
+    : undefined;
+  return legend === undefined ? table : `${table}\n${said(legend, width)}`;
 }
 
-function freedText(freed: Freed | null): string {
-  if (freed === null) return '-';
-  const { low, high } = freed;
-  if (high === null) return `≥ ${formatSize(low)}`;
-  const [from, to] = [formatSize(low), formatSize(high)];
-  return from === to ? to : `${from} to ${to}`;
-}
+/**
+ * When an orphan goes (net/ipv4/tcp.c, tcp_timer.c): what it has to send keeps it until the peer has
+ * acknowledged that, or until it was sent again tcp_orphan_retries times (0: 8).
+ */
+const ORPHANS =
+  'Orphans go by themselves: when the peer has acknowledged what they sent, or after tcp_orphan_retries tries in vain (0: some 8, which take minutes); in FIN_WAIT2 after tcp_fin_timeout.';
 
-function unexplainedText({ unexplained }: CensusAnswer): string {
-  const sizes = unexplained.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
-  const width = Math.max(...sizes.map(({ length }) => length));
-  const lines = unexplained.map(
-    ({ message }, index) => `  ${sizes[index]?.padStart(width)}  ${escapeText(message)}`,
+function unexplainedText({ unexplained }: CensusAnswer, width: number | null): string {
+  // What is nothing for sure is told in one line.
+  const none = unexplained.filter(({ bytes }) => bytes === 0);
+  const rows = none.length > 1 ? unexplained.filter(({ bytes }) => bytes !== 0) : unexplained;
+  const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
+  const column = Math.max(0, ...sizes.map(({ length }) => length));
+  const room = width === null ? null : Math.max(20, width - column - 4);
+  const lines = rows.flatMap(({ message }, index) =>
+    wrap(escapeText(message), room).map(
+      (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
+    ),
   );
+  if (none.length > 1)
+    lines.push(
+      ...wrap(
+        `${rows.length === 0 ? 'All ' : ''}${none.length} ${rows.length === 0 ? '' : 'other '}kinds of place hold nothing.`,
+        room,
+      ).map((line, at) => `  ${(at === 0 ? '0' : '').padStart(column)}  ${line}`),
+    );
   return ['Not in any socket’s queue:', ...lines].join('\n');
 }

@@ -1,16 +1,26 @@
 import type { Difference } from './differences.js';
 import { escapeText } from './escape.js';
 import { formatCount } from './size.js';
-import { formatTable } from './titled-table.js';
+import { renderTable } from './table.js';
 
 /** What `--engine verify` found: a sentence, then every figure that differs. */
-export function verifyText(compared: number, differences: readonly Difference[]): string {
+export function verifyText(
+  compared: number,
+  differences: readonly Difference[],
+  width: number | null = null,
+): string {
   if (differences.length === 0) {
     return `native and crash agree on all ${formatCount(compared)} figures`;
   }
-  const table = formatTable(
-    [{ title: 'FIGURE' }, { title: 'NATIVE' }, { title: 'CRASH' }],
-    differences.map(({ path, native, crash }) => [escapeText(path), cell(native), cell(crash)]),
+  const shrinks = { keeps: 'ends', least: 16 } as const;
+  const table = renderTable<Difference>(
+    [
+      { heading: 'FIGURE', value: ({ path }) => escapeText(path) },
+      { heading: 'NATIVE', value: ({ native }) => cell(native), shrinks },
+      { heading: 'CRASH', value: ({ crash }) => cell(crash), shrinks },
+    ],
+    differences,
+    width,
   );
   return `native and crash differ on ${formatCount(differences.length)} of ${formatCount(compared)} figures\n\n${table}`;
 }

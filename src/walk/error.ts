@@ -4,6 +4,7 @@ import { KdumpMemError } from '../error.js';
 export type WalkErrorCode =
   | 'no-such-pid'
   | 'kernel-thread'
+  | 'no-such-netns'
   | 'no-such-fd'
   | 'not-a-socket'
   | 'no-such-symbol'

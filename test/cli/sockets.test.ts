@@ -231,13 +231,61 @@ describe('the text of sockets', () => {
 
   test('says so where there is nothing to list', async () => {
     const nothing = 'No socket to list. Without --all, those that pin nothing are left out.';
-    expect((await text('--pid', '999999'))[2]).toBe(nothing);
-    expect((await text('--pid', '999999', '--by', 'port'))[2]).toBe(nothing);
+    expect((await text('--pid', '1'))[2]).toBe(nothing);
+    expect((await text('--pid', '1', '--by', 'port'))[2]).toBe(nothing);
+  });
+
+  test.each([
+    [['--pid', '999999'], 'there is no process 999999 among the '],
+    [['--pid', '999999', '--ndjson'], 'there is no process 999999 among the '],
+    [
+      ['--netns', '1', '--by', 'port'],
+      'there is no network namespace 1 among the 2 of this kernel',
+    ],
+  ])('%j is not there: status 4, and one line', async (options, message) => {
+    const { status, stdout, stderr } = await run(...options);
+    expect([status, stdout]).toEqual([4, '']);
+    expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+    expect(stderr).toContain(message);
+  });
+
+  test('tells of all kinds of place that hold nothing in one line', async () => {
+    const lines = await text();
+    const from = lines.indexOf('Not in any socket’s queue:');
+    const rows = lines.slice(from + 1).filter((line) => line !== '');
+    const empty = whole.unexplained.filter(({ bytes }) => bytes === 0).length;
+    expect(empty).toBeGreaterThan(5);
+    expect(rows).toHaveLength(whole.unexplained.length - empty + 1);
+    expect(rows.at(-1)).toMatch(
+      new RegExp(`^ +0 {2}${empty} other kinds of place hold nothing\\.$`),
+    );
+  });
+
+  test('says why, where and of which cgroup with --verbose only, below each socket', async () => {
+    const table = async (...options: string[]) =>
+      (await run(...options)).stdout.split('\n\n')[1]?.split('\n') ?? [];
+    const plain = await table('--limit', '5');
+    const verbose = await table('--limit', '5', '--verbose');
+    expect(plain).toHaveLength(6);
+    expect(verbose.filter((line) => !line.startsWith('      '))).toEqual(plain);
+    const details = verbose.filter((line) => line.startsWith('      '));
+    expect(details).toHaveLength(5);
+    expect(details.map((line) => /^ {6}sock (0x[0-9a-f]+); /.exec(line)?.[1])).toEqual(
+      socks(all).slice(0, 5),
+    );
+    for (const line of details)
+      expect(line).toMatch(/; netns \d+; .*(cgroup \/|it waits|a message)/);
+  });
+
+  test('says when orphans go, where one is listed', async () => {
+    const orphans = /^Orphans go by themselves: /m;
+    expect((await run('--state', 'fin-wait-1')).stdout).toMatch(orphans);
+    expect((await run('--state', 'listen', '--all')).stdout).not.toMatch(orphans);
   });
 
   test('gives the address of each socket that no process has, for skb --sock', async () => {
     const addresses = (await text('--limit', '1000')).flatMap(
-      (line) => /\) (0x[0-9a-f]+)$/.exec(line)?.[1] ?? [],
+      (line) => / (0x[0-9a-f]+) \([^()]+\)$/.exec(line)?.[1] ?? [],
     );
     const alone = all.filter((one) => one.total.pinnedBytes > 0 && ownerOf(one).length === 0);
     expect(alone.length).toBeGreaterThan(3);

@@ -274,7 +274,7 @@ class Rest {
     for (const address of found) {
       const block = this.#page(address);
       if (this.#known.holdsPage(block.frame)) continue;
-      this.#known.page(block.frame, block.order, block.references, undefined);
+      this.#known.page(block.frame, block.order, block.references, undefined, block.pool);
       pages++;
       bytes += this.#kernel.facts.pageSize * 2 ** (block.order ?? 0);
     }

@@ -20,6 +20,7 @@ interface SocketsOptions extends AnswerOptions {
   readonly port?: number;
   readonly limit?: number;
   readonly all?: true;
+  readonly verbose?: true;
   readonly ndjson?: true;
 }
 
@@ -33,13 +34,15 @@ Examples:
 
 PAGES: how many, and of which order (330×0 2×3: 330 of one base page, 2 of 8). ×: PINNED over PAYLOAD.
 QUEUE: the one that pins most, and how many others hold something. ≥, "at least": something could not
-be read. An address is for skb --sock.
+be read. An address is for skb --sock. A terminal that is too narrow leaves out columns, and cuts
+sockets and owners with …; in a pipe nothing is cut.
 
 A socket that several processes hold counts in each one's group. --pid, --netns, --state and --port
 choose what --by adds up as well; what a kill gives back is always told of the whole process.
 
 Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
-not be opened or read, 5 (with --strict) the answer is incomplete.`;
+not be opened or read, 4 the pid or network namespace is not there, 5 (with --strict) the answer is
+incomplete.`;
 
 /** `kdump-mem sockets`: every socket of the machine, and what each pins. */
 export function registerSockets(program: Command): void {
@@ -62,6 +65,7 @@ export function registerSockets(program: Command): void {
         ...['limit', 'minBytes'],
       ]),
     )
+    .option('-v, --verbose', 'say of each socket what keeps it, where it is, and its cgroup')
     .option('--json', 'print the answer as JSON')
     .addOption(
       new Option(
@@ -72,7 +76,8 @@ export function registerSockets(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: SocketsOptions) => {
-      const [ask, json, text] = await Promise.all([
+      const [{ checkThere }, ask, json, text] = await Promise.all([
+        import('../../walk/there.js'),
         import('../../account/sockets.js'),
         import('../../report/sockets-json.js'),
         import('../../report/sockets-text.js'),
@@ -89,6 +94,7 @@ export function registerSockets(program: Command): void {
           throw new UsageError('--ndjson streams what one engine finds; with verify take --json');
         }
         await streamAnswer(options, function* (kernel) {
+          checkThere(kernel, options);
           const entries = ask.accountEach(kernel, onProgress);
           let [listed, omitted] = [0, 0];
           try {
@@ -120,6 +126,7 @@ export function registerSockets(program: Command): void {
         : undefined;
       await answer(options, {
         ask: (kernel) => {
+          checkThere(kernel, options);
           try {
             return ask.accountAll(kernel, { by, select, progress: onProgress });
           } finally {
@@ -127,7 +134,8 @@ export function registerSockets(program: Command): void {
           }
         },
         toJson: (found) => json.socketsJson(found, listed(found), limit),
-        toText: (found) => text.socketsText(found, listed(found), { by, limit }),
+        toText: (found, width) =>
+          text.socketsText(found, listed(found), { by, limit, verbose: options.verbose, width }),
       });
     });
 }

@@ -14,6 +14,7 @@ const CHUNK = 512;
 export class PtrRingReader {
   readonly #kernel: Kernel;
   readonly #ring;
+  #end: StructReader<'producer' | 'size' | 'queue'> | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -43,20 +44,46 @@ export class PtrRingReader {
       const message = `the ring at ${hex(address)} has ${size} entries, read up to ${head}`;
       throw new KernelError('damaged', message);
     }
-    const queue = ring.pointer('queue');
+    for (const entry of this.#slots(ring.pointer('queue'), head, size, tail)) {
+      if (entry === 0n) return;
+      yield entry;
+    }
+  }
+
+  /**
+   * How many more entries it takes: from `producer` on those that are NULL. What has been taken out and
+   * is not NULL yet leaves no room.
+   *
+   * @throws as entries
+   */
+  room(address: bigint): number {
+    this.#end ??= new StructReader(this.#kernel, 'ptr_ring', ['producer', 'size', 'queue']);
+    const ring = this.#end.read(address);
+    const size = ring.number('size');
+    const producer = ring.number('producer');
+    if (size > MOST_ENTRIES || (size > 0 && producer >= size)) {
+      const message = `the ring at ${hex(address)} has ${size} entries, written up to ${producer}`;
+      throw new KernelError('damaged', message);
+    }
+    let room = 0;
+    for (const entry of this.#slots(ring.pointer('queue'), producer, size, producer)) {
+      if (entry !== 0n) break;
+      room++;
+    }
+    return room;
+  }
+
+  /** The slots from one on to the ring's end, and from its start up to another. */
+  *#slots(queue: bigint, first: number, size: number, last: number): Generator<bigint> {
     for (const [from, to] of [
-      [head, size],
-      [0, tail],
+      [first, size],
+      [0, last],
     ] as const) {
       for (let at = from; at < to; at += CHUNK) {
         const many = Math.min(CHUNK, to - at);
         const start = queue + BigInt(at * 8);
         const view = readPartOf(this.#kernel, 'the ring', queue, start, many * 8);
-        for (let index = 0; index < many; index++) {
-          const entry = view.getBigUint64(index * 8, true);
-          if (entry === 0n) return;
-          yield entry;
-        }
+        for (let index = 0; index < many; index++) yield view.getBigUint64(index * 8, true);
       }
     }
   }

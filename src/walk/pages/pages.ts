@@ -5,7 +5,8 @@ import type { MemberLayout } from '../../kernel/layout.js';
 import { named } from '../named-read.js';
 import { readUnsigned } from '../struct-reader.js';
 import { FrameIndex, grown } from './frame-index.js';
-import { poolPageTest } from './page-pool.js';
+import { type PoolPageTest, poolPageTest } from './page-pool.js';
+import { type PagePool, PagePools } from './pool-room.js';
 import { type SlabCache, SlabCaches } from './slab-caches.js';
 import {
   flagTest,
@@ -28,12 +29,14 @@ export interface PageBlock {
   /** log2 of its base pages; undefined where the kernel doesn't record it. */
   readonly order: number | undefined;
   /**
-   * How many references to it the kernel counts (`_refcount` of the head), whoever holds them. A
-   * driver's page pool takes its pages back instead of freeing them: infinitely many, then.
+   * How many references to it the kernel counts (`_refcount` of the head, a page pool's users),
+   * whoever holds them; infinitely many where a page pool does not tell.
    */
   readonly references: number;
   /** Nobody has it: what leads there is damaged. */
   readonly free: boolean;
+  /** The driver's page pool that takes it back instead of freeing it, if it has room. */
+  readonly pool: PagePool | undefined;
 }
 
 /** A page of a slab. */
@@ -52,11 +55,11 @@ export type Block = PageBlock | SlabBlock;
 const SLAB = -1;
 
 /** In place of a count of references: infinitely many. */
-const POOLED = 0xffff_ffff;
+const UNCOUNTED = 0xffff_ffff;
 
 /**
  * Tells what allocation a page frame belongs to. Remembers every frame once seen, so that asking
- * costs one look into a table from then on: 30 bytes a frame.
+ * costs one look into a table from then on: 32 bytes a frame.
  */
 export class PageReader {
   readonly #kernel: Kernel;
@@ -68,8 +71,9 @@ export class PageReader {
   readonly #slabCache: number;
   readonly #objects: MemberLayout | undefined;
   readonly #references: number;
-  readonly #isPooled: PageTest;
   readonly #isLargeKmalloc: PageTest;
+  readonly #poolPage: PoolPageTest | undefined;
+  readonly #pools: PagePools;
   readonly #caches: SlabCaches;
   readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   #index = new FrameIndex();
@@ -78,6 +82,8 @@ export class PageReader {
   #counts = new Uint32Array(0);
   /** First frames of large kmallocs without references. */
   #unreferenced = new Set<number>();
+  /** Numbers of page pools. */
+  #lenders = new Uint16Array(0);
 
   /** @throws {KernelError} `unsupported-layout` if struct page is in no form known. */
   constructor(kernel: Kernel) {
@@ -91,8 +97,9 @@ export class PageReader {
     this.#slabCache = slabCacheOffset(kernel, page);
     this.#objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
     this.#references = memberOf(page, '_refcount').offset;
-    this.#isPooled = poolPageTest(kernel, page)?.is ?? (() => false);
     this.#isLargeKmalloc = largeKmallocTest(kernel, page);
+    this.#poolPage = poolPageTest(kernel, page);
+    this.#pools = new PagePools(kernel);
     this.#caches = new SlabCaches(kernel);
   }
 
@@ -108,7 +115,8 @@ export class PageReader {
     const cache = this.cacheOf(row);
     if (cache !== undefined) return { kind: 'slab', frame, start: this.#startOf(frame), cache };
     const [order, references] = [this.orderOf(row), this.referencesOf(row)];
-    return { kind: 'page', frame, order, references, free: this.isFree(row) };
+    const [free, pool] = [this.isFree(row), this.poolOf(row)];
+    return { kind: 'page', frame, order, references, free, pool };
   }
 
   /** The row of the page frame whose `struct page` is at an address in halves; throws as block does. */
@@ -143,7 +151,12 @@ export class PageReader {
   /** See PageBlock. */
   referencesOf(row: number): number {
     const count = this.#counts[row]!;
-    return count === POOLED ? Number.POSITIVE_INFINITY : count;
+    return count === UNCOUNTED ? Number.POSITIVE_INFINITY : count;
+  }
+
+  /** See PageBlock. */
+  poolOf(row: number): PagePool | undefined {
+    return this.#pools.at(this.#lenders[row]!);
   }
 
   /**
@@ -165,6 +178,7 @@ export class PageReader {
   forget(): void {
     this.#index = new FrameIndex();
     this.#unreferenced.clear();
+    this.#pools.forget();
   }
 
   #read(frame: number): number {
@@ -183,7 +197,8 @@ export class PageReader {
     }
     if (head !== page) {
       const row = this.row(this.#checkedHead(page, head));
-      return this.#add(frame, this.#heads[row]!, this.#orders[row]!, this.#counts[row]!);
+      const [order, count] = [this.#orders[row]!, this.#counts[row]!];
+      return this.#add(frame, this.#heads[row]!, order, count, this.#lenders[row]!);
     }
     const { view, base } = place;
     if (this.#isSlab(view, base)) {
@@ -193,11 +208,9 @@ export class PageReader {
       const isHead = this.#isHead(view, base);
       const number = this.#caches.numberOf(cache);
       if (objects !== undefined) this.#checkObjects(frame, objects, isHead, number);
-      return this.#add(frame, frame, SLAB, number);
+      return this.#add(frame, frame, SLAB, number, 0);
     }
-    const references = this.#isPooled(view, base)
-      ? POOLED
-      : view.getInt32(base + this.#references, true);
+    let references = view.getInt32(base + this.#references, true);
     if (references < 0) {
       throw new KernelError(
         'damaged',
@@ -205,21 +218,30 @@ export class PageReader {
       );
     }
     if (references === 0 && this.#isLargeKmalloc(view, base)) this.#unreferenced.add(frame);
-    const order = this.#isHead(view, base) ? this.#orderOf(frame) : 0;
-    return this.#add(frame, frame, order, references);
+    const isHead = this.#isHead(view, base);
+    let pool = 0;
+    if (this.#poolPage?.is(view, base)) {
+      const lent = this.#poolPage.lent(view, base);
+      references = Number(lent && lent.users < UNCOUNTED ? lent.users : UNCOUNTED);
+      pool = this.#pools.numberOf(lent?.pool ?? 0n);
+    }
+    const order = isHead ? this.#orderOf(frame) : 0;
+    return this.#add(frame, frame, order, references, pool);
   }
 
-  #add(frame: number, head: number, order: number, count: number): number {
+  #add(frame: number, head: number, order: number, count: number, pool: number): number {
     const row = this.#index.add(frame);
     if (row >= this.#heads.length) {
       const rows = grown(this.#heads.length);
       this.#heads = widened(new Float64Array(rows), this.#heads);
       this.#orders = widened(new Int8Array(rows), this.#orders);
       this.#counts = widened(new Uint32Array(rows), this.#counts);
+      this.#lenders = widened(new Uint16Array(rows), this.#lenders);
     }
     this.#heads[row] = head;
     this.#orders[row] = order;
     this.#counts[row] = count;
+    this.#lenders[row] = pool;
     return row;
   }
 
@@ -286,7 +308,10 @@ export class PageReader {
 }
 
 /** A longer array with what is in a shorter one. */
-function widened<T extends Float64Array | Int8Array | Uint32Array>(to: T, from: T): T {
+function widened<T extends Float64Array | Int8Array | Uint32Array | Uint16Array>(
+  to: T,
+  from: T,
+): T {
   to.set(from);
   return to;
 }

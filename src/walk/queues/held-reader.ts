@@ -54,7 +54,7 @@ export class HeldReader {
   }
 }
 
-function tellPage({ frame, order, references, free }: PageBlock, sink: SkbSink): void {
+function tellPage({ frame, order, references, free, pool }: PageBlock, sink: SkbSink): void {
   if (free) throw new KernelError('damaged', 'its page is free');
-  sink.page(frame, order, references, undefined);
+  sink.page(frame, order, references, undefined, pool);
 }

@@ -112,7 +112,8 @@ export class SkbFrags {
     const order = pages.orderOf(row);
     const unknown = order === 0 && end > this.#kernel.facts.pageSize;
     const told = unknown ? undefined : order;
-    if (lent) sink.lentPage(pages.headOf(row), told, references);
-    else sink.page(pages.headOf(row), told, references, via);
+    const pool = pages.poolOf(row);
+    if (lent) sink.lentPage(pages.headOf(row), told, references, pool);
+    else sink.page(pages.headOf(row), told, references, via, pool);
   }
 }

@@ -1,5 +1,6 @@
 import { ReadError } from '../../kernel/error.js';
 import { incompleteness } from '../incompleteness.js';
+import type { PagePool } from '../pages/pool-room.js';
 import type { SlabCache } from '../pages/slab-caches.js';
 import type { WarningCode } from '../warnings.js';
 
@@ -11,9 +12,15 @@ import type { WarningCode } from '../warnings.js';
  */
 export interface SkbSink {
   /** A reference to a page allocation, by a frag or as a linear head; see PageBlock. */
-  page(frame: number, order: number | undefined, references: number, via: bigint | undefined): void;
+  page(
+    frame: number,
+    order: number | undefined,
+    references: number,
+    via: bigint | undefined,
+    pool?: PagePool,
+  ): void;
   /** A page that frags point into without a reference of their own. */
-  lentPage(frame: number, order: number | undefined, references: number): void;
+  lentPage(frame: number, order: number | undefined, references: number, pool?: PagePool): void;
   /**
    * A slot of a slab: an skb itself, or a linear head. `references` is how many must be dropped
    * before the slot is free; this is one of them.

@@ -107,6 +107,7 @@ export class SkbSlots {
   #wholePage(row: number, via: bigint | undefined, sink: SkbSink): void {
     const pages = this.#pages;
     if (pages.isFree(row)) throw new KernelError('damaged', 'its page is free');
-    sink.page(pages.headOf(row), pages.orderOf(row), pages.referencesOf(row), via);
+    const [head, order] = [pages.headOf(row), pages.orderOf(row)];
+    sink.page(head, order, pages.referencesOf(row), via, pages.poolOf(row));
   }
 }

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { Deaths } from '../../src/account/deaths.js';
+import { Tally } from '../../src/account/tally.js';
+import type { PagePool } from '../../src/walk/pages/pool-room.js';
+import { UNKNOWN_POOL } from '../../src/walk/pages/pool-room.js';
+import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
+import { Warnings } from '../../src/walk/warnings.js';
+
+const PAGE = 4096;
+const newTally = () => new Tally(PAGE, new Warnings());
+const POOL: PagePool = { address: 7n, ringRoom: 3, room: 5 };
+
+/** So many pages of a pool from a frame on, each with one user, and pages of nobody's beside. */
+function held(first: number, lent: number, own = 0, pool = POOL, users = 1): Tally {
+  const tally = newTally();
+  for (let frame = first; frame < first + lent; frame++)
+    tally.page(frame, 0, users, undefined, pool);
+  for (let frame = 0; frame < own; frame++) tally.page(1000 + first + frame, 0, 1, undefined);
+  return tally;
+}
+
+const socketOf = (sock: bigint, pid: number): CountedSocket => ({
+  ...{ sock, file: sock, inode: 1, fileReferences: 1, foundBy: ['fd'] as const },
+  ...{ mappedBy: [], carriedBy: [], registeredWith: [] },
+  ...{ acceptedFrom: undefined, subflowOf: undefined },
+  holders: [{ task: { pid }, fd: 3 }] as never,
+});
+
+/** What a kill gives back, in pages. */
+function kill(...tallies: readonly Tally[]) {
+  const deaths = new Deaths(newTally);
+  tallies.forEach((all, index) => {
+    deaths.add(socketOf(BigInt(index + 1), 7), { all, atClose: all });
+  });
+  const { low, high, toPools, keptByPools, between } = deaths.freed(7);
+  const parts = Object.values(between ?? {}).reduce((sum, part) => sum + part, 0);
+  expect(parts).toBe((high ?? Number.NaN) - low);
+  const pages = (bytes: number | null) => (bytes === null ? null : bytes / PAGE);
+  return {
+    freed: [pages(low), pages(high)],
+    kept: [pages(keptByPools.low), pages(keptByPools.high)],
+    toPools: pages(toPools),
+  };
+}
+
+describe('of the pages of a page pool go back', () => {
+  test('none that its ring has room for', () => {
+    expect(kill(held(1, 3, 2))).toEqual({ freed: [2, 2], kept: [3, 3], toPools: 0 });
+  });
+  test('those that neither ring nor cache have room for; perhaps those that its cache has', () => {
+    expect(kill(held(1, 10, 2))).toEqual({ freed: [7, 9], kept: [3, 5], toPools: 2 });
+  });
+  test('no more because two sockets have them: the room is there once', () => {
+    expect(kill(held(1, 4), held(101, 6))).toEqual({ freed: [5, 7], kept: [3, 5], toPools: 2 });
+  });
+  test('perhaps those that others have a part of as well', () => {
+    expect(kill(held(1, 10, 0, POOL, 2))).toEqual({ freed: [0, 7], kept: [0, 5], toPools: 2 });
+  });
+  test('all of one that is being destroyed', () => {
+    const gone = { address: 8n, ringRoom: 0, room: 0 };
+    expect(kill(held(1, 10, 0, gone))).toEqual({ freed: [10, 10], kept: [0, 0], toPools: 0 });
+  });
+  test('perhaps all, perhaps none, of one of which nothing is known', () => {
+    const { freed, kept, toPools } = kill(held(1, 10, 0, UNKNOWN_POOL));
+    expect([freed, kept, toPools]).toEqual([[0, 10], [0, null], 10]);
+  });
+  test('what each of several pools has no room for', () => {
+    const other = { address: 9n, ringRoom: 1, room: 1 };
+    expect(kill(held(1, 10), held(101, 4, 0, other))).toEqual({
+      ...{ freed: [8, 10], kept: [4, 6], toPools: 2 },
+    });
+  });
+});
+
+test('exclusive is what a pool has no room for, also where two tallies are added up', () => {
+  const one = held(1, 4, 2);
+  expect(one.ownership()).toEqual({ exclusiveBytes: 2 * PAGE, sharedBytes: 4 * PAGE });
+  one.add(held(101, 6));
+  expect(one.ownership()).toEqual({ exclusiveBytes: 7 * PAGE, sharedBytes: 5 * PAGE });
+  expect(one.figures().pinnedBytes).toBe(12 * PAGE);
+});

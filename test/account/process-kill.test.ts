@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { accountProcess } from '../../src/account/skb.js';
+import { accountAll } from '../../src/account/sockets.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { fixture } from '../support/fixtures.js';
+
+test.each(['5.10', '6.1', 'newest'] as const)(
+  'of each process of %s, skb says what sockets says that its kill gives back',
+  (name) => {
+    const kernel = openNative({ files: [fixture(name).vmcore] });
+    const { processes } = accountAll(kernel);
+    let tried = 0;
+    for (const { key, freedIfKilled } of processes) {
+      if (!freedIfKilled?.between || freedIfKilled.high === null) continue;
+      const { low, high, toPools, keptByPools, between } = freedIfKilled;
+      const ours = accountProcess(kernel, Number.parseInt(key, 10)).freedIfKilled;
+      // Other ends of its connections are looked for in a census only.
+      expect(ours, key).toEqual({
+        ...{ low, toPools, keptByPools },
+        high: high - between.peers,
+        between: { ...between, peers: 0 },
+      });
+      tried++;
+    }
+    kernel.close();
+    expect(tried).toBeGreaterThan(25);
+  },
+);

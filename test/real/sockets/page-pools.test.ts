@@ -1,0 +1,104 @@
+import { afterAll, expect, test } from 'vitest';
+import { type Damage, damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
+import { accountFd } from '../../../src/account/skb.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { drgnJson } from '../../support/drgn.js';
+import { labDump, oracleSocket, role } from '../../support/lab.js';
+
+interface Pool {
+  readonly pool: string;
+  readonly destroyed: string;
+  readonly cacheCount: string;
+  readonly ringSize: string;
+  readonly queue: string;
+  readonly slots: number;
+  readonly ringRoom: number;
+  readonly cacheRoom: number;
+  readonly cache: number;
+  readonly pages: number;
+  readonly sole: number;
+}
+
+// 7.2's virtio_net takes its pages from a page pool, one by one.
+const { elf, truth, oracle } = labDump('newest');
+const kernel = openNative({ files: [elf] });
+afterAll(() => kernel.close());
+const { pid, fd } = role(truth, 'starving-large');
+const { sock } = oracleSocket(oracle, pid, fd);
+const pool = drgnJson<Pool>(elf, 'newest', new URL('page_pools.py', import.meta.url), sock);
+const PAGE = 4096;
+
+function ask(damage: Partial<Damage> = {}) {
+  const { freedIfKilled, total, ownership } = accountFd(
+    damagedKernel(kernel, { patches: [], denials: [], ...damage }),
+    pid,
+    fd,
+  );
+  if (!freedIfKilled?.between) throw new Error('what a kill gives back is not known');
+  const { pinnedBytes } = total;
+  const { exclusiveBytes, sharedBytes } = ownership;
+  expect(exclusiveBytes + sharedBytes).toBe(pinnedBytes);
+  expect(total.complete).toBe(true);
+  const { low, high, keptByPools, between } = freedIfKilled;
+  expect((high ?? Number.NaN) - low).toBe(Object.values(between).reduce((sum, one) => sum + one));
+  return { low, high, keptByPools, exclusiveBytes, pinnedBytes };
+}
+
+/** So many of the ring's slots are taken, from where it is written on, and of the cache's. */
+const taken = (inRing: number, inCache: number): Damage['patches'] => [
+  ...Array.from({ length: inRing }, (_, index) => ({
+    address: BigInt(pool.queue) + BigInt(8 * (pool.slots - 1 - index)),
+    bytes: littleEndian(1n, 8),
+  })),
+  { address: BigInt(pool.cacheCount), bytes: littleEndian(BigInt(inCache), 4) },
+];
+
+test('the pool has room for all of a socket’s pages, as drgn finds it: none goes back', () => {
+  expect(pool.pages).toBeGreaterThan(50);
+  expect(pool.sole).toBe(pool.pages);
+  expect(pool.ringRoom).toBeGreaterThanOrEqual(pool.pages);
+  const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask();
+  const kept = pool.pages * PAGE;
+  expect(keptByPools).toEqual({ low: kept, high: kept });
+  expect([low, high, exclusiveBytes]).toEqual([
+    pinnedBytes - kept,
+    pinnedBytes - kept,
+    // Exclusive leaves out what its ring or its cache may take back.
+    pinnedBytes - kept,
+  ]);
+});
+
+test('what ring and cache have no room for goes back, and nothing else', () => {
+  const [ringRoom, cacheRoom] = [10, 5];
+  const patches = taken(pool.slots - ringRoom, pool.cache - cacheRoom);
+  const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });
+  expect(keptByPools).toEqual({ low: ringRoom * PAGE, high: (ringRoom + cacheRoom) * PAGE });
+  expect(low).toBe(pinnedBytes - (ringRoom + cacheRoom) * PAGE);
+  expect(high).toBe(pinnedBytes - ringRoom * PAGE);
+  expect(exclusiveBytes).toBe(low);
+});
+
+test('a pool that is full takes nothing back, and one that is being destroyed keeps nothing', () => {
+  for (const patches of [
+    taken(pool.slots, pool.cache),
+    [{ address: BigInt(pool.destroyed), bytes: littleEndian(1n, 8) }],
+  ]) {
+    const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });
+    expect([low, high, exclusiveBytes]).toEqual([pinnedBytes, pinnedBytes, pinnedBytes]);
+    expect(keptByPools).toEqual({ low: 0, high: 0 });
+  }
+});
+
+test('of a pool that cannot be read, or says what cannot be, nothing is told but the widest bounds', () => {
+  const before = ask();
+  const claims = [pool.ringSize, pool.cacheCount].map((address) => ({
+    patches: [{ address: BigInt(address), bytes: littleEndian(0x7fff_ffffn, 4) }],
+  }));
+  const denials = [{ address: BigInt(pool.pool), length: 2048, code: 'filtered' as const }];
+  for (const damage of [...claims, { denials }]) {
+    const { low, high, keptByPools, pinnedBytes } = ask(damage);
+    expect([low, high]).toEqual([before.low, pinnedBytes]);
+    expect(keptByPools).toEqual({ low: 0, high: null });
+  }
+});

@@ -1,0 +1,54 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { columnsOf } from '../../../src/report/cut.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+import { fixture } from '../../support/fixtures.js';
+
+const PTY = fileURLToPath(new URL('pty.py', import.meta.url));
+const { vmcore } = fixture('newest');
+
+/** The lines that kdump-mem writes on a real terminal of so many columns. */
+async function onTerminal(columns: number, ...args: string[]): Promise<string[]> {
+  const command = [process.execPath, commandPath('kdump-mem'), ...args, '--vmcore', vmcore];
+  const { stdout } = await execa('python3', [PTY, String(columns), ...command], {
+    timeout: 180_000,
+    env: { COLUMNS: '33' },
+  });
+  return stdout.split(/\r?\n/).filter((line) => !/looking for sockets/.test(line));
+}
+
+const widest = (lines: readonly string[]) => Math.max(...lines.map(columnsOf));
+
+test.each([
+  ['sockets'],
+  ['sockets', '--verbose'],
+  ['sockets', '--by', 'process'],
+  ['skb', '--pid', '139'],
+  ['skb', '--pid', '139', '--fd', '5'],
+])('%s %s %s %s %s fits a terminal, and uses a wide one', async (...given) => {
+  const args = given.filter((arg) => arg !== undefined);
+  const narrow = await onTerminal(80, ...args);
+  const wide = await onTerminal(160, ...args);
+  expect(widest(narrow)).toBeLessThanOrEqual(80);
+  expect(widest(wide)).toBeLessThanOrEqual(160);
+  expect(widest(wide)).toBeGreaterThan(80);
+  // Figures are never cut.
+  for (const line of narrow) expect(line).not.toMatch(/\d…(?: |$)/);
+});
+
+test('a terminal of 80 columns has one line for each socket, with whose it is and what it pins', async () => {
+  const lines = await onTerminal(80, 'sockets', '--limit', '3');
+  const at = lines.findIndex((line) => line.includes('PINNED') && line.includes('OWNER'));
+  expect(lines[at]).toMatch(/^ *PINNED +PAYLOAD +SOCKET +OWNER$/);
+  expect(lines[at + 1]).toMatch(/MiB .* TCP .* ← .* 139 stuffed fd 4$/);
+  expect(lines[at + 2]).toMatch(/KiB .* TCP 10\.0\.2\.15:9001 ← .* 132 starver fd 4$/);
+  expect(lines.join(' ')).toContain('(no room for ');
+});
+
+test('in a pipe nothing is cut, broken or left out, whatever COLUMNS says', async () => {
+  const { stdout } = await kdumpMem('sockets', '--all', '--vmcore', vmcore);
+  expect(stdout).not.toMatch(/…|no room for/);
+  expect(stdout).toMatch(/^ *PINNED +PAGES +PAYLOAD +× +QUEUE +STATE +SOCKET +OWNER$/m);
+  expect(widest(stdout.split('\n'))).toBeGreaterThan(160);
+});
