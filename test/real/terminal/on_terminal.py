@@ -1,4 +1,5 @@
-# Runs a command on a terminal of so many columns, and prints what it wrote there.
+# Runs a command on a terminal of so many columns, and prints what it answered there; what it says to
+# stderr meanwhile is left out.
 import fcntl
 import os
 import pty
@@ -11,6 +12,7 @@ pid, master = pty.fork()
 if pid == 0:
     # The parent sets the width before the command is let run.
     sys.stdin.readline()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     os.execvp(command[0], command)
 fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, int(columns), 0, 0))
 attributes = termios.tcgetattr(master)
