@@ -12,8 +12,9 @@ const MEANINGLESS: Partial<Record<Name, readonly Name[]>> = {
   // A capture has the samples that it has, and its host is elsewhere.
   from: ['interval', 'samples', 'watch', 'procfs', 'census', 'exact', 'listen'],
   // Metrics are of all that is found, whatever is listed.
-  prometheus: ['stale', 'verdict', 'top', 'quiet', 'json', 'watch', 'listen'],
-  listen: ['stale', 'verdict', 'top', 'quiet', 'json', 'watch'],
+  prometheus: ['stale', 'verdict', 'top', 'verbose', 'quiet', 'json', 'watch', 'listen'],
+  listen: ['stale', 'verdict', 'top', 'verbose', 'quiet', 'json', 'watch'],
+  json: ['verbose'],
 };
 
 /** What alone means something beside options that do not look. */

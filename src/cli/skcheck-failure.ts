@@ -35,6 +35,15 @@ const CAPTURE_ADVICE: Partial<Record<HostErrorCode, string>> = {
   'no-such-netns': 'Give a name, a path or a pid as on that host, or all.',
 };
 
+/** The same to root, who is not told to be root. */
+const ROOT_ADVICE: Partial<Record<HostErrorCode, string>> = {
+  denied:
+    'This is root already: it lacks a capability (CAP_SYS_PTRACE), as in a container, or a security module refuses.',
+  'netns-closed':
+    'This is root already: it needs nsenter (util-linux) and CAP_SYS_ADMIN, which a container may lack.',
+};
+
 export function adviceFor(code: HostErrorCode, captured: boolean): string {
-  return (captured ? CAPTURE_ADVICE[code] : undefined) ?? ADVICE[code];
+  const own = captured ? CAPTURE_ADVICE : process.geteuid?.() === 0 ? ROOT_ADVICE : {};
+  return own[code] ?? ADVICE[code];
 }

@@ -8,7 +8,7 @@ import type { Sample } from '../host/ss/read.js';
 import { skcheckReport } from '../report/skcheck.js';
 import { captureWarnings } from '../report/skcheck-capture.js';
 import type { SkcheckReport, SkcheckWarning } from '../report/skcheck-schema.js';
-import type { Paint } from '../report/skcheck-text.js';
+import type { Paint, TextOptions } from '../report/skcheck-text.js';
 import type { Ages } from '../stale/ages.js';
 import { type Diagnosis, diagnose } from '../stale/diagnose.js';
 import { socketFilter } from '../stale/filter.js';
@@ -16,6 +16,7 @@ import type { Finding } from '../stale/finding.js';
 import { STALE_CODES } from '../stale/verdict.js';
 import { EXIT } from './skcheck-failure.js';
 import { type SkcheckOptions, verdictsAsked } from './skcheck-options.js';
+import { terminalWidth } from './terminal-width.js';
 
 /** What a look can go on from: the newest sample of the one before, and what that concluded. */
 export interface Earlier {
@@ -30,12 +31,12 @@ export async function look(
   earlier: Earlier | null = null,
 ): Promise<{ report: SkcheckReport; observation: Observation }> {
   const captured = source instanceof CapturedHost ? source : null;
-  const root = captured !== null || process.geteuid?.() === 0;
+  const root = process.geteuid?.() === 0;
   const accepts = filterOf(options);
   const seen = await observe(source, {
     accepts,
     intervalMs: captured ? captured.intervalMs : options.interval * 1000,
-    netns: options.netns ?? (root ? 'all' : 'own'),
+    netns: options.netns ?? (captured || root ? 'all' : 'own'),
     reader: options.procfs ? 'procfs' : 'auto',
     ...(captured ? { windows: 1, torn: captured.damage.length > 0 } : {}),
     ...(options.samples === undefined ? {} : { samples: options.samples }),
@@ -52,8 +53,9 @@ export async function look(
   });
   const exact = options.exact ? await count(estimated) : null;
   const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
-    takenAt: captured?.taken ?? new Date(),
+    takenAt: captured ? captured.taken : new Date(),
     captured: captured !== null,
+    root,
     ...(exact ? { counted: exact.counted } : {}),
     warnings: [...(captured ? captureWarnings(captured) : []), ...(exact?.warnings ?? [])],
     only: verdictsAsked(options),
@@ -109,7 +111,7 @@ async function count(diagnosis: Diagnosis) {
 /** No more than what the census found can hold packets. */
 function bounded(observation: Observation, bytes: number): Observation {
   const unplacedMemory = Math.min(observation.host.unplacedMemory, bytes);
-  return { ...observation, host: { ...observation.host, unplacedMemory } };
+  return { ...observation, host: { ...observation.host, unplacedMemory, unplacedIsCounted: true } };
 }
 
 /**
@@ -131,8 +133,17 @@ function filterOf({ state, sport, dport, address }: SkcheckOptions) {
   });
 }
 
+/** How the answer is laid out for stdout. One socket alone is told of whole. */
+export function textOptions({ verbose = false, top }: SkcheckOptions): Required<TextOptions> {
+  return {
+    paint: painter(process.stdout.isTTY),
+    width: terminalWidth(),
+    verbose: verbose || top === 1,
+  };
+}
+
 /** Colours for a terminal that wants them. */
-export function painter(terminal: boolean): Paint {
+function painter(terminal: boolean): Paint {
   return terminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
     ? // What it would check again on its own is also whether this is CI.
       (style, words) => styleText(style, words, { validateStream: false })

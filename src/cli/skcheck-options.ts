@@ -21,6 +21,7 @@ export interface SkcheckOptions {
   readonly address?: string;
   readonly top?: number;
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
   readonly json?: boolean;
   readonly procfs?: boolean;
   readonly census?: boolean;
@@ -45,6 +46,7 @@ Examples:
   skcheck --stale --interval 10    watch for ten seconds: surer for UDP and unix sockets
   skcheck --stale --interval 0     answer at once, from one sample (less sure)
   skcheck --samples 5 --interval 2 also tells processes whose descriptors grow
+  skcheck --stale -v               also why, who else holds it, and where that runs
   skcheck --watch                  a live table; piped, one JSON object for each look
   skcheck --stale --pid 4711       the sockets of one process
   skcheck --netns web              one network namespace, by name, path, pid or inode
@@ -121,6 +123,7 @@ export function skcheckCommand(): Command {
         wholeNumber('a number of sockets', 1),
       ),
     )
+    .option('-v, --verbose', 'under each row why, who else holds it, and where that runs')
     .option('--quiet', 'print nothing when nothing is found')
     .option('--json', 'print one JSON object (schema skcheck/1)')
     .option('--census', 'count the pages that sockets can pin at most (root; some seconds)')

@@ -13,7 +13,7 @@ import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { refuseContradictions } from './skcheck-conflicts.js';
 import { adviceFor, EXIT, OUTPUT_ADVICE } from './skcheck-failure.js';
-import { look, painter, statusOf } from './skcheck-look.js';
+import { look, statusOf, textOptions } from './skcheck-look.js';
 import { type SkcheckOptions, skcheckCommand } from './skcheck-options.js';
 import { escapeUsage } from './usage-words.js';
 
@@ -94,7 +94,7 @@ async function check(source: HostSource, options: SkcheckOptions): Promise<numbe
   if (!options.quiet || status === EXIT.stale) {
     const text = options.json
       ? formatJson(report)
-      : formatSkcheckText(report, painter(process.stdout.isTTY));
+      : formatSkcheckText(report, textOptions(options));
     process.stdout.write(`${text}\n`);
   }
   // Names that the host, or a capture, chose are among the words.

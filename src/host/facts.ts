@@ -12,6 +12,8 @@ export interface HostFacts {
   readonly netns: number | null;
   /** Bytes: see `readUnplacedMemory`. */
   readonly unplacedMemory: number;
+  /** It was counted page by page (`takeCensus`): else it follows the memory that happens to be free. */
+  readonly unplacedIsCounted: boolean;
   readonly maxSkbFrags: number;
   readonly limits: NetworkLimits;
 }
@@ -23,6 +25,7 @@ export function readHostFacts(source: HostSource, namespaces: readonly Namespace
     release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
     netns: readNetns(source),
     unplacedMemory: readUnplacedMemory(source),
+    unplacedIsCounted: false,
     maxSkbFrags: readMaxSkbFrags(source),
     limits: readNetworkLimits(source, namespaces),
   };

@@ -1,3 +1,4 @@
+import { AcceptQueues, belongsTo } from './accept-queues.js';
 import { HostError, isHostError } from './error.js';
 import { type HostFacts, readHostFacts } from './facts.js';
 import { type Losses, lossesOf } from './losses.js';
@@ -112,8 +113,9 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const first = { ...sample, torn };
   const read = reader === 'ss' ? readSample : readProcfsSample;
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
+  const belongs = belongsTo(onlyInodes, new AcceptQueues(first.sockets));
   const interesting = first.sockets.filter(
-    (socket) => wantsOwner(socket) && accepts(socket) && (onlyInodes?.has(socket.inode) ?? true),
+    (socket) => wantsOwner(socket) && accepts(socket) && belongs(socket),
   );
   if (interesting.length > 0) await scan.run();
   const early = scan.holdersOf(inodesWanted(interesting));
@@ -172,7 +174,9 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
         ),
       ]
     : interesting;
-  const inodes = inodesWanted(wanted);
+  // Who holds the listener owns what waits at it.
+  const queues = new AcceptQueues((last ?? first).sockets);
+  const inodes = inodesWanted([...wanted, ...wanted.flatMap((socket) => queues.of(socket))]);
   if (inodes.size > 0) await scan.run();
   const holders = await withLateHolders(source, scan.holdersOf(inodes), inodes);
   const processes = new Map<number, ProcessRecord>();

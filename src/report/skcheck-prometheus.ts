@@ -10,7 +10,8 @@ const MAX_LABEL = 64;
 /**
  * The report in Prometheus' text format (0.0.4), also for node_exporter's textfile collector. The
  * number of series has a bound whatever the host does, and no label changes with each process: owners
- * are named by comm, container and pod, not by pid.
+ * are named by comm, container and pod, not by pid; `via` is `accept-queue` where that is the process
+ * whose listener has not accepted them.
  */
 export function formatPrometheus(report: SkcheckReport, tookMs: number): string {
   const { totals } = report;
@@ -27,8 +28,19 @@ export function formatPrometheus(report: SkcheckReport, tookMs: number): string 
     gauge('skcheck_stale_unread_bytes', 'Bytes that wait in them.', [[{}, totals.unreadBytes]]),
     gauge(
       'skcheck_stale_pinned_bytes',
-      'Kernel memory that they pin: at least, likely, at most.',
-      (['low', 'likely', 'high'] as const).map((bound) => [{ bound }, totals.pinned[bound]]),
+      'Kernel memory that they pin: at least, likely, at most (high: absent where it is not known).',
+      [
+        [{ bound: 'low' }, totals.pinned.low],
+        [{ bound: 'likely' }, totals.pinned.likely],
+        ...(totals.pinned.atMost === null
+          ? []
+          : [[{ bound: 'high' }, totals.pinned.atMost] as const]),
+      ],
+    ),
+    gauge(
+      'skcheck_stale_unbounded_sockets',
+      'Those of them that pin at most a size that is not known.',
+      [[{}, totals.unbounded]],
     ),
     gauge('skcheck_fd_leaking_processes', 'Processes whose descriptors grew in every sample.', [
       [{}, report.processes.length],
@@ -40,9 +52,11 @@ export function formatPrometheus(report: SkcheckReport, tookMs: number): string 
     ),
     gauge('skcheck_namespaces', 'Network namespaces looked at.', [[{}, report.host.namespaces]]),
     gauge('skcheck_look_seconds', 'How long the look took.', [[{}, tookMs / 1000]]),
-    gauge('skcheck_look_timestamp_seconds', 'When it was, in Unix time.', [
-      [{}, Math.floor(Date.parse(report.host.takenAt) / 1000)],
-    ]),
+    gauge(
+      'skcheck_look_timestamp_seconds',
+      'When it was, in Unix time.',
+      report.host.takenAtKnown ? [[{}, Math.floor(Date.parse(report.host.takenAt) / 1000)]] : [],
+    ),
   ];
   const owners = ownersOf(report.sockets);
   if (owners.length > 0)
@@ -108,6 +122,7 @@ function ownersOf(sockets: readonly SkcheckSocket[]): Owner[] {
       comm: socket.comm ?? '',
       container: (socket.container ?? '').slice(0, 12),
       pod: socket.pod ?? '',
+      via: socket.via ?? '',
     };
     const key = Object.values(labels).map(labelValue).join('\n');
     const owner = byName.get(key) ?? { labels, sockets: 0, pinned: 0, seconds: 0 };
@@ -117,7 +132,7 @@ function ownersOf(sockets: readonly SkcheckSocket[]): Owner[] {
   const owners = [...byName.values()].sort((a, b) => b.pinned - a.pinned);
   if (owners.length <= MAX_OWNERS) return owners;
   const rest: Owner = {
-    labels: { comm: '(others)', container: '', pod: '' },
+    labels: { comm: '(others)', container: '', pod: '', via: '' },
     sockets: 0,
     pinned: 0,
     seconds: 0,

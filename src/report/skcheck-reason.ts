@@ -1,9 +1,8 @@
-import { cutMiddle } from './cut.js';
 import { escapeText } from './escape.js';
 import { formatCount } from './size.js';
 import type { SkcheckSocket } from './skcheck-schema.js';
 
-const WORDS: Record<SkcheckSocket['stalled']['verdict'], string> = {
+export const VERDICT_WORDS: Record<SkcheckSocket['stalled']['verdict'], string> = {
   'deadlocked-pair': 'deadlocked',
   'stalled-reader': 'stalled',
   'stalled-sender': 'cannot send',
@@ -21,8 +20,11 @@ const WORDS: Record<SkcheckSocket['stalled']['verdict'], string> = {
  */
 export function reasonOf(socket: SkcheckSocket): string {
   const { verdict, certainty, because } = socket.stalled;
-  const word = `${certainty === 'likely' ? 'likely ' : ''}${WORDS[verdict]}: `;
-  const also = holdersWords('also held by', socket.holders.slice(1));
+  const word = `${certainty === 'likely' ? 'likely ' : ''}${VERDICT_WORDS[verdict]}: `;
+  const also = holdersWords(
+    socket.via === 'accept-queue' ? 'its listener is also held by' : 'also held by',
+    socket.holders.slice(1),
+  );
   const waiting = holdersWords('those who wait:', known(socket.waiting));
   // A unix socket seldom has a name that tells who is behind it; of a pair it is told already.
   const other = holdersWords(
@@ -31,7 +33,7 @@ export function reasonOf(socket: SkcheckSocket): string {
   );
   const place = placeWords(socket);
   const besides = socket.also
-    .map((each) => `; also ${WORDS[each.verdict]}: ${each.because}`)
+    .map((each) => `; also ${VERDICT_WORDS[each.verdict]}: ${each.because}`)
     .join('');
   return `${word}${because}${waiting}${besides}${also}${other}${place}`;
 }
@@ -60,9 +62,6 @@ function holdersWords(lead: string, holders: readonly HolderWords[]): string {
   return `; ${lead} pid ${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
 }
 
-/** Less than half a line, so that a line is not broken within it; its end tells most. */
-const LONGEST_CGROUP = 46;
-
 /** Where it runs, when that is not plainly this host. */
 function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocket): string {
   const words: string[] = [];
@@ -73,6 +72,6 @@ function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocke
   if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1)
     words.push(`pid ${inner} inside`);
   if (pod === null && container === null && cgroup !== null && cgroup !== '/')
-    words.push(`cgroup ${cutMiddle(escapeText(cgroup), LONGEST_CGROUP)}`);
+    words.push(`cgroup ${escapeText(cgroup)}`);
   return words.length === 0 ? '' : `; in ${words.join(', ')}`;
 }

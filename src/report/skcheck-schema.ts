@@ -6,9 +6,19 @@ const bytes = z.number().int().nonnegative();
 const count = z.number().int().nonnegative();
 const milliseconds = z.number().int().nonnegative();
 
+/**
+ * `atMost` is the upper bound: null where it is not known, because only the memory of the host that
+ * happens to be free bounds it. `high` is a number always, as it was published: `atMost` where that is
+ * known, else that memory, which changes from look to look and says nothing of the socket.
+ */
 const pinned = z
-  .strictObject({ low: bytes, likely: bytes, high: bytes })
-  .refine((each) => each.low <= each.likely && each.likely <= each.high);
+  .strictObject({ low: bytes, likely: bytes, high: bytes, atMost: bytes.nullable() })
+  .refine(
+    (each) =>
+      each.low <= each.likely &&
+      each.likely <= each.high &&
+      (each.atMost === null || each.atMost === each.high),
+  );
 
 const holder = z.strictObject({
   pid: count,
@@ -38,11 +48,21 @@ const verdict = z.enum(VERDICT_CODES);
 const certainty = z.enum(['proved', 'likely']).nullable();
 
 const socket = z.strictObject({
-  /** The first of `holders`; null when there is none that we know. */
+  /** The first of `holders`; null when there is none that we know. Its descriptors are `fds`. */
   pid: count.nullable(),
   comm: z.string().nullable(),
   fds: z.array(count),
+  /**
+   * `descriptor`: `holders` have it open. `accept-queue`: nobody has accepted it, `holders` have the
+   * listener open at which it waits, by `fds`. Null: nobody is known.
+   */
+  via: z.enum(['descriptor', 'accept-queue']).nullable(),
   holders: z.array(holder),
+  /**
+   * The listener that has not accepted it. Several when they share its port (SO_REUSEPORT): which of
+   * them it waits at is not told, and `holders` is empty unless all of them are one process's.
+   */
+  listeners: z.array(z.strictObject({ inode: count, local: z.string() })),
   family: z.enum(SOCKET_FAMILIES),
   type: z.enum(SOCKET_TYPES),
   protocol: z.enum(SOCKET_PROTOCOLS),
@@ -105,6 +125,8 @@ export const skcheckSchema = z.strictObject({
     release: z.string(),
     netns: count.nullable(),
     takenAt: z.iso.datetime(),
+    /** False: a sosreport or capture does not tell it, and `takenAt` is when it was read. */
+    takenAtKnown: z.boolean(),
     samples: z.number().int().min(1),
     /** The network namespaces looked at. */
     namespaces: count,
@@ -116,7 +138,7 @@ export const skcheckSchema = z.strictObject({
   sockets: z.array(socket),
   /** False: something could not be looked at (`warnings` say what), so that none found is no all-clear. */
   complete: z.boolean(),
-  /** `unreadBytes` and `pinned` are those of the stalled sockets. */
+  /** `unreadBytes` and `pinned` are those of the stalled sockets; `unbounded`: how many of them have no `atMost`. */
   totals: z.strictObject({
     sockets: count,
     stalled: count,
@@ -124,7 +146,31 @@ export const skcheckSchema = z.strictObject({
     /** Sockets by verdict. */
     verdicts: z.record(verdict, count),
     unreadBytes: bytes,
+    unbounded: count,
     pinned,
+    /** The process whose stalled sockets likely pin most, and what they pin together. */
+    worstOwner: z
+      .strictObject({
+        pid: count,
+        comm: z.string().nullable(),
+        sockets: count,
+        /** Of `sockets`, those that other processes hold as well. */
+        shared: count,
+        /** It and all who hold these with it are stopped (SIGSTOP). */
+        stopped: z.boolean(),
+        /** Of `sockets`, those that wait in the accept queue of a listener of its. */
+        unaccepted: count,
+        likelyPinnedBytes: bytes,
+      })
+      .nullable(),
+    /**
+     * Of `sockets`, those of MPTCP. Each has TCP sockets beneath it (subflows), which ss lists as well;
+     * both have the inode of one descriptor. `sockets` counts rows of ss, and with --pid descriptors'
+     * inodes (and what waits at its listeners), so that it differs by the subflows.
+     */
+    mptcp: count,
+    /** What `sockets` counts. */
+    countedBy: z.enum(['row', 'descriptor']),
   }),
   /** Processes with something wrong that is not one socket's. */
   processes: z.array(

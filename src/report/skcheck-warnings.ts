@@ -15,11 +15,17 @@ export const LEAVES_OUT: ReadonlySet<SkcheckWarning['code']> = new Set([
   'capture',
 ]);
 
-/** What limits the answer: what could not be seen, read or judged. `captured`: elsewhere, and before. */
+/** Who looked: `captured` elsewhere, and before; `root`, here. */
+interface Looker {
+  readonly captured: boolean;
+  readonly root: boolean;
+}
+
+/** What limits the answer: what could not be seen, read or judged. */
 export function lookWarnings(
   observation: Observation,
   diagnosis: Diagnosis,
-  captured: boolean,
+  { captured, root }: Looker,
 ): SkcheckWarning[] {
   const { first, last, holders, losses } = observation;
   const often = losses.readings === 1 ? '' : `, over ${losses.readings} readings,`;
@@ -40,7 +46,7 @@ export function lookWarnings(
   warn(
     'owner-unknown',
     hidden,
-    `${sockets(hidden)} with unread data without an owner: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not shown to this user. ${captured ? 'Capture' : 'Run'} as root to see them`,
+    `${sockets(hidden)} with unread data without an owner: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not shown to this user. ${seeMore({ captured, root })}`,
   );
   const nobody = suspects.filter((each) => each.ownerless === 'none').length;
   warn(
@@ -88,7 +94,7 @@ export function lookWarnings(
   warn(
     'netns-closed',
     closed,
-    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${captured ? 'Capture' : 'Run'} as root, with nsenter (util-linux)${captured ? ' or ip (iproute2)' : ''} installed`,
+    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${enterMore({ captured, root })}`,
   );
   const unknown = [...losses.unknown].map((table) => table.replace('_stream', ''));
   warn(
@@ -107,6 +113,20 @@ export function lookWarnings(
     `${formatCount(contested)} unix sockets${often} are left out: the name of one of them pretends to be another`,
   );
   return warnings;
+}
+
+function seeMore({ captured, root }: Looker): string {
+  if (captured) return 'Capture as root to see them';
+  return root
+    ? 'This is root already: it lacks CAP_SYS_PTRACE, as in a container, or a security module hides them'
+    : 'Run as root to see them';
+}
+
+function enterMore({ captured, root }: Looker): string {
+  if (captured) return 'Capture as root, with nsenter (util-linux) or ip (iproute2) installed';
+  return root
+    ? 'This is root already: it needs nsenter (util-linux) and CAP_SYS_ADMIN, which a container may lack'
+    : 'Run as root, with nsenter (util-linux) installed';
 }
 
 function sockets(count: number): string {

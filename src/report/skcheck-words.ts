@@ -1,5 +1,5 @@
 import type { ProcessRecord } from '../host/proc/process.js';
-import type { Finding } from '../stale/finding.js';
+import type { AcceptQueue, Finding } from '../stale/finding.js';
 import type { Evidence, Verdict } from '../stale/verdict.js';
 import { escapeText } from './escape.js';
 import { formatCount, formatSize } from './size.js';
@@ -19,6 +19,7 @@ export function because(finding: Finding): string {
       words.push(`${busyWords(verdict.verdict, cpuShare)}: ${cpuWords(cpuShare)}`);
     else if (process && process.threadStates !== '') words.push(processWords(process));
     else if (process && process.comm !== '') words.push('what its process does is not known');
+    else if (finding.acceptQueue) words.push(`waits in ${acceptQueueWords(finding.acceptQueue)}`);
     else if (finding.ownerless) words.push(OWNERLESS[finding.ownerless]);
   }
   return words.join('; ');
@@ -43,6 +44,24 @@ function cpuWords({ used, waited }: CpuShare): string {
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   const turn = waited < 0.05 ? '' : `, and waited for its turn for ${percent(waited)} of the time`;
   return `it used ${percent(used)} of a CPU meanwhile${turn}`;
+}
+
+const MOST_LISTENERS = 3;
+
+/** `the accept queue of pid 25 (perl) fd 3`, made inert. */
+function acceptQueueWords({ listeners, holders, processes }: AcceptQueue): string {
+  const at = `${listeners[0]?.protocol.toLowerCase()} ${escapeText(listeners[0]?.local ?? '')}`;
+  const named = holders.slice(0, MOST_LISTENERS).map(({ pid, fds }) => {
+    const comm = processes.find((each) => each.pid === pid)?.comm;
+    return `pid ${pid}${comm === undefined ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`;
+  });
+  const more = holders.length - named.length;
+  const who = `${named.join(', ')}${more > 0 ? ` and ${formatCount(more)} more` : ''}`;
+  if (listeners.length > 1)
+    return `the accept queue of one of the ${formatCount(listeners.length)} listeners at ${at}, it is not told which${who && ` (${who})`}`;
+  return who === ''
+    ? `the accept queue of ${at}, a listener whose process is not known`
+    : `the accept queue of ${who} (listens at ${at})`;
 }
 
 const OWNERLESS = {

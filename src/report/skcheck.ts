@@ -1,11 +1,14 @@
+import { AcceptQueues, belongsTo } from '../host/accept-queues.js';
 import type { Observation } from '../host/observe.js';
 import { placeOf } from '../host/proc/cgroup.js';
 import type { SocketMemory } from '../host/socket.js';
 import type { Diagnosis } from '../stale/diagnose.js';
 import type { Finding, OtherEnd } from '../stale/finding.js';
+import type { PinnedEstimate } from '../stale/pinned.js';
 import type { VerdictCode } from '../stale/verdict.js';
 import { formatCount } from './size.js';
 import { hostWarnings } from './skcheck-host.js';
+import { ownersOf, worstOwnerOf } from './skcheck-owners.js';
 import type {
   SkcheckBounds,
   SkcheckReport,
@@ -16,14 +19,16 @@ import { LEAVES_OUT, lookWarnings } from './skcheck-warnings.js';
 import { alsoWords, because, formatSpan } from './skcheck-words.js';
 
 export interface ReportOptions {
-  /** When the last sample was taken. */
-  readonly takenAt: Date;
+  /** When the last sample was taken; null: not told. */
+  readonly takenAt: Date | null;
   /** Which verdicts to list; null: all, also what is being read. */
   readonly only: readonly VerdictCode[] | null;
   /** List no more sockets than this. */
   readonly top?: number;
   /** It was read from a capture, not from a host. */
   readonly captured?: boolean;
+  /** Who looks is root already, so is not told to be. */
+  readonly root?: boolean;
   readonly census?: SkcheckBounds['census'];
   readonly theoreticalWorstBytes?: number | null;
   /** With --exact: what the kernel's memory says of a finding. */
@@ -42,7 +47,10 @@ export function skcheckReport(
     .filter((each) => options.only?.includes(each.verdict.verdict) ?? true)
     .slice(0, options.top);
   const warnings = [
-    ...lookWarnings(observation, diagnosis, options.captured ?? false),
+    ...lookWarnings(observation, diagnosis, {
+      captured: options.captured ?? false,
+      root: options.root ?? false,
+    }),
     ...hostWarnings(host.limits),
     ...(options.warnings ?? []),
   ];
@@ -53,7 +61,8 @@ export function skcheckReport(
       name: host.name,
       release: host.release,
       netns: host.netns,
-      takenAt: options.takenAt.toISOString(),
+      takenAt: (options.takenAt ?? new Date()).toISOString(),
+      takenAtKnown: options.takenAt !== null,
       samples: observation.samples.length,
       namespaces: namespaces.length,
       source: options.captured ? 'capture' : observation.reader,
@@ -69,6 +78,10 @@ export function skcheckReport(
       undecided: diagnosis.undecided,
       verdicts: { ...diagnosis.counts },
       unreadBytes: diagnosis.totals.unread,
+      unbounded: diagnosis.totals.unbounded,
+      worstOwner: worstOwnerOf(diagnosis.findings),
+      mptcp: mptcpOf(observation),
+      countedBy: observation.onlyInodes ? 'descriptor' : 'row',
       pinned: whole(diagnosis.totals.pinned),
     },
     processes: diagnosis.fdLeaks.map((leak) => {
@@ -93,30 +106,25 @@ export function skcheckReport(
   };
 }
 
+/** The MPTCP sockets among those looked at; a sample keeps all of them. */
+function mptcpOf({ first, last, onlyInodes }: Observation): number {
+  const { sockets } = last ?? first;
+  const belongs = belongsTo(onlyInodes, new AcceptQueues(sockets));
+  return sockets.filter((socket) => socket.protocol === 'MPTCP' && belongs(socket)).length;
+}
+
 function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSocket, 'counted'> {
   const { socket, verdict } = finding;
-  const holders = finding.holders.map(({ pid, fds }) => {
-    const process = finding.processes.find((each) => each.pid === pid);
-    return {
-      pid,
-      comm: process?.comm ?? null,
-      fds: [...fds],
-      threadStates: process?.threadStates ?? null,
-      waitsIn: process?.waitsIn ?? null,
-      nsPids: [...(process?.nsPids ?? [])],
-      cgroup: process?.cgroup?.path ?? null,
-      container: process?.cgroup?.container ?? null,
-      runtime: process?.cgroup?.runtime ?? null,
-      pod: process?.cgroup?.pod ?? null,
-    };
-  });
+  const { via, holders } = ownersOf(finding);
   const [owner] = holders;
   const place = socket.cgroup === null ? null : placeOf(socket.cgroup);
   return {
     pid: owner?.pid ?? null,
     comm: owner?.comm ?? null,
     fds: owner?.fds ?? [],
+    via,
     holders,
+    listeners: (finding.acceptQueue?.listeners ?? []).map(({ inode, local }) => ({ inode, local })),
     family: socket.family,
     type: socket.type,
     protocol: socket.protocol,
@@ -174,10 +182,11 @@ function memoryEntry(memory: SocketMemory): NonNullable<SkcheckSocket['skmem']> 
   };
 }
 
-function whole(range: { low: number; likely: number; high: number }) {
+function whole(range: PinnedEstimate) {
   return {
     low: Math.floor(range.low),
     likely: Math.round(range.likely),
     high: Math.ceil(range.high),
+    atMost: range.atMost === null ? null : Math.ceil(range.atMost),
   };
 }

@@ -1,3 +1,4 @@
+import { AcceptQueues, belongsTo } from '../host/accept-queues.js';
 import type { Observation } from '../host/observe.js';
 import { type SocketRecord, socketKey } from '../host/socket.js';
 import type { Ages } from './ages.js';
@@ -21,7 +22,12 @@ export interface Diagnosis {
   readonly undecided: number;
   readonly counts: Readonly<Record<VerdictCode, number>>;
   /** Of the sockets that nobody reads any more. */
-  readonly totals: { readonly unread: number; readonly pinned: PinnedEstimate };
+  readonly totals: {
+    readonly unread: number;
+    readonly pinned: PinnedEstimate;
+    /** How many of them have no upper bound that is known. */
+    readonly unbounded: number;
+  };
 }
 
 export interface DiagnoseOptions {
@@ -43,8 +49,12 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
   const history = new SocketHistory(observation);
   const findings: Finding[] = [];
   const charges = new Map<Finding, number>();
+  const belongs = belongsTo(onlyInodes, new AcceptQueues(newest.sockets));
+  let unaccepted = 0;
   for (const socket of newest.sockets) {
-    if (!(onlyInodes?.has(socket.inode) ?? true) || !(options.accepts?.(socket) ?? true)) continue;
+    if (!belongs(socket)) continue;
+    if (onlyInodes && !onlyInodes.has(socket.inode)) unaccepted++;
+    if (!(options.accepts?.(socket) ?? true)) continue;
     const hasUnread = unreadBytes(socket) >= Math.max(1, options.minBytes ?? 1);
     const [one, ...others] = [
       ...(hasUnread ? [judgeReader(socket, history)] : []),
@@ -76,16 +86,17 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
   return {
     findings,
     fdLeaks: findFdLeaks(observation),
-    examined: onlyInodes ? onlyInodes.size : newest.total,
+    examined: onlyInodes ? onlyInodes.size + unaccepted : newest.total,
     stalled: stalled.length,
     undecided: counts.undecided,
     counts,
     totals: {
       unread: stalled.reduce((sum, each) => sum + each.unread, 0),
+      unbounded: stalled.filter(({ pinned }) => pinned.atMost === null).length,
       pinned: sumPinned(
         stalled.map((each) => each.pinned),
         stalled.reduce((sum, each) => sum + (charges.get(each) ?? 0), 0),
-        observation.host.unplacedMemory,
+        observation.host,
       ),
     },
   };

@@ -75,7 +75,7 @@ export function countExactly(kernel: Kernel, findings: readonly Finding[]): Exac
 
 /** The diagnosis with counts in the place of estimates, where there is a complete one. */
 export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): Diagnosis {
-  const one = (bytes: number) => ({ low: bytes, likely: bytes, high: bytes });
+  const one = (bytes: number) => ({ low: bytes, likely: bytes, high: bytes, atMost: bytes });
   const replaced = (finding: Finding): Finding => {
     const count = exact.counts.get(finding);
     return count?.complete ? { ...finding, pinned: one(count.pinnedBytes) } : finding;
@@ -87,7 +87,7 @@ export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): Diagnosis 
     totals:
       stalePinnedBytes === null || diagnosis.stalled === 0
         ? diagnosis.totals
-        : { ...diagnosis.totals, pinned: one(stalePinnedBytes) },
+        : { ...diagnosis.totals, pinned: one(stalePinnedBytes), unbounded: 0 },
   };
 }
 

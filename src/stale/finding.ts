@@ -1,3 +1,4 @@
+import { isUnaccepted } from '../host/accept-queues.js';
 import type { Observation } from '../host/observe.js';
 import type { Holder } from '../host/proc/holders.js';
 import type { ProcessRecord } from '../host/proc/process.js';
@@ -17,6 +18,8 @@ export interface Finding {
   readonly processes: readonly ProcessRecord[];
   /** Why `holders` is empty, when it is. */
   readonly ownerless: 'unaccepted' | 'orphan' | 'denied' | 'none' | null;
+  /** Where it waits to be accepted; null for what is accepted, and where no listener is known. */
+  readonly acceptQueue: AcceptQueue | null;
   /** Unix: the other end, null where there is none. */
   readonly otherEnd: OtherEnd | null;
   /** Unix listeners: the clients that wait to be accepted and are known, oldest first. */
@@ -39,6 +42,15 @@ export interface Finding {
    */
   readonly cpuShare: { readonly used: number; readonly waited: number } | null;
   readonly pinned: PinnedEstimate;
+}
+
+/** The listener that has not accepted a connection, and who has that open. */
+export interface AcceptQueue {
+  /** One, or all that share its port (SO_REUSEPORT): which of them has the connection is not told. */
+  readonly listeners: readonly SocketRecord[];
+  /** Of all of `listeners`. */
+  readonly holders: readonly Holder[];
+  readonly processes: readonly ProcessRecord[];
 }
 
 /** A unix socket that another one is, or wants to be, connected to. */
@@ -72,6 +84,7 @@ export function findingOf(
       holders: held,
       processes: held.flatMap(({ pid }) => processes.get(pid) ?? []),
       ownerless: held.length > 0 ? null : whyOwnerless(socket, holders.denied.length),
+      acceptQueue: acceptQueueOf(history.listeners(socket), observation),
       otherEnd: socket.peerInode === 0 ? null : otherEnd(socket.peerInode, observation),
       waiting: (socket.waiting ?? [])
         .filter((inode) => inode !== 0)
@@ -85,6 +98,26 @@ export function findingOf(
       cpuShare: cpuShare(observation, held[0]),
       pinned,
     },
+  };
+}
+
+function acceptQueueOf(
+  listeners: readonly SocketRecord[],
+  { holders, processes }: Observation,
+): AcceptQueue | null {
+  if (listeners.length === 0) return null;
+  const byPid = new Map<number, Holder>();
+  for (const { inode } of listeners)
+    for (const holder of holders.byInode.get(inode) ?? []) {
+      const known = byPid.get(holder.pid);
+      const fds = [...(known?.fds ?? []), ...holder.fds];
+      byPid.set(holder.pid, { ...holder, fds });
+    }
+  const held = [...byPid.values()].sort((a, b) => a.pid - b.pid);
+  return {
+    listeners,
+    holders: held,
+    processes: held.flatMap(({ pid }) => processes.get(pid) ?? []),
   };
 }
 
@@ -105,9 +138,7 @@ function cpuShare({ cpu }: Observation, owner: Holder | undefined): Finding['cpu
 }
 
 function whyOwnerless(socket: SocketRecord, denied: number): Finding['ownerless'] {
-  if (socket.inode === 0)
-    return socket.state === 'ESTABLISHED' || socket.state === 'CLOSE-WAIT'
-      ? 'unaccepted'
-      : 'orphan';
+  if (isUnaccepted(socket)) return 'unaccepted';
+  if (socket.inode === 0) return 'orphan';
   return denied > 0 ? 'denied' : 'none';
 }

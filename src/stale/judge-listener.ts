@@ -1,3 +1,4 @@
+import type { AcceptQueues } from '../host/accept-queues.js';
 import type { SocketRecord } from '../host/socket.js';
 import type { Moment, TrackWindow } from './judge.js';
 import type { Verdict } from './verdict.js';
@@ -61,16 +62,16 @@ export function judgeBacklog(first: SocketRecord | null, last: SocketRecord): Ve
  * Unix ones are not listed by the kernel, but their clients are, oldest first.
  */
 export class WaitingConnections {
-  readonly #byPort = new Map<string, SocketRecord[]>();
+  readonly #cookies = new Map<SocketRecord, Set<string>>();
 
-  constructor(sockets: readonly SocketRecord[]) {
+  constructor(sockets: readonly SocketRecord[], queues: AcceptQueues) {
     for (const socket of sockets) {
-      if (socket.protocol !== 'TCP' || socket.inode !== 0 || socket.cookie === '') continue;
-      if (socket.state !== 'ESTABLISHED' && socket.state !== 'CLOSE-WAIT') continue;
-      const key = portKey(socket);
-      const known = this.#byPort.get(key);
-      if (known) known.push(socket);
-      else this.#byPort.set(key, [socket]);
+      if (socket.protocol !== 'TCP' || socket.cookie === '') continue;
+      for (const listener of queues.of(socket)) {
+        const known = this.#cookies.get(listener);
+        if (known) known.add(socket.cookie);
+        else this.#cookies.set(listener, new Set([socket.cookie]));
+      }
     }
   }
 
@@ -80,16 +81,6 @@ export class WaitingConnections {
       // The oldest is accepted first: unless it is known, others may stay while it goes.
       return new Set(clients[0] === 0 ? [] : clients.filter((inode) => inode !== 0).map(String));
     }
-    const anywhere = /^(?:0\.0\.0\.0|\*|\[::\])(?:%\S*)?:\d+$/.test(listener.local);
-    const children = this.#byPort.get(portKey(listener)) ?? [];
-    return new Set(
-      children
-        .filter(({ local }) => anywhere || local === listener.local)
-        .map(({ cookie }) => cookie),
-    );
+    return this.#cookies.get(listener) ?? new Set();
   }
-}
-
-function portKey({ netns, local }: SocketRecord): string {
-  return `${netns} ${local.slice(local.lastIndexOf(':') + 1)}`;
 }

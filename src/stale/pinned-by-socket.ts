@@ -22,8 +22,8 @@ export function pinnedBy(
   host: HostFacts,
   history: SocketHistory,
 ): { readonly pinned: PinnedEstimate; readonly charge: number } {
-  const { maxSkbFrags, unplacedMemory } = host;
-  const shared = { maxSkbFrags, unplacedMemory };
+  const { maxSkbFrags, unplacedMemory, unplacedIsCounted } = host;
+  const shared = { maxSkbFrags, unplacedMemory, unplacedIsCounted };
   const unread = unreadBytes(socket);
   const sides: PinnedEstimate[] = [];
   let charge = 0;
@@ -61,7 +61,7 @@ export function pinnedBy(
     sides.push(waiting);
     charge += waiting.high;
   }
-  const pinned = sides.length === 0 ? NOTHING_PINNED : sumPinned(sides, charge, unplacedMemory);
+  const pinned = sides.length === 0 ? NOTHING_PINNED : sumPinned(sides, charge, host);
   return { pinned, charge };
 }
 

@@ -16,16 +16,29 @@ export interface PinnedInput {
   readonly maxSkbFrags: number;
   /** All memory that packets on this host can lie in: `readUnplacedMemory`. */
   readonly unplacedMemory: number;
+  /** That memory was counted, and is not what happens to be free. */
+  readonly unplacedIsCounted?: boolean;
 }
 
 /** Bytes; low ≤ likely ≤ high. */
 export interface PinnedEstimate {
   readonly low: number;
   readonly likely: number;
+  /** No more than this has room on the host, which without figures of the socket's own says little. */
   readonly high: number;
+  /**
+   * The upper bound where the socket's own figures set it, or pages that were counted; it is `high`
+   * then. Null: unknown, since only the memory that happens to be free bounds it.
+   */
+  readonly atMost: number | null;
 }
 
-export const NOTHING_PINNED: PinnedEstimate = { low: 0, likely: 0, high: 0 };
+export const NOTHING_PINNED: PinnedEstimate = { low: 0, likely: 0, high: 0, atMost: 0 };
+
+/** A bound that is known. */
+function bounded(low: number, likely: number, high: number): PinnedEstimate {
+  return { low, likely, high, atMost: high };
+}
 
 /**
  * The largest allocation that packet data comes out of: 32 KiB, SKB_FRAG_PAGE_ORDER of
@@ -63,21 +76,23 @@ const LEAST_SKB_CHARGE = 512;
  * - skbs × (MAX_SKB_FRAGS + 1 for a head that is a page fragment), where an skb charges ≥ 512;
  * - bytes of payload, plus what one half-read skb may keep, unless payload is only a part;
  * - segments that ever came × (MAX_SKB_FRAGS + 1).
- * And no more than all memory of the host that can hold packets. Unix sockets are simpler: their
+ * And no more than all memory of the host that can hold packets; where nothing else bounds it, `atMost`
+ * is not known, unless that memory was counted. Unix sockets are simpler: their
  * pages belong to one skb and are charged whole (alloc_skb_with_frags adds PAGE_SIZE << order), so
  * twice the charge is ample. Exception in both: pages that user space lent (sendfile, splice,
  * zerocopy), of which a byte may keep one of any size.
  */
 export function estimatePinned(input: PinnedInput): PinnedEstimate {
-  const { payload, charge, maxSkbFrags, unplacedMemory } = input;
+  const { payload, charge, maxSkbFrags, unplacedMemory, unplacedIsCounted = false } = input;
   if (charge === null) {
     const likely = payload + LEAST_SKB_CHARGE;
-    return { low: payload, likely, high: Math.max(likely, unplacedMemory + 2 * payload) };
+    const high = Math.max(likely, unplacedMemory + 2 * payload);
+    return { low: payload, likely, high, atMost: unplacedIsCounted ? high : null };
   }
   const low = Math.max(payload, Math.floor(charge / 2));
   if (input.protocol === 'UNIX') {
     const likely = Math.max(payload, charge);
-    return { low, likely, high: Math.max(likely, 2 * charge) };
+    return bounded(low, likely, Math.max(likely, 2 * charge));
   }
   const pagesOfPayload = Math.ceil(payload / LARGEST_PAGE_BYTES) * LARGEST_PAGE_BYTES;
   const overhead = Math.max(0, charge - payload);
@@ -88,8 +103,10 @@ export function estimatePinned(input: PinnedInput): PinnedEstimate {
   const bounds = [skbs * perSkb];
   if (input.protocol !== 'UDP' && !input.payloadIsPart) bounds.push(payload + skbs + perSkb);
   if (input.segments > 0) bounds.push(input.segments * perSkb);
-  const pages = Math.min(Math.min(...bounds) * LARGEST_PAGE_BYTES, unplacedMemory);
-  return { low, likely, high: Math.max(likely, plain, pages + Math.ceil(1.5 * charge)) };
+  const own = Math.min(...bounds) * LARGEST_PAGE_BYTES;
+  const pages = Math.min(own, unplacedMemory);
+  const high = Math.max(likely, plain, pages + Math.ceil(1.5 * charge));
+  return { low, likely, high, atMost: own <= unplacedMemory || unplacedIsCounted ? high : null };
 }
 
 /**
@@ -98,28 +115,31 @@ export function estimatePinned(input: PinnedInput): PinnedEstimate {
  * slabs are debugged. What their clients have sent already waits in sockets of their own, and is not in this.
  */
 export function estimateUnixBacklog(connections: number): PinnedEstimate {
-  return {
-    low: LEAST_SKB_CHARGE * connections,
-    likely: 768 * connections,
-    high: 4096 * connections,
-  };
+  return bounded(LEAST_SKB_CHARGE * connections, 768 * connections, 4096 * connections);
 }
+
+/** What a host has for packets, bytes: see {@link PinnedInput}. */
+type HostMemory = Pick<PinnedInput, 'unplacedMemory' | 'unplacedIsCounted'>;
 
 /**
  * All sockets together: sums, but the pages of all of them are in the same memory, so `high` is
- * capped once. `charges` is the sum of what the sockets are charged.
+ * capped once. `charges` is the sum of what the sockets are charged. The sum of upper bounds is known
+ * when each is, and they have room on the host.
  */
 export function sumPinned(
   estimates: readonly PinnedEstimate[],
   charges: number,
-  unplacedMemory: number,
+  { unplacedMemory, unplacedIsCounted = false }: HostMemory,
 ): PinnedEstimate {
   const sum = { low: 0, likely: 0, high: 0 };
+  let known = true;
   for (const each of estimates) {
     sum.low += each.low;
     sum.likely += each.likely;
     sum.high += each.high;
+    if (each.atMost === null) known = false;
   }
   const cap = unplacedMemory + Math.ceil(1.5 * charges);
-  return { ...sum, high: Math.max(sum.likely, Math.min(sum.high, cap)) };
+  const high = Math.max(sum.likely, Math.min(sum.high, cap));
+  return { ...sum, high, atMost: known && (sum.high <= cap || unplacedIsCounted) ? high : null };
 }

@@ -1,3 +1,4 @@
+import { AcceptQueues } from '../host/accept-queues.js';
 import type { Observation } from '../host/observe.js';
 import { type SocketRecord, socketKey } from '../host/socket.js';
 import type { Moment, TrackWindow } from './judge.js';
@@ -9,6 +10,7 @@ export class SocketHistory {
   /** The first sample's sockets by `socketKey`, null when it is the only one. */
   readonly #earlier: ReadonlyMap<string, SocketRecord> | null;
   readonly #unix: ReadonlyMap<number, SocketRecord>;
+  readonly #queues: AcceptQueues;
   readonly #waitingFirst: WaitingConnections;
   readonly #waitingLast: WaitingConnections;
 
@@ -23,8 +25,12 @@ export class SocketHistory {
         socket.protocol === 'UNIX' ? [[socket.inode, socket] as const] : [],
       ),
     );
-    this.#waitingFirst = new WaitingConnections(observation.first.sockets);
-    this.#waitingLast = new WaitingConnections(newest.sockets);
+    this.#queues = new AcceptQueues(newest.sockets);
+    this.#waitingFirst = new WaitingConnections(
+      observation.first.sockets,
+      new AcceptQueues(observation.first.sockets),
+    );
+    this.#waitingLast = new WaitingConnections(newest.sockets, this.#queues);
   }
 
   /** The same socket in the first sample. */
@@ -48,6 +54,11 @@ export class SocketHistory {
   last(socket: SocketRecord): Moment | null {
     const { last } = this.#observation;
     return last ? { ...(last.spans.get(socket.netns) ?? last), socket } : null;
+  }
+
+  /** The listeners in one of whose queues it waits to be accepted, as the newest sample has them. */
+  listeners(socket: SocketRecord): readonly SocketRecord[] {
+    return this.#queues.of(socket);
   }
 
   /** The other end of a unix socket, as the newest sample has it. */

@@ -1,72 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatPrometheus, MAX_OWNERS } from '../../src/report/skcheck-prometheus.js';
-import type { SkcheckReport, SkcheckSocket } from '../../src/report/skcheck-schema.js';
-import { VERDICT_CODES } from '../../src/stale/verdict.js';
-
-function socket(comm: string, over: Partial<SkcheckSocket> = {}): SkcheckSocket {
-  return {
-    pid: 10,
-    comm,
-    fds: [3],
-    holders: [],
-    family: 'AF_INET',
-    type: 'SOCK_STREAM',
-    protocol: 'TCP',
-    state: 'ESTABLISHED',
-    local: '10.0.0.1:80',
-    peer: '10.0.0.2:9',
-    inode: 5,
-    netns: 1,
-    netnsName: null,
-    cgroup: null,
-    container: null,
-    pod: null,
-    waiting: [],
-    otherEnd: null,
-    recvQ: 5,
-    sendQ: 0,
-    skmem: null,
-    unreadBytes: 5,
-    unsentBytes: 0,
-    stalled: { verdict: 'stalled-reader', certainty: 'proved', forMs: 1500, because: '' },
-    also: [],
-    pinned: { low: 1, likely: 1000, high: 3000 },
-    counted: null,
-    ...over,
-  };
-}
-
-function report(sockets: SkcheckSocket[]): SkcheckReport {
-  return {
-    schema: 'skcheck/1',
-    host: {
-      name: 'h',
-      release: 'r',
-      netns: 1,
-      takenAt: new Date(1_700_000_000_000).toISOString(),
-      samples: 2,
-      namespaces: 1,
-      source: 'ss',
-      watchedMs: 2000,
-    },
-    sockets,
-    totals: {
-      sockets: 50,
-      stalled: sockets.length,
-      undecided: 0,
-      verdicts: Object.fromEntries(
-        VERDICT_CODES.map((code) => [code, 0]),
-      ) as SkcheckReport['totals']['verdicts'],
-      unreadBytes: 5,
-      pinned: { low: 1, likely: 2, high: 3 },
-    },
-    complete: true,
-    processes: [],
-    bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
-    warnings: [{ code: 'undecided', count: 3, message: '' }],
-  };
-}
+import { report, socket } from './skcheck-samples.js';
 
 const series = (text: string, name: string) =>
   text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
@@ -88,12 +23,33 @@ describe('metrics', () => {
     expect(text).toContain('skcheck_warnings{code="undecided"} 3\n');
   });
 
+  test('an upper bound that is not known has no series, and those without one are counted', () => {
+    const whole = report([socket('feedd')]);
+    expect(formatPrometheus(whole, 0)).toContain('skcheck_stale_pinned_bytes{bound="high"} 3\n');
+    const pinned = { ...whole.totals.pinned, high: 10 ** 9, atMost: null };
+    const totals = { ...whole.totals, unbounded: 1, pinned };
+    const text = formatPrometheus({ ...whole, totals }, 0);
+    expect(series(text, 'skcheck_stale_pinned_bytes')).toEqual([
+      'skcheck_stale_pinned_bytes{bound="low"} 1',
+      'skcheck_stale_pinned_bytes{bound="likely"} 2',
+    ]);
+    expect(text).toContain('skcheck_stale_unbounded_sockets 1\n');
+  });
+
+  test('who has not accepted is told apart from who has it open', () => {
+    const both = report([socket('a'), socket('a', { via: 'accept-queue' })]);
+    expect(series(formatPrometheus(both, 0), 'skcheck_stale_owner_sockets')).toEqual([
+      'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="descriptor"} 1',
+      'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="accept-queue"} 1',
+    ]);
+  });
+
   test("one owner's sockets are one series: summed, the longest wait", () => {
     const other = { stalled: { ...socket('x').stalled, forMs: 9000 } };
     const text = formatPrometheus(report([socket('a'), socket('a', other), socket('b')]), 0);
     expect(series(text, 'skcheck_stale_owner_pinned_bytes')).toEqual([
-      'skcheck_stale_owner_pinned_bytes{comm="a",container="",pod=""} 2000',
-      'skcheck_stale_owner_pinned_bytes{comm="b",container="",pod=""} 1000',
+      'skcheck_stale_owner_pinned_bytes{comm="a",container="",pod="",via="descriptor"} 2000',
+      'skcheck_stale_owner_pinned_bytes{comm="b",container="",pod="",via="descriptor"} 1000',
     ]);
     expect(series(text, 'skcheck_stale_owner_seconds')[0]).toMatch(/ 9$/);
   });
@@ -118,9 +74,9 @@ describe('metrics', () => {
         const text = formatPrometheus(report([socket(comm)]), 0);
         const [row = ''] = series(text, 'skcheck_stale_owner_sockets');
         expect(row).toMatch(
-          /^skcheck_stale_owner_sockets\{comm="(?:[^"\\\n]|\\\\|\\")*",container="",pod=""\} 1$/,
+          /^skcheck_stale_owner_sockets\{comm="(?:[^"\\\n]|\\\\|\\")*",container="",pod="",via="descriptor"\} 1$/,
         );
-        expect(row.length).toBeLessThan(220);
+        expect(row.length).toBeLessThan(240);
       }),
     );
   });

@@ -81,7 +81,7 @@ describe('whatever is put in', () => {
       fc.property(fc.array(inputs), fc.nat(2 ** 30), (several, unplaced) => {
         const each = several.map((input) => estimatePinned({ ...input, unplacedMemory: unplaced }));
         const charges = several.reduce((sum, { charge }) => sum + (charge ?? 0), 0);
-        const { low, likely, high } = sumPinned(each, charges, unplaced);
+        const { low, likely, high } = sumPinned(each, charges, { unplacedMemory: unplaced });
         expect(low <= likely && likely <= high).toBe(true);
         expect(high).toBeLessThanOrEqual(Math.max(likely, unplaced + 1.5 * charges + 1));
       }),
@@ -147,6 +147,31 @@ describe('what bounds it', () => {
   test('the memory of the host bounds the pages', () => {
     const { high } = estimatePinned({ ...plain, unplacedMemory: 3_000_000 });
     expect(high).toBe(3_000_000 + 1.5 * 1_608_448);
+  });
+  test('and is not told as an upper bound: it is what happens to be free', () => {
+    expect(estimatePinned({ ...plain, unplacedMemory: 3_000_000 }).atMost).toBeNull();
+    expect(estimatePinned({ ...plain, charge: null }).atMost).toBeNull();
+    const counted = { ...plain, unplacedMemory: 3_000_000, unplacedIsCounted: true };
+    expect(estimatePinned(counted).atMost).toBe(3_000_000 + 1.5 * 1_608_448);
+  });
+  test('whatever is free, an upper bound is the same or not known', () => {
+    fc.assert(
+      fc.property(inputs, fc.nat(2 ** 40), (input, free) => {
+        const [one, other] = [input, { ...input, unplacedMemory: free }].map(estimatePinned);
+        if (one!.atMost !== null && other!.atMost !== null) expect(one).toEqual(other);
+        for (const each of [one!, other!])
+          if (each.atMost !== null) expect(each.atMost).toBe(each.high);
+      }),
+    );
+  });
+  test('a sum has one only when each has, and all fit', () => {
+    const host = { unplacedMemory: GIB };
+    const known = { low: 1, likely: 2, high: 1000, atMost: 1000 };
+    expect(sumPinned([known, known], 2, host).atMost).toBe(2000);
+    expect(sumPinned([known, { ...known, atMost: null }], 2, host).atMost).toBeNull();
+    const small = { unplacedMemory: 1500 };
+    expect(sumPinned([known, known], 2, small)).toMatchObject({ high: 1503, atMost: null });
+    expect(sumPinned([known, known], 2, { ...small, unplacedIsCounted: true }).atMost).toBe(1503);
   });
   test('without a charge anything up to the memory of the host is possible', () => {
     const { low, high } = estimatePinned({ ...plain, protocol: 'UNIX', charge: null });

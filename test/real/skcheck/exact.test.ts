@@ -40,6 +40,7 @@ function finding(
     holders: [{ pid, fds: [fd] }],
     processes: [],
     ownerless: null,
+    acceptQueue: null,
     otherEnd: null,
     waiting: [],
     unread: 1,
@@ -54,7 +55,7 @@ function finding(
     dropped: 0,
     grew: 0,
     cpuShare: null,
-    pinned: { low: 1, likely: 2, high: 3 },
+    pinned: { low: 1, likely: 2, high: 3, atMost: null },
   };
 }
 
@@ -156,12 +157,23 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
       stalled: 2,
       undecided: 0,
       counts: Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Diagnosis['counts'],
-      totals: { unread: 2, pinned: { low: 2, likely: 4, high: 6 } },
+      totals: { unread: 2, unbounded: 2, pinned: { low: 2, likely: 4, high: 6, atMost: null } },
     };
     const counted = withCounts(diagnosis, exact);
     const [first = 0] = each;
-    expect(counted.findings[0]?.pinned).toEqual({ low: first, likely: first, high: first });
-    expect(counted.totals.pinned).toEqual({ low: total, likely: total, high: total });
+    expect(counted.findings[0]?.pinned).toEqual({
+      low: first,
+      likely: first,
+      high: first,
+      atMost: first,
+    });
+    expect(counted.totals.pinned).toEqual({
+      low: total,
+      likely: total,
+      high: total,
+      atMost: total,
+    });
+    expect(counted.totals.unbounded).toBe(0);
   });
 });
 

@@ -39,7 +39,7 @@ test('those who wait are named, the oldest first', () => {
   expect(socket?.waiting.map(({ pid, comm }) => ({ pid, comm }))).toEqual(
     clients.map(({ pid }, index) => ({ pid, comm: `client ${[0, 5000, 20_000][index]}` })),
   );
-  expect(skcheck(args).stdout.replace(/\s+/g, ' ')).toContain(
+  expect(skcheck([...args, '-v']).stdout.replace(/\s+/g, ' ')).toContain(
     `those who wait: pid ${clients[0]?.pid} (client 0) fd `,
   );
 });
