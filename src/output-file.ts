@@ -52,16 +52,17 @@ export class OutputFile {
 
   /**
    * @param replace a file of that name may be replaced
+   * @param mode of the file, whatever the umask: for its owner's eyes unless said, as memory of a kernel is
    * @throws {OutputError} `exists` or `cannot-write`
    */
-  constructor(file: string, replace: boolean) {
+  constructor(file: string, replace: boolean, mode = 0o600) {
     this.path = file;
     this.#replace = replace;
     checkOutput(file, replace);
     const name = `.${path.basename(file)}.${process.pid}.partial`;
     this.#partial = path.join(path.dirname(file), name);
-    // Of a kernel's memory: for its owner's eyes.
     this.#fd = refused(file, () => fs.openSync(this.#partial, 'wx', 0o600));
+    if (mode !== 0o600) refused(file, () => fs.fchmodSync(this.#fd, mode));
     process.on('exit', this.#cleanUp);
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);
   }

@@ -30,7 +30,8 @@ export interface SkcheckOptions {
   readonly capture?: string;
   readonly force?: boolean;
   readonly captureScript?: boolean;
-  readonly prometheus?: boolean;
+  /** True: to stdout; else the file to write. */
+  readonly prometheus?: true | string;
   readonly listen?: ListenAddress;
 }
 
@@ -133,7 +134,7 @@ export function skcheckCommand(): Command {
     .option('--capture <file>', 'write a capture of this host (tar.gz) and judge nothing')
     .option('--force', 'write the capture over a file that is there')
     .option('--capture-script', 'print the script that captures, for hosts with only sh and tar')
-    .option('--prometheus', 'print metrics for the textfile collector')
+    .option('--prometheus [file]', 'print metrics, or write them for the textfile collector')
     .addOption(
       new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(
         listenAddress,

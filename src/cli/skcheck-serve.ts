@@ -1,35 +1,26 @@
 import { createServer } from 'node:http';
-import { ExhaustedError, isHostError } from '../host/error.js';
 import type { HostSource } from '../host/source.js';
-import { escapeText } from '../report/escape.js';
-import { formatPrometheus } from '../report/skcheck-prometheus.js';
 import { EXIT } from './skcheck-failure.js';
-import { look } from './skcheck-look.js';
+import { LookMetrics } from './skcheck-metrics.js';
 import type { ListenAddress, SkcheckOptions } from './skcheck-options.js';
-
-/** One look, as metrics. What is listed does not matter for them, so all of it is looked through. */
-export async function metrics(source: HostSource, options: SkcheckOptions): Promise<string> {
-  const began = performance.now();
-  const { stale: _, top: __, verdict: ___, ...all } = options;
-  const { report } = await look(source, all);
-  return formatPrometheus(report, performance.now() - began);
-}
 
 const MAX_CONNECTIONS = 32;
 const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
  * Serves `/metrics` until it is told to end. Each scrape looks anew; scrapes that come at once share one
- * look. A look that fails answers 503 with the reason.
+ * look. A look that fails is told by metrics too (`skcheck_up 0`): of an answer with an error's status
+ * Prometheus would keep nothing.
  */
 export function serve(
   source: HostSource,
   options: SkcheckOptions,
   { host, port }: ListenAddress,
 ): Promise<number> {
-  let running: Promise<string> | null = null;
+  const metrics = new LookMetrics(source, options);
+  let running: ReturnType<LookMetrics['next']> | null = null;
   const fresh = () => {
-    running ??= metrics(source, options).finally(() => {
+    running ??= metrics.next().finally(() => {
       running = null;
     });
     return running;
@@ -50,13 +41,7 @@ export function serve(
     if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'GET only\n');
     if (path === '/') return reply(200, 'skcheck: see /metrics\n');
     if (path !== '/metrics') return reply(404, 'not here: see /metrics\n');
-    fresh().then(
-      (text) => reply(200, text, 'text/plain; version=0.0.4; charset=utf-8'),
-      (error: unknown) => {
-        if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
-        reply(503, `${escapeText(error.message)}\n`);
-      },
-    );
+    void fresh().then(({ text }) => reply(200, text, 'text/plain; version=0.0.4; charset=utf-8'));
   });
   server.maxConnections = MAX_CONNECTIONS;
   return new Promise((resolve) => {

@@ -63,10 +63,9 @@ async function run(options: SkcheckOptions): Promise<number> {
   const source = await sourceOf(options);
   if (options.watch) return (await import('./skcheck-watch.js')).watch(source, options);
   if (options.listen || options.prometheus) {
-    const { metrics, serve } = await import('./skcheck-serve.js');
-    if (options.listen) return serve(source, options, options.listen);
-    process.stdout.write(await metrics(source, options));
-    return EXIT.nothingStale;
+    if (options.listen)
+      return (await import('./skcheck-serve.js')).serve(source, options, options.listen);
+    return (await import('./skcheck-textfile.js')).printMetrics(source, options);
   }
   return check(source, options);
 }

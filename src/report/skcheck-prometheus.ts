@@ -1,11 +1,9 @@
 import { STALE_CODES, VERDICT_CODES } from '../stale/verdict.js';
-import { escapeText } from './escape.js';
+import { formatMetric, gauge, type Labels, labelValue, type Metric } from './prometheus-text.js';
 import type { SkcheckReport, SkcheckSocket } from './skcheck-schema.js';
 
 /** So many owners have series of their own; the others are summed under the name `(others)`. */
 export const MAX_OWNERS = 30;
-/** Label values are cut to this: a comm has 15 bytes, a container's id 64, a pod's uid 36. */
-const MAX_LABEL = 64;
 
 /**
  * The report in Prometheus' text format (0.0.4), also for node_exporter's textfile collector. The
@@ -50,6 +48,11 @@ export function formatPrometheus(report: SkcheckReport, tookMs: number): string 
       'What limits the answer or the host, by code.',
       sumByCode(report).map(([code, count]) => [{ code }, count]),
     ),
+    gauge(
+      'skcheck_look_complete',
+      '0: something could not be looked at, so that none found is no all-clear.',
+      [[{}, report.complete ? 1 : 0]],
+    ),
     gauge('skcheck_namespaces', 'Network namespaces looked at.', [[{}, report.host.namespaces]]),
     gauge('skcheck_look_seconds', 'How long the look took.', [[{}, tookMs / 1000]]),
     gauge(
@@ -78,33 +81,6 @@ export function formatPrometheus(report: SkcheckReport, tookMs: number): string 
       ),
     );
   return metrics.map(formatMetric).join('');
-}
-
-type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [Labels, number];
-
-interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly samples: readonly Sample[];
-}
-
-function gauge(name: string, help: string, samples: readonly Sample[]): Metric {
-  return { name, help, samples };
-}
-
-function formatMetric({ name, help, samples }: Metric): string {
-  if (samples.length === 0) return '';
-  const lines = samples.map(([labels, value]) => {
-    const pairs = Object.entries(labels).map(([key, text]) => `${key}="${labelValue(text)}"`);
-    return `${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}\n`;
-  });
-  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join('')}`;
-}
-
-/** Made inert first, then cut, then escaped as the format wants it. */
-function labelValue(text: string): string {
-  return escapeText(text).slice(0, MAX_LABEL).replace(/\\/g, '\\\\').replace(/"/g, '\\"');
 }
 
 interface Owner {

@@ -1,10 +1,18 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -59,6 +67,82 @@ describe('--prometheus', () => {
   });
 });
 
+/** An ss that fails, first in PATH. */
+function withoutSs(): NodeJS.ProcessEnv {
+  const folder = join(dir, 'failing');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'ss'), '#!/bin/sh\necho it is broken >&2\nexit 1\n', { mode: 0o755 });
+  return { PATH: `${folder}:${process.env.PATH}` };
+}
+
+function promtool(metrics: string) {
+  const input = { input: metrics, encoding: 'utf8' } as const;
+  const { status, stdout, stderr } = spawnSync(
+    join(tools, 'promtool'),
+    ['check', 'metrics'],
+    input,
+  );
+  return { status, stdout, stderr };
+}
+
+const ACCEPTED = { status: 0, stdout: '', stderr: '' };
+
+describe('a look that fails', () => {
+  test('is metrics that say so, one line on stderr and status 3', () => {
+    const { status, stdout, stderr } = skcheck(['--prometheus'], [], withoutSs());
+    expect(status).toBe(3);
+    expect(stderr).toMatch(/^skcheck: ss failed.*\n$/);
+    expect(stdout).toMatch(/^skcheck_up 0$/m);
+    expect(stdout).toMatch(/^skcheck_look_failures_total 1$/m);
+    expect(stdout).toMatch(/^skcheck_look_failure\{code="ss-failed"\} 1$/m);
+    expect(stdout).not.toContain('skcheck_stale_sockets');
+    expect(promtool(stdout)).toEqual(ACCEPTED);
+  });
+
+  test('in a file is counted on from the one before, and when a look last succeeded stays', () => {
+    const file = join(dir, 'skcheck.prom');
+    const look = (env: NodeJS.ProcessEnv = {}) => {
+      const { status } = skcheck(['--prometheus', file, '--interval', '0'], [], env);
+      const text = readFileSync(file, 'utf8');
+      expect(promtool(text)).toEqual(ACCEPTED);
+      const figure = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
+      return {
+        status,
+        up: figure('skcheck_up'),
+        failures: figure('skcheck_look_failures_total'),
+        success: figure('skcheck_last_success_timestamp_seconds'),
+      };
+    };
+    const good = look();
+    expect(good).toMatchObject({ status: 0, up: 1, failures: 0 });
+    expect(Math.abs(good.success - Date.now() / 1000)).toBeLessThan(120);
+    const { success } = good;
+    expect(look(withoutSs())).toEqual({ status: 3, up: 0, failures: 1, success });
+    expect(look(withoutSs())).toEqual({ status: 3, up: 0, failures: 2, success });
+    const again = look();
+    expect(again).toMatchObject({ status: 0, up: 1, failures: 2 });
+    expect(again.success).toBeGreaterThanOrEqual(success);
+    // node_exporter is another user.
+    expect(statSync(file).mode & 0o777).toBe(0o644);
+  });
+
+  test('is served as metrics, and counted', async () => {
+    const port = await freePort();
+    const env = { ...process.env, ...withoutSs() };
+    const served = spawn(process.execPath, [CLI, '--listen', `127.0.0.1:${port}`], { env });
+    started.push(served);
+    await once(served.stderr, 'data');
+    const url = `http://127.0.0.1:${port}/metrics`;
+    expect(await fetched(url, /skcheck_up/)).toMatch(/^skcheck_look_failures_total 1$/m);
+    const second = await fetched(url, /skcheck_up/);
+    expect(second).toMatch(/^skcheck_up 0$/m);
+    expect(second).toMatch(/^skcheck_look_failures_total 2$/m);
+    expect(promtool(second)).toEqual(ACCEPTED);
+    served.kill('SIGTERM');
+    await once(served, 'exit');
+  });
+});
+
 describe('--listen', () => {
   test('is scraped by prometheus, the rules load, and every panel can be asked', async () => {
     const [ours, theirs] = [await freePort(), await freePort()];
@@ -93,7 +177,9 @@ describe('--listen', () => {
     for (const expression of panelExpressions()) {
       const answer = await ask(`query?query=${encodeURIComponent(expression)}`, /"status"/);
       expect(`${expression}: ${answer}`).toContain('"status":"success"');
-      expect(`${expression}: ${answer}`).toMatch(/"result":\[\{|skcheck_warnings|verdict!~/);
+      expect(`${expression}: ${answer}`).toMatch(
+        /"result":\[\{|skcheck_warnings|verdict!~|skcheck_look_failures_total/,
+      );
     }
     served.kill('SIGTERM');
     const [status] = await once(served, 'exit');
@@ -125,10 +211,19 @@ describe('deploy/', () => {
     const rules = join(DEPLOY, 'prometheus/skcheck.rules.yml');
     const check = spawnSync(join(tools, 'promtool'), ['check', 'rules', rules]);
     expect(check.status).toBe(0);
+    const tests = join(DEPLOY, 'prometheus/skcheck.rules.test.yml');
+    const run = spawnSync(join(tools, 'promtool'), ['test', 'rules', tests], { encoding: 'utf8' });
+    expect(run, run.stdout).toMatchObject({ status: 0 });
+    expect(run.stdout).toContain('SUCCESS');
   });
 
   test('the systemd units', () => {
-    const units = ['skcheck.service', 'skcheck.timer'].map((unit) => join(DEPLOY, 'systemd', unit));
+    // Wherever skcheck is installed: here something else has to stand for it.
+    const units = ['skcheck.service', 'skcheck.timer'].map((unit) => {
+      const text = readFileSync(join(DEPLOY, 'systemd', unit), 'utf8');
+      writeFileSync(join(dir, unit), text.replace('/usr/local/bin/skcheck', '/bin/true'));
+      return join(dir, unit);
+    });
     const check = spawnSync('systemd-analyze', ['verify', '--man=no', ...units], {
       encoding: 'utf8',
     });
@@ -137,11 +232,15 @@ describe('deploy/', () => {
 
   test('what the service runs writes the file whole', () => {
     const unit = readFileSync(join(DEPLOY, 'systemd/skcheck.service'), 'utf8');
-    const script = /^ExecStart=\/bin\/sh -c '(.*)' sh /m.exec(unit)?.[1]?.replaceAll('$$', '$');
+    const args = /^ExecStart=\/usr\/local\/bin\/skcheck (.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
     const folder = join(dir, 'service');
     mkdirSync(folder);
-    const ours = script?.replace('/usr/local/bin/skcheck', `${process.execPath} ${CLI}`) ?? '';
-    expect(spawnSync('/bin/sh', ['-c', ours, 'sh', folder]).status).toBe(0);
+    const [last = ''] = args.splice(-1);
+    expect(skcheck([...args, join(folder, basename(last))])).toMatchObject({
+      status: 0,
+      stdout: '',
+    });
+    expect(readdirSync(folder)).toEqual(['skcheck.prom']);
     expect(readFileSync(join(folder, 'skcheck.prom'), 'utf8')).toContain('skcheck_sockets ');
   });
 

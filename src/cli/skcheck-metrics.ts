@@ -1,0 +1,60 @@
+import { EXHAUSTION_ADVICE } from '../exhaustion.js';
+import { ExhaustedError, isHostError } from '../host/error.js';
+import type { HostSource } from '../host/source.js';
+import { escapeText } from '../report/escape.js';
+import { formatHealth, type LookHealth } from '../report/skcheck-health.js';
+import { formatPrometheus } from '../report/skcheck-prometheus.js';
+import { adviceFor } from './skcheck-failure.js';
+import { look } from './skcheck-look.js';
+import type { SkcheckOptions } from './skcheck-options.js';
+
+type Past = Pick<LookHealth, 'failures' | 'lastSuccessMs'>;
+
+/** Looks as metrics: one that fails is told by metrics too, and on stderr. */
+export class LookMetrics {
+  #failures: number;
+  #lastSuccessMs: number | null;
+  /** What was said last, so that a scrape that fails every few seconds says it once. */
+  #said = '';
+
+  constructor(
+    readonly source: HostSource,
+    readonly options: SkcheckOptions,
+    { failures, lastSuccessMs }: Past = { failures: 0, lastSuccessMs: null },
+  ) {
+    this.#failures = failures;
+    this.#lastSuccessMs = lastSuccessMs;
+  }
+
+  /** One look. What is listed does not matter for metrics, so all of it is looked through. */
+  async next(): Promise<{ readonly text: string; readonly ok: boolean }> {
+    const began = performance.now();
+    const { stale: _, top: __, verdict: ___, ...all } = this.options;
+    try {
+      const { report } = await look(this.source, all);
+      this.#lastSuccessMs = Date.now();
+      this.#said = '';
+      const figures = formatPrometheus(report, performance.now() - began);
+      return { text: `${this.#health(null)}${figures}`, ok: true };
+    } catch (error) {
+      const exhausted = error instanceof ExhaustedError;
+      if (!exhausted && !isHostError(error)) throw error;
+      this.#failures++;
+      const advice = exhausted
+        ? EXHAUSTION_ADVICE
+        : adviceFor(error.code, this.options.from !== undefined);
+      const words = `skcheck: ${escapeText(error.message)}. ${advice}\n`;
+      if (words !== this.#said) process.stderr.write(words);
+      this.#said = words;
+      return { text: this.#health(error.code), ok: false };
+    }
+  }
+
+  #health(failure: LookHealth['failure']): string {
+    return formatHealth({
+      failure,
+      failures: this.#failures,
+      lastSuccessMs: this.#lastSuccessMs,
+    });
+  }
+}
