@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
@@ -22,7 +22,31 @@ export function cpuMask(
   for (let cpu = 0; cpu < size * 8; cpu++) {
     if ((view.getUint8(cpu >>> 3) >>> (cpu & 7)) & 1) cpus.push(cpu);
   }
+  if (mask === '__cpu_possible_mask') checkPossible(kernel, cpus);
   return cpus;
+}
+
+/**
+ * `nr_cpu_ids` is one more than the last possible CPU (setup_nr_cpu_ids), and who is online is
+ * possible: of a CPU that fell out of the mask nothing would be looked at.
+ */
+function checkPossible(kernel: Parameters<typeof cpuMask>[0], cpus: readonly number[]): void {
+  const last = kernel.symbol('nr_cpu_ids');
+  try {
+    const ids = last && readPartOf(kernel, 'nr_cpu_ids', last, last, 4).getUint32(0, true);
+    if (ids !== undefined && ids !== (cpus.at(-1) ?? -1) + 1)
+      throw new KernelError(
+        'damaged',
+        `__cpu_possible_mask ends at ${cpus.at(-1)}, of ${ids} CPUs`,
+      );
+    if (kernel.symbol('__cpu_online_mask') === undefined) return;
+    const odd = cpuMask(kernel, '__cpu_online_mask').find((cpu) => !cpus.includes(cpu));
+    if (odd !== undefined)
+      throw new KernelError('damaged', `CPU ${odd} is online and not in __cpu_possible_mask`);
+  } catch (error) {
+    // What is held against it need not be there.
+    if (!(error instanceof ReadError)) throw error;
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import { highHalf, joinHalves, lowHalf } from '../../kernel/halves.js';
 import type { Kernel, Place } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
@@ -197,6 +197,13 @@ export class PageReader {
     }
     if (head !== page) {
       const row = this.row(this.#checkedHead(page, head));
+      const pages = 2 ** this.#orders[row]!;
+      if (this.#orders[row] !== SLAB && frame >= this.#heads[row]! + pages) {
+        throw new KernelError(
+          'damaged',
+          `the tail page 0x${page.toString(16)} leads to 0x${head.toString(16)}, which has ${pages} pages`,
+        );
+      }
       const [order, count] = [this.#orders[row]!, this.#counts[row]!];
       return this.#add(frame, this.#heads[row]!, order, count, this.#lenders[row]!);
     }
@@ -225,7 +232,7 @@ export class PageReader {
       references = Number(lent && lent.users < UNCOUNTED ? lent.users : UNCOUNTED);
       pool = this.#pools.numberOf(lent?.pool ?? 0n);
     }
-    const order = isHead ? this.#orderOf(frame) : 0;
+    const order = isHead ? this.#checkedOrder(frame) : 0;
     return this.#add(frame, frame, order, references, pool);
   }
 
@@ -288,6 +295,29 @@ export class PageReader {
     const next = page + BigInt(this.#size);
     const head = this.#headOf(next, this.#locate(next));
     return head === next ? page : head;
+  }
+
+  /** The last page of an allocation is a tail of its first, and the one behind is not. */
+  #checkedOrder(frame: number): number {
+    const order = this.#orderOf(frame);
+    const head = this.#pageOf(frame);
+    const end = frame + 2 ** order;
+    if (this.#leadsTo(end - 1, head) !== false && this.#leadsTo(end, head) !== true) return order;
+    throw new KernelError(
+      'damaged',
+      `the compound page 0x${head.toString(16)} claims order ${order}, and its tails differ`,
+    );
+  }
+
+  /** Undefined where that cannot be read: an extract has what was asked for. */
+  #leadsTo(frame: number, head: bigint): boolean | undefined {
+    const page = this.#pageOf(frame);
+    try {
+      return this.#headOf(page, this.#locate(page)) === head;
+    } catch (error) {
+      if (error instanceof ReadError) return undefined;
+      throw error;
+    }
   }
 
   #isHeadAt(page: bigint): boolean {

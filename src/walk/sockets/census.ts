@@ -152,8 +152,7 @@ export class Census {
     for (let waiting = this.#found.socks(); waiting.length > 0; ) {
       for (const sock of waiting) {
         seen.add(sock);
-        for (const child of links.accepting(sock))
-          this.#found.note(child, 'accept').acceptedFrom = sock;
+        for (const child of links.accepting(sock)) this.#accepted(child, sock);
         for (const one of links.subflows(sock)) this.#found.note(one, 'mptcp').subflowOf = sock;
         for (const file of links.carriedFiles(sock)) {
           const socket = this.#socketOf(file, finder, `a message that waits at sock ${hex(sock)}`);
@@ -165,6 +164,15 @@ export class Census {
       }
       waiting = this.#found.socks().filter((sock) => !seen.has(sock));
     }
+  }
+
+  #accepted(child: bigint, listener: bigint): void {
+    const found = this.#found.note(child, 'accept');
+    if (found.acceptedFrom !== undefined && found.acceptedFrom !== listener) {
+      const message = `sock ${hex(child)} waits to be accepted at ${hex(found.acceptedFrom)} and at ${hex(listener)}`;
+      this.#warnings.add('corrupt', message);
+    }
+    found.acceptedFrom = listener;
   }
 
   /** Whether those that nothing else told of have a socket of their own, or none, or another's. */

@@ -1,10 +1,11 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import { pointerPartOf } from '../named-read.js';
 import { type PageLook, SlabScan } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
+import { CacheWitness } from './cache-witness.js';
 import type { FoundSockets } from './found-sockets.js';
 import { ProtocolCopies } from './protocol-copies.js';
 import { type Protocol, protocols } from './protocols.js';
@@ -34,7 +35,9 @@ export function findInSlabs(
   look?: PageLook,
 ): void {
   const byCache = new Map<bigint, Protocol[]>();
-  for (const protocol of protocols(kernel)) {
+  const registered = protocols(kernel);
+  const witness = new CacheWitness(kernel, registered, found.socks());
+  for (const protocol of registered) {
     if (protocol.cache === 0n) continue;
     byCache.set(protocol.cache, [...(byCache.get(protocol.cache) ?? []), protocol]);
   }
@@ -43,6 +46,7 @@ export function findInSlabs(
   if (inodes) caches.add(inodes.cache);
   const common = new StructReader(kernel, 'sock_common', ['skc_refcnt', 'skc_prot']);
   const copies = new ProtocolCopies(kernel);
+  const creatorOf = creatorReader(kernel);
   for (const { cache, object } of new SlabScan(kernel, warnings).slots(caches, progress, look)) {
     try {
       if (cache === inodes?.cache) {
@@ -52,13 +56,37 @@ export function findInSlabs(
       const sock = common.read(object);
       const protocol = sock.pointer('skc_prot');
       if (sock.number('skc_refcnt') === 0) continue;
-      const registered = byCache.get(cache)?.some(({ address }) => address === protocol);
-      if (registered || copies.usesCache(protocol, cache)) found.note(object, 'slab');
+      const own = byCache.get(cache) ?? [];
+      const isOne = own.some(({ address }) => address === protocol);
+      if (isOne || copies.usesCache(protocol, cache)) {
+        witness.met(object);
+        found.note(object, 'slab');
+      } else if (own.some(({ address }) => address === creatorOf(object))) {
+        throw new KernelError('damaged', `its protocol is 0x${protocol.toString(16)}`);
+      }
     } catch (error) {
       const message = `a slab slot at 0x${object.toString(16)}: ${(error as Error).message}`;
       warnings.add(incompleteness(error), message);
     }
   }
+  if (!kernel.facts.live) witness.check(warnings);
+}
+
+/**
+ * Reads `sock.sk_prot_creator`, the protocol that made a sock and that it never changes; 0n where it
+ * cannot be told.
+ */
+function creatorReader(kernel: Kernel): (sock: bigint) => bigint {
+  if (!kernel.struct('sock')?.member('sk_prot_creator')) return () => 0n;
+  const reader = new StructReader(kernel, 'sock', ['sk_prot_creator']);
+  return (sock) => {
+    try {
+      return reader.read(sock).pointer('sk_prot_creator');
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      return 0n;
+    }
+  };
 }
 
 /** SOCK_STREAM, SOCK_SEQPACKET: what accept() waits for has no sock before a connection comes. */
@@ -96,7 +124,12 @@ function inodeCache(
       if (file !== 0n && !isInUse(finder.references(file))) return;
       throw new KernelError('damaged', 'a socket that is in use has no sock');
     }
-    if (sock.read(sk).pointer('sk_socket') !== view.addressOf('socket')) return;
+    const back = sock.read(sk).pointer('sk_socket');
+    if (back === 0n && view.pointer('socket.file') !== 0n) {
+      // Closing takes the operations away first, and a sock's way back only then.
+      throw new KernelError('damaged', `its sock at 0x${sk.toString(16)} names no socket`);
+    }
+    if (back !== view.addressOf('socket')) return;
     const number = view.number('vfs_inode.i_ino');
     if (number > MOST_INODE) throw new KernelError('damaged', `inode number ${number}`);
     const found = sockets.note(sk, 'slab');

@@ -210,8 +210,11 @@ export class SockReader {
     if (address === 0n) return null;
     const reader = new StructReader(this.#kernel, 'unix_address', ['len', 'name']);
     const FAMILY_SIZE = 2;
-    const length = Math.min(reader.read(address).number('len') - FAMILY_SIZE, UNIX_PATH_MAX);
-    if (length <= 0) return null;
+    const length = reader.read(address).number('len') - FAMILY_SIZE;
+    // Who never was bound has no address at all; a path may end in a NUL of its own.
+    if (!(length >= 1 && length <= UNIX_PATH_MAX + 1)) {
+      throw new KernelError('damaged', `a unix address of ${length + FAMILY_SIZE} bytes`);
+    }
     const at = address + BigInt(reader.offset('name') + FAMILY_SIZE);
     const path = readPartOf(this.#kernel, 'struct unix_address', address, at, length);
     if (path.getUint8(0) !== 0) return decodeText(path, 0, length);

@@ -126,6 +126,11 @@ export class SocketLinks {
       const message = `the accept queue of 0x${sock.toString(16)} holds ${socks.length} connections, and counts ${counted}`;
       this.#warnings.add('torn-list', message);
     }
+    const children = new Set(socks);
+    if (children.size < socks.length || children.has(0n)) {
+      const message = `the accept queue of 0x${sock.toString(16)} names a connection twice, or none`;
+      this.#warnings.add('corrupt', message);
+    }
     return socks.filter((child) => child !== 0n);
   }
 

@@ -1,0 +1,31 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { numaNodes } from '../machine/cpus.js';
+import { pointerPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+
+/**
+ * How many slabs a cache counts, over all NUMA nodes: `kmem_cache_node.nr_slabs`, which mm/slub.c keeps
+ * under CONFIG_SLUB_DEBUG. Undefined where the kernel's types don't have it.
+ *
+ * @throws {ReadError}; {@link KernelError} `damaged`
+ */
+export function slabsCounted(kernel: Kernel, cache: bigint): number | undefined {
+  const node = kernel.struct('kmem_cache_node');
+  const layout = kernel.struct('kmem_cache');
+  // An array in the cache, and since 7.1 of pairs of pointers behind it.
+  const pairs = layout?.member('per_node');
+  const array = pairs ?? layout?.member('node');
+  if (!node?.member('nr_slabs.counter') || !array) return undefined;
+  const counter = new StructReader(kernel, 'kmem_cache_node', ['nr_slabs.counter']);
+  const stride = pairs ? kernel.struct('kmem_cache_per_node_ptrs')?.size : 8;
+  const within = pairs ? kernel.struct('kmem_cache_per_node_ptrs')?.member('node')?.offset : 0;
+  if (stride === undefined || within === undefined) return undefined;
+  let sum = 0;
+  for (let index = 0; index < numaNodes(kernel); index++) {
+    const at = cache + BigInt(array.offset + index * stride + within);
+    const own = pointerPartOf(kernel, 'struct kmem_cache', cache, at);
+    // A node without memory has none.
+    if (own !== 0n) sum += counter.read(own).number('nr_slabs.counter');
+  }
+  return sum;
+}
