@@ -18,8 +18,9 @@ export interface Task {
   readonly lane: Lane;
   readonly seed: number;
   readonly from: number;
-  /** It ends after so many seconds, or after one case. */
+  /** It ends after so many seconds, or before that case, or after one case. */
   readonly seconds: number;
+  readonly before: number;
   readonly once: boolean;
   /** Where the index of the case under way is written before it starts. */
   readonly progress: string;
@@ -54,6 +55,6 @@ do {
     break;
   }
   index++;
-} while (!task.once && performance.now() < until);
+} while (!task.once && index < task.before && performance.now() < until);
 runner.dispose();
 tell({ type: 'end', next: index });

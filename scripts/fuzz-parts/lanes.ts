@@ -2,16 +2,22 @@ import { basename } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Arm64Cases } from './arm64-cases.js';
 import { FileCases } from './file-cases.js';
+import { MeaningCases } from './meaning/meaning-cases.js';
 import { OpeningCases } from './opening-cases.js';
 import { Random } from './random.js';
 import { SyntheticCases } from './synthetic-cases.js';
 import { WalkCases } from './walk-cases.js';
 
+/** Ways to damage: made-up dumps, and of a dump what walkers read, its file, and its tables. */
+export const KINDS = ['synthetic', 'arm64', 'walk', 'file', 'opening', 'meaning'] as const;
+
+export type Kind = (typeof KINDS)[number];
+
 /** One way to damage one thing: its cases are numbered, and a seed repeats each. */
 export interface Lane {
-  /** `synthetic`, `arm64`, `walk:6.1.vmcore`, `file:6.1.vmcore`, `opening:6.1.vmcore`. */
+  /** `synthetic`, `arm64`, or a kind and a dump: `walk:6.1.vmcore`. */
   readonly name: string;
-  readonly kind: 'synthetic' | 'arm64' | 'walk' | 'file' | 'opening';
+  readonly kind: Kind;
   /** The dump that is damaged; absent where each case makes its own. */
   readonly dump?: string;
 }
@@ -23,17 +29,17 @@ export interface Runner {
   dispose(): void;
 }
 
-export function lanesOf(dumps: readonly string[]): Lane[] {
+export function lanesOf(dumps: readonly string[], kinds: readonly Kind[] = KINDS): Lane[] {
   const lanes: Lane[] = [
     { name: 'synthetic', kind: 'synthetic' },
     { name: 'arm64', kind: 'arm64' },
   ];
   for (const dump of dumps) {
-    for (const kind of ['walk', 'file', 'opening'] as const) {
+    for (const kind of ['walk', 'file', 'opening', 'meaning'] as const) {
       lanes.push({ name: `${kind}:${basename(dump)}`, kind, dump });
     }
   }
-  return lanes;
+  return lanes.filter(({ kind }) => kinds.includes(kind));
 }
 
 export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
@@ -63,6 +69,13 @@ export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
     };
   }
   const kernel = openNative({ files: [dump] });
+  if (kind === 'meaning') {
+    const cases = new MeaningCases(kernel);
+    return {
+      run: async (seed, index) => cases.run(seed, index),
+      dispose: () => kernel.close(),
+    };
+  }
   const cases = new WalkCases(kernel);
   return {
     async run(seed, index) {

@@ -1,3 +1,5 @@
+import { UNDETECTABLE } from './undetectable-members.js';
+
 /**
  * Members that may hold any value in a sound kernel, so that another value is another answer and no
  * damage: nothing else in memory says the same again, or only something that drifts from it.
@@ -34,4 +36,28 @@ const FREE: readonly RegExp[] = [
 /** Whether another value in a member, by its label (`sk_buff.len`), can be seen to be wrong. */
 export function isDetectable(label: string): boolean {
   return !FREE.some((pattern) => pattern.test(label));
+}
+
+/**
+ * Which field of an answer a path of a difference leads to, whichever command gave the answer:
+ * `sockets.*.queues.receive.skbs` and `queues.write.skbs` are `queue.skbs`.
+ */
+export function fieldOf(path: string): string {
+  return path
+    .replace(/^(?:sockets|processes)\.\*( gone| new)?\.?/, (_, end: string | undefined) =>
+      end === undefined ? '' : `${path.split('.')[0]}${end}`,
+    )
+    .replace(/^queues\.\w+/, 'queue')
+    .replace(/^skbs\.\w+\.\*/, 'skb')
+    .replace(/^totals\./, 'total.');
+}
+
+/** Whether members that have changed are known to change a field of the answer, unseen. */
+export function isExplained(members: readonly string[], path: string): boolean {
+  const field = fieldOf(path);
+  return UNDETECTABLE.some(
+    (rule) =>
+      rule.members.some((member) => members.includes(member)) &&
+      rule.differs.some((one) => field === one || field.startsWith(`${one}.`)),
+  );
 }

@@ -1,0 +1,77 @@
+import { accountFd, accountProcess } from '../../../src/account/skb.js';
+import { accountAll } from '../../../src/account/sockets.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { skbJson, skbProcessJson } from '../../../src/report/skb-json.js';
+import { socketsJson } from '../../../src/report/sockets-json.js';
+
+/** What was answered, and whether it says that anything is missing. */
+export interface Said {
+  readonly json: unknown;
+  readonly complete: boolean;
+}
+
+/** A command's answer, without the words for people. */
+export interface Command {
+  readonly name: string;
+  ask(kernel: Kernel): Said;
+}
+
+/** `sockets` with its ledger and its processes, and `skb` of a process for each kind of queues. */
+export function commandsOf(kernel: Kernel): Command[] {
+  const census = accountAll(kernel);
+  const commands: Command[] = [sockets()];
+  const kinds = new Set<string>();
+  const pids = new Set<number>();
+  for (const { socket, holders, queues } of census.sockets) {
+    const [holder] = holders;
+    if (!holder) continue;
+    const held = Object.entries(queues).filter(([, queue]) => queue.skbs > 0);
+    const kind = `${socket.family} ${socket.protocol} ${held.map(([name]) => name).join(' ')}`;
+    if (held.length === 0 || kinds.has(kind)) continue;
+    kinds.add(kind);
+    commands.push(descriptor(holder.pid, holder.fd));
+    if (!pids.has(holder.pid)) commands.push(process(holder.pid));
+    pids.add(holder.pid);
+  }
+  return commands;
+}
+
+function sockets(): Command {
+  return {
+    name: 'sockets',
+    ask(kernel) {
+      const answer = accountAll(kernel, { by: 'process' });
+      const { groups, unexplained, ...json } = socketsJson(answer, answer.sockets);
+      const processes = groups?.map(({ key, ...group }) => {
+        const [pid, ...comm] = key.split(' ');
+        return { pid, comm: comm.join(' '), ...group };
+      });
+      return {
+        json: { ...json, processes, ledger: unexplained },
+        complete: answer.total.complete && answer.warnings.length === 0,
+      };
+    },
+  };
+}
+
+function process(pid: number): Command {
+  return {
+    name: `skb --pid ${pid}`,
+    ask(kernel) {
+      const answer = accountProcess(kernel, pid);
+      const complete = answer.total.complete && answer.warnings.length === 0;
+      return { json: skbProcessJson(answer), complete };
+    },
+  };
+}
+
+function descriptor(pid: number, fd: number): Command {
+  return {
+    name: `skb --pid ${pid} --fd ${fd}`,
+    ask(kernel) {
+      const answer = accountFd(kernel, pid, fd, true);
+      const complete = answer.total.complete && answer.warnings.length === 0;
+      return { json: skbJson(answer), complete };
+    },
+  };
+}

@@ -1,0 +1,225 @@
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import type { Patch } from '../damaged-kernel.js';
+import { Random } from '../random.js';
+import { Broken, clock, refusal } from '../rules.js';
+import { isExplained } from '../undetectable.js';
+import { type Command, commandsOf, type Said } from './answers.js';
+import { type Difference, differencesOf } from './differences.js';
+import { MUTATIONS, type Mutation, mutate } from './mutations.js';
+import { OverlayKernel } from './overlay-kernel.js';
+import { type Frame, pageSites, Recorder, type Site } from './recording.js';
+
+/** What a case changes: one member in one way, or all of a page, or all of a struct page. */
+type Plan =
+  | { readonly kind: 'member'; readonly member: string; readonly mutation: Mutation }
+  | { readonly kind: 'page'; readonly page: bigint }
+  | { readonly kind: 'struct page'; readonly frame: number };
+
+interface Prepared {
+  readonly command: Command;
+  readonly truth: Said;
+  /** Milliseconds of the processor. */
+  readonly took: number;
+}
+
+interface Change {
+  readonly patches: readonly Patch[];
+  readonly members: readonly string[];
+  readonly told: string;
+  readonly readBy: ReadonlySet<number>;
+}
+
+/** An answer may take so many times as long as without the damage, and so many milliseconds more. */
+const MOST_TIMES = 10;
+const MORE_MS = 1000;
+
+/** Struct pages that only the scan over all frames looks at: so many of slabs, and of others. */
+const MOST_SCANNED = 300;
+
+/** `sockets` takes as long as dozens of the others: it is asked once in so many cases if others can be. */
+const SELDOM = 6;
+
+/**
+ * Changes one thing that some command read, in a way that means something, and holds the answer
+ * against the one without the change.
+ */
+export class MeaningCases {
+  readonly #kernel: OverlayKernel;
+  readonly #prepared: readonly Prepared[];
+  readonly #byMember = new Map<string, Site[]>();
+  readonly #sites: readonly Site[];
+  readonly #plans: readonly Plan[];
+  readonly #pages: ReadonlyMap<bigint, ReadonlySet<number>>;
+  readonly #frames: ReadonlyMap<number, Frame>;
+  readonly #stride: number;
+  #order: { readonly seed: number; readonly plans: readonly Plan[] } | undefined;
+
+  /** @param only the members that are changed one by one; all, and pages, if it is not given */
+  constructor(kernel: Kernel, only?: RegExp) {
+    this.#kernel = new OverlayKernel(kernel);
+    this.#stride = kernel.struct('page')?.size ?? 64;
+    const recorder = new Recorder(this.#kernel);
+    const recorded = commandsOf(this.#kernel).map((command, index) => {
+      let truth: Said | undefined;
+      recorder.record(index, () => {
+        truth = command.ask(this.#kernel);
+      });
+      return { command, truth };
+    });
+    this.#kernel.freeze();
+    this.#prepared = recorded.map(({ command, truth }) => {
+      const spent = clock();
+      const again = command.ask(this.#kernel);
+      if (!truth?.complete || differencesOf(truth.json, again.json).length > 0)
+        throw new Error(`${command.name}: not the same twice`);
+      return { command, truth, took: spent() };
+    });
+    const { sites, pages, frames } = recorder.recorded();
+    this.#pages = pages;
+    this.#frames = chosen(frames);
+    this.#sites = [...sites, ...pageSites(kernel, this.#frames)];
+    for (const site of this.#sites) {
+      const same = this.#byMember.get(site.member);
+      if (same) same.push(site);
+      else this.#byMember.set(site.member, [site]);
+    }
+    this.#plans = this.#plan(only);
+  }
+
+  /** How many different cases there are; those beyond change the same members elsewhere. */
+  get count(): number {
+    return this.#plans.length;
+  }
+
+  /** What was done, in words. @throws {Broken} */
+  run(seed: number, index: number): readonly string[] {
+    const random = new Random(seed, index);
+    const plan = this.#ordered(seed)[index % this.#plans.length]!;
+    const change = this.#change(random, plan);
+    if (!change) return ['nothing to change'];
+    const { command, truth, took } = this.#chosen(random, change.readBy);
+    const told = [command.name, change.told];
+    this.#kernel.patch(change.patches);
+    const spent = clock();
+    let said: Said;
+    try {
+      said = command.ask(this.#kernel);
+    } catch (error) {
+      if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
+      try {
+        return [...told, refusal(error).line];
+      } catch (fault) {
+        if (!(fault instanceof Broken)) throw fault;
+        throw new Broken(fault.rule, `${fault.message}\n  ${told.join('\n  ')}`);
+      }
+    } finally {
+      this.#kernel.patch([]);
+    }
+    if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
+    if (!said.complete) return [...told, 'incomplete'];
+    const silent = silentDifferences(truth, said);
+    const left = silent.filter(({ path }) => !isExplained(change.members, path));
+    if (left.length > 0) {
+      const [only] = change.members;
+      const name = change.members.length === 1 ? only : plan.kind;
+      throw new Broken('silent difference', [name, ...told, ...left.map(words)].join('\n  '));
+    }
+    return [...told, silent.length > 0 ? 'another answer, as is known' : 'the same answer'];
+  }
+
+  #plan(only: RegExp | undefined): Plan[] {
+    const plans: Plan[] = [];
+    for (const member of this.#byMember.keys()) {
+      if (only && !only.test(member)) continue;
+      for (const mutation of MUTATIONS) plans.push({ kind: 'member', member, mutation });
+    }
+    if (only) return plans;
+    for (const page of this.#pages.keys()) plans.push({ kind: 'page', page });
+    for (const frame of this.#frames.keys()) plans.push({ kind: 'struct page', frame });
+    return plans;
+  }
+
+  /** All cases in an order that a seed gives: any number of the first ones is a fair sample. */
+  #ordered(seed: number): readonly Plan[] {
+    if (this.#order?.seed === seed) return this.#order.plans;
+    const random = new Random(seed, -1);
+    const plans = [...this.#plans];
+    for (let last = plans.length - 1; last > 0; last--) {
+      const other = random.below(last + 1);
+      [plans[last], plans[other]] = [plans[other]!, plans[last]!];
+    }
+    this.#order = { seed, plans };
+    return plans;
+  }
+
+  #change(random: Random, plan: Plan): Change | undefined {
+    if (plan.kind === 'member') return this.#changeMember(random, plan.member, plan.mutation);
+    const whole = plan.kind === 'page';
+    const address = whole ? plan.page : this.#kernel.pageOfFrame(plan.frame);
+    const bytes = new Uint8Array(whole ? 4096 : this.#stride);
+    const end = address + BigInt(bytes.length);
+    const inside = (site: Site) => site.address >= address && site.address < end;
+    const members = [...new Set(this.#sites.filter(inside).map(({ member }) => member))];
+    const readBy = whole ? this.#pages.get(plan.page) : this.#frames.get(plan.frame)?.readBy;
+    const told = `${plan.kind} 0x${address.toString(16)} zeroed: ${members.join(' ')}`;
+    return { patches: [{ address, bytes }], members, told, readBy: readBy ?? new Set() };
+  }
+
+  #changeMember(random: Random, member: string, mutation: Mutation): Change | undefined {
+    const alike = this.#byMember.get(member) ?? [];
+    for (let tries = 0; tries < 8; tries++) {
+      const site = random.pick(alike);
+      const patch = mutate(this.#kernel, random, site, mutation, alike);
+      if (!patch) continue;
+      const hex = Buffer.from(patch.bytes).reverse().toString('hex');
+      const told = `${member} at 0x${site.address.toString(16)}: ${mutation.name}: 0x${hex}`;
+      return { patches: [patch], members: [member], told, readBy: site.readBy };
+    }
+    return undefined;
+  }
+
+  #chosen(random: Random, readBy: ReadonlySet<number>): Prepared {
+    const quick = [...readBy].filter((index) => index > 0);
+    const index = quick.length === 0 || random.oneIn(SELDOM) ? 0 : random.pick(quick);
+    return this.#prepared[index]!;
+  }
+}
+
+/** Rows of the ledger without a figure say why. */
+function silentDifferences(truth: Said, said: Said): Difference[] {
+  return differencesOf(told(truth, said), told(said, truth));
+}
+
+function told({ json }: Said, other: Said): unknown {
+  const { ledger, ...rest } = json as { ledger?: readonly { what: string; objects: unknown }[] };
+  if (!ledger) return json;
+  const { ledger: others = [] } = other.json as { ledger?: typeof ledger };
+  // One row may stand for several: `rings` for `rings tun`.
+  const uncounted = [...ledger, ...others].filter(({ objects }) => objects === null);
+  const isSaid = (what: string) => uncounted.some((row) => `${what} `.startsWith(`${row.what} `));
+  return { ...rest, ledger: ledger.filter(({ what }) => !isSaid(what)) };
+}
+
+/** Frames that more than the scan looks at, and some of the others. */
+function chosen(frames: ReadonlyMap<number, Frame>): Map<number, Frame> {
+  const walked = [...frames].filter(([, { readBy }]) => [...readBy].some((index) => index > 0));
+  const scanned = [...frames].filter(([, { readBy }]) => [...readBy].every((index) => index === 0));
+  const slabs = scanned.filter(([, { offsets }]) => offsets.size > 2);
+  const others = scanned.filter(([, { offsets }]) => offsets.size <= 2);
+  return new Map([...walked, ...spread(slabs), ...spread(others)]);
+}
+
+function spread<T>(all: readonly T[]): T[] {
+  const step = Math.max(1, Math.floor(all.length / MOST_SCANNED));
+  return all.filter((_, index) => index % step === 0);
+}
+
+function slow(milliseconds: number, told: readonly string[]): Broken {
+  return new Broken('too slow', `${Math.round(milliseconds)} ms: ${told.join('\n  ')}`);
+}
+
+/** How many values of a difference are told. */
+function words({ path, was, is }: Difference): string {
+  const short = (value: unknown) => (JSON.stringify(value) ?? 'nothing').slice(0, 80);
+  return `${path}: ${short(was)} → ${short(is)}`;
+}

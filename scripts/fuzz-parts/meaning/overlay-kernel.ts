@@ -1,0 +1,162 @@
+import { highHalf, joinHalves, lowHalf } from '../../../src/kernel/halves.js';
+import type { Kernel, Place } from '../../../src/kernel/kernel.js';
+import type { Patch } from '../damaged-kernel.js';
+
+const PAGE = 4096;
+
+/** Frames of 4 GiB: what a small dump has, and no more of the array of struct pages is filled. */
+const MOST_FRAMES = 2 ** 20;
+
+/** Bytes of a read that is of many struct pages. */
+const MANY = 1024;
+
+/** Bytes of one page that were read, and which of them. */
+interface Page {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly known: Uint8Array;
+  /** Every byte of it is known. */
+  whole: boolean;
+  /** What is not known of it reads as zeros where much is read at once. */
+  filled: boolean;
+}
+
+/**
+ * A kernel whose memory can be patched and unpatched at no cost: what was read once of the kernel
+ * beneath is remembered, page by page, so that a case costs what the walk costs and no more. The
+ * kernel beneath must not change.
+ */
+export class OverlayKernel implements Kernel {
+  readonly facts;
+  /** Told of every read that gave something. */
+  onRead: ((address: bigint, length: number) => void) | undefined;
+  readonly #kernel: Kernel;
+  readonly #pages = new Map<number, Page>();
+  readonly #failures = new Map<string, unknown>();
+  #patches: readonly Patch[] = [];
+  /** Numbers of the pages that patches touch. */
+  readonly #patched = new Set<number>();
+  /** What is read of the kernel beneath is no longer kept: wild reads would never end. */
+  #frozen = false;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.facts = kernel.facts;
+  }
+
+  /**
+   * What was not read by now is not remembered later. Of struct pages of which a part was read the
+   * rest is zeros for whoever reads many at once: an extract has no more, and a scan takes what it has
+   * in another, slower way.
+   */
+  freeze(): void {
+    this.#frozen = true;
+    const first = this.pageOfFrame(0);
+    const last = this.pageOfFrame(MOST_FRAMES);
+    for (const [number, page] of this.#pages) {
+      const address = BigInt(number) * BigInt(PAGE);
+      if (address >= first && address < last) page.filled = true;
+    }
+  }
+
+  patch(patches: readonly Patch[]): void {
+    this.#patches = patches;
+    this.#patched.clear();
+    for (const { address, bytes } of patches) {
+      for (let at = address & ~0xfffn; at < address + BigInt(bytes.length); at += 4096n)
+        this.#patched.add(numberOf(highHalf(at), lowHalf(at)));
+    }
+  }
+
+  read(address: bigint, length: number): DataView {
+    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    this.locate(highHalf(address), lowHalf(address), length, place);
+    return new DataView(place.view.buffer, place.view.byteOffset + place.base, length);
+  }
+
+  locate(high: number, low: number, length: number, place: Place): void {
+    const from = low % PAGE;
+    const number = numberOf(high, low);
+    if (from + length > PAGE || this.#patched.has(number)) {
+      place.view = this.#assembled(joinHalves(high, low), length);
+      place.base = 0;
+    } else {
+      const { bytes } = this.#page(high, low, from, length, number);
+      place.view = new DataView(bytes.buffer);
+      place.base = from;
+    }
+    this.onRead?.(joinHalves(high, low), length);
+  }
+
+  symbol = (name: string) => this.#kernel.symbol(name);
+  struct = (name: string) => this.#kernel.struct(name);
+  enumerators = (name: string) => this.#kernel.enumerators(name);
+  pageOf = (address: bigint) => this.#kernel.pageOf(address);
+  addressOfPage = (page: bigint) => this.#kernel.addressOfPage(page);
+  frameOf = (high: number, low: number) => this.#kernel.frameOf(high, low);
+  frameOfPage = (high: number, low: number) => this.#kernel.frameOfPage(high, low);
+  pageOfFrame = (frame: number) => this.#kernel.pageOfFrame(frame);
+  noteReads = () => () => {};
+  close(): void {}
+
+  /** The page of a read that lies in one, with what is asked for in it. */
+  #page(high: number, low: number, from: number, length: number, number: number): Page {
+    let page = this.#pages.get(number);
+    if (page?.whole || (page?.filled && length >= MANY)) return page;
+    if (page && isKnown(page, from, length)) return page;
+    const view = this.#beneath(joinHalves(high, low), length);
+    page ??= {
+      bytes: new Uint8Array(PAGE),
+      known: new Uint8Array(PAGE),
+      whole: false,
+      filled: false,
+    };
+    page.bytes.set(new Uint8Array(view.buffer, view.byteOffset, length), from);
+    if (this.#frozen) return page;
+    page.known.fill(1, from, from + length);
+    page.whole = isKnown(page, 0, PAGE);
+    this.#pages.set(number, page);
+    return page;
+  }
+
+  #beneath(address: bigint, length: number): DataView {
+    const key = `${address} ${length}`;
+    const failure = this.#failures.get(key);
+    // The same error again: to make one costs more than all the rest.
+    if (failure !== undefined) throw failure;
+    try {
+      return this.#kernel.read(address, length);
+    } catch (error) {
+      if (!this.#frozen) this.#failures.set(key, error);
+      throw error;
+    }
+  }
+
+  /** Pieces of several pages, with what is patched. */
+  #assembled(address: bigint, length: number): DataView {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const at = address + BigInt(done);
+      const [high, low] = [highHalf(at), lowHalf(at)];
+      const from = low % PAGE;
+      const count = Math.min(PAGE - from, length - done);
+      const page = this.#page(high, low, from, count, numberOf(high, low));
+      bytes.set(page.bytes.subarray(from, from + count), done);
+      done += count;
+    }
+    for (const patch of this.#patches) {
+      const at = Number(patch.address - address);
+      for (let index = Math.max(0, -at); index < patch.bytes.length && at + index < length; index++)
+        bytes[at + index] = patch.bytes[index]!;
+    }
+    return new DataView(bytes.buffer);
+  }
+}
+
+function numberOf(high: number, low: number): number {
+  return high * 2 ** 20 + Math.floor(low / PAGE);
+}
+
+function isKnown({ known }: Page, from: number, length: number): boolean {
+  for (let at = from; at < from + length; at++) if (known[at] === 0) return false;
+  return true;
+}
