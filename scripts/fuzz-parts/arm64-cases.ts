@@ -150,24 +150,24 @@ function ask(
     const linear = made.linear(frame * page);
     same(
       'pageOfFrame',
-      orNot(() => kernel.pageOfFrame(frame)),
+      orNot(() => kernel.pages.pageOfFrame(frame)),
       address,
     );
     same(
       'pageOf',
-      orNot(() => kernel.pageOf(linear)),
+      orNot(() => kernel.pages.pageOf(linear)),
       address,
     );
     same(
       'addressOfPage',
-      orNot(() => kernel.addressOfPage(address)),
+      orNot(() => kernel.pages.addressOfPage(address)),
       linear,
     );
   }
   const beyond = made.linear(made.ram + 4 * ARM64_MEMORY);
   same(
     'beyond',
-    orNot(() => kernel.pageOf(beyond)),
+    orNot(() => kernel.pages.pageOf(beyond)),
     undefined,
   );
   const first = orNot(() => kernel.read(made.vmalloc, 1).getUint8(0));

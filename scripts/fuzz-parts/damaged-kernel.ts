@@ -1,6 +1,6 @@
 import { ReadError, type ReadErrorCode } from '../../src/kernel/error.js';
-import { joinHalves } from '../../src/kernel/halves.js';
 import type { Kernel, Place } from '../../src/kernel/kernel.js';
+import type { Pointer } from '../../src/kernel/pointer.js';
 
 /** Bytes that stand in memory instead of what is there. */
 export interface Patch {
@@ -51,8 +51,8 @@ export function damagedKernel<K extends Kernel>(
     }
     return bytes === undefined ? view : new DataView(bytes.buffer);
   };
-  const locate = (high: number, low: number, length: number, place: Place): void => {
-    place.view = read(joinHalves(high, low), length);
+  const locate = (at: Pointer, length: number, place: Place): void => {
+    place.view = read(at.address, length);
     place.base = 0;
   };
   // Members of a class with private fields must run on the object itself.

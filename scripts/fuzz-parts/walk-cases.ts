@@ -155,7 +155,7 @@ export class WalkCases {
       case 3:
         return old + BigInt(8 * (random.below(65) - 32));
       case 4:
-        return this.#kernel.pageOf(old) ?? old ^ 0x1000n;
+        return this.#kernel.pages.pageOf(old) ?? old ^ 0x1000n;
       default: {
         const other = random.pick(sites);
         if (random.oneIn(2)) return other.address;

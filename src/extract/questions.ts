@@ -2,7 +2,6 @@ import { accountFd, accountProcess } from '../account/skb.js';
 import { SocketAccountant } from '../account/socket.js';
 import { accountAll } from '../account/sockets.js';
 import { KernelError, ReadError } from '../kernel/error.js';
-import { joinHalves } from '../kernel/halves.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { WalkError } from '../walk/error.js';
@@ -75,35 +74,31 @@ const LONGEST_READ = 4096;
  * and no more of them is kept.
  */
 function withoutScans(kernel: NativeKernel): Kernel {
-  let pages = 0n;
+  let first = 0n;
   // Where they cannot be found, nothing is read of them.
   attempt(() => {
-    pages = kernel.pageOfFrame(0);
+    first = kernel.pages.pageOfFrame(0);
   });
   const struct = BigInt(kernel.struct('page')?.size ?? 0);
-  const end = pages + struct * 2n ** 36n;
+  const end = first + struct * 2n ** 36n;
   return {
     facts: kernel.facts,
     read(address, length) {
-      if (length > LONGEST_READ && address >= pages && address < end) {
+      if (length > LONGEST_READ && address >= first && address < end) {
         // A hole in the array is one for whoever asks the extract, too.
         const isHole = kernel.physicalOf(address) === undefined;
         throw new ReadError(isHole ? 'unmapped' : 'filtered', address);
       }
       return kernel.read(address, length);
     },
-    locate(high, low, length, place) {
-      place.view = this.read(joinHalves(high, low), length);
+    locate(at, length, place) {
+      place.view = this.read(at.address, length);
       place.base = 0;
     },
     symbol: (name) => kernel.symbol(name),
     struct: (name) => kernel.struct(name),
     enumerators: (name) => kernel.enumerators(name),
-    pageOf: (address) => kernel.pageOf(address),
-    frameOf: (high, low) => kernel.frameOf(high, low),
-    frameOfPage: (high, low) => kernel.frameOfPage(high, low),
-    pageOfFrame: (frame) => kernel.pageOfFrame(frame),
-    addressOfPage: (page) => kernel.addressOfPage(page),
+    pages: kernel.pages,
     noteReads: () => kernel.noteReads(),
     close: () => kernel.close(),
   };

@@ -1,4 +1,6 @@
 import type { StructLayout } from './layout.js';
+import type { PageMap } from './page-map.js';
+import type { Pointer } from './pointer.js';
 
 /** What a kernel says of itself, fixed for as long as it is open. */
 export interface KernelFacts {
@@ -37,13 +39,13 @@ export interface Kernel {
   read(address: bigint, length: number): DataView;
 
   /**
-   * Like read, for loops over hundreds of thousands of objects: makes nothing, takes the address in
-   * its 32-bit halves (see halves.ts), and sets `place` to where the bytes are. They may be overwritten
-   * by whatever this kernel reads next: take what is needed out of them before.
+   * Like read, for loops over hundreds of thousands of objects: makes nothing, and sets `place` to
+   * where the bytes are. They may be overwritten by whatever this kernel reads next. Walkers use
+   * cursors (walk/cursor.ts), which are built on this.
    *
    * @throws {ReadError} as read does; `place` then means nothing.
    */
-  locate(high: number, low: number, length: number, place: Place): void;
+  locate(at: Pointer, length: number, place: Place): void;
 
   /** The address of a symbol of the kernel image, or undefined if the kernel names none. */
   symbol(name: string): bigint | undefined;
@@ -57,30 +59,8 @@ export interface Kernel {
   /** Names and values of an enum (`pageflags`), or undefined if the kernel has no such type. */
   enumerators(name: string): ReadonlyMap<string, bigint> | undefined;
 
-  /**
-   * The address of the `struct page` that describes the byte at a direct-map address, or undefined
-   * when `address` is not in the direct map (vmalloc, modules, the image).
-   *
-   * @throws {ReadError} when the direct map or the struct pages cannot be found, since what tells where
-   *   they lie cannot be read; {@link KernelError} `damaged` when it contradicts itself. The same holds
-   *   for the other four that convert between memory, its frames and their struct pages.
-   */
-  pageOf(address: bigint): bigint | undefined;
-
-  /** The direct-map address of the memory that a `struct page` describes: the inverse of pageOf. */
-  addressOfPage(page: bigint): bigint | undefined;
-
-  /**
-   * The number of the page frame that holds the byte at a direct-map address in halves; -1 where
-   * pageOf says undefined.
-   */
-  frameOf(high: number, low: number): number;
-
-  /** The page frame that the `struct page` at an address in halves describes, or -1: see addressOfPage. */
-  frameOfPage(high: number, low: number): number;
-
-  /** The address of the `struct page` of a page frame, whether or not the kernel has that frame. */
-  pageOfFrame(frame: number): bigint;
+  /** Converts between addresses, page frames and the `struct page`s that describe them. */
+  readonly pages: PageMap;
 
   /**
    * The number behind the last page frame that the source of the bytes has; absent, or undefined,

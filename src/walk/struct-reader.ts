@@ -1,8 +1,9 @@
+import { bytesOf, viewOf } from '../kernel/bytes.js';
 import { KernelError, ReadError } from '../kernel/error.js';
-import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
 import type { Kernel, Place } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
-import { named } from './named-read.js';
+import type { Pointer } from '../kernel/pointer.js';
+import { Cursor } from './cursor.js';
 
 /**
  * Members that lie farther apart than this are fetched by reads of their own: what lies between may
@@ -10,7 +11,7 @@ import { named } from './named-read.js';
  */
 const WIDEST_GAP = 16;
 
-const NOTHING = new DataView(new ArrayBuffer(0));
+const NOTHING: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
 
 /** Neighbouring members, fetched in one go: bytes from the start of the struct. */
 interface Part {
@@ -32,6 +33,7 @@ export class StructReader<Path extends string> {
   /** From the first member to the last. */
   readonly #span: Part;
   readonly #together: boolean;
+  readonly #cursor: Cursor;
 
   /**
    * @param together one read for all members, where memory has all that lies between: for structs
@@ -59,62 +61,40 @@ export class StructReader<Path extends string> {
     this.#parts = partsOf(Object.values<MemberLayout>(this.members));
     this.#span = around(this.#parts);
     this.#together = together;
+    this.#cursor = new Cursor(kernel, `struct ${name}`);
   }
 
   /** @throws {ReadError}, naming the struct, if the members at `address` cannot be read. */
   read(address: bigint): StructView<Path> {
-    const place: Place = { view: NOTHING, base: 0 };
-    this.locate(highHalf(address), lowHalf(address), place);
+    const { view, base } = this.look(this.#cursor.to(address));
     const { start, length } = this.#span;
-    const from = place.view.byteOffset + place.base + start;
-    const bytes = place.view.buffer.slice(from, from + length);
+    const from = view.byteOffset + base + start;
+    const bytes = view.buffer.slice(from, from + length);
     return new StructView(address, new DataView(bytes), start, this.members);
   }
 
-  /**
-   * Like read, by the address's halves, for loops over hundreds of thousands: the member at `offset`
-   * then lies at `place.base + offset` of `place.view`, until the kernel reads something else.
-   */
-  locate(high: number, low: number, place: Place): void {
-    try {
-      this.#locate(high, low, place);
-    } catch (error) {
-      throw named(error, `struct ${this.name}`, joinHalves(high, low));
-    }
+  /** For loops over hundreds of thousands of such structs. */
+  cursor(): StructCursor<Path> {
+    return new StructCursor(this, new Cursor(this.#kernel, `struct ${this.name}`));
   }
 
-  #locate(high: number, low: number, place: Place): void {
+  /** Reads the members of the struct that a cursor stands on, whose first byte is then at `base`. */
+  look(cursor: Cursor): Readonly<Place> {
     if (this.#together) {
       try {
-        this.#part(high, low, this.#span, place);
-        place.base -= this.#span.start;
-        return;
+        return cursor.look(this.#span.start, this.#span.length);
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
       }
     }
-    const first = this.#parts[0]!;
-    if (this.#parts.length === 1) {
-      this.#part(high, low, first, place);
-      place.base -= first.start;
-      return;
-    }
-    const bytes = new Uint8Array(this.#span.length);
+    const { start, length } = this.#span;
+    if (this.#parts.length === 1) return cursor.look(start, length);
+    const bytes = new Uint8Array(length);
     for (const part of this.#parts) {
-      this.#part(high, low, part, place);
-      const { buffer, byteOffset } = place.view;
-      const from = new Uint8Array(buffer, byteOffset + place.base, part.length);
-      bytes.set(from, part.start - first.start);
+      const { view, base } = cursor.look(part.start, part.length);
+      bytes.set(bytesOf(view, base + part.start, part.length), part.start - start);
     }
-    place.view = new DataView(bytes.buffer);
-    place.base = -first.start;
-  }
-
-  #part(high: number, low: number, { start, length }: Part, place: Place): void {
-    const at = low + start;
-    // Addresses wrap at 2^64, as the kernel's own arithmetic does.
-    if (at < 0x1_0000_0000) this.#kernel.locate(high, at, length, place);
-    else this.#kernel.locate((high + 1) >>> 0, at % 0x1_0000_0000, length, place);
+    return { view: viewOf(bytes), base: -start };
   }
 
   /** Bytes from the start of the struct to a member. */
@@ -197,9 +177,54 @@ export class StructView<Path extends string> {
   }
 }
 
-/** The member of a struct that was located; see readUnsigned. */
-export function numberAt({ view, base }: Place, member: MemberLayout): number {
-  return readUnsigned(view, base + member.offset, member);
+/**
+ * Goes from struct to struct of one type and shows their members, without making anything: for loops
+ * over hundreds of thousands. What it shows holds until the kernel reads something else.
+ */
+export class StructCursor<Path extends string> {
+  readonly #reader: StructReader<Path>;
+  readonly #members: Readonly<Record<Path, MemberLayout>>;
+  readonly #cursor: Cursor;
+  #place: Readonly<Place> = NOTHING;
+
+  constructor(reader: StructReader<Path>, cursor: Cursor) {
+    this.#reader = reader;
+    this.#members = reader.members;
+    this.#cursor = cursor;
+  }
+
+  /** Where the struct lies that it stands on. */
+  get at(): Pointer {
+    return this.#cursor.at;
+  }
+
+  /** Moves to a struct and reads it. @throws {ReadError}, naming the struct */
+  to(address: bigint): this {
+    this.#place = this.#reader.look(this.#cursor.to(address));
+    return this;
+  }
+
+  /** The same, so many bytes behind a pointer. */
+  follow(pointer: Pointer, bytes = 0): this {
+    this.#place = this.#reader.look(this.#cursor.follow(pointer, bytes));
+    return this;
+  }
+
+  /** See {@link StructView.number}. */
+  number(path: Path): number {
+    const member = this.#members[path];
+    return readUnsigned(this.#place.view, this.#place.base + member.offset, member);
+  }
+
+  /** A pointer or an unsigned 64-bit value. */
+  pointer(path: Path): bigint {
+    return this.#place.view.getBigUint64(this.#place.base + this.#members[path].offset, true);
+  }
+
+  /** Sets `to` to the pointer in a member. */
+  load(path: Path, to: Pointer): Pointer {
+    return to.load(this.#place.view, this.#place.base + this.#members[path].offset);
+  }
 }
 
 /** Reads an unsigned integer or bitfield of 1, 2, 4 or 8 bytes, little-endian. */

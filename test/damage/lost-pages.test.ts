@@ -8,6 +8,7 @@ import type { PhysicalRange } from '../../src/kernel/native/image/image.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNativeImage } from '../../src/kernel/native/open.js';
+import { Pointer } from '../../src/kernel/pointer.js';
 import { memoryPieces } from '../../src/walk/pages/memory-pieces.js';
 import { type FixtureName, fixture } from '../support/fixtures.js';
 
@@ -68,7 +69,7 @@ class CutFixture {
     const frames = new Set<number>();
     for (const { start, end } of this.image.facts.physicalRanges)
       for (let at = start; at < end; at += this.#page) frames.add(at / this.#page);
-    return Array.from(frames, (frame) => this.whole.pageOfFrame(frame));
+    return Array.from(frames, (frame) => this.whole.pages.pageOfFrame(frame));
   }
 }
 
@@ -104,7 +105,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     const message = `${at} was left out of the dump by its filter: vmemmap_base and ${missing}, by which struct pages would be found`;
     expect(kernel.provenance.pages).toEqual({ found: false, why: message });
     expect(warned(expectQueuesWhole(kernel, cut))).toEqual([message]);
-    expect(() => kernel.frameOfPage(0, 0)).toThrow(message);
+    expect(() => kernel.pages.frameOfPage(new Pointer())).toThrow(message);
     const all = accountAll(kernel);
     expect(all.total.complete).toBe(false);
     expect(warned(all)).toEqual([`sockets found by slabs: ${message}`, message]);
@@ -117,7 +118,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     for (const frame of [variable, cut.frame(sections)]) {
       const kernel = cut.without([frame]);
       expect(kernel.provenance.pages.found).toBe(true);
-      expect(kernel.pageOfFrame(1)).toBe(whole.pageOfFrame(1));
+      expect(kernel.pages.pageOfFrame(1)).toBe(whole.pages.pageOfFrame(1));
     }
   });
 
@@ -146,7 +147,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
   });
 
   test('what leads to the direct map is cut: the way to the process names the table', () => {
-    const pages = cut.structPages().map((page) => whole.addressOfPage(page)!);
+    const pages = cut.structPages().map((page) => whole.pages.addressOfPage(page)!);
     const kernel = cut.without([cut.frame(whole.symbol('page_offset_base')), ...cut.tables(pages)]);
     expect(kernel.provenance.directMap).toMatchObject({
       found: false,

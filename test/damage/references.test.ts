@@ -122,12 +122,12 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('on %s', (name) => {
   });
 
   test('a struct page of zeros under an skb', () => {
-    const damage = dump.zeroed(dump.first(dump.kernel.pageOf(victim.skb)!));
+    const damage = dump.zeroed(dump.first(dump.kernel.pages.pageOf(victim.skb)!));
     expectTold(damage, victim, /its slab slot: it lies in no slab/);
   });
 
   test('a struct page of zeros under a linear head', () => {
-    const pageOf = (address: bigint) => dump.kernel.pageOf(address)!;
+    const pageOf = (address: bigint) => dump.kernel.pages.pageOf(address)!;
     const slabs = new Set(dump.skbs.map(({ skb }) => dump.first(pageOf(skb))));
     const apart = dump.skbs.find(({ skb }) => {
       const page = pageOf(dump.head(skb));

@@ -38,7 +38,9 @@ const sheaf = pointer(sheaves + offset('slub_percpu_sheaves', 'main'));
 const slab = (() => {
   for (const { socket, queues } of accountAll(kernel).sockets) {
     if ((queues.receive?.skbs ?? 0) === 0) continue;
-    const page = kernel.pageOf(pointer(socket.sock + offset('sock', 'sk_receive_queue.next')));
+    const page = kernel.pages.pageOf(
+      pointer(socket.sock + offset('sock', 'sk_receive_queue.next')),
+    );
     try {
       if (page && pointer(page + offset('slab', 'slab_cache')) === cache) return page;
     } catch (error) {

@@ -23,7 +23,7 @@ for (const { address } of answer.skbs.receive) {
   commands.push(`struct sk_buff.len,truesize,head,end ${hex(address)}`);
   commands.push(`struct skb_shared_info ${hex(skb.pointer('head') + BigInt(skb.number('end')))}`);
   reader.read(address, {
-    page: (frame) => pages.add(kernel.pageOfFrame(frame)),
+    page: (frame) => pages.add(kernel.pages.pageOfFrame(frame)),
     ...{ lentPage: none, slot: none, soleSlot: none, cloneFrags: none },
     ...{ clone: () => true, incomplete: none, remark: none },
   });

@@ -155,7 +155,7 @@ export class MeaningCases {
   #change(random: Random, plan: Plan): Change | undefined {
     if (plan.kind === 'member') return this.#changeMember(random, plan.member, plan.mutation);
     const whole = plan.kind === 'page';
-    const address = whole ? plan.page : this.#kernel.pageOfFrame(plan.frame);
+    const address = whole ? plan.page : this.#kernel.pages.pageOfFrame(plan.frame);
     const bytes = new Uint8Array(whole ? 4096 : this.#stride);
     const end = address + BigInt(bytes.length);
     const inside = (site: Site) => site.address >= address && site.address < end;

@@ -1,5 +1,7 @@
 import { highHalf, joinHalves, lowHalf } from '../../../src/kernel/halves.js';
 import type { Kernel, Place } from '../../../src/kernel/kernel.js';
+import type { PageMap } from '../../../src/kernel/page-map.js';
+import { Pointer } from '../../../src/kernel/pointer.js';
 import type { Patch } from '../damaged-kernel.js';
 
 const PAGE = 4096;
@@ -27,10 +29,12 @@ interface Page {
  */
 export class OverlayKernel implements Kernel {
   readonly facts;
+  readonly pages: PageMap;
+  readonly #at = new Pointer();
   /** Told of every read that gave something. */
   onRead: ((address: bigint, length: number) => void) | undefined;
   readonly #kernel: Kernel;
-  readonly #pages = new Map<number, Page>();
+  readonly #read = new Map<number, Page>();
   readonly #failures = new Map<string, unknown>();
   #patches: readonly Patch[] = [];
   /** Numbers of the pages that patches touch. */
@@ -41,6 +45,7 @@ export class OverlayKernel implements Kernel {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.facts = kernel.facts;
+    this.pages = kernel.pages;
   }
 
   /**
@@ -50,9 +55,9 @@ export class OverlayKernel implements Kernel {
    */
   freeze(): void {
     this.#frozen = true;
-    const first = this.pageOfFrame(0);
-    const last = this.pageOfFrame(MOST_FRAMES);
-    for (const [number, page] of this.#pages) {
+    const first = this.pages.pageOfFrame(0);
+    const last = this.pages.pageOfFrame(MOST_FRAMES);
+    for (const [number, page] of this.#read) {
       const address = BigInt(number) * BigInt(PAGE);
       if (address >= first && address < last) page.filled = true;
     }
@@ -69,38 +74,34 @@ export class OverlayKernel implements Kernel {
 
   read(address: bigint, length: number): DataView {
     const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
-    this.locate(highHalf(address), lowHalf(address), length, place);
+    this.locate(this.#at.set(address), length, place);
     return new DataView(place.view.buffer, place.view.byteOffset + place.base, length);
   }
 
-  locate(high: number, low: number, length: number, place: Place): void {
+  locate(at: Pointer, length: number, place: Place): void {
+    const { high, low, address } = at;
     const from = low % PAGE;
     const number = numberOf(high, low);
     if (from + length > PAGE || this.#patched.has(number)) {
-      place.view = this.#assembled(joinHalves(high, low), length);
+      place.view = this.#assembled(address, length);
       place.base = 0;
     } else {
       const { bytes } = this.#page(high, low, from, length, number);
       place.view = new DataView(bytes.buffer);
       place.base = from;
     }
-    this.onRead?.(joinHalves(high, low), length);
+    this.onRead?.(address, length);
   }
 
   symbol = (name: string) => this.#kernel.symbol(name);
   struct = (name: string) => this.#kernel.struct(name);
   enumerators = (name: string) => this.#kernel.enumerators(name);
-  pageOf = (address: bigint) => this.#kernel.pageOf(address);
-  addressOfPage = (page: bigint) => this.#kernel.addressOfPage(page);
-  frameOf = (high: number, low: number) => this.#kernel.frameOf(high, low);
-  frameOfPage = (high: number, low: number) => this.#kernel.frameOfPage(high, low);
-  pageOfFrame = (frame: number) => this.#kernel.pageOfFrame(frame);
   noteReads = () => () => {};
   close(): void {}
 
   /** The page of a read that lies in one, with what is asked for in it. */
   #page(high: number, low: number, from: number, length: number, number: number): Page {
-    let page = this.#pages.get(number);
+    let page = this.#read.get(number);
     if (page?.whole || (page?.filled && length >= MANY)) return page;
     if (page && isKnown(page, from, length)) return page;
     const view = this.#beneath(joinHalves(high, low), length);
@@ -114,7 +115,7 @@ export class OverlayKernel implements Kernel {
     if (this.#frozen) return page;
     page.known.fill(1, from, from + length);
     page.whole = isKnown(page, 0, PAGE);
-    this.#pages.set(number, page);
+    this.#read.set(number, page);
     return page;
   }
 

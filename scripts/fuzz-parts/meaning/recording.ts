@@ -1,5 +1,5 @@
-import { highHalf, joinHalves, lowHalf } from '../../../src/kernel/halves.js';
 import type { Kernel, Place } from '../../../src/kernel/kernel.js';
+import type { Cursor } from '../../../src/walk/cursor.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { memberAt, pageMemberAt } from './members.js';
@@ -53,7 +53,7 @@ export class Recorder {
 
   constructor(kernel: OverlayKernel) {
     this.#kernel = kernel;
-    this.#firstPage = kernel.pageOfFrame(0);
+    this.#firstPage = kernel.pages.pageOfFrame(0);
     this.#stride = BigInt(kernel.struct('page')?.size ?? 64);
     const page = kernel.struct('page');
     this.#order = page ? orderOffset(kernel, page) % page.size : -1;
@@ -75,25 +75,22 @@ export class Recorder {
     };
     const recorder = this;
     const prototype = StructReader.prototype;
-    const { locate } = prototype;
-    prototype.locate = function (
-      this: StructReader<string>,
-      high: number,
-      low: number,
-      place: Place,
-    ) {
+    const { look } = prototype;
+    prototype.look = function (this: StructReader<string>, cursor: Cursor) {
       within++;
+      let place: Readonly<Place>;
       try {
-        locate.call(this, high, low, place);
+        place = look.call(this, cursor);
       } finally {
         within--;
       }
-      recorder.#noteStruct(this, joinHalves(high, low), index);
+      recorder.#noteStruct(this, cursor.at.address, index);
+      return place;
     };
     try {
       walk();
     } finally {
-      prototype.locate = locate;
+      prototype.look = look;
       kernel.onRead = undefined;
     }
   }
@@ -170,8 +167,7 @@ export class Recorder {
   }
 
   #isPage(frame: number): boolean {
-    const page = this.#kernel.pageOfFrame(frame);
-    return this.#kernel.frameOfPage(highHalf(page), lowHalf(page)) === frame;
+    return this.#kernel.pages.addressOfFrame(frame) !== undefined;
   }
 
   #notePages(address: bigint, length: number, index: number): void {
@@ -213,7 +209,7 @@ export function pageSites(kernel: Kernel, frames: ReadonlyMap<number, Frame>): S
   const sites: Site[] = [];
   const order = orderOffset(kernel, page) % page.size;
   for (const [frame, { order: isOrder, offsets, readBy }] of frames) {
-    const address = kernel.pageOfFrame(frame);
+    const address = kernel.pages.pageOfFrame(frame);
     if (isOrder)
       sites.push({ address: address + BigInt(order), size: 1, member: 'page.order', readBy });
     // Who reads a struct page whole looks at these.

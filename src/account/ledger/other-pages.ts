@@ -1,7 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
-import { highHalf, lowHalf } from '../../kernel/halves.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
-import { named } from '../../walk/named-read.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Cursor } from '../../walk/cursor.js';
 import { memoryUse } from '../../walk/pages/memory-use.js';
 import type { NetworkPages } from '../../walk/pages/network-pages.js';
 import { flagTest, memberOf, type PageTest, struct } from '../../walk/pages/struct-page.js';
@@ -67,13 +66,14 @@ function uncounted(kernel: Kernel, known: Tally): number {
 /** Tells pages of files, of processes and of hugetlb, and what was set aside at boot. */
 class CountedTest {
   readonly #kernel: Kernel;
-  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  readonly #page: Cursor;
   readonly #flags: readonly PageTest[];
   readonly #flagsAt: number;
   readonly #mapping: number;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+    this.#page = new Cursor(kernel, 'struct page');
     const page = struct(kernel, 'page');
     this.#flags = ['PG_lru', 'PG_reserved'].map((flag) => flagTest(kernel, page, flag));
     this.#flagsAt = memberOf(page, 'flags').offset;
@@ -81,21 +81,10 @@ class CountedTest {
   }
 
   is(frame: number): boolean {
-    const page = this.#kernel.pageOfFrame(frame);
-    const { view, base } = this.#locate(page, this.#flagsAt);
-    if (this.#flags.some((test) => test(view, base - this.#flagsAt))) return true;
-    const mapping = this.#locate(page, this.#mapping);
-    return mapping.view.getBigUint64(mapping.base, true) !== 0n;
-  }
-
-  /** Eight bytes of it. */
-  #locate(page: bigint, offset: number): Place {
-    const at = page + BigInt(offset);
-    try {
-      this.#kernel.locate(highHalf(at), lowHalf(at), 8, this.#place);
-      return this.#place;
-    } catch (error) {
-      throw named(error, 'struct page', page);
-    }
+    const page = this.#page.to(this.#kernel.pages.pageOfFrame(frame));
+    const { view, base } = page.look(this.#flagsAt, 8);
+    if (this.#flags.some((test) => test(view, base))) return true;
+    const mapping = page.look(this.#mapping, 8);
+    return mapping.view.getBigUint64(mapping.base + this.#mapping, true) !== 0n;
   }
 }

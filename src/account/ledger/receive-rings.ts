@@ -35,7 +35,7 @@ export function receiveRings(
     const memory = virtioNetMemory(kernel, device);
     buffers += memory.buffers.length;
     for (const buffer of memory.buffers) {
-      const page = kernel.pageOf(buffer);
+      const page = kernel.pages.pageOf(buffer);
       if (page === undefined) throw new KernelError('damaged', 'a buffer is in no page');
       found.push(page);
     }

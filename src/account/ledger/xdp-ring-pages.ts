@@ -21,7 +21,7 @@ export function xdpRingPages(
   for (const ring of xdpRings(kernel)) {
     rings++;
     if (ring.vmalloced === undefined) {
-      const page = kernel.pageOf(ring.memory);
+      const page = kernel.pages.pageOf(ring.memory);
       if (page === undefined) throw new KernelError('damaged', 'a ring is in no page');
       pages.push(page);
     } else vmalloced += Math.ceil(ring.vmalloced / pageSize) * pageSize;

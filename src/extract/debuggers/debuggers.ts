@@ -39,7 +39,7 @@ export function readDirectMapTables(
 ): void {
   for (const page of pages) {
     attempt(() => {
-      const address = kernel.addressOfPage(kernel.pageOfFrame(page));
+      const address = kernel.pages.addressOfPage(kernel.pages.pageOfFrame(page));
       if (address !== undefined) arch.translate(highHalf(address), lowHalf(address));
     });
   }

@@ -1,7 +1,8 @@
 import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
-import { joinHalves } from '../halves.js';
 import type { Kernel, KernelFacts, Place } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
+import { type PageArray, PageMap } from '../page-map.js';
+import type { Pointer } from '../pointer.js';
 import { GdbTypes } from './gdb-types.js';
 import { CrashLayout } from './layout.js';
 import { parseEnum } from './ptype.js';
@@ -22,6 +23,7 @@ const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,127}$/;
  */
 export class CrashKernel implements Kernel {
   readonly facts: KernelFacts;
+  readonly pages: PageMap;
   readonly #session: CrashSession;
   readonly #types: GdbTypes;
   readonly #pages = new Map<bigint, DataView | Refusal>();
@@ -32,7 +34,6 @@ export class CrashKernel implements Kernel {
   readonly #enums = new Map<string, ReadonlyMap<string, bigint> | undefined>();
   readonly #directMap: bigint;
   readonly #vmemmap: bigint;
-  #pageStructSize: bigint | undefined;
 
   /** @throws {KernelError} if crash doesn't know what every kernel has, or the machine is another. */
   constructor(session: CrashSession, source: KernelFacts['source']) {
@@ -57,6 +58,13 @@ export class CrashKernel implements Kernel {
     };
     this.#directMap = this.#variable('page_offset_base');
     this.#vmemmap = this.#variable('vmemmap_base');
+    const address = this.#directMap;
+    this.pages = new PageMap({
+      pageSize: PAGE,
+      // It ends, at the latest, where its struct pages begin.
+      directMap: () => ({ address, length: Number(this.#vmemmap - address), physical: 0 }),
+      pageArray: () => this.#pageArray(),
+    });
   }
 
   read(address: bigint, length: number): DataView {
@@ -78,8 +86,8 @@ export class CrashKernel implements Kernel {
     return new DataView(bytes.buffer);
   }
 
-  locate(high: number, low: number, length: number, place: Place): void {
-    place.view = this.read(joinHalves(high, low), length);
+  locate(at: Pointer, length: number, place: Place): void {
+    place.view = this.read(at.address, length);
     place.base = 0;
   }
 
@@ -101,35 +109,6 @@ export class CrashKernel implements Kernel {
     return this.#enums.get(name);
   }
 
-  pageOf(address: bigint): bigint | undefined {
-    // The direct map ends, at the latest, where its struct pages begin.
-    if (address < this.#directMap || address >= this.#vmemmap) return undefined;
-    const frame = (address - this.#directMap) / BigInt(PAGE);
-    const page = this.#vmemmap + frame * this.#structPage();
-    return this.#inVmemmap(page) ? page : undefined;
-  }
-
-  frameOf(high: number, low: number): number {
-    const page = this.pageOf(joinHalves(high, low));
-    return page === undefined ? -1 : Number((page - this.#vmemmap) / this.#structPage());
-  }
-
-  frameOfPage(high: number, low: number): number {
-    const address = this.addressOfPage(joinHalves(high, low));
-    return address === undefined ? -1 : Number((address - this.#directMap) / BigInt(PAGE));
-  }
-
-  addressOfPage(page: bigint): bigint | undefined {
-    if (!this.#inVmemmap(page)) return undefined;
-    const offset = page - this.#vmemmap;
-    if (offset % this.#structPage() !== 0n) return undefined;
-    return this.#directMap + (offset / this.#structPage()) * BigInt(PAGE);
-  }
-
-  pageOfFrame(frame: number): bigint {
-    return this.#vmemmap + BigInt(frame) * this.#structPage();
-  }
-
   noteReads(): () => void {
     if (!this.facts.live) return () => {};
     const noted = new Set<bigint>();
@@ -143,18 +122,10 @@ export class CrashKernel implements Kernel {
     this.#session.close();
   }
 
-  #structPage(): bigint {
-    if (this.#pageStructSize === undefined) {
-      const size = this.struct('page')?.size;
-      if (!size) throw new KernelError('unsupported-layout', 'crash knows no struct page');
-      this.#pageStructSize = BigInt(size);
-    }
-    return this.#pageStructSize;
-  }
-
-  /** x86_64 gives vmemmap at most 1 TiB with four levels of page tables, 512 TiB with five. */
-  #inVmemmap(page: bigint): boolean {
-    return page >= this.#vmemmap && page < this.#vmemmap + 2n ** 49n && page < 2n ** 64n;
+  #pageArray(): PageArray {
+    const stride = this.struct('page')?.size;
+    if (!stride) throw new KernelError('unsupported-layout', 'crash knows no struct page');
+    return { address: this.#vmemmap, stride };
   }
 
   /** The page at `first`, for a read that begins at `address`. */

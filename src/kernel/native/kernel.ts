@@ -1,9 +1,9 @@
 import { KernelError } from '../error.js';
-import { highHalf, lowHalf } from '../halves.js';
 import type { Kernel, KernelFacts, Place } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
-import type { LinearRange } from './address.js';
-import type { Bases, PageArray } from './arch/arch.js';
+import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
+import type { Pointer } from '../pointer.js';
+import type { Bases } from './arch/arch.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
 import type { KernelMemory } from './memory.js';
@@ -38,16 +38,13 @@ export class NativeKernel implements Kernel {
   readonly image: MemoryImage;
   readonly vmcoreinfo: Vmcoreinfo;
   readonly provenance: Provenance;
+  readonly pages: PageMap;
   readonly #parts: NativeParts;
-  /** Halves of the address of the first `struct page`. */
-  readonly #pagesHigh: number;
-  readonly #pagesLow: number;
   readonly #addresses = new Map<string, bigint | undefined>();
   #types: KernelTypes | undefined;
   #typesFailure: KernelError | undefined;
   #modules: ModuleBtf | undefined;
   #recovered: RecoveredSymbols | undefined;
-  #pagesChecked = false;
   #closed = false;
 
   constructor(parts: NativeParts) {
@@ -56,16 +53,19 @@ export class NativeKernel implements Kernel {
     this.image = parts.image;
     this.vmcoreinfo = parts.info;
     this.provenance = parts.provenance;
-    this.#pagesHigh = highHalf(parts.bases.pages.found?.address ?? 0n);
-    this.#pagesLow = lowHalf(parts.bases.pages.found?.address ?? 0n);
+    this.pages = new PageMap({
+      pageSize: parts.facts.pageSize,
+      directMap: () => this.#directMap(),
+      pageArray: () => this.#pageArray(),
+    });
   }
 
   read(address: bigint, length: number): DataView {
     return this.#parts.memory.read(address, length);
   }
 
-  locate(high: number, low: number, length: number, place: Place): void {
-    this.#parts.memory.locate(high, low, length, place);
+  locate(at: Pointer, length: number, place: Place): void {
+    this.#parts.memory.locate(at.high, at.low, length, place);
   }
 
   /**
@@ -180,63 +180,23 @@ export class NativeKernel implements Kernel {
     return this.#modules;
   }
 
-  /** @throws {ReadError}, {@link KernelError} `damaged`: why it is not known */
-  get #directMap(): LinearRange {
+  #directMap(): DirectMap {
     const { directMap } = this.#parts.bases;
     if (directMap.found === undefined) throw directMap.error;
     return directMap.found;
   }
 
-  /**
-   * @throws {ReadError}, {@link KernelError} `damaged`: why they are not known, or that types and
-   *   VMCOREINFO differ on a struct page's size
-   */
-  get #pages(): PageArray {
+  /** Not known also where types and VMCOREINFO differ on a struct page's size. */
+  #pageArray(): PageArray {
     const { pages: sought } = this.#parts.bases;
     if (sought.found === undefined) throw sought.error;
-    const pages = sought.found;
-    if (this.#pagesChecked) return pages;
+    const { stride } = sought.found;
     const size = this.provenance.types.found ? this.struct('page')?.size : undefined;
-    if (size !== undefined && size !== pages.stride) {
-      const message = `a struct page has ${pages.stride} bytes in VMCOREINFO, ${size} in the types`;
+    if (size !== undefined && size !== stride) {
+      const message = `a struct page has ${stride} bytes in VMCOREINFO, ${size} in the types`;
       throw new KernelError('damaged', message);
     }
-    this.#pagesChecked = true;
-    return pages;
-  }
-
-  pageOf(address: bigint): bigint | undefined {
-    const frame = this.frameOf(highHalf(address), lowHalf(address));
-    return frame < 0 ? undefined : this.pageOfFrame(frame);
-  }
-
-  addressOfPage(page: bigint): bigint | undefined {
-    const frame = this.frameOfPage(highHalf(page), lowHalf(page));
-    if (frame < 0) return undefined;
-    const directMap = this.#directMap;
-    return directMap.address + BigInt(frame * this.facts.pageSize - directMap.physical);
-  }
-
-  frameOf(high: number, low: number): number {
-    const directMap = this.#directMap;
-    const offset = directMap.offset(high, low);
-    if (!(offset >= 0 && offset < directMap.length)) return -1;
-    return Math.floor((directMap.physical + offset) / this.facts.pageSize);
-  }
-
-  frameOfPage(high: number, low: number): number {
-    const directMap = this.#directMap;
-    const pages = this.#pages;
-    const offset = (high - this.#pagesHigh) * 0x1_0000_0000 + (low - this.#pagesLow);
-    const frame = offset / pages.stride;
-    if (!(frame >= 0 && Number.isInteger(frame))) return -1;
-    const into = frame * this.facts.pageSize - directMap.physical;
-    return into >= 0 && into < directMap.length ? frame : -1;
-  }
-
-  pageOfFrame(frame: number): bigint {
-    const pages = this.#pages;
-    return pages.address + BigInt(frame * pages.stride);
+    return sought.found;
   }
 
   /** Physical address of a byte, or undefined where no page table leads. */

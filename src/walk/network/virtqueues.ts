@@ -122,7 +122,7 @@ function buffers(kernel: Kernel, ring: Ring, queue: StructView<'num_free'>): big
     const data = given.getBigUint64(index * STATE_BYTES, true);
     if (data === 0n) continue;
     const isWritten = (descriptors.getUint16(index * 16 + 12, true) & DEVICE_WRITES) !== 0;
-    if (!isWritten || kernel.pageOf(data) === undefined) {
+    if (!isWritten || kernel.pages.pageOf(data) === undefined) {
       throw new KernelError('unsupported-layout', 'its rings hold something else than buffers');
     }
     found.set(index, data);

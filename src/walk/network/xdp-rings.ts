@@ -76,7 +76,8 @@ class XdpRingReader {
     const view = this.#queue.read(queue);
     const memory = view.pointer('ring');
     const size = this.#kernel.struct('xsk_queue')?.member('ring_vmalloc_size');
-    if (!size || this.#kernel.pageOf(memory) !== undefined) return { memory, vmalloced: undefined };
+    if (!size || this.#kernel.pages.pageOf(memory) !== undefined)
+      return { memory, vmalloced: undefined };
     const at = queue + BigInt(size.offset);
     const bytes = Number(pointerPartOf(this.#kernel, 'struct xsk_queue', queue, at));
     const entries = view.number('nentries');

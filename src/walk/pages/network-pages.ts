@@ -62,7 +62,7 @@ export class NetworkPages implements PageLook {
   page(frame: number, view: DataView, base: number): void {
     if (!this.#pool?.is(view, base)) return;
     if (this.poolPages.length < MOST_REMEMBERED)
-      this.poolPages.push(this.#kernel.pageOfFrame(frame));
+      this.poolPages.push(this.#kernel.pages.pageOfFrame(frame));
     else this.#missed = true;
   }
 

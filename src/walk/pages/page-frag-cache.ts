@@ -47,7 +47,7 @@ function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undef
   const into = layout?.member('encoded_page') ? value % BigInt(kernel.facts.pageSize) : 0n;
   const virtual = value - into;
   if (virtual === 0n) return undefined;
-  const page = kernel.pageOf(virtual);
+  const page = kernel.pages.pageOf(virtual);
   if (page === undefined) throw new KernelError('damaged', 'a page_frag_cache leads nowhere');
   const number = (name: string) => {
     const member = layout?.member(name);

@@ -1,8 +1,8 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
-import { highHalf, joinHalves, lowHalf } from '../../kernel/halves.js';
 import type { Kernel, Place } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
-import { named } from '../named-read.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { Cursor } from '../cursor.js';
 import { readUnsigned } from '../struct-reader.js';
 import { FrameIndex, grown } from './frame-index.js';
 import { type PoolPageTest, poolPageTest } from './page-pool.js';
@@ -75,7 +75,8 @@ export class PageReader {
   readonly #poolPage: PoolPageTest | undefined;
   readonly #pools: PagePools;
   readonly #caches: SlabCaches;
-  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  readonly #page: Cursor;
+  readonly #at = new Pointer();
   #index = new FrameIndex();
   #heads = new Float64Array(0);
   #orders = new Int8Array(0);
@@ -90,6 +91,7 @@ export class PageReader {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;
     this.#size = page.size;
+    this.#page = new Cursor(kernel, 'struct page');
     this.#headOf = headFinder(kernel, page);
     this.#isHead = flagTest(kernel, page, 'PG_head');
     this.#isSlab = slabTest(kernel, page);
@@ -110,7 +112,7 @@ export class PageReader {
    *   there is no struct page that a sound kernel would hold.
    */
   block(page: bigint): Block {
-    const row = this.rowOf(highHalf(page), lowHalf(page));
+    const row = this.rowOf(this.#at.set(page));
     const frame = this.headOf(row);
     const cache = this.cacheOf(row);
     if (cache !== undefined) return { kind: 'slab', frame, start: this.#startOf(frame), cache };
@@ -119,12 +121,14 @@ export class PageReader {
     return { kind: 'page', frame, order, references, free, pool };
   }
 
-  /** The row of the page frame whose `struct page` is at an address in halves; throws as block does. */
-  rowOf(high: number, low: number): number {
-    const frame = this.#kernel.frameOfPage(high, low);
+  /** The row of the page frame that a `struct page` describes; throws as block does. */
+  rowOf(page: Pointer): number {
+    const frame = this.#kernel.pages.frameOfPage(page);
     if (frame >= 0) return this.row(frame);
-    const page = joinHalves(high, low).toString(16);
-    throw new KernelError('damaged', `0x${page} is not the address of a struct page`);
+    throw new KernelError(
+      'damaged',
+      `0x${page.address.toString(16)} is not the address of a struct page`,
+    );
   }
 
   /** Which row tells of the allocation that a page frame belongs to; throws as block does. */
@@ -183,17 +187,17 @@ export class PageReader {
 
   #read(frame: number): number {
     const page = this.#pageOf(frame);
-    if (this.#kernel.addressOfPage(page) === undefined) {
+    if (this.#kernel.pages.addressOfPage(page) === undefined) {
       throw new KernelError(
         'damaged',
         `0x${page.toString(16)} is not the address of a struct page`,
       );
     }
-    const place = this.#locate(page);
+    const place = this.#look(page);
     let head = this.#headOf(page, place);
     if (head === page && this.#mayBeFake(page, place)) {
       head = this.#headBehind(page);
-      this.#locate(page);
+      this.#look(page);
     }
     if (head !== page) {
       const row = this.row(this.#checkedHead(page, head));
@@ -253,25 +257,20 @@ export class PageReader {
   }
 
   #pageOf(frame: number): bigint {
-    return this.#kernel.pageOfFrame(frame);
+    return this.#kernel.pages.pageOfFrame(frame);
   }
 
   #startOf(frame: number): bigint {
-    return this.#kernel.addressOfPage(this.#pageOf(frame)) ?? 0n;
+    return this.#kernel.pages.addressOfPage(this.#pageOf(frame)) ?? 0n;
   }
 
-  #locate(page: bigint): Place {
-    try {
-      this.#kernel.locate(highHalf(page), lowHalf(page), this.#size, this.#place);
-      return this.#place;
-    } catch (error) {
-      throw named(error, 'struct page', page);
-    }
+  #look(page: bigint): Readonly<Place> {
+    return this.#page.to(page).look(0, this.#size);
   }
 
   /** A tail must lead to a head in one step: otherwise damage could send us round in circles. */
   #checkedHead(page: bigint, head: bigint): number {
-    const frame = this.#kernel.frameOfPage(highHalf(head), lowHalf(head));
+    const frame = this.#kernel.pages.frameOfPage(this.#at.set(head));
     const sound = head < page && frame >= 0 && this.#isHeadAt(head);
     if (!sound) {
       throw new KernelError(
@@ -286,14 +285,14 @@ export class PageReader {
    * Of a page of hugetlb whose `struct page`s the kernel has mapped to few pages (HVO), 5.18 to 7.0,
    * the tails that begin a page of the array read as the head does (page_fixed_fake_head).
    */
-  #mayBeFake(page: bigint, { view, base }: Place): boolean {
+  #mayBeFake(page: bigint, { view, base }: Readonly<Place>): boolean {
     return page % BigInt(this.#kernel.facts.pageSize) === 0n && this.#isHead(view, base);
   }
 
   /** The head as the struct page behind tells it, which is a tail of the same. */
   #headBehind(page: bigint): bigint {
     const next = page + BigInt(this.#size);
-    const head = this.#headOf(next, this.#locate(next));
+    const head = this.#headOf(next, this.#look(next));
     return head === next ? page : head;
   }
 
@@ -313,7 +312,7 @@ export class PageReader {
   #leadsTo(frame: number, head: bigint): boolean | undefined {
     const page = this.#pageOf(frame);
     try {
-      return this.#headOf(page, this.#locate(page)) === head;
+      return this.#headOf(page, this.#look(page)) === head;
     } catch (error) {
       if (error instanceof ReadError) return undefined;
       throw error;
@@ -321,7 +320,7 @@ export class PageReader {
   }
 
   #isHeadAt(page: bigint): boolean {
-    const { view, base } = this.#locate(page);
+    const { view, base } = this.#look(page);
     return this.#isHead(view, base);
   }
 

@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
-import { highHalf, lowHalf } from '../../kernel/halves.js';
 import type { Kernel, Place } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
+import { Cursor } from '../cursor.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { memoryEnd } from './memory-end.js';
@@ -105,16 +105,17 @@ export class SlabScan {
     // An even number: the second page of a compound allocation lies with the first.
     const perChunk = 2 * Math.floor(CHUNK / this.#stride / 2);
     const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
-    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    const pages = new Cursor(this.#kernel, 'struct page');
     let missing = 0;
     let empty = 0;
     for (let frame = 0; frame < last; ) {
       // Not beyond a section: the next one may be missing.
       const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
       progress(frame / last);
-      const first = this.#kernel.pageOfFrame(frame);
+      const first = this.#kernel.pages.pageOfFrame(frame);
+      let place: Readonly<Place>;
       try {
-        this.#kernel.locate(highHalf(first), lowHalf(first), count * this.#stride, place);
+        place = pages.to(first).look(0, count * this.#stride);
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
         if (error.code === 'unmapped') {
@@ -128,8 +129,7 @@ export class SlabScan {
           continue;
         }
         const found = this.#byMember(first, count, shapes, look);
-        place.view = found.view;
-        place.base = 0;
+        place = { view: found.view, base: 0 };
         missing += found.missing;
       }
       const slabs: Slab[] = [];
@@ -207,7 +207,7 @@ export class SlabScan {
   }
 
   *#objects({ page, cache, shape, objects }: Slab): Generator<Slot> {
-    const start = this.#kernel.addressOfPage(page);
+    const start = this.#kernel.pages.addressOfPage(page);
     if (start === undefined) return;
     for (let index = 0; index < objects; index++) {
       yield { cache, object: start + BigInt(index * shape.size + shape.pad) };

@@ -91,7 +91,7 @@ function inCpuLists(kernel: Kernel, cache: bigint): number {
     const own = perCpuAddress(kernel, view.pointer('cpu_slab'), cpu);
     let count = 0;
     for (let object = perCpu.read(own).pointer('freelist'); object !== 0n; count++) {
-      if (count >= MOST_FREE || kernel.pageOf(object) === undefined) {
+      if (count >= MOST_FREE || kernel.pages.pageOf(object) === undefined) {
         throw new KernelError('damaged', `the free list of CPU ${cpu} leads nowhere`);
       }
       const at = object + offset;

@@ -1,8 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
-import { highHalf, lowHalf } from '../../kernel/halves.js';
 import type { Kernel, Place } from '../../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../kernel/layout.js';
-import { named } from '../named-read.js';
+import { Cursor } from '../cursor.js';
 
 /** No buddy or hugetlb allocation is larger (1 GiB of 4 KiB pages, hugetlb's largest, is 18). */
 export const MAX_ORDER = 30;
@@ -11,7 +10,7 @@ export const MAX_ORDER = 30;
 export type PageTest = (view: DataView, base?: number) => boolean;
 
 /** From a `struct page`, at an address and found at a place, to the first of its allocation. */
-export type HeadFinder = (page: bigint, place: Place) => bigint;
+export type HeadFinder = (page: bigint, place: Readonly<Place>) => bigint;
 
 export function struct(kernel: Kernel, name: string): StructLayout {
   const layout = kernel.struct(name);
@@ -145,16 +144,11 @@ export function orderOffset(kernel: Kernel, page: StructLayout): number {
 /** Reads the order of a compound allocation, by its first frame. */
 export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) => number {
   const offset = orderOffset(kernel, page);
-  const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  const cursor = new Cursor(kernel, 'struct page');
   return (frame) => {
-    const head = kernel.pageOfFrame(frame);
-    const at = head + BigInt(offset);
-    try {
-      kernel.locate(highHalf(at), lowHalf(at), 1, place);
-    } catch (error) {
-      throw named(error, 'struct page', head);
-    }
-    const order = place.view.getUint8(place.base);
+    const head = kernel.pages.pageOfFrame(frame);
+    const { view, base } = cursor.to(head).look(offset, 1);
+    const order = view.getUint8(base + offset);
     if (order === 0 || order > MAX_ORDER) {
       throw new KernelError(
         'damaged',

@@ -40,7 +40,7 @@ export class HeldReader {
   }
 
   #object(address: bigint, sink: SkbSink): void {
-    const page = this.#kernel.pageOf(address);
+    const page = this.#kernel.pages.pageOf(address);
     if (page === undefined) {
       sink.incomplete(
         'head-not-counted',

@@ -49,7 +49,7 @@ export class PacketRings implements QueueFinder {
     const blocks = readPartOf(this.#kernel, 'the ring', vector, vector, count * 8);
     let elsewhere = 0;
     for (let index = 0; index < count; index++) {
-      const page = this.#kernel.pageOf(blocks.getBigUint64(index * 8, true));
+      const page = this.#kernel.pages.pageOf(blocks.getBigUint64(index * 8, true));
       if (page === undefined) elsewhere++;
       else yield { kind: 'page', page, payload: 0 };
     }

@@ -1,12 +1,10 @@
-import { highHalf, lowHalf } from '../../kernel/halves.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Cursor } from '../cursor.js';
 import { listNodes, TornList } from '../list.js';
-import { named, pointerPartOf } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
 const NODE_FIELDS = ['__rb_parent_color', 'rb_left', 'rb_right'] as const;
-
-const NOTHING = new DataView(new ArrayBuffer(0));
 
 /** What was met is remembered, and no JavaScript set holds more than 2^24. */
 const MOST_REMEMBERED = 16_000_000;
@@ -43,18 +41,14 @@ export class SkbLists {
    */
   *ring(head: bigint): Generator<bigint> {
     const first = this.#head.read(head);
-    const place: Place = { view: NOTHING, base: 0 };
+    const cursor = new Cursor(this.#kernel, 'struct sk_buff');
     let previous = head;
     let skb = first.pointer('next');
     while (skb !== head) {
       // sk_buff and sk_buff_head both begin with next and prev, by design.
-      try {
-        this.#kernel.locate(highHalf(skb), lowHalf(skb), 16, place);
-      } catch (error) {
-        throw named(error, 'struct sk_buff', skb);
-      }
-      const next = place.view.getBigUint64(place.base, true);
-      const back = place.view.getBigUint64(place.base + 8, true);
+      const { view, base } = cursor.to(skb).look(0, 16);
+      const next = view.getBigUint64(base, true);
+      const back = view.getBigUint64(base + 8, true);
       if (back !== previous) {
         throw new TornList(
           `skb 0x${skb.toString(16)} follows 0x${previous.toString(16)} but points back to 0x${back.toString(16)}`,

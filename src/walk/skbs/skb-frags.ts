@@ -1,7 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
-import { joinHalves } from '../../kernel/halves.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
-import { named } from '../named-read.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { Cursor } from '../cursor.js';
 import { deviceTest, type FragLayout, fragLayout, NET_IOV } from '../pages/frag.js';
 import type { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
@@ -9,6 +10,18 @@ import { type SkbSink, tell } from './skb-sink.js';
 
 /** `MAX_SKB_FRAGS` cannot be configured beyond this (net/Kconfig). */
 const MAX_CONFIGURABLE_FRAGS = 45;
+
+/** Frags that hang in a shared info. */
+export interface HeldFrags {
+  /** The skb that leads there. */
+  readonly skb: bigint;
+  /** How many, as checked against `most`. */
+  readonly count: number;
+  /** The shared info of clones that holds them, if one does. */
+  readonly via: bigint | undefined;
+  /** They took no references to their pages. */
+  readonly lent: boolean;
+}
 
 /** The frags of a `skb_shared_info`: which pages they lie in. */
 export class SkbFrags {
@@ -22,64 +35,59 @@ export class SkbFrags {
   readonly most: number;
   /** The frags that are being followed, while their pages are read. */
   readonly #entries: DataView;
-  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  readonly #info: Cursor;
+  readonly #page = new Pointer();
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, pages: PageReader) {
     this.#kernel = kernel;
     this.#pages = pages;
     this.#layout = fragLayout(kernel);
+    this.#info = new Cursor(kernel, 'struct skb_shared_info');
     const { frags } = new StructReader(kernel, 'skb_shared_info', ['frags']).members;
     this.#at = frags.offset;
     this.most = Math.min(frags.count ?? 0, MAX_CONFIGURABLE_FRAGS);
     this.#entries = new DataView(new ArrayBuffer(this.most * this.#layout.stride));
   }
 
-  /** Follows so many frags of the shared info at an address in halves; gives their bytes. */
-  follow(
-    skb: bigint,
-    high: number,
-    low: number,
-    count: number,
-    via: bigint | undefined,
-    lent: boolean,
-    sink: SkbSink,
-  ): number {
+  /** Follows the frags of a shared info; gives their bytes. */
+  follow(info: Pointer, held: HeldFrags, sink: SkbSink): number {
+    const { skb, count } = held;
     const { stride, page, length, offset, mayBeDevice } = this.#layout;
-    const at = low + this.#at;
-    const atLow = at % 0x1_0000_0000;
-    const atHigh = at === atLow ? high : (high + 1) >>> 0;
-    try {
-      this.#kernel.locate(atHigh, atLow, count * stride, this.#place);
-    } catch (error) {
-      throw named(error, 'struct skb_shared_info', joinHalves(high, low));
-    }
-    const view = this.#entries;
-    for (let at = 0; at < count * stride; at += 4)
-      view.setUint32(at, this.#place.view.getUint32(this.#place.base + at));
+    const entries = this.#read(info, count);
     let bytes = 0;
     for (let index = 0; index < count; index++) {
       const frag = index * stride;
-      const size = length(view, frag);
+      const size = length(entries, frag);
       bytes += size;
-      const pageLow = view.getUint32(frag + page, true);
-      if (mayBeDevice && (pageLow & NET_IOV) !== 0) {
-        this.#deviceFrag(skb, index, view.getBigUint64(frag + page, true), sink);
+      const at = this.#page.load(entries, frag + page);
+      if (mayBeDevice && (at.low & NET_IOV) !== 0) {
+        this.#deviceFrag(skb, index, at.address, sink);
         continue;
       }
       try {
-        const row = this.#pages.rowOf(view.getUint32(frag + page + 4, true), pageLow);
+        const row = this.#pages.rowOf(at);
         if (this.#pages.cacheOf(row) !== undefined) {
-          const address = view.getBigUint64(frag + page, true).toString(16);
           // sendpage of slab memory is forbidden (sendpage_ok), so this is damage or a freed page.
-          throw new KernelError('damaged', `its page 0x${address} belongs to a slab`);
+          const address = hex(entries.getBigUint64(frag + page, true));
+          throw new KernelError('damaged', `its page ${address} belongs to a slab`);
         }
-        this.#fragPage(row, offset(view, frag) + size, via, lent, sink);
+        this.#fragPage(row, offset(entries, frag) + size, held, sink);
       } catch (error) {
         tell(skb, `frag ${index}`, error, sink);
       }
     }
     return bytes;
+  }
+
+  /** The entries in use, kept while their pages are read. */
+  #read(info: Pointer, count: number): DataView {
+    const length = count * this.#layout.stride;
+    const { view, base } = this.#info.follow(info).look(this.#at, length);
+    const entries = this.#entries;
+    for (let at = 0; at < length; at += 4)
+      entries.setUint32(at, view.getUint32(base + this.#at + at));
+    return entries;
   }
 
   /** A frag that is a net_iov: in device memory, unless io_uring's zero-copy receive lent it. */
@@ -103,7 +111,7 @@ export class SkbFrags {
   }
 
   /** A frag that ends so many bytes behind the start of its page. */
-  #fragPage(row: number, end: number, via: bigint | undefined, lent: boolean, sink: SkbSink): void {
+  #fragPage(row: number, end: number, { via, lent }: HeldFrags, sink: SkbSink): void {
     const pages = this.#pages;
     const references = pages.referencesOf(row);
     // A large kmalloc's page may have none, but no frag leads to one (sendpage_ok).

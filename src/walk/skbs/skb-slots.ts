@@ -1,8 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
-import { highHalf, joinHalves, lowHalf } from '../../kernel/halves.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
 import type { PageReader } from '../pages/pages.js';
-import { numberAt, StructReader } from '../struct-reader.js';
+import { type StructCursor, StructReader } from '../struct-reader.js';
 import type { SkbSink } from './skb-sink.js';
 
 /** `skb->fclone` of an skb that is not one of a pair, and of the second of a pair. */
@@ -11,33 +12,50 @@ const FCLONE_CLONE = 2;
 
 const FCLONE_FIELDS = ['fclone_ref.refs.counter', 'skb2'] as const;
 
+/** A `struct sk_buff` and who has it. */
+export interface SkbObject {
+  readonly address: bigint;
+  /** `skb->fclone`. */
+  readonly fclone: number;
+  /** How many others have it as well. */
+  readonly others: number;
+  /** The shared info of clones in whose frag_list it hangs, if it does. */
+  readonly outer: bigint | undefined;
+}
+
+/** Who has a linear head. */
+export interface HeldHead {
+  /** The shared info of clones that holds it, if one does. */
+  readonly via: bigint | undefined;
+  readonly clones: number;
+  /** None of the clones has told of it before. */
+  readonly first: boolean;
+}
+
 /** Where skbs themselves and their linear heads lie: in slots of slabs, or in pages of their own. */
 export class SkbSlots {
   readonly #kernel: Kernel;
   readonly #pages: PageReader;
-  #fclones: StructReader<(typeof FCLONE_FIELDS)[number]> | undefined;
-  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  #fclones: StructCursor<(typeof FCLONE_FIELDS)[number]> | undefined;
+  /** From the first of a pair to its second, in bytes. */
+  #second = 0n;
+  readonly #object = new Pointer();
 
   constructor(kernel: Kernel, pages: PageReader) {
     this.#kernel = kernel;
     this.#pages = pages;
   }
 
-  /** The sk_buff itself, which so many others have as well. */
-  object(
-    address: bigint,
-    fclone: number,
-    others: number,
-    outer: bigint | undefined,
-    sink: SkbSink,
-  ): void {
-    const row = this.#rowAt(highHalf(address), lowHalf(address), sink);
+  /** The sk_buff itself. */
+  object(skb: SkbObject, sink: SkbSink): void {
+    const { address, fclone, others, outer } = skb;
+    const row = this.#rowAt(this.#object.set(address), sink);
     if (row < 0) return;
     const cache = this.#pages.cacheOf(row);
     // skbs come from slabs of their own (net/core/skbuff.c).
     if (cache === undefined) throw new KernelError('damaged', 'it lies in no slab');
     if (fclone !== FCLONE_UNAVAILABLE) {
-      this.#pair(row, address, fclone === FCLONE_CLONE, others, outer, sink);
+      this.#pair(row, skb, sink);
     } else if (others === 0 && outer === undefined) {
       sink.soleSlot(cache);
     } else {
@@ -46,21 +64,17 @@ export class SkbSlots {
   }
 
   /** The two of an fclone pair lie in one slot, which both must leave. */
-  #pair(
-    row: number,
-    address: bigint,
-    second: boolean,
-    others: number,
-    outer: bigint | undefined,
-    sink: SkbSink,
-  ): void {
-    this.#fclones ??= new StructReader(this.#kernel, 'sk_buff_fclones', FCLONE_FIELDS);
-    const pair = second ? address - BigInt(this.#fclones.offset('skb2')) : address;
+  #pair(row: number, { address, fclone, others, outer }: SkbObject, sink: SkbSink): void {
+    if (this.#fclones === undefined) {
+      const reader = new StructReader(this.#kernel, 'sk_buff_fclones', FCLONE_FIELDS);
+      this.#second = BigInt(reader.offset('skb2'));
+      this.#fclones = reader.cursor();
+    }
+    const pair = fclone === FCLONE_CLONE ? address - this.#second : address;
     if (!this.#pages.inOneSlot(row, pair, address)) {
       throw new KernelError('damaged', 'it is the second of a pair, and there is no first');
     }
-    this.#fclones.locate(highHalf(pair), lowHalf(pair), this.#place);
-    const counted = numberAt(this.#place, this.#fclones.members['fclone_ref.refs.counter']);
+    const counted = this.#fclones.to(pair).number('fclone_ref.refs.counter');
     if (counted !== 1 && counted !== 2) {
       throw new KernelError('damaged', `${counted | 0} of its pair are in use`);
     }
@@ -70,36 +84,28 @@ export class SkbSlots {
   }
 
   /** The linear head: a slab slot, or (large kmalloc, page fragment) a page. */
-  head(
-    high: number,
-    low: number,
-    via: bigint | undefined,
-    clones: number,
-    first: boolean,
-    sink: SkbSink,
-  ): void {
-    const row = this.#rowAt(high, low, sink);
+  head(head: Pointer, { via, clones, first }: HeldHead, sink: SkbSink): void {
+    const row = this.#rowAt(head, sink);
     if (row < 0) return;
     const cache = this.#pages.cacheOf(row);
     if (cache === undefined) {
       if (first) this.#wholePage(row, via, sink);
     } else if (clones > 1) {
-      sink.slot(joinHalves(high, low), cache, clones, undefined);
+      sink.slot(head.address, cache, clones, undefined);
     } else if (via !== undefined) {
-      sink.slot(joinHalves(high, low), cache, 1, via);
+      sink.slot(head.address, cache, 1, via);
     } else {
       sink.soleSlot(cache);
     }
   }
 
   /** The row of the page that an address lies in; -1, and told, if it is in none that is known. */
-  #rowAt(high: number, low: number, sink: SkbSink): number {
-    const frame = this.#kernel.frameOf(high, low);
+  #rowAt(at: Pointer, sink: SkbSink): number {
+    const frame = this.#kernel.pages.frameOf(at);
     if (frame >= 0) return this.#pages.row(frame);
-    const address = joinHalves(high, low).toString(16);
     sink.incomplete(
       'head-not-counted',
-      `0x${address} is not in the direct map; what it pins was not counted`,
+      `${hex(at.address)} is not in the direct map; what it pins was not counted`,
     );
     return -1;
   }

@@ -1,9 +1,10 @@
 import { KernelError } from '../../kernel/error.js';
-import { highHalf, joinHalves, lowHalf } from '../../kernel/halves.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
-import type { MemberLayout } from '../../kernel/layout.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
 import type { PageReader } from '../pages/pages.js';
-import { numberAt, StructReader } from '../struct-reader.js';
+import { StructReader } from '../struct-reader.js';
+import { SharedInfo } from './shared-info.js';
 import { SkbFrags } from './skb-frags.js';
 import { checkLinear, checkPaged, type Lengths } from './skb-lengths.js';
 import { type SkbSink, tell } from './skb-sink.js';
@@ -27,17 +28,29 @@ interface Paged {
   bytes: number;
 }
 
+/** An skb on the way, at the end of a chain of frag_lists. */
+interface Visit {
+  readonly address: bigint;
+  readonly sink: SkbSink;
+  /** How many frag_lists lead to it. */
+  readonly depth: number;
+  /** The shared info of clones that holds it, if one does. */
+  readonly outer: bigint | undefined;
+}
+
+/** What an skb says of itself and its head. */
+interface Body {
+  readonly cloned: boolean;
+  /** How many others have the skb itself, and keep all that it holds. */
+  readonly others: number;
+  readonly lengths: Lengths;
+}
+
 /** How deep a frag_list may hang in another; the kernel nests two (GRO's list in a forwarded one). */
 const MAX_FRAG_LIST_DEPTH = 8;
 
 /** More skbs than this in one frag_list are damage: GRO and IP fragments stay far below. */
 const MAX_FRAG_LIST_LENGTH = 65_536;
-
-/**
- * SKBFL_MANAGED_FRAG_REFS in `skb_shared_info.flags`: io_uring holds the pages of a buffer registered
- * with it for as long as it is sent, and frags take no references (6.0; nothing had the bit before).
- */
-const MANAGED_FRAGS = 16;
 
 const SKB_FIELDS = [
   'len',
@@ -51,8 +64,6 @@ const SKB_FIELDS = [
   'fclone',
   'users.refs.counter',
 ] as const;
-// Not `frags`: of the array only the entries in use are read; behind them lies what was there before.
-const SHARED_FIELDS = ['nr_frags', 'frag_list', 'dataref.counter'] as const;
 
 /**
  * Follows an skb to what it pins: its `sk_buff` object, its linear head, and through the
@@ -63,21 +74,18 @@ export class SkbReader {
   readonly #skb;
   readonly #next;
   readonly #shared;
-  /** `skb_shared_info.flags`, since 5.13. */
-  readonly #flags: MemberLayout | undefined;
   readonly #slots: SkbSlots;
   readonly #frags: SkbFrags;
-  /** Where the struct lies that is being read; whatever follows another skb reads all it needs before. */
-  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  // Of the skb that is being read; whatever follows another one reads all it needs before.
+  readonly #head = new Pointer();
+  readonly #data = new Pointer();
+  readonly #info = new Pointer();
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, pages: PageReader) {
-    this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS, true);
+    this.#skb = new StructReader(kernel, 'sk_buff', SKB_FIELDS, true).cursor();
     this.#next = new StructReader(kernel, 'sk_buff', ['next']);
-    const flags = kernel.struct('skb_shared_info')?.member('flags') ? (['flags'] as const) : [];
-    const shared = new StructReader(kernel, 'skb_shared_info', [...SHARED_FIELDS, ...flags]);
-    this.#shared = shared;
-    this.#flags = flags.length > 0 ? shared.members.flags : undefined;
+    this.#shared = new SharedInfo(kernel);
     this.#slots = new SkbSlots(kernel, pages);
     this.#frags = new SkbFrags(kernel, pages);
   }
@@ -89,88 +97,57 @@ export class SkbReader {
    *   the answer incomplete instead.
    */
   read(address: bigint, sink: SkbSink): Skb {
-    return this.#follow(address, sink, 0, undefined);
+    return this.#follow({ address, sink, depth: 0, outer: undefined });
   }
 
-  /**
-   * Of the skb at the end of a chain of frag_lists: `depth` says how deep, `outer` the shared info
-   * of clones that holds it, if one does.
-   */
-  #follow(address: bigint, sink: SkbSink, depth: number, outer: bigint | undefined): Skb {
-    const place = this.#place;
-    this.#skb.locate(highHalf(address), lowHalf(address), place);
-    const { members } = this.#skb;
-    const { view } = place;
-    const head = place.base + members.head.offset;
-    const low = view.getUint32(head, true);
-    const high = view.getUint32(head + 4, true);
-    const data = place.base + members.data.offset;
+  #follow(visit: Visit): Skb {
+    const { address, sink, outer } = visit;
+    const skb = this.#skb.to(address);
+    const head = skb.load('head', this.#head);
     const lengths = {
-      length: numberAt(place, members.len),
-      paged: numberAt(place, members.data_len),
-      tail: numberAt(place, members.tail),
-      end: numberAt(place, members.end),
-      headroom:
-        (view.getUint32(data + 4, true) - high) * 0x1_0000_0000 +
-        (view.getUint32(data, true) - low),
+      length: skb.number('len'),
+      paged: skb.number('data_len'),
+      tail: skb.number('tail'),
+      end: skb.number('end'),
+      headroom: skb.load('data', this.#data).minus(head),
     };
-    const truesize = numberAt(place, members.truesize);
-    const cloned = numberAt(place, members.cloned) !== 0;
-    const fclone = numberAt(place, members.fclone);
-    const users = numberAt(place, members['users.refs.counter']);
+    const truesize = skb.number('truesize');
+    const cloned = skb.number('cloned') !== 0;
+    const fclone = skb.number('fclone');
+    const users = skb.number('users.refs.counter');
     // Who else has the skb itself keeps all that it holds.
     const others = isCount(users) ? users - 1 : 0;
     try {
       if (!isCount(users)) throw new KernelError('damaged', `it has ${users | 0} users`);
-      this.#slots.object(address, fclone, others, outer, sink);
+      this.#slots.object({ address, fclone, others, outer }, sink);
     } catch (error) {
       tell(address, 'its slab slot', error, sink);
     }
     const met: Paged = { frags: 0, bytes: 0 };
     try {
-      this.#held(address, high, low, cloned, others, lengths, met, sink, depth, outer);
+      this.#held(visit, { cloned, others, lengths }, met);
     } catch (error) {
       tell(address, 'what it holds', error, sink);
     }
     return { address, length: lengths.length, truesize, frags: met.frags };
   }
 
-  /** What hangs on the head at an address in halves; adds the frags met to `met`. */
-  #held(
-    address: bigint,
-    high: number,
-    low: number,
-    cloned: boolean,
-    others: number,
-    lengths: Lengths,
-    met: Paged,
-    sink: SkbSink,
-    depth: number,
-    outer: bigint | undefined,
-  ): void {
-    const into = low + lengths.end;
-    const infoLow = into % 0x1_0000_0000;
-    const infoHigh = into === infoLow ? high : (high + 1) >>> 0;
+  /** What hangs on the head of the skb that was just read; adds the frags met to `met`. */
+  #held({ address, sink, depth, outer }: Visit, body: Body, met: Paged): void {
+    const { cloned, others, lengths } = body;
+    const info = this.#info.after(this.#head, lengths.end);
     // It begins with a pointer's alignment, whatever the head is (SKB_DATA_ALIGN).
-    if (infoLow % 8 !== 0) {
-      const shared = joinHalves(infoHigh, infoLow).toString(16);
-      throw new KernelError('damaged', `its shared info would be at 0x${shared}`);
-    }
-    const place = this.#place;
-    this.#shared.locate(infoHigh, infoLow, place);
-    const { members } = this.#shared;
-    const dataref = numberAt(place, members['dataref.counter']);
+    if (info.low % 8 !== 0)
+      throw new KernelError('damaged', `its shared info would be at ${hex(info.address)}`);
+    const { count, list, lent, dataref } = this.#shared.read(info);
     const counted = this.#clonesOf(address, dataref, cloned, sink);
     const sole = counted + others <= 1;
     // Clones within what clones share: one more that is nowhere found, so that they stay shared.
     const clones = counted + others + (sole || outer === undefined ? 0 : 1);
-    const count = numberAt(place, members.nr_frags);
-    const list = place.view.getBigUint64(place.base + members.frag_list.offset, true);
-    const lent = this.#flags !== undefined && (numberAt(place, this.#flags) & MANAGED_FRAGS) !== 0;
-    const via = sole ? outer : joinHalves(infoHigh, infoLow);
+    const via = sole ? outer : info.address;
     const first = sole || via === undefined || sink.clone(via, clones);
     try {
-      this.#slots.head(high, low, via, clones, first, sink);
+      this.#slots.head(this.#head, { via, clones, first }, sink);
     } catch (error) {
       tell(address, 'its head', error, sink);
     }
@@ -185,10 +162,10 @@ export class SkbReader {
       throw new KernelError('damaged', message);
     }
     const bytes =
-      count === 0 ? 0 : this.#frags.follow(address, infoHigh, infoLow, count, via, lent, sink);
+      count === 0 ? 0 : this.#frags.follow(info, { skb: address, count, via, lent }, sink);
     met.frags += count;
     const listed = { frags: 0, bytes: 0 };
-    if (list !== 0n) this.#fragList(list, sink, depth + 1, via, listed);
+    if (list !== 0n) this.#fragList(list, { sink, depth: depth + 1, outer: via }, listed);
     met.frags += listed.frags;
     if (via !== undefined && outer === undefined) sink.cloneFrags(via, met.frags);
     try {
@@ -211,23 +188,17 @@ export class SkbReader {
   }
 
   /** The skbs that hang in a frag_list, linked by `next` and ended by NULL; adds to `met`. */
-  #fragList(
-    first: bigint,
-    sink: SkbSink,
-    depth: number,
-    via: bigint | undefined,
-    met: Paged,
-  ): void {
-    if (depth > MAX_FRAG_LIST_DEPTH) {
+  #fragList(first: bigint, visit: Omit<Visit, 'address'>, met: Paged): void {
+    if (visit.depth > MAX_FRAG_LIST_DEPTH) {
       throw new KernelError('damaged', `frag_lists are nested deeper than ${MAX_FRAG_LIST_DEPTH}`);
     }
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
       if (seen.has(skb) || seen.size >= MAX_FRAG_LIST_LENGTH) {
-        throw new KernelError('damaged', `the frag_list at 0x${first.toString(16)} has no end`);
+        throw new KernelError('damaged', `the frag_list at ${hex(first)} has no end`);
       }
       seen.add(skb);
-      const listed = this.#follow(skb, sink, depth, via);
+      const listed = this.#follow({ ...visit, address: skb });
       met.frags += listed.frags;
       met.bytes += listed.length;
       skb = this.#next.read(skb).pointer('next');

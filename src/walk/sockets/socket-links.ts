@@ -1,8 +1,8 @@
-import { highHalf, lowHalf } from '../../kernel/halves.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Cursor } from '../cursor.js';
 import { incompleteness } from '../incompleteness.js';
 import { listNodes } from '../list.js';
-import { named, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 
@@ -53,7 +53,7 @@ export class SocketLinks {
     ]);
     this.#queue = BigInt(kernel.struct('sock')?.member('sk_receive_queue')?.offset ?? 0);
     this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'prev', 'sk']);
-    this.#control = BigInt(new StructReader(kernel, 'sk_buff', ['cb']).offset('cb'));
+    this.#control = new StructReader(kernel, 'sk_buff', ['cb']).offset('cb');
   }
 
   /** Socks of connections that a listener has not accepted yet: they have no file and no inode. */
@@ -98,7 +98,7 @@ export class SocketLinks {
 
   /** A pending unix connection is an skb in the listener's queue; its `sk` is the new sock. */
   #unixEmbryos(sock: bigint): bigint[] {
-    const socks = Array.from(this.#skbs(sock, BigInt(this.#skb.offset('sk'))), ({ held }) => held);
+    const socks = Array.from(this.#skbs(sock, this.#skb.offset('sk')), ({ held }) => held);
     return socks.filter((embryo) => embryo !== 0n);
   }
 
@@ -144,10 +144,7 @@ export class SocketLinks {
     };
     const { control, list, first } = this.#carried;
     const files: bigint[] = [];
-    for (const { skb, held: fp } of this.#skbs(
-      sock,
-      this.#control + BigInt(control.offset('fp')),
-    )) {
+    for (const { skb, held: fp } of this.#skbs(sock, this.#control + control.offset('fp'))) {
       if (fp === 0n) continue;
       const view = list.read(fp);
       const count = view.number('count');
@@ -166,25 +163,18 @@ export class SocketLinks {
    * The skbs of a receive queue, each with the pointer at an offset in it, as far as their links agree;
    * accounting tells of the rest.
    */
-  *#skbs(sock: bigint, offset: bigint): Generator<{ skb: bigint; held: bigint }> {
-    const { next: toNext, prev: toPrevious } = this.#skb.members;
+  *#skbs(sock: bigint, offset: number): Generator<{ skb: bigint; held: bigint }> {
     const head = sock + this.#queue;
-    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    const links = this.#skb.cursor();
+    const cursor = new Cursor(this.#kernel, 'struct sk_buff');
     let previous = head;
     let skb = this.#sock.read(sock).pointer('sk_receive_queue.next');
     while (skb !== head) {
-      this.#skb.locate(highHalf(skb), lowHalf(skb), place);
-      const { view, base } = place;
-      const next = view.getBigUint64(base + toNext.offset, true);
-      if (view.getBigUint64(base + toPrevious.offset, true) !== previous) return;
+      const next = links.to(skb).pointer('next');
+      if (links.pointer('prev') !== previous) return;
       // By itself: the control block holds what is nobody's business, and an extract keeps what is read.
-      const at = skb + offset;
-      try {
-        this.#kernel.locate(highHalf(at), lowHalf(at), 8, place);
-      } catch (error) {
-        throw named(error, 'struct sk_buff', skb);
-      }
-      yield { skb, held: place.view.getBigUint64(place.base, true) };
+      const { view, base } = cursor.to(skb).look(offset, 8);
+      yield { skb, held: view.getBigUint64(base + offset, true) };
       previous = skb;
       skb = next;
     }

@@ -166,7 +166,7 @@ export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
 /** Registered, or a copy of one that is and came from the same slab cache. */
 function hasProtocol(kernel: Kernel, sock: bigint, protocol: bigint): boolean {
   if (protocols(kernel).some(({ address }) => address === protocol)) return true;
-  const page = kernel.pageOf(sock);
+  const page = kernel.pages.pageOf(sock);
   if (page === undefined) return false;
   const block = new PageReader(kernel).block(page);
   return (

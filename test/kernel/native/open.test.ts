@@ -84,8 +84,8 @@ describe('a kernel opened by nothing but itself', () => {
           expect(kernel.read(made.directMap + 5n, 3).getUint8(0)).toBe(0xaa);
           const frame = 0x1a08n;
           const page = made.pages + frame * 64n;
-          expect(kernel.pageOf(made.directMap + frame * 4096n + 17n)).toBe(page);
-          expect(kernel.addressOfPage(page)).toBe(made.directMap + frame * 4096n);
+          expect(kernel.pages.pageOf(made.directMap + frame * 4096n + 17n)).toBe(page);
+          expect(kernel.pages.addressOfPage(page)).toBe(made.directMap + frame * 4096n);
         });
       }
     }
@@ -101,7 +101,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.provenance.directMap).toMatchObject({
       detail: expect.stringContaining('the usual base, checked in page tables'),
     });
-    expect(kernel.pageOf(made.directMap)).toBe(made.pages);
+    expect(kernel.pages.pageOf(made.directMap)).toBe(made.pages);
   });
 
   it('assembles reads from pages that lie apart', () => {
@@ -130,16 +130,16 @@ describe('a kernel opened by nothing but itself', () => {
   it('has no page outside of the direct map, and no address outside of the pages', () => {
     const made = syntheticKernel();
     const kernel = openNativeImage(made.image);
-    expect(kernel.pageOf(made.vmalloc)).toBeUndefined();
-    expect(kernel.pageOf(made.at.text)).toBeUndefined();
-    expect(kernel.pageOf(made.directMap - 1n)).toBeUndefined();
-    expect(kernel.pageOf(made.directMap + BigInt(SYNTHETIC_MEMORY))).toBeUndefined();
-    expect(kernel.addressOfPage(made.pages + 1n)).toBeUndefined();
-    expect(kernel.addressOfPage(made.pages - 64n)).toBeUndefined();
+    expect(kernel.pages.pageOf(made.vmalloc)).toBeUndefined();
+    expect(kernel.pages.pageOf(made.at.text)).toBeUndefined();
+    expect(kernel.pages.pageOf(made.directMap - 1n)).toBeUndefined();
+    expect(kernel.pages.pageOf(made.directMap + BigInt(SYNTHETIC_MEMORY))).toBeUndefined();
+    expect(kernel.pages.addressOfPage(made.pages + 1n)).toBeUndefined();
+    expect(kernel.pages.addressOfPage(made.pages - 64n)).toBeUndefined();
     expect(
-      kernel.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64)),
+      kernel.pages.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64)),
     ).toBeUndefined();
-    expect(kernel.addressOfPage(0n)).toBeUndefined();
+    expect(kernel.pages.addressOfPage(0n)).toBeUndefined();
   });
 
   it('reads /proc/kcore by its own map, and tables only where that has nothing', () => {
@@ -231,7 +231,7 @@ describe('a kernel opened by nothing but itself', () => {
       found: false,
       why: expect.stringContaining('page tables do not agree'),
     });
-    expect(errorOf(() => kernel.pageOf(made.directMap))).toMatchObject({
+    expect(errorOf(() => kernel.pages.pageOf(made.directMap))).toMatchObject({
       code: 'damaged',
       message: expect.stringMatching(/^the direct map cannot be found: page_offset_base says 0x/),
     });
@@ -246,7 +246,7 @@ describe('a kernel opened by nothing but itself', () => {
       found: false,
       why: expect.stringMatching(/vmemmap_base says .*, mem_section/),
     });
-    expect(errorOf(() => kernel.addressOfPage(made.pages))).toMatchObject({
+    expect(errorOf(() => kernel.pages.addressOfPage(made.pages))).toMatchObject({
       code: 'damaged',
       message: expect.stringMatching(/^struct pages cannot be found: vmemmap_base says 0x/),
     });
@@ -265,7 +265,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.symbol('init_uts_ns')).toBeDefined();
     // The page tables still show where everything is.
     expect(kernel.read(made.directMap, 1).getUint8(0)).toBe(0xaa);
-    expect(kernel.pageOf(made.directMap)).toBe(made.pages);
+    expect(kernel.pages.pageOf(made.directMap)).toBe(made.pages);
   });
 
   it('is not led astray by what looks like markers a thousand times', () => {

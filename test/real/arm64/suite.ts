@@ -197,7 +197,7 @@ function orders(dump: LabArm64DumpName): void {
       const reader = new PageReader(kernel);
       const pages = oracle.sockets.flatMap((socket) => Object.values(socket.pages).flat());
       for (const { pfn } of pages) {
-        const block = reader.block(kernel.pageOfFrame(pfn));
+        const block = reader.block(kernel.pages.pageOfFrame(pfn));
         expect(block, `page frame ${pfn}`).toMatchObject({ kind: 'page', order: order(pfn) });
       }
       expect(pages.length).toBeGreaterThan(100);

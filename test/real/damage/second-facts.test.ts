@@ -34,7 +34,8 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
       if (kernel.read(info + offsetOf('skb_shared_info', 'nr_frags'), 1).getUint8(0) === 0)
         continue;
       const page = pages.block(kernel.read(frags, 8).getBigUint64(0, true));
-      if (page.kind === 'page' && (page.order ?? 0) >= 2) return kernel.pageOfFrame(page.frame);
+      if (page.kind === 'page' && (page.order ?? 0) >= 2)
+        return kernel.pages.pageOfFrame(page.frame);
     }
     throw new Error('no queue has a compound page');
   })();
@@ -50,9 +51,9 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
   });
 
   test('a slab whose struct page is zeros is told', () => {
-    const page = kernel.pageOf(hidden[0]!.socket.sock) ?? 0n;
+    const page = kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n;
     const block = new PageReader(kernel).block(page);
-    const address = kernel.pageOfFrame(block.frame);
+    const address = kernel.pages.pageOfFrame(block.frame);
     expect(ask({ address, bytes: new Uint8Array(layout.size) })).toMatch(
       /counts \d+ slabs, \d+ were found/,
     );

@@ -55,7 +55,7 @@ beforeAll(async () => {
     marked.pointer(large + at('sk_buff', 'head')) +
     (marked.pointer(large + at('sk_buff', 'end')) & 0xffff_ffffn);
   const frag = marked.pointer(shared + at('skb_shared_info', 'frags'));
-  plant('page', kernel.addressOfPage(frag) ?? 0n);
+  plant('page', kernel.pages.addressOfPage(frag) ?? 0n);
   // Behind the frags in use lies what the slab object held before.
   plant('stale frags', shared + at('skb_shared_info', 'frags') + 16n * 16n);
   // A neighbour in the same slab page.

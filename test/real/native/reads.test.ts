@@ -26,8 +26,8 @@ describe.each(REAL_DUMPS)('memory of $name', (dump) => {
       for (const [kind, hex, length, expected] of reads) {
         const address = BigInt(hex);
         if (kind === 'page') {
-          expect(kernel.pageOf(address), hex).toBe(BigInt(expected!));
-          expect(kernel.addressOfPage(BigInt(expected!)), hex).toBe(address & ~0xfffn);
+          expect(kernel.pages.pageOf(address), hex).toBe(BigInt(expected!));
+          expect(kernel.pages.addressOfPage(BigInt(expected!)), hex).toBe(address & ~0xfffn);
         } else {
           expect(answer(kernel, address, length), `${kind} ${hex}, ${length} bytes`).toBe(expected);
         }

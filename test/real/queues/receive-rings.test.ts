@@ -39,7 +39,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     const found = receiveBuffers(kernel, device.parent);
     expect(found).toEqual(buffers);
     expect(found.length).toBeGreaterThan(100);
-    const frames = new Set(found.map((buffer) => allocation(kernel.pageOf(buffer)).frame));
+    const frames = new Set(found.map((buffer) => allocation(kernel.pages.pageOf(buffer)).frame));
     for (const page of cut) expect(frames).toContain(allocation(page).frame);
   });
 
@@ -48,7 +48,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     const ofSkbs = new Set(drgn.map(([frame]) => frame));
     const found = new Map<number, { block: PageBlock; buffers: number }>();
     for (const buffer of receiveBuffers(kernel, device.parent)) {
-      const block = allocation(kernel.pageOf(buffer));
+      const block = allocation(kernel.pages.pageOf(buffer));
       if (ofSkbs.has(block.frame)) continue;
       const buffers = (found.get(block.frame)?.buffers ?? 0) + 1;
       found.set(block.frame, { block, buffers });

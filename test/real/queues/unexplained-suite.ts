@@ -87,7 +87,10 @@ export function unexplainedSuite(dump: string, version: LabKernel, core: () => s
         }
       }
       const frames = new Set(found.map((page) => pages.block(page).frame));
-      const heads = Array.from(frames, (frame) => `0x${kernel.pageOfFrame(frame).toString(16)}`);
+      const heads = Array.from(
+        frames,
+        (frame) => `0x${kernel.pages.pageOfFrame(frame).toString(16)}`,
+      );
       expect(heads.sort()).toEqual(drgn.frags);
       expect(row('page-fragments').bytes).not.toBeNull();
     });

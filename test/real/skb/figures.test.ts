@@ -93,7 +93,7 @@ test.each(LAB_DUMPS)('%s: orders are what the guest’s /proc/kpageflags says', 
   const reader = new PageReader(kernel);
   const pages = oracle.sockets.flatMap((socket) => Object.values(socket.pages).flat());
   for (const { pfn } of pages) {
-    const block = reader.block(kernel.pageOfFrame(pfn));
+    const block = reader.block(kernel.pages.pageOfFrame(pfn));
     expect(block, `page frame ${pfn}`).toMatchObject({ kind: 'page', order: order(pfn) });
   }
   expect(pages.length).toBeGreaterThan(100);

@@ -116,14 +116,14 @@ export class GrownMemory {
   /** Address of a frame in the direct map. */
   addressOf(frame: number): bigint {
     const { pageSize } = this.#kernel.facts;
-    const first = this.#kernel.addressOfPage(this.pageAddress(0));
+    const first = this.#kernel.pages.addressOfPage(this.pageAddress(0));
     if (first === undefined) throw new Error('the dump has no direct map');
     return first + BigInt(frame * pageSize);
   }
 
   /** Address of a frame's `struct page`. */
   pageAddress(frame: number): bigint {
-    return this.#kernel.pageOfFrame(frame);
+    return this.#kernel.pages.pageOfFrame(frame);
   }
 
   /** Changes a value of the dump's own memory. */

@@ -165,7 +165,7 @@ interface Cache {
 
 /** The cache that an skb comes from. */
 function skbCache(kernel: NativeKernel, skb: bigint): Cache {
-  const slab = new PageReader(kernel).block(kernel.pageOf(skb) ?? 0n);
+  const slab = new PageReader(kernel).block(kernel.pages.pageOf(skb) ?? 0n);
   if (slab.kind !== 'slab') throw new Error('the first skb is in no slab');
   return slab.cache;
 }

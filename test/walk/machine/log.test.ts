@@ -5,6 +5,7 @@ import { fieldsOf } from '../../../src/walk/machine/fields.js';
 import { logBackwards } from '../../../src/walk/machine/log.js';
 import { readPanic } from '../../../src/walk/machine/panic.js';
 import { Unknowns } from '../../../src/walk/machine/unknowns.js';
+import { noPages } from '../../support/no-pages.js';
 
 /** Offsets as 6.1's VMCOREINFO states them. */
 const SAID: Readonly<Record<string, number>> = {
@@ -94,13 +95,7 @@ function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
     symbol: (name) => (symbols[name] === undefined ? undefined : BASE + BigInt(symbols[name])),
     struct: () => undefined,
     enumerators: () => undefined,
-    pageOf: () => undefined,
-    frameOf: () => -1,
-    frameOfPage: () => -1,
-    pageOfFrame: () => {
-      throw new Error('the log lies in no frame that is asked for');
-    },
-    addressOfPage: () => undefined,
+    pages: noPages(),
     noteReads: () => () => {},
     close: () => {},
   };

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { ReadError } from '../../../src/kernel/error.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
+import { PageMap } from '../../../src/kernel/page-map.js';
 import { SlabScan } from '../../../src/walk/pages/slab-scan.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 
@@ -39,15 +40,15 @@ function kernelWith(
     symbol: (name) => (name === 'max_pfn' ? MAX_PFN : undefined),
     struct: (name) => structs(stride)[name],
     enumerators: (name) => (name === 'pageflags' ? new Map([['PG_slab', 9n]]) : undefined),
-    locate(high, low, length, place) {
-      place.view = this.read((BigInt(high) << 32n) | BigInt(low), length);
+    locate(at, length, place) {
+      place.view = this.read(at.address, length);
       place.base = 0;
     },
-    frameOf: () => -1,
-    frameOfPage: () => -1,
-    pageOf: () => undefined,
-    pageOfFrame: (frame) => PAGES + BigInt(frame * stride),
-    addressOfPage: () => undefined,
+    pages: new PageMap({
+      pageSize,
+      directMap: () => ({ address: 0n, length: 0, physical: 0 }),
+      pageArray: () => ({ address: PAGES, stride }),
+    }),
     noteReads: () => () => {},
     close() {},
   };

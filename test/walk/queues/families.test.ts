@@ -5,6 +5,7 @@ import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
 import { FamilyQueues } from '../../../src/walk/queues/families.js';
 import type { SockKind } from '../../../src/walk/queues/queue.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
+import { noPages } from '../../support/no-pages.js';
 
 const SOCK = 0xffff_8880_0000_1000n;
 
@@ -37,20 +38,14 @@ function kernelWith(values: Readonly<Record<string, number>>): Kernel {
       ...{ source: 'vmcore', engine: 'native', live: false },
     },
     read,
-    locate(high, low, length, place) {
-      place.view = read((BigInt(high) << 32n) | BigInt(low), length);
+    locate(at, length, place) {
+      place.view = read(at.address, length);
       place.base = 0;
     },
     symbol: () => undefined,
     struct,
     enumerators: () => undefined,
-    frameOf: () => -1,
-    frameOfPage: () => -1,
-    pageOf: () => undefined,
-    pageOfFrame: () => {
-      throw new Error('queues are found without pages');
-    },
-    addressOfPage: () => undefined,
+    pages: noPages(),
     noteReads: () => () => {},
     close() {},
   };

@@ -1,4 +1,5 @@
 import type { KernelError, ReadError } from '../../error.js';
+import type { PageArray } from '../../page-map.js';
 import type { LinearRange } from '../address.js';
 
 /**
@@ -54,10 +55,3 @@ export interface Bases {
 export type Sought<Region> =
   | { readonly found: Region; readonly from: string }
   | { readonly found: undefined; readonly error: KernelError | ReadError };
-
-export interface PageArray {
-  /** Address of the `struct page` of page frame 0. */
-  readonly address: bigint;
-  /** Bytes of a `struct page`. */
-  readonly stride: number;
-}

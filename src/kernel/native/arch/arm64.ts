@@ -1,9 +1,10 @@
 import { KernelError } from '../../error.js';
 import { highHalf, lowHalf } from '../../halves.js';
+import type { PageArray } from '../../page-map.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import type { Architecture, Bases, EarlyKernel, PageArray, Protection, Sought } from './arch.js';
+import type { Architecture, Bases, EarlyKernel, Protection, Sought } from './arch.js';
 import { Arm64PageTables } from './arm64-page-tables.js';
 import {
   type Anchor,

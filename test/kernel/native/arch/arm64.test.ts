@@ -66,12 +66,12 @@ describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from
     const last = (made.ram + ARM64_MEMORY) / shape.page - 1;
     for (const frame of [first, first + 3, last]) {
       const address = made.linear(frame * shape.page);
-      expect(kernel.pageOfFrame(frame)).toBe(made.page(frame));
-      expect(kernel.pageOf(address + 17n)).toBe(made.page(frame));
-      expect(kernel.addressOfPage(made.page(frame))).toBe(address);
+      expect(kernel.pages.pageOfFrame(frame)).toBe(made.page(frame));
+      expect(kernel.pages.pageOf(address + 17n)).toBe(made.page(frame));
+      expect(kernel.pages.addressOfPage(made.page(frame))).toBe(address);
     }
-    expect(kernel.pageOf(made.vmalloc)).toBeUndefined();
-    expect(kernel.pageOf(made.linear(made.ram + ARM64_MEMORY))).toBeUndefined();
+    expect(kernel.pages.pageOf(made.vmalloc)).toBeUndefined();
+    expect(kernel.pages.pageOf(made.linear(made.ram + ARM64_MEMORY))).toBeUndefined();
   });
 });
 
@@ -142,19 +142,19 @@ it('does not take an alias of the linear map, which signatures hide, for the map
 it('takes no struct pages from a PHYS_OFFSET that is not believed, unless sections say so', () => {
   const options = { ...SHAPE, numbers: { PHYS_OFFSET: 0x3ffe_0000n } };
   const unknown = openNativeImage(arm64Kernel(options).image);
-  expect(errorOf(() => unknown.pageOfFrame(0x4_0000))).toMatchObject({
+  expect(errorOf(() => unknown.pages.pageOfFrame(0x4_0000))).toMatchObject({
     code: 'damaged',
     message: expect.stringContaining('no VMEMMAP_START and PHYS_OFFSET that lead there'),
   });
   const made = arm64Kernel({ ...options, sections: true });
-  expect(openNativeImage(made.image).pageOfFrame(0x4_0000)).toBe(made.page(0x4_0000));
+  expect(openNativeImage(made.image).pages.pageOfFrame(0x4_0000)).toBe(made.page(0x4_0000));
 });
 
 it.each(['0xfffff00000000008', '0xfffff00000000800'])(
   'takes no array of struct pages that begins at %s',
   (start) => {
     const { image } = arm64Kernel({ ...SHAPE, numbers: { VMEMMAP_START: BigInt(start) } });
-    expect(errorOf(() => openNativeImage(image).pageOfFrame(0x4_0000))).toMatchObject({
+    expect(errorOf(() => openNativeImage(image).pages.pageOfFrame(0x4_0000))).toMatchObject({
       code: 'damaged',
       message: expect.stringContaining('no VMEMMAP_START and PHYS_OFFSET that lead there'),
     });
@@ -165,7 +165,7 @@ it('finds no struct page where VMCOREINFO and types differ on its size', () => {
   const { image } = arm64Kernel(SHAPE);
   const vmcoreinfo = image.vmcoreinfo?.replace('SIZE(page)=64', 'SIZE(page)=72') ?? '';
   const kernel = openNativeImage({ ...image, vmcoreinfo });
-  expect(errorOf(() => kernel.pageOfFrame(0x4_0000))).toMatchObject({
+  expect(errorOf(() => kernel.pages.pageOfFrame(0x4_0000))).toMatchObject({
     code: 'damaged',
     message: 'a struct page has 72 bytes in VMCOREINFO, 64 in the types',
   });

@@ -1,0 +1,12 @@
+import { PageMap } from '../../src/kernel/page-map.js';
+
+/** Of a kernel whose pages nobody should ask for: no address is in its direct map. */
+export function noPages(): PageMap {
+  return new PageMap({
+    pageSize: 4096,
+    directMap: () => ({ address: 0n, length: 0, physical: 0 }),
+    pageArray: () => {
+      throw new Error('this is read without struct pages');
+    },
+  });
+}
