@@ -1,4 +1,4 @@
-import type { QueueName } from '../walk/queues/queue.js';
+import { type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
 import type { SockIdentity } from '../walk/sockets/sock.js';
 import type { Figures } from './figures.js';
 import type { Tally } from './tally.js';
@@ -19,15 +19,11 @@ export interface Connection extends Pick<SockIdentity, 'netns' | 'local' | 'peer
   readonly resets: boolean;
 }
 
-/**
- * Queues that a connection keeps after its close, without an owner, until the peer has acknowledged
- * everything (tcp_close in net/ipv4/tcp.c); kTLS sends what it still has first (net/tls/tls_sw.c).
- */
-const LINGERING: readonly QueueName[] = [
-  ...(['outOfOrder', 'error', 'write', 'retransmit', 'tlsSend'] as const),
-];
-
-const SENDING: readonly QueueName[] = ['write', 'retransmit', 'tlsSend'];
+/** What a connection keeps after its close, and what of that is on its way to the peer. */
+const LINGERING = queuesThat(({ atClose }) => atClose === 'kept');
+const SENDING = LINGERING.filter((name) => queueFacts(name).payload === 'sent');
+/** What goes to the peer before a socket lets go of it. */
+const SENT_FIRST = queuesThat(({ atClose }) => atClose === 'sent');
 
 export interface CountedQueue {
   readonly name: QueueName;
@@ -56,9 +52,8 @@ export function heldBy(
   const holdsAny = (names: readonly QueueName[]) =>
     queues.some(({ name, figures }) => names.includes(name) && figures.pinnedBytes > 0);
   if (type !== 'SOCK_STREAM' || (protocol !== 'TCP' && !mptcp) || state === 'LISTEN') {
-    // SCTP sends what it still has before it lets an association go (sctp_close in net/sctp/socket.c).
-    const unsent = holdsAny(['sctpSend']);
-    return { all, atClose: unsent ? sum((name) => name !== 'sctpSend') : all };
+    const unsent = holdsAny(SENT_FIRST);
+    return { all, atClose: unsent ? sum((name) => !SENT_FIRST.includes(name)) : all };
   }
   const sending = holdsAny(SENDING) ? sum((name) => SENDING.includes(name)) : undefined;
   const unread = queues.some(({ name, figures }) => name === 'receive' && figures.payloadBytes > 0);

@@ -3,7 +3,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { PageReader } from '../walk/pages/pages.js';
 import { HeldReader } from '../walk/queues/held-reader.js';
-import type { QueueName } from '../walk/queues/queue.js';
+import { type QueueName, queueFacts } from '../walk/queues/queue.js';
 import { QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skbs/skb.js';
 import { TcpCharges } from '../walk/sockets/charges.js';
@@ -41,9 +41,6 @@ export interface AccountOptions {
   /** Sums over several sockets, to which this one is added. */
   readonly sums?: readonly Tally[];
 }
-
-/** Queues whose first skb may have been read in part; MPTCP's reader takes skbs over as they are. */
-const PARTLY_READ: readonly QueueName[] = ['receive', 'reader'];
 
 /** How often a queue of a live kernel is walked anew when it changed under the reader. */
 const LIVE_ATTEMPTS = 5;
@@ -144,7 +141,7 @@ export class SocketAccountant {
         },
         (code, message) => tally.incomplete(code, message),
       );
-      if (first && PARTLY_READ.includes(queue.name)) {
+      if (first && queueFacts(queue.name).partlyRead) {
         const part = this.#readPart(socket.sock, identity, first, tally);
         read = read === undefined || part === undefined ? undefined : read + part;
       }

@@ -1,0 +1,47 @@
+// The floors of docs/architecture.md: imports go down only.
+'use strict';
+
+/** What each room may know besides itself and src/error.ts. */
+const BELOW = {
+  kernel: [],
+  walk: ['kernel'],
+  account: ['walk', 'kernel'],
+  extract: ['account', 'walk', 'kernel'],
+  host: [],
+  diagnosis: ['host', 'account', 'walk', 'kernel'],
+  report: ['diagnosis', 'host', 'account', 'walk', 'kernel'],
+};
+
+/** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */
+const KNOWS_ENGINES = '^src/(cli|extract|kernel|report/(info|struct))/|^src/walk/values/';
+
+module.exports = {
+  forbidden: [
+    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
+    ...Object.entries(BELOW).map(([room, below]) => ({
+      name: `${room}-looks-down`,
+      severity: 'error',
+      from: { path: `^src/${room}/` },
+      to: { path: '^src/', pathNot: `^src/(error\\.ts$|(${[room, ...below].join('|')})/)` },
+    })),
+    {
+      name: 'one-interface-to-kernels',
+      severity: 'error',
+      from: { path: '^src/', pathNot: KNOWS_ENGINES },
+      // The one place that opens the live kernel from outside the command line is loaded on demand.
+      to: { path: '^src/kernel/(native|crash)/' },
+    },
+    {
+      name: 'nothing-of-tests',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|scripts)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    // Types count: a room that only names another's types knows of it all the same.
+    tsPreCompilationDeps: true,
+  },
+};
