@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { escapeText } from '../src/report/escape.js';
+import { escapeText } from '../src/report/text/escape.js';
 import { shellPath, shellWord } from '../src/shell-word.js';
 
 const ODD = [

@@ -79,14 +79,14 @@ async function verify<A extends Answer>(
   options: AnswerOptions,
   question: Question<A>,
 ): Promise<void> {
-  const { compareAnswers } = await import('../report/differences.js');
+  const { compareAnswers } = await import('../report/verify/differences.js');
   const native = await askOnce(options, question, 'native');
   const crash = await askOnce(options, question, 'crash');
   const found = compareAnswers(question.toJson(native), question.toJson(crash));
   if (options.json) {
     printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
   } else {
-    const { verifyText } = await import('../report/verify-text.js');
+    const { verifyText } = await import('../report/verify/text.js');
     printAnswer(verifyText(found.compared, found.differences, terminalWidth()));
   }
   const complete = isComplete(native) && isComplete(crash);

@@ -8,7 +8,7 @@ import {
   type ReadErrorCode,
 } from '../kernel/error.js';
 import { OutputError } from '../output-file.js';
-import { escapeText } from '../report/escape.js';
+import { escapeText } from '../report/text/escape.js';
 import { WalkError } from '../walk/error.js';
 
 /** Exit statuses of kdump-mem. */

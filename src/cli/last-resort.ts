@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { EXHAUSTION_ADVICE, exhaustionOf } from '../exhaustion.js';
-import { escapeText } from '../report/escape.js';
+import { escapeText } from '../report/text/escape.js';
 
 /** EX_SOFTWARE of sysexits.h: an error that nobody caught. No answer has this status. */
 const BUG_STATUS = 70;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import { escapeText } from '../report/escape.js';
+import { escapeText } from '../report/text/escape.js';
 import type { Warning } from '../walk/warnings.js';
 
 /**

@@ -6,8 +6,8 @@ import { CAPTURE_SCRIPT } from '../host/capture/script.js';
 import { asExhausted, endGroup, startGroup } from '../host/child.js';
 import { HostError } from '../host/error.js';
 import { OutputError, OutputFile } from '../output-file.js';
-import { escapeText } from '../report/escape.js';
-import { formatSize } from '../report/size.js';
+import { escapeText } from '../report/text/escape.js';
+import { formatSize } from '../report/text/size.js';
 import { EXIT } from './skcheck-failure.js';
 import type { SkcheckOptions } from './skcheck-options.js';
 

@@ -1,19 +1,19 @@
 import { styleText } from 'node:util';
+import type { Ages } from '../diagnosis/ages.js';
+import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
+import { socketFilter } from '../diagnosis/filter.js';
+import type { Finding } from '../diagnosis/finding.js';
+import { STALE_CODES } from '../diagnosis/verdict.js';
 import { CapturedHost } from '../host/capture/host.js';
 import { type Observation, observe } from '../host/observe.js';
 import { takeCensus, theoreticalWorst } from '../host/proc/census.js';
 import { readPageSize } from '../host/proc/memory.js';
 import type { HostSource } from '../host/source.js';
 import type { Sample } from '../host/ss/read.js';
-import { skcheckReport } from '../report/skcheck.js';
-import { captureWarnings } from '../report/skcheck-capture.js';
-import type { SkcheckReport, SkcheckWarning } from '../report/skcheck-schema.js';
-import type { Paint, TextOptions } from '../report/skcheck-text.js';
-import type { Ages } from '../stale/ages.js';
-import { type Diagnosis, diagnose } from '../stale/diagnose.js';
-import { socketFilter } from '../stale/filter.js';
-import type { Finding } from '../stale/finding.js';
-import { STALE_CODES } from '../stale/verdict.js';
+import { captureWarnings } from '../report/skcheck/capture.js';
+import { skcheckReport } from '../report/skcheck/report.js';
+import type { SkcheckReport, SkcheckWarning } from '../report/skcheck/schema.js';
+import type { Paint, TextOptions } from '../report/skcheck/text.js';
 import { EXIT } from './skcheck-failure.js';
 import { type SkcheckOptions, verdictsAsked } from './skcheck-options.js';
 import { terminalWidth } from './terminal-width.js';
@@ -72,7 +72,7 @@ export async function look(
 
 /** Counts what was found in the memory of the running kernel, where that can be read. */
 async function count(diagnosis: Diagnosis) {
-  const { countExactly, withCounts } = await import('../stale/exact.js');
+  const { countExactly, withCounts } = await import('../diagnosis/exact.js');
   const { openNative } = await import('../kernel/native/open.js');
   const { KernelError } = await import('../kernel/error.js');
   const warnings: SkcheckWarning[] = [];

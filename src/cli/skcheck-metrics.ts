@@ -1,9 +1,9 @@
 import { EXHAUSTION_ADVICE } from '../exhaustion.js';
 import { ExhaustedError, isHostError } from '../host/error.js';
 import type { HostSource } from '../host/source.js';
-import { escapeText } from '../report/escape.js';
-import { formatHealth, type LookHealth } from '../report/skcheck-health.js';
-import { formatPrometheus } from '../report/skcheck-prometheus.js';
+import { formatHealth, type LookHealth } from '../report/skcheck/health.js';
+import { formatPrometheus } from '../report/skcheck/prometheus.js';
+import { escapeText } from '../report/text/escape.js';
 import { adviceFor } from './skcheck-failure.js';
 import { look } from './skcheck-look.js';
 import type { SkcheckOptions } from './skcheck-options.js';

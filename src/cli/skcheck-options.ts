@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { isAddressFilter, isState } from '../stale/filter.js';
-import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../stale/verdict.js';
+import { isAddressFilter, isState } from '../diagnosis/filter.js';
+import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../diagnosis/verdict.js';
 import { declareConflicts } from './skcheck-conflicts.js';
 import { VERSION } from './version.js';
 

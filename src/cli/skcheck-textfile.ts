@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { HostSource } from '../host/source.js';
 import { OutputFile } from '../output-file.js';
-import { readHealth } from '../report/skcheck-health.js';
+import { readHealth } from '../report/skcheck/health.js';
 import { EXIT } from './skcheck-failure.js';
 import { LookMetrics } from './skcheck-metrics.js';
 import type { SkcheckOptions } from './skcheck-options.js';

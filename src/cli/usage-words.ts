@@ -1,4 +1,4 @@
-import { escapeText } from '../report/escape.js';
+import { escapeText } from '../report/text/escape.js';
 
 /**
  * commander's words for wrong usage, made inert: they quote arguments as they are. The line break

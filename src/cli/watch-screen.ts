@@ -1,5 +1,5 @@
-import { WATCH_SORTS, type WatchSort, watchFrame } from '../report/skcheck-frame.js';
-import type { SkcheckReport } from '../report/skcheck-schema.js';
+import { WATCH_SORTS, type WatchSort, watchFrame } from '../report/skcheck/frame.js';
+import type { SkcheckReport } from '../report/skcheck/schema.js';
 import { textOptions } from './skcheck-look.js';
 import type { SkcheckOptions } from './skcheck-options.js';
 import { WatchTerminal, type Wish } from './watch-terminal.js';

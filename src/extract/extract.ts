@@ -4,10 +4,10 @@
 import path from 'node:path';
 import { KernelError } from '../kernel/error.js';
 import { architectureOf } from '../kernel/native/arch/architecture-of.js';
+import { packedPagesNote } from '../kernel/native/image/diskdump/packed-pages.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import { keptBytesNotes, keptBytesOf } from '../kernel/native/image/kept-bytes.js';
 import type { Note } from '../kernel/native/image/notes.js';
-import { packedPagesNote } from '../kernel/native/image/packed-pages.js';
 import { lastAtOrBelow } from '../kernel/native/image/sorted.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';

@@ -1,9 +1,9 @@
-import type { PhysicalRange } from '../kernel/native/image/image.js';
 import {
   MOST_GROUP_BYTES,
   type PackedGroup,
   packGroup,
-} from '../kernel/native/image/packed-pages.js';
+} from '../kernel/native/image/diskdump/packed-pages.js';
+import type { PhysicalRange } from '../kernel/native/image/image.js';
 import { Kallsyms } from '../kernel/native/kallsyms/kallsyms.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { CHUNK } from '../kernel/native/lazy-bytes.js';

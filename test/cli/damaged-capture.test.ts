@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { look, statusOf } from '../../src/cli/skcheck-look.js';
 import { readCapture } from '../../src/host/capture/files.js';
 import { CapturedHost } from '../../src/host/capture/host.js';
-import type { SkcheckReport } from '../../src/report/skcheck-schema.js';
+import type { SkcheckReport } from '../../src/report/skcheck/schema.js';
 import {
   captureFiles,
   captureTar,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { diagnose } from '../../src/diagnosis/diagnose.js';
 import { isHostError } from '../../src/host/error.js';
 import { findNamespaces } from '../../src/host/namespaces.js';
 import { observe } from '../../src/host/observe.js';
-import { diagnose } from '../../src/stale/diagnose.js';
 import { FakeHost } from './fake-host.js';
 
 function host(answer: (args: readonly string[], netns: string | null) => string = () => '') {

@@ -112,8 +112,8 @@ async function run(options: ExtractOptions): Promise<void> {
     });
     progress.clear();
     const [{ extractJson }, { extractText }] = await Promise.all([
-      import('../../report/extract-json.js'),
-      import('../../report/extract-text.js'),
+      import('../../report/extract/json.js'),
+      import('../../report/extract/text.js'),
     ]);
     const said = extractJson(found, {
       file: output,

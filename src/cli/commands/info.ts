@@ -3,7 +3,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
-import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info.js';
+import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info/answer.js';
 import { formatJson } from '../../report/json.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
@@ -46,10 +46,10 @@ export function registerInfo(program: Command): void {
 
 async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {
   if (json) {
-    const { infoJson } = await import('../../report/info-json.js');
+    const { infoJson } = await import('../../report/info/json.js');
     printAnswer(formatJson(infoJson(answer), 2));
   } else {
-    const { infoText } = await import('../../report/info-text.js');
+    const { infoText } = await import('../../report/info/text.js');
     printAnswer(infoText(answer));
   }
   if (strict && answer.missing.length > 0) process.exitCode = EXIT.incomplete;
@@ -59,7 +59,7 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
   const [{ describeDump }, { openNativeImage }, { impossibleFigures }] = await Promise.all([
     import('../../kernel/native/image/describe.js'),
     import('../../kernel/native/open.js'),
-    import('../../report/info.js'),
+    import('../../report/info/answer.js'),
   ]);
   const dump = describeDump(image);
   const unknowns = new Unknowns();

@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { partialPages } from '../../kernel/native/image/elf/partial-pages.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
-import { partialPages } from '../../kernel/native/image/partial-pages.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import { holeWords, mayBeZero } from '../../report/read-holes.js';
-import { readJson } from '../../report/read-json.js';
-import { hexDump } from '../../report/read-text.js';
+import { holeWords, mayBeZero } from '../../report/read/holes.js';
+import { readJson } from '../../report/read/json.js';
+import { hexDump } from '../../report/read/text.js';
 import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/pages/memory-pieces.js';
 import { findPlace, type Place, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';

@@ -52,8 +52,8 @@ export function registerSkb(program: Command): void {
       }
       const [ask, json, text] = await Promise.all([
         import('../../account/skb.js'),
-        import('../../report/skb-json.js'),
-        import('../../report/skb-text.js'),
+        import('../../report/skb/json.js'),
+        import('../../report/skb/text.js'),
       ]);
       if (pid !== undefined && fd === undefined) {
         await answer(options, {

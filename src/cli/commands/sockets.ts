@@ -79,8 +79,8 @@ export function registerSockets(program: Command): void {
       const [{ checkThere }, ask, json, text] = await Promise.all([
         import('../../walk/there.js'),
         import('../../account/sockets.js'),
-        import('../../report/sockets-json.js'),
-        import('../../report/sockets-text.js'),
+        import('../../report/sockets/json.js'),
+        import('../../report/sockets/text.js'),
       ]);
       const progress = new Progress();
       const onProgress = (part: number) =>

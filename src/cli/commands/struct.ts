@@ -3,7 +3,7 @@ import { KdumpMemError } from '../../error.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { NamedType } from '../../kernel/native/named-types.js';
 import { formatJson } from '../../report/json.js';
-import type { LayoutMember } from '../../report/struct-layout.js';
+import type { LayoutMember } from '../../report/struct/layout.js';
 import { WalkError } from '../../walk/error.js';
 import { InstanceReader } from '../../walk/values/instance.js';
 import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
@@ -76,17 +76,17 @@ async function printLayout(
   asked: AskedType,
   { json }: StructOptions,
 ): Promise<void> {
-  const text = await import('../../report/struct-text.js');
+  const text = await import('../../report/struct/text.js');
   let types = await findTypes(kernel, asked.name);
   let members: LayoutMember[] | undefined;
   if (asked.members.length > 0) {
     types = [onlyType(types, asked.name)];
     const outer = types[0]!.type;
-    const { selectMember, selectedLayout } = await import('../../report/struct-select.js');
+    const { selectMember, selectedLayout } = await import('../../report/struct/select.js');
     members = asked.members.map((path) => selectedLayout(outer, selectMember(outer, path)));
   }
   if (json) {
-    const { structJson } = await import('../../report/struct-json.js');
+    const { structJson } = await import('../../report/struct/json.js');
     printAnswer(formatJson(structJson(kernel.facts, types, members), 2));
   } else if (members) {
     printAnswer(text.membersText(types[0]!.type, members));
@@ -109,7 +109,7 @@ async function printInstance(
     { read: (address, length) => kernel.read(address, length), nameOf: nameIn(kernel) },
     { elements },
   );
-  const { selectMember } = await import('../../report/struct-select.js');
+  const { selectMember } = await import('../../report/struct/select.js');
   const members = asked.members.map((path) => {
     const member = selectMember(type, path);
     const value = reader.read(member.type, place.address, member.bitOffset, member.bitSize);
@@ -121,7 +121,7 @@ async function printInstance(
     : [];
   if (reader.failure && !reader.readable) throw reader.failure;
   if (json) {
-    const { instanceJson } = await import('../../report/struct-json.js');
+    const { instanceJson } = await import('../../report/struct/json.js');
     const answer = {
       kernel: kernel.facts,
       type: type.spelling,
@@ -131,7 +131,7 @@ async function printInstance(
     };
     printAnswer(formatJson(instanceJson(answer), 2));
   } else {
-    const { instanceText, membersOfInstanceText } = await import('../../report/struct-instance.js');
+    const { instanceText, membersOfInstanceText } = await import('../../report/struct/instance.js');
     const style = { hex: hex ?? false };
     printAnswer(
       value ? instanceText(type.spelling, value, style) : membersOfInstanceText(members, style),
@@ -144,7 +144,7 @@ async function printInstance(
 /** @throws {WalkError} `no-such-type` */
 async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[]> {
   const { namedTypes } = await import('../../kernel/native/named-types.js');
-  const { typeText } = await import('../../report/struct-text.js');
+  const { typeText } = await import('../../report/struct/text.js');
   const found = namedTypes(kernel, name);
   if (found.length === 0) {
     const { problems } = kernel.moduleTypes;

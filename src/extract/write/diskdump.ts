@@ -6,7 +6,7 @@ import {
   STATUS_AT,
   SUB_HEADER_BYTES,
   UTSNAME_AT,
-} from '../../kernel/native/image/diskdump-format.js';
+} from '../../kernel/native/image/diskdump/format.js';
 import type { Note } from '../../kernel/native/image/notes.js';
 import { UTS_BYTES } from '../../kernel/utsname.js';
 import type { OutputFile } from '../../output-file.js';

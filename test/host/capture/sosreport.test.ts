@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { diagnose } from '../../../src/diagnosis/diagnose.js';
 import { CapturedFiles } from '../../../src/host/capture/files.js';
 import { CapturedHost } from '../../../src/host/capture/host.js';
 import { observe } from '../../../src/host/observe.js';
-import { diagnose } from '../../../src/stale/diagnose.js';
 
 const MEMORY = 'skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
 const INFO = 'ts sack cubic rcvmss:536 bytes_received:5000 lastrcv:62000';

@@ -8,7 +8,7 @@ import { extract } from '../../../src/extract/extract.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { socketsSchema } from '../../../src/report/schema.js';
-import { socketsJson } from '../../../src/report/sockets-json.js';
+import { socketsJson } from '../../../src/report/sockets/json.js';
 import { listNodes } from '../../../src/walk/list.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';

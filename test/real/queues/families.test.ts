@@ -8,7 +8,7 @@ import { accountAll } from '../../../src/account/sockets.js';
 import { Tally } from '../../../src/account/tally.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { type SocketsJson, socketsSchema } from '../../../src/report/schema.js';
-import { socketsJson } from '../../../src/report/sockets-json.js';
+import { socketsJson } from '../../../src/report/sockets/json.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { drgnJson } from '../../support/drgn.js';

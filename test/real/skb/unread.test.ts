@@ -5,7 +5,7 @@ import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
 import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountFd, accountSock } from '../../../src/account/skb.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { skbText } from '../../../src/report/skb-text.js';
+import { skbText } from '../../../src/report/skb/text.js';
 import { LAB, LAB_KERNELS, LabMissing, labDump, role } from '../../support/lab.js';
 
 const SOCK_STREAM = 1;

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { Diagnosis } from '../../../src/diagnosis/diagnose.js';
+import { countExactly, withCounts } from '../../../src/diagnosis/exact.js';
+import type { Finding } from '../../../src/diagnosis/finding.js';
+import { VERDICT_CODES } from '../../../src/diagnosis/verdict.js';
 import type { SocketRecord } from '../../../src/host/socket.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import type { Diagnosis } from '../../../src/stale/diagnose.js';
-import { countExactly, withCounts } from '../../../src/stale/exact.js';
-import type { Finding } from '../../../src/stale/finding.js';
-import { VERDICT_CODES } from '../../../src/stale/verdict.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
 import { skcheck } from './stage.js';
 

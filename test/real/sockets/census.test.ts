@@ -5,9 +5,9 @@ import { accountSock } from '../../../src/account/skb.js';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { compareAnswers } from '../../../src/report/differences.js';
 import { socketsSchema } from '../../../src/report/schema.js';
-import { socketsJson } from '../../../src/report/sockets-json.js';
+import { socketsJson } from '../../../src/report/sockets/json.js';
+import { compareAnswers } from '../../../src/report/verify/differences.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import {
   LAB_KERNELS,

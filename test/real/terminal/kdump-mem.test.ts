@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { columnsOf } from '../../../src/report/cut.js';
+import { columnsOf } from '../../../src/report/text/cut.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
 

@@ -1,5 +1,5 @@
 import { BlockCache } from '../../../src/kernel/native/image/cache.js';
-import { diskdump } from '../../../src/kernel/native/image/diskdump.js';
+import { diskdump } from '../../../src/kernel/native/image/diskdump/diskdump.js';
 import { FileSource } from '../../../src/kernel/native/image/source.js';
 
 /** All pages that a "kdump compressed" file stores, inflated, with whatever they hold. */

@@ -1,14 +1,14 @@
 import { KernelError } from '../../error.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
 import { dumpIn } from './directory.js';
-import { diskdump } from './diskdump.js';
-import { elf } from './elf.js';
-import { FlattenedSource, isFlattened } from './flattened.js';
+import { diskdump } from './diskdump/diskdump.js';
+import { withPackedPages } from './diskdump/packed-image.js';
+import { elf } from './elf/elf.js';
+import { FlattenedSource, isFlattened } from './flattened/flattened.js';
 import { refuseForeign } from './foreign.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
 import { withKeptBytes } from './kept-bytes.js';
-import { withPackedPages } from './packed-image.js';
 import { type ByteSource, FileSource, readHead } from './source.js';
 
 /** Formats in the order in which they are tried. A new one is one file, and a line here. */

@@ -1,0 +1,188 @@
+import { Parser } from 'binary-parser';
+import { bytesOf, textOf } from '../../../bytes.js';
+import { KernelError } from '../../../error.js';
+import { UTS, UTS_BYTES } from '../../../utsname.js';
+import { requireBytes } from '../elf/header.js';
+import { requireMachine } from '../machine.js';
+import { type ByteSource, readHead } from '../source.js';
+import { STATUS_AT, SUB_HEADER_BYTES, UTSNAME_AT } from './format.js';
+
+/** A place in the file, in bytes. */
+export interface Extent {
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** What a "kdump compressed" file says of itself, in units that need no more thought. */
+export interface DiskdumpHeader {
+  readonly version: number;
+  /** utsname's machine, or undefined where the writer didn't know it (QEMU on arm64). */
+  readonly machine: string | undefined;
+  /** utsname's release, or undefined. */
+  readonly release: string | undefined;
+  /** DUMP_DH_… flags: how pages may be compressed, and what happened while it was written. */
+  readonly status: number;
+  /** Bytes of a block, which is what a bit and a descriptor stand for; not always the page size. */
+  readonly blockSize: number;
+  /** Where the bitmap of memory that exists starts. */
+  readonly ramBitmap: number;
+  /** Where the bitmap of stored blocks starts: the same one where the file has only one. */
+  readonly storedBitmap: number;
+  /** Where the descriptors start. */
+  readonly descriptors: number;
+  /** Blocks of physical memory: bits of a bitmap. */
+  readonly blocks: number;
+  /** makedumpfile's -d, or undefined before version 1. */
+  readonly dumpLevel: number | undefined;
+  /** The blocks that a part of a split dump holds, `end` exclusive; undefined if it isn't one. */
+  readonly split: { readonly start: number; readonly end: number } | undefined;
+  readonly vmcoreinfo: Extent | undefined;
+  readonly notes: Extent | undefined;
+  readonly eraseinfo: Extent | undefined;
+  /** Bytes that are the same in every part of a split dump. */
+  readonly identity: string;
+}
+
+/** status: the writer ran out of space; blocks whose descriptor is empty were lost. */
+export const DUMP_DH_COMPRESSED_INCOMPLETE = 0x8;
+/** status: pages of the memory map were left out (makedumpfile -e). */
+export const DUMP_DH_EXCLUDED_VMEMMAP = 0x10;
+
+const NEWEST_VERSION = 6;
+/** 2^35 blocks: 128 TiB of 4 KiB pages, a bitmap of 4 GiB. Anything larger is damage. */
+const MOST_BLOCKS = 2 ** 35;
+const LARGEST_BLOCK = 1 << 20;
+const HEADER_BYTES = 464;
+
+/** struct disk_dump_header (makedumpfile's diskdump_mod.h), as 64-bit little-endian machines lay it out. */
+const disk_dump_header = new Parser()
+  .endianness('little')
+  .seek(8)
+  .int32('header_version')
+  .seek(6 * UTS_BYTES + 6)
+  .seek(16)
+  .uint32('status')
+  .int32('block_size')
+  .int32('sub_hdr_size')
+  .uint32('bitmap_blocks')
+  .uint32('max_mapnr');
+
+/** struct kdump_sub_header; which fields count depends on the header's version. */
+const kdump_sub_header = new Parser()
+  .endianness('little')
+  .uint64('phys_base')
+  .int32('dump_level')
+  .int32('split')
+  .uint64('start_pfn')
+  .uint64('end_pfn')
+  .uint64('offset_vmcoreinfo')
+  .uint64('size_vmcoreinfo')
+  .uint64('offset_note')
+  .uint64('size_note')
+  .uint64('offset_eraseinfo')
+  .uint64('size_eraseinfo')
+  .uint64('start_pfn_64')
+  .uint64('end_pfn_64')
+  .uint64('max_mapnr_64');
+
+export function isKdumpCompressed(head: DataView): boolean {
+  return head.byteLength >= 8 && textOf(bytesOf(head, 0, 8)) === 'KDUMP   ';
+}
+
+/** @throws {KernelError} `truncated`, `damaged` or `unsupported-arch`. */
+export function readDiskdumpHeader(source: ByteSource): DiskdumpHeader {
+  const view = readHead(source, 0, HEADER_BYTES);
+  requireBytes(source, view, 0, HEADER_BYTES);
+  const { release, machine } = readUtsname(view);
+  refuseOtherMachines(source, view, machine);
+
+  const header = disk_dump_header.parse(bytesOf(view));
+  const { header_version: version, status, block_size: blockSize } = header;
+  const { sub_hdr_size, bitmap_blocks, max_mapnr } = header;
+  if (blockSize < 512 || blockSize > LARGEST_BLOCK || (blockSize & (blockSize - 1)) !== 0) {
+    throw damaged(source, `a block size of ${blockSize} bytes`);
+  }
+  if (sub_hdr_size < 1 || sub_hdr_size > 1 << 20) {
+    throw damaged(source, `a sub-header of ${sub_hdr_size} blocks`);
+  }
+  const subView = readHead(source, blockSize, SUB_HEADER_BYTES);
+  requireBytes(source, subView, blockSize, SUB_HEADER_BYTES);
+  const sub = kdump_sub_header.parse(bytesOf(subView));
+
+  const wide = version >= 6;
+  const blocks = wide ? Number(sub.max_mapnr_64) : max_mapnr;
+  if (blocks > MOST_BLOCKS) throw damaged(source, `${blocks} blocks of memory`);
+  const bitmapBytes = Math.ceil(blocks / 8);
+  const bitmapSpace = bitmap_blocks * blockSize;
+  // makedumpfile writes two bitmaps, each of half the space (diskdump.c's dump_is_partial).
+  const both = bitmap_blocks >= Math.ceil(bitmapBytes / blockSize) * 2;
+  if (!both && bitmapSpace < bitmapBytes) {
+    throw damaged(source, `a bitmap of ${bitmapSpace} bytes for ${blocks} blocks of memory`);
+  }
+  const ramBitmap = (1 + sub_hdr_size) * blockSize;
+  const isPart = version >= 2 && sub.split !== 0;
+  const start = Number(wide ? sub.start_pfn_64 : sub.start_pfn);
+  const end = Math.min(Number(wide ? sub.end_pfn_64 : sub.end_pfn), blocks);
+  if (isPart && start > end) throw damaged(source, `a part from block ${start} to ${end}`);
+  return {
+    version,
+    machine,
+    release,
+    status,
+    blockSize,
+    ramBitmap,
+    storedBitmap: both ? ramBitmap + bitmapSpace / 2 : ramBitmap,
+    descriptors: ramBitmap + bitmapSpace,
+    blocks,
+    dumpLevel: version >= 1 ? sub.dump_level : undefined,
+    split: isPart ? { start, end } : undefined,
+    vmcoreinfo: extent(version >= 3, sub.offset_vmcoreinfo, sub.size_vmcoreinfo),
+    notes: extent(version >= 4, sub.offset_note, sub.size_note),
+    eraseinfo: extent(version >= 5, sub.offset_eraseinfo, sub.size_eraseinfo),
+    identity: identityOf(view),
+  };
+}
+
+/** The writer of one part alone may have run out of space. */
+function identityOf(view: DataView): string {
+  const bytes = Buffer.from(bytesOf(view));
+  bytes.writeUInt32LE(0, STATUS_AT);
+  return bytes.toString('latin1');
+}
+
+export function isNewerVersion(version: number): boolean {
+  return version > NEWEST_VERSION;
+}
+
+function extent(known: boolean, offset: bigint, size: bigint): Extent | undefined {
+  if (!known || offset === 0n || size === 0n) return undefined;
+  return { offset: Number(offset), size: Number(size) };
+}
+
+function readUtsname(view: DataView): { release: string | undefined; machine: string | undefined } {
+  const field = (i: number) => textOf(bytesOf(view, UTSNAME_AT + i * UTS_BYTES, UTS_BYTES));
+  const machine = field(UTS.machine);
+  return {
+    release: field(UTS.release) || undefined,
+    machine: machine === '' || machine === 'Unknown' ? undefined : machine,
+  };
+}
+
+/** 32-bit and big-endian machines lay the header out in another way: name them. */
+function refuseOtherMachines(
+  source: ByteSource,
+  view: DataView,
+  machine: string | undefined,
+): void {
+  const version = view.getInt32(8, true);
+  const swapped = view.getInt32(8, false);
+  if ((version < 0 || version > 0xff) && swapped >= 0 && swapped <= 0xff) {
+    requireMachine(source.name, machine ?? 'big-endian');
+  }
+  if (machine !== undefined) requireMachine(source.name, machine);
+  if (version < 0 || version > 0xff) throw damaged(source, `header version ${version}`);
+}
+
+function damaged(source: ByteSource, claim: string): KernelError {
+  return new KernelError('damaged', `${source.name} is damaged: its header claims ${claim}`);
+}

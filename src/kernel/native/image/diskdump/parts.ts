@@ -1,0 +1,82 @@
+import { KernelError } from '../../../error.js';
+import type { BlockCache } from '../cache.js';
+import { ChunkedSource } from '../chunks.js';
+import type { ByteSource } from '../source.js';
+import { type DiskdumpHeader, readDiskdumpHeader } from './header.js';
+import { PageBitmap } from './page-bitmap.js';
+
+/** One file: all of the dump, or a part of a split one. */
+export interface Part {
+  readonly source: ByteSource;
+  readonly header: DiskdumpHeader;
+  /** The blocks that it holds, `end` exclusive. */
+  readonly start: number;
+  readonly end: number;
+  readonly stored: PageBitmap;
+  readonly descriptors: ChunkedSource;
+  readonly data: ChunkedSource;
+  /** Where the file keeps the page that all of its zero pages share; -1 until one was seen. */
+  readonly zero: { offset: number };
+}
+
+/**
+ * The parts of a dump, in the order of their blocks.
+ *
+ * @param oddities is told what part is not given
+ * @throws {KernelError} `wrong-parts` for files that do not belong together; what a header ends in
+ */
+export function openParts(
+  sources: readonly ByteSource[],
+  cache: BlockCache,
+  oddities: string[],
+): readonly Part[] {
+  const parts = sources.map((source) => openPart(source, cache));
+  const { source, header } = parts[0]!;
+  if (header.split === undefined && parts.length === 1) return parts;
+  parts.sort((a, b) => a.start - b.start || a.end - b.end);
+  let end = 0;
+  let previous: Part | undefined;
+  for (const part of parts) {
+    const { name } = part.source;
+    if (part.header.split === undefined) {
+      const message = `${name} is not a part of a split dump, but ${parts.length} files are given`;
+      throw new KernelError('wrong-parts', message);
+    }
+    if (part.header.identity !== header.identity) {
+      throw new KernelError(
+        'wrong-parts',
+        `${source.name} and ${name} are parts of different dumps`,
+      );
+    }
+    if (previous !== undefined && part.start < end && part.start < part.end) {
+      const message = `${previous.source.name} and ${name} hold the same part of a split dump`;
+      throw new KernelError('wrong-parts', message);
+    }
+    noteGap(end, part.start, header.blockSize, oddities);
+    end = Math.max(end, part.end);
+    previous = part;
+  }
+  noteGap(end, header.blocks, header.blockSize, oddities);
+  return parts;
+}
+
+function noteGap(from: number, to: number, blockSize: number, oddities: string[]): void {
+  if (from >= to) return;
+  const range = `0x${(from * blockSize).toString(16)} to 0x${(to * blockSize).toString(16)}`;
+  oddities.push(`a part of the split dump is not given: physical ${range} is missing`);
+}
+
+function openPart(source: ByteSource, cache: BlockCache): Part {
+  const header = readDiskdumpHeader(source);
+  const { start, end } = header.split ?? { start: 0, end: header.blocks };
+  return {
+    source,
+    header,
+    start,
+    end,
+    stored: new PageBitmap(source, header.storedBitmap, header.blocks, start, cache),
+    descriptors: new ChunkedSource(source),
+    data: new ChunkedSource(source),
+    zero: { offset: -1 },
+  };
+}

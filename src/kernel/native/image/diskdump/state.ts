@@ -1,0 +1,89 @@
+import { CHUNK } from '../cache.js';
+import type { ChunkedSource } from '../chunks.js';
+import { CUT_STREAM } from '../source.js';
+import { CODECS, type Compression, codecOf, readDescriptor } from './descriptor.js';
+import { DESCRIPTOR_BYTES } from './format.js';
+import {
+  type DiskdumpHeader,
+  DUMP_DH_COMPRESSED_INCOMPLETE,
+  DUMP_DH_EXCLUDED_VMEMMAP,
+  isNewerVersion,
+} from './header.js';
+import type { Part } from './parts.js';
+
+/** Beyond this the bitmap is not counted to its end only to learn whether the file is cut. */
+const MOST_BLOCKS_COUNTED = 2 ** 29;
+
+/** What happened while the file was written or copied. */
+export function noteState(
+  { source, header, end, stored, descriptors }: Part,
+  oddities: string[],
+): void {
+  const where = header.split === undefined ? '' : ` (${source.name})`;
+  if (isNewerVersion(header.version)) {
+    oddities.push(`header version ${header.version} is newer than what is known${where}`);
+  }
+  if ((header.status & DUMP_DH_COMPRESSED_INCOMPLETE) !== 0) {
+    oddities.push(`the dump is incomplete: its writer ran out of space${where}`);
+  }
+  if ((header.status & DUMP_DH_EXCLUDED_VMEMMAP) !== 0) {
+    oddities.push(`parts of the memory map were left out (makedumpfile -e)${where}`);
+  }
+  if (header.eraseinfo !== undefined) {
+    oddities.push(`data was erased by makedumpfile's filter (eraseinfo)${where}`);
+  }
+  if (source.cut) oddities.push(`${CUT_STREAM}${where}`);
+  if (source.cut || header.blocks > MOST_BLOCKS_COUNTED) return;
+  const needed = bytesNeeded(header, stored.countTo(end), descriptors);
+  if (needed > source.size) {
+    oddities.push(`truncated: needs at least ${needed} bytes, has ${source.size}${where}`);
+  }
+}
+
+/** Where the last page's data ends, as far as the descriptors are there to tell. */
+function bytesNeeded(header: DiskdumpHeader, stored: number, descriptors: ChunkedSource): number {
+  const descriptorsEnd = header.descriptors + Math.max(0, stored) * DESCRIPTOR_BYTES;
+  let needed = descriptorsEnd;
+  const last = Math.min(Math.max(0, stored), Math.floor(CHUNK / DESCRIPTOR_BYTES));
+  const bytes = descriptors.read(descriptorsEnd - last * DESCRIPTOR_BYTES, last * DESCRIPTOR_BYTES);
+  for (let i = 0; bytes !== undefined && i < last; i++) {
+    const { offset, size } = readDescriptor(bytes, i);
+    needed = Math.max(needed, offset + size);
+  }
+  return needed;
+}
+
+/** The header's flags, and what the first descriptors show. */
+export function compressionOf(parts: readonly Part[]): Compression[] {
+  const found = new Set<Compression>();
+  for (const { header, stored, end, descriptors } of parts) {
+    for (const { flag, name } of CODECS) if ((header.status & flag) !== 0) found.add(name);
+    const count = Math.min(
+      Math.max(0, stored.countTo(Math.min(end, header.split?.start ?? 0) + 32768)),
+      Math.floor(CHUNK / DESCRIPTOR_BYTES),
+    );
+    const bytes = descriptors.read(header.descriptors, count * DESCRIPTOR_BYTES);
+    if (bytes === undefined) continue;
+    const plain = new Set<number>();
+    for (let i = 0; i < count; i++) {
+      const descriptor = readDescriptor(bytes, i);
+      const codec = codecOf(descriptor);
+      if (codec !== undefined) found.add(codec.name);
+      else plain.add(descriptor.offset);
+    }
+    // One plain page may be the one that all zero pages share.
+    if (plain.size > 1 || (plain.size === 1 && found.size === 0)) found.add('none');
+  }
+  return [...found];
+}
+
+/** Words for people: the version, who wrote it, how many parts are given. */
+export function describe(parts: readonly Part[], qemu: boolean): string {
+  const { header } = parts[0]!;
+  const by = qemu ? ', by QEMU' : '';
+  const split =
+    header.split === undefined
+      ? ''
+      : `, ${parts.length === 1 ? '1 part' : `${parts.length} parts`} of a split dump`;
+  return `kdump compressed, version ${header.version}${by}${split}`;
+}

@@ -1,0 +1,207 @@
+import { bytesOf } from '../../../bytes.js';
+import { KernelError, ReadError } from '../../../error.js';
+import type { Place } from '../../../kernel.js';
+import { type BlockCache, CHUNK } from '../cache.js';
+import type { PhysicalRange, VirtualRange } from '../image.js';
+import { CHUNKS_PER_LINE, LineCache, within } from '../lines.js';
+import { refuseLength } from '../longest-read.js';
+import { joined } from '../ranges.js';
+import { lastAtOrBelow } from '../sorted.js';
+import type { ByteSource } from '../source.js';
+import { type Pieces, pieceAt, piecesOf } from './segment-pieces.js';
+import type { SegmentTable } from './segment-table.js';
+import { VirtualSegments } from './segment-virtual.js';
+
+/**
+ * Memory as segments of a file, by physical and by virtual address, in chunks through a cache.
+ * Segments may overlap physically (a kdump's kernel text lies in RAM as well): the one that starts
+ * first serves the bytes.
+ */
+export class SegmentMemory {
+  readonly #source: ByteSource;
+  readonly #segments: SegmentTable;
+  readonly #chunks: LineCache;
+  /** The key of each segment's chunk 0. */
+  readonly #firstChunk: Float64Array;
+  readonly #stored: Pieces;
+  readonly #described: Pieces;
+  readonly #virtual: VirtualSegments;
+  readonly #found: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  /** Live memory has holes that a longer read would run into. */
+  readonly #ahead: boolean;
+  /** Chunks that reads have touched since noteReads. */
+  #noted: Set<number> | undefined;
+
+  /** @throws {KernelError} `damaged` for segments that claim more than any file holds */
+  constructor(source: ByteSource, segments: SegmentTable, cache: BlockCache) {
+    this.#source = source;
+    this.#segments = segments;
+    this.#chunks = new LineCache(cache.budget, (...asked) => this.#fill(...asked));
+    this.#ahead = source.size !== Number.POSITIVE_INFINITY;
+    this.#firstChunk = firstChunks(source, segments);
+    this.#stored = piecesOf(segments, segments.stored);
+    const isWhole = segments.stored.every((bytes, i) => bytes === segments.described[i]);
+    this.#described = isWhole ? this.#stored : piecesOf(segments, segments.described);
+    this.#virtual = new VirtualSegments(segments);
+  }
+
+  *virtualRanges(): Generator<VirtualRange> {
+    for (let i = 0; i < this.#virtual.length; i++) {
+      const segment = this.#virtual.segments[i]!;
+      const length = this.#segments.described[segment]!;
+      yield { address: this.#virtual.start(i), length, physical: this.#segments.physical(segment) };
+    }
+  }
+
+  physicalRanges(): Generator<PhysicalRange> {
+    return joined(this.#storedRanges());
+  }
+
+  /** What the file's end cuts off is not stored. */
+  *#storedRanges(): Generator<PhysicalRange> {
+    const { starts, ends, segments } = this.#stored;
+    for (let i = 0; i < starts.length; i++) {
+      const segment = segments[i]!;
+      const inFile = Math.max(0, this.#source.size - Number(this.#segments.offset(segment)));
+      const there = this.#segments.physical(segment)! + inFile;
+      const end = Math.min(ends[i]!, there);
+      if (end > starts[i]!) yield { start: starts[i]!, end };
+    }
+  }
+
+  readPhysical(address: number, length: number): DataView {
+    const { starts, ends, segments } = this.#stored;
+    const piece = pieceAt(this.#stored, address);
+    if (piece < 0) throw this.#absent(address);
+    const segment = segments[piece]!;
+    const relative = address - this.#segments.physical(segment)!;
+    if (address + length <= ends[piece]!) return this.#read(segment, relative, length, address);
+
+    refuseLength(address, length);
+    const whole = new Uint8Array(length);
+    let done = 0;
+    for (let i = piece; done < length; i++) {
+      const at = address + done;
+      if (i >= starts.length || starts[i]! > at) throw this.#absent(at);
+      const part = Math.min(length - done, ends[i]! - at);
+      const from = at - this.#segments.physical(segments[i]!)!;
+      whole.set(bytesOf(this.#read(segments[i]!, from, part, at)), done);
+      done += part;
+    }
+    return new DataView(whole.buffer);
+  }
+
+  /** See MemoryImage. */
+  place(address: number, length: number, place: Place): boolean {
+    const piece = pieceAt(this.#stored, address);
+    if (piece < 0 || address + length > this.#stored.ends[piece]!) return false;
+    const segment = this.#stored.segments[piece]!;
+    return this.#place(segment, address - this.#segments.physical(segment)!, length, place);
+  }
+
+  /** Undefined where no segment holds `address`. */
+  readVirtual(address: bigint, length: number): DataView | undefined {
+    const first = this.#readVirtualPart(address, length);
+    if (first === undefined || first.byteLength === length) return first;
+    refuseLength(address, length);
+    const whole = new Uint8Array(length);
+    whole.set(bytesOf(first));
+    for (let done = first.byteLength; done < length; ) {
+      const at = address + BigInt(done);
+      const part = this.#readVirtualPart(at, length - done);
+      if (part === undefined) throw new ReadError('absent', at);
+      whole.set(bytesOf(part), done);
+      done += part.byteLength;
+    }
+    return new DataView(whole.buffer);
+  }
+
+  noteReads(): () => void {
+    const noted = new Set<number>();
+    this.#noted = noted;
+    return () => {
+      for (const chunk of noted) this.#chunks.forget(chunk);
+    };
+  }
+
+  /** As many of the bytes as one segment has; undefined where none holds the first. */
+  #readVirtualPart(address: bigint, length: number): DataView | undefined {
+    const found = this.#virtual.before(address);
+    if (found < 0) return undefined;
+    const segment = this.#virtual.segments[found]!;
+    const relative = Number(address - this.#virtual.start(found));
+    const part = Math.min(length, this.#segments.described[segment]! - relative);
+    if (part <= 0) return undefined;
+    if (relative + part > this.#segments.stored[segment]!) throw new ReadError('filtered', address);
+    return this.#read(segment, relative, part, address);
+  }
+
+  /** Reads within one segment; `address` is for errors only. */
+  #read(segment: number, relative: number, length: number, address: number | bigint): DataView {
+    const place = this.#found;
+    if (this.#place(segment, relative, length, place)) {
+      const from = place.view.byteOffset + place.base;
+      return new DataView(place.view.buffer.slice(from, from + length));
+    }
+    // It lies in two chunks, or in one that ends at a bad page and has more behind it.
+    refuseLength(address, length);
+    const whole = new Uint8Array(length);
+    const wanted = this.#segments.offset(segment) + BigInt(relative);
+    if (this.#source.pread(whole, length, position(wanted)) < length) {
+      throw this.#cut(segment, address);
+    }
+    return new DataView(whole.buffer);
+  }
+
+  #place(segment: number, relative: number, length: number, place: Place): boolean {
+    // Beyond 2^31 the remainder of a division costs more than all the rest.
+    const number = Math.floor(relative / CHUNK);
+    const into = relative - number * CHUNK;
+    if (into + length > CHUNK) return false;
+    const chunk = this.#firstChunk[segment]! + number;
+    this.#noted?.add(chunk);
+    place.view = this.#chunks.view(chunk, this.#ahead);
+    if (into + length > this.#chunks.length(chunk)) return false;
+    place.base = within(chunk) + into;
+    return true;
+  }
+
+  #fill(target: Uint8Array, chunk: number, chunks: number): number {
+    const segment = lastAtOrBelow(this.#firstChunk, chunk);
+    const start = (chunk - this.#firstChunk[segment]!) * CHUNK;
+    const length = Math.min(chunks * CHUNK, this.#segments.stored[segment]! - start);
+    const wanted = this.#segments.offset(segment) + BigInt(start);
+    return this.#source.pread(target, length, position(wanted));
+  }
+
+  #cut(segment: number, address: number | bigint): ReadError {
+    const end = Number(this.#segments.offset(segment)) + this.#segments.stored[segment]!;
+    const code = this.#source.size === Number.POSITIVE_INFINITY ? 'absent' : 'truncated';
+    const cut = this.#source.cut === true || end > this.#source.size;
+    return new ReadError(cut || code === 'absent' ? code : 'damaged', BigInt(address));
+  }
+
+  #absent(address: number): ReadError {
+    const described = pieceAt(this.#described, address) >= 0;
+    return new ReadError(described ? 'filtered' : 'absent', BigInt(address));
+  }
+}
+
+/** The keys of chunks: those of one segment after those of another, none of both in one line. */
+function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array {
+  const firsts = new Float64Array(segments.length);
+  let chunks = 0;
+  for (let segment = 0; segment < segments.length; segment++) {
+    firsts[segment] = chunks;
+    chunks += Math.ceil(segments.stored[segment]! / (CHUNK * CHUNKS_PER_LINE)) * CHUNKS_PER_LINE;
+  }
+  if (Number.isSafeInteger(chunks)) return firsts;
+  throw new KernelError(
+    'damaged',
+    `${name} is damaged: its segments claim ${chunks * CHUNK} bytes`,
+  );
+}
+
+function position(offset: bigint): number | bigint {
+  return offset <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(offset) : offset;
+}

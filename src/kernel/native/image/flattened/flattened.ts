@@ -1,0 +1,89 @@
+import { bytesOf, textOf } from '../../../bytes.js';
+import { lastAtOrBelow } from '../sorted.js';
+import type { ByteSource } from '../source.js';
+import { type Pieces, piecesOf } from './pieces.js';
+import { type Runs, readRuns } from './runs.js';
+
+/**
+ * The flattened stream (`makedumpfile -F`, and every kdump-… of QEMU): a header block, then records of
+ * a big-endian offset and size and that many bytes, in the order in which they were written. Read in
+ * place: the records are indexed once, and a read finds them by offset.
+ */
+export function isFlattened(head: DataView): boolean {
+  return head.byteLength >= 16 && textOf(bytesOf(head, 0, 16)) === 'makedumpfile';
+}
+
+/** A flattened stream as the file that it stands for. */
+export class FlattenedSource implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  readonly wrapping = 'flattened';
+  /** The stream has no end mark: it was cut, and what is missing in it is not known to be zero. */
+  readonly cut: boolean;
+  readonly #stream: ByteSource;
+  readonly #runs: Runs;
+  readonly #pieces: Pieces;
+  #last = 0;
+
+  /** @throws {KernelError} `truncated`, `damaged` or `unsupported-format`. */
+  constructor(stream: ByteSource) {
+    this.name = stream.name;
+    this.#stream = stream;
+    const { runs, cut } = readRuns(stream);
+    this.cut = cut;
+    this.#runs = runs;
+    this.#pieces = piecesOf(runs);
+    const last = this.#pieces.runs.at(-1);
+    this.size = last === undefined ? 0 : runs.end(last);
+  }
+
+  pread(target: Uint8Array, length: number, position: number | bigint): number {
+    const start = Number(position);
+    const wanted = Math.max(0, Math.min(length, this.size - start));
+    let done = 0;
+    while (done < wanted) {
+      const at = start + done;
+      const piece = this.#find(at);
+      if (at < this.#end(piece)) {
+        const part = this.#readPiece(piece, at, target, done, wanted - done);
+        if (part === 0) return done;
+        done += part;
+        continue;
+      }
+      // Nothing was written here: a hole of the file that the stream stands for, so zeros.
+      if (this.cut) return done;
+      const next = Math.min(this.#pieces.starts[piece + 1] ?? this.size, start + wanted);
+      target.fill(0, done, next - start);
+      done = next - start;
+    }
+    return done;
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+
+  /** Reads as much as one record holds. */
+  #readPiece(piece: number, at: number, target: Uint8Array, done: number, most: number): number {
+    const { position, length } = this.#runs.locate(this.#pieces.runs[piece]!, at);
+    const part = Math.min(most, length, this.#end(piece) - at);
+    return this.#stream.pread(target.subarray(done, done + part), part, position);
+  }
+
+  /** Where a piece ends; 0 before the first one. */
+  #end(piece: number): number {
+    const { starts, runs } = this.#pieces;
+    if (piece < 0) return 0;
+    return Math.min(this.#runs.end(runs[piece]!), starts[piece + 1] ?? this.size);
+  }
+
+  /** The last piece that starts at or before `at`, or -1. */
+  #find(at: number): number {
+    const { starts } = this.#pieces;
+    const last = this.#last;
+    if (starts[last]! <= at && at < (starts[last + 1] ?? this.size)) return last;
+    const found = lastAtOrBelow(starts, at);
+    if (found >= 0) this.#last = found;
+    return found;
+  }
+}

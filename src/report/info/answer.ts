@@ -1,0 +1,84 @@
+import type { KernelFacts } from '../../kernel/kernel.js';
+import type { DumpFacts } from '../../kernel/native/image/describe.js';
+import type { Provenance } from '../../kernel/native/provenance.js';
+import type { MachineFacts } from '../../walk/machine/machine.js';
+import type { Unknown } from '../../walk/machine/unknowns.js';
+
+/** All that `kdump-mem info` tells. */
+export interface InfoAnswer {
+  readonly dump: DumpFacts;
+  /** What the dump says of its kernel before anything in memory is looked at. */
+  readonly noted: NotedFacts;
+  /** Absent if no kernel could be found in the dump; `missing` says why. */
+  readonly kernel?: KernelInfo;
+  /** What could not be told, and which figures that makes impossible. */
+  readonly missing: readonly Unknown[];
+}
+
+/** From VMCOREINFO, or the dump's header. */
+export interface NotedFacts {
+  readonly release?: string;
+  readonly buildId?: string;
+  /** Seconds since 1970. */
+  readonly crashTime?: number;
+}
+
+export interface KernelInfo {
+  readonly facts: KernelFacts;
+  readonly provenance: Provenance;
+  /** How many modules' types could be read; absent if they could not be looked for. */
+  readonly moduleTypes?: number;
+  readonly machine: MachineFacts;
+}
+
+/** When the dump was taken, as well as that can be told, and for how long the kernel had run. */
+export interface DumpTime {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly from: 'crash' | 'clock';
+  /** Seconds. */
+  readonly uptime?: number;
+}
+
+/**
+ * The time of the crash is the kernel's note of it. Without a crash it is that of its clock, which
+ * stands at the last tick. The clock also tells when it booted.
+ */
+export function dumpTime(answer: InfoAnswer): DumpTime | undefined {
+  const time = toldTime(answer);
+  return time && time.at >= 0 && time.at < YEAR_10000 ? time : undefined;
+}
+
+/** Milliseconds since 1970: no date that is written with four digits for its year. */
+const YEAR_10000 = 253_402_300_800_000;
+
+function toldTime({ noted: { crashTime }, kernel }: InfoAnswer): DumpTime | undefined {
+  const clock = kernel?.machine.clock;
+  const wall = clock && Number(clock.wallClock / 1_000_000n);
+  if (crashTime === undefined) {
+    if (clock === undefined || wall === undefined) return undefined;
+    return { at: wall, from: 'clock', uptime: Number(clock.uptime / 1_000_000n) / 1000 };
+  }
+  const at = crashTime * 1000;
+  if (clock === undefined || wall === undefined) return { at, from: 'crash' };
+  const booted = wall - Number(clock.uptime / 1_000_000n);
+  const uptime = (at - booted) / 1000;
+  return { at, from: 'crash', ...(uptime >= 0 ? { uptime } : {}) };
+}
+
+/** What a figure needs that is not there, in terms of the commands that show it. */
+export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
+  const { symbols, types, directMap, pages } = provenance;
+  const missing: Unknown[] = [];
+  if (!symbols.found) {
+    missing.push({ what: 'skb and sockets (no process can be found)', why: symbols.why });
+  }
+  if (!types.found) missing.push({ what: 'skb, sockets and struct', why: types.why });
+  if (!directMap.found) {
+    missing.push({ what: 'pages, orders and pinned bytes', why: directMap.why });
+  }
+  if (!pages.found) {
+    missing.push({ what: 'pages, orders and pinned bytes', why: pages.why });
+  }
+  return missing;
+}

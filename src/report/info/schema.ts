@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { kernelSchema } from '../schema.js';
+
+const count = z.int().nonnegative();
+const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
+const task = z.strictObject({ cpu: count, address, pid: count, comm: z.string() });
+
+/** A part of what is needed, and where it was found; or why it was not. */
+const found = z.union([
+  z.strictObject({ found: z.literal(true), source: z.string(), detail: z.string() }),
+  z.strictObject({ found: z.literal(false), why: z.string() }),
+]);
+
+/** `kdump-mem info --json`. What could not be told is null, and `missing` says why. */
+export const infoSchema = z.strictObject({
+  schema: z.literal('kdump-mem.info/1'),
+  dump: z.strictObject({
+    files: z.array(z.strictObject({ path: z.string(), bytes: count })),
+    format: z.enum(['elf', 'diskdump', 'kcore']),
+    description: z.string(),
+    compression: z.array(z.enum(['none', 'zlib', 'lzo', 'snappy', 'zstd'])),
+    machine: z.string().nullable(),
+    /** makedumpfile's -d; null where no header says it. */
+    dumpLevel: z.int().nullable(),
+    filtered: z.array(z.enum(['zero', 'cache', 'private-cache', 'user', 'free'])).nullable(),
+    /** Bytes of memory that are stored or known to be zero. */
+    storedBytes: count,
+    /** False: at least so many. */
+    storedExact: z.boolean(),
+    live: z.boolean(),
+    oddities: z.array(z.string()),
+  }),
+  /** What VMCOREINFO or the header says of the kernel, whether or not it can be read. */
+  noted: z.strictObject({ release: z.string().nullable(), buildId: z.string().nullable() }),
+  /** When it crashed, or without a crash when the dump was taken; UTC. */
+  time: z
+    .strictObject({
+      at: z.iso.datetime(),
+      from: z.enum(['crash', 'clock']),
+      uptimeSeconds: z.number().nonnegative().nullable(),
+    })
+    .nullable(),
+  /** Null where no kernel was found that can be read. */
+  kernel: z
+    .strictObject({
+      ...kernelSchema.shape,
+      version: z.string().nullable(),
+      nodename: z.string().nullable(),
+      machine: z.string().nullable(),
+      paging: z.string(),
+      cpus: z.strictObject({ online: count.nullable(), possible: count.nullable() }),
+      ramBytes: count.nullable(),
+      panic: z.strictObject({
+        state: z.enum(['panicked', 'running', 'unknown']),
+        message: z.string().nullable(),
+        cause: z.string().nullable(),
+        cpu: count.nullable(),
+        task: task.nullable(),
+      }),
+      /** What each online CPU was running; the idle task has pid 0. */
+      running: z.array(task),
+      taint: z
+        .strictObject({
+          mask: address,
+          flags: z.array(z.strictObject({ letter: z.string(), words: z.string() })),
+        })
+        .nullable(),
+      processes: z.strictObject({ user: count, kernel: count }).nullable(),
+      modules: z
+        .strictObject({ names: z.array(z.string()), withTypes: count.nullable() })
+        .nullable(),
+      sources: z.strictObject({
+        vmcoreinfo: z.enum(['note', 'memory']),
+        symbols: found,
+        types: found,
+        directMap: found,
+        pages: found,
+        oddities: z.array(z.string()),
+      }),
+    })
+    .nullable(),
+  missing: z.array(z.strictObject({ what: z.string(), why: z.string() })),
+});
+
+export type InfoJson = z.infer<typeof infoSchema>;

@@ -1,0 +1,217 @@
+import type { FilteredKind } from '../../kernel/native/image/filter.js';
+import type { Found } from '../../kernel/native/provenance.js';
+import type { RunningTask } from '../../walk/machine/cpus.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { dumpTime, type InfoAnswer, type KernelInfo } from './answer.js';
+import { taintFlags } from './taint.js';
+
+const UNKNOWN = 'not known (see below)';
+
+/** The answer to `info`: a sentence, what is known line by line, and what is not, and why. */
+export function infoText(answer: InfoAnswer): string {
+  const { kernel, missing } = answer;
+  const lines = [
+    ...dumpLines(answer),
+    ...(kernel ? kernelLines(answer, kernel) : notedLines(answer)),
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length));
+  const parts = [
+    headline(answer),
+    lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n'),
+  ];
+  if (missing.length > 0) {
+    parts.push(['Not known:', ...missingLines(missing)].join('\n'));
+  }
+  return parts.join('\n\n');
+}
+
+type Line = readonly [label: string, value: string];
+
+/** One reason is often behind many unknowns: told once. */
+function missingLines(missing: InfoAnswer['missing']): string[] {
+  const reasons = new Map<string, string[]>();
+  for (const { what, why } of missing) reasons.set(why, [...(reasons.get(why) ?? []), what]);
+  return [...reasons].map(
+    ([why, whats]) => `  ${escapeText(whats.join(', '))}: ${escapeText(why)}`,
+  );
+}
+
+function headline({ dump, noted, kernel }: InfoAnswer): string {
+  if (!kernel) {
+    const of = noted.release === undefined ? '' : ` of Linux ${escapeText(noted.release)}`;
+    return `A dump${of} whose kernel cannot be read`;
+  }
+  const release = escapeText(kernel.facts.release);
+  if (dump.live) return `Linux ${release}, running`;
+  const { panic } = kernel.machine;
+  if (panic.state === 'panicked') {
+    const why = panic.cause ?? panic.message?.replace(/^Kernel panic - (not syncing: )?/, '');
+    return `Linux ${release} panicked${why === undefined ? '' : `: ${escapeText(why)}`}`;
+  }
+  return panic.state === 'running'
+    ? `Linux ${release}; no panic: the dump was taken of a running kernel`
+    : `Linux ${release}; whether it panicked is not known`;
+}
+
+function dumpLines({ dump }: InfoAnswer): Line[] {
+  const bytes = dump.files.reduce((sum, file) => sum + file.bytes, 0);
+  const files = dump.files.map(({ path }) => escapeText(path)).join(', ');
+  const compression = dump.compression.filter((one) => one !== 'none');
+  const packed = dump.live || compression.length === 0 ? '' : `, ${compression.join(' and ')}`;
+  const plain =
+    compression.length > 0 && dump.compression.includes('none') ? ' and plain pages' : '';
+  return [
+    [
+      dump.files.length > 1 ? 'FILES' : 'FILE',
+      dump.live ? files : `${files} (${formatSize(bytes)})`,
+    ],
+    ['FORMAT', `${escapeText(dump.description)}${packed}${plain}`],
+    ['FILTERED', filterText(dump)],
+    ['MEMORY', `${formatSize(dump.stored)}${dump.storedExact ? '' : ' at least'} in the dump`],
+    ...dump.oddities.map((oddity): Line => ['NOTE', escapeText(oddity)]),
+  ];
+}
+
+const KIND_WORDS: Record<FilteredKind, string> = {
+  zero: 'zero pages',
+  cache: 'page cache',
+  'private-cache': 'private cache',
+  user: 'user memory',
+  free: 'free pages',
+};
+
+function filterText({ dumpLevel, filtered, live, description }: InfoAnswer['dump']): string {
+  if (live) return 'nothing: it is read as it runs';
+  if (dumpLevel === undefined || filtered === undefined) {
+    return description.includes('filtered')
+      ? 'yes; the format does not say what was left out'
+      : 'nothing that the format tells of';
+  }
+  if (filtered.length === 0) return `nothing (level ${dumpLevel})`;
+  return `${filtered.map((kind) => KIND_WORDS[kind]).join(', ')} (level ${dumpLevel})`;
+}
+
+function notedLines(answer: InfoAnswer): Line[] {
+  const { release, buildId } = answer.noted;
+  return [
+    ['RELEASE', release === undefined ? UNKNOWN : escapeText(release)],
+    ['BUILD ID', buildId ?? 'not noted in the dump'],
+    ...timeLines(answer),
+  ];
+}
+
+function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
+  const { facts, machine, provenance } = kernel;
+  const { uts, panic, taint, processes } = machine;
+  const lines: Line[] = [
+    ['RELEASE', `${escapeText(facts.release)} ${facts.arch}, ${provenance.paging}`],
+    ['VERSION', uts ? escapeText(uts.version) : UNKNOWN],
+    ['BUILD ID', answer.noted.buildId ?? 'not noted in the dump'],
+    ['HOST', uts ? escapeText(uts.nodename) : UNKNOWN],
+    ...timeLines(answer),
+    ['CPUS', cpusText(machine)],
+    ['RAM', machine.ram === undefined ? UNKNOWN : formatSize(machine.ram)],
+    ['TASKS', processes ? tasksText(processes) : UNKNOWN],
+    ['TAINT', taint === undefined ? UNKNOWN : taintText(taint)],
+  ];
+  if (panic.message !== undefined) lines.push(['PANIC', escapeText(panic.message)]);
+  else if (panic.state === 'panicked') {
+    lines.push([
+      'PANIC',
+      panic.logRead ? 'yes; its log has no message of it' : 'yes; its log cannot be read',
+    ]);
+  }
+  if (panic.cause !== undefined) {
+    lines.push([panic.state === 'panicked' ? 'CAUSE' : 'LOGGED', escapeText(panic.cause)]);
+  }
+  if (panic.task) lines.push(['BY', taskText(panic.task)]);
+  else if (panic.state === 'panicked') lines.push(['BY', UNKNOWN]);
+  if (panic.state !== 'panicked') lines.push(['RUNNING', runningText(machine)]);
+  return [...lines, ...sourceLines(kernel)];
+}
+
+function timeLines(answer: InfoAnswer): Line[] {
+  const time = dumpTime(answer);
+  if (!time) return [['TIME', UNKNOWN]];
+  const at = `${new Date(time.at).toISOString().slice(0, 19)}Z`;
+  const from = time.from === 'crash' ? 'the crash' : 'by its own clock, at its last tick';
+  return [
+    [
+      time.from === 'crash' ? 'CRASHED' : 'TIME',
+      `${at}${time.from === 'crash' ? '' : ` (${from})`}`,
+    ],
+    ['UPTIME', time.uptime === undefined ? UNKNOWN : uptimeText(time.uptime)],
+  ];
+}
+
+/** `3 days 04:12:09` */
+function uptimeText(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const two = (value: number): string => `${Math.floor(value)}`.padStart(2, '0');
+  const days = Math.floor(whole / 86_400);
+  const clock = `${two((whole / 3600) % 24)}:${two((whole / 60) % 60)}:${two(whole % 60)}`;
+  return days === 0 ? clock : `${days} ${days === 1 ? 'day' : 'days'} ${clock}`;
+}
+
+function cpusText({ online, possible }: KernelInfo['machine']): string {
+  if (online === undefined) return UNKNOWN;
+  const of = possible === undefined ? '' : `, ${possible.length} possible`;
+  return `${online.length} online${of}`;
+}
+
+function tasksText({ user, kernel }: { user: number; kernel: number }): string {
+  const processes = user === 1 ? '1 process' : `${formatCount(user)} processes`;
+  return `${processes}, ${formatCount(kernel)} kernel threads`;
+}
+
+function taintText(mask: bigint): string {
+  if (mask === 0n) return 'none';
+  return taintFlags(mask)
+    .map(({ letter, words }) => `${letter} (${words})`)
+    .join(', ');
+}
+
+/** CPUs whose task is told in text. */
+const MOST_TASKS = 8;
+
+function runningText({ running, online }: KernelInfo['machine']): string {
+  const busy = running.filter(({ pid }) => pid !== 0);
+  if (busy.length === 0)
+    return running.length > 0 && running.length === online?.length ? 'every CPU was idle' : UNKNOWN;
+  const shown = busy.slice(0, MOST_TASKS).map(taskText).join(', ');
+  return busy.length > MOST_TASKS ? `${shown} and ${busy.length - MOST_TASKS} more` : shown;
+}
+
+function taskText({ pid, comm, cpu }: RunningTask): string {
+  return `pid ${pid} (${escapeText(comm)}) on CPU ${cpu}`;
+}
+
+function sourceLines({ provenance, moduleTypes, machine }: KernelInfo): Line[] {
+  const { modules } = machine;
+  const types = moduleTypes === undefined ? 'types not known' : `types of ${moduleTypes}`;
+  const where = provenance.vmcoreinfo === 'note' ? 'in its note' : 'found in memory, no note';
+  return [
+    ['VMCOREINFO', where],
+    ['SYMBOLS', foundText(provenance.symbols)],
+    ['TYPES', foundText(provenance.types)],
+    ['MODULES', modules ? `${modules.length} loaded, ${types}` : UNKNOWN],
+    ['DIRECT MAP', foundText(provenance.directMap)],
+    ['PAGES', foundText(provenance.pages)],
+    ...provenance.oddities.map((oddity): Line => ['NOTE', escapeText(oddity)]),
+  ];
+}
+
+const SOURCE_WORDS: Readonly<Record<string, string>> = {
+  kallsyms: 'kallsyms',
+  'System.map': 'System.map',
+  vmlinux: 'vmlinux',
+  dump: 'BTF',
+  file: 'BTF',
+};
+
+function foundText(found: Found<string>): string {
+  if (!found.found) return UNKNOWN;
+  const source = SOURCE_WORDS[found.source];
+  return `${source === undefined ? '' : `${source}, `}${escapeText(found.detail)}`;
+}

@@ -1,0 +1,50 @@
+import { STALE_CODES } from '../../diagnosis/verdict.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import type { SkcheckReport, SkcheckSocket } from './schema.js';
+
+/** What to do: who would have to read, and how much of the memory that gives back. */
+export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
+  const owner = totals.worstOwner;
+  if (!owner || !sockets.some(isStale)) return [];
+  const { pid, unaccepted } = owner;
+  const who = `pid ${pid}${owner.comm === null ? '' : ` (${escapeText(owner.comm)})`}`;
+  const whole = owner.sockets === totals.stalled;
+  const share = whole
+    ? 'The memory'
+    : `Likely ${formatSize(owner.likelyPinnedBytes)} of the ${formatSize(totals.pinned.likely)}`;
+  const ends = `${owner.sockets === 1 ? 'descriptor' : 'descriptors'} or ends`;
+  const how =
+    unaccepted === 0
+      ? `reads, closes its ${ends}`
+      : unaccepted === owner.sockets
+        ? 'accepts the connections that wait and reads them, closes its listener or ends'
+        : `reads and accepts what waits, closes its ${ends}`;
+  const lines = owner.stopped
+    ? [
+        `${who} is stopped: kill -CONT ${pid} lets it read on.${whole ? '' : ` ${share} is in its sockets.`}`,
+      ]
+    : [`${share} comes back when ${who} ${how}.`];
+  if (owner.shared > 0)
+    lines.push(
+      `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: to end pid ${pid} alone does not give that back.`,
+    );
+  return lines;
+}
+
+/** What the columns mean, as far as this table needs it. */
+export function legendOf({ sockets }: SkcheckReport, verbose: boolean): string[] {
+  const words = [
+    'FOR: data has waited at least so long. PINNED: likely (BOUNDS: at least - at most).',
+  ];
+  if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))
+    words.push('VERDICT with ?: likely, not proved.');
+  if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
+    words.push('FD in brackets: of the listener that has not accepted it.');
+  if (!verbose) words.push('-v tells why and where.');
+  return [words.join(' ')];
+}
+
+function isStale({ stalled }: SkcheckSocket): boolean {
+  return STALE_CODES.includes(stalled.verdict);
+}

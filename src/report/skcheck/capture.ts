@@ -1,0 +1,33 @@
+import { formatCount } from '../text/size.js';
+import type { SkcheckWarning } from './schema.js';
+
+/** So many of a capture's damages are told; one has many when all of it is. */
+const MOST_TOLD = 3;
+
+/** What keeps a capture from proving that nothing is missing in it. */
+export function captureWarnings(capture: {
+  readonly kind: 'capture' | 'sosreport';
+  readonly damage: readonly string[];
+  /** It has nothing that says what belongs to it. */
+  readonly unproved: boolean;
+}): SkcheckWarning[] {
+  const { kind, damage, unproved } = capture;
+  const warnings: SkcheckWarning[] = [];
+  const more = damage.length - MOST_TOLD;
+  if (damage.length > 0)
+    warnings.push({
+      code: 'capture',
+      count: damage.length,
+      message: `the capture is not whole: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. Capture that host again`,
+    });
+  if (unproved)
+    warnings.push({
+      code: 'capture',
+      count: 1,
+      message:
+        kind === 'sosreport'
+          ? 'a sosreport has one network namespace, and cannot prove that nothing is missing in it: none found is no all-clear'
+          : 'the capture has no manifest (an older skcheck made it, or it is cut): it cannot prove that nothing is missing in it, so none found is no all-clear',
+    });
+  return warnings;
+}

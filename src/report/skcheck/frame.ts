@@ -1,0 +1,92 @@
+import { cut } from '../text/cut.js';
+import { formatCount } from '../text/size.js';
+import type { SkcheckReport, SkcheckSocket } from './schema.js';
+import { skcheckPage, type TextOptions } from './text.js';
+
+/** What `--watch` can order its rows by; `worst` is the order that a report has. */
+export const WATCH_SORTS = ['worst', 'pinned', 'unread', 'waiting'] as const;
+export type WatchSort = (typeof WATCH_SORTS)[number];
+
+const KEY: Record<Exclude<WatchSort, 'worst'>, (socket: SkcheckSocket) => number> = {
+  pinned: ({ pinned }) => pinned.likely,
+  unread: ({ unreadBytes, unsentBytes }) => unreadBytes || unsentBytes,
+  waiting: ({ stalled }) => stalled.forMs ?? -1,
+};
+
+/** What the screen shows of a report. */
+export interface View {
+  readonly columns: number;
+  readonly rows: number;
+  readonly sort: WatchSort;
+  /** The number of sockets that are scrolled past. */
+  readonly skipped: number;
+  /** What stands first in the last line: when, and how often. */
+  readonly when: string;
+  /** Keys are read; else the footer names none. */
+  readonly keys: boolean;
+}
+
+export interface Frame {
+  /** No more than the screen has rows, none wider than it. */
+  readonly lines: readonly string[];
+  /** How many sockets can be scrolled past and the screen still be full. */
+  readonly mostSkipped: number;
+}
+
+/**
+ * A screenful: the headline stays at the top and the keys at the bottom, whatever there is between. Where
+ * there is room for few lines, advice goes first, then what stands under the headline.
+ */
+export function watchFrame(report: SkcheckReport, view: View, options: TextOptions): Frame {
+  const { columns, rows, sort } = view;
+  const sockets =
+    sort === 'worst'
+      ? report.sockets
+      : [...report.sockets].sort((a, b) => KEY[sort](b) - KEY[sort](a));
+  const page = skcheckPage({ ...report, sockets }, { ...options, width: columns });
+  const heading = page.heading === null ? [] : [page.heading];
+  // The footer, the heading and one row have their place; the headline takes what else there is.
+  const least = 1 + heading.length + Math.min(1, page.rows.length);
+  const top = page.top.slice(0, Math.max(1, rows - least));
+  const gap = heading.length > 0 && rows > top.length + least + 3 ? [''] : [];
+  const room = Math.max(0, rows - top.length - gap.length - heading.length - 1);
+  const lengths = page.rows.map((lines) => lines.length);
+  const all = lengths.reduce((sum, length) => sum + length, 0);
+  const end = all + page.end.length + 1 <= room ? ['', ...page.end] : [];
+  const mostSkipped = lastPage(lengths, room);
+  const skipped = Math.min(Math.max(0, view.skipped), mostSkipped);
+  const shown: string[] = [];
+  let count = 0;
+  for (const lines of page.rows.slice(skipped)) {
+    if (shown.length + lines.length > room && count > 0) break;
+    shown.push(...lines.slice(0, room));
+    count++;
+  }
+  const place =
+    count < page.rows.length
+      ? `${formatCount(skipped + 1)}-${formatCount(skipped + count)} of ${formatCount(page.rows.length)}`
+      : '';
+  const lines = [...top, ...gap, ...heading, ...shown, ...end].slice(0, Math.max(0, rows - 1));
+  const free = Math.max(0, rows - 1 - lines.length);
+  return {
+    lines: [...lines, ...Array<string>(free).fill(''), footer(view, place)].slice(-rows),
+    mostSkipped,
+  };
+}
+
+/** From which row on the rest fits into the room. */
+function lastPage(lengths: readonly number[], room: number): number {
+  let first = lengths.length;
+  for (let used = 0; first > 0; first--) {
+    used += lengths[first - 1] ?? 0;
+    if (used > room) break;
+  }
+  return Math.min(first, Math.max(0, lengths.length - 1));
+}
+
+function footer({ columns, when, keys, sort }: View, place: string): string {
+  const words = keys
+    ? ['q: quit', `s: sort (${sort})`, '↑↓: scroll', place, when]
+    : ['Ctrl-C: quit', place, when];
+  return cut(words.filter((each) => each !== '').join('  '), columns);
+}

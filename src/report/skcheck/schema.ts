@@ -1,0 +1,233 @@
+import { z } from 'zod';
+import { VERDICT_CODES } from '../../diagnosis/verdict.js';
+import { SOCKET_FAMILIES, SOCKET_PROTOCOLS, SOCKET_TYPES } from '../../host/socket.js';
+
+const bytes = z.number().int().nonnegative();
+const count = z.number().int().nonnegative();
+const milliseconds = z.number().int().nonnegative();
+
+/**
+ * `atMost` is the upper bound: null where it is not known, because only the memory of the host that
+ * happens to be free bounds it. `high` is a number always, as it was published: `atMost` where that is
+ * known, else that memory, which changes from look to look and says nothing of the socket.
+ */
+const pinned = z
+  .strictObject({ low: bytes, likely: bytes, high: bytes, atMost: bytes.nullable() })
+  .refine(
+    (each) =>
+      each.low <= each.likely &&
+      each.likely <= each.high &&
+      (each.atMost === null || each.atMost === each.high),
+  );
+
+const holder = z.strictObject({
+  pid: count,
+  comm: z.string().nullable(),
+  fds: z.array(count).min(1),
+  /** One state letter for each thread; null when the process ended meanwhile. */
+  threadStates: z.string().nullable(),
+  waitsIn: z.string().nullable(),
+  /** Its pid in each pid namespace, ours first. */
+  nsPids: z.array(count),
+  /** The path of its cgroup, and what that path says of container and pod. */
+  cgroup: z.string().nullable(),
+  container: z.string().nullable(),
+  runtime: z.string().nullable(),
+  pod: z.string().nullable(),
+});
+
+/** A unix socket at the other end, and the first process that has it open, where one is known. */
+const otherEnd = z.strictObject({
+  inode: count,
+  pid: count.nullable(),
+  comm: z.string().nullable(),
+  fds: z.array(count),
+});
+
+const verdict = z.enum(VERDICT_CODES);
+const certainty = z.enum(['proved', 'likely']).nullable();
+
+const socket = z.strictObject({
+  /** The first of `holders`; null when there is none that we know. Its descriptors are `fds`. */
+  pid: count.nullable(),
+  comm: z.string().nullable(),
+  fds: z.array(count),
+  /**
+   * `descriptor`: `holders` have it open. `accept-queue`: nobody has accepted it, `holders` have the
+   * listener open at which it waits, by `fds`. Null: nobody is known.
+   */
+  via: z.enum(['descriptor', 'accept-queue']).nullable(),
+  holders: z.array(holder),
+  /**
+   * The listener that has not accepted it. Several when they share its port (SO_REUSEPORT): which of
+   * them it waits at is not told, and `holders` is empty unless all of them are one process's.
+   */
+  listeners: z.array(z.strictObject({ inode: count, local: z.string() })),
+  family: z.enum(SOCKET_FAMILIES),
+  type: z.enum(SOCKET_TYPES),
+  protocol: z.enum(SOCKET_PROTOCOLS),
+  state: z.string(),
+  local: z.string(),
+  peer: z.string(),
+  inode: count,
+  /** The inode of its network namespace, and the name that it is mounted under. */
+  netns: count.nullable(),
+  netnsName: z.string().nullable(),
+  /** The socket's own cgroup (v2), which ss tells; else its first holder's. */
+  cgroup: z.string().nullable(),
+  container: z.string().nullable(),
+  pod: z.string().nullable(),
+  /** Unix listeners: the known clients whose connections wait to be accepted, oldest first. */
+  waiting: z.array(otherEnd),
+  /** Unix: the end that this one is connected to; null where there is none. */
+  otherEnd: otherEnd.nullable(),
+  recvQ: count,
+  sendQ: count,
+  /** The names of `ss -m`: bytes, `d` is a count. */
+  skmem: z
+    .strictObject({
+      r: bytes,
+      rb: bytes,
+      t: bytes,
+      tb: bytes,
+      f: bytes,
+      w: bytes,
+      o: bytes,
+      bl: bytes,
+      d: count.nullable(),
+    })
+    .nullable(),
+  /** Payload; for UDP, raw, packet, netlink, MPTCP and SCTP truesize, for unix datagrams the next one only. */
+  unreadBytes: bytes,
+  /** TCP: written, and not acknowledged by the peer. */
+  unsentBytes: bytes,
+  stalled: z.strictObject({
+    verdict,
+    certainty,
+    /** It has been like this for at least so long; null: not known. */
+    forMs: milliseconds.nullable(),
+    because: z.string(),
+  }),
+  /** What else is wrong with it. */
+  also: z.array(z.strictObject({ verdict, certainty, because: z.string() })),
+  pinned,
+  /** With --exact: counted in the kernel's memory, bytes; null where it was not counted. */
+  counted: z
+    .strictObject({ skbs: count, pages: count, pinnedBytes: bytes, complete: z.boolean() })
+    .nullable(),
+});
+
+/** What `skcheck --json` prints. Text in it is what the host said, hostile or not. */
+export const skcheckSchema = z.strictObject({
+  schema: z.literal('skcheck/1'),
+  host: z.strictObject({
+    name: z.string(),
+    release: z.string(),
+    netns: count.nullable(),
+    takenAt: z.iso.datetime(),
+    /** False: a sosreport or capture does not tell it, and `takenAt` is when it was read. */
+    takenAtKnown: z.boolean(),
+    samples: z.number().int().min(1),
+    /** The network namespaces looked at. */
+    namespaces: count,
+    /** Where the sockets were read: by `ss`, from `/proc/net` alone, or from a capture. */
+    source: z.enum(['ss', 'procfs', 'capture']),
+    /** From the end of the first sample to the beginning of the last; 0 with one sample. */
+    watchedMs: milliseconds,
+  }),
+  sockets: z.array(socket),
+  /** False: something could not be looked at (`warnings` say what), so that none found is no all-clear. */
+  complete: z.boolean(),
+  /** `unreadBytes` and `pinned` are those of the stalled sockets; `unbounded`: how many of them have no `atMost`. */
+  totals: z.strictObject({
+    sockets: count,
+    stalled: count,
+    undecided: count,
+    /** Sockets by verdict. */
+    verdicts: z.record(verdict, count),
+    unreadBytes: bytes,
+    unbounded: count,
+    pinned,
+    /** The process whose stalled sockets likely pin most, and what they pin together. */
+    worstOwner: z
+      .strictObject({
+        pid: count,
+        comm: z.string().nullable(),
+        sockets: count,
+        /** Of `sockets`, those that other processes hold as well. */
+        shared: count,
+        /** It and all who hold these with it are stopped (SIGSTOP). */
+        stopped: z.boolean(),
+        /** Of `sockets`, those that wait in the accept queue of a listener of its. */
+        unaccepted: count,
+        likelyPinnedBytes: bytes,
+      })
+      .nullable(),
+    /**
+     * Of `sockets`, those of MPTCP. Each has TCP sockets beneath it (subflows), which ss lists as well;
+     * both have the inode of one descriptor. `sockets` counts rows of ss, and with --pid descriptors'
+     * inodes (and what waits at its listeners), so that it differs by the subflows.
+     */
+    mptcp: count,
+    /** What `sockets` counts. */
+    countedBy: z.enum(['row', 'descriptor']),
+  }),
+  /** Processes with something wrong that is not one socket's. */
+  processes: z.array(
+    z.strictObject({
+      verdict: z.literal('fd-leak'),
+      pid: count,
+      /** Null when it ended before its name was read: `because` says so. */
+      comm: z.string().nullable(),
+      from: count,
+      to: count,
+      because: z.string(),
+    }),
+  ),
+  /** The host's own bounds on what sockets pin; null where they are not known or not asked for. */
+  bounds: z.strictObject({
+    /** Memory that no counter of /proc/meminfo places: pages of packets are within it. */
+    unplacedBytes: bytes,
+    /** From /proc/kpageflags: allocations that are neither slab, file, anonymous nor page tables. */
+    census: z
+      .strictObject({
+        /** Allocations by order. */
+        orders: z.record(z.string(), count),
+        bytes,
+        tookMs: milliseconds,
+      })
+      .nullable(),
+    /** skbuff_head_cache × (MAX_SKB_FRAGS + 1) × 32 KiB: possible in theory, never seen. */
+    theoreticalWorstBytes: bytes.nullable(),
+  }),
+  warnings: z.array(
+    z.strictObject({
+      code: z.enum([
+        'one-sample',
+        'owner-unknown',
+        'undecided',
+        'row-unreadable',
+        'row-contested',
+        'row-left-out',
+        'ss-old',
+        'no-tcp-info',
+        'netns-closed',
+        'without-ss',
+        'tcp-orphans',
+        'time-wait',
+        'tcp-memory',
+        'udp-memory',
+        'census',
+        'exact',
+        'capture',
+      ]),
+      count,
+      message: z.string(),
+    }),
+  ),
+});
+
+export type SkcheckReport = z.infer<typeof skcheckSchema>;
+export type SkcheckSocket = SkcheckReport['sockets'][number];
+export type SkcheckBounds = SkcheckReport['bounds'];
+export type SkcheckWarning = SkcheckReport['warnings'][number];

@@ -1,0 +1,64 @@
+import type { CensusEntry } from '../../account/census-entry.js';
+import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
+import { hex } from '../../kernel/hex.js';
+import { kernelJson } from '../kernel-json.js';
+import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
+import { accountJson } from '../skb/json.js';
+
+/** The answer to `sockets` as the JSON contract has it. */
+export function socketsJson(
+  answer: CensusAnswer,
+  entries: readonly CensusEntry[],
+  limit = Number.POSITIVE_INFINITY,
+): SocketsJson {
+  const { groups } = answer;
+  const { kernel, ...whole } = wholeJson(answer);
+  return {
+    schema: 'kdump-mem.sockets/1',
+    kernel,
+    sockets: entries.slice(0, limit).map(censusEntryJson),
+    omitted: Math.max(0, (groups ?? entries).length - limit),
+    ...(groups
+      ? {
+          groups: groups
+            .slice(0, limit)
+            .map(({ ownership, ...group }) => ({ ...group, ...ownership })),
+        }
+      : {}),
+    ...whole,
+  };
+}
+
+/** A line of `--ndjson`: one socket. */
+export function socketLine(entry: CensusEntry): SocketLineJson {
+  return { schema: 'kdump-mem.socket/1', ...censusEntryJson(entry) };
+}
+
+/** The last line of `--ndjson`, after so many sockets. */
+export function socketsEnd(whole: CensusWhole, listed: number, omitted: number): SocketsEndJson {
+  return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole) };
+}
+
+function wholeJson({ kernel, count, total, unexplained, warnings }: CensusWhole) {
+  return {
+    kernel: kernelJson(kernel),
+    totals: { sockets: count, ...total },
+    unexplained: [...unexplained],
+    warnings: [...warnings],
+  };
+}
+
+function censusEntryJson(entry: CensusEntry): CensusEntryJson {
+  return {
+    ...accountJson(entry),
+    holders: entry.holders.map((holder) => ({ ...holder })),
+    mappedBy: entry.mappedBy.map((owner) => ({ ...owner })),
+    foundBy: [...entry.foundBy],
+    acceptedFrom: entry.acceptedFrom === undefined ? null : hex(entry.acceptedFrom),
+    subflowOf: entry.subflowOf === undefined ? null : hex(entry.subflowOf),
+    carriedBy: entry.carriedBy.map(hex),
+    registeredWith: entry.registeredWith.flatMap(({ holders }) =>
+      holders.map(({ task, fd }) => ({ pid: task.pid, comm: task.comm, fd })),
+    ),
+  };
+}

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { kernelSchema, warningSchema } from '../schema.js';
+
+const count = z.int().nonnegative();
+const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
+/** A number, or beyond 2^53 its decimal digits. */
+const integer = z.union([z.int(), z.string().regex(/^-?\d{16,39}$/)]);
+
+/** A member with its place; offsets and sizes are bytes from the start of the outermost type. */
+export interface LayoutMemberJson {
+  name: string;
+  /** As C declares it; of an anonymous struct or union only its keyword. */
+  declaration: string;
+  offset: number;
+  size: number;
+  /** A bitfield's place in the storage unit of `size` bytes at `offset`. */
+  bits?: { offset: number; size: number } | undefined;
+  members?: LayoutMemberJson[] | undefined;
+}
+
+const layoutMemberSchema: z.ZodType<LayoutMemberJson> = z.lazy(() =>
+  z.strictObject({
+    name: z.string(),
+    declaration: z.string(),
+    offset: count,
+    size: count,
+    bits: z.strictObject({ offset: count, size: count }).optional(),
+    members: z.array(layoutMemberSchema).optional(),
+  }),
+);
+
+const typeSchema = z.strictObject({
+  /** As C writes it, typedefs stripped. */
+  type: z.string(),
+  kind: z.enum(['struct', 'union', 'enum', 'int', 'float', 'pointer', 'array', 'opaque']),
+  typedef: z.string().optional(),
+  module: z.string().optional(),
+  size: count,
+  members: z.array(layoutMemberSchema).optional(),
+  values: z.record(z.string(), integer).optional(),
+});
+
+export type ValueJson =
+  | { kind: 'int'; value: number | string }
+  | { kind: 'float'; value: number | null }
+  | { kind: 'pointer'; value: string; symbol?: string | undefined }
+  | { kind: 'enum'; value: number | string; name: string | null }
+  | { kind: 'text'; text: string }
+  | { kind: 'array'; elements: ValueJson[]; omitted: number }
+  | {
+      kind: 'struct' | 'union';
+      members: { name: string; value: ValueJson }[];
+      omitted?: number | undefined;
+    }
+  | { kind: 'opaque' }
+  | { kind: 'unreadable'; reason: string };
+
+const valueSchema: z.ZodType<ValueJson> = z.lazy(() =>
+  z.union([
+    z.strictObject({ kind: z.literal('int'), value: integer }),
+    z.strictObject({ kind: z.literal('float'), value: z.number().nullable() }),
+    z.strictObject({ kind: z.literal('pointer'), value: address, symbol: z.string().optional() }),
+    z.strictObject({ kind: z.literal('enum'), value: integer, name: z.string().nullable() }),
+    z.strictObject({ kind: z.literal('text'), text: z.string() }),
+    z.strictObject({ kind: z.literal('array'), elements: z.array(valueSchema), omitted: count }),
+    z.strictObject({
+      kind: z.enum(['struct', 'union']),
+      members: z.array(z.strictObject({ name: z.string(), value: valueSchema })),
+      /** Members behind those, left out since the answer was too long already. */
+      omitted: z.int().positive().optional(),
+    }),
+    z.strictObject({ kind: z.literal('opaque') }),
+    z.strictObject({
+      kind: z.literal('unreadable'),
+      reason: z.enum(['filtered', 'absent', 'unmapped', 'damaged', 'truncated', 'refused']),
+    }),
+  ]),
+);
+
+/** `kdump-mem struct TYPE --json`: every type of that name, or the members of one that were chosen. */
+export const structSchema = z.strictObject({
+  schema: z.literal('kdump-mem.struct/1'),
+  kernel: kernelSchema,
+  types: z.array(typeSchema).min(1),
+});
+
+/** `kdump-mem struct TYPE ADDR --json`. */
+export const instanceSchema = z.strictObject({
+  schema: z.literal('kdump-mem.struct-instance/1'),
+  kernel: kernelSchema,
+  type: z.string(),
+  address,
+  symbol: z.string().optional(),
+  cpu: count.optional(),
+  /** The whole instance, or where members were chosen those alone. */
+  value: valueSchema.optional(),
+  members: z
+    .array(z.strictObject({ path: z.string(), offset: count, value: valueSchema }))
+    .optional(),
+  warnings: z.array(warningSchema),
+});
+
+export type StructJson = z.infer<typeof structSchema>;
+export type InstanceJson = z.infer<typeof instanceSchema>;
