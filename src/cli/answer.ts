@@ -1,5 +1,5 @@
+import { formatJson } from '../json.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { formatJson } from '../report/json.js';
 import type { Warning } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { printAnswer, printStream, printWarnings } from './output.js';

@@ -8,8 +8,8 @@ import { HostError } from '../host/error.js';
 import { OutputError, OutputFile } from '../output-file.js';
 import { escapeText } from '../report/text/escape.js';
 import { formatSize } from '../report/text/size.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
-import type { SkcheckOptions } from './skcheck-options.js';
 
 export function printScript(): number {
   process.stdout.write(CAPTURE_SCRIPT);

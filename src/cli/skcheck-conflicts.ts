@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { SkcheckOptions } from './skcheck-options.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 
 type Name = keyof SkcheckOptions;
 

@@ -14,8 +14,9 @@ import { captureWarnings } from '../report/skcheck/capture.js';
 import { skcheckReport } from '../report/skcheck/report.js';
 import type { SkcheckReport, SkcheckWarning } from '../report/skcheck/schema.js';
 import type { Paint, TextOptions } from '../report/skcheck/text.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
-import { type SkcheckOptions, verdictsAsked } from './skcheck-options.js';
+import { verdictsAsked } from './skcheck-options.js';
 import { terminalWidth } from './terminal-width.js';
 
 /** What a look can go on from: the newest sample of the one before, and what that concluded. */

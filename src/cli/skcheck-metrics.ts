@@ -4,9 +4,9 @@ import type { HostSource } from '../host/source.js';
 import { formatHealth, type LookHealth } from '../report/skcheck/health.js';
 import { formatPrometheus } from '../report/skcheck/prometheus.js';
 import { escapeText } from '../report/text/escape.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 import { adviceFor } from './skcheck-failure.js';
 import { look } from './skcheck-look.js';
-import type { SkcheckOptions } from './skcheck-options.js';
 
 type Past = Pick<LookHealth, 'failures' | 'lastSuccessMs'>;
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { HostSource } from '../host/source.js';
+import type { ListenAddress, SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
 import { LookMetrics } from './skcheck-metrics.js';
-import type { ListenAddress, SkcheckOptions } from './skcheck-options.js';
 
 const MAX_CONNECTIONS = 32;
 const REQUEST_TIMEOUT_MS = 10_000;

@@ -2,9 +2,9 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import type { HostSource } from '../host/source.js';
 import { OutputFile } from '../output-file.js';
 import { readHealth } from '../report/skcheck/health.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
 import { LookMetrics } from './skcheck-metrics.js';
-import type { SkcheckOptions } from './skcheck-options.js';
 
 /** Ours has some kilobytes: what is larger is not ours. */
 const MOST_BYTES = 2 ** 20;

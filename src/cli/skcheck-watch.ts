@@ -1,11 +1,11 @@
 import { Ages } from '../diagnosis/ages.js';
 import type { HostSource } from '../host/source.js';
 import type { Sample } from '../host/ss/read.js';
-import { formatJson } from '../report/json.js';
+import { formatJson } from '../json.js';
 import type { SkcheckReport } from '../report/skcheck/schema.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
 import { look, statusOf } from './skcheck-look.js';
-import type { SkcheckOptions } from './skcheck-options.js';
 import { WatchScreen } from './watch-screen.js';
 
 /**

@@ -1,7 +1,7 @@
 import { WATCH_SORTS, type WatchSort, watchFrame } from '../report/skcheck/frame.js';
 import type { SkcheckReport } from '../report/skcheck/schema.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 import { textOptions } from './skcheck-look.js';
-import type { SkcheckOptions } from './skcheck-options.js';
 import { WatchTerminal, type Wish } from './watch-terminal.js';
 
 /** The live table of `--watch`: the last report, and what of it somebody wants to see. */

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js';
-import { formatJson } from '../../report/json.js';
+import { formatJson } from '../../json.js';
 import { takeDumpArguments } from '../dump-arguments.js';
 import { UsageError } from '../failure.js';
 import { parseNumber } from '../number-argument.js';

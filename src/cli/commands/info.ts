@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
+import { formatJson } from '../../json.js';
 import { KernelError } from '../../kernel/error.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
 import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info/answer.js';
-import { formatJson } from '../../report/json.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
 import { printAnswer } from '../output.js';

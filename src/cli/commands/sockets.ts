@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CensusEntry, Grouping } from '../../account/census-entry.js';
 import { portsOf } from '../../account/ports.js';
 import type { CensusAnswer } from '../../account/sockets.js';
-import { formatJson } from '../../report/json.js';
+import { formatJson } from '../../json.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { UsageError } from '../failure.js';

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { KdumpMemError } from '../../error.js';
+import { formatJson } from '../../json.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { NamedType } from '../../kernel/native/named-types.js';
-import { formatJson } from '../../report/json.js';
 import type { LayoutMember } from '../../report/struct/layout.js';
 import { WalkError } from '../../walk/error.js';
 import { InstanceReader } from '../../walk/values/instance.js';

@@ -2,10 +2,10 @@ import fs from 'node:fs';
 import type { ZodError } from 'zod';
 import { KernelError } from '../../kernel/error.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
-import { type MapJson, mapSchema } from '../../report/extract/map-schema.js';
 import { identityOf } from './identity.js';
 import { MOST_MAP_BYTES } from './limits.js';
 import { RestoredImage } from './restored-image.js';
+import { type MapJson, mapSchema } from './schema.js';
 
 /**
  * An anonymous extract with the names that it had: whatever is asked of it is answered as by the

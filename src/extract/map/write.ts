@@ -1,5 +1,5 @@
+import { formatJson } from '../../json.js';
 import type { OutputFile } from '../../output-file.js';
-import { formatJson } from '../../report/json.js';
 import { NAME_KINDS, type Replacements } from '../anonymize/replacements.js';
 import { ExtractError } from '../error.js';
 import { Appender } from '../write/appender.js';

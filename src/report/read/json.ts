@@ -1,5 +1,5 @@
+import { formatJson } from '../../json.js';
 import type { MemoryPiece } from '../../walk/pages/memory-pieces.js';
-import { formatJson } from '../json.js';
 import type { ReadJson } from './schema.js';
 
 /** What comes before the pieces. */

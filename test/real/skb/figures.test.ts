@@ -14,6 +14,7 @@ import {
   type LabKernel,
   labDump,
   labKdump,
+  labKdumpSnappy,
   labKernel,
   labPageOrders,
   labRecompressed,
@@ -57,13 +58,22 @@ const BY_MAKEDUMPFILE: Case[] = LAB_KERNELS.flatMap((kernel) =>
   // makedumpfile drops live slab pages of 7.2 at level 31: test/real/damage/filtered.test.ts.
   .filter(({ name }) => !/^newest, kdump, (?!elf,).*d31/.test(name));
 
-const RECOMPRESSED: Case[] = (['lzo', 'snappy'] as const).map((codec) => ({
-  name: `6.1, kdump-${codec}, through native`,
-  kernel: '6.1',
-  engine: 'native',
-  files: () => [labRecompressed('6.1')[codec]],
-  said: () => labDump('6.1'),
-}));
+const RECOMPRESSED: Case[] = [
+  ...(['lzo', 'snappy'] as const).map((codec) => ({
+    name: `6.1, kdump-${codec}, through native`,
+    kernel: '6.1' as const,
+    engine: 'native' as const,
+    files: () => [labRecompressed('6.1')[codec]] as const,
+    said: () => labDump('6.1'),
+  })),
+  {
+    name: '6.1, kdump, snappy-d31, through native',
+    kernel: '6.1',
+    engine: 'native',
+    files: () => [labKdumpSnappy('6.1')],
+    said: () => labKdump('6.1'),
+  },
+];
 
 function open({ kernel, engine, files }: Case): Kernel {
   if (engine === 'native') return openNative({ files: [...files()] });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../../src/diagnosis/diagnose.js';
 import { STALE_CODES, VERDICT_CODES } from '../../../src/diagnosis/verdict.js';
 import { observe } from '../../../src/host/observe.js';
-import { formatJson } from '../../../src/report/json.js';
+import { formatJson } from '../../../src/json.js';
 import { skcheckReport } from '../../../src/report/skcheck/report.js';
 import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck/schema.js';
 import { formatRange } from '../../../src/report/skcheck/table.js';
