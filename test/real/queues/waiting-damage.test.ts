@@ -280,6 +280,8 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
       what: `rings ${kind}`,
       objects: null,
       bytes: null,
+      // That rows of this kind are not walked is no fault of the dump.
+      complete: true,
       message: `The rings of tap0 (${kind}) are not walked: what waits in them is not told.`,
     });
     // It has a NAPI instance; without one a veth has no rings.
