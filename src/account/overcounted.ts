@@ -4,8 +4,8 @@ import type { SlotCounts } from './slot-counts.js';
 
 /**
  * What more references were found to than the kernel counts, in words. Whoever holds a page, a slot or
- * a shared info counts, so that there may be more than were found, and never fewer. Page pools count
- * in a way of their own, and have no number here (PageBlock.references).
+ * a shared info counts, so that there may be more than were found, and never fewer. Of a page pool's
+ * page its users count, and where it does not tell them there is no number (PageBlock.references).
  */
 export function* overcounted(
   pages: PageCounts,
