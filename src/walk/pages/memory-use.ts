@@ -33,6 +33,9 @@ const LRU = [
 /** Sizes of huge pages that a kernel can have (HUGE_MAX_HSTATE). */
 const MOST_SIZES = 16;
 
+/** log2 of base pages: far above the largest huge page (16 GiB), and a sum of such is still exact. */
+const MOST_ORDER = 30;
+
 /** 2^52 bytes of physical addresses in pages of 4 KiB. */
 const MOST_PAGES = 2 ** 40;
 
@@ -199,7 +202,12 @@ function hugePages(kernel: Kernel): number | undefined {
   let pages = 0;
   for (let index = 0; index < sizes; index++) {
     const state = reader.read(states + BigInt(index * reader.size));
-    pages += state.number('nr_huge_pages') * 2 ** state.number('order');
+    const order = state.number('order');
+    // None is in use before its order is set; and 0 pages of 2^(2^32) would be no number.
+    if (order < 1 || order > MOST_ORDER) {
+      throw new KernelError('damaged', `huge pages of order ${order}`);
+    }
+    pages += state.number('nr_huge_pages') * 2 ** order;
   }
   return pages;
 }

@@ -1,0 +1,34 @@
+import { afterAll, expect, test } from 'vitest';
+import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../scripts/fuzz-parts/values.js';
+import { openNative } from '../../src/kernel/native/open.js';
+import { memoryUse } from '../../src/walk/pages/memory-use.js';
+import { fixture } from '../support/fixtures.js';
+
+const kernel = openNative({ files: [fixture('6.1').vmcore] });
+afterAll(() => kernel.close());
+
+const first = kernel.symbol('hstates')!;
+const word = (member: string, value: bigint, length: number) => ({
+  address: first + BigInt(kernel.struct('hstate')!.member(member)!.offset),
+  bytes: littleEndian(value, length),
+});
+const used = (order: bigint, pages: bigint): Damage => ({
+  patches: [word('order', order, 4), word('nr_huge_pages', pages, 8)],
+  denials: [],
+});
+
+test('huge pages count as base pages', () => {
+  expect(memoryUse(damagedKernel(kernel, used(18n, 3n))).huge).toBe(3 * 2 ** 18);
+});
+
+test.each([
+  [0n, 0n, 'huge pages of order 0'],
+  [31n, 0n, 'huge pages of order 31'],
+  // 2^(2^32 - 1) is Infinity, and none of those would be NaN pages.
+  [0xffff_ffffn, 0n, 'huge pages of order 4294967295'],
+])('of order %d, %d of them: an error that names the order', (order, pages, message) => {
+  expect(() => memoryUse(damagedKernel(kernel, used(order, pages)))).toThrow(
+    expect.objectContaining({ code: 'damaged', message }),
+  );
+});
