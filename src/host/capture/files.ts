@@ -176,12 +176,19 @@ function readSome(path: string, most: number): { bytes: Buffer; size: number } {
 }
 
 async function readArchive(path: string, reader: TarReader): Promise<void> {
+  /** Why it was not read on. A pipeline may tell in its place that its first stage was aborted. */
+  let refusal: HostError | undefined;
   const sink = async (pieces: AsyncIterable<Buffer>) => {
-    for await (const piece of pieces) {
-      reader.push(piece);
-      if (reader.ended) break;
+    try {
+      for await (const piece of pieces) {
+        reader.push(piece);
+        if (reader.ended) break;
+      }
+      reader.end();
+    } catch (cause) {
+      if (cause instanceof HostError) refusal = cause;
+      throw cause;
     }
-    reader.end();
   };
   const head = readSome(path, 4).bytes.toString('hex');
   try {
@@ -190,6 +197,7 @@ async function readArchive(path: string, reader: TarReader): Promise<void> {
     else if (head.startsWith('28b52ffd')) await unpack('zstd', path, sink);
     else await pipeline(createReadStream(path), sink);
   } catch (cause) {
+    if (refusal) throw refusal;
     // What follows the end was not waited for.
     if (!(reader.ended && cause instanceof Error && cause.name === 'AbortError'))
       throw asHostError(path, cause);
