@@ -58,6 +58,11 @@ describe('the census', () => {
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
+  test('a line with more orders than there are says nothing', () => {
+    const host = hostWith([0], `Node 0, zone   Normal${' 0'.repeat(1100)}\n`);
+    expect(takeCensus(host, 4096)).toMatchObject({ bytes: 4096, orders: new Map([[0, 1]]) });
+  });
+
   test('without the right to look it is denied', () => {
     const host = new FakeHost();
     host.files.set('/proc/buddyinfo', '');

@@ -112,11 +112,11 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
   };
 }
 
-/** Free pages: /proc/buddyinfo has the number of blocks of each order. */
+/** Free pages: /proc/buddyinfo has the number of blocks of each order, of which no kernel has 64. */
 function freePages(source: HostSource): number {
   let pages = 0;
   for (const line of source.readText('/proc/buddyinfo').split('\n')) {
-    const counts = /^Node\s+\d+, zone\s+\S+((?:\s+\d{1,12})+)\s*$/.exec(line)?.[1];
+    const counts = /^Node\s+\d+, zone\s+\S+((?:\s+\d{1,12}){1,64})\s*$/.exec(line)?.[1];
     if (counts === undefined) continue;
     counts
       .trim()
