@@ -57,7 +57,8 @@ export class ElfFile {
 
   /** All bytes of a section. */
   read({ name, offset, size }: ElfSection): Uint8Array {
-    if (size > MOST_SECTION_BYTES) throw this.#damaged(`${name} has ${size} bytes`);
+    if (size > MOST_SECTION_BYTES)
+      throw this.#damaged(`${name} has ${size} bytes, over ${MOST_SECTION_BYTES}`);
     return this.#read(offset, size);
   }
 
@@ -152,7 +153,10 @@ export function readWholeFile(path: string, most: number): Uint8Array {
   const source = new FileSource(path, 'unsupported-format');
   try {
     const { size } = source;
-    if (size > most) throw new KernelError('unsupported-format', `${path} has ${size} bytes`);
+    if (size > most) {
+      const message = `${path} has ${size} bytes, and ${most} are the most that are read of such a file`;
+      throw new KernelError('unsupported-format', message, { next: 'Check the path.' });
+    }
     return readAt(source, 0, size);
   } finally {
     source.close();

@@ -6,7 +6,7 @@ import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
 import { ofTable } from './arch/table-error.js';
 import type { MemoryImage } from './image/image.js';
-import { LONGEST_READ } from './image/longest-read.js';
+import { LONGEST_READ, tooLong } from './image/longest-read.js';
 
 /**
  * A kernel's virtual memory over an image's physical one. Works by page tables alone until the direct
@@ -97,8 +97,7 @@ export class KernelMemory {
 
   #mapped(high: number, low: number, length: number): DataView {
     if (!(length >= 0 && length <= LONGEST_READ)) {
-      const detail = `${length} bytes in one read`;
-      throw new ReadError('refused', joinHalves(high, low), detail);
+      throw tooLong(joinHalves(high, low), length);
     }
     if (length === 0) return new DataView(new ArrayBuffer(0));
     if (this.#mapsItself) {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -94,6 +94,16 @@ describe('a System.map', () => {
     const none = '0000000000001000 T something_else\n';
     expect(errorOf(() => openNativeImage(image, { symbols: fileOf(none) }))).toMatchObject({
       code: 'wrong-vmlinux',
+    });
+  });
+
+  it('is not what is too large, and the limit is told', () => {
+    const symbols = fileOf('');
+    truncateSync(symbols, 2 ** 28 + 1);
+    expect(errorOf(() => openNativeImage(image, { symbols }))).toMatchObject({
+      code: 'unsupported-format',
+      message: `${symbols} has 268435457 bytes, and 268435456 are the most that are read of such a file`,
+      next: 'Check the path.',
     });
   });
 

@@ -311,6 +311,15 @@ describe('a kernel opened by nothing but itself', () => {
     expect(errorOf(() => openNativeImage(image))).toMatchObject({ code: 'unsupported-arch' });
   });
 
+  it('refuses a read that is too long, and tells the limit', () => {
+    const { image, directMap } = syntheticKernel();
+    const kernel = openNativeImage(image);
+    expect(errorOf(() => kernel.read(directMap, 2 ** 28 + 1))).toMatchObject({
+      code: 'refused',
+      detail: '268435457 bytes in one read, and 268435456 are the most',
+    });
+  });
+
   it('ends in typed errors, whatever is damaged', () => {
     const made = syntheticKernel({ order: 'new' });
     const frames = [...made.memory.pages.keys()];

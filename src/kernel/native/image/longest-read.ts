@@ -6,5 +6,11 @@ export const LONGEST_READ = 256 * 1024 * 1024;
 /** @throws {ReadError} `refused` for a longer one */
 export function refuseLength(address: number | bigint, length: number): void {
   if (length <= LONGEST_READ) return;
-  throw new ReadError('refused', BigInt(address), `${length} bytes are too many for one read`);
+  throw tooLong(BigInt(address), length);
+}
+
+/** The refusal of a read that is too long, or whose length is no number. */
+export function tooLong(address: bigint, length: number): ReadError {
+  const detail = `${length} bytes in one read, and ${LONGEST_READ} are the most`;
+  return new ReadError('refused', address, detail);
 }
