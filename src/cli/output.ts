@@ -4,16 +4,19 @@ import { escapeText } from '../report/text/escape.js';
 import type { Warning } from '../walk/warnings.js';
 
 /**
- * From now on a reader of stdout that goes away (`| head`) ends the program, and is no error. A disk
- * that is full is one: an answer is whole or no answer.
+ * From now on the program ends where its answer cannot be written, with one line and a status that is no
+ * answer: a disk that is full, a terminal that is gone, a reader that goes away (`| head`).
+ *
+ * A stdout that is closed (`>&-`) cannot be told: before any of our code runs, node opens /dev/null in
+ * its place, for reading and writing, just as callers do that ignore what is printed.
  *
  * @param program its name, for the message
  * @param status of a program whose answer cannot be written
  */
 export function endWithReader(program: string, status: number): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit();
-    process.stderr.write(`${program}: the answer cannot be written (${error.code}).\n`);
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    const what = code === 'EPIPE' ? 'was not read to its end' : 'cannot be written';
+    process.stderr.write(`${program}: the answer ${what} (${code}).\n`);
     process.exit(status);
   });
   // Nobody is left to be told.

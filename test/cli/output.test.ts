@@ -1,0 +1,94 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { captureFiles, captureTar, manifestOf, udpRow } from '../support/capture.js';
+import { commandPath } from '../support/cli.js';
+import { fixture } from '../support/fixtures.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'output-'));
+const CAPTURE = join(folder, 'capture.tar');
+const FIFO = join(folder, 'fifo');
+beforeAll(() => {
+  const files = captureFiles({ inet: [udpRow(601, 1280), udpRow(601, 1280)] });
+  writeFileSync(CAPTURE, captureTar([...files, ['manifest', manifestOf(files)]]));
+  execFileSync('mkfifo', [FIFO]);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Opens a stdout that takes nothing. */
+const REFUSING = {
+  ENOSPC: () => openSync('/dev/full', 'w'),
+  EPIPE: () => {
+    const reader = openSync(FIFO, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writer = openSync(FIFO, 'w');
+    closeSync(reader);
+    return writer;
+  },
+  // Address 0 of this process, where nothing is mapped.
+  EIO: () => openSync('/proc/self/mem', 'r+'),
+} as const;
+
+const WORDS = {
+  ENOSPC: 'cannot be written',
+  EPIPE: 'was not read to its end',
+  EIO: 'cannot be written',
+} as const;
+
+const { vmcore } = fixture('6.1');
+
+type Command = readonly ['kdump-mem' | 'skcheck', ...string[]];
+
+const COMMANDS: readonly Command[] = [
+  ['kdump-mem', 'info', '--vmcore', vmcore],
+  ['kdump-mem', 'info', '--json', '--vmcore', vmcore],
+  ['kdump-mem', 'sockets', '--ndjson', '--vmcore', vmcore],
+  ['kdump-mem', 'read', 'init_task', '--vmcore', vmcore],
+  ['kdump-mem', '--help'],
+  ['skcheck', '--from', CAPTURE],
+  ['skcheck', '--json', '--from', CAPTURE],
+  ['skcheck', '--stale', '--from', CAPTURE],
+  ['skcheck', '--capture-script'],
+];
+
+function run([name, ...args]: Command, stdout: number) {
+  return spawnSync(process.execPath, [commandPath(name), ...args], {
+    stdio: ['ignore', stdout, 'pipe'],
+    encoding: 'utf8',
+  });
+}
+
+const titled = COMMANDS.map((command) => ({
+  command,
+  title: command.filter((word) => !word.startsWith('/')).join(' '),
+}));
+
+describe.each(['ENOSPC', 'EPIPE', 'EIO'] as const)('stdout that ends with %s', (code) => {
+  test.each(titled)('is one line and status 3: $title', ({ command }) => {
+    const stdout = REFUSING[code]();
+    try {
+      const { status, stderr } = run(command, stdout);
+      const told = stderr
+        .split(/(?<=\n)/)
+        .filter((line) => !/^\S+: (?:warning|note): /.test(line))
+        .join('');
+      expect({ status, told }).toEqual({
+        status: 3,
+        told: `${command[0]}: the answer ${WORDS[code]} (${code}).\n`,
+      });
+    } finally {
+      closeSync(stdout);
+    }
+  });
+});
+
+test('a caller that ignores stdout has the status of the answer', () => {
+  const ignored = openSync('/dev/null', 'r+');
+  try {
+    expect(run(COMMANDS[0]!, ignored).status).toBe(0);
+    expect(run(['skcheck', '--from', CAPTURE], ignored).status).toBe(1);
+  } finally {
+    closeSync(ignored);
+  }
+});
