@@ -3,9 +3,13 @@ import { setImmediate } from 'node:timers/promises';
 import { escapeText } from '../report/text/escape.js';
 import type { Warning } from '../walk/warnings.js';
 
+/** Status of a program that SIGPIPE ended, as shells tell it: what others that feed `head` end with. */
+const NOT_READ = 141;
+
 /**
- * From now on the program ends where its answer cannot be written, with one line and a status that is no
- * answer: a disk that is full, a terminal that is gone, a reader that goes away (`| head`).
+ * From now on the program ends where its answer cannot be written: a disk that is full or a terminal that
+ * is gone with one line and a status, a reader that goes away (`| head`) without a word. Neither status is
+ * that of an answer.
  *
  * A stdout that is closed (`>&-`) cannot be told: before any of our code runs, node opens /dev/null in
  * its place, for reading and writing, just as callers do that ignore what is printed.
@@ -15,8 +19,8 @@ import type { Warning } from '../walk/warnings.js';
  */
 export function endWithReader(program: string, status: number): void {
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-    const what = code === 'EPIPE' ? 'was not read to its end' : 'cannot be written';
-    process.stderr.write(`${program}: the answer ${what} (${code}).\n`);
+    if (code === 'EPIPE') process.exit(NOT_READ);
+    process.stderr.write(`${program}: the answer cannot be written (${code}).\n`);
     process.exit(status);
   });
   // Nobody is left to be told.
