@@ -90,7 +90,7 @@ describe('network namespaces', () => {
       expect(report.sockets).toMatchObject([
         { pid: server.pid, unreadBytes: 9000, netnsName: name },
       ]);
-      expect(skcheck([...SOON, '--stale']).stdout.replace(/\s+/g, ' ')).toContain(
+      expect(skcheck([...SOON, '--stale', '-v']).stdout.replace(/\s+/g, ' ')).toContain(
         `in netns ${name}`,
       );
     } finally {
@@ -106,7 +106,7 @@ test('in a pid namespace: the pid outside, and the one inside', async () => {
   expect(report.sockets.length).toBe(1);
   const [holder] = report.sockets[0]?.holders ?? [];
   expect(holder?.nsPids).toEqual([holder?.pid, 1]);
-  const { stdout } = skcheck([...SOON, '--stale', '--sport', `${server.port}`]);
+  const { stdout } = skcheck([...SOON, '--stale', '-v', '--sport', `${server.port}`]);
   expect(stdout.replace(/\s+/g, ' ')).toContain('in pid 1 inside');
 });
 
