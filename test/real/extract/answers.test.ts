@@ -88,7 +88,7 @@ test.each(LAB_KERNELS)(
         const [ps = '', machine = ''] = ask(['ps', 'sys']);
         // Memory maps are left out: no size of a process is told.
         const tasks = ps.replace(/( ffff[\da-f]{12} +[A-Z]{2}) +[\d.]+ +\d+ +\d+ /g, '$1 ');
-        const sys = machine.replace(/DUMPFILE: .*/, '');
+        const sys = machine.replace(/(?:KERNEL|DUMPFILE): .*/g, '');
         return { tasks, sys, processes: answers(kernel).processes };
       } finally {
         kernel.close();
