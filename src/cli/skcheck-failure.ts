@@ -1,7 +1,7 @@
 import type { HostErrorCode } from '../host/error.js';
 import type { OutputError } from '../output-file.js';
 
-/** skcheck's exit statuses (DESIGN.md, "Command habits"). */
+/** skcheck's exit statuses (README has them beside those of kdump-mem). */
 export const EXIT = { nothingStale: 0, stale: 1, usage: 2, couldNotLook: 3 } as const;
 
 /** What to do next, by what went wrong. */

@@ -36,6 +36,16 @@ describe('metrics', () => {
     expect(text).toContain('skcheck_stale_unbounded_sockets 1\n');
   });
 
+  test('a look that left something out is no all-clear', () => {
+    const none = report([]);
+    expect(series(formatPrometheus(none, 0), 'skcheck_look_complete')).toEqual([
+      'skcheck_look_complete 1',
+    ]);
+    expect(formatPrometheus({ ...none, complete: false }, 0)).toContain(
+      'skcheck_look_complete 0\n',
+    );
+  });
+
   test('who has not accepted is told apart from who has it open', () => {
     const both = report([socket('a'), socket('a', { via: 'accept-queue' })]);
     expect(series(formatPrometheus(both, 0), 'skcheck_stale_owner_sockets')).toEqual([
