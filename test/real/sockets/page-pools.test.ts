@@ -13,6 +13,7 @@ interface Pool {
   readonly ringSize: string;
   readonly queue: string;
   readonly slots: number;
+  readonly producer: number;
   readonly ringRoom: number;
   readonly cacheRoom: number;
   readonly cache: number;
@@ -45,10 +46,10 @@ function ask(damage: Partial<Damage> = {}) {
   return { low, high, keptByPools, exclusiveBytes, pinnedBytes };
 }
 
-/** So many of the ring's slots are taken, from where it is written on, and of the cache's. */
+/** So many of the ring's slots are taken, the last before it is written on, and of the cache's. */
 const taken = (inRing: number, inCache: number): Damage['patches'] => [
   ...Array.from({ length: inRing }, (_, index) => ({
-    address: BigInt(pool.queue) + BigInt(8 * (pool.slots - 1 - index)),
+    address: BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
     bytes: littleEndian(1n, 8),
   })),
   { address: BigInt(pool.cacheCount), bytes: littleEndian(BigInt(inCache), 4) },

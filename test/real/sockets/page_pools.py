@@ -38,6 +38,7 @@ print(json.dumps({
     "ringSize": hex(ring.size.address_of_().value_()),
     "queue": hex(ring.queue.value_()),
     "slots": len(slots),
+    "producer": ring.producer.value_(),
     "ringRoom": slots.count(0),
     "cacheRoom": len(pool.alloc.cache) - pool.alloc.count.value_(),
     "cache": len(pool.alloc.cache),
