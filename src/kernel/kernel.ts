@@ -69,6 +69,20 @@ export interface Kernel {
   memoryEnd?(): number | undefined;
 
   /**
+   * Physical address of the byte at any kernel address, by the kernel's page tables; undefined where
+   * nothing is mapped. Absent where the engine walks no page tables (crash).
+   *
+   * @throws {ReadError} when a table cannot be read
+   */
+  physicalOf?(address: bigint): number | undefined;
+
+  /**
+   * Which symbol of the kernel image an address belongs to, and how many bytes behind its start it
+   * lies; undefined for one outside the image. Absent where the engine has no list of symbols (crash).
+   */
+  nearestSymbol?(address: bigint): { symbol: { name: string }; offset: number } | undefined;
+
+  /**
    * Notes what is read of a live kernel from here on, until it is called again. What it gives forgets
    * that, so that reading it anew shows memory as it is then. Dumps do not change: nothing is done.
    */
