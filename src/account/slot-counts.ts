@@ -37,6 +37,11 @@ export class SlotCounts {
     return rows;
   }
 
+  /** The row of a slot, or -1. */
+  find(address: bigint): number {
+    return this.#index.find(address);
+  }
+
   cache(row: number): SlabCache {
     return this.#caches[this.#cacheOf[row]!]!;
   }

@@ -11,8 +11,8 @@ import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './
 import { Deaths } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { Held } from './held.js';
-import { unexplained } from './ledger/unexplained.js';
-import type { Unexplained } from './ledger/unexplained-row.js';
+import { ledger } from './ledger/ledger.js';
+import type { LedgerRow } from './ledger/row.js';
 import { Owners } from './owners.js';
 import { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
@@ -25,7 +25,7 @@ export interface CensusWhole {
   /** Over all of them; what several share is counted once. */
   readonly total: Figures;
   /** What of the network's memory is in no socket's queue. */
-  readonly unexplained: readonly Unexplained[];
+  readonly unexplained: readonly LedgerRow[];
   /** Nothing of all this is missing: neither of the total nor of what is in no queue. */
   readonly complete: boolean;
   readonly warnings: readonly Warning[];
@@ -46,6 +46,8 @@ export interface CensusOptions {
   readonly select?: ((entry: CensusEntry) => boolean) | undefined;
   /** Told now and then which part of the search is done, 0 to 1. */
   readonly progress?: (part: number) => void;
+  /** Told what all sockets hold, then what each row of the ledger holds that nothing before does. */
+  readonly onHeld?: (by: 'sockets' | LedgerRow, tally: Tally) => void;
 }
 
 /**
@@ -55,7 +57,7 @@ export interface CensusOptions {
  */
 export function accountAll(
   kernel: Kernel,
-  { by, select, progress }: CensusOptions = {},
+  { by, select, progress, onHeld }: CensusOptions = {},
 ): CensusAnswer {
   const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
   const processes = new Owners('process', newTally);
@@ -79,7 +81,7 @@ export function accountAll(
       (a.socket.sock < b.socket.sock ? -1 : 1),
   );
   return {
-    ...census.whole(),
+    ...census.whole(onHeld),
     sockets,
     processes: everyProcess,
     groups: isSame ? everyProcess : chosen && groupsOf(chosen),
@@ -171,12 +173,17 @@ class AccountedCensus {
   }
 
   /** To be asked for when all accounts were taken. */
-  whole(): CensusWhole {
+  whole(onHeld?: CensusOptions['onHeld']): CensusWhole {
     // A live kernel's pages were read at other times than some of the skbs that lead to them.
     if (!this.#kernel.facts.live) this.#sum.checkReferences();
     const socks = this.#all.map(({ sock }) => sock);
     const total = this.#sum.figures();
-    const rows = unexplained(this.#kernel, this.#seen, this.#sum, socks);
+    onHeld?.('sockets', this.#sum);
+    const rows: LedgerRow[] = [];
+    for (const { row, holds } of ledger(this.#kernel, this.#seen, this.#sum, socks)) {
+      rows.push(row);
+      if (holds) onHeld?.(row, holds);
+    }
     return {
       kernel: this.#kernel.facts,
       count: this.#count,

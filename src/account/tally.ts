@@ -214,6 +214,24 @@ export class Tally implements SkbSink {
     }
   }
 
+  /** Bytes that another tally pins and this one does not: by so much it grows if that is added. */
+  missingBytes(other: Tally): number {
+    const [pages, others] = [this.#pages.table, other.#pages.table];
+    let bytes = other.#soleSlotBytes();
+    for (let row = 0; row < others.size; row++) {
+      const order = others.order(row);
+      const known = pages.find(others.frame(row));
+      if (known < 0) bytes += this.#bytes(order);
+      // What one leaves unknown the other may know.
+      else if (order !== undefined && pages.order(known) === undefined)
+        bytes += this.#bytes(order) - this.#bytes(undefined);
+    }
+    const [slots, otherSlots] = [this.#slots.table, other.#slots.table];
+    for (let row = 0; row < otherSlots.size; row++)
+      if (slots.find(otherSlots.address(row)) < 0) bytes += otherSlots.cache(row).slotSize;
+    return bytes;
+  }
+
   /** How many slots of each cache were met, by the address of the `struct kmem_cache`. */
   slotsByCache(): Map<bigint, number> {
     const counts = new Map<bigint, number>();

@@ -71,7 +71,11 @@ test('tallies that are added up, large to small or small to large, count as plai
     fc.property(machine, ({ infos, queues }) => {
       const sum = new Tally(PAGE, new Warnings());
       const each = queues.map((skbs) => tallyOf(skbs, infos));
-      for (const tally of each) sum.add(tally);
+      for (const tally of each) {
+        const [before, more] = [sum.figures().pinnedBytes, sum.missingBytes(tally)];
+        sum.add(tally);
+        expect(sum.figures().pinnedBytes - before).toBe(more);
+      }
       expect(sum.ownership()).toEqual(expected(queues.flat(), infos));
       const { exclusiveBytes, sharedBytes } = sum.ownership();
       expect(sum.figures().pinnedBytes).toBe(exclusiveBytes + sharedBytes);

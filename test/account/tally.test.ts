@@ -25,6 +25,18 @@ describe('a tally', () => {
     expect(one.ownership()).toEqual({ exclusiveBytes: PAGE, sharedBytes: 0 });
   });
 
+  test('lacks of another what it gains by adding it, an order that only that knows too', () => {
+    const [one, other] = [tally(), tally()];
+    one.page(64, undefined, 1, undefined);
+    one.soleSlot(SLAB);
+    other.page(64, 2, 1, undefined);
+    other.page(128, undefined, 1, undefined);
+    other.soleSlot(SLAB);
+    expect(one.missingBytes(other)).toBe(3 * PAGE + PAGE + SLAB.slotSize);
+    one.add(other);
+    expect(one.figures().pinnedBytes).toBe(5 * PAGE + 2 * SLAB.slotSize);
+  });
+
   test.each<[string, (to: Tally) => void, (to: Tally) => void, string]>([
     [
       'a page',

@@ -11,6 +11,7 @@ import { openNativeImage } from '../../src/kernel/native/open.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { memoryPieces } from '../../src/walk/pages/memory-pieces.js';
 import { type FixtureName, fixture } from '../support/fixtures.js';
+import { ledgerOf } from '../support/ledger.js';
 
 /** A real dump, and what it says when the pages that hold some addresses are cut out of it. */
 class CutFixture {
@@ -109,7 +110,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     const all = accountAll(kernel);
     expect(all.total.complete).toBe(false);
     expect(warned(all)).toEqual([`sockets found by slabs: ${message}`, message]);
-    const rows = all.unexplained.map((row) => row.message).join('\n');
+    const rows = Array.from(ledgerOf(all).values(), (row) => row.message).join('\n');
     expect(rows).toContain(`The page-fragment caches: not counted: ${message}`);
     expect(rows).not.toMatch(/leads nowhere|direct map/);
   });

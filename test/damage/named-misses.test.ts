@@ -6,6 +6,7 @@ import { ReadError } from '../../src/kernel/error.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { fixture } from '../support/fixtures.js';
+import { ledgerOf } from '../support/ledger.js';
 
 const { vmcore, truth } = fixture('6.1');
 const kernel = openNative({ files: [vmcore] });
@@ -26,7 +27,8 @@ function* lines(of: Kernel): Generator<string> {
     try {
       const answer = ask();
       for (const { message } of answer.warnings) yield message;
-      if ('unexplained' in answer) for (const { message } of answer.unexplained) yield message;
+      if ('unexplained' in answer)
+        for (const { message } of ledgerOf(answer).values()) yield message;
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
       yield error.message;

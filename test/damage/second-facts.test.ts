@@ -5,6 +5,7 @@ import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { protocols } from '../../src/walk/sockets/protocols.js';
+import { ledgerOf } from '../support/ledger.js';
 
 const kernel = openNative({
   files: [fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url))],
@@ -106,6 +107,8 @@ test.each<[string, () => Patch, string]>([
   ],
 ])('%s is told', (_, damage, message) => {
   const answer = accountAll(damagedKernel(kernel, { patches: [damage()], denials: [] }));
-  const said = [...answer.warnings, ...answer.unexplained].map((one) => one.message).join('\n');
+  const said = [...answer.warnings, ...ledgerOf(answer).values()]
+    .map((one) => one.message)
+    .join('\n');
   expect(said).toContain(message);
 });

@@ -8,6 +8,7 @@ import { openNative } from '../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../src/walk/machine/cpus.js';
 import { netDevices } from '../../src/walk/network/net-devices.js';
 import { skbCaches } from '../../src/walk/pages/skb-caches.js';
+import { ledgerOf } from '../support/ledger.js';
 
 const kernel = openNative({
   files: [fileURLToPath(new URL('../../fixtures/dumps/newest.vmcore', import.meta.url))],
@@ -15,8 +16,7 @@ const kernel = openNative({
 afterAll(() => kernel.close());
 
 function rows(damage: Damage): Map<string, { objects: number | null; message: string }> {
-  const answer = accountAll(damagedKernel(kernel, damage));
-  return new Map(answer.unexplained.map((row) => [row.what, row]));
+  return ledgerOf(accountAll(damagedKernel(kernel, damage)));
 }
 
 const offset = (type: string, path: string): bigint => {

@@ -1,34 +1,47 @@
 import { KernelError } from '../../kernel/error.js';
-import type { Kernel } from '../../kernel/kernel.js';
 import { type NetDevice, NO_DRIVER } from '../../walk/network/net-devices.js';
 import { virtioNetMemory } from '../../walk/network/virtio-net.js';
-import { many, type Row } from './unexplained-row.js';
+import { newPages } from './new-pages.js';
+import { type Known, reasonOf, type Step } from './pipeline.js';
+import type { LedgerTools } from './tools.js';
 
-/** Pages counted, of those that were told, and their bytes. */
-type Counter = (pages: readonly bigint[]) => { readonly pages: number; readonly bytes: number };
+/** Rows of what the receive rings of devices hold for packets to come: one for each driver. */
+export function* receiveRings(tools: LedgerTools): Generator<Step<'receive-rings'>> {
+  let all: readonly NetDevice[];
+  try {
+    all = tools.devices();
+  } catch (error) {
+    reasonOf(error);
+    const fail = () => {
+      throw error;
+    };
+    yield { code: 'receive-rings', count: fail };
+    return;
+  }
+  const drivers = new Map<string, NetDevice[]>();
+  for (const device of all) {
+    // Loopback, tunnels and bridges have no rings of their own.
+    if (device.driver === undefined) continue;
+    drivers.set(device.driver, [...(drivers.get(device.driver) ?? []), device]);
+  }
+  for (const [driver, group] of drivers) {
+    const devices = group.map(({ name }) => name);
+    const count = (known: Known) => ringsOf(tools, known, driver, group);
+    yield { code: 'receive-rings', of: driver, devices, count };
+  }
+}
 
-/**
- * What the receive rings of devices hold for packets to come.
- *
- * @param devices those of one driver
- * @param name their rings in words, to begin a sentence
- * @param count counts those that nothing holds that was counted before
- * @throws {KernelError}, {@link ReadError} where they cannot be walked
- */
-export function receiveRings(
-  kernel: Kernel,
+function ringsOf(
+  tools: LedgerTools,
+  known: Known,
   driver: string,
-  name: string,
   devices: readonly NetDevice[],
-  count: Counter,
-): Row {
+): ReturnType<Step<'receive-rings'>['count']> {
   if (driver === NO_DRIVER) {
     throw new KernelError('unsupported-layout', 'the device that they sit on has no driver');
   }
-  if (driver !== 'virtio_net') {
-    const message = `${name} are not walked: what their buffers pin is not told.`;
-    return { objects: null, bytes: null, message };
-  }
+  if (driver !== 'virtio_net') return { told: 'not-walked' };
+  const { kernel } = tools;
   const found: bigint[] = [];
   let buffers = 0;
   for (const device of devices) {
@@ -41,7 +54,6 @@ export function receiveRings(
     }
     found.push(...memory.pages);
   }
-  const { pages, bytes } = count(found);
-  const message = `${name} hold ${many(buffers, 'buffer')}, in ${many(pages, 'page')} that nothing above holds.`;
-  return { objects: pages, bytes, message };
+  const { pages, bytes, holds } = newPages(tools, known, found);
+  return { told: 'counted', objects: pages, bytes, figures: { buffers, pages }, holds };
 }

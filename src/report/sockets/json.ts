@@ -4,6 +4,7 @@ import { hex } from '../../kernel/hex.js';
 import { kernelJson } from '../kernel-json.js';
 import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
 import { accountJson } from '../skb/json.js';
+import { ledgerJson } from './ledger-json.js';
 
 /** The answer to `sockets` as the JSON contract has it. */
 export function socketsJson(
@@ -43,7 +44,7 @@ function wholeJson({ kernel, count, total, unexplained, warnings }: CensusWhole)
   return {
     kernel: kernelJson(kernel),
     totals: { sockets: count, ...total },
-    unexplained: [...unexplained],
+    unexplained: unexplained.map(ledgerJson),
     warnings: [...warnings],
   };
 }

@@ -8,6 +8,7 @@ import { escapeText } from '../text/escape.js';
 import { freedCell, freedLegend } from '../text/freed.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable, tableLines } from '../text/table.js';
+import { ledgerWords } from './ledger-words.js';
 
 export interface SocketsTextOptions {
   readonly by?: Grouping | undefined;
@@ -277,8 +278,8 @@ function unexplainedText({ unexplained }: CensusAnswer, width: number | null): s
   const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
   const column = Math.max(0, ...sizes.map(({ length }) => length));
   const room = width === null ? null : Math.max(20, width - column - 4);
-  const lines = rows.flatMap(({ message }, index) =>
-    wrap(escapeText(message), room).map(
+  const lines = rows.flatMap((row, index) =>
+    wrap(escapeText(ledgerWords(row)), room).map(
       (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
     ),
   );

@@ -11,6 +11,7 @@ import { receiveBuffers } from '../../../src/walk/network/virtqueues.js';
 import { type PageBlock, PageReader } from '../../../src/walk/pages/pages.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { LAB } from '../../support/lab.js';
+import { ledgerOf } from '../../support/ledger.js';
 import { pageMemory } from '../sockets/page-memory.js';
 
 /** Modules of the first bring no types; all cut their buffers from pages. */
@@ -57,7 +58,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     const others = [...found.values()].map(({ block, buffers }) => block.references - buffers);
     expect(others.toSorted((a, b) => b - a)).toEqual([1, ...others.slice(1).fill(0)]);
     const frames = [...found.values()].reduce((sum, { block }) => sum + 2 ** (block.order ?? 0), 0);
-    const row = answer.unexplained.find(({ what }) => what === 'receive-rings virtio_net');
+    const row = ledgerOf(answer).get('receive-rings virtio_net');
     expect(row).toMatchObject({ objects: found.size, bytes: frames * kernel.facts.pageSize });
   });
 

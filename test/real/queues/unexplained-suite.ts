@@ -13,6 +13,7 @@ import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { drgnJson } from '../../support/drgn.js';
 import type { LabKernel } from '../../support/lab.js';
+import { ledgerOf } from '../../support/ledger.js';
 
 interface Drgn {
   readonly objects: Readonly<Record<string, { cache: string; allocated: number }>>;
@@ -38,8 +39,9 @@ export function unexplainedSuite(dump: string, version: LabKernel, core: () => s
     afterAll(() => kernel.close());
 
     const row = (what: string) => {
-      const found = answer.unexplained.find((one) => one.what === what);
-      if (!found) throw new Error(`no row ${what} among ${answer.unexplained.map((r) => r.what)}`);
+      const rows = ledgerOf(answer);
+      const found = rows.get(what);
+      if (!found) throw new Error(`no row ${what} among ${[...rows.keys()]}`);
       return found;
     };
 

@@ -18,6 +18,7 @@ import { TunReader } from '../../../src/walk/network/tun.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { RhashtableReader } from '../../../src/walk/rhashtable.js';
 import { LAB, LabMissing } from '../../support/lab.js';
+import { ledgerOf } from '../../support/ledger.js';
 
 const NOT_READABLE = 0x1234n;
 
@@ -30,7 +31,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
 
   const rows = (damage: Damage) => {
     const answer = accountAll(damagedKernel(kernel, damage));
-    return new Map(answer.unexplained.map((row) => [row.what, row]));
+    return ledgerOf(answer);
   };
   const offset = (type: string, path: string): bigint => {
     const member = kernel.struct(type)?.member(path);

@@ -15,6 +15,7 @@ import { TunReader } from '../../../src/walk/network/tun.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LabMissing } from '../../support/lab.js';
+import { ledgerOf } from '../../support/ledger.js';
 
 interface Role {
   readonly role: string;
@@ -93,14 +94,14 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
     });
 
     test('they count, with more memory than the bytes in them', () => {
-      const row = answer.unexplained.find((one) => one.what === what);
+      const row = ledgerOf(answer).get(what);
       expect(row?.objects).toBe(names.flatMap((name) => drgn[name] ?? []).length);
       expect(row?.bytes).toBeGreaterThan(least);
     });
   });
 
   test('rings of AF_XDP sockets count with the pages that they take', () => {
-    const row = answer.unexplained.find((one) => one.what === 'xdp-rings');
+    const row = ledgerOf(answer).get('xdp-rings');
     expect(drgnXdp.rings).toBe(5);
     expect(row).toMatchObject({ objects: drgnXdp.rings, bytes: drgnXdp.pages * 4096 });
     const vmalloced = version === 'newest' ? drgnXdp.rings : 0;
@@ -111,7 +112,7 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
 // Its modules bring no types, and the guest has a tun device.
 test('on 5.10 rings of tun devices are named, and what follows is known all the same', () => {
   const kernel = openNative({ files: [join(LAB, 'dumps', '5.10', 'elf.vmcore')] });
-  const rows = new Map(accountAll(kernel).unexplained.map((row) => [row.what, row]));
+  const rows = ledgerOf(accountAll(kernel));
   kernel.close();
   expect(rows.get('rings tun')).toMatchObject({ objects: null, bytes: null });
   expect(rows.get('rings tun')?.message).toMatch(/^The rings of tun0 \(tun\) are not walked: /);

@@ -1,20 +1,20 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Unexplained } from '../../../src/account/ledger/unexplained-row.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
+import { type LedgerRowJson, ledgerOf } from '../../support/ledger.js';
 import { type PageMemory, pageMemory, total } from './page-memory.js';
 
 /** The row that bounds what is not explained, beside what drgn says of every struct page. */
 export function otherPagesSuite(dump: string, kernel: LabKernel): void {
   describe(`where every page of the machine is: ${dump}`, () => {
     let memory: PageMemory;
-    let row: Unexplained | undefined;
+    let row: LedgerRowJson | undefined;
     let numbers: readonly number[];
 
     beforeAll(() => {
       memory = pageMemory(dump, kernel, 'rest');
-      row = memory.answer.unexplained.find(({ what }) => what === 'other-pages');
+      row = ledgerOf(memory.answer).get('other-pages');
       numbers = (row?.message ?? '').match(/\d+/g)?.map(Number) ?? [];
     });
 

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
-import { vi } from 'vitest';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
-import { Tally } from '../../../src/account/tally.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
@@ -31,15 +29,16 @@ export function pageMemory(dump: string, kernel: LabKernel, part: keyof Drgn): P
   const core = join(LAB, 'dumps', dump, 'elf.vmcore');
   const drgn = drgnJson<Drgn>(core, kernel, new URL('pages.py', import.meta.url), part)[part];
   const frames = new Map<number, number>();
-  const page = vi.spyOn(Tally.prototype, 'page');
   const opened = openNative({ files: [core] });
   try {
-    const answer = accountAll(opened);
-    for (const [frame, order] of page.mock.calls) frames.set(frame, 2 ** (order ?? 0));
+    const answer = accountAll(opened, {
+      onHeld(_, tally) {
+        for (const { frame, order } of tally.pages()) frames.set(frame, 2 ** (order ?? 0));
+      },
+    });
     return { frames, answer, pageSize: opened.facts.pageSize, drgn };
   } finally {
     opened.close();
-    page.mockRestore();
   }
 }
 

@@ -49,7 +49,8 @@ function ask(damage: Partial<Damage> = {}) {
 /** So many of the ring's slots are taken, the last before it is written on, and of the cache's. */
 const taken = (inRing: number, inCache: number): Damage['patches'] => [
   ...Array.from({ length: inRing }, (_, index) => ({
-    address: BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
+    address:
+      BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
     bytes: littleEndian(1n, 8),
   })),
   { address: BigInt(pool.cacheCount), bytes: littleEndian(BigInt(inCache), 4) },

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { LabKernel } from '../../support/lab.js';
+import { ledgerOf } from '../../support/ledger.js';
 import { pageMemory, total } from './page-memory.js';
 
 /** A census of a lab's dump, beside what drgn says of every skb that the slabs have given out. */
@@ -12,7 +13,7 @@ export function networkPagesSuite(dump: string, kernel: LabKernel): void {
 
       const held = new Map(drgn);
       const others = [...frames].filter(([frame]) => !held.has(frame));
-      const rows = answer.unexplained
+      const rows = [...ledgerOf(answer).values()]
         .filter(({ what }) => /^(page-fragments|page-pools|receive-rings )/.test(what))
         .reduce((sum, { bytes }) => sum + (bytes ?? 0), 0);
       expect(total(others) * pageSize).toBe(rows);

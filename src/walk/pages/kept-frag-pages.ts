@@ -1,0 +1,27 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { TaskReader } from '../tasks/tasks.js';
+import { cpuFragPages, SendFrags } from './page-frag-cache.js';
+
+/**
+ * Pages that CPUs, tasks and sockets keep to cut fragments from: the address of a `struct page` of
+ * each, which may turn up more than once.
+ *
+ * @param socks addresses of all `struct sock`s
+ * @throws {ReadError}; {@link KernelError} `unsupported-layout`, `damaged`
+ */
+export function keptFragPages(kernel: Kernel, socks: readonly bigint[]): bigint[] {
+  const found: bigint[] = [...cpuFragPages(kernel)];
+  const frags = new SendFrags(kernel);
+  const tasks = new TaskReader(kernel);
+  for (const process of tasks.processes()) {
+    for (const thread of tasks.threads(process)) {
+      const page = frags.ofTask(thread.address);
+      if (page !== undefined) found.push(page);
+    }
+  }
+  for (const sock of socks) {
+    const page = frags.ofSock(sock);
+    if (page !== undefined) found.push(page);
+  }
+  return found;
+}
