@@ -91,10 +91,6 @@ function withoutScans(kernel: NativeKernel): Kernel {
       }
       return kernel.read(address, length);
     },
-    locate(at, length, place) {
-      place.view = this.read(at.address, length);
-      place.base = 0;
-    },
     symbol: (name) => kernel.symbol(name),
     struct: (name) => kernel.struct(name),
     enumerators: (name) => kernel.enumerators(name),

@@ -1,6 +1,6 @@
+import type { FastReads } from './fast-reads.js';
 import type { StructLayout } from './layout.js';
 import type { PageMap } from './page-map.js';
-import type { Pointer } from './pointer.js';
 
 /** What a kernel says of itself, fixed for as long as it is open. */
 export interface KernelFacts {
@@ -13,12 +13,6 @@ export interface KernelFacts {
   readonly engine: 'crash' | 'native';
   /** The memory changes while it is read: a torn list is then a race, not damage. */
   readonly live: boolean;
-}
-
-/** Where bytes were found: in `view`, which may show more, from `base` on. Never write to it. */
-export interface Place {
-  view: DataView;
-  base: number;
 }
 
 /**
@@ -37,15 +31,6 @@ export interface Kernel {
    * @throws {ReadError} when any byte of the range cannot be had. Never answers with made-up zeros.
    */
   read(address: bigint, length: number): DataView;
-
-  /**
-   * Like read, for loops over hundreds of thousands of objects: makes nothing, and sets `place` to
-   * where the bytes are. They may be overwritten by whatever this kernel reads next. Walkers use
-   * cursors (walk/cursor.ts), which are built on this.
-   *
-   * @throws {ReadError} as read does; `place` then means nothing.
-   */
-  locate(at: Pointer, length: number, place: Place): void;
 
   /** The address of a symbol of the kernel image, or undefined if the kernel names none. */
   symbol(name: string): bigint | undefined;
@@ -87,6 +72,9 @@ export interface Kernel {
    * that, so that reading it anew shows memory as it is then. Dumps do not change: nothing is done.
    */
   noteReads(): () => void;
+
+  /** Absent where there is nothing faster than {@link read}, which then takes its place. */
+  readonly fast?: FastReads;
 
   /** Ends the engine: closes files, ends processes. Safe to call twice. */
   close(): void;

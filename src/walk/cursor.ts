@@ -1,4 +1,5 @@
-import type { Kernel, Place } from '../kernel/kernel.js';
+import { type ByteWindow, type FastReads, fastReads } from '../kernel/fast-reads.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
 import { named } from './named-read.js';
 
@@ -9,14 +10,14 @@ import { named } from './named-read.js';
 export class Cursor {
   /** Where the object lies that it stands on. */
   readonly at = new Pointer();
-  readonly #kernel: Kernel;
+  readonly #reads: FastReads;
   readonly #what: string;
   readonly #from = new Pointer();
-  readonly #place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  readonly #window: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
 
   /** @param what what errors call the object: `struct page` */
   constructor(kernel: Kernel, what: string) {
-    this.#kernel = kernel;
+    this.#reads = fastReads(kernel);
     this.#what = what;
   }
 
@@ -38,12 +39,12 @@ export class Cursor {
    *
    * @throws {ReadError}, naming the object
    */
-  look(offset: number, length: number): Readonly<Place> {
-    const place = this.#place;
+  look(offset: number, length: number): Readonly<ByteWindow> {
+    const window = this.#window;
     try {
-      this.#kernel.locate(this.#from.after(this.at, offset), length, place);
-      place.base -= offset;
-      return place;
+      this.#reads.locate(this.#from.after(this.at, offset), length, window);
+      window.base -= offset;
+      return window;
     } catch (error) {
       throw named(error, this.#what, this.at.address);
     }

@@ -1,6 +1,7 @@
 import { bytesOf, viewOf } from '../kernel/bytes.js';
 import { KernelError, ReadError } from '../kernel/error.js';
-import type { Kernel, Place } from '../kernel/kernel.js';
+import type { ByteWindow } from '../kernel/fast-reads.js';
+import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 import type { Pointer } from '../kernel/pointer.js';
 import { Cursor } from './cursor.js';
@@ -11,7 +12,7 @@ import { Cursor } from './cursor.js';
  */
 const WIDEST_GAP = 16;
 
-const NOTHING: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+const NOTHING: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
 
 /** Neighbouring members, fetched in one go: bytes from the start of the struct. */
 interface Part {
@@ -79,7 +80,7 @@ export class StructReader<Path extends string> {
   }
 
   /** Reads the members of the struct that a cursor stands on, whose first byte is then at `base`. */
-  look(cursor: Cursor): Readonly<Place> {
+  look(cursor: Cursor): Readonly<ByteWindow> {
     if (this.#together) {
       try {
         return cursor.look(this.#span.start, this.#span.length);
@@ -185,7 +186,7 @@ export class StructCursor<Path extends string> {
   readonly #reader: StructReader<Path>;
   readonly #members: Readonly<Record<Path, MemberLayout>>;
   readonly #cursor: Cursor;
-  #place: Readonly<Place> = NOTHING;
+  #window: Readonly<ByteWindow> = NOTHING;
 
   constructor(reader: StructReader<Path>, cursor: Cursor) {
     this.#reader = reader;
@@ -200,30 +201,30 @@ export class StructCursor<Path extends string> {
 
   /** Moves to a struct and reads it. @throws {ReadError}, naming the struct */
   to(address: bigint): this {
-    this.#place = this.#reader.look(this.#cursor.to(address));
+    this.#window = this.#reader.look(this.#cursor.to(address));
     return this;
   }
 
   /** The same, so many bytes behind a pointer. */
   follow(pointer: Pointer, bytes = 0): this {
-    this.#place = this.#reader.look(this.#cursor.follow(pointer, bytes));
+    this.#window = this.#reader.look(this.#cursor.follow(pointer, bytes));
     return this;
   }
 
   /** See {@link StructView.number}. */
   number(path: Path): number {
     const member = this.#members[path];
-    return readUnsigned(this.#place.view, this.#place.base + member.offset, member);
+    return readUnsigned(this.#window.view, this.#window.base + member.offset, member);
   }
 
   /** A pointer or an unsigned 64-bit value. */
   pointer(path: Path): bigint {
-    return this.#place.view.getBigUint64(this.#place.base + this.#members[path].offset, true);
+    return this.#window.view.getBigUint64(this.#window.base + this.#members[path].offset, true);
   }
 
   /** Sets `to` to the pointer in a member. */
   load(path: Path, to: Pointer): Pointer {
-    return to.load(this.#place.view, this.#place.base + this.#members[path].offset);
+    return to.load(this.#window.view, this.#window.base + this.#members[path].offset);
   }
 }
 

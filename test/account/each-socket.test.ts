@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { damagedKernel, UNDAMAGED } from '../../scripts/fuzz-parts/damaged-kernel.js';
 import type { CensusEntry } from '../../src/account/census-entry.js';
 import { accountAll, accountEach } from '../../src/account/sockets.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
@@ -10,17 +11,7 @@ const DUMP = fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.met
 let kernel: Kernel;
 let reads = 0;
 beforeAll(() => {
-  kernel = openNative({ files: [DUMP] });
-  const read = kernel.read.bind(kernel);
-  kernel.read = (address, length) => {
-    reads++;
-    return read(address, length);
-  };
-  const locate = kernel.locate.bind(kernel);
-  kernel.locate = (...where) => {
-    reads++;
-    locate(...where);
-  };
+  kernel = damagedKernel(openNative({ files: [DUMP] }), UNDAMAGED, () => reads++);
 });
 afterAll(() => kernel.close());
 

@@ -1,5 +1,6 @@
+import type { ByteWindow, FastReads } from '../../../src/kernel/fast-reads.js';
 import { highHalf, joinHalves, lowHalf } from '../../../src/kernel/halves.js';
-import type { Kernel, Place } from '../../../src/kernel/kernel.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { PageMap } from '../../../src/kernel/page-map.js';
 import { Pointer } from '../../../src/kernel/pointer.js';
 import type { Patch } from '../damaged-kernel.js';
@@ -27,7 +28,8 @@ interface Page {
  * beneath is remembered, page by page, so that a case costs what the walk costs and no more. The
  * kernel beneath must not change.
  */
-export class OverlayKernel implements Kernel {
+export class OverlayKernel implements Kernel, FastReads {
+  readonly fast: FastReads = this;
   readonly facts;
   readonly pages: PageMap;
   readonly #at = new Pointer();
@@ -73,22 +75,22 @@ export class OverlayKernel implements Kernel {
   }
 
   read(address: bigint, length: number): DataView {
-    const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
-    this.locate(this.#at.set(address), length, place);
-    return new DataView(place.view.buffer, place.view.byteOffset + place.base, length);
+    const window: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+    this.locate(this.#at.set(address), length, window);
+    return new DataView(window.view.buffer, window.view.byteOffset + window.base, length);
   }
 
-  locate(at: Pointer, length: number, place: Place): void {
+  locate(at: Pointer, length: number, window: ByteWindow): void {
     const { high, low, address } = at;
     const from = low % PAGE;
     const number = numberOf(high, low);
     if (from + length > PAGE || this.#patched.has(number)) {
-      place.view = this.#assembled(address, length);
-      place.base = 0;
+      window.view = this.#assembled(address, length);
+      window.base = 0;
     } else {
       const { bytes } = this.#page(high, low, from, length, number);
-      place.view = new DataView(bytes.buffer);
-      place.base = from;
+      window.view = new DataView(bytes.buffer);
+      window.base = from;
     }
     this.onRead?.(address, length);
   }

@@ -1,4 +1,5 @@
-import type { Kernel, Place } from '../../../src/kernel/kernel.js';
+import type { ByteWindow } from '../../../src/kernel/fast-reads.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Cursor } from '../../../src/walk/cursor.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
@@ -78,14 +79,14 @@ export class Recorder {
     const { look } = prototype;
     prototype.look = function (this: StructReader<string>, cursor: Cursor) {
       within++;
-      let place: Readonly<Place>;
+      let window: Readonly<ByteWindow>;
       try {
-        place = look.call(this, cursor);
+        window = look.call(this, cursor);
       } finally {
         within--;
       }
       recorder.#noteStruct(this, cursor.at.address, index);
-      return place;
+      return window;
     };
     try {
       walk();

@@ -1,5 +1,5 @@
-import { highHalf, lowHalf } from '../../kernel/halves.js';
 import type { Architecture } from '../../kernel/native/arch/arch.js';
+import { walkTables } from '../../kernel/native/arch/walk-tables.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { attempt } from '../questions.js';
 import { readCpus } from './cpus.js';
@@ -40,7 +40,7 @@ export function readDirectMapTables(
   for (const page of pages) {
     attempt(() => {
       const address = kernel.pages.addressOfPage(kernel.pages.pageOfFrame(page));
-      if (address !== undefined) arch.translate(highHalf(address), lowHalf(address));
+      if (address !== undefined) walkTables(arch, address);
     });
   }
 }

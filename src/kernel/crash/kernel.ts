@@ -1,8 +1,7 @@
 import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
-import type { Kernel, KernelFacts, Place } from '../kernel.js';
+import type { Kernel, KernelFacts } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type PageArray, PageMap } from '../page-map.js';
-import type { Pointer } from '../pointer.js';
 import { GdbTypes } from './gdb-types.js';
 import { CrashLayout } from './layout.js';
 import { parseEnum } from './ptype.js';
@@ -84,11 +83,6 @@ export class CrashKernel implements Kernel {
       done += count;
     }
     return new DataView(bytes.buffer);
-  }
-
-  locate(at: Pointer, length: number, place: Place): void {
-    place.view = this.read(at.address, length);
-    place.base = 0;
   }
 
   symbol(name: string): bigint | undefined {

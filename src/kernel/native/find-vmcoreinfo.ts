@@ -1,5 +1,5 @@
 import { ReadError } from '../error.js';
-import type { Place } from '../kernel.js';
+import type { ByteWindow } from '../fast-reads.js';
 import type { MemoryImage } from './image/image.js';
 
 /** A search ends after so many milliseconds: a large dump takes minutes to inflate. */
@@ -27,14 +27,14 @@ export function* findVmcoreinfo(
   search: { searched: number; complete: boolean },
 ): Generator<string> {
   const began = performance.now();
-  const place: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  const window: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   let pages = 0;
   let found = 0;
   for (const { start, end } of image.facts.physicalRanges) {
     for (let page = Math.ceil(start / STEP) * STEP; page + STEP <= end; page += STEP) {
       search.searched += STEP;
       if (++pages % PAGES_PER_LOOK === 0 && performance.now() - began > MOST_MILLISECONDS) return;
-      const text = textAt(image, page, place);
+      const text = textAt(image, page, window);
       if (text === undefined) continue;
       yield text;
       if (++found >= MOST_CANDIDATES) return;
@@ -43,13 +43,13 @@ export function* findVmcoreinfo(
   search.complete = true;
 }
 
-function textAt(image: MemoryImage, page: number, place: Place): string | undefined {
+function textAt(image: MemoryImage, page: number, window: ByteWindow): string | undefined {
   try {
-    if (!image.place?.(page, NOTE_HEADER + 4, place)) {
-      place.view = image.readPhysical(page, NOTE_HEADER + 4);
-      place.base = 0;
+    if (!image.show?.(page, NOTE_HEADER + 4, window)) {
+      window.view = image.readPhysical(page, NOTE_HEADER + 4);
+      window.base = 0;
     }
-    const { view: head, base } = place;
+    const { view: head, base } = window;
     const plain = head.getUint32(base, true) === START;
     if (!plain && head.getUint32(base + NOTE_HEADER, true) !== START) return undefined;
     const view = image.readPhysical(page, TEXT_BYTES);

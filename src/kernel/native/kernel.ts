@@ -1,8 +1,8 @@
 import { KernelError } from '../error.js';
-import type { Kernel, KernelFacts, Place } from '../kernel.js';
+import type { FastReads } from '../fast-reads.js';
+import type { Kernel, KernelFacts } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
-import type { Pointer } from '../pointer.js';
 import type { Bases } from './arch/arch.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
@@ -39,6 +39,7 @@ export class NativeKernel implements Kernel {
   readonly vmcoreinfo: Vmcoreinfo;
   readonly provenance: Provenance;
   readonly pages: PageMap;
+  readonly fast: FastReads;
   readonly #parts: NativeParts;
   readonly #addresses = new Map<string, bigint | undefined>();
   #types: KernelTypes | undefined;
@@ -53,6 +54,7 @@ export class NativeKernel implements Kernel {
     this.image = parts.image;
     this.vmcoreinfo = parts.info;
     this.provenance = parts.provenance;
+    this.fast = parts.memory;
     this.pages = new PageMap({
       pageSize: parts.facts.pageSize,
       directMap: () => this.#directMap(),
@@ -62,10 +64,6 @@ export class NativeKernel implements Kernel {
 
   read(address: bigint, length: number): DataView {
     return this.#parts.memory.read(address, length);
-  }
-
-  locate(at: Pointer, length: number, place: Place): void {
-    this.#parts.memory.locate(at.high, at.low, length, place);
   }
 
   /**

@@ -1,7 +1,8 @@
 import { bytesOf } from '../bytes.js';
 import { ReadError } from '../error.js';
+import type { ByteWindow, FastReads } from '../fast-reads.js';
 import { highHalf, joinHalves, lowHalf } from '../halves.js';
-import type { Place } from '../kernel.js';
+import type { Pointer } from '../pointer.js';
 import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
 import { ofTable } from './arch/table-error.js';
@@ -12,7 +13,7 @@ import { LONGEST_READ, tooLong } from './image/longest-read.js';
  * A kernel's virtual memory over an image's physical one. Works by page tables alone until the direct
  * map is known, which then takes the shortest way.
  */
-export class KernelMemory {
+export class KernelMemory implements FastReads {
   readonly image: MemoryImage;
   readonly #arch: Architecture;
   readonly #pageSize: number;
@@ -49,16 +50,15 @@ export class KernelMemory {
     return this.#mapped(high, low, length);
   }
 
-  /** Like read, by the address's halves, and says where the bytes are. */
-  locate(high: number, low: number, length: number, place: Place): void {
+  locate({ high, low }: Pointer, length: number, window: ByteWindow): void {
     const physical = this.#near(high, low, length);
     try {
-      if (physical >= 0 && this.image.place?.(physical, length, place)) return;
+      if (physical >= 0 && this.image.show?.(physical, length, window)) return;
     } catch (error) {
       throw virtually(error, physical, length, high, low);
     }
-    place.view = this.read(joinHalves(high, low), length);
-    place.base = 0;
+    window.view = this.read(joinHalves(high, low), length);
+    window.base = 0;
   }
 
   /** Physical address of a few bytes that a map tells with certainty to lie together; or -1. */

@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
+import type { ByteWindow } from '../../kernel/fast-reads.js';
+import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
@@ -193,9 +194,9 @@ export class PageReader {
         `0x${page.toString(16)} is not the address of a struct page`,
       );
     }
-    const place = this.#look(page);
-    let head = this.#headOf(page, place);
-    if (head === page && this.#mayBeFake(page, place)) {
+    const window = this.#look(page);
+    let head = this.#headOf(page, window);
+    if (head === page && this.#mayBeFake(page, window)) {
       head = this.#headBehind(page);
       this.#look(page);
     }
@@ -211,7 +212,7 @@ export class PageReader {
       const [order, count] = [this.#orders[row]!, this.#counts[row]!];
       return this.#add(frame, this.#heads[row]!, order, count, this.#lenders[row]!);
     }
-    const { view, base } = place;
+    const { view, base } = window;
     if (this.#isSlab(view, base)) {
       const cache = view.getBigUint64(base + this.#slabCache, true);
       const objects =
@@ -264,7 +265,7 @@ export class PageReader {
     return this.#kernel.pages.addressOfPage(this.#pageOf(frame)) ?? 0n;
   }
 
-  #look(page: bigint): Readonly<Place> {
+  #look(page: bigint): Readonly<ByteWindow> {
     return this.#page.to(page).look(0, this.#size);
   }
 
@@ -285,7 +286,7 @@ export class PageReader {
    * Of a page of hugetlb whose `struct page`s the kernel has mapped to few pages (HVO), 5.18 to 7.0,
    * the tails that begin a page of the array read as the head does (page_fixed_fake_head).
    */
-  #mayBeFake(page: bigint, { view, base }: Readonly<Place>): boolean {
+  #mayBeFake(page: bigint, { view, base }: Readonly<ByteWindow>): boolean {
     return page % BigInt(this.#kernel.facts.pageSize) === 0n && this.#isHead(view, base);
   }
 

@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
+import type { ByteWindow } from '../../kernel/fast-reads.js';
+import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
@@ -113,9 +114,9 @@ export class SlabScan {
       const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
       progress(frame / last);
       const first = this.#kernel.pages.pageOfFrame(frame);
-      let place: Readonly<Place>;
+      let window: Readonly<ByteWindow>;
       try {
-        place = pages.to(first).look(0, count * this.#stride);
+        window = pages.to(first).look(0, count * this.#stride);
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
         if (error.code === 'unmapped') {
@@ -129,11 +130,11 @@ export class SlabScan {
           continue;
         }
         const found = this.#byMember(first, count, shapes, look);
-        place = { view: found.view, base: 0 };
+        window = { view: found.view, base: 0 };
         missing += found.missing;
       }
       const slabs: Slab[] = [];
-      const { view, base: start } = place;
+      const { view, base: start } = window;
       for (let index = 0; index < count; index++) {
         const base = start + index * this.#stride;
         if (!this.#isSlab(view, base)) {

@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
-import type { Kernel, Place } from '../../kernel/kernel.js';
+import type { ByteWindow } from '../../kernel/fast-reads.js';
+import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 
@@ -10,7 +11,7 @@ export const MAX_ORDER = 30;
 export type PageTest = (view: DataView, base?: number) => boolean;
 
 /** From a `struct page`, at an address and found at a place, to the first of its allocation. */
-export type HeadFinder = (page: bigint, place: Readonly<Place>) => bigint;
+export type HeadFinder = (page: bigint, window: Readonly<ByteWindow>) => bigint;
 
 export function struct(kernel: Kernel, name: string): StructLayout {
   const layout = kernel.struct(name);

@@ -89,9 +89,6 @@ function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
       if (!(offset >= 0 && offset + length <= bytes.length)) throw new ReadError('absent', address);
       return new DataView(bytes.buffer, offset, length);
     },
-    locate: () => {
-      throw new Error('the log is read without it');
-    },
     symbol: (name) => (symbols[name] === undefined ? undefined : BASE + BigInt(symbols[name])),
     struct: () => undefined,
     enumerators: () => undefined,

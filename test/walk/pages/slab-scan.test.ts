@@ -40,10 +40,6 @@ function kernelWith(
     symbol: (name) => (name === 'max_pfn' ? MAX_PFN : undefined),
     struct: (name) => structs(stride)[name],
     enumerators: (name) => (name === 'pageflags' ? new Map([['PG_slab', 9n]]) : undefined),
-    locate(at, length, place) {
-      place.view = this.read(at.address, length);
-      place.base = 0;
-    },
     pages: new PageMap({
       pageSize,
       directMap: () => ({ address: 0n, length: 0, physical: 0 }),

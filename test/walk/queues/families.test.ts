@@ -38,10 +38,6 @@ function kernelWith(values: Readonly<Record<string, number>>): Kernel {
       ...{ source: 'vmcore', engine: 'native', live: false },
     },
     read,
-    locate(at, length, place) {
-      place.view = read(at.address, length);
-      place.base = 0;
-    },
     symbol: () => undefined,
     struct,
     enumerators: () => undefined,

@@ -1,4 +1,4 @@
-import type { Place } from '../../kernel.js';
+import type { ByteWindow } from '../../fast-reads.js';
 import type { Note } from './notes.js';
 
 /**
@@ -33,7 +33,7 @@ export interface MemoryImage {
    *
    * @throws as readPhysical does
    */
-  place?(address: number, length: number, place: Place): boolean;
+  show?(address: number, length: number, window: ByteWindow): boolean;
 
   /**
    * Reads through `virtualRanges`, without page tables: the only way into /proc/kcore's vmalloc

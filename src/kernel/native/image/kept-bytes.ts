@@ -1,7 +1,7 @@
 import { deflateSync, inflateSync } from 'node:zlib';
 import { bytesOf, viewOf } from '../../bytes.js';
 import { KernelError, ReadError } from '../../error.js';
-import type { Place } from '../../kernel.js';
+import type { ByteWindow } from '../../fast-reads.js';
 import type { MemoryImage } from './image.js';
 import { type ByteRange, KeptRanges } from './kept-ranges.js';
 import type { Note } from './notes.js';
@@ -135,9 +135,9 @@ class KeptBytesImage extends WrappedImage {
     throw new ReadError('filtered', BigInt(missing), detail);
   }
 
-  place(address: number, length: number, place: Place): boolean {
+  show(address: number, length: number, window: ByteWindow): boolean {
     const isKept = this.#firstMissing(address, address + length) < 0;
-    return isKept && this.image.place?.(address, length, place) === true;
+    return isKept && this.image.show?.(address, length, window) === true;
   }
 
   /** Physical address of the first byte that was not kept of the pages that are stored, or -1. */

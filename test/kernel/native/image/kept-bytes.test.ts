@@ -120,7 +120,7 @@ describe('a read ends at the first byte that is not there', () => {
       if (address + length > 3 * 4096) throw new ReadError('filtered', BigInt(3 * 4096));
       return new DataView(new ArrayBuffer(length));
     },
-    place: () => true,
+    show: () => true,
     readVirtual: () => undefined,
     noteReads: () => () => {},
     close: () => {},
@@ -145,6 +145,6 @@ describe('a read ends at the first byte that is not there', () => {
     // Nothing is shown in place of what was not kept; of what is not stored the image below tells.
     const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     const isKept = address + length <= 8192 + 2048;
-    expect(image.place?.(address, length, place)).toBe(isKept);
+    expect(image.show?.(address, length, place)).toBe(isKept);
   });
 });

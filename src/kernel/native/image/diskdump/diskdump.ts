@@ -1,6 +1,6 @@
 import { bytesOf, viewOf } from '../../../bytes.js';
 import { ReadError } from '../../../error.js';
-import type { Place } from '../../../kernel.js';
+import type { ByteWindow } from '../../../fast-reads.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
 import type { ImageFormat } from '../format.js';
 import type { ImageFacts, MemoryImage, PhysicalRange } from '../image.js';
@@ -101,12 +101,12 @@ class DiskdumpImage implements MemoryImage {
     return new DataView(whole.buffer);
   }
 
-  place(address: number, length: number, place: Place): boolean {
+  show(address: number, length: number, window: ByteWindow): boolean {
     const block = Math.floor(address / this.#blockSize);
     const within = address - block * this.#blockSize;
     if (within + length > this.#blockSize) return false;
-    place.view = block === this.#lastBlock ? this.#lastPage : this.#page(block, address);
-    place.base = within;
+    window.view = block === this.#lastBlock ? this.#lastPage : this.#page(block, address);
+    window.base = within;
     return true;
   }
 

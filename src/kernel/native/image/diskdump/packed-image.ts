@@ -1,7 +1,7 @@
 import { brotliDecompressSync, crc32 } from 'node:zlib';
 import { bytesOf, viewOf } from '../../../bytes.js';
 import { ReadError } from '../../../error.js';
-import type { Place } from '../../../kernel.js';
+import type { ByteWindow } from '../../../fast-reads.js';
 import type { MemoryImage, PhysicalRange } from '../image.js';
 import { joined } from '../ranges.js';
 import { firstEndingAbove } from '../sorted.js';
@@ -75,10 +75,10 @@ class PackedImage extends WrappedImage {
     return new DataView(whole.buffer);
   }
 
-  place(address: number, length: number, place: Place): boolean {
+  show(address: number, length: number, window: ByteWindow): boolean {
     const run = this.#runs[firstEndingAbove(this.#runs, address)];
     const isPacked = run !== undefined && address + length > run.start;
-    return !isPacked && this.image.place?.(address, length, place) === true;
+    return !isPacked && this.image.show?.(address, length, window) === true;
   }
 
   #unpack(group: PackedGroup, address: number): Uint8Array {

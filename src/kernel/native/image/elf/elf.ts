@@ -1,5 +1,5 @@
 import { KernelError } from '../../../error.js';
-import type { Place } from '../../../kernel.js';
+import type { ByteWindow } from '../../../fast-reads.js';
 import type { BlockCache } from '../cache.js';
 import type { ImageFormat } from '../format.js';
 import type { ImageFacts, MemoryImage, VirtualRange } from '../image.js';
@@ -82,8 +82,8 @@ class ElfImage implements MemoryImage {
     return this.#memory.readPhysical(address, length);
   }
 
-  place(address: number, length: number, place: Place): boolean {
-    return this.#memory.place(address, length, place);
+  show(address: number, length: number, window: ByteWindow): boolean {
+    return this.#memory.show(address, length, window);
   }
 
   readVirtual(address: bigint, length: number): DataView | undefined {

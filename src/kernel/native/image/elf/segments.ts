@@ -1,6 +1,6 @@
 import { bytesOf } from '../../../bytes.js';
 import { KernelError, ReadError } from '../../../error.js';
-import type { Place } from '../../../kernel.js';
+import type { ByteWindow } from '../../../fast-reads.js';
 import { type BlockCache, CHUNK } from '../cache.js';
 import type { PhysicalRange, VirtualRange } from '../image.js';
 import { CHUNKS_PER_LINE, LineCache, within } from '../lines.js';
@@ -26,7 +26,7 @@ export class SegmentMemory {
   readonly #stored: Pieces;
   readonly #described: Pieces;
   readonly #virtual: VirtualSegments;
-  readonly #found: Place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  readonly #found: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
   /** Live memory has holes that a longer read would run into. */
   readonly #ahead: boolean;
   /** Chunks that reads have touched since noteReads. */
@@ -92,11 +92,11 @@ export class SegmentMemory {
   }
 
   /** See MemoryImage. */
-  place(address: number, length: number, place: Place): boolean {
+  show(address: number, length: number, window: ByteWindow): boolean {
     const piece = pieceAt(this.#stored, address);
     if (piece < 0 || address + length > this.#stored.ends[piece]!) return false;
     const segment = this.#stored.segments[piece]!;
-    return this.#place(segment, address - this.#segments.physical(segment)!, length, place);
+    return this.#place(segment, address - this.#segments.physical(segment)!, length, window);
   }
 
   /** Undefined where no segment holds `address`. */
@@ -138,10 +138,10 @@ export class SegmentMemory {
 
   /** Reads within one segment; `address` is for errors only. */
   #read(segment: number, relative: number, length: number, address: number | bigint): DataView {
-    const place = this.#found;
-    if (this.#place(segment, relative, length, place)) {
-      const from = place.view.byteOffset + place.base;
-      return new DataView(place.view.buffer.slice(from, from + length));
+    const window = this.#found;
+    if (this.#place(segment, relative, length, window)) {
+      const from = window.view.byteOffset + window.base;
+      return new DataView(window.view.buffer.slice(from, from + length));
     }
     // It lies in two chunks, or in one that ends at a bad page and has more behind it.
     refuseLength(address, length);
@@ -153,16 +153,16 @@ export class SegmentMemory {
     return new DataView(whole.buffer);
   }
 
-  #place(segment: number, relative: number, length: number, place: Place): boolean {
+  #place(segment: number, relative: number, length: number, window: ByteWindow): boolean {
     // Beyond 2^31 the remainder of a division costs more than all the rest.
     const number = Math.floor(relative / CHUNK);
     const into = relative - number * CHUNK;
     if (into + length > CHUNK) return false;
     const chunk = this.#firstChunk[segment]! + number;
     this.#noted?.add(chunk);
-    place.view = this.#chunks.view(chunk, this.#ahead);
+    window.view = this.#chunks.view(chunk, this.#ahead);
     if (into + length > this.#chunks.length(chunk)) return false;
-    place.base = within(chunk) + into;
+    window.base = within(chunk) + into;
     return true;
   }
 

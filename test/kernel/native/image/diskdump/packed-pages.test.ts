@@ -64,7 +64,7 @@ describe('packed pages', () => {
     const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     for (let at = 0; at < all.length; at += 512) {
       const isStored = [0, 1, 5, 7].includes(Math.floor(at / PAGE));
-      if (at < 4 * PAGE || at >= 5 * PAGE) expect(image.place?.(at, 512, place)).toBe(isStored);
+      if (at < 4 * PAGE || at >= 5 * PAGE) expect(image.show?.(at, 512, place)).toBe(isStored);
       if (!isStored) continue;
       const shown = Buffer.from(place.view.buffer, place.view.byteOffset + place.base, 512);
       expect(shown.equals(all.subarray(at, at + 512))).toBe(true);
