@@ -13,9 +13,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { accountAll } from '../../src/account/sockets.js';
+import { FileSource } from '../../src/kernel/native/image/byte-source.js';
 import { readDiskdumpHeader } from '../../src/kernel/native/image/diskdump/header.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
-import { FileSource } from '../../src/kernel/native/image/source.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { type Compression, compress, FLAGS } from '../../test/support/dump/compress.js';
 import { bomb } from './bombs.js';

@@ -1,11 +1,11 @@
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import { droppedBytes, type Freed, freedOfStages } from './freed.js';
-import type { Connection, Held } from './held.js';
+import type { Connection, Holdings } from './holdings.js';
 import type { Tally } from './tally.js';
 
 interface Waiting {
   readonly socket: CountedSocket;
-  readonly held: Held;
+  readonly held: Holdings;
 }
 
 /**
@@ -19,7 +19,7 @@ interface Waiting {
 export class Deaths {
   readonly #newTally: () => Tally;
   /** By pid: what goes for sure, and the socks that it came from. */
-  readonly #plain = new Map<number, Held & { readonly socks: Set<bigint> }>();
+  readonly #plain = new Map<number, Holdings & { readonly socks: Set<bigint> }>();
   /** By pid: connections that keep some of it after their close, unless they are reset. */
   readonly #lingering = new Map<number, Waiting[]>();
   readonly #connections = new Map<bigint, Connection>();
@@ -37,7 +37,7 @@ export class Deaths {
     this.#newTally = newTally;
   }
 
-  add(socket: CountedSocket, held: Held): void {
+  add(socket: CountedSocket, held: Holdings): void {
     const { sock, acceptedFrom, subflowOf, carriedBy, registeredWith } = socket;
     if (held.connection) this.#noteConnection(sock, held.connection);
     const pids = ownersOf(socket);
@@ -127,7 +127,7 @@ export class Deaths {
     return [...ends.values()];
   }
 
-  #newHeld(): Held {
+  #newHeld(): Holdings {
     return { all: this.#newTally(), atClose: this.#newTally() };
   }
 

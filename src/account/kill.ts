@@ -11,7 +11,7 @@ import type { Task } from '../walk/tasks/tasks.js';
 import { Warnings } from '../walk/warnings.js';
 import { Deaths, keepersOf } from './deaths.js';
 import { atLeastFreed, type Freed } from './freed.js';
-import type { Held } from './held.js';
+import type { Holdings } from './holdings.js';
 import type { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
@@ -25,7 +25,7 @@ export function freedOf(
   accountant: SocketAccountant,
   task: Task,
   socket: Socket,
-  held: Held,
+  held: Holdings,
   warnings: Warnings,
 ): Freed | null {
   const missed = new Warnings();
@@ -54,7 +54,7 @@ export function freedOfProcess(
   kernel: Kernel,
   accountant: SocketAccountant,
   task: Task,
-  known: ReadonlyMap<bigint, Held>,
+  known: ReadonlyMap<bigint, Holdings>,
   whole: boolean,
   warnings: Warnings,
 ): Freed {
@@ -92,13 +92,13 @@ class Kill {
   /** @param socks of the sockets that count, with those that hang on them */
   freed(
     task: Task,
-    known: ReadonlyMap<bigint, Held>,
+    known: ReadonlyMap<bigint, Holdings>,
     socks: readonly bigint[],
     warnings: Warnings,
   ): Freed {
     const { pageSize } = this.#kernel.facts;
     const newTally = () => new Tally(pageSize, new Warnings());
-    const nothing: Held = { all: newTally(), atClose: newTally() };
+    const nothing: Holdings = { all: newTally(), atClose: newTally() };
     const deaths = new Deaths(newTally);
     const counted = hangingOn(socks, this.#all);
     for (const one of this.#all) {
@@ -116,7 +116,7 @@ class Kill {
     return atLeastFreed(freed);
   }
 
-  #heldOf(socket: CountedSocket, known: ReadonlyMap<bigint, Held>): Held {
+  #heldOf(socket: CountedSocket, known: ReadonlyMap<bigint, Holdings>): Holdings {
     const held = known.get(socket.sock);
     return held ?? this.#accountant.accountWithTallies(socket, { warnings: this.#missed }).held;
   }

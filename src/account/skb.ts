@@ -8,7 +8,7 @@ import { findTask, type Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 import type { Freed } from './freed.js';
-import type { Held } from './held.js';
+import type { Holdings } from './holdings.js';
 import { freedOf, freedOfProcess } from './kill.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
@@ -152,7 +152,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
     sum.incomplete(incompleteness(error), `its descriptors: ${(error as Error).message}`);
   }
   const sockets: (SocketAccount & { fds: number[] })[] = [];
-  const helds = new Map<bigint, Held>();
+  const helds = new Map<bigint, Holdings>();
   for (const [file, fds] of fdsByFile) {
     try {
       const socket = finder.find(file);

@@ -12,7 +12,7 @@ import { type SockIdentity, SockReader } from '../walk/sockets/sock.js';
 import type { Socket } from '../walk/sockets/socket.js';
 import { type WarningCode, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
-import { type CountedQueue, type Held, heldBy } from './held.js';
+import { type CountedQueue, type Holdings, holdingsOf } from './holdings.js';
 import { type Ownership, Tally } from './tally.js';
 import { payloadOf, tellsUnread } from './unread.js';
 
@@ -83,7 +83,7 @@ export class SocketAccountant {
   accountWithTallies(
     socket: Socket,
     options: AccountOptions,
-  ): { readonly account: SocketAccount; readonly held: Held } {
+  ): { readonly account: SocketAccount; readonly held: Holdings } {
     const { live, pageSize } = this.#kernel.facts;
     for (let attempt = 1; ; attempt++) {
       const forget = this.#kernel.noteReads();
@@ -107,7 +107,7 @@ export class SocketAccountant {
     keepSkbs: boolean,
     total: Tally,
     warnings: Warnings,
-  ): { account: SocketAccount; held: Held } {
+  ): { account: SocketAccount; held: Holdings } {
     const identity = this.#socks.read(socket.sock, (code, message) =>
       total.incomplete(code, message),
     );
@@ -168,7 +168,7 @@ export class SocketAccountant {
     };
     const newTally = () => new Tally(this.#kernel.facts.pageSize, warnings);
     const resets = this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
-    return { account, held: heldBy(identity, total, counted, newTally, resets) };
+    return { account, held: holdingsOf(identity, total, counted, newTally, resets) };
   }
 
   /** Says of queues that were read whole if they are not what the sock is charged for. */

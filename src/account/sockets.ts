@@ -1,3 +1,4 @@
+import { hex } from '../kernel/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/pages/network-pages.js';
@@ -10,7 +11,7 @@ import { type Warning, Warnings } from '../walk/warnings.js';
 import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
 import { Deaths } from './deaths.js';
 import type { Figures } from './figures.js';
-import type { Held } from './held.js';
+import type { Holdings } from './holdings.js';
 import { ledger } from './ledger/ledger.js';
 import type { LedgerRow } from './ledger/row.js';
 import { Owners } from './owners.js';
@@ -106,7 +107,7 @@ export function* accountEach(
 interface Accounted {
   readonly found: CountedSocket;
   readonly entry: CensusEntry;
-  readonly held: Held;
+  readonly held: Holdings;
 }
 
 /** Accounts for every socket in turn, and adds them up. */
@@ -163,7 +164,7 @@ class AccountedCensus {
         };
         told = { found, entry, held };
       } catch (error) {
-        const message = `sock 0x${found.sock.toString(16)}: ${(error as Error).message}`;
+        const message = `sock ${hex(found.sock)}: ${(error as Error).message}`;
         this.#sum.incomplete(incompleteness(error), message);
         continue;
       }
@@ -199,7 +200,7 @@ function cgroupOf(reader: CgroupReader, task: bigint, warnings: Warnings): strin
   try {
     return reader.path(task);
   } catch (error) {
-    const message = `the cgroup of task 0x${task.toString(16)}: ${(error as Error).message}`;
+    const message = `the cgroup of task ${hex(task)}: ${(error as Error).message}`;
     warnings.add(incompleteness(error), message);
     return null;
   }

@@ -2,8 +2,8 @@ import { formatJson } from '../json.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Warning } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
+import { openSource, type SourceOptions } from './kernel-source.js';
 import { printAnswer, printStream, printWarnings } from './output.js';
-import { openSource, type SourceOptions } from './source.js';
 import { terminalWidth } from './terminal-width.js';
 
 /** What every answer tells of itself. */

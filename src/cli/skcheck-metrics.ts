@@ -1,6 +1,6 @@
 import { EXHAUSTION_ADVICE } from '../exhaustion.js';
 import { ExhaustedError, isHostError } from '../host/error.js';
-import type { HostSource } from '../host/source.js';
+import type { HostSource } from '../host/host-source.js';
 import { formatHealth, type LookHealth } from '../report/skcheck/health.js';
 import { formatPrometheus } from '../report/skcheck/prometheus.js';
 import { escapeText } from '../report/text/escape.js';

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../diagnosis/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../diagnosis/verdict.js';
+import { decimal } from './number-argument.js';
 import type { ListenAddress, SkcheckOptions } from './skcheck-asked.js';
 import { declareConflicts } from './skcheck-conflicts.js';
 import { VERSION } from './version.js';
@@ -173,7 +174,7 @@ function timeSpan(text: string): number {
 
 function wholeNumber(what: string, low: number, high = Number.MAX_SAFE_INTEGER) {
   return (text: string): number => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    const value = decimal(text);
     if (!(value >= low && value <= high)) throw new InvalidArgumentError(`It takes ${what}.`);
     return value;
   };

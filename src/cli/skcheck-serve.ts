@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { HostSource } from '../host/source.js';
+import type { HostSource } from '../host/host-source.js';
 import type { ListenAddress, SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
 import { LookMetrics } from './skcheck-metrics.js';

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import type { HostSource } from '../host/source.js';
+import type { HostSource } from '../host/host-source.js';
 import { OutputFile } from '../output-file.js';
 import { readHealth } from '../report/skcheck/health.js';
 import type { SkcheckOptions } from './skcheck-asked.js';

@@ -1,5 +1,5 @@
 import { Ages } from '../diagnosis/ages.js';
-import type { HostSource } from '../host/source.js';
+import type { HostSource } from '../host/host-source.js';
 import type { Sample } from '../host/ss/read.js';
 import { formatJson } from '../json.js';
 import type { SkcheckReport } from '../report/skcheck/schema.js';

@@ -2,6 +2,7 @@ import { SocketAccountant } from '../account/socket.js';
 import { Tally } from '../account/tally.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { once } from '../once.js';
 import { WalkError } from '../walk/error.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
 import { findFile } from '../walk/tasks/files.js';
@@ -93,21 +94,6 @@ export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): Diagnosis 
 
 function isOwnerless({ holders }: Finding): boolean {
   return holders.length === 0;
-}
-
-/** What making it throws, it throws again. */
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | { error: unknown } | undefined;
-  return () => {
-    if (!made)
-      try {
-        made = { value: make() };
-      } catch (error) {
-        made = { error };
-      }
-    if ('error' in made) throw made.error;
-    return made.value;
-  };
 }
 
 function findSocket(kernel: Kernel, finder: SocketFinder, { socket, holders }: Finding) {

@@ -1,8 +1,8 @@
 import { HostError } from './error.js';
+import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
 import { type NetworkLimits, readNetworkLimits } from './proc/limits.js';
 import { readMaxSkbFrags, readUnplacedMemory } from './proc/memory.js';
-import type { HostSource } from './source.js';
 
 /** What is known of the host as a whole. */
 export interface HostFacts {

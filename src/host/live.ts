@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { exhaustionOf } from '../exhaustion.js';
 import { asExhausted } from './child.js';
 import { ExhaustedError, HostError } from './error.js';
-import type { HostSource, OnBytes } from './source.js';
+import type { HostSource, OnBytes } from './host-source.js';
 import { runSs, searchPath } from './ss/run.js';
 
 /** The host that this process runs on: its network namespace, its /proc. */

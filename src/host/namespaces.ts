@@ -1,5 +1,5 @@
 import { HostError, isHostError } from './error.js';
-import type { HostSource } from './source.js';
+import type { HostSource } from './host-source.js';
 
 /** One network namespace. */
 export interface Namespace {

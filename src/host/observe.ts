@@ -1,6 +1,7 @@
 import { AcceptQueues, belongsTo } from './accept-queues.js';
 import { HostError, isHostError } from './error.js';
 import { type HostFacts, readHostFacts } from './facts.js';
+import type { HostSource } from './host-source.js';
 import { type Losses, lossesOf } from './losses.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
 import {
@@ -22,7 +23,6 @@ import {
 } from './proc/process.js';
 import { readProcfsSample } from './procnet/read.js';
 import { type SocketRecord, socketKey } from './socket.js';
-import type { HostSource } from './source.js';
 import { ALL_GROUPS, readSample, type Sample, type SsGroup } from './ss/read.js';
 
 /** What was seen of a host's sockets: one sample, or several and what lay between them. */

@@ -1,4 +1,5 @@
 import { KdumpMemError } from '../error.js';
+import { hex } from './hex.js';
 
 /** Why a kernel could not be opened or asked. */
 export type KernelErrorCode =
@@ -52,7 +53,7 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
     // what costs most of them.
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
-    super(code, `0x${address.toString(16)} ${WORDS[code]}${detail && `: ${detail}`}`, options);
+    super(code, `${hex(address)} ${WORDS[code]}${detail && `: ${detail}`}`, options);
     Error.stackTraceLimit = limit;
     this.address = address;
     this.detail = detail;

@@ -1,4 +1,5 @@
 import { KernelError } from '../kernel/error.js';
+import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { readPartOf } from './named-read.js';
 
@@ -25,8 +26,8 @@ export function* listNodes(kernel: Kernel, head: bigint): Generator<bigint> {
     const back = links.getBigUint64(8, true);
     if (back !== previous) {
       throw new TornList(
-        `the list at 0x${head.toString(16)} is torn: 0x${node.toString(16)} follows ` +
-          `0x${previous.toString(16)} but points back to 0x${back.toString(16)}`,
+        `the list at ${hex(head)} is torn: ${hex(node)} follows ` +
+          `${hex(previous)} but points back to ${hex(back)}`,
       );
     }
     yield node;
@@ -50,8 +51,8 @@ export function* hlistNodes(kernel: Kernel, head: bigint): Generator<bigint> {
     const back = links.getBigUint64(8, true);
     if (back !== link) {
       throw new TornList(
-        `the list at 0x${head.toString(16)} is torn: 0x${link.toString(16)} leads to ` +
-          `0x${node.toString(16)}, which names 0x${back.toString(16)}`,
+        `the list at ${hex(head)} is torn: ${hex(link)} leads to ` +
+          `${hex(node)}, which names ${hex(back)}`,
       );
     }
     yield node;

@@ -1,4 +1,5 @@
 import { ReadError } from '../kernel/error.js';
+import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 
 type Reads = Pick<Kernel, 'read'>;
@@ -30,6 +31,6 @@ export function pointerPartOf(kernel: Reads, whole: string, at: bigint, address:
 export function named(error: unknown, whole: string, at: bigint): unknown {
   if (!(error instanceof ReadError)) return error;
   const more = error.detail && `${error.detail}: `;
-  const detail = `${more}part of ${whole} at 0x${at.toString(16)}`;
+  const detail = `${more}part of ${whole} at ${hex(at)}`;
   return new ReadError(error.code, error.address, detail, { cause: error });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Deaths } from '../../src/account/deaths.js';
-import type { Held } from '../../src/account/held.js';
+import type { Holdings } from '../../src/account/holdings.js';
 import { Tally } from '../../src/account/tally.js';
 import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
 import { Warnings } from '../../src/walk/warnings.js';
@@ -37,7 +37,7 @@ function socketOf(spec: Spec): CountedSocket {
   };
 }
 
-function heldOf({ ends, unread = 0 }: Spec, all: Tally, atClose = all): Held {
+function heldOf({ ends, unread = 0 }: Spec, all: Tally, atClose = all): Holdings {
   if (!ends) return { all, atClose };
   const [local, peer] = ends;
   const connection = { netns: 1, local, peer, sending: undefined, resets: unread > 0 };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Deaths } from '../../src/account/deaths.js';
-import type { CountedQueue, Held } from '../../src/account/held.js';
-import { heldBy } from '../../src/account/held.js';
+import type { CountedQueue, Holdings } from '../../src/account/holdings.js';
+import { holdingsOf } from '../../src/account/holdings.js';
 import { Tally } from '../../src/account/tally.js';
 import type { QueueName } from '../../src/walk/queues/queue.js';
 import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
@@ -48,17 +48,17 @@ function held(
   identity: { family: string; type: string; protocol: string; state: string },
   queues: Partial<Record<QueueName, number>>,
   [local, peer, netns]: readonly [string, string, number] = ['a:1', 'b:2', 1],
-): Held {
+): Holdings {
   const all = newTally();
   const counted = Object.entries(queues).map(([name, count]): CountedQueue => {
     const tally = pages(count);
     all.add(tally);
     return { name: name as QueueName, tally, figures: tally.figures() };
   });
-  return heldBy({ ...identity, local, peer, netns }, all, counted, newTally, true);
+  return holdingsOf({ ...identity, local, peer, netns }, all, counted, newTally, true);
 }
 
-function freed(pid: number, ...sockets: readonly (readonly [CountedSocket, Held])[]) {
+function freed(pid: number, ...sockets: readonly (readonly [CountedSocket, Holdings])[]) {
   const deaths = new Deaths(newTally);
   for (const [socket, what] of sockets) deaths.add(socket, what);
   const { low, high } = deaths.freed(pid);

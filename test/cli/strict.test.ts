@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { CensusAnswer } from '../../src/account/sockets.js';
 import { type AnswerOptions, answer } from '../../src/cli/answer.js';
-import { openSource } from '../../src/cli/source.js';
+import { openSource } from '../../src/cli/kernel-source.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { fixture } from '../support/fixtures.js';
 
-vi.mock('../../src/cli/source.js', () => ({ openSource: vi.fn() }));
+vi.mock('../../src/cli/kernel-source.js', () => ({ openSource: vi.fn() }));
 
 /** Of the two parts of an answer of `sockets`, whether each is whole. */
 type Whole = readonly [total: boolean, complete: boolean];

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../src/diagnosis/diagnose.js';
 import { HostError } from '../../src/host/error.js';
+import type { OnBytes } from '../../src/host/host-source.js';
 import { observe } from '../../src/host/observe.js';
-import type { OnBytes } from '../../src/host/source.js';
 import { skcheckReport } from '../../src/report/skcheck/report.js';
 import { formatSkcheckText } from '../../src/report/skcheck/text.js';
 import { FakeHost } from '../host/fake-host.js';

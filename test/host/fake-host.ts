@@ -1,5 +1,5 @@
 import { HostError } from '../../src/host/error.js';
-import type { HostSource, OnBytes } from '../../src/host/source.js';
+import type { HostSource, OnBytes } from '../../src/host/host-source.js';
 
 /** A host in memory: files by path, links by path, and what ss says, one text per call. */
 export class FakeHost implements HostSource {

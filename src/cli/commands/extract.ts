@@ -3,10 +3,10 @@ import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js'
 import { formatJson } from '../../json.js';
 import { takeDumpArguments } from '../dump-arguments.js';
 import { UsageError } from '../failure.js';
+import { collectFiles, openSource } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { printAnswer } from '../output.js';
 import { Progress } from '../progress.js';
-import { collectFiles, openSource } from '../source.js';
 
 interface ExtractOptions {
   readonly vmcore?: readonly string[];

@@ -7,8 +7,8 @@ import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
 import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info/answer.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
+import { addSourceOptions, aids, openSourceImage, type SourceOptions } from '../kernel-source.js';
 import { printAnswer } from '../output.js';
-import { addSourceOptions, aids, openSourceImage, type SourceOptions } from '../source.js';
 
 interface InfoOptions extends SourceOptions {
   readonly json?: true;

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { partialPages } from '../../kernel/native/image/elf/partial-pages.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
@@ -12,16 +13,16 @@ import { findPlace, type Place, type WrittenPlace } from '../../walk/values/plac
 import type { Warning } from '../../walk/warnings.js';
 import { besideDumps } from '../dump-arguments.js';
 import { EXIT, UsageError } from '../failure.js';
-import { printStream, printWarnings } from '../output.js';
-import { parseWritten } from '../place-argument.js';
-import { parseSize } from '../size-argument.js';
 import {
   addSourceOptions,
   openNativeSource,
   openSource,
   openSourceImage,
   type SourceOptions,
-} from '../source.js';
+} from '../kernel-source.js';
+import { printStream, printWarnings } from '../output.js';
+import { parseWritten } from '../place-argument.js';
+import { parseSize } from '../size-argument.js';
 
 interface ReadOptions extends SourceOptions {
   readonly phys?: true;
@@ -152,7 +153,7 @@ async function printRange(range: Range, options: ReadOptions): Promise<void> {
   const { place } = range;
   const { length, raw, json } = options;
   if (place.address + BigInt(length) > 2n ** 64n)
-    throw new UsageError(`${length} bytes from 0x${place.address.toString(16)} reach past the end`);
+    throw new UsageError(`${length} bytes from ${hex(place.address)} reach past the end`);
   const seen = new Seen(options.zeroExcluded ?? false);
   const pieces = () =>
     seen.watch(memoryPieces(range.read, place.address, length, range.page, range.isPartial));
@@ -164,7 +165,7 @@ async function printRange(range: Range, options: ReadOptions): Promise<void> {
   } else if (json) {
     const { address, ...symbol } = place;
     const space = options.phys ? 'physical' : 'virtual';
-    const head = { address: `0x${address.toString(16)}`, space, ...symbol, length } as const;
+    const head = { address: hex(address), space, ...symbol, length } as const;
     await printStream(readJson(head, pieces(), () => seen.complete));
   } else {
     await printStream(hexDump(pieces()));
@@ -228,7 +229,7 @@ class Seen {
   warnings(): Warning[] {
     const messages = this.#holes.map((hole) => {
       const zeros = this.#zero && mayBeZero(hole) ? ', shown as zeros' : '';
-      return `0x${hole.address.toString(16)}: ${holeWords(hole)}${zeros}`;
+      return `${hex(hole.address)}: ${holeWords(hole)}${zeros}`;
     });
     if (this.#more > 0) messages.push(`${this.#more} more such stretches`);
     return messages.map((message) => ({ code: 'unreadable', message }));

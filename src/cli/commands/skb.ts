@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parsePlace } from '../../walk/values/place.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { UsageError } from '../failure.js';
+import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
-import { addSourceOptions } from '../source.js';
 
 interface SkbOptions extends AnswerOptions {
   readonly pid?: number;

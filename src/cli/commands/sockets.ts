@@ -6,10 +6,10 @@ import { formatJson } from '../../json.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { UsageError } from '../failure.js';
+import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { Progress } from '../progress.js';
 import { parseSize } from '../size-argument.js';
-import { addSourceOptions } from '../source.js';
 
 interface SocketsOptions extends AnswerOptions {
   readonly by?: Grouping;

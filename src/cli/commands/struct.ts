@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { KdumpMemError } from '../../error.js';
 import { formatJson } from '../../json.js';
+import { hex } from '../../kernel/hex.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { NamedType } from '../../kernel/native/named-types.js';
 import type { LayoutMember } from '../../report/struct/layout.js';
@@ -11,10 +12,10 @@ import { findPlace, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
 import { besideDumps } from '../dump-arguments.js';
 import { EXIT, UsageError } from '../failure.js';
+import { addSourceOptions, openNativeSource, type SourceOptions } from '../kernel-source.js';
 import { parseUpTo } from '../number-argument.js';
 import { printAnswer, printWarnings } from '../output.js';
 import { parseWritten } from '../place-argument.js';
-import { addSourceOptions, openNativeSource, type SourceOptions } from '../source.js';
 
 interface StructOptions extends SourceOptions {
   readonly hex?: true;
@@ -186,7 +187,7 @@ function nameIn(kernel: NativeKernel): (address: bigint) => string | undefined {
   return (address) => {
     const near = kernel.nearestSymbol(address);
     if (near === undefined) return undefined;
-    return `${near.symbol.name}${near.offset === 0 ? '' : `+0x${near.offset.toString(16)}`}`;
+    return `${near.symbol.name}${near.offset === 0 ? '' : `+${hex(near.offset)}`}`;
   };
 }
 

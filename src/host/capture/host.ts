@@ -1,6 +1,6 @@
 import { HostError } from '../error.js';
+import type { HostSource, OnBytes } from '../host-source.js';
 import { parseNamespaceMounts } from '../namespaces.js';
-import type { HostSource, OnBytes } from '../source.js';
 import type { CapturedFiles } from './files.js';
 import { MANIFEST } from './manifest.js';
 import { readSosreport } from './sosreport.js';

@@ -1,5 +1,5 @@
 import { HostError } from '../error.js';
-import type { HostSource } from '../source.js';
+import type { HostSource } from '../host-source.js';
 
 /** Memory that only something without a counter of its own can have taken: packets, drivers, … */
 export interface Census {

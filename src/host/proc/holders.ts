@@ -1,5 +1,5 @@
 import { isHostError } from '../error.js';
-import type { HostSource } from '../source.js';
+import type { HostSource } from '../host-source.js';
 
 /** A process that has a socket open, with all its descriptors of it, lowest first. */
 export interface Holder {

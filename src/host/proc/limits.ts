@@ -1,7 +1,7 @@
 import { isHostError } from '../error.js';
+import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
 import { readNetTable } from '../procnet/table.js';
-import type { HostSource } from '../source.js';
 
 /** How much of TCP's and UDP's limits is used. Pages are truesize; null: not shown. */
 export interface NetworkLimits {

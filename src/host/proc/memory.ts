@@ -1,5 +1,5 @@
 import { HostError } from '../error.js';
-import type { HostSource } from '../source.js';
+import type { HostSource } from '../host-source.js';
 
 /** Counters drift: each CPU keeps up to 125 pages of each to itself (mm/vmstat.c). */
 const DRIFT_BYTES = 16 * 1024 * 1024;

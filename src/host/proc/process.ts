@@ -1,5 +1,5 @@
 import { HostError, isHostError } from '../error.js';
-import type { HostSource } from '../source.js';
+import type { HostSource } from '../host-source.js';
 import { type CgroupPlace, parseCgroups } from './cgroup.js';
 
 /** One process. `comm` is text that the process chose itself: up to 15 bytes of anything. */

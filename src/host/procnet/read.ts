@@ -1,7 +1,7 @@
 import { isHostError } from '../error.js';
+import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
 import type { SocketRecord } from '../socket.js';
-import type { HostSource } from '../source.js';
 import type { Sample, Span, SsGroup } from '../ss/read.js';
 import { Room } from '../ss/room.js';
 import { INET_TABLES, isPassedOver, parseInetTableRow } from './inet-table.js';

@@ -1,5 +1,5 @@
+import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
-import type { HostSource } from '../source.js';
 
 /**
  * A file of /proc/net as it reads in a network namespace: through a process that lives in it, else from

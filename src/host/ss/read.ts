@@ -1,9 +1,9 @@
 import { isHostError } from '../error.js';
+import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
 import { parseNetlinkTable } from '../procnet/netlink.js';
 import { readNetTable } from '../procnet/table.js';
 import type { SocketRecord } from '../socket.js';
-import type { HostSource } from '../source.js';
 import { parseInetRow } from './inet.js';
 import { InetScan } from './inet-scan.js';
 import { RowCutter } from './lines.js';

@@ -1,6 +1,6 @@
 import { asExhausted, endGroup, startGroup } from '../child.js';
 import { HostError } from '../error.js';
-import type { OnBytes } from '../source.js';
+import type { OnBytes } from '../host-source.js';
 import { Refusals } from './refusals.js';
 
 /** How long one `ss` may take: a quarter of a million sockets take it some seconds. */

@@ -1,3 +1,4 @@
+import { hex } from '../hex.js';
 import { type PtypeMember, parsePtype } from './ptype.js';
 import type { CrashSession } from './session.js';
 
@@ -125,7 +126,7 @@ export class GdbTypes {
     const copy = `${null_}_copy`;
     const from = this.#readable();
     if (from !== undefined) {
-      this.#ask(`gdb set ${copy} = *(__typeof__(${null_}))0x${from.toString(16)}`);
+      this.#ask(`gdb set ${copy} = *(__typeof__(${null_}))${hex(from)}`);
     }
     return copy;
   }
@@ -144,7 +145,7 @@ export class GdbTypes {
     ]);
     const value = /^\$\d+ = (.*)$/m.exec(answer)?.[1] ?? '';
     if (value.endsWith('{')) return 'aggregate';
-    const ones = `0x${((1n << BigInt(size * 8)) - 1n).toString(16)}`;
+    const ones = hex((1n << BigInt(size * 8)) - 1n);
     return value === ones ? 'integer' : 'unsure';
   }
 

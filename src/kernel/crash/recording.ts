@@ -1,4 +1,5 @@
 import { KernelError } from '../error.js';
+import { hex } from '../hex.js';
 import type { CrashSession } from './session.js';
 
 /** One line of a recording: a command and its words, or a read and its bytes (base64) or refusal. */
@@ -51,7 +52,7 @@ export function playSession(recording: string): CrashSession {
 }
 
 function readKey(address: bigint, length: number): string {
-  return `0x${address.toString(16)}+${length}`;
+  return `${hex(address)}+${length}`;
 }
 
 function recorded<Answer>(answers: ReadonlyMap<string, Answer>, question: string): Answer {

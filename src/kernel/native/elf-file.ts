@@ -1,7 +1,7 @@
 import { bytesOf, textOf, viewOf } from '../bytes.js';
 import { KernelError } from '../error.js';
+import { type ByteSource, FileSource, readHead } from './image/byte-source.js';
 import { notes } from './image/notes.js';
-import { type ByteSource, FileSource, readHead } from './image/source.js';
 
 const ELF_HEADER_BYTES = 64;
 const SECTION_BYTES = 64;

@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../error.js';
+import { hex } from '../hex.js';
 import type { KernelFacts } from '../kernel.js';
 import { UTS, UTS_BYTES } from '../utsname.js';
 import type { Bases, Sought } from './arch/arch.js';
@@ -202,7 +203,7 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]
 function foundBases(bases: Bases): { directMap: Found<'kernel'>; pages: Found<'kernel'> } {
   const told = (region: Sought<{ readonly address: bigint }>): Found<'kernel'> => {
     if (region.found === undefined) return { found: false, why: region.error.message };
-    const detail = `0x${region.found.address.toString(16)}, from ${region.from}`;
+    const detail = `${hex(region.found.address)}, from ${region.from}`;
     return { found: true, source: 'kernel', detail };
   };
   return { directMap: told(bases.directMap), pages: told(bases.pages) };

@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../error.js';
+import { hex } from '../hex.js';
 import type { Architecture } from './arch/arch.js';
 import { ElfFile } from './elf-file.js';
 import { Kallsyms, type KallsymsPlaces } from './kallsyms/kallsyms.js';
@@ -118,8 +119,8 @@ function mustAgree(table: SymbolTable, known: ReadonlyMap<string, bigint>, path:
     const found = table.find(name);
     if (found.length === 0) continue;
     if (!found.some((one) => one.address === address)) {
-      const there = `0x${found[0]!.address.toString(16)}`;
-      const message = `${path} is of another kernel: it has ${name} at ${there}, the dump at 0x${address.toString(16)}`;
+      const there = hex(found[0]!.address);
+      const message = `${path} is of another kernel: it has ${name} at ${there}, the dump at ${hex(address)}`;
       throw new KernelError('wrong-vmlinux', message);
     }
     agreed++;

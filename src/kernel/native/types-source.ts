@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../error.js';
+import { hex } from '../hex.js';
 import type { Architecture } from './arch/arch.js';
 import { Btf } from './btf/btf.js';
 import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';
@@ -56,7 +57,7 @@ export function findTypes(
   const place = locateBtf(memory, arch, symbol, search);
   if (typeof place === 'string')
     return { load: undefined, found: { found: false, why: `the kernel's types: ${place}` } };
-  const detail = `${place.how} at 0x${place.address.toString(16)}, ${place.length} bytes`;
+  const detail = `${place.how} at ${hex(place.address)}, ${place.length} bytes`;
   return {
     load: () => readBtf(memory, place),
     found: { found: true, source: 'dump', detail },

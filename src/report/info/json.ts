@@ -1,3 +1,4 @@
+import { hex } from '../../kernel/hex.js';
 import type { RunningTask } from '../../walk/machine/cpus.js';
 import { dumpTime, type InfoAnswer, type KernelInfo } from './answer.js';
 import type { InfoJson } from './schema.js';
@@ -63,8 +64,7 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
       task: panic.task ? taskJson(panic.task) : null,
     },
     running: machine.running.map(taskJson),
-    taint:
-      taint === undefined ? null : { mask: `0x${taint.toString(16)}`, flags: taintFlags(taint) },
+    taint: taint === undefined ? null : { mask: hex(taint), flags: taintFlags(taint) },
     processes: machine.processes ?? null,
     modules: modules ? { names: [...modules], withTypes: kernel.moduleTypes ?? null } : null,
     sources: { vmcoreinfo, symbols, types, directMap, pages, oddities: [...oddities] },
@@ -72,5 +72,5 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
 }
 
 function taskJson({ address, ...task }: RunningTask) {
-  return { ...task, address: `0x${address.toString(16)}` };
+  return { ...task, address: hex(address) };
 }

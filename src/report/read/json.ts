@@ -1,4 +1,5 @@
 import { formatJson } from '../../json.js';
+import { hex } from '../../kernel/hex.js';
 import type { MemoryPiece } from '../../walk/pages/memory-pieces.js';
 import type { ReadJson } from './schema.js';
 
@@ -29,7 +30,7 @@ export function* readJson(
 }
 
 function pieceJson(piece: MemoryPiece): ReadJson['pieces'][number] {
-  const address = `0x${BigInt.asUintN(64, piece.address).toString(16)}`;
+  const address = hex(BigInt.asUintN(64, piece.address));
   if (piece.kind === 'hole') {
     const { length, code, behindTable } = piece;
     return { address, length, missing: code, ...(behindTable && { behindTable }) };

@@ -2,6 +2,7 @@ import type { Figures } from '../../account/figures.js';
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
 import type { SocketAccount } from '../../account/socket.js';
 import { payloadOf } from '../../account/unread.js';
+import { hex } from '../../kernel/hex.js';
 import type { Skb } from '../../walk/skbs/skb.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -18,7 +19,7 @@ export function skbText(answer: SkbAnswer, width: number | null = null): string 
   const { process, fd, socket, skbs, freedIfKilled, total } = answer;
   const who = process
     ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}`
-    : `sock 0x${socket.sock.toString(16)}`;
+    : `sock ${hex(socket.sock)}`;
   const parts = [
     said(`${who}: ${socketText(answer)} ${holdsText(answer)}`, width),
     queuesTable(answer, width),
@@ -225,7 +226,7 @@ function skbsTable(skbs: NonNullable<SocketAccount['skbs']>, width: number | nul
   return renderTable<Row>(
     [
       { heading: 'QUEUE', value: ({ queue }) => queue },
-      { heading: 'SKB', value: ({ skb }) => `0x${skb.address.toString(16)}` },
+      { heading: 'SKB', value: ({ skb }) => hex(skb.address) },
       { heading: 'PAYLOAD', value: ({ skb }) => formatCount(skb.length), align: 'right' },
       { heading: 'TRUESIZE', value: ({ skb }) => formatCount(skb.truesize), align: 'right' },
       { heading: 'FRAGS', value: ({ skb }) => formatCount(skb.frags), align: 'right' },

@@ -1,4 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { readPartOf } from '../named-read.js';
@@ -62,7 +63,7 @@ export class QdiscReader {
         bytes += each.bytes;
       }
       if (counted > bytes) {
-        const message = `the qdisc at 0x${qdisc.toString(16)} counts ${counted} packets of ${bytes} bytes`;
+        const message = `the qdisc at ${hex(qdisc)} counts ${counted} packets of ${bytes} bytes`;
         throw new KernelError('damaged', message);
       }
       // Where counts are kept, they include what was put back.

@@ -1,4 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
 
@@ -46,7 +47,7 @@ export class SlabCaches {
     if (!sound || !this.#isSlotSize(address, slotSize)) {
       throw new KernelError(
         'damaged',
-        `the slab cache at 0x${address.toString(16)} claims slots of ${slotSize} bytes`,
+        `the slab cache at ${hex(address)} claims slots of ${slotSize} bytes`,
       );
     }
     return this.#caches.push({ address, slotSize }) - 1;

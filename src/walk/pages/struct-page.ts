@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { ByteWindow } from '../../kernel/fast-reads.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
@@ -151,10 +152,7 @@ export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) 
     const { view, base } = cursor.to(head).look(offset, 1);
     const order = view.getUint8(base + offset);
     if (order === 0 || order > MAX_ORDER) {
-      throw new KernelError(
-        'damaged',
-        `the compound page 0x${head.toString(16)} claims order ${order}`,
-      );
+      throw new KernelError('damaged', `the compound page ${hex(head)} claims order ${order}`);
     }
     return order;
   };

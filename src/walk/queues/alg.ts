@@ -1,7 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './held.js';
+import type { Entry } from './entry.js';
 import type { Queue, QueueFinder } from './queue.js';
 import { scatterlistPage } from './sk-msg.js';
 

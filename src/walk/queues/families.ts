@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { once } from '../../once.js';
 import { AlgQueues } from './alg.js';
 import { KeptSkbs } from './kept-skbs.js';
 import { MptcpQueues } from './mptcp.js';
@@ -109,12 +110,4 @@ function found(name: QueueName, find: () => Queue[]): Queue[] {
     };
     return [{ name, expected: undefined, entries }];
   }
-}
-
-function once(make: () => QueueFinder): () => QueueFinder {
-  let made: QueueFinder | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }

@@ -1,10 +1,11 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import type { PageBlock, PageReader } from '../pages/pages.js';
 import type { SkbReader } from '../skbs/skb.js';
 import type { SkbSink } from '../skbs/skb-sink.js';
-import type { Held } from './held.js';
+import type { Held } from './entry.js';
 
 /** Follows what a queue holds without an skb to the pages and slots that it pins. */
 export class HeldReader {
@@ -27,7 +28,7 @@ export class HeldReader {
     } catch (error) {
       const at = held.kind === 'page' ? held.page : held.address;
       const code = incompleteness(error);
-      sink.incomplete(code, `${held.kind} 0x${at.toString(16)}: ${(error as Error).message}`);
+      sink.incomplete(code, `${held.kind} ${hex(at)}: ${(error as Error).message}`);
     }
   }
 
@@ -44,7 +45,7 @@ export class HeldReader {
     if (page === undefined) {
       sink.incomplete(
         'head-not-counted',
-        `0x${address.toString(16)} is not in the direct map; what it pins was not counted`,
+        `${hex(address)} is not in the direct map; what it pins was not counted`,
       );
       return;
     }

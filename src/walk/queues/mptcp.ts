@@ -3,7 +3,7 @@ import type { StructLayout } from '../../kernel/layout.js';
 import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry, HeldPage } from './held.js';
+import type { Entry, HeldPage } from './entry.js';
 import type { Queue, QueueFinder, QueueName } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 

@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { HeldPage } from './held.js';
+import type { HeldPage } from './entry.js';
 import type { Queue, QueueFinder, QueueName } from './queue.js';
 
 /** Blocks of a ring: `tp_block_nr` is an int, and each takes 8 bytes of one kmalloc (4 MiB at most). */

@@ -3,7 +3,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './held.js';
+import type { Entry } from './entry.js';
 import type { Queue, QueueFinder } from './queue.js';
 import { SkMsgReader } from './sk-msg.js';
 import type { SkbLists } from './skb-lists.js';

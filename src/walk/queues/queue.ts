@@ -1,4 +1,4 @@
-import type { Entry } from './held.js';
+import type { Entry } from './entry.js';
 
 /** What is in a queue, and what becomes of that. */
 export interface QueueFacts {

@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './held.js';
+import type { Entry } from './entry.js';
 import type { Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 import { unreadQueue } from './unread.js';

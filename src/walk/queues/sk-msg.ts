@@ -1,7 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './held.js';
+import type { Entry } from './entry.js';
 
 /** Bits of `scatterlist.page_link` that are flags: SG_CHAIN and SG_END (include/linux/scatterlist.h). */
 const PAGE_LINK_FLAGS = 3n;
@@ -42,7 +43,7 @@ export class SkMsgReader {
     if (start >= slots || end >= slots) {
       throw new KernelError(
         'damaged',
-        `the message at 0x${address.toString(16)} runs from ${start} to ${end} of ${slots}`,
+        `the message at ${hex(address)} runs from ${start} to ${end} of ${slots}`,
       );
     }
     const first = msg.addressOf('sg.data');

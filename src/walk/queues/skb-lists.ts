@@ -1,3 +1,4 @@
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
 import { listNodes, TornList } from '../list.js';
@@ -51,7 +52,7 @@ export class SkbLists {
       const back = view.getBigUint64(base + 8, true);
       if (back !== previous) {
         throw new TornList(
-          `skb 0x${skb.toString(16)} follows 0x${previous.toString(16)} but points back to 0x${back.toString(16)}`,
+          `skb ${hex(skb)} follows ${hex(previous)} but points back to ${hex(back)}`,
         );
       }
       yield skb;
@@ -59,7 +60,7 @@ export class SkbLists {
       skb = next;
     }
     if (first.pointer('prev') !== previous) {
-      throw new TornList(`the queue's head 0x${head.toString(16)} names another last skb`);
+      throw new TornList(`the queue's head ${hex(head)} names another last skb`);
     }
   }
 
@@ -71,7 +72,7 @@ export class SkbLists {
     const offset = BigInt(this.#skb.offset('next'));
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
-      if (seen.has(skb)) throw new TornList(`the chain comes back to skb 0x${skb.toString(16)}`);
+      if (seen.has(skb)) throw new TornList(`the chain comes back to skb ${hex(skb)}`);
       if (seen.size >= MOST_REMEMBERED)
         throw new TornList(`the chain goes on after ${seen.size} skbs`);
       seen.add(skb);
@@ -106,7 +107,7 @@ export class SkbLists {
     while (true) {
       while (node !== 0n) {
         if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
-          throw new TornList(`the tree comes back to, or never ends at, 0x${node.toString(16)}`);
+          throw new TornList(`the tree comes back to, or never ends at, ${hex(node)}`);
         }
         if (seen.size >= MOST_REMEMBERED) throw new TornList(`the tree has over ${seen.size} skbs`);
         seen.add(node);
@@ -114,7 +115,7 @@ export class SkbLists {
         const up = links.pointer('__rb_parent_color');
         if ((up & ~3n) !== parent) {
           throw new TornList(
-            `the tree's node 0x${node.toString(16)} hangs from 0x${parent.toString(16)} and names 0x${(up & ~3n).toString(16)}`,
+            `the tree's node ${hex(node)} hangs from ${hex(parent)} and names ${hex(up & ~3n)}`,
           );
         }
         blacks += Number(up & 1n);
@@ -132,6 +133,6 @@ export class SkbLists {
       blacks = top.blacks;
     }
     if (uneven === undefined) return;
-    throw new TornList(`the tree is uneven at 0x${uneven.toString(16)}`);
+    throw new TornList(`the tree is uneven at ${hex(uneven)}`);
   }
 }

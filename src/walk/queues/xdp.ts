@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { HeldPage } from './held.js';
+import type { HeldPage } from './entry.js';
 import type { Queue, QueueFinder } from './queue.js';
 
 /** A umem holds less than 4 GiB of descriptors' worth; 2^32 bytes of pointers would be damage. */

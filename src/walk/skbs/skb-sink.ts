@@ -1,4 +1,5 @@
 import { ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import { incompleteness } from '../incompleteness.js';
 import type { PagePool } from '../pages/pool-room.js';
 import type { SlabCache } from '../pages/slab-caches.js';
@@ -48,6 +49,6 @@ export interface SkbSink {
 export function tell(skb: bigint, what: string, error: unknown, sink: SkbSink): void {
   const code = incompleteness(error);
   const { message } = error as Error;
-  const where = error instanceof ReadError ? '' : `skb 0x${skb.toString(16)}: ${what}: `;
+  const where = error instanceof ReadError ? '' : `skb ${hex(skb)}: ${what}: `;
   sink.incomplete(code, `${where}${message}`);
 }

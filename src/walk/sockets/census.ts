@@ -200,7 +200,7 @@ export class Census {
           found.fileReferences = finder.references(found.file);
         }
       } catch (error) {
-        const message = `sock 0x${address.toString(16)}: ${(error as Error).message}`;
+        const message = `sock ${hex(address)}: ${(error as Error).message}`;
         this.#warnings.add(incompleteness(error), message);
       }
     }
@@ -231,7 +231,7 @@ export class Census {
       const mapped = this.#mappingReader.memories(file);
       return mapped.flatMap((memory) => [...(memories().get(memory) ?? [])]);
     } catch (error) {
-      const message = `mappings of file 0x${file.toString(16)}: ${(error as Error).message}`;
+      const message = `mappings of file ${hex(file)}: ${(error as Error).message}`;
       const unknown = error instanceof KernelError && error.code === 'unsupported-layout';
       this.#warnings.add(unknown ? 'unsupported-layout' : incompleteness(error), message);
       return [];

@@ -1,4 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { WalkError } from '../error.js';
 import { readPartOf } from '../named-read.js';
@@ -102,7 +103,7 @@ export class FileTables {
     if (maxFds > MAX_FDS || maxFds === 0 || maxFds % 64 !== 0) {
       throw new KernelError(
         'damaged',
-        `the file table at 0x${fdt.toString(16)} claims ${maxFds} descriptors`,
+        `the file table at ${hex(fdt)} claims ${maxFds} descriptors`,
       );
     }
     const fd = view.pointer('fd');
@@ -110,7 +111,7 @@ export class FileTables {
     const { fdtab, fdArray } = this.#inside;
     const expected = fdt === files + fdtab ? fd === files + fdArray : fd % 64n === 0n;
     if (!expected) {
-      const message = `the file table at 0x${fdt.toString(16)} has its array at 0x${fd.toString(16)}`;
+      const message = `the file table at ${hex(fdt)} has its array at ${hex(fd)}`;
       throw new KernelError('damaged', message);
     }
     return { address: fdt, maxFds, fd, openFds: view.pointer('open_fds') };

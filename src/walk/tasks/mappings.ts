@@ -1,4 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -42,7 +43,7 @@ export class MappingReader {
     for (let node = next.pop(); node !== undefined; node = next.pop()) {
       if (node === 0n) continue;
       if (++met > MOST) {
-        throw new KernelError('damaged', `the mappings of file 0x${file.toString(16)} never end`);
+        throw new KernelError('damaged', `the mappings of file ${hex(file)} never end`);
       }
       const area = this.#area.read(node - toArea);
       // The inode may be that of many files.

@@ -1,4 +1,5 @@
 import { KdumpMemError } from '../../error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { WalkError } from '../error.js';
 import { cpuMask, isPerCpu, perCpuAddress } from '../machine/cpus.js';
@@ -109,7 +110,7 @@ function ambiguous(
 ): WalkError {
   const shown = candidates
     .slice(0, MOST_CANDIDATES)
-    .map(({ address, type }) => `0x${address.toString(16)} (${type})`);
+    .map(({ address, type }) => `${hex(address)} (${type})`);
   const more =
     candidates.length > MOST_CANDIDATES ? ` and ${candidates.length - MOST_CANDIDATES} more` : '';
   const message = `${candidates.length} symbols are called ${name}: ${shown.join(', ')}${more}; give the address`;

@@ -1,6 +1,6 @@
+import { FileSource } from '../../../src/kernel/native/image/byte-source.js';
 import { BlockCache } from '../../../src/kernel/native/image/cache.js';
 import { diskdump } from '../../../src/kernel/native/image/diskdump/diskdump.js';
-import { FileSource } from '../../../src/kernel/native/image/source.js';
 
 /** All pages that a "kdump compressed" file stores, inflated, with whatever they hold. */
 export function rawPages(path: string, pageSize = 4096): Map<number, Buffer> {

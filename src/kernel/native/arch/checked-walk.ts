@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../error.js';
 import { highHalf, lowHalf } from '../../halves.js';
+import { hex } from '../../hex.js';
 import type { MemoryImage } from '../image/image.js';
 import type { EarlyKernel } from './arch.js';
 import { RegionSearch } from './region-search.js';
@@ -38,10 +39,10 @@ export function checkAnchor(walk: Walk, { virtual, physical }: Anchor): void {
     throw new KernelError('damaged', message, { cause: error });
   }
   if (found === physical) return;
-  const place = found < 0 ? 'nowhere' : `to physical 0x${found.toString(16)}`;
+  const place = found < 0 ? 'nowhere' : `to physical ${hex(found)}`;
   throw new KernelError(
     'damaged',
-    `page tables lead 0x${virtual.toString(16)} ${place}, VMCOREINFO to 0x${physical.toString(16)}`,
+    `page tables lead ${hex(virtual)} ${place}, VMCOREINFO to ${hex(physical)}`,
   );
 }
 

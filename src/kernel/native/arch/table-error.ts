@@ -1,4 +1,5 @@
 import { PageTableError, type ReadError } from '../../error.js';
+import { hex } from '../../hex.js';
 
 /** Says of a page table that cannot be read which address it should have led to. */
 export function ofTable(error: ReadError, address: bigint): PageTableError {
@@ -7,5 +8,5 @@ export function ofTable(error: ReadError, address: bigint): PageTableError {
 
 /** @param error what reading the table has ended in: its address is the table's */
 export function tableName({ address }: ReadError): string {
-  return `the page table at physical 0x${address.toString(16)}`;
+  return `the page table at physical ${hex(address)}`;
 }

@@ -1,4 +1,5 @@
 import { KernelError } from '../../error.js';
+import { hex } from '../../hex.js';
 
 /** Kinds of BTF types (include/uapi/linux/btf.h). */
 export const Kind = {
@@ -57,7 +58,7 @@ export function parseBtfHeader(view: DataView, available: number): BtfHeader {
   };
   if (view.byteLength < HEADER_SIZE) return refuse(`only ${view.byteLength} bytes of it are there`);
   const magic = view.getUint16(0, true);
-  if (magic !== 0xeb9f) return refuse(`magic is 0x${magic.toString(16)}, not 0xeb9f`);
+  if (magic !== 0xeb9f) return refuse(`magic is ${hex(magic)}, not 0xeb9f`);
   const version = view.getUint8(2);
   if (version !== 1) return refuse(`version is ${version}, not 1`);
   const headerLength = view.getUint32(4, true);

@@ -1,5 +1,5 @@
+import type { ByteSource } from './byte-source.js';
 import { CHUNK } from './cache.js';
-import type { ByteSource } from './source.js';
 
 /** Chunks held at most, of 16 KiB each: 1 MiB. */
 const SLOTS = 64;

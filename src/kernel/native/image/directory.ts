@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { shellPath } from '../../../shell-word.js';
 import { KernelError } from '../../error.js';
-import { errorCode } from './source.js';
+import { errorCode } from './byte-source.js';
 
 /**
  * The dump in a directory such as /var/crash/127.0.0.1-2026-11-20-04:12:00: RHEL and SUSE write

@@ -1,5 +1,5 @@
 import { KernelError } from '../../error.js';
-import type { ByteSource } from './source.js';
+import type { ByteSource } from './byte-source.js';
 import { SEVEN_ZIP, TAR, type Unpacking, unpackCommand, unpacker, ZIP } from './unpacking.js';
 
 /** A kind of file that people give in place of a dump that can be read. */

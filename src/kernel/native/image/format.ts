@@ -1,6 +1,6 @@
+import type { ByteSource } from './byte-source.js';
 import type { BlockCache } from './cache.js';
 import type { MemoryImage } from './image.js';
-import type { ByteSource } from './source.js';
 
 /** A format of dumps: one file each, listed in `open.ts`. */
 export interface ImageFormat {

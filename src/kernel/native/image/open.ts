@@ -1,4 +1,5 @@
 import { KernelError } from '../../error.js';
+import { type ByteSource, FileSource, readHead } from './byte-source.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
 import { dumpIn } from './directory.js';
 import { diskdump } from './diskdump/diskdump.js';
@@ -9,7 +10,6 @@ import { refuseForeign } from './foreign.js';
 import type { ImageFormat } from './format.js';
 import type { MemoryImage } from './image.js';
 import { withKeptBytes } from './kept-bytes.js';
-import { type ByteSource, FileSource, readHead } from './source.js';
 
 /** Formats in the order in which they are tried. A new one is one file, and a line here. */
 const FORMATS: readonly ImageFormat[] = [elf, diskdump];

@@ -1,6 +1,7 @@
 import { bytesOf, viewOf } from '../../../bytes.js';
 import { ReadError } from '../../../error.js';
 import type { ByteWindow } from '../../../fast-reads.js';
+import { type ByteSource, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
 import type { ImageFormat } from '../format.js';
 import type { ImageFacts, MemoryImage, PhysicalRange } from '../image.js';
@@ -8,7 +9,6 @@ import { refuseLength } from '../longest-read.js';
 import { requireMachine } from '../machine.js';
 import { machineOfNote, type Note, vmcoreinfoOf } from '../notes.js';
 import { joined } from '../ranges.js';
-import { type ByteSource, wrappingOf } from '../source.js';
 import { codecOf, readDescriptor } from './descriptor.js';
 import { DESCRIPTOR_BYTES } from './format.js';
 import { isKdumpCompressed } from './header.js';

@@ -2,9 +2,9 @@ import { Parser } from 'binary-parser';
 import { bytesOf, textOf } from '../../../bytes.js';
 import { KernelError } from '../../../error.js';
 import { UTS, UTS_BYTES } from '../../../utsname.js';
+import { type ByteSource, readHead } from '../byte-source.js';
 import { requireBytes } from '../elf/header.js';
 import { requireMachine } from '../machine.js';
-import { type ByteSource, readHead } from '../source.js';
 import { STATUS_AT, SUB_HEADER_BYTES, UTSNAME_AT } from './format.js';
 
 /** A place in the file, in bytes. */

@@ -1,6 +1,6 @@
 import { bytesOf, textOf } from '../../../bytes.js';
+import { type ByteSource, readHead } from '../byte-source.js';
 import { MOST_NOTE_BYTES, type Note, notes } from '../notes.js';
-import { type ByteSource, readHead } from '../source.js';
 import type { Extent } from './header.js';
 import type { Part } from './parts.js';
 

@@ -1,5 +1,5 @@
+import type { ByteSource } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
-import type { ByteSource } from '../source.js';
 
 /** Bytes of the bitmap that are read, counted and cached together: 32768 pages, 128 MiB of memory. */
 const BLOCK_BYTES = 4096;

@@ -1,7 +1,8 @@
 import { KernelError } from '../../../error.js';
+import { hex } from '../../../hex.js';
+import type { ByteSource } from '../byte-source.js';
 import type { BlockCache } from '../cache.js';
 import { ChunkedSource } from '../chunks.js';
-import type { ByteSource } from '../source.js';
 import { type DiskdumpHeader, readDiskdumpHeader } from './header.js';
 import { PageBitmap } from './page-bitmap.js';
 
@@ -62,7 +63,7 @@ export function openParts(
 
 function noteGap(from: number, to: number, blockSize: number, oddities: string[]): void {
   if (from >= to) return;
-  const range = `0x${(from * blockSize).toString(16)} to 0x${(to * blockSize).toString(16)}`;
+  const range = `${hex(from * blockSize)} to ${hex(to * blockSize)}`;
   oddities.push(`a part of the split dump is not given: physical ${range} is missing`);
 }
 

@@ -1,6 +1,6 @@
+import { CUT_STREAM } from '../byte-source.js';
 import { CHUNK } from '../cache.js';
 import type { ChunkedSource } from '../chunks.js';
-import { CUT_STREAM } from '../source.js';
 import { CODECS, type Compression, codecOf, readDescriptor } from './descriptor.js';
 import { DESCRIPTOR_BYTES } from './format.js';
 import {

@@ -1,10 +1,11 @@
 import { KernelError } from '../../../error.js';
 import type { ByteWindow } from '../../../fast-reads.js';
+import { hex } from '../../../hex.js';
+import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache } from '../cache.js';
 import type { ImageFormat } from '../format.js';
 import type { ImageFacts, MemoryImage, VirtualRange } from '../image.js';
 import { MOST_NOTE_BYTES, MOST_NOTES, type Note, notes, vmcoreinfoOf } from '../notes.js';
-import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../source.js';
 import {
   isElf,
   type ProgramHeader,
@@ -152,7 +153,7 @@ function loads(
     });
   }
   if (beyond > 0) {
-    const at = `0x${first.toString(16)}`;
+    const at = hex(first);
     const which =
       beyond === 1 ? `a segment at ${at} lies` : `${beyond} segments, from ${at} on, lie`;
     oddities.push(`${which} beyond any memory; left out`);

@@ -1,7 +1,7 @@
 import { Parser } from 'binary-parser';
 import { KernelError } from '../../../error.js';
+import { type ByteSource, readHead } from '../byte-source.js';
 import { machineName, requireMachine } from '../machine.js';
-import { type ByteSource, readHead } from '../source.js';
 
 /** The fields of an ELF64 header that say where the program headers are. Offsets are file bytes. */
 export interface ElfHeader {

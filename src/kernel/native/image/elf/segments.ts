@@ -1,13 +1,13 @@
 import { bytesOf } from '../../../bytes.js';
 import { KernelError, ReadError } from '../../../error.js';
 import type { ByteWindow } from '../../../fast-reads.js';
+import type { ByteSource } from '../byte-source.js';
 import { type BlockCache, CHUNK } from '../cache.js';
 import type { PhysicalRange, VirtualRange } from '../image.js';
 import { CHUNKS_PER_LINE, LineCache, within } from '../lines.js';
 import { refuseLength } from '../longest-read.js';
 import { joined } from '../ranges.js';
 import { lastAtOrBelow } from '../sorted.js';
-import type { ByteSource } from '../source.js';
 import { type Pieces, pieceAt, piecesOf } from './segment-pieces.js';
 import type { SegmentTable } from './segment-table.js';
 import { VirtualSegments } from './segment-virtual.js';

@@ -1,6 +1,6 @@
 import { bytesOf, textOf } from '../../../bytes.js';
+import type { ByteSource } from '../byte-source.js';
 import { lastAtOrBelow } from '../sorted.js';
-import type { ByteSource } from '../source.js';
 import { type Pieces, piecesOf } from './pieces.js';
 import { type Runs, readRuns } from './runs.js';
 

@@ -1,5 +1,5 @@
 import { KernelError } from '../../../error.js';
-import type { ByteSource } from '../source.js';
+import type { ByteSource } from '../byte-source.js';
 
 /** struct makedumpfile_header fills a block of this size (MAX_SIZE_MDF_HEADER). */
 const HEADER_BYTES = 4096;

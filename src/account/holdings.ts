@@ -4,7 +4,7 @@ import type { Figures } from './figures.js';
 import type { Tally } from './tally.js';
 
 /** What a socket holds, and what its close does to it. */
-export interface Held {
+export interface Holdings {
   readonly all: Tally;
   /** What of it goes as soon as the socket is closed. */
   readonly atClose: Tally;
@@ -36,13 +36,13 @@ export interface CountedQueue {
  * @param queues each queue by itself
  * @param mptcpResets whether MPTCP's close resets a connection with unread data (since 6.1)
  */
-export function heldBy(
+export function holdingsOf(
   { type, protocol, state, netns, local, peer }: SockIdentity,
   all: Tally,
   queues: readonly CountedQueue[],
   newTally: () => Tally,
   mptcpResets: boolean,
-): Held {
+): Holdings {
   const mptcp = protocol === 'MPTCP';
   const sum = (names: (name: QueueName) => boolean) => {
     const tally = newTally();
