@@ -1,20 +1,22 @@
 import { styleText } from 'node:util';
 import type { Ages } from '../diagnosis/ages.js';
-import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
+import { diagnose } from '../diagnosis/diagnose.js';
 import { socketFilter } from '../diagnosis/filter.js';
 import type { Finding } from '../diagnosis/finding.js';
 import { STALE_CODES } from '../diagnosis/verdict.js';
 import { CapturedHost } from '../host/capture/host.js';
 import type { HostSource } from '../host/host-source.js';
-import { type Observation, observe } from '../host/observe.js';
+import type { Observation } from '../host/observation.js';
+import { observe } from '../host/observe.js';
 import { takeCensus, theoreticalWorst } from '../host/proc/census.js';
 import { readPageSize } from '../host/proc/memory.js';
 import type { Sample } from '../host/ss/read.js';
 import { captureWarnings } from '../report/skcheck/capture.js';
 import { skcheckReport } from '../report/skcheck/report.js';
-import type { SkcheckReport, SkcheckWarning } from '../report/skcheck/schema.js';
+import type { SkcheckReport } from '../report/skcheck/schema.js';
 import type { Paint, TextOptions } from '../report/skcheck/text.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
+import { countLive } from './skcheck-exact.js';
 import { EXIT } from './skcheck-failure.js';
 import { verdictsAsked } from './skcheck-options.js';
 import { terminalWidth } from './terminal-width.js';
@@ -52,12 +54,12 @@ export async function look(
     accepts,
     ...(earlier ? { ages: earlier.ages, sort: 'growth' } : {}),
   });
-  const exact = options.exact ? await count(estimated) : null;
+  const exact = options.exact ? await countLive(estimated) : null;
   const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
     takenAt: captured ? captured.taken : new Date(),
     captured: captured !== null,
     root,
-    ...(exact ? { counted: exact.counted } : {}),
+    ...(exact ? { counted: (finding: Finding) => exact.counts.get(finding) ?? null } : {}),
     warnings: [...(captured ? captureWarnings(captured) : []), ...(exact?.warnings ?? [])],
     only: verdictsAsked(options),
     theoreticalWorstBytes: theoreticalWorst(source, observation.host.maxSkbFrags),
@@ -69,44 +71,6 @@ export async function look(
     ...(options.top === undefined ? {} : { top: options.top }),
   });
   return { report, observation };
-}
-
-/** Counts what was found in the memory of the running kernel, where that can be read. */
-async function count(diagnosis: Diagnosis) {
-  const { countExactly, withCounts } = await import('../diagnosis/exact.js');
-  const { openNative } = await import('../kernel/native/open.js');
-  const { KernelError } = await import('../kernel/error.js');
-  const warnings: SkcheckWarning[] = [];
-  const warn = (count: number, message: string) => warnings.push({ code: 'exact', count, message });
-  try {
-    const kernel = openNative({ files: [], live: true });
-    try {
-      const exact = countExactly(kernel, diagnosis.findings);
-      if (exact.failed)
-        warn(
-          exact.failed.count,
-          `${exact.failed.count} of what was found could not be counted (${exact.failed.because}); there the figures are estimates`,
-        );
-      // Findings are copied when their figures are replaced: told by their place.
-      const counts = diagnosis.findings.map((finding) => exact.counts.get(finding) ?? null);
-      const counted = withCounts(diagnosis, exact);
-      const places = new Map(counted.findings.map((finding, index) => [finding, index]));
-      return {
-        diagnosis: counted,
-        counted: (finding: Finding) => counts[places.get(finding) ?? -1] ?? null,
-        warnings,
-      };
-    } finally {
-      kernel.close();
-    }
-  } catch (error) {
-    if (!(error instanceof KernelError)) throw error;
-    warn(
-      diagnosis.findings.length,
-      `nothing was counted, the figures are estimates: ${error.message}`,
-    );
-    return { diagnosis, counted: () => null, warnings };
-  }
 }
 
 /** No more than what the census found can hold packets. */

@@ -1,4 +1,4 @@
-import type { Observation } from '../host/observe.js';
+import type { Observation } from '../host/observation.js';
 import type { Finding } from './finding.js';
 import { OtherEnds } from './pairs.js';
 

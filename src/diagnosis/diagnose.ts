@@ -1,5 +1,5 @@
 import { AcceptQueues, belongsTo } from '../host/accept-queues.js';
-import type { Observation } from '../host/observe.js';
+import type { Observation } from '../host/observation.js';
 import { type SocketRecord, socketKey } from '../host/socket.js';
 import type { Ages } from './ages.js';
 import { markDeadlockedPairs } from './deadlocked-pairs.js';

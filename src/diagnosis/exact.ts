@@ -74,22 +74,29 @@ export function countExactly(kernel: Kernel, findings: readonly Finding[]): Exac
   };
 }
 
-/** The diagnosis with counts in the place of estimates, where there is a complete one. */
-export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): Diagnosis {
+/** A diagnosis with counts in the place of estimates, where there is a complete one. */
+export interface CountedDiagnosis {
+  readonly diagnosis: Diagnosis;
+  /** By the findings of this diagnosis; those that could not be counted are not in it. */
+  readonly counts: ReadonlyMap<Finding, Count>;
+}
+
+export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): CountedDiagnosis {
   const one = (bytes: number) => ({ low: bytes, likely: bytes, high: bytes, atMost: bytes });
-  const replaced = (finding: Finding): Finding => {
-    const count = exact.counts.get(finding);
-    return count?.complete ? { ...finding, pinned: one(count.pinnedBytes) } : finding;
-  };
+  const counts = new Map<Finding, Count>();
+  const findings = diagnosis.findings.map((estimated) => {
+    const count = exact.counts.get(estimated);
+    if (!count) return estimated;
+    const finding = count.complete ? { ...estimated, pinned: one(count.pinnedBytes) } : estimated;
+    counts.set(finding, count);
+    return finding;
+  });
   const { stalePinnedBytes } = exact;
-  return {
-    ...diagnosis,
-    findings: diagnosis.findings.map(replaced),
-    totals:
-      stalePinnedBytes === null || diagnosis.stalled === 0
-        ? diagnosis.totals
-        : { ...diagnosis.totals, pinned: one(stalePinnedBytes), unbounded: 0 },
-  };
+  const totals =
+    stalePinnedBytes === null || diagnosis.stalled === 0
+      ? diagnosis.totals
+      : { ...diagnosis.totals, pinned: one(stalePinnedBytes), unbounded: 0 };
+  return { diagnosis: { ...diagnosis, findings, totals }, counts };
 }
 
 function isOwnerless({ holders }: Finding): boolean {

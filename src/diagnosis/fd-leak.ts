@@ -1,4 +1,4 @@
-import type { Observation } from '../host/observe.js';
+import type { Observation } from '../host/observation.js';
 
 /** A process whose open descriptors became more from each sample to the next. */
 export interface FdLeak {

@@ -1,5 +1,5 @@
 import { isUnaccepted } from '../host/accept-queues.js';
-import type { Observation } from '../host/observe.js';
+import type { Observation } from '../host/observation.js';
 import type { Holder } from '../host/proc/holders.js';
 import type { ProcessRecord } from '../host/proc/process.js';
 import type { SocketRecord } from '../host/socket.js';

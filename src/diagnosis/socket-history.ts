@@ -1,5 +1,5 @@
 import { AcceptQueues } from '../host/accept-queues.js';
-import type { Observation } from '../host/observe.js';
+import type { Observation } from '../host/observation.js';
 import { type SocketRecord, socketKey } from '../host/socket.js';
 import type { Moment, TrackWindow } from './judge.js';
 import { WaitingConnections } from './judge-listener.js';

@@ -1,28 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CensusEntry, Grouping } from '../../account/census-entry.js';
-import { portsOf } from '../../account/ports.js';
-import type { CensusAnswer } from '../../account/sockets.js';
-import { formatJson } from '../../json.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
-import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
-import { UsageError } from '../failure.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
-import { Progress } from '../progress.js';
 import { parseSize } from '../size-argument.js';
-
-interface SocketsOptions extends AnswerOptions {
-  readonly by?: Grouping;
-  readonly minBytes: number;
-  readonly pid?: number;
-  readonly netns?: number;
-  readonly state?: string;
-  readonly port?: number;
-  readonly limit?: number;
-  readonly all?: true;
-  readonly verbose?: true;
-  readonly ndjson?: true;
-}
+import { answerSockets, type SocketsOptions, streamSockets } from '../sockets-answer.js';
 
 const EXAMPLES = `
 Examples:
@@ -75,84 +56,9 @@ export function registerSockets(program: Command): void {
     )
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: SocketsOptions) => {
-      const [{ checkThere }, ask, json, text] = await Promise.all([
-        import('../../walk/there.js'),
-        import('../../account/sockets.js'),
-        import('../../report/sockets/json.js'),
-        import('../../report/sockets/text.js'),
-      ]);
-      const progress = new Progress();
-      const onProgress = (part: number) =>
-        progress.show(`looking for sockets … ${Math.round(part * 100)} %`);
-      const { by } = options;
-      const all = options.all || options.json || options.ndjson;
-      const limit = options.limit ?? (all ? Number.POSITIVE_INFINITY : 20);
-      const isListed = (one: CensusEntry) => isBigEnough(one, options) && matches(one, options);
-      if (options.ndjson) {
-        if (options.engine === 'verify') {
-          throw new UsageError('--ndjson streams what one engine finds; with verify take --json');
-        }
-        await streamAnswer(options, function* (kernel) {
-          checkThere(kernel, options);
-          const entries = ask.accountEach(kernel, onProgress);
-          let [listed, omitted] = [0, 0];
-          try {
-            for (;;) {
-              const { done, value } = entries.next();
-              progress.clear();
-              if (done) {
-                yield `${formatJson(json.socketsEnd(value, listed, omitted))}\n`;
-                return value.complete;
-              }
-              if (!isListed(value)) continue;
-              if (listed >= limit) {
-                omitted++;
-                continue;
-              }
-              listed++;
-              yield `${formatJson(json.socketLine(value))}\n`;
-            }
-          } finally {
-            progress.clear();
-          }
-        });
-        return;
-      }
-      const listed = (found: CensusAnswer) => found.sockets.filter(isListed);
-      const { pid, netns, state, port } = options;
-      const select = [pid, netns, state, port].some((value) => value !== undefined)
-        ? (entry: CensusEntry) => matches(entry, options)
-        : undefined;
-      await answer(options, {
-        ask: (kernel) => {
-          checkThere(kernel, options);
-          try {
-            return ask.accountAll(kernel, { by, select, progress: onProgress });
-          } finally {
-            progress.clear();
-          }
-        },
-        toJson: (found) => json.socketsJson(found, listed(found), limit),
-        toText: (found, width) =>
-          text.socketsText(found, listed(found), { by, limit, verbose: options.verbose, width }),
-      });
-    });
-}
-
-function isBigEnough({ total }: CensusEntry, { all, minBytes }: SocketsOptions): boolean {
-  return all === true || !total.complete || total.pinnedBytes >= minBytes;
-}
-
-function matches(entry: CensusEntry, options: SocketsOptions): boolean {
-  const { socket, holders, mappedBy, connectionHolders } = entry;
-  const { pid, netns, state, port } = options;
-  const owners = [...holders, ...mappedBy, ...connectionHolders];
-  if (pid !== undefined && !owners.some((owner) => owner.pid === pid)) return false;
-  if (netns !== undefined && socket.netns !== netns) return false;
-  if (state !== undefined && socket.state !== state) return false;
-  const { local, peer } = portsOf(socket);
-  return port === undefined || [local, peer].includes(String(port));
+    .action((options: SocketsOptions) =>
+      options.ndjson ? streamSockets(options) : answerSockets(options),
+    );
 }
 
 /** What `ss` prints for states that it calls otherwise. */

@@ -3,7 +3,7 @@ import type { Finding, OtherEnd } from '../../diagnosis/finding.js';
 import type { PinnedEstimate } from '../../diagnosis/pinned.js';
 import type { VerdictCode } from '../../diagnosis/verdict.js';
 import { AcceptQueues, belongsTo } from '../../host/accept-queues.js';
-import type { Observation } from '../../host/observe.js';
+import type { Observation } from '../../host/observation.js';
 import { placeOf } from '../../host/proc/cgroup.js';
 import type { SocketMemory } from '../../host/socket.js';
 import { formatCount } from '../text/size.js';

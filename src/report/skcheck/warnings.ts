@@ -1,5 +1,5 @@
 import type { Diagnosis } from '../../diagnosis/diagnose.js';
-import type { Observation } from '../../host/observe.js';
+import type { Observation } from '../../host/observation.js';
 import { dropsAreLosses } from '../../host/socket.js';
 import { MOST_SOCKETS } from '../../host/ss/room.js';
 import { formatCount } from '../text/size.js';

@@ -159,7 +159,7 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
       counts: Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Diagnosis['counts'],
       totals: { unread: 2, unbounded: 2, pinned: { low: 2, likely: 4, high: 6, atMost: null } },
     };
-    const counted = withCounts(diagnosis, exact);
+    const { diagnosis: counted, counts } = withCounts(diagnosis, exact);
     const [first = 0] = each;
     expect(counted.findings[0]?.pinned).toEqual({
       low: first,
@@ -174,6 +174,8 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
       atMost: total,
     });
     expect(counted.totals.unbounded).toBe(0);
+    // Findings with counts are new ones, and lead to them all the same.
+    expect(counted.findings.map((one) => counts.get(one)?.pinnedBytes)).toEqual(each);
   });
 });
 
