@@ -62,6 +62,13 @@ export interface Kernel {
   physicalOf?(address: bigint): number | undefined;
 
   /**
+   * Physical addresses of the kernel's own page tables, each once. Absent as physicalOf is.
+   *
+   * @throws {ReadError} when one that leads to others cannot be read
+   */
+  pageTables?(): Iterable<number>;
+
+  /**
    * Which symbol of the kernel image an address belongs to, and how many bytes behind its start it
    * lies; undefined for one outside the image. Absent where the engine has no list of symbols (crash).
    */

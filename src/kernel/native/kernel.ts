@@ -202,6 +202,10 @@ export class NativeKernel implements Kernel {
     return this.#parts.memory.physical(address);
   }
 
+  pageTables(): Generator<number> {
+    return this.#parts.memory.tables();
+  }
+
   memoryEnd(): number | undefined {
     const { existingRanges, physicalRanges } = this.image.facts;
     let end = 0;

@@ -87,6 +87,11 @@ export class KernelMemory implements FastReads {
     return physical < 0 ? undefined : physical;
   }
 
+  /** Physical addresses of the kernel's own page tables. @throws {ReadError} */
+  tables(): Generator<number> {
+    return this.#arch.tables();
+  }
+
   #physical(physical: number, length: number, high: number, low: number): DataView {
     try {
       return this.image.readPhysical(physical, length);

@@ -26,6 +26,13 @@ export interface Architecture {
    */
   translate(high: number, low: number): number;
 
+  /**
+   * Physical addresses of the kernel's own page tables, each once.
+   *
+   * @throws {ReadError} when one that leads to others cannot be read
+   */
+  tables(): Generator<number>;
+
   /** How an address is mapped: tells constants from code and from variables in the image. */
   protection(address: bigint): Protection | undefined;
 

@@ -1,5 +1,6 @@
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
+import { eachTable } from './each-table.js';
 import { Stretches } from './stretches.js';
 
 /** Bits 1:0 of a descriptor: a table above the last level, a page on it. */
@@ -108,6 +109,24 @@ export class Arm64PageTables {
       writable: (this.#entryLow & READ_ONLY) === 0 || (this.#entryHigh & DIRTY_BIT_MODIFIER) !== 0,
       executable: (this.#entryHigh & NO_EXECUTE) === 0,
     };
+  }
+
+  /**
+   * Physical addresses of the tables of the kernel's half, the top one first, each once.
+   *
+   * @throws {ReadError} when one that leads to others cannot be read
+   */
+  tables(): Generator<number> {
+    return eachTable(this.root, this.levels, (table, left) => {
+      const bits = left === this.levels - 1 ? this.#topBits : this.#indexBits;
+      const entries = this.#table(table, bits);
+      const below: number[] = [];
+      for (let index = 0; index < 2 ** bits; index++) {
+        this.#readEntry(entries, index);
+        if ((this.#entryLow & 3) === TABLE_OR_PAGE) below.push(this.#address());
+      }
+      return below;
+    });
   }
 
   #stretch(key: number, high: number, low: number): number | DataView {

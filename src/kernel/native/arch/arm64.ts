@@ -97,6 +97,10 @@ export class Arm64 implements Architecture {
     return this.#tables.translate(this.#unsigned(high), low);
   }
 
+  tables(): Generator<number> {
+    return this.#tables.tables();
+  }
+
   protection(address: bigint): Protection | undefined {
     return this.#tables.protection(this.#unsigned(highHalf(address)), lowHalf(address));
   }

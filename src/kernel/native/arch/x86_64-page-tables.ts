@@ -2,6 +2,7 @@ import { ReadError } from '../../error.js';
 import { joinHalves } from '../../halves.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
+import { eachTable } from './each-table.js';
 import type { RegionSearch } from './region-search.js';
 import { Stretches } from './stretches.js';
 import { ofTable, tableName } from './table-error.js';
@@ -96,6 +97,24 @@ export class X86PageTables {
         }
       }
     }
+  }
+
+  /**
+   * Physical addresses of the tables of the kernel's half, the top one first, each once.
+   *
+   * @throws {ReadError} when one that leads to others cannot be read
+   */
+  tables(): Generator<number> {
+    return eachTable(this.root, this.#levels, (table, left) => {
+      const entries = this.#table(table);
+      const below: number[] = [];
+      for (let index = left === this.#levels - 1 ? 256 : 0; index < 512; index++) {
+        this.#readEntry(entries, index);
+        if ((this.#entryLow & PRESENT) === 0 || (this.#entryLow & LARGE) !== 0) continue;
+        below.push(this.#address(this.#entryHigh, this.#entryLow));
+      }
+      return below;
+    });
   }
 
   /** Present entries of an upper table: the address half that each begins at, and its table. */

@@ -76,6 +76,10 @@ export class X86_64 implements Architecture {
     return this.#tables.translate(high, low);
   }
 
+  tables(): Generator<number> {
+    return this.#tables.tables();
+  }
+
   protection(address: bigint): Protection | undefined {
     return this.#tables.protection(highHalf(address), lowHalf(address));
   }

@@ -1,0 +1,238 @@
+import { ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Cursor } from '../cursor.js';
+import {
+  flagPlace,
+  MAX_ORDER,
+  memberOf,
+  orderOffset,
+  slabCacheOffset,
+  struct,
+} from '../pages/struct-page.js';
+import type { FrameMap } from './frame-map.js';
+import { KIND, type KindTest, kindTest } from './page-kinds.js';
+
+/** What all `struct page`s say, in one pass. */
+export interface FrameScan {
+  /** The kind of each frame, by its place in the map. */
+  readonly kinds: Uint8Array;
+  /** Frames of each slab cache, by the address of its `struct kmem_cache`. */
+  readonly slabs: ReadonlyMap<bigint, SlabFrames>;
+  /** How many blocks of each order lie in the buddy allocator. */
+  readonly freeBlocks: readonly number[];
+  /** Frames whose `struct page` cannot be read, and why the first of them cannot. */
+  readonly unread: number;
+  readonly whyUnread: ReadError | undefined;
+  /** Frames whose `struct page` contradicts its neighbours, and what the first of them says. */
+  readonly torn: number;
+  readonly whyTorn: string | undefined;
+}
+
+export interface SlabFrames {
+  slabs: number;
+  frames: number;
+}
+
+/** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
+const CHUNK = 16_384;
+
+/** As in slab-scan: a part of the array of `struct page` is there or not as a whole. */
+const SECTION_BYTES = 2 ** 27;
+
+/**
+ * Looks at the `struct page` of every frame of RAM, once. Tails of a compound page are of the kind of
+ * its head, frames of a free block of that of its first; each tail must name the same head.
+ *
+ * @param progress told now and then which part is done, 0 to 1
+ * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError} if the array of struct pages
+ *   cannot be found
+ */
+export function scanFrames(
+  kernel: Kernel,
+  frames: FrameMap,
+  progress: (part: number) => void = () => {},
+): FrameScan {
+  return new Scan(kernel, frames).run(progress);
+}
+
+class Scan {
+  readonly #kernel: Kernel;
+  readonly #frames: FrameMap;
+  readonly #stride: number;
+  readonly #kindOf: KindTest;
+  readonly #head: { readonly offset: number; readonly mask: number };
+  readonly #order: number;
+  readonly #tail: number;
+  readonly #cache: number;
+  readonly #buddyOrder: number;
+  readonly #kinds: Uint8Array;
+  readonly #slabs = new Map<bigint, SlabFrames>();
+  readonly #freeBlocks: number[] = new Array<number>(MAX_ORDER + 1).fill(0);
+  #unread = 0;
+  #whyUnread: ReadError | undefined;
+  #torn = 0;
+  #whyTorn: string | undefined;
+
+  constructor(kernel: Kernel, frames: FrameMap) {
+    const page = struct(kernel, 'page');
+    this.#kernel = kernel;
+    this.#frames = frames;
+    this.#stride = page.size;
+    this.#kindOf = kindTest(kernel);
+    this.#head = flagPlace(kernel, page, 'PG_head');
+    this.#order = orderOffset(kernel, page);
+    const word = page.member('compound_head') ?? page.member('compound_info');
+    this.#tail = (word ?? memberOf(page, 'compound_head')).offset;
+    this.#cache = slabCacheOffset(kernel, page);
+    this.#buddyOrder = memberOf(page, 'private').offset;
+    this.#kinds = new Uint8Array(frames.size);
+  }
+
+  run(progress: (part: number) => void): FrameScan {
+    // An even number: the second page of a compound allocation lies with the first.
+    const perChunk = 2 * Math.floor(CHUNK / this.#stride / 2);
+    const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
+    const pages = new Cursor(this.#kernel, 'struct page');
+    let done = 0;
+    for (const { start, end } of this.#frames.ranges) {
+      this.#endBlock();
+      for (let frame = start; frame < end; ) {
+        const toEven = frame % 2 === 0 ? perChunk : 1;
+        const count = Math.min(toEven, end - frame, perSection - (frame % perSection));
+        const index = done + frame - start;
+        progress(index / this.#frames.size);
+        const first = this.#kernel.pages.pageOfFrame(frame);
+        try {
+          const { view, base } = pages.to(first).look(0, count * this.#stride);
+          this.#look(view, base, frame, index, count);
+        } catch (error) {
+          if (!(error instanceof ReadError)) throw error;
+          this.#oneByOne(pages, frame, index, count);
+        }
+        frame += count;
+      }
+      done += end - start;
+    }
+    return {
+      kinds: this.#kinds,
+      slabs: this.#slabs,
+      freeBlocks: this.#freeBlocks,
+      ...{ unread: this.#unread, whyUnread: this.#whyUnread },
+      ...{ torn: this.#torn, whyTorn: this.#whyTorn },
+    };
+  }
+
+  /** Of a part of the array that has holes: two at a time, as a compound page needs it. */
+  #oneByOne(pages: Cursor, first: number, index: number, count: number): void {
+    for (let at = 0; at < count; at += 2) {
+      const many = Math.min(2, count - at);
+      try {
+        const page = this.#kernel.pages.pageOfFrame(first + at);
+        const { view, base } = pages.to(page).look(0, many * this.#stride);
+        this.#look(view, base, first + at, index + at, many);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        this.#endBlock();
+        this.#unread += many;
+        this.#whyUnread ??= error;
+        this.#kinds.fill(KIND.unread, index + at, index + at + many);
+      }
+    }
+  }
+
+  /** The block that the frames before belong to: its kind, where it ends, and what its tails say. */
+  #kind = 0;
+  #until = 0;
+  #compound = false;
+  #tailLow = 0;
+  #tailHigh = 0;
+  #tailKnown = false;
+
+  #endBlock(): void {
+    this.#until = 0;
+  }
+
+  #look(view: DataView, start: number, first: number, index: number, count: number): void {
+    const stride = this.#stride;
+    const kinds = this.#kinds;
+    for (let at = 0; at < count; at++) {
+      const base = start + at * stride;
+      const frame = first + at;
+      const tailLow = view.getUint32(base + this.#tail, true);
+      const isTail = (tailLow & 1) !== 0;
+      if (frame < this.#until) {
+        if (this.#compound) {
+          if (!this.#agrees(view, base, tailLow, isTail)) {
+            this.#tear(index + at, frame, 'is no tail of the compound page before it');
+            continue;
+          }
+        } else if (this.#kindOf(view, base) === KIND.free && !isTail) {
+          this.#tear(index + at, frame, 'begins a free block within another');
+          continue;
+        }
+        kinds[index + at] = this.#kind;
+        continue;
+      }
+      // A large page of hugetlb may have copies of its head among its tails, and only there (HVO).
+      if (isTail) {
+        this.#tear(index + at, frame, 'is a tail, and no compound page begins before it');
+        continue;
+      }
+      const kind = this.#kindOf(view, base);
+      kinds[index + at] = kind;
+      this.#begin(kind, view, base, frame);
+    }
+  }
+
+  /** Whether a page within a compound one is a tail of it, as the others are. */
+  #agrees(view: DataView, base: number, low: number, isTail: boolean): boolean {
+    if (!isTail) return this.#kind === KIND.hugetlb && this.#isHead(view, base);
+    const high = view.getUint32(base + this.#tail + 4, true);
+    if (this.#tailKnown) return low === this.#tailLow && high === this.#tailHigh;
+    [this.#tailLow, this.#tailHigh, this.#tailKnown] = [low, high, true];
+    return true;
+  }
+
+  #begin(kind: number, view: DataView, base: number, frame: number): void {
+    let order = 0;
+    this.#compound = false;
+    if (kind === KIND.free) {
+      order = view.getUint32(base + this.#buddyOrder, true);
+      if (order > MAX_ORDER || frame % 2 ** order !== 0) {
+        this.#tear(undefined, frame, `is a free block of order ${order}`);
+        return;
+      }
+      this.#freeBlocks[order] = this.#freeBlocks[order]! + 1;
+    } else if (this.#isHead(view, base)) {
+      const at = base + this.#order;
+      order = at < view.byteLength ? view.getUint8(at) : 0;
+      if (order < 1 || order > MAX_ORDER || frame % 2 ** order !== 0) {
+        this.#tear(undefined, frame, `is a compound page of order ${order}`);
+        return;
+      }
+      this.#compound = true;
+      this.#tailKnown = false;
+    }
+    if (kind === KIND.slab) {
+      const cache = view.getBigUint64(base + this.#cache, true);
+      let sum = this.#slabs.get(cache);
+      if (!sum) this.#slabs.set(cache, (sum = { slabs: 0, frames: 0 }));
+      sum.slabs++;
+      sum.frames += 2 ** order;
+    }
+    this.#kind = kind;
+    this.#until = order === 0 ? 0 : frame + 2 ** order;
+  }
+
+  #isHead(view: DataView, base: number): boolean {
+    return (view.getUint8(base + this.#head.offset) & this.#head.mask) !== 0;
+  }
+
+  /** @param index of a frame that is in no block then */
+  #tear(index: number | undefined, frame: number, what: string): void {
+    this.#torn++;
+    this.#whyTorn ??= `page frame ${frame} ${what}`;
+    if (index !== undefined) this.#kinds[index] = KIND.torn;
+    else this.#endBlock();
+  }
+}

@@ -1,0 +1,169 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import type { StructLayout } from '../../kernel/layout.js';
+import { flagPlace, memberOf, pageTypes, slabTest, struct } from '../pages/struct-page.js';
+
+/** What a `struct page` says of its page frame, and no more: one of these each. */
+export const KINDS = [
+  /** Not looked at yet. */
+  'unseen',
+  /** Its `struct page` cannot be read. */
+  'unread',
+  /** Its `struct page` contradicts that of its neighbours. */
+  'torn',
+  /** In the buddy allocator. */
+  'free',
+  /** Of a confidential guest, which has not accepted it yet (6.5). */
+  'unaccepted',
+  'slab',
+  /** Of user space, and since 6.15 or so of the kernel. */
+  'page-table',
+  /** A hypervisor took it back: balloon, virtio-mem, Hyper-V, Xen. */
+  'offline',
+  'hugetlb',
+  /** Of kmalloc, too large for a slab (6.15). */
+  'large-kmalloc',
+  /** Of zsmalloc, which keeps compressed pages. */
+  'zsmalloc',
+  /** Never given to the buddy allocator. */
+  'reserved',
+  'anonymous',
+  'swap-cache',
+  'file',
+  'shmem',
+  /** Somebody's who can move it, and not on an LRU list: zsmalloc before 6.12, balloons. */
+  'movable',
+  /** It has references, and nothing tells of whom. */
+  'held',
+  /** It has none, and is not in the buddy allocator: of a CPU's list, or behind the first of a block. */
+  'unreferenced',
+] as const;
+
+export type PageKind = (typeof KINDS)[number];
+
+/** Numbers of the kinds, as the scan keeps them. */
+export const KIND = Object.fromEntries(KINDS.map((kind, index) => [kind, index])) as Readonly<
+  Record<PageKind, number>
+>;
+
+/** Tells the kind of the page whose `struct page` lies at `base`; of a tail it means nothing. */
+export type KindTest = (view: DataView, base: number) => number;
+
+/** Before page types had an enum (6.10): bits that are 0 where they apply (page-flags.h). */
+const OLD_TYPES = { buddy: 0x80, offline: 0x100 } as const;
+
+/** PG_table, up to 5.10 and later: PG_kmemcg was before it while pages named their cgroup themselves. */
+const OLD_TABLE = { withKmemcg: 0x400, without: 0x200 } as const;
+
+/** 6.10 and 6.11: the same with an enum. */
+const BIT_TYPES = {
+  PG_buddy: 'free',
+  PG_offline: 'offline',
+  PG_table: 'page-table',
+  PG_hugetlb: 'hugetlb',
+} as const satisfies Record<string, PageKind>;
+
+/** Since 6.12 the top byte. Of others nothing more is told than that somebody has them. */
+const BYTE_TYPES = {
+  PGTY_buddy: 'free',
+  PGTY_offline: 'offline',
+  PGTY_table: 'page-table',
+  PGTY_hugetlb: 'hugetlb',
+  PGTY_zsmalloc: 'zsmalloc',
+  PGTY_unaccepted: 'unaccepted',
+  PGTY_large_kmalloc: 'large-kmalloc',
+} as const satisfies Record<string, PageKind>;
+
+const TYPE_BASE = 0xf000_0000;
+
+/** `page_type` of a page that has none, and is not mapped either. */
+const NO_TYPE = 0xffff_ffff;
+
+/** @throws {KernelError} `unsupported-layout` */
+export function kindTest(kernel: Kernel): KindTest {
+  const page = struct(kernel, 'page');
+  const references = memberOf(page, '_refcount').offset;
+  const mapping = memberOf(page, 'mapping').offset;
+  const reserved = flagPlace(kernel, page, 'PG_reserved');
+  const swapBacked = flagPlace(kernel, page, 'PG_swapbacked');
+  // Not by its own name on every kernel: PG_owner_priv_1 of a page that swap backs.
+  const flags = kernel.enumerators('pageflags');
+  const swapCache = flagPlace(
+    kernel,
+    page,
+    flags?.has('PG_swapcache') ? 'PG_swapcache' : 'PG_owner_priv_1',
+  );
+  const isSlab = slabTest(kernel, page);
+  const byType = typeTest(kernel, page);
+  const isHuge = hugetlbTest(kernel, page);
+  return (view, base) => {
+    if (isSlab(view, base)) return KIND.slab;
+    const type = byType(view, base);
+    if (type >= 0) return type;
+    if ((view.getUint8(base + reserved.offset) & reserved.mask) !== 0) return KIND.reserved;
+    if (isHuge(view, base)) return KIND.hugetlb;
+    const low = view.getUint32(base + mapping, true);
+    const backed = (view.getUint8(base + swapBacked.offset) & swapBacked.mask) !== 0;
+    if (backed && (view.getUint8(base + swapCache.offset) & swapCache.mask) !== 0)
+      return KIND['swap-cache'];
+    // PAGE_MAPPING_FLAGS: 1 is anonymous, with 2 as well KSM's, 2 alone movable.
+    if ((low & 1) !== 0) return KIND.anonymous;
+    if ((low & 2) !== 0) return KIND.movable;
+    if (low !== 0 || view.getUint32(base + mapping + 4, true) !== 0)
+      return backed ? KIND.shmem : KIND.file;
+    return view.getUint32(base + references, true) === 0 ? KIND.unreferenced : KIND.held;
+  };
+}
+
+/** -1 where the page has no type, or none that tells what it is for. */
+function typeTest(kernel: Kernel, page: StructLayout): KindTest {
+  const at = memberOf(page, 'page_type').offset;
+  const named = pageTypes(kernel) ?? kernel.enumerators('pagetype');
+  if (named?.has('PGTY_buddy')) {
+    const kinds = new Int8Array(256).fill(-1);
+    for (const [name, kind] of Object.entries(BYTE_TYPES)) {
+      const top = named.get(name);
+      if (top !== undefined) kinds[Number(top)] = KIND[kind];
+    }
+    return (view, base) => kinds[view.getUint8(base + at + 3)]!;
+  }
+  const bits: (readonly [number, number])[] = named?.has('PG_buddy')
+    ? Object.entries(BIT_TYPES).map(([name, kind]) => [Number(named.get(name) ?? 0), KIND[kind]])
+    : [
+        [OLD_TYPES.buddy, KIND.free],
+        [OLD_TYPES.offline, KIND.offline],
+        [page.member('mem_cgroup') ? OLD_TABLE.withKmemcg : OLD_TABLE.without, KIND['page-table']],
+      ];
+  return (view, base) => {
+    const type = view.getUint32(base + at, true);
+    if (type === NO_TYPE || (type & TYPE_BASE) >>> 0 !== TYPE_BASE) return -1;
+    for (const [bit, kind] of bits) if (bit !== 0 && (type & bit) === 0) return kind;
+    return -1;
+  };
+}
+
+/**
+ * Whether a compound head is hugetlb's, where no page type says it: by the destructor that the second
+ * `struct page` names (up to 6.5), or by a flag there (6.6 to 6.8).
+ */
+function hugetlbTest(
+  kernel: Kernel,
+  page: StructLayout,
+): (view: DataView, base: number) => boolean {
+  const head = flagPlace(kernel, page, 'PG_head');
+  const isHead = (view: DataView, base: number): boolean =>
+    (view.getUint8(base + head.offset) & head.mask) !== 0 &&
+    base + 2 * page.size <= view.byteLength;
+  const destructor = kernel.enumerators('compound_dtor_id')?.get('HUGETLB_PAGE_DTOR');
+  const folio = kernel.struct('folio');
+  const named = folio?.member('_folio_dtor') ?? page.member('compound_dtor');
+  if (destructor !== undefined && named) {
+    const at = folio?.member('_folio_dtor') ? named.offset : page.size + named.offset;
+    return (view, base) => isHead(view, base) && view.getUint8(base + at) === Number(destructor);
+  }
+  if (kernel.enumerators('pageflags')?.has('PG_hugetlb')) {
+    const flag = flagPlace(kernel, page, 'PG_hugetlb');
+    return (view, base) =>
+      isHead(view, base) && (view.getUint8(base + page.size + flag.offset) & flag.mask) !== 0;
+  }
+  return () => false;
+}

@@ -1,0 +1,37 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { cpuMask, needSymbol, perCpuAddress } from '../machine/cpus.js';
+import { StructReader } from '../struct-reader.js';
+import { TaskReader } from '../tasks/tasks.js';
+
+/** Where the kernel stack of a thread lies. */
+export interface KernelStack {
+  /** Lowest address. */
+  readonly stack: bigint;
+  /** Address of the `struct vm_struct` of its area; 0n: it lies in the direct map. */
+  readonly vm: bigint;
+}
+
+/**
+ * The kernel stacks of all threads, those of the idle tasks of CPUs among them.
+ *
+ * @throws {TornList}, {@link KernelError}, {@link ReadError} as TaskReader does
+ */
+export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
+  const mapped = kernel.struct('task_struct')?.member('stack_vm_area') !== undefined;
+  const plain = new StructReader(kernel, 'task_struct', ['stack']);
+  const area = mapped ? new StructReader(kernel, 'task_struct', ['stack_vm_area']) : undefined;
+  const stackOf = (task: bigint): KernelStack => ({
+    stack: plain.read(task).pointer('stack'),
+    vm: area?.read(task).pointer('stack_vm_area') ?? 0n,
+  });
+  const tasks = new TaskReader(kernel);
+  for (const process of tasks.processes()) {
+    for (const thread of tasks.threads(process)) yield stackOf(thread.address);
+  }
+  const queue = new StructReader(kernel, 'rq', ['idle']);
+  const queues = needSymbol(kernel, 'runqueues');
+  for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
+    const idle = queue.read(perCpuAddress(kernel, queues, cpu)).pointer('idle');
+    if (idle !== 0n) yield stackOf(idle);
+  }
+}
