@@ -9,6 +9,7 @@ import {
   slabCacheOffset,
   struct,
 } from '../pages/struct-page.js';
+import { StructReader } from '../struct-reader.js';
 import type { FrameMap } from './frame-map.js';
 import { KIND, type KindTest, kindTest } from './page-kinds.js';
 
@@ -29,9 +30,14 @@ export interface FrameScan {
 }
 
 export interface SlabFrames {
+  /** The cache shrinks when memory is short. */
+  readonly reclaimable: boolean;
   slabs: number;
   frames: number;
 }
+
+/** SLAB_RECLAIM_ACCOUNT before the flags had an enum (6.9). */
+const RECLAIM_ACCOUNT = 0x2_0000;
 
 /** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
 const CHUNK = 16_384;
@@ -65,6 +71,8 @@ class Scan {
   readonly #tail: number;
   readonly #cache: number;
   readonly #buddyOrder: number;
+  readonly #flags: StructReader<'flags'>;
+  readonly #reclaimable: number;
   readonly #kinds: Uint8Array;
   readonly #slabs = new Map<bigint, SlabFrames>();
   readonly #freeBlocks: number[] = new Array<number>(MAX_ORDER + 1).fill(0);
@@ -85,6 +93,9 @@ class Scan {
     this.#tail = (word ?? memberOf(page, 'compound_head')).offset;
     this.#cache = slabCacheOffset(kernel, page);
     this.#buddyOrder = memberOf(page, 'private').offset;
+    this.#flags = new StructReader(kernel, 'kmem_cache', ['flags']);
+    const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_RECLAIM_ACCOUNT');
+    this.#reclaimable = bit === undefined ? RECLAIM_ACCOUNT : 2 ** Number(bit);
     this.#kinds = new Uint8Array(frames.size);
   }
 
@@ -179,8 +190,7 @@ class Scan {
         continue;
       }
       const kind = this.#kindOf(view, base);
-      kinds[index + at] = kind;
-      this.#begin(kind, view, base, frame);
+      kinds[index + at] = this.#begin(kind, view, base, frame);
     }
   }
 
@@ -193,22 +203,22 @@ class Scan {
     return true;
   }
 
-  #begin(kind: number, view: DataView, base: number, frame: number): void {
+  /** Begins a block, and gives the kind of its frames. */
+  #begin(seen: number, view: DataView, base: number, frame: number): number {
+    let kind = seen;
     let order = 0;
     this.#compound = false;
     if (kind === KIND.free) {
       order = view.getUint32(base + this.#buddyOrder, true);
       if (order > MAX_ORDER || frame % 2 ** order !== 0) {
-        this.#tear(undefined, frame, `is a free block of order ${order}`);
-        return;
+        return this.#tear(undefined, frame, `is a free block of order ${order}`);
       }
       this.#freeBlocks[order] = this.#freeBlocks[order]! + 1;
     } else if (this.#isHead(view, base)) {
       const at = base + this.#order;
       order = at < view.byteLength ? view.getUint8(at) : 0;
       if (order < 1 || order > MAX_ORDER || frame % 2 ** order !== 0) {
-        this.#tear(undefined, frame, `is a compound page of order ${order}`);
-        return;
+        return this.#tear(undefined, frame, `is a compound page of order ${order}`);
       }
       this.#compound = true;
       this.#tailKnown = false;
@@ -216,12 +226,30 @@ class Scan {
     if (kind === KIND.slab) {
       const cache = view.getBigUint64(base + this.#cache, true);
       let sum = this.#slabs.get(cache);
-      if (!sum) this.#slabs.set(cache, (sum = { slabs: 0, frames: 0 }));
+      if (!sum) {
+        sum = { reclaimable: this.#isReclaimable(cache), slabs: 0, frames: 0 };
+        this.#slabs.set(cache, sum);
+      }
+      if (sum.reclaimable) kind = KIND['slab-reclaimable'];
       sum.slabs++;
       sum.frames += 2 ** order;
     }
     this.#kind = kind;
     this.#until = order === 0 ? 0 : frame + 2 ** order;
+    return kind;
+  }
+
+  /**
+   * SLAB_RECLAIM_ACCOUNT. Of a cache that cannot be read it is not known: then as of most.
+   */
+  #isReclaimable(cache: bigint): boolean {
+    try {
+      return (this.#flags.read(cache).number('flags') & this.#reclaimable) !== 0;
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      this.#whyUnread ??= error;
+      return false;
+    }
   }
 
   #isHead(view: DataView, base: number): boolean {
@@ -229,10 +257,11 @@ class Scan {
   }
 
   /** @param index of a frame that is in no block then */
-  #tear(index: number | undefined, frame: number, what: string): void {
+  #tear(index: number | undefined, frame: number, what: string): number {
     this.#torn++;
     this.#whyTorn ??= `page frame ${frame} ${what}`;
     if (index !== undefined) this.#kinds[index] = KIND.torn;
     else this.#endBlock();
+    return KIND.torn;
   }
 }

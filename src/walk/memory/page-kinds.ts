@@ -15,6 +15,8 @@ export const KINDS = [
   /** Of a confidential guest, which has not accepted it yet (6.5). */
   'unaccepted',
   'slab',
+  /** A slab of a cache that shrinks when memory is short. */
+  'slab-reclaimable',
   /** Of user space, and since 6.15 or so of the kernel. */
   'page-table',
   /** A hypervisor took it back: balloon, virtio-mem, Hyper-V, Xen. */

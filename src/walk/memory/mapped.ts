@@ -1,0 +1,22 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { AddressRange } from './percpu.js';
+
+/**
+ * The page frames behind a range of kernel addresses, page by page, by the kernel's page tables; where
+ * nothing is mapped there is none.
+ *
+ * @throws {KernelError} `unsupported-layout` where the engine walks no page tables; {@link ReadError}
+ */
+export function* framesBehind(kernel: Kernel, { address, bytes }: AddressRange): Generator<number> {
+  const { pageSize } = kernel.facts;
+  if (!kernel.physicalOf) {
+    throw new KernelError('unsupported-layout', 'this engine does not walk page tables');
+  }
+  const size = BigInt(pageSize);
+  const end = address + BigInt(bytes);
+  for (let at = address - (address % size); at < end; at += size) {
+    const physical = kernel.physicalOf(at);
+    if (physical !== undefined) yield Math.floor(physical / pageSize);
+  }
+}

@@ -1,0 +1,28 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { StructReader } from '../struct-reader.js';
+import { TaskReader } from '../tasks/tasks.js';
+
+/**
+ * Frames of the top page tables of processes (`mm_struct.pgd`), which are no page tables to the kernel's
+ * counters. With KPTI there are two behind each other, of which only the first is named.
+ *
+ * @throws as TaskReader does
+ */
+export function* pageDirectories(kernel: Kernel): Generator<number> {
+  const task = new StructReader(kernel, 'task_struct', ['mm', 'active_mm']);
+  const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
+  const tasks = new TaskReader(kernel);
+  const seen = new Set<bigint>([0n]);
+  const at = new Pointer();
+  for (const process of tasks.processes()) {
+    const view = task.read(process.address);
+    for (const mm of [view.pointer('mm'), view.pointer('active_mm')]) {
+      if (seen.has(mm)) continue;
+      seen.add(mm);
+      const frame = kernel.pages.frameOf(at.set(memory.read(mm).pointer('pgd')));
+      // That of the kernel's own memory lies in the image.
+      if (frame >= 0) yield frame;
+    }
+  }
+}

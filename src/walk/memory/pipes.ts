@@ -1,0 +1,66 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { pointerPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+
+/** fs.pipe-max-size cannot be set beyond 2 GiB of pages (round_pipe_size). */
+const MOST_SLOTS = 2 ** 19;
+
+/** Reads what pipes hold (include/linux/pipe_fs_i.h). */
+export class PipeReader {
+  readonly #kernel: Kernel;
+  readonly #pipe;
+  readonly #buffer;
+  readonly #spare: { readonly offset: number; readonly count: number } | undefined;
+  readonly #at = new Pointer();
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#pipe = new StructReader(kernel, 'pipe_inode_info', ['head', 'tail', 'ring_size', 'bufs']);
+    this.#buffer = new StructReader(kernel, 'pipe_buffer', ['page']);
+    const spare = kernel.struct('pipe_inode_info')?.member('tmp_page');
+    // An array of two since 6.14.
+    if (spare) this.#spare = { offset: spare.offset, count: spare.count ?? 1 };
+  }
+
+  /**
+   * Frames of the pages between writers and readers, and of those that a pipe keeps for the next write.
+   * Pages that splice put there may be a file's.
+   *
+   * @param pipe address of a `struct pipe_inode_info`
+   * @throws {KernelError} `damaged`; {@link ReadError}
+   */
+  *frames(pipe: bigint): Generator<number> {
+    const view = this.#pipe.read(pipe);
+    const [head, tail, size] = [view.number('head'), view.number('tail'), view.number('ring_size')];
+    const filled = (head - tail) >>> 0;
+    const sound = size > 0 && size <= MOST_SLOTS && Number.isInteger(Math.log2(size));
+    if (!sound || (filled & 0xffff) > size) {
+      const message = `the pipe at ${hex(pipe)} has ${filled} pages in ${size} slots`;
+      throw new KernelError('damaged', message);
+    }
+    const slots = view.pointer('bufs');
+    for (let index = 0; index < Math.min(filled, size); index++) {
+      const slot = (tail + index) & (size - 1);
+      const page = this.#buffer.read(slots + BigInt(slot * this.#buffer.size)).pointer('page');
+      if (page !== 0n) yield this.#frame(pipe, page);
+    }
+    for (let index = 0; index < (this.#spare?.count ?? 0); index++) {
+      const at = pipe + BigInt(this.#spare!.offset + 8 * index);
+      const page = pointerPartOf(this.#kernel, 'struct pipe_inode_info', pipe, at);
+      if (page !== 0n) yield this.#frame(pipe, page);
+    }
+  }
+
+  #frame(pipe: bigint, page: bigint): number {
+    const frame = this.#kernel.pages.frameOfPage(this.#at.set(page));
+    if (frame >= 0) return frame;
+    throw new KernelError(
+      'damaged',
+      `the pipe at ${hex(pipe)} names ${hex(page)}, which is no page`,
+    );
+  }
+}
