@@ -1,9 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, perCpuAddress } from '../machine/cpus.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { memoryNodes } from './memory-nodes.js';
+import { long, NodeCounters, ZoneCounters } from './vm-counters.js';
 
 /** What a kernel's counters say of all of its memory, in base pages; slabs are not among them. */
 export interface MemoryUse {
@@ -73,126 +73,8 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   return { ...use, vmalloced: counted ? vmalloced : undefined };
 }
 
-/** Counters `vm_stat[item]` with a part for each CPU, an s8 for each item. */
-class Counters {
-  readonly #kernel: Kernel;
-  readonly #owner;
-  readonly #items: ReadonlyMap<string, bigint>;
-  readonly #diffs: { readonly pointer: bigint; readonly type: string; readonly first: number };
-  readonly #cpus: readonly number[];
-
-  /** @param diffs from what the owner's `member` points to, by CPU, to their own array of items */
-  constructor(
-    kernel: Kernel,
-    owner: string,
-    items: string,
-    { member, type, path }: { member: string; type: string; path: string },
-  ) {
-    this.#kernel = kernel;
-    this.#owner = new StructReader(kernel, owner, ['vm_stat', member]);
-    const { members } = new StructReader(kernel, type, [path]);
-    this.#diffs = {
-      pointer: BigInt(this.#owner.offset(member)),
-      type,
-      first: members[path]!.offset,
-    };
-    const named = kernel.enumerators(items);
-    if (!named) throw new KernelError('unsupported-layout', `this kernel has no enum ${items}`);
-    this.#items = named;
-    this.#cpus = cpuMask(kernel, '__cpu_possible_mask');
-  }
-
-  has(name: string): boolean {
-    return this.#items.has(name);
-  }
-
-  /** 0 where the kernel has no such counter. */
-  item(owner: bigint, name: string): number {
-    const item = this.#items.get(name);
-    const array = this.#owner.members.vm_stat;
-    if (item === undefined) return 0;
-    if (Number(item) >= (array?.count ?? 0)) {
-      throw new KernelError('unsupported-layout', `vm_stat has no place for ${name}`);
-    }
-    const whole = `struct ${this.#owner.name}`;
-    let sum = long(this.#kernel, whole, owner, BigInt(array!.offset) + 8n * item);
-    const perCpu = pointerPartOf(this.#kernel, whole, owner, owner + this.#diffs.pointer);
-    for (const cpu of this.#cpus) {
-      const own = perCpuAddress(this.#kernel, perCpu, cpu);
-      const at = own + BigInt(this.#diffs.first) + item;
-      sum += readPartOf(this.#kernel, `struct ${this.#diffs.type}`, own, at, 1).getInt8(0);
-    }
-    return sum;
-  }
-}
-
-class NodeCounters extends Counters {
-  constructor(kernel: Kernel) {
-    const diffs = { type: 'per_cpu_nodestat', path: 'vm_node_stat_diff' };
-    super(kernel, 'pglist_data', 'node_stat_item', { member: 'per_cpu_nodestats', ...diffs });
-  }
-}
-
-interface Zone {
-  readonly address: bigint;
-  readonly present: number;
-  readonly managed: number;
-  /** Free pages in the lists of CPUs. */
-  readonly onCpus: number;
-}
-
-class ZoneCounters extends Counters {
-  readonly #kernel: Kernel;
-  readonly #node;
-  readonly #zone;
-  readonly #lists: { readonly pointer: bigint; readonly type: string; readonly count: bigint };
-
-  /** Since 5.14 the free pages and the counters of a CPU are apart. */
-  constructor(kernel: Kernel) {
-    const apart = kernel.struct('zone')?.member('per_cpu_zonestats') !== undefined;
-    super(kernel, 'zone', 'zone_stat_item', {
-      member: apart ? 'per_cpu_zonestats' : 'pageset',
-      type: apart ? 'per_cpu_zonestat' : 'per_cpu_pageset',
-      path: 'vm_stat_diff',
-    });
-    this.#kernel = kernel;
-    this.#node = new StructReader(kernel, 'pglist_data', ['node_zones']);
-    const pointer = apart ? 'per_cpu_pageset' : 'pageset';
-    this.#zone = new StructReader(kernel, 'zone', ['present_pages', 'managed_pages', pointer]);
-    const [type, path] = apart ? ['per_cpu_pages', 'count'] : ['per_cpu_pageset', 'pcp.count'];
-    const { members } = new StructReader(kernel, type, [path]);
-    this.#lists = {
-      pointer: BigInt(this.#zone.offset(pointer)),
-      type,
-      count: BigInt(members[path]!.offset),
-    };
-  }
-
-  /** Zones with memory. */
-  *of(node: bigint): Generator<Zone> {
-    const { offset, size } = this.#node.members.node_zones;
-    const cpus = cpuMask(this.#kernel, '__cpu_possible_mask');
-    for (let at = 0; at < size; at += this.#zone.size) {
-      const address = node + BigInt(offset + at);
-      const pages = (member: 'present_pages' | 'managed_pages'): number =>
-        long(this.#kernel, 'struct zone', address, BigInt(this.#zone.offset(member)));
-      const present = pages('present_pages');
-      if (present === 0) continue;
-      const managed = pages('managed_pages');
-      const { pointer, type, count } = this.#lists;
-      const lists = pointerPartOf(this.#kernel, 'struct zone', address, address + pointer);
-      let onCpus = 0;
-      for (const cpu of cpus) {
-        const own = perCpuAddress(this.#kernel, lists, cpu);
-        onCpus += readPartOf(this.#kernel, `struct ${type}`, own, own + count, 4).getInt32(0, true);
-      }
-      yield { address, present, managed, onCpus };
-    }
-  }
-}
-
 /** `hstates[hugetlb_max_hstate]` (mm/hugetlb.c): pages of each size, used or not. */
-function hugePages(kernel: Kernel): number | undefined {
+export function hugePages(kernel: Kernel): number | undefined {
   if (!kernel.struct('hstate')?.member('nr_huge_pages')) return 0;
   const [states, count] = [kernel.symbol('hstates'), kernel.symbol('hugetlb_max_hstate')];
   if (states === undefined || count === undefined) return undefined;
@@ -210,9 +92,4 @@ function hugePages(kernel: Kernel): number | undefined {
     pages += state.number('nr_huge_pages') * 2 ** order;
   }
   return pages;
-}
-
-/** A signed word of a struct: counters may be negative for a moment. */
-function long(kernel: Kernel, whole: string, at: bigint, offset: bigint): number {
-  return Number(readPartOf(kernel, whole, at, at + offset, 8).getBigInt64(0, true));
 }
