@@ -1,0 +1,66 @@
+import type { KernelFacts } from '../../kernel/kernel.js';
+import type { Warning } from '../../walk/warnings.js';
+import type { CensusAnswer } from '../sockets.js';
+import type { DrawerGroup, DrawerName, Known } from './drawers.js';
+import type { Elsewhere } from './frame-ledger.js';
+
+/** Who would have to let go of memory. Names are hostile. */
+export interface Owner {
+  readonly kind: 'process' | 'cache' | 'caller' | 'cgroup';
+  readonly name: string;
+  /** Of a process. */
+  readonly pid?: number;
+  readonly bytes: number;
+}
+
+/** A place that page frames are in, or a group of such places. */
+export interface Drawer {
+  readonly drawer: DrawerName | DrawerGroup | 'memory';
+  readonly frames: number;
+  readonly bytes: number;
+  readonly known: Known;
+  /** What the kernel's own counter says of the same; null: it has none. */
+  readonly counterBytes: number | null;
+  /** The largest of those that are known. */
+  readonly owners: readonly Owner[];
+  readonly children: readonly Drawer[];
+  /** The command that tells more, without the dump's name. */
+  readonly deeper?: string;
+  /** Nothing that would belong here was missed. */
+  readonly complete: boolean;
+  /** Why it is not complete. */
+  readonly why?: string;
+  /** What a walk for this drawer led to and other drawers have. */
+  readonly elsewhere: readonly Elsewhere[];
+}
+
+/** Blocks of one size that nothing explains. */
+export interface LooseSize {
+  /** log2 of the base pages; of a block that is none, the next larger. */
+  readonly order: number;
+  readonly blocks: number;
+  readonly frames: number;
+}
+
+/** What nothing explains, described. */
+export interface Loose {
+  readonly sizes: readonly LooseSize[];
+  /** Frames by zone, such as `Normal` or, of several NUMA nodes, `0 Normal`. */
+  readonly zones: readonly { readonly zone: string; readonly frames: number }[];
+  /** Frames that are charged to some cgroup. */
+  readonly charged: number;
+  /** Large kmallocs that the kernel counts and whose pages do not say it; undefined: they do. */
+  readonly largeKmallocs?: number;
+}
+
+/** The answer to `memory`. */
+export interface MemoryAnswer {
+  readonly kernel: KernelFacts;
+  readonly source: 'vmcore' | 'kcore';
+  readonly memory: Drawer;
+  readonly loose: Loose | undefined;
+  /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
+  readonly census: CensusAnswer | undefined;
+  readonly warnings: readonly Warning[];
+  readonly complete: boolean;
+}

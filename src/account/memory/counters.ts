@@ -1,0 +1,89 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { needSymbol } from '../../walk/machine/cpus.js';
+import { readPartOf } from '../../walk/named-read.js';
+import { memoryNodes } from '../../walk/pages/memory-nodes.js';
+import { hugePages } from '../../walk/pages/memory-use.js';
+import { long, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
+import type { DrawerGroup, DrawerName } from './drawers.js';
+
+/** Base pages, as the kernel counts them, of what its counters name. */
+export type KernelCounts = ReadonlyMap<DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab', number>;
+
+/**
+ * The kernel's own counters of what drawers hold, with what CPUs have counted and not added; of those
+ * that this kernel lacks, or that cannot be read, there is none.
+ *
+ * - `free-buddy` is NR_FREE_PAGES; pages of CPUs' lists are in no counter.
+ * - `anonymous` counts what is mapped: what is in the swap cache too is among it.
+ * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
+ * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
+ * - `reserved` is what zones have and the buddy allocator never got.
+ */
+export function kernelCounts(kernel: Kernel): KernelCounts {
+  const counts = new Map<string, number>();
+  const attempt = (step: () => void): void => {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+    }
+  };
+  const add = (name: string, pages: number) => counts.set(name, (counts.get(name) ?? 0) + pages);
+  attempt(() => {
+    const nodes = new NodeCounters(kernel);
+    const all = memoryNodes(kernel);
+    const sum = (item: string): number | undefined =>
+      nodes.has(item) ? all.reduce((pages, node) => pages + nodes.item(node, item), 0) : undefined;
+    const set = (name: string, pages: number | undefined) => {
+      if (pages !== undefined) counts.set(name, pages);
+    };
+    set('anonymous', sum('NR_ANON_MAPPED'));
+    set('shared', sum('NR_SHMEM'));
+    set('swap-cache', sum('NR_SWAPCACHE'));
+    set('slab-reclaimable', sum('NR_SLAB_RECLAIMABLE_B'));
+    set('all-slab', sum('NR_SLAB_UNRECLAIMABLE_B'));
+    set('page-tables', sum('NR_PAGETABLE'));
+    set('balloon', sum('NR_BALLOON_PAGES'));
+    set('all-vmalloc', sum('NR_VMALLOC'));
+    const stacks = sum('NR_KERNEL_STACK_KB');
+    set('kernel-stacks', stacks === undefined ? undefined : (stacks * 1024) / kernel.facts.pageSize);
+    const [files, shared] = [sum('NR_FILE_PAGES'), sum('NR_SHMEM')];
+    const swapped = sum('NR_SWAPCACHE');
+    if (files !== undefined && shared !== undefined && swapped !== undefined)
+      set('page-cache', files - shared - swapped);
+  });
+  attempt(() => {
+    const zones = new ZoneCounters(kernel);
+    const ofZone = zones.has('NR_PAGETABLE');
+    for (const node of memoryNodes(kernel)) {
+      for (const zone of zones.of(node)) {
+        add('memory', zone.present);
+        add('reserved', zone.present - zone.managed);
+        add('free-buddy', zones.item(zone.address, 'NR_FREE_PAGES'));
+        if (zones.has('NR_ZSPAGES')) add('compressed', zones.item(zone.address, 'NR_ZSPAGES'));
+        if (zones.has('NR_UNACCEPTED'))
+          add('free-unaccepted', zones.item(zone.address, 'NR_UNACCEPTED'));
+        // Of zones in 5.10, of nodes later; so are stacks.
+        if (ofZone) add('page-tables', zones.item(zone.address, 'NR_PAGETABLE'));
+      }
+    }
+  });
+  attempt(() => {
+    const variable = kernel.symbol('nr_vmalloc_pages');
+    if (variable !== undefined)
+      counts.set('all-vmalloc', long(kernel, 'nr_vmalloc_pages', variable, 0n));
+  });
+  attempt(() => {
+    const huge = hugePages(kernel);
+    if (huge !== undefined) counts.set('hugetlb', huge);
+  });
+  attempt(() => {
+    const [populated, units] = ['pcpu_nr_populated', 'pcpu_nr_units'].map((name) => {
+      const at = needSymbol(kernel, name);
+      return readPartOf(kernel, name, at, at, 4).getUint32(0, true);
+    });
+    counts.set('percpu', populated! * units!);
+  });
+  return counts as KernelCounts;
+}

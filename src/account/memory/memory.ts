@@ -1,0 +1,162 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { incompleteness } from '../../walk/incompleteness.js';
+import { FrameMap } from '../../walk/memory/frame-map.js';
+import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
+import { ramRanges } from '../../walk/memory/ram.js';
+import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
+import { Warnings } from '../../walk/warnings.js';
+import { accountAll, type CensusAnswer } from '../sockets.js';
+import type { MemoryAnswer, Owner } from './answer.js';
+import { contradictions } from './contradictions.js';
+import { kernelCounts } from './counters.js';
+import type { DrawerName } from './drawers.js';
+import { FrameLedger } from './frame-ledger.js';
+import { describeLoose } from './loose.js';
+import { drawerTree, type Missed } from './tree.js';
+import { type Walk, walksAfter, walksBefore } from './walks.js';
+
+/**
+ * Where the memory of a machine is: every page frame of RAM in exactly one drawer.
+ *
+ * @param progress told now and then which part is done, 0 to 1
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}: where RAM is, or
+ *   the array of struct pages, cannot be found
+ */
+export function accountMemory(
+  kernel: Kernel,
+  progress: (part: number) => void = () => {},
+): MemoryAnswer {
+  const warnings = new Warnings();
+  const frames = new FrameMap(ramRanges(kernel));
+  const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
+  const ledger = new FrameLedger(frames, scan.kinds);
+  const missed = new Map<DrawerName, Missed>();
+  const miss = (drawer: DrawerName, error: unknown): void => {
+    const { message } = error as Error;
+    missed.set(drawer, { why: message });
+    // A kernel without what a walk needs lacks that drawer, or this program does not know it.
+    const unknown = error instanceof KernelError && error.code !== 'damaged';
+    warnings.add(unknown ? 'unsupported-layout' : incompleteness(error), `${drawer}: ${message}`);
+  };
+  const run = (walks: readonly Walk[]): void => {
+    for (const { drawer, run: walk } of walks) {
+      try {
+        walk();
+      } catch (error) {
+        miss(drawer, error);
+      }
+    }
+  };
+  run(walksBefore(kernel, frames, ledger));
+  const census = network(kernel, ledger, (part) => progress((1 + part) / 2), miss);
+  run(walksAfter(kernel, ledger));
+  ledger.close();
+  noteScan(scan, warnings);
+  const counts = kernelCounts(kernel);
+  for (const message of contradictions(kernel, ledger, scan, counts, missed))
+    warnings.add('corrupt', message);
+  const owners = ownersOf(kernel, scan, ledger, census, warnings);
+  const memory = drawerTree(kernel.facts.pageSize, { ledger, counts, missed, owners });
+  for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
+  return {
+    kernel: kernel.facts,
+    source: kernel.facts.source,
+    memory,
+    loose: describeLoose(kernel, ledger, scan, counts, warnings),
+    census,
+    warnings: warnings.list(),
+    complete: memory.complete && warnings.list().every(({ code }) => !SPOILS.has(code)),
+  };
+}
+
+/** Warnings that say that something was missed. */
+const SPOILS = new Set(['unreadable', 'torn-list', 'corrupt', 'unsupported-layout']);
+
+/** Puts what sockets and the rest of the network hold into drawers; the census is asked once. */
+function network(
+  kernel: Kernel,
+  ledger: FrameLedger,
+  progress: (part: number) => void,
+  miss: (drawer: DrawerName, error: unknown) => void,
+): CensusAnswer | undefined {
+  try {
+    const census = accountAll(kernel, {
+      progress,
+      onHeld: (by, tally) => {
+        const drawer = by === 'sockets' ? 'network-sockets' : 'network-other';
+        const owner = by === 'sockets' ? undefined : by.code;
+        for (const { frame, order } of tally.pages())
+          ledger.claimBlock(drawer, frame, order ?? 0, owner);
+      },
+    });
+    return census;
+  } catch (error) {
+    if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+    miss('network-sockets', error);
+    miss('network-other', error);
+    return undefined;
+  }
+}
+
+function noteScan({ unread, whyUnread, torn, whyTorn }: FrameScan, warnings: Warnings): void {
+  if (whyUnread) {
+    const message = `the struct pages of ${unread} page frames cannot be read: ${whyUnread.message}`;
+    warnings.add('unreadable', message);
+  }
+  if (whyTorn !== undefined) {
+    const others = torn > 1 ? `; and ${torn - 1} more like it` : '';
+    warnings.add('corrupt', `struct pages contradict each other: ${whyTorn}${others}`);
+  }
+}
+
+/** How many owners of a drawer are told. */
+const MOST_OWNERS = 10;
+
+function ownersOf(
+  kernel: Kernel,
+  scan: FrameScan,
+  ledger: FrameLedger,
+  census: CensusAnswer | undefined,
+  warnings: Warnings,
+): Map<DrawerName, readonly Owner[]> {
+  const { pageSize } = kernel.facts;
+  const owners = new Map<DrawerName, readonly Owner[]>();
+  const largest = (all: readonly Owner[]) =>
+    all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
+  for (const drawer of ['modules', 'bpf', 'vmalloc'] as const) {
+    const callers = [...ledger.ownersOf(drawer)].map(
+      ([name, frames]) => ({ kind: 'caller', name, bytes: frames * pageSize }) as const,
+    );
+    owners.set(drawer, largest(callers));
+  }
+  const names = new SlabCacheNames(kernel);
+  const caches: Record<'slab-reclaimable' | 'slab-unreclaimable', Owner[]> = {
+    'slab-reclaimable': [],
+    'slab-unreclaimable': [],
+  };
+  for (const [cache, { reclaimable, frames }] of scan.slabs) {
+    let name = `0x${cache.toString(16)}`;
+    try {
+      name = names.of(cache).name;
+    } catch (error) {
+      warnings.add(incompleteness(error), `the name of a slab cache: ${(error as Error).message}`);
+    }
+    const owner = { kind: 'cache', name, bytes: frames * pageSize } as const;
+    caches[reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable'].push(owner);
+  }
+  for (const drawer of ['slab-reclaimable', 'slab-unreclaimable'] as const)
+    owners.set(drawer, largest(caches[drawer]));
+  const processes = census?.processes ?? [];
+  owners.set(
+    'network-sockets',
+    largest(
+      processes.flatMap(({ total, ...group }): Owner[] =>
+        total.pinnedBytes === 0
+          ? []
+          : [{ kind: 'process', ...processOf(group), bytes: total.pageBytes }],
+      ),
+    ),
+  );
+  return owners;
+}

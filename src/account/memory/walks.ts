@@ -1,0 +1,190 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { cpuLists } from '../../walk/memory/cpu-lists.js';
+import type { FrameMap } from '../../walk/memory/frame-map.js';
+import { imageFrames, memmapFrames } from '../../walk/memory/image.js';
+import { framesBehind } from '../../walk/memory/mapped.js';
+import { framesOfPages } from '../../walk/memory/page-array.js';
+import { pageDirectories } from '../../walk/memory/page-directories.js';
+import { firstPerCpuChunk } from '../../walk/memory/percpu.js';
+import { PipeReader } from '../../walk/memory/pipes.js';
+import { kernelStacks } from '../../walk/memory/stacks.js';
+import { traceRingFrames } from '../../walk/memory/trace-rings.js';
+import { type VmArea, vmAreas } from '../../walk/memory/vm-areas.js';
+import { StructReader } from '../../walk/struct-reader.js';
+import { FileTables } from '../../walk/tasks/files.js';
+import { TaskReader } from '../../walk/tasks/tasks.js';
+import type { DrawerName } from './drawers.js';
+import type { FrameLedger } from './frame-ledger.js';
+
+/** A walk that fills a drawer, as far as it comes. */
+export interface Walk {
+  readonly drawer: DrawerName;
+  /** @throws as the walkers: the drawer is then not known whole */
+  run(): void;
+}
+
+/** Callers in vmalloc's address space whose memory has a drawer of its own. */
+const MODULES = /^(module_alloc|load_module|move_module|execmem_)/;
+const BPF = /^_*bpf_/;
+const PER_CPU = 'pcpu_get_vm_areas';
+
+/** The walks of all drawers but the network's, in the order of precedence (drawers.ts). */
+export function walksBefore(kernel: Kernel, frames: FrameMap, ledger: FrameLedger): Walk[] {
+  const areas = new Areas(kernel);
+  const each = (drawer: DrawerName, found: () => Iterable<number>): Walk => ({
+    drawer,
+    run: () => {
+      for (const frame of found()) ledger.claim(drawer, frame);
+    },
+  });
+  const mapped = (drawer: DrawerName, isOf: (caller: string | undefined) => boolean): Walk => ({
+    drawer,
+    run: () => {
+      for (const area of areas.all()) {
+        if (!area.owns || areas.isStack(area) || !isOf(areas.caller(area))) continue;
+        const owner = areas.caller(area) ?? '';
+        for (const frame of framesOfPages(kernel, 'the pages of a vmap area', area.pages, area.count))
+          ledger.claim(drawer, frame, owner);
+      }
+    },
+  });
+  return [
+    {
+      drawer: 'free-cpu-lists',
+      run: () => {
+        for (const { frame, order } of cpuLists(kernel))
+          ledger.claimBlock('free-cpu-lists', frame, order);
+      },
+    },
+    each('percpu', function* () {
+      for (const range of firstPerCpuChunk(kernel)) yield* framesBehind(kernel, range);
+      for (const area of areas.all())
+        if (areas.caller(area) === PER_CPU) yield* framesBehind(kernel, area);
+    }),
+    each('image', () => imageFrames(kernel)),
+    each('memmap', () => memmapFrames(kernel, frames)),
+    each('kernel-stacks', function* () {
+      for (const area of areas.all())
+        if (areas.isStack(area))
+          yield* framesOfPages(kernel, 'the pages of a stack', area.pages, area.count);
+      const bytes = kernel.struct('thread_union')?.size;
+      for (const stack of areas.directStacks())
+        if (bytes !== undefined) yield* framesBehind(kernel, { address: stack, bytes });
+    }),
+    mapped('modules', (caller) => MODULES.test(caller ?? '')),
+    mapped('bpf', (caller) => BPF.test(caller ?? '')),
+    mapped('vmalloc', () => true),
+    {
+      drawer: 'page-tables',
+      run: () => {
+        const { pageSize } = kernel.facts;
+        for (const table of kernel.pageTables?.() ?? [])
+          ledger.claim('page-tables', Math.floor(table / pageSize));
+        for (const frame of pageDirectories(kernel)) {
+          ledger.claim('page-tables', frame);
+          // The user's half of KPTI: behind the other, in one block of two.
+          if (frame % 2 === 0 && ledger.kindOf(frame + 1) === 'unreferenced')
+            ledger.claim('page-tables', frame + 1);
+        }
+      },
+    },
+  ];
+}
+
+/** Those that come after the network's. */
+export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
+  return [
+    {
+      drawer: 'pipes',
+      run: () => {
+        const pipes = new PipeReader(kernel);
+        for (const pipe of openPipes(kernel))
+          for (const frame of pipes.frames(pipe)) ledger.claim('pipes', frame);
+      },
+    },
+    {
+      drawer: 'rings',
+      run: () => {
+        for (const frame of traceRingFrames(kernel)) ledger.claim('rings', frame, 'ftrace');
+      },
+    },
+  ];
+}
+
+/** The areas of vmalloc's address space, read once, and whose they are. */
+class Areas {
+  readonly #kernel: Kernel;
+  #all: readonly VmArea[] | undefined;
+  #stacks: ReadonlySet<bigint> | undefined;
+  readonly #direct: bigint[] = [];
+  readonly #callers = new Map<bigint, string | undefined>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  all(): readonly VmArea[] {
+    this.#all ??= [...vmAreas(this.#kernel)];
+    return this.#all;
+  }
+
+  isStack(area: VmArea): boolean {
+    return this.#stackAreas().has(area.vm);
+  }
+
+  /** Stacks that lie in the direct map. */
+  directStacks(): readonly bigint[] {
+    this.#stackAreas();
+    return this.#direct;
+  }
+
+  /** The function that asked for it; undefined: one of a module, or the engine names none. */
+  caller({ caller }: VmArea): string | undefined {
+    if (!this.#callers.has(caller))
+      this.#callers.set(caller, this.#kernel.nearestSymbol?.(caller)?.symbol.name);
+    return this.#callers.get(caller);
+  }
+
+  #stackAreas(): ReadonlySet<bigint> {
+    if (this.#stacks) return this.#stacks;
+    const found = new Set<bigint>();
+    for (const { stack, vm } of kernelStacks(this.#kernel)) {
+      if (vm !== 0n) found.add(vm);
+      else if (stack !== 0n) this.#direct.push(stack);
+    }
+    this.#stacks = found;
+    return found;
+  }
+}
+
+/** The pipes that processes have open, each once: FIFOs among them. */
+function* openPipes(kernel: Kernel): Generator<bigint> {
+  const operations = ['pipefifo_fops', 'pipeanon_fops'].flatMap((name) => kernel.symbol(name) ?? []);
+  const file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
+  const tables = new FileTables(kernel);
+  const tasks = new TaskReader(kernel);
+  const seen = new Set<bigint>();
+  const seenTables = new Set<bigint>([0n]);
+  for (const process of tasks.processes()) {
+    if (process.kernelThread) continue;
+    for (const { files } of tasks.threads(process)) {
+      if (seenTables.has(files)) continue;
+      seenTables.add(files);
+      for (const one of tables.open(files)) {
+        if (seen.has(one.file)) continue;
+        seen.add(one.file);
+        const view = file.read(one.file);
+        if (!operations.includes(view.pointer('f_op'))) continue;
+        const pipe = view.pointer('private_data');
+        if (pipe !== 0n && !seen.has(pipe)) yield pipe;
+        seen.add(pipe);
+      }
+    }
+  }
+}
+
+/** The frame that holds a byte of the direct map, or -1. */
+export function frameAt(kernel: Kernel, address: bigint): number {
+  return kernel.pages.frameOf(new Pointer().set(address));
+}
