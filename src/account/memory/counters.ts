@@ -8,7 +8,10 @@ import { long, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.j
 import type { DrawerGroup, DrawerName } from './drawers.js';
 
 /** Base pages, as the kernel counts them, of what its counters name. */
-export type KernelCounts = ReadonlyMap<DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab', number>;
+export type KernelCounts = ReadonlyMap<
+  DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab',
+  number
+>;
 
 /**
  * The kernel's own counters of what drawers hold, with what CPUs have counted and not added; of those
@@ -47,7 +50,10 @@ export function kernelCounts(kernel: Kernel): KernelCounts {
     set('balloon', sum('NR_BALLOON_PAGES'));
     set('all-vmalloc', sum('NR_VMALLOC'));
     const stacks = sum('NR_KERNEL_STACK_KB');
-    set('kernel-stacks', stacks === undefined ? undefined : (stacks * 1024) / kernel.facts.pageSize);
+    set(
+      'kernel-stacks',
+      stacks === undefined ? undefined : (stacks * 1024) / kernel.facts.pageSize,
+    );
     const [files, shared] = [sum('NR_FILE_PAGES'), sum('NR_SHMEM')];
     const swapped = sum('NR_SWAPCACHE');
     if (files !== undefined && shared !== undefined && swapped !== undefined)

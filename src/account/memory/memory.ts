@@ -154,9 +154,15 @@ function ownersOf(
       processes.flatMap(({ total, ...group }): Owner[] =>
         total.pinnedBytes === 0
           ? []
-          : [{ kind: 'process', ...processOf(group), bytes: total.pageBytes }],
+          : [{ kind: 'process', ...processOf(group.key), bytes: total.pageBytes }],
       ),
     ),
   );
   return owners;
+}
+
+/** A group of sockets by process has the pid and the command in its key; what no process has, words. */
+function processOf(key: string): Pick<Owner, 'name' | 'pid'> {
+  const [pid, ...comm] = key.split(' ');
+  return /^\d+$/.test(pid ?? '') ? { pid: Number(pid), name: comm.join(' ') } : { name: key };
 }

@@ -44,7 +44,12 @@ export function walksBefore(kernel: Kernel, frames: FrameMap, ledger: FrameLedge
       for (const area of areas.all()) {
         if (!area.owns || areas.isStack(area) || !isOf(areas.caller(area))) continue;
         const owner = areas.caller(area) ?? '';
-        for (const frame of framesOfPages(kernel, 'the pages of a vmap area', area.pages, area.count))
+        for (const frame of framesOfPages(
+          kernel,
+          'the pages of a vmap area',
+          area.pages,
+          area.count,
+        ))
           ledger.claim(drawer, frame, owner);
       }
     },
@@ -160,7 +165,9 @@ class Areas {
 
 /** The pipes that processes have open, each once: FIFOs among them. */
 function* openPipes(kernel: Kernel): Generator<bigint> {
-  const operations = ['pipefifo_fops', 'pipeanon_fops'].flatMap((name) => kernel.symbol(name) ?? []);
+  const operations = ['pipefifo_fops', 'pipeanon_fops'].flatMap(
+    (name) => kernel.symbol(name) ?? [],
+  );
   const file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
   const tables = new FileTables(kernel);
   const tasks = new TaskReader(kernel);

@@ -23,7 +23,7 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
   // A kernel without ftrace.
   if (arrays === undefined || !kernel.struct('ring_buffer_per_cpu')) return;
   const array = new StructReader(kernel, 'trace_array', ['list']);
-  const buffer = new StructReader(kernel, 'trace_buffer', ['buffers', 'cpus']);
+  const buffer = new StructReader(kernel, 'trace_buffer', ['buffers']);
   const cpu = new StructReader(kernel, 'ring_buffer_per_cpu', ['pages', 'reader_page', 'nr_pages']);
   const page = new StructReader(kernel, 'buffer_page', ['list', 'page']);
   const layout = kernel.struct('trace_array');

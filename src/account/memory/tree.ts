@@ -1,0 +1,83 @@
+import type { Drawer, Owner } from './answer.js';
+import type { KernelCounts } from './counters.js';
+import { DRAWERS, type DrawerGroup, type DrawerName, drawerFacts } from './drawers.js';
+import type { FrameLedger } from './frame-ledger.js';
+
+/** Why a drawer is not known whole. */
+export interface Missed {
+  readonly why: string;
+}
+
+interface Parts {
+  readonly ledger: FrameLedger;
+  readonly counts: KernelCounts;
+  readonly missed: ReadonlyMap<DrawerName, Missed>;
+  readonly owners: ReadonlyMap<DrawerName, readonly Owner[]>;
+}
+
+const GROUPS: readonly DrawerGroup[] = ['free', 'applications', 'kernel', 'reserved', 'unknown'];
+
+/** The command that tells more of a drawer. */
+const DEEPER: Partial<Record<DrawerName, string>> = {
+  'network-sockets': 'sockets',
+  'network-other': 'sockets',
+  'slab-reclaimable': 'memory --caches',
+  'slab-unreclaimable': 'memory --caches',
+  vmalloc: 'memory --vmalloc',
+  modules: 'memory --vmalloc',
+  bpf: 'memory --vmalloc',
+};
+
+/** Those that have no walk of their own: what a page is, its flags say. */
+const isWalked = (drawer: DrawerName): boolean => drawerFacts(drawer).takes !== undefined;
+
+/** All drawers as one tree, whose parts add up to the frame: siblings sum to their parent. */
+export function drawerTree(pageSize: number, { ledger, counts, missed, owners }: Parts): Drawer {
+  const sums = ledger.sums();
+  // What a walk missed is among what nothing explains.
+  const anyMissed = [...missed.keys()].some((drawer) => isWalked(drawer));
+  const counter = (name: DrawerName | DrawerGroup | 'memory'): number | null => {
+    const pages = counts.get(name);
+    return pages === undefined ? null : pages * pageSize;
+  };
+  const leaf = (drawer: DrawerName): Drawer => {
+    const frames = sums.get(drawer) ?? 0;
+    const why =
+      missed.get(drawer)?.why ??
+      (drawer === 'unexplained' && anyMissed ? 'not every walk came to its end' : undefined);
+    const deeper = DEEPER[drawer];
+    return {
+      drawer,
+      frames,
+      bytes: frames * pageSize,
+      known: isWalked(drawer) ? 'walked' : 'flags',
+      counterBytes: counter(drawer),
+      owners: owners.get(drawer) ?? [],
+      children: [],
+      ...(deeper === undefined ? {} : { deeper }),
+      complete: why === undefined && !(drawer === 'unread' && frames > 0),
+      ...(why === undefined ? {} : { why }),
+      elsewhere: ledger.elsewhere(drawer),
+    };
+  };
+  const parent = (drawer: Drawer['drawer'], children: readonly Drawer[]): Drawer => {
+    const frames = children.reduce((sum, child) => sum + child.frames, 0);
+    return {
+      drawer,
+      frames,
+      bytes: frames * pageSize,
+      known: 'walked',
+      counterBytes: counter(drawer as DrawerGroup),
+      owners: [],
+      children,
+      complete: children.every(({ complete }) => complete),
+      elsewhere: [],
+    };
+  };
+  return parent(
+    'memory',
+    GROUPS.map((group) =>
+      parent(group, DRAWERS.filter((drawer) => drawerFacts(drawer).group === group).map(leaf)),
+    ),
+  );
+}
