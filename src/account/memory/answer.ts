@@ -6,7 +6,7 @@ import type { Elsewhere } from './frame-ledger.js';
 
 /** Who would have to let go of memory. Names are hostile. */
 export interface Owner {
-  readonly kind: 'process' | 'cache' | 'caller' | 'cgroup';
+  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row';
   readonly name: string;
   /** Of a process. */
   readonly pid?: number;
@@ -53,12 +53,31 @@ export interface Loose {
   readonly largeKmallocs?: number;
 }
 
+/** A slab cache. */
+export interface CacheFigures {
+  /** As /proc/slabinfo has it; hostile. */
+  readonly name: string;
+  readonly reclaimable: boolean;
+  readonly bytes: number;
+  readonly slabs: number;
+  /** Slots of its slabs, and those given out, those that CPUs keep ready among them. */
+  readonly slots: number;
+  readonly used: number;
+  /** Bytes of an object, and of the slot that it lies in; null: they could not be read. */
+  readonly objectSize: number | null;
+  readonly slotSize: number | null;
+}
+
 /** The answer to `memory`. */
 export interface MemoryAnswer {
   readonly kernel: KernelFacts;
   readonly source: 'vmcore' | 'kcore';
   readonly memory: Drawer;
   readonly loose: Loose | undefined;
+  /** What takes most first. */
+  readonly caches: readonly CacheFigures[];
+  /** Memory of vmalloc's address space by who asked for it, what takes most first. */
+  readonly callers: readonly (Owner & { readonly drawer: DrawerName })[];
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   readonly warnings: readonly Warning[];

@@ -39,6 +39,7 @@ const TABLE = {
   'network-other': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...NOBODYS] },
   pipes: { group: 'kernel', takes: NOBODYS },
   rings: { group: 'kernel', takes: ['file', ...NOBODYS] },
+  tables: { group: 'kernel', takes: NOBODYS },
   'free-buddy': { group: 'free', kinds: ['free'] },
   'free-unaccepted': { group: 'free', kinds: ['unaccepted'] },
   anonymous: { group: 'applications', kinds: ['anonymous'] },

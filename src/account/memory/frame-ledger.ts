@@ -79,12 +79,33 @@ export class FrameLedger {
 
   /** Puts what no walk claimed into the drawer of its kind: every frame is in one then. */
   close(): void {
+    this.#closeBlocks();
     const byKind = new Uint8Array(KINDS.length);
     DRAWERS.forEach((drawer, index) => {
       for (const kind of drawerFacts(drawer).kinds ?? []) byKind[KIND[kind]] = index + 1;
     });
     for (let index = 0; index < this.#drawers.length; index++)
       if (this.#drawers[index] === NONE) this.#drawers[index] = byKind[this.#kinds[index]!]!;
+  }
+
+  /**
+   * A frame without references that is in nobody's free list belongs to the block that begins before it:
+   * only the first page of a block has a count, if it is no compound page. Blocks of the buddy allocator
+   * are aligned to their size.
+   */
+  #closeBlocks(): void {
+    let [head, end, drawer] = [-1, -1, NONE];
+    let index = 0;
+    for (const { start, end: last } of this.#frames.ranges) {
+      for (let frame = start; frame < last; frame++, index++) {
+        const kind = this.#kinds[index];
+        if (kind !== KIND.unreferenced) {
+          head = kind === KIND.held ? frame : -1;
+          end = head < 0 ? -1 : frame + lowestBit(frame);
+          drawer = this.#drawers[index]!;
+        } else if (frame < end && this.#drawers[index] === NONE) this.#drawers[index] = drawer;
+      }
+    }
   }
 
   /** The drawer of a frame; undefined: it is no RAM. */
@@ -149,4 +170,11 @@ function within<Key, Inner>(outer: Map<Key, Map<Inner, number>>, key: Key): Map<
   const found = outer.get(key) ?? new Map<Inner, number>();
   outer.set(key, found);
   return found;
+}
+
+/** The size of the largest block that a frame can be the first of. */
+function lowestBit(frame: number): number {
+  let size = 1;
+  while (size < 2 ** 20 && frame % (2 * size) === 0) size *= 2;
+  return size;
 }

@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
@@ -7,7 +8,7 @@ import { ramRanges } from '../../walk/memory/ram.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { Warnings } from '../../walk/warnings.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
-import type { MemoryAnswer, Owner } from './answer.js';
+import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
 import { contradictions } from './contradictions.js';
 import { kernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
@@ -56,14 +57,18 @@ export function accountMemory(
   const counts = kernelCounts(kernel);
   for (const message of contradictions(kernel, ledger, scan, counts, missed))
     warnings.add('corrupt', message);
-  const owners = ownersOf(kernel, scan, ledger, census, warnings);
-  const memory = drawerTree(kernel.facts.pageSize, { ledger, counts, missed, owners });
+  const { pageSize } = kernel.facts;
+  const caches = cachesOf(kernel, scan, warnings);
+  const owners = ownersOf(pageSize, ledger, caches, census);
+  const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   return {
     kernel: kernel.facts,
     source: kernel.facts.source,
     memory,
     loose: describeLoose(kernel, ledger, scan, counts, warnings),
+    caches,
+    callers: callersOf(pageSize, ledger),
     census,
     warnings: warnings.list(),
     complete: memory.complete && warnings.list().every(({ code }) => !SPOILS.has(code)),
@@ -113,52 +118,67 @@ function noteScan({ unread, whyUnread, torn, whyTorn }: FrameScan, warnings: War
 /** How many owners of a drawer are told. */
 const MOST_OWNERS = 10;
 
+/** Drawers whose frames are claimed by name: of a caller, a kind of ring, a table. */
+const NAMED = ['modules', 'bpf', 'vmalloc', 'rings', 'tables', 'network-other'] as const;
+const IN_VMALLOC = ['modules', 'bpf', 'vmalloc'] as const;
+
 function ownersOf(
-  kernel: Kernel,
-  scan: FrameScan,
+  pageSize: number,
   ledger: FrameLedger,
+  caches: readonly CacheFigures[],
   census: CensusAnswer | undefined,
-  warnings: Warnings,
 ): Map<DrawerName, readonly Owner[]> {
-  const { pageSize } = kernel.facts;
   const owners = new Map<DrawerName, readonly Owner[]>();
   const largest = (all: readonly Owner[]) =>
     all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
-  for (const drawer of ['modules', 'bpf', 'vmalloc'] as const) {
-    const callers = [...ledger.ownersOf(drawer)].map(
-      ([name, frames]) => ({ kind: 'caller', name, bytes: frames * pageSize }) as const,
+  for (const drawer of NAMED) {
+    const kind = drawer === 'network-other' ? 'row' : drawer === 'tables' ? 'table' : 'caller';
+    const named = [...ledger.ownersOf(drawer)].map(
+      ([name, frames]): Owner => ({ kind, name, bytes: frames * pageSize }),
     );
-    owners.set(drawer, largest(callers));
+    owners.set(drawer, largest(named));
   }
-  const names = new SlabCacheNames(kernel);
-  const caches: Record<'slab-reclaimable' | 'slab-unreclaimable', Owner[]> = {
-    'slab-reclaimable': [],
-    'slab-unreclaimable': [],
-  };
-  for (const [cache, { reclaimable, frames }] of scan.slabs) {
-    let name = `0x${cache.toString(16)}`;
-    try {
-      name = names.of(cache).name;
-    } catch (error) {
-      warnings.add(incompleteness(error), `the name of a slab cache: ${(error as Error).message}`);
-    }
-    const owner = { kind: 'cache', name, bytes: frames * pageSize } as const;
-    caches[reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable'].push(owner);
+  for (const reclaimable of [true, false]) {
+    const own = caches.filter((cache) => cache.reclaimable === reclaimable);
+    const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
+    owners.set(drawer, largest(own.map(({ name, bytes }) => ({ kind: 'cache', name, bytes }))));
   }
-  for (const drawer of ['slab-reclaimable', 'slab-unreclaimable'] as const)
-    owners.set(drawer, largest(caches[drawer]));
-  const processes = census?.processes ?? [];
+  const processes = (census?.processes ?? []).filter(({ total }) => total.pageBytes > 0);
   owners.set(
     'network-sockets',
     largest(
-      processes.flatMap(({ total, ...group }): Owner[] =>
-        total.pinnedBytes === 0
-          ? []
-          : [{ kind: 'process', ...processOf(group.key), bytes: total.pageBytes }],
-      ),
+      processes.map(({ key, total }) => ({
+        ...processOf(key),
+        kind: 'process',
+        bytes: total.pageBytes,
+      })),
     ),
   );
   return owners;
+}
+
+function callersOf(pageSize: number, ledger: FrameLedger): MemoryAnswer['callers'] {
+  return IN_VMALLOC.flatMap((drawer) =>
+    [...ledger.ownersOf(drawer)].map(
+      ([name, frames]) => ({ kind: 'caller', name, bytes: frames * pageSize, drawer }) as const,
+    ),
+  ).toSorted((a, b) => b.bytes - a.bytes);
+}
+
+function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFigures[] {
+  const names = new SlabCacheNames(kernel);
+  return [...scan.slabs]
+    .map(([cache, { frames, ...figures }]) => {
+      const bytes = frames * kernel.facts.pageSize;
+      try {
+        return { ...figures, bytes, ...names.of(cache) };
+      } catch (error) {
+        const message = `the slab cache at ${hex(cache)}: ${(error as Error).message}`;
+        warnings.add(incompleteness(error), message);
+        return { ...figures, bytes, name: hex(cache), objectSize: null, slotSize: null };
+      }
+    })
+    .toSorted((a, b) => b.bytes - a.bytes);
 }
 
 /** A group of sockets by process has the pid and the command in its key; what no process has, words. */

@@ -3,6 +3,7 @@ import { Pointer } from '../../kernel/pointer.js';
 import { cpuLists } from '../../walk/memory/cpu-lists.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { imageFrames, memmapFrames } from '../../walk/memory/image.js';
+import { kernelTables } from '../../walk/memory/kernel-tables.js';
 import { framesBehind } from '../../walk/memory/mapped.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';
 import { pageDirectories } from '../../walk/memory/page-directories.js';
@@ -112,6 +113,13 @@ export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
       drawer: 'rings',
       run: () => {
         for (const frame of traceRingFrames(kernel)) ledger.claim('rings', frame, 'ftrace');
+      },
+    },
+    {
+      drawer: 'tables',
+      run: () => {
+        for (const { name, frames } of kernelTables(kernel))
+          for (const frame of frames) ledger.claim('tables', frame, name);
       },
     },
   ];

@@ -1,5 +1,6 @@
 import { ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 import {
   flagPlace,
@@ -9,7 +10,7 @@ import {
   slabCacheOffset,
   struct,
 } from '../pages/struct-page.js';
-import { StructReader } from '../struct-reader.js';
+import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { FrameMap } from './frame-map.js';
 import { KIND, type KindTest, kindTest } from './page-kinds.js';
 
@@ -34,6 +35,9 @@ export interface SlabFrames {
   readonly reclaimable: boolean;
   slabs: number;
   frames: number;
+  /** Slots of all slabs, and those that are given out, those that wait in lists of CPUs among them. */
+  slots: number;
+  used: number;
 }
 
 /** SLAB_RECLAIM_ACCOUNT before the flags had an enum (6.9). */
@@ -71,6 +75,8 @@ class Scan {
   readonly #tail: number;
   readonly #cache: number;
   readonly #buddyOrder: number;
+  readonly #slots: MemberLayout;
+  readonly #used: MemberLayout;
   readonly #flags: StructReader<'flags'>;
   readonly #reclaimable: number;
   readonly #kinds: Uint8Array;
@@ -93,6 +99,9 @@ class Scan {
     this.#tail = (word ?? memberOf(page, 'compound_head')).offset;
     this.#cache = slabCacheOffset(kernel, page);
     this.#buddyOrder = memberOf(page, 'private').offset;
+    const slab = kernel.struct('slab');
+    this.#slots = slab?.member('objects') ?? memberOf(page, 'objects');
+    this.#used = slab?.member('inuse') ?? memberOf(page, 'inuse');
     this.#flags = new StructReader(kernel, 'kmem_cache', ['flags']);
     const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_RECLAIM_ACCOUNT');
     this.#reclaimable = bit === undefined ? RECLAIM_ACCOUNT : 2 ** Number(bit);
@@ -227,12 +236,14 @@ class Scan {
       const cache = view.getBigUint64(base + this.#cache, true);
       let sum = this.#slabs.get(cache);
       if (!sum) {
-        sum = { reclaimable: this.#isReclaimable(cache), slabs: 0, frames: 0 };
+        sum = { reclaimable: this.#isReclaimable(cache), slabs: 0, frames: 0, slots: 0, used: 0 };
         this.#slabs.set(cache, sum);
       }
       if (sum.reclaimable) kind = KIND['slab-reclaimable'];
       sum.slabs++;
       sum.frames += 2 ** order;
+      sum.slots += readUnsigned(view, base + this.#slots.offset, this.#slots);
+      sum.used += readUnsigned(view, base + this.#used.offset, this.#used);
     }
     this.#kind = kind;
     this.#until = order === 0 ? 0 : frame + 2 ** order;
