@@ -8,8 +8,8 @@ import { terminalWidth } from './terminal-width.js';
 
 /** What every answer tells of itself. */
 interface Answer {
-  readonly total: { readonly complete: boolean };
-  /** Of an answer that tells more than its total: whether all of that is whole. */
+  readonly total?: { readonly complete: boolean };
+  /** Of an answer that tells more than a total, or another thing: whether all of it is whole. */
   readonly complete?: boolean;
   readonly warnings: readonly Warning[];
 }
@@ -72,7 +72,7 @@ export async function streamAnswer(
 }
 
 function isComplete({ total, complete }: Answer): boolean {
-  return complete ?? total.complete;
+  return complete ?? total?.complete ?? false;
 }
 
 async function verify<A extends Answer>(

@@ -1,5 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
+import { KIND } from '../../walk/memory/page-kinds.js';
 import { zones } from '../../walk/memory/zones.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { KernelCounts } from './counters.js';
@@ -29,6 +30,8 @@ export function contradictions(
     found.push(`the kernel counts ${theirs} pages of ${what}, and ${ours} are found`);
   };
   compare('memory', ledger.size, 'memory');
+  const reserved = scan.kinds.reduce((sum, kind) => sum + (kind === KIND.reserved ? 1 : 0), 0);
+  compare('what was set aside at boot', reserved, 'all-reserved');
   compare('the buddy allocator', frames('free-buddy'), 'free-buddy');
   if (!missed.has('percpu')) compare('per-CPU memory', frames('percpu'), 'percpu');
   compare('shared memory', frames('shared'), 'shared');

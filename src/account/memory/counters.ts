@@ -9,7 +9,7 @@ import type { DrawerGroup, DrawerName } from './drawers.js';
 
 /** Base pages, as the kernel counts them, of what its counters name. */
 export type KernelCounts = ReadonlyMap<
-  DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab',
+  DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab' | 'all-reserved',
   number
 >;
 
@@ -21,7 +21,7 @@ export type KernelCounts = ReadonlyMap<
  * - `anonymous` counts what is mapped: what is in the swap cache too is among it.
  * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
  * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
- * - `reserved` is what zones have and the buddy allocator never got.
+ * - `all-reserved` is what zones have and the buddy allocator never got.
  */
 export function kernelCounts(kernel: Kernel): KernelCounts {
   const counts = new Map<string, number>();
@@ -65,7 +65,7 @@ export function kernelCounts(kernel: Kernel): KernelCounts {
     for (const node of memoryNodes(kernel)) {
       for (const zone of zones.of(node)) {
         add('memory', zone.present);
-        add('reserved', zone.present - zone.managed);
+        add('all-reserved', zone.present - zone.managed);
         add('free-buddy', zones.item(zone.address, 'NR_FREE_PAGES'));
         if (zones.has('NR_ZSPAGES')) add('compressed', zones.item(zone.address, 'NR_ZSPAGES'));
         if (zones.has('NR_UNACCEPTED'))

@@ -2,6 +2,7 @@ import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../../walk/incompleteness.js';
+import { TornList } from '../../walk/list.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { ramRanges } from '../../walk/memory/ram.js';
@@ -14,7 +15,7 @@ import { kernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
-import { drawerTree, type Missed } from './tree.js';
+import { drawerTree, type Missed, reasons } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
 /**
@@ -34,11 +35,10 @@ export function accountMemory(
   const ledger = new FrameLedger(frames, scan.kinds);
   const missed = new Map<DrawerName, Missed>();
   const miss = (drawer: DrawerName, error: unknown): void => {
-    const { message } = error as Error;
-    missed.set(drawer, { why: message });
     // A kernel without what a walk needs lacks that drawer, or this program does not know it.
-    const unknown = error instanceof KernelError && error.code !== 'damaged';
-    warnings.add(unknown ? 'unsupported-layout' : incompleteness(error), `${drawer}: ${message}`);
+    const unknown = error instanceof KernelError && !(error instanceof TornList);
+    const code = unknown && error.code !== 'damaged' ? 'unsupported-layout' : incompleteness(error);
+    missed.set(drawer, { why: (error as Error).message, code });
   };
   const run = (walks: readonly Walk[]): void => {
     for (const { drawer, run: walk } of walks) {
@@ -54,6 +54,8 @@ export function accountMemory(
   run(walksAfter(kernel, ledger));
   ledger.close();
   noteScan(scan, warnings);
+  for (const { drawers, why, code } of reasons(missed))
+    warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
   const counts = kernelCounts(kernel);
   for (const message of contradictions(kernel, ledger, scan, counts, missed))
     warnings.add('corrupt', message);

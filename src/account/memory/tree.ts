@@ -1,3 +1,4 @@
+import type { WarningCode } from '../../walk/warnings.js';
 import type { Drawer, Owner } from './answer.js';
 import type { KernelCounts } from './counters.js';
 import { DRAWERS, type DrawerGroup, type DrawerName, drawerFacts } from './drawers.js';
@@ -6,6 +7,20 @@ import type { FrameLedger } from './frame-ledger.js';
 /** Why a drawer is not known whole. */
 export interface Missed {
   readonly why: string;
+  readonly code: WarningCode;
+}
+
+/** Why drawers are not known whole; those that one fault spoils stand together. */
+export function reasons(
+  missed: ReadonlyMap<DrawerName, Missed>,
+): (Missed & { readonly drawers: readonly DrawerName[] })[] {
+  const found = new Map<string, Missed & { readonly drawers: DrawerName[] }>();
+  for (const [drawer, one] of missed) {
+    const known = found.get(one.why);
+    if (known) known.drawers.push(drawer);
+    else found.set(one.why, { ...one, drawers: [drawer] });
+  }
+  return [...found.values()];
 }
 
 interface Parts {

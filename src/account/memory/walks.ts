@@ -1,8 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { Pointer } from '../../kernel/pointer.js';
 import { cpuLists } from '../../walk/memory/cpu-lists.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
-import { imageFrames, memmapFrames } from '../../walk/memory/image.js';
+import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
 import { kernelTables } from '../../walk/memory/kernel-tables.js';
 import { framesBehind } from '../../walk/memory/mapped.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';
@@ -77,6 +76,7 @@ export function walksBefore(kernel: Kernel, frames: FrameMap, ledger: FrameLedge
       const bytes = kernel.struct('thread_union')?.size;
       for (const stack of areas.directStacks())
         if (bytes !== undefined) yield* framesBehind(kernel, { address: stack, bytes });
+      areas.checkStacks();
     }),
     mapped('modules', (caller) => MODULES.test(caller ?? '')),
     mapped('bpf', (caller) => BPF.test(caller ?? '')),
@@ -101,6 +101,12 @@ export function walksBefore(kernel: Kernel, frames: FrameMap, ledger: FrameLedge
 /** Those that come after the network's. */
 export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
   return [
+    {
+      drawer: 'crash-kernel',
+      run: () => {
+        for (const frame of crashKernelFrames(kernel)) ledger.claim('crash-kernel', frame);
+      },
+    },
     {
       drawer: 'pipes',
       run: () => {
@@ -128,8 +134,11 @@ export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
 /** The areas of vmalloc's address space, read once, and whose they are. */
 class Areas {
   readonly #kernel: Kernel;
-  #all: readonly VmArea[] | undefined;
+  readonly #all: VmArea[] = [];
+  #read = false;
+  #unread: unknown;
   #stacks: ReadonlySet<bigint> | undefined;
+  #lostStacks: unknown;
   readonly #direct: bigint[] = [];
   readonly #callers = new Map<bigint, string | undefined>();
 
@@ -137,9 +146,18 @@ class Areas {
     this.#kernel = kernel;
   }
 
-  all(): readonly VmArea[] {
-    this.#all ??= [...vmAreas(this.#kernel)];
-    return this.#all;
+  /** @throws after the last that could be read, if there are others */
+  *all(): Generator<VmArea> {
+    if (!this.#read) {
+      this.#read = true;
+      try {
+        for (const area of vmAreas(this.#kernel)) this.#all.push(area);
+      } catch (error) {
+        this.#unread = error;
+      }
+    }
+    yield* this.#all;
+    if (this.#unread !== undefined) throw this.#unread;
   }
 
   isStack(area: VmArea): boolean {
@@ -159,15 +177,26 @@ class Areas {
     return this.#callers.get(caller);
   }
 
+  /** Whose stacks could be read: of others the memory is vmalloc's. */
   #stackAreas(): ReadonlySet<bigint> {
     if (this.#stacks) return this.#stacks;
     const found = new Set<bigint>();
-    for (const { stack, vm } of kernelStacks(this.#kernel)) {
-      if (vm !== 0n) found.add(vm);
-      else if (stack !== 0n) this.#direct.push(stack);
-    }
     this.#stacks = found;
+    try {
+      for (const { stack, vm } of kernelStacks(this.#kernel)) {
+        if (vm !== 0n) found.add(vm);
+        else if (stack !== 0n) this.#direct.push(stack);
+      }
+    } catch (error) {
+      this.#lostStacks = error;
+    }
     return found;
+  }
+
+  /** @throws if not every task could be read */
+  checkStacks(): void {
+    this.#stackAreas();
+    if (this.#lostStacks !== undefined) throw this.#lostStacks;
   }
 }
 
@@ -197,9 +226,4 @@ function* openPipes(kernel: Kernel): Generator<bigint> {
       }
     }
   }
-}
-
-/** The frame that holds a byte of the direct map, or -1. */
-export function frameAt(kernel: Kernel, address: bigint): number {
-  return kernel.pages.frameOf(new Pointer().set(address));
 }

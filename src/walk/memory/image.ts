@@ -1,5 +1,7 @@
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../machine/cpus.js';
+import { StructReader } from '../struct-reader.js';
 import type { FrameMap } from './frame-map.js';
 import { framesBehind } from './mapped.js';
 
@@ -13,6 +15,29 @@ export function imageFrames(kernel: Kernel): Generator<number> {
   const start = kernel.symbol('_text') ?? needSymbol(kernel, '_stext');
   const end = needSymbol(kernel, '_end');
   return framesBehind(kernel, { address: start, bytes: Number(end - start) });
+}
+
+/** More than any crash kernel needs: 1 TiB. */
+const MOST_CRASH_BYTES = 2 ** 40;
+
+/**
+ * Frames set aside for the kernel that takes the dump (crashkernel=, `crashk_res` and `crashk_low_res`).
+ *
+ * @throws {KernelError} `damaged`; {@link ReadError}
+ */
+export function* crashKernelFrames(kernel: Kernel): Generator<number> {
+  const reader = new StructReader(kernel, 'resource', ['start', 'end']);
+  for (const name of ['crashk_res', 'crashk_low_res']) {
+    const at = kernel.symbol(name);
+    if (at === undefined) continue;
+    const view = reader.read(at);
+    const [start, end] = [view.number('start'), view.number('end')];
+    if (end === 0) continue;
+    if (end < start || end - start > MOST_CRASH_BYTES)
+      throw new KernelError('damaged', `${name} reaches from ${start} to ${end}`);
+    const { pageSize } = kernel.facts;
+    for (let frame = Math.floor(start / pageSize); frame * pageSize < end; frame++) yield frame;
+  }
 }
 
 /** As in slab-scan: the array of `struct page` is there or not for a section as a whole. */

@@ -14,7 +14,8 @@ export interface KernelStack {
 /**
  * The kernel stacks of all threads, those of the idle tasks of CPUs among them.
  *
- * @throws {TornList}, {@link KernelError}, {@link ReadError} as TaskReader does
+ * @throws {TornList}, {@link KernelError}, {@link ReadError} as TaskReader does; after all others, if
+ *   threads of some process are lost
  */
 export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
   const mapped = kernel.struct('task_struct')?.member('stack_vm_area') !== undefined;
@@ -25,8 +26,13 @@ export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
     vm: area?.read(task).pointer('stack_vm_area') ?? 0n,
   });
   const tasks = new TaskReader(kernel);
+  let lost: unknown;
   for (const process of tasks.processes()) {
-    for (const thread of tasks.threads(process)) yield stackOf(thread.address);
+    try {
+      for (const thread of tasks.threads(process)) yield stackOf(thread.address);
+    } catch (error) {
+      lost ??= error;
+    }
   }
   const queue = new StructReader(kernel, 'rq', ['idle']);
   const queues = needSymbol(kernel, 'runqueues');
@@ -34,4 +40,5 @@ export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
     const idle = queue.read(perCpuAddress(kernel, queues, cpu)).pointer('idle');
     if (idle !== 0n) yield stackOf(idle);
   }
+  if (lost !== undefined) throw lost;
 }

@@ -36,35 +36,45 @@ const MOST_NODES = 1024;
  * The areas of vmalloc's address space that are in use: vmalloc, vmap, ioremap, stacks, modules. Those
  * that wait to be unmapped hold no pages, and are not among them.
  *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList}; {@link ReadError}
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList};
+ *   {@link ReadError}: after all that can be read, if it is in one of several lists
  */
 export function* vmAreas(kernel: Kernel): Generator<VmArea> {
+  let lost: unknown;
+  for (const head of listHeads(kernel)) {
+    try {
+      yield* areasOf(kernel, head);
+    } catch (error) {
+      lost ??= error;
+    }
+  }
+  if (lost !== undefined) throw lost;
+}
+
+function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   const area = new StructReader(kernel, 'vmap_area', ['va_start', 'va_end', 'list', 'vm']);
   const reader = new StructReader(kernel, 'vm_struct', [
     ...['addr', 'size', 'flags', 'pages', 'nr_pages', 'caller'],
   ] as const);
   const node = BigInt(area.offset('list'));
   let found = 0;
-  for (const head of listHeads(kernel)) {
-    for (const link of listNodes(kernel, head)) {
-      if (++found > MOST_AREAS)
-        throw new KernelError('damaged', 'the list of vmap areas has no end');
-      const view = area.read(link - node);
-      const vm = view.pointer('vm');
-      // Of vm_map_ram, which maps pages of others.
-      if (vm === 0n || vm < 2n ** 63n) continue;
-      const one = reader.read(vm);
-      const [address, start] = [one.pointer('addr'), view.pointer('va_start')];
-      const bytes = Number(view.pointer('va_end') - start);
-      const count = one.number('nr_pages');
-      if (address !== start || count * kernel.facts.pageSize > bytes) {
-        const message = `the vmap area at ${hex(start)} has ${bytes} bytes; its vm_struct says ${count} pages at ${hex(address)}`;
-        throw new KernelError('damaged', message);
-      }
-      const pages = one.pointer('pages');
-      const owns = (one.number('flags') & OWNS) !== 0 && pages !== 0n;
-      yield { vm, address, bytes, caller: one.pointer('caller'), pages, count, owns };
+  for (const link of listNodes(kernel, head)) {
+    if (++found > MOST_AREAS) throw new KernelError('damaged', 'the list of vmap areas has no end');
+    const view = area.read(link - node);
+    const vm = view.pointer('vm');
+    // Of vm_map_ram, which maps pages of others.
+    if (vm === 0n || vm < 2n ** 63n) continue;
+    const one = reader.read(vm);
+    const [address, start] = [one.pointer('addr'), view.pointer('va_start')];
+    const bytes = Number(view.pointer('va_end') - start);
+    const count = one.number('nr_pages');
+    if (address !== start || count * kernel.facts.pageSize > bytes) {
+      const message = `the vmap area at ${hex(start)} has ${bytes} bytes; its vm_struct says ${count} pages at ${hex(address)}`;
+      throw new KernelError('damaged', message);
     }
+    const pages = one.pointer('pages');
+    const owns = (one.number('flags') & OWNS) !== 0 && pages !== 0n;
+    yield { vm, address, bytes, caller: one.pointer('caller'), pages, count, owns };
   }
 }
 

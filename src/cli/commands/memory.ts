@@ -1,0 +1,73 @@
+import { type Command, Option } from 'commander';
+import { shellPath } from '../../shell-word.js';
+import { type AnswerOptions, answer } from '../answer.js';
+import { parseNumber } from '../number-argument.js';
+import { Progress } from '../progress.js';
+import { addSourceOptions } from '../source.js';
+
+interface MemoryOptions extends AnswerOptions {
+  readonly caches?: true;
+  readonly vmalloc?: true;
+  readonly limit?: number;
+  readonly verbose?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  kdump-mem memory --vmcore vmcore              where the memory is: every page frame in one drawer
+  kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
+  kdump-mem memory --vmcore vmcore --vmalloc    who asked for vmalloc’s memory
+  kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
+
+Rows of one level sum to the row above, to the byte. WHO: the largest owners that are known. KERNEL
+COUNTS (-v): the kernel’s own counter of the same. A page that fits two drawers is in one by fixed
+rules: docs/memory.md. "nothing explains": pages that are given out and that no walk and no flag tells
+of, such as those that a driver took from the page allocator.
+
+Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
+not be opened or read, 5 (with --strict) the answer is incomplete.`;
+
+/** `kdump-mem memory`: where the memory of a machine is. */
+export function registerMemory(program: Command): void {
+  addSourceOptions(program.command('memory'))
+    .usage('[options] [dump...]')
+    .description('where the memory is: free, applications, kernel, and what nothing explains')
+    .addOption(new Option('--caches', 'list slab caches').conflicts('vmalloc'))
+    .option('--vmalloc', 'list who asked for memory of vmalloc’s address space')
+    .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
+    .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything could not be read')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: MemoryOptions) => {
+      const [ask, json, text] = await Promise.all([
+        import('../../account/memory/memory.js'),
+        import('../../report/memory/json.js'),
+        import('../../report/memory/text.js'),
+      ]);
+      const { caches, vmalloc, limit = 20, verbose } = options;
+      const progress = new Progress();
+      await answer(options, {
+        ask: (kernel) => {
+          try {
+            return ask.accountMemory(kernel, (part) =>
+              progress.show(`looking at page frames … ${Math.round(part * 100)} %`),
+            );
+          } finally {
+            progress.clear();
+          }
+        },
+        toJson: json.memoryJson,
+        toText: (found, width) =>
+          text.memoryText(found, {
+            ...{ limit, verbose, width, source: sourceWords(options) },
+            depth: caches ? 'caches' : vmalloc ? 'vmalloc' : undefined,
+          }),
+      });
+    });
+}
+
+/** The options that name the same dump again. */
+function sourceWords({ live, vmcore = [] }: MemoryOptions): string {
+  return live ? '--live' : vmcore.map((file) => `--vmcore ${shellPath(file)}`).join(' ');
+}

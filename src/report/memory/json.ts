@@ -1,0 +1,46 @@
+import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
+import { kernelJson } from '../kernel-json.js';
+import type { DrawerJson, MemoryJson } from './schema.js';
+
+/** The answer to `memory` as the JSON contract has it. */
+export function memoryJson(answer: MemoryAnswer): MemoryJson {
+  const { kernel, source, memory, loose, caches, callers, complete, warnings } = answer;
+  const { pageSize } = kernel;
+  return {
+    schema: 'kdump-mem.memory/1',
+    kernel: kernelJson(kernel),
+    source,
+    memory: drawerJson(memory, pageSize),
+    unexplained: loose
+      ? {
+          sizes: loose.sizes.map((size) => ({ ...size })),
+          zones: loose.zones.map((zone) => ({ ...zone })),
+          chargedBytes: loose.charged * pageSize,
+          largeKmallocBytes:
+            loose.largeKmallocs === undefined ? null : loose.largeKmallocs * pageSize,
+        }
+      : null,
+    caches: caches.map((cache) => ({ ...cache })),
+    callers: callers.map(({ name, bytes, drawer }) => ({ caller: name, bytes, drawer })),
+    complete,
+    warnings: [...warnings],
+  };
+}
+
+function drawerJson(drawer: Drawer, pageSize: number): DrawerJson {
+  const { bytes, counterBytes, deeper, why } = drawer;
+  return {
+    drawer: drawer.drawer,
+    bytes,
+    frames: drawer.frames,
+    known: drawer.known,
+    counterBytes,
+    differenceBytes: counterBytes === null ? null : bytes - counterBytes,
+    owners: drawer.owners.map((owner) => ({ ...owner })),
+    children: drawer.children.map((child) => drawerJson(child, pageSize)),
+    deeper: deeper === undefined ? null : `kdump-mem ${deeper}`,
+    complete: drawer.complete,
+    why: why ?? null,
+    elsewhere: drawer.elsewhere.map((one) => ({ ...one, bytes: one.frames * pageSize })),
+  };
+}

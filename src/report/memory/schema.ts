@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { kernelSchema, warningSchema } from '../schema.js';
+
+const count = z.int().nonnegative();
+
+const owner = z.strictObject({
+  kind: z.enum(['process', 'cache', 'caller', 'table', 'row']),
+  name: z.string(),
+  /** Of a process. */
+  pid: count.optional(),
+  bytes: count,
+});
+
+/** A place that page frames are in, or a group of such; children sum to it, to the byte. */
+export const drawerSchema = z.strictObject({
+  drawer: z.string(),
+  bytes: count,
+  frames: count,
+  known: z.enum(['walked', 'flags', 'counter']),
+  /** What the kernel's own counter says; null: it has none. */
+  counterBytes: z.int().nullable(),
+  /** `bytes` less `counterBytes`; null as that. */
+  differenceBytes: z.int().nullable(),
+  /** The largest of those that are known. */
+  owners: z.array(owner),
+  get children() {
+    return z.array(drawerSchema);
+  },
+  /** The command that tells more; null: there is none. */
+  deeper: z.string().nullable(),
+  complete: z.boolean(),
+  /** Why it is not complete. */
+  why: z.string().nullable(),
+  /** Frames that belong to what this drawer is of, and that are in other drawers. */
+  elsewhere: z.array(z.strictObject({ drawer: z.string(), frames: count, bytes: count })),
+});
+
+/** `kdump-mem memory --json`. */
+export const memorySchema = z.strictObject({
+  schema: z.literal('kdump-mem.memory/1'),
+  kernel: kernelSchema,
+  /** How deep the answer looks: struct pages of a dump, or of the running kernel. */
+  source: z.enum(['vmcore', 'kcore']),
+  memory: drawerSchema,
+  /** What nothing explains, described; null: it could not be. */
+  unexplained: z
+    .strictObject({
+      sizes: z.array(z.strictObject({ order: count, blocks: count, frames: count })),
+      zones: z.array(z.strictObject({ zone: z.string(), frames: count })),
+      chargedBytes: count,
+      /** Large kmallocs that the kernel counts and whose pages do not say it; null: they do. */
+      largeKmallocBytes: z.int().nullable(),
+    })
+    .nullable(),
+  caches: z.array(
+    z.strictObject({
+      name: z.string(),
+      reclaimable: z.boolean(),
+      bytes: count,
+      slabs: count,
+      slots: count,
+      used: count,
+      objectSize: count.nullable(),
+      slotSize: count.nullable(),
+    }),
+  ),
+  callers: z.array(z.strictObject({ caller: z.string(), bytes: count, drawer: z.string() })),
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+});
+
+export type DrawerJson = z.infer<typeof drawerSchema>;
+export type MemoryJson = z.infer<typeof memorySchema>;

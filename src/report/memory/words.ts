@@ -1,0 +1,46 @@
+import type { Drawer } from '../../account/memory/answer.js';
+
+/** Drawers in words for people. */
+const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
+  memory: 'all of it',
+  free: 'free',
+  applications: 'applications',
+  kernel: 'kernel',
+  reserved: 'set aside at boot',
+  unknown: 'not known',
+  'free-buddy': 'buddy allocator',
+  'free-cpu-lists': 'lists of CPUs',
+  'free-unaccepted': 'not accepted yet',
+  anonymous: 'anonymous',
+  'page-cache': 'page cache',
+  shared: 'shared memory and tmpfs',
+  'swap-cache': 'swap cache',
+  hugetlb: 'huge pages (hugetlb)',
+  'slab-reclaimable': 'slab, reclaimable',
+  'slab-unreclaimable': 'slab, not reclaimable',
+  'large-kmalloc': 'large kmallocs',
+  'page-tables': 'page tables',
+  'kernel-stacks': 'kernel stacks',
+  vmalloc: 'vmalloc',
+  percpu: 'per-CPU memory',
+  modules: 'modules',
+  bpf: 'BPF',
+  memmap: 'struct pages (memmap)',
+  image: 'kernel image',
+  'network-sockets': 'network: queues of sockets',
+  'network-other': 'network: all else',
+  compressed: 'compressed (zsmalloc)',
+  movable: 'movable, not told whose',
+  pipes: 'pipes',
+  rings: 'trace buffers',
+  tables: 'tables of the kernel',
+  balloon: 'taken back by the hypervisor',
+  unexplained: 'nothing explains',
+  'crash-kernel': 'crash kernel',
+  'set-aside': 'rest',
+  unread: 'struct pages that cannot be read',
+};
+
+export function drawerWords({ drawer }: Pick<Drawer, 'drawer'>): string {
+  return WORDS[drawer];
+}
