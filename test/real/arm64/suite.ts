@@ -29,6 +29,7 @@ import {
   role,
 } from '../../support/lab.js';
 import { pausedInfoSuite } from '../info-suite.js';
+import { drawersSuite } from '../memory/drawers-suite.js';
 import { unexplainedSuite } from '../queues/unexplained-suite.js';
 import { otherPagesSuite } from '../sockets/other-pages-suite.js';
 import { networkPagesSuite } from '../sockets/pages-suite.js';
@@ -50,6 +51,7 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   unexplainedSuite(dump, kernelOf(dump), () => labDump(dump).elf);
   networkPagesSuite(dump, kernelOf(dump));
   otherPagesSuite(dump, kernelOf(dump));
+  drawersSuite(dump, kernelOf(dump));
 }
 
 /** The same of a kdump: a copy of /proc/vmcore, and what makedumpfile made of it. */

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import {
+  type DrawerJson,
+  type MemoryJson,
+  memorySchema,
+} from '../../../src/report/memory/schema.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+
+/** Of drawers that drgn counts by another way than ours: its count must be ours, to the page. */
+const SAME = [
+  ...['memory', 'free-buddy', 'free-cpu-lists', 'slab-reclaimable', 'slab-unreclaimable'],
+  ...['kernel-stacks', 'percpu', 'shared', 'page-cache', 'image'],
+] as const;
+
+/** Pages that CPUs have yet to put on an LRU list: as many as their batches take. */
+const BATCHES = 2 * 5 * 31;
+
+/** Where the memory of a dump is, beside drgn's own way to each drawer and the kernel's counters. */
+export function drawersSuite(dump: string, kernel: LabKernel): void {
+  describe(`every page frame in one drawer: ${dump}`, () => {
+    const core = join(LAB, 'dumps', dump, 'elf.vmcore');
+    let answer: MemoryJson;
+    let drgn: Record<string, number>;
+    const drawers = new Map<string, DrawerJson>();
+    const frames = (name: string) => drawers.get(name)?.frames ?? Number.NaN;
+
+    beforeAll(() => {
+      const opened = openNative({ files: [core] });
+      try {
+        answer = memorySchema.parse(memoryJson(accountMemory(opened)));
+      } finally {
+        opened.close();
+      }
+      const visit = (drawer: DrawerJson): void => {
+        drawers.set(drawer.drawer, drawer);
+        drawer.children.forEach(visit);
+      };
+      visit(answer.memory);
+      drgn = drgnJson(core, kernel, new URL('drawers.py', import.meta.url));
+    });
+
+    test('nothing is missing, and no fact contradicts another', () => {
+      expect(answer.warnings).toEqual([]);
+      expect(answer.complete).toBe(true);
+      expect(frames('unread')).toBe(0);
+    });
+
+    test('rows of one level sum to the row above, to the byte', () => {
+      for (const { drawer, bytes, children } of drawers.values()) {
+        if (children.length === 0) continue;
+        expect(
+          children.reduce((sum, child) => sum + child.bytes, 0),
+          drawer,
+        ).toBe(bytes);
+      }
+      expect(answer.memory.bytes).toBe(frames('memory') * answer.kernel.pageSize);
+    });
+
+    test.each(SAME)('%s is what drgn counts by another way', (name) => {
+      expect(frames(name)).toBe(drgn[name]);
+    });
+
+    test('vmalloc, modules and BPF are what the tree of areas has', () => {
+      expect(frames('vmalloc') + frames('modules') + frames('bpf')).toBe(drgn['in-vmalloc']);
+    });
+
+    test('anonymous pages are those of the LRU lists, and what CPUs have yet to put there', () => {
+      expect(frames('anonymous')).toBeGreaterThanOrEqual(drgn.anonymous ?? Number.NaN);
+      expect(frames('anonymous')).toBeLessThanOrEqual((drgn.anonymous ?? Number.NaN) + BATCHES);
+    });
+
+    test('where the kernel counts the same, it counts as much', () => {
+      for (const name of ['free-buddy', 'percpu', 'shared', 'slab-reclaimable', 'kernel-stacks'])
+        expect(drawers.get(name)?.differenceBytes, name).toBe(0);
+      // The kernel's own, and the top ones, are in no counter.
+      expect(drawers.get('page-tables')?.differenceBytes).toBeGreaterThan(0);
+    });
+
+    test('what nothing explains is under 1 % of a guest of 512 MiB, and all of it is described', () => {
+      expect(frames('unexplained')).toBeLessThan(0.01 * frames('memory'));
+      const sizes = answer.unexplained?.sizes ?? [];
+      expect(sizes.reduce((sum, one) => sum + one.frames, 0)).toBe(frames('unexplained'));
+    });
+  });
+}

@@ -1,0 +1,162 @@
+# How many page frames each drawer of memory has, counted by drgn in other ways than we do: lists in place
+# of flags, trees in place of lists, lists of LRU in place of struct pages, tasks in place of areas.
+import json
+
+from drgn.helpers.linux.cpumask import for_each_possible_cpu
+from drgn.helpers.linux.list import list_for_each
+from drgn.helpers.linux.mm import (
+    PageLRU,
+    PageReserved,
+    PageSwapBacked,
+    compound_head,
+    follow_phys,
+    for_each_vmap_area,
+    pfn_to_page,
+)
+from drgn.helpers.linux.mmzone import for_each_online_pgdat
+from drgn.helpers.linux.percpu import per_cpu, per_cpu_ptr
+from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.slab import for_each_slab_cache
+
+PAGE = prog["PAGE_SIZE"].value_()
+counts = {}
+
+
+def has(of, member):
+    try:
+        getattr(of, member)
+        return True
+    except AttributeError:
+        return False
+
+
+# Free: the lists of the buddy allocator, and those of CPUs.
+present = buddy = listed = 0
+for node in for_each_online_pgdat():
+    for i in range(node.nr_zones.value_()):
+        zone = node.node_zones[i]
+        present += zone.present_pages.value_()
+        if zone.present_pages.value_() == 0:
+            continue
+        for order in range(len(zone.free_area)):
+            for head in zone.free_area[order].free_list:
+                for _ in list_for_each(head.address_of_()):
+                    buddy += 1 << order
+        for cpu in for_each_possible_cpu():
+            own = has(zone, "per_cpu_pageset")
+            sets = per_cpu_ptr(zone.per_cpu_pageset if own else zone.pageset, cpu)
+            listed += (sets if own else sets.pcp).count.value_()
+counts["memory"] = present
+counts["free-buddy"] = buddy
+counts["free-cpu-lists"] = listed
+
+
+# Slabs: each cache's own count of them, times the order that it takes while there is memory.
+def order_of(word):
+    return word.x.value_() >> 16
+
+
+def nodes_of(cache):
+    # Since 7.1 behind a pair of pointers for each node.
+    many = prog["nr_node_ids"].value_() if "nr_node_ids" in prog else 1
+    for i in range(many):
+        node = cache.per_node[i].node if has(cache, "per_node") else cache.node[i]
+        if node:
+            yield node
+
+
+slabs = {True: 0, False: 0}
+for cache in for_each_slab_cache():
+    usual = order_of(cache.oo)
+    many = sum(node.nr_slabs.counter.value_() for node in nodes_of(cache))
+    # Debian's kernels have SLAB_RECLAIM_ACCOUNT as this bit, or by the enum's number.
+    try:
+        bit = 1 << prog.constant("_SLAB_RECLAIM_ACCOUNT").value_()
+    except LookupError:
+        bit = 0x20000
+    slabs[bool(cache.flags.value_() & bit)] += many << usual
+counts["slab-reclaimable"] = slabs[True]
+counts["slab-unreclaimable"] = slabs[False]
+
+# Stacks: by tasks, the idle ones among them.
+tasks = list(for_each_task()) + [
+    per_cpu(prog["runqueues"], cpu).idle for cpu in for_each_possible_cpu()
+]
+stacks = {}
+for task in tasks:
+    area = task.stack_vm_area
+    if area:
+        stacks[area.value_()] = area.nr_pages.value_()
+counts["kernel-stacks"] = sum(stacks.values())
+
+# vmalloc, modules and BPF: the tree of areas.
+pages = 0
+for area in for_each_vmap_area(prog):
+    vm = area.vm
+    if not vm or vm.value_() in stacks:
+        continue
+    if vm.flags.value_() & 0x202 and vm.pages:
+        pages += vm.nr_pages.value_()
+counts["in-vmalloc"] = pages
+
+# What the kernel counts of per-CPU memory.
+counts["percpu"] = prog["pcpu_nr_populated"].value_() * prog["pcpu_nr_units"].value_()
+
+# Struct pages: reserved ones, and those of applications by their mapping; a tail is what its head is.
+reserved = {}
+kinds = {"anonymous": 0, "shared": 0, "page-cache": 0}
+ram = []
+resource = prog["iomem_resource"].child
+
+
+def visit(one):
+    while one:
+        if one.flags.value_() & 0x1000200 == 0x1000200:
+            ram.append((-(-one.start.value_() // PAGE), (one.end.value_() + 1) // PAGE))
+        elif one.child:
+            visit(one.child)
+        one = one.sibling
+
+
+visit(resource)
+if "memblock" in prog:
+    block = prog["memblock"]
+    begin, end = (prog.symbol(name).address for name in ("__init_begin", "__init_end"))
+    if not begin <= block.address_ < end:
+        ram = []
+        for i in range(block.memory.cnt.value_()):
+            region = block.memory.regions[i]
+            base, size = region.base.value_(), region.size.value_()
+            ram.append((-(-base // PAGE), (base + size) // PAGE))
+counts["ram"] = sum(end - start for start, end in ram)
+for start, end in ram:
+    page = pfn_to_page(start)
+    for pfn in range(start, end):
+        one = page[pfn - start]
+        if PageReserved(one.address_of_()):
+            reserved[pfn] = True
+        head = compound_head(one.address_of_())
+        if not PageLRU(head) or PageReserved(head):
+            continue
+        if head.mapping.value_() & 1:
+            kinds["anonymous"] += 1
+        else:
+            kinds["shared" if PageSwapBacked(head) else "page-cache"] += 1
+counts["all-reserved"] = len(reserved)
+counts["lru"] = sum(kinds.values())
+
+# Reserved frames of the image: by page tables, and on arm64 by how far the image was moved.
+info = prog["vmcoreinfo_data"].string_().decode() if "vmcoreinfo_data" in prog else ""
+moved = next(
+    (int(line.split("=")[1], 16) for line in info.split("\n") if "(kimage_voffset)=" in line), None
+)
+image = 0
+for address in range(prog.symbol("_text").address, prog.symbol("_end").address, PAGE):
+    try:
+        init = prog["init_mm"].address_of_()
+        physical = follow_phys(init, address).value_() if moved is None else address - moved
+    except Exception:
+        continue
+    image += physical // PAGE in reserved
+counts["image"] = image
+print(json.dumps({**counts, **kinds}))
