@@ -3,7 +3,7 @@ import { shellPath } from '../../shell-word.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { parseNumber } from '../number-argument.js';
 import { Progress } from '../progress.js';
-import { addSourceOptions } from '../source.js';
+import { addSourceOptions } from '../kernel-source.js';
 
 interface MemoryOptions extends AnswerOptions {
   readonly caches?: true;
