@@ -7,7 +7,7 @@ import { type QueueName, queueFacts } from '../walk/queues/queue.js';
 import { QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skbs/skb.js';
 import { TcpCharges } from '../walk/sockets/charges.js';
-import { readPart } from '../walk/sockets/read-part.js';
+import { PartReader } from '../walk/sockets/read-part.js';
 import { type SockIdentity, SockReader } from '../walk/sockets/sock.js';
 import type { Socket } from '../walk/sockets/socket.js';
 import { type WarningCode, Warnings } from '../walk/warnings.js';
@@ -57,6 +57,7 @@ export class SocketAccountant {
   readonly #skbs: SkbReader;
   readonly #held: HeldReader;
   readonly #charges: TcpCharges;
+  readonly #parts: PartReader;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -67,6 +68,7 @@ export class SocketAccountant {
     this.#skbs = new SkbReader(kernel, this.#pages);
     this.#held = new HeldReader(kernel, this.#pages, this.#skbs);
     this.#charges = new TcpCharges(kernel);
+    this.#parts = new PartReader(kernel);
   }
 
   /**
@@ -196,7 +198,7 @@ export class SocketAccountant {
   #readPart(sock: bigint, identity: SockIdentity, first: Skb, tally: Tally): number | undefined {
     const { complete, payloadBytes } = tally.figures();
     try {
-      return readPart(this.#kernel, identity, sock, {
+      return this.#parts.read(identity, sock, {
         first,
         payloadBytes: complete ? payloadBytes : undefined,
       });

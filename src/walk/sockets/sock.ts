@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { once } from '../../once.js';
 import { formatInet } from '../address.js';
 import { incompleteness } from '../incompleteness.js';
 import { readPartOf } from '../named-read.js';
@@ -60,6 +61,8 @@ const SOCK_FIELDS = [
   'sk_socket',
 ] as const;
 
+const INET6_FIELDS = ['__sk_common.skc_v6_rcv_saddr', '__sk_common.skc_v6_daddr'] as const;
+
 /** Reads who a sock is: family, protocol, state, addresses, namespace. */
 export class SockReader {
   readonly #kernel: Kernel;
@@ -67,6 +70,12 @@ export class SockReader {
   readonly #net;
   readonly #socket;
   readonly #operations;
+  readonly #inet6;
+  readonly #unix;
+  readonly #unixName;
+  readonly #proto;
+  /** Names of a dump's protocols, by the address of their `struct proto`. */
+  readonly #protocols = new Map<bigint, string>();
   /** Numbers of a dump's namespaces, by the address of their `struct net`. */
   readonly #namespaces = new Map<bigint, number>();
 
@@ -76,6 +85,10 @@ export class SockReader {
     this.#kernel = kernel;
     this.#sock = new StructReader(kernel, 'sock', SOCK_FIELDS);
     this.#net = new StructReader(kernel, 'net', ['ns.inum']);
+    this.#proto = once(() => new StructReader(kernel, 'proto', ['name']));
+    this.#inet6 = once(() => new StructReader(kernel, 'sock', INET6_FIELDS));
+    this.#unix = once(() => new StructReader(kernel, 'unix_sock', ['addr', 'peer']));
+    this.#unixName = once(() => new StructReader(kernel, 'unix_address', ['len', 'name']));
   }
 
   /**
@@ -170,7 +183,11 @@ export class SockReader {
   }
 
   #protocolName(proto: bigint): string {
-    return new StructReader(this.#kernel, 'proto', ['name']).read(proto).text('name');
+    const known = this.#protocols.get(proto);
+    if (known !== undefined) return known;
+    const name = this.#proto().read(proto).text('name');
+    if (!this.#kernel.facts.live) this.#protocols.set(proto, name);
+    return name;
   }
 
   #inetAddresses(sock: StructView<(typeof SOCK_FIELDS)[number]>, family: number) {
@@ -180,10 +197,7 @@ export class SockReader {
     let local = sock.bytes('__sk_common.skc_rcv_saddr');
     let peer = sock.bytes('__sk_common.skc_daddr');
     if (family === AF_INET6) {
-      const v6 = new StructReader(this.#kernel, 'sock', [
-        '__sk_common.skc_v6_rcv_saddr',
-        '__sk_common.skc_v6_daddr',
-      ]).read(sock.address);
+      const v6 = this.#inet6().read(sock.address);
       local = v6.bytes('__sk_common.skc_v6_rcv_saddr');
       peer = v6.bytes('__sk_common.skc_v6_daddr');
     }
@@ -196,7 +210,7 @@ export class SockReader {
   }
 
   #unixAddresses(sock: bigint) {
-    const unix = new StructReader(this.#kernel, 'unix_sock', ['addr', 'peer']);
+    const unix = this.#unix();
     const view = unix.read(sock);
     const peer = view.pointer('peer');
     return {
@@ -208,7 +222,7 @@ export class SockReader {
   /** A bound path, or `@name` for an abstract one; null for a socket that never was bound. */
   #unixAddress(address: bigint): string | null {
     if (address === 0n) return null;
-    const reader = new StructReader(this.#kernel, 'unix_address', ['len', 'name']);
+    const reader = this.#unixName();
     const FAMILY_SIZE = 2;
     const length = reader.read(address).number('len') - FAMILY_SIZE;
     // Who never was bound has no address at all; a path may end in a NUL of its own.
