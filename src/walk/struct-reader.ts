@@ -1,9 +1,10 @@
-import { bytesOf, viewOf } from '../kernel/bytes.js';
+import { bytesOf } from '../kernel/bytes.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { ByteWindow } from '../kernel/fast-reads.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 import type { Pointer } from '../kernel/pointer.js';
+import { Copies } from './copies.js';
 import { Cursor } from './cursor.js';
 
 /**
@@ -11,6 +12,8 @@ import { Cursor } from './cursor.js';
  * be missing where they are not, and is nobody's business (`extract` keeps what was read). Bytes.
  */
 const WIDEST_GAP = 16;
+
+const COPIES = new Copies();
 
 const NOTHING: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
 
@@ -35,6 +38,8 @@ export class StructReader<Path extends string> {
   readonly #span: Part;
   readonly #together: boolean;
   readonly #cursor: Cursor;
+  /** Parts of the struct that was looked at last, put together. */
+  readonly #assembled: Readonly<ByteWindow>;
 
   /**
    * @param together one read for all members, where memory has all that lies between: for structs
@@ -63,15 +68,18 @@ export class StructReader<Path extends string> {
     this.#span = around(this.#parts);
     this.#together = together;
     this.#cursor = new Cursor(kernel, `struct ${name}`);
+    const { start, length } = this.#span;
+    const parts = new ArrayBuffer(this.#parts.length === 1 ? 0 : length);
+    this.#assembled = { view: new DataView(parts), base: -start };
   }
 
   /** @throws {ReadError}, naming the struct, if the members at `address` cannot be read. */
   read(address: bigint): StructView<Path> {
     const { view, base } = this.look(this.#cursor.to(address));
     const { start, length } = this.#span;
-    const from = view.byteOffset + base + start;
-    const bytes = view.buffer.slice(from, from + length);
-    return new StructView(address, new DataView(bytes), start, this.members);
+    COPIES.room(length);
+    COPIES.bytes.set(bytesOf(view, base + start, length), COPIES.base);
+    return new StructView(address, COPIES.view, COPIES.base - start, this.members);
   }
 
   /** For loops over hundreds of thousands of such structs. */
@@ -90,12 +98,12 @@ export class StructReader<Path extends string> {
     }
     const { start, length } = this.#span;
     if (this.#parts.length === 1) return cursor.look(start, length);
-    const bytes = new Uint8Array(length);
+    const bytes = new Uint8Array(this.#assembled.view.buffer);
     for (const part of this.#parts) {
       const { view, base } = cursor.look(part.start, part.length);
       bytes.set(bytesOf(view, base + part.start, part.length), part.start - start);
     }
-    return { view: viewOf(bytes), base: -start };
+    return this.#assembled;
   }
 
   /** Bytes from the start of the struct to a member. */
@@ -134,42 +142,43 @@ function someOf(names: readonly string[]): string {
 export class StructView<Path extends string> {
   readonly address: bigint;
   readonly #view: DataView;
-  readonly #start: number;
+  /** Byte of the view at which the struct would begin; below 0 where its start was not read. */
+  readonly #base: number;
   readonly #members: Readonly<Record<Path, MemberLayout>>;
 
   constructor(
     address: bigint,
     view: DataView,
-    start: number,
+    base: number,
     members: Readonly<Record<Path, MemberLayout>>,
   ) {
     this.address = address;
     this.#view = view;
-    this.#start = start;
+    this.#base = base;
     this.#members = members;
   }
 
   /** A pointer or an unsigned 64-bit value. */
   pointer(path: Path): bigint {
-    return this.#view.getBigUint64(this.#members[path].offset - this.#start, true);
+    return this.#view.getBigUint64(this.#base + this.#members[path].offset, true);
   }
 
   /** An unsigned integer of any width, or a bitfield; beyond 2^53 it is rounded. */
   number(path: Path): number {
     const member = this.#members[path];
-    return readUnsigned(this.#view, member.offset - this.#start, member);
+    return readUnsigned(this.#view, this.#base + member.offset, member);
   }
 
   /** A char array up to its NUL, as UTF-8; hostile. */
   text(path: Path): string {
     const { offset, size } = this.#members[path];
-    return decodeText(this.#view, offset - this.#start, size);
+    return decodeText(this.#view, this.#base + offset, size);
   }
 
   /** The raw bytes of a member. */
   bytes(path: Path): Uint8Array {
     const { offset, size } = this.#members[path];
-    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + offset - this.#start, size);
+    return bytesOf(this.#view, this.#base + offset, size);
   }
 
   /** The address of a member, in the kernel's memory. */

@@ -1,0 +1,31 @@
+import { afterAll, expect, it } from 'vitest';
+import { openNative } from '../../src/kernel/native/open.js';
+import { StructReader } from '../../src/walk/struct-reader.js';
+import { TaskReader } from '../../src/walk/tasks/tasks.js';
+import { fixture } from '../support/fixtures.js';
+
+const kernel = openNative({ files: [fixture('6.1').vmcore] });
+afterAll(() => kernel.close());
+
+it('shows what it read, whatever is read after', () => {
+  const reader = new StructReader(kernel, 'task_struct', ['pid', 'comm', 'files']);
+  const tasks = [...new TaskReader(kernel).processes()];
+  const first = tasks.map(({ address }) => reader.read(address));
+  // Far more bytes than are taken at a time.
+  for (let round = 0; round < 200; round++) for (const { address } of tasks) reader.read(address);
+  const known = (view: (typeof first)[number]) => ({
+    pid: view.number('pid'),
+    comm: view.text('comm'),
+  });
+  expect(tasks.length).toBeGreaterThan(5);
+  expect(first.map(known)).toEqual(tasks.map(({ pid, comm }) => ({ pid, comm })));
+});
+
+it('shows members that lie apart, to each cursor its own', () => {
+  const reader = new StructReader(kernel, 'task_struct', ['__state', 'pid', 'comm']);
+  const { offset } = kernel.struct('task_struct')!.member('pid')!;
+  for (const { address, pid } of new TaskReader(kernel).processes()) {
+    expect(reader.cursor().to(address).number('pid')).toBe(pid);
+    expect(kernel.read(address + BigInt(offset), 4).getInt32(0, true)).toBe(pid);
+  }
+});
