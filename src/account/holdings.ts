@@ -41,7 +41,7 @@ export function holdingsOf(
   all: Tally,
   queues: readonly CountedQueue[],
   newTally: () => Tally,
-  mptcpResets: boolean,
+  mptcpResets: () => boolean,
 ): Holdings {
   const mptcp = protocol === 'MPTCP';
   const sum = (names: (name: QueueName) => boolean) => {
@@ -57,7 +57,7 @@ export function holdingsOf(
   }
   const sending = holdsAny(SENDING) ? sum((name) => SENDING.includes(name)) : undefined;
   const unread = queues.some(({ name, figures }) => name === 'receive' && figures.payloadBytes > 0);
-  const resets = unread && (!mptcp || mptcpResets);
+  const resets = unread && (!mptcp || mptcpResets());
   const connection = { netns, local, peer, sending, resets };
   // MPTCP without such a reset keeps what it has received as well.
   const lingers = holdsAny(LINGERING) || (mptcp && unread);

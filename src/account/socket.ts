@@ -58,6 +58,8 @@ export class SocketAccountant {
   readonly #held: HeldReader;
   readonly #charges: TcpCharges;
   readonly #parts: PartReader;
+  readonly #mptcpResets = () =>
+    this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -169,8 +171,7 @@ export class SocketAccountant {
       ...(keepSkbs ? { skbs } : {}),
     };
     const newTally = () => new Tally(this.#kernel.facts.pageSize, warnings);
-    const resets = this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
-    return { account, held: holdingsOf(identity, total, counted, newTally, resets) };
+    return { account, held: holdingsOf(identity, total, counted, newTally, this.#mptcpResets) };
   }
 
   /** Says of queues that were read whole if they are not what the sock is charged for. */

@@ -25,4 +25,6 @@ export interface StructLayout {
    * through, and `frags[3].len` steps into an array. Undefined where the type has no such member.
    */
   member(path: string): MemberLayout | undefined;
+  /** Resolves several at once, where asking for one after the other takes longer. */
+  resolve?(paths: readonly string[]): void;
 }

@@ -49,6 +49,7 @@ export class StructReader<Path extends string> {
   constructor(kernel: Kernel, name: string, paths: readonly Path[], together = false) {
     const layout = kernel.struct(name);
     if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
+    layout.resolve?.(paths);
     const members: Partial<Record<Path, MemberLayout>> = {};
     for (const path of paths) {
       const member = layout.member(path);

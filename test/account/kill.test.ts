@@ -55,7 +55,7 @@ function held(
     all.add(tally);
     return { name: name as QueueName, tally, figures: tally.figures() };
   });
-  return holdingsOf({ ...identity, local, peer, netns }, all, counted, newTally, true);
+  return holdingsOf({ ...identity, local, peer, netns }, all, counted, newTally, () => true);
 }
 
 function freed(pid: number, ...sockets: readonly (readonly [CountedSocket, Holdings])[]) {

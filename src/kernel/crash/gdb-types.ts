@@ -19,10 +19,10 @@ export type Scalar = 'integer' | 'aggregate' | 'unsure';
 export interface GdbType {
   /** Bytes. */
   readonly size: number;
-  /** Undefined if it has no such member. */
-  member(path: string): GdbMember | undefined;
-  /** Whether the member fills its bytes with an integer, or is a struct by a typedef's name. */
-  scalar(path: string, size: number): Scalar;
+  /** Undefined for a member that it doesn't have. */
+  members(paths: readonly string[]): (GdbMember | undefined)[];
+  /** Whether each of its members fills its bytes with an integer, or is a struct by a typedef's name. */
+  scalars(members: readonly { readonly path: string; readonly size: number }[]): Scalar[];
   /** The members as declared; with their places if `placed`. Undefined if gdb will not tell. */
   declared(placed: boolean): readonly PtypeMember[] | undefined;
 }
@@ -40,40 +40,46 @@ export class GdbTypes {
 
   /** Undefined if there is no struct, union or typedef of that name, or it is incomplete. */
   struct(name: string): GdbType | undefined {
-    const null_ = this.#null(name, ['struct', 'union', '']);
-    if (null_ === undefined) return undefined;
-    const size = parseValue(this.#ask(`gdb print/d (long)sizeof(*${null_})`));
+    const [null_, answer] = this.#null(name, ['struct', 'union', ''], 'gdb print/d (long)sizeof');
+    const size = parseValue(answer);
     return size === undefined ? undefined : this.#type(null_, size);
   }
 
   /** `ptype` of an enum; '' if there is none. */
   enumeration(name: string): string {
-    const null_ = this.#null(name, ['enum']);
-    return null_ === undefined ? '' : this.#ask(`gdb ptype *${null_}`);
+    return this.#null(name, ['enum'], 'gdb ptype ')[1];
   }
 
   /**
-   * A variable of gdb's that is a null pointer to the type of that name.
+   * A variable of gdb's that is a null pointer to the type of that name, and the answer to a question
+   * about what it points to; '' where there is no such type.
    *
    * gdb's C parser takes a word that is no variable for the name of a source file first and compares
    * it with all of them, 13 ms at a time. Its Fortran parser looks for a tag at once. Where that finds
    * none, C has the last word: Fortran has keywords of its own.
    */
-  #null(name: string, kinds: readonly ('struct' | 'union' | 'enum' | '')[]): string | undefined {
+  #null(
+    name: string,
+    kinds: readonly ('struct' | 'union' | 'enum' | '')[],
+    question: string,
+  ): [variable: string, answer: string] {
     const variable = variableFor(`${kinds[0]}_${name}`);
     const described = kinds.map((kind) => `type = ${kind}${kind && ' '}${name} *`);
-    const [, , , , found = ''] = this.#session.ask([
+    const [, , , , found = '', answer = ''] = this.#session.ask([
       'gdb set case-sensitive on',
       'gdb set language fortran',
       `gdb set ${variable} = (${name} *) 0`,
       'gdb set language c',
       `gdb whatis ${variable}`,
+      `${question}(*${variable})`,
     ]);
-    if (described.includes(found.trim())) return variable;
+    if (described.includes(found.trim())) return [variable, answer];
+    const inC = `${variable}_in_c`;
     for (const kind of kinds) {
-      if (this.#ask(`gdb set ${variable} = (${kind} ${name} *)0`) === '') return variable;
+      const refusal = this.#ask(`gdb set ${inC} = (${kind} ${name} *)0`);
+      if (refusal === '') return [inC, this.#ask(`${question}(*${inC})`)];
     }
-    return undefined;
+    return [inC, ''];
   }
 
   #type(null_: string, size: number): GdbType {
@@ -81,10 +87,11 @@ export class GdbTypes {
     let copy: string | undefined;
     return {
       size,
-      member: (path) => this.#member(null_, path),
-      scalar: (path, bytes) => {
+      members: (paths) => this.#members(null_, paths),
+      scalars: (members) => {
+        if (members.length === 0) return [];
         copy ??= this.#copy(null_);
-        return this.#scalar(`${copy}.${path}`, bytes);
+        return this.#scalars(copy, members);
       },
       declared: (placed) => {
         if (!members.has(placed)) {
@@ -101,18 +108,28 @@ export class GdbTypes {
    * every source file that has one: `compound_head` takes it 0.3 s. The Rust parser takes a member for
    * a member. Where that finds none, C has the last word here too.
    */
-  #member(null_: string, path: string): GdbMember | undefined {
-    const at = variableFor(`${null_}.${path}`);
-    const [, , refusal, , whatis = '', numbers = ''] = this.#session.ask([
-      `gdb set ${at} = 0`,
+  #members(null_: string, paths: readonly string[]): (GdbMember | undefined)[] {
+    if (paths.length === 0) return [];
+    const asked = paths.map((path) => ({ path, at: variableFor(`${null_}.${path}`) }));
+    const answers = this.#session.ask([
       'gdb set language rust',
-      `gdb set ${at} = &(*${null_}).${path}`,
+      ...asked.map(({ path, at }) => `gdb set ${at} = &(*${null_}).${path}`),
       'gdb set language c',
-      `gdb whatis *${at}`,
-      `gdb printf "%ld %ld\\n", (long)${at}, (long)sizeof(*${at})`,
+      ...asked.flatMap(({ at }) => [
+        `gdb whatis *${at}`,
+        `gdb printf "%ld %ld\\n", (long)${at}, (long)sizeof(*${at})`,
+      ]),
     ]);
-    const found = refusal === '' ? parseMember(whatis, numbers) : undefined;
-    if (found) return found;
+    const refusals = answers.slice(1);
+    const told = answers.slice(paths.length + 2);
+    return paths.map((path, index) => {
+      const [whatis = '', numbers = ''] = told.slice(2 * index);
+      const found = refusals[index] === '' ? parseMember(whatis, numbers) : undefined;
+      return found ?? this.#memberInC(null_, path);
+    });
+  }
+
+  #memberInC(null_: string, path: string): GdbMember | undefined {
     const member = `${null_}->${path}`;
     const [inC = '', numbersInC = ''] = this.#session.ask([
       `gdb whatis ${member}`,
@@ -136,17 +153,24 @@ export class GdbTypes {
    * (task_struct: 300 ms). But of -1, put into a copy of the struct, as much remains as there is room
    * for: all ones where every bit of those bytes is the member's.
    */
-  #scalar(member: string, size: number): Scalar {
-    const [, , answer = ''] = this.#session.ask([
+  #scalars(
+    copy: string,
+    members: readonly { readonly path: string; readonly size: number }[],
+  ): Scalar[] {
+    const [, ...answers] = this.#session.ask([
       'gdb set language rust',
-      `gdb set ${member} = -1`,
-      `gdb print/x ${member}`,
+      ...members.flatMap(({ path }) => [
+        `gdb set ${copy}.${path} = -1`,
+        `gdb print/x ${copy}.${path}`,
+      ]),
       'gdb set language c',
     ]);
-    const value = /^\$\d+ = (.*)$/m.exec(answer)?.[1] ?? '';
-    if (value.endsWith('{')) return 'aggregate';
-    const ones = hex((1n << BigInt(size * 8)) - 1n);
-    return value === ones ? 'integer' : 'unsure';
+    return members.map(({ size }, index) => {
+      const value = /^\$\d+ = (.*)$/m.exec(answers[2 * index + 1] ?? '')?.[1] ?? '';
+      if (value.endsWith('{')) return 'aggregate';
+      const ones = hex((1n << BigInt(size * 8)) - 1n);
+      return value === ones ? 'integer' : 'unsure';
+    });
   }
 
   #ask(command: string): string {

@@ -1,10 +1,12 @@
 import { KernelError } from '../error.js';
 import type { MemberLayout, StructLayout } from '../layout.js';
-import type { GdbType } from './gdb-types.js';
+import type { GdbMember, GdbType } from './gdb-types.js';
 import { findMember, memberNames, type PtypeMember, parseWhatis } from './ptype.js';
 
+const PATH = /^\w+(\[\d+\])?(\.\w+(\[\d+\])?)*$/;
+
 /**
- * The layout of one struct, asked for member by member: an address in a null struct takes gdb
+ * The layout of one struct, asked for by its members: an address in a null struct takes gdb
  * 0.2 ms, but spelling task_struct out takes it 400 the first time.
  */
 export class CrashLayout implements StructLayout {
@@ -27,27 +29,34 @@ export class CrashLayout implements StructLayout {
   }
 
   member(path: string): MemberLayout | undefined {
-    if (!this.#known.has(path)) this.#known.set(path, this.#find(path));
+    this.resolve([path]);
     return this.#known.get(path);
   }
 
-  #find(path: string): MemberLayout | undefined {
-    if (!/^\w+(\[\d+\])?(\.\w+(\[\d+\])?)*$/.test(path)) return undefined;
-    const found = this.#type.member(path);
-    if (!found) return undefined;
-    const { offset, size } = found;
-    const { aggregate, ...type } = parseWhatis(found.whatis);
+  resolve(paths: readonly string[]): void {
+    const unknown = paths.filter((path) => !this.#known.has(path));
+    const asked = unknown.filter((path) => PATH.test(path));
+    const found = this.#type.members(asked).map((member) => member && described(member));
     // gdb gives an address for a bitfield too, without a word: what may be one must be looked up.
-    const whole = aggregate || type.pointer || type.count !== undefined;
-    if (whole || this.#type.scalar(path, size) !== 'unsure') return { offset, size, ...type };
-    return { offset, size, ...this.#bits(path), ...type };
+    const doubted = asked.flatMap((path, index) => {
+      const member = found[index];
+      return member && !member.isWhole ? [{ path, size: member.layout.size }] : [];
+    });
+    const scalars = this.#type.scalars(doubted);
+    const unsure = doubted.filter((_, index) => scalars[index] === 'unsure');
+    const known = new Map(asked.map((path, index) => [path, found[index]?.layout]));
+    for (const { path } of unsure) {
+      const { type, pointer, ...place } = known.get(path)!;
+      known.set(path, { ...place, ...this.#bits(path), type, pointer });
+    }
+    for (const path of unknown) this.#known.set(path, known.get(path));
   }
 
   /** The place of a bitfield; nothing for any other member. */
   #bits(path: string): Partial<Pick<MemberLayout, 'offset' | 'size' | 'bits'>> {
     const steps = path.split('.');
     const parent = steps.slice(0, -1).join('.');
-    const holder = parent === '' ? undefined : this.#type.member(parent);
+    const [holder] = parent === '' ? [] : this.#type.members([parent]);
     const type = holder && parseWhatis(holder.whatis).type;
     if (holder && type) {
       const inner = this.#struct(type)?.member(steps.at(-1) ?? '');
@@ -78,6 +87,18 @@ export class CrashLayout implements StructLayout {
     if (declared) return declared;
     throw new KernelError('unsupported-layout', `crash does not spell out struct ${this.name}`);
   }
+}
+
+interface Described {
+  readonly layout: MemberLayout;
+  /** It is surely no bitfield. */
+  readonly isWhole: boolean;
+}
+
+function described({ whatis, offset, size }: GdbMember): Described {
+  const { aggregate, ...type } = parseWhatis(whatis);
+  const isWhole = aggregate || type.pointer || type.count !== undefined;
+  return { layout: { offset, size, ...type }, isWhole };
 }
 
 function follow(
