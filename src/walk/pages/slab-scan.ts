@@ -133,24 +133,9 @@ export class SlabScan {
         window = { view: found.view, base: 0 };
         missing += found.missing;
       }
-      const slabs: Slab[] = [];
-      const { view, base: start } = window;
-      for (let index = 0; index < count; index++) {
-        const base = start + index * this.#stride;
-        if (!this.#isSlab(view, base)) {
-          look?.page(frame + index, view, base);
-          continue;
-        }
-        const cache = view.getBigUint64(base + this.#cacheOffset, true);
-        look?.slab(cache, view, base);
-        const shape = shapes.get(cache);
-        if (!shape) continue;
-        shape.slabs++;
-        const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
-        slabs.push({ page: first + BigInt(index * this.#stride), cache, shape, objects });
-      }
       // Whoever takes the slots reads what is in them.
-      for (const slab of slabs) yield* this.#objects(slab);
+      for (const slab of this.#slabs({ frame, first, count }, window, shapes, look))
+        yield* this.#objects(slab);
       frame += count;
     }
     look?.ended();
@@ -162,6 +147,33 @@ export class SlabScan {
         `the struct pages of ${missing} page frames cannot be read: sockets that no process has open may be missing`,
       );
     }
+  }
+
+  /** The slabs of those caches among some frames; of its own, since a million frames go through it. */
+  #slabs(
+    { frame, first, count }: Frames,
+    { view, base: start }: Readonly<ByteWindow>,
+    shapes: ReadonlyMap<bigint, Shape>,
+    look: PageLook | undefined,
+  ): Slab[] {
+    const slabs: Slab[] = [];
+    const isSlab = this.#isSlab;
+    const stride = this.#stride;
+    for (let index = 0; index < count; index++) {
+      const base = start + index * stride;
+      if (!isSlab(view, base)) {
+        look?.page(frame + index, view, base);
+        continue;
+      }
+      const cache = view.getBigUint64(base + this.#cacheOffset, true);
+      look?.slab(cache, view, base);
+      const shape = shapes.get(cache);
+      if (!shape) continue;
+      shape.slabs++;
+      const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
+      slabs.push({ page: first + BigInt(index * stride), cache, shape, objects });
+    }
+    return slabs;
   }
 
   /**
@@ -244,6 +256,15 @@ export class SlabScan {
     }
     return { size, pad: view.number('red_left_pad'), slabs: 0 };
   }
+}
+
+/** Page frames in a row. */
+interface Frames {
+  /** Number of the first. */
+  readonly frame: number;
+  /** Address of its `struct page`. */
+  readonly first: bigint;
+  readonly count: number;
 }
 
 interface Slab {
