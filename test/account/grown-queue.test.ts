@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { accountAll } from '../../src/account/sockets.js';
+import { accountAll, type CensusAnswer } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
+import { once } from '../../src/once.js';
 import { DumpDirectory } from '../support/dump/file.js';
 import { PAGE } from '../support/dump/grown-memory.js';
 import { writeGrownQueue } from '../support/dump/grown-queue.js';
@@ -20,27 +21,29 @@ function census(file: string) {
   }
 }
 
+const { vmcore, truth } = fixture('6.1');
+const before = once(() => census(vmcore));
+
 test.each([
   [1, 'plain'],
   [3_000, 'plain'],
   [20_000, 'plain'],
   [20_000, 'clones'],
 ] as const)('a queue that grew by %i skbs (%s) holds just these more', (skbs, kind) => {
-  const { vmcore, truth } = fixture('6.1');
   const role = truth.roles.find(({ name }) => name === 'starving');
   if (!role) throw new Error('the fixture has no starving reader');
   const path = join(directory.path, `${skbs}-${kind}.vmcore`);
   const growth = writeGrownQueue(path, vmcore, role, skbs, kind);
 
-  const [before, after] = [census(vmcore), census(path)];
-  const socketOf = ({ sockets }: typeof before) =>
+  const after = census(path);
+  const socketOf = ({ sockets }: CensusAnswer) =>
     sockets.find(({ holders }) =>
       holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd),
     );
-  const queueOf = (answer: typeof before) => socketOf(answer)?.queues.receive;
+  const queueOf = (answer: CensusAnswer) => socketOf(answer)?.queues.receive;
   for (const [small, grown] of [
-    [before.total, after.total],
-    [queueOf(before), queueOf(after)],
+    [before().total, after.total],
+    [queueOf(before()), queueOf(after)],
   ]) {
     if (!small || !grown) throw new Error('the socket is not there');
     for (const [figure, more] of Object.entries(growth))
@@ -52,12 +55,12 @@ test.each([
       complete: true,
     });
   }
-  expect(after.sockets).toHaveLength(before.sockets.length);
+  expect(after.sockets).toHaveLength(before().sockets.length);
   // Of pairs the other halves are nowhere, and keep everything; a page has references from four skbs.
-  const owned = (answer: typeof before) => socketOf(answer)?.ownership.exclusiveBytes ?? 0;
+  const owned = (answer: CensusAnswer) => socketOf(answer)?.ownership.exclusiveBytes ?? 0;
   const own = {
     plain: skbs % 4 ? growth.slabBytes : growth.pages * PAGE + growth.slabBytes,
     clones: 0,
   };
-  expect(owned(after) - owned(before)).toBe(own[kind]);
+  expect(owned(after) - owned(before())).toBe(own[kind]);
 });
