@@ -7,13 +7,8 @@ import {
   type Arm64KernelOptions,
   arm64Kernel,
 } from '../../test/support/arm64-kernel.js';
-import {
-  damagedImage,
-  damageWord,
-  type PhysicalPatch,
-  tellPatch,
-  wildEntry,
-} from './damaged-image.js';
+import { damagedImage, type PhysicalPatch } from '../../test/support/damaged-image.js';
+import { damageWord, tellPatch, wildEntry } from './physical-damage.js';
 import type { Random } from './random.js';
 import { Broken, openWithin, refusal } from './rules.js';
 import { wildValue } from './values.js';

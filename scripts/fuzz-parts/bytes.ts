@@ -1,5 +1,6 @@
+import { littleEndian } from '../../test/support/little-endian.js';
 import type { Random } from './random.js';
-import { littleEndian, wildValue } from './values.js';
+import { wildValue } from './values.js';
 
 /** Bytes at the start of a file in which headers lie. */
 const HEAD = 32_768;

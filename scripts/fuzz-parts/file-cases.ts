@@ -18,12 +18,13 @@ import { readDiskdumpHeader } from '../../src/kernel/native/image/diskdump/heade
 import { openImage } from '../../src/kernel/native/image/open.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { type Compression, compress, FLAGS } from '../../test/support/dump/compress.js';
+import { littleEndian } from '../../test/support/little-endian.js';
 import { bomb } from './bombs.js';
 import { changes } from './bytes.js';
 import { type Ran, runCommand } from './command.js';
 import type { Random } from './random.js';
 import { Broken } from './rules.js';
-import { littleEndian, wildValue } from './values.js';
+import { wildValue } from './values.js';
 
 const DESCRIPTOR = 24;
 

@@ -5,12 +5,10 @@ import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNativeImage } from '../../src/kernel/native/open.js';
 import {
   damagedImage,
-  damageWord,
   type PhysicalPatch,
   recordedImage,
-  tellPatch,
-  wildEntry,
-} from './damaged-image.js';
+} from '../../test/support/damaged-image.js';
+import { damageWord, tellPatch, wildEntry } from './physical-damage.js';
 import type { Random } from './random.js';
 import { Broken, openWithin } from './rules.js';
 import { wildValue } from './values.js';

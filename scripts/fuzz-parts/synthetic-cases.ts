@@ -6,13 +6,14 @@ import { type Compression, compress } from '../../test/support/dump/compress.js'
 import { type BlockSpec, diskdumpExtents } from '../../test/support/dump/diskdump.js';
 import { vmcoreinfoNote, writeElf } from '../../test/support/dump/elf.js';
 import { flatten, joinExtents } from '../../test/support/dump/extents.js';
+import { littleEndian } from '../../test/support/little-endian.js';
 import { someTypes, syntheticKernel } from '../../test/support/native-kernel.js';
 import { bomb } from './bombs.js';
 import { damageBytes } from './bytes.js';
 import { runCommand } from './command.js';
 import type { Random } from './random.js';
 import { Broken } from './rules.js';
-import { littleEndian, wildValue } from './values.js';
+import { wildValue } from './values.js';
 
 const PAGE = 4096;
 const COMPRESSIONS: readonly Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];

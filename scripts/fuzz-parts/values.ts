@@ -63,8 +63,3 @@ export function hostileText(random: Random, bytes: number): Uint8Array {
   const text = Buffer.from(random.pick(HOSTILE).repeat(8), random.oneIn(2) ? 'utf8' : 'latin1');
   return Uint8Array.from(text.subarray(0, bytes));
 }
-
-/** Writes a little-endian integer of 1 to 8 bytes. */
-export function littleEndian(value: bigint, bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, at) => Number((value >> BigInt(8 * at)) & 0xffn));
-}

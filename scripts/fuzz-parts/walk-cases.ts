@@ -5,13 +5,14 @@ import {
   damagedKernel,
   type Patch,
   UNDAMAGED,
-} from './damaged-kernel.js';
+} from '../../test/support/damaged-kernel.js';
+import { littleEndian } from '../../test/support/little-endian.js';
 import { type Question, questionsOf } from './questions.js';
 import type { Random } from './random.js';
 import { type Answered, ask, Broken, type Outcome } from './rules.js';
 import { type Site, sitesOf } from './sites.js';
 import { isDetectable } from './undetectable.js';
-import { hostileText, littleEndian, wildValue } from './values.js';
+import { hostileText, wildValue } from './values.js';
 
 /** A question, what it read of the undamaged kernel, and the answer. */
 interface Prepared {

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { damagedKernel, UNDAMAGED } from '../../scripts/fuzz-parts/damaged-kernel.js';
 import type { CensusEntry } from '../../src/account/census-entry.js';
 import { accountAll, accountEach } from '../../src/account/sockets.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
+import { damagedKernel, UNDAMAGED } from '../support/damaged-kernel.js';
 
 const DUMP = fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url));
 

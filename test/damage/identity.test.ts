@@ -1,6 +1,4 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountFd } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
@@ -8,8 +6,10 @@ import { runningTask } from '../../src/walk/machine/cpus.js';
 import { Census } from '../../src/walk/sockets/census.js';
 import { TaskReader } from '../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../src/walk/warnings.js';
+import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { fixture } from '../support/fixtures.js';
 import { ledgerOf } from '../support/ledger.js';
+import { littleEndian } from '../support/little-endian.js';
 
 const kernel = openNative({ files: [fixture('6.1').vmcore] });
 afterAll(() => kernel.close());

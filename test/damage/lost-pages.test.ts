@@ -1,5 +1,4 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { damagedImage, recordedImage } from '../../scripts/fuzz-parts/damaged-image.js';
 import { accountFd } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { highHalf, lowHalf } from '../../src/kernel/halves.js';
@@ -10,6 +9,7 @@ import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNativeImage } from '../../src/kernel/native/open.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { memoryPieces } from '../../src/walk/pages/memory-pieces.js';
+import { damagedImage, recordedImage } from '../support/damaged-image.js';
 import { type FixtureName, fixture } from '../support/fixtures.js';
 import { ledgerOf } from '../support/ledger.js';
 

@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { memoryEnd } from '../../src/walk/pages/memory-end.js';
+import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { FIXTURES, fixture } from '../support/fixtures.js';
+import { littleEndian } from '../support/little-endian.js';
 
 const kernel = openNative({ files: [fixture('6.1').vmcore] });
 afterAll(() => kernel.close());

@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from 'vitest';
-import { type Denial, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { ReadError } from '../../src/kernel/error.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
+import { type Denial, damagedKernel } from '../support/damaged-kernel.js';
 import { fixture } from '../support/fixtures.js';
 import { ledgerOf } from '../support/ledger.js';
 

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountFd } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
+import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { type FixtureName, fixture } from '../support/fixtures.js';
+import { littleEndian } from '../support/little-endian.js';
 
 const ALL_ONES = 2n ** 32n - 1n;
 

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { damagedKernel, type Patch } from '../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { protocols } from '../../src/walk/sockets/protocols.js';
+import { damagedKernel, type Patch } from '../support/damaged-kernel.js';
 import { ledgerOf } from '../support/ledger.js';
+import { littleEndian } from '../support/little-endian.js';
 
 const kernel = openNative({
   files: [fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url))],

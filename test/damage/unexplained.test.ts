@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { ReadError } from '../../src/kernel/error.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../src/walk/machine/cpus.js';
 import { netDevices } from '../../src/walk/network/net-devices.js';
 import { skbCaches } from '../../src/walk/pages/skb-caches.js';
+import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { ledgerOf } from '../support/ledger.js';
+import { littleEndian } from '../support/little-endian.js';
 
 const kernel = openNative({
   files: [fileURLToPath(new URL('../../fixtures/dumps/newest.vmcore', import.meta.url))],

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../scripts/fuzz-parts/values.js';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { findFile, openFiles } from '../../src/walk/tasks/files.js';
 import { findTask } from '../../src/walk/tasks/tasks.js';
+import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
+import { littleEndian } from '../support/little-endian.js';
 
 const kernel = openNative({
   files: [fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url))],

@@ -1,5 +1,5 @@
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import type { Patch } from '../damaged-kernel.js';
+import type { Patch } from '../../../test/support/damaged-kernel.js';
 import { Random } from '../random.js';
 import { Broken, clock, refusal } from '../rules.js';
 import { isExplained } from '../undetectable.js';

@@ -1,7 +1,7 @@
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import type { Patch } from '../damaged-kernel.js';
+import type { Patch } from '../../../test/support/damaged-kernel.js';
+import { littleEndian } from '../../../test/support/little-endian.js';
 import type { Random } from '../random.js';
-import { littleEndian } from '../values.js';
 import type { Site } from './recording.js';
 
 /** A change of one member that means something. */

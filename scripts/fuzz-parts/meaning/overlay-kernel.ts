@@ -3,7 +3,7 @@ import { highHalf, joinHalves, lowHalf } from '../../../src/kernel/halves.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { PageMap } from '../../../src/kernel/page-map.js';
 import { Pointer } from '../../../src/kernel/pointer.js';
-import type { Patch } from '../damaged-kernel.js';
+import type { Patch } from '../../../test/support/damaged-kernel.js';
 
 const PAGE = 4096;
 

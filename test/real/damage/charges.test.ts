@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountFd } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 type Patch = Damage['patches'][number];
 

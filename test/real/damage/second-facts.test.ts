@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { damagedKernel, type Patch } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';
+import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { damagedKernel, type Patch } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { SocketAccountant } from '../../../src/account/socket.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { Tally } from '../../../src/account/tally.js';
@@ -11,8 +9,10 @@ import { type SocketsJson, socketsSchema } from '../../../src/report/schema.js';
 import { socketsJson } from '../../../src/report/sockets/json.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { Warnings } from '../../../src/walk/warnings.js';
+import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LabMissing } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 /** What the guest's program said of one of its sockets; which numbers there are depends on the role. */
 type Role = { readonly role: string; readonly pid: number; readonly fd: number } & Readonly<

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountFd } from '../../../src/account/skb.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
 import { type LabDumpName, labDump, oracleSocket, role } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 /** No socket of the lab's keeps an skb beside its queues: one is made to keep another's first. */
 function withKept(

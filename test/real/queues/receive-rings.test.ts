@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { listNodes } from '../../../src/walk/list.js';
@@ -10,8 +8,10 @@ import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
 import { receiveBuffers } from '../../../src/walk/network/virtqueues.js';
 import { type PageBlock, PageReader } from '../../../src/walk/pages/pages.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
 import { LAB } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
+import { littleEndian } from '../../support/little-endian.js';
 import { pageMemory } from '../sockets/page-memory.js';
 
 /** Modules of the first bring no types; all cut their buffers from pages. */

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountFd } from '../../../src/account/skb.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump, oracleSocket, role } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 // CPUs take datagrams out again at once: no dump of a guest at rest has any there.
 test('datagrams that CPUs have put down for UDP are found where drgn says that they would be', () => {

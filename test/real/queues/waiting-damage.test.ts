@@ -1,12 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import {
-  type Damage,
-  damagedKernel,
-  type Patch,
-} from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { hlistNodes, listNodes } from '../../../src/walk/list.js';
@@ -17,8 +11,10 @@ import { fragmentSkbs } from '../../../src/walk/network/reassembly.js';
 import { TunReader } from '../../../src/walk/network/tun.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { RhashtableReader } from '../../../src/walk/rhashtable.js';
+import { type Damage, damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { LAB, LabMissing } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 const NOT_READABLE = 0x1234n;
 

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { damagedKernel, type Patch } from '../../../scripts/fuzz-parts/damaged-kernel.js';
 import { accountFd } from '../../../src/account/skb.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
+import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump, oracleSocket, role } from '../../support/lab.js';
 
 /** States of memory that the lab's guests do not get into, written over what they left. */

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountFd, accountSock } from '../../../src/account/skb.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { skbText } from '../../../src/report/skb/text.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
 import { LAB, LAB_KERNELS, LabMissing, labDump, role } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 const SOCK_STREAM = 1;
 

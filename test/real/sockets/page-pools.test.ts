@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountFd } from '../../../src/account/skb.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump, oracleSocket, role } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 interface Pool {
   readonly pool: string;
