@@ -146,10 +146,7 @@ counts["all-reserved"] = len(reserved)
 counts["lru"] = sum(kinds.values())
 
 # Reserved frames of the image: by page tables, and on arm64 by how far the image was moved.
-info = prog["vmcoreinfo_data"].string_().decode() if "vmcoreinfo_data" in prog else ""
-moved = next(
-    (int(line.split("=")[1], 16) for line in info.split("\n") if "(kimage_voffset)=" in line), None
-)
+moved = prog["kimage_voffset"].value_() if "kimage_voffset" in prog else None
 image = 0
 for address in range(prog.symbol("_text").address, prog.symbol("_end").address, PAGE):
     try:
