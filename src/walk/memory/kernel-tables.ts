@@ -108,6 +108,7 @@ function* ftraceFrames(kernel: Kernel): Generator<number> {
   const reader = new StructReader(kernel, 'ftrace_page', ['next', 'records', many]);
   const record = kernel.struct('dyn_ftrace')?.size ?? 0;
   const seen = new Set<bigint>();
+  let found = 0;
   for (let at = pointerPartOf(kernel, 'ftrace_pages_start', start, start); at !== 0n; ) {
     if (seen.has(at) || seen.size > MOST_FTRACE_PAGES)
       throw new KernelError('damaged', 'ftrace_pages_start has no end');
@@ -116,8 +117,17 @@ function* ftraceFrames(kernel: Kernel): Generator<number> {
     const told = view.number(many);
     const bytes = many === 'order' ? 2 ** told * kernel.facts.pageSize : told * record;
     if (bytes > MOST_BYTES) throw new KernelError('damaged', 'a page of ftrace has no end');
+    found += Math.ceil(bytes / kernel.facts.pageSize);
     yield* directFrames(kernel, view.pointer('records'), bytes);
     at = view.pointer('next');
+  }
+  // Since 5.7; modules take theirs away again.
+  const number = kernel.symbol('ftrace_number_of_pages');
+  if (number === undefined) return;
+  const counted = Number(pointerPartOf(kernel, 'ftrace_number_of_pages', number, number));
+  if (counted !== found) {
+    const message = `ftrace counts ${counted} pages of records, and ${found} are there`;
+    throw new KernelError('damaged', message);
   }
 }
 

@@ -1,3 +1,5 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { StructReader } from '../struct-reader.js';
@@ -7,22 +9,26 @@ import { TaskReader } from '../tasks/tasks.js';
  * Frames of the top page tables of processes (`mm_struct.pgd`), which are no page tables to the kernel's
  * counters. With KPTI there are two behind each other, of which only the first is named.
  *
- * @throws as TaskReader does
+ * @throws as TaskReader does; {@link KernelError} `damaged` of a process without
  */
 export function* pageDirectories(kernel: Kernel): Generator<number> {
   const task = new StructReader(kernel, 'task_struct', ['mm', 'active_mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
   const tasks = new TaskReader(kernel);
   const seen = new Set<bigint>([0n]);
+  const own = kernel.symbol('init_mm');
   const at = new Pointer();
   for (const process of tasks.processes()) {
     const view = task.read(process.address);
     for (const mm of [view.pointer('mm'), view.pointer('active_mm')]) {
       if (seen.has(mm)) continue;
       seen.add(mm);
-      const frame = kernel.pages.frameOf(at.set(memory.read(mm).pointer('pgd')));
-      // That of the kernel's own memory lies in the image.
+      const pgd = memory.read(mm).pointer('pgd');
+      const frame = kernel.pages.frameOf(at.set(pgd));
       if (frame >= 0) yield frame;
+      // That of the kernel's own memory lies in the image.
+      else if (mm !== own)
+        throw new KernelError('damaged', `the mm at ${hex(mm)} has no page tables`);
     }
   }
 }

@@ -52,13 +52,12 @@ export function ramRanges(kernel: Kernel): FrameRange[] {
   return ranges;
 }
 
-/** Where `memblock` lies, if it was not thrown away with what only the boot needs. */
+/**
+ * Where `memblock` lies, if the architecture keeps it (CONFIG_ARCH_KEEP_MEMBLOCK). Elsewhere the variable
+ * may still be there when its arrays have been given away.
+ */
 function keptMemblock(kernel: Kernel): bigint | undefined {
-  const [at, start, end] = ['memblock', '__init_begin', '__init_end'].map((name) =>
-    kernel.symbol(name),
-  );
-  if (at === undefined || start === undefined || end === undefined) return undefined;
-  return at >= start && at < end ? undefined : at;
+  return kernel.facts.arch === 'arm64' ? kernel.symbol('memblock') : undefined;
 }
 
 /** Bytes from and to, of all memory that memblock knows (mm/memblock.c). */

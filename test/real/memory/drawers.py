@@ -119,15 +119,14 @@ def visit(one):
 
 
 visit(resource)
-if "memblock" in prog:
+# arm64 keeps memblock, which also has what may not be mapped.
+if "kimage_voffset" in prog:
     block = prog["memblock"]
-    begin, end = (prog.symbol(name).address for name in ("__init_begin", "__init_end"))
-    if not begin <= block.address_ < end:
-        ram = []
-        for i in range(block.memory.cnt.value_()):
-            region = block.memory.regions[i]
-            base, size = region.base.value_(), region.size.value_()
-            ram.append((-(-base // PAGE), (base + size) // PAGE))
+    ram = []
+    for i in range(block.memory.cnt.value_()):
+        region = block.memory.regions[i]
+        base, size = region.base.value_(), region.size.value_()
+        ram.append((-(-base // PAGE), (base + size) // PAGE))
 counts["ram"] = sum(end - start for start, end in ram)
 for start, end in ram:
     page = pfn_to_page(start)
@@ -148,7 +147,11 @@ counts["lru"] = sum(kinds.values())
 # Reserved frames of the image: by page tables, and on arm64 by how far the image was moved.
 moved = prog["kimage_voffset"].value_() if "kimage_voffset" in prog else None
 image = 0
-for address in range(prog.symbol("_text").address, prog.symbol("_end").address, PAGE):
+start, end = (prog.symbol(name).address for name in ("_text", "_end"))
+# Behind the last section: drgn does not move it with the image, which is linked at a multiple of 2 GiB.
+if not 0 < end - start < 1 << 31:
+    end = start + end % (1 << 31)
+for address in range(start, end, PAGE):
     try:
         init = prog["init_mm"].address_of_()
         physical = follow_phys(init, address).value_() if moved is None else address - moved

@@ -1,0 +1,169 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Damage, damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
+import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
+import { FrameMap } from '../../../src/walk/memory/frame-map.js';
+import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { KIND, type PageKind } from '../../../src/walk/memory/page-kinds.js';
+import { ramRanges } from '../../../src/walk/memory/ram.js';
+import { kernelStacks } from '../../../src/walk/memory/stacks.js';
+import { vmAreas } from '../../../src/walk/memory/vm-areas.js';
+import { zones } from '../../../src/walk/memory/zones.js';
+import { labDump } from '../../support/lab.js';
+
+// One wrong byte in a dump must not make a wrong ledger that says that it is whole.
+const kernel = openNative({ files: [labDump('6.1').elf] });
+afterAll(() => kernel.close());
+const frames = new FrameMap(ramRanges(kernel));
+const { kinds } = scanFrames(kernel, frames);
+
+const pageOf = (frame: number) => kernel.pages.pageOfFrame(frame);
+const offset = (struct: string, member: string) => {
+  const found = kernel.struct(struct)?.member(member);
+  if (!found) throw new Error(`struct ${struct} has no ${member}`);
+  return BigInt(found.offset);
+};
+const word = (address: bigint, value: bigint, bytes = 8): Damage => ({
+  patches: [{ address, bytes: littleEndian(BigInt.asUintN(8 * bytes, value), bytes) }],
+  denials: [],
+});
+const wordAt = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
+
+/** The first frame of a kind, and of a compound page if it is to be one. */
+function first(kind: PageKind, where: (page: bigint) => boolean = () => true): bigint {
+  for (let index = 0; index < kinds.length; index++) {
+    if (kinds[index] !== KIND[kind]) continue;
+    const page = pageOf(frames.frameAt(index));
+    if (where(page)) return page;
+  }
+  throw new Error(`no page is ${kind}`);
+}
+
+const flags = (page: bigint) => wordAt(page + offset('page', 'flags'));
+const isHead = (page: bigint) => {
+  const bit = kernel.enumerators('pageflags')?.get('PG_head') ?? 0n;
+  return ((flags(page) >> bit) & 1n) === 1n;
+};
+const withoutFlag = (page: bigint, flag: string): Damage => {
+  const bit = kernel.enumerators('pageflags')?.get(flag) ?? 0n;
+  return word(page + offset('page', 'flags'), flags(page) & ~(1n << bit));
+};
+const withFlag = (page: bigint, flag: string): Damage => {
+  const bit = kernel.enumerators('pageflags')?.get(flag) ?? 0n;
+  return word(page + offset('page', 'flags'), flags(page) | (1n << bit));
+};
+const [zone] = zones(kernel).filter(({ name }) => name === 'DMA32');
+const more = (address: bigint, by: bigint): Damage => word(address, wordAt(address) + by);
+const pointed = (symbol: string) => wordAt(needSymbol(kernel, symbol));
+
+function systemRam(): bigint {
+  const root = needSymbol(kernel, 'iomem_resource');
+  for (let at = wordAt(root + offset('resource', 'child')); at !== 0n; ) {
+    const end = wordAt(at + offset('resource', 'end'));
+    if (end > 0x1000_0000n && end < 0x8000_0000n) return at + offset('resource', 'end');
+    at = wordAt(at + offset('resource', 'sibling'));
+  }
+  throw new Error('no resource ends where the guest’s memory does');
+}
+
+const stacks = [...kernelStacks(kernel)].filter(({ vm }) => vm !== 0n);
+const area = [...vmAreas(kernel)].find(
+  (one) => one.owns && one.count > 2 && stacks.every(({ vm }) => vm !== one.vm),
+);
+const [stack] = stacks;
+const stackArea = [...vmAreas(kernel)].find(({ vm }) => vm === stack?.vm);
+const lists = perCpuAddress(
+  kernel,
+  wordAt((zone?.address ?? 0n) + offset('zone', 'per_cpu_pageset')),
+  0,
+);
+
+describe('one damaged word makes an incomplete answer', () => {
+  const cases: [string, () => Damage][] = [
+    ['the order of a free block', () => more(first('free') + offset('page', 'private'), 1n)],
+    ['a free block that is none', () => word(first('free') + offset('page', 'page_type'), -1n, 4)],
+    [
+      'an anonymous page without mapping',
+      () => word(first('anonymous') + offset('page', 'mapping'), 0n),
+    ],
+    [
+      'a page of shared memory without mapping',
+      () => word(first('shmem') + offset('page', 'mapping'), 0n),
+    ],
+    ['a page of shared memory like a file’s', () => withoutFlag(first('shmem'), 'PG_swapbacked')],
+    [
+      'a slab that is none',
+      () =>
+        withoutFlag(
+          first('slab', (page) => !isHead(page)),
+          'PG_slab',
+        ),
+    ],
+    ['a head of a slab that is none', () => withoutFlag(first('slab', isHead), 'PG_slab')],
+    ['a head that is none', () => withoutFlag(first('slab', isHead), 'PG_head')],
+    ['a page that nobody reserved', () => withoutFlag(first('reserved'), 'PG_reserved')],
+    ['a page that is reserved', () => withFlag(first('held'), 'PG_reserved')],
+    [
+      'a page table that is none',
+      () => word(first('page-table') + offset('page', 'page_type'), -1n, 4),
+    ],
+    [
+      'a page that is a table',
+      () => word(first('held') + offset('page', 'page_type'), 0xffff_fdffn, 4),
+    ],
+    [
+      'a tail that names no head',
+      () => word(first('slab', isHead) + 64n + offset('page', 'compound_head'), 0n),
+    ],
+    ['a page that is a tail', () => word(first('held') + offset('page', 'compound_head'), 1n)],
+    ['what a zone has', () => more((zone?.address ?? 0n) + offset('zone', 'present_pages'), 1n)],
+    [
+      'how many free blocks there are',
+      () => more((zone?.address ?? 0n) + offset('zone', 'free_area'), 0n),
+    ],
+    ['where RAM ends', () => more(systemRam(), -0x1000n)],
+    [
+      'how many pages an area has',
+      () => more((area?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n),
+    ],
+    ['the pages of an area', () => word((area?.vm ?? 0n) + offset('vm_struct', 'pages'), 0n)],
+    ['what an area is', () => word((area?.vm ?? 0n) + offset('vm_struct', 'flags'), 0n)],
+    [
+      'the pages of a stack',
+      () => more((stackArea?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n),
+    ],
+    ['how many pages a CPU lists', () => more(lists + offset('per_cpu_pages', 'count'), -1n)],
+    [
+      'a unit of per-CPU memory',
+      () => more(pointed('pcpu_first_chunk') + offset('pcpu_chunk', 'nr_pages'), -1n),
+    ],
+    ['how many per-CPU pages there are', () => more(needSymbol(kernel, 'pcpu_nr_populated'), 1n)],
+    ['pages of ftrace', () => word(pointed('ftrace_pages_start'), 0n)],
+  ];
+  test.each(cases)('%s', (what, damage) => {
+    const changed = damage();
+    // In this row nothing is changed: it shows that the others are told by what is.
+    if (what === 'how many free blocks there are') {
+      const free = offset('zone', 'free_area') + offset('free_area', 'nr_free');
+      const damaged = accountMemory(damagedKernel(kernel, more((zone?.address ?? 0n) + free, 1n)));
+      expect(damaged.complete).toBe(false);
+      expect(accountMemory(damagedKernel(kernel, changed)).complete).toBe(true);
+      return;
+    }
+    const answer = accountMemory(damagedKernel(kernel, changed));
+    expect(answer.warnings).not.toEqual([]);
+    expect(answer.complete).toBe(false);
+  });
+
+  test('a struct page that is not there is counted as not known', () => {
+    const page = first('held');
+    const denials = [{ address: page, length: 64, code: 'filtered' as const }];
+    const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));
+    const unknown = answer.memory.children.find(({ drawer }) => drawer === 'unknown');
+    expect(unknown?.frames).toBeGreaterThan(0);
+    expect(answer.complete).toBe(false);
+    expect(answer.memory.frames).toBe(frames.size);
+  });
+});
