@@ -1,6 +1,4 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Damage, damagedKernel } from '../../../scripts/fuzz-parts/damaged-kernel.js';
-import { littleEndian } from '../../../scripts/fuzz-parts/values.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
@@ -11,7 +9,9 @@ import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { kernelStacks } from '../../../src/walk/memory/stacks.js';
 import { vmAreas } from '../../../src/walk/memory/vm-areas.js';
 import { zones } from '../../../src/walk/memory/zones.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 // One wrong byte in a dump must not make a wrong ledger that says that it is whole.
 const kernel = openNative({ files: [labDump('6.1').elf] });
