@@ -14,7 +14,7 @@ const BELOW = {
 };
 
 /** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */
-const KNOWS_ENGINES = '^src/(cli|extract|kernel|report/(info|struct))/|^src/walk/values/';
+const KNOWS_ENGINES = '^src/(cli|extract|kernel|report/info)/';
 
 module.exports = {
   forbidden: [
@@ -30,6 +30,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: KNOWS_ENGINES },
       to: { path: '^src/kernel/(native|crash)/' },
+    },
+    {
+      name: 'extract-takes-parts',
+      severity: 'error',
+      from: { path: '^src/extract/' },
+      to: { path: '^src/kernel/(native|crash)/', pathNot: '^src/kernel/native/parts\\.ts$' },
     },
     {
       name: 'nothing-of-tests',

@@ -1,5 +1,5 @@
 import { ReadError } from '../kernel/error.js';
-import type { NativeKernel } from '../kernel/native/kernel.js';
+import type { NativeKernel } from '../kernel/native/parts.js';
 import type { KeptPages } from './kept-pages.js';
 
 /** Larger than any kernel's constants, in bytes. */

@@ -3,14 +3,18 @@
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
 import path from 'node:path';
 import { KernelError } from '../kernel/error.js';
-import { architectureOf } from '../kernel/native/arch/architecture-of.js';
-import { packedPagesNote } from '../kernel/native/image/diskdump/packed-pages.js';
-import type { MemoryImage } from '../kernel/native/image/image.js';
-import { keptBytesNotes, keptBytesOf } from '../kernel/native/image/kept-bytes.js';
-import type { Note } from '../kernel/native/image/notes.js';
-import { lastAtOrBelow } from '../kernel/native/image/sorted.js';
-import type { NativeKernel } from '../kernel/native/kernel.js';
-import { type NativeOptions, openNativeImage } from '../kernel/native/open.js';
+import {
+  architectureOf,
+  keptBytesNotes,
+  keptBytesOf,
+  lastAtOrBelow,
+  type MemoryImage,
+  type NativeKernel,
+  type NativeOptions,
+  type Note,
+  openNativeImage,
+  packedPagesNote,
+} from '../kernel/native/parts.js';
 import { checkOutput, OutputError, OutputFile } from '../output-file.js';
 import { anonymous } from './anonymize/anonymous.js';
 import type { Replacements } from './anonymize/replacements.js';

@@ -1,4 +1,4 @@
-import type { ByteRange } from '../kernel/native/image/kept-ranges.js';
+import type { ByteRange } from '../kernel/native/parts.js';
 
 /** A page of which everything is kept. */
 export const WHOLE = 'whole';

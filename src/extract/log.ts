@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../kernel/native/kernel.js';
+import type { NativeKernel } from '../kernel/native/parts.js';
 import { needSymbol } from '../walk/machine/cpus.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Store } from './debuggers/store.js';

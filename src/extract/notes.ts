@@ -1,6 +1,5 @@
 import { viewOf } from '../kernel/bytes.js';
-import { type Note, NT_PRSTATUS } from '../kernel/native/image/notes.js';
-import type { Vmcoreinfo } from '../kernel/native/vmcoreinfo.js';
+import { type Note, NT_PRSTATUS, type Vmcoreinfo } from '../kernel/native/parts.js';
 
 /** Where struct elf_prstatus has `pr_pid`, and its registers (linux/elfcore.h). */
 const PR_PID = 32;

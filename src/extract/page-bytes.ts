@@ -1,7 +1,6 @@
 import { bytesOf } from '../kernel/bytes.js';
 import { ReadError } from '../kernel/error.js';
-import type { MemoryImage } from '../kernel/native/image/image.js';
-import type { ByteRange } from '../kernel/native/image/kept-ranges.js';
+import type { ByteRange, MemoryImage } from '../kernel/native/parts.js';
 import type { Patches } from './anonymize/patcher.js';
 import { type KeptPages, WHOLE } from './kept-pages.js';
 

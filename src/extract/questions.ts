@@ -3,7 +3,7 @@ import { SocketAccountant } from '../account/socket.js';
 import { accountAll } from '../account/sockets.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import type { NativeKernel } from '../kernel/native/kernel.js';
+import type { NativeKernel } from '../kernel/native/parts.js';
 import { WalkError } from '../walk/error.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
 import { StructReader } from '../walk/struct-reader.js';

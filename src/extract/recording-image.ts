@@ -1,5 +1,5 @@
 import { ReadError } from '../kernel/error.js';
-import type { ImageFacts, MemoryImage } from '../kernel/native/image/image.js';
+import type { ImageFacts, MemoryImage } from '../kernel/native/parts.js';
 import type { KeptPages } from './kept-pages.js';
 
 /**

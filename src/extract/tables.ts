@@ -1,12 +1,12 @@
 import {
+  CHUNK,
+  Kallsyms,
   MOST_GROUP_BYTES,
+  type NativeKernel,
   type PackedGroup,
+  type PhysicalRange,
   packGroup,
-} from '../kernel/native/image/diskdump/packed-pages.js';
-import type { PhysicalRange } from '../kernel/native/image/image.js';
-import { Kallsyms } from '../kernel/native/kallsyms/kallsyms.js';
-import type { NativeKernel } from '../kernel/native/kernel.js';
-import { CHUNK } from '../kernel/native/lazy-bytes.js';
+} from '../kernel/native/parts.js';
 import { type KeptPages, WHOLE } from './kept-pages.js';
 
 /**

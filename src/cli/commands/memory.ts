@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import { shellPath } from '../../shell-word.js';
 import { type AnswerOptions, answer } from '../answer.js';
+import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { Progress } from '../progress.js';
-import { addSourceOptions } from '../kernel-source.js';
 
 interface MemoryOptions extends AnswerOptions {
   readonly caches?: true;

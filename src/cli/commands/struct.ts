@@ -3,7 +3,7 @@ import { KdumpMemError } from '../../error.js';
 import { formatJson } from '../../json.js';
 import { hex } from '../../kernel/hex.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import type { NamedType } from '../../kernel/native/named-types.js';
+import type { NamedType } from '../../kernel/type-description.js';
 import type { LayoutMember } from '../../report/struct/layout.js';
 import { WalkError } from '../../walk/error.js';
 import { InstanceReader } from '../../walk/values/instance.js';

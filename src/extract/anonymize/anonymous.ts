@@ -1,5 +1,5 @@
 import { bytesOf, untilNul } from '../../kernel/bytes.js';
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import { UTS, UTS_BYTES } from '../../kernel/utsname.js';
 import { formatAddress } from '../../walk/address.js';
 import { decodeBytes, StructReader } from '../../walk/struct-reader.js';

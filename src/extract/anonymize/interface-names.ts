@@ -1,5 +1,5 @@
 import { untilNul } from '../../kernel/bytes.js';
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import { listNodes } from '../../walk/list.js';
 import { netNamespaces } from '../../walk/network/net-namespaces.js';
 import { StructReader } from '../../walk/struct-reader.js';

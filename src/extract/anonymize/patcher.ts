@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import type { KeptPages } from '../kept-pages.js';
 
 /** Bytes to put in place of others, by page number, at bytes from its start. */

@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import { cpuMask, perCpuAddress } from '../../walk/machine/cpus.js';
 import { attempt } from '../questions.js';
 import { pointerAt } from './pointer.js';

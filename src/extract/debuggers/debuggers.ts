@@ -1,6 +1,4 @@
-import type { Architecture } from '../../kernel/native/arch/arch.js';
-import { walkTables } from '../../kernel/native/arch/walk-tables.js';
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import { type Architecture, type NativeKernel, walkTables } from '../../kernel/native/parts.js';
 import { attempt } from '../questions.js';
 import { readCpus } from './cpus.js';
 import { readMemoryBlocks } from './memory-blocks.js';

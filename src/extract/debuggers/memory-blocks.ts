@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import { listNodes } from '../../walk/list.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';

@@ -1,5 +1,5 @@
 import { viewOf } from '../../kernel/bytes.js';
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
 import { present } from './present.js';

@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 
 /** The pointer that lies at an address. @throws {ReadError} */
 export function pointerAt(kernel: NativeKernel, address: bigint): bigint {

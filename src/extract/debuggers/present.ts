@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import { StructReader } from '../../walk/struct-reader.js';
 
 /** A reader of those members that this kernel has. */

@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 
 /** Code of the scheduler is some 30 KiB. */
 const MOST_TEXT = 256 << 10;

@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 
 /** Has the page of an address stored, without keeping anything of it. */
 export type Store = (address: bigint) => void;

@@ -1,4 +1,4 @@
-import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NativeKernel } from '../../kernel/native/parts.js';
 import { attempt } from '../questions.js';
 
 /** Variables of the image, and how many bytes of each are kept at most; `page` for a page of them. */

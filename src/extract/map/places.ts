@@ -1,5 +1,5 @@
 import { bytesOf } from '../../kernel/bytes.js';
-import type { MemoryImage } from '../../kernel/native/image/image.js';
+import type { MemoryImage } from '../../kernel/native/parts.js';
 import type { Patches } from '../anonymize/patcher.js';
 import type { KeptPages } from '../kept-pages.js';
 

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import type { ZodError } from 'zod';
 import { KernelError } from '../../kernel/error.js';
-import type { MemoryImage } from '../../kernel/native/image/image.js';
+import type { MemoryImage } from '../../kernel/native/parts.js';
 import { identityOf } from './identity.js';
 import { MOST_MAP_BYTES } from './limits.js';
 import { RestoredImage } from './restored-image.js';

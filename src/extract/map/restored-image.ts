@@ -1,7 +1,5 @@
 import { bytesOf, viewOf } from '../../kernel/bytes.js';
-import type { MemoryImage } from '../../kernel/native/image/image.js';
-import { lastAtOrBelow } from '../../kernel/native/image/sorted.js';
-import { WrappedImage } from '../../kernel/native/image/wrapped-image.js';
+import { lastAtOrBelow, type MemoryImage, WrappedImage } from '../../kernel/native/parts.js';
 import type { MapJson } from './schema.js';
 
 /** Shows other bytes at some places of physical memory, if there are any at all. */

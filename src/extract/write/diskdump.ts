@@ -3,11 +3,11 @@ import { bytesOf } from '../../kernel/bytes.js';
 import {
   COMPRESSION_FLAGS,
   DESCRIPTOR_BYTES,
+  type Note,
   STATUS_AT,
   SUB_HEADER_BYTES,
   UTSNAME_AT,
-} from '../../kernel/native/image/diskdump/format.js';
-import type { Note } from '../../kernel/native/image/notes.js';
+} from '../../kernel/native/parts.js';
 import { UTS_BYTES } from '../../kernel/utsname.js';
 import type { OutputFile } from '../../output-file.js';
 import { Appender } from './appender.js';

@@ -1,12 +1,16 @@
+import { z } from 'zod';
 import { KernelError } from '../error.js';
 import { hex } from '../hex.js';
 import type { CrashSession } from './session.js';
 
-/** One line of a recording: a command and its words, or a read and its bytes (base64) or refusal. */
-type Entry =
-  | { readonly command: string; readonly answer: string }
-  | { readonly read: string; readonly bytes: string }
-  | { readonly read: string; readonly refusal: string };
+/** One line of a recording: a command and its words, or a read and its bytes or refusal. */
+const entrySchema = z.union([
+  z.strictObject({ command: z.string(), answer: z.string() }),
+  z.strictObject({ read: z.string(), bytes: z.base64() }),
+  z.strictObject({ read: z.string(), refusal: z.string() }),
+]);
+
+type Entry = z.infer<typeof entrySchema>;
 
 /** Lets a session through and hands a line for each request to `write`: JSON, ending in a newline. */
 export function recordSession(session: CrashSession, write: (line: string) => void): CrashSession {
@@ -33,13 +37,15 @@ export function recordSession(session: CrashSession, write: (line: string) => vo
 /**
  * Plays a recording back. The same question gets the same answer, in any order; one that was never
  * asked is an error.
+ *
+ * @throws {KernelError} `crash-failed` for a line that is no entry
  */
 export function playSession(recording: string): CrashSession {
   const answers = new Map<string, string>();
   const memory = new Map<string, Uint8Array | string>();
-  for (const line of recording.split('\n')) {
+  for (const [index, line] of recording.split('\n').entries()) {
     if (line === '') continue;
-    const entry = JSON.parse(line) as Entry;
+    const entry = readEntry(line, index + 1);
     if ('command' in entry) answers.set(entry.command, entry.answer);
     else if ('bytes' in entry) memory.set(entry.read, Buffer.from(entry.bytes, 'base64'));
     else memory.set(entry.read, entry.refusal);
@@ -49,6 +55,14 @@ export function playSession(recording: string): CrashSession {
     readMemory: (address, length) => recorded(memory, readKey(address, length)),
     close: () => {},
   };
+}
+
+function readEntry(line: string, number: number): Entry {
+  try {
+    return entrySchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new KernelError('crash-failed', `line ${number} of the recording is damaged`, { cause });
+  }
 }
 
 function readKey(address: bigint, length: number): string {

@@ -1,16 +1,7 @@
-import { describeType, type TypeDescription } from './btf/describe.js';
+import type { NamedType } from '../type-description.js';
+import { describeType } from './btf/describe.js';
 import { Kind } from './btf/format.js';
 import type { NativeKernel } from './kernel.js';
-
-/** A type that somebody asked for by name. */
-export interface NamedType {
-  /** What the name stands for, typedefs stripped: `struct bio_vec` for `skb_frag_t`. */
-  readonly type: TypeDescription;
-  /** The name, if it is a typedef's. */
-  readonly typedef?: string;
-  /** The module that defines it; absent for the kernel's own. */
-  readonly module?: string;
-}
 
 const KEYWORD = /^(struct|union|enum)\s+/;
 

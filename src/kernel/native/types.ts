@@ -1,7 +1,8 @@
 import { KernelError } from '../error.js';
 import type { StructLayout } from '../layout.js';
+import type { TypeDescription } from '../type-description.js';
 import type { Btf } from './btf/btf.js';
-import { describeType, type TypeDescription } from './btf/describe.js';
+import { describeType } from './btf/describe.js';
 import { enumeratorsOf } from './btf/enumerators.js';
 import { Kind } from './btf/format.js';
 import { BtfStructLayout, type MemberCache } from './btf/layout.js';

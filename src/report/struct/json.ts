@@ -1,6 +1,6 @@
 import { hex } from '../../kernel/hex.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { NamedType } from '../../kernel/native/named-types.js';
+import type { NamedType } from '../../kernel/type-description.js';
 import type { Value } from '../../walk/values/instance.js';
 import type { Place } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';

@@ -1,6 +1,6 @@
+import { storageUnit } from '../../kernel/bitfields.js';
 import { KernelError } from '../../kernel/error.js';
-import type { MemberDescription, TypeDescription } from '../../kernel/native/btf/describe.js';
-import { storageUnit } from '../../kernel/native/btf/layout.js';
+import type { MemberDescription, TypeDescription } from '../../kernel/type-description.js';
 
 export type Aggregate = Extract<TypeDescription, { kind: 'struct' | 'union' }>;
 

@@ -1,4 +1,4 @@
-import type { MemberDescription, TypeDescription } from '../../kernel/native/btf/describe.js';
+import type { MemberDescription, TypeDescription } from '../../kernel/type-description.js';
 import { WalkError } from '../../walk/error.js';
 import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
 import { type LayoutMember, placeOf } from './layout.js';

@@ -1,5 +1,4 @@
-import type { TypeDescription } from '../../kernel/native/btf/describe.js';
-import type { NamedType } from '../../kernel/native/named-types.js';
+import type { NamedType, TypeDescription } from '../../kernel/type-description.js';
 import { escapeText } from '../text/escape.js';
 import { type Aggregate, type Hole, type LayoutMember, layoutOf, paddingOf } from './layout.js';
 

@@ -1,5 +1,5 @@
 import { ReadError, type ReadErrorCode } from '../../kernel/error.js';
-import type { TypeDescription } from '../../kernel/native/btf/describe.js';
+import type { TypeDescription } from '../../kernel/type-description.js';
 import { decodeBytes } from '../struct-reader.js';
 
 /** A value in memory, by its type. Text and names in it are hostile. */

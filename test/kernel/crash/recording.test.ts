@@ -42,3 +42,14 @@ test('a question that was not recorded is refused, not made up', () => {
   );
   expect(() => player.readMemory(0xffff_8000_dead_0000n, 4096)).toThrow('has no answer to: 0xffff');
 });
+
+test.each([
+  '{"command":"sys","answer":"',
+  '{"command":"sys"}',
+  '{"read":"0x1000+8","bytes":"no base64!"}',
+  '[1]',
+])('a line that is no entry is told, with its number: %s', (line) => {
+  const good = '{"command":"sys","answer":"RELEASE"}';
+  expect(playSession(`${good}\n`).ask(['sys'])).toEqual(['RELEASE']);
+  expect(() => playSession(`${good}\n${line}\n`)).toThrow('line 2 of the recording is damaged');
+});

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ReadError } from '../../../src/kernel/error.js';
-import type { TypeDescription } from '../../../src/kernel/native/btf/describe.js';
+import type { TypeDescription } from '../../../src/kernel/type-description.js';
 import { valueText } from '../../../src/report/struct/instance.js';
 import { typeText } from '../../../src/report/struct/text.js';
 import { InstanceReader } from '../../../src/walk/values/instance.js';

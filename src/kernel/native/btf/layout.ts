@@ -1,3 +1,4 @@
+import { storageUnit } from '../../bitfields.js';
 import { KernelError } from '../../error.js';
 import type { MemberLayout, StructLayout } from '../../layout.js';
 import type { Btf } from './btf.js';
@@ -103,31 +104,6 @@ function describeMember(
   if (bitSize === 0)
     return { offset: Math.floor(bits / 8), size: btf.size(type), ...array, type: name, pointer };
   return { ...storageUnit(bits, bitSize, btf.size(type), structSize), type: name, pointer };
-}
-
-/**
- * The bytes to read for a bitfield: the aligned unit of its declared type, or, where a packed struct
- * puts it across two of them or the unit would reach over the struct's end, the bytes it touches.
- */
-export function storageUnit(
-  bits: number,
-  bitSize: number,
-  unit: number,
-  structSize: number,
-): Pick<MemberLayout, 'offset' | 'size'> & { bits: { offset: number; size: number } } {
-  if (unit > 0) {
-    const offset = Math.floor(bits / (unit * 8)) * unit;
-    const within = bits - offset * 8;
-    if (within + bitSize <= unit * 8 && offset + unit <= structSize)
-      return { offset, size: unit, bits: { offset: within, size: bitSize } };
-  }
-  const offset = Math.floor(bits / 8);
-  const within = bits % 8;
-  return {
-    offset,
-    size: Math.ceil((within + bitSize) / 8),
-    bits: { offset: within, size: bitSize },
-  };
 }
 
 /** The bare name under which a member's type is known, and what was around it. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { storageUnit } from '../../../../src/kernel/bitfields.js';
 import type { StructLayout } from '../../../../src/kernel/layout.js';
 import { Btf } from '../../../../src/kernel/native/btf/btf.js';
-import { storageUnit } from '../../../../src/kernel/native/btf/layout.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { BtfWriter } from '../../../support/btf.js';
 
