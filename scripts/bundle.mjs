@@ -5,9 +5,20 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { entryOf, SUBCOMMANDS } from './bundle-parts/entries.mjs';
 import { writeNotices } from './bundle-parts/notices.mjs';
-import { bundleOptions, declarationsOnly, launcherOptions } from './bundle-parts/options.mjs';
+import {
+  bundleOptions,
+  declarationsOnly,
+  launcherOptions,
+  MAP_SCHEMA,
+  mapSchemaApart,
+} from './bundle-parts/options.mjs';
 
 const OUT = 'dist/bin';
+/** The launcher calls what is in a bundle as node calls a module. */
+const CALLED = {
+  banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+  footer: { js: '})' },
+};
 
 rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT, { recursive: true });
@@ -18,14 +29,19 @@ const inputs = [
   ...(await bundle('kdump-mem', bundleOptions(entryOf('kdump-mem'), [declarationsOnly]))),
 ];
 for (const name of SUBCOMMANDS) {
-  inputs.push(...(await bundle(`kdump-mem-${name}`, bundleOptions(entryOf('kdump-mem', [name])))));
+  const options = bundleOptions(entryOf('kdump-mem', [name]), [mapSchemaApart]);
+  // A script that the launcher runs can require another, and not import it.
+  const supported = { 'dynamic-import': false };
+  inputs.push(...(await bundle(`kdump-mem-${name}`, { ...options, supported })));
 }
+const mapSchema = bundleOptions({ entryPoints: ['src/extract/map/schema.ts'] });
+inputs.push(...(await bundle(MAP_SCHEMA, mapSchema, { banner: {}, footer: {} })));
 await launcher('skcheck', []);
 await launcher('kdump-mem', SUBCOMMANDS);
 writeNotices(inputs, `${OUT}/THIRD-PARTY-NOTICES`);
 
 /** Returns the source files that went into it. */
-async function bundle(name, options) {
+async function bundle(name, options, around = CALLED) {
   const { metafile } = await build({
     ...options,
     outfile: `${OUT}/bundles/${name}.js`,
@@ -33,9 +49,7 @@ async function bundle(name, options) {
     minifySyntax: true,
     sourcemap: true,
     sourcesContent: false,
-    // The launcher calls it as node calls a module.
-    banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
-    footer: { js: '})' },
+    ...around,
   });
   return Object.keys(metafile.inputs);
 }

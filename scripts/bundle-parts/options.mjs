@@ -28,6 +28,22 @@ export const declarationsOnly = {
   },
 };
 
+/**
+ * Leaves the schema of maps, and zod with it, to a bundle beside those of commands: half of the code that
+ * each of them would load for every question. The launcher's folder is where they look for it.
+ */
+export const mapSchemaApart = {
+  name: 'map-schema-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/schema\.js$/ }, ({ kind, importer }) =>
+      kind === 'dynamic-import' && importer.endsWith('/extract/map/read.ts')
+        ? { path: `./bundles/${MAP_SCHEMA}.js`, external: true }
+        : undefined,
+    );
+  },
+};
+export const MAP_SCHEMA = 'map-schema';
+
 /** How esbuild makes one CommonJS file of a program (entries.mjs) and everything that it imports. */
 export function bundleOptions(entry, plugins = []) {
   return {

@@ -33,6 +33,14 @@ describe('kdump-mem', () => {
       expect(bundle.includes(`command("${other}")`)).toBe(other === name);
   });
 
+  test('loads what reads a map only for a map', () => {
+    const has = (name: string) =>
+      readFileSync(join(installed.bin, `bundles/${name}.js`), 'utf8').includes('ZodError');
+    expect(has('map-schema')).toBe(true);
+    for (const name of ['skb', 'sockets', 'info', 'read', 'struct'])
+      expect(has(`kdump-mem-${name}`)).toBe(false);
+  });
+
   test('knows a command after --, where nothing is an option', async () => {
     expect(await kdumpMem('--', 'info')).toEqual(await kdumpMem('info'));
     expect((await kdumpMem('--', 'info')).stderr).toContain('say what to read');

@@ -5,7 +5,7 @@ import type { MemoryImage } from '../../kernel/native/parts.js';
 import { identityOf } from './identity.js';
 import { MOST_MAP_BYTES } from './limits.js';
 import { RestoredImage } from './restored-image.js';
-import { type MapJson, mapSchema } from './schema.js';
+import type { MapJson } from './schema.js';
 
 /**
  * An anonymous extract with the names that it had: whatever is asked of it is answered as by the
@@ -15,7 +15,7 @@ import { type MapJson, mapSchema } from './schema.js';
  * @throws {KernelError} `wrong-map` if the file is no map, or the map of another extract
  */
 export async function restored(image: MemoryImage, file: string): Promise<MemoryImage> {
-  const map = parse(file, readBounded(file));
+  const map = await parse(file, readBounded(file));
   const [extract, ...others] = image.facts.files;
   const size = extract === undefined ? -1 : fs.statSync(extract).size;
   const isIts =
@@ -49,13 +49,15 @@ function readBounded(file: string): string {
   }
 }
 
-function parse(file: string, text: string): MapJson {
+async function parse(file: string, text: string): Promise<MapJson> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     throw new KernelError('wrong-map', `${file} is no map: it is not JSON`, { cause });
   }
+  // zod is half of all the code; who reads no map does not wait for it.
+  const { mapSchema } = await import('./schema.js');
   const { success, data, error } = mapSchema.safeParse(value);
   if (!success) throw new KernelError('wrong-map', `${file} is no map: ${firstIssue(error)}`);
   return data;
