@@ -32,7 +32,7 @@ export function expectTruth(
 }
 
 /** The guest gives a name byte by byte; ours is text where the bytes are UTF-8. */
-export function commOf({ comm }: Role): string {
+export function commOf({ comm }: Pick<Role, 'comm'>): string {
   const bytes = Buffer.from(comm, 'latin1');
   const text = bytes.toString('utf8');
   if (Buffer.from(text, 'utf8').equals(bytes)) return text;

@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { accountProcess } from '../../src/account/skb.js';
-import { accountAll } from '../../src/account/sockets.js';
-import { openNative } from '../../src/kernel/native/open.js';
-import { TaskReader } from '../../src/walk/tasks/tasks.js';
-import { FIXTURES, fixture } from '../support/fixtures.js';
+import { accountProcess } from '../src/account/skb.js';
+import { accountAll } from '../src/account/sockets.js';
+import { openNative } from '../src/kernel/native/open.js';
+import { TaskReader } from '../src/walk/tasks/tasks.js';
+import { FIXTURES, fixture } from './support/fixtures.js';
 
 test('the fixtures are small enough to be in the repository', () => {
   const sizes = FIXTURES.map((name) => statSync(fixture(name).vmcore).size);

@@ -1,0 +1,57 @@
+import { afterAll, expect, test } from 'vitest';
+import { hasNapi } from '../../../src/walk/network/gro.js';
+import { type NetDevice, netDevices } from '../../../src/walk/network/net-devices.js';
+import { QdiscReader } from '../../../src/walk/network/qdisc.js';
+import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
+import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+
+const { kernel, offset, with: change } = fixtureKernel('6.1');
+afterAll(() => kernel.close());
+
+const devices = [...netDevices(kernel)];
+const named = (name: string): NetDevice => devices.find((device) => device.name === name)!;
+// As the guest was booted: one card, and the loopback device that every namespace has.
+const card = devices.find(({ driver }) => driver === 'virtio_net')!;
+
+test('the guest’s card has a driver and rings, loopback has neither', () => {
+  expect(card.name).toBe('eth0');
+  expect(named('lo')).toMatchObject({ driver: undefined, parent: 0n });
+  expect(hasNapi(kernel, card)).toBe(true);
+  expect(hasNapi(kernel, named('lo'))).toBe(false);
+  // QEMU's card has 256 descriptors; the driver keeps the ring full.
+  const { buffers } = virtioNetMemory(kernel, card);
+  expect(buffers.length).toBeGreaterThan(100);
+  expect(buffers.length).toBeLessThanOrEqual(256);
+});
+
+test('every qdisc is told once, however many queues share it', () => {
+  const reader = new QdiscReader(kernel, new SkbLists(kernel));
+  const qdiscs = devices.flatMap((device) => [...reader.ofDevice(device)]);
+  expect(qdiscs.length).toBeGreaterThan(0);
+  expect(new Set(qdiscs.map(({ qdisc }) => qdisc)).size).toBe(qdiscs.length);
+  expect(devices.flatMap((device) => [...reader.ofDevice(device)])).toEqual([]);
+});
+
+test('a list of devices that is torn says so', () => {
+  const at = card.address + offset('net_device', 'dev_list');
+  const damaged = damagedKernel(kernel, change(card.address, 'net_device', 'dev_list.next', at, 8));
+  expect(() => [...netDevices(damaged)]).toThrow(/is torn/);
+});
+
+test('more transmit queues than there can be are damage', () => {
+  const damaged = damagedKernel(
+    kernel,
+    change(card.address, 'net_device', 'num_tx_queues', 70_000n, 4),
+  );
+  expect(() => [...netDevices(damaged)]).toThrow('70000 transmit queues');
+});
+
+test('the memory of a card whose rings are of another device is not told', () => {
+  const damaged = damagedKernel(
+    kernel,
+    change(card.own, 'virtnet_info', 'dev', named('lo').address, 8),
+  );
+  expect(() => virtioNetMemory(damaged, card)).toThrow('its virtnet_info is of another device');
+});

@@ -1,0 +1,100 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { Tally } from '../../../src/account/tally.js';
+import { PageReader } from '../../../src/walk/pages/pages.js';
+import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
+import { SkbReader } from '../../../src/walk/skbs/skb.js';
+import { Warnings } from '../../../src/walk/warnings.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+
+const { kernel, truth, offset, with: change } = fixtureKernel('6.1');
+afterAll(() => kernel.close());
+
+const starving = truth.sockets.find(({ queues }) => (queues.receive?.orders[3] ?? 0) > 0)!;
+
+/** First frames of allocations of eight pages that the socket's skbs hold. */
+const heads = (() => {
+  const tally = new Tally(kernel.facts.pageSize, new Warnings());
+  const reader = new SkbReader(kernel, new PageReader(kernel));
+  const queue = BigInt(starving.sock) + offset('sock', 'sk_receive_queue');
+  for (const skb of new SkbLists(kernel).ring(queue)) reader.read(skb, tally);
+  return [...tally.pages()].filter(({ order }) => order === 3).map(({ frame }) => frame);
+})();
+const [head = 0] = heads;
+const page = (frame: number) => kernel.pages.pageOfFrame(frame);
+
+test('as many allocations of order 3 as drgn finds are of eight pages each', () => {
+  expect(heads).toHaveLength(starving.queues.receive?.orders[3] ?? 0);
+  const reader = new PageReader(kernel);
+  // A fixture keeps of tails what was read of them once: of the first head the one behind it.
+  for (const [frame, at] of [...heads.map((frame) => [frame, frame] as const), [head, head + 1]]) {
+    const block = reader.block(page(at));
+    expect(block).toMatchObject({ kind: 'page', frame, order: 3, free: false });
+  }
+});
+
+test('an skb lies in a slab, whose first page and slots are told', () => {
+  const skb = kernel
+    .read(BigInt(starving.sock) + offset('sock', 'sk_receive_queue.next'), 8)
+    .getBigUint64(0, true);
+  const reader = new PageReader(kernel);
+  const block = reader.block(kernel.pages.pageOf(skb)!);
+  if (block.kind !== 'slab') throw new Error('it lies in no slab');
+  expect(block.cache.slotSize).toBe(256);
+  expect((skb - block.start) % 256n).toBe(0n);
+  const row = reader.row(block.frame);
+  expect(reader.inOneSlot(row, skb, skb + 255n)).toBe(true);
+  expect(reader.inOneSlot(row, skb, skb + 256n)).toBe(false);
+});
+
+describe('what no sound kernel holds is damage:', () => {
+  test.each<[string, () => Damage, number, RegExp]>([
+    [
+      'a tail that leads to no head',
+      () => change(page(head + 1), 'page', 'compound_head', page(head + 2) + 1n, 8),
+      1,
+      /the tail page 0x[0-9a-f]+ leads to 0x[0-9a-f]+, which is no compound head/,
+    ],
+    [
+      'an order larger than any',
+      () => change(page(head + 1), 'page', 'compound_order', 77n, 1),
+      0,
+      /claims order 77/,
+    ],
+    [
+      'references below 0',
+      () => change(page(head), 'page', '_refcount.counter', 0xffff_fff0n, 4),
+      0,
+      /counts -16 references/,
+    ],
+  ])('%s', (_, damage, tail, message) => {
+    const reader = new PageReader(damagedKernel(kernel, damage()));
+    expect(() => reader.block(page(head + tail))).toThrow(
+      expect.objectContaining({ code: 'damaged', message: expect.stringMatching(message) }),
+    );
+  });
+
+  test('an address between two struct pages', () => {
+    const reader = new PageReader(kernel);
+    expect(() => reader.block(page(head) + 8n)).toThrow(/is not the address of a struct page/);
+  });
+});
+
+test('a page without references is free', () => {
+  const damage = change(page(head), 'page', '_refcount.counter', 0n, 4);
+  const reader = new PageReader(damagedKernel(kernel, damage));
+  expect(reader.block(page(head))).toMatchObject({ kind: 'page', free: true });
+});
+
+test('what a page was is remembered until it is to be forgotten', () => {
+  let reads = 0;
+  const noting = damagedKernel(kernel, { patches: [], denials: [] }, () => reads++);
+  const reader = new PageReader(noting);
+  reader.block(page(head));
+  const first = reads;
+  reader.block(page(head));
+  expect(reads).toBe(first);
+  reader.forget();
+  reader.block(page(head));
+  expect(reads).toBeGreaterThan(first);
+});

@@ -1,0 +1,94 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { Tally } from '../../../src/account/tally.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { PageReader } from '../../../src/walk/pages/pages.js';
+import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
+import { SkbReader } from '../../../src/walk/skbs/skb.js';
+import { Warnings } from '../../../src/walk/warnings.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+
+const { kernel, truth, offset, pointer, with: change } = fixtureKernel('6.1');
+afterAll(() => kernel.close());
+
+const starving = truth.sockets.find(({ queues }) => (queues.receive?.frags ?? 0) > 100)!;
+const queue = BigInt(starving.sock) + offset('sock', 'sk_receive_queue');
+
+/** What all skbs of the queue pin, and what was said of them. */
+function read(from: Kernel) {
+  const warnings = new Warnings();
+  const tally = new Tally(from.facts.pageSize, warnings);
+  const reader = new SkbReader(from, new PageReader(from));
+  for (const skb of new SkbLists(from).ring(queue)) tally.skb(reader.read(skb, tally));
+  const messages = warnings.list().map(({ message }) => message);
+  return { figures: tally.figures(), messages };
+}
+
+test('skbs of a queue pin what drgn says', () => {
+  const { figures, messages } = read(kernel);
+  expect(messages).toEqual([]);
+  expect(figures).toMatchObject({ ...starving.queues.receive, orders: expect.anything() });
+});
+
+describe('of an skb that is damaged, what can be read still counts, and it is told:', () => {
+  const skb = pointer(queue);
+  const info = pointer(skb + offset('sk_buff', 'head')) + BigInt(endOf(skb));
+  test.each<[string, Damage, RegExp]>([
+    [
+      'more frags than there is room for',
+      change(info, 'skb_shared_info', 'nr_frags', 200n, 1),
+      /what it holds: nr_frags is 200, and the array holds 17/,
+    ],
+    [
+      'a head that counts no references',
+      change(info, 'skb_shared_info', 'dataref.counter', 0n, 4),
+      /its clones: its head counts 0 references/,
+    ],
+    [
+      'no users',
+      change(skb, 'sk_buff', 'users.refs.counter', 0n, 4),
+      /its slab slot: it has 0 users/,
+    ],
+    [
+      'a head that is nowhere',
+      change(skb, 'sk_buff', 'head', 0x1234_5678_9000n, 8),
+      /0x[0-9a-f]+ is not mapped/,
+    ],
+    [
+      'more paged bytes than its frags hold',
+      change(skb, 'sk_buff', 'data_len', 0x00ff_fff0n, 4),
+      /its length: /,
+    ],
+  ])('%s', (_, damage, message) => {
+    const whole = starving.queues.receive!;
+    const { figures, messages } = read(damagedKernel(kernel, damage));
+    expect(figures.complete).toBe(false);
+    expect(messages.join('\n')).toMatch(message);
+    // All others are as they were.
+    expect(figures.skbs).toBe(whole.skbs);
+    expect(figures.pages).toBeGreaterThan(whole.pages / 2);
+    expect(figures.pages).toBeLessThanOrEqual(whole.pages);
+  });
+});
+
+test('a frag_list that comes back to itself ends, and is told', () => {
+  const skb = pointer(queue);
+  const info = pointer(skb + offset('sk_buff', 'head')) + BigInt(endOf(skb));
+  // The skb hangs in its own list.
+  const damage = change(info, 'skb_shared_info', 'frag_list', skb, 8);
+  const { figures, messages } = read(damagedKernel(kernel, damage));
+  expect(figures.complete).toBe(false);
+  expect(messages.join('\n')).toMatch(/frag_lists are nested deeper than 8|has no end/);
+});
+
+test('a ring whose skb points back elsewhere is torn, after what was good', () => {
+  const [first, second] = [...new SkbLists(kernel).ring(queue)];
+  const damaged = damagedKernel(kernel, change(second!, 'sk_buff', 'prev', second!, 8));
+  const ring = new SkbLists(damaged).ring(queue);
+  expect(ring.next().value).toBe(first);
+  expect(() => ring.next()).toThrow(/points back to/);
+});
+
+function endOf(skb: bigint): number {
+  return kernel.read(skb + offset('sk_buff', 'end'), 4).getUint32(0, true);
+}

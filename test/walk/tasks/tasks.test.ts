@@ -1,0 +1,76 @@
+import { afterAll, expect, test } from 'vitest';
+import { FileTables } from '../../../src/walk/tasks/files.js';
+import { findTask, TaskReader } from '../../../src/walk/tasks/tasks.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { commOf } from '../../support/truth.js';
+
+const { kernel, truth, offset, with: change } = fixtureKernel('6.1');
+afterAll(() => kernel.close());
+
+const holders = truth.sockets.flatMap((socket) =>
+  socket.holders.map((holder) => ({ ...holder, file: BigInt(socket.file) })),
+);
+const [{ pid }] = holders as [(typeof holders)[number]];
+
+test('every process that drgn finds is there, with its name', () => {
+  const found = new Map(
+    [...new TaskReader(kernel).processes()].map((task) => [task.pid, task.comm]),
+  );
+  for (const holder of holders) expect(found.get(holder.pid), `${holder.pid}`).toBe(commOf(holder));
+});
+
+test('kernel threads are told from processes', () => {
+  const thread = findTask(kernel, truth.kernelThread.pid);
+  expect(thread).toMatchObject({ comm: truth.kernelThread.comm, kernelThread: true });
+  expect(findTask(kernel, pid).kernelThread).toBe(false);
+});
+
+test('a process has itself among its threads', () => {
+  const task = findTask(kernel, pid);
+  const threads = [...new TaskReader(kernel).threads(task)];
+  expect(threads.map(({ address }) => address)).toContain(task.address);
+});
+
+test('descriptors lead to the files that drgn finds', () => {
+  const tables = new FileTables(kernel);
+  for (const holder of holders) {
+    const { files } = findTask(kernel, holder.pid);
+    const open = new Map([...tables.open(files)].map(({ fd, file }) => [fd, file]));
+    expect(open.get(holder.fd), `${holder.pid} fd ${holder.fd}`).toBe(holder.file);
+  }
+});
+
+test('a pid that no process has is said not to be there', () => {
+  expect(() => findTask(kernel, 4_000_000)).toThrow(
+    expect.objectContaining({ code: 'no-such-pid' }),
+  );
+});
+
+test('a task whose pid and tgid differ is odd, and is not taken for either', () => {
+  const { address } = findTask(kernel, pid);
+  const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 77_777n, 4));
+  const odd = [...new TaskReader(damaged).processes()].find((task) => task.address === address);
+  expect(odd?.oddity).toMatch(`claims pid 77777, and to be of process ${pid}`);
+  expect(() => findTask(damaged, 77_777)).toThrow(expect.objectContaining({ code: 'damaged' }));
+});
+
+test('a list of processes that is torn gives those before, and then says so', () => {
+  const { address } = findTask(kernel, pid);
+  const all = [...new TaskReader(kernel).processes()];
+  const before = all.findIndex((task) => task.address === address);
+  const damaged = damagedKernel(
+    kernel,
+    change(address, 'task_struct', 'tasks.prev', address + offset('task_struct', 'tasks'), 8),
+  );
+  const found = new TaskReader(damaged).processes();
+  for (let index = 0; index < before; index++) expect(found.next().value).toEqual(all[index]);
+  expect(() => [...found]).toThrow(/is torn/);
+});
+
+test('a table of more descriptors than there can be is damaged', () => {
+  const { files } = findTask(kernel, pid);
+  const fdt = kernel.read(files + offset('files_struct', 'fdt'), 8).getBigUint64(0, true);
+  const damaged = damagedKernel(kernel, change(fdt, 'fdtable', 'max_fds', 0xffff_ffffn, 4));
+  expect(() => [...new FileTables(damaged).open(files)]).toThrow(/claims \d+ descriptors/);
+});
