@@ -225,7 +225,7 @@ function current(path: string): number | undefined {
 
 /** The same fault met again is counted, not told. */
 function note(lane: Lane, index: number, rule: string, message: string): void {
-  // Of silent differences the first line names the member.
+  // Of silent differences the first line names the member and the fields.
   const lines = rule === 'silent difference' ? 1 : 3;
   const key = `${rule} ${message
     .split('\n')
@@ -250,7 +250,7 @@ function report(): void {
   console.log(`${found.size} found:`);
   for (const { id, rule, message, times } of found.values())
     console.log(
-      `  ${rule} ${message.split('\n')[0]?.slice(0, 80)}: --seed ${seed} --case ${id}, met ${times} times`,
+      `  ${rule} ${message.split('\n')[0]?.slice(0, 160)}: --seed ${seed} --case ${id}, met ${times} times`,
     );
 }
 

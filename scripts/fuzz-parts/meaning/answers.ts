@@ -48,7 +48,7 @@ function sockets(): Command {
       });
       return {
         json: { ...json, processes, ledger: unexplained },
-        complete: answer.total.complete && answer.warnings.length === 0,
+        complete: answer.complete && answer.warnings.length === 0,
       };
     },
   };
