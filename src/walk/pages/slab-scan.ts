@@ -15,6 +15,15 @@ export interface Slot {
   readonly cache: bigint;
   /** Address of the object in it. */
   readonly object: bigint;
+  readonly slab: Slab;
+}
+
+/** A slab of a cache whose slots are told. */
+export interface Slab {
+  /** Address of its first `struct page`. */
+  readonly page: bigint;
+  readonly cache: bigint;
+  readonly objects: number;
 }
 
 /** Takes bytes of one `struct page` into a view of many: `offset` is from its start. */
@@ -135,7 +144,7 @@ export class SlabScan {
       }
       // Whoever takes the slots reads what is in them.
       for (const slab of this.#slabs({ frame, first, count }, window, shapes, look))
-        yield* this.#objects(slab);
+        yield* this.#objects(slab, shapes.get(slab.cache)!);
       frame += count;
     }
     look?.ended();
@@ -171,7 +180,7 @@ export class SlabScan {
       if (!shape) continue;
       shape.slabs++;
       const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
-      slabs.push({ page: first + BigInt(index * stride), cache, shape, objects });
+      slabs.push({ page: first + BigInt(index * stride), cache, objects });
     }
     return slabs;
   }
@@ -219,11 +228,12 @@ export class SlabScan {
     return { view, missing };
   }
 
-  *#objects({ page, cache, shape, objects }: Slab): Generator<Slot> {
-    const start = this.#kernel.pages.addressOfPage(page);
+  *#objects(slab: Slab, { size, pad }: Shape): Generator<Slot> {
+    const { cache } = slab;
+    const start = this.#kernel.pages.addressOfPage(slab.page);
     if (start === undefined) return;
-    for (let index = 0; index < objects; index++) {
-      yield { cache, object: start + BigInt(index * shape.size + shape.pad) };
+    for (let index = 0; index < slab.objects; index++) {
+      yield { cache, object: start + BigInt(index * size + pad), slab };
     }
   }
 
@@ -265,14 +275,6 @@ interface Frames {
   /** Address of its `struct page`. */
   readonly first: bigint;
   readonly count: number;
-}
-
-interface Slab {
-  /** Address of its first `struct page`. */
-  readonly page: bigint;
-  readonly cache: bigint;
-  readonly shape: Shape;
-  readonly objects: number;
 }
 
 interface Shape {

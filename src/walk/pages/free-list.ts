@@ -1,0 +1,52 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { pointerPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+
+/** Goes through free objects of one slab cache: each holds the next one's address, perhaps scrambled. */
+export class FreeList {
+  readonly #kernel: Kernel;
+  readonly #offset: bigint;
+  readonly #random: bigint | undefined;
+
+  /** @throws {KernelError} `unsupported-layout`; {@link ReadError} */
+  constructor(kernel: Kernel, cache: bigint) {
+    this.#kernel = kernel;
+    const reader = new StructReader(kernel, 'kmem_cache', ['offset']);
+    this.#offset = BigInt(reader.read(cache).number('offset'));
+    const random = kernel.struct('kmem_cache')?.member('random');
+    this.#random =
+      random && pointerPartOf(kernel, 'struct kmem_cache', cache, cache + BigInt(random.offset));
+  }
+
+  /**
+   * From one object to the last.
+   *
+   * @param most as many as there can be
+   * @param whose whose list it is, for the error
+   * @throws {KernelError} `damaged` where it leads out of memory or has no end; {@link ReadError}
+   */
+  *from(first: bigint, most: number, whose: string): Generator<bigint> {
+    let count = 0;
+    for (let object = first; object !== 0n; object = this.#next(object)) {
+      if (++count > most || this.#kernel.pages.pageOf(object) === undefined) {
+        throw new KernelError('damaged', `the free list of ${whose} leads to ${hex(object)}`);
+      }
+      yield object;
+    }
+  }
+
+  /** freelist_ptr: CONFIG_SLAB_FREELIST_HARDENED, with the address's bytes swapped since 5.7. */
+  #next(object: bigint): bigint {
+    const at = object + this.#offset;
+    const stored = pointerPartOf(this.#kernel, 'the free object', object, at);
+    return this.#random === undefined ? stored : stored ^ this.#random ^ swapBytes(at);
+  }
+}
+
+function swapBytes(value: bigint): bigint {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, value, true);
+  return view.getBigUint64(0, false);
+}

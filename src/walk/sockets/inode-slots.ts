@@ -1,0 +1,94 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { pointerPartOf } from '../named-read.js';
+import type { Slot } from '../pages/slab-scan.js';
+import type { SlotUse } from '../pages/slot-use.js';
+import { StructReader } from '../struct-reader.js';
+import type { FoundSockets } from './found-sockets.js';
+import type { Protocol } from './protocols.js';
+import { isInUse, MOST_INODE, SocketFinder } from './socket.js';
+import { WaysBack } from './ways-back.js';
+
+/**
+ * What SLUB's debugging (slub_debug=P) leaves in objects never used, and in freed ones: POISON_INUSE,
+ * POISON_FREE (include/linux/poison.h).
+ */
+const POISON: readonly bigint[] = [0x5a5a_5a5a_5a5a_5a5an, 0x6b6b_6b6b_6b6b_6b6bn];
+
+/** SOCK_STREAM, SOCK_SEQPACKET: what accept() waits for has no sock before a connection comes. */
+const CONNECTING: readonly number[] = [1, 5];
+
+/** SS_CONNECTED of `socket_state` (include/uapi/linux/net.h). */
+const CONNECTED = 3;
+
+/** Slots of the cache that inodes of sockets come from. */
+export interface InodeSlots {
+  readonly cache: bigint;
+  /** Notes the sock of a socket. @throws {KernelError} `damaged`; {@link ReadError} */
+  look(slot: Slot): void;
+}
+
+/**
+ * Sockets by their inodes: finds those of protocols without a slab, and the kernel's own. Undefined for
+ * a kernel without the symbol of the cache.
+ */
+export function inodeSlots(
+  kernel: Kernel,
+  registered: readonly Protocol[],
+  sockets: FoundSockets,
+  use: SlotUse,
+): InodeSlots | undefined {
+  const symbol = kernel.symbol('sock_inode_cachep');
+  if (symbol === undefined) return undefined;
+  const cache = pointerPartOf(kernel, 'sock_inode_cachep', symbol, symbol);
+  // Since 7.x the socket_alloc lies inside a struct sockfs_inode.
+  const type = kernel.struct('sockfs_inode') ? 'sockfs_inode' : 'socket_alloc';
+  const inode = new StructReader(kernel, type, [
+    ...(['socket.sk', 'socket.ops', 'socket.file', 'vfs_inode.i_ino', 'socket'] as const),
+    ...(['socket.type', 'socket.state'] as const),
+  ]);
+  const finder = new SocketFinder(kernel);
+  const backs = new WaysBack(kernel, type, registered);
+  const look = (slot: Slot) => {
+    const { object } = slot;
+    const view = inode.read(object);
+    const sk = view.pointer('socket.sk');
+    if (POISON.includes(sk)) return;
+    const own = view.addressOf('socket');
+    if (view.pointer('socket.ops') === 0n) {
+      if (kernel.facts.live) return;
+      // Every inode has a number from the moment it is made.
+      const isBlank = sk === 0n && view.number('vfs_inode.i_ino') === 0;
+      if (isBlank && use.isInUse(slot))
+        throw new KernelError('damaged', 'an inode in use is blank');
+      if (sk === 0n || !backs.isNamedBy(sk, own)) return;
+      // A socket that is closed lets go of its sock first.
+      throw new KernelError('damaged', `it has no operations, and its sock ${hex(sk)} names it`);
+    }
+    if (sk === 0n) {
+      const file = view.pointer('socket.file');
+      const accepts =
+        CONNECTING.includes(view.number('socket.type')) &&
+        view.number('socket.state') !== CONNECTED;
+      if (kernel.facts.live || accepts) return;
+      if (file !== 0n && !isInUse(finder.references(file))) return;
+      throw new KernelError('damaged', 'a socket that is in use has no sock');
+    }
+    const back = backs.of(sk);
+    if (back === 0n && view.pointer('socket.file') !== 0n) {
+      // Closing takes the operations away first, and a sock's way back only then.
+      throw new KernelError('damaged', `its sock at ${hex(sk)} names no socket`);
+    }
+    if (back !== own) {
+      if (kernel.facts.live || !backs.mustLead(object, sk)) return;
+      throw new KernelError('damaged', `its sock at ${hex(sk)} names the socket ${hex(back)}`);
+    }
+    const number = view.number('vfs_inode.i_ino');
+    if (number > MOST_INODE) throw new KernelError('damaged', `inode number ${number}`);
+    const found = sockets.note(sk, 'slab');
+    found.inode = number;
+    if (found.file === 0n) found.file = view.pointer('socket.file');
+  };
+  return { cache, look };
+}
