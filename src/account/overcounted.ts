@@ -32,3 +32,23 @@ export function* overcounted(
     yield `the shared info at 0x${clones.address(row).toString(16)} counts ${counted} clones, and ${found} were found`;
   }
 }
+
+/**
+ * Which allocations lie within another, in words: then the order of either is wrong. An allocation
+ * begins at a multiple of its size, so that one that holds a page begins at one of a few frames.
+ */
+export function* overlapping(pages: PageCounts): Generator<string> {
+  const orders = new Set<number>();
+  for (let row = 0; row < pages.size; row++) orders.add(pages.order(row) ?? 0);
+  orders.delete(0);
+  for (let row = 0; row < pages.size; row++) {
+    const frame = pages.frame(row);
+    for (const order of orders) {
+      if (order <= (pages.order(row) ?? 0)) continue;
+      const first = frame - (frame % 2 ** order);
+      const around = pages.find(first);
+      if (around < 0 || around === row || (pages.order(around) ?? 0) < order) continue;
+      yield `page frame ${frame} is held, and lies in the ${2 ** order} pages from ${first} on`;
+    }
+  }
+}

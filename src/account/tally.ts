@@ -6,7 +6,7 @@ import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
 import { SharedTable } from './columns.js';
 import type { Figures } from './figures.js';
-import { overcounted } from './overcounted.js';
+import { overcounted, overlapping } from './overcounted.js';
 import { PageCounts } from './page-counts.js';
 import { type Pooled, PooledSum } from './pooled.js';
 import { SlotCounts } from './slot-counts.js';
@@ -164,6 +164,7 @@ export class Tally implements SkbSink {
   checkReferences(): void {
     const [pages, slots, clones] = [this.#pages.table, this.#slots.table, this.#clones.table];
     for (const fault of overcounted(pages, slots, clones)) this.incomplete('corrupt', fault);
+    for (const fault of overlapping(pages)) this.incomplete('corrupt', fault);
   }
 
   /** What of it would go back to the allocators if all of it were dropped. */

@@ -2,7 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
+import { PageReader } from '../../src/walk/pages/pages.js';
+import { orderOffset } from '../../src/walk/pages/struct-page.js';
 import { protocols } from '../../src/walk/sockets/protocols.js';
+import { TaskReader } from '../../src/walk/tasks/tasks.js';
 import { damagedKernel, type Patch } from '../support/damaged-kernel.js';
 import { ledgerOf } from '../support/ledger.js';
 import { littleEndian } from '../support/little-endian.js';
@@ -53,7 +56,84 @@ const held = (family: string) => {
   return found?.socket.sock ?? 0n;
 };
 
+/** The kernel's own netlink socket: its sock lies in no slab of its own, only its inode leads there. */
+const own = (() => {
+  const found = sockets.find(
+    ({ socket }) => socket.family === 'AF_NETLINK' && socket.file === 0n && socket.inode !== 0,
+  );
+  if (!found) throw new Error('no netlink socket of the kernel');
+  const sock = found.socket.sock;
+  return { sock, socket: pointer(sock + offsetOf('sock', 'sk_socket')) };
+})();
+
+/** A closed connection that still sends: only the slab leads to it. */
+const orphan = sockets.find(({ socket }) => socket.state === 'FIN_WAIT1')?.socket.sock ?? 0n;
+
+const closed = sockets.find(
+  ({ socket, holders, acceptedFrom, carriedBy }) =>
+    socket.family === 'AF_UNIX' &&
+    holders.length + carriedBy.length === 0 &&
+    acceptedFrom === undefined,
+)?.socket.sock;
+
+const tasks = [...new TaskReader(kernel).processes()];
+
 test.each<[string, () => Patch, string]>([
+  [
+    'a socket of the kernel’s own without operations',
+    () => word(own.socket + offsetOf('socket', 'ops'), 0n),
+    'it has no operations, and its sock',
+  ],
+  [
+    'a socket of the kernel’s own whose sock names none',
+    () => word(own.sock + offsetOf('sock', 'sk_socket'), 0n),
+    'names the socket 0x0',
+  ],
+  [
+    'a socket of the kernel’s own whose sock names another',
+    () => word(own.sock + offsetOf('sock', 'sk_socket'), 2n ** 64n - 1n),
+    'names the socket 0xffffffffffffffff',
+  ],
+  [
+    'a page of zeros under a sock of the kernel’s own',
+    () => ({ address: own.sock & ~0xfffn, bytes: new Uint8Array(4096) }),
+    'names the socket 0x0',
+  ],
+  [
+    'an orphan without references',
+    () => word(orphan + offsetOf('sock_common', 'skc_refcnt'), 0n, 4),
+    'a sock without references is in state 4',
+  ],
+  [
+    'a protocol at an odd address',
+    () => word(own.sock + offsetOf('sock_common', 'skc_prot'), named('NETLINK').address + 1n),
+    'its protocol is at 0x',
+  ],
+  [
+    'a protocol of another family',
+    () => word(own.sock + offsetOf('sock_common', 'skc_prot'), named('UNIX').address),
+    'and its protocol at 0x',
+  ],
+  [
+    'a protocol without a name',
+    () => word(named('NETLINK').address + offsetOf('proto', 'name'), 0n),
+    'has no name',
+  ],
+  [
+    'a type that is none',
+    () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 0n, 2),
+    'its type is 0',
+  ],
+  [
+    'a process that is none of its own threads',
+    () => word(tasks[0]!.address + offsetOf('task_struct', 'signal'), tasks[1]!.signal),
+    'is none of the threads of its process',
+  ],
+  [
+    'a cache of skbs that is not named',
+    () => word(variable('skbuff_head_cache'), 0n),
+    'skbuff_head_cache names no cache of skbs',
+  ],
   [
     'a CPU that fell out of the mask',
     () => word(variable('__cpu_possible_mask'), 1n),
@@ -112,3 +192,32 @@ test.each<[string, () => Patch, string]>([
     .join('\n');
   expect(said).toContain(message);
 });
+
+test('an order that no allocation can have where it begins is told', () => {
+  const head = compoundHead();
+  const address = head + BigInt(orderOffset(kernel, kernel.struct('page')!));
+  const order = { address, bytes: littleEndian(6n, 1) };
+  const answer = accountAll(damagedKernel(kernel, { patches: [order], denials: [] }));
+  expect(answer.complete).toBe(false);
+  expect(answer.warnings.map(({ message }) => message).join()).toMatch(
+    /claims order 6, and its frame \d+ is no multiple of 64/,
+  );
+});
+
+/** The first struct page of an allocation in a queue whose frame is no multiple of 64. */
+function compoundHead(): bigint {
+  const pages = new PageReader(kernel);
+  for (const { socket } of sockets) {
+    const head = socket.sock + offsetOf('sock', 'sk_receive_queue');
+    const skb = pointer(head);
+    if (skb === head) continue;
+    const end = kernel.read(skb + offsetOf('sk_buff', 'end'), 4).getUint32(0, true);
+    const info = pointer(skb + offsetOf('sk_buff', 'head')) + BigInt(end);
+    const count = kernel.read(info + offsetOf('skb_shared_info', 'nr_frags'), 1).getUint8(0);
+    if (count === 0) continue;
+    const page = pages.block(pointer(info + offsetOf('skb_shared_info', 'frags')));
+    const compound = page.kind === 'page' && (page.order ?? 0) > 0;
+    if (compound && page.frame % 64 !== 0) return kernel.pages.pageOfFrame(page.frame);
+  }
+  throw new Error('no queue has such a page');
+}

@@ -297,15 +297,22 @@ export class PageReader {
     return head === next ? page : head;
   }
 
-  /** The last page of an allocation is a tail of its first, and the one behind is not. */
+  /**
+   * The last page of an allocation is a tail of its first, and the one behind is not. The buddy
+   * allocator cuts memory so that each begins at a multiple of its size.
+   */
   #checkedOrder(frame: number): number {
     const order = this.#orderOf(frame);
     const head = this.#pageOf(frame);
-    const end = frame + 2 ** order;
-    if (this.#leadsTo(end - 1, head) !== false && this.#leadsTo(end, head) !== true) return order;
+    const pages = 2 ** order;
+    const end = frame + pages;
+    const isLast = this.#leadsTo(end - 1, head) !== false && this.#leadsTo(end, head) !== true;
+    const isAligned = frame % pages === 0;
+    if (isLast && isAligned) return order;
+    const odd = isLast ? `its frame ${frame} is no multiple of ${pages}` : 'its tails differ';
     throw new KernelError(
       'damaged',
-      `the compound page 0x${head.toString(16)} claims order ${order}, and its tails differ`,
+      `the compound page 0x${head.toString(16)} claims order ${order}, and ${odd}`,
     );
   }
 

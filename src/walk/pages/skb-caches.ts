@@ -1,3 +1,4 @@
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -21,7 +22,11 @@ const POINTERS = [
   ['skb-heads', ['skb_small_head_cache']],
 ] as const;
 
-/** The caches that this kernel names. @throws {ReadError}; {@link KernelError} `unsupported-layout` */
+/**
+ * The caches that this kernel names.
+ *
+ * @throws {ReadError}; {@link KernelError} `unsupported-layout`, `damaged`
+ */
 export function skbCaches(kernel: Kernel): SkbCache[] {
   const reader = new StructReader(kernel, 'kmem_cache', ['size', 'refcount']);
   return POINTERS.flatMap(([kind, names]) => {
@@ -29,7 +34,8 @@ export function skbCaches(kernel: Kernel): SkbCache[] {
     if (pointer === undefined) return [];
     const { whole, at, address: from } = pointer;
     const address = pointerPartOf(kernel, whole, at, from);
-    if (address === 0n) return [];
+    // Made while the machine boots, before any device or socket (skb_init).
+    if (address === 0n) throw new KernelError('damaged', `${whole} names no cache of ${kind}`);
     const view = reader.read(address);
     return [{ kind, address, size: view.number('size'), merged: view.number('refcount') > 1 }];
   });

@@ -76,6 +76,8 @@ export class SockReader {
   readonly #proto;
   /** Names of a dump's protocols, by the address of their `struct proto`. */
   readonly #protocols = new Map<bigint, string>();
+  /** Families of the socks of each protocol that were met, by the address of its `struct proto`. */
+  readonly #families = new Map<bigint, number>();
   /** Numbers of a dump's namespaces, by the address of their `struct net`. */
   readonly #namespaces = new Map<bigint, number>();
 
@@ -160,6 +162,9 @@ export class SockReader {
     const state = sock.number('__sk_common.skc_state');
     const protocol = sock.number('sk_protocol');
     if (isNoState(FAMILIES[family] ?? '', state)) return `its state is ${state}`;
+    if (TYPES[type] === undefined) return `its type is ${type}`;
+    const wrong = this.#wrongProtocol(sock.pointer('__sk_common.skc_prot'), family);
+    if (wrong !== undefined) return wrong;
     if (family === AF_INET || family === AF_INET6) {
       const name = this.#protocolName(sock.pointer('__sk_common.skc_prot'));
       const odd = inetContradiction(TYPES[type] ?? String(type), protocol, name);
@@ -180,6 +185,16 @@ export class SockReader {
     if (operations === 0n) return 'its socket has no operations';
     const told = this.#operations.read(operations).number('family');
     return told === family ? undefined : `its family is ${family}, its operations' ${told}`;
+  }
+
+  /** A `struct proto` is of one family: those of IPv4 and of IPv6 are two, and so are copies of them. */
+  #wrongProtocol(proto: bigint, family: number): string | undefined {
+    if (proto % 8n !== 0n) return `its protocol is at ${hex(proto)}`;
+    if (this.#protocolName(proto) === '') return `its protocol at ${hex(proto)} has no name`;
+    const known = this.#families.get(proto) ?? family;
+    this.#families.set(proto, known);
+    if (known === family) return undefined;
+    return `its family is ${family}, and its protocol at ${hex(proto)} is one of family ${known}`;
   }
 
   #protocolName(proto: bigint): string {

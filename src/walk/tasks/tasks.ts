@@ -59,11 +59,23 @@ export class TaskReader {
     }
   }
 
-  /** The threads of a process, its leader among them; throws as {@link processes}. */
+  /**
+   * The threads of a process, its leader among them; throws as {@link processes}, and
+   * {@link KernelError} `damaged` where the leader is not.
+   */
   *threads(process: Task): Generator<Task> {
     const offset = BigInt(this.#task.offset('thread_node'));
     const head = process.signal + BigInt(this.#signal.offset('thread_head'));
-    for (const node of listNodes(this.#kernel, head)) yield this.#read(node - offset, false);
+    let met = false;
+    for (const node of listNodes(this.#kernel, head)) {
+      met ||= node - offset === process.address;
+      yield this.#read(node - offset, false);
+    }
+    if (met || this.#kernel.facts.live) return;
+    throw new KernelError(
+      'damaged',
+      `the task at ${hex(process.address)} is none of the threads of its process`,
+    );
   }
 
   /** @param leads it is the leader of its threads, whose pid is that of the process */

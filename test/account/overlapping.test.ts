@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { overlapping } from '../../src/account/overcounted.js';
+import { PageCounts } from '../../src/account/page-counts.js';
+
+function faults(...pages: readonly (readonly [frame: number, order: number | undefined])[]) {
+  const counts = new PageCounts();
+  for (const [frame, order] of pages) counts.count(frame, order, 1, 1);
+  return [...overlapping(counts)];
+}
+
+test('allocations side by side are sound', () => {
+  expect(faults([0, 3], [8, 3], [16, 4], [32, 0], [33, undefined], [34, 1])).toEqual([]);
+});
+
+test('one that lies within another is told, whichever was met first', () => {
+  const told = ['page frame 24 is held, and lies in the 16 pages from 16 on'];
+  expect(faults([16, 4], [24, 3])).toEqual(told);
+  expect(faults([24, 3], [16, 4])).toEqual(told);
+});
+
+test('the last page of another is told, and the one behind is not', () => {
+  expect(faults([0, 6], [63, 0], [64, 0])).toEqual([
+    'page frame 63 is held, and lies in the 64 pages from 0 on',
+  ]);
+});
