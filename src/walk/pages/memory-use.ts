@@ -1,6 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { numaNodes } from '../machine/cpus.js';
 import { readPartOf } from '../named-read.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import { memoryNodes } from './memory-nodes.js';
 import { long, NodeCounters, ZoneCounters } from './vm-counters.js';
@@ -52,6 +54,7 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   // A variable of its own up to 6.18.
   const variable = kernel.symbol('nr_vmalloc_pages');
   let vmalloced = variable === undefined ? 0 : long(kernel, 'nr_vmalloc_pages', variable, 0n);
+  let onNodes: number | undefined = 0;
   for (const node of memoryNodes(kernel)) {
     for (const item of LRU) sum.lru += nodes.item(node, item);
     sum.pageTables += nodes.item(node, 'NR_PAGETABLE') + nodes.item(node, 'NR_SECONDARY_PAGETABLE');
@@ -63,6 +66,11 @@ export function memoryUse(kernel: Kernel): MemoryUse {
       sum.pageTables += zones.item(zone.address, 'NR_PAGETABLE');
       sum.compressed += zones.item(zone.address, 'NR_ZSPAGES');
     }
+    onNodes = sumOf(onNodes, nodes.present(node));
+  }
+  if (onNodes !== undefined && onNodes !== sum.present) {
+    const message = `nodes have ${onNodes} pages, and their zones ${sum.present}`;
+    throw new KernelError('damaged', message);
   }
   const use = { ...sum, vmalloced, huge: hugePages(kernel) };
   for (const [name, pages] of Object.entries(use)) {
@@ -71,6 +79,11 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   }
   const counted = variable !== undefined || nodes.has('NR_VMALLOC');
   return { ...use, vmalloced: counted ? vmalloced : undefined };
+}
+
+/** Undefined if either is not known. */
+function sumOf(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one + other;
 }
 
 /** `hstates[hugetlb_max_hstate]` (mm/hugetlb.c): pages of each size, used or not. */
@@ -89,7 +102,24 @@ export function hugePages(kernel: Kernel): number | undefined {
     if (order < 1 || order > MOST_ORDER) {
       throw new KernelError('damaged', `huge pages of order ${order}`);
     }
-    pages += state.number('nr_huge_pages') * 2 ** order;
+    const all = state.number('nr_huge_pages');
+    const onNodes = hugeOnNodes(kernel, state.address);
+    if (onNodes !== undefined && onNodes !== all) {
+      throw new KernelError('damaged', `${all} huge pages, and ${onNodes} on the nodes`);
+    }
+    pages += all * 2 ** order;
   }
   return pages;
+}
+
+/** The same of one size, node by node (`nr_huge_pages_node`); undefined where the dump lacks it. */
+function hugeOnNodes(kernel: Kernel, state: bigint): number | undefined {
+  const counts = kernel.struct('hstate')?.member('nr_huge_pages_node');
+  if (!counts) return undefined;
+  const nodes = Math.min(numaNodes(kernel), counts.count ?? 1);
+  const at = state + BigInt(counts.offset);
+  const view = readOrNot(() => readPartOf(kernel, 'struct hstate', state, at, 4 * nodes));
+  let sum = 0;
+  for (let node = 0; view && node < nodes; node++) sum += view.getUint32(4 * node, true);
+  return view && sum;
 }

@@ -1,8 +1,10 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type PoolPageTest, poolPageTest } from './page-pool.js';
+import { PoolTotals } from './pool-totals.js';
 import { type SkbCache, skbCaches } from './skb-caches.js';
 import type { PageLook, Take } from './slab-scan.js';
+import { uncountedSlabs } from './slab-totals.js';
 import { SlabUsage } from './slab-usage.js';
 import { flagPlace, MAX_ORDER, orderOffset, struct } from './struct-page.js';
 
@@ -18,11 +20,13 @@ export class NetworkPages implements PageLook {
   readonly usage: SlabUsage;
   /** Whether this kernel's pages say that they are of a page_pool. */
   readonly knowsPools: boolean;
-  /** The first `struct page` of each allocation that a page_pool owns. */
-  readonly poolPages: bigint[] = [];
   /** The scan came to its end and could look at every frame. */
   complete = false;
   readonly #kernel: Kernel;
+  readonly #poolPages: bigint[] = [];
+  readonly #pools: PoolTotals;
+  /** Slabs of each cache. */
+  readonly #slabs = new Map<bigint, number>();
   readonly #pool: PoolPageTest | undefined;
   readonly #head: { readonly offset: number; readonly mask: number };
   readonly #order: number;
@@ -44,14 +48,33 @@ export class NetworkPages implements PageLook {
     this.#head = flagPlace(kernel, page, 'PG_head');
     this.#order = orderOffset(kernel, page);
     this.knowsPools = this.#pool !== undefined;
+    this.#pools = new PoolTotals(kernel, page);
   }
 
-  /** Base pages that slabs take, of all caches; undefined where not all of them could be told. */
+  /**
+   * The first `struct page` of each allocation that a page_pool owns.
+   *
+   * @throws {KernelError} `damaged` where a pool counts others
+   */
+  get poolPages(): readonly bigint[] {
+    if (this.complete && !this.#kernel.facts.live) this.#pools.check();
+    return this.#poolPages;
+  }
+
+  /**
+   * Base pages that slabs take, of all caches; undefined where not all of them could be told.
+   *
+   * @throws {KernelError} `damaged` where a cache counts more slabs
+   */
   get slabPages(): number | undefined {
+    const { live } = this.#kernel.facts;
+    const fault = this.complete && !live ? uncountedSlabs(this.#kernel, this.#slabs) : undefined;
+    if (fault !== undefined) throw new KernelError('damaged', fault);
     return this.complete && this.#ordersMissed === 0 ? this.#slabPages : undefined;
   }
 
   slab(cache: bigint, view: DataView, base: number): void {
+    this.#slabs.set(cache, (this.#slabs.get(cache) ?? 0) + 1);
     this.usage.slab(cache, view, base);
     const at = base + this.#order;
     const order = !this.#isHead(view, base) || at >= view.byteLength ? 0 : view.getUint8(at);
@@ -61,14 +84,16 @@ export class NetworkPages implements PageLook {
 
   page(frame: number, view: DataView, base: number): void {
     if (!this.#pool?.is(view, base)) return;
-    if (this.poolPages.length < MOST_REMEMBERED)
-      this.poolPages.push(this.#kernel.pages.pageOfFrame(frame));
+    this.#pools.page(view, base);
+    if (this.#poolPages.length < MOST_REMEMBERED)
+      this.#poolPages.push(this.#kernel.pages.pageOfFrame(frame));
     else this.#missed = true;
   }
 
   fetch(cache: bigint | undefined, take: Take, view: DataView, base: number): void {
     if (cache === undefined) {
       this.#pool?.fetch(take, view, base);
+      if (this.#pool?.is(view, base)) this.#pools.fetch(take);
       return;
     }
     if (this.#network.has(cache)) this.usage.fetch(take);

@@ -1,6 +1,9 @@
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { listNodes } from '../list.js';
 import { numaNodes } from '../machine/cpus.js';
 import { pointerPartOf } from '../named-read.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 
 /**
@@ -28,4 +31,31 @@ export function slabsCounted(kernel: Kernel, cache: bigint): number | undefined 
     if (own !== 0n) sum += counter.read(own).number('nr_slabs.counter');
   }
   return sum;
+}
+
+/**
+ * A slab cache of which less slabs were met than it counts, in words; undefined if there is none, or the
+ * dump doesn't tell. More may be met: pages of KFENCE are slabs too, and slabs are counted after they
+ * are made, and no longer before they go.
+ *
+ * @param met slabs of each cache, by the address of its `struct kmem_cache`
+ * @throws {KernelError}, {@link TornList}
+ */
+export function uncountedSlabs(
+  kernel: Kernel,
+  met: ReadonlyMap<bigint, number>,
+): string | undefined {
+  const head = kernel.symbol('slab_caches');
+  const link = kernel.struct('kmem_cache')?.member('list');
+  if (head === undefined || !link) return undefined;
+  return readOrNot(() => {
+    for (const node of listNodes(kernel, head)) {
+      const cache = node - BigInt(link.offset);
+      const counted = slabsCounted(kernel, cache) ?? 0;
+      const found = met.get(cache) ?? 0;
+      if (found < counted)
+        return `the slab cache at ${hex(cache)} counts ${counted} slabs, and ${found} were found`;
+    }
+    return undefined;
+  });
 }

@@ -2,6 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 
 /** Counters `vm_stat[item]` with a part for each CPU, an s8 for each item. */
@@ -59,9 +60,17 @@ class Counters {
 
 /** Counters of NUMA nodes: `enum node_stat_item`. */
 export class NodeCounters extends Counters {
+  readonly #node: StructReader<'node_present_pages'>;
+
   constructor(kernel: Kernel) {
     const diffs = { type: 'per_cpu_nodestat', path: 'vm_node_stat_diff' };
     super(kernel, 'pglist_data', 'node_stat_item', { member: 'per_cpu_nodestats', ...diffs });
+    this.#node = new StructReader(kernel, 'pglist_data', ['node_present_pages']);
+  }
+
+  /** Pages of all zones of a node, which change as theirs do; undefined where the dump lacks it. */
+  present(node: bigint): number | undefined {
+    return readOrNot(() => this.#node.read(node).number('node_present_pages'));
   }
 }
 

@@ -1,10 +1,19 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
+import { NetworkPages } from '../../../src/walk/pages/network-pages.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
+import { SlabScan } from '../../../src/walk/pages/slab-scan.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';
+import { protocols } from '../../../src/walk/sockets/protocols.js';
+import { StructReader } from '../../../src/walk/struct-reader.js';
+import { TaskReader } from '../../../src/walk/tasks/tasks.js';
+import { Warnings } from '../../../src/walk/warnings.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { ledgerOf } from '../../support/ledger.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
@@ -12,10 +21,19 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
   afterAll(() => kernel.close());
   const { sockets, warnings } = accountAll(kernel);
   const layout = kernel.struct('page')!;
+  const damaged = (...patches: Patch[]) =>
+    accountAll(damagedKernel(kernel, { patches, denials: [] }));
   const ask = (...patches: Patch[]) => {
-    const answer = accountAll(damagedKernel(kernel, { patches, denials: [] }));
+    const answer = damaged(...patches);
     return answer.warnings.map(({ message }) => message).join('\n');
   };
+  const rowOf = (what: string, ...patches: Patch[]) => ledgerOf(damaged(...patches)).get(what)!;
+  /** The pages that some addresses lie in, as zeros. */
+  const blankPages = (addresses: readonly bigint[]): Patch[] =>
+    [...new Set(addresses.map((address) => address & ~0xfffn))].map((address) => ({
+      address,
+      bytes: new Uint8Array(4096),
+    }));
   /** Socks that only slabs lead to. */
   const hidden = sockets.filter(({ foundBy }) => foundBy.length === 1 && foundBy[0] === 'slab');
   const offsetOf = (type: string, path: string) =>
@@ -63,4 +81,81 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     const address = hidden[0]!.socket.sock + offsetOf('sock_common', 'skc_prot');
     expect(ask({ address, bytes: littleEndian(0x1234n, 8) })).toContain('its protocol is 0x1234');
   });
+
+  test('a page of zeros under any sock that only slabs lead to is told', () => {
+    const pages = blankPages(hidden.map(({ socket }) => socket.sock));
+    const silent = pages.filter((page) => damaged(page).complete);
+    expect(silent).toEqual([]);
+  });
+
+  test('a page of zeros under any socket of the kernel’s own is told', () => {
+    const own = hidden.filter(({ socket }) => socket.inode);
+    const toSocket = offsetOf('sock', 'sk_socket');
+    const sockets = own.map(({ socket }) => kernel.read(socket.sock + toSocket, 8));
+    const pages = blankPages(sockets.map((socket) => socket.getBigUint64(0, true)));
+    const silent = pages.filter((page) => damaged(page).complete);
+    expect(silent).toEqual([]);
+  });
+
+  test('a freed sock that counts a reference is told', () => {
+    const [one] = freedSocks(kernel);
+    const address = one! + offsetOf('sock_common', 'skc_refcnt');
+    expect(ask({ address, bytes: littleEndian(1n, 4) })).toContain('lies in a free slot');
+  });
+
+  test('a slab of another cache whose struct page is zeros is told', () => {
+    const block = new PageReader(kernel).block(taskPage(kernel));
+    const address = kernel.pages.pageOfFrame(block.frame);
+    const row = rowOf('other-pages', { address, bytes: new Uint8Array(layout.size) });
+    expect(row.message).toMatch(/counts \d+ slabs, and \d+ were found/);
+  });
+
+  test('a zone with other pages than its node counts is told', () => {
+    const zone = memoryNodes(kernel)[0]! + offsetOf('pglist_data', 'node_zones');
+    const size = BigInt(kernel.struct('zone')!.size);
+    const zones = [0n, 1n, 2n].map(
+      (index) => zone + index * size + offsetOf('zone', 'present_pages'),
+    );
+    const address = zones.find((at) => kernel.read(at, 8).getBigUint64(0, true) > 0n)!;
+    const pages = kernel.read(address, 8).getBigUint64(0, true) - 1n;
+    const row = rowOf('other-pages', { address, bytes: littleEndian(pages, 8) });
+    expect(row.message).toMatch(/nodes have \d+ pages, and their zones \d+/);
+  });
+
+  test('huge pages that no node has are told', () => {
+    const address = kernel.symbol('hstates')! + offsetOf('hstate', 'nr_huge_pages');
+    const row = rowOf('other-pages', { address, bytes: littleEndian(3n, 8) });
+    expect(row.message).toContain('3 huge pages, and 0 on the nodes');
+  });
+});
+
+/** Free slots of TCP's cache that had a sock. */
+function freedSocks(kernel: Kernel): bigint[] {
+  const tcp = protocols(kernel).find(({ name }) => name === 'TCP')!;
+  const sock = new StructReader(kernel, 'sock_common', ['skc_refcnt', 'skc_prot']);
+  const slots = [...new SlabScan(kernel, new Warnings()).slots(new Set([tcp.cache]))];
+  return slots
+    .map(({ object }) => object)
+    .filter((object) => {
+      const view = sock.read(object);
+      return view.pointer('skc_prot') === tcp.address && view.number('skc_refcnt') === 0;
+    });
+}
+
+/** A page of a slab of tasks. */
+function taskPage(kernel: Kernel): bigint {
+  const [task] = new TaskReader(kernel).processes();
+  return kernel.pages.pageOf(task!.address)!;
+}
+
+test('a page that no longer says that it is of a page pool is told', () => {
+  const kernel = openNative({ files: [labDump('newest').elf] });
+  const pages = new NetworkPages(kernel);
+  for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), undefined, pages));
+  const bytes = new Uint8Array(kernel.struct('page')!.size);
+  const patches = [{ address: pages.poolPages[0]!, bytes }];
+  const answer = accountAll(damagedKernel(kernel, { patches, denials: [] }));
+  kernel.close();
+  const row = ledgerOf(answer).get('page-pools');
+  expect(row?.message).toMatch(/counts 256 pages, and 255 were found/);
 });
