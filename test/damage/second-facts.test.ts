@@ -78,6 +78,17 @@ const closed = sockets.find(
 
 const tasks = [...new TaskReader(kernel).processes()];
 
+/** Where messages that carry files keep the lists of them (`UNIXCB(skb).fp`). */
+const lists = (() => {
+  const carriers = new Set(sockets.flatMap(({ carriedBy }) => carriedBy));
+  const toList = offsetOf('sk_buff', 'cb') + offsetOf('unix_skb_parms', 'fp');
+  return [...carriers].map((sock) => pointer(sock + offsetOf('sock', 'sk_receive_queue')) + toList);
+})();
+
+const inet = sockets.filter(({ socket, holders }) => socket.type === 'SOCK_STREAM' && holders[0]);
+const socketOf = (index: number) =>
+  pointer(inet[index]!.socket.sock + offsetOf('sock', 'sk_socket'));
+
 test.each<[string, () => Patch, string]>([
   [
     'a socket of the kernel’s own without operations',
@@ -128,6 +139,26 @@ test.each<[string, () => Patch, string]>([
     'a process that is none of its own threads',
     () => word(tasks[0]!.address + offsetOf('task_struct', 'signal'), tasks[1]!.signal),
     'is none of the threads of its process',
+  ],
+  [
+    'a type that no unix socket has',
+    () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 4n, 2),
+    'its type is 4',
+  ],
+  [
+    'two messages with one list of files',
+    () => word(lists[0]!, pointer(lists[1]!)),
+    'have one list of files',
+  ],
+  [
+    'a socket that names the sock of another',
+    () => word(socketOf(0) + offsetOf('socket', 'sk'), inet[1]!.socket.sock),
+    'which is that of 0x',
+  ],
+  [
+    'no possible CPU',
+    () => ({ address: variable('__cpu_possible_mask') & ~0xfffn, bytes: new Uint8Array(4096) }),
+    '__cpu_possible_mask has no CPU',
   ],
   [
     'a cache of skbs that is not named',

@@ -31,6 +31,7 @@ export function cpuMask(
  * possible: of a CPU that fell out of the mask nothing would be looked at.
  */
 function checkPossible(kernel: Parameters<typeof cpuMask>[0], cpus: readonly number[]): void {
+  if (cpus.length === 0) throw new KernelError('damaged', '__cpu_possible_mask has no CPU');
   const last = kernel.symbol('nr_cpu_ids');
   try {
     const ids = last && readPartOf(kernel, 'nr_cpu_ids', last, last, 4).getUint32(0, true);

@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Warning } from '../warnings.js';
 import { memoryNodes } from './memory-nodes.js';
@@ -91,17 +91,11 @@ function zonesEnd(kernel: Kernel): number {
     for (let index = 0; (index + 1) * zone.size <= zones.size; index++) {
       if (index === devices) continue;
       const at = node + BigInt(zones.offset + index * zone.size);
-      const word = (member: 'zone_start_pfn' | 'spanned_pages' | 'present_pages') =>
-        Number(
-          readPartOf(kernel, 'struct zone', at, at + BigInt(zone.offset(member)), 8).getBigUint64(
-            0,
-            true,
-          ),
-        );
+      const view = zone.read(at);
       const [start, spanned, present] = [
-        word('zone_start_pfn'),
-        word('spanned_pages'),
-        word('present_pages'),
+        view.number('zone_start_pfn'),
+        view.number('spanned_pages'),
+        view.number('present_pages'),
       ];
       if (present > spanned || start + spanned > MOST_FRAMES) {
         const message = `zone ${index} of the node at 0x${node.toString(16)} has ${present} pages in ${spanned} from page frame ${start} on`;

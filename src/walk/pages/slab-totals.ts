@@ -34,8 +34,8 @@ export function slabsCounted(kernel: Kernel, cache: bigint): number | undefined 
 }
 
 /**
- * A slab cache of which less slabs were met than it counts, in words; undefined if there is none, or the
- * dump doesn't tell. More may be met: pages of KFENCE are slabs too, and slabs are counted after they
+ * A slab cache of which less slabs were met than it counts, or which the kernel does not have, in words;
+ * undefined if there is none, or the dump doesn't tell. More may be met: pages of KFENCE are slabs too, and slabs are counted after they
  * are made, and no longer before they go.
  *
  * @param met slabs of each cache, by the address of its `struct kmem_cache`
@@ -49,13 +49,17 @@ export function uncountedSlabs(
   const link = kernel.struct('kmem_cache')?.member('list');
   if (head === undefined || !link) return undefined;
   return readOrNot(() => {
+    const all = new Set<bigint>();
     for (const node of listNodes(kernel, head)) {
       const cache = node - BigInt(link.offset);
       const counted = slabsCounted(kernel, cache) ?? 0;
       const found = met.get(cache) ?? 0;
+      all.add(cache);
       if (found < counted)
         return `the slab cache at ${hex(cache)} counts ${counted} slabs, and ${found} were found`;
     }
-    return undefined;
+    const other = [...met.keys()].find((cache) => !all.has(cache));
+    if (other === undefined) return undefined;
+    return `a slab is of the cache at ${hex(other)}, and there is none`;
   });
 }

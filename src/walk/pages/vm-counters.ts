@@ -87,7 +87,7 @@ export class ZoneCounters extends Counters {
   readonly #kernel: Kernel;
   readonly #node;
   readonly #zone;
-  readonly #lists: { readonly pointer: bigint; readonly type: string; readonly count: bigint };
+  readonly #lists: { readonly pointer: bigint; readonly count: (cpu: bigint) => number };
 
   /** Since 5.14 the free pages and the counters of a CPU are apart. */
   constructor(kernel: Kernel) {
@@ -102,11 +102,11 @@ export class ZoneCounters extends Counters {
     const pointer = apart ? 'per_cpu_pageset' : 'pageset';
     this.#zone = new StructReader(kernel, 'zone', ['present_pages', 'managed_pages', pointer]);
     const [type, path] = apart ? ['per_cpu_pages', 'count'] : ['per_cpu_pageset', 'pcp.count'];
-    const { members } = new StructReader(kernel, type, [path]);
+    const list = new StructReader(kernel, type, [path]);
     this.#lists = {
       pointer: BigInt(this.#zone.offset(pointer)),
-      type,
-      count: BigInt(members[path]!.offset),
+      // A signed int.
+      count: (cpu) => list.read(cpu).number(path) | 0,
     };
   }
 
@@ -121,12 +121,11 @@ export class ZoneCounters extends Counters {
       const present = pages('present_pages');
       if (present === 0) continue;
       const managed = pages('managed_pages');
-      const { pointer, type, count } = this.#lists;
+      const { pointer, count } = this.#lists;
       const lists = pointerPartOf(this.#kernel, 'struct zone', address, address + pointer);
       let onCpus = 0;
       for (const cpu of cpus) {
-        const own = perCpuAddress(this.#kernel, lists, cpu);
-        onCpus += readPartOf(this.#kernel, `struct ${type}`, own, own + count, 4).getInt32(0, true);
+        onCpus += count(perCpuAddress(this.#kernel, lists, cpu));
       }
       yield { address, present, managed, onCpus };
     }

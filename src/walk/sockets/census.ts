@@ -11,6 +11,7 @@ import type { Task } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
 import { type CountedSocket, FoundSockets } from './found-sockets.js';
 import { findInSlabs } from './slab-sockets.js';
+import { AF_SMC, IPPROTO_MPTCP } from './sock-words.js';
 import { isInUse, type Socket, SocketFinder, SocketStructs } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 
@@ -180,6 +181,8 @@ export class Census {
     const sock = new StructReader(this.#kernel, 'sock', ['sk_socket']);
     const structs = new SocketStructs(this.#kernel);
     const finder = new SocketFinder(this.#kernel);
+    const { live } = this.#kernel.facts;
+    const isConnection = connectionTest(this.#kernel);
     for (const [address, found] of this.#found) {
       try {
         if (found.inode === undefined) {
@@ -190,6 +193,10 @@ export class Census {
           } else {
             if (socket?.sock === 0n && this.#isOpen(socket.file, finder)) {
               const message = `sock ${hex(address)} is that of the socket ${hex(at)}, which has none`;
+              this.#warnings.add('corrupt', message);
+            }
+            if (socket && socket.sock !== 0n && !live && !isConnection(socket.sock)) {
+              const message = `sock ${hex(address)} names the socket ${hex(at)}, which is that of ${hex(socket.sock)}`;
               this.#warnings.add('corrupt', message);
             }
             found.inode = 0;
@@ -237,4 +244,16 @@ export class Census {
       return [];
     }
   }
+}
+
+/** Whether a sock has others that make up its connection: MPTCP's, and SMC's that fell back to TCP. */
+function connectionTest(kernel: Kernel): (sock: bigint) => boolean {
+  const sock = new StructReader(kernel, 'sock', ['__sk_common.skc_family', 'sk_protocol']);
+  return (address) => {
+    const view = sock.read(address);
+    return (
+      view.number('sk_protocol') === IPPROTO_MPTCP ||
+      view.number('__sk_common.skc_family') === AF_SMC
+    );
+  };
 }

@@ -107,6 +107,20 @@ export function miniSock(family: string, state: number): string | undefined {
   return family === 'AF_INET' || family === 'AF_INET6' ? MINI_SOCKS[state] : undefined;
 }
 
+/** It does not fit into the eight bits that older kernels had (include/uapi/linux/in.h). */
+export const IPPROTO_MPTCP = 262;
+
+export const AF_SMC = 43;
+
+/** Whether sockets of a family can be of this type: unix_create, net/unix/af_unix.c. */
+export function isType(family: string, type: number): boolean {
+  const name = TYPES[type];
+  if (family === 'AF_UNIX') return UNIX_TYPES.includes(name ?? '');
+  return name !== undefined;
+}
+
+const UNIX_TYPES: readonly string[] = ['SOCK_STREAM', 'SOCK_DGRAM', 'SOCK_SEQPACKET'];
+
 interface InetProtocol {
   readonly protocol: number;
   readonly types: readonly string[];

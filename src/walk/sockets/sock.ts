@@ -12,6 +12,7 @@ import {
   INET_PROTOCOLS,
   inetContradiction,
   isNoState,
+  isType,
   stateName,
   TYPES,
 } from './sock-words.js';
@@ -162,7 +163,7 @@ export class SockReader {
     const state = sock.number('__sk_common.skc_state');
     const protocol = sock.number('sk_protocol');
     if (isNoState(FAMILIES[family] ?? '', state)) return `its state is ${state}`;
-    if (TYPES[type] === undefined) return `its type is ${type}`;
+    if (!isType(FAMILIES[family] ?? '', type)) return `its type is ${type}`;
     const wrong = this.#wrongProtocol(sock.pointer('__sk_common.skc_prot'), family);
     if (wrong !== undefined) return wrong;
     if (family === AF_INET || family === AF_INET6) {

@@ -1,3 +1,4 @@
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
 import { incompleteness } from '../incompleteness.js';
@@ -5,14 +6,13 @@ import { listNodes } from '../list.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
+import { IPPROTO_MPTCP } from './sock-words.js';
 
 const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const TCP_LISTEN = 10;
-/** It does not fit into the eight bits that older kernels had (include/uapi/linux/in.h). */
-const IPPROTO_MPTCP = 262;
 
 /** `somaxconn` may be raised to this (an int); a longer accept queue is damage. */
 const MAX_ACCEPT_QUEUE = 2 ** 24;
@@ -32,6 +32,8 @@ export class SocketLinks {
   readonly #skb;
   /** Offset of the control block in an skb. */
   readonly #control;
+  /** Messages by their lists of files: each has one of its own. */
+  readonly #lists = new Map<bigint, bigint>();
   #carried:
     | {
         readonly control: StructReader<'fp'>;
@@ -144,8 +146,15 @@ export class SocketLinks {
     };
     const { control, list, first } = this.#carried;
     const files: bigint[] = [];
+    const lists = this.#lists;
     for (const { skb, held: fp } of this.#skbs(sock, this.#control + control.offset('fp'))) {
       if (fp === 0n) continue;
+      const other = lists.get(fp) ?? skb;
+      lists.set(fp, other);
+      if (other !== skb && !this.#kernel.facts.live) {
+        const message = `the messages at ${hex(other)} and ${hex(skb)} have one list of files`;
+        this.#warnings.add('corrupt', message);
+      }
       const view = list.read(fp);
       const count = view.number('count');
       if (count > SCM_MAX_FD) {

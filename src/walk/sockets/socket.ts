@@ -8,7 +8,7 @@ import { StructReader, type StructView } from '../struct-reader.js';
 import { Warnings } from '../warnings.js';
 import { ProtocolCopies } from './protocol-copies.js';
 import { protocols } from './protocols.js';
-import { FAMILIES, miniSock } from './sock-words.js';
+import { AF_SMC, FAMILIES, miniSock } from './sock-words.js';
 
 /** A socket and what identifies it. */
 export interface Socket {
@@ -228,8 +228,6 @@ function toInode(kernel: Kernel): bigint | undefined {
   const [inode, socket] = [both?.member('vfs_inode'), both?.member('socket')];
   return inode && socket && BigInt(inode.offset - socket.offset);
 }
-
-const AF_SMC = 43;
 
 /** Socks in use by the `struct socket` they point at: through the slabs, so that none is needed. */
 function socksBySocket(kernel: Kernel): Map<bigint, bigint> {
