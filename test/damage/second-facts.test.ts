@@ -161,6 +161,11 @@ test.each<[string, () => Patch, string]>([
     '__cpu_possible_mask has no CPU',
   ],
   [
+    'a cache of pairs of skbs that is that of single ones',
+    () => word(variable('skbuff_fclone_cache'), pointer(variable('skbuff_head_cache'))),
+    'have one cache, which is not merged',
+  ],
+  [
     'a cache of skbs that is not named',
     () => word(variable('skbuff_head_cache'), 0n),
     'skbuff_head_cache names no cache of skbs',

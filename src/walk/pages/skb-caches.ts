@@ -29,7 +29,7 @@ const POINTERS = [
  */
 export function skbCaches(kernel: Kernel): SkbCache[] {
   const reader = new StructReader(kernel, 'kmem_cache', ['size', 'refcount']);
-  return POINTERS.flatMap(([kind, names]) => {
+  const caches = POINTERS.flatMap(([kind, names]): SkbCache[] => {
     const pointer = names.map((name) => pointerAt(kernel, name)).find((found) => found);
     if (pointer === undefined) return [];
     const { whole, at, address: from } = pointer;
@@ -39,6 +39,15 @@ export function skbCaches(kernel: Kernel): SkbCache[] {
     const view = reader.read(address);
     return [{ kind, address, size: view.number('size'), merged: view.number('refcount') > 1 }];
   });
+  for (const { kind, address, merged } of caches) {
+    const other = caches.find((cache) => cache.address === address && cache.kind !== kind);
+    if (!other || merged) continue;
+    throw new KernelError(
+      'damaged',
+      `${kind} and ${other.kind} have one cache, which is not merged`,
+    );
+  }
+  return caches;
 }
 
 /** Where the pointer to a cache is, and the variable that it is, or is part of. */
