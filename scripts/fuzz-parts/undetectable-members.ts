@@ -6,6 +6,8 @@ export interface Undetectable {
   readonly differs: readonly string[];
   /** Why no second place in memory tells. */
   readonly why: string;
+  /** Only in extracts that earlier versions made: a whole dump has a second place. */
+  readonly only?: 'extracts';
 }
 
 const ADDRESSES = ['socket.local', 'socket.peer'];
@@ -16,6 +18,9 @@ const ROW = (what: string) => [
   `ledger.${what}.bytes`,
   `ledger.${what}.message`,
 ];
+
+/** What is missing where a socket is. */
+const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];
 
 /**
  * Every member of which some values cannot be seen to be wrong. docs/undetectable.md is the same list
@@ -70,7 +75,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A device’s name is free text; only the message of its row shows it.',
   },
   {
-    members: ['*rtnl_link_ops.kind'],
+    members: ['*rtnl_link_ops.kind', 'net_device.rtnl_link_ops'],
     differs: ['ledger.rings gone', 'ledger.rings new', ...ROW('rings')],
     why: 'Which driver made a software device is told by the name of its kind alone: drivers are modules, whose symbols a kernel need not have, and any name may be one’s.',
   },
@@ -80,8 +85,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'ledger.receive-rings gone',
       'ledger.receive-rings new',
       'ledger.receive-rings.message',
+      ...ROW('other-pages'),
     ],
-    why: 'A driver’s name is free text; a driver that is not known has a row that says that it is not counted.',
+    why: 'A driver’s name is free text; a driver that is not known has a row that says that it is not counted, and its pages are in none.',
   },
   {
     members: ['sk_buff.truesize'],
@@ -114,30 +120,19 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['*fdtable.fd', 'files_struct.fd_array'],
     differs: [
-      'sockets gone',
-      'sockets new',
-      'fds',
       'holders',
       'foundBy',
-      'total',
+      'fds',
+      'process',
       'processes gone',
-      'sockets',
-      'queue',
-      'exclusiveBytes',
-      'sharedBytes',
-      'freedIfKilled',
-      'unreadBytes',
-      'socket',
+      'processes new',
+      'sockets gone',
+      'asked',
     ],
-    why: 'A descriptor that is reserved and empty is what accept() waits with, so that one that lost its file looks sound; another file is as good. `sockets` finds the socket by its slab, and then calls it one without a descriptor.',
+    why: 'A descriptor that is reserved and empty is what accept() waits with, and the kernel keeps files that no descriptor leads to (nbd, NFS): one that lost its file looks sound. `sockets` finds the socket by its slab, and calls it one without a descriptor; what `skb --pid` was asked about lacks it.',
   },
   {
-    members: [
-      'task_struct.task_frag.page',
-      'sock.sk_frag.page',
-      'page_frag_cache.va',
-      'page_frag_cache.encoded_page',
-    ],
+    members: ['task_struct.task_frag.page', 'sock.sk_frag.page', 'page_frag_cache'],
     differs: [...ROW('page-fragments'), ...ROW('other-pages')],
     why: 'A cache of page fragments may be empty, and its page may be any that has a reference.',
   },
@@ -153,8 +148,106 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Which objects wait in per-CPU lists to be given out again only those lists say: with fewer of them more objects count as not explained, and with more as free.',
   },
   {
-    members: ['variable nr_vmalloc_pages'],
+    members: ['page.flags', 'page.mapping'],
     differs: ROW('other-pages'),
-    why: 'A counter of the machine that nothing else counts; only the rest that nothing explains is made of it.',
+    why: 'Whether a page that is held is a file’s as well, only its flags and its mapping say.',
+  },
+  {
+    members: ['napi_alloc_cache.skb_count'],
+    differs: ROW('skbs'),
+    why: 'How many skbs a CPU keeps ready only this count says: what lies behind the last is left as it was.',
+  },
+  {
+    members: [
+      'variable nr_vmalloc_pages',
+      'zone.vm_stat',
+      'pglist_data.vm_stat',
+      'vm_stat_diff',
+      'zone.managed_pages',
+      'zone.managed_pages.counter',
+      'zone.per_cpu_pageset',
+      'zone.per_cpu_zonestats',
+      'zone.pageset',
+      'pglist_data.per_cpu_nodestats',
+      'per_cpu_pages.count',
+      'per_cpu_pageset.pcp.count',
+      'per_cpu_pageset.vm_stat_diff',
+    ],
+    differs: ROW('other-pages'),
+    why: 'Counters of the machine’s memory. Pages move from list to list before the counters do, so that the lists of a busy machine differ from them; only the rest that nothing explains is made of them.',
+  },
+  {
+    members: ['sock.sk_type'],
+    differs: ['socket.type'],
+    why: 'A closed unix socket has no struct socket any more, and its sock alone says its type.',
+  },
+  {
+    members: ['proto.name'],
+    differs: ['socket.protocol'],
+    why: 'A protocol’s name is kept once; that it has one is checked, and what IPv4 and IPv6 call theirs.',
+  },
+  {
+    members: ['sock_common.skc_refcnt', 'sock.__sk_common.skc_refcnt'],
+    differs: [...SOCKETS, 'foundBy'],
+    why: 'A sock without references keeps its slot until the last packet that it sent is gone, and then waits to be freed: it is none any more. TCP’s are seen by their state.',
+  },
+  {
+    members: ['page of sock_common.skc_refcnt'],
+    differs: SOCKETS,
+    why: 'The allocator merges caches alike in size: an object in one may be anything, blank too.',
+  },
+  {
+    members: ['page of sock_common.skc_refcnt', 'sock_common.skc_prot'],
+    differs: [...SOCKETS, 'total', 'exclusiveBytes', 'sharedBytes', 'foundBy'],
+    why: 'A whole dump has the allocator’s lists of free slots, and the protocol that made a sock (`sk_prot_creator`).',
+    only: 'extracts',
+  },
+  {
+    members: ['page of sockfs_inode.socket.ops', 'page of socket_alloc.socket.ops'],
+    differs: SOCKETS,
+    why: 'A whole dump has the allocator’s lists of free slots: an inode in use is not blank.',
+    only: 'extracts',
+  },
+  {
+    members: [
+      'struct page',
+      'page.flags',
+      'page.order',
+      'page.page_type',
+      'page.compound_head',
+      'page.compound_info',
+      'folio._flags_1',
+      'slab.flags',
+      'slab.__page_flags',
+      'slab.slab_cache',
+      'slab.slabs',
+      'slab.slab_list.prev',
+      'slab.counters',
+    ],
+    differs: [...SOCKETS, 'foundBy', ...ROW('other-pages'), ...ROW('page-pools')],
+    why: 'A whole dump has how many slabs each cache counts (`kmem_cache_node.nr_slabs`), and how many pages a page pool.',
+    only: 'extracts',
+  },
+  {
+    members: ['page.order', 'page.flags', 'folio._flags_1'],
+    differs: [
+      'queue.orders',
+      'queue.pageBytes',
+      'queue.pinnedBytes',
+      'total.orders',
+      'total.pageBytes',
+      'total.pinnedBytes',
+      'skb.pages',
+      ...SHARES,
+      ...ROW('other-pages'),
+    ],
+    why: 'A whole dump has the tails of compound pages, which belie another order.',
+    only: 'extracts',
+  },
+  {
+    members: ['hstate.nr_huge_pages', 'zone.present_pages'],
+    differs: ROW('other-pages'),
+    why: 'A whole dump has the same node by node.',
+    only: 'extracts',
   },
 ];

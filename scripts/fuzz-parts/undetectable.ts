@@ -6,7 +6,7 @@ import { UNDETECTABLE } from './undetectable-members.js';
  */
 const FREE: readonly RegExp[] = [
   // Names and numbers that are shown as they are.
-  /^task_struct\.(comm|pid|flags|files|tasks)$/,
+  /^task_struct\.(comm|flags|files|tasks)$/,
   /^(module|proto|net_device)\.name$/,
   /^net\.ns\.inum$/,
   /^inode\.i_ino$/,
@@ -22,7 +22,7 @@ const FREE: readonly RegExp[] = [
   /^sk_buff\.end$/,
   // A red leaf may fall off a tree without making it uneven.
   /^rb_node\.rb_(left|right)$/,
-  // References: whoever else holds them is not known.
+  // References: more than were found may be anybody's, and only fewer are told.
   /\.(refs|refcnt|refcount|dataref|f_count|fclone_ref)\b/,
   /^sk_buff\.(cloned|fclone)$/,
   /^page\._refcount/,
@@ -52,12 +52,24 @@ export function fieldOf(path: string): string {
     .replace(/^totals\./, 'total.');
 }
 
-/** Whether members that have changed are known to change a field of the answer, unseen. */
-export function isExplained(members: readonly string[], path: string): boolean {
-  const field = fieldOf(path);
+/** The same by whose field it is, where that is not a socket: `process.total.skbs`, `asked.totals.skbs`. */
+function ownedField(path: string): string | undefined {
+  if (path.startsWith('processes.*.')) return `process.${path.slice('processes.*.'.length)}`;
+  return /^(?:sockets|processes|ledger)\b/.test(path) ? undefined : `asked.${path}`;
+}
+
+/**
+ * Whether members that have changed are known to change a field of the answer, unseen.
+ *
+ * @param lacking the dump is an extract that lacks second places
+ */
+export function isExplained(members: readonly string[], path: string, lacking = false): boolean {
+  const names = [fieldOf(path), ownedField(path) ?? ''];
+  const isNamed = (one: string) => names.some((name) => name === one || name.startsWith(`${one}.`));
   return UNDETECTABLE.some(
     (rule) =>
+      (lacking || rule.only !== 'extracts') &&
       rule.members.some((member) => members.includes(member)) &&
-      rule.differs.some((one) => field === one || field.startsWith(`${one}.`)),
+      rule.differs.some(isNamed),
   );
 }

@@ -1,5 +1,7 @@
 import { ReadError } from '../../../src/kernel/error.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
+import { slabsCounted } from '../../../src/walk/pages/slab-totals.js';
+import { readOrNot } from '../../../src/walk/read-or-not.js';
 import type { Patch } from '../../../test/support/damaged-kernel.js';
 import { Random } from '../random.js';
 import { Broken, clock, refusal } from '../rules.js';
@@ -53,12 +55,14 @@ export class MeaningCases {
   readonly #pages: ReadonlyMap<bigint, ReadonlySet<number>>;
   readonly #frames: ReadonlyMap<number, Frame>;
   readonly #stride: number;
+  readonly #lacking: boolean;
   #order: { readonly seed: number; readonly plans: readonly Plan[] } | undefined;
 
   /** @param only the members that are changed one by one; all, and pages, if it is not given */
   constructor(kernel: Kernel, only?: RegExp) {
     this.#kernel = new OverlayKernel(kernel);
     this.#stride = kernel.struct('page')?.size ?? 64;
+    this.#lacking = lacksSecondPlaces(kernel);
     const recorder = new Recorder(this.#kernel);
     const recorded = commandsOf(this.#kernel).map((command, index) => {
       let truth: Said | undefined;
@@ -119,7 +123,7 @@ export class MeaningCases {
     if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
     if (!said.complete) return [...told, 'incomplete'];
     const silent = silentDifferences(truth, said);
-    const left = silent.filter(({ path }) => !isExplained(change.members, path));
+    const left = silent.filter(({ path }) => !isExplained(change.members, path, this.#lacking));
     if (left.length > 0) {
       const name = plan.kind === 'member' ? plan.member : plan.kind;
       const fields = [...new Set(left.map(({ path }) => fieldOf(path)))].sort();
@@ -161,10 +165,22 @@ export class MeaningCases {
     const bytes = new Uint8Array(whole ? 4096 : this.#stride);
     const end = address + BigInt(bytes.length);
     const inside = (site: Site) => site.address >= address && site.address < end;
-    const members = [...new Set(this.#sites.filter(inside).map(({ member }) => member))];
+    const named = [...new Set(this.#sites.filter(inside).map(({ member }) => member))];
+    // What a page that is gone may change is named apart: more goes with it.
+    const members = [
+      ...(this.#isOfPages(address) ? ['struct page'] : []),
+      ...named,
+      ...(whole ? named.map((member) => `page of ${member}`) : []),
+    ];
     const readBy = whole ? this.#pages.get(plan.page) : this.#frames.get(plan.frame)?.readBy;
-    const told = `${plan.kind} 0x${address.toString(16)} zeroed: ${members.join(' ')}`;
+    const told = `${plan.kind} 0x${address.toString(16)} zeroed: ${named.join(' ')}`;
     return { patches: [{ address, bytes }], members, told, readBy: readBy ?? new Set() };
+  }
+
+  #isOfPages(address: bigint): boolean {
+    const { pages } = this.#kernel;
+    const frame = Number((address - pages.pageOfFrame(0)) / BigInt(this.#stride));
+    return frame >= 0 && pages.addressOfPage(pages.pageOfFrame(frame)) !== undefined;
   }
 
   #changeMember(random: Random, member: string, mutation: Mutation): Change | undefined {
@@ -195,6 +211,14 @@ export class MeaningCases {
     const index = quick.length === 0 || random.oneIn(SELDOM) ? 0 : random.pick(quick);
     return this.#prepared[index]!;
   }
+}
+
+/** Extracts that were made before the slabs of every cache were counted have no counts of them. */
+function lacksSecondPlaces(kernel: Kernel): boolean {
+  const cache = kernel.symbol('sock_inode_cachep') ?? 0n;
+  return (
+    readOrNot(() => slabsCounted(kernel, kernel.read(cache, 8).getBigUint64(0, true))) === undefined
+  );
 }
 
 /** Rows of the ledger without a figure say why. */
