@@ -74,6 +74,11 @@ export interface MemoryAnswer {
   readonly source: 'vmcore' | 'kcore';
   readonly memory: Drawer;
   readonly loose: Loose | undefined;
+  /**
+   * Of a running kernel: by how much its counters changed while it was read, in bytes; each change counts
+   * where it came from and where it went. 0 of a dump.
+   */
+  readonly drift: number;
   /** What takes most first. */
   readonly caches: readonly CacheFigures[];
   /** Memory of vmalloc's address space by who asked for it, what takes most first. */

@@ -93,3 +93,13 @@ export function kernelCounts(kernel: Kernel): KernelCounts {
   });
   return counts as KernelCounts;
 }
+
+/** By how many pages counters differ, all together. */
+export function driftBetween(before: KernelCounts, after: KernelCounts): number {
+  let pages = 0;
+  for (const [name, count] of before) {
+    if (name.startsWith('all-') || name === 'memory') continue;
+    pages += Math.abs((after.get(name) ?? count) - count);
+  }
+  return pages;
+}

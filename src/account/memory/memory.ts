@@ -11,7 +11,7 @@ import { Warnings } from '../../walk/warnings.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
 import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
 import { contradictions } from './contradictions.js';
-import { kernelCounts } from './counters.js';
+import { driftBetween, kernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
@@ -30,6 +30,7 @@ export function accountMemory(
   progress: (part: number) => void = () => {},
 ): MemoryAnswer {
   const warnings = new Warnings();
+  const before = kernel.facts.live ? kernelCounts(kernel) : undefined;
   const frames = new FrameMap(ramRanges(kernel));
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
   const ledger = new FrameLedger(frames, scan.kinds);
@@ -53,7 +54,7 @@ export function accountMemory(
   const census = network(kernel, ledger, (part) => progress((1 + part) / 2), miss);
   run(walksAfter(kernel, ledger));
   ledger.close();
-  noteScan(scan, warnings);
+  noteScan(kernel, scan, warnings);
   for (const { drawers, why, code } of reasons(missed))
     warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
   const counts = kernelCounts(kernel);
@@ -69,6 +70,7 @@ export function accountMemory(
     source: kernel.facts.source,
     memory,
     loose: describeLoose(kernel, ledger, scan, counts, warnings),
+    drift: before === undefined ? 0 : driftBetween(before, counts) * pageSize,
     caches,
     callers: callersOf(pageSize, ledger),
     census,
@@ -106,14 +108,21 @@ function network(
   }
 }
 
-function noteScan({ unread, whyUnread, torn, whyTorn }: FrameScan, warnings: Warnings): void {
+function noteScan(
+  kernel: Kernel,
+  { unread, whyUnread, torn, whyTorn }: FrameScan,
+  warnings: Warnings,
+): void {
   if (whyUnread) {
     const message = `the struct pages of ${unread} page frames cannot be read: ${whyUnread.message}`;
     warnings.add('unreadable', message);
   }
   if (whyTorn !== undefined) {
     const others = torn > 1 ? `; and ${torn - 1} more like it` : '';
-    warnings.add('corrupt', `struct pages contradict each other: ${whyTorn}${others}`);
+    const what = kernel.facts.live
+      ? 'struct pages changed while they were read'
+      : 'struct pages contradict each other';
+    warnings.add('corrupt', `${what}: ${whyTorn}${others}`);
   }
 }
 

@@ -20,6 +20,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
             loose.largeKmallocs === undefined ? null : loose.largeKmallocs * pageSize,
         }
       : null,
+    driftBytes: answer.drift,
     caches: caches.map((cache) => ({ ...cache })),
     callers: callers.map(({ name, bytes, drawer }) => ({ caller: name, bytes, drawer })),
     complete,

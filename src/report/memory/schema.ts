@@ -52,6 +52,8 @@ export const memorySchema = z.strictObject({
       largeKmallocBytes: z.int().nullable(),
     })
     .nullable(),
+  /** By how much counters changed while a running kernel was read, added up; 0 of a dump. */
+  driftBytes: count,
   caches: z.array(
     z.strictObject({
       name: z.string(),

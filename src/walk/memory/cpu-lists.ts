@@ -40,25 +40,44 @@ export function* cpuLists(kernel: Kernel): Generator<ListedBlock> {
     const first = zone.read(address).pointer(pointer);
     for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
       const area = perCpuAddress(kernel, first, cpu);
-      const counted = count.read(area).number(`${within}count`);
-      let found = 0;
-      for (let index = 0; index < (lists.count ?? 0); index++) {
-        const order = orderOfList(kernel, index, types);
-        const head = area + BigInt(lists.offset + index * 16);
-        // A list that was never set up: of a CPU that is not there.
-        if (readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true) === 0n) continue;
-        for (const link of listNodes(kernel, head)) {
-          const frame = kernel.pages.frameOfPage(at.set(link - node));
-          if (frame < 0) throw new KernelError('damaged', `CPU ${cpu} lists what is no page`);
-          found += 2 ** order;
-          if (found > counted) break;
-          yield { frame, order };
+      yield* again(kernel, () => {
+        const counted = count.read(area).number(`${within}count`);
+        const blocks: ListedBlock[] = [];
+        let found = 0;
+        for (let index = 0; index < (lists.count ?? 0); index++) {
+          const order = orderOfList(kernel, index, types);
+          const head = area + BigInt(lists.offset + index * 16);
+          // A list that was never set up: of a CPU that is not there.
+          if (readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true) === 0n) continue;
+          for (const link of listNodes(kernel, head)) {
+            const frame = kernel.pages.frameOfPage(at.set(link - node));
+            if (frame < 0) throw new KernelError('damaged', `CPU ${cpu} lists what is no page`);
+            found += 2 ** order;
+            if (found > counted) break;
+            blocks.push({ frame, order });
+          }
         }
-      }
-      if (found !== counted) {
+        if (found === counted) return blocks;
         const message = `CPU ${cpu} counts ${counted} free pages in its lists, and ${found > counted ? 'more' : found} are there`;
         throw new KernelError('damaged', message);
-      }
+      });
+    }
+  }
+}
+
+/** A running kernel changes such lists all the time: so often is one read before it is given up. */
+const TRIES = 50;
+
+/** Reads what changes under our hands until it agrees with itself. */
+function again<Found>(kernel: Kernel, read: () => Found): Found {
+  for (let tries = kernel.facts.live ? TRIES : 1; ; tries--) {
+    const forget = kernel.noteReads();
+    try {
+      return read();
+    } catch (error) {
+      if (tries <= 1 || !(error instanceof KernelError)) throw error;
+    } finally {
+      forget();
     }
   }
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
+import { memorySchema } from '../../../src/report/memory/schema.js';
 import { skbSchema, socketsSchema } from '../../../src/report/schema.js';
 import { type LabKernel, role, type Truth } from '../../support/lab.js';
 import { expectTruth } from '../../support/truth.js';
@@ -8,6 +9,29 @@ import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.
 
 /** An emulated guest's Node takes a minute where the machine is busy. */
 const MOST_MS = 240_000;
+
+/** Drawers that /proc/meminfo counts too. */
+const LIVE_COUNTERS = {
+  'free-buddy': 'MemFree',
+  'slab-reclaimable': 'SReclaimable',
+  'kernel-stacks': 'KernelStack',
+  percpu: 'Percpu',
+  shared: 'Shmem',
+} as const;
+
+/** So much may come and go while our own program starts and reads; bytes. */
+const DRIFT = 48 << 20;
+
+/** What a guest says of its memory: bytes of /proc/meminfo, pages that its zones have. */
+async function guestMemory(guest: Guest) {
+  const meminfo = new Map<string, number>();
+  const { output } = await guest.run('cat /proc/meminfo /proc/zoneinfo');
+  const text = output.toString();
+  for (const [, name, kib] of text.matchAll(/^(\w+): +(\d+) kB$/gm))
+    meminfo.set(name ?? '', Number(kib) * 1024);
+  const present = [...text.matchAll(/^ +present +(\d+)$/gm)];
+  return { meminfo, presentPages: present.reduce((sum, [, pages]) => sum + Number(pages), 0) };
+}
 
 /** `--live` in a guest with the scenario, beside what its processes know. */
 export function liveSuite(kernel: LabKernel): void {
@@ -56,6 +80,37 @@ export function liveSuite(kernel: LabKernel): void {
             [...new Set(all.map(({ pid, fd }) => `${pid} ${fd}`))].sort();
           expect(holders(ours.holders), one.name).toEqual(holders(one.holders));
         }
+      },
+      MOST_MS,
+    );
+
+    test(
+      'memory --live puts every page frame into a drawer, as the guest’s own counters have them',
+      async () => {
+        const before = await guestMemory(guest);
+        const answer = memorySchema.parse(await jsonInGuest(guest, 'memory --live', MOST_MS));
+        const after = await guestMemory(guest);
+        const bytes = (name: string, drawer = answer.memory): number =>
+          drawer.drawer === name
+            ? drawer.bytes
+            : drawer.children.reduce((sum, child) => sum + bytes(name, child), 0);
+        expect(answer.source).toBe('kcore');
+        expect(answer.memory.bytes).toBe(before.presentPages * answer.kernel.pageSize);
+        expect(bytes('unknown')).toBeLessThan(1 << 20);
+        for (const [drawer, counter] of Object.entries(LIVE_COUNTERS)) {
+          const [low, high] = [before, after]
+            .map(({ meminfo }) => meminfo.get(counter) ?? 0)
+            .sort((a, b) => a - b);
+          expect(bytes(drawer), drawer).toBeGreaterThanOrEqual((low ?? 0) - DRIFT);
+          expect(bytes(drawer), drawer).toBeLessThanOrEqual((high ?? 0) + DRIFT);
+        }
+        console.log(
+          JSON.stringify({
+            warnings: answer.warnings,
+            complete: answer.complete,
+            drift: answer.driftBytes,
+          }),
+        );
       },
       MOST_MS,
     );
