@@ -40,33 +40,42 @@ export function* cpuLists(kernel: Kernel): Generator<ListedBlock> {
     const first = zone.read(address).pointer(pointer);
     for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
       const area = perCpuAddress(kernel, first, cpu);
-      yield* again(kernel, () => {
-        const counted = count.read(area).number(`${within}count`);
-        const blocks: ListedBlock[] = [];
-        let found = 0;
-        for (let index = 0; index < (lists.count ?? 0); index++) {
-          const order = orderOfList(kernel, index, types);
-          const head = area + BigInt(lists.offset + index * 16);
-          // A list that was never set up: of a CPU that is not there.
-          if (readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true) === 0n) continue;
+      const counted = count.read(area).number(`${within}count`);
+      // What has the lists of a running kernel changes between two of them.
+      const most = kernel.facts.live ? MOST_LISTED : counted;
+      let found = 0;
+      for (let index = 0; index < (lists.count ?? 0); index++) {
+        const order = orderOfList(kernel, index, types);
+        const head = area + BigInt(lists.offset + index * 16);
+        // A list that was never set up: of a CPU that is not there.
+        if (readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true) === 0n) continue;
+        const room = (most - found) / 2 ** order;
+        const frames = again(kernel, () => {
+          const all: number[] = [];
           for (const link of listNodes(kernel, head)) {
             const frame = kernel.pages.frameOfPage(at.set(link - node));
             if (frame < 0) throw new KernelError('damaged', `CPU ${cpu} lists what is no page`);
-            found += 2 ** order;
-            if (found > counted) break;
-            blocks.push({ frame, order });
+            all.push(frame);
+            if (all.length > room) break;
           }
-        }
-        if (found === counted) return blocks;
+          return all;
+        });
+        found += frames.length * 2 ** order;
+        for (const frame of frames) yield { frame, order };
+      }
+      if (found !== counted && !kernel.facts.live) {
         const message = `CPU ${cpu} counts ${counted} free pages in its lists, and ${found > counted ? 'more' : found} are there`;
         throw new KernelError('damaged', message);
-      });
+      }
     }
   }
 }
 
+/** No CPU keeps more base pages than this for itself: 64 GiB. */
+const MOST_LISTED = 2 ** 24;
+
 /** A running kernel changes such lists all the time: so often is one read before it is given up. */
-const TRIES = 50;
+const TRIES = 200;
 
 /** Reads what changes under our hands until it agrees with itself. */
 function again<Found>(kernel: Kernel, read: () => Found): Found {

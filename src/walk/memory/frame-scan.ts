@@ -4,6 +4,8 @@ import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 import {
   flagPlace,
+  type HeadFinder,
+  headFinder,
   MAX_ORDER,
   memberOf,
   orderOffset,
@@ -70,6 +72,8 @@ class Scan {
   readonly #frames: FrameMap;
   readonly #stride: number;
   readonly #kindOf: KindTest;
+  readonly #headOf: HeadFinder;
+  readonly #page: Cursor;
   readonly #head: { readonly offset: number; readonly mask: number };
   readonly #order: number;
   readonly #tail: number;
@@ -93,6 +97,8 @@ class Scan {
     this.#frames = frames;
     this.#stride = page.size;
     this.#kindOf = kindTest(kernel);
+    this.#headOf = headFinder(kernel, page);
+    this.#page = new Cursor(kernel, 'struct page');
     this.#head = flagPlace(kernel, page, 'PG_head');
     this.#order = orderOffset(kernel, page);
     const word = page.member('compound_head') ?? page.member('compound_info');
@@ -181,25 +187,47 @@ class Scan {
       const tailLow = view.getUint32(base + this.#tail, true);
       const isTail = (tailLow & 1) !== 0;
       if (frame < this.#until) {
-        if (this.#compound) {
-          if (!this.#agrees(view, base, tailLow, isTail)) {
-            this.#tear(index + at, frame, 'is no tail of the compound page before it');
-            continue;
-          }
-        } else if (this.#kindOf(view, base) === KIND.free && !isTail) {
-          this.#tear(index + at, frame, 'begins a free block within another');
+        const what = this.#compound
+          ? this.#agrees(view, base, tailLow, isTail)
+            ? undefined
+            : 'is no tail of the compound page before it'
+          : !isTail && this.#kindOf(view, base) === KIND.free
+            ? 'begins a free block within another'
+            : undefined;
+        if (what === undefined) {
+          kinds[index + at] = this.#kind;
           continue;
         }
-        kinds[index + at] = this.#kind;
-        continue;
+        if (!this.#kernel.facts.live) {
+          this.#tear(index + at, frame, what);
+          continue;
+        }
+        // It has changed since the first of the block was read: what it says now is newer.
+        this.#endBlock();
       }
       // A large page of hugetlb may have copies of its head among its tails, and only there (HVO).
       if (isTail) {
-        this.#tear(index + at, frame, 'is a tail, and no compound page begins before it');
+        const kind = this.#kernel.facts.live ? this.#kindOfHead(frame) : undefined;
+        if (kind === undefined)
+          this.#tear(index + at, frame, 'is a tail, and no compound page begins before it');
+        else kinds[index + at] = kind;
         continue;
       }
       const kind = this.#kindOf(view, base);
       kinds[index + at] = this.#begin(kind, view, base, frame);
+    }
+  }
+
+  /** Of a tail whose head was read before it became one; undefined where that is none either. */
+  #kindOfHead(frame: number): number | undefined {
+    const tail = this.#kernel.pages.pageOfFrame(frame);
+    try {
+      const head = this.#headOf(tail, this.#page.to(tail).look(0, this.#stride));
+      const { view, base } = this.#page.to(head).look(0, 2 * this.#stride);
+      return head !== tail && this.#isHead(view, base) ? this.#kindOf(view, base) : undefined;
+    } catch (error) {
+      if (error instanceof ReadError) return undefined;
+      throw error;
     }
   }
 
