@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { DRAWERS, drawerFacts } from '../../../src/account/memory/drawers.js';
+import { FrameLedger } from '../../../src/account/memory/frame-ledger.js';
+import { FrameMap } from '../../../src/walk/memory/frame-map.js';
+import { KIND, KINDS, type PageKind } from '../../../src/walk/memory/page-kinds.js';
+
+/** A ledger of frames 8 to 8 + n, of these kinds. */
+function ledgerOf(...kinds: readonly PageKind[]): FrameLedger {
+  const map = new FrameMap([{ start: 8, end: 8 + kinds.length }]);
+  return new FrameLedger(
+    map,
+    Uint8Array.from(kinds, (kind) => KIND[kind]),
+  );
+}
+
+test('every kind has exactly one drawer, and every drawer a group', () => {
+  for (const kind of KINDS) {
+    const own = DRAWERS.filter((drawer) => drawerFacts(drawer).kinds?.includes(kind));
+    expect(own, kind).toHaveLength(1);
+  }
+});
+
+test('the first walk that takes a frame has it; another is told where it is', () => {
+  const ledger = ledgerOf('held', 'held');
+  expect(ledger.claim('kernel-stacks', 8)).toBe(true);
+  expect(ledger.claim('vmalloc', 8, 'kernel_clone')).toBe(false);
+  expect(ledger.claim('vmalloc', 9, 'kernel_clone')).toBe(true);
+  ledger.close();
+  expect([8, 9].map((frame) => ledger.drawerOf(frame))).toEqual(['kernel-stacks', 'vmalloc']);
+  expect(ledger.elsewhere('vmalloc')).toEqual([{ drawer: 'kernel-stacks', frames: 1 }]);
+  expect([...ledger.ownersOf('vmalloc')]).toEqual([['kernel_clone', 1]]);
+});
+
+test('a page of a file that waits in a queue stays in the page cache', () => {
+  const ledger = ledgerOf('file', 'held');
+  expect(ledger.claimBlock('network-sockets', 8, 1)).toBe(1);
+  ledger.close();
+  expect(ledger.drawerOf(8)).toBe('page-cache');
+  expect(ledger.drawerOf(9)).toBe('network-sockets');
+  expect(ledger.elsewhere('network-sockets')).toEqual([{ drawer: 'page-cache', frames: 1 }]);
+});
+
+test('a page that somebody holds and that is free is told', () => {
+  const ledger = ledgerOf('free', 'unreferenced');
+  ledger.claim('free-cpu-lists', 9);
+  ledger.claim('network-sockets', 8);
+  ledger.claim('network-sockets', 9);
+  expect(ledger.freeButHeld('network-sockets')).toBe(2);
+  expect(ledger.drawerOf(9)).toBe('free-cpu-lists');
+});
+
+test('what is no RAM is claimed by nobody, and told', () => {
+  const ledger = ledgerOf('held');
+  expect(ledger.claim('pipes', 7)).toBe(false);
+  expect(ledger.outside('pipes')).toBe(1);
+  expect(ledger.drawerOf(7)).toBeUndefined();
+});
+
+test('pages without references go with the one before them, as far as its place allows', () => {
+  // Frame 8 can begin a block of eight, frame 14 one of two.
+  const ledger = ledgerOf(
+    ...(['held', 'unreferenced', 'unreferenced', 'held', 'unreferenced'] as const),
+    ...(['slab', 'held', 'unreferenced', 'unreferenced'] as const),
+  );
+  ledger.claim('tables', 8);
+  ledger.claim('rings', 14);
+  ledger.close();
+  expect(Array.from({ length: 9 }, (_, index) => ledger.drawerOf(8 + index))).toEqual([
+    ...['tables', 'tables', 'tables', 'unexplained', 'unexplained'],
+    ...['slab-unreclaimable', 'rings', 'rings', 'unexplained'],
+  ]);
+});
+
+test('drawers add up to all frames, whatever was claimed', () => {
+  const ledger = ledgerOf(...KINDS);
+  for (const drawer of DRAWERS)
+    for (let frame = 8; frame < 8 + KINDS.length; frame += 3) ledger.claim(drawer, frame);
+  ledger.close();
+  const sums = [...ledger.sums().values()];
+  expect(sums.reduce((sum, frames) => sum + frames, 0)).toBe(KINDS.length);
+  for (const drawer of DRAWERS)
+    expect([...ledger.framesOf(drawer)]).toHaveLength(ledger.sums().get(drawer) ?? -1);
+});
