@@ -182,6 +182,15 @@ test.each<[string, () => Patch, string]>([
   ],
   ['a connection that waits and is none', () => word(waiting[0]!, 0n), 'names a connection twice'],
   [
+    'an accept queue that leads back to its first',
+    () =>
+      word(
+        waiting[0]! - offsetOf('request_sock', 'sk') + offsetOf('request_sock', 'dl_next'),
+        waiting[0]! - offsetOf('request_sock', 'sk'),
+      ),
+    'has no end',
+  ],
+  [
     'a connection that waits twice',
     () => word(waiting[0]!, pointer(waiting[1]!)),
     'names a connection twice',

@@ -115,11 +115,13 @@ export class SocketLinks {
     const counter = new StructReader(this.#kernel, 'sock', ['sk_ack_backlog']);
     const socks: bigint[] = [];
     const counted = counter.read(sock).number('sk_ack_backlog');
+    const met = new Set<bigint>();
     for (let next = listener.read(sock).pointer(HEAD); next !== 0n; ) {
-      if (socks.length >= MAX_ACCEPT_QUEUE) {
+      if (met.has(next) || socks.length >= MAX_ACCEPT_QUEUE) {
         this.#warnings.add('torn-list', `the accept queue of 0x${sock.toString(16)} has no end`);
         return socks;
       }
+      met.add(next);
       const view = request.read(next);
       socks.push(view.pointer('sk'));
       next = view.pointer('dl_next');
