@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
-import type { PageBlock, PageReader } from '../../walk/pages/pages.js';
+import type { PageBlock } from '../../walk/pages/block.js';
+import type { PageReader } from '../../walk/pages/pages.js';
 import type { Tally } from '../tally.js';
 import type { Known } from './pipeline.js';
 import type { LedgerTools } from './tools.js';

@@ -1,18 +1,19 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError } from '../../kernel/error.js';
 import type { ByteWindow } from '../../kernel/fast-reads.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
 import { readUnsigned } from '../struct-reader.js';
+import type { Block } from './block.js';
+import { CompoundHeads } from './compound-heads.js';
 import { FrameIndex, grown } from './frame-index.js';
 import { type PoolPageTest, poolPageTest } from './page-pool.js';
 import { type PagePool, PagePools } from './pool-room.js';
 import { type SlabCache, SlabCaches } from './slab-caches.js';
 import {
   flagTest,
-  type HeadFinder,
-  headFinder,
   largeKmallocTest,
   memberOf,
   orderFinder,
@@ -21,36 +22,6 @@ import {
   slabTest,
   struct,
 } from './struct-page.js';
-
-/** An allocation of the buddy allocator that isn't slab. */
-export interface PageBlock {
-  readonly kind: 'page';
-  /** Number of its first page frame: that of the compound head, if it is compound. */
-  readonly frame: number;
-  /** log2 of its base pages; undefined where the kernel doesn't record it. */
-  readonly order: number | undefined;
-  /**
-   * How many references to it the kernel counts (`_refcount` of the head, a page pool's users),
-   * whoever holds them; infinitely many where a page pool does not tell.
-   */
-  readonly references: number;
-  /** Nobody has it: what leads there is damaged. */
-  readonly free: boolean;
-  /** The driver's page pool that takes it back instead of freeing it, if it has room. */
-  readonly pool: PagePool | undefined;
-}
-
-/** A page of a slab. */
-export interface SlabBlock {
-  readonly kind: 'slab';
-  /** Number of its first page frame. */
-  readonly frame: number;
-  /** Direct-map address of its first object's slot. */
-  readonly start: bigint;
-  readonly cache: SlabCache;
-}
-
-export type Block = PageBlock | SlabBlock;
 
 /** In place of an order: the page belongs to a slab, and its references number the cache. */
 const SLAB = -1;
@@ -65,7 +36,7 @@ const UNCOUNTED = 0xffff_ffff;
 export class PageReader {
   readonly #kernel: Kernel;
   readonly #size: number;
-  readonly #headOf: HeadFinder;
+  readonly #compound: CompoundHeads;
   readonly #isHead: PageTest;
   readonly #isSlab: PageTest;
   readonly #orderOf: (head: number) => number;
@@ -93,7 +64,7 @@ export class PageReader {
     this.#kernel = kernel;
     this.#size = page.size;
     this.#page = new Cursor(kernel, 'struct page');
-    this.#headOf = headFinder(kernel, page);
+    this.#compound = new CompoundHeads(kernel);
     this.#isHead = flagTest(kernel, page, 'PG_head');
     this.#isSlab = slabTest(kernel, page);
     this.#orderOf = orderFinder(kernel, page);
@@ -126,10 +97,7 @@ export class PageReader {
   rowOf(page: Pointer): number {
     const frame = this.#kernel.pages.frameOfPage(page);
     if (frame >= 0) return this.row(frame);
-    throw new KernelError(
-      'damaged',
-      `0x${page.address.toString(16)} is not the address of a struct page`,
-    );
+    throw new KernelError('damaged', `${hex(page.address)} is not the address of a struct page`);
   }
 
   /** Which row tells of the allocation that a page frame belongs to; throws as block does. */
@@ -189,24 +157,21 @@ export class PageReader {
   #read(frame: number): number {
     const page = this.#pageOf(frame);
     if (this.#kernel.pages.addressOfPage(page) === undefined) {
-      throw new KernelError(
-        'damaged',
-        `0x${page.toString(16)} is not the address of a struct page`,
-      );
+      throw new KernelError('damaged', `${hex(page)} is not the address of a struct page`);
     }
     const window = this.#look(page);
-    let head = this.#headOf(page, window);
-    if (head === page && this.#mayBeFake(page, window)) {
-      head = this.#headBehind(page);
+    let head = this.#compound.of(page, window);
+    if (head === page && this.#compound.mayBeFake(page, window)) {
+      head = this.#compound.behind(page);
       this.#look(page);
     }
     if (head !== page) {
-      const row = this.row(this.#checkedHead(page, head));
+      const row = this.row(this.#compound.frameOf(page, head));
       const pages = 2 ** this.#orders[row]!;
       if (this.#orders[row] !== SLAB && frame >= this.#heads[row]! + pages) {
         throw new KernelError(
           'damaged',
-          `the tail page 0x${page.toString(16)} leads to 0x${head.toString(16)}, which has ${pages} pages`,
+          `the tail page ${hex(page)} leads to ${hex(head)}, which has ${pages} pages`,
         );
       }
       const [order, count] = [this.#orders[row]!, this.#counts[row]!];
@@ -224,10 +189,7 @@ export class PageReader {
     }
     let references = view.getInt32(base + this.#references, true);
     if (references < 0) {
-      throw new KernelError(
-        'damaged',
-        `the page 0x${page.toString(16)} counts ${references} references`,
-      );
+      throw new KernelError('damaged', `the page ${hex(page)} counts ${references} references`);
     }
     if (references === 0 && this.#isLargeKmalloc(view, base)) this.#unreferenced.add(frame);
     const isHead = this.#isHead(view, base);
@@ -237,7 +199,7 @@ export class PageReader {
       references = Number(lent && lent.users < UNCOUNTED ? lent.users : UNCOUNTED);
       pool = this.#pools.numberOf(lent?.pool ?? 0n);
     }
-    const order = isHead ? this.#checkedOrder(frame) : 0;
+    const order = isHead ? this.#compound.order(frame) : 0;
     return this.#add(frame, frame, order, references, pool);
   }
 
@@ -269,69 +231,6 @@ export class PageReader {
     return this.#page.to(page).look(0, this.#size);
   }
 
-  /** A tail must lead to a head in one step: otherwise damage could send us round in circles. */
-  #checkedHead(page: bigint, head: bigint): number {
-    const frame = this.#kernel.pages.frameOfPage(this.#at.set(head));
-    const sound = head < page && frame >= 0 && this.#isHeadAt(head);
-    if (!sound) {
-      throw new KernelError(
-        'damaged',
-        `the tail page 0x${page.toString(16)} leads to 0x${head.toString(16)}, which is no compound head`,
-      );
-    }
-    return frame;
-  }
-
-  /**
-   * Of a page of hugetlb whose `struct page`s the kernel has mapped to few pages (HVO), 5.18 to 7.0,
-   * the tails that begin a page of the array read as the head does (page_fixed_fake_head).
-   */
-  #mayBeFake(page: bigint, { view, base }: Readonly<ByteWindow>): boolean {
-    return page % BigInt(this.#kernel.facts.pageSize) === 0n && this.#isHead(view, base);
-  }
-
-  /** The head as the struct page behind tells it, which is a tail of the same. */
-  #headBehind(page: bigint): bigint {
-    const next = page + BigInt(this.#size);
-    const head = this.#headOf(next, this.#look(next));
-    return head === next ? page : head;
-  }
-
-  /**
-   * The last page of an allocation is a tail of its first, and the one behind is not. The buddy
-   * allocator cuts memory so that each begins at a multiple of its size.
-   */
-  #checkedOrder(frame: number): number {
-    const order = this.#orderOf(frame);
-    const head = this.#pageOf(frame);
-    const pages = 2 ** order;
-    const end = frame + pages;
-    const isLast = this.#leadsTo(end - 1, head) !== false && this.#leadsTo(end, head) !== true;
-    const isAligned = frame % pages === 0;
-    if (isLast && isAligned) return order;
-    const odd = isLast ? `its frame ${frame} is no multiple of ${pages}` : 'its tails differ';
-    throw new KernelError(
-      'damaged',
-      `the compound page 0x${head.toString(16)} claims order ${order}, and ${odd}`,
-    );
-  }
-
-  /** Undefined where that cannot be read: an extract has what was asked for. */
-  #leadsTo(frame: number, head: bigint): boolean | undefined {
-    const page = this.#pageOf(frame);
-    try {
-      return this.#headOf(page, this.#look(page)) === head;
-    } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
-  }
-
-  #isHeadAt(page: bigint): boolean {
-    const { view, base } = this.#look(page);
-    return this.#isHead(view, base);
-  }
-
   /** A slab has as many slots as its pages have room for; a page of KFENCE has one. */
   #checkObjects(head: number, objects: number, isHead: boolean, cache: number): void {
     const { slotSize } = this.#caches.at(cache);
@@ -339,7 +238,7 @@ export class PageReader {
     if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
     throw new KernelError(
       'damaged',
-      `the slab at 0x${this.#pageOf(head).toString(16)} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
+      `the slab at ${hex(this.#pageOf(head))} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
     );
   }
 }
