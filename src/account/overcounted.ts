@@ -1,3 +1,4 @@
+import { hex } from '../kernel/hex.js';
 import type { CloneCounts } from './clone-counts.js';
 import type { PageCounts } from './page-counts.js';
 import type { SlotCounts } from './slot-counts.js';
@@ -24,12 +25,12 @@ export function* overcounted(
   for (let row = 0; row < slots.size; row++) {
     const [found, counted] = [slots.found(row) + slotsOfClones[row]!, slots.references(row)];
     if (found <= counted) continue;
-    yield `the slot at 0x${slots.address(row).toString(16)} counts ${counted} references, and ${found} were found`;
+    yield `the slot at ${hex(slots.address(row))} counts ${counted} references, and ${found} were found`;
   }
   for (let row = 0; row < clones.size; row++) {
     const [found, counted] = [clones.found(row), clones.clones(row)];
     if (found <= counted) continue;
-    yield `the shared info at 0x${clones.address(row).toString(16)} counts ${counted} clones, and ${found} were found`;
+    yield `the shared info at ${hex(clones.address(row))} counts ${counted} clones, and ${found} were found`;
   }
 }
 

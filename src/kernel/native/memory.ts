@@ -2,6 +2,7 @@ import { bytesOf } from '../bytes.js';
 import { ReadError } from '../error.js';
 import type { ByteWindow, FastReads } from '../fast-reads.js';
 import { highHalf, joinHalves, lowHalf } from '../halves.js';
+import { hex } from '../hex.js';
 import type { Pointer } from '../pointer.js';
 import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
@@ -166,7 +167,7 @@ function virtually(
   const into = Number(error.address) - physical;
   const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);
   const more = error.detail && `: ${error.detail}`;
-  const detail = `physical 0x${error.address.toString(16)}${more}`;
+  const detail = `physical ${hex(error.address)}${more}`;
   return new ReadError(error.code, BigInt.asUintN(64, address), detail, { cause: error });
 }
 

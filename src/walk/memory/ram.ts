@@ -113,6 +113,6 @@ function systemRam(kernel: Kernel): [number, number][] {
 
 function checked(from: number, to: number): [number, number] {
   if (from <= to && to <= MOST_ADDRESS) return [from, to];
-  const message = `RAM is said to lie from 0x${from.toString(16)} to 0x${to.toString(16)}`;
+  const message = `RAM is said to lie from ${hex(from)} to ${hex(to)}`;
   throw new KernelError('damaged', message);
 }

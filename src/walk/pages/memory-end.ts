@@ -1,4 +1,5 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import { pointerPartOf } from '../named-read.js';
@@ -98,7 +99,7 @@ function zonesEnd(kernel: Kernel): number {
         view.number('present_pages'),
       ];
       if (present > spanned || start + spanned > MOST_FRAMES) {
-        const message = `zone ${index} of the node at 0x${node.toString(16)} has ${present} pages in ${spanned} from page frame ${start} on`;
+        const message = `zone ${index} of the node at ${hex(node)} has ${present} pages in ${spanned} from page frame ${start} on`;
         throw new KernelError('damaged', message);
       }
       if (spanned > 0) end = Math.max(end, start + spanned);

@@ -1,4 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { cpuMask, numaNodes, perCpuAddress } from '../machine/cpus.js';
@@ -66,7 +67,7 @@ class SheafReader {
     if (view.pointer('cache') === owner && size <= this.#capacity) {
       return { size, objects: () => this.#objects(address, size) };
     }
-    throw new KernelError('damaged', `0x${address.toString(16)} is no sheaf of the cache`);
+    throw new KernelError('damaged', `${hex(address)} is no sheaf of the cache`);
   }
 
   #objects(address: bigint, size: number): bigint[] {

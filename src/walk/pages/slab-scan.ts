@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { ByteWindow } from '../../kernel/fast-reads.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
@@ -254,7 +255,7 @@ export class SlabScan {
     if (counted === undefined || met >= counted) return;
     this.#warnings.add(
       'corrupt',
-      `the slab cache at 0x${cache.toString(16)} counts ${counted} slabs, ${met} were found: sockets that no process has open may be missing`,
+      `the slab cache at ${hex(cache)} counts ${counted} slabs, ${met} were found: sockets that no process has open may be missing`,
     );
   }
 
@@ -262,7 +263,7 @@ export class SlabScan {
     const view = this.#cache.read(cache);
     const size = view.number('size');
     if (size < 8 || size > 2 ** 26) {
-      throw new KernelError('damaged', `the slab cache at 0x${cache.toString(16)} is not sound`);
+      throw new KernelError('damaged', `the slab cache at ${hex(cache)} is not sound`);
     }
     return { size, pad: view.number('red_left_pad'), slabs: 0 };
   }

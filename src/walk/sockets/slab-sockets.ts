@@ -1,3 +1,4 @@
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import { type PageLook, SlabScan } from '../pages/slab-scan.js';
@@ -43,7 +44,7 @@ export function findInSlabs(
         found.note(object, 'slab');
       }
     } catch (error) {
-      const message = `a slab slot at 0x${object.toString(16)}: ${(error as Error).message}`;
+      const message = `a slab slot at ${hex(object)}: ${(error as Error).message}`;
       warnings.add(incompleteness(error), message);
     }
   }

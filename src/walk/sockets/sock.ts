@@ -109,7 +109,7 @@ export class SockReader {
       try {
         return tell();
       } catch (error) {
-        const message = `sock 0x${address.toString(16)}: ${what}: ${(error as Error).message}`;
+        const message = `sock ${hex(address)}: ${what}: ${(error as Error).message}`;
         incomplete(incompleteness(error), message);
         return otherwise;
       }

@@ -118,7 +118,7 @@ export class SocketLinks {
     const met = new Set<bigint>();
     for (let next = listener.read(sock).pointer(HEAD); next !== 0n; ) {
       if (met.has(next) || socks.length >= MAX_ACCEPT_QUEUE) {
-        this.#warnings.add('torn-list', `the accept queue of 0x${sock.toString(16)} has no end`);
+        this.#warnings.add('torn-list', `the accept queue of ${hex(sock)} has no end`);
         return socks;
       }
       met.add(next);
@@ -127,12 +127,12 @@ export class SocketLinks {
       next = view.pointer('dl_next');
     }
     if (socks.length !== counted) {
-      const message = `the accept queue of 0x${sock.toString(16)} holds ${socks.length} connections, and counts ${counted}`;
+      const message = `the accept queue of ${hex(sock)} holds ${socks.length} connections, and counts ${counted}`;
       this.#warnings.add('torn-list', message);
     }
     const children = new Set(socks);
     if (children.size < socks.length || children.has(0n)) {
-      const message = `the accept queue of 0x${sock.toString(16)} names a connection twice, or none`;
+      const message = `the accept queue of ${hex(sock)} names a connection twice, or none`;
       this.#warnings.add('corrupt', message);
     }
     return socks.filter((child) => child !== 0n);
@@ -160,7 +160,7 @@ export class SocketLinks {
       const view = list.read(fp);
       const count = view.number('count');
       if (count > SCM_MAX_FD) {
-        const message = `a message at 0x${skb.toString(16)} claims ${count} files`;
+        const message = `a message at ${hex(skb)} claims ${count} files`;
         this.#warnings.add('corrupt', message);
         continue;
       }
@@ -195,7 +195,7 @@ export class SocketLinks {
     try {
       return find();
     } catch (error) {
-      const message = `sock 0x${sock.toString(16)}: ${what}: ${(error as Error).message}`;
+      const message = `sock ${hex(sock)}: ${what}: ${(error as Error).message}`;
       this.#warnings.add(incompleteness(error), message);
       return [];
     }

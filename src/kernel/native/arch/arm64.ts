@@ -1,5 +1,6 @@
 import { KernelError } from '../../error.js';
 import { highHalf, lowHalf } from '../../halves.js';
+import { hex } from '../../hex.js';
 import type { PageArray } from '../../page-map.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
@@ -194,12 +195,11 @@ export class Arm64 implements Architecture {
       return search.notFound('VMCOREINFO has no VMEMMAP_START and PHYS_OFFSET that lead there');
     const other = known.find(({ address }) => address !== first.address);
     if (other !== undefined) {
-      const says = ({ address, from }: typeof first): string => `${from} 0x${address.toString(16)}`;
+      const says = ({ address, from }: typeof first): string => `${from} ${hex(address)}`;
       return search.contradicted(`${says(first)}, but ${says(other)}`);
     }
     const from = known.map((one) => one.from).join(' and ');
-    if (first.address % 8n !== 0n)
-      return search.contradicted(`${from} says 0x${first.address.toString(16)}`);
+    if (first.address % 8n !== 0n) return search.contradicted(`${from} says ${hex(first.address)}`);
     const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
     if (walkOrNot(this.#walk, page, search) < 0)
       return search.notFound(`${from} leads to unmapped memory`);

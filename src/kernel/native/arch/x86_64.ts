@@ -1,5 +1,6 @@
 import { KernelError } from '../../error.js';
 import { highHalf, lowHalf } from '../../halves.js';
+import { hex } from '../../hex.js';
 import type { PageArray } from '../../page-map.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
@@ -99,7 +100,7 @@ export class X86_64 implements Architecture {
       // The kernel's own word; page tables must agree wherever they say anything.
       if (this.#mapsDirectly(variable, length, search))
         return { found: range(variable), from: 'page_offset_base' };
-      const why = `page_offset_base says 0x${variable.toString(16)}, page tables do not agree`;
+      const why = `page_offset_base says ${hex(variable)}, page tables do not agree`;
       return search.notFound(why);
     }
     const usual = DEFAULTS[this.#levels].directMap;
@@ -139,7 +140,7 @@ export class X86_64 implements Architecture {
       { base: section, from: 'mem_section' },
     ].filter(({ base }) => base !== undefined) as { base: bigint; from: string }[];
     if (variable !== undefined && section !== undefined && variable !== section) {
-      const says = `vmemmap_base says 0x${variable.toString(16)}, mem_section 0x${section.toString(16)}`;
+      const says = `vmemmap_base says ${hex(variable)}, mem_section ${hex(section)}`;
       return search.contradicted(says);
     }
     const found = known.filter(({ base }) => mapped(base));
