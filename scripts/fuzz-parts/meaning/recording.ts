@@ -245,8 +245,8 @@ const MOST_TEXT = 32n;
 
 /** What walkers read that no struct leads to. */
 const RAW: Readonly<Record<string, string>> = {
-  'account/ledger/slab-objects': 'napi_alloc_cache.skb_count',
-  'walk/pages/memory-use': 'vm_stat_diff',
+  'walk/pages/napi-reserve': 'napi_alloc_cache.skb_count',
+  'walk/pages/vm-counters': 'vm_stat_diff',
   'walk/pages/page-frag-cache': 'page_frag_cache',
   'walk/pages/skb-caches': 'variable net_hotdata',
   'walk/network/ptr-ring': 'slot of ptr_ring.queue',
