@@ -4,6 +4,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
+import { shellPath } from '../shell-word.js';
 import { takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
 import { Progress } from './progress.js';
@@ -175,4 +176,16 @@ function checkKcore(): void {
     throw new KernelError('no-live-memory', 'this kernel has no /proc/kcore');
   }
   checkFile('/proc/kcore', 'not-a-dump');
+}
+
+/** The options that name the same source again, for a command that is printed to be copied. */
+export function sourceWords(options: SourceOptions): string {
+  const { live, vmcore = [], map } = options;
+  const files = [
+    ...vmcore.map((file) => ['vmcore', file] as const),
+    ...Object.entries(aids(options)),
+  ];
+  const named = [...files, ...(map === undefined ? [] : [['map', map] as const])];
+  const words = named.map(([name, file]) => `--${name} ${shellPath(String(file))}`);
+  return [...(live ? ['--live'] : []), ...words].join(' ');
 }

@@ -4,6 +4,7 @@ import type { CensusAnswer } from '../account/sockets.js';
 import { formatJson } from '../json.js';
 import { type AnswerOptions, answer, streamAnswer } from './answer.js';
 import { UsageError } from './failure.js';
+import { sourceWords } from './kernel-source.js';
 import { Progress } from './progress.js';
 
 /** What `kdump-mem sockets` was asked. */
@@ -45,7 +46,10 @@ export async function answerSockets(options: SocketsOptions): Promise<void> {
       }
     },
     toJson: (found) => socketsJson(found, listed(found), limit),
-    toText: (found, width) => socketsText(found, listed(found), { by, limit, verbose, width }),
+    toText: (found, width) => {
+      const source = sourceWords(options);
+      return socketsText(found, listed(found), { by, limit, verbose, width, source });
+    },
   });
 }
 

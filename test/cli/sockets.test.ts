@@ -252,13 +252,22 @@ describe('the text of sockets', () => {
   test('tells of all kinds of place that hold nothing in one line', async () => {
     const lines = await text();
     const from = lines.indexOf('Not in any socket’s queue:');
-    const rows = lines.slice(from + 1).filter((line) => line !== '');
+    const rows = lines.slice(from + 1).filter((line) => line !== '' && !line.startsWith('Next:'));
     const empty = whole.unexplained.filter(({ bytes }) => bytes === 0).length;
     expect(empty).toBeGreaterThan(5);
     expect(rows).toHaveLength(whole.unexplained.length - empty + 1);
     expect(rows.at(-1)).toMatch(
       new RegExp(`^ +0 {2}${empty} other kinds of place hold nothing\\.$`),
     );
+  });
+
+  test('ends with the command that looks into what pins most', async () => {
+    const [top] = all.sockets;
+    const { pid, fd } = top?.holders[0] ?? {};
+    const next = new RegExp(`^Next: kdump-mem skb --pid ${pid} --fd ${fd} --vmcore \\S+$`);
+    expect((await text()).findLast((line) => line !== '')).toMatch(next);
+    const byProcess = (await run('--by', 'process')).stdout.trimEnd().split('\n');
+    expect(byProcess.at(-1)).toMatch(/^Next: kdump-mem skb --pid \d+ --vmcore \S+$/);
   });
 
   test('says why, where and of which cgroup with --verbose only, below each socket', async () => {

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
-import { shellPath } from '../../shell-word.js';
 import { type AnswerOptions, answer } from '../answer.js';
-import { addSourceOptions } from '../kernel-source.js';
+import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { Progress } from '../progress.js';
 
@@ -65,9 +64,4 @@ export function registerMemory(program: Command): void {
           }),
       });
     });
-}
-
-/** The options that name the same dump again. */
-function sourceWords({ live, vmcore = [] }: MemoryOptions): string {
-  return live ? '--live' : vmcore.map((file) => `--vmcore ${shellPath(file)}`).join(' ');
 }

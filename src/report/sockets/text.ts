@@ -18,6 +18,8 @@ export interface SocketsTextOptions {
   readonly verbose?: boolean | undefined;
   /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
   readonly width?: number | null;
+  /** The options that name the dump, for the command that tells more; undefined: none is named. */
+  readonly source?: string;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface SocketsTextOptions {
 export function socketsText(
   answer: CensusAnswer,
   entries: readonly CensusEntry[],
-  { by, limit, verbose = false, width = null }: SocketsTextOptions,
+  { by, limit, verbose = false, width = null, source }: SocketsTextOptions,
 ): string {
   const groups = by && answer.groups;
   const all = groups ? groups.length : entries.length;
@@ -51,7 +53,24 @@ export function socketsText(
     : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
   if (orphans) parts.push(said(ORPHANS, width));
   if (answer.unexplained.length > 0) parts.push(unexplainedText(answer, width));
+  const next =
+    source === undefined ? undefined : nextQuestion(entries, by === 'process' ? groups : undefined);
+  if (next !== undefined) parts.push(`Next: kdump-mem skb ${next} ${source}`);
   return parts.join('\n\n');
+}
+
+/** Which socket, or process, to look into: what pins most. */
+function nextQuestion(
+  entries: readonly CensusEntry[],
+  processes: readonly Group[] | undefined,
+): string | undefined {
+  const process = processes?.find(({ key, total }) => total.pinnedBytes > 0 && /^\d+ /.test(key));
+  if (process) return `--pid ${process.key.split(' ')[0]}`;
+  const [entry] = entries;
+  if (!entry || entry.total.pinnedBytes === 0) return undefined;
+  const [holder] = entry.holders;
+  if (holder) return `--pid ${holder.pid} --fd ${holder.fd}`;
+  return `--sock ${hex(entry.socket.sock)}`;
 }
 
 /** Prose, broken at spaces where the terminal ends. */
