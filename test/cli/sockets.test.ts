@@ -262,7 +262,7 @@ describe('the text of sockets', () => {
   });
 
   test('ends with the command that looks into what pins most', async () => {
-    const [top] = all.sockets;
+    const [top] = all;
     const { pid, fd } = top?.holders[0] ?? {};
     const next = new RegExp(`^Next: kdump-mem skb --pid ${pid} --fd ${fd} --vmcore \\S+$`);
     expect((await text()).findLast((line) => line !== '')).toMatch(next);
