@@ -89,9 +89,11 @@ export function walksBefore(kernel: Kernel, frames: FrameMap, ledger: FrameLedge
           ledger.claim('page-tables', Math.floor(table / pageSize));
         for (const frame of pageDirectories(kernel)) {
           ledger.claim('page-tables', frame);
-          // The user's half of KPTI: behind the other, in one block of two.
-          if (frame % 2 === 0 && ledger.kindOf(frame + 1) === 'unreferenced')
-            ledger.claim('page-tables', frame + 1);
+          // The user's half of KPTI: behind the other, in one block of two. Without KPTI there may be a
+          // page that a CPU lists as free.
+          const other = frame + 1;
+          const nobodys = ledger.kindOf(other) === 'unreferenced' && !ledger.drawerOf(other);
+          if (frame % 2 === 0 && nobodys) ledger.claim('page-tables', other);
         }
       },
     },

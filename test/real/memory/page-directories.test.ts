@@ -1,0 +1,36 @@
+import { afterAll, expect, test } from 'vitest';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { cpuLists } from '../../../src/walk/memory/cpu-lists.js';
+import { FrameMap } from '../../../src/walk/memory/frame-map.js';
+import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { KIND } from '../../../src/walk/memory/page-kinds.js';
+import { ramRanges } from '../../../src/walk/memory/ram.js';
+import { StructReader } from '../../../src/walk/struct-reader.js';
+import { TaskReader } from '../../../src/walk/tasks/tasks.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+const kernel = openNative({ files: [labDump('6.1').elf] });
+afterAll(() => kernel.close());
+
+test('a free page behind the top page table of a process is no other half of it', () => {
+  const frames = new FrameMap(ramRanges(kernel));
+  const { kinds } = scanFrames(kernel, frames);
+  const kindAt = (frame: number) => kinds[frames.indexOf(frame)];
+  const listed = [...cpuLists(kernel)].find(
+    ({ frame, order }) => order === 0 && frame % 2 === 1 && kindAt(frame - 1) === KIND.held,
+  );
+  const process = [...new TaskReader(kernel).processes()].find((one) => !one.kernelThread);
+  if (!listed || !process) throw new Error('no CPU lists a page behind one that is held');
+  const mm = new StructReader(kernel, 'task_struct', ['mm']).read(process.address).pointer('mm');
+  const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
+  const address = mm + BigInt(memory.offset('pgd'));
+  const moved = kernel.pages.addressOfFrame(listed.frame - 1) ?? 0n;
+  const patches = [{ address, bytes: littleEndian(moved, 8) }];
+  const answer = accountMemory(damagedKernel(kernel, { patches, denials: [] }));
+  expect(answer.warnings.map(({ message }) => message)).not.toContain(
+    'page-tables: 1 of its pages are free',
+  );
+});
