@@ -10,6 +10,7 @@ import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { Warnings } from '../../walk/warnings.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
 import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
+import { Areas } from './areas.js';
 import { contradictions } from './contradictions.js';
 import { driftBetween, kernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
@@ -50,7 +51,8 @@ export function accountMemory(
       }
     }
   };
-  run(walksBefore(kernel, frames, ledger));
+  const areas = new Areas(kernel);
+  run(walksBefore(kernel, frames, ledger, areas));
   const census = network(kernel, ledger, (part) => progress((1 + part) / 2), miss);
   run(walksAfter(kernel, ledger));
   ledger.close();

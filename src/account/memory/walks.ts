@@ -4,16 +4,17 @@ import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
 import { kernelTables } from '../../walk/memory/kernel-tables.js';
 import { framesBehind } from '../../walk/memory/mapped.js';
+import { filesOfProcesses } from '../../walk/memory/open-files.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';
 import { pageDirectories } from '../../walk/memory/page-directories.js';
 import { firstPerCpuChunk } from '../../walk/memory/percpu.js';
+import { perfRingFrames } from '../../walk/memory/perf-rings.js';
 import { PipeReader } from '../../walk/memory/pipes.js';
-import { kernelStacks } from '../../walk/memory/stacks.js';
+import { remembered } from '../../walk/memory/remembered.js';
 import { traceRingFrames } from '../../walk/memory/trace-rings.js';
-import { type VmArea, vmAreas } from '../../walk/memory/vm-areas.js';
+import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import { StructReader } from '../../walk/struct-reader.js';
-import { FileTables } from '../../walk/tasks/files.js';
-import { TaskReader } from '../../walk/tasks/tasks.js';
+import type { Areas } from './areas.js';
 import type { DrawerName } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 
@@ -26,12 +27,17 @@ export interface Walk {
 
 /** Callers in vmalloc's address space whose memory has a drawer of its own. */
 const MODULES = /^(module_alloc|load_module|move_module|execmem_)/;
-const BPF = /^_*bpf_/;
+const BPF =
+  /^(_*bpf_|(?!resv_)\w+_map_alloc|sock_hash_alloc|reuseport_array_alloc|prealloc_|arena_)/;
 const PER_CPU = 'pcpu_get_vm_areas';
 
 /** The walks of all drawers but the network's, in the order of precedence (drawers.ts). */
-export function walksBefore(kernel: Kernel, frames: FrameMap, ledger: FrameLedger): Walk[] {
-  const areas = new Areas(kernel);
+export function walksBefore(
+  kernel: Kernel,
+  frames: FrameMap,
+  ledger: FrameLedger,
+  areas: Areas,
+): Walk[] {
   const each = (drawer: DrawerName, found: () => Iterable<number>): Walk => ({
     drawer,
     run: () => {
@@ -102,6 +108,7 @@ export function walksBefore(kernel: Kernel, frames: FrameMap, ledger: FrameLedge
 
 /** Those that come after the network's. */
 export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
+  const files = remembered(() => filesOfProcesses(kernel));
   return [
     {
       drawer: 'crash-kernel',
@@ -113,7 +120,7 @@ export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
       drawer: 'pipes',
       run: () => {
         const pipes = new PipeReader(kernel);
-        for (const pipe of openPipes(kernel))
+        for (const pipe of pipesOf(kernel, files()))
           for (const frame of pipes.frames(pipe)) ledger.claim('pipes', frame);
       },
     },
@@ -121,6 +128,19 @@ export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
       drawer: 'rings',
       run: () => {
         for (const frame of traceRingFrames(kernel)) ledger.claim('rings', frame, 'ftrace');
+      },
+    },
+    {
+      drawer: 'rings',
+      run: () => {
+        for (const frame of perfRingFrames(kernel, files())) ledger.claim('rings', frame, 'perf');
+      },
+    },
+    {
+      drawer: 'rings',
+      run: () => {
+        for (const { frame, order } of uringBlocks(kernel, files()))
+          ledger.claimBlock('rings', frame, order, 'io_uring');
       },
     },
     {
@@ -133,99 +153,18 @@ export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
   ];
 }
 
-/** The areas of vmalloc's address space, read once, and whose they are. */
-class Areas {
-  readonly #kernel: Kernel;
-  readonly #all: VmArea[] = [];
-  #read = false;
-  #unread: unknown;
-  #stacks: ReadonlySet<bigint> | undefined;
-  #lostStacks: unknown;
-  readonly #direct: bigint[] = [];
-  readonly #callers = new Map<bigint, string | undefined>();
-
-  constructor(kernel: Kernel) {
-    this.#kernel = kernel;
-  }
-
-  /** @throws after the last that could be read, if there are others */
-  *all(): Generator<VmArea> {
-    if (!this.#read) {
-      this.#read = true;
-      try {
-        for (const area of vmAreas(this.#kernel)) this.#all.push(area);
-      } catch (error) {
-        this.#unread = error;
-      }
-    }
-    yield* this.#all;
-    if (this.#unread !== undefined) throw this.#unread;
-  }
-
-  isStack(area: VmArea): boolean {
-    return this.#stackAreas().has(area.vm);
-  }
-
-  /** Stacks that lie in the direct map. */
-  directStacks(): readonly bigint[] {
-    this.#stackAreas();
-    return this.#direct;
-  }
-
-  /** The function that asked for it; undefined: one of a module, or the engine names none. */
-  caller({ caller }: VmArea): string | undefined {
-    if (!this.#callers.has(caller))
-      this.#callers.set(caller, this.#kernel.nearestSymbol?.(caller)?.symbol.name);
-    return this.#callers.get(caller);
-  }
-
-  /** Whose stacks could be read: of others the memory is vmalloc's. */
-  #stackAreas(): ReadonlySet<bigint> {
-    if (this.#stacks) return this.#stacks;
-    const found = new Set<bigint>();
-    this.#stacks = found;
-    try {
-      for (const { stack, vm } of kernelStacks(this.#kernel)) {
-        if (vm !== 0n) found.add(vm);
-        else if (stack !== 0n) this.#direct.push(stack);
-      }
-    } catch (error) {
-      this.#lostStacks = error;
-    }
-    return found;
-  }
-
-  /** @throws if not every task could be read */
-  checkStacks(): void {
-    this.#stackAreas();
-    if (this.#lostStacks !== undefined) throw this.#lostStacks;
-  }
-}
-
-/** The pipes that processes have open, each once: FIFOs among them. */
-function* openPipes(kernel: Kernel): Generator<bigint> {
+/** The pipes among files, each once: FIFOs among them. */
+function* pipesOf(kernel: Kernel, files: Iterable<bigint>): Generator<bigint> {
   const operations = ['pipefifo_fops', 'pipeanon_fops'].flatMap(
     (name) => kernel.symbol(name) ?? [],
   );
   const file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
-  const tables = new FileTables(kernel);
-  const tasks = new TaskReader(kernel);
-  const seen = new Set<bigint>();
-  const seenTables = new Set<bigint>([0n]);
-  for (const process of tasks.processes()) {
-    if (process.kernelThread) continue;
-    for (const { files } of tasks.threads(process)) {
-      if (seenTables.has(files)) continue;
-      seenTables.add(files);
-      for (const one of tables.open(files)) {
-        if (seen.has(one.file)) continue;
-        seen.add(one.file);
-        const view = file.read(one.file);
-        if (!operations.includes(view.pointer('f_op'))) continue;
-        const pipe = view.pointer('private_data');
-        if (pipe !== 0n && !seen.has(pipe)) yield pipe;
-        seen.add(pipe);
-      }
-    }
+  const seen = new Set<bigint>([0n]);
+  for (const one of files) {
+    const view = file.read(one);
+    if (!operations.includes(view.pointer('f_op'))) continue;
+    const pipe = view.pointer('private_data');
+    if (!seen.has(pipe)) yield pipe;
+    seen.add(pipe);
   }
 }

@@ -1,7 +1,8 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
-import { decodeText, StructReader } from '../struct-reader.js';
+import { StructReader } from '../struct-reader.js';
+import { type FileTest, fileTest } from './file-kind.js';
 
 /** IORING_MAX_FIXED_FILES is 2^20 (io_uring/rsrc.c); a larger table is damage. */
 const MAX_FILES = 2 ** 20;
@@ -9,25 +10,23 @@ const MAX_FILES = 2 ** 20;
 /** The low bits of a registered file's address are flags (FFS_* in io_uring/filetable.h). */
 const FLAGS = 7n;
 
-/** The name of a ring's file, which lies in no file system that has paths. */
-const NAME = '[io_uring]';
+/** Tells rings of io_uring from other files. */
+export function ringTest(kernel: Kernel): FileTest {
+  return fileTest(kernel, 'io_uring_fops', '[io_uring]');
+}
 
 /** Tells rings of io_uring from other files, and which files are registered with one. */
 export class RingReader {
   readonly #kernel: Kernel;
-  readonly #isRing: (file: bigint) => boolean;
+  readonly #isRing: FileTest;
   readonly #file;
   #table: ((ring: bigint) => Generator<bigint>) | undefined;
   #own: ((ring: bigint) => bigint | undefined) | undefined;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
-    const operations = kernel.symbol('io_uring_fops');
-    this.#isRing =
-      operations === undefined
-        ? hasName(kernel, NAME)
-        : (file) => this.#file.read(file).pointer('f_op') === operations;
+    this.#file = new StructReader(kernel, 'file', ['private_data']);
+    this.#isRing = ringTest(kernel);
   }
 
   /**
@@ -96,25 +95,5 @@ function ownSockReader(kernel: Kernel): (ring: bigint) => bigint | undefined {
   return (address) => {
     const own = ring.read(address).pointer('ring_sock');
     return own === 0n ? undefined : socket.read(own).pointer('sk');
-  };
-}
-
-/**
- * For kernels that name no data: by the name that its dentry has (fs/anon_inodes.c). A name that
- * cannot be read is another's: what a ring holds is found by the slabs all the same.
- */
-function hasName(kernel: Kernel, name: string): (file: bigint) => boolean {
-  const file = new StructReader(kernel, 'file', ['f_path.dentry']);
-  const dentry = new StructReader(kernel, 'dentry', ['d_name.name', 'd_name.len']);
-  return (address) => {
-    try {
-      const view = dentry.read(file.read(address).pointer('f_path.dentry'));
-      if (view.number('d_name.len') !== name.length) return false;
-      const text = kernel.read(view.pointer('d_name.name'), name.length);
-      return decodeText(text, 0, name.length) === name;
-    } catch (error) {
-      if (error instanceof ReadError) return false;
-      throw error;
-    }
   };
 }

@@ -1,0 +1,28 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { FileTables } from '../tasks/files.js';
+import { TaskReader } from '../tasks/tasks.js';
+
+/**
+ * The addresses of the `struct file`s that processes have open, each once. A file that is only mapped,
+ * or that waits in a unix socket's queue, is not among them.
+ *
+ * @throws as {@link TaskReader} and {@link FileTables.open}: after those of all processes before
+ */
+export function* filesOfProcesses(kernel: Kernel): Generator<bigint> {
+  const tables = new FileTables(kernel);
+  const tasks = new TaskReader(kernel);
+  const seen = new Set<bigint>();
+  const seenTables = new Set<bigint>([0n]);
+  for (const process of tasks.processes()) {
+    if (process.kernelThread) continue;
+    for (const { files } of tasks.threads(process)) {
+      if (seenTables.has(files)) continue;
+      seenTables.add(files);
+      for (const { file } of tables.open(files)) {
+        if (seen.has(file)) continue;
+        seen.add(file);
+        yield file;
+      }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { readPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+import { fileTest } from '../tasks/file-kind.js';
+
+/** Pages of one ring; perf_event_mlock_kb does not bind root, an array of pointers to them does. */
+const MOST_PAGES = 2 ** 22;
+
+/** Pointers that are read at a time: a page of them. */
+const BATCH = 512;
+
+/**
+ * Frames of the rings that perf events write to (`struct perf_buffer` in kernel/events/internal.h): the
+ * page that whoever reads shares with the kernel, data, and those of the hardware (AUX).
+ *
+ * @param files addresses of `struct file`s; those that are no perf events are passed over
+ * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
+ */
+export function* perfRingFrames(kernel: Kernel, files: Iterable<bigint>): Generator<number> {
+  // A kernel without perf.
+  if (!kernel.struct('perf_buffer')) return;
+  const isEvent = fileTest(kernel, 'perf_fops', '[perf_event]');
+  const file = new StructReader(kernel, 'file', ['private_data']);
+  const event = new StructReader(kernel, 'perf_event', ['rb']);
+  const ring = new StructReader(kernel, 'perf_buffer', [
+    ...['nr_pages', 'user_page', 'aux_nr_pages', 'aux_pages'],
+  ] as const);
+  const data = new StructReader(kernel, 'perf_buffer', ['data_pages']).offset('data_pages');
+  // Where the ring is one area of vmalloc's address space: that has its pages (CONFIG_PERF_USE_VMALLOC).
+  const mapped = kernel.struct('perf_buffer')?.member('page_order') !== undefined;
+  const seen = new Set<bigint>([0n]);
+  for (const address of files) {
+    if (!isEvent(address)) continue;
+    const at = event.read(file.read(address).pointer('private_data')).pointer('rb');
+    // Events may share one.
+    if (seen.has(at)) continue;
+    seen.add(at);
+    const view = ring.read(at);
+    const [own, count] = [view.pointer('user_page'), view.number('nr_pages')];
+    const [auxiliary, auxiliaries] = [view.pointer('aux_pages'), view.number('aux_nr_pages')];
+    if (!mapped) {
+      yield frameOf(kernel, own);
+      yield* framesAt(kernel, at + BigInt(data), count);
+    }
+    if (auxiliary !== 0n) yield* framesAt(kernel, auxiliary, auxiliaries);
+  }
+}
+
+/** The frames behind an array of addresses of pages. */
+function* framesAt(kernel: Kernel, array: bigint, count: number): Generator<number> {
+  if (count > MOST_PAGES) {
+    throw new KernelError('damaged', `the perf ring at ${hex(array)} claims ${count} pages`);
+  }
+  for (let first = 0; first < count; first += BATCH) {
+    const many = Math.min(BATCH, count - first);
+    const view = readPartOf(kernel, 'a perf ring', array, array + BigInt(8 * first), 8 * many);
+    const pages = Array.from({ length: many }, (_, index) => view.getBigUint64(8 * index, true));
+    for (const page of pages) yield frameOf(kernel, page);
+  }
+}
+
+function frameOf(kernel: Kernel, page: bigint): number {
+  const frame = kernel.pages.frameOf(new Pointer().set(page));
+  if (frame >= 0) return frame;
+  throw new KernelError('damaged', `a perf ring names ${hex(page)}, which is no memory`);
+}

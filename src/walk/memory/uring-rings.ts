@@ -1,0 +1,98 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { PageReader } from '../pages/pages.js';
+import { StructReader } from '../struct-reader.js';
+import { ringTest } from '../tasks/io-uring.js';
+import type { ListedBlock } from './cpu-lists.js';
+import { framesOfPages } from './page-array.js';
+
+/** A ring has 65,536 entries at most (IORING_MAX_CQ_ENTRIES), a region what a process asks for. */
+const MOST_PAGES = 2 ** 20;
+
+/** Since 6.13, each with its pages (`struct io_mapped_region` in include/linux/io_uring_types.h). */
+const REGIONS = [
+  { pages: 'ring_region.pages', count: 'ring_region.nr_pages' },
+  { pages: 'sq_region.pages', count: 'sq_region.nr_pages' },
+  { pages: 'param_region.pages', count: 'param_region.nr_pages' },
+  { pages: 'zcrx_region.pages', count: 'zcrx_region.nr_pages' },
+] as const;
+
+/** Before: the address of each, and how many pages it has if they are not in one piece (6.5). */
+const PARTS = [
+  { address: 'rings', pages: 'ring_pages', count: 'n_ring_pages' },
+  { address: 'sq_sqes', pages: 'sqe_pages', count: 'n_sqe_pages' },
+] as const;
+
+/**
+ * The memory of io_uring's rings and submissions, as it was allocated. Where a process gave its own, that
+ * is what is found: pages of its address space.
+ *
+ * @param files addresses of `struct file`s; those that are no rings are passed over
+ * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
+ */
+export function* uringBlocks(kernel: Kernel, files: Iterable<bigint>): Generator<ListedBlock> {
+  // A kernel without io_uring.
+  if (!kernel.struct('io_ring_ctx')) return;
+  const isRing = ringTest(kernel);
+  const file = new StructReader(kernel, 'file', ['private_data']);
+  let finder: ((ring: bigint) => Generator<number>) | undefined;
+  let pages: PageReader | undefined;
+  for (const address of files) {
+    if (!isRing(address)) continue;
+    finder ??= framesFinder(kernel);
+    pages ??= new PageReader(kernel);
+    // Of a large page the ring may use less than there is.
+    let until = -1;
+    for (const frame of finder(file.read(address).pointer('private_data'))) {
+      if (frame < until) continue;
+      const block = pages.block(kernel.pages.pageOfFrame(frame));
+      const order = (block.kind === 'page' ? block.order : undefined) ?? 0;
+      until = order === 0 ? -1 : block.frame + 2 ** order;
+      yield { frame: order === 0 ? frame : block.frame, order };
+    }
+  }
+}
+
+/** Frames that a `struct io_ring_ctx` names: all of them, or the first of each piece. */
+function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
+  const layout = kernel.struct('io_ring_ctx');
+  const checked = (ring: bigint, count: number): number => {
+    if (count <= MOST_PAGES) return count;
+    throw new KernelError('damaged', `the ring at ${hex(ring)} claims ${count} pages`);
+  };
+  const what = 'the pages of a ring';
+  const regions = REGIONS.filter(({ pages }) => layout?.member(pages)).map((names) => ({
+    ...names,
+    reader: new StructReader(kernel, 'io_ring_ctx', [names.pages, names.count]),
+  }));
+  if (regions.length > 0) {
+    return function* (ring) {
+      for (const { pages, count, reader } of regions) {
+        const view = reader.read(ring);
+        const [array, many] = [view.pointer(pages), view.number(count)];
+        if (array !== 0n) yield* framesOfPages(kernel, what, array, checked(ring, many));
+      }
+    };
+  }
+  const at = new Pointer();
+  return function* (ring) {
+    for (const { address, pages, count } of PARTS) {
+      if (layout?.member(count)) {
+        const view = new StructReader(kernel, 'io_ring_ctx', [pages, count]).read(ring);
+        const [array, many] = [view.pointer(pages), view.number(count)];
+        if (many > 0) {
+          yield* framesOfPages(kernel, what, array, checked(ring, many));
+          continue;
+        }
+      }
+      const start = new StructReader(kernel, 'io_ring_ctx', [address]).read(ring).pointer(address);
+      if (start === 0n) continue;
+      const frame = kernel.pages.frameOf(at.set(start));
+      if (frame < 0)
+        throw new KernelError('damaged', `a ring lies at ${hex(start)}, which is no memory`);
+      yield frame;
+    }
+  };
+}
