@@ -54,7 +54,7 @@ export function accountMemory(
   const areas = new Areas(kernel);
   run(walksBefore(kernel, frames, ledger, areas));
   const census = network(kernel, ledger, (part) => progress((1 + part) / 2), miss);
-  run(walksAfter(kernel, ledger));
+  run(walksAfter(kernel, ledger, areas));
   ledger.close();
   noteScan(kernel, scan, warnings);
   for (const { drawers, why, code } of reasons(missed))

@@ -29,6 +29,7 @@ export interface Walk {
 const MODULES = /^(module_alloc|load_module|move_module|execmem_)/;
 const BPF =
   /^(_*bpf_|(?!resv_)\w+_map_alloc|sock_hash_alloc|reuseport_array_alloc|prealloc_|arena_)/;
+const BPF_RING = /^(ringbuf_map_alloc|bpf_ringbuf_)/;
 const PER_CPU = 'pcpu_get_vm_areas';
 
 /** The walks of all drawers but the network's, in the order of precedence (drawers.ts). */
@@ -107,7 +108,7 @@ export function walksBefore(
 }
 
 /** Those that come after the network's. */
-export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
+export function walksAfter(kernel: Kernel, ledger: FrameLedger, areas: Areas): Walk[] {
   const files = remembered(() => filesOfProcesses(kernel));
   return [
     {
@@ -141,6 +142,15 @@ export function walksAfter(kernel: Kernel, ledger: FrameLedger): Walk[] {
       run: () => {
         for (const { frame, order } of uringBlocks(kernel, files()))
           ledger.claimBlock('rings', frame, order, 'io_uring');
+      },
+    },
+    {
+      drawer: 'rings',
+      run: () => {
+        // It maps pages that it took one by one, which count with no area.
+        for (const area of areas.all())
+          if (!area.owns && BPF_RING.test(areas.caller(area) ?? ''))
+            for (const frame of framesBehind(kernel, area)) ledger.claim('rings', frame, 'bpf');
       },
     },
     {
