@@ -51,7 +51,8 @@ export function* perfRingFrames(kernel: Kernel, files: Iterable<bigint>): Genera
 
 /** The frames behind an array of addresses of pages. */
 function* framesAt(kernel: Kernel, array: bigint, count: number): Generator<number> {
-  if (count > MOST_PAGES) {
+  // perf_mmap takes powers of two alone.
+  if (count !== 0 && !(count > 0 && count <= MOST_PAGES && Number.isInteger(Math.log2(count)))) {
     throw new KernelError('damaged', `the perf ring at ${hex(array)} claims ${count} pages`);
   }
   for (let first = 0; first < count; first += BATCH) {
