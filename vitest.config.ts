@@ -5,8 +5,8 @@ import { defineConfig } from 'vitest/config';
 const SLOW = { fileParallelism: false, testTimeout: 300_000, hookTimeout: 600_000 };
 
 // Two depths: `quick` needs Node alone; `real` needs the lab (scripts/lab) and, for sockets and
-// namespaces, root. On demand: `arm64` needs more guests, `live` asks much of the machine's time
-// (`scripts/test arm64`, `scripts/test live`).
+// namespaces, root. On demand: `arm64` needs more guests, `live` and `memory` ask much of the machine's
+// time (`scripts/test arm64`, `scripts/test live`, `scripts/test memory`).
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/summary-reporter.ts'],
@@ -39,6 +39,13 @@ export default defineConfig({
         test: {
           name: 'arm64',
           include: ['test/real/arm64/on-demand/**/*.test.ts'],
+          ...SLOW,
+        },
+      },
+      {
+        test: {
+          name: 'memory',
+          include: ['test/real/memory/on-demand/**/*.test.ts'],
           ...SLOW,
         },
       },

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LabKernel } from '../../support/lab.js';
+import { ExperimentGuest, type Look } from './experiment-guest.js';
+import { EXPERIMENTS, type Experiment, NOTHING, PART } from './experiments.js';
+
+/**
+ * What comes and goes between two looks, whatever the program takes: the shell that runs commands (its
+ * page tables, stack and pages), arrays of pointers to what was taken, the kernel's page tables to it,
+ * and slabs, which caches take 32 KiB at a time.
+ */
+const NOISE = 128 * 1024;
+
+/** A boot, or a program and a look, where the machine is busy. */
+const MOST_MS = 180_000;
+
+/** Programs take memory in a guest, one after the other, and all of them keep it. */
+export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): void {
+  describe(`memory that is taken in one drawer of ${kernel}`, () => {
+    let guest: ExperimentGuest;
+    let before: Look;
+    let control: ReadonlyMap<string, number>;
+
+    /** What each drawer has moved by; the free ones are left out, which give what others take. */
+    const moved = (now: Look): Map<string, number> =>
+      new Map(
+        [...now.drawers]
+          .filter(([drawer]) => !drawer.startsWith('free-'))
+          .map(([drawer, bytes]) => [drawer, bytes - (before.drawers.get(drawer) ?? 0)]),
+      );
+
+    const run = async ({ command }: Experiment) => {
+      const taken = await guest.take(command);
+      const now = await guest.look();
+      const by = moved(now);
+      const counters = { slabs: now.slabs - before.slabs, vmalloc: now.vmalloc - before.vmalloc };
+      const memory = before.answer.memory.bytes;
+      before = now;
+      expect(now.answer.warnings).toEqual([]);
+      expect(now.answer.complete).toBe(true);
+      expect(now.answer.memory.bytes).toBe(memory);
+      return { taken, by, counters };
+    };
+
+    beforeAll(async () => {
+      guest = await ExperimentGuest.boot(kernel);
+      // The second time it finds its program's pages in memory.
+      await guest.take(NOTHING.command);
+      before = await guest.look();
+      control = (await run(NOTHING)).by;
+    }, 2 * MOST_MS);
+
+    afterAll(() => guest?.end());
+
+    const wanted = EXPERIMENTS.filter(({ name }) => names?.includes(name) ?? true);
+    const had = wanted.filter(({ lacks }) => !lacks?.includes(kernel));
+    test.each(had)(
+      '$name',
+      async (experiment) => {
+        const { taken, by, counters } = await run(experiment);
+        const drawer =
+          typeof experiment.drawer === 'string' ? experiment.drawer : experiment.drawer(kernel);
+        const rows = [...by].map(
+          ([name, bytes]) => [name, bytes - (control.get(name) ?? 0)] as const,
+        );
+        const words = rows.flatMap((row) => (row[1] === 0 ? [] : row.join(' ')));
+        console.info(`${kernel} | ${experiment.name} | ${drawer} | ${taken} | ${words.join(', ')}`);
+        expect(taken).toBeGreaterThan(2 ** 24 - 1);
+        for (const [name, bytes] of rows) {
+          const also = experiment.also?.[name];
+          const [low, high] = name === drawer ? [taken, taken] : (also ?? [0, 0]);
+          const most = PART * taken + (name === drawer || also ? 0 : NOISE);
+          expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
+          expect.soft(bytes, name).toBeLessThanOrEqual(high + most);
+        }
+        const near = PART * taken + NOISE;
+        const sum = (...of: string[]) => of.reduce((all, name) => all + (by.get(name) ?? 0), 0);
+        if (experiment.slabs) {
+          const slabs = sum('slab-reclaimable', 'slab-unreclaimable');
+          expect.soft(Math.abs(slabs - counters.slabs), 'slabinfo').toBeLessThanOrEqual(near);
+        }
+        if (experiment.vmalloc) {
+          const areas = sum('vmalloc', 'modules', 'bpf', 'kernel-stacks');
+          expect.soft(Math.abs(areas - counters.vmalloc), 'vmallocinfo').toBeLessThanOrEqual(near);
+        }
+      },
+      MOST_MS,
+    );
+  });
+}

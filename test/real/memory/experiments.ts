@@ -1,0 +1,144 @@
+import type { LabKernel } from '../../support/lab.js';
+
+/** Bytes that each takes, or a little more. */
+export const AMOUNT = 16 * 2 ** 20;
+
+/** 1 %, as of whatever is held to an amount. */
+export const PART = 0.01;
+
+/** Bytes, the lowest and the highest. */
+type Bounds = readonly [low: number, high: number];
+
+/** A program takes a known amount of memory in one drawer. */
+export interface Experiment {
+  readonly name: string;
+  /** Of takeuser.c or takekernel.c; other commands print `ready` and the bytes too. */
+  readonly command: string;
+  /** The drawer that must move by what the program says it took. */
+  readonly drawer: string | ((kernel: LabKernel) => string);
+  /** Drawers that move with it; of others each stays where it is. */
+  readonly also?: Readonly<Record<string, Bounds>>;
+  /** The drawers of slabs move with it, by what /proc/slabinfo says. */
+  readonly slabs?: true;
+  /** The same of vmalloc and /proc/vmallocinfo. */
+  readonly vmalloc?: true;
+  /** Kernels that lack it. */
+  readonly lacks?: readonly LabKernel[];
+}
+
+const user = (what: string, more = '') => `takeuser ${what} ${AMOUNT}${more}`;
+const kernels = (what: string, more = '') => `takekernel ${what} ${AMOUNT}${more}`;
+
+/** 16 KiB of stack each. */
+const THREADS = AMOUNT / 2 ** 14;
+/** A pipe of 256 KiB has 64 slots of 40 bytes in 4 KiB; with it come an inode and two files. */
+const PIPES = AMOUNT / 2 ** 18;
+
+/** What an experiment of nothing moves is taken off from the others. */
+export const NOTHING: Experiment = {
+  name: 'nothing',
+  command: 'takeuser nothing 0',
+  drawer: 'anonymous',
+};
+
+export const EXPERIMENTS: readonly Experiment[] = [
+  { name: 'anonymous memory', command: user('anonymous'), drawer: 'anonymous' },
+  { name: 'transparent huge pages', command: user('huge'), drawer: 'anonymous' },
+  { name: 'locked memory', command: user('locked'), drawer: 'anonymous' },
+  { name: 'a file of tmpfs', command: user('shared'), drawer: 'shared' },
+  {
+    name: 'huge pages of hugetlb',
+    command: `sh -c 'echo ${AMOUNT / 2 ** 21} > /proc/sys/vm/nr_hugepages; echo ready $(($(cat /proc/sys/vm/nr_hugepages) * 2097152))'`,
+    drawer: 'hugetlb',
+  },
+  { name: 'a file of ext4', command: user('file', ' /disk/file'), drawer: 'page-cache' },
+  // To struct pages it is a file's, as it is to the kernel's counters (NR_FILE_PAGES).
+  {
+    name: 'secret memory',
+    command: user('secret'),
+    drawer: 'page-cache',
+    lacks: ['5.10'],
+  },
+  { name: 'page tables', command: user('tables'), drawer: 'page-tables' },
+  {
+    name: 'stacks of threads',
+    command: user('threads'),
+    drawer: 'kernel-stacks',
+    // A task_struct each, of 6 to 12 KiB with what its slab wastes, and a struct pid.
+    also: { 'slab-unreclaimable': [THREADS * 6144, THREADS * 14_336] },
+    slabs: true,
+  },
+  {
+    name: 'pipes',
+    command: kernels('pipes'),
+    drawer: 'pipes',
+    also: { 'slab-unreclaimable': [PIPES * 3584, PIPES * 8192] },
+    slabs: true,
+  },
+  {
+    name: 'messages of System V',
+    command: kernels('messages'),
+    drawer: 'slab-unreclaimable',
+    slabs: true,
+  },
+  {
+    name: 'names that are not there (dentries)',
+    command: kernels('dentries', ' /disk'),
+    drawer: 'slab-reclaimable',
+    slabs: true,
+  },
+  {
+    name: 'keys (kmallocs of 32 KiB)',
+    command: kernels('keys'),
+    // Before 6.15 or so their pages do not say what they are.
+    drawer: (kernel) => (kernel === 'newest' ? 'large-kmalloc' : 'unexplained'),
+    // A struct key each, and its name.
+    also: { 'slab-unreclaimable': [(AMOUNT / 2 ** 15) * 256, (AMOUNT / 2 ** 15) * 768] },
+    slabs: true,
+  },
+  { name: 'an array of BPF', command: kernels('map'), drawer: 'bpf' },
+  { name: 'a ring buffer of BPF', command: kernels('ringmap'), drawer: 'rings' },
+  {
+    name: 'per-CPU memory',
+    command: kernels('percpu'),
+    drawer: 'percpu',
+    // Its chunks have tables; of whose cgroup each word is (5.9), and who asked for it (6.10).
+    also: { vmalloc: [0, 1.1 * AMOUNT] },
+    vmalloc: true,
+  },
+  { name: 'a ring of AF_PACKET', command: kernels('packet'), drawer: 'network-sockets' },
+  {
+    name: 'unread data of a unix socket',
+    command: kernels('unix'),
+    drawer: 'network-sockets',
+    // An skb and a head for each 32 KiB.
+    also: { 'slab-unreclaimable': [(AMOUNT / 2 ** 15) * 512, (AMOUNT / 2 ** 15) * 1536] },
+    slabs: true,
+  },
+  {
+    name: 'unread data of a TCP socket',
+    command: kernels('tcp'),
+    drawer: 'network-sockets',
+    // An skb and a head for each 64 KiB.
+    also: { 'slab-unreclaimable': [0, (AMOUNT / 2 ** 16) * 2048] },
+    slabs: true,
+  },
+  { name: 'rings of perf', command: kernels('perf'), drawer: 'rings' },
+  { name: 'rings of io_uring', command: kernels('uring'), drawer: 'rings' },
+  {
+    name: 'the table of a zram device',
+    // /proc/vmallocinfo has what it asked for.
+    command: `sh -c 'echo 4G > /sys/block/zram0/disksize; echo ready $(awk "/zram/ { sub(/.*pages=/, \\"\\"); n += \\$1 } END { print n * 4096 }" /proc/vmallocinfo)'`,
+    drawer: 'vmalloc',
+    vmalloc: true,
+  },
+  {
+    name: 'incompressible pages in zram (zsmalloc)',
+    command: user('noise', ' /dev/zram0'),
+    // They have a page type since 6.12.
+    drawer: (kernel) => (kernel === '5.10' || kernel === '6.1' ? 'movable' : 'compressed'),
+    // A zspage and a handle each.
+    also: { 'slab-unreclaimable': [(AMOUNT / 4096) * 48, (AMOUNT / 4096) * 80] },
+    slabs: true,
+  },
+];
