@@ -204,9 +204,16 @@ describe('a map', () => {
     [['read', 'init_task', '--length', '4k', '--json']],
     [['struct', 'task_struct.comm,pid', 'init_task']],
   ])('makes %j answer as of the dump', async (args) => {
-    expect(await kdumpMem(...args, '--vmcore', small, '--map', map)).toEqual(
+    const [ours, theirs] = [
+      await kdumpMem(...args, '--vmcore', small, '--map', map),
       await kdumpMem(...args, '--vmcore', vmcore),
-    );
+    ];
+    // What to ask next names the file that was asked.
+    const words = (text: string) => text.replace(/^(Next: .*?) --vmcore .*$/m, '$1');
+    expect({ ...ours, stdout: words(ours.stdout) }).toEqual({
+      ...theirs,
+      stdout: words(theirs.stdout),
+    });
   });
 });
 

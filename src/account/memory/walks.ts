@@ -1,4 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { needSymbol } from '../../walk/machine/cpus.js';
 import { cpuLists } from '../../walk/memory/cpu-lists.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
@@ -163,11 +164,10 @@ export function walksAfter(kernel: Kernel, ledger: FrameLedger, areas: Areas): W
   ];
 }
 
-/** The pipes among files, each once: FIFOs among them. */
+/** The pipes among files, each once: FIFOs among them. @throws {KernelError} `no-symbols` */
 function* pipesOf(kernel: Kernel, files: Iterable<bigint>): Generator<bigint> {
-  const operations = ['pipefifo_fops', 'pipeanon_fops'].flatMap(
-    (name) => kernel.symbol(name) ?? [],
-  );
+  const anonymous = kernel.symbol('pipeanon_fops');
+  const operations = [needSymbol(kernel, 'pipefifo_fops'), anonymous];
   const file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
   const seen = new Set<bigint>([0n]);
   for (const one of files) {

@@ -32,7 +32,7 @@ const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
   compressed: 'compressed (zsmalloc)',
   movable: 'movable, not told whose',
   pipes: 'pipes',
-  rings: 'trace buffers',
+  rings: 'rings (trace, perf, io_uring, BPF)',
   tables: 'tables of the kernel',
   balloon: 'taken back by the hypervisor',
   unexplained: 'nothing explains',
