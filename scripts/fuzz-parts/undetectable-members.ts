@@ -268,4 +268,10 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A whole dump has the same node by node.',
     only: 'extracts',
   },
+  {
+    members: ['net_device.dev.parent'],
+    differs: ['ledger.receive-rings gone', ...ROW('other-pages')],
+    why: 'A whole dump has the folder of sysfs that a device lies in (`dev.kobj.parent`).',
+    only: 'extracts',
+  },
 ];

@@ -226,6 +226,22 @@ test.each<[string, () => Patch, string]>([
     'a unix address of 300 bytes',
   ],
   [
+    'an inode of a socket without a number',
+    () => {
+      const inside = offsetOf('socket_alloc', 'vfs_inode') - offsetOf('socket_alloc', 'socket');
+      return word(socketOf(0) + inside + offsetOf('inode', 'i_ino'), 0n);
+    },
+    'claims the number 0',
+  ],
+  [
+    'an inode of the kernel’s own socket without a number',
+    () => {
+      const inside = offsetOf('socket_alloc', 'vfs_inode') - offsetOf('socket_alloc', 'socket');
+      return word(own.socket + inside + offsetOf('inode', 'i_ino'), 0n);
+    },
+    'inode number 0',
+  ],
+  [
     'a sock that lost the way to its socket',
     () => word(held('AF_INET') + offsetOf('sock', 'sk_socket'), 0n),
     'names no socket',

@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
@@ -54,16 +54,45 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
       const view = device.read(link - BigInt(device.offset('dev_list')));
       const queues = view.number('num_tx_queues');
       if (queues > MOST_QUEUES) throw new KernelError('damaged', `${queues} transmit queues`);
+      const parent = view.pointer('dev.parent');
+      if (parent === 0n && sitsOnDevice(kernel, view.address)) {
+        throw new KernelError('damaged', `the device at ${hex(view.address)} has lost its parent`);
+      }
       yield {
         address: view.address,
         name: view.text('name'),
         queues,
         firstQueue: view.pointer('_tx'),
-        parent: view.pointer('dev.parent'),
-        driver: driverOf(kernel, view.pointer('dev.parent')),
+        parent,
+        driver: driverOf(kernel, parent),
         own: view.address + BigInt(own),
       };
     }
+  }
+}
+
+/**
+ * Whether sysfs has a network device below another device: it lies in a folder `net`, and that in the
+ * device's own or, for what is software alone, in `virtual` (get_device_parent in drivers/base/core.c).
+ * False where a dump lacks what tells.
+ */
+function sitsOnDevice(kernel: Kernel, address: bigint): boolean {
+  const kobject = kernel.struct('kobject');
+  if (!kobject?.member('parent') || !kernel.struct('net_device')?.member('dev.kobj.parent'))
+    return false;
+  try {
+    const device = new StructReader(kernel, 'net_device', ['dev.kobj.parent']);
+    const folder = device.read(address).pointer('dev.kobj.parent');
+    const reader = new StructReader(kernel, 'kobject', ['parent', 'name']);
+    if (folder === 0n) return false;
+    const above = reader.read(folder).pointer('parent');
+    if (above === 0n) return false;
+    const name = reader.read(above).pointer('name');
+    const text = decodeText(readPartOf(kernel, 'the name', name, name, 8), 0, 8);
+    return text !== 'virtual';
+  } catch (error) {
+    if (error instanceof ReadError) return false;
+    throw error;
   }
 }
 

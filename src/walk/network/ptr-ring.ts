@@ -20,6 +20,7 @@ export class PtrRingReader {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#ring = new StructReader(kernel, 'ptr_ring', [
+      'producer',
       'consumer_head',
       'consumer_tail',
       'size',
@@ -40,14 +41,22 @@ export class PtrRingReader {
     const head = ring.number('consumer_head');
     const tail = ring.number('consumer_tail');
     if (size === 0) return;
-    if (size > MOST_ENTRIES || head >= size || tail > head) {
+    const producer = ring.number('producer');
+    if (size > MOST_ENTRIES || head >= size || tail > head || producer >= size) {
       const message = `the ring at ${hex(address)} has ${size} entries, read up to ${head}`;
       throw new KernelError('damaged', message);
     }
+    let found = 0;
     for (const entry of this.#slots(ring.pointer('queue'), head, size, tail)) {
-      if (entry === 0n) return;
+      if (entry === 0n) break;
+      found++;
       yield entry;
     }
+    // From where it is read to where it is written; all of it, if both are one and something is there.
+    const written = (producer - head + size) % size;
+    if (this.#kernel.facts.live || found % size === written) return;
+    const message = `the ring at ${hex(address)} is written ${written} entries on, and ${found} are there`;
+    throw new KernelError('damaged', message);
   }
 
   /**

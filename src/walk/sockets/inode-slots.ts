@@ -85,7 +85,9 @@ export function inodeSlots(
       throw new KernelError('damaged', `its sock at ${hex(sk)} names the socket ${hex(back)}`);
     }
     const number = view.number('vfs_inode.i_ino');
-    if (number > MOST_INODE) throw new KernelError('damaged', `inode number ${number}`);
+    // get_next_ino (fs/inode.c) gives numbers of 32 bits, and never 0.
+    if (number > MOST_INODE || (number === 0 && !kernel.facts.live))
+      throw new KernelError('damaged', `inode number ${number}`);
     const found = sockets.note(sk, 'slab');
     found.inode = number;
     if (found.file === 0n) found.file = view.pointer('socket.file');

@@ -92,7 +92,9 @@ export class SocketFinder {
       throw damaged(`socket ${hex(socket)} has sock ${hex(sock)}, whose socket is ${hex(back)}`);
     }
     const number = this.#inode.read(inode).number('i_ino');
-    if (number > MOST_INODE) throw damaged(`inode ${hex(inode)} claims the number ${number}`);
+    // get_next_ino (fs/inode.c) gives numbers of 32 bits, and never 0.
+    if (number > MOST_INODE || (number === 0 && !this.#kernel.facts.live))
+      throw damaged(`inode ${hex(inode)} claims the number ${number}`);
     const fileReferences = this.#references(file);
     if (!isInUse(fileReferences) && !this.#kernel.facts.live) {
       throw damaged(`file ${hex(file)} counts ${fileReferences} references`);

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { netDevices } from '../../../src/walk/network/net-devices.js';
 import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
 import { NetworkPages } from '../../../src/walk/pages/network-pages.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
@@ -66,6 +67,13 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
   test.each([1, 6])('an order of %i that the tails belie is told', (order) => {
     const address = compound + BigInt(orderOffset(kernel, layout));
     expect(ask({ address, bytes: littleEndian(BigInt(order), 1) })).toContain('its tails differ');
+  });
+
+  test('a network card that lost the device it sits on is told', () => {
+    const [card] = [...netDevices(kernel)].filter(({ parent }) => parent !== 0n);
+    const address = (card?.address ?? 0n) + offsetOf('net_device', 'dev.parent');
+    const said = [...ledgerOf(damaged({ address, bytes: new Uint8Array(8) })).values()];
+    expect(said.map(({ message }) => message).join('\n')).toContain('has lost its parent');
   });
 
   test('a slab whose struct page is zeros is told', () => {
