@@ -9,6 +9,7 @@ interface MemoryOptions extends AnswerOptions {
   readonly vmalloc?: true;
   readonly limit?: number;
   readonly verbose?: true;
+  readonly prometheus?: true;
 }
 
 const EXAMPLES = `
@@ -17,6 +18,7 @@ Examples:
   kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
   kdump-mem memory --vmcore vmcore --vmalloc    who asked for vmalloc’s memory
   kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
+  kdump-mem memory --live --prometheus          the same as metrics
 
 Rows of one level sum to the row above, to the byte. WHO: the largest owners that are known. KERNEL
 COUNTS (-v): the kernel’s own counter of the same. A page that fits two drawers is in one by fixed
@@ -36,13 +38,19 @@ export function registerMemory(program: Command): void {
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')
     .option('--json', 'print the answer as JSON')
+    .addOption(
+      new Option('--prometheus', 'print metrics, for node_exporter’s textfile collector').conflicts(
+        [...['json', 'caches', 'vmalloc']],
+      ),
+    )
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
-      const [ask, json, text] = await Promise.all([
+      const [ask, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
         import('../../report/memory/json.js'),
         import('../../report/memory/text.js'),
+        import('../../report/memory/prometheus.js'),
       ]);
       const { caches, vmalloc, limit = 20, verbose } = options;
       const progress = new Progress();
@@ -58,10 +66,12 @@ export function registerMemory(program: Command): void {
         },
         toJson: json.memoryJson,
         toText: (found, width) =>
-          text.memoryText(found, {
-            ...{ limit, verbose, width, source: sourceWords(options) },
-            depth: caches ? 'caches' : vmalloc ? 'vmalloc' : undefined,
-          }),
+          options.prometheus
+            ? metrics.memoryMetrics(found)
+            : text.memoryText(found, {
+                ...{ limit, verbose, width, source: sourceWords(options) },
+                depth: caches ? 'caches' : vmalloc ? 'vmalloc' : undefined,
+              }),
       });
     });
 }

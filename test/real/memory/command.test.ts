@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { LAB, labDump, labKdump } from '../../support/lab.js';
+
+const { elf, truth } = labDump('6.1');
+
+/** Runs a command that was printed to be copied. */
+const printed = (line: string) => kdumpMem(...line.split(' ').slice(2));
+
+const last = (text: string) => text.trimEnd().split('\n').at(-1) ?? '';
+
+test('three commands lead from the machine to the socket, each naming the next', async () => {
+  const memory = await kdumpMem('memory', '--vmcore', elf);
+  expect(memory.stdout).toMatch(/^511 MiB: \d+ MiB free, .* set aside at boot\. /);
+  expect(last(memory.stdout)).toMatch(/^Next: kdump-mem /);
+  const sockets = await kdumpMem('sockets', '--by', 'process', '--vmcore', elf);
+  expect(last(sockets.stdout)).toMatch(/^Next: kdump-mem skb --pid \d+ --vmcore /);
+  const skb = await printed(last(sockets.stdout));
+  expect(skb.status).toBe(0);
+  const stuffed = truth.roles.find(({ name }) => name.includes('stuffed'));
+  expect(skb.stdout).toContain(`pid ${stuffed?.pid} (stuffed)`);
+});
+
+test('the command that it names next works as printed', async () => {
+  const { stdout } = await kdumpMem('memory', '--vmcore', elf);
+  const next = await printed(last(stdout));
+  expect(next.status).toBe(0);
+  expect(next.stdout).not.toBe('');
+});
+
+test('text, JSON and metrics say the same', async () => {
+  const json = memorySchema.parse(
+    JSON.parse((await kdumpMem('memory', '--json', '--vmcore', elf)).stdout),
+  );
+  const metrics = (await kdumpMem('memory', '--prometheus', '--vmcore', elf)).stdout;
+  const checked = spawnSync(join(LAB, 'prometheus/usr/bin/promtool'), ['check', 'metrics'], {
+    input: metrics,
+    encoding: 'utf8',
+  });
+  expect(checked).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  const leaves = json.memory.children.flatMap(({ children }) => children);
+  expect(leaves.length).toBeGreaterThan(25);
+  for (const { drawer, bytes } of leaves)
+    expect(metrics).toMatch(
+      new RegExp(`^kdump_mem_memory_bytes\\{.*drawer="${drawer}"\\} ${bytes}$`, 'm'),
+    );
+});
+
+test('--caches are those of the slabs, largest first, with what is wasted', async () => {
+  const { stdout } = await kdumpMem('memory', '--caches', '--limit', '3', '--vmcore', elf);
+  expect(stdout.split('\n')[0]).toMatch(
+    /^CACHE +BYTES +SLABS +OBJECTS +SLOTS +SIZE +WASTE +RECLAIMABLE$/,
+  );
+  expect(stdout.split('\n')).toHaveLength(7);
+  expect(stdout).toMatch(/^\d+ more: --limit N lists them$/m);
+});
+
+test('a dump whose filter threw away what is needed says what is not whole, and status 5 if strict', async () => {
+  const [file] = labKdump('newest').formats['lzo-d31'];
+  const { stdout, stderr, status } = await kdumpMem('memory', '--strict', '--vmcore', file ?? '');
+  expect(status).toBe(5);
+  expect(stdout).toContain('Not whole: ');
+  expect(stdout).toContain('nothing explains');
+  expect(stderr).toContain('was left out of the dump by its filter');
+});
