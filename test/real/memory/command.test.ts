@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { memorySchema } from '../../../src/report/memory/schema.js';
 import { kdumpMem } from '../../support/cli.js';
-import { LAB, labDump, labKdump } from '../../support/lab.js';
+import { labDump, labKdump } from '../../support/lab.js';
+import { metricTools } from '../../support/metric-tools.js';
 
 const { elf, truth } = labDump('6.1');
 
@@ -36,7 +37,7 @@ test('text, JSON and metrics say the same', async () => {
     JSON.parse((await kdumpMem('memory', '--json', '--vmcore', elf)).stdout),
   );
   const metrics = (await kdumpMem('memory', '--prometheus', '--vmcore', elf)).stdout;
-  const checked = spawnSync(join(LAB, 'prometheus/usr/bin/promtool'), ['check', 'metrics'], {
+  const checked = spawnSync(join(metricTools(), 'promtool'), ['check', 'metrics'], {
     input: metrics,
     encoding: 'utf8',
   });

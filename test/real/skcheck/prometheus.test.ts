@@ -13,12 +13,11 @@ import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { DEPLOY, metricTools } from '../../support/metric-tools.js';
 import { CLI, Stage, skcheck } from './stage.js';
 
-const DEPLOY = fileURLToPath(new URL('../../../deploy/', import.meta.url));
 const HOSTILE = 'a"b\\c\n\u001b{x}';
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
@@ -31,9 +30,7 @@ afterAll(() => {
 
 let tools: string;
 beforeAll(async () => {
-  const found = spawnSync(join(DEPLOY, 'tools'), { encoding: 'utf8' });
-  if (found.status !== 0) throw new Error(`deploy/tools: ${found.stderr}`);
-  tools = found.stdout.trim();
+  tools = metricTools();
   await stage.pair({ comm: HOSTILE }, { bytes: 5000 });
 });
 
