@@ -1,4 +1,5 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
+import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { DrawerGroup, DrawerName, Known } from './drawers.js';
@@ -83,6 +84,7 @@ export interface MemoryAnswer {
   readonly caches: readonly CacheFigures[];
   /** Memory of vmalloc's address space by who asked for it, what takes most first. */
   readonly callers: readonly (Owner & { readonly drawer: DrawerName })[];
+  readonly zones: readonly Zone[];
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   readonly warnings: readonly Warning[];

@@ -3,7 +3,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../../walk/list.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
-import { zones } from '../../walk/memory/zones.js';
+import type { Zone } from '../../walk/memory/zones.js';
 import { slabsCounted } from '../../walk/pages/slab-totals.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { KernelCounts } from './counters.js';
@@ -22,6 +22,7 @@ export function contradictions(
   scan: FrameScan,
   counts: KernelCounts,
   missed: ReadonlyMap<DrawerName, Missed>,
+  places: readonly Zone[],
 ): string[] {
   if (kernel.facts.live) return [];
   const found: string[] = [];
@@ -66,7 +67,7 @@ export function contradictions(
     for (const { name, counted, slabs: ours } of slabsOfCaches(kernel, scan)) {
       if (counted !== ours) found.push(`${name} counts ${counted} slabs, and ${ours} are found`);
     }
-    for (const [order, counted] of freeBlocks(kernel).entries()) {
+    for (const [order, counted] of freeBlocks(places).entries()) {
       const ours = scan.freeBlocks[order] ?? 0;
       if (ours !== counted)
         found.push(
@@ -110,16 +111,10 @@ function* slabsOfCaches(
   }
 }
 
-/** `zone.free_area[order].nr_free`, over all zones. */
-function freeBlocks(kernel: Kernel): number[] {
-  const area = new StructReader(kernel, 'free_area', ['nr_free']);
-  const { free_area: areas } = new StructReader(kernel, 'zone', ['free_area']).members;
-  const counts = new Array<number>(areas.count ?? 0).fill(0);
-  for (const { address } of zones(kernel)) {
-    counts.forEach((_, order) => {
-      const at = address + BigInt(areas.offset + order * area.size);
-      counts[order]! += area.read(at).number('nr_free');
-    });
-  }
+/** Free blocks of each order, over all zones. */
+function freeBlocks(places: readonly Zone[]): number[] {
+  const counts: number[] = [];
+  for (const { freeBlocks: own } of places)
+    for (const [order, many] of own.entries()) counts[order] = (counts[order] ?? 0) + many;
   return counts;
 }

@@ -2,11 +2,18 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { looseBlocks } from '../../walk/memory/loose-blocks.js';
-import { zones } from '../../walk/memory/zones.js';
+import type { Zone } from '../../walk/memory/zones.js';
 import type { Warnings } from '../../walk/warnings.js';
 import type { Loose } from './answer.js';
 import type { KernelCounts } from './counters.js';
 import type { FrameLedger } from './frame-ledger.js';
+
+/** What is known of the machine. */
+interface LooseFacts {
+  readonly scan: FrameScan;
+  readonly counts: KernelCounts;
+  readonly places: readonly Zone[];
+}
 
 /**
  * Describes what nothing explains: blocks by size, where they lie, how much is charged to cgroups.
@@ -15,13 +22,11 @@ import type { FrameLedger } from './frame-ledger.js';
 export function describeLoose(
   kernel: Kernel,
   ledger: FrameLedger,
-  scan: FrameScan,
-  counts: KernelCounts,
+  { scan, counts, places }: LooseFacts,
   warnings: Warnings,
 ): Loose | undefined {
   try {
     const sizes = new Map<number, { blocks: number; frames: number }>();
-    const places = zones(kernel);
     const several = new Set(places.map(({ nodeId }) => nodeId)).size > 1;
     const byZone = new Map<string, number>();
     let charged = 0;

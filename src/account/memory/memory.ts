@@ -7,6 +7,7 @@ import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
+import { zones } from '../../walk/memory/zones.js';
 import { Warnings } from '../../walk/warnings.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
 import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
@@ -60,7 +61,8 @@ export function accountMemory(
   for (const { drawers, why, code } of reasons(missed))
     warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
   const counts = kernelCounts(kernel);
-  for (const message of contradictions(kernel, ledger, scan, counts, missed))
+  const places = zones(kernel);
+  for (const message of contradictions(kernel, ledger, scan, counts, missed, places))
     warnings.add('corrupt', message);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
@@ -71,10 +73,11 @@ export function accountMemory(
     kernel: kernel.facts,
     source: kernel.facts.source,
     memory,
-    loose: describeLoose(kernel, ledger, scan, counts, warnings),
+    loose: describeLoose(kernel, ledger, { scan, counts, places }, warnings),
     drift: before === undefined ? 0 : driftBetween(before, counts) * pageSize,
     caches,
     callers: callersOf(pageSize, ledger),
+    zones: places,
     census,
     warnings: warnings.list(),
     complete: memory.complete && warnings.list().every(({ code }) => !SPOILS.has(code)),

@@ -7,6 +7,7 @@ import { Progress } from '../progress.js';
 interface MemoryOptions extends AnswerOptions {
   readonly caches?: true;
   readonly vmalloc?: true;
+  readonly nodes?: true;
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
@@ -17,6 +18,7 @@ Examples:
   kdump-mem memory --vmcore vmcore              where the memory is: every page frame in one drawer
   kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
   kdump-mem memory --vmcore vmcore --vmalloc    who asked for vmalloc’s memory
+  kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
   kdump-mem memory --live --prometheus          the same as metrics
 
@@ -33,8 +35,13 @@ export function registerMemory(program: Command): void {
   addSourceOptions(program.command('memory'))
     .usage('[options] [dump...]')
     .description('where the memory is: free, applications, kernel, and what nothing explains')
-    .addOption(new Option('--caches', 'list slab caches').conflicts('vmalloc'))
+    .addOption(new Option('--caches', 'list slab caches').conflicts(['vmalloc', 'nodes']))
     .option('--vmalloc', 'list who asked for memory of vmalloc’s address space')
+    .addOption(
+      new Option('--nodes', 'list zones of NUMA nodes, with free blocks by order').conflicts(
+        'vmalloc',
+      ),
+    )
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')
     .option('--json', 'print the answer as JSON')
@@ -52,7 +59,7 @@ export function registerMemory(program: Command): void {
         import('../../report/memory/text.js'),
         import('../../report/memory/prometheus.js'),
       ]);
-      const { caches, vmalloc, limit = 20, verbose } = options;
+      const { caches, vmalloc, nodes, limit = 20, verbose } = options;
       const progress = new Progress();
       await answer(options, {
         ask: (kernel) => {
@@ -70,7 +77,7 @@ export function registerMemory(program: Command): void {
             ? metrics.memoryMetrics(found)
             : text.memoryText(found, {
                 ...{ limit, verbose, width, source: sourceWords(options) },
-                depth: caches ? 'caches' : vmalloc ? 'vmalloc' : undefined,
+                depth: caches ? 'caches' : vmalloc ? 'vmalloc' : nodes ? 'nodes' : undefined,
               }),
       });
     });

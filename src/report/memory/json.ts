@@ -23,6 +23,14 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     driftBytes: answer.drift,
     caches: caches.map((cache) => ({ ...cache })),
     callers: callers.map(({ name, bytes, drawer }) => ({ caller: name, bytes, drawer })),
+    zones: answer.zones.map((zone) => ({
+      node: zone.nodeId,
+      zone: zone.name,
+      presentPages: zone.present,
+      managedPages: zone.managed,
+      freeBlocks: [...zone.freeBlocks],
+      watermarks: zone.watermarks === null ? null : { ...zone.watermarks },
+    })),
     complete,
     warnings: [...warnings],
   };

@@ -67,6 +67,19 @@ export const memorySchema = z.strictObject({
     }),
   ),
   callers: z.array(z.strictObject({ caller: z.string(), bytes: count, drawer: z.string() })),
+  /** Zones of each NUMA node; pages are base pages. */
+  zones: z.array(
+    z.strictObject({
+      node: count,
+      zone: z.string(),
+      presentPages: count,
+      managedPages: count,
+      /** Free blocks by order, as the free lists count them. */
+      freeBlocks: z.array(count),
+      /** Free pages below which allocations wait or fail, kswapd wakes and sleeps; null: not known. */
+      watermarks: z.strictObject({ min: count, low: count, high: count }).nullable(),
+    }),
+  ),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

@@ -1,4 +1,5 @@
 import type { Drawer, Loose, MemoryAnswer, Owner } from '../../account/memory/answer.js';
+import type { Zone } from '../../walk/memory/zones.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -8,8 +9,8 @@ import { drawerWords } from './words.js';
 export interface MemoryTextOptions {
   /** Say what the kernel's own counters say, and how each row is known. */
   readonly verbose?: boolean | undefined;
-  /** Show slab caches, or who asked for vmalloc's memory, in place of drawers; so many at most. */
-  readonly depth?: 'caches' | 'vmalloc' | undefined;
+  /** Show slab caches, who asked for vmalloc's memory, or zones, in place of drawers. */
+  readonly depth?: 'caches' | 'vmalloc' | 'nodes' | undefined;
   readonly limit: number;
   /** The options that name the dump, for the commands that go deeper; a line of shell words. */
   readonly source: string;
@@ -22,6 +23,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
   const { depth, limit, source, verbose = false, width = null } = options;
   if (depth === 'caches') return cachesTable(answer, limit, width);
   if (depth === 'vmalloc') return callersTable(answer, limit, width);
+  if (depth === 'nodes') return zonesTable(answer, width);
   const said = (text: string) => wrap(text, width).join('\n');
   const rows = [...treeRows(answer.memory)];
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
@@ -266,3 +268,40 @@ function callersTable({ callers }: MemoryAnswer, limit: number, width: number | 
 function more(table: string, left: number): string {
   return left > 0 ? `${table}\n\n${formatCount(left)} more: --limit N lists them` : table;
 }
+
+/** Zones, and why an allocation of some order may fail in one: no block of it or a larger one is free. */
+function zonesTable({ zones, kernel }: MemoryAnswer, width: number | null): string {
+  const size = (pages: number) => formatSize(pages * kernel.pageSize);
+  const free = ({ freeBlocks }: Zone) =>
+    freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+  const mark = (zone: Zone, name: 'min' | 'low') =>
+    zone.watermarks === null ? '?' : size(zone.watermarks[name]);
+  const orders = Math.max(0, ...zones.map(({ freeBlocks }) => freeBlocks.length));
+  const byOrder = Array.from(
+    { length: orders },
+    (_, order): Column<Zone> => ({
+      heading: `${order}`,
+      align: 'right',
+      value: ({ freeBlocks }) => formatCount(freeBlocks[order] ?? 0),
+      // Small blocks say least.
+      spare: orders - order,
+    }),
+  );
+  const table = renderTable<Zone>(
+    [
+      { heading: 'NODE', align: 'right', value: ({ nodeId }) => `${nodeId}` },
+      { heading: 'ZONE', value: ({ name }) => escapeText(name) },
+      { heading: 'PRESENT', align: 'right', value: ({ present }) => size(present) },
+      { heading: 'FREE', align: 'right', value: (zone) => size(free(zone)) },
+      { heading: 'MIN', align: 'right', value: (zone) => mark(zone, 'min') },
+      { heading: 'LOW', align: 'right', value: (zone) => mark(zone, 'low') },
+      ...byOrder,
+    ],
+    zones,
+    width,
+  );
+  return `${table}\n\n${wrap(ZONES, width).join('\n')}`;
+}
+
+const ZONES =
+  'Numbers are free blocks of each order. An allocation of order N needs a free block of order N or more, and FREE above MIN; below LOW kswapd works.';

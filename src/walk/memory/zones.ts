@@ -1,4 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { readPartOf } from '../named-read.js';
 import { memoryNodes } from '../pages/memory-nodes.js';
 import { StructReader } from '../struct-reader.js';
 
@@ -16,6 +17,11 @@ export interface Zone {
   readonly start: number;
   readonly spanned: number;
   readonly present: number;
+  readonly managed: number;
+  /** Free blocks of each order, as the free lists count them (`free_area[order].nr_free`). */
+  readonly freeBlocks: readonly number[];
+  /** Free pages below which allocations wait or fail, and kswapd wakes and sleeps; null: not known. */
+  readonly watermarks: { readonly min: number; readonly low: number; readonly high: number } | null;
 }
 
 /**
@@ -25,8 +31,19 @@ export interface Zone {
  */
 export function zones(kernel: Kernel): Zone[] {
   const reader = new StructReader(kernel, 'zone', [
-    ...['zone_start_pfn', 'spanned_pages', 'present_pages'],
+    ...['zone_start_pfn', 'spanned_pages', 'present_pages', 'managed_pages'],
   ] as const);
+  const { free_area: areas } = new StructReader(kernel, 'zone', ['free_area']).members;
+  const area = new StructReader(kernel, 'free_area', ['nr_free']);
+  const marks = kernel.struct('zone')?.member('_watermark');
+  const watermarksOf = (zone: bigint): Zone['watermarks'] => {
+    if (!marks || (marks.count ?? 0) < 3) return null;
+    const view = readPartOf(kernel, 'struct zone', zone, zone + BigInt(marks.offset), 24);
+    const [min = 0, low = 0, high = 0] = [0, 8, 16].map((at) =>
+      Number(view.getBigUint64(at, true)),
+    );
+    return { min, low, high };
+  };
   const data = new StructReader(kernel, 'pglist_data', ['node_id']);
   const { node_zones: all } = new StructReader(kernel, 'pglist_data', ['node_zones']).members;
   const names = [...(kernel.enumerators('zone_type') ?? [])];
@@ -44,6 +61,11 @@ export function zones(kernel: Kernel): Zone[] {
         ...{ address, node, nodeId, present, name: name.length > 3 ? capitalized(name) : name },
         start: view.number('zone_start_pfn'),
         spanned: view.number('spanned_pages'),
+        managed: view.number('managed_pages'),
+        freeBlocks: Array.from({ length: areas.count ?? 0 }, (_, order) =>
+          area.read(address + BigInt(areas.offset + order * area.size)).number('nr_free'),
+        ),
+        watermarks: watermarksOf(address),
       });
     }
     return found;

@@ -25,7 +25,7 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
   describe(`every page frame in one drawer: ${dump}`, () => {
     const core = join(LAB, 'dumps', dump, 'elf.vmcore');
     let answer: MemoryJson;
-    let drgn: Record<string, number>;
+    let drgn: Record<string, number> & { readonly zones: readonly (readonly number[])[] };
     const drawers = new Map<string, DrawerJson>();
     const frames = (name: string) => drawers.get(name)?.frames ?? Number.NaN;
 
@@ -79,6 +79,14 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
         expect(drawers.get(name)?.differenceBytes, name).toBe(0);
       // The kernel's own, and the top ones, are in no counter.
       expect(drawers.get('page-tables')?.differenceBytes).toBeGreaterThan(0);
+    });
+
+    test('free blocks of each zone are those of its lists, order by order', () => {
+      expect(answer.zones.map(({ freeBlocks }) => freeBlocks)).toEqual(drgn.zones);
+      const present = answer.zones.reduce((sum, { presentPages }) => sum + presentPages, 0);
+      expect(present).toBe(frames('memory'));
+      for (const { watermarks } of answer.zones)
+        expect(watermarks?.low).toBeGreaterThanOrEqual(watermarks?.min ?? Number.NaN);
     });
 
     test('what nothing explains is under 1 % of a guest of 512 MiB, and all of it is described', () => {

@@ -32,16 +32,21 @@ def has(of, member):
 
 # Free: the lists of the buddy allocator, and those of CPUs.
 present = buddy = listed = 0
+zones = []
 for node in for_each_online_pgdat():
     for i in range(node.nr_zones.value_()):
         zone = node.node_zones[i]
         present += zone.present_pages.value_()
         if zone.present_pages.value_() == 0:
             continue
+        blocks = []
         for order in range(len(zone.free_area)):
+            lists = (head.address_of_() for head in zone.free_area[order].free_list)
+            blocks.append(sum(1 for head in lists for _ in list_for_each(head)))
             for head in zone.free_area[order].free_list:
                 for _ in list_for_each(head.address_of_()):
                     buddy += 1 << order
+        zones.append(blocks)
         for cpu in for_each_possible_cpu():
             own = has(zone, "per_cpu_pageset")
             sets = per_cpu_ptr(zone.per_cpu_pageset if own else zone.pageset, cpu)
@@ -159,4 +164,4 @@ for address in range(start, end, PAGE):
         continue
     image += physical // PAGE in reserved
 counts["image"] = image
-print(json.dumps({**counts, **kinds}))
+print(json.dumps({**counts, **kinds, "zones": zones}))

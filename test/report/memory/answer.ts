@@ -32,7 +32,7 @@ export function answerOf(
     },
     source: 'vmcore',
     memory: drawer('memory', all, { children: groups }),
-    ...{ loose: undefined, census: undefined, drift: 0, caches: [], callers: [] },
+    ...{ loose: undefined, census: undefined, drift: 0, caches: [], callers: [], zones: [] },
     ...{ warnings: [], complete: true },
   };
 }
