@@ -18,6 +18,7 @@ interface ExtractOptions {
   readonly map?: string;
   readonly json?: true;
   readonly withLog?: true;
+  readonly withMemory?: true;
   readonly force?: true;
   readonly vmlinux?: string;
   readonly symbols?: string;
@@ -44,7 +45,7 @@ processes, names of cgroups and of network interfaces, and the host's. Loopback 
 the names of kernel threads stay, and so do ports, pids, inode numbers, modules, the kernel's build
 and the time. In the end it says how many of each there are.
 
-Every answer of skb and sockets is the same; struct knows every type, and every symbol has its
+Every answer of skb and sockets is the same, with --with-memory those of memory too; struct knows every type, and every symbol has its
 address. Whatever else is asked of the memory (read, struct TYPE ADDR) is said to be left out. In
 crash, ps has no memory sizes, and files no paths; there are no stacks for bt, and no symbols of
 modules. The tables of symbols and types are packed: only kdump-mem finds them.
@@ -67,6 +68,7 @@ export function registerExtract(program: Command): void {
     .option('--anonymize', 'replace addresses, paths of unix sockets and all names, consistently')
     .option('--map <file>', 'write what was replaced by what (mode 600; needs --anonymize)')
     .option('--with-log', 'keep the kernel’s log too (not with --anonymize)')
+    .option('--with-memory', 'keep what `memory` reads too: every struct page (not with --pid)')
     .option('--force', 'replace files that exist')
     .option('--json', 'say what is inside as JSON')
     .option('--vmlinux <file>', 'symbols and types, where the dump lacks them')
@@ -82,6 +84,8 @@ async function run(options: ExtractOptions): Promise<void> {
   if (options.anonymize && options.withLog) {
     throw new UsageError('the log can name anybody: --with-log and --anonymize exclude each other');
   }
+  if (options.withMemory && pid !== undefined)
+    throw new UsageError('memory is the machine’s: --with-memory and --pid exclude each other');
   const { vmcore } = options;
   if (vmcore === undefined) throw new UsageError('say which dump to cut: --vmcore FILE');
   const { map, output } = options;
@@ -108,6 +112,7 @@ async function run(options: ExtractOptions): Promise<void> {
       force: options.force ?? false,
       anonymize: options.anonymize ?? false,
       log: options.withLog ?? false,
+      memory: options.withMemory ?? false,
       onProgress: (words) => progress.show(words),
     });
     progress.clear();

@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { LAB_KERNELS, labDump, labKdump } from '../../support/lab.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'memory-extract-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const memoryOf = async (file: string) => {
+  const { stdout, stderr, status } = await kdumpMem('memory', '--json', '--vmcore', file);
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  return memorySchema.parse(JSON.parse(stdout));
+};
+
+const extracted = async (file: string, name: string, ...options: readonly string[]) => {
+  const small = join(folder, name);
+  const ran = await kdumpMem('extract', '-o', small, '--with-memory', ...options, '--vmcore', file);
+  expect(ran).toMatchObject({ stderr: '', status: 0 });
+  return small;
+};
+
+describe('an extract with --with-memory answers as the dump does', () => {
+  const dumps = [
+    ...LAB_KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
+    ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf] as const,
+    ['6.1-kdump', () => labKdump('6.1').formats['lzo-d31'][0] ?? ''] as const,
+  ];
+  test.each(dumps)('%s', async (name, file) => {
+    const small = await extracted(file(), `${name}.vmcore`);
+    expect(await memoryOf(small)).toEqual(await memoryOf(file()));
+    expect(statSync(small).size).toBeLessThan(3.5e6);
+  });
+});
+
+test('an anonymous one has all figures, and none of the names of processes', async () => {
+  const { elf } = labDump('6.1');
+  const [whole, small] = [
+    await memoryOf(elf),
+    await memoryOf(await extracted(elf, 'a', '--anonymize')),
+  ];
+  const named = (text: string): readonly string[] =>
+    text.match(/"kind":"process","name":"[^"(]+"/g) ?? [];
+  const [before, after] = [whole, small].map((answer) => named(JSON.stringify(answer)));
+  expect(before?.length).toBeGreaterThan(3);
+  expect(after).toHaveLength(before?.length ?? 0);
+  expect(after?.filter((name) => before?.includes(name))).toEqual([]);
+  const figures = (text: string) => text.replace(/"kind":"process","name":"[^"]*"/g, '');
+  expect(figures(JSON.stringify(small))).toBe(figures(JSON.stringify(whole)));
+});
+
+test('is of the whole machine: not with --pid', async () => {
+  const { elf } = labDump('6.1');
+  const options = ['--with-memory', '--pid', '1', '-o', join(folder, 'none'), '--vmcore', elf];
+  expect(await kdumpMem('extract', ...options)).toMatchObject({ status: 2, stdout: '' });
+});
