@@ -71,8 +71,11 @@ export interface CacheFigures {
 
 /** The answer to `memory`. */
 export interface MemoryAnswer {
-  readonly kernel: KernelFacts;
-  readonly source: 'vmcore' | 'kcore';
+  /** Undefined where only counters were read: then `host` tells of it. */
+  readonly kernel: KernelFacts | undefined;
+  readonly host?: { readonly release: string; readonly pageSize: number };
+  /** How deep it looks: page frames of a dump or of the running kernel, or counters of /proc. */
+  readonly source: 'vmcore' | 'kcore' | 'counters';
   readonly memory: Drawer;
   readonly loose: Loose | undefined;
   /**

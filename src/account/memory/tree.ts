@@ -30,7 +30,14 @@ interface Parts {
   readonly owners: ReadonlyMap<DrawerName, readonly Owner[]>;
 }
 
-const GROUPS: readonly DrawerGroup[] = ['free', 'applications', 'kernel', 'reserved', 'unknown'];
+/** The parts of all memory. */
+export const GROUPS: readonly DrawerGroup[] = [
+  'free',
+  'applications',
+  'kernel',
+  'reserved',
+  'unknown',
+];
 
 /** The command that tells more of a drawer. */
 const DEEPER: Partial<Record<DrawerName, string>> = {

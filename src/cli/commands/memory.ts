@@ -1,8 +1,14 @@
+import { accessSync, constants } from 'node:fs';
 import { type Command, Option } from 'commander';
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { formatJson } from '../../json.js';
 import { type AnswerOptions, answer } from '../answer.js';
+import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
+import { printAnswer } from '../output.js';
 import { Progress } from '../progress.js';
+import { terminalWidth } from '../terminal-width.js';
 
 interface MemoryOptions extends AnswerOptions {
   readonly caches?: true;
@@ -27,8 +33,30 @@ COUNTS (-v): the kernel’s own counter of the same. A page that fits two drawer
 rules: docs/memory.md. "nothing explains": pages that are given out and that no walk and no flag tells
 of, such as those that a driver took from the page allocator.
 
+--live looks at page frames through /proc/kcore (root); without, counters of /proc tell what they can,
+and the answer says so ("source": "counters").
+
 Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
 not be opened or read, 5 (with --strict) the answer is incomplete.`;
+
+/** Whether the running kernel's memory can be looked at; who may not has its counters. */
+function hasKcore(): boolean {
+  try {
+    accessSync('/proc/kcore', constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function countedHere(): Promise<MemoryAnswer> {
+  const [{ liveHost }, { readHostCounts }, { countedMemory }] = await Promise.all([
+    import('../../host/live.js'),
+    import('../../host/proc/memory-counts.js'),
+    import('../../account/memory/counted.js'),
+  ]);
+  return countedMemory(readHostCounts(liveHost));
+}
 
 /** `kdump-mem memory`: where the memory of a machine is. */
 export function registerMemory(program: Command): void {
@@ -61,6 +89,15 @@ export function registerMemory(program: Command): void {
       ]);
       const { caches, vmalloc, nodes, limit = 20, verbose } = options;
       const progress = new Progress();
+      if (options.live && !hasKcore() && !caches && !vmalloc && !nodes) {
+        const found = await countedHere();
+        const words = { limit, verbose, width: terminalWidth(), source: '--live' };
+        if (options.json) printAnswer(formatJson(json.memoryJson(found), 2));
+        else if (options.prometheus) printAnswer(metrics.memoryMetrics(found));
+        else printAnswer(text.memoryText(found, words));
+        if (options.strict) process.exitCode = EXIT.incomplete;
+        return;
+      }
       await answer(options, {
         ask: (kernel) => {
           try {

@@ -1,14 +1,16 @@
 import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
+import { pageSizeOf } from '../../account/memory/page-size.js';
 import { kernelJson } from '../kernel-json.js';
 import type { DrawerJson, MemoryJson } from './schema.js';
 
 /** The answer to `memory` as the JSON contract has it. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
   const { kernel, source, memory, loose, caches, callers, complete, warnings } = answer;
-  const { pageSize } = kernel;
+  const pageSize = pageSizeOf(answer);
   return {
     schema: 'kdump-mem.memory/1',
-    kernel: kernelJson(kernel),
+    kernel: kernel === undefined ? null : kernelJson(kernel),
+    host: answer.host ?? null,
     source,
     memory: drawerJson(memory, pageSize),
     unexplained: loose

@@ -38,9 +38,11 @@ export const drawerSchema = z.strictObject({
 /** `kdump-mem memory --json`. */
 export const memorySchema = z.strictObject({
   schema: z.literal('kdump-mem.memory/1'),
-  kernel: kernelSchema,
-  /** How deep the answer looks: struct pages of a dump, or of the running kernel. */
-  source: z.enum(['vmcore', 'kcore']),
+  /** Null where only counters were read: then `host` tells of it. */
+  kernel: kernelSchema.nullable(),
+  host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
+  /** How deep the answer looks: page frames of a dump or of the running kernel, or counters of /proc. */
+  source: z.enum(['vmcore', 'kcore', 'counters']),
   memory: drawerSchema,
   /** What nothing explains, described; null: it could not be. */
   unexplained: z

@@ -1,4 +1,5 @@
 import type { Drawer, Loose, MemoryAnswer, Owner } from '../../account/memory/answer.js';
+import { pageSizeOf } from '../../account/memory/page-size.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -25,20 +26,25 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
   if (depth === 'vmalloc') return callersTable(answer, limit, width);
   if (depth === 'nodes') return zonesTable(answer, width);
   const said = (text: string) => wrap(text, width).join('\n');
-  const rows = [...treeRows(answer.memory)];
+  const rows = [...treeRows(answer.memory)].filter(
+    // No row for each of the many that no counter tells of.
+    ({ drawer }) => drawer.frames > 0 || answer.source !== 'counters',
+  );
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
   return [
     said(headline(answer)),
     renderTable(columns(answer, verbose), rows, width),
     ...missedWords(answer).map(said),
     ...(answer.loose && unexplained(answer) > 0
-      ? [said(looseWords(answer.loose, answer.kernel.pageSize))]
+      ? [said(looseWords(answer.loose, pageSizeOf(answer)))]
       : []),
     ...elsewhereWords(answer).map(said),
     ...(verbose && empty.length > 0
       ? [said(`Nothing in: ${empty.map(drawerWords).join(', ')}.`)]
       : []),
-    `Next: kdump-mem ${nextCommand(answer)} ${source}`,
+    answer.source === 'counters'
+      ? 'Next: skcheck --stale'
+      : `Next: kdump-mem ${nextCommand(answer)} ${source}`,
   ].join('\n\n');
 }
 
@@ -150,7 +156,8 @@ function headline(answer: MemoryAnswer): string {
     `${size('reserved')} set aside at boot`,
     ...(unread > 0 ? [`${formatSize(unread)} not known`] : []),
   ];
-  return `${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}`;
+  const told = answer.source === 'counters' ? ' Told by counters of /proc alone.' : '';
+  return `${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${told}`;
 }
 
 /** A socket is named from this part of the memory on. */
@@ -203,7 +210,7 @@ function elsewhereWords(answer: MemoryAnswer): string[] {
   const queues = leaves(answer.memory).find(({ drawer }) => drawer === 'network-sockets');
   const others = (queues?.elsewhere ?? []).filter(({ drawer }) => !drawer.startsWith('free'));
   if (others.length === 0) return [];
-  const { pageSize } = answer.kernel;
+  const pageSize = pageSizeOf(answer);
   const words = others.map(
     ({ drawer, frames }) => `${formatSize(frames * pageSize)} in “${drawerWords({ drawer })}”`,
   );
@@ -270,8 +277,10 @@ function more(table: string, left: number): string {
 }
 
 /** Zones, and why an allocation of some order may fail in one: no block of it or a larger one is free. */
-function zonesTable({ zones, kernel }: MemoryAnswer, width: number | null): string {
-  const size = (pages: number) => formatSize(pages * kernel.pageSize);
+function zonesTable(answer: MemoryAnswer, width: number | null): string {
+  const { zones } = answer;
+  const pageSize = pageSizeOf(answer);
+  const size = (pages: number) => formatSize(pages * pageSize);
   const free = ({ freeBlocks }: Zone) =>
     freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
   const mark = (zone: Zone, name: 'min' | 'low') =>

@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import type { Drawer } from '../../../src/account/memory/answer.js';
+import { type CountedMemory, countedMemory } from '../../../src/account/memory/counted.js';
+import { liveHost } from '../../../src/host/live.js';
+import { readHostCounts } from '../../../src/host/proc/memory-counts.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { memoryText } from '../../../src/report/memory/text.js';
+
+const MIB = 1 << 20;
+
+/** A machine of 1,000 MiB, of which 900 were given out at boot. */
+function machine(meminfo: Readonly<Record<string, number>>): CountedMemory {
+  const counted = { MemTotal: 900, MemFree: 300, Cached: 200, Shmem: 50, ...meminfo };
+  return {
+    ...{ release: '6.1.0', pageSize: 4096, present: 1000 * MIB, managed: 900 * MIB },
+    onCpus: 10 * MIB,
+    meminfo: new Map(Object.entries(counted).map(([name, size]) => [name, size * MIB])),
+    ...{ huge: 0, compressed: undefined },
+  };
+}
+
+function bytesOf(drawer: Drawer, name: string): number {
+  return drawer.drawer === name
+    ? drawer.bytes
+    : drawer.children.reduce((sum, child) => sum + bytesOf(child, name), 0);
+}
+
+function checkSums({ bytes, children }: Drawer): void {
+  if (children.length === 0) return;
+  expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
+  children.forEach(checkSums);
+}
+
+test('rows sum to what zones have; what no counter tells of is the rest', () => {
+  const { memory } = countedMemory(machine({ AnonPages: 100, KernelStack: 5, VmallocUsed: 25 }));
+  checkSums(memory);
+  expect(memory.bytes).toBe(1000 * MIB);
+  expect(bytesOf(memory, 'set-aside')).toBe(100 * MIB);
+  expect(bytesOf(memory, 'unexplained')).toBe((900 - 300 - 10 - 200 - 100 - 25) * MIB);
+});
+
+test('what counters have in common counts once: shared memory is in Cached, stacks in vmalloc', () => {
+  const { memory } = countedMemory(machine({ KernelStack: 5, VmallocUsed: 25 }));
+  expect(bytesOf(memory, 'page-cache')).toBe(150 * MIB);
+  expect(bytesOf(memory, 'shared')).toBe(50 * MIB);
+  expect(bytesOf(memory, 'vmalloc')).toBe(20 * MIB);
+});
+
+test('it is never whole, and says of each row that no counter tells of', () => {
+  const answer = countedMemory(machine({}));
+  expect(answer.complete).toBe(false);
+  const text = memoryText(answer, { limit: 20, source: '--live', width: null });
+  expect(text.split('\n')[0]).toMatch(/ Told by counters of \/proc alone\.$/);
+  expect(text).toContain('network: queues of sockets');
+  expect(text).toContain('no counter tells of it');
+});
+
+describe('counters that contradict each other', () => {
+  test.each([
+    ['more than there is', machine({ AnonPages: 901 }), 'add up to 535822336 bytes more'],
+    ['more shared than cached', machine({ Shmem: 201 }), 'leave -1048576 bytes for page-cache'],
+    ['more memory than zones have', machine({ MemTotal: 1001 }), 'and zones have'],
+  ])('%s', (_, counted, message) => {
+    expect(() => countedMemory(counted)).toThrow(message);
+  });
+});
+
+test('pages that are mapped and in the swap cache are told', () => {
+  const { memory } = countedMemory(machine({ AnonPages: 100, SwapCached: 7 }));
+  const anonymous = memory.children
+    .flatMap(({ children }) => children)
+    .find(({ drawer }) => drawer === 'anonymous');
+  expect(anonymous).toMatchObject({ complete: false, why: expect.stringContaining('swap cache') });
+});
+
+test('this host’s counters make an answer', () => {
+  const answer = countedMemory(readHostCounts(liveHost));
+  checkSums(answer.memory);
+  const json = memoryJson(answer);
+  expect(memorySchema.parse(json)).toEqual(json);
+  expect(json).toMatchObject({ source: 'counters', kernel: null });
+  expect(bytesOf(answer.memory, 'anonymous')).toBeGreaterThan(MIB);
+});
