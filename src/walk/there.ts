@@ -4,6 +4,7 @@ import { WalkError } from './error.js';
 import { incompleteness } from './incompleteness.js';
 import { netNamespaces } from './network/net-namespaces.js';
 import { StructReader } from './struct-reader.js';
+import { refuseKernelThread } from './tasks/files.js';
 import { findTask } from './tasks/tasks.js';
 
 /** What a question is narrowed down to. */
@@ -17,10 +18,10 @@ export interface Asked {
  * Sees to it that what was asked for is there. Where that cannot be told, nothing is said: the answer
  * will say what could not be read.
  *
- * @throws {WalkError} `no-such-pid`, `no-such-netns`
+ * @throws {WalkError} `no-such-pid`, `kernel-thread`, `no-such-netns`
  */
 export function checkThere(kernel: Kernel, { pid, netns }: Asked): void {
-  if (pid !== undefined) ifReadable(() => findTask(kernel, pid));
+  if (pid !== undefined) ifReadable(() => refuseKernelThread(findTask(kernel, pid)));
   if (netns !== undefined) ifReadable(() => findNetns(kernel, netns));
 }
 

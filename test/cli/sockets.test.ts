@@ -238,6 +238,7 @@ describe('the text of sockets', () => {
   test.each([
     [['--pid', '999999'], 'there is no process 999999 among the '],
     [['--pid', '999999', '--ndjson'], 'there is no process 999999 among the '],
+    [['--pid', '2'], 'pid 2 is a kernel thread and has no files'],
     [
       ['--netns', '1', '--by', 'port'],
       'there is no network namespace 1 among the 2 of this kernel',

@@ -160,7 +160,8 @@ export function findFile(kernel: Kernel, task: Task, fd: number): OpenFile {
   throw new WalkError('no-such-fd', `fd ${fd} of pid ${task.pid} is not open`);
 }
 
-function refuseKernelThread(task: Task): void {
+/** @throws {WalkError} `kernel-thread` */
+export function refuseKernelThread(task: Task): void {
   if (task.kernelThread) {
     throw new WalkError('kernel-thread', `pid ${task.pid} is a kernel thread and has no files`);
   }
