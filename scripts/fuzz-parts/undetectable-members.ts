@@ -22,6 +22,12 @@ const ROW = (what: string) => [
 /** What is missing where a socket is. */
 const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];
 
+/** The same where what it holds then counts as nobody's. */
+const WITH_DATA = [
+  ...[...SOCKETS, 'total', 'foundBy'],
+  ...['skb-heads', 'skbs', 'skb-pairs', 'page-fragments', 'other-pages'].flatMap(ROW),
+];
+
 /**
  * Every member of which some values cannot be seen to be wrong. docs/undetectable.md is the same list
  * for people; a test holds one against the other.
@@ -216,7 +222,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['page of sock_common.skc_refcnt', 'sock_common.skc_prot'],
-    differs: [...SOCKETS, 'total', 'exclusiveBytes', 'sharedBytes', 'foundBy'],
+    differs: [...WITH_DATA, 'exclusiveBytes', 'sharedBytes'],
     why: 'A whole dump has the allocator’s lists of free slots, and the protocol that made a sock (`sk_prot_creator`).',
     only: 'extracts',
   },
@@ -242,7 +248,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'slab.slab_list.prev',
       'slab.counters',
     ],
-    differs: [...SOCKETS, 'foundBy', ...ROW('other-pages'), ...ROW('page-pools')],
+    differs: [...WITH_DATA, ...ROW('page-pools')],
     why: 'A whole dump has how many slabs each cache counts (`kmem_cache_node.nr_slabs`), and how many pages a page pool.',
     only: 'extracts',
   },
