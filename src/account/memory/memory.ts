@@ -33,7 +33,7 @@ export function accountMemory(
 ): MemoryAnswer {
   const warnings = new Warnings();
   const before = kernel.facts.live ? kernelCounts(kernel) : undefined;
-  const frames = new FrameMap(ramRanges(kernel));
+  const frames = new FrameMap(ramRanges(kernel, (message) => warnings.add('unreadable', message)));
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
   const ledger = new FrameLedger(frames, scan.kinds);
   const missed = new Map<DrawerName, Missed>();

@@ -1,9 +1,10 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../machine/cpus.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
+import { zones } from './zones.js';
 
 /** Page frames, by number: `end` is behind the last. */
 export interface FrameRange {
@@ -28,13 +29,48 @@ const MOST_ADDRESS = 2 ** 52;
  * `struct page`s too, is not among them.
  *
  * An architecture that keeps memblock (arm64) tells by that, since it counts what it may not map as
- * present; others by the tree that /proc/iomem shows.
+ * present; others by the tree that /proc/iomem shows. Where a dump lacks that, what memblock was is taken
+ * if it has as many pages as the zones.
  *
+ * @param note told that memblock was taken, and why
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
-export function ramRanges(kernel: Kernel): FrameRange[] {
+export function ramRanges(
+  kernel: Kernel,
+  note: (message: string) => void = () => {},
+): FrameRange[] {
   const kept = keptMemblock(kernel);
-  const bytes = kept === undefined ? systemRam(kernel) : memblockRegions(kernel, kept);
+  if (kept !== undefined) return framesOf(kernel, memblockRegions(kernel, kept));
+  try {
+    return framesOf(kernel, systemRam(kernel));
+  } catch (error) {
+    const other = error instanceof ReadError ? formerMemblock(kernel) : undefined;
+    if (other === undefined) throw error;
+    const { message } = error as ReadError;
+    note(`what is RAM is told by memblock, and not by the tree of resources: ${message}`);
+    return other;
+  }
+}
+
+/** What memblock was while the machine booted, if nobody has its memory now and zones say the same. */
+function formerMemblock(kernel: Kernel): FrameRange[] | undefined {
+  const [at, start, end] = ['memblock', '__init_begin', '__init_end'].map((name) =>
+    kernel.symbol(name),
+  );
+  if (at === undefined || start === undefined || end === undefined) return undefined;
+  if (at >= start && at < end) return undefined;
+  try {
+    const ranges = framesOf(kernel, memblockRegions(kernel, at));
+    const frames = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
+    const present = zones(kernel).reduce((sum, zone) => sum + zone.present, 0);
+    return frames === present ? ranges : undefined;
+  } catch (error) {
+    if (error instanceof ReadError || error instanceof KernelError) return undefined;
+    throw error;
+  }
+}
+
+function framesOf(kernel: Kernel, bytes: readonly (readonly [number, number])[]): FrameRange[] {
   const { pageSize } = kernel.facts;
   const ranges: FrameRange[] = [];
   for (const [from, to] of bytes.toSorted((a, b) => a[0] - b[0])) {

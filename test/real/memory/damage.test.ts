@@ -166,4 +166,13 @@ describe('one damaged word makes an incomplete answer', () => {
     expect(answer.complete).toBe(false);
     expect(answer.memory.frames).toBe(frames.size);
   });
+
+  test('where the tree of resources is missing memblock tells what is RAM, and that is said', () => {
+    const address = wordAt(needSymbol(kernel, 'iomem_resource') + offset('resource', 'child'));
+    const denials = [{ address, length: 64, code: 'filtered' as const }];
+    const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));
+    expect(answer.memory.frames).toBe(frames.size);
+    expect(answer.warnings[0]?.message).toMatch(/^what is RAM is told by memblock/);
+    expect(answer.complete).toBe(false);
+  });
 });
