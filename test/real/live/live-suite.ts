@@ -88,7 +88,11 @@ export function liveSuite(kernel: LabKernel): void {
       'memory --live puts every page frame into a drawer, as the guest’s own counters have them',
       async () => {
         const before = await guestMemory(guest);
-        const answer = memorySchema.parse(await jsonInGuest(guest, 'memory --live', MOST_MS));
+        const ask = async () =>
+          memorySchema.parse(await jsonInGuest(guest, 'memory --live', MOST_MS));
+        let answer = await ask();
+        // A list that changes under our hands makes an answer that says so: asked again it is whole.
+        for (let tries = 2; !answer.complete && tries > 0; tries--) answer = await ask();
         const after = await guestMemory(guest);
         const bytes = (name: string, drawer = answer.memory): number =>
           drawer.drawer === name
@@ -110,7 +114,7 @@ export function liveSuite(kernel: LabKernel): void {
         expect(answer.complete).toBe(true);
         expect(answer.driftBytes).toBeGreaterThan(0);
       },
-      MOST_MS,
+      3 * MOST_MS,
     );
 
     test(
