@@ -163,3 +163,14 @@ describe('a folder', () => {
     expect(said).toContain(`. Name one: --vmcore '${several}/a.vmcore'\n`);
   });
 });
+
+describe('parts of the answer to memory', () => {
+  test.each([
+    ['--caches', '--vmalloc'],
+    ['--vmalloc', '--nodes'],
+    ['--prometheus', '--nodes'],
+  ])('%s beside %s is refused', async (one, other) => {
+    const words = new RegExp(`option '${one}' cannot be used with option '${other}'`);
+    await refused(2, words, 'memory', one, other, vmcore);
+  });
+});

@@ -1,3 +1,4 @@
+import { grouped } from '../../grouped.js';
 import type { WarningCode } from '../../walk/warnings.js';
 import type { Drawer, Owner } from './answer.js';
 import type { KernelCounts } from './counters.js';
@@ -14,13 +15,10 @@ export interface Missed {
 export function reasons(
   missed: ReadonlyMap<DrawerName, Missed>,
 ): (Missed & { readonly drawers: readonly DrawerName[] })[] {
-  const found = new Map<string, Missed & { readonly drawers: DrawerName[] }>();
-  for (const [drawer, one] of missed) {
-    const known = found.get(one.why);
-    if (known) known.drawers.push(drawer);
-    else found.set(one.why, { ...one, drawers: [drawer] });
-  }
-  return [...found.values()];
+  return [...grouped(missed, ([, { why }]) => why).values()].map((spoiled) => ({
+    ...spoiled[0]![1],
+    drawers: spoiled.map(([drawer]) => drawer),
+  }));
 }
 
 interface Parts {

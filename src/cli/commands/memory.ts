@@ -5,15 +5,13 @@ import { formatJson } from '../../json.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
+import { addDepthOptions, DEPTH_NAMES, depthAsked } from '../memory-depths.js';
 import { parseNumber } from '../number-argument.js';
 import { printAnswer } from '../output.js';
 import { Progress } from '../progress.js';
 import { terminalWidth } from '../terminal-width.js';
 
 interface MemoryOptions extends AnswerOptions {
-  readonly caches?: true;
-  readonly vmalloc?: true;
-  readonly nodes?: true;
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
@@ -60,22 +58,16 @@ async function countedHere(): Promise<MemoryAnswer> {
 
 /** `kdump-mem memory`: where the memory of a machine is. */
 export function registerMemory(program: Command): void {
-  addSourceOptions(program.command('memory'))
+  const command = addSourceOptions(program.command('memory'))
     .usage('[options] [dump...]')
-    .description('where the memory is: free, applications, kernel, and what nothing explains')
-    .addOption(new Option('--caches', 'list slab caches').conflicts(['vmalloc', 'nodes']))
-    .option('--vmalloc', 'list who asked for memory of vmalloc’s address space')
-    .addOption(
-      new Option('--nodes', 'list zones of NUMA nodes, with free blocks by order').conflicts(
-        'vmalloc',
-      ),
-    )
+    .description('where the memory is: free, applications, kernel, and what nothing explains');
+  addDepthOptions(command)
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')
     .option('--json', 'print the answer as JSON')
     .addOption(
       new Option('--prometheus', 'print metrics, for node_exporter’s textfile collector').conflicts(
-        [...['json', 'caches', 'vmalloc']],
+        ['json', ...DEPTH_NAMES],
       ),
     )
     .option('--strict', 'exit with status 5 if anything could not be read')
@@ -87,14 +79,20 @@ export function registerMemory(program: Command): void {
         import('../../report/memory/text.js'),
         import('../../report/memory/prometheus.js'),
       ]);
-      const { caches, vmalloc, nodes, limit = 20, verbose } = options;
+      const { limit = 20, verbose } = options;
+      const depth = depthAsked(options);
+      const depthText = await depth?.text();
+      const toText = (found: MemoryAnswer, width: number | null): string => {
+        if (options.prometheus) return metrics.memoryMetrics(found);
+        if (depthText) return depthText(found, { limit, width });
+        return text.memoryText(found, { verbose, width, source: sourceWords(options) });
+      };
       const progress = new Progress();
-      if (options.live && !hasKcore() && !caches && !vmalloc && !nodes) {
+      if (options.live && !hasKcore() && !depth?.needsFrames) {
         const found = await countedHere();
-        const words = { limit, verbose, width: terminalWidth(), source: '--live' };
-        if (options.json) printAnswer(formatJson(json.memoryJson(found), 2));
-        else if (options.prometheus) printAnswer(metrics.memoryMetrics(found));
-        else printAnswer(text.memoryText(found, words));
+        printAnswer(
+          options.json ? formatJson(json.memoryJson(found), 2) : toText(found, terminalWidth()),
+        );
         if (options.strict) process.exitCode = EXIT.incomplete;
         return;
       }
@@ -109,13 +107,7 @@ export function registerMemory(program: Command): void {
           }
         },
         toJson: json.memoryJson,
-        toText: (found, width) =>
-          options.prometheus
-            ? metrics.memoryMetrics(found)
-            : text.memoryText(found, {
-                ...{ limit, verbose, width, source: sourceWords(options) },
-                depth: caches ? 'caches' : vmalloc ? 'vmalloc' : nodes ? 'nodes' : undefined,
-              }),
+        toText,
       });
     });
 }

@@ -1,4 +1,5 @@
-import type { Drawer } from '../../account/memory/answer.js';
+import type { Drawer, Owner } from '../../account/memory/answer.js';
+import { escapeText } from '../text/escape.js';
 
 /** Drawers in words for people. */
 const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
@@ -43,4 +44,8 @@ const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
 
 export function drawerWords({ drawer }: Pick<Drawer, 'drawer'>): string {
   return WORDS[drawer];
+}
+
+export function ownerWords({ name, pid }: Owner): string {
+  return pid === undefined ? escapeText(name) : `pid ${pid} (${escapeText(name)})`;
 }

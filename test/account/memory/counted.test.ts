@@ -50,7 +50,7 @@ test('what counters have in common counts once: shared memory is in Cached, stac
 test('it is never whole, and says of each row that no counter tells of', () => {
   const answer = countedMemory(machine({}));
   expect(answer.complete).toBe(false);
-  const text = memoryText(answer, { limit: 20, source: '--live', width: null });
+  const text = memoryText(answer, { source: '--live', width: null });
   expect(text.split('\n')[0]).toMatch(/ Told by counters of \/proc alone\.$/);
   expect(text).toContain('network: queues of sockets');
   expect(text).toContain('no counter tells of it');

@@ -6,7 +6,7 @@ import { answerOf } from './answer.js';
 
 const PAGE = 4096;
 
-const options = { limit: 20, source: '--vmcore dump', width: null };
+const options = { source: '--vmcore dump', width: null };
 
 test('the first line says how much, in whose hands, and where the most is', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 }), options);

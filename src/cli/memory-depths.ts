@@ -1,0 +1,48 @@
+import { type Command, Option } from 'commander';
+import type { DepthText } from '../report/memory/depths/depth.js';
+
+/** A part of the answer that `memory` tells in more detail, in place of its tree. */
+interface MemoryDepth {
+  /** Of the option, without its dashes. */
+  readonly name: string;
+  readonly help: string;
+  /** Counters of /proc cannot tell it. */
+  readonly needsFrames: boolean;
+  text(): Promise<DepthText>;
+}
+
+const DEPTHS: readonly MemoryDepth[] = [
+  {
+    name: 'caches',
+    help: 'list slab caches',
+    needsFrames: true,
+    text: async () => (await import('../report/memory/depths/caches.js')).cachesTable,
+  },
+  {
+    name: 'vmalloc',
+    help: 'list who asked for memory of vmalloc’s address space',
+    needsFrames: true,
+    text: async () => (await import('../report/memory/depths/callers.js')).callersTable,
+  },
+  {
+    name: 'nodes',
+    help: 'list zones of NUMA nodes, with free blocks by order',
+    needsFrames: true,
+    text: async () => (await import('../report/memory/depths/zones.js')).zonesTable,
+  },
+];
+
+/** Names of all depths, for options that mean nothing beside one. */
+export const DEPTH_NAMES: readonly string[] = DEPTHS.map(({ name }) => name);
+
+/** Adds an option for each, of which one may be given. */
+export function addDepthOptions(command: Command): Command {
+  for (const [index, { name, help }] of DEPTHS.entries())
+    command.addOption(new Option(`--${name}`, help).conflicts(DEPTH_NAMES.slice(index + 1)));
+  return command;
+}
+
+/** The depth that the options ask for; undefined: the tree of drawers. */
+export function depthAsked(options: object): MemoryDepth | undefined {
+  return DEPTHS.find(({ name }) => name in options);
+}

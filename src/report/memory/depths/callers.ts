@@ -1,0 +1,24 @@
+import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { escapeText } from '../../text/escape.js';
+import { formatSize } from '../../text/size.js';
+import { renderTable } from '../../text/table.js';
+import { drawerWords } from '../words.js';
+import type { DepthOptions } from './depth.js';
+import { more } from './more.js';
+
+/** Who asked for memory of vmalloc's address space. */
+export function callersTable({ callers }: MemoryAnswer, { limit, width }: DepthOptions): string {
+  const table = renderTable(
+    [
+      {
+        heading: 'CALLER',
+        value: ({ name }) => (name === '' ? '(in a module)' : escapeText(name)),
+      },
+      { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+      { heading: 'DRAWER', value: (caller) => drawerWords(caller) },
+    ],
+    callers.slice(0, limit),
+    width,
+  );
+  return more(table, callers.length - limit);
+}

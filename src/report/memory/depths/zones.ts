@@ -1,0 +1,47 @@
+import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { pageSizeOf } from '../../../account/memory/page-size.js';
+import type { Zone } from '../../../walk/memory/zones.js';
+import { wrap } from '../../text/cut.js';
+import { escapeText } from '../../text/escape.js';
+import { formatCount, formatSize } from '../../text/size.js';
+import { type Column, renderTable } from '../../text/table.js';
+import type { DepthOptions } from './depth.js';
+
+/** Zones, and why an allocation of some order may fail in one: no block of it or a larger one is free. */
+export function zonesTable(answer: MemoryAnswer, { width }: Pick<DepthOptions, 'width'>): string {
+  const { zones } = answer;
+  const pageSize = pageSizeOf(answer);
+  const size = (pages: number) => formatSize(pages * pageSize);
+  const free = ({ freeBlocks }: Zone) =>
+    freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+  const mark = (zone: Zone, name: 'min' | 'low') =>
+    zone.watermarks === null ? '?' : size(zone.watermarks[name]);
+  const orders = Math.max(0, ...zones.map(({ freeBlocks }) => freeBlocks.length));
+  const byOrder = Array.from(
+    { length: orders },
+    (_, order): Column<Zone> => ({
+      heading: `${order}`,
+      align: 'right',
+      value: ({ freeBlocks }) => formatCount(freeBlocks[order] ?? 0),
+      // Small blocks say least.
+      spare: orders - order,
+    }),
+  );
+  const table = renderTable<Zone>(
+    [
+      { heading: 'NODE', align: 'right', value: ({ nodeId }) => `${nodeId}` },
+      { heading: 'ZONE', value: ({ name }) => escapeText(name) },
+      { heading: 'PRESENT', align: 'right', value: ({ present }) => size(present) },
+      { heading: 'FREE', align: 'right', value: (zone) => size(free(zone)) },
+      { heading: 'MIN', align: 'right', value: (zone) => mark(zone, 'min') },
+      { heading: 'LOW', align: 'right', value: (zone) => mark(zone, 'low') },
+      ...byOrder,
+    ],
+    zones,
+    width,
+  );
+  return `${table}\n\n${wrap(ZONES, width).join('\n')}`;
+}
+
+const ZONES =
+  'Numbers are free blocks of each order. An allocation of order N needs a free block of order N or more, and FREE above MIN; below LOW kswapd works.';

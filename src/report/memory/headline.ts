@@ -1,0 +1,61 @@
+import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
+import { escapeText } from '../text/escape.js';
+import { formatSize } from '../text/size.js';
+import { leaves } from './leaves.js';
+import { drawerWords, ownerWords } from './words.js';
+
+/** How much memory there is, in whose hands, and the one thing that stands out. */
+export function headline(answer: MemoryAnswer): string {
+  const size = (name: Drawer['drawer']) => formatSize(group(answer, name)?.bytes ?? 0);
+  const unread = group(answer, 'unknown')?.bytes ?? 0;
+  const parts = [
+    `${size('free')} free`,
+    `${size('applications')} in applications`,
+    `${size('kernel')} in the kernel`,
+    `${size('reserved')} set aside at boot`,
+    ...(unread > 0 ? [`${formatSize(unread)} not known`] : []),
+  ];
+  const told = answer.source === 'counters' ? ' Told by counters of /proc alone.' : '';
+  return `${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${told}`;
+}
+
+/** A socket is named from this part of the memory on. */
+export const NOTABLE = 0.05;
+
+function standsOut(answer: MemoryAnswer): string {
+  const { memory, census } = answer;
+  const top = census?.sockets[0];
+  const queues = leaves(memory).find(({ drawer }) => drawer === 'network-sockets');
+  if (top && queues && queues.bytes >= NOTABLE * memory.bytes) {
+    const { pinnedBytes } = top.total;
+    const holder = top.holders[0];
+    const who = holder
+      ? `pid ${holder.pid} (${escapeText(holder.comm)}) fd ${holder.fd}`
+      : undefined;
+    if (pinnedBytes >= queues.bytes / 2 && who !== undefined)
+      return `${formatSize(pinnedBytes)} wait in one socket: ${who}.`;
+    const [process] = queues.owners;
+    const most = process === undefined ? '' : `; most at ${ownerWords(process)}`;
+    return `${formatSize(queues.bytes)} wait in queues of sockets${most}.`;
+  }
+  const held = leaves(memory).filter(
+    ({ drawer }) => !drawer.startsWith('free') && !QUIET.has(drawer),
+  );
+  const [largest] = held.toSorted((a, b) => b.frames - a.frames);
+  if (!largest || largest.frames === 0) return '';
+  const [owner] = largest.owners;
+  const most = owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it ${ownerWords(owner)}`;
+  return `The most is in one drawer: ${drawerWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+}
+
+function group({ memory }: MemoryAnswer, name: Drawer['drawer']): Drawer | undefined {
+  return memory.children.find(({ drawer }) => drawer === name);
+}
+
+/** Of a size that the machine has, whatever runs on it. */
+export const QUIET: ReadonlySet<Drawer['drawer']> = new Set<Drawer['drawer']>([
+  'image',
+  'memmap',
+  'set-aside',
+  'crash-kernel',
+]);

@@ -1,0 +1,6 @@
+import type { Drawer } from '../../account/memory/answer.js';
+
+/** The drawers that are no groups. */
+export function leaves(drawer: Drawer): Drawer[] {
+  return drawer.children.length === 0 ? [drawer] : drawer.children.flatMap(leaves);
+}

@@ -1,0 +1,83 @@
+import type { Drawer, MemoryAnswer, Owner } from '../../account/memory/answer.js';
+import { formatSize } from '../text/size.js';
+import { type Column, renderTable } from '../text/table.js';
+import { drawerWords, ownerWords } from './words.js';
+
+/** All drawers that have anything, as one tree. */
+export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
+  const rows = [...treeRows(answer.memory)].filter(
+    // No row for each of the many that no counter tells of.
+    ({ drawer }) => drawer.frames > 0 || answer.source !== 'counters',
+  );
+  return renderTable(columns(answer, verbose), rows, width);
+}
+
+interface TreeRow {
+  readonly drawer: Drawer;
+  readonly depth: number;
+}
+
+function* treeRows({ children }: Drawer, depth = 0): Generator<TreeRow> {
+  // Free memory first, then by size, what nothing explains where it belongs by that.
+  const shown = children.filter(({ frames, complete }) => frames > 0 || !complete);
+  const sorted = depth === 0 ? shown : shown.toSorted((a, b) => b.frames - a.frames);
+  for (const drawer of sorted) {
+    yield { drawer, depth };
+    yield* treeRows(drawer, depth + 1);
+  }
+}
+
+function columns({ memory }: MemoryAnswer, verbose: boolean): Column<TreeRow>[] {
+  const counted: Column<TreeRow>[] = [
+    {
+      heading: 'KERNEL COUNTS',
+      align: 'right',
+      value: ({ drawer }) =>
+        drawer.counterBytes === null ? '' : counterCell(drawer.bytes, drawer.counterBytes),
+    },
+    {
+      heading: 'KNOWN BY',
+      value: ({ drawer }) => (drawer.children.length > 0 ? '' : drawer.known),
+    },
+  ];
+  return [
+    {
+      heading: 'WHERE',
+      value: ({ drawer, depth }) => `${'  '.repeat(depth)}${drawerWords(drawer)}`,
+    },
+    {
+      heading: 'BYTES',
+      align: 'right',
+      value: ({ drawer }) => `${drawer.complete ? '' : '≥ '}${formatSize(drawer.bytes)}`,
+    },
+    {
+      heading: 'SHARE',
+      align: 'right',
+      value: ({ drawer }) => share(drawer.frames, memory.frames),
+    },
+    ...(verbose ? counted : []),
+    {
+      heading: 'WHO',
+      value: ({ drawer }) => ownersCell(drawer.owners),
+      shrinks: { keeps: 'start', least: 12 },
+    },
+  ];
+}
+
+function counterCell(bytes: number, counted: number): string {
+  return counted === bytes ? 'the same' : formatSize(counted);
+}
+
+function share(frames: number, all: number): string {
+  const percent = (100 * frames) / all;
+  return `${percent > 0 && percent < 0.95 ? percent.toFixed(1) : Math.round(percent)} %`;
+}
+
+const SHOWN_OWNERS = 3;
+
+function ownersCell(owners: readonly Owner[]): string {
+  const words = owners.slice(0, SHOWN_OWNERS).map((owner) => {
+    return `${ownerWords(owner)} ${formatSize(owner.bytes)}`;
+  });
+  return [...words, ...(owners.length > SHOWN_OWNERS ? ['…'] : [])].join(', ');
+}
