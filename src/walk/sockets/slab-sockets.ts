@@ -9,6 +9,7 @@ import type { FoundSockets } from './found-sockets.js';
 import { inodeSlots } from './inode-slots.js';
 import { protocols } from './protocols.js';
 import { SockSlots } from './sock-slots.js';
+import { checkUnixCount } from './unix-count.js';
 
 /**
  * Finds sockets in the slabs of socks and of sockets, whoever has them.
@@ -48,5 +49,7 @@ export function findInSlabs(
       warnings.add(incompleteness(error), message);
     }
   }
-  if (!kernel.facts.live) witness.check(warnings);
+  if (kernel.facts.live) return;
+  witness.check(warnings);
+  checkUnixCount(kernel, found.socks(), socks.leaving, warnings);
 }

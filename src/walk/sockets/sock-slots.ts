@@ -14,6 +14,8 @@ const CLOSED = 7;
 /** Protocols whose socks go through TCP's states. */
 const STATEFUL: readonly string[] = ['TCP', 'TCPv6'];
 
+const UNIX: readonly string[] = ['UNIX', 'UNIX-STREAM'];
+
 /** Tells which slots of the caches of socks hold one. */
 export class SockSlots {
   readonly #live: boolean;
@@ -24,7 +26,8 @@ export class SockSlots {
   readonly #state;
   readonly #cache;
   readonly #byCache = new Map<bigint, Protocol[]>();
-  /** Caches whose objects may be anything: the allocator merges those that are alike in size. */
+  #leaving = 0;
+  /** Caches that not socks alone lie in: the allocator merges those that are alike in size. */
   readonly #merged = new Map<bigint, boolean>();
 
   constructor(kernel: Kernel, registered: readonly Protocol[], use: SlotUse) {
@@ -43,6 +46,14 @@ export class SockSlots {
 
   get caches(): Iterable<bigint> {
     return this.#byCache.keys();
+  }
+
+  /**
+   * Unix socks that were met without references and are not free: a message that was sent keeps its
+   * sender's (`sk_wmem_alloc`), and nothing leads to it.
+   */
+  get leaving(): number {
+    return this.#leaving;
   }
 
   /** @throws {KernelError} `damaged` where its sock and the allocator differ; {@link ReadError} */
@@ -76,6 +87,7 @@ export class SockSlots {
       if (state === undefined || state === CLOSED || this.#use.isInUse(slot) === false) return;
       throw new KernelError('damaged', `a sock without references is in state ${state}`);
     }
+    if (known && UNIX.includes(known.name) && this.#use.isInUse(slot) !== false) this.#leaving++;
     // A slab of one slot is KFENCE's, which keeps no lists.
     if (protocol !== 0n || slab.objects === 1 || this.#isMerged(cache)) return;
     if (this.#use.isInUse(slot)) throw new KernelError('damaged', 'a sock in use is blank');
@@ -84,7 +96,9 @@ export class SockSlots {
   #isMerged(cache: bigint): boolean {
     let merged = this.#merged.get(cache);
     if (merged === undefined) {
-      merged = readOrNot(() => this.#cache.read(cache).number('refcount')) !== 1;
+      // One for each that was merged into it, and its first.
+      const users = readOrNot(() => this.#cache.read(cache).number('refcount'));
+      merged = users !== this.#byCache.get(cache)?.length;
       this.#merged.set(cache, merged);
     }
     return merged;
