@@ -1,3 +1,5 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { remembered } from '../../walk/memory/remembered.js';
 import { kernelStacks } from '../../walk/memory/stacks.js';
@@ -9,6 +11,9 @@ export class Areas {
   /** Throws after the last that could be read, if there are others. */
   readonly all: () => Generator<VmArea>;
   #stacks: ReadonlySet<bigint> | undefined;
+  /** Where each thread's stack lies, by the `struct vm_struct` that the thread names. */
+  readonly #places = new Map<bigint, bigint>();
+  readonly #ending = new Set<bigint>();
   #lostStacks: unknown;
   readonly #direct: bigint[] = [];
   readonly #callers = new Map<bigint, string | undefined>();
@@ -20,6 +25,22 @@ export class Areas {
 
   isStack(area: VmArea): boolean {
     return this.#stackAreas().has(area.vm);
+  }
+
+  /**
+   * Pages of stacks that the kernel's counter may be less or more by than what threads have: those of
+   * threads that are ending; and areas of stacks that no thread has, since it is being made, or was freed
+   * and waits for the next.
+   */
+  stackSlack(): { readonly less: number; readonly more: number } {
+    let [less, more] = [0, 0];
+    const callers = new Set<bigint>();
+    for (const area of this.all()) if (this.isStack(area)) callers.add(area.caller);
+    for (const area of this.all()) {
+      if (this.#ending.has(area.vm)) less += area.count;
+      if (!this.isStack(area) && callers.has(area.caller)) more += area.count;
+    }
+    return { less, more };
   }
 
   /** Stacks that lie in the direct map. */
@@ -41,9 +62,14 @@ export class Areas {
     const found = new Set<bigint>();
     this.#stacks = found;
     try {
-      for (const { stack, vm } of kernelStacks(this.#kernel)) {
-        if (vm !== 0n) found.add(vm);
-        else if (stack !== 0n) this.#direct.push(stack);
+      for (const { stack, vm, ending } of kernelStacks(this.#kernel)) {
+        if (ending) this.#ending.add(vm);
+        if (vm === 0n) {
+          if (stack !== 0n) this.#direct.push(stack);
+        } else {
+          found.add(vm);
+          this.#places.set(vm, stack);
+        }
       }
     } catch (error) {
       this.#lostStacks = error;
@@ -51,9 +77,20 @@ export class Areas {
     return found;
   }
 
-  /** @throws if not every task could be read */
+  /**
+   * @throws if not every task could be read; {@link KernelError} `damaged` if a thread's stack does not lie
+   *   in the area that it names, which on a live kernel may have changed meanwhile
+   */
   checkStacks(): void {
     this.#stackAreas();
     if (this.#lostStacks !== undefined) throw this.#lostStacks;
+    if (this.#kernel.facts.live) return;
+    const elsewhere = new Map(this.#places);
+    for (const { vm, address } of this.all())
+      if (elsewhere.get(vm) === address) elsewhere.delete(vm);
+    const [lost] = elsewhere;
+    if (!lost) return;
+    const message = `a thread has its stack at ${hex(lost[1])}, which is not the area that it names`;
+    throw new KernelError('damaged', message);
   }
 }

@@ -6,10 +6,21 @@ import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import { slabsCounted } from '../../walk/pages/slab-totals.js';
 import { StructReader } from '../../walk/struct-reader.js';
+import type { Areas } from './areas.js';
 import type { KernelCounts } from './counters.js';
 import { DRAWERS, type DrawerName } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { Missed } from './tree.js';
+
+/** What is held against each other. */
+interface Facts {
+  readonly ledger: FrameLedger;
+  readonly areas: Areas;
+  readonly scan: FrameScan;
+  readonly counts: KernelCounts;
+  readonly missed: ReadonlyMap<DrawerName, Missed>;
+  readonly places: readonly Zone[];
+}
 
 /**
  * Facts of a dump that cannot all be true: drawers against the kernel's own counters where both count the
@@ -18,11 +29,7 @@ import type { Missed } from './tree.js';
  */
 export function contradictions(
   kernel: Kernel,
-  ledger: FrameLedger,
-  scan: FrameScan,
-  counts: KernelCounts,
-  missed: ReadonlyMap<DrawerName, Missed>,
-  places: readonly Zone[],
+  { ledger, areas, scan, counts, missed, places }: Facts,
 ): string[] {
   if (kernel.facts.live) return [];
   const found: string[] = [];
@@ -56,11 +63,15 @@ export function contradictions(
   );
   atLeast(found, 'the page cache', ofKind('file'), counts.get('page-cache'));
   if (!missed.has('percpu')) compare('per-CPU memory', frames('percpu'), 'percpu');
-  if (!missed.has('kernel-stacks'))
-    compare('kernel stacks', frames('kernel-stacks'), 'kernel-stacks');
-  const areas = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
-  if (areas.every((drawer) => !missed.has(drawer))) {
-    const mapped = areas.reduce((sum, drawer) => sum + frames(drawer), 0);
+  if (!missed.has('kernel-stacks')) {
+    const { less, more } = areas.stackSlack();
+    const [ours, theirs] = [frames('kernel-stacks'), counts.get('kernel-stacks') ?? Number.NaN];
+    if (theirs < ours - less || theirs > ours + more)
+      compare('kernel stacks', ours, 'kernel-stacks');
+  }
+  const ofAreas = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
+  if (ofAreas.every((drawer) => !missed.has(drawer))) {
+    const mapped = ofAreas.reduce((sum, drawer) => sum + frames(drawer), 0);
     compare('vmalloc, stacks among them', mapped, 'all-vmalloc');
   }
   if (frames('unread') === 0) {

@@ -62,7 +62,9 @@ export function accountMemory(
     warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
   const counts = kernelCounts(kernel);
   const places = zones(kernel);
-  for (const message of contradictions(kernel, ledger, scan, counts, missed, places))
+  for (const message of contradictions(kernel, {
+    ...{ ledger, areas, scan, counts, missed, places },
+  }))
     warnings.add('corrupt', message);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);

@@ -9,6 +9,8 @@ export interface KernelStack {
   readonly stack: bigint;
   /** Address of the `struct vm_struct` of its area; 0n: it lies in the direct map. */
   readonly vm: bigint;
+  /** Its thread is ending: the kernel may no longer count it (exit_task_stack_account() in kernel/fork.c). */
+  readonly ending: boolean;
 }
 
 /**
@@ -19,12 +21,16 @@ export interface KernelStack {
  */
 export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
   const mapped = kernel.struct('task_struct')?.member('stack_vm_area') !== undefined;
-  const plain = new StructReader(kernel, 'task_struct', ['stack']);
+  const plain = new StructReader(kernel, 'task_struct', ['stack', 'exit_state']);
   const area = mapped ? new StructReader(kernel, 'task_struct', ['stack_vm_area']) : undefined;
-  const stackOf = (task: bigint): KernelStack => ({
-    stack: plain.read(task).pointer('stack'),
-    vm: area?.read(task).pointer('stack_vm_area') ?? 0n,
-  });
+  const stackOf = (task: bigint): KernelStack => {
+    const view = plain.read(task);
+    return {
+      stack: view.pointer('stack'),
+      vm: area?.read(task).pointer('stack_vm_area') ?? 0n,
+      ending: view.number('exit_state') !== 0,
+    };
+  };
   const tasks = new TaskReader(kernel);
   let lost: unknown;
   for (const process of tasks.processes()) {

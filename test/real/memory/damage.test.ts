@@ -9,6 +9,7 @@ import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { kernelStacks } from '../../../src/walk/memory/stacks.js';
 import { vmAreas } from '../../../src/walk/memory/vm-areas.js';
 import { zones } from '../../../src/walk/memory/zones.js';
+import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
@@ -73,6 +74,7 @@ const area = [...vmAreas(kernel)].find(
   (one) => one.owns && one.count > 2 && stacks.every(({ vm }) => vm !== one.vm),
 );
 const [stack] = stacks;
+const task = [...new TaskReader(kernel).processes()][1]?.address ?? 0n;
 const stackArea = [...vmAreas(kernel)].find(({ vm }) => vm === stack?.vm);
 const lists = perCpuAddress(
   kernel,
@@ -134,6 +136,15 @@ describe('one damaged word makes an incomplete answer', () => {
       'the pages of a stack',
       () => more((stackArea?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n),
     ],
+    [
+      'whose stack an area is',
+      () => word(task + offset('task_struct', 'stack_vm_area'), area?.vm ?? 0n),
+    ],
+    [
+      'an area of a stack that is none',
+      () => word(task + offset('task_struct', 'stack_vm_area'), task),
+    ],
+    ['where a stack lies', () => more(task + offset('task_struct', 'stack'), 0x4000n)],
     ['how many pages a CPU lists', () => more(lists + offset('per_cpu_pages', 'count'), -1n)],
     [
       'a unit of per-CPU memory',

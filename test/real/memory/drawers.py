@@ -88,21 +88,28 @@ tasks = list(for_each_task()) + [
     per_cpu(prog["runqueues"], cpu).idle for cpu in for_each_possible_cpu()
 ]
 stacks = {}
+ending = 0
 for task in tasks:
     area = task.stack_vm_area
     if area:
         stacks[area.value_()] = area.nr_pages.value_()
+        ending += area.nr_pages.value_() if task.exit_state else 0
 counts["kernel-stacks"] = sum(stacks.values())
+counts["ending-stacks"] = ending
 
 # vmalloc, modules and BPF: the tree of areas.
-pages = 0
+pages = spare = 0
+makers = {area.vm.caller.value_() for area in for_each_vmap_area(prog) if area.vm.value_() in stacks}
 for area in for_each_vmap_area(prog):
     vm = area.vm
     if not vm or vm.value_() in stacks:
         continue
+    if vm.caller.value_() in makers:
+        spare += vm.nr_pages.value_()
     if vm.flags.value_() & 0x202 and vm.pages:
         pages += vm.nr_pages.value_()
 counts["in-vmalloc"] = pages
+counts["spare-stacks"] = spare
 
 # What the kernel counts of per-CPU memory.
 counts["percpu"] = prog["pcpu_nr_populated"].value_() * prog["pcpu_nr_units"].value_()
