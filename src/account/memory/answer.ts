@@ -29,7 +29,7 @@ export interface Drawer {
   readonly deeper?: string;
   /** Nothing that would belong here was missed. */
   readonly complete: boolean;
-  /** Why it is not complete. */
+  /** Why it is not whole: what is not complete says so, and so does what is not walked on such a kernel. */
   readonly why?: string;
   /** What a walk for this drawer led to and other drawers have. */
   readonly elsewhere: readonly Elsewhere[];

@@ -6,11 +6,12 @@ import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import { slabsCounted } from '../../walk/pages/slab-totals.js';
 import { StructReader } from '../../walk/struct-reader.js';
+import type { Warnings } from '../../walk/warnings.js';
 import type { Areas } from './areas.js';
 import type { KernelCounts } from './counters.js';
 import { DRAWERS, type DrawerName } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
-import type { Missed } from './tree.js';
+import { codeOf, type Missed } from './missed.js';
 
 /** What is held against each other. */
 interface Facts {
@@ -18,7 +19,7 @@ interface Facts {
   readonly areas: Areas;
   readonly scan: FrameScan;
   readonly counts: KernelCounts;
-  readonly missed: ReadonlyMap<DrawerName, Missed>;
+  readonly missed: Missed;
   readonly places: readonly Zone[];
 }
 
@@ -27,18 +28,19 @@ interface Facts {
  * same to the page, free blocks against the free lists, and pages that somebody holds and that are free.
  * On a live kernel both change between two reads: nothing is said.
  */
-export function contradictions(
+export function tellContradictions(
   kernel: Kernel,
   { ledger, areas, scan, counts, missed, places }: Facts,
-): string[] {
-  if (kernel.facts.live) return [];
-  const found: string[] = [];
+  warnings: Warnings,
+): void {
+  if (kernel.facts.live) return;
+  const tell = (message: string) => warnings.add('corrupt', message);
   const sums = ledger.sums();
   const frames = (drawer: DrawerName) => sums.get(drawer) ?? 0;
   const compare = (what: string, ours: number, name: Parameters<KernelCounts['get']>[0]): void => {
     const theirs = counts.get(name);
     if (theirs === undefined || theirs === ours) return;
-    found.push(`the kernel counts ${theirs} pages of ${what}, and ${ours} are found`);
+    tell(`the kernel counts ${theirs} pages of ${what}, and ${ours} are found`);
   };
   compare('memory', ledger.size, 'memory');
   const kinds = new Array<number>(KINDS.length).fill(0);
@@ -54,55 +56,55 @@ export function contradictions(
   // Before 6.15 large kmallocs do not say what they are, and are counted with these.
   const slabs = ofKind('slab') + ofKind('large-kmalloc');
   if (ofKind('large-kmalloc') > 0) compare('other slabs and large kmallocs', slabs, 'all-slab');
-  else atLeast(found, 'other slabs', counts.get('all-slab'), slabs);
+  else atLeast(tell, 'other slabs', counts.get('all-slab'), slabs);
   atLeast(
-    found,
+    tell,
     'anonymous memory',
     ofKind('anonymous') + ofKind('swap-cache'),
     counts.get('anonymous'),
   );
-  atLeast(found, 'the page cache', ofKind('file'), counts.get('page-cache'));
-  if (!missed.has('percpu')) compare('per-CPU memory', frames('percpu'), 'percpu');
-  if (!missed.has('kernel-stacks')) {
+  atLeast(tell, 'the page cache', ofKind('file'), counts.get('page-cache'));
+  if (!missed.spoils('percpu')) compare('per-CPU memory', frames('percpu'), 'percpu');
+  if (!missed.spoils('kernel-stacks')) {
     const { less, more } = areas.stackSlack();
     const [ours, theirs] = [frames('kernel-stacks'), counts.get('kernel-stacks') ?? Number.NaN];
     if (theirs < ours - less || theirs > ours + more)
       compare('kernel stacks', ours, 'kernel-stacks');
   }
   const ofAreas = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
-  if (ofAreas.every((drawer) => !missed.has(drawer))) {
+  if (ofAreas.every((drawer) => !missed.spoils(drawer))) {
     const mapped = ofAreas.reduce((sum, drawer) => sum + frames(drawer), 0);
     compare('vmalloc, stacks among them', mapped, 'all-vmalloc');
   }
   if (frames('unread') === 0) {
-    for (const { name, counted, slabs: ours } of slabsOfCaches(kernel, scan)) {
-      if (counted !== ours) found.push(`${name} counts ${counted} slabs, and ${ours} are found`);
+    try {
+      for (const { name, counted, slabs: ours } of slabsOfCaches(kernel, scan))
+        if (counted !== ours) tell(`${name} counts ${counted} slabs, and ${ours} are found`);
+    } catch (error) {
+      warnings.add(codeOf(error), `how many slabs caches count: ${(error as Error).message}`);
     }
     for (const [order, counted] of freeBlocks(places).entries()) {
       const ours = scan.freeBlocks[order] ?? 0;
       if (ours !== counted)
-        found.push(
-          `the free lists count ${counted} blocks of order ${order}, and ${ours} are found`,
-        );
+        tell(`the free lists count ${counted} blocks of order ${order}, and ${ours} are found`);
     }
   }
   for (const drawer of DRAWERS) {
     const free = ledger.freeButHeld(drawer);
     // The image: what only the boot needed was given to the buddy allocator.
-    if (free > 0 && drawer !== 'image') found.push(`${drawer}: ${free} of its pages are free`);
+    if (free > 0 && drawer !== 'image') tell(`${drawer}: ${free} of its pages are free`);
   }
-  return found;
 }
 
 /** Some of what is found the kernel does not count, and never the other way round. */
 function atLeast(
-  found: string[],
+  tell: (message: string) => void,
   what: string,
   more: number | undefined,
   less: number | undefined,
 ): void {
   if (more === undefined || less === undefined || more >= less) return;
-  found.push(`there are ${more} pages of ${what}, and ${less} of them are counted`);
+  tell(`there are ${more} pages of ${what}, and ${less} of them are counted`);
 }
 
 /** What each slab cache counts of its slabs; none where the kernel keeps no such count. */

@@ -17,19 +17,25 @@ export type KernelCounts = ReadonlyMap<
  * The kernel's own counters of what drawers hold, with what CPUs have counted and not added; of those
  * that this kernel lacks, or that cannot be read, there is none.
  *
+ * @param lost told of what a sound dump has and this one lacks; not of counters that a kernel has not
+ *
  * - `free-buddy` is NR_FREE_PAGES; pages of CPUs' lists are in no counter.
  * - `anonymous` counts what is mapped: what is in the swap cache too is among it.
  * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
  * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
  * - `all-reserved` is what zones have and the buddy allocator never got.
  */
-export function kernelCounts(kernel: Kernel): KernelCounts {
+export function kernelCounts(
+  kernel: Kernel,
+  lost: (error: KernelError | ReadError) => void = () => {},
+): KernelCounts {
   const counts = new Map<string, number>();
   const attempt = (step: () => void): void => {
     try {
       step();
     } catch (error) {
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+      if (error instanceof ReadError || error.code === 'damaged') lost(error);
     }
   };
   const add = (name: string, pages: number) => counts.set(name, (counts.get(name) ?? 0) + pages);

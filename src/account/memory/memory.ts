@@ -1,23 +1,23 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../../walk/incompleteness.js';
-import { TornList } from '../../walk/list.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
-import { zones } from '../../walk/memory/zones.js';
+import { type Zone, zones } from '../../walk/memory/zones.js';
 import { Warnings } from '../../walk/warnings.js';
-import { accountAll, type CensusAnswer } from '../sockets.js';
+import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
 import { Areas } from './areas.js';
-import { contradictions } from './contradictions.js';
+import { tellContradictions } from './contradictions.js';
 import { driftBetween, kernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
-import { drawerTree, type Missed, reasons } from './tree.js';
+import { codeOf, Missed } from './missed.js';
+import { claimNetwork } from './network.js';
+import { drawerTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
 /**
@@ -36,36 +36,29 @@ export function accountMemory(
   const frames = new FrameMap(ramRanges(kernel, (message) => warnings.add('unreadable', message)));
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
   const ledger = new FrameLedger(frames, scan.kinds);
-  const missed = new Map<DrawerName, Missed>();
-  const miss = (drawer: DrawerName, error: unknown): void => {
-    // A kernel without what a walk needs lacks that drawer, or this program does not know it.
-    const unknown = error instanceof KernelError && !(error instanceof TornList);
-    const code = unknown && error.code !== 'damaged' ? 'unsupported-layout' : incompleteness(error);
-    missed.set(drawer, { why: (error as Error).message, code });
-  };
+  const missed = new Missed();
   const run = (walks: readonly Walk[]): void => {
     for (const { drawer, run: walk } of walks) {
       try {
         walk();
       } catch (error) {
-        miss(drawer, error);
+        missed.add(drawer, error);
       }
     }
   };
   const areas = new Areas(kernel);
   run(walksBefore(kernel, frames, ledger, areas));
-  const census = network(kernel, ledger, (part) => progress((1 + part) / 2), miss);
+  const census = claimNetwork(kernel, ledger, missed, (part) => progress((1 + part) / 2));
   run(walksAfter(kernel, ledger, areas));
   ledger.close();
   noteScan(kernel, scan, warnings);
-  for (const { drawers, why, code } of reasons(missed))
-    warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
-  const counts = kernelCounts(kernel);
-  const places = zones(kernel);
-  for (const message of contradictions(kernel, {
-    ...{ ledger, areas, scan, counts, missed, places },
-  }))
-    warnings.add('corrupt', message);
+  for (const { drawers, why, code } of missed.reasons())
+    if (code) warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
+  const counts = kernelCounts(kernel, (error) =>
+    warnings.add(codeOf(error), `the kernel’s counters: ${error.message}`),
+  );
+  const places = zonesOrNone(kernel, warnings);
+  tellContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
   const owners = ownersOf(pageSize, ledger, caches, census);
@@ -89,29 +82,12 @@ export function accountMemory(
 /** Warnings that say that something was missed. */
 const SPOILS = new Set(['unreadable', 'torn-list', 'corrupt', 'unsupported-layout']);
 
-/** Puts what sockets and the rest of the network hold into drawers; the census is asked once. */
-function network(
-  kernel: Kernel,
-  ledger: FrameLedger,
-  progress: (part: number) => void,
-  miss: (drawer: DrawerName, error: unknown) => void,
-): CensusAnswer | undefined {
+function zonesOrNone(kernel: Kernel, warnings: Warnings): Zone[] {
   try {
-    const census = accountAll(kernel, {
-      progress,
-      onHeld: (by, tally) => {
-        const drawer = by === 'sockets' ? 'network-sockets' : 'network-other';
-        const owner = by === 'sockets' ? undefined : by.code;
-        for (const { frame, order } of tally.pages())
-          ledger.claimBlock(drawer, frame, order ?? 0, owner);
-      },
-    });
-    return census;
+    return zones(kernel);
   } catch (error) {
-    if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
-    miss('network-sockets', error);
-    miss('network-other', error);
-    return undefined;
+    warnings.add(codeOf(error), `zones: ${(error as Error).message}`);
+    return [];
   }
 }
 

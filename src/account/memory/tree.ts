@@ -1,30 +1,13 @@
-import { grouped } from '../../grouped.js';
-import type { WarningCode } from '../../walk/warnings.js';
 import type { Drawer, Owner } from './answer.js';
 import type { KernelCounts } from './counters.js';
 import { DRAWERS, type DrawerGroup, type DrawerName, drawerFacts } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
-
-/** Why a drawer is not known whole. */
-export interface Missed {
-  readonly why: string;
-  readonly code: WarningCode;
-}
-
-/** Why drawers are not known whole; those that one fault spoils stand together. */
-export function reasons(
-  missed: ReadonlyMap<DrawerName, Missed>,
-): (Missed & { readonly drawers: readonly DrawerName[] })[] {
-  return [...grouped(missed, ([, { why }]) => why).values()].map((spoiled) => ({
-    ...spoiled[0]![1],
-    drawers: spoiled.map(([drawer]) => drawer),
-  }));
-}
+import type { Missed } from './missed.js';
 
 interface Parts {
   readonly ledger: FrameLedger;
   readonly counts: KernelCounts;
-  readonly missed: ReadonlyMap<DrawerName, Missed>;
+  readonly missed: Missed;
   readonly owners: ReadonlyMap<DrawerName, readonly Owner[]>;
 }
 
@@ -55,16 +38,16 @@ const isWalked = (drawer: DrawerName): boolean => drawerFacts(drawer).takes !== 
 export function drawerTree(pageSize: number, { ledger, counts, missed, owners }: Parts): Drawer {
   const sums = ledger.sums();
   // What a walk missed is among what nothing explains.
-  const anyMissed = [...missed.keys()].some((drawer) => isWalked(drawer));
+  const anyMissed = DRAWERS.some((drawer) => isWalked(drawer) && missed.spoils(drawer));
   const counter = (name: DrawerName | DrawerGroup | 'memory'): number | null => {
     const pages = counts.get(name);
     return pages === undefined ? null : pages * pageSize;
   };
   const leaf = (drawer: DrawerName): Drawer => {
     const frames = sums.get(drawer) ?? 0;
-    const why =
-      missed.get(drawer)?.why ??
-      (drawer === 'unexplained' && anyMissed ? 'not every walk came to its end' : undefined);
+    const rest = drawer === 'unexplained' && anyMissed;
+    const why = missed.why(drawer) ?? (rest ? 'not every walk came to its end' : undefined);
+    const spoiled = missed.spoils(drawer) || rest || (drawer === 'unread' && frames > 0);
     const deeper = DEEPER[drawer];
     return {
       drawer,
@@ -75,7 +58,7 @@ export function drawerTree(pageSize: number, { ledger, counts, missed, owners }:
       owners: owners.get(drawer) ?? [],
       children: [],
       ...(deeper === undefined ? {} : { deeper }),
-      complete: why === undefined && !(drawer === 'unread' && frames > 0),
+      complete: !spoiled,
       ...(why === undefined ? {} : { why }),
       elsewhere: ledger.elsewhere(drawer),
     };

@@ -29,7 +29,7 @@ export const drawerSchema = z.strictObject({
   /** The command that tells more; null: there is none. */
   deeper: z.string().nullable(),
   complete: z.boolean(),
-  /** Why it is not complete. */
+  /** Why it is not whole: what is not complete says so, and so does what is not walked on such a kernel. */
   why: z.string().nullable(),
   /** Frames that belong to what this drawer is of, and that are in other drawers. */
   elsewhere: z.array(z.strictObject({ drawer: z.string(), frames: count, bytes: count })),

@@ -1,9 +1,11 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { filesOfProcesses } from '../../../src/walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { kernelStacks } from '../../../src/walk/memory/stacks.js';
@@ -82,6 +84,26 @@ const lists = perCpuAddress(
   0,
 );
 
+const anonymous = kernel.enumerators('node_stat_item')?.get('NR_ANON_MAPPED') ?? 0n;
+
+/** A pipe that some process has open. */
+function pipe(): bigint {
+  const operations = needSymbol(kernel, 'pipefifo_fops');
+  for (const file of filesOfProcesses(kernel))
+    if (wordAt(file + offset('file', 'f_op')) === operations)
+      return wordAt(file + offset('file', 'private_data'));
+  throw new Error('no process has a pipe');
+}
+
+/** An skb that waits in a socket’s queue. */
+function queuedSkb(): bigint {
+  for (const { queues, socket } of accountAll(kernel).sockets) {
+    const head = socket.sock + offset('sock', 'sk_receive_queue');
+    if ((queues.receive?.skbs ?? 0) > 0 && wordAt(head) !== head) return wordAt(head);
+  }
+  throw new Error('no queue has an skb');
+}
+
 describe('one damaged word makes an incomplete answer', () => {
   const cases: [string, () => Damage][] = [
     ['the order of a free block', () => more(first('free') + offset('page', 'private'), 1n)],
@@ -145,6 +167,7 @@ describe('one damaged word makes an incomplete answer', () => {
       () => word(task + offset('task_struct', 'stack_vm_area'), task),
     ],
     ['where a stack lies', () => more(task + offset('task_struct', 'stack'), 0x4000n)],
+    ['how full a pipe is', () => word(pipe() + offset('pipe_inode_info', 'head'), 0x1_0001n, 4)],
     ['how many pages a CPU lists', () => more(lists + offset('per_cpu_pages', 'count'), -1n)],
     [
       'a unit of per-CPU memory',
@@ -176,6 +199,34 @@ describe('one damaged word makes an incomplete answer', () => {
     expect(unknown?.frames).toBeGreaterThan(0);
     expect(answer.complete).toBe(false);
     expect(answer.memory.frames).toBe(frames.size);
+  });
+
+  test.each<[string, () => bigint, string]>([
+    [
+      'a counter of the node',
+      () => (zone?.node ?? 0n) + offset('pglist_data', 'vm_stat') + 8n * anonymous,
+      'the kernel’s counters: ',
+    ],
+    ['the list of slab caches', () => needSymbol(kernel, 'slab_caches'), 'how many slabs caches'],
+    ['a zone’s marks', () => (zone?.address ?? 0n) + offset('zone', '_watermark'), 'zones: '],
+  ])('%s that is not there is told', (_, address, said) => {
+    const denials = [{ address: address(), length: 8, code: 'filtered' as const }];
+    const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));
+    expect(answer.warnings.map(({ message }) => message)).toEqual(
+      expect.arrayContaining([expect.stringContaining(said)]),
+    );
+    expect(answer.complete).toBe(false);
+    expect(answer.memory.frames).toBe(frames.size);
+  });
+
+  test('where a queue is not known whole its drawer is not either, and nothing explains more', () => {
+    const denials = [{ address: queuedSkb(), length: 8, code: 'filtered' as const }];
+    const { memory } = accountMemory(damagedKernel(kernel, { patches: [], denials }));
+    const inKernel = memory.children.find(({ drawer }) => drawer === 'kernel')?.children ?? [];
+    const whole = new Map(inKernel.map(({ drawer, complete }) => [drawer, complete]));
+    expect(whole.get('network-sockets')).toBe(false);
+    expect(whole.get('unexplained')).toBe(false);
+    expect(whole.get('vmalloc')).toBe(true);
   });
 
   test('where the tree of resources is missing memblock tells what is RAM, and that is said', () => {

@@ -1,0 +1,58 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { type LedgerRow, rowName } from '../ledger/row.js';
+import { accountAll, type CensusAnswer } from '../sockets.js';
+import type { DrawerName } from './drawers.js';
+import type { FrameLedger } from './frame-ledger.js';
+import type { Missed } from './missed.js';
+
+/**
+ * Puts what sockets and the rest of the network hold into drawers; the census is asked once.
+ *
+ * @param progress told now and then which part is done, 0 to 1
+ */
+export function claimNetwork(
+  kernel: Kernel,
+  ledger: FrameLedger,
+  missed: Missed,
+  progress: (part: number) => void,
+): CensusAnswer | undefined {
+  let census: CensusAnswer;
+  try {
+    census = accountAll(kernel, {
+      progress,
+      onHeld: (by, tally) => {
+        const drawer = by === 'sockets' ? 'network-sockets' : 'network-other';
+        const owner = by === 'sockets' ? undefined : by.code;
+        for (const { frame, order } of tally.pages())
+          ledger.claimBlock(drawer, frame, order ?? 0, owner);
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+    missed.add('network-sockets', error);
+    missed.add('network-other', error);
+    return undefined;
+  }
+  if (!census.total.complete)
+    missed.note('network-sockets', 'not every socket’s queues are known whole', 'unreadable');
+  for (const row of census.unexplained) noteRow(row, missed);
+  return census;
+}
+
+/** Rows of what holds no pages of its own: slots in slabs, and what is left. */
+const WITHOUT_PAGES: readonly LedgerRow['code'][] = [
+  ...(['skbs', 'skb-pairs', 'skb-heads', 'other-pages'] as const),
+];
+
+/** What the census does not tell whole of a place where packets lie, its drawer does not hold whole. */
+function noteRow(row: LedgerRow, missed: Missed): void {
+  const drawer: DrawerName = 'network-other';
+  if (WITHOUT_PAGES.includes(row.code)) return;
+  const name = rowName(row);
+  if (row.told === 'not-counted')
+    missed.note(drawer, `${name} is not counted: ${row.reason}`, 'unreadable');
+  if (row.told === 'contradicted')
+    missed.note(drawer, `figures of ${name} contradict each other`, 'corrupt');
+  if (row.told === 'not-walked') missed.note(drawer, `${name} is not walked`);
+}
