@@ -47,6 +47,8 @@ export interface CensusOptions {
   readonly select?: ((entry: CensusEntry) => boolean) | undefined;
   /** Told now and then which part of the search is done, 0 to 1. */
   readonly progress?: (part: number) => void;
+  /** Told what each socket holds, as they are found. */
+  readonly onSocket?: (entry: CensusEntry, tally: Tally) => void;
   /** Told what all sockets hold, then what each row of the ledger holds that nothing before does. */
   readonly onHeld?: (by: 'sockets' | LedgerRow, tally: Tally) => void;
 }
@@ -58,7 +60,7 @@ export interface CensusOptions {
  */
 export function accountAll(
   kernel: Kernel,
-  { by, select, progress, onHeld }: CensusOptions = {},
+  { by, select, progress, onSocket, onHeld }: CensusOptions = {},
 ): CensusAnswer {
   const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
   const processes = new Owners('process', newTally);
@@ -69,6 +71,7 @@ export function accountAll(
   const census = new AccountedCensus(kernel, progress);
   for (const { entry, found, held } of census.accounts()) {
     sockets.push(entry);
+    onSocket?.(entry, held.all);
     processes.add(entry, held.all);
     if (select === undefined || select(entry)) chosen?.add(entry, held.all);
     deaths.add(found, held);

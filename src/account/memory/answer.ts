@@ -1,6 +1,7 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
+import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { DrawerGroup, DrawerName, Known } from './drawers.js';
 import type { Elsewhere } from './frame-ledger.js';
@@ -69,6 +70,12 @@ export interface CacheFigures {
   readonly slotSize: number | null;
 }
 
+/** What a socket's queues have of a drawer; what several share counts for the first that was found. */
+export interface QueueBytes {
+  readonly entry: CensusEntry;
+  readonly bytes: number;
+}
+
 /** The answer to `memory`. */
 export interface MemoryAnswer {
   /** Undefined where only counters were read: then `host` tells of it. */
@@ -90,6 +97,8 @@ export interface MemoryAnswer {
   readonly zones: readonly Zone[];
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
+  /** Sockets whose queues have frames of the drawer `network-sockets`, the most first; they add up to it. */
+  readonly queues: readonly QueueBytes[];
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
 }

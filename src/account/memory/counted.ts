@@ -98,7 +98,15 @@ export function countedMemory(counted: CountedMemory): MemoryAnswer {
         parent(group, DRAWERS.filter((drawer) => drawerFacts(drawer).group === group).map(leaf)),
       ),
     ),
-    ...{ loose: undefined, census: undefined, drift: 0, caches: [], callers: [], zones: [] },
+    ...{
+      loose: undefined,
+      census: undefined,
+      queues: [],
+      drift: 0,
+      caches: [],
+      callers: [],
+      zones: [],
+    },
     warnings: [],
     complete: false,
   };

@@ -17,6 +17,7 @@ import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
 import { codeOf, Missed } from './missed.js';
 import { claimNetwork } from './network.js';
+import { QueueFrames } from './queue-frames.js';
 import { drawerTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
@@ -48,7 +49,10 @@ export function accountMemory(
   };
   const areas = new Areas(kernel);
   run(walksBefore(kernel, frames, ledger, areas));
-  const census = claimNetwork(kernel, ledger, missed, (part) => progress((1 + part) / 2));
+  const queues = new QueueFrames();
+  const census = claimNetwork(kernel, { ledger, queues, missed }, (part) =>
+    progress((1 + part) / 2),
+  );
   run(walksAfter(kernel, ledger, areas));
   ledger.close();
   noteScan(kernel, scan, warnings);
@@ -74,6 +78,7 @@ export function accountMemory(
     callers: callersOf(pageSize, ledger),
     zones: places,
     census,
+    queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),
     complete: memory.complete && warnings.list().every(({ code }) => !SPOILS.has(code)),
   };

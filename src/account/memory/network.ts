@@ -5,6 +5,14 @@ import { accountAll, type CensusAnswer } from '../sockets.js';
 import type { DrawerName } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';
+import type { QueueFrames } from './queue-frames.js';
+
+/** What is told of the network's memory. */
+interface NetworkSinks {
+  readonly ledger: FrameLedger;
+  readonly queues: QueueFrames;
+  readonly missed: Missed;
+}
 
 /**
  * Puts what sockets and the rest of the network hold into drawers; the census is asked once.
@@ -13,19 +21,20 @@ import type { Missed } from './missed.js';
  */
 export function claimNetwork(
   kernel: Kernel,
-  ledger: FrameLedger,
-  missed: Missed,
+  { ledger, queues, missed }: NetworkSinks,
   progress: (part: number) => void,
 ): CensusAnswer | undefined {
   let census: CensusAnswer;
   try {
     census = accountAll(kernel, {
       progress,
+      onSocket: (entry, tally) => queues.add(entry, tally),
       onHeld: (by, tally) => {
         const drawer = by === 'sockets' ? 'network-sockets' : 'network-other';
-        const owner = by === 'sockets' ? undefined : by.code;
-        for (const { frame, order } of tally.pages())
+        for (const { frame, order } of tally.pages()) {
+          const owner = by === 'sockets' ? queues.ownerOf(frame) : by.code;
           ledger.claimBlock(drawer, frame, order ?? 0, owner);
+        }
       },
     });
   } catch (error) {

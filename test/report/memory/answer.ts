@@ -32,7 +32,15 @@ export function answerOf(
     },
     source: 'vmcore',
     memory: drawer('memory', all, { children: groups }),
-    ...{ loose: undefined, census: undefined, drift: 0, caches: [], callers: [], zones: [] },
+    ...{
+      loose: undefined,
+      census: undefined,
+      queues: [],
+      drift: 0,
+      caches: [],
+      callers: [],
+      zones: [],
+    },
     ...{ warnings: [], complete: true },
   };
 }
