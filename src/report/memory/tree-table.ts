@@ -5,29 +5,34 @@ import { drawerWords, ownerWords } from './words.js';
 
 /** All drawers that have anything, as one tree. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
-  const rows = [...treeRows(answer.memory)].filter(
-    // No row for each of the many that no counter tells of.
-    ({ drawer }) => drawer.frames > 0 || answer.source !== 'counters',
-  );
-  return renderTable(columns(answer, verbose), rows, width);
+  return renderTable(treeColumns(answer, verbose), treeRows(answer), width);
 }
 
-interface TreeRow {
+/** A drawer, and how many others it is part of. */
+export interface TreeRow {
   readonly drawer: Drawer;
   readonly depth: number;
 }
 
-function* treeRows({ children }: Drawer, depth = 0): Generator<TreeRow> {
+/** The drawers that have anything, each before its parts. */
+export function treeRows(answer: MemoryAnswer): TreeRow[] {
+  return [...rowsWithin(answer.memory)].filter(
+    // No row for each of the many that no counter tells of.
+    ({ drawer }) => drawer.frames > 0 || answer.source !== 'counters',
+  );
+}
+
+function* rowsWithin({ children }: Drawer, depth = 0): Generator<TreeRow> {
   // Free memory first, then by size, what nothing explains where it belongs by that.
   const shown = children.filter(({ frames, complete }) => frames > 0 || !complete);
   const sorted = depth === 0 ? shown : shown.toSorted((a, b) => b.frames - a.frames);
   for (const drawer of sorted) {
     yield { drawer, depth };
-    yield* treeRows(drawer, depth + 1);
+    yield* rowsWithin(drawer, depth + 1);
   }
 }
 
-function columns({ memory }: MemoryAnswer, verbose: boolean): Column<TreeRow>[] {
+export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<TreeRow>[] {
   const counted: Column<TreeRow>[] = [
     {
       heading: 'KERNEL COUNTS',
@@ -68,7 +73,8 @@ function counterCell(bytes: number, counted: number): string {
   return counted === bytes ? 'the same' : formatSize(counted);
 }
 
-function share(frames: number, all: number): string {
+/** In percent, as far as people look. */
+export function share(frames: number, all: number): string {
   const percent = (100 * frames) / all;
   return `${percent > 0 && percent < 0.95 ? percent.toFixed(1) : Math.round(percent)} %`;
 }

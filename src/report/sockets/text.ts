@@ -114,7 +114,8 @@ function socketsTable(
   return lines.join('\n');
 }
 
-const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
+/** A line for each socket. */
+export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   {
     heading: 'PINNED',
     value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
@@ -200,7 +201,7 @@ function busiestQueue({ queues }: CensusEntry): string {
  * `121 starver fd 4`; who else holds it is counted. One that no process has is told with its address,
  * which `skb --sock` takes: that first, since a narrow terminal cuts the end.
  */
-function holdersText(entry: CensusEntry): string {
+export function holdersText(entry: CensusEntry): string {
   const { holders, connectionHolders } = entry;
   if (holders.length > 0) return namesOf(holders);
   if (connectionHolders.length > 0) return `(part of ${namesOf(connectionHolders)})`;

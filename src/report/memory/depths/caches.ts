@@ -1,34 +1,38 @@
-import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import type { CacheFigures, MemoryAnswer } from '../../../account/memory/answer.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
-import { renderTable } from '../../text/table.js';
+import { type Column, renderTable } from '../../text/table.js';
 import type { DepthOptions } from './depth.js';
 import { more } from './more.js';
 
 /** Slab caches, the largest first. */
 export function cachesTable({ caches }: MemoryAnswer, { limit, width }: DepthOptions): string {
   const table = renderTable(
-    [
-      { heading: 'CACHE', value: ({ name }) => escapeText(name) },
-      { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
-      { heading: 'SLABS', align: 'right', value: ({ slabs }) => formatCount(slabs) },
-      { heading: 'OBJECTS', align: 'right', value: ({ used }) => formatCount(used) },
-      { heading: 'SLOTS', align: 'right', value: ({ slots }) => formatCount(slots) },
-      {
-        heading: 'SIZE',
-        align: 'right',
-        value: ({ objectSize }) => (objectSize === null ? '?' : formatCount(objectSize)),
-      },
-      {
-        heading: 'WASTE',
-        align: 'right',
-        value: ({ bytes, used, objectSize }) =>
-          objectSize === null ? '?' : formatSize(Math.max(0, bytes - used * objectSize)),
-      },
-      { heading: 'RECLAIMABLE', value: ({ reclaimable }) => (reclaimable ? 'yes' : '') },
-    ],
+    CACHE_COLUMNS,
+
     caches.slice(0, limit),
     width,
   );
   return more(table, caches.length - limit);
 }
+
+/** What takes which part of a cache; a line for each. */
+export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
+  { heading: 'CACHE', value: ({ name }) => escapeText(name) },
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  { heading: 'SLABS', align: 'right', value: ({ slabs }) => formatCount(slabs) },
+  { heading: 'OBJECTS', align: 'right', value: ({ used }) => formatCount(used) },
+  { heading: 'SLOTS', align: 'right', value: ({ slots }) => formatCount(slots) },
+  {
+    heading: 'SIZE',
+    align: 'right',
+    value: ({ objectSize }) => (objectSize === null ? '?' : formatCount(objectSize)),
+  },
+  {
+    heading: 'WASTE',
+    align: 'right',
+    value: ({ bytes, used, objectSize }) =>
+      objectSize === null ? '?' : formatSize(Math.max(0, bytes - used * objectSize)),
+  },
+  { heading: 'RECLAIMABLE', value: ({ reclaimable }) => (reclaimable ? 'yes' : '') },
+];

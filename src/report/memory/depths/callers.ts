@@ -1,7 +1,7 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
 import { escapeText } from '../../text/escape.js';
 import { formatSize } from '../../text/size.js';
-import { renderTable } from '../../text/table.js';
+import { type Column, renderTable } from '../../text/table.js';
 import { drawerWords } from '../words.js';
 import type { DepthOptions } from './depth.js';
 import { more } from './more.js';
@@ -9,16 +9,20 @@ import { more } from './more.js';
 /** Who asked for memory of vmalloc's address space. */
 export function callersTable({ callers }: MemoryAnswer, { limit, width }: DepthOptions): string {
   const table = renderTable(
-    [
-      {
-        heading: 'CALLER',
-        value: ({ name }) => (name === '' ? '(in a module)' : escapeText(name)),
-      },
-      { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
-      { heading: 'DRAWER', value: (caller) => drawerWords(caller) },
-    ],
+    CALLER_COLUMNS,
+
     callers.slice(0, limit),
     width,
   );
   return more(table, callers.length - limit);
 }
+
+/** A line for each who asked. */
+export const CALLER_COLUMNS: readonly Column<MemoryAnswer['callers'][number]>[] = [
+  {
+    heading: 'CALLER',
+    value: ({ name }) => (name === '' ? '(in a module)' : escapeText(name)),
+  },
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  { heading: 'DRAWER', value: (caller) => drawerWords(caller) },
+];

@@ -9,6 +9,12 @@ import type { DepthOptions } from './depth.js';
 
 /** Zones, and why an allocation of some order may fail in one: no block of it or a larger one is free. */
 export function zonesTable(answer: MemoryAnswer, { width }: Pick<DepthOptions, 'width'>): string {
+  const table = renderTable(zoneColumns(answer), answer.zones, width);
+  return `${table}\n\n${wrap(ZONES, width).join('\n')}`;
+}
+
+/** A line for each zone. */
+export function zoneColumns(answer: MemoryAnswer): Column<Zone>[] {
   const { zones } = answer;
   const pageSize = pageSizeOf(answer);
   const size = (pages: number) => formatSize(pages * pageSize);
@@ -27,21 +33,16 @@ export function zonesTable(answer: MemoryAnswer, { width }: Pick<DepthOptions, '
       spare: orders - order,
     }),
   );
-  const table = renderTable<Zone>(
-    [
-      { heading: 'NODE', align: 'right', value: ({ nodeId }) => `${nodeId}` },
-      { heading: 'ZONE', value: ({ name }) => escapeText(name) },
-      { heading: 'PRESENT', align: 'right', value: ({ present }) => size(present) },
-      { heading: 'FREE', align: 'right', value: (zone) => size(free(zone)) },
-      { heading: 'MIN', align: 'right', value: (zone) => mark(zone, 'min') },
-      { heading: 'LOW', align: 'right', value: (zone) => mark(zone, 'low') },
-      ...byOrder,
-    ],
-    zones,
-    width,
-  );
-  return `${table}\n\n${wrap(ZONES, width).join('\n')}`;
+  return [
+    { heading: 'NODE', align: 'right', value: ({ nodeId }) => `${nodeId}` },
+    { heading: 'ZONE', value: ({ name }) => escapeText(name) },
+    { heading: 'PRESENT', align: 'right', value: ({ present }) => size(present) },
+    { heading: 'FREE', align: 'right', value: (zone) => size(free(zone)) },
+    { heading: 'MIN', align: 'right', value: (zone) => mark(zone, 'min') },
+    { heading: 'LOW', align: 'right', value: (zone) => mark(zone, 'low') },
+    ...byOrder,
+  ];
 }
 
-const ZONES =
+export const ZONES =
   'Numbers are free blocks of each order. An allocation of order N needs a free block of order N or more, and FREE above MIN; below LOW kswapd works.';
