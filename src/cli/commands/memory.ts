@@ -6,12 +6,13 @@ import { type AnswerOptions, answer } from '../answer.js';
 import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { addDepthOptions, DEPTH_NAMES, depthAsked } from '../memory-depths.js';
+import type { PageOptions } from '../memory-page.js';
 import { parseNumber } from '../number-argument.js';
 import { printAnswer } from '../output.js';
 import { Progress } from '../progress.js';
 import { terminalWidth } from '../terminal-width.js';
 
-interface MemoryOptions extends AnswerOptions {
+interface MemoryOptions extends AnswerOptions, PageOptions {
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
@@ -25,6 +26,8 @@ Examples:
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
   kdump-mem memory --live --prometheus          the same as metrics
+  kdump-mem memory --vmcore vmcore --html memory.html
+      a page with a treemap: one file, without scripts, that needs nothing from elsewhere
 
 Rows of one level sum to the row above, to the byte. WHO: the largest owners that are known. KERNEL
 COUNTS (-v): the kernel’s own counter of the same. A page that fits two drawers is in one by fixed
@@ -70,6 +73,13 @@ export function registerMemory(program: Command): void {
         ['json', ...DEPTH_NAMES],
       ),
     )
+    .addOption(
+      new Option(
+        '--html <file>',
+        'write a page for a browser, with a treemap; - prints it',
+      ).conflicts(['json', 'prometheus', ...DEPTH_NAMES]),
+    )
+    .option('--force', 'replace the page if it exists')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
@@ -82,7 +92,10 @@ export function registerMemory(program: Command): void {
       const { limit = 20, verbose } = options;
       const depth = depthAsked(options);
       const depthText = await depth?.text();
+      const page = options.html === undefined ? undefined : await import('../memory-page.js');
+      page?.checkPage(options);
       const toText = (found: MemoryAnswer, width: number | null): string => {
+        if (page) return page.writePage(found, options);
         if (options.prometheus) return metrics.memoryMetrics(found);
         if (depthText) return depthText(found, { limit, width });
         return text.memoryText(found, { verbose, width, source: sourceWords(options) });

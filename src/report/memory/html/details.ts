@@ -1,0 +1,50 @@
+import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { type Content, type Html, html } from '../../html/html.js';
+import { type HtmlTable, htmlTable } from '../../html/table.js';
+import { SOCKET_COLUMNS } from '../../sockets/text.js';
+import { formatCount } from '../../text/size.js';
+import { CACHE_COLUMNS } from '../depths/caches.js';
+import { CALLER_COLUMNS } from '../depths/callers.js';
+import { ZONES, zoneColumns } from '../depths/zones.js';
+
+/** Rows of a table, so that a page of the largest machine is one that a browser shows at once. */
+const MOST_ROWS = 200;
+
+/** What the depths of `memory` and `sockets` list, behind a line each. */
+export function details(answer: MemoryAnswer): Content {
+  const { caches, callers, zones, census } = answer;
+  const sockets = (census?.sockets ?? []).filter(({ total }) => total.pinnedBytes > 0);
+  return [
+    section('Sockets that pin memory', {
+      id: 'sockets',
+      caption: 'Sockets, what pins most first; slots in slabs count here too.',
+      ...{ columns: SOCKET_COLUMNS, about: 'OWNER', rows: sockets },
+    }),
+    section('Slab caches', {
+      id: 'caches',
+      caption: 'Slab caches, the largest first.',
+      ...{ columns: CACHE_COLUMNS, rows: caches },
+    }),
+    section('Who asked for vmalloc’s memory', {
+      id: 'callers',
+      caption: 'Functions that asked for memory of vmalloc’s address space, the most first.',
+      ...{ columns: CALLER_COLUMNS, rows: callers },
+    }),
+    section('Zones', {
+      id: 'zones',
+      caption: ZONES,
+      ...{ columns: zoneColumns(answer), about: 'ZONE', rows: zones },
+    }),
+  ];
+}
+
+function section<Row>(heading: string, table: HtmlTable<Row>): Html | undefined {
+  const { rows } = table;
+  if (rows.length === 0) return undefined;
+  const left = rows.length - MOST_ROWS;
+  const more = left > 0 ? html`<p>and ${formatCount(left)} more</p>` : undefined;
+  return html`<details><summary><h2>${heading} (${formatCount(rows.length)})</h2></summary>
+${htmlTable({ ...table, rows: rows.slice(0, MOST_ROWS) })}${more}
+</details>
+`;
+}

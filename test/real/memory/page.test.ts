@@ -1,0 +1,158 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { memoryHtml } from '../../../src/report/memory/html/page.js';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { answerWith, HOSTILE } from '../../report/memory/hostile.js';
+import { lookAt, type Seen } from '../../support/browser.js';
+import { kdumpMem } from '../../support/cli.js';
+import { labDump } from '../../support/lab.js';
+
+const { elf } = labDump('6.1');
+const PAGES = ['real', 'hostile', 'harmless'] as const;
+type Page = (typeof PAGES)[number];
+
+let folder: string;
+let file: string;
+let seen: Record<Page, Seen>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'kdump-mem-page-'));
+  file = join(folder, 'memory.html');
+  const { status } = await kdumpMem('memory', '--vmcore', elf, '--html', file);
+  expect(status).toBe(0);
+  const made = { source: '--vmcore vmcore', version: '0', made: new Date(0) };
+  const letters = HOSTILE.map((_, index) => `name ${index}`);
+  seen = await lookAt({
+    real: readFileSync(file, 'utf8'),
+    hostile: memoryHtml(answerWith(HOSTILE), made),
+    harmless: memoryHtml(answerWith(letters), made),
+  });
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.each(PAGES)('the %s page in Chromium', (name) => {
+  test('axe finds nothing, in light and in dark, with all that is folded open', () => {
+    expect(seen[name].violations).toEqual([]);
+  });
+
+  test('no message of the console, no dialog, and nothing is fetched', () => {
+    expect(seen[name].messages).toEqual([]);
+    expect(seen[name].requests).toEqual([]);
+  });
+
+  test('fits windows of 360, 768 and 1280 pixels, and is another in the dark', () => {
+    expect(seen[name].views.map(({ overflow }) => overflow)).toEqual(Array(6).fill(0));
+    const grounds = seen[name].views.map(({ scheme, ground }) => `${scheme} ${ground}`);
+    expect(new Set(grounds).size).toBe(2);
+  });
+
+  test('boxes fill what they lie in, each as large as its bytes', () => {
+    for (const { width, lists } of seen[name].views) {
+      expect(lists.length).toBeGreaterThan(3);
+      for (const { bytes, box, cells } of lists) {
+        expect(cells.reduce((sum, cell) => sum + cell.bytes, 0)).toBe(bytes);
+        for (const { bytes: part, box: own } of cells) {
+          const expected = (box.width * box.height * part) / bytes;
+          // Browsers place boxes to a 64th of a pixel.
+          const slack = (own.width + own.height) / 16 + 0.1;
+          expect(Math.abs(own.width * own.height - expected), `${width}`).toBeLessThan(slack);
+          expect(own.left).toBeGreaterThanOrEqual(box.left - 0.1);
+          expect(own.top + own.height).toBeLessThanOrEqual(box.top + box.height + 0.1);
+        }
+      }
+    }
+  });
+
+  test('words in boxes are whole', () => {
+    for (const { labels, clipped } of seen[name].views) {
+      expect(clipped).toEqual([]);
+      expect(labels).toBeGreaterThan(5);
+    }
+  });
+
+  test('keys reach every box and every table, in order, and each says what it is', () => {
+    const { stops } = seen[name];
+    expect(stops[0]).toMatchObject({ what: 'a', name: 'Go to the table of drawers' });
+    const order = stops.map(({ what }) => what);
+    const [first, last] = [order.indexOf('cell'), order.lastIndexOf('cell')];
+    expect(last - first).toBeGreaterThan(10);
+    expect(new Set(order.slice(first, last + 1))).toEqual(new Set(['cell']));
+    expect(order.indexOf('table')).toBe(last + 1);
+    for (const stop of stops) {
+      expect(stop).toMatchObject({ outlined: true, inView: true });
+      if (stop.what !== 'cell') continue;
+      expect(stop.name).toMatch(/: (0|[\d.]+ \w+), [\d.]+ %$/);
+      expect(stop.told).toBe(true);
+    }
+    expect(stops.filter(({ what }) => what === 'summary').length).toBeGreaterThanOrEqual(3);
+    expect(seen[name].followed).toMatchObject({ element: 'tr' });
+  });
+
+  test('a screen reader has lists of links, and tables whose rows have heads', () => {
+    const { tree } = seen[name];
+    expect(tree).toMatchObject({ nameless: 0 });
+    expect(tree.headers).toBeGreaterThan(8);
+    expect(tree.links).toBeGreaterThan(10);
+    expect(tree.lists).toBeGreaterThan(3);
+  });
+
+  test('on paper all is there that a window folds', () => {
+    expect(seen[name].print).toEqual({ hidden: 0, overflow: 'visible' });
+  });
+});
+
+test('hostile names make no element and no attribute that others do not', () => {
+  expect(seen.hostile.shape).toBe(seen.harmless.shape);
+});
+
+test('the page has every drawer of the JSON, to the byte', async () => {
+  const { stdout } = await kdumpMem('memory', '--vmcore', elf, '--json');
+  const { memory } = memorySchema.parse(JSON.parse(stdout));
+  const page = readFileSync(file, 'utf8');
+  const shown = [memory, ...memory.children, ...memory.children.flatMap(({ children }) => children)]
+    .filter(({ bytes }) => bytes > 0)
+    .map(({ drawer, bytes }) => [drawer, bytes] as const);
+  expect(shown.length).toBeGreaterThan(15);
+  for (const [drawer, bytes] of shown) {
+    const [, row = ''] = new RegExp(`<tr id="drawer-${drawer}"[^>]*>(.*?)</tr>`).exec(page) ?? [];
+    expect(row).toContain(`<td class="figure">${bytes.toLocaleString('en')}</td>`);
+  }
+});
+
+test('boxes of sockets’ queues add up to their drawer, down to the socket that is stuffed', () => {
+  const page = readFileSync(file, 'utf8');
+  expect(page).toMatch(
+    /network: queues of sockets, \d+ stuffed fd \d+: .*: 2\.\d+ MiB, [\d.]+ %<\/span>/,
+  );
+});
+
+test('a file that is there stays, without --force; the dump stays even so', async () => {
+  const other = join(folder, 'other.html');
+  writeFileSync(other, 'mine');
+  const kept = await kdumpMem('memory', '--vmcore', elf, '--html', other);
+  expect(kept).toMatchObject({ status: 2, stdout: '' });
+  expect(kept.stderr).toBe(`kdump-mem: ${other} exists; --force replaces it\n`);
+  expect(readFileSync(other, 'utf8')).toBe('mine');
+  const forced = await kdumpMem('memory', '--vmcore', elf, '--html', other, '--force');
+  expect(forced.stdout.split('\n').at(-2)).toBe(`${other}: open it in a browser`);
+  expect(readFileSync(other, 'utf8')).toMatch(/^<!doctype html>/);
+  const before = statSync(elf);
+  const dump = await kdumpMem('memory', '--vmcore', elf, '--html', elf, '--force');
+  expect(dump).toMatchObject({ status: 2, stdout: '' });
+  expect(dump.stderr).toContain('is the dump that is read');
+  expect(statSync(elf)).toMatchObject({ ino: before.ino, size: before.size });
+});
+
+test('- prints the page, and nothing else', async () => {
+  const { stdout } = await kdumpMem('memory', '--vmcore', elf, '--html', '-');
+  expect(stdout).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
+});
+
+test('--engine verify writes no page, and says so', async () => {
+  const ran = await kdumpMem('memory', '--vmcore', elf, '--engine', 'verify', '--html', '-');
+  expect(ran).toMatchObject({ status: 2, stdout: '' });
+  expect(ran.stderr).toContain('--engine verify tells what differs: it writes no page');
+});

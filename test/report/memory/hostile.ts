@@ -1,0 +1,54 @@
+import type { MemoryAnswer, Owner } from '../../../src/account/memory/answer.js';
+import { answerOf } from './answer.js';
+
+/** Names that a dump may have, and that would be more than text where nobody escapes them. */
+export const HOSTILE = [
+  '<script>alert(1)</script>',
+  '</style></title><script>alert(2)</script>',
+  '"><img src=x onerror=alert(3)>',
+  "' onfocus='alert(4)' autofocus='",
+  '--><svg/onload=alert(5)>',
+  ']]><!--',
+  '&lt;b&gt; &amp; &#60;i&#62;',
+  '\u202egnp.exe\u2066',
+  'a\u0000b\u001b[31mc\r\nd\u0007',
+  '\ud800\udc80\u200b\u2028',
+  '@import url(https://example.org/x.css);}*{display:none',
+  '漢字🙂'.repeat(20),
+  'x'.repeat(300),
+] as const;
+
+const PAGE = 4096;
+
+/** An answer that has a name wherever there is one to be had. */
+export function answerWith(names: readonly string[]): MemoryAnswer {
+  const bytes = 64 * PAGE;
+  const callers = names.map((name) => ({
+    ...({ kind: 'caller', name, bytes } satisfies Owner),
+    drawer: 'vmalloc' as const,
+  }));
+  const caches = names.map((name, index) => ({
+    ...{ name, reclaimable: index % 2 === 0, bytes, slabs: 64, slots: 640, used: 600 },
+    ...{ objectSize: 256, slotSize: 256 },
+  }));
+  const frames = 64 * names.length;
+  const answer = answerOf(
+    {
+      ...{ 'free-buddy': 3 * frames, anonymous: frames, vmalloc: frames, unexplained: 7 },
+      'slab-reclaimable': 64 * Math.ceil(names.length / 2),
+      'slab-unreclaimable': 64 * Math.floor(names.length / 2),
+    },
+    { owners: callers, complete: false, why: names.join(' ') },
+  );
+  return {
+    ...answer,
+    ...{ callers, caches },
+    zones: names.map((name, nodeId) => ({
+      ...{ address: 0n, node: 0n, nodeId, name, start: 0, spanned: 9, present: 9, managed: 9 },
+      ...{ freeBlocks: [1, 2], watermarks: null },
+    })),
+    loose: { sizes: [], zones: names.map((zone) => ({ zone, frames: 1 })), charged: 0 },
+    complete: false,
+    warnings: names.map((message) => ({ code: 'unreadable' as const, count: 1, message })),
+  };
+}
