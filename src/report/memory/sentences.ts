@@ -26,7 +26,9 @@ export function looseWords(answer: MemoryAnswer): string[] {
   const { sizes, zones, charged, largeKmallocs } = loose;
   const pageSize = pageSizeOf(answer);
   const blocks = sizes.map(({ order, blocks: many }) => `${formatCount(many)} of order ${order}`);
-  const where = zones.map(({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`);
+  const where = zones.map(
+    ({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`,
+  );
   const paid = charged === 0 ? 'none' : formatSize(charged * pageSize);
   const large =
     largeKmallocs === undefined || largeKmallocs <= 0
