@@ -1,7 +1,6 @@
 // `scripts/lab dump NAME`: boots a kernel with the scenario and writes the paused guest's memory.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { guestProgram } from './guest-program.mjs';
 import { madeOnce } from './made.mjs';
 import { kernelFiles } from './paths.mjs';
 import { bootScenario, scenarioRecipe, settledTruth } from './scenario.mjs';
@@ -21,11 +20,7 @@ await inWords(async () => {
  * @param {import('./variants.mjs').Variant} options
  */
 async function dumpInto(work, options) {
-  const guest = await bootScenario({
-    ...options,
-    files: guestProgram(options.kernel),
-    limitMs: 600_000,
-  });
+  const guest = await bootScenario({ ...options, limitMs: 600_000 });
   try {
     // What the kernel says of each page: 64 bits a page frame, from frame 0.
     writeFileSync(join(work, 'kpageflags'), (await guest.run('cat /proc/kpageflags')).output);

@@ -1,17 +1,14 @@
 // `scripts/lab dump VER-families`: a guest with sockets of the rarer families, paused and dumped.
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bootGuest } from './guest.mjs';
+import { guestProgram, sourceHash, sourcesIn } from './guest-program.mjs';
 import { madeOnce } from './made.mjs';
 import { kernelFiles, PARTS } from './paths.mjs';
 import { inWords } from './words.mjs';
 
-const SOURCES = readdirSync(join(PARTS, 'guest-families')).map((name) =>
-  join(PARTS, 'guest-families', name),
-);
+const SOURCES = sourcesIn('guest-families');
 
 /** What the sockets need; what a kernel lacks or has built in is passed over. */
 const MODULES = [
@@ -31,27 +28,18 @@ const SLUB_DEBUG =
 await inWords(async () => {
   const [name = ''] = process.argv.slice(2);
   const kernel = name.replace(/-families$/, '');
-  const hash = createHash('sha256');
-  for (const source of SOURCES) hash.update(readFileSync(source));
-  hash.update(readFileSync(join(PARTS, 'families.mjs')));
-  const recipe = `${hash.digest('hex').slice(0, 16)} ${kernelFiles(kernel).release}\n`;
+  const own = ['families.mjs', 'guest-program.mjs'].map((file) => join(PARTS, file));
+  const recipe = `${sourceHash(...SOURCES, ...own)} ${kernelFiles(kernel).release}\n`;
   await madeOnce(name, recipe, ['elf.vmcore', 'truth.json'], (work) => dumpInto(work, kernel));
 });
 
 /** @param {string} work a folder @param {string} kernel */
 async function dumpInto(work, kernel) {
-  const program = join(work, 'families');
-  const sources = SOURCES.filter((name) => name.endsWith('.c'));
-  const flags = ['-O1', '-Wall', '-Wextra', '-static'];
-  execFileSync('gcc', [...flags, '-o', `${program}.partial`, ...sources], {
-    stdio: ['ignore', 2, 2],
-  });
-  renameSync(`${program}.partial`, program);
   const guest = await bootGuest({
     kernel,
     memoryMiB: 256,
     limitMs: 240_000,
-    files: [{ path: 'bin/families', from: program }],
+    files: [guestProgram('families', SOURCES, kernel)],
     modules: MODULES,
     append: kernel === 'newest' ? `${HUGETLB} ${SLUB_DEBUG}` : HUGETLB,
   });

@@ -1,5 +1,8 @@
 // Types of guest-program.mjs, for tests.
 import type { GuestOptions } from './guest.mjs';
 
-/** The scenario's program for guests of another architecture; nothing for this machine's. */
-export declare function guestProgram(kernel: string): NonNullable<GuestOptions['files']>;
+/** The program of guest-programs/NAME.c as /bin/NAME, for guests of a kernel of the lab. */
+export declare function guestTool(
+  name: string,
+  kernel: string,
+): NonNullable<GuestOptions['files']>[number];

@@ -3,7 +3,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDisk, readFromDisk } from './disk.mjs';
-import { guestProgram } from './guest-program.mjs';
 import { initramfs } from './initramfs.mjs';
 import { isArm64, machineOf } from './machines.mjs';
 import { madeOnce } from './made.mjs';
@@ -58,7 +57,6 @@ async function dumpInto(work, kernel, files) {
     append: 'crashkernel=208M',
     disks: [{ path: disk }],
     files: [
-      ...guestProgram(kernel),
       ...toolProgram('usr/sbin/kexec', kernel),
       { path: '/capture/vmlinuz', from: vmlinuz },
       {

@@ -2,7 +2,7 @@
 // queues, dumped.
 import { join } from 'node:path';
 import { bootGuest } from './guest.mjs';
-import { guestTool, sourceHash } from './guest-programs.mjs';
+import { guestTool, sourceHash } from './guest-program.mjs';
 import { madeOnce } from './made.mjs';
 import { kernelFiles, PARTS } from './paths.mjs';
 import { inWords } from './words.mjs';
@@ -10,13 +10,15 @@ import { inWords } from './words.mjs';
 await inWords(async () => {
   const [name = ''] = process.argv.slice(2);
   const kernel = name.replace(/-large$/, '');
-  const sources = ['large.mjs', 'guest-programs/crowd.c'].map((file) => join(PARTS, file));
+  const sources = ['large.mjs', 'guest-program.mjs', 'guest-programs/crowd.c'].map((file) =>
+    join(PARTS, file),
+  );
   const recipe = `${sourceHash(...sources)} ${kernelFiles(kernel).release}\n`;
   await madeOnce(name, recipe, ['elf.vmcore'], async (work) => {
     const guest = await bootGuest({
       kernel,
       memoryMiB: 3072,
-      files: [guestTool('crowd')],
+      files: [guestTool('crowd', kernel)],
       limitMs: 400_000,
     });
     try {

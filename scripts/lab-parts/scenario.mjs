@@ -1,13 +1,11 @@
 // The scenario: a guest full of processes whose sockets are in known states, fed and at rest.
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { feedTcp, feedUdp } from './feeder.mjs';
 import { bootGuest } from './guest.mjs';
-import { LAB, PARTS } from './paths.mjs';
+import { guestProgram, sourceHash, sourcesIn } from './guest-program.mjs';
+import { PARTS } from './paths.mjs';
 
 // The same numbers as in guest/roles.h.
 const PORTS = { starving: 9001, starvingLarge: 9002, healthy: 9003, udpFed: 9004 };
@@ -24,31 +22,8 @@ const UDP_FED = { count: 40, size: 600 };
  * @returns {string}
  */
 export function scenarioRecipe(...more) {
-  const hash = createHash('sha256');
-  for (const path of guestSources()) hash.update(readFileSync(path));
-  for (const name of ['scenario.mjs', 'feeder.mjs', ...more])
-    hash.update(readFileSync(join(PARTS, name)));
-  return hash.digest('hex').slice(0, 16);
-}
-
-/** The guest's program, compiled once for each state of its sources. @returns {string} its path */
-export function scenarioProgram() {
-  const program = join(LAB, 'guest', `scenario-${scenarioRecipe()}`);
-  if (existsSync(program)) return program;
-  mkdirSync(join(LAB, 'guest'), { recursive: true });
-  const partial = `${program}.${process.pid}`;
-  const inputs = guestSources().filter((path) => path.endsWith('.c'));
-  const flags = ['-O1', '-Wall', '-Wextra', '-static', '-pthread'];
-  execFileSync('gcc', [...flags, '-o', partial, ...inputs], { stdio: ['ignore', 2, 2] });
-  renameSync(partial, program);
-  return program;
-}
-
-function guestSources() {
-  const folder = join(PARTS, 'guest');
-  return readdirSync(folder)
-    .sort()
-    .map((name) => join(folder, name));
+  const own = ['scenario.mjs', 'feeder.mjs', 'guest-program.mjs', ...more];
+  return sourceHash(...sourcesIn('guest'), ...own.map((name) => join(PARTS, name)));
 }
 
 /**
@@ -60,7 +35,7 @@ function guestSources() {
 export async function bootScenario(options) {
   const guest = await bootGuest({
     ...options,
-    files: [...(options.files ?? []), { path: 'bin/scenario', from: scenarioProgram() }],
+    files: [...(options.files ?? []), guestProgram('scenario', sourcesIn('guest'), options.kernel)],
     modules: [...(options.modules ?? []), 'tun'],
     tcpPorts: [PORTS.starving, PORTS.starvingLarge, PORTS.healthy, ...(options.tcpPorts ?? [])],
     udpPorts: [PORTS.udpFed, ...(options.udpPorts ?? [])],

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { guestTool } from '../../../scripts/lab-parts/guest-programs.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -77,7 +77,7 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
     const guest = await bootScenario({
       kernel,
       append: 'init_on_free=1',
-      files: [guestTool('reap'), guestTool('ends')],
+      files: [guestTool('reap', kernel), guestTool('ends', kernel)],
       limitMs: 900_000,
     });
     let truth: Truth;

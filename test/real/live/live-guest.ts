@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Guest, GuestAnswer, GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
-import { guestProgram } from '../../../scripts/lab-parts/guest-program.mjs';
 import { folder, machineProgram, toolProgram } from '../../../scripts/lab-parts/programs.mjs';
 import { commandPath } from '../../support/cli.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
@@ -39,12 +38,11 @@ export function kdumpMemInGuest(kernel: LabKernel = 'newest'): Files {
   ];
 }
 
-/** Debian's Node, with what it has outside itself, and the scenario for that architecture. */
+/** Debian's Node with what it has outside itself. */
 function foreignNode(kernel: LabKernel): Files {
   const modules = (file: string) =>
     ['undici/undici-fetch.js', 'acorn/dist/acorn.js', 'acorn-walk/dist/walk.js'].includes(file);
   return [
-    ...guestProgram(kernel),
     ...toolProgram('usr/bin/node', kernel),
     ...folder(join(LAB, 'tools-arm64/usr/share/nodejs'), '/usr/share/nodejs', modules),
   ];

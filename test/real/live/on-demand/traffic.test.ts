@@ -1,19 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../../scripts/lab-parts/guest-programs.mjs';
+import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { socketsSchema } from '../../../../src/report/schema.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 // For less, by hand: KDUMP_MEM_TRAFFIC_SECONDS=30.
 const SECONDS = Number(process.env.KDUMP_MEM_TRAFFIC_SECONDS ?? 300);
+const KERNEL = '6.1';
 const ONE_MS = 150_000;
 let guest: Guest;
 
 beforeAll(async () => {
   guest = await bootGuest({
-    kernel: '6.1',
+    kernel: KERNEL,
     memoryMiB: MEMORY_MIB,
-    files: [...kdumpMemInGuest(), guestTool('traffic')],
+    files: [...kdumpMemInGuest(), guestTool('traffic', KERNEL)],
     limitMs: SECONDS * 1000 + 300_000,
   });
 }, 120_000);
