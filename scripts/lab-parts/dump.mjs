@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { madeOnce } from './made.mjs';
+import { takePlugged } from './numa.mjs';
 import { kernelFiles } from './paths.mjs';
 import { bootScenario, scenarioRecipe, settledTruth } from './scenario.mjs';
 import { variant } from './variants.mjs';
@@ -11,7 +12,7 @@ await inWords(async () => {
   const [name = ''] = process.argv.slice(2);
   const options = variant(name);
   const recipe = `${scenarioRecipe()} ${kernelFiles(options.kernel).release}\n`;
-  const files = ['elf.vmcore', 'kdump-zlib.vmcore', 'truth.json', 'kpageflags'];
+  const files = ['elf.vmcore', 'kdump-zlib.vmcore', 'truth.json', 'kpageflags', 'zoneinfo'];
   await madeOnce(name, recipe, files, (work) => dumpInto(work, options));
 });
 
@@ -22,8 +23,11 @@ await inWords(async () => {
 async function dumpInto(work, options) {
   const guest = await bootScenario({ ...options, limitMs: 600_000 });
   try {
-    // What the kernel says of each page: 64 bits a page frame, from frame 0.
-    writeFileSync(join(work, 'kpageflags'), (await guest.run('cat /proc/kpageflags')).output);
+    if (options.numa) await takePlugged(guest);
+    // What the kernel says of each page: 64 bits a page frame, from frame 0; and of zones.
+    for (const file of ['kpageflags', 'zoneinfo']) {
+      writeFileSync(join(work, file), (await guest.run(`cat /proc/${file}`)).output);
+    }
     const truth = await settledTruth(guest);
     await guest.pause();
     await guest.dump('elf', join(work, 'elf.vmcore'));

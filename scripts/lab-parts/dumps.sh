@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # What `up` makes unless told.
-LAB_DUMPS=(5.10 6.1 6.12 newest 6.1-la57 6.12-arm64-16k
+LAB_DUMPS=(5.10 6.1 6.12 newest 6.1-la57 6.1-numa newest-numa 6.12-arm64-16k
   5.10-kdump 6.1-kdump 6.12-kdump newest-kdump 6.1-families newest-families)
 # And what `up arm64` makes.
 LAB_ARM64_DUMPS=(6.1-arm64 6.12-arm64 newest-arm64 6.12-arm64-max newest-arm64-max
@@ -26,9 +26,9 @@ known_dump() {
   kernel="$(kernel_of "$1")"
   kernel_suites "$kernel" >/dev/null
   case "$(kernel_architecture "$kernel")${1#"$kernel"}" in
-    amd64 | amd64-la57 | amd64-4g | amd64-large | amd64-kdump | amd64-families | \
+    amd64 | amd64-la57 | amd64-numa | amd64-4g | amd64-large | amd64-kdump | amd64-families | \
       arm64 | arm64-max | arm64-4g | arm64-kdump) ;;
-    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-4g, KERNEL-large, KERNEL-kdump," \
+    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-numa, KERNEL-4g, KERNEL-large, KERNEL-kdump," \
       "KERNEL-families, and KERNEL-max, KERNEL-4g and KERNEL-kdump of arm64" ;;
   esac
 }

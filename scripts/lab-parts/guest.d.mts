@@ -9,6 +9,8 @@ export interface GuestOptions {
   cpus?: number;
   /** QEMU's -cpu; the machine's own unless told (four-level paging of x86_64). */
   cpu?: string;
+  /** Memory in two nodes, and more that the guest can take. */
+  numa?: boolean;
   /** More of the kernel's command line. */
   append?: string;
   /** More of the initramfs: a file of this machine (`from`) or bytes; executable unless told. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initramfs } from './initramfs.mjs';
 import { machineOf } from './machines.mjs';
+import { BY_HAND, numaMachine } from './numa.mjs';
 import { kernelFiles } from './paths.mjs';
 import { Qmp } from './qmp.mjs';
 import { GuestShell } from './shell.mjs';
@@ -17,6 +18,7 @@ import { GuestShell } from './shell.mjs';
  * @property {number} [memoryMiB] 512 unless told
  * @property {number} [cpus] 2 unless told
  * @property {string} [cpu] QEMU's -cpu; the machine's own unless told (four-level paging of x86_64)
+ * @property {boolean} [numa] memory in two nodes, and more that the guest can take (numa.mjs)
  * @property {string} [append] more of the kernel's command line
  * @property {{ path: string, from?: string, data?: Uint8Array | string, mode?: number }[]} [files]
  *   more of the initramfs: a file of this machine (`from`) or bytes; executable unless told
@@ -94,7 +96,7 @@ export class Guest {
     // QEMU connects to us, so that its sockets close with this process.
     const qmp = await listen(join(this.#folder, 'qmp'));
     const shell = await listen(join(this.#folder, 'shell'));
-    const { tcpPorts = [], udpPorts = [] } = options;
+    const { tcpPorts = [], udpPorts = [], memoryMiB = 512 } = options;
     // QEMU takes ports that are free: one that was found free here may be taken by then.
     const forwards = [
       ...tcpPorts.map((port) => `hostfwd=tcp:127.0.0.1:0-:${port}`),
@@ -105,13 +107,18 @@ export class Guest {
       // All CPUs in one thread: with a thread each, one CPU may run code that another has just patched
       // (jump labels), which the kernel takes for a breakpoint of nobody's and panics. It takes no longer.
       ...['-accel', 'tcg,thread=single', '-cpu', options.cpu ?? machine.cpu],
-      ...['-smp', String(options.cpus ?? 2), '-m', String(options.memoryMiB ?? 512)],
+      ...['-smp', String(options.cpus ?? 2)],
+      ...(options.numa ? numaMachine(memoryMiB) : ['-m', String(memoryMiB)]),
       ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nodefaults'],
       ...['-kernel', files.vmlinuz, '-initrd', initrd],
       ...[
         '-append',
         // An emulated timer can be too slow for the kernel's own test of it.
-        `console=${machine.console} panic=-1 loglevel=4 no_timer_check ${options.append ?? ''}`.trim(),
+        [
+          `console=${machine.console} panic=-1 loglevel=4 no_timer_check`,
+          ...(options.numa ? [BY_HAND] : []),
+          ...(options.append ? [options.append] : []),
+        ].join(' '),
       ],
       ...['-netdev', ['user', 'id=n0', ...forwards].join(',')],
       ...['-device', 'virtio-net-pci,netdev=n0,mrg_rxbuf=on,romfile='],

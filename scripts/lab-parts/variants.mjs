@@ -1,9 +1,9 @@
 // The dumps that QEMU makes for the lab. A variant's name begins with its kernel's.
 import { ARM64_MAX, FIVE_LEVELS, isArm64, machineOf } from './machines.mjs';
 
-/** @typedef {{ kernel: string, cpu: string, memoryMiB: number }} Variant */
+/** @typedef {{ kernel: string, cpu: string, memoryMiB: number, numa?: boolean }} Variant */
 
-/** @param {string} name for example 6.1, 6.1-la57, 6.12-4g, 6.12-arm64-max @returns {Variant} */
+/** @param {string} name for example 6.1, 6.1-la57, 6.1-numa, 6.12-4g, 6.12-arm64-max @returns {Variant} */
 export function variant(name) {
   const kernel = /^[^-]+(-arm64(-16k)?)?/.exec(name)?.[0] ?? '';
   const features = name.slice(kernel.length).split('-').slice(1);
@@ -13,11 +13,13 @@ export function variant(name) {
     if (feature === 'la57' && !isArm64(kernel)) made.cpu = FIVE_LEVELS;
     // Pointer authentication, and 52-bit addresses where the kernel can.
     else if (feature === 'max' && isArm64(kernel)) made.cpu = ARM64_MAX;
+    // Two nodes, and memory that was plugged in.
+    else if (feature === 'numa' && !isArm64(kernel)) made.numa = true;
     // Part of 4 GiB lies above the hole for devices: physical addresses beyond 32 bits.
     else if (feature === '4g') made.memoryMiB = 4096;
     else {
       throw new Error(
-        `a dump called ${name}? There are KERNEL, KERNEL-la57, KERNEL-4g and, of arm64, KERNEL-max`,
+        `a dump called ${name}? There are KERNEL, KERNEL-la57, KERNEL-numa, KERNEL-4g and, of arm64, KERNEL-max`,
       );
     }
   }

@@ -15,6 +15,19 @@ export interface KernelFacts {
   readonly live: boolean;
 }
 
+/** Sections of the sparse memory model: memory that is plugged in or out is so by sections. */
+export interface MemorySections {
+  /** Page frames of a section; the first begins at frame 0. */
+  readonly frames: number;
+  /**
+   * Whether the kernel uses the memory of a frame's section: of memory that was plugged in and not
+   * taken `struct page`s say nothing. False of all sections of a kernel older than 4.13.
+   *
+   * @throws {ReadError}
+   */
+  isOnline(frame: number): boolean;
+}
+
 /**
  * One interface to a kernel's memory; both engines give exactly this, and walkers ask nothing else.
  *
@@ -52,6 +65,11 @@ export interface Kernel {
    * where it doesn't tell. Firmware's memory may be among it.
    */
   memoryEnd?(): number | undefined;
+
+  /**
+   * Sections in which memory comes and goes. Absent, or undefined, where the engine does not know them.
+   */
+  readonly sections?: MemorySections | undefined;
 
   /**
    * Physical address of the byte at any kernel address, by the kernel's page tables; undefined where

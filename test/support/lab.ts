@@ -24,7 +24,7 @@ export type LabArm64DumpName =
   | `${(typeof LAB_ARM64_KERNELS)[number]}-max`;
 export type LabDumpName =
   | (typeof LAB_DUMPS)[number]
-  | `${(typeof LAB_KERNELS)[number]}-${'la57' | '4g'}`
+  | `${(typeof LAB_KERNELS)[number]}-${'la57' | 'numa' | '4g'}`
   | LabArm64DumpName;
 
 /** What makedumpfile makes of one kdump; more than one file for `split`. */

@@ -1,27 +1,19 @@
 """A loop over all struct pages, as people write it in drgn: slabs and reserved pages of RAM. Prints JSON."""
 
 import json
+import os
+import sys
 import time
 
 from drgn.helpers.linux.mm import PageReserved, PageSlab, compound_head, pfn_to_page
 
-PAGE = prog["PAGE_SIZE"].value_()
-ram = []
+sys.path[:0] = [os.path.join(os.path.dirname(__file__), "../../../test/support/drgn-modules")]
+from ram import ram  # noqa: E402
 
-
-def visit(one):
-    while one:
-        if one.flags.value_() & 0x1000200 == 0x1000200:
-            ram.append((-(-one.start.value_() // PAGE), (one.end.value_() + 1) // PAGE))
-        elif one.child:
-            visit(one.child)
-        one = one.sibling
-
-
-visit(prog["iomem_resource"].child)
+ranges = ram(prog)
 start = time.monotonic()
 frames = slab = reserved = 0
-for first, last in ram:
+for first, last in ranges:
     pages = pfn_to_page(first)
     for pfn in range(last - first):
         page = pages + pfn

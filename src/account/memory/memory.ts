@@ -3,6 +3,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
+import { onlineRanges } from '../../walk/memory/online.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { type Zone, zones } from '../../walk/memory/zones.js';
@@ -34,7 +35,9 @@ export function accountMemory(
 ): MemoryAnswer {
   const warnings = new Warnings();
   const before = kernel.facts.live ? kernelCounts(kernel) : undefined;
-  const frames = new FrameMap(ramRanges(kernel, (message) => warnings.add('unreadable', message)));
+  const note = (message: string) => warnings.add('unreadable', message);
+  const ram = ramRanges(kernel, note);
+  const frames = new FrameMap(onlineRanges(kernel, ram, note));
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
   const ledger = new FrameLedger(frames, scan.kinds);
   const missed = new Missed();
@@ -48,7 +51,7 @@ export function accountMemory(
     }
   };
   const areas = new Areas(kernel);
-  run(walksBefore(kernel, frames, ledger, areas));
+  run(walksBefore(kernel, ram, ledger, areas));
   const queues = new QueueFrames();
   const census = claimNetwork(kernel, { ledger, queues, missed }, (part) =>
     progress((1 + part) / 2),

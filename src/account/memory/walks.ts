@@ -1,7 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/machine/cpus.js';
 import { cpuLists } from '../../walk/memory/cpu-lists.js';
-import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
 import { kernelTables } from '../../walk/memory/kernel-tables.js';
 import { framesBehind } from '../../walk/memory/mapped.js';
@@ -11,6 +10,7 @@ import { pageDirectories } from '../../walk/memory/page-directories.js';
 import { firstPerCpuChunk } from '../../walk/memory/percpu.js';
 import { perfRingFrames } from '../../walk/memory/perf-rings.js';
 import { PipeReader } from '../../walk/memory/pipes.js';
+import type { FrameRange } from '../../walk/memory/ram.js';
 import { remembered } from '../../walk/memory/remembered.js';
 import { traceRingFrames } from '../../walk/memory/trace-rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
@@ -33,10 +33,14 @@ const BPF =
 const BPF_RING = /^(ringbuf_map_alloc|bpf_ringbuf_)/;
 const PER_CPU = 'pcpu_get_vm_areas';
 
-/** The walks of all drawers but the network's, in the order of precedence (drawers.ts). */
+/**
+ * The walks of all drawers but the network's, in the order of precedence (drawers.ts).
+ *
+ * @param ram all of it, also what is offline: its struct pages take memory
+ */
 export function walksBefore(
   kernel: Kernel,
-  frames: FrameMap,
+  ram: readonly FrameRange[],
   ledger: FrameLedger,
   areas: Areas,
 ): Walk[] {
@@ -76,7 +80,7 @@ export function walksBefore(
         if (areas.caller(area) === PER_CPU) yield* framesBehind(kernel, area);
     }),
     each('image', () => imageFrames(kernel)),
-    each('memmap', () => memmapFrames(kernel, frames)),
+    each('memmap', () => memmapFrames(kernel, ram)),
     each('kernel-stacks', function* () {
       for (const area of areas.all())
         if (areas.isStack(area))

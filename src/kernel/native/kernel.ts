@@ -1,9 +1,10 @@
 import { KernelError } from '../error.js';
 import type { FastReads } from '../fast-reads.js';
-import type { Kernel, KernelFacts } from '../kernel.js';
+import type { Kernel, KernelFacts, MemorySections } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
 import type { Bases } from './arch/arch.js';
+import { SectionTable } from './arch/section-table.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
 import type { KernelMemory } from './memory.js';
@@ -40,6 +41,7 @@ export class NativeKernel implements Kernel {
   readonly provenance: Provenance;
   readonly pages: PageMap;
   readonly fast: FastReads;
+  readonly sections: MemorySections | undefined;
   readonly #parts: NativeParts;
   readonly #addresses = new Map<string, bigint | undefined>();
   #types: KernelTypes | undefined;
@@ -60,6 +62,15 @@ export class NativeKernel implements Kernel {
       directMap: () => this.#directMap(),
       pageArray: () => this.#pageArray(),
     });
+    this.sections = this.#sections();
+  }
+
+  /** What tells of sections, by this kernel's memory. */
+  #sections(): MemorySections | undefined {
+    const table = SectionTable.of(this.vmcoreinfo, this.facts.pageSize);
+    const read = (_: string, address: bigint) =>
+      this.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true);
+    return table && { frames: table.frames, isOnline: (frame) => table.isOnline(frame, read) };
   }
 
   read(address: bigint, length: number): DataView {

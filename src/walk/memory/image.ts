@@ -2,8 +2,8 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
-import type { FrameMap } from './frame-map.js';
 import { framesBehind } from './mapped.js';
+import type { FrameRange } from './ram.js';
 
 /**
  * Frames of the kernel image, from its code to its variables; those of what only the boot needed may
@@ -48,11 +48,11 @@ const SECTION_BYTES = 2 ** 27;
  *
  * @throws as framesBehind
  */
-export function* memmapFrames(kernel: Kernel, frames: FrameMap): Generator<number> {
+export function* memmapFrames(kernel: Kernel, ram: readonly FrameRange[]): Generator<number> {
   const { pageSize } = kernel.facts;
   const perSection = SECTION_BYTES / pageSize;
   let done = 0;
-  for (const { start, end } of frames.ranges) {
+  for (const { start, end } of ram) {
     const from = Math.max(done, start - (start % perSection));
     const to = Math.ceil(end / perSection) * perSection;
     if (to <= from) continue;

@@ -25,8 +25,8 @@ const MOST_REGIONS = 2 ** 17;
 const MOST_ADDRESS = 2 ** 52;
 
 /**
- * The page frames that are RAM, in order: what a zone counts as present. Firmware's memory, which has
- * `struct page`s too, is not among them.
+ * The page frames that are RAM, in order; what a zone counts as present is what of it is online
+ * (online.ts). Firmware's memory, which has `struct page`s too, is not among them.
  *
  * An architecture that keeps memblock (arm64) tells by that, since it counts what it may not map as
  * present; others by the tree that /proc/iomem shows. Where a dump lacks that, what memblock was is taken

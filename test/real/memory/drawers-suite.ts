@@ -14,7 +14,7 @@ import { LAB, type LabKernel } from '../../support/lab.js';
 /** Of drawers that drgn counts by another way than ours: its count must be ours, to the page. */
 const SAME = [
   ...['memory', 'free-buddy', 'free-cpu-lists', 'slab-reclaimable', 'slab-unreclaimable'],
-  ...['kernel-stacks', 'percpu', 'image'],
+  ...['kernel-stacks', 'percpu', 'image', 'memmap'],
 ] as const;
 
 /** Pages that CPUs have yet to put on an LRU list: as many as their batches take. */

@@ -1,6 +1,8 @@
 # How many page frames each drawer of memory has, counted by drgn in other ways than we do: lists in place
 # of flags, trees in place of lists, lists of LRU in place of struct pages, tasks in place of areas.
 import json
+import os
+import sys
 
 from drgn.helpers.linux.cpumask import for_each_possible_cpu
 from drgn.helpers.linux.list import list_for_each
@@ -17,6 +19,9 @@ from drgn.helpers.linux.mmzone import for_each_online_pgdat
 from drgn.helpers.linux.percpu import per_cpu, per_cpu_ptr
 from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.slab import for_each_slab_cache
+
+sys.path[:0] = [os.path.join(os.path.dirname(__file__), "../../support/drgn-modules")]
+from ram import blocks, ram  # noqa: E402
 
 PAGE = prog["PAGE_SIZE"].value_()
 counts = {}
@@ -39,14 +44,14 @@ for node in for_each_online_pgdat():
         present += zone.present_pages.value_()
         if zone.present_pages.value_() == 0:
             continue
-        blocks = []
+        free_blocks = []
         for order in range(len(zone.free_area)):
             lists = (head.address_of_() for head in zone.free_area[order].free_list)
-            blocks.append(sum(1 for head in lists for _ in list_for_each(head)))
+            free_blocks.append(sum(1 for head in lists for _ in list_for_each(head)))
             for head in zone.free_area[order].free_list:
                 for _ in list_for_each(head.address_of_()):
                     buddy += 1 << order
-        zones.append(blocks)
+        zones.append(free_blocks)
         for cpu in for_each_possible_cpu():
             own = has(zone, "per_cpu_pageset")
             sets = per_cpu_ptr(zone.per_cpu_pageset if own else zone.pageset, cpu)
@@ -114,33 +119,20 @@ counts["spare-stacks"] = spare
 # What the kernel counts of per-CPU memory.
 counts["percpu"] = prog["pcpu_nr_populated"].value_() * prog["pcpu_nr_units"].value_()
 
+# Struct pages lie where their own page tables lead: of all blocks of memory, also of those that are offline.
+memmap = set()
+for first, end, _ in blocks(prog):
+    start, stop = (pfn_to_page(prog, pfn).value_() for pfn in (first, end))
+    for address in range(start, stop, PAGE):
+        memmap.add(follow_phys(prog["init_mm"].address_of_(), address).value_() // PAGE)
+counts["memmap"] = len(memmap)
+
 # Struct pages: reserved ones, and those of applications by their mapping; a tail is what its head is.
 reserved = {}
 kinds = {"anonymous": 0, "shared": 0, "page-cache": 0}
-ram = []
-resource = prog["iomem_resource"].child
-
-
-def visit(one):
-    while one:
-        if one.flags.value_() & 0x1000200 == 0x1000200:
-            ram.append((-(-one.start.value_() // PAGE), (one.end.value_() + 1) // PAGE))
-        elif one.child:
-            visit(one.child)
-        one = one.sibling
-
-
-visit(resource)
-# arm64 keeps memblock, which also has what may not be mapped.
-if "kimage_voffset" in prog:
-    block = prog["memblock"]
-    ram = []
-    for i in range(block.memory.cnt.value_()):
-        region = block.memory.regions[i]
-        base, size = region.base.value_(), region.size.value_()
-        ram.append((-(-base // PAGE), (base + size) // PAGE))
-counts["ram"] = sum(end - start for start, end in ram)
-for start, end in ram:
+frames_of_ram = ram(prog)
+counts["ram"] = sum(end - start for start, end in frames_of_ram)
+for start, end in frames_of_ram:
     page = pfn_to_page(start)
     for pfn in range(start, end):
         one = page[pfn - start]

@@ -25,6 +25,7 @@ const extracted = async (file: string, name: string, ...options: readonly string
 describe('an extract with --with-memory answers as the dump does', () => {
   const dumps = [
     ...LAB_KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
+    ['6.1-numa', () => labDump('6.1-numa').elf] as const,
     ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf] as const,
     ['6.1-kdump', () => labKdump('6.1').formats['lzo-d31'][0] ?? ''] as const,
   ];

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { LAB, LAB_KERNELS } from '../../support/lab.js';
+
+const DUMPS = [...LAB_KERNELS, '6.1-numa', 'newest-numa', '6.12-arm64-16k'];
+
+/** What the guest's /proc/zoneinfo said of zones that have memory. */
+function zoneinfo(dump: string) {
+  const text = readFileSync(join(LAB, 'dumps', dump, 'zoneinfo'), 'utf8');
+  return text.split(/^(?=Node )/m).flatMap((part) => {
+    const [, node, zone] = /^Node (\d+), zone +(\w+)/.exec(part) ?? [];
+    const pages = (name: string) => Number(new RegExp(`^ +${name} +(\\d+)$`, 'm').exec(part)?.[1]);
+    if (pages('present') === 0) return [];
+    return {
+      node: Number(node),
+      zone: zone ?? '',
+      presentPages: pages('present'),
+      managedPages: pages('managed'),
+      watermarks: { min: pages('min'), low: pages('low'), high: pages('high') },
+    };
+  });
+}
+
+describe.each(DUMPS)('zones of %s are what its /proc/zoneinfo said', (dump) => {
+  const core = join(LAB, 'dumps', dump, 'elf.vmcore');
+
+  test('in JSON', async () => {
+    const { stdout } = await kdumpMem('memory', '--nodes', '--json', '--vmcore', core);
+    const { zones } = memorySchema.parse(JSON.parse(stdout));
+    expect(zones.map(({ freeBlocks: _, ...zone }) => zone)).toEqual(zoneinfo(dump));
+  });
+
+  test('in the table', async () => {
+    const { stdout } = await kdumpMem('memory', '--nodes', '--vmcore', core);
+    const rows = stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    const named = rows.filter(([node]) => /^\d+$/.test(node ?? ''));
+    expect(named.map(([node, zone]) => `${node} ${zone}`)).toEqual(
+      zoneinfo(dump).map(({ node, zone }) => `${node} ${zone}`),
+    );
+  });
+});
+
+test.each(['6.1-numa', 'newest-numa'])(
+  '%s has two nodes, and memory that was plugged in',
+  (dump) => {
+    const said = zoneinfo(dump).map(({ node, zone }) => `${node} ${zone}`);
+    expect(said).toEqual(['0 DMA', '0 DMA32', '1 DMA32', '1 Movable']);
+  },
+);
