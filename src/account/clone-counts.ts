@@ -1,4 +1,4 @@
-import { AddressIndex } from './address-index.js';
+import { AddressIndex } from '../walk/address-index.js';
 import { longer, MOST_COUNTED } from './columns.js';
 
 /**

@@ -1,5 +1,5 @@
+import { AddressIndex } from '../walk/address-index.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
-import { AddressIndex } from './address-index.js';
 import { longer, MOST_COUNTED } from './columns.js';
 
 /**

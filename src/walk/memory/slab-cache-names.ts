@@ -1,7 +1,6 @@
-import { ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readPartOf } from '../named-read.js';
-import { decodeText, StructReader } from '../struct-reader.js';
+import { StructReader } from '../struct-reader.js';
+import { textAt } from '../text-at.js';
 
 /** A cache's name has a few dozen bytes; the kernel's longest is below this. */
 const MOST_NAME = 128;
@@ -30,20 +29,9 @@ export class SlabCacheNames {
   of(cache: bigint): SlabCacheFacts {
     const view = this.#cache.read(cache);
     return {
-      name: this.#text(view.pointer('name')),
+      name: textAt(this.#kernel, 'a name', view.pointer('name'), MOST_NAME),
       objectSize: view.number('object_size'),
       slotSize: view.number('size'),
     };
-  }
-
-  /** What lies behind the end of a name may be missing. */
-  #text(address: bigint): string {
-    for (let length = MOST_NAME; ; length /= 2) {
-      try {
-        return decodeText(readPartOf(this.#kernel, 'a name', address, address, length), 0, length);
-      } catch (error) {
-        if (!(error instanceof ReadError) || length <= 8) throw error;
-      }
-    }
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AddressIndex } from '../../src/account/address-index.js';
+import { AddressIndex } from '../../src/walk/address-index.js';
 
 /** Neighbours, a stride apart, with the same lower half, and at both ends of what there is. */
 const ADDRESSES = [

@@ -1,6 +1,6 @@
 import { KernelError } from '../kernel/error.js';
 import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
-import { FrameIndex } from '../walk/pages/frame-index.js';
+import { FrameIndex } from './pages/frame-index.js';
 
 /** More upper halves than this could not be told apart below; 2^20 of them span all of memory. */
 const MOST_UPPER_HALVES = 2 ** 21;
@@ -21,8 +21,13 @@ export class AddressIndex {
 
   /** The row of an address, or -1. */
   find(address: bigint): number {
-    const upper = this.#upperHalves.find(highHalf(address));
-    return upper < 0 ? -1 : this.#keys.find(keyOf(upper, lowHalf(address)));
+    return this.findHalves(highHalf(address), lowHalf(address));
+  }
+
+  /** The same, for loops over millions. */
+  findHalves(high: number, low: number): number {
+    const upper = this.#upperHalves.find(high);
+    return upper < 0 ? -1 : this.#keys.find(keyOf(upper, low));
   }
 
   /**
@@ -31,7 +36,7 @@ export class AddressIndex {
    * @throws {KernelError} `damaged` if addresses are scattered as no kernel's are
    */
   add(address: bigint): number {
-    return this.#add(highHalf(address), lowHalf(address));
+    return this.addHalves(highHalf(address), lowHalf(address));
   }
 
   /** The row of the address that has this row in another index. @throws as {@link add} */
@@ -39,7 +44,7 @@ export class AddressIndex {
     const key = other.#keys.frame(row);
     const lower = key % 0x1_0000_0000;
     const upper = (key - lower) / 0x1_0000_0000;
-    return this.#add(other.#upperHalves.frame(upper), lower);
+    return this.addHalves(other.#upperHalves.frame(upper), lower);
   }
 
   /** The address of a row. */
@@ -56,10 +61,11 @@ export class AddressIndex {
     return copy;
   }
 
-  #add(high: number, low: number): number {
+  /** The same, for loops over millions. @throws as {@link add} */
+  addHalves(high: number, low: number): number {
     const upper = this.#upperHalves.add(high);
     if (upper >= MOST_UPPER_HALVES) {
-      throw new KernelError('damaged', 'what skbs hold is scattered over all addresses');
+      throw new KernelError('damaged', 'addresses are scattered as no kernel’s are');
     }
     return this.#keys.add(keyOf(upper, low));
   }
