@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import type { MoreOfMemory } from '../account/memory/memory.js';
 import type { DepthText } from '../report/memory/depths/depth.js';
 
 /** A part of the answer that `memory` tells in more detail, in place of its tree. */
@@ -8,6 +9,8 @@ interface MemoryDepth {
   readonly help: string;
   /** Counters of /proc cannot tell it. */
   readonly needsFrames: boolean;
+  /** What takes a while, and is looked at for this alone. */
+  readonly asks?: MoreOfMemory;
   text(): Promise<DepthText>;
 }
 
@@ -23,6 +26,13 @@ const DEPTHS: readonly MemoryDepth[] = [
     help: 'list who asked for memory of vmalloc’s address space',
     needsFrames: true,
     text: async () => (await import('../report/memory/depths/callers.js')).callersTable,
+  },
+  {
+    name: 'files',
+    help: 'list files and block devices by page cache and shared memory',
+    needsFrames: true,
+    asks: { files: true },
+    text: async () => (await import('../report/memory/depths/files.js')).filesTable,
   },
   {
     name: 'nodes',

@@ -111,7 +111,7 @@ async function cut(
   progress('reading the kernel’s tables');
   readTables(recording);
   progress('asking every question');
-  const sockets = askEverything(recording, options);
+  const asked = askEverything(recording, options);
   const isStored = storedIn(image);
   const store = (address: bigint): void => {
     const physical = recording.physicalOf(address);
@@ -129,7 +129,7 @@ async function cut(
   readDirectMapTables(kernel, arch, kept.pages);
 
   const anonymized = options.anonymize ?? false;
-  const { patches: made, names } = anonymous(kernel, sockets, kept);
+  const { patches: made, names } = anonymous(kernel, asked, kept);
   const patches = anonymized ? made : new Map();
   progress('packing the kernel’s tables');
   const tables = packTables(kernel, kept, (page) => bytesOfPage(image, kept, page, patches));
@@ -163,7 +163,7 @@ async function cut(
     size,
     pages: numbers.length + packedBytes / kept.pageSize,
     partialPages,
-    sockets: sockets.length,
+    sockets: asked.sockets.length,
     anonymized,
     names,
     release: kernel.facts.release,

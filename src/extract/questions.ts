@@ -6,6 +6,7 @@ import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/parts.js';
 import { WalkError } from '../walk/error.js';
+import type { NamePlace } from '../walk/files/paths.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { openFiles } from '../walk/tasks/files.js';
@@ -27,18 +28,26 @@ export interface AskedSocket {
   readonly family: string;
 }
 
+/** What was met while everything was asked. */
+export interface Asked {
+  readonly sockets: readonly AskedSocket[];
+  /** Where names in paths of files lie. */
+  readonly fileNames: readonly NamePlace[];
+}
+
 /**
  * Asks what the commands ask, so that everything that an answer takes is read. What cannot be read is
  * passed over: the same question will meet it again.
  *
- * @returns the sockets that were met
  * @throws {WalkError} when the process or descriptor of `scope` is not there
  */
-export function askEverything(kernel: NativeKernel, scope: Scope): AskedSocket[] {
+export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
+  const fileNames: NamePlace[] = [];
   if (scope.pid !== undefined) {
     const { pid, fd } = scope;
-    if (fd !== undefined) return [accountFd(kernel, pid, fd, true).socket];
-    return accountProcess(kernel, pid).sockets.map(({ socket }) => socket);
+    if (fd !== undefined) return { sockets: [accountFd(kernel, pid, fd, true).socket], fileNames };
+    const { sockets } = accountProcess(kernel, pid);
+    return { sockets: sockets.map(({ socket }) => socket), fileNames };
   }
   const sockets = new Map<bigint, AskedSocket>();
   attempt(() => {
@@ -66,8 +75,10 @@ export function askEverything(kernel: NativeKernel, scope: Scope): AskedSocket[]
     for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets)
       sockets.set(socket.sock, socket);
   });
-  if (scope.memory) attempt(() => void accountMemory(kernel));
-  return [...sockets.values()];
+  const onFileName = (place: NamePlace) => void fileNames.push(place);
+  if (scope.memory)
+    attempt(() => void accountMemory(kernel, undefined, { files: true, onFileName }));
+  return { sockets: [...sockets.values()], fileNames };
 }
 
 /** A scan takes more than this of the array of struct pages at a time, in bytes. */

@@ -4,11 +4,12 @@ import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { DrawerGroup, DrawerName, Known } from './drawers.js';
+import type { FilesAnswer } from './files.js';
 import type { Elsewhere } from './frame-ledger.js';
 
 /** Who would have to let go of memory. Names are hostile. */
 export interface Owner {
-  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row';
+  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row' | 'file' | 'device';
   readonly name: string;
   /** Of a process. */
   readonly pid?: number;
@@ -95,6 +96,8 @@ export interface MemoryAnswer {
   /** Memory of vmalloc's address space by who asked for it, what takes most first. */
   readonly callers: readonly (Owner & { readonly drawer: DrawerName })[];
   readonly zones: readonly Zone[];
+  /** Whose the page cache and shared memory are; undefined: it was not asked, or cannot be told. */
+  readonly files?: FilesAnswer | undefined;
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the drawer `network-sockets`, the most first; they add up to it. */

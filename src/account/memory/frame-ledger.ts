@@ -20,6 +20,8 @@ export class FrameLedger {
   readonly #kinds: Uint8Array;
   /** Of each frame the number of its drawer in DRAWERS, plus 1. */
   readonly #drawers: Uint8Array;
+  /** Frames in each drawer, as long as none is claimed. */
+  #sums: ReadonlyMap<DrawerName, number> | undefined;
   /** By drawer, then by owner: frames. */
   readonly #owners = new Map<DrawerName, Map<string, number>>();
   /** By the drawer that claimed, what it was led to that others have: frames by drawer. */
@@ -58,6 +60,7 @@ export class FrameLedger {
     const kind = KINDS[this.#kinds[index]!]!;
     if (present === NONE && drawerFacts(drawer).takes?.includes(kind)) {
       this.#drawers[index] = number;
+      this.#sums = undefined;
       if (owner !== undefined) add(within(this.#owners, drawer), owner, 1);
       return true;
     }
@@ -79,6 +82,7 @@ export class FrameLedger {
 
   /** Puts what no walk claimed into the drawer of its kind: every frame is in one then. */
   close(): void {
+    this.#sums = undefined;
     this.#closeBlocks();
     const byKind = new Uint8Array(KINDS.length);
     DRAWERS.forEach((drawer, index) => {
@@ -115,7 +119,12 @@ export class FrameLedger {
   }
 
   /** Frames in each drawer. */
-  sums(): Map<DrawerName, number> {
+  sums(): ReadonlyMap<DrawerName, number> {
+    this.#sums ??= this.#count();
+    return this.#sums;
+  }
+
+  #count(): Map<DrawerName, number> {
     const counts = new Array<number>(DRAWERS.length + 1).fill(0);
     for (const drawer of this.#drawers) counts[drawer]!++;
     return new Map(DRAWERS.map((drawer, index) => [drawer, counts[index + 1]!]));

@@ -1,12 +1,13 @@
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { NamePlace } from '../../walk/files/paths.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
-import { type Zone, zones } from '../../walk/memory/zones.js';
+import { zones } from '../../walk/memory/zones.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
@@ -14,6 +15,7 @@ import { Areas } from './areas.js';
 import { tellContradictions } from './contradictions.js';
 import { driftBetween, kernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
+import { FileAccount } from './files.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
 import { codeOf, Missed } from './missed.js';
@@ -26,12 +28,14 @@ import { type Walk, walksAfter, walksBefore } from './walks.js';
  * Where the memory of a machine is: every page frame of RAM in exactly one drawer.
  *
  * @param progress told now and then which part is done, 0 to 1
+ * @param more what is asked besides the drawers
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}: where RAM is, or
  *   the array of struct pages, cannot be found
  */
 export function accountMemory(
   kernel: Kernel,
   progress: (part: number) => void = () => {},
+  more: MoreOfMemory = {},
 ): MemoryAnswer {
   const warnings = new Warnings();
   const before = kernel.facts.live ? kernelCounts(kernel) : undefined;
@@ -64,11 +68,12 @@ export function accountMemory(
   const counts = kernelCounts(kernel, (error) =>
     warnings.add(codeOf(error), `the kernel’s counters: ${error.message}`),
   );
-  const places = zonesOrNone(kernel, warnings);
+  const places = attempted(warnings, 'zones', () => zones(kernel)) ?? [];
   tellContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
-  const owners = ownersOf(pageSize, ledger, caches, census);
+  const files = new FileAccount(kernel, scan, ledger, more.onFileName);
+  const owners = ownersOf(pageSize, ledger, { caches, census, files });
   const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   return {
@@ -80,6 +85,7 @@ export function accountMemory(
     caches,
     callers: callersOf(pageSize, ledger),
     zones: places,
+    files: more.files ? attempted(warnings, 'files', () => files.answer(warnings)) : undefined,
     census,
     queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),
@@ -87,17 +93,25 @@ export function accountMemory(
   };
 }
 
-/** Warnings that say that something was missed. */
-const SPOILS = new Set(['unreadable', 'torn-list', 'corrupt', 'unsupported-layout']);
+/** Parts that take a while on a machine with many files or cgroups. */
+export interface MoreOfMemory {
+  readonly files?: boolean;
+  /** Told where each name in a path of a file lies. */
+  readonly onFileName?: (place: NamePlace) => void;
+}
 
-function zonesOrNone(kernel: Kernel, warnings: Warnings): Zone[] {
+/** A part of the answer that some kernels' layout, or what a dump lacks, makes impossible: why is a warning. */
+function attempted<Part>(warnings: Warnings, what: string, part: () => Part): Part | undefined {
   try {
-    return zones(kernel);
+    return part();
   } catch (error) {
-    warnings.add(codeOf(error), `zones: ${(error as Error).message}`);
-    return [];
+    warnings.add(codeOf(error), `${what}: ${(error as Error).message}`);
+    return undefined;
   }
 }
+
+/** Warnings that say that something was missed. */
+const SPOILS = new Set(['unreadable', 'torn-list', 'corrupt', 'unsupported-layout']);
 
 function noteScan(
   kernel: Kernel,
@@ -124,11 +138,16 @@ const MOST_OWNERS = 10;
 const NAMED = ['modules', 'bpf', 'vmalloc', 'rings', 'tables', 'network-other'] as const;
 const IN_VMALLOC = ['modules', 'bpf', 'vmalloc'] as const;
 
+interface Known {
+  readonly caches: readonly CacheFigures[];
+  readonly census: CensusAnswer | undefined;
+  readonly files: FileAccount;
+}
+
 function ownersOf(
   pageSize: number,
   ledger: FrameLedger,
-  caches: readonly CacheFigures[],
-  census: CensusAnswer | undefined,
+  { caches, census, files }: Known,
 ): Map<DrawerName, readonly Owner[]> {
   const owners = new Map<DrawerName, readonly Owner[]>();
   const largest = (all: readonly Owner[]) =>
@@ -140,6 +159,8 @@ function ownersOf(
     );
     owners.set(drawer, largest(named));
   }
+  for (const drawer of ['page-cache', 'shared'] as const)
+    owners.set(drawer, files.owners(drawer, MOST_OWNERS));
   for (const reclaimable of [true, false]) {
     const own = caches.filter((cache) => cache.reclaimable === reclaimable);
     const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';

@@ -22,6 +22,8 @@ export const GROUPS: readonly DrawerGroup[] = [
 
 /** The command that tells more of a drawer. */
 const DEEPER: Partial<Record<DrawerName, string>> = {
+  'page-cache': 'memory --files',
+  shared: 'memory --files',
   'network-sockets': 'sockets',
   'network-other': 'sockets',
   'slab-reclaimable': 'memory --caches',

@@ -40,8 +40,8 @@ reads. Left out: payload, user memory, file contents, environment, arguments, ke
 crash and drgn open the result with the vmlinux that the dump needs; kdump-mem needs none. (On 7.2
 crash 9.0.2 needs --no_modules, for the whole dump too.)
 
---anonymize replaces IP addresses (by others of their kind), paths of unix sockets, command names of
-processes, names of cgroups and of network interfaces, and the host's. Loopback addresses, lo and
+--anonymize replaces IP addresses (by others of their kind), paths of unix sockets and files, command
+names of processes, names of cgroups and of network interfaces, and the host's. Loopback addresses, lo and
 the names of kernel threads stay, and so do ports, pids, inode numbers, modules, the kernel's build
 and the time. In the end it says how many of each there are.
 

@@ -23,6 +23,7 @@ Examples:
   kdump-mem memory --vmcore vmcore              where the memory is: every page frame in one drawer
   kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
   kdump-mem memory --vmcore vmcore --vmalloc    who asked for vmalloc’s memory
+  kdump-mem memory --vmcore vmcore --files      whose the page cache and shared memory are
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
   kdump-mem memory --live --prometheus          the same as metrics
@@ -112,9 +113,9 @@ export function registerMemory(program: Command): void {
       await answer(options, {
         ask: (kernel) => {
           try {
-            return ask.accountMemory(kernel, (part) =>
-              progress.show(`looking at page frames … ${Math.round(part * 100)} %`),
-            );
+            const show = (part: number) =>
+              progress.show(`looking at page frames … ${Math.round(part * 100)} %`);
+            return ask.accountMemory(kernel, show, depth?.asks);
           } finally {
             progress.clear();
           }

@@ -2,9 +2,10 @@ import { bytesOf, untilNul } from '../../kernel/bytes.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
 import { UTS, UTS_BYTES } from '../../kernel/utsname.js';
 import { formatAddress } from '../../walk/address.js';
+import type { NamePlace } from '../../walk/files/paths.js';
 import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
 import type { KeptPages } from '../kept-pages.js';
-import { type AskedSocket, attempt, everyTask, threadsOf } from '../questions.js';
+import { type Asked, attempt, everyTask, threadsOf } from '../questions.js';
 import { Addresses } from './addresses.js';
 import { cgroupNames } from './cgroup-names.js';
 import { Interfaces, interfaceNames } from './interface-names.js';
@@ -19,8 +20,8 @@ export interface Anonymous {
 }
 
 /**
- * What an anonymous extract says instead of the truth: of sockets their addresses and paths, of
- * processes, cgroups and network devices their names, of the machine its name. Kernel threads are
+ * What an anonymous extract says instead of the truth: of sockets their addresses and paths, of files
+ * those that were asked about, of processes, cgroups and network devices their names, of the machine its name. Kernel threads are
  * called what the kernel's code calls them, but for interfaces in that. What cannot be read is not
  * kept either.
  *
@@ -28,7 +29,7 @@ export interface Anonymous {
  */
 export function anonymous(
   kernel: NativeKernel,
-  sockets: readonly AskedSocket[],
+  { sockets, fileNames }: Asked,
   kept: KeptPages,
 ): Anonymous {
   const work = { kernel, patcher: new Patcher(kernel, kept), names: new Replacements() };
@@ -40,6 +41,7 @@ export function anonymous(
     attempt(() => patchSock(work, addresses, sock, family));
     if (family === 'AF_UNIX') attempt(() => patchUnix(work, paths, sock));
   }
+  patchFiles(work, fileNames);
   return { patches: work.patcher.patches, names: work.names };
 }
 
@@ -173,5 +175,23 @@ function patchUnix({ kernel, patcher, names }: Work, paths: Names, sock: bigint)
     if (!patcher.put(start, bytes) || real.length === 0) continue;
     const at = isAbstract ? '@' : '';
     names.add('paths', at + decodeBytes(real), at + decodeBytes(made));
+  }
+}
+
+/** Each name in a path, and what was computed from it: the hash by which the kernel finds it. */
+function patchFiles({ kernel, patcher, names }: Work, places: readonly NamePlace[]): void {
+  const made = new Names('f');
+  for (const { dentry, address, length } of places) {
+    attempt(() => {
+      const real = bytesOf(kernel.read(address, length), 0, length);
+      // Roots are called so everywhere.
+      if (real.length === 0 || decodeBytes(real) === '/') return;
+      const name = made.of(real);
+      if (patcher.put(address, name)) names.addBytes('paths', real, name);
+      const { offset, size } = new StructReader(kernel, 'dentry', ['d_name.hash']).members[
+        'd_name.hash'
+      ];
+      patcher.put(dentry + BigInt(offset), new Uint8Array(size));
+    });
   }
 }

@@ -1,6 +1,7 @@
 import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { kernelJson } from '../kernel-json.js';
+import { filesJson } from './files-json.js';
 import type { DrawerJson, MemoryJson } from './schema.js';
 
 /** The answer to `memory` as the JSON contract has it. */
@@ -33,6 +34,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       freeBlocks: [...zone.freeBlocks],
       watermarks: zone.watermarks === null ? null : { ...zone.watermarks },
     })),
+    files: answer.files === undefined ? null : filesJson(answer.files),
     complete,
     warnings: [...warnings],
   };

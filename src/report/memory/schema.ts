@@ -4,11 +4,53 @@ import { kernelSchema, warningSchema } from '../schema.js';
 const count = z.int().nonnegative();
 
 const owner = z.strictObject({
-  kind: z.enum(['process', 'cache', 'caller', 'table', 'row']),
+  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'device']),
   name: z.string(),
   /** Of a process. */
   pid: count.optional(),
   bytes: count,
+});
+
+/** Whose the page cache and shared memory are; all parts sum to the bytes of both drawers. */
+const files = z.strictObject({
+  /** Those with the most first. */
+  files: z.array(
+    z.strictObject({
+      bytes: count,
+      /** Of these, what is in the drawer `page-cache`, and in `shared`. */
+      pageCacheBytes: count,
+      sharedBytes: count,
+      /** Of these, what is not on the disk yet, and what is being written. */
+      dirtyBytes: count,
+      writebackBytes: count,
+      /** Null: a block device, or the kernel has forgotten the name, which is on the disk. */
+      path: z.string().nullable(),
+      /** By whose mounts the path goes; `none`: it begins at the root of its file system. */
+      mounts: z.enum(['init', 'other', 'none']).nullable(),
+      /** Such as `sda1`; null: a file. */
+      blockDevice: z.string().nullable(),
+      deleted: z.boolean(),
+      /** Some process has it mapped. */
+      mapped: z.boolean(),
+      fsType: z.string(),
+      /** `major:minor` of what its file system lies on. */
+      device: z.string(),
+      /** The inode's number, in decimal: it may need 64 bits. */
+      inode: z.string(),
+      sizeBytes: count,
+    }),
+  ),
+  /** Frames of which it is not known whose file they are, by the reason. */
+  unnamed: z.array(
+    z.strictObject({
+      reason: z.enum(['unreadable', 'damaged', 'not-listed', 'moved']),
+      files: count,
+      /** Of `moved` below 0 where files above have frames that others took meanwhile. */
+      bytes: z.int(),
+      /** What is said of the first. */
+      why: z.string().nullable(),
+    }),
+  ),
 });
 
 /** A place that page frames are in, or a group of such; children sum to it, to the byte. */
@@ -82,9 +124,12 @@ export const memorySchema = z.strictObject({
       watermarks: z.strictObject({ min: count, low: count, high: count }).nullable(),
     }),
   ),
+  /** Null: not asked for (`--files`, `--all`), or it cannot be told. */
+  files: files.nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
 export type DrawerJson = z.infer<typeof drawerSchema>;
+export type FilesJson = z.infer<typeof files>;
 export type MemoryJson = z.infer<typeof memorySchema>;

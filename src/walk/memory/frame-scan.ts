@@ -13,6 +13,7 @@ import {
   struct,
 } from '../pages/struct-page.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
+import { FileFrames } from './file-frames.js';
 import type { FrameMap } from './frame-map.js';
 import { KIND, type KindTest, kindTest } from './page-kinds.js';
 
@@ -22,6 +23,8 @@ export interface FrameScan {
   readonly kinds: Uint8Array;
   /** Frames of each slab cache, by the address of its `struct kmem_cache`. */
   readonly slabs: ReadonlyMap<bigint, SlabFrames>;
+  /** Frames of each file. */
+  readonly files: FileFrames;
   /** How many blocks of each order lie in the buddy allocator. */
   readonly freeBlocks: readonly number[];
   /** Frames whose `struct page` cannot be read, and why the first of them cannot. */
@@ -84,6 +87,7 @@ class Scan {
   readonly #flags: StructReader<'flags'>;
   readonly #reclaimable: number;
   readonly #kinds: Uint8Array;
+  readonly #files: FileFrames;
   readonly #slabs = new Map<bigint, SlabFrames>();
   readonly #freeBlocks: number[] = new Array<number>(MAX_ORDER + 1).fill(0);
   #unread = 0;
@@ -112,6 +116,7 @@ class Scan {
     const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_RECLAIM_ACCOUNT');
     this.#reclaimable = bit === undefined ? RECLAIM_ACCOUNT : 2 ** Number(bit);
     this.#kinds = new Uint8Array(frames.size);
+    this.#files = new FileFrames(kernel);
   }
 
   run(progress: (part: number) => void): FrameScan {
@@ -142,6 +147,7 @@ class Scan {
     return {
       kinds: this.#kinds,
       slabs: this.#slabs,
+      files: this.#files,
       freeBlocks: this.#freeBlocks,
       ...{ unread: this.#unread, whyUnread: this.#whyUnread },
       ...{ torn: this.#torn, whyTorn: this.#whyTorn },
@@ -196,6 +202,7 @@ class Scan {
             : undefined;
         if (what === undefined) {
           kinds[index + at] = this.#kind;
+          if (isFile(this.#kind)) this.#files.count();
           continue;
         }
         if (!this.#kernel.facts.live) {
@@ -213,8 +220,12 @@ class Scan {
         else kinds[index + at] = kind;
         continue;
       }
-      const kind = this.#kindOf(view, base);
-      kinds[index + at] = this.#begin(kind, view, base, frame);
+      const kind = this.#begin(this.#kindOf(view, base), view, base, frame);
+      kinds[index + at] = kind;
+      if (isFile(kind)) {
+        this.#files.begin(view, base, kind);
+        this.#files.count();
+      }
     }
   }
 
@@ -224,7 +235,13 @@ class Scan {
     try {
       const head = this.#headOf(tail, this.#page.to(tail).look(0, this.#stride));
       const { view, base } = this.#page.to(head).look(0, 2 * this.#stride);
-      return head !== tail && this.#isHead(view, base) ? this.#kindOf(view, base) : undefined;
+      if (head === tail || !this.#isHead(view, base)) return undefined;
+      const kind = this.#kindOf(view, base);
+      if (isFile(kind)) {
+        this.#files.begin(view, base, kind);
+        this.#files.count();
+      }
+      return kind;
     } catch (error) {
       if (error instanceof ReadError) return undefined;
       throw error;
@@ -303,4 +320,8 @@ class Scan {
     else this.#endBlock();
     return KIND.torn;
   }
+}
+
+function isFile(kind: number): boolean {
+  return kind === KIND.file || kind === KIND.shmem;
 }

@@ -30,6 +30,7 @@ import {
 } from '../../support/lab.js';
 import { pausedInfoSuite } from '../info-suite.js';
 import { drawersSuite } from '../memory/drawers-suite.js';
+import { filesSuite } from '../memory/files-suite.js';
 import { unexplainedSuite } from '../queues/unexplained-suite.js';
 import { otherPagesSuite } from '../sockets/other-pages-suite.js';
 import { networkPagesSuite } from '../sockets/pages-suite.js';
@@ -52,6 +53,7 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   networkPagesSuite(dump, kernelOf(dump));
   otherPagesSuite(dump, kernelOf(dump));
   drawersSuite(dump, kernelOf(dump));
+  filesSuite(dump, kernelOf(dump));
 }
 
 /** The same of a kdump: a copy of /proc/vmcore, and what makedumpfile made of it. */

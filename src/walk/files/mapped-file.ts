@@ -1,0 +1,90 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { StructReader } from '../struct-reader.js';
+import { BlockDeviceNames } from './block-device-names.js';
+import { deviceNumber, FileSystems } from './file-systems.js';
+
+/** What the kernel says of a file that has pages in memory. */
+export interface MappedFile {
+  /** Address of its `struct inode`. */
+  readonly inode: bigint;
+  /** Its number; NFS and others use all 64 bits. */
+  readonly number: bigint;
+  /** Address of its `struct super_block`. */
+  readonly superBlock: bigint;
+  /** Such as `ext4`; hostile. */
+  readonly fsType: string;
+  /** `major:minor` of what its file system lies on, of a block device of itself. */
+  readonly device: string;
+  /** The name of a block device, such as `sda1`; hostile. Undefined: it is none. */
+  readonly blockDevice: string | undefined;
+  /** Bytes that reading it would give. */
+  readonly size: number;
+  /** Nobody has a name for it any more. */
+  readonly unlinked: boolean;
+  /** Some process has it mapped. */
+  readonly mapped: boolean;
+  /** Where its list of dentries begins. */
+  readonly dentries: bigint;
+}
+
+/** The file system of all block devices. */
+const BLOCK_DEVICES = 'bdev';
+
+/** Reads files by the `struct address_space` that their pages name. */
+export class MappedFileReader {
+  readonly #mapping;
+  readonly #inode;
+  readonly #own: bigint;
+  readonly #systems: FileSystems;
+  readonly #devices: BlockDeviceNames;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#mapping = new StructReader(kernel, 'address_space', ['host', 'i_mmap', 'nrpages']);
+    this.#inode = new StructReader(kernel, 'inode', [
+      ...(['i_sb', 'i_mapping', 'i_ino', 'i_nlink', 'i_rdev', 'i_size', 'i_dentry'] as const),
+    ]);
+    this.#own = BigInt(new StructReader(kernel, 'inode', ['i_data']).offset('i_data'));
+    this.#systems = new FileSystems(kernel);
+    this.#devices = new BlockDeviceNames(kernel);
+  }
+
+  /** How many base pages the file says it has in memory; of hugetlb huge ones. @throws {ReadError} */
+  pages(mapping: bigint): number {
+    return this.#mapping.read(mapping).number('nrpages');
+  }
+
+  /** @throws {ReadError}; {@link KernelError} `damaged` if it leads to no file, or to another's */
+  read(mapping: bigint): MappedFile {
+    const space = this.#mapping.read(mapping);
+    const host = space.pointer('host');
+    if (host === 0n)
+      throw new KernelError('damaged', `the mapping at ${hex(mapping)} has no inode`);
+    const inode = this.#inode.read(host);
+    // Of some file systems' metadata the inode has pages of two kinds.
+    if (inode.pointer('i_mapping') !== mapping && host + this.#own !== mapping) {
+      throw new KernelError(
+        'damaged',
+        `the inode at ${hex(host)} has another mapping than ${hex(mapping)}`,
+      );
+    }
+    const superBlock = inode.pointer('i_sb');
+    const { fsType, device } = this.#systems.of(superBlock);
+    const ofDevice = fsType === BLOCK_DEVICES;
+    return {
+      inode: host,
+      number: inode.pointer('i_ino'),
+      superBlock,
+      fsType,
+      device: ofDevice ? deviceNumber(inode.number('i_rdev')) : device,
+      blockDevice: ofDevice ? this.#devices.of(host) : undefined,
+      size: inode.number('i_size'),
+      unlinked: inode.number('i_nlink') === 0,
+      // Both rb_root_cached and rb_root, which it was up to 4.13, begin with the first node.
+      mapped: space.pointer('i_mmap') !== 0n,
+      dentries: inode.addressOf('i_dentry'),
+    };
+  }
+}

@@ -1,0 +1,76 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { FrameMap } from '../../../src/walk/memory/frame-map.js';
+import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { ramRanges } from '../../../src/walk/memory/ram.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+// Whatever a dump says of a file, the rows sum to the drawers, and what was lost is told.
+const kernel = openNative({ files: [labDump('6.1').elf] });
+afterAll(() => kernel.close());
+
+const offset = (struct: string, member: string) =>
+  BigInt(kernel.struct(struct)?.member(member)?.offset ?? Number.NaN);
+const word = (address: bigint, value: bigint, bytes = 8): Damage => ({
+  patches: [{ address, bytes: littleEndian(value, bytes) }],
+  denials: [],
+});
+const lost = (address: bigint): Damage => ({
+  patches: [],
+  denials: [{ address, length: 8, code: 'filtered' }],
+});
+const wordAt = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
+
+const { files } = scanFrames(kernel, new FrameMap(ramRanges(kernel)));
+const [{ mapping = 0n } = {}] = files.largest();
+const inode = wordAt(mapping);
+const dentry = wordAt(inode + offset('inode', 'i_dentry')) - offset('dentry', 'd_u.d_alias');
+const superBlock = wordAt(inode + offset('inode', 'i_sb'));
+
+describe('a damaged word about a file is told, and no byte goes astray', () => {
+  const cases: readonly (readonly [string, Damage, string])[] = [
+    ['how many pages it has', word(mapping + offset('address_space', 'nrpages'), 1n), 'corrupt'],
+    ['no inode', word(mapping, 0n), 'corrupt'],
+    ['an inode that is another’s', word(mapping, inode + 0x1000n), 'corrupt'],
+    ['an inode that is not there', lost(inode + offset('inode', 'i_sb')), 'unreadable'],
+    [
+      'a file system that is not there',
+      lost(superBlock + offset('super_block', 's_type')),
+      'unreadable',
+    ],
+    ['a folder within itself', word(dentry + offset('dentry', 'd_parent'), dentry + 8n), 'corrupt'],
+    [
+      'a name without end',
+      word(dentry + offset('dentry', 'd_name.len'), 0xffff_ffffn, 4),
+      'corrupt',
+    ],
+    [
+      'a name that is not there',
+      lost(wordAt(dentry + offset('dentry', 'd_name.name'))),
+      'unreadable',
+    ],
+  ];
+  test.each(cases)('%s', (_, damage, code) => {
+    const damaged = damagedKernel(kernel, damage);
+    const answer = accountMemory(damaged, undefined, { files: true });
+    expect(answer.warnings.map((warning) => warning.code)).toContain(code);
+    expect(answer.complete).toBe(false);
+    const all = [...(answer.files?.files ?? []), ...(answer.files?.unnamed ?? [])];
+    const leaves = answer.memory.children.flatMap(({ children }) => children);
+    const bytes = (name: string) => leaves.find(({ drawer }) => drawer === name)?.bytes ?? 0;
+    const sum = all.reduce((total, one) => total + one.bytes, 0);
+    expect(sum).toBe(bytes('page-cache') + bytes('shared'));
+  });
+
+  test('a chain of dentries without end comes to an end', () => {
+    const unhashed = word(dentry + offset('dentry', 'd_hash.pprev'), 0n);
+    const node = dentry + offset('dentry', 'd_u.d_alias');
+    const patches = [...unhashed.patches, ...word(node, node).patches];
+    const damaged = damagedKernel(kernel, { patches, denials: [] });
+    const { files: found } = accountMemory(damaged, undefined, { files: true });
+    expect(found?.files[0]).toMatchObject({ path: { path: '/bin/busybox' }, deleted: true });
+  });
+});

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import { type MemoryJson, memorySchema } from '../../../src/report/memory/schema.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+
+/** What drgn says of an inode that has pages. */
+interface Inode {
+  readonly pages: number;
+  readonly path: string | null;
+  readonly size: number;
+  readonly links: number;
+}
+
+/** Whose page cache and shared memory are, beside inodes of all super blocks, which count their pages. */
+export function filesSuite(dump: string, kernel: LabKernel): void {
+  describe(`files in memory: ${dump}`, () => {
+    const core = join(LAB, 'dumps', dump, 'elf.vmcore');
+    let answer: MemoryJson;
+    let inodes: Record<string, Inode>;
+
+    beforeAll(() => {
+      const opened = openNative({ files: [core] });
+      try {
+        const found = accountMemory(opened, undefined, { files: true });
+        answer = memorySchema.parse(memoryJson(found));
+      } finally {
+        opened.close();
+      }
+      inodes = drgnJson(core, kernel, new URL('files.py', import.meta.url));
+    });
+
+    test('no inode contradicts what was found', () => {
+      expect(answer.warnings).toEqual([]);
+      expect(answer.complete).toBe(true);
+    });
+
+    test('they sum to the page cache and shared memory, to the byte', () => {
+      expect(sumOf(answer)).toBe(bytesOf(answer, 'page-cache') + bytesOf(answer, 'shared'));
+      expect(answer.files?.unnamed).toEqual([]);
+    });
+
+    test('each inode has as many pages as it says, and no other has any', () => {
+      const pageSize = answer.kernel?.pageSize ?? Number.NaN;
+      const ours = (answer.files?.files ?? []).map((file) => [
+        `${file.fsType} ${file.device} ${file.inode}`,
+        { pages: file.bytes / pageSize, size: file.sizeBytes },
+      ]);
+      const theirs = Object.entries(inodes).map(([key, { pages, size }]) => [key, { pages, size }]);
+      expect(ours.length).toBeGreaterThan(10);
+      expect(Object.fromEntries(ours)).toEqual(Object.fromEntries(theirs));
+    });
+
+    test('paths are those that drgn makes of their dentries', () => {
+      const files = (answer.files?.files ?? []).filter(({ path }) => path !== null);
+      expect(files.length).toBeGreaterThan(10);
+      for (const { path, fsType, device, inode } of files) {
+        expect(path).toBe(inodes[`${fsType} ${device} ${inode}`]?.path);
+      }
+    });
+
+    test('the drawers name the largest as owners', () => {
+      const files = (answer.files?.files ?? []).filter(({ sharedBytes }) => sharedBytes > 0);
+      const [largest] = files;
+      const shared = drawer(answer, 'shared');
+      expect(shared?.owners[0]).toEqual({
+        kind: 'file',
+        name: largest?.path,
+        bytes: largest?.sharedBytes,
+      });
+      expect(shared?.deeper).toBe('kdump-mem memory --files');
+    });
+  });
+}
+
+export function sumOf({ files }: MemoryJson): number {
+  const all = [...(files?.files ?? []), ...(files?.unnamed ?? [])];
+  return all.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function drawer({ memory }: MemoryJson, name: string) {
+  return memory.children.flatMap(({ children }) => children).find((one) => one.drawer === name);
+}
+
+export function bytesOf(answer: MemoryJson, name: string): number {
+  return drawer(answer, name)?.bytes ?? Number.NaN;
+}
