@@ -1,6 +1,7 @@
 import { KdumpMemError } from '../error.js';
 import { EXHAUSTION_ADVICE, exhaustionOf } from '../exhaustion.js';
 import { ExtractError } from '../extract/error.js';
+import { ExhaustedError, HostError } from '../host/error.js';
 import {
   KernelError,
   type KernelErrorCode,
@@ -70,6 +71,10 @@ const READ_ADVICE: Readonly<Record<ReadErrorCode, string>> = {
   refused: 'Try the other engine: --engine native, or crash.',
 };
 
+/** What to do next where /proc does not tell. */
+const DENIED_ADVICE = 'Run it as root; a container may need more capabilities.';
+const HOST_ADVICE = 'Another source may tell it: --source; or look at a dump.';
+
 /**
  * The one line and the exit status for an error that a user should see, or for what we ran out of.
  * Anything else is a bug of ours and is thrown on.
@@ -94,6 +99,12 @@ export function explainFailure(error: unknown): { line: string; status: number }
       status: EXIT.unreadable,
     };
   }
+  if (error instanceof HostError) {
+    const advice = error.code === 'denied' ? DENIED_ADVICE : HOST_ADVICE;
+    return { line: say(error.message, error.next ?? advice), status: EXIT.unreadable };
+  }
+  if (error instanceof ExhaustedError)
+    return { line: say(error.message, EXHAUSTION_ADVICE), status: EXIT.unreadable };
   const exhausted = exhaustionOf(error);
   if (exhausted === undefined) throw error;
   return { line: say(exhausted, EXHAUSTION_ADVICE), status: EXIT.unreadable };

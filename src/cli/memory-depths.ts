@@ -1,16 +1,19 @@
 import { type Command, Option } from 'commander';
+import type { NoDetails } from '../account/memory/answer.js';
 import type { MoreOfMemory } from '../account/memory/memory.js';
 import type { DepthText } from '../report/memory/depths/depth.js';
 
 /** A part of the answer that `memory` tells in more detail, in place of its tree. */
-interface MemoryDepth {
+export interface MemoryDepth {
   /** Of the option, without its dashes. */
   readonly name: string;
   readonly help: string;
-  /** Counters of /proc cannot tell it. */
+  /** Nothing but the kernel's own memory can tell it. */
   readonly needsFrames: boolean;
   /** What takes a while, and is looked at for this alone. */
   readonly asks?: MoreOfMemory;
+  /** The part of the answer that it is of, where lists of /proc tell that too. */
+  readonly part?: keyof NoDetails;
   text(): Promise<DepthText>;
 }
 
@@ -18,13 +21,15 @@ const DEPTHS: readonly MemoryDepth[] = [
   {
     name: 'caches',
     help: 'list slab caches',
-    needsFrames: true,
+    needsFrames: false,
+    part: 'caches',
     text: async () => (await import('../report/memory/depths/caches.js')).cachesTable,
   },
   {
     name: 'vmalloc',
     help: 'list who asked for memory of vmalloc’s address space',
-    needsFrames: true,
+    needsFrames: false,
+    part: 'callers',
     text: async () => (await import('../report/memory/depths/callers.js')).callersTable,
   },
   {
@@ -37,7 +42,8 @@ const DEPTHS: readonly MemoryDepth[] = [
   {
     name: 'nodes',
     help: 'list zones of NUMA nodes, with free blocks by order',
-    needsFrames: true,
+    needsFrames: false,
+    part: 'zones',
     text: async () => (await import('../report/memory/depths/zones.js')).zonesTable,
   },
 ];

@@ -60,7 +60,8 @@ function readPieces(path: string, onBytes: OnBytes): void {
   }
 }
 
-function attempt<T>(path: string, read: () => T): T {
+/** Reads something of a path. @throws {HostError} `gone`, `denied`, `unreadable`; {@link ExhaustedError} */
+export function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {

@@ -13,6 +13,8 @@ export class FakeHost implements HostSource {
   clock = 0;
   /** What ss says of packet, vsock, MPTCP and SCTP sockets. */
   others = '';
+  /** What /proc/kpageflags says of each page frame. */
+  frames: readonly bigint[] = [];
   /** The tables that ss does not know. */
   unknown: readonly string[] = [];
 

@@ -60,7 +60,8 @@ export interface Loose {
 export interface CacheFigures {
   /** As /proc/slabinfo has it; hostile. */
   readonly name: string;
-  readonly reclaimable: boolean;
+  /** Null: nothing tells. */
+  readonly reclaimable: boolean | null;
   readonly bytes: number;
   readonly slabs: number;
   /** Slots of its slabs, and those given out, those that CPUs keep ready among them. */
@@ -77,15 +78,49 @@ export interface QueueBytes {
   readonly bytes: number;
 }
 
+/** What no flag of a page frame tells of, where frames are known by flags alone. */
+export interface UnflaggedFrames {
+  readonly frames: number;
+  /** Compound pages by order; single pages have order 0, and so have parts of blocks that are none. */
+  readonly sizes: readonly LooseSize[];
+  readonly zones: Loose['zones'];
+  /** Frames that are charged to some cgroup; null: nothing tells. */
+  readonly charged: number | null;
+  /** Frames that are mapped into some address space. */
+  readonly mapped: number;
+  /** Counters of what is among them and is not taken off, since it cannot be told how much of it. */
+  readonly counters: readonly { readonly name: string; readonly bytes: number }[];
+}
+
+/**
+ * How deep an answer looks: page frames of a dump, of the running kernel through its memory, the same by
+ * their flags in /proc, or counters alone.
+ */
+export type MemorySource = 'vmcore' | 'kcore' | 'pageflags' | 'counters';
+
+/** A source that tells more. */
+export interface Unavailable {
+  readonly source: MemorySource;
+  readonly why: string;
+}
+
+/** A zone, as /proc/zoneinfo and the free lists count it. */
+export type ZoneFigures = Omit<Zone, 'address' | 'node'>;
+
+/** The parts of an answer that `memory` tells in more detail, and why one is not there. */
+export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
+
 /** The answer to `memory`. */
 export interface MemoryAnswer {
   /** Undefined where only counters were read: then `host` tells of it. */
   readonly kernel: KernelFacts | undefined;
   readonly host?: { readonly release: string; readonly pageSize: number };
-  /** How deep it looks: page frames of a dump or of the running kernel, or counters of /proc. */
-  readonly source: 'vmcore' | 'kcore' | 'counters';
+  readonly source: MemorySource;
+  /** Of a running kernel: sources that tell more, and why they could not be had. */
+  readonly unavailable?: readonly Unavailable[];
   readonly memory: Drawer;
   readonly loose: Loose | undefined;
+  readonly unflagged?: UnflaggedFrames;
   /**
    * Of a running kernel: by how much its counters changed while it was read, in bytes; each change counts
    * where it came from and where it went. 0 of a dump.
@@ -95,9 +130,11 @@ export interface MemoryAnswer {
   readonly caches: readonly CacheFigures[];
   /** Memory of vmalloc's address space by who asked for it, what takes most first. */
   readonly callers: readonly (Owner & { readonly drawer: DrawerName })[];
-  readonly zones: readonly Zone[];
   /** Whose the page cache and shared memory are; undefined: it was not asked, or cannot be told. */
   readonly files?: FilesAnswer | undefined;
+  readonly zones: readonly ZoneFigures[];
+  /** Of caches, callers and zones that are not there: why. */
+  readonly noDetails?: NoDetails;
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the drawer `network-sockets`, the most first; they add up to it. */

@@ -18,6 +18,7 @@ import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
 import type { DrawerName } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
+import { drawerOfCaller } from './vmalloc-callers.js';
 
 /** A walk that fills a drawer, as far as it comes. */
 export interface Walk {
@@ -26,10 +27,6 @@ export interface Walk {
   run(): void;
 }
 
-/** Callers in vmalloc's address space whose memory has a drawer of its own. */
-const MODULES = /^(module_alloc|load_module|move_module|execmem_)/;
-const BPF =
-  /^(_*bpf_|(?!resv_)\w+_map_alloc|sock_hash_alloc|reuseport_array_alloc|prealloc_|arena_)/;
 const BPF_RING = /^(ringbuf_map_alloc|bpf_ringbuf_)/;
 const PER_CPU = 'pcpu_get_vm_areas';
 
@@ -90,8 +87,8 @@ export function walksBefore(
         if (bytes !== undefined) yield* framesBehind(kernel, { address: stack, bytes });
       areas.checkStacks();
     }),
-    mapped('modules', (caller) => MODULES.test(caller ?? '')),
-    mapped('bpf', (caller) => BPF.test(caller ?? '')),
+    mapped('modules', (caller) => drawerOfCaller(caller) === 'modules'),
+    mapped('bpf', (caller) => drawerOfCaller(caller) === 'bpf'),
     mapped('vmalloc', () => true),
     {
       drawer: 'page-tables',

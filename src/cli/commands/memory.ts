@@ -1,4 +1,3 @@
-import { accessSync, constants } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { formatJson } from '../../json.js';
@@ -7,12 +6,14 @@ import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { addDepthOptions, DEPTH_NAMES, depthAsked } from '../memory-depths.js';
 import type { PageOptions } from '../memory-page.js';
+import { LIVE_SOURCES, type LiveSource, liveLook, refuseWithout } from '../memory-source.js';
 import { parseNumber } from '../number-argument.js';
-import { printAnswer } from '../output.js';
+import { printAnswer, printWarnings } from '../output.js';
 import { Progress } from '../progress.js';
 import { terminalWidth } from '../terminal-width.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions {
+  readonly source?: LiveSource;
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
@@ -35,30 +36,12 @@ COUNTS (-v): the kernel’s own counter of the same. A page that fits two drawer
 rules: docs/memory.md. "nothing explains": pages that are given out and that no walk and no flag tells
 of, such as those that a driver took from the page allocator.
 
---live looks at page frames through /proc/kcore (root); without, counters of /proc tell what they can,
-and the answer says so ("source": "counters").
+--live looks at page frames through /proc/kcore (root); where that cannot be had by their flags
+(/proc/kpageflags, root), else counters of /proc tell what they can. The first line says which it was, and
+why not the one before; --source takes that one or none.
 
 Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
 not be opened or read, 5 (with --strict) the answer is incomplete.`;
-
-/** Whether the running kernel's memory can be looked at; who may not has its counters. */
-function hasKcore(): boolean {
-  try {
-    accessSync('/proc/kcore', constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function countedHere(): Promise<MemoryAnswer> {
-  const [{ liveHost }, { readHostCounts }, { countedMemory }] = await Promise.all([
-    import('../../host/live.js'),
-    import('../../host/proc/memory-counts.js'),
-    import('../../account/memory/counted.js'),
-  ]);
-  return countedMemory(readHostCounts(liveHost));
-}
 
 /** `kdump-mem memory`: where the memory of a machine is. */
 export function registerMemory(program: Command): void {
@@ -66,6 +49,11 @@ export function registerMemory(program: Command): void {
     .usage('[options] [dump...]')
     .description('where the memory is: free, applications, kernel, and what nothing explains');
   addDepthOptions(command)
+    .addOption(
+      new Option('--source <source>', 'with --live: take this source or none')
+        .choices(LIVE_SOURCES)
+        .conflicts('vmcore'),
+    )
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')
     .option('--json', 'print the answer as JSON')
@@ -98,23 +86,33 @@ export function registerMemory(program: Command): void {
       const toText = (found: MemoryAnswer, width: number | null): string => {
         if (page) return page.writePage(found, options);
         if (options.prometheus) return metrics.memoryMetrics(found);
-        if (depthText) return depthText(found, { limit, width });
+        if (depth && depthText) {
+          refuseWithout(depth, found);
+          return depthText(found, { limit, width });
+        }
         return text.memoryText(found, { verbose, width, source: sourceWords(options) });
       };
       const progress = new Progress();
-      if (options.live && !hasKcore() && !depth?.needsFrames) {
-        const found = await countedHere();
+      const show = (part: number) =>
+        progress.show(`looking at page frames … ${Math.round(part * 100)} %`);
+      const live = await liveLook(options, depth, show);
+      if (live) {
+        let found: MemoryAnswer;
+        try {
+          found = await live();
+        } finally {
+          progress.clear();
+        }
         printAnswer(
           options.json ? formatJson(json.memoryJson(found), 2) : toText(found, terminalWidth()),
         );
-        if (options.strict) process.exitCode = EXIT.incomplete;
+        if (!options.json) printWarnings(found.warnings);
+        if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
         return;
       }
       await answer(options, {
         ask: (kernel) => {
           try {
-            const show = (part: number) =>
-              progress.show(`looking at page frames … ${Math.round(part * 100)} %`);
             return ask.accountMemory(kernel, show, depth?.asks);
           } finally {
             progress.clear();

@@ -8,45 +8,90 @@ export interface HostCounts {
   /** Bytes of a base page. */
   readonly pageSize: number;
   /** All that zones have, and of that what the buddy allocator got (/proc/zoneinfo). */
-  readonly present: number;
-  readonly managed: number;
+  readonly present: number | undefined;
+  readonly managed: number | undefined;
   /** Free, in the lists of CPUs. */
-  readonly onCpus: number;
+  readonly onCpus: number | undefined;
+  /** Why zones tell nothing of that. */
+  readonly whyNoZones: string | undefined;
+  /** CPUs, each of which keeps up to 125 pages of each counter to itself (mm/vmstat.c). */
+  readonly cpus: number;
   /** /proc/meminfo, by name. */
   readonly meminfo: ReadonlyMap<string, number>;
-  /** Huge pages of all sizes, used or not (/sys/kernel/mm/hugepages is theirs; Hugetlb in meminfo). */
-  readonly huge: number | undefined;
+  /** Lines of it that have no figure, by name: what they have in its place. Hostile. */
+  readonly damaged: ReadonlyMap<string, string>;
   /** zsmalloc's (/proc/vmstat, nr_zspages). */
   readonly compressed: number | undefined;
+  /** The array of struct pages: from boot memory, and taken later (/proc/vmstat, since 6.12). */
+  readonly memmap: { readonly boot: number; readonly later: number } | undefined;
 }
 
+/** /proc/meminfo has some 60 lines. */
+const MOST_LINES = 1000;
+
 /**
- * @throws {HostError} `unreadable` if /proc/meminfo or /proc/zoneinfo cannot be read, or do not say how
- *   much memory there is
+ * @throws {HostError} `gone`, `denied`, `unreadable`: /proc/meminfo cannot be read, or does not say how much
+ *   memory there is
  */
 export function readHostCounts(source: HostSource): HostCounts {
   const meminfo = new Map<string, number>();
-  for (const [, name, kib] of source
-    .readText('/proc/meminfo')
-    .matchAll(/^([\w()]+): +(\d{1,13}) kB$/gm))
-    meminfo.set(name ?? '', Number(kib) * 1024);
-  const pageSize = readPageSize(source);
-  const zoneinfo = source.readText('/proc/zoneinfo');
-  const sum = (pattern: RegExp) =>
-    [...zoneinfo.matchAll(pattern)].reduce((all, [, pages]) => all + Number(pages), 0) * pageSize;
-  const present = sum(/^ +present +(\d{1,13})$/gm);
-  const managed = sum(/^ +managed +(\d{1,13})$/gm);
-  if (present === 0 || managed > present || !meminfo.has('MemFree')) {
-    throw new HostError('unreadable', '/proc does not say how much memory there is');
+  const damaged = new Map<string, string>();
+  for (const line of source.readText('/proc/meminfo').split('\n').slice(0, MOST_LINES)) {
+    const parts = /^([\w()]{1,40}):(.*)$/.exec(line);
+    if (!parts) continue;
+    const [, name = '', rest = ''] = parts;
+    const kib = /^ *(\d{1,13}) kB *$/.exec(rest)?.[1];
+    if (kib !== undefined) meminfo.set(name, Number(kib) * 1024);
+    else if (!/^ *\d{1,13} *$/.test(rest)) damaged.set(name, rest.trim().slice(0, 40));
   }
-  const pages = /^nr_zspages (\d{1,13})$/m.exec(optional(source, '/proc/vmstat'))?.[1];
+  for (const name of ['MemTotal', 'MemFree']) {
+    if (meminfo.has(name)) continue;
+    const said = damaged.get(name);
+    const words = said === undefined ? `has no ${name}` : `says “${said}” of ${name}`;
+    throw new HostError('unreadable', `/proc/meminfo ${words}`);
+  }
+  const pageSize = readPageSize(source);
+  const vmstat = optional(source, '/proc/vmstat');
+  const pages = (name: string) => {
+    const digits = new RegExp(`^${name} (\\d{1,13})$`, 'm').exec(vmstat)?.[1];
+    return digits === undefined ? undefined : Number(digits) * pageSize;
+  };
+  const [boot, later] = [pages('nr_memmap_boot_pages'), pages('nr_memmap_pages')];
   return {
     release: optional(source, '/proc/sys/kernel/osrelease').trim(),
-    ...{ pageSize, present, managed, meminfo },
-    onCpus: sum(/^ +count: +(\d{1,13})$/gm),
-    huge: meminfo.get('Hugetlb'),
-    compressed: pages === undefined ? undefined : Number(pages) * pageSize,
+    ...{ pageSize, meminfo, damaged },
+    ...zoneCounts(source, pageSize),
+    compressed: pages('nr_zspages'),
+    memmap: boot === undefined || later === undefined ? undefined : { boot, later },
   };
+}
+
+type ZoneCounts = Pick<HostCounts, 'present' | 'managed' | 'onCpus' | 'whyNoZones' | 'cpus'>;
+
+function zoneCounts(source: HostSource, pageSize: number): ZoneCounts {
+  const none = { present: undefined, managed: undefined, onCpus: undefined, cpus: 0 };
+  let text: string;
+  try {
+    text = source.readText('/proc/zoneinfo');
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return { ...none, whyNoZones: error.message };
+  }
+  const sum = (pattern: RegExp) =>
+    [...text.matchAll(pattern)].reduce((all, [, pages]) => all + Number(pages), 0) * pageSize;
+  const [zones, presents] = [/^Node \d+, zone /gm, /^ +present +(\d{1,13})$/gm].map(
+    (pattern) => [...text.matchAll(pattern)].length,
+  );
+  const present = sum(/^ +present +(\d{1,13})$/gm);
+  const managed = sum(/^ +managed +(\d{1,13})$/gm);
+  if (present === 0 || managed > present || presents !== zones)
+    return { ...none, whyNoZones: '/proc/zoneinfo does not say how much memory there is' };
+  const cpus = new Set([...text.matchAll(/^ +cpu: +(\d{1,5})$/gm)].map(([, cpu]) => cpu)).size;
+  const [lists, counts] = [/^ +cpu: /gm, /^ +count: +(\d{1,13})$/gm].map(
+    (pattern) => [...text.matchAll(pattern)].length,
+  );
+  const onCpus = lists === counts ? sum(/^ +count: +(\d{1,13})$/gm) : undefined;
+  return { present, managed, onCpus, whyNoZones: undefined, cpus };
 }
 
 function optional(source: HostSource, path: string): string {

@@ -2,6 +2,7 @@ import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { leaves } from './leaves.js';
+import { toldBy } from './told-by.js';
 import { drawerWords, ownerWords } from './words.js';
 
 /** How much memory there is, in whose hands, and the one thing that stands out. */
@@ -15,8 +16,7 @@ export function headline(answer: MemoryAnswer): string {
     `${size('reserved')} set aside at boot`,
     ...(unread > 0 ? [`${formatSize(unread)} not known`] : []),
   ];
-  const told = answer.source === 'counters' ? ' Told by counters of /proc alone.' : '';
-  return `${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${told}`;
+  return `${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${toldBy(answer)}`;
 }
 
 /** A socket is named from this part of the memory on. */

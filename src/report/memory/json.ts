@@ -6,13 +6,14 @@ import type { DrawerJson, MemoryJson } from './schema.js';
 
 /** The answer to `memory` as the JSON contract has it. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
-  const { kernel, source, memory, loose, caches, callers, complete, warnings } = answer;
+  const { kernel, source, memory, loose, unflagged, caches, callers, complete, warnings } = answer;
   const pageSize = pageSizeOf(answer);
   return {
     schema: 'kdump-mem.memory/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
     host: answer.host ?? null,
     source,
+    unavailable: (answer.unavailable ?? []).map((one) => ({ ...one })),
     memory: drawerJson(memory, pageSize),
     unexplained: loose
       ? {
@@ -21,6 +22,16 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
           chargedBytes: loose.charged * pageSize,
           largeKmallocBytes:
             loose.largeKmallocs === undefined ? null : loose.largeKmallocs * pageSize,
+        }
+      : null,
+    unflagged: unflagged
+      ? {
+          bytes: unflagged.frames * pageSize,
+          sizes: unflagged.sizes.map((size) => ({ ...size })),
+          zones: unflagged.zones.map((zone) => ({ ...zone })),
+          chargedBytes: unflagged.charged === null ? null : unflagged.charged * pageSize,
+          mappedBytes: unflagged.mapped * pageSize,
+          counters: unflagged.counters.map((counter) => ({ ...counter })),
         }
       : null,
     driftBytes: answer.drift,
@@ -35,6 +46,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       watermarks: zone.watermarks === null ? null : { ...zone.watermarks },
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
+    noDetails: { ...answer.noDetails },
     complete,
     warnings: [...warnings],
   };

@@ -83,8 +83,13 @@ export const memorySchema = z.strictObject({
   /** Null where only counters were read: then `host` tells of it. */
   kernel: kernelSchema.nullable(),
   host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
-  /** How deep the answer looks: page frames of a dump or of the running kernel, or counters of /proc. */
-  source: z.enum(['vmcore', 'kcore', 'counters']),
+  /**
+   * How deep the answer looks: page frames of a dump, of the running kernel through its memory, the same
+   * by their flags in /proc, or counters of /proc alone.
+   */
+  source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
+  /** Of a running kernel: sources that tell more, and why they could not be had. */
+  unavailable: z.array(z.strictObject({ source: z.string(), why: z.string() })),
   memory: drawerSchema,
   /** What nothing explains, described; null: it could not be. */
   unexplained: z
@@ -96,12 +101,27 @@ export const memorySchema = z.strictObject({
       largeKmallocBytes: z.int().nullable(),
     })
     .nullable(),
+  /** Of `pageflags`: what no flag tells of, some of which counters put into drawers; else null. */
+  unflagged: z
+    .strictObject({
+      bytes: count,
+      sizes: z.array(z.strictObject({ order: count, blocks: count, frames: count })),
+      zones: z.array(z.strictObject({ zone: z.string(), frames: count })),
+      /** Null: nothing tells. */
+      chargedBytes: count.nullable(),
+      /** Mapped into some address space. */
+      mappedBytes: count,
+      /** Counters of what is in part among these; nobody can tell which part. */
+      counters: z.array(z.strictObject({ name: z.string(), bytes: z.int() })),
+    })
+    .nullable(),
   /** By how much counters changed while a running kernel was read, added up; 0 of a dump. */
   driftBytes: count,
   caches: z.array(
     z.strictObject({
       name: z.string(),
-      reclaimable: z.boolean(),
+      /** Null: nothing tells. */
+      reclaimable: z.boolean().nullable(),
       bytes: count,
       slabs: count,
       slots: count,
@@ -126,6 +146,12 @@ export const memorySchema = z.strictObject({
   ),
   /** Null: not asked for (`--files`, `--all`), or it cannot be told. */
   files: files.nullable(),
+  /** Why caches, callers or zones are not there; empty: they are. */
+  noDetails: z.strictObject({
+    caches: z.string().optional(),
+    callers: z.string().optional(),
+    zones: z.string().optional(),
+  }),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

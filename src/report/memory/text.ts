@@ -1,9 +1,11 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { wrap } from '../text/cut.js';
+import { formatSize } from '../text/size.js';
 import { headline } from './headline.js';
 import { leaves } from './leaves.js';
 import { elsewhereWords, looseWords, missedWords, nextCommand } from './sentences.js';
 import { treeTable } from './tree-table.js';
+import { unflaggedWords } from './unflagged-words.js';
 import { drawerWords } from './words.js';
 
 export interface MemoryTextOptions {
@@ -25,11 +27,15 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     treeTable(answer, verbose, width),
     ...missedWords(answer).map(said),
     ...looseWords(answer).map(said),
+    ...unflaggedWords(answer).map(said),
     ...elsewhereWords(answer).map(said),
     ...(verbose && empty.length > 0
       ? [said(`Nothing in: ${empty.map(drawerWords).join(', ')}.`)]
       : []),
-    answer.source === 'counters'
+    ...(verbose && answer.drift > 0
+      ? [said(`Counters moved by ${formatSize(answer.drift)} while it was looked at.`)]
+      : []),
+    answer.kernel === undefined
       ? 'Next: skcheck --stale'
       : `Next: kdump-mem ${nextCommand(answer)} ${source}`,
   ].join('\n\n');

@@ -17,8 +17,8 @@ export interface TreeRow {
 /** The drawers that have anything, each before its parts. */
 export function treeRows(answer: MemoryAnswer): TreeRow[] {
   return [...rowsWithin(answer.memory)].filter(
-    // No row for each of the many that no counter tells of.
-    ({ drawer }) => drawer.frames > 0 || answer.source !== 'counters',
+    // No row for each of the many that /proc does not tell of.
+    ({ drawer }) => drawer.frames > 0 || answer.kernel !== undefined,
   );
 }
 

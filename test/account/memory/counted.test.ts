@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Drawer } from '../../../src/account/memory/answer.js';
-import { type CountedMemory, countedMemory } from '../../../src/account/memory/counted.js';
+import { countedMemory } from '../../../src/account/memory/counted.js';
+import type { CountedMemory } from '../../../src/account/memory/proc-counters.js';
 import { liveHost } from '../../../src/host/live.js';
 import { readHostCounts } from '../../../src/host/proc/memory-counts.js';
 import { memoryJson } from '../../../src/report/memory/json.js';
@@ -14,9 +15,9 @@ function machine(meminfo: Readonly<Record<string, number>>): CountedMemory {
   const counted = { MemTotal: 900, MemFree: 300, Cached: 200, Shmem: 50, ...meminfo };
   return {
     ...{ release: '6.1.0', pageSize: 4096, present: 1000 * MIB, managed: 900 * MIB },
-    onCpus: 10 * MIB,
+    ...{ onCpus: 10 * MIB, cpus: 2, whyNoZones: undefined, damaged: new Map() },
     meminfo: new Map(Object.entries(counted).map(([name, size]) => [name, size * MIB])),
-    ...{ huge: 0, compressed: undefined },
+    ...{ compressed: undefined, memmap: undefined },
   };
 }
 

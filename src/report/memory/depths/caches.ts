@@ -34,5 +34,8 @@ export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
     value: ({ bytes, used, objectSize }) =>
       objectSize === null ? '?' : formatSize(Math.max(0, bytes - used * objectSize)),
   },
-  { heading: 'RECLAIMABLE', value: ({ reclaimable }) => (reclaimable ? 'yes' : '') },
+  {
+    heading: 'RECLAIMABLE',
+    value: ({ reclaimable }) => (reclaimable === null ? '?' : reclaimable ? 'yes' : ''),
+  },
 ];

@@ -1,6 +1,5 @@
-import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import type { MemoryAnswer, ZoneFigures } from '../../../account/memory/answer.js';
 import { pageSizeOf } from '../../../account/memory/page-size.js';
-import type { Zone } from '../../../walk/memory/zones.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
@@ -14,18 +13,18 @@ export function zonesTable(answer: MemoryAnswer, { width }: Pick<DepthOptions, '
 }
 
 /** A line for each zone. */
-export function zoneColumns(answer: MemoryAnswer): Column<Zone>[] {
+export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
   const { zones } = answer;
   const pageSize = pageSizeOf(answer);
   const size = (pages: number) => formatSize(pages * pageSize);
-  const free = ({ freeBlocks }: Zone) =>
+  const free = ({ freeBlocks }: ZoneFigures) =>
     freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
-  const mark = (zone: Zone, name: 'min' | 'low') =>
+  const mark = (zone: ZoneFigures, name: 'min' | 'low') =>
     zone.watermarks === null ? '?' : size(zone.watermarks[name]);
   const orders = Math.max(0, ...zones.map(({ freeBlocks }) => freeBlocks.length));
   const byOrder = Array.from(
     { length: orders },
-    (_, order): Column<Zone> => ({
+    (_, order): Column<ZoneFigures> => ({
       heading: `${order}`,
       align: 'right',
       value: ({ freeBlocks }) => formatCount(freeBlocks[order] ?? 0),

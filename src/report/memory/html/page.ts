@@ -6,6 +6,7 @@ import { formatCount, formatSize } from '../../text/size.js';
 import { headline } from '../headline.js';
 import { elsewhereWords, looseWords, missedWords, nextCommand } from '../sentences.js';
 import { share } from '../tree-table.js';
+import { unflaggedWords } from '../unflagged-words.js';
 import { drawerWords } from '../words.js';
 import { memoryArea } from './areas.js';
 import { details } from './details.js';
@@ -21,8 +22,8 @@ export interface MemoryPage {
 /** The answer to `memory` as one file that a browser shows. */
 export function memoryHtml(answer: MemoryAnswer, { source, version, made }: MemoryPage): string {
   const maps = mapsOf(answer);
-  const counters = answer.source === 'counters';
-  const next = counters ? 'skcheck --stale' : `kdump-mem ${nextCommand(answer)} ${source}`;
+  const next =
+    answer.kernel === undefined ? 'skcheck --stale' : `kdump-mem ${nextCommand(answer)} ${source}`;
   const body = html`<p><a class="skip" href="#drawers">Go to the table of drawers</a></p>
 <p class="headline">${sentence(headline(answer))}</p>
 ${missing(answer)}
@@ -33,7 +34,7 @@ ${maps.map(({ markup }) => markup)}
 to its row.</p>
 <h2>Drawers</h2>
 ${drawersTable(answer)}
-${[...looseWords(answer), ...elsewhereWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
+${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
 <h2>What to ask next</h2>
 <p><code>${sentence(next)}</code></p>
 ${details(answer)}`;
@@ -52,6 +53,7 @@ ${details(answer)}`;
 const DEPTHS: Readonly<Record<MemoryAnswer['source'], string>> = {
   vmcore: 'every page frame of a dump',
   kcore: 'every page frame of this machine, while it ran',
+  pageflags: 'flags of page frames in /proc',
   counters: 'counters of this machine’s /proc alone',
 };
 

@@ -1,0 +1,43 @@
+import type { CacheFigures, MemoryAnswer, NoDetails, ZoneFigures } from './answer.js';
+import { drawerOfCaller, takesStacks } from './vmalloc-callers.js';
+
+/** What a file of /proc lists; or why it cannot be had. */
+export type Listed<T> = { readonly list: T } | { readonly why: string };
+
+/** What lists of /proc tell of a running machine's memory beside counters. */
+export interface MachineLists {
+  /** Pages of vmalloc's address space by the function that asked for them. */
+  readonly vmalloc: Listed<ReadonlyMap<string, number>>;
+  /** The largest first. */
+  readonly caches: Listed<readonly CacheFigures[]>;
+  readonly zones: Listed<readonly ZoneFigures[]>;
+}
+
+type Details = Pick<MemoryAnswer, 'caches' | 'callers' | 'zones'> & {
+  readonly noDetails: NoDetails;
+};
+
+/** The parts of an answer that lists tell, and why those are not there that none tells. */
+export function detailsOf({ vmalloc, caches, zones }: MachineLists, pageSize: number): Details {
+  return {
+    caches: 'list' in caches ? caches.list : [],
+    callers: 'list' in vmalloc ? callersOf(vmalloc.list, pageSize) : [],
+    zones: 'list' in zones ? zones.list : [],
+    noDetails: {
+      ...('why' in caches ? { caches: caches.why } : {}),
+      ...('why' in vmalloc ? { callers: vmalloc.why } : {}),
+      ...('why' in zones ? { zones: zones.why } : {}),
+    },
+  };
+}
+
+/** Stacks of threads, which have a drawer of their own, left out. */
+function callersOf(pages: ReadonlyMap<string, number>, pageSize: number): MemoryAnswer['callers'] {
+  return [...pages]
+    .filter(([name]) => !takesStacks(name))
+    .map(([name, count]) => ({
+      ...{ kind: 'caller' as const, name, bytes: count * pageSize },
+      drawer: drawerOfCaller(name),
+    }))
+    .toSorted((a, b) => b.bytes - a.bytes);
+}

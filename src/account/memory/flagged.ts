@@ -1,0 +1,211 @@
+import { Warnings } from '../../walk/warnings.js';
+import type { Drawer, MemoryAnswer, Owner, UnflaggedFrames } from './answer.js';
+import { detailsOf, type MachineLists } from './details.js';
+import type { DrawerName } from './drawers.js';
+import { disagreements } from './flag-counters.js';
+import { leafTree } from './leaf-tree.js';
+import { type CountedMemory, counterDrift, procCounters } from './proc-counters.js';
+import { splitFrames } from './split-frames.js';
+
+/** What the flags of page frames say (/proc/kpageflags); all in frames. */
+export interface FlaggedFrames {
+  readonly kinds: Readonly<Record<FrameKind, number>>;
+  /** Of those that are reserved: in the image of the kernel, and for the crash kernel. */
+  readonly image: number;
+  readonly crashKernel: number;
+  readonly unread: number;
+  readonly whyUnread: string | undefined;
+  readonly unflagged: {
+    /** Compound pages by order; single pages as order 0. */
+    readonly blocks: ReadonlyMap<number, number>;
+    readonly zones: ReadonlyMap<string, number>;
+    readonly charged: number | undefined;
+    readonly mapped: number;
+  };
+}
+
+export type FrameKind = (typeof FRAME_KINDS)[number];
+
+export const FRAME_KINDS = [
+  ...['free', 'slab', 'page-table', 'offline', 'reserved', 'hugetlb', 'swap-cache'],
+  ...['anonymous', 'file', 'shmem', 'none', 'torn'],
+] as const;
+
+/** A machine as root sees it without its kernel's memory. */
+export interface FlaggedMachine extends MachineLists {
+  /** Counters before and after flags were read. */
+  readonly before: CountedMemory;
+  readonly after: CountedMemory;
+  readonly frames: FlaggedFrames;
+}
+
+const NO_FLAG = 'no flag of a page and no counter tells of it: it is among what nothing explains';
+const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';
+const NETWORK =
+  'queues of the network cannot be had without the kernel’s memory: they are among what nothing explains; skcheck --stale tells whose sockets are not read';
+const PER_CPU =
+  'no flag tells of its pages: they are among what nothing explains and, from boot, what was set aside';
+const LARGE =
+  'pages of large kmallocs do not say so in /proc/kpageflags: they are among what nothing explains';
+
+/** Why a drawer that has no frames may have some all the same. */
+const UNTOLD: Partial<Record<DrawerName, string>> = {
+  'network-sockets': NETWORK,
+  'network-other': NETWORK,
+  percpu: PER_CPU,
+  'large-kmalloc': LARGE,
+  memmap: AT_BOOT,
+};
+
+/** The command that tells more. */
+const DEEPER: Partial<Record<DrawerName, string>> = {
+  'slab-reclaimable': 'memory --caches',
+  'slab-unreclaimable': 'memory --caches',
+  vmalloc: 'memory --vmalloc',
+  modules: 'memory --vmalloc',
+  bpf: 'memory --vmalloc',
+};
+
+/**
+ * Where the memory of a running machine is, by the flags of its page frames: every frame of RAM in one
+ * drawer as far as flags tell. What no flag tells of is split by counters where these are exact, and is
+ * what nothing explains else; it is never whole, since nothing tells of the network's pages.
+ */
+export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
+  const { frames, before, after } = machine;
+  const { pageSize } = after;
+  const warnings = new Warnings();
+  const split = splitFrames(machine);
+  const counters = procCounters(after);
+  // Flags tell of the first kind of page tables.
+  const tables = after.meminfo.get('PageTables');
+  if (tables !== undefined) counters.set('page-tables', { bytes: tables });
+  const unread = unreadFrames(machine, warnings);
+  const details = detailsOf(machine, pageSize);
+  const owners = ownersOf(details);
+  for (const message of disagreements(machine, split)) warnings.add('corrupt', message);
+  const large = largeKmallocs(machine);
+  const leaf = (drawer: DrawerName): Drawer => {
+    const part = drawer === 'unread' ? { ...unread, known: 'flags' as const } : split.get(drawer);
+    const counter = drawer === 'large-kmalloc' ? large : counters.get(drawer);
+    const counted = counter && 'bytes' in counter && ALIKE.has(drawer) ? counter.bytes : null;
+    const why = part === undefined ? (UNTOLD[drawer] ?? NO_FLAG) : part.why;
+    const bytes = (part?.frames ?? 0) * pageSize;
+    const deeper = DEEPER[drawer];
+    return {
+      drawer,
+      frames: part?.frames ?? 0,
+      bytes,
+      known: part?.known ?? 'flags',
+      counterBytes: counted,
+      owners: owners.get(drawer) ?? [],
+      children: [],
+      ...(deeper === undefined ? {} : { deeper }),
+      complete: why === undefined,
+      ...(why === undefined ? {} : { why }),
+      elsewhere: [],
+    };
+  };
+  return {
+    kernel: undefined,
+    host: { release: after.release, pageSize },
+    source: 'pageflags',
+    memory: leafTree('flags', leaf),
+    ...{ loose: undefined, census: undefined, queues: [] },
+    unflagged: describeUnflagged(frames, counterList(machine, large)),
+    drift: counterDrift(before, after),
+    ...details,
+    warnings: warnings.list(),
+    complete: false,
+  };
+}
+
+/** Drawers of which counters count the same pages, as far as both say. */
+const ALIKE: ReadonlySet<DrawerName> = new Set<DrawerName>([
+  ...(['free-buddy', 'free-cpu-lists', 'free-unaccepted', 'anonymous', 'page-cache'] as const),
+  ...(['shared', 'swap-cache', 'hugetlb', 'slab-reclaimable', 'page-tables'] as const),
+  ...(['kernel-stacks', 'percpu', 'compressed', 'large-kmalloc', 'balloon'] as const),
+]);
+
+/** Frames that could not be looked at, and those that zones have and nobody says where. */
+function unreadFrames(
+  { frames, after }: FlaggedMachine,
+  warnings: Warnings,
+): { frames: number; why?: string } {
+  const { torn } = frames.kinds;
+  const seen = FRAME_KINDS.reduce((sum, kind) => sum + frames.kinds[kind], 0) + frames.unread;
+  const present = after.present === undefined ? undefined : after.present / after.pageSize;
+  const lacking = Math.max(0, (present ?? seen) - seen);
+  const whys: string[] = [];
+  if (frames.whyUnread !== undefined) whys.push(frames.whyUnread);
+  if (torn > 0) whys.push(`${torn} frames changed while they were read`);
+  if (lacking > 0)
+    whys.push(`zones have ${present} page frames, and /proc/iomem and kpageflags show ${seen}`);
+  if (present === undefined) whys.push(after.whyNoZones ?? 'zones do not say how much there is');
+  else if (seen > present)
+    whys.push(`zones have ${present} page frames, and /proc/iomem shows ${seen} of RAM`);
+  for (const why of whys) warnings.add(torn > 0 ? 'torn-list' : 'unreadable', why);
+  const sum = torn + frames.unread + lacking;
+  return { frames: sum, ...(whys.length === 0 ? {} : { why: whys.join('; ') }) };
+}
+
+/** What the kernel counts of slabs and is none: large kmallocs. */
+function largeKmallocs({ frames, after }: FlaggedMachine): { bytes: number } | undefined {
+  const slab = after.meminfo.get('Slab');
+  if (slab === undefined) return undefined;
+  return { bytes: slab - frames.kinds.slab * after.pageSize };
+}
+
+/** Counters of what is, in a part that nobody can tell, among what no flag tells of. */
+function counterList(
+  { after }: FlaggedMachine,
+  large: { bytes: number } | undefined,
+): UnflaggedFrames['counters'] {
+  const found: { name: string; bytes: number }[] = [];
+  const of = (name: string) => {
+    const bytes = after.meminfo.get(name);
+    if (bytes !== undefined && bytes > 0) found.push({ name, bytes });
+  };
+  of('Percpu');
+  of('SecPageTables');
+  if (large && large.bytes > 0) found.push({ name: 'Slab less slab pages', bytes: large.bytes });
+  of('GPUActive');
+  of('GPUReclaim');
+  return found;
+}
+
+function describeUnflagged(
+  { kinds, unflagged }: FlaggedFrames,
+  counters: UnflaggedFrames['counters'],
+): UnflaggedFrames {
+  return {
+    frames: kinds.none,
+    sizes: [...unflagged.blocks]
+      .map(([order, blocks]) => ({ order, blocks, frames: blocks * 2 ** order }))
+      .toSorted((a, b) => a.order - b.order),
+    zones: [...unflagged.zones].map(([zone, frames]) => ({ zone, frames })),
+    charged: unflagged.charged ?? null,
+    mapped: unflagged.mapped,
+    counters,
+  };
+}
+
+const MOST_OWNERS = 10;
+
+function ownersOf({
+  callers,
+  caches,
+}: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<DrawerName, readonly Owner[]> {
+  const owners = new Map<DrawerName, readonly Owner[]>();
+  for (const caller of callers) {
+    const { drawer, ...owner } = caller;
+    owners.set(drawer, [...(owners.get(drawer) ?? []), owner]);
+  }
+  for (const { name, bytes, reclaimable } of caches) {
+    if (reclaimable === null) continue;
+    const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
+    owners.set(drawer, [...(owners.get(drawer) ?? []), { kind: 'cache', name, bytes }]);
+  }
+  for (const [drawer, all] of owners) owners.set(drawer, all.slice(0, MOST_OWNERS));
+  return owners;
+}

@@ -1,0 +1,163 @@
+import type { DrawerName } from './drawers.js';
+import type { FlaggedMachine } from './flagged.js';
+import { procCounters } from './proc-counters.js';
+import { drawerOfCaller, takesStacks } from './vmalloc-callers.js';
+
+/** Frames of a drawer, and how they are known. */
+export interface Part {
+  readonly frames: number;
+  readonly known: 'flags' | 'counter';
+  /** Why it is not whole. */
+  readonly why?: string;
+}
+
+/** Frames of drawers: of those that neither flags nor counters tell of there is nothing. */
+export type Split = Map<DrawerName, Part>;
+
+/** Counters differ by so many pages of what they count on each CPU (mm/vmstat.c: threshold). */
+export const MOST_ON_CPU = 125;
+
+/**
+ * Puts frames into drawers by what their flags say, and splits what flags have in common by counters
+ * where these are exact: lists of CPUs, vmalloc's areas, zsmalloc and struct pages are among the frames
+ * that no flag tells of, whatever else is. Where counters say more than there are frames, nothing is split.
+ */
+export function splitFrames(machine: FlaggedMachine): Split {
+  const { kinds } = machine.frames;
+  const split: Split = new Map();
+  const flags = (drawer: DrawerName, frames: number) =>
+    split.set(drawer, { frames, known: 'flags' });
+  flags('free-buddy', kinds.free);
+  flags('page-tables', kinds['page-table']);
+  flags('balloon', kinds.offline);
+  flags('hugetlb', kinds.hugetlb);
+  flags('swap-cache', kinds['swap-cache']);
+  flags('anonymous', kinds.anonymous);
+  flags('page-cache', kinds.file);
+  flags('shared', kinds.shmem);
+  splitSlabs(machine, split);
+  splitReserved(machine, split);
+  splitUnflagged(machine, split);
+  return split;
+}
+
+/** Both kinds of slabs have one flag; what the kernel counts of the one it counts by whole slabs. */
+function splitSlabs({ frames, after }: FlaggedMachine, split: Split): void {
+  const { slab } = frames.kinds;
+  const counter = procCounters(after).get('slab-reclaimable');
+  const pages = counter && 'bytes' in counter ? counter.bytes / after.pageSize : undefined;
+  if (pages !== undefined && pages <= slab) {
+    split.set('slab-reclaimable', { frames: pages, known: 'counter' });
+    split.set('slab-unreclaimable', { frames: slab - pages, known: 'counter' });
+    return;
+  }
+  const why =
+    pages !== undefined
+      ? `SReclaimable counts ${pages} pages of slabs, and ${slab} say that they are one: all stand in one row`
+      : counter && 'why' in counter
+        ? counter.why
+        : 'no counter tells which slabs can be reclaimed: all stand in one row';
+  split.set('slab-reclaimable', { frames: 0, known: 'counter', why });
+  split.set('slab-unreclaimable', { frames: slab, known: 'flags', why });
+}
+
+function splitReserved({ frames, after }: FlaggedMachine, split: Split): void {
+  const { image, crashKernel, kinds } = frames;
+  split.set('image', { frames: image, known: 'flags' });
+  split.set('crash-kernel', { frames: crashKernel, known: 'flags' });
+  const rest = kinds.reserved - image - crashKernel;
+  const boot = (after.memmap?.boot ?? 0) / after.pageSize;
+  if (boot > 0 && boot <= rest) split.set('memmap', { frames: boot, known: 'counter' });
+  else if (boot > 0)
+    split.set('memmap', {
+      ...{ frames: 0, known: 'counter' },
+      why: `the kernel counts ${boot} pages of it, and ${rest} others are set aside: it is among these and what nothing explains`,
+    });
+  const memmap = split.get('memmap')?.frames ?? 0;
+  split.set('set-aside', { frames: rest - memmap, known: 'flags' });
+}
+
+function splitUnflagged(machine: FlaggedMachine, split: Split): void {
+  const { none } = machine.frames.kinds;
+  const claims = claimsOf(machine);
+  const sum = [...claims.values()].reduce((all, { frames }) => all + frames, 0);
+  if (sum <= none) {
+    for (const [drawer, part] of claims) {
+      const known = split.get(drawer);
+      split.set(drawer, known ? { ...part, frames: known.frames + part.frames } : part);
+    }
+    split.set('unexplained', { frames: none - sum, known: 'flags' });
+    return;
+  }
+  const why = `counters tell of ${sum} pages of what no flag tells of, and there are ${none}: all of it is among what nothing explains`;
+  for (const drawer of claims.keys())
+    if (drawer !== 'memmap') split.set(drawer, { frames: 0, known: 'counter', why });
+  split.set('unexplained', { frames: none, known: 'flags', why });
+}
+
+/** What counters tell of frames without flags. */
+function claimsOf(machine: FlaggedMachine): Map<DrawerName, Part> {
+  const { after } = machine;
+  const claims = new Map<DrawerName, Part>();
+  const counters = procCounters(after);
+  for (const drawer of ['free-cpu-lists', 'free-unaccepted', 'compressed'] as const) {
+    const counter = counters.get(drawer);
+    if (!counter) continue;
+    if ('why' in counter) claims.set(drawer, { frames: 0, known: 'counter', why: counter.why });
+    else claims.set(drawer, { frames: counter.bytes / after.pageSize, known: 'counter' });
+  }
+  const later = after.memmap?.later ?? 0;
+  if (later > 0) claims.set('memmap', { frames: later / after.pageSize, known: 'counter' });
+  for (const [drawer, part] of mappedParts(machine)) claims.set(drawer, part);
+  return claims;
+}
+
+const IN_VMALLOC = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
+
+/** Stacks, modules, BPF and all else in vmalloc's address space, by who asked for it. */
+function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<DrawerName, Part> {
+  const nothing = (why: string) =>
+    new Map(IN_VMALLOC.map((drawer) => [drawer, { frames: 0, known: 'counter', why }] as const));
+  if ('why' in vmalloc) return nothing(vmalloc.why);
+  const pages = new Map<DrawerName, number>(IN_VMALLOC.map((drawer) => [drawer, 0]));
+  for (const [caller, count] of vmalloc.list) {
+    const drawer = takesStacks(caller) ? 'kernel-stacks' : drawerOfCaller(caller);
+    pages.set(drawer, (pages.get(drawer) ?? 0) + count);
+  }
+  const all = [...pages.values()].reduce((sum, count) => sum + count, 0);
+  const used = after.meminfo.get('VmallocUsed');
+  const earlier = before.meminfo.get('VmallocUsed') ?? used;
+  if (used !== undefined && earlier !== undefined) {
+    const slack = Math.abs(used - earlier) / after.pageSize + MOST_ON_CPU * after.cpus;
+    const counted = used / after.pageSize;
+    if (Math.abs(all - counted) > slack)
+      return nothing(
+        `VmallocUsed counts ${counted} pages, and areas of /proc/vmallocinfo have ${all}: all of it is among what nothing explains`,
+      );
+  }
+  return withStacks(pages, after.meminfo.get('KernelStack'), after.pageSize);
+}
+
+/** Stacks that CPUs keep for the next thread are vmalloc's, as no thread has them. */
+function withStacks(
+  pages: ReadonlyMap<DrawerName, number>,
+  counted: number | undefined,
+  pageSize: number,
+): Map<DrawerName, Part> {
+  const areas = pages.get('kernel-stacks') ?? 0;
+  const stacks = counted === undefined ? areas : Math.min(areas, counted / pageSize);
+  const lacks =
+    counted !== undefined && areas < counted / pageSize
+      ? `KernelStack counts ${counted} bytes, and vmalloc has ${areas * pageSize} of stacks: the others are among what nothing explains`
+      : undefined;
+  const found = new Map<DrawerName, Part>();
+  for (const [drawer, frames] of pages) found.set(drawer, { frames, known: 'counter' });
+  found.set('kernel-stacks', {
+    frames: stacks,
+    known: 'counter',
+    ...(lacks === undefined ? {} : { why: lacks }),
+  });
+  const vmalloc = (pages.get('vmalloc') ?? 0) + areas - stacks;
+  found.set('vmalloc', { frames: vmalloc, known: 'counter' });
+  return found;
+}

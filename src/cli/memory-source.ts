@@ -1,0 +1,53 @@
+import type { MemoryAnswer } from '../account/memory/answer.js';
+import { HostError } from '../host/error.js';
+import { UsageError } from './failure.js';
+import type { SourceOptions } from './kernel-source.js';
+import type { MemoryDepth } from './memory-depths.js';
+
+/** What can tell of a running kernel's memory, what tells most first. */
+export const LIVE_SOURCES = ['kcore', 'pageflags', 'counters'] as const;
+
+export type LiveSource = (typeof LIVE_SOURCES)[number];
+
+export interface LiveOptions extends SourceOptions {
+  /** This one or none; unless told, the first that can be opened. */
+  readonly source?: LiveSource;
+}
+
+/** Options that are for /proc/kcore. */
+const OF_KCORE = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
+
+/**
+ * How to look at this machine, if that is what is asked for, by our own engine.
+ *
+ * @param depth what of the answer is asked for
+ * @throws {UsageError} for options that mean nothing together
+ */
+export async function liveLook(
+  options: LiveOptions,
+  depth: MemoryDepth | undefined,
+  progress: (part: number) => void,
+): Promise<(() => Promise<MemoryAnswer>) | undefined> {
+  const { live, source, engine } = options;
+  if (source !== undefined && !live) throw new UsageError('--source is for --live');
+  if (!live) return undefined;
+  if (engine === 'crash' || engine === 'verify') {
+    if (source !== undefined && source !== 'kcore')
+      throw new UsageError(`--engine ${engine} reads /proc/kcore, and --source says ${source}`);
+    return undefined;
+  }
+  const unused = OF_KCORE.find((name) => options[name] !== undefined);
+  if (unused !== undefined && source !== undefined && source !== 'kcore')
+    throw new UsageError(`--${unused} is for /proc/kcore, and --source says ${source}`);
+  if (depth?.needsFrames && source !== undefined && source !== 'kcore')
+    throw new UsageError(`--${depth.name} needs the kernel’s memory, and --source says ${source}`);
+  const { lookLive } = await import('./memory-live.js');
+  const asked = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
+  return () => lookLive(asked, progress, depth?.asks);
+}
+
+/** @throws {HostError} if an answer has nothing of what a depth shows: an empty table would say so */
+export function refuseWithout({ part, name }: MemoryDepth, { noDetails }: MemoryAnswer): void {
+  const why = part === undefined ? undefined : noDetails?.[part];
+  if (why !== undefined) throw new HostError('unreadable', `--${name} cannot be told: ${why}`);
+}

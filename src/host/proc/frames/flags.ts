@@ -1,0 +1,72 @@
+/**
+ * Bits of a word of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h, which is stable). Other bits
+ * of the low word say nothing of whose a page is.
+ */
+const KPF = {
+  UPTODATE: 1 << 3,
+  LRU: 1 << 5,
+  SLAB: 1 << 7,
+  BUDDY: 1 << 10,
+  MMAP: 1 << 11,
+  ANON: 1 << 12,
+  SWAPCACHE: 1 << 13,
+  SWAPBACKED: 1 << 14,
+  HEAD: 1 << 15,
+  TAIL: 1 << 16,
+  HUGE: 1 << 17,
+  NOPAGE: 1 << 20,
+  OFFLINE: 1 << 23,
+  PGTABLE: 1 << 26,
+} as const;
+
+/** KPF_RESERVED is bit 32 (include/linux/kernel-page-flags.h: no promise to stay): bit 0 of the high word. */
+const RESERVED_HIGH = 1;
+
+/** What the flags of a page frame say of whose it is, and no more. */
+export const FLAG_KINDS = [
+  /** No page: a hole, or memory that is offline. */
+  'hole',
+  'free',
+  'slab',
+  'page-table',
+  /** A hypervisor took it back. */
+  'offline',
+  'reserved',
+  'hugetlb',
+  'swap-cache',
+  'anonymous',
+  'file',
+  'shmem',
+  /** Nothing: whoever has it, the flags do not tell. */
+  'none',
+  /** A tail without the head before it: it changed while it was read. */
+  'torn',
+] as const;
+
+export type FlagKind = (typeof FLAG_KINDS)[number];
+
+export const isTail = (low: number): boolean => (low & KPF.TAIL) !== 0;
+export const isHead = (low: number): boolean => (low & KPF.HEAD) !== 0;
+/** Mapped into some address space. */
+export const isMapped = (low: number): boolean => (low & KPF.MMAP) !== 0;
+
+/**
+ * The kind of a page that is no tail, by the two halves of its word.
+ *
+ * Order matters: what a page's type overlays (a slab's fields, a page table's) reads as a mapping too,
+ * so that slabs of 6.12 have ANON and KSM. A page of a file that a CPU has not put on an LRU list yet is
+ * known by UPTODATE, which drivers' pages never are.
+ */
+export function flagKind(low: number, high: number): FlagKind {
+  if ((low & KPF.NOPAGE) !== 0) return 'hole';
+  if ((low & KPF.SLAB) !== 0) return 'slab';
+  if ((low & KPF.BUDDY) !== 0) return 'free';
+  if ((low & KPF.OFFLINE) !== 0) return 'offline';
+  if ((low & KPF.PGTABLE) !== 0) return 'page-table';
+  if ((high & RESERVED_HIGH) !== 0) return 'reserved';
+  if ((low & KPF.HUGE) !== 0) return 'hugetlb';
+  if ((low & KPF.SWAPCACHE) !== 0) return 'swap-cache';
+  if ((low & KPF.ANON) !== 0) return 'anonymous';
+  if ((low & (KPF.LRU | KPF.UPTODATE)) === 0) return 'none';
+  return (low & KPF.SWAPBACKED) !== 0 ? 'shmem' : 'file';
+}

@@ -1,0 +1,16 @@
+import type { MemoryAnswer, MemorySource } from '../../account/memory/answer.js';
+import { escapeText } from '../text/escape.js';
+
+/** What tells of a running kernel, in words; of a dump nothing has to be said. */
+const WORDS: Readonly<Record<Exclude<MemorySource, 'vmcore'>, string>> = {
+  kcore: 'the kernel’s memory (/proc/kcore)',
+  pageflags: 'flags of page frames (/proc/kpageflags)',
+  counters: 'counters of /proc alone',
+};
+
+/** Which source an answer of a running kernel is from, and why those that tell more could not be had. */
+export function toldBy({ source, unavailable = [] }: MemoryAnswer): string {
+  if (source === 'vmcore') return '';
+  const whys = unavailable.map(({ why }) => escapeText(why));
+  return ` Told by ${WORDS[source]}${whys.length === 0 ? '' : `: ${whys.join('; ')}`}.`;
+}

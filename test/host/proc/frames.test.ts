@@ -1,0 +1,325 @@
+import { describe, expect, test } from 'vitest';
+import { flaggedMemory } from '../../../src/account/memory/flagged.js';
+import { HostError } from '../../../src/host/error.js';
+import type { FrameFile } from '../../../src/host/proc/frames/frame-file.js';
+import { readHostFrames } from '../../../src/host/proc/frames/machine.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import { type DrawerJson, memorySchema } from '../../../src/report/memory/schema.js';
+import { memoryText } from '../../../src/report/memory/text.js';
+import { FakeHost } from '../fake-host.js';
+
+const bit = (...bits: number[]) => bits.reduce((word, one) => word + 2n ** BigInt(one), 0n);
+
+/** Words of /proc/kpageflags as kernels write them (test/real/memory looks at real ones). */
+const WORD = {
+  none: 0n,
+  hole: bit(20),
+  free: bit(10),
+  reserved: bit(32),
+  slab: bit(7),
+  // A slab whose fields read as a mapping (6.12).
+  slabHead: bit(7, 12, 15, 21),
+  slabTail: bit(7, 12, 16, 21),
+  anonymous: bit(3, 5, 11, 12, 14),
+  swapCache: bit(3, 5, 12, 13, 14),
+  file: bit(2, 3, 5, 6),
+  // On its way to an LRU list.
+  waiting: bit(3, 35),
+  shmem: bit(3, 4, 5, 14),
+  huge: bit(15, 17),
+  hugeTail: bit(16, 17),
+  thpHead: bit(3, 5, 12, 14, 15, 22),
+  // Tails of old kernels have flags of their own.
+  thpTail: bit(12, 16, 22),
+  table: bit(2, 26),
+  offline: bit(23),
+  head: bit(15),
+  tail: bit(16),
+  mapped: bit(11),
+} as const;
+
+/** A machine of 64 frames: RAM from 16 to 79, of which the last 8 are behind a hole. */
+function machine(
+  words: readonly bigint[],
+  meminfo: Record<string, number | string> = {},
+): FakeHost {
+  const host = new FakeHost();
+  const lines = { MemTotal: 60, MemFree: 0, Slab: 0, SReclaimable: 0, VmallocUsed: 0, ...meminfo };
+  host.files.set(
+    '/proc/meminfo',
+    Object.entries(lines)
+      .map(
+        ([name, pages]) => `${name}:  ${typeof pages === 'string' ? pages : `${4 * pages} kB`}\n`,
+      )
+      .join(''),
+  );
+  host.files.set(
+    '/proc/iomem',
+    '00000000-0000ffff : Reserved\n00010000-00047fff : System RAM\n' +
+      '  00012000-00013fff : Kernel code\n  00014000-00014fff : Kernel bss\n' +
+      '00060000-00067fff : System RAM (virtio_mem)\n',
+  );
+  host.files.set(
+    '/proc/zoneinfo',
+    'Node 0, zone   Normal\n  pages free     3\n        min      1\n        low      2\n        high     3\n' +
+      '        spanned  96\n        present  64\n        managed  60\n  pagesets\n    cpu: 0\n' +
+      '              count:    2\n              high:     6\n  start_pfn:           16\n',
+  );
+  host.files.set('/proc/buddyinfo', 'Node 0, zone   Normal      1      1      0 \n');
+  host.files.set('/proc/slabinfo', SLABINFO);
+  host.files.set('/sys/kernel/slab/dentry/reclaim_account', '1\n');
+  host.files.set('/sys/kernel/slab/dentry/object_size', '188\n');
+  host.files.set(
+    '/proc/vmallocinfo',
+    '0x01-0x02    8192 acpi_os_map_iomem+0x1cc/0x210 phys=0x1 ioremap\n' +
+      '0x03-0x04   12288 kernel_clone+0x94/0x3e0 pages=2 vmalloc N0=2\n' +
+      '0x05-0x06    8192 load_module+0x9f4/0x1d00 pages=1 vmalloc N0=1\n' +
+      '0x07-0x08    8192 evil+0x1/0x2 [mod\u001b] pages=1 vmalloc N0=1\n',
+  );
+  host.frames = words;
+  return host;
+}
+
+const SLABINFO = `slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables
+dentry                41     42    192   21    1 : tunables    0    0    0 : slabdata      2      2      0
+kmalloc-8k             3      4   8192    4    8 : tunables    0    0    0 : slabdata      1      1      0
+`;
+
+/** What a host's /proc/kpageflags has for frame 0 on, and how often its readers asked. */
+const asked: number[] = [];
+function open(host: FakeHost): (path: string) => FrameFile {
+  return (path) => {
+    if (path !== '/proc/kpageflags') throw new HostError('gone', `${path} is not there`);
+    return {
+      words: (first, count) => {
+        asked.push(count);
+        const words = host.frames.slice(first, first + count);
+        const bytes = Buffer.alloc(8 * words.length);
+        words.forEach((word, index) => {
+          bytes.writeBigUInt64LE(word, 8 * index);
+        });
+        return bytes;
+      },
+      close: () => undefined,
+    };
+  };
+}
+
+const look = (host: FakeHost) => flaggedMemory(readHostFrames(host, () => undefined, open(host)));
+
+/** RAM whose frames are of these words, in order; what is left is free. */
+function ram(...words: readonly (readonly [bigint, number])[]): bigint[] {
+  const all = words.flatMap(([word, count]) => new Array<bigint>(count).fill(word));
+  const frames = new Array<bigint>(16).fill(WORD.hole);
+  frames.push(
+    ...all.slice(0, 56),
+    ...new Array<bigint>(Math.max(0, 56 - all.length)).fill(WORD.free),
+  );
+  frames.push(...new Array<bigint>(24).fill(WORD.hole));
+  frames.push(
+    ...all.slice(56),
+    ...new Array<bigint>(8 - Math.max(0, all.length - 56)).fill(WORD.free),
+  );
+  return frames;
+}
+
+function pages(host: FakeHost): Record<string, number> {
+  const json = memoryJson(look(host));
+  expect(memorySchema.parse(json)).toEqual(json);
+  const found: Record<string, number> = {};
+  const visit = ({ drawer, bytes, children }: DrawerJson): void => {
+    if (children.length > 0)
+      expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
+    else if (bytes > 0) found[drawer] = bytes / 4096;
+    children.forEach(visit);
+  };
+  visit(json.memory);
+  return found;
+}
+
+describe('flags of page frames', () => {
+  test('put each frame into one drawer, tails with their heads', () => {
+    const words = ram(
+      [WORD.reserved, 6],
+      [WORD.slab, 1],
+      [WORD.slabHead, 1],
+      [WORD.slabTail, 3],
+      [WORD.anonymous, 3],
+      [WORD.swapCache, 1],
+      [WORD.file, 4],
+      [WORD.waiting, 1],
+      [WORD.shmem, 2],
+      [WORD.huge, 1],
+      [WORD.hugeTail, 3],
+      [WORD.thpHead, 1],
+      [WORD.thpTail, 3],
+      [WORD.table, 2],
+      [WORD.offline, 1],
+      [WORD.head, 1],
+      [WORD.tail, 3],
+      [WORD.none, 8],
+      [WORD.mapped, 1],
+    );
+    const host = machine(words, { SReclaimable: 1, VmallocUsed: 4, KernelStack: 1 });
+    expect(pages(host)).toEqual({
+      image: 3,
+      'set-aside': 3,
+      'slab-reclaimable': 1,
+      'slab-unreclaimable': 4,
+      anonymous: 7,
+      'swap-cache': 1,
+      'page-cache': 5,
+      shared: 2,
+      hugetlb: 4,
+      'page-tables': 2,
+      balloon: 1,
+      // Of 13 that no flag tells of: 2 in lists of CPUs, a stack, one that waits for a thread, a module.
+      'free-cpu-lists': 2,
+      'kernel-stacks': 1,
+      modules: 1,
+      vmalloc: 2,
+      unexplained: 7,
+      'free-buddy': 18,
+    });
+    const { unflagged } = look(host);
+    expect(unflagged).toMatchObject({ frames: 13, mapped: 1, charged: null });
+    expect(unflagged?.sizes).toEqual([
+      { order: 0, blocks: 9, frames: 9 },
+      { order: 2, blocks: 1, frames: 4 },
+    ]);
+  });
+
+  test('a tail without a head changed while it was read: it is in no other drawer', () => {
+    const answer = look(machine(ram([WORD.free, 4], [WORD.tail, 2], [WORD.anonymous, 1])));
+    expect(drawer(answer, 'unread')).toMatchObject({ frames: 2, complete: false });
+    expect(answer.warnings.map(({ code }) => code)).toContain('torn-list');
+  });
+
+  test('frames that the file does not reach are not read, and not free', () => {
+    const answer = look(machine(ram([WORD.anonymous, 10]).slice(0, 50)));
+    expect(drawer(answer, 'unread')).toMatchObject({ frames: 30, complete: false });
+    expect(answer.memory.frames).toBe(64);
+  });
+
+  test('what is offline is no memory, and zones that have more than is shown say so', () => {
+    const answer = look(machine(ram([WORD.hole, 5])));
+    expect(drawer(answer, 'unread').frames).toBe(5);
+    expect(drawer(answer, 'unread').why).toContain('zones have 64 page frames');
+    expect(answer.memory.frames).toBe(64);
+  });
+
+  test('an empty file is refused: it tells nothing', () => {
+    expect(() => look(machine([]))).toThrow('/proc/kpageflags is empty');
+  });
+
+  test('without addresses in /proc/iomem nothing is guessed', () => {
+    const host = machine(ram());
+    host.files.set('/proc/iomem', '00000000-00000000 : System RAM\n00000000-00000000 : Reserved\n');
+    expect(() => look(host)).toThrow('/proc/iomem shows no addresses');
+  });
+});
+
+describe('counters', () => {
+  test('that tell of more than there is split nothing', () => {
+    const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
+    expect(pages(host)).toEqual({ unexplained: 5, 'free-buddy': 59 });
+    expect(drawer(look(host), 'vmalloc').why).toContain('counters tell of 6 pages');
+  });
+
+  test('of vmalloc that contradict its areas put none of these into drawers', () => {
+    const host = machine(ram([WORD.none, 50]), { VmallocUsed: 400 });
+    expect(pages(host)).toMatchObject({ unexplained: 48, 'free-cpu-lists': 2 });
+    expect(drawer(look(host), 'vmalloc')).toMatchObject({ complete: false, frames: 0 });
+  });
+
+  test('that say more slabs are reclaimable than there are: all stand in one row', () => {
+    const host = machine(ram([WORD.slab, 4]), { SReclaimable: 5 });
+    expect(pages(host)).toMatchObject({ 'slab-unreclaimable': 4 });
+    expect(drawer(look(host), 'slab-reclaimable')).toMatchObject({ complete: false, frames: 0 });
+  });
+
+  test('that differ from flags by more than a look explains are told', () => {
+    const host = machine(ram([WORD.anonymous, 10]), { MemFree: 1000 });
+    expect(look(host).warnings[0]?.message).toMatch(/^free-buddy: 54 pages by their flags/);
+  });
+
+  test('with text in place of a number are said, and not taken for zero', () => {
+    const host = machine(ram([WORD.anonymous, 10]), {
+      SReclaimable: 'many kB',
+      AnonPages: '-1 kB',
+    });
+    const answer = look(host);
+    expect(drawer(answer, 'slab-reclaimable').why).toBe(
+      '/proc/meminfo says “many kB” of SReclaimable',
+    );
+    expect(drawer(answer, 'anonymous')).toMatchObject({ frames: 10, counterBytes: null });
+  });
+});
+
+describe('lists beside flags', () => {
+  test('of caches are told with what /sys knows of each', () => {
+    expect(look(machine(ram())).caches).toEqual([
+      {
+        ...{ name: 'kmalloc-8k', reclaimable: null, bytes: 8 * 4096, slabs: 1, slots: 4, used: 3 },
+        ...{ objectSize: null, slotSize: 8192 },
+      },
+      {
+        ...{ name: 'dentry', reclaimable: true, bytes: 2 * 4096, slabs: 2, slots: 42, used: 41 },
+        ...{ objectSize: 188, slotSize: 192 },
+      },
+    ]);
+  });
+
+  test('that are not there are said, each by itself', () => {
+    const host = machine(ram([WORD.none, 10]));
+    host.files.set('/proc/slabinfo', 'denied');
+    host.files.delete('/proc/vmallocinfo');
+    host.files.delete('/proc/buddyinfo');
+    expect(look(host).noDetails).toEqual({
+      caches: '/proc/slabinfo may not be read',
+      callers: '/proc/vmallocinfo is not there',
+      zones: '/proc/buddyinfo does not tell the free blocks of each zone',
+    });
+    expect(drawer(look(host), 'vmalloc').why).toBe('/proc/vmallocinfo is not there');
+  });
+
+  test('with a line that is none are refused', () => {
+    const host = machine(ram());
+    host.files.set('/proc/slabinfo', SLABINFO.replace('41     42', 'x      42'));
+    expect(look(host).noDetails?.caches).toContain('has a line that is none: dentry');
+  });
+});
+
+test('large memory is read in pieces of half a MiB', () => {
+  const host = machine([]);
+  host.files.set('/proc/iomem', '00000000-3fffffff : System RAM\n');
+  host.frames = new Array<bigint>(2 ** 18).fill(WORD.free);
+  asked.length = 0;
+  expect(look(host).memory.frames).toBe(2 ** 18);
+  expect(Math.max(...asked)).toBe(2 ** 16);
+  expect(asked.length).toBe(5);
+});
+
+test('people are told which source it is, what it cannot know, and no escape sequences', () => {
+  const found = look(machine(ram([WORD.none, 9], [WORD.head, 1], [WORD.tail, 7]), { Percpu: 3 }));
+  const answer = {
+    ...found,
+    unavailable: [{ source: 'kcore', why: 'no\u001b[31m kcore' } as const],
+  };
+  const text = memoryText(answer, { source: '--live', width: null, verbose: true });
+  expect(text.split('\n')[0]).toMatch(/ Told by flags of page frames .*: no\\x1b\[31m kcore\.$/);
+  expect(text).toContain('network: queues of sockets, network: all else: queues of the network');
+  expect(text).toContain('blocks 9 of order 0, 1 of order 3');
+  expect(text).toContain('Counters of what is in part among these: Percpu 12.0 KiB.');
+  expect(text).toMatch(/Next: skcheck --stale$/);
+  expect(text).not.toContain('\u001b');
+});
+
+function drawer(answer: ReturnType<typeof look>, name: string) {
+  const found = answer.memory.children
+    .flatMap(({ children }) => children)
+    .find((one) => one.drawer === name);
+  if (!found) throw new Error(`no drawer ${name}`);
+  return found;
+}

@@ -1,0 +1,202 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import {
+  type DrawerJson,
+  type MemoryJson,
+  memorySchema,
+} from '../../../src/report/memory/schema.js';
+import type { LabKernel } from '../../support/lab.js';
+import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
+
+const MOST_MS = 120_000;
+
+/** What comes and goes between two looks: our own program’s memory, and what CPUs keep in lists. */
+const DRIFT = 64 << 20;
+
+/** Of drawers that our own program does not change. */
+const STILL = 2 << 20;
+
+/** Drawers that flags, or exact counters, tell as the kernel's memory does. */
+const ALIKE: Readonly<Record<string, number>> = {
+  'free-buddy': DRIFT,
+  'free-cpu-lists': DRIFT,
+  anonymous: DRIFT,
+  'page-cache': DRIFT,
+  shared: STILL,
+  'swap-cache': STILL,
+  hugetlb: 0,
+  'slab-reclaimable': STILL,
+  'slab-unreclaimable': STILL,
+  'kernel-stacks': STILL,
+  modules: STILL,
+  bpf: STILL,
+  vmalloc: STILL,
+  compressed: STILL,
+  balloon: 0,
+  'crash-kernel': 0,
+  // What the boot took right behind the image is among it there.
+  image: STILL,
+  unread: 0,
+};
+
+/** Flags of frames beside the kernel’s own memory, and counters, in one guest. */
+export function pageflagsSuite(kernel: LabKernel): void {
+  describe(`sources of memory --live in a guest of ${kernel}`, () => {
+    let guest: Guest;
+    let kcore: MemoryJson;
+    let flags: MemoryJson;
+
+    const ask = async (options: string) =>
+      memorySchema.parse(await jsonInGuest(guest, `memory --live ${options}`, MOST_MS));
+
+    beforeAll(async () => {
+      guest = await bootGuest({
+        kernel,
+        memoryMiB: MEMORY_MIB,
+        files: kdumpMemInGuest(kernel),
+        append: 'crashkernel=64M',
+        limitMs: 6 * MOST_MS,
+      });
+      // Huge pages, and files that are in memory for good.
+      await guest.run('echo 3 > /proc/sys/vm/nr_hugepages');
+      await ask('--source pageflags');
+      kcore = await ask('');
+      flags = await ask('--source pageflags');
+    }, 3 * MOST_MS);
+
+    afterAll(() => guest?.kill());
+
+    test('every frame is in a drawer, and rows sum to the byte', () => {
+      expect(flags.source).toBe('pageflags');
+      expect(flags.memory.bytes).toBe(kcore.memory.bytes);
+      checkSums(flags.memory);
+    });
+
+    test('drawers have what the kernel’s own memory says, but for what moves', () => {
+      const [ours, theirs] = [drawers(flags), drawers(kcore)];
+      for (const [drawer, most] of Object.entries(ALIKE)) {
+        const by = Math.abs((ours.get(drawer) ?? Number.NaN) - (theirs.get(drawer) ?? Number.NaN));
+        expect.soft(by, drawer).toBeLessThanOrEqual(most);
+      }
+      expect(ours.get('hugetlb')).toBe(3 * 2 ** 21);
+      expect(ours.get('crash-kernel')).toBe(2 ** 26);
+      const sum = (of: ReadonlyMap<string, number>, ...names: string[]) =>
+        names.reduce((all, name) => all + (of.get(name) ?? 0), 0);
+      // What was set aside, and what is so no more, however it is split.
+      const boot = ['image', 'memmap', 'set-aside', 'crash-kernel'];
+      const rest = ['percpu', 'tables', 'page-tables', 'unexplained', 'large-kmalloc', 'movable'];
+      const kinds = [...boot, ...rest, 'network-sockets', 'network-other', 'pipes', 'rings'];
+      expect(Math.abs(sum(ours, ...kinds) - sum(theirs, ...kinds))).toBeLessThanOrEqual(DRIFT);
+    });
+
+    test('says what it cannot know, and that counters moved', () => {
+      expect(flags.complete).toBe(false);
+      const network = leaves(flags.memory).find(({ drawer }) => drawer === 'network-sockets');
+      expect(network).toMatchObject({ complete: false, why: expect.stringContaining('skcheck') });
+      expect(flags.warnings).toEqual([]);
+      expect(flags.driftBytes).toBeGreaterThan(0);
+      expect(flags.unflagged?.bytes).toBeGreaterThan(drawers(flags).get('unexplained') ?? 0);
+    });
+
+    test('counters beside drawers are of the same moment', () => {
+      const counted = leaves(flags.memory).filter(
+        ({ differenceBytes }) => differenceBytes !== null,
+      );
+      const names = counted.map(({ drawer }) => drawer);
+      expect(names).toEqual(expect.arrayContaining(['free-buddy', 'anonymous', 'page-tables']));
+      for (const { drawer, bytes, differenceBytes } of counted)
+        if (bytes > 0)
+          expect
+            .soft(Math.abs(differenceBytes ?? 0), drawer)
+            .toBeLessThanOrEqual(STILL + flags.driftBytes);
+    });
+
+    test('the counters of /proc say the same', async () => {
+      const counters = await ask('--source counters');
+      expect(counters.memory.bytes).toBe(flags.memory.bytes);
+      const [ours, theirs] = [drawers(flags), drawers(counters)];
+      for (const drawer of ['free-buddy', 'anonymous', 'shared', 'slab-reclaimable', 'hugetlb'])
+        expect
+          .soft(Math.abs((ours.get(drawer) ?? 0) - (theirs.get(drawer) ?? 0)), drawer)
+          .toBeLessThanOrEqual(DRIFT);
+    });
+
+    test('caches, callers and zones are those of the kernel’s own memory', () => {
+      const names = (answer: MemoryJson) =>
+        answer.caches
+          .filter(({ bytes }) => bytes > 0)
+          .map(({ name, reclaimable }) => `${name} ${reclaimable}`);
+      const ours = new Set(names(flags));
+      const missing = names(kcore).filter((name) => !ours.has(name));
+      expect(missing.length).toBeLessThanOrEqual(kcore.caches.length / 20);
+      expect(flags.zones.map(({ zone, presentPages }) => [zone, presentPages])).toEqual(
+        kcore.zones.map(({ zone, presentPages }) => [zone, presentPages]),
+      );
+      const callers = (answer: MemoryJson) =>
+        new Map(answer.callers.map(({ caller, bytes, drawer }) => [`${drawer} ${caller}`, bytes]));
+      // Of modules’ functions /proc has the names; stacks that wait for a thread are no caller’s there.
+      const named = [...callers(kcore)].filter(([name]) => !/ (|kernel_clone)$/.test(name));
+      const largest = named.slice(0, 3);
+      expect([...callers(flags)]).toEqual(expect.arrayContaining(largest));
+    });
+
+    test('the deepest that can be had is taken, and why not a deeper one is said', async () => {
+      expect(kcore).toMatchObject({ source: 'kcore', unavailable: [] });
+      await guest.run('mount -o bind /dev/null /proc/kcore');
+      try {
+        const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
+        expect(status).toBe(0);
+        expect(output.toString().split('\n')[0]).toMatch(
+          / Told by flags of page frames \(\/proc\/kpageflags\): \/proc\/kcore is not a regular file\.$/,
+        );
+        const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);
+        expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore is not .*\n$/);
+        expect(refused.status).toBe(3);
+        await guest.run('mount -o bind /dev/null /proc/kpageflags');
+        const counted = await ask('');
+        expect(counted.source).toBe('counters');
+        expect(counted.unavailable.map(({ source }) => source)).toEqual(['kcore', 'pageflags']);
+        const masked = await inGuest(guest, 'memory --live --source pageflags', MOST_MS);
+        expect(masked.output.toString()).toMatch(/^kdump-mem: \/proc\/kpageflags is no .*\n$/);
+        expect(masked.status).toBe(3);
+      } finally {
+        await guest.run('umount /proc/kcore; umount /proc/kpageflags', { mayFail: true });
+      }
+    });
+
+    test('nobody’s user is told by counters, and why', async () => {
+      const { output } = await guest.run(
+        "su -s /bin/sh nobody -c 'kdump-mem memory --live --json'",
+        { mayFail: true, timeoutMs: MOST_MS },
+      );
+      const answer = memorySchema.parse(JSON.parse(output.toString()));
+      expect(answer.source).toBe('counters');
+      expect(answer.unavailable).toEqual([
+        { source: 'kcore', why: '/proc/kcore may not be read' },
+        { source: 'pageflags', why: '/proc/kpageflags may not be read' },
+      ]);
+      const caches = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --caches'", {
+        mayFail: true,
+        timeoutMs: MOST_MS,
+      });
+      expect(caches.output.toString()).toMatch(
+        /^kdump-mem: --caches cannot be told: \/proc\/slabinfo may not be read\. .*\n$/,
+      );
+      expect(caches.status).toBe(3);
+    });
+  });
+}
+
+function leaves(drawer: DrawerJson): DrawerJson[] {
+  return drawer.children.length === 0 ? [drawer] : drawer.children.flatMap(leaves);
+}
+
+function drawers({ memory }: MemoryJson): Map<string, number> {
+  return new Map(leaves(memory).map(({ drawer, bytes }) => [drawer, bytes]));
+}
+
+function checkSums({ bytes, children }: DrawerJson): void {
+  if (children.length === 0) return;
+  expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
+  children.forEach(checkSums);
+}
