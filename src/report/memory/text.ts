@@ -4,6 +4,7 @@ import { formatSize } from '../text/size.js';
 import { headline } from './headline.js';
 import { leaves } from './leaves.js';
 import { elsewhereWords, looseWords, missedWords, nextCommand } from './sentences.js';
+import { isOfProc } from './told-by.js';
 import { treeTable } from './tree-table.js';
 import { unflaggedWords } from './unflagged-words.js';
 import { drawerWords } from './words.js';
@@ -35,8 +36,6 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose && answer.drift > 0
       ? [said(`Counters moved by ${formatSize(answer.drift)} while it was looked at.`)]
       : []),
-    answer.kernel === undefined
-      ? 'Next: skcheck --stale'
-      : `Next: kdump-mem ${nextCommand(answer)} ${source}`,
+    isOfProc(answer) ? 'Next: skcheck --stale' : `Next: kdump-mem ${nextCommand(answer)} ${source}`,
   ].join('\n\n');
 }

@@ -14,3 +14,8 @@ export function toldBy({ source, unavailable = [] }: MemoryAnswer): string {
   const whys = unavailable.map(({ why }) => escapeText(why));
   return ` Told by ${WORDS[source]}${whys.length === 0 ? '' : `: ${whys.join('; ')}`}.`;
 }
+
+/** Whether lists of /proc tell it: commands that go deeper then ask what is not there. */
+export function isOfProc({ source }: MemoryAnswer): boolean {
+  return source === 'pageflags' || source === 'counters';
+}

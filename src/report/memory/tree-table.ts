@@ -1,6 +1,7 @@
 import type { Drawer, MemoryAnswer, Owner } from '../../account/memory/answer.js';
 import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
+import { isOfProc } from './told-by.js';
 import { drawerWords, ownerWords } from './words.js';
 
 /** All drawers that have anything, as one tree. */
@@ -18,7 +19,7 @@ export interface TreeRow {
 export function treeRows(answer: MemoryAnswer): TreeRow[] {
   return [...rowsWithin(answer.memory)].filter(
     // No row for each of the many that /proc does not tell of.
-    ({ drawer }) => drawer.frames > 0 || answer.kernel !== undefined,
+    ({ drawer }) => drawer.frames > 0 || !isOfProc(answer),
   );
 }
 

@@ -5,6 +5,7 @@ import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/tree
 import { formatCount, formatSize } from '../../text/size.js';
 import { headline } from '../headline.js';
 import { elsewhereWords, looseWords, missedWords, nextCommand } from '../sentences.js';
+import { isOfProc } from '../told-by.js';
 import { share } from '../tree-table.js';
 import { unflaggedWords } from '../unflagged-words.js';
 import { drawerWords } from '../words.js';
@@ -22,8 +23,7 @@ export interface MemoryPage {
 /** The answer to `memory` as one file that a browser shows. */
 export function memoryHtml(answer: MemoryAnswer, { source, version, made }: MemoryPage): string {
   const maps = mapsOf(answer);
-  const next =
-    answer.kernel === undefined ? 'skcheck --stale' : `kdump-mem ${nextCommand(answer)} ${source}`;
+  const next = isOfProc(answer) ? 'skcheck --stale' : `kdump-mem ${nextCommand(answer)} ${source}`;
   const body = html`<p><a class="skip" href="#drawers">Go to the table of drawers</a></p>
 <p class="headline">${sentence(headline(answer))}</p>
 ${missing(answer)}
