@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -60,7 +61,11 @@ export class ExperimentGuest {
         kernel,
         memoryMiB: 640,
         disks: [{ path: disk, readonly: true }],
-        files: [guestTool('takeuser', kernel), guestTool('takekernel', kernel)],
+        files: [
+          guestTool('takeuser', kernel),
+          guestTool('takekernel', kernel),
+          guestModule('plant', kernel),
+        ],
         modules: ['zram', 'lzo_rle'],
         append: 'secretmem.enable=1',
         limitMs: 900_000,

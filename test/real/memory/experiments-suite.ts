@@ -13,6 +13,17 @@ const NOISE = 128 * 1024;
 /** A boot, or a program and a look, where the machine is busy. */
 const MOST_MS = 180_000;
 
+/** How many blocks of each order nothing explains more than before. */
+function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
+  const had = new Map(before.answer.unexplained?.sizes.map(({ order, blocks }) => [order, blocks]));
+  return new Map(
+    now.answer.unexplained?.sizes.map(({ order, blocks }) => [
+      order,
+      blocks - (had.get(order) ?? 0),
+    ]),
+  );
+}
+
 /** Programs take memory in a guest, one after the other, and all of them keep it. */
 export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): void {
   describe(`memory that is taken in one drawer of ${kernel}`, () => {
@@ -32,13 +43,14 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       const taken = await guest.take(command);
       const now = await guest.look();
       const by = moved(now);
+      const blocks = blocksMoved(before, now);
       const counters = { slabs: now.slabs - before.slabs, vmalloc: now.vmalloc - before.vmalloc };
       const memory = before.answer.memory.bytes;
       before = now;
       expect(now.answer.warnings).toEqual([]);
       expect(now.answer.complete).toBe(true);
       expect(now.answer.memory.bytes).toBe(memory);
-      return { taken, by, counters };
+      return { taken, by, blocks, counters };
     };
 
     beforeAll(async () => {
@@ -56,7 +68,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
     test.each(had)(
       '$name',
       async (experiment) => {
-        const { taken, by, counters } = await run(experiment);
+        const { taken, by, blocks, counters } = await run(experiment);
         const drawer =
           typeof experiment.drawer === 'string' ? experiment.drawer : experiment.drawer(kernel);
         const rows = [...by].map(
@@ -71,6 +83,10 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
           const most = PART * taken + (name === drawer || also ? 0 : NOISE);
           expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
           expect.soft(bytes, name).toBeLessThanOrEqual(high + most);
+        }
+        for (const [order, count] of Object.entries(experiment.blocks ?? {})) {
+          const off = Math.abs((blocks.get(Number(order)) ?? 0) - count);
+          expect.soft(off, `blocks of order ${order}`).toBeLessThanOrEqual(PART * count);
         }
         const near = PART * taken + NOISE;
         const sum = (...of: string[]) => of.reduce((all, name) => all + (by.get(name) ?? 0), 0);

@@ -22,6 +22,8 @@ export interface Experiment {
   readonly slabs?: true;
   /** The same of vmalloc and /proc/vmallocinfo. */
   readonly vmalloc?: true;
+  /** Of what nothing explains: how many blocks of each order it has more. */
+  readonly blocks?: Readonly<Record<number, number>>;
   /** Kernels that lack it. */
   readonly lacks?: readonly LabKernel[];
 }
@@ -33,6 +35,9 @@ const kernels = (what: string, more = '') => `takekernel ${what} ${AMOUNT}${more
 const THREADS = AMOUNT / 2 ** 14;
 /** A pipe of 256 KiB has 64 slots of 40 bytes in 4 KiB; with it come an inode and two files. */
 const PIPES = AMOUNT / 2 ** 18;
+
+/** Blocks that the module takes, by their order: AMOUNT in all. */
+const PLANTED = { 0: 1024, 3: 128, 5: 64 };
 
 /** What an experiment of nothing moves is taken off from the others. */
 export const NOTHING: Experiment = {
@@ -95,6 +100,12 @@ export const EXPERIMENTS: readonly Experiment[] = [
     // A struct key each, and its name.
     also: { 'slab-unreclaimable': [(AMOUNT / 2 ** 15) * 256, (AMOUNT / 2 ** 15) * 768] },
     slabs: true,
+  },
+  {
+    name: 'pages that a module took (alloc_pages)',
+    command: `sh -c 'insmod /plant.ko orders=${Object.keys(PLANTED)} counts=${Object.values(PLANTED)} && echo ready ${AMOUNT}'`,
+    drawer: 'unexplained',
+    blocks: PLANTED,
   },
   { name: 'an array of BPF', command: kernels('map'), drawer: 'bpf' },
   { name: 'a ring buffer of BPF', command: kernels('ringmap'), drawer: 'rings' },
