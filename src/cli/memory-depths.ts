@@ -8,6 +8,8 @@ export interface MemoryDepth {
   /** Of the option, without its dashes. */
   readonly name: string;
   readonly help: string;
+  /** What the option takes. */
+  readonly choices?: readonly string[];
   /** Nothing but the kernel's own memory can tell it. */
   readonly needsFrames: boolean;
   /** What takes a while, and is looked at for this alone. */
@@ -46,6 +48,14 @@ const DEPTHS: readonly MemoryDepth[] = [
     part: 'zones',
     text: async () => (await import('../report/memory/depths/zones.js')).zonesTable,
   },
+  {
+    name: 'as',
+    help: 'show how the figures that these show come from the drawers',
+    choices: ['free', 'meminfo'],
+    needsFrames: false,
+    asks: { counted: true },
+    text: async () => (await import('../report/memory/depths/familiar.js')).familiarTable,
+  },
 ];
 
 /** Names of all depths, for options that mean nothing beside one. */
@@ -53,8 +63,11 @@ export const DEPTH_NAMES: readonly string[] = DEPTHS.map(({ name }) => name);
 
 /** Adds an option for each, of which one may be given. */
 export function addDepthOptions(command: Command): Command {
-  for (const [index, { name, help }] of DEPTHS.entries())
-    command.addOption(new Option(`--${name}`, help).conflicts(DEPTH_NAMES.slice(index + 1)));
+  for (const [index, { name, help, choices }] of DEPTHS.entries()) {
+    const flags = choices === undefined ? `--${name}` : `--${name} <${choices.join('|')}>`;
+    const option = new Option(flags, help).conflicts(DEPTH_NAMES.slice(index + 1));
+    command.addOption(choices === undefined ? option : option.choices([...choices]));
+  }
   return command;
 }
 

@@ -4,6 +4,7 @@ import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { DrawerGroup, DrawerName, Known } from './drawers.js';
+import type { FamiliarFigures } from './familiar.js';
 import type { FilesAnswer } from './files.js';
 import type { Elsewhere } from './frame-ledger.js';
 
@@ -139,6 +140,10 @@ export interface MemoryAnswer {
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the drawer `network-sockets`, the most first; they add up to it. */
   readonly queues: readonly QueueBytes[];
+  /** Lines of /proc/meminfo, in bytes; of a dump what they would be (`BuffersCached` is both). */
+  readonly counted?: ReadonlyMap<string, number>;
+  /** How figures that people know come from drawers; undefined: it was not asked. */
+  readonly familiar?: FamiliarFigures;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
 }

@@ -68,6 +68,7 @@ export function countedMemory(counted: CountedMemory, lists?: MachineLists): Mem
     memory: leafTree('counter', leaf),
     ...{ loose: undefined, census: undefined, queues: [], drift: 0 },
     ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
+    counted: counted.meminfo,
     warnings: [],
     complete: false,
   };

@@ -115,6 +115,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     unflagged: describeUnflagged(frames, counterList(machine, large)),
     drift: counterDrift(before, after),
     ...details,
+    counted: after.meminfo,
     warnings: warnings.list(),
     complete: false,
   };

@@ -1,3 +1,4 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { NamePlace } from '../../walk/files/paths.js';
@@ -8,13 +9,15 @@ import { onlineRanges } from '../../walk/memory/online.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { zones } from '../../walk/memory/zones.js';
+import { availablePages } from '../../walk/pages/available.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
 import { Areas } from './areas.js';
 import { tellContradictions } from './contradictions.js';
-import { driftBetween, kernelCounts } from './counters.js';
+import { driftBetween, type KernelCounts, kernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
+import { meminfoOfCounts } from './familiar.js';
 import { FileAccount } from './files.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
@@ -86,6 +89,7 @@ export function accountMemory(
     callers: callersOf(pageSize, ledger),
     zones: places,
     files: more.files ? attempted(warnings, 'files', () => files.answer(warnings)) : undefined,
+    ...(more.counted ? { counted: countedLines(kernel, counts) } : {}),
     census,
     queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),
@@ -96,8 +100,21 @@ export function accountMemory(
 /** Parts that take a while on a machine with many files or cgroups. */
 export interface MoreOfMemory {
   readonly files?: boolean;
+  /** The lines of /proc/meminfo. */
+  readonly counted?: boolean;
   /** Told where each name in a path of a file lies. */
   readonly onFileName?: (place: NamePlace) => void;
+}
+
+/** A dump may lack what MemAvailable is estimated from: that line is then not known. */
+function countedLines(kernel: Kernel, counts: KernelCounts): ReadonlyMap<string, number> {
+  let available: number | undefined;
+  try {
+    available = availablePages(kernel);
+  } catch (error) {
+    if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+  }
+  return meminfoOfCounts(counts, available, kernel.facts.pageSize);
 }
 
 /** A part of the answer that some kernels' layout, or what a dump lacks, makes impossible: why is a warning. */

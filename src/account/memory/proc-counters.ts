@@ -31,8 +31,9 @@ interface Formula {
 }
 
 /** Which lines of /proc/meminfo a drawer is made of (fs/proc/meminfo.c). */
-export const FORMULAS: Readonly<Partial<Record<DrawerName, Formula>>> = {
-  'free-buddy': { plus: ['MemFree'] },
+const FORMULAS: Readonly<Partial<Record<DrawerName, Formula>>> = {
+  // What a confidential guest has not accepted yet counts as free (6.5).
+  'free-buddy': { plus: ['MemFree'], minus: ['Unaccepted'] },
   'free-unaccepted': { maybe: ['Unaccepted'] },
   anonymous: { plus: ['AnonPages'] },
   shared: { plus: ['Shmem'] },

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { Familiar } from '../../account/memory/familiar.js';
 import { formatJson } from '../../json.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { EXIT } from '../failure.js';
@@ -14,6 +15,7 @@ import { terminalWidth } from '../terminal-width.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions {
   readonly source?: LiveSource;
+  readonly as?: Familiar;
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
@@ -27,6 +29,7 @@ Examples:
   kdump-mem memory --vmcore vmcore --files      whose the page cache and shared memory are
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
+  kdump-mem memory --live --as free             how the figures of free(1) come from these rows
   kdump-mem memory --live --prometheus          the same as metrics
   kdump-mem memory --vmcore vmcore --html memory.html
       a page with a treemap: one file, without scripts, that needs nothing from elsewhere
@@ -72,8 +75,9 @@ export function registerMemory(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
-      const [ask, json, text, metrics] = await Promise.all([
+      const [ask, familiar, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
+        import('../../account/memory/familiar.js'),
         import('../../report/memory/json.js'),
         import('../../report/memory/text.js'),
         import('../../report/memory/prometheus.js'),
@@ -83,6 +87,10 @@ export function registerMemory(program: Command): void {
       const depthText = await depth?.text();
       const page = options.html === undefined ? undefined : await import('../memory-page.js');
       page?.checkPage(options);
+      const figured = (found: MemoryAnswer): MemoryAnswer =>
+        options.as === undefined
+          ? found
+          : { ...found, familiar: familiar.familiarFigures(found, options.as) };
       const toText = (found: MemoryAnswer, width: number | null): string => {
         if (page) return page.writePage(found, options);
         if (options.prometheus) return metrics.memoryMetrics(found);
@@ -99,7 +107,7 @@ export function registerMemory(program: Command): void {
       if (live) {
         let found: MemoryAnswer;
         try {
-          found = await live();
+          found = figured(await live());
         } finally {
           progress.clear();
         }
@@ -113,7 +121,7 @@ export function registerMemory(program: Command): void {
       await answer(options, {
         ask: (kernel) => {
           try {
-            return ask.accountMemory(kernel, show, depth?.asks);
+            return figured(ask.accountMemory(kernel, show, depth?.asks));
           } finally {
             progress.clear();
           }

@@ -46,6 +46,13 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       watermarks: zone.watermarks === null ? null : { ...zone.watermarks },
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
+    familiar: answer.familiar
+      ? {
+          of: answer.familiar.of,
+          lines: answer.familiar.lines.map((line) => ({ ...line, rows: [...line.rows] })),
+          nowhere: answer.familiar.nowhere.map((one) => ({ ...one })),
+        }
+      : null,
     noDetails: { ...answer.noDetails },
     complete,
     warnings: [...warnings],

@@ -146,6 +146,27 @@ export const memorySchema = z.strictObject({
   ),
   /** Null: not asked for (`--files`, `--all`), or it cannot be told. */
   files: files.nullable(),
+  /** `--as`: how figures that people know come from drawers; null: not asked for. */
+  familiar: z
+    .strictObject({
+      of: z.enum(['free', 'meminfo']),
+      lines: z.array(
+        z.strictObject({
+          name: z.string(),
+          /** The drawers that make it up; empty: no drawer tells it. */
+          rows: z.array(z.string()),
+          /** The line is what the drawers have, or at most (at least) that. */
+          bound: z.enum(['same', 'at-most', 'at-least']),
+          /** By the drawers; null: they do not tell. */
+          bytes: z.int().nullable(),
+          /** By the kernel's own counters; null: not known. */
+          kernelBytes: z.int().nullable(),
+        }),
+      ),
+      /** Drawers that no line but that of all memory counts. */
+      nowhere: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
+    })
+    .nullable(),
   /** Why caches, callers or zones are not there; empty: they are. */
   noDetails: z.strictObject({
     caches: z.string().optional(),

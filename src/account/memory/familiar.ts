@@ -1,0 +1,184 @@
+import type { MemoryAnswer } from './answer.js';
+import type { KernelCounts } from './counters.js';
+import type { DrawerName } from './drawers.js';
+
+/** Whose figures: those of free(1), or the lines of /proc/meminfo. */
+export type Familiar = 'free' | 'meminfo';
+
+/** A figure that people know, and how it comes from drawers. */
+export interface FamiliarLine {
+  /** As the program prints it. */
+  readonly name: string;
+  /** The drawers that make it up; none: no drawer tells it. */
+  readonly rows: readonly DrawerName[];
+  /**
+   * Whether the drawers have as much, or the figure counts at most (at least) what they have: a line may
+   * count a part of what is in a drawer.
+   */
+  readonly bound: 'same' | 'at-most' | 'at-least';
+  /** By the drawers; null: they do not tell. */
+  readonly bytes: number | null;
+  /** What the kernel's own counters say; null: they were not read. */
+  readonly kernelBytes: number | null;
+}
+
+export interface FamiliarFigures {
+  readonly of: Familiar;
+  readonly lines: readonly FamiliarLine[];
+  /** Drawers with memory that are in no line but that of all of it. */
+  readonly nowhere: readonly { readonly drawer: DrawerName; readonly bytes: number }[];
+}
+
+interface Definition {
+  readonly name: string;
+  readonly rows?: readonly DrawerName[];
+  readonly bound?: FamiliarLine['bound'];
+  /** Lines of /proc/meminfo that it adds up, if it is none itself. */
+  readonly kernel?: (of: (name: string) => number) => number;
+}
+
+const CACHE = ['page-cache', 'shared', 'slab-reclaimable'] as const;
+const AVAILABLE = ['free-buddy', 'free-unaccepted', 'page-cache', 'slab-reclaimable'] as const;
+const FREE_PAGES = ['free-buddy', 'free-unaccepted'] as const;
+const buffCache = (of: (name: string) => number) => of('BuffersCached') + of('SReclaimable');
+
+/** free(1) of procps-ng: `used` is what is not available since 4.0.1, and was what is not free nor cache. */
+const FREE: readonly Definition[] = [
+  { name: 'total', kernel: (of) => of('MemTotal') },
+  { name: 'used (procps 4)', kernel: (of) => of('MemTotal') - of('MemAvailable') },
+  {
+    name: 'used (before)',
+    kernel: (of) => of('MemTotal') - of('MemFree') - buffCache(of),
+  },
+  { name: 'free', rows: FREE_PAGES, kernel: (of) => of('MemFree') },
+  { name: 'shared', rows: ['shared'], kernel: (of) => of('Shmem') },
+  { name: 'buff/cache', rows: CACHE, kernel: buffCache },
+  {
+    ...{ name: 'available', rows: AVAILABLE, bound: 'at-most' },
+    kernel: (of) => of('MemAvailable'),
+  },
+];
+
+const MEMINFO: readonly Definition[] = [
+  { name: 'MemTotal' },
+  { name: 'MemFree', rows: FREE_PAGES },
+  { name: 'MemAvailable', rows: AVAILABLE, bound: 'at-most' },
+  {
+    ...{ name: 'Buffers + Cached', rows: ['page-cache', 'shared'] },
+    // Pages that were truncated stay in the cache's drawer while somebody holds them.
+    ...{ bound: 'at-most', kernel: (of) => of('BuffersCached') },
+  },
+  { name: 'SwapCached', rows: ['swap-cache'] },
+  // It counts what is mapped; and what is mapped may be in the swap cache.
+  { name: 'AnonPages', rows: ['anonymous', 'swap-cache'], bound: 'at-most' },
+  { name: 'Shmem', rows: ['shared'] },
+  {
+    ...{ name: 'Slab', bound: 'at-least' },
+    rows: ['slab-reclaimable', 'slab-unreclaimable', 'large-kmalloc'],
+  },
+  { name: 'SReclaimable', rows: ['slab-reclaimable'] },
+  { name: 'SUnreclaim', rows: ['slab-unreclaimable', 'large-kmalloc'], bound: 'at-least' },
+  { name: 'KernelStack', rows: ['kernel-stacks'] },
+  // The top ones of processes and the kernel's own are in no counter.
+  { name: 'PageTables', rows: ['page-tables'], bound: 'at-most' },
+  { name: 'VmallocUsed', rows: ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] },
+  { name: 'Percpu', rows: ['percpu'] },
+  { name: 'Hugetlb', rows: ['hugetlb'] },
+];
+
+/** How figures that people know come from the drawers of an answer. */
+export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFigures {
+  const leaves = new Map(
+    answer.memory.children.flatMap(({ children }) =>
+      children.map((drawer) => [drawer.drawer as DrawerName, drawer] as const),
+    ),
+  );
+  const counted = answer.counted ?? new Map<string, number>();
+  const definitions = of === 'free' ? FREE : MEMINFO;
+  const lines = definitions.map((definition): FamiliarLine => {
+    const { name, rows = [], bound = 'same' } = definition;
+    const parts = rows.flatMap((row) => leaves.get(row) ?? []);
+    return {
+      ...{ name, rows },
+      bytes: rows.length > 0 ? parts.reduce((sum, { bytes }) => sum + bytes, 0) : null,
+      bound: bound === 'same' && parts.some(({ complete }) => !complete) ? 'at-least' : bound,
+      kernelBytes: kernelFigure(definition, counted),
+    };
+  });
+  const total = totalOf(answer);
+  const bytesOf = (name: string) => lines.find((line) => line.name === name)?.bytes ?? null;
+  const [free, cache] = [bytesOf('free'), bytesOf('buff/cache')];
+  const used = total === null || free === null || cache === null ? null : total - free - cache;
+  const others = new Map([
+    ...(['total', 'MemTotal'] as const).map((name) => [name, total] as const),
+    ['used (before)', used],
+  ]);
+  const named = new Set(definitions.flatMap(({ rows = [] }) => rows));
+  return {
+    of,
+    lines: lines.map((line) => ({ ...line, bytes: line.bytes ?? others.get(line.name) ?? null })),
+    nowhere: [...leaves.values()]
+      .filter(({ drawer, bytes }) => bytes > 0 && !named.has(drawer as DrawerName))
+      .toSorted((a, b) => b.bytes - a.bytes)
+      .map(({ drawer, bytes }) => ({ drawer: drawer as DrawerName, bytes })),
+  };
+}
+
+/** What zones gave to the buddy allocator: all of it less what the boot kept, in whatever drawer. */
+function totalOf({ zones, host, kernel }: MemoryAnswer): number | null {
+  const pageSize = kernel?.pageSize ?? host?.pageSize;
+  if (zones.length === 0 || pageSize === undefined) return null;
+  return zones.reduce((sum, { managed }) => sum + managed, 0) * pageSize;
+}
+
+function kernelFigure(
+  { name, kernel }: Definition,
+  counted: ReadonlyMap<string, number>,
+): number | null {
+  const cached = counted.get('Cached');
+  const both =
+    counted.get('BuffersCached') ??
+    (cached === undefined ? undefined : cached + (counted.get('Buffers') ?? 0));
+  let lacks = false;
+  const figure = (kernel ?? ((of) => of(name)))((line) => {
+    const bytes = line === 'BuffersCached' ? both : counted.get(line);
+    lacks ||= bytes === undefined;
+    return bytes ?? 0;
+  });
+  return lacks ? null : figure;
+}
+
+/**
+ * The lines of /proc/meminfo by the counters of a kernel, with what CPUs have not added yet, in bytes.
+ * Buffers are not told from Cached: `BuffersCached` is both.
+ *
+ * @param available base pages
+ */
+export function meminfoOfCounts(
+  counts: KernelCounts,
+  available: number | undefined,
+  pageSize: number,
+): ReadonlyMap<string, number> {
+  const figures = new Map<string, number>();
+  const set = (name: string, ...of: readonly (number | undefined)[]) => {
+    if (of.every((pages) => pages !== undefined))
+      figures.set(name, of.reduce((sum, pages) => sum + pages, 0) * pageSize);
+  };
+  const [memory, reserved] = [counts.get('memory'), counts.get('all-reserved')];
+  if (memory !== undefined && reserved !== undefined) set('MemTotal', memory - reserved);
+  set('MemFree', counts.get('free-buddy'));
+  set('MemAvailable', available);
+  set('BuffersCached', counts.get('page-cache'), counts.get('shared'));
+  set('SwapCached', counts.get('swap-cache'));
+  set('AnonPages', counts.get('anonymous'));
+  set('Shmem', counts.get('shared'));
+  set('SReclaimable', counts.get('slab-reclaimable'));
+  set('SUnreclaim', counts.get('all-slab'));
+  set('Slab', counts.get('slab-reclaimable'), counts.get('all-slab'));
+  set('KernelStack', counts.get('kernel-stacks'));
+  set('PageTables', counts.get('page-tables'));
+  set('VmallocUsed', counts.get('all-vmalloc'));
+  set('Percpu', counts.get('percpu'));
+  set('Hugetlb', counts.get('hugetlb'));
+  return figures;
+}

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { familiarFigures } from '../../../src/account/memory/familiar.js';
+import { familiarTable } from '../../../src/report/memory/depths/familiar.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { answerOf } from '../../report/memory/answer.js';
+
+const PAGE = 4096;
+
+const answer = {
+  ...answerOf({ 'free-buddy': 50, 'page-cache': 20, shared: 10, 'slab-reclaimable': 5, rings: 3 }),
+  zones: [
+    {
+      nodeId: 0,
+      name: 'Normal',
+      start: 0,
+      spanned: 100,
+      present: 100,
+      managed: 90,
+      freeBlocks: [],
+      watermarks: null,
+    },
+  ],
+  counted: new Map(
+    Object.entries({
+      ...{ MemTotal: 90, MemFree: 50, MemAvailable: 70, Buffers: 4, Cached: 26, Shmem: 10 },
+      ...{ SReclaimable: 6 },
+    }).map(([name, pages]) => [name, pages * PAGE]),
+  ),
+};
+
+const line = (name: string, of: 'free' | 'meminfo' = 'free') =>
+  familiarFigures(answer, of).lines.find((one) => one.name === name);
+
+test('figures of free are made of rows, and of what the kernel counts', () => {
+  expect(line('total')).toMatchObject({ bytes: 90 * PAGE, kernelBytes: 90 * PAGE });
+  expect(line('free')).toMatchObject({ bytes: 50 * PAGE, kernelBytes: 50 * PAGE });
+  expect(line('shared')).toMatchObject({ bytes: 10 * PAGE, kernelBytes: 10 * PAGE });
+  expect(line('buff/cache')).toMatchObject({ bytes: 35 * PAGE, kernelBytes: 36 * PAGE });
+  expect(line('available')).toMatchObject({ bound: 'at-most', bytes: 75 * PAGE });
+});
+
+test('used has two meanings, by the version of procps', () => {
+  expect(line('used (procps 4)')).toMatchObject({ bytes: null, kernelBytes: 20 * PAGE });
+  expect(line('used (before)')).toMatchObject({ bytes: 5 * PAGE, kernelBytes: 4 * PAGE });
+});
+
+test('a counter that is not known makes no figure of zero', () => {
+  const without = { ...answer, counted: new Map([['MemTotal', 90 * PAGE]]) };
+  const lines = familiarFigures(without, 'free').lines;
+  expect(lines.map(({ kernelBytes }) => kernelBytes)).toEqual([
+    ...[90 * PAGE, null, null, null, null, null, null],
+  ]);
+});
+
+test('people are told the difference, what is in no line, and that shared is in the cache', () => {
+  const familiar = familiarFigures(answer, 'free');
+  const text = familiarTable({ ...answer, familiar }, { limit: 20, width: null });
+  expect(text).toMatch(/^buff\/cache +140 KiB +144 KiB +-4\.00 KiB +page cache \+ shared/m);
+  expect(text).toMatch(/^In no line but the first: rings .*12\.0 KiB\.$/m);
+  expect(text).toContain('shared is in buff/cache too');
+  const json = memoryJson({ ...answer, familiar });
+  expect(memorySchema.parse(json)).toEqual(json);
+});
+
+test('a row that is not whole makes a line a bound', () => {
+  const part = answerOf({ vmalloc: 10 }, { complete: false });
+  const lines = familiarFigures(part, 'meminfo').lines;
+  expect(lines.find(({ name }) => name === 'VmallocUsed')).toMatchObject({ bound: 'at-least' });
+});
