@@ -1,3 +1,4 @@
+import type { ReadError } from './error.js';
 import type { FastReads } from './fast-reads.js';
 import type { StructLayout } from './layout.js';
 import type { PageMap } from './page-map.js';
@@ -26,6 +27,21 @@ export interface MemorySections {
    * @throws {ReadError}
    */
   isOnline(frame: number): boolean;
+}
+
+/** Is told what page tables of a process map. Pages are numbered by their address, in base pages. */
+export interface UserPages {
+  /** A table, by its page frame. */
+  table(frame: number): void;
+  /**
+   * A page of memory that counts as the process's: what a device or the zero page backs is left out
+   * (pte_special). `pages` base pages from `frame` on are mapped at once.
+   */
+  page(page: number, pages: number, frame: number): void;
+  /** An entry that maps nothing and is not empty: swapped out, on its way, or a marker. */
+  absent(page: number, pages: number): void;
+  /** A table that cannot be read: so many pages may be mapped, or not. */
+  missing(page: number, pages: number, error: ReadError): void;
 }
 
 /**
@@ -85,6 +101,14 @@ export interface Kernel {
    * @throws {ReadError} when one that leads to others cannot be read
    */
   pageTables?(): Iterable<number>;
+
+  /**
+   * Goes through the page tables of a process, in the order of its addresses. Absent as physicalOf is.
+   *
+   * @param root address of the top table in the direct map (`mm_struct.pgd`)
+   * @throws {KernelError} `damaged` where they lead into each other, or `root` is none
+   */
+  userPages?(root: bigint, told: UserPages): void;
 
   /**
    * Which symbol of the kernel image an address belongs to, and how many bytes behind its start it

@@ -1,6 +1,7 @@
 import { KernelError } from '../error.js';
 import type { FastReads } from '../fast-reads.js';
-import type { Kernel, KernelFacts, MemorySections } from '../kernel.js';
+import { hex } from '../hex.js';
+import type { Kernel, KernelFacts, MemorySections, UserPages } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
 import type { Bases } from './arch/arch.js';
@@ -215,6 +216,13 @@ export class NativeKernel implements Kernel {
 
   pageTables(): Generator<number> {
     return this.#parts.memory.tables();
+  }
+
+  userPages(root: bigint, told: UserPages): void {
+    const physical = this.physicalOf(root);
+    if (physical === undefined)
+      throw new KernelError('damaged', `there are no page tables at ${hex(root)}`);
+    this.#parts.memory.userPages(physical, told);
   }
 
   memoryEnd(): number | undefined {

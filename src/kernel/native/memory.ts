@@ -3,10 +3,12 @@ import { ReadError } from '../error.js';
 import type { ByteWindow, FastReads } from '../fast-reads.js';
 import { highHalf, joinHalves, lowHalf } from '../halves.js';
 import { hex } from '../hex.js';
+import type { UserPages } from '../kernel.js';
 import type { Pointer } from '../pointer.js';
 import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
 import { ofTable } from './arch/table-error.js';
+import { walkUserTables } from './arch/user-tables.js';
 import type { MemoryImage } from './image/image.js';
 import { LONGEST_READ, tooLong } from './image/longest-read.js';
 
@@ -91,6 +93,11 @@ export class KernelMemory implements FastReads {
   /** Physical addresses of the kernel's own page tables. @throws {ReadError} */
   tables(): Generator<number> {
     return this.#arch.tables();
+  }
+
+  /** @throws {KernelError} `damaged` */
+  userPages(root: number, told: UserPages): void {
+    walkUserTables(this.image, this.#arch.userEntries, root, told);
   }
 
   #physical(physical: number, length: number, high: number, low: number): DataView {

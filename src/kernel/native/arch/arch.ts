@@ -1,6 +1,7 @@
 import type { KernelError, ReadError } from '../../error.js';
 import type { PageArray } from '../../page-map.js';
 import type { LinearRange } from '../address.js';
+import type { EntryFormat } from './user-tables.js';
 
 /**
  * What the native engine must know of an architecture: how a virtual address becomes a physical one.
@@ -32,6 +33,9 @@ export interface Architecture {
    * @throws {ReadError} when one that leads to others cannot be read
    */
   tables(): Generator<number>;
+
+  /** How the page tables of processes are written. */
+  readonly userEntries: EntryFormat;
 
   /** How an address is mapped: tells constants from code and from variables in the image. */
   protection(address: bigint): Protection | undefined;

@@ -2,6 +2,7 @@ import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
 import { eachTable } from './each-table.js';
 import { Stretches } from './stretches.js';
+import { ENTRY, type EntryFormat } from './user-tables.js';
 
 /** Bits 1:0 of a descriptor: a table above the last level, a page on it. */
 const TABLE_OR_PAGE = 3;
@@ -11,6 +12,8 @@ const BLOCK = 1;
 const READ_ONLY = 1 << 7;
 /** Of the upper half: DBM, bit 51. */
 const DIRTY_BIT_MODIFIER = 1 << 19;
+/** Of the upper half: PTE_SPECIAL, bit 56: the zero page, a device's memory. */
+const SPECIAL = 1 << 24;
 /** Of the upper half: PXN, bit 53. */
 const NO_EXECUTE = 1 << 21;
 
@@ -127,6 +130,26 @@ export class Arm64PageTables {
       }
       return below;
     });
+  }
+
+  /** Entries of processes (asm/pgtable-prot.h), whose tables translate as many bits as the kernel's. */
+  get userEntries(): EntryFormat {
+    return {
+      pageShift: this.#pageShift,
+      levels: this.levels,
+      topEntries: 2 ** this.#topBits,
+      kindOf: (low, high, left) => {
+        const kind = low & 3;
+        if (left === 0 ? kind !== TABLE_OR_PAGE : kind !== BLOCK || left > this.#mostBlock)
+          return left > 0 && kind === TABLE_OR_PAGE ? ENTRY.table : ENTRY.absent;
+        return (high & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
+      },
+      addressOf: (low, high) => {
+        this.#entryLow = low;
+        this.#entryHigh = high;
+        return this.#address();
+      },
+    };
   }
 
   #stretch(key: number, high: number, low: number): number | DataView {

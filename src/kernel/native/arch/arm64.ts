@@ -16,6 +16,7 @@ import {
   walkOrNot,
 } from './checked-walk.js';
 import { RegionSearch } from './region-search.js';
+import type { EntryFormat } from './user-tables.js';
 import { pagesOfSection } from './variables.js';
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
@@ -100,6 +101,10 @@ export class Arm64 implements Architecture {
 
   tables(): Generator<number> {
     return this.#tables.tables();
+  }
+
+  get userEntries(): EntryFormat {
+    return this.#tables.userEntries;
   }
 
   protection(address: bigint): Protection | undefined {

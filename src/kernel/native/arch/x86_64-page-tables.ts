@@ -6,11 +6,16 @@ import { eachTable } from './each-table.js';
 import type { RegionSearch } from './region-search.js';
 import { Stretches } from './stretches.js';
 import { ofTable, tableName } from './table-error.js';
+import { ENTRY, type EntryFormat } from './user-tables.js';
 
 const PRESENT = 1;
 const WRITABLE = 2;
 /** PS: the entry maps 2 MiB or 1 GiB itself. */
 const LARGE = 0x80;
+/** PROTNONE of an entry that is not present, global of one that is. */
+const PROTECTED = 0x100;
+/** SOFTW1: the zero page, a device's memory. */
+const SPECIAL = 0x200;
 /** Of the upper half: not executable. */
 const NO_EXECUTE = 0x8000_0000;
 
@@ -115,6 +120,31 @@ export class X86PageTables {
       }
       return below;
     });
+  }
+
+  /**
+   * Entries of processes (asm/pgtable_64.h): a page that nobody may touch (PROT_NONE, and NUMA balancing) is
+   * not present to the hardware, and its address is inverted (asm/pgtable-invert.h).
+   */
+  get userEntries(): EntryFormat {
+    return {
+      pageShift: 12,
+      levels: this.#levels,
+      topEntries: 256,
+      kindOf: (low, _high, left) => {
+        const there = (low & (PRESENT | PROTECTED)) !== 0;
+        if (left === 0) {
+          if (!there) return ENTRY.absent;
+          return (low & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
+        }
+        // An entry that is being split is not present for a moment (pmd_present).
+        const large = (low & LARGE) !== 0 && left <= 2;
+        if (!large) return (low & PRESENT) !== 0 ? ENTRY.table : ENTRY.absent;
+        return (low & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
+      },
+      addressOf: (low, high) =>
+        (low & PRESENT) !== 0 ? this.#address(high, low) : this.#address(~high, ~low),
+    };
   }
 
   /** Present entries of an upper table: the address half that each begins at, and its table. */

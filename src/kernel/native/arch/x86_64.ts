@@ -15,6 +15,7 @@ import {
   walkOrNot,
 } from './checked-walk.js';
 import { RegionSearch } from './region-search.js';
+import type { EntryFormat } from './user-tables.js';
 import { pagesOfSection, readVariable } from './variables.js';
 import { X86PageTables } from './x86_64-page-tables.js';
 
@@ -79,6 +80,10 @@ export class X86_64 implements Architecture {
 
   tables(): Generator<number> {
     return this.#tables.tables();
+  }
+
+  get userEntries(): EntryFormat {
+    return this.#tables.userEntries;
   }
 
   protection(address: bigint): Protection | undefined {
