@@ -26,6 +26,8 @@ const DIRTY = 1n << 51n;
 const PRIVILEGED_NO_EXECUTE = 1n << 53n;
 /** Guarded page, contiguous, for software: must not be taken for part of an address. */
 const ATTRIBUTES = (1n << 50n) | (1n << 52n) | (0xfn << 55n);
+/** Linux: of a page that is nobody’s to count (PTE_SPECIAL). */
+const SPECIAL = 1n << 56n;
 /** Of a block: nT (FEAT_BBM). */
 const NO_TRANSLATION = 1n << 16n;
 /** Of a table: bits that are ignored, and what it lets its entries do (PXNTable and such). */
@@ -61,7 +63,7 @@ export class Arm64TableWriter {
     virtual: bigint,
     physical: bigint,
     level = 0,
-    { writable = true, executable = false, dirty = false } = {},
+    { writable = true, executable = false, dirty = false, special = true } = {},
   ): void {
     let table = this.root;
     for (let above = this.#levels - 1; above > level; above--) {
@@ -79,7 +81,7 @@ export class Arm64TableWriter {
     const flags =
       ACCESSED |
       NOT_GLOBAL |
-      ATTRIBUTES |
+      (special ? ATTRIBUTES : ATTRIBUTES & ~SPECIAL) |
       (this.wide ? 0n : SHAREABLE) |
       (writable ? 0n : READ_ONLY) |
       (dirty ? DIRTY : 0n) |

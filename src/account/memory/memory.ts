@@ -23,6 +23,7 @@ import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
 import { codeOf, Missed } from './missed.js';
 import { claimNetwork } from './network.js';
+import { type ProcessOwners, processOwners } from './process-owners.js';
 import { QueueFrames } from './queue-frames.js';
 import { drawerTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
@@ -76,7 +77,8 @@ export function accountMemory(
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
   const files = new FileAccount(kernel, scan, ledger, more.onFileName);
-  const owners = ownersOf(pageSize, ledger, { caches, census, files });
+  const processes = processOwners(kernel, frames, scan.kinds, warnings);
+  const owners = ownersOf(pageSize, ledger, { caches, census, files, processes });
   const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   return {
@@ -159,12 +161,13 @@ interface Known {
   readonly caches: readonly CacheFigures[];
   readonly census: CensusAnswer | undefined;
   readonly files: FileAccount;
+  readonly processes: ProcessOwners;
 }
 
 function ownersOf(
   pageSize: number,
   ledger: FrameLedger,
-  { caches, census, files }: Known,
+  { caches, census, files, processes }: Known,
 ): Map<DrawerName, readonly Owner[]> {
   const owners = new Map<DrawerName, readonly Owner[]>();
   const largest = (all: readonly Owner[]) =>
@@ -183,11 +186,13 @@ function ownersOf(
     const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
     owners.set(drawer, largest(own.map(({ name, bytes }) => ({ kind: 'cache', name, bytes }))));
   }
-  const processes = (census?.processes ?? []).filter(({ total }) => total.pageBytes > 0);
+  owners.set('anonymous', largest(processes.anonymous));
+  owners.set('hugetlb', largest(processes.hugetlb));
+  const holders = (census?.processes ?? []).filter(({ total }) => total.pageBytes > 0);
   owners.set(
     'network-sockets',
     largest(
-      processes.map(({ key, total }) => ({
+      holders.map(({ key, total }) => ({
         ...processOf(key),
         kind: 'process',
         bytes: total.pageBytes,

@@ -10,6 +10,8 @@ export interface AddressSpace {
   readonly pgd: bigint;
   /** The processes that have it, by their leaders; a leader that has ended may have threads that have it. */
   readonly processes: readonly Task[];
+  /** How many threads have it. */
+  readonly threads: number;
 }
 
 /**
@@ -22,18 +24,19 @@ export function addressSpaces(kernel: Kernel): AddressSpace[] {
   const tasks = new TaskReader(kernel);
   const task = new StructReader(kernel, 'task_struct', ['mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
-  const found = new Map<bigint, Task[]>();
+  const signal = new StructReader(kernel, 'signal_struct', ['nr_threads']);
+  const found = new Map<bigint, { processes: Task[]; threads: number }>();
   const memoryOf = (address: bigint) => task.read(address).pointer('mm');
   for (const process of tasks.processes()) {
     if (process.kernelThread) continue;
     let mm = memoryOf(process.address);
     // A leader that has ended lets go of it, and its threads go on.
     for (const thread of mm === 0n ? tasks.threads(process) : []) mm ||= memoryOf(thread.address);
-    if (mm !== 0n) found.set(mm, [...(found.get(mm) ?? []), process]);
+    if (mm === 0n) continue;
+    const own = found.get(mm) ?? { processes: [], threads: 0 };
+    found.set(mm, own);
+    own.processes.push(process);
+    own.threads += signal.read(process.signal).number('nr_threads');
   }
-  return Array.from(found, ([mm, processes]) => ({
-    mm,
-    pgd: memory.read(mm).pointer('pgd'),
-    processes,
-  }));
+  return Array.from(found, ([mm, own]) => ({ mm, pgd: memory.read(mm).pointer('pgd'), ...own }));
 }

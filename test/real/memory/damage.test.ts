@@ -11,6 +11,7 @@ import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { kernelStacks } from '../../../src/walk/memory/stacks.js';
 import { vmAreas } from '../../../src/walk/memory/vm-areas.js';
 import { zones } from '../../../src/walk/memory/zones.js';
+import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
@@ -217,6 +218,18 @@ describe('one damaged word makes an incomplete answer', () => {
     );
     expect(answer.complete).toBe(false);
     expect(answer.memory.frames).toBe(frames.size);
+  });
+
+  test('a process that counts more anonymous pages than its page tables map is told', () => {
+    const [space] = addressSpaces(kernel);
+    const counter = (space?.mm ?? 0n) + offset('mm_struct', 'rss_stat') + 8n;
+    const told = (by: bigint) =>
+      accountMemory(damagedKernel(kernel, more(counter, by)))
+        .warnings.map(({ message }) => message)
+        .filter((message) => message.includes(`pid ${space?.processes[0]?.pid} counts`));
+    expect(told(0n)).toEqual([]);
+    expect(told(2n)).toHaveLength(1);
+    expect(told(-2n)).toHaveLength(1);
   });
 
   test('where a queue is not known whole its drawer is not either, and nothing explains more', () => {

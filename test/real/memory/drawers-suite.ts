@@ -25,7 +25,10 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
   describe(`every page frame in one drawer: ${dump}`, () => {
     const core = join(LAB, 'dumps', dump, 'elf.vmcore');
     let answer: MemoryJson;
-    let drgn: Record<string, number> & { readonly zones: readonly (readonly number[])[] };
+    let drgn: Record<string, number> & {
+      readonly zones: readonly (readonly number[])[];
+      readonly 'anonymous-of': Readonly<Record<string, number>>;
+    };
     const drawers = new Map<string, DrawerJson>();
     const frames = (name: string) => drawers.get(name)?.frames ?? Number.NaN;
 
@@ -87,6 +90,16 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
       expect(-stacks).toBeLessThanOrEqual((drgn['spare-stacks'] ?? Number.NaN) * pageSize);
       // The kernel's own, and the top ones, are in no counter.
       expect(drawers.get('page-tables')?.differenceBytes).toBeGreaterThan(0);
+    });
+
+    test('who maps anonymous memory is who drgn finds by their page tables', () => {
+      const owners = drawers.get('anonymous')?.owners ?? [];
+      const bytesOf = (pages = 0) => pages * (answer.kernel?.pageSize ?? Number.NaN);
+      for (const { name, pid, bytes } of owners)
+        expect(bytes, name).toBe(bytesOf(drgn['anonymous-of'][pid ?? name]));
+      const largest = Math.max(...Object.values(drgn['anonymous-of']));
+      expect(owners[0]?.bytes).toBe(bytesOf(largest));
+      expect(owners.map(({ name }) => name)).toContain('(several processes)');
     });
 
     test('free blocks of each zone are those of its lists, order by order', () => {

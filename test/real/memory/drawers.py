@@ -12,6 +12,7 @@ from drgn.helpers.linux.mm import (
     PageSwapBacked,
     compound_head,
     follow_phys,
+    for_each_vma,
     for_each_vmap_area,
     pfn_to_page,
 )
@@ -163,4 +164,28 @@ for address in range(start, end, PAGE):
         continue
     image += physical // PAGE in reserved
 counts["image"] = image
-print(json.dumps({**counts, **kinds, "zones": zones}))
+
+# Who maps anonymous pages: address by address, and page tables walked by drgn.
+owners = {}
+for task in for_each_task():
+    mm = task.mm
+    if not mm or task.tgid != task.pid:
+        continue
+    own = set()
+    for vma in for_each_vma(mm):
+        for address in range(vma.vm_start.value_(), vma.vm_end.value_(), PAGE):
+            try:
+                pfn = follow_phys(mm, address).value_() // PAGE
+            except Exception:
+                continue
+            page = pfn_to_page(pfn)
+            if any(start <= pfn < end for start, end in ram) and compound_head(page).mapping.value_() & 1:
+                own.add(pfn)
+    for pfn in own:
+        owners.setdefault(pfn, []).append((mm.value_(), task.pid.value_()))
+anonymous = {}
+for mapped in owners.values():
+    alone = len({mm for mm, _ in mapped}) == 1
+    who = str(mapped[0][1]) if alone else "(several processes)"
+    anonymous[who] = anonymous.get(who, 0) + 1
+print(json.dumps({**counts, **kinds, "zones": zones, "anonymous-of": anonymous}))

@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest';
+import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
+import {
+  type EntryFormat,
+  walkUserTables,
+} from '../../../../src/kernel/native/arch/user-tables.js';
+import { X86PageTables } from '../../../../src/kernel/native/arch/x86_64-page-tables.js';
+import { Arm64TableWriter, blockBytes } from '../../../support/arm64-page-tables.js';
+import { PageTableWriter, SparseMemory } from '../../../support/page-tables.js';
+
+const ROOT = 0x10_0000;
+const MIB2 = 0x20_0000;
+const GIB = 0x4000_0000;
+
+/** What a walk tells, in the order in which it does. */
+function told(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
+  const words: string[] = [];
+  walkUserTables(memory.image({}), format, root, {
+    table: () => {},
+    page: (page, pages, frame) => words.push(`${page}+${pages} → ${frame}`),
+    absent: (page, pages) => words.push(`${page}+${pages} absent`),
+    missing: (page, pages, error) => words.push(`${page}+${pages} lost, ${error.code}`),
+  });
+  return words;
+}
+
+describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', (levels) => {
+  const made = () => {
+    const memory = new SparseMemory();
+    const writer = new PageTableWriter(memory, ROOT, levels);
+    const format = new X86PageTables(memory.image({}), ROOT, levels, 0n).userEntries;
+    /** Writes the entry of an address that only a table leads to. */
+    const entry = (address: bigint, value: bigint) => {
+      writer.map(address, 0);
+      const table = Math.max(...memory.pages.keys()) * 4096;
+      memory.writeWord(writer.entryAt(table, address, 1), value);
+    };
+    return { memory, writer, format, entry };
+  };
+
+  test('pages of all sizes are told, in the order of their addresses', () => {
+    const { memory, writer, format } = made();
+    const high = (1n << (levels === 4 ? 47n : 56n)) - 0x1000n;
+    writer.map(high, 0x9000);
+    writer.map(0x40_0000n, 0x7_c000_0000, MIB2);
+    writer.map(0x1000n, 0x8000);
+    writer.map(BigInt(GIB), 0xf_c000_0000, GIB);
+    expect(told(memory, format)).toEqual([
+      '1+1 → 8',
+      `1024+512 → ${0x7_c000_0000 / 4096}`,
+      `${GIB / 4096}+${GIB / 4096} → ${0xf_c000_0000 / 4096}`,
+      `${Number(high / 4096n)}+1 → 9`,
+    ]);
+  });
+
+  test('the kernel’s half is left out', () => {
+    const { memory, writer, format } = made();
+    writer.map(levels === 4 ? 0xffff_8000_0000_0000n : 0xff00_0000_0000_0000n, 0x5000);
+    expect(told(memory, format)).toEqual([]);
+  });
+
+  test('a page that nobody may touch counts, by the address inverted', () => {
+    const { memory, format, entry } = made();
+    const inverted = ~0x1_2345_6000n & 0x000f_ffff_ffff_f000n;
+    entry(0x1000n, inverted | 0x100n);
+    expect(told(memory, format)).toEqual([`1+1 → ${0x12_3456}`]);
+  });
+
+  test('the zero page does not count, and what is swapped out is absent', () => {
+    const { memory, format, entry } = made();
+    entry(0x1000n, 0x5000n | 0x225n);
+    entry(0x2000n, 0x7fff_ffff_ff00_0000n);
+    expect(told(memory, format)).toEqual(['2+1 absent']);
+  });
+
+  test('tables that lead into each other are told, and end', () => {
+    const { memory, format } = made();
+    for (let index = 0; index < 512; index++) memory.writeWord(ROOT + 8 * index, 0x10_0067n);
+    expect(() => told(memory, format)).toThrow('lead into each other');
+  });
+
+  test('a table that is not there is missing with all that it may map', () => {
+    const { memory, writer, format } = made();
+    writer.map(0x1000n, 0x8000);
+    memory.pages.delete(Math.max(...memory.pages.keys()));
+    writer.map(BigInt(GIB), 0x9000);
+    expect(told(memory, format)).toEqual(['0+512 lost, absent', `${GIB / 4096}+1 → 9`]);
+  });
+});
+
+describe.each([
+  { page: 4096, bits: 39 },
+  { page: 4096, bits: 48 },
+  { page: 16_384, bits: 47 },
+  { page: 65_536, bits: 48 },
+] as const)('page tables of a process of arm64, pages of $page, $bits bits', (shape) => {
+  test('pages and blocks are told; the zero page, and what is swapped out, are not', () => {
+    const memory = new SparseMemory();
+    const writer = new Arm64TableWriter(memory, 0x4010_0000, shape);
+    const tables = new Arm64PageTables(memory.image({}), 0x4010_0000, {
+      pageShift: Math.log2(shape.page),
+      tableBits: shape.bits,
+      addressBits: shape.bits,
+    });
+    const page = BigInt(shape.page);
+    const block = blockBytes(shape, 1);
+    const last = (1n << BigInt(shape.bits)) - page;
+    writer.map(last, 7n * page, 0, { special: false });
+    writer.map(BigInt(4 * block), BigInt(2 * block), 1, { special: false });
+    writer.map(page, 9n * page, 0, { special: false });
+    writer.map(2n * page, 9n * page, 0);
+    const perTable = shape.page / 8;
+    expect(told(memory, tables.userEntries, 0x4010_0000)).toEqual([
+      '1+1 → 9',
+      `${4 * perTable}+${perTable} → ${2 * perTable}`,
+      `${Number(last / page)}+1 → 7`,
+    ]);
+  });
+});
