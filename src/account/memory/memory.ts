@@ -11,19 +11,18 @@ import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { zones } from '../../walk/memory/zones.js';
 import { availablePages } from '../../walk/pages/available.js';
 import { Warnings } from '../../walk/warnings.js';
-import type { CensusAnswer } from '../sockets.js';
-import type { CacheFigures, MemoryAnswer, Owner } from './answer.js';
+import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
 import { tellContradictions } from './contradictions.js';
 import { driftBetween, type KernelCounts, kernelCounts } from './counters.js';
-import type { DrawerName } from './drawers.js';
 import { meminfoOfCounts } from './familiar.js';
 import { FileAccount } from './files.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
 import { codeOf, Missed } from './missed.js';
 import { claimNetwork } from './network.js';
-import { type ProcessOwners, processOwners } from './process-owners.js';
+import { ownersOf } from './owners.js';
+import { processOwners } from './process-owners.js';
 import { QueueFrames } from './queue-frames.js';
 import { drawerTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
@@ -150,57 +149,7 @@ function noteScan(
   }
 }
 
-/** How many owners of a drawer are told. */
-const MOST_OWNERS = 10;
-
-/** Drawers whose frames are claimed by name: of a caller, a kind of ring, a table. */
-const NAMED = ['modules', 'bpf', 'vmalloc', 'rings', 'tables', 'network-other'] as const;
 const IN_VMALLOC = ['modules', 'bpf', 'vmalloc'] as const;
-
-interface Known {
-  readonly caches: readonly CacheFigures[];
-  readonly census: CensusAnswer | undefined;
-  readonly files: FileAccount;
-  readonly processes: ProcessOwners;
-}
-
-function ownersOf(
-  pageSize: number,
-  ledger: FrameLedger,
-  { caches, census, files, processes }: Known,
-): Map<DrawerName, readonly Owner[]> {
-  const owners = new Map<DrawerName, readonly Owner[]>();
-  const largest = (all: readonly Owner[]) =>
-    all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
-  for (const drawer of NAMED) {
-    const kind = drawer === 'network-other' ? 'row' : drawer === 'tables' ? 'table' : 'caller';
-    const named = [...ledger.ownersOf(drawer)].map(
-      ([name, frames]): Owner => ({ kind, name, bytes: frames * pageSize }),
-    );
-    owners.set(drawer, largest(named));
-  }
-  for (const drawer of ['page-cache', 'shared'] as const)
-    owners.set(drawer, files.owners(drawer, MOST_OWNERS));
-  for (const reclaimable of [true, false]) {
-    const own = caches.filter((cache) => cache.reclaimable === reclaimable);
-    const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
-    owners.set(drawer, largest(own.map(({ name, bytes }) => ({ kind: 'cache', name, bytes }))));
-  }
-  owners.set('anonymous', largest(processes.anonymous));
-  owners.set('hugetlb', largest(processes.hugetlb));
-  const holders = (census?.processes ?? []).filter(({ total }) => total.pageBytes > 0);
-  owners.set(
-    'network-sockets',
-    largest(
-      holders.map(({ key, total }) => ({
-        ...processOf(key),
-        kind: 'process',
-        bytes: total.pageBytes,
-      })),
-    ),
-  );
-  return owners;
-}
 
 function callersOf(pageSize: number, ledger: FrameLedger): MemoryAnswer['callers'] {
   return IN_VMALLOC.flatMap((drawer) =>
@@ -224,10 +173,4 @@ function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFig
       }
     })
     .toSorted((a, b) => b.bytes - a.bytes);
-}
-
-/** A group of sockets by process has the pid and the command in its key; what no process has, words. */
-function processOf(key: string): Pick<Owner, 'name' | 'pid'> {
-  const [pid, ...comm] = key.split(' ');
-  return /^\d+$/.test(pid ?? '') ? { pid: Number(pid), name: comm.join(' ') } : { name: key };
 }

@@ -1,0 +1,64 @@
+import type { CensusAnswer } from '../sockets.js';
+import type { CacheFigures, Owner } from './answer.js';
+import type { DrawerName } from './drawers.js';
+import type { FileAccount } from './files.js';
+import type { FrameLedger } from './frame-ledger.js';
+import type { ProcessOwners } from './process-owners.js';
+
+/** How many owners of a drawer are told. */
+const MOST_OWNERS = 10;
+
+/** Drawers whose frames are claimed by name: of a caller, a kind of ring, a table. */
+const NAMED = ['modules', 'bpf', 'vmalloc', 'rings', 'tables', 'network-other'] as const;
+
+interface Known {
+  readonly caches: readonly CacheFigures[];
+  readonly census: CensusAnswer | undefined;
+  readonly files: FileAccount;
+  readonly processes: ProcessOwners;
+}
+
+/** The largest owners of drawers, of those that have any. */
+export function ownersOf(
+  pageSize: number,
+  ledger: FrameLedger,
+  { caches, census, files, processes }: Known,
+): Map<DrawerName, readonly Owner[]> {
+  const owners = new Map<DrawerName, readonly Owner[]>();
+  const largest = (all: readonly Owner[]) =>
+    all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
+  for (const drawer of NAMED) {
+    const kind = drawer === 'network-other' ? 'row' : drawer === 'tables' ? 'table' : 'caller';
+    const named = [...ledger.ownersOf(drawer)].map(
+      ([name, frames]): Owner => ({ kind, name, bytes: frames * pageSize }),
+    );
+    owners.set(drawer, largest(named));
+  }
+  for (const drawer of ['page-cache', 'shared'] as const)
+    owners.set(drawer, files.owners(drawer, MOST_OWNERS));
+  for (const reclaimable of [true, false]) {
+    const own = caches.filter((cache) => cache.reclaimable === reclaimable);
+    const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
+    owners.set(drawer, largest(own.map(({ name, bytes }) => ({ kind: 'cache', name, bytes }))));
+  }
+  owners.set('anonymous', largest(processes.anonymous));
+  owners.set('hugetlb', largest(processes.hugetlb));
+  const holders = (census?.processes ?? []).filter(({ total }) => total.pageBytes > 0);
+  owners.set(
+    'network-sockets',
+    largest(
+      holders.map(({ key, total }) => ({
+        ...processOf(key),
+        kind: 'process',
+        bytes: total.pageBytes,
+      })),
+    ),
+  );
+  return owners;
+}
+
+/** A group of sockets by process has the pid and the command in its key; what no process has, words. */
+function processOf(key: string): Pick<Owner, 'name' | 'pid'> {
+  const [pid, ...comm] = key.split(' ');
+  return /^\d+$/.test(pid ?? '') ? { pid: Number(pid), name: comm.join(' ') } : { name: key };
+}
