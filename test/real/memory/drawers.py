@@ -179,7 +179,7 @@ for task in for_each_task():
             except Exception:
                 continue
             page = pfn_to_page(pfn)
-            if any(start <= pfn < end for start, end in ram) and compound_head(page).mapping.value_() & 1:
+            if any(start <= pfn < end for start, end in frames_of_ram) and compound_head(page).mapping.value_() & 1:
                 own.add(pfn)
     for pfn in own:
         owners.setdefault(pfn, []).append((mm.value_(), task.pid.value_()))
