@@ -1,15 +1,24 @@
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Arm64Cases } from './arm64-cases.js';
 import { FileCases } from './file-cases.js';
 import { MeaningCases } from './meaning/meaning-cases.js';
+import { MEMORY } from './meaning/memory.js';
 import { OpeningCases } from './opening-cases.js';
 import { Random } from './random.js';
 import { SyntheticCases } from './synthetic-cases.js';
 import { WalkCases } from './walk-cases.js';
 
 /** Ways to damage: made-up dumps, and of a dump what walkers read, its file, and its tables. */
-export const KINDS = ['synthetic', 'arm64', 'walk', 'file', 'opening', 'meaning'] as const;
+export const KINDS = [
+  'synthetic',
+  'arm64',
+  'walk',
+  'file',
+  'opening',
+  'meaning',
+  'memory',
+] as const;
 
 export type Kind = (typeof KINDS)[number];
 
@@ -29,7 +38,12 @@ export interface Runner {
   dispose(): void;
 }
 
-export function lanesOf(dumps: readonly string[], kinds: readonly Kind[] = KINDS): Lane[] {
+/** @param whole dumps that keep what only `memory` reads */
+export function lanesOf(
+  dumps: readonly string[],
+  kinds: readonly Kind[] = KINDS,
+  whole: readonly string[] = [],
+): Lane[] {
   const lanes: Lane[] = [
     { name: 'synthetic', kind: 'synthetic' },
     { name: 'arm64', kind: 'arm64' },
@@ -39,7 +53,14 @@ export function lanesOf(dumps: readonly string[], kinds: readonly Kind[] = KINDS
       lanes.push({ name: `${kind}:${basename(dump)}`, kind, dump });
     }
   }
+  for (const dump of whole) lanes.push({ name: `memory:${nameOf(dump)}`, kind: 'memory', dump });
   return lanes.filter(({ kind }) => kinds.includes(kind));
+}
+
+/** Dumps of the lab all have one name, each in its folder. */
+function nameOf(dump: string): string {
+  const name = basename(dump);
+  return name === 'elf.vmcore' ? `${basename(dirname(dump))}.vmcore` : name;
 }
 
 export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
@@ -69,8 +90,8 @@ export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
     };
   }
   const kernel = openNative({ files: [dump] });
-  if (kind === 'meaning') {
-    const cases = new MeaningCases(kernel);
+  if (kind === 'meaning' || kind === 'memory') {
+    const cases = new MeaningCases(kernel, kind === 'memory' ? MEMORY : {});
     return {
       run: async (seed, index) => cases.run(seed, index),
       dispose: () => kernel.close(),

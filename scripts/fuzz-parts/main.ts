@@ -12,10 +12,10 @@ const USAGE = `scripts/fuzz [--seconds N] [--cases N] [--seed S] [--kinds KIND,.
              [--lane NAME] [--case LANE/N]
 
 Damages dumps and what is in them and asks every command about it, for N seconds (60): made-up dumps
-of every format, and the dumps of fixtures/dumps or those named. Prints what was found and exits
+of every format, and the dumps of fixtures/dumps, the lab's, or those named. Prints what was found and exits
 with 1 if anything was. --case repeats one case of a seed and tells what it does.
 
-Kinds; unless some are named, all but meaning, which takes seconds to begin:
+Kinds; unless some are named, all but meaning and memory, which take seconds to begin:
   synthetic, arm64  made-up dumps and page tables, damaged byte by byte
   walk              what walkers read of a dump, damaged at random
   file              the file of a dump, damaged at random
@@ -25,6 +25,7 @@ Kinds; unless some are named, all but meaning, which takes seconds to begin:
                     pages and struct pages zeroed one by one. An answer that differs from the
                     undamaged dump's and says nothing is a fault, unless docs/undetectable.md names
                     the member and what may differ.
+  memory            the same with what \`memory\` reads besides, in the lab's whole dumps
 
 --cases N: as many cases in all, the same number in each lane, however long they take:
   scripts/fuzz --kinds meaning --cases 10000 --seed 7`;
@@ -54,10 +55,8 @@ if (values.help) {
 }
 
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-const lanes = lanesOf(
-  values.dump ?? fixtures(),
-  kindsOf(values.kinds ?? values.case?.replace(/[:/].*/, '')),
-);
+const kinds = kindsOf(values.kinds ?? values.case?.replace(/[:/].*/, ''));
+const lanes = lanesOf(values.dump ?? fixtures(), kinds, values.dump ?? lab());
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-fuzz-main-'));
 const found = new Map<string, { id: string; rule: string; message: string; times: number }>();
 const counts = new Map<string, number>();
@@ -83,6 +82,13 @@ function fixtures(): string[] {
     .map((name) => join(place, name));
 }
 
+/** Those of the lab that are whole: fixtures lack what only `memory` reads. */
+function lab(): string[] {
+  const folder = join(process.env.KDUMP_MEM_LAB ?? '.lab', 'dumps');
+  const dumps = ['5.10', '6.1', '6.12', 'newest'].map((name) => join(folder, name, 'elf.vmcore'));
+  return dumps.filter((dump) => existsSync(dump));
+}
+
 async function repeat(id: string): Promise<void> {
   const slash = id.lastIndexOf('/');
   const lane = lanes.find(({ name }) => name === id.slice(0, slash));
@@ -93,12 +99,14 @@ async function repeat(id: string): Promise<void> {
 
 function chosenLanes(): readonly Lane[] {
   const chosen = values.lane ? lanes.filter(({ name }) => name.includes(values.lane!)) : lanes;
+  if (lanes.length === 0) throw new Error('no dump to damage: scripts/lab up makes some');
   if (chosen.length === 0) throw new Error(`no lane ${values.lane}; there are ${names(lanes)}`);
   return chosen;
 }
 
 function kindsOf(named: string | undefined): readonly Kind[] {
-  const kinds = named?.split(',') ?? KINDS.filter((kind) => kind !== 'meaning');
+  const kinds =
+    named?.split(',') ?? KINDS.filter((kind) => kind !== 'meaning' && kind !== 'memory');
   const unknown = kinds.find((name) => !KINDS.includes(name as Kind));
   if (unknown !== undefined) throw new Error(`no kind ${unknown}; there are ${KINDS.join(', ')}`);
   return kinds as readonly Kind[];

@@ -39,6 +39,23 @@ const MORE_MS = 1000;
 /** Struct pages that only the scan over all frames looks at: so many of slabs, and of others. */
 const MOST_SCANNED = 300;
 
+/** Pages of struct pages that are zeroed where all of them are read. */
+const MOST_PAGES = 60;
+
+/** Stands for what is read before, among the indices of commands. */
+const BEFORE = -1;
+
+/** What is asked, and what is damaged for it; unless told, all that the answers about sockets read. */
+interface Choice {
+  readonly commands?: (kernel: Kernel) => Command[];
+  /** What this reads others damage: it stays as it is. */
+  readonly before?: (kernel: Kernel) => void;
+  /** The struct pages that are damaged; unless told, some of those that are read one by one. */
+  readonly frames?: (kernel: Kernel) => ReadonlyMap<number, Frame>;
+  /** The members that are changed one by one; all, and pages, if it is not given. */
+  readonly only?: RegExp;
+}
+
 /** `sockets` takes as long as dozens of the others: it is asked once in so many cases if others can be. */
 const SELDOM = 6;
 
@@ -58,13 +75,13 @@ export class MeaningCases {
   readonly #lacking: boolean;
   #order: { readonly seed: number; readonly plans: readonly Plan[] } | undefined;
 
-  /** @param only the members that are changed one by one; all, and pages, if it is not given */
-  constructor(kernel: Kernel, only?: RegExp) {
+  constructor(kernel: Kernel, { commands = commandsOf, before, frames, only }: Choice = {}) {
     this.#kernel = new OverlayKernel(kernel);
     this.#stride = kernel.struct('page')?.size ?? 64;
     this.#lacking = lacksSecondPlaces(kernel);
     const recorder = new Recorder(this.#kernel);
-    const recorded = commandsOf(this.#kernel).map((command, index) => {
+    if (before) recorder.record(BEFORE, () => before(this.#kernel));
+    const recorded = commands(this.#kernel).map((command, index) => {
       let truth: Said | undefined;
       recorder.record(index, () => {
         truth = command.ask(this.#kernel);
@@ -79,16 +96,25 @@ export class MeaningCases {
         throw new Error(`${command.name}: not the same twice`);
       return { command, truth, took: spent() };
     });
-    const { sites, pages, frames } = recorder.recorded();
-    this.#pages = pages;
-    this.#frames = chosen(frames);
-    this.#sites = [...sites, ...pageSites(kernel, this.#frames)];
+    const read = recorder.recorded();
+    const isNew = ({ readBy }: { readonly readBy: ReadonlySet<number> }) => !readBy.has(BEFORE);
+    this.#pages = frames ? this.#pagesOfOwn(read.pages) : read.pages;
+    this.#frames = frames ? frames(kernel) : chosen(read.frames);
+    this.#sites = [...read.sites.filter(isNew), ...pageSites(kernel, this.#frames)];
     for (const site of this.#sites) {
       const same = this.#byMember.get(site.member);
       if (same) same.push(site);
       else this.#byMember.set(site.member, [site]);
     }
     this.#plans = this.#plan(only);
+  }
+
+  /** Pages that nothing before read, and of the array of struct pages some. */
+  #pagesOfOwn(pages: ReadonlyMap<bigint, ReadonlySet<number>>): Map<bigint, ReadonlySet<number>> {
+    const own = [...pages].filter(([, readBy]) => !readBy.has(BEFORE));
+    const others = own.filter(([address]) => !this.#isOfPages(address));
+    const ofPages = own.filter(([address]) => this.#isOfPages(address));
+    return new Map([...others, ...spread(ofPages, MOST_PAGES)]);
   }
 
   /** How many different cases there are; those beyond change the same members elsewhere. */
@@ -249,8 +275,8 @@ function chosen(frames: ReadonlyMap<number, Frame>): Map<number, Frame> {
   return new Map([...walked, ...spread(slabs), ...spread(others)]);
 }
 
-function spread<T>(all: readonly T[]): T[] {
-  const step = Math.max(1, Math.floor(all.length / MOST_SCANNED));
+function spread<T>(all: readonly T[], most = MOST_SCANNED): T[] {
+  const step = Math.max(1, Math.floor(all.length / most));
   return all.filter((_, index) => index % step === 0);
 }
 

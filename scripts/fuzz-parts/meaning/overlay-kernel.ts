@@ -48,6 +48,9 @@ export class OverlayKernel implements Kernel, FastReads {
     this.#kernel = kernel;
     this.facts = kernel.facts;
     this.pages = kernel.pages;
+    if (kernel.physicalOf) this.physicalOf = kernel.physicalOf.bind(kernel);
+    if (kernel.pageTables) this.pageTables = kernel.pageTables.bind(kernel);
+    if (kernel.nearestSymbol) this.nearestSymbol = kernel.nearestSymbol.bind(kernel);
   }
 
   /**
@@ -99,6 +102,10 @@ export class OverlayKernel implements Kernel, FastReads {
   struct = (name: string) => this.#kernel.struct(name);
   enumerators = (name: string) => this.#kernel.enumerators(name);
   noteReads = () => () => {};
+  /** What page tables and the list of symbols say is not patched. */
+  readonly physicalOf?: NonNullable<Kernel['physicalOf']>;
+  readonly pageTables?: NonNullable<Kernel['pageTables']>;
+  readonly nearestSymbol?: NonNullable<Kernel['nearestSymbol']>;
   close(): void {}
 
   /** The page of a read that lies in one, with what is asked for in it. */

@@ -1,0 +1,69 @@
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { accountAll } from '../../../src/account/sockets.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import type { DrawerJson } from '../../../src/report/memory/schema.js';
+import { FrameMap } from '../../../src/walk/memory/frame-map.js';
+import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { KINDS } from '../../../src/walk/memory/page-kinds.js';
+import { ramRanges } from '../../../src/walk/memory/ram.js';
+import { struct } from '../../../src/walk/pages/struct-page.js';
+import type { Command, Said } from './answers.js';
+import type { Frame } from './recording.js';
+
+/** Struct pages of each kind that are damaged. */
+const OF_EACH = 25;
+
+/** `memory`: what it reads beyond the sockets, and struct pages of every kind of page. */
+export const MEMORY = {
+  commands: (): Command[] => [{ name: 'memory', ask }],
+  before: (kernel: Kernel): void => void accountAll(kernel),
+  frames: framesOfEachKind,
+};
+
+function ask(kernel: Kernel): Said {
+  const answer = accountMemory(kernel);
+  const { memory, caches, callers, zones, ...json } = memoryJson(answer);
+  return {
+    json: {
+      ...json,
+      drawers: byName(flat(memory), ({ drawer }) => drawer),
+      caches: byName(caches, ({ name }) => name),
+      callers: byName(callers, ({ caller, drawer }) => `${caller} ${drawer}`),
+      zones: byName(zones, ({ node, zone }) => `${node} ${zone}`),
+    },
+    complete: answer.complete && answer.warnings.length === 0,
+  };
+}
+
+function flat({ children, ...drawer }: DrawerJson): Omit<DrawerJson, 'children'>[] {
+  return [drawer, ...children.flatMap(flat)];
+}
+
+/** So that what differs is told by its name. */
+function byName<T extends object>(all: readonly T[], nameOf: (one: T) => string) {
+  const named: Record<string, T> = {};
+  for (const one of all) named[nameOf(one)] = one;
+  return named;
+}
+
+/** Some frames of each kind, and all words of their struct pages that say what they are. */
+function framesOfEachKind(kernel: Kernel): ReadonlyMap<number, Frame> {
+  const map = new FrameMap(ramRanges(kernel));
+  const { kinds } = scanFrames(kernel, map);
+  const byKind = KINDS.map((): number[] => []);
+  for (const [index, kind] of kinds.entries()) byKind[kind]?.push(index);
+  const page = struct(kernel, 'page');
+  const words = ['flags', 'mapping', 'private', '_refcount', 'page_type', 'memcg_data'];
+  const head = page.member('compound_info') ? 'compound_info' : 'compound_head';
+  const offsets = new Set([...words, head].flatMap((path) => page.member(path)?.offset ?? []));
+  const frames = new Map<number, Frame>();
+  for (const own of byKind) {
+    const step = Math.max(1, Math.floor(own.length / OF_EACH));
+    for (let at = 0; at < own.length; at += step) {
+      const frame = map.frameAt(own[at]!);
+      frames.set(frame, { order: false, offsets, readBy: new Set([0]) });
+    }
+  }
+  return frames;
+}
