@@ -65,6 +65,13 @@ export type DrawerName = keyof typeof TABLE;
 /** In the order of precedence. */
 export const DRAWERS = Object.keys(TABLE) as readonly DrawerName[];
 
+const NUMBERS = new Map(DRAWERS.map((drawer, index) => [drawer, index + 1]));
+
+/** The place of a drawer in that order, from 1 on. */
+export function drawerNumber(name: DrawerName): number {
+  return NUMBERS.get(name) ?? 0;
+}
+
 export function drawerFacts(name: DrawerName): DrawerFacts {
   return TABLE[name];
 }

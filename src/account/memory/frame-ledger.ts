@@ -1,6 +1,6 @@
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
-import { DRAWERS, type DrawerName, drawerFacts } from './drawers.js';
+import { DRAWERS, type DrawerName, drawerFacts, drawerNumber } from './drawers.js';
 
 /** Frames that a walk led to and that are not in its drawer, by where they are. */
 export interface Elsewhere {
@@ -54,7 +54,7 @@ export class FrameLedger {
       add(this.#outside, drawer, 1);
       return false;
     }
-    const number = DRAWERS.indexOf(drawer) + 1;
+    const number = drawerNumber(drawer);
     const present = this.#drawers[index]!;
     if (present === number) return false;
     const kind = KINDS[this.#kinds[index]!]!;
@@ -132,7 +132,7 @@ export class FrameLedger {
 
   /** The frames of a drawer, in order. */
   *framesOf(drawer: DrawerName): Generator<number> {
-    const number = DRAWERS.indexOf(drawer) + 1;
+    const number = drawerNumber(drawer);
     for (let index = 0; index < this.#drawers.length; index++)
       if (this.#drawers[index] === number) yield this.#frames.frameAt(index);
   }

@@ -63,7 +63,7 @@ export function accountMemory(
   const census = claimNetwork(kernel, { ledger, queues, missed }, (part) =>
     progress((1 + part) / 2),
   );
-  run(walksAfter(kernel, ledger, areas));
+  run(walksAfter(kernel, ram, ledger, areas));
   ledger.close();
   noteScan(kernel, scan, warnings);
   for (const { drawers, why, code } of missed.reasons())

@@ -110,13 +110,18 @@ export function walksBefore(
 }
 
 /** Those that come after the network's. */
-export function walksAfter(kernel: Kernel, ledger: FrameLedger, areas: Areas): Walk[] {
+export function walksAfter(
+  kernel: Kernel,
+  ram: readonly FrameRange[],
+  ledger: FrameLedger,
+  areas: Areas,
+): Walk[] {
   const files = remembered(() => filesOfProcesses(kernel));
   return [
     {
       drawer: 'crash-kernel',
       run: () => {
-        for (const frame of crashKernelFrames(kernel)) ledger.claim('crash-kernel', frame);
+        for (const frame of crashKernelFrames(kernel, ram)) ledger.claim('crash-kernel', frame);
       },
     },
     {

@@ -1,4 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
@@ -17,15 +18,14 @@ export function imageFrames(kernel: Kernel): Generator<number> {
   return framesBehind(kernel, { address: start, bytes: Number(end - start) });
 }
 
-/** More than any crash kernel needs: 1 TiB. */
-const MOST_CRASH_BYTES = 2 ** 40;
-
 /**
- * Frames set aside for the kernel that takes the dump (crashkernel=, `crashk_res` and `crashk_low_res`).
+ * Frames set aside for the kernel that takes the dump (crashkernel=, `crashk_res` and `crashk_low_res`). They
+ * lie in one range of RAM, however large that is.
  *
  * @throws {KernelError} `damaged`; {@link ReadError}
  */
-export function* crashKernelFrames(kernel: Kernel): Generator<number> {
+export function* crashKernelFrames(kernel: Kernel, ram: readonly FrameRange[]): Generator<number> {
+  const { pageSize } = kernel.facts;
   const reader = new StructReader(kernel, 'resource', ['start', 'end']);
   for (const name of ['crashk_res', 'crashk_low_res']) {
     const at = kernel.symbol(name);
@@ -33,10 +33,13 @@ export function* crashKernelFrames(kernel: Kernel): Generator<number> {
     const view = reader.read(at);
     const [start, end] = [view.number('start'), view.number('end')];
     if (end === 0) continue;
-    if (end < start || end - start > MOST_CRASH_BYTES)
-      throw new KernelError('damaged', `${name} reaches from ${start} to ${end}`);
-    const { pageSize } = kernel.facts;
-    for (let frame = Math.floor(start / pageSize); frame * pageSize < end; frame++) yield frame;
+    const [first, last] = [Math.floor(start / pageSize), Math.floor(end / pageSize)];
+    if (end < start || !ram.some((range) => range.start <= first && last < range.end))
+      throw new KernelError(
+        'damaged',
+        `${name} reaches from ${hex(start)} to ${hex(end)}, which is not RAM`,
+      );
+    for (let frame = first; frame <= last; frame++) yield frame;
   }
 }
 
@@ -56,8 +59,12 @@ export function* memmapFrames(kernel: Kernel, ram: readonly FrameRange[]): Gener
     const from = Math.max(done, start - (start % perSection));
     const to = Math.ceil(end / perSection) * perSection;
     if (to <= from) continue;
-    const address = kernel.pages.pageOfFrame(from);
-    yield* framesBehind(kernel, { address, bytes: Number(kernel.pages.pageOfFrame(to) - address) });
+    // One by one: the whole of it is larger on a large machine than any other area may be.
+    for (let first = from; first < to; first += perSection) {
+      const address = kernel.pages.pageOfFrame(first);
+      const bytes = Number(kernel.pages.pageOfFrame(first + perSection) - address);
+      yield* framesBehind(kernel, { address, bytes });
+    }
     done = to;
   }
 }

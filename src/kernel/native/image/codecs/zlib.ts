@@ -4,7 +4,8 @@ import type { Codec } from './codec.js';
 /** DUMP_DH_COMPRESSED_ZLIB: a zlib stream a page. */
 export const inflateZlib: Codec = (input, size) => {
   try {
-    const output = inflateSync(input, { maxOutputLength: size, chunkSize: Math.max(size, 64) });
+    // A byte of room is left over: where none is, node asks zlib again, with another buffer, if there is more.
+    const output = inflateSync(input, { maxOutputLength: size, chunkSize: Math.max(size + 1, 64) });
     return output.byteLength === size ? output : undefined;
   } catch (error) {
     if (isZlibError(error)) return undefined;
