@@ -14,6 +14,7 @@ import type { FrameRange } from '../../walk/memory/ram.js';
 import { remembered } from '../../walk/memory/remembered.js';
 import { traceRingFrames } from '../../walk/memory/trace-rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
+import { virtioRings } from '../../walk/memory/virtio-rings.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
 import type { DrawerName } from './drawers.js';
@@ -158,6 +159,13 @@ export function walksAfter(
         for (const area of areas.all())
           if (!area.owns && BPF_RING.test(areas.caller(area) ?? ''))
             for (const frame of framesBehind(kernel, area)) ledger.claim('rings', frame, 'bpf');
+      },
+    },
+    {
+      drawer: 'rings',
+      run: () => {
+        for (const ring of virtioRings(kernel))
+          for (const frame of framesBehind(kernel, ring)) ledger.claim('rings', frame, 'virtio');
       },
     },
     {

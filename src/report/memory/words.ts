@@ -33,7 +33,7 @@ const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
   compressed: 'compressed (zsmalloc)',
   movable: 'movable, not told whose',
   pipes: 'pipes',
-  rings: 'rings (trace, perf, io_uring, BPF)',
+  rings: 'rings (trace, perf, io_uring, BPF, virtio)',
   tables: 'tables of the kernel',
   balloon: 'taken back by the hypervisor',
   unexplained: 'nothing explains',

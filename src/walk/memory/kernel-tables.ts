@@ -2,6 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
+import { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
 import { framesOfPages } from './page-array.js';
 
@@ -161,7 +162,7 @@ function* btfFrames(kernel: Kernel): Generator<number> {
   if (own === 0n || own >= 2n ** 64n - 4096n) return;
   const view = new StructReader(kernel, 'btf', ['types', 'types_size']).read(own);
   const bytes = view.number('types_size') * 8;
-  if (bytes <= MOST_BYTES) yield* directFrames(kernel, view.pointer('types'), bytes);
+  if (bytes <= MOST_BYTES) yield* kmallocFrames(kernel, view.pointer('types'), bytes);
 }
 
 /** The pages that a pool keeps for when there is no memory (mm/mempool.c). */
@@ -181,6 +182,15 @@ function* poolFrames(kernel: Kernel, symbol: string): Generator<number> {
 }
 
 const MOST_ELEMENTS = 2 ** 16;
+
+/** As directFrames, of what is a kmalloc's: a large one has all of its compound page. */
+function* kmallocFrames(kernel: Kernel, address: bigint, bytes: number): Generator<number> {
+  const first = kernel.pages.frameOf(new Pointer().set(address));
+  const block =
+    first < 0 ? undefined : new PageReader(kernel).block(kernel.pages.pageOfFrame(first));
+  const whole = block?.kind === 'page' && block.frame === first ? 2 ** (block.order ?? 0) : 0;
+  yield* directFrames(kernel, address, Math.max(bytes, whole * kernel.facts.pageSize));
+}
 
 /** Frames of a range of the direct map; none of what lies in vmalloc's address space. */
 function* directFrames(kernel: Kernel, address: bigint, bytes: number): Generator<number> {

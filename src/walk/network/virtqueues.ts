@@ -25,10 +25,13 @@ const STATE_BYTES = 16;
 /** Bytes behind a `struct virtqueue` in which its ring is looked for; they were 32 so far. */
 const SEARCHED = 128;
 
-interface Ring {
+/** A ring of the split form, as a virtqueue has it. */
+export interface SplitRing {
   readonly entries: number;
   readonly desc: bigint;
   readonly avail: bigint;
+  /** Of all three parts, from `desc` on (vring_size in include/uapi/linux/virtio_ring.h). */
+  readonly bytes: number;
   /** Index of the buffer that was given last, as it counts without end. */
   readonly given: number;
   /** Address of its array of vring_desc_state_split. */
@@ -45,23 +48,18 @@ interface Ring {
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function receiveBuffers(kernel: Kernel, parent: bigint): bigint[] {
-  const reader = new StructReader(kernel, 'virtio_device', ['dev', 'id.device', 'vqs']);
+  const reader = new StructReader(kernel, 'virtio_device', ['dev', 'id.device']);
   const device = reader.read(parent - BigInt(reader.offset('dev')));
   if (device.number('id.device') !== NETWORK_CARD) {
     throw new KernelError('unsupported-layout', 'it sits on no virtio network card');
   }
-  const queues = new StructReader(kernel, 'virtqueue', ['list', 'name', 'vdev', 'num_free']);
   const found: bigint[] = [];
   let rings = 0;
-  for (const node of listNodes(kernel, device.addressOf('vqs'))) {
-    const queue = queues.read(node - BigInt(queues.offset('list')));
-    if (queue.pointer('vdev') !== device.address) {
-      throw new KernelError('damaged', 'a virtqueue of another device is among its own');
-    }
+  for (const queue of virtqueues(kernel, device.address)) {
     // virtnet_find_vqs calls them input.N, output.N and control.
     if (!/^input\.\d+$/.test(nameOf(kernel, queue.pointer('name')))) continue;
     rings++;
-    const ring = findRing(kernel, queue.address + BigInt(queues.size));
+    const ring = findRing(kernel, queue.address);
     found.push(...buffers(kernel, ring, queue));
   }
   if (rings === 0) throw new KernelError('unsupported-layout', 'it has no virtqueue called input');
@@ -75,11 +73,44 @@ function nameOf(kernel: Kernel, address: bigint): string {
   return String.fromCharCode(...bytes.slice(0, end < 0 ? 8 : end));
 }
 
+type Virtqueue = StructView<'list' | 'name' | 'vdev' | 'num_free'>;
+
 /**
- * The ring of a virtqueue: where descriptors, available and used ring lie behind each other as the
- * specification wants it, followed by a copy of the index in the available ring.
+ * Virtqueues of a device.
+ *
+ * @param device address of its `struct virtio_device`
+ * @throws {KernelError} `damaged`; {@link ReadError}
  */
-function findRing(kernel: Kernel, from: bigint): Ring {
+export function* virtqueues(kernel: Kernel, device: bigint): Generator<Virtqueue> {
+  const reader = new StructReader(kernel, 'virtio_device', ['vqs']);
+  const queues = new StructReader(kernel, 'virtqueue', ['list', 'name', 'vdev', 'num_free']);
+  for (const node of listNodes(kernel, device + BigInt(reader.offset('vqs')))) {
+    const queue = queues.read(node - BigInt(queues.offset('list')));
+    if (queue.pointer('vdev') !== device) {
+      throw new KernelError('damaged', 'a virtqueue of another device is among its own');
+    }
+    yield queue;
+  }
+}
+
+/**
+ * The ring of a virtqueue that is followed by a copy of the index in its available ring.
+ */
+function findRing(kernel: Kernel, queue: bigint): SplitRing {
+  for (const ring of splitRings(kernel, queue))
+    if (numberInRing(kernel, ring.avail, ring.avail + 2n) === ring.given) return ring;
+  throw new KernelError('unsupported-layout', 'no split ring was found behind its virtqueue');
+}
+
+/**
+ * What may be the ring of a virtqueue: where descriptors, available and used ring lie behind each other
+ * as the specification wants it.
+ *
+ * @param queue address of its `struct virtqueue`
+ * @throws {ReadError}
+ */
+export function* splitRings(kernel: Kernel, queue: bigint): Generator<SplitRing> {
+  const from = queue + BigInt(new StructReader(kernel, 'virtqueue', ['list']).size);
   const view = readPartOf(kernel, 'the virtqueue', from, from, SEARCHED + BEHIND.bytes);
   for (let at = 0; at < SEARCHED; at += 8) {
     const entries = view.getUint32(at, true);
@@ -87,10 +118,10 @@ function findRing(kernel: Kernel, from: bigint): Ring {
     const [desc, avail, used] = [pointer(VRING.desc), pointer(VRING.avail), pointer(VRING.used)];
     if (!isSplitRing(kernel, entries, desc, avail, used)) continue;
     const given = view.getUint16(at + BEHIND.availIndex, true);
-    if (numberInRing(kernel, avail, avail + 2n) !== given) continue;
-    return { entries, desc, avail, given, states: pointer(BEHIND.descState) };
+    // Flags, index and an event are 2 bytes each, an entry of the used ring 8.
+    const bytes = Number(used - desc) + 6 + 8 * entries;
+    yield { entries, desc, avail, bytes, given, states: pointer(BEHIND.descState) };
   }
-  throw new KernelError('unsupported-layout', 'no split ring was found behind its virtqueue');
 }
 
 /** Whether the three parts of a split ring lie as that number of entries makes them lie. */
@@ -113,7 +144,7 @@ function numberInRing(kernel: Kernel, ring: bigint, address: bigint): number {
 }
 
 /** What the driver gave with each buffer under way; a receive buffer takes one descriptor. */
-function buffers(kernel: Kernel, ring: Ring, queue: StructView<'num_free'>): bigint[] {
+function buffers(kernel: Kernel, ring: SplitRing, queue: StructView<'num_free'>): bigint[] {
   const { entries, states } = ring;
   const found = new Map<number, bigint>();
   const given = readPartOf(kernel, 'the ring', states, states, entries * STATE_BYTES);

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import { type DrawerJson, memorySchema } from '../../../src/report/memory/schema.js';
+import { devicesOfBus } from '../../../src/walk/machine/buses.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+// Blocks that drivers and tables took while the machine booted. Guests of x86_64 have the same devices,
+// and not all of the lab's kernels have types of their modules in the debug information.
+const DUMPS: readonly (readonly [dump: string, kernel: LabKernel, like: string])[] = [
+  ['5.10', '5.10', '6.12'],
+  ['6.1', '6.1', '6.12'],
+  ['6.12', '6.12', '6.12'],
+  ['newest', 'newest', 'newest'],
+  ['newest-numa', 'newest', 'newest-numa'],
+  ['6.12-arm64-16k', '6.12-arm64-16k', '6.12-arm64-16k'],
+];
+
+const opened: NativeKernel[] = [];
+afterAll(() => {
+  for (const kernel of opened) kernel.close();
+});
+const core = (dump: string) => join(LAB, 'dumps', dump, 'elf.vmcore');
+const open = (dump: string) => {
+  const kernel = openNative({ files: [core(dump)] });
+  opened.push(kernel);
+  return kernel;
+};
+
+interface Blocks {
+  readonly rings: number | null;
+  readonly types: number;
+}
+const said = new Map<string, Blocks>();
+const drgn = (dump: string, kernel: LabKernel): Blocks => {
+  const script = new URL('boot-blocks.py', import.meta.url);
+  const known = said.get(dump) ?? drgnJson<Blocks>(core(dump), kernel, script);
+  said.set(dump, known);
+  return known;
+};
+
+/** Page frames of an owner of a drawer; and whether the kernel tells large kmallocs. */
+function ask(kernel: NativeKernel | ReturnType<typeof damagedKernel>) {
+  const answer = memorySchema.parse(memoryJson(accountMemory(kernel)));
+  const all: DrawerJson[] = [];
+  const visit = (drawer: DrawerJson): void => {
+    all.push(drawer);
+    drawer.children.forEach(visit);
+  };
+  visit(answer.memory);
+  const frames = (name: string) => {
+    const owner = all.flatMap(({ owners }) => owners).find((one) => one.name === name);
+    return (owner?.bytes ?? 0) / kernel.facts.pageSize;
+  };
+  const large = all.find(({ drawer }) => drawer === 'large-kmalloc')?.bytes ?? 0;
+  return { answer, frames, tellsLarge: large > 0 };
+}
+
+describe.each(DUMPS)('%s', (dump, kernel, like) => {
+  const { frames, tellsLarge } = ask(open(dump));
+
+  test('rings of virtio are those of all devices, each of the size that was asked for', () => {
+    const { rings } = drgn(like, like === dump ? kernel : '6.12');
+    expect(rings).toBeGreaterThan(10);
+    expect(frames('virtio')).toBe(rings);
+  });
+
+  test('the kernel’s types have their block, to its end; where pages say that it is a kmalloc, there', () => {
+    const { types } = drgn(dump, kernel);
+    // 5.10 takes them from vmalloc.
+    expect(types > 10).toBe(dump !== '5.10');
+    expect(frames('btf_vmlinux')).toBe(tellsLarge ? 0 : types);
+  });
+});
+
+test('a virtqueue of another device than its list makes an incomplete answer', () => {
+  const kernel = open('6.12');
+  const { frames } = ask(kernel);
+  const queue = firstVirtqueue(kernel);
+  const patches = [{ address: queue, bytes: littleEndian(queue, 8) }];
+  const damaged = ask(damagedKernel(kernel, { patches, denials: [] }));
+  expect(damaged.answer.complete).toBe(false);
+  expect(damaged.frames('virtio')).toBeLessThan(frames('virtio'));
+});
+
+/** Where the first virtqueue that the walk meets has its `vdev`. */
+function firstVirtqueue(kernel: NativeKernel): bigint {
+  const vdev = kernel.struct('virtqueue')?.member('vdev')?.offset ?? 0;
+  const list = kernel.struct('virtqueue')?.member('list')?.offset ?? 0;
+  const vqs = kernel.struct('virtio_device')?.member('vqs')?.offset ?? 0;
+  const dev = kernel.struct('virtio_device')?.member('dev')?.offset ?? 0;
+  for (const device of devicesOfBus(kernel, 'virtio')) {
+    const head = device - BigInt(dev) + BigInt(vqs);
+    const first = kernel.read(head, 8).getBigUint64(0, true);
+    if (first !== head) return first - BigInt(list) + BigInt(vdev);
+  }
+  throw new Error('no device has a virtqueue');
+}
