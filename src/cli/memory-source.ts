@@ -20,6 +20,8 @@ const OF_KCORE = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
 /**
  * How to look at this machine, if that is what is asked for, by our own engine.
  *
+ * What comes back takes the source of a look before, to look at the same again.
+ *
  * @param depth what of the answer is asked for
  * @throws {UsageError} for options that mean nothing together
  */
@@ -27,7 +29,7 @@ export async function liveLook(
   options: LiveOptions,
   depth: MemoryDepth | undefined,
   progress: (part: number) => void,
-): Promise<(() => Promise<MemoryAnswer>) | undefined> {
+): Promise<((source?: MemoryAnswer['source']) => Promise<MemoryAnswer>) | undefined> {
   const { live, source, engine } = options;
   if (source !== undefined && !live) throw new UsageError('--source is for --live');
   if (!live) return undefined;
@@ -43,7 +45,10 @@ export async function liveLook(
     throw new UsageError(`--${depth.name} needs the kernel’s memory, and --source says ${source}`);
   const { lookLive } = await import('./memory-live.js');
   const asked = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
-  return () => lookLive(asked, progress, depth?.asks);
+  return (again) => {
+    const pinned = LIVE_SOURCES.find((one) => one === again);
+    return lookLive(pinned ? { ...asked, source: pinned } : asked, progress, depth?.asks);
+  };
 }
 
 /** @throws {HostError} if an answer has nothing of what a depth shows: an empty table would say so */

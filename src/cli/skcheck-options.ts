@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../diagnosis/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../diagnosis/verdict.js';
+import { parseIntervalOrNone } from './interval-argument.js';
 import { decimal } from './number-argument.js';
 import type { ListenAddress, SkcheckOptions } from './skcheck-asked.js';
 import { declareConflicts } from './skcheck-conflicts.js';
@@ -42,7 +43,7 @@ export function skcheckCommand(): Command {
     .addOption(
       new Option('--interval <seconds>', 'time between two samples; 0: one sample, less sure')
         .default(2)
-        .argParser(interval),
+        .argParser(parseIntervalOrNone),
     )
     .addOption(
       new Option('--samples <count>', 'how many samples to take').argParser(
@@ -155,14 +156,6 @@ function address(text: string): string {
   if (!isAddressFilter(text))
     throw new InvalidArgumentError('It takes an address, a prefix (10.0.0.0/8) or a unix path.');
   return text;
-}
-
-/** Seconds. In less than half a second a healthy reader may well read nothing. */
-function interval(text: string): number {
-  const value = /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN;
-  if (value !== 0 && !(value >= 0.5 && value <= 3600))
-    throw new InvalidArgumentError('It takes 0, or 0.5 to 3600 seconds.');
-  return value;
 }
 
 /** `30`, `30s`, `10m`, `2h`, `1d` in seconds. */

@@ -3,6 +3,7 @@ import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
+import type { Look } from './changes.js';
 import type { DrawerGroup, DrawerName, Known } from './drawers.js';
 import type { FamiliarFigures } from './familiar.js';
 import type { FilesAnswer } from './files.js';
@@ -144,6 +145,8 @@ export interface MemoryAnswer {
   readonly counted?: ReadonlyMap<string, number>;
   /** How figures that people know come from drawers; undefined: it was not asked. */
   readonly familiar?: FamiliarFigures;
+  /** Which of several looks it is, and what changed; undefined: it is the only one. */
+  readonly look?: Look;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
 }

@@ -4,16 +4,18 @@ import type { Familiar } from '../../account/memory/familiar.js';
 import { formatJson } from '../../json.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { EXIT } from '../failure.js';
+import { parseInterval } from '../interval-argument.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { addDepthOptions, DEPTH_NAMES, depthAsked } from '../memory-depths.js';
 import type { PageOptions } from '../memory-page.js';
 import { LIVE_SOURCES, type LiveSource, liveLook, refuseWithout } from '../memory-source.js';
+import type { WatchOptions } from '../memory-watch.js';
 import { parseNumber } from '../number-argument.js';
 import { printAnswer, printWarnings } from '../output.js';
 import { Progress } from '../progress.js';
 import { terminalWidth } from '../terminal-width.js';
 
-interface MemoryOptions extends AnswerOptions, PageOptions {
+interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
   readonly source?: LiveSource;
   readonly as?: Familiar;
   readonly limit?: number;
@@ -30,6 +32,7 @@ Examples:
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
   kdump-mem memory --live --as free             how the figures of free(1) come from these rows
+  kdump-mem memory --live --watch               again and again, with what changed
   kdump-mem memory --live --prometheus          the same as metrics
   kdump-mem memory --vmcore vmcore --html memory.html
       a page with a treemap: one file, without scripts, that needs nothing from elsewhere
@@ -72,6 +75,14 @@ export function registerMemory(program: Command): void {
       ).conflicts(['json', 'prometheus', ...DEPTH_NAMES]),
     )
     .option('--force', 'replace the page if it exists')
+    .addOption(
+      new Option(
+        '--watch',
+        'look again and again: a live table, in a pipe blocks or NDJSON',
+      ).conflicts(['html', 'prometheus', ...DEPTH_NAMES]),
+    )
+    .option('--interval <seconds>', 'time between two looks (2)', parseInterval)
+    .option('--count <n>', 'look so often, then end', parseNumber)
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
@@ -103,7 +114,14 @@ export function registerMemory(program: Command): void {
       const progress = new Progress();
       const show = (part: number) =>
         progress.show(`looking at page frames … ${Math.round(part * 100)} %`);
-      const live = await liveLook(options, depth, show);
+      (await import('../memory-watch.js')).checkWatch(options);
+      // What is redrawn in place shows what is done itself.
+      const live = await liveLook(options, depth, options.watch ? () => undefined : show);
+      if (live && options.watch) {
+        const { watchMemory } = await import('../memory-watch.js');
+        await watchMemory(live, options);
+        return;
+      }
       if (live) {
         let found: MemoryAnswer;
         try {

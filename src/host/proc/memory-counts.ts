@@ -36,7 +36,10 @@ const MOST_LINES = 1000;
 export function readHostCounts(source: HostSource): HostCounts {
   const meminfo = new Map<string, number>();
   const damaged = new Map<string, string>();
-  for (const line of source.readText('/proc/meminfo').split('\n').slice(0, MOST_LINES)) {
+  const text = source.readText('/proc/meminfo');
+  // At once after it: what moves between both is in neither, or in both.
+  const zoneinfo = zoneText(source);
+  for (const line of text.split('\n').slice(0, MOST_LINES)) {
     const parts = /^([\w()]{1,40}):(.*)$/.exec(line);
     if (!parts) continue;
     const [, name = '', rest = ''] = parts;
@@ -60,7 +63,7 @@ export function readHostCounts(source: HostSource): HostCounts {
   return {
     release: optional(source, '/proc/sys/kernel/osrelease').trim(),
     ...{ pageSize, meminfo, damaged },
-    ...zoneCounts(source, pageSize),
+    ...zoneCounts(zoneinfo, pageSize),
     compressed: pages('nr_zspages'),
     memmap: boot === undefined || later === undefined ? undefined : { boot, later },
   };
@@ -68,15 +71,20 @@ export function readHostCounts(source: HostSource): HostCounts {
 
 type ZoneCounts = Pick<HostCounts, 'present' | 'managed' | 'onCpus' | 'whyNoZones' | 'cpus'>;
 
-function zoneCounts(source: HostSource, pageSize: number): ZoneCounts {
-  const none = { present: undefined, managed: undefined, onCpus: undefined, cpus: 0 };
-  let text: string;
+/** /proc/zoneinfo; or why it cannot be read. */
+function zoneText(source: HostSource): { readonly text: string } | { readonly why: string } {
   try {
-    text = source.readText('/proc/zoneinfo');
+    return { text: source.readText('/proc/zoneinfo') };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    return { ...none, whyNoZones: error.message };
+    return { why: error.message };
   }
+}
+
+function zoneCounts(zoneinfo: ReturnType<typeof zoneText>, pageSize: number): ZoneCounts {
+  const none = { present: undefined, managed: undefined, onCpus: undefined, cpus: 0 };
+  if ('why' in zoneinfo) return { ...none, whyNoZones: zoneinfo.why };
+  const { text } = zoneinfo;
   const sum = (pattern: RegExp) =>
     [...text.matchAll(pattern)].reduce((all, [, pages]) => all + Number(pages), 0) * pageSize;
   const [zones, presents] = [/^Node \d+, zone /gm, /^ +present +(\d{1,13})$/gm].map(

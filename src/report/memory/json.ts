@@ -1,8 +1,9 @@
 import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
+import type { Look } from '../../account/memory/changes.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { kernelJson } from '../kernel-json.js';
 import { filesJson } from './files-json.js';
-import type { DrawerJson, MemoryJson } from './schema.js';
+import type { DrawerJson, MemoryEndJson, MemoryJson } from './schema.js';
 
 /** The answer to `memory` as the JSON contract has it. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
@@ -53,9 +54,27 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
           nowhere: answer.familiar.nowhere.map((one) => ({ ...one })),
         }
       : null,
+    look: answer.look ? lookJson(answer.look) : null,
     noDetails: { ...answer.noDetails },
     complete,
     warnings: [...warnings],
+  };
+}
+
+/** The last line of several looks. */
+export function memoryWatchEnd(looks: number, interrupted: boolean): MemoryEndJson {
+  return { schema: 'kdump-mem.memory-end/1', looks, interrupted };
+}
+
+function lookJson({ number, at, changes }: Look): MemoryJson['look'] {
+  return {
+    number,
+    at: at.toISOString(),
+    changes: changes.map(({ drawer, sinceFirst, sinceLast }) => ({
+      drawer,
+      sinceFirstBytes: sinceFirst,
+      sinceLastBytes: sinceLast,
+    })),
   };
 }
 

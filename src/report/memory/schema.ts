@@ -167,6 +167,21 @@ export const memorySchema = z.strictObject({
       nowhere: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
     })
     .nullable(),
+  /** `--watch`: which look it is, and what changed since the first and the last; null: there is one. */
+  look: z
+    .strictObject({
+      number: count,
+      at: z.iso.datetime(),
+      changes: z.array(
+        z.strictObject({
+          drawer: z.string(),
+          /** Null: it is the first look. */
+          sinceFirstBytes: z.int().nullable(),
+          sinceLastBytes: z.int().nullable(),
+        }),
+      ),
+    })
+    .nullable(),
   /** Why caches, callers or zones are not there; empty: they are. */
   noDetails: z.strictObject({
     caches: z.string().optional(),
@@ -177,6 +192,15 @@ export const memorySchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
+/** The last line of `kdump-mem memory --watch --json`: a stream without it was cut off. */
+export const memoryEndSchema = z.strictObject({
+  schema: z.literal('kdump-mem.memory-end/1'),
+  looks: count,
+  /** By a signal, or a key; else it has looked as often as it was asked to. */
+  interrupted: z.boolean(),
+});
+
+export type MemoryEndJson = z.infer<typeof memoryEndSchema>;
 export type DrawerJson = z.infer<typeof drawerSchema>;
 export type FilesJson = z.infer<typeof files>;
 export type MemoryJson = z.infer<typeof memorySchema>;

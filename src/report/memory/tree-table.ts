@@ -44,6 +44,7 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
     {
       heading: 'KNOWN BY',
       value: ({ drawer }) => (drawer.children.length > 0 ? '' : drawer.known),
+      spare: 1,
     },
   ];
   return [
@@ -65,7 +66,7 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
     {
       heading: 'WHO',
       value: ({ drawer }) => ownersCell(drawer.owners),
-      shrinks: { keeps: 'start', least: 12 },
+      shrinks: { keeps: 'words', least: 12 },
     },
   ];
 }

@@ -1,4 +1,4 @@
-import { columnsOf, cut, cutMiddle, wrap } from './cut.js';
+import { columnsOf, cut, cutMiddle, cutWords, wrap } from './cut.js';
 
 /** A column of a table: how it is headed, and what it shows of a row. */
 export interface Column<Row> {
@@ -9,9 +9,10 @@ export interface Column<Row> {
   readonly align?: 'left' | 'right';
   /**
    * Its cells may be cut where the terminal is too narrow: what is kept of them, and down to which
-   * width before other columns are left out. A column without it is never cut.
+   * width before other columns are left out. A column without it is never cut. `words`: whole words from
+   * the start, and no figure without its unit.
    */
-  readonly shrinks?: { readonly keeps: 'start' | 'ends'; readonly least: number };
+  readonly shrinks?: { readonly keeps: 'start' | 'words' | 'ends'; readonly least: number };
   /** It may be left out where the terminal is too narrow: the highest first. */
   readonly spare?: number;
 }
@@ -133,7 +134,9 @@ function total(widths: readonly number[]): number {
 }
 
 function padded<Row>(column: Column<Row>, cell: string, width: number): string {
-  const text = column.shrinks?.keeps === 'ends' ? cutMiddle(cell, width) : cut(cell, width);
+  const keeps = column.shrinks?.keeps;
+  const cutter = keeps === 'ends' ? cutMiddle : keeps === 'words' ? cutWords : cut;
+  const text = cutter(cell, width);
   const space = ' '.repeat(width - columnsOf(text));
   return column.align === 'right' ? `${space}${text}` : `${text}${space}`;
 }

@@ -4,13 +4,18 @@ import { expect, test } from 'vitest';
 import { columnsOf } from '../../../src/report/text/cut.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { labDump } from '../../support/lab.js';
 
 const PTY = fileURLToPath(new URL('on_terminal.py', import.meta.url));
 const { vmcore } = fixture('newest');
 
-/** The lines that kdump-mem writes on a real terminal of so many columns. */
-async function onTerminal(columns: number, ...args: string[]): Promise<string[]> {
-  const command = [process.execPath, commandPath('kdump-mem'), ...args, '--vmcore', vmcore];
+/** The lines that kdump-mem writes of a dump on a real terminal of so many columns. */
+function onTerminal(columns: number, ...args: string[]): Promise<string[]> {
+  return linesOnTerminal(columns, ...args, '--vmcore', vmcore);
+}
+
+async function linesOnTerminal(columns: number, ...args: string[]): Promise<string[]> {
+  const command = [process.execPath, commandPath('kdump-mem'), ...args];
   const { stdout } = await execa('python3', [PTY, String(columns), ...command], {
     timeout: 180_000,
     env: { COLUMNS: '33' },
@@ -52,4 +57,43 @@ test('in a pipe nothing is cut, broken or left out, whatever COLUMNS says', asyn
   expect(stdout).not.toMatch(/…|no room for/);
   expect(stdout).toMatch(/^ *PINNED +PAGES +PAYLOAD +× +QUEUE +STATE +SOCKET +OWNER$/m);
   expect(widest(stdout.split('\n'))).toBeGreaterThan(160);
+});
+
+const SOURCES = [
+  ['--vmcore', labDump('6.1').elf],
+  ['--live', '--source', 'pageflags'],
+  ['--live', '--source', 'counters'],
+];
+const DEPTHS = [
+  [],
+  ['-v'],
+  ['--caches'],
+  ['--vmalloc'],
+  ['--nodes'],
+  ['--as', 'free'],
+  ['--as', 'meminfo'],
+];
+
+test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...source]] as const)))(
+  'memory %j fits a terminal of 80 columns, and cuts no figure',
+  async (args) => {
+    const lines = await linesOnTerminal(80, 'memory', ...args);
+    expect(lines.length).toBeGreaterThan(3);
+    expect(widest(lines)).toBeLessThanOrEqual(80);
+    for (const line of lines) expect(line).not.toMatch(/\d…(?: |$)/);
+  },
+);
+
+test('memory --watch draws no more than the screen has, and gives the terminal back', async () => {
+  const args = ['memory', '--live', '--source', 'counters', '--watch', '--count', '1'];
+  const text = (await linesOnTerminal(80, ...args)).join('\n');
+  const frames = text.split('\u001b[H').slice(1);
+  const last = frames.at(-1) ?? '';
+  expect(last).toMatch(/^[\d.]+ [GM]iB: /);
+  expect(last).toContain('q: quit  ↑↓: scroll  look 1, ');
+  const drawn = last.split('\u001b[J')[0]?.split('\n') ?? [];
+  expect(drawn).toHaveLength(40);
+  const plain = drawn.map((line) => line.replaceAll('\u001b[K', ''));
+  expect(widest(plain)).toBeLessThanOrEqual(80);
+  expect(text.trimEnd().endsWith('\u001b[?7h\u001b[?25h')).toBe(true);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { cutWords } from '../../../src/report/text/cut.js';
 import { escapeText } from '../../../src/report/text/escape.js';
 import { formatSize } from '../../../src/report/text/size.js';
 
@@ -55,3 +56,18 @@ test.each([
 ])('formatSize(%d) is %s', (bytes, text) => {
   expect(formatSize(bytes)).toBe(text);
 });
+
+test.each([
+  ['dentry 2.00 MiB, kmalloc-512 7.50 MiB', 'dentry 2.00 MiB, …', 24],
+  ['dentry 2.00 MiB, kmalloc-512 7.50 MiB', 'dentry 2.00 MiB, kmalloc-512 …', 32],
+  ['dentry 2.00 MiB, kmalloc-512 7.50 MiB', 'dentry 2.00 MiB, kmalloc-512 …', 35],
+  ['dentry 2.00 MiB', 'dentry …', 13],
+  ['dentry 2.00 MiB', 'dentry …', 11],
+  ['dentry 2.00 MiB', 'dentry 2.00 MiB', 15],
+  ['ext4_inode_cache', 'ext4_i…', 7],
+])(
+  '%j is cut between words to %j in %d columns: half a figure is another one',
+  (text, short, width) => {
+    expect(cutWords(text, width)).toBe(short);
+  },
+);

@@ -7,22 +7,21 @@ import { more } from './more.js';
 
 /** Slab caches, the largest first. */
 export function cachesTable({ caches }: MemoryAnswer, { limit, width }: DepthOptions): string {
-  const table = renderTable(
-    CACHE_COLUMNS,
-
-    caches.slice(0, limit),
-    width,
-  );
+  const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
   return more(table, caches.length - limit);
 }
 
 /** What takes which part of a cache; a line for each. */
 export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
-  { heading: 'CACHE', value: ({ name }) => escapeText(name) },
+  {
+    heading: 'CACHE',
+    value: ({ name }) => escapeText(name),
+    shrinks: { keeps: 'ends', least: 12 },
+  },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
   { heading: 'SLABS', align: 'right', value: ({ slabs }) => formatCount(slabs) },
   { heading: 'OBJECTS', align: 'right', value: ({ used }) => formatCount(used) },
-  { heading: 'SLOTS', align: 'right', value: ({ slots }) => formatCount(slots) },
+  { heading: 'SLOTS', align: 'right', value: ({ slots }) => formatCount(slots), spare: 1 },
   {
     heading: 'SIZE',
     align: 'right',

@@ -8,12 +8,7 @@ import { more } from './more.js';
 
 /** Who asked for memory of vmalloc's address space. */
 export function callersTable({ callers }: MemoryAnswer, { limit, width }: DepthOptions): string {
-  const table = renderTable(
-    CALLER_COLUMNS,
-
-    callers.slice(0, limit),
-    width,
-  );
+  const table = renderTable(CALLER_COLUMNS, callers.slice(0, limit), width);
   return more(table, callers.length - limit);
 }
 
@@ -22,6 +17,7 @@ export const CALLER_COLUMNS: readonly Column<MemoryAnswer['callers'][number]>[] 
   {
     heading: 'CALLER',
     value: ({ name }) => (name === '' ? '(in a module)' : escapeText(name)),
+    shrinks: { keeps: 'ends', least: 12 },
   },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
   { heading: 'DRAWER', value: (caller) => drawerWords(caller) },

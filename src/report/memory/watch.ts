@@ -1,0 +1,64 @@
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { DrawerChange, Look } from '../../account/memory/changes.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatSize } from '../text/size.js';
+import { type Column, tableLines } from '../text/table.js';
+import { headline } from './headline.js';
+import { type TreeRow, treeColumns, treeRows } from './tree-table.js';
+
+/** One look of several as lines: its headline, and rows with what changed. */
+export interface WatchPage {
+  readonly top: readonly string[];
+  readonly heading: string;
+  readonly rows: readonly string[];
+  readonly end: readonly string[];
+}
+
+/** @param width columns of the terminal; null: there is none, and nothing is cut or broken */
+export function watchPage(answer: MemoryAnswer, look: Look, width: number | null): WatchPage {
+  const changes = new Map(look.changes.map((change) => [change.drawer, change]));
+  const [where, bytes, ...others] = treeColumns(answer, false);
+  const changed = (
+    heading: string,
+    of: (change: DrawerChange) => number | null,
+  ): Column<TreeRow> => ({
+    heading,
+    align: 'right',
+    value: ({ drawer }) => {
+      const change = changes.get(drawer.drawer);
+      return change === undefined ? '' : signed(of(change));
+    },
+  });
+  const { heading, rows, note } = tableLines<TreeRow>(
+    [
+      ...[where, bytes].flatMap((column) => column ?? []),
+      changed('SINCE LAST', ({ sinceLast }) => sinceLast),
+      changed('SINCE FIRST', ({ sinceFirst }) => sinceFirst),
+      ...others,
+    ],
+    treeRows(answer),
+    width,
+  );
+  return {
+    top: wrap(headline(answer), width),
+    heading,
+    rows,
+    end: [
+      ...(note === undefined ? [] : wrap(note, width)),
+      ...answer.warnings.flatMap(({ message }) => wrap(`warning: ${escapeText(message)}`, width)),
+    ],
+  };
+}
+
+/** One look of several, for a pipe: a block of lines, after which comes an empty one. */
+export function watchBlock(answer: MemoryAnswer, look: Look): string {
+  const { top, heading, rows, end } = watchPage(answer, look, null);
+  const when = `look ${look.number}, ${look.at.toISOString().slice(0, 19)}Z`;
+  return [when, ...top, heading, ...rows, ...end, ''].join('\n');
+}
+
+function signed(bytes: number | null): string {
+  if (bytes === null || bytes === 0) return '';
+  return `${bytes > 0 ? '+' : '-'}${formatSize(Math.abs(bytes))}`;
+}

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { Looks } from '../../../src/account/memory/changes.js';
+import { memoryJson } from '../../../src/report/memory/json.js';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { watchBlock } from '../../../src/report/memory/watch.js';
+import { answerOf } from '../../report/memory/answer.js';
+
+const PAGE = 4096;
+const at = new Date(0);
+
+test('each look is held against the first and the one before', () => {
+  const looks = new Looks();
+  const pages = [10, 30, 25].map((vmalloc) => answerOf({ vmalloc, 'free-buddy': 100 - vmalloc }));
+  const seen = pages.map((answer) => looks.next(answer, at));
+  const of = (index: number, name: string) =>
+    seen[index]?.changes.find(({ drawer }) => drawer === name);
+  expect(of(0, 'vmalloc')).toMatchObject({ sinceFirst: null, sinceLast: null });
+  expect(of(1, 'vmalloc')).toMatchObject({ sinceFirst: 20 * PAGE, sinceLast: 20 * PAGE });
+  expect(of(2, 'vmalloc')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });
+  expect(of(2, 'kernel')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });
+  expect(of(2, 'free-buddy')).toMatchObject({ sinceFirst: -15 * PAGE, sinceLast: 5 * PAGE });
+  expect(of(2, 'memory')).toMatchObject({ sinceFirst: 0, sinceLast: 0 });
+  expect(looks.count).toBe(3);
+  const [, , third] = pages;
+  if (!third || !seen[2]) throw new Error('three looks');
+  const json = memoryJson({ ...third, look: seen[2] });
+  expect(memorySchema.parse(json)).toEqual(json);
+  const text = watchBlock(third, seen[2]);
+  expect(text).toMatch(/^look 3, 1970-01-01T00:00:00Z\n400 KiB: /);
+  expect(text).toMatch(/^ {2}vmalloc +100 KiB +-20\.0 KiB +\+60\.0 KiB +25 %/m);
+  expect(text.endsWith('\n')).toBe(true);
+});
