@@ -1,4 +1,5 @@
 import type { VerdictCode } from '../diagnosis/verdict.js';
+import type { LiveSource } from './memory-source.js';
 
 /** What the command line asks for. Times are seconds. */
 export interface SkcheckOptions {
@@ -29,6 +30,8 @@ export interface SkcheckOptions {
   /** True: to stdout; else the file to write. */
   readonly prometheus?: true | string;
   readonly listen?: ListenAddress;
+  /** Metrics tell where the memory is, too; from this source. */
+  readonly memory?: LiveSource;
 }
 
 export interface ListenAddress {

@@ -10,7 +10,7 @@ type Name = keyof SkcheckOptions;
 const MEANINGLESS: Partial<Record<Name, readonly Name[]>> = {
   stale: ['verdict'],
   // A capture has the samples that it has, and its host is elsewhere.
-  from: ['interval', 'samples', 'watch', 'procfs', 'census', 'exact', 'listen'],
+  from: ['interval', 'samples', 'watch', 'procfs', 'census', 'exact', 'listen', 'memory'],
   // Metrics are of all that is found, whatever is listed.
   prometheus: ['stale', 'verdict', 'top', 'verbose', 'quiet', 'json', 'watch', 'listen'],
   listen: ['stale', 'verdict', 'top', 'verbose', 'quiet', 'json', 'watch'],
@@ -36,8 +36,11 @@ export function declareConflicts(command: Command): void {
 
 /** Refuses values that mean nothing together, as commander refuses options. */
 export function refuseContradictions(command: Command): void {
-  const { capture, force, interval, samples, watch } = command.opts<SkcheckOptions>();
+  const { capture, force, interval, samples, watch, memory, listen, prometheus } =
+    command.opts<SkcheckOptions>();
   if (force && capture === undefined) command.error("option '--force' is for '--capture <file>'");
+  if (memory !== undefined && !listen && !prometheus)
+    command.error("option '--memory' is for '--listen <address>' and '--prometheus'");
   if (interval > 0) return;
   for (const [given, words] of [
     [samples !== undefined, '--samples <count>'],

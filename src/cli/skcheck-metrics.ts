@@ -7,6 +7,7 @@ import { escapeText } from '../report/text/escape.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
 import { adviceFor } from './skcheck-failure.js';
 import { look } from './skcheck-look.js';
+import { type MemoryMetrics, machineMemory } from './skcheck-memory.js';
 
 type Past = Pick<LookHealth, 'failures' | 'lastSuccessMs'>;
 
@@ -14,6 +15,7 @@ type Past = Pick<LookHealth, 'failures' | 'lastSuccessMs'>;
 export class LookMetrics {
   #failures: number;
   #lastSuccessMs: number | null;
+  readonly #memory: MemoryMetrics | undefined;
   /** What was said last, so that a scrape that fails every few seconds says it once. */
   #said = '';
 
@@ -24,10 +26,19 @@ export class LookMetrics {
   ) {
     this.#failures = failures;
     this.#lastSuccessMs = lastSuccessMs;
+    this.#memory = options.memory === undefined ? undefined : machineMemory(options.memory);
   }
 
-  /** One look. What is listed does not matter for metrics, so all of it is looked through. */
+  /** One look, and where the memory is if that is asked for: neither spoils the other. */
   async next(): Promise<{ readonly text: string; readonly ok: boolean }> {
+    const sockets = await this.#sockets();
+    const memory = await this.#memory?.next();
+    if (!memory) return sockets;
+    return { text: `${sockets.text}${memory.text}`, ok: sockets.ok && memory.ok };
+  }
+
+  /** What is listed does not matter for metrics, so all of it is looked through. */
+  async #sockets(): Promise<{ readonly text: string; readonly ok: boolean }> {
     const began = performance.now();
     const { stale: _, top: __, verdict: ___, ...all } = this.options;
     try {

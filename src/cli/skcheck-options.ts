@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../diagnosis/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../diagnosis/verdict.js';
 import { parseIntervalOrNone } from './interval-argument.js';
+import { LIVE_SOURCES } from './memory-source.js';
 import { decimal } from './number-argument.js';
 import type { ListenAddress, SkcheckOptions } from './skcheck-asked.js';
 import { declareConflicts } from './skcheck-conflicts.js';
@@ -106,6 +107,14 @@ export function skcheckCommand(): Command {
       new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(
         listenAddress,
       ),
+    )
+    .addOption(
+      new Option(
+        '--memory [source]',
+        'with metrics: where the memory is, too; by counters, or what --memory names',
+      )
+        .choices(LIVE_SOURCES)
+        .preset('counters'),
     )
     .helpOption('-h, --help', 'show this help')
     .addHelpText('after', EXAMPLES)

@@ -15,7 +15,10 @@ export function memoryMetrics(answer: MemoryAnswer): string {
     gauge(
       'kdump_mem_memory_bytes',
       'Where the memory is: every page frame is in exactly one drawer.',
-      leaves.map(({ group, drawer }) => [{ group, drawer: drawer.drawer }, drawer.bytes]),
+      // Of what nothing is known 0 would be a figure.
+      leaves
+        .filter(({ drawer }) => drawer.bytes > 0 || drawer.complete)
+        .map(({ group, drawer }) => [{ group, drawer: drawer.drawer }, drawer.bytes]),
     ),
     gauge(
       'kdump_mem_memory_kernel_bytes',
@@ -32,6 +35,9 @@ export function memoryMetrics(answer: MemoryAnswer): string {
       'The largest owners of each drawer that are known.',
       leaves.flatMap(({ drawer }) => ownersOf(drawer)),
     ),
+    gauge('kdump_mem_memory_source', 'What tells of it: docs/memory.md.', [
+      [{ source: answer.source }, 1],
+    ]),
     gauge('kdump_mem_memory_drift_bytes', 'By how much counters changed during the look.', [
       [{}, answer.drift],
     ]),

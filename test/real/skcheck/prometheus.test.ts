@@ -140,6 +140,52 @@ describe('a look that fails', () => {
   });
 });
 
+describe('--memory', () => {
+  test.each(['counters', 'pageflags'])('puts %s beside the other metrics', (source) => {
+    const { status, stdout, stderr } = skcheck([
+      '--prometheus',
+      '--interval',
+      '0',
+      '--memory',
+      source,
+    ]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(promtool(stdout)).toEqual(ACCEPTED);
+    expect(stdout).toMatch(/^skcheck_up 1$/m);
+    expect(stdout).toMatch(/^kdump_mem_memory_up 1$/m);
+    expect(stdout).toContain(`kdump_mem_memory_source{source="${source}"} 1`);
+    expect(stdout).toMatch(
+      /^kdump_mem_memory_bytes\{group="applications",drawer="anonymous"\} [1-9]/m,
+    );
+    // Of what nothing tells of there is no figure.
+    expect(stdout).toMatch(/^kdump_mem_memory_drawer_complete\{drawer="network-sockets"\} 0$/m);
+    expect(stdout).not.toMatch(/^kdump_mem_memory_bytes\{.*drawer="network-sockets"/m);
+  });
+
+  test('is served with the others, by counters unless told', async () => {
+    const port = await freePort();
+    const args = [CLI, '--listen', `127.0.0.1:${port}`, '--interval', '0', '--memory'];
+    const served = spawn(process.execPath, args);
+    started.push(served);
+    await once(served.stderr, 'data');
+    const text = await fetched(`http://127.0.0.1:${port}/metrics`, /kdump_mem_memory_age_seconds/);
+    expect(text).toContain('kdump_mem_memory_source{source="counters"} 1');
+    expect(text).toMatch(/^skcheck_up 1$/m);
+    expect(promtool(text)).toEqual(ACCEPTED);
+    served.kill('SIGTERM');
+    expect((await once(served, 'exit'))[0]).toBe(0);
+  });
+
+  test('and a look at sockets that fails leave each other alone', () => {
+    const args = ['--prometheus', '--interval', '0', '--memory'];
+    const { status, stdout } = skcheck(args, [], withoutSs());
+    expect(status).toBe(3);
+    expect(stdout).toMatch(/^skcheck_up 0$/m);
+    expect(stdout).toMatch(/^kdump_mem_memory_up 1$/m);
+    expect(promtool(stdout)).toEqual(ACCEPTED);
+  });
+});
+
 describe('--listen', () => {
   test('is scraped by prometheus, the rules load, and every panel can be asked', async () => {
     const [ours, theirs] = [await freePort(), await freePort()];
