@@ -1,3 +1,4 @@
+import { alignedBlock } from '../../walk/memory/aligned-block.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
 import { DRAWERS, type DrawerName, drawerFacts, drawerNumber } from './drawers.js';
@@ -105,11 +106,16 @@ export class FrameLedger {
         const kind = this.#kinds[index];
         if (kind !== KIND.unreferenced) {
           head = kind === KIND.held ? frame : -1;
-          end = head < 0 ? -1 : frame + lowestBit(frame);
+          end = head < 0 ? -1 : frame + alignedBlock(frame);
           drawer = this.#drawers[index]!;
         } else if (frame < end && this.#drawers[index] === NONE) this.#drawers[index] = drawer;
       }
     }
+  }
+
+  /** Of each frame, by its place in the map, the number of its drawer in DRAWERS, plus 1; not to be changed. */
+  get numbers(): Readonly<Uint8Array> {
+    return this.#drawers;
   }
 
   /** The drawer of a frame; undefined: it is no RAM. */
@@ -179,11 +185,4 @@ function within<Key, Inner>(outer: Map<Key, Map<Inner, number>>, key: Key): Map<
   const found = outer.get(key) ?? new Map<Inner, number>();
   outer.set(key, found);
   return found;
-}
-
-/** The size of the largest block that a frame can be the first of. */
-function lowestBit(frame: number): number {
-  let size = 1;
-  while (size < 2 ** 20 && frame % (2 * size) === 0) size *= 2;
-  return size;
 }

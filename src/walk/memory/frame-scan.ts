@@ -15,6 +15,7 @@ import {
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import { FileFrames } from './file-frames.js';
 import type { FrameMap } from './frame-map.js';
+import { eachChunk } from './page-chunks.js';
 import { KIND, type KindTest, kindTest } from './page-kinds.js';
 
 /** What all `struct page`s say, in one pass. */
@@ -47,12 +48,6 @@ export interface SlabFrames {
 
 /** SLAB_RECLAIM_ACCOUNT before the flags had an enum (6.9). */
 const RECLAIM_ACCOUNT = 0x2_0000;
-
-/** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
-const CHUNK = 16_384;
-
-/** As in slab-scan: a part of the array of `struct page` is there or not as a whole. */
-const SECTION_BYTES = 2 ** 27;
 
 /**
  * Looks at the `struct page` of every frame of RAM, once. Tails of a compound page are of the kind of
@@ -120,30 +115,17 @@ class Scan {
   }
 
   run(progress: (part: number) => void): FrameScan {
-    // An even number: the second page of a compound allocation lies with the first.
-    const perChunk = 2 * Math.floor(CHUNK / this.#stride / 2);
-    const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
-    const pages = new Cursor(this.#kernel, 'struct page');
-    let done = 0;
-    for (const { start, end } of this.#frames.ranges) {
-      this.#endBlock();
-      for (let frame = start; frame < end; ) {
-        const toEven = frame % 2 === 0 ? perChunk : 1;
-        const count = Math.min(toEven, end - frame, perSection - (frame % perSection));
-        const index = done + frame - start;
-        progress(index / this.#frames.size);
-        const first = this.#kernel.pages.pageOfFrame(frame);
-        try {
-          const { view, base } = pages.to(first).look(0, count * this.#stride);
-          this.#look(view, base, frame, index, count);
-        } catch (error) {
-          if (!(error instanceof ReadError)) throw error;
-          this.#oneByOne(pages, frame, index, count);
-        }
-        frame += count;
-      }
-      done += end - start;
-    }
+    const visitor = {
+      gap: () => this.#endBlock(),
+      look: this.#look.bind(this),
+      lost: (error: ReadError, index: number, count: number) => {
+        this.#endBlock();
+        this.#unread += count;
+        this.#whyUnread ??= error;
+        this.#kinds.fill(KIND.unread, index, index + count);
+      },
+    };
+    eachChunk(this.#kernel, this.#frames, this.#stride, visitor, progress);
     return {
       kinds: this.#kinds,
       slabs: this.#slabs,
@@ -152,24 +134,6 @@ class Scan {
       ...{ unread: this.#unread, whyUnread: this.#whyUnread },
       ...{ torn: this.#torn, whyTorn: this.#whyTorn },
     };
-  }
-
-  /** Of a part of the array that has holes: two at a time, as a compound page needs it. */
-  #oneByOne(pages: Cursor, first: number, index: number, count: number): void {
-    for (let at = 0; at < count; at += 2) {
-      const many = Math.min(2, count - at);
-      try {
-        const page = this.#kernel.pages.pageOfFrame(first + at);
-        const { view, base } = pages.to(page).look(0, many * this.#stride);
-        this.#look(view, base, first + at, index + at, many);
-      } catch (error) {
-        if (!(error instanceof ReadError)) throw error;
-        this.#endBlock();
-        this.#unread += many;
-        this.#whyUnread ??= error;
-        this.#kinds.fill(KIND.unread, index + at, index + at + many);
-      }
-    }
   }
 
   /** The block that the frames before belong to: its kind, where it ends, and what its tails say. */

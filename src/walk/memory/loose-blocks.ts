@@ -1,6 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
 import { flagPlace, MAX_ORDER, memberOf, orderOffset, struct } from '../pages/struct-page.js';
+import { alignedBlock } from './aligned-block.js';
 
 /** Frames that were allocated together, as far as their `struct page`s tell. */
 export interface LooseBlock {
@@ -45,7 +46,7 @@ export function* looseBlocks(kernel: Kernel, frames: Iterable<number>): Generato
     if (block) yield block;
     const charged = charge === undefined ? 0n : view.getBigUint64(base + charge, true);
     const compound = (view.getUint8(base + head.offset) & head.mask) !== 0;
-    most = 2 ** Math.min(MAX_ORDER, trailingZeros(frame));
+    most = alignedBlock(frame);
     if (compound) {
       ({ view, base } = cursor.to(at).look(order, 1));
       most = 2 ** Math.min(MAX_ORDER, view.getUint8(base + order));
@@ -53,10 +54,4 @@ export function* looseBlocks(kernel: Kernel, frames: Iterable<number>): Generato
     block = { frame, frames: 1, compound, references: count, charge: charged };
   }
   if (block) yield block;
-}
-
-function trailingZeros(frame: number): number {
-  let zeros = 0;
-  while (zeros < MAX_ORDER && frame % 2 ** (zeros + 1) === 0) zeros++;
-  return zeros;
 }
