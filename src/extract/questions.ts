@@ -33,6 +33,8 @@ export interface Asked {
   readonly sockets: readonly AskedSocket[];
   /** Where names in paths of files lie. */
   readonly fileNames: readonly NamePlace[];
+  /** Addresses of `struct cgroup`s that memory is charged to: of dying ones no task leads to them. */
+  readonly cgroups: readonly bigint[];
 }
 
 /**
@@ -43,11 +45,13 @@ export interface Asked {
  */
 export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
   const fileNames: NamePlace[] = [];
+  const cgroups: bigint[] = [];
+  const more = { fileNames, cgroups };
   if (scope.pid !== undefined) {
     const { pid, fd } = scope;
-    if (fd !== undefined) return { sockets: [accountFd(kernel, pid, fd, true).socket], fileNames };
+    if (fd !== undefined) return { sockets: [accountFd(kernel, pid, fd, true).socket], ...more };
     const { sockets } = accountProcess(kernel, pid);
-    return { sockets: sockets.map(({ socket }) => socket), fileNames };
+    return { sockets: sockets.map(({ socket }) => socket), ...more };
   }
   const sockets = new Map<bigint, AskedSocket>();
   attempt(() => {
@@ -75,10 +79,14 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
     for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets)
       sockets.set(socket.sock, socket);
   });
-  const onFileName = (place: NamePlace) => void fileNames.push(place);
-  if (scope.memory)
-    attempt(() => void accountMemory(kernel, undefined, { files: true, onFileName }));
-  return { sockets: [...sockets.values()], fileNames };
+  const asked = {
+    files: true,
+    cgroups: true,
+    onFileName: (place: NamePlace) => void fileNames.push(place),
+    onCgroup: (cgroup: bigint) => void cgroups.push(cgroup),
+  };
+  if (scope.memory) attempt(() => void accountMemory(kernel, undefined, asked));
+  return { sockets: [...sockets.values()], ...more };
 }
 
 /** A scan takes more than this of the array of struct pages at a time, in bytes. */

@@ -3,6 +3,7 @@ import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
+import type { CgroupsAnswer } from './cgroups.js';
 import type { Look } from './changes.js';
 import type { DrawerGroup, DrawerName, Known } from './drawers.js';
 import type { FamiliarFigures } from './familiar.js';
@@ -137,6 +138,8 @@ export interface MemoryAnswer {
   readonly zones: readonly ZoneFigures[];
   /** Of caches, callers and zones that are not there: why. */
   readonly noDetails?: NoDetails;
+  /** Whom memory is charged to; undefined as that. */
+  readonly cgroups?: CgroupsAnswer | undefined;
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the drawer `network-sockets`, the most first; they add up to it. */

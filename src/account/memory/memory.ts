@@ -13,6 +13,7 @@ import { availablePages } from '../../walk/pages/available.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
+import { accountCgroups } from './cgroups.js';
 import { tellContradictions } from './contradictions.js';
 import { driftBetween, type KernelCounts, kernelCounts } from './counters.js';
 import { meminfoOfCounts } from './familiar.js';
@@ -91,6 +92,11 @@ export function accountMemory(
     zones: places,
     files: more.files ? attempted(warnings, 'files', () => files.answer(warnings)) : undefined,
     ...(more.counted ? { counted: countedLines(kernel, counts) } : {}),
+    cgroups: more.cgroups
+      ? attempted(warnings, 'cgroups', () =>
+          accountCgroups(kernel, { frames, kinds: scan.kinds, ledger }, warnings, more.onCgroup),
+        )
+      : undefined,
     census,
     queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),
@@ -103,8 +109,11 @@ export interface MoreOfMemory {
   readonly files?: boolean;
   /** The lines of /proc/meminfo. */
   readonly counted?: boolean;
+  readonly cgroups?: boolean;
   /** Told where each name in a path of a file lies. */
   readonly onFileName?: (place: NamePlace) => void;
+  /** Told the address of each `struct cgroup` whose path is read. */
+  readonly onCgroup?: (cgroup: bigint) => void;
 }
 
 /** A dump may lack what MemAvailable is estimated from: that line is then not known. */

@@ -29,7 +29,9 @@ Examples:
   kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
   kdump-mem memory --vmcore vmcore --vmalloc    who asked for vmalloc’s memory
   kdump-mem memory --vmcore vmcore --files      whose the page cache and shared memory are
+  kdump-mem memory --vmcore vmcore --cgroups    whom memory is charged to, dead cgroups among them
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
+  kdump-mem memory --vmcore vmcore --all        all of that in one answer; with --json too
   kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
   kdump-mem memory --live --as free             how the figures of free(1) come from these rows
   kdump-mem memory --live --watch               again and again, with what changed
@@ -105,11 +107,11 @@ export function registerMemory(program: Command): void {
       const toText = (found: MemoryAnswer, width: number | null): string => {
         if (page) return page.writePage(found, options);
         if (options.prometheus) return metrics.memoryMetrics(found);
-        if (depth && depthText) {
-          refuseWithout(depth, found);
-          return depthText(found, { limit, width });
-        }
-        return text.memoryText(found, { verbose, width, source: sourceWords(options) });
+        const tree = { verbose, width, source: sourceWords(options) };
+        if (!depth || !depthText) return text.memoryText(found, tree);
+        refuseWithout(depth, found);
+        const deeper = depthText(found, { limit, width });
+        return depth.withTree ? [text.memoryText(found, tree), deeper].join('\n\n') : deeper;
       };
       const progress = new Progress();
       const show = (part: number) =>

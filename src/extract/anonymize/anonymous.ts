@@ -7,7 +7,7 @@ import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
 import type { KeptPages } from '../kept-pages.js';
 import { type Asked, attempt, everyTask, threadsOf } from '../questions.js';
 import { Addresses } from './addresses.js';
-import { cgroupNames } from './cgroup-names.js';
+import { cgroupNames, cgroupNamesUp } from './cgroup-names.js';
 import { Interfaces, interfaceNames } from './interface-names.js';
 import { Names } from './names.js';
 import { Patcher, type Patches } from './patcher.js';
@@ -29,12 +29,15 @@ export interface Anonymous {
  */
 export function anonymous(
   kernel: NativeKernel,
-  { sockets, fileNames }: Asked,
+  { sockets, fileNames, cgroups }: Asked,
   kept: KeptPages,
 ): Anonymous {
   const work = { kernel, patcher: new Patcher(kernel, kept), names: new Replacements() };
   attempt(() => patchHost(work));
-  patchTasks(work, patchInterfaces(work));
+  const directories = new Names('g');
+  patchTasks(work, patchInterfaces(work), directories);
+  for (const cgroup of cgroups)
+    attempt(() => patchCgroups(work, directories, cgroupNamesUp(kernel, cgroup)));
   const addresses = new Addresses();
   const paths = new Names('p');
   for (const { sock, family } of sockets) {
@@ -79,10 +82,10 @@ function patchInterfaces({ kernel, patcher, names }: Work): Interfaces {
   return interfaces;
 }
 
-function patchTasks({ kernel, patcher, names }: Work, interfaces: Interfaces): void {
+function patchTasks(work: Work, interfaces: Interfaces, directories: Names): void {
+  const { kernel, patcher, names } = work;
   const reader = new StructReader(kernel, 'task_struct', ['comm']);
   const comms = new Names('c');
-  const directories = new Names('g');
   for (const process of everyTask(kernel)) {
     for (const { address, kernelThread } of [process, ...threadsOf(kernel, process)]) {
       attempt(() => {
@@ -94,13 +97,19 @@ function patchTasks({ kernel, patcher, names }: Work, interfaces: Interfaces): v
         if (isPut && !kernelThread) names.addBytes('commands', real, made);
       });
       if (kernelThread) continue;
-      attempt(() => {
-        for (const name of cgroupNames(kernel, address)) {
-          const made = directories.of(name.bytes);
-          if (patcher.put(name.address, made)) names.addBytes('cgroups', name.bytes, made);
-        }
-      });
+      attempt(() => patchCgroups(work, directories, cgroupNames(kernel, address)));
     }
+  }
+}
+
+function patchCgroups(
+  { patcher, names }: Work,
+  directories: Names,
+  found: ReturnType<typeof cgroupNames>,
+): void {
+  for (const { address, bytes } of found) {
+    const made = directories.of(bytes);
+    if (patcher.put(address, made)) names.addBytes('cgroups', bytes, made);
   }
 }
 

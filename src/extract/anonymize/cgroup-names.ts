@@ -15,16 +15,20 @@ export function* cgroupNames(
   const view = set.read(
     new StructReader(kernel, 'task_struct', ['cgroups']).read(task).pointer('cgroups'),
   );
-  yield* namesUp(kernel, view.pointer('dfl_cgrp'));
+  yield* cgroupNamesUp(kernel, view.pointer('dfl_cgrp'));
   const states = kernel.read(view.addressOf('subsys'), (set.members.subsys.count ?? 0) * 8);
   const state = new StructReader(kernel, 'cgroup_subsys_state', ['cgroup']);
   for (let at = 0; at < states.byteLength; at += 8) {
     const address = states.getBigUint64(at, true);
-    if (address !== 0n) yield* namesUp(kernel, state.read(address).pointer('cgroup'));
+    if (address !== 0n) yield* cgroupNamesUp(kernel, state.read(address).pointer('cgroup'));
   }
 }
 
-function* namesUp(kernel: NativeKernel, cgroup: bigint) {
+/** The same of a `struct cgroup`. */
+export function* cgroupNamesUp(
+  kernel: NativeKernel,
+  cgroup: bigint,
+): Generator<{ readonly address: bigint; readonly bytes: Uint8Array }> {
   // Since 6.15 the parent is under RCU and so named.
   const parent = kernel.struct('kernfs_node')?.member('__parent') ? '__parent' : 'parent';
   const reader = new StructReader(kernel, 'kernfs_node', [parent, 'name']);

@@ -2,6 +2,7 @@ import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
 import type { Look } from '../../account/memory/changes.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { kernelJson } from '../kernel-json.js';
+import { cgroupsJson } from './cgroups-json.js';
 import { filesJson } from './files-json.js';
 import type { DrawerJson, MemoryEndJson, MemoryJson } from './schema.js';
 
@@ -56,6 +57,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       : null,
     look: answer.look ? lookJson(answer.look) : null,
     noDetails: { ...answer.noDetails },
+    cgroups: answer.cgroups === undefined ? null : cgroupsJson(answer.cgroups),
     complete,
     warnings: [...warnings],
   };

@@ -53,6 +53,46 @@ const files = z.strictObject({
   ),
 });
 
+const charged = {
+  bytes: count,
+  /** By drawer, the most first. */
+  drawers: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
+};
+
+/** Whom page frames are charged to; all parts sum to all of the memory. */
+const cgroups = z.strictObject({
+  /** Memory cgroups that have pages or objects, or are dying; those with the most first. */
+  cgroups: z.array(
+    z.strictObject({
+      /** From the root of its hierarchy. */
+      path: z.string(),
+      /** Its folder was removed; what it has keeps it. */
+      dying: z.boolean(),
+      ...charged,
+      /** Objects in slabs that are charged to it, and the bytes of their slots. */
+      slabObjects: count,
+      slabObjectBytes: count,
+      /** What the kernel counts, with cgroups below and what CPUs keep in stock; null: of the root. */
+      usageBytes: count.nullable(),
+    }),
+  ),
+  /** Charged to no cgroup. */
+  nobody: z.strictObject(charged),
+  /** Slabs: their objects are charged one by one. */
+  slabs: z.strictObject(charged),
+  /** Frames of which it is not known who is charged, by the reason. */
+  unnamed: z.array(
+    z.strictObject({
+      reason: z.enum(['unread', 'unreadable', 'damaged', 'not-listed']),
+      ...charged,
+      /** What is said of the first. */
+      why: z.string().nullable(),
+    }),
+  ),
+  /** Cgroups that have neither pages nor objects. */
+  empty: count,
+});
+
 /** A place that page frames are in, or a group of such; children sum to it, to the byte. */
 export const drawerSchema = z.strictObject({
   drawer: z.string(),
@@ -188,6 +228,8 @@ export const memorySchema = z.strictObject({
     callers: z.string().optional(),
     zones: z.string().optional(),
   }),
+  /** Null: not asked for (`--cgroups`, `--all`), or it cannot be told. */
+  cgroups: cgroups.nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
@@ -202,5 +244,6 @@ export const memoryEndSchema = z.strictObject({
 
 export type MemoryEndJson = z.infer<typeof memoryEndSchema>;
 export type DrawerJson = z.infer<typeof drawerSchema>;
+export type CgroupsJson = z.infer<typeof cgroups>;
 export type FilesJson = z.infer<typeof files>;
 export type MemoryJson = z.infer<typeof memorySchema>;

@@ -42,14 +42,14 @@ export class CgroupReader {
     const known = this.#paths.get(set);
     if (known !== undefined) return known;
     const view = this.#set.read(set);
-    let path = this.#pathOf(view.pointer('dfl_cgrp'));
+    let path = this.pathOf(view.pointer('dfl_cgrp'));
     if (path === '/') {
       const at = view.addressOf('subsys');
       const states = readPartOf(this.#kernel, 'struct css_set', set, at, this.#controllers * 8);
       for (let index = 0; index < this.#controllers; index++) {
         const state = states.getBigUint64(index * 8, true);
         if (state === 0n) continue;
-        const other = this.#pathOf(this.#state.read(state).pointer('cgroup'));
+        const other = this.pathOf(this.#state.read(state).pointer('cgroup'));
         if (other.length > path.length) path = other;
       }
     }
@@ -57,7 +57,8 @@ export class CgroupReader {
     return path;
   }
 
-  #pathOf(cgroup: bigint): string {
+  /** The path of a `struct cgroup` in its hierarchy. Hostile. @throws {ReadError} */
+  pathOf(cgroup: bigint): string {
     const names: string[] = [];
     let node = cgroup === 0n ? 0n : this.#cgroup.read(cgroup).pointer('kn');
     while (node !== 0n && names.length < MAX_DEPTH) {

@@ -10,13 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), 'memory-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const memoryOf = async (file: string) => {
-  const { stdout, stderr, status } = await kdumpMem(
-    'memory',
-    '--files',
-    '--json',
-    '--vmcore',
-    file,
-  );
+  const { stdout, stderr, status } = await kdumpMem('memory', '--all', '--json', '--vmcore', file);
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   return memorySchema.parse(JSON.parse(stdout));
 };
@@ -51,7 +45,10 @@ test('an anonymous one has all figures, and none of the names of processes and f
   // A process by its command, of a file each name in its path.
   const NAMES = /("kind":"(?:process|file)","name"|"path"):"[^"]*"/g;
   const named = (text: string): readonly string[] =>
-    text.match(NAMES)?.flatMap((found) => found.split(/[/"]/).slice(-2, -1)) ?? [];
+    text
+      .match(NAMES)
+      ?.flatMap((found) => found.split(/[/"]/).slice(-2, -1))
+      .filter(Boolean) ?? [];
   const [before, after] = [whole, small].map((answer) => named(JSON.stringify(answer)));
   expect(before).toContain('busybox');
   expect(after).toHaveLength(before?.length ?? 0);

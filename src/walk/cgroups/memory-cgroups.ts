@@ -1,0 +1,114 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { listNodes } from '../list.js';
+import { needSymbol } from '../machine/cpus.js';
+import { StructReader } from '../struct-reader.js';
+import { CgroupReader } from '../tasks/cgroup.js';
+
+/** A memory cgroup (`struct mem_cgroup`). */
+export interface MemoryCgroup {
+  readonly address: bigint;
+  /** Address of its `struct cgroup`. */
+  readonly cgroup: bigint;
+  /** From the root of its hierarchy; hostile. */
+  readonly path: string;
+  /** Its folder was removed, and what is charged to it keeps it. */
+  readonly dying: boolean;
+  /** The one above that is charged too; 0n: the root. */
+  readonly above: bigint;
+  /** Pages charged to it and to those below, with what CPUs keep in stock; undefined of the root. */
+  readonly usage: number | undefined;
+}
+
+/** Live ones have 16-bit ids; dead ones may be many more. */
+const MOST = 2 ** 20;
+
+/** Of `cgroup_subsys_state.flags` (include/linux/cgroup-defs.h): cleared when the folder is removed. */
+const CSS_ONLINE = 2;
+
+/** Reads memory cgroups, and finds which one a page or an object is charged to. */
+export class MemoryCgroups {
+  readonly #kernel: Kernel;
+  readonly #subsystem: bigint;
+  readonly #state;
+  readonly #group;
+  readonly #objects;
+  readonly #paths: CgroupReader;
+  readonly #counter: bigint;
+
+  /** @throws {KernelError} `no-symbols`, `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#subsystem = needSymbol(kernel, 'memory_cgrp_subsys');
+    this.#state = new StructReader(kernel, 'cgroup_subsys_state', [
+      ...(['cgroup', 'ss', 'flags', 'parent'] as const),
+    ]);
+    this.#group = new StructReader(kernel, 'mem_cgroup', [
+      ...(['memory.usage.counter', 'memory.parent'] as const),
+    ]);
+    this.#counter = BigInt(new StructReader(kernel, 'mem_cgroup', ['memory']).offset('memory'));
+    this.#objects = new StructReader(kernel, 'obj_cgroup', ['memcg']);
+    this.#paths = new CgroupReader(kernel);
+  }
+
+  /**
+   * The memory cgroup that a charge leads to: it points to it, or to a `struct obj_cgroup` that does.
+   * What a pointer leads to tells which: its subsystem.
+   *
+   * @throws {ReadError}; {@link KernelError} `damaged` if it leads to none
+   */
+  charged(pointer: bigint): bigint {
+    if (this.#is(pointer)) return pointer;
+    const group = this.#objects.read(pointer).pointer('memcg');
+    if (group !== 0n && this.#is(group)) return group;
+    throw new KernelError('damaged', `the charge at ${hex(pointer)} leads to no memory cgroup`);
+  }
+
+  /** @throws {ReadError} */
+  read(address: bigint): MemoryCgroup {
+    const state = this.#state.read(address);
+    const group = this.#group.read(address);
+    const above = group.pointer('memory.parent');
+    const cgroup = state.pointer('cgroup');
+    return {
+      address,
+      cgroup,
+      path: this.#paths.pathOf(cgroup),
+      dying: (state.number('flags') & CSS_ONLINE) === 0,
+      above: above === 0n ? 0n : above - this.#counter,
+      usage: state.pointer('parent') === 0n ? undefined : group.number('memory.usage.counter'),
+    };
+  }
+
+  /**
+   * All of them, those that are dying too, the root first.
+   *
+   * @throws {TornList}, {@link ReadError}; {@link KernelError} `damaged` if they never end
+   */
+  *all(): Generator<bigint> {
+    const links = new StructReader(this.#kernel, 'cgroup_subsys_state', ['sibling', 'children']);
+    const root = this.#kernel
+      .read(needSymbol(this.#kernel, 'root_mem_cgroup'), 8)
+      .getBigUint64(0, true);
+    const next = [root];
+    for (let met = 0; ; met++) {
+      const group = next.pop();
+      if (group === undefined) return;
+      if (met > MOST) throw new KernelError('damaged', 'memory cgroups never end');
+      yield group;
+      const children = group + BigInt(links.offset('children'));
+      for (const node of listNodes(this.#kernel, children))
+        next.push(node - BigInt(links.offset('sibling')));
+    }
+  }
+
+  #is(address: bigint): boolean {
+    try {
+      return this.#state.read(address).pointer('ss') === this.#subsystem;
+    } catch (error) {
+      if (error instanceof ReadError) return false;
+      throw error;
+    }
+  }
+}

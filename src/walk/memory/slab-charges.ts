@@ -1,0 +1,118 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { MemberLayout } from '../../kernel/layout.js';
+import { Cursor } from '../cursor.js';
+import { readPartOf } from '../named-read.js';
+import { memberOf, slabCacheOffset, struct } from '../pages/struct-page.js';
+import { readUnsigned, StructReader } from '../struct-reader.js';
+
+/** Objects of slabs by what they are charged to. */
+export interface SlabCharges {
+  /** By the address of a `struct obj_cgroup`; bytes are those of slots. */
+  readonly charges: ReadonlyMap<bigint, { readonly objects: number; readonly bytes: number }>;
+  /** Slabs whose objects' charges cannot be read, and why the first cannot. */
+  readonly lost: number;
+  readonly why: Error | undefined;
+}
+
+/** The lowest bits say what it is. */
+const FLAGS = 7n;
+/** A slot has at least 8 bytes, a slab at most 64 KiB or so; a damaged one may claim 32,767. */
+const MOST_OBJECTS = 2 ** 15;
+const MOST_STRIDE = 2 ** 16;
+
+/**
+ * Reads to whom each object of slabs is charged: a vector beside each slab has an entry for each slot, NULL
+ * of one that is free or charged to nobody (`obj_cgroups` up to 6.9, then `slabobj_ext`; since 7.0 entries
+ * may lie in the slots, a stride apart).
+ *
+ * @param slabs their first frames
+ * @throws {KernelError} `unsupported-layout`
+ */
+export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharges {
+  const page = struct(kernel, 'page');
+  const slab = kernel.struct('slab');
+  const vectorAt = (slab?.member('obj_exts') ?? slab?.member('memcg_data'))?.offset;
+  const at = vectorAt ?? memberOf(page, 'obj_cgroups').offset;
+  const objects = slab?.member('objects') ?? memberOf(page, 'objects');
+  const stride = slab?.member('stride');
+  const cacheAt = slabCacheOffset(kernel, page);
+  const entry = kernel.struct('slabobj_ext');
+  const inEntry = entry === undefined ? 0 : memberOf(entry, 'objcg').offset;
+  const usual = entry?.size ?? 8;
+  const sizes = new SlotSizes(kernel);
+  const cursor = new Cursor(kernel, 'struct page');
+  const charges = new Map<bigint, { objects: number; bytes: number }>();
+  let [lost, why]: [number, Error | undefined] = [0, undefined];
+  for (const frame of slabs) {
+    try {
+      const { view, base } = cursor.to(kernel.pages.pageOfFrame(frame)).look(0, page.size);
+      const vector = view.getBigUint64(base + at, true) & ~FLAGS;
+      const many = number(view, base, objects);
+      const step = stride === undefined ? usual : number(view, base, stride);
+      const cache = view.getBigUint64(base + cacheAt, true);
+      if (vector === 0n) continue;
+      if (many > MOST_OBJECTS || step < usual || step > MOST_STRIDE)
+        throw new KernelError(
+          'damaged',
+          `the slab of frame ${frame} has ${many} charges ${step} bytes apart`,
+        );
+      const size = sizes.of(cache);
+      for (const objcg of entries(kernel, vector, many, step, inEntry)) {
+        const sum = charges.get(objcg) ?? { objects: 0, bytes: 0 };
+        sum.objects++;
+        sum.bytes += size;
+        charges.set(objcg, sum);
+      }
+    } catch (error) {
+      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+      lost++;
+      why ??= error;
+    }
+  }
+  return { charges, lost, why };
+}
+
+/** What a vector holds; all of it is read before any is given. */
+function entries(kernel: Kernel, vector: bigint, many: number, step: number, at: number): bigint[] {
+  const found: bigint[] = [];
+  const what = 'the charges of a slab';
+  const together = step <= 16;
+  const all = together ? readPartOf(kernel, what, vector, vector, many * step) : undefined;
+  for (let index = 0; index < many; index++) {
+    const place = vector + BigInt(index * step + at);
+    const objcg =
+      all?.getBigUint64(index * step + at, true) ??
+      readPartOf(kernel, what, vector, place, 8).getBigUint64(0, true);
+    if (objcg !== 0n) found.push(objcg);
+  }
+  return found;
+}
+
+function number(view: DataView, base: number, member: MemberLayout): number {
+  return readUnsigned(view, base + member.offset, member);
+}
+
+/** Bytes of a slot of each cache. */
+class SlotSizes {
+  readonly #cache;
+  readonly #sizes = new Map<bigint, number>();
+
+  constructor(kernel: Kernel) {
+    this.#cache = new StructReader(kernel, 'kmem_cache', ['size']);
+  }
+
+  of(cache: bigint): number {
+    const known = this.#sizes.get(cache);
+    if (known !== undefined) return known;
+    const size = this.#cache.read(cache).number('size');
+    if (size > MOST_STRIDE * 1024)
+      throw new KernelError(
+        'damaged',
+        `the slab cache at ${hex(cache)} claims slots of ${size} bytes`,
+      );
+    this.#sizes.set(cache, size);
+    return size;
+  }
+}

@@ -1,0 +1,206 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { type MemoryJson, memorySchema } from '../../../src/report/memory/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+import { bytesOf, sumOf } from './files-suite.js';
+
+const MIB = 2 ** 20;
+const AMOUNT = 16 * MIB;
+
+/** A boot and a dump, where the machine is busy. */
+const MOST_MS = 240_000;
+
+/** Pages that CPUs have yet to put on an LRU list: as many as their batches take. */
+const BATCHES = 2 * 5 * 31;
+
+/** Up to 5.12 or so each of two CPUs adds 32 pages of each kind of slab at a time to memory.stat. */
+const KEPT_BACK = 2 * 2 * 32 * 4096;
+
+/** Since 7.2 or so pages of a cgroup that is removed go to the one above it at once. */
+const REPARENTED: readonly LabKernel[] = ['newest'];
+
+/** In a cgroup: what follows is charged to it. */
+const within = (group: string, command: string) =>
+  `sh -c 'echo $$ > /cg/${group}/cgroup.procs; ${command}'`;
+
+const SCENE = [
+  'mkdir -p /disk /cg /mnt; mount -t ext4 /dev/vda /disk; mount -t cgroup2 none /cg',
+  'echo +memory > /cg/cgroup.subtree_control; mkdir /cg/lives /cg/dies /cg/empty',
+  within('dies', 'cat /disk/file > /dev/null; dd if=/dev/zero of=/tmp/left bs=1M count=8'),
+  `${within('lives', `exec takeuser anonymous ${AMOUNT}`)} > /tmp/anonymous &`,
+  `${within('lives', `exec takekernel pipes ${AMOUNT / 2}`)} > /tmp/pipes &`,
+  'until [ -s /tmp/anonymous ] && [ -s /tmp/pipes ]; do usleep 20000; done',
+  // A file that is open, and gone; one that only another mount namespace has.
+  'sh -c "dd if=/dev/zero of=/tmp/gone bs=1M count=2; exec 3< /tmp/gone; rm /tmp/gone; touch /tmp/opened; exec sleep 9999" &',
+  'unshare -m sh -c "mount -t tmpfs none /mnt && dd if=/dev/zero of=/mnt/hidden bs=1M count=3 && touch /tmp/hides; exec sleep 9999" &',
+  'until [ -e /tmp/hides ] && [ -e /tmp/opened ]; do usleep 20000; done',
+  'rmdir /cg/dies',
+];
+
+interface Group {
+  readonly anonymous: number;
+  readonly 'page-cache': number;
+  readonly shared: number;
+  readonly usage: number;
+}
+
+/** Two cgroups take memory, and one is removed: whom is it charged to, and of which files is it? */
+export function cgroupsSuite(kernel: LabKernel): void {
+  describe(`memory of cgroups and files of a guest: ${kernel}`, () => {
+    let guest: Guest | undefined;
+    let answer: MemoryJson;
+    let text: string;
+    let drgn: Record<string, Group>;
+    let stat: ReadonlyMap<string, number>;
+    const work = mkdtempSync(join(LAB, 'cgroups-'));
+
+    beforeAll(async () => {
+      const folder = join(work, 'folder');
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'file'), Buffer.alloc(AMOUNT, 'a file '));
+      const disk = join(work, 'disk');
+      makeDisk(disk, (2 * AMOUNT) / MIB, folder);
+      guest = await bootGuest({
+        kernel,
+        disks: [{ path: disk }],
+        files: [guestTool('takeuser', kernel), guestTool('takekernel', kernel)],
+        limitMs: MOST_MS,
+      });
+      await guest.run(SCENE.join('\n'));
+      await sleep(500);
+      const counted = (await guest.run('cat /cg/lives/memory.stat')).output.toString();
+      stat = new Map(
+        counted.split('\n').map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]),
+      );
+      const core = join(work, 'vmcore');
+      await guest.pause();
+      await guest.dump('elf', core);
+      const asked = await kdumpMem('memory', '--all', '--json', '--vmcore', core);
+      expect(asked).toMatchObject({ stderr: '', status: 0 });
+      answer = memorySchema.parse(JSON.parse(asked.stdout));
+      text = (await kdumpMem('memory', '--cgroups', '--vmcore', core)).stdout;
+      drgn = drgnJson(core, kernel, new URL('cgroups.py', import.meta.url));
+    }, MOST_MS);
+
+    afterAll(async () => {
+      guest?.kill();
+      await guest?.ended;
+      rmSync(work, { recursive: true, force: true });
+    });
+
+    const extracted = async (...options: readonly string[]) => {
+      const small = join(work, 'small');
+      const from = ['--vmcore', join(work, 'vmcore'), '-o', small, '--force'];
+      const made = await kdumpMem('extract', '--with-memory', ...options, ...from);
+      expect(made).toMatchObject({ stderr: '', status: 0 });
+      const asked = await kdumpMem('memory', '--all', '--json', '--vmcore', small);
+      return memorySchema.parse(JSON.parse(asked.stdout));
+    };
+
+    const group = (path: string) => answer.cgroups?.cgroups.find((one) => one.path === path);
+    const charged = (path: string, drawer: string) =>
+      group(path)?.drawers.find((one) => one.drawer === drawer)?.bytes ?? 0;
+
+    test('no fact contradicts another', () => {
+      expect(answer.warnings).toEqual([]);
+      expect(answer.complete).toBe(true);
+    });
+
+    test('rows of cgroups, of nobody and of slabs sum to each drawer, to the byte', () => {
+      const { cgroups = [], nobody, slabs, unnamed } = answer.cgroups ?? {};
+      expect(unnamed).toEqual([]);
+      const sums = new Map<string, number>();
+      for (const { drawers } of [...cgroups, nobody ?? { drawers: [] }, slabs ?? { drawers: [] }])
+        for (const { drawer, bytes } of drawers) sums.set(drawer, (sums.get(drawer) ?? 0) + bytes);
+      const leaves = answer.memory.children.flatMap(({ children }) => children);
+      const all = leaves.filter(({ bytes }) => bytes > 0);
+      expect(Object.fromEntries(sums)).toEqual(
+        Object.fromEntries(all.map(({ drawer, bytes }) => [drawer, bytes])),
+      );
+    });
+
+    test('what a program takes is charged to its cgroup, as memory.stat has it', () => {
+      for (const [drawer, name] of [
+        ['anonymous', 'anon'],
+        ['page-cache', 'file'],
+      ] as const)
+        expect(Math.abs(charged('/lives', drawer) - (stat.get(name) ?? 0))).toBeLessThan(MIB / 2);
+      expect(charged('/lives', 'anonymous')).toBeGreaterThan(AMOUNT);
+      expect(charged('/lives', 'pipes')).toBeGreaterThan(0.99 * (AMOUNT / 2));
+      // Files, pipes and tables of descriptors: each object with its slot, where memory.stat has pieces too.
+      const slab = stat.get('slab') ?? Number.NaN;
+      expect(group('/lives')?.slabObjectBytes).toBeGreaterThan(0.9 * slab);
+      expect(group('/lives')?.slabObjectBytes).toBeLessThan(
+        1.1 * slab + (kernel === '5.10' ? KEPT_BACK : 0),
+      );
+      expect(group('/lives')).toMatchObject({ dying: false });
+      expect(answer.cgroups?.empty).toBe(1);
+    });
+
+    test('what a removed cgroup leaves is told, of the one that it is charged to', () => {
+      const left = REPARENTED.includes(kernel) ? '/' : '/dies';
+      expect(charged(left, 'page-cache')).toBeGreaterThanOrEqual(AMOUNT);
+      expect(charged(left, 'shared')).toBeGreaterThanOrEqual(8 * MIB);
+      const dying = answer.cgroups?.cgroups.filter((one) => one.dying) ?? [];
+      if (left === '/dies') {
+        expect(dying.map(({ path }) => path)).toEqual(['/dies']);
+        expect(text).toMatch(/^\/dies \(dying\) .*page cache 16\.\d MiB, shared memory/m);
+        expect(text).toContain('1 dying: removed, and kept by');
+      }
+    });
+
+    test('each has the pages that lie in its LRU lists, and what CPUs have yet to put there', () => {
+      const pageSize = answer.kernel?.pageSize ?? Number.NaN;
+      const listed = Object.entries(drgn);
+      expect(listed.length).toBeGreaterThan(2);
+      for (const [key, pages] of listed) {
+        const path = key.replace(/ \(dying\)$/, '');
+        for (const drawer of ['anonymous', 'page-cache', 'shared'] as const) {
+          const ours = charged(path, drawer) / pageSize;
+          expect.soft(ours, `${path} ${drawer}`).toBeGreaterThanOrEqual(pages[drawer]);
+          expect.soft(ours, `${path} ${drawer}`).toBeLessThanOrEqual(pages[drawer] + BATCHES);
+        }
+        const counted = group(path)?.usageBytes;
+        if (path !== '/' && counted !== undefined) expect(counted).toBe(pages.usage * pageSize);
+      }
+    });
+
+    test(
+      'an extract answers the same; an anonymous one knows no name of a cgroup or a file',
+      async () => {
+        expect(await extracted()).toEqual(answer);
+        const anonymous = await extracted('--anonymize');
+        const bytes = ({ cgroups }: MemoryJson) => cgroups?.cgroups.map((one) => one.bytes);
+        expect(bytes(anonymous)).toEqual(bytes(answer));
+        const words = JSON.stringify([anonymous.cgroups, anonymous.files, anonymous.memory]);
+        expect(JSON.stringify([answer.cgroups, answer.files])).toMatch(/lives.*hidden/);
+        expect(words).not.toMatch(/lives|dies|gone|hidden|disk|takeuser/);
+      },
+      MOST_MS,
+    );
+
+    test('files are found by all their ways: a disk, its metadata, what is gone, other mounts', () => {
+      expect(sumOf(answer)).toBe(bytesOf(answer, 'page-cache') + bytesOf(answer, 'shared'));
+      const files = answer.files?.files ?? [];
+      const named = (path: string) => files.find((file) => file.path === path);
+      expect(named('/disk/file')).toMatchObject({
+        ...{ sizeBytes: AMOUNT, fsType: 'ext4', sharedBytes: 0, mapped: false },
+        ...{ mounts: 'init', deleted: false, blockDevice: null, dirtyBytes: 0 },
+      });
+      // Reading ahead may leave a page behind the end.
+      expect((named('/disk/file')?.pageCacheBytes ?? 0) - AMOUNT).toBeOneOf([0, 4096]);
+      expect(files.find(({ blockDevice }) => blockDevice === 'vda')).toMatchObject({
+        ...{ path: null, fsType: 'bdev', device: named('/disk/file')?.device },
+      });
+      expect(named('/tmp/gone')).toMatchObject({ bytes: 2 * MIB, deleted: true, mounts: 'init' });
+      expect(named('/mnt/hidden')).toMatchObject({ bytes: 3 * MIB, mounts: 'other' });
+    });
+  });
+}
