@@ -32,6 +32,8 @@ const REFUSING = {
 
 const { vmcore } = fixture('6.1');
 
+const COUNTERS = ['--live', '--source', 'counters'] as const;
+
 type Command = readonly ['kdump-mem' | 'skcheck', ...string[]];
 
 const COMMANDS: readonly Command[] = [
@@ -39,6 +41,12 @@ const COMMANDS: readonly Command[] = [
   ['kdump-mem', 'info', '--json', '--vmcore', vmcore],
   ['kdump-mem', 'sockets', '--ndjson', '--vmcore', vmcore],
   ['kdump-mem', 'read', 'init_task', '--vmcore', vmcore],
+  ['kdump-mem', 'memory', ...COUNTERS],
+  ['kdump-mem', 'memory', ...COUNTERS, '--json'],
+  ['kdump-mem', 'memory', ...COUNTERS, '--prometheus'],
+  ['kdump-mem', 'memory', ...COUNTERS, '--watch', '--interval', '0.5', '--count', '3'],
+  ['kdump-mem', 'memory', ...COUNTERS, '--watch', '--interval', '0.5', '--count', '3', '--json'],
+  ['skcheck', '--prometheus', '--interval', '0', '--memory'],
   ['kdump-mem', '--help'],
   ['skcheck', '--from', CAPTURE],
   ['skcheck', '--json', '--from', CAPTURE],

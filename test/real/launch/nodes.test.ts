@@ -1,7 +1,9 @@
 import { copyFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { memorySchema } from '../../../src/report/memory/schema.js';
 import { fixture } from '../../support/fixtures.js';
+import { labDump } from '../../support/lab.js';
 import { launch } from '../../support/launched.js';
 import { installTree, nodeOf } from './installed-tree.js';
 
@@ -9,6 +11,7 @@ import { installTree, nodeOf } from './installed-tree.js';
 const RELEASES = ['20-19', '20-20', '22', '24'] as const;
 
 const { vmcore, truth } = fixture('6.1');
+const { elf } = labDump('6.1');
 const { pid, fd } = truth.roles.find(({ name }) => name === 'starving')!;
 const SKB = ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', vmcore];
 
@@ -25,6 +28,8 @@ describe('one installed tree, run by other nodes in turn', () => {
   test.each([
     ['kdump-mem', SKB],
     ['kdump-mem', ['sockets', '--vmcore', vmcore, '--json']],
+    ['kdump-mem', ['memory', '--vmcore', elf, '--json']],
+    ['kdump-mem', ['memory', '--as', 'meminfo', '--vmcore', elf]],
     ['kdump-mem', ['--version']],
     ['kdump-mem', ['help', 'skb']],
     ['skcheck', ['--help']],
@@ -33,6 +38,16 @@ describe('one installed tree, run by other nodes in turn', () => {
     expect(answer).toMatchObject({ status: 0, signal: null, stderr: '' });
     for (const release of [...RELEASES, ...RELEASES, ...RELEASES.toReversed()])
       expect(await run(nodeOf(release), args, command), release).toEqual(answer);
+  });
+
+  test.each(RELEASES)('%s looks at this machine’s memory', async (release) => {
+    const sources = ['pageflags', 'counters'];
+    for (const source of sources) {
+      const args = ['memory', '--live', '--source', source, '--json'];
+      const { status, stdout, stderr } = await run(nodeOf(release), args);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(memorySchema.parse(JSON.parse(stdout)).source).toBe(source);
+    }
   });
 
   test('each keeps what it compiled', async () => {

@@ -1,0 +1,166 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import {
+  type DrawerJson,
+  type MemoryJson,
+  memorySchema,
+} from '../../../src/report/memory/schema.js';
+import { commandPath } from '../../support/cli.js';
+
+const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
+/** Root without any capability: addresses of memory are not shown to it. */
+const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
+
+/** Runs `kdump-mem memory --live` behind a program that takes rights or files away. */
+function memory(wrapper: readonly string[], ...args: string[]) {
+  const [program = '', ...words] = [
+    ...wrapper,
+    ...[process.execPath, commandPath('kdump-mem'), 'memory', '--live', ...args],
+  ];
+  const env = { ...process.env, HOME: '/nonexistent' };
+  const { status, stdout, stderr } = spawnSync(program, words, {
+    ...{ encoding: 'utf8', env, cwd: '/', maxBuffer: 2 ** 26 },
+  });
+  return { status, stdout, stderr };
+}
+
+function answerOf(wrapper: readonly string[], ...args: string[]): MemoryJson {
+  const { status, stdout, stderr } = memory(wrapper, '--json', ...args);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const answer = memorySchema.parse(JSON.parse(stdout));
+  checkSums(answer.memory);
+  return answer;
+}
+
+function checkSums({ bytes, children }: DrawerJson): void {
+  if (children.length === 0) return;
+  expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
+  children.forEach(checkSums);
+}
+
+/** Before the program starts these files of /proc are others: by a path of a file, '' is an empty one. */
+const masked = (files: Readonly<Record<string, string>>) => [
+  ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
+  `mkdir -p /tmp/m$$ && mount -t tmpfs none /tmp/m$$ && ${Object.entries(files)
+    .map(([name, text], index) => {
+      const own = `/tmp/m$$/${index}`;
+      return `printf '%s' '${text}' > ${own} && mount --bind ${own} /proc/${name}`;
+    })
+    .join(' && ')} && exec "$@"`,
+  'sh',
+];
+
+const drawer = (answer: MemoryJson, name: string) =>
+  answer.memory.children.flatMap(({ children }) => children).find((one) => one.drawer === name);
+
+const kcore = existsSync('/proc/kcore');
+
+describe('rights', () => {
+  test('nobody has the counters, and is told why no more', () => {
+    const answer = answerOf(NOBODY);
+    expect(answer).toMatchObject({ source: 'counters', complete: false });
+    expect(answer.unavailable).toEqual([
+      {
+        source: 'kcore',
+        why: kcore ? '/proc/kcore may not be read' : 'this kernel has no /proc/kcore',
+      },
+      { source: 'pageflags', why: '/proc/kpageflags may not be read' },
+    ]);
+  });
+
+  test('root without capabilities is shown no addresses of memory', () => {
+    const answer = answerOf(POWERLESS, ...(kcore ? ['--source', 'counters'] : []));
+    expect(answer.source).toBe('counters');
+    const refused = memory(POWERLESS, '--source', 'pageflags');
+    expect(refused).toMatchObject({ status: 3, stdout: '' });
+    expect(refused.stderr).toMatch(
+      /^kdump-mem: \/proc\/\w+ (shows no addresses|may not be read)\. .*\n$/,
+    );
+  });
+
+  test.each([
+    [['--source', 'pageflags'], '/proc/kpageflags may not be read'],
+    [['--caches'], '--caches cannot be told: /proc/slabinfo may not be read'],
+    [['--vmalloc'], '--vmalloc cannot be told: /proc/vmallocinfo may not be read'],
+    [['--files'], kcore ? '/proc/kcore may not be read' : 'this kernel has no /proc/kcore'],
+  ])('what nobody may not see is one line and status 3: %j', (args, message) => {
+    const { status, stdout, stderr } = memory(NOBODY, ...args);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+    expect(stderr.startsWith(`kdump-mem: ${message}. `)).toBe(true);
+    expect(stderr.split('\n')).toHaveLength(2);
+  });
+
+  test.each([['--as', 'free'], ['--as', 'meminfo'], ['--nodes'], ['--prometheus'], ['-v']])(
+    'what needs none is told to nobody: %s %s',
+    (...args) => {
+      const run = memory(NOBODY, ...args.filter((word) => word !== undefined));
+      expect({ status: run.status, stderr: run.stderr }).toEqual({ status: 0, stderr: '' });
+      expect(run.stdout.length).toBeGreaterThan(100);
+    },
+  );
+});
+
+describe('a /proc that lacks files', () => {
+  const bare = 'MemTotal:  1000 kB\nMemFree:  400 kB\nCached:  100 kB\nShmem:  40 kB\n';
+
+  test('such as that of a sandbox, which has /proc/meminfo alone', () => {
+    const wrapper = masked({ meminfo: bare, zoneinfo: '', vmstat: '', buddyinfo: '' });
+    const answer = answerOf(wrapper, '--source', 'counters');
+    expect(answer.memory.bytes).toBe(1000 * 1024);
+    expect(drawer(answer, 'page-cache')?.bytes).toBe(60 * 1024);
+    expect(drawer(answer, 'set-aside')).toMatchObject({ bytes: 0, complete: false });
+    expect(drawer(answer, 'free-cpu-lists')?.why).toContain('/proc/zoneinfo does not say');
+    const nodes = memory(wrapper, '--source', 'counters', '--nodes');
+    expect(nodes).toMatchObject({ status: 3, stdout: '' });
+    expect(nodes.stderr).toMatch(/^kdump-mem: --nodes cannot be told: \/proc\/zoneinfo .*\n$/);
+  });
+
+  test('text in place of a number is said, and is not zero', () => {
+    const text = `${bare}AnonPages:  lots kB\nSlab:  1 kB\n`;
+    const answer = answerOf(masked({ meminfo: text, zoneinfo: '' }), '--source', 'counters');
+    expect(drawer(answer, 'anonymous')).toMatchObject({
+      ...{ counterBytes: null, complete: false },
+      why: '/proc/meminfo says “lots kB” of AnonPages',
+    });
+    expect(drawer(answer, 'unexplained')?.complete).toBe(false);
+  });
+
+  test.each([
+    [{ meminfo: '' }, '/proc/meminfo has no MemTotal'],
+    [{ meminfo: 'MemTotal: much kB\n' }, '/proc/meminfo says “much kB” of MemTotal'],
+    [
+      { meminfo: 'MemTotal: 10 kB\nMemFree: 11 kB\n', zoneinfo: '' },
+      'the counters of /proc add up to ',
+    ],
+  ])('without what all hangs on it is one line and status 3: %j', (files, message) => {
+    const { status, stdout, stderr } = memory(masked(files), '--source', 'counters');
+    expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+    expect(stderr.startsWith(`kdump-mem: ${message}`)).toBe(true);
+    expect(stderr.split('\n')).toHaveLength(2);
+  });
+
+  test('an empty /proc/kpageflags tells nothing', () => {
+    const wrapper = masked({ kpageflags: '' });
+    const { status, stderr } = memory(wrapper, '--source', 'pageflags');
+    expect(status).toBe(3);
+    expect(stderr).toMatch(/^kdump-mem: \/proc\/kpageflags is empty\. .*\n$/);
+  });
+});
+
+// With fewer than 20 Node itself does not start.
+test.each([20, 21, 22, 23, 24, 26, 40])(
+  'with %d descriptors it answers, or says what it lacks',
+  (count) => {
+    const wrapper = ['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh'];
+    for (const source of ['pageflags', 'counters']) {
+      const { status, stdout, stderr } = memory(wrapper, '--source', source, '--json');
+      if (status === 0) {
+        expect(memorySchema.parse(JSON.parse(stdout)).source).toBe(source);
+        continue;
+      }
+      expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+      expect(stderr).toMatch(/^kdump-mem: [^\n]+ulimit -n[^\n]+\n$/);
+    }
+  },
+);
