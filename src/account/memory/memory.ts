@@ -8,6 +8,7 @@ import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
+import { SlabShapes } from '../../walk/memory/slab-shape.js';
 import { zones } from '../../walk/memory/zones.js';
 import { availablePages } from '../../walk/pages/available.js';
 import { Warnings } from '../../walk/warnings.js';
@@ -170,11 +171,17 @@ function callersOf(pageSize: number, ledger: FrameLedger): MemoryAnswer['callers
 
 function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFigures[] {
   const names = new SlabCacheNames(kernel);
+  // On a live kernel a slab may change while others are read.
+  const shapes = kernel.facts.live ? undefined : new SlabShapes(kernel);
   return [...scan.slabs]
     .map(([cache, { frames, ...figures }]) => {
       const bytes = frames * kernel.facts.pageSize;
       try {
-        return { ...figures, bytes, ...names.of(cache) };
+        const facts = names.of(cache);
+        const fault = shapes?.fault(cache, facts, { frames, ...figures });
+        if (fault !== undefined)
+          warnings.add('corrupt', `the slab cache at ${hex(cache)} ${fault}`);
+        return { ...figures, bytes, ...facts };
       } catch (error) {
         const message = `the slab cache at ${hex(cache)}: ${(error as Error).message}`;
         warnings.add(incompleteness(error), message);

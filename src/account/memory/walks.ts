@@ -7,7 +7,8 @@ import { framesBehind } from '../../walk/memory/mapped.js';
 import { filesOfProcesses } from '../../walk/memory/open-files.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';
 import { pageDirectories } from '../../walk/memory/page-directories.js';
-import { firstPerCpuChunk } from '../../walk/memory/percpu.js';
+import type { PageKind } from '../../walk/memory/page-kinds.js';
+import { type AddressRange, firstPerCpuChunk } from '../../walk/memory/percpu.js';
 import { perfRingFrames } from '../../walk/memory/perf-rings.js';
 import { PipeReader } from '../../walk/memory/pipes.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
@@ -17,6 +18,7 @@ import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import { virtioRings } from '../../walk/memory/virtio-rings.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
+import { claimOwn } from './claim-own.js';
 import type { DrawerName } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { drawerOfCaller } from './vmalloc-callers.js';
@@ -30,6 +32,9 @@ export interface Walk {
 
 const BPF_RING = /^(ringbuf_map_alloc|bpf_ringbuf_)/;
 const PER_CPU = 'pcpu_get_vm_areas';
+
+/** Kinds of pages that tables may lie in and that have drawers of their own. */
+const TABLE_KINDS: readonly PageKind[] = ['large-kmalloc', 'reserved'];
 
 /**
  * The walks of all drawers but the network's, in the order of precedence (drawers.ts).
@@ -72,11 +77,14 @@ export function walksBefore(
           ledger.claimBlock('free-cpu-lists', frame, order);
       },
     },
-    each('percpu', function* () {
-      for (const range of firstPerCpuChunk(kernel)) yield* framesBehind(kernel, range);
-      for (const area of areas.all())
-        if (areas.caller(area) === PER_CPU) yield* framesBehind(kernel, area);
-    }),
+    {
+      drawer: 'percpu',
+      run: () => {
+        const chunks = firstPerCpuChunk(kernel);
+        for (const area of areas.all()) if (areas.caller(area) === PER_CPU) chunks.push(area);
+        claimOwn(kernel, ledger, { drawer: 'percpu', frames: behindEach(kernel, chunks) });
+      },
+    },
     each('image', () => imageFrames(kernel)),
     each('memmap', () => memmapFrames(kernel, ram)),
     each('kernel-stacks', function* () {
@@ -136,7 +144,8 @@ export function walksAfter(
     {
       drawer: 'rings',
       run: () => {
-        for (const frame of traceRingFrames(kernel)) ledger.claim('rings', frame, 'ftrace');
+        const frames = traceRingFrames(kernel);
+        claimOwn(kernel, ledger, { drawer: 'rings', owner: 'ftrace', frames });
       },
     },
     {
@@ -171,11 +180,16 @@ export function walksAfter(
     {
       drawer: 'tables',
       run: () => {
+        const tables = { drawer: 'tables', besides: TABLE_KINDS, mayShare: true } as const;
         for (const { name, frames } of kernelTables(kernel))
-          for (const frame of frames) ledger.claim('tables', frame, name);
+          claimOwn(kernel, ledger, { ...tables, owner: name, frames });
       },
     },
   ];
+}
+
+function* behindEach(kernel: Kernel, ranges: Iterable<AddressRange>): Generator<number> {
+  for (const range of ranges) yield* framesBehind(kernel, range);
 }
 
 /** The pipes among files, each once: FIFOs among them. @throws {KernelError} `no-symbols` */

@@ -94,9 +94,11 @@ function hashTable(
   }
   // Of tables that this kernel did not make.
   if (address === 0n) return undefined;
-  const bytes = (mask === undefined ? buckets : buckets + 1) * size;
-  if (bytes <= MOST_BYTES) return { address, bytes };
-  throw new KernelError('damaged', `${symbol} is a table of ${buckets} buckets`);
+  const many = mask === undefined ? buckets : buckets + 1;
+  // All of them are found by the low bits of a hash.
+  const isPower = many > 0 && Number.isInteger(Math.log2(many));
+  if (isPower && many * size <= MOST_BYTES) return { address, bytes: many * size };
+  throw new KernelError('damaged', `${symbol} is a table of ${many} buckets`);
 }
 
 /** `ftrace_pages_start`: groups of records, each in pages of its own (kernel/trace/ftrace.c). */

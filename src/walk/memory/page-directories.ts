@@ -16,6 +16,7 @@ export function* pageDirectories(kernel: Kernel): Generator<number> {
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
   const tasks = new TaskReader(kernel);
   const seen = new Set<bigint>([0n]);
+  const found = new Set<bigint>();
   const own = kernel.symbol('init_mm');
   const at = new Pointer();
   for (const process of tasks.processes()) {
@@ -24,6 +25,9 @@ export function* pageDirectories(kernel: Kernel): Generator<number> {
       if (seen.has(mm)) continue;
       seen.add(mm);
       const pgd = memory.read(mm).pointer('pgd');
+      if (found.has(pgd) && !kernel.facts.live)
+        throw new KernelError('damaged', `two mms have their page tables at ${hex(pgd)}`);
+      found.add(pgd);
       const frame = kernel.pages.frameOf(at.set(pgd));
       if (frame >= 0) yield frame;
       // That of the kernel's own memory lies in the image.

@@ -1,3 +1,4 @@
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
@@ -17,7 +18,7 @@ export interface KernelStack {
  * The kernel stacks of all threads, those of the idle tasks of CPUs among them.
  *
  * @throws {TornList}, {@link KernelError}, {@link ReadError} as TaskReader does; after all others, if
- *   threads of some process are lost
+ *   threads of some process are lost, or a CPU has no idle task
  */
 export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
   const mapped = kernel.struct('task_struct')?.member('stack_vm_area') !== undefined;
@@ -41,10 +42,13 @@ export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
     }
   }
   const queue = new StructReader(kernel, 'rq', ['idle']);
+  const idles = new Set<bigint>();
   const queues = needSymbol(kernel, 'runqueues');
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const idle = queue.read(perCpuAddress(kernel, queues, cpu)).pointer('idle');
-    if (idle !== 0n) yield stackOf(idle);
+    if (idle !== 0n && !idles.has(idle)) yield stackOf(idle);
+    else lost ??= new KernelError('damaged', `CPU ${cpu} has no idle task of its own`);
+    idles.add(idle);
   }
   if (lost !== undefined) throw lost;
 }

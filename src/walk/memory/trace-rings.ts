@@ -30,6 +30,7 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
   const members = ['array_buffer.buffer', 'max_buffer.buffer', 'snapshot_buffer.buffer'];
   const offsets = members.flatMap((path) => layout?.member(path)?.offset ?? []);
   const cpus = cpuMask(kernel, '__cpu_possible_mask');
+  const online = new Set(cpuMask(kernel, '__cpu_online_mask'));
   const at = new Pointer();
   const frameOf = (one: bigint): number => {
     const memory = page.read(one).pointer('page');
@@ -51,7 +52,10 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
       for (const number of cpus) {
         const slot = table + BigInt(8 * number);
         const own = pointerPartOf(kernel, 'struct trace_buffer', whole, slot);
-        if (own === 0n) continue;
+        if (own === 0n) {
+          if (!online.has(number)) continue;
+          throw new KernelError('damaged', `a trace buffer has nothing of CPU ${number}`);
+        }
         const view = cpu.read(own);
         const reader = view.pointer('reader_page');
         if (reader !== 0n) yield frameOf(reader);

@@ -1,6 +1,7 @@
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
-import { memoryNodes } from '../pages/memory-nodes.js';
+import { numberedNodes } from '../pages/memory-nodes.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A zone that has memory. Frames and pages are base pages. */
@@ -42,13 +43,19 @@ export function zones(kernel: Kernel): Zone[] {
     const [min = 0, low = 0, high = 0] = [0, 8, 16].map((at) =>
       Number(view.getBigUint64(at, true)),
     );
+    if (!(min <= low && low <= high)) {
+      const message = `a zone has watermarks of ${min}, ${low} and ${high} pages`;
+      throw new KernelError('damaged', message);
+    }
     return { min, low, high };
   };
   const data = new StructReader(kernel, 'pglist_data', ['node_id']);
   const { node_zones: all } = new StructReader(kernel, 'pglist_data', ['node_zones']).members;
   const names = [...(kernel.enumerators('zone_type') ?? [])];
-  return memoryNodes(kernel).flatMap((node) => {
+  return numberedNodes(kernel).flatMap(({ number, node }) => {
     const nodeId = data.read(node).number('node_id');
+    if (nodeId !== number)
+      throw new KernelError('damaged', `NUMA node ${number} says that it is node ${nodeId}`);
     const found: Zone[] = [];
     for (let index = 0; (index + 1) * reader.size <= all.size; index++) {
       const address = node + BigInt(all.offset + index * reader.size);

@@ -114,6 +114,58 @@ function queuedSkb(): bigint {
   throw new Error('no queue has an skb');
 }
 
+/** A page of slabs, in the direct map. */
+function inSlab(): bigint {
+  const address = kernel.pages.addressOfPage(first('slab'));
+  if (address === undefined) throw new Error('a slab has no address');
+  return address;
+}
+
+/** The array that has each CPU’s trace buffer, of the first instance. */
+function traceBuffers(): bigint {
+  const instance =
+    wordAt(needSymbol(kernel, 'ftrace_trace_arrays')) - offset('trace_array', 'list');
+  const whole = wordAt(instance + offset('trace_array', 'array_buffer.buffer'));
+  return wordAt(whole + offset('trace_buffer', 'buffers'));
+}
+
+/** Where the page of a CPU’s reader is named. */
+function tracePage(cpu: number): bigint {
+  const own = wordAt(traceBuffers() + BigInt(8 * cpu));
+  return wordAt(own + offset('ring_buffer_per_cpu', 'reader_page')) + offset('buffer_page', 'page');
+}
+
+const idle = (cpu: number) =>
+  perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu) + offset('rq', 'idle');
+
+/** The cache of dentries: not merged with others, and never without slabs. */
+const cache = pointed('dentry_cache');
+const slotSize = BigInt(kernel.read(cache + offset('kmem_cache', 'size'), 4).getUint32(0, true));
+const slabCounters = offset('slab', 'counters');
+const slabOfCache = () => {
+  for (let index = 0; index < kinds.length; index++) {
+    const page = pageOf(frames.frameAt(index));
+    if (
+      kinds[index] !== KIND['slab-reclaimable'] ||
+      wordAt(page + offset('slab', 'slab_cache')) !== cache
+    )
+      continue;
+    return page;
+  }
+  throw new Error('no slab of dentries');
+};
+
+/** The area of another thread’s stack than the first process has. */
+function otherStack(): bigint {
+  const own = wordAt(task + offset('task_struct', 'stack_vm_area'));
+  const other = stacks.find(({ vm }) => vm !== own);
+  if (!other) throw new Error('there is one stack alone');
+  return other.vm;
+}
+
+const pgd = (space: number) =>
+  (addressSpaces(kernel)[space]?.mm ?? 0n) + offset('mm_struct', 'pgd');
+
 describe('one damaged word makes an incomplete answer', () => {
   const cases: [string, () => Damage][] = [
     ['the order of a free block', () => more(first('free') + offset('page', 'private'), 1n)],
@@ -186,6 +238,42 @@ describe('one damaged word makes an incomplete answer', () => {
     ],
     ['how many per-CPU pages there are', () => more(needSymbol(kernel, 'pcpu_nr_populated'), 1n)],
     ['pages of ftrace', () => word(pointed('ftrace_pages_start'), 0n)],
+    ['how many buckets a table has', () => more(needSymbol(kernel, 'm_hash_mask'), 1n)],
+    [
+      'a table that lies where slabs do',
+      () => word(needSymbol(kernel, 'mount_hashtable'), inSlab()),
+    ],
+    ['a trace buffer that a CPU lacks', () => word(traceBuffers(), 0n)],
+    ['a trace buffer that two CPUs have', () => word(traceBuffers() + 8n, wordAt(traceBuffers()))],
+    ['a page that two trace buffers have', () => word(tracePage(0), wordAt(tracePage(1)))],
+    [
+      'the number of a NUMA node',
+      () => word((zone?.node ?? 0n) + offset('pglist_data', 'node_id'), 7n, 4),
+    ],
+    ['a watermark', () => more((zone?.address ?? 0n) + offset('zone', '_watermark'), 1n << 40n)],
+    ['the size of slots', () => word(cache + offset('kmem_cache', 'size'), slotSize + 8n, 4)],
+    [
+      'the size of slots by which is divided',
+      () => more(cache + offset('kmem_cache', 'reciprocal_size'), 1n),
+    ],
+    [
+      'the size of objects',
+      () => word(cache + offset('kmem_cache', 'object_size'), slotSize + 1n, 4),
+    ],
+    ['how many objects a slab has', () => more(cache + offset('kmem_cache', 'oo'), 1n)],
+    ['how many slots a slab counts', () => more(slabOfCache() + slabCounters, 1n << 16n)],
+    ['how many of its slots are in use', () => more(slabOfCache() + slabCounters, 0x7000n)],
+    ['the idle task of a CPU', () => word(idle(0), 0n)],
+    ['an idle task that two CPUs have', () => word(idle(1), wordAt(idle(0)))],
+    [
+      'a stack that two threads have',
+      () => word(task + offset('task_struct', 'stack_vm_area'), otherStack()),
+    ],
+    ['page tables that two processes have', () => word(pgd(0), wordAt(pgd(1)))],
+    [
+      'a unit of per-CPU memory that another CPU has',
+      () => word(pointed('pcpu_unit_offsets') + 8n, wordAt(pointed('pcpu_unit_offsets'))),
+    ],
   ];
   test.each(cases)('%s', (what, damage) => {
     const changed = damage();

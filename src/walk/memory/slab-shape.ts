@@ -1,0 +1,86 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { readOrNot } from '../read-or-not.js';
+import { StructReader } from '../struct-reader.js';
+
+/** Pages and objects of a slab: `struct kmem_cache_order_objects` has both in one word (mm/slub.c). */
+interface SlabShape {
+  readonly order: number;
+  readonly objects: number;
+}
+
+/** OO_SHIFT and OO_MASK of mm/slub.c. */
+const OBJECTS_BITS = 16;
+
+/** What the slabs of a cache are counted as, together. */
+interface CountedSlabs {
+  readonly slabs: number;
+  readonly frames: number;
+  readonly slots: number;
+  readonly used: number;
+}
+
+/** Holds the sizes of slab caches against what else their `struct kmem_cache` says, and their slabs. */
+export class SlabShapes {
+  readonly #pageSize: number;
+  readonly #shape;
+  readonly #divisor;
+
+  constructor(kernel: Kernel) {
+    this.#pageSize = kernel.facts.pageSize;
+    const cache = kernel.struct('kmem_cache');
+    const has = (path: string) => cache?.member(path) !== undefined;
+    this.#shape =
+      has('oo.x') && has('min.x')
+        ? new StructReader(kernel, 'kmem_cache', ['oo.x', 'min.x'])
+        : null;
+    this.#divisor = has('reciprocal_size.m')
+      ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m'])
+      : null;
+  }
+
+  /** What cannot be true of a cache; undefined: nothing, as far as the dump tells. */
+  fault(
+    cache: bigint,
+    { objectSize, slotSize }: { readonly objectSize: number; readonly slotSize: number },
+    counted: CountedSlabs,
+  ): string | undefined {
+    if (objectSize > slotSize) return `has objects of ${objectSize} bytes in slots of ${slotSize}`;
+    const { used, slots } = counted;
+    if (used > slots) return `has ${used} objects in ${slots} slots`;
+    const divisor = readOrNot(() => this.#divisor?.read(cache).number('reciprocal_size.m'));
+    if (divisor !== undefined && divisor !== reciprocal(slotSize))
+      return `has slots of ${slotSize} bytes, and divides by another size`;
+    const shapes = readOrNot(() => {
+      const view = this.#shape?.read(cache);
+      return view && [shapeOf(view.number('oo.x')), shapeOf(view.number('min.x'))];
+    });
+    if (!shapes) return undefined;
+    for (const { order, objects } of shapes) {
+      const fit = Math.floor((this.#pageSize * 2 ** order) / slotSize);
+      if (fit !== objects) return `has ${objects} objects in a slab that ${fit} fit into`;
+    }
+    const expected = slotsOf(counted, shapes);
+    return expected === slots ? undefined : `has ${slots} slots where ${expected} are due`;
+  }
+}
+
+function shapeOf(word: number): SlabShape {
+  return { order: Math.floor(word / 2 ** OBJECTS_BITS), objects: word % 2 ** OBJECTS_BITS };
+}
+
+/** Slots of so many slabs in so many pages: each has the shape that is wanted, or the least one. */
+function slotsOf({ slabs, frames }: CountedSlabs, shapes: readonly SlabShape[]): number {
+  const [wanted, least] = shapes as [SlabShape, SlabShape];
+  const [large, small] = [2 ** wanted.order, 2 ** least.order];
+  if (large === small) return slabs * wanted.objects;
+  const many = (frames - slabs * small) / (large - small);
+  return many * wanted.objects + (slabs - many) * least.objects;
+}
+
+/** What the kernel divides by a size with (reciprocal_value() in lib/math/reciprocal_div.c). */
+function reciprocal(size: number): number {
+  const bits = BigInt(32 - Math.clz32(size - 1));
+  const divisor = BigInt(size);
+  const multiplier = ((1n << 32n) * ((1n << bits) - divisor)) / divisor + 1n;
+  return Number(BigInt.asUintN(32, multiplier));
+}
