@@ -1,6 +1,6 @@
+import { type CgroupPlace, parseCgroups } from '../../cgroup-place.js';
 import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
-import { type CgroupPlace, parseCgroups } from './cgroup.js';
 
 /** One process. `comm` is text that the process chose itself: up to 15 bytes of anything. */
 export interface ProcessRecord {

@@ -1,10 +1,10 @@
+import { placeOf } from '../../cgroup-place.js';
 import type { Diagnosis } from '../../diagnosis/diagnose.js';
 import type { Finding, OtherEnd } from '../../diagnosis/finding.js';
 import type { PinnedEstimate } from '../../diagnosis/pinned.js';
 import type { VerdictCode } from '../../diagnosis/verdict.js';
 import { AcceptQueues, belongsTo } from '../../host/accept-queues.js';
 import type { Observation } from '../../host/observation.js';
-import { placeOf } from '../../host/proc/cgroup.js';
 import type { SocketMemory } from '../../host/socket.js';
 import { formatCount } from '../text/size.js';
 import { hostWarnings } from './host.js';

@@ -1,0 +1,19 @@
+import type { KernelFacts } from '../../kernel/kernel.js';
+import type { Warning } from '../../walk/warnings.js';
+import type { ProcessFigures } from './process.js';
+
+/** The answer to `procs`: what each process really holds. */
+export interface ProcsAnswer {
+  /** Undefined: /proc told it, and no kernel's memory was read. */
+  readonly kernel: KernelFacts | undefined;
+  readonly processes: readonly ProcessFigures[];
+  readonly kernelThreads: number;
+  /** They have ended, and have no memory. */
+  readonly zombies: number;
+  /** They ended while others were looked at. */
+  readonly gone: number;
+  /** Processes of which some figure may not be seen. */
+  readonly notShown: number;
+  readonly warnings: readonly Warning[];
+  readonly complete: boolean;
+}

@@ -1,0 +1,40 @@
+import type { ProcsAnswer } from './answer.js';
+import { groupsOf, type ProcessGroup, type ProcessGrouping } from './groups.js';
+import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
+
+/** By what processes can be sorted: the largest first. */
+export const SORTS = [...SIZES, 'threads', 'ageSeconds', 'oomScore', 'oomScoreAdj'] as const;
+
+export type ProcessSort =
+  | keyof ProcessSizes
+  | 'threads'
+  | 'ageSeconds'
+  | 'oomScore'
+  | 'oomScoreAdj';
+
+/** Which processes are asked for; undefined: all. */
+export interface Choice {
+  readonly sort?: ProcessSort | undefined;
+  readonly by?: ProcessGrouping | undefined;
+  readonly select?: ((process: ProcessFigures) => boolean) | undefined;
+}
+
+/** An answer as it was asked for: the processes that were chosen, sorted, and added up. */
+export interface ChosenProcs extends ProcsAnswer {
+  readonly groups: readonly ProcessGroup[] | undefined;
+}
+
+/** @param nameOf the name of a user by its number */
+export function chosen(
+  answer: ProcsAnswer,
+  { sort = 'freed', by, select = () => true }: Choice,
+  nameOf: (uid: number) => string,
+): ChosenProcs {
+  const processes = answer.processes
+    .filter(select)
+    .toSorted((a, b) => (b[sort] ?? -1) - (a[sort] ?? -1) || a.pid - b.pid);
+  const size = (SIZES as readonly string[]).includes(sort) ? (sort as keyof ProcessSizes) : 'freed';
+  const groups =
+    by && groupsOf(processes, by, nameOf).toSorted((a, b) => (b[size] ?? -1) - (a[size] ?? -1));
+  return { ...answer, processes, groups };
+}

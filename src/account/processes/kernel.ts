@@ -1,0 +1,210 @@
+import { placeOf } from '../../cgroup-place.js';
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { FrameMap } from '../../walk/memory/frame-map.js';
+import { scanFrames } from '../../walk/memory/frame-scan.js';
+import { onlineRanges } from '../../walk/memory/online.js';
+import { ramRanges } from '../../walk/memory/ram.js';
+import { type AddressSpace, addressSpaces } from '../../walk/processes/address-spaces.js';
+import { ProcessFactReader } from '../../walk/processes/process-facts.js';
+import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
+import { StructReader } from '../../walk/struct-reader.js';
+import { CgroupReader } from '../../walk/tasks/cgroup.js';
+import { TaskReader } from '../../walk/tasks/tasks.js';
+import { Warnings } from '../../walk/warnings.js';
+import { codeOf } from '../memory/missed.js';
+import { accountAll } from '../sockets.js';
+import type { ProcsAnswer } from './answer.js';
+import { type MappedPages, MappingCounts } from './mapped-pages.js';
+import { ownBytes, type ProcessFigures } from './process.js';
+
+/**
+ * What each process holds, by its page tables, and by the census what its sockets pin.
+ *
+ * @param progress told now and then which part is done, 0 to 1
+ * @throws {KernelError} `unsupported-layout` where the engine walks no page tables; `no-symbols`,
+ *   `damaged`; {@link ReadError}: processes, RAM or its struct pages cannot be found
+ */
+export function kernelProcesses(
+  kernel: Kernel,
+  progress: (part: number) => void = () => {},
+): ProcsAnswer {
+  if (!kernel.userPages)
+    throw new KernelError(
+      'unsupported-layout',
+      'this engine does not walk page tables of processes',
+    );
+  const warnings = new Warnings();
+  const lost = (message: string) => warnings.add('unreadable', message);
+  const ram = ramRanges(kernel, lost);
+  const frames = new FrameMap(onlineRanges(kernel, ram, lost));
+  const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
+  if (scan.unread + scan.torn > 0)
+    lost(
+      `the struct pages of ${scan.unread + scan.torn} page frames cannot be read, or contradict others`,
+    );
+  const spaces = addressSpaces(kernel);
+  const counts = new MappingCounts(kernel, frames, scan.kinds);
+  const whole = new Set<AddressSpace>();
+  for (const space of spaces) {
+    try {
+      counts.add(space);
+      whole.add(space);
+    } catch (error) {
+      warnings.add(codeOf(error), `${nameOf(space)}: ${(error as Error).message}`);
+    }
+  }
+  const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
+  const reader = new Reader(kernel, warnings);
+  const processes = spaces.map((space) => {
+    const own = network?.get(space.processes[0]?.pid ?? 0);
+    return reader.figures(space, whole.has(space) ? counts.of(space) : undefined, {
+      // Who has no sockets pins nothing.
+      pinned: network && (own?.pinned ?? 0),
+      freed: network && (own?.freed ?? 0),
+      // Of what others share with one that cannot be read, the shares are not known.
+      shares: whole.size === spaces.length,
+    });
+  });
+  return {
+    kernel: kernel.facts,
+    processes,
+    ...othersOf(kernel, spaces),
+    gone: 0,
+    notShown: 0,
+    warnings: warnings.list(),
+    complete: warnings.list().length === 0 && processes.every(({ complete }) => complete),
+  };
+}
+
+interface Network {
+  readonly pinned: number | undefined;
+  readonly freed: number | undefined;
+  readonly shares: boolean;
+}
+
+/** Reads what is known of an address space, and puts it beside what its page tables map. */
+class Reader {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #facts: ProcessFactReader;
+  readonly #counts: ResidentCountReader;
+  readonly #cgroups: CgroupReader;
+  readonly #memory;
+
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+    this.#facts = new ProcessFactReader(kernel);
+    this.#counts = new ResidentCountReader(kernel);
+    this.#cgroups = new CgroupReader(kernel);
+    this.#memory = new StructReader(kernel, 'mm_struct', ['locked_vm']);
+  }
+
+  figures(
+    space: AddressSpace,
+    mapped: MappedPages | undefined,
+    { pinned, freed, shares }: Network,
+  ): ProcessFigures {
+    const { pageSize } = this.#kernel.facts;
+    const [first, ...others] = space.processes;
+    const counted = this.#told(space, () => this.#counts.read(space));
+    const facts = first && this.#told(space, () => this.#facts.read(first));
+    const path = first && this.#told(space, () => this.#cgroups.path(first.address));
+    const locked = this.#told(space, () => this.#memory.read(space.mm).number('locked_vm'));
+    const agree = this.#agree(space, mapped, counted?.anonymous);
+    const bytes = (pages: number | undefined) =>
+      pages === undefined ? null : Math.round(pages * pageSize);
+    const sizes = {
+      rss: bytes(mapped && mapped.anonymous + mapped.file + mapped.shmem),
+      pss: shares ? bytes(mapped?.proportional) : null,
+      uss: shares ? bytes(mapped?.alone) : null,
+      anonymous: bytes(mapped?.anonymous),
+      file: bytes(mapped?.file),
+      shmem: bytes(mapped?.shmem),
+      swap: bytes(counted?.swapped),
+      // Who else has a page in swap is not read.
+      swapPss: counted?.swapped === 0 ? 0 : null,
+      hugetlb: bytes(mapped?.hugetlb),
+      pageTables: bytes(mapped?.tables),
+      locked: bytes(locked),
+      network: pinned ?? null,
+    };
+    const own = ownBytes(sizes);
+    return {
+      pid: first?.pid ?? 0,
+      comm: first?.comm ?? '',
+      uid: facts?.uid ?? null,
+      nsPids: facts?.nsPids ?? [],
+      cgroup: path === undefined ? null : placeOf(path),
+      threads: facts?.threads ?? null,
+      ageSeconds: facts?.ageSeconds ?? null,
+      oomScore: null,
+      oomScoreAdj: facts?.oomScoreAdj ?? null,
+      sharedWith: others.map(({ pid }) => pid),
+      ...sizes,
+      freed: own === null ? null : own + (freed ?? 0),
+      complete: agree && sizes.pss !== null && pinned !== undefined && facts !== undefined,
+    };
+  }
+
+  /** Each thread may be amid a fault, which counts a page before it is mapped. */
+  #agree(space: AddressSpace, mapped: MappedPages | undefined, counted?: number): boolean {
+    if (!mapped || counted === undefined) return false;
+    if (this.#kernel.facts.live) return true;
+    if (Math.abs(counted - mapped.anonymous) <= space.threads) return true;
+    const message = `${nameOf(space)} counts ${counted} anonymous pages, and its page tables map ${mapped.anonymous}`;
+    this.#warnings.add('corrupt', message);
+    return false;
+  }
+
+  #told<T>(space: AddressSpace, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      this.#warnings.add(codeOf(error), `${nameOf(space)}: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+}
+
+/** What the sockets of each process pin, and what of it nobody else holds; undefined: it cannot be told. */
+function networkOf(
+  kernel: Kernel,
+  warnings: Warnings,
+  progress: (part: number) => void,
+): ReadonlyMap<number, { pinned: number; freed: number }> | undefined {
+  try {
+    const census = accountAll(kernel, { progress });
+    for (const { code, message } of census.warnings) warnings.add(code, message);
+    const known = new Map<number, { pinned: number; freed: number }>();
+    for (const { key, total, freedIfKilled } of census.processes) {
+      const pid = /^\d+(?= )/.exec(key)?.[0];
+      if (pid !== undefined)
+        known.set(Number(pid), { pinned: total.pinnedBytes, freed: freedIfKilled?.low ?? 0 });
+    }
+    return known;
+  } catch (error) {
+    warnings.add(codeOf(error), `what sockets pin: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** Tasks that have no memory of their own. */
+function othersOf(
+  kernel: Kernel,
+  spaces: readonly AddressSpace[],
+): { kernelThreads: number; zombies: number } {
+  const own = new Set(spaces.flatMap(({ processes }) => processes.map(({ address }) => address)));
+  let [kernelThreads, zombies] = [0, 0];
+  for (const { kernelThread, address } of new TaskReader(kernel).processes()) {
+    if (kernelThread) kernelThreads++;
+    else if (!own.has(address)) zombies++;
+  }
+  return { kernelThreads, zombies };
+}
+
+function nameOf({ processes }: AddressSpace): string {
+  const [first] = processes;
+  return first === undefined ? 'a process' : `pid ${first.pid}`;
+}

@@ -1,0 +1,59 @@
+import type { CgroupPlace } from '../../cgroup-place.js';
+
+/** What a process's memory comes to, bytes; null: it cannot be told. */
+export interface ProcessSizes {
+  /** Pages that it maps, those that others map too among them; huge pages of hugetlb are not. */
+  readonly rss: number | null;
+  /** The same, each page divided among all mappings of it. */
+  readonly pss: number | null;
+  /** Of its pages, those that have no other mapping. */
+  readonly uss: number | null;
+  readonly anonymous: number | null;
+  readonly file: number | null;
+  readonly shmem: number | null;
+  readonly swap: number | null;
+  readonly swapPss: number | null;
+  readonly hugetlb: number | null;
+  readonly pageTables: number | null;
+  readonly locked: number | null;
+  /** Memory of the network that its sockets pin, with what others hold of it too. */
+  readonly network: number | null;
+  /**
+   * What its death gives back at least: USS, swap, page tables, and what its sockets alone hold. Null where
+   * one of the first three is; the sockets' part counts where it is known.
+   */
+  readonly freed: number | null;
+}
+
+/** Names of the sizes, in the order in which they are told. */
+export const SIZES = [
+  ...(['rss', 'pss', 'uss', 'anonymous', 'file', 'shmem', 'swap', 'swapPss'] as const),
+  ...(['hugetlb', 'pageTables', 'locked', 'network', 'freed'] as const),
+] as const satisfies readonly (keyof ProcessSizes)[];
+
+/** A process, or several that share their memory. Text is hostile. */
+export interface ProcessFigures extends ProcessSizes {
+  readonly pid: number;
+  readonly comm: string;
+  readonly uid: number | null;
+  /** Its pid in each pid namespace, ours first; []: not known. */
+  readonly nsPids: readonly number[];
+  readonly cgroup: CgroupPlace | null;
+  readonly threads: number | null;
+  readonly ageSeconds: number | null;
+  readonly oomScore: number | null;
+  readonly oomScoreAdj: number | null;
+  /** Other processes with the same memory (CLONE_VM, vfork), which have no row of their own. */
+  readonly sharedWith: readonly number[];
+  /** Of what can be told of a process here, all is. */
+  readonly complete: boolean;
+}
+
+/** Memory that comes back when a process dies, but for what its sockets hold. */
+export function ownBytes({
+  uss,
+  swap,
+  pageTables,
+}: Pick<ProcessSizes, 'uss' | 'swap' | 'pageTables'>): number | null {
+  return uss === null || swap === null || pageTables === null ? null : uss + swap + pageTables;
+}

@@ -1,0 +1,152 @@
+import { parseCgroups } from '../../cgroup-place.js';
+import type {
+  ProcessMemoryRecord,
+  ProcessRecords,
+  SmapsSums,
+  StatusSizes,
+} from '../../process-records.js';
+import { HostError, isHostError } from '../error.js';
+import type { HostSource } from '../host-source.js';
+import { sumSmaps } from './smaps.js';
+
+/**
+ * Reads all of them, one after the other: each is a moment of its own.
+ *
+ * @param only of these pids alone; undefined: of all
+ * @throws {HostError} if /proc cannot be listed
+ */
+export function readProcesses(source: HostSource, only?: ReadonlySet<number>): ProcessRecords {
+  const uptime = uptimeOf(source);
+  const processes: ProcessMemoryRecord[] = [];
+  let [kernelThreads, zombies, gone] = [0, 0, 0];
+  const names = source.list('/proc');
+  for (const name of names) {
+    if (!/^[1-9]\d{0,9}$/.test(name)) continue;
+    const pid = Number(name);
+    if (only && !only.has(pid)) continue;
+    const read = readOne(source, pid, uptime);
+    if (read === 'kernel thread') kernelThreads++;
+    else if (read === 'zombie') zombies++;
+    else if (read === 'gone') gone++;
+    else processes.push(read);
+  }
+  return { processes, kernelThreads, zombies, gone, hidden: !names.includes('1') };
+}
+
+/** PF_KTHREAD (include/linux/sched.h), of field 9 of /proc/PID/stat. */
+const PF_KTHREAD = 0x0020_0000;
+
+/** Clock ticks a second in /proc (USER_HZ): 100 on every Linux that Node runs on. */
+const TICKS = 100;
+
+function readOne(
+  source: HostSource,
+  pid: number,
+  uptime: number | null,
+): ProcessMemoryRecord | 'kernel thread' | 'zombie' | 'gone' {
+  const folder = `/proc/${pid}`;
+  try {
+    const stat = source.readText(`${folder}/stat`);
+    // The name may hold anything: fields are counted from its last parenthesis.
+    const end = stat.lastIndexOf(')');
+    const comm = stat.slice(stat.indexOf('(') + 1, end);
+    const fields = stat.slice(end + 2).split(' ');
+    const [state = '', flags = 0, began] = [fields[0], Number(fields[6]), Number(fields[19])];
+    if ((flags & PF_KTHREAD) !== 0) return 'kernel thread';
+    const status = statusOf(source.readText(`${folder}/status`));
+    const sums = smapsOf(source, folder);
+    // A zombie has let go of its memory; so has, for a moment, one that ends while it is read.
+    if (!sums && !status.sizes) return state === 'Z' ? 'zombie' : 'gone';
+    return {
+      pid,
+      comm,
+      uid: status.uid,
+      nsPids: status.nsPids,
+      cgroup: parseCgroups(textOrNone(source, `${folder}/cgroup`)),
+      threads: status.threads,
+      ageSeconds:
+        uptime === null || !Number.isFinite(began)
+          ? null
+          : Math.max(0, Math.round(uptime - (began ?? 0) / TICKS)),
+      oomScore: numberIn(textOrNone(source, `${folder}/oom_score`)),
+      oomScoreAdj: numberIn(textOrNone(source, `${folder}/oom_score_adj`)),
+      status: status.sizes,
+      sums: sums ?? null,
+    };
+  } catch (error) {
+    if (isHostError(error, 'gone')) return 'gone';
+    throw error;
+  }
+}
+
+/** Undefined where there is none: it may not be looked at, or has no memory of its own. */
+function smapsOf(source: HostSource, folder: string): SmapsSums | undefined {
+  for (const file of ['smaps_rollup', 'smaps']) {
+    try {
+      const sums = sumSmaps(source.readText(`${folder}/${file}`));
+      if (sums) return sums;
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      if (error.code === 'denied') return undefined;
+    }
+  }
+  return undefined;
+}
+
+function statusOf(text: string): {
+  readonly uid: number | null;
+  readonly nsPids: readonly number[];
+  readonly threads: number | null;
+  readonly sizes: StatusSizes | null;
+} {
+  // The first line is the name, which the process chose.
+  const fields = text.slice(text.indexOf('\n') + 1);
+  const bytes = (name: string): number | null => {
+    const found = new RegExp(`^${name}:\\s*(\\d{1,15}) kB$`, 'm').exec(fields)?.[1];
+    return found === undefined ? null : Number(found) * 1024;
+  };
+  const first = (name: string): number | null => {
+    const found = new RegExp(`^${name}:\\s*(\\d{1,10})`, 'm').exec(fields)?.[1];
+    return found === undefined ? null : Number(found);
+  };
+  const pids = /^NSpid:((?:\s+\d{1,10})+)$/m.exec(fields)?.[1];
+  const rss = bytes('VmRSS');
+  return {
+    uid: first('Uid'),
+    nsPids: pids === undefined ? [] : pids.trim().split(/\s+/).map(Number),
+    threads: first('Threads'),
+    sizes:
+      rss === null
+        ? null
+        : {
+            rss,
+            anonymous: bytes('RssAnon'),
+            file: bytes('RssFile'),
+            shmem: bytes('RssShmem'),
+            swap: bytes('VmSwap'),
+            pageTables: bytes('VmPTE'),
+            locked: bytes('VmLck'),
+            hugetlb: bytes('HugetlbPages'),
+          },
+  };
+}
+
+function uptimeOf(source: HostSource): number | null {
+  const text = /^(\d{1,15}(?:\.\d{1,9})?) /.exec(textOrNone(source, '/proc/uptime'))?.[1];
+  return text === undefined ? null : Number(text);
+}
+
+function numberIn(text: string): number | null {
+  const trimmed = text.trim();
+  return /^-?\d{1,10}$/.test(trimmed) ? Number(trimmed) : null;
+}
+
+function textOrNone(source: HostSource, path: string): string {
+  try {
+    return source.readText(path);
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    // That the process itself is gone shows in what is read of it next, or was read before.
+    return '';
+  }
+}

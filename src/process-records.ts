@@ -1,0 +1,61 @@
+import type { CgroupPlace } from './cgroup-place.js';
+
+/**
+ * What /proc/PID/smaps says of mappings, and smaps_rollup of all of them together (fs/proc/task_mmu.c): the
+ * sums, bytes.
+ */
+export interface SmapsSums {
+  readonly rss: number;
+  readonly pss: number;
+  /** Pages that no other mapping has: Private_Clean and Private_Dirty. */
+  readonly uss: number;
+  readonly anonymous: number;
+  readonly swap: number;
+  /** Null: before 4.3 the kernel did not tell. */
+  readonly swapPss: number | null;
+  /** Private_Hugetlb and Shared_Hugetlb, which are in none of the figures before. */
+  readonly hugetlb: number;
+  readonly locked: number;
+}
+
+/** What /proc tells of one process and its memory, bytes. `comm` is hostile. */
+export interface ProcessMemoryRecord {
+  readonly pid: number;
+  readonly comm: string;
+  readonly uid: number | null;
+  /** Its pid in each pid namespace, ours first; [] when not shown. */
+  readonly nsPids: readonly number[];
+  readonly cgroup: CgroupPlace | null;
+  readonly threads: number | null;
+  readonly ageSeconds: number | null;
+  readonly oomScore: number | null;
+  readonly oomScoreAdj: number | null;
+  /** VmRSS and what it is made of, as /proc/PID/status shows it to everybody. */
+  readonly status: StatusSizes | null;
+  /** Null: it may not be looked at. */
+  readonly sums: SmapsSums | null;
+}
+
+/** The kernel keeps these counters for each CPU, and adds them now and then: they may be some pages off. */
+export interface StatusSizes {
+  readonly rss: number;
+  readonly anonymous: number | null;
+  readonly file: number | null;
+  readonly shmem: number | null;
+  readonly swap: number | null;
+  readonly pageTables: number | null;
+  readonly locked: number | null;
+  readonly hugetlb: number | null;
+}
+
+/** All processes of a host that have memory. */
+export interface ProcessRecords {
+  readonly processes: readonly ProcessMemoryRecord[];
+  readonly kernelThreads: number;
+  /** They have ended, and wait for their parents to ask how. */
+  readonly zombies: number;
+  /** They ended while the others were read. */
+  readonly gone: number;
+  /** /proc hides processes of other users (hidepid): how many is not known. */
+  readonly hidden: boolean;
+}

@@ -1,0 +1,63 @@
+import type { ChosenProcs } from '../../account/processes/chosen.js';
+import { totalOf } from '../../account/processes/groups.js';
+import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
+import { kernelJson } from '../kernel-json.js';
+import type { ProcsJson } from './schema.js';
+
+export function procsJson(answer: ChosenProcs): ProcsJson {
+  const { kernel, processes, groups, kernelThreads, zombies, gone, notShown } = answer;
+  const { processes: many, complete: summed, ...total } = totalOf(processes);
+  return {
+    schema: 'kdump-mem.procs/1',
+    kernel: kernel === undefined ? null : kernelJson(kernel),
+    source: kernel === undefined ? 'proc' : kernel.source,
+    processes: processes.map(processJson),
+    total: { processes: many, ...sizesJson(total), complete: summed },
+    ...(groups === undefined
+      ? {}
+      : {
+          groups: groups.map((group) => ({
+            key: group.key,
+            processes: group.processes,
+            ...sizesJson(group),
+            complete: group.complete,
+          })),
+        }),
+    ...{ kernelThreads, zombies, gone, notShown },
+    complete: answer.complete,
+    warnings: [...answer.warnings],
+  };
+}
+
+/** One process, as an element of `processes` and as a line of --ndjson. */
+export function processJson(process: ProcessFigures): ProcsJson['processes'][number] {
+  const { pid, comm, uid, nsPids, cgroup, threads, oomScore, oomScoreAdj, ageSeconds } = process;
+  return {
+    ...{ pid, comm, uid, nsPids: [...nsPids] },
+    cgroup: cgroup?.path ?? null,
+    pod: cgroup?.pod ?? null,
+    container: cgroup?.container ?? null,
+    ...sizesJson(process),
+    ...{ threads, oomScore, oomScoreAdj, ageSeconds },
+    sharedWith: [...process.sharedWith],
+    complete: process.complete,
+  };
+}
+
+function sizesJson(sizes: ProcessSizes) {
+  return {
+    rssBytes: sizes.rss,
+    pssBytes: sizes.pss,
+    ussBytes: sizes.uss,
+    anonBytes: sizes.anonymous,
+    fileBytes: sizes.file,
+    shmemBytes: sizes.shmem,
+    swapBytes: sizes.swap,
+    swapPssBytes: sizes.swapPss,
+    hugetlbBytes: sizes.hugetlb,
+    pageTableBytes: sizes.pageTables,
+    lockedBytes: sizes.locked,
+    networkPinnedBytes: sizes.network,
+    freedIfKilledBytes: sizes.freed,
+  };
+}

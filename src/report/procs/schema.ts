@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { kernelSchema, warningSchema } from '../schema.js';
+
+/**
+ * `kdump-mem procs --json`, version 1. Sizes are bytes, null where they cannot be told. Text (comm, paths of
+ * cgroups) is as the kernel has it: JSON escapes it.
+ */
+
+const bytes = z.int().nonnegative().nullable();
+const number = z.int().nullable();
+
+const sizes = {
+  rssBytes: bytes,
+  pssBytes: bytes,
+  /** Pages that have no other mapping. */
+  ussBytes: bytes,
+  anonBytes: bytes,
+  fileBytes: bytes,
+  shmemBytes: bytes,
+  swapBytes: bytes,
+  swapPssBytes: bytes,
+  /** Huge pages of hugetlb, which are in none of the figures before. */
+  hugetlbBytes: bytes,
+  pageTableBytes: bytes,
+  lockedBytes: bytes,
+  /** Memory of the network that its sockets pin. Null: not told by this source. */
+  networkPinnedBytes: bytes,
+  /** USS, swap, page tables, and what its sockets alone hold. */
+  freedIfKilledBytes: bytes,
+};
+
+const process = z.strictObject({
+  pid: z.int().nonnegative(),
+  comm: z.string(),
+  uid: number,
+  /** Its pid in each pid namespace, the machine's first. */
+  nsPids: z.array(z.int()),
+  cgroup: z.string().nullable(),
+  pod: z.string().nullable(),
+  container: z.string().nullable(),
+  ...sizes,
+  threads: number,
+  oomScore: number,
+  oomScoreAdj: number,
+  ageSeconds: number,
+  /** Processes that share this memory, and have no entry of their own. */
+  sharedWith: z.array(z.int()),
+  complete: z.boolean(),
+});
+
+const group = z.strictObject({
+  key: z.string().nullable(),
+  processes: z.int().nonnegative(),
+  ...sizes,
+  complete: z.boolean(),
+});
+
+export const procsSchema = z.strictObject({
+  schema: z.literal('kdump-mem.procs/1'),
+  kernel: kernelSchema.nullable(),
+  source: z.enum(['vmcore', 'kcore', 'proc']),
+  /** What comes back if one dies the largest first, or as --sort says. */
+  processes: z.array(process),
+  total: group.omit({ key: true }),
+  groups: z.array(group).optional(),
+  kernelThreads: z.int().nonnegative(),
+  zombies: z.int().nonnegative(),
+  /** They ended while others were looked at. */
+  gone: z.int().nonnegative(),
+  /** Some figure of theirs may not be seen. */
+  notShown: z.int().nonnegative(),
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+});
+
+export type ProcsJson = z.infer<typeof procsSchema>;

@@ -1,0 +1,147 @@
+import type { ChosenProcs } from '../../account/processes/chosen.js';
+import { type ProcessGroup, totalOf } from '../../account/processes/groups.js';
+import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable } from '../text/table.js';
+
+export interface ProcsTextOptions {
+  /** Rows. */
+  readonly limit: number;
+  readonly verbose?: boolean | undefined;
+  /** The options that name the dump, for the next command; a line of shell words. */
+  readonly source: string;
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width: number | null;
+}
+
+/** The answer to `procs`: how much, whose most of it is, then a table, its sum, and what to ask next. */
+export function procsText(answer: ChosenProcs, options: ProcsTextOptions): string {
+  const { limit, width, source, verbose = false } = options;
+  const { processes, groups } = answer;
+  const said = (text: string) => wrap(text, width).join('\n');
+  const rows = groups ?? processes;
+  const more = rows.length - limit;
+  return [
+    said(headline(answer)),
+    groups
+      ? renderTable(GROUP_COLUMNS, groups.slice(0, limit), width)
+      : renderTable(columnsOf(answer, verbose), processes.slice(0, limit), width),
+    ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
+    said(totalWords(answer)),
+    ...othersWords(answer).map(said),
+    `Next: kdump-mem memory ${source}`,
+  ].join('\n\n');
+}
+
+function headline({ processes }: ChosenProcs): string {
+  const { pss, swap, pageTables } = totalOf(processes);
+  const first = processes.find(({ freed }) => freed !== null);
+  const largest =
+    first === undefined ? '' : ` ${who(first)} would give back most: ${known(first.freed)}.`;
+  return `${formatCount(processes.length)} processes: ${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}`;
+}
+
+function totalWords({ processes }: ChosenProcs): string {
+  const { uss, pss, rss, swap, network, complete } = totalOf(processes);
+  const part = complete ? '' : ' as far as it may be seen';
+  const sockets = network === null ? '' : `, sockets ${formatSize(network)}`;
+  return `All of them${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (shared pages again for each), swap ${known(swap)}${sockets}.`;
+}
+
+function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
+  const others = [
+    ...(kernelThreads > 0 ? [`${formatCount(kernelThreads)} kernel threads`] : []),
+    ...(zombies > 0 ? [`${formatCount(zombies)} that have ended (zombies)`] : []),
+    ...(gone > 0 ? [`${formatCount(gone)} that ended meanwhile`] : []),
+  ];
+  return others.length === 0
+    ? []
+    : [`Not listed, without memory of their own: ${others.join(', ')}.`];
+}
+
+function who({ pid, comm }: ProcessFigures): string {
+  return `pid ${pid} (${escapeText(comm)})`;
+}
+
+function known(bytes: number | null): string {
+  return bytes === null ? '?' : formatSize(bytes);
+}
+
+function sizeColumn<Row extends ProcessSizes>(
+  heading: string,
+  size: keyof ProcessSizes,
+  spare?: number,
+): Column<Row> {
+  const column = { heading, align: 'right', value: (row: Row) => known(row[size]) } as const;
+  return spare === undefined ? column : { ...column, spare };
+}
+
+function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<ProcessFigures>[] {
+  const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
+  return [
+    { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
+    sizeColumn('GIVES BACK', 'freed'),
+    sizeColumn('USS', 'uss'),
+    sizeColumn('PSS', 'pss', 3),
+    sizeColumn('RSS', 'rss', 2),
+    ...(any('swap') ? [sizeColumn<ProcessFigures>('SWAP', 'swap', 1)] : []),
+    ...(any('network') ? [sizeColumn<ProcessFigures>('SOCKETS', 'network', 1)] : []),
+    ...(any('hugetlb') ? [sizeColumn<ProcessFigures>('HUGETLB', 'hugetlb', 1)] : []),
+    ...(verbose
+      ? [
+          sizeColumn<ProcessFigures>('ANON', 'anonymous', 5),
+          sizeColumn<ProcessFigures>('FILE', 'file', 6),
+          sizeColumn<ProcessFigures>('SHMEM', 'shmem', 6),
+          sizeColumn<ProcessFigures>('TABLES', 'pageTables', 7),
+          sizeColumn<ProcessFigures>('LOCKED', 'locked', 7),
+          numberColumn('THREADS', ({ threads }) => threads),
+          numberColumn('AGE S', ({ ageSeconds }) => ageSeconds),
+          numberColumn('OOM', ({ oomScore }) => oomScore),
+          numberColumn('OOM ADJ', ({ oomScoreAdj }) => oomScoreAdj),
+        ]
+      : []),
+    { heading: 'COMMAND', value: commandOf },
+    {
+      heading: 'WHERE',
+      value: whereOf,
+      shrinks: { keeps: 'ends', least: 12 },
+      spare: 4,
+    },
+  ];
+}
+
+function numberColumn(
+  heading: string,
+  of: (process: ProcessFigures) => number | null,
+): Column<ProcessFigures> {
+  return { heading, align: 'right', value: (row) => String(of(row) ?? '?'), spare: 8 };
+}
+
+function commandOf({ comm, sharedWith }: ProcessFigures): string {
+  const others = sharedWith.length === 0 ? '' : ` (shared with pid ${sharedWith.join(', ')})`;
+  return `${escapeText(comm)}${others}`;
+}
+
+/** Pod, container or cgroup, and its pid there. */
+function whereOf({ cgroup, nsPids }: ProcessFigures): string {
+  const own = nsPids.length > 1 ? ` pid ${nsPids.at(-1)} inside` : '';
+  if (cgroup?.pod) return `pod ${escapeText(cgroup.pod)}${own}`;
+  if (cgroup?.container) return `container ${escapeText(cgroup.container.slice(0, 12))}${own}`;
+  return `${cgroup === null || cgroup.path === '/' ? '' : escapeText(cgroup.path)}${own}`.trim();
+}
+
+const GROUP_COLUMNS: readonly Column<ProcessGroup>[] = [
+  {
+    heading: 'OF',
+    value: ({ key }) => (key === null ? '(none)' : escapeText(key)),
+    shrinks: { keeps: 'ends', least: 12 },
+  },
+  { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
+  sizeColumn('GIVES BACK', 'freed'),
+  sizeColumn('USS', 'uss'),
+  sizeColumn('PSS', 'pss'),
+  sizeColumn('SWAP', 'swap', 1),
+  sizeColumn('SOCKETS', 'network', 2),
+];

@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import { readProcesses } from '../../../src/host/proc/process-memory.js';
+import { sumSmaps } from '../../../src/host/proc/smaps.js';
+import { FakeHost } from '../fake-host.js';
+
+const ROLLUP = `55d0-7ffc ---p 00000000 00:00 0                          [rollup]
+Rss:                 100 kB
+Pss:                  60 kB
+Pss_Dirty:            30 kB
+Shared_Clean:         48 kB
+Shared_Dirty:          4 kB
+Private_Clean:         8 kB
+Private_Dirty:        40 kB
+Anonymous:            40 kB
+Shared_Hugetlb:     2048 kB
+Private_Hugetlb:    4096 kB
+Swap:                 12 kB
+SwapPss:               6 kB
+Locked:                4 kB
+`;
+
+const status = (name: string, ...more: string[]) =>
+  [`Name:\t${name}`, 'Tgid:\t7', 'Uid:\t33\t0\t0\t0', ...more, 'Threads:\t3', ''].join('\n');
+const stat = (pid: number, name: string, state = 'S', flags = 4194304, began = 5000) =>
+  `${pid} (${name}) ${state} 1 1 1 0 -1 ${flags} 1 2 3 4 5 6 7 8 20 0 3 0 ${began} 1 2 3\n`;
+const MEMORY = ['VmLck:\t       4 kB', 'VmRSS:\t     104 kB', 'RssAnon:\t      40 kB'];
+const FILES = ['RssFile:\t      60 kB', 'RssShmem:\t       4 kB', 'VmPTE:\t      44 kB'];
+
+/** Files of one process; those that are left out are gone. */
+function add(host: FakeHost, pid: number, files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) host.files.set(`/proc/${pid}/${name}`, text);
+}
+
+describe('processes of /proc', () => {
+  test('one is told with all that its files say', () => {
+    const host = new FakeHost();
+    host.files.set('/proc/uptime', '90.25 100.00\n');
+    add(host, 1, {
+      stat: stat(1, 'a) S 2 (b'),
+      status: status('a) S 2 (b', ...MEMORY, ...FILES, 'VmSwap:\t12 kB', 'NSpid:\t1\t9'),
+      smaps_rollup: ROLLUP,
+      cgroup: '0::/kubepods/pod0123\n',
+      oom_score: '670\n',
+      oom_score_adj: '-500\n',
+    });
+    const { processes, ...rest } = readProcesses(host);
+    expect(rest).toEqual({ kernelThreads: 0, zombies: 0, gone: 0, hidden: false });
+    expect(processes).toEqual([
+      {
+        pid: 1,
+        comm: 'a) S 2 (b',
+        uid: 33,
+        nsPids: [1, 9],
+        cgroup: expect.objectContaining({ path: '/kubepods/pod0123' }),
+        threads: 3,
+        ageSeconds: 40,
+        oomScore: 670,
+        oomScoreAdj: -500,
+        status: {
+          ...{ rss: 104 * 1024, anonymous: 40 * 1024, file: 60 * 1024, shmem: 4096 },
+          ...{ swap: 12 * 1024, pageTables: 44 * 1024, locked: 4096, hugetlb: null },
+        },
+        sums: {
+          ...{ rss: 100 * 1024, pss: 60 * 1024, uss: 48 * 1024, anonymous: 40 * 1024 },
+          ...{ swap: 12 * 1024, swapPss: 6 * 1024, hugetlb: 6 * 2 ** 20, locked: 4096 },
+        },
+      },
+    ]);
+  });
+
+  test('kernel threads, zombies and those that ended meanwhile have no memory', () => {
+    const host = new FakeHost();
+    add(host, 1, {
+      stat: stat(1, 'init'),
+      status: status('init', ...MEMORY),
+      smaps_rollup: ROLLUP,
+    });
+    add(host, 2, { stat: stat(2, 'kthreadd', 'S', 0x20_0040), status: status('kthreadd') });
+    add(host, 3, { stat: stat(3, 'dead', 'Z'), status: status('dead'), smaps_rollup: '' });
+    add(host, 4, { stat: stat(4, 'ending') });
+    add(host, 5, { stat: stat(5, 'ending'), status: status('ending'), smaps_rollup: '' });
+    const { processes, ...rest } = readProcesses(host);
+    expect(processes.map(({ pid }) => pid)).toEqual([1]);
+    expect(rest).toEqual({ kernelThreads: 1, zombies: 1, gone: 2, hidden: false });
+  });
+
+  test('a name that looks like a field of status is none', () => {
+    const host = new FakeHost();
+    const lying = 'x\\nVmRSS:\t9 kB';
+    add(host, 1, { stat: stat(1, lying), status: status(lying, ...MEMORY), smaps_rollup: ROLLUP });
+    expect(readProcesses(host).processes[0]?.status?.rss).toBe(104 * 1024);
+  });
+
+  test('of one that may not be looked at everybody sees the size, and nobody its parts', () => {
+    const host = new FakeHost();
+    add(host, 1, {
+      stat: stat(1, 'init'),
+      status: status('init', ...MEMORY),
+      smaps_rollup: 'denied',
+    });
+    const [process] = readProcesses(host).processes;
+    expect(process?.sums).toBeNull();
+    expect(process?.status?.rss).toBe(104 * 1024);
+  });
+
+  test('smaps does where there is no smaps_rollup: all mappings are added', () => {
+    const host = new FakeHost();
+    const mapping = (rss: number) =>
+      ROLLUP.replace('Rss:                 100', `Rss: ${rss}`).replace('[rollup]', '/Pss:  9 kB');
+    add(host, 1, {
+      stat: stat(1, 'init'),
+      status: status('init', ...MEMORY),
+      smaps: mapping(100) + mapping(50),
+    });
+    const [process] = readProcesses(host).processes;
+    expect(process?.sums).toMatchObject({ rss: 150 * 1024, pss: 120 * 1024, uss: 96 * 1024 });
+  });
+
+  test('processes of others that /proc hides are noticed', () => {
+    const host = new FakeHost();
+    add(host, 77, {
+      stat: stat(77, 'own'),
+      status: status('own', ...MEMORY),
+      smaps_rollup: ROLLUP,
+    });
+    expect(readProcesses(host).hidden).toBe(true);
+  });
+});
+
+test('text without what every kernel tells sums to nothing', () => {
+  expect(sumSmaps('')).toBeUndefined();
+  expect(sumSmaps(ROLLUP.replace(/^Private_Dirty.*\n/m, ''))).toBeUndefined();
+  expect(sumSmaps(ROLLUP.replace(/^SwapPss.*\n/m, ''))?.swapPss).toBeNull();
+});

@@ -1,0 +1,98 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { procsSchema } from '../../../src/report/procs/schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+const AMOUNT = 4 * 2 ** 20;
+const KINDS = ['anonymous', 'shared', 'locked', 'threads', 'anonymous'];
+
+// Linked statically: nobody else has a share of what these map.
+describe('processes of this machine', () => {
+  const children: ChildProcess[] = [];
+
+  beforeAll(async () => {
+    const program = guestTool('takeuser', '6.1').from ?? '';
+    for (const kind of KINDS) {
+      const child = spawn(program, [kind, String(AMOUNT)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      children.push(child);
+      if (child.stdout) await once(child.stdout, 'data');
+      child.kill('SIGSTOP');
+    }
+  });
+
+  afterAll(() => {
+    for (const child of children) child.kill('SIGKILL');
+  });
+
+  const pids = () => children.map(({ pid }) => pid ?? Number.NaN);
+  const asked = async (...options: string[]) => {
+    const { stdout } = await kdumpMem('procs', '--live', '--json', ...options);
+    return procsSchema.parse(JSON.parse(stdout));
+  };
+
+  test('USS, RSS and swap are smem’s to the page, PSS but for what it rounds off each mapping', async () => {
+    const table = execFileSync('smem', ['-H', '-c', 'pid uss pss rss swap'], { encoding: 'utf8' });
+    const smem = new Map(
+      table
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/).map(Number))
+        .map(([pid = Number.NaN, ...figures]) => [pid, figures]),
+    );
+    const { processes } = await asked();
+    for (const pid of pids()) {
+      const own = processes.find((process) => process.pid === pid);
+      const [uss, pss = Number.NaN, rss, swap] = smem.get(pid) ?? [];
+      expect(
+        [own?.ussBytes, own?.rssBytes, own?.swapBytes].map((bytes) => (bytes ?? 0) / 1024),
+      ).toEqual([uss, rss, swap]);
+      const mappings = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').length;
+      const more = (own?.pssBytes ?? Number.NaN) / 1024 - pss;
+      expect(more).toBeGreaterThanOrEqual(0);
+      expect(more).toBeLessThan(mappings);
+    }
+  });
+
+  test('what they took is theirs, by kind', async () => {
+    const { processes } = await asked();
+    const of = (index: number) => processes.find(({ pid }) => pid === pids()[index]);
+    expect(of(0)?.anonBytes).toBeGreaterThanOrEqual(AMOUNT);
+    expect(of(1)?.anonBytes).toBeLessThan(AMOUNT);
+    expect(of(2)?.lockedBytes).toBeGreaterThanOrEqual(AMOUNT);
+    expect(of(3)?.threads).toBeGreaterThan(10);
+    for (const index of KINDS.keys()) expect(of(index)?.complete).toBe(true);
+  });
+
+  test('--pid asks for one, and one that is not there ends with status 4', async () => {
+    const [first = 0] = pids();
+    expect((await asked('--pid', String(first))).processes.map(({ pid }) => pid)).toEqual([first]);
+    await expect(kdumpMem('procs', '--live', '--pid', '4194303')).resolves.toMatchObject({
+      status: 4,
+      stdout: '',
+      stderr: expect.stringMatching(/^kdump-mem: [^\n]+\n$/),
+    });
+  });
+
+  test('text fits 80 columns of a terminal, and says what all come to', async () => {
+    const { stdout } = await kdumpMem('procs', '--live', '--by', 'user');
+    expect(stdout).toMatch(/^OF +PROCESSES +GIVES BACK/m);
+    expect(stdout).toMatch(/^All of them.*: USS .*, PSS .*, RSS /m);
+  });
+
+  test('without the right to look into them others are counted as not shown', () => {
+    const powerless = ['--bounding-set=-all', '--inh-caps=-all', '--', process.execPath];
+    const command = [...powerless, commandPath('kdump-mem'), 'procs', '--live', '--json'];
+    const text = execFileSync('setpriv', command, { encoding: 'utf8' });
+    const { notShown, complete, processes } = procsSchema.parse(JSON.parse(text));
+    expect(complete).toBe(false);
+    expect(notShown).toBeGreaterThanOrEqual(KINDS.length);
+    const own = processes.find(({ pid }) => pid === pids()[0]);
+    expect(own).toMatchObject({ ussBytes: null, pssBytes: null, freedIfKilledBytes: null });
+    expect(own?.rssBytes).toBeGreaterThanOrEqual(AMOUNT);
+  });
+});

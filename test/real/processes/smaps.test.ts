@@ -1,0 +1,140 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import type { ProcsAnswer } from '../../../src/account/processes/answer.js';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { LAB, LAB_KERNELS } from '../../support/lab.js';
+
+const AMOUNT = 8 * 2 ** 20;
+
+/** What the guest runs: known kinds of memory, children that share theirs, a pid namespace of its own. */
+const PROGRAMS = [
+  `takeuser anonymous ${AMOUNT}`,
+  `takeuser huge ${AMOUNT}`,
+  `takeuser locked ${AMOUNT}`,
+  `takeuser shared ${AMOUNT}`,
+  `takeuser tables ${AMOUNT}`,
+  `takeuser threads ${AMOUNT}`,
+  "sh -c 'x=$(seq 20000); (sleep 1000) & (sleep 1001) & echo ready 1; sleep 1002'",
+  "unshare -p -f sh -c 'echo ready 1; sleep 1003'",
+];
+
+/** What one process said of itself: kB by field, of /proc/PID/smaps_rollup and status. */
+type Told = Readonly<Record<string, number>>;
+
+// The guest's own word, read a moment before it is stopped and dumped.
+describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %s', (version) => {
+  let work: string;
+  let guest: Guest;
+  const told = new Map<number, Told>();
+  const nsPids = new Map<number, readonly number[]>();
+  let answer: ProcsAnswer;
+
+  beforeAll(async () => {
+    work = mkdtempSync(join(LAB, 'processes-'));
+    guest = await bootGuest({
+      kernel: version,
+      memoryMiB: 384,
+      files: [guestTool('takeuser', version)],
+      limitMs: 600_000,
+    });
+    await guest.run('echo 2 > /proc/sys/vm/nr_hugepages');
+    for (const [index, program] of PROGRAMS.entries()) {
+      const file = `/tmp/taken-${index}`;
+      await guest.run(
+        `touch ${file}; ${program} > ${file} 2>&1 & until [ -s ${file} ]; do usleep 20000; done; cat ${file}`,
+      );
+    }
+    const { output } = await guest.run(
+      'sleep 1; cd /proc; for p in [0-9]*; do echo "== $p"; cat $p/smaps_rollup $p/status 2>/dev/null; done; true',
+    );
+    for (const part of output.toString().split(/^== /m).slice(1)) {
+      const pid = Number.parseInt(part, 10);
+      const fields = [...part.matchAll(/^(\w+):\s+(\d+)/gm)].map(
+        ([, name = '', value]) => [name, Number(value)] as const,
+      );
+      told.set(pid, Object.fromEntries(fields));
+      const numbers = /^NSpid:\s+(.*)$/m.exec(part)?.[1];
+      nsPids.set(pid, (numbers ?? '').trim().split(/\s+/).map(Number));
+    }
+    const core = join(work, 'vmcore');
+    await guest.pause();
+    await guest.dump('elf', core);
+    const kernel = openNative({ files: [core] });
+    try {
+      answer = kernelProcesses(kernel);
+    } finally {
+      kernel.close();
+    }
+  });
+
+  afterAll(async () => {
+    guest.kill();
+    await guest.ended;
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  /** Those that ran while they were looked at, and have changed since: who looked, and who answers us. */
+  const still = () =>
+    answer.processes.filter(({ pid, comm }) => told.has(pid) && !['init', 'sh'].includes(comm));
+
+  test('nothing is missing', () => {
+    expect(answer.warnings).toEqual([]);
+    expect(answer.complete).toBe(true);
+    expect(still().length).toBeGreaterThan(PROGRAMS.length);
+  });
+
+  test.each([
+    ['rss', 'Rss'],
+    ['anonymous', 'Anonymous'],
+    ['swap', 'Swap'],
+    ['pageTables', 'VmPTE'],
+    ['hugetlb', 'HugetlbPages'],
+  ] as const)('%s is %s, to the page', (size, field) => {
+    for (const process of still()) {
+      const kilobytes = told.get(process.pid)?.[field];
+      // The top table is in no counter.
+      const more = size === 'pageTables' ? 4 : 0;
+      expect((process[size] ?? Number.NaN) / 1024, process.comm).toBe((kilobytes ?? 0) + more);
+    }
+  });
+
+  test('uss is what is private, to the page', () => {
+    for (const process of still()) {
+      const { Private_Clean: clean = Number.NaN, Private_Dirty: dirty = Number.NaN } =
+        told.get(process.pid) ?? {};
+      expect((process.uss ?? Number.NaN) / 1024, process.comm).toBe(clean + dirty);
+    }
+  });
+
+  test('pss is Pss, which leaves out what is less than a KiB', () => {
+    for (const process of still()) {
+      const more = (process.pss ?? Number.NaN) / 1024 - (told.get(process.pid)?.Pss ?? Number.NaN);
+      expect(more, process.comm).toBeGreaterThanOrEqual(0);
+      // Who looked, cat and its shell, had a share of the pages of busybox then.
+      if (process.comm === 'takeuser') expect(more).toBeLessThan(1);
+    }
+    const takers = still().filter(({ comm }) => comm === 'takeuser');
+    expect(
+      takers.every(({ pss, rss, uss }) => (pss ?? 0) < (rss ?? 0) && (pss ?? 0) > (uss ?? 0)),
+    ).toBe(true);
+  });
+
+  test('threads, users and pids are those of /proc', () => {
+    for (const { pid, comm, threads, uid, nsPids: own } of still()) {
+      const { Threads, Uid } = told.get(pid) ?? {};
+      expect({ comm, threads, uid }).toEqual({ comm, threads: Threads, uid: Uid });
+      expect(own).toEqual(nsPids.get(pid));
+    }
+    expect(answer.processes.some(({ nsPids: own }) => own.length === 2)).toBe(true);
+  });
+
+  test('memory that was taken is its process’s', () => {
+    const most = answer.processes.toSorted((a, b) => (b.freed ?? 0) - (a.freed ?? 0));
+    const takers = most.filter(({ comm, freed }) => comm === 'takeuser' && (freed ?? 0) > AMOUNT);
+    expect(takers.length).toBeGreaterThanOrEqual(3);
+  });
+});

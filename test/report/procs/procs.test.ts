@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import { chosen } from '../../../src/account/processes/chosen.js';
+import { hostProcesses } from '../../../src/account/processes/host.js';
+import { placeOf } from '../../../src/cgroup-place.js';
+import type { ProcessMemoryRecord } from '../../../src/process-records.js';
+import { procsJson } from '../../../src/report/procs/json.js';
+import { procsSchema } from '../../../src/report/procs/schema.js';
+import { procsText } from '../../../src/report/procs/text.js';
+
+const POD = '1cf7d7b5-0a2f-4ad2-8c3d-0ef6a1b2c3d4';
+
+function record(
+  pid: number,
+  uss: number,
+  more: Partial<ProcessMemoryRecord> = {},
+): ProcessMemoryRecord {
+  return {
+    ...{ pid, comm: 'worker', uid: 0, nsPids: [pid], cgroup: placeOf('/') },
+    ...{ threads: 1, ageSeconds: 10, oomScore: 1, oomScoreAdj: 0 },
+    status: {
+      ...{ rss: uss + 4096, anonymous: uss, file: 4096, shmem: 0 },
+      ...{ swap: 4096, pageTables: 8192, locked: 0, hugetlb: 0 },
+    },
+    sums: {
+      ...{ rss: uss + 4096, pss: uss + 2048, uss, anonymous: uss },
+      ...{ swap: 4096, swapPss: 4096, hugetlb: 0, locked: 0 },
+    },
+    ...more,
+  };
+}
+
+const COUNTS = { kernelThreads: 2, zombies: 0, gone: 0, hidden: false };
+const ROWS = [
+  record(1, 40_960),
+  record(9, 81_920, {
+    comm: '\u001b[31mred',
+    cgroup: placeOf(`/kubepods/burstable/pod${POD}/${'ab'.repeat(32)}`),
+    nsPids: [9, 1],
+  }),
+  record(12, 4096, { uid: 1000, sums: null }),
+];
+const answer = (rows = ROWS) => hostProcesses({ processes: rows, ...COUNTS });
+const named = (uid: number) => (uid === 0 ? 'root' : String(uid));
+const TEXT = { limit: 20, source: '--live', width: null };
+
+test('what comes back most stands first: USS, swap and page tables', () => {
+  const found = chosen(answer(), {}, named);
+  expect(found.processes.map(({ pid, freed }) => [pid, freed])).toEqual([
+    [9, 81_920 + 4096 + 8192],
+    [1, 40_960 + 4096 + 8192],
+    [12, null],
+  ]);
+});
+
+test('one that may not be looked at makes an incomplete answer, and no zero', () => {
+  const found = chosen(answer(), {}, named);
+  expect(found.complete).toBe(false);
+  expect(found.notShown).toBe(1);
+  expect(procsText(found, TEXT)).toMatch(/^ *12 +\? +\? +\? +8\.00 KiB/m);
+  expect(chosen(answer(ROWS.slice(0, 2)), {}, named).complete).toBe(true);
+});
+
+test('JSON is as its schema says', () => {
+  const json = procsSchema.parse(procsJson(chosen(answer(), { by: 'user' }, named)));
+  expect(json.source).toBe('proc');
+  expect(json.processes[0]).toMatchObject({ pid: 9, pod: POD, nsPids: [9, 1], complete: true });
+  expect(json.total).toMatchObject({ processes: 3, ussBytes: 122_880, complete: false });
+  expect(json.groups).toEqual([
+    expect.objectContaining({ key: 'root', processes: 2, ussBytes: 122_880 }),
+    expect.objectContaining({ key: '1000', processes: 1, ussBytes: null }),
+  ]);
+});
+
+test('names are shown, and not obeyed', () => {
+  const text = procsText(chosen(answer(), {}, named), TEXT);
+  expect(text).not.toContain('\u001b');
+  expect(text).toContain(`pod ${POD} pid 1 inside`);
+});
+
+test.each(['pod', 'container', 'cgroup', 'command'] as const)('groups by %s sum to all', (by) => {
+  const { groups = [] } = chosen(answer(), { by }, named);
+  expect(groups.reduce((sum, { processes }) => sum + processes, 0)).toBe(ROWS.length);
+  expect(groups.reduce((sum, { uss }) => sum + (uss ?? 0), 0)).toBe(122_880);
+});
+
+test.each([40, 80, 132])('fits %i columns', (width) => {
+  const text = procsText(chosen(answer(), {}, named), { ...TEXT, width });
+  for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+});
+
+test('the rest is counted where there is a limit', () => {
+  expect(procsText(chosen(answer(), {}, named), { ...TEXT, limit: 1 })).toContain('2 more:');
+});
