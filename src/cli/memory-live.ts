@@ -10,7 +10,7 @@ import { readHostCounts } from '../host/proc/memory-counts.js';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { aids, openSource } from './kernel-source.js';
-import { LIVE_SOURCES, type LiveOptions, type LiveSource } from './memory-source.js';
+import { LIVE_SOURCES, type LiveOptions, type LiveSource } from './live-sources.js';
 
 /** Told now and then which part of a look is done, 0 to 1. */
 type Progress = (part: number) => void;

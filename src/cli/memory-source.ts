@@ -1,18 +1,8 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { HostError } from '../host/error.js';
 import { UsageError } from './failure.js';
-import type { SourceOptions } from './kernel-source.js';
+import { LIVE_SOURCES, type LiveOptions } from './live-sources.js';
 import type { MemoryDepth } from './memory-depths.js';
-
-/** What can tell of a running kernel's memory, what tells most first. */
-export const LIVE_SOURCES = ['kcore', 'pageflags', 'counters'] as const;
-
-export type LiveSource = (typeof LIVE_SOURCES)[number];
-
-export interface LiveOptions extends SourceOptions {
-  /** This one or none; unless told, the first that can be opened. */
-  readonly source?: LiveSource;
-}
 
 /** Options that are for /proc/kcore. */
 const OF_KCORE = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;

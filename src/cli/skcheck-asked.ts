@@ -1,5 +1,5 @@
 import type { VerdictCode } from '../diagnosis/verdict.js';
-import type { LiveSource } from './memory-source.js';
+import type { LiveSource } from './live-sources.js';
 
 /** What the command line asks for. Times are seconds. */
 export interface SkcheckOptions {

@@ -3,7 +3,7 @@ import { KdumpMemError } from '../error.js';
 import { memoryMetrics } from '../report/memory/prometheus.js';
 import { escapeText } from '../report/text/escape.js';
 import { formatMetric, gauge } from '../report/text/prometheus.js';
-import type { LiveSource } from './memory-source.js';
+import type { LiveSource } from './live-sources.js';
 
 /** So many times as long as a look took it is shown again: looks take a twentieth of the time at most. */
 const KEPT_TIMES = 20;

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../diagnosis/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../diagnosis/verdict.js';
 import { parseIntervalOrNone } from './interval-argument.js';
-import { LIVE_SOURCES } from './memory-source.js';
+import { LIVE_SOURCES } from './live-sources.js';
 import { decimal } from './number-argument.js';
 import type { ListenAddress, SkcheckOptions } from './skcheck-asked.js';
 import { declareConflicts } from './skcheck-conflicts.js';

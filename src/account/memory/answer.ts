@@ -5,40 +5,10 @@ import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CgroupsAnswer } from './cgroups.js';
 import type { Look } from './changes.js';
-import type { DrawerGroup, DrawerName, Known } from './drawers.js';
-import type { FamiliarFigures } from './familiar.js';
+import type { Drawer, Owner } from './drawer.js';
+import type { DrawerName } from './drawers.js';
+import type { FamiliarFigures } from './familiar-figures.js';
 import type { FilesAnswer } from './files.js';
-import type { Elsewhere } from './frame-ledger.js';
-
-/** Who would have to let go of memory. Names are hostile. */
-export interface Owner {
-  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row' | 'file' | 'device';
-  readonly name: string;
-  /** Of a process. */
-  readonly pid?: number;
-  readonly bytes: number;
-}
-
-/** A place that page frames are in, or a group of such places. */
-export interface Drawer {
-  readonly drawer: DrawerName | DrawerGroup | 'memory';
-  readonly frames: number;
-  readonly bytes: number;
-  readonly known: Known;
-  /** What the kernel's own counter says of the same; null: it has none. */
-  readonly counterBytes: number | null;
-  /** The largest of those that are known. */
-  readonly owners: readonly Owner[];
-  readonly children: readonly Drawer[];
-  /** The command that tells more, without the dump's name. */
-  readonly deeper?: string;
-  /** Nothing that would belong here was missed. */
-  readonly complete: boolean;
-  /** Why it is not whole: what is not complete says so, and so does what is not walked on such a kernel. */
-  readonly why?: string;
-  /** What a walk for this drawer led to and other drawers have. */
-  readonly elsewhere: readonly Elsewhere[];
-}
 
 /** Blocks of one size that nothing explains. */
 export interface LooseSize {

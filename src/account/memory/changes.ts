@@ -1,4 +1,4 @@
-import type { Drawer, MemoryAnswer } from './answer.js';
+import type { Drawer } from './drawer.js';
 
 /** Bytes of each drawer, groups too, at one look. */
 export type DrawerBytes = ReadonlyMap<Drawer['drawer'], number>;
@@ -30,7 +30,7 @@ export class Looks {
     return this.#number;
   }
 
-  next({ memory }: MemoryAnswer, at: Date): Look {
+  next({ memory }: { readonly memory: Drawer }, at: Date): Look {
     const bytes = new Map(drawersOf(memory).map((drawer) => [drawer.drawer, drawer.bytes]));
     const since = (other: DrawerBytes | undefined, drawer: Drawer['drawer']) => {
       const before = other?.get(drawer);

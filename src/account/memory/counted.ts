@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
-import type { Drawer, MemoryAnswer } from './answer.js';
+import type { MemoryAnswer } from './answer.js';
 import { detailsOf, type MachineLists } from './details.js';
+import type { Drawer } from './drawer.js';
 import type { DrawerName } from './drawers.js';
 import { leafTree } from './leaf-tree.js';
 import { type CountedMemory, type ProcCounter, procCounters } from './proc-counters.js';

@@ -1,33 +1,7 @@
 import type { MemoryAnswer } from './answer.js';
 import type { KernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
-
-/** Whose figures: those of free(1), or the lines of /proc/meminfo. */
-export type Familiar = 'free' | 'meminfo';
-
-/** A figure that people know, and how it comes from drawers. */
-export interface FamiliarLine {
-  /** As the program prints it. */
-  readonly name: string;
-  /** The drawers that make it up; none: no drawer tells it. */
-  readonly rows: readonly DrawerName[];
-  /**
-   * Whether the drawers have as much, or the figure counts at most (at least) what they have: a line may
-   * count a part of what is in a drawer.
-   */
-  readonly bound: 'same' | 'at-most' | 'at-least';
-  /** By the drawers; null: they do not tell. */
-  readonly bytes: number | null;
-  /** What the kernel's own counters say; null: they were not read. */
-  readonly kernelBytes: number | null;
-}
-
-export interface FamiliarFigures {
-  readonly of: Familiar;
-  readonly lines: readonly FamiliarLine[];
-  /** Drawers with memory that are in no line but that of all of it. */
-  readonly nowhere: readonly { readonly drawer: DrawerName; readonly bytes: number }[];
-}
+import type { Familiar, FamiliarFigures, FamiliarLine } from './familiar-figures.js';
 
 interface Definition {
   readonly name: string;

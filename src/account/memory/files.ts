@@ -10,7 +10,7 @@ import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
 import { headFinder, struct } from '../../walk/pages/struct-page.js';
 import type { Warnings } from '../../walk/warnings.js';
-import type { Owner } from './answer.js';
+import type { Owner } from './drawer.js';
 import { DRAWERS, drawerFacts } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 

@@ -1,5 +1,5 @@
 import type { DrawerName } from './drawers.js';
-import type { FlaggedMachine } from './flagged.js';
+import type { FlaggedMachine } from './flagged-machine.js';
 import { procCounters } from './proc-counters.js';
 import { MOST_ON_CPU } from './split-frames.js';
 

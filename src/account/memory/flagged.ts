@@ -1,43 +1,13 @@
 import { Warnings } from '../../walk/warnings.js';
-import type { Drawer, MemoryAnswer, Owner, UnflaggedFrames } from './answer.js';
-import { detailsOf, type MachineLists } from './details.js';
+import type { MemoryAnswer, UnflaggedFrames } from './answer.js';
+import { detailsOf } from './details.js';
+import type { Drawer, Owner } from './drawer.js';
 import type { DrawerName } from './drawers.js';
 import { disagreements } from './flag-counters.js';
+import { type FlaggedFrames, type FlaggedMachine, FRAME_KINDS } from './flagged-machine.js';
 import { leafTree } from './leaf-tree.js';
-import { type CountedMemory, counterDrift, procCounters } from './proc-counters.js';
+import { counterDrift, procCounters } from './proc-counters.js';
 import { splitFrames } from './split-frames.js';
-
-/** What the flags of page frames say (/proc/kpageflags); all in frames. */
-export interface FlaggedFrames {
-  readonly kinds: Readonly<Record<FrameKind, number>>;
-  /** Of those that are reserved: in the image of the kernel, and for the crash kernel. */
-  readonly image: number;
-  readonly crashKernel: number;
-  readonly unread: number;
-  readonly whyUnread: string | undefined;
-  readonly unflagged: {
-    /** Compound pages by order; single pages as order 0. */
-    readonly blocks: ReadonlyMap<number, number>;
-    readonly zones: ReadonlyMap<string, number>;
-    readonly charged: number | undefined;
-    readonly mapped: number;
-  };
-}
-
-export type FrameKind = (typeof FRAME_KINDS)[number];
-
-export const FRAME_KINDS = [
-  ...['free', 'slab', 'page-table', 'offline', 'reserved', 'hugetlb', 'swap-cache'],
-  ...['anonymous', 'file', 'shmem', 'none', 'torn'],
-] as const;
-
-/** A machine as root sees it without its kernel's memory. */
-export interface FlaggedMachine extends MachineLists {
-  /** Counters before and after flags were read. */
-  readonly before: CountedMemory;
-  readonly after: CountedMemory;
-  readonly frames: FlaggedFrames;
-}
 
 const NO_FLAG = 'no flag of a page and no counter tells of it: it is among what nothing explains';
 const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';

@@ -1,4 +1,4 @@
-import type { Drawer } from './answer.js';
+import type { Drawer } from './drawer.js';
 import { DRAWERS, type DrawerName, drawerFacts } from './drawers.js';
 import { GROUPS } from './tree.js';
 

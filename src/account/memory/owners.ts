@@ -1,5 +1,6 @@
 import type { CensusAnswer } from '../sockets.js';
-import type { CacheFigures, Owner } from './answer.js';
+import type { CacheFigures } from './answer.js';
+import type { Owner } from './drawer.js';
 import type { DrawerName } from './drawers.js';
 import type { FileAccount } from './files.js';
 import type { FrameLedger } from './frame-ledger.js';

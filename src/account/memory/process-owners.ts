@@ -5,7 +5,7 @@ import { KIND } from '../../walk/memory/page-kinds.js';
 import { type AddressSpace, addressSpaces } from '../../walk/processes/address-spaces.js';
 import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
 import type { Warnings } from '../../walk/warnings.js';
-import type { Owner } from './answer.js';
+import type { Owner } from './drawer.js';
 import { codeOf } from './missed.js';
 
 /** Drawers whose frames processes map, and no file tells of. */

@@ -1,5 +1,5 @@
-import type { Drawer, Owner } from './answer.js';
 import type { KernelCounts } from './counters.js';
+import type { Drawer, Owner } from './drawer.js';
 import { DRAWERS, type DrawerGroup, type DrawerName, drawerFacts } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';

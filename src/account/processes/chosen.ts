@@ -3,8 +3,6 @@ import { groupsOf, type ProcessGroup, type ProcessGrouping } from './groups.js';
 import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
 
 /** By what processes can be sorted: the largest first. */
-export const SORTS = [...SIZES, 'threads', 'ageSeconds', 'oomScore', 'oomScoreAdj'] as const;
-
 export type ProcessSort =
   | keyof ProcessSizes
   | 'threads'

@@ -1,14 +1,15 @@
 import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Familiar } from '../../account/memory/familiar.js';
+import type { Familiar } from '../../account/memory/familiar-figures.js';
 import { formatJson } from '../../json.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { EXIT } from '../failure.js';
 import { parseInterval } from '../interval-argument.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
+import { LIVE_SOURCES, type LiveSource } from '../live-sources.js';
 import { addDepthOptions, DEPTH_NAMES, depthAsked } from '../memory-depths.js';
 import type { PageOptions } from '../memory-page.js';
-import { LIVE_SOURCES, type LiveSource, liveLook, refuseWithout } from '../memory-source.js';
+import { liveLook, refuseWithout } from '../memory-source.js';
 import type { WatchOptions } from '../memory-watch.js';
 import { parseNumber } from '../number-argument.js';
 import { printAnswer, printWarnings } from '../output.js';

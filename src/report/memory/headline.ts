@@ -1,4 +1,5 @@
-import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { Drawer } from '../../account/memory/drawer.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { leaves } from './leaves.js';

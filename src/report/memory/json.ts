@@ -1,5 +1,6 @@
-import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
+import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Look } from '../../account/memory/changes.js';
+import type { Drawer } from '../../account/memory/drawer.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { kernelJson } from '../kernel-json.js';
 import { cgroupsJson } from './cgroups-json.js';

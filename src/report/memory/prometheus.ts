@@ -1,4 +1,5 @@
-import type { Drawer, MemoryAnswer } from '../../account/memory/answer.js';
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { Drawer } from '../../account/memory/drawer.js';
 import { formatMetric, gauge, type Labels, type Series } from '../text/prometheus.js';
 
 /**

@@ -1,4 +1,5 @@
-import type { Drawer, MemoryAnswer, Owner } from '../../account/memory/answer.js';
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { Drawer, Owner } from '../../account/memory/drawer.js';
 import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { isOfProc } from './told-by.js';

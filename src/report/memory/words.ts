@@ -1,4 +1,4 @@
-import type { Drawer, Owner } from '../../account/memory/answer.js';
+import type { Drawer, Owner } from '../../account/memory/drawer.js';
 import { escapeText } from '../text/escape.js';
 
 /** Drawers in words for people. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Drawer } from '../../../src/account/memory/answer.js';
 import { countedMemory } from '../../../src/account/memory/counted.js';
+import type { Drawer } from '../../../src/account/memory/drawer.js';
 import type { CountedMemory } from '../../../src/account/memory/proc-counters.js';
 import { liveHost } from '../../../src/host/live.js';
 import { readHostCounts } from '../../../src/host/proc/memory-counts.js';

@@ -1,4 +1,5 @@
-import type { Drawer, MemoryAnswer } from '../../../src/account/memory/answer.js';
+import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
+import type { Drawer } from '../../../src/account/memory/drawer.js';
 import { DRAWERS, type DrawerName, drawerFacts } from '../../../src/account/memory/drawers.js';
 
 const PAGE = 4096;

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import type { Familiar, FamiliarLine } from '../../../account/memory/familiar.js';
+import type { Familiar, FamiliarLine } from '../../../account/memory/familiar-figures.js';
 import { wrap } from '../../text/cut.js';
 import { formatSize } from '../../text/size.js';
 import { renderTable } from '../../text/table.js';

@@ -1,4 +1,5 @@
-import type { Drawer, MemoryAnswer, Owner, QueueBytes } from '../../../account/memory/answer.js';
+import type { MemoryAnswer, QueueBytes } from '../../../account/memory/answer.js';
+import type { Drawer, Owner } from '../../../account/memory/drawer.js';
 import { grouped } from '../../../grouped.js';
 import type { Area } from '../../html/areas.js';
 import { socketText } from '../../skb/text.js';

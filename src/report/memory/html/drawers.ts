@@ -1,4 +1,5 @@
-import type { MemoryAnswer, Owner } from '../../../account/memory/answer.js';
+import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import type { Owner } from '../../../account/memory/drawer.js';
 import { type Html, html, sentence } from '../../html/html.js';
 import { type HtmlColumn, htmlTable } from '../../html/table.js';
 import { formatCount, formatSize } from '../../text/size.js';
