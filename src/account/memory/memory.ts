@@ -143,13 +143,18 @@ const SPOILS = new Set(['unreadable', 'torn-list', 'corrupt', 'unsupported-layou
 
 function noteScan(
   kernel: Kernel,
-  { unread, whyUnread, torn, whyTorn }: FrameScan,
+  { unread, whyUnread, whyCache, torn, whyTorn }: FrameScan,
   warnings: Warnings,
 ): void {
   if (whyUnread) {
     const message = `the struct pages of ${unread} page frames cannot be read: ${whyUnread.message}`;
     warnings.add('unreadable', message);
   }
+  if (whyCache)
+    warnings.add(
+      'unreadable',
+      `of a slab cache it is not known whether its slabs can be reclaimed: ${whyCache.message}`,
+    );
   if (whyTorn !== undefined) {
     const others = torn > 1 ? `; and ${torn - 1} more like it` : '';
     const what = kernel.facts.live

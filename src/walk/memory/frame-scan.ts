@@ -31,6 +31,8 @@ export interface FrameScan {
   /** Frames whose `struct page` cannot be read, and why the first of them cannot. */
   readonly unread: number;
   readonly whyUnread: ReadError | undefined;
+  /** Why of some slab cache it cannot be read whether it shrinks: it counts as one that does not. */
+  readonly whyCache: ReadError | undefined;
   /** Frames whose `struct page` contradicts its neighbours, and what the first of them says. */
   readonly torn: number;
   readonly whyTorn: string | undefined;
@@ -87,6 +89,7 @@ class Scan {
   readonly #freeBlocks: number[] = new Array<number>(MAX_ORDER + 1).fill(0);
   #unread = 0;
   #whyUnread: ReadError | undefined;
+  #whyCache: ReadError | undefined;
   #torn = 0;
   #whyTorn: string | undefined;
 
@@ -131,7 +134,7 @@ class Scan {
       slabs: this.#slabs,
       files: this.#files,
       freeBlocks: this.#freeBlocks,
-      ...{ unread: this.#unread, whyUnread: this.#whyUnread },
+      ...{ unread: this.#unread, whyUnread: this.#whyUnread, whyCache: this.#whyCache },
       ...{ torn: this.#torn, whyTorn: this.#whyTorn },
     };
   }
@@ -161,9 +164,11 @@ class Scan {
           ? this.#agrees(view, base, tailLow, isTail)
             ? undefined
             : 'is no tail of the compound page before it'
-          : !isTail && this.#kindOf(view, base) === KIND.free
-            ? 'begins a free block within another'
-            : undefined;
+          : isTail
+            ? 'is a tail within a free block'
+            : this.#kindOf(view, base) === KIND.free
+              ? 'begins a free block within another'
+              : undefined;
         if (what === undefined) {
           kinds[index + at] = this.#kind;
           if (isFile(this.#kind)) this.#files.count();
@@ -267,7 +272,7 @@ class Scan {
       return (this.#flags.read(cache).number('flags') & this.#reclaimable) !== 0;
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
-      this.#whyUnread ??= error;
+      this.#whyCache ??= error;
       return false;
     }
   }

@@ -96,6 +96,17 @@ const lists = perCpuAddress(
 
 const anonymous = kernel.enumerators('node_stat_item')?.get('NR_ANON_MAPPED') ?? 0n;
 
+/** The second page of a free block. */
+function behindFree(): bigint {
+  const order = (page: bigint) => wordAt(page + offset('page', 'private'));
+  return first('free', (page) => isBuddy(page) && order(page) > 0n) + 64n;
+}
+
+/** The first page of a free block says so by its type (PG_buddy, include/linux/page-flags.h). */
+function isBuddy(page: bigint): boolean {
+  return kernel.read(page + offset('page', 'page_type'), 4).getUint32(0, true) === 0xffff_ff7f;
+}
+
 /** A pipe that some process has open. */
 function pipe(): bigint {
   const operations = needSymbol(kernel, 'pipefifo_fops');
@@ -231,6 +242,10 @@ describe('one damaged word makes an incomplete answer', () => {
     ],
     ['where a stack lies', () => more(task + offset('task_struct', 'stack'), 0x4000n)],
     ['how full a pipe is', () => word(pipe() + offset('pipe_inode_info', 'head'), 0x1_0001n, 4)],
+    [
+      'a page of a free block that is a tail',
+      () => word(behindFree() + offset('page', 'compound_head'), 1n),
+    ],
     ['how many pages a CPU lists', () => more(lists + offset('per_cpu_pages', 'count'), -1n)],
     [
       'a unit of per-CPU memory',
@@ -307,6 +322,11 @@ describe('one damaged word makes an incomplete answer', () => {
       'the kernel’s counters: ',
     ],
     ['the list of slab caches', () => needSymbol(kernel, 'slab_caches'), 'how many slabs caches'],
+    [
+      'what a slab cache is',
+      () => pointed('skbuff_head_cache') + offset('kmem_cache', 'flags'),
+      'whether its slabs can be reclaimed',
+    ],
     ['a zone’s marks', () => (zone?.address ?? 0n) + offset('zone', '_watermark'), 'zones: '],
   ])('%s that is not there is told', (_, address, said) => {
     const denials = [{ address: address(), length: 8, code: 'filtered' as const }];
