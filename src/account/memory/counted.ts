@@ -7,6 +7,7 @@ import { leafTree } from './leaf-tree.js';
 import { type CountedMemory, type ProcCounter, procCounters } from './proc-counters.js';
 
 const NO_COUNTER = 'no counter tells of it: it is among what nothing explains';
+const AS_FILES = 'counters count it with the page cache: it is among that';
 const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';
 
 /** Drawers that lie in memory that the buddy allocator never got. */
@@ -90,6 +91,7 @@ function whyNotWhole(
   if (swapped && (drawer === 'anonymous' || drawer === 'swap-cache'))
     return 'pages that are mapped and in the swap cache count as both';
   const total = meminfo.get('MemTotal');
+  if (drawer === 'secret') return AS_FILES;
   if (drawer === 'set-aside' && whyNoZones !== undefined) return whyNoZones;
   if (drawer === 'set-aside' && total !== managed)
     return `MemTotal is ${total} bytes, and zones say ${managed}`;

@@ -37,6 +37,7 @@ const TABLE = {
   'page-tables': { group: 'kernel', kinds: ['page-table'], takes: ['reserved', ...NOBODYS] },
   'network-sockets': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...NOBODYS] },
   'network-other': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...NOBODYS] },
+  secret: { group: 'applications', takes: ['file'] },
   pipes: { group: 'kernel', takes: NOBODYS },
   rings: { group: 'kernel', takes: ['file', ...NOBODYS] },
   tables: { group: 'kernel', takes: NOBODYS },

@@ -11,7 +11,8 @@ interface Definition {
   readonly kernel?: (of: (name: string) => number) => number;
 }
 
-const CACHE = ['page-cache', 'shared', 'slab-reclaimable'] as const;
+// Secret memory is a file's to the kernel's counters.
+const CACHE = ['page-cache', 'shared', 'slab-reclaimable', 'secret'] as const;
 const AVAILABLE = ['free-buddy', 'free-unaccepted', 'page-cache', 'slab-reclaimable'] as const;
 const FREE_PAGES = ['free-buddy', 'free-unaccepted'] as const;
 const buffCache = (of: (name: string) => number) => of('BuffersCached') + of('SReclaimable');
@@ -38,7 +39,7 @@ const MEMINFO: readonly Definition[] = [
   { name: 'MemFree', rows: FREE_PAGES },
   { name: 'MemAvailable', rows: AVAILABLE, bound: 'at-most' },
   {
-    ...{ name: 'Buffers + Cached', rows: ['page-cache', 'shared'] },
+    ...{ name: 'Buffers + Cached', rows: ['page-cache', 'shared', 'secret'] },
     // Pages that were truncated stay in the cache's drawer while somebody holds them.
     ...{ bound: 'at-most', kernel: (of) => of('BuffersCached') },
   },

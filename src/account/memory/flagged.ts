@@ -25,6 +25,7 @@ const UNTOLD: Partial<Record<DrawerName, string>> = {
   percpu: PER_CPU,
   'large-kmalloc': LARGE,
   memmap: AT_BOOT,
+  secret: 'its pages are files’ to their flags: they are among the page cache',
 };
 
 /** The command that tells more. */

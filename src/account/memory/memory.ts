@@ -7,6 +7,7 @@ import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
 import { ramRanges } from '../../walk/memory/ram.js';
+import { secretFrames } from '../../walk/memory/secret.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { SlabShapes } from '../../walk/memory/slab-shape.js';
 import { zones } from '../../walk/memory/zones.js';
@@ -65,7 +66,7 @@ export function accountMemory(
   const census = claimNetwork(kernel, { ledger, queues, missed }, (part) =>
     progress((1 + part) / 2),
   );
-  run(walksAfter(kernel, ram, ledger, areas));
+  run(walksAfter(kernel, ram, ledger, areas, () => secretFrames(kernel, frames, scan)));
   ledger.close();
   noteScan(kernel, scan, warnings);
   for (const { drawers, why, code } of missed.reasons())

@@ -124,6 +124,7 @@ export function walksAfter(
   ram: readonly FrameRange[],
   ledger: FrameLedger,
   areas: Areas,
+  secret: () => Iterable<number>,
 ): Walk[] {
   const files = remembered(() => filesOfProcesses(kernel));
   return [
@@ -131,6 +132,12 @@ export function walksAfter(
       drawer: 'crash-kernel',
       run: () => {
         for (const frame of crashKernelFrames(kernel, ram)) ledger.claim('crash-kernel', frame);
+      },
+    },
+    {
+      drawer: 'secret',
+      run: () => {
+        for (const frame of secret()) ledger.claim('secret', frame);
       },
     },
     {

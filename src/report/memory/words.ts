@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
   anonymous: 'anonymous',
   'page-cache': 'page cache',
   shared: 'shared memory and tmpfs',
+  secret: 'secret memory (memfd_secret)',
   'swap-cache': 'swap cache',
   hugetlb: 'huge pages (hugetlb)',
   'slab-reclaimable': 'slab, reclaimable',

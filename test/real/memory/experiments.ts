@@ -57,11 +57,10 @@ export const EXPERIMENTS: readonly Experiment[] = [
     drawer: 'hugetlb',
   },
   { name: 'a file of ext4', command: user('file', ' /disk/file'), drawer: 'page-cache' },
-  // To struct pages it is a file's, as it is to the kernel's counters (NR_FILE_PAGES).
   {
     name: 'secret memory',
     command: user('secret'),
-    drawer: 'page-cache',
+    drawer: 'secret',
     lacks: ['5.10'],
   },
   { name: 'page tables', command: user('tables'), drawer: 'page-tables' },

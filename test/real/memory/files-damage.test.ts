@@ -65,6 +65,17 @@ describe('a damaged word about a file is told, and no byte goes astray', () => {
     expect(sum).toBe(bytes('page-cache') + bytes('shared'));
   });
 
+  test('where it cannot be told whether anybody has secret memory, that is said', () => {
+    const users = kernel.symbol('secretmem_users') ?? 0n;
+    const damaged = damagedKernel(kernel, lost(users));
+    const { memory, complete } = accountMemory(damaged);
+    const secret = memory.children
+      .flatMap(({ children }) => children)
+      .find(({ drawer }) => drawer === 'secret');
+    expect(secret).toMatchObject({ frames: 0, complete: false });
+    expect(complete).toBe(false);
+  });
+
   test('a chain of dentries without end comes to an end', () => {
     const unhashed = word(dentry + offset('dentry', 'd_hash.pprev'), 0n);
     const node = dentry + offset('dentry', 'd_u.d_alias');

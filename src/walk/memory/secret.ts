@@ -1,0 +1,40 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { Cursor } from '../cursor.js';
+import { needSymbol } from '../machine/cpus.js';
+import { readPartOf } from '../named-read.js';
+import { memberOf, struct } from '../pages/struct-page.js';
+import { StructReader } from '../struct-reader.js';
+import type { FrameMap } from './frame-map.js';
+import type { FrameScan } from './frame-scan.js';
+import { KIND } from './page-kinds.js';
+
+/**
+ * Frames of secret memory (memfd_secret, mm/secretmem.c): to their `struct page`s they are a file's, of
+ * inodes with operations of their own. The kernel counts who uses it: mostly nobody, and nothing is done.
+ *
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}
+ */
+export function* secretFrames(
+  kernel: Kernel,
+  frames: FrameMap,
+  { files, kinds }: FrameScan,
+): Generator<number> {
+  const users = kernel.symbol('secretmem_users');
+  // Before 5.14 there is none.
+  if (users === undefined) return;
+  if (readPartOf(kernel, 'secretmem_users', users, users, 4).getUint32(0, true) === 0) return;
+  const operations = needSymbol(kernel, 'secretmem_aops');
+  const space = new StructReader(kernel, 'address_space', ['a_ops']);
+  const secret = new Set<bigint>();
+  for (const { mapping } of files.largest('cache'))
+    if (mapping !== 0n && space.read(mapping).pointer('a_ops') === operations) secret.add(mapping);
+  if (secret.size === 0) return;
+  const at = memberOf(struct(kernel, 'page'), 'mapping').offset;
+  const cursor = new Cursor(kernel, 'struct page');
+  for (let index = 0; index < kinds.length; index++) {
+    if (kinds[index] !== KIND.file) continue;
+    const frame = frames.frameAt(index);
+    const { view, base } = cursor.to(kernel.pages.pageOfFrame(frame)).look(at, 8);
+    if (secret.has(view.getBigUint64(base + at, true))) yield frame;
+  }
+}
