@@ -9,6 +9,7 @@ import type { Drawer, Owner } from './drawer.js';
 import type { DrawerName } from './drawers.js';
 import type { FamiliarFigures } from './familiar-figures.js';
 import type { FilesAnswer } from './files.js';
+import type { FrameNote } from './frame-note.js';
 
 /** Blocks of one size that nothing explains. */
 export interface LooseSize {
@@ -94,6 +95,8 @@ export interface MemoryAnswer {
   readonly memory: Drawer;
   readonly loose: Loose | undefined;
   readonly unflagged?: UnflaggedFrames;
+  /** Notes on frames, which have drawers all the same. */
+  readonly notes?: readonly FrameNote[];
   /**
    * Of a running kernel: by how much its counters changed while it was read, in bytes; each change counts
    * where it came from and where it went. 0 of a dump.

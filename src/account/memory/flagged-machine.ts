@@ -1,4 +1,5 @@
 import type { MachineLists } from './details.js';
+import type { FrameNote } from './frame-note.js';
 import type { CountedMemory } from './proc-counters.js';
 
 /** What the flags of page frames say (/proc/kpageflags); all in frames. */
@@ -9,6 +10,11 @@ export interface FlaggedFrames {
   readonly crashKernel: number;
   readonly unread: number;
   readonly whyUnread: string | undefined;
+  readonly notes: readonly {
+    readonly note: FrameNote['note'];
+    readonly kind: FrameKind | 'hole';
+    readonly frames: number;
+  }[];
   readonly unflagged: {
     /** Compound pages by order; single pages as order 0. */
     readonly blocks: ReadonlyMap<number, number>;

@@ -4,7 +4,13 @@ import { detailsOf } from './details.js';
 import type { Drawer, Owner } from './drawer.js';
 import type { DrawerName } from './drawers.js';
 import { disagreements } from './flag-counters.js';
-import { type FlaggedFrames, type FlaggedMachine, FRAME_KINDS } from './flagged-machine.js';
+import {
+  type FlaggedFrames,
+  type FlaggedMachine,
+  FRAME_KINDS,
+  type FrameKind,
+} from './flagged-machine.js';
+import type { FrameNote } from './frame-note.js';
 import { leafTree } from './leaf-tree.js';
 import { counterDrift, procCounters } from './proc-counters.js';
 import { splitFrames } from './split-frames.js';
@@ -84,6 +90,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     memory: leafTree('flags', leaf),
     ...{ loose: undefined, census: undefined, queues: [] },
     unflagged: describeUnflagged(frames, counterList(machine, large)),
+    notes: notesOf(frames),
     drift: counterDrift(before, after),
     ...details,
     counted: after.meminfo,
@@ -160,6 +167,25 @@ function describeUnflagged(
     mapped: unflagged.mapped,
     counters,
   };
+}
+
+/** The drawer that frames of a kind are in, for the most part. */
+const DRAWER_OF: Readonly<Record<FrameKind, DrawerName>> = {
+  ...{ free: 'free-buddy', slab: 'slab-unreclaimable', 'page-table': 'page-tables' },
+  ...{ offline: 'balloon', reserved: 'set-aside', hugetlb: 'hugetlb', 'swap-cache': 'swap-cache' },
+  ...{
+    anonymous: 'anonymous',
+    file: 'page-cache',
+    shmem: 'shared',
+    none: 'unexplained',
+    torn: 'unread',
+  },
+};
+
+function notesOf({ notes }: FlaggedFrames): FrameNote[] {
+  return notes.flatMap(({ note, kind, frames }) =>
+    kind === 'hole' ? [] : [{ note, drawer: DRAWER_OF[kind], frames }],
+  );
 }
 
 const MOST_OWNERS = 10;

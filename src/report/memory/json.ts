@@ -37,6 +37,11 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
           counters: unflagged.counters.map((counter) => ({ ...counter })),
         }
       : null,
+    notes: (answer.notes ?? []).map(({ note, drawer, frames }) => ({
+      note,
+      drawer,
+      bytes: frames * pageSize,
+    })),
     driftBytes: answer.drift,
     caches: caches.map((cache) => ({ ...cache })),
     callers: callers.map(({ name, bytes, drawer }) => ({ caller: name, bytes, drawer })),

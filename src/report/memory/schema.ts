@@ -155,6 +155,15 @@ export const memorySchema = z.strictObject({
       counters: z.array(z.strictObject({ name: z.string(), bytes: z.int() })),
     })
     .nullable(),
+  /** Of `pageflags`: what flags say besides, of frames that are in these drawers. */
+  notes: z.array(
+    z.strictObject({
+      /** In a transparent huge page or large folio, mlocked, damaged memory, a page of zeros. */
+      note: z.enum(['thp', 'mlocked', 'hwpoison', 'zero-page']),
+      drawer: z.string(),
+      bytes: count,
+    }),
+  ),
   /** By how much counters changed while a running kernel was read, added up; 0 of a dump. */
   driftBytes: count,
   caches: z.array(

@@ -6,7 +6,7 @@ import { leaves } from './leaves.js';
 import { elsewhereWords, looseWords, missedWords, nextCommand } from './sentences.js';
 import { isOfProc } from './told-by.js';
 import { treeTable } from './tree-table.js';
-import { unflaggedWords } from './unflagged-words.js';
+import { noteWords, unflaggedWords } from './unflagged-words.js';
 import { drawerWords } from './words.js';
 
 export interface MemoryTextOptions {
@@ -29,6 +29,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...missedWords(answer).map(said),
     ...looseWords(answer).map(said),
     ...unflaggedWords(answer).map(said),
+    ...(verbose ? noteWords(answer).map(said) : []),
     ...elsewhereWords(answer).map(said),
     ...(verbose && empty.length > 0
       ? [said(`Nothing in: ${empty.map(drawerWords).join(', ')}.`)]

@@ -190,6 +190,25 @@ describe('flags of page frames', () => {
     ]);
   });
 
+  test('say besides what is huge, locked, damaged or zero; tails as their heads', () => {
+    const words = ram(
+      [WORD.thpHead, 1],
+      [WORD.thpTail, 3],
+      [WORD.file | bit(33), 2],
+      [WORD.anonymous | bit(19, 33), 1],
+      [WORD.reserved | bit(24), 1],
+    );
+    expect(look(machine(words)).notes).toEqual([
+      { note: 'thp', drawer: 'anonymous', frames: 4 },
+      { note: 'mlocked', drawer: 'anonymous', frames: 1 },
+      { note: 'hwpoison', drawer: 'anonymous', frames: 1 },
+      { note: 'mlocked', drawer: 'page-cache', frames: 2 },
+      { note: 'zero-page', drawer: 'set-aside', frames: 1 },
+    ]);
+    const text = memoryText(look(machine(words)), { source: '--live', width: null, verbose: true });
+    expect(text).toContain('Of these: 16.0 KiB of “anonymous” in transparent huge pages');
+  });
+
   test('a tail without a head changed while it was read: it is in no other drawer', () => {
     const answer = look(machine(ram([WORD.free, 4], [WORD.tail, 2], [WORD.anonymous, 1])));
     expect(drawer(answer, 'unread')).toMatchObject({ frames: 2, complete: false });

@@ -14,13 +14,18 @@ const KPF = {
   HEAD: 1 << 15,
   TAIL: 1 << 16,
   HUGE: 1 << 17,
+  HWPOISON: 1 << 19,
   NOPAGE: 1 << 20,
+  THP: 1 << 22,
   OFFLINE: 1 << 23,
+  ZERO_PAGE: 1 << 24,
   PGTABLE: 1 << 26,
 } as const;
 
 /** KPF_RESERVED is bit 32 (include/linux/kernel-page-flags.h: no promise to stay): bit 0 of the high word. */
 const RESERVED_HIGH = 1;
+/** KPF_MLOCKED is bit 33, of the same file. */
+const MLOCKED_HIGH = 2;
 
 /** What the flags of a page frame say of whose it is, and no more. */
 export const FLAG_KINDS = [
@@ -70,3 +75,29 @@ export function flagKind(low: number, high: number): FlagKind {
   if ((low & (KPF.LRU | KPF.UPTODATE)) === 0) return 'none';
   return (low & KPF.SWAPBACKED) !== 0 ? 'shmem' : 'file';
 }
+
+/** What flags say of a page besides, whosever it is. */
+export const FLAG_NOTES = [
+  /** Of a transparent huge page, or (since 6.9) of any large folio that can be mapped. */
+  'thp',
+  'mlocked',
+  'hwpoison',
+  /** The page of zeros, or the huge one. */
+  'zero-page',
+] as const;
+
+export type FlagNote = (typeof FLAG_NOTES)[number];
+
+/** Most pages have none. */
+export function flagNotes(low: number, high: number): readonly FlagNote[] {
+  const noted = low & (KPF.THP | KPF.HWPOISON | KPF.ZERO_PAGE);
+  if (noted === 0 && (high & MLOCKED_HIGH) === 0) return NONE;
+  return [
+    ...((low & KPF.THP) !== 0 ? (['thp'] as const) : []),
+    ...((high & MLOCKED_HIGH) !== 0 ? (['mlocked'] as const) : []),
+    ...((low & KPF.HWPOISON) !== 0 ? (['hwpoison'] as const) : []),
+    ...((low & KPF.ZERO_PAGE) !== 0 ? (['zero-page'] as const) : []),
+  ];
+}
+
+const NONE: readonly FlagNote[] = [];

@@ -1,5 +1,14 @@
 import { HostError } from '../../error.js';
-import { FLAG_KINDS, type FlagKind, flagKind, isHead, isMapped, isTail } from './flags.js';
+import {
+  FLAG_KINDS,
+  type FlagKind,
+  type FlagNote,
+  flagKind,
+  flagNotes,
+  isHead,
+  isMapped,
+  isTail,
+} from './flags.js';
 import type { FrameFile } from './frame-file.js';
 import type { Frames, MemoryMap } from './iomem.js';
 
@@ -13,6 +22,12 @@ export interface FlagScan {
   /** Behind the end of the file, or of a part of it that cannot be read. */
   readonly unread: number;
   readonly whyUnread: string | undefined;
+  /** What flags say besides: frames by note and kind. */
+  readonly notes: readonly {
+    readonly note: FlagNote;
+    readonly kind: FlagKind;
+    readonly frames: number;
+  }[];
   /** What no flag tells of. */
   readonly unflagged: Unflagged;
 }
@@ -72,6 +87,10 @@ class Scan {
   #open = 0;
   #openCharged = false;
   #chargesKnown: boolean;
+  /** By kind, then by note. */
+  readonly #notes = new Map<FlagKind, Map<FlagNote, number>>();
+  /** Of the page that may have tails. */
+  #noted: readonly FlagNote[] = [];
 
   constructor(
     readonly flags: FrameFile,
@@ -100,6 +119,9 @@ class Scan {
       ) as Record<FlagKind, number>,
       ...{ image: this.#image, crashKernel: this.#crash },
       ...{ unread: this.#unread, whyUnread: this.#whyUnread },
+      notes: [...this.#notes].flatMap(([kind, notes]) =>
+        [...notes].map(([note, frames]) => ({ note, kind, frames })),
+      ),
       unflagged: {
         blocks: this.#blocks,
         zones: this.#zones,
@@ -131,8 +153,11 @@ class Scan {
         continue;
       }
       this.#endBlock();
-      const kind = flagKind(low, view.getUint32(8 * at + 4, true));
+      const high = view.getUint32(8 * at + 4, true);
+      const kind = flagKind(low, high);
       this.#kind = isHead(low) ? kind : undefined;
+      this.#noted = kind === 'hole' ? [] : flagNotes(low, high);
+      if (this.#noted.length > 0) this.#note(kind);
       this.#counts[NUMBER[kind]!]!++;
       if (kind === 'reserved') this.#reserved(frame);
       if (kind !== 'none') continue;
@@ -164,11 +189,18 @@ class Scan {
 
   #tail(frame: number): void {
     const kind = this.#kind ?? 'torn';
+    if (this.#kind !== undefined && this.#noted.length > 0) this.#note(kind);
     this.#counts[NUMBER[kind]!]!++;
     if (kind === 'reserved') this.#reserved(frame);
     if (kind !== 'none') return;
     this.#open++;
     this.#inZone(frame);
+  }
+
+  #note(kind: FlagKind): void {
+    const notes = this.#notes.get(kind) ?? new Map<FlagNote, number>();
+    this.#notes.set(kind, notes);
+    for (const note of this.#noted) notes.set(note, (notes.get(note) ?? 0) + 1);
   }
 
   #reserved(frame: number): void {

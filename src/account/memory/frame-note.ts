@@ -1,0 +1,9 @@
+import type { DrawerName } from './drawers.js';
+
+/** What flags say of frames besides whose they are. */
+export interface FrameNote {
+  /** Part of a transparent huge page or large folio, mlocked, damaged memory, a page of zeros. */
+  readonly note: 'thp' | 'mlocked' | 'hwpoison' | 'zero-page';
+  readonly drawer: DrawerName;
+  readonly frames: number;
+}

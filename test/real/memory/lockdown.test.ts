@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
+
+const MOST_MS = 120_000;
+
+let guest: Guest;
+beforeAll(async () => {
+  guest = await bootGuest({
+    kernel: '6.12',
+    memoryMiB: MEMORY_MIB,
+    files: kdumpMemInGuest('6.12'),
+    append: 'lsm=lockdown lockdown=confidentiality',
+    limitMs: 3 * MOST_MS,
+  });
+}, MOST_MS);
+afterAll(() => guest?.kill());
+
+test(
+  'a kernel that is locked down is looked at by flags of its page frames, and says so',
+  async () => {
+    const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
+    expect(output.toString().split('\n')[0]).toMatch(
+      / Told by flags of page frames \(\/proc\/kpageflags\): \/proc\/kcore may not be read.*\.$/,
+    );
+    expect(status).toBe(0);
+    const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);
+    expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore may not be read.*\n$/);
+    expect(refused.status).toBe(3);
+  },
+  2 * MOST_MS,
+);
