@@ -187,9 +187,12 @@ export function walksAfter(
     {
       drawer: 'tables',
       run: () => {
-        const tables = { drawer: 'tables', besides: TABLE_KINDS, mayShare: true } as const;
-        for (const { name, frames } of kernelTables(kernel))
-          claimOwn(kernel, ledger, { ...tables, owner: name, frames });
+        const tables = { drawer: 'tables', besides: TABLE_KINDS } as const;
+        for (const { name, frames } of kernelTables(kernel)) {
+          // Both tables of UDP are one block.
+          const mayShare = name.startsWith('udp');
+          claimOwn(kernel, ledger, { ...tables, owner: name, frames, mayShare });
+        }
       },
     },
   ];

@@ -1,4 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
@@ -47,6 +48,9 @@ const HASH_TABLES: readonly HashTable[] = [
 /** No table is larger than this; bytes. */
 const MOST_BYTES = 2 ** 36;
 
+/** Boot memory and pages both are at least so aligned (SMP_CACHE_BYTES); bytes. */
+const CACHE_LINE = 64n;
+
 /** ftrace has a few hundred pages of functions. */
 const MOST_FTRACE_PAGES = 2 ** 20;
 
@@ -93,11 +97,12 @@ function hashTable(
     buckets = view.number(limit);
   }
   // Of tables that this kernel did not make.
-  if (address === 0n) return undefined;
+  if (address === 0n && buckets === 0) return undefined;
   const many = mask === undefined ? buckets : buckets + 1;
   // All of them are found by the low bits of a hash.
   const isPower = many > 0 && Number.isInteger(Math.log2(many));
-  if (isPower && many * size <= MOST_BYTES) return { address, bytes: many * size };
+  if (isPower && many * size <= MOST_BYTES && address % CACHE_LINE === 0n)
+    return { address, bytes: many * size };
   throw new KernelError('damaged', `${symbol} is a table of ${many} buckets`);
 }
 
@@ -176,8 +181,11 @@ function* poolFrames(kernel: Kernel, symbol: string): Generator<number> {
     ...['curr_nr', 'min_nr', 'elements', 'pool_data', 'alloc'],
   ] as const).read(at);
   const [count, order] = [pool.number('curr_nr'), pool.number('pool_data')];
+  // A pool that was never made.
+  if (pool.pointer('alloc') === 0n && pool.number('min_nr') === 0) return;
   // Of pages and nothing else: then the data of the pool is their order.
-  if (pool.pointer('alloc') !== alloc || order > 30) return;
+  if (pool.pointer('alloc') !== alloc || order > 30 || count > pool.number('min_nr'))
+    throw new KernelError('damaged', `${symbol} is no pool of pages`);
   const elements = pool.pointer('elements');
   for (const frame of framesOfPages(kernel, symbol, elements, Math.min(count, MOST_ELEMENTS)))
     for (let index = 0; index < 2 ** order; index++) yield frame + index;
@@ -197,7 +205,10 @@ function* kmallocFrames(kernel: Kernel, address: bigint, bytes: number): Generat
 /** Frames of a range of the direct map; none of what lies in vmalloc's address space. */
 function* directFrames(kernel: Kernel, address: bigint, bytes: number): Generator<number> {
   const first = kernel.pages.frameOf(new Pointer().set(address));
-  if (first < 0) return;
+  if (first < 0) {
+    if (!kernel.physicalOf || kernel.physicalOf(address) !== undefined) return;
+    throw new KernelError('damaged', `a table lies at ${hex(address)}, which is no memory`);
+  }
   const last = Math.ceil(bytes / kernel.facts.pageSize);
   for (let index = 0; index < last; index++) yield first + index;
 }

@@ -62,7 +62,14 @@ function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
     if (count <= MOST_PAGES) return count;
     throw new KernelError('damaged', `the ring at ${hex(ring)} claims ${count} pages`);
   };
-  const what = 'the pages of a ring';
+  /** None of them is missing. */
+  const named = (ring: bigint, array: bigint, count: number): number[] => {
+    const found =
+      array === 0n ? [] : [...framesOfPages(kernel, 'the pages of a ring', array, count)];
+    if (found.length === count) return found;
+    const message = `the ring at ${hex(ring)} has ${count} pages, and ${found.length} are named`;
+    throw new KernelError('damaged', message);
+  };
   const regions = REGIONS.filter(({ pages }) => layout?.member(pages)).map((names) => ({
     ...names,
     reader: new StructReader(kernel, 'io_ring_ctx', [names.pages, names.count]),
@@ -72,7 +79,7 @@ function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
       for (const { pages, count, reader } of regions) {
         const view = reader.read(ring);
         const [array, many] = [view.pointer(pages), view.number(count)];
-        if (array !== 0n) yield* framesOfPages(kernel, what, array, checked(ring, many));
+        yield* named(ring, array, checked(ring, many));
       }
     };
   }
@@ -83,7 +90,7 @@ function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
         const view = new StructReader(kernel, 'io_ring_ctx', [pages, count]).read(ring);
         const [array, many] = [view.pointer(pages), view.number(count)];
         if (many > 0) {
-          yield* framesOfPages(kernel, what, array, checked(ring, many));
+          yield* named(ring, array, checked(ring, many));
           continue;
         }
       }

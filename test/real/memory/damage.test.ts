@@ -146,6 +146,13 @@ function tracePage(cpu: number): bigint {
   return wordAt(own + offset('ring_buffer_per_cpu', 'reader_page')) + offset('buffer_page', 'page');
 }
 
+/** Where the first pages of ftrace name their records. */
+function records(page: number): bigint {
+  let at = pointed('ftrace_pages_start');
+  for (let left = page; left > 0; left--) at = wordAt(at + offset('ftrace_page', 'next'));
+  return at + offset('ftrace_page', 'records');
+}
+
 const idle = (cpu: number) =>
   perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu) + offset('rq', 'idle');
 
@@ -253,6 +260,10 @@ describe('one damaged word makes an incomplete answer', () => {
     ],
     ['how many per-CPU pages there are', () => more(needSymbol(kernel, 'pcpu_nr_populated'), 1n)],
     ['pages of ftrace', () => word(pointed('ftrace_pages_start'), 0n)],
+    ['a table that is nowhere', () => word(needSymbol(kernel, 'mountpoint_hashtable'), 0n)],
+    ['a table that is no memory', () => word(needSymbol(kernel, 'ip_idents'), 1n << 40n)],
+    ['a table off its line', () => more(needSymbol(kernel, 'ip_tstamps'), 8n)],
+    ['records of ftrace that two pages have', () => word(records(0), wordAt(records(1)))],
     ['how many buckets a table has', () => more(needSymbol(kernel, 'm_hash_mask'), 1n)],
     [
       'a table that lies where slabs do',
