@@ -201,6 +201,58 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Counters of the machine’s memory. Pages move from list to list before the counters do, so that the lists of a busy machine differ from them; only the rest that nothing explains is made of them.',
   },
   {
+    members: [
+      ...['dentry.d_iname', 'dentry.d_name.len', 'dentry.d_name.name', 'dentry.d_shortname.string'],
+      'file_system_type.name',
+    ],
+    differs: ['drawers.shared.owners', 'drawers.page-cache.owners'],
+    why: 'Names of files and of kinds of file systems are free text and kept once. Whose pages they are does not change.',
+  },
+  {
+    members: ['kmem_cache.name', '*kmem_cache.name'],
+    differs: [
+      ...['caches', 'drawers.slab-reclaimable.owners', 'drawers.slab-unreclaimable.owners'],
+    ],
+    why: 'A slab cache’s name is free text and kept once.',
+  },
+  {
+    members: ['kmem_cache.object_size', 'slab.counters'],
+    differs: ['caches'],
+    why: 'Bytes of an object may be any up to its slot’s, which the allocator divides by and slabs are held against; how many slots of a slab are in use may be any up to all.',
+  },
+  {
+    members: ['zone._watermark'],
+    differs: ['zones'],
+    why: 'Watermarks follow from settings and may be boosted; that they rise from min to high is checked.',
+  },
+  {
+    members: ['vm_struct.caller'],
+    differs: [
+      ...['callers', 'drawers.vmalloc', 'drawers.modules', 'drawers.bpf', 'drawers.unexplained'],
+      'unexplained',
+    ],
+    why: 'Who asked for an area of vmalloc’s address space only the area says.',
+  },
+  {
+    members: ['slab.memcg_data', 'page.memcg_data'],
+    differs: ['unexplained.chargedBytes'],
+    why: 'Which cgroup a page is charged to only the page says; cgroups’ own counters run in batches.',
+  },
+  {
+    members: [
+      ...['variable mount_hashtable', 'variable mountpoint_hashtable', 'variable ip_idents'],
+      ...['variable ip_tstamps', 'variable m_hash_mask', 'variable mp_hash_mask'],
+      ...['variable ip_idents_mask', 'variable savedcmd', 'variable btf_vmlinux'],
+      ...['inet_hashinfo.ehash', 'inet_hashinfo.ehash_mask', 'inet_hashinfo.bhash'],
+      ...['inet_hashinfo.bhash2', 'inet_hashinfo.bhash_size', 'inet_hashinfo.lhash2'],
+      ...['inet_hashinfo.lhash2_mask', 'udp_table.hash', 'udp_table.hash2', 'udp_table.mask'],
+      ...['saved_cmdlines_buffer.cmdline_num', 'btf.types', 'btf.types_size'],
+      ...['ftrace_page.records', 'mempool.curr_nr', 'mempool.pool_data', '*mempool.elements'],
+    ],
+    differs: ['drawers.tables', 'drawers.unexplained', 'unexplained'],
+    why: 'Where a table of the kernel lies and how large it is are kept once. A page of it that is somebody else’s, that is free, or that is no memory is told, and so is a hash table whose size is no power of two.',
+  },
+  {
     members: ['sock.sk_type'],
     differs: ['socket.type'],
     why: 'A closed unix socket has no struct socket any more, and its sock alone says its type.',
