@@ -1,6 +1,7 @@
 import { highHalf, joinHalves, lowHalf } from './halves.js';
 
-const HALF = 0x1_0000_0000;
+/** How many values a half has. */
+export const HALF = 0x1_0000_0000;
 
 /**
  * A 64-bit address that can be moved: for loops over hundreds of thousands of objects, where a bigint
@@ -32,10 +33,21 @@ export class Pointer {
     return this;
   }
 
+  /** Whether both are the same address. */
+  equals(other: Pointer): boolean {
+    return this.low === other.low && this.high === other.high;
+  }
+
   /** Takes the pointer that lies at `offset` of a view. */
   load(view: DataView, offset: number): this {
     this.low = view.getUint32(offset, true);
     this.high = view.getUint32(offset + 4, true);
+    return this;
+  }
+
+  /** Without these bits, in which the kernel says what it points to; below 2^31. */
+  clearLowBits(flags: number): this {
+    this.low = (this.low & ~flags) >>> 0;
     return this;
   }
 

@@ -1,5 +1,5 @@
 import { KernelError } from '../kernel/error.js';
-import { highHalf, joinHalves, lowHalf } from '../kernel/halves.js';
+import { HALF, Pointer } from '../kernel/pointer.js';
 import { FrameIndex } from './pages/frame-index.js';
 
 /** More upper halves than this could not be told apart below; 2^20 of them span all of memory. */
@@ -13,6 +13,7 @@ const MOST_UPPER_HALVES = 2 ** 21;
 export class AddressIndex {
   #upperHalves = new FrameIndex();
   #keys = new FrameIndex();
+  readonly #at = new Pointer();
 
   /** How many addresses have a row. */
   get size(): number {
@@ -21,13 +22,13 @@ export class AddressIndex {
 
   /** The row of an address, or -1. */
   find(address: bigint): number {
-    return this.findHalves(highHalf(address), lowHalf(address));
+    return this.findPointer(this.#at.set(address));
   }
 
   /** The same, for loops over millions. */
-  findHalves(high: number, low: number): number {
+  findPointer({ high, low }: Pointer): number {
     const upper = this.#upperHalves.find(high);
-    return upper < 0 ? -1 : this.#keys.find(keyOf(upper, low));
+    return upper < 0 ? -1 : this.#keys.find(upper * HALF + low);
   }
 
   /**
@@ -36,22 +37,26 @@ export class AddressIndex {
    * @throws {KernelError} `damaged` if addresses are scattered as no kernel's are
    */
   add(address: bigint): number {
-    return this.addHalves(highHalf(address), lowHalf(address));
+    return this.addPointer(this.#at.set(address));
+  }
+
+  /** The same, for loops over millions. @throws as {@link add} */
+  addPointer({ high, low }: Pointer): number {
+    const upper = this.#upperHalves.add(high);
+    if (upper >= MOST_UPPER_HALVES) {
+      throw new KernelError('damaged', 'addresses are scattered as no kernel’s are');
+    }
+    return this.#keys.add(upper * HALF + low);
   }
 
   /** The row of the address that has this row in another index. @throws as {@link add} */
   addFrom(other: AddressIndex, row: number): number {
-    const key = other.#keys.frame(row);
-    const lower = key % 0x1_0000_0000;
-    const upper = (key - lower) / 0x1_0000_0000;
-    return this.addHalves(other.#upperHalves.frame(upper), lower);
+    return this.addPointer(other.#load(row));
   }
 
   /** The address of a row. */
   address(row: number): bigint {
-    const key = this.#keys.frame(row);
-    const lower = key % 0x1_0000_0000;
-    return joinHalves(this.#upperHalves.frame((key - lower) / 0x1_0000_0000), lower);
+    return this.#load(row).address;
   }
 
   copy(): AddressIndex {
@@ -61,16 +66,12 @@ export class AddressIndex {
     return copy;
   }
 
-  /** The same, for loops over millions. @throws as {@link add} */
-  addHalves(high: number, low: number): number {
-    const upper = this.#upperHalves.add(high);
-    if (upper >= MOST_UPPER_HALVES) {
-      throw new KernelError('damaged', 'addresses are scattered as no kernel’s are');
-    }
-    return this.#keys.add(keyOf(upper, low));
+  /** The address of a row, until the next is asked for. */
+  #load(row: number): Pointer {
+    const key = this.#keys.frame(row);
+    const at = this.#at;
+    at.low = key % HALF;
+    at.high = this.#upperHalves.frame((key - at.low) / HALF);
+    return at;
   }
-}
-
-function keyOf(upper: number, low: number): number {
-  return upper * 0x1_0000_0000 + low;
 }

@@ -1,10 +1,11 @@
 import { KernelError } from '../../kernel/error.js';
+import type { MemoryCounters } from '../../memory-counters.js';
 import type { MemoryAnswer } from './answer.js';
 import { detailsOf, type MachineLists } from './details.js';
 import type { Drawer } from './drawer.js';
 import type { DrawerName } from './drawers.js';
 import { leafTree } from './leaf-tree.js';
-import { type CountedMemory, type ProcCounter, procCounters } from './proc-counters.js';
+import { type ProcCounter, procCounters } from './proc-counters.js';
 
 const NO_COUNTER = 'no counter tells of it: it is among what nothing explains';
 const AS_FILES = 'counters count it with the page cache: it is among that';
@@ -20,7 +21,7 @@ const BOOT: ReadonlySet<DrawerName> = new Set(['image', 'memmap', 'crash-kernel'
  * @param lists what lists of /proc tell besides
  * @throws {KernelError} `damaged` if the counters add up to more than there is
  */
-export function countedMemory(counted: CountedMemory, lists?: MachineLists): MemoryAnswer {
+export function countedMemory(counted: MemoryCounters, lists?: MachineLists): MemoryAnswer {
   const { pageSize } = counted;
   const known = procCounters(counted);
   for (const [drawer, counter] of known) {
@@ -67,7 +68,7 @@ export function countedMemory(counted: CountedMemory, lists?: MachineLists): Mem
     kernel: undefined,
     host: { release: counted.release, pageSize },
     source: 'counters',
-    memory: leafTree('counter', leaf),
+    memory: leafTree({ known: 'counter', leaf }),
     ...{ loose: undefined, census: undefined, queues: [], drift: 0 },
     ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
     counted: counted.meminfo,
@@ -84,7 +85,7 @@ function whyNotWhole(
   drawer: DrawerName,
   counter: ProcCounter | undefined,
   known: ReadonlyMap<DrawerName, ProcCounter>,
-  { managed, whyNoZones, meminfo }: CountedMemory,
+  { managed, whyNoZones, meminfo }: MemoryCounters,
 ): string | undefined {
   if (counter && 'why' in counter) return counter.why;
   const swapped = bytesOf(known.get('swap-cache')) > 0;

@@ -1,6 +1,6 @@
+import type { MemoryCounters } from '../../memory-counters.js';
 import type { MachineLists } from './details.js';
 import type { FrameNote } from './frame-note.js';
-import type { CountedMemory } from './proc-counters.js';
 
 /** What the flags of page frames say (/proc/kpageflags); all in frames. */
 export interface FlaggedFrames {
@@ -34,7 +34,7 @@ export const FRAME_KINDS = [
 /** A machine as root sees it without its kernel's memory. */
 export interface FlaggedMachine extends MachineLists {
   /** Counters before and after flags were read. */
-  readonly before: CountedMemory;
-  readonly after: CountedMemory;
+  readonly before: MemoryCounters;
+  readonly after: MemoryCounters;
   readonly frames: FlaggedFrames;
 }

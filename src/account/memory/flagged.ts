@@ -87,7 +87,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     kernel: undefined,
     host: { release: after.release, pageSize },
     source: 'pageflags',
-    memory: leafTree('flags', leaf),
+    memory: leafTree({ known: 'flags', leaf }),
     ...{ loose: undefined, census: undefined, queues: [] },
     unflagged: describeUnflagged(frames, counterList(machine, large)),
     notes: notesOf(frames),

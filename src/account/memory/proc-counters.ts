@@ -1,25 +1,5 @@
+import type { MemoryCounters } from '../../memory-counters.js';
 import { DRAWERS, type DrawerName } from './drawers.js';
-
-/** What a machine's own counters say of its memory; bytes. What is undefined, /proc does not tell. */
-export interface CountedMemory {
-  readonly release: string;
-  readonly pageSize: number;
-  /** All that zones have, and of that what the buddy allocator got. */
-  readonly present: number | undefined;
-  readonly managed: number | undefined;
-  /** Free, in the lists of CPUs. */
-  readonly onCpus: number | undefined;
-  /** Why zones tell nothing of these. */
-  readonly whyNoZones: string | undefined;
-  /** CPUs, each of which may keep some of each counter to itself. */
-  readonly cpus: number;
-  /** /proc/meminfo, by name. */
-  readonly meminfo: ReadonlyMap<string, number>;
-  /** Lines of it without a figure, by name: what they say in its place. Hostile. */
-  readonly damaged: ReadonlyMap<string, string>;
-  readonly compressed: number | undefined;
-  readonly memmap: { readonly boot: number; readonly later: number } | undefined;
-}
 
 /** A drawer by lines of /proc/meminfo, with what counters have in common taken apart. */
 interface Formula {
@@ -55,7 +35,7 @@ const FORMULAS: Readonly<Partial<Record<DrawerName, Formula>>> = {
 export type ProcCounter = { readonly bytes: number } | { readonly why: string };
 
 /** Of each drawer that /proc counts what it says; of others nothing. */
-export function procCounters(counted: CountedMemory): Map<DrawerName, ProcCounter> {
+export function procCounters(counted: MemoryCounters): Map<DrawerName, ProcCounter> {
   const { meminfo, damaged, onCpus, compressed } = counted;
   const found = new Map<DrawerName, ProcCounter>();
   for (const drawer of DRAWERS) {
@@ -79,7 +59,7 @@ export function procCounters(counted: CountedMemory): Map<DrawerName, ProcCounte
 }
 
 /** By how much counters differ, all together; bytes. */
-export function counterDrift(before: CountedMemory, after: CountedMemory): number {
+export function counterDrift(before: MemoryCounters, after: MemoryCounters): number {
   const later = procCounters(after);
   let bytes = 0;
   for (const [drawer, counter] of procCounters(before)) {

@@ -2,6 +2,7 @@ import type { KernelCounts } from './counters.js';
 import type { Drawer, Owner } from './drawer.js';
 import { DRAWERS, type DrawerGroup, type DrawerName, drawerFacts } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
+import { leafTree } from './leaf-tree.js';
 import type { Missed } from './missed.js';
 
 interface Parts {
@@ -10,15 +11,6 @@ interface Parts {
   readonly missed: Missed;
   readonly owners: ReadonlyMap<DrawerName, readonly Owner[]>;
 }
-
-/** The parts of all memory. */
-export const GROUPS: readonly DrawerGroup[] = [
-  'free',
-  'applications',
-  'kernel',
-  'reserved',
-  'unknown',
-];
 
 /** The command that tells more of a drawer. */
 const DEEPER: Partial<Record<DrawerName, string>> = {
@@ -65,24 +57,5 @@ export function drawerTree(pageSize: number, { ledger, counts, missed, owners }:
       elsewhere: ledger.elsewhere(drawer),
     };
   };
-  const parent = (drawer: Drawer['drawer'], children: readonly Drawer[]): Drawer => {
-    const frames = children.reduce((sum, child) => sum + child.frames, 0);
-    return {
-      drawer,
-      frames,
-      bytes: frames * pageSize,
-      known: 'walked',
-      counterBytes: counter(drawer as DrawerGroup),
-      owners: [],
-      children,
-      complete: children.every(({ complete }) => complete),
-      elsewhere: [],
-    };
-  };
-  return parent(
-    'memory',
-    GROUPS.map((group) =>
-      parent(group, DRAWERS.filter((drawer) => drawerFacts(drawer).group === group).map(leaf)),
-    ),
-  );
+  return leafTree({ known: 'walked', leaf, counter });
 }

@@ -1,30 +1,7 @@
+import type { MemoryCounters } from '../../memory-counters.js';
 import { HostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 import { readPageSize } from './memory.js';
-
-/** What /proc counts of the machine's memory; bytes. A counter that this kernel lacks is not there. */
-export interface HostCounts {
-  readonly release: string;
-  /** Bytes of a base page. */
-  readonly pageSize: number;
-  /** All that zones have, and of that what the buddy allocator got (/proc/zoneinfo). */
-  readonly present: number | undefined;
-  readonly managed: number | undefined;
-  /** Free, in the lists of CPUs. */
-  readonly onCpus: number | undefined;
-  /** Why zones tell nothing of that. */
-  readonly whyNoZones: string | undefined;
-  /** CPUs, each of which keeps up to 125 pages of each counter to itself (mm/vmstat.c). */
-  readonly cpus: number;
-  /** /proc/meminfo, by name. */
-  readonly meminfo: ReadonlyMap<string, number>;
-  /** Lines of it that have no figure, by name: what they have in its place. Hostile. */
-  readonly damaged: ReadonlyMap<string, string>;
-  /** zsmalloc's (/proc/vmstat, nr_zspages). */
-  readonly compressed: number | undefined;
-  /** The array of struct pages: from boot memory, and taken later (/proc/vmstat, since 6.12). */
-  readonly memmap: { readonly boot: number; readonly later: number } | undefined;
-}
 
 /** /proc/meminfo has some 60 lines. */
 const MOST_LINES = 1000;
@@ -33,7 +10,7 @@ const MOST_LINES = 1000;
  * @throws {HostError} `gone`, `denied`, `unreadable`: /proc/meminfo cannot be read, or does not say how much
  *   memory there is
  */
-export function readHostCounts(source: HostSource): HostCounts {
+export function readHostCounts(source: HostSource): MemoryCounters {
   const meminfo = new Map<string, number>();
   const damaged = new Map<string, string>();
   const text = source.readText('/proc/meminfo');
@@ -69,7 +46,7 @@ export function readHostCounts(source: HostSource): HostCounts {
   };
 }
 
-type ZoneCounts = Pick<HostCounts, 'present' | 'managed' | 'onCpus' | 'whyNoZones' | 'cpus'>;
+type ZoneCounts = Pick<MemoryCounters, 'present' | 'managed' | 'onCpus' | 'whyNoZones' | 'cpus'>;
 
 /** /proc/zoneinfo; or why it cannot be read. */
 function zoneText(source: HostSource): { readonly text: string } | { readonly why: string } {

@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
 import { AddressIndex } from '../address-index.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import { alignedBlock } from './aligned-block.js';
@@ -53,28 +54,25 @@ export function scanCharges(
   const tail = (page.member('compound_head') ?? memberOf(page, 'compound_info')).offset;
   const pointers = new AddressIndex();
   const slabs: number[] = [];
-  let [high, low, row] = [0, 0, -1];
-  const rowOf = (upper: number, lower: number): number => {
-    if (upper === high && lower === low && row >= 0) return row;
-    const known = pointers.findHalves(upper, lower);
+  const [charged, last] = [new Pointer(), new Pointer()];
+  let row = -1;
+  const rowOfCharged = (): number => {
+    if (row >= 0 && charged.equals(last)) return row;
+    const known = pointers.findPointer(charged);
     if (known < 0 && pointers.size >= MOST) return CHARGE.others;
-    [high, low] = [upper, lower];
-    row = CHARGE.first + (known < 0 ? pointers.addHalves(upper, lower) : known);
+    last.after(charged, 0);
+    row = CHARGE.first + (known < 0 ? pointers.addPointer(charged) : known);
     return row;
   };
   /** Of the block that frames belong to, and where one that is no compound page ends at most. */
   let [block, end]: [number, number] = [CHARGE.unread, 0];
   const headOf = (view: DataView, base: number, frame: number, kind: number): number => {
-    const [lower, upper] = [
-      (view.getUint32(base + charge, true) & ~FLAGS) >>> 0,
-      view.getUint32(base + charge + 4, true),
-    ];
-    const charged = lower !== 0 || upper !== 0;
+    charged.load(view, base + charge).clearLowBits(FLAGS);
     if (kind === KIND.slab || kind === KIND['slab-reclaimable']) {
-      if (charged) slabs.push(frame);
+      if (!charged.isNull) slabs.push(frame);
       return CHARGE.byObject;
     }
-    if (charged) return rowOf(upper, lower);
+    if (!charged.isNull) return rowOfCharged();
     return kind === KIND.unreferenced && frame < end ? block : CHARGE.nobody;
   };
   eachChunk(kernel, frames, page.size, {

@@ -1,4 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
 import { AddressIndex } from '../address-index.js';
 import { flagTest, memberOf, type PageTest, struct } from '../pages/struct-page.js';
 import { KIND } from './page-kinds.js';
@@ -29,9 +30,9 @@ export class FileFrames {
   readonly #mappings = new AddressIndex();
   #counts = new Float64Array(FIELDS * 16);
   #frames = 0;
-  /** Of the file that was met last. */
-  #high = -1;
-  #low = -1;
+  /** The file that was met last; row -1: none was. */
+  readonly #mapping = new Pointer();
+  readonly #next = new Pointer();
   #row = -1;
   /** What one more frame of the present block adds to. */
   #field = CACHE;
@@ -48,11 +49,10 @@ export class FileFrames {
 
   /** Begins a block of a file, by the first of its `struct page`s; {@link count} then counts its frames. */
   begin(view: DataView, base: number, kind: number): void {
-    const low = view.getUint32(base + this.#mappingAt, true);
-    const high = view.getUint32(base + this.#mappingAt + 4, true);
-    if (low !== this.#low || high !== this.#high) {
-      this.#row = this.#rowOf(high, low);
-      [this.#low, this.#high] = [low, high];
+    const mapping = this.#next.load(view, base + this.#mappingAt);
+    if (this.#row < 0 || !mapping.equals(this.#mapping)) {
+      this.#row = this.#rowOf(mapping);
+      this.#mapping.after(mapping, 0);
     }
     this.#field = FIELDS * this.#row + (kind === KIND.shmem ? SHARED : CACHE);
     this.#dirty = this.#isDirty(view, base) ? 1 : 0;
@@ -118,13 +118,13 @@ export class FileFrames {
     }
   }
 
-  #rowOf(high: number, low: number): number {
+  #rowOf(mapping: Pointer): number {
     const row =
       this.size < MOST_FILES
-        ? this.#mappings.addHalves(high, low)
-        : this.#mappings.findHalves(high, low);
+        ? this.#mappings.addPointer(mapping)
+        : this.#mappings.findPointer(mapping);
     // No file has address 0.
-    const known = row < 0 ? this.#mappings.addHalves(0, 0) : row;
+    const known = row < 0 ? this.#mappings.add(0n) : row;
     if (FIELDS * known >= this.#counts.length) {
       const counts = new Float64Array(2 * this.#counts.length);
       counts.set(this.#counts);

@@ -2,6 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../machine/cpus.js';
+import { framesPerSection } from '../pages/chunk-sizes.js';
 import { StructReader } from '../struct-reader.js';
 import { framesBehind } from './mapped.js';
 import type { FrameRange } from './ram.js';
@@ -43,17 +44,13 @@ export function* crashKernelFrames(kernel: Kernel, ram: readonly FrameRange[]): 
   }
 }
 
-/** As in slab-scan: the array of `struct page` is there or not for a section as a whole. */
-const SECTION_BYTES = 2 ** 27;
-
 /**
  * Frames that hold the array of `struct page` itself.
  *
  * @throws as framesBehind
  */
 export function* memmapFrames(kernel: Kernel, ram: readonly FrameRange[]): Generator<number> {
-  const { pageSize } = kernel.facts;
-  const perSection = SECTION_BYTES / pageSize;
+  const perSection = framesPerSection(kernel.facts.pageSize);
   let done = 0;
   for (const { start, end } of ram) {
     const from = Math.max(done, start - (start % perSection));

@@ -1,13 +1,8 @@
 import { ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
+import { framesPerSection, pagesPerChunk } from '../pages/chunk-sizes.js';
 import type { FrameMap } from './frame-map.js';
-
-/** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
-const CHUNK = 16_384;
-
-/** As in slab-scan: a part of the array of `struct page` is there or not as a whole. */
-const SECTION_BYTES = 2 ** 27;
 
 /** What is done with a part of the array of `struct page`; frames lie in order, their places in the map too. */
 export interface ChunkVisitor {
@@ -31,8 +26,8 @@ export function eachChunk(
   visitor: ChunkVisitor,
   progress: (part: number) => void = () => {},
 ): void {
-  const perChunk = 2 * Math.floor(CHUNK / stride / 2);
-  const perSection = SECTION_BYTES / kernel.facts.pageSize;
+  const perChunk = pagesPerChunk(stride);
+  const perSection = framesPerSection(kernel.facts.pageSize);
   const pages = new Cursor(kernel, 'struct page');
   const look = (frame: number, index: number, count: number): void => {
     const { view, base } = pages.to(kernel.pages.pageOfFrame(frame)).look(0, count * stride);

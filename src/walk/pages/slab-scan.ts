@@ -6,6 +6,7 @@ import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
+import { framesPerSection, pagesPerChunk } from './chunk-sizes.js';
 import { memoryEnd } from './memory-end.js';
 import { slabsCounted } from './slab-totals.js';
 import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
@@ -46,16 +47,6 @@ export interface PageLook {
   /** All frames have been looked at. */
   ended(): void;
 }
-
-/** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
-const CHUNK = 16_384;
-
-/**
- * Memory whose part of the array of `struct page` is there or not as a whole: a section, which has as
- * much at least (SECTION_SIZE_BITS is 27 to 30 in asm/sparsemem.h). Where the array has a hole, it is
- * passed over section by section.
- */
-const SECTION_BYTES = 2 ** 27;
 
 /**
  * Sections without an array that are passed over where only one witness says that memory goes on:
@@ -113,9 +104,8 @@ export class SlabScan {
     const { frame: last, agreed, faults } = memoryEnd(this.#kernel);
     for (const { code, message } of faults)
       this.#warnings.add(code, `where memory ends: ${message}`);
-    // An even number: the second page of a compound allocation lies with the first.
-    const perChunk = 2 * Math.floor(CHUNK / this.#stride / 2);
-    const perSection = SECTION_BYTES / this.#kernel.facts.pageSize;
+    const perChunk = pagesPerChunk(this.#stride);
+    const perSection = framesPerSection(this.#kernel.facts.pageSize);
     const pages = new Cursor(this.#kernel, 'struct page');
     let missing = 0;
     let empty = 0;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { countedMemory } from '../../../src/account/memory/counted.js';
 import type { Drawer } from '../../../src/account/memory/drawer.js';
-import type { CountedMemory } from '../../../src/account/memory/proc-counters.js';
 import { liveHost } from '../../../src/host/live.js';
 import { readHostCounts } from '../../../src/host/proc/memory-counts.js';
+import type { MemoryCounters } from '../../../src/memory-counters.js';
 import { memoryJson } from '../../../src/report/memory/json.js';
 import { memorySchema } from '../../../src/report/memory/schema.js';
 import { memoryText } from '../../../src/report/memory/text.js';
@@ -11,7 +11,7 @@ import { memoryText } from '../../../src/report/memory/text.js';
 const MIB = 1 << 20;
 
 /** A machine of 1,000 MiB, of which 900 were given out at boot. */
-function machine(meminfo: Readonly<Record<string, number>>): CountedMemory {
+function machine(meminfo: Readonly<Record<string, number>>): MemoryCounters {
   const counted = { MemTotal: 900, MemFree: 300, Cached: 200, Shmem: 50, ...meminfo };
   return {
     ...{ release: '6.1.0', pageSize: 4096, present: 1000 * MIB, managed: 900 * MIB },

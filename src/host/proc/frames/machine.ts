@@ -1,9 +1,10 @@
+import type { MemoryCounters } from '../../../memory-counters.js';
 import { HostError } from '../../error.js';
 import type { HostSource } from '../../host-source.js';
 import { type HostDetails, readHostDetails } from '../details.js';
 import { listed } from '../listed.js';
 import { readPageSize } from '../memory.js';
-import { type HostCounts, readHostCounts } from '../memory-counts.js';
+import { readHostCounts } from '../memory-counts.js';
 import { type HostZone, readZones } from '../zones.js';
 import { type FrameFile, openFrameFile } from './frame-file.js';
 import { readMemoryMap } from './iomem.js';
@@ -12,8 +13,8 @@ import { CHUNK_FRAMES, type FlagScan, scanFlags } from './scan.js';
 /** A machine as root sees it without its kernel's memory. */
 export interface HostFrames extends HostDetails {
   /** Counters before and after flags were read. */
-  readonly before: HostCounts;
-  readonly after: HostCounts;
+  readonly before: MemoryCounters;
+  readonly after: MemoryCounters;
   readonly frames: FlagScan;
 }
 
