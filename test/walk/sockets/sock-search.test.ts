@@ -1,0 +1,120 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { ReadError } from '../../../src/kernel/error.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { endsKey, type SockKey, searchSocks } from '../../../src/walk/sockets/sock-search.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+
+/**
+ * The memory of a small dump, in which what it leaves out of some objects is made up: zeros, as no question
+ * reads it otherwise.
+ */
+function filled<K extends Kernel>(kernel: K, objects: readonly (readonly [bigint, number])[]): K {
+  const read = (address: bigint, length: number): DataView => {
+    const end = address + BigInt(length);
+    const made = objects.some(([start, size]) => address >= start && end <= start + BigInt(size));
+    if (!made) return kernel.read(address, length);
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; at++) {
+      try {
+        bytes[at] = kernel.read(address + BigInt(at), 1).getUint8(0);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+      }
+    }
+    return new DataView(bytes.buffer);
+  };
+  return new Proxy(kernel, {
+    get(target, name) {
+      if (name === 'read') return read;
+      if (name === 'fast') return undefined;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+const COOKIE = 0x1234_5678_9abcn;
+const NOBODYS: readonly SockKey[] = ['inode 999999', `cookie ${COOKIE}`, 'ends 1 2 3'];
+
+// Types of sockets' inodes changed in between.
+describe.each(['6.1', 'newest'] as const)('socks of %s that hang on no descriptor', (name) => {
+  const { kernel, truth, offset, pointer, with: changed } = fixtureKernel(name);
+  afterAll(() => kernel.close());
+
+  const known = truth.sockets.map((socket) => ({ ...socket, sock: BigInt(socket.sock) }));
+  const size = (type: string) => kernel.struct(type)?.size ?? 0;
+  const memory = filled(
+    kernel,
+    known.flatMap(({ sock, socket }) => [
+      [sock, size('tcp6_sock')],
+      [BigInt(socket), size('socket_alloc')],
+    ]),
+  );
+  const established = known.filter(
+    ({ protocol, state }) => protocol === 'TCP' && state === 'ESTABLISHED',
+  );
+  const inode = (one: { readonly inode: number } | undefined): SockKey =>
+    `inode ${one?.inode ?? 0}`;
+  const ends = (one: (typeof known)[number] | undefined): SockKey =>
+    endsKey(one?.netns ?? null, one?.local ?? '', one?.peer ?? '');
+  /** Which socks each key finds. */
+  const search = (keys: readonly SockKey[], damage: Damage = { patches: [], denials: [] }) => {
+    const found = searchSocks(damagedKernel(memory, damage), keys);
+    return keys.map((key) => found.get(key)?.map(({ sock }) => sock));
+  };
+
+  test('each is found by the number of its inode, once, and by nothing that is not its own', () => {
+    const [one] = established;
+    const asked = [...known.map(inode), ends(one), ...NOBODYS];
+    expect(known.length).toBeGreaterThan(30);
+    expect(search(asked)).toEqual([
+      ...known.map(({ sock }) => [sock]),
+      [],
+      ...NOBODYS.map(() => []),
+    ]);
+    expect(searchSocks(kernel, [])).toEqual(new Map());
+  });
+
+  // One memory, in which each of some socks is changed in another way.
+  test('a free slot, copies of protocols, two that fit, and what cannot be read', () => {
+    const [orphan, cookie, copied, free, twin, other, lost] = established;
+    if (!lost || !orphan || !cookie || !copied || !free || !twin || !other)
+      throw new Error('the dump has too few connections');
+    const set = (one: { readonly sock: bigint }, path: string, value: bigint, bytes = 8) =>
+      changed(one.sock, 'sock', path, value, bytes).patches;
+    const theirs = pointer(other.sock + offset('sock', 'sk_socket'));
+    const patches = [
+      ...set(orphan, 'sk_socket', 0n),
+      ...set(cookie, '__sk_common.skc_cookie.counter', COOKIE),
+      ...set(copied, '__sk_common.skc_cookie.counter', COOKIE + 1n),
+      ...set(copied, '__sk_common.skc_prot', copied.sock),
+      ...set(free, '__sk_common.skc_refcnt', 0n, 4),
+      ...set(twin, 'sk_socket', theirs),
+    ];
+    const denials = [{ address: lost.sock, length: 64, code: 'filtered' as const }];
+    const expected: readonly (readonly [SockKey, readonly { readonly sock: bigint }[]])[] = [
+      // Without an inode it goes by its ends alone.
+      [inode(orphan), []],
+      [ends(orphan), [orphan]],
+      [inode(cookie), [cookie]],
+      [`cookie ${COOKIE}`, [cookie]],
+      // A cookie is its own, whatever its protocol says.
+      [`cookie ${COOKIE + 1n}`, [copied]],
+      [inode(copied), []],
+      [inode(free), []],
+      [inode(twin), []],
+      [inode(other), [twin, other]],
+      [inode(lost), []],
+    ];
+    const found = search(
+      expected.map(([key]) => key),
+      { patches, denials },
+    );
+    const inOrder = (socks: readonly bigint[] | undefined) =>
+      socks?.toSorted((a, b) => Number(a - b));
+    expect(found.map(inOrder)).toEqual(
+      expected.map(([, socks]) => inOrder(socks.map(({ sock }) => sock))),
+    );
+  });
+});
