@@ -52,6 +52,7 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
     {
       heading: 'WHERE',
       value: ({ drawer, depth }) => `${'  '.repeat(depth)}${drawerWords(drawer)}`,
+      shrinks: { keeps: 'words', least: 28 },
     },
     {
       heading: 'BYTES',

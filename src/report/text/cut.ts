@@ -23,14 +23,17 @@ export function cut(text: string, width: number): string {
   return columnsOf(text) <= width ? text : `${firstOf([...text], width - 1)}…`;
 }
 
-/** The same between words; a number that loses its unit goes with it, since half a figure is another one. */
+/**
+ * The same between words; a number that loses its unit goes with it, since half a figure is another one. A
+ * pid has none.
+ */
 export function cutWords(text: string, width: number): string {
   const short = cut(text, width);
   if (short === text) return text;
   const words = short
     .slice(0, -1)
     .replace(/\S*$/, '')
-    .replace(/(^| )[\d.,]+ $/, '$1');
+    .replace(/(?<!pid)(^| )[\d.,]+ $/, '$1');
   return words === '' ? short : `${words}…`;
 }
 

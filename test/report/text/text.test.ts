@@ -64,6 +64,7 @@ test.each([
   ['dentry 2.00 MiB', 'dentry …', 13],
   ['dentry 2.00 MiB', 'dentry …', 11],
   ['dentry 2.00 MiB', 'dentry 2.00 MiB', 15],
+  ['pid 132 (starver) 2.00 MiB', 'pid 132 …', 12],
   ['ext4_inode_cache', 'ext4_i…', 7],
 ])(
   '%j is cut between words to %j in %d columns: half a figure is another one',
