@@ -58,7 +58,9 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
         }
         const view = cpu.read(own);
         const reader = view.pointer('reader_page');
-        if (reader !== 0n) yield frameOf(reader);
+        if (reader === 0n)
+          throw new KernelError('damaged', `a trace buffer of CPU ${number} has no reader’s page`);
+        yield frameOf(reader);
         const counted = view.number('nr_pages');
         const first = view.pointer('pages') & ~FLAGS;
         let link = first;

@@ -140,11 +140,12 @@ function traceBuffers(): bigint {
   return wordAt(whole + offset('trace_buffer', 'buffers'));
 }
 
-/** Where the page of a CPU’s reader is named. */
-function tracePage(cpu: number): bigint {
-  const own = wordAt(traceBuffers() + BigInt(8 * cpu));
-  return wordAt(own + offset('ring_buffer_per_cpu', 'reader_page')) + offset('buffer_page', 'page');
-}
+/** Where a CPU’s trace buffer names its reader’s page. */
+const readerPage = (cpu: number) =>
+  wordAt(traceBuffers() + BigInt(8 * cpu)) + offset('ring_buffer_per_cpu', 'reader_page');
+
+/** Where that says which page it is. */
+const tracePage = (cpu: number) => wordAt(readerPage(cpu)) + offset('buffer_page', 'page');
 
 /** Where the first pages of ftrace name their records. */
 function records(page: number): bigint {
@@ -269,6 +270,7 @@ describe('one damaged word makes an incomplete answer', () => {
       'a table that lies where slabs do',
       () => word(needSymbol(kernel, 'mount_hashtable'), inSlab()),
     ],
+    ['a trace buffer without a reader’s page', () => word(readerPage(0), 0n)],
     ['a trace buffer that a CPU lacks', () => word(traceBuffers(), 0n)],
     ['a trace buffer that two CPUs have', () => word(traceBuffers() + 8n, wordAt(traceBuffers()))],
     ['a page that two trace buffers have', () => word(tracePage(0), wordAt(tracePage(1)))],
