@@ -17,14 +17,15 @@ export default defineConfig({
           // Bounds what hangs, also on a machine that is busy with something else.
           testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/real/**'],
+          // Packages that tests need bring tests of their own.
+          exclude: ['test/real/**', '**/node_modules/**'],
         },
       },
       {
         test: {
           name: 'real',
           include: ['test/real/**/*.test.ts'],
-          exclude: ['test/real/*/on-demand/**'],
+          exclude: ['test/real/*/on-demand/**', '**/node_modules/**'],
           ...SLOW,
         },
       },

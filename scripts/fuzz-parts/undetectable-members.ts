@@ -209,6 +209,16 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Names of files and of kinds of file systems are free text and kept once. Whose pages they are does not change.',
   },
   {
+    members: [...['super_block.s_mounts', 'mount.mnt.mnt_root', 'mount.mnt_ns']],
+    differs: ['drawers.shared.owners', 'drawers.page-cache.owners'],
+    why: 'Where a file system is mounted only its mounts say: without one the path begins at its own root. Whose pages they are does not change.',
+  },
+  {
+    members: ['io_ring_ctx.ring_region.nr_pages', 'io_ring_ctx.sq_region.nr_pages'],
+    differs: ['drawers.rings', 'drawers.unexplained', 'unexplained'],
+    why: 'How many pages a ring of io_uring has only the ring says: with fewer the rest is among what nothing explains.',
+  },
+  {
     members: ['kmem_cache.name', '*kmem_cache.name'],
     differs: [
       ...['caches', 'drawers.slab-reclaimable.owners', 'drawers.slab-unreclaimable.owners'],

@@ -47,7 +47,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
     const lines: string[] = [];
     for await (const line of createInterface(child.stdout)) {
       lines.push(line);
-      child.kill(signal);
+      if (lines.length === 1) child.kill(signal);
     }
     expect(await exit).toEqual([0, null]);
     expect(memoryEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({

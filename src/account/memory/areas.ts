@@ -86,8 +86,12 @@ export class Areas {
     if (this.#lostStacks !== undefined) throw this.#lostStacks;
     if (this.#kernel.facts.live) return;
     const elsewhere = new Map(this.#places);
-    for (const { vm, address } of this.all())
+    const direct = new Set(this.#direct);
+    for (const { vm, address, owns } of this.all()) {
       if (elsewhere.get(vm) === address) elsewhere.delete(vm);
+      // arm64 has the image among the areas, and in it the stack of the first task.
+      if (owns && direct.has(address)) elsewhere.set(vm, address);
+    }
     const [lost] = elsewhere;
     if (!lost) return;
     const message = `a thread has its stack at ${hex(lost[1])}, which is not the area that it names`;

@@ -9,7 +9,7 @@ import type { FileFrameCount, FileFrames } from '../../walk/memory/file-frames.j
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
 import { headFinder, struct } from '../../walk/pages/struct-page.js';
-import type { Warnings } from '../../walk/warnings.js';
+import type { WarningCode, Warnings } from '../../walk/warnings.js';
 import type { Owner } from './drawer.js';
 import { DRAWERS, drawerFacts } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
@@ -72,6 +72,7 @@ export class FileAccount {
   /** Frames of both drawers. */
   readonly #all: number;
   readonly #whole: boolean;
+  readonly #told = new Set<string>();
   #opened: { readonly files: MappedFileReader; readonly paths: Paths } | undefined;
 
   constructor(
@@ -91,22 +92,22 @@ export class FileAccount {
   }
 
   /**
-   * The files with the most in a drawer; one that cannot be read goes by the address of its mapping. None
-   * where this kernel's files cannot be read.
+   * The files with the most in a drawer; one that cannot be read goes by the address of its mapping, and one
+   * whose path cannot by its inode, and both are warnings. None where this kernel's files cannot be read.
    */
-  owners(drawer: 'page-cache' | 'shared', most: number): Owner[] {
+  owners(drawer: 'page-cache' | 'shared', most: number, warnings: Warnings): Owner[] {
     const of = drawer === 'page-cache' ? 'cache' : 'shared';
     const owners: Owner[] = [];
     for (const count of this.#frames.largest(of)) {
       if (owners.length >= most) break;
       const bytes = count[of] * this.#pageSize;
       try {
-        const file = this.#figures(count, () => {});
+        const file = this.#figures(count, (error) => this.#lostPath(error, warnings));
         const kind = file.blockDevice === undefined ? 'file' : 'device';
         owners.push({ kind, name: fileName(file), bytes });
       } catch (error) {
         if (error instanceof KernelError && error.code !== 'damaged') return [];
-        incompleteness(error);
+        this.#lostFile(error, warnings);
         owners.push({ kind: 'file', name: `mapping ${hex(count.mapping)}`, bytes });
       }
     }
@@ -134,14 +135,10 @@ export class FileAccount {
         unname('not-listed', frames);
       } else {
         try {
-          const lost = (error: unknown) =>
-            warnings.add(incompleteness(error), `the path of a file: ${(error as Error).message}`);
-          files.push(this.#figures(count, lost));
+          files.push(this.#figures(count, (error) => this.#lostPath(error, warnings)));
         } catch (error) {
-          const code = incompleteness(error);
-          const why = (error as Error).message;
-          unname(code === 'unreadable' ? code : 'damaged', frames, why);
-          warnings.add(code, `the file of pages: ${why}`);
+          const code = this.#lostFile(error, warnings);
+          unname(code === 'unreadable' ? code : 'damaged', frames, (error as Error).message);
           continue;
         }
       }
@@ -149,6 +146,24 @@ export class FileAccount {
     }
     if (rest !== 0) unname('moved', rest);
     return { files, unnamed: [...unnamed.values()] };
+  }
+
+  #lostPath(error: unknown, warnings: Warnings): void {
+    this.#tell(incompleteness(error), `the path of a file: ${(error as Error).message}`, warnings);
+  }
+
+  /** @throws the error itself, if it is of any other kind */
+  #lostFile(error: unknown, warnings: Warnings): WarningCode {
+    const code = incompleteness(error);
+    this.#tell(code, `the file of pages: ${(error as Error).message}`, warnings);
+    return code;
+  }
+
+  /** Once, whether a file is asked for as an owner, in the list of all, or both. */
+  #tell(code: WarningCode, message: string, warnings: Warnings): void {
+    if (this.#told.has(message)) return;
+    this.#told.add(message);
+    warnings.add(code, message);
   }
 
   /** @param lost told why a path cannot be had */

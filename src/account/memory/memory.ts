@@ -80,7 +80,7 @@ export function accountMemory(
   const caches = cachesOf(kernel, scan, warnings);
   const files = new FileAccount(kernel, scan, ledger, more.onFileName);
   const processes = processOwners(kernel, frames, scan.kinds, warnings);
-  const owners = ownersOf(pageSize, ledger, { caches, census, files, processes });
+  const owners = ownersOf(pageSize, ledger, { caches, census, files, processes }, warnings);
   const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   return {

@@ -1,3 +1,4 @@
+import type { Warnings } from '../../walk/warnings.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures } from './answer.js';
 import type { Owner } from './drawer.js';
@@ -24,6 +25,7 @@ export function ownersOf(
   pageSize: number,
   ledger: FrameLedger,
   { caches, census, files, processes }: Known,
+  warnings: Warnings,
 ): Map<DrawerName, readonly Owner[]> {
   const owners = new Map<DrawerName, readonly Owner[]>();
   const largest = (all: readonly Owner[]) =>
@@ -36,7 +38,7 @@ export function ownersOf(
     owners.set(drawer, largest(named));
   }
   for (const drawer of ['page-cache', 'shared'] as const)
-    owners.set(drawer, files.owners(drawer, MOST_OWNERS));
+    owners.set(drawer, files.owners(drawer, MOST_OWNERS, warnings));
   for (const reclaimable of [true, false]) {
     const own = caches.filter((cache) => cache.reclaimable === reclaimable);
     const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';

@@ -43,8 +43,8 @@ export function processOwners(
         kernel.userPages(space.pgd, mapped);
         if (mapped.lost) throw mapped.lost;
         const { anonymous: counted } = reader.read(space);
-        // Each thread may be amid a fault.
-        if (!kernel.facts.live && Math.abs(counted - mapped.anonymous) > space.threads)
+        // Pages are counted and mapped under one lock: only who runs may be between the two.
+        if (!kernel.facts.live && !space.running && counted !== mapped.anonymous)
           warnings.add(
             'corrupt',
             `${nameOf(space)} counts ${counted} anonymous pages, and its page tables map ${mapped.anonymous}`,

@@ -1,4 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { cpuMask, needSymbol, perCpuAddress } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
 
@@ -10,8 +11,8 @@ export interface AddressSpace {
   readonly pgd: bigint;
   /** The processes that have it, by their leaders; a leader that has ended may have threads that have it. */
   readonly processes: readonly Task[];
-  /** How many threads have it. */
-  readonly threads: number;
+  /** A CPU is at work for it: what it counts and what its page tables say may differ for a moment. */
+  readonly running: boolean;
 }
 
 /**
@@ -24,19 +25,30 @@ export function addressSpaces(kernel: Kernel): AddressSpace[] {
   const tasks = new TaskReader(kernel);
   const task = new StructReader(kernel, 'task_struct', ['mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
-  const signal = new StructReader(kernel, 'signal_struct', ['nr_threads']);
-  const found = new Map<bigint, { processes: Task[]; threads: number }>();
+  const found = new Map<bigint, Task[]>();
   const memoryOf = (address: bigint) => task.read(address).pointer('mm');
   for (const process of tasks.processes()) {
     if (process.kernelThread) continue;
     let mm = memoryOf(process.address);
     // A leader that has ended lets go of it, and its threads go on.
     for (const thread of mm === 0n ? tasks.threads(process) : []) mm ||= memoryOf(thread.address);
-    if (mm === 0n) continue;
-    const own = found.get(mm) ?? { processes: [], threads: 0 };
-    found.set(mm, own);
-    own.processes.push(process);
-    own.threads += signal.read(process.signal).number('nr_threads');
+    if (mm !== 0n) found.set(mm, [...(found.get(mm) ?? []), process]);
   }
-  return Array.from(found, ([mm, own]) => ({ mm, pgd: memory.read(mm).pointer('pgd'), ...own }));
+  const busy = new Set(Array.from(runningTasks(kernel), memoryOf));
+  return Array.from(found, ([mm, processes]) => ({
+    mm,
+    pgd: memory.read(mm).pointer('pgd'),
+    processes,
+    running: busy.has(mm),
+  }));
+}
+
+/** The tasks that CPUs are at work for (`rq.curr`). */
+function* runningTasks(kernel: Kernel): Generator<bigint> {
+  const queue = new StructReader(kernel, 'rq', ['curr']);
+  const queues = needSymbol(kernel, 'runqueues');
+  for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
+    const task = queue.read(perCpuAddress(kernel, queues, cpu)).pointer('curr');
+    if (task !== 0n) yield task;
+  }
 }

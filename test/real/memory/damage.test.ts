@@ -96,6 +96,23 @@ const lists = perCpuAddress(
 
 const anonymous = kernel.enumerators('node_stat_item')?.get('NR_ANON_MAPPED') ?? 0n;
 
+/** The `struct page` of an anonymous page that a process maps for which no CPU is at work. */
+function sleepersPage(): bigint {
+  for (const { pgd, running } of addressSpaces(kernel)) {
+    let found = -1;
+    kernel.userPages(pgd, {
+      page: (_page, _pages, frame) => {
+        if (kinds[frames.indexOf(frame)] === KIND.anonymous) found = frame;
+      },
+      table: () => {},
+      absent: () => {},
+      missing: () => {},
+    });
+    if (!running && found >= 0) return pageOf(found);
+  }
+  throw new Error('no process sleeps');
+}
+
 /** The second page of a free block. */
 function behindFree(): bigint {
   const order = (page: bigint) => wordAt(page + offset('page', 'private'));
@@ -239,6 +256,18 @@ describe('one damaged word makes an incomplete answer', () => {
     [
       'the pages of a stack',
       () => more((stackArea?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n),
+    ],
+    [
+      'that a thread’s stack is an area',
+      () => word(task + offset('task_struct', 'stack_vm_area'), 0n),
+    ],
+    [
+      'an anonymous page of a process that sleeps without mapping',
+      () => word(sleepersPage() + offset('page', 'mapping'), 0n),
+    ],
+    [
+      'a whole struct page of a process that sleeps',
+      () => ({ patches: [{ address: sleepersPage(), bytes: new Uint8Array(64) }], denials: [] }),
     ],
     [
       'whose stack an area is',
