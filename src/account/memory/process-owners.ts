@@ -34,7 +34,12 @@ export function processOwners(
   const none: ProcessOwners = { anonymous: [], hugetlb: [] };
   if (!kernel.userPages) return none;
   try {
-    const spaces = addressSpaces(kernel);
+    const spaces = addressSpaces(kernel, ({ pid }, error) =>
+      warnings.add(
+        codeOf(error),
+        `pid ${pid}: whose anonymous memory is: ${(error as Error).message}`,
+      ),
+    );
     const owners = new Uint32Array(frames.size);
     const reader = new ResidentCountReader(kernel);
     for (const [index, space] of spaces.entries()) {

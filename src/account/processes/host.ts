@@ -12,7 +12,7 @@ export function hostProcesses(host: ProcessRecords): ProcsAnswer {
   if (notShown > 0)
     warnings.add(
       'unreadable',
-      `of ${notShown} processes PSS and USS may not be seen: run it as root`,
+      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} may not be seen: run it as root`,
     );
   if (hidden)
     warnings.add('unreadable', '/proc hides processes of other users (hidepid): run it as root');

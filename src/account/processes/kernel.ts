@@ -43,7 +43,11 @@ export function kernelProcesses(
     lost(
       `the struct pages of ${scan.unread + scan.torn} page frames cannot be read, or contradict others`,
     );
-  const spaces = addressSpaces(kernel);
+  let missing = 0;
+  const spaces = addressSpaces(kernel, ({ pid }, error) => {
+    missing++;
+    warnings.add(codeOf(error), `pid ${pid} is not listed: ${(error as Error).message}`);
+  });
   const counts = new MappingCounts(kernel, frames, scan.kinds);
   const whole = new Set<AddressSpace>();
   for (const space of spaces) {
@@ -63,15 +67,15 @@ export function kernelProcesses(
       pinned: network && (own?.pinned ?? 0),
       freed: network && (own?.freed ?? 0),
       // Of what others share with one that cannot be read, the shares are not known.
-      shares: whole.size === spaces.length,
+      shares: whole.size === spaces.length && missing === 0,
     });
   });
   return {
     kernel: kernel.facts,
     processes,
-    ...othersOf(kernel, spaces),
+    ...othersOf(kernel, spaces, missing),
     gone: 0,
-    notShown: 0,
+    notShown: missing,
     warnings: warnings.list(),
     complete: warnings.list().length === 0 && processes.every(({ complete }) => complete),
   };
@@ -193,6 +197,7 @@ function networkOf(
 function othersOf(
   kernel: Kernel,
   spaces: readonly AddressSpace[],
+  missing: number,
 ): { kernelThreads: number; zombies: number } {
   const own = new Set(spaces.flatMap(({ processes }) => processes.map(({ address }) => address)));
   let [kernelThreads, zombies] = [0, 0];
@@ -200,7 +205,7 @@ function othersOf(
     if (kernelThread) kernelThreads++;
     else if (!own.has(address)) zombies++;
   }
-  return { kernelThreads, zombies };
+  return { kernelThreads, zombies: zombies - missing };
 }
 
 function nameOf({ processes }: AddressSpace): string {

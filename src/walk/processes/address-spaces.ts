@@ -19,9 +19,15 @@ export interface AddressSpace {
  * The memory of all processes, each once. Kernel threads have none: what they borrow (`active_mm`) is not
  * theirs.
  *
- * @throws as TaskReader does
+ * @param lost told of processes whose memory cannot be found, and why
+ * @throws as TaskReader does; what `lost` throws
  */
-export function addressSpaces(kernel: Kernel): AddressSpace[] {
+export function addressSpaces(
+  kernel: Kernel,
+  lost: (process: Task, error: unknown) => void = (_, error) => {
+    throw error;
+  },
+): AddressSpace[] {
   const tasks = new TaskReader(kernel);
   const task = new StructReader(kernel, 'task_struct', ['mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
@@ -29,18 +35,26 @@ export function addressSpaces(kernel: Kernel): AddressSpace[] {
   const memoryOf = (address: bigint) => task.read(address).pointer('mm');
   for (const process of tasks.processes()) {
     if (process.kernelThread) continue;
-    let mm = memoryOf(process.address);
-    // A leader that has ended lets go of it, and its threads go on.
-    for (const thread of mm === 0n ? tasks.threads(process) : []) mm ||= memoryOf(thread.address);
-    if (mm !== 0n) found.set(mm, [...(found.get(mm) ?? []), process]);
+    try {
+      let mm = memoryOf(process.address);
+      // A leader that has ended lets go of it, and its threads go on.
+      for (const thread of mm === 0n ? tasks.threads(process) : []) mm ||= memoryOf(thread.address);
+      if (mm !== 0n) found.set(mm, [...(found.get(mm) ?? []), process]);
+    } catch (error) {
+      lost(process, error);
+    }
   }
   const busy = new Set(Array.from(runningTasks(kernel), memoryOf));
-  return Array.from(found, ([mm, processes]) => ({
-    mm,
-    pgd: memory.read(mm).pointer('pgd'),
-    processes,
-    running: busy.has(mm),
-  }));
+  const spaces: AddressSpace[] = [];
+  for (const [mm, processes] of found) {
+    try {
+      const pgd = memory.read(mm).pointer('pgd');
+      spaces.push({ mm, pgd, processes, running: busy.has(mm) });
+    } catch (error) {
+      for (const process of processes) lost(process, error);
+    }
+  }
+  return spaces;
 }
 
 /** The tasks that CPUs are at work for (`rq.curr`). */

@@ -1,0 +1,75 @@
+import { afterAll, expect, test } from 'vitest';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
+import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+const kernel = openNative({ files: [labDump('6.1').elf] });
+afterAll(() => kernel.close());
+
+const offset = (struct: string, path: string) =>
+  BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
+const spaces = addressSpaces(kernel);
+const sleeper = spaces.find(({ running }) => !running)!;
+const pid = sleeper.processes[0]?.pid;
+const asked = (...patches: Patch[]) =>
+  kernelProcesses(damagedKernel(kernel, { patches, denials: [] }));
+const word = (address: bigint, by: bigint): Patch => ({
+  address,
+  bytes: littleEndian(kernel.read(address, 8).getBigUint64(0, true) + by, 8),
+});
+const messages = ({ warnings }: ReturnType<typeof asked>) =>
+  warnings.map(({ message }) => message).join('\n');
+
+test('a dump that is whole has all figures, and PSS adds up to each page once', () => {
+  const { processes, complete, warnings } = kernelProcesses(kernel);
+  expect(warnings).toEqual([]);
+  expect(complete).toBe(true);
+  const frames = new Set<number>();
+  for (const { pgd } of spaces)
+    kernel.userPages(pgd, {
+      page: (_page, pages, frame) => {
+        for (let index = 0; index < pages; index++) frames.add(frame + index);
+      },
+      table: () => {},
+      absent: () => {},
+      missing: () => {},
+    });
+  const pss = processes.reduce((sum, process) => sum + (process.pss ?? Number.NaN), 0);
+  expect(Math.abs(pss / 4096 - frames.size)).toBeLessThan(1);
+});
+
+test('a process whose mm_struct is not there is not listed, and nobody’s shares are known', () => {
+  const denials = [{ address: sleeper.mm, length: 2048, code: 'filtered' as const }];
+  const answer = kernelProcesses(damagedKernel(kernel, { patches: [], denials }));
+  expect(messages(answer)).toContain(`pid ${pid} is not listed`);
+  expect(answer.complete).toBe(false);
+  expect(answer.notShown).toBe(1);
+  expect(answer.processes.length).toBe(spaces.length - 1);
+  for (const { rss, pss, uss, freed, complete } of answer.processes) {
+    expect({ pss, uss, freed, complete }).toEqual({
+      pss: null,
+      uss: null,
+      freed: null,
+      complete: false,
+    });
+    expect(rss).toBeGreaterThan(0);
+  }
+});
+
+test.each([1n, -1n])('a count of anonymous pages that is off by %i is told', (by) => {
+  const answer = asked(word(sleeper.mm + offset('mm_struct', 'rss_stat') + 8n, by));
+  expect(messages(answer)).toContain(`pid ${pid} counts`);
+  expect(answer.complete).toBe(false);
+  expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);
+});
+
+test('a pid that its struct pid does not have is told', () => {
+  const task = sleeper.processes[0]?.address ?? 0n;
+  const struct = kernel.read(task + offset('task_struct', 'thread_pid'), 8).getBigUint64(0, true);
+  const answer = asked(word(struct + offset('pid', 'numbers'), 1n));
+  expect(messages(answer)).toContain(`pid ${pid} is ${(pid ?? 0) + 1} in its struct pid`);
+  expect(answer.complete).toBe(false);
+});
