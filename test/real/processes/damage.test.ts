@@ -42,7 +42,8 @@ test('a dump that is whole has all figures, and PSS adds up to each page once', 
 });
 
 test('a process whose mm_struct is not there is not listed, and nobody’s shares are known', () => {
-  const denials = [{ address: sleeper.mm, length: 2048, code: 'filtered' as const }];
+  const address = sleeper.mm + offset('mm_struct', 'pgd');
+  const denials = [{ address, length: 8, code: 'filtered' as const }];
   const answer = kernelProcesses(damagedKernel(kernel, { patches: [], denials }));
   expect(messages(answer)).toContain(`pid ${pid} is not listed`);
   expect(answer.complete).toBe(false);
