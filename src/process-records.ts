@@ -9,17 +9,18 @@ export interface SmapsSums {
   readonly pss: number;
   /** Pages that no other mapping has: Private_Clean and Private_Dirty. */
   readonly uss: number;
-  readonly anonymous: number;
-  readonly swap: number;
-  /** Null: before 4.3 the kernel did not tell. */
+  /** Null, here and below: this kernel does not tell. */
+  readonly anonymous: number | null;
+  readonly swap: number | null;
+  /** Since 4.3. */
   readonly swapPss: number | null;
   /** Private_Hugetlb and Shared_Hugetlb, which are in none of the figures before. */
-  readonly hugetlb: number;
-  readonly locked: number;
+  readonly hugetlb: number | null;
+  readonly locked: number | null;
 }
 
-/** What /proc tells of one process and its memory, bytes. `comm` is hostile. */
-export interface ProcessMemoryRecord {
+/** Which process it is, and what it is besides its memory; null: not shown. Text is hostile. */
+export interface ProcessIdentity {
   readonly pid: number;
   readonly comm: string;
   readonly uid: number | null;
@@ -30,6 +31,10 @@ export interface ProcessMemoryRecord {
   readonly ageSeconds: number | null;
   readonly oomScore: number | null;
   readonly oomScoreAdj: number | null;
+}
+
+/** What /proc tells of one process and its memory, bytes. */
+export interface ProcessMemoryRecord extends ProcessIdentity {
   /** VmRSS and what it is made of, as /proc/PID/status shows it to everybody. */
   readonly status: StatusSizes | null;
   /** Null: it may not be looked at. */

@@ -25,8 +25,7 @@ export function hostProcesses(host: ProcessRecords): ProcsAnswer {
 }
 
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
-  const { status, sums, pid, comm, uid, nsPids, cgroup, threads } = found;
-  const { ageSeconds, oomScore, oomScoreAdj } = found;
+  const { status, sums, ...identity } = found;
   const sizes = {
     rss: sums?.rss ?? status?.rss ?? null,
     pss: sums?.pss ?? null,
@@ -42,7 +41,7 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     network: null,
   };
   return {
-    ...{ pid, comm, uid, nsPids, cgroup, threads, ageSeconds, oomScore, oomScoreAdj },
+    ...identity,
     ...sizes,
     freed: ownBytes(sizes),
     sharedWith: [],

@@ -1,4 +1,4 @@
-import type { CgroupPlace } from '../../cgroup-place.js';
+import type { ProcessIdentity } from '../../process-records.js';
 
 /** What a process's memory comes to, bytes; null: it cannot be told. */
 export interface ProcessSizes {
@@ -31,18 +31,8 @@ export const SIZES = [
   ...(['hugetlb', 'pageTables', 'locked', 'network', 'freed'] as const),
 ] as const satisfies readonly (keyof ProcessSizes)[];
 
-/** A process, or several that share their memory. Text is hostile. */
-export interface ProcessFigures extends ProcessSizes {
-  readonly pid: number;
-  readonly comm: string;
-  readonly uid: number | null;
-  /** Its pid in each pid namespace, ours first; []: not known. */
-  readonly nsPids: readonly number[];
-  readonly cgroup: CgroupPlace | null;
-  readonly threads: number | null;
-  readonly ageSeconds: number | null;
-  readonly oomScore: number | null;
-  readonly oomScoreAdj: number | null;
+/** A process, or several that share their memory. */
+export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
   /** Other processes with the same memory (CLONE_VM, vfork), which have no row of their own. */
   readonly sharedWith: readonly number[];
   /** Of what can be told of a process here, all is. */

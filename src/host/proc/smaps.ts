@@ -9,15 +9,16 @@ export function sumSmaps(text: string): SmapsSums | undefined {
   const [clean, dirty] = [sums.get('Private_Clean'), sums.get('Private_Dirty')];
   if (rss === undefined || pss === undefined || clean === undefined || dirty === undefined)
     return undefined;
-  const of = (name: string) => sums.get(name) ?? 0;
+  const of = (name: string) => sums.get(name) ?? null;
+  const [own, shared] = [of('Private_Hugetlb'), of('Shared_Hugetlb')];
   return {
     rss,
     pss,
     uss: clean + dirty,
     anonymous: of('Anonymous'),
     swap: of('Swap'),
-    swapPss: sums.get('SwapPss') ?? null,
-    hugetlb: of('Private_Hugetlb') + of('Shared_Hugetlb'),
+    swapPss: of('SwapPss'),
+    hugetlb: own === null || shared === null ? null : own + shared,
     locked: of('Locked'),
   };
 }
