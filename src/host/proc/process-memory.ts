@@ -7,15 +7,15 @@ import type {
 } from '../../process-records.js';
 import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
+import { nsPidsOf, optionalText, statusFields } from './process.js';
 import { sumSmaps } from './smaps.js';
 
 /**
  * Reads all of them, one after the other: each is a moment of its own.
  *
- * @param only of these pids alone; undefined: of all
  * @throws {HostError} if /proc cannot be listed
  */
-export function readProcesses(source: HostSource, only?: ReadonlySet<number>): ProcessRecords {
+export function readProcesses(source: HostSource): ProcessRecords {
   const uptime = uptimeOf(source);
   const processes: ProcessMemoryRecord[] = [];
   let [kernelThreads, zombies, gone] = [0, 0, 0];
@@ -23,7 +23,6 @@ export function readProcesses(source: HostSource, only?: ReadonlySet<number>): P
   for (const name of names) {
     if (!/^[1-9]\d{0,9}$/.test(name)) continue;
     const pid = Number(name);
-    if (only && !only.has(pid)) continue;
     const read = readOne(source, pid, uptime);
     if (read === 'kernel thread') kernelThreads++;
     else if (read === 'zombie') zombies++;
@@ -62,14 +61,14 @@ function readOne(
       comm,
       uid: status.uid,
       nsPids: status.nsPids,
-      cgroup: parseCgroups(textOrNone(source, `${folder}/cgroup`)),
+      cgroup: parseCgroups(optionalText(source, `${folder}/cgroup`)),
       threads: status.threads,
       ageSeconds:
         uptime === null || !Number.isFinite(began)
           ? null
           : Math.max(0, Math.round(uptime - (began ?? 0) / TICKS)),
-      oomScore: numberIn(textOrNone(source, `${folder}/oom_score`)),
-      oomScoreAdj: numberIn(textOrNone(source, `${folder}/oom_score_adj`)),
+      oomScore: numberIn(optionalText(source, `${folder}/oom_score`)),
+      oomScoreAdj: numberIn(optionalText(source, `${folder}/oom_score_adj`)),
       status: status.sizes,
       sums: sums ?? null,
     };
@@ -99,8 +98,7 @@ function statusOf(text: string): {
   readonly threads: number | null;
   readonly sizes: StatusSizes | null;
 } {
-  // The first line is the name, which the process chose.
-  const fields = text.slice(text.indexOf('\n') + 1);
+  const fields = statusFields(text);
   const bytes = (name: string): number | null => {
     const found = new RegExp(`^${name}:\\s*(\\d{1,15}) kB$`, 'm').exec(fields)?.[1];
     return found === undefined ? null : Number(found) * 1024;
@@ -109,11 +107,10 @@ function statusOf(text: string): {
     const found = new RegExp(`^${name}:\\s*(\\d{1,10})`, 'm').exec(fields)?.[1];
     return found === undefined ? null : Number(found);
   };
-  const pids = /^NSpid:((?:\s+\d{1,10})+)$/m.exec(fields)?.[1];
   const rss = bytes('VmRSS');
   return {
     uid: first('Uid'),
-    nsPids: pids === undefined ? [] : pids.trim().split(/\s+/).map(Number),
+    nsPids: nsPidsOf(fields),
     threads: first('Threads'),
     sizes:
       rss === null
@@ -132,21 +129,11 @@ function statusOf(text: string): {
 }
 
 function uptimeOf(source: HostSource): number | null {
-  const text = /^(\d{1,15}(?:\.\d{1,9})?) /.exec(textOrNone(source, '/proc/uptime'))?.[1];
+  const text = /^(\d{1,15}(?:\.\d{1,9})?) /.exec(optionalText(source, '/proc/uptime'))?.[1];
   return text === undefined ? null : Number(text);
 }
 
 function numberIn(text: string): number | null {
   const trimmed = text.trim();
   return /^-?\d{1,10}$/.test(trimmed) ? Number(trimmed) : null;
-}
-
-function textOrNone(source: HostSource, path: string): string {
-  try {
-    return source.readText(path);
-  } catch (error) {
-    if (!isHostError(error)) throw error;
-    // That the process itself is gone shows in what is read of it next, or was read before.
-    return '';
-  }
 }

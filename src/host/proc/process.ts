@@ -40,7 +40,7 @@ export function readProcess(source: HostSource, pid: number): ProcessRecord | nu
       comm,
       threadStates: switches?.states ?? '',
       waitsIn: readWait(source, pid),
-      nsPids: readNsPids(source, pid),
+      nsPids: nsPidsOf(statusFields(optionalText(source, `/proc/${pid}/status`))),
       cgroup: parseCgroups(optionalText(source, `/proc/${pid}/cgroup`)),
     };
   } catch (error) {
@@ -96,7 +96,7 @@ export function stoodStill(before: Switches | null, after: Switches | null): boo
 }
 
 /** Cuts the Name line off, which the process writes itself (the kernel escapes its newlines). */
-function statusFields(status: string): string {
+export function statusFields(status: string): string {
   return status.slice(status.indexOf('\n') + 1);
 }
 
@@ -123,13 +123,14 @@ export function readCpuTime(source: HostSource, pid: number): CpuTime | null {
   return { usedMs: ticks * 10, waitedMs: Number(delay ?? 0) / 1e6 };
 }
 
-function readNsPids(source: HostSource, pid: number): number[] {
-  const status = statusFields(optionalText(source, `/proc/${pid}/status`));
-  const pids = /^NSpid:((?:\s+\d{1,10})+)$/m.exec(status)?.[1];
+/** The pids in the fields of /proc/PID/status; []: before 4.1 it did not tell. */
+export function nsPidsOf(fields: string): number[] {
+  const pids = /^NSpid:((?:\s+\d{1,10})+)$/m.exec(fields)?.[1];
   return pids === undefined ? [] : pids.trim().split(/\s+/).map(Number);
 }
 
-function optionalText(source: HostSource, path: string): string {
+/** No text where it is not shown. */
+export function optionalText(source: HostSource, path: string): string {
   try {
     return source.readText(path);
   } catch (error) {
