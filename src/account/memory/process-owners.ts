@@ -2,7 +2,11 @@ import type { ReadError } from '../../kernel/error.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
-import { type AddressSpace, addressSpaces } from '../../walk/processes/address-spaces.js';
+import {
+  type AddressSpace,
+  addressSpaces,
+  spaceName,
+} from '../../walk/processes/address-spaces.js';
 import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
 import type { Warnings } from '../../walk/warnings.js';
 import type { Owner } from './drawer.js';
@@ -52,10 +56,10 @@ export function processOwners(
         if (!kernel.facts.live && !space.running && counted !== mapped.anonymous)
           warnings.add(
             'corrupt',
-            `${nameOf(space)} counts ${counted} anonymous pages, and its page tables map ${mapped.anonymous}`,
+            `${spaceName(space)} counts ${counted} anonymous pages, and its page tables map ${mapped.anonymous}`,
           );
       } catch (error) {
-        const message = `${nameOf(space)}: whose anonymous memory is: ${(error as Error).message}`;
+        const message = `${spaceName(space)}: whose anonymous memory is: ${(error as Error).message}`;
         warnings.add(codeOf(error), message);
       }
     }
@@ -134,9 +138,4 @@ function sums(
     };
   });
   return [...own, several].filter(({ bytes }) => bytes > 0);
-}
-
-function nameOf({ processes }: AddressSpace): string {
-  const [first] = processes;
-  return first === undefined ? 'a process' : `pid ${first.pid}`;
 }

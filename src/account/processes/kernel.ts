@@ -5,9 +5,13 @@ import { FrameMap } from '../../walk/memory/frame-map.js';
 import { scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
 import { ramRanges } from '../../walk/memory/ram.js';
-import { type AddressSpace, addressSpaces } from '../../walk/processes/address-spaces.js';
+import {
+  type AddressSpace,
+  addressSpaces,
+  spaceName,
+} from '../../walk/processes/address-spaces.js';
 import { ProcessFactReader } from '../../walk/processes/process-facts.js';
-import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
+import { ResidentCountReader, type ResidentCounts } from '../../walk/processes/resident-counts.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { TaskReader } from '../../walk/tasks/tasks.js';
@@ -55,7 +59,7 @@ export function kernelProcesses(
       counts.add(space);
       whole.add(space);
     } catch (error) {
-      warnings.add(codeOf(error), `${nameOf(space)}: ${(error as Error).message}`);
+      warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
     }
   }
   const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
@@ -80,6 +84,13 @@ export function kernelProcesses(
     complete: warnings.list().length === 0 && processes.every(({ complete }) => complete),
   };
 }
+
+/** What a process counts and its page tables say. */
+const COUNTED = [
+  ['anonymous', 'anonymous pages'],
+  ['shmem', 'pages of shared memory'],
+  ['file', 'pages of files'],
+] as const;
 
 interface Network {
   readonly pinned: number | undefined;
@@ -116,7 +127,7 @@ class Reader {
     const facts = first && this.#told(space, () => this.#facts.read(first));
     const path = first && this.#told(space, () => this.#cgroups.path(first.address));
     const locked = this.#told(space, () => this.#memory.read(space.mm).number('locked_vm'));
-    const agree = this.#agree(space, mapped, counted?.anonymous);
+    const agree = this.#agree(space, mapped, counted);
     const bytes = (pages: number | undefined) =>
       pages === undefined ? null : Math.round(pages * pageSize);
     const sizes = {
@@ -153,19 +164,24 @@ class Reader {
   }
 
   /** Pages are counted and mapped under one lock: only who runs may be between the two. */
-  #agree(space: AddressSpace, mapped: MappedPages | undefined, counted?: number): boolean {
-    if (!mapped || counted === undefined) return false;
-    if (this.#kernel.facts.live || space.running || counted === mapped.anonymous) return true;
-    const message = `${nameOf(space)} counts ${counted} anonymous pages, and its page tables map ${mapped.anonymous}`;
-    this.#warnings.add('corrupt', message);
-    return false;
+  #agree(space: AddressSpace, mapped?: MappedPages, counted?: ResidentCounts): boolean {
+    if (!mapped || !counted) return false;
+    if (this.#kernel.facts.live || space.running) return true;
+    let agree = true;
+    for (const [kind, words] of COUNTED) {
+      if (counted[kind] === mapped[kind]) continue;
+      const message = `${spaceName(space)} counts ${counted[kind]} ${words}, and its page tables map ${mapped[kind]}`;
+      this.#warnings.add('corrupt', message);
+      agree = false;
+    }
+    return agree;
   }
 
   #told<T>(space: AddressSpace, read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
-      this.#warnings.add(codeOf(error), `${nameOf(space)}: ${(error as Error).message}`);
+      this.#warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
       return undefined;
     }
   }
@@ -206,9 +222,4 @@ function othersOf(
     else if (!own.has(address)) zombies++;
   }
   return { kernelThreads, zombies: zombies - missing };
-}
-
-function nameOf({ processes }: AddressSpace): string {
-  const [first] = processes;
-  return first === undefined ? 'a process' : `pid ${first.pid}`;
 }

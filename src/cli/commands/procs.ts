@@ -52,7 +52,7 @@ Examples:
 GIVES BACK: what comes back at least if it is killed: USS, swap, page tables, and of a dump what its
 sockets alone hold. USS: pages that nobody else maps. PSS: each page divided among all who map it, so
 that PSS of all adds up. RSS: all pages that it maps; shared ones count again for each process.
-SOCKETS: memory of the network that its sockets pin (dumps; of a running machine ask skcheck). A page
+≥, "at least": of some it may not be seen. SOCKETS: memory of the network that its sockets pin (dumps; of a running machine ask skcheck). A page
 of a file that only one process maps is in its USS, and stays in the page cache when that dies.
 
 --live reads /proc; without root PSS and USS of other users’ processes may not be seen, and the answer
@@ -95,7 +95,8 @@ async function answerProcs(options: ProcsOptions): Promise<void> {
   const choose = (found: ProcsAnswer): ChosenProcs => {
     const select = selection(options);
     const picked = chosen(found, { sort: SORT_WORDS[sort], by, select }, nameOf);
-    if (picked.processes.length === 0)
+    const asked = options.pid !== undefined || options.container !== undefined;
+    if (asked && picked.processes.length === 0)
       throw new WalkError('no-such-pid', 'no process is as --pid and --container say');
     return picked;
   };

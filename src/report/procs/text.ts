@@ -36,11 +36,12 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
 }
 
 function headline({ processes }: ChosenProcs): string {
-  const { pss, swap, pageTables } = totalOf(processes);
+  const { pss, swap, pageTables, complete } = totalOf(processes);
+  const least = complete ? '' : 'at least ';
   const first = processes.find(({ freed }) => freed !== null);
   const largest =
     first === undefined ? '' : ` ${who(first)} would give back most: ${known(first.freed)}.`;
-  return `${formatCount(processes.length)} processes: ${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}`;
+  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}`;
 }
 
 function totalWords({ processes }: ChosenProcs): string {
@@ -132,6 +133,18 @@ function whereOf({ cgroup, nsPids }: ProcessFigures): string {
   return `${cgroup === null || cgroup.path === '/' ? '' : escapeText(cgroup.path)}${own}`.trim();
 }
 
+/** A sum of some that are not known is at least that. */
+function sumColumn(
+  heading: string,
+  size: keyof ProcessSizes,
+  spare?: number,
+): Column<ProcessGroup> {
+  const column = sizeColumn<ProcessGroup>(heading, size, spare);
+  const value = (group: ProcessGroup) =>
+    `${group.complete || group[size] === null ? '' : '≥ '}${known(group[size])}`;
+  return { ...column, value };
+}
+
 const GROUP_COLUMNS: readonly Column<ProcessGroup>[] = [
   {
     heading: 'OF',
@@ -139,9 +152,9 @@ const GROUP_COLUMNS: readonly Column<ProcessGroup>[] = [
     shrinks: { keeps: 'ends', least: 12 },
   },
   { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
-  sizeColumn('GIVES BACK', 'freed'),
-  sizeColumn('USS', 'uss'),
-  sizeColumn('PSS', 'pss'),
-  sizeColumn('SWAP', 'swap', 1),
-  sizeColumn('SOCKETS', 'network', 2),
+  sumColumn('GIVES BACK', 'freed'),
+  sumColumn('USS', 'uss'),
+  sumColumn('PSS', 'pss'),
+  sumColumn('SWAP', 'swap', 1),
+  sumColumn('SOCKETS', 'network', 2),
 ];

@@ -57,6 +57,12 @@ export function addressSpaces(
   return spaces;
 }
 
+/** For messages. */
+export function spaceName({ processes }: AddressSpace): string {
+  const [first] = processes;
+  return first === undefined ? 'a process' : `pid ${first.pid}`;
+}
+
 /** The tasks that CPUs are at work for (`rq.curr`). */
 function* runningTasks(kernel: Kernel): Generator<bigint> {
   const queue = new StructReader(kernel, 'rq', ['curr']);

@@ -60,8 +60,14 @@ test('a process whose mm_struct is not there is not listed, and nobody’s share
   }
 });
 
-test.each([1n, -1n])('a count of anonymous pages that is off by %i is told', (by) => {
-  const answer = asked(word(sleeper.mm + offset('mm_struct', 'rss_stat') + 8n, by));
+// MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES.
+test.each([
+  [1, 1n],
+  [1, -1n],
+  [0, 1n],
+  [3, -1n],
+])('counter %i of its pages that is off by %i is told', (index, by) => {
+  const answer = asked(word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by));
   expect(messages(answer)).toContain(`pid ${pid} counts`);
   expect(answer.complete).toBe(false);
   expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);

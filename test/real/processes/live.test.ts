@@ -78,7 +78,7 @@ describe('processes of this machine', () => {
     });
   });
 
-  test('text fits 80 columns of a terminal, and says what all come to', async () => {
+  test('text adds up by user, and says what all come to', async () => {
     const { stdout } = await kdumpMem('procs', '--live', '--by', 'user');
     expect(stdout).toMatch(/^OF +PROCESSES +GIVES BACK/m);
     expect(stdout).toMatch(/^All of them.*: USS .*, PSS .*, RSS /m);
