@@ -1,5 +1,6 @@
 import { HostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
+import { KPF, RESERVED_HIGH } from './kpageflags.js';
 
 /** Memory that only something without a counter of its own can have taken: packets, drivers, … */
 export interface Census {
@@ -9,27 +10,6 @@ export interface Census {
   readonly bytes: number;
   readonly tookMs: number;
 }
-
-/** include/uapi/linux/kernel-page-flags.h, bits of the low word. */
-const KPF = {
-  LRU: 1 << 5,
-  SLAB: 1 << 7,
-  BUDDY: 1 << 10,
-  MMAP: 1 << 11,
-  ANON: 1 << 12,
-  SWAPCACHE: 1 << 13,
-  SWAPBACKED: 1 << 14,
-  HEAD: 1 << 15,
-  TAIL: 1 << 16,
-  HUGE: 1 << 17,
-  HWPOISON: 1 << 19,
-  NOPAGE: 1 << 20,
-  KSM: 1 << 21,
-  THP: 1 << 22,
-  OFFLINE: 1 << 23,
-  ZERO: 1 << 24,
-  PGTABLE: 1 << 26,
-} as const;
 
 /** What says that a page is somebody else's. */
 const PLACED =
@@ -46,11 +26,8 @@ const PLACED =
   KPF.KSM |
   KPF.THP |
   KPF.OFFLINE |
-  KPF.ZERO |
+  KPF.ZERO_PAGE |
   KPF.PGTABLE;
-
-/** KPF_RESERVED is bit 32: bit 0 of the high word. */
-const RESERVED_HIGH = 1;
 
 /**
  * Counts the pages of all memory by /proc/kpageflags, one 64-bit word a page, that are neither slab,
