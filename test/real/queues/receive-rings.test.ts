@@ -77,6 +77,12 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     })(queue.address + BigInt(vq.size));
     const avail = kernel.read(vring + 16n, 8).getBigUint64(0, true);
     const desc = kernel.read(vring + 8n, 8).getBigUint64(0, true);
+    const states = kernel.read(vring + 40n, 8).getBigUint64(0, true);
+    // A descriptor that came back keeps its flags: only its state tells that it holds a buffer.
+    const held = Array.from({ length: 256 }, (_, entry) => entry).find(
+      (entry) => kernel.read(states + BigInt(16 * entry), 8).getBigUint64(0, true) !== 0n,
+    );
+    if (held === undefined) throw new Error('the ring holds no buffer');
     for (const [address, value, bytes, reason] of [
       [view.addressOf('id.device'), 2n, 4, 'no virtio network card'],
       [queue.addressOf('vdev'), 8n, 8, 'of another device'],
@@ -86,10 +92,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
       [vring + 16n, avail + 2n, 8, 'no split ring'],
       [vring + 24n, avail, 8, 'no split ring'],
       [avail + 2n, 0n, 2, 'no split ring'],
-      ...Array.from({ length: 256 }, (_, entry) => entry)
-        .filter((entry) => (kernel.read(desc + BigInt(16 * entry + 12), 2).getUint16(0) >> 8) & 2)
-        .slice(0, 1)
-        .map((entry) => [desc + BigInt(16 * entry + 12), 0n, 2, 'something else'] as const),
+      [desc + BigInt(16 * held + 12), 0n, 2, 'something else'],
     ] as const) {
       const patches = [{ address, bytes: littleEndian(value, bytes) }];
       const damaged = damagedKernel(kernel, { patches, denials: [] });
