@@ -1,45 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ProcsAnswer } from '../../account/processes/answer.js';
-import type { ChosenProcs } from '../../account/processes/chosen.js';
-import { GROUPINGS, type ProcessGrouping } from '../../account/processes/groups.js';
-import type { ProcessFigures } from '../../account/processes/process.js';
-import { formatJson } from '../../json.js';
-import { WalkError } from '../../walk/error.js';
-import { type AnswerOptions, answer } from '../answer.js';
-import { EXIT, UsageError } from '../failure.js';
-import { addSourceOptions, sourceWords } from '../kernel-source.js';
+import { GROUPINGS } from '../../account/processes/groups.js';
+import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
-import { printAnswer, printWarnings } from '../output.js';
-import { Progress } from '../progress.js';
-import { terminalWidth } from '../terminal-width.js';
-
-interface ProcsOptions extends AnswerOptions {
-  readonly sort: keyof typeof SORT_WORDS;
-  readonly by?: ProcessGrouping;
-  readonly pid?: number;
-  readonly container?: string;
-  readonly limit?: number;
-  readonly verbose?: true;
-}
-
-/** What --sort calls columns. */
-const SORT_WORDS = {
-  freed: 'freed',
-  uss: 'uss',
-  pss: 'pss',
-  rss: 'rss',
-  anon: 'anonymous',
-  file: 'file',
-  shmem: 'shmem',
-  swap: 'swap',
-  hugetlb: 'hugetlb',
-  'page-tables': 'pageTables',
-  locked: 'locked',
-  sockets: 'network',
-  threads: 'threads',
-  age: 'ageSeconds',
-  oom: 'oomScore',
-} as const;
+import { type ProcsOptions, SORT_WORDS } from '../procs-options.js';
 
 const EXAMPLES = `
 Examples:
@@ -85,79 +48,12 @@ export function registerProcs(program: Command): void {
 }
 
 async function answerProcs(options: ProcsOptions): Promise<void> {
-  const [{ chosen }, { procsJson }, { procsText }] = await Promise.all([
-    import('../../account/processes/chosen.js'),
-    import('../../report/procs/json.js'),
-    import('../../report/procs/text.js'),
-  ]);
-  const { sort, by, limit = 20, verbose } = options;
-  const nameOf = options.live ? await userNames() : String;
-  const choose = (found: ProcsAnswer): ChosenProcs => {
-    const select = selection(options);
-    const picked = chosen(found, { sort: SORT_WORDS[sort], by, select }, nameOf);
-    const asked = options.pid !== undefined || options.container !== undefined;
-    if (asked && picked.processes.length === 0)
-      throw new WalkError('no-such-pid', 'no process is as --pid and --container say');
-    return picked;
-  };
-  const toText = (found: ChosenProcs, width: number | null) =>
-    procsText(found, { limit, verbose, width, source: sourceWords(options) });
-  if (options.live) {
-    if (options.engine !== 'auto') throw new UsageError('--live reads /proc: it has no --engine');
-    const [{ liveHost }, { readProcesses }, { hostProcesses }] = await Promise.all([
-      import('../../host/live.js'),
-      import('../../host/proc/process-memory.js'),
-      import('../../account/processes/host.js'),
-    ]);
-    const found = choose(hostProcesses(readProcesses(liveHost)));
-    printAnswer(options.json ? formatJson(procsJson(found), 2) : toText(found, terminalWidth()));
-    if (!options.json) printWarnings(found.warnings);
-    if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
-    return;
-  }
-  const { kernelProcesses } = await import('../../account/processes/kernel.js');
-  const progress = new Progress();
-  const show = (part: number) =>
-    progress.show(`looking at processes … ${Math.round(part * 100)} %`);
-  await answer(options, {
-    ask: (kernel) => {
-      try {
-        return choose(kernelProcesses(kernel, show));
-      } finally {
-        progress.clear();
-      }
-    },
-    toJson: procsJson,
-    toText,
-  });
-}
-
-function selection({ pid, container }: ProcsOptions): (process: ProcessFigures) => boolean {
-  return (process) => {
-    if (container !== undefined && !process.cgroup?.container?.startsWith(container)) return false;
-    if (pid === undefined) return true;
-    if (container === undefined) return process.pid === pid;
-    return process.nsPids.at(-1) === pid;
-  };
+  const { listProcesses } = await import('../procs-list.js');
+  await listProcesses(options);
 }
 
 function parsePid(text: string): number {
   const pid = parseNumber(text);
   if (pid < 1) throw new InvalidArgumentError('It must be 1 or more.');
   return pid;
-}
-
-/** The names in /etc/passwd; a user who is in none has a number. */
-async function userNames(): Promise<(uid: number) => string> {
-  const { readFileSync } = await import('node:fs');
-  const names = new Map<number, string>();
-  try {
-    for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
-      const [name = '', , uid = ''] = line.split(':');
-      if (/^\d{1,10}$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name);
-    }
-  } catch {
-    // Numbers do as well.
-  }
-  return (uid) => names.get(uid) ?? String(uid);
 }

@@ -1,0 +1,41 @@
+import type { ProcessGrouping } from '../account/processes/groups.js';
+import type { ProcessFigures } from '../account/processes/process.js';
+import type { AnswerOptions } from './answer.js';
+
+export interface ProcsOptions extends AnswerOptions {
+  readonly sort: keyof typeof SORT_WORDS;
+  readonly by?: ProcessGrouping;
+  readonly pid?: number;
+  readonly container?: string;
+  readonly limit?: number;
+  readonly verbose?: true;
+}
+
+/** What --sort calls columns. */
+export const SORT_WORDS = {
+  freed: 'freed',
+  uss: 'uss',
+  pss: 'pss',
+  rss: 'rss',
+  anon: 'anonymous',
+  file: 'file',
+  shmem: 'shmem',
+  swap: 'swap',
+  hugetlb: 'hugetlb',
+  'page-tables': 'pageTables',
+  locked: 'locked',
+  sockets: 'network',
+  threads: 'threads',
+  age: 'ageSeconds',
+  oom: 'oomScore',
+} as const;
+
+/** Which processes --pid and --container mean. */
+export function selection({ pid, container }: ProcsOptions): (process: ProcessFigures) => boolean {
+  return (process) => {
+    if (container !== undefined && !process.cgroup?.container?.startsWith(container)) return false;
+    if (pid === undefined) return true;
+    if (container === undefined) return process.pid === pid;
+    return process.nsPids.at(-1) === pid;
+  };
+}
