@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/dma-heap.h>
 #include <linux/if_packet.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
@@ -227,6 +228,26 @@ static unsigned long uring(unsigned long bytes)
 	return taken;
 }
 
+/* Two: of one the pages are mapped by use, as by whoever draws. */
+static unsigned long dma_buffers(unsigned long bytes)
+{
+	int heap = open("/dev/dma_heap/system", O_RDWR);
+
+	must(heap >= 0, "/dev/dma_heap/system");
+	for (int i = 0; i < 2; i++) {
+		struct dma_heap_allocation_data wanted = { .len = bytes / 2, .fd_flags = O_RDWR };
+		char *start;
+
+		must(ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &wanted) == 0, "DMA_HEAP_IOCTL_ALLOC");
+		if (i == 0)
+			continue;
+		start = mmap(NULL, bytes / 2, PROT_READ | PROT_WRITE, MAP_SHARED, wanted.fd, 0);
+		must(start != MAP_FAILED, "mmap of a dma-buf");
+		memset(start, 1, bytes / 2);
+	}
+	return bytes;
+}
+
 int main(int count, char **words)
 {
 	const char *what = count > 2 ? words[1] : "";
@@ -259,6 +280,8 @@ int main(int count, char **words)
 		bytes = perf(bytes);
 	else if (strcmp(what, "uring") == 0)
 		bytes = uring(bytes);
+	else if (strcmp(what, "dmabuf") == 0)
+		bytes = dma_buffers(bytes);
 	else {
 		fprintf(stderr, "takekernel: what is %s?\n", what);
 		return 2;

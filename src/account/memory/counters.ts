@@ -2,6 +2,7 @@ import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/machine/cpus.js';
 import { readPartOf } from '../../walk/named-read.js';
+import { gpuPages } from '../../walk/pages/gpu-pages.js';
 import { memoryNodes } from '../../walk/pages/memory-nodes.js';
 import { hugePages } from '../../walk/pages/memory-use.js';
 import { long, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
@@ -54,6 +55,7 @@ export function kernelCounts(
     set('all-slab', sum('NR_SLAB_UNRECLAIMABLE_B'));
     set('page-tables', sum('NR_PAGETABLE'));
     set('balloon', sum('NR_BALLOON_PAGES'));
+    set('gpu', gpuPages(kernel, nodes));
     set('all-vmalloc', sum('NR_VMALLOC'));
     const stacks = sum('NR_KERNEL_STACK_KB');
     set(

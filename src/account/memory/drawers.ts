@@ -40,6 +40,8 @@ const TABLE = {
   secret: { group: 'applications', takes: ['file'] },
   pipes: { group: 'kernel', takes: NOBODYS },
   rings: { group: 'kernel', takes: ['file', ...NOBODYS] },
+  'dma-buf': { group: 'kernel', takes: NOBODYS },
+  gpu: { group: 'kernel', takes: NOBODYS },
   tables: { group: 'kernel', takes: NOBODYS },
   'free-buddy': { group: 'free', kinds: ['free'] },
   'free-unaccepted': { group: 'free', kinds: ['unaccepted'] },

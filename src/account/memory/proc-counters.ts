@@ -29,6 +29,7 @@ const FORMULAS: Readonly<Partial<Record<DrawerName, Formula>>> = {
   vmalloc: { plus: ['VmallocUsed'], minus: ['KernelStack'] },
   percpu: { plus: ['Percpu'] },
   balloon: { maybe: ['Balloon'] },
+  gpu: { maybe: ['GPUActive', 'GPUReclaim'] },
 };
 
 /** Bytes of a drawer, or why they cannot be had though there is a counter. */

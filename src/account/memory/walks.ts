@@ -1,6 +1,8 @@
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/machine/cpus.js';
-import { cpuLists } from '../../walk/memory/cpu-lists.js';
+import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
+import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
 import { kernelTables } from '../../walk/memory/kernel-tables.js';
 import { framesBehind } from '../../walk/memory/mapped.js';
@@ -16,6 +18,7 @@ import { remembered } from '../../walk/memory/remembered.js';
 import { traceRingFrames } from '../../walk/memory/trace-rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import { virtioRings } from '../../walk/memory/virtio-rings.js';
+import { gpuPages } from '../../walk/pages/gpu-pages.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
 import { claimOwn } from './claim-own.js';
@@ -185,6 +188,22 @@ export function walksAfter(
       },
     },
     {
+      drawer: 'dma-buf',
+      run: () => {
+        const frames = framesOfBlocks(dmaBuffers(kernel, files()));
+        claimOwn(kernel, ledger, { drawer: 'dma-buf', frames });
+      },
+    },
+    {
+      drawer: 'gpu',
+      run: () => {
+        const pages = gpuPages(kernel) ?? 0;
+        if (pages === 0) return;
+        const message = `the kernel counts ${pages} pages of graphics drivers, and none says that it is one`;
+        throw new KernelError('unsupported-layout', message);
+      },
+    },
+    {
       drawer: 'tables',
       run: () => {
         const tables = { drawer: 'tables', besides: TABLE_KINDS } as const;
@@ -196,6 +215,10 @@ export function walksAfter(
       },
     },
   ];
+}
+
+function* framesOfBlocks(blocks: Iterable<ListedBlock>): Generator<number> {
+  for (const { frame, order } of blocks) for (let at = 0; at < 2 ** order; at++) yield frame + at;
 }
 
 function* behindEach(kernel: Kernel, ranges: Iterable<AddressRange>): Generator<number> {

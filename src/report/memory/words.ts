@@ -35,6 +35,8 @@ const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
   movable: 'movable, not told whose',
   pipes: 'pipes',
   rings: 'rings (trace, perf, io_uring, BPF, virtio)',
+  'dma-buf': 'dma-buf heaps',
+  gpu: 'graphics drivers',
   tables: 'tables of the kernel',
   balloon: 'taken back by the hypervisor',
   unexplained: 'nothing explains',

@@ -4,5 +4,10 @@ import { experimentsSuite } from './experiments-suite.js';
 experimentsSuite('newest', [
   ...['stacks of threads', 'page tables', 'pipes', 'an array of BPF', 'a ring buffer of BPF'],
   ...['per-CPU memory', 'a ring of AF_PACKET', 'unread data of a TCP socket', 'rings of perf'],
-  ...['rings of io_uring', 'pages that a module took (alloc_pages)', 'secret memory'],
+  ...[
+    'rings of io_uring',
+    'pages that a module took (alloc_pages)',
+    'secret memory',
+    'buffers of a dma-buf heap',
+  ],
 ]);

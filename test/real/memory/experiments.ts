@@ -136,6 +136,12 @@ export const EXPERIMENTS: readonly Experiment[] = [
   { name: 'rings of perf', command: kernels('perf'), drawer: 'rings' },
   { name: 'rings of io_uring', command: kernels('uring'), drawer: 'rings' },
   {
+    name: 'buffers of a dma-buf heap',
+    command: kernels('dmabuf'),
+    drawer: 'dma-buf',
+    lacks: ['5.10', '6.1'],
+  },
+  {
     name: 'the table of a zram device',
     // /proc/vmallocinfo has what it asked for.
     command: `sh -c 'echo 4G > /sys/block/zram0/disksize; echo ready $(awk "/zram/ { sub(/.*pages=/, \\"\\"); n += \\$1 } END { print n * 4096 }" /proc/vmallocinfo)'`,

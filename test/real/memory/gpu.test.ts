@@ -1,0 +1,44 @@
+import { afterAll, expect, test } from 'vitest';
+import type { Drawer } from '../../../src/account/memory/drawer.js';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { leaves } from '../../../src/report/memory/leaves.js';
+import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+// Guests have no graphics card: the counters are written by hand.
+const kernel = openNative({ files: [labDump('newest').elf] });
+afterAll(() => kernel.close());
+
+const PAGES = { NR_GPU_ACTIVE: 192n, NR_GPU_RECLAIM: 64n };
+
+const drawers = (of: Kernel) => {
+  const { memory, complete } = accountMemory(of);
+  const found = new Map<Drawer['drawer'], Drawer>(leaves(memory).map((one) => [one.drawer, one]));
+  return { complete, gpu: found.get('gpu'), unexplained: found.get('unexplained') };
+};
+
+test('a machine without graphics has nothing of it', () => {
+  const { complete, gpu } = drawers(kernel);
+  expect(complete).toBe(true);
+  expect(gpu).toMatchObject({ bytes: 0, counterBytes: 0, complete: true });
+});
+
+test('what the kernel counts of graphics is said, and where it is among', () => {
+  const [node = 0n] = memoryNodes(kernel);
+  const stat = kernel.struct('pglist_data')?.member('vm_stat')?.offset ?? 0;
+  const patches = Object.entries(PAGES).map(([item, pages]) => ({
+    address: node + BigInt(stat) + 8n * (kernel.enumerators('node_stat_item')?.get(item) ?? -1n),
+    bytes: littleEndian(pages, 8),
+  }));
+  const { complete, gpu, unexplained } = drawers(damagedKernel(kernel, { patches, denials: [] }));
+  expect(complete).toBe(false);
+  expect(gpu).toMatchObject({
+    ...{ bytes: 0, counterBytes: 2 ** 20, complete: false },
+    why: 'the kernel counts 256 pages of graphics drivers, and none says that it is one',
+  });
+  expect(unexplained).toMatchObject({ complete: false });
+});
