@@ -8,8 +8,9 @@ const BELOW = {
   account: ['walk', 'kernel'],
   extract: ['account', 'walk', 'kernel'],
   host: [],
+  growth: ['account'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
-  report: ['diagnosis', 'host', 'extract', 'account', 'walk', 'kernel'],
+  report: ['growth', 'diagnosis', 'host', 'extract', 'account', 'walk', 'kernel'],
   launch: [],
 };
 

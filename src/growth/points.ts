@@ -1,0 +1,13 @@
+/** Samples in the order of time, which no two share. */
+export interface Points {
+  /** Seconds; of any clock that never goes back. */
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+}
+
+/** Those from a time on. */
+export function since({ times, values }: Points, time: number): Points {
+  const found = times.findIndex((one) => one >= time);
+  const first = found < 0 ? times.length : found;
+  return { times: times.subarray(first), values: values.subarray(first) };
+}

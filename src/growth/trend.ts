@@ -1,0 +1,67 @@
+import { drift } from './drift.js';
+import { CONFIDENCE, type Growth } from './growth.js';
+import { likeness } from './likeness.js';
+import { type Points, since } from './points.js';
+import type { Series } from './series.js';
+import { pairSlopes, type Slope, theilSen } from './theil-sen.js';
+
+/** Of fewer nothing is told. */
+export const LEAST_POINTS = 8;
+
+/**
+ * What a series does: `grows` and `shrinks` as a whole and still in its second half; `grew` and `shrank` as a
+ * whole, but that it goes on cannot be told (a cache that is full now, a step, too few samples); `steady`: its
+ * interval has zero in it.
+ */
+export type Course = 'grows' | 'grew' | 'steady' | 'shrank' | 'shrinks';
+
+export interface Trend {
+  readonly growth: Growth;
+  readonly course: Course;
+}
+
+/** @returns null: of so few samples it cannot be told */
+export function trendOf(series: Series): Trend | null {
+  const points = series.points();
+  const whole = slopeOf(points);
+  if (!whole) return null;
+  const { times } = points;
+  const middle = ((times[0] ?? 0) + (times.at(-1) ?? 0)) / 2;
+  const later = slopeOf(since(points, middle));
+  const growth: Growth = {
+    ...{ perSecond: whole.slope, low: whole.low, high: whole.high },
+    ...{ confidence: CONFIDENCE, samples: series.samples, seconds: series.seconds },
+  };
+  return { growth, course: courseOf(whole, later) };
+}
+
+function courseOf(whole: Slope, later: Slope | null): Course {
+  if (whole.low > 0) return later && later.low > 0 ? 'grows' : 'grew';
+  if (whole.high < 0) return later && later.high < 0 ? 'shrinks' : 'shrank';
+  return 'steady';
+}
+
+/**
+ * The Theil-Sen slope. Its interval allows for neighbours that are alike: where they may be a random walk it
+ * takes in the interval of the mean step, else the variance is made larger by their correlation, as for a
+ * process of first order (S. Yue, C. Wang, The Mann-Kendall test modified by effective sample size, Water
+ * Resources Management 18, 2004). To tell first which of both it is, is what P. Perron and T. Yabu do
+ * (Estimating deterministic trends with an integrated or stationary noise component, J. Econometrics 151, 2009).
+ */
+function slopeOf(points: Points): Slope | null {
+  const { times, values } = points;
+  if (times.length < LEAST_POINTS) return null;
+  const slopes = pairSlopes(points);
+  const slope = medianOf(slopes);
+  const residuals = values.map((value, at) => value - slope * ((times[at] ?? 0) - (times[0] ?? 0)));
+  const { wanders, inflation } = likeness(residuals);
+  const found = theilSen(points, slopes, wanders ? 1 : inflation);
+  if (!wanders || !found) return found;
+  const { low, high } = drift(points);
+  return { slope, low: Math.min(found.low, low), high: Math.max(found.high, high) };
+}
+
+function medianOf(sorted: Float64Array): number {
+  const [below, above] = [(sorted.length - 1) >> 1, sorted.length >> 1];
+  return ((sorted[below] ?? 0) + (sorted[above] ?? 0)) / 2;
+}

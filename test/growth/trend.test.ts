@@ -1,0 +1,156 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Series } from '../../src/growth/series.js';
+import { LEAST_POINTS, type Trend, trendOf } from '../../src/growth/trend.js';
+import { alike, chance, noise, type Signal, sampled, sawtooth } from './made-up.js';
+
+const told = (series: Series): Trend => {
+  const trend = trendOf(series);
+  if (!trend) throw new Error('no trend is told');
+  return trend;
+};
+
+const holds = ({ growth }: Trend, rate: number) => growth.low <= rate && rate <= growth.high;
+
+/** Which part of many series with other noise each is so. */
+function part(many: number, of: (seed: number) => boolean): number {
+  let found = 0;
+  for (let seed = 1; seed <= many; seed++) if (of(seed)) found++;
+  return found / many;
+}
+
+test('a straight line is its slope, and nothing else', () => {
+  for (const perSecond of [-3, 0, 7]) {
+    const { growth, course } = told(sampled(40, () => 100, { perSecond, interval: 0.25 }));
+    expect(growth.perSecond).toBeCloseTo(perSecond, 12);
+    expect(growth.low).toBeCloseTo(perSecond, 9);
+    expect(growth.high).toBeCloseTo(perSecond, 9);
+    expect(growth).toMatchObject({ confidence: 0.99, samples: 40, seconds: 9.75 });
+    expect(course).toBe({ [-3]: 'shrinks', 0: 'steady', 7: 'grows' }[perSecond]);
+  }
+});
+
+test('of too few samples nothing is told', () => {
+  for (let count = 0; count < LEAST_POINTS; count++)
+    expect(trendOf(sampled(count, () => 0, { perSecond: 1 }))).toBeNull();
+  expect(trendOf(sampled(LEAST_POINTS, () => 0, { perSecond: 1 }))).not.toBeNull();
+});
+
+test('that it goes on is told only where the later half has enough as well', () => {
+  expect(told(sampled(2 * LEAST_POINTS - 2, () => 0, { perSecond: 1 })).course).toBe('grew');
+  expect(told(sampled(2 * LEAST_POINTS - 1, () => 0, { perSecond: 1 })).course).toBe('grows');
+});
+
+const NOISES: Readonly<Record<string, (seed: number) => Signal>> = {
+  'noise of its own': noise,
+  'noise that is alike by a half': (seed) => alike(0.5, seed),
+  'noise that is alike by 0.9': (seed) => alike(0.9, seed),
+  'a random walk': (seed) => alike(1, seed),
+  'a sawtooth': (seed) => sawtooth(10, 20, seed),
+  'outliers, one in twenty': (seed) => {
+    const [next, rare] = [noise(seed), chance(seed + 5000)];
+    return () => next() * (rare() < 0.05 ? 100 : 1);
+  },
+};
+
+describe.each(Object.entries(NOISES))('%s', (_, signalOf) => {
+  // Made longer than the interval has points, neighbours are put together.
+  test.each([12, 30, 63, 400])(
+    '%i samples: the interval holds the rate as often as it says',
+    (count) => {
+      const many = count > 100 ? 150 : 400;
+      const inside = part(many, (seed) =>
+        holds(told(sampled(count, signalOf(seed), { perSecond: 0.3 })), 0.3),
+      );
+      // By chance three deviations of a part of 0.99 are 0.015 of 400, and 0.024 of 150.
+      expect(inside).toBeGreaterThanOrEqual(0.96);
+    },
+  );
+
+  test('without a trend hardly any is said to grow', () => {
+    for (const count of [16, 63, 300])
+      expect(
+        part(250, (seed) => told(sampled(count, signalOf(seed))).course === 'grows'),
+      ).toBeLessThanOrEqual(0.012);
+  });
+
+  test('a leak in it is named once there are enough samples, with its rate', () => {
+    const perSecond = 1;
+    const found = told(sampled(2000, signalOf(7), { perSecond }));
+    expect(found.course).toBe('grows');
+    expect(holds(found, perSecond)).toBe(true);
+    expect(Math.abs(found.growth.perSecond - perSecond)).toBeLessThan(0.1);
+  });
+});
+
+test('means of a random walk, whose steps are alike, have an interval that is wide enough', () => {
+  const of = (seed: number) => holds(told(sampled(1000, alike(1, seed))), 0);
+  expect(part(600, of)).toBeGreaterThanOrEqual(0.98);
+});
+
+test('of noise of its own the interval is no wider than it need be', () => {
+  // Least squares of 63 such: 2.58 deviations of sqrt(12 / 63^3) on both sides.
+  const least = 2 * 2.58 * Math.sqrt(12 / 63 ** 3);
+  const widths = [...new Array(100).keys()].map((seed) => {
+    const { growth } = told(sampled(63, noise(seed + 1)));
+    return growth.high - growth.low;
+  });
+  expect(widths.toSorted((a, b) => a - b)[50]).toBeLessThan(1.35 * least);
+});
+
+describe('what has grown and does so no more', () => {
+  const is = (signal: (seed: number) => (at: number) => number, count = 120) =>
+    part(100, (seed) => {
+      const { course } = told(sampled(count, signal(seed)));
+      return course === 'grows';
+    });
+
+  test.each([0.1, 0.3, 0.5, 0.7, 0.9])('a step after %d of the time', (after) => {
+    const step = (seed: number) => {
+      const next = noise(seed);
+      return (at: number) => next() + (at < after * 120 ? 0 : 1000);
+    };
+    expect(is(step)).toBeLessThanOrEqual(0.01);
+    expect(is((seed) => (at) => step(seed)(at) - noise(seed)())).toBe(0);
+  });
+
+  test.each([0.2, 0.4])('a cache that is full after %d of the time', (after) => {
+    const filled = (seed: number) => {
+      const next = noise(seed);
+      return (at: number) => next() + 5 * Math.min(at, after * 120);
+    };
+    expect(is(filled)).toBeLessThanOrEqual(0.01);
+    expect(told(sampled(120, (at) => 5 * Math.min(at, after * 120))).course).not.toBe('grows');
+  });
+});
+
+test('gaps between samples, of cron jobs that did not run, change nothing', () => {
+  const next = noise(3);
+  const kept = chance(9);
+  const inside = part(200, (seed) => {
+    const own = alike(1, seed);
+    const series = sampled(0, () => 0);
+    for (let at = 0; at < 200; at++) {
+      const value = own() + next() + 0.3 * at;
+      if (kept() < 0.3) series.add(at, value);
+    }
+    return holds(told(series), 0.3);
+  });
+  expect(inside).toBeGreaterThanOrEqual(0.955);
+});
+
+test('whatever comes, the rate lies in its interval, and the order of the rates is kept', () => {
+  const value = fc.integer({ min: -1e12, max: 1e12 });
+  fc.assert(
+    fc.property(fc.array(value, { minLength: LEAST_POINTS, maxLength: 150 }), (values) => {
+      const of = (sign: number) => told(sampled(values.length, (at) => sign * (values[at] ?? 0)));
+      const [one, other] = [of(1).growth, of(-1).growth];
+      expect(one.low).toBeLessThanOrEqual(one.perSecond);
+      expect(one.perSecond).toBeLessThanOrEqual(one.high);
+      // Turned upside down it is the same.
+      const size = Math.max(...values.map(Math.abs), 1);
+      expect(Math.abs(one.low + other.high) / size).toBeLessThan(1e-9);
+      expect(Math.abs(one.perSecond + other.perSecond) / size).toBeLessThan(1e-9);
+    }),
+  );
+});
