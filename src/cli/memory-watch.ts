@@ -1,11 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { Looks } from '../account/memory/changes.js';
 import { formatJson } from '../json.js';
 import { memoryJson, memoryWatchEnd } from '../report/memory/json.js';
 import { watchBlock } from '../report/memory/watch.js';
 import { EXIT, UsageError } from './failure.js';
-import { MemoryScreen } from './memory-screen.js';
+import { LooksAgain } from './looks.js';
+import { memoryScreen } from './memory-screen.js';
 import { printAnswer } from './output.js';
 
 export interface WatchOptions {
@@ -39,40 +39,24 @@ export async function watchMemory(
   look: (source: MemoryAnswer['source'] | undefined) => Promise<MemoryAnswer>,
   { interval = USUAL_SECONDS, count = Number.POSITIVE_INFINITY, json, strict }: WatchOptions,
 ): Promise<void> {
-  const stopped = new AbortController();
-  const stop = () => stopped.abort();
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, stop);
-  const screen = process.stdout.isTTY && !json ? new MemoryScreen(interval, stop) : null;
+  const again = new LooksAgain();
+  const screen = process.stdout.isTTY && !json ? memoryScreen(interval, again.stop) : null;
   const looks = new Looks();
   let source: MemoryAnswer['source'] | undefined;
   try {
-    while (looks.count < count && !stopped.signal.aborted) {
-      const begun = performance.now();
+    await again.run(interval, count, async () => {
       const answer = await look(source);
       source = answer.source;
       if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
       const one = looks.next(answer, new Date());
-      if (screen) screen.show(answer, one);
+      if (screen) screen.show({ answer, look: one });
       else
         printAnswer(
           json ? formatJson(memoryJson({ ...answer, look: one })) : watchBlock(answer, one),
         );
-      if (looks.count < count)
-        await rest(1000 * interval - (performance.now() - begun), stopped.signal);
-    }
-    if (json) printAnswer(formatJson(memoryWatchEnd(looks.count, stopped.signal.aborted)));
+    });
+    if (json) printAnswer(formatJson(memoryWatchEnd(looks.count, again.interrupted)));
   } finally {
     screen?.end();
-    for (const signal of signals) process.off(signal, stop);
-  }
-}
-
-/** Lets time pass, and keys and signals be noticed, until it is over or we are told to stop. */
-async function rest(milliseconds: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(Math.max(0, milliseconds), undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
   }
 }

@@ -6,7 +6,7 @@ import type { SkcheckReport } from '../report/skcheck/schema.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
 import { look, statusOf } from './skcheck-look.js';
-import { WatchScreen } from './watch-screen.js';
+import { skcheckScreen } from './skcheck-screen.js';
 
 /**
  * Looks again and again until it is interrupted, each look going on from the one before: on a terminal
@@ -24,8 +24,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   process.once('SIGHUP', stop);
-  const screen =
-    process.stdout.isTTY && !options.json ? new WatchScreen(each, interval, stop) : null;
+  const screen = process.stdout.isTTY && !options.json ? skcheckScreen(each, interval, stop) : null;
   const show = (report: SkcheckReport) =>
     screen ? screen.show(report) : process.stdout.write(`${formatJson(report)}\n`);
   try {

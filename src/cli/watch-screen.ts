@@ -1,22 +1,24 @@
-import { WATCH_SORTS, type WatchSort, watchFrame } from '../report/skcheck/frame.js';
-import type { SkcheckReport } from '../report/skcheck/schema.js';
-import type { SkcheckOptions } from './skcheck-asked.js';
-import { textOptions } from './skcheck-look.js';
+import type { ScreenFrame, ScreenView } from '../report/text/watch-page.js';
+import { terminalWidth } from './terminal-width.js';
 import { WatchTerminal, type Wish } from './watch-terminal.js';
 
-/** The live table of `--watch`: the last report, and what of it somebody wants to see. */
-export class WatchScreen {
-  #report: SkcheckReport | null = null;
-  #sort: WatchSort = 'worst';
+interface Drawn<Shown> {
+  /** The line that stands there before there is anything to show. */
+  readonly waiting: string;
+  readonly quit: () => void;
+  readonly frame: (shown: Shown, view: ScreenView) => ScreenFrame;
+  /** The key that sorts was pressed; the screen then begins at its first row. */
+  readonly sort?: () => void;
+}
+
+/** A table that is redrawn in place and can be scrolled: the last of what was shown. */
+export class WatchScreen<Shown> {
+  #shown: Shown | undefined;
   #skipped = 0;
   #mostSkipped = 0;
   readonly #terminal: WatchTerminal;
 
-  constructor(
-    readonly options: SkcheckOptions,
-    readonly interval: number,
-    readonly quit: () => void,
-  ) {
+  constructor(readonly drawn: Drawn<Shown>) {
     this.#terminal = new WatchTerminal(
       (wish) => this.#obey(wish),
       () => this.#draw(),
@@ -24,8 +26,8 @@ export class WatchScreen {
     this.#terminal.open();
   }
 
-  show(report: SkcheckReport): void {
-    this.#report = report;
+  show(shown: Shown): void {
+    this.#shown = shown;
     this.#draw();
   }
 
@@ -35,22 +37,17 @@ export class WatchScreen {
 
   #obey(wish: Wish): void {
     if (wish === 'quit') {
-      this.quit();
+      this.drawn.quit();
       return;
     }
     if (wish === 'sort') {
-      const next = (WATCH_SORTS.indexOf(this.#sort) + 1) % WATCH_SORTS.length;
-      this.#sort = WATCH_SORTS[next] ?? 'worst';
-      this.#skipped = 0;
+      this.drawn.sort?.();
+      if (this.drawn.sort) this.#skipped = 0;
     } else {
       const page = Math.max(1, this.#terminal.rows - 6);
       const by = {
-        up: -1,
-        down: 1,
-        'page-up': -page,
-        'page-down': page,
-        first: Number.NEGATIVE_INFINITY,
-        last: Number.POSITIVE_INFINITY,
+        ...{ up: -1, down: 1, 'page-up': -page, 'page-down': page },
+        ...{ first: Number.NEGATIVE_INFINITY, last: Number.POSITIVE_INFINITY },
       }[wish];
       this.#skipped = Math.min(this.#mostSkipped, Math.max(0, this.#skipped + by));
     }
@@ -58,27 +55,16 @@ export class WatchScreen {
   }
 
   #draw(): void {
-    const terminal = this.#terminal;
-    const options = textOptions(this.options);
-    const report = this.#report;
-    if (!report) {
-      terminal.draw([`watching for ${this.interval} s …`]);
+    const { rows, keys } = this.#terminal;
+    if (this.#shown === undefined) {
+      this.#terminal.draw([this.drawn.waiting]);
       return;
     }
-    const { lines, mostSkipped } = watchFrame(
-      report,
-      {
-        columns: options.width ?? 80,
-        rows: terminal.rows,
-        sort: this.#sort,
-        skipped: this.#skipped,
-        when: `${report.host.takenAt.slice(11, 19)} UTC, every ${this.interval} s`,
-        keys: terminal.keys,
-      },
-      options,
-    );
+    const { lines, mostSkipped } = this.drawn.frame(this.#shown, {
+      ...{ columns: terminalWidth() ?? 80, rows, skipped: this.#skipped, keys },
+    });
     this.#mostSkipped = mostSkipped;
     this.#skipped = Math.min(this.#skipped, mostSkipped);
-    terminal.draw(lines);
+    this.#terminal.draw(lines);
   }
 }

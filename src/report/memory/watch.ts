@@ -4,16 +4,9 @@ import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { type Column, tableLines } from '../text/table.js';
+import { type WatchPage, watchPageBlock } from '../text/watch-page.js';
 import { headline } from './headline.js';
 import { type TreeRow, treeColumns, treeRows } from './tree-table.js';
-
-/** One look of several as lines: its headline, and rows with what changed. */
-export interface WatchPage {
-  readonly top: readonly string[];
-  readonly heading: string;
-  readonly rows: readonly string[];
-  readonly end: readonly string[];
-}
 
 /** @param width columns of the terminal; null: there is none, and nothing is cut or broken */
 export function watchPage(answer: MemoryAnswer, look: Look, width: number | null): WatchPage {
@@ -51,11 +44,9 @@ export function watchPage(answer: MemoryAnswer, look: Look, width: number | null
   };
 }
 
-/** One look of several, for a pipe: a block of lines, after which comes an empty one. */
+/** One look of several, for a pipe. */
 export function watchBlock(answer: MemoryAnswer, look: Look): string {
-  const { top, heading, rows, end } = watchPage(answer, look, null);
-  const when = `look ${look.number}, ${look.at.toISOString().slice(0, 19)}Z`;
-  return [when, ...top, heading, ...rows, ...end, ''].join('\n');
+  return watchPageBlock(watchPage(answer, look, null), look.number, look.at);
 }
 
 function signed(bytes: number | null): string {

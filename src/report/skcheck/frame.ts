@@ -1,5 +1,6 @@
 import { cut } from '../text/cut.js';
 import { formatCount } from '../text/size.js';
+import type { ScreenFrame, ScreenView } from '../text/watch-page.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
 import { skcheckPage, type TextOptions } from './text.js';
 
@@ -14,30 +15,17 @@ const KEY: Record<Exclude<WatchSort, 'worst'>, (socket: SkcheckSocket) => number
 };
 
 /** What the screen shows of a report. */
-export interface View {
-  readonly columns: number;
-  readonly rows: number;
+export interface View extends ScreenView {
   readonly sort: WatchSort;
-  /** The number of sockets that are scrolled past. */
-  readonly skipped: number;
   /** What stands first in the last line: when, and how often. */
   readonly when: string;
-  /** Keys are read; else the footer names none. */
-  readonly keys: boolean;
-}
-
-export interface Frame {
-  /** No more than the screen has rows, none wider than it. */
-  readonly lines: readonly string[];
-  /** How many sockets can be scrolled past and the screen still be full. */
-  readonly mostSkipped: number;
 }
 
 /**
  * A screenful: the headline stays at the top and the keys at the bottom, whatever there is between. Where
  * there is room for few lines, advice goes first, then what stands under the headline.
  */
-export function watchFrame(report: SkcheckReport, view: View, options: TextOptions): Frame {
+export function watchFrame(report: SkcheckReport, view: View, options: TextOptions): ScreenFrame {
   const { columns, rows, sort } = view;
   const sockets =
     sort === 'worst'

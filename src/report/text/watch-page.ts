@@ -1,0 +1,61 @@
+import { cut } from './cut.js';
+
+/** One look of several as lines: its headline, and rows with what changed. */
+export interface WatchPage {
+  readonly top: readonly string[];
+  readonly heading: string;
+  readonly rows: readonly string[];
+  readonly end: readonly string[];
+}
+
+/** What a screen has room for, and which rows somebody wants to see. */
+export interface ScreenView {
+  readonly columns: number;
+  readonly rows: number;
+  /** How many rows are scrolled past. */
+  readonly skipped: number;
+  /** Keys are read; else the last line names none. */
+  readonly keys: boolean;
+}
+
+/** A screenful. */
+export interface ScreenFrame {
+  /** No more than the screen has rows, none wider than it. */
+  readonly lines: readonly string[];
+  /** How many rows can be scrolled past and the screen still be full. */
+  readonly mostSkipped: number;
+}
+
+/**
+ * A screenful of a page: the headline stays at the top, the keys at the bottom.
+ *
+ * @param when stands in the last line: which look it is, and how often
+ */
+export function watchPageFrame(
+  page: WatchPage,
+  { columns, rows, skipped, keys }: ScreenView,
+  when: string,
+): ScreenFrame {
+  // The footer, the heading and one row have their place; the headline takes what else there is.
+  const top = page.top.slice(0, Math.max(1, rows - 3));
+  const room = Math.max(0, rows - top.length - 2);
+  const mostSkipped = Math.max(0, page.rows.length - room);
+  const first = Math.min(skipped, mostSkipped);
+  const shown = page.rows.slice(first, first + room);
+  const end = page.end.slice(0, room - shown.length);
+  const lines = [...top, page.heading, ...shown, ...end].slice(0, rows - 1);
+  const free = Array<string>(Math.max(0, rows - 1 - lines.length)).fill('');
+  const words = keys ? ['q: quit', '↑↓: scroll', when] : ['Ctrl-C: quit', when];
+  return { lines: [...lines, ...free, cut(words.join('  '), columns)].slice(-rows), mostSkipped };
+}
+
+/** The same for a pipe: a block of lines, after which comes an empty one. */
+export function watchPageBlock(page: WatchPage, look: number, at: Date): string {
+  const when = `look ${look}, ${at.toISOString().slice(0, 19)}Z`;
+  return [when, ...page.top, page.heading, ...page.rows, ...page.end, ''].join('\n');
+}
+
+/** What stands in the last line of a screen. */
+export function watchWhen(look: number, at: Date, interval: number): string {
+  return `look ${look}, ${at.toISOString().slice(11, 19)} UTC, every ${interval} s`;
+}
