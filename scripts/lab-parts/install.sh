@@ -4,7 +4,7 @@
 make_install() {
   install_commands /usr/lib/x86_64-linux-gnu/libc.a:libc6-dev qemu-system-x86_64:qemu-system-x86 \
     gcc:gcc make:make xz:xz-utils zstd:zstd setpriv:util-linux mke2fs:e2fsprogs debugfs:e2fsprogs \
-    smem:smem
+    smem:smem perf:linux-perf
 }
 
 # For guests of arm64.

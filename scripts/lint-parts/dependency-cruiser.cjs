@@ -9,8 +9,9 @@ const BELOW = {
   extract: ['account', 'walk', 'kernel'],
   host: [],
   growth: ['account'],
+  trace: ['host'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
-  report: ['growth', 'diagnosis', 'host', 'extract', 'account', 'walk', 'kernel'],
+  report: ['growth', 'diagnosis', 'trace', 'host', 'extract', 'account', 'walk', 'kernel'],
   launch: [],
 };
 

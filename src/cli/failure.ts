@@ -10,6 +10,7 @@ import {
 } from '../kernel/error.js';
 import { OutputError } from '../output-file.js';
 import { escapeText } from '../report/text/escape.js';
+import { TraceError, type TraceErrorCode } from '../trace/error.js';
 import { WalkError } from '../walk/error.js';
 
 /** Exit statuses of kdump-mem. */
@@ -75,6 +76,17 @@ const READ_ADVICE: Readonly<Record<ReadErrorCode, string>> = {
 const DENIED_ADVICE = 'Run it as root; a container may need more capabilities.';
 const HOST_ADVICE = 'Another source may tell it: --source; or look at a dump.';
 
+/** What to do next where perf did not record. */
+const TRACE_ADVICE: Readonly<Record<TraceErrorCode, string>> = {
+  'perf-missing':
+    'Install it: linux-perf (Debian), linux-tools-$(uname -r) (Ubuntu), perf (Fedora, RHEL, SUSE).',
+  'perf-refused':
+    'Run it as root, or with CAP_PERFMON and CAP_SYS_PTRACE; a container’s seccomp profile may forbid it too.',
+  'perf-failed': 'Try perf record --pid by itself to see all that it says.',
+  'process-ended': 'Name one that runs longer.',
+  'no-room': 'Let TMPDIR name a folder that has room and that you may write to.',
+};
+
 /**
  * The one line and the exit status for an error that a user should see, or for what we ran out of.
  * Anything else is a bug of ours and is thrown on.
@@ -102,6 +114,10 @@ export function explainFailure(error: unknown): { line: string; status: number }
   if (error instanceof HostError) {
     const advice = error.code === 'denied' ? DENIED_ADVICE : HOST_ADVICE;
     return { line: say(error.message, error.next ?? advice), status: EXIT.unreadable };
+  }
+  if (error instanceof TraceError) {
+    const status = error.code === 'process-ended' ? EXIT.notThere : EXIT.unreadable;
+    return { line: say(error.message, TRACE_ADVICE[error.code]), status };
   }
   if (error instanceof ExhaustedError)
     return { line: say(error.message, EXHAUSTION_ADVICE), status: EXIT.unreadable };

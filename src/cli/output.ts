@@ -44,7 +44,7 @@ export async function printStream(pieces: Iterable<string | Uint8Array>): Promis
 }
 
 /** Prints what makes an answer incomplete or doubtful to stderr. */
-export function printWarnings(warnings: readonly Warning[]): void {
+export function printWarnings(warnings: readonly Pick<Warning, 'message'>[]): void {
   for (const { message } of warnings) {
     process.stderr.write(`kdump-mem: warning: ${escapeText(message)}\n`);
   }

@@ -1,8 +1,9 @@
 import type { ProcessGrouping } from '../account/processes/groups.js';
 import type { ProcessFigures } from '../account/processes/process.js';
 import type { AnswerOptions } from './answer.js';
+import type { StacksOptions } from './procs-stacks.js';
 
-export interface ProcsOptions extends AnswerOptions {
+export interface ProcsOptions extends AnswerOptions, StacksOptions {
   readonly sort: keyof typeof SORT_WORDS;
   readonly by?: ProcessGrouping;
   readonly pid?: number;

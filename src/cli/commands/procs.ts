@@ -3,6 +3,7 @@ import { GROUPINGS } from '../../account/processes/groups.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { type ProcsOptions, SORT_WORDS } from '../procs-options.js';
+import { addStacksOptions, answerStacks, checkStacksOptions } from '../procs-stacks.js';
 
 const EXAMPLES = `
 Examples:
@@ -10,6 +11,7 @@ Examples:
   kdump-mem procs --live --by pod            the same by Kubernetes pod
   kdump-mem procs --live --sort swap         who was swapped out
   kdump-mem procs --live --container 3f2a --pid 1   a process as its container numbers it
+  kdump-mem procs --live --pid 4711 --stacks 10   who allocates in it: perf records for 10 seconds
   kdump-mem procs --vmcore vmcore            of a machine that crashed, by its page tables
 
 GIVES BACK: what comes back at least if it is killed: USS, swap, page tables, and of a dump what its
@@ -26,7 +28,7 @@ not there, 5 (with --strict) the answer is incomplete.`;
 
 /** `kdump-mem procs`: what each process really holds. */
 export function registerProcs(program: Command): void {
-  addSourceOptions(program.command('procs'))
+  addStacksOptions(addSourceOptions(program.command('procs')))
     .usage('[options] [dump...]')
     .description('what each process really holds: PSS, USS, swap, page tables, sockets')
     .addOption(
@@ -48,6 +50,11 @@ export function registerProcs(program: Command): void {
 }
 
 async function answerProcs(options: ProcsOptions): Promise<void> {
+  checkStacksOptions(options);
+  if (options.stacks !== undefined) {
+    const { onePid } = await import('../procs-one.js');
+    return answerStacks(options, () => onePid(options));
+  }
   const { listProcesses } = await import('../procs-list.js');
   await listProcesses(options);
 }

@@ -1,0 +1,284 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { stacksSchema } from '../../../src/report/stacks/schema.js';
+import { commandPath } from '../../support/cli.js';
+
+const THREADS = 3;
+
+let folder: string;
+let program: string;
+const children: ChildProcess[] = [];
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stacks-test-'));
+  chmodSync(folder, 0o755);
+  program = join(folder, 'leak');
+  const source = new URL('leak.c', import.meta.url).pathname;
+  execFileSync('cc', ['-O2', '-Wall', '-o', program, source, '-pthread']);
+});
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function leaking(timesASecond: number, file = program): Promise<number> {
+  const child = spawn(file, [String(timesASecond), String(THREADS)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  if (child.stdout) await once(child.stdout, 'data');
+  return child.pid ?? Number.NaN;
+}
+
+/** Its temporary files lie in a folder of their own, so that what is left can be seen. */
+function ask(args: readonly string[], { env = {}, temporary = folder } = {}) {
+  return execa(process.execPath, [commandPath('kdump-mem'), 'procs', '--live', ...args], {
+    ...{ reject: false, stdin: 'ignore', timeout: 180_000, stripFinalNewline: false },
+    env: { TMPDIR: temporary, ...env },
+  });
+}
+
+async function asked(...args: string[]) {
+  const { stdout, stderr } = await ask([...args, '--json']);
+  expect(stderr).toBe('');
+  return stacksSchema.parse(JSON.parse(stdout));
+}
+
+const leftOver = () => readdirSync(folder).filter((name) => name.startsWith('kdump-mem-'));
+
+describe('a program that leaks', () => {
+  test('who leaks stands first, with what it leaks, and all its faults are there', async () => {
+    const pid = await leaking(20);
+    const answer = await asked('--pid', String(pid), '--stacks', '2');
+    expect(answer).toMatchObject({ pid, comm: 'leak', ended: 'time', period: 1, lostRecords: 0 });
+    expect(answer.warnings).toEqual([]);
+    expect(answer.complete).toBe(true);
+
+    const [first, second] = answer.functions;
+    expect(first?.frame).toMatchObject({
+      symbol: 'leaks_by_malloc',
+      module: program,
+      guess: false,
+    });
+    expect(second?.frame?.symbol).toBe('leaks_by_mmap');
+    // 12 pages to 4, but for what was amid one, and for what malloc keeps beside them.
+    const ratio = (first?.newBytes ?? 0) / (second?.newBytes ?? 0);
+    expect(ratio).toBeGreaterThan(2.8);
+    expect(ratio).toBeLessThan(3.4);
+    const both = (first?.newBytes ?? 0) + (second?.newBytes ?? 0);
+    expect(both).toBeGreaterThan(0.98 * answer.newBytes);
+
+    // The kernel's own count of the same time, of /proc/PID/stat.
+    const faults = answer.minorFaults + answer.majorFaults;
+    expect(faults).toBeGreaterThanOrEqual(answer.kernelFaults?.atLeast ?? Number.NaN);
+    expect(faults).toBeLessThanOrEqual(answer.kernelFaults?.atMost ?? Number.NaN);
+    expect(answer.kernelFaults?.atLeast).toBeGreaterThan(500);
+    expect(answer.stacks[0]?.frames.map(({ symbol }) => symbol)).toContain('leak');
+    expect(answer.cutBytes).toBe(0);
+    expect(leftOver()).toEqual([]);
+  });
+
+  test('mmap is seen to ask for what is leaked by it', async () => {
+    const pid = await leaking(20);
+    const { addressSpace, functions } = await asked('--pid', String(pid), '--stacks', '2');
+    const mapped = addressSpace?.mmap.filter(({ frames }) =>
+      frames.some(({ symbol }) => symbol === 'leaks_by_mmap'),
+    );
+    const bytes = (mapped ?? []).reduce((sum, call) => sum + call.bytes, 0);
+    const touched = functions.find(({ frame }) => frame?.symbol === 'leaks_by_mmap')?.newBytes;
+    // Each thread may have asked for its last pages, or touched them, outside of the time.
+    expect(Math.abs(bytes - (touched ?? Number.NaN))).toBeLessThanOrEqual(THREADS * 2 * 4 * 4096);
+  });
+
+  test('one of many faults is recorded where they are many, and the sum is the kernel’s', async () => {
+    const pid = await leaking(800);
+    const answer = await asked('--pid', String(pid), '--stacks', '2', '--max-size', '48M');
+    expect(answer.period).toBeGreaterThan(1);
+    expect(answer.addressSpace).toBeNull();
+    const { atLeast = Number.NaN, atMost = Number.NaN } = answer.kernelFaults ?? {};
+    expect(answer.minorFaults).toBeLessThanOrEqual(atMost);
+    const unsampled = (answer.period - 1) * (THREADS + 1) * availableParallelism();
+    expect(answer.minorFaults).toBeGreaterThanOrEqual(atLeast - unsampled);
+    expect(answer.functions[0]?.frame?.symbol).toBe('leaks_by_malloc');
+  });
+
+  test('text, folded stacks and a file for speedscope', async () => {
+    const pid = await leaking(20);
+    const file = join(folder, 'leak.speedscope.json');
+    const { stdout } = await ask([
+      ...['--pid', String(pid), '--stacks', '1', '--folded', '--speedscope', file],
+    ]);
+    expect(stdout).toMatch(/^leak;.*;leak;leaks_by_malloc;\S+ \d+$/m);
+    const { shared } = JSON.parse(readFileSync(file, 'utf8'));
+    expect(shared.frames).toContainEqual({ name: 'leaks_by_malloc', file: program });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const again = await ask(['--pid', String(pid), '--stacks', '1', '--speedscope', file]);
+    expect(again).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(again.stderr).toMatch(/^kdump-mem: .* exists; --force replaces it\n$/);
+  });
+});
+
+describe('ends early', () => {
+  test('SIGINT ends the recording, and shows what there is', async () => {
+    const pid = await leaking(20);
+    const run = ask(['--pid', String(pid), '--stacks', '600', '--json']);
+    await recording(pid);
+    const [scratch] = leftOver();
+    expect(statSync(join(folder, scratch ?? '')).mode & 0o777).toBe(0o700);
+    run.kill('SIGINT');
+    const { stdout, exitCode } = await run;
+    expect(exitCode).toBe(0);
+    const answer = stacksSchema.parse(JSON.parse(stdout));
+    expect(answer.ended).toBe('interrupted');
+    expect(answer.functions[0]?.frame?.symbol).toBe('leaks_by_malloc');
+    expect(leftOver()).toEqual([]);
+  });
+
+  test.each(['SIGTERM', 'SIGHUP'] as const)(
+    '%s ends perf too, and leaves nothing',
+    async (signal) => {
+      const pid = await leaking(20);
+      const run = ask(['--pid', String(pid), '--stacks', '600']);
+      await recording(pid);
+      run.kill(signal);
+      expect((await run).signal).toBe(signal);
+      expect(leftOver()).toEqual([]);
+      await until(() => perfsOf(pid).length === 0);
+    },
+  );
+
+  test('a process that ends meanwhile is told, with what it did', async () => {
+    const pid = await leaking(20);
+    const run = ask(['--pid', String(pid), '--stacks', '600', '--json', '--strict']);
+    await recording(pid);
+    children.at(-1)?.kill('SIGKILL');
+    const { stdout, exitCode } = await run;
+    const answer = stacksSchema.parse(JSON.parse(stdout));
+    expect(exitCode).toBe(5);
+    expect(answer).toMatchObject({ ended: 'process-ended', complete: false, kernelFaults: null });
+    expect(answer.warnings).toMatchObject([{ code: 'ended-early' }]);
+    expect(answer.functions[0]?.frame?.symbol).toBe('leaks_by_malloc');
+  });
+
+  test('a file that is full is told', async () => {
+    const pid = await leaking(800);
+    const args = ['--pid', String(pid), '--stacks', '20', '--max-size', '1M', '--json'];
+    const answer = stacksSchema.parse(JSON.parse((await ask(args)).stdout));
+    expect(answer).toMatchObject({ ended: 'size-limit', complete: false });
+    expect(answer.seconds).toBeLessThan(20);
+  });
+});
+
+describe('one line, and a status', () => {
+  const refusal = async (status: number, words: RegExp, args: string[], more = {}) => {
+    const ran = await ask(args, more);
+    expect(ran).toMatchObject({ exitCode: status, stdout: '' });
+    expect(ran.stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+    expect(ran.stderr).toMatch(words);
+    expect(leftOver()).toEqual([]);
+  };
+
+  test('without perf: what to install', async () => {
+    const pid = await leaking(1);
+    const args = ['--pid', String(pid), '--stacks', '1'];
+    await refusal(3, /perf is not installed\. Install it: linux-perf/, args, {
+      env: { PATH: '/nowhere' },
+    });
+  });
+
+  test('a perf of another kernel says so itself', async () => {
+    const pid = await leaking(1);
+    const fake = mkdtempSync(join(folder, 'bin-'));
+    const script = '#!/bin/sh\necho "WARNING: perf not found for kernel 9.9" >&2\nexit 2\n';
+    writeFileSync(join(fake, 'perf'), script, { mode: 0o755 });
+    const env = { PATH: `${fake}:${process.env.PATH}` };
+    await refusal(3, /perf not found for kernel 9\.9/, ['--pid', String(pid), '--stacks', '1'], {
+      env,
+    });
+  });
+
+  test('a process that is none, has ended, or is the kernel’s', async () => {
+    await refusal(4, /no process has pid 4194303 here/, ['--pid', '4194303', '--stacks', '1']);
+    await refusal(4, /kernel thread/, ['--pid', '2', '--stacks', '1']);
+  });
+
+  test('no process, two forms, or no running machine', async () => {
+    await refusal(2, /--pid/, ['--stacks', '1']);
+    await refusal(2, /--folded and --json/, ['--pid', '1', '--stacks', '1', '--folded', '--json']);
+    await refusal(2, /--folded belongs to --stacks/, ['--folded']);
+    await refusal(2, /0\.1 to 3600/, ['--pid', '1', '--stacks', '0']);
+  });
+
+  test('who may not record says what perf said', async () => {
+    const pid = await leaking(1);
+    const temporary = mkdtempSync(join(tmpdir(), 'stacks-nobody-'));
+    chmodSync(temporary, 0o777);
+    try {
+      const command = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
+      const ran = await execa(
+        'setpriv',
+        [
+          ...[...command, commandPath('kdump-mem'), 'procs', '--live'],
+          ...['--pid', String(pid), '--stacks', '1'],
+        ],
+        { reject: false, env: { TMPDIR: temporary, HOME: temporary }, stripFinalNewline: false },
+      );
+      expect(ran).toMatchObject({ exitCode: 3, stdout: '' });
+      expect(ran.stderr).toMatch(/^kdump-mem: perf record: [^\n]+ Run it as root[^\n]+\n$/);
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  });
+});
+
+test('hostile names of a program and its file are escaped', async () => {
+  const file = join(folder, 'le\u001b[2Jak\n1 x: (y)');
+  copyFileSync(program, file);
+  const pid = await leaking(20, file);
+  const { stdout, stderr, exitCode } = await ask(['--pid', String(pid), '--stacks', '1']);
+  expect(exitCode).toBe(0);
+  expect(stdout + stderr).not.toContain('\u001b');
+  expect(stdout).toMatch(/^pid \d+ \(le\\x1b\[2Jak\\x0a/);
+});
+
+/** Processes of perf that record this one. */
+function perfsOf(pid: number): string[] {
+  return readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      return words[0] === 'perf' && words[words.indexOf('--pid') + 1] === String(pid);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Until perf has begun, and the program has leaked something since. */
+async function recording(pid: number): Promise<void> {
+  await until(() => perfsOf(pid).length > 0);
+  await until(() => leftOver().length > 0);
+  await delay(3000);
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 600 && !isSo(); tries++) await delay(100);
+  expect(isSo()).toBe(true);
+}
