@@ -36,7 +36,8 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
       import('../host/proc/process-memory.js'),
       import('../account/processes/host.js'),
     ]);
-    const found = choose(hostProcesses(readProcesses(liveHost)));
+    const records = readProcesses(liveHost);
+    const found = choose(hostProcesses(records, options.sockets && (await seenSockets())));
     printAnswer(options.json ? formatJson(procsJson(found), 2) : toText(found, terminalWidth()));
     if (!options.json) printWarnings(found.warnings);
     if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
@@ -57,6 +58,15 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
     toJson: procsJson,
     toText,
   });
+}
+
+/** What ss tells of sockets, which skcheck's estimate is made of. */
+async function seenSockets() {
+  const [{ liveHost }, { socketsOfProcesses }] = await Promise.all([
+    import('../host/live.js'),
+    import('../diagnosis/sockets-of-processes.js'),
+  ]);
+  return socketsOfProcesses(liveHost, process.geteuid?.() === 0);
 }
 
 /** The names in /etc/passwd; a user who is in none has a number. */

@@ -10,6 +10,7 @@ export interface ProcsOptions extends AnswerOptions, StacksOptions {
   readonly container?: string;
   readonly limit?: number;
   readonly verbose?: true;
+  readonly sockets?: true;
 }
 
 /** What --sort calls columns. */

@@ -76,7 +76,8 @@ export function findingOf(
   const [verdict, ...also] = [...verdicts].sort(bySeverity) as [Verdict, ...Verdict[]];
   const held = holders.byInode.get(socket.inode) ?? [];
   const unread = unreadBytes(socket);
-  const { pinned, charge } = pinnedBy(socket, verdicts, observation.host, history);
+  const stalls = verdicts.some((each) => each.verdict === 'stalled-sender');
+  const { pinned, charge } = pinnedBy(socket, stalls, observation.host, history);
   return {
     charge,
     finding: {

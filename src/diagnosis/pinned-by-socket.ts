@@ -10,15 +10,16 @@ import {
   sumPinned,
 } from './pinned.js';
 import type { SocketHistory } from './socket-history.js';
-import type { Verdict } from './verdict.js';
 
 /**
- * What a socket keeps from the allocators: its unread data, what a stalled peer does not take, and what
+ * What a socket keeps from the allocators: its unread data, what its peer has not taken, and what
  * waits at a unix listener. `charge`: what it is charged for that, or an upper guess of it.
+ *
+ * @param sends what the peer has not taken counts
  */
 export function pinnedBy(
   socket: SocketRecord,
-  verdicts: readonly Verdict[],
+  sends: boolean,
   host: HostFacts,
   history: SocketHistory,
 ): { readonly pinned: PinnedEstimate; readonly charge: number } {
@@ -41,9 +42,9 @@ export function pinnedBy(
     );
     charge += receiveCharge ?? 2 * unread;
   }
-  if (verdicts.some((each) => each.verdict === 'stalled-sender')) {
+  const unsent = sends && socket.protocol === 'TCP' ? unsentBytes(socket) : 0;
+  if (unsent > 0) {
     const sendCharge = socket.skmem?.wmemQueued ?? null;
-    const unsent = unsentBytes(socket);
     sides.push(
       estimatePinned({
         ...shared,

@@ -11,6 +11,8 @@ export interface ProcessGroup extends ProcessSizes {
   /** What they have in common; null: they have none, or it is not known. Hostile. */
   readonly key: string | null;
   readonly processes: number;
+  /** What sockets pin is no count. */
+  readonly networkEstimated: boolean;
   /** Every figure of every process is known: else sums are of those that are. */
   readonly complete: boolean;
 }
@@ -36,6 +38,7 @@ export function totalOf(processes: readonly ProcessFigures[]): Omit<ProcessGroup
   return {
     ...(sums as unknown as ProcessSizes),
     processes: processes.length,
+    networkEstimated: processes.some(({ networkEstimate }) => networkEstimate !== undefined),
     complete: processes.every(({ complete }) => complete),
   };
 }

@@ -1,14 +1,25 @@
 import type { ProcessMemoryRecord, ProcessRecords } from '../../process-records.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { ProcsAnswer } from './answer.js';
-import { ownBytes, type ProcessFigures } from './process.js';
+import { type NetworkEstimate, ownBytes, type ProcessFigures } from './process.js';
 
-/** What /proc told of processes. */
-export function hostProcesses(host: ProcessRecords): ProcsAnswer {
+/** What was seen of the sockets of processes. */
+interface SeenSockets {
+  /** Null: they may not be seen. */
+  of(pid: number): NetworkEstimate | null;
+  readonly lost: readonly string[];
+}
+
+/**
+ * What /proc told of processes.
+ *
+ * @param sockets what theirs pin, where that was asked
+ */
+export function hostProcesses(host: ProcessRecords, sockets?: SeenSockets): ProcsAnswer {
   const { kernelThreads, zombies, gone, hidden } = host;
   const warnings = new Warnings();
-  const processes = host.processes.map(figuresOf);
-  const notShown = processes.filter(({ complete }) => !complete).length;
+  const told = host.processes.map(figuresOf);
+  const notShown = told.filter(({ complete }) => !complete).length;
   if (notShown > 0)
     warnings.add(
       'unreadable',
@@ -16,11 +27,30 @@ export function hostProcesses(host: ProcessRecords): ProcsAnswer {
     );
   if (hidden)
     warnings.add('unreadable', '/proc hides processes of other users (hidepid): run it as root');
+  const processes = sockets ? told.map((process) => withSockets(process, sockets)) : told;
+  const unseen = sockets ? processes.filter(({ network }) => network === null).length : 0;
+  if (unseen > 0)
+    warnings.add(
+      'unreadable',
+      `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} may not be seen: run it as root`,
+    );
+  for (const message of sockets?.lost ?? []) warnings.add('unreadable', message);
+  const all = notShown + unseen + (sockets?.lost.length ?? 0) === 0;
   return {
     kernel: undefined,
     ...{ processes, kernelThreads, zombies, gone, notShown },
     warnings: warnings.list(),
-    complete: notShown === 0 && !hidden,
+    complete: all && !hidden,
+  };
+}
+
+function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {
+  const networkEstimate = sockets.of(process.pid) ?? undefined;
+  const network = networkEstimate?.likely ?? null;
+  return {
+    ...process,
+    ...{ network, networkEstimate },
+    complete: process.complete && networkEstimate !== undefined,
   };
 }
 

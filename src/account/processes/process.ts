@@ -31,10 +31,19 @@ export const SIZES = [
   ...(['hugetlb', 'pageTables', 'locked', 'network', 'freed'] as const),
 ] as const satisfies readonly (keyof ProcessSizes)[];
 
+/** What sockets pin, bytes, where it is no count: low ≤ likely; null: nothing bounds it. */
+export interface NetworkEstimate {
+  readonly low: number;
+  readonly likely: number;
+  readonly atMost: number | null;
+}
+
 /** A process, or several that share their memory. */
 export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
   /** Other processes with the same memory (CLONE_VM, vfork), which have no row of their own. */
   readonly sharedWith: readonly number[];
+  /** `network` is the likely one of these, and no count; absent: it is a count, or not known. */
+  readonly networkEstimate?: NetworkEstimate | undefined;
   /** Of what can be told of a process here, all is. */
   readonly complete: boolean;
 }

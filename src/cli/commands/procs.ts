@@ -12,13 +12,15 @@ Examples:
   kdump-mem procs --live --sort swap         who was swapped out
   kdump-mem procs --live --container 3f2a --pid 1   a process as its container numbers it
   kdump-mem procs --live --pid 4711 --stacks 10   who allocates in it: perf records for 10 seconds
+  kdump-mem procs --live --sockets           with about how much their sockets pin
   kdump-mem procs --vmcore vmcore            of a machine that crashed, by its page tables
 
 GIVES BACK: what comes back at least if it is killed: USS, swap, page tables, and of a dump what its
 sockets alone hold. USS: pages that nobody else maps. PSS: each page divided among all who map it, so
 that PSS of all adds up. RSS: all pages that it maps; shared ones count again for each process.
-≥, "at least": of some it may not be seen. SOCKETS: memory of the network that its sockets pin (dumps; of a running machine ask skcheck). A page
-of a file that only one process maps is in its USS, and stays in the page cache when that dies.
+≥, "at least": of some it may not be seen. SOCKETS: memory of the network that its sockets pin: counted
+in a dump; live --sockets has an estimate (~), which GIVES BACK leaves out. A page of a file that only
+one process maps is in its USS, and stays in the page cache when that dies.
 
 --live reads /proc; without root PSS and USS of other users’ processes may not be seen, and the answer
 says of how many. Docs: docs/procs.md.
@@ -42,6 +44,7 @@ export function registerProcs(program: Command): void {
     .option('--pid <pid>', 'only this process; with --container as that numbers it', parsePid)
     .option('--container <id>', 'only processes of this container; its id may be cut short')
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
+    .option('--sockets', 'with --live: estimate by ss what the sockets of each pin')
     .option('-v, --verbose', 'show all columns')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')

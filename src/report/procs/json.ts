@@ -1,18 +1,22 @@
 import type { ChosenProcs } from '../../account/processes/chosen.js';
 import { totalOf } from '../../account/processes/groups.js';
-import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
+import type {
+  NetworkEstimate,
+  ProcessFigures,
+  ProcessSizes,
+} from '../../account/processes/process.js';
 import { kernelJson } from '../kernel-json.js';
 import type { ProcsJson } from './schema.js';
 
 export function procsJson(answer: ChosenProcs): ProcsJson {
   const { kernel, processes, groups, kernelThreads, zombies, gone, notShown } = answer;
-  const { processes: many, complete: summed, ...total } = totalOf(processes);
+  const { processes: many, complete: summed, networkEstimated, ...total } = totalOf(processes);
   return {
     schema: 'kdump-mem.procs/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
     source: kernel === undefined ? 'proc' : kernel.source,
     processes: processes.map(processJson),
-    total: { processes: many, ...sizesJson(total), complete: summed },
+    total: { processes: many, ...sizesJson(total), networkEstimated, complete: summed },
     ...(groups === undefined
       ? {}
       : {
@@ -20,6 +24,7 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
             key: group.key,
             processes: group.processes,
             ...sizesJson(group),
+            networkEstimated: group.networkEstimated,
             complete: group.complete,
           })),
         }),
@@ -38,10 +43,16 @@ export function processJson(process: ProcessFigures): ProcsJson['processes'][num
     pod: cgroup?.pod ?? null,
     container: cgroup?.container ?? null,
     ...sizesJson(process),
+    networkEstimate: estimateJson(process.networkEstimate),
     ...{ threads, oomScore, oomScoreAdj, ageSeconds },
     sharedWith: [...process.sharedWith],
     complete: process.complete,
   };
+}
+
+function estimateJson(estimate: NetworkEstimate | undefined) {
+  if (!estimate) return null;
+  return { leastBytes: estimate.low, likelyBytes: estimate.likely, mostBytes: estimate.atMost };
 }
 
 function sizesJson(sizes: ProcessSizes) {

@@ -39,6 +39,13 @@ const process = z.strictObject({
   pod: z.string().nullable(),
   container: z.string().nullable(),
   ...sizes,
+  /**
+   * networkPinnedBytes is the likely one of these, and no count (--live --sockets); null: it is a count, or not
+   * known. mostBytes null: nothing bounds it.
+   */
+  networkEstimate: z
+    .strictObject({ leastBytes: z.int(), likelyBytes: z.int(), mostBytes: number })
+    .nullable(),
   threads: number,
   oomScore: number,
   oomScoreAdj: number,
@@ -52,6 +59,8 @@ const group = z.strictObject({
   key: z.string().nullable(),
   processes: z.int().nonnegative(),
   ...sizes,
+  /** networkPinnedBytes adds up estimates. */
+  networkEstimated: z.boolean(),
   complete: z.boolean(),
 });
 

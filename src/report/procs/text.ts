@@ -45,9 +45,10 @@ function headline({ processes }: ChosenProcs): string {
 }
 
 function totalWords({ processes }: ChosenProcs): string {
-  const { uss, pss, rss, swap, network, complete } = totalOf(processes);
+  const { uss, pss, rss, swap, network, networkEstimated, complete } = totalOf(processes);
   const part = complete ? '' : ' as far as it may be seen';
-  const sockets = network === null ? '' : `, sockets ${formatSize(network)}`;
+  const sockets =
+    network === null ? '' : `, sockets ${networkEstimated ? '~' : ''}${formatSize(network)}`;
   return `All of them${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (shared pages again for each), swap ${known(swap)}${sockets}.`;
 }
 
@@ -88,7 +89,9 @@ function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<Process
     sizeColumn('PSS', 'pss', 3),
     sizeColumn('RSS', 'rss', 2),
     ...(any('swap') ? [sizeColumn<ProcessFigures>('SWAP', 'swap', 1)] : []),
-    ...(any('network') ? [sizeColumn<ProcessFigures>('SOCKETS', 'network', 1)] : []),
+    ...(any('network') || processes.some(({ networkEstimate }) => networkEstimate)
+      ? [socketsColumn]
+      : []),
     ...(any('hugetlb') ? [sizeColumn<ProcessFigures>('HUGETLB', 'hugetlb', 1)] : []),
     ...(verbose
       ? [
@@ -112,6 +115,12 @@ function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<Process
     },
   ];
 }
+
+const socketsColumn: Column<ProcessFigures> = {
+  ...sizeColumn<ProcessFigures>('SOCKETS', 'network', 1),
+  value: ({ network, networkEstimate }) =>
+    `${networkEstimate && network ? '~' : ''}${known(network)}`,
+};
 
 function numberColumn(
   heading: string,
@@ -140,8 +149,11 @@ function sumColumn(
   spare?: number,
 ): Column<ProcessGroup> {
   const column = sizeColumn<ProcessGroup>(heading, size, spare);
-  const value = (group: ProcessGroup) =>
-    `${group.complete || group[size] === null ? '' : '≥ '}${known(group[size])}`;
+  const value = (group: ProcessGroup) => {
+    const least = group.complete || group[size] === null ? '' : '≥ ';
+    const about = size === 'network' && group.networkEstimated && group.network ? '~' : '';
+    return `${least}${about}${known(group[size])}`;
+  };
   return { ...column, value };
 }
 

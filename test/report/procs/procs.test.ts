@@ -29,6 +29,10 @@ function record(
   };
 }
 
+const SOCKETS = {
+  of: (pid: number) => (pid === 9 ? { low: 1024, likely: 2048, atMost: null } : null),
+  lost: [],
+};
 const COUNTS = { kernelThreads: 2, zombies: 0, gone: 0, hidden: false };
 const ROWS = [
   record(1, 40_960),
@@ -98,4 +102,27 @@ test.each([40, 80, 132])('fits %i columns', (width) => {
 
 test('the rest is counted where there is a limit', () => {
   expect(procsText(chosen(answer(), {}, named), { ...TEXT, limit: 1 })).toContain('2 more:');
+});
+
+test('what sockets pin is an estimate where ss told it, and not zero where nobody did', () => {
+  const found = hostProcesses({ ...COUNTS, processes: ROWS.slice(0, 2) }, SOCKETS);
+  const answer = chosen(found, { by: 'user' }, String);
+  const json = procsSchema.parse(procsJson(answer));
+  const of = (pid: number) => json.processes.find((process) => process.pid === pid);
+  expect(of(9)).toMatchObject({
+    networkPinnedBytes: 2048,
+    networkEstimate: { leastBytes: 1024, likelyBytes: 2048, mostBytes: null },
+    complete: true,
+  });
+  // An estimate is no promise of what comes back.
+  expect(of(9)?.freedIfKilledBytes).toBe(81_920 + 4096 + 8192);
+  expect(of(1)).toMatchObject({ networkPinnedBytes: null, networkEstimate: null, complete: false });
+  expect(json).toMatchObject({ complete: false, notShown: 0 });
+  expect(json.total.networkEstimated).toBe(true);
+  expect(json.warnings.map(({ message }) => message)).toEqual([
+    'sockets of 1 process may not be seen: run it as root',
+  ]);
+  const options = { limit: 20, width: null, source: '--live' };
+  expect(procsText({ ...answer, groups: undefined }, options)).toMatch(/~2\.00 KiB/);
+  expect(procsText(answer, options)).toMatch(/≥ ~2\.00 KiB/);
 });
