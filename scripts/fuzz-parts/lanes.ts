@@ -4,6 +4,7 @@ import { Arm64Cases } from './arm64-cases.js';
 import { FileCases } from './file-cases.js';
 import { MeaningCases } from './meaning/meaning-cases.js';
 import { MEMORY } from './meaning/memory.js';
+import { PROCS } from './meaning/procs.js';
 import { OpeningCases } from './opening-cases.js';
 import { Random } from './random.js';
 import { SyntheticCases } from './synthetic-cases.js';
@@ -18,6 +19,7 @@ export const KINDS = [
   'opening',
   'meaning',
   'memory',
+  'procs',
 ] as const;
 
 export type Kind = (typeof KINDS)[number];
@@ -38,7 +40,7 @@ export interface Runner {
   dispose(): void;
 }
 
-/** @param whole dumps that keep what only `memory` reads */
+/** @param whole dumps that keep what only `memory` and `procs` read */
 export function lanesOf(
   dumps: readonly string[],
   kinds: readonly Kind[] = KINDS,
@@ -53,7 +55,9 @@ export function lanesOf(
       lanes.push({ name: `${kind}:${basename(dump)}`, kind, dump });
     }
   }
-  for (const dump of whole) lanes.push({ name: `memory:${nameOf(dump)}`, kind: 'memory', dump });
+  for (const dump of whole)
+    for (const kind of ['memory', 'procs'] as const)
+      lanes.push({ name: `${kind}:${nameOf(dump)}`, kind, dump });
   return lanes.filter(({ kind }) => kinds.includes(kind));
 }
 
@@ -90,8 +94,8 @@ export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
     };
   }
   const kernel = openNative({ files: [dump] });
-  if (kind === 'meaning' || kind === 'memory') {
-    const cases = new MeaningCases(kernel, kind === 'memory' ? MEMORY : {});
+  if (kind === 'meaning' || kind === 'memory' || kind === 'procs') {
+    const cases = new MeaningCases(kernel, { meaning: {}, memory: MEMORY, procs: PROCS }[kind]);
     return {
       run: async (seed, index) => cases.run(seed, index),
       dispose: () => kernel.close(),

@@ -263,6 +263,21 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Where a table of the kernel lies and how large it is are kept once. A page of it that is somebody else’s, that is free, or that is no memory is told, and so is a hash table whose size is no power of two.',
   },
   {
+    members: ['signal_struct.oom_score_adj'],
+    differs: ['oomScoreAdj'],
+    why: 'What an administrator asked for is kept once, and may be anything from -1000 to 1000.',
+  },
+  {
+    members: ['mm_struct.locked_vm'],
+    differs: ['lockedBytes', 'total.lockedBytes'],
+    why: 'Drivers count pages that a device may reach among those that are locked, each as often as it likes: only what is far beyond all that is mapped is told.',
+  },
+  {
+    members: ['timekeeper.tkr_mono.xtime_nsec', 'task_struct.start_boottime'],
+    differs: ['ageSeconds'],
+    why: 'The part of a second that the clock shows is kept once. A process takes the time of two clocks one after the other, and may be stopped in between for as long as a machine under a hypervisor is: a minute is not told.',
+  },
+  {
     members: ['sock.sk_type'],
     differs: ['socket.type'],
     why: 'A closed unix socket has no struct socket any more, and its sock alone says its type.',

@@ -22,8 +22,8 @@ export const MEMORY = {
 };
 
 function ask(kernel: Kernel): Said {
-  const answer = accountMemory(kernel);
-  const { memory, caches, callers, zones, ...json } = memoryJson(answer);
+  const answer = accountMemory(kernel, undefined, { files: true, cgroups: true, counted: true });
+  const { memory, caches, callers, zones, files, cgroups, ...json } = memoryJson(answer);
   return {
     json: {
       ...json,
@@ -31,6 +31,11 @@ function ask(kernel: Kernel): Said {
       caches: byName(caches, ({ name }) => name),
       callers: byName(callers, ({ caller, drawer }) => `${caller} ${drawer}`),
       zones: byName(zones, ({ node, zone }) => `${node} ${zone}`),
+      files: {
+        ...files,
+        files: byName(files?.files ?? [], (one) => `${one.device} ${one.inode}`),
+      },
+      cgroups: { ...cgroups, cgroups: byName(cgroups?.cgroups ?? [], ({ path }) => path ?? '') },
     },
     complete: answer.complete && answer.warnings.length === 0,
   };

@@ -50,6 +50,7 @@ export class OverlayKernel implements Kernel, FastReads {
     this.pages = kernel.pages;
     if (kernel.physicalOf) this.physicalOf = kernel.physicalOf.bind(kernel);
     if (kernel.pageTables) this.pageTables = kernel.pageTables.bind(kernel);
+    if (kernel.userPages) this.userPages = kernel.userPages.bind(kernel);
     if (kernel.nearestSymbol) this.nearestSymbol = kernel.nearestSymbol.bind(kernel);
   }
 
@@ -105,6 +106,7 @@ export class OverlayKernel implements Kernel, FastReads {
   /** What page tables and the list of symbols say is not patched. */
   readonly physicalOf?: NonNullable<Kernel['physicalOf']>;
   readonly pageTables?: NonNullable<Kernel['pageTables']>;
+  readonly userPages?: NonNullable<Kernel['userPages']>;
   readonly nearestSymbol?: NonNullable<Kernel['nearestSymbol']>;
   close(): void {}
 

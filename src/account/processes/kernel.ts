@@ -1,6 +1,7 @@
 import { placeOf } from '../../cgroup-place.js';
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
@@ -92,6 +93,9 @@ const COUNTED = [
   ['file', 'pages of files'],
 ] as const;
 
+/** Devices that may be given to one process. */
+const MOST_CONTAINERS = 64;
+
 interface Network {
   readonly pinned: number | undefined;
   readonly freed: number | undefined;
@@ -110,10 +114,10 @@ class Reader {
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
-    this.#facts = new ProcessFactReader(kernel);
+    this.#facts = new ProcessFactReader(kernel, this.#clock());
     this.#counts = new ResidentCountReader(kernel);
     this.#cgroups = new CgroupReader(kernel);
-    this.#memory = new StructReader(kernel, 'mm_struct', ['locked_vm']);
+    this.#memory = new StructReader(kernel, 'mm_struct', ['locked_vm', 'total_vm']);
   }
 
   figures(
@@ -126,7 +130,7 @@ class Reader {
     const counted = this.#told(space, () => this.#counts.read(space));
     const facts = first && this.#told(space, () => this.#facts.read(first));
     const path = first && this.#told(space, () => this.#cgroups.path(first.address));
-    const locked = this.#told(space, () => this.#memory.read(space.mm).number('locked_vm'));
+    const locked = this.#told(space, () => this.#lockedPages(space));
     const agree = this.#agree(space, mapped, counted);
     const bytes = (pages: number | undefined) =>
       pages === undefined ? null : Math.round(pages * pageSize);
@@ -161,6 +165,27 @@ class Reader {
       freed: own === null ? null : own + (freed ?? 0),
       complete: agree && sizes.pss !== null && pinned !== undefined && facts !== undefined,
     };
+  }
+
+  /** A kernel whose clock is not found is no damage: no age is told then. */
+  #clock(): ClockFacts | undefined {
+    try {
+      return readClock(this.#kernel);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== 'unsupported-layout')
+        this.#warnings.add(code, `the kernel’s clock: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  /** VFIO counts what each of its containers may reach once more (account_locked_vm, mm/util.c). */
+  #lockedPages({ mm }: AddressSpace): number {
+    const view = this.#memory.read(mm);
+    const [locked, all] = [view.number('locked_vm'), view.number('total_vm')];
+    if (locked > all * MOST_CONTAINERS && !this.#kernel.facts.live)
+      throw new KernelError('damaged', `${locked} of its ${all} pages are locked`);
+    return locked;
   }
 
   /** Pages are counted and mapped under one lock: only who runs may be between the two. */

@@ -8,6 +8,8 @@ export interface ClockFacts {
   readonly wallClock: bigint;
   /** Nanoseconds since boot, sleep included: what /proc/uptime counts. */
   readonly uptime: bigint;
+  /** Nanoseconds of these in which the machine slept (suspend). */
+  readonly asleep: bigint;
 }
 
 const SECOND = 1_000_000_000n;
@@ -23,25 +25,32 @@ const LONGEST = 100n * 366n * 86_400n;
  */
 export function readClock(kernel: Kernel): ClockFacts {
   const keeper = new StructReader(kernel, 'timekeeper', [
-    'tkr_mono.shift',
-    'tkr_mono.xtime_nsec',
-    'xtime_sec',
-    'wall_to_monotonic.tv_sec',
-    'wall_to_monotonic.tv_nsec',
-    'offs_boot',
-  ]);
+    ...['tkr_mono.shift', 'tkr_raw.shift', 'tkr_mono.xtime_nsec', 'tkr_mono.base', 'xtime_sec'],
+    ...['wall_to_monotonic.tv_sec', 'wall_to_monotonic.tv_nsec', 'offs_boot', 'offs_real'],
+    ...['monotonic_to_boot.tv_sec', 'monotonic_to_boot.tv_nsec'],
+  ] as const);
   const view = keeper.read(findTimekeeper(kernel));
   const signed = (path: Parameters<typeof view.pointer>[0]): bigint =>
     BigInt.asIntN(64, view.pointer(path));
+  const nanoseconds = (what: 'wall_to_monotonic' | 'monotonic_to_boot'): bigint =>
+    signed(`${what}.tv_sec`) * SECOND + signed(`${what}.tv_nsec`);
   const shift = BigInt(view.number('tkr_mono.shift') & 63);
   const seconds = view.pointer('xtime_sec');
-  const wallClock = seconds * SECOND + (view.pointer('tkr_mono.xtime_nsec') >> shift);
-  const toMonotonic =
-    signed('wall_to_monotonic.tv_sec') * SECOND + signed('wall_to_monotonic.tv_nsec');
-  const uptime = wallClock + toMonotonic + signed('offs_boot');
-  if (seconds > LATEST || uptime < 0n || uptime > LONGEST * SECOND)
+  const part = view.pointer('tkr_mono.xtime_nsec') >> shift;
+  const toMonotonic = nanoseconds('wall_to_monotonic');
+  const asleep = signed('offs_boot');
+  const wallClock = seconds * SECOND + part;
+  const uptime = wallClock + toMonotonic + asleep;
+  // tk_update_ktime_data and tk_set_wall_to_mono keep each of them twice; a second is carried over.
+  const sound =
+    part < SECOND &&
+    view.number('tkr_mono.shift') === view.number('tkr_raw.shift') &&
+    seconds * SECOND + toMonotonic === signed('tkr_mono.base') &&
+    signed('offs_real') === -toMonotonic &&
+    asleep === nanoseconds('monotonic_to_boot');
+  if (!sound || seconds > LATEST || uptime < 0n || uptime > LONGEST * SECOND)
     throw new KernelError('damaged', 'the timekeeper holds no sound time');
-  return { wallClock, uptime };
+  return { wallClock, uptime, asleep };
 }
 
 /**

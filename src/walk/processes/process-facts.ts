@@ -1,10 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readClock } from '../machine/clock.js';
+import type { ClockFacts } from '../machine/clock.js';
 import { readPartOf } from '../named-read.js';
-import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
-import type { Task } from '../tasks/tasks.js';
+import { type Task, TaskReader } from '../tasks/tasks.js';
 
 /** What a process is, beside its memory. */
 export interface ProcessFacts {
@@ -17,6 +16,15 @@ export interface ProcessFacts {
   readonly oomScoreAdj: number;
 }
 
+/**
+ * Nanoseconds: a process takes the time of both clocks one after the other (copy_process, kernel/fork.c),
+ * and a hypervisor may stop it in between. So long ago may the last tick be too.
+ */
+const BETWEEN = 60_000_000_000n;
+
+/** OOM_SCORE_ADJ_MAX (include/uapi/linux/oom.h). */
+const MOST_ADJUSTED = 1000;
+
 /** Namespaces within one another (MAX_PID_NS_LEVEL, kernel/pid_namespace.c). */
 const MOST_LEVELS = 32;
 
@@ -24,22 +32,34 @@ const MOST_LEVELS = 32;
 export class ProcessFactReader {
   readonly #kernel: Kernel;
   readonly #task;
-  readonly #began: StructReader<'start_boottime'> | StructReader<'real_start_time'>;
+  readonly #began;
+  readonly #user;
   readonly #cred;
   readonly #signal;
   readonly #pid;
   readonly #number;
-  #uptime: bigint | null | undefined;
+  readonly #clock: ClockFacts | undefined;
+  readonly #tasks;
 
-  /** @throws {KernelError} `unsupported-layout` */
-  constructor(kernel: Kernel) {
+  /**
+   * @param clock undefined: it cannot be read, and no age is told
+   * @throws {KernelError} `unsupported-layout`
+   */
+  constructor(kernel: Kernel, clock: ClockFacts | undefined) {
     this.#kernel = kernel;
-    this.#task = new StructReader(kernel, 'task_struct', ['cred', 'thread_pid']);
+    this.#clock = clock;
+    this.#tasks = new TaskReader(kernel);
+    this.#task = new StructReader(kernel, 'task_struct', ['cred', 'thread_pid', 'start_time']);
     // Before 5.5 by its older name.
-    this.#began = kernel.struct('task_struct')?.member('start_boottime')
-      ? new StructReader(kernel, 'task_struct', ['start_boottime'])
-      : new StructReader(kernel, 'task_struct', ['real_start_time']);
-    this.#cred = new StructReader(kernel, 'cred', ['uid.val']);
+    const began = kernel.struct('task_struct')?.member('start_boottime')
+      ? 'start_boottime'
+      : 'real_start_time';
+    this.#began = {
+      member: began,
+      reader: new StructReader(kernel, 'task_struct', [began]),
+    } as const;
+    this.#user = new StructReader(kernel, 'user_struct', ['uid.val']);
+    this.#cred = new StructReader(kernel, 'cred', ['uid.val', 'user']);
     this.#signal = new StructReader(kernel, 'signal_struct', ['nr_threads', 'oom_score_adj']);
     this.#pid = new StructReader(kernel, 'pid', ['level', 'numbers']);
     this.#number = new StructReader(kernel, 'upid', ['nr']);
@@ -48,14 +68,43 @@ export class ProcessFactReader {
   /** @throws {ReadError}; {@link KernelError} `damaged` */
   read(process: Task): ProcessFacts {
     const view = this.#task.read(process.address);
-    const signal = this.#signal.read(process.signal);
+    const [cred, pid, began] = [
+      ...[view.pointer('cred'), view.pointer('thread_pid'), view.pointer('start_time')],
+    ] as const;
     return {
-      uid: this.#cred.read(view.pointer('cred')).number('uid.val'),
-      nsPids: this.#numbers(view.pointer('thread_pid'), process.pid),
-      threads: signal.number('nr_threads'),
-      ageSeconds: this.#age(process),
-      oomScoreAdj: (signal.number('oom_score_adj') << 16) >> 16,
+      uid: this.#uid(cred, process),
+      nsPids: this.#numbers(pid, process.pid),
+      ...this.#signals(process),
+      ageSeconds: this.#age(process, began),
     };
+  }
+
+  /** `set_user` puts the `user_struct` of a uid beside it. */
+  #uid(cred: bigint, { pid }: Task): number {
+    const view = this.#cred.read(cred);
+    const [uid, user] = [view.number('uid.val'), view.pointer('user')];
+    const owner = this.#user.read(user).number('uid.val');
+    if (uid !== owner && !this.#kernel.facts.live)
+      throw new KernelError(
+        'damaged',
+        `pid ${pid} is of uid ${uid}, and its user_struct of ${owner}`,
+      );
+    return uid;
+  }
+
+  #signals(process: Task): Pick<ProcessFacts, 'threads' | 'oomScoreAdj'> {
+    const view = this.#signal.read(process.signal);
+    const threads = view.number('nr_threads');
+    const oomScoreAdj = (view.number('oom_score_adj') << 16) >> 16;
+    if (Math.abs(oomScoreAdj) > MOST_ADJUSTED)
+      throw new KernelError('damaged', `pid ${process.pid} has an oom_score_adj of ${oomScoreAdj}`);
+    let listed = 0;
+    for (const _ of this.#tasks.threads(process)) listed++;
+    if (listed !== threads && !this.#kernel.facts.live) {
+      const message = `pid ${process.pid} counts ${threads} threads, and ${listed} are listed`;
+      throw new KernelError('damaged', message);
+    }
+    return { threads, oomScoreAdj };
   }
 
   /** `pid.numbers[0..level]`; the first is what the task itself says of its pid. */
@@ -75,22 +124,18 @@ export class ProcessFactReader {
     return numbers;
   }
 
-  #age(process: Task): number | undefined {
-    this.#uptime ??= this.#clock();
-    if (this.#uptime === null) return undefined;
-    const reader = this.#began as StructReader<string>;
-    const [member = ''] = Object.keys(reader.members);
+  /** @param monotonic when it began by the clock that stands while the machine sleeps */
+  #age(process: Task, monotonic: bigint): number | undefined {
+    if (this.#clock === undefined) return undefined;
+    const { uptime, asleep } = this.#clock;
+    const { reader, member } = this.#began;
     const began = reader.read(process.address).pointer(member);
-    const age = Number((this.#uptime - began) / 1_000_000_000n);
-    return age < 0 ? 0 : age;
-  }
-
-  #clock(): bigint | null {
-    try {
-      return readOrNot(() => readClock(this.#kernel).uptime) ?? null;
-    } catch (error) {
-      if (error instanceof KernelError) return null;
-      throw error;
+    const slept = began - monotonic;
+    if (began > uptime + BETWEEN || slept < 0n || slept > asleep + BETWEEN) {
+      const message = `pid ${process.pid} began at ${began} and at ${monotonic} ns of ${uptime}`;
+      throw new KernelError('damaged', message);
     }
+    // One that began after the last tick is as old as the clock tells: not a second.
+    return began > uptime ? 0 : Number((uptime - began) / 1_000_000_000n);
   }
 }

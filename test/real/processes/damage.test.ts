@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { needSymbol } from '../../../src/walk/machine/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
@@ -79,4 +80,51 @@ test('a pid that its struct pid does not have is told', () => {
   const answer = asked(word(struct + offset('pid', 'numbers'), 1n));
   expect(messages(answer)).toContain(`pid ${pid} is ${(pid ?? 0) + 1} in its struct pid`);
   expect(answer.complete).toBe(false);
+});
+
+const task = sleeper.processes[0]?.address ?? 0n;
+const pointed = (from: bigint) => kernel.read(from, 8).getBigUint64(0, true);
+const signal = pointed(task + offset('task_struct', 'signal'));
+const cred = pointed(task + offset('task_struct', 'cred'));
+const value = (address: bigint, bytes: number, number: bigint): Patch => ({
+  address,
+  bytes: littleEndian(number, bytes),
+});
+const keeper = needSymbol(kernel, 'shadow_timekeeper');
+
+test.each<[string, Patch, string]>([
+  ['uid', value(cred + offset('cred', 'uid'), 4, 77n), `pid ${pid} is of uid 77`],
+  ['threads', value(signal + offset('signal_struct', 'nr_threads'), 4, 9n), 'counts 9 threads'],
+  [
+    'oom_score_adj',
+    value(signal + offset('signal_struct', 'oom_score_adj'), 2, 1001n),
+    'an oom_score_adj of 1001',
+  ],
+  [
+    'locked pages',
+    value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 2n ** 63n),
+    'pages are locked',
+  ],
+  ['when it began', word(task + offset('task_struct', 'start_boottime'), -1_000_000_000n), 'began'],
+  ['the other clock', word(task + offset('task_struct', 'start_time'), 1_000_000_000n), 'began'],
+])('what contradicts a second fact of a process is told: %s', (_, patch, message) => {
+  const answer = asked(patch);
+  expect(messages(answer)).toContain(message);
+  expect(answer.complete).toBe(false);
+});
+
+test.each([
+  ['xtime_sec', 1n],
+  ['wall_to_monotonic.tv_sec', -1n],
+  ['wall_to_monotonic.tv_nsec', 1n],
+  ['offs_boot', 1_000_000_000n],
+  ['offs_real', 1n],
+  ['tkr_mono.base', 1n],
+  ['tkr_mono.shift', 1n],
+  ['monotonic_to_boot.tv_sec', 1n],
+])('a clock whose %s is wrong tells no age', (member, by) => {
+  const answer = asked(word(keeper + offset('timekeeper', member), by));
+  expect(messages(answer)).toContain('the kernel’s clock: the timekeeper holds no sound time');
+  expect(answer.complete).toBe(false);
+  expect(answer.processes.every(({ ageSeconds }) => ageSeconds === null)).toBe(true);
 });

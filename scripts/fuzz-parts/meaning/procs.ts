@@ -1,0 +1,24 @@
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { chosen } from '../../../src/account/processes/chosen.js';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import { accountAll } from '../../../src/account/sockets.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { procsJson } from '../../../src/report/procs/json.js';
+import type { Command, Said } from './answers.js';
+
+/** `procs`: what it reads beyond the sockets and the machine's memory. */
+export const PROCS = {
+  commands: (): Command[] => [{ name: 'procs', ask }],
+  before(kernel: Kernel): void {
+    accountAll(kernel);
+    accountMemory(kernel);
+  },
+  // Struct pages are damaged for `memory`.
+  frames: () => new Map(),
+};
+
+function ask(kernel: Kernel): Said {
+  const found = kernelProcesses(kernel);
+  const all = chosen(found, { sort: 'freed', by: undefined, select: () => true }, String);
+  return { json: procsJson(all), complete: found.complete };
+}
