@@ -52,6 +52,7 @@ export function tellContradictions(
   compare('shared memory', ofKind('shmem'), 'shared');
   compare('the swap cache', ofKind('swap-cache'), 'swap-cache');
   compare('huge pages', ofKind('hugetlb'), 'hugetlb');
+  compare('the lists of those that were used last (LRU)', scan.lru, 'all-lru');
   compare('reclaimable slabs', ofKind('slab-reclaimable'), 'slab-reclaimable');
   // Before 6.15 large kmallocs do not say what they are, and are counted with these.
   const slabs = ofKind('slab') + ofKind('large-kmalloc');

@@ -8,9 +8,15 @@ import { hugePages } from '../../walk/pages/memory-use.js';
 import { long, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
 import type { DrawerGroup, DrawerName } from './drawers.js';
 
+/** `enum lru_list` (include/linux/mmzone.h). */
+const LRU_LISTS = [
+  ...['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE'],
+  'NR_UNEVICTABLE',
+];
+
 /** Base pages, as the kernel counts them, of what its counters name. */
 export type KernelCounts = ReadonlyMap<
-  DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab' | 'all-reserved',
+  DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab' | 'all-reserved' | 'all-lru',
   number
 >;
 
@@ -24,6 +30,7 @@ export type KernelCounts = ReadonlyMap<
  * - `anonymous` counts what is mapped: what is in the swap cache too is among it.
  * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
  * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
+ * - `all-lru` counts pages of the lists of those that were used last.
  * - `all-reserved` is what zones have and the buddy allocator never got.
  */
 export function kernelCounts(
@@ -54,6 +61,12 @@ export function kernelCounts(
     set('slab-reclaimable', sum('NR_SLAB_RECLAIMABLE_B'));
     set('all-slab', sum('NR_SLAB_UNRECLAIMABLE_B'));
     set('page-tables', sum('NR_PAGETABLE'));
+    const lists = LRU_LISTS.map(sum);
+    if (!lists.includes(undefined))
+      set(
+        'all-lru',
+        lists.reduce<number>((all, one) => all + (one ?? 0), 0),
+      );
     set('balloon', sum('NR_BALLOON_PAGES'));
     set('gpu', gpuPages(kernel, nodes));
     set('all-vmalloc', sum('NR_VMALLOC'));

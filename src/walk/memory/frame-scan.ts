@@ -26,6 +26,8 @@ export interface FrameScan {
   readonly slabs: ReadonlyMap<bigint, SlabFrames>;
   /** Frames of each file. */
   readonly files: FileFrames;
+  /** Frames of pages that are on a list of those that were used last (PG_lru). */
+  readonly lru: number;
   /** How many blocks of each order lie in the buddy allocator. */
   readonly freeBlocks: readonly number[];
   /** Frames whose `struct page` cannot be read, and why the first of them cannot. */
@@ -75,6 +77,7 @@ class Scan {
   readonly #headOf: HeadFinder;
   readonly #page: Cursor;
   readonly #head: { readonly offset: number; readonly mask: number };
+  readonly #listed: { readonly offset: number; readonly mask: number };
   readonly #order: number;
   readonly #tail: number;
   readonly #cache: number;
@@ -87,6 +90,7 @@ class Scan {
   readonly #files: FileFrames;
   readonly #slabs = new Map<bigint, SlabFrames>();
   readonly #freeBlocks: number[] = new Array<number>(MAX_ORDER + 1).fill(0);
+  #lru = 0;
   #unread = 0;
   #whyUnread: ReadError | undefined;
   #whyCache: ReadError | undefined;
@@ -102,6 +106,7 @@ class Scan {
     this.#headOf = headFinder(kernel, page);
     this.#page = new Cursor(kernel, 'struct page');
     this.#head = flagPlace(kernel, page, 'PG_head');
+    this.#listed = flagPlace(kernel, page, 'PG_lru');
     this.#order = orderOffset(kernel, page);
     const word = page.member('compound_head') ?? page.member('compound_info');
     this.#tail = (word ?? memberOf(page, 'compound_head')).offset;
@@ -133,6 +138,7 @@ class Scan {
       kinds: this.#kinds,
       slabs: this.#slabs,
       files: this.#files,
+      lru: this.#lru,
       freeBlocks: this.#freeBlocks,
       ...{ unread: this.#unread, whyUnread: this.#whyUnread, whyCache: this.#whyCache },
       ...{ torn: this.#torn, whyTorn: this.#whyTorn },
@@ -259,6 +265,7 @@ class Scan {
       sum.slots += readUnsigned(view, base + this.#slots.offset, this.#slots);
       sum.used += readUnsigned(view, base + this.#used.offset, this.#used);
     }
+    if (view.getUint8(base + this.#listed.offset) & this.#listed.mask) this.#lru += 2 ** order;
     this.#kind = kind;
     this.#until = order === 0 ? 0 : frame + 2 ** order;
     return kind;
