@@ -19,6 +19,10 @@ const ROW = (what: string) => [
   `ledger.${what}.message`,
 ];
 
+/** The same where drawers are told by cgroup: charged to nobody. */
+const NOBODYS = (...drawers: readonly string[]) =>
+  drawers.map((drawer) => `cgroups.nobody.drawers.${drawer}`);
+
 /** What is missing where a socket is. */
 const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];
 
@@ -203,20 +207,64 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: [
       ...['dentry.d_iname', 'dentry.d_name.len', 'dentry.d_name.name', 'dentry.d_shortname.string'],
-      'file_system_type.name',
+      ...['file_system_type.name', 'super_block.s_type'],
     ],
-    differs: ['drawers.shared.owners', 'drawers.page-cache.owners'],
+    differs: [
+      ...['drawers.shared.owners', 'drawers.page-cache.owners'],
+      ...['file.path', 'file.fsType'],
+    ],
     why: 'Names of files and of kinds of file systems are free text and kept once. Whose pages they are does not change.',
   },
   {
-    members: [...['super_block.s_mounts', 'mount.mnt.mnt_root', 'mount.mnt_ns']],
-    differs: ['drawers.shared.owners', 'drawers.page-cache.owners'],
-    why: 'Where a file system is mounted only its mounts say: without one the path begins at its own root. Whose pages they are does not change.',
+    members: [
+      ...['super_block.s_mounts', 'mount.mnt.mnt_root', 'mount.mnt_ns', 'nsproxy.mnt_ns'],
+      'task_struct.nsproxy',
+    ],
+    differs: [
+      ...['drawers.shared.owners', 'drawers.page-cache.owners'],
+      ...['file.path', 'file.mounts'],
+    ],
+    why: 'Where a file system is mounted only its mounts say, and which namespace is the first one’s only its process: without one the path begins at its own root. Whose pages they are does not change.',
   },
   {
-    members: ['io_ring_ctx.ring_region.nr_pages', 'io_ring_ctx.sq_region.nr_pages'],
-    differs: ['drawers.rings', 'drawers.unexplained', 'unexplained'],
-    why: 'How many pages a ring of io_uring has only the ring says: with fewer the rest is among what nothing explains.',
+    members: ['inode.i_ino', 'super_block.s_dev'],
+    differs: [
+      ...['drawers.shared.owners', 'drawers.page-cache.owners'],
+      ...['file gone', 'file new'],
+    ],
+    why: 'The number of an inode, and that of a file system that lies on no disk, are kept once: it is the same file by another number.',
+  },
+  {
+    members: ['inode.i_size', 'inode.i_nlink'],
+    differs: ['file.sizeBytes', 'file.deleted'],
+    why: 'A file may have pages beyond its end (fallocate), and a file of another machine names that are gone there. Whose pages they are does not change.',
+  },
+  {
+    members: ['page._refcount'],
+    differs: ['unexplained.sizes'],
+    why: 'Where a block begins that nothing explains only the count of its first page says.',
+  },
+  {
+    members: ['vm_stat_diff'],
+    differs: [
+      ...['drawers.page-cache', 'drawers.anonymous'].flatMap((drawer) => [
+        `${drawer}.counterBytes`,
+        `${drawer}.differenceBytes`,
+      ]),
+      ...['counted', 'unexplained.largeKmallocBytes'],
+    ],
+    why: 'Of these more pages may be found than are counted; that there are fewer is told.',
+  },
+  {
+    members: [
+      ...['io_ring_ctx.ring_region.nr_pages', 'io_ring_ctx.sq_region.nr_pages'],
+      ...['io_ring_ctx.rings', 'io_ring_ctx.sq_sqes'],
+    ],
+    differs: [
+      ...['drawers.rings', 'drawers.unexplained', 'unexplained'],
+      ...NOBODYS('rings', 'unexplained'),
+    ],
+    why: 'Where the pages of a ring of io_uring lie and how many there are only the ring says: the rest is among what nothing explains.',
   },
   {
     members: ['kmem_cache.name', '*kmem_cache.name'],
@@ -245,7 +293,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['slab.memcg_data', 'page.memcg_data'],
-    differs: ['unexplained.chargedBytes'],
+    differs: ['unexplained.chargedBytes', 'cgroups'],
     why: 'Which cgroup a page is charged to only the page says; cgroups’ own counters run in batches.',
   },
   {
@@ -259,7 +307,10 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['saved_cmdlines_buffer.cmdline_num', 'btf.types', 'btf.types_size'],
       ...['ftrace_page.records', 'mempool.curr_nr', 'mempool.pool_data', '*mempool.elements'],
     ],
-    differs: ['drawers.tables', 'drawers.unexplained', 'unexplained'],
+    differs: [
+      ...['drawers.tables', 'drawers.unexplained', 'unexplained'],
+      ...NOBODYS('tables', 'unexplained'),
+    ],
     why: 'Where a table of the kernel lies and how large it is are kept once. A page of it that is somebody else’s, that is free, or that is no memory is told, and so is a hash table whose size is no power of two.',
   },
   {

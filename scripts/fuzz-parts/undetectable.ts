@@ -47,6 +47,7 @@ export function fieldOf(path: string): string {
     .replace(/^(?:sockets|processes)\.\*( gone| new)?\.?/, (_, end: string | undefined) =>
       end === undefined ? '' : `${path.split('.')[0]}${end}`,
     )
+    .replace(/^files\.files\.\*/, 'file')
     .replace(/^queues\.\w+/, 'queue')
     .replace(/^skbs\.\w+\.\*/, 'skb')
     .replace(/^totals\./, 'total.');

@@ -37,6 +37,8 @@ test.each([
   ['sockets.* gone', 'sockets gone'],
   ['processes.*.freedIfKilled.low', 'freedIfKilled.low'],
   ['totals.sockets', 'total.sockets'],
+  ['files.files.* gone', 'file gone'],
+  ['files.files.*.path', 'file.path'],
   ['ledger.skbs.bytes', 'ledger.skbs.bytes'],
 ])('%s is the field %s', (path, field) => {
   expect(fieldOf(path)).toBe(field);

@@ -2,7 +2,7 @@ import { accountMemory } from '../../../src/account/memory/memory.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { memoryJson } from '../../../src/report/memory/json.js';
-import type { DrawerJson } from '../../../src/report/memory/schema.js';
+import type { DrawerJson, MemoryJson } from '../../../src/report/memory/schema.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { KINDS } from '../../../src/walk/memory/page-kinds.js';
@@ -32,13 +32,25 @@ function ask(kernel: Kernel): Said {
       callers: byName(callers, ({ caller, drawer }) => `${caller} ${drawer}`),
       zones: byName(zones, ({ node, zone }) => `${node} ${zone}`),
       files: {
-        ...files,
-        files: byName(files?.files ?? [], (one) => `${one.device} ${one.inode}`),
+        unnamed: files?.unnamed.map((one) => ({ key: one.reason, ...one })),
+        files: files?.files.map((one) => ({ key: `${one.device} ${one.inode}`, ...one })),
       },
-      cgroups: { ...cgroups, cgroups: byName(cgroups?.cgroups ?? [], ({ path }) => path ?? '') },
+      cgroups: cgroups && {
+        cgroups: cgroups.cgroups.map((one) => ({ key: one.path, ...one, ...charged(one) })),
+        nobody: charged(cgroups.nobody),
+        slabs: charged(cgroups.slabs),
+        unnamed: cgroups.unnamed.map((one) => ({ key: one.reason, ...one, ...charged(one) })),
+        empty: cgroups.empty,
+      },
     },
     complete: answer.complete && answer.warnings.length === 0,
   };
+}
+
+type Charged = NonNullable<MemoryJson['cgroups']>['nobody'];
+
+function charged({ bytes, drawers }: Charged) {
+  return { bytes, drawers: byName(drawers, ({ drawer }) => drawer) };
 }
 
 function flat({ children, ...drawer }: DrawerJson): Omit<DrawerJson, 'children'>[] {

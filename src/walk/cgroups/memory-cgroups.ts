@@ -42,7 +42,7 @@ export class MemoryCgroups {
     this.#kernel = kernel;
     this.#subsystem = needSymbol(kernel, 'memory_cgrp_subsys');
     this.#state = new StructReader(kernel, 'cgroup_subsys_state', [
-      ...(['cgroup', 'ss', 'flags', 'parent'] as const),
+      ...(['cgroup', 'ss', 'flags', 'parent', 'online_cnt'] as const),
     ]);
     this.#group = new StructReader(kernel, 'mem_cgroup', [
       ...(['memory.usage.counter', 'memory.parent'] as const),
@@ -65,17 +65,23 @@ export class MemoryCgroups {
     throw new KernelError('damaged', `the charge at ${hex(pointer)} leads to no memory cgroup`);
   }
 
-  /** @throws {ReadError} */
+  /** @throws {ReadError}; {@link KernelError} `damaged` */
   read(address: bigint): MemoryCgroup {
     const state = this.#state.read(address);
     const group = this.#group.read(address);
     const above = group.pointer('memory.parent');
     const cgroup = state.pointer('cgroup');
+    const online = (state.number('flags') & CSS_ONLINE) !== 0;
+    // One for itself and one for each below that is online.
+    if (online !== state.number('online_cnt') > 0 && !this.#kernel.facts.live) {
+      const message = `the memory cgroup at ${hex(address)} is online by one count, and not by another`;
+      throw new KernelError('damaged', message);
+    }
     return {
       address,
       cgroup,
       path: this.#paths.pathOf(cgroup),
-      dying: (state.number('flags') & CSS_ONLINE) === 0,
+      dying: !online,
       above: above === 0n ? 0n : above - this.#counter,
       usage: state.pointer('parent') === 0n ? undefined : group.number('memory.usage.counter'),
     };

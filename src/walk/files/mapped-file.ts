@@ -35,6 +35,8 @@ const BLOCK_DEVICES = 'bdev';
 /** Reads files by the `struct address_space` that their pages name. */
 export class MappedFileReader {
   readonly #mapping;
+  readonly #leftmost: StructReader<'i_mmap.rb_leftmost'> | undefined;
+  readonly #live: boolean;
   readonly #inode;
   readonly #own: bigint;
   readonly #systems: FileSystems;
@@ -43,6 +45,11 @@ export class MappedFileReader {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#mapping = new StructReader(kernel, 'address_space', ['host', 'i_mmap', 'nrpages']);
+    // rb_root_cached since 4.14.
+    this.#leftmost = kernel.struct('address_space')?.member('i_mmap.rb_leftmost')
+      ? new StructReader(kernel, 'address_space', ['i_mmap.rb_leftmost'])
+      : undefined;
+    this.#live = kernel.facts.live;
     this.#inode = new StructReader(kernel, 'inode', [
       ...(['i_sb', 'i_mapping', 'i_ino', 'i_nlink', 'i_rdev', 'i_size', 'i_dentry'] as const),
     ]);
@@ -82,9 +89,17 @@ export class MappedFileReader {
       blockDevice: ofDevice ? this.#devices.of(host) : undefined,
       size: inode.number('i_size'),
       unlinked: inode.number('i_nlink') === 0,
-      // Both rb_root_cached and rb_root, which it was up to 4.13, begin with the first node.
-      mapped: space.pointer('i_mmap') !== 0n,
+      mapped: this.#isMapped(mapping, space.pointer('i_mmap')),
       dentries: inode.addressOf('i_dentry'),
     };
+  }
+
+  /** @param root its tree of mappings: the first word of both rb_root and rb_root_cached */
+  #isMapped(mapping: bigint, root: bigint): boolean {
+    const leftmost = this.#leftmost?.read(mapping).pointer('i_mmap.rb_leftmost') ?? root;
+    const agree = (root === 0n) === (leftmost === 0n) && ((root | leftmost) & 7n) === 0n;
+    if (!agree && !this.#live)
+      throw new KernelError('damaged', `the tree of mappings at ${hex(mapping)} is torn`);
+    return root !== 0n;
   }
 }

@@ -59,6 +59,8 @@ describe('a damaged word about a cgroup is told, and no byte goes astray', () =>
       }),
       'unreadable',
     ],
+    ['a cgroup that counts as removed', () => word(css('flags'), 0n, 4), 'corrupt'],
+    ['a cgroup whose count says that', () => word(css('online_cnt'), 0n, 4), 'corrupt'],
     [
       'a cgroup that counts less than it is charged for',
       () => word(css('parent'), root),

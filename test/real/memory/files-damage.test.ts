@@ -33,6 +33,16 @@ const superBlock = wordAt(inode + offset('inode', 'i_sb'));
 describe('a damaged word about a file is told, and no byte goes astray', () => {
   const cases: readonly (readonly [string, Damage, string])[] = [
     ['how many pages it has', word(mapping + offset('address_space', 'nrpages'), 1n), 'corrupt'],
+    [
+      'a tree of mappings that has no root',
+      word(mapping + offset('address_space', 'i_mmap'), 0n),
+      'corrupt',
+    ],
+    [
+      'a tree of mappings that has no first',
+      word(mapping + offset('address_space', 'i_mmap.rb_leftmost'), 0n),
+      'corrupt',
+    ],
     ['no inode', word(mapping, 0n), 'corrupt'],
     ['an inode that is another’s', word(mapping, inode + 0x1000n), 'corrupt'],
     ['an inode that is not there', lost(inode + offset('inode', 'i_sb')), 'unreadable'],
