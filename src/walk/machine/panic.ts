@@ -1,9 +1,9 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { type LogLine, logBackwards } from '../log/backwards.js';
 import { readPartOf } from '../named-read.js';
 import { needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
-import { type LogRecord, logBackwards } from './log.js';
 import type { Unknowns } from './unknowns.js';
 
 /** Whether and why a kernel stopped. Text comes from its log: hostile. */
@@ -95,7 +95,7 @@ function searchLog(kernel: Kernel, fields: Fields): Logged {
 
 const MOST_LINE = 1024;
 
-function firstLine({ text }: LogRecord): string {
+function firstLine({ text }: LogLine): string {
   const end = text.indexOf('\n');
   return text.slice(0, Math.min(end < 0 ? text.length : end, MOST_LINE)).trim();
 }

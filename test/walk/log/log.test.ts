@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest';
+import { readLog } from '../../../src/walk/log/log.js';
+import { Warnings } from '../../../src/walk/warnings.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { littleEndian } from '../../support/little-endian.js';
+import {
+  blocksOf,
+  kernelWithLog,
+  LOG_AT,
+  LOG_BASE,
+  LOG_BYTES,
+  logFields,
+} from '../../support/made-log.js';
+
+const LINES = Array.from({ length: 60 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 30)}`);
+
+/** What is read of a log of so many lines, with some bytes of it changed. */
+function logOf(count: number, at?: number, value = 0n, bytes = 8) {
+  const kernel = kernelWithLog(LINES.slice(0, count));
+  const patches =
+    at === undefined ? [] : [{ address: LOG_BASE + BigInt(at), bytes: littleEndian(value, bytes) }];
+  const warnings = new Warnings();
+  const log = readLog(damagedKernel(kernel, { patches, denials: [] }), logFields(kernel), warnings);
+  const records = [];
+  let rest: unknown;
+  for (;;) {
+    const { done, value: next } = log.next();
+    if (done) {
+      rest = next;
+      break;
+    }
+    records.push(next);
+  }
+  return { records, rest, messages: warnings.list().map(({ message }) => message) };
+}
+
+/** Descriptor of a line, by its place among the eight. */
+const descriptor = (line: number) => LOG_AT.descs + (line % 8) * 24;
+
+test('messages keep their numbers, also after ids have gone round', () => {
+  for (const count of [1, 7, 8, 9, 20, 60]) {
+    const blocks = blocksOf(LINES.slice(0, count));
+    const end = blocks.at(-1)!.next;
+    const kept = blocks
+      .map((block, seq) => ({ ...block, seq }))
+      .slice(-8)
+      .filter(({ data }) => end - data <= LOG_BYTES);
+    const { records } = logOf(count);
+    expect(records.map(({ seq, text }) => ({ seq, text }))).toEqual(
+      kept.map(({ seq, line }) => ({ seq, text: line })),
+    );
+  }
+});
+
+test('whoever was amid a message is said, and its text is not known', () => {
+  expect(logOf(5).messages).toEqual([]);
+  const id = ((1n << 62n) - 8n + 4n) & ((1n << 62n) - 1n);
+  const { records, messages } = logOf(5, descriptor(4), id);
+  expect(records.map(({ seq }) => seq)).toEqual([0, 1, 2, 3]);
+  expect(messages).toEqual([
+    'its text is not known, since it was being written: message 4 of the log',
+  ]);
+});
+
+test('a message for which there was no room is counted', () => {
+  // Both positions are FAILED_LPOS.
+  const { records, rest, messages } = logOf(5, descriptor(2) + 8, 1n | (1n << 64n), 16);
+  expect(records.map(({ seq }) => seq)).toEqual([0, 1, 3, 4]);
+  expect({ rest, messages }).toEqual({ rest: { overwritten: 0, noRoom: 1 }, messages: [] });
+});
+
+test('a gap in the numbers is a contradiction', () => {
+  const { messages } = logOf(5, LOG_AT.infos + 3 * 88, 33n);
+  expect(messages).toEqual(['another number is noted, 33: message 3 of the log']);
+});
+
+test('an end of the ring that hides messages is a contradiction', () => {
+  const id = (seq: number) => ((1n << 62n) - 8n + BigInt(seq)) & ((1n << 62n) - 1n);
+  expect(logOf(7, LOG_AT.ring + 24, id(3)).messages).toEqual([
+    'the log has a message behind its newest one',
+  ]);
+  expect(logOf(7, LOG_AT.ring + 32, id(3)).messages).toEqual([
+    'the log has a message before its oldest one',
+  ]);
+});
