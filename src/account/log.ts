@@ -1,0 +1,114 @@
+import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import { readLog } from '../walk/log/log.js';
+import type { LogRecord } from '../walk/log/record.js';
+import { fieldsOf } from '../walk/machine/fields.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+
+/** Which messages are asked for. What a message does not tell (null) is never left out for it. */
+export interface LogChoice {
+  readonly levels?: ReadonlySet<number> | undefined;
+  readonly facilities?: ReadonlySet<number> | undefined;
+  readonly since?: LogMoment | undefined;
+  readonly until?: LogMoment | undefined;
+}
+
+/** A moment on the log's clock, in nanoseconds: after boot, or before the newest message. */
+export interface LogMoment {
+  readonly nanoseconds: bigint;
+  readonly from: 'boot' | 'end';
+}
+
+/** What the log holds besides the messages that were asked for. */
+export interface LogWhole {
+  readonly kernel: KernelFacts;
+  /** Messages that were left out, since others were asked for. */
+  readonly omitted: number;
+  /** Messages that newer ones have overwritten; 0: all since boot are there. */
+  readonly overwritten: number;
+  /** Messages for which the kernel had no room when they came. */
+  readonly noRoom: number;
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+export interface LogAnswer extends LogWhole {
+  readonly records: readonly LogRecord[];
+}
+
+/** The messages that were asked for, the oldest first, one by one. @throws as readLog does */
+export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRecord, LogWhole> {
+  const warnings = new Warnings();
+  const log = readLog(kernel, fieldsOf(kernel), warnings);
+  // A moment before the end is known when the end is.
+  const relative = [choice.since, choice.until].some((moment) => moment?.from === 'end');
+  const held = relative ? hold(log) : undefined;
+  const end = held?.end ?? 0n;
+  const [since, until] = [moment(choice.since, end), moment(choice.until, end)];
+  const left = held?.log ?? log;
+  let omitted = 0;
+  let first: number | undefined;
+  for (;;) {
+    const { done, value } = left.next();
+    if (done) {
+      const { overwritten, noRoom } = value;
+      const list = warnings.list();
+      return {
+        kernel: kernel.facts,
+        ...{ omitted, noRoom },
+        overwritten: Math.max(overwritten, first ?? 0),
+        complete: list.length === 0,
+        warnings: list,
+      };
+    }
+    first ??= value.seq;
+    if (isChosen(value, choice, since, until)) yield value;
+    else omitted++;
+  }
+}
+
+/** The same all at once. @throws as readLog does */
+export function messages(kernel: Kernel, choice: LogChoice): LogAnswer {
+  const records: LogRecord[] = [];
+  const each = eachMessage(kernel, choice);
+  for (;;) {
+    const { done, value } = each.next();
+    if (done) return { ...value, records };
+    records.push(value);
+  }
+}
+
+type Log = ReturnType<typeof readLog>;
+
+/** Reads a log to its end, and gives it again from its start. */
+function hold(log: Log): { readonly end: bigint; readonly log: Log } {
+  const records: LogRecord[] = [];
+  let end = 0n;
+  for (;;) {
+    const { done, value } = log.next();
+    if (done) {
+      const again = (function* () {
+        yield* records;
+        return value;
+      })();
+      return { end, log: again };
+    }
+    records.push(value);
+    if (value.timestamp > end) end = value.timestamp;
+  }
+}
+
+function moment(asked: LogMoment | undefined, end: bigint): bigint | undefined {
+  if (asked === undefined) return undefined;
+  return asked.from === 'boot' ? asked.nanoseconds : end - asked.nanoseconds;
+}
+
+function isChosen(
+  { level, facility, timestamp }: LogRecord,
+  { levels, facilities }: LogChoice,
+  since: bigint | undefined,
+  until: bigint | undefined,
+): boolean {
+  if (levels && level !== null && !levels.has(level)) return false;
+  if (facilities && facility !== null && !facilities.has(facility)) return false;
+  return (since === undefined || timestamp >= since) && (until === undefined || timestamp <= until);
+}

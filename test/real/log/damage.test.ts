@@ -1,0 +1,99 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { messages } from '../../../src/account/log.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { openRing, slotOf } from '../../../src/walk/log/ring.js';
+import { fieldsOf } from '../../../src/walk/machine/fields.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (name) => {
+  const kernel = openNative({ files: [labDump(name).elf] });
+  afterAll(() => kernel.close());
+  const ring = openRing(kernel, fieldsOf(kernel));
+  const sound = messages(kernel, {});
+  const offset = (struct: string, path: string): number =>
+    kernel.struct(struct)?.member(path)?.offset ?? Number.NaN;
+  const texts = ({ records }: typeof sound) =>
+    records.map(({ seq, timestamp, text }) => `${seq} ${timestamp} ${text}`);
+
+  /** The answer with one byte at an address changed. */
+  const changed = (address: bigint, change: (byte: number) => number) => {
+    const byte = kernel.read(address, 1).getUint8(0);
+    const patches = [{ address, bytes: littleEndian(BigInt(change(byte) & 255), 1) }];
+    return messages(damagedKernel(kernel, { patches, denials: [] }), {});
+  };
+  /** A byte of the descriptor, or of the info, of one of the messages amid the log. */
+  const places = [20, 100, 200].map((back) => slotOf(ring, ring.head - BigInt(back)));
+  const inDescriptor = (slot: bigint, byte: number) =>
+    ring.descriptors + slot * BigInt(ring.descriptorSize) + BigInt(byte);
+  const inInfo = (slot: bigint, byte: number) =>
+    ring.infos + slot * BigInt(ring.infoSize) + BigInt(byte);
+  const flips = [(byte: number) => byte ^ 1, (byte: number) => byte ^ 0x80, () => 0, () => 255];
+
+  /** Wrong text must not pass for whole. */
+  function isSeen(address: bigint): string[] {
+    return flips.flatMap((flip) => {
+      const answer = changed(address, flip);
+      const same = JSON.stringify(texts(answer)) === JSON.stringify(texts(sound));
+      return same || !answer.complete ? [] : [`byte at ${address} ${flip}`];
+    });
+  }
+
+  test('of a descriptor: its id and state, where its text begins and ends', () => {
+    for (const slot of places) {
+      for (let byte = 0; byte < ring.descriptorSize; byte++)
+        expect(isSeen(inDescriptor(slot, byte))).toEqual([]);
+    }
+  });
+
+  test('of the number of a message and the length of its text', () => {
+    for (const slot of places) {
+      for (let byte = 0; byte < 8; byte++)
+        expect(isSeen(inInfo(slot, ring.seq + byte))).toEqual([]);
+      expect(isSeen(inInfo(slot, ring.textLength + 1))).toEqual([]);
+      if (name === '5.10') continue;
+      for (const by of [1, 2, 3, 5, 8, 11, 40]) {
+        for (const sign of [1, -1]) {
+          const answer = changed(inInfo(slot, ring.textLength), (byte) => byte + sign * by);
+          // Two more are the end of the text again, from before it was moved over its prefix.
+          if (by * sign !== 2) expect(answer.complete, `${by * sign}`).toBe(false);
+        }
+      }
+    }
+  });
+
+  test('of its time: what moves it by more than the clocks of CPUs may differ', () => {
+    for (const slot of places) {
+      // 18 minutes and more; below that nothing tells.
+      for (let byte = 5; byte < 8; byte++)
+        expect(isSeen(inInfo(slot, ring.timestamp + byte))).toEqual([]);
+    }
+  });
+
+  test('of the ring: its ends, sizes and parts', () => {
+    const at = (path: string) => ring.address + BigInt(offset('printk_ringbuffer', path));
+    for (const path of ['desc_ring.head_id', 'desc_ring.tail_id', 'desc_ring.count_bits']) {
+      const length = path.endsWith('bits') ? 4 : 8;
+      for (let byte = 0; byte < length; byte++) {
+        const seen = flips.flatMap((flip) => {
+          try {
+            const answer = changed(at(path) + BigInt(byte), flip);
+            const same = JSON.stringify(texts(answer)) === JSON.stringify(texts(sound));
+            return same || !answer.complete ? [] : [`${path} ${byte} ${flip}`];
+          } catch (error) {
+            expect((error as { code?: string }).code).toBe('damaged');
+            return [];
+          }
+        });
+        expect(seen).toEqual([]);
+      }
+    }
+  });
+
+  test('level, facility, caller, device and the text itself have no second fact', () => {
+    const [slot = 0n] = places;
+    const level = kernel.struct('printk_info')?.member('level')?.offset ?? 0;
+    expect(changed(inInfo(slot, level), (byte) => byte ^ 0x20).complete).toBe(true);
+  });
+});

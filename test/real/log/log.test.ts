@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { messages } from '../../../src/account/log.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { logEndSchema, logMessageSchema, logSchema } from '../../../src/report/log/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB_DUMPS, labDump, labKdump, labKernel, labTool } from '../../support/lab.js';
+
+interface DrgnMessage {
+  readonly seq: number;
+  readonly timestamp: string;
+  readonly level: number;
+  readonly facility: number;
+  readonly caller: { readonly kind: 'task' | 'cpu'; readonly id: number };
+  readonly device: string;
+  readonly text: string;
+}
+
+const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
+
+test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)('%s: every message is drgn’s', (name) => {
+  const { elf, kernel: of } = labDump(name);
+  const kernel = openNative({ files: [elf] });
+  const answer = messages(kernel, {});
+  kernel.close();
+  expect(answer.warnings).toEqual([]);
+  expect({ ...answer, records: [], kernel: 0, warnings: 0 }).toMatchObject({
+    complete: true,
+    omitted: 0,
+    overwritten: 0,
+  });
+  const theirs = drgnJson<DrgnMessage[]>(elf, of, new URL('log.py', import.meta.url));
+  expect(theirs.length).toBeGreaterThan(200);
+  // drgn leaves out what has no text at all.
+  const ours = answer.records.filter(({ text }) => text !== '');
+  expect(
+    ours.map(({ seq, timestamp, level, facility, caller, device, text }) => ({
+      ...{ seq, timestamp: String(timestamp), level, facility, caller },
+      // Of subsystem pci, drgn says `+pci:…`, and of block devices their numbers.
+      text: latin1(text),
+      device: device === '' ? '' : 'some',
+    })),
+  ).toEqual(
+    theirs
+      .filter(({ text }) => text !== '')
+      .map(({ device, ...message }) => ({ ...message, device: device === '' ? '' : 'some' })),
+  );
+});
+
+test.each(['5.10', '6.1', '6.12'] as const)(
+  '%s after a panic: the command prints what crash’s log prints',
+  async (name) => {
+    const [file = ''] = labKdump(name).formats['lzo-d31'];
+    const printed = execFileSync(labTool('crash'), ['-s', labKernel(name).vmlinux, file], {
+      input: 'log\nquit\n',
+      maxBuffer: 1 << 26,
+      timeout: 120_000,
+    });
+    const theirs = printed.toString('latin1').trimEnd().split('\n');
+    const { stdout, stderr, status } = await kdumpMem('log', '--strict', file);
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    const ours = stdout.trimEnd().split('\n');
+    // Lines of one message that follow its first: crash indents them, the console repeats the time.
+    const plain = (line: string) => line.replace(/^(\[ *\d+\.\d+\]| *) ?/, '').trim();
+    expect(ours.map(plain)).toEqual(theirs.map(plain));
+    const timed = theirs.filter((line) => line.startsWith('['));
+    expect(timed.length).toBeGreaterThan(300);
+    const times = new Set(ours.map((line) => line.trimEnd()));
+    expect(timed.filter((line) => !times.has(line.trimEnd()))).toEqual([]);
+    expect(stdout).toContain('sysrq: Trigger a crash');
+  },
+);
+
+test('levels, facilities and times choose messages; JSON and NDJSON hold the same', async () => {
+  const { elf } = labDump('6.1');
+  const all = logSchema.parse(JSON.parse((await kdumpMem('log', '--json', elf)).stdout));
+  const lines = (await kdumpMem('log', '--ndjson', elf)).stdout.trimEnd().split('\n');
+  const end = logEndSchema.parse(JSON.parse(lines.pop() ?? ''));
+  expect(end.listed).toBe(all.messages.length);
+  expect(
+    lines
+      .map((line) => logMessageSchema.parse(JSON.parse(line)))
+      .map(({ schema: _, ...message }) => message),
+  ).toEqual(all.messages);
+  const chosen = async (...options: string[]) => {
+    const { stdout } = await kdumpMem('log', '--json', ...options, elf);
+    const { messages: some, omitted } = logSchema.parse(JSON.parse(stdout));
+    expect(some.length + omitted).toBe(all.messages.length);
+    return some;
+  };
+  const by = (choose: (message: (typeof all.messages)[number]) => boolean) =>
+    all.messages.filter(choose);
+  expect(await chosen('--level', 'warn+')).toEqual(by(({ level }) => (level ?? 9) <= 4));
+  expect(await chosen('--level', 'info,debug')).toEqual(by(({ level }) => (level ?? 0) >= 6));
+  expect(await chosen('--facility', 'user,daemon')).toEqual(
+    by(({ facilityName }) => facilityName === 'user' || facilityName === 'daemon'),
+  );
+  const last = Math.max(...all.messages.map((one) => one.timestampMicroseconds));
+  const late = await chosen('--since', '-1s');
+  expect(late.length).toBeGreaterThan(0);
+  expect(late.length).toBeLessThan(all.messages.length);
+  const times = late.map((one) => one.timestampMicroseconds);
+  expect(last - Math.min(...times)).toBeLessThanOrEqual(1_000_001);
+  const until = String(Math.min(...times) / 1e6 - 0.000001);
+  const early = await chosen('--until', until);
+  expect(early.length + late.length).toBeGreaterThanOrEqual(all.messages.length - 1);
+});
+
+test('a dump without its log says so, and exits with 5 where that is asked', async () => {
+  const { vmcore } = (await import('../../support/fixtures.js')).fixture('6.1');
+  const { stdout, stderr, status } = await kdumpMem('log', '--strict', vmcore);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 5 });
+  expect(stderr).toContain('left out of the dump by its filter');
+});
