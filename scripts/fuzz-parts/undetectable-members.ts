@@ -207,7 +207,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: [
       ...['dentry.d_iname', 'dentry.d_name.len', 'dentry.d_name.name', 'dentry.d_shortname.string'],
-      ...['file_system_type.name', 'super_block.s_type'],
+      ...['file_system_type.name', '*file_system_type.name', 'super_block.s_type'],
     ],
     differs: [
       ...['drawers.shared.owners', 'drawers.page-cache.owners'],
@@ -218,13 +218,13 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: [
       ...['super_block.s_mounts', 'mount.mnt.mnt_root', 'mount.mnt_ns', 'nsproxy.mnt_ns'],
-      'task_struct.nsproxy',
+      ...['mount.mnt_next_for_sb', 'task_struct.nsproxy', 'inode.i_dentry'],
     ],
     differs: [
       ...['drawers.shared.owners', 'drawers.page-cache.owners'],
       ...['file.path', 'file.mounts'],
     ],
-    why: 'Where a file system is mounted only its mounts say, and which namespace is the first one’s only its process: without one the path begins at its own root. Whose pages they are does not change.',
+    why: 'That the kernel remembers a name of a file only the inode says. Where a file system is mounted only its mounts say, and which namespace is the first one’s only its process: without one the path begins at its own root. Whose pages they are does not change.',
   },
   {
     members: ['inode.i_ino', 'super_block.s_dev'],
@@ -235,14 +235,30 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'The number of an inode, and that of a file system that lies on no disk, are kept once: it is the same file by another number.',
   },
   {
-    members: ['inode.i_size', 'inode.i_nlink'],
-    differs: ['file.sizeBytes', 'file.deleted'],
-    why: 'A file may have pages beyond its end (fallocate), and a file of another machine names that are gone there. Whose pages they are does not change.',
+    members: ['inode.i_size', 'inode.i_nlink', 'address_space.i_mmap'],
+    differs: ['file.sizeBytes', 'file.deleted', 'file.mapped'],
+    why: 'That a file is mapped its tree of mappings says, and nothing else if both its words are gone. A file may have pages beyond its end (fallocate), and a file of another machine names that are gone there. Whose pages they are does not change.',
   },
   {
     members: ['page._refcount'],
-    differs: ['unexplained.sizes'],
-    why: 'Where a block begins that nothing explains only the count of its first page says.',
+    differs: [
+      ...['unexplained', 'drawers.unexplained', 'drawers.tables'],
+      ...NOBODYS('unexplained', 'tables'),
+    ],
+    why: 'Where a block begins that nothing explains, or that a table is the first part of, only the count of its first page says.',
+  },
+  {
+    members: ['struct page'],
+    differs: ['drawers.image.elsewhere'],
+    why: 'A blank page of the kernel’s image is still of the image; that it was reserved is a note.',
+  },
+  {
+    members: ['*kobject.name'],
+    differs: [
+      ...['drawers.rings', 'drawers.unexplained', 'unexplained'],
+      ...NOBODYS('rings', 'unexplained'),
+    ],
+    why: 'Which bus is that of virtio only its name says.',
   },
   {
     members: ['vm_stat_diff'],
@@ -288,17 +304,19 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     differs: [
       ...['callers', 'drawers.vmalloc', 'drawers.modules', 'drawers.bpf', 'drawers.unexplained'],
       'unexplained',
+      ...NOBODYS('vmalloc', 'modules', 'bpf', 'unexplained'),
     ],
     why: 'Who asked for an area of vmalloc’s address space only the area says.',
   },
   {
-    members: ['slab.memcg_data', 'page.memcg_data'],
+    members: ['slab.memcg_data', 'page.memcg_data', 'slab.obj_exts'],
     differs: ['unexplained.chargedBytes', 'cgroups'],
     why: 'Which cgroup a page is charged to only the page says; cgroups’ own counters run in batches.',
   },
   {
     members: [
       ...['variable mount_hashtable', 'variable mountpoint_hashtable', 'variable ip_idents'],
+      ...['variable ftrace_pages_start', 'variable ftrace_number_of_pages'],
       ...['variable ip_tstamps', 'variable m_hash_mask', 'variable mp_hash_mask'],
       ...['variable ip_idents_mask', 'variable savedcmd', 'variable btf_vmlinux'],
       ...['inet_hashinfo.ehash', 'inet_hashinfo.ehash_mask', 'inet_hashinfo.bhash'],

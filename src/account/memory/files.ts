@@ -188,12 +188,9 @@ export class FileAccount {
     };
   }
 
-  #pathOf(
-    { dentries, superBlock }: MappedFile,
-    lost: (error: unknown) => void,
-  ): FilePath | undefined {
+  #pathOf(file: MappedFile, lost: (error: unknown) => void): FilePath | undefined {
     try {
-      return this.#readers().paths.of(dentries, superBlock);
+      return this.#readers().paths.of(file);
     } catch (error) {
       lost(error);
       return undefined;

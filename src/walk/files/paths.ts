@@ -34,6 +34,14 @@ export interface NamePlace {
   readonly length: number;
 }
 
+/** What names lead to, by addresses. */
+export interface NamedInode {
+  readonly inode: bigint;
+  /** Where its list of `struct dentry` begins. */
+  readonly dentries: bigint;
+  readonly superBlock: bigint;
+}
+
 /** A name in a folder. */
 interface Name {
   readonly parent: bigint;
@@ -46,6 +54,7 @@ interface Name {
 export class Paths {
   readonly #kernel: Kernel;
   readonly #dentry;
+  readonly #inode;
   readonly #alias: bigint;
   readonly #mounts: Mounts;
   readonly #names = new Map<bigint, Name>();
@@ -61,19 +70,22 @@ export class Paths {
     this.#dentry = new StructReader(kernel, 'dentry', [
       ...(['d_parent', 'd_name.len', 'd_name.name', 'd_hash.pprev'] as const),
     ]);
+    this.#inode = new StructReader(kernel, 'dentry', ['d_inode']);
     const union = kernel.struct('dentry')?.member('d_u.d_alias') ? 'd_u.d_alias' : 'd_alias';
     this.#alias = BigInt(new StructReader(kernel, 'dentry', [union]).offset(union));
     this.#mounts = new Mounts(kernel);
   }
 
   /**
-   * @param dentries where the inode's list of them begins
    * @returns undefined if it has none: the kernel has forgotten its name, which is on the disk
    * @throws {ReadError}; {@link KernelError} `damaged`
    */
-  of(dentries: bigint, superBlock: bigint): FilePath | undefined {
+  of({ inode, dentries, superBlock }: NamedInode): FilePath | undefined {
     const dentry = this.#named(dentries);
     if (dentry === undefined) return undefined;
+    const named = this.#inode.read(dentry).pointer('d_inode');
+    if (named !== inode && !this.#kernel.facts.live)
+      throw new KernelError('damaged', `${hex(dentry)} names ${hex(named)}, not ${hex(inode)}`);
     const { unhashed, parent } = this.#name(dentry);
     const deleted = unhashed && parent !== dentry;
     const up = this.#up(dentry);

@@ -51,6 +51,7 @@ describe('a damaged word about a file is told, and no byte goes astray', () => {
       lost(superBlock + offset('super_block', 's_type')),
       'unreadable',
     ],
+    ['a name of another file', word(dentry + offset('dentry', 'd_inode'), inode + 8n), 'corrupt'],
     ['a folder within itself', word(dentry + offset('dentry', 'd_parent'), dentry + 8n), 'corrupt'],
     [
       'a name without end',
