@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
-import { type ProcsOptions, SORT_WORDS } from '../procs-options.js';
+import { SORT_WORDS } from '../procs-options.js';
+import { type GivenProcsOptions, parsePid, withMachinePid } from '../procs-pid.js';
 import { addStacksOptions, answerStacks, checkStacksOptions } from '../procs-stacks.js';
 
 const EXAMPLES = `
@@ -11,6 +12,7 @@ Examples:
   kdump-mem procs --live --by pod            the same by Kubernetes pod
   kdump-mem procs --live --sort swap         who was swapped out
   kdump-mem procs --live --container 3f2a --pid 1   a process as its container numbers it
+  kdump-mem procs --live --pid 4026532201:7  as the pid namespace of that inode number has it
   kdump-mem procs --live --pid 4711 --stacks 10   who allocates in it: perf records for 10 seconds
   kdump-mem procs --live --sockets           with about how much their sockets pin
   kdump-mem procs --vmcore vmcore            of a machine that crashed, by its page tables
@@ -41,7 +43,7 @@ export function registerProcs(program: Command): void {
     .addOption(
       new Option('--by <what>', 'add processes up by what they have in common').choices(GROUPINGS),
     )
-    .option('--pid <pid>', 'only this process; with --container as that numbers it', parsePid)
+    .option('--pid <pid>', 'only this process; NS:PID as a pid namespace numbers it', parsePid)
     .option('--container <id>', 'only processes of this container; its id may be cut short')
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('--sockets', 'with --live: estimate by ss what the sockets of each pin')
@@ -52,7 +54,8 @@ export function registerProcs(program: Command): void {
     .action(answerProcs);
 }
 
-async function answerProcs(options: ProcsOptions): Promise<void> {
+async function answerProcs(given: GivenProcsOptions): Promise<void> {
+  const options = await withMachinePid(given);
   checkStacksOptions(options);
   if (options.stacks !== undefined) {
     const { onePid } = await import('../procs-one.js');
@@ -60,10 +63,4 @@ async function answerProcs(options: ProcsOptions): Promise<void> {
   }
   const { listProcesses } = await import('../procs-list.js');
   await listProcesses(options);
-}
-
-function parsePid(text: string): number {
-  const pid = parseNumber(text);
-  if (pid < 1) throw new InvalidArgumentError('It must be 1 or more.');
-  return pid;
 }

@@ -3,6 +3,7 @@ import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol } from '../../../src/walk/machine/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
+import { findInPidNamespace } from '../../../src/walk/processes/pid-namespaces.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
@@ -127,4 +128,17 @@ test.each([
   expect(messages(answer)).toContain('the kernel’s clock: the timekeeper holds no sound time');
   expect(answer.complete).toBe(false);
   expect(answer.processes.every(({ ageSeconds }) => ageSeconds === null)).toBe(true);
+});
+
+// PROC_PID_INIT_INO (include/linux/proc_ns.h).
+const FIRST = 0xeffffffc;
+
+test('a pid of the first namespace is the machine’s; levels that contradict it are told', () => {
+  expect(findInPidNamespace(kernel, { namespace: FIRST, pid: pid! })).toBe(pid);
+  const level = kernel.symbol('init_pid_ns')! + offset('pid_namespace', 'level');
+  const patches = [{ address: level, bytes: littleEndian(1n, 4) }];
+  const wrong = damagedKernel(kernel, { patches, denials: [] });
+  expect(() => findInPidNamespace(wrong, { namespace: FIRST, pid: pid! })).toThrow(
+    /namespaces of pid \d+ contradict each other/,
+  );
 });

@@ -6,6 +6,7 @@ import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import type { ProcsAnswer } from '../../../src/account/processes/answer.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { findInPidNamespace } from '../../../src/walk/processes/pid-namespaces.js';
 import { LAB, LAB_KERNELS } from '../../support/lab.js';
 
 const AMOUNT = 8 * 2 ** 20;
@@ -20,6 +21,7 @@ const PROGRAMS = [
   `takeuser threads ${AMOUNT}`,
   "sh -c 'x=$(seq 20000); (sleep 1000) & (sleep 1001) & echo ready 1; sleep 1002'",
   "unshare -p -f sh -c 'echo ready 1; sleep 1003'",
+  `unshare -p -f sh -c "unshare -p -f sh -c 'echo ready 1; sleep 1004'; true"`,
 ];
 
 /** What one process said of itself: kB by field, of /proc/PID/smaps_rollup and status. */
@@ -31,6 +33,8 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
   let guest: Guest;
   const told = new Map<number, Told>();
   const nsPids = new Map<number, readonly number[]>();
+  const namespaces = new Map<number, number>();
+  let dump: string;
   let answer: ProcsAnswer;
 
   beforeAll(async () => {
@@ -49,7 +53,7 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       );
     }
     const { output } = await guest.run(
-      'sleep 1; cd /proc; for p in [0-9]*; do echo "== $p"; cat $p/smaps_rollup $p/status 2>/dev/null; done; true',
+      'sleep 1; cd /proc; for p in [0-9]*; do echo "== $p"; cat $p/smaps_rollup $p/status 2>/dev/null; readlink $p/ns/pid; done; true',
     );
     for (const part of output.toString().split(/^== /m).slice(1)) {
       const pid = Number.parseInt(part, 10);
@@ -59,10 +63,12 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       told.set(pid, Object.fromEntries(fields));
       const numbers = /^NSpid:\s+(.*)$/m.exec(part)?.[1];
       nsPids.set(pid, (numbers ?? '').trim().split(/\s+/).map(Number));
+      namespaces.set(pid, Number(/^pid:\[(\d+)\]$/m.exec(part)?.[1]));
     }
     const core = join(work, 'vmcore');
     await guest.pause();
     await guest.dump('elf', core);
+    dump = core;
     const kernel = openNative({ files: [core] });
     try {
       answer = kernelProcesses(kernel);
@@ -130,6 +136,38 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       expect(own).toEqual(nsPids.get(pid));
     }
     expect(answer.processes.some(({ nsPids: own }) => own.length === 2)).toBe(true);
+  });
+
+  test('a pid of a namespace is found there, two deep, and from the namespace around it', () => {
+    const kernel = openNative({ files: [dump] });
+    try {
+      const inside = still().filter(({ nsPids: own }) => own.length > 1);
+      expect(new Set(inside.map(({ nsPids: own }) => own.length))).toEqual(new Set([2, 3]));
+      for (const { pid, nsPids: own } of inside) {
+        const namespace = namespaces.get(pid) ?? Number.NaN;
+        expect(findInPidNamespace(kernel, { namespace, pid: own.at(-1) ?? 0 })).toBe(pid);
+      }
+      // Whose own namespace is around that of the innermost one, and has it under its second number.
+      const innermost = inside.find(({ nsPids: own }) => own.length === 3);
+      const between = innermost?.nsPids[1] ?? Number.NaN;
+      const around = [...new Set(inside.filter(({ nsPids: own }) => own.length === 2))]
+        .map(({ pid }) => namespaces.get(pid) ?? Number.NaN)
+        .filter((namespace) => namespace !== namespaces.get(innermost?.pid ?? 0));
+      const found = around.flatMap((namespace) => {
+        try {
+          return [findInPidNamespace(kernel, { namespace, pid: between })];
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'no-such-pid' });
+          return [];
+        }
+      });
+      expect(found).toContain(innermost?.pid);
+      expect(() => findInPidNamespace(kernel, { namespace: 1, pid: 1 })).toThrow(
+        /no process is in/,
+      );
+    } finally {
+      kernel.close();
+    }
   });
 
   test('memory that was taken is its process’s', () => {

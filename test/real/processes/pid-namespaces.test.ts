@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { procsSchema } from '../../../src/report/procs/schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+/** A process of its own namespace each: pid 1 of the outer one starts one farther in, whose pid 1 sleeps. */
+const SCRIPT = 'sleep 301 & unshare -p -f sh -c "echo ready; sleep 302; true"; true';
+
+let outermost: ChildProcess;
+const processes = new Map<string, { pid: number; namespace: number; nsPids: number[] }>();
+
+beforeAll(async () => {
+  outermost = spawn('unshare', ['-p', '-f', '--kill-child', 'sh', '-c', SCRIPT], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (outermost.stdout) await once(outermost.stdout, 'data');
+  const isThere = () => processes.has('sleep 301') && processes.has('sleep 302');
+  for (let tries = 0; tries < 100 && !isThere(); tries++) {
+    look();
+    await delay(50);
+  }
+});
+
+function look(): void {
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0').join(' ').trim();
+      const status = readFileSync(`/proc/${name}/status`, 'utf8');
+      const nsPids = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split(/\s+/).map(Number) ?? [];
+      const namespace = Number(/\d+/.exec(readlinkSync(`/proc/${name}/ns/pid`))?.[0]);
+      if (nsPids.length > 1) processes.set(command, { pid: Number(name), namespace, nsPids });
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+afterAll(() => outermost.kill('SIGKILL'));
+
+const of = (command: string) => processes.get(command)!;
+const asked = (words: string) => kdumpMem('procs', '--live', '--json', '--pid', words);
+async function pidOf(words: string): Promise<number[]> {
+  const { stdout } = await asked(words);
+  const json = JSON.parse(stdout);
+  return 'processes' in json ? procsSchema.parse(json).processes.map(({ pid }) => pid) : [json.pid];
+}
+
+test('a pid of a namespace is found there, one and two deep', async () => {
+  const [outer, inner] = [of('sleep 301'), of('sleep 302')];
+  expect([outer.nsPids.length, inner.nsPids.length]).toEqual([2, 3]);
+  for (const { pid, namespace, nsPids } of [outer, inner])
+    expect(await pidOf(`${namespace}:${nsPids.at(-1)}`)).toEqual([pid]);
+});
+
+test('pid 1 is another process in each', async () => {
+  const first = [...processes.values()].filter(({ nsPids }) => nsPids.at(-1) === 1);
+  expect(first).toHaveLength(2);
+  for (const { pid, namespace } of first) expect(await pidOf(`${namespace}:1`)).toEqual([pid]);
+});
+
+test('who is farther in is pointed to: /proc does not tell which namespaces are around its own', async () => {
+  const [outer, inner] = [of('sleep 301'), of('sleep 302')];
+  const { status, stderr, stdout } = await asked(`${outer.namespace}:${inner.nsPids[1]}`);
+  expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+  expect(stderr).toMatch(
+    new RegExp(`^kdump-mem: [^\\n]*farther in: pid ${inner.pid}\\. [^\\n]+\\n$`),
+  );
+});
+
+test('none, no such namespace, and two ways to say which: one line', async () => {
+  const { namespace } = of('sleep 301');
+  const line = (words: string) =>
+    expect.stringMatching(new RegExp(`^kdump-mem: ${words}[^\\n]*\\n$`));
+  expect(await asked(`${namespace}:999`)).toMatchObject({
+    ...{ status: 4, stdout: '' },
+    stderr: line(`no process has pid 999 in pid namespace ${namespace}`),
+  });
+  expect(await asked('17:1')).toMatchObject({
+    ...{ status: 4, stdout: '' },
+    stderr: line('no process is in a pid namespace 17'),
+  });
+  expect(await kdumpMem('procs', '--live', '--pid', '17:1', '--container', 'ab')).toMatchObject({
+    ...{ status: 2, stdout: '' },
+    stderr: line('--pid NS:PID'),
+  });
+  expect(await asked('17:0')).toMatchObject({ status: 2, stdout: '' });
+  expect(await asked('17:')).toMatchObject({ status: 2, stdout: '' });
+});
+
+test('who may not see namespaces is told so, and not that there is none', async () => {
+  const { namespace, nsPids } = of('sleep 302');
+  const user = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
+  const args = ['procs', '--live', '--pid', `${namespace}:${nsPids.at(-1)}`];
+  const ran = await execa('setpriv', [...user, commandPath('kdump-mem'), ...args], {
+    reject: false,
+  });
+  expect(ran).toMatchObject({ exitCode: 3, stdout: '' });
+  expect(ran.stderr).toMatch(
+    /^kdump-mem: pid .* may be one of \d+ processes whose namespace may not be seen\. Run it as root/,
+  );
+});
