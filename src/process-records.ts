@@ -11,6 +11,9 @@ export interface SmapsSums {
   readonly uss: number;
   /** Null, here and below: this kernel does not tell. */
   readonly anonymous: number | null;
+  /** Since 5.4, of smaps_rollup alone. */
+  readonly pssAnonymous: number | null;
+  readonly pssShmem: number | null;
   readonly swap: number | null;
   /** Since 4.3. */
   readonly swapPss: number | null;
@@ -39,6 +42,13 @@ export interface ProcessMemoryRecord extends ProcessIdentity {
   readonly status: StatusSizes | null;
   /** Null: it may not be looked at. */
   readonly sums: SmapsSums | null;
+  /** When it began, in ticks of USER_HZ after the boot: no other process has its pid and this. */
+  readonly started: number | null;
+  /** When it was read, in seconds after the boot. */
+  readonly readAt: number | null;
+  /** Page faults since it began, of all its threads: those that found a page, and those that had to wait for one. */
+  readonly minorFaults: number | null;
+  readonly majorFaults: number | null;
 }
 
 /** The kernel keeps these counters for each CPU, and adds them now and then: they may be some pages off. */

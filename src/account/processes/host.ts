@@ -55,7 +55,7 @@ function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigu
 }
 
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
-  const { status, sums, ...identity } = found;
+  const { status, sums, started, readAt, minorFaults, majorFaults, ...identity } = found;
   const sizes = {
     rss: sums?.rss ?? status?.rss ?? null,
     pss: sums?.pss ?? null,

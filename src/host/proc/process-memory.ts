@@ -9,6 +9,7 @@ import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 import { nsPidsOf, optionalText, statusFields } from './process.js';
 import { sumSmaps } from './smaps.js';
+import { readUptime } from './uptime.js';
 
 /**
  * Reads all of them, one after the other: each is a moment of its own.
@@ -16,14 +17,16 @@ import { sumSmaps } from './smaps.js';
  * @throws {HostError} if /proc cannot be listed
  */
 export function readProcesses(source: HostSource): ProcessRecords {
-  const uptime = uptimeOf(source);
+  const uptime = readUptime(source);
+  const begun = source.now();
+  const clock = () => (uptime === null ? null : uptime + (source.now() - begun) / 1000);
   const processes: ProcessMemoryRecord[] = [];
   let [kernelThreads, zombies, gone] = [0, 0, 0];
   const names = source.list('/proc');
   for (const name of names) {
     if (!/^[1-9]\d{0,9}$/.test(name)) continue;
     const pid = Number(name);
-    const read = readOne(source, pid, uptime);
+    const read = readOne(source, pid, clock);
     if (read === 'kernel thread') kernelThreads++;
     else if (read === 'zombie') zombies++;
     else if (read === 'gone') gone++;
@@ -41,7 +44,7 @@ const TICKS = 100;
 function readOne(
   source: HostSource,
   pid: number,
-  uptime: number | null,
+  clock: () => number | null,
 ): ProcessMemoryRecord | 'kernel thread' | 'zombie' | 'gone' {
   const folder = `/proc/${pid}`;
   try {
@@ -50,12 +53,14 @@ function readOne(
     const end = stat.lastIndexOf(')');
     const comm = stat.slice(stat.indexOf('(') + 1, end);
     const fields = stat.slice(end + 2).split(' ');
-    const [state = '', flags = 0, began] = [fields[0], Number(fields[6]), Number(fields[19])];
+    const [state = '', flags = 0] = [fields[0], Number(fields[6])];
+    const started = countIn(fields[19]);
     if ((flags & PF_KTHREAD) !== 0) return 'kernel thread';
     const status = statusOf(source.readText(`${folder}/status`));
     const sums = smapsOf(source, folder);
     // A zombie has let go of its memory; so has, for a moment, one that ends while it is read.
     if (!sums && !status.sizes) return state === 'Z' ? 'zombie' : 'gone';
+    const uptime = clock();
     return {
       pid,
       comm,
@@ -64,13 +69,17 @@ function readOne(
       cgroup: parseCgroups(optionalText(source, `${folder}/cgroup`)),
       threads: status.threads,
       ageSeconds:
-        uptime === null || !Number.isFinite(began)
+        uptime === null || started === null
           ? null
-          : Math.max(0, Math.round(uptime - (began ?? 0) / TICKS)),
+          : Math.max(0, Math.round(uptime - started / TICKS)),
       oomScore: numberIn(optionalText(source, `${folder}/oom_score`)),
       oomScoreAdj: numberIn(optionalText(source, `${folder}/oom_score_adj`)),
       status: status.sizes,
       sums: sums ?? null,
+      started,
+      readAt: uptime,
+      minorFaults: countIn(fields[7]),
+      majorFaults: countIn(fields[9]),
     };
   } catch (error) {
     if (isHostError(error, 'gone')) return 'gone';
@@ -128,9 +137,8 @@ function statusOf(text: string): {
   };
 }
 
-function uptimeOf(source: HostSource): number | null {
-  const text = /^(\d{1,15}(?:\.\d{1,9})?) /.exec(optionalText(source, '/proc/uptime'))?.[1];
-  return text === undefined ? null : Number(text);
+function countIn(text = ''): number | null {
+  return /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
 function numberIn(text: string): number | null {

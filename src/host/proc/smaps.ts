@@ -16,6 +16,8 @@ export function sumSmaps(text: string): SmapsSums | undefined {
     pss,
     uss: clean + dirty,
     anonymous: of('Anonymous'),
+    pssAnonymous: of('Pss_Anon'),
+    pssShmem: of('Pss_Shmem'),
     swap: of('Swap'),
     swapPss: of('SwapPss'),
     hugetlb: own === null || shared === null ? null : own + shared,

@@ -7,6 +7,8 @@ const ROLLUP = `55d0-7ffc ---p 00000000 00:00 0                          [rollup
 Rss:                 100 kB
 Pss:                  60 kB
 Pss_Dirty:            30 kB
+Pss_Anon:             36 kB
+Pss_Shmem:             2 kB
 Shared_Clean:         48 kB
 Shared_Dirty:          4 kB
 Private_Clean:         8 kB
@@ -62,10 +64,25 @@ describe('processes of /proc', () => {
         },
         sums: {
           ...{ rss: 100 * 1024, pss: 60 * 1024, uss: 48 * 1024, anonymous: 40 * 1024 },
+          ...{ pssAnonymous: 36 * 1024, pssShmem: 2048 },
           ...{ swap: 12 * 1024, swapPss: 6 * 1024, hugetlb: 6 * 2 ** 20, locked: 4096 },
         },
+        ...{ started: 5000, readAt: 90.25, minorFaults: 1, majorFaults: 3 },
       },
     ]);
+  });
+
+  test('each is read at a time of its own', () => {
+    const host = new FakeHost();
+    host.files.set('/proc/uptime', '90.25 100.00\n');
+    for (const pid of [1, 2])
+      add(host, pid, {
+        ...{ stat: stat(pid, 'a'), status: status('a', ...MEMORY), smaps_rollup: ROLLUP },
+      });
+    host.onRead = (path) => {
+      if (path.endsWith('smaps_rollup')) host.clock += 1500;
+    };
+    expect(readProcesses(host).processes.map(({ readAt }) => readAt)).toEqual([91.75, 93.25]);
   });
 
   test('kernel threads, zombies and those that ended meanwhile have no memory', () => {

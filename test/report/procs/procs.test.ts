@@ -17,12 +17,14 @@ function record(
   return {
     ...{ pid, comm: 'worker', uid: 0, nsPids: [pid], cgroup: placeOf('/') },
     ...{ threads: 1, ageSeconds: 10, oomScore: 1, oomScoreAdj: 0 },
+    ...{ started: 100, readAt: 50, minorFaults: 7, majorFaults: 0 },
     status: {
       ...{ rss: uss + 4096, anonymous: uss, file: 4096, shmem: 0 },
       ...{ swap: 4096, pageTables: 8192, locked: 0, hugetlb: 0 },
     },
     sums: {
       ...{ rss: uss + 4096, pss: uss + 2048, uss, anonymous: uss },
+      ...{ pssAnonymous: uss, pssShmem: 0 },
       ...{ swap: 4096, swapPss: 4096, hugetlb: 0, locked: 0 },
     },
     ...more,
