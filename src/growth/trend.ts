@@ -8,6 +8,9 @@ import { pairSlopes, type Slope, theilSen } from './theil-sen.js';
 /** Of fewer nothing is told. */
 export const LEAST_POINTS = 8;
 
+/** From so many on the later half has as many: that something goes on growing can be told. */
+export const LEAST_TO_GROW = 2 * LEAST_POINTS - 1;
+
 /**
  * What a series does: `grows` and `shrinks` as a whole and still in its second half; `grew` and `shrank` as a
  * whole, but that it goes on cannot be told (a cache that is full now, a step, too few samples); `steady`: its

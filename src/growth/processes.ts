@@ -1,0 +1,198 @@
+import type { Held, ProcessSample } from '../account/processes/sample.js';
+import type { MachineSample } from '../machine-sample.js';
+import type { EndedProcess, GrownProcess, GrowthAnswer } from './answer.js';
+import { type LossSeries, lossOf } from './loss.js';
+import { Series } from './series.js';
+import { type Trend, trendOf } from './trend.js';
+
+/** A machine and its processes at one time. */
+export interface ProcessesLook {
+  readonly machine: MachineSample;
+  readonly processes: readonly ProcessSample[];
+  /** All processes are among them: one that is not has ended. */
+  readonly whole: boolean;
+}
+
+/** Of processes that grew until they ended, so many are kept. */
+const MOST_ENDED = 20;
+
+/** Machines do not boot so often: what says so is no history of one. */
+const MOST_BOOTS = 10_000;
+
+/** What is kept of one process. */
+interface Track {
+  sample: ProcessSample;
+  seenAt: number;
+  series: Series;
+  /** How that was measured. */
+  by: Held['by'] | undefined;
+  faults: FaultCount | undefined;
+  minorPerSecond: number | null;
+  majorPerSecond: number | null;
+}
+
+interface FaultCount {
+  readonly at: number;
+  readonly minor: number | null;
+  readonly major: number | null;
+}
+
+/**
+ * Follows the processes of a machine from sample to sample, in memory that is bounded by how many there are at
+ * once: of each some kilobytes, of those that have ended nothing but a few that grew.
+ */
+export class ProcessGrowth {
+  #machine: MachineSample | undefined;
+  readonly #boots = new Set<string>();
+  #bootCount = 0;
+  #tracks = new Map<string, Track>();
+  #loss: LossSeries = emptyLoss();
+  #ended: EndedProcess[] = [];
+  #endedGrowing: EndedProcess[] = [];
+  #pidsUsedAgain = 0;
+  #notLater = 0;
+  #complete = false;
+
+  /** @param faultsSince what faults are compared with: the sample before, or the first of the process */
+  constructor(readonly faultsSince: 'last' | 'first') {}
+
+  /** @returns `mixed`, and nothing is taken: it is of a boot (or machine) before the last one */
+  add(look: ProcessesLook): 'taken' | 'not-later' | 'mixed' {
+    const { machine, processes, whole } = look;
+    const known = this.#machine;
+    if (!known || known.bootId !== machine.bootId) {
+      if (this.#boots.has(machine.bootId ?? '') || this.#boots.size === MOST_BOOTS) return 'mixed';
+      this.#begin(machine);
+    } else if (machine.uptime <= known.uptime) {
+      this.#notLater++;
+      return 'not-later';
+    }
+    this.#machine = machine;
+    const seen = new Set<string>();
+    for (const sample of processes) {
+      const key = keyOf(sample);
+      seen.add(key);
+      this.#follow(key, sample, machine.uptime);
+    }
+    this.#ended = [];
+    if (whole) this.#letGo(seen, new Set(processes.map(({ who }) => who.pid)));
+    this.#sum(look);
+    return 'taken';
+  }
+
+  /** @returns undefined: there was no sample */
+  answer(): GrowthAnswer | undefined {
+    const machine = this.#machine;
+    if (!machine) return undefined;
+    const { samples, seconds } = this.#loss.clock;
+    return {
+      ...{ machine, samples, seconds },
+      loss: lossOf(this.#loss),
+      processes: [...this.#tracks.values()].map(grownOf).sort(byGrowth),
+      ended: this.#ended,
+      endedGrowing: this.#endedGrowing,
+      pidsUsedAgain: this.#pidsUsedAgain,
+      boots: this.#bootCount,
+      notLater: this.#notLater,
+      complete: this.#complete,
+    };
+  }
+
+  #begin({ bootId }: MachineSample): void {
+    this.#boots.add(bootId ?? '');
+    this.#bootCount++;
+    this.#tracks.clear();
+    this.#loss = emptyLoss();
+    this.#ended = [];
+    this.#endedGrowing = [];
+  }
+
+  #follow(key: string, sample: ProcessSample, uptime: number): void {
+    const { held, readAt, minorFaults, majorFaults } = sample;
+    const at = readAt ?? uptime;
+    let track = this.#tracks.get(key);
+    if (!track) {
+      track = {
+        ...{ sample, seenAt: at, series: new Series(), by: undefined, faults: undefined },
+        ...{ minorPerSecond: null, majorPerSecond: null },
+      };
+      this.#tracks.set(key, track);
+    }
+    if (held) {
+      // Measured in another way it is another figure.
+      if (track.by !== undefined && track.by !== held.by) track.series = new Series();
+      track.by = held.by;
+      track.series.add(at, held.bytes);
+    }
+    const faults = { at, minor: minorFaults, major: majorFaults };
+    if (track.faults && at > track.faults.at) {
+      const rate = (now: number | null, past: number | null) =>
+        now === null || past === null || now < past
+          ? null
+          : (now - past) / (at - (track.faults?.at ?? 0));
+      track.minorPerSecond = rate(minorFaults, track.faults.minor);
+      track.majorPerSecond = rate(majorFaults, track.faults.major);
+    }
+    if (this.faultsSince === 'last' || !track.faults) track.faults = faults;
+    track.sample = sample;
+    track.seenAt = at;
+  }
+
+  #letGo(seen: ReadonlySet<string>, pids: ReadonlySet<number>): void {
+    for (const [key, track] of this.#tracks) {
+      if (seen.has(key)) continue;
+      this.#tracks.delete(key);
+      const pidUsedAgain = pids.has(track.sample.who.pid);
+      if (pidUsedAgain) this.#pidsUsedAgain++;
+      this.#ended.push({ ...grownOf(track), seenAt: track.seenAt, pidUsedAgain });
+    }
+    const growing = this.#ended.filter(({ trend }) => trend?.course === 'grows');
+    if (growing.length > 0)
+      this.#endedGrowing = [...this.#endedGrowing, ...growing].sort(byGrowth).slice(0, MOST_ENDED);
+  }
+
+  #sum({ machine, processes, whole }: ProcessesLook): void {
+    const { uptime, available } = machine;
+    const { clock, available: left, held, rest, restOfSeen } = this.#loss;
+    clock.add(uptime, 0);
+    if (available !== null) left.add(uptime, available);
+    this.#complete = whole && processes.every((one) => one.held?.by === 'pss');
+    if (!whole) return;
+    let [all, seen, known]: [number, number, boolean] = [0, 0, true];
+    for (const { held: own } of processes) {
+      if (own) all += own.resident;
+      else known = false;
+      // What several map is divided among them: it counts once.
+      if (own?.by === 'pss') seen += own.resident;
+    }
+    if (known) held.add(uptime, all);
+    if (known && available !== null) rest.add(uptime, available + all);
+    if (available !== null) restOfSeen.add(uptime, available + seen);
+  }
+}
+
+function emptyLoss(): LossSeries {
+  const [clock, available] = [new Series(), new Series()];
+  return { clock, available, held: new Series(), rest: new Series(), restOfSeen: new Series() };
+}
+
+/** A pid is used again; the time at which a process began is not, with the same pid. */
+function keyOf({ who, started }: ProcessSample): string {
+  return `${who.pid} ${started ?? '?'}`;
+}
+
+function grownOf({ sample, series, minorPerSecond, majorPerSecond }: Track): GrownProcess {
+  return { sample, trend: trendOf(series), minorPerSecond, majorPerSecond };
+}
+
+/** What grows for sure first; then by how fast it does, then by how much there is. */
+function byGrowth(a: GrownProcess, b: GrownProcess): number {
+  const [one, other] = [a, b].map(({ trend }) => (trend?.course === 'grows' ? 1 : 0));
+  const rate = (trend: Trend | null) => trend?.growth.perSecond ?? 0;
+  return (
+    (other ?? 0) - (one ?? 0) ||
+    rate(b.trend) - rate(a.trend) ||
+    (b.sample.held?.bytes ?? -1) - (a.sample.held?.bytes ?? -1) ||
+    a.sample.who.pid - b.sample.who.pid
+  );
+}

@@ -1,0 +1,301 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, test } from 'vitest';
+import type { GrowthAnswer } from '../../src/growth/answer.js';
+import { type ProcessesLook, ProcessGrowth } from '../../src/growth/processes.js';
+import { noise } from './made-up.js';
+import { held, look } from './made-up-machine.js';
+
+const MIB = 2 ** 20;
+const MINUTE = 60;
+
+function answerOf(looks: Iterable<ProcessesLook>, since: 'first' | 'last' = 'last'): GrowthAnswer {
+  const growth = new ProcessGrowth(since);
+  for (const one of looks) growth.add(one);
+  const answer = growth.answer();
+  if (!answer) throw new Error('there was no look');
+  return answer;
+}
+
+/** Looks, one a minute. */
+const minutes = <T = ProcessesLook>(many: number, of: (at: number) => T) =>
+  Array.from({ length: many }, (_, at) => of(at));
+
+const coursesOf = ({ processes }: GrowthAnswer) =>
+  Object.fromEntries(processes.map(({ sample, trend }) => [sample.who.pid, trend?.course]));
+
+describe('who grows', () => {
+  test('a slow leak among processes that do not is named first, with its rate in the interval', () => {
+    const quiet = noise(1);
+    const answer = answerOf(
+      minutes(600, (at) =>
+        look(MINUTE * at, [
+          held(1, 300 + quiet()),
+          held(2, 100 + quiet() + at / 60),
+          // It fills its cache, and stays.
+          held(3, Math.min(200, 2 * at)),
+          // A collector of garbage.
+          held(4, 50 + (at % 17)),
+        ]),
+      ),
+    );
+    expect(coursesOf(answer)).toEqual({ 1: 'steady', 2: 'grows', 3: 'steady', 4: 'steady' });
+    const { growth } = answer.processes[0]?.trend ?? {};
+    const rate = MIB / 3600;
+    expect(answer.processes[0]?.sample.who.pid).toBe(2);
+    expect(growth?.low).toBeLessThanOrEqual(rate);
+    expect(growth?.high).toBeGreaterThanOrEqual(rate);
+    expect(Math.abs((growth?.perSecond ?? 0) / rate - 1)).toBeLessThan(0.1);
+    expect(growth).toMatchObject({ samples: 600, seconds: 599 * MINUTE });
+  });
+
+  test('each by the time at which it was read, however late that was', () => {
+    const late = noise(4);
+    const answer = answerOf(
+      minutes(40, (at) => {
+        const readAt = at + Math.abs(late()) / 4;
+        return look(at, [held(1, 100 + readAt, { readAt })]);
+      }),
+    );
+    expect(answer.processes[0]?.trend?.growth.perSecond).toBeCloseTo(MIB, -1);
+    expect(answer.processes[0]?.trend?.growth.low).toBeCloseTo(MIB, -1);
+  });
+
+  test('samples in which nothing is known of it are left out, and are no zeros', () => {
+    const answer = answerOf(
+      minutes(60, (at) => look(at, [held(1, at % 3 === 0 ? null : 100), held(2, null)])),
+    );
+    const [first, second] = answer.processes;
+    expect(first?.trend?.growth).toMatchObject({ perSecond: 0, low: 0, high: 0, samples: 40 });
+    expect(second?.trend).toBeNull();
+    expect(answer.complete).toBe(false);
+    expect(answer.loss.held).toBeNull();
+  });
+
+  test('what is measured in another way from now on is another figure', () => {
+    const answer = answerOf(
+      minutes(60, (at) => look(at, [held(1, at < 30 ? 10 : 100, { by: at < 30 ? 'pss' : 'rss' })])),
+    );
+    expect(answer.processes[0]?.trend).toMatchObject({
+      course: 'steady',
+      growth: { perSecond: 0, samples: 30 },
+    });
+  });
+});
+
+describe('faults a second', () => {
+  const looks = minutes(5, (at) =>
+    look(2 * at, [held(1, 10, { minorFaults: 10 * at ** 2, majorFaults: at })]),
+  );
+
+  test('since the look before', () => {
+    expect(answerOf(looks).processes[0]).toMatchObject({ minorPerSecond: 35, majorPerSecond: 0.5 });
+  });
+
+  test('since the first', () => {
+    const [process] = answerOf(looks, 'first').processes;
+    expect(process).toMatchObject({ minorPerSecond: 20, majorPerSecond: 0.5 });
+  });
+
+  test('of one look, or of counts that went back, nothing', () => {
+    const none = { minorPerSecond: null, majorPerSecond: null };
+    expect(answerOf(looks.slice(0, 1)).processes[0]).toMatchObject(none);
+    const back = [look(0, [held(1, 10, { minorFaults: 5 })]), look(1, [held(1, 10)])];
+    expect(answerOf(back).processes[0]).toMatchObject({ minorPerSecond: null, majorPerSecond: 0 });
+  });
+});
+
+describe('who ends', () => {
+  test('a pid that is used again is another process', () => {
+    const answer = answerOf(
+      minutes(60, (at) =>
+        look(at, [held(1, 10), at < 50 ? held(7, 10 + at) : held(7, 500 - at, { started: 999 })]),
+      ),
+    );
+    expect(answer.pidsUsedAgain).toBe(1);
+    expect(coursesOf(answer)[7]).toBe('shrank');
+    expect(answer.endedGrowing).toHaveLength(1);
+    const [ended] = answer.endedGrowing;
+    expect(ended).toMatchObject({ pidUsedAgain: true, seenAt: 49 });
+    expect(ended?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
+  });
+
+  test('is told once, and leaves nothing behind', () => {
+    const growth = new ProcessGrowth('last');
+    const endings = minutes(40, (at) => {
+      // Another process at each look.
+      growth.add(look(at, [held(1, 10), held(100 + at, 5)]));
+      const answer = growth.answer();
+      expect(answer?.processes).toHaveLength(2);
+      return answer?.ended.map(({ sample }) => sample.who.pid);
+    });
+    expect(endings).toEqual([[], ...Array.from({ length: 39 }, (_, at) => [100 + at])]);
+  });
+
+  test('is not told of a look that is not whole', () => {
+    const answer = answerOf([
+      look(0, [held(1, 10), held(2, 10)]),
+      look(1, [held(1, 10)], {}, false),
+    ]);
+    expect(answer.ended).toEqual([]);
+    expect(answer.processes).toHaveLength(2);
+  });
+
+  test('of those that grew no more than a few are kept, the fastest', () => {
+    const answer = answerOf(
+      minutes(21, (at) =>
+        look(
+          at,
+          at === 20 ? [] : Array.from({ length: 50 }, (_, pid) => held(pid + 1, (pid + 1) * at)),
+        ),
+      ),
+    );
+    expect(answer.endedGrowing.map(({ sample }) => sample.who.pid)).toEqual(
+      Array.from({ length: 20 }, (_, index) => 50 - index),
+    );
+  });
+});
+
+describe('clocks', () => {
+  test('samples that are not later are left out, and counted', () => {
+    const times = [0, 1, 1, 2, 1.5, 3];
+    const answer = answerOf(times.map((time) => look(time, [held(1, time)])));
+    expect(answer).toMatchObject({ samples: 4, seconds: 3, notLater: 2 });
+  });
+
+  test('the clock on the wall may go back: rates are by that of the boot', () => {
+    const answer = answerOf(
+      minutes(40, (at) => look(at, [held(1, at)], { at: new Date(at < 20 ? 2e12 : 1e12) })),
+    );
+    expect(answer.processes[0]?.trend?.growth).toMatchObject({ samples: 40 });
+    expect(answer.processes[0]?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
+  });
+
+  test('after a reboot all begins anew', () => {
+    const answer = answerOf([
+      ...minutes(40, (at) => look(1000 + at, [held(1, at)])),
+      ...minutes(20, (at) => look(at, [held(1, 100)], { bootId: 'second' })),
+    ]);
+    expect(answer).toMatchObject({ boots: 2, samples: 20, seconds: 19, endedGrowing: [] });
+    expect(answer.processes[0]?.trend?.growth).toMatchObject({ perSecond: 0, samples: 20 });
+  });
+
+  test('a boot that was before the last one comes of another machine', () => {
+    const growth = new ProcessGrowth('first');
+    const of = (bootId: string) => growth.add(look(growth.answer() ? 9 : 1, [], { bootId }));
+    expect(['a', 'b', 'a'].map(of)).toEqual(['taken', 'taken', 'mixed']);
+  });
+});
+
+describe('the loss of MemAvailable', () => {
+  const losing = (taken: (at: number) => number, holds: (at: number) => number) => {
+    const wanders = noise(8);
+    return answerOf(
+      minutes(120, (at) =>
+        look(MINUTE * at, [held(1, 100 + holds(at)), held(2, 50)], {
+          available: Math.round((512 - taken(at) + wanders()) * MIB),
+        }),
+      ),
+    ).loss;
+  };
+
+  test('that a process explains, and when it ends', () => {
+    const loss = losing(
+      (at) => at,
+      (at) => at,
+    );
+    expect(loss.explanation).toBe('processes');
+    // 512 - 119 MiB are left, one goes each minute.
+    const { soonest = 0, likely = 0, latest = 0 } = loss.ends ?? {};
+    expect(likely / MINUTE).toBeGreaterThan(385);
+    expect(likely / MINUTE).toBeLessThan(401);
+    expect(soonest).toBeLessThan(likely);
+    expect(latest).toBeGreaterThan(likely);
+  });
+
+  test('that nothing explains', () => {
+    expect(
+      losing(
+        (at) => at,
+        () => 0,
+      ).explanation,
+    ).toBe('nothing');
+    expect(
+      losing(
+        (at) => at,
+        (at) => at / 4,
+      ).explanation,
+    ).toBe('nothing');
+    expect(
+      losing(
+        (at) => at,
+        (at) => 0.8 * at,
+      ).explanation,
+    ).toBe('processes');
+  });
+
+  test('no loss has no end and no explanation', () => {
+    for (const taken of [() => 0, (at: number) => -at, (at: number) => (at < 30 ? 0 : 200)])
+      expect(losing(taken, (at) => at)).toMatchObject({ ends: null, explanation: null });
+  });
+
+  const shared = (by: 'pss' | 'rss') =>
+    answerOf(
+      minutes(120, (at) =>
+        look(
+          MINUTE * at,
+          Array.from({ length: 4 }, (_, pid) => held(pid + 1, at / 4, { by })),
+          {
+            available: Math.round((512 - at) * MIB),
+          },
+        ),
+      ),
+    );
+
+  test('memory that counts for each who shares it explains nothing for sure', () => {
+    expect(shared('pss').loss.explanation).toBe('processes');
+    expect(shared('pss').complete).toBe(true);
+    expect(shared('rss').loss.explanation).toBeNull();
+    expect(shared('rss').complete).toBe(false);
+  });
+
+  test('a look without all processes tells of no sum', () => {
+    const { loss } = answerOf(
+      minutes(120, (at) => look(at, [held(1, 5)], { available: 1e9 - at }, false)),
+    );
+    expect(loss).toMatchObject({ held: null, rest: null, explanation: null });
+    expect(loss.available?.course).toBe('shrinks');
+  });
+});
+
+/** Bytes that are still in use. */
+function inUse(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+test('memory is bounded by how many processes there are at once, and is 20 MiB of 5,000', () => {
+  const growth = new ProcessGrowth('last');
+  const looking = (from: number, to: number) => {
+    for (let at = from; at < to; at++)
+      // A tenth of them are others at each look.
+      growth.add(
+        look(
+          at,
+          Array.from({ length: 5000 }, (_, pid) =>
+            held(pid + 1, pid % 50, { started: pid % 10 === 0 ? at : 1 }),
+          ),
+        ),
+      );
+  };
+  const before = inUse();
+  looking(0, 70);
+  const after = inUse();
+  expect(after - before).toBeLessThan(20 * MIB);
+  looking(70, 150);
+  // What 80 times 500 processes would leave behind were 40 MiB, and so were 80 samples of each.
+  expect(inUse() - after).toBeLessThan(10 * MIB);
+  expect(growth.answer()?.processes).toHaveLength(5000);
+});
