@@ -1,9 +1,10 @@
 import type { ProcessGrouping } from '../account/processes/groups.js';
 import type { ProcessFigures } from '../account/processes/process.js';
 import type { AnswerOptions } from './answer.js';
+import type { GrowthOptions } from './procs-growth-options.js';
 import type { StacksOptions } from './procs-stacks.js';
 
-export interface ProcsOptions extends AnswerOptions, StacksOptions {
+export interface ProcsOptions extends AnswerOptions, GrowthOptions, StacksOptions {
   readonly sort: keyof typeof SORT_WORDS;
   readonly by?: ProcessGrouping;
   readonly pid?: number;

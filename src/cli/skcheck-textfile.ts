@@ -1,10 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { HostSource } from '../host/host-source.js';
-import { OutputFile } from '../output-file.js';
 import { readHealth } from '../report/skcheck/health.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
 import { LookMetrics } from './skcheck-metrics.js';
+import { writeTextfile } from './textfile.js';
 
 /** Ours has some kilobytes: what is larger is not ours. */
 const MOST_BYTES = 2 ** 20;
@@ -19,7 +19,7 @@ export async function printMetrics(source: HostSource, options: SkcheckOptions):
   const past = file === null ? undefined : readHealth(readBefore(file));
   const { text, ok } = await new LookMetrics(source, options, past).next();
   if (file === null) process.stdout.write(text);
-  else writeWhole(file, text);
+  else writeTextfile(file, text);
   return ok ? EXIT.nothingStale : EXIT.couldNotLook;
 }
 
@@ -37,12 +37,4 @@ function readBefore(file: string): string {
   } finally {
     closeSync(fd);
   }
-}
-
-/** @throws {OutputError} */
-function writeWhole(file: string, text: string): void {
-  // The collector is another user.
-  const output = new OutputFile(file, true, 0o644);
-  output.write(0, Buffer.from(text));
-  output.finish();
 }

@@ -65,6 +65,8 @@ export function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
+    // Of whoever is told the bytes.
+    if (cause instanceof HostError) throw cause;
     const lacking = exhaustionOf(cause);
     if (lacking !== undefined)
       throw new ExhaustedError(`${path} cannot be read: ${lacking}`, { cause });

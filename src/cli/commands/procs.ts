@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
+import { addGrowthOptions, asksGrowth } from '../procs-growth-options.js';
 import { SORT_WORDS } from '../procs-options.js';
 import { type GivenProcsOptions, parsePid, withMachinePid } from '../procs-pid.js';
 import { addStacksOptions, answerStacks, checkStacksOptions } from '../procs-stacks.js';
@@ -16,6 +17,8 @@ Examples:
   kdump-mem procs --live --pid 4711 --stacks 10   who allocates in it: perf records for 10 seconds
   kdump-mem procs --live --sockets           with about how much their sockets pin
   kdump-mem procs --vmcore vmcore            of a machine that crashed, by its page tables
+  kdump-mem procs --live --watch             which of them grow, how fast, and how sure that is
+  kdump-mem procs --live --ndjson >> FILE    a sample for cron; --from-samples FILE tells what grew
 
 GIVES BACK: what comes back at least if it is killed: USS, swap, page tables, and of a dump what its
 sockets alone hold. USS: pages that nobody else maps. PSS: each page divided among all who map it, so
@@ -32,7 +35,7 @@ not there, 5 (with --strict) the answer is incomplete.`;
 
 /** `kdump-mem procs`: what each process really holds. */
 export function registerProcs(program: Command): void {
-  addStacksOptions(addSourceOptions(program.command('procs')))
+  const command = addStacksOptions(addSourceOptions(program.command('procs')))
     .usage('[options] [dump...]')
     .description('what each process really holds: PSS, USS, swap, page tables, sockets')
     .addOption(
@@ -52,14 +55,20 @@ export function registerProcs(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(answerProcs);
+  addGrowthOptions(command);
 }
 
 async function answerProcs(given: GivenProcsOptions): Promise<void> {
   const options = await withMachinePid(given);
   checkStacksOptions(options);
+  const growth = asksGrowth(options);
   if (options.stacks !== undefined) {
     const { onePid } = await import('../procs-one.js');
     return answerStacks(options, () => onePid(options));
+  }
+  if (growth) {
+    const { answerGrowth } = await import('../procs-growth.js');
+    return answerGrowth(options);
   }
   const { listProcesses } = await import('../procs-list.js');
   await listProcesses(options);

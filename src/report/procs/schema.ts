@@ -29,7 +29,8 @@ const sizes = {
   freedIfKilledBytes: bytes,
 };
 
-const process = z.strictObject({
+/** One process, as an element of `processes` and in `kdump-mem.process/1`. */
+export const processShape = {
   pid: z.int().nonnegative(),
   comm: z.string(),
   uid: number,
@@ -53,7 +54,9 @@ const process = z.strictObject({
   /** Processes that share this memory, and have no entry of their own. */
   sharedWith: z.array(z.int()),
   complete: z.boolean(),
-});
+};
+
+const process = z.strictObject(processShape);
 
 const group = z.strictObject({
   key: z.string().nullable(),

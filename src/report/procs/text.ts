@@ -5,6 +5,7 @@ import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
+import { whereOf } from './where.js';
 
 export interface ProcsTextOptions {
   /** Rows. */
@@ -132,14 +133,6 @@ function numberColumn(
 function commandOf({ comm, sharedWith }: ProcessFigures): string {
   const others = sharedWith.length === 0 ? '' : ` (shared with pid ${sharedWith.join(', ')})`;
   return `${escapeText(comm)}${others}`;
-}
-
-/** Pod, container or cgroup, and its pid there. */
-function whereOf({ cgroup, nsPids }: ProcessFigures): string {
-  const own = nsPids.length > 1 ? ` pid ${nsPids.at(-1)} inside` : '';
-  if (cgroup?.pod) return `pod ${escapeText(cgroup.pod)}${own}`;
-  if (cgroup?.container) return `container ${escapeText(cgroup.container.slice(0, 12))}${own}`;
-  return `${cgroup === null || cgroup.path === '/' ? '' : escapeText(cgroup.path)}${own}`.trim();
 }
 
 /** A sum of some that are not known is at least that. */

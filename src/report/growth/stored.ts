@@ -1,0 +1,131 @@
+import { z } from 'zod';
+import type { ProcessSample } from '../../account/processes/sample.js';
+import { placeOf } from '../../cgroup-place.js';
+import type { ProcessesLook } from '../../growth/processes.js';
+import type { MachineSample } from '../../machine-sample.js';
+import { processSampleSchema, procsEndSchema, procsLookSchema } from './schema.js';
+
+/** What is read of stored lines; those of a later release may have more. */
+const lookLine = z.object(
+  procsLookSchema.pick({
+    ...{ schema: true, at: true, host: true, bootId: true, uptimeSeconds: true },
+    ...{ memTotalBytes: true, memAvailableBytes: true, swapTotalBytes: true, swapFreeBytes: true },
+    ...{ pressure: true, noPressure: true, processes: true, whole: true },
+  }).shape,
+);
+const processLine = z.object(
+  processSampleSchema.pick({
+    ...{ schema: true, pid: true, comm: true, nsPids: true, cgroup: true },
+    ...{ startTicks: true, uptimeSeconds: true, heldBytes: true, heldResidentBytes: true },
+    ...{ heldBy: true, minorFaults: true, majorFaults: true, cgroupPressure: true },
+  }).shape,
+);
+const endLine = z.object({ schema: procsEndSchema.shape.schema });
+const line = z.discriminatedUnion('schema', [lookLine, processLine, endLine]);
+
+/** What is wrong with stored samples that nothing can be told of the line. */
+export class StoredError extends Error {}
+
+/** A whole line that is none of ours, or one that is where it cannot be, throws; what was cut is counted. */
+export class StoredLooks {
+  /** Lines that are no whole JSON, as a write leaves that was cut off. */
+  torn = 0;
+  /** Looks that have fewer processes than they say, or lines of processes whose look is not there. */
+  cut = 0;
+  #look: {
+    readonly machine: MachineSample;
+    readonly most: number;
+    readonly whole: boolean;
+  } | null = null;
+  #processes: ProcessSample[] = [];
+  /** Lines of processes come whose look is not there. */
+  #lost = false;
+
+  /** @param onLook is given each look when all of its lines have come */
+  constructor(readonly onLook: (look: ProcessesLook) => void) {}
+
+  /** @throws {StoredError}, and what `onLook` throws */
+  line(text: string): void {
+    if (text.trim() === '') return;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      this.torn++;
+      // What comes now may be of another look, whose first line was cut.
+      const cut = this.cut;
+      this.end();
+      this.#lost = this.cut > cut;
+      return;
+    }
+    const parsed = line.safeParse(value);
+    if (!parsed.success) throw new StoredError(wordsOf(parsed.error, value));
+    const found = parsed.data;
+    switch (found.schema) {
+      case 'kdump-mem.procs-look/1':
+        this.end();
+        this.#look = { machine: machineOf(found), most: found.processes, whole: found.whole };
+        return;
+      case 'kdump-mem.process-sample/1':
+        this.#take(processOf(found));
+        return;
+      case 'kdump-mem.procs-end/1':
+        this.end();
+    }
+  }
+
+  /** The look that came last is over: another one comes, or the file ends. */
+  end(): void {
+    const [look, processes] = [this.#look, this.#processes];
+    this.#look = null;
+    this.#processes = [];
+    this.#lost = false;
+    if (!look) return;
+    const all = processes.length === look.most;
+    if (!all) this.cut++;
+    this.onLook({ machine: look.machine, processes, whole: look.whole && all });
+  }
+
+  #take(sample: ProcessSample): void {
+    if (!this.#look) {
+      if (!this.#lost) this.cut++;
+      this.#lost = true;
+      return;
+    }
+    if (this.#processes.length === this.#look.most)
+      throw new StoredError(`more than the ${this.#look.most} processes that its look has`);
+    this.#processes.push(sample);
+  }
+}
+
+function machineOf(found: z.infer<typeof lookLine>): MachineSample {
+  return {
+    at: new Date(found.at),
+    uptime: found.uptimeSeconds,
+    ...{ bootId: found.bootId, host: found.host },
+    ...{ total: found.memTotalBytes, available: found.memAvailableBytes },
+    ...{ swapTotal: found.swapTotalBytes, swapFree: found.swapFreeBytes },
+    ...{ pressure: found.pressure, noPressure: found.noPressure },
+  };
+}
+
+function processOf(found: z.infer<typeof processLine>): ProcessSample {
+  const { pid, comm, nsPids, cgroup, heldBytes, heldResidentBytes, heldBy } = found;
+  const known = heldBytes !== null && heldResidentBytes !== null && heldBy !== null;
+  return {
+    who: { pid, comm, nsPids, cgroup: cgroup === null ? null : placeOf(cgroup) },
+    held: known ? { bytes: heldBytes, resident: heldResidentBytes, by: heldBy } : null,
+    ...{ started: found.startTicks, readAt: found.uptimeSeconds },
+    ...{ minorFaults: found.minorFaults, majorFaults: found.majorFaults },
+    pressure: found.cgroupPressure,
+  };
+}
+
+function wordsOf({ issues }: z.ZodError, value: unknown): string {
+  const [first] = issues;
+  const schema = z.object({ schema: z.string() }).safeParse(value);
+  if (!schema.success) return 'no line of procs --ndjson: it names no schema';
+  if (first?.code === 'invalid_union')
+    return `${schema.data.schema.slice(0, 80)} is no sample of procs --ndjson`;
+  return `${first?.path.join('.')}: ${first?.message}`;
+}

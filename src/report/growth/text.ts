@@ -1,0 +1,135 @@
+import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { Warning } from '../../walk/warnings.js';
+import { whereOf } from '../procs/where.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable, tableLines } from '../text/table.js';
+import type { WatchPage } from '../text/watch-page.js';
+import { endedGrowingWords, endedWords, formatSeconds, growthWords, perMinute } from './words.js';
+
+/** Which rows there are, and how much of each. */
+export interface GrowthTextOptions {
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width: number | null;
+  /** Which of the processes are listed. */
+  readonly listed: readonly GrownProcess[];
+  readonly verbose?: boolean | undefined;
+}
+
+/** What grew by stored samples: who, what becomes of memory, then a table. */
+export function growthText(
+  answer: GrowthAnswer,
+  { limit, ...options }: GrowthTextOptions & { readonly limit: number },
+): string {
+  const { listed, width, verbose = false } = options;
+  const said = (text: string) => wrap(text, width).join('\n');
+  const more = listed.length - limit;
+  return [
+    ...growthWords(answer).map(said),
+    ...endedGrowingWords(answer).map(said),
+    renderTable(columnsOf(verbose), listed.slice(0, limit), width),
+    ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
+    said(samplesWords(answer)),
+    ...notesOf(listed).map(said),
+  ].join('\n\n');
+}
+
+/** One look of several. */
+export function growthPage(
+  answer: GrowthAnswer,
+  warnings: readonly Warning[],
+  { listed, width, verbose = false }: GrowthTextOptions,
+): WatchPage {
+  const { heading, rows, note } = tableLines(columnsOf(verbose), listed, width);
+  const ended = endedWords(answer);
+  return {
+    top: [...growthWords(answer), ...(ended === null ? [] : [ended])].flatMap((text) =>
+      wrap(text, width),
+    ),
+    heading,
+    rows,
+    end: [
+      ...(note === undefined ? [] : [note]),
+      ...notesOf(listed),
+      ...warnings.map(({ message }) => `warning: ${escapeText(message)}`),
+    ].flatMap((text) => wrap(text, width)),
+  };
+}
+
+function samplesWords({ machine, samples, seconds, boots, pidsUsedAgain }: GrowthAnswer): string {
+  const host = machine.host === null ? '' : ` of ${escapeText(machine.host)}`;
+  const earlier =
+    boots > 1
+      ? ` The machine was booted ${boots === 2 ? 'once more' : `${formatCount(boots - 1)} times more`} meanwhile: all this is of the last boot.`
+      : '';
+  const again =
+    pidsUsedAgain > 0
+      ? ` ${formatCount(pidsUsedAgain)} pids were used again by other processes.`
+      : '';
+  return `By ${formatCount(samples)} samples${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} The true rate lies between AT LEAST and AT MOST with 99 % confidence.`;
+}
+
+/** Shared memory counts for each process where it may not be looked into. */
+function notesOf(listed: readonly GrownProcess[]): string[] {
+  const rough = listed.filter(({ sample: { held } }) => held?.by === 'rss').length;
+  return rough === 0
+    ? []
+    : [
+        `Of ${formatCount(rough)} what they hold is by RSS, in which shared memory counts for each: the kernel tells no more of them, or not to this user.`,
+      ];
+}
+
+function columnsOf(verbose: boolean): Column<GrownProcess>[] {
+  const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
+    ...{ heading, align: 'right' as const },
+    value: ({ trend }: GrownProcess) => (trend ? perMinute(trend.growth[of]) : '?'),
+    ...(spare === undefined ? {} : { spare }),
+  });
+  const faults = (heading: string, of: 'minorPerSecond' | 'majorPerSecond', spare: number) => ({
+    ...{ heading, spare, align: 'right' as const },
+    value: (row: GrownProcess) => frequency(row[of]),
+  });
+  return [
+    { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
+    {
+      heading: 'HOLDS',
+      align: 'right',
+      value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)),
+    },
+    rate('A MINUTE', 'perSecond'),
+    rate('AT LEAST', 'low', 2),
+    rate('AT MOST', 'high', 2),
+    { heading: 'IT', value: ({ trend }) => (trend ? trend.course : '?') },
+    faults('MINOR/S', 'minorPerSecond', 4),
+    faults('MAJOR/S', 'majorPerSecond', 3),
+    ...(verbose
+      ? [
+          numberColumn('SAMPLES', ({ trend }) => trend && String(trend.growth.samples)),
+          numberColumn('FOR', ({ trend }) => trend && formatSeconds(trend.growth.seconds)),
+          numberColumn('PSI', ({ sample }) => sample.pressure && `${sample.pressure.some.avg10} %`),
+        ]
+      : []),
+    { heading: 'COMMAND', value: ({ sample }) => escapeText(sample.who.comm) },
+    {
+      heading: 'WHERE',
+      value: ({ sample }) => whereOf(sample.who),
+      shrinks: { keeps: 'ends', least: 12 },
+      spare: 5,
+    },
+  ];
+}
+
+function numberColumn(
+  heading: string,
+  of: (row: GrownProcess) => string | null,
+): Column<GrownProcess> {
+  return { heading, align: 'right', value: (row) => of(row) ?? '?', spare: 6 };
+}
+
+function frequency(perSecond: number | null): string {
+  if (perSecond === null) return '?';
+  return perSecond < 10 && perSecond > 0
+    ? perSecond.toFixed(1)
+    : formatCount(Math.round(perSecond));
+}

@@ -1,0 +1,115 @@
+import type { EndedProcess, GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { Growth } from '../../growth/growth.js';
+import { LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+
+/** What a look or stored samples tell, in sentences: who grows, what becomes of memory, who has ended. */
+export function growthWords(answer: GrowthAnswer): string[] {
+  return [
+    growingWords(answer),
+    availableWords(answer),
+    ...explanationWords(answer),
+    pressureWords(answer),
+  ];
+}
+
+/** Bytes a second for people, who think of leaks by the minute: `+1.02 MiB`. */
+export function perMinute(bytesPerSecond: number): string {
+  const bytes = Math.round(60 * bytesPerSecond);
+  return bytes === 0 ? '0' : `${bytes > 0 ? '+' : '-'}${formatSize(Math.abs(bytes))}`;
+}
+
+/** Those that ended since the look before, or null. */
+export function endedWords({ ended }: GrowthAnswer): string | null {
+  if (ended.length === 0) return null;
+  const named = ended.slice(0, 5).map((one) => {
+    const again = one.pidUsedAgain ? ', whose pid another process has now' : '';
+    return `${who(one)} with ${sizeOf(one)}${again}`;
+  });
+  const more = ended.length > 5 ? `, and ${formatCount(ended.length - 5)} more` : '';
+  return `Ended: ${named.join('; ')}${more}.`;
+}
+
+/** Those that grew until they ended. */
+export function endedGrowingWords({ endedGrowing }: GrowthAnswer): string[] {
+  return endedGrowing.map(
+    (one) =>
+      `${who(one)} grew by ${rateWords(one.trend?.growth)} until it ended, with ${sizeOf(one)}.`,
+  );
+}
+
+/** Seconds for people: `48 s`, `52 min`, `7.3 h`, `12 days`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${(seconds / 3600).toFixed(1)} h`;
+  const days = seconds / 86_400;
+  return days < 3650 ? `${formatCount(Math.round(days))} days` : 'more than ten years';
+}
+
+function growingWords({ processes, samples }: GrowthAnswer): string {
+  if (samples < LEAST_TO_GROW)
+    return `Growth is told from ${LEAST_POINTS} samples on, that it goes on from ${LEAST_TO_GROW} on: this is number ${samples}.`;
+  const growing = processes.filter(({ trend }) => trend?.course === 'grows');
+  const [first] = growing;
+  if (!first) return 'No process grows for sure.';
+  const others = growing.length - 1;
+  const more = others === 0 ? '' : ` ${formatCount(others)} more ${others === 1 ? 'does' : 'do'}.`;
+  return `${who(first)} grows by ${rateWords(first.trend?.growth)}, and holds ${sizeOf(first)}.${more}`;
+}
+
+function availableWords({ machine, loss }: GrowthAnswer): string {
+  if (machine.available === null) return 'The kernel does not tell of MemAvailable.';
+  const now = `MemAvailable is ${formatSize(machine.available)}`;
+  const { available, ends } = loss;
+  if (!available) return `${now}.`;
+  if (ends) {
+    const when =
+      formatSeconds(ends.soonest) === formatSeconds(ends.latest)
+        ? formatSeconds(ends.likely)
+        : `${formatSeconds(ends.soonest)} to ${formatSeconds(ends.latest)}`;
+    return `${now} and falls by ${rateWords(negative(available.growth))}: if that goes on it ends in ${when}.`;
+  }
+  if (available.course === 'shrank')
+    return `${now}; it fell, and that it goes on falling cannot be told.`;
+  return `${now}; it does not fall for sure.`;
+}
+
+function explanationWords({ loss }: GrowthAnswer): string[] {
+  const { explanation, rest, held } = loss;
+  if (explanation === 'processes')
+    return [`What processes hold grows by ${rateWords(held?.growth)}, which explains it.`];
+  if (explanation === 'nothing')
+    return [
+      `Nothing that grew explains the loss of MemAvailable: ${rateWords(rest ? negative(rest.growth) : undefined)} go to no process. Next: kdump-mem memory --live --watch`,
+    ];
+  return [];
+}
+
+function pressureWords({ machine: { pressure, noPressure } }: GrowthAnswer): string {
+  if (!pressure)
+    return `Memory pressure (PSI) is not told: ${escapeText(noPressure ?? 'unknown')}.`;
+  const { some, full } = pressure;
+  return `Memory pressure (PSI): some ${some.avg10} %, full ${full.avg10} % of the last 10 s.`;
+}
+
+function negative({ perSecond, low, high, ...rest }: Growth): Growth {
+  return { ...rest, perSecond: -perSecond, low: -high, high: -low };
+}
+
+/** `57.2 MiB a minute (56.1 MiB to 58.3 MiB)`. */
+function rateWords(growth: Growth | undefined): string {
+  if (!growth) return '?';
+  const { perSecond, low, high } = growth;
+  const plain = (rate: number) => perMinute(rate).replace('+', '');
+  return `${plain(perSecond)} a minute (${plain(low)} to ${plain(high)})`;
+}
+
+function who({ sample: { who: process } }: GrownProcess | EndedProcess): string {
+  return `pid ${process.pid} (${escapeText(process.comm)})`;
+}
+
+function sizeOf({ sample: { held } }: GrownProcess): string {
+  return held === null ? '?' : formatSize(held.bytes);
+}
