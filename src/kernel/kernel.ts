@@ -29,6 +29,9 @@ export interface MemorySections {
   isOnline(frame: number): boolean;
 }
 
+/** What hardware, or the kernel in its place, notes in an entry that maps a page: written to, used. */
+export const MARK = { dirty: 1, young: 2 } as const;
+
 /** Is told what page tables of a process map. Pages are numbered by their address, in base pages. */
 export interface UserPages {
   /** A table, by its page frame. */
@@ -36,10 +39,20 @@ export interface UserPages {
   /**
    * A page of memory that counts as the process's: what a device or the zero page backs is left out
    * (pte_special). `pages` base pages from `frame` on are mapped at once.
+   *
+   * @param marks of {@link MARK}: what hardware noted in the entry
    */
-  page(page: number, pages: number, frame: number): void;
-  /** An entry that maps nothing and is not empty: swapped out, on its way, or a marker. */
-  absent(page: number, pages: number): void;
+  page(page: number, pages: number, frame: number, marks: number): void;
+  /** What was left out there. */
+  special?(page: number, pages: number, frame: number): void;
+  /**
+   * An entry that maps nothing and is not empty: swapped out, on its way, or a marker.
+   *
+   * @param type number of the swap area (swp_type), behind those that there are what else it is; -1 where the
+   *   layout of such entries does not tell
+   * @param offset page of that area (swp_offset)
+   */
+  absent(page: number, pages: number, type: number, offset: number): void;
   /** A table that cannot be read: so many pages may be mapped, or not. */
   missing(page: number, pages: number, error: ReadError): void;
 }

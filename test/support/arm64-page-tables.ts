@@ -58,13 +58,17 @@ export class Arm64TableWriter {
     return this.#levels;
   }
 
-  /** Maps what one entry of a level maps (0: a page); both addresses are aligned to it. */
+  /**
+   * Maps what one entry of a level maps (0: a page); both addresses are aligned to it.
+   *
+   * @returns physical address of the entry
+   */
   map(
     virtual: bigint,
     physical: bigint,
     level = 0,
     { writable = true, executable = false, dirty = false, special = true } = {},
-  ): void {
+  ): number {
     let table = this.root;
     for (let above = this.#levels - 1; above > level; above--) {
       const at = this.entryAt(table, virtual, above);
@@ -88,7 +92,9 @@ export class Arm64TableWriter {
       (executable ? 0n : PRIVILEGED_NO_EXECUTE);
     const kind = level === 0 ? VALID | TABLE : VALID | NO_TRANSLATION;
     const entry = this.#encode(physical) | flags | kind;
-    this.#memory.writeWord(this.entryAt(table, virtual, level), entry);
+    const at = this.entryAt(table, virtual, level);
+    this.#memory.writeWord(at, entry);
+    return at;
   }
 
   /** Physical address of the entry for an address in a table of that level (0: the lowest). */

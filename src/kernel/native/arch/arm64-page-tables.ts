@@ -1,3 +1,4 @@
+import { MARK } from '../../kernel.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
 import { eachTable } from './each-table.js';
@@ -14,8 +15,15 @@ const READ_ONLY = 1 << 7;
 const DIRTY_BIT_MODIFIER = 1 << 19;
 /** Of the upper half: PTE_SPECIAL, bit 56: the zero page, a device's memory. */
 const SPECIAL = 1 << 24;
+/** Of the upper half: PTE_DIRTY, bit 55. */
+const DIRTY = 1 << 23;
+/** AF, bit 10, and nG, bit 11, which every page of a process has. */
+const ACCESSED = 1 << 10;
+const NOT_GLOBAL = 1 << 11;
 /** Of the upper half: PXN, bit 53. */
 const NO_EXECUTE = 1 << 21;
+/** Of the upper half: PXN and UXN, bits 53 and 54, which PROT_NONE has. */
+const NEVER_EXECUTE = NO_EXECUTE | (1 << 22);
 
 /** What shapes the tables of the kernel's half of the address space (TTBR1). */
 export interface Arm64Paging {
@@ -140,10 +148,19 @@ export class Arm64PageTables {
       topEntries: 2 ** this.#topBits,
       kindOf: (low, high, left) => {
         const kind = low & 3;
-        if (left === 0 ? kind !== TABLE_OR_PAGE : kind !== BLOCK || left > this.#mostBlock)
-          return left > 0 && kind === TABLE_OR_PAGE ? ENTRY.table : ENTRY.absent;
+        if (left > 0 && kind === TABLE_OR_PAGE) return ENTRY.table;
+        const valid = left === 0 ? TABLE_OR_PAGE : BLOCK;
+        const maps = kind === valid || isHidden(low, high, left);
+        if (!maps || (left > 0 && left > this.#mostBlock)) return ENTRY.absent;
         return (high & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
       },
+      marksOf: (low, high) =>
+        ((high & DIRTY) !== 0 || ((high & DIRTY_BIT_MODIFIER) !== 0 && (low & READ_ONLY) === 0)
+          ? MARK.dirty
+          : 0) | ((low & ACCESSED) !== 0 ? MARK.young : 0),
+      // The bits have moved twice, and nothing tells where they are.
+      swapTypeOf: () => -1,
+      swapOffsetOf: () => 0,
       addressOf: (low, high) => {
         this.#entryLow = low;
         this.#entryHigh = high;
@@ -206,6 +223,18 @@ export class Arm64PageTables {
     if (this.#pageShift === 16) return address + ((low >>> 12) & 15) * 2 ** 48;
     return address;
   }
+}
+
+/**
+ * Whether a descriptor that is not valid keeps a page that nobody may touch (PAGE_NONE in asm/pgtable-prot.h:
+ * PROT_NONE, NUMA balancing). Which bit says so has moved, from PTE_PROT_NONE, bit 58, to nG (6.10); what else is
+ * in it has not. On the lowest level bit 1 stays set, which no swap entry has. A block has it clear, as a
+ * migration entry has: that has page frame numbers where a block has nG, PXN and UXN, and none so high.
+ */
+function isHidden(low: number, high: number, left: number): boolean {
+  if (left === 0) return (low & 3) === 2;
+  const closed = (low & NOT_GLOBAL) !== 0 && (high & NEVER_EXECUTE) === NEVER_EXECUTE;
+  return (low & 3) === 0 && closed;
 }
 
 /** Levels of tables that translate so many bits of an address. */

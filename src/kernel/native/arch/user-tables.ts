@@ -17,6 +17,11 @@ export interface EntryFormat {
   kindOf(low: number, high: number, left: number): EntryKind;
   /** The physical address in an entry, without the bits below what it maps. */
   addressOf(low: number, high: number): number;
+  /** Of an entry that maps a page: bits of {@link MARK}. */
+  marksOf(low: number, high: number): number;
+  /** Of an absent entry: swp_type, or -1, and swp_offset. */
+  swapTypeOf(low: number, high: number): number;
+  swapOffsetOf(low: number, high: number): number;
 }
 
 /** Tables of one process: 4 million map 8 TiB and more. */
@@ -58,10 +63,13 @@ export function walkUserTables(
       if (low === 0 && high === 0) continue;
       const kind = format.kindOf(low, high, left);
       const page = first + index * pages;
-      if (kind === ENTRY.page) {
-        const frame = Math.floor(format.addressOf(low, high) / 2 ** pageShift);
-        told.page(page, pages, frame - (frame % pages));
-      } else if (kind === ENTRY.absent) told.absent(page, pages);
+      if (kind === ENTRY.page || kind === ENTRY.special) {
+        const mapped = Math.floor(format.addressOf(low, high) / 2 ** pageShift);
+        const frame = mapped - (mapped % pages);
+        if (kind === ENTRY.special) told.special?.(page, pages, frame);
+        else told.page(page, pages, frame, format.marksOf(low, high));
+      } else if (kind === ENTRY.absent)
+        told.absent(page, pages, format.swapTypeOf(low, high), format.swapOffsetOf(low, high));
       else if (kind === ENTRY.table) {
         walk(format.addressOf(low, high), left - 1, page);
         // The image's cache may have let go of what the view shows: look again where it was.

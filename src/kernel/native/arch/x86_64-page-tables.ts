@@ -1,5 +1,6 @@
 import { ReadError } from '../../error.js';
 import { joinHalves } from '../../halves.js';
+import { MARK } from '../../kernel.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
 import { eachTable } from './each-table.js';
@@ -10,12 +11,16 @@ import { ENTRY, type EntryFormat } from './user-tables.js';
 
 const PRESENT = 1;
 const WRITABLE = 2;
+const ACCESSED = 0x20;
+const DIRTY = 0x40;
 /** PS: the entry maps 2 MiB or 1 GiB itself. */
 const LARGE = 0x80;
 /** PROTNONE of an entry that is not present, global of one that is. */
 const PROTECTED = 0x100;
 /** SOFTW1: the zero page, a device's memory. */
 const SPECIAL = 0x200;
+/** Of the upper half: dirty, and not writable, as a shadow stack would be (6.6). */
+const SAVED_DIRTY = 1 << 26;
 /** Of the upper half: not executable. */
 const NO_EXECUTE = 0x8000_0000;
 
@@ -144,6 +149,12 @@ export class X86PageTables {
       },
       addressOf: (low, high) =>
         (low & PRESENT) !== 0 ? this.#address(high, low) : this.#address(~high, ~low),
+      marksOf: (low, high) =>
+        ((low & DIRTY) !== 0 || (high & SAVED_DIRTY) !== 0 ? MARK.dirty : 0) |
+        ((low & ACCESSED) !== 0 ? MARK.young : 0),
+      // Bits 63 to 59, and 58 to 9 inverted (L1TF, asm/pgtable_64.h).
+      swapTypeOf: (_low, high) => high >>> 27,
+      swapOffsetOf: (low, high) => (~high & 0x07ff_ffff) * 2 ** 23 + (~low >>> 9),
     };
   }
 

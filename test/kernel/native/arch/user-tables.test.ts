@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { MARK } from '../../../../src/kernel/kernel.js';
 import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
 import {
   type EntryFormat,
@@ -18,7 +19,7 @@ function told(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] 
   walkUserTables(memory.image({}), format, root, {
     table: () => {},
     page: (page, pages, frame) => words.push(`${page}+${pages} → ${frame}`),
-    absent: (page, pages) => words.push(`${page}+${pages} absent`),
+    absent: (page, pages, type, offset) => words.push(`${page}+${pages} absent, ${type}:${offset}`),
     missing: (page, pages, error) => words.push(`${page}+${pages} lost, ${error.code}`),
   });
   return words;
@@ -69,8 +70,9 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
   test('the zero page does not count, and what is swapped out is absent', () => {
     const { memory, format, entry } = made();
     entry(0x1000n, 0x5000n | 0x225n);
-    entry(0x2000n, 0x7fff_ffff_ff00_0000n);
-    expect(told(memory, format)).toEqual(['2+1 absent']);
+    // As pte_to_swp_entry takes it apart: area 2, page 0x12345 of it.
+    entry(0x2000n, (2n << 59n) | ((~0x1_2345n & ((1n << 50n) - 1n)) << 9n));
+    expect(told(memory, format)).toEqual([`2+1 absent, 2:${0x1_2345}`]);
   });
 
   test('tables that lead into each other are told, and end', () => {
@@ -116,4 +118,65 @@ describe.each([
       `${Number(last / page)}+1 → 7`,
     ]);
   });
+
+  // PAGE_NONE: valid is cleared, PXN and UXN are set, and bit 58 (PTE_PROT_NONE) up to 6.9; nG stays, which says it since.
+  test.each([
+    ['up to 6.9', 1n << 58n],
+    ['since 6.10', 0n],
+  ])('pages and blocks that nobody may touch count, %s', (_when, own) => {
+    const memory = new SparseMemory();
+    const writer = new Arm64TableWriter(memory, 0x4010_0000, shape);
+    const format = new Arm64PageTables(memory.image({}), 0x4010_0000, {
+      pageShift: Math.log2(shape.page),
+      tableBits: shape.bits,
+      addressBits: shape.bits,
+    }).userEntries;
+    const page = BigInt(shape.page);
+    const block = blockBytes(shape, 1);
+    const perTable = shape.page / 8;
+    const hide = (at: number) => {
+      const entry = memory.read(at, 8).getBigUint64(0, true);
+      // What software may use, and the writer fills.
+      const plain = entry & ~((0xfn << 55n) | 1n);
+      memory.writeWord(at, plain | (3n << 53n) | own);
+    };
+    hide(writer.map(page, 9n * page, 0, { special: false }));
+    hide(writer.map(BigInt(4 * block), BigInt(2 * block), 1, { special: false }));
+    // A swap entry: bits 1 and 0 are clear; page frame 0xfffff, on its way elsewhere.
+    memory.writeWord(writer.map(3n * page, page), (1n << 12n) | (7n << 6n));
+    memory.writeWord(
+      writer.map(BigInt(6 * block), BigInt(block), 1),
+      (0xf_ffffn << 8n) | (30n << 2n),
+    );
+    expect(told(memory, format, 0x4010_0000)).toEqual([
+      '1+1 → 9',
+      '3+1 absent, -1:0',
+      `${4 * perTable}+${perTable} → ${2 * perTable}`,
+      `${6 * perTable}+${perTable} absent, -1:0`,
+    ]);
+  });
+});
+
+test('what is dirty and what was used is told', () => {
+  const memory = new SparseMemory();
+  const writer = new PageTableWriter(memory, ROOT, 4);
+  const marks: number[] = [];
+  for (const [index, bits] of [0n, 0x20n, 0x40n, 0x60n].entries()) {
+    const address = BigInt(index + 1) << 12n;
+    writer.map(address, 0x8000);
+    const at = writer.entryAt(Math.max(...memory.pages.keys()) * 4096, address, 1);
+    memory.writeWord(at, 0x8007n | bits);
+  }
+  walkUserTables(
+    memory.image({}),
+    new X86PageTables(memory.image({}), ROOT, 4, 0n).userEntries,
+    ROOT,
+    {
+      table: () => {},
+      page: (_page, _pages, _frame, own) => marks.push(own),
+      absent: () => {},
+      missing: () => {},
+    },
+  );
+  expect(marks).toEqual([0, MARK.young, MARK.dirty, MARK.dirty | MARK.young]);
 });
