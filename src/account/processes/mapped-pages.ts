@@ -3,6 +3,7 @@ import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
+import { hugeZeroFrame } from '../../walk/processes/huge-zero.js';
 
 /** What the page tables of an address space map, in base pages. */
 export interface MappedPages {
@@ -15,8 +16,26 @@ export interface MappedPages {
   readonly proportional: number;
   /** Pages that have one mapping. */
   readonly alone: number;
-  /** Page tables, the top one among them. */
+  /** Page tables, the top one among them, and those that are kept to split huge pages by. */
   readonly tables: number;
+}
+
+/** Is told of what an address space maps; see {@link UserPages}. */
+export interface MappedVisitor {
+  /**
+   * An entry of its page tables.
+   *
+   * @param index place of its first frame in the map of frames
+   */
+  page(page: number, pages: number, frame: number, index: number, marks: number): void;
+  absent?(page: number, pages: number, type: number, offset: number): void;
+}
+
+interface Tables {
+  /** Those that were met. */
+  readonly tables: number;
+  /** One for each huge page that is anonymous or of zeros, to split it by (pgtable_trans_huge_deposit). */
+  readonly spare: number;
 }
 
 /**
@@ -28,6 +47,7 @@ export class MappingCounts {
   readonly #frames: FrameMap;
   readonly #kinds: Uint8Array;
   readonly #counts: Uint32Array;
+  readonly #hugeZero: number;
 
   /** @param kinds of each frame */
   constructor(kernel: Kernel, frames: FrameMap, kinds: Uint8Array) {
@@ -35,6 +55,7 @@ export class MappingCounts {
     this.#frames = frames;
     this.#kinds = kinds;
     this.#counts = new Uint32Array(frames.size);
+    this.#hugeZero = hugeZeroFrame(kernel);
   }
 
   /**
@@ -42,54 +63,80 @@ export class MappingCounts {
    *
    * @throws {ReadError} if not all its page tables can be read; {@link KernelError} `damaged`
    */
-  add({ pgd }: AddressSpace): void {
+  add(space: AddressSpace): void {
     const counts = this.#counts;
-    this.#walk(pgd, (index) => {
+    this.#eachFrame(space, (index) => {
       counts[index]!++;
     });
   }
 
+  /** How often the frame at a place is mapped: once where it has been mapped since they were counted. */
+  at(index: number): number {
+    return Math.max(this.#counts[index]!, 1);
+  }
+
+  /** What the scan said of the frame at a place. */
+  kindAt(index: number): number {
+    return this.#kinds[index]!;
+  }
+
   /** What an address space that was counted in maps. @throws as add */
-  of({ pgd }: AddressSpace): MappedPages {
+  of(space: AddressSpace): MappedPages {
     let [anonymous, shmem, file, hugetlb, proportional, alone] = [0, 0, 0, 0, 0, 0];
-    const tables = this.#walk(pgd, (index) => {
+    const { tables, spare } = this.#eachFrame(space, (index) => {
       const kind = this.#kinds[index];
       if (kind === KIND.hugetlb) {
         hugetlb++;
         return;
       }
-      if (kind === KIND.anonymous || kind === KIND['swap-cache']) anonymous++;
+      if (this.#isAnonymous(index)) anonymous++;
       else if (kind === KIND.shmem) shmem++;
       else file++;
-      const count = this.#counts[index]!;
-      // On a running kernel it may have been mapped since they were counted.
-      proportional += 1 / Math.max(count, 1);
-      if (count <= 1) alone++;
+      const count = this.at(index);
+      proportional += 1 / count;
+      if (count === 1) alone++;
     });
-    return { anonymous, shmem, file, hugetlb, proportional, alone, tables };
+    return { anonymous, shmem, file, hugetlb, proportional, alone, tables: tables + spare };
   }
 
-  /** @returns how many tables there are */
-  #walk(pgd: bigint, visit: (index: number) => void): number {
-    let tables = 0;
+  /** Goes through the entries of an address space, in the order of its addresses. @throws as add */
+  walk({ pgd }: AddressSpace, visitor: MappedVisitor): Tables {
+    let [tables, spare] = [0, 0];
     let lost: ReadError | undefined;
     const told: UserPages = {
-      page: (_page, pages, frame) => {
-        const first = this.#frames.indexOf(frame);
-        if (first < 0) return;
-        const end = Math.min(first + pages, this.#kinds.length);
-        for (let index = first; index < end; index++) visit(index);
+      page: (page, pages, frame, marks) => {
+        const index = this.#frames.indexOf(frame);
+        if (index < 0) return;
+        const isZero = pages > 1 && frame === this.#hugeZero;
+        if (isZero || (pages > 1 && this.#isAnonymous(index))) spare++;
+        if (!isZero) visitor.page(page, pages, frame, index, marks);
+      },
+      special: (_page, pages, frame) => {
+        if (pages > 1 && frame === this.#hugeZero) spare++;
       },
       table: () => {
         tables++;
       },
-      absent: () => {},
+      absent: (page, pages, type, offset) => visitor.absent?.(page, pages, type, offset),
       missing: (_page, _pages, error) => {
         lost ??= error;
       },
     };
     this.#kernel.userPages?.(pgd, told);
     if (lost) throw lost;
-    return tables;
+    return { tables, spare };
+  }
+
+  #isAnonymous(index: number): boolean {
+    const kind = this.#kinds[index];
+    return kind === KIND.anonymous || kind === KIND['swap-cache'];
+  }
+
+  #eachFrame(space: AddressSpace, visit: (index: number) => void): Tables {
+    const page = (_page: number, pages: number, _frame: number, first: number): void => {
+      const end = Math.min(first + pages, this.#kinds.length);
+      for (let index = first; index < end; index++) visit(index);
+    };
+    return this.walk(space, { page });
   }
 }
