@@ -7,6 +7,7 @@ import { EXIT, UsageError } from './failure.js';
 import { sourceWords } from './kernel-source.js';
 import { printAnswer, printWarnings } from './output.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './procs-options.js';
+import { seenSockets } from './procs-sockets.js';
 import { Progress } from './progress.js';
 import { terminalWidth } from './terminal-width.js';
 
@@ -22,9 +23,8 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
   const choose = (found: ProcsAnswer): ChosenProcs => {
     const select = selection(options);
     const picked = chosen(found, { sort: SORT_WORDS[sort], by, select }, nameOf);
-    const asked = options.pid !== undefined || options.container !== undefined;
-    if (asked && picked.processes.length === 0)
-      throw new WalkError('no-such-pid', 'no process is as --pid and --container say');
+    if (options.container !== undefined && picked.processes.length === 0)
+      throw new WalkError('no-such-pid', 'no process is as --container says');
     return picked;
   };
   const toText = (found: ChosenProcs, width: number | null) =>
@@ -58,15 +58,6 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
     toJson: procsJson,
     toText,
   });
-}
-
-/** What ss tells of sockets, which skcheck's estimate is made of. */
-async function seenSockets() {
-  const [{ liveHost }, { socketsOfProcesses }] = await Promise.all([
-    import('../host/live.js'),
-    import('../diagnosis/sockets-of-processes.js'),
-  ]);
-  return socketsOfProcesses(liveHost, process.geteuid?.() === 0);
 }
 
 /** The names in /etc/passwd; a user who is in none has a number. */

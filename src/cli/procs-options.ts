@@ -38,7 +38,7 @@ export function selection({ pid, container }: ProcsOptions): (process: ProcessFi
   return (process) => {
     if (container !== undefined && !process.cgroup?.container?.startsWith(container)) return false;
     if (pid === undefined) return true;
-    if (container === undefined) return process.pid === pid;
+    if (container === undefined) return process.pid === pid || process.sharedWith.includes(pid);
     return process.nsPids.at(-1) === pid;
   };
 }

@@ -1,6 +1,8 @@
+import type { Mapping } from '../../mapping-records.js';
 import type { ProcessMemoryRecord, ProcessRecords } from '../../process-records.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { ProcsAnswer } from './answer.js';
+import type { ProcessAnswer } from './mappings.js';
 import { type NetworkEstimate, ownBytes, type ProcessFigures } from './process.js';
 
 /** What was seen of the sockets of processes. */
@@ -52,6 +54,20 @@ function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigu
     ...{ network, networkEstimate },
     complete: process.complete && networkEstimate !== undefined,
   };
+}
+
+/** What /proc/PID/smaps told of one process, and the rest of /proc/PID. */
+export function hostProcess(
+  process: ProcessMemoryRecord,
+  mappings: readonly Mapping[],
+  sockets?: SeenSockets,
+): ProcessAnswer {
+  const alone = { kernelThreads: 0, zombies: 0, gone: 0, hidden: false };
+  const { processes, warnings, complete } = hostProcesses(
+    { processes: [process], ...alone },
+    sockets,
+  );
+  return { kernel: undefined, process: processes[0]!, mappings, warnings, complete };
 }
 
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {

@@ -21,7 +21,21 @@ import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
 import type { ProcsAnswer } from './answer.js';
 import { type MappedPages, MappingCounts } from './mapped-pages.js';
+import type { Mapped } from './mappings.js';
 import { ownBytes, type ProcessFigures } from './process.js';
+
+/** All processes of a kernel, and what they map. */
+export interface ProcessSurvey extends Mapped {
+  readonly answer: ProcsAnswer;
+}
+
+/** What each process holds. @throws as surveyProcesses */
+export function kernelProcesses(
+  kernel: Kernel,
+  progress: (part: number) => void = () => {},
+): ProcsAnswer {
+  return surveyProcesses(kernel, progress).answer;
+}
 
 /**
  * What each process holds, by its page tables, and by the census what its sockets pin.
@@ -30,10 +44,7 @@ import { ownBytes, type ProcessFigures } from './process.js';
  * @throws {KernelError} `unsupported-layout` where the engine walks no page tables; `no-symbols`,
  *   `damaged`; {@link ReadError}: processes, RAM or its struct pages cannot be found
  */
-export function kernelProcesses(
-  kernel: Kernel,
-  progress: (part: number) => void = () => {},
-): ProcsAnswer {
+export function surveyProcesses(kernel: Kernel, progress: (part: number) => void): ProcessSurvey {
   if (!kernel.userPages)
     throw new KernelError(
       'unsupported-layout',
@@ -63,6 +74,8 @@ export function kernelProcesses(
       warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
     }
   }
+  // Of what others share with one that cannot be read, the shares are not known.
+  const shares = whole.size === spaces.length && missing === 0;
   const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
   const reader = new Reader(kernel, warnings);
   const processes = spaces.map((space) => {
@@ -71,11 +84,10 @@ export function kernelProcesses(
       // Who has no sockets pins nothing.
       pinned: network && (own?.pinned ?? 0),
       freed: network && (own?.freed ?? 0),
-      // Of what others share with one that cannot be read, the shares are not known.
-      shares: whole.size === spaces.length && missing === 0,
+      shares,
     });
   });
-  return {
+  const answer: ProcsAnswer = {
     kernel: kernel.facts,
     processes,
     ...othersOf(kernel, spaces, missing),
@@ -84,6 +96,7 @@ export function kernelProcesses(
     warnings: warnings.list(),
     complete: warnings.list().length === 0 && processes.every(({ complete }) => complete),
   };
+  return { answer, spaces, counts, whole: shares };
 }
 
 /** What a process counts and its page tables say. */

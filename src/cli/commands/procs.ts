@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
+import { UsageError } from '../failure.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { addGrowthOptions, asksGrowth } from '../procs-growth-options.js';
@@ -12,7 +13,8 @@ Examples:
   kdump-mem procs --live                     what each process of this machine really holds
   kdump-mem procs --live --by pod            the same by Kubernetes pod
   kdump-mem procs --live --sort swap         who was swapped out
-  kdump-mem procs --live --container 3f2a --pid 1   a process as its container numbers it
+  kdump-mem procs --live --pid 4711          what it maps, by file and kind
+  kdump-mem procs --live --container 3f2a --pid 1   the same, as its container numbers it
   kdump-mem procs --live --pid 4026532201:7  as the pid namespace of that inode number has it
   kdump-mem procs --live --pid 4711 --stacks 10   who allocates in it: perf records for 10 seconds
   kdump-mem procs --live --sockets           with about how much their sockets pin
@@ -46,11 +48,11 @@ export function registerProcs(program: Command): void {
     .addOption(
       new Option('--by <what>', 'add processes up by what they have in common').choices(GROUPINGS),
     )
-    .option('--pid <pid>', 'only this process; NS:PID as a pid namespace numbers it', parsePid)
+    .option('--pid <pid>', 'what this process maps; NS:PID as a pid namespace numbers it', parsePid)
     .option('--container <id>', 'only processes of this container; its id may be cut short')
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('--sockets', 'with --live: estimate by ss what the sockets of each pin')
-    .option('-v, --verbose', 'show all columns')
+    .option('-v, --verbose', 'show all columns; with --pid every mapping')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
@@ -69,6 +71,12 @@ async function answerProcs(given: GivenProcsOptions): Promise<void> {
   if (growth) {
     const { answerGrowth } = await import('../procs-growth.js');
     return answerGrowth(options);
+  }
+  if (options.pid !== undefined) {
+    if (options.by !== undefined)
+      throw new UsageError('--by adds processes up, and --pid asks for one: give one of them');
+    const { showMappings } = await import('../procs-mappings.js');
+    return showMappings(options);
   }
   const { listProcesses } = await import('../procs-list.js');
   await listProcesses(options);

@@ -41,11 +41,28 @@ const PF_KTHREAD = 0x0020_0000;
 /** Clock ticks a second in /proc (USER_HZ): 100 on every Linux that Node runs on. */
 const TICKS = 100;
 
+/** What a process is that has no memory. */
+export type WithoutMemory = 'kernel thread' | 'zombie' | 'gone';
+
+/**
+ * One process, its sums as they are read of it.
+ *
+ * @throws {HostError} what `sumsOf` throws, but for `gone`
+ */
+export function readProcess(
+  source: HostSource,
+  pid: number,
+  sumsOf: (source: HostSource, folder: string) => SmapsSums | undefined,
+): ProcessMemoryRecord | WithoutMemory {
+  return readOne(source, pid, () => readUptime(source), sumsOf);
+}
+
 function readOne(
   source: HostSource,
   pid: number,
   clock: () => number | null,
-): ProcessMemoryRecord | 'kernel thread' | 'zombie' | 'gone' {
+  sumsOf = smapsOf,
+): ProcessMemoryRecord | WithoutMemory {
   const folder = `/proc/${pid}`;
   try {
     const stat = source.readText(`${folder}/stat`);
@@ -57,7 +74,7 @@ function readOne(
     const started = countIn(fields[19]);
     if ((flags & PF_KTHREAD) !== 0) return 'kernel thread';
     const status = statusOf(source.readText(`${folder}/status`));
-    const sums = smapsOf(source, folder);
+    const sums = sumsOf(source, folder);
     // A zombie has let go of its memory; so has, for a moment, one that ends while it is read.
     if (!sums && !status.sizes) return state === 'Z' ? 'zombie' : 'gone';
     const uptime = clock();

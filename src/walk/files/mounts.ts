@@ -32,6 +32,8 @@ export class Mounts {
   /** Since 6.18 the mounts of a file system are a chain of their own. */
   readonly #chain: 'mnt_next_for_sb' | undefined;
   readonly #instance: bigint;
+  /** Bytes from a `struct mount` to the vfsmount in it. */
+  readonly #inMount: bigint;
   readonly #all = new Map<bigint, readonly Mount[]>();
   #init: bigint | undefined;
 
@@ -41,6 +43,7 @@ export class Mounts {
     this.#mount = new StructReader(kernel, 'mount', [
       ...(['mnt.mnt_root', 'mnt_parent', 'mnt_mountpoint', 'mnt_ns'] as const),
     ]);
+    this.#inMount = BigInt(new StructReader(kernel, 'mount', ['mnt']).offset('mnt'));
     this.#superBlock = new StructReader(kernel, 'super_block', ['s_mounts']);
     const chain = kernel.struct('mount')?.member('mnt_next_for_sb');
     this.#chain = chain ? 'mnt_next_for_sb' : undefined;
@@ -59,6 +62,11 @@ export class Mounts {
     const above = new Set(up);
     const fit = this.#mountsOf(superBlock).filter(({ root }) => above.has(root));
     return fit.find(({ of }) => of === 'init') ?? fit.find(({ of }) => of === 'other');
+  }
+
+  /** The mount that a `struct vfsmount` is part of. @throws {ReadError} */
+  at(vfsmount: bigint): Mount {
+    return this.read(vfsmount - this.#inMount);
   }
 
   /** @throws {ReadError} */

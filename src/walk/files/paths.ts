@@ -94,6 +94,25 @@ export class Paths {
     return { path: this.#throughMounts(up, mount), mounts: mount.of, deleted };
   }
 
+  /**
+   * The path of an open file, by its own dentry and mount (`struct path`).
+   *
+   * @param mount address of its `struct vfsmount`
+   * @returns with `own`: a file of the kernel's that never had a place (memfd, System V)
+   * @throws {ReadError}; {@link KernelError} `damaged`
+   */
+  ofPlace(dentry: bigint, mount: bigint): FilePath & { readonly own: boolean } {
+    const { unhashed, parent } = this.#name(dentry);
+    const up = this.#up(dentry);
+    const on = this.#mounts.at(mount);
+    const deleted = unhashed && parent !== dentry;
+    if (on.of === 'none') {
+      const own = parent === dentry && dentry !== on.root;
+      return { path: this.#unmounted(up), mounts: 'none', deleted, own };
+    }
+    return { path: this.#throughMounts(up, on), mounts: on.of, deleted, own: false };
+  }
+
   /** Of several links one that has a name yet. */
   #named(dentries: bigint): bigint | undefined {
     const what = 'the dentries of an inode';

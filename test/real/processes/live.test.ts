@@ -68,9 +68,7 @@ describe('processes of this machine', () => {
     for (const index of KINDS.keys()) expect(of(index)?.complete).toBe(true);
   });
 
-  test('--pid asks for one, and one that is not there ends with status 4', async () => {
-    const [first = 0] = pids();
-    expect((await asked('--pid', String(first))).processes.map(({ pid }) => pid)).toEqual([first]);
+  test('a pid that is not there ends with status 4', async () => {
     await expect(kdumpMem('procs', '--live', '--pid', '4194303')).resolves.toMatchObject({
       status: 4,
       stdout: '',

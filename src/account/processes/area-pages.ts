@@ -1,0 +1,195 @@
+import { ReadError } from '../../kernel/error.js';
+import { type Kernel, MARK } from '../../kernel/kernel.js';
+import type { MappingSizes } from '../../mapping-records.js';
+import { KIND } from '../../walk/memory/page-kinds.js';
+import type { AddressSpace } from '../../walk/processes/address-spaces.js';
+import { MappedPageReader } from '../../walk/processes/mapped-page.js';
+import { type ProcessArea, VM } from '../../walk/processes/process-areas.js';
+import { StructReader } from '../../walk/struct-reader.js';
+import type { MappedVisitor, MappingCounts } from './mapped-pages.js';
+
+/** A mapping, and what its pages come to; counts are of base pages. */
+export class AreaPages {
+  readonly area: ProcessArea;
+  /** Pages of the process's addresses. */
+  readonly first: number;
+  readonly end: number;
+  /** Address of its file's `struct address_space`; 0n: it has none. */
+  readonly mapping: bigint;
+  resident = 0;
+  proportional = 0;
+  readonly private = { clean: 0, dirty: 0 };
+  readonly shared = { clean: 0, dirty: 0 };
+  referenced = 0;
+  anonymous = 0;
+  readonly huge = { anonymous: 0, shmem: 0, file: 0 };
+  readonly hugetlb = { private: 0, shared: 0 };
+  /** Entries of swap areas, and their numbers there; without: of what kind they are cannot be told. */
+  readonly swap: SwapEntry[] = [];
+  untold = 0;
+  /** Pages whose `struct page` cannot be read. */
+  unread = 0;
+
+  constructor(area: ProcessArea, pageSize: number, mapping: bigint) {
+    this.area = area;
+    this.first = Number(area.start / BigInt(pageSize));
+    this.end = Number(area.end / BigInt(pageSize));
+    this.mapping = mapping;
+  }
+
+  /** What smaps says of it, without swap. @param bytes of base pages */
+  sizes(bytes: (pages: number) => number): Omit<MappingSizes, 'swap' | 'swapPss'> {
+    const told = (pages: number) => (this.unread > 0 ? null : bytes(pages));
+    return {
+      rss: bytes(this.resident),
+      pss: bytes(this.proportional),
+      privateClean: told(this.private.clean),
+      privateDirty: told(this.private.dirty),
+      sharedClean: told(this.shared.clean),
+      sharedDirty: told(this.shared.dirty),
+      referenced: told(this.referenced),
+      anonymous: told(this.anonymous),
+      anonymousHuge: told(this.huge.anonymous),
+      shmemHuge: told(this.huge.shmem),
+      fileHuge: told(this.huge.file),
+      privateHugetlb: bytes(this.hugetlb.private),
+      sharedHugetlb: bytes(this.hugetlb.shared),
+      locked: (this.area.flags & VM.locked) === 0n ? 0 : bytes(this.proportional),
+    };
+  }
+}
+
+export interface SwapEntry {
+  readonly type: number;
+  readonly offset: number;
+}
+
+/** What is odd about the pages of a process. */
+export interface Oddities {
+  /** Pages in no mapping, and the first one's number. */
+  outside: number;
+  firstOutside: number;
+  /** Pages that say that they belong elsewhere, and what the first of them says. */
+  strays: number;
+  firstStray: string;
+  whyUnread: ReadError | undefined;
+}
+
+/**
+ * Gives each page that an address space maps to its mapping. Each page's `struct page` must name the file of
+ * that mapping, and the place in it.
+ *
+ * @param areas in the order of their addresses
+ * @throws as MappingCounts.walk
+ */
+export function pagesOfAreas(
+  kernel: Kernel,
+  space: AddressSpace,
+  counts: MappingCounts,
+  areas: readonly AreaPages[],
+): Oddities {
+  const walk = new Walk(kernel, counts, areas);
+  counts.walk(space, walk);
+  return walk.oddities;
+}
+
+/** The files of mappings, by their `struct file`s, for {@link AreaPages}. */
+export class FileMappings {
+  readonly #file;
+
+  constructor(kernel: Kernel) {
+    this.#file = new StructReader(kernel, 'file', ['f_mapping']);
+  }
+
+  /** @throws {ReadError} */
+  of({ file }: ProcessArea): bigint {
+    return file === 0n ? 0n : this.#file.read(file).pointer('f_mapping');
+  }
+}
+
+class Walk implements MappedVisitor {
+  readonly oddities: Oddities = {
+    ...{ outside: 0, firstOutside: 0, strays: 0, firstStray: '' },
+    whyUnread: undefined,
+  };
+  readonly #counts: MappingCounts;
+  readonly #areas: readonly AreaPages[];
+  readonly #read: MappedPageReader;
+  readonly #held: boolean;
+  #at = 0;
+
+  constructor(kernel: Kernel, counts: MappingCounts, areas: readonly AreaPages[]) {
+    this.#counts = counts;
+    this.#areas = areas;
+    this.#read = new MappedPageReader(kernel);
+    // A running kernel moves pages between two looks.
+    this.#held = !kernel.facts.live;
+  }
+
+  page(page: number, pages: number, frame: number, index: number, marks: number): void {
+    const area = this.#areaOf(page, pages);
+    if (!area) {
+      if (this.oddities.outside === 0) this.oddities.firstOutside = page;
+      this.oddities.outside += pages;
+      return;
+    }
+    const kind = this.#counts.kindAt(index);
+    if (kind === KIND.hugetlb) {
+      if (this.#counts.at(index) > 1) area.hugetlb.shared += pages;
+      else area.hugetlb.private += pages;
+      return;
+    }
+    const facts = this.#facts(area, page, frame);
+    const dirty = (marks & MARK.dirty) !== 0 || (facts?.dirty ?? false) ? 'dirty' : 'clean';
+    area.resident += pages;
+    if (facts?.anonymous) area.anonymous += pages;
+    if ((marks & MARK.young) !== 0 || facts?.referenced) area.referenced += pages;
+    if (pages > 1) {
+      if (facts?.anonymous) area.huge.anonymous += pages;
+      else if (kind === KIND.shmem) area.huge.shmem += pages;
+      else area.huge.file += pages;
+    }
+    for (let at = 0; at < pages; at++) {
+      const count = this.#counts.at(index + at);
+      area.proportional += 1 / count;
+      if (count > 1) area.shared[dirty]++;
+      else area.private[dirty]++;
+    }
+  }
+
+  absent(page: number, pages: number, type: number, offset: number): void {
+    const area = this.#areaOf(page, pages);
+    if (!area || pages > 1) return;
+    if (type < 0) area.untold++;
+    else area.swap.push({ type, offset });
+  }
+
+  #areaOf(page: number, pages: number): AreaPages | undefined {
+    while (this.#at < this.#areas.length && this.#areas[this.#at]!.end <= page) this.#at++;
+    const area = this.#areas[this.#at];
+    return area && page >= area.first && page + pages <= area.end ? area : undefined;
+  }
+
+  #facts(area: AreaPages, page: number, frame: number): MappedPageReader | undefined {
+    try {
+      this.#read.read(frame);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      area.unread++;
+      this.oddities.whyUnread ??= error;
+      return undefined;
+    }
+    const { mapping, index, anonymous } = this.#read;
+    if (!this.#held || index === undefined) return this.#read;
+    const place = area.area.pageOffset + BigInt(page - area.first);
+    const elsewhere = !anonymous && mapping !== area.mapping;
+    if (elsewhere || index !== place) {
+      if (this.oddities.strays === 0)
+        this.oddities.firstStray = elsewhere
+          ? `page frame ${frame}, which belongs to another file`
+          : `page frame ${frame}, which is page ${index} of its file or memory, as page ${place}`;
+      this.oddities.strays++;
+    }
+    return this.#read;
+  }
+}

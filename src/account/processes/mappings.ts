@@ -1,0 +1,131 @@
+import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import type { Mapping } from '../../mapping-records.js';
+import { type AddressSpace, spaceName } from '../../walk/processes/address-spaces.js';
+import { AreaNames } from '../../walk/processes/area-names.js';
+import { type ProcessArea, ProcessAreaReader, VM } from '../../walk/processes/process-areas.js';
+import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
+import { ShmemSwapReader } from '../../walk/processes/shmem-swap.js';
+import type { Warning, Warnings } from '../../walk/warnings.js';
+import { codeOf } from '../memory/missed.js';
+import { AreaPages, FileMappings, pagesOfAreas } from './area-pages.js';
+import type { MappingCounts } from './mapped-pages.js';
+import type { ProcessFigures } from './process.js';
+import { type Swapped, swappedOf } from './swap-shares.js';
+
+/** The answer to `procs --pid`: one process, and what it maps. */
+export interface ProcessAnswer {
+  /** Undefined: /proc told it, and no kernel's memory was read. */
+  readonly kernel: KernelFacts | undefined;
+  readonly process: ProcessFigures;
+  /** In the order of their addresses. */
+  readonly mappings: readonly Mapping[];
+  readonly warnings: readonly Warning[];
+  readonly complete: boolean;
+}
+
+/**
+ * What an address space of a dump maps.
+ *
+ * @param counts how often each frame is mapped, of all spaces
+ * @param whole every page table of every process could be read: else shares are not known
+ * @param warnings takes what contradicts, and what cannot be read
+ */
+export function mappingsOf(
+  kernel: Kernel,
+  space: AddressSpace,
+  { spaces, counts, whole }: Mapped,
+  warnings: Warnings,
+): Mapping[] {
+  const said = (error: unknown, what = '') =>
+    warnings.add(codeOf(error), `${spaceName(space)}: ${what}${(error as Error).message}`);
+  const doubt = (message: string) => warnings.add('corrupt', `${spaceName(space)} ${message}`);
+  const { pageSize } = kernel.facts;
+  const found = new ProcessAreaReader(kernel).read(space.mm);
+  for (const error of found.doubts) said(error);
+  const files = new FileMappings(kernel);
+  const areas = found.areas.map((area) => {
+    let mapping = 0n;
+    try {
+      mapping = files.of(area);
+    } catch (error) {
+      said(error);
+    }
+    return new AreaPages(area, pageSize, mapping);
+  });
+  const odd = pagesOfAreas(kernel, space, counts, areas);
+  if (odd.outside > 0)
+    doubt(
+      `has ${odd.outside} pages in no mapping, the first at 0x${(odd.firstOutside * pageSize).toString(16)}`,
+    );
+  if (odd.strays > 0)
+    doubt(`has ${odd.strays} pages that belong elsewhere: it maps ${odd.firstStray}`);
+  if (odd.whyUnread) said(odd.whyUnread);
+  const counted = new ResidentCountReader(kernel).read(space).swapped;
+  const swapped = swappedOf(kernel, areas, counted, spaces, counts);
+  const entries = swapped?.reduce((sum, { pages }) => sum + pages, 0);
+  if (entries === undefined)
+    warnings.add(
+      'unsupported-layout',
+      `${spaceName(space)} counts ${counted} pages in swap: of which mapping they are cannot be told`,
+    );
+  else if (entries !== counted && !kernel.facts.live && !space.running)
+    doubt(`counts ${counted} pages in swap, and its page tables have ${entries}`);
+  const shmem = new ShmemSwapReader(kernel);
+  const names = new AreaNames(kernel);
+  return areas.map((pages, index) => {
+    const { area } = pages;
+    let [name, kind] = ['', 'anonymous' as Mapping['kind']];
+    let ofFile: Swapped | undefined;
+    try {
+      ofFile = shmem.of(area, pageSize);
+      ({ name, kind } = names.of(area, found, space.mm));
+    } catch (error) {
+      said(error, 'what is mapped: ');
+    }
+    const both = sumOfSwap(swapped?.[index], ofFile);
+    const bytes = (count: number) => Math.round(count * pageSize);
+    const sizes = pages.sizes(bytes);
+    return {
+      start: area.start,
+      end: area.end,
+      permissions: permissionsOf(area),
+      offset: area.file === 0n ? 0n : area.pageOffset * BigInt(pageSize),
+      ...{ name, kind },
+      ...(whole ? sizes : { ...sizes, ...SHARES_UNKNOWN }),
+      swap: both === undefined ? null : bytes(both.pages),
+      swapPss: both?.proportional === undefined ? null : bytes(both.proportional),
+    };
+  });
+}
+
+/** All address spaces of a dump, and what they map. */
+export interface Mapped {
+  readonly spaces: readonly AddressSpace[];
+  readonly counts: MappingCounts;
+  readonly whole: boolean;
+}
+
+/** Of what others share with one that cannot be read, the shares are not known. */
+const SHARES_UNKNOWN = {
+  ...{ pss: null, locked: null, privateClean: null, privateDirty: null },
+  ...{ sharedClean: null, sharedDirty: null, privateHugetlb: null, sharedHugetlb: null },
+} as const;
+
+function sumOfSwap(own: Swapped | undefined, ofFile: Swapped | undefined): Swapped | undefined {
+  if (!own || !ofFile) return undefined;
+  return {
+    pages: own.pages + ofFile.pages,
+    // What of a file is in swap smaps leaves out of SwapPss.
+    proportional: own.proportional,
+  };
+}
+
+function permissionsOf({ flags }: ProcessArea): string {
+  const letter = (flag: bigint, text: string, none = '-') => ((flags & flag) === 0n ? none : text);
+  return [
+    letter(VM.read, 'r'),
+    letter(VM.write, 'w'),
+    letter(VM.execute, 'x'),
+    letter(VM.mayShare, 's', 'p'),
+  ].join('');
+}

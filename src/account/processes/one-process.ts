@@ -1,0 +1,40 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { Warnings } from '../../walk/warnings.js';
+import { codeOf } from '../memory/missed.js';
+import { surveyProcesses } from './kernel.js';
+import { mappingsOf, type ProcessAnswer } from './mappings.js';
+import { onlyOne } from './only-one.js';
+import type { ProcessFigures } from './process.js';
+
+/**
+ * One process of a dump, and what it maps.
+ *
+ * @throws {WalkError} `no-such-pid`; and as surveyProcesses
+ */
+export function kernelProcess(
+  kernel: Kernel,
+  select: (process: ProcessFigures) => boolean,
+  progress: (part: number) => void = () => {},
+): ProcessAnswer {
+  const survey = surveyProcesses(kernel, progress);
+  const { answer, spaces } = survey;
+  const process = onlyOne(answer.processes, select);
+  const space = spaces[answer.processes.indexOf(process)]!;
+  const warnings = new Warnings();
+  for (const { code, message } of answer.warnings) warnings.add(code, message);
+  const before = warnings.list().length;
+  let mappings: ProcessAnswer['mappings'] = [];
+  try {
+    mappings = mappingsOf(kernel, space, survey, warnings);
+  } catch (error) {
+    warnings.add(codeOf(error), `what pid ${process.pid} maps: ${(error as Error).message}`);
+  }
+  const agree = warnings.list().length === before;
+  return {
+    kernel: kernel.facts,
+    process,
+    mappings,
+    warnings: warnings.list(),
+    complete: answer.complete && agree,
+  };
+}

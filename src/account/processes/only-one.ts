@@ -1,0 +1,23 @@
+import { WalkError } from '../../walk/error.js';
+import type { ProcessFigures } from './process.js';
+
+/**
+ * The one process that is chosen.
+ *
+ * @throws {WalkError} `no-such-pid` if none is, or several are
+ */
+export function onlyOne(
+  processes: readonly ProcessFigures[],
+  select: (process: ProcessFigures) => boolean,
+): ProcessFigures {
+  const [first, ...others] = processes.filter(select);
+  if (!first) throw new WalkError('no-such-pid', 'no process is as --pid and --container say');
+  if (others.length > 0) {
+    const pids = [first, ...others].map(({ pid }) => pid).join(', ');
+    throw new WalkError(
+      'no-such-pid',
+      `--pid and --container fit several processes, pid ${pids} of the machine: write more of the container’s id`,
+    );
+  }
+  return first;
+}

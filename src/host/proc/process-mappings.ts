@@ -1,0 +1,104 @@
+import {
+  kindOfMapping,
+  MAPPING_SIZES,
+  type Mapping,
+  type MappingSizes,
+} from '../../mapping-records.js';
+import type { ProcessMemoryRecord } from '../../process-records.js';
+import type { HostSource } from '../host-source.js';
+import { optionalText } from './process.js';
+import { readProcess, type WithoutMemory } from './process-memory.js';
+import { sumSmaps } from './smaps.js';
+
+/** A process of a host, and what it maps, both of one look at /proc/PID/smaps. */
+export interface MappedProcess {
+  readonly process: ProcessMemoryRecord;
+  readonly mappings: readonly Mapping[];
+}
+
+/** @throws {HostError} `denied`: it may not be looked at */
+export function readMappings(source: HostSource, pid: number): MappedProcess | WithoutMemory {
+  let text = '';
+  const process = readProcess(source, pid, (_, folder) => {
+    text = source.readText(`${folder}/smaps`);
+    return sumSmaps(text);
+  });
+  if (typeof process === 'string') return process;
+  const mounts = fileSystemsOf(optionalText(source, `/proc/${pid}/mountinfo`));
+  return { process, mappings: parseSmaps(text, mounts) };
+}
+
+/** Addresses, permissions, offset, device, inode, name (show_map_vma in fs/proc/task_mmu.c). */
+const HEADER =
+  /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) \d+ *(.*)$/;
+
+const FIELD = /^(\w{1,24}):\s+(\d{1,15}) kB$/;
+
+const SIZE_NAMES = new Map<string, keyof MappingSizes>(
+  Object.entries(MAPPING_SIZES).map(([size, name]) => [name, size as keyof MappingSizes]),
+);
+
+const UNKNOWN = Object.fromEntries(
+  Object.keys(MAPPING_SIZES).map((name) => [name, null]),
+) as Readonly<Record<keyof MappingSizes, null>>;
+
+/**
+ * Mappings as /proc/PID/smaps lists them.
+ *
+ * @param mounts types of file systems that are mounted, by `major:minor`
+ */
+export function parseSmaps(text: string, mounts: ReadonlyMap<string, string>): Mapping[] {
+  const mappings: Mapping[] = [];
+  let [header, flags]: [RegExpExecArray | null, readonly string[]] = [null, []];
+  let sizes: Record<keyof MappingSizes, number | null> = { ...UNKNOWN };
+  const end = () => {
+    if (header) mappings.push({ ...placed(header, flags, mounts), ...sizes });
+    [sizes, flags] = [{ ...UNKNOWN }, []];
+  };
+  for (const line of text.split('\n')) {
+    const begins = HEADER.exec(line);
+    if (begins) {
+      end();
+      header = begins;
+    } else if (line.startsWith('VmFlags:')) flags = line.slice(8).trim().split(' ');
+    else {
+      const [, name = '', kilobytes] = FIELD.exec(line) ?? [];
+      const size = SIZE_NAMES.get(name);
+      if (size !== undefined) sizes[size] = Number(kilobytes) * 1024;
+    }
+  }
+  end();
+  return mappings;
+}
+
+function placed(
+  header: RegExpExecArray,
+  flags: readonly string[],
+  mounts: ReadonlyMap<string, string>,
+): Pick<Mapping, 'start' | 'end' | 'permissions' | 'offset' | 'name' | 'kind'> {
+  const [, start, end, permissions = '', offset, major = '', minor = '', name = ''] = header;
+  const device = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}`;
+  return {
+    start: BigInt(`0x${start}`),
+    end: BigInt(`0x${end}`),
+    permissions,
+    offset: BigInt(`0x${offset}`),
+    name,
+    kind: kindOfMapping(name, {
+      hugetlb: flags.includes('ht'),
+      device: flags.includes('io') || flags.includes('pf'),
+      fsType: mounts.get(device),
+    }),
+  };
+}
+
+/** Types by `major:minor`, of /proc/PID/mountinfo (Documentation/filesystems/proc.rst, 3.5). */
+export function fileSystemsOf(text: string): Map<string, string> {
+  const types = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const device = /^\d+ \d+ (\d+:\d+) /.exec(line)?.[1];
+    const type = / - (\S+) /.exec(line)?.[1];
+    if (device !== undefined && type !== undefined) types.set(device, type);
+  }
+  return types;
+}

@@ -1,0 +1,132 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { kindOfMapping, type MappingKind } from '../../mapping-records.js';
+import { FileSystems } from '../files/file-systems.js';
+import { Paths } from '../files/paths.js';
+import { SlabCacheNames } from '../memory/slab-cache-names.js';
+import { PageReader } from '../pages/pages.js';
+import { StructReader } from '../struct-reader.js';
+import { textAt } from '../text-at.js';
+import { type ProcessArea, type ProcessAreas, VM } from './process-areas.js';
+
+/** How a mapping is called, and what it shows. */
+export interface AreaName {
+  /** As /proc/PID/maps has it; hostile. */
+  readonly name: string;
+  readonly kind: MappingKind;
+}
+
+/** ANON_VMA_NAME_MAX_LEN is 80; names of special mappings are shorter. */
+const MOST_NAME = 128;
+
+/** The slab cache of all files but those that overlayfs opens below its own (fs/file_table.c). */
+const FILE_CACHE = 'filp';
+
+/** Names mappings as /proc/PID/maps does (show_map_vma and get_vma_name in fs/proc/task_mmu.c). */
+export class AreaNames {
+  readonly #kernel: Kernel;
+  readonly #file;
+  readonly #inode;
+  readonly #operations;
+  readonly #special;
+  readonly #specialName: bigint | undefined;
+  readonly #vdso: StructReader<'context.vdso'> | undefined;
+  readonly #label: bigint | undefined;
+  readonly #userPath: StructReader<'user_path.mnt' | 'user_path.dentry'> | undefined;
+  readonly #paths: Paths;
+  readonly #pages: PageReader;
+  readonly #caches: SlabCacheNames;
+  readonly #systems: FileSystems;
+  readonly #known = new Map<bigint, { name: string; fsType: string | undefined }>();
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel, paths = new Paths(kernel)) {
+    this.#kernel = kernel;
+    this.#file = new StructReader(kernel, 'file', [
+      ...(['f_path.mnt', 'f_path.dentry', 'f_inode'] as const),
+    ]);
+    this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_ino']);
+    this.#operations = new StructReader(kernel, 'vm_operations_struct', ['name']);
+    this.#special = new StructReader(kernel, 'vm_special_mapping', ['name']);
+    this.#specialName = kernel.symbol('special_mapping_name');
+    this.#vdso = kernel.struct('mm_struct')?.member('context.vdso')
+      ? new StructReader(kernel, 'mm_struct', ['context.vdso'])
+      : undefined;
+    const label = kernel.struct('anon_vma_name')?.member('name');
+    this.#label = label && BigInt(label.offset);
+    // 6.5 to 6.7 have the path below in place of it, and that of the user in the file itself.
+    this.#userPath = kernel.struct('backing_file')?.member('user_path')
+      ? new StructReader(kernel, 'backing_file', ['user_path.mnt', 'user_path.dentry'])
+      : undefined;
+    this.#paths = paths;
+    this.#pages = new PageReader(kernel);
+    this.#caches = new SlabCacheNames(kernel);
+    this.#systems = new FileSystems(kernel);
+  }
+
+  /** @throws {ReadError}; {@link KernelError} `damaged` */
+  of(area: ProcessArea, { heap, stack }: ProcessAreas, mm: bigint): AreaName {
+    const { name, fsType } =
+      area.file === 0n
+        ? { name: this.#unfiled(area, heap, stack, mm), fsType: undefined }
+        : area.name !== 0n
+          ? { name: `[anon_shmem:${this.#text(area.name)}]`, fsType: undefined }
+          : this.#filed(area.file);
+    const has = (flag: bigint) => (area.flags & flag) !== 0n;
+    const traits = { hugetlb: has(VM.hugetlb), device: has(VM.device | VM.frames), fsType };
+    return { name, kind: kindOfMapping(name, traits) };
+  }
+
+  #unfiled(area: ProcessArea, heap: ProcessAreas['heap'], stack: bigint, mm: bigint): string {
+    const special = this.#specialOf(area, mm);
+    if (special !== undefined) return special;
+    if (area.start < heap.end && area.end > heap.start) return '[heap]';
+    if (area.start <= stack && area.end >= stack) return '[stack]';
+    return area.name === 0n ? '' : `[anon:${this.#text(area.name)}]`;
+  }
+
+  #specialOf({ operations, privateData, start }: ProcessArea, mm: bigint): string | undefined {
+    if (operations !== 0n && this.#specialName !== undefined) {
+      if (this.#operations.read(operations).pointer('name') === this.#specialName) {
+        const at = this.#special.read(privateData).pointer('name');
+        return textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
+      }
+    }
+    return this.#vdso?.read(mm).pointer('context.vdso') === start ? '[vdso]' : undefined;
+  }
+
+  #text(label: bigint): string {
+    const at = label + (this.#label ?? 0n);
+    return textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
+  }
+
+  #filed(address: bigint): { name: string; fsType: string | undefined } {
+    const known = this.#known.get(address);
+    if (known) return known;
+    const file = this.#file.read(address);
+    const inode = this.#inode.read(file.pointer('f_inode'));
+    const { path, mounts, deleted, own } =
+      this.#ofUser(address) ??
+      this.#paths.ofPlace(file.pointer('f_path.dentry'), file.pointer('f_path.mnt'));
+    const { fsType } = this.#systems.of(inode.pointer('i_sb'));
+    const name =
+      fsType === 'anon_inodefs'
+        ? `anon_inode:${path.slice(1)}`
+        : fsType === 'sockfs'
+          ? `socket:[${inode.pointer('i_ino')}]`
+          : `${path}${deleted || own ? ' (deleted)' : ''}`;
+    const found = { name, fsType: mounts === 'none' ? undefined : fsType };
+    this.#known.set(address, found);
+    return found;
+  }
+
+  /** Where the user found a file that overlayfs keeps elsewhere; the flag that says so has moved. */
+  #ofUser(address: bigint): ReturnType<Paths['ofPlace']> | undefined {
+    if (!this.#userPath) return undefined;
+    const page = this.#kernel.pages.pageOf(address);
+    const block = page === undefined ? undefined : this.#pages.block(page);
+    if (block?.kind !== 'slab' || this.#caches.of(block.cache.address).name === FILE_CACHE)
+      return undefined;
+    const user = this.#userPath.read(address);
+    return this.#paths.ofPlace(user.pointer('user_path.dentry'), user.pointer('user_path.mnt'));
+  }
+}

@@ -1,0 +1,198 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { readPartOf } from '../named-read.js';
+import { StructReader, type StructView } from '../struct-reader.js';
+
+/** An entry of a maple tree, and the range of indexes that it stands for. */
+export interface MapleEntry {
+  readonly first: bigint;
+  readonly last: bigint;
+  readonly entry: bigint;
+}
+
+/** Nodes lie at multiples of this; the bits below tell their type (MAPLE_NODE_MASK in linux/maple_tree.h). */
+const NODE_MASK = 0xffn;
+/** Bits 6 to 3 of an entry that leads to a node. */
+const TYPE_SHIFT = 3n;
+const TYPE_MASK = 0xfn;
+/** In `parent` of a node: its place in that, bits 7 to 3; of the root bit 0. */
+const PARENT_SLOT_SHIFT = 3n;
+const PARENT_SLOT_MASK = 0x1fn;
+const PARENT_IS_TREE = 1n;
+/** What the kernel keeps for itself is below, and has bits 1 to 0 as nodes have (xa_is_internal). */
+const MOST_INTERNAL = 4096n;
+/** MAPLE_HEIGHT_MAX. */
+const MOST_LEVELS = 31;
+/** More mappings than any process has (vm.max_map_count is 65,530 unless told). */
+const MOST_ENTRIES = 2 ** 20;
+const LAST_INDEX = 2n ** 64n - 1n;
+
+/** Types of nodes, where the kernel's types do not tell (enum maple_type). */
+const TYPES = { maple_leaf_64: 1n, maple_range_64: 2n, maple_arange_64: 3n };
+
+/** Reads maple trees (lib/maple_tree.c, since 6.1), whose ranges and links are held against each other. */
+export class MapleTreeReader {
+  readonly #kernel: Kernel;
+  readonly #tree;
+  readonly #node;
+  readonly #ranges: NodeShape;
+  readonly #gaps: NodeShape;
+  readonly #types: Readonly<Record<keyof typeof TYPES, bigint>>;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#tree = new StructReader(kernel, 'maple_tree', ['ma_root']);
+    this.#node = new StructReader(kernel, 'maple_node', ['parent']);
+    const shape = (name: 'mr64' | 'ma64'): NodeShape => {
+      const [pivot, slot] = [`${name}.pivot`, `${name}.slot`];
+      const { members } = new StructReader(kernel, 'maple_node', [pivot, slot]);
+      const words = (path: string) => {
+        const { offset = 0, size = 0 } = members[path] ?? {};
+        return { offset: BigInt(offset), count: size / 8 };
+      };
+      return { pivot: words(pivot), slot: words(slot) };
+    };
+    this.#ranges = shape('mr64');
+    this.#gaps = shape('ma64');
+    const named = kernel.enumerators('maple_type');
+    this.#types = {
+      maple_leaf_64: named?.get('maple_leaf_64') ?? TYPES.maple_leaf_64,
+      maple_range_64: named?.get('maple_range_64') ?? TYPES.maple_range_64,
+      maple_arange_64: named?.get('maple_arange_64') ?? TYPES.maple_arange_64,
+    };
+  }
+
+  /**
+   * What a tree holds, in the order of its indexes.
+   *
+   * @param lost told of a node that cannot be read or contradicts the others, and what it would have held
+   * @throws {ReadError} if the tree itself cannot be read; {@link KernelError} `damaged` if it never ends
+   */
+  *entries(
+    tree: bigint,
+    lost: (error: ReadError | KernelError) => void,
+  ): Generator<MapleEntry, undefined> {
+    const root = this.#tree.read(tree).pointer('ma_root');
+    if (root === 0n) return;
+    if (!isNode(root)) {
+      lost(new KernelError('damaged', `the maple tree at ${hex(tree)} has no node for its root`));
+      return;
+    }
+    const met = { entries: 0 };
+    yield* this.#node64(
+      root,
+      { tree, parent: undefined, slot: 0, level: 0 },
+      0n,
+      LAST_INDEX,
+      met,
+      lost,
+    );
+  }
+
+  *#node64(
+    link: bigint,
+    place: Place,
+    min: bigint,
+    max: bigint,
+    met: { entries: number },
+    lost: (error: ReadError | KernelError) => void,
+  ): Generator<MapleEntry, undefined> {
+    const address = link & ~NODE_MASK;
+    const type = (link >> TYPE_SHIFT) & TYPE_MASK;
+    const leaf = type === this.#types.maple_leaf_64;
+    let slots: readonly MapleEntry[];
+    try {
+      if (place.level >= MOST_LEVELS) throw this.#torn(address, 'lies too deep');
+      const shape = this.#shapeOf(type, address);
+      this.#checkParent(this.#node.read(address), place);
+      slots = this.#slots(address, shape, min, max);
+    } catch (error) {
+      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+      lost(error);
+      return;
+    }
+    for (const [slot, found] of slots.entries()) {
+      const { first, last, entry } = found;
+      if (!leaf && entry > MOST_INTERNAL) {
+        const below = { tree: place.tree, parent: address, slot, level: place.level + 1 };
+        yield* this.#node64(entry, below, first, last, met, lost);
+      } else if (!leaf) lost(this.#torn(address, `leads to no node from its slot ${slot}`));
+      else if (entry !== 0n && !isInternal(entry)) {
+        if (++met.entries > MOST_ENTRIES)
+          throw new KernelError('damaged', `the maple tree at ${hex(place.tree)} never ends`);
+        yield found;
+      }
+    }
+  }
+
+  #shapeOf(type: bigint, address: bigint): NodeShape {
+    const { maple_leaf_64: leaf, maple_range_64: range, maple_arange_64: gaps } = this.#types;
+    if (type === leaf || type === range) return this.#ranges;
+    if (type === gaps) return this.#gaps;
+    throw this.#torn(address, `is of type ${type}, which no tree of mappings has`);
+  }
+
+  /** Its slots with their ranges: each pivot is the last index of its slot, 0 or none behind the last one. */
+  #slots(address: bigint, { pivot, slot }: NodeShape, min: bigint, max: bigint): MapleEntry[] {
+    const words = ({ offset, count }: Words) =>
+      readPartOf(this.#kernel, 'struct maple_node', address, address + offset, count * 8);
+    const [pivots, entries] = [words(pivot), words(slot)];
+    const found: MapleEntry[] = [];
+    for (let index = 0, first = min; index < slot.count; index++) {
+      const told = index < pivot.count ? pivots.getBigUint64(index * 8, true) : max;
+      const last = told === 0n && index > 0 ? max : told;
+      if (last < first || last > max)
+        throw this.#torn(address, `ends a range of ${hex(first)} to ${hex(max)} at ${hex(last)}`);
+      found.push({ first, last, entry: entries.getBigUint64(index * 8, true) });
+      if (last === max) return found;
+      first = last + 1n;
+    }
+    throw this.#torn(address, `ends before ${hex(max)}`);
+  }
+
+  /** Each node names the one above it, and its place there: on a running kernel they change. */
+  #checkParent(node: StructView<'parent'>, { tree, parent, slot }: Place): void {
+    if (this.#kernel.facts.live) return;
+    const told = node.pointer('parent');
+    const agrees =
+      parent === undefined
+        ? told === (tree | PARENT_IS_TREE)
+        : (told & ~NODE_MASK) === parent &&
+          ((told >> PARENT_SLOT_SHIFT) & PARENT_SLOT_MASK) === BigInt(slot);
+    if (!agrees) throw this.#torn(node.address, `names ${hex(told)} as its parent, which is none`);
+  }
+
+  #torn(node: bigint, what: string): KernelError {
+    return new KernelError('damaged', `the maple node at ${hex(node)} ${what}`);
+  }
+}
+
+interface Words {
+  readonly offset: bigint;
+  readonly count: number;
+}
+
+interface NodeShape {
+  readonly pivot: Words;
+  readonly slot: Words;
+}
+
+/** Where a node hangs. */
+interface Place {
+  readonly tree: bigint;
+  readonly parent: bigint | undefined;
+  readonly slot: number;
+  readonly level: number;
+}
+
+/** xa_is_node, as the root says it of itself; links below say their type alone. */
+function isNode(entry: bigint): boolean {
+  return (entry & 3n) === 2n && entry > MOST_INTERNAL;
+}
+
+/** As XA_ZERO_ENTRY, which holds a place. */
+function isInternal(entry: bigint): boolean {
+  return (entry & 3n) === 2n && entry <= MOST_INTERNAL;
+}

@@ -1,0 +1,142 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { processSchema } from '../../../src/report/process/schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+describe('mappings of a process of this machine', () => {
+  let folder: string;
+  let child: ChildProcess;
+  let pids: number[] = [];
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'maps-'));
+    const program = guestTool('takemaps', '6.1').from ?? '';
+    child = spawn(program, [folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [words] = child.stdout ? await once(child.stdout, 'data') : [''];
+    pids = String(words).trim().split(' ').slice(1).map(Number);
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  });
+
+  afterAll(() => {
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    rmSync(folder, { recursive: true });
+  });
+
+  const asked = async (pid: number) => {
+    const { stdout } = await kdumpMem('procs', '--live', '--json', '--pid', String(pid));
+    return processSchema.parse(JSON.parse(stdout));
+  };
+
+  /** Sums of all mappings in /proc/PID/smaps, kB. */
+  const sumOf = (pid: number, field: string) =>
+    readFileSync(`/proc/${pid}/smaps`, 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith(`${field}:`))
+      .reduce((sum, line) => sum + Number(line.split(/\s+/)[1]), 0);
+
+  test('they are those of pmap -x, with what is resident and dirty of each', async () => {
+    for (const pid of pids) {
+      const { mappings } = await asked(pid);
+      const lines = execFileSync('pmap', ['-x', String(pid)], { encoding: 'utf8' }).split('\n');
+      const theirs = lines
+        .map((line) => line.trim().split(/\s+/))
+        .filter(([address = '', size]) => /^[0-9a-f]{16}$/.test(address) && size !== undefined)
+        .map(([address = '', ...figures]) => [
+          BigInt(`0x${address}`),
+          ...figures.slice(0, 3).map(Number),
+          figures[3]?.slice(0, 3),
+        ]);
+      const ours = mappings.map((mapping) => [
+        BigInt(mapping.start),
+        mapping.sizeBytes / 1024,
+        (mapping.rssBytes ?? 0) / 1024,
+        ((mapping.privateDirtyBytes ?? 0) + (mapping.sharedDirtyBytes ?? 0)) / 1024,
+        mapping.permissions.slice(0, 3),
+      ]);
+      expect(ours).toEqual(theirs);
+      expect(ours.length).toBeGreaterThan(40);
+    }
+  });
+
+  test('sums are those of smaps, of groups and of the process too', async () => {
+    for (const pid of pids) {
+      const answer = await asked(pid);
+      for (const [field, told] of [
+        ['Rss', answer.mapped.rssBytes],
+        ['Pss', answer.mapped.pssBytes],
+        ['Private_Dirty', answer.mapped.privateDirtyBytes],
+        ['Shared_Clean', answer.mapped.sharedCleanBytes],
+        ['Private_Hugetlb', answer.mapped.privateHugetlbBytes],
+        ['Locked', answer.mapped.lockedBytes],
+        ['Referenced', answer.mapped.referencedBytes],
+      ] as const)
+        expect((told ?? 0) / 1024, field).toBe(sumOf(pid, field));
+      const { groups, mapped } = answer;
+      expect(answer.rssBytes).toBe(mapped.rssBytes);
+      expect(answer.pssBytes).toBe(mapped.pssBytes);
+      expect(groups.reduce((sum, { rssBytes }) => sum + (rssBytes ?? 0), 0)).toBe(mapped.rssBytes);
+      expect(groups.reduce((sum, { mappings }) => sum + mappings, 0)).toBe(answer.mappings.length);
+    }
+  });
+
+  test('each is of its kind', async () => {
+    const { mappings } = await asked(pids[0] ?? 0);
+    const kindOf = (path: RegExp) => mappings.find((one) => path.test(one.path ?? ''))?.kind;
+    expect({
+      file: kindOf(/takemaps/),
+      memfd: kindOf(/^\/memfd:a memfd/),
+      sysv: kindOf(/^\/SYSV/),
+      shared: kindOf(/^\/dev\/zero \(deleted\)$/),
+      heap: kindOf(/^\[heap\]$/),
+      stack: kindOf(/^\[stack\]$/),
+      vdso: kindOf(/^\[vdso\]$/),
+    }).toEqual({
+      file: 'file',
+      memfd: 'memfd',
+      sysv: 'sysv',
+      shared: 'shared-anonymous',
+      heap: 'heap',
+      stack: 'stack',
+      vdso: 'vdso',
+    });
+  });
+
+  test('text groups them, -v lists them, --limit cuts either, and the last line adds them up', async () => {
+    const pid = String(pids[0]);
+    const { stdout: groups } = await kdumpMem('procs', '--live', '--pid', pid, '--limit', '3');
+    expect(groups).toMatch(/^ *PRIVATE +DIRTY +PSS +RSS .*KIND +WHAT$/m);
+    expect(groups).toMatch(/^\d+ more: --limit N lists them\.$/m);
+    const { mappings } = await asked(pids[0] ?? 0);
+    expect(groups).toContain(`All ${mappings.length}: private `);
+    const { stdout: all } = await kdumpMem('procs', '--live', '--pid', pid, '-v');
+    for (const { start } of mappings) expect(all).toMatch(new RegExp(`^ *${start.slice(2)} `, 'm'));
+  });
+
+  test.each([
+    ['a kernel thread', () => 2, 4],
+    ['one that is not there', () => 4_194_303, 4],
+  ])('%s is told in one line', async (_what, pid, status) => {
+    await expect(kdumpMem('procs', '--live', '--pid', String(pid()))).resolves.toMatchObject({
+      ...{ status, stdout: '' },
+      stderr: expect.stringMatching(/^kdump-mem: pid \d+ [^\n]+\n$/),
+    });
+  });
+
+  test('who may not look is told to become root', () => {
+    const powerless = ['--bounding-set=-all', '--inh-caps=-all', '--', process.execPath];
+    const command = [commandPath('kdump-mem'), 'procs', '--live', '--pid', String(pids[0])];
+    try {
+      execFileSync('setpriv', [...powerless, ...command], { stdio: 'pipe' });
+      expect.unreachable();
+    } catch (error) {
+      const { status, stderr } = error as { status: number; stderr: Buffer };
+      expect(status).toBe(3);
+      expect(stderr.toString()).toMatch(/^kdump-mem: [^\n]*root[^\n]*\n$/);
+    }
+  });
+});
