@@ -5,7 +5,7 @@ import { type Trend, trendOf } from './trend.js';
 export interface Loss {
   /** Of MemAvailable; null: too few samples, or it is not told. */
   readonly available: Trend | null;
-  /** Of what all processes hold together in memory; null: of some nothing is known. */
+  /** Of what all processes take of it together; null: of some nothing is known. */
   readonly held: Trend | null;
   /** Of both together: what processes take from MemAvailable leaves it as it is. */
   readonly rest: Trend | null;

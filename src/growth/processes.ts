@@ -160,10 +160,10 @@ export class ProcessGrowth {
     if (!whole) return;
     let [all, seen, known]: [number, number, boolean] = [0, 0, true];
     for (const { held: own } of processes) {
-      if (own) all += own.resident;
+      if (own) all += own.taken;
       else known = false;
       // What several map is divided among them: it counts once.
-      if (own?.by === 'pss') seen += own.resident;
+      if (own?.by === 'pss') seen += own.taken;
     }
     if (known) held.add(uptime, all);
     if (known && available !== null) rest.add(uptime, available + all);

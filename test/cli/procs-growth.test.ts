@@ -32,7 +32,7 @@ function fileOf(name: string, lines: readonly object[], end = '\n'): string {
 }
 
 const NONE = {
-  ...{ memAvailableGrowth: null, memAvailableCourse: null, heldGrowth: null, restGrowth: null },
+  ...{ memAvailableGrowth: null, memAvailableCourse: null, takenGrowth: null, restGrowth: null },
   ...{ memAvailableEnds: null, explanation: null, ended: [], endedProcesses: 0, warnings: [] },
 };
 
@@ -56,7 +56,7 @@ function sample(
     {
       ...{ schema: 'kdump-mem.process-sample/1', pid: 7, comm: 'leaky', uid: 0, nsPids: [7] },
       ...{ cgroup: '/', pod: null, container: null, startTicks: 5, uptimeSeconds: uptime },
-      ...{ heldBytes, heldResidentBytes: heldBytes, heldBy: heldBytes === null ? null : 'pss' },
+      ...{ heldBytes, takenBytes: heldBytes, heldBy: heldBytes === null ? null : 'pss' },
       ...{ minorFaults: uptime, majorFaults: 0, cgroupPressure: null },
     },
   ];

@@ -14,7 +14,7 @@ export function held(
   const bytes = mib === null ? null : Math.round(mib * MIB);
   return {
     who: { pid, comm, nsPids: [pid], cgroup: null },
-    held: bytes === null ? null : { bytes, resident: bytes, by },
+    held: bytes === null ? null : { bytes, taken: bytes, by },
     ...{ started: 100 + pid, readAt: null, minorFaults: 0, majorFaults: 0, pressure: null },
     ...rest,
   };

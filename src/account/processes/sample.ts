@@ -3,13 +3,13 @@ import type { ProcessIdentity, ProcessMemoryRecord } from '../../process-records
 
 /**
  * Memory that a process has taken and that nothing but it (or those that share it) can give back, bytes:
- * anonymous and shared memory, what of both is swapped out, and page tables. Pages of files are not in it, which
- * the kernel takes back itself.
+ * anonymous and shared memory, what of both is swapped out too. Pages of files are not in it, which the kernel
+ * takes back itself, nor page tables: a program that maps a file has more and more of them.
  */
 export interface Held {
   readonly bytes: number;
-  /** Of these, what lies in memory. */
-  readonly resident: number;
+  /** What of MemAvailable it takes: the same without swap, with page tables. */
+  readonly taken: number;
   /**
    * `pss`: what several map is divided among them, so that all processes add up. `rss`: it counts for each; of
    * processes that may not be looked into, and before 5.4.
@@ -59,6 +59,6 @@ function held(
   tables: number | null = null,
 ): Held | null {
   if (anonymous === null || shmem === null || swap === null || tables === null) return null;
-  const resident = anonymous + shmem + tables;
-  return { bytes: resident + swap, resident, by };
+  const inMemory = anonymous + shmem;
+  return { bytes: inMemory + swap, taken: inMemory + tables, by };
 }

@@ -107,7 +107,7 @@ function lossJson({ available, held, rest, ends, explanation }: Loss) {
   return {
     memAvailableGrowth: growthJson(available?.growth),
     memAvailableCourse: courseOf(available),
-    heldGrowth: growthJson(held?.growth),
+    takenGrowth: growthJson(held?.growth),
     restGrowth: growthJson(rest?.growth),
     memAvailableEnds: ends && { ...ends },
     explanation,
@@ -127,7 +127,7 @@ function sampleJson(sample: ProcessSample) {
 function heldJson(held: Held | null) {
   return {
     heldBytes: held?.bytes ?? null,
-    heldResidentBytes: held?.resident ?? null,
+    takenBytes: held?.taken ?? null,
     heldBy: held?.by ?? null,
   };
 }

@@ -24,7 +24,7 @@ export function processMetrics(answer: GrowthAnswer): string {
   const metrics: Metric[] = [
     gauge(
       'kdump_mem_process_held_bytes',
-      'Anonymous and shared memory, in swap too, and page tables, by owner.',
+      'Anonymous and shared memory, in swap too, by owner.',
       owners.map(({ labels, bytes }) => [labels, bytes]),
     ),
     gauge(

@@ -43,8 +43,8 @@ const pressureSchema = z.strictObject({ some: pressureLine, full: pressureLine }
 const loss = {
   memAvailableGrowth: growthSchema,
   memAvailableCourse: courseSchema,
-  /** Of what all processes hold in memory together. */
-  heldGrowth: growthSchema,
+  /** Of what all processes take of it together: the sum of `takenBytes`. */
+  takenGrowth: growthSchema,
   /** Of MemAvailable and that together: what no process explains. */
   restGrowth: growthSchema,
   /** Seconds until MemAvailable is nothing; null: it does not fall for sure. */
@@ -77,9 +77,10 @@ const held = {
   /** Ticks after the boot at which it began: with its pid it names the process. */
   startTicks: bytes,
   uptimeSeconds: seconds.nullable(),
-  /** Anonymous and shared memory, in swap too, and page tables; pages of files are not in it. */
+  /** Anonymous and shared memory, in swap too; pages of files and page tables are not in it. */
   heldBytes: bytes,
-  heldResidentBytes: bytes,
+  /** What of MemAvailable it takes: the same without swap, with page tables. */
+  takenBytes: bytes,
   /** `pss`: shared pages are divided among those who map them; `rss`: they count for each. */
   heldBy: z.enum(['pss', 'rss']).nullable(),
   minorFaults: bytes,

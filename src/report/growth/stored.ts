@@ -16,7 +16,7 @@ const lookLine = z.object(
 const processLine = z.object(
   processSampleSchema.pick({
     ...{ schema: true, pid: true, comm: true, nsPids: true, cgroup: true },
-    ...{ startTicks: true, uptimeSeconds: true, heldBytes: true, heldResidentBytes: true },
+    ...{ startTicks: true, uptimeSeconds: true, heldBytes: true, takenBytes: true },
     ...{ heldBy: true, minorFaults: true, majorFaults: true, cgroupPressure: true },
   }).shape,
 );
@@ -110,11 +110,11 @@ function machineOf(found: z.infer<typeof lookLine>): MachineSample {
 }
 
 function processOf(found: z.infer<typeof processLine>): ProcessSample {
-  const { pid, comm, nsPids, cgroup, heldBytes, heldResidentBytes, heldBy } = found;
-  const known = heldBytes !== null && heldResidentBytes !== null && heldBy !== null;
+  const { pid, comm, nsPids, cgroup, heldBytes, takenBytes, heldBy } = found;
+  const known = heldBytes !== null && takenBytes !== null && heldBy !== null;
   return {
     who: { pid, comm, nsPids, cgroup: cgroup === null ? null : placeOf(cgroup) },
-    held: known ? { bytes: heldBytes, resident: heldResidentBytes, by: heldBy } : null,
+    held: known ? { bytes: heldBytes, taken: takenBytes, by: heldBy } : null,
     ...{ started: found.startTicks, readAt: found.uptimeSeconds },
     ...{ minorFaults: found.minorFaults, majorFaults: found.majorFaults },
     pressure: found.cgroupPressure,

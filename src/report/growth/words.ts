@@ -79,7 +79,7 @@ function availableWords({ machine, loss }: GrowthAnswer): string {
 function explanationWords({ loss }: GrowthAnswer): string[] {
   const { explanation, rest, held } = loss;
   if (explanation === 'processes')
-    return [`What processes hold grows by ${rateWords(held?.growth)}, which explains it.`];
+    return [`What processes take grows by ${rateWords(held?.growth)}, which explains it.`];
   if (explanation === 'nothing')
     return [
       `Nothing that grew explains the loss of MemAvailable: ${rateWords(rest ? negative(rest.growth) : undefined)} go to no process. Next: kdump-mem memory --live --watch`,

@@ -1,0 +1,129 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { z } from 'zod';
+import { processSampleSchema, procsGrowthSchema } from '../../../src/report/growth/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { metricTools } from '../../support/metric-tools.js';
+
+type Grown = z.infer<typeof procsGrowthSchema>['processes'][number];
+
+const MIB = 2 ** 20;
+
+/** Of leak.c: each time 12 pages by malloc, which has a head of 16 bytes, and 4 by mmap. */
+const EACH_TIME = 12 * 4096 + 16 + 4 * 4096;
+const TIMES = 10;
+const THREADS = 4;
+const RATE = TIMES * THREADS * EACH_TIME;
+
+const SHARED = 48 * MIB;
+const CHILDREN = 10;
+
+// A folder on a disk: files of tmpfs are shared memory.
+const folder = mkdtempSync('/var/tmp/kdump-mem-growth-');
+const started: ChildProcess[] = [];
+
+afterAll(() => {
+  for (const child of started) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+function compiled(name: string): string {
+  const program = join(folder, name);
+  const source = new URL(`${name}.c`, import.meta.url).pathname;
+  execFileSync('cc', ['-O1', '-Wall', '-pthread', '-o', program, source]);
+  return program;
+}
+
+async function run(program: string, ...args: (string | number)[]): Promise<number> {
+  const child = spawn(program, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+  started.push(child);
+  if (child.stdout) await once(child.stdout, 'data');
+  return child.pid ?? Number.NaN;
+}
+
+describe('of programs whose memory grows', () => {
+  let leaking: number;
+  let growth: z.infer<typeof procsGrowthSchema>;
+  let stored: string;
+  let ours: Grown[];
+
+  beforeAll(async () => {
+    const [leak, grow] = ['leak', 'grow'].map(compiled) as [string, string];
+    const file = join(folder, 'file');
+    writeFileSync(file, Buffer.alloc(64 * MIB, 1));
+    const pids = await Promise.all([
+      run(leak, TIMES, THREADS),
+      run(grow, 'cache', file, 4 * MIB),
+      run(grow, 'share', SHARED, CHILDREN),
+    ]);
+    leaking = pids[0];
+    const watch = ['--watch', '--interval', '0.2', '--count', '60'];
+    const { stdout } = await kdumpMem('procs', '--live', '--ndjson', ...watch);
+    stored = join(folder, 'samples.ndjson');
+    writeFileSync(stored, stdout);
+    const told = await kdumpMem('procs', '--from-samples', stored, '--json');
+    growth = procsGrowthSchema.parse(JSON.parse(told.stdout));
+    const children = new Set(pids);
+    for (const { pid } of growth.processes)
+      if (children.has(parentOf(pid) ?? Number.NaN)) children.add(pid);
+    ours = growth.processes.filter(({ pid }) => children.has(pid));
+    expect(ours).toHaveLength(pids.length + CHILDREN);
+  });
+
+  test('the one that leaks is named first, with the right rate', () => {
+    const [first] = ours;
+    expect(first).toMatchObject({ pid: leaking, comm: 'leak', course: 'grows', heldBy: 'pss' });
+    expect(first?.growth?.samples).toBe(60);
+    expect(Math.abs((first?.growth?.perSecond ?? 0) / RATE - 1)).toBeLessThan(0.1);
+    expect(first?.growth?.low).toBeGreaterThan(0);
+    // A page each, and some for what malloc keeps.
+    const faults = ((first?.minorFaultsPerSecond ?? 0) * 4096) / RATE;
+    expect(Math.abs(faults - 1)).toBeLessThan(0.1);
+  });
+
+  test('neither who fills the page cache nor who shares with ten children leaks', () => {
+    expect(ours.filter(({ course }) => course === 'grows').map(({ pid }) => pid)).toEqual([
+      leaking,
+    ]);
+  });
+
+  test('although by RSS both grow, and each child has all that is shared', () => {
+    const last = new Map(
+      readFileSync(stored, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('process-sample/1'))
+        .map((line) => processSampleSchema.parse(JSON.parse(line)))
+        .map((process) => [process.pid, process]),
+    );
+    const rss = ours.map(({ pid }) => last.get(pid)?.rssBytes ?? 0);
+    expect(rss.filter((bytes) => bytes >= 2 * SHARED)).toHaveLength(1 + CHILDREN);
+    expect(ours.some(({ pid }) => (last.get(pid)?.fileBytes ?? 0) > 30 * MIB)).toBe(true);
+  });
+});
+
+/** Field 4 of /proc/PID/stat; undefined: it has ended. */
+function parentOf(pid: number): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+test('metrics are what promtool takes without a word, hostile names and all', async () => {
+  const hostile = `$0 = "a\\"b\\\\c\\n\\e{x}"; my $more = "x" x ${32 * MIB}; $| = 1; print 1; sleep 100`;
+  await run('perl', '-e', hostile);
+  const { stdout, stderr } = await kdumpMem('procs', '--live', '--prometheus');
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(
+    /^kdump_mem_process_held_bytes\{comm="a\\"b\\\\\\\\c\\\\x0a\\\\x1b\{x\}",container="",pod=""\} \d/m,
+  );
+  const check = spawnSync(join(metricTools(), 'promtool'), ['check', 'metrics'], {
+    input: stdout,
+    encoding: 'utf8',
+  });
+  expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' });
+});
