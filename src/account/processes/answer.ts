@@ -12,6 +12,8 @@ export interface ProcsAnswer {
   readonly zombies: number;
   /** They ended while others were looked at. */
   readonly gone: number;
+  /** There are others that we may not see, nobody knows how many. */
+  readonly hidden?: boolean;
   /** Processes of which some figure may not be seen. */
   readonly notShown: number;
   readonly warnings: readonly Warning[];

@@ -40,7 +40,7 @@ export function hostProcesses(host: ProcessRecords, sockets?: SeenSockets): Proc
   const all = notShown + unseen + (sockets?.lost.length ?? 0) === 0;
   return {
     kernel: undefined,
-    ...{ processes, kernelThreads, zombies, gone, notShown },
+    ...{ processes, kernelThreads, zombies, gone, notShown, hidden },
     warnings: warnings.list(),
     complete: all && !hidden,
   };

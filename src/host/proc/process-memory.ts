@@ -21,19 +21,39 @@ export function readProcesses(source: HostSource): ProcessRecords {
   const begun = source.now();
   const clock = () => (uptime === null ? null : uptime + (source.now() - begun) / 1000);
   const processes: ProcessMemoryRecord[] = [];
-  let [kernelThreads, zombies, gone] = [0, 0, 0];
+  let [kernelThreads, zombies, gone, closed] = [0, 0, 0, 0];
   const names = source.list('/proc');
   for (const name of names) {
     if (!/^[1-9]\d{0,9}$/.test(name)) continue;
     const pid = Number(name);
-    const read = readOne(source, pid, clock);
+    const read = readListed(source, pid, clock);
     if (read === 'kernel thread') kernelThreads++;
     else if (read === 'zombie') zombies++;
     else if (read === 'gone') gone++;
+    else if (read === 'closed') closed++;
     else processes.push(read);
   }
-  return { processes, kernelThreads, zombies, gone, hidden: !names.includes('1') };
+  if (processes.length + kernelThreads + zombies + gone + closed === 0)
+    throw new HostError('unreadable', '/proc shows no process', { next: NOT_MOUNTED });
+  const hidden = closed > 0 || !names.includes('1');
+  return { processes, kernelThreads, zombies, gone, hidden };
 }
+
+/** Mounted with hidepid=1, /proc lists processes and opens nothing of them. */
+function readListed(
+  source: HostSource,
+  pid: number,
+  clock: () => number | null,
+): ProcessMemoryRecord | WithoutMemory | 'closed' {
+  try {
+    return readOne(source, pid, clock);
+  } catch (error) {
+    if (isHostError(error, 'denied')) return 'closed';
+    throw error;
+  }
+}
+
+const NOT_MOUNTED = 'Mount it: mount -t proc proc /proc.';
 
 /** PF_KTHREAD (include/linux/sched.h), of field 9 of /proc/PID/stat. */
 const PF_KTHREAD = 0x0020_0000;
@@ -74,9 +94,12 @@ function readOne(
     const started = countIn(fields[19]);
     if ((flags & PF_KTHREAD) !== 0) return 'kernel thread';
     const status = statusOf(source.readText(`${folder}/status`));
-    const sums = sumsOf(source, folder);
+    const { sizes, sums } =
+      state === 'Z' && (status.threads ?? 1) > 1
+        ? ofOtherThread(source, folder, sumsOf)
+        : { sizes: status.sizes, sums: sumsOf(source, folder) };
     // A zombie has let go of its memory; so has, for a moment, one that ends while it is read.
-    if (!sums && !status.sizes) return state === 'Z' ? 'zombie' : 'gone';
+    if (!sums && !sizes) return state === 'Z' ? 'zombie' : 'gone';
     const uptime = clock();
     return {
       pid,
@@ -91,7 +114,7 @@ function readOne(
           : Math.max(0, Math.round(uptime - started / TICKS)),
       oomScore: numberIn(optionalText(source, `${folder}/oom_score`)),
       oomScoreAdj: numberIn(optionalText(source, `${folder}/oom_score_adj`)),
-      status: status.sizes,
+      status: sizes,
       sums: sums ?? null,
       started,
       readAt: uptime,
@@ -102,6 +125,24 @@ function readOne(
     if (isHostError(error, 'gone')) return 'gone';
     throw error;
   }
+}
+
+/** A main thread that has ended has let go of the memory, and the others go on with it. */
+function ofOtherThread(
+  source: HostSource,
+  folder: string,
+  sumsOf: typeof smapsOf,
+): { sizes: StatusSizes | null; sums: SmapsSums | undefined } {
+  try {
+    for (const name of source.list(`${folder}/task`)) {
+      const own = `${folder}/task/${name}`;
+      const { sizes } = statusOf(optionalText(source, `${own}/status`));
+      if (sizes) return { sizes, sums: sumsOf(source, own) };
+    }
+  } catch (error) {
+    if (!isHostError(error, 'gone')) throw error;
+  }
+  return { sizes: null, sums: undefined };
 }
 
 /** Undefined where there is none: it may not be looked at, or has no memory of its own. */

@@ -36,18 +36,18 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
   ].join('\n\n');
 }
 
-function headline({ processes }: ChosenProcs): string {
+function headline({ processes, hidden = false }: ChosenProcs): string {
   const { pss, swap, pageTables, complete } = totalOf(processes);
-  const least = complete ? '' : 'at least ';
+  const least = complete && !hidden ? '' : 'at least ';
   const first = processes.find(({ freed }) => freed !== null);
   const largest =
     first === undefined ? '' : ` ${who(first)} would give back most: ${known(first.freed)}.`;
   return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}`;
 }
 
-function totalWords({ processes }: ChosenProcs): string {
+function totalWords({ processes, hidden = false }: ChosenProcs): string {
   const { uss, pss, rss, swap, network, networkEstimated, complete } = totalOf(processes);
-  const part = complete ? '' : ' as far as it may be seen';
+  const part = complete && !hidden ? '' : ' as far as it may be seen';
   const sockets =
     network === null ? '' : `, sockets ${networkEstimated ? '~' : ''}${formatSize(network)}`;
   return `All of them${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (shared pages again for each), swap ${known(swap)}${sockets}.`;

@@ -14,7 +14,7 @@ export interface FaultCounts {
  */
 export function readFaultCounts(source: HostSource, pid: number): FaultCounts | null {
   const stat = statFields(source, pid);
-  if (!stat || stat[0] === 'Z') return null;
+  if (!stat || hasEnded(stat)) return null;
   const [minor, major] = [Number(stat[7]), Number(stat[9])];
   return Number.isSafeInteger(minor) && Number.isSafeInteger(major) ? { minor, major } : null;
 }
@@ -23,6 +23,11 @@ export function readFaultCounts(source: HostSource, pid: number): FaultCounts | 
 function statFields(source: HostSource, pid: number): string[] | null {
   const stat = optionalText(source, `/proc/${pid}/stat`);
   return stat === '' ? null : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** A zombie without other threads, by field 20 (num_threads): its main thread alone may have ended. */
+function hasEnded(stat: readonly string[]): boolean {
+  return (stat[0] === 'Z' && Number(stat[17]) <= 1) || stat[0] === 'X';
 }
 
 /** PF_KTHREAD (include/linux/sched.h), of field 9. */
@@ -35,7 +40,7 @@ export function stateOf(
 ): 'alive' | 'gone' | 'zombie' | 'kernel-thread' {
   const stat = statFields(source, pid);
   if (!stat) return 'gone';
-  if (stat[0] === 'Z' || stat[0] === 'X') return 'zombie';
+  if (hasEnded(stat)) return 'zombie';
   return (Number(stat[6]) & PF_KTHREAD) === 0 ? 'alive' : 'kernel-thread';
 }
 

@@ -149,3 +149,28 @@ test('text without what every kernel tells sums to nothing', () => {
   expect(sumSmaps(ROLLUP.replace(/^Private_Dirty.*\n/m, ''))).toBeUndefined();
   expect(sumSmaps(ROLLUP.replace(/^SwapPss.*\n/m, ''))?.swapPss).toBeNull();
 });
+
+describe('what hides memory', () => {
+  test('a main thread that has ended leaves it to the others', () => {
+    const host = new FakeHost();
+    const ended = status('worker', 'State:\tZ (zombie)');
+    add(host, 7, { stat: stat(7, 'worker', 'Z'), status: ended });
+    add(host, 7, {
+      'task/7/status': ended,
+      'task/8/status': status('worker', ...MEMORY, ...FILES),
+      'task/8/smaps_rollup': ROLLUP,
+    });
+    add(host, 1, { stat: stat(1, 'init'), status: status('init') });
+    const { processes, zombies } = readProcesses(host);
+    expect(zombies).toBe(0);
+    expect(processes).toMatchObject([
+      { pid: 7, threads: 3, sums: { rss: 100 * 1024 }, status: { rss: 104 * 1024 } },
+    ]);
+  });
+
+  test('a /proc without processes is none', () => {
+    const host = new FakeHost();
+    host.files.set('/proc/uptime', '90.25 100.00\n');
+    expect(() => readProcesses(host)).toThrow(/shows no process/);
+  });
+});
