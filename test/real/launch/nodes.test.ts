@@ -2,6 +2,8 @@ import { copyFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/report/memory/schema.js';
+import { procsSchema } from '../../../src/report/procs/schema.js';
+import { stacksSchema } from '../../../src/report/stacks/schema.js';
 import { fixture } from '../../support/fixtures.js';
 import { labDump } from '../../support/lab.js';
 import { launch } from '../../support/launched.js';
@@ -30,6 +32,7 @@ describe('one installed tree, run by other nodes in turn', () => {
     ['kdump-mem', ['sockets', '--vmcore', vmcore, '--json']],
     ['kdump-mem', ['memory', '--vmcore', elf, '--json']],
     ['kdump-mem', ['memory', '--as', 'meminfo', '--vmcore', elf]],
+    ['kdump-mem', ['procs', '--vmcore', elf, '--json']],
     ['kdump-mem', ['--version']],
     ['kdump-mem', ['help', 'skb']],
     ['skcheck', ['--help']],
@@ -49,6 +52,27 @@ describe('one installed tree, run by other nodes in turn', () => {
       expect(memorySchema.parse(JSON.parse(stdout)).source).toBe(source);
     }
   });
+
+  test.each(RELEASES)(
+    '%s looks at this machine’s processes, their sockets and stacks',
+    async (release) => {
+      const node = nodeOf(release);
+      const { status, stdout, stderr } = await run(node, [
+        'procs',
+        '--live',
+        '--sockets',
+        '--json',
+      ]);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const { processes } = procsSchema.parse(JSON.parse(stdout));
+      const own = processes.find(({ pid }) => pid === process.pid);
+      expect(own?.ussBytes).toBeGreaterThan(0);
+      const args = ['procs', '--live', '--pid', `${process.pid}`, '--stacks', '0.5', '--json'];
+      const recorded = await run(node, args);
+      expect(recorded).toMatchObject({ status: 0, stderr: '' });
+      expect(stacksSchema.parse(JSON.parse(recorded.stdout)).pid).toBe(process.pid);
+    },
+  );
 
   test('each keeps what it compiled', async () => {
     const cache = join(tree.home, '.cache/kdump-mem');
