@@ -161,7 +161,6 @@ describe('processes that', () => {
   });
 
   test('are 5,000 are all there, each once, and memory stays flat', async () => {
-    const few = await peakOf();
     const { said } = await odd('children', 5000);
     const pids = said
       .split(/\s+/)
@@ -171,21 +170,16 @@ describe('processes that', () => {
     const { processes } = await listed();
     const found = new Set(processes.map(({ pid }) => pid));
     expect(pids.filter((pid) => !found.has(pid))).toEqual([]);
-    // A record of each is kept: some KiB, not some pages of smaps.
-    expect((await peakOf()) - few).toBeLessThan(5000 * 8 * 1024 + 32 * 2 ** 20);
+    // V8 ends where a heap of 32 MiB does not do: what is kept of each is a few KiB.
+    const { exitCode, stdout } = await execa(
+      process.execPath,
+      ['--max-old-space-size=32', commandPath('kdump-mem'), 'procs', '--live'],
+      { reject: false },
+    );
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^5,\d{3} processes: /);
   });
 });
-
-/** Bytes that the command has at most, as the kernel counts them (wait4). */
-async function peakOf(): Promise<number> {
-  const script = `
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)`;
-  const command = [process.execPath, commandPath('kdump-mem'), 'procs', '--live'];
-  const { stdout } = await execa('python3', ['-c', script, ...command]);
-  return Number(stdout) * 1024;
-}
 
 describe('a /proc that', () => {
   const words = (hidepid: number) =>
