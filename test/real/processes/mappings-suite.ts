@@ -1,0 +1,167 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { sumOfMappings } from '../../../src/account/processes/mapping-groups.js';
+import type { ProcessAnswer } from '../../../src/account/processes/mappings.js';
+import { kernelProcess } from '../../../src/account/processes/one-process.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/mapping-records.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+
+/** One mapping as the guest's own kernel told it: kB by field, and its line of /proc/PID/smaps. */
+interface Told {
+  readonly header: string;
+  readonly fields: Readonly<Record<string, number>>;
+}
+
+/** Taken apart in another way than the code under test does. */
+function toldOf(text: string): Told[] {
+  const told: { header: string; fields: Record<string, number> }[] = [];
+  for (const line of text.split('\n')) {
+    const words = line.trim().split(/\s+/);
+    if (/^[0-9a-f]+-[0-9a-f]+$/.test(words[0] ?? '')) told.push({ header: line, fields: {} });
+    else if (words[2] === 'kB')
+      told.at(-1)!.fields[words[0]?.slice(0, -1) ?? ''] = Number(words[1]);
+  }
+  // Not the process's: it lies beyond its half of the addresses.
+  return told.filter(({ header }) => !header.includes('[vsyscall]'));
+}
+
+/** As /proc/PID/maps writes it, without device and inode. */
+function headerOf({ start, end, permissions, offset, name }: Mapping): string {
+  const hex = (value: bigint) => value.toString(16).padStart(8, '0');
+  return `${hex(start)}-${hex(end)} ${permissions} ${hex(offset)} ${name}`.trim();
+}
+
+/**
+ * The guest's own word of each mapping, read a moment before it is stopped and dumped.
+ *
+ * @param lacks sizes that there are none of, or that cannot be told
+ */
+export function mappingsSuite(
+  version: LabKernel,
+  lacks: readonly (keyof typeof MAPPING_SIZES)[] = ['fileHuge'],
+): void {
+  describe(`mappings of a dump are what /proc/PID/smaps said: ${version}`, () => {
+    let work: string;
+    let guest: Guest;
+    const processes: { readonly told: Told[]; readonly answer: ProcessAnswer }[] = [];
+
+    beforeAll(async () => {
+      work = mkdtempSync(join(LAB, 'mappings-'));
+      const disks = ['swap', 'disk'].map((name) => ({ path: join(work, name) }));
+      for (const { path } of disks) writeFileSync(path, Buffer.alloc(32 * 2 ** 20));
+      guest = await bootGuest({
+        kernel: version,
+        memoryMiB: 384,
+        files: [guestTool('takemaps', version)],
+        disks,
+        limitMs: 600_000,
+      });
+      const thp = '/sys/kernel/mm/transparent_hugepage';
+      await guest.run(
+        `cd ${thp}; echo madvise > enabled; echo advise > shmem_enabled; echo 1 > use_zero_page`,
+      );
+      await guest.run('echo 4 > /proc/sys/vm/nr_hugepages; mkswap /dev/vda && swapon /dev/vda');
+      const { output: ready } = await guest.run(
+        'mkdir -p /run/maps; takemaps /run/maps /dev/vdb > /tmp/ready 2>&1 & until [ -s /tmp/ready ]; do usleep 20000; done; sleep 1; cat /tmp/ready',
+      );
+      const pids = /^ready (\d+) (\d+)$/m.exec(ready.toString())?.slice(1).map(Number) ?? [];
+      expect(pids, ready.toString()).toHaveLength(2);
+      const smaps: Told[][] = [];
+      for (const pid of pids)
+        smaps.push(toldOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
+      const core = join(work, 'vmcore');
+      await guest.pause();
+      await guest.dump('elf', core);
+      const kernel = openNative({ files: [core] });
+      try {
+        for (const [index, pid] of pids.entries())
+          processes.push({
+            told: smaps[index] ?? [],
+            answer: kernelProcess(kernel, (process) => process.pid === pid),
+          });
+      } finally {
+        kernel.close();
+      }
+    });
+
+    afterAll(async () => {
+      guest.kill();
+      await guest.ended;
+      rmSync(work, { recursive: true, force: true });
+    });
+
+    test('nothing is missing, nothing contradicts', () => {
+      for (const { answer } of processes) {
+        expect(answer.warnings).toEqual([]);
+        expect(answer.complete).toBe(true);
+      }
+      expect(processes).toHaveLength(2);
+    });
+
+    test('they are the same mappings, by the same names', () => {
+      for (const { told, answer } of processes) {
+        const plain = told.map(({ header }) =>
+          header.replace(/ [0-9a-f]+:[0-9a-f]+ \d+ */, ' ').trim(),
+        );
+        expect(answer.mappings.map(headerOf)).toEqual(plain);
+      }
+    });
+
+    const exact = Object.entries(MAPPING_SIZES).filter(
+      ([size]) => !['pss', 'swapPss', 'locked'].includes(size),
+    ) as [keyof typeof MAPPING_SIZES, string][];
+
+    test.each(exact)('%s is %s, to the page', (size, field) => {
+      for (const { told, answer } of processes) {
+        const ours = answer.mappings.map((mapping) => (mapping[size] ?? Number.NaN) / 1024);
+        expect(ours.map((bytes, index) => `${bytes} ${told[index]?.header}`)).toEqual(
+          told.map(({ header, fields }) => `${fields[field] ?? 0} ${header}`),
+        );
+      }
+    });
+
+    test.each([
+      ['pss', 'Pss'],
+      ['swapPss', 'SwapPss'],
+      ['locked', 'Locked'],
+    ] as const)('%s is %s, which leaves out what is less than a KiB', (size, field) => {
+      for (const { told, answer } of processes)
+        for (const [index, { header, fields }] of told.entries()) {
+          if (lacks.includes(size) && answer.mappings[index]?.[size] === null) continue;
+          const more = (answer.mappings[index]?.[size] ?? Number.NaN) / 1024 - (fields[field] ?? 0);
+          expect(more, header).toBeGreaterThanOrEqual(0);
+          // The kernel cuts each page's share, too. Who looked, cat, had a share of the vdso.
+          if (!header.endsWith('[vdso]')) expect(more, header).toBeLessThan(1.01);
+        }
+    });
+
+    test('what is compared is there: all kinds, and pages in all states', () => {
+      const all = processes.flatMap(({ answer }) => answer.mappings);
+      const kinds = new Set(all.map(({ kind }) => kind));
+      // A file of tmpfs (the lab's dumps have some), and rings.
+      const rare = ['shmem', 'kernel'];
+      if (lacks.includes('privateHugetlb')) rare.push('hugetlb');
+      for (const kind of MAPPING_KINDS) if (!rare.includes(kind)) expect(kinds).toContain(kind);
+      const sum = sumOfMappings(all);
+      for (const size of Object.keys(MAPPING_SIZES) as (keyof typeof MAPPING_SIZES)[])
+        if (!lacks.includes(size)) expect(sum[size], size).toBeGreaterThan(0);
+      const hidden = all.filter(({ permissions, rss }) => permissions === '---p' && (rss ?? 0) > 0);
+      expect(hidden.length).toBeGreaterThan(0);
+    });
+
+    test('mappings add up to the process', () => {
+      for (const { answer } of processes) {
+        const { mappings, process } = answer;
+        const { rss, anonymous, privateClean, privateDirty, pss } = sumOfMappings(mappings);
+        expect(rss).toBe(process.rss);
+        expect(anonymous).toBe(process.anonymous);
+        expect((privateClean ?? 0) + (privateDirty ?? 0)).toBe(process.uss);
+        expect(Math.abs((pss ?? 0) - (process.pss ?? 0))).toBeLessThan(mappings.length);
+      }
+    });
+  });
+}
