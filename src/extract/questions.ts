@@ -1,4 +1,6 @@
 import { accountMemory } from '../account/memory/memory.js';
+import { surveyProcesses } from '../account/processes/kernel.js';
+import { mappingsOf } from '../account/processes/mappings.js';
 import { accountFd, accountProcess } from '../account/skb.js';
 import { SocketAccountant } from '../account/socket.js';
 import { accountAll } from '../account/sockets.js';
@@ -20,6 +22,8 @@ export interface Scope {
   readonly fd?: number;
   /** Where all of the memory is, too: that takes every `struct page`, 1.6 % of the memory. */
   readonly memory?: boolean;
+  /** What each process maps, too: every `struct page`, and page tables. */
+  readonly processes?: boolean;
 }
 
 /** A socket that was asked about, by the address of its `struct sock`. */
@@ -85,8 +89,16 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
     onFileName: (place: NamePlace) => void fileNames.push(place),
     onCgroup: (cgroup: bigint) => void cgroups.push(cgroup),
   };
+  if (scope.processes) attempt(() => readProcesses(kernel, asked.onFileName));
   if (scope.memory) attempt(() => void accountMemory(kernel, undefined, asked));
   return { sockets: [...sockets.values()], ...more };
+}
+
+/** Asks what every process maps, and keeps what tells that to be whole. */
+function readProcesses(kernel: NativeKernel, onName: (place: NamePlace) => void): void {
+  const survey = surveyProcesses(kernel, () => {});
+  for (const space of survey.spaces)
+    attempt(() => mappingsOf(kernel, space, survey, new Warnings(), onName));
 }
 
 /** A scan takes more than this of the array of struct pages at a time, in bytes. */

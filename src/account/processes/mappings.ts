@@ -1,5 +1,6 @@
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { Mapping } from '../../mapping-records.js';
+import type { NamePlace } from '../../walk/files/paths.js';
 import { type AddressSpace, spaceName } from '../../walk/processes/address-spaces.js';
 import { AreaNames } from '../../walk/processes/area-names.js';
 import { type ProcessArea, ProcessAreaReader, VM } from '../../walk/processes/process-areas.js';
@@ -29,12 +30,14 @@ export interface ProcessAnswer {
  * @param counts how often each frame is mapped, of all spaces
  * @param whole every page table of every process could be read: else shares are not known
  * @param warnings takes what contradicts, and what cannot be read
+ * @param onName told where each name in a path or of a mapping lies
  */
 export function mappingsOf(
   kernel: Kernel,
   space: AddressSpace,
   { spaces, counts, whole }: Mapped,
   warnings: Warnings,
+  onName?: (place: NamePlace) => void,
 ): Mapping[] {
   const said = (error: unknown, what = '') =>
     warnings.add(codeOf(error), `${spaceName(space)}: ${what}${(error as Error).message}`);
@@ -71,7 +74,7 @@ export function mappingsOf(
   else if (entries !== counted && !kernel.facts.live && !space.running)
     doubt(`counts ${counted} pages in swap, and its page tables have ${entries}`);
   const shmem = new ShmemSwapReader(kernel);
-  const names = new AreaNames(kernel);
+  const names = new AreaNames(kernel, onName);
   return areas.map((pages, index) => {
     const { area } = pages;
     let [name, kind] = ['', 'anonymous' as Mapping['kind']];

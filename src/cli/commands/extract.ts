@@ -19,6 +19,7 @@ interface ExtractOptions {
   readonly json?: true;
   readonly withLog?: true;
   readonly withMemory?: true;
+  readonly withProcesses?: true;
   readonly force?: true;
   readonly vmlinux?: string;
   readonly symbols?: string;
@@ -45,10 +46,12 @@ names of processes, names of cgroups and of network interfaces, and the host's. 
 the names of kernel threads stay, and so do ports, pids, inode numbers, modules, the kernel's build
 and the time. In the end it says how many of each there are.
 
-Every answer of skb and sockets is the same, with --with-memory those of memory too; struct knows every type, and every symbol has its
-address. Whatever else is asked of the memory (read, struct TYPE ADDR) is said to be left out. In
-crash, ps has no memory sizes, and files no paths; there are no stacks for bt, and no symbols of
-modules. The tables of symbols and types are packed: only kdump-mem finds them.
+Every answer of skb and sockets is the same, with --with-memory those of memory too, with --with-
+processes those of procs and its --pid: 0.5 MB more for a machine of 512 MB with 34 processes, most of
+it struct pages; struct knows every type, and every symbol has its address. Whatever else is asked of
+the memory (read, struct TYPE ADDR) is said to be left out. In crash, ps has no memory sizes, and files
+no paths; there are no stacks for bt, and no symbols of modules. The tables of symbols and types are
+packed: only kdump-mem finds them.
 
 Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file not written,
 4 the pid or fd is not there.`;
@@ -69,6 +72,10 @@ export function registerExtract(program: Command): void {
     .option('--map <file>', 'write what was replaced by what (mode 600; needs --anonymize)')
     .option('--with-log', 'keep the kernel’s log too (not with --anonymize)')
     .option('--with-memory', 'keep what `memory` reads too: every struct page (not with --pid)')
+    .option(
+      '--with-processes',
+      'keep what `procs` and its --pid read too: every struct page, page tables (not with --pid)',
+    )
     .option('--force', 'replace files that exist')
     .option('--json', 'say what is inside as JSON')
     .option('--vmlinux <file>', 'symbols and types, where the dump lacks them')
@@ -86,6 +93,10 @@ async function run(options: ExtractOptions): Promise<void> {
   }
   if (options.withMemory && pid !== undefined)
     throw new UsageError('memory is the machine’s: --with-memory and --pid exclude each other');
+  if (options.withProcesses && pid !== undefined)
+    throw new UsageError(
+      'shares are of all processes: --with-processes and --pid exclude each other',
+    );
   const { vmcore } = options;
   if (vmcore === undefined) throw new UsageError('say which dump to cut: --vmcore FILE');
   const { map, output } = options;
@@ -113,6 +124,7 @@ async function run(options: ExtractOptions): Promise<void> {
       anonymize: options.anonymize ?? false,
       log: options.withLog ?? false,
       memory: options.withMemory ?? false,
+      processes: options.withProcesses ?? false,
       onProgress: (words) => progress.show(words),
     });
     progress.clear();

@@ -197,6 +197,7 @@ function patchFiles({ kernel, patcher, names }: Work, places: readonly NamePlace
       if (real.length === 0 || decodeBytes(real) === '/') return;
       const name = made.of(real);
       if (patcher.put(address, name)) names.addBytes('paths', real, name);
+      if (dentry === 0n) return;
       const { offset, size } = new StructReader(kernel, 'dentry', ['d_name.hash']).members[
         'd_name.hash'
       ];

@@ -28,7 +28,7 @@ const MOST_MOUNTS = 64;
 
 /** Where a name of a folder's lies: for who must not let it out. */
 export interface NamePlace {
-  /** Address of the `struct dentry`. */
+  /** Address of the `struct dentry`; 0n: it is no file's. */
   readonly dentry: bigint;
   readonly address: bigint;
   readonly length: number;

@@ -1,7 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { kindOfMapping, type MappingKind } from '../../mapping-records.js';
 import { FileSystems } from '../files/file-systems.js';
-import { Paths } from '../files/paths.js';
+import { type NamePlace, Paths } from '../files/paths.js';
 import { SlabCacheNames } from '../memory/slab-cache-names.js';
 import { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
@@ -33,13 +33,17 @@ export class AreaNames {
   readonly #label: bigint | undefined;
   readonly #userPath: StructReader<'user_path.mnt' | 'user_path.dentry'> | undefined;
   readonly #paths: Paths;
+  readonly #onName: (place: NamePlace) => void;
   readonly #pages: PageReader;
   readonly #caches: SlabCacheNames;
   readonly #systems: FileSystems;
   readonly #known = new Map<bigint, { name: string; fsType: string | undefined }>();
 
-  /** @throws {KernelError} `unsupported-layout` */
-  constructor(kernel: Kernel, paths = new Paths(kernel)) {
+  /**
+   * @param onName told of each name that is read
+   * @throws {KernelError} `unsupported-layout`
+   */
+  constructor(kernel: Kernel, onName: (place: NamePlace) => void = () => {}) {
     this.#kernel = kernel;
     this.#file = new StructReader(kernel, 'file', [
       ...(['f_path.mnt', 'f_path.dentry', 'f_inode'] as const),
@@ -57,7 +61,8 @@ export class AreaNames {
     this.#userPath = kernel.struct('backing_file')?.member('user_path')
       ? new StructReader(kernel, 'backing_file', ['user_path.mnt', 'user_path.dentry'])
       : undefined;
-    this.#paths = paths;
+    this.#onName = onName;
+    this.#paths = new Paths(kernel, onName);
     this.#pages = new PageReader(kernel);
     this.#caches = new SlabCacheNames(kernel);
     this.#systems = new FileSystems(kernel);
@@ -96,7 +101,10 @@ export class AreaNames {
 
   #text(label: bigint): string {
     const at = label + (this.#label ?? 0n);
-    return textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
+    const text = textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
+    // Printable characters of one byte each (is_valid_name_char in kernel/sys.c).
+    this.#onName({ dentry: 0n, address: at, length: text.length });
+    return text;
   }
 
   #filed(address: bigint): { name: string; fsType: string | undefined } {
