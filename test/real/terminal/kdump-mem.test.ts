@@ -84,16 +84,21 @@ test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...sourc
   },
 );
 
-test('memory --watch draws no more than the screen has, and gives the terminal back', async () => {
-  const args = ['memory', '--live', '--source', 'counters', '--watch', '--count', '1'];
-  const text = (await linesOnTerminal(80, ...args)).join('\n');
-  const frames = text.split('\u001b[H').slice(1);
-  const last = frames.at(-1) ?? '';
-  expect(last).toMatch(/^[\d.]+ [GM]iB: /);
-  expect(last).toContain('q: quit  ↑↓: scroll  look 1, ');
-  const drawn = last.split('\u001b[J')[0]?.split('\n') ?? [];
-  expect(drawn).toHaveLength(40);
-  const plain = drawn.map((line) => line.replaceAll('\u001b[K', ''));
-  expect(widest(plain)).toBeLessThanOrEqual(80);
-  expect(text.trimEnd().endsWith('\u001b[?7h\u001b[?25h')).toBe(true);
-});
+test.each([
+  [['memory', '--live', '--source', 'counters'], /^[\d.]+ [GM]iB: /],
+  [['procs', '--live', '-v'], /^Growth is told from 8 samples on/],
+])(
+  '%j --watch draws no more than the screen has, and gives the terminal back',
+  async (args, first) => {
+    const text = (await linesOnTerminal(80, ...args, '--watch', '--count', '1')).join('\n');
+    const frames = text.split('\u001b[H').slice(1);
+    const last = frames.at(-1) ?? '';
+    expect(last).toMatch(first);
+    expect(last).toContain('q: quit  ↑↓: scroll  look 1, ');
+    const drawn = last.split('\u001b[J')[0]?.split('\n') ?? [];
+    expect(drawn).toHaveLength(40);
+    const plain = drawn.map((line) => line.replaceAll('\u001b[K', ''));
+    expect(widest(plain)).toBeLessThanOrEqual(80);
+    expect(text.trimEnd().endsWith('\u001b[?7h\u001b[?25h')).toBe(true);
+  },
+);
