@@ -54,6 +54,8 @@ function courseOf(whole: Slope, later: Slope | null): Course {
 function slopeOf(points: Points): Slope | null {
   const { times, values } = points;
   if (times.length < LEAST_POINTS) return null;
+  // Most of thousands of processes sleep.
+  if (values.every((value) => value === values[0])) return { slope: 0, low: 0, high: 0 };
   const slopes = pairSlopes(points);
   const slope = medianOf(slopes);
   const residuals = values.map((value, at) => value - slope * ((times[at] ?? 0) - (times[0] ?? 0)));

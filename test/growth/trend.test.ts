@@ -124,6 +124,30 @@ describe('what has grown and does so no more', () => {
   });
 });
 
+describe('a daily rhythm, two days and more of it, a sample a minute', () => {
+  const DAY = 24 * 60;
+
+  /** At which minute it is first said to grow; undefined: in all of the week it is not. */
+  function firstAlarm(seed: number, leak: number): number | undefined {
+    const [next, phase] = [noise(seed), 2 * Math.PI * chance(seed + 900)()];
+    const series = sampled(0, () => 0);
+    for (let at = 0; at < 7 * DAY; at++) {
+      const daily = 200 * Math.sin((2 * Math.PI * at) / DAY + phase);
+      series.add(60 * at, daily + 10 * next() + leak * at);
+      if (at > 2 * DAY && at % 180 === 0 && told(series).course === 'grows') return at;
+    }
+    return undefined;
+  }
+
+  test('is no growth', () => {
+    expect(part(40, (seed) => firstAlarm(seed, 0) !== undefined)).toBe(0);
+  });
+
+  test('a leak that is small beside it is named before the third day is over', () => {
+    expect(part(40, (seed) => (firstAlarm(seed, 1) ?? Number.NaN) < 3 * DAY)).toBe(1);
+  });
+});
+
 test('gaps between samples, of cron jobs that did not run, change nothing', () => {
   const next = noise(3);
   const kept = chance(9);
