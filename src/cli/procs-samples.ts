@@ -39,7 +39,7 @@ export function growthOfFiles(files: readonly string[]): {
 }
 
 function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void {
-  let number = 0;
+  let [lines, number] = [0, 0];
   const wrong = (words: string) =>
     new HostError('unreadable', `${file}:${number}: ${words}`, {
       next: 'Give files that kdump-mem procs --live --ndjson wrote, of one machine.',
@@ -50,7 +50,8 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
   });
   let [first, last]: (number | undefined)[] = [];
   const cutter = new LineCutter((bytes, from, to) => {
-    number++;
+    lines++;
+    number = lines + cutter.overlong;
     const torn = looks.torn;
     try {
       looks.line(bytes.toString('utf8', from, to));
@@ -67,7 +68,7 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
   if (number === 0) warnings.add('unreadable', `${file} is empty`);
   const torn = looks.torn + cutter.overlong;
   if (torn > 0) {
-    const where = last === number ? 'the last line is' : `${torn} of the lines are`;
+    const where = torn === 1 && last === number ? 'the last line is' : `${torn} of the lines are`;
     warnings.add('unreadable', `${file}:${first ?? number}: ${where} cut off, and left out`);
   }
   if (looks.cut > 0)

@@ -226,6 +226,18 @@ describe('--from-samples', () => {
     ]);
   });
 
+  test('so are lines in between, as of a machine that lost its power, and lines without an end', async () => {
+    const path = fileOf('between.ndjson', samples(upTo(20)));
+    const lines = readFileSync(path, 'utf8').split('\n');
+    const damaged = lines.map((line, at) => (at === 6 || at === 39 ? line.slice(0, 50) : line));
+    writeFileSync(path, `${'x'.repeat(3e6)}\n${damaged.join('\n')}`);
+    const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path);
+    expect(status).toBe(0);
+    expect(stdout).toContain('By 19 samples of made-up');
+    expect(stderr).toContain(`${path}:8: 3 of the lines are cut off, and left out`);
+    expect(stderr).toContain(': 2 of the samples are not whole');
+  });
+
   const refused = async (path: string) => {
     const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path);
     expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
