@@ -20,6 +20,7 @@ import { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
 import type { ProcsAnswer } from './answer.js';
+import { overmapped } from './mapcounts.js';
 import { type MappedPages, MappingCounts } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
 import { ownBytes, type ProcessFigures } from './process.js';
@@ -73,6 +74,11 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     } catch (error) {
       warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
     }
+  }
+  if (!kernel.facts.live) {
+    const { frames: many, first } = overmapped(kernel, counts);
+    if (many > 0)
+      warnings.add('corrupt', `${many} pages are mapped more often than they count: ${first}`);
   }
   // Of what others share with one that cannot be read, the shares are not known.
   const shares = whole.size === spaces.length && missing === 0;

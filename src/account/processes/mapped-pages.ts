@@ -31,6 +31,9 @@ export interface MappedVisitor {
   absent?(page: number, pages: number, type: number, offset: number): void;
 }
 
+/** The bit of a count that says that a process which was running maps the frame. */
+const RUNNING = 2 ** 31;
+
 interface Tables {
   /** Those that were met. */
   readonly tables: number;
@@ -65,14 +68,25 @@ export class MappingCounts {
    */
   add(space: AddressSpace): void {
     const counts = this.#counts;
+    const mark = space.running ? RUNNING : 0;
     this.#eachFrame(space, (index) => {
-      counts[index]!++;
+      counts[index] = (counts[index]! + 1) | mark;
     });
+  }
+
+  /** Frames that are mapped, but for those that a process maps which was running. */
+  eachSettled(visit: (frame: number, count: number, kind: number) => void): void {
+    const counts = this.#counts;
+    for (let index = 0; index < counts.length; index++) {
+      const count = counts[index]!;
+      if (count > 0 && count < RUNNING)
+        visit(this.#frames.frameAt(index), count, this.#kinds[index]!);
+    }
   }
 
   /** How often the frame at a place is mapped: once where it has been mapped since they were counted. */
   at(index: number): number {
-    return Math.max(this.#counts[index]!, 1);
+    return Math.max(this.#counts[index]! % RUNNING, 1);
   }
 
   /** What the scan said of the frame at a place. */

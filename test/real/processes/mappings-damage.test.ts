@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { kernelProcesses, surveyProcesses } from '../../../src/account/processes/kernel.js';
+import { mappingsOf } from '../../../src/account/processes/mappings.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { KIND } from '../../../src/walk/memory/page-kinds.js';
+import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
+import { ProcessAreaReader } from '../../../src/walk/processes/process-areas.js';
+import { Warnings } from '../../../src/walk/warnings.js';
+import { damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+
+/**
+ * Bytes that no second fact holds: what they say wrong is then said for whole. Paths of members, with what is
+ * wrong about the answer.
+ */
+const UNDETECTABLE: Readonly<Record<string, string>> = {
+  'vm_area_struct.vm_pgoff': 'the offset of a mapping none of whose pages is there to say its own',
+  'vm_area_struct.vm_file': 'the name of a mapping none of whose pages is there to say its file',
+  'vm_area_struct.vm_flags':
+    'permissions (r and s are in no counter), what is locked, and the kind',
+  'vm_area_struct.vm_ops': 'whether it is the vdso',
+  'vm_area_struct.vm_private_data': 'which of the vdso’s mappings it is',
+  'mm_struct.start_brk': 'which mapping is called the heap',
+  'mm_struct.brk': 'the same',
+  'mm_struct.start_stack': 'which mapping is called the stack',
+};
+
+/** Members that what a process maps is made of. */
+const MEMBERS = {
+  mm_struct: [
+    ...['mm_mt.ma_root', 'mmap', 'map_count', 'total_vm', 'locked_vm', 'data_vm', 'exec_vm'],
+    ...['stack_vm', 'start_brk', 'brk', 'start_stack'],
+  ],
+  vm_area_struct: [
+    ...['vm_start', 'vm_end', 'vm_next', 'vm_prev', 'vm_mm', 'vm_flags', 'vm_pgoff', 'vm_file'],
+    ...['vm_ops', 'vm_private_data'],
+  ],
+} as const;
+
+const words = (value: unknown): string =>
+  JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? String(one) : one));
+
+/** Addresses of the nodes of a maple tree, whose root says that it is one. */
+function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
+  const offset = kernel.struct('mm_struct')?.member('mm_mt.ma_root')?.offset;
+  if (offset === undefined) return;
+  const slots = kernel.struct('maple_node')?.member('ma64.slot');
+  const next = [kernel.read(mm + BigInt(offset), 8).getBigUint64(0, true)];
+  for (let link = next.pop(); link !== undefined; link = next.pop()) {
+    const node = link & ~0xffn;
+    yield node;
+    if (((link >> 3n) & 15n) !== 3n) continue;
+    for (let index = 0; index < 10; index++) {
+      const entry = kernel
+        .read(node + BigInt((slots?.offset ?? 0) + 8 * index), 8)
+        .getBigUint64(0, true);
+      // Behind the last one is what was there before.
+      if (entry > 4096n && (entry & 7n) === 4n && (entry & ~0xffn) !== node) next.push(entry);
+    }
+  }
+}
+
+describe.each(['5.10', '6.1', 'newest'] as const)(
+  'damage to what tells of mappings: %s',
+  (version) => {
+    const kernel = openNative({ files: [labDump(version).elf] });
+    afterAll(() => kernel.close());
+    const survey = surveyProcesses(kernel, () => {});
+    const reader = new ProcessAreaReader(kernel);
+    // Of those that rest the one with the most mappings: they fill more than one node.
+    const [space] = survey.spaces
+      .filter(({ running }) => !running)
+      .map((one) => ({ ...one, mappings: reader.read(one.mm).areas.length }))
+      .sort((a, b) => b.mappings - a.mappings);
+    if (!space) throw new Error('no process rests');
+    const { areas } = reader.read(space.mm);
+
+    const answered = (address: bigint, flip: number) => {
+      const byte = kernel.read(address, 1).getUint8(0) ^ flip;
+      const patches = [{ address, bytes: Uint8Array.of(byte) }];
+      const damaged = damagedKernel(kernel, { patches, denials: [] });
+      const warnings = new Warnings();
+      try {
+        const mappings = mappingsOf(damaged, space, survey, warnings);
+        return { figures: words(mappings), said: warnings.list().length > 0 };
+      } catch (error) {
+        return { figures: String(error), said: true };
+      }
+    };
+    const sound = () => {
+      const warnings = new Warnings();
+      const mappings = mappingsOf(damagedKernel(kernel, UNDAMAGED), space, survey, warnings);
+      expect(warnings.list()).toEqual([]);
+      return words(mappings);
+    };
+
+    /** Which bytes make the answer wrong without a word. */
+    const silent = (places: Iterable<readonly [string, bigint, number]>) => {
+      const truth = sound();
+      const found = new Set<string>();
+      let tried = 0;
+      for (const [name, at, length] of places)
+        for (let index = 0; index < length; index++)
+          for (const flip of [1, 0x10, 0x80]) {
+            tried++;
+            const { figures, said } = answered(at + BigInt(index), flip);
+            if (!said && figures !== truth) found.add(name);
+          }
+      expect(tried).toBeGreaterThan(100);
+      return [...found].sort();
+    };
+
+    const membersOf = function* (type: keyof typeof MEMBERS, address: bigint) {
+      for (const path of MEMBERS[type]) {
+        const member = kernel.struct(type)?.member(path);
+        if (member)
+          yield [`${type}.${path}`, address + BigInt(member.offset), member.size] as const;
+      }
+    };
+
+    test('of an address space and of mappings: said, or known to be undetectable', () => {
+      const places = function* () {
+        yield* membersOf('mm_struct', space.mm);
+        // One of each: code, data, anonymous memory, shared memory, the stack, the vdso.
+        for (const { address } of areas) yield* membersOf('vm_area_struct', address);
+      };
+      const found = silent(places());
+      for (const name of found) expect(Object.keys(UNDETECTABLE)).toContain(name);
+    });
+
+    if (version !== '5.10')
+      test('of a maple tree: said', () => {
+        const places = [...nodesOf(kernel, space.mm)].map((node) => ['node', node, 256] as const);
+        // Up to fifteen mappings lie in one node.
+        expect(places.length).toBeGreaterThan(areas.length > 15 ? 1 : 0);
+        expect(silent(places)).toEqual([]);
+      });
+  },
+);
+
+test('docs/procs.md names what is undetectable', () => {
+  const docs = readFileSync(new URL('../../../docs/procs.md', import.meta.url), 'utf8');
+  for (const [member, what] of Object.entries(UNDETECTABLE))
+    expect(docs).toContain(`| \`${member}\` | ${what} |`);
+});
+
+describe('an entry of page tables that leads to another frame of the same kind', () => {
+  const kernel = openNative({ files: [labDump('6.1').elf] });
+  afterAll(() => kernel.close());
+
+  test('is said by what that frame counts, and by its place', () => {
+    const rest = addressSpaces(kernel).filter(({ running }) => !running);
+    const ends: { root: bigint; page: number; frame: number }[] = [];
+    const survey = surveyProcesses(kernel, () => {});
+    for (const one of rest.slice(0, 2)) {
+      let found: (typeof ends)[number] | undefined;
+      survey.counts.walk(one, {
+        page: (page, _pages, frame, index) => {
+          const { counts } = survey;
+          const own = counts.at(index) === 1 && counts.kindAt(index) === KIND.anonymous;
+          if (own && found === undefined) found = { root: one.pgd, page, frame };
+        },
+      });
+      if (found) ends.push(found);
+    }
+    const [here, other] = ends;
+    if (!here || !other) throw new Error('there are no two processes with pages of their own');
+    const bent = new Proxy(kernel, {
+      get(target, name) {
+        if (name === 'userPages')
+          return (root: bigint, told: Parameters<typeof kernel.userPages>[1]) =>
+            target.userPages(root, {
+              ...told,
+              page: (page, pages, frame, marks) =>
+                told.page(
+                  page,
+                  pages,
+                  root === here.root && page === here.page ? other.frame : frame,
+                  marks,
+                ),
+            });
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const answer = kernelProcesses(bent);
+    expect(answer.complete).toBe(false);
+    expect(answer.warnings.map(({ message }) => message).join('\n')).toContain(
+      `page frame ${other.frame} counts 1 mappings, and page tables have 2`,
+    );
+  });
+});
