@@ -14,6 +14,20 @@ export interface KernelFacts {
   readonly engine: 'crash' | 'native';
   /** The memory changes while it is read: a torn list is then a race, not damage. */
   readonly live: boolean;
+  /**
+   * Bits in which pointer authentication signs a return address, all set in a plain one; absent where
+   * the kernel does not say that it does (KERNELPACMASK, arm64).
+   */
+  readonly signatureMask?: bigint;
+}
+
+/** The name of an address in the kernel's code. */
+export interface NamedAddress {
+  readonly name: string;
+  /** Bytes behind the symbol's start. */
+  readonly offset: number;
+  /** The module whose code it is; absent for the kernel's own. Hostile. */
+  readonly module?: string;
 }
 
 /** Sections of the sparse memory model: memory that is plugged in or out is so by sections. */
@@ -128,6 +142,20 @@ export interface Kernel {
    * lies; undefined for one outside the image. Absent where the engine has no list of symbols (crash).
    */
   nearestSymbol?(address: bigint): { symbol: { name: string }; offset: number } | undefined;
+
+  /**
+   * What the kernel's own messages call an address in its code or in a module's; undefined for one in
+   * neither. Absent where the engine has no list of symbols (crash).
+   *
+   * @throws {ReadError}, {@link KernelError} where a module's symbols cannot be read
+   */
+  symbolAt?(address: bigint): NamedAddress | undefined;
+
+  /**
+   * What the source of the bytes notes of CPUs (`struct elf_prstatus`, NT_PRSTATUS), in its order; `by`
+   * whom. Absent where the engine does not look at notes (crash).
+   */
+  readonly cpuNotes?: { readonly by: 'kernel' | 'qemu'; readonly notes: readonly DataView[] };
 
   /**
    * Notes what is read of a live kernel from here on, until it is called again. What it gives forgets

@@ -1,14 +1,16 @@
 import { KernelError } from '../error.js';
 import type { FastReads } from '../fast-reads.js';
 import { hex } from '../hex.js';
-import type { Kernel, KernelFacts, MemorySections, UserPages } from '../kernel.js';
+import type { Kernel, KernelFacts, MemorySections, NamedAddress, UserPages } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
 import type { Bases } from './arch/arch.js';
 import { SectionTable } from './arch/section-table.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
+import { statusNotes } from './image/notes.js';
 import type { KernelMemory } from './memory.js';
+import { ModuleSymbols } from './module-symbols.js';
 import { type ModuleBtf, readModuleBtf } from './modules.js';
 import type { Provenance } from './provenance.js';
 import type { RecoverySource } from './recovered/evidence.js';
@@ -48,6 +50,7 @@ export class NativeKernel implements Kernel {
   #types: KernelTypes | undefined;
   #typesFailure: KernelError | undefined;
   #modules: ModuleBtf | undefined;
+  #moduleSymbols: ModuleSymbols | undefined;
   #recovered: RecoveredSymbols | undefined;
   #closed = false;
 
@@ -142,6 +145,20 @@ export class NativeKernel implements Kernel {
     if (symbol === undefined) return undefined;
     const offset = address - symbol.address;
     return offset < MOST_SYMBOL_BYTES ? { symbol, offset: Number(offset) } : undefined;
+  }
+
+  symbolAt(address: bigint): NamedAddress | undefined {
+    const near = this.nearestSymbol(address);
+    if (near !== undefined) {
+      const symbol = this.#parts.symbols?.namedAt(address) ?? near.symbol;
+      return { name: symbol.name, offset: near.offset };
+    }
+    this.#moduleSymbols ??= new ModuleSymbols(this);
+    return this.#moduleSymbols.at(address);
+  }
+
+  get cpuNotes(): Kernel['cpuNotes'] & {} {
+    return statusNotes(this.image.notes ?? [], this.vmcoreinfo.crashTime !== undefined);
   }
 
   /** @throws {KernelError} `no-types` when the kernel's types were not found; as KernelTypes does */

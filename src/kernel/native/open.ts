@@ -94,6 +94,11 @@ export function openNativeImage(
   );
 }
 
+function signatureOf(info: Vmcoreinfo): Pick<KernelFacts, 'signatureMask'> {
+  const signatureMask = info.number('KERNELPACMASK');
+  return signatureMask === undefined || signatureMask === 0n ? {} : { signatureMask };
+}
+
 function openWith(
   image: MemoryImage,
   info: Vmcoreinfo,
@@ -125,6 +130,7 @@ function openWith(
     source: image.facts.format === 'kcore' ? 'kcore' : 'vmcore',
     engine: 'native',
     live: image.facts.live,
+    ...signatureOf(info),
   };
   const functionsOnly = table !== undefined && lacksVariables(table, info);
   const provenance = {

@@ -19,6 +19,8 @@ export interface SymbolTable {
   find(name: string): readonly KernelSymbol[];
   /** The last symbol at or before an address, or undefined where the address is before all. */
   before(address: bigint): KernelSymbol | undefined;
+  /** The same; of several that lie at one address the first in the table: the kernel names that. */
+  namedAt(address: bigint): KernelSymbol | undefined;
   /** Every symbol, in the table's own order. */
   all(): Iterable<KernelSymbol>;
 }
@@ -79,6 +81,21 @@ export class ListedSymbols implements SymbolTable {
   }
 
   before(address: bigint): KernelSymbol | undefined {
+    const place = this.#placeBefore(address);
+    return place < 0 ? undefined : this.#at(this.#byAddress![place]!);
+  }
+
+  namedAt(address: bigint): KernelSymbol | undefined {
+    let place = this.#placeBefore(address);
+    if (place < 0) return undefined;
+    const rows = this.#byAddress!;
+    while (place > 0 && this.#addresses[rows[place - 1]!] === this.#addresses[rows[place]!])
+      place--;
+    return this.#at(rows[place]!);
+  }
+
+  /** Among those sorted by address; -1 before all. */
+  #placeBefore(address: bigint): number {
     this.#byAddress ??= this.#sort();
     let low = 0;
     let high = this.#byAddress.length;
@@ -87,7 +104,7 @@ export class ListedSymbols implements SymbolTable {
       if (this.#addresses[this.#byAddress[middle]!]! <= address) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? undefined : this.#at(this.#byAddress[low - 1]!);
+    return low - 1;
   }
 
   *all(): Generator<KernelSymbol> {

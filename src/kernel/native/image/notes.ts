@@ -56,6 +56,18 @@ export function machineOfNote({ name, type, data }: Note): string | undefined {
   return isStatus ? PRSTATUS_MACHINES[data.byteLength] : undefined;
 }
 
+/** Notes of CPUs' registers, in their order. QEMU writes them itself: before a kernel has crashed, or beside notes of its own. */
+export function statusNotes(
+  all: readonly Note[],
+  crashed: boolean,
+): { readonly by: 'kernel' | 'qemu'; readonly notes: readonly DataView[] } {
+  const notes = all
+    .filter(({ name, type }) => name === 'CORE' && type === NT_PRSTATUS)
+    .map(({ data }) => data);
+  const byQemu = !crashed || all.some(({ name }) => name === 'QEMU');
+  return { by: byQemu ? 'qemu' : 'kernel', notes };
+}
+
 function padded(size: number): number {
   return Math.ceil(size / 4) * 4;
 }

@@ -137,6 +137,19 @@ export class Kallsyms implements SymbolTable {
   }
 
   before(address: bigint): KernelSymbol | undefined {
+    const index = this.#indexBefore(address);
+    return index < 0 ? undefined : this.#at(index);
+  }
+
+  namedAt(address: bigint): KernelSymbol | undefined {
+    let index = this.#indexBefore(address);
+    if (index < 0) return undefined;
+    const there = this.#addresses.at(index);
+    while (index > 0 && this.#addresses.at(index - 1) === there) index--;
+    return this.#at(index);
+  }
+
+  #indexBefore(address: bigint): number {
     let low = 0;
     let high = this.count;
     while (low < high) {
@@ -144,7 +157,7 @@ export class Kallsyms implements SymbolTable {
       if (this.#addresses.at(middle) <= address) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? undefined : this.#at(low - 1);
+    return low - 1;
   }
 
   *all(): Generator<KernelSymbol> {
