@@ -1,0 +1,140 @@
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { Kernel, KernelFacts, NamedAddress } from '../kernel/kernel.js';
+import { WalkError } from '../walk/error.js';
+import type { StackFrame, UnwoundStack } from '../walk/stacks/frame.js';
+import type { CpuRegisters } from '../walk/stacks/registers.js';
+import { type TaskPlace, type TaskStack, TaskStacks } from '../walk/stacks/task-stacks.js';
+import type { TaskState } from '../walk/stacks/task-state.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+
+/** Whose stacks are asked for; nothing: all. */
+export interface StackChoice {
+  /** A process with all its threads, or one thread. */
+  readonly pid?: number | undefined;
+  /** What this CPU ran. */
+  readonly cpu?: number | undefined;
+  readonly states?: ReadonlySet<TaskState> | undefined;
+}
+
+/** A function, with its name. */
+export interface NamedFrame extends StackFrame {
+  /** Undefined where no symbol tells. `offset` is that of `address`. */
+  readonly symbol: NamedAddress | undefined;
+}
+
+/** A thread whose stack it is. */
+export interface StackOwner {
+  /** The thread's own id; 0: the idle task of a CPU. */
+  readonly pid: number;
+  /** The process that it is of. */
+  readonly process: number;
+  /** Hostile. */
+  readonly comm: string;
+  readonly state: TaskState;
+  readonly cpu: number | undefined;
+  readonly registers: CpuRegisters['source'] | undefined;
+}
+
+/** Threads that were at the same places in the same functions. */
+export interface StackGroup {
+  readonly frames: readonly NamedFrame[];
+  readonly end: UnwoundStack['end'];
+  readonly why: string | undefined;
+  /** By pid. */
+  readonly tasks: readonly StackOwner[];
+}
+
+export interface StacksAnswer {
+  readonly kernel: KernelFacts;
+  /** What most threads share comes first. */
+  readonly groups: readonly StackGroup[];
+  /** Threads whose stacks these are. */
+  readonly tasks: number;
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+/** Stacks of tasks, equal ones together. @throws as TaskStacks does */
+export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer {
+  const warnings = new Warnings();
+  const groups = new Map<string, TaskStack[]>();
+  let tasks = 0;
+  const asked = (place: TaskPlace) => isChosen(place, choice);
+  const reader = new TaskStacks(kernel, warnings);
+  for (const one of reader.all(asked)) {
+    tasks++;
+    const { frames, end, why } = one.stack;
+    const places = frames.map(({ address, guess }) => `${address}${guess ? '?' : ''}`);
+    const key = `${places.join(' ')} ${end} ${why}`;
+    const known = groups.get(key);
+    if (known) known.push(one);
+    else groups.set(key, [one]);
+  }
+  if (tasks === 0 && warnings.list().length === 0) {
+    const { pid, cpu } = choice;
+    if (pid !== undefined)
+      throw new WalkError('no-such-pid', `there is no thread of pid ${pid} that was asked for`);
+    if (cpu !== undefined)
+      throw new WalkError('no-such-cpu', `there is no CPU ${cpu} that ran what was asked for`);
+  }
+  const named = new Names(kernel, warnings);
+  const list = [...groups.values()]
+    .sort((a, b) => b.length - a.length || leastPid(a) - leastPid(b))
+    .map((same) => ({
+      frames: same[0]!.stack.frames.map((frame) => named.frame(frame)),
+      end: same[0]!.stack.end,
+      why: same[0]!.stack.why,
+      tasks: same.map(ownerOf).sort((a, b) => a.pid - b.pid || (a.cpu ?? 0) - (b.cpu ?? 0)),
+    }));
+  const told = warnings.list();
+  return { kernel: kernel.facts, groups: list, tasks, complete: told.length === 0, warnings: told };
+}
+
+function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice): boolean {
+  if (choice.pid !== undefined && choice.pid !== process && choice.pid !== task.pid) return false;
+  if (choice.cpu !== undefined && choice.cpu !== cpu) return false;
+  return choice.states === undefined || choice.states.has(state);
+}
+
+function leastPid(stacks: readonly TaskStack[]): number {
+  return Math.min(...stacks.map(({ task }) => task.pid));
+}
+
+function ownerOf({ task, process, state, cpu, registers }: TaskStack): StackOwner {
+  return { pid: task.pid, process, comm: task.comm, state, cpu, registers };
+}
+
+/** Names of places, each looked up once. */
+class Names {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #known = new Map<bigint, NamedAddress | undefined>();
+
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+  }
+
+  frame(frame: StackFrame): NamedFrame {
+    const { address, interrupted } = frame;
+    // Behind a call that never returns, another function may begin: the call's own place names it.
+    const back = interrupted ? 0 : 1;
+    const near = this.#at(address - BigInt(back));
+    return { ...frame, symbol: near && { ...near, offset: near.offset + back } };
+  }
+
+  #at(address: bigint): NamedAddress | undefined {
+    if (!this.#known.has(address)) this.#known.set(address, this.#find(address));
+    return this.#known.get(address);
+  }
+
+  #find(address: bigint): NamedAddress | undefined {
+    try {
+      return this.#kernel.symbolAt?.(address);
+    } catch (error) {
+      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+      this.#warnings.add('unreadable', `the name of a function: ${error.message}`);
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { readPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+import { branchLinkEndsAt } from './call-before.js';
+import {
+  isInside,
+  MOST_FRAMES,
+  NO_CALL,
+  type StackArea,
+  type StackFrame,
+  type UnwoundStack,
+} from './frame.js';
+import type { CpuRegisters } from './registers.js';
+
+/** A record: the caller's record, and where it goes on (struct frame_record). */
+const RECORD_BYTES = 16;
+
+/** What a record without either is since 6.14 (enum frame_record_meta_type). */
+const META = { final: 1, registers: 2 } as const;
+
+/** Unwinds stacks of arm64 by the chain of frame records that x29 begins (arch/arm64/kernel/stacktrace.c). */
+export class Arm64Unwinder {
+  readonly #kernel: Kernel;
+  readonly #regs;
+  readonly #mask: bigint;
+  readonly #hasMeta: boolean;
+  readonly #entry: StackArea | undefined;
+  readonly #text: StackArea | undefined;
+  readonly #init: StackArea | undefined;
+
+  /** @throws {KernelError} where the kernel has other structs */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#regs = new StructReader(kernel, 'pt_regs', [
+      'regs',
+      'pc',
+      'stackframe',
+      'pstate',
+    ] as const);
+    this.#mask = kernel.facts.signatureMask ?? 0n;
+    this.#hasMeta = kernel.struct('frame_record_meta') !== undefined;
+    const area = (from: string, to: string): StackArea | undefined => {
+      const [start, end] = [kernel.symbol(from), kernel.symbol(to)];
+      return start === undefined || end === undefined ? undefined : { start, end };
+    };
+    this.#entry = area('__entry_text_start', '__entry_text_end');
+    this.#text = area('_stext', '_etext');
+    this.#init = area('_sinittext', '_einittext');
+  }
+
+  /** The stack of a task that does not run (thread.cpu_context). */
+  sleeping(area: StackArea, context: { readonly pc: bigint; readonly fp: bigint }): UnwoundStack {
+    const pc = this.#plain(context.pc);
+    // A task that has never run goes on at the start of a function.
+    const interrupted = this.#kernel.symbolAt?.(pc)?.offset === 0;
+    return this.#unwind(area, [{ address: pc, interrupted, guess: false }], context.fp);
+  }
+
+  /** The stack of a task that ran, from its registers. */
+  running(area: StackArea, registers: CpuRegisters): UnwoundStack {
+    if (registers.user) return { frames: [], end: 'user' };
+    const { pc, get } = registers;
+    const frames: StackFrame[] = [{ address: pc, interrupted: true, guess: false }];
+    const caller = this.#leafCaller(pc, this.#plain(get('x30')), get('x29'));
+    if (caller !== undefined) frames.push({ address: caller, interrupted: false, guess: true });
+    return this.#unwind(area, frames, get('x29'));
+  }
+
+  /**
+   * A function that has no record of its own (yet) returns to where the link register points: into another
+   * function than itself, and than the one that the first record names.
+   */
+  #leafCaller(pc: bigint, link: bigint, record: bigint): bigint | undefined {
+    const [own, its] = [this.#nameOf(pc), this.#nameOf(link - 1n)];
+    if (its === undefined || own === its) return undefined;
+    try {
+      const words = readPartOf(this.#kernel, 'the stack', record, record, RECORD_BYTES);
+      return this.#plain(words.getBigUint64(8, true)) === link ? undefined : link;
+    } catch (error) {
+      if (error instanceof ReadError) return link;
+      throw error;
+    }
+  }
+
+  #nameOf(address: bigint): string | undefined {
+    return this.#kernel.symbolAt?.(address)?.name;
+  }
+
+  #unwind(area: StackArea, frames: StackFrame[], first: bigint): UnwoundStack {
+    const stop = (why: string): UnwoundStack => ({ frames, end: 'stopped', why });
+    const seen = new Set<bigint>();
+    try {
+      for (let record = first; ; ) {
+        if (seen.has(record)) return stop(`its records lead in a circle, at ${hex(record)}`);
+        seen.add(record);
+        if (frames.length > MOST_FRAMES) return stop('it does not end');
+        if ((record & 7n) !== 0n) return stop(`a record would be at ${hex(record)}`);
+        const words = readPartOf(this.#kernel, 'the stack', record, record, RECORD_BYTES);
+        const next = words.getBigUint64(0, true);
+        const address = this.#plain(words.getBigUint64(8, true));
+        if (next === 0n && words.getBigUint64(8, true) === 0n) {
+          const regs = record - BigInt(this.#regs.offset('stackframe'));
+          if (!this.#hasMeta || this.#metaOf(record) === META.final)
+            return this.#end(frames, area, regs);
+          if (this.#metaOf(record) !== META.registers)
+            return stop(`a record of no kind that is known, at ${hex(record)}`);
+          const saved = this.#regs.read(regs);
+          frames.push({ address: saved.pointer('pc'), interrupted: true, guess: false });
+          record = wordAt(saved.bytes('regs'), 29);
+          continue;
+        }
+        if (address >> 63n === 0n)
+          return stop(`a record leads to ${hex(address)}, which is no code`);
+        // What was saved when the kernel was interrupted has a record too, for where that was.
+        const entered = frames.at(-1)?.address ?? 0n;
+        const interrupted = this.#entry !== undefined && isInside(this.#entry, entered - 1n);
+        if (!interrupted && this.#isCode(address) && this.#isDoubted(address)) {
+          frames.push({ address, interrupted, guess: true });
+          return stop(NO_CALL);
+        }
+        // Programs of BPF are code that has no symbol, and so is what is none.
+        frames.push({ address, interrupted, guess: !this.#isCode(address) });
+        record = next;
+      }
+    } catch (error) {
+      if (error instanceof ReadError || error instanceof KernelError) return stop(error.message);
+      throw error;
+    }
+  }
+
+  #isCode(address: bigint): boolean {
+    const own = [this.#text, this.#init].some((area) => area && isInside(area, address));
+    return own || this.#kernel.symbolAt?.(address)?.module !== undefined;
+  }
+
+  /** Whether something before a return address is no call: then one of both is wrong. */
+  #isDoubted(address: bigint): boolean {
+    // What called at the start of the kernel may be gone.
+    if (this.#init !== undefined && isInside(this.#init, address)) return false;
+    return branchLinkEndsAt(this.#kernel, address) === false;
+  }
+
+  /** The last record lies with the registers of user space, at the end of the task's own stack. */
+  #end(frames: readonly StackFrame[], area: StackArea, regs: bigint): UnwoundStack {
+    if (regs + BigInt(this.#regs.size) !== area.end)
+      return {
+        frames,
+        end: 'stopped',
+        why: `its last record is not at its end, but at ${hex(regs)}`,
+      };
+    const user = (this.#regs.read(regs).number('pstate') & 15) === 0;
+    const kernelThread = user && this.#regs.read(regs).pointer('pc') === 0n;
+    return { frames, end: user && !kernelThread ? 'user' : 'first' };
+  }
+
+  #metaOf(record: bigint): number {
+    return readPartOf(this.#kernel, 'the stack', record, record + 16n, 8).getUint32(0, true);
+  }
+
+  /** Without the signature that pointer authentication puts into a return address. */
+  #plain(address: bigint): bigint {
+    return address | this.#mask;
+  }
+}
+
+function wordAt(bytes: Uint8Array, index: number): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(index * 8, true);
+}

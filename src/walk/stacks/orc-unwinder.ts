@@ -1,0 +1,224 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { pointerPartOf } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+import { callEndsAt, farReturnEndsAt } from './call-before.js';
+import {
+  isInside,
+  MOST_FRAMES,
+  NO_CALL,
+  type StackArea,
+  type StackFrame,
+  type UnwoundStack,
+} from './frame.js';
+import type { OrcEntry, OrcRegister } from './orc-format.js';
+import { OrcTables } from './orc-tables.js';
+import type { CpuRegisters } from './registers.js';
+
+/** Registers that an entry may ask for and that only saved registers tell. */
+const SAVED = ['ax', 'dx', 'di', 'r10', 'r13'] as const;
+type Saved = (typeof SAVED)[number];
+
+interface State {
+  ip: bigint;
+  sp: bigint;
+  bp: bigint;
+  interrupted: boolean;
+  guess: boolean;
+  /** Other registers, as far as they were saved for this function. */
+  saved: (register: Saved) => bigint | undefined;
+}
+
+/** How the kernel goes on where no table says it: by the frame pointer (orc_fp_entry). */
+const BY_FRAME_POINTER: OrcEntry = {
+  ...{ type: 'call', sp: 'bp', spOffset: 16, bp: 'prev-sp', bpOffset: -16, signal: false },
+};
+
+/** After a call of address 0 (null_orc_entry). */
+const AFTER_NULL: OrcEntry = {
+  ...{ type: 'call', sp: 'sp', spOffset: 8, bp: 'undefined', bpOffset: 0, signal: false },
+};
+
+/** rip, cs, eflags, rsp, ss. */
+const IRET_WORDS = { ip: 0n, cs: 8n, sp: 24n } as const;
+
+/** Functions that no table has keep less on the stack. */
+const SCANNED_BYTES = 512n;
+
+const NOTHING_SAVED = (): undefined => undefined;
+
+/** Unwinds stacks of x86_64 by the kernel's own tables, as unwind_next_frame does (unwind_orc.c). */
+export class OrcUnwinder {
+  readonly #kernel: Kernel;
+  readonly #tables: OrcTables;
+  readonly #regs;
+
+  /** @throws as OrcTables does, and where the kernel has other structs */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#tables = new OrcTables(kernel);
+    this.#regs = new StructReader(kernel, 'pt_regs', [...SAVED, 'ip', 'sp', 'bp', 'cs'] as const);
+  }
+
+  /** The stack of a task that does not run, from where it gave up its CPU (`thread.sp`). */
+  sleeping(area: StackArea, pointer: bigint): UnwoundStack {
+    return this.#unwind(area, () => {
+      const frame = new StructReader(this.#kernel, 'inactive_task_frame', ['bp', 'ret_addr']);
+      const view = frame.read(pointer);
+      const ip = view.pointer('ret_addr');
+      const isStart = this.#kernel.symbolAt?.(ip)?.offset === 0;
+      const sp = pointer + BigInt(frame.size);
+      const bp = view.pointer('bp');
+      // A task that has never run goes on at the start of a function.
+      return { ip, sp, bp, interrupted: isStart, guess: false, saved: NOTHING_SAVED };
+    });
+  }
+
+  /** The stack of a task that ran, from its registers. */
+  running(area: StackArea, registers: CpuRegisters): UnwoundStack {
+    if (registers.user) return { frames: [], end: 'user' };
+    return this.#unwind(area, () => {
+      const { pc: ip, sp, get } = registers;
+      return { ip, sp, bp: get('bp'), interrupted: true, guess: false, saved: get };
+    });
+  }
+
+  #unwind(area: StackArea, start: () => State): UnwoundStack {
+    const frames: StackFrame[] = [];
+    const stop = (why: string): UnwoundStack => ({ frames, end: 'stopped', why });
+    const seen = new Set<string>();
+    try {
+      const state = start();
+      for (;;) {
+        const { ip, sp, interrupted, guess } = state;
+        const place = `${ip} ${sp}`;
+        if (seen.has(place)) return stop(`it comes back to ${hex(ip)}`);
+        seen.add(place);
+        frames.push({ address: ip, interrupted, guess });
+        if (frames.length > MOST_FRAMES) return stop('it does not end');
+        const end = this.#step(state, area);
+        if (end === 'user' || end === 'first') return { frames, end };
+        if (end === NO_CALL) frames.push({ ...frames.pop()!, guess: true });
+        if (end !== undefined) return stop(end);
+      }
+    } catch (error) {
+      if (error instanceof ReadError || error instanceof KernelError) return stop(error.message);
+      throw error;
+    }
+  }
+
+  /** Goes to the caller; tells where the stack ends, or why it cannot. */
+  #step(state: State, area: StackArea): string | undefined {
+    let entry: OrcEntry | undefined;
+    let guessed = false;
+    const found = this.#tables.find(state.interrupted ? state.ip : state.ip - 1n);
+    if (state.ip === 0n) entry = AFTER_NULL;
+    else entry = found;
+    if (entry === undefined) {
+      if (!isInside(area, state.bp)) return `no table has ${hex(state.ip)}`;
+      entry = BY_FRAME_POINTER;
+      guessed = true;
+    }
+    if (this.#isDoubted(state, entry.type)) return NO_CALL;
+    if (entry.type === 'undefined')
+      return this.#scan(state, area) ? undefined : `the table does not tell on at ${hex(state.ip)}`;
+    if (entry.type === 'end') return this.#endOf(state, area);
+    const sp = this.#pointerOf(state, entry);
+    if (sp === undefined) return `register ${entry.sp} is not known at ${hex(state.ip)}`;
+    if ((sp & 7n) !== 0n) return `the stack pointer would be ${hex(sp)}`;
+    const before = { bp: state.bp };
+    state.guess = guessed;
+    if (entry.type === 'call') {
+      state.ip = this.#word(sp - 8n);
+      state.sp = sp;
+      state.saved = NOTHING_SAVED;
+    } else if (entry.type === 'regs') {
+      const regs = this.#regs.read(sp);
+      if ((regs.number('cs') & 3) !== 0) return this.#userAt(sp, area);
+      state.ip = regs.pointer('ip');
+      state.sp = regs.pointer('sp');
+      state.bp = regs.pointer('bp');
+      before.bp = state.bp;
+      state.saved = (register) => regs.pointer(register);
+    } else {
+      const cs = this.#word(sp + IRET_WORDS.cs);
+      const ip = this.#word(sp + IRET_WORDS.ip);
+      const next = this.#word(sp + IRET_WORDS.sp);
+      if ((cs & 3n) !== 0n) return this.#userAt(sp - BigInt(this.#regs.offset('ip')), area);
+      state.ip = ip;
+      state.sp = next;
+    }
+    if (entry.bp === 'prev-sp') state.bp = this.#word(sp + BigInt(entry.bpOffset));
+    else if (entry.bp === 'bp') state.bp = this.#word(before.bp + BigInt(entry.bpOffset));
+    state.interrupted = entry.signal;
+    return undefined;
+  }
+
+  /**
+   * Goes on where a function that no table has seems to return to: the first word of the stack before which
+   * a call ends. __crash_kexec is such a one (STACK_FRAME_NON_STANDARD), where a CPU that panicked notes
+   * its registers. Once a stack: what comes then is held against its end.
+   */
+  #scan(state: State, area: StackArea): boolean {
+    if (state.guess || !isInside(area, state.sp)) return false;
+    for (let at = state.sp; at < area.end && at < state.sp + SCANNED_BYTES; at += 8n) {
+      const word = this.#word(at);
+      if (word >> 63n === 0n || !callEndsAt(this.#kernel, word)) continue;
+      const name = this.#kernel.symbolAt?.(word - 1n);
+      if (name === undefined || this.#tables.find(word - 1n)?.type !== 'call') continue;
+      Object.assign(state, { ip: word, sp: at + 8n, interrupted: false, guess: true });
+      state.saved = NOTHING_SAVED;
+      return true;
+    }
+    return false;
+  }
+
+  /** Whether something before a return address is no call: then one of both is wrong. */
+  #isDoubted({ ip, interrupted, guess }: State, type: OrcEntry['type']): boolean {
+    // What called at the start of the kernel may be gone.
+    if (interrupted || guess || this.#tables.isInit(ip)) return false;
+    if (type === 'end' && farReturnEndsAt(this.#kernel, ip)) return false;
+    return callEndsAt(this.#kernel, ip) === false;
+  }
+
+  /** The stack pointer of the caller. */
+  #pointerOf(state: State, { sp: register, spOffset }: OrcEntry): bigint | undefined {
+    const offset = BigInt(spOffset);
+    switch (register) {
+      case 'sp':
+        return state.sp + offset;
+      case 'bp':
+        return state.bp + offset;
+      case 'sp-indirect':
+        return this.#word(state.sp) + offset;
+      case 'bp-indirect':
+        return this.#word(state.bp + offset);
+      default:
+        return isSaved(register) ? state.saved(register) : undefined;
+    }
+  }
+
+  /** What user space was doing lies at the very end of a task's own stack (task_pt_regs). */
+  #userAt(regs: bigint, area: StackArea): string {
+    const padding = area.end - regs - BigInt(this.#regs.size);
+    // FRED keeps two words more there.
+    if (!isInside(area, regs) || padding === 0n || padding === 16n) return 'user';
+    return `registers of user space lie amid the stack, at ${hex(regs)}`;
+  }
+
+  /** A kernel thread begins where its stack does. */
+  #endOf({ ip, sp }: State, area: StackArea): string {
+    const room = BigInt(this.#regs.size) + 64n;
+    if (!isInside(area, sp) || area.end - sp <= room) return 'first';
+    return `it would end amid the stack, in ${hex(ip)}`;
+  }
+
+  #word(address: bigint): bigint {
+    return pointerPartOf(this.#kernel, 'the stack', address, address);
+  }
+}
+
+function isSaved(register: OrcRegister): register is Saved {
+  return (SAVED as readonly string[]).includes(register);
+}

@@ -1,0 +1,125 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { perCpuAddress } from '../machine/cpus.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
+
+/** What a CPU was doing when the memory was dumped. */
+export interface CpuRegisters {
+  /**
+   * Who noted it: the kernel, when it crashed, in its own memory or in the dump's notes, or QEMU from
+   * outside.
+   */
+  readonly source: 'crash_notes' | 'note' | 'qemu';
+  /** The task that the kernel noted with it; undefined: QEMU knows no tasks. */
+  readonly pid: number | undefined;
+  readonly pc: bigint;
+  readonly sp: bigint;
+  /** It was in user space. */
+  readonly user: boolean;
+  /** Any of {@link X86} or {@link ARM64}, by the kernel's name in struct pt_regs. */
+  readonly get: (register: string) => bigint;
+}
+
+/** `pr_reg` of struct elf_prstatus: x86_64's user_regs_struct, arm64's user_pt_regs. */
+const PR_PID = 32;
+const PR_REG = 112;
+
+const X86 = [
+  ...[
+    'r15',
+    'r14',
+    'r13',
+    'r12',
+    'bp',
+    'bx',
+    'r11',
+    'r10',
+    'r9',
+    'r8',
+    'ax',
+    'cx',
+    'dx',
+    'si',
+    'di',
+  ],
+  ...['orig_ax', 'ip', 'cs', 'flags', 'sp', 'ss'],
+];
+
+const ARM64 = [...Array.from({ length: 31 }, (_, index) => `x${index}`), 'sp', 'pc', 'pstate'];
+
+/** Bytes of struct elf_prstatus. */
+const STATUS_BYTES = { x86_64: 336, arm64: 392 } as const;
+
+/** An ELF note: sizes of name and data, type, then `CORE` padded to 8. */
+const NOTE_BYTES = 20;
+const NT_PRSTATUS = 1;
+const CORE = 0x4552_4f43;
+
+/**
+ * Registers of a CPU, or undefined where nobody noted them.
+ *
+ * @param cpus those that the kernel can have, in order
+ */
+export function cpuRegisters(
+  kernel: Kernel,
+  cpu: number,
+  cpus: readonly number[],
+): CpuRegisters | undefined {
+  const own = ownNote(kernel, cpu);
+  if (own !== undefined) return decode(kernel, own, 'crash_notes');
+  const { by, notes = [] } = kernel.cpuNotes ?? {};
+  const size = STATUS_BYTES[kernel.facts.arch];
+  if (by === 'qemu') {
+    // QEMU numbers them from 1.
+    const note = notes.find((one) => one.byteLength === size && pidOf(one) === cpu + 1);
+    return note && decode(kernel, note, 'qemu');
+  }
+  // Of CPUs that noted nothing the dump has no note: which is whose shows only where each has one.
+  const note = notes.length === cpus.length ? notes[cpus.indexOf(cpu)] : undefined;
+  return note?.byteLength === size ? decode(kernel, note, 'note') : undefined;
+}
+
+/** What a CPU noted in the kernel's memory (crash_save_cpu). */
+function ownNote(kernel: Kernel, cpu: number): DataView | undefined {
+  const variable = kernel.symbol('crash_notes');
+  if (variable === undefined) return undefined;
+  try {
+    const area = pointerPartOf(kernel, 'crash_notes', variable, variable);
+    if (area === 0n) return undefined;
+    const at = perCpuAddress(kernel, area, cpu);
+    const size = STATUS_BYTES[kernel.facts.arch];
+    const note = readPartOf(kernel, 'crash_notes', at, at, NOTE_BYTES + size);
+    const isStatus =
+      note.getUint32(0, true) === 5 &&
+      note.getUint32(4, true) === size &&
+      note.getUint32(8, true) === NT_PRSTATUS &&
+      note.getUint32(12, true) === CORE;
+    return isStatus ? new DataView(note.buffer, note.byteOffset + NOTE_BYTES, size) : undefined;
+  } catch (error) {
+    // The dump's own notes may still tell.
+    if (error instanceof ReadError || error instanceof KernelError) return undefined;
+    throw error;
+  }
+}
+
+function decode(kernel: Kernel, note: DataView, source: CpuRegisters['source']): CpuRegisters {
+  const arm = kernel.facts.arch === 'arm64';
+  const names = arm ? ARM64 : X86;
+  const values = new Map(
+    names.map((name, index) => [name, note.getBigUint64(PR_REG + index * 8, true)]),
+  );
+  const get = (register: string): bigint => values.get(register) ?? 0n;
+  return {
+    source,
+    pid: source === 'qemu' ? undefined : pidOf(note),
+    pc: get(arm ? 'pc' : 'ip'),
+    sp: get('sp'),
+    // PSR_MODE_MASK of EL0t; the lowest bits of cs are the privilege level.
+    user: arm ? (get('pstate') & 15n) === 0n : (get('cs') & 3n) !== 0n,
+    get,
+  };
+}
+
+function pidOf(note: DataView): number {
+  return note.getUint32(PR_PID, true);
+}

@@ -1,0 +1,99 @@
+import { execFileSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { taskStacksSchema } from '../../../src/report/task-stacks/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { labKdump, labKernel, labTool } from '../../support/lab.js';
+
+/** What crash's `foreach bt` prints: `function at address [module]` of each frame, by pid. */
+function crashStacks(vmlinux: string, vmcore: string): Map<number, string[]> {
+  const printed = execFileSync(labTool('crash'), ['-s', vmlinux, vmcore], {
+    input: 'foreach bt\nquit\n',
+    maxBuffer: 1 << 26,
+    timeout: 120_000,
+  }).toString('latin1');
+  const stacks = new Map<number, string[]>();
+  for (const part of printed.split(/^PID: /m).slice(1)) {
+    const frames = [...part.matchAll(/^ *#\d+ \[[0-9a-f]+\] (\S+) at ([0-9a-f]+)( \[\w+\])?/gm)];
+    const pid = Number(/^\d+/.exec(part)?.[0]);
+    stacks.set(
+      pid,
+      frames.map(([, name, address, module = '']) => `${name} at ${address}${module}`),
+    );
+  }
+  return stacks;
+}
+
+test.each(['5.10', '6.1', '6.12'] as const)(
+  '%s after a panic: stacks of sleeping tasks are crash’s, modules’ functions by name',
+  (name) => {
+    const [file = ''] = labKdump(name).formats['lzo-d31'];
+    const kernel = openNative({ files: [file] });
+    const { groups, complete } = groupedStacks(kernel, {});
+    /** Two functions can be one place in the code (`__do_sys_pause`, `__x64_sys_pause`): both name it. */
+    const isAlias = (one: string, two: string) => {
+      const [name = '', ...rest] = one.split(' ');
+      const [other = '', ...others] = two.split(' ');
+      const places = kernel.symbols(other).map(({ address }) => address);
+      const own = kernel.symbols(name).some(({ address }) => places.includes(address));
+      return own && rest.join(' ') === others.join(' ');
+    };
+    expect(complete).toBe(true);
+    const theirs = crashStacks(labKernel(name).vmlinux, file);
+    const differ: string[] = [];
+    let [same, modules] = [0, 0];
+    for (const { frames, tasks } of groups) {
+      const ours = frames.map(({ address, symbol }) => {
+        const module = symbol?.module === undefined ? '' : ` [${symbol.module}]`;
+        if (module !== '') modules++;
+        return `${symbol?.name} at ${address.toString(16)}${module}`;
+      });
+      for (const { pid, cpu } of tasks) {
+        if (cpu !== undefined || pid === 0) continue;
+        const other = theirs.get(pid) ?? [];
+        const equal =
+          other.length === ours.length &&
+          ours.every(
+            (frame, index) => frame === other[index] || isAlias(frame, other[index] ?? ''),
+          );
+        if (equal) same++;
+        else differ.push(`${pid}: ${ours.join(', ')} | ${other.join(', ')}`);
+      }
+    }
+    kernel.close();
+    expect(differ).toEqual([]);
+    expect(same).toBeGreaterThan(60);
+    expect(modules).toBeGreaterThan(0);
+  },
+);
+
+test('the command chooses by pid, CPU and state, and says what is not there', async () => {
+  const [file = ''] = labKdump('6.1').formats['lzo-d31'];
+  const asked = async (...options: string[]) => {
+    const { stdout, status } = await kdumpMem('stacks', '--json', '--strict', ...options, file);
+    expect(status).toBe(0);
+    return taskStacksSchema.parse(JSON.parse(stdout));
+  };
+  const all = await asked();
+  const threads = all.stacks.flatMap(({ tasks }) => tasks);
+  expect(threads.length).toBe(all.tasks);
+  const panicked = all.stacks.find(({ frames }) => frames[0]?.symbol === '__crash_kexec');
+  expect(panicked?.tasks).toEqual([
+    expect.objectContaining({ comm: 'sh', registers: 'crash_notes' }),
+  ]);
+  const [{ pid = -1, cpu = -1 } = {}] = panicked?.tasks ?? [];
+  expect((await asked('--cpu', String(cpu))).stacks).toEqual([panicked]);
+  expect((await asked('--pid', String(pid))).stacks).toEqual([panicked]);
+  const idle = (await asked('--state', 'I')).stacks.flatMap(({ tasks }) => tasks);
+  expect(idle.length).toBe(threads.filter(({ state }) => state === 'I').length);
+  expect(idle.length).toBeGreaterThan(0);
+  for (const [option, what] of [
+    ['--pid', 'there is no thread'],
+    ['--cpu', 'there is no CPU'],
+  ] as const) {
+    const { stdout, stderr, status } = await kdumpMem('stacks', option, '4000000', file);
+    expect({ stdout, status }).toEqual({ stdout: '', status: 4 });
+    expect(stderr).toContain(what);
+  }
+});

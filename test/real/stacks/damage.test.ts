@@ -1,0 +1,76 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+/** Values that each byte is changed to. */
+const CHANGES = 5;
+
+describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte', (name) => {
+  const kernel = openNative({ files: [labDump(name).elf] });
+  afterAll(() => kernel.close());
+  const offset = (struct: string, path: string): bigint =>
+    BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
+  const { tasks } = groupedStacks(kernel, {}).groups[0]!;
+  const pid = tasks[0]!.pid;
+  const sound = groupedStacks(kernel, { pid });
+  const [group] = sound.groups;
+  const frames = group!.frames.map(({ address }) => address);
+  // The list of tasks leads to it.
+  const task = (() => {
+    const head = (kernel.symbol('init_task') ?? 0n) + offset('task_struct', 'tasks');
+    for (let node = head; ; ) {
+      node = kernel.read(node, 8).getBigUint64(0, true);
+      const found = node - offset('task_struct', 'tasks');
+      if (kernel.read(found + offset('task_struct', 'pid'), 4).getUint32(0, true) === pid)
+        return found;
+    }
+  })();
+  const stack = kernel.read(task + offset('task_struct', 'stack'), 8).getBigUint64(0, true);
+  const places = (word: bigint): bigint[] =>
+    Array.from({ length: 2048 }, (_, index) => stack + BigInt(index * 8)).filter(
+      (at) => kernel.read(at, 8).getBigUint64(0, true) === word,
+    );
+
+  /** What a change of one byte leaves: told, or the same; else the frames that pass for whole. */
+  function silent(address: bigint): string[] {
+    const byte = kernel.read(address, 1).getUint8(0);
+    return [byte ^ 1, byte ^ 0x80, (byte + 5) & 255, 0, 255].flatMap((value) => {
+      const patches = [{ address, bytes: littleEndian(BigInt(value), 1) }];
+      const damaged = damagedKernel(kernel, { patches, denials: [] });
+      const answer = groupedStacks(damaged, { pid });
+      const after = answer.groups[0]?.frames;
+      const guess = after?.some((frame) => frame.guess) ?? false;
+      const names = after?.map((frame) => frame.symbol?.name).join(' ');
+      const same = names === group!.frames.map((frame) => frame.symbol?.name).join(' ');
+      return same || guess || !answer.complete ? [] : [`${address} ${value}: ${names}`];
+    });
+  }
+
+  test('of a return address is told, or still names the same function', () => {
+    expect(sound.complete).toBe(true);
+    expect(frames.length).toBeGreaterThan(4);
+    let changes = 0;
+    const unseen: string[] = [];
+    for (const frame of frames.slice(1))
+      for (const at of places(frame))
+        for (let byte = 0n; byte < 8n; byte++) {
+          changes += CHANGES;
+          unseen.push(...silent(at + byte));
+        }
+    expect(changes).toBeGreaterThan(150);
+    // Nothing tells one that lies behind another call by chance: one byte in eight or so is behind any, of
+    // the lowest two.
+    expect(unseen.length, unseen.join('\n')).toBeLessThan(changes / 40);
+  });
+
+  test('of where its stack begins, or where it gave up its CPU', () => {
+    const members =
+      name === '6.12-arm64-16k' ? ['stack', 'thread.cpu_context.fp'] : ['stack', 'thread.sp'];
+    for (const member of members)
+      for (let byte = 0n; byte < 8n; byte++)
+        expect(silent(task + offset('task_struct', member) + byte)).toEqual([]);
+  });
+});

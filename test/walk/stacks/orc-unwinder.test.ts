@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { OrcUnwinder } from '../../../src/walk/stacks/orc-unwinder.js';
+import {
+  after,
+  codeOf,
+  FUNCTION_BYTES,
+  type MadeEntry,
+  madeStack,
+  REGS,
+  STACK,
+  STACK_BYTES,
+  TEXT,
+  type Version,
+} from '../../support/made-stack.js';
+
+const AREA = { start: STACK, end: STACK + BigInt(STACK_BYTES) };
+const at = (offset: number): bigint => STACK + BigInt(offset);
+
+/** Switched away in one, called by two with a frame pointer, in an interrupt of three, called by four. */
+const FUNCTIONS: readonly (readonly [string, MadeEntry])[] = [
+  ['one', { type: 'call', sp: 'sp', spOffset: 24 }],
+  ['two', { type: 'call', sp: 'bp', spOffset: 16, bp: 'prev-sp', bpOffset: -16 }],
+  ['entry', { type: 'regs', sp: 'sp', spOffset: 0, signal: true }],
+  ['three', { type: 'call', sp: 'sp', spOffset: 8 }],
+  ['four', { type: 'end' }],
+];
+
+/** thread.sp is 0x100; words of the stack by their offset. */
+const INACTIVE = 0x100;
+const BOTTOM = STACK_BYTES - 0x40;
+const WORDS: Readonly<Record<number, bigint>> = {
+  [INACTIVE + 40]: at(0x1e0),
+  [INACTIVE + 48]: after(0),
+  [INACTIVE + 56 + 16]: after(1),
+  480: 0x77n,
+  488: after(2),
+  // What two leaves behind begins at 0x1f0: the registers lie there.
+  [0x1f0 + REGS.ip]: TEXT + 3n * FUNCTION_BYTES + 4n,
+  [0x1f0 + REGS.cs]: 0x10n,
+  [0x1f0 + REGS.sp]: at(BOTTOM),
+  [BOTTOM]: after(4),
+};
+
+function unwound(kernel: Kernel) {
+  const { frames, end, why } = new OrcUnwinder(kernel).sleeping(AREA, at(INACTIVE));
+  return {
+    frames: frames.map(({ address, interrupted, guess }) => {
+      const near = kernel.symbolAt?.(interrupted ? address : address - 1n);
+      return `${guess ? '?' : ''}${interrupted ? '!' : ''}${near?.name}`;
+    }),
+    end,
+    why,
+  };
+}
+
+const SOUND = { frames: ['one', 'two', 'entry', '!three', 'four'], end: 'first', why: undefined };
+
+describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
+  test('lead through calls, frame pointers and interrupts to the end', () => {
+    expect(unwound(madeStack(version, FUNCTIONS, WORDS))).toEqual(SOUND);
+  });
+
+  test('what was pushed for an interrupt is found where it was, and not behind a call', () => {
+    // At the first byte of four nothing was called yet: behind a call it would be three’s.
+    const words = { ...WORDS, [0x1f0 + REGS.ip]: TEXT + 4n * FUNCTION_BYTES };
+    expect(unwound(madeStack(version, FUNCTIONS, words)).frames).toEqual([
+      ...['one', 'two', 'entry', '!four'],
+    ]);
+  });
+
+  test('registers of user space end a stack where it ends, and nowhere else', () => {
+    const end = STACK_BYTES - 168;
+    const words = {
+      ...WORDS,
+      480: 0n,
+      [INACTIVE + 40]: at(end - 16),
+      [end - 8]: after(2),
+      [end + REGS.cs]: 0x33n,
+    };
+    expect(unwound(madeStack(version, FUNCTIONS, words))).toMatchObject({ end: 'user' });
+    const amid = { ...WORDS, [0x1f0 + REGS.cs]: 0x33n };
+    expect(unwound(madeStack(version, FUNCTIONS, amid))).toMatchObject({
+      end: 'stopped',
+      why: expect.stringContaining('amid the stack'),
+    });
+  });
+
+  test('where no call ends nothing is returned to: the frame is a guess, and the stack not whole', () => {
+    const kernel = madeStack(version, FUNCTIONS, WORDS);
+    codeOf(kernel).fill(0x90, Number(FUNCTION_BYTES), Number(FUNCTION_BYTES) * 2);
+    expect(unwound(kernel)).toEqual({
+      frames: ['one', '?two'],
+      end: 'stopped',
+      why: 'it is to return to where no call ends',
+    });
+  });
+
+  test('a function that no table has is passed by its frame pointer, and the next is a guess', () => {
+    const outside = TEXT + 0x2_0000n;
+    const words = { ...WORDS, [INACTIVE + 56 + 16]: outside };
+    const { frames, end } = unwound(madeStack(version, FUNCTIONS, words));
+    expect(frames.slice(0, 3)).toEqual(['one', 'undefined', '?entry']);
+    expect(end).toBe('first');
+  });
+
+  test('a stack that leads back to itself ends', () => {
+    const looped: typeof FUNCTIONS = [
+      ['one', { type: 'call', sp: 'sp-indirect', spOffset: 0 }],
+      ...FUNCTIONS.slice(1),
+    ];
+    const own = at(INACTIVE + 56);
+    const words = { ...WORDS, [INACTIVE + 56]: own, [INACTIVE + 48]: after(0) };
+    expect(unwound(madeStack(version, looped, words)).end).toBe('stopped');
+  });
+
+  test('a table that does not tell on stops, and says where', () => {
+    const ends: typeof FUNCTIONS = [['one', { type: 'undefined' }], ...FUNCTIONS.slice(1)];
+    const { end, why } = unwound(
+      madeStack(version, ends, { ...WORDS, [INACTIVE + 56 + 16]: 0n, 488: 0n }),
+    );
+    expect(end).toBe('stopped');
+    expect(why).toContain('does not tell on');
+  });
+});
+
+test('tables in a form that nobody knows are refused, whatever their type', () => {
+  const kernel = madeStack(4, FUNCTIONS, WORDS);
+  kernel.read(kernel.symbol('__start_orc_header') ?? 0n, 1).setUint8(0, 0);
+  expect(() => new OrcUnwinder(kernel)).toThrow(
+    expect.objectContaining({ code: 'unsupported-layout' }),
+  );
+});
+
+test('tables of version 3 without a header are known by their type', () => {
+  const kernel = madeStack(3, FUNCTIONS, WORDS);
+  const symbol = (name: string) => (name.endsWith('header') ? undefined : kernel.symbol(name));
+  expect(unwound({ ...kernel, symbol })).toEqual(SOUND);
+});
