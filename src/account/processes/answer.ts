@@ -1,5 +1,6 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
+import type { MachinePages } from './machine-pages.js';
 import type { ProcessFigures } from './process.js';
 
 /** The answer to `procs`: what each process really holds. */
@@ -16,6 +17,8 @@ export interface ProcsAnswer {
   readonly hidden?: boolean;
   /** Processes of which some figure may not be seen. */
   readonly notShown: number;
+  /** Of a dump whose processes could all be read: what they map, and what nobody does. */
+  readonly pages?: MachinePages | undefined;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
 }

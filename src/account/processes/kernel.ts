@@ -99,6 +99,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     ...othersOf(kernel, spaces, missing),
     gone: 0,
     notShown: missing,
+    ...(shares ? { pages: counts.machine() } : {}),
     warnings: warnings.list(),
     complete: warnings.list().length === 0 && processes.every(({ complete }) => complete),
   };

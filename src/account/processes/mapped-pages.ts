@@ -4,6 +4,7 @@ import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { hugeZeroFrame } from '../../walk/processes/huge-zero.js';
+import { type MachinePages, machinePages } from './machine-pages.js';
 
 /** What the page tables of an address space map, in base pages. */
 export interface MappedPages {
@@ -82,6 +83,15 @@ export class MappingCounts {
       if (count > 0 && count < RUNNING)
         visit(this.#frames.frameAt(index), count, this.#kinds[index]!);
     }
+  }
+
+  /** All frames by kind, those that are mapped apart. */
+  machine(): MachinePages {
+    return machinePages(
+      this.#kinds,
+      (index) => this.#counts[index]! > 0,
+      this.#kernel.facts.pageSize,
+    );
   }
 
   /** How often the frame at a place is mapped: once where it has been mapped since they were counted. */

@@ -1,5 +1,6 @@
 import type { ChosenProcs } from '../../account/processes/chosen.js';
 import { totalOf } from '../../account/processes/groups.js';
+import type { KindOfPages, MachinePages } from '../../account/processes/machine-pages.js';
 import type {
   NetworkEstimate,
   ProcessFigures,
@@ -29,8 +30,25 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
           })),
         }),
     ...{ kernelThreads, zombies, gone, notShown },
+    pages: pagesJson(answer.pages),
     complete: answer.complete,
     warnings: [...answer.warnings],
+  };
+}
+
+function pagesJson(pages: MachinePages | undefined): ProcsJson['pages'] {
+  if (!pages) return null;
+  const of = ({ mapped, unmapped }: KindOfPages) => ({
+    mappedBytes: mapped,
+    unmappedBytes: unmapped,
+  });
+  return {
+    anonymous: of(pages.anonymous),
+    swapCache: of(pages.swapCache),
+    pageCache: of(pages.pageCache),
+    shared: of(pages.shared),
+    hugetlb: of(pages.hugetlb),
+    otherMappedBytes: pages.otherMapped,
   };
 }
 

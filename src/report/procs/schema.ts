@@ -67,6 +67,20 @@ const group = z.strictObject({
   complete: z.boolean(),
 });
 
+const kindOfPages = z.strictObject({
+  mappedBytes: z.int().nonnegative(),
+  unmappedBytes: z.int().nonnegative(),
+});
+
+const machinePages = z.strictObject({
+  anonymous: kindOfPages,
+  swapCache: kindOfPages,
+  pageCache: kindOfPages,
+  shared: kindOfPages,
+  hugetlb: kindOfPages,
+  otherMappedBytes: z.int().nonnegative(),
+});
+
 export const procsSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs/1'),
   kernel: kernelSchema.nullable(),
@@ -81,6 +95,11 @@ export const procsSchema = z.strictObject({
   gone: z.int().nonnegative(),
   /** Some figure of theirs may not be seen. */
   notShown: z.int().nonnegative(),
+  /**
+   * Memory of the machine, each page once: mapped by some process (PSS of all processes, but for hugetlb, adds up
+   * to that), or by nobody. Null: live, or not all processes could be read.
+   */
+  pages: machinePages.nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

@@ -32,6 +32,7 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
     ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
     said(totalWords(answer)),
     ...othersWords(answer).map(said),
+    ...unmappedWords(answer).map(said),
     `Next: kdump-mem memory ${source}`,
   ].join('\n\n');
 }
@@ -62,6 +63,20 @@ function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
   return others.length === 0
     ? []
     : [`Not listed, without memory of their own: ${others.join(', ')}.`];
+}
+
+/** What of the kinds of memory that processes have no process maps. */
+function unmappedWords({ pages }: ChosenProcs): string[] {
+  if (!pages) return [];
+  const { pageCache, shared, anonymous, swapCache } = pages;
+  const kinds = [
+    `page cache ${formatSize(pageCache.unmapped)}`,
+    ...(shared.unmapped > 0 ? [`shared memory ${formatSize(shared.unmapped)}`] : []),
+    ...(anonymous.unmapped + swapCache.unmapped > 0
+      ? [`anonymous ${formatSize(anonymous.unmapped + swapCache.unmapped)}`]
+      : []),
+  ];
+  return [`In memory, and mapped by nobody: ${kinds.join(', ')}.`];
 }
 
 function who({ pid, comm }: ProcessFigures): string {

@@ -1,0 +1,70 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Drawer } from '../../../src/account/memory/drawer.js';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
+import { NodeCounters } from '../../../src/walk/pages/vm-counters.js';
+import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
+import { LAB_KERNELS, labDump } from '../../support/lab.js';
+
+describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
+  'processes and memory tell the same of the same pages: %s',
+  (version) => {
+    const kernel = openNative({ files: [labDump(version).elf] });
+    afterAll(() => kernel.close());
+    const { pages, processes } = kernelProcesses(kernel);
+    if (!pages) throw new Error('not all processes can be read');
+    const { anonymous, swapCache, pageCache, shared, hugetlb, otherMapped } = pages;
+
+    test('PSS of all processes is each mapped page once', () => {
+      const pss = processes.reduce((sum, process) => sum + (process.pss ?? Number.NaN), 0);
+      const mapped =
+        anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;
+      // Each PSS is cut to a byte.
+      expect(Math.abs(pss - mapped)).toBeLessThanOrEqual(processes.length);
+      expect(mapped).toBeGreaterThan(0);
+    });
+
+    test('what is mapped is what the kernel counts so', () => {
+      const counters = new NodeCounters(kernel);
+      const counted = (item: string) =>
+        memoryNodes(kernel).reduce((sum, node) => sum + counters.item(node, item), 0) *
+        kernel.facts.pageSize;
+      const anon = anonymous.mapped + swapCache.mapped;
+      // Who was running may have been amid faults, of a batch of pages each.
+      const running = addressSpaces(kernel).filter((space) => space.running).length;
+      const slack = running * 16 * kernel.facts.pageSize;
+      expect(Math.abs(anon - counted('NR_ANON_MAPPED'))).toBeLessThanOrEqual(slack);
+      // The kernel’s own pages that it shows count as files'.
+      const files = pageCache.mapped + shared.mapped + otherMapped;
+      expect(Math.abs(files - counted('NR_FILE_MAPPED'))).toBeLessThanOrEqual(slack);
+    });
+
+    test('what is mapped and what is not are the drawers of memory', () => {
+      const { memory } = accountMemory(kernel);
+      const bytesOf = (name: string): number => {
+        const look = (drawer: Drawer): number =>
+          drawer.drawer === name
+            ? drawer.bytes
+            : drawer.children.reduce((sum, child) => sum + look(child), 0);
+        return look(memory);
+      };
+      const all = ({ mapped, unmapped }: { mapped: number; unmapped: number }) => mapped + unmapped;
+      expect({
+        anonymous: all(anonymous),
+        swap: all(swapCache),
+        // A frame that a socket's buffer holds lies in the network's drawer: here none does.
+        cache: all(pageCache),
+        shared: all(shared),
+        hugetlb: all(hugetlb),
+      }).toEqual({
+        anonymous: bytesOf('anonymous'),
+        swap: bytesOf('swap-cache'),
+        cache: bytesOf('page-cache'),
+        shared: bytesOf('shared'),
+        hugetlb: bytesOf('hugetlb'),
+      });
+    });
+  },
+);
