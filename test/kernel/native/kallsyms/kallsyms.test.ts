@@ -117,6 +117,16 @@ describe('kallsyms', () => {
     expect(table.before(TEXT + 0x10_0000n)).toMatchObject({ name: NAMES.at(-1) });
   });
 
+  it('names an address by the first of the symbols that lie there, as the kernel does', () => {
+    const aliased = symbolsNamed(NAMES).map((symbol, index) =>
+      index === 3 || index === 4 ? { ...symbol, address: TEXT + 32n } : symbol,
+    );
+    const { table } = open(aliased, 'relative', 'new');
+    expect(table.namedAt(TEXT + 33n)).toMatchObject({ name: NAMES[2], address: TEXT + 32n });
+    expect(table.before(TEXT + 33n)).toMatchObject({ name: NAMES[4] });
+    expect(table.namedAt(TEXT - 1n)).toBeUndefined();
+  });
+
   it('round-trips any names in any encoding and order', () => {
     const nameArb = fc.string({
       unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyzABCDXYZ0123456789_.$'),

@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest';
+import { groupedStacks, type StacksAnswer } from '../../../src/account/task-stacks.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { labDump, labKdump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+/** Of the tasks that ran: on which CPU, whose registers, and the stack. */
+function running({ groups }: StacksAnswer): string[] {
+  return groups
+    .flatMap(({ tasks, frames, end }) =>
+      tasks
+        .filter(({ cpu }) => cpu !== undefined)
+        .map(({ pid, cpu, registers }) => {
+          const places = frames.map(({ address }) => address.toString(16));
+          return `CPU ${cpu} pid ${pid} ${registers}: ${places.join(' ')} ${end}`;
+        }),
+    )
+    .toSorted();
+}
+
+function opened<T>(files: readonly string[], ask: (kernel: ReturnType<typeof openNative>) => T): T {
+  const kernel = openNative({ files });
+  try {
+    return ask(kernel);
+  } finally {
+    kernel.close();
+  }
+}
+
+test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
+  '%s: QEMU notes the same registers in both of its formats',
+  (name) => {
+    const { elf, kdumpZlib } = labDump(name);
+    const of = (file: string) => opened([file], (kernel) => running(groupedStacks(kernel, {})));
+    const found = of(elf);
+    expect(found).toHaveLength(2);
+    for (const one of found)
+      expect(one).toMatch(/ qemu: (ffff[0-9a-f]+ )+(user|first)$| qemu: {2}user$/);
+    expect(of(kdumpZlib)).toEqual(found);
+  },
+);
+
+describe('after a panic', () => {
+  const { formats } = labKdump('6.1');
+  const sound = opened(formats['lzo-d31'], (kernel) => running(groupedStacks(kernel, {})));
+
+  test.each(['zstd-d31', 'flattened-d31', 'elf-d31', 'split-d31', 'elf'] as const)(
+    'each CPU’s are in its own memory: %s',
+    (format) => {
+      expect(sound.filter((one) => one.includes(' crash_notes: '))).toHaveLength(2);
+      expect(opened(formats[format], (kernel) => running(groupedStacks(kernel, {})))).toEqual(
+        sound,
+      );
+    },
+  );
+
+  test.each(['lzo-d31', 'elf'] as const)(
+    'else the dump’s own notes tell the same: %s',
+    (format) => {
+      opened(formats[format], (kernel) => {
+        const address = kernel.symbol('crash_notes') ?? 0n;
+        const denials = [{ address, length: 8, code: 'filtered' as const }];
+        const answer = groupedStacks(damagedKernel(kernel, { patches: [], denials }), {});
+        expect(running(answer)).toEqual(sound.map((one) => one.replace('crash_notes', 'note')));
+        expect(answer.complete).toBe(true);
+      });
+    },
+  );
+
+  test('without either the stacks of what ran are not known, and that is said', () => {
+    opened(formats.elf, (kernel) => {
+      const address = kernel.symbol('crash_notes') ?? 0n;
+      const denials = [{ address, length: 8, code: 'filtered' as const }];
+      const damaged = damagedKernel(kernel, { patches: [], denials });
+      const without = new Proxy(damaged, {
+        get: (target, name) =>
+          name === 'cpuNotes'
+            ? { by: 'kernel', notes: [] }
+            : (Reflect.get(target, name, target) as unknown),
+      });
+      const { warnings, complete } = groupedStacks(without, {});
+      expect(complete).toBe(false);
+      expect(warnings.map(({ message }) => message).join('\n')).toContain(
+        'nobody noted the registers of CPU',
+      );
+    });
+  });
+
+  test('registers that are noted for another task contradict who ran', () => {
+    opened(formats.elf, (kernel) => {
+      const pointer = kernel.symbol('crash_notes') ?? 0n;
+      const area = kernel.read(pointer, 8).getBigUint64(0, true);
+      const offsets = kernel.symbol('__per_cpu_offset') ?? 0n;
+      const note = BigInt.asUintN(64, area + kernel.read(offsets, 8).getBigUint64(0, true));
+      // pr_pid, behind the note's header and its name.
+      const patches = [{ address: note + 20n + 32n, bytes: littleEndian(4321n, 4) }];
+      const { warnings } = groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {});
+      expect(warnings.map(({ message }) => message).join('\n')).toContain('those of pid 4321');
+    });
+  });
+});
