@@ -8,7 +8,9 @@ import { writeNotices } from './bundle-parts/notices.mjs';
 import {
   bundleOptions,
   declarationsOnly,
+  LIBRARIES_APART,
   launcherOptions,
+  librariesApart,
   MAP_SCHEMA,
   mapSchemaApart,
 } from './bundle-parts/options.mjs';
@@ -20,6 +22,9 @@ const CALLED = {
   footer: { js: '})' },
 };
 
+/** Others are required by those. */
+const REQUIRED = { banner: {}, footer: {} };
+
 rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT, { recursive: true });
 // The package around it has modules.
@@ -29,13 +34,18 @@ const inputs = [
   ...(await bundle('kdump-mem', bundleOptions(entryOf('kdump-mem'), [declarationsOnly]))),
 ];
 for (const name of SUBCOMMANDS) {
-  const options = bundleOptions(entryOf('kdump-mem', [name]), [mapSchemaApart]);
+  const plugins = [mapSchemaApart, librariesApart(name)];
+  const options = bundleOptions(entryOf('kdump-mem', [name]), plugins);
   // A script that the launcher runs can require another, and not import it.
   const supported = { 'dynamic-import': false };
   inputs.push(...(await bundle(`kdump-mem-${name}`, { ...options, supported })));
 }
 const mapSchema = bundleOptions({ entryPoints: ['src/extract/map/schema.ts'] });
-inputs.push(...(await bundle(MAP_SCHEMA, mapSchema, { banner: {}, footer: {} })));
+inputs.push(...(await bundle(MAP_SCHEMA, mapSchema, REQUIRED)));
+for (const library of new Set(Object.values(LIBRARIES_APART).flat())) {
+  const stdin = { contents: `export * from '${library}';`, resolveDir: 'src' };
+  inputs.push(...(await bundle(library, bundleOptions({ stdin }), REQUIRED)));
+}
 await launcher('skcheck', []);
 await launcher('kdump-mem', SUBCOMMANDS);
 writeNotices(inputs, `${OUT}/THIRD-PARTY-NOTICES`);

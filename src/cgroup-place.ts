@@ -19,6 +19,15 @@ const MAX_LINES = 64;
  * line that names a container wins, then the deepest path. Null when there is no line.
  */
 export function parseCgroups(text: string): CgroupPlace | null {
+  const told = knownTexts.get(text);
+  if (told !== undefined) return told;
+  const place = readCgroups(text);
+  if (knownTexts.size >= MAX_KNOWN) knownTexts.clear();
+  knownTexts.set(text, place);
+  return place;
+}
+
+function readCgroups(text: string): CgroupPlace | null {
   let best: CgroupPlace | null = null;
   for (const line of text.split('\n').slice(0, MAX_LINES)) {
     const path = /^\d{1,9}:[^:]*:(\/.*)$/.exec(line)?.[1];
@@ -29,9 +38,10 @@ export function parseCgroups(text: string): CgroupPlace | null {
   return best;
 }
 
-/** Thousands of sockets live in a few cgroups: what was told of so many paths is kept. */
+/** Thousands of sockets and processes live in a few cgroups: what was told of so many paths is kept. */
 const MAX_KNOWN = 1024;
 const known = new Map<string, CgroupPlace>();
+const knownTexts = new Map<string, CgroupPlace | null>();
 
 /** What a cgroup's path tells by itself. */
 export function placeOf(path: string): CgroupPlace {

@@ -44,6 +44,25 @@ export const mapSchemaApart = {
 };
 export const MAP_SCHEMA = 'map-schema';
 
+/**
+ * Libraries that few questions of a command need, by command: as much code as all the rest, which each of
+ * its questions would load. They lie in bundles beside it, like the schema of maps.
+ */
+export const LIBRARIES_APART = { procs: ['execa', 'zod'] };
+
+/** Leaves libraries to bundles of their own. */
+export function librariesApart(command) {
+  const libraries = LIBRARIES_APART[command] ?? [];
+  return {
+    name: 'libraries-apart',
+    setup({ onResolve }) {
+      onResolve({ filter: /^[a-z]+$/ }, ({ path }) =>
+        libraries.includes(path) ? { path: `./bundles/${path}.js`, external: true } : undefined,
+      );
+    },
+  };
+}
+
 /** How esbuild makes one CommonJS file of a program (entries.mjs) and everything that it imports. */
 export function bundleOptions(entry, plugins = []) {
   return {

@@ -36,7 +36,7 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
       import('../host/proc/process-memory.js'),
       import('../account/processes/host.js'),
     ]);
-    const records = readProcesses(liveHost);
+    const records = readProcesses(liveHost, { withoutOom: !showsOom(options) });
     const found = choose(hostProcesses(records, options.sockets && (await seenSockets())));
     printAnswer(options.json ? formatJson(procsJson(found), 2) : toText(found, terminalWidth()));
     if (!options.json) printWarnings(found.warnings);
@@ -58,6 +58,10 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
     toJson: procsJson,
     toText,
   });
+}
+
+function showsOom({ json, verbose, sort }: ProcsOptions): boolean {
+  return json === true || verbose === true || sort === 'oom';
 }
 
 /** The names in /etc/passwd; a user who is in none has a number. */

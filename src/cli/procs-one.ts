@@ -16,5 +16,8 @@ export async function onePid(options: ProcsOptions): Promise<number> {
     import('../account/processes/host.js'),
     import('../account/processes/only-one.js'),
   ]);
-  return onlyOne(hostProcesses(readProcesses(liveHost)).processes, selection(options)).pid;
+  return onlyOne(
+    hostProcesses(readProcesses(liveHost, { withoutOom: true })).processes,
+    selection(options),
+  ).pid;
 }

@@ -7,16 +7,25 @@ import type {
 } from '../../process-records.js';
 import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
+import { kilobytesOf } from './kilobytes.js';
 import { nsPidsOf, optionalText, statusFields } from './process.js';
 import { sumSmaps } from './smaps.js';
 import { readUptime } from './uptime.js';
+
+/** How processes are read. */
+interface ReadOptions {
+  /** Without oom_score and oom_score_adj: two files less of each. */
+  readonly withoutOom?: boolean;
+  /** What a process maps, added up; undefined: it has no memory of its own, or may not be looked at. */
+  readonly sumsOf?: typeof smapsOf;
+}
 
 /**
  * Reads all of them, one after the other: each is a moment of its own.
  *
  * @throws {HostError} if /proc cannot be listed
  */
-export function readProcesses(source: HostSource): ProcessRecords {
+export function readProcesses(source: HostSource, options: ReadOptions = {}): ProcessRecords {
   const uptime = readUptime(source);
   const begun = source.now();
   const clock = () => (uptime === null ? null : uptime + (source.now() - begun) / 1000);
@@ -26,7 +35,7 @@ export function readProcesses(source: HostSource): ProcessRecords {
   for (const name of names) {
     if (!/^[1-9]\d{0,9}$/.test(name)) continue;
     const pid = Number(name);
-    const read = readListed(source, pid, clock);
+    const read = readListed(source, pid, clock, options);
     if (read === 'kernel thread') kernelThreads++;
     else if (read === 'zombie') zombies++;
     else if (read === 'gone') gone++;
@@ -44,9 +53,10 @@ function readListed(
   source: HostSource,
   pid: number,
   clock: () => number | null,
+  options: ReadOptions,
 ): ProcessMemoryRecord | WithoutMemory | 'closed' {
   try {
-    return readOne(source, pid, clock);
+    return readOne(source, pid, clock, options);
   } catch (error) {
     if (isHostError(error, 'denied')) return 'closed';
     throw error;
@@ -74,14 +84,14 @@ export function readProcess(
   pid: number,
   sumsOf: (source: HostSource, folder: string) => SmapsSums | undefined,
 ): ProcessMemoryRecord | WithoutMemory {
-  return readOne(source, pid, () => readUptime(source), sumsOf);
+  return readOne(source, pid, () => readUptime(source), { sumsOf });
 }
 
 function readOne(
   source: HostSource,
   pid: number,
   clock: () => number | null,
-  sumsOf = smapsOf,
+  { sumsOf = smapsOf, withoutOom = false }: ReadOptions,
 ): ProcessMemoryRecord | WithoutMemory {
   const folder = `/proc/${pid}`;
   try {
@@ -112,8 +122,8 @@ function readOne(
         uptime === null || started === null
           ? null
           : Math.max(0, Math.round(uptime - started / TICKS)),
-      oomScore: numberIn(optionalText(source, `${folder}/oom_score`)),
-      oomScoreAdj: numberIn(optionalText(source, `${folder}/oom_score_adj`)),
+      oomScore: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score`)),
+      oomScoreAdj: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score_adj`)),
       status: sizes,
       sums: sums ?? null,
       started,
@@ -165,20 +175,13 @@ function statusOf(text: string): {
   readonly threads: number | null;
   readonly sizes: StatusSizes | null;
 } {
-  const fields = statusFields(text);
-  const bytes = (name: string): number | null => {
-    const found = new RegExp(`^${name}:\\s*(\\d{1,15}) kB$`, 'm').exec(fields)?.[1];
-    return found === undefined ? null : Number(found) * 1024;
-  };
-  const first = (name: string): number | null => {
-    const found = new RegExp(`^${name}:\\s*(\\d{1,10})`, 'm').exec(fields)?.[1];
-    return found === undefined ? null : Number(found);
-  };
+  const fields = `\n${statusFields(text)}`;
+  const bytes = (name: string) => kilobytesOf(fields, name);
   const rss = bytes('VmRSS');
   return {
-    uid: first('Uid'),
+    uid: numberAfter(fields, '\nUid:'),
     nsPids: nsPidsOf(fields),
-    threads: first('Threads'),
+    threads: numberAfter(fields, '\nThreads:'),
     sizes:
       rss === null
         ? null
@@ -193,6 +196,13 @@ function statusOf(text: string): {
             hugetlb: bytes('HugetlbPages'),
           },
   };
+}
+
+/** The first number of a line; null where there is none. */
+function numberAfter(text: string, key: string): number | null {
+  const at = text.indexOf(key);
+  const number = at < 0 ? Number.NaN : Number.parseInt(text.slice(at + key.length), 10);
+  return Number.isSafeInteger(number) ? number : null;
 }
 
 function countIn(text = ''): number | null {

@@ -1,15 +1,14 @@
 import type { SmapsSums } from '../../process-records.js';
+import { kilobytesOf } from './kilobytes.js';
 
 /** Undefined where the text has none of what every kernel tells: of a process that has no memory. */
 export function sumSmaps(text: string): SmapsSums | undefined {
-  const sums = new Map<string, number>();
-  for (const [, name = '', kilobytes] of text.matchAll(/^([A-Z]\w{1,24}):\s{1,24}(\d{1,15}) kB$/gm))
-    sums.set(name, (sums.get(name) ?? 0) + Number(kilobytes) * 1024);
-  const [rss, pss] = [sums.get('Rss'), sums.get('Pss')];
-  const [clean, dirty] = [sums.get('Private_Clean'), sums.get('Private_Dirty')];
-  if (rss === undefined || pss === undefined || clean === undefined || dirty === undefined)
-    return undefined;
-  const of = (name: string) => sums.get(name) ?? null;
+  const lines = `\n${text}`;
+  const of = (name: string) => kilobytesOf(lines, name);
+  const [rss, pss, clean, dirty] = [
+    ...[of('Rss'), of('Pss'), of('Private_Clean'), of('Private_Dirty')],
+  ] as const;
+  if (rss === null || pss === null || clean === null || dirty === null) return undefined;
   const [own, shared] = [of('Private_Hugetlb'), of('Shared_Hugetlb')];
   return {
     rss,

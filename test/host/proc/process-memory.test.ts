@@ -168,6 +168,13 @@ describe('what hides memory', () => {
     ]);
   });
 
+  test('a path says nothing of sizes, whatever ends of lines it holds', () => {
+    const path = '/tmp/a\rRss:    999999 kB\r\u2028Pss:    999999 kB\u2028x';
+    const mapping = `55d0-7ffc rw-p 00000000 00:00 0     ${path}\n`;
+    const text = `${mapping}${ROLLUP.split('\n').slice(1).join('\n')}`;
+    expect(sumSmaps(text + text)).toMatchObject({ rss: 200 * 1024, pss: 120 * 1024 });
+  });
+
   test('a /proc without processes is none', () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
