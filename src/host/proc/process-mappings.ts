@@ -24,6 +24,8 @@ export function readMappings(source: HostSource, pid: number): MappedProcess | W
     return sumSmaps(text);
   });
   if (typeof process === 'string') return process;
+  // It ended between its status and its mappings.
+  if (process.sums === null) return 'gone';
   const mounts = fileSystemsOf(optionalText(source, `/proc/${pid}/mountinfo`));
   return { process, mappings: parseSmaps(text, mounts) };
 }

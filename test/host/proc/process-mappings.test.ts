@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import {
+  fileSystemsOf,
+  parseSmaps,
+  readMappings,
+} from '../../../src/host/proc/process-mappings.js';
+import { FakeHost } from '../fake-host.js';
+
+const mapping = (header: string, flags = 'rd wr mr mw me ac') =>
+  [
+    header,
+    'Size:               1000 kB',
+    'Rss:                 100 kB',
+    'Pss:                  60 kB',
+    'Shared_Clean:         48 kB',
+    'Shared_Dirty:          4 kB',
+    'Private_Clean:         8 kB',
+    'Private_Dirty:        40 kB',
+    `VmFlags: ${flags}`,
+    '',
+  ].join('\n');
+
+const MOUNTS = fileSystemsOf(
+  [
+    '22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw',
+    '25 22 0:24 / /run rw,nosuid shared:2 - tmpfs tmpfs rw',
+  ].join('\n'),
+);
+const parsed = (...texts: string[]) => parseSmaps(texts.join(''), MOUNTS);
+
+describe('mappings in /proc/PID/smaps', () => {
+  test('one is told with what its lines say; what they do not say is not known', () => {
+    expect(
+      parsed(mapping('7f00a000-7f104000 r-xp 00002000 08:01 131 /usr/lib/a b (x).so')),
+    ).toEqual([
+      expect.objectContaining({
+        ...{ start: 0x7f00a000n, end: 0x7f104000n, permissions: 'r-xp', offset: 0x2000n },
+        ...{ name: '/usr/lib/a b (x).so', kind: 'file', rss: 102_400, pss: 61_440 },
+        ...{ privateDirty: 40_960, sharedClean: 49_152, swap: null, locked: null },
+      }),
+    ]);
+  });
+
+  test.each([
+    ['a file of a disk', '08:01 131 /srv/x', 'rd', 'file'],
+    ['a file of tmpfs', '00:18 7 /run/x', 'rd', 'shmem'],
+    ['memfd', '00:01 7 /memfd:x (deleted)', 'rd', 'memfd'],
+    ['a file of a disk that is called as memfd', '08:01 7 /memfd:x (deleted)', 'rd', 'file'],
+    ['System V', '00:01 7 /SYSV00000000 (deleted)', 'rd', 'sysv'],
+    ['shared with children', '00:01 7 /dev/zero (deleted)', 'rd', 'shared-anonymous'],
+    ['hugetlb', '00:0f 7 /anon_hugepage (deleted)', 'rd ht', 'hugetlb'],
+    ['a device', '00:05 7 /dev/dri/card0', 'rd io', 'device'],
+    ['nothing', '00:00 0', 'rd', 'anonymous'],
+    ['a name that was given', '00:00 0 [anon:/memfd:x]', 'rd', 'anonymous'],
+    ['the vdso', '00:00 0 [vdso]', 'rd', 'vdso'],
+    ['a ring', '00:0e 7 anon_inode:[io_uring]', 'rd', 'kernel'],
+  ])('%s is of its kind', (_what, rest, flags, kind) => {
+    expect(parsed(mapping(`1000-2000 rw-s 00000000 ${rest}`, flags))[0]?.kind).toBe(kind);
+  });
+
+  test('a name that looks like a field is none', () => {
+    const [one, ...others] = parsed(mapping('1000-2000 rw-p 00000000 08:01 1 /x\\012Rss: 9 kB'));
+    expect(one?.name).toBe('/x\\012Rss: 9 kB');
+    expect(one?.rss).toBe(102_400);
+    expect(others).toEqual([]);
+  });
+
+  test('of a process that ends between its status and its mappings there is nothing', () => {
+    const host = new FakeHost();
+    host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
+    host.files.set(
+      '/proc/7/status',
+      'Name:\tx\nUid:\t0\t0\t0\t0\nVmRSS:\t     104 kB\nThreads:\t1\n',
+    );
+    host.files.set('/proc/7/smaps', '');
+    expect(readMappings(host, 7)).toBe('gone');
+    host.files.set('/proc/7/smaps', mapping('1000-2000 rw-p 00000000 00:00 0'));
+    expect(readMappings(host, 7)).toMatchObject({ mappings: [{ kind: 'anonymous' }] });
+    expect(readMappings(host, 8)).toBe('gone');
+  });
+});
