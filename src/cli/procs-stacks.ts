@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatJson } from '../json.js';
 import { OutputFile } from '../output-file.js';
 import { WalkError } from '../walk/error.js';
@@ -27,7 +27,11 @@ const INTERRUPTED = 130;
 
 export function addStacksOptions(command: Command): Command {
   return command
-    .option('--stacks <seconds>', 'who allocates: perf records so long (--live --pid)', parseTime)
+    .addOption(
+      new Option('--stacks <seconds>', 'who allocates: perf records so long (--live --pid)')
+        .argParser(parseTime)
+        .conflicts(['by', 'sort', 'sockets', 'verbose']),
+    )
     .option('--folded', 'of --stacks: folded stacks, bytes of new memory')
     .option('--speedscope <file>', 'of --stacks: write a file for speedscope as well')
     .option('--force', 'replace that file')

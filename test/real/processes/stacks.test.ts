@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -30,6 +31,9 @@ beforeAll(() => {
   program = join(folder, 'leak');
   const source = new URL('leak.c', import.meta.url).pathname;
   execFileSync('cc', ['-O2', '-Wall', '-o', program, source, '-pthread']);
+  // Machines without systemd have it not mounted.
+  if (!existsSync('/sys/kernel/tracing/events'))
+    execFileSync('mount', ['-t', 'tracefs', 'none', '/sys/kernel/tracing']);
 });
 
 afterEach(() => {
@@ -223,6 +227,7 @@ describe('one line, and a status', () => {
     await refusal(2, /--pid/, ['--stacks', '1']);
     await refusal(2, /--folded and --json/, ['--pid', '1', '--stacks', '1', '--folded', '--json']);
     await refusal(2, /--folded belongs to --stacks/, ['--folded']);
+    await refusal(2, /cannot be used with/, ['--pid', '1', '--stacks', '1', '--by', 'user']);
     await refusal(2, /0\.1 to 3600/, ['--pid', '1', '--stacks', '0']);
   });
 
