@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -105,6 +108,20 @@ test('levels, facilities and times choose messages; JSON and NDJSON hold the sam
   const until = String(Math.min(...times) / 1e6 - 0.000001);
   const early = await chosen('--until', until);
   expect(early.length + late.length).toBeGreaterThanOrEqual(all.messages.length - 1);
+});
+
+test('an extract with the log answers as its dump does', async () => {
+  const [file = ''] = labKdump('6.1').formats['lzo-d31'];
+  const folder = mkdtempSync(join(tmpdir(), 'log-'));
+  try {
+    const small = join(folder, 'small.vmcore');
+    expect((await kdumpMem('extract', '--with-log', '-o', small, file)).status).toBe(0);
+    const whole = await kdumpMem('log', '--strict', '-x', '--callers', file);
+    expect(await kdumpMem('log', '--strict', '-x', '--callers', small)).toEqual(whole);
+    expect(whole.status).toBe(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('a dump without its log says so, and exits with 5 where that is asked', async () => {
