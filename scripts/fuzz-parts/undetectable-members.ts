@@ -260,10 +260,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['vm_stat_diff'],
     differs: [
-      ...['drawers.page-cache', 'drawers.anonymous', 'drawers.free-unaccepted'].flatMap((drawer) => [
-        `${drawer}.counterBytes`,
-        `${drawer}.differenceBytes`,
-      ]),
+      ...['drawers.page-cache', 'drawers.anonymous', 'drawers.free-unaccepted'].flatMap(
+        (drawer) => [`${drawer}.counterBytes`, `${drawer}.differenceBytes`],
+      ),
       ...['counted', 'unexplained.largeKmallocBytes'],
     ],
     why: 'Of these more pages may be found than are counted; that there are fewer is told. Of memory that is not accepted yet some kernels’ pages do not say that it is.',

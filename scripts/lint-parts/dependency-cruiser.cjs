@@ -11,7 +11,18 @@ const BELOW = {
   growth: ['account'],
   trace: ['host'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
-  report: ['growth', 'diagnosis', 'trace', 'host', 'extract', 'account', 'walk', 'kernel'],
+  triage: ['account', 'walk', 'kernel'],
+  report: [
+    'growth',
+    'triage',
+    'diagnosis',
+    'trace',
+    'host',
+    'extract',
+    'account',
+    'walk',
+    'kernel',
+  ],
   launch: [],
 };
 

@@ -12,15 +12,20 @@ export interface LogTextOptions {
 /** A message as dmesg and the console print it: each of its lines with the time before it. */
 export function messageText(record: LogRecord, { decode, callers }: LogTextOptions): string {
   const { timestamp, level, facility, caller, text } = record;
-  const microseconds = timestamp / 1000n;
-  const seconds = String(microseconds / 1_000_000n).padStart(5);
-  const time = `[${seconds}.${String(microseconds % 1_000_000n).padStart(6, '0')}]`;
+  const time = logTime(timestamp);
   const by = callers ? `[${callerText(caller).padStart(6)}]` : '';
   const kind = decode ? `${named(FACILITIES, facility)}:${named(LEVELS, level)}: ` : '';
   return text
     .split('\n')
     .map((line) => `${kind}${time}${by} ${escapeLine(line)}\n`)
     .join('');
+}
+
+/** The time of a message as dmesg prints it, of nanoseconds on the log's clock. */
+export function logTime(timestamp: bigint): string {
+  const microseconds = timestamp / 1000n;
+  const seconds = String(microseconds / 1_000_000n).padStart(5);
+  return `[${seconds}.${String(microseconds % 1_000_000n).padStart(6, '0')}]`;
 }
 
 function callerText(caller: LogRecord['caller']): string {

@@ -1,0 +1,77 @@
+import { type Command, Option } from 'commander';
+import type { Finding, Severity } from '../../triage/finding.js';
+import { type AnswerOptions, answer } from '../answer.js';
+import { EXIT } from '../failure.js';
+import { addSourceOptions, sourceWords } from '../kernel-source.js';
+import { Progress } from '../progress.js';
+
+interface TriageOptions extends AnswerOptions {
+  readonly failOn?: Severity;
+  readonly verbose?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  kdump-mem triage --vmcore vmcore                     what is the matter, the most severe first
+  kdump-mem triage --vmcore vmcore -v                  with the lines of the log behind notes, and what
+                                                       tells more of each
+  kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is anything such
+
+It reads the log (panics, faults, lockups, hung tasks, kills of the OOM killer, failed allocations, warnings,
+errors of disks and of the hardware), the panic, where all memory is, and who lets data wait. Docs:
+docs/triage.md.
+
+Exit status: 0 answered, 1 with --fail-on: found, 2 wrong usage, 3 the dump or kernel could not be opened or
+read, 5 (with --strict) the answer is incomplete.`;
+
+const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'note'];
+
+/** `kdump-mem triage`: what is the matter with a machine. */
+export function registerTriage(program: Command): void {
+  addSourceOptions(program.command('triage'))
+    .usage('[options] [dump...]')
+    .description(
+      'what is the matter: findings of a dump or the running kernel, the most severe first',
+    )
+    .addOption(
+      new Option(
+        '--fail-on <severity>',
+        'exit with status 1 if anything so severe was found',
+      ).choices(SEVERITIES),
+    )
+    .option('-v, --verbose', 'show all lines of the log behind findings, and what tells more')
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything could not be read')
+    .addHelpText('after', EXAMPLES)
+    .action(answerTriage);
+}
+
+async function answerTriage(options: TriageOptions): Promise<void> {
+  const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
+    import('../../triage/triage.js'),
+    import('../../report/triage/json.js'),
+    import('../../report/triage/text.js'),
+  ]);
+  const progress = new Progress();
+  let findings: readonly Finding[] = [];
+  await answer(options, {
+    ask: (kernel) => {
+      try {
+        const show = (part: number) =>
+          progress.show(`looking at page frames … ${Math.round(part * 100)} %`);
+        const found = triage(kernel, show);
+        findings = found.findings;
+        return found;
+      } finally {
+        progress.clear();
+      }
+    },
+    toJson: triageJson,
+    toText: (found, width) =>
+      triageText(found, { width, verbose: options.verbose, source: sourceWords(options) }),
+  });
+  const { failOn } = options;
+  if (failOn === undefined) return;
+  const severe = SEVERITIES.slice(0, SEVERITIES.indexOf(failOn) + 1);
+  if (findings.some(({ severity }) => severe.includes(severity))) process.exitCode = EXIT.differs;
+}

@@ -1,0 +1,49 @@
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { Finding } from '../../triage/finding.js';
+import type { TriageAnswer } from '../../triage/triage.js';
+import { kernelJson } from '../kernel-json.js';
+import { leaves } from '../memory/leaves.js';
+import type { TriageJson } from './schema.js';
+import { findingWords } from './words.js';
+
+export function triageJson(answer: TriageAnswer): TriageJson {
+  const { kernel, machine, findings, overwritten, memory, complete, warnings } = answer;
+  const { panic, uts, clock } = machine;
+  return {
+    schema: 'kdump-mem.triage/1',
+    kernel: kernelJson(kernel),
+    nodename: uts?.nodename ?? null,
+    uptimeSeconds: clock === undefined ? null : Number(clock.uptime / 1_000_000_000n),
+    panic: {
+      state: panic.state,
+      message: panic.message ?? null,
+      cause: panic.cause ?? null,
+    },
+    findings: findings.map(findingJson),
+    overwritten,
+    memory: memory ? drawersJson(memory) : null,
+    complete,
+    warnings: [...warnings],
+  };
+}
+
+function findingJson(finding: Finding): TriageJson['findings'][number] {
+  const { code, severity, figures, evidence, deeper } = finding;
+  return {
+    ...{ code, severity, words: findingWords(finding), figures: { ...figures } },
+    evidence: evidence.map(({ seq, timestamp, text }) => ({
+      seq,
+      timestampMicroseconds: Number(timestamp / 1000n),
+      text,
+    })),
+    deeper: deeper ?? null,
+  };
+}
+
+function drawersJson({ memory }: MemoryAnswer): NonNullable<TriageJson['memory']> {
+  const drawers = leaves(memory)
+    .filter(({ bytes }) => bytes > 0)
+    .map(({ drawer, bytes }) => ({ drawer, bytes }))
+    .toSorted((a, b) => b.bytes - a.bytes);
+  return { bytes: memory.bytes, drawers };
+}

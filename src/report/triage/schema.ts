@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { kernelSchema, warningSchema } from '../schema.js';
+
+/**
+ * `kdump-mem triage --json`, version 1. Text of the log, names and commands are as the kernel has them: JSON
+ * escapes them. Null: not known.
+ */
+
+const count = z.int().nonnegative();
+
+export const findingSchema = z.strictObject({
+  /** `panic`, `oom-kill`, …: stable. */
+  code: z.string(),
+  severity: z.enum(['critical', 'warning', 'note']),
+  /** For people. */
+  words: z.string(),
+  /** By names that each code has for good; bytes where the name ends so. `times`: how often it was told. */
+  figures: z.record(z.string(), z.union([z.number(), z.string(), z.null()])),
+  /** Lines of the log. */
+  evidence: z.array(
+    z.strictObject({
+      seq: count,
+      /** Since boot, on the log's clock. */
+      timestampMicroseconds: count,
+      text: z.string(),
+    }),
+  ),
+  /** The command that tells more, without `kdump-mem` and the dump. */
+  deeper: z.string().nullable(),
+});
+
+export const triageSchema = z.strictObject({
+  schema: z.literal('kdump-mem.triage/1'),
+  kernel: kernelSchema,
+  nodename: z.string().nullable(),
+  uptimeSeconds: count.nullable(),
+  panic: z.strictObject({
+    state: z.enum(['panicked', 'running', 'unknown']),
+    message: z.string().nullable(),
+    cause: z.string().nullable(),
+  }),
+  /** The most severe first. */
+  findings: z.array(findingSchema),
+  /** Messages of the log that are gone; null: there is no log. */
+  overwritten: count.nullable(),
+  /** Drawers of `memory` that have something, the largest first; null: they could not be counted. */
+  memory: z
+    .strictObject({
+      bytes: count,
+      drawers: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
+    })
+    .nullable(),
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+});
+
+export type TriageJson = z.infer<typeof triageSchema>;

@@ -1,0 +1,73 @@
+import type { Finding } from '../../triage/finding.js';
+import type { TriageAnswer } from '../../triage/triage.js';
+import { logTime } from '../log/text.js';
+import { headline } from '../memory/headline.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { findingWords } from './words.js';
+
+export interface TriageTextOptions {
+  /** Columns of the terminal; null: there is none. */
+  readonly width: number | null;
+  /** What names the dump on a command line, such as `--vmcore vmcore`. */
+  readonly source: string;
+  /** Show the lines of the log, and commands, of notes too. */
+  readonly verbose?: boolean | undefined;
+}
+
+const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'note    ' } as const;
+
+/** What is the matter, in a sentence; then each finding; then where memory is. */
+export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
+  const { findings, memory, overwritten } = answer;
+  const parts = [...wrap(summary(answer), options.width), ''];
+  for (const finding of findings) parts.push(...findingLines(finding, options), '');
+  if (memory) parts.push(...wrap(`Memory: ${headline(memory)}`, options.width), '');
+  if (overwritten === null)
+    parts.push('There is no log: what it would have told is not known.', '');
+  else if (overwritten > 0)
+    parts.push(
+      `The oldest ${overwritten} messages of the log are gone: newer ones took their place.`,
+      '',
+    );
+  parts.push(`Next: kdump-mem ${findings[0]?.deeper ?? 'memory'} ${options.source}`);
+  return parts.join('\n');
+}
+
+function summary({ kernel, machine, findings }: TriageAnswer): string {
+  const { uts, panic, clock } = machine;
+  const host = uts?.nodename ? `${escapeText(uts.nodename)}, ` : '';
+  const up = clock === undefined ? '' : `, up ${duration(clock.uptime)}`;
+  const state = { panicked: 'panicked', running: 'running', unknown: 'state not known' }[
+    panic.state
+  ];
+  const grave = findings.filter(({ severity }) => severity === 'critical').length;
+  const wrong = findings.filter(({ severity }) => severity === 'warning').length;
+  const found =
+    grave + wrong === 0
+      ? 'Nothing that this looks for is wrong.'
+      : `${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`;
+  return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
+}
+
+function findingLines(finding: Finding, { width, source, verbose }: TriageTextOptions): string[] {
+  const { severity, code, evidence, deeper } = finding;
+  const indent = ' '.repeat(10);
+  const room = width === null ? null : Math.max(20, width - indent.length);
+  const [first = '', ...rest] = wrap(`${code}: ${findingWords(finding)}`, room);
+  const lines = [`${LABELS[severity]}  ${first}`, ...rest.map((line) => `${indent}${line}`)];
+  if (!verbose && severity === 'note') return lines;
+  for (const { timestamp, text } of evidence)
+    for (const line of wrap(`${logTime(timestamp)} ${escapeText(text)}`, room))
+      lines.push(`${indent}${line}`);
+  if (verbose && deeper !== undefined) lines.push(`${indent}→ kdump-mem ${deeper} ${source}`);
+  return lines;
+}
+
+function duration(nanoseconds: bigint): string {
+  const seconds = Number(nanoseconds / 1_000_000_000n);
+  const [days, hours, minutes] = [86_400, 3600, 60].map((unit) => Math.floor(seconds / unit));
+  if (days! > 0) return `${days} d ${hours! % 24} h`;
+  if (hours! > 0) return `${hours} h ${minutes! % 60} min`;
+  return minutes! > 0 ? `${minutes} min` : `${seconds} s`;
+}

@@ -1,0 +1,90 @@
+import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
+import { taintFlags } from '../info/taint.js';
+import { escapeText } from '../text/escape.js';
+import { formatSize } from '../text/size.js';
+
+type Figures = Readonly<Record<string, Figure>>;
+
+const text = (figure: Figure | undefined): string =>
+  figure == null ? '?' : escapeText(String(figure));
+const size = (figure: Figure | undefined): string =>
+  typeof figure === 'number' ? formatSize(figure) : '?';
+const percent = (figure: Figure | undefined): string =>
+  typeof figure === 'number' ? `${Math.round(100 * figure)} %` : '?';
+const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(comm)})`;
+/** What a line said, whichever of its forms it had. */
+const said = (figures: Figures, ...names: readonly string[]): string =>
+  names.flatMap((name) => (figures[name] == null ? [] : text(figures[name]))).join(': ');
+
+const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
+  panic: (of) => {
+    const who = of.pid == null ? '' : ` On CPU ${text(of.cpu)}, while it ran ${process(of)}.`;
+    const cause = of.cause == null ? '' : ` Before that: ${text(of.cause)}.`;
+    return `The kernel stopped: ${of.reason == null ? 'the log does not say why' : text(of.reason)}.${who}${cause}`;
+  },
+  oops: (of) =>
+    of.address === undefined
+      ? `A fault in the kernel: ${said(of, 'trap', 'place', 'kind', 'error')}.`
+      : `The kernel followed a bad pointer to 0x${text(of.address)}.`,
+  'soft-lockup': (of) =>
+    `CPU ${text(of.cpu)} ran nothing but ${process(of)} for ${text(of.seconds)} s.`,
+  'hard-lockup': (of) => `CPU ${text(of.cpu)} did not even take interrupts.`,
+  'rcu-stall': (of) => `A CPU did not pass through a quiet state in time (${text(of.flavour)}).`,
+  'hung-task': (of) =>
+    `${process(of)} waited for more than ${text(of.seconds)} s and could not be interrupted.`,
+  'oom-kill': oomWords,
+  'allocation-failure': (of) =>
+    `${text(of.comm)} asked for a block of order ${text(of.order)} (${text(of.gfp)}) and got none: ${size(of.freeBytes)} were free, ${size(of.freeInLargeBlocksBytes)} of that in blocks that are large enough.`,
+  'memory-corruption': (of) =>
+    `Somebody wrote where it must not: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
+  'hardware-error': (of) => `The hardware reported an error: ${said(of, 'what', 'kind')}.`,
+  'kernel-warning': (of) =>
+    `The kernel warned at ${text(of.place)}${of.symbol == null ? '' : `, in ${text(of.symbol)}`}.`,
+  'network-memory': (of) =>
+    `The network ran out of something: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'files')}.`,
+  'file-system-error': (of) =>
+    `A file system or a disk failed: ${said(of, 'system', 'io', 'device')}.`,
+  'waiting-data': (of) =>
+    `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in one socket of ${process(of)}, fd ${text(of.fd)}: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data, most in its ${text(of.queue)} queue.`,
+  'unexplained-memory': (of) =>
+    `${size(of.bytes)} (${percent(of.share)} of memory) are given out, and nothing tells to whom: mostly blocks of order ${text(of.mostOrder)}.`,
+  'low-memory': (of) =>
+    `Zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, less than the ${size(of.minBytes)} that the kernel keeps for itself.`,
+  tainted: (of) =>
+    `The kernel is tainted: ${taintFlags(BigInt(of.mask ?? 0))
+      .map(({ words }) => words)
+      .join(', ')}.`,
+};
+
+function oomWords(of: Figures): string {
+  const victim =
+    of.pid == null
+      ? 'The OOM killer found nobody to kill.'
+      : `The OOM killer ended ${process(of)}, which had ${size(of.victimAnonBytes)} of anonymous memory.`;
+  const where =
+    of.scope === 'cgroup'
+      ? of.cgroup == null
+        ? ' Its cgroup was at its limit.'
+        : ` The cgroup ${text(of.cgroup)} was at its limit of ${size(of.limitBytes)}.`
+      : of.scope === 'machine'
+        ? ' The whole machine was out of memory.'
+        : '';
+  const other =
+    of.largestPid != null && of.largestPid !== of.pid
+      ? ` The largest then was pid ${text(of.largestPid)} (${text(of.largestComm)}), ${size(of.largestRssBytes)}.`
+      : '';
+  const hidden =
+    typeof of.uncountedBytes === 'number' &&
+    typeof of.managedBytes === 'number' &&
+    of.uncountedBytes > of.managedBytes / 10
+      ? ` ${size(of.uncountedBytes)} were in no counter that the kernel printed.`
+      : '';
+  return `${victim}${where}${other}${hidden}`;
+}
+
+/** A finding in a sentence or two. */
+export function findingWords({ code, figures }: Pick<Finding, 'code' | 'figures'>): string {
+  const { times } = figures;
+  const again = typeof times === 'number' && times > 1 ? ` So ${times} times.` : '';
+  return `${WORDS[code](figures)}${again}`;
+}

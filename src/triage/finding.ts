@@ -1,0 +1,54 @@
+/** How bad: something stopped or died; something is wrong; worth to know. */
+export type Severity = 'critical' | 'warning' | 'note';
+
+/** What was found. Codes are stable: they are part of the JSON. */
+export type FindingCode =
+  | 'panic'
+  | 'oops'
+  | 'soft-lockup'
+  | 'hard-lockup'
+  | 'rcu-stall'
+  | 'hung-task'
+  | 'oom-kill'
+  | 'allocation-failure'
+  | 'memory-corruption'
+  | 'hardware-error'
+  | 'kernel-warning'
+  | 'network-memory'
+  | 'file-system-error'
+  | 'waiting-data'
+  | 'unexplained-memory'
+  | 'low-memory'
+  | 'tainted';
+
+/** A line of the log that a finding rests on. */
+export interface LogEvidence {
+  readonly kind: 'log';
+  readonly seq: number;
+  /** Nanoseconds on the log's clock. */
+  readonly timestamp: bigint;
+  /** Hostile. */
+  readonly text: string;
+}
+
+/** A figure that a finding rests on, or a name: hostile. */
+export type Figure = number | string | null;
+
+/** Something that a person should know of, with what it rests on. */
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  /** By names that each code has for good. */
+  readonly figures: Readonly<Record<string, Figure>>;
+  readonly evidence: readonly LogEvidence[];
+  /** The command that tells more. */
+  readonly deeper?: string;
+}
+
+const ORDER: readonly Severity[] = ['critical', 'warning', 'note'];
+
+/** The most severe first; else as they came. */
+export function bySeverity(findings: readonly Finding[]): Finding[] {
+  const rank = ({ severity }: Finding) => ORDER.indexOf(severity);
+  return findings.toSorted((a, b) => rank(a) - rank(b));
+}

@@ -1,0 +1,66 @@
+import type { Finding } from '../finding.js';
+import { evidenceOf, type LogLine } from './lines.js';
+import { MemInfoReader, memoryThen } from './mem-info.js';
+
+const FAILED =
+  /^(?<comm>.*): page allocation failure: order:(?<order>\d+), mode:(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/;
+
+/** A report has this many lines at most: registers, a stack of calls, and what memory there was. */
+const MOST_LINES = 400;
+
+/** Tells failures of the page allocator from the log, line by line (`warn_alloc`, mm/page_alloc.c). */
+export class AllocationFailureReader {
+  readonly #pageSize: number;
+  #report:
+    | {
+        readonly line: LogLine;
+        readonly groups: Readonly<Record<string, string | undefined>>;
+        readonly memory: MemInfoReader;
+        lines: number;
+      }
+    | undefined;
+
+  constructor(pageSize: number) {
+    this.#pageSize = pageSize;
+  }
+
+  /** @returns a finding when its last line has come */
+  take(line: LogLine): Finding | undefined {
+    const groups = FAILED.exec(line.text)?.groups;
+    if (groups) {
+      const before = this.end();
+      this.#report = { line, groups, memory: new MemInfoReader(), lines: 0 };
+      return before;
+    }
+    const report = this.#report;
+    if (!report) return undefined;
+    report.memory.take(line.text);
+    const isLast = /^\d+ pages hwpoisoned$/.test(line.text) || ++report.lines >= MOST_LINES;
+    return isLast ? this.end() : undefined;
+  }
+
+  end(): Finding | undefined {
+    const report = this.#report;
+    this.#report = undefined;
+    if (!report) return undefined;
+    const { comm, order = '0', gfp, flags } = report.groups;
+    const shown = report.memory.shown();
+    const wanted = 2 ** Number(order) * this.#pageSize;
+    const large = [...(shown?.freeBlocks ?? [])].filter(([bytes]) => bytes >= wanted);
+    return {
+      code: 'allocation-failure',
+      severity: 'warning',
+      figures: {
+        comm: comm ?? null,
+        order: Number(order),
+        gfp: flags ?? gfp ?? null,
+        /** Free bytes in blocks that are large enough, of all zones. */
+        freeInLargeBlocksBytes:
+          shown === undefined ? null : large.reduce((sum, [, bytes]) => sum + bytes, 0),
+        ...(shown === undefined ? {} : memoryThen(shown, this.#pageSize)),
+      },
+      evidence: [evidenceOf(report.line)],
+      deeper: 'memory --nodes',
+    };
+  }
+}

@@ -1,0 +1,63 @@
+import type { LogRecord } from '../../walk/log/record.js';
+import type { Figure, Finding } from '../finding.js';
+import { AllocationFailureReader } from './allocation-failure.js';
+import { evidenceOf, type LogLine, linesOf } from './lines.js';
+import { OomReader } from './oom.js';
+import { PATTERNS, type Pattern } from './patterns.js';
+
+/** Different findings of one log; of those beyond it is only told how many there were. */
+const MOST = 1000;
+
+/** Lines that one finding shows: the first, and the last ones. */
+const MOST_EVIDENCE = 4;
+
+/** What a kernel's log tells that somebody should know of, in the order of when it was first told. */
+export function logFindings(records: Iterable<LogRecord>, pageSize: number): Finding[] {
+  const found = new Found();
+  const readers = [new OomReader(pageSize), new AllocationFailureReader(pageSize)];
+  for (const line of linesOf(records)) {
+    for (const reader of readers) found.add(reader.take(line), ['cgroup', 'comm', 'order']);
+    const known = match(line);
+    if (known) found.add(known.finding, known.by);
+  }
+  for (const reader of readers) found.add(reader.end(), ['cgroup', 'comm', 'order']);
+  return found.list();
+}
+
+function match(line: LogLine): { finding: Finding; by: Pattern['by'] } | undefined {
+  for (const pattern of PATTERNS) {
+    const groups = pattern.line.exec(line.text);
+    if (!groups) continue;
+    const figures: Record<string, Figure> = {};
+    for (const [name, text] of Object.entries(groups.groups ?? {}))
+      if (text !== undefined) figures[name] = pattern.numbers?.includes(name) ? Number(text) : text;
+    const { code, severity, by } = pattern;
+    return { finding: { code, severity, figures, evidence: [evidenceOf(line)] }, by };
+  }
+  return undefined;
+}
+
+/** Findings that say the same of the same are one: the last figures, and how many there were. */
+class Found {
+  readonly #byKey = new Map<string, Finding & { times: number }>();
+
+  add(finding: Finding | undefined, by: readonly string[]): void {
+    if (finding === undefined) return;
+    const key = JSON.stringify([finding.code, ...by.map((name) => finding.figures[name] ?? null)]);
+    const before = this.#byKey.get(key);
+    if (before === undefined && this.#byKey.size >= MOST) return;
+    const evidence = [...(before?.evidence ?? []), ...finding.evidence];
+    const kept =
+      evidence.length > MOST_EVIDENCE
+        ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)]
+        : evidence;
+    this.#byKey.set(key, { ...finding, evidence: kept, times: (before?.times ?? 0) + 1 });
+  }
+
+  list(): Finding[] {
+    return [...this.#byKey.values()].map(({ times, ...finding }) => ({
+      ...finding,
+      figures: { ...finding.figures, times },
+    }));
+  }
+}

@@ -1,0 +1,133 @@
+import type { Figure, Finding } from '../finding.js';
+import { evidenceOf, type LogLine } from './lines.js';
+import { MemInfoReader, memoryThen } from './mem-info.js';
+import { TaskTable } from './task-table.js';
+
+const INVOKED =
+  /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?, (?:nodemask=.*, )?order=(?<order>-?\d+), oom_score_adj=(?<adjusted>-?\d+)$/;
+// A path may hold commas: what comes behind it is sought from the end.
+const CHOSEN =
+  /^oom-kill:constraint=(?<constraint>\w+),.*?(?:,global_oom|,oom_memcg=(?<group>.*)),task_memcg=(?<own>.*),task=(?<comm>.*),pid=(?<pid>\d+),uid=(?<uid>\d+)$/;
+const KILLED =
+  /^(?<scope>.*): Killed process (?<pid>\d+) \((?<comm>.*)\),? total-vm:(?<total>\d+)kB, anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB(?:, shmem-rss:(?<shmem>\d+)kB)?(?:, UID:(?<uid>\d+) pgtables:(?<tables>\d+)kB oom_score_adj:(?<adjusted>-?\d+))?/;
+const NOBODY = /^Out of memory and no killable processes\.\.\.$/;
+const USAGE = /^memory: usage (?<usage>\d+)kB, limit (?<limit>\d+)kB, failcnt (?<failures>\d+)$/;
+
+type Groups = Readonly<Record<string, string | undefined>>;
+
+const kilobytes = (text: string | undefined): number | null =>
+  text === undefined ? null : Number(text) * 1024;
+
+const number = (text: string | undefined): number | null =>
+  text === undefined ? null : Number(text);
+
+/** What the OOM killer tells from when it is called until it has killed (mm/oom_kill.c). */
+class Report {
+  readonly lines: LogLine[];
+  readonly memory = new MemInfoReader();
+  readonly tasks = new TaskTable();
+  readonly #invoked: Groups;
+  #chosen: Groups | undefined;
+  #usage: Groups | undefined;
+
+  constructor(line: LogLine, invoked: Groups) {
+    this.lines = [line];
+    this.#invoked = invoked;
+  }
+
+  take(line: LogLine): void {
+    this.#usage ??= USAGE.exec(line.text)?.groups;
+    const chosen = CHOSEN.exec(line.text)?.groups;
+    if (chosen) {
+      this.#chosen = chosen;
+      this.lines.push(line);
+      return;
+    }
+    if (!this.memory.take(line.text)) this.tasks.take(line.text);
+  }
+
+  /** @param killed undefined: nobody was, as far as the log tells */
+  figures(killed: Groups | undefined, pageSize: number): Readonly<Record<string, Figure>> {
+    const [largest] = this.tasks.largest;
+    const shown = this.memory.shown();
+    const group = this.#chosen?.group ?? null;
+    return {
+      scope: this.#chosen === undefined ? null : group === null ? 'machine' : 'cgroup',
+      cgroup: group,
+      limitBytes: kilobytes(this.#usage?.limit),
+      usageBytes: kilobytes(this.#usage?.usage),
+      invokedBy: this.#invoked.comm ?? null,
+      order: number(this.#invoked.order),
+      gfp: this.#invoked.flags ?? this.#invoked.gfp ?? null,
+      ...victim(killed),
+      victimCgroup: this.#chosen?.own ?? null,
+      tasks: this.tasks.tasks,
+      largestPid: largest?.pid ?? null,
+      largestComm: largest?.name ?? null,
+      largestRssBytes: largest === undefined ? null : largest.rss * pageSize,
+      ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
+    };
+  }
+}
+
+function victim(killed: Groups | undefined): Readonly<Record<string, Figure>> {
+  return {
+    pid: number(killed?.pid),
+    comm: killed?.comm ?? null,
+    uid: number(killed?.uid),
+    victimAnonBytes: kilobytes(killed?.anon),
+    victimFileBytes: kilobytes(killed?.file),
+    victimSharedBytes: kilobytes(killed?.shmem),
+    victimPageTableBytes: kilobytes(killed?.tables),
+    oomScoreAdj: number(killed?.adjusted),
+  };
+}
+
+/** Tells kills of the OOM killer from the log, line by line. */
+export class OomReader {
+  readonly #pageSize: number;
+  #report: Report | undefined;
+
+  constructor(pageSize: number) {
+    this.#pageSize = pageSize;
+  }
+
+  /** @returns a finding when its last line has come */
+  take(line: LogLine): Finding | undefined {
+    const invoked = INVOKED.exec(line.text)?.groups;
+    if (invoked) {
+      const before = this.end();
+      this.#report = new Report(line, invoked);
+      return before;
+    }
+    const killed = KILLED.exec(line.text)?.groups;
+    if (killed || NOBODY.test(line.text)) return this.#finish(killed, line);
+    this.#report?.take(line);
+    return undefined;
+  }
+
+  /** What has begun, and whose last line the log does not have. */
+  end(): Finding | undefined {
+    return this.#report && this.#finish(undefined);
+  }
+
+  #finish(killed: Groups | undefined, line?: LogLine): Finding {
+    const report = this.#report;
+    this.#report = undefined;
+    const figures = report
+      ? report.figures(killed, this.#pageSize)
+      : // The lines before were overwritten, or others of the same group are killed with it.
+        {
+          scope: killed?.scope?.startsWith('Memory cgroup') ? 'cgroup' : 'machine',
+          ...victim(killed),
+        };
+    return {
+      code: 'oom-kill',
+      // A cgroup at its limit is what limits are for; the machine goes on.
+      severity: figures.scope === 'cgroup' ? 'warning' : 'critical',
+      figures,
+      evidence: [...(report?.lines ?? []), ...(line ? [line] : [])].map(evidenceOf),
+      deeper: 'procs',
+    };
+  }
+}

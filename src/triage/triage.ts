@@ -1,0 +1,111 @@
+import type { MemoryAnswer } from '../account/memory/answer.js';
+import { accountMemory } from '../account/memory/memory.js';
+import { codeOf } from '../account/memory/missed.js';
+import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import { readLog } from '../walk/log/log.js';
+import type { LogRecord } from '../walk/log/record.js';
+import { fieldsOf } from '../walk/machine/fields.js';
+import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';
+import { Unknowns } from '../walk/machine/unknowns.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+import { bySeverity, type Finding } from './finding.js';
+import { logFindings } from './log/log-findings.js';
+import { memoryFindings } from './memory-findings.js';
+
+/** What is the matter with a machine. */
+export interface TriageAnswer {
+  readonly kernel: KernelFacts;
+  readonly machine: MachineFacts;
+  /** The most severe first. */
+  readonly findings: readonly Finding[];
+  /** Older messages that newer ones have overwritten: what they said is not known. Null: there is no log. */
+  readonly overwritten: number | null;
+  /** Undefined: it could not be counted, and a warning says why. */
+  readonly memory: MemoryAnswer | undefined;
+  readonly warnings: readonly Warning[];
+  readonly complete: boolean;
+}
+
+/**
+ * Looks at all that this program knows to look at: the log, the panic, where memory is.
+ *
+ * @param progress told now and then which part is done, 0 to 1
+ */
+export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): TriageAnswer {
+  const warnings = new Warnings();
+  const unknowns = new Unknowns();
+  const machine = describeMachine(kernel, fieldsOf(kernel), false, unknowns);
+  for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
+  const log = attempted(warnings, 'the log', () => logOf(kernel, warnings));
+  const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress));
+  for (const { code, message } of memory?.warnings ?? []) warnings.add(code, message);
+  const told = log ? logFindings(log.records, kernel.facts.pageSize) : [];
+  const findings = [
+    ...withPanic(told, machine),
+    ...(memory ? memoryFindings(memory) : []),
+    ...taint(machine),
+  ];
+  return {
+    kernel: kernel.facts,
+    machine,
+    findings: bySeverity(findings),
+    overwritten: log?.overwritten ?? null,
+    memory,
+    warnings: warnings.list(),
+    complete: warnings.list().length === 0 && memory?.complete === true,
+  };
+}
+
+function attempted<Part>(warnings: Warnings, what: string, part: () => Part): Part | undefined {
+  try {
+    return part();
+  } catch (error) {
+    warnings.add(codeOf(error), `${what}: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function logOf(kernel: Kernel, warnings: Warnings): { records: LogRecord[]; overwritten: number } {
+  const records: LogRecord[] = [];
+  const log = readLog(kernel, fieldsOf(kernel), warnings);
+  for (;;) {
+    const { done, value } = log.next();
+    if (done) return { records, overwritten: Math.max(value.overwritten, records[0]?.seq ?? 0) };
+    records.push(value);
+  }
+}
+
+/** The panic once: what the log says of it, and what the kernel's own variables say of who it was. */
+function withPanic(told: readonly Finding[], { panic }: MachineFacts): Finding[] {
+  const others = told.filter(({ code }) => code !== 'panic');
+  const logged = told.find(({ code }) => code === 'panic');
+  if (panic.state !== 'panicked') return [...told];
+  const found: Finding = {
+    code: 'panic',
+    severity: 'critical',
+    figures: {
+      reason: null,
+      ...logged?.figures,
+      cause: panic.cause ?? null,
+      cpu: panic.cpu ?? null,
+      pid: panic.task?.pid ?? null,
+      comm: panic.task?.comm ?? null,
+    },
+    evidence: logged?.evidence ?? [],
+    deeper: 'log --since -1m',
+  };
+  return [found, ...others];
+}
+
+function taint({ taint: mask }: MachineFacts): Finding[] {
+  if (mask === undefined || mask === 0n) return [];
+  return [
+    {
+      code: 'tainted',
+      severity: 'note',
+      figures: { mask: Number(mask) },
+      evidence: [],
+      deeper: 'info',
+    },
+  ];
+}

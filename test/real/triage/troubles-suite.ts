@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { type TriageJson, triageSchema } from '../../../src/report/triage/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+
+/** A boot and all that follows, where the machine is busy. */
+const MOST_MS = 300_000;
+
+const LIMIT = 24 * 2 ** 20;
+
+/** Of the guest's cgroup; a name with what a reader may trip over. */
+const GROUP = '/pod,task=x,pid=1/c1';
+
+/** A guest is made to complain in known ways, and is stopped and dumped. */
+export function troublesSuite(kernel: LabKernel): void {
+  describe(`findings of a guest of ${kernel} that had trouble`, () => {
+    let work = '';
+    let guest: Guest | undefined;
+    let answer: TriageJson;
+    let text: string;
+    let dump: string;
+    let victims: { cgroup: number; machine: number };
+    let hung: number;
+
+    beforeAll(async () => {
+      work = mkdtempSync(join(LAB, 'triage-'));
+      guest = await bootGuest({
+        kernel,
+        memoryMiB: 256,
+        files: [guestTool('takeuser', kernel), guestModule('trouble', kernel)],
+        append: 'slub_debug=FZ,kmalloc-64',
+        limitMs: 2 * MOST_MS,
+      });
+      const run = async (command: string): Promise<string> =>
+        (await guest!.run(command, { mayFail: true, timeoutMs: MOST_MS })).output.toString();
+      await run(
+        'cd /proc/sys/kernel; echo 2 > hung_task_timeout_secs; echo 1 > hung_task_check_interval_secs; echo 3 > watchdog_thresh',
+      );
+      await run(
+        `mkdir -p /cg; mount -t cgroup2 none /cg; echo +memory > /cg/cgroup.subtree_control; mkdir -p '/cg${GROUP}'; echo +memory > "/cg$(dirname '${GROUP}')/cgroup.subtree_control"; echo ${LIMIT} > '/cg${GROUP}/memory.max'`,
+      );
+      const inGroup = await run(
+        `sh -c 'echo $$ > "/cg${GROUP}/cgroup.procs"; echo $$; exec takeuser anonymous ${2 * LIMIT}' 2>&1`,
+      );
+      const alone = await run(
+        'takeuser anonymous 100000000 > /tmp/a 2>&1 & echo $!; echo 900 > /proc/$!/oom_score_adj; until [ -s /tmp/a ]; do usleep 20000; done; takeuser anonymous 130000000 > /tmp/b 2>&1 & sleep 5; kill $!; wait; true',
+      );
+      victims = { cgroup: Number.parseInt(inGroup, 10), machine: Number.parseInt(alone, 10) };
+      for (const what of ['warn', 'alloc', 'twice', 'lockup', 'hang,corrupt'])
+        await run(`insmod /trouble.ko what=${what}; true`);
+      hung = Number(
+        await run(
+          'sleep 12; for p in /proc/[0-9]*; do grep -q trouble-hang $p/comm && basename $p; done',
+        ),
+      );
+      dump = join(work, 'vmcore');
+      await guest.pause();
+      await guest.dump('elf', dump);
+      guest.kill();
+      answer = triageSchema.parse(
+        JSON.parse((await kdumpMem('triage', '--vmcore', dump, '--json')).stdout),
+      );
+      text = (await kdumpMem('triage', '--vmcore', dump)).stdout;
+    }, 2 * MOST_MS);
+
+    afterAll(() => {
+      guest?.kill();
+      if (work) rmSync(work, { recursive: true, force: true });
+    });
+
+    const found = (code: string) => answer.findings.filter((finding) => finding.code === code);
+
+    test('the most severe come first, and notes last', () => {
+      const order = ['critical', 'warning', 'note'];
+      const ranks = answer.findings.map(({ severity }) => order.indexOf(severity));
+      expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
+      expect(answer.warnings).toEqual([]);
+      expect(answer.complete).toBe(true);
+      expect(answer.panic.state).toBe('running');
+    });
+
+    test('who was killed, why, and which cgroup', () => {
+      const kills = found('oom-kill').map(({ figures }) => figures);
+      const inGroup = kills.find(({ scope }) => scope === 'cgroup');
+      expect(inGroup).toMatchObject({
+        ...{ pid: victims.cgroup, comm: 'takeuser', cgroup: GROUP, limitBytes: LIMIT },
+        ...{ invokedBy: 'takeuser', victimCgroup: GROUP, uid: 0, times: 1 },
+      });
+      expect(inGroup?.usageBytes).toBeGreaterThan(0.95 * LIMIT);
+      const machine = kills.find(({ scope }) => scope === 'machine');
+      expect(machine).toMatchObject({ pid: victims.machine, comm: 'takeuser', oomScoreAdj: 900 });
+      expect(machine?.victimAnonBytes).toBeGreaterThan(97_000_000 * 0.9);
+      // Both programs had most of it, and what is in no counter is little of it.
+      const [managed, anonymous] = [Number(machine?.managedBytes), Number(machine?.anonBytes)];
+      expect(managed).toBeGreaterThan(180 * 2 ** 20);
+      expect(anonymous).toBeGreaterThan(0.7 * managed);
+      expect(Math.abs(Number(machine?.uncountedBytes))).toBeLessThan(0.15 * managed);
+      expect(machine?.tasks).toBeGreaterThanOrEqual(3);
+    });
+
+    test('a block that could not be had, and what was free then', () => {
+      const [failure] = found('allocation-failure');
+      expect(failure?.figures).toMatchObject({ comm: 'insmod', order: 9 });
+      expect(failure?.figures.gfp).toContain('NORETRY');
+      expect(failure?.figures.freeBytes).toBeGreaterThan(0);
+      expect(failure?.figures.freeInLargeBlocksBytes).toBeLessThan(
+        Number(failure?.figures.freeBytes),
+      );
+    });
+
+    test('a task that waits without end, by its pid', () => {
+      expect(hung).toBeGreaterThan(1);
+      const [task, ...others] = found('hung-task');
+      expect(task?.figures).toMatchObject({ comm: 'trouble-hang', pid: hung });
+      expect(task?.figures.seconds).toBeGreaterThanOrEqual(2);
+      expect(others).toEqual([]);
+    });
+
+    test('a CPU that was kept, a warning, and memory that was overwritten', () => {
+      const [lockup] = found('soft-lockup');
+      expect(lockup?.figures).toMatchObject({ comm: 'insmod' });
+      expect(lockup?.figures.seconds).toBeGreaterThanOrEqual(5);
+      const warned = found('kernel-warning').map(({ figures }) => figures.symbol);
+      expect(warned).toEqual(expect.arrayContaining(['trouble']));
+      const corrupted = JSON.stringify(found('memory-corruption'));
+      expect(corrupted).toContain('kmalloc-64');
+      expect(corrupted).toMatch(/list_del corruption/);
+      expect(found('tainted')).toHaveLength(1);
+    });
+
+    test('a sentence for each, that fits into 80 columns where there are as many', () => {
+      expect(text).toContain(`pid ${victims.cgroup} (takeuser)`);
+      expect(text).toContain(`The cgroup ${GROUP} was at its limit of 24.0 MiB`);
+      expect(text).toContain('trouble-hang');
+    });
+
+    test('--fail-on tells scripts', async () => {
+      expect((await kdumpMem('triage', '--vmcore', dump, '--fail-on', 'critical')).status).toBe(1);
+    });
+  });
+}

@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'vitest';
+import { findingWords } from '../../../src/report/triage/words.js';
+import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { recordsOf } from './records.js';
+
+const find = (...lines: readonly string[]) =>
+  logFindings(recordsOf(lines.map((line) => `<4>[    1.000000] ${line}`).join('\n')), 4096);
+
+/** Lines as kernels of 5.10 to 7.2 printed them, or their sources have them. */
+const LINES: readonly (readonly [line: string, code: string, figures: object])[] = [
+  [
+    'Kernel panic - not syncing: sysrq triggered crash',
+    'panic',
+    { reason: 'sysrq triggered crash' },
+  ],
+  [
+    'watchdog: BUG: soft lockup - CPU#1 stuck for 9s! [insmod:184]',
+    'soft-lockup',
+    { cpu: 1, seconds: 9, comm: 'insmod', pid: 184 },
+  ],
+  [
+    'watchdog: BUG: soft lockup - CPU#12 stuck for 23s! [kworker/u8:1:77]',
+    'soft-lockup',
+    { cpu: 12, comm: 'kworker/u8:1', pid: 77 },
+  ],
+  ['NMI watchdog: Watchdog detected hard LOCKUP on cpu 3', 'hard-lockup', { cpu: 3 }],
+  ['watchdog: Watchdog detected hard LOCKUP on cpu 3', 'hard-lockup', { cpu: 3 }],
+  ['rcu: INFO: rcu_preempt self-detected stall on CPU', 'rcu-stall', { flavour: 'rcu_preempt' }],
+  ['rcu: INFO: rcu_sched detected stalls on CPUs/tasks:', 'rcu-stall', { flavour: 'rcu_sched' }],
+  [
+    'INFO: task trouble-hang:128 blocked for more than 12 seconds.',
+    'hung-task',
+    { comm: 'trouble-hang', pid: 128, seconds: 12 },
+  ],
+  [
+    'INFO: task kworker/0:1:9 blocked in I/O wait for more than 122 seconds.',
+    'hung-task',
+    { comm: 'kworker/0:1', pid: 9, seconds: 122 },
+  ],
+  [
+    'BUG: kernel NULL pointer dereference, address: 0000000000000010',
+    'oops',
+    { address: '0000000000000010' },
+  ],
+  [
+    'BUG: unable to handle page fault for address: ffffc90000ffa000',
+    'oops',
+    { address: 'ffffc90000ffa000' },
+  ],
+  [
+    'Unable to handle kernel NULL pointer dereference at virtual address 0000000000000008',
+    'oops',
+    { kind: 'NULL pointer dereference', address: '0000000000000008' },
+  ],
+  ['kernel BUG at lib/list_debug.c:62!', 'oops', { place: 'lib/list_debug.c:62' }],
+  [
+    'Internal error: Oops: 0000000096000046 [#1] SMP',
+    'oops',
+    { error: 'Oops: 0000000096000046 [#1] SMP' },
+  ],
+  [
+    'general protection fault, probably for non-canonical address 0xdead000000000108: 0000 [#1] SMP',
+    'oops',
+    { trap: 'general protection fault' },
+  ],
+  [
+    'BUG kmalloc-64 (Tainted: G        W  OE    ): Object already free',
+    'memory-corruption',
+    { cache: 'kmalloc-64', what: 'Object already free' },
+  ],
+  [
+    'list_del corruption. prev->next should be ffff8881, but was ffff8882. (prev=ffff8881)',
+    'memory-corruption',
+    { list: expect.stringContaining('list_del corruption') },
+  ],
+  [
+    'BUG: Bad page state in process insmod  pfn:1234',
+    'memory-corruption',
+    { kasan: 'Bad page state in process insmod  pfn:1234' },
+  ],
+  [
+    'refcount_t: underflow; use-after-free.',
+    'memory-corruption',
+    { saturated: 'refcount_t: underflow; use-after-free.' },
+  ],
+  [
+    'mce: [Hardware Error]: CPU 2: Machine Check: 0 Bank 5: be00000000800400',
+    'hardware-error',
+    { what: 'CPU 2: Machine Check: 0 Bank 5: be00000000800400' },
+  ],
+  [
+    'EDAC MC0: 1 CE memory read error on CPU_SrcID#0_Ha#0_Chan#1_DIMM#0',
+    'hardware-error',
+    { count: 1, kind: 'CE' },
+  ],
+  [
+    'WARNING: CPU: 1 PID: 124 at /src/trouble.c:61 trouble+0x39/0x1000 [trouble]',
+    'kernel-warning',
+    { cpu: 1, pid: 124, place: '/src/trouble.c:61', symbol: 'trouble' },
+  ],
+  [
+    'WARNING: trouble.c:61 at trouble+0x3c/0xff0 [trouble], CPU#0: insmod/147',
+    'kernel-warning',
+    { place: 'trouble.c:61', symbol: 'trouble' },
+  ],
+  [
+    'TCP: out of memory -- consider tuning tcp_mem',
+    'network-memory',
+    { protocol: 'TCP', what: 'out of memory' },
+  ],
+  [
+    'nf_conntrack: nf_conntrack: table full, dropping packet',
+    'network-memory',
+    { table: 'table full' },
+  ],
+  ['VFS: file-max limit 1024 reached', 'network-memory', { files: 'VFS: file-max limit' }],
+  [
+    'EXT4-fs error (device vda): ext4_lookup:1785: inode #2: comm ls: deleted inode referenced: 12',
+    'file-system-error',
+    { system: 'EXT4-fs' },
+  ],
+  [
+    'I/O error, dev vda, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2',
+    'file-system-error',
+    { io: 'I/O error, dev vda' },
+  ],
+];
+
+test.each(LINES)('%s', (line, code, figures) => {
+  const findings = find(line);
+  expect(findings.map((one) => one.code)).toEqual([code]);
+  expect(findings[0]?.figures).toMatchObject({ ...figures, times: 1 });
+  expect(findings[0]?.evidence[0]?.text).toBe(line);
+  // Every code has words, and none of its figures is missing from them.
+  expect(findingWords(findings[0]!)).not.toMatch(/\?|undefined|null/);
+});
+
+describe('what is no trouble', () => {
+  test.each([
+    'random: crng init done',
+    'systemd[1]: WARNING: something of its own',
+    'audit: BUG in a name: soft lockup',
+    'list_sort_test: ok',
+    'TCP: request_sock_TCP: Possible SYN flooding on port 80. Sending cookies.',
+    'EXT4-fs (vda): mounted filesystem with ordered data mode',
+    'rcu: Hierarchical SRCU implementation.',
+    'Freeing unused kernel image (initmem) memory: 3948K',
+  ])('%s', (line) => {
+    expect(find(line)).toEqual([]);
+  });
+});
+
+test('a task that hangs on is one finding with its last time', () => {
+  const lines = [3, 4, 5].map(
+    (seconds) => `INFO: task a:7 blocked for more than ${seconds} seconds.`,
+  );
+  const [only, ...others] = find(...lines);
+  expect(only?.figures).toMatchObject({ seconds: 5, times: 3 });
+  expect(others).toEqual([]);
+});
+
+test('a hostile log ends in time and in bounds', () => {
+  const nested = `,task_memcg=${',task='.repeat(150)}`;
+  const lines = Array.from({ length: 3000 }, (_, index) => [
+    `BUG cache${index} (x): y`,
+    `oom-kill:constraint=A,,oom_memcg=${nested}`,
+    `${'a:1 '.repeat(250)}x`,
+    `[ pid ] ${'a '.repeat(400)}name`,
+  ]).flat();
+  expect(find(...lines).length).toBeLessThanOrEqual(1000);
+});
