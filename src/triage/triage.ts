@@ -92,7 +92,7 @@ function withPanic(told: readonly Finding[], { panic }: MachineFacts): Finding[]
       comm: panic.task?.comm ?? null,
     },
     evidence: logged?.evidence ?? [],
-    deeper: 'log --since -1m',
+    deeper: panic.cpu === undefined ? 'log --since -1m' : `stacks --cpu ${panic.cpu}`,
   };
   return [found, ...others];
 }

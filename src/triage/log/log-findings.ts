@@ -31,8 +31,9 @@ function match(line: LogLine): { finding: Finding; by: Pattern['by'] } | undefin
     const figures: Record<string, Figure> = {};
     for (const [name, text] of Object.entries(groups.groups ?? {}))
       if (text !== undefined) figures[name] = pattern.numbers?.includes(name) ? Number(text) : text;
-    const { code, severity, by } = pattern;
-    return { finding: { code, severity, figures, evidence: [evidenceOf(line)] }, by };
+    const { code, severity, by, deeper } = pattern;
+    const more = deeper === undefined ? {} : { deeper };
+    return { finding: { code, severity, figures, evidence: [evidenceOf(line)], ...more }, by };
   }
   return undefined;
 }

@@ -9,6 +9,8 @@ export interface Pattern {
   readonly numbers?: readonly string[];
   /** Findings of one code with the same of these are one: the last is told, and how often it came. */
   readonly by: readonly string[];
+  /** The command that tells more. */
+  readonly deeper?: string;
 }
 
 /**
@@ -28,6 +30,7 @@ export const PATTERNS: readonly Pattern[] = [
     line: /^watchdog: BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/,
     numbers: ['cpu', 'seconds', 'pid'],
     by: ['cpu', 'pid'],
+    deeper: 'stacks',
   },
   {
     code: 'hard-lockup',
@@ -48,6 +51,7 @@ export const PATTERNS: readonly Pattern[] = [
     line: /^INFO: task (?<comm>.*):(?<pid>\d+) (?:<\w+> )?blocked (?:in I\/O wait )?for more than (?<seconds>\d+) seconds\.?/,
     numbers: ['pid', 'seconds'],
     by: ['comm', 'pid'],
+    deeper: 'stacks --state D',
   },
   {
     code: 'oops',
