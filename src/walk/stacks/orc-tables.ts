@@ -32,7 +32,7 @@ export class OrcTables {
   readonly #text: readonly StackArea[];
   readonly #init: StackArea;
   readonly #known = new Map<bigint, OrcEntry | undefined>();
-  #modules: readonly Table[] | undefined;
+  #modules: ReadonlyMap<string, Table> | undefined;
 
   /** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
@@ -75,17 +75,12 @@ export class OrcTables {
   #search(address: bigint): OrcEntry | undefined {
     if (this.#text.some((range) => isInside(range, address)))
       return this.#entry(this.#own, address);
-    if (this.#kernel.symbolAt?.(address)?.module === undefined) return undefined;
-    this.#modules ??= [...moduleTables(this.#kernel)];
-    // Their places are near their code: the right one has a place before and one behind.
-    let best: { readonly table: Table; readonly place: bigint } | undefined;
-    for (const table of this.#modules) {
-      const index = this.#indexOf(table, address);
-      if (index < 0) continue;
-      const place = this.#placeAt(table, index);
-      if (best === undefined || place > best.place) best = { table, place };
-    }
-    return best && this.#entry(best.table, address);
+    // What only a module's start needed is freed, and stays in its table: another's code may lie there now.
+    const module = this.#kernel.symbolAt?.(address)?.module;
+    if (module === undefined) return undefined;
+    this.#modules ??= new Map(moduleTables(this.#kernel));
+    const table = this.#modules.get(module);
+    return table && this.#entry(table, address);
   }
 
   #entry(table: Table, address: bigint): OrcEntry | undefined {
@@ -117,7 +112,8 @@ export class OrcTables {
   }
 }
 
-function* moduleTables(kernel: Kernel): Generator<Table> {
+/** By the names of modules. */
+function* moduleTables(kernel: Kernel): Generator<readonly [string, Table]> {
   const module = new StructReader(kernel, 'module', [
     ...['list', 'name', 'arch.num_orcs', 'arch.orc_unwind_ip', 'arch.orc_unwind'],
   ] as const);
@@ -125,9 +121,10 @@ function* moduleTables(kernel: Kernel): Generator<Table> {
     const view = module.read(node - BigInt(module.offset('list')));
     const count = view.number('arch.num_orcs');
     if (count === 0) continue;
-    const what = `the table of stacks of module ${view.text('name')}`;
+    const name = view.text('name');
+    const what = `the table of stacks of module ${name}`;
     if (count > MOST_ENTRIES) throw new KernelError('damaged', `${what} claims ${count} entries`);
-    const places = view.pointer('arch.orc_unwind_ip');
-    yield { what, places, entries: view.pointer('arch.orc_unwind'), count };
+    const [places, entries] = [view.pointer('arch.orc_unwind_ip'), view.pointer('arch.orc_unwind')];
+    yield [name, { what, places, entries, count }];
   }
 }
