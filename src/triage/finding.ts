@@ -1,3 +1,5 @@
+import type { StackGroup } from '../account/task-stacks.js';
+
 /** How bad: something stopped or died; something is wrong; worth to know. */
 export type Severity = 'critical' | 'warning' | 'note';
 
@@ -9,6 +11,7 @@ export type FindingCode =
   | 'hard-lockup'
   | 'rcu-stall'
   | 'hung-task'
+  | 'blocked-tasks'
   | 'oom-kill'
   | 'allocation-failure'
   | 'memory-corruption'
@@ -31,6 +34,11 @@ export interface LogEvidence {
   readonly text: string;
 }
 
+/** What a thread was doing. */
+export type StackEvidence = { readonly kind: 'stack' } & Pick<StackGroup, 'frames' | 'end' | 'why'>;
+
+export type Evidence = LogEvidence | StackEvidence;
+
 /** A figure that a finding rests on, or a name: hostile. */
 export type Figure = number | string | null;
 
@@ -40,7 +48,7 @@ export interface Finding {
   readonly severity: Severity;
   /** By names that each code has for good. */
   readonly figures: Readonly<Record<string, Figure>>;
-  readonly evidence: readonly LogEvidence[];
+  readonly evidence: readonly Evidence[];
   /** The command that tells more. */
   readonly deeper?: string;
 }

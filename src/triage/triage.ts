@@ -8,9 +8,10 @@ import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import { bySeverity, type Finding } from './finding.js';
+import { bySeverity, type Finding, type StackEvidence } from './finding.js';
 import { logFindings } from './log/log-findings.js';
 import { memoryFindings } from './memory-findings.js';
+import { blockedTasks, stackOfCpu } from './stack-findings.js';
 
 /** What is the matter with a machine. */
 export interface TriageAnswer {
@@ -39,9 +40,16 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const log = attempted(warnings, 'the log', () => logOf(kernel, warnings));
   const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress));
   for (const { code, message } of memory?.warnings ?? []) warnings.add(code, message);
+  const { panic } = machine;
+  const { cpu } = panic;
+  const panicStack =
+    panic.state === 'panicked' && cpu !== undefined
+      ? attempted(warnings, 'the stack of the panic', () => stackOfCpu(kernel, cpu, warnings))
+      : undefined;
   const told = log ? logFindings(log.records, kernel.facts.pageSize) : [];
   const findings = [
-    ...withPanic(told, machine),
+    ...withPanic(told, machine, panicStack),
+    ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
     ...(memory ? memoryFindings(memory) : []),
     ...taint(machine),
   ];
@@ -76,7 +84,11 @@ function logOf(kernel: Kernel, warnings: Warnings): { records: LogRecord[]; over
 }
 
 /** The panic once: what the log says of it, and what the kernel's own variables say of who it was. */
-function withPanic(told: readonly Finding[], { panic }: MachineFacts): Finding[] {
+function withPanic(
+  told: readonly Finding[],
+  { panic }: MachineFacts,
+  stack: StackEvidence | undefined,
+): Finding[] {
   const others = told.filter(({ code }) => code !== 'panic');
   const logged = told.find(({ code }) => code === 'panic');
   if (panic.state !== 'panicked') return [...told];
@@ -91,7 +103,7 @@ function withPanic(told: readonly Finding[], { panic }: MachineFacts): Finding[]
       pid: panic.task?.pid ?? null,
       comm: panic.task?.comm ?? null,
     },
-    evidence: logged?.evidence ?? [],
+    evidence: [...(logged?.evidence ?? []), ...(stack ? [stack] : [])],
     deeper: panic.cpu === undefined ? 'log --since -1m' : `stacks --cpu ${panic.cpu}`,
   };
   return [found, ...others];

@@ -33,7 +33,7 @@ function groupJson({ tasks, frames, end, why }: StackGroup): TaskStacksJson['sta
 }
 
 /** A frame, as every answer with stacks has it. */
-function frameJson({
+export function frameJson({
   address,
   symbol,
   interrupted,

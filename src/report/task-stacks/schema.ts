@@ -7,7 +7,7 @@ import { kernelSchema, warningSchema } from '../schema.js';
 const count = z.int().nonnegative();
 
 /** A function; a stack has them outermost last. */
-const frame = z.strictObject({
+export const frameSchema = z.strictObject({
   address: z.string().regex(/^0x[0-9a-f]{1,16}$/),
   /** Null: no symbol tells. */
   symbol: z.string().nullable(),
@@ -40,7 +40,7 @@ export const taskStacksSchema = z.strictObject({
   stacks: z.array(
     z.strictObject({
       tasks: z.array(task),
-      frames: z.array(frame),
+      frames: z.array(frameSchema),
       /** `user`: called from user space. `first`: a kernel thread. `stopped`: `why` tells why it is not whole. */
       end: z.enum(['user', 'first', 'stopped']),
       why: z.string().nullable(),

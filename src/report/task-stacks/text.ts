@@ -60,7 +60,11 @@ function ownerText({ pid, process, comm, state, cpu, registers }: StackOwner): s
   return `pid ${pid}${of} (${escapeText(comm)}) ${state}${ran}${by}`;
 }
 
-function framesText({ frames, end, why }: StackGroup, verbose: boolean): string[] {
+/** The functions of a stack, one a line, and how it ends. */
+export function framesText(
+  { frames, end, why }: Pick<StackGroup, 'frames' | 'end' | 'why'>,
+  verbose: boolean,
+): string[] {
   const lines = frames.flatMap((frame, index) => [
     ...(frame.interrupted && index > 0 ? ['    --- interrupted ---'] : []),
     `  ${frame.guess ? '?' : ' '} ${frameText(frame, verbose)}`,

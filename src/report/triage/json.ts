@@ -1,8 +1,9 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Finding } from '../../triage/finding.js';
+import type { Evidence, Finding } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { kernelJson } from '../kernel-json.js';
 import { leaves } from '../memory/leaves.js';
+import { frameJson } from '../task-stacks/json.js';
 import type { TriageJson } from './schema.js';
 import { findingWords } from './words.js';
 
@@ -31,13 +32,18 @@ function findingJson(finding: Finding): TriageJson['findings'][number] {
   const { code, severity, figures, evidence, deeper } = finding;
   return {
     ...{ code, severity, words: findingWords(finding), figures: { ...figures } },
-    evidence: evidence.map(({ seq, timestamp, text }) => ({
-      seq,
-      timestampMicroseconds: Number(timestamp / 1000n),
-      text,
-    })),
+    evidence: evidence.map(evidenceJson),
     deeper: deeper ?? null,
   };
+}
+
+function evidenceJson(evidence: Evidence): TriageJson['findings'][number]['evidence'][number] {
+  if (evidence.kind === 'stack') {
+    const { kind, frames, end, why } = evidence;
+    return { kind, frames: frames.map(frameJson), end, why: why ?? null };
+  }
+  const { kind, seq, timestamp, text } = evidence;
+  return { kind, seq, timestampMicroseconds: Number(timestamp / 1000n), text };
 }
 
 function drawersJson({ memory }: MemoryAnswer): NonNullable<TriageJson['memory']> {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { kernelSchema, warningSchema } from '../schema.js';
+import { frameSchema } from '../task-stacks/schema.js';
 
 /**
  * `kdump-mem triage --json`, version 1. Text of the log, names and commands are as the kernel has them: JSON
@@ -16,14 +17,23 @@ export const findingSchema = z.strictObject({
   words: z.string(),
   /** By names that each code has for good; bytes where the name ends so. `times`: how often it was told. */
   figures: z.record(z.string(), z.union([z.number(), z.string(), z.null()])),
-  /** Lines of the log. */
+  /** Lines of the log, and stacks: their functions, outermost last. */
   evidence: z.array(
-    z.strictObject({
-      seq: count,
-      /** Since boot, on the log's clock. */
-      timestampMicroseconds: count,
-      text: z.string(),
-    }),
+    z.discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z.literal('log'),
+        seq: count,
+        /** Since boot, on the log's clock. */
+        timestampMicroseconds: count,
+        text: z.string(),
+      }),
+      z.strictObject({
+        kind: z.literal('stack'),
+        frames: z.array(frameSchema),
+        end: z.enum(['user', 'first', 'stopped']),
+        why: z.string().nullable(),
+      }),
+    ]),
   ),
   /** The command that tells more, without `kdump-mem` and the dump. */
   deeper: z.string().nullable(),

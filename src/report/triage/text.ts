@@ -1,7 +1,8 @@
-import type { Finding } from '../../triage/finding.js';
+import type { Evidence, Finding } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { logTime } from '../log/text.js';
 import { headline } from '../memory/headline.js';
+import { framesText } from '../task-stacks/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { findingWords } from './words.js';
@@ -57,11 +58,20 @@ function findingLines(finding: Finding, { width, source, verbose }: TriageTextOp
   const [first = '', ...rest] = wrap(`${code}: ${findingWords(finding)}`, room);
   const lines = [`${LABELS[severity]}  ${first}`, ...rest.map((line) => `${indent}${line}`)];
   if (!verbose && severity === 'note') return lines;
-  for (const { timestamp, text } of evidence)
-    for (const line of wrap(`${logTime(timestamp)} ${escapeText(text)}`, room))
-      lines.push(`${indent}${line}`);
+  for (const one of evidence)
+    for (const line of evidenceLines(one, room, verbose === true)) lines.push(`${indent}${line}`);
   if (verbose && deeper !== undefined) lines.push(`${indent}→ kdump-mem ${deeper} ${source}`);
   return lines;
+}
+
+/** Functions of a stack without -v. */
+const FEW = 12;
+
+function evidenceLines(one: Evidence, room: number | null, verbose: boolean): string[] {
+  if (one.kind === 'log') return wrap(`${logTime(one.timestamp)} ${escapeText(one.text)}`, room);
+  const lines = framesText(one, verbose);
+  const left = lines.length - FEW;
+  return verbose || left <= 1 ? lines : [...lines.slice(0, FEW), `    … ${left} more: -v`];
 }
 
 function duration(nanoseconds: bigint): string {

@@ -32,6 +32,10 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
   'rcu-stall': (of) => `A CPU did not pass through a quiet state in time (${text(of.flavour)}).`,
   'hung-task': (of) =>
     `${process(of)} waited for more than ${text(of.seconds)} s and could not be interrupted.`,
+  'blocked-tasks': (of) =>
+    of.tasks === 1
+      ? `${process(of)} waits in ${text(of.symbol)} and cannot be interrupted.`
+      : `${text(of.tasks)} tasks, ${process(of)} among them, wait in ${text(of.symbol)} and cannot be interrupted.`,
   'oom-kill': oomWords,
   'allocation-failure': (of) =>
     `${text(of.comm)} asked for a block of order ${text(of.order)} (${text(of.gfp)}) and got none: ${size(of.freeBytes)} were free, ${size(of.freeInLargeBlocksBytes)} of that in blocks that are large enough.`,

@@ -119,6 +119,17 @@ export function troublesSuite(kernel: LabKernel): void {
       expect(task?.figures).toMatchObject({ comm: 'trouble-hang', pid: hung });
       expect(task?.figures.seconds).toBeGreaterThanOrEqual(2);
       expect(others).toEqual([]);
+      const waits = found('blocked-tasks').find(({ figures }) => figures.pid === hung);
+      expect(waits?.figures).toMatchObject({
+        comm: 'trouble-hang',
+        symbol: 'trouble_sleep',
+        tasks: 1,
+      });
+      const [stack] = waits?.evidence ?? [];
+      const frames = stack?.kind === 'stack' ? stack.frames : [];
+      const own = frames.find(({ symbol }) => symbol === 'trouble_sleep');
+      expect(own).toMatchObject({ module: 'trouble', guess: false });
+      expect(frames.map(({ symbol }) => symbol)).toContain('kthread');
     });
 
     test('a CPU that was kept, a warning, and memory that was overwritten', () => {

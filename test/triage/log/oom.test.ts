@@ -59,9 +59,9 @@ describe.each(LOGS)(
         ...{ largestPid: cgroup.pid, largestRssBytes: cgroup.largest * PAGE },
       });
       expect(findings[0]?.figures).not.toHaveProperty('managedBytes');
-      expect(findings[0]?.evidence.map(({ text }) => text.split(/[ :]/)[0])).toEqual([
-        ...['takeuser', 'oom-kill', 'Memory'],
-      ]);
+      expect(
+        findings[0]?.evidence.map((one) => one.kind === 'log' && one.text.split(/[ :]/)[0]),
+      ).toEqual([...['takeuser', 'oom-kill', 'Memory']]);
     });
 
     test('the whole machine, where its memory was, and what no counter tells of', () => {

@@ -130,7 +130,7 @@ test.each(LINES)('%s', (line, code, figures) => {
   const findings = find(line);
   expect(findings.map((one) => one.code)).toEqual([code]);
   expect(findings[0]?.figures).toMatchObject({ ...figures, times: 1 });
-  expect(findings[0]?.evidence[0]?.text).toBe(line);
+  expect(findings[0]?.evidence).toMatchObject([{ kind: 'log', text: line }]);
   // Every code has words, and none of its figures is missing from them.
   expect(findingWords(findings[0]!)).not.toMatch(/\?|undefined|null/);
 });

@@ -1,0 +1,47 @@
+import { groupedStacks } from '../account/task-stacks.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Warnings } from '../walk/warnings.js';
+import type { Finding, StackEvidence } from './finding.js';
+
+/** Stacks that tasks wait in: so many different ones are told. */
+const MOST = 10;
+
+/** So many tasks in one place do not wait for a disk: they wait for each other. */
+const CROWD = 8;
+
+/** Tasks that wait and cannot be interrupted, by what they wait in; most together first. @throws as groupedStacks */
+export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
+  const found = groupedStacks(kernel, { states: new Set(['D']) });
+  for (const { code, message } of found.warnings) warnings.add(code, message);
+  return found.groups.slice(0, MOST).map(({ tasks, frames, end, why }) => ({
+    code: 'blocked-tasks',
+    severity: tasks.length >= CROWD ? 'warning' : 'note',
+    figures: {
+      tasks: tasks.length,
+      pid: tasks[0]?.pid ?? null,
+      comm: tasks[0]?.comm ?? null,
+      symbol: frames.find(({ symbol }) => symbol && !isWaiting(symbol.name))?.symbol?.name ?? null,
+    },
+    evidence: [{ kind: 'stack', frames, end, why }],
+    deeper: 'stacks --state D',
+  }));
+}
+
+/** What a CPU was doing. @throws as groupedStacks */
+export function stackOfCpu(
+  kernel: Kernel,
+  cpu: number,
+  warnings: Warnings,
+): StackEvidence | undefined {
+  const { groups, warnings: told } = groupedStacks(kernel, { cpu });
+  for (const { code, message } of told) warnings.add(code, message);
+  const [group] = groups;
+  return group && { kind: 'stack', frames: group.frames, end: group.end, why: group.why };
+}
+
+/** Where every task that waits is; what called these says for what. */
+function isWaiting(name: string): boolean {
+  return /^(__switch_to|__schedule|schedule|io_schedule|__?(mutex|down|rwsem|rt_mutex)_?|preempt_schedule|wait_for_completion|do_wait_for_common)/.test(
+    name,
+  );
+}
