@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+import { triageJson } from '../../../src/report/triage/json.js';
+import { triageSchema } from '../../../src/report/triage/schema.js';
+import { triageText } from '../../../src/report/triage/text.js';
+import type { Finding } from '../../../src/triage/finding.js';
+import type { TriageAnswer } from '../../../src/triage/triage.js';
+
+const HOSTILE = 'a\u001b[31m\nb';
+
+const FINDINGS: readonly Finding[] = [
+  {
+    code: 'oom-kill',
+    severity: 'critical',
+    figures: {
+      ...{ scope: 'machine', pid: 7, comm: HOSTILE, victimAnonBytes: 2 ** 30, times: 3 },
+      ...{ largestPid: 9, largestComm: 'java', largestRssBytes: 3 * 2 ** 30 },
+      ...{ managedBytes: 8 * 2 ** 30, uncountedBytes: 2 * 2 ** 30 },
+    },
+    evidence: [{ kind: 'log', seq: 4, timestamp: 1_234_567_000n, text: HOSTILE }],
+    deeper: 'procs',
+  },
+  {
+    code: 'blocked-tasks',
+    severity: 'warning',
+    figures: { tasks: 9, pid: 3, comm: 'nfs', symbol: 'rpc_wait' },
+    evidence: [
+      {
+        kind: 'stack',
+        end: 'user',
+        why: undefined,
+        frames: Array.from({ length: 30 }, (_, index) => ({
+          ...{ address: 0xffff_ffff_8100_0000n + BigInt(index), interrupted: false, guess: false },
+          symbol: { name: `step_${index}`, offset: 16 },
+        })),
+      },
+    ],
+    deeper: 'stacks --state D',
+  },
+  { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [], deeper: 'info' },
+];
+
+const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
+  kernel: {
+    ...{ release: '6.1.0', arch: 'x86_64', pageSize: 4096, live: false, source: 'vmcore' },
+    engine: 'native',
+  } as TriageAnswer['kernel'],
+  machine: { panic: { state: 'running', logRead: true }, running: [] },
+  findings: FINDINGS,
+  overwritten: 0,
+  memory: undefined,
+  warnings: [],
+  complete: true,
+  ...more,
+});
+
+const text = (options: Partial<Parameters<typeof triageText>[1]> = {}, more = {}) =>
+  triageText(answer(more), { width: 80, source: '--vmcore v', ...options });
+
+test('80 columns do, and nothing of a dump is obeyed by the terminal', () => {
+  for (const verbose of [undefined, true] as const)
+    for (const line of text({ verbose }).split('\n')) {
+      expect(line.length).toBeLessThanOrEqual(80);
+      expect(line).not.toContain('\u001b');
+    }
+});
+
+test('the sentence that matters first, then what is worst, then what to do', () => {
+  const lines = text({ width: null }).split('\n');
+  expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
+  expect(lines[2]).toBe(
+    'CRITICAL  oom-kill: The OOM killer ended pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory. The whole machine was out of memory. The largest then was pid 9 (java), 3.00 GiB. 2.00 GiB were in no counter that the kernel printed. So 3 times.',
+  );
+  expect(lines[3]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
+  expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');
+});
+
+test('a long stack is cut with a word, and whole with -v', () => {
+  expect(text()).toContain('… 19 more: -v');
+  expect(text()).not.toContain('step_29');
+  expect(text({ verbose: true })).toContain('step_29+0x10');
+  expect(text({ verbose: true })).toContain('→ kdump-mem stacks --state D --vmcore v');
+});
+
+test('what is not there is said', () => {
+  expect(text({}, { findings: [] })).toContain('Nothing that this looks for is wrong.');
+  expect(text({}, { overwritten: null })).toContain('There is no log');
+  expect(text({}, { overwritten: 12 })).toContain('The oldest 12 messages of the log are gone');
+});
+
+test('JSON has all of it, by its schema', () => {
+  const json = triageSchema.parse(JSON.parse(JSON.stringify(triageJson(answer()))));
+  expect(json.findings[0]).toMatchObject({
+    ...{ code: 'oom-kill', figures: { comm: HOSTILE, times: 3 } },
+    evidence: [{ kind: 'log', seq: 4, timestampMicroseconds: 1_234_567, text: HOSTILE }],
+  });
+  expect(json.findings[1]?.evidence[0]).toMatchObject({ kind: 'stack', end: 'user', why: null });
+  expect(json).toMatchObject({ memory: null, nodename: null, uptimeSeconds: null });
+});
