@@ -1,5 +1,6 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import type { Drawer } from '../account/memory/drawer.js';
+import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../kernel/hex.js';
 import type { Finding } from './finding.js';
 
@@ -13,7 +14,9 @@ const LEAST_BYTES = 32 * 2 ** 20;
 /** What the ledger and the census of a machine tell that somebody should know of. */
 export function memoryFindings(answer: MemoryAnswer): Finding[] {
   const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
-  return [...waitingData(answer), ...unexplained(answer), ...shortZones(answer, pageSize)];
+  const { census, memory } = answer;
+  const waiting = census ? waitingData(census, memory.bytes) : [];
+  return [...waiting, ...unexplained(answer), ...shortZones(answer, pageSize)];
 }
 
 function severityOf(bytes: number, whole: number): Finding['severity'] | undefined {
@@ -21,24 +24,29 @@ function severityOf(bytes: number, whole: number): Finding['severity'] | undefin
   return bytes >= SEVERE * whole ? 'critical' : 'warning';
 }
 
-/** Sockets that hold a notable part of the memory. */
-function* waitingData({ memory, census }: MemoryAnswer): Generator<Finding> {
-  for (const { socket, holders, total, queues } of census?.sockets ?? []) {
-    const severity = severityOf(total.pinnedBytes, memory.bytes);
+/**
+ * Sockets that hold a notable part of the memory.
+ *
+ * @param memory bytes that the machine has
+ */
+export function waitingData({ sockets }: CensusAnswer, memory: number): Finding[] {
+  const found: Finding[] = [];
+  for (const { socket, holders, total, queues } of sockets) {
+    const severity = severityOf(total.pinnedBytes, memory);
     // They come with those that hold most first.
-    if (severity === undefined) return;
+    if (severity === undefined) break;
     const [holder] = holders;
     const [queue] = Object.entries(queues).toSorted(
       ([, a], [, b]) => b.pinnedBytes - a.pinnedBytes,
     );
-    yield {
+    found.push({
       code: 'waiting-data',
       severity,
       figures: {
         pinnedBytes: total.pinnedBytes,
         payloadBytes: total.payloadBytes,
         skbs: total.skbs,
-        share: total.pinnedBytes / memory.bytes,
+        share: total.pinnedBytes / memory,
         queue: queue?.[0] ?? null,
         sock: hex(socket.sock),
         family: socket.family,
@@ -49,8 +57,9 @@ function* waitingData({ memory, census }: MemoryAnswer): Generator<Finding> {
       },
       evidence: [],
       deeper: `skb --sock ${hex(socket.sock)}`,
-    };
+    });
   }
+  return found;
 }
 
 function* unexplained({ memory, loose }: MemoryAnswer): Generator<Finding> {

@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { codeOf } from '../account/memory/missed.js';
+import { accountAll } from '../account/sockets.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { readLog } from '../walk/log/log.js';
 import type { LogRecord } from '../walk/log/record.js';
@@ -10,7 +11,7 @@ import { Unknowns } from '../walk/machine/unknowns.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
 import { logFindings } from './log/log-findings.js';
-import { memoryFindings } from './memory-findings.js';
+import { memoryFindings, waitingData } from './memory-findings.js';
 import { blockedTasks, stackOfCpu } from './stack-findings.js';
 
 /** What is the matter with a machine. */
@@ -50,7 +51,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const findings = [
     ...withPanic(told, machine, panicStack),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
-    ...(memory ? memoryFindings(memory) : []),
+    ...(memory ? memoryFindings(memory) : socketFindings(kernel, machine, warnings)),
     ...taint(machine),
   ];
   return {
@@ -62,6 +63,14 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     warnings: warnings.list(),
     complete: warnings.list().length === 0 && memory?.complete === true,
   };
+}
+
+/** Where frames cannot be counted, sockets may be all the same: of an extract, say. */
+function socketFindings(kernel: Kernel, { ram }: MachineFacts, warnings: Warnings): Finding[] {
+  if (ram === undefined) return [];
+  const census = attempted(warnings, 'sockets', () => accountAll(kernel));
+  for (const { code, message } of census?.warnings ?? []) warnings.add(code, message);
+  return census ? waitingData(census, ram) : [];
 }
 
 function attempted<Part>(warnings: Warnings, what: string, part: () => Part): Part | undefined {

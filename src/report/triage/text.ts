@@ -35,7 +35,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   return parts.join('\n');
 }
 
-function summary({ kernel, machine, findings }: TriageAnswer): string {
+function summary({ kernel, machine, findings, complete }: TriageAnswer): string {
   const { uts, panic, clock } = machine;
   const host = uts?.nodename ? `${escapeText(uts.nodename)}, ` : '';
   const up = clock === undefined ? '' : `, up ${duration(clock.uptime)}`;
@@ -44,10 +44,13 @@ function summary({ kernel, machine, findings }: TriageAnswer): string {
   ];
   const grave = findings.filter(({ severity }) => severity === 'critical').length;
   const wrong = findings.filter(({ severity }) => severity === 'warning').length;
+  const least = complete ? '' : 'At least ';
   const found =
-    grave + wrong === 0
-      ? 'Nothing that this looks for is wrong.'
-      : `${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`;
+    grave + wrong > 0
+      ? `${least}${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`
+      : complete
+        ? 'Nothing that this looks for is wrong.'
+        : 'Nothing was found, and not everything could be looked at.';
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
 }
 

@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 
 /** The kernel's own clock, as of its last tick. */
@@ -25,32 +26,58 @@ const LONGEST = 100n * 366n * 86_400n;
  */
 export function readClock(kernel: Kernel): ClockFacts {
   const keeper = new StructReader(kernel, 'timekeeper', [
-    ...['tkr_mono.shift', 'tkr_raw.shift', 'tkr_mono.xtime_nsec', 'tkr_mono.base', 'xtime_sec'],
-    ...['wall_to_monotonic.tv_sec', 'wall_to_monotonic.tv_nsec', 'offs_boot', 'offs_real'],
-    ...['monotonic_to_boot.tv_sec', 'monotonic_to_boot.tv_nsec'],
+    ...['tkr_mono.shift', 'tkr_mono.xtime_nsec', 'xtime_sec', 'offs_boot'],
+    ...['wall_to_monotonic.tv_sec', 'wall_to_monotonic.tv_nsec'],
   ] as const);
-  const view = keeper.read(findTimekeeper(kernel));
+  const at = findTimekeeper(kernel);
+  const view = keeper.read(at);
   const signed = (path: Parameters<typeof view.pointer>[0]): bigint =>
     BigInt.asIntN(64, view.pointer(path));
-  const nanoseconds = (what: 'wall_to_monotonic' | 'monotonic_to_boot'): bigint =>
-    signed(`${what}.tv_sec`) * SECOND + signed(`${what}.tv_nsec`);
-  const shift = BigInt(view.number('tkr_mono.shift') & 63);
+  const shift = view.number('tkr_mono.shift') & 63;
   const seconds = view.pointer('xtime_sec');
-  const part = view.pointer('tkr_mono.xtime_nsec') >> shift;
-  const toMonotonic = nanoseconds('wall_to_monotonic');
+  const part = view.pointer('tkr_mono.xtime_nsec') >> BigInt(shift);
+  const toMonotonic =
+    signed('wall_to_monotonic.tv_sec') * SECOND + signed('wall_to_monotonic.tv_nsec');
   const asleep = signed('offs_boot');
   const wallClock = seconds * SECOND + part;
   const uptime = wallClock + toMonotonic + asleep;
-  // tk_update_ktime_data and tk_set_wall_to_mono keep each of them twice; a second is carried over.
-  const sound =
-    part < SECOND &&
-    view.number('tkr_mono.shift') === view.number('tkr_raw.shift') &&
-    seconds * SECOND + toMonotonic === signed('tkr_mono.base') &&
-    signed('offs_real') === -toMonotonic &&
-    asleep === nanoseconds('monotonic_to_boot');
+  // A second is carried over.
+  const told = { base: seconds * SECOND + toMonotonic, toMonotonic, asleep, shift };
+  const sound = part < SECOND && (readOrNot(() => agree(kernel, at, told)) ?? true);
   if (!sound || seconds > LATEST || uptime < 0n || uptime > LONGEST * SECOND)
     throw new KernelError('damaged', 'the timekeeper holds no sound time');
   return { wallClock, uptime, asleep };
+}
+
+interface Told {
+  readonly base: bigint;
+  readonly toMonotonic: bigint;
+  readonly asleep: bigint;
+  readonly shift: number;
+}
+
+const TWICE = [
+  ...['tkr_mono.base', 'tkr_raw.shift', 'offs_real'],
+  ...['monotonic_to_boot.tv_sec', 'monotonic_to_boot.tv_nsec'],
+] as const;
+
+/**
+ * tk_update_ktime_data and tk_set_wall_to_mono keep each of them twice, since 4.20 or so.
+ *
+ * @throws {ReadError}
+ */
+function agree(kernel: Kernel, at: bigint, { base, toMonotonic, asleep, shift }: Told): boolean {
+  const layout = kernel.struct('timekeeper');
+  if (TWICE.some((path) => layout?.member(path) === undefined)) return true;
+  const view = new StructReader(kernel, 'timekeeper', TWICE).read(at);
+  const signed = (path: Parameters<typeof view.pointer>[0]): bigint =>
+    BigInt.asIntN(64, view.pointer(path));
+  return (
+    view.number('tkr_raw.shift') === shift &&
+    signed('tkr_mono.base') === base &&
+    signed('offs_real') === -toMonotonic &&
+    signed('monotonic_to_boot.tv_sec') * SECOND + signed('monotonic_to_boot.tv_nsec') === asleep
+  );
 }
 
 /**

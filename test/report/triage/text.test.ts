@@ -83,6 +83,10 @@ test('a long stack is cut with a word, and whole with -v', () => {
 
 test('what is not there is said', () => {
   expect(text({}, { findings: [] })).toContain('Nothing that this looks for is wrong.');
+  expect(text({}, { findings: [], complete: false })).toContain(
+    'Nothing was found, and not everything could be looked at.',
+  );
+  expect(text({}, { complete: false })).toContain('At least 1 critical');
   expect(text({}, { overwritten: null })).toContain('There is no log');
   expect(text({}, { overwritten: 12 })).toContain('The oldest 12 messages of the log are gone');
 });
