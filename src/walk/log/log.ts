@@ -39,7 +39,7 @@ export function* readLog(
   const positions = live ? undefined : textPositions(kernel, ring);
   const describe = infoReader(kernel);
   const lengths = new BlockLengths(warnings);
-  const times = new TimeOrder(warnings, live ? undefined : clockOf(kernel));
+  const times = new TimeOrder(warnings, live ? undefined : uptimeOf(kernel));
   const rest: LogRest = { overwritten: 0, noRoom: 0 };
   const span = (ring.head - ring.tail) & ID_MASK;
   if (span >= ring.count)
@@ -141,11 +141,10 @@ function readStill(kernel: Kernel, fields: Fields, ring: LogRing, id: bigint): S
   }
 }
 
-/** The end of the log's time, as far as the kernel's own clock tells. */
-function clockOf(kernel: Kernel): bigint | undefined {
+/** By the kernel's own clock, as far as that can be read. */
+function uptimeOf(kernel: Kernel): bigint | undefined {
   try {
-    const { uptime, asleep } = readClock(kernel);
-    return uptime - asleep;
+    return readClock(kernel).uptime;
   } catch (error) {
     if (error instanceof KernelError || error instanceof ReadError) return undefined;
     throw error;
