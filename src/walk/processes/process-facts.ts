@@ -7,6 +7,7 @@ import { type Task, TaskReader } from '../tasks/tasks.js';
 
 /** What a process is, beside its memory. */
 export interface ProcessFacts {
+  /** Its own, as /proc tells it, also while it acts with the rights of somebody else (override_creds). */
   readonly uid: number;
   /** Its pid in each pid namespace, from the first one on to its own. */
   readonly nsPids: readonly number[];
@@ -49,7 +50,9 @@ export class ProcessFactReader {
     this.#kernel = kernel;
     this.#clock = clock;
     this.#tasks = new TaskReader(kernel);
-    this.#task = new StructReader(kernel, 'task_struct', ['cred', 'thread_pid', 'start_time']);
+    this.#task = new StructReader(kernel, 'task_struct', [
+      ...['real_cred', 'thread_pid', 'start_time'],
+    ] as const);
     // Before 5.5 by its older name.
     const began = kernel.struct('task_struct')?.member('start_boottime')
       ? 'start_boottime'
@@ -69,7 +72,7 @@ export class ProcessFactReader {
   read(process: Task): ProcessFacts {
     const view = this.#task.read(process.address);
     const [cred, pid, began] = [
-      ...[view.pointer('cred'), view.pointer('thread_pid'), view.pointer('start_time')],
+      ...[view.pointer('real_cred'), view.pointer('thread_pid'), view.pointer('start_time')],
     ] as const;
     return {
       uid: this.#uid(cred, process),

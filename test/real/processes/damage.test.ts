@@ -83,10 +83,18 @@ test('a pid that its struct pid does not have is told', () => {
   expect(answer.complete).toBe(false);
 });
 
+test('a process that acts for somebody else keeps its own uid', () => {
+  const at = (sleeper.processes[0]?.address ?? 0n) + offset('task_struct', 'cred');
+  // As override_creds does it, in overlayfs with the uid of who mounted it: here of nobody at all.
+  const other = asked({ address: at, bytes: littleEndian(0n, 8) });
+  expect(other.warnings).toEqual([]);
+  expect(other.processes.find((process) => process.pid === pid)?.uid).toBe(0);
+});
+
 const task = sleeper.processes[0]?.address ?? 0n;
 const pointed = (from: bigint) => kernel.read(from, 8).getBigUint64(0, true);
 const signal = pointed(task + offset('task_struct', 'signal'));
-const cred = pointed(task + offset('task_struct', 'cred'));
+const cred = pointed(task + offset('task_struct', 'real_cred'));
 const value = (address: bigint, bytes: number, number: bigint): Patch => ({
   address,
   bytes: littleEndian(number, bytes),
