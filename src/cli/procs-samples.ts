@@ -30,10 +30,24 @@ export function growthOfFiles(files: readonly string[]): {
     throw new HostError('unreadable', `${files.join(', ')}: there is no sample in it`, {
       next: 'Store some: kdump-mem procs --live --ndjson >> FILE.',
     });
-  if (answer.notLater > 0)
+  const { notLater, begunAnew, processes } = answer;
+  if (notLater > 0)
     warnings.add(
       'unreadable',
-      `${answer.notLater} of the samples were left out: their clock is not later than that of the one before`,
+      notLater === 1
+        ? '1 sample was left out: its clock is not later than that of the one before'
+        : `${notLater} samples were left out: their clock is not later than that of the one before`,
+    );
+  if (begunAnew > 0)
+    warnings.add(
+      'corrupt',
+      `times of processes contradict each other ${begunAnew === 1 ? 'once' : `${begunAnew} times`}: growth is told from there on`,
+    );
+  const unknown = processes.filter(({ sample }) => sample.held === null).length;
+  if (unknown > 0)
+    warnings.add(
+      'unreadable',
+      `what ${unknown} ${unknown === 1 ? 'process holds' : 'processes hold'} is not told`,
     );
   return { answer, warnings: warnings.list() };
 }
@@ -74,7 +88,12 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
   if (looks.cut > 0)
     warnings.add(
       'unreadable',
-      `${file}: ${looks.cut} of the samples are not whole: they tell of no sum, and of no end`,
+      `${file}: ${looks.cut === 1 ? '1 sample is not whole: it tells' : `${looks.cut} samples are not whole: they tell`} of no sum, and of no end`,
+    );
+  if (looks.partial > 0)
+    warnings.add(
+      'unreadable',
+      `${file}: ${looks.partial === 1 ? '1 sample has not all processes: it tells' : `${looks.partial} samples have not all processes: they tell`} of no sum, and of no end (--pid, --container, or /proc hides some)`,
     );
 }
 

@@ -41,6 +41,8 @@ export interface GrowthAnswer {
   readonly boots: number;
   /** Samples that were not later than the one before. */
   readonly notLater: number;
-  /** Every process was in the last sample, and what it holds is known. */
+  /** Times of processes that were not later than those before: what came before them was let go. */
+  readonly begunAnew: number;
+  /** Every process was in the last sample, what it holds is known, and no times contradict each other. */
   readonly complete: boolean;
 }

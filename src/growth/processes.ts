@@ -51,6 +51,7 @@ export class ProcessGrowth {
   #endedGrowing: EndedProcess[] = [];
   #pidsUsedAgain = 0;
   #notLater = 0;
+  #begunAnew = 0;
   #complete = false;
 
   /** @param faultsSince what faults are compared with: the sample before, or the first of the process */
@@ -94,7 +95,8 @@ export class ProcessGrowth {
       pidsUsedAgain: this.#pidsUsedAgain,
       boots: this.#bootCount,
       notLater: this.#notLater,
-      complete: this.#complete,
+      begunAnew: this.#begunAnew,
+      complete: this.#complete && this.#begunAnew === 0,
     };
   }
 
@@ -105,6 +107,7 @@ export class ProcessGrowth {
     this.#loss = emptyLoss();
     this.#ended = [];
     this.#endedGrowing = [];
+    this.#begunAnew = 0;
   }
 
   #follow(key: string, sample: ProcessSample, uptime: number): void {
@@ -122,7 +125,12 @@ export class ProcessGrowth {
       // Measured in another way it is another figure.
       if (track.by !== undefined && track.by !== held.by) track.series = new Series();
       track.by = held.by;
-      track.series.add(at, held.bytes);
+      if (!track.series.add(at, held.bytes)) {
+        // Its time or one before is wrong: which of them, nobody knows.
+        this.#begunAnew++;
+        track.series = new Series();
+        track.series.add(at, held.bytes);
+      }
     }
     const faults = { at, minor: minorFaults, major: majorFaults };
     if (track.faults && at > track.faults.at) {

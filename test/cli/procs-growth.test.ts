@@ -202,7 +202,7 @@ describe('--from-samples', () => {
     );
     const found = await growthOf(fileOf('back.ndjson', lines));
     expect(found).toMatchObject({ samples: 23, notLater: 2, complete: false });
-    expect(found.warnings[0]?.message).toContain('2 of the samples were left out');
+    expect(found.warnings[0]?.message).toContain('2 samples were left out: their clock');
     expect(found.processes[0]?.growth?.perSecond).toBeCloseTo(1000, 6);
     expect(found.processes[0]?.growth?.samples).toBe(17);
   });
@@ -221,7 +221,7 @@ describe('--from-samples', () => {
     expect(stdout).toContain('By 20 samples of made-up');
     expect(stderr.split('\n')).toEqual([
       `kdump-mem: warning: ${path}:40: the last line is cut off, and left out`,
-      `kdump-mem: warning: ${path}: 1 of the samples are not whole: they tell of no sum, and of no end`,
+      `kdump-mem: warning: ${path}: 1 sample is not whole: it tells of no sum, and of no end`,
       '',
     ]);
   });
@@ -235,7 +235,28 @@ describe('--from-samples', () => {
     expect(status).toBe(0);
     expect(stdout).toContain('By 19 samples of made-up');
     expect(stderr).toContain(`${path}:8: 3 of the lines are cut off, and left out`);
-    expect(stderr).toContain(': 2 of the samples are not whole');
+    expect(stderr).toContain(': 2 samples are not whole: they tell');
+  });
+
+  test('a time of a process that cannot be, null and what is left out make an incomplete answer that says so', async () => {
+    const wrong = upTo(40).flatMap((at) => {
+      const [look = {}, process = {}] = sample(at);
+      return [look, at === 4 ? { ...process, uptimeSeconds: 9000 } : process];
+    });
+    const found = await growthOf(fileOf('time.ndjson', wrong));
+    expect(found).toMatchObject({ complete: false, processes: [{ course: 'grows' }] });
+    expect(found.warnings.map(({ message }) => message)).toEqual([
+      'times of processes contradict each other once: growth is told from there on',
+    ]);
+    const partial = upTo(20).flatMap((at) => {
+      const [look = {}, process = {}] = sample(at, 'first', null);
+      return [{ ...look, whole: at > 1 }, process];
+    });
+    const { warnings } = await growthOf(fileOf('some.ndjson', partial));
+    expect(warnings.map(({ message }) => message)).toEqual([
+      `${join(folder, 'some.ndjson')}: 1 sample has not all processes: it tells of no sum, and of no end (--pid, --container, or /proc hides some)`,
+      'what 1 process holds is not told',
+    ]);
   });
 
   const refused = async (path: string) => {
@@ -253,6 +274,12 @@ describe('--from-samples', () => {
     const [look = {}] = sample(1);
     const wrong = fileOf('wrong.ndjson', [...samples([1]), { ...look, memAvailableBytes: 'much' }]);
     expect(await refused(wrong)).toContain(`${wrong}:3: memAvailableBytes: Invalid input`);
+  });
+
+  test('a process that is twice in one look is refused: another would be missing', async () => {
+    const [look = {}, process = {}] = sample(1);
+    const path = fileOf('twice.ndjson', [{ ...look, processes: 2 }, process, process]);
+    expect(await refused(path)).toContain(`${path}:3: pid 7 is twice in its look`);
   });
 
   test('samples of two machines are refused', async () => {

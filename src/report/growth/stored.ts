@@ -32,12 +32,15 @@ export class StoredLooks {
   torn = 0;
   /** Looks that have fewer processes than they say, or lines of processes whose look is not there. */
   cut = 0;
+  /** Looks that say themselves that not all processes are in them. */
+  partial = 0;
   #look: {
     readonly machine: MachineSample;
     readonly most: number;
     readonly whole: boolean;
   } | null = null;
   #processes: ProcessSample[] = [];
+  readonly #pids = new Set<number>();
   /** Lines of processes come whose look is not there. */
   #lost = false;
 
@@ -79,10 +82,12 @@ export class StoredLooks {
     const [look, processes] = [this.#look, this.#processes];
     this.#look = null;
     this.#processes = [];
+    this.#pids.clear();
     this.#lost = false;
     if (!look) return;
     const all = processes.length === look.most;
     if (!all) this.cut++;
+    if (!look.whole) this.partial++;
     this.onLook({ machine: look.machine, processes, whole: look.whole && all });
   }
 
@@ -94,6 +99,9 @@ export class StoredLooks {
     }
     if (this.#processes.length === this.#look.most)
       throw new StoredError(`more than the ${this.#look.most} processes that its look has`);
+    const { pid } = sample.who;
+    if (this.#pids.has(pid)) throw new StoredError(`pid ${pid} is twice in its look`);
+    this.#pids.add(pid);
     this.#processes.push(sample);
   }
 }

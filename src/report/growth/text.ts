@@ -65,9 +65,9 @@ function samplesWords({ machine, samples, seconds, boots, pidsUsedAgain }: Growt
       : '';
   const again =
     pidsUsedAgain > 0
-      ? ` ${formatCount(pidsUsedAgain)} pids were used again by other processes.`
+      ? ` ${pidsUsedAgain === 1 ? '1 pid was used again by another process' : `${formatCount(pidsUsedAgain)} pids were used again by other processes`}.`
       : '';
-  return `By ${formatCount(samples)} samples${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} The true rate lies between AT LEAST and AT MOST with 99 % confidence.`;
+  return `By ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} The true rate lies between AT LEAST and AT MOST with 99 % confidence.`;
 }
 
 /** Shared memory counts for each process where it may not be looked into. */

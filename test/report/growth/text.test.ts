@@ -54,6 +54,12 @@ test('who grows stands first, by how much, and how sure that is; then what becom
   expect(textOf()).toContain('By 60 samples of made-up in 59 min, the last at 2001-');
 });
 
+test('one sample is one, and one pid is one', () => {
+  const again = answerOf([look(0, [held(1, 1)]), look(1, [held(1, 1, { started: 7 })])]);
+  expect(textOf(again)).toContain(' 1 pid was used again by another process.');
+  expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain('By 1 sample of made-up in 0 s,');
+});
+
 test('what nothing explains is said, with the next command', () => {
   const answer = answerOf(
     minutes(60, (at) => look(60 * at, [held(1, 100)], available((512 - 2 * at) * MIB))),
