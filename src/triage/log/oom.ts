@@ -1,13 +1,11 @@
 import type { Figure, Finding } from '../finding.js';
 import { evidenceOf, type LogLine } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
+import { type Choice, readChoice } from './oom-choice.js';
 import { TaskTable } from './task-table.js';
 
 const INVOKED =
   /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?, (?:nodemask=.*, )?order=(?<order>-?\d+), oom_score_adj=(?<adjusted>-?\d+)$/;
-// A path may hold commas: what comes behind it is sought from the end.
-const CHOSEN =
-  /^oom-kill:constraint=(?<constraint>\w+),.*?(?:,global_oom|,oom_memcg=(?<group>.*)),task_memcg=(?<own>.*),task=(?<comm>.*),pid=(?<pid>\d+),uid=(?<uid>\d+)$/;
 const KILLED =
   /^(?<scope>.*): Killed process (?<pid>\d+) \((?<comm>.*)\),? total-vm:(?<total>\d+)kB, anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB(?:, shmem-rss:(?<shmem>\d+)kB)?(?:, UID:(?<uid>\d+) pgtables:(?<tables>\d+)kB oom_score_adj:(?<adjusted>-?\d+))?/;
 const NOBODY = /^Out of memory and no killable processes\.\.\.$/;
@@ -27,7 +25,7 @@ class Report {
   readonly memory = new MemInfoReader();
   readonly tasks = new TaskTable();
   readonly #invoked: Groups;
-  #chosen: Groups | undefined;
+  #chosen: Choice | undefined;
   #usage: Groups | undefined;
 
   constructor(line: LogLine, invoked: Groups) {
@@ -37,7 +35,7 @@ class Report {
 
   take(line: LogLine): void {
     this.#usage ??= USAGE.exec(line.text)?.groups;
-    const chosen = CHOSEN.exec(line.text)?.groups;
+    const chosen = readChoice(line.text);
     if (chosen) {
       this.#chosen = chosen;
       this.lines.push(line);
