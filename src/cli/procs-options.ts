@@ -1,6 +1,7 @@
 import type { ProcessGrouping } from '../account/processes/groups.js';
 import type { ProcessFigures } from '../account/processes/process.js';
 import type { AnswerOptions } from './answer.js';
+import { UsageError } from './failure.js';
 import type { GrowthOptions } from './procs-growth-options.js';
 import type { StacksOptions } from './procs-stacks.js';
 
@@ -32,6 +33,26 @@ export const SORT_WORDS = {
   age: 'ageSeconds',
   oom: 'oomScore',
 } as const;
+
+/** What helps to read a dump, and means nothing to /proc. */
+const OF_DUMPS = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
+
+/**
+ * Nothing that was given is passed over.
+ *
+ * @throws {UsageError} a dump beside --live, an option that --live has no use for, an id that is no id
+ */
+export function checkProcsSource(
+  options: Pick<ProcsOptions, 'live' | 'vmcore' | 'container' | (typeof OF_DUMPS)[number]>,
+): void {
+  const { live, vmcore, container } = options;
+  // A script's variable that is not set: it would mean every container.
+  if (container === '') throw new UsageError('--container has no id');
+  if (!live) return;
+  if (vmcore !== undefined) throw new UsageError('--live and --vmcore: say one of them');
+  const idle = OF_DUMPS.find((name) => options[name] !== undefined);
+  if (idle !== undefined) throw new UsageError(`--live reads /proc: it has no --${idle}`);
+}
 
 /** Which processes --pid and --container mean. */
 export function selection({ pid, container }: ProcsOptions): (process: ProcessFigures) => boolean {

@@ -174,3 +174,24 @@ describe('parts of the answer to memory', () => {
     await refused(2, words, 'memory', one, other, vmcore);
   });
 });
+
+describe('procs passes over nothing that was given', () => {
+  test.each([
+    [['--vmcore', vmcore], '--live and --vmcore: say one of them'],
+    [['--vmlinux', 'x'], '--live reads /proc: it has no --vmlinux'],
+    [['--map', 'x'], '--live reads /proc: it has no --map'],
+    [['--container', ''], '--container has no id'],
+    [
+      ['--pid', '1', '--sort', 'swap'],
+      "option '--pid <pid>' cannot be used with option '--sort <column>'",
+    ],
+  ])('%j beside --live', async (args, line) => {
+    await refused(2, line, 'procs', '--live', ...args);
+  });
+
+  test('its help fits 80 columns', async () => {
+    const { stdout } = await kdumpMem('procs', '--help');
+    expect(stdout.split('\n').filter((text) => [...text].length > 80)).toEqual([]);
+    expect(stdout).toContain('kdump-mem procs --from-samples FILE');
+  });
+});
