@@ -16,7 +16,14 @@ const LRU_LISTS = [
 
 /** Base pages, as the kernel counts them, of what its counters name. */
 export type KernelCounts = ReadonlyMap<
-  DrawerName | DrawerGroup | 'memory' | 'all-vmalloc' | 'all-slab' | 'all-reserved' | 'all-lru',
+  | DrawerName
+  | DrawerGroup
+  | 'memory'
+  | 'all-vmalloc'
+  | 'all-slab'
+  | 'all-reserved'
+  | 'all-lru'
+  | 'all-free',
   number
 >;
 
@@ -26,7 +33,8 @@ export type KernelCounts = ReadonlyMap<
  *
  * @param lost told of what a sound dump has and this one lacks; not of counters that a kernel has not
  *
- * - `free-buddy` is NR_FREE_PAGES; pages of CPUs' lists are in no counter.
+ * - `all-free` is NR_FREE_PAGES, what a confidential guest has not accepted among it; `free-buddy` is without
+ *   that. Pages of CPUs' lists are in no counter.
  * - `anonymous` counts what is mapped: what is in the swap cache too is among it.
  * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
  * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
@@ -87,7 +95,9 @@ export function kernelCounts(
       for (const zone of zones.of(node)) {
         add('memory', zone.present);
         add('all-reserved', zone.present - zone.managed);
-        add('free-buddy', zones.item(zone.address, 'NR_FREE_PAGES'));
+        const free = zones.item(zone.address, 'NR_FREE_PAGES');
+        add('all-free', free);
+        add('free-buddy', free - zones.item(zone.address, 'NR_UNACCEPTED'));
         if (zones.has('NR_ZSPAGES')) add('compressed', zones.item(zone.address, 'NR_ZSPAGES'));
         if (zones.has('NR_UNACCEPTED'))
           add('free-unaccepted', zones.item(zone.address, 'NR_UNACCEPTED'));

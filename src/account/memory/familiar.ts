@@ -141,7 +141,7 @@ export function meminfoOfCounts(
   };
   const [memory, reserved] = [counts.get('memory'), counts.get('all-reserved')];
   if (memory !== undefined && reserved !== undefined) set('MemTotal', memory - reserved);
-  set('MemFree', counts.get('free-buddy'));
+  set('MemFree', counts.get('all-free'));
   set('MemAvailable', available);
   set('BuffersCached', counts.get('page-cache'), counts.get('shared'));
   set('SwapCached', counts.get('swap-cache'));
