@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { HostError } from '../host/error.js';
-import type { NamespacedPid } from '../walk/processes/pid-namespaces.js';
+import type { NamespacedPid } from '../walk/processes/pid-numbers.js';
 import { UsageError } from './failure.js';
 import { parseNumber } from './number-argument.js';
 import type { ProcsOptions } from './procs-options.js';

@@ -1,9 +1,9 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { ClockFacts } from '../machine/clock.js';
-import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
+import { PidNumberReader } from './pid-numbers.js';
 
 /** What a process is, beside its memory. */
 export interface ProcessFacts {
@@ -26,9 +26,6 @@ const BETWEEN = 60_000_000_000n;
 /** OOM_SCORE_ADJ_MAX (include/uapi/linux/oom.h). */
 const MOST_ADJUSTED = 1000;
 
-/** Namespaces within one another (MAX_PID_NS_LEVEL, kernel/pid_namespace.c). */
-const MOST_LEVELS = 32;
-
 /** Reads them; layouts as in include/linux/{sched,cred,pid}.h and sched/signal.h. */
 export class ProcessFactReader {
   readonly #kernel: Kernel;
@@ -37,8 +34,7 @@ export class ProcessFactReader {
   readonly #user;
   readonly #cred;
   readonly #signal;
-  readonly #pid;
-  readonly #number;
+  readonly #pids: PidNumberReader;
   readonly #clock: ClockFacts | undefined;
   readonly #tasks;
 
@@ -50,9 +46,7 @@ export class ProcessFactReader {
     this.#kernel = kernel;
     this.#clock = clock;
     this.#tasks = new TaskReader(kernel);
-    this.#task = new StructReader(kernel, 'task_struct', [
-      ...['real_cred', 'thread_pid', 'start_time'],
-    ] as const);
+    this.#task = new StructReader(kernel, 'task_struct', [...['real_cred', 'start_time']] as const);
     // Before 5.5 by its older name.
     const began = kernel.struct('task_struct')?.member('start_boottime')
       ? 'start_boottime'
@@ -64,19 +58,16 @@ export class ProcessFactReader {
     this.#user = new StructReader(kernel, 'user_struct', ['uid.val']);
     this.#cred = new StructReader(kernel, 'cred', ['uid.val', 'user']);
     this.#signal = new StructReader(kernel, 'signal_struct', ['nr_threads', 'oom_score_adj']);
-    this.#pid = new StructReader(kernel, 'pid', ['level', 'numbers']);
-    this.#number = new StructReader(kernel, 'upid', ['nr']);
+    this.#pids = new PidNumberReader(kernel);
   }
 
   /** @throws {ReadError}; {@link KernelError} `damaged` */
   read(process: Task): ProcessFacts {
     const view = this.#task.read(process.address);
-    const [cred, pid, began] = [
-      ...[view.pointer('real_cred'), view.pointer('thread_pid'), view.pointer('start_time')],
-    ] as const;
+    const [cred, began] = [view.pointer('real_cred'), view.pointer('start_time')];
     return {
       uid: this.#uid(cred, process),
-      nsPids: this.#numbers(pid, process.pid),
+      nsPids: this.#pids.read(process).map((each) => each.pid),
       ...this.#signals(process),
       ageSeconds: this.#age(process, began),
     };
@@ -108,23 +99,6 @@ export class ProcessFactReader {
       throw new KernelError('damaged', message);
     }
     return { threads, oomScoreAdj };
-  }
-
-  /** `pid.numbers[0..level]`; the first is what the task itself says of its pid. */
-  #numbers(pid: bigint, expected: number): number[] {
-    const level = this.#pid.read(pid).number('level');
-    if (level > MOST_LEVELS)
-      throw new KernelError('damaged', `pid ${expected} claims ${level} namespaces`);
-    const { size } = this.#number;
-    const at = pid + BigInt(this.#pid.offset('numbers'));
-    const view = readPartOf(this.#kernel, 'struct pid', pid, at, (level + 1) * size);
-    const offset = this.#number.offset('nr');
-    const numbers = Array.from({ length: level + 1 }, (_, index) =>
-      view.getInt32(index * size + offset, true),
-    );
-    if (numbers[0] !== expected && !this.#kernel.facts.live)
-      throw new KernelError('damaged', `pid ${expected} is ${numbers[0]} in its struct pid`);
-    return numbers;
   }
 
   /** @param monotonic when it began by the clock that stands while the machine sleeps */
