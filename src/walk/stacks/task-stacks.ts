@@ -67,6 +67,8 @@ export class TaskStacks {
   /** CPUs by the task that each ran; undefined where it cannot be told. */
   readonly #cpus: readonly number[];
   readonly #running = new Map<bigint, number>();
+  /** Pids that CPUs noted where `rq.curr` is another: __schedule sets that first, and changes stacks then. */
+  readonly #leaving = new Map<number, number>();
 
   /**
    * @throws {KernelError} where the kernel has no tables to unwind by, or other structs than are known
@@ -86,7 +88,12 @@ export class TaskStacks {
     this.#cpus = cpuMask(kernel, '__cpu_possible_mask');
     for (const cpu of cpuMask(kernel, '__cpu_online_mask')) {
       try {
-        this.#running.set(runningTask(kernel, cpu).address, cpu);
+        const { address, pid } = runningTask(kernel, cpu);
+        this.#running.set(address, cpu);
+        const noted = cpuRegisters(kernel, cpu, this.#cpus)?.pid;
+        if (noted === undefined || noted === pid) continue;
+        this.#leaving.set(cpu, noted);
+        warnings.add('torn-list', `CPU ${cpu} was changing from pid ${noted} to pid ${pid}`);
       } catch (error) {
         warnings.add(incompleteness(error), `the task on CPU ${cpu}: ${(error as Error).message}`);
       }
@@ -129,7 +136,7 @@ export class TaskStacks {
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
         const comm = view.text('comm');
         const task = { address, pid: 0, comm, files, signal, kernelThread: true };
-        const found = this.#read(task, 0, asked);
+        const found = this.#read(task, 0, asked, cpu);
         if (found) yield found;
       } catch (error) {
         this.#missing(`the idle task of CPU ${cpu}`, error);
@@ -137,20 +144,45 @@ export class TaskStacks {
     }
   }
 
-  #read(task: Task, process: number, asked: (place: TaskPlace) => boolean): TaskStack | undefined {
+  /** The CPU that ran a task, as its registers tell: one that changed tasks had not come to the next yet. */
+  #cpuOf({ address, pid }: Task, own: number | undefined): number | undefined {
+    const cpu = this.#running.get(address);
+    if (cpu !== undefined && !this.#leaving.has(cpu)) return cpu;
+    // Each CPU has an idle task of its own, of pid 0.
+    if (own !== undefined) return this.#leaving.get(own) === 0 ? own : undefined;
+    return [...this.#leaving].find(([, noted]) => noted === pid)?.[0];
+  }
+
+  /** Holds `on_cpu` against the CPU: a task has it from before its CPU comes to it until that has left it. */
+  #checkOnCpu({ address, pid }: Task, onCpu: boolean, cpu: number | undefined): void {
+    if (this.#kernel.facts.live || onCpu === (cpu !== undefined)) return;
+    const next = this.#running.get(address);
+    // Of a CPU that was changing tasks it is told already.
+    if (cpu === undefined && next !== undefined && this.#leaving.has(next)) return;
+    if (cpu === undefined)
+      this.#warnings.add(
+        'torn-list',
+        `a CPU had not left it, or its on_cpu is wrong: of pid ${pid}`,
+      );
+    else this.#warnings.add('corrupt', `on a CPU or not, that is said in two ways: of pid ${pid}`);
+  }
+
+  /** @param own the CPU whose idle task it is */
+  #read(
+    task: Task,
+    process: number,
+    asked: (place: TaskPlace) => boolean,
+    own?: number,
+  ): TaskStack | undefined {
     try {
       const view = this.#task.read(task.address);
       const state = taskState(view.number(this.#state), view.number('exit_state'));
       const start = view.pointer('stack');
-      const cpu = this.#running.get(task.address);
+      const cpu = this.#cpuOf(task, own);
       const facts = { task, process, state, cpu };
       if (!asked(facts)) return undefined;
       if (task.oddity !== undefined) this.#warnings.add('corrupt', task.oddity);
-      if ((view.number('on_cpu') !== 0) !== (cpu !== undefined) && !this.#kernel.facts.live)
-        this.#warnings.add(
-          'corrupt',
-          `on a CPU or not, that is said in two ways: of pid ${task.pid}`,
-        );
+      this.#checkOnCpu(task, view.number('on_cpu') !== 0, cpu);
       if (start === 0n) {
         // What is left of a task that has ended.
         const stack = { frames: [], end: 'first' } as const;
@@ -158,11 +190,6 @@ export class TaskStacks {
       }
       const area = { start, end: start + this.#size };
       const registers = cpu === undefined ? undefined : cpuRegisters(this.#kernel, cpu, this.#cpus);
-      if (registers?.pid !== undefined && registers.pid !== task.pid)
-        this.#warnings.add(
-          'corrupt',
-          `registers are noted to be those of pid ${registers.pid}: of CPU ${cpu}, which ran pid ${task.pid}`,
-        );
       const stack: UnwoundStack =
         cpu !== undefined && registers === undefined
           ? { frames: [], end: 'stopped', why: `nobody noted the registers of CPU ${cpu}` }

@@ -1,0 +1,68 @@
+import { afterAll, expect, test } from 'vitest';
+import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { needSymbol, perCpuAddress, runningTask } from '../../../src/walk/machine/cpus.js';
+import { TaskReader } from '../../../src/walk/tasks/tasks.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { labKdump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+// A panic stops the other CPUs anywhere, also in __schedule: written by hand, for no guest is that busy.
+const [file = ''] = labKdump('6.1').formats['lzo-d31'];
+const kernel = openNative({ files: [file] });
+afterAll(() => kernel.close());
+
+const offset = (struct: string, path: string): bigint =>
+  BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
+const sound = groupedStacks(kernel, {});
+const threads = sound.groups.flatMap((group) => group.tasks.map((task) => ({ ...task, group })));
+const ran = threads.filter(({ cpu }) => cpu !== undefined);
+/** A user process that slept. */
+const next = [...new TaskReader(kernel).processes()].find(
+  ({ pid, kernelThread }) =>
+    !kernelThread && threads.some((one) => one.pid === pid && one.cpu === undefined),
+)!;
+const asked = (...patches: { address: bigint; bytes: Uint8Array }[]) =>
+  groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {});
+
+test.each(ran.map(({ cpu = -1 }) => cpu))(
+  'CPU %i that has chosen the next task, and not come to it, ran the one before',
+  (cpu) => {
+    const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
+    const before = runningTask(kernel, cpu);
+    const answer = asked({
+      address: queue + offset('rq', 'curr'),
+      bytes: littleEndian(next.address, 8),
+    });
+    expect(answer.warnings).toEqual([
+      {
+        code: 'torn-list',
+        message: `CPU ${cpu} was changing from pid ${before.pid} to pid ${next.pid}`,
+      },
+    ]);
+    // Who ran, by whose registers, and all stacks: as if nothing had been chosen.
+    expect(answer.groups).toEqual(sound.groups);
+  },
+);
+
+test('a task that its CPU has not left yet is no damage', () => {
+  const { warnings, groups, complete } = asked({
+    address: next.address + offset('task_struct', 'on_cpu'),
+    bytes: littleEndian(1n, 4),
+  });
+  expect(warnings.map(({ code }) => code)).toEqual(['torn-list']);
+  expect(complete).toBe(false);
+  expect(groups).toEqual(sound.groups);
+});
+
+test('a task whose registers were noted, and that was on no CPU, is damage', () => {
+  const own = ran.find(({ pid }) => pid !== 0)!;
+  const { address } = runningTask(kernel, own.cpu!);
+  const { warnings } = asked({
+    address: address + offset('task_struct', 'on_cpu'),
+    bytes: littleEndian(0n, 4),
+  });
+  expect(warnings).toEqual([
+    { code: 'corrupt', message: `on a CPU or not, that is said in two ways: of pid ${own.pid}` },
+  ]);
+});
