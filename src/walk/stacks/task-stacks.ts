@@ -69,6 +69,7 @@ export class TaskStacks {
   readonly #running = new Map<bigint, number>();
   /** Pids that CPUs noted where `rq.curr` is another: __schedule sets that first, and changes stacks then. */
   readonly #leaving = new Map<number, number>();
+  #onCpu: Set<number> | undefined;
 
   /**
    * @throws {KernelError} where the kernel has no tables to unwind by, or other structs than are known
@@ -92,8 +93,13 @@ export class TaskStacks {
         this.#running.set(address, cpu);
         const noted = cpuRegisters(kernel, cpu, this.#cpus)?.pid;
         if (noted === undefined || noted === pid) continue;
-        this.#leaving.set(cpu, noted);
-        warnings.add('torn-list', `CPU ${cpu} was changing from pid ${noted} to pid ${pid}`);
+        if (this.#isOnCpu(noted, cpu)) {
+          this.#leaving.set(cpu, noted);
+          warnings.add('torn-list', `CPU ${cpu} was changing from pid ${noted} to pid ${pid}`);
+        } else {
+          const message = `registers are noted to be those of pid ${noted}: of CPU ${cpu}, which ran pid ${pid}`;
+          warnings.add('corrupt', message);
+        }
       } catch (error) {
         warnings.add(incompleteness(error), `the task on CPU ${cpu}: ${(error as Error).message}`);
       }
@@ -124,14 +130,33 @@ export class TaskStacks {
     }
   }
 
+  /** Whether a task says that it is on a CPU. @param cpu whose idle task it is, of pid 0 */
+  #isOnCpu(pid: number, cpu: number): boolean {
+    const onCpu = (address: bigint) => this.#task.read(address).number('on_cpu') !== 0;
+    if (pid === 0) return onCpu(this.#idleTask(cpu));
+    if (this.#onCpu === undefined) {
+      this.#onCpu = new Set();
+      const reader = new TaskReader(this.#kernel);
+      for (const process of reader.processes())
+        for (const thread of reader.threads(process))
+          if (onCpu(thread.address)) this.#onCpu.add(thread.pid);
+    }
+    return this.#onCpu.has(pid);
+  }
+
+  /** @throws {ReadError} */
+  #idleTask(cpu: number): bigint {
+    const rq = new StructReader(this.#kernel, 'rq', ['idle']);
+    const queue = perCpuAddress(this.#kernel, needSymbol(this.#kernel, 'runqueues'), cpu);
+    return rq.read(queue).pointer('idle');
+  }
+
   /** Each CPU's own task for when nobody else wants it (`rq.idle`). */
   *#idle(asked: (place: TaskPlace) => boolean): Generator<TaskStack> {
-    const rq = new StructReader(this.#kernel, 'rq', ['idle']);
     const plain = new StructReader(this.#kernel, 'task_struct', ['comm', 'files', 'signal']);
     for (const cpu of new Set(this.#running.values())) {
       try {
-        const queue = perCpuAddress(this.#kernel, needSymbol(this.#kernel, 'runqueues'), cpu);
-        const address = rq.read(queue).pointer('idle');
+        const address = this.#idleTask(cpu);
         const view = plain.read(address);
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
         const comm = view.text('comm');
