@@ -53,11 +53,17 @@ export async function askStacks(
     const order: RecordOrder = {
       ...{ pid, seconds, period, maxBytes, stop },
       file: scratch.file,
-      mark: watch.mark,
+      mark: (moment) => {
+        watch.mark(moment);
+        if (moment === 'begun') scratch.hide();
+      },
     };
     const recording = await record(order).catch((error: unknown) => {
       if (error instanceof TraceError && error.code !== 'perf-missing' && !isAlive(source, pid))
         throw new TraceError('process-ended', `pid ${pid} ended before perf began to record`);
+      // perf itself says nothing then.
+      if (error instanceof TraceError && error.code === 'perf-failed' && scratch.isFull)
+        throw new TraceError('no-room', 'there is no room for perf.data', { cause: error });
       throw error;
     });
     const pageSize = readPageSize(source);
@@ -141,7 +147,7 @@ function answerOf({ comm, question, recording, sums, losses, watch }: Asked): St
   const { lost } = losses;
   const ended = endOf(recording, stop, watch.isAlive);
   const warnings = [
-    ...early(ended, recording.seconds, askedSeconds),
+    ...early(ended, recording, askedSeconds),
     ...lossWords(losses),
     ...(counted ? checkFaults(sums, counted, lost, threads) : []),
   ];
@@ -175,12 +181,21 @@ function answerOf({ comm, question, recording, sums, losses, watch }: Asked): St
   };
 }
 
-function endOf({ endedItself }: Recording, { aborted }: AbortSignal, alive: boolean): RecordingEnd {
+function endOf(
+  { endedItself, full }: Recording,
+  { aborted }: AbortSignal,
+  alive: boolean,
+): RecordingEnd {
   if (!endedItself) return aborted ? 'interrupted' : alive ? 'time' : 'process-ended';
-  return alive ? 'size-limit' : 'process-ended';
+  if (!alive) return 'process-ended';
+  return full ? 'size-limit' : 'interrupted';
 }
 
-function early(ended: RecordingEnd, seconds: number, asked: number): StacksWarning[] {
+function early(
+  ended: RecordingEnd,
+  { endedItself, seconds }: Recording,
+  asked: number,
+): StacksWarning[] {
   const after = `after ${seconds.toFixed(1)} s of ${asked}`;
   if (ended === 'process-ended')
     return [{ code: 'ended-early', message: `the process ended ${after}: this is what it did` }];
@@ -191,6 +206,9 @@ function early(ended: RecordingEnd, seconds: number, asked: number): StacksWarni
         message: `the recording was full ${after}: --max-size gives it more room`,
       },
     ];
+  // Of a Ctrl-C nobody needs to be told.
+  if (ended === 'interrupted' && endedItself)
+    return [{ code: 'ended-early', message: `perf was ended ${after}, and not by us` }];
   return [];
 }
 

@@ -34,6 +34,8 @@ export interface Recording {
   readonly spaceCalls: boolean;
   /** By itself: the process is gone, or the file is full. */
   readonly endedItself: boolean;
+  /** perf said that the file is full. */
+  readonly full: boolean;
 }
 
 /** Bytes of stack that perf copies of each sample: most of 64 KiB would be for nothing. */
@@ -107,6 +109,9 @@ class Session {
   /** perf says so at once, and takes a second to end. */
   readonly #full: Promise<'full'>;
   #answers = 0;
+  /** It has ended, and was not killed by us. */
+  #over = false;
+  #killed = false;
   #wake: () => void = () => {};
 
   constructor(perf: PerfRun, mark: (moment: Moment) => void) {
@@ -120,15 +125,25 @@ class Session {
       this.#answers += bytes.toString('latin1').split('ack').length - 1;
       this.#wake();
     });
-    this.#ended = perf.ended.then(() => 'ended' as const);
+    this.#ended = perf.ended.then(() => {
+      this.#over = !this.#killed;
+      return 'ended';
+    });
     this.#full = new Promise((done) => {
       perf.stderr?.on('data', () => {
-        if (/size limit reached/.test(this.#words.text)) done('full');
+        if (this.#isFull) done('full');
       });
     });
   }
 
-  async run({ seconds, stop }: RecordOrder): Promise<Pick<Recording, 'seconds' | 'endedItself'>> {
+  get #isFull(): boolean {
+    return /size limit reached/.test(this.#words.text);
+  }
+
+  async run({
+    seconds,
+    stop,
+  }: RecordOrder): Promise<Pick<Recording, 'seconds' | 'endedItself' | 'full'>> {
     // Nothing is enabled yet: it is asked for its answer.
     if (!(await this.#told('disable'))) throw await this.#failure();
     this.#mark('before');
@@ -155,10 +170,11 @@ class Session {
     await this.#settled();
     const { failed, signal } = await this.#perf.ended;
     if (failed && signal !== 'SIGINT' && signal !== 'SIGTERM') throw await this.#failure();
-    return { seconds: took, endedItself };
+    return { seconds: took, endedItself, full: this.#isFull };
   }
 
   kill(): void {
+    this.#killed = true;
     signalPerf(this.#perf.pid, 'SIGKILL');
   }
 
@@ -192,11 +208,16 @@ class Session {
   }
 
   async #failure(): Promise<TraceError> {
+    const over = this.#over;
     this.kill();
-    const { cause } = await this.#perf.ended;
+    const { cause, signal } = await this.#perf.ended;
     const missing = asMissing(cause);
     if (missing) return missing;
     const { reason, text } = this.#words;
+    if (over && signal !== undefined)
+      return new TraceError('perf-failed', `perf record was ended by ${signal}`, { cause });
+    if (/No space left on device/.test(text))
+      return new TraceError('no-room', 'there is no room for perf.data', { cause });
     const refused = /paranoid|permission|not permitted|access to performance/i.test(text);
     return new TraceError(refused ? 'perf-refused' : 'perf-failed', `perf record: ${reason}`, {
       cause,

@@ -67,6 +67,8 @@ export function startPerf(args: readonly string[], options: PerfOptions = {}): P
   });
   const { pid, stdout, stderr, stdio } = started;
   if (pid !== undefined) running.add(pid);
+  // What it started holds our pipes open, and would be waited for, when perf is killed.
+  started.once('exit', () => signalPerf(pid, 'SIGKILL'));
   return {
     ...{ pid, stdout, stderr },
     control: control ? [stdio[3] as Duplex, stdio[4] as Duplex] : undefined,
@@ -76,6 +78,9 @@ export function startPerf(args: readonly string[], options: PerfOptions = {}): P
     }),
   };
 }
+
+/** Lines that every perf prints. */
+const NO_REASON = /^(Error|Warning):$|^\[ perf record: |^Events (en|dis)abled$/;
 
 /** What a stream of words comes to, as it grows. */
 export class Words {
@@ -92,7 +97,7 @@ export class Words {
     const lines = this.text
       .split('\n')
       .map((line) => line.trim())
-      .filter((line) => line !== '' && !/^(Error|Warning):$|^\[ perf record: /.test(line));
+      .filter((line) => line !== '' && !NO_REASON.test(line));
     return lines.slice(0, 3).join(' ').slice(0, 400) || 'it does not say why';
   }
 }

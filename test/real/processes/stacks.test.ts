@@ -144,8 +144,6 @@ describe('ends early', () => {
     const pid = await leaking(20);
     const run = ask(['--pid', String(pid), '--stacks', '600', '--json']);
     await recording(pid);
-    const [scratch] = leftOver();
-    expect(statSync(join(folder, scratch ?? '')).mode & 0o777).toBe(0o700);
     run.kill('SIGINT');
     const { stdout, exitCode } = await run;
     expect(exitCode).toBe(0);
@@ -167,6 +165,54 @@ describe('ends early', () => {
       await until(() => perfsOf(pid).length === 0);
     },
   );
+
+  test('SIGKILL leaves nothing on the disk', async () => {
+    const pid = await leaking(20);
+    const run = ask(['--pid', String(pid), '--stacks', '600']);
+    await recording(pid);
+    run.kill('SIGKILL');
+    expect((await run).signal).toBe('SIGKILL');
+    expect(leftOver()).toEqual([]);
+    for (const perf of perfsOf(pid)) process.kill(Number(perf), 'SIGKILL');
+  });
+
+  test('somebody ends perf: that is no full file, and a kill says so', async () => {
+    const pid = await leaking(20);
+    const args = ['--pid', String(pid), '--stacks', '600'];
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const run = ask([...args, ...(signal === 'SIGTERM' ? ['--json'] : [])]);
+      await recording(pid);
+      for (const perf of perfsOf(pid)) process.kill(Number(perf), signal);
+      const { stdout, stderr, exitCode } = await run;
+      if (signal === 'SIGKILL') {
+        expect(exitCode).toBe(3);
+        expect(stderr).toMatch(/^kdump-mem: perf record was ended by SIGKILL\. [^\n]+\n$/);
+        continue;
+      }
+      const answer = stacksSchema.parse(JSON.parse(stdout));
+      expect(answer).toMatchObject({ ended: 'interrupted', complete: false });
+      expect(answer.warnings[0]?.message).toMatch(/^perf was ended after .* and not by us$/);
+    }
+  });
+
+  test('a disk that is full, before and meanwhile, is told', async () => {
+    const pid = await leaking(800);
+    const small = mkdtempSync(join(folder, 'small-'));
+    const args = ['--pid', String(pid), '--stacks', '20'];
+    for (const spare of [0, 64]) {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', small]);
+      try {
+        writeFileSync(join(small, 'filled'), Buffer.alloc((128 - spare) * 1024));
+        const { stderr, exitCode } = await ask(args, { temporary: small });
+        expect(stderr).toMatch(
+          /^kdump-mem: there is no room for perf\.data\. Let TMPDIR [^\n]+\n$/,
+        );
+        expect(exitCode).toBe(3);
+      } finally {
+        execFileSync('umount', [small]);
+      }
+    }
+  });
 
   test('a process that ends meanwhile is told, with what it did', async () => {
     const pid = await leaking(20);
@@ -276,10 +322,10 @@ function perfsOf(pid: number): string[] {
   });
 }
 
-/** Until perf has begun, and the program has leaked something since. */
+/** Until perf has begun (its file has no name any more), and the program has leaked something since. */
 async function recording(pid: number): Promise<void> {
   await until(() => perfsOf(pid).length > 0);
-  await until(() => leftOver().length > 0);
+  await until(() => leftOver().length === 0);
   await delay(3000);
 }
 
