@@ -88,7 +88,8 @@ function oomWords(of: Figures): string {
 
 /** A finding in a sentence or two. */
 export function findingWords({ code, figures }: Pick<Finding, 'code' | 'figures'>): string {
-  const { times } = figures;
+  const { times, others } = figures;
+  const more = typeof others === 'number' ? ` And ${others} more like it, of others.` : '';
   const again = typeof times === 'number' && times > 1 ? ` So ${times} times.` : '';
-  return `${WORDS[code](figures)}${again}`;
+  return `${WORDS[code](figures)}${again}${more}`;
 }

@@ -5,8 +5,11 @@ import { evidenceOf, type LogLine, linesOf } from './lines.js';
 import { OomReader } from './oom.js';
 import { PATTERNS, type Pattern } from './patterns.js';
 
-/** Different findings of one log; of those beyond it is only told how many there were. */
-const MOST = 1000;
+/**
+ * Different findings of one code and severity: a log that is full of one hides no other. Of those beyond
+ * the last is told, and how many there were.
+ */
+const MOST_ALIKE = 50;
 
 /** Lines that one finding shows: the first, and the last ones. */
 const MOST_EVIDENCE = 4;
@@ -40,25 +43,35 @@ function match(line: LogLine): { finding: Finding; by: Pattern['by'] } | undefin
 
 /** Findings that say the same of the same are one: the last figures, and how many there were. */
 class Found {
-  readonly #byKey = new Map<string, Finding & { times: number }>();
+  readonly #byKey = new Map<string, Finding & { times: number; others: number }>();
+  readonly #alike = new Map<string, number>();
 
   add(finding: Finding | undefined, by: readonly string[]): void {
     if (finding === undefined) return;
-    const key = JSON.stringify([finding.code, ...by.map((name) => finding.figures[name] ?? null)]);
-    const before = this.#byKey.get(key);
-    if (before === undefined && this.#byKey.size >= MOST) return;
+    const alike = `${finding.code} ${finding.severity}`;
+    const own = JSON.stringify([finding.code, ...by.map((name) => finding.figures[name] ?? null)]);
+    const many = this.#alike.get(alike) ?? 0;
+    const isNew = !this.#byKey.has(own);
+    if (isNew && many >= MOST_ALIKE) {
+      const others = (this.#byKey.get(alike)?.others ?? -1) + 1;
+      this.#byKey.set(alike, { ...finding, times: 1, others });
+      return;
+    }
+    if (isNew) this.#alike.set(alike, many + 1);
+    const before = this.#byKey.get(own);
     const evidence = [...(before?.evidence ?? []), ...finding.evidence];
     const kept =
       evidence.length > MOST_EVIDENCE
         ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)]
         : evidence;
-    this.#byKey.set(key, { ...finding, evidence: kept, times: (before?.times ?? 0) + 1 });
+    const times = (before?.times ?? 0) + 1;
+    this.#byKey.set(own, { ...finding, evidence: kept, times, others: 0 });
   }
 
   list(): Finding[] {
-    return [...this.#byKey.values()].map(({ times, ...finding }) => ({
+    return [...this.#byKey.values()].map(({ times, others, ...finding }) => ({
       ...finding,
-      figures: { ...finding.figures, times },
+      figures: { ...finding.figures, times, ...(others > 0 ? { others } : {}) },
     }));
   }
 }

@@ -169,3 +169,17 @@ test('a hostile log ends in time and in bounds', () => {
   ]).flat();
   expect(find(...lines).length).toBeLessThanOrEqual(1000);
 });
+
+test('a log full of one thing hides no other, and tells how many there were', () => {
+  const hung = Array.from(
+    { length: 1200 },
+    (_, pid) => `INFO: task a:${pid} blocked for more than 9 seconds.`,
+  );
+  const findings = find(...hung, 'BUG: kernel NULL pointer dereference, address: 0000000000000010');
+  expect(findings.at(-1)?.code).toBe('oops');
+  const tasks = findings.filter(({ code }) => code === 'hung-task');
+  expect(tasks.length).toBeLessThan(100);
+  const rest = tasks.find(({ figures }) => figures.others !== undefined);
+  expect(rest?.figures.pid).toBe(1199);
+  expect(tasks.length + Number(rest?.figures.others)).toBe(1200);
+});
