@@ -100,3 +100,16 @@ test('a stack has a bound', () => {
   const { samples } = parsed(`7/7 minor_5ec2e7: 55d8 [unknown] ([heap])\n${frames}`);
   expect(samples[0]?.frames.length).toBe(1024);
 });
+
+test('long lines of hostile symbols are passed over at once, not in minutes', () => {
+  const head = ` 101/102 minor_5ec2e7: 7f92c0600000 [unknown] (//anon)`;
+  const worst = ['+0x1 ('.repeat(10_000), ' ('.repeat(30_000)];
+  const lines = worst.flatMap((text) => [
+    `\t 1 ${text}`,
+    ` 101/102 minor_5ec2e7: 7f92c0600000 ${text}`,
+  ]);
+  const many = Array.from({ length: 30 }, () => lines).flat();
+  const { parser, samples } = parsed([head, ...many].join('\n'));
+  expect(samples).toHaveLength(1);
+  expect(parser.strange).toBe(many.length);
+});

@@ -33,7 +33,7 @@ export class ScriptParser {
       this.end();
       return;
     }
-    const frame = FRAME.exec(text)?.groups;
+    const frame = endsInFile(text) ? FRAME.exec(text)?.groups : undefined;
     if (frame && this.#open) {
       if (this.#open.frames.length < MOST_FRAMES) this.#open.frames.push(frameOf(frame));
       return;
@@ -82,9 +82,8 @@ export class ScriptParser {
   #fault(event: string, rest: string): Fault | undefined {
     const { minor, major } = this.#names;
     if (event !== minor && event !== major) return undefined;
-    const mapping = /^[0-9a-f]{1,16} (?:.*?\+0x[0-9a-f]{1,16}|\[unknown\]) \((.*)\)$/.exec(
-      rest,
-    )?.[1];
+    if (!endsInFile(rest)) return undefined;
+    const mapping = FAULT.exec(rest)?.[1];
     if (mapping === undefined) return undefined;
     return { type: 'fault', major: event === major, mapping, pageBytes: null };
   }
@@ -104,8 +103,14 @@ const HEAD =
 /** Symbols and files can have parentheses, as ` (deleted)` has: between them is an offset, or no symbol. */
 const FRAME =
   /^\t *(?<ip>[0-9a-f]{1,16}) (?:(?<symbol>.*?)\+(?<offset>0x[0-9a-f]{1,16})|\[unknown\]|(?<plain>.*)) \((?<module>.*)\)$/;
+const FAULT = /^[0-9a-f]{1,16} (?:.*?\+0x[0-9a-f]{1,16}|\[unknown\]) \((.*)\)$/;
 const PAGE_SIZE = /^ (\d{1,4}[KMG]|N\/A)$/;
 const LOST = /^ *-?\d+\/-?\d+ +PERF_RECORD_LOST(?<samples>_SAMPLES)? lost (?<count>\d{1,15})$/;
+
+/** Of a line that does not, each ` (` of a hostile symbol would be tried to the line's end. */
+function endsInFile(text: string): boolean {
+  return text.endsWith(')');
+}
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
