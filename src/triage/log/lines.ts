@@ -9,13 +9,19 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** LOG_KERN (syslog.h). */
+const KERN = 0;
+
 /** More of a line says nothing that is looked for. */
 const MOST_LINE = 1024;
 
+/** Lines of the kernel itself: what programs write to /dev/kmsg never has its facility. */
 export function* linesOf(records: Iterable<LogRecord>): Generator<LogLine> {
-  for (const { seq, timestamp, text } of records)
+  for (const { seq, timestamp, facility, text } of records) {
+    if (facility !== null && facility !== KERN) continue;
     for (const line of text.split('\n'))
       yield { seq, timestamp, text: line.slice(0, MOST_LINE).trim() };
+  }
 }
 
 export function evidenceOf({ seq, timestamp, text }: LogLine): LogEvidence {

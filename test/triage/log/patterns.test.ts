@@ -183,3 +183,11 @@ test('a log full of one thing hides no other, and tells how many there were', ()
   expect(rest?.figures.pid).toBe(1199);
   expect(tasks.length + Number(rest?.figures.others)).toBe(1200);
 });
+
+test('what programs write to /dev/kmsg is nothing that the kernel found', () => {
+  const line = '[    1.000000] Kernel panic - not syncing: for fun';
+  const codes = (facility: number) =>
+    logFindings(recordsOf(`<${facility * 8 + 5}>${line}`), 4096).map(({ code }) => code);
+  expect(codes(0)).toEqual(['panic']);
+  expect([...codes(1), ...codes(3)]).toEqual([]);
+});
