@@ -113,3 +113,13 @@ test('long lines of hostile symbols are passed over at once, not in minutes', ()
   expect(samples).toHaveLength(1);
   expect(parser.strange).toBe(many.length);
 });
+
+test('a carriage return in a name of a file ends no line', () => {
+  const { samples, parser } = parsed(
+    ' 101/102 minor_5ec2e7: 7f92c0600000 [unknown] (/x\ry)\n\t 1 main\r+0x8 (/a\u2028b)\n',
+  );
+  expect(parser.strange).toBe(0);
+  expect(samples).toMatchObject([
+    { what: { mapping: '/x\ry' }, frames: [{ symbol: 'main\r', module: '/a\u2028b' }] },
+  ]);
+});

@@ -1,7 +1,8 @@
 import type { Mapping } from '../../mapping-records.js';
 import type { ProcessMemoryRecord, ProcessRecords } from '../../process-records.js';
-import { Warnings } from '../../walk/warnings.js';
+import { type Warning, Warnings } from '../../walk/warnings.js';
 import type { ProcsAnswer } from './answer.js';
+import { sumOfMappings } from './mapping-groups.js';
 import type { ProcessAnswer } from './mappings.js';
 import { type NetworkEstimate, ownBytes, type ProcessFigures } from './process.js';
 
@@ -63,11 +64,31 @@ export function hostProcess(
   sockets?: SeenSockets,
 ): ProcessAnswer {
   const alone = { kernelThreads: 0, zombies: 0, gone: 0, hidden: false };
-  const { processes, warnings, complete } = hostProcesses(
-    { processes: [process], ...alone },
-    sockets,
-  );
-  return { kernel: undefined, process: processes[0]!, mappings, warnings, complete };
+  const told = hostProcesses({ processes: [process], ...alone }, sockets);
+  const contradiction = contradictionOf(process, mappings);
+  return {
+    ...{ kernel: undefined, process: told.processes[0]!, mappings },
+    warnings: [...told.warnings, ...(contradiction ? [contradiction] : [])],
+    complete: told.complete && contradiction === undefined,
+  };
+}
+
+const HELD_AGAINST = ['rss', 'pss', 'uss', 'anonymous', 'swap', 'swapPss', 'locked'] as const;
+
+/** All lines of smaps, added up without a look at mappings, are what the mappings add up to. */
+function contradictionOf(
+  { sums }: ProcessMemoryRecord,
+  mappings: readonly Mapping[],
+): Warning | undefined {
+  if (sums === null) return undefined;
+  const { privateClean, privateDirty, ...total } = sumOfMappings(mappings);
+  const uss = privateClean === null || privateDirty === null ? null : privateClean + privateDirty;
+  const wrong = HELD_AGAINST.filter((size) => (size === 'uss' ? uss : total[size]) !== sums[size]);
+  if (wrong.length === 0) return undefined;
+  return {
+    code: 'unreadable',
+    message: `lines of smaps are of no known form: ${wrong.join(', ')} of mappings do not add up to all of it`,
+  };
 }
 
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {

@@ -30,9 +30,12 @@ export function readMappings(source: HostSource, pid: number): MappedProcess | W
   return { process, mappings: parseSmaps(text, mounts) };
 }
 
-/** Addresses, permissions, offset, device, inode, name (show_map_vma in fs/proc/task_mmu.c). */
+/**
+ * Addresses, permissions, offset, device, inode, name (show_map_vma in fs/proc/task_mmu.c): a name may hold
+ * all but a newline, as a carriage return.
+ */
 const HEADER =
-  /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) \d+ *(.*)$/;
+  /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) \d+ *(.*)$/s;
 
 const FIELD = /^(\w{1,24}):\s+(\d{1,15}) kB$/;
 

@@ -99,11 +99,11 @@ interface Head {
 }
 
 const HEAD =
-  /^ *(?<pid>-?\d{1,10})\/(?<tid>-?\d{1,10}) +(?<event>[\w:-]{1,80}?)(?::[uk]{1,2})?: +(?<rest>.*)$/;
+  /^ *(?<pid>-?\d{1,10})\/(?<tid>-?\d{1,10}) +(?<event>[\w:-]{1,80}?)(?::[uk]{1,2})?: +(?<rest>.*)$/s;
 /** Symbols and files can have parentheses, as ` (deleted)` has: between them is an offset, or no symbol. */
 const FRAME =
-  /^\t *(?<ip>[0-9a-f]{1,16}) (?:(?<symbol>.*?)\+(?<offset>0x[0-9a-f]{1,16})|\[unknown\]|(?<plain>.*)) \((?<module>.*)\)$/;
-const FAULT = /^[0-9a-f]{1,16} (?:.*?\+0x[0-9a-f]{1,16}|\[unknown\]) \((.*)\)$/;
+  /^\t *(?<ip>[0-9a-f]{1,16}) (?:(?<symbol>.*?)\+(?<offset>0x[0-9a-f]{1,16})|\[unknown\]|(?<plain>.*)) \((?<module>.*)\)$/s;
+const FAULT = /^[0-9a-f]{1,16} (?:.*?\+0x[0-9a-f]{1,16}|\[unknown\]) \((.*)\)$/s;
 const PAGE_SIZE = /^ (\d{1,4}[KMG]|N\/A)$/;
 const LOST = /^ *-?\d+\/-?\d+ +PERF_RECORD_LOST(?<samples>_SAMPLES)? lost (?<count>\d{1,15})$/;
 

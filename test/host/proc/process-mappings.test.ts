@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { hostProcess } from '../../../src/account/processes/host.js';
 import {
   fileSystemsOf,
   parseSmaps,
@@ -63,6 +64,35 @@ describe('mappings in /proc/PID/smaps', () => {
     expect(one?.name).toBe('/x\\012Rss: 9 kB');
     expect(one?.rss).toBe(102_400);
     expect(others).toEqual([]);
+  });
+
+  test.each(['\r', '\u2028', '\u2029'])('%j in a name ends no line', (end) => {
+    const [anonymous, file] = parsed(
+      mapping('1000-2000 rw-p 00000000 00:00 0').replace('100 kB', '900 kB'),
+      mapping(`3000-4000 r--p 00000000 08:01 1 /x${end}y`),
+    );
+    expect(anonymous).toMatchObject({ rss: 921_600, name: '' });
+    expect(file).toMatchObject({ rss: 102_400, name: `/x${end}y`, kind: 'file' });
+  });
+
+  test('lines of no known form make an incomplete answer', () => {
+    const good = mapping('1000-2000 rw-p 00000000 00:00 0');
+    const answerOf = (text: string) => {
+      const host = new FakeHost();
+      host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
+      host.files.set('/proc/7/status', 'Name:\tx\nThreads:\t1\nVmRSS:\t 100 kB\n');
+      host.files.set('/proc/7/smaps', text);
+      const found = readMappings(host, 7);
+      if (typeof found === 'string') throw new Error(found);
+      return hostProcess(found.process, found.mappings);
+    };
+    expect(answerOf(good)).toMatchObject({ complete: true, warnings: [] });
+    const strange = mapping('3000-4000 rw-p 00000000 0000 0 what');
+    for (const text of [good + strange, `${good}Rss: 1 kB\n`]) {
+      const { complete, warnings } = answerOf(text);
+      expect(complete).toBe(false);
+      expect(warnings[0]?.message).toMatch(/^lines of smaps are of no known form: rss/);
+    }
   });
 
   test('of a process that ends between its status and its mappings there is nothing', () => {
