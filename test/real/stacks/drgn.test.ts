@@ -49,10 +49,12 @@ function differences(core: string, theirs: Readonly<Record<string, DrgnStack>>) 
     return places(symbol?.name ?? '').some((place) => places(other).includes(place));
   };
   const left = new Set(Object.keys(theirs));
+  const ran = new Set<number>();
   for (const { task, stack, cpu } of new TaskStacks(kernel, warnings).all()) {
     const key = `0x${task.address.toString(16)}`;
     const other = theirs[key];
     left.delete(key);
+    if (cpu !== undefined) ran.add(task.pid);
     compared++;
     const ours = stack.frames.map(({ address, interrupted, guess }) => ({
       address: `0x${address.toString(16)}`,
@@ -93,24 +95,38 @@ function differences(core: string, theirs: Readonly<Record<string, DrgnStack>>) 
     });
   }
   kernel.close();
-  return { found, compared, frames, modules, left: [...left], warnings: warnings.list() };
+  return { found, compared, frames, modules, left: [...left], ran, warnings: warnings.list() };
 }
 
 const SCRIPT = new URL('stacks.py', import.meta.url);
 const CPUS = 2;
 
 /**
+ * QEMU may stop a CPU that changes from one task to the next: the registers are then of neither for sure,
+ * which is said. Of such a boot what ran is not compared.
+ */
+function withoutSwitch({ found, ran, warnings }: ReturnType<typeof differences>) {
+  const torn = warnings.filter(({ code }) => code === 'torn-list');
+  expect(torn.length).toBeLessThanOrEqual(CPUS);
+  if (torn.length === 0) return { found, warnings };
+  const isRan = (what: string) => ran.has(Number(/^(?:a stack .*, of )?pid (\d+)/.exec(what)?.[1]));
+  return {
+    found: Object.fromEntries(
+      Object.entries(found)
+        .map(([why, whats]) => [why, whats.filter((what) => !isRan(what))] as const)
+        .filter(([, whats]) => whats.length > 0),
+    ),
+    warnings: warnings.filter(({ code, message }) => code !== 'torn-list' && !isRan(message)),
+  };
+}
+
+/**
  * All but what ran: there a stack may be caught in a function's first or last instructions, in which one
  * of both unwinders has to guess. Sleeping tasks have no such excuse.
  */
-function check({
-  found,
-  compared,
-  frames,
-  modules,
-  left,
-  warnings,
-}: ReturnType<typeof differences>) {
+function check(all: ReturnType<typeof differences>) {
+  const { compared, frames, modules, left } = all;
+  const { found, warnings } = withoutSwitch(all);
   expect(warnings).toEqual([]);
   expect(left).toEqual([]);
   expect(compared).toBeGreaterThan(60);
