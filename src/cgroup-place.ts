@@ -30,7 +30,7 @@ export function parseCgroups(text: string): CgroupPlace | null {
 function readCgroups(text: string): CgroupPlace | null {
   let best: CgroupPlace | null = null;
   for (const line of text.split('\n').slice(0, MAX_LINES)) {
-    const path = /^\d{1,9}:[^:]*:(\/.*)$/.exec(line)?.[1];
+    const path = /^\d{1,9}:[^:]*:(\/.*)$/s.exec(line)?.[1];
     if (path === undefined) continue;
     const place = placeOf(path);
     if (!best || rank(place) > rank(best)) best = place;
@@ -69,15 +69,18 @@ function rank({ container, pod, path }: CgroupPlace): number {
 const POD =
   /[/-]pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice|\/|$)/;
 
-/** The last container in the path: the innermost, when one runs in another. */
+/**
+ * The last container in the path: the innermost, when one runs in another. Tried from the path's beginning alone:
+ * who may make cgroups would have each look take seconds.
+ */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
-  [/.*\/docker-([0-9a-f]{12,64})\.scope(?:\/|$)/, 'docker'],
-  [/.*\/cri-containerd-([0-9a-f]{12,64})\.scope(?:\/|$)/, 'containerd'],
-  [/.*\/crio-(?:conmon-)?([0-9a-f]{12,64})(?:\.scope)?(?:\/|$)/, 'crio'],
-  [/.*\/libpod-(?:conmon-|payload-)?([0-9a-f]{12,64})(?:\.scope)?(?:\/|$)/, 'podman'],
-  [/.*\/docker\/(?:.*\/)?([0-9a-f]{64})(?:\/|$)/, 'docker'],
-  [/.*[/:]cri-containerd:([0-9a-f]{12,64})(?:\/|$)/, 'containerd'],
-  [/.*\/lxc(?:\.payload)?[./]([A-Za-z0-9_.-]{1,64})(?:\/|$)/, 'lxc'],
-  [/.*\/kubepods(?:\/.*)?\/([0-9a-f]{64})(?:\/|$)/, 'kubernetes'],
-  [/.*\/([0-9a-f]{64})(?:\/|$)/, 'unknown'],
+  [/^.*\/docker-([0-9a-f]{12,64})\.scope(?:\/|$)/s, 'docker'],
+  [/^.*\/cri-containerd-([0-9a-f]{12,64})\.scope(?:\/|$)/s, 'containerd'],
+  [/^.*\/crio-(?:conmon-)?([0-9a-f]{12,64})(?:\.scope)?(?:\/|$)/s, 'crio'],
+  [/^.*\/libpod-(?:conmon-|payload-)?([0-9a-f]{12,64})(?:\.scope)?(?:\/|$)/s, 'podman'],
+  [/^.*\/docker\/(?:.*\/)?([0-9a-f]{64})(?:\/|$)/s, 'docker'],
+  [/^.*[/:]cri-containerd:([0-9a-f]{12,64})(?:\/|$)/s, 'containerd'],
+  [/^.*\/lxc(?:\.payload)?[./]([A-Za-z0-9_.-]{1,64})(?:\/|$)/s, 'lxc'],
+  [/^.*\/kubepods(?:\/.*)?\/([0-9a-f]{64})(?:\/|$)/s, 'kubernetes'],
+  [/^.*\/([0-9a-f]{64})(?:\/|$)/s, 'unknown'],
 ];

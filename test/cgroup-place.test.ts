@@ -70,3 +70,17 @@ test('no text takes long or throws', () => {
     }),
   );
 });
+
+test('a carriage return in a path hides no container', () => {
+  const id = 'ab'.repeat(32);
+  for (const end of ['\r', '\u2028'])
+    expect(parseCgroups(`0::/a${end}b/kubepods/c${end}d/${id}\n`)).toMatchObject({
+      ...{ path: `/a${end}b/kubepods/c${end}d/${id}`, container: id, runtime: 'kubernetes' },
+    });
+});
+
+test('paths that are made to be slow are read at once, not in minutes', () => {
+  for (const name of ['docker', 'kubepods'])
+    for (let at = 0; at < 10; at++)
+      expect(placeOf(`/${at}${`/${name}/`.repeat(400)}`).container).toBeNull();
+});
