@@ -118,10 +118,7 @@ function readOne(
       nsPids: status.nsPids,
       cgroup: parseCgroups(optionalText(source, `${folder}/cgroup`)),
       threads: status.threads,
-      ageSeconds:
-        uptime === null || started === null
-          ? null
-          : Math.max(0, Math.round(uptime - started / TICKS)),
+      ageSeconds: ageOf(uptime, started),
       oomScore: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score`)),
       oomScoreAdj: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score_adj`)),
       status: sizes,
@@ -135,6 +132,16 @@ function readOne(
     if (isHostError(error, 'gone')) return 'gone';
     throw error;
   }
+}
+
+/**
+ * Null: not known, as where /proc/uptime is another clock than that of /proc/PID/stat (lxcfs has a container's).
+ * It may be read a moment before the process begins.
+ */
+function ageOf(uptime: number | null, started: number | null): number | null {
+  if (uptime === null || started === null) return null;
+  const age = uptime - started / TICKS;
+  return age < -1 ? null : Math.round(Math.max(0, age));
 }
 
 /** A main thread that has ended has let go of the memory, and the others go on with it. */

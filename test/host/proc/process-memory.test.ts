@@ -72,6 +72,20 @@ describe('processes of /proc', () => {
     ]);
   });
 
+  test('of one that would begin later than now no age is told: its clock is another', () => {
+    const host = new FakeHost();
+    host.files.set('/proc/uptime', '90.25 100.00\n');
+    for (const [pid, began] of [
+      [1, 9_000_000],
+      [2, 9030],
+    ] as const)
+      add(host, pid, {
+        stat: stat(pid, 'a', 'S', 4194304, began),
+        ...{ status: status('a', ...MEMORY), smaps_rollup: ROLLUP },
+      });
+    expect(readProcesses(host).processes.map(({ ageSeconds }) => ageSeconds)).toEqual([null, 0]);
+  });
+
   test('each is read at a time of its own', () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
