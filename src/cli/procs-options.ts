@@ -43,11 +43,15 @@ const OF_DUMPS = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
  * @throws {UsageError} a dump beside --live, an option that --live has no use for, an id that is no id
  */
 export function checkProcsSource(
-  options: Pick<ProcsOptions, 'live' | 'vmcore' | 'container' | (typeof OF_DUMPS)[number]>,
+  options: Pick<
+    ProcsOptions,
+    'live' | 'vmcore' | 'container' | 'prometheus' | 'speedscope' | (typeof OF_DUMPS)[number]
+  >,
 ): void {
-  const { live, vmcore, container } = options;
+  const { live, vmcore, container, prometheus, speedscope } = options;
   // A script's variable that is not set: it would mean every container.
   if (container === '') throw new UsageError('--container has no id');
+  if (prometheus === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   if (!live) return;
   if (vmcore !== undefined) throw new UsageError('--live and --vmcore: say one of them');
   const idle = OF_DUMPS.find((name) => options[name] !== undefined);

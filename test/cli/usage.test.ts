@@ -181,6 +181,8 @@ describe('procs passes over nothing that was given', () => {
     [['--vmlinux', 'x'], '--live reads /proc: it has no --vmlinux'],
     [['--map', 'x'], '--live reads /proc: it has no --map'],
     [['--container', ''], '--container has no id'],
+    [['--prometheus', ''], 'a file’s name is empty'],
+    [['--pid', '1', '--stacks', '1', '--speedscope', ''], 'a file’s name is empty'],
     [
       ['--pid', '1', '--sort', 'swap'],
       "option '--pid <pid>' cannot be used with option '--sort <column>'",
