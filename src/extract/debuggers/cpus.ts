@@ -31,12 +31,19 @@ export function readCpus(kernel: NativeKernel, store: Store): void {
       });
     }
     // crash checks that these stacks are mapped: it takes their page tables, not their bytes.
-    attempt(() => {
-      const stacks = ofCpu(kernel, 'cea_exception_stacks', cpu);
-      if (stacks !== undefined) kernel.physicalOf(pointerAt(kernel, stacks));
-    });
+    attempt(() => readExceptionStacks(kernel, cpu));
     attempt(() => storeInterruptStack(kernel, store, cpu));
   }
+}
+
+/** Where they lie is up to chance: one CPU's may be in two page tables. Guards between them are not mapped. */
+function readExceptionStacks(kernel: NativeKernel, cpu: number): void {
+  const at = ofCpu(kernel, 'cea_exception_stacks', cpu);
+  if (at === undefined) return;
+  const stacks = pointerAt(kernel, at);
+  const bytes = kernel.struct('cea_exception_stacks')?.size ?? 0;
+  for (let page = 0; page <= bytes; page += kernel.facts.pageSize)
+    attempt(() => kernel.physicalOf(stacks + BigInt(page)));
 }
 
 /** Where a CPU has its own of a variable. */
