@@ -3,7 +3,7 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { branchLinkEndsAt } from './call-before.js';
+import { branchLinkEndsAt, branchTarget } from './call-before.js';
 import {
   isInside,
   MOST_FRAMES,
@@ -116,7 +116,10 @@ export class Arm64Unwinder {
         // What was saved when the kernel was interrupted has a record too, for where that was.
         const entered = frames.at(-1)?.address ?? 0n;
         const interrupted = this.#entry !== undefined && isInside(this.#entry, entered - 1n);
-        if (!interrupted && this.#isCode(address) && this.#isDoubted(address)) {
+        const isFirst = frames.length === 1 && frames[0]?.interrupted === false;
+        const doubted =
+          this.#isDoubted(address) || (isFirst && this.#callsAnother(address, entered));
+        if (!interrupted && this.#isCode(address) && doubted) {
           frames.push({ address, interrupted, guess: true });
           return stop(NO_CALL);
         }
@@ -140,6 +143,13 @@ export class Arm64Unwinder {
     // What called at the start of the kernel may be gone.
     if (this.#init !== undefined && isInside(this.#init, address)) return false;
     return branchLinkEndsAt(this.#kernel, address) === false;
+  }
+
+  /** Whether what a task gave up its CPU in (__switch_to) is not what was called there: an older record is left. */
+  #callsAnother(address: bigint, pc: bigint): boolean {
+    const own = this.#kernel.symbolAt?.(pc);
+    const target = branchTarget(this.#kernel, address);
+    return own !== undefined && target !== undefined && target !== pc - BigInt(own.offset);
   }
 
   /** The last record lies with the registers of user space, at the end of the task's own stack. */

@@ -33,6 +33,13 @@ export function branchLinkEndsAt(kernel: Kernel, address: bigint): boolean | und
   );
 }
 
+/** Where a BL of arm64 that ends at an address branches to; undefined: none does, or it cannot be read. */
+export function branchTarget(kernel: Kernel, address: bigint): bigint | undefined {
+  const code = readOrNot(() => kernel.read(address - 4n, 4))?.getUint32(0, true);
+  if (code === undefined || code >>> 26 !== 0b100101) return undefined;
+  return address - 4n + BigInt.asIntN(28, BigInt(code & 0x3ff_ffff) << 2n);
+}
+
 /**
  * Whether a call of x86_64 ends at an address, as before each return address: the second fact about one.
  *

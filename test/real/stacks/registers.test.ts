@@ -32,12 +32,15 @@ test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
   '%s: QEMU notes the same registers in both of its formats',
   (name) => {
     const { elf, kdumpZlib } = labDump(name);
-    const of = (file: string) => opened([file], (kernel) => running(groupedStacks(kernel, {})));
-    const found = of(elf);
+    const of = (file: string) => opened([file], (kernel) => groupedStacks(kernel, {}));
+    const answer = of(elf);
+    const found = running(answer);
     expect(found).toHaveLength(2);
+    // Of a CPU that was stopped amid a change of tasks nothing but this is known.
+    const torn = answer.warnings.some(({ code }) => code === 'torn-list');
     for (const one of found)
-      expect(one).toMatch(/ qemu: (ffff[0-9a-f]+ )+(user|first)$| qemu: {2}user$/);
-    expect(of(kdumpZlib)).toEqual(found);
+      if (!torn) expect(one).toMatch(/ qemu: (ffff[0-9a-f]+ )+(user|first)$| qemu: {2}user$/);
+    expect(running(of(kdumpZlib))).toEqual(found);
   },
 );
 
