@@ -33,6 +33,9 @@ import { GuestShell } from './shell.mjs';
 
 export { FIVE_LEVELS, FOUR_LEVELS } from './machines.mjs';
 
+/** Programs end in milliseconds, also in a guest that shares its CPU. */
+const COME_TO_REST_MS = 1_000;
+
 /** @type {Set<Guest>} */
 const alive = new Set();
 const killAll = () => {
@@ -208,7 +211,12 @@ export class Guest {
     return `its last words:\n${this.console.split('\n').slice(-25).join('\n')}`;
   }
 
+  /**
+   * Stops its CPUs. First the program that wrote the last answer gets time to end: a CPU that stops amid
+   * that leaves counters of pages that no longer have them.
+   */
   async pause() {
+    await sleep(COME_TO_REST_MS);
     await this.#qmp?.execute('stop');
   }
 
