@@ -34,6 +34,8 @@ export class AllocationFailureReader {
     }
     const report = this.#report;
     if (!report) return undefined;
+    // That of the next report, where this one's last line is not printed.
+    if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
     report.memory.take(line.text);
     const isLast = /^\d+ pages hwpoisoned$/.test(line.text) || ++report.lines >= MOST_LINES;
     return isLast ? this.end() : undefined;

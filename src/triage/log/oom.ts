@@ -48,17 +48,21 @@ class Report {
   figures(killed: Groups | undefined, pageSize: number): Readonly<Record<string, Figure>> {
     const [largest] = this.tasks.largest;
     const shown = this.memory.shown();
-    const group = this.#chosen?.group ?? null;
+    // Lines of two reports may be mixed: what was chosen is who was killed.
+    const isHis = killed === undefined || killed.pid === this.#chosen?.pid;
+    const chosen = isHis ? this.#chosen : undefined;
+    const group = chosen?.group ?? null;
+    const scope = chosen === undefined ? scopeOf(killed) : group === null ? 'machine' : 'cgroup';
     return {
-      scope: this.#chosen === undefined ? null : group === null ? 'machine' : 'cgroup',
+      scope,
       cgroup: group,
-      limitBytes: kilobytes(this.#usage?.limit),
-      usageBytes: kilobytes(this.#usage?.usage),
+      limitBytes: kilobytes(isHis ? this.#usage?.limit : undefined),
+      usageBytes: kilobytes(isHis ? this.#usage?.usage : undefined),
       invokedBy: this.#invoked.comm ?? null,
       order: number(this.#invoked.order),
       gfp: this.#invoked.flags ?? this.#invoked.gfp ?? null,
       ...victim(killed),
-      victimCgroup: this.#chosen?.own ?? null,
+      victimCgroup: chosen?.own ?? null,
       tasks: this.tasks.tasks,
       largestPid: largest?.pid ?? null,
       largestComm: largest?.name ?? null,
@@ -66,6 +70,12 @@ class Report {
       ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
     };
   }
+}
+
+/** As its last line tells; null: nobody was killed. */
+function scopeOf(killed: Groups | undefined): 'cgroup' | 'machine' | null {
+  if (killed === undefined) return null;
+  return killed.scope?.startsWith('Memory cgroup') ? 'cgroup' : 'machine';
 }
 
 function victim(killed: Groups | undefined): Readonly<Record<string, Figure>> {
@@ -115,10 +125,7 @@ export class OomReader {
     const figures = report
       ? report.figures(killed, this.#pageSize)
       : // The lines before were overwritten, or others of the same group are killed with it.
-        {
-          scope: killed?.scope?.startsWith('Memory cgroup') ? 'cgroup' : 'machine',
-          ...victim(killed),
-        };
+        { scope: scopeOf(killed), ...victim(killed) };
     return {
       code: 'oom-kill',
       // A cgroup at its limit is what limits are for; the machine goes on.

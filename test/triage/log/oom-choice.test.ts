@@ -8,8 +8,13 @@ test('paths and names that hold commas and what comes behind them', () => {
   expect(readChoice(`${START},oom_memcg=/a,task_memcg=/b${end}`)).toEqual({
     group: '/a,task_memcg=/b',
     own: '/b,task=/c',
+    pid: '3',
   });
-  expect(readChoice(`${START},global_oom${end}`)).toEqual({ group: undefined, own: '/b,task=/c' });
+  expect(readChoice(`${START},global_oom${end}`)).toEqual({
+    group: undefined,
+    own: '/b,task=/c',
+    pid: '3',
+  });
 });
 
 test('a line that lacks a part says nothing', () => {

@@ -107,6 +107,25 @@ describe('a log that is not whole', () => {
   });
 });
 
+test('lines of two reports that are mixed give nobody another’s cgroup', () => {
+  const mixed = log('6.12').replace('Killed process 168 (takeuser)', 'Killed process 169 (other)');
+  const [first] = logFindings(recordsOf(mixed), PAGE);
+  expect(first?.figures).toMatchObject({
+    ...{ scope: 'cgroup', pid: 169, comm: 'other' },
+    ...{ cgroup: null, victimCgroup: null, limitBytes: null, usageBytes: null },
+  });
+});
+
+test('an allocation that failed has its own memory, not that of the next report', () => {
+  const [, machine = ''] = log('6.12').split(/(?=<4>\[ {4}8\.591602\])/);
+  const failed = '<4>[    8.000000] a: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)';
+  const memory = machine.slice(machine.indexOf('<4>[    8.594990] Mem-Info'));
+  const own = memory.replace('free:384 ', 'free:1000 ').replace(/.*pages hwpoisoned\n/, '');
+  const findings = logFindings(recordsOf(`${failed}\n${own}\n${machine}`), PAGE);
+  const failure = findings.find(({ code }) => code === 'allocation-failure');
+  expect(failure?.figures.freeBytes).toBe((1000 + 1453) * PAGE);
+});
+
 test('names of cgroups and tasks may hold whatever separates', () => {
   const text = [
     '<4>[    1.000000] a, b invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
