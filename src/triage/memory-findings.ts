@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
-import type { Drawer } from '../account/memory/drawer.js';
+import { leaves } from '../account/memory/leaves.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../kernel/hex.js';
 import type { Finding } from './finding.js';
@@ -63,7 +63,7 @@ export function waitingData({ sockets }: CensusAnswer, memory: number): Finding[
 }
 
 function* unexplained({ memory, loose }: MemoryAnswer): Generator<Finding> {
-  const drawer = leaf(memory, 'unexplained');
+  const drawer = leaves(memory).find((one) => one.drawer === 'unexplained');
   const severity = severityOf(drawer?.bytes ?? 0, memory.bytes);
   if (drawer === undefined || severity === undefined) return;
   const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
@@ -98,13 +98,4 @@ function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Findi
       deeper: 'memory --nodes',
     };
   }
-}
-
-function leaf(drawer: Drawer, name: Drawer['drawer']): Drawer | undefined {
-  if (drawer.drawer === name) return drawer;
-  for (const child of drawer.children) {
-    const found = leaf(child, name);
-    if (found) return found;
-  }
-  return undefined;
 }

@@ -13,7 +13,12 @@ const CROWD = 8;
 export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
   const found = groupedStacks(kernel, { states: new Set(['D']) });
   for (const { code, message } of found.warnings) warnings.add(code, message);
-  return found.groups.slice(0, MOST).map(({ tasks, frames, end, why }) => ({
+  // Who was frozen (suspend, the freezer of cgroups) waits for nobody.
+  const groups = found.groups.filter(
+    ({ frames }) => !frames.some(({ symbol }) => symbol?.name === '__refrigerator'),
+  );
+  const others = groups.length - MOST;
+  return groups.slice(0, MOST).map(({ tasks, frames, end, why }, index) => ({
     code: 'blocked-tasks',
     severity: tasks.length >= CROWD ? 'warning' : 'note',
     figures: {
@@ -21,6 +26,7 @@ export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
       pid: tasks[0]?.pid ?? null,
       comm: tasks[0]?.comm ?? null,
       symbol: frames.find(({ symbol }) => symbol && !isWaiting(symbol.name))?.symbol?.name ?? null,
+      ...(others > 0 && index === MOST - 1 ? { others } : {}),
     },
     evidence: [{ kind: 'stack', frames, end, why }],
     deeper: 'stacks --state D',

@@ -1,10 +1,9 @@
+import { type LogAnswer, messages } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { accountMemory } from '../account/memory/memory.js';
-import { codeOf } from '../account/memory/missed.js';
+import { attempted } from '../account/memory/missed.js';
 import { accountAll } from '../account/sockets.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import { readLog } from '../walk/log/log.js';
-import type { LogRecord } from '../walk/log/record.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
@@ -20,8 +19,8 @@ export interface TriageAnswer {
   readonly machine: MachineFacts;
   /** The most severe first. */
   readonly findings: readonly Finding[];
-  /** Older messages that newer ones have overwritten: what they said is not known. Null: there is no log. */
-  readonly overwritten: number | null;
+  /** Messages of the log that are gone: what they said is not known. Undefined: there is no log. */
+  readonly lost: Pick<LogAnswer, 'overwritten' | 'noRoom'> | undefined;
   /** Undefined: it could not be counted, and a warning says why. */
   readonly memory: MemoryAnswer | undefined;
   readonly warnings: readonly Warning[];
@@ -38,9 +37,10 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const unknowns = new Unknowns();
   const machine = describeMachine(kernel, fieldsOf(kernel), false, unknowns);
   for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
-  const log = attempted(warnings, 'the log', () => logOf(kernel, warnings));
+  const log = attempted(warnings, 'the log', () => messages(kernel, {}));
   const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress));
-  for (const { code, message } of memory?.warnings ?? []) warnings.add(code, message);
+  for (const { code, message } of [...(log?.warnings ?? []), ...(memory?.warnings ?? [])])
+    warnings.add(code, message);
   const { panic } = machine;
   const { cpu } = panic;
   const panicStack =
@@ -58,7 +58,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     kernel: kernel.facts,
     machine,
     findings: bySeverity(findings),
-    overwritten: log?.overwritten ?? null,
+    lost: log && { overwritten: log.overwritten, noRoom: log.noRoom },
     memory,
     warnings: warnings.list(),
     complete: warnings.list().length === 0 && memory?.complete === true,
@@ -71,25 +71,6 @@ function socketFindings(kernel: Kernel, { ram }: MachineFacts, warnings: Warning
   const census = attempted(warnings, 'sockets', () => accountAll(kernel));
   for (const { code, message } of census?.warnings ?? []) warnings.add(code, message);
   return census ? waitingData(census, ram) : [];
-}
-
-function attempted<Part>(warnings: Warnings, what: string, part: () => Part): Part | undefined {
-  try {
-    return part();
-  } catch (error) {
-    warnings.add(codeOf(error), `${what}: ${(error as Error).message}`);
-    return undefined;
-  }
-}
-
-function logOf(kernel: Kernel, warnings: Warnings): { records: LogRecord[]; overwritten: number } {
-  const records: LogRecord[] = [];
-  const log = readLog(kernel, fieldsOf(kernel), warnings);
-  for (;;) {
-    const { done, value } = log.next();
-    if (done) return { records, overwritten: Math.max(value.overwritten, records[0]?.seq ?? 0) };
-    records.push(value);
-  }
 }
 
 /** The panic once: what the log says of it, and what the kernel's own variables say of who it was. */

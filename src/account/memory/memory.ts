@@ -22,7 +22,7 @@ import { meminfoOfCounts } from './familiar.js';
 import { FileAccount } from './files.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
-import { codeOf, Missed } from './missed.js';
+import { attempted, codeOf, Missed } from './missed.js';
 import { claimNetwork } from './network.js';
 import { ownersOf } from './owners.js';
 import { processOwners } from './process-owners.js';
@@ -127,16 +127,6 @@ function countedLines(kernel: Kernel, counts: KernelCounts): ReadonlyMap<string,
     if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
   }
   return meminfoOfCounts(counts, available, kernel.facts.pageSize);
-}
-
-/** A part of the answer that some kernels' layout, or what a dump lacks, makes impossible: why is a warning. */
-function attempted<Part>(warnings: Warnings, what: string, part: () => Part): Part | undefined {
-  try {
-    return part();
-  } catch (error) {
-    warnings.add(codeOf(error), `${what}: ${(error as Error).message}`);
-    return undefined;
-  }
 }
 
 /** Warnings that say that something was missed. */

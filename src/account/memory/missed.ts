@@ -2,7 +2,7 @@ import { grouped } from '../../grouped.js';
 import { KernelError } from '../../kernel/error.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import { TornList } from '../../walk/list.js';
-import type { WarningCode } from '../../walk/warnings.js';
+import type { WarningCode, Warnings } from '../../walk/warnings.js';
 import type { DrawerName } from './drawers.js';
 
 /** Why a drawer is not known whole. */
@@ -24,6 +24,24 @@ export type Spoiled = Reason & { readonly drawers: readonly DrawerName[] };
 export function codeOf(error: unknown): WarningCode {
   const unknown = error instanceof KernelError && !(error instanceof TornList);
   return unknown && error.code !== 'damaged' ? 'unsupported-layout' : incompleteness(error);
+}
+
+/**
+ * A part of an answer that some kernels' layout, or what a dump lacks, makes impossible: why is a warning.
+ *
+ * @throws the error itself, if it is a fault of this program
+ */
+export function attempted<Part>(
+  warnings: Warnings,
+  what: string,
+  part: () => Part,
+): Part | undefined {
+  try {
+    return part();
+  } catch (error) {
+    warnings.add(codeOf(error), `${what}: ${(error as Error).message}`);
+    return undefined;
+  }
 }
 
 /** What walks could not have, by drawer. */

@@ -1,8 +1,8 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Drawer } from '../../account/memory/drawer.js';
+import { leaves } from '../../account/memory/leaves.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
-import { leaves } from './leaves.js';
 import { toldBy } from './told-by.js';
 import { drawerWords, ownerWords } from './words.js';
 

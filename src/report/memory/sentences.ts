@@ -1,10 +1,10 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { leaves } from '../../account/memory/leaves.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { grouped } from '../../grouped.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { NOTABLE, QUIET } from './headline.js';
-import { leaves } from './leaves.js';
 import { drawerWords } from './words.js';
 
 /** Rows that one fault spoils stand together. */

@@ -1,8 +1,8 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { leaves } from '../../account/memory/leaves.js';
 import { wrap } from '../text/cut.js';
 import { formatSize } from '../text/size.js';
 import { headline } from './headline.js';
-import { leaves } from './leaves.js';
 import { elsewhereWords, looseWords, missedWords, nextCommand } from './sentences.js';
 import { isOfProc } from './told-by.js';
 import { treeTable } from './tree-table.js';

@@ -1,14 +1,14 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { leaves } from '../../account/memory/leaves.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { kernelJson } from '../kernel-json.js';
-import { leaves } from '../memory/leaves.js';
 import { frameJson } from '../task-stacks/json.js';
 import type { TriageJson } from './schema.js';
 import { findingWords } from './words.js';
 
 export function triageJson(answer: TriageAnswer): TriageJson {
-  const { kernel, machine, findings, overwritten, memory, complete, warnings } = answer;
+  const { kernel, machine, findings, lost, memory, complete, warnings } = answer;
   const { panic, uts, clock } = machine;
   return {
     schema: 'kdump-mem.triage/1',
@@ -21,7 +21,8 @@ export function triageJson(answer: TriageAnswer): TriageJson {
       cause: panic.cause ?? null,
     },
     findings: findings.map(findingJson),
-    overwritten,
+    overwritten: lost?.overwritten ?? null,
+    noRoom: lost?.noRoom ?? null,
     memory: memory ? drawersJson(memory) : null,
     complete,
     warnings: [...warnings],

@@ -51,8 +51,10 @@ export const triageSchema = z.strictObject({
   }),
   /** The most severe first. */
   findings: z.array(findingSchema),
-  /** Messages of the log that are gone; null: there is no log. */
+  /** Messages of the log that newer ones have overwritten; null: there is no log. */
   overwritten: count.nullable(),
+  /** Messages for which the log had no room when they came. */
+  noRoom: count.nullable(),
   /** Drawers of `memory` that have something, the largest first; null: they could not be counted. */
   memory: z
     .strictObject({

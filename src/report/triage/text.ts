@@ -20,22 +20,28 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'note    ' } a
 
 /** What is the matter, in a sentence; then each finding; then where memory is. */
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
-  const { findings, memory, overwritten } = answer;
+  const { findings, memory } = answer;
   const parts = [...wrap(summary(answer), options.width), ''];
   for (const finding of findings) parts.push(...findingLines(finding, options), '');
   if (memory) parts.push(...wrap(`Memory: ${headline(memory)}`, options.width), '');
-  if (overwritten === null)
-    parts.push('There is no log: what it would have told is not known.', '');
-  else if (overwritten > 0)
-    parts.push(
-      `The oldest ${overwritten} messages of the log are gone: newer ones took their place.`,
-      '',
-    );
+  for (const line of lostLines(answer)) parts.push(...wrap(line, options.width), '');
   parts.push(`Next: kdump-mem ${findings[0]?.deeper ?? 'memory'} ${options.source}`);
   return parts.join('\n');
 }
 
-function summary({ kernel, machine, findings, complete }: TriageAnswer): string {
+function lostLines({ lost }: TriageAnswer): string[] {
+  if (lost === undefined) return ['There is no log: what it would have told is not known.'];
+  const { overwritten, noRoom } = lost;
+  return [
+    ...(overwritten > 0
+      ? [`The oldest ${overwritten} messages of the log are gone: newer ones took their place.`]
+      : []),
+    ...(noRoom > 0 ? [`For ${noRoom} messages the kernel’s log had no room.`] : []),
+  ];
+}
+
+function summary(answer: TriageAnswer): string {
+  const { kernel, machine, findings, complete } = answer;
   const { uts, panic, clock } = machine;
   const host = uts?.nodename ? `${escapeText(uts.nodename)}, ` : '';
   const up = clock === undefined ? '' : `, up ${duration(clock.uptime)}`;
@@ -48,7 +54,7 @@ function summary({ kernel, machine, findings, complete }: TriageAnswer): string 
   const found =
     grave + wrong > 0
       ? `${least}${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`
-      : complete
+      : complete && lostLines(answer).length === 0
         ? 'Nothing that this looks for is wrong.'
         : 'Nothing was found, and not everything could be looked at.';
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;

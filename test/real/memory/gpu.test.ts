@@ -1,9 +1,9 @@
 import { afterAll, expect, test } from 'vitest';
 import type { Drawer } from '../../../src/account/memory/drawer.js';
+import { leaves } from '../../../src/account/memory/leaves.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { leaves } from '../../../src/report/memory/leaves.js';
 import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';

@@ -46,7 +46,7 @@ const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
   } as TriageAnswer['kernel'],
   machine: { panic: { state: 'running', logRead: true }, running: [] },
   findings: FINDINGS,
-  overwritten: 0,
+  lost: { overwritten: 0, noRoom: 0 },
   memory: undefined,
   warnings: [],
   complete: true,
@@ -87,8 +87,12 @@ test('what is not there is said', () => {
     'Nothing was found, and not everything could be looked at.',
   );
   expect(text({}, { complete: false })).toContain('At least 1 critical');
-  expect(text({}, { overwritten: null })).toContain('There is no log');
-  expect(text({}, { overwritten: 12 })).toContain('The oldest 12 messages of the log are gone');
+  expect(text({}, { lost: undefined })).toContain('There is no log');
+  const lost = { overwritten: 12, noRoom: 3 };
+  const gone = text({}, { findings: [], lost });
+  expect(gone).toContain('The oldest 12 messages of the log are gone');
+  expect(gone).toContain('For 3 messages the kernel’s log had no room.');
+  expect(gone).not.toContain('Nothing that this looks for is wrong.');
 });
 
 test('JSON has all of it, by its schema', () => {

@@ -1,4 +1,4 @@
-import type { Drawer } from '../../account/memory/drawer.js';
+import type { Drawer } from './drawer.js';
 
 /** The drawers that are no groups. */
 export function leaves(drawer: Drawer): Drawer[] {
