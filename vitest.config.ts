@@ -1,10 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
-// They share the machine with guests, and some of them time real sockets: one file after the other.
 // What hangs ends, and what takes half a minute may take five on a machine that is busy.
-const SLOW = { fileParallelism: false, testTimeout: 300_000, hookTimeout: 600_000 };
+const SLOW = { testTimeout: 300_000, hookTimeout: 600_000 };
 
-// Two depths: `quick` needs Node alone; `real` needs the lab (scripts/lab) and, for sockets and
+// They share the machine with guests, and some of them time what it does: one file after the other.
+const ALONE = { ...SLOW, fileParallelism: false, sequence: { groupOrder: 2 } };
+
+/** Tests that look at this machine itself: its sockets, processes, memory, terminals. */
+const OF_THIS_MACHINE = [
+  'test/real/{skcheck,terminal}/**/*.test.ts',
+  'test/real/*/host/**/*.test.ts',
+];
+
+const ON_DEMAND = 'test/real/*/on-demand/**';
+
+// `quick` needs Node alone. `real` needs the lab (scripts/lab), `machine` the lab and, for sockets and
 // namespaces, root. On demand: `arm64` needs more guests, `live` and `memory` ask much of the machine's
 // time (`scripts/test arm64`, `scripts/test live`, `scripts/test memory`).
 export default defineConfig({
@@ -25,29 +35,40 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/real/**/*.test.ts'],
-          exclude: ['test/real/*/on-demand/**', '**/node_modules/**'],
+          exclude: [...OF_THIS_MACHINE, ON_DEMAND, '**/node_modules/**'],
           ...SLOW,
+          // Each may have a guest, drgn or crash beside it.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'machine',
+          include: OF_THIS_MACHINE,
+          exclude: [ON_DEMAND, '**/node_modules/**'],
+          ...ALONE,
         },
       },
       {
         test: {
           name: 'live',
           include: ['test/real/{live,skcheck}/on-demand/**/*.test.ts'],
-          ...SLOW,
+          ...ALONE,
         },
       },
       {
         test: {
           name: 'arm64',
           include: ['test/real/arm64/on-demand/**/*.test.ts'],
-          ...SLOW,
+          ...ALONE,
         },
       },
       {
         test: {
           name: 'memory',
           include: ['test/real/memory/on-demand/**/*.test.ts'],
-          ...SLOW,
+          ...ALONE,
         },
       },
     ],

@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
-import { procsSchema } from '../../../src/report/procs/schema.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 const AMOUNT = 4 * 2 ** 20;
 const KINDS = ['anonymous', 'shared', 'locked', 'threads', 'anonymous'];

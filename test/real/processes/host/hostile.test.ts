@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { procsSchema } from '../../../src/report/procs/schema.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 let folder: string;
 let program: string;

@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
-import { processSchema } from '../../../src/report/process/schema.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { processSchema } from '../../../../src/report/process/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 describe('mappings of a process of this machine', () => {
   let folder: string;

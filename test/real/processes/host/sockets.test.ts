@@ -1,8 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { procsSchema } from '../../../src/report/procs/schema.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 /** Connects to itself, writes until nothing more fits, and never reads. Prints what was taken. */
 const UNREAD = `

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { procsSchema } from '../../../src/report/procs/schema.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 /** A process of its own namespace each: pid 1 of the outer one starts one farther in, whose pid 1 sleeps. */
 const SCRIPT = 'sleep 301 & unshare -p -f sh -c "echo ready; sleep 302; true"; true';

@@ -5,8 +5,8 @@ import {
   type DrawerJson,
   type MemoryJson,
   memorySchema,
-} from '../../../src/report/memory/schema.js';
-import { commandPath } from '../../support/cli.js';
+} from '../../../../src/report/memory/schema.js';
+import { commandPath } from '../../../support/cli.js';
 
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
 /** Root without any capability: addresses of memory are not shown to it. */
