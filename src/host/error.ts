@@ -6,19 +6,21 @@ import { KdumpMemError } from '../error.js';
  * `unreadable`: it answers in a way that we do not understand. `netns-closed`: we may not enter that
  * network namespace. The `ss-` codes are about the `ss` command itself.
  */
-export type HostErrorCode =
-  | 'gone'
-  | 'denied'
-  | 'unreadable'
-  | 'no-such-process'
-  | 'no-such-netns'
-  | 'netns-closed'
-  | 'not-a-capture'
-  | 'capture-failed'
-  | 'ss-missing'
-  | 'ss-failed'
-  | 'ss-hung'
-  | 'ss-too-much';
+export const HOST_ERROR_CODES = [
+  'gone',
+  'denied',
+  'unreadable',
+  'no-such-process',
+  'no-such-netns',
+  'netns-closed',
+  'not-a-capture',
+  'capture-failed',
+  'ss-missing',
+  'ss-failed',
+  'ss-hung',
+  'ss-too-much',
+] as const;
+export type HostErrorCode = (typeof HOST_ERROR_CODES)[number];
 
 export class HostError extends KdumpMemError<HostErrorCode> {}
 

@@ -2,29 +2,31 @@ import { KdumpMemError } from '../error.js';
 import { hex } from './hex.js';
 
 /** Why a kernel could not be opened or asked. */
-export type KernelErrorCode =
-  | 'no-such-file'
-  | 'permission'
-  | 'not-a-dump'
-  | 'wrong-parts'
-  | 'truncated'
-  | 'damaged'
-  | 'unsupported-format'
-  | 'unsupported-arch'
-  | 'unsupported-layout'
-  | 'no-symbols'
-  | 'no-types'
-  | 'vmlinux-needed'
-  | 'wrong-vmlinux'
-  | 'wrong-map'
-  | 'no-live-memory'
-  | 'crash-missing'
-  | 'crash-too-old'
-  | 'crash-failed'
-  | 'crash-hung'
-  | 'crash-elsewhere'
-  | 'no-room'
-  | 'exhausted';
+export const KERNEL_ERROR_CODES = [
+  'no-such-file',
+  'permission',
+  'not-a-dump',
+  'wrong-parts',
+  'truncated',
+  'damaged',
+  'unsupported-format',
+  'unsupported-arch',
+  'unsupported-layout',
+  'no-symbols',
+  'no-types',
+  'vmlinux-needed',
+  'wrong-vmlinux',
+  'wrong-map',
+  'no-live-memory',
+  'crash-missing',
+  'crash-too-old',
+  'crash-failed',
+  'crash-hung',
+  'crash-elsewhere',
+  'no-room',
+  'exhausted',
+] as const;
+export type KernelErrorCode = (typeof KERNEL_ERROR_CODES)[number];
 
 export class KernelError extends KdumpMemError<KernelErrorCode> {}
 
@@ -33,13 +35,15 @@ export class KernelError extends KdumpMemError<KernelErrorCode> {}
  * such memory; `unmapped`: no page table entry leads there; `damaged`: the stored page does not
  * decode; `truncated`: the file ends before it; `refused`: the engine would not say why.
  */
-export type ReadErrorCode =
-  | 'filtered'
-  | 'absent'
-  | 'unmapped'
-  | 'damaged'
-  | 'truncated'
-  | 'refused';
+export const READ_ERROR_CODES = [
+  'filtered',
+  'absent',
+  'unmapped',
+  'damaged',
+  'truncated',
+  'refused',
+] as const;
+export type ReadErrorCode = (typeof READ_ERROR_CODES)[number];
 
 /** One read that failed. A walker turns it into an incomplete answer, never into zeros. */
 export class ReadError extends KdumpMemError<ReadErrorCode> {

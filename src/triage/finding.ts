@@ -4,25 +4,27 @@ import type { StackGroup } from '../account/task-stacks.js';
 export type Severity = 'critical' | 'warning' | 'note';
 
 /** What was found. Codes are stable: they are part of the JSON. */
-export type FindingCode =
-  | 'panic'
-  | 'oops'
-  | 'soft-lockup'
-  | 'hard-lockup'
-  | 'rcu-stall'
-  | 'hung-task'
-  | 'blocked-tasks'
-  | 'oom-kill'
-  | 'allocation-failure'
-  | 'memory-corruption'
-  | 'hardware-error'
-  | 'kernel-warning'
-  | 'network-memory'
-  | 'file-system-error'
-  | 'waiting-data'
-  | 'unexplained-memory'
-  | 'low-memory'
-  | 'tainted';
+export const FINDING_CODES = [
+  'panic',
+  'oops',
+  'soft-lockup',
+  'hard-lockup',
+  'rcu-stall',
+  'hung-task',
+  'blocked-tasks',
+  'oom-kill',
+  'allocation-failure',
+  'memory-corruption',
+  'hardware-error',
+  'kernel-warning',
+  'network-memory',
+  'file-system-error',
+  'waiting-data',
+  'unexplained-memory',
+  'low-memory',
+  'tainted',
+] as const;
+export type FindingCode = (typeof FINDING_CODES)[number];
 
 /** A line of the log that a finding rests on. */
 export interface LogEvidence {

@@ -4,21 +4,23 @@ export interface Warning {
   readonly message: string;
 }
 
-export type WarningCode =
+export const WARNING_CODES = [
   /** Bytes that the answer needs were not in the dump, or could not be read. */
-  | 'unreadable'
+  'unreadable',
   /** A list whose links do not agree: damage in a dump, a race on a live kernel. */
-  | 'torn-list'
+  'torn-list',
   /** A count or a pointer that no sound kernel would hold. */
-  | 'corrupt'
+  'corrupt',
   /** An allocation whose order the kernel does not record. */
-  | 'order-unknown'
+  'order-unknown',
   /** Frags in device memory (net_iov): they pin no page of this machine. */
-  | 'device-memory'
+  'device-memory',
   /** A linear head outside the direct map, whose pages were not followed. */
-  | 'head-not-counted'
+  'head-not-counted',
   /** The kernel has a feature whose layout this program does not know. */
-  | 'unsupported-layout';
+  'unsupported-layout',
+] as const;
+export type WarningCode = (typeof WARNING_CODES)[number];
 
 /** How many messages of one kind are kept whole; the rest is counted. */
 const KEPT_PER_KIND = 3;
