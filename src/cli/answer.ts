@@ -4,6 +4,7 @@ import type { Warning } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { openSource, type SourceOptions } from './kernel-source.js';
 import { printAnswer, printStream, printWarnings } from './output.js';
+import { Progress } from './progress.js';
 import { terminalWidth } from './terminal-width.js';
 
 /** What every answer tells of itself. */
@@ -20,8 +21,15 @@ export interface AnswerOptions extends SourceOptions {
 }
 
 /** One question of a command: how to ask it of a kernel, and how to print the answer. */
-export interface Question<A extends Answer> {
-  ask(kernel: Kernel): A;
+export interface Question<A extends Answer> extends Words<A> {
+  /** What takes long, for the line that shows how much of it is done. */
+  readonly doing?: string;
+  /** @param progress to be told now and then which part is done, 0 to 1 */
+  ask(kernel: Kernel, progress: (part: number) => void): A;
+}
+
+/** How an answer is printed. */
+interface Words<A> {
   toJson(answer: A): unknown;
   /** @param width columns of the terminal; null: there is none, and nothing is cut */
   toText(answer: A, width: number | null): string;
@@ -38,9 +46,17 @@ export async function answer<A extends Answer>(
   question: Question<A>,
 ): Promise<void> {
   if (options.engine === 'verify') return verify(options, question);
-  const found = await askOnce(options, question);
+  tell(await askOnce(options, question), options, question);
+}
+
+/** Prints an answer, and says by the exit status what --strict asks for. */
+export function tell<A extends Answer>(
+  found: A,
+  options: Pick<AnswerOptions, 'json' | 'strict'>,
+  words: Words<A>,
+): void {
   printAnswer(
-    options.json ? formatJson(question.toJson(found), 2) : question.toText(found, terminalWidth()),
+    options.json ? formatJson(words.toJson(found), 2) : words.toText(found, terminalWidth()),
   );
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
@@ -100,9 +116,11 @@ async function askOnce<A extends Answer>(
   engine?: 'native' | 'crash',
 ): Promise<A> {
   const kernel = await openSource(options, engine);
+  const progress = new Progress();
   try {
-    return question.ask(kernel);
+    return question.ask(kernel, progress.of(question.doing ?? ''));
   } finally {
+    progress.clear();
     kernel.close();
   }
 }

@@ -1,15 +1,11 @@
 import type { ProcsAnswer } from '../account/processes/answer.js';
 import type { ChosenProcs } from '../account/processes/chosen.js';
-import { formatJson } from '../json.js';
 import { WalkError } from '../walk/error.js';
-import { answer } from './answer.js';
-import { EXIT, UsageError } from './failure.js';
+import { answer, tell } from './answer.js';
+import { UsageError } from './failure.js';
 import { sourceWords } from './kernel-source.js';
-import { printAnswer, printWarnings } from './output.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './procs-options.js';
 import { seenSockets } from './procs-sockets.js';
-import { Progress } from './progress.js';
-import { terminalWidth } from './terminal-width.js';
 
 /** The list of processes, or sums of them. */
 export async function listProcesses(options: ProcsOptions): Promise<void> {
@@ -27,8 +23,11 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
       throw new WalkError('no-such-pid', 'no process is as --container says');
     return picked;
   };
-  const toText = (found: ChosenProcs, width: number | null) =>
-    procsText(found, { limit, verbose, width, source: sourceWords(options) });
+  const words = {
+    toJson: procsJson,
+    toText: (found: ChosenProcs, width: number | null) =>
+      procsText(found, { limit, verbose, width, source: sourceWords(options) }),
+  };
   if (options.live) {
     if (options.engine !== 'auto') throw new UsageError('--live reads /proc: it has no --engine');
     const [{ liveHost }, { readProcesses }, { hostProcesses }] = await Promise.all([
@@ -38,25 +37,14 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
     ]);
     const records = readProcesses(liveHost, { withoutOom: !showsOom(options) });
     const found = choose(hostProcesses(records, options.sockets && (await seenSockets())));
-    printAnswer(options.json ? formatJson(procsJson(found), 2) : toText(found, terminalWidth()));
-    if (!options.json) printWarnings(found.warnings);
-    if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
+    tell(found, options, words);
     return;
   }
   const { kernelProcesses } = await import('../account/processes/kernel.js');
-  const progress = new Progress();
-  const show = (part: number) =>
-    progress.show(`looking at processes … ${Math.round(part * 100)} %`);
   await answer(options, {
-    ask: (kernel) => {
-      try {
-        return choose(kernelProcesses(kernel, show));
-      } finally {
-        progress.clear();
-      }
-    },
-    toJson: procsJson,
-    toText,
+    doing: 'looking at processes',
+    ask: (kernel, progress) => choose(kernelProcesses(kernel, progress)),
+    ...words,
   });
 }
 

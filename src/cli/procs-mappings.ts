@@ -1,14 +1,10 @@
 import type { ProcessAnswer } from '../account/processes/mappings.js';
-import { formatJson } from '../json.js';
 import { WalkError } from '../walk/error.js';
-import { answer } from './answer.js';
-import { EXIT, UsageError } from './failure.js';
+import { answer, tell } from './answer.js';
+import { UsageError } from './failure.js';
 import { sourceWords } from './kernel-source.js';
-import { printAnswer, printWarnings } from './output.js';
 import { type ProcsOptions, selection } from './procs-options.js';
 import { seenSockets } from './procs-sockets.js';
-import { Progress } from './progress.js';
-import { terminalWidth } from './terminal-width.js';
 
 /** One process, and what it maps. */
 export async function showMappings(options: ProcsOptions): Promise<void> {
@@ -17,30 +13,22 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
     import('../report/process/text.js'),
   ]);
   const { limit, verbose } = options;
-  const toText = (found: ProcessAnswer, width: number | null) =>
-    processText(found, { limit, verbose, width, source: sourceWords(options) });
+  const words = {
+    toJson: processJson,
+    toText: (found: ProcessAnswer, width: number | null) =>
+      processText(found, { limit, verbose, width, source: sourceWords(options) }),
+  };
   if (options.live) {
     if (options.engine !== 'auto') throw new UsageError('--live reads /proc: it has no --engine');
     const found = await ofThisMachine(options);
-    printAnswer(options.json ? formatJson(processJson(found), 2) : toText(found, terminalWidth()));
-    if (!options.json) printWarnings(found.warnings);
-    if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
+    tell(found, options, words);
     return;
   }
   const { kernelProcess } = await import('../account/processes/one-process.js');
-  const progress = new Progress();
-  const show = (part: number) =>
-    progress.show(`looking at processes … ${Math.round(part * 100)} %`);
   await answer(options, {
-    ask: (kernel) => {
-      try {
-        return kernelProcess(kernel, selection(options), show);
-      } finally {
-        progress.clear();
-      }
-    },
-    toJson: processJson,
-    toText,
+    doing: 'looking at processes',
+    ask: (kernel, progress) => kernelProcess(kernel, selection(options), progress),
+    ...words,
   });
 }
 

@@ -1,5 +1,8 @@
 const FRAME_MS = 100;
 
+/** Before, what is left is no more than a guess. */
+const TELLS_LEFT_MS = 2_000;
+
 /** A line on stderr that is redrawn in place while something takes long; silent off a terminal. */
 export class Progress {
   #drawn = false;
@@ -13,6 +16,24 @@ export class Progress {
     this.#last = now;
     this.#drawn = true;
     process.stderr.write(`\r\x1b[K${text}`);
+  }
+
+  /**
+   * Shows how much of something is done, and how long the rest takes if it goes on like this.
+   *
+   * @param doing what, in plain words
+   * @returns to be told now and then which part is done, 0 to 1
+   */
+  of(doing: string): (part: number) => void {
+    const began = performance.now();
+    return (part) => {
+      const taken = performance.now() - began;
+      const left =
+        taken < TELLS_LEFT_MS || part <= 0
+          ? ''
+          : `, ${Math.ceil((taken * (1 - part)) / part / 1_000)} s left`;
+      this.show(`${doing} … ${Math.round(part * 100)} %${left}`);
+    };
   }
 
   /** Removes the line. */

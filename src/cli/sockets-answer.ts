@@ -31,19 +31,15 @@ export async function answerSockets(options: SocketsOptions): Promise<void> {
   ]);
   const { by, verbose, pid, netns, state, port } = options;
   const limit = limitOf(options);
-  const search = new SearchProgress();
   const listed = (found: CensusAnswer) => found.sockets.filter((one) => isListed(one, options));
   const select = [pid, netns, state, port].some((value) => value !== undefined)
     ? (entry: CensusEntry) => matches(entry, options)
     : undefined;
   await answer(options, {
-    ask: (kernel) => {
+    doing: SEARCH,
+    ask: (kernel, progress) => {
       checkThere(kernel, options);
-      try {
-        return accountAll(kernel, { by, select, progress: search.show });
-      } finally {
-        search.clear();
-      }
+      return accountAll(kernel, { by, select, progress });
     },
     toJson: (found) => socketsJson(found, listed(found), limit),
     toText: (found, width) => {
@@ -52,6 +48,8 @@ export async function answerSockets(options: SocketsOptions): Promise<void> {
     },
   });
 }
+
+const SEARCH = 'looking for sockets';
 
 /** Asks for all sockets, and prints each as a line of JSON when it is found. */
 export async function streamSockets(options: SocketsOptions): Promise<void> {
@@ -64,10 +62,10 @@ export async function streamSockets(options: SocketsOptions): Promise<void> {
     throw new UsageError('--ndjson streams what one engine finds; with verify take --json');
   }
   const limit = limitOf(options);
-  const search = new SearchProgress();
+  const search = new Progress();
   await streamAnswer(options, function* (kernel) {
     checkThere(kernel, options);
-    const entries = accountEach(kernel, search.show);
+    const entries = accountEach(kernel, search.of(SEARCH));
     let [listed, omitted] = [0, 0];
     try {
       for (;;) {
@@ -89,18 +87,6 @@ export async function streamSockets(options: SocketsOptions): Promise<void> {
       search.clear();
     }
   });
-}
-
-class SearchProgress {
-  readonly #progress = new Progress();
-
-  /** @param part of the search that is done, 0 to 1 */
-  readonly show = (part: number): void =>
-    this.#progress.show(`looking for sockets … ${Math.round(part * 100)} %`);
-
-  clear(): void {
-    this.#progress.clear();
-  }
 }
 
 function limitOf({ limit, all, json, ndjson }: SocketsOptions): number {

@@ -1,9 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Familiar } from '../../account/memory/familiar-figures.js';
-import { formatJson } from '../../json.js';
-import { type AnswerOptions, answer } from '../answer.js';
-import { EXIT } from '../failure.js';
+import { type AnswerOptions, answer, tell } from '../answer.js';
 import { parseInterval } from '../interval-argument.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { LIVE_SOURCES, type LiveSource } from '../live-sources.js';
@@ -12,9 +10,7 @@ import type { PageOptions } from '../memory-page.js';
 import { liveLook, refuseWithout } from '../memory-source.js';
 import type { WatchOptions } from '../memory-watch.js';
 import { parseNumber } from '../number-argument.js';
-import { printAnswer, printWarnings } from '../output.js';
 import { Progress } from '../progress.js';
-import { terminalWidth } from '../terminal-width.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
   readonly source?: LiveSource;
@@ -114,12 +110,16 @@ export function registerMemory(program: Command): void {
         const deeper = depthText(found, { limit, width });
         return depth.withTree ? [text.memoryText(found, tree), deeper].join('\n\n') : deeper;
       };
+      const doing = 'looking at page frames';
+      const words = { toJson: json.memoryJson, toText };
       const progress = new Progress();
-      const show = (part: number) =>
-        progress.show(`looking at page frames … ${Math.round(part * 100)} %`);
       (await import('../memory-watch.js')).checkWatch(options);
       // What is redrawn in place shows what is done itself.
-      const live = await liveLook(options, depth, options.watch ? () => undefined : show);
+      const live = await liveLook(
+        options,
+        depth,
+        options.watch ? () => undefined : progress.of(doing),
+      );
       if (live && options.watch) {
         const { watchMemory } = await import('../memory-watch.js');
         await watchMemory(live, options);
@@ -132,23 +132,13 @@ export function registerMemory(program: Command): void {
         } finally {
           progress.clear();
         }
-        printAnswer(
-          options.json ? formatJson(json.memoryJson(found), 2) : toText(found, terminalWidth()),
-        );
-        if (!options.json) printWarnings(found.warnings);
-        if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
+        tell(found, options, words);
         return;
       }
       await answer(options, {
-        ask: (kernel) => {
-          try {
-            return figured(ask.accountMemory(kernel, show, depth?.asks));
-          } finally {
-            progress.clear();
-          }
-        },
-        toJson: json.memoryJson,
-        toText,
+        doing,
+        ask: (kernel, show) => figured(ask.accountMemory(kernel, show, depth?.asks)),
+        ...words,
       });
     });
 }

@@ -3,7 +3,6 @@ import type { Finding, Severity } from '../../triage/finding.js';
 import { type AnswerOptions, answer } from '../answer.js';
 import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
-import { Progress } from '../progress.js';
 
 interface TriageOptions extends AnswerOptions {
   readonly failOn?: Severity;
@@ -52,19 +51,13 @@ async function answerTriage(options: TriageOptions): Promise<void> {
     import('../../report/triage/json.js'),
     import('../../report/triage/text.js'),
   ]);
-  const progress = new Progress();
   let findings: readonly Finding[] = [];
   await answer(options, {
-    ask: (kernel) => {
-      try {
-        const show = (part: number) =>
-          progress.show(`looking at page frames … ${Math.round(part * 100)} %`);
-        const found = triage(kernel, show);
-        findings = found.findings;
-        return found;
-      } finally {
-        progress.clear();
-      }
+    doing: 'looking at page frames',
+    ask: (kernel, progress) => {
+      const found = triage(kernel, progress);
+      findings = found.findings;
+      return found;
     },
     toJson: triageJson,
     toText: (found, width) =>
