@@ -117,6 +117,27 @@ const socket = z.strictObject({
     .nullable(),
 });
 
+/** What limits an answer, or is near a limit. */
+export const SKCHECK_WARNING_CODES = [
+  'one-sample',
+  'owner-unknown',
+  'undecided',
+  'row-unreadable',
+  'row-contested',
+  'row-left-out',
+  'ss-old',
+  'no-tcp-info',
+  'netns-closed',
+  'without-ss',
+  'tcp-orphans',
+  'time-wait',
+  'tcp-memory',
+  'udp-memory',
+  'census',
+  'exact',
+  'capture',
+] as const;
+
 /** What `skcheck --json` prints. Text in it is what the host said, hostile or not. */
 export const skcheckSchema = z.strictObject({
   schema: z.literal('skcheck/1'),
@@ -202,25 +223,7 @@ export const skcheckSchema = z.strictObject({
   }),
   warnings: z.array(
     z.strictObject({
-      code: z.enum([
-        'one-sample',
-        'owner-unknown',
-        'undecided',
-        'row-unreadable',
-        'row-contested',
-        'row-left-out',
-        'ss-old',
-        'no-tcp-info',
-        'netns-closed',
-        'without-ss',
-        'tcp-orphans',
-        'time-wait',
-        'tcp-memory',
-        'udp-memory',
-        'census',
-        'exact',
-        'capture',
-      ]),
+      code: z.enum(SKCHECK_WARNING_CODES),
       count,
       message: z.string(),
     }),

@@ -1,0 +1,72 @@
+import { DRAWERS } from '../../account/memory/drawers.js';
+import { VERDICT_CODES } from '../../diagnosis/verdict.js';
+import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { TRACE_ERROR_CODES } from '../../trace/error.js';
+import { FINDING_CODES } from '../../triage/finding.js';
+import { WARNING_CODES } from '../../walk/warnings.js';
+import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
+import { DRAWERS_EXPLAINED } from './drawers.js';
+import { KERNEL_ERRORS, READ_ERRORS, TRACE_ERRORS } from './errors.js';
+import type { Explanation, Explanations } from './explanation.js';
+import { FINDINGS } from './findings.js';
+import { LEDGER } from './ledger.js';
+import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
+import { VERDICTS } from './verdicts.js';
+import { WARNINGS } from './warnings.js';
+
+/** What codes of one kind are of. */
+export interface Kind {
+  readonly kind: string;
+  /** For people. */
+  readonly name: string;
+  readonly codes: readonly string[];
+  readonly words: Readonly<Record<string, Explanation>>;
+}
+
+function kindOf<Code extends string>(
+  kind: string,
+  name: string,
+  codes: readonly Code[],
+  words: Explanations<Code>,
+): Kind {
+  return { kind, name, codes, words };
+}
+
+/** All codes that answers have, by kind: two kinds can have the same code. */
+export const KINDS: readonly Kind[] = [
+  kindOf('finding', 'Findings of kdump-mem triage', FINDING_CODES, FINDINGS),
+  kindOf('warning', 'Warnings of kdump-mem', WARNING_CODES, WARNINGS),
+  kindOf('drawer', 'Drawers of kdump-mem memory', DRAWERS, DRAWERS_EXPLAINED),
+  // The compiler knows these codes alone.
+  kindOf(
+    'row',
+    'Rows beside the sockets’ queues',
+    Object.keys(LEDGER) as (keyof typeof LEDGER)[],
+    LEDGER,
+  ),
+  kindOf('verdict', 'Verdicts of skcheck', [...VERDICT_CODES, 'fd-leak'], VERDICTS),
+  kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNING_CODES, SKCHECK_WARNINGS),
+  kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
+  kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),
+  kindOf('trace-error', 'Why perf recorded nothing', TRACE_ERROR_CODES, TRACE_ERRORS),
+];
+
+/** A code with its words. */
+export interface Explained extends Explanation {
+  readonly kind: string;
+  readonly code: string;
+}
+
+/** One code in each kind that has it, or all; none: there is no such code. */
+export function explained(code?: string): Explained[] {
+  return KINDS.flatMap(({ kind, codes, words }) =>
+    codes
+      .filter((each) => code === undefined || each === code)
+      .map((each) => ({ kind, code: each, ...words[each]! })),
+  );
+}
+
+/** All codes, each once. */
+export function allCodes(): string[] {
+  return [...new Set(KINDS.flatMap(({ codes }) => codes))];
+}

@@ -1,0 +1,144 @@
+import type { FindingCode } from '../../triage/finding.js';
+import type { Explanations } from './explanation.js';
+
+/** Findings of `kdump-mem triage`; their sentences, with figures, are in report/triage/words.ts. */
+export const FINDINGS: Explanations<FindingCode> = {
+  panic: {
+    means:
+      'The kernel stopped itself (panic()), since it could not go on, or since a setting asked for it (panic_on_oops, softlockup_panic, hung_task_panic, vm.panic_on_oom). `reason` is the last word; `cause` is what came before it in the log, and is mostly the one to look for.',
+    known:
+      'The line "Kernel panic - not syncing" (kernel/panic.c), and the kernel’s own variables: panic_cpu, crashing_cpu and the task that ran there.',
+    next: 'Read the stack from its top: the first function that is not the fault’s own handling is where to look. Then read the log before the panic.',
+    deeper: 'kdump-mem stacks --cpu N',
+  },
+  oops: {
+    means:
+      'Code of the kernel followed a bad pointer, divided by zero or met a BUG(). The task that ran was ended, and locks that it had are never released: what is stuck later may be a consequence.',
+    known:
+      'Lines of arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c, arch/arm64/mm/fault.c, and lib/bug.c. An address below 4096 is a member of a structure whose pointer was null.',
+    next: 'Look at the function and offset at RIP or pc in the log, and whether a module from elsewhere is on the stack. Search for this function in the fixes of newer kernels.',
+    deeper: 'kdump-mem log --since -1m',
+  },
+  'soft-lockup': {
+    means:
+      'A CPU ran code of the kernel for longer than 2 × watchdog_thresh (20 s) and let no other task run. Interrupts still came. It is a loop, a lock that spins, or a host that gives a virtual CPU no time.',
+    known:
+      'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
+    next: 'Look at what that task did, and at the other CPUs: often one of them holds what this one waits for. In a virtual machine ask the host for steal time.',
+    deeper: 'kdump-mem stacks',
+  },
+  'hard-lockup': {
+    means:
+      'A CPU took no interrupt for longer than watchdog_thresh (10 s): it looped with interrupts off, or stands still in firmware or hardware.',
+    known:
+      'The watchdog of NMIs or of the neighbour CPU (kernel/watchdog_perf.c, kernel/watchdog_buddy.c; Documentation/admin-guide/lockup-watchdogs.rst).',
+    next: 'Look at the stack of that CPU. If it shows nothing, suspect firmware (SMIs) and the hardware’s own log.',
+    deeper: 'kdump-mem stacks --cpu N',
+  },
+  'rcu-stall': {
+    means:
+      'A CPU or a task did not pass a quiet state of RCU in time (21 s unless set), so that memory that waits for it is not freed. Code that loops in the kernel, a CPU without time, or a thread of RCU that is not let run.',
+    known: 'The line of kernel/rcu/tree_stall.h (Documentation/RCU/stallwarn.rst).',
+    next: 'The lines after it name the CPUs or tasks: look at their stacks. Is memory growing, look whether RCU holds it back.',
+    deeper: 'kdump-mem stacks',
+  },
+  'hung-task': {
+    means:
+      'A task waited without a pause and could not be interrupted (state D) for longer than hung_task_timeout_secs (120 s): for a disk, a server of NFS, or a lock that another task has.',
+    known: 'khungtaskd’s line (kernel/hung_task.c; Documentation/admin-guide/sysctl/kernel.rst).',
+    next: 'See what it waits in, and who else waits there: the one task of another stack often has the lock.',
+    deeper: 'kdump-mem stacks --state D',
+  },
+  'blocked-tasks': {
+    means:
+      'Tasks that wait in one place and cannot be interrupted (state D). One or two wait for a disk, which is normal; many in one place wait for each other or for something that does not answer.',
+    known:
+      'States and stacks of all tasks (task_struct.__state, ORC or frame records). Tasks that are frozen (__refrigerator) are left out.',
+    next: 'Read the stack: the function above schedule and the lock’s own functions says what for. Then find who holds it.',
+    deeper: 'kdump-mem stacks --state D',
+  },
+  'oom-kill': {
+    means:
+      'Memory was needed and none could be had, so that the OOM killer ended a process, or found none that it may end. Of scope `cgroup` the limit of a cgroup was met, and the machine itself may have had enough; of scope `machine` the machine had none.',
+    known:
+      'The report of mm/oom_kill.c, put together from its lines; what memory was in is from mm/show_mem.c (before 6.4: mm/page_alloc.c).',
+    next: 'The victim is whom the kernel chose (oom_score_adj counts), not always who took the memory: compare it with the largest, and look at what is in no counter.',
+    deeper: 'kdump-mem procs',
+  },
+  'allocation-failure': {
+    means:
+      'The page allocator had no block of that order for who asked. Where much is free but little of it in large blocks, memory is fragmented; where little is free, there was none.',
+    known:
+      'warn_alloc’s report (mm/page_alloc.c): order, flags, and the free blocks of each zone then.',
+    next: 'Of order 0 to 3: memory was short, see where it is. Of order 4 and more: the asker should be able to do with less; compaction and min_free_kbytes help.',
+    deeper: 'kdump-mem memory --nodes',
+  },
+  'memory-corruption': {
+    means:
+      'Something in the kernel wrote where it must not, freed twice, or used what was freed. All later trouble may come from it, and what else this program reads from there may be wrong.',
+    known:
+      'Checks of mm/slub.c (slub_debug), lib/list_debug.c, lib/refcount.c, mm/kasan and mm/memory.c, by their lines.',
+    next: 'The first such line counts, not the last. Repeat it with slub_debug=FZPU or KASAN; suspect modules from elsewhere first, then memory modules (is there a hardware-error?).',
+    deeper: 'kdump-mem log',
+  },
+  'hardware-error': {
+    means:
+      'The processor or the memory controller reported an error. UE: it was not corrected, and data is lost. CE: it was corrected; many of them announce worse.',
+    known: 'Lines of arch/x86/kernel/cpu/mce and drivers/edac, and of firmware through APEI.',
+    next: 'Read the hardware’s own log (BMC, rasdaemon) and have the part that it names changed. Doubt all other findings of that machine.',
+    deeper: 'kdump-mem log --level err+',
+  },
+  'kernel-warning': {
+    means:
+      'A WARN_ON() met what its author thought cannot be. The kernel went on; often nothing is lost, but it can be the first sign of what came later.',
+    known: 'The line that __warn (kernel/panic.c) prints, with file and line.',
+    next: 'If it came before the trouble, look at the source at that line and at the stack behind it in the log.',
+    deeper: 'kdump-mem log --level warn+',
+  },
+  'network-memory': {
+    means:
+      'The network refused work for want of room: tcp_mem was used up, a table of connections (conntrack) or neighbours was full, or no more files could be opened.',
+    known:
+      'Lines of net/ipv4/tcp.c, net/netfilter/nf_conntrack_core.c, net/core/neighbour.c and fs/file_table.c.',
+    next: 'See which sockets hold the memory before a limit is raised: sockets that nobody reads fill any limit.',
+    deeper: 'kdump-mem sockets',
+  },
+  'file-system-error': {
+    means:
+      'A file system found itself damaged, or a disk did not do what it was told. What waits for that disk hangs; files may be lost.',
+    known: 'Lines of fs/ext4, fs/xfs, fs/btrfs, block/blk-core.c and fs/buffer.c.',
+    next: 'Look at the disk and its path (SMART, multipath, the storage’s log) before the file system is checked.',
+    deeper: 'kdump-mem log --level err+',
+  },
+  'waiting-data': {
+    means:
+      'One socket pins a notable part of the memory (5 %): data has come, or is to be sent, and who should take it does not.',
+    known:
+      'Every skb of its queues and the pages behind them, counted once (docs/memory.md, "pinned"). The share is of all RAM.',
+    next: 'See what the process that has it open waits in. To end it gives the memory back, unless others hold the same socket.',
+    deeper: 'kdump-mem skb --sock ADDRESS',
+  },
+  'unexplained-memory': {
+    means:
+      'Pages are given out, and no walk, no flag and no counter tells to whom: mostly a driver that took them from the page allocator (alloc_pages), such as one of graphics, storage or a hypervisor.',
+    known:
+      'Every page frame is in one drawer; these are those of which the struct page says nothing and to which no walk led (docs/memory.md).',
+    next: 'See their orders and which modules are loaded. On a running machine boot with page_owner=on, or read /proc/allocinfo.',
+    deeper: 'kdump-mem memory -v',
+  },
+  'low-memory': {
+    means:
+      'A zone has less free than the kernel keeps for itself (its min watermark): who asks for memory there must wait or reclaim.',
+    known:
+      'Free blocks of each zone beside zone._watermark (mm/page_alloc.c; Documentation/admin-guide/sysctl/vm.rst).',
+    next: 'See where the memory is; of one node alone look at who is bound to it.',
+    deeper: 'kdump-mem memory --nodes',
+  },
+  tainted: {
+    means:
+      'The kernel is not quite that of its distribution any more: modules from elsewhere, or something that went wrong before. By itself it is no trouble.',
+    known: 'The bits of tainted_mask (Documentation/admin-guide/tainted-kernels.rst).',
+    next: 'Where a module of another vendor is on a stack of the trouble, ask that vendor first.',
+    deeper: 'kdump-mem info',
+  },
+};
