@@ -138,12 +138,6 @@ export interface Kernel {
   userPages?(root: bigint, told: UserPages): void;
 
   /**
-   * Which symbol of the kernel image an address belongs to, and how many bytes behind its start it
-   * lies; undefined for one outside the image. Absent where the engine has no list of symbols (crash).
-   */
-  nearestSymbol?(address: bigint): { symbol: { name: string }; offset: number } | undefined;
-
-  /**
    * What the kernel's own messages call an address in its code or in a module's; undefined for one in
    * neither. Absent where the engine has no list of symbols (crash).
    *

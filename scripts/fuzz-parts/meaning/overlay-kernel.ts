@@ -51,7 +51,7 @@ export class OverlayKernel implements Kernel, FastReads {
     if (kernel.physicalOf) this.physicalOf = kernel.physicalOf.bind(kernel);
     if (kernel.pageTables) this.pageTables = kernel.pageTables.bind(kernel);
     if (kernel.userPages) this.userPages = kernel.userPages.bind(kernel);
-    if (kernel.nearestSymbol) this.nearestSymbol = kernel.nearestSymbol.bind(kernel);
+    if (kernel.symbolAt) this.symbolAt = kernel.symbolAt.bind(kernel);
   }
 
   /**
@@ -107,7 +107,7 @@ export class OverlayKernel implements Kernel, FastReads {
   readonly physicalOf?: NonNullable<Kernel['physicalOf']>;
   readonly pageTables?: NonNullable<Kernel['pageTables']>;
   readonly userPages?: NonNullable<Kernel['userPages']>;
-  readonly nearestSymbol?: NonNullable<Kernel['nearestSymbol']>;
+  readonly symbolAt?: NonNullable<Kernel['symbolAt']>;
   close(): void {}
 
   /** The page of a read that lies in one, with what is asked for in it. */

@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { remembered } from '../../walk/memory/remembered.js';
@@ -49,11 +49,21 @@ export class Areas {
     return this.#direct;
   }
 
-  /** The function that asked for it; undefined: one of a module, or the engine names none. */
+  /** The function that asked for it, as `%ps` prints it; undefined: it, or its module, cannot be named. */
   caller({ caller }: VmArea): string | undefined {
-    if (!this.#callers.has(caller))
-      this.#callers.set(caller, this.#kernel.nearestSymbol?.(caller)?.symbol.name);
+    if (!this.#callers.has(caller)) this.#callers.set(caller, this.#nameOf(caller));
     return this.#callers.get(caller);
+  }
+
+  #nameOf(address: bigint): string | undefined {
+    try {
+      const found = this.#kernel.symbolAt?.(address);
+      return found?.module === undefined ? found?.name : `${found.name} [${found.module}]`;
+    } catch (error) {
+      // Modules that cannot be read name none of theirs.
+      if (error instanceof KernelError || error instanceof ReadError) return undefined;
+      throw error;
+    }
   }
 
   /** Whose stacks could be read: of others the memory is vmalloc's. */

@@ -9,12 +9,16 @@ const BPF =
 const STACKS =
   /^(alloc_thread_stack_node|dup_task_struct|copy_process|kernel_clone|_do_fork|fork_idle)\b/;
 
+/** Of a module: `name [module]`. */
+const OF_A_MODULE = / \[/;
+
 /** The drawer of what a function took; whoever took a stack for a thread is not told here. */
 export function drawerOfCaller(caller = ''): DrawerName {
+  if (OF_A_MODULE.test(caller)) return 'vmalloc';
   return MODULES.test(caller) ? 'modules' : BPF.test(caller) ? 'bpf' : 'vmalloc';
 }
 
 /** Whether a function takes stacks for threads. */
 export function takesStacks(caller: string): boolean {
-  return STACKS.test(caller);
+  return STACKS.test(caller) && !OF_A_MODULE.test(caller);
 }

@@ -46,11 +46,12 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       const blocks = blocksMoved(before, now);
       const counters = { slabs: now.slabs - before.slabs, vmalloc: now.vmalloc - before.vmalloc };
       const memory = before.answer.memory.bytes;
+      const { callers } = now.answer;
       before = now;
       expect(now.answer.warnings).toEqual([]);
       expect(now.answer.complete).toBe(true);
       expect(now.answer.memory.bytes).toBe(memory);
-      return { taken, by, blocks, counters };
+      return { taken, by, blocks, counters, callers };
     };
 
     beforeAll(async () => {
@@ -68,7 +69,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
     test.each(had)(
       '$name',
       async (experiment) => {
-        const { taken, by, blocks, counters } = await run(experiment);
+        const { taken, by, blocks, counters, callers } = await run(experiment);
         const drawer =
           typeof experiment.drawer === 'string' ? experiment.drawer : experiment.drawer(kernel);
         const rows = [...by].map(
@@ -87,6 +88,11 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
         for (const [order, count] of Object.entries(experiment.blocks ?? {})) {
           const off = Math.abs((blocks.get(Number(order)) ?? 0) - count);
           expect.soft(off, `blocks of order ${order}`).toBeLessThanOrEqual(PART * count);
+        }
+        if (experiment.caller) {
+          const named = callers.filter(({ caller }) => experiment.caller?.test(caller));
+          expect(new Set(named.map(({ drawer }) => drawer))).toEqual(new Set(['vmalloc']));
+          expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(taken);
         }
         const near = PART * taken + NOISE;
         const sum = (...of: string[]) => of.reduce((all, name) => all + (by.get(name) ?? 0), 0);

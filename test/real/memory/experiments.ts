@@ -22,6 +22,8 @@ export interface Experiment {
   readonly slabs?: true;
   /** The same of vmalloc and /proc/vmallocinfo. */
   readonly vmalloc?: true;
+  /** Functions among callers whose names are such have taken it, to the byte. */
+  readonly caller?: RegExp;
   /** Of what nothing explains: how many blocks of each order it has more. */
   readonly blocks?: Readonly<Record<number, number>>;
   /** Kernels that lack it. */
@@ -147,6 +149,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     command: `sh -c 'echo 4G > /sys/block/zram0/disksize; echo ready $(awk "/zram/ { sub(/.*pages=/, \\"\\"); n += \\$1 } END { print n * 4096 }" /proc/vmallocinfo)'`,
     drawer: 'vmalloc',
     vmalloc: true,
+    caller: /^\w+ \[zram\]$/,
   },
   {
     name: 'incompressible pages in zram (zsmalloc)',
