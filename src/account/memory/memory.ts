@@ -69,11 +69,12 @@ export function accountMemory(
   run(walksAfter(kernel, ram, ledger, areas, () => secretFrames(kernel, frames, scan)));
   ledger.close();
   noteScan(kernel, scan, warnings);
-  for (const { drawers, why, code } of missed.reasons())
-    if (code) warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
   const counts = kernelCounts(kernel, (error) =>
     warnings.add(codeOf(error), `the kernel’s counters: ${error.message}`),
   );
+  noteGraphics(counts, missed);
+  for (const { drawers, why, code } of missed.reasons())
+    if (code) warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
   const places = attempted(warnings, 'zones', () => zones(kernel)) ?? [];
   tellContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
@@ -116,6 +117,14 @@ export interface MoreOfMemory {
   readonly onFileName?: (place: NamePlace) => void;
   /** Told the address of each `struct cgroup` whose path is read. */
   readonly onCgroup?: (cgroup: bigint) => void;
+}
+
+/** Pages of graphics drivers cannot be found: that there are some is all that can be told. */
+function noteGraphics(counts: KernelCounts, missed: Missed): void {
+  const pages = counts.get('gpu') ?? 0;
+  if (pages === 0) return;
+  const why = `the kernel counts ${pages} pages of graphics drivers, and none says that it is one`;
+  missed.note('gpu', why, 'unsupported-layout');
 }
 
 /** A dump may lack what MemAvailable is estimated from: that line is then not known. */

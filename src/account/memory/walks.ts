@@ -1,4 +1,3 @@
-import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/machine/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
@@ -18,7 +17,6 @@ import { remembered } from '../../walk/memory/remembered.js';
 import { traceRingFrames } from '../../walk/memory/trace-rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import { virtioRings } from '../../walk/memory/virtio-rings.js';
-import { gpuPages } from '../../walk/pages/gpu-pages.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
 import { claimOwn } from './claim-own.js';
@@ -192,15 +190,6 @@ export function walksAfter(
       run: () => {
         const frames = framesOfBlocks(dmaBuffers(kernel, files()));
         claimOwn(kernel, ledger, { drawer: 'dma-buf', frames });
-      },
-    },
-    {
-      drawer: 'gpu',
-      run: () => {
-        const pages = gpuPages(kernel) ?? 0;
-        if (pages === 0) return;
-        const message = `the kernel counts ${pages} pages of graphics drivers, and none says that it is one`;
-        throw new KernelError('unsupported-layout', message);
       },
     },
     {

@@ -22,19 +22,17 @@ export function kernelProcess(
   const space = spaces[answer.processes.indexOf(process)]!;
   const warnings = new Warnings();
   for (const { code, message } of answer.warnings) warnings.add(code, message);
-  const before = warnings.list().length;
   let mappings: ProcessAnswer['mappings'] = [];
   try {
     mappings = mappingsOf(kernel, space, survey, warnings);
   } catch (error) {
     warnings.add(codeOf(error), `what pid ${process.pid} maps: ${(error as Error).message}`);
   }
-  const agree = warnings.list().length === before;
   return {
     kernel: kernel.facts,
     process,
     mappings,
     warnings: warnings.list(),
-    complete: answer.complete && agree,
+    complete: answer.complete && warnings.list().length === 0,
   };
 }
