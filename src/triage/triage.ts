@@ -2,7 +2,7 @@ import { type LogAnswer, messages } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
-import { accountAll } from '../account/sockets.js';
+import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';
@@ -23,6 +23,8 @@ export interface TriageAnswer {
   readonly lost: Pick<LogAnswer, 'overwritten' | 'noRoom'> | undefined;
   /** Undefined: it could not be counted, and a warning says why. */
   readonly memory: MemoryAnswer | undefined;
+  /** Every socket, also where frames could not be counted; by cgroup. Undefined: they could not be counted. */
+  readonly census: CensusAnswer | undefined;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
 }
@@ -38,9 +40,12 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const machine = describeMachine(kernel, fieldsOf(kernel), false, unknowns);
   for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
   const log = attempted(warnings, 'the log', () => messages(kernel, {}));
-  const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress));
+  const memory = attempted(warnings, 'memory', () =>
+    accountMemory(kernel, progress, { socketsBy: 'cgroup' }),
+  );
   for (const { code, message } of [...(log?.warnings ?? []), ...(memory?.warnings ?? [])])
     warnings.add(code, message);
+  const census = memory ? memory.census : socketsAlone(kernel, warnings);
   const { panic } = machine;
   const { cpu } = panic;
   const panicStack =
@@ -51,7 +56,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const findings = [
     ...withPanic(told, machine, panicStack),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
-    ...(memory ? memoryFindings(memory) : socketFindings(kernel, machine, warnings)),
+    ...(memory ? memoryFindings(memory) : socketFindings(machine, census)),
     ...taint(machine),
   ];
   return {
@@ -60,17 +65,21 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     findings: bySeverity(findings),
     lost: log && { overwritten: log.overwritten, noRoom: log.noRoom },
     memory,
+    census,
     warnings: warnings.list(),
     complete: warnings.list().length === 0 && memory?.complete === true,
   };
 }
 
 /** Where frames cannot be counted, sockets may be all the same: of an extract, say. */
-function socketFindings(kernel: Kernel, { ram }: MachineFacts, warnings: Warnings): Finding[] {
-  if (ram === undefined) return [];
-  const census = attempted(warnings, 'sockets', () => accountAll(kernel));
+function socketsAlone(kernel: Kernel, warnings: Warnings): CensusAnswer | undefined {
+  const census = attempted(warnings, 'sockets', () => accountAll(kernel, { by: 'cgroup' }));
   for (const { code, message } of census?.warnings ?? []) warnings.add(code, message);
-  return census ? waitingData(census, ram) : [];
+  return census;
+}
+
+function socketFindings({ ram }: MachineFacts, census: CensusAnswer | undefined): Finding[] {
+  return ram === undefined || census === undefined ? [] : waitingData(census, ram);
 }
 
 /** The panic once: what the log says of it, and what the kernel's own variables say of who it was. */

@@ -13,6 +13,7 @@ import { SlabShapes } from '../../walk/memory/slab-shape.js';
 import { zones } from '../../walk/memory/zones.js';
 import { availablePages } from '../../walk/pages/available.js';
 import { Warnings } from '../../walk/warnings.js';
+import type { Grouping } from '../census-entry.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
 import { accountCgroups } from './cgroups.js';
@@ -63,9 +64,8 @@ export function accountMemory(
   const areas = new Areas(kernel);
   run(walksBefore(kernel, ram, ledger, areas));
   const queues = new QueueFrames();
-  const census = claimNetwork(kernel, { ledger, queues, missed }, (part) =>
-    progress((1 + part) / 2),
-  );
+  const told = (part: number) => progress((1 + part) / 2);
+  const census = claimNetwork(kernel, { ledger, queues, missed }, told, more.socketsBy);
   run(walksAfter(kernel, ram, ledger, areas, () => secretFrames(kernel, frames, scan)));
   ledger.close();
   noteScan(kernel, scan, warnings);
@@ -113,6 +113,8 @@ export interface MoreOfMemory {
   /** The lines of /proc/meminfo. */
   readonly counted?: boolean;
   readonly cgroups?: boolean;
+  /** What the sockets of the census are added up by. */
+  readonly socketsBy?: Grouping;
   /** Told where each name in a path of a file lies. */
   readonly onFileName?: (place: NamePlace) => void;
   /** Told the address of each `struct cgroup` whose path is read. */

@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { Grouping } from '../census-entry.js';
 import { type LedgerRow, rowName } from '../ledger/row.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
 import type { DrawerName } from './drawers.js';
@@ -18,15 +19,18 @@ interface NetworkSinks {
  * Puts what sockets and the rest of the network hold into drawers; the census is asked once.
  *
  * @param progress told now and then which part is done, 0 to 1
+ * @param by what sockets are added up by, besides
  */
 export function claimNetwork(
   kernel: Kernel,
   { ledger, queues, missed }: NetworkSinks,
   progress: (part: number) => void,
+  by?: Grouping,
 ): CensusAnswer | undefined {
   let census: CensusAnswer;
   try {
     census = accountAll(kernel, {
+      by,
       progress,
       onSocket: (entry, tally) => queues.add(entry, tally),
       onHeld: (by, tally) => {

@@ -3,8 +3,8 @@ import { formatJson } from '../../json.js';
 import { KernelError } from '../../kernel/error.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
-import type { InfoAnswer, KernelInfo, NotedFacts } from '../../report/info/answer.js';
+import type { InfoAnswer, KernelInfo } from '../../report/info/answer.js';
+import { notedIn } from '../../report/info/noted.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
 import { addSourceOptions, aids, openSourceImage, type SourceOptions } from '../kernel-source.js';
@@ -77,18 +77,6 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
   const kernel = await askKernel(native, unknowns);
   const missing = [...impossibleFigures(kernel), ...unknowns.list()];
   return { dump, noted: notedIn(image, native.vmcoreinfo), kernel, missing };
-}
-
-function notedIn(image: MemoryImage, found?: Vmcoreinfo): NotedFacts {
-  const text = image.vmcoreinfo;
-  const info = found ?? (text === undefined ? undefined : new Vmcoreinfo(text));
-  const release = info?.release ?? image.facts.release;
-  const { buildId, crashTime } = info ?? {};
-  return {
-    ...(release === undefined ? {} : { release }),
-    ...(buildId === undefined ? {} : { buildId }),
-    ...(crashTime === undefined ? {} : { crashTime }),
-  };
 }
 
 async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {

@@ -42,9 +42,18 @@ type Files = Pick<NativeOptions, 'symbols' | 'btf' | 'vmlinux'>;
 export function openNative(options: NativeOptions): NativeKernel {
   const image = openImage(options.live ? ['/proc/kcore'] : options.files);
   try {
-    return openNativeImage(image, options);
+    return openNativeDump(image, options);
   } catch (error) {
     image.close();
+    throw error;
+  }
+}
+
+/** As openNative, over an image that is open already. It is not closed when this throws. */
+export function openNativeDump(image: MemoryImage, files: Files = {}): NativeKernel {
+  try {
+    return openNativeImage(image, files);
+  } catch (error) {
     throw ofTruncated(image, error);
   }
 }

@@ -44,16 +44,21 @@ export interface DumpTime {
  * The time of the crash is the kernel's note of it. Without a crash it is that of its clock, which
  * stands at the last tick. The clock also tells when it booted.
  */
-export function dumpTime(answer: InfoAnswer): DumpTime | undefined {
-  const time = toldTime(answer);
+export function dumpTime(
+  { crashTime }: { readonly crashTime?: number | undefined },
+  clock?: MachineFacts['clock'],
+): DumpTime | undefined {
+  const time = toldTime(crashTime, clock);
   return time && time.at >= 0 && time.at < YEAR_10000 ? time : undefined;
 }
 
 /** Milliseconds since 1970: no date that is written with four digits for its year. */
 const YEAR_10000 = 253_402_300_800_000;
 
-function toldTime({ noted: { crashTime }, kernel }: InfoAnswer): DumpTime | undefined {
-  const clock = kernel?.machine.clock;
+function toldTime(
+  crashTime: number | undefined,
+  clock: MachineFacts['clock'],
+): DumpTime | undefined {
   const wall = clock && Number(clock.wallClock / 1_000_000n);
   if (crashTime === undefined) {
     if (clock === undefined || wall === undefined) return undefined;

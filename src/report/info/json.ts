@@ -7,7 +7,7 @@ import { taintFlags } from './taint.js';
 /** The answer to `info` as the JSON contract has it. */
 export function infoJson(answer: InfoAnswer): InfoJson {
   const { dump, noted, kernel, missing } = answer;
-  const time = dumpTime(answer);
+  const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
   return {
     schema: 'kdump-mem.info/1',
     dump: {

@@ -132,7 +132,7 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
 }
 
 function timeLines(answer: InfoAnswer): Line[] {
-  const time = dumpTime(answer);
+  const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
   if (!time) return [['TIME', UNKNOWN]];
   const at = `${new Date(time.at).toISOString().slice(0, 19)}Z`;
   const from = time.from === 'crash' ? 'the crash' : 'by its own clock, at its last tick';

@@ -48,6 +48,7 @@ const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
   findings: FINDINGS,
   lost: { overwritten: 0, noRoom: 0 },
   memory: undefined,
+  census: undefined,
   warnings: [],
   complete: true,
   ...more,

@@ -38,7 +38,8 @@ const MOST_NAMED = 6;
 /** What {@link DUMP} takes, in words. */
 const NAMES =
   'Files called vmcore, vmcore.*, *.vmcore and dump.YYYYMMDDHHMM count, there or one folder down; name any other itself.';
-const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|.*\.vmcore|dump\.\d{8,14})$/;
+/** Names that kdump and its kin give to dumps. */
+export const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|.*\.vmcore|dump\.\d{8,14})$/;
 
 /** A plain `vmcore` wins over its copies beside it (`vmcore.flat`, `vmcore.zst`). */
 function candidates(directory: string): string[] {

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import type { Finding, StackEvidence } from './finding.js';
+import type { TopOwner } from './top-owner.js';
+import type { TriageAnswer } from './triage.js';
+
+/** What dumps of the same trouble have in common. Text is out of the dump: hostile. */
+export interface Fingerprint {
+  /** Equal where all the rest is: 16 hex digits. */
+  readonly id: string;
+  /** Why it panicked, without numbers; else the codes of what was found. */
+  readonly kind: string;
+  /** What the CPU was doing that panicked: functions without offsets, outermost last. */
+  readonly functions: readonly string[];
+  /** Who has most memory, where memory is what is wrong. */
+  readonly owner: string | undefined;
+}
+
+/** Functions that count: what called them is the same for much. */
+const MOST_FUNCTIONS = 12;
+
+const OF_MEMORY: ReadonlySet<string> = new Set([
+  'oom-kill',
+  'allocation-failure',
+  'waiting-data',
+  'unexplained-memory',
+  'low-memory',
+]);
+
+/** Undefined where nothing was found that could be compared. */
+export function fingerprint(
+  { findings, machine }: Pick<TriageAnswer, 'findings' | 'machine'>,
+  owner: TopOwner | undefined,
+): Fingerprint | undefined {
+  const grave = findings.filter(({ severity }) => severity !== 'note');
+  const { panic } = machine;
+  const panicked = grave.find(({ code }) => code === 'panic');
+  const reason = panic.cause ?? panic.message;
+  if (grave.length === 0) return undefined;
+  const kind =
+    panicked && reason !== undefined
+      ? withoutNumbers(reason)
+      : [...new Set(grave.map(({ code }) => code))].sort().join(', ');
+  const functions = panicked ? functionsOf(panicked) : [];
+  const starved = grave.some(({ code }) => OF_MEMORY.has(code));
+  const who = starved && owner ? `${owner.kind} ${owner.name}` : undefined;
+  const id = createHash('sha256').update(JSON.stringify([kind, functions, who ?? null]));
+  return { id: id.digest('hex').slice(0, 16), kind, functions, owner: who };
+}
+
+/** Addresses, CPUs, pids, seconds, and the task in brackets differ each time. */
+function withoutNumbers(text: string): string {
+  return text
+    .replace(/\[[^\]]*:\d+\]/g, '[#]')
+    .replace(/\+0x[0-9a-f]+(\/0x[0-9a-f]+)?/gi, '')
+    .replace(/\b(0x)?[0-9a-f]{8,}\b|0x[0-9a-f]+/gi, '#')
+    .replace(/\d+/g, '#');
+}
+
+/** What ends a kernel, on top of what it was doing. */
+const ENDING =
+  /^(v?panic|.*crash_kexec.*|machine_kexec|crash_setup_regs|oops_end|die|die_.*|nmi_panic|__die.*|page_fault_oops|no_context|__bad_area.*|bad_area.*)$/;
+
+/** Guesses differ from dump to dump of the same. */
+function functionsOf({ evidence }: Finding): string[] {
+  const stack = evidence.find((one): one is StackEvidence => one.kind === 'stack');
+  const frames = stack?.frames.filter(({ guess }) => !guess) ?? [];
+  // A fault interrupts what made it.
+  const fault = frames.findIndex(({ interrupted }, index) => interrupted && index > 0);
+  const names = frames
+    .slice(Math.max(0, fault))
+    .map(({ symbol }) => plainName(symbol?.name ?? '?'));
+  const first = names.findIndex((name) => !ENDING.test(name));
+  return names.slice(Math.max(0, first), Math.max(0, first) + MOST_FUNCTIONS);
+}
+
+/** Compilers split functions and clone them. */
+function plainName(name: string): string {
+  return name.replace(/\.(isra|constprop|part|cold|llvm)\b.*$/, '');
+}

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import type { NamedFrame } from '../../src/account/task-stacks.js';
+import type { Finding } from '../../src/triage/finding.js';
+import { fingerprint } from '../../src/triage/fingerprint.js';
+import type { TopOwner } from '../../src/triage/top-owner.js';
+
+interface Crash {
+  readonly cause?: string;
+  /** `?name`: a guess; `!name`: it was interrupted there. */
+  readonly functions?: readonly string[];
+  readonly codes?: readonly Finding['code'][];
+  readonly owner?: TopOwner;
+}
+
+const finding = (code: Finding['code'], evidence: Finding['evidence'] = []): Finding => ({
+  ...{ code, severity: 'critical', figures: {}, evidence },
+});
+
+function printOf({ cause, functions = [], codes = ['panic'], owner }: Crash, seed = 0) {
+  const frames = functions.map(
+    (text, index): NamedFrame => ({
+      address: BigInt(seed + index),
+      interrupted: text.startsWith('!'),
+      guess: text.startsWith('?'),
+      symbol: { name: text.replace(/^[?!]/, ''), offset: seed + index },
+    }),
+  );
+  const stack = { kind: 'stack', frames, end: 'first', why: undefined } as const;
+  const findings = codes.map((code) => finding(code, code === 'panic' ? [stack] : []));
+  const panic = {
+    state: 'panicked',
+    logRead: true,
+    ...(cause === undefined ? {} : { cause }),
+  } as const;
+  return fingerprint({ findings, machine: { panic, running: [] } }, owner);
+}
+
+const FUNCTIONS = [
+  'machine_kexec',
+  '__crash_kexec',
+  'oops_end',
+  '!tcp_ack',
+  'tcp_rcv',
+  'napi_poll',
+];
+const CAUSE = 'BUG: kernel NULL pointer dereference, address: 0000000000000008';
+
+test('the same fault is the same at other addresses, offsets and CPUs', () => {
+  const one = printOf({ cause: CAUSE, functions: FUNCTIONS });
+  const functions = ['panic', 'die', '!tcp_ack', '?memcpy', 'tcp_rcv.isra.0', 'napi_poll'];
+  const other = printOf({ cause: CAUSE.replace('08', '10'), functions }, 77);
+  expect(one?.functions).toEqual(['tcp_ack', 'tcp_rcv', 'napi_poll']);
+  expect(other).toEqual(one);
+});
+
+test.each<[string, Crash]>([
+  ['another function', { cause: CAUSE, functions: ['!tcp_data', 'tcp_rcv', 'napi_poll'] }],
+  ['another cause', { cause: 'BUG: stack guard page was hit', functions: FUNCTIONS }],
+  ['no stack', { cause: CAUSE }],
+])('%s makes another', (_, crash) => {
+  expect(printOf(crash)?.id).not.toBe(printOf({ cause: CAUSE, functions: FUNCTIONS })?.id);
+});
+
+test('numbers of CPUs and seconds, and the task in brackets, do not count', () => {
+  const lockup = (cpu: number, task: string) =>
+    printOf({ cause: `watchdog: BUG: soft lockup - CPU#${cpu} stuck for 2${cpu}s! [${task}]` });
+  expect(lockup(1, 'stress:4711')?.id).toBe(lockup(3, 'kworker/3:2:99')?.id);
+});
+
+test('who has most counts where memory is what is wrong, without its pid', () => {
+  const owner = (name: string, pid: number): TopOwner => ({
+    ...{ kind: 'process', name, pid, bytes: 1, of: 'memory' },
+  });
+  const oom = (name: string, pid: number) =>
+    printOf({ codes: ['oom-kill'], owner: owner(name, pid) })?.id;
+  expect(oom('java', 1)).toBe(oom('java', 2));
+  expect(oom('java', 1)).not.toBe(oom('nginx', 1));
+  const fault = (name: string) => printOf({ cause: CAUSE, owner: owner(name, 1) })?.id;
+  expect(fault('java')).toBe(fault('nginx'));
+});
+
+test('where nothing is wrong there is none', () => {
+  expect(printOf({ codes: [] })).toBeUndefined();
+});
