@@ -8,12 +8,14 @@ const BELOW = {
   account: ['walk', 'kernel'],
   extract: ['account', 'walk', 'kernel'],
   host: [],
+  many: ['host', 'kernel'],
   growth: ['account'],
   trace: ['host'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
   triage: ['account', 'walk', 'kernel'],
   report: [
     'growth',
+    'many',
     'triage',
     'diagnosis',
     'trace',
@@ -27,7 +29,7 @@ const BELOW = {
 };
 
 /** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */
-const KNOWS_ENGINES = '^src/(cli|extract|kernel|report/info)/';
+const KNOWS_ENGINES = '^src/(cli|extract|kernel|many|report/info)/';
 
 module.exports = {
   forbidden: [

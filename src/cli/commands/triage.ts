@@ -1,10 +1,12 @@
 import { type Command, Option } from 'commander';
 import type { Finding, Severity } from '../../triage/finding.js';
-import { type AnswerOptions, answer } from '../answer.js';
+import { answer } from '../answer.js';
 import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
+import { addManyOptions, checkManyOptions, type ManyTriageOptions } from '../triage-options.js';
 
-interface TriageOptions extends AnswerOptions {
+interface TriageOptions extends ManyTriageOptions {
+  readonly asWorker?: true;
   readonly failOn?: Severity;
   readonly verbose?: true;
 }
@@ -15,19 +17,23 @@ Examples:
   kdump-mem triage --vmcore vmcore -v                  with the lines of the log behind notes, and what
                                                        tells more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is anything such
+  kdump-mem triage /var/crash --ndjson --output all.ndjson
+                                                       a line for each dump below, each looked at in a
+                                                       process of its own; killed, it is gone on with
+  kdump-mem triage /nfs/crash --ndjson --shard 0/8     the first of eight that share the work
 
 It reads the log (panics, faults, lockups, hung tasks, kills of the OOM killer, failed allocations, warnings,
 errors of disks and of the hardware), the panic, where all memory is, and who lets data wait. Docs:
 docs/triage.md.
 
 Exit status: 0 answered, 1 with --fail-on: found, 2 wrong usage, 3 the dump or kernel could not be opened or
-read, 5 (with --strict) the answer is incomplete.`;
+read (with --ndjson: some of them), 5 (with --strict) the answer is incomplete.`;
 
 const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'note'];
 
 /** `kdump-mem triage`: what is the matter with a machine. */
 export function registerTriage(program: Command): void {
-  addSourceOptions(program.command('triage'))
+  const triage = addSourceOptions(program.command('triage'))
     .usage('[options] [dump...]')
     .description(
       'what is the matter: findings of a dump or the running kernel, the most severe first',
@@ -41,11 +47,19 @@ export function registerTriage(program: Command): void {
     .option('-v, --verbose', 'show all lines of the log behind findings, and what tells more')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
+    .addOption(new Option('--as-worker').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(answerTriage);
+  addManyOptions(triage);
 }
 
 async function answerTriage(options: TriageOptions): Promise<void> {
+  checkManyOptions(options);
+  if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
+  if (options.ndjson) {
+    const { tellMany } = await import('../triage-many.js');
+    return tellMany(options.vmcore ?? [], options, asSevere(options.failOn));
+  }
   const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../report/triage/json.js'),
@@ -63,8 +77,11 @@ async function answerTriage(options: TriageOptions): Promise<void> {
     toText: (found, width) =>
       triageText(found, { width, verbose: options.verbose, source: sourceWords(options) }),
   });
-  const { failOn } = options;
-  if (failOn === undefined) return;
-  const severe = SEVERITIES.slice(0, SEVERITIES.indexOf(failOn) + 1);
-  if (findings.some(({ severity }) => severe.includes(severity))) process.exitCode = EXIT.differs;
+  const severe = asSevere(options.failOn);
+  if (findings.some(({ severity }) => severe?.includes(severity))) process.exitCode = EXIT.differs;
+}
+
+/** A severity and those above it. */
+function asSevere(least: Severity | undefined): readonly Severity[] | null {
+  return least === undefined ? null : SEVERITIES.slice(0, SEVERITIES.indexOf(least) + 1);
 }

@@ -1,0 +1,54 @@
+import { KernelError } from '../kernel/error.js';
+import type { NativeKernel } from '../kernel/native/kernel.js';
+import { endWithParent } from '../many/parent.js';
+import type { NotedFacts } from '../report/info/answer.js';
+import type { ToldJson } from '../report/triage/line-schema.js';
+import { explainFailure } from './failure.js';
+import { aids, openSourceImage, type SourceOptions } from './kernel-source.js';
+import { printAnswer } from './output.js';
+
+/**
+ * Looks at one dump for a run that looks at many (`triage-many.ts`), and prints what is between the dump's
+ * name and the seconds in its line: also why it could not look. What is no answer is a bug, and ends us.
+ */
+export async function tellOne(options: SourceOptions): Promise<void> {
+  endWithParent();
+  printAnswer(JSON.stringify(await told(options)));
+}
+
+async function told(options: SourceOptions): Promise<ToldJson> {
+  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, toldJson }] = await Promise.all(
+    [
+      import('../kernel/native/open.js'),
+      import('../triage/triage.js'),
+      import('../report/info/noted.js'),
+      import('../report/triage/line.js'),
+    ],
+  );
+  let noted: NotedFacts = {};
+  try {
+    const image = await openSourceImage(options);
+    try {
+      noted = notedIn(image);
+      const kernel = openNativeDump(image, aids(options));
+      noted = notedIn(image, kernel.vmcoreinfo);
+      needTables(kernel);
+      return toldJson(triage(kernel), noted);
+    } finally {
+      image.close();
+    }
+  } catch (error) {
+    const message = explainFailure(error).line.replace(/^kdump-mem: /, '');
+    return failedJson({ code: codeOf(error), message, signal: null }, noted);
+  }
+}
+
+/** Without them every question has the same answer: that nothing is known. @throws {KernelError} */
+function needTables({ provenance: { symbols, types } }: NativeKernel): void {
+  if (!symbols.found) throw new KernelError('no-symbols', symbols.why);
+  if (!types.found) throw new KernelError('no-types', types.why);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'exhausted';
+}

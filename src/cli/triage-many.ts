@@ -1,0 +1,180 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { endAll } from '../host/child.js';
+import { formatJson } from '../json.js';
+import { FiledLines, type LineOutput, StreamedLines } from '../many/output.js';
+import { inTurns } from '../many/pool.js';
+import { type Found, type FoundDump, findDumps } from '../many/search.js';
+import { isOfShard, type Shard } from '../many/shard.js';
+import { type ToldLine, ToldLines } from '../many/told-lines.js';
+import { runWorker } from '../many/worker.js';
+import { endJson, filed, parseLine } from '../report/triage/end.js';
+import { failedJson, lineJson } from '../report/triage/line.js';
+import type { ToldJson, TriageLineJson } from '../report/triage/line-schema.js';
+import type { Severity } from '../triage/finding.js';
+import { EXIT } from './failure.js';
+import { ManyProgress } from './triage-progress.js';
+
+/** How many dumps are looked at. */
+export interface ManyOptions {
+  readonly jobs?: number;
+  /** Seconds for each dump. */
+  readonly timeout?: number;
+  /** Bytes for each process. */
+  readonly workerMemory?: number;
+  readonly shard?: Shard;
+  readonly output?: string;
+  readonly resume?: readonly string[];
+  readonly retry?: true;
+  readonly strict?: true;
+}
+
+const TIMEOUT = 600;
+/** Of the machine's memory, for all processes together. */
+const SHARE = 0.8;
+
+/**
+ * Looks at every dump that words lead to, each in a process of its own, and writes a line of each and one of
+ * the whole. The exit status says whether all were told.
+ *
+ * @param severe severities with which a line ends the program with status 1; null: none
+ * @throws {OutputError} the output cannot be written, or is something else
+ */
+export async function tellMany(
+  words: readonly string[],
+  options: ManyOptions,
+  severe: readonly Severity[] | null,
+): Promise<void> {
+  const begun = performance.now();
+  const found = findDumps(words);
+  const { shard } = options;
+  const mine = found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
+  const earlier = new ToldLines(parseLine);
+  for (const file of options.resume ?? []) earlier.take(file, false);
+  const output: LineOutput =
+    options.output === undefined ? new StreamedLines() : new FiledLines(options.output, earlier);
+  try {
+    const run = new Run(mine, earlier, output, options);
+    await run.all();
+    const isMine = new Set(mine.map(({ dump }) => dump));
+    const kept = earlier.own().filter(({ dump }) => !isMine.has(dump));
+    const lines = [...run.lines, ...kept];
+    const seconds = (performance.now() - begun) / 1000;
+    const end = endJson(lines, {
+      ...{ found, severe, seconds, shard: shard ?? null, resumed: run.resumed, kept: kept.length },
+      otherShards: found.dumps.length - mine.length,
+    });
+    output.finish(
+      lines.map(({ dump }) => dump),
+      formatJson(end),
+    );
+    process.exitCode = statusOf(end, found, options);
+  } finally {
+    output.close();
+    earlier.close();
+  }
+}
+
+function statusOf(
+  { severe, failed, incomplete }: ReturnType<typeof endJson>,
+  { unlisted }: Found,
+  { strict }: ManyOptions,
+): number {
+  if (severe !== null && severe > 0) return EXIT.differs;
+  if (failed > 0 || unlisted.length > 0) return EXIT.unreadable;
+  return strict && incomplete > 0 ? EXIT.incomplete : EXIT.answered;
+}
+
+/** Goes once through the dumps. */
+class Run {
+  /** What the line of each dump says. */
+  readonly lines: ToldLine[] = [];
+  resumed = 0;
+  readonly #dumps: readonly FoundDump[];
+  readonly #earlier: ToldLines;
+  readonly #output: LineOutput;
+  readonly #options: ManyOptions;
+  readonly #progress: ManyProgress;
+
+  constructor(
+    dumps: readonly FoundDump[],
+    earlier: ToldLines,
+    output: LineOutput,
+    options: ManyOptions,
+  ) {
+    this.#dumps = dumps;
+    this.#earlier = earlier;
+    this.#output = output;
+    this.#options = options;
+    this.#progress = new ManyProgress(dumps.length);
+  }
+
+  async all(): Promise<void> {
+    try {
+      await inTurns(this.#dumps.length, this.#atOnce, (index) => this.#one(index));
+    } catch (error) {
+      // Lines that cannot be written need nobody who finds more of them.
+      endAll();
+      throw error;
+    } finally {
+      this.#progress.clear();
+    }
+  }
+
+  get #atOnce(): number {
+    return this.#options.jobs ?? availableParallelism();
+  }
+
+  async #one(index: number): Promise<void> {
+    const dump = this.#dumps[index]!;
+    const facts = filed(dump);
+    const told = this.#earlier.find(facts);
+    if (told && (told.ok || !this.#options.retry)) {
+      this.lines[index] = told;
+      this.resumed++;
+      this.#progress.skip();
+      if (this.#options.output === undefined)
+        this.#output.write(index, dump.dump, this.#earlier.text(dump.dump), told);
+      return;
+    }
+    const begun = performance.now();
+    const answer = await this.#ask(dump);
+    const line = lineJson(facts, answer, (performance.now() - begun) / 1000);
+    this.#write(index, line);
+    this.#progress.done(line.ok);
+  }
+
+  #write(index: number, line: TriageLineJson): void {
+    const text = formatJson(line);
+    const told = parseLine(text);
+    if (told === undefined || told === 'end') throw new Error('a line of ours that is none');
+    this.lines[index] = told;
+    this.#output.write(index, line.dump, text, told);
+  }
+
+  async #ask({ files, unfit }: FoundDump): Promise<ToldJson> {
+    if (unfit) return failedJson({ ...unfit, signal: null });
+    const words = ['triage', '--as-worker', ...files.flatMap((file) => ['--vmcore', file])];
+    const limits = {
+      seconds: this.#options.timeout ?? TIMEOUT,
+      bytes: this.#options.workerMemory ?? Math.floor((SHARE * memoryHere()) / this.#atOnce),
+    };
+    const end = await runWorker(words, limits);
+    if ('failure' in end) return failedJson(end.failure);
+    return answerOf(end.text);
+  }
+}
+
+function answerOf(text: string): ToldJson {
+  try {
+    return JSON.parse(text) as ToldJson;
+  } catch {
+    const message = 'what its process printed is no answer';
+    return failedJson({ code: 'worker-failed', message, signal: null });
+  }
+}
+
+/** Bytes that this machine has, or its container may take. */
+function memoryHere(): number {
+  const most = process.constrainedMemory();
+  return most > 0 && most < totalmem() ? most : totalmem();
+}

@@ -1,0 +1,173 @@
+import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { recognise } from '../kernel/native/image/recognise.js';
+
+/** A dump to look at: one file, or the parts of a split one. */
+export interface FoundDump {
+  /** The absolute path: of a split dump that of its first part. Hostile, as are all names. */
+  readonly dump: string;
+  /** Every part, in the order of their names. */
+  readonly files: readonly string[];
+  /** Where it lies below the argument that led to it: the same wherever that is mounted. */
+  readonly place: string;
+  /** Bytes of all parts. */
+  readonly size: number;
+  /** When the last of them was changed: milliseconds since 1970. */
+  readonly mtime: number;
+  /** It cannot be read, as is known before anything tries. */
+  readonly unfit?: Unfit;
+}
+
+/** Why something is not read: a code for machines, and words. */
+export interface Unfit {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a search found, and what it passed over. */
+export interface Found {
+  /** In the order of arguments, and below each in that of names. */
+  readonly dumps: readonly FoundDump[];
+  /** Files in folders that are no dumps. */
+  readonly otherFiles: number;
+  /** Symbolic links in folders: none is followed. */
+  readonly links: number;
+  /** Sockets, fifos and devices: none is opened. */
+  readonly special: number;
+  /** Folders that could not be listed: what lies there is not known. */
+  readonly unlisted: readonly { readonly path: string; readonly why: string }[];
+}
+
+/** Folders in folders; a path has 4096 bytes at most. */
+const DEEPEST = 256;
+
+interface Sighted extends FoundDump {
+  /** Equal of all parts of a split dump in a folder. */
+  readonly partOf?: string;
+}
+
+/**
+ * Looks for dumps: by what a file begins with, and where that says nothing (an empty file) by its name. A file
+ * that an argument names is one, whatever it holds. Nothing is counted twice that two arguments lead to.
+ */
+export function findDumps(words: readonly string[]): Found {
+  const search = new Search();
+  for (const word of words) search.argument(word);
+  return search.found();
+}
+
+class Search {
+  readonly #sighted = new Map<string, Sighted>();
+  readonly #listed = new Set<string>();
+  readonly #unlisted: { path: string; why: string }[] = [];
+  #otherFiles = 0;
+  #links = 0;
+  #special = 0;
+
+  argument(word: string): void {
+    const path = resolve(word);
+    try {
+      const stat = statSync(path);
+      if (stat.isDirectory()) this.#folder(path, '', 0);
+      else if (stat.isFile()) this.#file(path, basename(path), true);
+      else this.#unfit(path, basename(path), 'not-a-dump', `${path} is not a regular file`);
+    } catch (error) {
+      this.#unfit(path, basename(path), ...whyNot(path, error));
+    }
+  }
+
+  found(): Found {
+    return {
+      dumps: joined([...this.#sighted.values()]),
+      otherFiles: this.#otherFiles,
+      links: this.#links,
+      special: this.#special,
+      unlisted: this.#unlisted,
+    };
+  }
+
+  #folder(path: string, place: string, depth: number): void {
+    if (this.#listed.has(path)) return;
+    this.#listed.add(path);
+    if (depth > DEEPEST) {
+      this.#unlisted.push({ path, why: `it lies ${depth} folders deep` });
+      return;
+    }
+    let entries: ReturnType<typeof listed>;
+    try {
+      entries = listed(path);
+    } catch (error) {
+      this.#unlisted.push({ path, why: whyNot(path, error)[1] });
+      return;
+    }
+    for (const entry of entries) {
+      const [at, below] = [join(path, entry.name), join(place, entry.name)];
+      if (entry.isDirectory()) this.#folder(at, below, depth + 1);
+      else if (entry.isFile()) this.#file(at, below, false);
+      else if (entry.isSymbolicLink()) this.#links++;
+      else this.#special++;
+    }
+  }
+
+  #file(path: string, place: string, named: boolean): void {
+    if (this.#sighted.has(path)) return;
+    try {
+      const seen = recognise(path);
+      if (!named && !seen.isDump) {
+        this.#otherFiles++;
+        return;
+      }
+      // What is written while we look has another size later, and is then looked at again.
+      const { size, mtimeMs } = named ? statSync(path) : lstatSync(path);
+      const partOf = seen.partOf === undefined ? {} : { partOf: seen.partOf };
+      const mtime = Math.floor(mtimeMs);
+      this.#sighted.set(path, { dump: path, files: [path], place, size, mtime, ...partOf });
+    } catch (error) {
+      this.#unfit(path, place, ...whyNot(path, error));
+    }
+  }
+
+  #unfit(path: string, place: string, code: string, message: string): void {
+    if (this.#sighted.has(path)) return;
+    const unfit = { code, message };
+    this.#sighted.set(path, { dump: path, files: [path], place, size: 0, mtime: 0, unfit });
+  }
+}
+
+/** By the numbers of their characters, which no locale changes. */
+function listed(path: string) {
+  return readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Parts of a split dump as one, where the first of them stands. */
+function joined(all: readonly Sighted[]): FoundDump[] {
+  const dumps = new Map<string, FoundDump>();
+  for (const { partOf, ...one } of all) {
+    const key = partOf === undefined ? one.dump : JSON.stringify([dirname(one.dump), partOf]);
+    const known = dumps.get(key);
+    dumps.set(
+      key,
+      known === undefined
+        ? one
+        : {
+            ...known,
+            files: [...known.files, one.dump],
+            size: known.size + one.size,
+            mtime: Math.max(known.mtime, one.mtime),
+          },
+    );
+  }
+  return [...dumps.values()];
+}
+
+function whyNot(path: string, error: unknown): [code: string, message: string] {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'EACCES' || code === 'EPERM' || code === 'permission')
+    return ['permission', `${path} may not be read`];
+  // Node gives names that are not UTF-8 with U+FFFD in them, and no file is called that.
+  if (code === 'ENOENT' || code === 'no-such-file')
+    return path.includes('\ufffd')
+      ? ['unsupported-name', `the name of ${path} is not UTF-8: rename it`]
+      : ['no-such-file', `there is no file ${path}`];
+  return ['unreadable', `${path} cannot be read (${code || String(error)})`];
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+
+/** One of several runs that share the work. */
+export interface Shard {
+  /** From 0. */
+  readonly index: number;
+  readonly of: number;
+}
+
+/** More are a mistake. */
+const MOST = 1_000_000;
+
+/**
+ * Reads `I/N` (I from 0 to N - 1), `slurm`, `slurm/N` or `kubernetes/N`; the last three take I from what
+ * the scheduler puts into the environment. A sentence says what is wrong.
+ */
+export function parseShard(text: string, environment: NodeJS.ProcessEnv): Shard | string {
+  const whole = (name: string): number => decimal(environment[name]);
+  if (text === 'slurm') return ofArray(whole);
+  const { index, of } =
+    /^(?<index>\d{1,7}|slurm|kubernetes)\/(?<of>\d{1,7})$/.exec(text)?.groups ?? {};
+  if (index === undefined || of === undefined)
+    return 'It takes I/N, slurm, slurm/N or kubernetes/N, such as 0/8.';
+  const variable = VARIABLES[index];
+  const shard = { index: variable ? whole(variable) : Number(index), of: Number(of) };
+  if (Number.isNaN(shard.index)) return `${variable} is not set to a number.`;
+  if (shard.of < 1 || shard.of > MOST) return `N is a number from 1 to ${MOST}.`;
+  if (shard.index >= shard.of)
+    return `I counts from 0: with ${shard.of} shards it is ${shard.of - 1} at most, not ${shard.index}.`;
+  return shard;
+}
+
+const VARIABLES: Readonly<Record<string, string>> = {
+  slurm: 'SLURM_ARRAY_TASK_ID',
+  kubernetes: 'JOB_COMPLETION_INDEX',
+};
+
+/** Of `--array=MIN-MAX:STEP`. Of an array with gaps no task can tell which of them it is. */
+function ofArray(whole: (name: string) => number): Shard | string {
+  const [id, of, min, max] = ['ID', 'COUNT', 'MIN', 'MAX'].map((what) =>
+    whole(`SLURM_ARRAY_TASK_${what}`),
+  ) as [number, number, number, number];
+  if ([id, of, min, max].some(Number.isNaN))
+    return 'SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _MAX are not all set to numbers.';
+  const step = of > 1 ? (max - min) / (of - 1) : 1;
+  const index = (id - min) / step;
+  if (
+    of < 1 ||
+    of > MOST ||
+    !Number.isInteger(step) ||
+    !Number.isInteger(index) ||
+    index < 0 ||
+    index >= of
+  )
+    return `the array (${of} tasks from ${min} to ${max}) has gaps: say slurm/N.`;
+  return { index, of };
+}
+
+function decimal(text: string | undefined): number {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+}
+
+/**
+ * Whether a dump belongs to a shard. That hangs on its own place alone, so that dumps which come and go
+ * between the starts of two shards move no others from one to another.
+ *
+ * @param place below the folder that all shards were given
+ */
+export function isOfShard(place: string, { index, of }: Shard): boolean {
+  const number = createHash('sha256').update(place).digest().readUIntBE(0, 6);
+  return number % of === index;
+}

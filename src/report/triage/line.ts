@@ -1,0 +1,95 @@
+import { NOBODY } from '../../account/owners.js';
+import { placeOf } from '../../cgroup-place.js';
+import { fingerprint } from '../../triage/fingerprint.js';
+import { topOwner } from '../../triage/top-owner.js';
+import type { TriageAnswer } from '../../triage/triage.js';
+import { dumpTime, type NotedFacts } from '../info/answer.js';
+import { triageJson } from './json.js';
+import type { ToldJson, TriageLineJson } from './line-schema.js';
+
+/** So many drawers and cgroups are told. */
+const MOST_DRAWERS = 8;
+const MOST_CGROUPS = 32;
+
+/** What a dump tells: all of a line but what the file system says of it. */
+export function toldJson(answer: TriageAnswer, noted: NotedFacts): ToldJson {
+  const { nodename, uptimeSeconds, panic, findings, memory, complete, warnings } =
+    triageJson(answer);
+  const { kernel, machine } = answer;
+  const time = dumpTime(noted, machine.clock);
+  const owner = topOwner(answer);
+  const print = fingerprint(answer, owner);
+  return {
+    ...untold(noted),
+    ok: true,
+    error: null,
+    release: kernel.release || null,
+    time: time ? { at: new Date(time.at).toISOString(), from: time.from } : null,
+    ...{ nodename, uptimeSeconds, panic, findings },
+    memory: memory && { ...memory, drawers: memory.drawers.slice(0, MOST_DRAWERS) },
+    topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
+    cgroups: cgroupsJson(answer),
+    fingerprint: print
+      ? { ...print, functions: [...print.functions], owner: print.owner ?? null }
+      : null,
+    ...{ complete, warnings },
+  };
+}
+
+/** Of a dump that could not be looked at, with what its headers say all the same. */
+export function failedJson(
+  error: NonNullable<ToldJson['error']>,
+  noted: NotedFacts = {},
+): ToldJson {
+  return { ...untold(noted), error };
+}
+
+function untold(noted: NotedFacts): ToldJson {
+  const { release, buildId, crashTime } = noted;
+  const crash = dumpTime({ crashTime });
+  const at = crash ? new Date(crash.at).toISOString() : null;
+  return {
+    key: buildId !== undefined && at !== null ? `${buildId}-${crashTime}` : null,
+    ok: false,
+    error: null,
+    release: release ?? null,
+    buildId: buildId ?? null,
+    crashTime: at,
+    time: at === null ? null : { at, from: 'crash' },
+    nodename: null,
+    uptimeSeconds: null,
+    panic: null,
+    findings: null,
+    memory: null,
+    topOwner: null,
+    cgroups: null,
+    fingerprint: null,
+    complete: false,
+    warnings: [],
+  };
+}
+
+/** What the file system says of a dump. */
+type Filed = Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime'>;
+
+export function lineJson(filed: Filed, told: ToldJson, seconds: number): TriageLineJson {
+  const { dump, parts, size, mtime } = filed;
+  return {
+    schema: 'kdump-mem.triage-line/1',
+    ...{ dump, parts, size, mtime },
+    ...told,
+    seconds: Math.round(seconds * 1000) / 1000,
+  };
+}
+
+function cgroupsJson({ census }: TriageAnswer): ToldJson['cgroups'] {
+  if (census?.groups === undefined) return null;
+  const nobody = new Set<string>(Object.values(NOBODY));
+  return census.groups
+    .filter(({ key, total }) => !nobody.has(key) && total.pinnedBytes > 0)
+    .slice(0, MOST_CGROUPS)
+    .map(({ key, sockets, total }) => {
+      const { pod, container } = placeOf(key);
+      return { cgroup: key, pod, container, sockets, pinnedBytes: total.pinnedBytes };
+    });
+}

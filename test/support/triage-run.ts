@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { triageEndSchema, triageLineSchema } from '../../src/report/triage/line-schema.js';
+import { commandPath } from './cli.js';
+
+type Line = ReturnType<typeof triageLineSchema.parse>;
+type End = ReturnType<typeof triageEndSchema.parse>;
+
+/** What `triage --ndjson` wrote, held against its schemas. */
+export function parseRun(text: string): { lines: Line[]; end: End } {
+  const lines = text.trimEnd().split('\n');
+  const last = lines.pop() ?? '';
+  return {
+    lines: lines.map((line) => triageLineSchema.parse(JSON.parse(line))),
+    end: triageEndSchema.parse(JSON.parse(last)),
+  };
+}
+
+/** The same but for the figures that are others each time. */
+export function withoutSeconds(text: string): string {
+  return text.replace(/"seconds":[\d.]+\}$/gm, '}');
+}
+
+/** `kdump-mem triage` in the background, whose processes a test can find. */
+export class TriageRun {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ status: number | null; signal: string | null }>;
+  stdout = '';
+  stderr = '';
+
+  constructor(...words: readonly string[]) {
+    this.child = spawn(process.execPath, [commandPath('kdump-mem'), 'triage', ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout?.on('data', (piece) => {
+      this.stdout += piece;
+    });
+    this.child.stderr?.on('data', (piece) => {
+      this.stderr += piece;
+    });
+    this.ended = new Promise((resolve) => {
+      this.child.once('close', (status, signal) => resolve({ status, signal }));
+    });
+  }
+
+  /** Processes that look at a dump for it now. */
+  workers(): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => parentOf(pid) === this.child.pid && wordsOf(pid).includes('--as-worker'))
+      .map(Number);
+  }
+
+  /** Waits for one that looks at a dump whose path has this in it; undefined if the run ends before. */
+  async workerOn(part: string): Promise<number | undefined> {
+    while (this.child.exitCode === null && this.child.signalCode === null) {
+      const found = this.workers().find((pid) => wordsOf(String(pid)).includes(part));
+      if (found !== undefined) return found;
+      await delay(2);
+    }
+    return undefined;
+  }
+}
+
+/** Whether a process is there and is no zombie. */
+export function isRunning(pid: number): boolean {
+  return /^State:\s+[^ZX]/m.test(read(`/proc/${pid}/status`));
+}
+
+function parentOf(pid: string): number {
+  return Number(/^PPid:\s+(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1] ?? -1);
+}
+
+function wordsOf(pid: string): string {
+  return read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+}
+
+/** Of a process that has ended meanwhile nothing. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
