@@ -3,6 +3,8 @@ import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { skcheckSchema } from '../../../src/report/skcheck/schema.js';
+import { fixture } from '../../support/fixtures.js';
+import { parseRun } from '../../support/triage-run.js';
 import { Stage } from './stage.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -58,4 +60,10 @@ test('kdump-mem opens a dump', () => {
   const none = alone('kdump-mem', ['skb', '--vmcore', '/etc/passwd', '--pid', '1']);
   expect(none.status).toBe(3);
   expect(none.stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+});
+
+test('kdump-mem runs itself again for each of many dumps', () => {
+  const { status, stdout } = alone('kdump-mem', ['triage', '--ndjson', fixture('6.1').vmcore]);
+  expect(status).toBe(0);
+  expect(parseRun(stdout).lines).toMatchObject([{ ok: true }]);
 });
