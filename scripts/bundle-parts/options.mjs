@@ -48,7 +48,7 @@ export const MAP_SCHEMA = 'map-schema';
  * Libraries that few questions of a command need, by command: as much code as all the rest, which each of
  * its questions would load. They lie in bundles beside it, like the schema of maps.
  */
-export const LIBRARIES_APART = { procs: ['execa', 'zod'] };
+export const LIBRARIES_APART = { procs: ['execa', 'zod'], triage: ['yaml', 'zod'] };
 
 /** Leaves libraries to bundles of their own. */
 export function librariesApart(command) {

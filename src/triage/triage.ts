@@ -11,6 +11,7 @@ import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
 import { logFindings } from './log/log-findings.js';
 import { memoryFindings, waitingData } from './memory-findings.js';
+import type { RulesOutcome } from './rules/outcome.js';
 import { blockedTasks, stackOfCpu } from './stack-findings.js';
 
 /** What is the matter with a machine. */
@@ -21,12 +22,16 @@ export interface TriageAnswer {
   readonly findings: readonly Finding[];
   /** Messages of the log that are gone: what they said is not known. Undefined: there is no log. */
   readonly lost: Pick<LogAnswer, 'overwritten' | 'noRoom'> | undefined;
+  /** The log that findings rest on; undefined: there is none. */
+  readonly log: LogAnswer | undefined;
   /** Undefined: it could not be counted, and a warning says why. */
   readonly memory: MemoryAnswer | undefined;
   /** Every socket, also where frames could not be counted; by cgroup. Undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
+  /** What a team's own rules did; undefined: there are none. */
+  readonly rules?: RulesOutcome;
 }
 
 /**
@@ -63,6 +68,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     kernel: kernel.facts,
     machine,
     findings: bySeverity(findings),
+    log,
     lost: log && { overwritten: log.overwritten, noRoom: log.noRoom },
     memory,
     census,

@@ -1,14 +1,16 @@
 import { type Command, Option } from 'commander';
-import type { Finding, Severity } from '../../triage/finding.js';
+import { type Finding, SEVERITIES, type Severity } from '../../triage/finding.js';
 import { answer } from '../answer.js';
 import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { addManyOptions, checkManyOptions, type ManyTriageOptions } from '../triage-options.js';
+import { rulesStep } from '../triage-rules.js';
 
 interface TriageOptions extends ManyTriageOptions {
   readonly asWorker?: true;
   readonly failOn?: Severity;
   readonly verbose?: true;
+  readonly rules?: string;
 }
 
 const EXAMPLES = `
@@ -17,6 +19,7 @@ Examples:
   kdump-mem triage --vmcore vmcore -v                  with the lines of the log behind notes, and what
                                                        tells more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is anything such
+  kdump-mem triage --vmcore vmcore --rules fleet.yaml  with what your team knows of its machines
   kdump-mem triage /var/crash --ndjson --output all.ndjson
                                                        a line for each dump below, each looked at in a
                                                        process of its own; killed, it is gone on with
@@ -28,8 +31,6 @@ docs/triage.md.
 
 Exit status: 0 answered, 1 with --fail-on: found, 2 wrong usage, 3 the dump or kernel could not be opened or
 read (with --ndjson: some of them), 5 (with --strict) the answer is incomplete.`;
-
-const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'note'];
 
 /** `kdump-mem triage`: what is the matter with a machine. */
 export function registerTriage(program: Command): void {
@@ -43,6 +44,12 @@ export function registerTriage(program: Command): void {
         '--fail-on <severity>',
         'exit with status 1 if anything so severe was found',
       ).choices(SEVERITIES),
+    )
+    .addOption(
+      new Option(
+        '--rules <file>',
+        'rules of your own: what to find, and what to silence (docs/rules.md)',
+      ).conflicts('ndjson'),
     )
     .option('-v, --verbose', 'show all lines of the log behind findings, and what tells more')
     .option('--json', 'print the answer as JSON')
@@ -65,11 +72,13 @@ async function answerTriage(options: TriageOptions): Promise<void> {
     import('../../report/triage/json.js'),
     import('../../report/triage/text.js'),
   ]);
+  const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   let findings: readonly Finding[] = [];
   await answer(options, {
     doing: 'looking at page frames',
     ask: (kernel, progress) => {
-      const found = triage(kernel, progress);
+      const told = triage(kernel, progress);
+      const found = rules ? rules(kernel, told) : told;
       findings = found.findings;
       return found;
     },

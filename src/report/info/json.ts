@@ -1,8 +1,8 @@
 import { hex } from '../../kernel/hex.js';
 import type { RunningTask } from '../../walk/machine/cpus.js';
+import { taintFlags } from '../../walk/machine/taint.js';
 import { dumpTime, type InfoAnswer, type KernelInfo } from './answer.js';
 import type { InfoJson } from './schema.js';
-import { taintFlags } from './taint.js';
 
 /** The answer to `info` as the JSON contract has it. */
 export function infoJson(answer: InfoAnswer): InfoJson {

@@ -1,10 +1,10 @@
 import type { FilteredKind } from '../../kernel/native/image/filter.js';
 import type { Found } from '../../kernel/native/provenance.js';
 import type { RunningTask } from '../../walk/machine/cpus.js';
+import { taintFlags } from '../../walk/machine/taint.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { dumpTime, type InfoAnswer, type KernelInfo } from './answer.js';
-import { taintFlags } from './taint.js';
 
 const UNKNOWN = 'not known (see below)';
 

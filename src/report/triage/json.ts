@@ -1,11 +1,12 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/leaves.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
+import type { RulesOutcome } from '../../triage/rules/outcome.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { kernelJson } from '../kernel-json.js';
 import { frameJson } from '../task-stacks/json.js';
 import type { TriageJson } from './schema.js';
-import { findingWords } from './words.js';
+import { adviceWords, findingWords } from './words.js';
 
 export function triageJson(answer: TriageAnswer): TriageJson {
   const { kernel, machine, findings, lost, memory, complete, warnings } = answer;
@@ -24,6 +25,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     overwritten: lost?.overwritten ?? null,
     noRoom: lost?.noRoom ?? null,
     memory: memory ? drawersJson(memory) : null,
+    ...(answer.rules ? { rules: rulesJson(answer.rules) } : {}),
     complete,
     warnings: [...warnings],
   };
@@ -35,6 +37,16 @@ function findingJson(finding: Finding): TriageJson['findings'][number] {
     ...{ code, severity, words: findingWords(finding), figures: { ...figures } },
     evidence: evidence.map(evidenceJson),
     deeper: deeper ?? null,
+    ...(finding.told ? { advice: adviceWords(finding) ?? null } : {}),
+  };
+}
+
+function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
+  const { rules, met, unknown, silenced, changed } = outcome;
+  const copied = (list: RulesOutcome['changed']) => list.map((one) => ({ ...one }));
+  return {
+    ...{ rules, met, unknown: unknown.map((one) => ({ ...one })) },
+    ...{ silenced: copied(silenced), changed: copied(changed) },
   };
 }
 

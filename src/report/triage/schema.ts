@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SEVERITIES } from '../../triage/finding.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 import { frameSchema } from '../task-stacks/schema.js';
 
@@ -8,11 +9,12 @@ import { frameSchema } from '../task-stacks/schema.js';
  */
 
 const count = z.int().nonnegative();
+const severity = z.enum(SEVERITIES);
 
 export const findingSchema = z.strictObject({
   /** `panic`, `oom-kill`, …: stable. */
   code: z.string(),
-  severity: z.enum(['critical', 'warning', 'note']),
+  severity,
   /** For people. */
   words: z.string(),
   /** By names that each code has for good; bytes where the name ends so. `times`: how often it was told. */
@@ -37,6 +39,31 @@ export const findingSchema = z.strictObject({
   ),
   /** The command that tells more, without `kdump-mem` and the dump. */
   deeper: z.string().nullable(),
+  /** Of a finding of a team's own rule: what it says to do. */
+  advice: z.string().nullable().optional(),
+});
+
+const adjusted = z.array(
+  z.strictObject({
+    code: z.string(),
+    from: severity,
+    to: z.enum([...SEVERITIES, 'silent']),
+    findings: count,
+    because: z.string(),
+  }),
+);
+
+/** What a team's own rules did (--rules). */
+const rulesOutcome = z.strictObject({
+  /** How many there are, and of how many what they ask for is there. */
+  rules: count,
+  met: count,
+  /** Those which what could not be read may decide. */
+  unknown: z.array(z.strictObject({ code: z.string(), why: z.string() })),
+  /** Findings that are not told, by what was said of them. */
+  silenced: adjusted,
+  /** Findings that are told with another severity than ours. */
+  changed: adjusted,
 });
 
 export const triageSchema = z.strictObject({
@@ -62,6 +89,8 @@ export const triageSchema = z.strictObject({
       drawers: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
     })
     .nullable(),
+  /** Absent: there were none. */
+  rules: rulesOutcome.optional(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

@@ -5,7 +5,8 @@ import { headline } from '../memory/headline.js';
 import { framesText } from '../task-stacks/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import { findingWords } from './words.js';
+import { rulesLines } from './rules-words.js';
+import { adviceWords, findingWords } from './words.js';
 
 export interface TriageTextOptions {
   /** Columns of the terminal; null: there is none. */
@@ -24,8 +25,10 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const parts = [...wrap(summary(answer), options.width), ''];
   for (const finding of findings) parts.push(...findingLines(finding, options), '');
   if (memory) parts.push(...wrap(`Memory: ${headline(memory)}`, options.width), '');
+  if (answer.rules)
+    parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
   for (const line of lostLines(answer)) parts.push(...wrap(line, options.width), '');
-  parts.push(`Next: kdump-mem ${findings[0]?.deeper ?? 'memory'} ${options.source}`);
+  parts.push(`Next: kdump-mem ${escapeText(findings[0]?.deeper ?? 'memory')} ${options.source}`);
   return parts.join('\n');
 }
 
@@ -54,10 +57,19 @@ function summary(answer: TriageAnswer): string {
   const found =
     grave + wrong > 0
       ? `${least}${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`
-      : complete && lostLines(answer).length === 0
+      : isAllClear(answer)
         ? 'Nothing that this looks for is wrong.'
-        : 'Nothing was found, and not everything could be looked at.';
+        : answer.rules?.silenced.length
+          ? 'Nothing was found but what rules silence.'
+          : 'Nothing was found, and not everything could be looked at.';
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
+}
+
+/** Nothing that was found is silenced, and nothing could not be looked at. */
+function isAllClear(answer: TriageAnswer): boolean {
+  const { complete, rules } = answer;
+  const isWhole = complete && lostLines(answer).length === 0;
+  return isWhole && (rules?.silenced.length ?? 0) === 0 && (rules?.unknown.length ?? 0) === 0;
 }
 
 function findingLines(finding: Finding, { width, source, verbose }: TriageTextOptions): string[] {
@@ -66,10 +78,14 @@ function findingLines(finding: Finding, { width, source, verbose }: TriageTextOp
   const room = width === null ? null : Math.max(20, width - indent.length);
   const [first = '', ...rest] = wrap(`${code}: ${findingWords(finding)}`, room);
   const lines = [`${LABELS[severity]}  ${first}`, ...rest.map((line) => `${indent}${line}`)];
+  const advice = adviceWords(finding);
+  if (advice !== undefined)
+    lines.push(...wrap(`Do: ${advice}`, room).map((line) => `${indent}${line}`));
   if (!verbose && severity === 'note') return lines;
   for (const one of evidence)
     for (const line of evidenceLines(one, room, verbose === true)) lines.push(`${indent}${line}`);
-  if (verbose && deeper !== undefined) lines.push(`${indent}→ kdump-mem ${deeper} ${source}`);
+  if (verbose && deeper !== undefined)
+    lines.push(`${indent}→ kdump-mem ${escapeText(deeper)} ${source}`);
   return lines;
 }
 

@@ -1,5 +1,6 @@
 import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
-import { taintFlags } from '../info/taint.js';
+import { PLACE } from '../../triage/rules/names.js';
+import { taintFlags } from '../../walk/machine/taint.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 
@@ -86,10 +87,37 @@ function oomWords(of: Figures): string {
   return `${victim}${where}${other}${hidden}`;
 }
 
+/** A sentence of a team's own rule, with figures by what their names say that they are. */
+function filled(sentence: string, figures: Figures): string {
+  return sentence
+    .split(PLACE)
+    .map((part, index) => (index % 2 === 0 ? escapeText(part) : figureWords(part, figures[part])))
+    .join('');
+}
+
+function figureWords(name: string, figure: Figure | undefined): string {
+  if (typeof figure === 'number' && /[bB]ytes$/.test(name)) return size(figure);
+  if (typeof figure === 'number' && /[sS]hare$/.test(name)) return percent(figure);
+  return text(figure);
+}
+
 /** A finding in a sentence or two. */
-export function findingWords({ code, figures }: Pick<Finding, 'code' | 'figures'>): string {
+export function findingWords({
+  code,
+  figures,
+  told,
+}: Pick<Finding, 'code' | 'figures' | 'told'>): string {
   const { times, others } = figures;
   const more = typeof others === 'number' ? ` And ${others} more like it, of others.` : '';
   const again = typeof times === 'number' && times > 1 ? ` So ${times} times.` : '';
-  return `${WORDS[code](figures)}${again}${more}`;
+  const sentence = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures);
+  return `${sentence}${again}${more}`;
+}
+
+/** What a team's own rule says to do; undefined: nothing. */
+export function adviceWords({
+  figures,
+  told,
+}: Pick<Finding, 'figures' | 'told'>): string | undefined {
+  return told?.advice === undefined ? undefined : filled(told.advice, figures);
 }

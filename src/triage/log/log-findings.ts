@@ -11,6 +11,9 @@ import { PATTERNS, type Pattern } from './patterns.js';
  */
 const MOST_ALIKE = 50;
 
+/** Of those of many lines: what makes two of them the same. */
+const SAME = ['scope', 'cgroup', 'comm', 'order'];
+
 /** Lines that one finding shows: the first, and the last ones. */
 const MOST_EVIDENCE = 4;
 
@@ -19,11 +22,11 @@ export function logFindings(records: Iterable<LogRecord>, pageSize: number): Fin
   const found = new Found();
   const readers = [new OomReader(pageSize), new AllocationFailureReader(pageSize)];
   for (const line of linesOf(records)) {
-    for (const reader of readers) found.add(reader.take(line), ['cgroup', 'comm', 'order']);
+    for (const reader of readers) found.add(reader.take(line), SAME);
     const known = match(line);
     if (known) found.add(known.finding, known.by);
   }
-  for (const reader of readers) found.add(reader.end(), ['cgroup', 'comm', 'order']);
+  for (const reader of readers) found.add(reader.end(), SAME);
   return found.list();
 }
 
@@ -65,7 +68,7 @@ class Found {
         ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)]
         : evidence;
     const times = (before?.times ?? 0) + 1;
-    this.#byKey.set(own, { ...finding, evidence: kept, times, others: 0 });
+    this.#byKey.set(own, { ...finding, by, evidence: kept, times, others: 0 });
   }
 
   list(): Finding[] {

@@ -1,0 +1,47 @@
+import fs from 'node:fs';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Rules } from '../triage/rules/schema.js';
+import type { TriageAnswer } from '../triage/triage.js';
+import { UsageError } from './failure.js';
+
+/** What a file of rules makes of an answer. */
+export type RulesStep = (kernel: Kernel, answer: TriageAnswer) => TriageAnswer;
+
+/**
+ * A team's own rules.
+ *
+ * @throws {UsageError} if the file cannot be read, or is none
+ */
+export async function rulesStep(file: string): Promise<RulesStep> {
+  const [rules, { withRules }, { groupedStacks }] = await Promise.all([
+    rulesOf(file),
+    import('../triage/rules/apply.js'),
+    import('../account/task-stacks.js'),
+  ]);
+  return (kernel, answer) =>
+    withRules(answer, rules, (state) =>
+      groupedStacks(kernel, state === undefined ? {} : { states: new Set([state]) }),
+    );
+}
+
+async function rulesOf(file: string): Promise<Rules> {
+  const { MOST_RULES_BYTES, RulesError, readRules } = await import('../triage/rules/read.js');
+  let text: string;
+  try {
+    const stat = fs.statSync(file);
+    if (!stat.isFile()) throw new UsageError(`${file} is not a regular file`);
+    if (stat.size > MOST_RULES_BYTES)
+      throw new UsageError(`${file} is larger than 1 MiB, which is no file of rules`);
+    text = fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UsageError(`the rules ${file} cannot be read (${code})`, 'Check the path.');
+  }
+  try {
+    return readRules(file, text);
+  } catch (error) {
+    if (!(error instanceof RulesError)) throw error;
+    throw new UsageError(error.message, 'docs/rules.md has all fields.');
+  }
+}

@@ -1,0 +1,115 @@
+import { bySeverity, type Finding, type RuleCode } from '../finding.js';
+import type { TriageAnswer } from '../triage.js';
+import { toldOf } from './conditions.js';
+import { type AskStacks, RuleFacts } from './facts.js';
+import { isMeant } from './figures.js';
+import { linesLike } from './log-lines.js';
+import type { Adjusted } from './outcome.js';
+import type { Adjustment, Condition, Rule, Rules } from './schema.js';
+import { all, any, not, type Told } from './told.js';
+
+/** An answer with what a team's rules find in it, and without what they silence. */
+export function withRules(answer: TriageAnswer, rules: Rules, ask: AskStacks): TriageAnswer {
+  const facts = new RuleFacts(answer, ask);
+  const found: Finding[] = [];
+  const unknown: { code: string; why: string }[] = [];
+  let count = 0;
+  for (const rule of rules.rules) {
+    const told = verdicts(rule, facts);
+    for (const one of told) if (one.met === true) found.push(findingOf(rule, one));
+    if (told.some(({ met }) => met === true)) count++;
+    for (const one of told)
+      if (one.met === 'unknown') unknown.push({ code: rule.code, why: one.why });
+  }
+  const { kept, silenced, changed, unsure } = adjusted(
+    [...found, ...answer.findings],
+    rules.adjust,
+  );
+  return {
+    ...answer,
+    findings: bySeverity(kept),
+    rules: {
+      rules: rules.rules.length,
+      met: count,
+      unknown: each([...unknown, ...unsure]),
+      ...{ silenced, changed },
+    },
+  };
+}
+
+/** One for each different line of the log that a rule asks for. */
+function verdicts({ when }: Rule, facts: RuleFacts): Told[] {
+  const { any: some, not: none, log, ...rest } = when;
+  const parts = function* () {
+    yield toldOf(rest, facts);
+    if (some) yield any(some.map((one) => whole(one, facts)));
+    if (none) yield not(whole(none, facts));
+  };
+  // What decides without the log needs no pass over it.
+  const others = all(parts());
+  if (log === undefined || others.met === false) return [others];
+  return linesLike(log, facts).map((line) => all([others, line]));
+}
+
+function whole({ log, ...rest }: Condition, facts: RuleFacts): Told {
+  const others = toldOf(rest, facts);
+  if (log === undefined || others.met === false) return others;
+  return all([others, any(linesLike(log, facts))]);
+}
+
+function findingOf(
+  { code, severity, says, advice, deeper }: Rule,
+  { figures, evidence }: Extract<Told, { met: true }>,
+): Finding {
+  return {
+    // The schema asks for the slash.
+    code: code as RuleCode,
+    ...{ severity, figures, evidence, told: { says, advice } },
+    ...(deeper === undefined ? {} : { deeper }),
+  };
+}
+
+function adjusted(findings: readonly Finding[], adjust: readonly Adjustment[]) {
+  const kept: Finding[] = [];
+  const [silenced, changed]: [Adjusted[], Adjusted[]] = [[], []];
+  const unsure: { code: string; why: string }[] = [];
+  for (const finding of findings) {
+    const known = adjust.find((one) => {
+      if (one.finding !== finding.code) return false;
+      const is = isMeant(finding, one.where ?? {}, 'all');
+      if (is === 'unknown') unsure.push({ code: finding.code, why: UNSURE });
+      return is === true;
+    });
+    if (!known || known.severity === finding.severity) kept.push(finding);
+    else if (known.severity === 'silent') note(silenced, finding, known);
+    else {
+      kept.push({ ...finding, severity: known.severity });
+      note(changed, finding, known);
+    }
+  }
+  return { kept, silenced, changed, unsure };
+}
+
+const UNSURE =
+  'a rule that adjusts it asks for figures that are not known of all that it stands for';
+
+function note(
+  list: Adjusted[],
+  { code, severity, figures }: Finding,
+  { severity: to, because }: Adjustment,
+) {
+  const others = typeof figures.others === 'number' ? figures.others : 0;
+  const same = list.findIndex(
+    (one) => one.code === code && one.from === severity && one.because === because,
+  );
+  const before = list[same];
+  const findings = (before?.findings ?? 0) + 1 + others;
+  const one = { code, from: severity, to, findings, because };
+  if (before) list[same] = one;
+  else list.push(one);
+}
+
+/** Each once. */
+function each(list: readonly { code: string; why: string }[]): { code: string; why: string }[] {
+  return [...new Map(list.map((one) => [JSON.stringify(one), one])).values()];
+}

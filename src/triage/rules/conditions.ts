@@ -1,0 +1,183 @@
+import type { Drawer, Owner } from '../../account/memory/drawer.js';
+import { leaves } from '../../account/memory/leaves.js';
+import type { StackGroup } from '../../account/task-stacks.js';
+import { taintFlags } from '../../walk/machine/taint.js';
+import type { Finding } from '../finding.js';
+import type { RuleFacts } from './facts.js';
+import { isMeant } from './figures.js';
+import type { Condition } from './schema.js';
+import { all, any, met, NOT_MET, type Told, unknown } from './told.js';
+
+type Asked<Key extends keyof Condition> = NonNullable<Condition[Key]>;
+
+/** How each condition is told; that of the log has its own file. */
+type Tests = {
+  readonly [Key in Exclude<keyof Condition, 'log'>]: (asked: Asked<Key>, facts: RuleFacts) => Told;
+};
+
+const TESTS: Tests = {
+  panic: (pattern, { answer: { machine, findings } }) => {
+    const { state } = machine.panic;
+    if (state === 'running') return NOT_MET;
+    const reason = findings.find(({ code }) => code === 'panic')?.figures.reason;
+    if (state === 'unknown') return unknown('whether the kernel panicked is not known');
+    if (typeof reason !== 'string') return unknown('why the kernel panicked is not known');
+    const found = pattern.match(reason);
+    return found ? met({ panicReason: reason, ...found }) : NOT_MET;
+  },
+  release: (pattern, { answer: { kernel } }) => {
+    const found = pattern.match(kernel.release);
+    return found ? met({ kernelRelease: kernel.release, ...found }) : NOT_MET;
+  },
+  taint: (letters, { answer: { machine } }) => {
+    if (machine.taint === undefined) return unknown('taint cannot be read');
+    const set = taintFlags(machine.taint).map(({ letter }) => letter);
+    return [...letters].every((letter) => set.includes(letter))
+      ? met({ taintFlags: set.join('') })
+      : NOT_MET;
+  },
+  module: (pattern, { answer: { machine } }) => {
+    if (machine.modules === undefined) return unknown('loaded modules cannot be read');
+    for (const name of machine.modules) {
+      const found = pattern.match(name);
+      if (found) return met({ moduleName: name, ...found });
+    }
+    return NOT_MET;
+  },
+  memory: (asked, { answer: { memory } }) => {
+    if (!memory) return unknown('memory could not be counted');
+    const whole = memory.memory.bytes;
+    const drawer = drawersOf(memory.memory).find((each) => each.drawer === asked.drawer);
+    // A kernel that has no such thing has no such drawer.
+    const bytes = drawer?.bytes ?? 0;
+    if (drawer?.complete === false)
+      return unknown(
+        `drawer ${asked.drawer} is not known whole: ${drawer.why ?? 'parts are missing'}`,
+      );
+    const share = bytes / whole;
+    const { atLeastBytes = 0, atMostBytes = Infinity, atLeastShare = 0, atMostShare = 1 } = asked;
+    const isWithin =
+      bytes >= atLeastBytes &&
+      bytes <= atMostBytes &&
+      share >= atLeastShare &&
+      share <= atMostShare;
+    return isWithin ? met({ memoryBytes: bytes, memoryShare: share }) : NOT_MET;
+  },
+  owner: (asked, { answer: { memory } }) => {
+    if (!memory) return unknown('memory could not be counted');
+    const { bytes: whole } = memory.memory;
+    const drawers = leaves(memory.memory).filter(
+      ({ drawer }) => asked.drawer === undefined || isWithin(memory.memory, asked.drawer, drawer),
+    );
+    return any(drawers.map((drawer) => ownerIn(drawer, whole, asked)));
+  },
+  finding: (asked, { answer, logLacks }) => {
+    const own = answer.findings.filter(({ code }) => code === asked.code);
+    const told = any(own.map((finding) => meant(finding, asked)));
+    if (told.met !== false) return told;
+    const folded = own.some(({ figures: { others } }) => typeof others === 'number' && others > 0);
+    if (folded) return unknown(`there are more findings ${asked.code} than are told`);
+    const lacks = OF_LOG(asked.code) ? logLacks : undefined;
+    if (lacks !== undefined) return unknown(lacks);
+    return answer.complete ? NOT_MET : unknown('not everything could be looked at');
+  },
+  stack: ({ symbol, state }, facts) => {
+    const found = facts.stacks(state);
+    if (found instanceof Error) return unknown(`stacks cannot be read: ${found.message}`);
+    const told = any(found.groups.map((group) => onStack(group, symbol)));
+    if (told.met !== false) return told;
+    if (!found.complete) return unknown('not all stacks can be read');
+    const cut = found.groups.some(({ end }) => end === 'stopped');
+    return cut ? unknown('some stacks end before their first function') : NOT_MET;
+  },
+  tasks: ({ state, atLeast = 0, atMost = Infinity }, facts) => {
+    const found = facts.stacks(state);
+    if (found instanceof Error) return unknown(`tasks cannot be read: ${found.message}`);
+    // Some may not have been met: there are at least as many.
+    if (!found.complete && (found.tasks < atLeast || atMost < Infinity))
+      return unknown('not all tasks can be read');
+    const { tasks } = found;
+    return tasks >= atLeast && tasks <= atMost ? met({ taskCount: tasks }) : NOT_MET;
+  },
+};
+
+/** Whether all that is asked holds, but for lines of the log. */
+export function toldOf(condition: Omit<Condition, 'log'>, facts: RuleFacts): Told {
+  return all(
+    (function* () {
+      for (const key of Object.keys(TESTS) as (keyof Tests)[]) yield one(key, condition, facts);
+    })(),
+  );
+}
+
+function one<Key extends keyof Tests>(
+  key: Key,
+  condition: Omit<Condition, 'log'>,
+  facts: RuleFacts,
+): Told {
+  const asked = condition[key] as Asked<Key> | undefined;
+  return asked === undefined ? met() : TESTS[key](asked, facts);
+}
+
+function drawersOf(drawer: Drawer): Drawer[] {
+  return [drawer, ...drawer.children.flatMap(drawersOf)];
+}
+
+/** A drawer by its own name, or that of its group. */
+function isWithin(memory: Drawer, wanted: string, leaf: string): boolean {
+  const outer = drawersOf(memory).find(({ drawer }) => drawer === wanted);
+  return outer !== undefined && drawersOf(outer).some(({ drawer }) => drawer === leaf);
+}
+
+function ownerIn(drawer: Drawer, whole: number, asked: Asked<'owner'>): Told {
+  const least = Math.max(asked.atLeastBytes ?? 0, (asked.atLeastShare ?? 0) * whole);
+  const found = drawer.owners.flatMap((owner) => {
+    const captures = asked.name.match(owner.name);
+    return captures && owner.bytes >= least ? [{ owner, captures }] : [];
+  });
+  const [first] = found;
+  if (first) return met({ ...ownerFigures(first.owner, whole), ...first.captures });
+  if (!drawer.complete) return unknown(`drawer ${drawer.drawer} is not known whole`);
+  const named = drawer.owners.reduce((sum, { bytes }) => sum + bytes, 0);
+  // Whoever is not named has at most what is left.
+  const rest = Math.max(0, drawer.bytes - named);
+  return rest > 0 && rest >= least
+    ? unknown(`of ${drawer.drawer} not all owners are known`)
+    : NOT_MET;
+}
+
+function ownerFigures({ name, pid, bytes }: Owner, whole: number) {
+  return { ownerName: name, ownerPid: pid ?? null, ownerBytes: bytes, ownerShare: bytes / whole };
+}
+
+function meant(finding: Finding, asked: Asked<'finding'>): Told {
+  const is = isMeant(finding, asked, 'one');
+  if (is === 'unknown') return unknown(`not all figures of ${asked.code} are known`);
+  const { times: _, others: __, ...figures } = finding.figures;
+  return is ? met(figures, finding.evidence) : NOT_MET;
+}
+
+/** What no message of the log tells. */
+const NOT_OF_LOG: readonly string[] = [
+  ...['waiting-data', 'unexplained-memory', 'low-memory', 'blocked-tasks', 'tainted'],
+];
+
+function OF_LOG(code: string): boolean {
+  return !NOT_OF_LOG.includes(code);
+}
+
+function onStack({ frames, end, why, tasks }: StackGroup, symbol: Asked<'stack'>['symbol']): Told {
+  let guessed: string | undefined;
+  for (const { symbol: named, guess } of frames) {
+    const captures = named && symbol.match(named.name);
+    if (!captures) continue;
+    guessed ??= named.name;
+    if (guess) continue;
+    const [first] = tasks;
+    const who = { stackPid: first?.pid ?? null, stackComm: first?.comm ?? null };
+    return met({ stackSymbol: named.name, stackTasks: tasks.length, ...who, ...captures }, [
+      { kind: 'stack', frames, end, why },
+    ]);
+  }
+  return guessed === undefined ? NOT_MET : unknown(`${guessed} on a stack is a guess`);
+}

@@ -1,0 +1,60 @@
+import type { LogAnswer } from '../../account/log.js';
+import type { StacksAnswer } from '../../account/task-stacks.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
+import type { TaskState } from '../../walk/stacks/task-state.js';
+import type { LogLine } from '../log/lines.js';
+import { linesOf } from '../log/lines.js';
+import type { TriageAnswer } from '../triage.js';
+
+/** Asks for the stacks of all tasks, or of those in a state. @throws as groupedStacks does */
+export type AskStacks = (state?: TaskState) => StacksAnswer;
+
+/** What rules ask of: the answer as it is, and what only rules need, once it is asked for. */
+export class RuleFacts {
+  readonly answer: TriageAnswer;
+  readonly #ask: AskStacks;
+  readonly #stacks = new Map<TaskState | 'all', StacksAnswer | Error>();
+  #lines: readonly LogLine[] | undefined;
+
+  constructor(answer: TriageAnswer, ask: AskStacks) {
+    this.#ask = ask;
+    this.answer = answer;
+  }
+
+  /** Lines of the kernel's own messages. */
+  get lines(): readonly LogLine[] {
+    this.#lines ??= [...linesOf(this.answer.log?.records ?? [])];
+    return this.#lines;
+  }
+
+  /** Why a line that is not there may have been there; undefined: the log is whole. */
+  get logLacks(): string | undefined {
+    return whyNotWhole(this.answer.log);
+  }
+
+  /** Stacks of all tasks, or of those in a state; an error: they cannot be read. */
+  stacks(state?: TaskState): StacksAnswer | Error {
+    const key = state ?? 'all';
+    const known = this.#stacks.get(key);
+    if (known !== undefined) return known;
+    const found = this.#find(state);
+    this.#stacks.set(key, found);
+    return found;
+  }
+
+  #find(state: TaskState | undefined): StacksAnswer | Error {
+    try {
+      return this.#ask(state);
+    } catch (error) {
+      if (error instanceof KernelError || error instanceof ReadError) return error;
+      throw error;
+    }
+  }
+}
+
+function whyNotWhole(log: LogAnswer | undefined): string | undefined {
+  if (log === undefined) return 'there is no log';
+  if (log.overwritten > 0) return `the oldest ${log.overwritten} messages of the log are gone`;
+  if (log.noRoom > 0) return `for ${log.noRoom} messages the log had no room`;
+  return log.complete ? undefined : 'parts of the log cannot be read';
+}

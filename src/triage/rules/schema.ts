@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import { DRAWERS } from '../../account/memory/drawers.js';
+import { TASK_STATES } from '../../walk/stacks/task-state.js';
+import { FINDING_CODES, SEVERITIES } from '../finding.js';
+import { Pattern } from './pattern.js';
+
+/** A file of rules, version 1: what a team knows of its machines. Docs: docs/rules.md. */
+
+const MOST_WORDS = 1000;
+const words = z.string().trim().min(1).max(MOST_WORDS);
+
+const pattern = z.string().transform((source, context) => {
+  try {
+    return new Pattern(source);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+    return z.NEVER;
+  }
+});
+
+const UNITS = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
+const SIZE = /^(?<number>\d{1,15}(?:\.\d{1,3})?) ?(?<unit>B|KiB|MiB|GiB|TiB)$/;
+
+/** Bytes: a number, or `512 MiB`. */
+const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
+  const { number, unit } = SIZE.exec(typeof size === 'number' ? `${size} B` : size)?.groups ?? {};
+  const found = Number(number) * UNITS[unit as keyof typeof UNITS];
+  if (Number.isSafeInteger(Math.round(found))) return Math.round(found);
+  context.addIssue({ code: 'custom', message: 'a number of bytes, or such as 512 MiB' });
+  return z.NEVER;
+});
+
+const share = z.number().min(0).max(1);
+const drawer = z.enum([...DRAWERS, 'memory', 'free', 'applications', 'kernel', 'reserved']);
+const severity = z.enum(SEVERITIES);
+const code = z.enum(FINDING_CODES);
+/** A team's own: ours have no slash. */
+const OWN = /^[a-z0-9][a-z0-9-]{0,40}\/[a-z0-9][a-z0-9-]{0,60}$/;
+const ownCode = z.string().regex(OWN, {
+  error: 'a code of your own has your name before it, such as acme/bad-nic',
+});
+
+const figure = z.union(
+  [
+    z.number(),
+    pattern,
+    z.strictObject({ atLeast: z.number().optional(), atMost: z.number().optional() }),
+  ],
+  { error: 'a number, a pattern, or atLeast and atMost' },
+);
+const figures = z.record(z.string(), figure);
+
+const bounded = (has: object) => Object.keys(has).some((key) => /^at(Least|Most)/.test(key));
+const UNBOUNDED = { error: 'says no bound: give atLeast… or atMost…' };
+
+const conditions = {
+  /** A line of the kernel's log. */
+  log: pattern.optional(),
+  /** Why the kernel stopped, without "Kernel panic - not syncing: ". */
+  panic: pattern.optional(),
+  /** `uname -r`. */
+  release: pattern.optional(),
+  /** Letters that are all set, such as `OE`. */
+  taint: z
+    .string()
+    .regex(/^[A-Z]{1,20}$/, { error: 'letters of taint, such as OE' })
+    .optional(),
+  /** A module that is loaded. */
+  module: pattern.optional(),
+  memory: z
+    .strictObject({
+      drawer,
+      atLeastBytes: bytes.optional(),
+      atMostBytes: bytes.optional(),
+      atLeastShare: share.optional(),
+      atMostShare: share.optional(),
+    })
+    .refine(bounded, UNBOUNDED)
+    .optional(),
+  owner: z
+    .strictObject({
+      name: pattern,
+      drawer: drawer.optional(),
+      atLeastBytes: bytes.optional(),
+      atLeastShare: share.optional(),
+    })
+    .refine(bounded, UNBOUNDED)
+    .optional(),
+  finding: z
+    .strictObject({ code, severity: severity.optional(), figures: figures.optional() })
+    .optional(),
+  /** A function on a task's stack. */
+  stack: z.strictObject({ symbol: pattern, state: z.enum(TASK_STATES).optional() }).optional(),
+  tasks: z
+    .strictObject({
+      state: z.enum(TASK_STATES),
+      atLeast: z.int().nonnegative().optional(),
+      atMost: z.int().nonnegative().optional(),
+    })
+    .refine(bounded, UNBOUNDED)
+    .optional(),
+};
+
+const isAsked = (when: object) => Object.keys(when).length > 0;
+const NOTHING = { error: 'asks for nothing' };
+const condition = z.strictObject(conditions).refine(isAsked, NOTHING);
+
+const rule = z.strictObject({
+  code: ownCode,
+  severity,
+  when: z
+    .strictObject({
+      ...conditions,
+      any: z.array(condition).min(1).max(50).optional(),
+      not: condition.optional(),
+    })
+    .refine(isAsked, NOTHING),
+  /** The sentence: `{name}` stands for a figure. */
+  says: words,
+  advice: words.optional(),
+  /** A command of kdump-mem that tells more, without the dump. */
+  deeper: words.optional(),
+});
+
+const adjustment = z.strictObject({
+  finding: z.string().refine((text) => code.safeParse(text).success || OWN.test(text), {
+    error: 'a code of a finding, ours or your own',
+  }),
+  where: z
+    .strictObject({ severity: severity.optional(), figures: figures.optional() })
+    .refine(isAsked, NOTHING)
+    .optional(),
+  /** What it is then; `silent`: it is counted, and not told. */
+  severity: z.enum([...SEVERITIES, 'silent']),
+  because: words,
+});
+
+export const rulesSchema = z
+  .strictObject({
+    schema: z.literal('kdump-mem.rules/1'),
+    rules: z.array(rule).max(1000).default([]),
+    adjust: z.array(adjustment).max(1000).default([]),
+  })
+  .superRefine(({ rules }, context) => {
+    const seen = new Set<string>();
+    for (const [index, { code: own }] of rules.entries()) {
+      if (seen.has(own))
+        context.addIssue({
+          code: 'custom',
+          path: ['rules', index, 'code'],
+          message: `${own} is there already`,
+        });
+      seen.add(own);
+    }
+  });
+
+export type Rules = z.infer<typeof rulesSchema>;
+export type Rule = Rules['rules'][number];
+export type Adjustment = Rules['adjust'][number];
+/** What must hold, all of it. */
+export type Condition = z.infer<typeof condition>;
+export type FigureTests = z.infer<typeof figures>;

@@ -1,0 +1,54 @@
+import type { Evidence, Figure } from '../finding.js';
+
+/** Whether something holds: what could not be read is neither. */
+export type Told =
+  | {
+      readonly met: true;
+      readonly figures: Readonly<Record<string, Figure>>;
+      readonly evidence: readonly Evidence[];
+    }
+  | { readonly met: false }
+  | { readonly met: 'unknown'; readonly why: string };
+
+export const NOT_MET: Told = { met: false };
+
+export function met(
+  figures: Readonly<Record<string, Figure>> = {},
+  evidence: readonly Evidence[] = [],
+): Told {
+  return { met: true, figures, evidence };
+}
+
+export function unknown(why: string): Told {
+  return { met: 'unknown', why };
+}
+
+/** All must hold: one that does not decides, whatever the others are. */
+export function all(parts: Iterable<Told>): Told {
+  let [figures, evidence]: [Record<string, Figure>, Evidence[]] = [{}, []];
+  let missing: Told | undefined;
+  for (const part of parts) {
+    if (part.met === false) return NOT_MET;
+    if (part.met === 'unknown') missing ??= part;
+    else {
+      figures = { ...figures, ...part.figures };
+      evidence = [...evidence, ...part.evidence];
+    }
+  }
+  return missing ?? met(figures, evidence);
+}
+
+/** One must hold; the first that does is told. */
+export function any(parts: Iterable<Told>): Told {
+  let missing: Told | undefined;
+  for (const part of parts) {
+    if (part.met === true) return part;
+    if (part.met === 'unknown') missing ??= part;
+  }
+  return missing ?? NOT_MET;
+}
+
+export function not(part: Told): Told {
+  if (part.met === 'unknown') return part;
+  return part.met ? NOT_MET : met();
+}

@@ -1,0 +1,344 @@
+import { expect, test } from 'vitest';
+import type { LogAnswer } from '../../../src/account/log.js';
+import type { Drawer } from '../../../src/account/memory/drawer.js';
+import type { StacksAnswer } from '../../../src/account/task-stacks.js';
+import { KernelError } from '../../../src/kernel/error.js';
+import { triageJson } from '../../../src/report/triage/json.js';
+import { triageSchema } from '../../../src/report/triage/schema.js';
+import { triageText } from '../../../src/report/triage/text.js';
+import type { Finding } from '../../../src/triage/finding.js';
+import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { withRules } from '../../../src/triage/rules/apply.js';
+import { readRules } from '../../../src/triage/rules/read.js';
+import type { TriageAnswer } from '../../../src/triage/triage.js';
+import { recordsOf } from '../log/records.js';
+
+const GIB = 2 ** 30;
+
+const records = (...lines: readonly string[]) => [
+  ...recordsOf(lines.map((line) => `<4>[    1.000000] ${line}`).join('\n')),
+];
+
+const drawer = (name: Drawer['drawer'], bytes: number, more: Partial<Drawer> = {}): Drawer => ({
+  ...{ drawer: name, bytes, frames: bytes / 4096, known: 'walked', counterBytes: null },
+  ...{ owners: [], children: [], complete: true, elsewhere: [] },
+  ...more,
+});
+
+const MEMORY = drawer('memory', 8 * GIB, {
+  children: [
+    drawer('kernel', 4 * GIB, {
+      children: [
+        drawer('network-sockets', 2 * GIB, {
+          owners: [{ kind: 'process', name: 'nginx', pid: 11, bytes: 1.5 * GIB }],
+        }),
+        drawer('vmalloc', 2 * GIB, { complete: false, why: 'torn' }),
+      ],
+    }),
+    drawer('applications', 4 * GIB, { children: [drawer('anonymous', 4 * GIB)] }),
+  ],
+});
+
+const stacks = (complete: boolean, guess = false): StacksAnswer =>
+  ({
+    ...{ complete, tasks: 2, warnings: [] },
+    groups: [
+      {
+        ...{
+          end: 'user',
+          why: undefined,
+          tasks: [
+            { pid: 3, comm: 'cp' },
+            { pid: 4, comm: 'cp' },
+          ],
+        },
+        frames: [
+          { address: 1n, interrupted: false, guess, symbol: { name: 'nfs_wait', offset: 1 } },
+        ],
+      },
+    ],
+  }) as unknown as StacksAnswer;
+
+const WHOLE = { overwritten: 0, noRoom: 0, complete: true, warnings: [] };
+const LOG = [
+  'mlx card0: health: hot, level 3',
+  'mlx card1: health: cold, level 1',
+  'mlx card0: health: hot, level 3',
+];
+
+function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHOLE): TriageAnswer {
+  return {
+    kernel: {
+      ...{ release: '6.1.0-9', arch: 'x86_64', pageSize: 4096, live: false, source: 'vmcore' },
+      engine: 'native',
+    } as TriageAnswer['kernel'],
+    machine: {
+      panic: { state: 'running', logRead: true },
+      ...{ running: [], taint: 4096n, modules: ['ext4', 'mlx5_core'] },
+    },
+    findings: logFindings(records(...lines), 4096),
+    log: { ...log, records: records(...lines) } as unknown as LogAnswer,
+    lost: { overwritten: 0, noRoom: 0 },
+    memory: { memory: MEMORY } as unknown as TriageAnswer['memory'],
+    ...{ census: undefined, warnings: [], complete: true },
+    ...more,
+  };
+}
+
+/** What one rule makes of an answer. */
+function told(
+  when: object,
+  given = answer(),
+  ask: () => StacksAnswer = () => stacks(true),
+): { met: boolean; figures: object | undefined; why: string | undefined } {
+  const rule = { code: 'acme/a', severity: 'warning', when, says: 'x' };
+  const file = { schema: 'kdump-mem.rules/1', rules: [rule] };
+  const { findings, rules } = withRules(given, readRules('r', JSON.stringify(file)), ask);
+  const [found] = findings.filter(({ code }) => code === 'acme/a');
+  expect(rules).toMatchObject({ rules: 1, met: found ? 1 : 0 });
+  return { met: found !== undefined, figures: found?.figures, why: rules?.unknown[0]?.why };
+}
+
+const MET = (figures: object) => ({ met: true, figures, why: undefined });
+const NOT = { met: false, figures: undefined, why: undefined };
+const UNKNOWN = (why: unknown) => ({ met: false, figures: undefined, why });
+
+const OOM = [
+  'java invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
+  'Memory cgroup out of memory: Killed process 7 (java) total-vm:10kB, anon-rss:8kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:1kB oom_score_adj:0',
+];
+
+test.each<[string, object, object]>([
+  ['a line', { log: 'mlx {card}: health: *3' }, MET({ card: 'card0', logTimes: 2 })],
+  ['no such line', { log: 'mlx *: gone' }, NOT],
+  ['a release', { release: '6.1.*' }, MET({ kernelRelease: '6.1.0-9' })],
+  ['another release', { release: '6.2*' }, NOT],
+  ['no panic', { panic: '*' }, NOT],
+  ['taint', { taint: 'O' }, MET({ taintFlags: 'O' })],
+  ['other taint', { taint: 'OE' }, NOT],
+  ['a module', { module: 'mlx{n:number}_core' }, MET({ moduleName: 'mlx5_core', n: 5 })],
+  ['no such module', { module: 'nvidia' }, NOT],
+  [
+    'a drawer by its share',
+    { memory: { drawer: 'network-sockets', atLeastShare: 0.25 } },
+    MET({ memoryBytes: 2 * GIB, memoryShare: 0.25 }),
+  ],
+  ['less than asked', { memory: { drawer: 'network-sockets', atLeastBytes: '3 GiB' } }, NOT],
+  ['more than asked', { memory: { drawer: 'network-sockets', atMostBytes: 1 } }, NOT],
+  ['a drawer that is not there', { memory: { drawer: 'gpu', atLeastBytes: 1 } }, NOT],
+  [
+    'a drawer that is not whole',
+    { memory: { drawer: 'vmalloc', atLeastBytes: 1 } },
+    UNKNOWN('drawer vmalloc is not known whole: torn'),
+  ],
+  [
+    'an owner',
+    { owner: { name: 'ngi*', atLeastShare: 0.1 } },
+    MET({ ownerName: 'nginx', ownerPid: 11, ownerBytes: 1.5 * GIB, ownerShare: 1.5 / 8 }),
+  ],
+  [
+    'an owner that may hide in what has none',
+    { owner: { name: 'x', drawer: 'network-sockets', atLeastBytes: '400 MiB' } },
+    UNKNOWN('of network-sockets not all owners are known'),
+  ],
+  [
+    'an owner of more than what has none',
+    { owner: { name: 'x', drawer: 'network-sockets', atLeastBytes: '600 MiB' } },
+    NOT,
+  ],
+  [
+    'a stack',
+    { stack: { symbol: 'nfs_*' } },
+    MET({ stackSymbol: 'nfs_wait', stackTasks: 2, stackPid: 3, stackComm: 'cp' }),
+  ],
+  ['no such stack', { stack: { symbol: 'ext4_*' } }, NOT],
+  ['tasks', { tasks: { state: 'D', atLeast: 2 } }, MET({ taskCount: 2 })],
+  ['fewer tasks', { tasks: { state: 'D', atLeast: 3 } }, NOT],
+  ['not', { release: '6.*', not: { module: 'nvidia' } }, MET({ kernelRelease: '6.1.0-9' })],
+  ['not, of what is', { release: '6.*', not: { module: 'ext4' } }, NOT],
+  ['any', { any: [{ module: 'nvidia' }, { taint: 'O' }] }, MET({ taintFlags: 'O' })],
+  ['any, of none', { any: [{ module: 'nvidia' }, { taint: 'P' }] }, NOT],
+  ['unknown and not met', { release: 'x', memory: { drawer: 'vmalloc', atLeastBytes: 1 } }, NOT],
+])('%s', (_, when, expected) => {
+  expect(told(when)).toEqual(expected);
+});
+
+test.each<[string, object, Partial<TriageAnswer>, string]>([
+  [
+    'taint',
+    { taint: 'O' },
+    { machine: { panic: { state: 'running', logRead: true }, running: [] } },
+    'taint cannot be read',
+  ],
+  [
+    'modules',
+    { module: '*' },
+    { machine: { panic: { state: 'running', logRead: true }, running: [] } },
+    'loaded modules cannot be read',
+  ],
+  [
+    'a panic',
+    { panic: '*' },
+    { machine: { panic: { state: 'unknown', logRead: false }, running: [] } },
+    'whether the kernel panicked is not known',
+  ],
+  [
+    'its reason',
+    { panic: '*' },
+    { machine: { panic: { state: 'panicked', logRead: false }, running: [] } },
+    'why the kernel panicked is not known',
+  ],
+  [
+    'memory',
+    { memory: { drawer: 'anonymous', atLeastBytes: 1 } },
+    { memory: undefined },
+    'memory could not be counted',
+  ],
+  ['the log', { log: 'x' }, { log: undefined }, 'there is no log'],
+  [
+    'a finding',
+    { finding: { code: 'waiting-data' } },
+    { complete: false },
+    'not everything could be looked at',
+  ],
+])('%s that cannot be read is not known, and not is neither', (_, when, more, why) => {
+  expect(told(when, answer(more))).toEqual(UNKNOWN(why));
+  expect(told({ not: when }, answer(more))).toEqual(UNKNOWN(why));
+  expect(told({ release: '6*', any: [when, { taint: 'P' }] }, answer(more)).met).toBe(false);
+});
+
+test('a line that may be gone is not known; one that is there is', () => {
+  const torn = answer({}, LOG, { ...WHOLE, overwritten: 9 });
+  expect(told({ log: 'gone' }, torn)).toEqual(UNKNOWN('the oldest 9 messages of the log are gone'));
+  expect(told({ log: 'mlx *' }, torn).met).toBe(true);
+  expect(told({ finding: { code: 'panic' } }, torn)).toEqual(
+    UNKNOWN('the oldest 9 messages of the log are gone'),
+  );
+  expect(told({ finding: { code: 'low-memory' } }, torn)).toEqual(NOT);
+});
+
+test('stacks that cannot be read, or are guesses, are not known', () => {
+  const refuse = () => {
+    throw new KernelError('unsupported-layout', 'no tables');
+  };
+  const asked = { stack: { symbol: 'nfs_*' } };
+  expect(told(asked, answer(), refuse)).toEqual(UNKNOWN('stacks cannot be read: no tables'));
+  expect(told(asked, answer(), () => stacks(true, true))).toEqual(
+    UNKNOWN('nfs_wait on a stack is a guess'),
+  );
+  const other = { stack: { symbol: 'ext4_*' } };
+  expect(told(other, answer(), () => stacks(false))).toEqual(UNKNOWN('not all stacks can be read'));
+  const tasks = { tasks: { state: 'D', atLeast: 3 } };
+  expect(told(tasks, answer(), () => stacks(false))).toEqual(UNKNOWN('not all tasks can be read'));
+  expect(told({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(true);
+});
+
+function applied(rules: object, given = answer({}, [...LOG, ...OOM])) {
+  const file = JSON.stringify({ schema: 'kdump-mem.rules/1', ...rules });
+  return withRules(given, readRules('r', file), () => stacks(true));
+}
+
+const silent = (where?: object) => ({
+  adjust: [
+    { finding: 'oom-kill', ...(where ? { where } : {}), severity: 'silent', because: 'Known.' },
+  ],
+});
+
+test('a finding for each thing that the lines name, with its figures in the sentence', () => {
+  const found = applied({
+    rules: [
+      {
+        ...{ code: 'acme/hot', severity: 'critical', deeper: 'log' },
+        when: {
+          log: 'mlx {card}: health: {how}, level {level:number}',
+          memory: { drawer: 'network-sockets', atLeastBytes: 1 },
+        },
+        ...{ says: '{card} is {how} ({memoryBytes}, {memoryShare}).', advice: 'Change {card}.' },
+      },
+    ],
+  });
+  const json = triageSchema.parse(
+    JSON.parse(JSON.stringify(triageJson({ ...found, memory: undefined }))),
+  );
+  expect(json.findings.slice(0, 2)).toMatchObject([
+    { code: 'acme/hot', words: 'card0 is hot (2.00 GiB, 25 %).', advice: 'Change card0.' },
+    { code: 'acme/hot', words: 'card1 is cold (2.00 GiB, 25 %).', figures: { level: 1 } },
+  ]);
+  expect(json.findings[0]?.evidence).toHaveLength(2);
+  const text = triageText({ ...found, memory: undefined }, { width: 80, source: '--vmcore v' });
+  expect(text).toContain(
+    'CRITICAL  acme/hot: card0 is hot (2.00 GiB, 25 %).\n          Do: Change card0.',
+  );
+  expect(text).toContain('Next: kdump-mem log --vmcore v');
+});
+
+test('what is silenced is counted and said, and is no all-clear', () => {
+  const found = applied(silent({ figures: { scope: 'cgroup' } }));
+  expect(found.findings.map(({ code }) => code)).not.toContain('oom-kill');
+  expect(found.rules?.silenced).toEqual([
+    { code: 'oom-kill', from: 'warning', to: 'silent', findings: 1, because: 'Known.' },
+  ]);
+  const text = triageText({ ...found, memory: undefined }, { width: null, source: 'v' });
+  expect(text).toContain('Nothing was found but what rules silence.');
+  expect(text).toContain('Silenced: 1 finding is not told, oom-kill (warning). Known.');
+  const json = triageSchema.parse(triageJson({ ...found, memory: undefined }));
+  expect(json.rules?.silenced).toHaveLength(1);
+});
+
+test('figures that are the last one’s alone silence nothing', () => {
+  const twice = answer({}, [...OOM, ...OOM]);
+  expect(twice.findings[0]?.figures.times).toBe(2);
+  const bySize = applied(silent({ figures: { victimAnonBytes: { atMost: 10_000 } } }), twice);
+  expect(bySize.findings).toHaveLength(1);
+  expect(bySize.rules?.unknown[0]).toMatchObject({ code: 'oom-kill' });
+  const byName = applied(silent({ figures: { comm: 'java' } }), twice);
+  expect(byName.findings).toHaveLength(0);
+  const byScope = applied(silent({ figures: { scope: 'cgroup' } }), twice);
+  expect(byScope.findings).toHaveLength(0);
+  const others = applied(silent({ figures: { comm: 'perl' } }), twice);
+  expect([others.findings.length, others.rules?.unknown.length]).toEqual([1, 0]);
+  const unread = applied(silent({ figures: { limitBytes: 4096 } }));
+  expect(unread.findings).toHaveLength(1);
+  expect(unread.rules?.unknown).toHaveLength(1);
+});
+
+test('a finding that stands for others is silenced by its code alone', () => {
+  const finding: Finding = {
+    ...{ code: 'oom-kill', severity: 'critical', evidence: [] },
+    figures: { comm: 'a', others: 6 },
+  };
+  const given = answer({ findings: [finding] });
+  expect(applied(silent({ figures: { comm: 'a' } }), given).findings).toHaveLength(1);
+  expect(applied(silent(), given).rules?.silenced[0]?.findings).toBe(7);
+});
+
+test('another severity is told, in its new place', () => {
+  const findings: Finding[] = [
+    { code: 'oops', severity: 'critical', figures: {}, evidence: [] },
+    { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [] },
+  ];
+  const rules = {
+    adjust: [{ finding: 'tainted', severity: 'critical', because: 'Ours are pure.' }],
+  };
+  const found = applied(rules, answer({ findings }));
+  expect(found.findings.map(({ severity }) => severity)).toEqual(['critical', 'critical']);
+  const text = triageText({ ...found, memory: undefined }, { width: null, source: 'v' });
+  expect(text).toContain(
+    'Changed: 1 finding tainted, note by itself, told as critical. Ours are pure.',
+  );
+});
+
+test('hostile text of a log is inert in a rule’s sentence', () => {
+  const lines = ['mlx \u001b[31m{x}: bad'];
+  const found = applied(
+    {
+      rules: [
+        { code: 'acme/a', severity: 'note', when: { log: 'mlx {card}: bad' }, says: '{card}' },
+      ],
+    },
+    answer({}, lines),
+  );
+  const text = triageText({ ...found, memory: undefined }, { width: 80, source: 'v' });
+  expect(text).not.toContain('\u001b');
+  expect(text).toContain('\\x1b[31m{x}');
+});

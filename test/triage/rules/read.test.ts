@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { RulesError, readRules } from '../../../src/triage/rules/read.js';
+
+const HEAD = 'schema: kdump-mem.rules/1\nrules:\n';
+const rule = (when: string, more = '') =>
+  `${HEAD}  - code: acme/a\n    severity: note\n    when: ${when}\n    says: 'x'\n${more}`;
+
+test('the example of the docs is one, and JSON is too', () => {
+  const read = readRules('rules.yaml', readFileSync('docs/rules.yaml', 'utf8'));
+  expect(read.rules.map(({ code }) => code)).toContain('acme/backup-holds-memory');
+  expect(read.rules[1]?.when.any?.[0]?.owner?.atLeastBytes).toBe(2 ** 31);
+  expect(read.adjust).toHaveLength(2);
+  const json = { schema: 'kdump-mem.rules/1', adjust: [] };
+  expect(readRules('r.json', JSON.stringify(json, null, 1))).toMatchObject({ rules: [] });
+});
+
+test.each([
+  ['', 'r:1: the file: invalid input: expected object, received null'],
+  ['schema: kdump-mem.rules/2', 'r:1: schema: invalid input: expected "kdump-mem.rules/1"'],
+  ['schema: kdump-mem.rules/1\nrulez: []', 'r:2: rulez: there is no such field'],
+  [rule('{ logs: x }'), 'r:5: rules[0].when.logs: there is no such field (and 1 more)'],
+  [rule('{}'), 'r:5: rules[0].when: asks for nothing'],
+  [
+    rule("{ log: 'a**' }"),
+    'r:5: rules[0].when.log: two wildcards stand side by side: nothing tells where one ends',
+  ],
+  [
+    rule('{ memory: { drawer: page-cache, atLeastBytes: lots } }'),
+    'r:5: rules[0].when.memory.atLeastBytes: a number of bytes, or such as 512 MiB',
+  ],
+  [
+    rule('{ memory: { drawer: page-cache } }'),
+    'r:5: rules[0].when.memory: says no bound: give atLeast… or atMost…',
+  ],
+  [
+    rule('{ release: x }').replace('acme/a', 'panic'),
+    'r:3: rules[0].code: a code of your own has your name before it, such as acme/bad-nic',
+  ],
+  [
+    rule('{ release: x }').replace("'x'", "'{bytes}'"),
+    /^r:6: rules\[0\]\.says: nothing in when gives \{bytes\}; it gives kernelRelease$/,
+  ],
+  [rule("{ release: '{stackPid}' }"), /^r:5: rules\[0\]\.when: \{stackPid\} is a figure’s name/],
+  [
+    rule('{ release: x }').replace('note', 'fatal'),
+    /^r:4: rules\[0\]\.severity: invalid option: expected one of "critical"/,
+  ],
+  [
+    `${rule('{ release: x }')}  - code: acme/a\n    severity: note\n    when: { release: y }\n    says: z\n`,
+    'r:7: rules[1].code: acme/a is there already',
+  ],
+  [
+    rule('{ release: x }', 'adjust:\n  - finding: panics\n    severity: silent\n    because: x\n'),
+    'r:8: adjust[0].finding: a code of a finding, ours or your own',
+  ],
+  [
+    rule('{ release: x }', 'adjust:\n  - finding: panic\n    severity: silent\n'),
+    /^r:8: adjust\[0\]\.because: invalid input/,
+  ],
+  ['schema: a\nschema: b', /^r: Map keys must be unique at line 2, column 1$/],
+  ['schema: "', /^r: Missing closing "quote at line 1/],
+])('%j: the line and the field are named', (text, words) => {
+  const failed = () => readRules('r', text);
+  expect(failed).toThrow(RulesError);
+  if (typeof words === 'string') expect(failed).toThrow(new RulesError(words));
+  else expect(failed).toThrow(words);
+});
+
+test('of many errors the first is told, and how many more there are', () => {
+  const text = rule('{ log: "", release: "", panic: "" }');
+  expect(() => readRules('r', text)).toThrow(
+    'r:5: rules[0].when.log: a pattern is empty (and 2 more)',
+  );
+});
+
+test('aliases that grow without bound are refused', () => {
+  const lines = ['schema: kdump-mem.rules/1', 'a0: &a0 [x, x, x, x, x, x, x, x, x]'];
+  for (let level = 1; level < 9; level++)
+    lines.push(
+      `a${level}: &a${level} [${Array(9)
+        .fill(`*a${level - 1}`)
+        .join(', ')}]`,
+    );
+  expect(() => readRules('r', lines.join('\n'))).toThrow(RulesError);
+});
