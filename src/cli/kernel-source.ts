@@ -179,8 +179,9 @@ function checkKcore(): void {
 }
 
 /** The options that name the same source again, for a command that is printed to be copied. */
-export function sourceWords(options: SourceOptions): string {
-  const { live, vmcore = [], map } = options;
+export function sourceWords(options: SourceOptions & { readonly from?: string }): string {
+  const { live, vmcore = [], map, from } = options;
+  if (from !== undefined) return `--from ${shellPath(from)}`;
   const files = [
     ...vmcore.map((file) => ['vmcore', file] as const),
     ...Object.entries(aids(options)),

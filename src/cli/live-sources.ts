@@ -8,4 +8,6 @@ export type LiveSource = (typeof LIVE_SOURCES)[number];
 export interface LiveOptions extends SourceOptions {
   /** This one or none; unless told, the first that can be opened. */
   readonly source?: LiveSource;
+  /** A capture, in place of a kernel. */
+  readonly from?: string;
 }

@@ -20,7 +20,13 @@ export async function liveLook(
   depth: MemoryDepth | undefined,
   progress: (part: number) => void,
 ): Promise<((source?: MemoryAnswer['source']) => Promise<MemoryAnswer>) | undefined> {
-  const { live, source, engine } = options;
+  const { live, source, engine, from } = options;
+  if (from !== undefined) {
+    if (depth?.needsFrames)
+      throw new UsageError(`--${depth.name} needs the kernel’s memory, and a capture has counters`);
+    if (engine !== 'auto') throw new UsageError('--from reads a capture: it has no --engine');
+    return async () => (await import('./memory-captured.js')).lookCaptured(from);
+  }
   if (source !== undefined && !live) throw new UsageError('--source is for --live');
   if (!live) return undefined;
   if (engine === 'crash' || engine === 'verify') {

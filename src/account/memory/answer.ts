@@ -90,6 +90,8 @@ export interface MemoryAnswer {
   readonly kernel: KernelFacts | undefined;
   readonly host?: { readonly release: string; readonly pageSize: number };
   readonly source: MemorySource;
+  /** Of a host that was captured: its name, hostile, and when. Undefined: it is this machine, or a dump. */
+  readonly captured?: { readonly name: string | undefined; readonly taken: Date | null };
   /** Of a running kernel: sources that tell more, and why they could not be had. */
   readonly unavailable?: readonly Unavailable[];
   readonly memory: Drawer;

@@ -33,6 +33,7 @@ Examples:
   kdump-mem memory --live --as free             how the figures of free(1) come from these rows
   kdump-mem memory --live --watch               again and again, with what changed
   kdump-mem memory --live --prometheus          the same as metrics
+  kdump-mem memory --from host.tar.gz           that of a host when skcheck --capture looked at it
   kdump-mem memory --vmcore vmcore --html memory.html
       a page with a treemap: one file, without scripts, that needs nothing from elsewhere
 
@@ -58,6 +59,12 @@ export function registerMemory(program: Command): void {
       new Option('--source <source>', 'with --live: take this source or none')
         .choices(LIVE_SOURCES)
         .conflicts('vmcore'),
+    )
+    .addOption(
+      new Option('--from <path>', 'a capture of skcheck --capture, instead of a kernel').conflicts([
+        ...['vmcore', 'live', 'source', 'watch'],
+        ...['vmlinux', 'symbols', 'btf', 'crash', 'map'],
+      ]),
     )
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')

@@ -63,7 +63,7 @@ export class CapturedFiles {
 }
 
 const WANTED =
-  /^(?:version|taken|unknown-tables|manifest|hostname|proc\/(?:meminfo|slabinfo|buddyinfo|self\/mountinfo|net\/sockstat|sys\/kernel\/\w+|sys\/net\/(?:core|ipv4)\/\w+)|sample-\d\/(?:\w+|netns-\d+\/(?:\w+|net\/\w+))|sos_commands\/(?:networking\/.*ss_-\w+|host\/hostname.*|kernel\/uname.*|kernel\/sysctl_-a|memory\/.*meminfo))$/;
+  /^(?:version|taken|unknown-tables|manifest|hostname|proc\/(?:meminfo|slabinfo|buddyinfo|zoneinfo|vmstat|vmallocinfo|self\/(?:mountinfo|auxv)|net\/sockstat|sys\/kernel\/\w+|sys\/net\/(?:core|ipv4)\/\w+)|sample-\d\/(?:\w+|netns-\d+\/(?:\w+|net\/\w+))|sos_commands\/(?:networking\/.*ss_-\w+|host\/hostname.*|kernel\/uname.*|kernel\/sysctl_-a|memory\/.*meminfo))$/;
 
 /**
  * The files of a directory or of a tar archive (plain, gzip; xz and zstd by their own commands).

@@ -27,6 +27,8 @@ export class CapturedHost implements HostSource {
   readonly #files: ReadonlyMap<string, string>;
   readonly #links: ReadonlyMap<string, string>;
   readonly #children = new Map<string, Set<string>>();
+  /** What the kernel told the program that captured, the size of a page among it. */
+  readonly #auxv: Buffer | undefined;
   /** What the ss there did not know. */
   readonly #unknown: readonly string[];
   #index = 0;
@@ -76,6 +78,7 @@ export class CapturedHost implements HostSource {
     if (this.#moments.length === 0)
       throw new HostError('not-a-capture', 'the capture holds no sample of sockets');
     this.#files = files;
+    this.#auxv = captured.bytes(AUXV.slice(1));
     this.#unknown = (captured.get('unknown-tables') ?? '')
       .split(/\s+/)
       .filter((word) => /^\w{1,20}$/.test(word));
@@ -138,8 +141,10 @@ export class CapturedHost implements HostSource {
     return this.readText(insidePath(inode, path));
   }
 
-  readBytes(path: string): void {
-    throw new HostError('gone', `${path} was not captured`);
+  readBytes(path: string, onBytes: OnBytes): void {
+    if (path !== AUXV || this.#auxv === undefined)
+      throw new HostError('gone', `${path} was not captured`);
+    onBytes(this.#auxv);
   }
 
   readLink(path: string): string {
@@ -190,6 +195,7 @@ export class CapturedHost implements HostSource {
 }
 
 const FIRST = 'sample-1/';
+const AUXV = '/proc/self/auxv';
 
 /** Where a file is kept that reads differently in each network namespace. */
 function insidePath(inode: string, path: string): string {

@@ -56,7 +56,7 @@ take() {
   mkdir -p "$top${'$'}{1%/*}" 2>/dev/null || full
   keep "$top$1" cat "$1"
 }
-for file in meminfo slabinfo buddyinfo net/sockstat sys/kernel/hostname sys/kernel/osrelease \
+for file in meminfo zoneinfo vmstat slabinfo buddyinfo vmallocinfo self/auxv net/sockstat sys/kernel/hostname sys/kernel/osrelease \
   sys/net/core/max_skb_frags sys/net/ipv4/tcp_mem sys/net/ipv4/udp_mem \
   sys/net/ipv4/tcp_max_orphans sys/net/ipv4/tcp_max_tw_buckets self/mountinfo; do
   take "/proc/$file"

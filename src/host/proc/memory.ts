@@ -46,10 +46,15 @@ export function readMaxSkbFrags(source: HostSource): number {
   }
 }
 
-/** AT_PAGESZ of /proc/self/auxv (pairs of native words); 4096 where it is not shown. */
+/** As {@link knownPageSize}; 4096 where it is not shown. */
 export function readPageSize(source: HostSource): number {
+  return knownPageSize(source) ?? 4096;
+}
+
+/** AT_PAGESZ of /proc/self/auxv (pairs of native words), a power of two; undefined: it is not shown. */
+export function knownPageSize(source: HostSource): number | undefined {
   const AT_PAGESZ = 6n;
-  let size = 4096;
+  let size: number | undefined;
   try {
     source.readBytes('/proc/self/auxv', (bytes) => {
       for (let at = 0; at + 16 <= bytes.length; at += 16)
@@ -58,5 +63,7 @@ export function readPageSize(source: HostSource): number {
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
   }
-  return size;
+  return size !== undefined && PAGE_SIZES.has(size) ? size : undefined;
 }
+
+const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);

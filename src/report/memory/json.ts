@@ -16,6 +16,12 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     kernel: kernel === undefined ? null : kernelJson(kernel),
     host: answer.host ?? null,
     source,
+    captured: answer.captured
+      ? {
+          host: answer.captured.name ?? null,
+          takenAt: answer.captured.taken?.toISOString() ?? null,
+        }
+      : null,
     unavailable: (answer.unavailable ?? []).map((one) => ({ ...one })),
     memory: drawerJson(memory, pageSize),
     unexplained: loose

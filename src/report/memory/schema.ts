@@ -123,6 +123,10 @@ export const memorySchema = z.strictObject({
   /** Null where only counters were read: then `host` tells of it. */
   kernel: kernelSchema.nullable(),
   host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
+  /** `--from`: whose capture it is, and of when; null: it is no capture. */
+  captured: z
+    .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
+    .nullable(),
   /**
    * How deep the answer looks: page frames of a dump, of the running kernel through its memory, the same
    * by their flags in /proc, or counters of /proc alone.

@@ -37,6 +37,8 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose && answer.drift > 0
       ? [said(`Counters moved by ${formatSize(answer.drift)} while it was looked at.`)]
       : []),
-    isOfProc(answer) ? 'Next: skcheck --stale' : `Next: kdump-mem ${nextCommand(answer)} ${source}`,
+    isOfProc(answer)
+      ? `Next: skcheck ${answer.captured ? source : '--stale'}`
+      : `Next: kdump-mem ${nextCommand(answer)} ${source}`,
   ].join('\n\n');
 }

@@ -9,8 +9,13 @@ const WORDS: Readonly<Record<Exclude<MemorySource, 'vmcore'>, string>> = {
 };
 
 /** Which source an answer of a running kernel is from, and why those that tell more could not be had. */
-export function toldBy({ source, unavailable = [] }: MemoryAnswer): string {
+export function toldBy({ source, captured, unavailable = [] }: MemoryAnswer): string {
   if (source === 'vmcore') return '';
+  if (captured) {
+    const { name, taken } = captured;
+    const whose = name === undefined ? '' : ` of ${escapeText(name)}`;
+    return ` Told by ${WORDS[source]}, captured${whose}${taken ? ` at ${taken.toISOString()}` : ', nothing says when'}.`;
+  }
   const whys = unavailable.map(({ why }) => escapeText(why));
   return ` Told by ${WORDS[source]}${whys.length === 0 ? '' : `: ${whys.join('; ')}`}.`;
 }

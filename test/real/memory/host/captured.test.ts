@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type MemoryJson, memorySchema } from '../../../../src/report/memory/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'captured-'));
+const file = join(folder, 'host.tar.gz');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A file of the capture, as tar has it. */
+const captured = (name: string) =>
+  execFileSync('tar', ['-xzOf', file, `skcheck-capture/proc/${name}`], { encoding: 'utf8' });
+
+const asked = async (...more: string[]): Promise<MemoryJson> => {
+  const { stdout } = await kdumpMem('memory', '--json', '--from', file, ...more);
+  return memorySchema.parse(JSON.parse(stdout));
+};
+
+beforeAll(() => {
+  execFileSync(commandPath('skcheck'), ['--capture', file, '--interval', '1']);
+});
+
+test('lines of /proc/meminfo are those that were captured', async () => {
+  const { familiar } = await asked('--as', 'meminfo');
+  const lines = (familiar?.lines ?? []).filter(
+    ({ name, kernelBytes }) => kernelBytes !== null && /^\w+$/.test(name),
+  );
+  expect(lines.length).toBeGreaterThan(10);
+  const meminfo = captured('meminfo');
+  for (const { name, kernelBytes } of lines)
+    expect
+      .soft(kernelBytes, name)
+      .toBe(Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(meminfo)?.[1]) * 1024);
+});
+
+test('rows sum to what zones have, and callers and caches to their files', async () => {
+  const { memory, callers, caches, host, noDetails } = await asked();
+  const pageSize = host?.pageSize ?? Number.NaN;
+  expect(pageSize).toBe(Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' })));
+  expect(noDetails).toEqual({});
+  const sum = (text: string, pattern: RegExp) =>
+    [...text.matchAll(pattern)].reduce((all, [, pages]) => all + Number(pages), 0) * pageSize;
+  expect(memory.bytes).toBe(sum(captured('zoneinfo'), /^ +present +(\d+)$/gm));
+  const areas = captured('vmallocinfo')
+    .split('\n')
+    .filter(
+      (line) =>
+        !/ (alloc_thread_stack_node|dup_task_struct|copy_process|kernel_clone|_do_fork|fork_idle)\+/.test(
+          line,
+        ),
+    );
+  expect(callers.reduce((all, { bytes }) => all + bytes, 0)).toBe(
+    sum(areas.join('\n'), / pages=(\d+)/g),
+  );
+  expect(caches.length).toBe(captured('slabinfo').trim().split('\n').length - 2);
+});
+
+test('what does not move is what this machine says now', async () => {
+  const [then, now] = [
+    await asked(),
+    await kdumpMem('memory', '--json', '--live', '--source', 'counters'),
+  ];
+  const live = memorySchema.parse(JSON.parse(now.stdout));
+  expect(then.memory.bytes).toBe(live.memory.bytes);
+  expect(then.host).toEqual(live.host);
+});
