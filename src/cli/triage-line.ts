@@ -6,17 +6,20 @@ import type { ToldJson } from '../report/triage/line-schema.js';
 import { explainFailure } from './failure.js';
 import { aids, openSourceImage, type SourceOptions } from './kernel-source.js';
 import { printAnswer } from './output.js';
+import { rulesStep } from './triage-rules.js';
+
+type LineOptions = SourceOptions & { readonly rules?: string };
 
 /**
  * Looks at one dump for a run that looks at many (`triage-many.ts`), and prints what is between the dump's
  * name and the seconds in its line: also why it could not look. What is no answer is a bug, and ends us.
  */
-export async function tellOne(options: SourceOptions): Promise<void> {
+export async function tellOne(options: LineOptions): Promise<void> {
   endWithParent();
   printAnswer(JSON.stringify(await told(options)));
 }
 
-async function told(options: SourceOptions): Promise<ToldJson> {
+async function told(options: LineOptions): Promise<ToldJson> {
   const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, toldJson }] = await Promise.all(
     [
       import('../kernel/native/open.js'),
@@ -25,6 +28,7 @@ async function told(options: SourceOptions): Promise<ToldJson> {
       import('../report/triage/line.js'),
     ],
   );
+  const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   let noted: NotedFacts = {};
   try {
     const image = await openSourceImage(options);
@@ -33,7 +37,8 @@ async function told(options: SourceOptions): Promise<ToldJson> {
       const kernel = openNativeDump(image, aids(options));
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
-      return toldJson(triage(kernel), noted);
+      const answer = triage(kernel);
+      return toldJson(rules ? rules(kernel, answer) : answer, noted);
     } finally {
       image.close();
     }

@@ -13,6 +13,7 @@ import type { ToldJson, TriageLineJson } from '../report/triage/line-schema.js';
 import type { Severity } from '../triage/finding.js';
 import { EXIT } from './failure.js';
 import { ManyProgress } from './triage-progress.js';
+import { TableLines } from './triage-table.js';
 
 /** How many dumps are looked at. */
 export interface ManyOptions {
@@ -25,7 +26,13 @@ export interface ManyOptions {
   readonly output?: string;
   readonly resume?: readonly string[];
   readonly retry?: true;
+  /** Lines of JSON, not a table. */
+  readonly ndjson?: true;
+  /** The table is of kinds of trouble. */
+  readonly similar?: true;
   readonly strict?: true;
+  /** A team's own, of which each process reads them. */
+  readonly rules?: string;
 }
 
 const TIMEOUT = 600;
@@ -34,7 +41,7 @@ const SHARE = 0.8;
 
 /**
  * Looks at every dump that words lead to, each in a process of its own, and writes a line of each and one of
- * the whole. The exit status says whether all were told.
+ * the whole, or a table for people. The exit status says whether all were told.
  *
  * @param severe severities with which a line ends the program with status 1; null: none
  * @throws {OutputError} the output cannot be written, or is something else
@@ -46,12 +53,14 @@ export async function tellMany(
 ): Promise<void> {
   const begun = performance.now();
   const found = findDumps(words);
+  const table = options.ndjson ? undefined : new TableLines(options.similar === true);
   const { shard } = options;
   const mine = found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
   const earlier = new ToldLines(parseLine);
   for (const file of options.resume ?? []) earlier.take(file, false);
   const output: LineOutput =
-    options.output === undefined ? new StreamedLines() : new FiledLines(options.output, earlier);
+    table ??
+    (options.output === undefined ? new StreamedLines() : new FiledLines(options.output, earlier));
   try {
     const run = new Run(mine, earlier, output, options);
     await run.all();
@@ -153,7 +162,9 @@ class Run {
 
   async #ask({ files, unfit }: FoundDump): Promise<ToldJson> {
     if (unfit) return failedJson({ ...unfit, signal: null });
-    const words = ['triage', '--as-worker', ...files.flatMap((file) => ['--vmcore', file])];
+    const { rules } = this.#options;
+    const named = files.flatMap((file) => ['--vmcore', file]);
+    const words = ['triage', '--as-worker', ...named, ...(rules ? ['--rules', rules] : [])];
     const limits = {
       seconds: this.#options.timeout ?? TIMEOUT,
       bytes: this.#options.workerMemory ?? Math.floor((SHARE * memoryHere()) / this.#atOnce),

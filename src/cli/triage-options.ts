@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
+import { findDumps } from '../many/search.js';
 import { parseShard, type Shard } from '../many/shard.js';
 import type { AnswerOptions } from './answer.js';
 import { UsageError } from './failure.js';
@@ -8,9 +10,7 @@ import { parseSize } from './size-argument.js';
 import type { ManyOptions } from './triage-many.js';
 
 /** What triage of many dumps is asked. */
-export interface ManyTriageOptions extends AnswerOptions, ManyOptions {
-  readonly ndjson?: true;
-}
+export type ManyTriageOptions = AnswerOptions & ManyOptions;
 
 /** Node itself needs some 60 MiB. */
 const LEAST_MEMORY = 128 * 2 ** 20;
@@ -18,53 +18,61 @@ const LEAST_MEMORY = 128 * 2 ** 20;
 export function addManyOptions(command: Command): Command {
   return command
     .option('--ndjson', 'many dumps: a line of JSON for each, and one in the end')
-    .option('--jobs <n>', 'with --ndjson: dumps at once (default: CPUs)', parseWhole(1, 4096))
-    .option(
-      '--timeout <seconds>',
-      'with --ndjson: for each dump (default: 600)',
-      parseWhole(1, 7 * 86_400),
-    )
-    .option('--worker-memory <size>', 'with --ndjson: for each dump, such as 4G', parseMemory)
+    .option('--similar', 'many dumps: which have the same trouble')
+    .option('--jobs <n>', 'many dumps: so many at once (default: CPUs)', parseWhole(1, 4096))
+    .option('--timeout <seconds>', 'many dumps: for each (default: 600)', parseWhole(1, 7 * 86_400))
+    .option('--worker-memory <size>', 'many dumps: for each, such as 4G', parseMemory)
     .option('--output <file>', 'with --ndjson: write there, and go on with what is there')
-    .option(
-      '--resume <file>',
-      'with --ndjson: lines of an earlier run; again for more',
-      collectFiles,
-    )
+    .option('--resume <file>', 'many dumps: lines of an earlier run; again for more', collectFiles)
     .option('--retry', 'with --output or --resume: look again at what could not be read')
-    .option(
-      '--shard <i/n>',
-      'with --ndjson: a part of the dumps; also slurm, kubernetes/N',
-      shardOf,
-    );
+    .option('--shard <i/n>', 'many dumps: a part of them; also slurm, kubernetes/N', shardOf);
 }
 
-const OF_MANY = ['jobs', 'timeout', 'workerMemory', 'output', 'resume', 'retry', 'shard'] as const;
+const OF_MANY = [
+  'ndjson',
+  'similar',
+  'jobs',
+  'timeout',
+  'workerMemory',
+  'resume',
+  'shard',
+] as const;
 /** What is of one kernel or one dump. */
-const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
+const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'btf', 'crash', 'map', 'verbose'] as const;
 
 /**
- * Nothing that was given is passed over.
+ * Which dumps the options ask to look at in processes of their own; undefined: one is to be looked at here. The
+ * parts of a split dump are one. Nothing that was given is passed over.
  *
+ * @param words that stand beside the options
  * @throws {UsageError}
  */
-export function checkManyOptions(options: ManyTriageOptions): void {
-  const { ndjson, engine, vmcore, output, resume, retry } = options;
-  if (!ndjson) {
-    const idle = OF_MANY.find((name) => options[name] !== undefined);
-    if (idle !== undefined) throw new UsageError(`${optionOf(idle)} goes with --ndjson`);
-    return;
-  }
+export function manyAsked(
+  options: ManyTriageOptions & { readonly verbose?: true },
+  words: readonly string[],
+): readonly string[] | undefined {
+  const { engine, vmcore, output, resume, retry, ndjson, similar } = options;
+  const option = OF_MANY.find((name) => options[name] !== undefined);
+  if (output !== undefined && !ndjson) throw new UsageError('--output goes with --ndjson');
+  if (retry && output === undefined && resume === undefined)
+    throw new UsageError('--retry goes with --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
-  if (one !== undefined)
-    throw new UsageError(`--ndjson is of many dumps: it has no ${optionOf(one)}`);
-  if (engine === 'crash' || engine === 'verify')
-    throw new UsageError('--ndjson reads dumps itself: leave --engine out');
+  const crash = engine === 'crash' || engine === 'verify';
+  if (option === undefined && (one !== undefined || crash || !leadsToMany(words))) return undefined;
+  if (one !== undefined && option !== undefined)
+    throw new UsageError(`${optionOf(option)} is of many dumps: it has no ${optionOf(one)}`);
+  if (crash) throw new UsageError('many dumps are read without crash: leave --engine out');
+  if (ndjson && similar) throw new UsageError('--similar is a table: lines have the fingerprint');
   if (vmcore === undefined) throw new UsageError('say what to read: dumps, or folders with dumps');
   if ([...vmcore, ...(resume ?? []), output].includes(''))
     throw new UsageError('a file’s name is empty');
-  if (retry && output === undefined && resume === undefined)
-    throw new UsageError('--retry goes with --output or --resume');
+  return vmcore;
+}
+
+/** Files that are one dump are asked about as ever, and so is a folder with one. */
+function leadsToMany(words: readonly string[]): boolean {
+  const isFolder = (word: string) => statSync(word, { throwIfNoEntry: false })?.isDirectory();
+  return (words.length > 1 || words.some(isFolder)) && findDumps(words).dumps.length > 1;
 }
 
 function optionOf(name: string): string {

@@ -16,6 +16,7 @@ export interface LineOutput {
   write(index: number, dump: string, line: string, told: ToldLine): void;
   /** All are there. */
   finish(order: readonly string[], end: string): void;
+  /** Nothing more is written. */
   close(): void;
 }
 

@@ -68,6 +68,38 @@ test('a line tells what the dump alone tells', async () => {
   });
 });
 
+test('more than one dump is a table, and the same trouble stands together', async () => {
+  const folders = ['whole-000', 'empty-000'].map((name) => join(tree.path, name));
+  const table = await kdumpMem('triage', ...folders);
+  expect(table.status).toBe(3);
+  expect(table.stdout).toMatch(/^2 dumps: 1 told, 1 not readable below /);
+  expect(table.stdout).toMatch(/^empty-000\/vmcore .* not read: truncated/m);
+  expect(table.stdout).toMatch(/^whole-000\/vmcore .* \* - /m);
+  const similar = await kdumpMem('triage', '--similar', folders[0]!);
+  expect(similar.stdout).toMatch(/^1 dump, of 0 kinds\n/);
+  // A folder with one dump is that dump, as ever.
+  const [alone, file] = await Promise.all([
+    kdumpMem('triage', '--json', folders[0]!),
+    kdumpMem('triage', '--json', join(folders[0]!, 'vmcore')),
+  ]);
+  expect(alone.stdout).toBe(file.stdout);
+});
+
+test('rules of a team’s own hold for each dump', async () => {
+  const rule = { code: 'acme/old', severity: 'warning', when: { release: '*' }, says: 'Old.' };
+  const rules = tree.write(
+    'rules.json',
+    JSON.stringify({ schema: 'kdump-mem.rules/1', rules: [rule] }),
+  );
+  const { stdout } = await ndjson('--rules', rules, tree.path);
+  for (const { ok, findings } of parseRun(stdout).lines)
+    if (ok) expect(findings?.map(({ code }) => code)).toContain('acme/old');
+  tree.write('rules.json', '{"rules":[{}]}');
+  const wrong = await ndjson('--rules', rules, tree.path);
+  expect(wrong).toMatchObject({ status: 2, stdout: '' });
+  rmSync(rules);
+});
+
 test('a worker that is killed, and one that takes too long, have their lines', async () => {
   const words = ['whole-000', 'whole-001'].map((name) => join(tree.path, name, 'vmcore'));
   const run = new TriageRun('--ndjson', '--jobs', '2', '--timeout', '5', ...words);
@@ -224,8 +256,10 @@ test.each([
   [['--ndjson', '--symbols', 'x'], /has no --symbols/],
   [['--ndjson', '--engine', 'crash'], /leave --engine out/],
   [['--ndjson', '--retry'], /--retry goes with/],
-  [['--jobs', '2'], /--jobs goes with --ndjson/],
-  [['--worker-memory', '1G'], /--worker-memory goes with --ndjson/],
+  [['--output', 'x'], /--output goes with --ndjson/],
+  [['--jobs', '2', '--verbose'], /--jobs is of many dumps: it has no --verbose/],
+  [['--worker-memory', '1G', '--json'], /has no --json/],
+  [['--ndjson', '--similar'], /--similar is a table/],
   [['--ndjson', '--jobs', '0'], /from 1 to/],
   [['--ndjson', '--worker-memory', '1M'], /128M at least/],
   [['--ndjson', '--shard', '2/2'], /counts from 0/],

@@ -3,15 +3,15 @@ import { type Finding, SEVERITIES, type Severity } from '../../triage/finding.js
 import { answer } from '../answer.js';
 import { EXIT } from '../failure.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
-import { addManyOptions, checkManyOptions, type ManyTriageOptions } from '../triage-options.js';
+import { addManyOptions, type ManyTriageOptions, manyAsked } from '../triage-options.js';
 import { rulesStep } from '../triage-rules.js';
 
-interface TriageOptions extends ManyTriageOptions {
+type TriageOptions = ManyTriageOptions & {
   readonly asWorker?: true;
   readonly failOn?: Severity;
   readonly verbose?: true;
   readonly rules?: string;
-}
+};
 
 const EXAMPLES = `
 Examples:
@@ -20,6 +20,8 @@ Examples:
                                                        tells more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is anything such
   kdump-mem triage --vmcore vmcore --rules fleet.yaml  with what your team knows of its machines
+  kdump-mem triage /var/crash                          a table, if there is more than one dump
+  kdump-mem triage /var/crash --similar                which of them have the same trouble
   kdump-mem triage /var/crash --ndjson --output all.ndjson
                                                        a line for each dump below, each looked at in a
                                                        process of its own; killed, it is gone on with
@@ -60,12 +62,14 @@ export function registerTriage(program: Command): void {
   addManyOptions(triage);
 }
 
-async function answerTriage(options: TriageOptions): Promise<void> {
-  checkManyOptions(options);
+async function answerTriage(options: TriageOptions, { args }: Command): Promise<void> {
   if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
-  if (options.ndjson) {
+  const many = manyAsked(options, args);
+  if (many) {
+    // What is wrong with the rules is wrong with each dump's.
+    if (options.rules !== undefined) await rulesStep(options.rules);
     const { tellMany } = await import('../triage-many.js');
-    return tellMany(options.vmcore ?? [], options, asSevere(options.failOn));
+    return tellMany(many, options, asSevere(options.failOn));
   }
   const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
     import('../../triage/triage.js'),
