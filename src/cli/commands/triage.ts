@@ -51,7 +51,7 @@ export function registerTriage(program: Command): void {
       new Option(
         '--rules <file>',
         'rules of your own: what to find, and what to silence (docs/rules.md)',
-      ).conflicts('ndjson'),
+      ),
     )
     .option('-v, --verbose', 'show all lines of the log behind findings, and what tells more')
     .option('--json', 'print the answer as JSON')
