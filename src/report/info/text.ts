@@ -178,7 +178,9 @@ const MOST_TASKS = 8;
 function runningText({ running, online }: KernelInfo['machine']): string {
   const busy = running.filter(({ pid }) => pid !== 0);
   if (busy.length === 0)
-    return running.length > 0 && running.length === online?.length ? 'every CPU was idle' : UNKNOWN;
+    return running.length > 0 && running.length >= (online?.length ?? 0)
+      ? 'every CPU was idle'
+      : UNKNOWN;
   const shown = busy.slice(0, MOST_TASKS).map(taskText).join(', ');
   return busy.length > MOST_TASKS ? `${shown} and ${busy.length - MOST_TASKS} more` : shown;
 }

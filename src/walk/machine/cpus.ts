@@ -11,7 +11,7 @@ const MOST_CPUS = 8192;
 /** Numbers of the CPUs in one of the kernel's masks (include/linux/cpumask.h). */
 export function cpuMask(
   kernel: Pick<Kernel, 'symbol' | 'read' | 'struct'>,
-  mask: '__cpu_online_mask' | '__cpu_possible_mask',
+  mask: '__cpu_online_mask' | '__cpu_possible_mask' | '__cpu_active_mask',
 ): number[] {
   const address = needSymbol(kernel, mask);
   const size = kernel.struct('cpumask')?.size;
@@ -48,6 +48,25 @@ function checkPossible(kernel: Parameters<typeof cpuMask>[0], cpus: readonly num
     // What is held against it need not be there.
     if (!(error instanceof ReadError)) throw error;
   }
+}
+
+/**
+ * CPUs that ran something: those online, and those that a panic stopped. These take themselves out of the
+ * online mask, and stay in the scheduler's (stop_this_cpu, arch/x86/kernel/process.c; local_cpu_stop,
+ * arch/arm64/kernel/smp.c); who is unplugged leaves both.
+ *
+ * @throws as cpuMask
+ */
+export function cpusThatRan(kernel: Pick<Kernel, 'symbol' | 'read' | 'struct'>): number[] {
+  const online = cpuMask(kernel, '__cpu_online_mask');
+  const possible = cpuMask(kernel, '__cpu_possible_mask');
+  if (possible.length <= online.length || kernel.symbol('__cpu_active_mask') === undefined)
+    return online;
+  const active = cpuMask(kernel, '__cpu_active_mask');
+  const odd = active.find((cpu) => !possible.includes(cpu));
+  if (odd !== undefined)
+    throw new KernelError('damaged', `CPU ${odd} is active and not in __cpu_possible_mask`);
+  return possible.filter((cpu) => online.includes(cpu) || active.includes(cpu));
 }
 
 /**

@@ -5,7 +5,7 @@ import { pointerPartOf, readPartOf } from '../named-read.js';
 import { decodeText } from '../struct-reader.js';
 import { TaskReader } from '../tasks/tasks.js';
 import { type ClockFacts, readClock } from './clock.js';
-import { cpuMask, needSymbol, type RunningTask, runningTask } from './cpus.js';
+import { cpuMask, cpusThatRan, needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
 import { moduleNames } from './modules.js';
 import { type PanicFacts, readPanic } from './panic.js';
@@ -21,7 +21,7 @@ export interface MachineFacts {
   /** Bytes of memory that the kernel manages. */
   readonly ram?: number;
   readonly panic: PanicFacts;
-  /** What each online CPU was running. */
+  /** What each CPU was running that was online, or had been until a panic stopped it. */
   readonly running: readonly RunningTask[];
   /** `tainted_mask`. */
   readonly taint?: bigint;
@@ -61,7 +61,8 @@ export function describeMachine(
     modules: unknowns.try('loaded modules', () => moduleNames(kernel)),
   };
   const running: RunningTask[] = [];
-  for (const cpu of facts.online?.slice(0, MOST_RUNNING) ?? []) {
+  const ran = unknowns.try('CPUs that ran something', () => cpusThatRan(kernel)) ?? facts.online;
+  for (const cpu of ran?.slice(0, MOST_RUNNING) ?? []) {
     const task = unknowns.try(`what CPU ${cpu} was running`, () => runningTask(kernel, cpu));
     if (task) running.push(task);
   }

@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import { cpuMask, needSymbol, perCpuAddress, runningTask } from '../machine/cpus.js';
+import { cpuMask, cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../machine/cpus.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
@@ -87,7 +87,7 @@ export class TaskStacks {
     this.#size = stackSize(kernel);
     this.#unwind = kernel.facts.arch === 'arm64' ? this.#onArm64() : this.#onX86();
     this.#cpus = cpuMask(kernel, '__cpu_possible_mask');
-    for (const cpu of cpuMask(kernel, '__cpu_online_mask')) {
+    for (const cpu of cpusThatRan(kernel)) {
       try {
         const { address, pid } = runningTask(kernel, cpu);
         this.#running.set(address, cpu);
