@@ -21,10 +21,28 @@ export interface PanicFacts {
   readonly task?: RunningTask;
 }
 
-/** What begins the report of a fault; `Oops:` follows one and counts if there is no other. */
+/** What begins the report of a fault. */
 const FAULT =
-  /^(BUG: |kernel BUG at |Unable to handle kernel |([a-z-]+ )?general protection fault|(divide error|double fault|stack segment|invalid opcode|int3): |traps: PANIC: |watchdog: (BUG: |Watchdog detected )|NMI watchdog: (BUG: |Watchdog detected )|Internal error: |(sysrq: )?SysRq : Trigger a crash|sysrq: Trigger a crash|mce: \[Hardware Error\]: |CFI failure )/;
-const OOPS = /^Oops\b/;
+  /^(BUG: |kernel BUG at |Unable to handle kernel |Insufficient stack space |traps: PANIC: |watchdog: (BUG: |Watchdog detected )|NMI watchdog: (BUG: |Watchdog detected )|(sysrq: )?SysRq : Trigger a crash|sysrq: Trigger a crash|mce: \[Hardware Error\]: |CFI failure )/;
+/** The line that counts a fault: it comes shortly behind what begins the report, or begins it. */
+const COUNTED =
+  /^(Oops\b|([a-z-]+ )?general protection fault|(divide error|double fault|stack segment|invalid opcode|int3): |kernel stack overflow |Internal error: )/;
+/** Messages between the two: of arm64 what the registers of the fault mean. */
+const MOST_BETWEEN_BOTH = 24;
+const END = /^---\[ end trace /;
+/**
+ * Panics that say themselves what made them: no other line is their cause (kernel/hung_task.c, watchdog.c,
+ * kernel/rcu/tree_stall.h, mm/oom_kill.c, arch/x86/kernel/nmi.c, drivers/tty/sysrq.c).
+ */
+const OWN_CAUSES: readonly (readonly [panic: RegExp, line: RegExp])[] = [
+  [/: hung_task: /, /^INFO: task .* blocked (in I\/O wait )?for more than /],
+  [/: softlockup: /, /^watchdog: BUG: soft lockup /],
+  [/: (\w+: )?panic_on_warn set/, /^WARNING: /],
+  [/: RCU Stall/, /^rcu: INFO: .* stalls? on /],
+  [/: NMI: Not continuing/, /^(Uhhuh\. )?NMI received for unknown reason /],
+  [/: [Oo]ut of memory/, /^.{1,15} invoked oom-killer: /],
+  [/: sysrq triggered crash/, /^sysrq: Trigger a crash/],
+];
 const PANIC = /^Kernel panic - /;
 /** Records of the log that are looked at: more than the largest usual buffer holds. */
 const MOST_RECORDS = 500_000;
@@ -66,31 +84,43 @@ interface Logged {
 
 function searchLog(kernel: Kernel, fields: Fields): Logged {
   let message: string | undefined;
-  let oops: string | undefined;
+  let cause: string | undefined;
+  let fault = FAULT;
   let seen = 0;
+  /** Messages in which the beginning of the cause's report may still be. */
+  let left = 0;
   let panicTime = 0n;
-  const found = (cause: string | undefined, whole: boolean): Logged => ({
+  const found = (whole: boolean): Logged => ({
     ...(message === undefined ? {} : { message }),
     ...(cause === undefined ? {} : { cause }),
     whole,
   });
   for (const record of logBackwards(kernel, fields)) {
-    if (++seen > MOST_RECORDS) return found(oops, false);
+    if (++seen > MOST_RECORDS) return found(false);
     if (message !== undefined && panicTime - record.timestamp > MOST_BETWEEN) break;
     const line = firstLine(record);
     if (message === undefined && PANIC.test(line)) {
       message = line;
-      oops = undefined;
+      cause = undefined;
       panicTime = record.timestamp;
-    } else if (FAULT.test(line)) {
+      fault = OWN_CAUSES.find(([panic]) => panic.test(line))?.[1] ?? FAULT;
+    } else if (cause === undefined) {
       // Without a panic line the newest fault is what there is: older records could only hold one.
-      if (message !== undefined) return found(line, true);
-      if (oops === undefined || OOPS.test(oops)) oops = line;
-    } else if (OOPS.test(line)) {
-      oops ??= line;
+      if (fault.test(line)) cause = line;
+      else if (fault === FAULT && COUNTED.test(line)) {
+        cause = line;
+        left = MOST_BETWEEN_BOTH;
+      }
+    } else if (left > 0) {
+      left = END.test(line) || COUNTED.test(line) ? 0 : left - 1;
+      if (left > 0 && FAULT.test(line)) {
+        cause = line;
+        left = 0;
+      }
     }
+    if (message !== undefined && cause !== undefined && left === 0) return found(true);
   }
-  return found(oops, true);
+  return found(true);
 }
 
 const MOST_LINE = 1024;

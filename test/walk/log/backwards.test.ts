@@ -69,6 +69,33 @@ describe('a panic', () => {
     });
   });
 
+  test('the cause is what begins a fault’s report, not the line that counts it', () => {
+    const fatal = 'Kernel panic - not syncing: Fatal exception';
+    const bug = ['kernel BUG at mm/slub.c:305!', 'invalid opcode: 0000 [#1] SMP'];
+    expect(panicOf([...bug, fatal]).cause).toBe('kernel BUG at mm/slub.c:305!');
+    const alone = 'divide error: 0000 [#2] SMP';
+    expect(panicOf([alone, fatal]).cause).toBe(alone);
+    // That of an earlier fault, whose report has ended.
+    const ended = '---[ end trace 0 ]---';
+    expect(panicOf([bug[0] ?? '', ended, alone, fatal]).cause).toBe(alone);
+  });
+
+  test('a panic that says what made it has that for its cause, whatever else the log tells', () => {
+    const lockup = 'watchdog: BUG: soft lockup - CPU#1 stuck';
+    const causes = [
+      ['INFO: task a:1 blocked for more than 9 seconds.', 'hung_task: blocked tasks'],
+      ['rcu: INFO: rcu_sched self-detected stall on CPU', 'RCU Stall'],
+      ['a b invoked oom-killer: gfp_mask=0', 'Out of memory: system-wide'],
+      ['WARNING: CPU: 0 PID: 1 at a.c:1', 'panic_on_warn set ...'],
+      ['Uhhuh. NMI received for unknown reason 31', 'NMI: Not continuing'],
+    ];
+    for (const [line = '', reason] of causes) {
+      const message = `Kernel panic - not syncing: ${reason}`;
+      expect(panicOf([line, lockup, message])).toMatchObject({ message, cause: line });
+      expect(panicOf([lockup, message]).cause).toBeUndefined();
+    }
+  });
+
   test('an oops that led straight into kdump has no panic line', () => {
     const { message, cause, state } = panicOf(OOPS.slice(0, 3), -1, true);
     expect({ message, cause, state }).toEqual({
