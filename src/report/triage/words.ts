@@ -20,13 +20,10 @@ const said = (figures: Figures, ...names: readonly string[]): string =>
 const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
   panic: (of) => {
     const who = of.pid == null ? '' : ` On CPU ${text(of.cpu)}, while it ran ${process(of)}.`;
-    const cause = of.cause == null ? '' : ` Before that: ${text(of.cause)}.`;
+    const cause = of.cause == null ? '' : ` Before that: ${text(of.cause).replace(/\.$/, '')}.`;
     return `The kernel stopped: ${of.reason == null ? 'the log does not say why' : text(of.reason)}.${who}${cause}`;
   },
-  oops: (of) =>
-    of.address === undefined
-      ? `A fault in the kernel: ${said(of, 'trap', 'place', 'kind', 'error')}.`
-      : `The kernel followed a bad pointer to 0x${text(of.address)}.`,
+  oops: oopsWords,
   'soft-lockup': (of) =>
     `CPU ${text(of.cpu)} ran nothing but ${process(of)} for ${text(of.seconds)} s.`,
   'hard-lockup': (of) => `CPU ${text(of.cpu)} did not even take interrupts.`,
@@ -60,6 +57,15 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
       .map(({ words }) => words)
       .join(', ')}.`,
 };
+
+function oopsWords(of: Figures): string {
+  const module = of.module == null ? '' : ` [${text(of.module)}]`;
+  const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
+  const who = of.pid == null ? '' : `, on CPU ${text(of.cpu)}, while it ran ${process(of)}`;
+  return of.address == null
+    ? `A fault in the kernel${where}: ${said(of, 'trap', 'place', 'kind', 'error')}${who}.`
+    : `The kernel followed a bad pointer to 0x${text(of.address)}${where}${who}.`;
+}
 
 function oomWords(of: Figures): string {
   const victim =

@@ -3,6 +3,7 @@ import type { Figure, Finding } from '../finding.js';
 import { AllocationFailureReader } from './allocation-failure.js';
 import { evidenceOf, type LogLine, linesOf } from './lines.js';
 import { OomReader } from './oom.js';
+import { OOPS_BY, OopsReader } from './oops.js';
 import { PATTERNS, type Pattern } from './patterns.js';
 
 /**
@@ -20,13 +21,17 @@ const MOST_EVIDENCE = 4;
 /** What a kernel's log tells that somebody should know of, in the order of when it was first told. */
 export function logFindings(records: Iterable<LogRecord>, pageSize: number): Finding[] {
   const found = new Found();
-  const readers = [new OomReader(pageSize), new AllocationFailureReader(pageSize)];
+  const readers = [
+    { reader: new OomReader(pageSize), by: SAME },
+    { reader: new AllocationFailureReader(pageSize), by: SAME },
+    { reader: new OopsReader(), by: OOPS_BY },
+  ];
   for (const line of linesOf(records)) {
-    for (const reader of readers) found.add(reader.take(line), SAME);
+    for (const { reader, by } of readers) found.add(reader.take(line), by);
     const known = match(line);
     if (known) found.add(known.finding, known.by);
   }
-  for (const reader of readers) found.add(reader.end(), SAME);
+  for (const { reader, by } of readers) found.add(reader.end(), by);
   return found.list();
 }
 

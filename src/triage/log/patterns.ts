@@ -54,30 +54,6 @@ export const PATTERNS: readonly Pattern[] = [
     deeper: 'stacks --state D',
   },
   {
-    code: 'oops',
-    severity: 'critical',
-    line: /^BUG: kernel NULL pointer dereference, address: (?<address>[0-9a-f]+)/,
-    by: ['address'],
-  },
-  {
-    code: 'oops',
-    severity: 'critical',
-    line: /^BUG: unable to handle page fault for address: (?<address>[0-9a-f]+)/,
-    by: ['address'],
-  },
-  {
-    code: 'oops',
-    severity: 'critical',
-    line: /^Unable to handle kernel (?<kind>.*) at virtual address (?<address>[0-9a-f]+)/,
-    by: ['address'],
-  },
-  {
-    code: 'oops',
-    severity: 'critical',
-    line: /^(?:kernel BUG at (?<place>.*)!|Oops: (?<kind>.*?)(?: \[#\d+\].*)?|(?<trap>(?:[a-z-]+ )?general protection fault|divide error|double fault|stack segment|invalid opcode|int3).*|Internal error: (?<error>.*))$/,
-    by: ['place', 'kind', 'trap', 'error'],
-  },
-  {
     code: 'memory-corruption',
     severity: 'critical',
     line: /^(?:BUG (?<cache>[^ ]+) \(.*\): (?<what>.*)|(?<list>list_(?:add|del) corruption.*)|BUG: (?<kasan>KASAN: .*|Bad page state.*|Bad rss-counter state.*|Bad page map.*)|slab error in (?<slab>.*)|(?<saturated>refcount_t: .*))$/,

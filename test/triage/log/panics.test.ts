@@ -1,0 +1,79 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { findingWords } from '../../../src/report/triage/words.js';
+import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { recordsOf } from './records.js';
+
+const LOGS = new URL('../../../fixtures/logs/', import.meta.url);
+const named = (name: string) => readFileSync(new URL(`panic-${name}.log`, LOGS), 'utf8');
+const found = (text: string) => logFindings(recordsOf(text), 4096);
+
+const IN_MODULE = { symbol: 'panics_do', module: 'panics', comm: 'insmod', number: 1, times: 1 };
+const LIST = { place: 'lib/list_debug.c:62', symbol: '__list_del_entry_valid_or_report' };
+const LOCKUP = { comm: 'insmod', times: 1 };
+const HANG = { comm: 'panics-hang', seconds: 2 };
+const CACHE = { cache: 'kmalloc-64', what: 'Object already free' };
+const GUARD = { kind: 'stack guard page was hit', symbol: 'panics_recurse', module: 'panics' };
+
+/** Of each log of a panic what it tells besides that, in its order: real ones, as guests of the lab printed them. */
+const TOLD: Readonly<Record<string, readonly (readonly [code: string, figures: object])[]>> = {
+  'null-5.10': [['oops', { ...IN_MODULE, address: '0000000000000000', cpu: 0, pid: 109 }]],
+  'null-7.2': [['oops', { ...IN_MODULE, address: '0000000000000000', cpu: 0, pid: 132 }]],
+  'bug-5.10': [['oops', { ...IN_MODULE, place: 'panics.c:85', cpu: 1, pid: 109 }]],
+  'bug-7.2': [['oops', { ...IN_MODULE, place: 'panics.c:85', cpu: 1, pid: 132 }]],
+  'wild-7.2': [['oops', { ...IN_MODULE, trap: 'general protection fault', cpu: 1, pid: 131 }]],
+  'stack-5.10': [['oops', { ...GUARD, cpu: 0, pid: 108, number: 1 }]],
+  'stack-7.2': [['oops', { ...GUARD, cpu: 1, pid: 131, number: 1 }]],
+  'double-free-5.10': [['oops', { place: 'mm/slub.c:305', symbol: 'kfree', cpu: 1, pid: 108 }]],
+  'double-free-7.2': [
+    ['memory-corruption', CACHE],
+    ['kernel-warning', { symbol: 'object_err' }],
+  ],
+  'list-7.2': [
+    ['memory-corruption', { list: expect.stringContaining('list_del corruption') }],
+    ['oops', { ...LIST, cpu: 1, pid: 131, number: 1, times: 1 }],
+  ],
+  'soft-lockup-5.10': [['soft-lockup', LOCKUP]],
+  'soft-lockup-7.2': [['soft-lockup', { ...LOCKUP, cpu: 1, seconds: 6, pid: 130 }]],
+  'hung-task-5.10': [['hung-task', { ...HANG, pid: 113 }]],
+  'hung-task-7.2': [['hung-task', { ...HANG, pid: 134 }]],
+  'rcu-stall-7.2': [['rcu-stall', { flavour: 'rcu_preempt' }]],
+  'warning-7.2': [['kernel-warning', { symbol: 'panics_do', place: 'panics.c:95' }]],
+  'nmi-5.10': [],
+  'nmi-7.2': [],
+};
+
+test.each(Object.entries(TOLD))('%s: the panic, and each fault once', (name, expected) => {
+  const findings = found(named(name));
+  const others = findings.filter(({ code }) => code !== 'panic');
+  expect(findings.length - others.length).toBe(1);
+  expect(others.map(({ code, figures }) => [code, figures])).toEqual(
+    expected.map(([code, figures]) => [code, expect.objectContaining(figures)]),
+  );
+});
+
+test('each log of a panic that there is is looked at', () => {
+  const logs = readdirSync(LOGS).flatMap((file) => /^panic-(.*)\.log$/.exec(file)?.[1] ?? []);
+  expect(logs.toSorted()).toEqual(Object.keys(TOLD).toSorted());
+});
+
+test('a fault is a sentence with its function and task', () => {
+  const [oops] = found(named('null-7.2'));
+  expect(oops && findingWords(oops)).toBe(
+    'The kernel followed a bad pointer to 0x0000000000000000 in panics_do [panics], on CPU 0, while it ran pid 132 (insmod).',
+  );
+});
+
+test('two faults are two, and what the second is by is not the first’s', () => {
+  const both = `${named('null-7.2').split('Kernel panic')[0]}\n${named('bug-7.2')}`;
+  const [first, second] = found(both).filter(({ code }) => code === 'oops');
+  expect(first?.figures).toMatchObject({ pid: 132, address: '0000000000000000' });
+  expect(second?.figures).toMatchObject({ place: 'panics.c:85', cpu: 1 });
+  expect(second?.figures.address).toBeUndefined();
+});
+
+test('a command with a report’s own words is told whole', () => {
+  const comm = 'a Not tainted b';
+  const [oops] = found(named('null-5.10').replace('Comm: insmod', `Comm: ${comm}`));
+  expect(oops?.figures.comm).toBe(comm);
+});
