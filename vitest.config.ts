@@ -15,8 +15,8 @@ const OF_THIS_MACHINE = [
 const ON_DEMAND = 'test/real/*/on-demand/**';
 
 // `quick` needs Node alone. `real` needs the lab (scripts/lab), `machine` the lab and, for sockets and
-// namespaces, root. On demand: `arm64` needs more guests, `live` and `memory` ask much of the machine's
-// time (`scripts/test arm64`, `scripts/test live`, `scripts/test memory`).
+// namespaces, root. On demand: `arm64` needs more guests; `live`, `memory` and `panics` ask much of the
+// machine's time (`scripts/test arm64`, `scripts/test live`, …).
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/summary-reporter.ts'],
@@ -68,6 +68,13 @@ export default defineConfig({
         test: {
           name: 'memory',
           include: ['test/real/memory/on-demand/**/*.test.ts'],
+          ...ALONE,
+        },
+      },
+      {
+        test: {
+          name: 'panics',
+          include: ['test/real/panics/on-demand/**/*.test.ts'],
           ...ALONE,
         },
       },

@@ -49,6 +49,8 @@ export declare class Guest {
   waitFor(words: RegExp, timeoutMs: number, from?: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** An interrupt that cannot be masked, as of the button on servers. */
+  nmi(): Promise<void>;
   /** Writes the guest's memory to a file, whole or not at all. Pause it before. */
   dump(format: 'elf' | 'kdump-zlib', path: string): Promise<void>;
   lastWords(): string;

@@ -224,6 +224,11 @@ export class Guest {
     await this.#qmp?.execute('cont');
   }
 
+  /** An interrupt that cannot be masked, as of the button on servers. */
+  async nmi() {
+    await this.#qmp?.execute('inject-nmi');
+  }
+
   /**
    * Writes the guest's memory to a file, whole or not at all. Pause it before.
    *

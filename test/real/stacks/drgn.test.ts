@@ -1,111 +1,14 @@
 import { expect, test } from 'vitest';
-import type { NamedAddress } from '../../../src/kernel/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
-import { TaskStacks } from '../../../src/walk/stacks/task-stacks.js';
-import { Warnings } from '../../../src/walk/warnings.js';
-import { drgnJson } from '../../support/drgn.js';
 import { LAB_DUMPS, labDump, labVmcore } from '../../support/lab.js';
+import { drgnDifferences } from './drgn-stacks.js';
 
-interface DrgnStack {
-  readonly pid: number;
-  readonly frames?: readonly {
-    readonly address: string | null;
-    readonly name: string;
-    readonly interrupted: boolean;
-  }[];
-  readonly error?: string;
-}
-
-/** Labels of the kernel's, which its own messages name, inside of what DWARF calls one function. */
-const LABELS: Readonly<Record<string, string>> = {
-  entry_SYSCALL_64_after_hwframe: 'entry_SYSCALL_64',
-  common_startup_64: 'secondary_startup_64',
-  secondary_startup_64_no_verify: 'secondary_startup_64',
-};
-
-/** The function that a part or a copy is of, which compilers make and name: DWARF has one name for all. */
-function functionOf(symbol: string): string {
-  return LABELS[symbol] ?? symbol.replace(/(\.(cold|constprop|isra|part)(\.\d+)?)+$/, '');
-}
-
-/** drgn goes on into user space, and what it finds there is none of ours. */
-function untilUser(frames: NonNullable<DrgnStack['frames']>) {
-  const user = frames.findIndex(({ address }) => address === null || BigInt(address) >> 63n === 0n);
-  return user < 0 ? frames : frames.slice(0, user);
-}
-
-/** Stacks of one dump that are not drgn's, by why; `none` is what no reason explains. */
-function differences(core: string, theirs: Readonly<Record<string, DrgnStack>>) {
-  const kernel = openNative({ files: [core] });
-  const warnings = new Warnings();
-  const found: Record<string, string[]> = {};
-  let [compared, frames, modules] = [0, 0, 0];
-  const differs = (why: string, what: string) => {
-    found[why] = [...(found[why] ?? []), what];
-  };
-  /** Two functions can be one place in the code: both name it. */
-  const isAlias = (symbol: NamedAddress | undefined, other: string) => {
-    const places = (name: string) => kernel.symbols(name).map(({ address }) => address);
-    return places(symbol?.name ?? '').some((place) => places(other).includes(place));
-  };
-  const left = new Set(Object.keys(theirs));
-  const ran = new Set<number>();
-  for (const { task, stack, cpu } of new TaskStacks(kernel, warnings).all()) {
-    const key = `0x${task.address.toString(16)}`;
-    const other = theirs[key];
-    left.delete(key);
-    if (cpu !== undefined) ran.add(task.pid);
-    compared++;
-    const ours = stack.frames.map(({ address, interrupted, guess }) => ({
-      address: `0x${address.toString(16)}`,
-      interrupted,
-      guess,
-      symbol: kernel.symbolAt(interrupted ? address : address - 1n),
-    }));
-    const drgns = untilUser(other?.frames ?? []);
-    const list = (some: readonly { address: string | null }[]) =>
-      some.map(({ address }) => address).join(' ');
-    const what = `pid ${task.pid} ${task.comm}: ${ours
-      .map(({ address, symbol }) => `${address} ${symbol?.name}`)
-      .join(', ')} | ${drgns.map(({ address, name }) => `${address} ${name}`).join(', ')}`;
-    if (list(ours) !== list(drgns)) {
-      if (ours.some(({ guess }) => guess)) differs('guess', what);
-      else if (
-        cpu !== undefined &&
-        ours.length > drgns.length &&
-        list(ours).startsWith(list(drgns))
-      )
-        differs('drgn stops before', what);
-      else differs('none', what);
-      continue;
-    }
-    frames += ours.length;
-    ours.forEach(({ symbol, interrupted }, index) => {
-      const drgn = drgns[index];
-      // Without a module's debug information drgn has an address in place of a name.
-      if (drgn?.name.startsWith('0x')) {
-        modules++;
-        if (symbol?.module === undefined) differs('none', what);
-      } else if (
-        functionOf(symbol?.name ?? '') !== drgn?.name &&
-        !isAlias(symbol, drgn?.name ?? '')
-      )
-        differs('name', what);
-      if (interrupted !== drgn?.interrupted) differs('interrupted', `${index} ${what}`);
-    });
-  }
-  kernel.close();
-  return { found, compared, frames, modules, left: [...left], ran, warnings: warnings.list() };
-}
-
-const SCRIPT = new URL('stacks.py', import.meta.url);
 const CPUS = 2;
 
 /**
  * QEMU may stop a CPU that changes from one task to the next: the registers are then of neither for sure,
  * which is said. Of such a boot what ran is not compared.
  */
-function withoutSwitch({ found, ran, warnings }: ReturnType<typeof differences>) {
+function withoutSwitch({ found, ran, warnings }: ReturnType<typeof drgnDifferences>) {
   const torn = warnings.filter(({ code }) => code === 'torn-list');
   expect(torn.length).toBeLessThanOrEqual(CPUS);
   if (torn.length === 0) return { found, warnings };
@@ -124,7 +27,7 @@ function withoutSwitch({ found, ran, warnings }: ReturnType<typeof differences>)
  * All but what ran: there a stack may be caught in a function's first or last instructions, in which one
  * of both unwinders has to guess. Sleeping tasks have no such excuse.
  */
-function check(all: ReturnType<typeof differences>) {
+function check(all: ReturnType<typeof drgnDifferences>) {
   const { compared, frames, modules, left } = all;
   const { found, warnings } = withoutSwitch(all);
   expect(warnings).toEqual([]);
@@ -141,7 +44,7 @@ test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)(
   '%s: the stack of every task is drgn’s, frame by frame',
   (name) => {
     const { elf, kernel } = labDump(name);
-    check(differences(elf, drgnJson(elf, kernel, SCRIPT)));
+    check(drgnDifferences(elf, kernel));
   },
 );
 
@@ -149,6 +52,6 @@ test.each(['5.10', '6.1', '6.12', 'newest'] as const)(
   '%s after a panic: the stack of every task is drgn’s, frame by frame',
   (name) => {
     const { elf, kernel } = labVmcore(name);
-    check(differences(elf, drgnJson(elf, kernel, SCRIPT)));
+    check(drgnDifferences(elf, kernel));
   },
 );

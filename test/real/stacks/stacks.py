@@ -2,7 +2,7 @@
 
 import json
 
-from drgn.helpers.linux.cpumask import for_each_online_cpu
+from drgn.helpers.linux.cpumask import for_each_possible_cpu
 from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.sched import idle_task
 
@@ -30,7 +30,7 @@ def frames(task):
 
 stacks = {}
 tasks = list(for_each_task(prog))  # noqa: F821
-tasks += [idle_task(prog, cpu) for cpu in for_each_online_cpu(prog)]  # noqa: F821
+tasks += [idle_task(prog, cpu) for cpu in for_each_possible_cpu(prog)]  # noqa: F821
 for task in tasks:
     stacks[hex(task.value_())] = {"pid": task.pid.value_(), **frames(task)}
 print(json.dumps(stacks))

@@ -1,0 +1,4 @@
+import { KINDS } from '../kinds.js';
+import { panicsSuite } from '../panics-suite.js';
+
+panicsSuite('6.12', KINDS, ['drgn', 'crash']);

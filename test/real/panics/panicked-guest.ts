@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bootGuest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import type { LabKernel } from '../../support/lab.js';
+import type { PanicKind } from './kinds.js';
+
+/** A boot and all that follows, where the machine is busy. */
+export const MOST_MS = 300_000;
+
+/** What the guest's own console said of its panic. */
+export interface Panicked {
+  readonly dump: string;
+  readonly reason: string;
+  readonly cpu: number;
+  readonly pid: number;
+  readonly comm: string;
+}
+
+/** A guest panics, and QEMU dumps what is left. */
+export async function panickedGuest(
+  kernel: LabKernel,
+  kind: PanicKind,
+  work: string,
+): Promise<Panicked> {
+  const guest = await bootGuest({
+    kernel,
+    memoryMiB: 256,
+    files: [guestTool('takeuser', kernel), guestModule('panics', kernel)],
+    append: `panic=0 oops=panic ${kind.append ?? ''}`,
+    limitMs: 2 * MOST_MS,
+  });
+  try {
+    await guest.run(`cd /proc/sys/kernel; ${kind.sysctls ?? 'true'}`, { timeoutMs: MOST_MS });
+    // The shell may answer before the kernel stops, or not.
+    guest.run(`(${kind.run}) > /dev/null 2>&1 &`, { timeoutMs: MOST_MS }).catch(() => {});
+    if (kind.nmi) {
+      await guest.waitFor(/panics: [^\n]*\n/, MOST_MS);
+      // It says so half a second before it takes no more interrupts.
+      await sleep(2_000);
+      await guest.nmi();
+    }
+    await guest.waitFor(/Kernel panic - not syncing: [^\n]*\n/, MOST_MS);
+    // Of these the kernel says after its panic whose it is.
+    if (kind.who === 'kernel') await guest.waitFor(BY_KERNEL, MOST_MS);
+    await guest.pause();
+    const dump = join(work, `${kernel}-${kind.name}.vmcore`);
+    await guest.dump('elf', dump);
+    const { console } = guest;
+    const [, reason = ''] = /Kernel panic - not syncing: ([^\r\n]*)/.exec(console) ?? [];
+    const who = (kind.who === 'kernel' ? BY_KERNEL : BY_MODULE).exec(console)?.groups ?? {};
+    const { cpu, pid, comm = '' } = who;
+    return { dump, reason, cpu: Number(cpu), pid: Number(pid), comm };
+  } finally {
+    guest.kill();
+  }
+}
+
+const BY_MODULE = /panics: \w+ by pid (?<pid>\d+) \((?<comm>.*)\) on CPU (?<cpu>\d+)/;
+const BY_KERNEL =
+  /Kernel panic - [\s\S]*?\] CPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: (?<comm>\S+) /;

@@ -1,0 +1,126 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type TriageJson, triageSchema } from '../../../src/report/triage/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
+import { drgnDifferences } from '../stacks/drgn-stacks.js';
+import type { PanicKind } from './kinds.js';
+import { MOST_MS, type Panicked, panickedGuest } from './panicked-guest.js';
+
+/** Programs that tell the same, each on its own. */
+export type Oracle = 'crash' | 'drgn';
+
+/** A guest for each kind panics, and what is told of its dump is held against what was done. */
+export function panicsSuite(
+  kernel: LabKernel,
+  kinds: readonly PanicKind[],
+  oracles: readonly Oracle[] = [],
+): void {
+  describe.each(kinds)(`$name, on ${kernel}`, (kind) => {
+    let work = '';
+    let truth: Panicked;
+    let answer: TriageJson;
+
+    beforeAll(async () => {
+      work = mkdtempSync(join(LAB, 'panics-'));
+      truth = await panickedGuest(kernel, kind, work);
+      const { stdout } = await kdumpMem('triage', '--vmcore', truth.dump, '--json');
+      answer = triageSchema.parse(JSON.parse(stdout));
+    }, 2 * MOST_MS);
+
+    afterAll(() => {
+      if (work) rmSync(work, { recursive: true, force: true });
+    });
+
+    /** Frames of the panic's own stack. */
+    const stack = () => {
+      const evidence = answer.findings[0]?.evidence.find((one) => one.kind === 'stack');
+      return evidence?.kind === 'stack' ? evidence : undefined;
+    };
+
+    test('what is told first is the panic: why, on which CPU, and who ran there', () => {
+      expect(answer.warnings).toEqual([]);
+      expect(answer.complete).toBe(true);
+      expect(answer.panic.state).toBe('panicked');
+      const { reason, cpu, pid, comm } = truth;
+      expect(reason).toMatch(kind.reason);
+      const [panic] = answer.findings;
+      expect(panic).toMatchObject({ code: 'panic', severity: 'critical' });
+      expect(panic?.figures).toMatchObject({ reason, cpu, pid, comm });
+      const { cause } = panic?.figures ?? {};
+      if (kind.cause) expect(cause).toMatch(kind.cause);
+      else expect(cause).toBeNull();
+    });
+
+    test('nothing else is told but what belongs to it', () => {
+      const codes = answer.findings
+        .filter(({ severity }) => severity !== 'note')
+        .map(({ code }) => code);
+      expect(codes.join(' ')).toMatch(kind.findings);
+    });
+
+    test('a fault is told with its function, task and CPU', () => {
+      const oops = answer.findings.find(({ code }) => code === 'oops');
+      if (!oops) return expect(String(kind.findings)).not.toContain('oops');
+      const { cpu, pid, comm } = truth;
+      expect(oops.figures).toMatchObject({ cpu, pid, comm, number: 1, times: 1 });
+      const { symbol, module } = oops.figures;
+      expect(String(symbol)).toContain(kind.interrupted);
+      expect(module ?? null).toBe(kind.interrupted?.startsWith('panics') ? 'panics' : null);
+    });
+
+    test('the stack leads through the exception to who was interrupted, without a guess', () => {
+      const frames = stack()?.frames ?? [];
+      const names = frames.map(({ symbol }) => symbol ?? '');
+      let at = -1;
+      for (const name of kind.stack) {
+        at = names.findIndex((one, index) => index > at && one.startsWith(name));
+        expect(at, `${name} in ${names.join(' ')}`).toBeGreaterThanOrEqual(0);
+      }
+      expect(frames.filter(({ guess }) => guess)).toEqual([]);
+      expect(stack()?.why).toBeNull();
+      const interrupted = frames.slice(1).find((frame) => frame.interrupted)?.symbol ?? undefined;
+      if (kind.interrupted) expect(interrupted).toContain(kind.interrupted);
+      const own = frames.filter(({ symbol }) => symbol?.startsWith('panics'));
+      expect(own.every(({ module }) => module === 'panics')).toBe(true);
+    });
+
+    if (oracles.includes('drgn'))
+      test('drgn unwinds every task to the same frames', () => {
+        const { found, left, warnings } = drgnDifferences(truth.dump, kernel);
+        expect(warnings).toEqual([]);
+        expect(left).toEqual([]);
+        expect(found).toEqual({});
+      });
+
+    if (oracles.includes('crash'))
+      test('crash tells the same panic, task and CPU; its frames are among ours', () => {
+        const told = askCrash(kernel, truth.dump);
+        expect(answer.panic.message).toContain(told.panic);
+        const { cpu, pid, comm } = truth;
+        expect(told).toMatchObject({ cpu, pid, comm });
+        const ours = stack()?.frames.map(({ address }) => BigInt(address)) ?? [];
+        expect(told.frames.length).toBeGreaterThan(2);
+        expect(told.frames.filter((frame) => !ours.includes(frame))).toEqual([]);
+      });
+  });
+}
+
+/** What crash's `sys` and `bt` say of the panic. */
+function askCrash(kernel: LabKernel, dump: string) {
+  const printed = execFileSync(labTool('crash'), ['-s', labKernel(kernel).vmlinux, dump], {
+    input: 'sys\nbt\nquit\n',
+    maxBuffer: 1 << 26,
+    timeout: MOST_MS,
+  }).toString('latin1');
+  const [, panic = ''] = /^ *PANIC: "(.*)"/m.exec(printed) ?? [];
+  const who = /^PID: (?<pid>\d+) .*CPU: (?<cpu>\d+) +COMMAND: "(?<comm>.*)"/m.exec(printed)?.groups;
+  const frames = printed.matchAll(/^ *#\d+ \[[0-9a-f]+\] \S+ at (?<at>[0-9a-f]+)/gm);
+  return {
+    panic,
+    ...{ pid: Number(who?.pid), cpu: Number(who?.cpu), comm: who?.comm },
+    frames: [...frames].map(({ groups }) => BigInt(`0x${groups?.at}`)),
+  };
+}
