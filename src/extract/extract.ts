@@ -141,7 +141,7 @@ async function cut(
   if (tables.length > 0) notes.push(packedPagesNote(kept.pageSize, tables));
   notes.push(...keptBytesNotes(kept.pageSize, kept.partial()));
   checkReadable(notes);
-  const head = headOf(kernel, arch.machine, notes);
+  const head = headOf(kernel, arch.machine, notes, options.stacks ?? false);
   const numbers = kept.pages;
   const size = await writeDiskdump(
     new OutputFile(output, force),
@@ -183,9 +183,14 @@ function checkReadable(notes: readonly Note[]): void {
   }
 }
 
-function headOf(kernel: NativeKernel, machine: string, more: readonly Note[]): DumpHead {
+function headOf(
+  kernel: NativeKernel,
+  machine: string,
+  more: readonly Note[],
+  stacks: boolean,
+): DumpHead {
   const { facts, vmcoreinfo, image } = kernel;
-  const notes = keptNotes(image.notes ?? [], vmcoreinfo);
+  const notes = keptNotes(image.notes ?? [], vmcoreinfo, stacks);
   return {
     pageSize: facts.pageSize,
     machine,
@@ -193,7 +198,7 @@ function headOf(kernel: NativeKernel, machine: string, more: readonly Note[]): D
     version: kernelVersion(kernel),
     physBase: vmcoreinfo.number('phys_base') ?? 0n,
     dumpLevel: DUMP_LEVEL,
-    cpus: Math.max(1, notes.length - 1),
+    cpus: Math.max(1, notes.filter(({ name }) => name === 'CORE').length),
     notes: [...notes, ...more],
   };
 }

@@ -4,11 +4,13 @@ import { mappingsOf } from '../account/processes/mappings.js';
 import { accountFd, accountProcess } from '../account/skb.js';
 import { SocketAccountant } from '../account/socket.js';
 import { accountAll } from '../account/sockets.js';
+import { groupedStacks } from '../account/task-stacks.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/parts.js';
 import { WalkError } from '../walk/error.js';
 import type { NamePlace } from '../walk/files/paths.js';
+import { Unknowns } from '../walk/machine/unknowns.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { openFiles } from '../walk/tasks/files.js';
@@ -24,6 +26,8 @@ export interface Scope {
   readonly memory?: boolean;
   /** What each process maps, too: every `struct page`, and page tables. */
   readonly processes?: boolean;
+  /** What all threads were doing, too: stacks, and of the tables to unwind them what they take. */
+  readonly stacks?: boolean;
 }
 
 /** A socket that was asked about, by the address of its `struct sock`. */
@@ -91,6 +95,8 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
   };
   if (scope.processes) attempt(() => readProcesses(kernel, asked.onFileName));
   if (scope.memory) attempt(() => void accountMemory(kernel, undefined, asked));
+  // What the dump does not tell of stacks the extract does not tell either.
+  if (scope.stacks) new Unknowns().try('stacks', () => groupedStacks(kernel, {}));
   return { sockets: [...sockets.values()], ...more };
 }
 

@@ -1,5 +1,5 @@
 import { ReadError } from '../kernel/error.js';
-import type { ImageFacts, MemoryImage } from '../kernel/native/parts.js';
+import type { ImageFacts, MemoryImage, Note } from '../kernel/native/parts.js';
 import type { KeptPages } from './kept-pages.js';
 
 /**
@@ -9,6 +9,8 @@ import type { KeptPages } from './kept-pages.js';
 export class RecordingImage implements MemoryImage {
   readonly facts: ImageFacts;
   readonly vmcoreinfo: string;
+  /** As they are: what is kept of them is chosen apart. */
+  readonly notes: readonly Note[];
   readonly virtualRanges = [];
   readonly #image: MemoryImage;
   readonly #kept: KeptPages;
@@ -16,6 +18,7 @@ export class RecordingImage implements MemoryImage {
   constructor(image: MemoryImage, vmcoreinfo: string, kept: KeptPages) {
     this.facts = image.facts;
     this.vmcoreinfo = vmcoreinfo;
+    this.notes = image.notes ?? [];
     this.#image = image;
     this.#kept = kept;
   }

@@ -20,6 +20,8 @@ interface ExtractOptions {
   readonly withLog?: true;
   readonly withMemory?: true;
   readonly withProcesses?: true;
+  readonly withStacks?: true;
+  readonly withTriage?: true;
   readonly force?: true;
   readonly vmlinux?: string;
   readonly symbols?: string;
@@ -32,12 +34,14 @@ Examples:
       all that any question about sockets needs, in a few MB
   kdump-mem extract --vmcore /var/crash/vmcore -o one.vmcore --pid 4711 --fd 12 --anonymize
       one socket, with made-up names, addresses and paths
+  kdump-mem extract --vmcore vmcore -o case.vmcore --with-triage
+      all that triage, log, stacks and memory say of it, too
   kdump-mem extract --vmcore vmcore -o send.vmcore --anonymize --map mine.json
   kdump-mem sockets --vmcore send.vmcore --map mine.json
       one to hand on, and a map to keep: with it answers have the true names again
 
 Kept: the kernel's tables, and of its tasks, files, sockets, queues and pages the bytes that an answer
-reads. Left out: payload, user memory, file contents, environment, arguments, keys, the log.
+reads. Left out: payload, user memory, file contents, environment, arguments, keys, stacks, the log.
 crash and drgn open the result with the vmlinux that the dump needs; kdump-mem needs none. (On 7.2
 crash 9.0.2 needs --no_modules, for the whole dump too.)
 
@@ -48,10 +52,14 @@ and the time. In the end it says how many of each there are.
 
 Every answer of skb and sockets is the same, with --with-memory those of memory too, with --with-
 processes those of procs and its --pid: 0.5 MB more for a machine of 512 MB with 34 processes, most of
-it struct pages; struct knows every type, and every symbol has its address. Whatever else is asked of
-the memory (read, struct TYPE ADDR) is said to be left out. In crash, ps has no memory sizes, and files
-no paths; there are no stacks for bt, and no symbols of modules. The tables of symbols and types are
-packed: only kdump-mem finds them.
+it struct pages (1.6 % of the memory, before they are packed). --with-log and --with-stacks take 10 to 40 kB
+each: a full log more. --with-triage is all three of log, memory and stacks, and all that triage reads. Of
+stacks only addresses are kept that lead through them, and none of the registers of user space.
+
+struct knows every type, and every symbol has its address. Whatever else is asked of the memory (read,
+struct TYPE ADDR) is said to be left out. In crash, ps has no memory sizes, files no paths, and there are no
+symbols of modules; bt has functions only --with-stacks. The tables of symbols and types are packed: only
+kdump-mem finds them.
 
 Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file not written,
 4 the pid or fd is not there.`;
@@ -76,6 +84,11 @@ export function registerExtract(program: Command): void {
       '--with-processes',
       'keep what `procs` and its --pid read too: every struct page, page tables (not with --pid)',
     )
+    .option('--with-stacks', 'keep what `stacks` reads too (not with --pid)')
+    .option(
+      '--with-triage',
+      'keep all that `triage` reads: the same as --with-log --with-memory --with-stacks',
+    )
     .option('--force', 'replace files that exist')
     .option('--json', 'say what is inside as JSON')
     .option('--vmlinux <file>', 'symbols and types, where the dump lacks them')
@@ -85,19 +98,33 @@ export function registerExtract(program: Command): void {
     .action(run);
 }
 
-async function run(options: ExtractOptions): Promise<void> {
-  const { pid, fd, vmlinux, symbols, btf } = options;
+/** What is of all the machine, and why. */
+const WHOLE = [
+  ['withMemory', '--with-memory', 'memory is the machine’s'],
+  ['withProcesses', '--with-processes', 'shares are of all processes'],
+  ['withStacks', '--with-stacks', 'stacks are those of all threads'],
+  ['withTriage', '--with-triage', 'it looks at the whole machine'],
+] as const;
+
+/** @throws {UsageError} */
+function refuseContradictions(options: ExtractOptions): void {
+  const { pid, fd, anonymize, withLog, withTriage } = options;
   if (fd !== undefined && pid === undefined) throw new UsageError('--fd needs --pid');
-  if (options.anonymize && options.withLog) {
+  if (anonymize && withLog)
     throw new UsageError('the log can name anybody: --with-log and --anonymize exclude each other');
-  }
-  if (options.withMemory && pid !== undefined)
-    throw new UsageError('memory is the machine’s: --with-memory and --pid exclude each other');
-  if (options.withProcesses && pid !== undefined)
+  if (anonymize && withTriage)
     throw new UsageError(
-      'shares are of all processes: --with-processes and --pid exclude each other',
+      'the log can name anybody: not --with-triage but --with-memory and --with-stacks go with --anonymize',
     );
-  const { vmcore } = options;
+  for (const [name, option, why] of WHOLE)
+    if (options[name] && pid !== undefined)
+      throw new UsageError(`${why}: ${option} and --pid exclude each other`);
+}
+
+async function run(options: ExtractOptions): Promise<void> {
+  const { pid, fd, vmlinux, symbols, btf, vmcore } = options;
+  refuseContradictions(options);
+  const { withTriage = false } = options;
   if (vmcore === undefined) throw new UsageError('say which dump to cut: --vmcore FILE');
   const { map, output } = options;
   if (map !== undefined && !options.anonymize)
@@ -122,9 +149,10 @@ async function run(options: ExtractOptions): Promise<void> {
       ...(fd === undefined ? {} : { fd }),
       force: options.force ?? false,
       anonymize: options.anonymize ?? false,
-      log: options.withLog ?? false,
-      memory: options.withMemory ?? false,
+      log: options.withLog ?? withTriage,
+      memory: options.withMemory ?? withTriage,
       processes: options.withProcesses ?? false,
+      stacks: options.withStacks ?? withTriage,
       onProgress: (words) => progress.show(words),
     });
     progress.clear();

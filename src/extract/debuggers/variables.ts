@@ -1,4 +1,6 @@
 import type { NativeKernel } from '../../kernel/native/parts.js';
+import { readClock } from '../../walk/machine/clock.js';
+import { Unknowns } from '../../walk/machine/unknowns.js';
 import { attempt } from '../questions.js';
 
 /** Variables of the image, and how many bytes of each are kept at most; `page` for a page of them. */
@@ -67,6 +69,8 @@ const VARIABLES: Readonly<Record<string, number | 'page'>> = {
 
 /** The variables that crash and drgn look at when they open a dump. */
 export function readVariables(kernel: NativeKernel): void {
+  // Kernels whose symbols are few need not tell of it.
+  new Unknowns().try('the clock', () => readClock(kernel));
   for (const [name, most] of Object.entries(VARIABLES)) {
     attempt(() => readVariable(kernel, name, most === 'page' ? kernel.facts.pageSize : most));
   }

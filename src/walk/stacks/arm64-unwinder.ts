@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readPartOf } from '../named-read.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { branchLinkEndsAt, branchTarget } from './call-before.js';
 import {
@@ -106,9 +106,9 @@ export class Arm64Unwinder {
             return this.#end(frames, area, regs);
           if (this.#metaOf(record) !== META.registers)
             return stop(`a record of no kind that is known, at ${hex(record)}`);
-          const saved = this.#regs.read(regs);
-          frames.push({ address: saved.pointer('pc'), interrupted: true, guess: false });
-          record = wordAt(saved.bytes('regs'), 29);
+          const address = this.#wordAt(regs + BigInt(this.#regs.offset('pc')));
+          frames.push({ address, interrupted: true, guess: false });
+          record = this.#wordAt(regs + BigInt(this.#regs.offset('regs') + 29 * 8));
           continue;
         }
         if (address >> 63n === 0n)
@@ -160,8 +160,9 @@ export class Arm64Unwinder {
         end: 'stopped',
         why: `its last record is not at its end, but at ${hex(regs)}`,
       };
-    const user = (this.#regs.read(regs).number('pstate') & 15) === 0;
-    const kernelThread = user && this.#regs.read(regs).pointer('pc') === 0n;
+    // What user space had in its other registers is nobody's business, and is not read.
+    const user = (this.#wordAt(regs + BigInt(this.#regs.offset('pstate'))) & 15n) === 0n;
+    const kernelThread = user && this.#wordAt(regs + BigInt(this.#regs.offset('pc'))) === 0n;
     return { frames, end: user && !kernelThread ? 'user' : 'first' };
   }
 
@@ -169,12 +170,12 @@ export class Arm64Unwinder {
     return readPartOf(this.#kernel, 'the stack', record, record + 16n, 8).getUint32(0, true);
   }
 
+  #wordAt(address: bigint): bigint {
+    return pointerPartOf(this.#kernel, 'the stack', address, address);
+  }
+
   /** Without the signature that pointer authentication puts into a return address. */
   #plain(address: bigint): bigint {
     return address | this.#mask;
   }
-}
-
-function wordAt(bytes: Uint8Array, index: number): bigint {
-  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(index * 8, true);
 }

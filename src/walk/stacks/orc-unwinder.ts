@@ -19,6 +19,8 @@ import type { CpuRegisters } from './registers.js';
 /** Registers that an entry may ask for and that only saved registers tell. */
 const SAVED = ['ax', 'dx', 'di', 'r10', 'r13'] as const;
 type Saved = (typeof SAVED)[number];
+const REGISTERS = [...SAVED, 'ip', 'sp', 'bp', 'cs'] as const;
+type Register = (typeof REGISTERS)[number];
 
 interface State {
   ip: bigint;
@@ -58,7 +60,7 @@ export class OrcUnwinder {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#tables = new OrcTables(kernel);
-    this.#regs = new StructReader(kernel, 'pt_regs', [...SAVED, 'ip', 'sp', 'bp', 'cs'] as const);
+    this.#regs = new StructReader(kernel, 'pt_regs', REGISTERS);
   }
 
   /** The stack of a task that does not run, from where it gave up its CPU (`thread.sp`). */
@@ -134,20 +136,19 @@ export class OrcUnwinder {
       state.sp = sp;
       state.saved = NOTHING_SAVED;
     } else if (entry.type === 'regs') {
-      const regs = this.#regs.read(sp);
-      if ((regs.number('cs') & 3) !== 0) return this.#userAt(sp, area);
-      state.ip = regs.pointer('ip');
-      state.sp = regs.pointer('sp');
-      state.bp = regs.pointer('bp');
+      const saved = (register: Register) => this.#word(sp + BigInt(this.#regs.offset(register)));
+      // What user space had in its registers is nobody's business, and is not read.
+      if ((saved('cs') & 3n) !== 0n) return this.#userAt(sp, area);
+      state.ip = saved('ip');
+      state.sp = saved('sp');
+      state.bp = saved('bp');
       before.bp = state.bp;
-      state.saved = (register) => regs.pointer(register);
+      state.saved = saved;
     } else {
-      const cs = this.#word(sp + IRET_WORDS.cs);
-      const ip = this.#word(sp + IRET_WORDS.ip);
-      const next = this.#word(sp + IRET_WORDS.sp);
-      if ((cs & 3n) !== 0n) return this.#userAt(sp - BigInt(this.#regs.offset('ip')), area);
-      state.ip = ip;
-      state.sp = next;
+      if ((this.#word(sp + IRET_WORDS.cs) & 3n) !== 0n)
+        return this.#userAt(sp - BigInt(this.#regs.offset('ip')), area);
+      state.ip = this.#word(sp + IRET_WORDS.ip);
+      state.sp = this.#word(sp + IRET_WORDS.sp);
     }
     if (entry.bp === 'prev-sp') state.bp = this.#word(sp + BigInt(entry.bpOffset));
     else if (entry.bp === 'bp') state.bp = this.#word(before.bp + BigInt(entry.bpOffset));

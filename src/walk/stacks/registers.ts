@@ -12,6 +12,7 @@ export interface CpuRegisters {
   readonly source: 'crash_notes' | 'note' | 'qemu';
   /** The task that the kernel noted with it; undefined: QEMU knows no tasks. */
   readonly pid: number | undefined;
+  /** Read when it is asked for, as `sp` and `get` are. @throws {ReadError} */
   readonly pc: bigint;
   readonly sp: bigint;
   /** It was in user space. */
@@ -66,35 +67,37 @@ export function cpuRegisters(
   cpus: readonly number[],
 ): CpuRegisters | undefined {
   const own = ownNote(kernel, cpu);
-  if (own !== undefined) return decode(kernel, own, 'crash_notes');
+  if (own !== undefined) return own;
   const { by, notes = [] } = kernel.cpuNotes ?? {};
   const size = STATUS_BYTES[kernel.facts.arch];
   if (by === 'qemu') {
     // QEMU numbers them from 1.
     const note = notes.find((one) => one.byteLength === size && pidOf(one) === cpu + 1);
-    return note && decode(kernel, note, 'qemu');
+    return note && decode(kernel, wordsOf(note), 'qemu');
   }
   // Of CPUs that noted nothing the dump has no note: which is whose shows only where each has one.
   const note = notes.length === cpus.length ? notes[cpus.indexOf(cpu)] : undefined;
-  return note?.byteLength === size ? decode(kernel, note, 'note') : undefined;
+  return note?.byteLength === size ? decode(kernel, wordsOf(note), 'note') : undefined;
 }
 
 /** What a CPU noted in the kernel's memory (crash_save_cpu). */
-function ownNote(kernel: Kernel, cpu: number): DataView | undefined {
+function ownNote(kernel: Kernel, cpu: number): CpuRegisters | undefined {
   const variable = kernel.symbol('crash_notes');
   if (variable === undefined) return undefined;
+  const read = (at: bigint, length: number) => readPartOf(kernel, 'crash_notes', at, at, length);
   try {
     const area = pointerPartOf(kernel, 'crash_notes', variable, variable);
     if (area === 0n) return undefined;
     const at = perCpuAddress(kernel, area, cpu);
-    const size = STATUS_BYTES[kernel.facts.arch];
-    const note = readPartOf(kernel, 'crash_notes', at, at, NOTE_BYTES + size);
+    const head = read(at, NOTE_BYTES);
     const isStatus =
-      note.getUint32(0, true) === 5 &&
-      note.getUint32(4, true) === size &&
-      note.getUint32(8, true) === NT_PRSTATUS &&
-      note.getUint32(12, true) === CORE;
-    return isStatus ? new DataView(note.buffer, note.byteOffset + NOTE_BYTES, size) : undefined;
+      head.getUint32(0, true) === 5 &&
+      head.getUint32(4, true) === STATUS_BYTES[kernel.facts.arch] &&
+      head.getUint32(8, true) === NT_PRSTATUS &&
+      head.getUint32(12, true) === CORE;
+    const status = at + BigInt(NOTE_BYTES);
+    const word = (offset: number) => read(status + BigInt(offset), 8).getBigUint64(0, true);
+    return isStatus ? decode(kernel, word, 'crash_notes') : undefined;
   } catch (error) {
     // The dump's own notes may still tell.
     if (error instanceof ReadError || error instanceof KernelError) return undefined;
@@ -102,18 +105,30 @@ function ownNote(kernel: Kernel, cpu: number): DataView | undefined {
   }
 }
 
-function decode(kernel: Kernel, note: DataView, source: CpuRegisters['source']): CpuRegisters {
+/** The 8 bytes at an offset of a struct elf_prstatus. @throws {ReadError} */
+type Word = (offset: number) => bigint;
+
+function wordsOf(note: DataView): Word {
+  return (offset) => note.getBigUint64(offset, true);
+}
+
+/** Reads only what is asked for: what else the registers held is nobody's business. @throws {ReadError} */
+function decode(kernel: Kernel, word: Word, source: CpuRegisters['source']): CpuRegisters {
   const arm = kernel.facts.arch === 'arm64';
   const names = arm ? ARM64 : X86;
-  const values = new Map(
-    names.map((name, index) => [name, note.getBigUint64(PR_REG + index * 8, true)]),
-  );
-  const get = (register: string): bigint => values.get(register) ?? 0n;
+  const get = (register: string): bigint => {
+    const index = names.indexOf(register);
+    return index < 0 ? 0n : word(PR_REG + index * 8);
+  };
   return {
     source,
-    pid: source === 'qemu' ? undefined : pidOf(note),
-    pc: get(arm ? 'pc' : 'ip'),
-    sp: get('sp'),
+    pid: source === 'qemu' ? undefined : Number(word(PR_PID) & 0xffff_ffffn),
+    get pc() {
+      return get(arm ? 'pc' : 'ip');
+    },
+    get sp() {
+      return get('sp');
+    },
     // PSR_MODE_MASK of EL0t; the lowest bits of cs are the privilege level.
     user: arm ? (get('pstate') & 15n) === 0n : (get('cs') & 3n) !== 0n,
     get,

@@ -1,0 +1,174 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { messages } from '../../../src/account/log.js';
+import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { extract } from '../../../src/extract/extract.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { logJson } from '../../../src/report/log/json.js';
+import { taskStacksJson } from '../../../src/report/task-stacks/json.js';
+import { triageJson } from '../../../src/report/triage/json.js';
+import { triage } from '../../../src/triage/triage.js';
+import { TaskReader } from '../../../src/walk/tasks/tasks.js';
+import { kdumpMem } from '../../support/cli.js';
+import { DamagedDump } from '../../support/damaged-dump.js';
+import { rawPages } from '../../support/dump/raw-pages.js';
+import { labDump, labKdump, labKernel, labTool } from '../../support/lab.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'triage-extract-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function asked<T>(file: string, ask: (kernel: NativeKernel) => T): T {
+  const kernel = openNative({ files: [file] });
+  try {
+    return ask(kernel);
+  } finally {
+    kernel.close();
+  }
+}
+
+const answers = (file: string) =>
+  asked(file, (kernel) => ({
+    log: logJson(messages(kernel, {})),
+    stacks: taskStacksJson(groupedStacks(kernel, {})),
+    triage: triageJson(triage(kernel)),
+  }));
+
+type Options = Omit<Parameters<typeof extract>[1], 'output' | 'compression'>;
+
+async function cut(from: string, name: string, options: Options): Promise<string> {
+  const output = join(folder, name);
+  const kernel = openNative({ files: [from] });
+  try {
+    await extract(kernel, { ...options, output, compression: 'zlib' });
+  } finally {
+    kernel.close();
+  }
+  return output;
+}
+
+const ALL = { log: true, memory: true, stacks: true };
+
+const panicked = () => labKdump('6.1').formats['lzo-d31'][0] ?? '';
+
+const DUMPS = [
+  ['5.10', () => labDump('5.10').elf],
+  ['6.12', () => labDump('6.12').elf],
+  ['newest', () => labDump('newest').elf],
+  ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf],
+  ['6.1 after a panic', panicked],
+] as const;
+
+test.each(DUMPS)(
+  '%s: an extract of all that triage reads answers as the dump does',
+  async (name, file) => {
+    const whole = answers(file());
+    const small = await cut(file(), `${name}.all`, ALL);
+    expect(answers(small)).toEqual(whole);
+    expect(whole.stacks.tasks).toBeGreaterThan(60);
+    expect(whole.log.messages.length).toBeGreaterThan(200);
+    expect(statSync(small).size).toBeLessThan(4e6);
+  },
+);
+
+test.each(DUMPS.slice(-2))(
+  '%s: an extract without stacks or the log is no all-clear',
+  async (name, file) => {
+    const without = await cut(file(), `${name}.without`, {});
+    const said = await kdumpMem('stacks', '--strict', '--vmcore', without);
+    expect([3, 5]).toContain(said.status);
+    expect(said.stderr).toContain('left out of the dump');
+    expect(said.stdout).not.toContain('(user space)');
+    const { stdout, stderr, status } = await kdumpMem('triage', '--strict', '--vmcore', without);
+    expect(status).toBe(5);
+    expect(stderr).toMatch(/^kdump-mem: warning: (of )?the log: /m);
+    expect(stdout).not.toContain('Nothing that this looks for is wrong');
+  },
+);
+
+/** Cut above. */
+const panickedAll = join(folder, '6.1 after a panic.all');
+
+test('the command keeps it by one option', async () => {
+  const small = join(folder, 'by-option.all');
+  const ran = await kdumpMem('extract', '--with-triage', '-o', small, '--vmcore', panicked());
+  expect(ran).toMatchObject({ stderr: '', status: 0 });
+  expect(readFileSync(small).equals(readFileSync(panickedAll))).toBe(true);
+});
+
+test.each([
+  ['--with-triage', '--anonymize'],
+  ['--with-triage', '--pid', '1'],
+  ['--with-stacks', '--pid', '1'],
+])('%s is refused with %s', async (...options) => {
+  const output = join(folder, 'none');
+  const ran = await kdumpMem('extract', ...options, '-o', output, '--vmcore', panicked());
+  expect(ran).toMatchObject({ status: 2, stdout: '' });
+  expect(ran.stderr).toMatch(
+    /^kdump-mem: [^\n]*exclude each other\n$|^kdump-mem: the log can name anybody: [^\n]+\n$/,
+  );
+  expect(existsSync(output)).toBe(false);
+});
+
+test('crash opens it, and finds the same log, tasks and the functions of the panic', async () => {
+  const asked = (vmcore: string) => {
+    const input = 'log\nps\nbt\nquit\n';
+    const printed = execFileSync(labTool('crash'), ['-s', labKernel('6.1').vmlinux, vmcore], {
+      ...{ input, maxBuffer: 1 << 26, timeout: 120_000 },
+    }).toString('latin1');
+    return {
+      log: printed.match(/^\[ *\d+\.\d{6}\].*$/gm) ?? [],
+      tasks: printed.match(/^>? +\d+ +\d+ +\d+ +ffff[\da-f]{12} /gm) ?? [],
+      panic: [...printed.matchAll(/^ *#\d+ \[[\da-f]+\] (\S+) at/gm)].map(([, name]) => name),
+    };
+  };
+  const whole = asked(panicked());
+  const small = asked(panickedAll);
+  expect(small.log).toEqual(whole.log);
+  expect(small.tasks).toEqual(whole.tasks);
+  // What lies between the first functions is left out, and crash begins at the next one.
+  expect(whole.panic.slice(-small.panic.length)).toEqual(small.panic);
+  expect(small.panic.length).toBeGreaterThan(5);
+});
+
+test('of a stack only what leads through it is kept; anonymous, with other names', async () => {
+  const { elf } = labDump('6.1');
+  const marked = new DamagedDump(elf);
+  const marker = 'MARKER:r10,r9 and r8 use';
+  const kernel = openNative({ files: [elf] });
+  const stackAt = BigInt(kernel.struct('task_struct')?.member('stack')?.offset ?? Number.NaN);
+  const base = kernel.read(kernel.symbol('page_offset_base') ?? 0n, 8).getBigUint64(0, true);
+  const asleep = [...new TaskReader(kernel).processes()].filter(
+    ({ kernelThread, comm }) => !kernelThread && comm !== 'init',
+  );
+  for (const { address } of asleep) {
+    // From r10 on, which lies 7 words behind the first of 21.
+    const registers = marked.pointer(address + stackAt) + 16_384n - 14n * 8n;
+    marked.setBytes(base + BigInt(kernel.physicalOf(registers) ?? Number.NaN), Buffer.from(marker));
+  }
+  kernel.close();
+  expect(asleep.length).toBeGreaterThan(10);
+  const of = async (name: string, anonymize: boolean) => {
+    const small = await cut(marked.path, name, { stacks: true, anonymize });
+    const found = asked(small, (opened) => taskStacksJson(groupedStacks(opened, {})));
+    const comms = found.stacks.flatMap(({ tasks }) => tasks.map(({ comm }) => comm));
+    const nameless = found.stacks.map(({ tasks, ...stack }) => ({
+      ...stack,
+      tasks: tasks.map(({ comm: _, ...task }) => task),
+    }));
+    const isKept = [...rawPages(small).values()].some((page) => page.includes(marker));
+    return { found: { ...found, stacks: nameless }, comms, isKept };
+  };
+  const [plain, anonymous] = [await of('plain', false), await of('anonymous', true)];
+  marked.remove();
+  expect(plain.isKept).toBe(false);
+  expect(anonymous.isKept).toBe(false);
+  expect(anonymous.found).toEqual(plain.found);
+  expect(plain.found.complete).toBe(true);
+  const names = new Set(asleep.map(({ comm }) => comm));
+  expect(plain.comms.filter((comm) => names.has(comm)).length).toBeGreaterThan(10);
+  expect(anonymous.comms.filter((comm) => names.has(comm))).toEqual([]);
+});
