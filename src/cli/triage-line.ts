@@ -4,11 +4,12 @@ import { endWithParent } from '../many/parent.js';
 import type { NotedFacts } from '../report/info/answer.js';
 import type { ToldJson } from '../report/triage/line-schema.js';
 import { explainFailure } from './failure.js';
-import { aids, openSourceImage, type SourceOptions } from './kernel-source.js';
+import { type aids, openSourceImage, type SourceOptions } from './kernel-source.js';
 import { printAnswer } from './output.js';
+import { openAided } from './triage-aids.js';
 import { rulesStep } from './triage-rules.js';
 
-type LineOptions = SourceOptions & { readonly rules?: string };
+type LineOptions = SourceOptions & { readonly rules?: string; readonly symbolsDir?: string };
 
 /**
  * Looks at one dump for a run that looks at many (`triage-many.ts`), and prints what is between the dump's
@@ -34,11 +35,12 @@ async function told(options: LineOptions): Promise<ToldJson> {
     const image = await openSourceImage(options);
     try {
       noted = notedIn(image);
-      const kernel = openNativeDump(image, aids(options));
+      const open = (files: ReturnType<typeof aids>) => openNativeDump(image, files);
+      const { kernel, used } = openAided(open, options.symbolsDir, noted);
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
       const answer = triage(kernel);
-      return toldJson(rules ? rules(kernel, answer) : answer, noted);
+      return toldJson(rules ? rules(kernel, answer) : answer, noted, used);
     } finally {
       image.close();
     }
@@ -48,10 +50,12 @@ async function told(options: LineOptions): Promise<ToldJson> {
   }
 }
 
+const GIVE = 'Give --symbols-dir a folder with the vmlinux of that build.';
+
 /** Without them every question has the same answer: that nothing is known. @throws {KernelError} */
 function needTables({ provenance: { symbols, types } }: NativeKernel): void {
-  if (!symbols.found) throw new KernelError('no-symbols', symbols.why);
-  if (!types.found) throw new KernelError('no-types', types.why);
+  if (!symbols.found) throw new KernelError('no-symbols', symbols.why, { next: GIVE });
+  if (!types.found) throw new KernelError('no-types', types.why, { next: GIVE });
 }
 
 function codeOf(error: unknown): string {

@@ -33,6 +33,8 @@ export interface ManyOptions {
   readonly strict?: true;
   /** A team's own, of which each process reads them. */
   readonly rules?: string;
+  /** A folder with what dumps may lack of symbols and types. */
+  readonly symbolsDir?: string;
 }
 
 const TIMEOUT = 600;
@@ -162,9 +164,15 @@ class Run {
 
   async #ask({ files, unfit }: FoundDump): Promise<ToldJson> {
     if (unfit) return failedJson({ ...unfit, signal: null });
-    const { rules } = this.#options;
+    const { rules, symbolsDir } = this.#options;
     const named = files.flatMap((file) => ['--vmcore', file]);
-    const words = ['triage', '--as-worker', ...named, ...(rules ? ['--rules', rules] : [])];
+    const words = [
+      'triage',
+      '--as-worker',
+      ...named,
+      ...(rules ? ['--rules', rules] : []),
+      ...(symbolsDir ? ['--symbols-dir', symbolsDir] : []),
+    ];
     const limits = {
       seconds: this.#options.timeout ?? TIMEOUT,
       bytes: this.#options.workerMemory ?? Math.floor((SHARE * memoryHere()) / this.#atOnce),

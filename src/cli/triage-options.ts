@@ -24,6 +24,7 @@ export function addManyOptions(command: Command): Command {
     .option('--worker-memory <size>', 'many dumps: for each, such as 4G', parseMemory)
     .option('--output <file>', 'with --ndjson: write there, and go on with what is there')
     .option('--resume <file>', 'many dumps: lines of an earlier run; again for more', collectFiles)
+    .option('--symbols-dir <dir>', 'many dumps: vmlinux or System.map of kernels that lack them')
     .option('--retry', 'with --output or --resume: look again at what could not be read')
     .option('--shard <i/n>', 'many dumps: a part of them; also slurm, kubernetes/N', shardOf);
 }
@@ -36,6 +37,7 @@ const OF_MANY = [
   'workerMemory',
   'resume',
   'shard',
+  'symbolsDir',
 ] as const;
 /** What is of one kernel or one dump. */
 const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'btf', 'crash', 'map', 'verbose'] as const;
@@ -51,7 +53,7 @@ export function manyAsked(
   options: ManyTriageOptions & { readonly verbose?: true },
   words: readonly string[],
 ): readonly string[] | undefined {
-  const { engine, vmcore, output, resume, retry, ndjson, similar } = options;
+  const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
   const option = OF_MANY.find((name) => options[name] !== undefined);
   if (output !== undefined && !ndjson) throw new UsageError('--output goes with --ndjson');
   if (retry && output === undefined && resume === undefined)
@@ -66,13 +68,23 @@ export function manyAsked(
   if (vmcore === undefined) throw new UsageError('say what to read: dumps, or folders with dumps');
   if ([...vmcore, ...(resume ?? []), output].includes(''))
     throw new UsageError('a file’s name is empty');
+  if (symbolsDir !== undefined && !isFolder(symbolsDir))
+    throw new UsageError(`--symbols-dir takes a folder, and ${symbolsDir} is none`);
   return vmcore;
 }
 
 /** Files that are one dump are asked about as ever, and so is a folder with one. */
 function leadsToMany(words: readonly string[]): boolean {
-  const isFolder = (word: string) => statSync(word, { throwIfNoEntry: false })?.isDirectory();
   return (words.length > 1 || words.some(isFolder)) && findDumps(words).dumps.length > 1;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    // A part of the path is no folder, or may not be looked into.
+    return false;
+  }
 }
 
 function optionOf(name: string): string {

@@ -264,6 +264,7 @@ test.each([
   [['--ndjson', '--worker-memory', '1M'], /128M at least/],
   [['--ndjson', '--shard', '2/2'], /counts from 0/],
   [['--ndjson', '--output', ''], /name is empty/],
+  [['--symbols-dir', '/nowhere'], /takes a folder, and \/nowhere is none/],
 ])('%j is wrong usage', async (words, why) => {
   const { status, stderr } = await kdumpMem('triage', ...words, tree.dumps[0]!);
   expect(stderr).toMatch(why);

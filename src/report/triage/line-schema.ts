@@ -71,6 +71,14 @@ export const toldSchema = z.strictObject({
       owner: hostile.nullable(),
     })
     .nullable(),
+  /** Files of --symbols-dir that were needed. `release`: nothing says that it is of this very build. */
+  symbolFiles: z.array(
+    z.strictObject({
+      path: hostile,
+      as: z.enum(['vmlinux', 'symbols', 'btf']),
+      by: z.enum(['build-id', 'release']),
+    }),
+  ),
   complete: z.boolean(),
   warnings: triageSchema.shape.warnings,
 });

@@ -1,5 +1,6 @@
 import { NOBODY } from '../../account/owners.js';
 import { placeOf } from '../../cgroup-place.js';
+import type { SymbolFile } from '../../kernel/symbol-file.js';
 import { fingerprint } from '../../triage/fingerprint.js';
 import { topOwner } from '../../triage/top-owner.js';
 import type { TriageAnswer } from '../../triage/triage.js';
@@ -12,7 +13,11 @@ const MOST_DRAWERS = 8;
 const MOST_CGROUPS = 32;
 
 /** What a dump tells: all of a line but what the file system says of it. */
-export function toldJson(answer: TriageAnswer, noted: NotedFacts): ToldJson {
+export function toldJson(
+  answer: TriageAnswer,
+  noted: NotedFacts,
+  files: readonly SymbolFile[] = [],
+): ToldJson {
   const { nodename, uptimeSeconds, panic, findings, memory, complete, warnings } =
     triageJson(answer);
   const { kernel, machine } = answer;
@@ -32,8 +37,17 @@ export function toldJson(answer: TriageAnswer, noted: NotedFacts): ToldJson {
     fingerprint: print
       ? { ...print, functions: [...print.functions], owner: print.owner ?? null }
       : null,
-    ...{ complete, warnings },
+    symbolFiles: files.map((file) => ({ ...file })),
+    complete,
+    warnings: [...warnings, ...files.flatMap(byReleaseAlone)],
   };
+}
+
+/** Another build of the same release has other addresses and maybe other structs. */
+function byReleaseAlone({ path, by }: SymbolFile): ToldJson['warnings'] {
+  if (by !== 'release') return [];
+  const message = `${path} was taken for its release: nothing says that it is of this very build`;
+  return [{ code: 'by-release', message }];
 }
 
 /** Of a dump that could not be looked at, with what its headers say all the same. */
@@ -64,6 +78,7 @@ function untold(noted: NotedFacts): ToldJson {
     topOwner: null,
     cgroups: null,
     fingerprint: null,
+    symbolFiles: [],
     complete: false,
     warnings: [],
   };

@@ -7,7 +7,7 @@ import { isRunning, parseRun, TriageRun } from '../../support/triage-run.js';
 
 let tree: DumpTree;
 beforeAll(() => {
-  tree = new DumpTree({ whole: 24, flattened: 6, cut: 60, damaged: 20, empty: 30, texts: 60 });
+  tree = new DumpTree({ whole: 14, flattened: 4, cut: 62, damaged: 20, empty: 40, texts: 60 });
 });
 afterAll(() => {
   tree.dispose();
