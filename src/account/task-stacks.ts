@@ -14,6 +14,8 @@ export interface StackChoice {
   /** What this CPU ran. */
   readonly cpu?: number | undefined;
   readonly states?: ReadonlySet<TaskState> | undefined;
+  /** Only what CPUs ran. */
+  readonly running?: true | undefined;
 }
 
 /** A function, with its name. */
@@ -93,6 +95,7 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
 function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice): boolean {
   if (choice.pid !== undefined && choice.pid !== process && choice.pid !== task.pid) return false;
   if (choice.cpu !== undefined && choice.cpu !== cpu) return false;
+  if (choice.running && cpu === undefined) return false;
   return choice.states === undefined || choice.states.has(state);
 }
 

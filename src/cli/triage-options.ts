@@ -40,7 +40,17 @@ const OF_MANY = [
   'symbolsDir',
 ] as const;
 /** What is of one kernel or one dump. */
-const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'btf', 'crash', 'map', 'verbose'] as const;
+const OF_ONE = [
+  'live',
+  'json',
+  'vmlinux',
+  'symbols',
+  'btf',
+  'crash',
+  'map',
+  'verbose',
+  'html',
+] as const;
 
 /**
  * Which dumps the options ask to look at in processes of their own; undefined: one is to be looked at here. The
@@ -50,7 +60,7 @@ const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'btf', 'crash', 'map', 've
  * @throws {UsageError}
  */
 export function manyAsked(
-  options: ManyTriageOptions & { readonly verbose?: true },
+  options: ManyTriageOptions & { readonly verbose?: true; readonly html?: string },
   words: readonly string[],
 ): readonly string[] | undefined {
   const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;

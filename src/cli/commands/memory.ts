@@ -2,11 +2,11 @@ import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Familiar } from '../../account/memory/familiar-figures.js';
 import { type AnswerOptions, answer, tell } from '../answer.js';
+import { checkPage, type PageOptions } from '../html-page.js';
 import { parseInterval } from '../interval-argument.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { LIVE_SOURCES, type LiveSource } from '../live-sources.js';
 import { addDepthOptions, DEPTH_NAMES, depthAsked } from '../memory-depths.js';
-import type { PageOptions } from '../memory-page.js';
 import { liveLook, refuseWithout } from '../memory-source.js';
 import type { WatchOptions } from '../memory-watch.js';
 import { parseNumber } from '../number-argument.js';
@@ -103,13 +103,13 @@ export function registerMemory(program: Command): void {
       const depth = depthAsked(options);
       const depthText = await depth?.text();
       const page = options.html === undefined ? undefined : await import('../memory-page.js');
-      page?.checkPage(options);
+      checkPage(options);
       const figured = (found: MemoryAnswer): MemoryAnswer =>
         options.as === undefined
           ? found
           : { ...found, familiar: familiar.familiarFigures(found, options.as) };
       const toText = (found: MemoryAnswer, width: number | null): string => {
-        if (page) return page.writePage(found, options);
+        if (page) return page.writeMemoryPage(found, options);
         if (options.prometheus) return metrics.memoryMetrics(found);
         const tree = { verbose, width, source: sourceWords(options) };
         if (!depth || !depthText) return text.memoryText(found, tree);

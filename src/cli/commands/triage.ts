@@ -1,17 +1,22 @@
 import { type Command, Option } from 'commander';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { TriageDetail } from '../../triage/detail.js';
 import { type Finding, SEVERITIES, type Severity } from '../../triage/finding.js';
+import type { TriageAnswer } from '../../triage/triage.js';
 import { answer } from '../answer.js';
 import { EXIT } from '../failure.js';
+import { checkPage, type PageOptions } from '../html-page.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { addManyOptions, type ManyTriageOptions, manyAsked } from '../triage-options.js';
 import { rulesStep } from '../triage-rules.js';
 
-type TriageOptions = ManyTriageOptions & {
-  readonly asWorker?: true;
-  readonly failOn?: Severity;
-  readonly verbose?: true;
-  readonly rules?: string;
-};
+type TriageOptions = ManyTriageOptions &
+  PageOptions & {
+    readonly asWorker?: true;
+    readonly failOn?: Severity;
+    readonly verbose?: true;
+    readonly rules?: string;
+  };
 
 const EXAMPLES = `
 Examples:
@@ -19,6 +24,8 @@ Examples:
   kdump-mem triage --vmcore vmcore -v                  with the lines of the log behind notes, and what
                                                        tells more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is anything such
+  kdump-mem triage --vmcore vmcore --html crash.html   a page with all of it: one file, without scripts,
+                                                       that needs nothing from elsewhere
   kdump-mem triage --vmcore vmcore --rules fleet.yaml  with what your team knows of its machines
   kdump-mem triage /var/crash                          a table, if there is more than one dump
   kdump-mem triage /var/crash --similar                which of them have the same trouble
@@ -55,6 +62,10 @@ export function registerTriage(program: Command): void {
     )
     .option('-v, --verbose', 'show all lines of the log behind findings, and what tells more')
     .option('--json', 'print the answer as JSON')
+    .addOption(
+      new Option('--html <file>', 'write a page for a browser; - prints it').conflicts('json'),
+    )
+    .option('--force', 'replace the page if it exists')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addOption(new Option('--as-worker').hideHelp())
     .addHelpText('after', EXAMPLES)
@@ -77,6 +88,8 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     import('../../report/triage/text.js'),
   ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
+  checkPage(options);
+  const page = options.html === undefined ? undefined : await pageStep();
   let findings: readonly Finding[] = [];
   await answer(options, {
     doing: 'looking at page frames',
@@ -84,14 +97,35 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
       const told = triage(kernel, progress);
       const found = rules ? rules(kernel, told) : told;
       findings = found.findings;
-      return found;
+      return page ? page.look(kernel, found) : found;
     },
     toJson: triageJson,
     toText: (found, width) =>
+      page?.write(found, options) ??
       triageText(found, { width, verbose: options.verbose, source: sourceWords(options) }),
   });
   const severe = asSevere(options.failOn);
   if (findings.some(({ severity }) => severe?.includes(severity))) process.exitCode = EXIT.differs;
+}
+
+/** Makes a page of an answer, and of what it shows beside it, which is asked for while the kernel is open. */
+async function pageStep() {
+  const [{ triageDetail }, { writeTriagePage }] = await Promise.all([
+    import('../../triage/detail.js'),
+    import('../triage-page.js'),
+  ]);
+  let detail: TriageDetail | undefined;
+  return {
+    look: (kernel: Kernel, found: TriageAnswer): TriageAnswer => {
+      detail = triageDetail(kernel);
+      const known = new Set(found.warnings.map(({ message }) => message));
+      const more = detail.warnings.filter(({ message }) => !known.has(message));
+      const complete = found.complete && more.length === 0;
+      return { ...found, complete, warnings: [...found.warnings, ...more] };
+    },
+    write: (found: TriageAnswer, options: PageOptions) =>
+      detail && writeTriagePage(found, detail, options),
+  };
 }
 
 /** A severity and those above it. */

@@ -2,6 +2,14 @@ import { createHash } from 'node:crypto';
 import { type Content, html, raw } from './html.js';
 import { STYLE } from './style.js';
 
+/** What the foot of a page says of it. */
+export interface PageFacts {
+  /** The options that name the dump; a line of shell words. */
+  readonly source: string;
+  readonly version: string;
+  readonly made: Date;
+}
+
 /** What a page has between its frame. */
 export interface Page {
   /** For the window's title and the first heading. */

@@ -40,7 +40,7 @@ function named(names: readonly string[], number: number | null): string {
  * What a terminal would obey comes out as `\xNN`, as in dmesg: which leaves tabs and backslashes, of
  * which the kernel's own messages have many, as they are.
  */
-function escapeLine(line: string): string {
+export function escapeLine(line: string): string {
   return line
     .split(/([\t\\])/)
     .map((part) => (part === '\t' || part === '\\' ? part : escapeText(part)))

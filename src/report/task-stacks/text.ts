@@ -45,7 +45,8 @@ function plural(count: number, word: string): string {
   return count === 1 ? word : `${word}s`;
 }
 
-function ownersText(tasks: readonly StackOwner[], verbose: boolean): string {
+/** Whose a stack is: the first ones by name. */
+export function ownersText(tasks: readonly StackOwner[], verbose: boolean): string {
   const shown = verbose ? tasks : tasks.slice(0, NAMED);
   const left = tasks.length - shown.length;
   const names = shown.map(ownerText).join(', ');

@@ -32,7 +32,8 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   return parts.join('\n');
 }
 
-function lostLines({ lost }: TriageAnswer): string[] {
+/** What the log does not have any more. */
+export function lostLines({ lost }: TriageAnswer): string[] {
   if (lost === undefined) return ['There is no log: what it would have told is not known.'];
   const { overwritten, noRoom } = lost;
   return [
@@ -43,7 +44,8 @@ function lostLines({ lost }: TriageAnswer): string[] {
   ];
 }
 
-function summary(answer: TriageAnswer): string {
+/** What is the matter, in a sentence; escaped. */
+export function summary(answer: TriageAnswer): string {
   const { kernel, machine, findings, complete } = answer;
   const { uts, panic, clock } = machine;
   const host = uts?.nodename ? `${escapeText(uts.nodename)}, ` : '';

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import { type Content, type Html, html } from '../../html/html.js';
+import { type Content, type Html, html, raw } from '../../html/html.js';
 import { type HtmlTable, htmlTable } from '../../html/table.js';
 import { SOCKET_COLUMNS } from '../../sockets/text.js';
 import { formatCount } from '../../text/size.js';
@@ -10,27 +10,27 @@ import { ZONES, zoneColumns } from '../depths/zones.js';
 /** Rows of a table, so that a page of the largest machine is one that a browser shows at once. */
 const MOST_ROWS = 200;
 
-/** What the depths of `memory` and `sockets` list, behind a line each. */
-export function details(answer: MemoryAnswer): Content {
+/** What the depths of `memory` and `sockets` list, behind a line each. @param level of their headings */
+export function details(answer: MemoryAnswer, level: 'h2' | 'h3' = 'h2'): Content {
   const { caches, callers, zones, census } = answer;
   const sockets = (census?.sockets ?? []).filter(({ total }) => total.pinnedBytes > 0);
   return [
-    section('Sockets that pin memory', {
+    section(level, 'Sockets that pin memory', {
       id: 'sockets',
       caption: 'Sockets, what pins most first; slots in slabs count here too.',
       ...{ columns: SOCKET_COLUMNS, about: 'OWNER', rows: sockets },
     }),
-    section('Slab caches', {
+    section(level, 'Slab caches', {
       id: 'caches',
       caption: 'Slab caches, the largest first.',
       ...{ columns: CACHE_COLUMNS, rows: caches },
     }),
-    section('Who asked for vmalloc’s memory', {
+    section(level, 'Who asked for vmalloc’s memory', {
       id: 'callers',
       caption: 'Functions that asked for memory of vmalloc’s address space, the most first.',
       ...{ columns: CALLER_COLUMNS, rows: callers },
     }),
-    section('Zones', {
+    section(level, 'Zones', {
       id: 'zones',
       caption: ZONES,
       ...{ columns: zoneColumns(answer), about: 'ZONE', rows: zones },
@@ -38,12 +38,13 @@ export function details(answer: MemoryAnswer): Content {
   ];
 }
 
-function section<Row>(heading: string, table: HtmlTable<Row>): Html | undefined {
+function section<Row>(level: string, heading: string, table: HtmlTable<Row>): Html | undefined {
   const { rows } = table;
   if (rows.length === 0) return undefined;
   const left = rows.length - MOST_ROWS;
   const more = left > 0 ? html`<p>and ${formatCount(left)} more</p>` : undefined;
-  return html`<details><summary><h2>${heading} (${formatCount(rows.length)})</h2></summary>
+  const tag = raw(level);
+  return html`<details><summary><${tag}>${heading} (${formatCount(rows.length)})</${tag}></summary>
 ${htmlTable({ ...table, rows: rows.slice(0, MOST_ROWS) })}${more}
 </details>
 `;

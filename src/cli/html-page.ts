@@ -1,0 +1,52 @@
+import { checkOutput, OutputFile } from '../output-file.js';
+import type { PageFacts } from '../report/html/page.js';
+import { UsageError } from './failure.js';
+import { type SourceOptions, sourceWords } from './kernel-source.js';
+import { VERSION } from './version.js';
+
+export interface PageOptions extends SourceOptions {
+  /** The file to write; `-` is stdout. */
+  readonly html?: string;
+  readonly force?: true;
+}
+
+const STDOUT = '-';
+
+/**
+ * Whether a page could be written, before anything is asked.
+ *
+ * @throws {UsageError}, {@link OutputError}
+ */
+export function checkPage({ html, force, vmcore = [], engine }: PageOptions): void {
+  if (html === undefined) return;
+  if (engine === 'verify')
+    throw new UsageError('--engine verify tells what differs: it writes no page');
+  if (html !== STDOUT) checkOutput(html, force ?? false, vmcore);
+}
+
+/**
+ * Writes a page.
+ *
+ * @param render makes it
+ * @param headline is printed where the page itself is not
+ * @returns what to print: the page itself, or that it is written
+ * @throws {OutputError}
+ */
+export function writePage(
+  options: PageOptions,
+  render: (facts: PageFacts) => string,
+  headline: () => string,
+): string {
+  const { html: file = STDOUT } = options;
+  const page = render({ source: sourceWords(options), version: VERSION, made: new Date() });
+  if (file === STDOUT) return page;
+  // For whom the umask lets read it, as if it were printed.
+  const output = new OutputFile(file, options.force ?? false, 0o666 & ~process.umask());
+  try {
+    output.write(0, Buffer.from(`${page}\n`));
+    output.finish();
+  } finally {
+    output.discard();
+  }
+  return `${headline()}\n\n${file}: open it in a browser`;
+}
