@@ -1,24 +1,9 @@
 import type { HostErrorCode } from '../host/error.js';
 import type { OutputError } from '../output-file.js';
+import { HOST_ERRORS } from '../report/explain/host-errors.js';
 
 /** skcheck's exit statuses (README has them beside those of kdump-mem). */
 export const EXIT = { nothingStale: 0, stale: 1, usage: 2, couldNotLook: 3 } as const;
-
-/** What to do next, by what went wrong. */
-const ADVICE: Record<HostErrorCode, string> = {
-  gone: 'Is /proc mounted? skcheck needs Linux with procfs.',
-  denied: 'Run as root, or as the user that the process belongs to.',
-  unreadable: 'skcheck needs Linux with procfs.',
-  'no-such-process': 'Check the pid; it is one of this pid namespace.',
-  'no-such-netns': 'Give the name of one (ip netns), a path, a pid that lives in it, or all.',
-  'netns-closed': 'Run as root, with nsenter (util-linux) installed.',
-  'not-a-capture': 'Give what skcheck --capture wrote, or a sosreport.',
-  'capture-failed': 'Nothing was captured.',
-  'ss-missing': 'Install it (package iproute2; iproute on Fedora and RHEL).',
-  'ss-failed': 'Run "ss -nemita" by hand to see what it lacks.',
-  'ss-hung': 'Run "ss -nemita" by hand; a very large host may need more time than we give.',
-  'ss-too-much': 'Look at one network namespace at a time (ip netns exec).',
-};
 
 export const OUTPUT_ADVICE: Record<OutputError['code'], string> = {
   exists: 'Nothing was captured.',
@@ -45,5 +30,5 @@ const ROOT_ADVICE: Partial<Record<HostErrorCode, string>> = {
 
 export function adviceFor(code: HostErrorCode, captured: boolean): string {
   const own = captured ? CAPTURE_ADVICE : process.geteuid?.() === 0 ? ROOT_ADVICE : {};
-  return own[code] ?? ADVICE[code];
+  return own[code] ?? HOST_ERRORS[code].next;
 }

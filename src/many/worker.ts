@@ -3,19 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { isSea } from 'node:sea';
 import { endGroup, startGroup } from '../host/child.js';
 import { ExhaustedError } from '../host/error.js';
+import type { WorkerFailure } from './worker-failure.js';
 
 /** What one process may take. */
 export interface WorkerLimits {
   readonly seconds: number;
   /** Of memory that it has in RAM, looked at a few times a second, and of V8's heap. */
   readonly bytes: number;
-}
-
-/** Why a process told nothing. */
-export interface WorkerFailure {
-  readonly code: 'timed-out' | 'killed' | 'out-of-memory' | 'exhausted' | 'worker-failed';
-  readonly message: string;
-  readonly signal: string | null;
 }
 
 export type WorkerEnd = { readonly text: string } | { readonly failure: WorkerFailure };

@@ -1,6 +1,8 @@
 import { DRAWERS } from '../../account/memory/drawers.js';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
+import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
@@ -9,10 +11,12 @@ import { DRAWERS_EXPLAINED } from './drawers.js';
 import { KERNEL_ERRORS, READ_ERRORS, TRACE_ERRORS } from './errors.js';
 import type { Explanation, Explanations } from './explanation.js';
 import { FINDINGS } from './findings.js';
+import { HOST_ERRORS } from './host-errors.js';
 import { LEDGER } from './ledger.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
 import { VERDICTS } from './verdicts.js';
 import { WARNINGS } from './warnings.js';
+import { WORKER_FAILURES } from './worker-failures.js';
 
 /** What codes of one kind are of. */
 export interface Kind {
@@ -48,6 +52,13 @@ export const KINDS: readonly Kind[] = [
   kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNING_CODES, SKCHECK_WARNINGS),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
   kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),
+  kindOf(
+    'worker-failure',
+    'Why a process that looked at one of many dumps told nothing',
+    WORKER_FAILURE_CODES,
+    WORKER_FAILURES,
+  ),
+  kindOf('host-error', 'Why a host cannot be asked', HOST_ERROR_CODES, HOST_ERRORS),
   kindOf('trace-error', 'Why perf recorded nothing', TRACE_ERROR_CODES, TRACE_ERRORS),
 ];
 

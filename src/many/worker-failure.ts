@@ -1,0 +1,16 @@
+/** Codes are stable: they are part of the JSON. */
+export const WORKER_FAILURE_CODES = [
+  'timed-out',
+  'killed',
+  'out-of-memory',
+  'exhausted',
+  'worker-failed',
+] as const;
+export type WorkerFailureCode = (typeof WORKER_FAILURE_CODES)[number];
+
+/** Why a process told nothing. */
+export interface WorkerFailure {
+  readonly code: WorkerFailureCode;
+  readonly message: string;
+  readonly signal: string | null;
+}

@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { memorySchema } from '../../../src/report/memory/schema.js';
+import { triageSchema } from '../../../src/report/triage/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { labDump } from '../../support/lab.js';
+
+const { elf } = labDump('6.1');
+const folder = mkdtempSync(join(tmpdir(), 'rules-real-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function told(rules: readonly object[]) {
+  const file = join(folder, 'rules.json');
+  writeFileSync(file, JSON.stringify({ schema: 'kdump-mem.rules/1', rules }));
+  const { stdout } = await kdumpMem('triage', elf, '--rules', file, '--json');
+  return triageSchema.parse(JSON.parse(stdout));
+}
+
+const rule = (code: string, when: object) => ({
+  ...{ code: `test/${code}`, severity: 'note', says: 'x', when },
+});
+
+test('rules find in a real dump what its other answers have, and nothing else', async () => {
+  const [{ findings, rules, overwritten, noRoom }, memory, stacks, log] = await Promise.all([
+    told([
+      rule('drawer', { memory: { drawer: 'page-tables', atLeastBytes: 1 } }),
+      rule('full', { memory: { drawer: 'page-tables', atLeastShare: 0.9 } }),
+      rule('owner', {
+        owner: { name: 'stuffed', drawer: 'network-sockets', atLeastBytes: '1 MiB' },
+      }),
+      rule('tasks', { tasks: { state: 'S', atLeast: 1 }, stack: { symbol: '{who}', state: 'S' } }),
+      rule('line', { log: 'Linux version {release} *' }),
+      rule('no-line', { log: 'Linux version 1.0 *' }),
+      rule('module', { module: 'no_such_module' }),
+    ]),
+    kdumpMem('memory', elf, '--json'),
+    kdumpMem('stacks', elf, '--state', 'S', '--json'),
+    kdumpMem('log', elf),
+  ]);
+  const figures = (code: string) =>
+    findings.find((finding) => finding.code === `test/${code}`)?.figures;
+  const { memory: root } = memorySchema.parse(JSON.parse(memory.stdout));
+  const tables = root.children
+    .flatMap(({ children }) => children)
+    .find(({ drawer }) => drawer === 'page-tables');
+  expect(tables?.bytes).toBeGreaterThan(0);
+  expect(figures('drawer')).toMatchObject({ memoryBytes: tables?.bytes });
+  expect(figures('owner')).toMatchObject({ ownerName: 'stuffed', ownerPid: expect.any(Number) });
+  expect(figures('tasks')).toMatchObject({
+    ...{ taskCount: JSON.parse(stacks.stdout).tasks, stackPid: expect.any(Number) },
+    who: expect.stringMatching(/^\w+/),
+  });
+  const isThere = /Linux version (\S+)/.exec(log.stdout)?.[1];
+  expect(figures('line')?.release).toBe(isThere);
+  for (const code of ['full', 'no-line', 'module']) expect(figures(code)).toBeUndefined();
+  // A line that newer ones have overwritten may have been there.
+  const isWhole = overwritten === 0 && noRoom === 0;
+  const asked = rules?.unknown.map(({ code }) => code);
+  expect(asked?.includes('test/no-line')).toBe(!isWhole);
+  expect(asked).not.toContain('test/module');
+});
