@@ -2,10 +2,10 @@ import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel, KernelFacts, NamedAddress } from '../kernel/kernel.js';
 import { WalkError } from '../walk/error.js';
 import type { StackFrame, UnwoundStack } from '../walk/stacks/frame.js';
-import type { CpuRegisters } from '../walk/stacks/registers.js';
-import { type TaskPlace, type TaskStack, TaskStacks } from '../walk/stacks/task-stacks.js';
+import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
 import type { TaskState } from '../walk/stacks/task-state.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
+import { StackGroups, type StackOwner } from './stack-groups.js';
 
 /** Whose stacks are asked for; nothing: all. */
 export interface StackChoice {
@@ -22,19 +22,6 @@ export interface StackChoice {
 export interface NamedFrame extends StackFrame {
   /** Undefined where no symbol tells. `offset` is that of `address`. */
   readonly symbol: NamedAddress | undefined;
-}
-
-/** A thread whose stack it is. */
-export interface StackOwner {
-  /** The thread's own id; 0: the idle task of a CPU. */
-  readonly pid: number;
-  /** The process that it is of. */
-  readonly process: number;
-  /** Hostile. */
-  readonly comm: string;
-  readonly state: TaskState;
-  readonly cpu: number | undefined;
-  readonly registers: CpuRegisters['source'] | undefined;
 }
 
 /** Threads that were at the same places in the same functions. */
@@ -59,19 +46,10 @@ export interface StacksAnswer {
 /** Stacks of tasks, equal ones together. @throws as TaskStacks does */
 export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer {
   const warnings = new Warnings();
-  const groups = new Map<string, TaskStack[]>();
-  let tasks = 0;
+  const groups = new StackGroups();
   const asked = (place: TaskPlace) => isChosen(place, choice);
-  const reader = new TaskStacks(kernel, warnings);
-  for (const one of reader.all(asked)) {
-    tasks++;
-    const { frames, end, why } = one.stack;
-    const places = frames.map(({ address, guess }) => `${address}${guess ? '?' : ''}`);
-    const key = `${places.join(' ')} ${end} ${why}`;
-    const known = groups.get(key);
-    if (known) known.push(one);
-    else groups.set(key, [one]);
-  }
+  for (const one of new TaskStacks(kernel, warnings).all(asked)) groups.add(one);
+  const { tasks } = groups;
   if (tasks === 0 && warnings.list().length === 0) {
     const { pid, cpu } = choice;
     if (pid !== undefined)
@@ -80,14 +58,12 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
       throw new WalkError('no-such-cpu', `there is no CPU ${cpu} that ran what was asked for`);
   }
   const named = new Names(kernel, warnings);
-  const list = [...groups.values()]
-    .sort((a, b) => b.length - a.length || leastPid(a) - leastPid(b))
-    .map((same) => ({
-      frames: same[0]!.stack.frames.map((frame) => named.frame(frame)),
-      end: same[0]!.stack.end,
-      why: same[0]!.stack.why,
-      tasks: same.map(ownerOf).sort((a, b) => a.pid - b.pid || (a.cpu ?? 0) - (b.cpu ?? 0)),
-    }));
+  const list = groups.list().map(({ stack, tasks: same }) => ({
+    frames: stack.frames.map((frame) => named.frame(frame)),
+    end: stack.end,
+    why: stack.why,
+    tasks: same,
+  }));
   const told = warnings.list();
   return { kernel: kernel.facts, groups: list, tasks, complete: told.length === 0, warnings: told };
 }
@@ -97,14 +73,6 @@ function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice)
   if (choice.cpu !== undefined && choice.cpu !== cpu) return false;
   if (choice.running && cpu === undefined) return false;
   return choice.states === undefined || choice.states.has(state);
-}
-
-function leastPid(stacks: readonly TaskStack[]): number {
-  return Math.min(...stacks.map(({ task }) => task.pid));
-}
-
-function ownerOf({ task, process, state, cpu, registers }: TaskStack): StackOwner {
-  return { pid: task.pid, process, comm: task.comm, state, cpu, registers };
 }
 
 /** Names of places, each looked up once. */

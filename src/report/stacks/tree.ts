@@ -2,11 +2,14 @@ import type { StackSum } from '../../trace/faults/stack-sums.js';
 import { newBytes } from '../../trace/faults/stack-sums.js';
 import { frameName } from './frame-name.js';
 
-/** A function, and the new memory of it and of all that it called. */
+/** A function, and the new memory of it and of all that it called. Its callees are found when it is shown. */
 interface Node {
   readonly name: string;
   bytes: number;
-  readonly callees: Map<string, Node>;
+  /** So many functions stand before what it called, from the outermost on. */
+  readonly depth: number;
+  /** Stacks that lead through it. */
+  readonly stacks: StackSum[];
 }
 
 /** A line of a tree: how deep it stands, and the functions that call each other alone. */
@@ -20,44 +23,52 @@ export interface TreeLine {
 const LEAST_SHARE = 0.01;
 
 /**
- * The callers' tree, outermost first, chains without a fork on one line; what brings most first.
+ * The callers' tree, outermost first, chains without a fork on one line; what brings most first. Tens of
+ * thousands of stacks take no more than a few times their number: of branches that are not shown nothing is made.
  *
  * @param most lines
  */
 export function callTree(stacks: readonly StackSum[], most: number): TreeLine[] {
-  const root: Node = { name: '', bytes: 0, callees: new Map() };
-  for (const stack of stacks) {
-    const bytes = newBytes(stack);
-    root.bytes += bytes;
-    let node = root;
-    for (const frame of stack.frames.toReversed()) {
-      const name = frameName(frame);
-      const next: Node = node.callees.get(name) ?? { name, bytes: 0, callees: new Map() };
-      node.callees.set(name, next);
-      next.bytes += bytes;
-      node = next;
-    }
-  }
+  const whole = stacks.reduce((sum, stack) => sum + newBytes(stack), 0);
   const lines: TreeLine[] = [];
-  const open = sorted(root).map((node) => ({ node, depth: 0 }));
+  // Those that are next stand last.
+  const open = calleesOf({ name: '', bytes: whole, depth: 0, stacks: [...stacks] })
+    .reverse()
+    .map((node) => ({ node, depth: 0 }));
   while (lines.length < most) {
-    const next = open.shift();
+    const next = open.pop();
     if (!next) break;
-    if (next.node.bytes < LEAST_SHARE * root.bytes || next.node.bytes === 0) continue;
-    const names = [next.node.name];
+    const { depth } = next;
     let { node } = next;
+    if (node.bytes < LEAST_SHARE * whole || node.bytes === 0) continue;
+    const names = [node.name];
+    let callees = calleesOf(node);
     // One callee that has all of it stands on the same line.
-    for (let [only] = node.callees.values(); only?.bytes === node.bytes; ) {
-      names.push(only.name);
-      node = only;
-      [only] = node.callees.values();
+    while (callees[0]?.bytes === node.bytes) {
+      [node] = callees as [Node];
+      names.push(node.name);
+      callees = calleesOf(node);
     }
-    lines.push({ depth: next.depth, names, bytes: node.bytes });
-    open.unshift(...sorted(node).map((callee) => ({ node: callee, depth: next.depth + 1 })));
+    lines.push({ depth, names, bytes: node.bytes });
+    for (const callee of callees.reverse()) open.push({ node: callee, depth: depth + 1 });
   }
   return lines;
 }
 
-function sorted({ callees }: Node): Node[] {
-  return [...callees.values()].toSorted((a, b) => b.bytes - a.bytes);
+/** What brings most first. */
+function calleesOf({ depth, stacks }: Node): Node[] {
+  const callees = new Map<string, Node>();
+  for (const stack of stacks) {
+    const frame = stack.frames[stack.frames.length - 1 - depth];
+    if (frame === undefined) continue;
+    const name = frameName(frame);
+    let callee = callees.get(name);
+    if (callee === undefined) {
+      callee = { name, bytes: 0, depth: depth + 1, stacks: [] };
+      callees.set(name, callee);
+    }
+    callee.bytes += newBytes(stack);
+    callee.stacks.push(stack);
+  }
+  return [...callees.values()].sort((a, b) => b.bytes - a.bytes);
 }

@@ -1,9 +1,5 @@
-import type {
-  NamedFrame,
-  StackGroup,
-  StackOwner,
-  StacksAnswer,
-} from '../../account/task-stacks.js';
+import type { StackOwner } from '../../account/stack-groups.js';
+import type { NamedFrame, StackGroup, StacksAnswer } from '../../account/task-stacks.js';
 import { hex } from '../../kernel/hex.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
