@@ -2,7 +2,6 @@ import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import { cpuMask, cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../machine/cpus.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
@@ -10,8 +9,9 @@ import type { Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import type { StackArea, UnwoundStack } from './frame.js';
 import { OrcUnwinder } from './orc-unwinder.js';
-import { type CpuRegisters, cpuRegisters } from './registers.js';
+import type { CpuRegisters } from './registers.js';
 import { type TaskState, taskState } from './task-state.js';
+import { WhoRan } from './who-ran.js';
 
 /** A thread, before its stack is looked at. */
 export interface TaskPlace {
@@ -61,15 +61,10 @@ export class TaskStacks {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
   readonly #state: 'state' | '__state';
-  readonly #task: StructReader<'stack' | 'exit_state' | 'on_cpu' | 'state' | '__state'>;
+  readonly #task: StructReader<'stack' | 'exit_state' | 'state' | '__state'>;
   readonly #size: bigint;
   readonly #unwind: (task: Task, area: StackArea, registers?: CpuRegisters) => UnwoundStack;
-  /** CPUs by the task that each ran; undefined where it cannot be told. */
-  readonly #cpus: readonly number[];
-  readonly #running = new Map<bigint, number>();
-  /** Pids that CPUs noted where `rq.curr` is another: __schedule sets that first, and changes stacks then. */
-  readonly #leaving = new Map<number, number>();
-  #onCpu: Set<number> | undefined;
+  readonly #whoRan: WhoRan;
 
   /**
    * @throws {KernelError} where the kernel has no tables to unwind by, or other structs than are known
@@ -82,28 +77,11 @@ export class TaskStacks {
       throw new KernelError('unsupported-layout', 'stacks are read by the native engine alone');
     // Since 5.14 `__state`, and no longer a long.
     this.#state = kernel.struct('task_struct')?.member('__state') ? '__state' : 'state';
-    const members = ['stack', 'exit_state', 'on_cpu', this.#state] as const;
+    const members = ['stack', 'exit_state', this.#state] as const;
     this.#task = new StructReader<(typeof members)[number]>(kernel, 'task_struct', members);
     this.#size = stackSize(kernel);
     this.#unwind = kernel.facts.arch === 'arm64' ? this.#onArm64() : this.#onX86();
-    this.#cpus = cpuMask(kernel, '__cpu_possible_mask');
-    for (const cpu of cpusThatRan(kernel)) {
-      try {
-        const { address, pid } = runningTask(kernel, cpu);
-        this.#running.set(address, cpu);
-        const noted = cpuRegisters(kernel, cpu, this.#cpus)?.pid;
-        if (noted === undefined || noted === pid) continue;
-        if (this.#isOnCpu(noted, cpu)) {
-          this.#leaving.set(cpu, noted);
-          warnings.add('torn-list', `CPU ${cpu} was changing from pid ${noted} to pid ${pid}`);
-        } else {
-          const message = `registers are noted to be those of pid ${noted}: of CPU ${cpu}, which ran pid ${pid}`;
-          warnings.add('corrupt', message);
-        }
-      } catch (error) {
-        warnings.add(incompleteness(error), `the task on CPU ${cpu}: ${(error as Error).message}`);
-      }
-    }
+    this.#whoRan = new WhoRan(kernel, warnings);
   }
 
   /**
@@ -130,33 +108,12 @@ export class TaskStacks {
     }
   }
 
-  /** Whether a task says that it is on a CPU. @param cpu whose idle task it is, of pid 0 */
-  #isOnCpu(pid: number, cpu: number): boolean {
-    const onCpu = (address: bigint) => this.#task.read(address).number('on_cpu') !== 0;
-    if (pid === 0) return onCpu(this.#idleTask(cpu));
-    if (this.#onCpu === undefined) {
-      this.#onCpu = new Set();
-      const reader = new TaskReader(this.#kernel);
-      for (const process of reader.processes())
-        for (const thread of reader.threads(process))
-          if (onCpu(thread.address)) this.#onCpu.add(thread.pid);
-    }
-    return this.#onCpu.has(pid);
-  }
-
-  /** @throws {ReadError} */
-  #idleTask(cpu: number): bigint {
-    const rq = new StructReader(this.#kernel, 'rq', ['idle']);
-    const queue = perCpuAddress(this.#kernel, needSymbol(this.#kernel, 'runqueues'), cpu);
-    return rq.read(queue).pointer('idle');
-  }
-
   /** Each CPU's own task for when nobody else wants it (`rq.idle`). */
   *#idle(asked: (place: TaskPlace) => boolean): Generator<TaskStack> {
     const plain = new StructReader(this.#kernel, 'task_struct', ['comm', 'files', 'signal']);
-    for (const cpu of new Set(this.#running.values())) {
+    for (const cpu of this.#whoRan.cpus) {
       try {
-        const address = this.#idleTask(cpu);
+        const address = this.#whoRan.idleTask(cpu);
         const view = plain.read(address);
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
         const comm = view.text('comm');
@@ -167,29 +124,6 @@ export class TaskStacks {
         this.#missing(`the idle task of CPU ${cpu}`, error);
       }
     }
-  }
-
-  /** The CPU that ran a task, as its registers tell: one that changed tasks had not come to the next yet. */
-  #cpuOf({ address, pid }: Task, own: number | undefined): number | undefined {
-    const cpu = this.#running.get(address);
-    if (cpu !== undefined && !this.#leaving.has(cpu)) return cpu;
-    // Each CPU has an idle task of its own, of pid 0.
-    if (own !== undefined) return this.#leaving.get(own) === 0 ? own : undefined;
-    return [...this.#leaving].find(([, noted]) => noted === pid)?.[0];
-  }
-
-  /** Holds `on_cpu` against the CPU: a task has it from before its CPU comes to it until that has left it. */
-  #checkOnCpu({ address, pid }: Task, onCpu: boolean, cpu: number | undefined): void {
-    if (this.#kernel.facts.live || onCpu === (cpu !== undefined)) return;
-    const next = this.#running.get(address);
-    // Of a CPU that was changing tasks it is told already.
-    if (cpu === undefined && next !== undefined && this.#leaving.has(next)) return;
-    if (cpu === undefined)
-      this.#warnings.add(
-        'torn-list',
-        `a CPU had not left it, or its on_cpu is wrong: of pid ${pid}`,
-      );
-    else this.#warnings.add('corrupt', `on a CPU or not, that is said in two ways: of pid ${pid}`);
   }
 
   /** @param own the CPU whose idle task it is */
@@ -203,18 +137,18 @@ export class TaskStacks {
       const view = this.#task.read(task.address);
       const state = taskState(view.number(this.#state), view.number('exit_state'));
       const start = view.pointer('stack');
-      const cpu = this.#cpuOf(task, own);
+      const cpu = this.#whoRan.cpuOf(task, own);
       const facts = { task, process, state, cpu };
       if (!asked(facts)) return undefined;
       if (task.oddity !== undefined) this.#warnings.add('corrupt', task.oddity);
-      this.#checkOnCpu(task, view.number('on_cpu') !== 0, cpu);
+      this.#whoRan.check(task, cpu);
       if (start === 0n) {
         // What is left of a task that has ended.
         const stack = { frames: [], end: 'first' } as const;
         return { ...facts, registers: undefined, stack };
       }
       const area = { start, end: start + this.#size };
-      const registers = cpu === undefined ? undefined : cpuRegisters(this.#kernel, cpu, this.#cpus);
+      const registers = cpu === undefined ? undefined : this.#whoRan.registers(cpu);
       const stack: UnwoundStack =
         cpu !== undefined && registers === undefined
           ? { frames: [], end: 'stopped', why: `nobody noted the registers of CPU ${cpu}` }
