@@ -73,6 +73,13 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'clusters',
+          include: ['test/real/triage/on-demand/**/*.test.ts'],
+          ...ALONE,
+        },
+      },
+      {
+        test: {
           name: 'panics',
           include: ['test/real/panics/on-demand/**/*.test.ts'],
           ...ALONE,

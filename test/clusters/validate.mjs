@@ -1,0 +1,26 @@
+// Holds manifests against the API of Kubernetes: `node validate.mjs FILE…` prints what is wrong with each as JSON.
+import { readFileSync } from 'node:fs';
+import { Job } from 'kubernetes-models/batch/v1/Job';
+import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import { PersistentVolumeClaim } from 'kubernetes-models/v1/PersistentVolumeClaim';
+import { parseAllDocuments } from 'yaml';
+
+const KINDS = {
+  'batch/v1 Job': Job,
+  'v1 ConfigMap': ConfigMap,
+  'v1 PersistentVolumeClaim': PersistentVolumeClaim,
+};
+const told = process.argv.slice(2).map((file) =>
+  parseAllDocuments(readFileSync(file, 'utf8')).map((document) => {
+    const manifest = document.toJS();
+    const Kind = KINDS[`${manifest.apiVersion} ${manifest.kind}`];
+    if (Kind === undefined) return `${manifest.apiVersion} ${manifest.kind} is not known`;
+    try {
+      new Kind(manifest).validate();
+      return null;
+    } catch (error) {
+      return error.message;
+    }
+  }),
+);
+process.stdout.write(JSON.stringify(told.flat()));
