@@ -71,3 +71,28 @@ test('without memory, log and stacks the page says so', () => {
   expect(markup).toContain('What the CPUs ran: not known');
   expect(markup).toContain('cannot be interrupted: none.');
 });
+
+test('of any number of findings the first are told whole, and none is passed over', () => {
+  const { answer, detail } = triageWith(HARMLESS);
+  const [first] = answer.findings;
+  const findings = Array.from({ length: 1500 }, () => ({ ...first!, evidence: [] }));
+  const markup = triageHtml({ ...answer, findings, memory: undefined }, detail, FACTS);
+  expect(markup.match(/<article /g)).toHaveLength(100);
+  expect(markup).toContain('1,400 more findings, none more severe');
+  expect(markup.match(/<li>critical acme\/own: /g)).toHaveLength(1000);
+  expect(markup).toContain('<p>and 400 more</p>');
+});
+
+test('messages of any length are cut, and only the first findings have the log around them', () => {
+  const { answer, detail } = triageWith(HARMLESS);
+  const [, found] = answer.findings;
+  const records = answer.log!.records.map((one) => ({ ...one, text: 'y'.repeat(60_000) }));
+  const findings = Array.from({ length: 90 }, () => found!);
+  const log = { ...answer.log!, records };
+  const markup = triageHtml({ ...answer, findings, log, memory: undefined }, detail, FACTS);
+  expect(markup.match(/<summary>The log around/g)).toHaveLength(30);
+  expect(markup).toContain('The log around a finding is shown for the first 30.');
+  expect([...markup.matchAll(/y{100,}…?/g)].map(([text]) => text.length)).toEqual(
+    Array(30 * records.length + records.length).fill(2049),
+  );
+});

@@ -31,8 +31,12 @@ export function lastMessages(records: readonly LogRecord[] | undefined): Content
   return html`<details><summary>The last ${formatCount(shown.length)} of ${formatCount(records.length)} messages</summary><pre>${shown.map(message)}</pre></details>`;
 }
 
+/** Of one message; kernels write no longer ones, and damage can make one of any length. */
+const MOST_TEXT = 2048;
+
 function message({ timestamp, text }: LogRecord): Content {
-  return text
+  const shown = text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
+  return shown
     .split('\n')
     .map((line) => html`${logTime(timestamp)} ${sentence(escapeLine(line))}\n`);
 }

@@ -8,8 +8,10 @@ import { headline } from '../../memory/headline.js';
 import { details } from '../../memory/html/details.js';
 import { drawersTable } from '../../memory/html/drawers.js';
 import { drawnToScale } from '../../memory/html/maps.js';
+import { formatCount } from '../../text/size.js';
 import { rulesLines } from '../rules-words.js';
 import { lostLines, summary } from '../text.js';
+import { findingWords } from '../words.js';
 import { findingSection } from './finding.js';
 import { lastMessages } from './log.js';
 import { blockedStacks, runningStacks } from './stacks.js';
@@ -24,14 +26,13 @@ export function triageHtml(
   detail: TriageDetail,
   { source, version, made }: PageFacts,
 ): string {
-  const { kernel, machine, findings, memory } = answer;
+  const { kernel, machine, memory } = answer;
   const map = memory && drawnToScale(memory);
   const body = html`<p class="headline">${sentence(summary(answer))}</p>
 ${missing(answer, detail)}
 ${rules(answer)}
 <h2>Findings</h2>
-${findings.length === 0 ? html`<p>None.</p>` : undefined}
-${findings.map((finding, index) => findingSection(finding, { index, records: answer.log?.records ?? [], source }))}
+${findingsSection(answer, source)}
 <h2>Memory</h2>
 ${memorySection(answer, map)}
 <h2>Stacks</h2>
@@ -48,6 +49,37 @@ ${lastMessages(answer.log?.records)}`;
     style: `${TRIAGE_STYLE}${map?.style ?? ''}`,
     ...{ body, about },
   });
+}
+
+/** Findings that are told whole, and of those the ones with the log around them: a hostile log has any number. */
+const MOST_WHOLE = 100;
+const MOST_WITH_LOG = 30;
+/** Others, in their sentence. */
+const MOST_SAID = 1000;
+
+function findingsSection({ findings, log }: TriageAnswer, source: string): Content {
+  if (findings.length === 0) return html`<p>None.</p>`;
+  const whole = findings.slice(0, MOST_WHOLE).map((finding, index) => {
+    const records = index < MOST_WITH_LOG ? (log?.records ?? []) : [];
+    return findingSection(finding, { index, records, source });
+  });
+  const others = findings.slice(MOST_WHOLE);
+  const without =
+    findings.length > MOST_WITH_LOG
+      ? html`<p class="faint">The log around a finding is shown for the first ${MOST_WITH_LOG}.</p>`
+      : undefined;
+  if (others.length === 0) return [without, ...whole];
+  const said = others
+    .slice(0, MOST_SAID)
+    .map(
+      (finding) =>
+        html`<li>${finding.severity} ${finding.code}: ${sentence(findingWords(finding))}</li>\n`,
+    );
+  const left = others.length - said.length;
+  const more = left > 0 ? html`<p>and ${formatCount(left)} more</p>` : undefined;
+  return html`${without}${whole}<details><summary><h3>${formatCount(others.length)} more findings, none more severe</h3></summary>
+<ul>${said}</ul>${more}
+</details>`;
 }
 
 function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
