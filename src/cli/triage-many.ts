@@ -10,7 +10,7 @@ import { runWorker } from '../many/worker.js';
 import { endJson, filed, parseLine } from '../report/triage/end.js';
 import { failedJson, lineJson } from '../report/triage/line.js';
 import type { ToldJson, TriageLineJson } from '../report/triage/line-schema.js';
-import type { Severity } from '../triage/finding.js';
+import type { FailOn } from '../triage/fail-on.js';
 import { EXIT } from './failure.js';
 import { ManyProgress } from './triage-progress.js';
 import { TableLines } from './triage-table.js';
@@ -45,13 +45,13 @@ const SHARE = 0.8;
  * Looks at every dump that words lead to, each in a process of its own, and writes a line of each and one of
  * the whole, or a table for people. The exit status says whether all were told.
  *
- * @param severe severities with which a line ends the program with status 1; null: none
+ * @param failing findings with which a line ends the program with status 1; null: none
  * @throws {OutputError} the output cannot be written, or is something else
  */
 export async function tellMany(
   words: readonly string[],
   options: ManyOptions,
-  severe: readonly Severity[] | null,
+  failing: FailOn | null,
 ): Promise<void> {
   const begun = performance.now();
   const found = findDumps(words);
@@ -71,7 +71,7 @@ export async function tellMany(
     const lines = [...run.lines, ...kept];
     const seconds = (performance.now() - begun) / 1000;
     const end = endJson(lines, {
-      ...{ found, severe, seconds, shard: shard ?? null, resumed: run.resumed, kept: kept.length },
+      ...{ found, failing, seconds, shard: shard ?? null, resumed: run.resumed, kept: kept.length },
       otherShards: found.dumps.length - mine.length,
     });
     output.finish(

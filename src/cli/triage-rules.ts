@@ -24,6 +24,11 @@ export async function rulesStep(file: string): Promise<RulesStep> {
     );
 }
 
+/** Codes of findings that a file of rules can make. @throws as rulesStep */
+export async function ruleCodes(file: string): Promise<string[]> {
+  return (await rulesOf(file)).rules.map(({ code }) => code);
+}
+
 async function rulesOf(file: string): Promise<Rules> {
   const { MOST_RULES_BYTES, RulesError, readRules } = await import('../triage/rules/read.js');
   let text: string;

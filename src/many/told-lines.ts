@@ -14,7 +14,8 @@ export interface Identity {
 export interface ToldLine extends Identity {
   readonly ok: boolean;
   readonly complete: boolean;
-  readonly severities: readonly string[];
+  /** Each code once with each severity. */
+  readonly findings: readonly { readonly code: string; readonly severity: string }[];
 }
 
 /** Takes a line's text: what it says, `end` of one that tells of the whole, undefined if it is not ours. */

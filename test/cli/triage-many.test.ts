@@ -247,6 +247,8 @@ test('--fail-on ends with 1 as soon as one dump has such a finding, whatever els
   expect(await least('critical')).toEqual([3, 0]);
   expect(await least('warning')).toEqual([1, 1]);
   expect(await least('note')).toEqual([1, 1]);
+  expect(await least('panic')).toEqual([1, 1]);
+  expect(await least('oom-kill,critical')).toEqual([3, 0]);
   rmSync(earlier);
 });
 

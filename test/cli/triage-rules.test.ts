@@ -49,6 +49,27 @@ test('a rule finds, one that asks for what is filtered out is not known, and --f
   });
 });
 
+test('--fail-on takes codes: ours, and those of the rules that are given', async () => {
+  const file = rules(RULE);
+  const status = async (...words: string[]) => {
+    const ran = await kdumpMem('triage', vmcore, ...words);
+    return [ran.status, ran.stderr.split('\n')[0]];
+  };
+  expect(await status('--rules', file, '--fail-on', 'oom-kill,acme/old-kernel')).toMatchObject({
+    0: 1,
+  });
+  expect(await status('--rules', file, '--fail-on', 'oom-kill')).toMatchObject({ 0: 0 });
+  expect(await status('--rules', file, '--fail-on', 'acme/odd-kernel')).toEqual([
+    ...[2, `kdump-mem: no rule in ${file} has the code acme/odd-kernel of --fail-on`],
+  ]);
+  expect(await status('--fail-on', 'acme/old-kernel')).toEqual([
+    ...[2, 'kdump-mem: --fail-on acme/old-kernel is of rules: name their file with --rules'],
+  ]);
+  const [wrong, words] = await status('--fail-on', 'oom-kil');
+  expect(wrong).toBe(2);
+  expect(words).toMatch(/critical, warning, note or the code of a finding\. Did you mean oom-kill/);
+});
+
 test('a finding that is silenced is said, and --fail-on does not count it', async () => {
   const silent = `${RULE}adjust:\n  - finding: acme/old-kernel\n    severity: silent\n    because: We know.\n`;
   const ran = await kdumpMem('triage', vmcore, '--rules', rules(silent), '--fail-on', 'note');

@@ -48,7 +48,7 @@ test.each([1, 20, 60])(
     const output = new FiledLines(file, told);
     expect(told.find(facts('/b'))).toBeUndefined();
     const again = line('/b');
-    output.write(1, '/b', again, { ...facts('/b'), ok: false, complete: false, severities: [] });
+    output.write(1, '/b', again, { ...facts('/b'), ok: false, complete: false, findings: [] });
     expect(readFileSync(`${file}.part`, 'utf8')).toBe(whole);
     output.finish(['/b', '/a'], '{}');
     expect(readFileSync(file, 'utf8')).toBe(`${line('/b')}\n${line('/a')}\n{}\n`);

@@ -1,9 +1,11 @@
 import { type Command, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { TriageDetail } from '../../triage/detail.js';
-import { type Finding, SEVERITIES, type Severity } from '../../triage/finding.js';
+import { failOn, isFailing } from '../../triage/fail-on.js';
+import type { Finding } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { answer } from '../answer.js';
+import { checkFailOn, parseFailOn } from '../fail-on-argument.js';
 import { EXIT } from '../failure.js';
 import { checkPage, type PageOptions } from '../html-page.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
@@ -13,7 +15,7 @@ import { rulesStep } from '../triage-rules.js';
 type TriageOptions = ManyTriageOptions &
   PageOptions & {
     readonly asWorker?: true;
-    readonly failOn?: Severity;
+    readonly failOn?: readonly string[];
     readonly verbose?: true;
     readonly rules?: string;
   };
@@ -24,6 +26,8 @@ Examples:
   kdump-mem triage --vmcore vmcore -v                  with the lines of the log behind notes, and what
                                                        tells more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is anything such
+  kdump-mem triage --vmcore vmcore --fail-on oom-kill,panic
+                                                       the same for findings of these codes
   kdump-mem triage --vmcore vmcore --html crash.html   a page with all of it: one file, without scripts,
                                                        that needs nothing from elsewhere
   kdump-mem triage --vmcore vmcore --rules fleet.yaml  with what your team knows of its machines
@@ -50,9 +54,9 @@ export function registerTriage(program: Command): void {
     )
     .addOption(
       new Option(
-        '--fail-on <severity>',
-        'exit with status 1 if anything so severe was found',
-      ).choices(SEVERITIES),
+        '--fail-on <what>',
+        'exit with status 1 if anything so severe was found, or such a code; again for more',
+      ).argParser(parseFailOn),
     )
     .addOption(
       new Option(
@@ -76,11 +80,13 @@ export function registerTriage(program: Command): void {
 async function answerTriage(options: TriageOptions, { args }: Command): Promise<void> {
   if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
   const many = manyAsked(options, args);
+  await checkFailOn(options.failOn, options.rules);
+  const failing = options.failOn === undefined ? null : failOn(options.failOn);
   if (many) {
     // What is wrong with the rules is wrong with each dump's.
     if (options.rules !== undefined) await rulesStep(options.rules);
     const { tellMany } = await import('../triage-many.js');
-    return tellMany(many, options, asSevere(options.failOn));
+    return tellMany(many, options, failing);
   }
   const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
     import('../../triage/triage.js'),
@@ -104,8 +110,8 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
       page?.write(found, options) ??
       triageText(found, { width, verbose: options.verbose, source: sourceWords(options) }),
   });
-  const severe = asSevere(options.failOn);
-  if (findings.some(({ severity }) => severe?.includes(severity))) process.exitCode = EXIT.differs;
+  if (failing && findings.some((finding) => isFailing(failing, finding)))
+    process.exitCode = EXIT.differs;
 }
 
 /** Makes a page of an answer, and of what it shows beside it, which is asked for while the kernel is open. */
@@ -126,9 +132,4 @@ async function pageStep() {
     write: (found: TriageAnswer, options: PageOptions) =>
       detail && writeTriagePage(found, detail, options),
   };
-}
-
-/** A severity and those above it. */
-function asSevere(least: Severity | undefined): readonly Severity[] | null {
-  return least === undefined ? null : SEVERITIES.slice(0, SEVERITIES.indexOf(least) + 1);
 }

@@ -1,7 +1,7 @@
 import type { Found, FoundDump } from '../../many/search.js';
 import type { Shard } from '../../many/shard.js';
 import type { ToldLine } from '../../many/told-lines.js';
-import type { Severity } from '../../triage/finding.js';
+import { type FailOn, isFailing } from '../../triage/fail-on.js';
 import type { TriageEndJson, TriageLineJson } from './line-schema.js';
 
 /** What the file system says of a dump, as lines have it. */
@@ -29,13 +29,15 @@ export function parseLine(text: string): ToldLine | 'end' | undefined {
   if (typeof dump !== 'string' || typeof size !== 'number' || typeof mtime !== 'string')
     return undefined;
   if (typeof ok !== 'boolean' || typeof complete !== 'boolean') return undefined;
-  const severities = new Set(findings?.map(({ severity }) => severity));
-  return { dump, size, mtime, ok, complete, severities: [...severities] };
+  const found = new Map(
+    findings?.map(({ code, severity }) => [`${code} ${severity}`, { code, severity }]),
+  );
+  return { dump, size, mtime, ok, complete, findings: [...found.values()] };
 }
 
 interface Whole {
   readonly found: Found;
-  readonly severe: readonly Severity[] | null;
+  readonly failing: FailOn | null;
   readonly seconds: number;
   readonly shard: Shard | null;
   readonly resumed: number;
@@ -45,16 +47,17 @@ interface Whole {
 
 /** The last line. */
 export function endJson(lines: readonly ToldLine[], whole: Whole): TriageEndJson {
-  const { found, severe, seconds, shard, resumed, kept, otherShards } = whole;
+  const { found, failing, seconds, shard, resumed, kept, otherShards } = whole;
   const told = lines.filter(({ ok }) => ok);
-  const isSevere = ({ severities }: ToldLine) => severe?.some((one) => severities.includes(one));
+  const isSevere = ({ findings }: ToldLine) =>
+    failing !== null && findings.some((one) => isFailing(failing, one));
   return {
     schema: 'kdump-mem.triage-end/1',
     dumps: lines.length,
     told: told.length,
     failed: lines.length - told.length,
     incomplete: told.filter(({ complete }) => !complete).length,
-    severe: severe && lines.filter(isSevere).length,
+    severe: failing && lines.filter(isSevere).length,
     ...{ resumed, kept, otherShards },
     skipped: { files: found.otherFiles, links: found.links, special: found.special },
     unlisted: found.unlisted.map((one) => ({ ...one })),

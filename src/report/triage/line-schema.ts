@@ -106,7 +106,7 @@ export const triageEndSchema = z.strictObject({
   failed: count,
   /** Of those looked at: something could not be read. */
   incomplete: count,
-  /** With --fail-on: lines with a finding so severe. */
+  /** With --fail-on: lines with a finding so severe, or of such a code. */
   severe: count.nullable(),
   /** Lines that an earlier run had made, of dumps that did not change. */
   resumed: count,

@@ -41,11 +41,11 @@ const ROWS = [
 
 function endOf(rows: readonly DumpRow[], more: Partial<Parameters<typeof endJson>[1]> = {}) {
   const lines = rows.map(({ dump, ok, complete }) => ({
-    ...{ dump, size: 1, mtime: '', ok, complete, severities: [] },
+    ...{ dump, size: 1, mtime: '', ok, complete, findings: [] },
   }));
   const found = { dumps: [], otherFiles: 0, links: 0, special: 0, unlisted: [] };
   return endJson(lines, {
-    ...{ found, severe: null, seconds: 0, shard: null, resumed: 0, kept: 0, otherShards: 0 },
+    ...{ found, failing: null, seconds: 0, shard: null, resumed: 0, kept: 0, otherShards: 0 },
     ...more,
   });
 }
