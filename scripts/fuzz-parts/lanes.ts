@@ -2,9 +2,12 @@ import { basename, dirname } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Arm64Cases } from './arm64-cases.js';
 import { FileCases } from './file-cases.js';
+import { LOG } from './meaning/log.js';
 import { MeaningCases } from './meaning/meaning-cases.js';
 import { MEMORY } from './meaning/memory.js';
 import { PROCS } from './meaning/procs.js';
+import { STACKS } from './meaning/stacks.js';
+import { TRIAGE } from './meaning/triage.js';
 import { OpeningCases } from './opening-cases.js';
 import { Random } from './random.js';
 import { SyntheticCases } from './synthetic-cases.js';
@@ -20,6 +23,9 @@ export const KINDS = [
   'meaning',
   'memory',
   'procs',
+  'log',
+  'stacks',
+  'triage',
 ] as const;
 
 export type Kind = (typeof KINDS)[number];
@@ -40,7 +46,7 @@ export interface Runner {
   dispose(): void;
 }
 
-/** @param whole dumps that keep what only `memory` and `procs` read */
+/** @param whole dumps that keep what only `memory`, `procs`, `log`, `stacks` and `triage` read */
 export function lanesOf(
   dumps: readonly string[],
   kinds: readonly Kind[] = KINDS,
@@ -56,7 +62,7 @@ export function lanesOf(
     }
   }
   for (const dump of whole)
-    for (const kind of ['memory', 'procs'] as const)
+    for (const kind of ['memory', 'procs', 'log', 'stacks', 'triage'] as const)
       lanes.push({ name: `${kind}:${nameOf(dump)}`, kind, dump });
   return lanes.filter(({ kind }) => kinds.includes(kind));
 }
@@ -66,6 +72,15 @@ function nameOf(dump: string): string {
   const name = basename(dump);
   return name === 'elf.vmcore' ? `${basename(dirname(dump))}.vmcore` : name;
 }
+
+const CHOICES = {
+  meaning: {},
+  memory: MEMORY,
+  procs: PROCS,
+  log: LOG,
+  stacks: STACKS,
+  triage: TRIAGE,
+};
 
 export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
   if (kind === 'synthetic') {
@@ -94,8 +109,8 @@ export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
     };
   }
   const kernel = openNative({ files: [dump] });
-  if (kind === 'meaning' || kind === 'memory' || kind === 'procs') {
-    const cases = new MeaningCases(kernel, { meaning: {}, memory: MEMORY, procs: PROCS }[kind]);
+  if (kind !== 'walk') {
+    const cases = new MeaningCases(kernel, CHOICES[kind]);
     return {
       run: async (seed, index) => cases.run(seed, index),
       dispose: () => kernel.close(),

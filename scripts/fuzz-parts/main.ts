@@ -15,7 +15,7 @@ Damages dumps and what is in them and asks every command about it, for N seconds
 of every format, and the dumps of fixtures/dumps, the lab's, or those named. Prints what was found and exits
 with 1 if anything was. --case repeats one case of a seed and tells what it does.
 
-Kinds; unless some are named, all but meaning, memory and procs, which take seconds to begin:
+Kinds; unless some are named, all but meaning and those below it, which take seconds to begin:
   synthetic, arm64  made-up dumps and page tables, damaged byte by byte
   walk              what walkers read of a dump, damaged at random
   file              the file of a dump, damaged at random
@@ -27,6 +27,8 @@ Kinds; unless some are named, all but meaning, memory and procs, which take seco
                     the member and what may differ.
   memory            the same with what \`memory\` reads besides, in the lab's whole dumps
   procs             the same with what \`procs\` reads besides
+  log, stacks       the same with what \`log\` and \`stacks\` read
+  triage            the same with what \`triage\` reads beyond the sockets and the memory
 
 --cases N: as many cases in all, the same number in each lane, however long they take:
   scripts/fuzz --kinds meaning --cases 10000 --seed 7`;
@@ -106,7 +108,7 @@ function chosenLanes(): readonly Lane[] {
 }
 
 function kindsOf(named: string | undefined): readonly Kind[] {
-  const slow: readonly Kind[] = ['meaning', 'memory', 'procs'];
+  const slow: readonly Kind[] = ['meaning', 'memory', 'procs', 'log', 'stacks', 'triage'];
   const kinds = named?.split(',') ?? KINDS.filter((kind) => !slow.includes(kind));
   const unknown = kinds.find((name) => !KINDS.includes(name as Kind));
   if (unknown !== undefined) throw new Error(`no kind ${unknown}; there are ${KINDS.join(', ')}`);

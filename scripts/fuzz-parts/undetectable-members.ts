@@ -55,6 +55,31 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A unix socket’s name is free text and kept once; whose peer it is only one side need know (datagrams, and after the other side has closed).',
   },
   {
+    members: ['read by walk/log/slot'],
+    differs: [
+      'text',
+      'level',
+      'levelName',
+      'facility',
+      'facilityName',
+      'caller',
+      'comm',
+      'subsystem',
+      'device',
+    ].map((field) => `message.${field}`),
+    why: 'What a message of the log says is free text, and its level, facility, caller and device are kept once.',
+  },
+  {
+    members: [
+      'task_struct.comm',
+      'task_struct.__state',
+      'task_struct.state',
+      'task_struct.exit_state',
+    ],
+    differs: ['thread.comm', 'thread.state'],
+    why: 'A thread’s name is free text, and what it waits for is kept once.',
+  },
+  {
     members: ['net.ns.inum'],
     differs: ['socket.netns'],
     why: 'The number of a namespace comes from a counter and is kept once.',

@@ -48,6 +48,8 @@ export function fieldOf(path: string): string {
       end === undefined ? '' : `${path.split('.')[0]}${end}`,
     )
     .replace(/^files\.files\.\*/, 'file')
+    .replace(/^messages\.\*/, 'message')
+    .replace(/^threads\.\*/, 'thread')
     .replace(/^queues\.\w+/, 'queue')
     .replace(/^skbs\.\w+\.\*/, 'skb')
     .replace(/^totals\./, 'total.');

@@ -37,6 +37,8 @@ test.each([
   ['sockets.* gone', 'sockets gone'],
   ['processes.*.freedIfKilled.low', 'freedIfKilled.low'],
   ['totals.sockets', 'total.sockets'],
+  ['messages.*.text', 'message.text'],
+  ['threads.* gone', 'thread gone'],
   ['files.files.* gone', 'file gone'],
   ['files.files.*.path', 'file.path'],
   ['ledger.skbs.bytes', 'ledger.skbs.bytes'],

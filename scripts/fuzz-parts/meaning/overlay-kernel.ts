@@ -50,6 +50,7 @@ export class OverlayKernel implements Kernel, FastReads {
     this.pages = kernel.pages;
     if (kernel.physicalOf) this.physicalOf = kernel.physicalOf.bind(kernel);
     if (kernel.pageTables) this.pageTables = kernel.pageTables.bind(kernel);
+    if (kernel.cpuNotes) this.cpuNotes = kernel.cpuNotes;
     if (kernel.userPages) this.userPages = kernel.userPages.bind(kernel);
     if (kernel.symbolAt) this.symbolAt = kernel.symbolAt.bind(kernel);
   }
@@ -107,6 +108,7 @@ export class OverlayKernel implements Kernel, FastReads {
   readonly physicalOf?: NonNullable<Kernel['physicalOf']>;
   readonly pageTables?: NonNullable<Kernel['pageTables']>;
   readonly userPages?: NonNullable<Kernel['userPages']>;
+  readonly cpuNotes?: NonNullable<Kernel['cpuNotes']>;
   readonly symbolAt?: NonNullable<Kernel['symbolAt']>;
   close(): void {}
 

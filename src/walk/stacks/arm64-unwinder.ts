@@ -8,6 +8,7 @@ import {
   isInside,
   MOST_FRAMES,
   NO_CALL,
+  notItsOwn,
   type StackArea,
   type StackFrame,
   type UnwoundStack,
@@ -52,6 +53,7 @@ export class Arm64Unwinder {
 
   /** The stack of a task that does not run (thread.cpu_context). */
   sleeping(area: StackArea, context: { readonly pc: bigint; readonly fp: bigint }): UnwoundStack {
+    if (!isInside(area, context.fp)) return notItsOwn(context.fp);
     const pc = this.#plain(context.pc);
     // A task that has never run goes on at the start of a function.
     const interrupted = this.#kernel.symbolAt?.(pc)?.offset === 0;

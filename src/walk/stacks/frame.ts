@@ -1,3 +1,5 @@
+import { hex } from '../../kernel/hex.js';
+
 /** A function that has not returned. */
 export interface StackFrame {
   /** Where it goes on, or was interrupted. */
@@ -31,4 +33,10 @@ export interface StackArea {
 
 export function isInside({ start, end }: StackArea, address: bigint): boolean {
   return address >= start && address < end;
+}
+
+/** A task gives up its CPU on its own stack: what says otherwise is another's. */
+export function notItsOwn(pointer: bigint): UnwoundStack {
+  const why = `it gave up its CPU outside of its stack, at ${hex(pointer)}`;
+  return { frames: [], end: 'stopped', why };
 }

@@ -8,6 +8,7 @@ import {
   isInside,
   MOST_FRAMES,
   NO_CALL,
+  notItsOwn,
   type StackArea,
   type StackFrame,
   type UnwoundStack,
@@ -65,6 +66,7 @@ export class OrcUnwinder {
 
   /** The stack of a task that does not run, from where it gave up its CPU (`thread.sp`). */
   sleeping(area: StackArea, pointer: bigint): UnwoundStack {
+    if (!isInside(area, pointer)) return notItsOwn(pointer);
     return this.#unwind(area, () => {
       const frame = new StructReader(this.#kernel, 'inactive_task_frame', ['bp', 'ret_addr']);
       const view = frame.read(pointer);

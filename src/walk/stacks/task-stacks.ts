@@ -3,6 +3,7 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import { pointerPartOf } from '../named-read.js';
+import { PidNumberReader } from '../processes/pid-numbers.js';
 import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
@@ -64,6 +65,7 @@ export class TaskStacks {
   readonly #task: StructReader<'stack' | 'exit_state' | 'state' | '__state'>;
   readonly #size: bigint;
   readonly #unwind: (task: Task, area: StackArea, registers?: CpuRegisters) => UnwoundStack;
+  readonly #pids: PidNumberReader;
   readonly #whoRan: WhoRan;
 
   /**
@@ -81,6 +83,7 @@ export class TaskStacks {
     this.#task = new StructReader<(typeof members)[number]>(kernel, 'task_struct', members);
     this.#size = stackSize(kernel);
     this.#unwind = kernel.facts.arch === 'arm64' ? this.#onArm64() : this.#onX86();
+    this.#pids = new PidNumberReader(kernel);
     this.#whoRan = new WhoRan(kernel, warnings);
   }
 
@@ -141,9 +144,12 @@ export class TaskStacks {
       const facts = { task, process, state, cpu };
       if (!asked(facts)) return undefined;
       if (task.oddity !== undefined) this.#warnings.add('corrupt', task.oddity);
+      if (own === undefined) this.#checkPid(task);
       this.#whoRan.check(task, cpu);
       if (start === 0n) {
-        // What is left of a task that has ended.
+        // What is left of a task that has ended (release_task_stack).
+        if (state !== 'X' && state !== 'Z')
+          this.#warnings.add('corrupt', `pid ${task.pid} has no stack, and has not ended`);
         const stack = { frames: [], end: 'first' } as const;
         return { ...facts, registers: undefined, stack };
       }
@@ -159,6 +165,19 @@ export class TaskStacks {
     } catch (error) {
       this.#missing(`the stack of pid ${task.pid}, at ${hex(task.address)}`, error);
       return undefined;
+    }
+  }
+
+  /** Holds a pid against that of its struct pid. */
+  #checkPid(task: Task): void {
+    if (this.#kernel.facts.live) return;
+    try {
+      this.#pids.read(task);
+    } catch (error) {
+      // Where the dump lacks it, there is no second fact.
+      if (error instanceof ReadError) return;
+      if (!(error instanceof KernelError)) throw error;
+      this.#warnings.add('corrupt', error.message);
     }
   }
 

@@ -66,6 +66,40 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     expect(unseen.length, unseen.join('\n')).toBeLessThan(changes / 40);
   });
 
+  test('of its pid', () => {
+    for (let byte = 0n; byte < 4n; byte++) {
+      const address = task + offset('task_struct', 'pid') + byte;
+      const old = kernel.read(address, 1).getUint8(0);
+      const patches = [{ address, bytes: littleEndian(BigInt(old ^ 1), 1) }];
+      expect(groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {}).complete).toBe(
+        false,
+      );
+    }
+  });
+
+  test('of where it gave up its CPU: where another did', () => {
+    const member = name === '6.12-arm64-16k' ? 'thread.cpu_context.fp' : 'thread.sp';
+    const word = (at: bigint) => kernel.read(at, 8).getBigUint64(0, true);
+    // The first of the list is init, which is not the task above.
+    const link = offset('task_struct', 'tasks');
+    const other = word((kernel.symbol('init_task') ?? 0n) + link) - link;
+    expect(other).not.toBe(task);
+    const its = word(other + offset('task_struct', member));
+    const patches = [
+      { address: task + offset('task_struct', member), bytes: littleEndian(its, 8) },
+    ];
+    const answer = groupedStacks(damagedKernel(kernel, { patches, denials: [] }), { pid });
+    expect(answer.complete).toBe(false);
+  });
+
+  test('of all that tells where its stack is', () => {
+    const patches = [
+      { address: task + offset('task_struct', 'stack'), bytes: littleEndian(0n, 8) },
+    ];
+    const answer = groupedStacks(damagedKernel(kernel, { patches, denials: [] }), { pid });
+    expect(answer.complete).toBe(false);
+  });
+
   test('of where its stack begins, or where it gave up its CPU', () => {
     const members =
       name === '6.12-arm64-16k' ? ['stack', 'thread.cpu_context.fp'] : ['stack', 'thread.sp'];
