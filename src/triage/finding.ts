@@ -21,6 +21,7 @@ export const FINDING_CODES = [
   'network-memory',
   'file-system-error',
   'waiting-data',
+  'stalled-reader',
   'unexplained-memory',
   'low-memory',
   'tainted',

@@ -1,4 +1,4 @@
-import { groupedStacks } from '../account/task-stacks.js';
+import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Warnings } from '../walk/warnings.js';
 import type { Finding, StackEvidence } from './finding.js';
@@ -25,7 +25,7 @@ export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
       tasks: tasks.length,
       pid: tasks[0]?.pid ?? null,
       comm: tasks[0]?.comm ?? null,
-      symbol: frames.find(({ symbol }) => symbol && !isWaiting(symbol.name))?.symbol?.name ?? null,
+      symbol: waitsIn({ frames }) ?? null,
       ...(others > 0 && index === MOST - 1 ? { others } : {}),
     },
     evidence: [{ kind: 'stack', frames, end, why }],
@@ -43,6 +43,11 @@ export function stackOfCpu(
   for (const { code, message } of told) warnings.add(code, message);
   const [group] = groups;
   return group && { kind: 'stack', frames: group.frames, end: group.end, why: group.why };
+}
+
+/** The function that a thread waits in. */
+export function waitsIn({ frames }: Pick<StackGroup, 'frames'>): string | undefined {
+  return frames.find(({ symbol }) => symbol && !isWaiting(symbol.name))?.symbol?.name;
 }
 
 /** Where every task that waits is; what called these says for what. */

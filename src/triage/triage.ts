@@ -13,6 +13,7 @@ import { logFindings } from './log/log-findings.js';
 import { memoryFindings, waitingData } from './memory-findings.js';
 import type { RulesOutcome } from './rules/outcome.js';
 import { blockedTasks, stackOfCpu } from './stack-findings.js';
+import { stalledReaders } from './stalled-readers.js';
 
 /** What is the matter with a machine. */
 export interface TriageAnswer {
@@ -62,6 +63,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     ...withPanic(told, machine, panicStack),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
     ...(memory ? memoryFindings(memory) : socketFindings(machine, census)),
+    ...(census ? stalledReaders(kernel, census, warnings) : []),
     ...taint(machine),
   ];
   return {

@@ -118,6 +118,14 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'See what the process that has it open waits in. To end it gives the memory back, unless others hold the same socket.',
     deeper: 'kdump-mem skb --sock ADDRESS',
   },
+  'stalled-reader': {
+    means:
+      'A connection of TCP has data that its process does not take: nothing came for 10 s or longer, and either the peer may send no more, or much memory is pinned. `ageSeconds` is since the newest data came: all of it has waited at least so long. `doing` and `symbol` are of the thread that is nearest to reading, and say where it waits, not why.',
+    known:
+      'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. How long a tick is: clocksource_jiffies.',
+    next: 'Look at what the process waits for: a lock, a disk, another process. One that is stopped (T) needs a SIGCONT. One that waits for events may not ask for those of this socket.',
+    deeper: 'kdump-mem stacks --pid N',
+  },
   'unexplained-memory': {
     means:
       'Pages are given out, and no walk, no flag and no counter tells to whom: mostly a driver that took them from the page allocator (alloc_pages), such as one of graphics, storage or a hypervisor.',

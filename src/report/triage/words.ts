@@ -48,6 +48,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
     `A file system or a disk failed: ${said(of, 'system', 'io', 'device')}.`,
   'waiting-data': (of) =>
     `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in one socket of ${process(of)}, fd ${text(of.fd)}: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data, most in its ${text(of.queue)} queue.`,
+  'stalled-reader': stalledWords,
   'unexplained-memory': (of) =>
     `${size(of.bytes)} (${percent(of.share)} of memory) are given out, and nothing tells to whom: mostly blocks of order ${text(of.mostOrder)}.`,
   'low-memory': (of) =>
@@ -57,6 +58,21 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
       .map(({ words }) => words)
       .join(', ')}.`,
 };
+
+/** What the thread that is nearest to reading does. */
+const DOING: Readonly<Record<string, (of: Figures) => string>> = {
+  stopped: () => 'all its threads are stopped',
+  running: () => 'a thread of it runs',
+  receiving: () => 'a thread of it waits in a call that receives, of this socket or another',
+  polling: () => 'a thread of it waits for events',
+  elsewhere: (of) => `it waits elsewhere, in ${text(of.symbol)}`,
+};
+
+function stalledWords(of: Figures): string {
+  const peer = of.windowBytes === 0 ? ', and the peer may send no more' : '';
+  const doing = DOING[String(of.doing)]?.(of) ?? 'what it does is not known';
+  return `${process(of)} takes nothing from fd ${text(of.fd)}: ${size(of.unreadBytes)} wait unread, the newest for ${text(of.ageSeconds)} s${peer}. They pin ${size(of.pinnedBytes)}. As far as stacks tell, ${doing}.`;
+}
 
 function oopsWords(of: Figures): string {
   const module = of.module == null ? '' : ` [${text(of.module)}]`;
