@@ -92,7 +92,13 @@ export function panicsSuite(
         const { found, left, warnings } = drgnDifferences(truth.dump, kernel);
         expect(warnings).toEqual([]);
         expect(left).toEqual([]);
-        expect(found).toEqual({});
+        // A task that has ended has no stack any more, and drgn takes what was left of it. Of the panic's own
+        // crash tells, where it can: drgn loses its way in a module of older kernels.
+        const differ = Object.values(found)
+          .flat()
+          .filter((what) => !what.includes(':  | '))
+          .filter((what) => !oracles.includes('crash') || !what.startsWith(`pid ${truth.pid} `));
+        expect(differ).toEqual([]);
       });
 
     if (oracles.includes('crash'))

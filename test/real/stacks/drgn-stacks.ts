@@ -19,6 +19,7 @@ interface DrgnStack {
 const LABELS: Readonly<Record<string, string>> = {
   entry_SYSCALL_64_after_hwframe: 'entry_SYSCALL_64',
   common_startup_64: 'secondary_startup_64',
+  end_repeat_nmi: 'asm_exc_nmi',
   secondary_startup_64_no_verify: 'secondary_startup_64',
 };
 
