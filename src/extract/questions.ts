@@ -10,8 +10,10 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/parts.js';
 import { WalkError } from '../walk/error.js';
 import type { NamePlace } from '../walk/files/paths.js';
+import { readTicks } from '../walk/machine/ticks.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
+import { isTcp, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { openFiles } from '../walk/tasks/files.js';
 import { findTask, type Task, TaskReader } from '../walk/tasks/tasks.js';
@@ -34,6 +36,7 @@ export interface Scope {
 export interface AskedSocket {
   readonly sock: bigint;
   readonly family: string;
+  readonly protocol: string;
 }
 
 /** What was met while everything was asked. */
@@ -87,6 +90,7 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
     for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets)
       sockets.set(socket.sock, socket);
   });
+  attempt(() => readWaiting(kernel, [...sockets.values()]));
   const asked = {
     files: true,
     cgroups: true,
@@ -98,6 +102,13 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
   // What the dump does not tell of stacks the extract does not tell either.
   if (scope.stacks) new Unknowns().try('stacks', () => groupedStacks(kernel, {}));
   return { sockets: [...sockets.values()], ...more };
+}
+
+/** Asks since when data waits in connections of TCP. */
+function readWaiting(kernel: NativeKernel, sockets: readonly AskedSocket[]): void {
+  const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
+  for (const { sock, protocol } of sockets)
+    if (isTcp(protocol)) attempt(() => void reader.read(sock, ticks));
 }
 
 /** Asks what every process maps, and keeps what tells that to be whole. */

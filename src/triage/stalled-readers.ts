@@ -5,7 +5,7 @@ import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { readTicks } from '../walk/machine/ticks.js';
-import { type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
+import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
 import type { Warnings } from '../walk/warnings.js';
 import type { Finding, StackEvidence } from './finding.js';
 import { waitsIn } from './stack-findings.js';
@@ -42,10 +42,7 @@ export function stalledReaders(
 ): Finding[] {
   const candidates = sockets.filter(
     ({ socket, unreadBytes, holders, subflowOf }) =>
-      /^TCP(v6)?$/.test(socket.protocol) &&
-      (unreadBytes ?? 0) > 0 &&
-      holders.length > 0 &&
-      !subflowOf,
+      isTcp(socket.protocol) && (unreadBytes ?? 0) > 0 && holders.length > 0 && !subflowOf,
   );
   if (candidates.length === 0) return [];
   const told = attempted(warnings, 'how long data waits', () => {

@@ -15,6 +15,11 @@ export interface TcpWaiting {
   readonly closed: boolean;
 }
 
+/** @param protocol the name of a sock's operations */
+export function isTcp(protocol: string): boolean {
+  return protocol === 'TCP' || protocol === 'TCPv6';
+}
+
 /** Reads what TCP notes of data that has come (include/net/inet_connection_sock.h, include/linux/tcp.h). */
 export class TcpWaitingReader {
   readonly #connection;
