@@ -107,7 +107,7 @@ export const KINDS: readonly PanicKind[] = [
     sysctls: 'echo 1 > /proc/sys/vm/panic_on_oom',
     run: 'takeuser anonymous 130000000 & takeuser anonymous 130000000',
     ...{ who: 'kernel', cause: /^.* invoked oom-killer: / },
-    ...{ reason: /^Out of memory: .*panic_on_oom/, findings: /^panic oom-kill$/ },
+    ...{ reason: /^Out of memory: .*panic_on_oom/, findings: /^panic oom-kill( low-memory)?$/ },
     stack: ['panic', 'out_of_memory', '__alloc_pages_slowpath'],
   },
   {
