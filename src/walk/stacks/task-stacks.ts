@@ -114,9 +114,13 @@ export class TaskStacks {
   /** Each CPU's own task for when nobody else wants it (`rq.idle`). */
   *#idle(asked: (place: TaskPlace) => boolean): Generator<TaskStack> {
     const plain = new StructReader(this.#kernel, 'task_struct', ['comm', 'files', 'signal']);
+    const seen = new Set<bigint>();
     for (const cpu of this.#whoRan.cpus) {
       try {
         const address = this.#whoRan.idleTask(cpu);
+        if (seen.has(address))
+          this.#warnings.add('corrupt', `CPU ${cpu} has the idle task of another`);
+        seen.add(address);
         const view = plain.read(address);
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
         const comm = view.text('comm');

@@ -27,6 +27,12 @@ export class WhoRan {
     for (const cpu of cpusThatRan(kernel)) {
       try {
         const { address, pid } = runningTask(kernel, cpu);
+        const other = this.#running.get(address);
+        if (other !== undefined)
+          warnings.add(
+            kernel.facts.live ? 'torn-list' : 'corrupt',
+            `CPUs ${other} and ${cpu} would have run one task, of pid ${pid}`,
+          );
         this.#running.set(address, cpu);
         const noted = this.registers(cpu)?.pid;
         if (noted === undefined || noted === pid) continue;

@@ -4,7 +4,7 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress, runningTask } from '../../../src/walk/machine/cpus.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labKdump } from '../../support/lab.js';
+import { labDump, labKdump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 // A panic stops the other CPUs anywhere, also in __schedule: written by hand, for no guest is that busy.
@@ -66,3 +66,26 @@ test('a task whose registers were noted, and that was on no CPU, is damage', () 
     { code: 'corrupt', message: `on a CPU or not, that is said in two ways: of pid ${own.pid}` },
   ]);
 });
+
+test.each(['curr', 'idle'] as const)(
+  'two CPUs that have one task as rq.%s are damage',
+  (member) => {
+    const qemu = openNative({ files: [labDump('newest').elf] });
+    try {
+      const at = (cpu: number) =>
+        perCpuAddress(qemu, needSymbol(qemu, 'runqueues'), cpu) +
+        BigInt(qemu.struct('rq')?.member(member)?.offset ?? Number.NaN);
+      const bytes = littleEndian(qemu.read(at(0), 8).getBigUint64(0, true), 8);
+      const patches = [{ address: at(1), bytes }];
+      const { warnings } = groupedStacks(damagedKernel(qemu, { patches, denials: [] }), {});
+      expect(warnings).toContainEqual(
+        expect.objectContaining({
+          code: 'corrupt',
+          message: expect.stringMatching(/^CPUs 0 and 1 would have run|^CPU 1 has the idle task/),
+        }),
+      );
+    } finally {
+      qemu.close();
+    }
+  },
+);
