@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { KernelErrorCode } from '../kernel/error.js';
 import { recognise } from '../kernel/native/image/recognise.js';
 
 /** A dump to look at: one file, or the parts of a split one. */
@@ -18,9 +19,13 @@ export interface FoundDump {
   readonly unfit?: Unfit;
 }
 
+/** Why a file is not opened at all, besides what a dump cannot be opened for. */
+export const SEARCH_ERROR_CODES = ['unsupported-name', 'unreadable-file'] as const;
+export type SearchErrorCode = (typeof SEARCH_ERROR_CODES)[number];
+
 /** Why something is not read: a code for machines, and words. */
 export interface Unfit {
-  readonly code: string;
+  readonly code: SearchErrorCode | KernelErrorCode;
   readonly message: string;
 }
 
@@ -127,7 +132,7 @@ class Search {
     }
   }
 
-  #unfit(path: string, place: string, code: string, message: string): void {
+  #unfit(path: string, place: string, code: Unfit['code'], message: string): void {
     if (this.#sighted.has(path)) return;
     const unfit = { code, message };
     this.#sighted.set(path, { dump: path, files: [path], place, size: 0, mtime: 0, unfit });
@@ -160,7 +165,7 @@ function joined(all: readonly Sighted[]): FoundDump[] {
   return [...dumps.values()];
 }
 
-function whyNot(path: string, error: unknown): [code: string, message: string] {
+function whyNot(path: string, error: unknown): [code: Unfit['code'], message: string] {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'EACCES' || code === 'EPERM' || code === 'permission')
     return ['permission', `${path} may not be read`];
@@ -169,5 +174,5 @@ function whyNot(path: string, error: unknown): [code: string, message: string] {
     return path.includes('\ufffd')
       ? ['unsupported-name', `the name of ${path} is not UTF-8: rename it`]
       : ['no-such-file', `there is no file ${path}`];
-  return ['unreadable', `${path} cannot be read (${code || String(error)})`];
+  return ['unreadable-file', `${path} cannot be read (${code || String(error)})`];
 }

@@ -21,7 +21,7 @@ export interface TriageAnswer {
   readonly machine: MachineFacts;
   /** The most severe first. */
   readonly findings: readonly Finding[];
-  /** Messages of the log that are gone: what they said is not known. Undefined: there is no log. */
+  /** Messages of the log that are gone: what they said is not known. Undefined: no log could be read. */
   readonly lost: Pick<LogAnswer, 'overwritten' | 'noRoom'> | undefined;
   /** The log that findings rest on; undefined: there is none. */
   readonly log: LogAnswer | undefined;
@@ -71,7 +71,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     machine,
     findings: bySeverity(findings),
     log,
-    lost: log && { overwritten: log.overwritten, noRoom: log.noRoom },
+    lost: lostOf(log),
     memory,
     census,
     warnings: warnings.list(),
@@ -84,6 +84,12 @@ function socketsAlone(kernel: Kernel, warnings: Warnings): CensusAnswer | undefi
   const census = attempted(warnings, 'sockets', () => accountAll(kernel, { by: 'cgroup' }));
   for (const { code, message } of census?.warnings ?? []) warnings.add(code, message);
   return census;
+}
+
+/** Of a log of which nothing could be read it is not known how much is gone. */
+function lostOf(log: LogAnswer | undefined): TriageAnswer['lost'] {
+  if (log === undefined || (!log.complete && log.records.length === 0)) return undefined;
+  return { overwritten: log.overwritten, noRoom: log.noRoom };
 }
 
 function socketFindings({ ram }: MachineFacts, census: CensusAnswer | undefined): Finding[] {

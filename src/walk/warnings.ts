@@ -19,6 +19,8 @@ export const WARNING_CODES = [
   'head-not-counted',
   /** The kernel has a feature whose layout this program does not know. */
   'unsupported-layout',
+  /** Symbols or types were taken for the kernel's release: they may be of another build. */
+  'by-release',
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
 

@@ -39,10 +39,11 @@ test('a rule finds, one that asks for what is filtered out is not known, and --f
     'critical',
   );
   expect(ran.status).toBe(1);
-  const { findings, rules: outcome } = triageSchema.parse(JSON.parse(ran.stdout));
+  const { findings, rules: outcome, overwritten } = triageSchema.parse(JSON.parse(ran.stdout));
   expect(findings[0]).toMatchObject({ code: 'acme/old-kernel', severity: 'critical' });
   expect(findings[0]?.words).toMatch(/^Release 6\.1\.\d+-\S+, patch \d+\.$/);
-  // An extract without its log.
+  // An extract without its log: how much of it is gone is not known.
+  expect(overwritten).toBeNull();
   expect(outcome).toMatchObject({
     ...{ rules: 2, met: 1, silenced: [] },
     unknown: [{ code: 'acme/line' }],

@@ -2,6 +2,7 @@ import { DRAWERS } from '../../account/memory/drawers.js';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { SEARCH_ERROR_CODES } from '../../many/search.js';
 import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
@@ -13,6 +14,7 @@ import type { Explanation, Explanations } from './explanation.js';
 import { FINDINGS } from './findings.js';
 import { HOST_ERRORS } from './host-errors.js';
 import { LEDGER } from './ledger.js';
+import { SEARCH_ERRORS } from './search-errors.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
 import { VERDICTS } from './verdicts.js';
 import { WARNINGS } from './warnings.js';
@@ -58,6 +60,7 @@ export const KINDS: readonly Kind[] = [
     WORKER_FAILURE_CODES,
     WORKER_FAILURES,
   ),
+  kindOf('search-error', 'Why one of many files was not opened', SEARCH_ERROR_CODES, SEARCH_ERRORS),
   kindOf('host-error', 'Why a host cannot be asked', HOST_ERROR_CODES, HOST_ERRORS),
   kindOf('trace-error', 'Why perf recorded nothing', TRACE_ERROR_CODES, TRACE_ERRORS),
 ];

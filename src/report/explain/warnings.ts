@@ -3,6 +3,13 @@ import type { Explanations } from './explanation.js';
 
 /** What makes an answer of kdump-mem incomplete or doubtful. */
 export const WARNINGS: Explanations<WarningCode> = {
+  'by-release': {
+    means:
+      'Symbols or types of a kernel were taken from a file that has its release, and nothing proves that it is of the same build: every figure may be wrong.',
+    known: 'Neither the dump nor the file has a build id (triage --symbols-dir).',
+    next: 'Put the vmlinux of exactly that build into the folder, by its build id.',
+    deeper: 'kdump-mem info',
+  },
   unreadable: {
     means:
       'Memory that the answer needs is not in the dump, or could not be read: its figures are what was found, "at least".',

@@ -78,7 +78,7 @@ export const triageSchema = z.strictObject({
   }),
   /** The most severe first. */
   findings: z.array(findingSchema),
-  /** Messages of the log that newer ones have overwritten; null: there is no log. */
+  /** Messages of the log that newer ones have overwritten; null: no log could be read. */
   overwritten: count.nullable(),
   /** Messages for which the log had no room when they came. */
   noRoom: count.nullable(),

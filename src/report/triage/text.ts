@@ -34,7 +34,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 
 /** What the log does not have any more. */
 export function lostLines({ lost }: TriageAnswer): string[] {
-  if (lost === undefined) return ['There is no log: what it would have told is not known.'];
+  if (lost === undefined) return ['No log could be read: what it would have told is not known.'];
   const { overwritten, noRoom } = lost;
   return [
     ...(overwritten > 0

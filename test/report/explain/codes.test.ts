@@ -11,7 +11,7 @@ import { WARNING_CODES } from '../../../src/walk/warnings.js';
 import { commands } from '../../support/commands.js';
 
 test.each(KINDS)('$kind: every code has its words, and no other has', ({ codes, words }) => {
-  expect(codes.length).toBeGreaterThan(4);
+  expect(codes.length).toBeGreaterThan(1);
   expect(Object.keys(words).toSorted()).toEqual(codes.toSorted());
   expect(new Set(codes).size).toBe(codes.length);
 });

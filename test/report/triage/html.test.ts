@@ -67,7 +67,7 @@ test('without memory, log and stacks the page says so', () => {
     FACTS,
   );
   expect(markup).toContain('It could not be counted');
-  expect(markup).toContain('There is no log');
+  expect(markup).toContain('No log could be read');
   expect(markup).toContain('What the CPUs ran: not known');
   expect(markup).toContain('cannot be interrupted: none.');
 });

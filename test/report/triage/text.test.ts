@@ -87,7 +87,7 @@ test('what is not there is said', () => {
     'Nothing was found, and not everything could be looked at.',
   );
   expect(text({}, { complete: false })).toContain('At least 1 critical');
-  expect(text({}, { lost: undefined })).toContain('There is no log');
+  expect(text({}, { lost: undefined })).toContain('No log could be read');
   const lost = { overwritten: 12, noRoom: 3 };
   const gone = text({}, { findings: [], lost });
   expect(gone).toContain('The oldest 12 messages of the log are gone');
