@@ -3,6 +3,8 @@ import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
 import { memorySchema } from '../../../src/report/memory/schema.js';
 import { skbSchema, socketsSchema } from '../../../src/report/schema.js';
+import { taskStacksSchema } from '../../../src/report/task-stacks/schema.js';
+import { triageSchema } from '../../../src/report/triage/schema.js';
 import { type LabKernel, role, type Truth } from '../../support/lab.js';
 import { expectTruth } from '../../support/truth.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.js';
@@ -140,6 +142,70 @@ export function liveSuite(kernel: LabKernel): void {
       MOST_MS,
     );
 
+    test(
+      'log --live is what dmesg prints',
+      async () => {
+        const told = await guest.run('dmesg');
+        const { status, output } = await inGuest(guest, 'log --live', MOST_MS);
+        expect(status).toBe(0);
+        const lines = told.output.toString().trimEnd().split('\n');
+        expect(lines.length).toBeGreaterThan(100);
+        expect(output.toString().split('\n').slice(0, lines.length)).toEqual(lines);
+      },
+      MOST_MS,
+    );
+
+    test(
+      'stacks --live has the functions of /proc/PID/stack of who sleeps all the while',
+      async () => {
+        const before = await guestStacks(guest);
+        const answer = taskStacksSchema.parse(await jsonInGuest(guest, 'stacks --live', MOST_MS));
+        const after = await guestStacks(guest);
+        const ours = new Map(
+          answer.stacks.flatMap(({ tasks, frames }) =>
+            tasks.map(({ pid }) => [
+              pid,
+              frames
+                .filter(({ guess }) => !guess)
+                .map(({ symbol, offset, module }) => {
+                  const of = module === null ? '' : ` [${module}]`;
+                  return `${symbol}+0x${(offset ?? 0).toString(16)}${of}`;
+                }),
+            ]),
+          ),
+        );
+        // Processes of the scenario, which wait for ever; a thread of the kernel wakes up now and then.
+        const roles = new Set(truth.roles.map(({ pid }) => pid));
+        const still = [...before].filter(
+          ([pid, lines]) => roles.has(pid) && after.get(pid)?.join() === lines.join(),
+        );
+        expect(still.length).toBeGreaterThan(0.8 * roles.size);
+        // The kernel leaves out the scheduler's own functions.
+        for (const [pid, lines] of still)
+          expect(ours.get(pid)?.slice(-lines.length), `pid ${pid}`).toEqual(lines);
+      },
+      MOST_MS,
+    );
+
+    test(
+      'triage --live finds readers that do not read, and nothing else to warn of',
+      async () => {
+        const ask = async () =>
+          triageSchema.parse(await jsonInGuest(guest, 'triage --live', MOST_MS));
+        let answer = await ask();
+        for (let tries = 2; !answer.complete && tries > 0; tries--) answer = await ask();
+        expect(answer.warnings).toEqual([]);
+        const grave = answer.findings.filter(({ severity }) => severity !== 'note');
+        const roles = new Set(truth.roles.map(({ pid }) => pid));
+        for (const { code, figures } of grave) {
+          expect(['stalled-reader', 'waiting-data']).toContain(code);
+          expect(roles).toContain(figures.pid);
+        }
+        expect(answer.panic.state).toBe('running');
+      },
+      3 * MOST_MS,
+    );
+
     test('without root it says so in one line, and ends with 3', async () => {
       const { status, output } = await guest.run(
         "su -s /bin/sh nobody -c 'kdump-mem skb --pid 1 --fd 0 --live'",
@@ -151,6 +217,25 @@ export function liveSuite(kernel: LabKernel): void {
       expect(status).toBe(3);
     });
   });
+}
+
+/** `/proc/PID/stack` of every process: pid → `function+offset`, a module behind it. */
+async function guestStacks(guest: Guest): Promise<Map<number, string[]>> {
+  const { output } = await guest.run(
+    'cd /proc; for p in [0-9]*; do echo "pid $p"; cat $p/stack; done 2>/dev/null',
+  );
+  const stacks = new Map<number, string[]>();
+  let lines: string[] = [];
+  for (const line of output.toString().split('\n')) {
+    const pid = /^pid (\d+)$/.exec(line)?.[1];
+    if (pid !== undefined) {
+      lines = [];
+      stacks.set(Number(pid), lines);
+    }
+    const [, name, module = ''] = /^\[<0>\] (\S+)\/0x[0-9a-f]+( \[\w+\])?$/.exec(line) ?? [];
+    if (name !== undefined) lines.push(`${name}${module}`);
+  }
+  return new Map([...stacks].filter(([, found]) => found.length > 0));
 }
 
 /** The truth without what timers change by themselves; see MemInfo. */
