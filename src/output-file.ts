@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { KdumpMemError } from './error.js';
@@ -59,7 +60,8 @@ export class OutputFile {
     this.path = file;
     this.#replace = replace;
     checkOutput(file, replace);
-    const name = `.${path.basename(file)}.${process.pid}.partial`;
+    // In a container every run may have the same pid, and a killed one leaves its file.
+    const name = `.${path.basename(file)}.${randomBytes(6).toString('hex')}.partial`;
     this.#partial = path.join(path.dirname(file), name);
     this.#fd = refused(file, () => fs.openSync(this.#partial, 'wx', 0o600));
     if (mode !== 0o600) refused(file, () => fs.fchmodSync(this.#fd, mode));

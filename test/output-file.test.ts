@@ -70,3 +70,10 @@ test('a folder that is a file is told', () => {
   writeFileSync(path('file'), '');
   expect(() => checkOutput(join(path('file'), 'out'), false)).toThrow('(ENOTDIR)');
 });
+
+test('what a killed run of the same pid has left is in nobody’s way', () => {
+  writeFileSync(path(`.again.${process.pid}.partial`), 'left');
+  const file = new OutputFile(path('again'), true);
+  file.finish();
+  expect(existsSync(path('again'))).toBe(true);
+});
