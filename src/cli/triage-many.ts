@@ -33,6 +33,8 @@ export interface ManyOptions {
   readonly strict?: true;
   /** A team's own, of which each process reads them. */
   readonly rules?: string;
+  /** SHA-256 of that file. */
+  readonly rulesFile?: string;
   /** A folder with what dumps may lack of symbols and types. */
   readonly symbolsDir?: string;
 }
@@ -137,7 +139,7 @@ class Run {
 
   async #one(index: number): Promise<void> {
     const dump = this.#dumps[index]!;
-    const facts = filed(dump);
+    const facts = filed(dump, this.#options.rulesFile ?? null);
     const told = this.#earlier.find(facts);
     if (told && (told.ok || !this.#options.retry)) {
       this.lines[index] = told;

@@ -1,5 +1,6 @@
 import type { LineOutput } from '../many/output.js';
-import type { TriageEndJson, TriageLineJson } from '../report/triage/line-schema.js';
+import { earlierLine } from '../report/triage/end.js';
+import type { TriageEndJson } from '../report/triage/line-schema.js';
 import { similarText } from '../report/triage/similar.js';
 import { type DumpRow, dumpRow, dumpsTable } from '../report/triage/table.js';
 import { printAnswer } from './output.js';
@@ -16,7 +17,9 @@ export class TableLines implements LineOutput {
   }
 
   write(index: number, _dump: string, line: string): void {
-    this.#rows[index] = dumpRow(JSON.parse(line) as TriageLineJson);
+    const read = earlierLine(line);
+    if (read === undefined) throw new Error('a line of ours that is none');
+    this.#rows[index] = dumpRow(read);
   }
 
   finish(_order: readonly string[], end: string): void {

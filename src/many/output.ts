@@ -2,12 +2,13 @@ import {
   closeSync,
   existsSync,
   fdatasyncSync,
+  fstatSync,
   ftruncateSync,
   openSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import { OutputError, OutputFile } from '../output-file.js';
+import { checkOutput, OutputError, OutputFile } from '../output-file.js';
 import type { ToldLine, ToldLines } from './told-lines.js';
 
 /** Where lines go: each in the end once, in the order of the dumps. */
@@ -56,21 +57,26 @@ export class FiledLines implements LineOutput {
 
   /**
    * @param told takes what FILE and FILE.part have from an earlier run
-   * @throws {OutputError} one of them holds something else, or cannot be written
+   * @throws {OutputError} one of them holds something else, or cannot be written; another run writes there
    */
   constructor(file: string, told: ToldLines) {
     this.#file = file;
     this.#told = told;
     const part = partOf(file);
+    for (const path of [file, part]) checkOutput(path, true);
     if (existsSync(file)) told.take(file, true);
-    this.#at = existsSync(part) ? told.take(part, true) : 0;
     this.#fd = written(file, () => openSync(part, 'a+', 0o600));
+    this.#at = fstatSync(this.#fd).size;
+    const whole = told.take(part, true);
+    this.#needAlone();
     // The line that a killed run had begun.
-    written(file, () => ftruncateSync(this.#fd, this.#at));
+    written(file, () => ftruncateSync(this.#fd, whole));
+    this.#at = whole;
   }
 
   write(_index: number, _dump: string, line: string, told: ToldLine): void {
     const bytes = Buffer.from(`${line}\n`);
+    this.#needAlone();
     written(this.#file, () => {
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
       fdatasyncSync(this.#fd);
@@ -80,6 +86,7 @@ export class FiledLines implements LineOutput {
   }
 
   finish(order: readonly string[], end: string): void {
+    this.#needAlone();
     const output = new OutputFile(this.#file, true);
     try {
       let at = 0;
@@ -99,6 +106,18 @@ export class FiledLines implements LineOutput {
 
   close(): void {
     closeSync(this.#fd);
+  }
+
+  /**
+   * What others add moves our lines from where we noted them, and whoever finishes removes the file: we would
+   * copy bytes that are no lines.
+   */
+  #needAlone(): void {
+    const { size, nlink } = written(this.#file, () => fstatSync(this.#fd));
+    if (size === this.#at && nlink > 0) return;
+    const part = partOf(this.#file);
+    const message = `another run writes to ${part}: one file belongs to one run at a time. No line is lost: run it again when the other has ended`;
+    throw new OutputError('cannot-write', message);
   }
 }
 

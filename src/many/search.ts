@@ -13,8 +13,8 @@ export interface FoundDump {
   readonly place: string;
   /** Bytes of all parts. */
   readonly size: number;
-  /** When the last of them was changed: milliseconds since 1970. */
-  readonly mtime: number;
+  /** When the last of them was changed: milliseconds since 1970. Undefined of what cannot be looked at. */
+  readonly mtime?: number;
   /** It cannot be read, as is known before anything tries. */
   readonly unfit?: Unfit;
 }
@@ -135,7 +135,7 @@ class Search {
   #unfit(path: string, place: string, code: Unfit['code'], message: string): void {
     if (this.#sighted.has(path)) return;
     const unfit = { code, message };
-    this.#sighted.set(path, { dump: path, files: [path], place, size: 0, mtime: 0, unfit });
+    this.#sighted.set(path, { dump: path, files: [path], place, size: 0, unfit });
   }
 }
 
@@ -158,7 +158,7 @@ function joined(all: readonly Sighted[]): FoundDump[] {
             ...known,
             files: [...known.files, one.dump],
             size: known.size + one.size,
-            mtime: Math.max(known.mtime, one.mtime),
+            mtime: Math.max(known.mtime ?? 0, one.mtime ?? 0),
           },
     );
   }

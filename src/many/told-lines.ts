@@ -1,13 +1,15 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { OutputError } from '../output-file.js';
 
-/** What tells that a dump is still the one that was looked at. */
+/** What tells that a dump is still the one that was looked at, and was asked the same. */
 export interface Identity {
   /** Its path. */
   readonly dump: string;
   readonly size: number;
-  /** ISO 8601, in UTC. */
-  readonly mtime: string;
+  /** ISO 8601, in UTC; null: not known. */
+  readonly mtime: string | null;
+  /** What tells the rules that held from others; null: there were none. */
+  readonly rulesFile: string | null;
 }
 
 /** What a line says of itself. */
@@ -51,10 +53,10 @@ export class ToldLines {
    *
    * @param own it is the file that this run writes again
    * @returns bytes up to the end of the last line that is whole
-   * @throws {OutputError} `exists`: it holds something else
+   * @throws {OutputError} `exists`: it holds something else; `cannot-write`: it cannot be read
    */
   take(file: string, own: boolean): number {
-    const fd = openSync(file, 'r');
+    const fd = opened(file);
     this.#fds.push(fd);
     if (!fstatSync(fd).isFile()) throw new OutputError('exists', `${file} is not a regular file`);
     let end = 0;
@@ -74,9 +76,10 @@ export class ToldLines {
   }
 
   /** What was told of just that dump, as it is now. */
-  find({ dump, size, mtime }: Identity): ToldLine | undefined {
+  find({ dump, size, mtime, rulesFile }: Identity): ToldLine | undefined {
     const told = this.#places.get(dump);
-    return told?.size === size && told.mtime === mtime ? told : undefined;
+    const isSame = told?.size === size && told.mtime === mtime && told.rulesFile === rulesFile;
+    return isSame ? told : undefined;
   }
 
   /** What the file that is gone on with says of every dump in it. */
@@ -105,6 +108,16 @@ export class ToldLines {
     // At the end, also if it stood before: maps keep the place of a key that they have.
     this.#places.delete(place.dump);
     this.#places.set(place.dump, place);
+  }
+}
+
+/** A fifo that nobody writes to is opened too, and does not keep us. */
+function opened(file: string): number {
+  try {
+    return openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OutputError('cannot-write', `${file} cannot be read (${code})`, { cause });
   }
 }
 

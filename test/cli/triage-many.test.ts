@@ -94,6 +94,17 @@ test('rules of a team’s own hold for each dump', async () => {
   const { stdout } = await ndjson('--rules', rules, tree.path);
   for (const { ok, findings } of parseRun(stdout).lines)
     if (ok) expect(findings?.map(({ code }) => code)).toContain('acme/old');
+  // What was told without them does not say that they find nothing.
+  const whole = tree.dumps.find((dump) => dump.includes('whole'))!;
+  const earlier = tree.write('earlier.ndjson', (await ndjson(whole)).stdout);
+  const asked = ['--resume', earlier, '--fail-on', 'acme/old', '--rules', rules, whole];
+  const again = await ndjson(...asked);
+  expect(again.status).toBe(1);
+  expect(parseRun(again.stdout)).toMatchObject({
+    lines: [{ rules: { rules: 1, met: 1, silenced: [] } }],
+    end: { severe: 1, resumed: 0 },
+  });
+  rmSync(earlier);
   tree.write('rules.json', '{"rules":[{}]}');
   const wrong = await ndjson('--rules', rules, tree.path);
   expect(wrong).toMatchObject({ status: 2, stdout: '' });

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FiledLines } from '../../src/many/output.js';
@@ -16,7 +17,9 @@ afterEach(() => {
 });
 
 const MTIME = '2026-11-20T04:12:00.000Z';
-const facts = (dump: string, size = 100) => ({ dump, size, mtime: MTIME, parts: 1 });
+const facts = (dump: string, size = 100) => ({
+  ...{ dump, size, mtime: MTIME, parts: 1, rulesFile: null },
+});
 
 function line(dump: string, size = 100): string {
   const told = failedJson({ code: 'damaged', message: 'so', signal: null });
@@ -34,6 +37,8 @@ test('a dump that has another size or time is not known', () => {
   expect(told.find(facts('/a'))).toMatchObject({ dump: '/a', ok: false });
   expect(told.find(facts('/a', 101))).toBeUndefined();
   expect(told.find({ ...facts('/a'), mtime: '2026-11-20T04:12:01.000Z' })).toBeUndefined();
+  // Other rules find something else.
+  expect(told.find({ ...facts('/a'), rulesFile: 'ab'.repeat(32) })).toBeUndefined();
   expect(told.text('/b')).toBe(line('/b'));
   told.close();
 });
@@ -74,12 +79,16 @@ test.each([
     'a line that is damaged',
     `${line('/a')}\n{"schema":"kdump-mem.triage-line/1","dump":\n${line('/b')}\n`,
   ],
+  ['findings that are none', line('/a').replace('"findings":null', '"findings":[null]')],
+  ['findings that are a number', line('/a').replace('"findings":null', '"findings":5')],
+  ['a release that is a number', line('/a').replace('"release":null', '"release":5')],
 ])('%s is not written over', (_, text) => {
   const file = join(folder.path, 'out');
-  writeFileSync(file, text);
+  writeFileSync(file, text.endsWith('}') ? `${text}\n` : text);
   const told = new ToldLines(parseLine);
   expect(() => new FiledLines(file, told)).toThrow(/is no output of triage/);
-  expect(readFileSync(file, 'utf8')).toBe(text);
+  expect(readFileSync(file, 'utf8').trimEnd()).toBe(text.trimEnd());
+  expect(existsSync(`${file}.part`) && readFileSync(`${file}.part`, 'utf8')).toBeFalsy();
   told.close();
 });
 
@@ -89,5 +98,44 @@ test('a run that was killed in its first line is gone on with', () => {
   const told = new ToldLines(parseLine);
   new FiledLines(file, told).close();
   expect(readFileSync(`${file}.part`, 'utf8')).toBe('');
+  told.close();
+});
+
+test('lines that lack what later versions added, or have more, are lines', () => {
+  const { rulesFile, ...older } = JSON.parse(line('/a'));
+  expect(rulesFile).toBeNull();
+  const told = taken(`${JSON.stringify({ ...older, added: 1 })}\n`);
+  expect(told.find(facts('/a'))).toMatchObject({ dump: '/a', rulesFile: null });
+  told.close();
+});
+
+/** Of failed dumps. */
+const TOLD = { ok: false, complete: false, findings: [] };
+
+test('of two runs with one output none copies what it did not write', () => {
+  const file = join(folder.path, 'out');
+  const [told, others] = [new ToldLines(parseLine), new ToldLines(parseLine)];
+  const output = new FiledLines(file, told);
+  const other = new FiledLines(file, others);
+  output.write(0, '/a', line('/a'), { ...facts('/a'), ...TOLD });
+  const late = () => other.write(0, '/b', line('/b'), { ...facts('/b'), ...TOLD });
+  expect(late).toThrow(/another run writes to .*out\.part/);
+  output.finish(['/a'], '{}');
+  expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
+  // Its file is gone by now.
+  expect(() => other.finish([], '{}')).toThrow(/another run/);
+  expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
+  for (const one of [output, other, told, others]) one.close();
+});
+
+test('a link or a fifo is refused before anything is looked at', () => {
+  const told = new ToldLines(parseLine);
+  const [link, fifo] = [join(folder.path, 'link'), join(folder.path, 'fifo')];
+  symlinkSync('target', link);
+  execFileSync('mkfifo', [fifo, `${fifo}-2.part`]);
+  for (const file of [link, fifo, `${fifo}-2`])
+    expect(() => new FiledLines(file, told)).toThrow(/is not a regular file/);
+  expect(() => told.take(fifo, false)).toThrow(/is not a regular file/);
+  expect(() => told.take(join(folder.path, 'none'), false)).toThrow(/cannot be read \(ENOENT\)/);
   told.close();
 });

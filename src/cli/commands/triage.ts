@@ -10,7 +10,7 @@ import { EXIT } from '../failure.js';
 import { checkPage, type PageOptions } from '../html-page.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { addManyOptions, type ManyTriageOptions, manyAsked } from '../triage-options.js';
-import { rulesStep } from '../triage-rules.js';
+import { rulesStep, rulesSum } from '../triage-rules.js';
 
 type TriageOptions = ManyTriageOptions &
   PageOptions & {
@@ -84,9 +84,9 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
   if (many) {
     // What is wrong with the rules is wrong with each dump's.
-    if (options.rules !== undefined) await rulesStep(options.rules);
+    const rulesFile = options.rules && (await rulesSum(options.rules));
     const { tellMany } = await import('../triage-many.js');
-    return tellMany(many, options, failing);
+    return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
   const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
     import('../../triage/triage.js'),

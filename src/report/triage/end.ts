@@ -1,38 +1,55 @@
+import { z } from 'zod';
 import type { Found, FoundDump } from '../../many/search.js';
 import type { Shard } from '../../many/shard.js';
 import type { ToldLine } from '../../many/told-lines.js';
 import { type FailOn, isFailing } from '../../triage/fail-on.js';
-import type { TriageEndJson, TriageLineJson } from './line-schema.js';
+import {
+  type EarlierLine,
+  earlierLineSchema,
+  type TriageEndJson,
+  type TriageLineJson,
+  triageEndSchema,
+} from './line-schema.js';
 
-/** What the file system says of a dump, as lines have it. */
-export function filed({
-  dump,
-  files,
-  size,
-  mtime,
-}: FoundDump): Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime'> {
-  return { dump, parts: files.length, size, mtime: new Date(mtime).toISOString() };
+/** What the file system says of a dump, as lines have it, and which rules hold. */
+export function filed(
+  { dump, files, size, mtime }: FoundDump,
+  rulesFile: string | null,
+): Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime' | 'rulesFile'> {
+  return { dump, parts: files.length, size, mtime: timeJson(mtime), rulesFile };
+}
+
+/** Any number of seconds can be set as the time of a file. */
+function timeJson(milliseconds: number | undefined): string | null {
+  const date = new Date(milliseconds ?? Number.NaN);
+  const year = date.getUTCFullYear();
+  return year >= 0 && year <= 9999 ? date.toISOString() : null;
+}
+
+/** A line of ours; undefined of all else, which is as hostile as any file. */
+export function earlierLine(text: string): EarlierLine | undefined {
+  return earlierLineSchema.safeParse(jsonOf(text)).data;
 }
 
 /** What a line says of itself: `end` of the last one, undefined of what is no line of ours. */
 export function parseLine(text: string): ToldLine | 'end' | undefined {
-  let line: Partial<TriageLineJson> | Partial<TriageEndJson> | null;
+  const line = jsonOf(text);
+  if (endMark.safeParse(line).success) return 'end';
+  const told = earlierLineSchema.safeParse(line).data;
+  if (told === undefined) return undefined;
+  const { dump, size, mtime, rulesFile, ok, complete, findings } = told;
+  const found = new Map(findings?.map((one) => [`${one.code} ${one.severity}`, one]));
+  return { dump, size, mtime, rulesFile, ok, complete, findings: [...found.values()] };
+}
+
+const endMark = z.object({ schema: triageEndSchema.shape.schema });
+
+function jsonOf(text: string): unknown {
   try {
-    line = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-  if (typeof line !== 'object' || line === null) return undefined;
-  if (line.schema === 'kdump-mem.triage-end/1') return 'end';
-  if (line.schema !== 'kdump-mem.triage-line/1') return undefined;
-  const { dump, size, mtime, ok, complete, findings } = line;
-  if (typeof dump !== 'string' || typeof size !== 'number' || typeof mtime !== 'string')
-    return undefined;
-  if (typeof ok !== 'boolean' || typeof complete !== 'boolean') return undefined;
-  const found = new Map(
-    findings?.map(({ code, severity }) => [`${code} ${severity}`, { code, severity }]),
-  );
-  return { dump, size, mtime, ok, complete, findings: [...found.values()] };
 }
 
 interface Whole {

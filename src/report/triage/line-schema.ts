@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SEVERITIES } from '../../triage/finding.js';
 import { findingSchema, triageSchema } from './schema.js';
 
 /** `kdump-mem triage --ndjson`, version 1: a line for each dump, and one in the end. Null: not known. */
@@ -79,6 +80,8 @@ export const toldSchema = z.strictObject({
       by: z.enum(['build-id', 'release']),
     }),
   ),
+  /** What rules of a team’s own silenced, changed, or could not tell. Absent: there were none. */
+  rules: triageSchema.shape.rules,
   complete: z.boolean(),
   warnings: triageSchema.shape.warnings,
 });
@@ -89,9 +92,14 @@ export const triageLineSchema = z.strictObject({
   dump: hostile,
   /** Files that it consists of. */
   parts: count,
-  /** Bytes of them, and when the last was changed. */
+  /** Bytes of them, and when the last was changed; null: not known, or no year of four digits. */
   size: count,
-  mtime: z.iso.datetime(),
+  mtime: z.iso.datetime().nullable(),
+  /** SHA-256 of the file of --rules that held; null: none. */
+  rulesFile: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
   ...toldSchema.shape,
   /** How long it took: the one figure that is another each time. */
   seconds: z.number().nonnegative(),
@@ -122,6 +130,45 @@ export const triageEndSchema = z.strictObject({
   seconds: z.number().nonnegative(),
 });
 
+/** What is read again of a line that an earlier run wrote: what later versions add does not matter. */
+export const earlierLineSchema = z.object({
+  schema: z.literal('kdump-mem.triage-line/1'),
+  dump: hostile,
+  size: count,
+  mtime: triageLineSchema.shape.mtime,
+  rulesFile: triageLineSchema.shape.rulesFile.default(null),
+  ok: z.boolean(),
+  error: z.object({ code: z.string() }).nullable(),
+  release: hostile.nullable(),
+  nodename: hostile.nullable(),
+  time: z.object({ at: z.string(), from: z.enum(['crash', 'clock']) }).nullable(),
+  panic: z
+    .object({
+      state: z.string(),
+      message: z.string().nullable(),
+      cause: z.string().nullable(),
+    })
+    .nullable(),
+  findings: z.array(z.object({ code: z.string(), severity: z.enum(SEVERITIES) })).nullable(),
+  topOwner: z.object({ name: hostile, bytes: count }).nullable(),
+  fingerprint: z
+    .object({
+      id: z.string(),
+      kind: hostile,
+      functions: z.array(hostile),
+      owner: hostile.nullable(),
+    })
+    .nullable(),
+  rules: z
+    .object({
+      unknown: z.array(z.unknown()),
+      silenced: z.array(z.object({ findings: count })),
+    })
+    .optional(),
+  complete: z.boolean(),
+});
+
+export type EarlierLine = z.infer<typeof earlierLineSchema>;
 export type ToldJson = z.infer<typeof toldSchema>;
 export type TriageLineJson = z.infer<typeof triageLineSchema>;
 export type TriageEndJson = z.infer<typeof triageEndSchema>;

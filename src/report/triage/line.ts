@@ -18,7 +18,7 @@ export function toldJson(
   noted: NotedFacts,
   files: readonly SymbolFile[] = [],
 ): ToldJson {
-  const { nodename, uptimeSeconds, panic, findings, memory, complete, warnings } =
+  const { nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } =
     triageJson(answer);
   const { kernel, machine } = answer;
   const time = dumpTime(noted, machine.clock);
@@ -38,6 +38,7 @@ export function toldJson(
       ? { ...print, functions: [...print.functions], owner: print.owner ?? null }
       : null,
     symbolFiles: files.map((file) => ({ ...file })),
+    ...(rules ? { rules } : {}),
     complete,
     warnings: [...warnings, ...files.flatMap(byReleaseAlone)],
   };
@@ -84,14 +85,14 @@ function untold(noted: NotedFacts): ToldJson {
   };
 }
 
-/** What the file system says of a dump. */
-type Filed = Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime'>;
+/** What the file system says of a dump, and which rules hold. */
+type Filed = Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime' | 'rulesFile'>;
 
 export function lineJson(filed: Filed, told: ToldJson, seconds: number): TriageLineJson {
-  const { dump, parts, size, mtime } = filed;
+  const { dump, parts, size, mtime, rulesFile } = filed;
   return {
     schema: 'kdump-mem.triage-line/1',
-    ...{ dump, parts, size, mtime },
+    ...{ dump, parts, size, mtime, rulesFile },
     ...told,
     seconds: Math.round(seconds * 1000) / 1000,
   };

@@ -39,9 +39,14 @@ export function similarText(
   return parts.map((lines) => lines.flatMap((line) => wrap(line, width)).join('\n')).join('\n\n');
 }
 
-function nothingWords({ ok, error, complete }: DumpRow): string {
+function nothingWords({ ok, error, complete, rules }: DumpRow): string {
   if (!ok) return `not read: ${escapeText(error?.code ?? '?')}`;
-  return complete ? 'nothing was found' : 'nothing was found, and not everything could be read';
+  const but = [
+    ...(complete ? [] : ['not everything could be read']),
+    ...((rules?.unknown.length ?? 0) > 0 ? ['not all rules could be told'] : []),
+    ...((rules?.silenced.length ?? 0) > 0 ? ['your rules silenced some'] : []),
+  ];
+  return ['nothing was found', ...but].join(', and ');
 }
 
 function idOf({ fingerprint }: DumpRow): string {

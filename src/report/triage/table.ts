@@ -2,30 +2,16 @@ import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import type { TriageEndJson, TriageLineJson } from './line-schema.js';
+import type { EarlierLine, TriageEndJson } from './line-schema.js';
 
 /** What a table shows of a line; the rest of it is not kept. */
-export type DumpRow = Pick<
-  TriageLineJson,
-  | 'dump'
-  | 'ok'
-  | 'error'
-  | 'release'
-  | 'nodename'
-  | 'time'
-  | 'panic'
-  | 'topOwner'
-  | 'fingerprint'
-  | 'complete'
-> & { readonly worst: { readonly code: string; readonly severity: string } | null };
+export type DumpRow = Omit<EarlierLine, 'schema' | 'size' | 'mtime' | 'rulesFile' | 'findings'> & {
+  readonly worst: { readonly code: string; readonly severity: string } | null;
+};
 
-export function dumpRow(line: TriageLineJson): DumpRow {
-  const { dump, ok, error, release, nodename, time, panic, topOwner, fingerprint, complete } = line;
-  const worst = line.findings?.find(({ severity }) => severity !== 'note') ?? null;
-  return {
-    ...{ dump, ok, error, release, nodename, time, panic, topOwner, fingerprint, complete },
-    worst: worst && { code: worst.code, severity: worst.severity },
-  };
+export function dumpRow(line: EarlierLine): DumpRow {
+  const { schema, size, mtime, rulesFile, findings, ...row } = line;
+  return { ...row, worst: findings?.find(({ severity }) => severity !== 'note') ?? null };
 }
 
 /** Narrower terminals have no room for years. */
@@ -84,10 +70,26 @@ export function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string
           `Of ${formatCount(partly)} not everything could be read (*): there may be more. kdump-mem triage DUMP says what.`,
         ]
       : []),
+    ...rulesNotes(rows),
     ...end.unlisted.map(
       ({ path, why }) => `Not looked into: ${escapeText(path)} (${escapeText(why)})`,
     ),
     ...(end.otherShards > 0 ? [`${formatCount(end.otherShards)} belong to other shards.`] : []),
+  ];
+}
+
+/** A team's rules: what they keep from being told, and what they could not tell. */
+function rulesNotes(rows: readonly DumpRow[]): string[] {
+  const silenced = rows.flatMap(({ rules }) => rules?.silenced ?? []);
+  const findings = silenced.reduce((sum, one) => sum + one.findings, 0);
+  const unknown = rows.filter(({ rules }) => (rules?.unknown.length ?? 0) > 0).length;
+  return [
+    ...(findings > 0
+      ? [`Your rules silenced ${formatCount(findings)} findings: they are not told here.`]
+      : []),
+    ...(unknown > 0
+      ? [`Of ${formatCount(unknown)} not all rules could be told: --ndjson says which, and why.`]
+      : []),
   ];
 }
 
@@ -104,8 +106,8 @@ function ownerWords({ topOwner }: DumpRow): string {
 }
 
 /** To the minute. */
-export function whenWords(time: TriageLineJson['time']): string {
-  return time === null ? '-' : time.at.slice(0, 16).replace('T', ' ');
+export function whenWords(time: EarlierLine['time']): string {
+  return time === null ? '-' : escapeText(time.at.slice(0, 16).replace('T', ' '));
 }
 
 /** The kernel calls a host without a name `(none)`. */

@@ -20,7 +20,7 @@ function row(host: string, more: Partial<DumpRow> = {}): DumpRow {
       message: 'Kernel panic - not syncing: Fatal exception',
       cause: CAUSE,
     },
-    topOwner: { kind: 'process', name: 'java', pid: 812, bytes: 2_362_232_012, of: 'memory' },
+    topOwner: { name: 'java', bytes: 2_362_232_012 },
     fingerprint: FAULT,
     worst: { code: 'panic', severity: 'critical' },
     ...more,
@@ -30,7 +30,7 @@ function row(host: string, more: Partial<DumpRow> = {}): DumpRow {
 const CAUSE = 'BUG: kernel NULL pointer dereference, address: 0000000000000008';
 const unread: Partial<DumpRow> = {
   ...{ ok: false, complete: false, worst: null, panic: null, topOwner: null, fingerprint: null },
-  ...{ error: { code: 'timed-out', message: '', signal: 'SIGKILL' }, nodename: null, time: null },
+  ...{ error: { code: 'timed-out' }, nodename: null, time: null },
 };
 const ROWS = [
   row('db-1.example.com'),
@@ -41,7 +41,7 @@ const ROWS = [
 
 function endOf(rows: readonly DumpRow[], more: Partial<Parameters<typeof endJson>[1]> = {}) {
   const lines = rows.map(({ dump, ok, complete }) => ({
-    ...{ dump, size: 1, mtime: '', ok, complete, findings: [] },
+    ...{ dump, size: 1, mtime: '', rulesFile: null, ok, complete, findings: [] },
   }));
   const found = { dumps: [], otherFiles: 0, links: 0, special: 0, unlisted: [] };
   return endJson(lines, {
@@ -103,4 +103,17 @@ test('--similar has the same trouble together, most of it first', () => {
   expect(similarText(partly, endOf(partly), null)).toContain(
     '1 × nothing was found, and not everything could be read',
   );
+});
+
+test('what rules silenced or could not tell is said', () => {
+  const one = { unknown: [{}], silenced: [{ findings: 2 }, { findings: 1 }] };
+  const quiet = { fingerprint: null, panic: null, worst: null };
+  const rows = [row('a', { ...quiet, rules: one }), row('b', quiet)];
+  const table = dumpsTable(rows, endOf(rows), null);
+  expect(table).toContain('Your rules silenced 3 findings');
+  expect(table).toContain('Of 1 not all rules could be told');
+  expect(similarText(rows, endOf(rows), null)).toContain(
+    '1 × nothing was found, and not all rules could be told, and your rules silenced some\n',
+  );
+  expect(dumpsTable(ROWS, endOf(ROWS), null)).not.toMatch(/rules/);
 });

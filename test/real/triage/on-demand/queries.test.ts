@@ -44,7 +44,9 @@ function crashed(dump: string, at: string, more: Partial<ToldJson>): string {
     panic: { state: 'panicked', message: 'Kernel panic', cause: null },
     ...more,
   };
-  const filed = { dump, parts: 1, size: 1000, mtime: '2026-11-20T04:12:00.000Z' };
+  const filed = {
+    ...{ dump, parts: 1, size: 1000, mtime: '2026-11-20T04:12:00.000Z', rulesFile: null },
+  };
   return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, told, 1)))}\n`;
 }
 
