@@ -85,9 +85,11 @@ function oopsWords(of: Figures): string {
 
 function oomWords(of: Figures): string {
   const victim =
-    of.pid == null
-      ? 'The OOM killer found nobody to kill.'
-      : `The OOM killer ended ${process(of)}, which had ${size(of.victimAnonBytes)} of anonymous memory.`;
+    of.outcome === 'not told'
+      ? `The OOM killer was called, by ${text(of.invokedBy)}; whom it ended the log does not tell.`
+      : of.pid == null
+        ? 'The OOM killer found nobody to kill.'
+        : `The OOM killer ended ${process(of)}, which had ${size(of.victimAnonBytes)} of anonymous memory.`;
   const where =
     of.scope === 'cgroup'
       ? of.cgroup == null

@@ -1,15 +1,16 @@
 import type { Finding } from '../finding.js';
-import { evidenceOf, type LogLine } from './lines.js';
+import type { ReportReader } from './by-caller.js';
+import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 
 const FAILED =
-  /^(?<comm>.*): page allocation failure: order:(?<order>\d+), mode:(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/;
+  /^(?<comm>.*): page allocation failure: order:(?<order>\d+), mode:(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
 
 /** A report has this many lines at most: registers, a stack of calls, and what memory there was. */
 const MOST_LINES = 400;
 
 /** Tells failures of the page allocator from the log, line by line (`warn_alloc`, mm/page_alloc.c). */
-export class AllocationFailureReader {
+export class AllocationFailureReader implements ReportReader {
   readonly #pageSize: number;
   #report:
     | {
@@ -24,9 +25,13 @@ export class AllocationFailureReader {
     this.#pageSize = pageSize;
   }
 
+  get isOpen(): boolean {
+    return this.#report !== undefined;
+  }
+
   /** @returns a finding when its last line has come */
-  take(line: LogLine): Finding | undefined {
-    const groups = FAILED.exec(line.text)?.groups;
+  take(line: LogMessage): Finding | undefined {
+    const groups = groupsIn(line, FAILED);
     if (groups) {
       const before = this.end();
       this.#report = { line, groups, memory: new MemInfoReader(), lines: 0 };
@@ -36,7 +41,7 @@ export class AllocationFailureReader {
     if (!report) return undefined;
     // That of the next report, where this one's last line is not printed.
     if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
-    report.memory.take(line.text);
+    report.memory.takeMessage(line);
     const isLast = /^\d+ pages hwpoisoned$/.test(line.text) || ++report.lines >= MOST_LINES;
     return isLast ? this.end() : undefined;
   }

@@ -1,4 +1,5 @@
-import type { LogRecord } from '../../walk/log/record.js';
+import type { LogCaller, LogRecord } from '../../walk/log/record.js';
+import { beginsWithCommand, isOfKernel } from '../../walk/log/whose.js';
 import type { LogEvidence } from '../finding.js';
 
 /** One line of a message. */
@@ -9,19 +10,60 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** LOG_KERN (syslog.h). */
-const KERN = 0;
+/** A message, by its first line: what follows may be a piece of a name that has the end of a line in it. */
+export interface LogMessage extends LogLine {
+  readonly caller: LogCaller | null;
+  /** All of it, without blanks at its ends; at most so long. Hostile. */
+  readonly whole: string;
+  /** Lines after the first. */
+  readonly further: readonly string[];
+  /** It begins with what a program calls itself. */
+  readonly ofCommand: boolean;
+}
 
 /** More of a line says nothing that is looked for. */
 const MOST_LINE = 1024;
+const MOST_LINES = 64;
 
-/** Lines of the kernel itself: what programs write to /dev/kmsg never has its facility. */
+/** Lines of the kernel itself. */
 export function* linesOf(records: Iterable<LogRecord>): Generator<LogLine> {
-  for (const { seq, timestamp, facility, text } of records) {
-    if (facility !== null && facility !== KERN) continue;
-    for (const line of text.split('\n'))
-      yield { seq, timestamp, text: line.slice(0, MOST_LINE).trim() };
+  for (const record of records) {
+    if (!isOfKernel(record)) continue;
+    const { seq, timestamp, text } = record;
+    for (const line of text.split('\n')) yield { seq, timestamp, text: cut(line) };
   }
+}
+
+/** Messages of the kernel itself. */
+export function* messagesOf(records: Iterable<LogRecord>): Generator<LogMessage> {
+  for (const record of records) {
+    if (!isOfKernel(record)) continue;
+    const { seq, timestamp, caller } = record;
+    const whole = cut(record.text.trimStart());
+    const [first = '', ...further] = whole.includes('\n') ? whole.split('\n', MOST_LINES) : [whole];
+    yield {
+      ...{ seq, timestamp, caller, whole },
+      text: first.trim(),
+      further: further.map((line) => line.trim()),
+      ofCommand: beginsWithCommand(whole),
+    };
+  }
+}
+
+function cut(line: string): string {
+  return line.slice(0, MOST_LINE).trim();
+}
+
+/**
+ * What the groups of an expression hold in a message: in its first line, or in all of it, since a name may have
+ * the end of a line in it.
+ */
+export function groupsIn(
+  { text, whole }: Pick<LogMessage, 'text' | 'whole'>,
+  pattern: RegExp,
+): Readonly<Record<string, string | undefined>> | undefined {
+  const found = pattern.exec(text) ?? (whole === text ? null : pattern.exec(whole));
+  return found === null ? undefined : (found.groups ?? {});
 }
 
 export function evidenceOf({ seq, timestamp, text }: LogLine): LogEvidence {

@@ -1,7 +1,8 @@
 import type { LogRecord } from '../../walk/log/record.js';
 import type { Figure, Finding } from '../finding.js';
 import { AllocationFailureReader } from './allocation-failure.js';
-import { evidenceOf, type LogLine, linesOf } from './lines.js';
+import { ByCaller } from './by-caller.js';
+import { evidenceOf, groupsIn, type LogMessage, messagesOf } from './lines.js';
 import { OomReader } from './oom.js';
 import { OOPS_BY, OopsReader } from './oops.js';
 import { PATTERNS, type Pattern } from './patterns.js';
@@ -22,29 +23,31 @@ const MOST_EVIDENCE = 4;
 export function logFindings(records: Iterable<LogRecord>, pageSize: number): Finding[] {
   const found = new Found();
   const readers = [
-    { reader: new OomReader(pageSize), by: SAME },
-    { reader: new AllocationFailureReader(pageSize), by: SAME },
-    { reader: new OopsReader(), by: OOPS_BY },
+    { reader: new ByCaller(() => new OomReader(pageSize)), by: SAME },
+    { reader: new ByCaller(() => new AllocationFailureReader(pageSize)), by: SAME },
+    { reader: new ByCaller(() => new OopsReader()), by: OOPS_BY },
   ];
-  for (const line of linesOf(records)) {
-    for (const { reader, by } of readers) found.add(reader.take(line), by);
-    const known = match(line);
+  for (const message of messagesOf(records)) {
+    for (const { reader, by } of readers)
+      for (const finding of reader.take(message)) found.add(finding, by);
+    const known = match(message);
     if (known) found.add(known.finding, known.by);
   }
-  for (const { reader, by } of readers) found.add(reader.end(), by);
+  for (const { reader, by } of readers) for (const finding of reader.end()) found.add(finding, by);
   return found.list();
 }
 
-function match(line: LogLine): { finding: Finding; by: Pattern['by'] } | undefined {
+function match(message: LogMessage): { finding: Finding; by: Pattern['by'] } | undefined {
+  if (message.ofCommand) return undefined;
   for (const pattern of PATTERNS) {
-    const groups = pattern.line.exec(line.text);
+    const groups = groupsIn(message, pattern.line);
     if (!groups) continue;
     const figures: Record<string, Figure> = {};
-    for (const [name, text] of Object.entries(groups.groups ?? {}))
+    for (const [name, text] of Object.entries(groups))
       if (text !== undefined) figures[name] = pattern.numbers?.includes(name) ? Number(text) : text;
     const { code, severity, by, deeper } = pattern;
     const more = deeper === undefined ? {} : { deeper };
-    return { finding: { code, severity, figures, evidence: [evidenceOf(line)], ...more }, by };
+    return { finding: { code, severity, figures, evidence: [evidenceOf(message)], ...more }, by };
   }
   return undefined;
 }

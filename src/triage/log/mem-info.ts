@@ -1,3 +1,5 @@
+import type { LogMessage } from './lines.js';
+
 /** Free memory of a zone when the kernel ran out, in bytes. */
 export interface ZoneShown {
   readonly node: number;
@@ -41,6 +43,13 @@ export class MemInfoReader {
   #huge = 0;
   #swapTotal: number | null = null;
   #swapFree: number | null = null;
+
+  /** Whether a message is of it. Further lines are its own where the first is: no name stands in them. */
+  takeMessage({ text, further }: Pick<LogMessage, 'text' | 'further'>): boolean {
+    const isOwn = this.take(text);
+    if (isOwn) for (const line of further) this.take(line);
+    return isOwn;
+  }
 
   /** Whether the line is of it. */
   take(line: string): boolean {

@@ -23,7 +23,7 @@ export function readChoice(line: string): Choice | undefined {
   const own = task < 0 ? -1 : line.lastIndexOf(',task_memcg=', task);
   if (own < 0 || pid === undefined) return undefined;
   const where = line.slice(0, own);
-  const group = /,oom_memcg=(.*)/.exec(where)?.[1];
+  const group = /,oom_memcg=(.*)/s.exec(where)?.[1];
   if (group === undefined && !where.endsWith(',global_oom')) return undefined;
   return { group, own: line.slice(own + ',task_memcg='.length, task), pid };
 }

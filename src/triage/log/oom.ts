@@ -1,13 +1,14 @@
 import type { Figure, Finding } from '../finding.js';
-import { evidenceOf, type LogLine } from './lines.js';
+import type { ReportReader } from './by-caller.js';
+import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { type Choice, readChoice } from './oom-choice.js';
 import { TaskTable } from './task-table.js';
 
 const INVOKED =
-  /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?, (?:nodemask=.*, )?order=(?<order>-?\d+), oom_score_adj=(?<adjusted>-?\d+)$/;
+  /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?, (?:nodemask=.*, )?order=(?<order>-?\d+), oom_score_adj=(?<adjusted>-?\d+)$/s;
 const KILLED =
-  /^(?<scope>.*): Killed process (?<pid>\d+) \((?<comm>.*)\),? total-vm:(?<total>\d+)kB, anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB(?:, shmem-rss:(?<shmem>\d+)kB)?(?:, UID:(?<uid>\d+) pgtables:(?<tables>\d+)kB oom_score_adj:(?<adjusted>-?\d+))?/;
+  /^(?<scope>.*): Killed process (?<pid>\d+) \((?<comm>.*)\),? total-vm:(?<total>\d+)kB, anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB(?:, shmem-rss:(?<shmem>\d+)kB)?(?:, UID:(?<uid>\d+) pgtables:(?<tables>\d+)kB oom_score_adj:(?<adjusted>-?\d+))?/s;
 const NOBODY = /^Out of memory and no killable processes\.\.\.$/;
 const USAGE = /^memory: usage (?<usage>\d+)kB, limit (?<limit>\d+)kB, failcnt (?<failures>\d+)$/;
 
@@ -33,15 +34,15 @@ class Report {
     this.#invoked = invoked;
   }
 
-  take(line: LogLine): void {
+  take(line: LogMessage): void {
     this.#usage ??= USAGE.exec(line.text)?.groups;
-    const chosen = readChoice(line.text);
+    const chosen = readChoice(line.whole);
     if (chosen) {
       this.#chosen = chosen;
       this.lines.push(line);
       return;
     }
-    if (!this.memory.take(line.text)) this.tasks.take(line.text);
+    if (!this.memory.takeMessage(line)) this.tasks.take(line.whole);
   }
 
   /** @param killed undefined: nobody was, as far as the log tells */
@@ -92,7 +93,7 @@ function victim(killed: Groups | undefined): Readonly<Record<string, Figure>> {
 }
 
 /** Tells kills of the OOM killer from the log, line by line. */
-export class OomReader {
+export class OomReader implements ReportReader {
   readonly #pageSize: number;
   #report: Report | undefined;
 
@@ -100,15 +101,19 @@ export class OomReader {
     this.#pageSize = pageSize;
   }
 
+  get isOpen(): boolean {
+    return this.#report !== undefined;
+  }
+
   /** @returns a finding when its last line has come */
-  take(line: LogLine): Finding | undefined {
-    const invoked = INVOKED.exec(line.text)?.groups;
+  take(line: LogMessage): Finding | undefined {
+    const invoked = groupsIn(line, INVOKED);
     if (invoked) {
       const before = this.end();
       this.#report = new Report(line, invoked);
       return before;
     }
-    const killed = KILLED.exec(line.text)?.groups;
+    const killed = line.ofCommand ? undefined : groupsIn(line, KILLED);
     if (killed || NOBODY.test(line.text)) return this.#finish(killed, line);
     this.#report?.take(line);
     return undefined;
@@ -130,7 +135,7 @@ export class OomReader {
       code: 'oom-kill',
       // A cgroup at its limit is what limits are for; the machine goes on.
       severity: figures.scope === 'cgroup' ? 'warning' : 'critical',
-      figures,
+      figures: { ...figures, outcome: killed ? 'killed' : line ? 'nobody' : 'not told' },
       evidence: [...(report?.lines ?? []), ...(line ? [line] : [])].map(evidenceOf),
       deeper: 'procs',
     };

@@ -1,5 +1,6 @@
 import type { Figure, Finding } from '../finding.js';
-import { evidenceOf, type LogLine } from './lines.js';
+import type { ReportReader } from './by-caller.js';
+import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 
 /** What the report of a fault begins with, before its count (arch/x86/mm/fault.c, lib/bug.c, arch/arm64/mm/fault.c). */
 const HEADS: readonly RegExp[] = [
@@ -12,19 +13,22 @@ const HEADS: readonly RegExp[] = [
   /^Unable to handle kernel (?<kind>.*) at virtual address (?<address>[0-9a-f]+)/,
 ];
 
-/** The line with the count of faults, or one that stands for it (`__die_header`, `die`). */
+/**
+ * The line with the count of faults, or one that stands for it (`__die_header`, `die`). What names a program has
+ * the count in its middle.
+ */
 const COUNTED: readonly RegExp[] = [
-  /^(?:Oops: )?(?<trap>(?:[a-z-]+ )?general protection fault|divide error|double fault|stack segment|invalid opcode|int3)\b.*$/,
-  /^Internal error: (?<error>.*)$/,
-  /^(?:Oops: )?(?<kind>[^\n]+?): [0-9a-f]{4,16} \[#\d+\]/,
-  /^Oops: (?<kind>.*?)(?: \[#\d+\].*)?$/,
+  /^(?:Oops: )?(?<trap>(?:[a-z-]+ )?general protection fault|divide error|double fault|stack segment|invalid opcode|int3)\b[^[]*\[#\d+\](?: [A-Z]|$)/,
+  /^Internal error: (?<error>.*)$/s,
+  /^(?:Oops: )?(?<kind>[A-Za-z][\w ,#-]*(?: \([\w -]+\))?): [0-9a-f]{4,16} \[#\d+\](?: [A-Z]|$)/,
+  /^Oops: (?<kind>[^[]*?):? ?\[#\d+\](?: [A-Z]|$)/,
 ];
 
 const NUMBER = / \[#(?<number>\d+)\]/;
 
 /** Greedy: a command may have the same words in it. */
 const WHO =
-  /^CPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: (?<comm>.{0,15}) (?:Kdump: loaded )?(?:Tainted: |Not tainted )/;
+  /^CPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: (?<comm>.{0,15}) (?:Kdump: loaded )?(?:Tainted: |Not tainted )/s;
 
 /** The kernel's own code: cs is 0x10. */
 const PLACE =
@@ -47,11 +51,16 @@ interface Report {
 export const OOPS_BY = ['address', 'place', 'kind', 'trap', 'error', 'symbol'] as const;
 
 /** Tells faults of the kernel from the log, each once, whatever number of lines names it. */
-export class OopsReader {
+export class OopsReader implements ReportReader {
   #report: Report | undefined;
 
+  get isOpen(): boolean {
+    return this.#report !== undefined;
+  }
+
   /** @returns a finding when its last line has come, or that of the next */
-  take(line: LogLine): Finding | undefined {
+  take(line: LogMessage): Finding | undefined {
+    if (line.ofCommand) return undefined;
     const { text } = line;
     const head = firstMatch(HEADS, text);
     if (head) return this.#begin(line, head, false);
@@ -66,7 +75,7 @@ export class OopsReader {
     }
     const report = this.#report;
     if (!report) return undefined;
-    const who = WHO.exec(text)?.groups;
+    const who = groupsIn(line, WHO);
     if (who && report.figures.pid === undefined) {
       const { cpu, pid, comm = '' } = who;
       Object.assign(report.figures, { cpu: Number(cpu), pid: Number(pid), comm });

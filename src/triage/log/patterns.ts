@@ -21,13 +21,13 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'panic',
     severity: 'critical',
-    line: /^Kernel panic - not syncing: (?<reason>.*)$/,
+    line: /^Kernel panic - not syncing: (?<reason>.*)$/s,
     by: [],
   },
   {
     code: 'soft-lockup',
     severity: 'critical',
-    line: /^watchdog: BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/,
+    line: /^watchdog: BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/s,
     numbers: ['cpu', 'seconds', 'pid'],
     by: ['cpu', 'pid'],
     deeper: 'stacks',
@@ -35,7 +35,8 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'hard-lockup',
     severity: 'critical',
-    line: /^(?:NMI )?watchdog: (?:BUG: |Watchdog detected )hard LOCKUP on cpu (?<cpu>\d+)/i,
+    // With the CPU that noticed before it, which is not always the one.
+    line: /^(?:NMI )?watchdog: (?:CPU\d+: )?(?:BUG: |Watchdog detected )hard LOCKUP on cpu (?<cpu>\d+)/i,
     numbers: ['cpu'],
     by: ['cpu'],
   },
@@ -48,7 +49,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'hung-task',
     severity: 'warning',
-    line: /^INFO: task (?<comm>.*):(?<pid>\d+) (?:<\w+> )?blocked (?:in I\/O wait )?for more than (?<seconds>\d+) seconds\.?/,
+    line: /^INFO: task (?<comm>.*):(?<pid>\d+) (?:<\w+> )?blocked (?:in I\/O wait )?for more than (?<seconds>\d+) seconds\.?/s,
     numbers: ['pid', 'seconds'],
     by: ['comm', 'pid'],
     deeper: 'stacks --state D',
@@ -56,19 +57,39 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'memory-corruption',
     severity: 'critical',
-    line: /^(?:BUG (?<cache>[^ ]+) \(.*\): (?<what>.*)|(?<list>list_(?:add|del) corruption.*)|BUG: (?<kasan>KASAN: .*|Bad page state.*|Bad rss-counter state.*|Bad page map.*)|slab error in (?<slab>.*)|(?<saturated>refcount_t: .*))$/,
+    line: /^(?:BUG (?<cache>[^ ]+) \(.*\): (?<what>.*)|(?<list>list_(?:add|del) corruption.*)|BUG: (?<kasan>(?:KASAN|KFENCE): .*|Bad page state.*|Bad rss-counter state.*|Bad page map.*)|slab error in (?<slab>.*)|(?<saturated>refcount_t: .*))$/s,
     by: ['cache', 'what', 'list', 'kasan', 'slab', 'saturated'],
   },
   {
     code: 'hardware-error',
+    severity: 'warning',
+    line: /^(?:mce: )?\[Hardware Error\]: (?<what>Machine check events logged|(?:Corrected|Deferred) error, no action required)/,
+    by: ['what'],
+  },
+  {
+    code: 'hardware-error',
     severity: 'critical',
-    line: /^(?:mce: )?\[Hardware Error\]: (?<what>.*)$/,
+    // Others tell more of the one before, or of how to read it (print_mce, amd_decode_mce).
+    line: /^(?:mce: )?\[Hardware Error\]: (?!RIP |TSC |PROCESSOR |PPIN|Run the above |CPU:\d+ \(|Error Addr|IPID|cache level: )(?<what>.*)$/s,
     by: [],
+  },
+  {
+    // What firmware found (drivers/firmware/efi/cper.c); its number is before it.
+    code: 'hardware-error',
+    severity: 'warning',
+    line: /^\{\d+\}\[Hardware Error\]: event severity: (?<kind>corrected|info)$/,
+    by: ['kind'],
+  },
+  {
+    code: 'hardware-error',
+    severity: 'critical',
+    line: /^\{\d+\}\[Hardware Error\]: event severity: (?<kind>.*)$/s,
+    by: ['kind'],
   },
   {
     code: 'hardware-error',
     severity: 'warning',
-    line: /^EDAC .*: (?<count>\d+) (?<kind>CE|UE) /,
+    line: /^EDAC .*: (?<count>\d+) (?<kind>CE|UE) /s,
     numbers: ['count'],
     by: ['kind'],
   },
@@ -88,13 +109,13 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'network-memory',
     severity: 'warning',
-    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:neighbour|Neighbour): (?<neighbours>.* table overflow).*|(?<files>VFS: file-max limit) .*)$/,
+    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:neighbour|Neighbour): (?<neighbours>.* table overflow).*|(?<files>VFS: file-max limit) .*)$/s,
     by: ['protocol', 'what', 'table', 'neighbours', 'files'],
   },
   {
     code: 'file-system-error',
     severity: 'warning',
-    line: /^(?:(?<system>EXT4-fs|XFS|BTRFS) (?:error|critical|\(.*\): (?:Corruption|Internal error|Metadata corruption)).*|(?<io>I\/O error, dev \S+), sector \d+.*|Buffer I\/O error on dev (?<device>\S+),.*)$/,
+    line: /^(?:(?<system>EXT4-fs|XFS|BTRFS):? (?:error|critical|\([^)]*\): (?:Corruption|Internal error|Metadata corruption|metadata I\/O error|log I\/O error)).*|(?:\w+: )?(?<io>(?:I\/O|timeout|critical [\w ]+|recoverable transport|protection) error, dev \S+), sector \d+.*|Buffer I\/O error on dev (?<device>\S+),.*)$/s,
     by: ['system', 'io', 'device'],
   },
 ];

@@ -26,7 +26,7 @@ export class TaskTable {
     if (heading !== undefined) {
       this.#columns = heading.split(/ +/).slice(0, 32);
       const numbers = this.#columns.length - 1;
-      this.#row = new RegExp(`^\\[ *(\\d+)\\]((?: +-?\\d+){${numbers}}) +(.*)$`);
+      this.#row = new RegExp(`^\\[ *(\\d+)\\]((?: +-?\\d+){${numbers}}) +(.*)$`, 's');
       return true;
     }
     const row = this.#row?.exec(line);

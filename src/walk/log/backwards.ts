@@ -1,15 +1,11 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { Fields } from '../machine/fields.js';
+import { infoReader, type LogRecord } from './record.js';
 import { ID_MASK, openRing } from './ring.js';
 import { readSlot } from './slot.js';
 
-/** A line of the kernel's log. */
-export interface LogLine {
-  /** Nanoseconds on the kernel's own clock, which starts near 0 at boot. */
-  readonly timestamp: bigint;
-  /** One line, or several; hostile. */
-  readonly text: string;
-}
+/** A message of the kernel's log: when, what, and whose it is. */
+export type LogLine = Pick<LogRecord, 'timestamp' | 'text' | 'facility' | 'caller'>;
 
 /**
  * The kernel's log from its newest record back, for who looks for something in it. Records that were
@@ -19,11 +15,15 @@ export interface LogLine {
  */
 export function* logBackwards(kernel: Kernel, fields: Fields): Generator<LogLine> {
   const ring = openRing(kernel, fields);
+  const read = infoReader(kernel);
   let left = ring.count;
   for (let id = ring.head; left > 0n; id = (id - 1n) & ID_MASK, left--) {
     const slot = readSlot(kernel, ring, id);
-    if (slot.kind === 'record')
-      yield { timestamp: slot.info.getBigUint64(ring.timestamp, true), text: slot.text };
+    if (slot.kind === 'record') {
+      const { facility, caller } = read(slot.info);
+      const timestamp = slot.info.getBigUint64(ring.timestamp, true);
+      yield { timestamp, text: slot.text, facility, caller };
+    }
     if (id === ring.tail) return;
   }
 }

@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type LogLine, logBackwards } from '../log/backwards.js';
+import { beginsWithCommand, isOfKernel } from '../log/whose.js';
 import { readPartOf } from '../named-read.js';
 import { needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
@@ -30,6 +31,8 @@ const COUNTED =
 /** Messages between the two: of arm64 what the registers of the fault mean. */
 const MOST_BETWEEN_BOTH = 24;
 const END = /^---\[ end trace /;
+/** After the name of a program. */
+const OOM = /^.{1,15} invoked oom-killer: /;
 /**
  * Panics that say themselves what made them: no other line is their cause (kernel/hung_task.c, watchdog.c,
  * kernel/rcu/tree_stall.h, mm/oom_kill.c, arch/x86/kernel/nmi.c, drivers/tty/sysrq.c).
@@ -40,7 +43,7 @@ const OWN_CAUSES: readonly (readonly [panic: RegExp, line: RegExp])[] = [
   [/: (\w+: )?panic_on_warn set/, /^WARNING: /],
   [/: RCU Stall/, /^rcu: INFO: .* stalls? on /],
   [/: NMI: Not continuing/, /^(Uhhuh\. )?NMI received for unknown reason /],
-  [/: [Oo]ut of memory/, /^.{1,15} invoked oom-killer: /],
+  [/: [Oo]ut of memory/, OOM],
   [/: sysrq triggered crash/, /^sysrq: Trigger a crash/],
 ];
 const PANIC = /^Kernel panic - /;
@@ -98,7 +101,9 @@ function searchLog(kernel: Kernel, fields: Fields): Logged {
   for (const record of logBackwards(kernel, fields)) {
     if (++seen > MOST_RECORDS) return found(false);
     if (message !== undefined && panicTime - record.timestamp > MOST_BETWEEN) break;
+    if (!isOfKernel(record)) continue;
     const line = firstLine(record);
+    if (beginsWithCommand(line) && fault !== OOM) continue;
     if (message === undefined && PANIC.test(line)) {
       message = line;
       cause = undefined;

@@ -25,6 +25,33 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
   ],
   ['NMI watchdog: Watchdog detected hard LOCKUP on cpu 3', 'hard-lockup', { cpu: 3 }],
   ['watchdog: Watchdog detected hard LOCKUP on cpu 3', 'hard-lockup', { cpu: 3 }],
+  ['watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 3', 'hard-lockup', { cpu: 3 }],
+  [
+    'BUG: KFENCE: use-after-free read in vfs_read+0x10/0x20',
+    'memory-corruption',
+    { kasan: 'KFENCE: use-after-free read in vfs_read+0x10/0x20' },
+  ],
+  [
+    'blk_update_request: critical medium error, dev sda, sector 77 op 0x0:(READ) flags 0x0',
+    'file-system-error',
+    { io: 'critical medium error, dev sda' },
+  ],
+  [
+    'blk_update_request: I/O error, dev sda, sector 77 op 0x0:(READ) flags 0x0',
+    'file-system-error',
+    { io: 'I/O error, dev sda' },
+  ],
+  [
+    'BTRFS: error (device dm-0) in btrfs_commit_transaction:2444: errno=-5 IO failure',
+    'file-system-error',
+    { system: 'BTRFS' },
+  ],
+  [
+    'XFS (dm-0): metadata I/O error in "xfs_imap_to_bp+0x61/0xb0" at daddr 0x8 len 8 error 5',
+    'file-system-error',
+    { system: 'XFS' },
+  ],
+  ['{1}[Hardware Error]: event severity: fatal', 'hardware-error', { kind: 'fatal' }],
   ['rcu: INFO: rcu_preempt self-detected stall on CPU', 'rcu-stall', { flavour: 'rcu_preempt' }],
   ['rcu: INFO: rcu_sched detected stalls on CPUs/tasks:', 'rcu-stall', { flavour: 'rcu_sched' }],
   [
@@ -190,4 +217,39 @@ test('what programs write to /dev/kmsg is nothing that the kernel found', () => 
     logFindings(recordsOf(`<${facility * 8 + 5}>${line}`), 4096).map(({ code }) => code);
   expect(codes(0)).toEqual(['panic']);
   expect([...codes(1), ...codes(3)]).toEqual([]);
+});
+
+test('a hardware error is counted once, and its figure is what it was', () => {
+  const found = find(
+    'mce: [Hardware Error]: CPU 2: Machine Check Exception: 5 Bank 5: be00000000800400',
+    'mce: [Hardware Error]: RIP !INEXACT! 10:<ffffffff81000000> {f+0x1/0x2}',
+    'mce: [Hardware Error]: TSC 12345 ADDR 1000 MISC 86',
+    'mce: [Hardware Error]: PROCESSOR 0:306e4 TIME 1700000000 SOCKET 0 APIC 4 microcode 42c',
+    "mce: [Hardware Error]: Run the above through 'mcelog --ascii'",
+  );
+  expect(found).toMatchObject([
+    {
+      severity: 'critical',
+      figures: {
+        times: 1,
+        what: 'CPU 2: Machine Check Exception: 5 Bank 5: be00000000800400',
+      },
+    },
+  ]);
+});
+
+test('a hardware error that was corrected hides none that was not', () => {
+  const found = find(
+    '{1}[Hardware Error]: event severity: corrected',
+    '{2}[Hardware Error]: event severity: fatal',
+    '[Hardware Error]: Uncorrected, software containable error.',
+    '[Hardware Error]: Corrected error, no action required.',
+    '[Hardware Error]: CPU:2 (17:31:0) MC15_STATUS[Over|CE|-|-|-]: 0x9c',
+  );
+  expect(found.map(({ severity, figures }) => [severity, figures.what ?? figures.kind])).toEqual([
+    ['warning', 'corrected'],
+    ['critical', 'fatal'],
+    ['critical', 'Uncorrected, software containable error.'],
+    ['warning', 'Corrected error, no action required'],
+  ]);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Kernel } from '../../../src/kernel/kernel.js';
 import { logBackwards } from '../../../src/walk/log/backwards.js';
 import { readPanic } from '../../../src/walk/machine/panic.js';
 import { Unknowns } from '../../../src/walk/machine/unknowns.js';
@@ -15,6 +16,14 @@ function logOf(lines: readonly string[]): string[] {
   const kernel = kernelWithLog(lines);
   return [...logBackwards(kernel, logFields(kernel))].map(({ text }) => text);
 }
+
+/** Where struct printk_info has the facility, as 6.1. */
+const FACILITY_AT = 18;
+const MEMBER = { offset: FACILITY_AT, size: 1, type: 'unsigned char', pointer: false };
+const INFO = {
+  ...{ name: 'printk_info', size: 88, members: [] },
+  member: (path: string) => (path === 'facility' ? MEMBER : undefined),
+};
 
 function panicOf(lines: readonly string[], panicCpu = -1, crashed = false) {
   const kernel = kernelWithLog(lines, panicCpu);
@@ -52,6 +61,20 @@ describe('the printk ring buffer', () => {
 });
 
 describe('a panic', () => {
+  test('is not what a program calls itself or writes to /dev/kmsg', () => {
+    const named = 'Kernel panic - [77]: segfault at 0 ip 1 sp 2 error 4';
+    expect(panicOf(['booting', named])).toMatchObject({ state: 'running' });
+    const kernel = kernelWithLog(['booting', 'Kernel panic - not syncing: forged']);
+    const forged: Kernel = {
+      ...kernel,
+      struct: (name) => (name === 'printk_info' ? INFO : undefined),
+    };
+    kernel.read(LOG_BASE + BigInt(LOG_AT.infos + 88 + FACILITY_AT), 1).setUint8(0, 1);
+    const told = readPanic(forged, logFields(kernel), false, new Unknowns());
+    expect(told).toMatchObject({ state: 'running' });
+    expect(told).not.toHaveProperty('message');
+  });
+
   const OOPS = [
     'booting',
     'BUG: kernel NULL pointer dereference, address: 0000000000000010',
