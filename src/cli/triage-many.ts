@@ -1,4 +1,3 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { endAll } from '../host/child.js';
 import { formatJson } from '../json.js';
 import { FiledLines, type LineOutput, StreamedLines } from '../many/output.js';
@@ -12,6 +11,7 @@ import { failedJson, lineJson } from '../report/triage/line.js';
 import type { ToldJson, TriageLineJson } from '../report/triage/line-schema.js';
 import type { FailOn } from '../triage/fail-on.js';
 import { EXIT } from './failure.js';
+import { type Jobs, shareOut } from './triage-jobs.js';
 import { ManyProgress } from './triage-progress.js';
 import { TableLines } from './triage-table.js';
 
@@ -40,8 +40,6 @@ export interface ManyOptions {
 }
 
 const TIMEOUT = 600;
-/** Of the machine's memory, for all processes together. */
-const SHARE = 0.8;
 
 /**
  * Looks at every dump that words lead to, each in a process of its own, and writes a line of each and one of
@@ -49,6 +47,7 @@ const SHARE = 0.8;
  *
  * @param failing findings with which a line ends the program with status 1; null: none
  * @throws {OutputError} the output cannot be written, or is something else
+ * @throws {UsageError} so many jobs that none has enough memory
  */
 export async function tellMany(
   words: readonly string[],
@@ -56,6 +55,7 @@ export async function tellMany(
   failing: FailOn | null,
 ): Promise<void> {
   const begun = performance.now();
+  const jobs = shareOut(options);
   const found = findDumps(words);
   const table = options.ndjson ? undefined : new TableLines(options.similar === true);
   const { shard } = options;
@@ -66,7 +66,7 @@ export async function tellMany(
     table ??
     (options.output === undefined ? new StreamedLines() : new FiledLines(options.output, earlier));
   try {
-    const run = new Run(mine, earlier, output, options);
+    const run = new Run(mine, earlier, output, options, jobs);
     await run.all();
     const isMine = new Set(mine.map(({ dump }) => dump));
     const kept = earlier.own().filter(({ dump }) => !isMine.has(dump));
@@ -107,23 +107,26 @@ class Run {
   readonly #output: LineOutput;
   readonly #options: ManyOptions;
   readonly #progress: ManyProgress;
+  readonly #jobs: Jobs;
 
   constructor(
     dumps: readonly FoundDump[],
     earlier: ToldLines,
     output: LineOutput,
     options: ManyOptions,
+    jobs: Jobs,
   ) {
     this.#dumps = dumps;
     this.#earlier = earlier;
     this.#output = output;
     this.#options = options;
     this.#progress = new ManyProgress(dumps.length);
+    this.#jobs = jobs;
   }
 
   async all(): Promise<void> {
     try {
-      await inTurns(this.#dumps.length, this.#atOnce, (index) => this.#one(index));
+      await inTurns(this.#dumps.length, this.#jobs.atOnce, (index) => this.#one(index));
     } catch (error) {
       // Lines that cannot be written need nobody who finds more of them.
       endAll();
@@ -131,10 +134,6 @@ class Run {
     } finally {
       this.#progress.clear();
     }
-  }
-
-  get #atOnce(): number {
-    return this.#options.jobs ?? availableParallelism();
   }
 
   async #one(index: number): Promise<void> {
@@ -177,7 +176,7 @@ class Run {
     ];
     const limits = {
       seconds: this.#options.timeout ?? TIMEOUT,
-      bytes: this.#options.workerMemory ?? Math.floor((SHARE * memoryHere()) / this.#atOnce),
+      bytes: this.#jobs.bytes,
     };
     const end = await runWorker(words, limits);
     if ('failure' in end) return failedJson(end.failure);
@@ -192,10 +191,4 @@ function answerOf(text: string): ToldJson {
     const message = 'what its process printed is no answer';
     return failedJson({ code: 'worker-failed', message, signal: null });
   }
-}
-
-/** Bytes that this machine has, or its container may take. */
-function memoryHere(): number {
-  const most = process.constrainedMemory();
-  return most > 0 && most < totalmem() ? most : totalmem();
 }

@@ -7,19 +7,21 @@ import { UsageError } from './failure.js';
 import { collectFiles } from './kernel-source.js';
 import { decimal } from './number-argument.js';
 import { parseSize } from './size-argument.js';
+import { LEAST_WORKER_BYTES } from './triage-jobs.js';
 import type { ManyOptions } from './triage-many.js';
 
 /** What triage of many dumps is asked. */
 export type ManyTriageOptions = AnswerOptions & ManyOptions;
 
-/** Node itself needs some 60 MiB. */
-const LEAST_MEMORY = 128 * 2 ** 20;
-
 export function addManyOptions(command: Command): Command {
   return command
     .option('--ndjson', 'many dumps: a line of JSON for each, and one in the end')
     .option('--similar', 'many dumps: which have the same trouble')
-    .option('--jobs <n>', 'many dumps: so many at once (default: CPUs)', parseWhole(1, 4096))
+    .option(
+      '--jobs <n>',
+      'many dumps: so many at once (default: as many as CPUs and memory allow)',
+      parseWhole(1, 4096),
+    )
     .option('--timeout <seconds>', 'many dumps: for each (default: 600)', parseWhole(1, 7 * 86_400))
     .option('--worker-memory <size>', 'many dumps: for each, such as 4G', parseMemory)
     .option('--output <file>', 'with --ndjson: write there, and go on with what is there')
@@ -83,9 +85,11 @@ export function manyAsked(
   return vmcore;
 }
 
-/** Files that are one dump are asked about as ever, and so is a folder with one. */
+/** Files that are one dump are asked about as ever, and so is a folder in which one is all that there may be. */
 function leadsToMany(words: readonly string[]): boolean {
-  return (words.length > 1 || words.some(isFolder)) && findDumps(words).dumps.length > 1;
+  if (words.length <= 1 && !words.some(isFolder)) return false;
+  const { dumps, unlisted } = findDumps(words);
+  return dumps.length > 1 || (dumps.length > 0 && unlisted.length > 0);
 }
 
 function isFolder(path: string): boolean {
@@ -112,7 +116,7 @@ function parseWhole(least: number, most: number): (text: string) => number {
 
 function parseMemory(text: string): number {
   const bytes = parseSize(text);
-  if (bytes < LEAST_MEMORY) throw new InvalidArgumentError('It must be 128M at least.');
+  if (bytes < LEAST_WORKER_BYTES) throw new InvalidArgumentError('It must be 128M at least.');
   return bytes;
 }
 

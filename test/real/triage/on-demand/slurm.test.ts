@@ -50,4 +50,6 @@ test('a task that was lost is submitted again by itself', () => {
     before.map(({ lines }) => lines.map(({ dump }) => dump)),
   );
   expect(after[2]?.end.resumed).toBe(0);
+  // What it says beside its lines is not lost.
+  expect(readdirSync(slurm.folder).filter((name) => name.endsWith('-2.log'))).toHaveLength(2);
 });
