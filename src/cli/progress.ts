@@ -1,3 +1,6 @@
+import { cutWords } from '../report/text/cut.js';
+import { terminalWidth } from './terminal-width.js';
+
 const FRAME_MS = 100;
 
 /** Before, what is left is no more than a guess. */
@@ -15,7 +18,9 @@ export class Progress {
     if (now - this.#last < FRAME_MS) return;
     this.#last = now;
     this.#drawn = true;
-    process.stderr.write(`\r\x1b[K${text}`);
+    // What goes on in the next row stays there.
+    const room = (terminalWidth(process.stderr) ?? Number.POSITIVE_INFINITY) - 1;
+    process.stderr.write(`\r\x1b[K${cutWords(text, room)}`);
   }
 
   /**

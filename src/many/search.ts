@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { KernelErrorCode } from '../kernel/error.js';
 import { recognise } from '../kernel/native/image/recognise.js';
@@ -70,11 +70,12 @@ class Search {
   #special = 0;
 
   argument(word: string): void {
-    const path = resolve(word);
+    const path = absolute(word);
     try {
       const stat = statSync(path);
-      if (stat.isDirectory()) this.#folder(path, '', 0);
-      else if (stat.isFile()) this.#file(path, basename(path), true);
+      const real = realpathSync(path);
+      if (stat.isDirectory()) this.#folder(path, real, '', 0);
+      else if (stat.isFile()) this.#file(path, real, basename(path), true);
       else this.#unfit(path, basename(path), 'not-a-dump', `${path} is not a regular file`);
     } catch (error) {
       this.#unfit(path, basename(path), ...whyNot(path, error));
@@ -91,9 +92,10 @@ class Search {
     };
   }
 
-  #folder(path: string, place: string, depth: number): void {
-    if (this.#listed.has(path)) return;
-    this.#listed.add(path);
+  /** @param real without links, which the words may lead through */
+  #folder(path: string, real: string, place: string, depth: number): void {
+    if (this.#listed.has(real)) return;
+    this.#listed.add(real);
     if (depth > DEEPEST) {
       this.#unlisted.push({ path, why: `it lies ${depth} folders deep` });
       return;
@@ -107,15 +109,15 @@ class Search {
     }
     for (const entry of entries) {
       const [at, below] = [join(path, entry.name), join(place, entry.name)];
-      if (entry.isDirectory()) this.#folder(at, below, depth + 1);
-      else if (entry.isFile()) this.#file(at, below, false);
+      if (entry.isDirectory()) this.#folder(at, join(real, entry.name), below, depth + 1);
+      else if (entry.isFile()) this.#file(at, join(real, entry.name), below, false);
       else if (entry.isSymbolicLink()) this.#links++;
       else this.#special++;
     }
   }
 
-  #file(path: string, place: string, named: boolean): void {
-    if (this.#sighted.has(path)) return;
+  #file(path: string, real: string, place: string, named: boolean): void {
+    if (this.#sighted.has(real)) return;
     try {
       const seen = recognise(path);
       if (!named && !seen.isDump) {
@@ -126,7 +128,7 @@ class Search {
       const { size, mtimeMs } = named ? statSync(path) : lstatSync(path);
       const partOf = seen.partOf === undefined ? {} : { partOf: seen.partOf };
       const mtime = Math.floor(mtimeMs);
-      this.#sighted.set(path, { dump: path, files: [path], place, size, mtime, ...partOf });
+      this.#sighted.set(real, { dump: path, files: [path], place, size, mtime, ...partOf });
     } catch (error) {
       this.#unfit(path, place, ...whyNot(path, error));
     }
@@ -136,6 +138,15 @@ class Search {
     if (this.#sighted.has(path)) return;
     const unfit = { code, message };
     this.#sighted.set(path, { dump: path, files: [path], place, size: 0, unfit });
+  }
+}
+
+/** Where our own folder was removed, there is nothing that a relative word leads to. */
+function absolute(word: string): string {
+  try {
+    return resolve(word);
+  } catch {
+    return word;
   }
 }
 

@@ -31,6 +31,7 @@ export function runWorker(words: readonly string[], limits: WorkerLimits): Promi
       child = startGroup(process.execPath, [...ownEntry(), ...words], {
         stdio: ['pipe', 'pipe', 'pipe'],
         env: { ...process.env, NODE_OPTIONS: nodeOptions(limits.bytes) },
+        ...(hasFolder() ? {} : { cwd: '/' }),
       });
     } catch (error) {
       if (!(error instanceof ExhaustedError)) throw error;
@@ -129,6 +130,16 @@ class Run {
 /** What node is given to become this program: its script, unless that is in the executable (scripts/package). */
 function ownEntry(): string[] {
   return isSea() ? [] : process.argv.slice(1, 2);
+}
+
+/** Ours may have been removed: node starts no thread there. */
+function hasFolder(): boolean {
+  try {
+    process.cwd();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function nodeOptions(bytes: number): string {

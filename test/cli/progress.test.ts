@@ -43,3 +43,14 @@ test('off a terminal it is silent', () => {
   progress.clear();
   expect(written).toEqual([]);
 });
+
+test('no line is wider than the terminal, which would keep what goes on in the next row', () => {
+  const before = process.stderr.columns;
+  process.stderr.columns = 40;
+  try {
+    new Progress().show('110 of 200 dumps, 2 not readable, about 5 min left');
+    expect(written).toEqual(['\r\x1b[K110 of 200 dumps, 2 not readable, …']);
+  } finally {
+    process.stderr.columns = before;
+  }
+});

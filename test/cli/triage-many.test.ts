@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { progressWords } from '../../src/cli/triage-progress.js';
 import { commandPath, kdumpMem } from '../support/cli.js';
@@ -83,6 +84,30 @@ test('more than one dump is a table, and the same trouble stands together', asyn
     kdumpMem('triage', '--json', join(folders[0]!, 'vmcore')),
   ]);
   expect(alone.stdout).toBe(file.stdout);
+});
+
+test('a folder with one dump, and one that cannot be looked into, is not that dump alone', async () => {
+  const odd = new DumpTree({ whole: 1 });
+  // No file is called what node takes this name for.
+  mkdirSync(Buffer.concat([Buffer.from(`${odd.path}/lost-`), Buffer.of(0xff)]));
+  const { stdout, status } = await kdumpMem('triage', odd.path);
+  expect(stdout).toMatch(/^1 dump below /);
+  expect(stdout).toMatch(/Not looked into: .*lost-/);
+  expect(status).toBe(3);
+  odd.dispose();
+});
+
+test('where its own folder was removed, dumps elsewhere are looked at', async () => {
+  const gone = join(tree.path, 'gone');
+  mkdirSync(gone);
+  const from = [join(tree.path, 'whole-000'), 'here'].flatMap((path) => ['--vmcore', path]);
+  const words = ['triage', '--ndjson', ...from];
+  const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
+  const command = [process.execPath, commandPath('kdump-mem'), ...words];
+  const { stdout } = await execa('sh', ['-c', script, '-', gone, ...command], { reject: false });
+  const [told, lost] = parseRun(stdout).lines;
+  expect(told).toMatchObject({ ok: true, error: null });
+  expect(lost?.error).toMatchObject({ code: 'no-such-file' });
 });
 
 test('rules of a team’s own hold for each dump', async () => {

@@ -146,3 +146,12 @@ function asNobody(path: string): Pick<ReturnType<typeof findDumps>, 'unlisted' |
     process.seteuid?.(0);
   }
 }
+
+test('what two arguments lead to by a link is one dump', () => {
+  mkdirSync(join(tree.path, 'real', 'host'), { recursive: true });
+  const file = tree.write('real/host/vmcore', SMALL);
+  symlinkSync('real', join(tree.path, 'link'));
+  const words = ['real', 'link', 'link/host', 'link/host/vmcore'].map((w) => join(tree.path, w));
+  expect(findDumps(words).dumps.map(({ dump }) => dump)).toEqual([file]);
+  expect(findDumps(words.slice(1)).dumps.map(({ place }) => place)).toEqual(['host/vmcore']);
+});
