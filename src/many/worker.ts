@@ -17,6 +17,8 @@ export type WorkerEnd = { readonly text: string } | { readonly failure: WorkerFa
 const MOST_ANSWER = 64 * 2 ** 20;
 const MOST_WORDS = 16 * 2 ** 10;
 const LOOK_MS = 200;
+/** So late no timer comes that does not hang on more than this process. */
+const LATE_MS = 1000;
 /** A process that waits for a disk is not gone at once, whatever the signal. */
 const GRACE_MS = 5000;
 
@@ -61,13 +63,7 @@ class Run {
     this.#child = child;
     this.#limits = limits;
     this.#resolve = resolve;
-    this.#timers = [
-      setTimeout(
-        () => this.end('timed-out', `it took more than ${limits.seconds} s`),
-        limits.seconds * 1000,
-      ),
-      setInterval(() => this.#look(), LOOK_MS),
-    ];
+    this.#timers = [this.#timeOut(limits.seconds * 1000), setInterval(() => this.#look(), LOOK_MS)];
     takeFirst(child.pid);
     child.stdin?.on('error', () => undefined);
     child.stdout?.on('data', (piece: Buffer) => this.#take(piece));
@@ -93,6 +89,15 @@ class Run {
       failed(`${message}, and its process does not end`, 'SIGKILL');
     }, GRACE_MS);
     this.#timers.push(gone);
+  }
+
+  /** Where we could not look on time (stopped, or our reader stood still), it may have ended long ago. */
+  #timeOut(milliseconds: number): NodeJS.Timeout {
+    const due = performance.now() + milliseconds;
+    return setTimeout(() => {
+      if (performance.now() - due > LATE_MS) this.#timers.push(this.#timeOut(LATE_MS));
+      else this.end('timed-out', `it took more than ${this.#limits.seconds} s`);
+    }, milliseconds);
   }
 
   #take(piece: Buffer): void {

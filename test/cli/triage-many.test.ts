@@ -154,6 +154,16 @@ test('a worker that is killed, and one that takes too long, have their lines', a
   expect(isRunning(stopped!)).toBe(false);
 });
 
+test('a dump that was told while the whole was stopped has not taken too long', async () => {
+  const run = new TriageRun('--ndjson', '--timeout', '3', fixture('6.1').vmcore);
+  const worker = await run.workerOn('6.1');
+  run.child.kill('SIGSTOP');
+  await Promise.all([gone(worker!), delay(4500)]);
+  run.child.kill('SIGCONT');
+  await run.ended;
+  expect(parseRun(run.stdout).lines).toMatchObject([{ ok: true, error: null }]);
+});
+
 test('a process that takes more memory than it may is ended, and its line says so', async () => {
   const { vmcore } = fixture('newest');
   const preload = join(tree.path, 'greedy.cjs');
