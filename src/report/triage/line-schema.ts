@@ -47,6 +47,9 @@ export const toldSchema = z.strictObject({
   panic: triageSchema.shape.panic.nullable(),
   /** The most severe first; null: nobody could look. */
   findings: z.array(findingSchema).nullable(),
+  /** Messages of the log that newer ones have overwritten, or that it had no room for; null: no log was read. */
+  overwritten: triageSchema.shape.overwritten,
+  noRoom: triageSchema.shape.noRoom,
   /** The largest drawers. */
   memory: triageSchema.shape.memory,
   topOwner: ownerSchema.nullable(),
@@ -150,6 +153,8 @@ export const earlierLineSchema = z.object({
     })
     .nullable(),
   findings: z.array(z.object({ code: z.string(), severity: z.enum(SEVERITIES) })).nullable(),
+  overwritten: triageSchema.shape.overwritten.default(null),
+  noRoom: triageSchema.shape.noRoom.default(null),
   topOwner: z.object({ name: hostile, bytes: count }).nullable(),
   fingerprint: z
     .object({

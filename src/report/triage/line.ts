@@ -18,8 +18,8 @@ export function toldJson(
   noted: NotedFacts,
   files: readonly SymbolFile[] = [],
 ): ToldJson {
-  const { nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } =
-    triageJson(answer);
+  const found = triageJson(answer);
+  const { nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
   const { kernel, machine } = answer;
   const time = dumpTime(noted, machine.clock);
   const owner = topOwner(answer);
@@ -31,6 +31,7 @@ export function toldJson(
     release: kernel.release || null,
     time: time ? { at: new Date(time.at).toISOString(), from: time.from } : null,
     ...{ nodename, uptimeSeconds, panic, findings },
+    ...{ overwritten: found.overwritten, noRoom: found.noRoom },
     memory: memory && { ...memory, drawers: memory.drawers.slice(0, MOST_DRAWERS) },
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
@@ -75,6 +76,8 @@ function untold(noted: NotedFacts): ToldJson {
     uptimeSeconds: null,
     panic: null,
     findings: null,
+    overwritten: null,
+    noRoom: null,
     memory: null,
     topOwner: null,
     cgroups: null,

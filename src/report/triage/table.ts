@@ -70,12 +70,20 @@ export function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string
           `Of ${formatCount(partly)} not everything could be read (*): there may be more. kdump-mem triage DUMP says what.`,
         ]
       : []),
+    ...logNotes(rows),
     ...rulesNotes(rows),
     ...end.unlisted.map(
       ({ path, why }) => `Not looked into: ${escapeText(path)} (${escapeText(why)})`,
     ),
     ...(end.otherShards > 0 ? [`${formatCount(end.otherShards)} belong to other shards.`] : []),
   ];
+}
+
+/** Where nothing was found, what the log has lost may have told of something. */
+function logNotes(rows: readonly DumpRow[]): string[] {
+  const lost = rows.filter(({ overwritten, noRoom }) => (overwritten ?? 0) + (noRoom ?? 0) > 0);
+  if (lost.length === 0) return [];
+  return [`Of ${formatCount(lost.length)} the log has lost messages: what they said is not known.`];
 }
 
 /** A team's rules: what they keep from being told, and what they could not tell. */

@@ -21,6 +21,7 @@ function row(host: string, more: Partial<DumpRow> = {}): DumpRow {
       cause: CAUSE,
     },
     topOwner: { name: 'java', bytes: 2_362_232_012 },
+    ...{ overwritten: 0, noRoom: 0 },
     fingerprint: FAULT,
     worst: { code: 'panic', severity: 'critical' },
     ...more,
@@ -116,4 +117,13 @@ test('what rules silenced or could not tell is said', () => {
     '1 × nothing was found, and not all rules could be told, and your rules silenced some\n',
   );
   expect(dumpsTable(ROWS, endOf(ROWS), null)).not.toMatch(/rules/);
+});
+
+test('a dash is no all-clear where the log has lost messages', () => {
+  const quiet = { panic: null, worst: null };
+  const rows = [row('a', { ...quiet, overwritten: 9 }), row('b', { ...quiet, noRoom: 1 })];
+  const lost = 'Of 2 the log has lost messages: what they said is not known.';
+  expect(dumpsTable(rows, endOf(rows), null)).toContain(lost);
+  const whole = [row('a', quiet), row('b', { ...quiet, overwritten: null, noRoom: null })];
+  expect(dumpsTable(whole, endOf(whole), null)).not.toContain('lost messages');
 });
