@@ -52,7 +52,7 @@ export function waitsIn({ frames }: Pick<StackGroup, 'frames'>): string | undefi
 
 /** Where every task that waits is; what called these says for what. */
 function isWaiting(name: string): boolean {
-  return /^(__switch_to|__schedule|schedule|io_schedule|__?(mutex|down|rwsem|rt_mutex)_?|preempt_schedule|wait_for_completion|do_wait_for_common)/.test(
+  return /^(__switch_to|__schedule|schedule|io_schedule|_{0,2}((ww_|rt_|rt_spin_)?mutex|rwsem|rwbase|rtlock|percpu_rwsem|percpu_down)_|_{0,2}down(_|\b)|preempt_schedule|_{0,2}wait_for_(completion|common)|do_wait_for_common)/.test(
     name,
   );
 }
