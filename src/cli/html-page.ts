@@ -21,6 +21,7 @@ export function checkPage({ html, force, vmcore = [], engine }: PageOptions): vo
   if (html === undefined) return;
   if (engine === 'verify')
     throw new UsageError('--engine verify tells what differs: it writes no page');
+  if (html === '') throw new UsageError('--html takes the name of a file, and this one is empty');
   if (html !== STDOUT) checkOutput(html, force ?? false, vmcore);
 }
 

@@ -91,6 +91,11 @@ describe('a dump without --vmcore', () => {
     refused(2, 'read takes PLACE: more is too many', 'read', 'init', 'more', '--vmcore', vmcore));
 });
 
+test.each(['triage', 'memory'])('%s writes no page to a file without a name', async (command) => {
+  const line = '--html takes the name of a file, and this one is empty';
+  await refused(2, line, command, vmcore, '--html', '');
+});
+
 describe('each is one line', () => {
   test.each([
     [/argument 'abc' is invalid\. It must be a whole number\.$/m, ['--pid', 'abc']],
