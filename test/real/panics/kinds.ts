@@ -105,10 +105,10 @@ export const KINDS: readonly PanicKind[] = [
   {
     name: 'out-of-memory',
     sysctls: 'echo 1 > /proc/sys/vm/panic_on_oom',
-    run: 'takeuser anonymous 130000000 & takeuser anonymous 130000000',
+    run: 'dd if=/dev/zero of=/dev/null bs=130M & dd if=/dev/zero of=/dev/null bs=130M',
     ...{ who: 'kernel', cause: /^.* invoked oom-killer: / },
     ...{ reason: /^Out of memory: .*panic_on_oom/, findings: /^panic oom-kill( low-memory)?$/ },
-    stack: ['panic', 'out_of_memory', '__alloc_pages_slowpath'],
+    stack: ['panic', 'out_of_memory', 'handle_mm_fault'],
   },
   {
     name: 'sysrq',
