@@ -1,6 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type LogLine, logBackwards } from '../log/backwards.js';
+import type { LogCaller } from '../log/record.js';
 import { beginsWithCommand, isOfKernel } from '../log/whose.js';
 import { readPartOf } from '../named-read.js';
 import { needSymbol, type RunningTask, runningTask } from './cpus.js';
@@ -80,12 +81,24 @@ export function readPanic(
 
 interface Logged {
   readonly message?: string;
+  /** Who printed it. */
+  readonly caller?: LogCaller;
   readonly cause?: string;
   /** Every record was looked at, or a panic was found before. */
   readonly whole: boolean;
 }
 
+/** Who panics reported its own fault: what another CPU printed meanwhile is the cause only where it did not. */
 function searchLog(kernel: Kernel, fields: Fields): Logged {
+  const found = searchLines(kernel, fields);
+  if (found.caller === undefined || found.cause === undefined) return found;
+  const own = searchLines(kernel, fields, found.caller);
+  return own.cause === undefined ? found : own;
+}
+
+/** @param by who printed the lines that may be a cause; undefined: anybody */
+function searchLines(kernel: Kernel, fields: Fields, by?: LogCaller): Logged {
+  let caller: LogCaller | null = null;
   let message: string | undefined;
   let cause: string | undefined;
   let fault = FAULT;
@@ -95,6 +108,7 @@ function searchLog(kernel: Kernel, fields: Fields): Logged {
   let panicTime = 0n;
   const found = (whole: boolean): Logged => ({
     ...(message === undefined ? {} : { message }),
+    ...(caller === null ? {} : { caller }),
     ...(cause === undefined ? {} : { cause }),
     whole,
   });
@@ -102,12 +116,14 @@ function searchLog(kernel: Kernel, fields: Fields): Logged {
     if (++seen > MOST_RECORDS) return found(false);
     if (message !== undefined && panicTime - record.timestamp > MOST_BETWEEN) break;
     if (!isOfKernel(record)) continue;
+    if (message !== undefined && by && !isBy(record, by)) continue;
     const line = firstLine(record);
     if (beginsWithCommand(line) && fault !== OOM) continue;
     if (message === undefined && PANIC.test(line)) {
       message = line;
       cause = undefined;
       panicTime = record.timestamp;
+      caller = record.caller;
       fault = OWN_CAUSES.find(([panic]) => panic.test(line))?.[1] ?? FAULT;
     } else if (cause === undefined) {
       // Without a panic line the newest fault is what there is: older records could only hold one.
@@ -126,6 +142,10 @@ function searchLog(kernel: Kernel, fields: Fields): Logged {
     if (message !== undefined && cause !== undefined && left === 0) return found(true);
   }
   return found(true);
+}
+
+function isBy({ caller }: LogLine, { kind, id }: LogCaller): boolean {
+  return caller?.kind === kind && caller.id === id;
 }
 
 const MOST_LINE = 1024;

@@ -17,13 +17,23 @@ function logOf(lines: readonly string[]): string[] {
   return [...logBackwards(kernel, logFields(kernel))].map(({ text }) => text);
 }
 
-/** Where struct printk_info has the facility, as 6.1. */
+/** Where struct printk_info has these, as 6.1. */
 const FACILITY_AT = 18;
-const MEMBER = { offset: FACILITY_AT, size: 1, type: 'unsigned char', pointer: false };
+const CALLER_AT = 20;
+const AT = new Map([
+  ['facility', { offset: FACILITY_AT, size: 1, type: 'unsigned char', pointer: false }],
+  ['caller_id', { offset: CALLER_AT, size: 4, type: 'unsigned int', pointer: false }],
+]);
 const INFO = {
   ...{ name: 'printk_info', size: 88, members: [] },
-  member: (path: string) => (path === 'facility' ? MEMBER : undefined),
+  member: (path: string) => AT.get(path),
 };
+const infoAt = (index: number) => LOG_BASE + BigInt(LOG_AT.infos + index * 88);
+/** With what a kernel's types tell of its log. */
+const typed = (kernel: Kernel): Kernel => ({
+  ...kernel,
+  struct: (name) => (name === 'printk_info' ? INFO : undefined),
+});
 
 function panicOf(lines: readonly string[], panicCpu = -1, crashed = false) {
   const kernel = kernelWithLog(lines, panicCpu);
@@ -61,16 +71,23 @@ describe('the printk ring buffer', () => {
 });
 
 describe('a panic', () => {
+  test.each([
+    ['its own fault, whatever others print meanwhile', [7, 8, 7], 'BUG: own'],
+    ['of another, where it reported none', [9, 8, 7], 'BUG: soft'],
+  ])('has for its cause %s', (_, callers, cause) => {
+    const kernel = kernelWithLog(['BUG: own', 'BUG: soft', 'Kernel panic - not syncing: x']);
+    for (const [index, caller] of callers.entries())
+      kernel.read(infoAt(index) + BigInt(CALLER_AT), 4).setUint32(0, caller, true);
+    const told = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
+    expect(told).toMatchObject({ state: 'panicked', cause });
+  });
+
   test('is not what a program calls itself or writes to /dev/kmsg', () => {
     const named = 'Kernel panic - [77]: segfault at 0 ip 1 sp 2 error 4';
     expect(panicOf(['booting', named])).toMatchObject({ state: 'running' });
     const kernel = kernelWithLog(['booting', 'Kernel panic - not syncing: forged']);
-    const forged: Kernel = {
-      ...kernel,
-      struct: (name) => (name === 'printk_info' ? INFO : undefined),
-    };
-    kernel.read(LOG_BASE + BigInt(LOG_AT.infos + 88 + FACILITY_AT), 1).setUint8(0, 1);
-    const told = readPanic(forged, logFields(kernel), false, new Unknowns());
+    kernel.read(infoAt(1) + BigInt(FACILITY_AT), 1).setUint8(0, 1);
+    const told = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
     expect(told).toMatchObject({ state: 'running' });
     expect(told).not.toHaveProperty('message');
   });
