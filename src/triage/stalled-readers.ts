@@ -16,7 +16,7 @@ const LEAST_SECONDS = 10;
 /** A peer that may still send is held up by nobody; so much that waits is worth to know all the same. */
 const LEAST_BYTES = 2 ** 20;
 
-/** Sockets that are told, those that pin most first. */
+/** Sockets that are told: those whose peer may send no more, then those that pin most. */
 const MOST = 20;
 
 const RECEIVES =
@@ -47,14 +47,23 @@ export function stalledReaders(
   if (candidates.length === 0) return [];
   const told = attempted(warnings, 'how long data waits', () => {
     const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
-    return candidates.map((entry) => ({ entry, waiting: reader.read(entry.socket.sock, ticks) }));
+    // One that cannot be read hides no other.
+    return candidates.flatMap((entry) => {
+      const { sock } = entry.socket;
+      const what = `how long data waits in the socket at ${hex(sock)}`;
+      const waiting = attempted(warnings, what, () => reader.read(sock, ticks));
+      return waiting ? [{ entry, waiting }] : [];
+    });
   });
-  const stalled = (told ?? []).filter(
-    ({ entry, waiting: { ageSeconds, closed } }) =>
-      ageSeconds !== null &&
-      ageSeconds >= leastSeconds &&
-      (closed || entry.total.pinnedBytes >= LEAST_BYTES),
-  );
+  const stalled = (told ?? [])
+    .filter(
+      ({ entry, waiting: { ageSeconds, closed } }) =>
+        ageSeconds !== null &&
+        ageSeconds >= leastSeconds &&
+        (closed || entry.total.pinnedBytes >= LEAST_BYTES),
+    )
+    // The last stands for the rest, which must not be worse.
+    .toSorted((a, b) => Number(b.waiting.closed) - Number(a.waiting.closed));
   const others = stalled.length - MOST;
   return stalled
     .slice(0, MOST)
