@@ -151,6 +151,9 @@ export interface Kernel {
    */
   readonly cpuNotes?: { readonly by: 'kernel' | 'qemu'; readonly notes: readonly DataView[] };
 
+  /** The kernel noted when it crashed (CRASHTIME). Absent where the engine does not look at VMCOREINFO (crash). */
+  readonly crashed?: boolean;
+
   /**
    * Notes what is read of a live kernel from here on, until it is called again. What it gives forgets
    * that, so that reading it anew shows memory as it is then. Dumps do not change: nothing is done.

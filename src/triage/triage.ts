@@ -43,7 +43,7 @@ export interface TriageAnswer {
 export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): TriageAnswer {
   const warnings = new Warnings();
   const unknowns = new Unknowns();
-  const machine = describeMachine(kernel, fieldsOf(kernel), false, unknowns);
+  const machine = describeMachine(kernel, fieldsOf(kernel), kernel.crashed ?? false, unknowns);
   for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
   const log = attempted(warnings, 'the log', () => messages(kernel, {}));
   const memory = attempted(warnings, 'memory', () =>

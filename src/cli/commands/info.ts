@@ -85,12 +85,11 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
     import('../../walk/machine/fields.js'),
   ]);
   const { vmcoreinfo, facts, provenance } = native;
-  const crashed = vmcoreinfo.crashTime !== undefined;
   const fields = fieldsOf(native, vmcoreinfo);
   unknowns.try('skb, sockets and struct', () => {
     if (provenance.types.found) native.struct('sk_buff');
   });
-  const machine = describeMachine(native, fields, crashed, unknowns);
+  const machine = describeMachine(native, fields, native.crashed, unknowns);
   const types = unknowns.try('types of modules', () => native.moduleTypes);
   for (const problem of types?.problems ?? []) unknowns.add('types of a module', problem);
   return {

@@ -157,8 +157,12 @@ export class NativeKernel implements Kernel {
     return this.#moduleSymbols.at(address);
   }
 
+  get crashed(): boolean {
+    return this.vmcoreinfo.crashTime !== undefined;
+  }
+
   get cpuNotes(): Kernel['cpuNotes'] & {} {
-    return statusNotes(this.image.notes ?? [], this.vmcoreinfo.crashTime !== undefined);
+    return statusNotes(this.image.notes ?? [], this.crashed);
   }
 
   /** @throws {KernelError} `no-types` when the kernel's types were not found; as KernelTypes does */

@@ -69,8 +69,9 @@ export function summary(answer: TriageAnswer): string {
 
 /** Nothing that was found is silenced, and nothing could not be looked at. */
 function isAllClear(answer: TriageAnswer): boolean {
-  const { complete, rules } = answer;
-  const isWhole = complete && lostLines(answer).length === 0;
+  const { complete, rules, machine } = answer;
+  const isKnown = machine.panic.state !== 'unknown';
+  const isWhole = complete && isKnown && lostLines(answer).length === 0;
   return isWhole && (rules?.silenced.length ?? 0) === 0 && (rules?.unknown.length ?? 0) === 0;
 }
 

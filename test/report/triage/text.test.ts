@@ -86,6 +86,8 @@ test('what is not there is said', () => {
   expect(text({}, { findings: [], complete: false })).toContain(
     'Nothing was found, and not everything could be looked at.',
   );
+  const machine = { panic: { state: 'unknown', logRead: true }, running: [] };
+  expect(text({}, { findings: [], machine })).toContain('not known. Nothing was found, and');
   expect(text({}, { complete: false })).toContain('At least 1 critical');
   expect(text({}, { lost: undefined })).toContain('No log could be read');
   const lost = { overwritten: 12, noRoom: 3 };
