@@ -31,8 +31,11 @@ export class UsageError extends KdumpMemError<'usage'> {
 }
 
 /** What to do next where /proc does not tell. */
-const DENIED_ADVICE = 'Run it as root; a container may need more capabilities.';
-const HOST_ADVICE = 'Another source may tell it: --source; or look at a dump.';
+const HOST_ADVICE: Readonly<Partial<Record<HostError['code'], string>>> = {
+  denied: 'Run it as root; a container may need more capabilities.',
+  'not-a-capture': 'Name what skcheck --capture has written.',
+};
+const OTHER_HOST_ADVICE = 'Another source may tell it: --source; or look at a dump.';
 
 /**
  * The one line and the exit status for an error that a user should see, or for what we ran out of.
@@ -62,7 +65,7 @@ export function explainFailure(error: unknown): { line: string; status: number }
     };
   }
   if (error instanceof HostError) {
-    const advice = error.code === 'denied' ? DENIED_ADVICE : HOST_ADVICE;
+    const advice = HOST_ADVICE[error.code] ?? OTHER_HOST_ADVICE;
     return { line: say(error.message, error.next ?? advice), status: EXIT.unreadable };
   }
   if (error instanceof TraceError) {

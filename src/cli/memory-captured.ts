@@ -20,7 +20,9 @@ export async function lookCaptured(path: string): Promise<MemoryAnswer> {
   const host = new CapturedHost(await readCapture(path));
   if (knownPageSize(host) === undefined) {
     const message = `${path} does not tell the size of a page: an older skcheck captured it, or it is a sosreport`;
-    throw new HostError('unreadable', message);
+    throw new HostError('unreadable', message, {
+      next: 'Capture it again with this skcheck: --capture.',
+    });
   }
   const answer = countedMemory(readHostCounts(host), readHostDetails(host));
   const { taken } = host;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -114,7 +115,22 @@ describe('memory --from', () => {
     const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toContain('does not tell the size of a page');
+    expect(stderr).toContain('Capture it again');
   });
+
+  test.each(['none', 'empty', 'fifo'])(
+    'what is no capture (%s) is named, and what to give',
+    async (name) => {
+      const path = join(folder, `no-${name}`);
+      if (name === 'empty') writeFileSync(path, '');
+      if (name === 'fifo') execFileSync('mkfifo', [path]);
+      const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
+      expect([status, stdout]).toEqual([3, '']);
+      expect(stderr).toMatch(/^kdump-mem: .*Name what skcheck --capture has written\.\n$/);
+      // No live source of this machine tells of another.
+      expect(stderr).not.toContain('--source');
+    },
+  );
 
   test.each([
     [['--files'], 'a capture has counters'],
