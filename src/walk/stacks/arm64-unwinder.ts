@@ -11,9 +11,12 @@ import {
   notItsOwn,
   type StackArea,
   type StackFrame,
+  type TaskArea,
+  TRACED,
   type UnwoundStack,
 } from './frame.js';
 import type { CpuRegisters } from './registers.js';
+import { TracedReturns } from './traced-returns.js';
 
 /** A record: the caller's record, and where it goes on (struct frame_record). */
 const RECORD_BYTES = 16;
@@ -30,6 +33,7 @@ export class Arm64Unwinder {
   readonly #entry: StackArea | undefined;
   readonly #text: StackArea | undefined;
   readonly #init: StackArea | undefined;
+  readonly #returns: TracedReturns;
 
   /** @throws {KernelError} where the kernel has other structs */
   constructor(kernel: Kernel) {
@@ -41,6 +45,7 @@ export class Arm64Unwinder {
       'pstate',
     ] as const);
     this.#mask = kernel.facts.signatureMask ?? 0n;
+    this.#returns = new TracedReturns(kernel);
     this.#hasMeta = kernel.struct('frame_record_meta') !== undefined;
     const area = (from: string, to: string): StackArea | undefined => {
       const [start, end] = [kernel.symbol(from), kernel.symbol(to)];
@@ -52,7 +57,7 @@ export class Arm64Unwinder {
   }
 
   /** The stack of a task that does not run (thread.cpu_context). */
-  sleeping(area: StackArea, context: { readonly pc: bigint; readonly fp: bigint }): UnwoundStack {
+  sleeping(area: TaskArea, context: { readonly pc: bigint; readonly fp: bigint }): UnwoundStack {
     if (!isInside(area, context.fp)) return notItsOwn(context.fp);
     const pc = this.#plain(context.pc);
     // A task that has never run goes on at the start of a function.
@@ -61,7 +66,7 @@ export class Arm64Unwinder {
   }
 
   /** The stack of a task that ran, from its registers. */
-  running(area: StackArea, registers: CpuRegisters): UnwoundStack {
+  running(area: TaskArea, registers: CpuRegisters): UnwoundStack {
     if (registers.user) return { frames: [], end: 'user' };
     const { pc, get } = registers;
     const frames: StackFrame[] = [{ address: pc, interrupted: true, guess: false }];
@@ -90,7 +95,7 @@ export class Arm64Unwinder {
     return this.#kernel.symbolAt?.(address)?.name;
   }
 
-  #unwind(area: StackArea, frames: StackFrame[], first: bigint): UnwoundStack {
+  #unwind(area: TaskArea, frames: StackFrame[], first: bigint): UnwoundStack {
     const stop = (why: string): UnwoundStack => ({ frames, end: 'stopped', why });
     const seen = new Set<bigint>();
     try {
@@ -101,7 +106,12 @@ export class Arm64Unwinder {
         if ((record & 7n) !== 0n) return stop(`a record would be at ${hex(record)}`);
         const words = readPartOf(this.#kernel, 'the stack', record, record, RECORD_BYTES);
         const next = words.getBigUint64(0, true);
-        const address = this.#plain(words.getBigUint64(8, true));
+        let address = this.#plain(words.getBigUint64(8, true));
+        if (this.#returns.isTrampoline(address)) {
+          const real = this.#returns.original(area.task, next);
+          if (real === undefined) return stop(TRACED);
+          address = this.#plain(real);
+        }
         if (next === 0n && words.getBigUint64(8, true) === 0n) {
           const regs = record - BigInt(this.#regs.offset('stackframe'));
           if (!this.#hasMeta || this.#metaOf(record) === META.final)

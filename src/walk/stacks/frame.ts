@@ -31,6 +31,14 @@ export interface StackArea {
   readonly end: bigint;
 }
 
+/** A task's own stack, and whose it is: the address of its task_struct. */
+export interface TaskArea extends StackArea {
+  readonly task: bigint;
+}
+
+/** Why a stack is not followed any further. */
+export const TRACED = 'a tracer has taken its return address, and there is no note of it';
+
 export function isInside({ start, end }: StackArea, address: bigint): boolean {
   return address >= start && address < end;
 }

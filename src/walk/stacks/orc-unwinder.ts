@@ -11,11 +11,14 @@ import {
   notItsOwn,
   type StackArea,
   type StackFrame,
+  type TaskArea,
+  TRACED,
   type UnwoundStack,
 } from './frame.js';
 import type { OrcEntry, OrcRegister } from './orc-format.js';
 import { OrcTables } from './orc-tables.js';
 import type { CpuRegisters } from './registers.js';
+import { TracedReturns } from './traced-returns.js';
 
 /** Registers that an entry may ask for and that only saved registers tell. */
 const SAVED = ['ax', 'dx', 'di', 'r10', 'r13'] as const;
@@ -56,17 +59,19 @@ export class OrcUnwinder {
   readonly #kernel: Kernel;
   readonly #tables: OrcTables;
   readonly #regs;
+  readonly #returns: TracedReturns;
 
   /** @throws as OrcTables does, and where the kernel has other structs */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#tables = new OrcTables(kernel);
     this.#regs = new StructReader(kernel, 'pt_regs', REGISTERS);
+    this.#returns = new TracedReturns(kernel);
   }
 
   /** The stack of a task that does not run, from where it gave up its CPU (`thread.sp`). */
-  sleeping(area: StackArea, pointer: bigint): UnwoundStack {
-    if (!isInside(area, pointer)) return notItsOwn(pointer);
+  sleeping(area: TaskArea, pointer: bigint): UnwoundStack {
+    if (!isInside(area, pointer) || (pointer & 7n) !== 0n) return notItsOwn(pointer);
     return this.#unwind(area, () => {
       const frame = new StructReader(this.#kernel, 'inactive_task_frame', ['bp', 'ret_addr']);
       const view = frame.read(pointer);
@@ -80,7 +85,7 @@ export class OrcUnwinder {
   }
 
   /** The stack of a task that ran, from its registers. */
-  running(area: StackArea, registers: CpuRegisters): UnwoundStack {
+  running(area: TaskArea, registers: CpuRegisters): UnwoundStack {
     if (registers.user) return { frames: [], end: 'user' };
     return this.#unwind(area, () => {
       const { pc: ip, sp, get } = registers;
@@ -88,7 +93,7 @@ export class OrcUnwinder {
     });
   }
 
-  #unwind(area: StackArea, start: () => State): UnwoundStack {
+  #unwind(area: TaskArea, start: () => State): UnwoundStack {
     const frames: StackFrame[] = [];
     const stop = (why: string): UnwoundStack => ({ frames, end: 'stopped', why });
     const seen = new Set<string>();
@@ -113,10 +118,12 @@ export class OrcUnwinder {
   }
 
   /** Goes to the caller; tells where the stack ends, or why it cannot. */
-  #step(state: State, area: StackArea): string | undefined {
+  #step(state: State, area: TaskArea): string | undefined {
     let entry: OrcEntry | undefined;
     let guessed = false;
     const found = this.#tables.find(state.interrupted ? state.ip : state.ip - 1n);
+    // A call of 0 ends there at once: nothing returns to it.
+    if (state.ip === 0n && !state.interrupted) return 'it is to return to 0';
     if (state.ip === 0n) entry = AFTER_NULL;
     else entry = found;
     if (entry === undefined) {
@@ -134,7 +141,9 @@ export class OrcUnwinder {
     const before = { bp: state.bp };
     state.guess = guessed;
     if (entry.type === 'call') {
-      state.ip = this.#word(sp - 8n);
+      const ip = this.#returnAt(sp - 8n, area);
+      if (ip === undefined) return TRACED;
+      state.ip = ip;
       state.sp = sp;
       state.saved = NOTHING_SAVED;
     } else if (entry.type === 'regs') {
@@ -156,6 +165,12 @@ export class OrcUnwinder {
     else if (entry.bp === 'bp') state.bp = this.#word(before.bp + BigInt(entry.bpOffset));
     state.interrupted = entry.signal;
     return undefined;
+  }
+
+  /** The return address at a place of the stack; undefined: it is with a tracer. */
+  #returnAt(place: bigint, { task }: TaskArea): bigint | undefined {
+    const address = this.#word(place);
+    return this.#returns.isTrampoline(address) ? this.#returns.original(task, place) : address;
   }
 
   /**

@@ -8,7 +8,7 @@ import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
-import type { StackArea, UnwoundStack } from './frame.js';
+import type { TaskArea, UnwoundStack } from './frame.js';
 import { OrcUnwinder } from './orc-unwinder.js';
 import type { CpuRegisters } from './registers.js';
 import { type TaskState, taskState } from './task-state.js';
@@ -64,7 +64,7 @@ export class TaskStacks {
   readonly #state: 'state' | '__state';
   readonly #task: StructReader<'stack' | 'exit_state' | 'state' | '__state'>;
   readonly #size: bigint;
-  readonly #unwind: (task: Task, area: StackArea, registers?: CpuRegisters) => UnwoundStack;
+  readonly #unwind: (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack;
   readonly #pids: PidNumberReader;
   readonly #whoRan: WhoRan;
 
@@ -157,7 +157,7 @@ export class TaskStacks {
         const stack = { frames: [], end: 'first' } as const;
         return { ...facts, registers: undefined, stack };
       }
-      const area = { start, end: start + this.#size };
+      const area = { start, end: start + this.#size, task: task.address };
       const registers = cpu === undefined ? undefined : this.#whoRan.registers(cpu);
       const stack: UnwoundStack =
         cpu !== undefined && registers === undefined
@@ -191,7 +191,7 @@ export class TaskStacks {
     this.#warnings.add(incompleteness(error), `${what}: ${error.message}`);
   }
 
-  #onX86(): (task: Task, area: StackArea, registers?: CpuRegisters) => UnwoundStack {
+  #onX86(): (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack {
     const unwinder = new OrcUnwinder(this.#kernel);
     const thread = new StructReader(this.#kernel, 'task_struct', ['thread.sp']);
     return (task, area, registers) =>
@@ -200,7 +200,7 @@ export class TaskStacks {
         : unwinder.sleeping(area, thread.read(task.address).pointer('thread.sp'));
   }
 
-  #onArm64(): (task: Task, area: StackArea, registers?: CpuRegisters) => UnwoundStack {
+  #onArm64(): (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack {
     const unwinder = new Arm64Unwinder(this.#kernel);
     const thread = new StructReader(this.#kernel, 'task_struct', [
       'thread.cpu_context.pc',

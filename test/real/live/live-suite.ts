@@ -7,6 +7,7 @@ import { taskStacksSchema } from '../../../src/report/task-stacks/schema.js';
 import { triageSchema } from '../../../src/report/triage/schema.js';
 import { type LabKernel, role, type Truth } from '../../support/lab.js';
 import { expectTruth } from '../../support/truth.js';
+import { frameNames, procStacks } from '../stacks/proc-stacks.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.js';
 
 /** An emulated guest's Node takes a minute where the machine is busy. */
@@ -158,20 +159,12 @@ export function liveSuite(kernel: LabKernel): void {
     test(
       'stacks --live has the functions of /proc/PID/stack of who sleeps all the while',
       async () => {
-        const before = await guestStacks(guest);
+        const before = await procStacks(guest);
         const answer = taskStacksSchema.parse(await jsonInGuest(guest, 'stacks --live', MOST_MS));
-        const after = await guestStacks(guest);
+        const after = await procStacks(guest);
         const ours = new Map(
           answer.stacks.flatMap(({ tasks, frames }) =>
-            tasks.map(({ pid }) => [
-              pid,
-              frames
-                .filter(({ guess }) => !guess)
-                .map(({ symbol, offset, module }) => {
-                  const of = module === null ? '' : ` [${module}]`;
-                  return `${symbol}+0x${(offset ?? 0).toString(16)}${of}`;
-                }),
-            ]),
+            tasks.map(({ pid }) => [pid, frameNames(frames)]),
           ),
         );
         // Processes of the scenario, which wait for ever; a thread of the kernel wakes up now and then.
@@ -217,25 +210,6 @@ export function liveSuite(kernel: LabKernel): void {
       expect(status).toBe(3);
     });
   });
-}
-
-/** `/proc/PID/stack` of every process: pid → `function+offset`, a module behind it. */
-async function guestStacks(guest: Guest): Promise<Map<number, string[]>> {
-  const { output } = await guest.run(
-    'cd /proc; for p in [0-9]*; do echo "pid $p"; cat $p/stack; done 2>/dev/null',
-  );
-  const stacks = new Map<number, string[]>();
-  let lines: string[] = [];
-  for (const line of output.toString().split('\n')) {
-    const pid = /^pid (\d+)$/.exec(line)?.[1];
-    if (pid !== undefined) {
-      lines = [];
-      stacks.set(Number(pid), lines);
-    }
-    const [, name, module = ''] = /^\[<0>\] (\S+)\/0x[0-9a-f]+( \[\w+\])?$/.exec(line) ?? [];
-    if (name !== undefined) lines.push(`${name}${module}`);
-  }
-  return new Map([...stacks].filter(([, found]) => found.length > 0));
 }
 
 /** The truth without what timers change by themselves; see MemInfo. */

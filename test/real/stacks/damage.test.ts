@@ -13,8 +13,10 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
   afterAll(() => kernel.close());
   const offset = (struct: string, path: string): bigint =>
     BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
-  const { tasks } = groupedStacks(kernel, {}).groups[0]!;
-  const pid = tasks[0]!.pid;
+  // What most threads share, but for init.
+  const { pid } = groupedStacks(kernel, {})
+    .groups.flatMap(({ tasks, frames }) => (frames.length > 6 ? tasks : []))
+    .find((one) => one.pid > 1)!;
   const sound = groupedStacks(kernel, { pid });
   const [group] = sound.groups;
   const frames = group!.frames.map(({ address }) => address);
@@ -63,7 +65,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     expect(changes).toBeGreaterThan(150);
     // Nothing tells one that lies behind another call by chance: one byte in eight or so is behind any, of
     // the lowest two.
-    expect(unseen.length, unseen.join('\n')).toBeLessThan(changes / 40);
+    expect(unseen.length, unseen.join('\n')).toBeLessThan(changes / 20);
   });
 
   test('of its pid', () => {

@@ -14,7 +14,7 @@ import {
   type Version,
 } from '../../support/made-stack.js';
 
-const AREA = { start: STACK, end: STACK + BigInt(STACK_BYTES) };
+const AREA = { start: STACK, end: STACK + BigInt(STACK_BYTES), task: 0n };
 const at = (offset: number): bigint => STACK + BigInt(offset);
 
 /** Switched away in one, called by two with a frame pointer, in an interrupt of three, called by four. */
@@ -102,6 +102,22 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     const { frames, end } = unwound(madeStack(version, FUNCTIONS, words));
     expect(frames.slice(0, 3)).toEqual(['one', 'undefined', '?entry']);
     expect(end).toBe('first');
+  });
+
+  test('nothing returns to address 0', () => {
+    const words = { ...WORDS, 488: 0n };
+    expect(unwound(madeStack(version, FUNCTIONS, words))).toMatchObject({
+      end: 'stopped',
+      why: 'it is to return to 0',
+    });
+  });
+
+  test('a stack pointer amid a word is not where a task gave up its CPU', () => {
+    const kernel = madeStack(version, FUNCTIONS, WORDS);
+    expect(new OrcUnwinder(kernel).sleeping(AREA, at(INACTIVE) + 4n)).toMatchObject({
+      frames: [],
+      end: 'stopped',
+    });
   });
 
   test('a stack that leads back to itself ends', () => {

@@ -1,0 +1,90 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootGuest } from '../../../scripts/lab-parts/guest.mjs';
+import { type TaskStacksJson, taskStacksSchema } from '../../../src/report/task-stacks/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+import { frameNames, procStacks } from './proc-stacks.js';
+
+const MOST_MS = 300_000;
+
+/**
+ * One process sleeps in functions of which the function_graph tracer waits for the return, the next in one that a
+ * return probe waits for; then neither traces any more.
+ */
+const TRACE = `
+set -e
+mount -t tracefs none /sys/kernel/tracing
+cd /sys/kernel/tracing
+mkfifo /tmp/fifo
+sleep 9999 3<> /tmp/fifo < /dev/null > /dev/null 2>&1 &
+echo function_graph > current_tracer
+sleep 9998 < /dev/null > /dev/null 2>&1 &
+sleep 1
+echo nop > current_tracer
+echo 'r:returns vfs_read' > kprobe_events
+echo 1 > events/kprobes/returns/enable
+cat /tmp/fifo > /dev/null 2>&1 &
+sleep 1
+`;
+
+/** Stacks of processes whose return addresses tracers have taken, beside the kernel's own way through them. */
+export function tracedSuite(kernel: LabKernel): void {
+  describe(`stacks that are traced, on ${kernel}`, () => {
+    let work = '';
+    let theirs: ReadonlyMap<number, readonly string[]>;
+    let answer: TaskStacksJson;
+
+    beforeAll(async () => {
+      work = mkdtempSync(join(LAB, 'traced-'));
+      const guest = await bootGuest({ kernel, memoryMiB: 256, limitMs: 2 * MOST_MS });
+      try {
+        await guest.run(TRACE, { timeoutMs: MOST_MS });
+        theirs = await procStacks(guest);
+        await guest.pause();
+        await guest.dump('elf', join(work, 'vmcore'));
+      } finally {
+        guest.kill();
+      }
+      const { stdout } = await kdumpMem('stacks', '--vmcore', join(work, 'vmcore'), '--json');
+      answer = taskStacksSchema.parse(JSON.parse(stdout));
+    }, 2 * MOST_MS);
+
+    afterAll(() => {
+      if (work) rmSync(work, { recursive: true, force: true });
+    });
+
+    const named = (comm: string) =>
+      answer.stacks.flatMap((stack) =>
+        stack.tasks.filter((task) => task.comm === comm).map(({ pid }) => ({ pid, stack })),
+      );
+
+    test('the function_graph tracer keeps where they return to', () => {
+      const sleeping = named('sleep');
+      expect(sleeping.length).toBe(2);
+      for (const { pid, stack } of sleeping) {
+        expect(stack).toMatchObject({ end: 'user', why: null });
+        const lines = theirs.get(pid) ?? [];
+        expect(lines.length).toBeGreaterThan(3);
+        expect(frameNames(stack.frames).slice(-lines.length)).toEqual(lines);
+      }
+    });
+
+    test('a return probe keeps it too, or it is said that there is no note of it', () => {
+      const [reading, ...others] = named('cat');
+      expect(others).toEqual([]);
+      const lines = theirs.get(reading?.pid ?? 0) ?? [];
+      const names = frameNames(reading?.stack.frames ?? []);
+      if (kernel === '5.10') {
+        expect(reading?.stack.end).toBe('stopped');
+        expect(reading?.stack.why).toContain('a tracer has taken its return address');
+        expect(names.at(-1)).toMatch(/^vfs_read\+/);
+        return;
+      }
+      expect(lines.some((line) => line.startsWith('vfs_read+'))).toBe(true);
+      expect(reading?.stack).toMatchObject({ end: 'user', why: null });
+      expect(names.slice(-lines.length)).toEqual(lines);
+    });
+  });
+}
