@@ -23,7 +23,8 @@ Examples:
   skcheck --stale --quiet          nothing unless something has stopped: for cron
   skcheck --stale --json | jq '.sockets[] | {pid, comm, unreadBytes}'
 
-With root it sees all network namespaces, else its own. kdump-mem explain CODE tells what a verdict means.
+With root it sees all network namespaces, else its own.
+kdump-mem explain CODE tells what a verdict means.
 Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage,
 3 cannot look, or nothing found and not everything could be looked at,
 70 a bug ended it (please report it).`;

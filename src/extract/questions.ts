@@ -90,7 +90,8 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
     for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets)
       sockets.set(socket.sock, socket);
   });
-  attempt(() => readWaiting(kernel, [...sockets.values()]));
+  // What the dump does not tell of it the extract does not tell either.
+  new Unknowns().try('since when data waits', () => readWaiting(kernel, [...sockets.values()]));
   const asked = {
     files: true,
     cgroups: true,
