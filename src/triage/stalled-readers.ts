@@ -52,6 +52,9 @@ export function stalledReaders(
       const { sock } = entry.socket;
       const what = `how long data waits in the socket at ${hex(sock)}`;
       const waiting = attempted(warnings, what, () => reader.read(sock, ticks));
+      // Of a running kernel it came after its clock was read.
+      if (waiting?.ageSeconds === null && !kernel.facts.live)
+        warnings.add('corrupt', `${what}: it came before the machine ran, or after the dump`);
       return waiting ? [{ entry, waiting }] : [];
     });
   });

@@ -6,7 +6,7 @@ import { StructReader } from '../struct-reader.js';
 export interface TcpWaiting {
   /**
    * Seconds since the newest data came (`icsk_ack.lrcvtime`): all that waits has waited at least so long.
-   * Null: it would be longer than the machine runs.
+   * Null: it would be longer than the machine runs, which none is.
    */
   readonly ageSeconds: number | null;
   /** Bytes that the peer may still send. */

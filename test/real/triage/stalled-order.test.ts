@@ -4,7 +4,9 @@ import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { stalledReaders } from '../../../src/triage/stalled-readers.js';
 import { Warnings } from '../../../src/walk/warnings.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 /** What the sockets of a dump would tell, with some of them once and again. */
 function toldOf(choose: (closed: CensusEntry, open: CensusEntry) => readonly CensusEntry[]) {
@@ -32,6 +34,28 @@ test('those whose peer may send no more are not among the rest of others that pi
   expect(found).toHaveLength(20);
   expect(found[0]?.severity).toBe('warning');
   expect(found.at(-1)).toMatchObject({ severity: 'note', figures: { others: 11 } });
+});
+
+test('a time that no data can have come at hides no reader in silence', () => {
+  const sound = openNative({ files: [labDump('6.1').elf] });
+  const { sockets } = accountAll(sound);
+  const [finding] = stalledReaders(sound, { sockets }, new Warnings(), 0);
+  const sock = BigInt(String(finding?.figures.sock));
+  const member = sound.struct('inet_connection_sock')?.member('icsk_ack.lrcvtime')?.offset;
+  const address = sock + BigInt(member ?? Number.NaN);
+  // Its uppermost byte: a quarter of what 32 bits count is longer than any guest runs.
+  const high = sound.read(address + 3n, 1).getUint8(0) ^ 0x40;
+  const patches = [{ address: address + 3n, bytes: littleEndian(BigInt(high), 1) }];
+  const warnings = new Warnings();
+  const found = stalledReaders(
+    damagedKernel(sound, { patches, denials: [] }),
+    { sockets },
+    warnings,
+    0,
+  );
+  sound.close();
+  expect(found.map(({ figures }) => figures.sock)).not.toContain(finding?.figures.sock);
+  expect(warnings.list()).toMatchObject([{ code: 'corrupt' }]);
 });
 
 test('a socket that cannot be read hides no other, and is said', () => {
