@@ -2,7 +2,7 @@ import { endAll } from '../host/child.js';
 import { formatJson } from '../json.js';
 import { FiledLines, type LineOutput, StreamedLines } from '../many/output.js';
 import { inTurns } from '../many/pool.js';
-import { type Found, type FoundDump, findDumps } from '../many/search.js';
+import type { Found, FoundDump } from '../many/search.js';
 import { isOfShard, type Shard } from '../many/shard.js';
 import { type ToldLine, ToldLines } from '../many/told-lines.js';
 import { runWorker } from '../many/worker.js';
@@ -42,21 +42,22 @@ export interface ManyOptions {
 const TIMEOUT = 600;
 
 /**
- * Looks at every dump that words lead to, each in a process of its own, and writes a line of each and one of
+ * Looks at every dump that is found, each in a process of its own, and writes a line of each and one of
  * the whole, or a table for people. The exit status says whether all were told.
  *
+ * @param search looks for them, once
  * @param failing findings with which a line ends the program with status 1; null: none
  * @throws {OutputError} the output cannot be written, or is something else
  * @throws {UsageError} so many jobs that none has enough memory
  */
 export async function tellMany(
-  words: readonly string[],
+  search: () => Found,
   options: ManyOptions,
   failing: FailOn | null,
 ): Promise<void> {
   const begun = performance.now();
   const jobs = shareOut(options);
-  const found = findDumps(words);
+  const found = search();
   const table = options.ndjson ? undefined : new TableLines(options.similar === true);
   const { shard } = options;
   const mine = found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { findDumps } from '../many/search.js';
+import { type Found, findDumps } from '../many/search.js';
 import { parseShard, type Shard } from '../many/shard.js';
+import { once } from '../once.js';
 import type { AnswerOptions } from './answer.js';
 import { UsageError } from './failure.js';
 import { collectFiles } from './kernel-source.js';
@@ -56,7 +57,7 @@ const OF_ONE = [
 
 /**
  * Which dumps the options ask to look at in processes of their own; undefined: one is to be looked at here. The
- * parts of a split dump are one. Nothing that was given is passed over.
+ * parts of a split dump are one. Nothing that was given is passed over. What comes back searches, once.
  *
  * @param words that stand beside the options
  * @throws {UsageError}
@@ -64,7 +65,7 @@ const OF_ONE = [
 export function manyAsked(
   options: ManyTriageOptions & { readonly verbose?: true; readonly html?: string },
   words: readonly string[],
-): readonly string[] | undefined {
+): (() => Found) | undefined {
   const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
   const option = OF_MANY.find((name) => options[name] !== undefined);
   if (output !== undefined && !ndjson) throw new UsageError('--output goes with --ndjson');
@@ -72,7 +73,9 @@ export function manyAsked(
     throw new UsageError('--retry goes with --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
   const crash = engine === 'crash' || engine === 'verify';
-  if (option === undefined && (one !== undefined || crash || !leadsToMany(words))) return undefined;
+  const search = once(() => findDumps(vmcore ?? []));
+  if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search)))
+    return undefined;
   if (one !== undefined && option !== undefined)
     throw new UsageError(`${optionOf(option)} is of many dumps: it has no ${optionOf(one)}`);
   if (crash) throw new UsageError('many dumps are read without crash: leave --engine out');
@@ -82,13 +85,13 @@ export function manyAsked(
     throw new UsageError('a file’s name is empty');
   if (symbolsDir !== undefined && !isFolder(symbolsDir))
     throw new UsageError(`--symbols-dir takes a folder, and ${symbolsDir} is none`);
-  return vmcore;
+  return search;
 }
 
 /** Files that are one dump are asked about as ever, and so is a folder in which one is all that there may be. */
-function leadsToMany(words: readonly string[]): boolean {
+function leadsToMany(words: readonly string[], search: () => Found): boolean {
   if (words.length <= 1 && !words.some(isFolder)) return false;
-  const { dumps, unlisted } = findDumps(words);
+  const { dumps, unlisted } = search();
   return dumps.length > 1 || (dumps.length > 0 && unlisted.length > 0);
 }
 
