@@ -8,6 +8,7 @@ import { answerWith, HOSTILE } from '../../report/memory/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labDump } from '../../support/lab.js';
+import { pageTests } from '../../support/page-tests.js';
 
 const { elf } = labDump('6.1');
 const PAGES = ['real', 'hostile', 'harmless'] as const;
@@ -34,20 +35,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each(PAGES)('the %s page in Chromium', (name) => {
-  test('axe finds nothing, in light and in dark, with all that is folded open', () => {
-    expect(seen[name].violations).toEqual([]);
-  });
-
-  test('no message of the console, no dialog, and nothing is fetched', () => {
-    expect(seen[name].messages).toEqual([]);
-    expect(seen[name].requests).toEqual([]);
-  });
-
-  test('fits windows of 360, 768 and 1280 pixels, and is another in the dark', () => {
-    expect(seen[name].views.map(({ overflow }) => overflow)).toEqual(Array(6).fill(0));
-    const grounds = seen[name].views.map(({ scheme, ground }) => `${scheme} ${ground}`);
-    expect(new Set(grounds).size).toBe(2);
-  });
+  pageTests(() => seen[name]);
 
   test('boxes fill what they lie in, each as large as its bytes', () => {
     for (const { width, lists } of seen[name].views) {
@@ -63,13 +51,6 @@ describe.each(PAGES)('the %s page in Chromium', (name) => {
           expect(own.top + own.height).toBeLessThanOrEqual(box.top + box.height + 0.1);
         }
       }
-    }
-  });
-
-  test('words in boxes are whole', () => {
-    for (const { labels, clipped } of seen[name].views) {
-      expect(clipped).toEqual([]);
-      expect(labels).toBeGreaterThan(5);
     }
   });
 
@@ -97,10 +78,6 @@ describe.each(PAGES)('the %s page in Chromium', (name) => {
     expect(tree.headers).toBeGreaterThan(8);
     expect(tree.links).toBeGreaterThan(10);
     expect(tree.lists).toBeGreaterThan(3);
-  });
-
-  test('on paper all is there that a window folds', () => {
-    expect(seen[name].print).toEqual({ hidden: 0, overflow: 'visible' });
   });
 });
 

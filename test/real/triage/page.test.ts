@@ -9,6 +9,7 @@ import { triageWith } from '../../report/triage/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labKdump } from '../../support/lab.js';
+import { pageTests } from '../../support/page-tests.js';
 
 const { elf } = labKdump('6.1');
 const PAGES = ['triage-real', 'triage-hostile'] as const;
@@ -35,27 +36,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each(PAGES)('the page %s in Chromium', (name) => {
-  test('axe finds nothing, in light and in dark, with all that is folded open', () => {
-    expect(seen[name].violations).toEqual([]);
-  });
-
-  test('no message of the console, no dialog, and nothing is fetched', () => {
-    expect(seen[name].messages).toEqual([]);
-    expect(seen[name].requests).toEqual([]);
-  });
-
-  test('fits windows of 360, 768 and 1280 pixels, and is another in the dark', () => {
-    expect(seen[name].views.map(({ overflow }) => overflow)).toEqual(Array(6).fill(0));
-    const grounds = seen[name].views.map(({ scheme, ground }) => `${scheme} ${ground}`);
-    expect(new Set(grounds).size).toBe(2);
-  });
-
-  test('words in boxes are whole', () => {
-    for (const { labels, clipped } of seen[name].views) {
-      expect(clipped).toEqual([]);
-      expect(labels).toBeGreaterThan(5);
-    }
-  });
+  pageTests(() => seen[name]);
 
   test('keys reach all that can be opened, and each says what it is', () => {
     const { stops } = seen[name];
@@ -67,10 +48,6 @@ describe.each(PAGES)('the page %s in Chromium', (name) => {
     }
     expect(seen[name].followed).toMatchObject({ element: 'tr' });
     expect(seen[name].tree).toMatchObject({ nameless: 0 });
-  });
-
-  test('on paper all is there that a window folds', () => {
-    expect(seen[name].print).toEqual({ hidden: 0, overflow: 'visible' });
   });
 });
 
