@@ -1,7 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -91,7 +90,8 @@ describe('a capture', () => {
     expect(skcheck(['--capture', none])).toMatchObject({ status: 3, stdout: '' });
     const half = join(dir, 'half.tar.gz');
     const child = spawn(process.execPath, [CLI, '--interval', '600', '--capture', half]);
-    await until(() => existsSync(join(dir, `.half.tar.gz.${child.pid}.partial`)));
+    const begun = () => readdirSync(dir).filter((name) => /^\.half\..*\.partial$/.test(name));
+    await until(() => begun().length === 1);
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([143, null]);
     expect(readdirSync(dir).filter((name) => name.includes('half'))).toEqual([]);
