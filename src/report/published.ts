@@ -1,0 +1,66 @@
+import { mapSchema } from '../extract/map/schema.js';
+import { explainSchema } from './explain/schema.js';
+import { extractSchema } from './extract/schema.js';
+import {
+  processSampleSchema,
+  procsEndSchema,
+  procsGrowthSchema,
+  procsLookSchema,
+} from './growth/schema.js';
+import { infoSchema } from './info/schema.js';
+import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
+import { memoryEndSchema, memorySchema } from './memory/schema.js';
+import { processSchema } from './process/schema.js';
+import { procsSchema } from './procs/schema.js';
+import { readSchema } from './read/schema.js';
+import {
+  skbProcessSchema,
+  skbSchema,
+  socketLineSchema,
+  socketsEndSchema,
+  socketsSchema,
+  verifySchema,
+} from './schema.js';
+import { skcheckSchema } from './skcheck/schema.js';
+import { stacksSchema } from './stacks/schema.js';
+import { instanceSchema, structSchema } from './struct/schema.js';
+import { taskStacksSchema } from './task-stacks/schema.js';
+import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
+import { triageSchema } from './triage/schema.js';
+
+/**
+ * The schema of every answer and of every line of JSON that the commands print, by the name that stands in
+ * its `schema`. The folder `schemas/` has the same as JSON Schema.
+ */
+export const schemas = {
+  'kdump-mem.explain/1': explainSchema,
+  'kdump-mem.extract/1': extractSchema,
+  'kdump-mem.info/1': infoSchema,
+  'kdump-mem.log/1': logSchema,
+  'kdump-mem.log-end/1': logEndSchema,
+  'kdump-mem.log-message/1': logMessageSchema,
+  'kdump-mem.map/1': mapSchema,
+  'kdump-mem.memory/1': memorySchema,
+  'kdump-mem.memory-end/1': memoryEndSchema,
+  'kdump-mem.process/1': processSchema,
+  'kdump-mem.process-sample/1': processSampleSchema,
+  'kdump-mem.procs/1': procsSchema,
+  'kdump-mem.procs-end/1': procsEndSchema,
+  'kdump-mem.procs-growth/1': procsGrowthSchema,
+  'kdump-mem.procs-look/1': procsLookSchema,
+  'kdump-mem.read/1': readSchema,
+  'kdump-mem.skb/1': skbSchema,
+  'kdump-mem.skb-process/1': skbProcessSchema,
+  'kdump-mem.socket/1': socketLineSchema,
+  'kdump-mem.sockets/1': socketsSchema,
+  'kdump-mem.sockets-end/1': socketsEndSchema,
+  'kdump-mem.stacks/1': stacksSchema,
+  'kdump-mem.struct/1': structSchema,
+  'kdump-mem.struct-instance/1': instanceSchema,
+  'kdump-mem.task-stacks/1': taskStacksSchema,
+  'kdump-mem.triage/1': triageSchema,
+  'kdump-mem.triage-end/1': triageEndSchema,
+  'kdump-mem.triage-line/1': triageLineSchema,
+  'kdump-mem.verify/1': verifySchema,
+  'skcheck/1': skcheckSchema,
+} as const;
