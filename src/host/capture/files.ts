@@ -17,6 +17,7 @@ import { HostError } from '../error.js';
 import { cksum } from './cksum.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
 import { TarReader } from './tar.js';
+import { isOfMappings, type Wish, wantedName } from './wanted.js';
 
 /** Of one file, and of all large ones together, no more than this is read. */
 const MAX_FILE_BYTES = 48 * 1024 * 1024;
@@ -24,6 +25,8 @@ const MAX_BYTES = 96 * 1024 * 1024;
 /** The small ones have room of their own, so that a large one does not displace the facts of the host. */
 const SMALL_BYTES = 64 * 1024;
 const MAX_SMALL_BYTES = 32 * 1024 * 1024;
+/** What processes map, where that is asked for. */
+const MAX_MAPPINGS_BYTES = 256 * 1024 * 1024;
 const MAX_ENTRIES = 200_000;
 const MAX_DEPTH = 12;
 
@@ -62,29 +65,31 @@ export class CapturedFiles {
   }
 }
 
-const WANTED =
-  /^(?:version|taken|unknown-tables|manifest|hostname|proc\/(?:meminfo|slabinfo|buddyinfo|zoneinfo|vmstat|vmallocinfo|self\/(?:mountinfo|auxv)|net\/sockstat|sys\/kernel\/\w+|sys\/net\/(?:core|ipv4)\/\w+)|sample-\d\/(?:\w+|netns-\d+\/(?:\w+|net\/\w+))|sos_commands\/(?:networking\/.*ss_-\w+|host\/hostname.*|kernel\/uname.*|kernel\/sysctl_-a|memory\/.*meminfo))$/;
-
 /**
  * The files of a directory or of a tar archive (plain, gzip; xz and zstd by their own commands).
  * Throws `HostError`: `gone`, `denied`, `unreadable`.
  */
-export async function readCapture(path: string): Promise<CapturedFiles> {
+export async function readCapture(path: string, wish: Wish = {}): Promise<CapturedFiles> {
+  const innerName = (name: string) => wantedName(name, wish);
   const files = new Map<string, Buffer>();
   const seen = new Map<string, CapturedFile>();
   let left = MAX_BYTES;
   let leftForSmall = MAX_SMALL_BYTES;
+  let leftForMappings = MAX_MAPPINGS_BYTES;
   /** How much of a file is read; null: it is not wanted. */
-  const room = (name: string) =>
-    innerName(name) === null
-      ? null
-      : Math.max(Math.min(left, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
+  const room = (name: string) => {
+    const inner = innerName(name);
+    if (inner === null) return null;
+    if (isOfMappings(inner)) return leftForMappings;
+    return Math.max(Math.min(left, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
+  };
   const add = (name: string, bytes: Buffer, size: number) => {
     const inner = innerName(name);
     if (inner === null) return;
     const times = (seen.get(inner)?.times ?? 0) + 1;
     seen.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
-    if (size <= SMALL_BYTES) leftForSmall -= bytes.length;
+    if (isOfMappings(inner)) leftForMappings -= bytes.length;
+    else if (size <= SMALL_BYTES) leftForSmall -= bytes.length;
     else left = Math.max(0, left - bytes.length);
     files.set(inner, bytes);
   };
@@ -92,12 +97,13 @@ export async function readCapture(path: string): Promise<CapturedFiles> {
   else await readArchive(path, new TarReader(room, add));
   if (files.size === 0)
     throw new HostError('not-a-capture', `${path} holds nothing that skcheck knows how to read`);
-  return new CapturedFiles(files, damageOf(files, seen));
+  return new CapturedFiles(files, damageOf(files, seen, innerName));
 }
 
 function damageOf(
   files: ReadonlyMap<string, Buffer>,
   seen: ReadonlyMap<string, CapturedFile>,
+  innerName: (name: string) => string | null,
 ): string[] {
   const damage: string[] = [];
   for (const [name, { size, read, times }] of seen) {
@@ -107,14 +113,6 @@ function damageOf(
   const manifest = files.get(MANIFEST);
   const wanted = (name: string) => innerName(name) !== null;
   return manifest ? [...damage, ...checkManifest(manifest.toString('utf8'), seen, wanted)] : damage;
-}
-
-/** The name below the top directory (`skcheck-capture/`, `sosreport-…/`), null when not wanted. */
-function innerName(name: string): string | null {
-  const plain = name.replace(/^(?:\.?\/)+/, '');
-  if (WANTED.test(plain)) return plain;
-  const below = plain.slice(plain.indexOf('/') + 1);
-  return WANTED.test(below) ? below : null;
 }
 
 function isDirectory(path: string): boolean {

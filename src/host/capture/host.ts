@@ -1,22 +1,12 @@
 import { HostError } from '../error.js';
 import type { HostSource, OnBytes } from '../host-source.js';
-import { parseNamespaceMounts } from '../namespaces.js';
+import { CapturedFailures } from './failures.js';
 import type { CapturedFiles } from './files.js';
+import { linksOf } from './links.js';
 import { MANIFEST } from './manifest.js';
-import { readSosreport } from './sosreport.js';
-
-/** One moment of a capture. */
-interface Moment {
-  readonly beganMs: number;
-  readonly endedMs: number;
-  /** `NETNS inet|unix|others` → what ss said. */
-  readonly ss: ReadonlyMap<string, Buffer>;
-  readonly files: ReadonlyMap<string, string>;
-  /** pid (or `self`) → the inode of its network namespace. */
-  readonly namespaces: ReadonlyMap<string, string>;
-  /** The network namespaces (inodes) that could not be entered. */
-  readonly closed: ReadonlySet<string>;
-}
+import { insidePath, MOST_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
+import { type LinesOf, PathLines } from './path-lines.js';
+import { readSosreport, type Sosreport } from './sosreport.js';
 
 /**
  * A host as a capture or a sosreport shows it: time stands still, and goes on to the next sample when it
@@ -31,11 +21,16 @@ export class CapturedHost implements HostSource {
   readonly #auxv: Buffer | undefined;
   /** What the ss there did not know. */
   readonly #unknown: readonly string[];
+  /** Files of memory cgroups, by paths with line breaks and backslashes as \\ooo. */
+  readonly #cgroups: PathLines;
+  readonly #failures: CapturedFailures;
   #index = 0;
   /** Something of this moment's sockets was read: it is as late as its end. */
   #read = false;
   /** When the last sample was taken, as the host's clock said; null when it is not told. */
   readonly taken: Date | null;
+  /** When the last of its moments was, as the host's clock said when it was begun. */
+  readonly at: Date | null;
   /** `capture`: our own; `sosreport`. */
   readonly kind: 'capture' | 'sosreport';
 
@@ -46,46 +41,55 @@ export class CapturedHost implements HostSource {
   readonly damage: readonly string[];
   readonly unproved: boolean;
 
-  constructor(captured: CapturedFiles) {
+  /**
+   * @param only one of its moments, in place of both
+   * @throws {HostError} `not-a-capture`: it has no sample
+   */
+  constructor(captured: CapturedFiles, only?: 'first' | 'last') {
     const damage = [...captured.damage];
     this.damage = damage;
     this.unproved = !captured.has(MANIFEST);
     this.kind = captured.has('version') ? 'capture' : 'sosreport';
+    this.#failures = new CapturedFailures(captured.get('errors') ?? '');
+    damage.push(...this.#failures.cut());
     const files = new Map<string, string>();
     for (const name of captured.names())
-      if (name.startsWith('proc/')) files.set(`/${name}`, captured.get(name) ?? '');
+      if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
+    const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
+    this.taken = Number.isNaN(date.getTime()) ? null : date;
     if (this.kind === 'sosreport') {
       const report = readSosreport(captured);
       for (const [path, text] of report.files) files.set(path, text);
       this.#links = report.links;
-      this.#moments = [
-        {
-          beganMs: 0,
-          endedMs: 0,
-          ss: new Map([...report.ss].map(([key, text]) => [key, Buffer.from(text)])),
-          files: new Map(),
-          namespaces: new Map(),
-          closed: new Set(),
-        },
-      ];
+      this.#moments = [reportedMoment(report)];
+      this.at = this.taken;
     } else {
-      this.#moments = [FIRST, 'sample-2/']
-        .filter((prefix) => captured.has(`${prefix}began`))
-        .map((prefix) => momentOf(captured, prefix, damage));
-      this.#links = linksOf(captured, this.#moments.length, damage);
-      damage.push(...outOfOrder(this.#moments));
+      damage.push(...newerThanKnown(captured));
+      const taken = ([1, 2] as const).filter((sample) => captured.has(`sample-${sample}/began`));
+      const all = taken.map((sample) => momentOf(captured, sample, damage));
+      damage.push(...outOfOrder(all));
+      const chosen = only === undefined ? all.length : only === 'first' ? 1 : all.length;
+      this.#moments = only === undefined ? all : all.slice(chosen - 1, chosen);
+      this.#links = linksOf(captured, chosen, damage);
+      this.at = momentAt(this.taken, all[0], this.#moments.at(-1));
     }
     if (this.#moments.length === 0)
       throw new HostError('not-a-capture', 'the capture holds no sample of sockets');
     this.#files = files;
+    this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), OF_CGROUPS);
+    if (this.#cgroups.cut) damage.push(`it has more than ${MOST_PATHS} files of cgroups`);
     this.#auxv = captured.bytes(AUXV.slice(1));
     this.#unknown = (captured.get('unknown-tables') ?? '')
       .split(/\s+/)
       .filter((word) => /^\w{1,20}$/.test(word));
-    const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
-    this.taken = Number.isNaN(date.getTime()) ? null : date;
-    const last = this.#moments.at(-1)?.files ?? new Map<string, string>();
-    for (const path of [...files.keys(), ...this.#links.keys(), ...last.keys()]) this.#note(path);
+    this.#noteAll();
+  }
+
+  #noteAll(): void {
+    const last = this.#moments.at(-1);
+    const paths = [this.#files.keys(), this.#links.keys(), last?.files.keys() ?? []];
+    for (const each of paths) for (const path of each) this.#note(path);
+    for (const lines of last?.lines ?? []) for (const path of lines.paths()) this.#note(path);
   }
 
   /** How many samples there are: 1 or 2. */
@@ -122,9 +126,19 @@ export class CapturedHost implements HostSource {
   }
 
   readText(path: string): string {
-    const text = this.#moment.files.get(path) ?? this.#files.get(path) ?? this.#netTable(path);
-    if (text === undefined) throw new HostError('gone', `${path} was not captured`);
+    const text =
+      this.#moment.files.get(path) ??
+      textOf(this.#moment, path) ??
+      this.#files.get(path) ??
+      this.#cgroup(path) ??
+      this.#netTable(path);
+    if (text === undefined) throw this.#failures.of(path);
     return text;
+  }
+
+  #cgroup(path: string): string | undefined {
+    if (!path.startsWith('/sys/fs/cgroup/')) return undefined;
+    return this.#cgroups.text(path.replaceAll('\\', '\\134').replaceAll('\n', '\\012'));
   }
 
   /** A table of /proc/PID/net is kept once for each namespace. */
@@ -149,13 +163,13 @@ export class CapturedHost implements HostSource {
 
   readLink(path: string): string {
     const target = this.#links.get(path);
-    if (target === undefined) throw new HostError('gone', `${path} was not captured`);
+    if (target === undefined) throw this.#failures.of(path);
     return target;
   }
 
   list(path: string): readonly string[] {
     const names = this.#children.get(path);
-    if (!names) throw new HostError('gone', `${path} was not captured`);
+    if (!names) throw this.#failures.of(path);
     return [...names];
   }
 
@@ -194,111 +208,38 @@ export class CapturedHost implements HostSource {
   }
 }
 
-const FIRST = 'sample-1/';
 const AUXV = '/proc/self/auxv';
 
-/** Where a file is kept that reads differently in each network namespace. */
-function insidePath(inode: string, path: string): string {
-  return `netns-${inode}${path}`;
+/** A cgroup may be called anything but a line break: what follows the last name of a file is its value. */
+const OF_CGROUPS: LinesOf = {
+  path: /^(\/sys\/fs\/cgroup\/.*(?<=\/)(?:memory\.[a-z_.]{1,40}|cgroup\.procs|cgroup\.events)):/,
+  ...{ head: 8192, most: MOST_PATHS },
+};
+
+/** The newest layout that is known here. */
+const NEWEST = 3;
+
+function newerThanKnown(captured: CapturedFiles): string[] {
+  const version = Number(/^\d{1,6}/.exec(captured.get('version') ?? '')?.[0]);
+  return version > NEWEST
+    ? [`its layout has version ${version}, and this program knows ${NEWEST} at most`]
+    : [];
 }
 
-function momentOf(captured: CapturedFiles, prefix: string, damage: string[]): Moment {
-  const ss = new Map<string, Buffer>();
-  const files = new Map<string, string>();
-  const closed = new Set<string>();
-  for (const name of captured.names()) {
-    if (!name.startsWith(prefix)) continue;
-    const [, inode = '', what = ''] =
-      /^netns-(\d{1,15})\/([\w/]+)$/.exec(name.slice(prefix.length)) ?? [];
-    const text = () => captured.get(name) ?? '';
-    if (what === 'closed') closed.add(inode);
-    else if (what === 'failed')
-      damage.push(`ss failed in network namespace ${inode} (asked for ${text().trim()})`);
-    else if (what === 'inet' || what === 'unix' || what === 'others')
-      ss.set(`${inode} ${what}`, captured.bytes(name) ?? Buffer.alloc(0));
-    else if (what === 'tcp_max_tw_buckets')
-      files.set(insidePath(inode, `/proc/sys/net/ipv4/${what}`), text());
-    else if (what.startsWith('net/')) files.set(insidePath(inode, `/proc/${what}`), text());
-  }
-  // What ran between the samples is told from before the first until after the last.
-  const states = captured.get(`${prefix}${prefix === FIRST ? 'before' : 'after'}`) ?? '';
-  for (const line of linesOf(states)) {
-    if (files.size >= MOST_PATHS) {
-      damage.push(`it has more than ${MOST_PATHS} files of processes`);
-      break;
-    }
-    const found =
-      /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat|schedstat)):(.*)$/s.exec(
-        line,
-      );
-    if (!found?.[1]) continue;
-    // Its first line, the name, is left out of a status: a reader skips it.
-    const before = files.get(found[1]) ?? (found[1].endsWith('/status') ? 'Name:\n' : '');
-    files.set(found[1], `${before}${found[2]}\n`);
-  }
+/** A host says what time it is when a capture begins; its uptime tells the rest. */
+function momentAt(
+  taken: Date | null,
+  first: Moment | undefined,
+  last: Moment | undefined,
+): Date | null {
+  if (!taken || !first || !last) return taken;
+  return new Date(taken.getTime() + Math.max(0, last.endedMs - first.beganMs));
+}
+
+function reportedMoment({ ss }: Sosreport): Moment {
   return {
-    beganMs: uptimeMs(captured.get(`${prefix}began`)),
-    endedMs: uptimeMs(captured.get(`${prefix}ended`)),
-    ss,
-    files,
-    namespaces: namespacesOf(captured, prefix),
-    closed,
+    ...{ beganMs: 0, endedMs: 0, files: new Map(), lines: [], namespaces: new Map() },
+    ss: new Map([...ss].map(([key, text]) => [key, Buffer.from(text)])),
+    closed: new Set(),
   };
-}
-
-/** So many files of processes, and links, are taken: some hundred bytes each. */
-const MOST_PATHS = 300_000;
-
-/** The lines of a text one by one, not all of them at once. */
-function* linesOf(text: string): Generator<string> {
-  for (let from = 0; from < text.length; ) {
-    const end = text.indexOf('\n', from);
-    const to = end < 0 ? text.length : end;
-    yield text.slice(from, to);
-    from = to + 1;
-  }
-}
-
-/** The clock of a host never goes back. */
-function outOfOrder(moments: readonly Moment[]): string[] {
-  const times = moments.flatMap(({ beganMs, endedMs }) => [beganMs, endedMs]);
-  const good = times.every((time, index) => time > 0 && time >= (times[index - 1] ?? 0));
-  return good ? [] : ['its samples do not say when they were taken'];
-}
-
-function uptimeMs(text: string | undefined): number {
-  const seconds = Number(/^\d{1,12}(?:\.\d+)?/.exec(text ?? '')?.[0]);
-  return Number.isFinite(seconds) ? Math.round(seconds * 1000) : 0;
-}
-
-/** pid (or `self`) → the inode of its network namespace, from `ls -l`. */
-function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, string> {
-  const text = captured.get(`${prefix}namespaces`) ?? '';
-  return new Map(
-    [...text.matchAll(/ \/proc\/(\d{1,10}|self)\/ns\/net -> net:\[(\d{1,15})\]$/gm)].map(
-      ([, pid = '', inode = '']) => [pid, inode] as const,
-    ),
-  );
-}
-
-/** The links of the last sample: namespaces, and descriptors of sockets from `ls -l`. */
-function linksOf(captured: CapturedFiles, number: number, damage: string[]): Map<string, string> {
-  const prefix = `sample-${number}/`;
-  const links = new Map<string, string>();
-  for (const { inode, path } of parseNamespaceMounts(captured.get('proc/self/mountinfo') ?? ''))
-    links.set(path, `net:[${inode}]`);
-  for (const [pid, inode] of namespacesOf(captured, prefix))
-    links.set(`/proc/${pid}/ns/net`, `net:[${inode}]`);
-  let directory = '';
-  for (const line of linesOf(captured.get(`${prefix}descriptors`) ?? '')) {
-    if (links.size >= MOST_PATHS) {
-      damage.push(`it has more than ${MOST_PATHS} descriptors of sockets`);
-      break;
-    }
-    const heading = /^(\/proc\/\d{1,10}\/fd):$/.exec(line)?.[1];
-    if (heading) directory = heading;
-    const link = / (\d{1,10}) -> (socket:\[\d{1,15}\])$/.exec(line);
-    if (link && directory !== '') links.set(`${directory}/${link[1]}`, link[2] ?? '');
-  }
-  return links;
 }

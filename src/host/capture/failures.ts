@@ -1,0 +1,48 @@
+import { HostError } from '../error.js';
+
+/** So many are kept: one of each process and file that could not be read. */
+const MOST_FAILURES = 300_000;
+
+const CODES = {
+  gone: 'gone',
+  absent: 'gone',
+  denied: 'denied',
+  unreadable: 'unreadable',
+  cut: 'unreadable',
+} as const;
+
+type Why = keyof typeof CODES;
+
+/** What could not be read when it was captured, by path: `PATH<TAB>WHY<TAB>words`, a line of each. */
+export class CapturedFailures {
+  readonly #whys = new Map<string, { readonly why: Why; readonly words: string }>();
+
+  constructor(text: string) {
+    for (const [, path = '', why, words = ''] of text.matchAll(
+      /^([^\t\n]{1,4096})\t(gone|absent|denied|unreadable|cut)(?:\t(.{0,500}))?.*$/gm,
+    )) {
+      if (this.#whys.size >= MOST_FAILURES) break;
+      this.#whys.set(path, { why: why as Why, words });
+    }
+  }
+
+  /** Those that are in the capture, and not whole. */
+  cut(): string[] {
+    return [...this.#whys].flatMap(([path, { why, words }]) =>
+      why === 'cut' ? [`${path} was cut when it was captured${words ? ` (${words})` : ''}`] : [],
+    );
+  }
+
+  /** Why a path is not in the capture. */
+  of(path: string): HostError {
+    const failure = this.#whys.get(path);
+    if (!failure) return new HostError('gone', `${path} was not captured`);
+    const { why, words } = failure;
+    const reason = { denied: 'was denied', unreadable: 'failed', cut: 'was cut' } as const;
+    const told = why === 'gone' || why === 'absent' ? 'found nothing' : reason[why];
+    return new HostError(
+      CODES[why],
+      `${path} was not captured: reading it ${told}${words ? ` (${words})` : ''}`,
+    );
+  }
+}

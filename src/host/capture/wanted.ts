@@ -1,0 +1,39 @@
+/** A part of a path. */
+const NAME = String.raw`[\w][\w.@:-]*`;
+
+/** Files of /proc that tell of the whole machine, below proc/ or sample-N/proc/. */
+const OF_MACHINE = [
+  'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules',
+  'uptime|loadavg|stat|version|cmdline|iomem|net/sockstat6?',
+  String.raw`pressure/\w+|self/(?:mountinfo|auxv)`,
+  String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?[\w.-]+|sys/net/(?:core|ipv4)/\w+`,
+].join('|');
+
+const WANTED = new RegExp(
+  `^(?:${[
+    'version|taken|taken-by|asked|left-out|errors|log|cgroups|unknown-tables|manifest|hostname',
+    `(?:sample-\\d/)?proc/(?:${OF_MACHINE})`,
+    `sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
+    String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
+    String.raw`sos_commands/(?:networking/.*ss_-\w+|host/hostname.*|kernel/uname.*|kernel/sysctl_-a|memory/.*meminfo)`,
+  ].join('|')})$`,
+);
+
+/** What is read of a capture. */
+export interface Wish {
+  /** What each process maps too, where that was captured. */
+  readonly mappings?: boolean;
+}
+
+/** The name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`), null when it is not wanted. */
+export function wantedName(name: string, { mappings = false }: Wish): string | null {
+  const plain = name.replace(/^(?:\.?\/)+/, '');
+  for (const inner of [plain, plain.slice(plain.indexOf('/') + 1)])
+    if (WANTED.test(inner)) return mappings || !isOfMappings(inner) ? inner : null;
+  return null;
+}
+
+/** What every process maps: large, and of use to one question alone. */
+export function isOfMappings(name: string): boolean {
+  return /^sample-\d\/smaps$/.test(name);
+}
