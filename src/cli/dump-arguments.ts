@@ -7,6 +7,7 @@ import { UsageError } from './failure.js';
 interface Named {
   readonly vmcore?: readonly string[];
   readonly live?: true;
+  readonly from?: string;
 }
 
 /**
@@ -18,13 +19,14 @@ export function takeDumpArguments(command: Command): Command {
   return command.allowExcessArguments().hook('preAction', (_, asked) => {
     if (asked.registeredArguments.length > 0) return refuseDumpsAmong(asked);
     if (asked.args.length === 0) return;
-    const { vmcore = [], live } = asked.opts<Named>();
+    const { vmcore = [], live, from } = asked.opts<Named>();
     for (const word of asked.args) {
       if (!isThere(word))
         throw new UsageError(
           `${asked.name()} takes options and a dump, and there is no file ${word}`,
         );
     }
+    if (from !== undefined) throw new UsageError(`--from and ${asked.args[0]}: say one of them`);
     if (live) throw new UsageError(`--live and ${asked.args[0]}: say one of them`);
     asked.setOptionValueWithSource('vmcore', [...vmcore, ...asked.args], 'cli');
   });

@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { HostError } from '../host/error.js';
 import { UsageError } from './failure.js';
+import { checkFrom } from './from-argument.js';
 import { LIVE_SOURCES, type LiveOptions } from './live-sources.js';
 import type { MemoryDepth } from './memory-depths.js';
 
@@ -24,7 +25,7 @@ export async function liveLook(
   if (from !== undefined) {
     if (depth?.needsFrames)
       throw new UsageError(`--${depth.name} needs the kernel’s memory, and a capture has counters`);
-    if (engine !== 'auto') throw new UsageError('--from reads a capture: it has no --engine');
+    checkFrom(options);
     return async () => (await import('./memory-captured.js')).lookCaptured(from);
   }
   if (source !== undefined && !live) throw new UsageError('--source is for --live');

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { AnswerOptions } from './answer.js';
 import { UsageError } from './failure.js';
+import type { FromOptions } from './from-argument.js';
 import { parseShortInterval } from './interval-argument.js';
 import { collectFiles } from './kernel-source.js';
 import { parseNumber } from './number-argument.js';
@@ -57,8 +58,8 @@ export function addGrowthOptions(command: Command): void {
  *
  * @throws {UsageError} for options that mean nothing together
  */
-export function asksGrowth(options: AnswerOptions & GrowthOptions): boolean {
-  const { watch, interval, count, ndjson, prometheus, live, fromSamples, engine } = options;
+export function asksGrowth(options: AnswerOptions & FromOptions & GrowthOptions): boolean {
+  const { watch, interval, count, ndjson, prometheus, live, from, fromSamples, engine } = options;
   if (!watch && interval !== undefined) throw new UsageError('--interval is for --watch');
   if (!watch && count !== undefined) throw new UsageError('--count is for --watch');
   if (count === 0) throw new UsageError('--count takes 1 or more');
@@ -70,7 +71,7 @@ export function asksGrowth(options: AnswerOptions & GrowthOptions): boolean {
       'Before each file of samples stands --from-samples.',
     );
   const name = watch ? '--watch' : ndjson ? '--ndjson' : '--prometheus';
-  if (!live && fromSamples === undefined)
+  if (!live && from === undefined && fromSamples === undefined)
     throw new UsageError(`${name} is for --live: a dump does not change`);
   if (engine !== 'auto') throw new UsageError(`${name} reads /proc: it has no --engine`);
   if (watch && prometheus === true)

@@ -6,7 +6,9 @@ import { terminalWidth } from './terminal-width.js';
 
 /** Which processes grow, by looks at this machine or by samples that were stored. */
 export async function answerGrowth(options: ProcsOptions): Promise<void> {
-  const { fromSamples } = options;
+  const { from, fromSamples } = options;
+  if (from !== undefined)
+    return (await import('./procs-captured-growth.js')).answerCapturedGrowth(from, options);
   if (fromSamples !== undefined) return answerSamples(fromSamples, options);
   const [{ watchProcesses }, { liveHost }] = await Promise.all([
     import('./procs-watch.js'),

@@ -1,14 +1,22 @@
 import type { ProcsAnswer } from '../account/processes/answer.js';
 import type { ChosenProcs } from '../account/processes/chosen.js';
 import { WalkError } from '../walk/error.js';
+import type { Warning } from '../walk/warnings.js';
 import { answer, tell } from './answer.js';
-import { UsageError } from './failure.js';
 import { sourceWords } from './kernel-source.js';
+import { type AskedHost, askedHost, asksHost, withoutMemory } from './procs-host.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './procs-options.js';
 import { seenSockets } from './procs-sockets.js';
 
-/** The list of processes, or sums of them. */
-export async function listProcesses(options: ProcsOptions): Promise<void> {
+/**
+ * The list of processes, or sums of them.
+ *
+ * @param more warnings of a host that is asked
+ */
+export async function listProcesses(
+  options: ProcsOptions,
+  more: readonly Warning[] = [],
+): Promise<void> {
   const [{ chosen }, { procsJson }, { procsText }] = await Promise.all([
     import('../account/processes/chosen.js'),
     import('../report/procs/json.js'),
@@ -19,8 +27,7 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
   const choose = (found: ProcsAnswer): ChosenProcs => {
     const select = selection(options);
     const picked = chosen(found, { sort: SORT_WORDS[sort], by, select }, nameOf);
-    if (options.container !== undefined && picked.processes.length === 0)
-      throw new WalkError('no-such-pid', 'no process is as --container says');
+    if (picked.processes.length === 0) refuseNone(options);
     return picked;
   };
   const words = {
@@ -28,16 +35,10 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
     toText: (found: ChosenProcs, width: number | null) =>
       procsText(found, { limit, verbose, width, source: sourceWords(options) }),
   };
-  if (options.live) {
-    if (options.engine !== 'auto') throw new UsageError('--live reads /proc: it has no --engine');
-    const [{ liveHost }, { readProcesses }, { hostProcesses }] = await Promise.all([
-      import('../host/live.js'),
-      import('../host/proc/process-memory.js'),
-      import('../account/processes/host.js'),
-    ]);
-    const records = readProcesses(liveHost, { withoutOom: !showsOom(options) });
-    const found = choose(hostProcesses(records, options.sockets && (await seenSockets())));
-    tell(found, options, words);
+  if (asksHost(options)) {
+    const host = await askedHost(options);
+    const warnings = [...host.warnings, ...more];
+    tell(choose(await ofHost({ ...host, warnings }, options)), options, words);
     return;
   }
   const { kernelProcesses } = await import('../account/processes/kernel.js');
@@ -46,6 +47,33 @@ export async function listProcesses(options: ProcsOptions): Promise<void> {
     ask: (kernel, progress) => choose(kernelProcesses(kernel, progress)),
     ...words,
   });
+}
+
+/**
+ * All processes of a host.
+ *
+ * @throws {HostError}; `unreadable`: a capture has none
+ */
+async function ofHost(
+  { source, captured, warnings }: AskedHost,
+  options: ProcsOptions,
+): Promise<ProcsAnswer> {
+  const [{ readProcesses }, { hostProcesses }] = await Promise.all([
+    import('../host/proc/process-memory.js'),
+    import('../account/processes/host.js'),
+  ]);
+  const records = readProcesses(source, { withoutOom: !showsOom(options) });
+  if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
+  const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
+  return hostProcesses(records, sockets, { captured, warnings });
+}
+
+/** @throws {WalkError} `no-such-pid`: no process is what was asked for */
+function refuseNone({ container, pid }: ProcsOptions): void {
+  if (container !== undefined)
+    throw new WalkError('no-such-pid', 'no process is as --container says');
+  if (pid !== undefined)
+    throw new WalkError('no-such-pid', `pid ${pid} is not there, or has no memory of its own`);
 }
 
 function showsOom({ json, verbose, sort }: ProcsOptions): boolean {

@@ -1,5 +1,5 @@
 import type { ProcsAnswer } from '../account/processes/answer.js';
-import { hostProcesses } from '../account/processes/host.js';
+import { type Capture, hostProcesses } from '../account/processes/host.js';
 import { processSample } from '../account/processes/sample.js';
 import type { ProcessesLook } from '../growth/processes.js';
 import type { HostSource } from '../host/host-source.js';
@@ -7,6 +7,7 @@ import { readMachine } from '../host/proc/machine-sample.js';
 import { readCgroupPressure } from '../host/proc/pressure.js';
 import { readProcesses } from '../host/proc/process-memory.js';
 import type { Pressure } from '../machine-sample.js';
+import type { ProcessMemoryRecord } from '../process-records.js';
 
 /** Of so many cgroups the pressure is read at each look. */
 const MOST_CGROUPS = 1000;
@@ -17,8 +18,11 @@ export interface LiveLook {
   readonly look: ProcessesLook;
 }
 
-/** @throws {HostError} if /proc does not tell of processes, or of the time */
-export function lookAtProcesses(source: HostSource, at: Date): LiveLook {
+/**
+ * @param capture where the source is one
+ * @throws {HostError} if /proc does not tell of processes, or of the time
+ */
+export function lookAtProcesses(source: HostSource, at: Date, capture?: Capture): LiveLook {
   const machine = readMachine(source, at);
   const records = readProcesses(source);
   const known = new Map<string, Pressure | null>();
@@ -30,9 +34,16 @@ export function lookAtProcesses(source: HostSource, at: Date): LiveLook {
     known.set(path, pressure);
     return pressure;
   };
-  const answer = hostProcesses(records);
+  const answer = hostProcesses(records, undefined, capture);
   // A program that has just started grows: we would name ourselves.
-  const others = records.processes.filter(({ pid }) => pid !== process.pid);
+  const others = capture
+    ? records.processes.map(likeTheFirst)
+    : records.processes.filter(({ pid }) => pid !== process.pid);
   const processes = others.map((record) => processSample(record, pressureOf(record.cgroup?.path)));
   return { answer, look: { machine, processes, whole: !records.hidden } };
+}
+
+/** What a process maps is captured once, with the last sample: growth is told by what both have. */
+function likeTheFirst(record: ProcessMemoryRecord): ProcessMemoryRecord {
+  return { ...record, sums: null };
 }

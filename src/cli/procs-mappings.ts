@@ -1,8 +1,11 @@
 import type { ProcessAnswer } from '../account/processes/mappings.js';
+import type { HostSource } from '../host/host-source.js';
+import { optionalText } from '../host/proc/process.js';
 import { WalkError } from '../walk/error.js';
 import { answer, tell } from './answer.js';
-import { UsageError } from './failure.js';
 import { sourceWords } from './kernel-source.js';
+import { type AskedHost, askedHost, asksHost } from './procs-host.js';
+import { onePid } from './procs-one.js';
 import { type ProcsOptions, selection } from './procs-options.js';
 import { seenSockets } from './procs-sockets.js';
 
@@ -18,10 +21,17 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
     toText: (found: ProcessAnswer, width: number | null) =>
       processText(found, { limit, verbose, width, source: sourceWords(options) }),
   };
-  if (options.live) {
-    if (options.engine !== 'auto') throw new UsageError('--live reads /proc: it has no --engine');
-    const found = await ofThisMachine(options);
-    tell(found, options, words);
+  if (asksHost(options)) {
+    const host = await askedHost(options, true);
+    const pid = await onePid(options, host.source);
+    if (host.captured && !hasMappings(host.source, pid)) {
+      const { listProcesses } = await import('./procs-list.js');
+      const message = `mappings of pid ${pid} ${NOT_CAPTURED}`;
+      return listProcesses({ ...options, pid, container: undefined }, [
+        { code: 'unreadable', message },
+      ]);
+    }
+    tell(await ofHost(host, pid, options), options, words);
     return;
   }
   const { kernelProcess } = await import('../account/processes/one-process.js');
@@ -39,18 +49,27 @@ const WITHOUT_MEMORY = {
   gone: 'is not there, or has just ended',
 } as const;
 
+/** Of a capture the process is then told as one of a list is. */
+const NOT_CAPTURED =
+  'were not captured (kdump-mem snapshot --with smaps does): told is what the list has of it';
+
+function hasMappings(source: HostSource, pid: number): boolean {
+  return optionalText(source, `/proc/${pid}/smaps`) !== '';
+}
+
 /** @throws {WalkError} `no-such-pid`; {@link HostError} `denied`: it may not be looked at */
-async function ofThisMachine(options: ProcsOptions): Promise<ProcessAnswer> {
-  const [{ liveHost }, { readMappings }, { hostProcess }, { onePid }] = await Promise.all([
-    import('../host/live.js'),
+async function ofHost(
+  { source, captured, warnings }: AskedHost,
+  pid: number,
+  options: ProcsOptions,
+): Promise<ProcessAnswer> {
+  const [{ readMappings }, { hostProcess }] = await Promise.all([
     import('../host/proc/process-mappings.js'),
     import('../account/processes/host.js'),
-    import('./procs-one.js'),
   ]);
-  const pid = await onePid(options);
-  const found = readMappings(liveHost, pid);
+  const found = readMappings(source, pid);
   if (typeof found === 'string')
     throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
-  const sockets = options.sockets && (await seenSockets());
-  return hostProcess(found.process, found.mappings, sockets);
+  const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
+  return hostProcess(found.process, found.mappings, sockets, { captured, warnings });
 }

@@ -2,14 +2,15 @@ import type { ProcessGrouping } from '../account/processes/groups.js';
 import type { ProcessFigures } from '../account/processes/process.js';
 import type { AnswerOptions } from './answer.js';
 import { UsageError } from './failure.js';
+import { checkFrom, type FromOptions } from './from-argument.js';
 import type { GrowthOptions } from './procs-growth-options.js';
 import type { StacksOptions } from './procs-stacks.js';
 
-export interface ProcsOptions extends AnswerOptions, GrowthOptions, StacksOptions {
+export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions, StacksOptions {
   readonly sort: keyof typeof SORT_WORDS;
   readonly by?: ProcessGrouping;
   readonly pid?: number;
-  readonly container?: string;
+  readonly container?: string | undefined;
   readonly limit?: number;
   readonly verbose?: true;
   readonly sockets?: true;
@@ -45,13 +46,21 @@ const OF_DUMPS = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
 export function checkProcsSource(
   options: Pick<
     ProcsOptions,
-    'live' | 'vmcore' | 'container' | 'prometheus' | 'speedscope' | (typeof OF_DUMPS)[number]
+    | 'live'
+    | 'from'
+    | 'engine'
+    | 'vmcore'
+    | 'container'
+    | 'prometheus'
+    | 'speedscope'
+    | (typeof OF_DUMPS)[number]
   >,
 ): void {
   const { live, vmcore, container, prometheus, speedscope } = options;
   // A script's variable that is not set: it would mean every container.
   if (container === '') throw new UsageError('--container has no id');
   if (prometheus === '' || speedscope === '') throw new UsageError('a file’s name is empty');
+  checkFrom(options);
   if (!live) return;
   if (vmcore !== undefined) throw new UsageError('--live and --vmcore: say one of them');
   const idle = OF_DUMPS.find((name) => options[name] !== undefined);

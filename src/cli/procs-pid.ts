@@ -3,6 +3,7 @@ import { HostError } from '../host/error.js';
 import type { NamespacedPid } from '../walk/processes/pid-numbers.js';
 import { UsageError } from './failure.js';
 import { parseNumber } from './number-argument.js';
+import { askedHost, asksHost } from './procs-host.js';
 import type { ProcsOptions } from './procs-options.js';
 
 /** A pid as the machine numbers it, or as a pid namespace does. */
@@ -30,7 +31,10 @@ export async function withMachinePid(given: GivenProcsOptions): Promise<ProcsOpt
   if (typeof pid === 'number') return { ...options, pid };
   if (options.container !== undefined)
     throw new UsageError('--pid NS:PID says which namespace: it takes no --container');
-  return { ...options, pid: await (options.live ? liveOne(pid) : inDump(pid, options)) };
+  return {
+    ...options,
+    pid: await (asksHost(options) ? ofHost(pid, options) : inDump(pid, options)),
+  };
 }
 
 async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
@@ -46,14 +50,14 @@ async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<num
   }
 }
 
-async function liveOne(wanted: NamespacedPid): Promise<number> {
-  const [{ liveHost }, { findPids }, { notThere }] = await Promise.all([
-    import('../host/live.js'),
+async function ofHost(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
+  const [{ source }, { findPids }, { notThere }] = await Promise.all([
+    askedHost(options),
     import('../host/proc/pid-namespaces.js'),
     import('../walk/processes/pid-namespaces.js'),
   ]);
   const { namespace, pid } = wanted;
-  const { pids, known, deeper, denied } = findPids(liveHost, namespace, pid);
+  const { pids, known, deeper, denied } = findPids(source, namespace, pid);
   const [first, ...others] = pids;
   const what = `pid ${pid} in pid namespace ${namespace}`;
   if (others.length > 0)

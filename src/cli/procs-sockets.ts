@@ -1,8 +1,7 @@
+import type { HostSource } from '../host/host-source.js';
+
 /** What ss tells of sockets, which skcheck's estimate is made of. */
-export async function seenSockets() {
-  const [{ liveHost }, { socketsOfProcesses }] = await Promise.all([
-    import('../host/live.js'),
-    import('../diagnosis/sockets-of-processes.js'),
-  ]);
-  return socketsOfProcesses(liveHost, process.geteuid?.() === 0);
+export async function seenSockets(source: HostSource, captured: boolean) {
+  const { socketsOfProcesses } = await import('../diagnosis/sockets-of-processes.js');
+  return socketsOfProcesses(source, captured || process.geteuid?.() === 0);
 }

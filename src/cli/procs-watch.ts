@@ -1,18 +1,17 @@
-import type { GrownProcess, GrowthAnswer } from '../growth/answer.js';
 import { ProcessGrowth } from '../growth/processes.js';
 import { HostError } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
 import { formatJson } from '../json.js';
-import { processSampleJson, procsEnd, procsLook } from '../report/growth/json.js';
+import { procsEnd } from '../report/growth/json.js';
 import { processMetrics } from '../report/growth/prometheus.js';
 import { growthPage } from '../report/growth/text.js';
 import { watchPageBlock } from '../report/text/watch-page.js';
-import { WalkError } from '../walk/error.js';
 import { EXIT } from './failure.js';
 import { LooksAgain } from './looks.js';
 import { printAnswer, printStream } from './output.js';
-import { type LiveLook, lookAtProcesses } from './procs-look.js';
-import { type ProcsOptions, selection } from './procs-options.js';
+import { lookAtProcesses } from './procs-look.js';
+import { checkThere, chosen, lookLines } from './procs-look-lines.js';
+import type { ProcsOptions } from './procs-options.js';
 import { growthScreen } from './procs-screen.js';
 import { writeTextfile } from './textfile.js';
 
@@ -47,7 +46,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
       const look = again.count;
       if (look === 1) checkThere(found, options);
       const { warnings } = found.answer;
-      if (ndjson) await printStream(lines(found, answer, look, options));
+      if (ndjson) await printStream(lookLines(found, answer, look, options));
       else if (prometheus === true) process.stdout.write(processMetrics(answer));
       else if (prometheus !== undefined) writeTextfile(prometheus, processMetrics(answer));
       else {
@@ -63,40 +62,5 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
     if (ndjson) printAnswer(formatJson(procsEnd(again.count, again.interrupted)));
   } finally {
     screen?.end();
-  }
-}
-
-/** @throws {WalkError} `no-such-pid`: there is nothing to watch */
-function checkThere({ answer }: LiveLook, options: ProcsOptions): void {
-  const asked = options.pid !== undefined || options.container !== undefined;
-  if (asked && !answer.processes.some(selection(options)))
-    throw new WalkError('no-such-pid', 'no process is as --pid and --container say');
-}
-
-/** Those that --pid and --container mean. */
-function chosen(
-  { answer: { processes } }: LiveLook,
-  answer: GrowthAnswer,
-  options: ProcsOptions,
-): GrownProcess[] {
-  const meant = new Set(processes.filter(selection(options)).map(({ pid }) => pid));
-  return answer.processes.filter(({ sample }) => meant.has(sample.who.pid));
-}
-
-function* lines(
-  found: LiveLook,
-  answer: GrowthAnswer,
-  look: number,
-  options: ProcsOptions,
-): Generator<string> {
-  const { processes, warnings } = found.answer;
-  const listed = chosen(found, answer, options);
-  const whole = found.look.whole && listed.length === found.look.processes.length;
-  const facts = { look, listed: listed.length, whole, warnings };
-  yield `${formatJson(procsLook(answer, facts))}\n`;
-  const figures = new Map(processes.map((process) => [process.pid, process]));
-  for (const grown of listed) {
-    const own = figures.get(grown.sample.who.pid);
-    if (own) yield `${formatJson(processSampleJson(own, grown))}\n`;
   }
 }

@@ -1,3 +1,4 @@
+import type { CapturedOf } from '../../captured-of.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -91,7 +92,7 @@ export interface MemoryAnswer {
   readonly host?: { readonly release: string; readonly pageSize: number };
   readonly source: MemorySource;
   /** Of a host that was captured: its name, hostile, and when. Undefined: it is this machine, or a dump. */
-  readonly captured?: { readonly name: string | undefined; readonly taken: Date | null };
+  readonly captured?: CapturedOf;
   /** Of a running kernel: sources that tell more, and why they could not be had. */
   readonly unavailable?: readonly Unavailable[];
   readonly memory: Drawer;

@@ -1,3 +1,4 @@
+import type { CapturedOf } from '../../captured-of.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { MachinePages } from './machine-pages.js';
@@ -7,6 +8,8 @@ import type { ProcessFigures } from './process.js';
 export interface ProcsAnswer {
   /** Undefined: /proc told it, and no kernel's memory was read. */
   readonly kernel: KernelFacts | undefined;
+  /** Of a host that was captured; undefined: it is this machine, or a dump. */
+  readonly captured?: CapturedOf;
   readonly processes: readonly ProcessFigures[];
   readonly kernelThreads: number;
   /** They have ended, and have no memory. */

@@ -1,3 +1,4 @@
+import type { CapturedOf } from '../../captured-of.js';
 import type { Mapping } from '../../mapping-records.js';
 import type { ProcessMemoryRecord, ProcessRecords } from '../../process-records.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
@@ -13,34 +14,52 @@ interface SeenSockets {
   readonly lost: readonly string[];
 }
 
+/** A capture that /proc was read from. */
+export interface Capture {
+  readonly captured?: CapturedOf | undefined;
+  /** What keeps it from proving that nothing is missing in it. */
+  readonly warnings: readonly Warning[];
+}
+
+const LIVE: Capture = { warnings: [] };
+
 /**
  * What /proc told of processes.
  *
  * @param sockets what theirs pin, where that was asked
  */
-export function hostProcesses(host: ProcessRecords, sockets?: SeenSockets): ProcsAnswer {
+export function hostProcesses(
+  host: ProcessRecords,
+  sockets?: SeenSockets,
+  { captured, warnings: damage }: Capture = LIVE,
+): ProcsAnswer {
   const { kernelThreads, zombies, gone, hidden } = host;
   const warnings = new Warnings();
+  for (const { code, message } of damage) warnings.add(code, message);
+  const [lacks, advice] = captured
+    ? (['were not captured: they had ended, or root may see them:', 'capture it as root'] as const)
+    : (['may not be seen:', 'run it as root'] as const);
   const told = host.processes.map(figuresOf);
   const notShown = told.filter(({ complete }) => !complete).length;
   if (notShown > 0)
     warnings.add(
       'unreadable',
-      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} may not be seen: run it as root`,
+      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} ${lacks} ${advice}`,
     );
   if (hidden)
-    warnings.add('unreadable', '/proc hides processes of other users (hidepid): run it as root');
+    warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
   const processes = sockets ? told.map((process) => withSockets(process, sockets)) : told;
   const unseen = sockets ? processes.filter(({ network }) => network === null).length : 0;
   if (unseen > 0)
     warnings.add(
       'unreadable',
-      `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} may not be seen: run it as root`,
+      `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} ${lacks} ${advice}`,
     );
   for (const message of sockets?.lost ?? []) warnings.add('unreadable', message);
-  const all = notShown + unseen + (sockets?.lost.length ?? 0) === 0;
+  const all = notShown + unseen + (sockets?.lost.length ?? 0) + damage.length === 0;
   return {
     kernel: undefined,
+    ...(captured ? { captured } : {}),
     ...{ processes, kernelThreads, zombies, gone, notShown, hidden },
     warnings: warnings.list(),
     complete: all && !hidden,
@@ -62,11 +81,13 @@ export function hostProcess(
   process: ProcessMemoryRecord,
   mappings: readonly Mapping[],
   sockets?: SeenSockets,
+  capture: Capture = LIVE,
 ): ProcessAnswer {
   const alone = { kernelThreads: 0, zombies: 0, gone: 0, hidden: false };
-  const told = hostProcesses({ processes: [process], ...alone }, sockets);
+  const told = hostProcesses({ processes: [process], ...alone }, sockets, capture);
   const contradiction = contradictionOf(process, mappings);
   return {
+    ...(capture.captured ? { captured: capture.captured } : {}),
     ...{ kernel: undefined, process: told.processes[0]!, mappings },
     warnings: [...told.warnings, ...(contradiction ? [contradiction] : [])],
     complete: told.complete && contradiction === undefined,

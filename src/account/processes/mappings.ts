@@ -1,3 +1,4 @@
+import type { CapturedOf } from '../../captured-of.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { Mapping } from '../../mapping-records.js';
 import type { NamePlace } from '../../walk/files/paths.js';
@@ -17,6 +18,8 @@ import { type Swapped, swappedOf } from './swap-shares.js';
 export interface ProcessAnswer {
   /** Undefined: /proc told it, and no kernel's memory was read. */
   readonly kernel: KernelFacts | undefined;
+  /** Of a host that was captured; undefined: it is this machine, or a dump. */
+  readonly captured?: CapturedOf;
   readonly process: ProcessFigures;
   /** In the order of their addresses. */
   readonly mappings: readonly Mapping[];

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Familiar } from '../../account/memory/familiar-figures.js';
 import { type AnswerOptions, answer, tell } from '../answer.js';
+import { addFromOption } from '../from-argument.js';
 import { checkPage, type PageOptions } from '../html-page.js';
 import { parseInterval } from '../interval-argument.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
@@ -33,7 +34,7 @@ Examples:
   kdump-mem memory --live --as free             how the figures of free(1) come from these rows
   kdump-mem memory --live --watch               again and again, with what changed
   kdump-mem memory --live --prometheus          the same as metrics
-  kdump-mem memory --from host.tar.gz           that of a host when skcheck --capture looked at it
+  kdump-mem memory --from host.tar.gz           that of a host when its snapshot was taken
   kdump-mem memory --vmcore vmcore --html memory.html
       a page with a treemap: one file, without scripts, that needs nothing from elsewhere
 
@@ -54,17 +55,12 @@ export function registerMemory(program: Command): void {
   const command = addSourceOptions(program.command('memory'))
     .usage('[options] [dump...]')
     .description('where the memory is: free, applications, kernel, and what nothing explains');
+  addFromOption(command, ['source', 'watch']);
   addDepthOptions(command)
     .addOption(
       new Option('--source <source>', 'with --live: take this source or none')
         .choices(LIVE_SOURCES)
         .conflicts('vmcore'),
-    )
-    .addOption(
-      new Option('--from <path>', 'a capture of skcheck --capture, instead of a kernel').conflicts([
-        ...['vmcore', 'live', 'source', 'watch'],
-        ...['vmlinux', 'symbols', 'btf', 'crash', 'map'],
-      ]),
     )
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
 import { UsageError } from '../failure.js';
+import { addFromOption } from '../from-argument.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { addGrowthOptions, asksGrowth } from '../procs-growth-options.js';
@@ -17,6 +18,9 @@ Examples:
     kdump-mem procs --live --sort swap
   about how much the sockets of each pin
     kdump-mem procs --live --sockets
+  of a host when its snapshot was taken; what grew between its two samples
+    kdump-mem procs --from host.tar.gz
+    kdump-mem procs --from host.tar.gz --watch
   of a machine that crashed, by its page tables
     kdump-mem procs --vmcore vmcore
   what a process maps, by file and kind; as its container numbers it; as the pid
@@ -69,12 +73,13 @@ export function registerProcs(program: Command): void {
         .default('freed'),
     )
     .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
-    .option('--sockets', 'with --live: estimate by ss what the sockets of each pin')
+    .option('--sockets', 'with --live or --from: estimate by ss what the sockets of each pin')
     .option('-v, --verbose', 'show all columns; with --pid every mapping')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(answerProcs);
+  addFromOption(command, ['stacks', 'speedscope', 'fromSamples', 'interval', 'count']);
   addGrowthOptions(command);
   addStacksOptions(command);
 }
@@ -86,7 +91,8 @@ async function answerProcs(given: GivenProcsOptions): Promise<void> {
   const growth = asksGrowth(options);
   if (options.stacks !== undefined) {
     const { onePid } = await import('../procs-one.js');
-    return answerStacks(options, () => onePid(options));
+    const { liveHost } = await import('../../host/live.js');
+    return answerStacks(options, () => onePid(options, liveHost));
   }
   if (growth) {
     const { answerGrowth } = await import('../procs-growth.js');

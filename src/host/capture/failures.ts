@@ -26,11 +26,9 @@ export class CapturedFailures {
     }
   }
 
-  /** Those that are in the capture, and not whole. */
-  cut(): string[] {
-    return [...this.#whys].flatMap(([path, { why, words }]) =>
-      why === 'cut' ? [`${path} was cut when it was captured${words ? ` (${words})` : ''}`] : [],
-    );
+  /** What is in the capture and not whole: paths of the host, and names in the capture. */
+  cut(): ReadonlySet<string> {
+    return new Set([...this.#whys].flatMap(([path, { why }]) => (why === 'cut' ? [path] : [])));
   }
 
   /** Why a path is not in the capture. */

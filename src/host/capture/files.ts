@@ -38,6 +38,8 @@ export class CapturedFiles {
     files: Iterable<readonly [string, Buffer | string]>,
     /** What is known to be missing or damaged, in words. */
     readonly damage: readonly string[] = [],
+    /** Those of which only the beginning is there. */
+    readonly cut: ReadonlySet<string> = new Set(),
   ) {
     this.#bytes = new Map(
       [...files].map(([name, content]) => [
@@ -97,7 +99,8 @@ export async function readCapture(path: string, wish: Wish = {}): Promise<Captur
   else await readArchive(path, new TarReader(room, add));
   if (files.size === 0)
     throw new HostError('not-a-capture', `${path} holds nothing that skcheck knows how to read`);
-  return new CapturedFiles(files, damageOf(files, seen, innerName));
+  const cut = [...seen].filter(([, { read, size }]) => read < size).map(([name]) => name);
+  return new CapturedFiles(files, damageOf(files, seen, innerName), new Set(cut));
 }
 
 function damageOf(

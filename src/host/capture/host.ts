@@ -51,7 +51,9 @@ export class CapturedHost implements HostSource {
     this.unproved = !captured.has(MANIFEST);
     this.kind = captured.has('version') ? 'capture' : 'sosreport';
     this.#failures = new CapturedFailures(captured.get('errors') ?? '');
-    damage.push(...this.#failures.cut());
+    const cut = new Set([...captured.cut, ...this.#failures.cut()]);
+    for (const path of cut)
+      if (path.startsWith('/')) damage.push(`${path} was cut when it was captured`);
     const files = new Map<string, string>();
     for (const name of captured.names())
       if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
@@ -66,7 +68,7 @@ export class CapturedHost implements HostSource {
     } else {
       damage.push(...newerThanKnown(captured));
       const taken = ([1, 2] as const).filter((sample) => captured.has(`sample-${sample}/began`));
-      const all = taken.map((sample) => momentOf(captured, sample, damage));
+      const all = taken.map((sample) => momentOf(captured, { sample, cut, damage }));
       damage.push(...outOfOrder(all));
       const chosen = only === undefined ? all.length : only === 'first' ? 1 : all.length;
       this.#moments = only === undefined ? all : all.slice(chosen - 1, chosen);
@@ -139,6 +141,11 @@ export class CapturedHost implements HostSource {
   #cgroup(path: string): string | undefined {
     if (!path.startsWith('/sys/fs/cgroup/')) return undefined;
     return this.#cgroups.text(path.replaceAll('\\', '\\134').replaceAll('\n', '\\012'));
+  }
+
+  /** When a file of the whole machine was read: at the moment that is looked at, or when all began. */
+  timeOf(path: string): Date | null {
+    return this.#moment.files.has(path) ? this.at : this.taken;
   }
 
   /** A table of /proc/PID/net is kept once for each namespace. */

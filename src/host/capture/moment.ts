@@ -32,8 +32,16 @@ const OF_MEMORY: LinesOf = {
 
 const FIRST = 'sample-1/';
 
-/** @param damage is told what is wrong with it, in words */
-export function momentOf(captured: CapturedFiles, sample: 1 | 2, damage: string[]): Moment {
+/** Which moment, and what is known of damage. */
+interface MomentFacts {
+  readonly sample: 1 | 2;
+  /** Files of which only the beginning is there. */
+  readonly cut: ReadonlySet<string>;
+  /** Is told what is wrong with it, in words. */
+  readonly damage: string[];
+}
+
+export function momentOf(captured: CapturedFiles, { sample, cut, damage }: MomentFacts): Moment {
   const prefix = `sample-${sample}/`;
   const ss = new Map<string, Buffer>();
   const files = new Map<string, string>();
@@ -54,7 +62,8 @@ export function momentOf(captured: CapturedFiles, sample: 1 | 2, damage: string[
     else if (what.startsWith('net/')) files.set(insidePath(inode, `/proc/${what}`), text());
   }
   const linesOf = (name: string, form: LinesOf): PathLines => {
-    const lines = new PathLines(captured.bytes(`${prefix}${name}`) ?? Buffer.alloc(0), form);
+    const bytes = captured.bytes(`${prefix}${name}`) ?? Buffer.alloc(0);
+    const lines = new PathLines(bytes, form, cut.has(`${prefix}${name}`));
     if (lines.cut) damage.push(`it has more than ${MOST_PATHS} files of processes`);
     return lines;
   };

@@ -21,10 +21,11 @@ export class PathLines {
   /** Not all of it was taken. */
   readonly cut: boolean = false;
 
-  constructor(bytes: Buffer, { path: form, head, most }: LinesOf) {
+  /** @param endless its end is not there: neither are the last lines of its last path */
+  constructor(bytes: Buffer, { path: form, head, most }: LinesOf, endless = false) {
     this.#bytes = bytes;
     let runs = 0;
-    let before = '';
+    let [before, last] = ['', ''];
     for (let from = 0; from < bytes.length; ) {
       const newline = bytes.indexOf(NEWLINE, from);
       const to = newline < 0 ? bytes.length : newline + 1;
@@ -40,8 +41,10 @@ export class PathLines {
         else this.#runs.set(path, [from, to]);
       }
       before = path;
+      last = path || last;
       from = to;
     }
+    if (endless) this.#runs.delete(last);
   }
 
   paths(): Iterable<string> {

@@ -3,8 +3,8 @@ const NAME = String.raw`[\w][\w.@:-]*`;
 
 /** Files of /proc that tell of the whole machine, below proc/ or sample-N/proc/. */
 const OF_MACHINE = [
-  'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules',
-  'uptime|loadavg|stat|version|cmdline|iomem|net/sockstat6?',
+  'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|cgroups',
+  'uptime|loadavg|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
   String.raw`pressure/\w+|self/(?:mountinfo|auxv)`,
   String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?[\w.-]+|sys/net/(?:core|ipv4)/\w+`,
 ].join('|');
@@ -13,7 +13,8 @@ const WANTED = new RegExp(
   `^(?:${[
     'version|taken|taken-by|asked|left-out|errors|log|cgroups|unknown-tables|manifest|hostname',
     `(?:sample-\\d/)?proc/(?:${OF_MACHINE})`,
-    `sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
+    `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
+    String.raw`sys/devices/system/node/node\d+/\w+|sys/block/zram\d+/mm_stat`,
     String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
     String.raw`sos_commands/(?:networking/.*ss_-\w+|host/hostname.*|kernel/uname.*|kernel/sysctl_-a|memory/.*meminfo)`,
   ].join('|')})$`,

@@ -26,7 +26,10 @@ export function readMappings(source: HostSource, pid: number): MappedProcess | W
   if (typeof process === 'string') return process;
   // It ended between its status and its mappings.
   if (process.sums === null) return 'gone';
-  const mounts = fileSystemsOf(optionalText(source, `/proc/${pid}/mountinfo`));
+  // Devices have the same numbers in every mount namespace: another one knows most of them.
+  const mounts = fileSystemsOf(
+    optionalText(source, `/proc/${pid}/mountinfo`) || optionalText(source, '/proc/self/mountinfo'),
+  );
   return { process, mappings: parseSmaps(text, mounts) };
 }
 

@@ -2,6 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Look } from '../../account/memory/changes.js';
 import type { Drawer } from '../../account/memory/drawer.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
+import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
 import { cgroupsJson } from './cgroups-json.js';
 import { filesJson } from './files-json.js';
@@ -16,12 +17,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     kernel: kernel === undefined ? null : kernelJson(kernel),
     host: answer.host ?? null,
     source,
-    captured: answer.captured
-      ? {
-          host: answer.captured.name ?? null,
-          takenAt: answer.captured.taken?.toISOString() ?? null,
-        }
-      : null,
+    captured: capturedJson(answer.captured),
     unavailable: (answer.unavailable ?? []).map((one) => ({ ...one })),
     memory: drawerJson(memory, pageSize),
     unexplained: loose

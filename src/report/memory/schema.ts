@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { capturedSchema } from '../captured.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 
 const count = z.int().nonnegative();
@@ -124,9 +125,7 @@ export const memorySchema = z.strictObject({
   kernel: kernelSchema.nullable(),
   host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
   /** `--from`: whose capture it is, and of when; null: it is no capture. */
-  captured: z
-    .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
-    .nullable(),
+  captured: capturedSchema,
   /**
    * How deep the answer looks: page frames of a dump, of the running kernel through its memory, the same
    * by their flags in /proc, or counters of /proc alone.

@@ -1,4 +1,5 @@
 import type { MemoryAnswer, MemorySource } from '../../account/memory/answer.js';
+import { capturedWords } from '../captured.js';
 import { escapeText } from '../text/escape.js';
 
 /** What tells of a running kernel, in words; of a dump nothing has to be said. */
@@ -11,11 +12,7 @@ const WORDS: Readonly<Record<Exclude<MemorySource, 'vmcore'>, string>> = {
 /** Which source an answer of a running kernel is from, and why those that tell more could not be had. */
 export function toldBy({ source, captured, unavailable = [] }: MemoryAnswer): string {
   if (source === 'vmcore') return '';
-  if (captured) {
-    const { name, taken } = captured;
-    const whose = name === undefined ? '' : ` of ${escapeText(name)}`;
-    return ` Told by ${WORDS[source]}, captured${whose}${taken ? ` at ${taken.toISOString()}` : ', nothing says when'}.`;
-  }
+  if (captured) return ` Told by ${WORDS[source]}, ${capturedWords(captured)}.`;
   const whys = unavailable.map(({ why }) => escapeText(why));
   return ` Told by ${WORDS[source]}${whys.length === 0 ? '' : `: ${whys.join('; ')}`}.`;
 }

@@ -2,6 +2,7 @@ import { groupsOfMappings, totalOfMappings } from '../../account/processes/mappi
 import type { ProcessAnswer } from '../../account/processes/mappings.js';
 import { hex } from '../../kernel/hex.js';
 import type { Mapping, MappingSizes } from '../../mapping-records.js';
+import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
 import { processJson as recordJson } from '../procs/json.js';
 import type { ProcessJson } from './schema.js';
@@ -13,6 +14,7 @@ export function processJson(answer: ProcessAnswer): ProcessJson {
     schema: 'kdump-mem.process/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
     source: kernel === undefined ? 'proc' : kernel.source,
+    captured: capturedJson(answer.captured),
     ...recordJson(process),
     mappings: mappings.map(mappingJson),
     groups: groupsOfMappings(mappings).map(({ kind, name, mappings: many, size, ...sizes }) => ({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MAPPING_KINDS } from '../../mapping-records.js';
+import { capturedSchema } from '../captured.js';
 import { processShape } from '../procs/schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 
@@ -60,6 +61,7 @@ export const processSchema = z.strictObject({
   schema: z.literal('kdump-mem.process/1'),
   kernel: kernelSchema.nullable(),
   source: z.enum(['vmcore', 'kcore', 'proc']),
+  captured: capturedSchema,
   ...processShape,
   /** In the order of their addresses. */
   mappings: z.array(mapping),

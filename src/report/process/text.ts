@@ -6,6 +6,7 @@ import {
 import type { ProcessAnswer } from '../../account/processes/mappings.js';
 import { hex } from '../../kernel/hex.js';
 import type { Mapping, MappingKind, MappingSizes } from '../../mapping-records.js';
+import { capturedWords } from '../captured.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -41,12 +42,15 @@ export function processText(answer: ProcessAnswer, options: ProcessTextOptions):
   ].join('\n\n');
 }
 
-function headline({ process, mappings }: ProcessAnswer, most: MappingGroup | undefined): string {
+function headline(
+  { process, mappings, captured }: ProcessAnswer,
+  most: MappingGroup | undefined,
+): string {
   const { pid, comm, sharedWith } = process;
   const shared = sharedWith.length === 0 ? '' : `, shared with pid ${sharedWith.join(', ')}`;
   const largest =
     most === undefined || !most.own ? '' : ` Most is in ${nameOf(most)}: ${known(most.own)}.`;
-  return `pid ${pid} (${escapeText(comm)})${shared}: ${known(process.pss)} in memory, its share of pages that others map too among it; USS ${known(process.uss)}, ${known(process.swap)} in swap; ${formatCount(mappings.length)} mappings.${largest}`;
+  return `pid ${pid} (${escapeText(comm)})${shared}: ${known(process.pss)} in memory, its share of pages that others map too among it; USS ${known(process.uss)}, ${known(process.swap)} in swap; ${formatCount(mappings.length)} mappings.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
 }
 
 function totalWords(mappings: readonly Mapping[]): string {

@@ -6,6 +6,7 @@ import type {
   ProcessFigures,
   ProcessSizes,
 } from '../../account/processes/process.js';
+import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
 import type { ProcsJson } from './schema.js';
 
@@ -16,6 +17,7 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
     schema: 'kdump-mem.procs/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
     source: kernel === undefined ? 'proc' : kernel.source,
+    captured: capturedJson(answer.captured),
     processes: processes.map(processJson),
     total: { processes: many, ...sizesJson(total), networkEstimated, complete: summed },
     ...(groups === undefined

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { capturedSchema } from '../captured.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 
 /**
@@ -85,6 +86,7 @@ export const procsSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs/1'),
   kernel: kernelSchema.nullable(),
   source: z.enum(['vmcore', 'kcore', 'proc']),
+  captured: capturedSchema,
   /** What comes back if one dies the largest first, or as --sort says. */
   processes: z.array(process),
   total: group.omit({ key: true }),

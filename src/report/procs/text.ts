@@ -1,6 +1,7 @@
 import type { ChosenProcs } from '../../account/processes/chosen.js';
 import { type ProcessGroup, totalOf } from '../../account/processes/groups.js';
 import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
+import { capturedWords } from '../captured.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -37,13 +38,13 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
   ].join('\n\n');
 }
 
-function headline({ processes, hidden = false }: ChosenProcs): string {
+function headline({ processes, captured, hidden = false }: ChosenProcs): string {
   const { pss, swap, pageTables, complete } = totalOf(processes);
   const least = complete && !hidden ? '' : 'at least ';
   const first = processes.find(({ freed }) => freed !== null);
   const largest =
     first === undefined ? '' : ` ${who(first)} would give back most: ${known(first.freed)}.`;
-  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}`;
+  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
 }
 
 function totalWords({ processes, hidden = false }: ChosenProcs): string {

@@ -1,0 +1,6 @@
+/** Of which host a capture is, and of when; what it says of itself is hostile. */
+export interface CapturedOf {
+  /** Undefined: it does not say. */
+  readonly name: string | undefined;
+  readonly taken: Date | null;
+}

@@ -1,0 +1,44 @@
+import type { CapturedOf } from '../captured-of.js';
+import { type CapturedFiles, readCapture } from '../host/capture/files.js';
+import { CapturedHost } from '../host/capture/host.js';
+import type { Wish } from '../host/capture/wanted.js';
+import { optionalText } from '../host/proc/process.js';
+import { captureWarnings } from '../report/skcheck/capture.js';
+import type { Warning } from '../walk/warnings.js';
+
+/** A capture as a command asks it. */
+export interface CapturedSource {
+  readonly host: CapturedHost;
+  readonly of: CapturedOf;
+  /** What keeps it from proving that nothing is missing in it. */
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * A capture at its last moment, which tells most.
+ *
+ * @throws {HostError} `denied`, `not-a-capture`
+ */
+export async function openCaptured(path: string, wish: Wish = {}): Promise<CapturedSource> {
+  return capturedAt(await readCapture(path, wish), 'last');
+}
+
+export function capturedAt(files: CapturedFiles, moment: 'first' | 'last'): CapturedSource {
+  const host = new CapturedHost(files, moment);
+  const name = optionalText(host, '/proc/sys/kernel/hostname').trim();
+  return {
+    host,
+    of: { taken: host.at, name: name === '' ? undefined : name },
+    warnings: warningsOf(host),
+  };
+}
+
+function warningsOf({ kind, damage, unproved }: CapturedHost): Warning[] {
+  const code = 'unreadable';
+  const damaged = captureWarnings({ kind, damage, unproved: false });
+  const lacks = 'the capture has no manifest: it cannot prove that nothing is missing in it';
+  return [
+    ...damaged.map(({ message }) => ({ code, message }) as const),
+    ...(unproved ? [{ code, message: lacks } as const] : []),
+  ];
+}
