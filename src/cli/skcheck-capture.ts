@@ -98,10 +98,11 @@ async function runScript(
   if (interrupts.status !== null) return;
   const lines = complaint.split('\n').filter((line) => line !== '');
   if (status !== 0) {
-    const last = (lines.at(-1) ?? `sh ended with status ${status}`).replace(/^skcheck: /, '');
+    const last = (lines.at(-1) ?? `sh ended with status ${status}`).replace(/^snapshot: /, '');
     throw new HostError('capture-failed', `the capture failed: ${last}`);
   }
-  for (const line of lines) process.stderr.write(`${escapeText(line)}\n`);
+  for (const line of lines)
+    process.stderr.write(`${escapeText(line.replace(/^snapshot: /, 'skcheck: '))}\n`);
 }
 
 const MAX_COMPLAINT = 2000;

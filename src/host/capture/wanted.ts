@@ -20,6 +20,9 @@ const WANTED = new RegExp(
   ].join('|')})$`,
 );
 
+/** Directories of a capture, and none that it lies in: proc/cgroups is not its file cgroups. */
+const OWN = /^(?:proc|sys|etc|sample-\d|sos_commands)\//;
+
 /** What is read of a capture. */
 export interface Wish {
   /** What each process maps too, where that was captured. */
@@ -29,7 +32,9 @@ export interface Wish {
 /** The name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`), null when it is not wanted. */
 export function wantedName(name: string, { mappings = false }: Wish): string | null {
   const plain = name.replace(/^(?:\.?\/)+/, '');
-  for (const inner of [plain, plain.slice(plain.indexOf('/') + 1)])
+  // Names that a manifest has, or a directory that was unpacked, begin below the top directory.
+  const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);
+  for (const inner of [plain, below])
     if (WANTED.test(inner)) return mappings || !isOfMappings(inner) ? inner : null;
   return null;
 }

@@ -109,13 +109,13 @@ describe('a capture', () => {
     const blind = skcheck(['--from', bare]);
     expect(blind).toMatchObject({
       status: 3,
-      stderr: 'skcheck: /proc was not captured. Capture that host again.\n',
+      stderr: 'skcheck: /proc/meminfo was not captured. Capture that host again.\n',
     });
   });
 
   test('as a directory too', () => {
     expect(spawnSync('tar', ['-xzf', file, '-C', dir]).status).toBe(0);
-    const unpacked = skcheckJson(['--stale', '--from', join(dir, 'skcheck-capture')]);
+    const unpacked = skcheckJson(['--stale', '--from', join(dir, 'kdump-mem-snapshot')]);
     expect(ours(unpacked.report.sockets).length).toBe(3);
   });
 
@@ -123,11 +123,28 @@ describe('a capture', () => {
     const script = join(dir, 'capture.sh');
     writeFileSync(script, skcheck(['--capture-script']).stdout);
     const other = join(dir, 'other.tar.gz');
-    expect(spawnSync('sh', [script, other, '1'], { encoding: 'utf8' })).toMatchObject({
+    expect(spawnSync('sh', [script, '--tmpfs', other, '1'], { encoding: 'utf8' })).toMatchObject({
       status: 0,
       stderr: '',
     });
     expect(ours(skcheckJson(['--stale', '--from', other]).report.sockets).length).toBe(3);
+  });
+
+  test('names of unix sockets stay out, unless they are asked for', () => {
+    const script = join(dir, 'names.sh');
+    writeFileSync(script, skcheck(['--capture-script']).stdout);
+    for (const [options, local] of [
+      [[], '(left-out) 5 (left-out)'],
+      [['--with', 'unix-paths'], join(dir, 'a 5 b.sock')],
+    ] as const) {
+      const named = join(dir, `names-${options.length}.tar.gz`);
+      const args = [script, '--tmpfs', ...options, named, '0.5'];
+      expect(spawnSync('sh', args, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+      const { report } = skcheckJson(['--stale', '--from', named]);
+      expect(report.sockets.find(({ pid }) => pid === unix.pid)).toMatchObject({ local });
+      const { stdout } = spawnSync('tar', ['-xzOf', named], { maxBuffer: 2 ** 28 });
+      expect(stdout.includes('b.sock')).toBe(options.length > 0);
+    }
   });
 
   test('cut or damaged it is status 3 and one line', () => {

@@ -47,7 +47,7 @@ const STALLED = {
 /** The capture's script, with these commands as if they were not installed. */
 function captureWithout(file: string, ...commands: string[]) {
   const hide = commands.map((command) => `mount --bind /dev/null ${pathOf(command)}`).join(' && ');
-  const args = ['-m', 'sh', '-c', `${hide} && exec sh "$@"`, 'sh', script, file, '1'];
+  const args = ['-m', 'sh', '-c', `${hide} && exec sh "$@"`, 'sh', script, '--tmpfs', file, '1'];
   return spawnSync('unshare', args, { encoding: 'utf8' });
 }
 
@@ -101,7 +101,7 @@ test('what could not be entered is said when it is captured, and when that is re
   const { status, stderr } = captureWithout(file, 'nsenter', 'ip');
   expect(status).toBe(0);
   expect(stderr).toMatch(
-    /^skcheck: note: network namespaces that could not be entered: \d+ \(there is neither nsenter/,
+    /^snapshot: note: network namespaces that could not be entered: \d+ \(there is neither nsenter/,
   );
   const { report } = skcheckJson(['--from', file, '--stale']);
   expect(report.sockets.filter((socket) => socket.netns === netns)).toEqual([]);

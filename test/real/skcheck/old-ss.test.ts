@@ -59,6 +59,9 @@ function olderSs(name: string, { options, tables, usage }: Older) {
   return { PATH: `${place}:${PATH}` };
 }
 
+/** Names of unix sockets too, which stay out else; wherever temporary files lie. */
+const ALL = ['--with', 'unix-paths', '--tmpfs'];
+
 interface Older {
   readonly options: readonly string[];
   readonly tables: readonly string[];
@@ -119,7 +122,7 @@ describe.each([
     const script = join(dir, 'capture.sh');
     const file = join(dir, `${name}.tar.gz`);
     writeFileSync(script, skcheck(['--capture-script']).stdout);
-    const [command = '', ...args] = [...enter, 'sh', script, file, '1'];
+    const [command = '', ...args] = [...enter, 'sh', script, ...ALL, file, '1'];
     const capture = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, ...env } });
     expect(capture).toMatchObject({ status: 0, stderr: '' });
     const then = ours({}, '--from', file, '--netns', 'own');

@@ -78,11 +78,11 @@ describe('where there is no room', () => {
       const script = join(dir, 'capture.sh');
       writeFileSync(script, skcheck(['--capture-script']).stdout);
       const out = join(dir, 'alone.tar.gz');
-      const [command = '', ...rest] = [...onDisk(300), shell, script, out, '0'];
+      const [command = '', ...rest] = [...onDisk(300), shell, script, '--tmpfs', out, '0'];
       const run = spawnSync(command, rest, { encoding: 'utf8' });
       expect(run).toMatchObject({ status: 3, stdout: '' });
       expect(run.stderr).toMatch(
-        /^skcheck: [^\n]+ cannot be written: the disk may be full\. [^\n]+\n$/,
+        /^snapshot: [^\n]+ cannot be written: the disk may be full\. [^\n]+\n$/,
       );
       expect(existsSync(out)).toBe(false);
     },
@@ -165,7 +165,7 @@ test.each([
 });
 
 test('what a capture says of itself is no command for the terminal', () => {
-  const folder = join(dir, 'hostile', 'skcheck-capture');
+  const folder = join(dir, 'hostile', 'kdump-mem-snapshot');
   expect(skcheck([...SOON, '--capture', join(dir, 'h.tar.gz')]).status).toBe(0);
   mkdirSync(join(dir, 'hostile'));
   expect(spawnSync('tar', ['-xzf', join(dir, 'h.tar.gz'), '-C', join(dir, 'hostile')]).status).toBe(

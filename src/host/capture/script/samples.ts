@@ -1,0 +1,69 @@
+import { MOST_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../contents.js';
+
+/** Two samples: the sockets of each namespace, the processes around them, the figures that move. */
+export const SAMPLES = String.raw`
+# A name may hold anything, and comm has it too.
+states() {
+  over 'grep -vH ^Name:' /proc/[0-9]*/status &&
+    over 'grep -HE ${THREAD_STATUS.source}' /proc/[0-9]*/task/[0-9]*/status &&
+    over 'grep -H ^' ${PROCESS_FILES.map((name) => `/proc/[0-9]*/${name}`).join(' ')}
+}
+namespaces() {
+  over 'ls -ln' /proc/self/ns/net ${NAMESPACES.map((name) => `/proc/[0-9]*/ns/${name}`).join(' ')} |
+    grep '${NAMESPACES.map((name) => `${name}:\\[`).join('\\|')}'
+}
+# A directory's name stands before its names where ls is given more than one thing.
+descriptors() {
+  over 'ls -ln /dev/null' /proc/[0-9]*/fd | grep -E '^/proc/|socket:\['
+}
+lines_of() {
+  over 'grep -aH ^' "$@" | head -c ${MOST_BYTES}
+}
+arguments() {
+  lines_of /proc/[0-9]*/cmdline | tr '\0' ' '
+}
+part_of_processes() {
+  ! asked "$1" || { keep "$at/$1" lines_of $2; bounded "sample-2/$1" ${MOST_BYTES}; }
+}
+sample() {
+  at=$top/sample-$1
+  mkdir "$at" 2>/dev/null || full
+  keep "$at/began" cat /proc/uptime || fail '/proc/uptime cannot be read'
+  moving_files
+  # What ran between the samples is told from before the first until after the last.
+  [ "$1" = 2 ] || keep "$at/before" states || fail 'the states of the processes cannot be read'
+  keep "$at/namespaces" namespaces || fail 'no network namespace is shown in /proc'
+  own=$(ls -ln /proc/self/ns/net 2>/dev/null | sed 's/.*net:\[\([0-9]*\)\].*/\1/')
+  seen=" " closed=0
+  for link in /proc/self/ns/net /proc/[0-9]*/ns/net; do
+    inode=$(ls -ln "$link" 2>/dev/null | sed -n 's/.*net:\[\([0-9]*\)\].*/\1/p')
+    [ -n "$inode" ] || continue
+    pid=$(echo "$link" | cut -d/ -f3)
+    namespace "$inode" "$link" "$pid"
+  done
+  keep "$dir/mounted" mounted
+  while read -r inode mount; do
+    namespace "$inode" "$(printf "$(printf %s "$mount" | sed 's/%/%%/g')")" '' < /dev/null
+  done < "$dir/mounted"
+  keep "$at/ended" cat /proc/uptime || fail '/proc/uptime cannot be read'
+  [ "$1" = 1 ] || keep "$at/after" states || fail 'the states of the processes cannot be read'
+  keep "$at/descriptors" descriptors || fail 'the descriptors of the processes cannot be listed'
+}
+facts
+host_files
+take_log
+keep "$top/cgroups" cgroups
+keep "$top/slab-attributes" attributes
+keep "$top/taken" date -u +%Y-%m-%dT%H:%M:%SZ || fail 'date failed'
+sample 1
+sleep "$wait"
+sample 2
+keep "$at/memory" lines_of /proc/[0-9]*/smaps_rollup
+bounded sample-2/memory ${MOST_BYTES}
+part_of_processes smaps '/proc/[0-9]*/smaps'
+part_of_processes stacks '/proc/[0-9]*/task/[0-9]*/stack'
+! asked arguments || keep "$at/arguments" arguments
+tell_complaints
+[ "$closed" = 0 ] ||
+  echo "snapshot: note: network namespaces that could not be entered: $closed ($why)" >&2
+`;
