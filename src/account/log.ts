@@ -1,6 +1,6 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import type { LogRecord } from '../log-records.js';
 import { readLog } from '../walk/log/log.js';
-import type { LogRecord } from '../walk/log/record.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 
@@ -39,6 +39,22 @@ export interface LogAnswer extends LogWhole {
 export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRecord, LogWhole> {
   const warnings = new Warnings();
   const log = readLog(kernel, fieldsOf(kernel), warnings);
+  const { rest, omitted, first } = yield* chosenMessages(log, choice);
+  const list = warnings.list();
+  return {
+    kernel: kernel.facts,
+    ...{ omitted, noRoom: rest.noRoom },
+    overwritten: Math.max(rest.overwritten, first ?? 0),
+    complete: list.length === 0,
+    warnings: list,
+  };
+}
+
+/** Those of a log that were asked for. */
+export function* chosenMessages<Rest>(
+  log: Generator<LogRecord, Rest>,
+  choice: LogChoice,
+): Generator<LogRecord, ChosenRest<Rest>> {
   // A moment before the end is known when the end is.
   const relative = [choice.since, choice.until].some((moment) => moment?.from === 'end');
   const held = relative ? hold(log) : undefined;
@@ -49,21 +65,19 @@ export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRe
   let first: number | undefined;
   for (;;) {
     const { done, value } = left.next();
-    if (done) {
-      const { overwritten, noRoom } = value;
-      const list = warnings.list();
-      return {
-        kernel: kernel.facts,
-        ...{ omitted, noRoom },
-        overwritten: Math.max(overwritten, first ?? 0),
-        complete: list.length === 0,
-        warnings: list,
-      };
-    }
+    if (done) return { rest: value, omitted, first };
     first ??= value.seq;
     if (isChosen(value, choice, since, until)) yield value;
     else omitted++;
   }
+}
+
+interface ChosenRest<Rest> {
+  /** What the log returned. */
+  readonly rest: Rest;
+  readonly omitted: number;
+  /** Number of its first message. */
+  readonly first: number | undefined;
 }
 
 /** The same all at once. @throws as readLog does */
@@ -77,10 +91,11 @@ export function messages(kernel: Kernel, choice: LogChoice): LogAnswer {
   }
 }
 
-type Log = ReturnType<typeof readLog>;
-
 /** Reads a log to its end, and gives it again from its start. */
-function hold(log: Log): { readonly end: bigint; readonly log: Log } {
+function hold<Rest>(log: Generator<LogRecord, Rest>): {
+  readonly end: bigint;
+  readonly log: Generator<LogRecord, Rest>;
+} {
   const records: LogRecord[] = [];
   let end = 0n;
   for (;;) {

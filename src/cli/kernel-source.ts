@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { looksCaptured } from '../host/capture/recognise.js';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
@@ -113,7 +114,17 @@ function checkSource(options: SourceOptions): readonly string[] {
     throw new UsageError('say what to read: either --vmcore FILE or --live');
   }
   if (options.map !== undefined) checkMap(options, options.map);
-  for (const file of files) checkFile(file, 'not-a-dump');
+  for (const file of files) {
+    checkFile(file, 'not-a-dump');
+    if (looksCaptured(file))
+      throw new KernelError(
+        'not-a-dump',
+        `${file} is a capture of a host, and no dump of a kernel`,
+        {
+          next: `Give it with --from: kdump-mem memory --from ${shellPath(file)} (procs, log, …; skcheck for sockets)`,
+        },
+      );
+  }
   for (const file of Object.values(aids(options))) checkFile(file, 'unsupported-format');
   if (options.live) checkKcore();
   return files;

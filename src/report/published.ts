@@ -8,7 +8,13 @@ import {
   procsLookSchema,
 } from './growth/schema.js';
 import { infoSchema } from './info/schema.js';
-import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
+import {
+  hostLogEndSchema,
+  hostLogSchema,
+  logEndSchema,
+  logMessageSchema,
+  logSchema,
+} from './log/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { processSchema } from './process/schema.js';
 import { procsSchema } from './procs/schema.js';
@@ -36,6 +42,8 @@ export const schemas = {
   'kdump-mem.explain/1': explainSchema,
   'kdump-mem.extract/1': extractSchema,
   'kdump-mem.info/1': infoSchema,
+  'kdump-mem.host-log/1': hostLogSchema,
+  'kdump-mem.host-log-end/1': hostLogEndSchema,
   'kdump-mem.log/1': logSchema,
   'kdump-mem.log-end/1': logEndSchema,
   'kdump-mem.log-message/1': logMessageSchema,

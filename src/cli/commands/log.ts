@@ -3,11 +3,12 @@ import type { LogChoice, LogMoment } from '../../account/log.js';
 import { formatJson } from '../../json.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { UsageError } from '../failure.js';
+import { addFromOption, checkFrom, type FromOptions } from '../from-argument.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseFacilities, parseLevels, parseMoment } from '../log-arguments.js';
 import { printWarnings } from '../output.js';
 
-interface LogOptions extends AnswerOptions {
+interface LogOptions extends AnswerOptions, FromOptions {
   readonly level?: ReadonlySet<number>;
   readonly facility?: ReadonlySet<number>;
   readonly since?: LogMoment;
@@ -25,6 +26,7 @@ Examples:
   kdump-mem log --vmcore vmcore --since 90 --until 95.5   between these times, as in the log
   kdump-mem log --vmcore vmcore -x --callers     with facility, level, and who called: T123 is the
                                                  task 123, C1 the CPU 1 that ran no task’s code
+  kdump-mem log --from host.tar.gz               as a snapshot keeps it
 
 Times are seconds on the kernel’s own clock, which stands still in sleep; -10m counts back from the newest
 message. What a terminal would obey is printed as \\xNN. Docs: docs/log.md.
@@ -34,7 +36,7 @@ be opened or read, 5 (with --strict) the answer is incomplete.`;
 
 /** `kdump-mem log`: the kernel's log. */
 export function registerLog(program: Command): void {
-  addSourceOptions(program.command('log'))
+  addFromOption(addSourceOptions(program.command('log')))
     .usage('[options] [dump...]')
     .description('the kernel’s log, as dmesg prints it')
     .option('-l, --level <list>', 'only these levels, such as err,warn or err+', parseLevels)
@@ -57,8 +59,13 @@ async function answerLog(options: LogOptions): Promise<void> {
       import('../../report/log/json.js'),
       import('../../report/log/text.js'),
     ]);
-  const { level, facility, since, until, ndjson } = options;
+  const { level, facility, since, until, ndjson, from } = options;
   const choice: LogChoice = { levels: level, facilities: facility, since, until };
+  checkFrom(options);
+  if (from !== undefined) {
+    const { answerCapturedLog } = await import('../log-captured.js');
+    return answerCapturedLog(from, choice, options);
+  }
   if (options.json || options.engine === 'verify') {
     if (ndjson)
       throw new UsageError('--ndjson streams what one engine finds; with verify take --json');

@@ -11,6 +11,9 @@ const CODES = {
   cut: 'unreadable',
 } as const;
 
+/** No source of this machine tells of another one. */
+const AGAIN = 'Take a new snapshot of that host as root: kdump-mem snapshot.';
+
 type Why = keyof typeof CODES;
 
 /** What could not be read when it was captured, by path: `PATH<TAB>WHY<TAB>words`, a line of each. */
@@ -34,13 +37,14 @@ export class CapturedFailures {
   /** Why a path is not in the capture. */
   of(path: string): HostError {
     const failure = this.#whys.get(path);
-    if (!failure) return new HostError('gone', `${path} was not captured`);
+    if (!failure) return new HostError('gone', `${path} was not captured`, { next: AGAIN });
     const { why, words } = failure;
     const reason = { denied: 'was denied', unreadable: 'failed', cut: 'was cut' } as const;
     const told = why === 'gone' || why === 'absent' ? 'found nothing' : reason[why];
     return new HostError(
       CODES[why],
       `${path} was not captured: reading it ${told}${words ? ` (${words})` : ''}`,
+      { next: AGAIN },
     );
   }
 }

@@ -12,10 +12,12 @@ import {
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { shellPath } from '../../shell-word.js';
 import { asExhausted, startGroup } from '../child.js';
 import { HostError } from '../error.js';
 import { cksum } from './cksum.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
+import { looksLikeDump } from './recognise.js';
 import { TarReader } from './tar.js';
 import { isOfMappings, type Wish, wantedName } from './wanted.js';
 
@@ -191,7 +193,16 @@ async function readArchive(path: string, reader: TarReader): Promise<void> {
       throw cause;
     }
   };
-  const head = readSome(path, 4).bytes.toString('hex');
+  const begin = readSome(path, 16).bytes;
+  if (looksLikeDump(begin))
+    throw new HostError(
+      'not-a-capture',
+      `${path} is a dump of a kernel, and no capture of a host`,
+      {
+        next: `Give it with --vmcore: kdump-mem memory --vmcore ${shellPath(path)}`,
+      },
+    );
+  const head = begin.toString('hex');
   try {
     if (head.startsWith('1f8b')) await pipeline(createReadStream(path), createGunzip(), sink);
     else if (head.startsWith('fd377a58')) await unpack('xz', path, sink);

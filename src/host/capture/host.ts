@@ -24,6 +24,9 @@ export class CapturedHost implements HostSource {
   /** Files of memory cgroups, by paths with line breaks and backslashes as \\ooo. */
   readonly #cgroups: PathLines;
   readonly #failures: CapturedFailures;
+  readonly #log: string | undefined;
+  /** Of the log there is the beginning. */
+  readonly logCut: boolean;
   #index = 0;
   /** Something of this moment's sockets was read: it is as late as its end. */
   #read = false;
@@ -54,6 +57,8 @@ export class CapturedHost implements HostSource {
     const cut = new Set([...captured.cut, ...this.#failures.cut()]);
     for (const path of cut)
       if (path.startsWith('/')) damage.push(`${path} was cut when it was captured`);
+    this.#log = captured.get('log') || captured.get('sos_commands/kernel/dmesg');
+    this.logCut = ['log', 'sos_commands/kernel/dmesg'].some((name) => cut.has(name));
     const files = new Map<string, string>();
     for (const name of captured.names())
       if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
@@ -141,6 +146,16 @@ export class CapturedHost implements HostSource {
   #cgroup(path: string): string | undefined {
     if (!path.startsWith('/sys/fs/cgroup/')) return undefined;
     return this.#cgroups.text(path.replaceAll('\\', '\\134').replaceAll('\n', '\\012'));
+  }
+
+  /**
+   * The kernel's log, as /dev/kmsg or dmesg told it.
+   *
+   * @throws {HostError} `gone`, `denied`, `unreadable`: it was not captured
+   */
+  logText(): string {
+    if (this.#log === undefined) throw this.#failures.of('log');
+    return this.#log;
   }
 
   /** When a file of the whole machine was read: at the moment that is looked at, or when all began. */

@@ -1,5 +1,6 @@
 import { parseNamespaceMounts } from '../namespaces.js';
 import type { CapturedFiles } from './files.js';
+import { linesOf } from './lines.js';
 
 /** So many descriptors of sockets are taken. */
 const MOST_LINKS = 300_000;
@@ -46,14 +47,4 @@ export function linksOf(
     if (link && directory !== '') links.set(`${directory}/${link[1]}`, link[2] ?? '');
   }
   return links;
-}
-
-/** The lines of a text one by one, not all of them at once. */
-function* linesOf(text: string): Generator<string> {
-  for (let from = 0; from < text.length; ) {
-    const end = text.indexOf('\n', from);
-    const to = end < 0 ? text.length : end;
-    yield text.slice(from, to);
-    from = to + 1;
-  }
 }

@@ -1,5 +1,5 @@
 import type { LogAnswer, LogWhole } from '../../account/log.js';
-import type { LogRecord } from '../../walk/log/record.js';
+import type { LogRecord } from '../../log-records.js';
 import { FACILITIES, LEVELS } from '../../walk/log/words.js';
 import { kernelJson } from '../kernel-json.js';
 import type { LogEndJson, LogJson, LogMessageJson } from './schema.js';
@@ -23,7 +23,8 @@ function wholeJson({ kernel, omitted, overwritten, noRoom, complete, warnings }:
   return { kernel: kernelJson(kernel), ...counts, complete, warnings: [...warnings] };
 }
 
-function messageJson(record: LogRecord): LogJson['messages'][number] {
+/** A message, as an element of `messages` and as a line. */
+export function messageJson(record: LogRecord): LogJson['messages'][number] {
   const { seq, timestamp, level, facility, caller, comm, subsystem, device, text } = record;
   return {
     seq,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { capturedSchema } from '../captured.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 
 /**
@@ -60,6 +61,32 @@ export const logEndSchema = z.strictObject({
   ...whole,
 });
 
+const wholeOfHost = {
+  captured: capturedSchema,
+  /** Messages that were not asked for. */
+  omitted: count,
+  /** Messages that newer ones had overwritten when it was captured; null: not known. */
+  overwritten: count.nullable(),
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+};
+
+/** `log --from FILE --json`: the log of a host as it was captured. */
+export const hostLogSchema = z.strictObject({
+  schema: z.literal('kdump-mem.host-log/1'),
+  messages: z.array(z.strictObject(message)),
+  ...wholeOfHost,
+});
+
+/** The last line of --ndjson, after so many messages. */
+export const hostLogEndSchema = z.strictObject({
+  schema: z.literal('kdump-mem.host-log-end/1'),
+  listed: count,
+  ...wholeOfHost,
+});
+
+export type HostLogJson = z.infer<typeof hostLogSchema>;
+export type HostLogEndJson = z.infer<typeof hostLogEndSchema>;
 export type LogJson = z.infer<typeof logSchema>;
 export type LogMessageJson = z.infer<typeof logMessageSchema>;
 export type LogEndJson = z.infer<typeof logEndSchema>;

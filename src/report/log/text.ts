@@ -1,4 +1,4 @@
-import type { LogRecord } from '../../walk/log/record.js';
+import type { LogRecord } from '../../log-records.js';
 import { FACILITIES, LEVELS } from '../../walk/log/words.js';
 import { escapeText } from '../text/escape.js';
 

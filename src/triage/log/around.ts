@@ -1,4 +1,4 @@
-import type { LogRecord } from '../../walk/log/record.js';
+import type { LogRecord } from '../../log-records.js';
 
 /** Messages before and after each that is asked for. */
 const BEFORE = 15;

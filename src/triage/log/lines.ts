@@ -1,4 +1,4 @@
-import type { LogCaller, LogRecord } from '../../walk/log/record.js';
+import type { LogCaller, LogRecord } from '../../log-records.js';
 import { beginsWithCommand, isOfKernel } from '../../walk/log/whose.js';
 import type { LogEvidence } from '../finding.js';
 

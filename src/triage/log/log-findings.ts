@@ -1,4 +1,4 @@
-import type { LogRecord } from '../../walk/log/record.js';
+import type { LogRecord } from '../../log-records.js';
 import type { Figure, Finding } from '../finding.js';
 import { AllocationFailureReader } from './allocation-failure.js';
 import { ByCaller } from './by-caller.js';

@@ -1,6 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import type { LogRecord } from '../../log-records.js';
 import type { Fields } from '../machine/fields.js';
-import { infoReader, type LogRecord } from './record.js';
+import { infoReader } from './record.js';
 import { ID_MASK, openRing } from './ring.js';
 import { readSlot } from './slot.js';
 

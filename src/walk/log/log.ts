@@ -1,12 +1,13 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { LogRecord } from '../../log-records.js';
 import { incompleteness } from '../incompleteness.js';
 import { readClock } from '../machine/clock.js';
 import type { Fields } from '../machine/fields.js';
 import type { Warnings } from '../warnings.js';
 import { BlockLengths } from './block-lengths.js';
 import { textPositions } from './positions.js';
-import { infoReader, type LogRecord } from './record.js';
+import { infoReader } from './record.js';
 import { ID_MASK, type LogRing, openRing } from './ring.js';
 import { readSlot, type Slot } from './slot.js';
 import { TimeOrder } from './time-order.js';

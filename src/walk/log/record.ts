@@ -1,32 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import type { LogRecord } from '../../log-records.js';
 import { decodeText, readUnsigned } from '../struct-reader.js';
-
-/** Who called printk. */
-export interface LogCaller {
-  /** A task's own id, or a CPU that ran no task's code. */
-  readonly kind: 'task' | 'cpu';
-  readonly id: number;
-}
-
-/** A message of the kernel's log. */
-export interface LogRecord {
-  /** Counts messages since boot. */
-  readonly seq: number;
-  /** Nanoseconds on the kernel's own clock, which starts near 0 at boot and stands still in sleep. */
-  readonly timestamp: bigint;
-  /** 0 (emerg) to 7 (debug); null: this kernel's types do not tell where it stands. */
-  readonly level: number | null;
-  /** As syslog counts them; 0: the kernel itself. Null as level is. */
-  readonly facility: number | null;
-  readonly caller: LogCaller | null;
-  /** Name of the task that called; '' where the kernel does not note it. Hostile. */
-  readonly comm: string;
-  /** The device that a message is about, where it is about one; '' otherwise. Hostile. */
-  readonly subsystem: string;
-  readonly device: string;
-  /** One line, or several; hostile. */
-  readonly text: string;
-}
 
 /** Members of `struct printk_info` beside those that VMCOREINFO states. */
 const MEMBERS = [

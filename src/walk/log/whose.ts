@@ -1,4 +1,4 @@
-import type { LogRecord } from './record.js';
+import type { LogRecord } from '../../log-records.js';
 
 /** LOG_KERN (syslog.h). */
 const KERN = 0;

@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { LogCaller } from '../../log-records.js';
 import { type LogLine, logBackwards } from '../log/backwards.js';
-import type { LogCaller } from '../log/record.js';
 import { beginsWithCommand, isOfKernel } from '../log/whose.js';
 import { readPartOf } from '../named-read.js';
 import { needSymbol, type RunningTask, runningTask } from './cpus.js';

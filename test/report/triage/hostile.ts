@@ -1,9 +1,9 @@
 import type { LogAnswer } from '../../../src/account/log.js';
 import type { StackGroup } from '../../../src/account/task-stacks.js';
+import type { LogRecord } from '../../../src/log-records.js';
 import type { TriageDetail } from '../../../src/triage/detail.js';
 import { FINDING_CODES, type Finding } from '../../../src/triage/finding.js';
 import type { TriageAnswer } from '../../../src/triage/triage.js';
-import type { LogRecord } from '../../../src/walk/log/record.js';
 import { answerWith } from '../memory/hostile.js';
 
 /** An answer, and what a page shows beside it, with a name wherever there is one to be had. */

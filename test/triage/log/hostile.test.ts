@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { LogCaller, LogRecord } from '../../../src/log-records.js';
 import { findingWords } from '../../../src/report/triage/words.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
-import type { LogCaller, LogRecord } from '../../../src/walk/log/record.js';
 
 type Said = string | readonly [caller: number, text: string];
 

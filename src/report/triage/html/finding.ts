@@ -1,5 +1,5 @@
+import type { LogRecord } from '../../../log-records.js';
 import type { Figure, Finding, FindingCode, LogEvidence } from '../../../triage/finding.js';
-import type { LogRecord } from '../../../walk/log/record.js';
 import { FINDINGS } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
 import { logTime } from '../../log/text.js';

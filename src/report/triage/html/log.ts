@@ -1,6 +1,6 @@
+import type { LogRecord } from '../../../log-records.js';
 import type { LogEvidence } from '../../../triage/finding.js';
 import { messagesAround, type NearMessage } from '../../../triage/log/around.js';
-import type { LogRecord } from '../../../walk/log/record.js';
 import { type Content, html, sentence } from '../../html/html.js';
 import { escapeLine, logTime } from '../../log/text.js';
 import { formatCount } from '../../text/size.js';

@@ -1,0 +1,52 @@
+import type { CapturedOf } from '../captured-of.js';
+import type { LogRecord } from '../log-records.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+import { chosenMessages, type LogChoice } from './log.js';
+
+/** What a captured log tells besides its messages. */
+export interface CapturedRest {
+  readonly overwritten: number | null;
+  readonly missing: number;
+  readonly foreign: number;
+}
+
+/** A log as it was captured. */
+export interface CapturedLog {
+  readonly of: CapturedOf;
+  readonly log: Generator<LogRecord, CapturedRest>;
+  /** Its end was cut off. */
+  readonly cut: boolean;
+  /** What keeps the capture from proving that nothing is missing in it. */
+  readonly warnings: readonly Warning[];
+}
+
+/** What a captured log holds besides the messages that were asked for. */
+export interface CapturedLogWhole {
+  readonly captured: CapturedOf;
+  /** Messages that were left out, since others were asked for. */
+  readonly omitted: number;
+  /** Messages that newer ones had overwritten; null: not known. */
+  readonly overwritten: number | null;
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+/** The messages of a captured log that were asked for, the oldest first, one by one. */
+export function* eachCaptured(
+  { of, log, cut, warnings: damage }: CapturedLog,
+  choice: LogChoice,
+): Generator<LogRecord, CapturedLogWhole> {
+  const warnings = new Warnings();
+  for (const { code, message } of damage) warnings.add(code, message);
+  const { rest, omitted, first } = yield* chosenMessages(log, choice);
+  const { overwritten, missing, foreign } = rest;
+  const say = (message: string): void => warnings.add('unreadable', message);
+  if (first === undefined) say('the log that was captured has no message');
+  else if (overwritten === null)
+    say('dmesg told this log: whether older messages were overwritten is not known');
+  if (missing > 0) say(`${missing} messages between others were not captured`);
+  if (foreign > 0) say(`${foreign} lines of the captured log are no messages, or not in order`);
+  if (cut) say('the log was cut off when it was captured: its newest messages are not there');
+  const list = warnings.list();
+  return { captured: of, omitted, overwritten, complete: list.length === 0, warnings: list };
+}

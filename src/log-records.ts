@@ -1,0 +1,26 @@
+/** Who called printk. */
+export interface LogCaller {
+  /** A task's own id, or a CPU that ran no task's code. */
+  readonly kind: 'task' | 'cpu';
+  readonly id: number;
+}
+
+/** A message of the kernel's log, of a dump or of a capture. */
+export interface LogRecord {
+  /** Counts messages since boot. */
+  readonly seq: number;
+  /** Nanoseconds on the kernel's own clock, which starts near 0 at boot and stands still in sleep. */
+  readonly timestamp: bigint;
+  /** 0 (emerg) to 7 (debug); null: this kernel's types do not tell where it stands. */
+  readonly level: number | null;
+  /** As syslog counts them; 0: the kernel itself. Null as level is. */
+  readonly facility: number | null;
+  readonly caller: LogCaller | null;
+  /** Name of the task that called; '' where the kernel does not note it. Hostile. */
+  readonly comm: string;
+  /** The device that a message is about, where it is about one; '' otherwise. Hostile. */
+  readonly subsystem: string;
+  readonly device: string;
+  /** One line, or several; hostile. */
+  readonly text: string;
+}
