@@ -25,11 +25,12 @@ const BELOW = {
     'walk',
     'kernel',
   ],
+  library: ['report', 'triage', 'account', 'walk', 'kernel'],
   launch: [],
 };
 
 /** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */
-const KNOWS_ENGINES = '^src/(cli|extract|kernel|many|report/info)/';
+const KNOWS_ENGINES = '^src/(cli|extract|kernel|library|many|report/info)/';
 
 module.exports = {
   forbidden: [

@@ -54,7 +54,7 @@ export interface UserPages {
    * A page of memory that counts as the process's: what a device or the zero page backs is left out
    * (pte_special). `pages` base pages from `frame` on are mapped at once.
    *
-   * @param marks of {@link MARK}: what hardware noted in the entry
+   * @param marks of MARK: what hardware noted in the entry
    */
   page(page: number, pages: number, frame: number, marks: number): void;
   /** What was left out there. */

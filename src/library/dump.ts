@@ -1,0 +1,147 @@
+import type { Grouping } from '../account/census-entry.js';
+import { messages } from '../account/log.js';
+import { accountMemory } from '../account/memory/memory.js';
+import { chosen } from '../account/processes/chosen.js';
+import type { ProcessGrouping } from '../account/processes/groups.js';
+import { kernelProcesses } from '../account/processes/kernel.js';
+import { accountFd, accountProcess, accountSock } from '../account/skb.js';
+import { accountAll, accountEach } from '../account/sockets.js';
+import { groupedStacks } from '../account/task-stacks.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { openNative } from '../kernel/native/open.js';
+import { logJson } from '../report/log/json.js';
+import type { LogJson } from '../report/log/schema.js';
+import { memoryJson } from '../report/memory/json.js';
+import type { MemoryJson } from '../report/memory/schema.js';
+import { procsJson } from '../report/procs/json.js';
+import type { ProcsJson } from '../report/procs/schema.js';
+import type {
+  SkbJson,
+  SkbProcessJson,
+  SocketLineJson,
+  SocketsEndJson,
+  SocketsJson,
+} from '../report/schema.js';
+import { skbJson, skbProcessJson } from '../report/skb/json.js';
+import { socketLine, socketsEnd, socketsJson } from '../report/sockets/json.js';
+import { taskStacksJson } from '../report/task-stacks/json.js';
+import type { TaskStacksJson } from '../report/task-stacks/schema.js';
+import { triageJson } from '../report/triage/json.js';
+import type { TriageJson } from '../report/triage/schema.js';
+import { triage } from '../triage/triage.js';
+
+/** Files that stand in for what a dump lacks. */
+export interface DumpOptions {
+  /** A System.map of its kernel. */
+  readonly symbols?: string;
+  /** BTF of its kernel: a raw blob, or a vmlinux with a `.BTF` section. */
+  readonly btf?: string;
+  /** A vmlinux of its kernel: the source of symbols and types, as far as it has them. */
+  readonly vmlinux?: string;
+}
+
+/** Is told now and then which part of a question is done, 0 to 1. */
+export type Progress = (part: number) => void;
+
+/** Which socket: a descriptor of a process, or a `struct sock` by its address in the kernel. */
+export type WhichSocket = { pid: number; fd: number } | { sock: bigint };
+
+/**
+ * Opens a dump.
+ *
+ * @param files one file, all parts of a split dump, or a folder with one dump in it
+ * @throws {KernelError} when it is no dump, or of no kernel that can be read
+ */
+export function openDump(files: string | readonly string[], options: DumpOptions = {}): Dump {
+  return new Dump(openNative({ ...options, files: typeof files === 'string' ? [files] : files }));
+}
+
+/**
+ * Opens the running kernel through /proc/kcore, as root. What moves while it is read is said.
+ *
+ * @throws {KernelError} when this kernel has no /proc/kcore, or it may not be read
+ */
+export function openLive(options: DumpOptions = {}): Dump {
+  return new Dump(openNative({ ...options, files: [], live: true }));
+}
+
+/**
+ * The kernel in a dump. Each question gives what the command of that name prints with `--json`: plain
+ * objects, sizes in bytes, addresses as hex strings, null for what is not known, `warnings` for what could
+ * not be read. Everything is synchronous; a question may take seconds.
+ *
+ * Questions throw `WalkError` for what is not there, and `KernelError` where a whole answer is impossible.
+ */
+export class Dump implements Disposable {
+  /** Its memory, symbols and types, for questions of your own: docs/architecture.md has the interface. */
+  readonly kernel: Kernel;
+
+  /** @internal */
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+  }
+
+  /** Where all memory is: every page frame in one drawer. */
+  memory(progress?: Progress): MemoryJson {
+    return memoryJson(accountMemory(this.kernel, progress));
+  }
+
+  /** What each process really holds, what comes back most first. */
+  procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsJson {
+    return procsJson(chosen(kernelProcesses(this.kernel, progress), { by }, String));
+  }
+
+  /** Every socket of the machine, what pins most first; also those that pin nothing, as with `--all`. */
+  sockets(by?: Grouping, progress: Progress = () => undefined): SocketsJson {
+    const found = accountAll(this.kernel, { by, progress });
+    return socketsJson(found, found.sockets);
+  }
+
+  /** Every socket as it is found, and what there is to say of the whole when it returns: memory for one. */
+  *eachSocket(progress?: Progress): Generator<SocketLineJson, SocketsEndJson> {
+    const entries = accountEach(this.kernel, progress);
+    for (let listed = 0; ; listed++) {
+      const { done, value } = entries.next();
+      if (done) return socketsEnd(value, listed, 0);
+      yield socketLine(value);
+    }
+  }
+
+  /** What waits in the queues of one socket, and which pages that pins; with every skb. */
+  skb(which: WhichSocket): SkbJson {
+    return skbJson(
+      'sock' in which
+        ? accountSock(this.kernel, which.sock, true)
+        : accountFd(this.kernel, which.pid, which.fd, true),
+    );
+  }
+
+  /** The same of every socket of a process. */
+  skbsOf(pid: number): SkbProcessJson {
+    return skbProcessJson(accountProcess(this.kernel, pid));
+  }
+
+  /** The kernel's log. */
+  log(): LogJson {
+    return logJson(messages(this.kernel, {}));
+  }
+
+  /** The kernel stacks of all threads, equal ones together. */
+  stacks(): TaskStacksJson {
+    return taskStacksJson(groupedStacks(this.kernel, {}));
+  }
+
+  /** What is the matter: findings, the most severe first. */
+  triage(progress?: Progress): TriageJson {
+    return triageJson(triage(this.kernel, progress));
+  }
+
+  /** Lets go of the files. Nothing can be asked afterwards. */
+  close(): void {
+    this.kernel.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,241 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { socketsSchema } from '../../../src/report/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const TOOLS = join(ROOT, 'test/publish/node_modules/.bin');
+const FIXTURE = 'node_modules/kdump-mem/fixtures/dumps/6.1.vmcore';
+
+/** Whoever installed the package. */
+let home: string;
+let tarball: string;
+let packed: string[];
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'publish-'));
+  // The commands are built, and others are at them: this alone is what prepack makes besides.
+  execFileSync(process.execPath, ['scripts/library.mjs'], { cwd: ROOT, stdio: 'ignore' });
+  const made = execFileSync(
+    'npm',
+    ['pack', '--ignore-scripts', '--json', '--pack-destination', home],
+    {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
+  // npm 12 has an object by name, those before it a list.
+  const told = JSON.parse(made.slice(made.search(/^[[{]/m)));
+  const [{ filename, files }] = Object.values(told) as {
+    filename: string;
+    files: { path: string }[];
+  }[] as [{ filename: string; files: { path: string }[] }];
+  tarball = join(home, filename);
+  packed = files.map(({ path }) => path);
+  writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
+  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--silent'];
+  execFileSync('npm', ['install', ...options, tarball], { cwd: home, stdio: 'ignore' });
+});
+
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function run(command: string, args: string[], cwd = home) {
+  return spawnSync(command, args, { cwd, encoding: 'utf8' });
+}
+
+test('has what README shows, and nothing of how it was made', () => {
+  for (const wanted of [
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'docs/library.md',
+    'docs/memory.md',
+    'deploy/prometheus/skcheck.rules.yml',
+    'fixtures/dumps/6.1.vmcore',
+    'schemas/memory-1.json',
+    'dist/library/index.d.mts',
+    'dist/bin/THIRD-PARTY-NOTICES',
+  ])
+    expect(packed).toContain(wanted);
+  expect(packed.filter((path) => /^(src|test|scripts)\/|^\./.test(path))).toEqual([]);
+});
+
+test('runs no script where it is installed, and needs one package beside it', () => {
+  const { dependencies, scripts } = JSON.parse(
+    readFileSync(join(home, 'node_modules/kdump-mem/package.json'), 'utf8'),
+  );
+  expect(Object.keys(scripts)).not.toContain('postinstall');
+  expect(Object.keys(scripts)).not.toContain('install');
+  expect(Object.keys(dependencies)).toEqual(['zod']);
+});
+
+test('its commands answer as those of the clone do', async () => {
+  const args = ['sockets', '--json', '--vmcore', FIXTURE];
+  const there = run('node_modules/.bin/kdump-mem', args);
+  expect(there).toMatchObject({ status: 0, stderr: '' });
+  const here = await kdumpMem('sockets', '--json', '--vmcore', join(home, FIXTURE));
+  expect(JSON.parse(there.stdout)).toEqual(JSON.parse(here.stdout));
+  expect(run('node_modules/.bin/skcheck', ['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+/** The examples of docs/library.md, of a dump and a socket that are there. */
+const examples = [
+  ...readFileSync(join(ROOT, 'docs/library.md'), 'utf8').matchAll(/```js\n(.*?)```/gs),
+].map(([, code = '']) =>
+  code.replaceAll(/'(?:vmcore|\/var\/crash\/\d+\/vmcore)'/g, `'${FIXTURE}'`),
+);
+
+describe('as a library', () => {
+  const answers = [
+    /^\d+ sockets pin \d+ bytes\n(.+ \d+ .*\n){3}$/,
+    /^no-such-pid .+\n$/,
+    // init_task is pid 0.
+    /^0\n$/,
+  ];
+
+  test.each(examples.map((code, index) => [index, code] as const))(
+    'example %i runs',
+    (index, code) => {
+      const file = join(home, `example-${index}.mjs`);
+      writeFileSync(file, code);
+      const { stdout, stderr, status } = run(process.execPath, [file]);
+      expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+      expect(stdout).toMatch(answers[index] ?? /never/);
+    },
+  );
+
+  test('required and imported it is one library, and says what the command says', async () => {
+    writeFileSync(
+      join(home, 'both.cjs'),
+      `const required = require('kdump-mem');
+       import('kdump-mem').then((imported) => {
+         const dump = required.openDump('${FIXTURE}');
+         const same = Object.keys(required).every((name) => required[name] === imported[name]);
+         console.log(JSON.stringify({ same, names: Object.keys(required).sort(), answer: dump.sockets() }));
+       });`,
+    );
+    const { same, names, answer } = JSON.parse(run(process.execPath, ['both.cjs']).stdout);
+    expect(same).toBe(true);
+    expect(names).toEqual(
+      [
+        'Dump',
+        'KdumpMemError',
+        'KernelError',
+        'ReadError',
+        'WalkError',
+        'openDump',
+        'openLive',
+        'schemas',
+      ].toSorted(),
+    );
+    const { stdout } = await kdumpMem(
+      'sockets',
+      '--all',
+      '--json',
+      '--vmcore',
+      join(home, FIXTURE),
+    );
+    expect(answer).toEqual(socketsSchema.parse(JSON.parse(stdout)));
+  });
+
+  test('every question has an answer of its schema, or says why not', () => {
+    writeFileSync(
+      join(home, 'all.mjs'),
+      `import { openDump, schemas } from 'kdump-mem';
+       const dump = openDump('${FIXTURE}');
+       const { pid, fds } = dump.sockets().sockets
+         .map(({ holders: [first] }) => ({ pid: first?.pid, fds: [first?.fd] }))
+         .find(({ pid }) => pid !== undefined);
+       const asked = {
+         memory: () => dump.memory(), procs: () => dump.procs('user'), sockets: () => dump.sockets('process'),
+         skb: () => dump.skb({ pid, fd: fds[0] }), skbsOf: () => dump.skbsOf(pid),
+         log: () => dump.log(), stacks: () => dump.stacks(), triage: () => dump.triage(),
+         each: () => [...dump.eachSocket()].at(-1),
+       };
+       for (const [name, ask] of Object.entries(asked)) {
+         try {
+           const answer = ask();
+           schemas[answer.schema].parse(answer);
+           console.log(name, answer.schema);
+         } catch (error) {
+           console.log(name, error.code);
+         }
+       }`,
+    );
+    const { stdout, stderr } = run(process.execPath, ['all.mjs']);
+    expect(stderr).toBe('');
+    expect(
+      Object.fromEntries(
+        stdout
+          .trimEnd()
+          .split('\n')
+          .map((line) => line.split(' ')),
+      ),
+    ).toEqual({
+      sockets: 'kdump-mem.sockets/1',
+      skb: 'kdump-mem.skb/1',
+      skbsOf: 'kdump-mem.skb-process/1',
+      triage: 'kdump-mem.triage/1',
+      log: 'kdump-mem.log/1',
+      stacks: 'kdump-mem.task-stacks/1',
+      // The extract that ships has nothing of these.
+      memory: 'filtered',
+      procs: 'filtered',
+      each: 'kdump-mem.socket/1',
+    });
+  });
+
+  test.each(['mts', 'cts'])('types: a .%s file compiles, and a wrong one does not', (ending) => {
+    const folder = join(home, ending);
+    mkdirSync(folder);
+    const right = `import { openDump, schemas, type Dump } from 'kdump-mem';
+      const dump: Dump = openDump(['a', 'b'], { btf: 'c' });
+      export const bytes: number | undefined = dump.sockets('process').groups?.[0]?.total.pinnedBytes;
+      export const drawer: string = dump.memory().memory.drawer;
+      export const parsed = schemas['kdump-mem.log/1'].parse({}).messages;\n`;
+    writeFileSync(join(folder, `right.${ending}`), right);
+    writeFileSync(join(folder, `wrong.${ending}`), right.replace('pinnedBytes', 'pinnedBites'));
+    const compile = (file: string) => {
+      const compilerOptions = {
+        ...{ strict: true, noEmit: true, module: 'nodenext', target: 'es2022' },
+        // Those of Node have what is of the DOM here.
+        ...{ lib: ['es2023', 'esnext.disposable', 'dom'], types: [] },
+      };
+      const files = [`${file}.${ending}`];
+      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+      return run(join(TOOLS, 'tsc'), ['--project', folder]);
+    };
+    expect(compile('right')).toMatchObject({ stdout: '', status: 0 });
+    expect(compile('wrong').stdout).toContain("'pinnedBites' does not exist");
+  });
+});
+
+test('publint finds nothing', () => {
+  const { stdout, status } = run(join(TOOLS, 'publint'), ['run', tarball, '--strict']);
+  expect({ stdout, status }).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('All good!'),
+  });
+});
+
+test('attw finds nothing', () => {
+  const { stdout, status } = run(join(TOOLS, 'attw'), [
+    tarball,
+    '--format',
+    'json',
+    '--exclude-entrypoints',
+    'package.json',
+  ]);
+  expect({ status, problems: JSON.parse(stdout).problems }).toEqual({ status: 0, problems: {} });
+});
+
+test('its documents of the interface are whole', () => {
+  const { stdout, stderr, status } = run(join(ROOT, 'scripts/api-docs'), [join(home, 'api')]);
+  expect({ stderr, status, stdout }).toMatchObject({ status: 0 });
+  expect(readFileSync(join(home, 'api/classes/Dump.html'), 'utf8')).toContain('eachSocket');
+});
