@@ -20,20 +20,7 @@ kdump-mem ended it (please report it).`;
  */
 export async function main(...register: readonly ((program: Command) => void)[]): Promise<void> {
   reportBugs('kdump-mem');
-  const program = new Command('kdump-mem')
-    .description(
-      'Finds the kernel memory that unread sockets pin, page by page, in a vmcore or the live kernel.',
-    )
-    .version(VERSION)
-    .addHelpText('after', EXIT_STATUS)
-    .exitOverride()
-    .configureOutput({
-      outputError: (text, write) => write(usageLine(escapeUsage(text))),
-    });
-
-  for (const declare of register) declare(program);
-  registerHelp(program);
-
+  const program = kdumpMemCommand(...register);
   endWithReader('kdump-mem', EXIT.unreadable);
   try {
     refuseWithoutCommand(program, process.argv.slice(2));
@@ -48,6 +35,23 @@ export async function main(...register: readonly ((program: Command) => void)[])
       process.exitCode = status;
     }
   }
+}
+
+/** The program, with its commands declared and nothing done. */
+export function kdumpMemCommand(...register: readonly ((program: Command) => void)[]): Command {
+  const program = new Command('kdump-mem')
+    .description(
+      'Finds where the memory of a machine is, and who lost it: in a vmcore, the running kernel, or a capture of a host.',
+    )
+    .version(VERSION)
+    .addHelpText('after', EXIT_STATUS)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(usageLine(escapeUsage(text))),
+    });
+  for (const declare of register) declare(program);
+  registerHelp(program);
+  return program;
 }
 
 /** commander's own `help` shows everything, and says nothing, for a command that there is not. */
