@@ -1,0 +1,99 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { type ProcessJson, processSchema } from '../../../../src/report/process/schema.js';
+import { type ProcsJson, procsSchema } from '../../../../src/report/procs/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
+
+const AMOUNT = 4 * 2 ** 20;
+const KINDS = ['anonymous', 'shared', 'locked', 'threads'];
+
+// Before, by a snapshot, and after: what stood still from the first to the last is the same in all.
+describe('processes of this machine, live and by a snapshot', () => {
+  // Not a tmpfs: the script writes to none unasked.
+  const folder = mkdtempSync('/var/tmp/captured-');
+  const file = join(folder, 'host.tar.gz');
+  const children: ChildProcess[] = [];
+  let [before, captured, after]: (ProcsJson | undefined)[] = [];
+  const pids = () => children.map(({ pid }) => pid ?? Number.NaN);
+  const asked = async (...source: string[]) => {
+    const { stdout } = await kdumpMem('procs', '--json', ...source);
+    return procsSchema.parse(JSON.parse(stdout));
+  };
+
+  beforeAll(async () => {
+    const program = guestTool('takeuser', '6.1').from ?? '';
+    for (const kind of KINDS) {
+      const child = spawn(program, [kind, String(AMOUNT)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      children.push(child);
+      if (child.stdout) await once(child.stdout, 'data');
+      child.kill('SIGSTOP');
+    }
+    const script = execFileSync(commandPath('skcheck'), ['--capture-script']);
+    before = await asked('--live');
+    execFileSync('sh', ['-s', '--', '--with', 'smaps', file, '1'], {
+      input: script,
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
+    after = await asked('--live');
+    captured = await asked('--from', file);
+  });
+
+  afterAll(() => {
+    for (const child of children) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true });
+  });
+
+  const of = (answer: ProcsJson | undefined, pid: number) =>
+    answer?.processes.find((process) => process.pid === pid);
+
+  test('what stands still and shares nothing has the same figures, to the byte', () => {
+    for (const pid of pids()) {
+      const [first, own, last] = [before, captured, after].map((answer) => {
+        const { ageSeconds, ...figures } = of(answer, pid) ?? {};
+        return JSON.stringify(figures);
+      });
+      expect(last).toBe(first);
+      expect(own).toBe(first);
+      expect(of(captured, pid)).toMatchObject({ complete: true, anonBytes: expect.any(Number) });
+    }
+  });
+
+  test('nobody is missing who was there before and after, and each is who it was', () => {
+    const who = (answer: ProcsJson | undefined, pid: number) => {
+      const { comm, uid, nsPids, cgroup, oomScoreAdj } = of(answer, pid) ?? {};
+      return JSON.stringify([comm, uid, nsPids, cgroup, oomScoreAdj]);
+    };
+    for (const { pid } of before?.processes ?? [])
+      if (who(after, pid) === who(before, pid))
+        expect.soft(who(captured, pid), `${pid}`).toBe(who(before, pid));
+    const host = execFileSync('hostname', { encoding: 'utf8' }).trim();
+    expect(captured?.captured?.host).toBe(host);
+  });
+
+  test('ages are those of when it was taken', () => {
+    for (const pid of pids()) {
+      const age = (answer: ProcsJson | undefined) => of(answer, pid)?.ageSeconds ?? Number.NaN;
+      expect(age(captured)).toBeGreaterThanOrEqual(age(before));
+      expect(age(captured)).toBeLessThanOrEqual(age(after));
+    }
+  });
+
+  test('what they map is the same, mapping by mapping', async () => {
+    const mapped = async (pid: number, ...source: string[]): Promise<Partial<ProcessJson>> => {
+      const { stdout } = await kdumpMem('procs', '--json', ...source, '--pid', String(pid));
+      const { captured: _, ageSeconds, ...answer } = processSchema.parse(JSON.parse(stdout));
+      return answer;
+    };
+    for (const pid of pids()) {
+      const live = await mapped(pid, '--live');
+      expect(live.mappings?.length).toBeGreaterThan(3);
+      expect(await mapped(pid, '--from', file)).toEqual(live);
+    }
+  });
+});
