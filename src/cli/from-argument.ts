@@ -25,6 +25,31 @@ function parseFrom(file: string): string {
   return file;
 }
 
+/** What to ask of a snapshot in place of a command that takes the kernel's memory. */
+const IN_PLACE: Readonly<Record<string, string>> = {
+  sockets: 'Ask for them: skcheck --from FILE',
+  skb: 'Ask who lets data wait: skcheck --from FILE',
+  stacks: 'Taken with --with stacks it keeps them as text, in its file sample-2/stacks',
+  info: 'Ask what was the matter: kdump-mem triage --from FILE',
+};
+
+/** Has commands that take no snapshot say so, and what does. */
+export function refuseFrom(program: Command): void {
+  for (const command of program.commands) {
+    const { options } = command;
+    if (options.some(({ long }) => long === '--from')) continue;
+    if (!options.some(({ long }) => long === '--vmcore')) continue;
+    const name = command.name();
+    const refuse = (): never => {
+      throw new UsageError(
+        `${name} reads the kernel’s memory, and a snapshot of a host has none`,
+        `${IN_PLACE[name] ?? 'memory, procs, log and triage take --from, and skcheck for sockets'}.`,
+      );
+    };
+    command.addOption(new Option('--from <file>').argParser(refuse).hideHelp());
+  }
+}
+
 /** @throws {UsageError} for an engine, which reads kernels */
 export function checkFrom({ from, engine }: FromOptions): void {
   if (from !== undefined && engine !== 'auto')

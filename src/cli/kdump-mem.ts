@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { refuseWithoutCommand } from './dump-arguments.js';
 import { EXIT, explainFailure } from './failure.js';
+import { refuseFrom } from './from-argument.js';
 import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
 import { usageLine } from './usage-line.js';
@@ -21,6 +22,7 @@ kdump-mem ended it (please report it).`;
 export async function main(...register: readonly ((program: Command) => void)[]): Promise<void> {
   reportBugs('kdump-mem');
   const program = kdumpMemCommand(...register);
+  refuseFrom(program);
   endWithReader('kdump-mem', EXIT.unreadable);
   try {
     refuseWithoutCommand(program, process.argv.slice(2));

@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { countedMemory } from '../account/memory/counted.js';
-import { readCapture } from '../host/capture/files.js';
+import { type CapturedFiles, readCapture } from '../host/capture/files.js';
 import { HostError } from '../host/error.js';
 import { readHostDetails } from '../host/proc/details.js';
 import { knownPageSize } from '../host/proc/memory.js';
@@ -15,7 +15,11 @@ import { capturedAt } from './captured-source.js';
  * @throws {KernelError} `damaged`: its counters contradict each other
  */
 export async function lookCaptured(path: string): Promise<MemoryAnswer> {
-  const files = await readCapture(path);
+  return memoryOfCapture(path, await readCapture(path));
+}
+
+/** @throws as lookCaptured */
+export function memoryOfCapture(path: string, files: CapturedFiles): MemoryAnswer {
   try {
     return lookAt(path, capturedAt(files, 'last'));
   } catch (error) {

@@ -31,6 +31,7 @@ import { skcheckSchema } from './skcheck/schema.js';
 import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { taskStacksSchema } from './task-stacks/schema.js';
+import { hostTriageSchema } from './triage/captured.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { triageSchema } from './triage/schema.js';
 
@@ -42,6 +43,7 @@ export const schemas = {
   'kdump-mem.explain/1': explainSchema,
   'kdump-mem.extract/1': extractSchema,
   'kdump-mem.info/1': infoSchema,
+  'kdump-mem.host-triage/1': hostTriageSchema,
   'kdump-mem.host-log/1': hostLogSchema,
   'kdump-mem.host-log-end/1': hostLogEndSchema,
   'kdump-mem.log/1': logSchema,

@@ -37,6 +37,19 @@ test.each([
 
 const noise = () => Buffer.from(Array.from({ length: 100_000 }, (_, at) => (at * 7919) % 251));
 
+test.each([
+  ['sockets', 'skcheck --from FILE'],
+  ['skb', 'skcheck --from FILE'],
+  ['stacks', 'sample-2/stacks'],
+  ['info', 'kdump-mem triage --from FILE'],
+  ['extract', 'memory, procs, log and triage'],
+])('%s has no use for a snapshot, and says what has', async (command, words) => {
+  const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^kdump-mem: [^\n]+ reads the kernel’s memory, and a snapshot [^\n]+\n$/);
+  expect(stderr).toContain(words);
+});
+
 test('any other archive is still said to be packed', async () => {
   rmSync(path, { recursive: true, force: true });
   writeFileSync(path, gzipSync('no tar at all'));

@@ -7,12 +7,14 @@ import type { TriageAnswer } from '../../triage/triage.js';
 import { answer } from '../answer.js';
 import { checkFailOn, parseFailOn } from '../fail-on-argument.js';
 import { EXIT } from '../failure.js';
+import { addFromOption, checkFrom, type FromOptions } from '../from-argument.js';
 import { checkPage, type PageOptions } from '../html-page.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { addManyOptions, type ManyTriageOptions, manyAsked } from '../triage-options.js';
 import { rulesStep, rulesSum } from '../triage-rules.js';
 
 type TriageOptions = ManyTriageOptions &
+  FromOptions &
   PageOptions & {
     readonly asWorker?: true;
     readonly failOn?: readonly string[];
@@ -31,6 +33,7 @@ Examples:
   kdump-mem triage --vmcore vmcore --html crash.html   a page with all of it: one file, without scripts,
                                                        that needs nothing from elsewhere
   kdump-mem triage --vmcore vmcore --rules fleet.yaml  with what your team knows of its machines
+  kdump-mem triage --from host.tar.gz                  a snapshot of a host: by its log and counters
   kdump-mem triage /var/crash                          a table, if there is more than one dump
   kdump-mem triage /var/crash --similar                which of them have the same trouble
   kdump-mem triage /var/crash --ndjson --output all.ndjson
@@ -44,6 +47,12 @@ docs/triage.md.
 
 Exit status: 0 answered, 1 with --fail-on: found, 2 wrong usage, 3 the dump or kernel could not be opened or
 read (with --ndjson: some of them), 5 (with --strict) the answer is incomplete.`;
+
+/** What is of kernels, or of many dumps. */
+const NOT_OF_CAPTURES = [
+  ...['rules', 'html', 'force', 'ndjson', 'similar', 'jobs', 'timeout', 'workerMemory'],
+  ...['output', 'resume', 'symbolsDir', 'retry', 'shard'],
+];
 
 /** `kdump-mem triage`: what is the matter with a machine. */
 export function registerTriage(program: Command): void {
@@ -74,12 +83,14 @@ export function registerTriage(program: Command): void {
     .addOption(new Option('--as-worker').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(answerTriage);
-  addManyOptions(triage);
+  addFromOption(addManyOptions(triage), NOT_OF_CAPTURES);
 }
 
 async function answerTriage(options: TriageOptions, { args }: Command): Promise<void> {
   if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
-  const many = manyAsked(options, args);
+  const { from } = options;
+  checkFrom(options);
+  const many = from === undefined ? manyAsked(options, args) : undefined;
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
   if (many) {
@@ -88,6 +99,8 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     const { tellMany } = await import('../triage-many.js');
     return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
+  if (from !== undefined)
+    return (await import('../triage-captured.js')).tellCaptured(from, options, failing);
   const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../report/triage/json.js'),

@@ -31,7 +31,8 @@ export function triageJson(answer: TriageAnswer): TriageJson {
   };
 }
 
-function findingJson(finding: Finding): TriageJson['findings'][number] {
+/** A finding, with its words. */
+export function findingJson(finding: Finding): TriageJson['findings'][number] {
   const { code, severity, figures, evidence, deeper } = finding;
   return {
     ...{ code, severity, words: findingWords(finding), figures: { ...figures } },
@@ -59,7 +60,8 @@ function evidenceJson(evidence: Evidence): TriageJson['findings'][number]['evide
   return { kind, seq, timestampMicroseconds: Number(timestamp / 1000n), text };
 }
 
-function drawersJson({ memory }: MemoryAnswer): NonNullable<TriageJson['memory']> {
+/** Drawers that have something, the largest first. */
+export function drawersJson({ memory }: MemoryAnswer): NonNullable<TriageJson['memory']> {
   const drawers = leaves(memory)
     .filter(({ bytes }) => bytes > 0)
     .map(({ drawer, bytes }) => ({ drawer, bytes }))

@@ -75,7 +75,11 @@ function isAllClear(answer: TriageAnswer): boolean {
   return isWhole && (rules?.silenced.length ?? 0) === 0 && (rules?.unknown.length ?? 0) === 0;
 }
 
-function findingLines(finding: Finding, { width, source, verbose }: TriageTextOptions): string[] {
+/** A finding, its evidence, and what tells more. */
+export function findingLines(
+  finding: Finding,
+  { width, source, verbose }: TriageTextOptions,
+): string[] {
   const { severity, code, evidence, deeper } = finding;
   const indent = ' '.repeat(10);
   const room = width === null ? null : Math.max(20, width - indent.length);

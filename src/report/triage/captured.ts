@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import type { CapturedTriage } from '../../triage/captured.js';
+import { capturedJson, capturedSchema, capturedWords } from '../captured.js';
+import { headline } from '../memory/headline.js';
+import { warningSchema } from '../schema.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { drawersJson, findingJson } from './json.js';
+import { findingSchema, triageSchema } from './schema.js';
+import { findingLines, type TriageTextOptions } from './text.js';
+
+/** `triage --from FILE --json`, version 1. */
+export const hostTriageSchema = z.strictObject({
+  schema: z.literal('kdump-mem.host-triage/1'),
+  captured: capturedSchema,
+  /** Null: not told. */
+  release: z.string().nullable(),
+  /** The most severe first. */
+  findings: z.array(findingSchema),
+  /** Messages of the log that newer ones have overwritten; null: not known. */
+  overwritten: z.int().nonnegative().nullable(),
+  /** Drawers of `memory` that have something, by counters; null: they could not be counted. */
+  memory: triageSchema.shape.memory,
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+});
+
+export function hostTriageJson(answer: CapturedTriage): z.infer<typeof hostTriageSchema> {
+  const { captured, release, findings, overwritten, memory, complete, warnings } = answer;
+  return {
+    schema: 'kdump-mem.host-triage/1',
+    captured: capturedJson(captured),
+    release: release === '' ? null : release,
+    findings: findings.map(findingJson),
+    overwritten,
+    memory: memory ? drawersJson(memory) : null,
+    ...{ complete, warnings: [...warnings] },
+  };
+}
+
+/** What was the matter, in a sentence; then each finding; then where memory was. */
+export function hostTriageText(answer: CapturedTriage, options: TriageTextOptions): string {
+  const { findings, memory, overwritten } = answer;
+  const { width, source } = options;
+  const said = (text: string): string[] => [...wrap(text, width), ''];
+  const lines = said(summary(answer));
+  for (const finding of findings) lines.push(...findingLines(finding, options), '');
+  if (memory) lines.push(...said(`Memory: ${headline(memory)}`));
+  if (overwritten) lines.push(...said(`The oldest ${overwritten} messages of the log are gone.`));
+  lines.push(...said('A capture has its log and counters: who lets data wait, skcheck tells.'));
+  lines.push(`Next: skcheck ${source}`);
+  return lines.join('\n');
+}
+
+function summary({ captured, release, findings, complete }: CapturedTriage): string {
+  const [grave, wrong] = (['critical', 'warning'] as const).map(
+    (severity) => findings.filter((finding) => finding.severity === severity).length,
+  );
+  const found =
+    findings.length > 0
+      ? `${complete ? '' : 'At least '}${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`
+      : complete
+        ? 'Nothing that this looks for is wrong by its log and counters.'
+        : 'Nothing was found, and not everything could be looked at.';
+  const linux = release === '' ? 'Linux' : `Linux ${escapeText(release)}`;
+  return `${linux}, ${capturedWords(captured)}. ${found}`;
+}

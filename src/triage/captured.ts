@@ -1,0 +1,62 @@
+import type { CapturedLogWhole } from '../account/captured-log.js';
+import type { MemoryAnswer } from '../account/memory/answer.js';
+import type { CapturedOf } from '../captured-of.js';
+import type { LogRecord } from '../log-records.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+import { bySeverity, type Finding } from './finding.js';
+import { logFindings } from './log/log-findings.js';
+import { memoryFindings } from './memory-findings.js';
+
+/** What of a capture findings rest on; a string: why it cannot be had. */
+export interface CapturedParts {
+  readonly of: CapturedOf;
+  /** '' where it is not told. */
+  readonly release: string;
+  readonly pageSize: number;
+  readonly log: (CapturedLogWhole & { readonly records: readonly LogRecord[] }) | string;
+  readonly memory: MemoryAnswer | string;
+  readonly warnings: readonly Warning[];
+}
+
+/** What was the matter with a host when it was captured, by its log and counters of its memory. */
+export interface CapturedTriage {
+  readonly captured: CapturedOf;
+  readonly release: string;
+  /** The most severe first. */
+  readonly findings: readonly Finding[];
+  /** Messages of the log that are gone; null: not known. */
+  readonly overwritten: number | null;
+  readonly memory: MemoryAnswer | undefined;
+  readonly warnings: readonly Warning[];
+  /** All of the log is there, and the counters are. */
+  readonly complete: boolean;
+}
+
+/** Commands that a capture answers. */
+const ANSWERED = /^(?:log|memory|procs)(?: |$)/;
+
+export function triageCaptured(parts: CapturedParts): CapturedTriage {
+  const { of, release, pageSize, log, memory } = parts;
+  const warnings = new Warnings();
+  const told = typeof log === 'string' ? undefined : log;
+  const counted = typeof memory === 'string' ? undefined : memory;
+  for (const why of [log, memory]) if (typeof why === 'string') warnings.add('unreadable', why);
+  const known = [...parts.warnings, ...(told?.warnings ?? []), ...(counted?.warnings ?? [])];
+  for (const { code, message } of known) warnings.add(code, message);
+  const findings = [
+    ...(told ? logFindings(told.records, pageSize) : []),
+    ...(counted ? memoryFindings(counted) : []),
+  ];
+  const list = warnings.list();
+  return {
+    ...{ captured: of, release, memory: counted, warnings: list },
+    findings: bySeverity(findings.map(withoutKernel)),
+    overwritten: told?.overwritten ?? null,
+    complete: list.length === 0 && told?.overwritten === 0,
+  };
+}
+
+/** Nothing of a capture tells more where that takes the kernel's memory. */
+function withoutKernel({ deeper, ...finding }: Finding): Finding {
+  return deeper !== undefined && ANSWERED.test(deeper) ? { ...finding, deeper } : finding;
+}
