@@ -1,5 +1,6 @@
 import { hex } from '../kernel/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import type { Taken } from '../taken.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/pages/network-pages.js';
 import { Census } from '../walk/sockets/census.js';
@@ -21,6 +22,8 @@ import { Tally } from './tally.js';
 /** What a census says of the machine as a whole. */
 export interface CensusWhole {
   readonly kernel: KernelFacts;
+  /** When, and of which boot; undefined: nobody asked. */
+  readonly taken?: Taken;
   /** How many sockets were read. */
   readonly count: number;
   /** Over all of them; what several share is counted once. */

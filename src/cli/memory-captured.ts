@@ -5,6 +5,7 @@ import { HostError } from '../host/error.js';
 import { readHostDetails } from '../host/proc/details.js';
 import { knownPageSize } from '../host/proc/memory.js';
 import { readHostCounts } from '../host/proc/memory-counts.js';
+import { hostTaken } from '../host/proc/taken.js';
 import { KernelError } from '../kernel/error.js';
 import { capturedAt } from './captured-source.js';
 
@@ -37,6 +38,7 @@ function lookAt(path: string, { host, of, warnings }: ReturnType<typeof captured
     });
   }
   const answer = countedMemory(readHostCounts(host), readHostDetails(host));
-  const captured = { name: of.name, taken: host.timeOf('/proc/meminfo') };
-  return { ...answer, warnings, captured };
+  const taken = host.timeOf('/proc/meminfo');
+  const captured = { name: of.name, taken };
+  return { ...answer, warnings, captured, taken: hostTaken(host, taken) };
 }

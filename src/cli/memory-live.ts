@@ -7,6 +7,7 @@ import { liveHost } from '../host/live.js';
 import { readHostDetails } from '../host/proc/details.js';
 import { readHostFrames } from '../host/proc/frames/machine.js';
 import { readHostCounts } from '../host/proc/memory-counts.js';
+import { hostTaken } from '../host/proc/taken.js';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { aids, openSource } from './kernel-source.js';
@@ -33,8 +34,9 @@ export async function lookLive(
   for (const source of LIVE_SOURCES) {
     if (asked !== undefined && asked !== source) continue;
     try {
+      const taken = hostTaken(liveHost, new Date());
       const answer = await LOOKS[source](options, progress, more);
-      return { ...answer, unavailable };
+      return { ...answer, taken, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;
       if (source === asked || source === 'counters') throw error.reason;

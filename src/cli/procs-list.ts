@@ -41,10 +41,14 @@ export async function listProcesses(
     tell(choose(await ofHost({ ...host, warnings }, options)), options, words);
     return;
   }
-  const { kernelProcesses } = await import('../account/processes/kernel.js');
+  const [{ kernelProcesses }, { kernelTaken }] = await Promise.all([
+    import('../account/processes/kernel.js'),
+    import('../walk/machine/taken.js'),
+  ]);
   await answer(options, {
     doing: 'looking at processes',
-    ask: (kernel, progress) => choose(kernelProcesses(kernel, progress)),
+    ask: (kernel, progress) =>
+      choose({ ...kernelProcesses(kernel, progress), taken: kernelTaken(kernel) }),
     ...words,
   });
 }
@@ -58,14 +62,16 @@ async function ofHost(
   { source, captured, warnings }: AskedHost,
   options: ProcsOptions,
 ): Promise<ProcsAnswer> {
-  const [{ readProcesses }, { hostProcesses }] = await Promise.all([
+  const [{ hostTaken }, { readProcesses }, { hostProcesses }] = await Promise.all([
+    import('../host/proc/taken.js'),
     import('../host/proc/process-memory.js'),
     import('../account/processes/host.js'),
   ]);
+  const taken = hostTaken(source, captured ? captured.taken : new Date());
   const records = readProcesses(source, { withoutOom: !showsOom(options) });
   if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
   const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
-  return hostProcesses(records, sockets, { captured, warnings });
+  return { ...hostProcesses(records, sockets, { captured, warnings }), taken };
 }
 
 /** @throws {WalkError} `no-such-pid`: no process is what was asked for */

@@ -23,12 +23,14 @@ export interface SocketsOptions extends AnswerOptions {
 
 /** Asks for all sockets, and prints them when all are known, what pins most first. */
 export async function answerSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkThere }, { accountAll }, { socketsJson }, { socketsText }] = await Promise.all([
-    import('../walk/there.js'),
-    import('../account/sockets.js'),
-    import('../report/sockets/json.js'),
-    import('../report/sockets/text.js'),
-  ]);
+  const [{ checkThere }, { accountAll }, { kernelTaken }, { socketsJson }, { socketsText }] =
+    await Promise.all([
+      import('../walk/there.js'),
+      import('../account/sockets.js'),
+      import('../walk/machine/taken.js'),
+      import('../report/sockets/json.js'),
+      import('../report/sockets/text.js'),
+    ]);
   const { by, verbose, pid, netns, state, port } = options;
   const limit = limitOf(options);
   const listed = (found: CensusAnswer) => found.sockets.filter((one) => isListed(one, options));
@@ -39,7 +41,7 @@ export async function answerSockets(options: SocketsOptions): Promise<void> {
     doing: SEARCH,
     ask: (kernel, progress) => {
       checkThere(kernel, options);
-      return accountAll(kernel, { by, select, progress });
+      return { ...accountAll(kernel, { by, select, progress }), taken: kernelTaken(kernel) };
     },
     toJson: (found) => socketsJson(found, listed(found), limit),
     toText: (found, width) => {
@@ -53,9 +55,10 @@ const SEARCH = 'looking for sockets';
 
 /** Asks for all sockets, and prints each as a line of JSON when it is found. */
 export async function streamSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkThere }, { accountEach }, { socketLine, socketsEnd }] = await Promise.all([
+  const [{ checkThere }, { accountEach }, { kernelTaken }, words] = await Promise.all([
     import('../walk/there.js'),
     import('../account/sockets.js'),
+    import('../walk/machine/taken.js'),
     import('../report/sockets/json.js'),
   ]);
   if (options.engine === 'verify') {
@@ -72,7 +75,8 @@ export async function streamSockets(options: SocketsOptions): Promise<void> {
         const { done, value } = entries.next();
         search.clear();
         if (done) {
-          yield `${formatJson(socketsEnd(value, listed, omitted))}\n`;
+          const whole = { ...value, taken: kernelTaken(kernel) };
+          yield `${formatJson(words.socketsEnd(whole, listed, omitted))}\n`;
           return value.complete;
         }
         if (!isListed(value, options)) continue;
@@ -81,7 +85,7 @@ export async function streamSockets(options: SocketsOptions): Promise<void> {
           continue;
         }
         listed++;
-        yield `${formatJson(socketLine(value))}\n`;
+        yield `${formatJson(words.socketLine(value))}\n`;
       }
     } finally {
       search.clear();

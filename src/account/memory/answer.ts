@@ -1,5 +1,6 @@
 import type { CapturedOf } from '../../captured-of.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
+import type { Taken } from '../../taken.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
@@ -91,6 +92,8 @@ export interface MemoryAnswer {
   readonly kernel: KernelFacts | undefined;
   readonly host?: { readonly release: string; readonly pageSize: number };
   readonly source: MemorySource;
+  /** When, and of which boot; undefined: nobody asked. */
+  readonly taken?: Taken;
   /** Of a host that was captured: its name, hostile, and when. Undefined: it is this machine, or a dump. */
   readonly captured?: CapturedOf;
   /** Of a running kernel: sources that tell more, and why they could not be had. */

@@ -1,5 +1,6 @@
 import type { CapturedOf } from '../../captured-of.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
+import type { Taken } from '../../taken.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { MachinePages } from './machine-pages.js';
 import type { ProcessFigures } from './process.js';
@@ -10,6 +11,8 @@ export interface ProcsAnswer {
   readonly kernel: KernelFacts | undefined;
   /** Of a host that was captured; undefined: it is this machine, or a dump. */
   readonly captured?: CapturedOf;
+  /** When, and of which boot; undefined: nobody asked. */
+  readonly taken?: Taken | undefined;
   readonly processes: readonly ProcessFigures[];
   readonly kernelThreads: number;
   /** They have ended, and have no memory. */

@@ -20,6 +20,8 @@ export interface Choice {
 /** An answer as it was asked for: the processes that were chosen, sorted, and added up. */
 export interface ChosenProcs extends ProcsAnswer {
   readonly groups: readonly ProcessGroup[] | undefined;
+  /** None was left out, and none is hidden. */
+  readonly whole: boolean;
 }
 
 /** @param nameOf the name of a user by its number */
@@ -34,5 +36,6 @@ export function chosen(
   const size = (SIZES as readonly string[]).includes(sort) ? (sort as keyof ProcessSizes) : 'freed';
   const groups =
     by && groupsOf(processes, by, nameOf).toSorted((a, b) => (b[size] ?? -1) - (a[size] ?? -1));
-  return { ...answer, processes, groups };
+  const whole = answer.hidden !== true && processes.length === answer.processes.length;
+  return { ...answer, processes, groups, whole };
 }

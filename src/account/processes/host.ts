@@ -137,6 +137,7 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     cgroup: found.cgroup,
     threads: found.threads,
     ageSeconds: found.ageSeconds,
+    started: found.started,
     oomScore: found.oomScore,
     oomScoreAdj: found.oomScoreAdj,
     ...sizes,

@@ -178,6 +178,7 @@ class Reader {
       cgroup: path === undefined ? null : placeOf(path),
       threads: facts?.threads ?? null,
       ageSeconds: facts?.ageSeconds ?? null,
+      started: facts?.started ?? null,
       oomScore: null,
       oomScoreAdj: facts?.oomScoreAdj ?? null,
       sharedWith: others.map(({ pid }) => pid),

@@ -40,6 +40,8 @@ export interface NetworkEstimate {
 
 /** A process, or several that share their memory. */
 export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
+  /** When it began, in ticks of USER_HZ after the boot: no other process has its pid and this. */
+  readonly started: number | null;
   /** Other processes with the same memory (CLONE_VM, vfork), which have no row of their own. */
   readonly sharedWith: readonly number[];
   /** `network` is the likely one of these, and no count; absent: it is a count, or not known. */

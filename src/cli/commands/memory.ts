@@ -88,8 +88,9 @@ export function registerMemory(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
-      const [ask, familiar, json, text, metrics] = await Promise.all([
+      const [ask, taken, familiar, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
+        import('../../walk/machine/taken.js'),
         import('../../account/memory/familiar.js'),
         import('../../report/memory/json.js'),
         import('../../report/memory/text.js'),
@@ -140,7 +141,10 @@ export function registerMemory(program: Command): void {
       }
       await answer(options, {
         doing,
-        ask: (kernel, show) => figured(ask.accountMemory(kernel, show, depth?.asks)),
+        ask: (kernel, show) => ({
+          ...figured(ask.accountMemory(kernel, show, depth?.asks)),
+          taken: taken.kernelTaken(kernel),
+        }),
         ...words,
       });
     });

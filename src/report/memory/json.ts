@@ -4,6 +4,7 @@ import type { Drawer } from '../../account/memory/drawer.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
+import { takenJson } from '../taken-json.js';
 import { cgroupsJson } from './cgroups-json.js';
 import { filesJson } from './files-json.js';
 import type { DrawerJson, MemoryEndJson, MemoryJson } from './schema.js';
@@ -16,6 +17,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     schema: 'kdump-mem.memory/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
     host: answer.host ?? null,
+    taken: takenJson(answer.taken),
     source,
     captured: capturedJson(answer.captured),
     unavailable: (answer.unavailable ?? []).map((one) => ({ ...one })),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured.js';
 import { kernelSchema, warningSchema } from '../schema.js';
+import { takenSchema } from '../taken-json.js';
 
 const count = z.int().nonnegative();
 
@@ -124,6 +125,7 @@ export const memorySchema = z.strictObject({
   /** Null where only counters were read: then `host` tells of it. */
   kernel: kernelSchema.nullable(),
   host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
+  taken: takenSchema,
   /** `--from`: whose capture it is, and of when; null: it is no capture. */
   captured: capturedSchema,
   /**

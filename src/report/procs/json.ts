@@ -8,6 +8,7 @@ import type {
 } from '../../account/processes/process.js';
 import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
+import { takenJson } from '../taken-json.js';
 import type { ProcsJson } from './schema.js';
 
 export function procsJson(answer: ChosenProcs): ProcsJson {
@@ -18,6 +19,8 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
     kernel: kernel === undefined ? null : kernelJson(kernel),
     source: kernel === undefined ? 'proc' : kernel.source,
     captured: capturedJson(answer.captured),
+    taken: takenJson(answer.taken),
+    whole: answer.whole,
     processes: processes.map(processJson),
     total: { processes: many, ...sizesJson(total), networkEstimated, complete: summed },
     ...(groups === undefined
@@ -64,7 +67,7 @@ export function processJson(process: ProcessFigures): ProcsJson['processes'][num
     container: cgroup?.container ?? null,
     ...sizesJson(process),
     networkEstimate: estimateJson(process.networkEstimate),
-    ...{ threads, oomScore, oomScoreAdj, ageSeconds },
+    ...{ threads, oomScore, oomScoreAdj, ageSeconds, startTicks: process.started },
     sharedWith: [...process.sharedWith],
     complete: process.complete,
   };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured.js';
 import { kernelSchema, warningSchema } from '../schema.js';
+import { takenSchema } from '../taken-json.js';
 
 /**
  * `kdump-mem procs --json`, version 1. Sizes are bytes, null where they cannot be told. Text (comm, paths of
@@ -52,6 +53,8 @@ export const processShape = {
   oomScore: number,
   oomScoreAdj: number,
   ageSeconds: number,
+  /** Ticks (100 a second) after the boot at which it began: with its pid it names the process. */
+  startTicks: bytes,
   /** Processes that share this memory, and have no entry of their own. */
   sharedWith: z.array(z.int()),
   complete: z.boolean(),
@@ -87,6 +90,9 @@ export const procsSchema = z.strictObject({
   kernel: kernelSchema.nullable(),
   source: z.enum(['vmcore', 'kcore', 'proc']),
   captured: capturedSchema,
+  taken: takenSchema,
+  /** All processes with memory are listed: none was left out (`--container`), and /proc hides none. */
+  whole: z.boolean(),
   /** What comes back if one dies the largest first, or as --sort says. */
   processes: z.array(process),
   total: group.omit({ key: true }),

@@ -4,6 +4,7 @@ import { hex } from '../../kernel/hex.js';
 import { kernelJson } from '../kernel-json.js';
 import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
 import { accountJson } from '../skb/json.js';
+import { takenJson } from '../taken-json.js';
 import { ledgerJson } from './ledger-json.js';
 
 /** The answer to `sockets` as the JSON contract has it. */
@@ -40,9 +41,10 @@ export function socketsEnd(whole: CensusWhole, listed: number, omitted: number):
   return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole) };
 }
 
-function wholeJson({ kernel, count, total, unexplained, warnings }: CensusWhole) {
+function wholeJson({ kernel, taken, count, total, unexplained, warnings }: CensusWhole) {
   return {
     kernel: kernelJson(kernel),
+    taken: takenJson(taken),
     totals: { sockets: count, ...total },
     unexplained: unexplained.map(ledgerJson),
     warnings: [...warnings],

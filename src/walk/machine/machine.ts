@@ -70,7 +70,8 @@ export function describeMachine(
   return { ...present(facts), running, panic };
 }
 
-function readUts(kernel: Kernel, fields: Fields): UtsFacts {
+/** @throws {KernelError}, {@link ReadError} */
+export function readUts(kernel: Kernel, fields: Fields): UtsFacts {
   const names = needSymbol(kernel, 'init_uts_ns');
   const at = names + BigInt(fields.offset('uts_namespace', 'name'));
   const view = readPartOf(kernel, 'init_uts_ns', names, at, 5 * UTS_BYTES);

@@ -14,6 +14,8 @@ export interface ProcessFacts {
   readonly threads: number;
   /** Since it began; undefined: the kernel's clock cannot be read. */
   readonly ageSeconds: number | undefined;
+  /** When it began, in ticks of USER_HZ (100 a second) after the boot, as /proc/PID/stat has it. */
+  readonly started: number | undefined;
   readonly oomScoreAdj: number;
 }
 
@@ -22,6 +24,9 @@ export interface ProcessFacts {
  * and a hypervisor may stop it in between. So long ago may the last tick be too.
  */
 const BETWEEN = 60_000_000_000n;
+
+/** Nanoseconds of a tick of USER_HZ. */
+const TICK = 10_000_000n;
 
 /** OOM_SCORE_ADJ_MAX (include/uapi/linux/oom.h). */
 const MOST_ADJUSTED = 1000;
@@ -69,7 +74,7 @@ export class ProcessFactReader {
       uid: this.#uid(cred, process),
       nsPids: this.#pids.read(process).map((each) => each.pid),
       ...this.#signals(process),
-      ageSeconds: this.#age(process, began),
+      ...this.#times(process, began),
     };
   }
 
@@ -102,8 +107,8 @@ export class ProcessFactReader {
   }
 
   /** @param monotonic when it began by the clock that stands while the machine sleeps */
-  #age(process: Task, monotonic: bigint): number | undefined {
-    if (this.#clock === undefined) return undefined;
+  #times(process: Task, monotonic: bigint): Pick<ProcessFacts, 'ageSeconds' | 'started'> {
+    if (this.#clock === undefined) return { ageSeconds: undefined, started: undefined };
     const { uptime, asleep } = this.#clock;
     const { reader, member } = this.#began;
     const began = reader.read(process.address).pointer(member);
@@ -113,6 +118,7 @@ export class ProcessFactReader {
       throw new KernelError('damaged', message);
     }
     // One that began after the last tick is as old as the clock tells: not a second.
-    return began > uptime ? 0 : Number((uptime - began) / 1_000_000_000n);
+    const ageSeconds = began > uptime ? 0 : Number((uptime - began) / 1_000_000_000n);
+    return { ageSeconds, started: Number(began / TICK) };
   }
 }

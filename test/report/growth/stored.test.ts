@@ -52,7 +52,7 @@ function written(looks: readonly ProcessesLook[]): string[] {
       ...listed.map((grown) => {
         const { who } = grown.sample;
         const figures = {
-          ...{ ...who, ...NO_SIZES, uid: 0, threads: 1, ageSeconds: 1, oomScore: 1 },
+          ...{ ...who, ...NO_SIZES, uid: 0, threads: 1, ageSeconds: 1, started: 1, oomScore: 1 },
           ...{ oomScoreAdj: 0, sharedWith: [], complete: true },
         };
         return formatJson(processSampleSchema.parse(processSampleJson(figures, grown)));
