@@ -10,10 +10,12 @@ const BELOW = {
   host: [],
   many: ['host', 'kernel'],
   growth: ['account'],
+  diff: ['growth'],
   trace: ['host'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
   triage: ['account', 'walk', 'kernel'],
   report: [
+    'diff',
     'growth',
     'many',
     'triage',

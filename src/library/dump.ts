@@ -29,6 +29,7 @@ import type { TaskStacksJson } from '../report/task-stacks/schema.js';
 import { triageJson } from '../report/triage/json.js';
 import type { TriageJson } from '../report/triage/schema.js';
 import { triage } from '../triage/triage.js';
+import { kernelTaken } from '../walk/machine/taken.js';
 
 /** Files that stand in for what a dump lacks. */
 export interface DumpOptions {
@@ -83,17 +84,19 @@ export class Dump implements Disposable {
 
   /** Where all memory is: every page frame in one drawer. */
   memory(progress?: Progress): MemoryJson {
-    return memoryJson(accountMemory(this.kernel, progress));
+    return memoryJson({ ...accountMemory(this.kernel, progress), taken: kernelTaken(this.kernel) });
   }
 
   /** What each process really holds, what comes back most first. */
   procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsJson {
-    return procsJson(chosen(kernelProcesses(this.kernel, progress), { by }, String));
+    const found = { ...kernelProcesses(this.kernel, progress), taken: kernelTaken(this.kernel) };
+    return procsJson(chosen(found, { by }, String));
   }
 
   /** Every socket of the machine, what pins most first; also those that pin nothing, as with `--all`. */
   sockets(by?: Grouping, progress: Progress = () => undefined): SocketsJson {
-    const found = accountAll(this.kernel, { by, progress });
+    const taken = kernelTaken(this.kernel);
+    const found = { ...accountAll(this.kernel, { by, progress }), taken };
     return socketsJson(found, found.sockets);
   }
 
@@ -102,7 +105,7 @@ export class Dump implements Disposable {
     const entries = accountEach(this.kernel, progress);
     for (let listed = 0; ; listed++) {
       const { done, value } = entries.next();
-      if (done) return socketsEnd(value, listed, 0);
+      if (done) return socketsEnd({ ...value, taken: kernelTaken(this.kernel) }, listed, 0);
       yield socketLine(value);
     }
   }

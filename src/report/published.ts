@@ -1,4 +1,5 @@
 import { mapSchema } from '../extract/map/schema.js';
+import { diffSchema } from './diff/schema.js';
 import { explainSchema } from './explain/schema.js';
 import { extractSchema } from './extract/schema.js';
 import {
@@ -40,6 +41,7 @@ import { triageSchema } from './triage/schema.js';
  * its `schema`. The folder `schemas/` has the same as JSON Schema.
  */
 export const schemas = {
+  'kdump-mem.diff/1': diffSchema,
   'kdump-mem.explain/1': explainSchema,
   'kdump-mem.extract/1': extractSchema,
   'kdump-mem.info/1': infoSchema,

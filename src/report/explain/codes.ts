@@ -1,5 +1,6 @@
 import { DRAWERS } from '../../account/memory/drawers.js';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
+import { NOTE_CODES } from '../../diff/notes.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { SEARCH_ERROR_CODES } from '../../many/search.js';
@@ -8,6 +9,7 @@ import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
 import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
+import { DIFF_NOTES } from './diff-notes.js';
 import { DRAWERS_EXPLAINED } from './drawers.js';
 import { KERNEL_ERRORS, READ_ERRORS, TRACE_ERRORS } from './errors.js';
 import type { Explanation, Explanations } from './explanation.js';
@@ -52,6 +54,7 @@ export const KINDS: readonly Kind[] = [
   ),
   kindOf('verdict', 'Verdicts of skcheck', [...VERDICT_CODES, 'fd-leak'], VERDICTS),
   kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNING_CODES, SKCHECK_WARNINGS),
+  kindOf('diff-note', 'Notes of kdump-mem diff', NOTE_CODES, DIFF_NOTES),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
   kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),
   kindOf(

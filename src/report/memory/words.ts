@@ -49,6 +49,11 @@ export function drawerWords({ drawer }: Pick<Drawer, 'drawer'>): string {
   return WORDS[drawer];
 }
 
+/** The same by a name that an answer has, which may be of a later release, or hostile. */
+export function anyDrawerWords(name: string): string {
+  return Object.hasOwn(WORDS, name) ? WORDS[name as Drawer['drawer']] : escapeText(name);
+}
+
 export function ownerWords({ name, pid }: Owner): string {
   return pid === undefined ? escapeText(name) : `pid ${pid} (${escapeText(name)})`;
 }

@@ -1,0 +1,107 @@
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { HostState } from '../diff/state.js';
+import { HostError } from '../host/error.js';
+import { attempt } from '../host/live.js';
+import { AnswersError, stateOfAnswers, stateOfValues } from '../report/diff/read/answers.js';
+import { UsageError } from './failure.js';
+
+/** Of a file with answers; those of a host with 50,000 sockets have half as much. */
+const MOST_BYTES = 256 * 1024 * 1024;
+
+/**
+ * What the inputs tell: files of answers, captures, dumps.
+ *
+ * @throws {UsageError} one is there twice; {@link HostError}, {@link KernelError}: one cannot be read
+ */
+export async function readInputs(paths: readonly string[]): Promise<HostState[]> {
+  refuseSame(paths);
+  const states: HostState[] = [];
+  for (const path of paths) states.push(await readInput(path));
+  return states;
+}
+
+async function readInput(path: string): Promise<HostState> {
+  try {
+    switch (kindOf(path)) {
+      case 'answers':
+        return stateOfAnswers(path, textOf(path));
+      case 'capture': {
+        const { askCapture } = await import('./diff-capture.js');
+        return stateOfValues(path, await askCapture(path));
+      }
+      case 'dump': {
+        const { askDump } = await import('./diff-dump.js');
+        return stateOfValues(path, await askDump(path));
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof AnswersError)) throw error;
+    throw new HostError('unreadable', `${path}: ${error.message}`, {
+      next: 'Give what --json of memory, procs, sockets or skcheck printed, captures, or dumps.',
+    });
+  }
+}
+
+/** By what it begins with: what is neither JSON nor an archive may be a dump. */
+function kindOf(path: string): 'answers' | 'capture' | 'dump' {
+  if (path === '') throw new UsageError('a file’s name is empty');
+  const stat = attempt(path, () => statSync(path));
+  if (stat.isDirectory()) {
+    const names = attempt(path, () => readdirSync(path));
+    const isDump = names.some((name) => /vmcore/.test(name)) && !existsSync(join(path, 'version'));
+    return isDump ? 'dump' : 'capture';
+  }
+  if (!stat.isFile())
+    throw new HostError('unreadable', `${path} is not a regular file`, { next: 'Check the path.' });
+  const head = headOf(path);
+  if (/^\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
+  const hex = head.toString('hex');
+  const isArchive =
+    ['1f8b', 'fd377a58', '28b52ffd'].some((magic) => hex.startsWith(magic)) ||
+    head.toString('latin1', 257, 262) === 'ustar';
+  return isArchive ? 'capture' : 'dump';
+}
+
+const HEAD_BYTES = 512;
+
+function headOf(path: string): Buffer {
+  return attempt(path, () => {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(HEAD_BYTES);
+      return bytes.subarray(0, readSync(fd, bytes));
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+function textOf(path: string): string {
+  if (attempt(path, () => statSync(path).size) > MOST_BYTES)
+    throw new AnswersError(`it is larger than ${MOST_BYTES} bytes`);
+  return attempt(path, () => readFileSync(path, 'utf8'));
+}
+
+/** One file held against itself would be all-clear. */
+function refuseSame(paths: readonly string[]): void {
+  const seen = new Map<string, string>();
+  for (const path of paths) {
+    if (path === '') continue;
+    const { dev, ino } = attempt(path, () => statSync(path));
+    const other = seen.get(`${dev} ${ino}`);
+    if (other !== undefined)
+      throw new UsageError(
+        `${other === path ? path : `${other} and ${path}`} is one and the same file: there is nothing to compare`,
+      );
+    seen.set(`${dev} ${ino}`, path);
+  }
+}

@@ -1,0 +1,139 @@
+import { type DrawerDiff, diffDrawers } from './drawers.js';
+import { diffLists, type ListDiff } from './lists.js';
+import { type Loss, lossOf } from './loss.js';
+import { isHarmless, type Note } from './notes.js';
+import { type HostState, LISTS, type Listing, type ListName, MEASURES } from './state.js';
+import { inOrder, type Order } from './times.js';
+
+/** What changed from the first input to the last. */
+export interface DiffAnswer {
+  /** In the order of time, where that is known. */
+  readonly states: readonly HostState[];
+  readonly seconds: readonly number[] | null;
+  readonly sameBoot: boolean | null;
+  /** Null: not all know of drawers, or of a list. */
+  readonly drawers: DrawerDiff | null;
+  readonly lists: Readonly<Record<ListName, ListDiff | null>>;
+  readonly loss: Loss | null;
+  readonly notes: readonly Note[];
+  /** All inputs are whole, and all that they know could be compared. */
+  readonly complete: boolean;
+}
+
+/** Holds two or more times of a host against each other. */
+export function compareStates(given: readonly HostState[]): DiffAnswer {
+  const order = inOrder(given);
+  const { states, seconds, sameBoot } = order;
+  const depths = unique(states.flatMap(({ memory }) => memory?.depth ?? []));
+  const knowDrawers = states.every(({ memory }) => memory !== null);
+  const drawers = knowDrawers
+    ? diffDrawers(
+        states.map(({ memory }) => memory?.tree ?? null),
+        depths.length === 1,
+        seconds,
+      )
+    : null;
+  const lists = Object.fromEntries(LISTS.map((name) => [name, diffList(name, order)])) as Record<
+    ListName,
+    ListDiff | null
+  >;
+  const drift = states.reduce((sum, { memory }) => sum + (memory?.drift ?? 0), 0);
+  const notes = [
+    ...order.notes,
+    ...differing(states),
+    ...(depths.length > 1 ? [{ code: 'another-depth', depths } as const] : []),
+    ...(drawers?.change
+      ? [
+          {
+            code: sameBoot === false ? ('another-size' as const) : ('memory-plugged' as const),
+            bytes: drawers.change,
+          },
+        ]
+      : []),
+    ...unknownTo(states),
+    ...listNotes(lists, order),
+    ...states.flatMap(({ name, flaws }) => flaws.map(({ code, words }) => ({ code, name, words }))),
+  ];
+  return {
+    ...{ states, seconds, sameBoot, drawers, lists, notes },
+    loss: drawers && lossOf(drawers, lists, drift),
+    complete: notes.every(isHarmless),
+  };
+}
+
+function diffList(name: ListName, { states, seconds, sameBoot }: Order): ListDiff | null {
+  const lists = states.map(({ lists: all }) => {
+    const list = all[name];
+    return list === undefined ? null : sameBoot === false ? ofAnyBoot(list) : list;
+  });
+  // Inputs of which none has what outlives a boot have nothing to compare.
+  if (sameBoot === false && lists.every((list) => list === null || list.items.size === 0))
+    return null;
+  const firstUptime = sameBoot === true ? (states[0]?.taken.uptime ?? null) : null;
+  return diffLists(lists, MEASURES[name], { seconds, firstUptime });
+}
+
+/** What is the same after a boot, too. */
+function ofAnyBoot({ items, whole }: Listing): Listing {
+  return { items: new Map([...items].filter(([, item]) => !item.ofBoot)), whole };
+}
+
+function differing(states: readonly HostState[]): Note[] {
+  const releases = unique(states.flatMap(({ release }) => release ?? []));
+  const sizes = unique(states.flatMap(({ pageSize }) => pageSize ?? []));
+  return [
+    ...(releases.length > 1 ? [{ code: 'another-kernel', releases } as const] : []),
+    ...(sizes.length > 1 ? [{ code: 'another-page-size', sizes } as const] : []),
+  ];
+}
+
+/** Parts that some inputs have and others lack. */
+function unknownTo(states: readonly HostState[]): Note[] {
+  const parts = [
+    { part: 'drawers' as const, knows: ({ memory }: HostState) => memory !== null },
+    ...LISTS.map((part) => ({
+      part,
+      knows: (state: HostState) => state.lists[part] !== undefined,
+    })),
+  ];
+  return parts.flatMap(({ part, knows }): Note[] => {
+    const lacking = states.filter((state) => !knows(state)).map(({ name }) => name);
+    return lacking.length === 0 || lacking.length === states.length
+      ? []
+      : [{ code: 'not-known-to-all', part, names: lacking }];
+  });
+}
+
+function listNotes(lists: Readonly<Record<ListName, ListDiff | null>>, { states }: Order): Note[] {
+  const again = pidsUsedAgain(states);
+  return [
+    ...LISTS.flatMap((part): Note[] => {
+      const list = lists[part];
+      if (!list) return [];
+      const { whole, missed, otherwise, unknown } = list;
+      return [
+        ...(whole ? [] : [{ code: 'not-all-listed', part } as const]),
+        ...(missed > 0 ? [{ code: 'began-before', part, count: missed } as const] : []),
+        ...(otherwise > 0 ? [{ code: 'measured-otherwise', part, count: otherwise } as const] : []),
+        ...(unknown > 0 ? [{ code: 'size-unknown', part, count: unknown } as const] : []),
+      ];
+    }),
+    ...(lists.processes && again > 0 ? [{ code: 'pid-used-again', count: again } as const] : []),
+  ];
+}
+
+/** Pids of the first input that another process has in the last. */
+function pidsUsedAgain(states: readonly HostState[]): number {
+  const startsOf = (state: HostState | undefined) =>
+    new Map(
+      [...(state?.lists.processes?.items.values() ?? [])].flatMap(({ who }) =>
+        who.kind === 'process' ? [[who.pid, who.startTicks] as const] : [],
+      ),
+    );
+  const [first, last] = [startsOf(states[0]), startsOf(states.at(-1))];
+  return [...first].filter(([pid, start]) => (last.get(pid) ?? start) !== start).length;
+}
+
+function unique<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}

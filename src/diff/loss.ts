@@ -1,0 +1,93 @@
+import { type DrawerDiff, leavesOf } from './drawers.js';
+import type { ItemDiff, ListDiff } from './lists.js';
+import type { ListName, Who } from './state.js';
+
+/** What became of free memory. Bytes; what fell is below 0. */
+export interface Loss {
+  /** What free memory fell by; below 0: it rose. */
+  readonly lost: number;
+  /** Memory that was plugged in, or out (below 0). */
+  readonly plugged: number;
+  /**
+   * Drawers that say whose they are: those that grew, and those that shrank. With what nothing explains, and
+   * untold, they make up what was lost and plugged, to the byte. Null: single drawers cannot be compared.
+   */
+  readonly grew: number | null;
+  readonly shrank: number | null;
+  readonly unexplained: number | null;
+  readonly untold: number | null;
+  /** `nothing`: what grew is less than half of what was lost. Null: nothing was lost, or it cannot be told. */
+  readonly explanation: 'drawers' | 'nothing' | null;
+  /** What grew, the most first, each with who grew most of those that it may be. */
+  readonly drawers: readonly GrownDrawer[];
+}
+
+export interface GrownDrawer {
+  readonly drawer: DrawerDiff;
+  readonly who: ItemDiff | null;
+}
+
+/** Less than this is no loss: memory moves while it is looked at. */
+export const LEAST_LOSS = 1 << 20;
+
+const NOBODYS: ReadonlySet<string> = new Set(['unexplained', 'unread']);
+
+/** Where owners of a drawer are listed. */
+const OWNERS: Readonly<Record<string, ListName>> = {
+  ...{ anonymous: 'processes', shared: 'processes', 'swap-cache': 'processes' },
+  ...{ hugetlb: 'processes', 'page-tables': 'processes', 'network-sockets': 'sockets' },
+  ...{ 'slab-reclaimable': 'caches', 'slab-unreclaimable': 'caches' },
+  ...{ vmalloc: 'callers', modules: 'callers', bpf: 'callers' },
+};
+
+/**
+ * @param drift by how much counters changed while inputs were taken
+ * @returns null: free memory of first or last is not known
+ */
+export function lossOf(
+  memory: DrawerDiff,
+  lists: Readonly<Record<ListName, ListDiff | null>>,
+  drift: number,
+): Loss | null {
+  const free = memory.children.find(({ drawer }) => drawer === 'free');
+  if (!free || free.change === null || memory.change === null) return null;
+  const lost = -free.change;
+  const leaves = memory.children.filter((child) => child !== free).flatMap(leavesOf);
+  const isTold = leaves.some(({ change }) => change !== null);
+  const named = leaves.filter(({ drawer }) => !NOBODYS.has(drawer));
+  const sum = (of: readonly DrawerDiff[], pick: (change: number) => number) =>
+    of.reduce((all, { change }) => all + pick(change ?? 0), 0);
+  const grew = sum(named, (change) => Math.max(0, change));
+  const shrank = sum(named, (change) => Math.min(0, change));
+  const unexplained = sum(
+    leaves.filter(({ drawer }) => NOBODYS.has(drawer)),
+    (change) => change,
+  );
+  const isLost = lost >= Math.max(LEAST_LOSS, drift);
+  return {
+    ...{ lost, plugged: memory.change },
+    ...(isTold
+      ? { grew, shrank, unexplained, untold: lost + memory.change - grew - shrank - unexplained }
+      : { grew: null, shrank: null, unexplained: null, untold: null }),
+    explanation: isLost && isTold ? (grew < lost / 2 ? 'nothing' : 'drawers') : null,
+    drawers: named
+      .filter(({ change }) => (change ?? 0) > 0)
+      .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))
+      .map((drawer) => ({ drawer, who: whoGrew(drawer.drawer, lists) })),
+  };
+}
+
+/** Who grew most of those whose memory is in a drawer. */
+function whoGrew(
+  drawer: string,
+  lists: Readonly<Record<ListName, ListDiff | null>>,
+): ItemDiff | null {
+  const list = OWNERS[drawer];
+  const items = list === undefined ? [] : (lists[list]?.items ?? []);
+  const grown = items.filter(({ who, change }) => (change ?? 0) > 0 && mayBeIn(who, drawer));
+  return grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))[0] ?? null;
+}
+
+function mayBeIn(who: Who, drawer: string): boolean {
+  return who.kind === 'cache' || who.kind === 'caller' ? who.drawer === drawer : true;
+}

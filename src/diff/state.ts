@@ -1,0 +1,101 @@
+import type { Taken } from '../taken.js';
+
+/**
+ * What is known of a host at one time. Whoever reads an input makes it; whoever compares knows no input's
+ * form. Sizes are bytes; null: it is not known. Names are hostile.
+ */
+export interface HostState {
+  /** The input, as it was named. */
+  readonly name: string;
+  readonly taken: Taken;
+  /** `uname -r`. */
+  readonly release: string | null;
+  readonly pageSize: number | null;
+  readonly memory: MemoryState | null;
+  /** A list that is not there is not known. */
+  readonly lists: Readonly<Partial<Record<ListName, Listing>>>;
+  /** What is missing in it or contradicts itself, in words; none: it is whole. */
+  readonly flaws: readonly Flaw[];
+}
+
+export interface Flaw {
+  readonly code: 'incomplete' | 'contradictory' | 'spread';
+  readonly words: string;
+}
+
+/** The drawers, as one look told them. */
+export interface MemoryState {
+  /** How deep it looked: `vmcore`, `kcore`, `pageflags`, `counters`. */
+  readonly depth: string;
+  readonly tree: DrawerState;
+  /** By how much counters of a running kernel changed meanwhile. */
+  readonly drift: number;
+}
+
+export interface DrawerState {
+  readonly drawer: string;
+  readonly bytes: number;
+  readonly children: readonly DrawerState[];
+}
+
+/** What is known one by one. */
+export const LISTS = ['processes', 'sockets', 'caches', 'callers', 'cgroups'] as const;
+export type ListName = (typeof LISTS)[number];
+
+/**
+ * How each is measured, what tells most first. Sockets: counted page by page, estimated, and payload that waits.
+ * Cgroups: frames that are charged to it alone, and the kernel's count of it and those below.
+ */
+export const MEASURES = {
+  processes: ['pss', 'rss'],
+  sockets: ['pinned', 'estimated', 'unread'],
+  caches: ['bytes'],
+  callers: ['bytes'],
+  cgroups: ['charged', 'usage'],
+} as const satisfies Record<ListName, readonly string[]>;
+export type Measure = (typeof MEASURES)[ListName][number];
+
+export interface Listing {
+  /** By what makes each the same one at another time. */
+  readonly items: ReadonlyMap<string, Item>;
+  /** What is not listed was not there. */
+  readonly whole: boolean;
+}
+
+export interface Item {
+  readonly who: Who;
+  readonly sizes: Readonly<Partial<Record<Measure, number | null>>>;
+  /** It means nothing after another boot, or on another host. */
+  readonly ofBoot: boolean;
+  /** Seconds after the boot at which it began; null: not known. */
+  readonly began: number | null;
+}
+
+/** What grows. */
+export type Who =
+  | {
+      readonly kind: 'process';
+      readonly pid: number;
+      readonly comm: string;
+      readonly startTicks: number;
+      readonly cgroup: string | null;
+    }
+  | {
+      readonly kind: 'socket';
+      /** Null: it has none of its own. */
+      readonly inode: number | null;
+      readonly netns: number | null;
+      readonly family: string;
+      readonly protocol: string;
+      readonly local: string | null;
+      readonly peer: string | null;
+      /** The first that has it open; null: nobody is known. */
+      readonly holder: {
+        readonly pid: number;
+        readonly comm: string | null;
+        readonly fd: number;
+      } | null;
+    }
+  | { readonly kind: 'cache'; readonly name: string; readonly drawer: string | null }
+  | { readonly kind: 'caller'; readonly name: string; readonly drawer: string }
+  | { readonly kind: 'cgroup'; readonly path: string; readonly dying: boolean };

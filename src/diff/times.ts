@@ -1,0 +1,103 @@
+import type { Taken } from '../taken.js';
+import type { Note } from './notes.js';
+import type { HostState } from './state.js';
+
+/** Seconds by which a boot's time may seem to differ: NTP moves the clock, and a dump's is of its last tick. */
+const SAME_BOOT = 120;
+
+/** How inputs stand to each other in time. */
+export interface Order {
+  /** The earliest first, where that is known; else as they were given. */
+  readonly states: readonly HostState[];
+  /** Of each since the first; null: not known, or they are of several boots. */
+  readonly seconds: readonly number[] | null;
+  /** All are of one host and boot; null: nothing tells. */
+  readonly sameBoot: boolean | null;
+  readonly notes: readonly Note[];
+}
+
+/** Puts inputs in the order of their times, and says whether they are of one boot of one host. */
+export function inOrder(given: readonly HostState[]): Order {
+  const hosts = namesOf(given);
+  const boots = given.slice(1).map((state, at) => sameBoot(given[at]!.taken, state.taken));
+  const known = boots.every((one) => one !== null);
+  // Names of one boot may differ: a container has its own.
+  const proved = bootIds(given).size === 1 && given.every(({ taken }) => taken.bootId !== null);
+  const otherHost = hosts.length > 1 && !proved;
+  const same = otherHost || boots.includes(false) ? false : known ? true : null;
+  const clock = clockOf(given, same === true);
+  const states = clock && !otherHost ? given.toSorted((a, b) => clock(a)! - clock(b)!) : given;
+  const times = clock && same !== false ? states.map((state) => clock(state)!) : null;
+  const isLater = times?.every((time, at) => at === 0 || time > times[at - 1]!) ?? false;
+  const untimed = given.filter(({ taken }) => taken.at === null && taken.uptime === null);
+  const moved = same === true && times ? clockMoved(states, times) : 0;
+  return {
+    states,
+    seconds: times && isLater ? times.map((time) => time - times[0]!) : null,
+    sameBoot: same,
+    notes: [
+      ...(states.some((state, at) => state !== given[at]) ? [{ code: 'reordered' } as const] : []),
+      ...(otherHost ? [{ code: 'another-host', hosts } as const] : []),
+      ...(boots.includes(false) && !otherHost ? [{ code: 'another-boot' } as const] : []),
+      ...(same === null ? [{ code: 'boot-unknown' } as const] : []),
+      ...(!clock
+        ? [
+            {
+              code: 'time-unknown',
+              names: (untimed.length > 0 ? untimed : given).map(({ name }) => name),
+            } as const,
+          ]
+        : []),
+      ...(times && !isLater
+        ? [{ code: 'same-time', names: states.map(({ name }) => name) } as const]
+        : []),
+      ...(Math.abs(moved) > SAME_BOOT
+        ? [{ code: 'clock-set', seconds: Math.round(moved) } as const]
+        : []),
+    ],
+  };
+}
+
+/** By ids, which are made anew at each boot; else by when each was booted. Null: nothing tells. */
+function sameBoot(one: Taken, other: Taken): boolean | null {
+  if (one.bootId !== null && other.bootId !== null) return one.bootId === other.bootId;
+  const [first, last] = [one, other].map(bootedAt);
+  if (typeof first !== 'number' || typeof last !== 'number') return null;
+  return Math.abs(first - last) <= SAME_BOOT;
+}
+
+/** Seconds since 1970. */
+function bootedAt({ at, uptime }: Taken): number | null {
+  return at === null || uptime === null ? null : at.getTime() / 1000 - uptime;
+}
+
+/** The clock that all have: of one boot that which nobody sets. Undefined: there is none. */
+function clockOf(
+  states: readonly HostState[],
+  oneBoot: boolean,
+): ((state: HostState) => number | null) | undefined {
+  const clocks = [
+    ...(oneBoot ? [({ taken }: HostState) => taken.uptime] : []),
+    ({ taken }: HostState) => (taken.at === null ? null : taken.at.getTime() / 1000),
+  ];
+  return clocks.find((clock) => states.every((state) => clock(state) !== null));
+}
+
+/** By how much the clock of the day went on more than the other. */
+function clockMoved(states: readonly HostState[], times: readonly number[]): number {
+  const [first, last] = [states[0]?.taken.at, states.at(-1)?.taken.at];
+  if (!first || !last) return 0;
+  return (last.getTime() - first.getTime()) / 1000 - ((times.at(-1) ?? 0) - (times[0] ?? 0));
+}
+
+/** `(none)` is the name of a machine that nobody has named. */
+function namesOf(states: readonly HostState[]): string[] {
+  const names = states.flatMap(({ taken: { host } }) =>
+    host === null || host === '(none)' ? [] : [host],
+  );
+  return [...new Set(names)];
+}
+
+function bootIds(states: readonly HostState[]): Set<string | null> {
+  return new Set(states.map(({ taken }) => taken.bootId));
+}

@@ -1,0 +1,97 @@
+import type { DiffAnswer } from '../../diff/compare.js';
+import { type GrownDrawer, LEAST_LOSS, type Loss } from '../../diff/loss.js';
+import { LISTS } from '../../diff/state.js';
+import { perMinute } from '../growth/words.js';
+import { anyDrawerWords } from '../memory/words.js';
+import { escapeText } from '../text/escape.js';
+import { formatSize } from '../text/size.js';
+import { measureWords, signedSize, whoWords } from './words.js';
+
+/** What became of free memory, where it went, and to whom; of what is known, what matters most. */
+export function headline(answer: DiffAnswer): string {
+  const { loss, sameBoot } = answer;
+  const when = whenWords(answer);
+  if (!loss) return `${when} ${ofLists(answer)}`;
+  const verb = sameBoot === false ? ['is', 'less', 'more'] : ['fell', '', 'rose'];
+  const { lost } = loss;
+  if (Math.abs(lost) < LEAST_LOSS)
+    return `${when} free memory stayed the same, to ${formatSize(Math.abs(lost))}. ${ofDrawers(loss)}`.trimEnd();
+  const size = formatSize(Math.abs(lost));
+  const moved =
+    sameBoot === false
+      ? `is ${size} ${lost > 0 ? verb[1] : verb[2]}`
+      : `${lost > 0 ? verb[0] : verb[2]} by ${size}`;
+  return `${when} free memory ${moved}${rateWords(answer)}${reasonWords(loss)}`;
+}
+
+function rateWords({ seconds, loss }: DiffAnswer): string {
+  const took = seconds?.at(-1) ?? 0;
+  return took <= 0 || !loss ? '' : ` (${perMinute(-loss.lost / took)} a minute)`;
+}
+
+function reasonWords(loss: Loss): string {
+  const { lost, explanation, grew, unexplained } = loss;
+  if (lost < 0) return '.';
+  if (grew === null) return '. Single drawers cannot be compared: what grew is not known.';
+  if (explanation === 'nothing') {
+    const rest =
+      (unexplained ?? 0) > 0
+        ? `; ${formatSize(unexplained ?? 0)} are in what nothing explains`
+        : '';
+    return `. Nothing that grew explains the loss: drawers that are known grew by ${formatSize(grew)} in all${rest}.`;
+  }
+  const [first, second] = loss.drawers;
+  if (!first) return '.';
+  const size = first.drawer.change ?? 0;
+  const share =
+    size <= lost
+      ? `${formatSize(size)} of it are in ${nameOf(first)}`
+      : `${nameOf(first)} grew by ${formatSize(size)}`;
+  const next =
+    second && (second.drawer.change ?? 0) >= lost / 10
+      ? `; ${nameOf(second)} grew by ${formatSize(second.drawer.change ?? 0)}${byWhom(second)}`
+      : '';
+  return `: ${share}${byWhom(first)}${next}.`;
+}
+
+/** What moved though free memory did not. */
+function ofDrawers({ drawers: [first] }: Loss): string {
+  if (!first || (first.drawer.change ?? 0) < LEAST_LOSS) return '';
+  return `What grew most is ${nameOf(first)}, by ${formatSize(first.drawer.change ?? 0)}${byWhom(first)}.`;
+}
+
+function byWhom({ who }: GrownDrawer): string {
+  if (!who || (who.change ?? 0) <= 0) return '';
+  const measure = measureWords(who);
+  return ` (most at ${whoWords(who.who)}, ${signedSize(who.change)}${measure === '' ? '' : ` ${measure}`})`;
+}
+
+function nameOf({ drawer: { drawer } }: GrownDrawer): string {
+  return anyDrawerWords(drawer);
+}
+
+/** Where nothing tells of free memory. */
+function ofLists({ lists }: DiffAnswer): string {
+  const all = LISTS.flatMap((name) => lists[name]?.items ?? []);
+  if (LISTS.every((name) => lists[name] === null))
+    return 'nothing can be compared: no part is known to all inputs.';
+  const grown = all.filter(({ change }) => (change ?? 0) > 0);
+  const [most] = grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0));
+  if (!most) return 'nothing grew of what is known.';
+  const measure = measureWords(most);
+  return `${whoWords(most.who)} grew most, by ${formatSize(most.change ?? 0)}${measure === '' ? '' : ` (${measure})`}. What became of free memory is not known.`;
+}
+
+/** `Between 10:02 and 10:47 UTC`, as exactly as it needs. */
+function whenWords({ states }: DiffAnswer): string {
+  const [first, last] = [states[0], states.at(-1)];
+  const [from, to] = [first?.taken.at, last?.taken.at];
+  if (!from || !to || from > to)
+    return `From ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
+  const [start, end] = [from.toISOString(), to.toISOString()];
+  const precise = to.getTime() - from.getTime() < 600_000 ? 19 : 16;
+  const [day, time] = [start.slice(0, 10), (text: string) => text.slice(11, precise)];
+  return day === end.slice(0, 10)
+    ? `Between ${time(start)} and ${time(end)} (${day}, UTC)`
+    : `Between ${day} ${time(start)} and ${end.slice(0, 10)} ${time(end)} (UTC)`;
+}

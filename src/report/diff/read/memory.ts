@@ -1,0 +1,192 @@
+import { z } from 'zod';
+import type { DrawerState, Flaw, Item, Listing } from '../../../diff/state.js';
+import {
+  bytesOrNull,
+  contradiction,
+  count,
+  incompleteness,
+  kernelPart,
+  type Told,
+  takenOf,
+  takenPart,
+  warningsPart,
+} from './parts.js';
+
+const drawer = z.object({
+  drawer: z.string(),
+  bytes: count,
+  frames: count,
+  complete: z.boolean(),
+  get children() {
+    return z.array(drawer);
+  },
+});
+type Drawer = z.infer<typeof drawer>;
+
+const charged = z.object({ bytes: count });
+
+export const memoryAnswer = z.object({
+  schema: z.literal('kdump-mem.memory/1'),
+  kernel: kernelPart,
+  host: kernelPart,
+  taken: takenPart,
+  captured: z
+    .object({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
+    .nullish(),
+  source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
+  memory: drawer,
+  driftBytes: count,
+  caches: z.array(
+    z.object({ name: z.string(), reclaimable: z.boolean().nullable(), bytes: count }),
+  ),
+  callers: z.array(z.object({ caller: z.string(), bytes: count, drawer: z.string() })),
+  cgroups: z
+    .object({
+      cgroups: z.array(
+        z.object({
+          path: z.string(),
+          dying: z.boolean(),
+          bytes: count,
+          usageBytes: bytesOrNull,
+        }),
+      ),
+      nobody: charged,
+      slabs: charged,
+      unnamed: z.array(charged),
+    })
+    .nullable(),
+  complete: z.boolean(),
+  warnings: warningsPart,
+});
+type MemoryPart = z.infer<typeof memoryAnswer>;
+
+/** An answer to `memory`, its sums checked. */
+export function memoryTold(answer: MemoryPart): Told {
+  const { kernel, host, captured, source, memory, driftBytes, complete, warnings } = answer;
+  const facts = kernel ?? host;
+  const { at, host: name, bootId, uptime } = takenOf(answer.taken);
+  return {
+    taken: {
+      at: at ?? (captured?.takenAt == null ? null : new Date(captured.takenAt)),
+      ...{ host: name ?? captured?.host ?? null, bootId, uptime },
+    },
+    release: facts?.release ?? null,
+    pageSize: facts?.pageSize ?? null,
+    memory: { depth: source, tree: treeOf(memory), drift: driftBytes },
+    lists: listsOf(answer),
+    flaws: [
+      ...incompleteness(complete, warnings, `it is told by ${source} alone`),
+      ...faultsOf(memory, facts?.pageSize ?? 0),
+      ...(source === 'vmcore' && complete ? faultsOfLists(answer) : []),
+    ],
+  };
+}
+
+function treeOf({ drawer: name, bytes, children }: Drawer): DrawerState {
+  return { drawer: name, bytes, children: children.map(treeOf) };
+}
+
+/** Siblings sum to their parent, to the byte and to the frame, and each is there once. */
+function faultsOf(part: Drawer, pageSize: number): Flaw[] {
+  const { drawer: name, bytes, frames, children } = part;
+  if (children.length === 0)
+    return pageSize > 0 && Math.round(bytes / pageSize) !== frames
+      ? [contradiction(`the drawer ${name} has ${bytes} bytes in ${frames} page frames`)]
+      : [];
+  const sum = (of: 'bytes' | 'frames') => children.reduce((all, child) => all + child[of], 0);
+  const once = new Set(children.map((child) => child.drawer)).size === children.length;
+  return [
+    ...(sum('bytes') === bytes && sum('frames') === frames
+      ? []
+      : [contradiction(`the parts of the drawer ${name} do not sum to it`)]),
+    ...(once ? [] : [contradiction(`a part of the drawer ${name} is there twice`)]),
+    ...children.flatMap((child) => faultsOf(child, pageSize)),
+  ];
+}
+
+/** Of a dump that is whole, caches and callers make up their drawers, and cgroups all of the memory. */
+function faultsOfLists({ memory, caches, callers, cgroups }: MemoryPart): Flaw[] {
+  const drawers = new Map(leavesOf(memory).map((leaf) => [leaf.drawer, leaf.bytes]));
+  const sums = new Map<string, number>();
+  const add = (name: string, bytes: number) => sums.set(name, (sums.get(name) ?? 0) + bytes);
+  for (const { reclaimable, bytes } of caches)
+    if (reclaimable !== null) add(slabDrawer(reclaimable), bytes);
+  for (const { drawer: name, bytes } of callers) add(name, bytes);
+  const wrong = [...sums].find(([name, bytes]) => (drawers.get(name) ?? 0) !== bytes);
+  const parts = cgroups && [...cgroups.cgroups, cgroups.nobody, cgroups.slabs, ...cgroups.unnamed];
+  const charges = parts?.reduce((sum, { bytes }) => sum + bytes, 0) ?? memory.bytes;
+  return [
+    ...(wrong
+      ? [contradiction(`what is listed of the drawer ${wrong[0]} does not sum to it`)]
+      : []),
+    ...(charges === memory.bytes
+      ? []
+      : [contradiction('what is charged to cgroups and what is not do not sum to all of it')]),
+  ];
+}
+
+function leavesOf(part: Drawer): Drawer[] {
+  return part.children.length === 0 ? [part] : part.children.flatMap(leavesOf);
+}
+
+function slabDrawer(reclaimable: boolean): string {
+  return reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
+}
+
+/** No machine is without caches and callers: an empty list is one that was not had. */
+function listsOf({ caches, callers, cgroups }: MemoryPart): Told['lists'] {
+  return {
+    ...(caches.length === 0
+      ? {}
+      : {
+          caches: summed(
+            caches.map(({ name, reclaimable, bytes }) => ({
+              key: name,
+              who: {
+                ...{ kind: 'cache' as const, name },
+                drawer: reclaimable === null ? null : slabDrawer(reclaimable),
+              },
+              sizes: { bytes },
+            })),
+          ),
+        }),
+    ...(callers.length === 0
+      ? {}
+      : {
+          callers: summed(
+            callers.map(({ caller: name, drawer: where, bytes }) => ({
+              key: JSON.stringify([name, where]),
+              who: { kind: 'caller' as const, name, drawer: where },
+              sizes: { bytes },
+            })),
+          ),
+        }),
+    ...(cgroups === null
+      ? {}
+      : {
+          cgroups: summed(
+            cgroups.cgroups.map(({ path, dying, bytes, usageBytes }) => ({
+              key: JSON.stringify([path, dying]),
+              who: { kind: 'cgroup' as const, path, dying },
+              sizes: { charged: bytes, usage: usageBytes },
+            })),
+          ),
+        }),
+  };
+}
+
+/** By name; those that share one (removed cgroups that lay at one path) are one. */
+function summed(
+  entries: readonly (Pick<Item, 'who' | 'sizes'> & { readonly key: string })[],
+): Listing {
+  const items = new Map<string, Item>();
+  for (const { key, who, sizes } of entries) {
+    const before = items.get(key)?.sizes;
+    const both = Object.entries(sizes).map(([measure, bytes]) => {
+      const other = before?.[measure as keyof typeof before];
+      return [measure, bytes === null || other === null ? null : bytes + (other ?? 0)] as const;
+    });
+    items.set(key, { who, sizes: Object.fromEntries(both), ofBoot: false, began: null });
+  }
+  return { items, whole: true };
+}

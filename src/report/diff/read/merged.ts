@@ -1,0 +1,54 @@
+import type { Flaw, Listing, ListName } from '../../../diff/state.js';
+import type { Taken } from '../../../taken.js';
+import { contradiction, type Told } from './parts.js';
+
+/** Answers that are further apart tell of different times, seconds. */
+const FAR = 60;
+
+/** Several answers of one time as one; what two of them tell, the first does. */
+export function merged(all: readonly Told[]): Told {
+  const first = <T>(pick: (told: Told) => T | null): T | null =>
+    all.map(pick).find((one) => one !== null) ?? null;
+  return {
+    taken: {
+      at: first(({ taken }) => taken.at),
+      host: first(({ taken }) => taken.host),
+      bootId: first(({ taken }) => taken.bootId),
+      uptime: first(({ taken }) => taken.uptime),
+    },
+    release: first(({ release }) => release),
+    pageSize: first(({ pageSize }) => pageSize),
+    memory: first(({ memory }) => memory),
+    lists: listsOf(all),
+    flaws: [...all.flatMap(({ flaws }) => flaws), ...apart(all)],
+  };
+}
+
+function listsOf(all: readonly Told[]): Told['lists'] {
+  const lists: Partial<Record<ListName, Listing>> = {};
+  for (const { lists: own } of all)
+    for (const [name, list] of Object.entries(own)) lists[name as ListName] ??= list;
+  return lists;
+}
+
+function apart(all: readonly Told[]): Flaw[] {
+  const values = <K extends keyof Taken>(of: K) => [
+    ...new Set(all.flatMap(({ taken }) => taken[of] ?? [])),
+  ];
+  const releases = new Set(all.flatMap(({ release }) => release ?? []));
+  const times = values('at').map((at) => at.getTime() / 1000);
+  const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
+  return [
+    ...(values('bootId').length > 1 || releases.size > 1
+      ? [contradiction('its answers are of different boots')]
+      : []),
+    ...(spread > FAR
+      ? [
+          {
+            code: 'spread' as const,
+            words: `its answers were taken ${Math.round(spread)} seconds apart`,
+          },
+        ]
+      : []),
+  ];
+}

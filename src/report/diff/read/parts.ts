@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import type { Flaw, HostState } from '../../../diff/state.js';
+import type { Taken } from '../../../taken.js';
+
+/** What one answer tells of a host at a time. */
+export type Told = Omit<HostState, 'name'>;
+
+export const count = z.int().nonnegative();
+export const bytesOrNull = count.nullable();
+
+/** Answers of a later release may have more in any object, and those of an earlier one lack this. */
+export const takenPart = z
+  .object({
+    at: z.iso.datetime().nullable(),
+    host: z.string().nullable(),
+    bootId: z.string().nullable(),
+    uptimeSeconds: z.number().nonnegative().nullable(),
+  })
+  .nullish();
+
+export const kernelPart = z.object({ release: z.string(), pageSize: count }).nullable();
+
+export const warningsPart = z.array(z.object({ message: z.string() }));
+
+export function takenOf(told: z.infer<typeof takenPart>): Taken {
+  return {
+    at: told?.at == null ? null : new Date(told.at),
+    host: told?.host ?? null,
+    bootId: told?.bootId ?? null,
+    uptime: told?.uptimeSeconds ?? null,
+  };
+}
+
+/** That an answer says itself that it is not whole. */
+export function incompleteness(
+  complete: boolean,
+  warnings: z.infer<typeof warningsPart>,
+  otherwise: string,
+): Flaw[] {
+  if (complete) return [];
+  const [first] = warnings;
+  const more = warnings.length > 1 ? `, and ${warnings.length - 1} more` : '';
+  return [{ code: 'incomplete', words: first ? `${first.message}${more}` : otherwise }];
+}
+
+/** Two facts of an answer that must be the same and are not. */
+export function contradiction(words: string): Flaw {
+  return { code: 'contradictory', words };
+}

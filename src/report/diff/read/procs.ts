@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import type { Flaw, Item } from '../../../diff/state.js';
+import {
+  bytesOrNull,
+  contradiction,
+  count,
+  incompleteness,
+  kernelPart,
+  type Told,
+  takenOf,
+  takenPart,
+  warningsPart,
+} from './parts.js';
+
+export const procsAnswer = z.object({
+  schema: z.literal('kdump-mem.procs/1'),
+  kernel: kernelPart,
+  source: z.string(),
+  taken: takenPart,
+  /** Answers of before it was told may have left some out. */
+  whole: z.boolean().default(false),
+  processes: z.array(
+    z.object({
+      pid: count,
+      comm: z.string(),
+      cgroup: z.string().nullable(),
+      rssBytes: bytesOrNull,
+      pssBytes: bytesOrNull,
+      startTicks: bytesOrNull.default(null),
+      ageSeconds: z.int().nullable(),
+      nsPids: z.array(z.int()),
+    }),
+  ),
+  total: z.object({ processes: count, rssBytes: bytesOrNull, pssBytes: bytesOrNull }),
+  complete: z.boolean(),
+  warnings: warningsPart,
+});
+type ProcsPart = z.infer<typeof procsAnswer>;
+
+/** USER_HZ: what /proc counts by, on all that we know. */
+const TICKS = 100;
+
+/** An answer to `procs`, its sums checked. */
+export function procsTold(answer: ProcsPart): Told {
+  const { kernel, taken, whole, processes, complete, warnings, source } = answer;
+  const items = new Map<string, Item>();
+  let nameless = 0;
+  for (const { pid, comm, cgroup, rssBytes, pssBytes, startTicks } of processes) {
+    if (startTicks === null) {
+      nameless++;
+      continue;
+    }
+    items.set(`${pid} ${startTicks}`, {
+      who: { kind: 'process', pid, comm, startTicks, cgroup },
+      sizes: { rss: rssBytes, pss: pssBytes },
+      ofBoot: true,
+      began: startTicks / TICKS,
+    });
+  }
+  return {
+    taken: takenOf(taken),
+    release: kernel?.release ?? null,
+    pageSize: kernel?.pageSize ?? null,
+    memory: null,
+    lists: { processes: { items, whole: whole && nameless === 0 } },
+    flaws: [
+      ...incompleteness(complete, warnings, `what ${source} tells of processes is not whole`),
+      ...(nameless > 0
+        ? [
+            {
+              code: 'incomplete' as const,
+              words: `when ${nameless} processes began is not told: they cannot be known again`,
+            },
+          ]
+        : []),
+      ...faultsOf(answer),
+    ],
+  };
+}
+
+/** Seconds: a machine with very many processes is not read at once. */
+const READ_WITHIN = 60;
+
+function faultsOf({ processes, total, taken }: ProcsPart): Flaw[] {
+  const pids = new Set(processes.map(({ pid }) => pid));
+  const wrong = (['rssBytes', 'pssBytes'] as const).some((size) => {
+    const known = processes.flatMap((one) => one[size] ?? []);
+    const sum = known.length === 0 ? null : known.reduce((all, one) => all + one, 0);
+    return sum !== total[size];
+  });
+  return [
+    ...(wrong || total.processes !== processes.length
+      ? [contradiction('its processes do not sum to its total')]
+      : []),
+    ...(pids.size === processes.length ? [] : [contradiction('a pid is there twice')]),
+    ...(processes.every((one) => isKnown(one, taken?.uptimeSeconds ?? null))
+      ? []
+      : [contradiction('of a process pid, beginning and age do not agree')]),
+  ];
+}
+
+/** A pid is the first of those by namespace; age and beginning make up the uptime. */
+function isKnown(
+  { pid, nsPids, startTicks, ageSeconds }: ProcsPart['processes'][number],
+  uptime: number | null,
+): boolean {
+  const [first = pid] = nsPids;
+  if (first !== pid) return false;
+  if (startTicks === null || ageSeconds === null || uptime === null) return true;
+  return Math.abs(startTicks / TICKS + ageSeconds - uptime) <= READ_WITHIN;
+}

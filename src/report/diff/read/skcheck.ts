@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import type { Item } from '../../../diff/state.js';
+import { count, incompleteness, type Told, warningsPart } from './parts.js';
+import { socketKey, twiceWords } from './sockets.js';
+
+export const skcheckAnswer = z.object({
+  schema: z.literal('skcheck/1'),
+  host: z.object({
+    name: z.string(),
+    release: z.string(),
+    takenAt: z.iso.datetime(),
+    takenAtKnown: z.boolean(),
+    bootId: z.string().nullish(),
+    uptimeSeconds: z.number().nonnegative().nullish(),
+  }),
+  sockets: z.array(
+    z.object({
+      pid: count.nullable(),
+      comm: z.string().nullable(),
+      fds: z.array(count),
+      family: z.string(),
+      protocol: z.string(),
+      local: z.string(),
+      peer: z.string(),
+      inode: count,
+      netns: count.nullable(),
+      unreadBytes: count,
+      pinned: z.object({ likely: count }),
+    }),
+  ),
+  totals: z.object({ sockets: count, countedBy: z.enum(['row', 'descriptor']) }),
+  complete: z.boolean(),
+  warnings: warningsPart,
+});
+
+/** An answer of skcheck: what sockets pin, estimated. */
+export function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
+  const { host, sockets, totals, complete, warnings } = answer;
+  const items = new Map<string, Item>();
+  let twice = 0;
+  for (const socket of sockets) {
+    const { pid, comm, fds, inode, netns, family, protocol, local, peer } = socket;
+    const [fd] = fds;
+    const key = socketKey(socket, family, local, peer);
+    if (items.has(key)) twice++;
+    items.set(key, {
+      who: {
+        ...{ kind: 'socket', inode, netns, family, protocol, local, peer },
+        holder: pid === null || fd === undefined ? null : { pid, comm, fd },
+      },
+      sizes: { estimated: socket.pinned.likely, unread: socket.unreadBytes },
+      ofBoot: true,
+      began: null,
+    });
+  }
+  return {
+    taken: {
+      at: host.takenAtKnown ? new Date(host.takenAt) : null,
+      ...{ host: host.name, bootId: host.bootId ?? null, uptime: host.uptimeSeconds ?? null },
+    },
+    release: host.release,
+    pageSize: null,
+    memory: null,
+    lists: { sockets: { items, whole: totals.sockets === sockets.length && twice === 0 } },
+    flaws: [
+      ...incompleteness(complete, warnings, 'not everything was looked at'),
+      ...twiceWords(twice),
+    ],
+  };
+}

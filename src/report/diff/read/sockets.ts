@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import type { Flaw, Item } from '../../../diff/state.js';
+import {
+  bytesOrNull,
+  contradiction,
+  count,
+  incompleteness,
+  kernelPart,
+  type Told,
+  takenOf,
+  takenPart,
+  warningsPart,
+} from './parts.js';
+
+const pinned = z.object({ pageBytes: count, slabBytes: count, pinnedBytes: count });
+
+export const socketsAnswer = z.object({
+  schema: z.literal('kdump-mem.sockets/1'),
+  kernel: kernelPart,
+  taken: takenPart,
+  sockets: z.array(
+    z.object({
+      socket: z.object({
+        sock: z.string(),
+        inode: count.nullable(),
+        netns: count.nullable(),
+        family: z.string(),
+        protocol: z.string(),
+        local: z.string().nullable(),
+        peer: z.string().nullable(),
+      }),
+      holders: z.array(z.object({ pid: count, comm: z.string(), fd: count })),
+      total: pinned,
+      exclusiveBytes: count,
+      sharedBytes: count,
+      unreadBytes: bytesOrNull,
+    }),
+  ),
+  omitted: count,
+  totals: z.object({ sockets: count, complete: z.boolean(), ...pinned.shape }),
+  warnings: warningsPart,
+});
+type SocketsPart = z.infer<typeof socketsAnswer>;
+type SocketPart = SocketsPart['sockets'][number];
+
+/** An answer to `sockets`: pages that sockets pin, counted. */
+export function socketsTold(answer: SocketsPart): Told {
+  const { kernel, taken, sockets, totals, warnings } = answer;
+  const { items, twice } = itemsOf(sockets);
+  return {
+    taken: takenOf(taken),
+    release: kernel?.release ?? null,
+    pageSize: kernel?.pageSize ?? null,
+    memory: null,
+    lists: { sockets: { items, whole: sockets.length === totals.sockets && twice === 0 } },
+    flaws: [
+      ...incompleteness(totals.complete && warnings.length === 0, warnings, 'not all was counted'),
+      ...(sockets.every(isSound) && isSum(totals)
+        ? []
+        : [contradiction('what a socket pins is not the sum of its pages and slots')]),
+      ...twiceWords(twice),
+    ],
+  };
+}
+
+function itemsOf(sockets: readonly SocketPart[]): { items: Map<string, Item>; twice: number } {
+  const items = new Map<string, Item>();
+  let twice = 0;
+  for (const { socket, holders, total, unreadBytes } of sockets) {
+    const { sock, inode, netns, family, protocol, local, peer } = socket;
+    const [holder] = holders;
+    const key = socketKey(socket, sock, local, peer);
+    if (items.has(key)) twice++;
+    items.set(key, {
+      who: { kind: 'socket', inode, netns, family, protocol, local, peer, holder: holder ?? null },
+      sizes: { pinned: total.pinnedBytes, unread: unreadBytes },
+      ofBoot: true,
+      began: null,
+    });
+  }
+  return { items, twice };
+}
+
+/**
+ * A socket's inode is its own on the whole machine, and its number is used again after 4 billion others; its ends
+ * change when it connects. MPTCP has the inode that its subflows tell too.
+ *
+ * @param otherwise what it is known by if it has no inode
+ */
+export function socketKey(
+  { inode, protocol }: { readonly inode: number | null; readonly protocol: string },
+  ...otherwise: readonly (string | null)[]
+): string {
+  const own = inode === null || inode === 0 ? otherwise : [inode];
+  return JSON.stringify([protocol.toLowerCase(), ...own]);
+}
+
+export function twiceWords(twice: number): Flaw[] {
+  return twice === 0 ? [] : [contradiction('a socket is there twice')];
+}
+
+function isSound({ total, exclusiveBytes, sharedBytes }: SocketPart): boolean {
+  return isSum(total) && exclusiveBytes + sharedBytes === total.pinnedBytes;
+}
+
+function isSum({ pageBytes, slabBytes, pinnedBytes }: z.infer<typeof pinned>): boolean {
+  return pageBytes + slabBytes === pinnedBytes;
+}

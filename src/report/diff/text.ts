@@ -1,0 +1,29 @@
+import type { DiffAnswer } from '../../diff/compare.js';
+import { LISTS } from '../../diff/state.js';
+import { wrap } from '../text/cut.js';
+import { drawerTable } from './drawer-table.js';
+import { headline } from './headline.js';
+import { listTable } from './list-table.js';
+
+export interface DiffTextOptions {
+  /** So many of each list. */
+  readonly limit: number;
+  /** All drawers, also those that hardly changed. */
+  readonly verbose: boolean;
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width: number | null;
+}
+
+/** What matters first, then drawers, then who changed. */
+export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
+  const { drawers, lists, states } = answer;
+  const several = states.length > 2;
+  return [
+    wrap(headline(answer), options.width).join('\n'),
+    ...(drawers ? [drawerTable(drawers, several, options)] : []),
+    ...LISTS.flatMap((name) => {
+      const list = lists[name];
+      return list ? [listTable(name, list, several, options)] : [];
+    }),
+  ].join('\n\n');
+}

@@ -1,0 +1,167 @@
+import { expect, test } from 'vitest';
+import { compareStates } from '../../src/diff/compare.js';
+import type { HostState } from '../../src/diff/state.js';
+import { listing, MIB, memoryAt, processItem, stateOf, taken, treeOf } from './made-up.js';
+
+const codes = (...states: HostState[]) => compareStates(states).notes.map(({ code }) => code);
+const processes = (...items: Parameters<typeof listing>[0][]) => ({
+  processes: listing(items.flatMap((each) => [...each])),
+});
+
+test('what free memory fell by is in what grew, to the byte', () => {
+  const { loss, drawers, seconds, notes, complete } = compareStates([
+    memoryAt(0, { anonymous: 100, 'network-sockets': 10, unexplained: 5 }),
+    memoryAt(2700, { anonymous: 90, 'network-sockets': 310, unexplained: 6 }),
+  ]);
+  expect(notes).toEqual([]);
+  expect(complete).toBe(true);
+  expect(seconds).toEqual([0, 2700]);
+  expect(loss).toMatchObject({
+    ...{ lost: 291 * MIB, grew: 300 * MIB, shrank: -10 * MIB, unexplained: MIB },
+    ...{ untold: 0, plugged: 0, explanation: 'drawers' },
+  });
+  expect(loss?.drawers[0]?.drawer).toMatchObject({ drawer: 'network-sockets', change: 300 * MIB });
+  expect(drawers).toMatchObject({ change: 0, untold: 0 });
+  const [free] = drawers?.children ?? [];
+  expect(free?.perSecond).toBeCloseTo((-291 * MIB) / 2700);
+});
+
+test('nothing that grew explains a loss that no drawer has', () => {
+  const before = memoryAt(0, { anonymous: 100, unexplained: 5 });
+  const { loss } = compareStates([before, memoryAt(60, { anonymous: 110, unexplained: 205 })]);
+  expect(loss).toMatchObject({ explanation: 'nothing', grew: 10 * MIB, unexplained: 200 * MIB });
+  const half = compareStates([before, memoryAt(60, { anonymous: 205, unexplained: 105 })]).loss;
+  expect(half?.explanation).toBe('drawers');
+});
+
+test('less than a MiB is no loss, and what was freed none', () => {
+  const before = memoryAt(0, { anonymous: 100 });
+  const explained = (mib: number) =>
+    compareStates([before, memoryAt(60, { anonymous: mib })]).loss?.explanation;
+  expect([100.5, 100, 50].map(explained)).toEqual([null, null, null]);
+  expect(explained(101)).toBe('drawers');
+});
+
+test('so is what counters moved by while inputs were taken', () => {
+  const tree = treeOf({ anonymous: 150 });
+  const moving = stateOf(60, { memory: { depth: 'kcore', tree, drift: 60 * MIB } });
+  expect(compareStates([memoryAt(0, { anonymous: 100 }), moving]).loss?.explanation).toBeNull();
+});
+
+test('memory that was plugged in is said, and closes the sum', () => {
+  const more = stateOf(60, {
+    memory: { depth: 'kcore', tree: treeOf({ anonymous: 100 }, 1200), drift: 0 },
+  });
+  const { loss, notes } = compareStates([memoryAt(0, { anonymous: 50 }), more]);
+  expect(notes).toEqual([{ code: 'memory-plugged', bytes: 200 * MIB }]);
+  expect(loss).toMatchObject({ lost: -150 * MIB, plugged: 200 * MIB, grew: 50 * MIB, untold: 0 });
+});
+
+test('inputs of different depth: groups are compared, single drawers are not', () => {
+  const shallow = stateOf(60, {
+    memory: { depth: 'counters', tree: treeOf({ anonymous: 100, unexplained: 300 }), drift: 0 },
+  });
+  const { drawers, loss, notes, complete } = compareStates([
+    memoryAt(0, { anonymous: 100, 'network-sockets': 10 }),
+    shallow,
+  ]);
+  expect(notes).toContainEqual({ code: 'another-depth', depths: ['kcore', 'counters'] });
+  expect(complete).toBe(false);
+  const kernel = drawers?.children.find(({ drawer }) => drawer === 'kernel');
+  expect(kernel).toMatchObject({ change: 290 * MIB, untold: 290 * MIB });
+  expect(kernel?.children.map(({ change }) => change)).toEqual([null, null]);
+  // What one does not know is not known, and not nothing.
+  expect(kernel?.children.map(({ bytes }) => bytes)).toEqual([
+    [10 * MIB, null],
+    [null, 300 * MIB],
+  ]);
+  expect(loss).toMatchObject({ lost: 290 * MIB, grew: null, untold: null, explanation: null });
+});
+
+test('a drawer that only one release knows of is not compared, and the sum closes', () => {
+  const { drawers, loss } = compareStates([
+    memoryAt(0, { anonymous: 100 }),
+    memoryAt(60, { anonymous: 100, 'of-tomorrow': 50 }),
+  ]);
+  const kernel = drawers?.children.find(({ drawer }) => drawer === 'kernel');
+  expect(kernel).toMatchObject({ change: 50 * MIB, untold: 50 * MIB });
+  expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, untold: 50 * MIB });
+});
+
+test('what was given in the wrong order is sorted, and that is said', () => {
+  const { states, notes, loss } = compareStates([
+    memoryAt(60, { anonymous: 300 }),
+    memoryAt(0, { anonymous: 100 }),
+  ]);
+  expect(states.map(({ name }) => name)).toEqual(['0.json', '60.json']);
+  expect(notes).toEqual([{ code: 'reordered' }]);
+  expect(loss?.lost).toBe(200 * MIB);
+});
+
+test('by uptime, if somebody set the clock of the day', () => {
+  const late = memoryAt(0, {}, { name: 'late', taken: taken(600, { at: new Date(0) }) });
+  const { states, seconds, notes } = compareStates([late, memoryAt(0, {})]);
+  expect(states.map(({ name }) => name)).toEqual(['0.json', 'late']);
+  expect(seconds).toEqual([0, 600]);
+  expect(notes.map(({ code }) => code)).toEqual(['reordered', 'clock-set']);
+});
+
+test('two of one time have no rates', () => {
+  const { seconds, notes, complete, drawers } = compareStates([
+    memoryAt(0, { anonymous: 1 }),
+    memoryAt(0, { anonymous: 2 }, { name: 'copy' }),
+  ]);
+  expect(notes.map(({ code }) => code)).toEqual(['same-time']);
+  expect([seconds, complete, drawers?.children[0]?.perSecond]).toEqual([null, false, null]);
+});
+
+test('without times inputs stand as they were given, and no rate is told', () => {
+  const nameless = taken(0, { at: null, bootId: null, uptime: null });
+  const first = memoryAt(0, { anonymous: 1 }, { taken: nameless });
+  const { seconds, notes, drawers } = compareStates([first, memoryAt(60, { anonymous: 2 })]);
+  expect(notes).toEqual([{ code: 'boot-unknown' }, { code: 'time-unknown', names: ['0.json'] }]);
+  expect(seconds).toBeNull();
+  expect(drawers?.children[0]).toMatchObject({ change: -MIB, perSecond: null });
+});
+
+test.each([
+  ['its boot id', taken(60, { bootId: 'other' })],
+  ['its uptime, which went back', taken(60, { bootId: null, uptime: 20 })],
+])('another boot is known by %s: processes are others, caches are not', (_, other) => {
+  const cache = (bytes: number) =>
+    listing([
+      [
+        'dentry',
+        {
+          who: { kind: 'cache', name: 'dentry', drawer: null },
+          ...{ sizes: { bytes }, ofBoot: false, began: null },
+        },
+      ],
+    ]);
+  const one = processItem(1, 10, { pss: 100 });
+  const { sameBoot, seconds, lists, notes } = compareStates([
+    memoryAt(0, {}, { lists: { ...processes([one]), caches: cache(10) } }),
+    memoryAt(60, {}, { taken: other, lists: { ...processes([one]), caches: cache(30) } }),
+  ]);
+  expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
+  expect([sameBoot, seconds, lists.processes]).toEqual([false, null, null]);
+  expect(lists.caches?.items[0]).toMatchObject({ change: 20, perSecond: null });
+});
+
+test('another host is said, unless one boot id proves that it is one', () => {
+  const other = (bootId: string) => memoryAt(60, {}, { taken: taken(60, { host: 'pod', bootId }) });
+  expect(codes(memoryAt(0, {}), other('else'))).toEqual(['another-host']);
+  expect(codes(memoryAt(0, {}), other('b00t'))).toEqual([]);
+});
+
+test.each([
+  ['another-kernel', { release: '6.12.0' }],
+  ['another-page-size', { pageSize: 16_384 }],
+  ['incomplete', { flaws: [{ code: 'incomplete', words: 'cut' }] }],
+  ['contradictory', { flaws: [{ code: 'contradictory', words: 'sums' }] }],
+  ['not-known-to-all', { lists: { processes: listing([]) } }],
+] as const)('%s is said, and the answer is not whole', (code, other) => {
+  const { notes, complete } = compareStates([memoryAt(0, {}), memoryAt(60, {}, other)]);
+  expect(notes.map((note) => note.code)).toEqual([code]);
+  expect(complete).toBe(false);
+});

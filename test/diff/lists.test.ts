@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest';
+import { compareStates } from '../../src/diff/compare.js';
+import type { Item } from '../../src/diff/state.js';
+import { listing, MIB, processItem, stateOf } from './made-up.js';
+
+type Entry = readonly [string, Item];
+const at = (seconds: number, items: readonly Entry[], whole = true) =>
+  stateOf(seconds, { lists: { processes: listing(items, whole) } });
+
+/** Boots are 5,000 s old at second 0: ticks of what began after it are larger. */
+const LATER = 510_000;
+
+test('a process is the same if its pid and its beginning are; a pid used again is another', () => {
+  const { lists, notes } = compareStates([
+    at(0, [processItem(7, 100, { pss: 10 }), processItem(8, 200, { pss: 50 })]),
+    at(600, [processItem(7, 100, { pss: 70 }), processItem(8, LATER, { pss: 40 })]),
+  ]);
+  expect(notes).toEqual([{ code: 'pid-used-again', count: 1 }]);
+  const items = lists.processes?.items.map(({ who, status, change, bytes }) => [
+    who.kind === 'process' && who.startTicks,
+    ...[status, change, ...bytes],
+  ]);
+  expect(items).toEqual([
+    [100, 'both', 60, 10, 70],
+    [200, 'ended', -50, 50, 0],
+    [LATER, 'new', 40, 0, 40],
+  ]);
+  expect(lists.processes).toMatchObject({ grew: 100, shrank: -50, whole: true });
+});
+
+test('by PSS where both know it, else by RSS; what neither knows is not known', () => {
+  const { lists, notes, complete } = compareStates([
+    at(0, [
+      processItem(1, 1, { pss: 10, rss: 20 }),
+      processItem(2, 2, { pss: null, rss: 30 }),
+      processItem(3, 3, { pss: null, rss: null }),
+    ]),
+    at(60, [
+      processItem(1, 1, { pss: 15, rss: 90 }),
+      processItem(2, 2, { pss: 5, rss: 37 }),
+      processItem(3, 3, { pss: 5, rss: 6 }),
+    ]),
+  ]);
+  const found = lists.processes?.items.map(({ by, change }) => [by, change]);
+  expect(found).toEqual([
+    ['rss', 7],
+    ['pss', 5],
+    [null, null],
+  ]);
+  expect(notes).toEqual([
+    { code: 'measured-otherwise', part: 'processes', count: 1 },
+    { code: 'size-unknown', part: 'processes', count: 1 },
+  ]);
+  expect(complete).toBe(false);
+  expect(lists.processes).toMatchObject({ grew: 12, unknown: 1 });
+});
+
+test('where a list is not whole, what is in the other alone is neither new nor ended', () => {
+  const one = processItem(1, LATER, { pss: 10 });
+  const only = (...states: Parameters<typeof compareStates>[0]) =>
+    compareStates(states).lists.processes?.items[0];
+  expect(only(at(0, [], false), at(600, [one]))).toMatchObject({
+    ...{ status: 'only-after', change: null, bytes: [null, 10] },
+  });
+  expect(only(at(0, [one]), at(600, [], false))).toMatchObject({
+    ...{ status: 'only-before', change: null, bytes: [10, null] },
+  });
+});
+
+test('a process that began before the first input was taken, and is not in it, is not new', () => {
+  const { lists, notes } = compareStates([
+    at(0, []),
+    at(600, [processItem(1, 100, { pss: 10 }), processItem(2, LATER, { pss: 4 })]),
+  ]);
+  expect(notes).toEqual([
+    { code: 'began-before', part: 'processes', count: 1 },
+    { code: 'size-unknown', part: 'processes', count: 1 },
+  ]);
+  expect(lists.processes?.items.map(({ status, change }) => [status, change])).toEqual([
+    ['new', 4],
+    ['only-after', null],
+  ]);
+});
+
+test('what came and went between is counted', () => {
+  const one = processItem(1, 1, { pss: 1 });
+  const between = processItem(2, LATER, { pss: 99 });
+  const { lists } = compareStates([at(0, [one]), at(300, [one, between]), at(600, [one])]);
+  expect(lists.processes).toMatchObject({ between: 1, grew: 0 });
+  expect(lists.processes?.items).toHaveLength(1);
+});
+
+test('growth from each input to the next is marked; a rate has an interval from eight inputs on', () => {
+  const grown = (count: number, dip = -1) => {
+    const sizes = Array.from({ length: count }, (_, step) => (step === dip ? 1 : 100 + step) * MIB);
+    const states = sizes.map((pss, step) => at(step * 60, [processItem(1, 1, { pss })]));
+    return compareStates(states).lists.processes?.items[0];
+  };
+  expect(grown(2)).toMatchObject({ grewEachTime: null, trend: null });
+  expect(grown(3)).toMatchObject({ grewEachTime: true, trend: null, change: 2 * MIB });
+  expect(grown(4, 2)).toMatchObject({ grewEachTime: false });
+  const sure = grown(16);
+  expect(sure?.trend?.course).toBe('grows');
+  expect(sure?.trend?.growth.perSecond).toBeCloseTo(MIB / 60);
+  expect(sure?.perSecond).toBeCloseTo(MIB / 60);
+});

@@ -1,0 +1,75 @@
+import type { DrawerState, HostState, Item, Listing } from '../../src/diff/state.js';
+import type { Taken } from '../../src/taken.js';
+
+export const MIB = 1 << 20;
+const START = Date.UTC(2026, 10, 20, 10, 2);
+
+/** One boot of one host, so many seconds after the first time. */
+export function taken(seconds: number, other: Partial<Taken> = {}): Taken {
+  return {
+    at: new Date(START + seconds * 1000),
+    ...{ host: 'node7', bootId: 'b00t', uptime: 5000 + seconds },
+    ...other,
+  };
+}
+
+/** Leaves in MiB, put into the group where they belong; free memory is the rest of 1,000 MiB. */
+export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): DrawerState {
+  const groupOf = (drawer: string) =>
+    ['anonymous', 'page-cache'].includes(drawer) ? 'applications' : 'kernel';
+  const leaf = (drawer: string, mib: number): DrawerState => ({
+    ...{ drawer, bytes: mib * MIB, children: [] },
+  });
+  const used = Object.values(leaves).reduce((sum, mib) => sum + mib, 0);
+  const group = (drawer: string, children: readonly DrawerState[]): DrawerState => ({
+    ...{ drawer, children, bytes: children.reduce((sum, { bytes }) => sum + bytes, 0) },
+  });
+  const of = (name: string) =>
+    Object.entries(leaves).flatMap(([drawer, mib]) =>
+      groupOf(drawer) === name ? [leaf(drawer, mib)] : [],
+    );
+  return group('memory', [
+    group('free', [leaf('free-buddy', total - used)]),
+    group('applications', of('applications')),
+    group('kernel', of('kernel')),
+  ]);
+}
+
+export function stateOf(seconds: number, other: Partial<HostState> = {}): HostState {
+  return {
+    ...{ name: `${seconds}.json`, taken: taken(seconds), release: '6.1.0', pageSize: 4096 },
+    ...{ memory: null, lists: {}, flaws: [] },
+    ...other,
+  };
+}
+
+export function memoryAt(
+  seconds: number,
+  leaves: Readonly<Record<string, number>>,
+  other: Partial<HostState> = {},
+): HostState {
+  return stateOf(seconds, {
+    memory: { depth: 'kcore', tree: treeOf(leaves), drift: 0 },
+    ...other,
+  });
+}
+
+export function processItem(
+  pid: number,
+  startTicks: number,
+  sizes: { readonly pss: number | null; readonly rss?: number | null },
+  comm = 'worker',
+): readonly [string, Item] {
+  return [
+    `${pid} ${startTicks}`,
+    {
+      who: { kind: 'process', pid, comm, startTicks, cgroup: null },
+      sizes: { rss: null, ...sizes },
+      ...{ ofBoot: true, began: startTicks / 100 },
+    },
+  ];
+}
+
+export function listing(items: Iterable<readonly [string, Item]>, whole = true): Listing {
+  return { items: new Map(items), whole };
+}

@@ -1,0 +1,134 @@
+import { expect, test } from 'vitest';
+import { compareStates } from '../../../src/diff/compare.js';
+import { diffJson } from '../../../src/report/diff/json.js';
+import { noteWords } from '../../../src/report/diff/notes.js';
+import { stateOfValues } from '../../../src/report/diff/read/answers.js';
+import { diffSchema } from '../../../src/report/diff/schema.js';
+import { diffText } from '../../../src/report/diff/text.js';
+import { columnsOf } from '../../../src/report/text/cut.js';
+import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
+
+const OPTIONS = { limit: 5, verbose: false, width: null };
+const MIB = 1 << 20;
+const compared = (...looks: readonly (readonly unknown[])[]) =>
+  compareStates(looks.map((values, at) => stateOfValues(`${at}.json`, values)));
+const headOf = (...looks: readonly (readonly unknown[])[]) =>
+  diffText(compared(...looks), OPTIONS).split('\n', 1)[0];
+const java = (pss: number, other: Partial<MadeProcess> = {}): MadeProcess => ({
+  ...{ pid: 812, start: 100, pss, comm: 'java' },
+  ...other,
+});
+
+test('the sentence that matters first: how much is lost, where it is, who has it', () => {
+  expect(
+    headOf(
+      [memoryAnswerAt(2), socketsAnswerAt(2, { 5: 8192 })],
+      [
+        memoryAnswerAt(47, { sockets: 800_000 - 200_000 }),
+        socketsAnswerAt(47, { 5: 599_000 * 4096 }),
+      ],
+    ),
+  ).toBe(
+    'Between 10:02 and 10:47 (2026-11-20, UTC) free memory fell by 2.29 GiB (-52.0 MiB a minute): 2.29 GiB of it are in network: queues of sockets (most at pid 4711 (nginx) fd 11: TCP 10.0.0.1:80 ← 10.0.0.2:5, +2.28 GiB pinned).',
+  );
+  expect(
+    headOf(
+      [memoryAnswerAt(2), procsAnswerAt(2, [java(100 * MIB)])],
+      [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [java(300 * MIB)])],
+    ),
+  ).toBe(
+    'Between 10:02:00 and 10:03:00 (2026-11-20, UTC) free memory fell by 200 MiB (-200 MiB a minute): 200 MiB of it are in anonymous (most at pid 812 (java), +200 MiB PSS).',
+  );
+});
+
+test('nothing that grew explains the loss', () => {
+  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unexplained: 256_100 })])).toContain(
+    'free memory fell by 1,000 MiB (-22.2 MiB a minute). Nothing that grew explains the loss: drawers that are known grew by 0 in all; 1,000 MiB are in what nothing explains.'.replaceAll(
+      '1,000',
+      '1000',
+    ),
+  );
+});
+
+test('what did not fall, what rose, and what nobody knows', () => {
+  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47)])).toContain('stayed the same, to 0');
+  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { anonymous: 100 })])).toContain(
+    'free memory rose by 781 MiB (+17.4 MiB a minute).',
+  );
+  expect(headOf([procsAnswerAt(2, [java(MIB)])], [procsAnswerAt(3, [java(3 * MIB)])])).toContain(
+    'pid 812 (java) grew most, by 2.00 MiB (PSS). What became of free memory is not known.',
+  );
+  expect(headOf([memoryAnswerAt(2)], [procsAnswerAt(3, [])])).toContain('nothing can be compared');
+});
+
+test('another boot is no growth', () => {
+  const { taken, ...answer } = memoryAnswerAt(47, { anonymous: 251_200 });
+  const later = { ...answer, taken: { ...taken, bootId: 'else' } };
+  expect(headOf([memoryAnswerAt(2)], [later])).toContain('free memory is 200 MiB less');
+});
+
+const LOOKS = [2, 20, 47].map((minute, at) => [
+  memoryAnswerAt(minute, { anonymous: 200_000 + at * 50_000, dentries: 3000 + at }),
+  procsAnswerAt(minute, [
+    java((100 + at * 195) * MIB),
+    ...(at === 2 ? [java(MIB, { pid: 99, start: 700_000, comm: 'n\u001b[31mew' })] : []),
+    ...(at === 0 ? [java(2 * MIB, { pid: 98 })] : []),
+    java(1, { pid: 97, pss: null }),
+  ]),
+]);
+
+test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
+  const text = diffText(compared(...LOOKS), { ...OPTIONS, width: 80 });
+  expect(text.split('\n').filter((line) => columnsOf(line) > 80)).toEqual([]);
+  expect(text).not.toContain('\u001b');
+  expect(text).toMatchInlineSnapshot(`
+    "Between 10:02 and 10:47 (2026-11-20, UTC) free memory fell by 391 MiB (-8.68 MiB
+    a minute): 391 MiB of it are in anonymous (most at pid 812 (java), +390 MiB
+    PSS).
+
+    WHERE                BEFORE     AFTER     CHANGE   A MINUTE  IT
+    free               3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
+      buddy allocator  3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
+    applications        781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
+      anonymous         781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
+    kernel             18.8 MiB  18.8 MiB  +8.00 KiB     +182 B  grew each time
+    1 drawer changed by less, +8.00 KiB in all (-v).
+
+    PROCESS                  AFTER     CHANGE   A MINUTE  IT              IS
+    pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time  PSS
+    pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  ended, PSS
+    pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new, PSS
+    (no room for BEFORE: a wider terminal or a pipe shows it)
+    Of 4 processes: +391 MiB where they grew, -2.00 MiB where they shrank.
+
+    SLAB CACHE    BEFORE     AFTER     CHANGE  A MINUTE  IT
+    dentry      7.81 MiB  7.82 MiB  +8.00 KiB    +182 B  grew each time
+    Of 2 slab caches: +8.00 KiB where they grew, 0 where they shrank.
+
+    Of 2 callers of vmalloc none is known to have changed."
+  `);
+});
+
+test('-v shows all drawers, --limit fewer of a list', () => {
+  const answer = compared(...LOOKS);
+  expect(diffText(answer, { ...OPTIONS, verbose: true })).toMatch(/^ {4}vmalloc/m);
+  expect(diffText(answer, OPTIONS)).not.toContain('vmalloc  ');
+  expect(diffText(answer, { ...OPTIONS, limit: 1 })).toContain('2 more changed: --limit N');
+});
+
+test('JSON is as its schema says, and has each note in words', () => {
+  const answer = compared(...LOOKS);
+  const json = diffSchema.parse(diffJson(answer));
+  expect(json).toMatchObject({ seconds: 2700, sameBoot: true, loss: { explanation: 'drawers' } });
+  expect(json.inputs.map(({ source }) => source)).toEqual(['vmcore', 'vmcore', 'vmcore']);
+  expect(json.processes?.items[0]).toMatchObject({
+    ...{ pid: 812, startTicks: 100, measure: 'pss', status: 'both', grewEachTime: true },
+    ...{ beforeBytes: 100 * MIB, afterBytes: 490 * MIB, changeBytes: 390 * MIB, growth: null },
+  });
+  expect(json.processes?.items[0]?.perMinuteBytes).toBeCloseTo((390 * MIB) / 45);
+  expect(json.sockets).toBeNull();
+  expect(json.warnings).toEqual(
+    answer.notes.map((note) => ({ code: note.code, message: noteWords(note) })),
+  );
+  expect(json.warnings.map(({ code }) => code)).toEqual(['measured-otherwise']);
+});
