@@ -4,7 +4,7 @@ import { wrap } from '../text/cut.js';
 import { formatCount } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { courseColumns } from './course-columns.js';
-import type { DiffTextOptions } from './text.js';
+import type { DiffTextOptions } from './options.js';
 import { signedSize } from './words.js';
 
 interface Row extends DrawerDiff {

@@ -5,7 +5,7 @@ import { formatCount } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { courseColumns } from './course-columns.js';
 import { PARTS } from './notes.js';
-import type { DiffTextOptions } from './text.js';
+import type { DiffTextOptions } from './options.js';
 import { measureWords, signedSize, whoWords } from './words.js';
 
 const HEADINGS: Readonly<Record<ListName, string>> = {

@@ -4,15 +4,7 @@ import { wrap } from '../text/cut.js';
 import { drawerTable } from './drawer-table.js';
 import { headline } from './headline.js';
 import { listTable } from './list-table.js';
-
-export interface DiffTextOptions {
-  /** So many of each list. */
-  readonly limit: number;
-  /** All drawers, also those that hardly changed. */
-  readonly verbose: boolean;
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
-  readonly width: number | null;
-}
+import type { DiffTextOptions } from './options.js';
 
 /** What matters first, then drawers, then who changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
