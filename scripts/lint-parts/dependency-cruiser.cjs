@@ -12,6 +12,7 @@ const BELOW = {
   growth: ['account'],
   diff: ['growth'],
   trace: ['host'],
+  doctor: ['host', 'kernel'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
   triage: ['account', 'walk', 'kernel'],
   report: [
@@ -20,6 +21,7 @@ const BELOW = {
     'many',
     'triage',
     'diagnosis',
+    'doctor',
     'trace',
     'host',
     'extract',
@@ -32,7 +34,7 @@ const BELOW = {
 };
 
 /** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */
-const KNOWS_ENGINES = '^src/(cli|extract|kernel|library|many|report/info)/';
+const KNOWS_ENGINES = '^src/(cli|doctor|extract|kernel|library|many|report/info)/';
 
 module.exports = {
   forbidden: [

@@ -27,6 +27,7 @@ export interface SkcheckOptions {
   readonly capture?: string;
   readonly force?: boolean;
   readonly captureScript?: boolean;
+  readonly doctor?: boolean;
   /** True: to stdout; else the file to write. */
   readonly prometheus?: true | string;
   readonly listen?: ListenAddress;

@@ -21,6 +21,7 @@ const MEANINGLESS: Partial<Record<Name, readonly Name[]>> = {
 const ALONE: Partial<Record<Name, readonly Name[]>> = {
   capture: ['interval', 'force'],
   captureScript: [],
+  doctor: ['json'],
 };
 
 /** Makes commander refuse options that mean nothing together. */

@@ -103,6 +103,7 @@ export function skcheckCommand(): Command {
     .option('--capture <file>', 'write a capture of this host (tar.gz) and judge nothing')
     .option('--force', 'write the capture over a file that is there')
     .option('--capture-script', 'print the script that captures, for hosts with only sh and tar')
+    .option('--doctor', 'say what is missing here, and what works all the same')
     .option('--prometheus [file]', 'print metrics, or write them for the textfile collector')
     .addOption(
       new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(

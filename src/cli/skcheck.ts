@@ -57,6 +57,7 @@ async function main(): Promise<void> {
 
 /** What the options choose to do. Returns the exit status. */
 async function run(options: SkcheckOptions): Promise<number> {
+  if (options.doctor) return doctor(options);
   if (options.captureScript || options.capture !== undefined) {
     const { capture, printScript } = await import('./skcheck-capture.js');
     return options.capture === undefined ? printScript() : capture(options.capture, options);
@@ -69,6 +70,15 @@ async function run(options: SkcheckOptions): Promise<number> {
     return (await import('./skcheck-textfile.js')).printMetrics(source, options);
   }
   return check(source, options);
+}
+
+/** What skcheck itself asks of a machine. */
+const OWN_CHECKS = ['root', 'processes', 'ss', 'namespaces', 'counters', 'kcore'] as const;
+
+async function doctor(options: SkcheckOptions): Promise<number> {
+  const { tellDoctor } = await import('./doctor.js');
+  await tellDoctor('skcheck', options, OWN_CHECKS);
+  return EXIT.nothingStale;
 }
 
 async function sourceOf({ from }: SkcheckOptions): Promise<HostSource> {

@@ -1,5 +1,6 @@
 import { mapSchema } from '../extract/map/schema.js';
 import { diffSchema } from './diff/schema.js';
+import { doctorSchema } from './doctor/schema.js';
 import { explainSchema } from './explain/schema.js';
 import { extractSchema } from './extract/schema.js';
 import {
@@ -42,6 +43,7 @@ import { triageSchema } from './triage/schema.js';
  */
 export const schemas = {
   'kdump-mem.diff/1': diffSchema,
+  'kdump-mem.doctor/1': doctorSchema,
   'kdump-mem.explain/1': explainSchema,
   'kdump-mem.extract/1': extractSchema,
   'kdump-mem.info/1': infoSchema,

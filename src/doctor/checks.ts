@@ -1,0 +1,130 @@
+import { KdumpMemError } from '../error.js';
+import { capabilitiesOf } from './capabilities.js';
+import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Here } from './check.js';
+
+/** What can be used here, and what cannot. Nothing is changed; nothing that hangs is waited for. */
+export function examine(here: Here, codes: readonly CheckCode[] = CHECK_CODES): Check[] {
+  return codes.map((code) => CHECKS[code](here));
+}
+
+const CHECKS: Readonly<Record<CheckCode, (here: Here) => Check>> = {
+  root,
+  processes,
+  ss,
+  namespaces: (here) => program(here, 'namespaces', 'nsenter', ['--version']),
+  counters,
+  pageflags: (here) => readable(here, 'pageflags', '/proc/kpageflags'),
+  kcore,
+  crash: (here) => program(here, 'crash', 'crash', ['--version']),
+  pressure: (here) => readable(here, 'pressure', '/proc/pressure/memory'),
+  perf,
+  tracefs,
+};
+
+/** Rights without which something is not seen. */
+const RIGHTS = ['sys_ptrace', 'dac_read_search', 'sys_admin', 'net_admin', 'sys_rawio', 'syslog'];
+
+function root(here: Here): Check {
+  const code = 'root';
+  const held = attempt(code, () => capabilitiesOf(here.readText('/proc/self/status')));
+  if (!Array.isArray(held)) return held;
+  const lacking = RIGHTS.filter((right) => !held.includes(right));
+  const user = here.uid === 0 ? 'root' : `user ${here.uid}`;
+  if (lacking.length === 0) return { code, state: 'works', found: user };
+  const words = lacking.map((right) => `CAP_${right.toUpperCase()}`).join(', ');
+  const state = lacking.length === RIGHTS.length ? 'missing' : 'partly';
+  return { code, state, found: `${user} without ${words}` };
+}
+
+/** Others' processes: hidden, or shown without what they map. */
+function processes(here: Here): Check {
+  const code = 'processes';
+  const first = attempt(code, () => here.readText('/proc/1/status'));
+  if (typeof first !== 'string')
+    return { ...first, found: `${first.found}: processes of others are hidden (hidepid)` };
+  const maps = attempt(code, () => here.readText('/proc/1/smaps_rollup'));
+  if (typeof maps === 'string')
+    return { code, state: 'works', found: 'all are shown, with PSS and USS' };
+  const alone = here.list('/proc').filter((name) => /^\d+$/.test(name)).length;
+  const found = `${alone} are shown, and what others map is not (${maps.found})`;
+  return { code, state: 'partly', found };
+}
+
+function ss(here: Here): Check {
+  const check = program(here, 'ss', 'ss', ['-V']);
+  return check.state === 'works'
+    ? { ...check, found: check.found.replace(/^ss utility, /, '') }
+    : check;
+}
+
+function counters(here: Here): Check {
+  const code = 'counters';
+  const missing = ['/proc/meminfo', '/proc/zoneinfo', '/proc/vmstat'].filter(
+    (path) => typeof attempt(code, () => here.readText(path)) !== 'string',
+  );
+  if (missing.includes('/proc/meminfo'))
+    return { code, state: 'missing', found: '/proc/meminfo cannot be read' };
+  return missing.length === 0
+    ? { code, state: 'works', found: '/proc/meminfo, zoneinfo and vmstat' }
+    : { code, state: 'partly', found: `without ${missing.join(', ')}` };
+}
+
+function kcore(here: Here): Check {
+  const code = 'kcore';
+  const opened = attempt(code, () => here.openKernel());
+  if (isCheck(opened)) return opened;
+  const { lacking, release } = opened;
+  return lacking.length === 0
+    ? { code, state: 'works', found: `kernel ${release}, with its symbols and types` }
+    : { code, state: 'partly', found: `kernel ${release}, ${lacking.join('; ')}` };
+}
+
+/** That it is there does not mean that the kernel lets it count. */
+function perf(here: Here): Check {
+  const code = 'perf';
+  const check = program(here, code, 'perf', ['--version']);
+  if (check.state !== 'works') return check;
+  const counted = here.run('perf', ['stat', '-x,', '-e', 'page-faults', '--', 'true']);
+  if (counted?.ok && /^\d/.test(counted.line)) return check;
+  return {
+    code,
+    state: 'refused',
+    found: `${check.found}, and it may not count: ${counted?.line}`,
+  };
+}
+
+function tracefs(here: Here): Check {
+  const code = 'tracefs';
+  const listed = attempt(code, () => here.list('/sys/kernel/tracing'));
+  if (isCheck(listed)) return listed;
+  return listed.includes('events')
+    ? { code, state: 'works', found: '/sys/kernel/tracing' }
+    : { code, state: 'missing', found: 'nothing is mounted at /sys/kernel/tracing' };
+}
+
+function readable(here: Here, code: CheckCode, path: string): Check {
+  const failed = attempt(code, () => here.open(path));
+  return failed ?? { code, state: 'works', found: path };
+}
+
+function program(here: Here, code: CheckCode, name: string, args: readonly string[]): Check {
+  const said = here.run(name, args);
+  if (said === null) return { code, state: 'missing', found: `there is no ${name} in PATH` };
+  return { code, state: said.ok ? 'works' : 'refused', found: said.line };
+}
+
+/** What a step gives, or the check that says why it gave nothing. */
+function attempt<Result>(code: CheckCode, step: () => Result): Result | Check {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof KdumpMemError)) throw error;
+    return { code, state: STATES[error.code] ?? 'missing', found: error.message };
+  }
+}
+
+const STATES: Readonly<Record<string, CheckState>> = { denied: 'refused', permission: 'refused' };
+
+function isCheck(value: object): value is Check {
+  return 'state' in value;
+}

@@ -1,0 +1,158 @@
+import { describe, expect, test } from 'vitest';
+import { capabilitiesOf } from '../../src/doctor/capabilities.js';
+import { CHECK_CODES, type CheckCode, type Here } from '../../src/doctor/check.js';
+import { examine } from '../../src/doctor/checks.js';
+import { HostError } from '../../src/host/error.js';
+import { KernelError } from '../../src/kernel/error.js';
+import { doctorJson } from '../../src/report/doctor/json.js';
+import { doctorSchema } from '../../src/report/doctor/schema.js';
+import { doctorText } from '../../src/report/doctor/text.js';
+
+const ALL_RIGHTS = 'Name:\tx\nCapEff:\t000001ffffffffff\n';
+
+/** A machine on which everything works. */
+const whole: Here = {
+  uid: 0,
+  readText: (path) => (path === '/proc/self/status' ? ALL_RIGHTS : 'text'),
+  open: () => undefined,
+  list: () => ['1', 'events', 'self'],
+  run: (_, args) => ({ line: args[0] === 'stat' ? '12,,page-faults' : 'version 1', ok: true }),
+  openKernel: () => ({ lacking: [], release: '6.1.0' }),
+};
+
+const denied = (path: string): never => {
+  throw new HostError('denied', `${path} may not be read`);
+};
+const gone = (path: string): never => {
+  throw new HostError('gone', `${path} is not there`);
+};
+
+/** What is said of one thing on a machine that differs from the whole one. */
+function told(code: CheckCode, differs: Partial<Here>) {
+  const [check] = examine({ ...whole, ...differs }, [code]);
+  return [check?.state, check?.found];
+}
+
+test('where everything works each thing is said to', () => {
+  expect(examine(whole).map(({ state }) => state)).toEqual(CHECK_CODES.map(() => 'works'));
+});
+
+describe('what does not work is said to', () => {
+  const program = (line: string, ok = false) => ({ run: () => ({ line, ok }) });
+  const without = (file: string, fail: (path: string) => never) => ({
+    readText: (path: string) => (path === file ? fail(path) : whole.readText(path)),
+  });
+
+  test.each<[CheckCode, Partial<Here>, string, string]>([
+    [
+      'root',
+      { uid: 7, readText: () => 'CapEff:\t0000000000000000\n' },
+      'missing',
+      'user 7 without',
+    ],
+    [
+      'root',
+      { readText: () => 'CapEff:\t000001fffff7ffff\n' },
+      'partly',
+      'root without CAP_SYS_PTRACE',
+    ],
+    ['root', { readText: () => 'no such line\n' }, 'missing', 'root without CAP_SYS_PTRACE, '],
+    ['root', without('/proc/self/status', gone), 'missing', '/proc/self/status is not there'],
+    ['processes', without('/proc/1/status', gone), 'missing', 'hidepid'],
+    ['processes', without('/proc/1/smaps_rollup', denied), 'partly', '1 are shown'],
+    ['ss', { run: () => null }, 'missing', 'there is no ss in PATH'],
+    ['ss', program('ss cannot be started (EACCES)'), 'refused', 'EACCES'],
+    ['counters', without('/proc/zoneinfo', denied), 'partly', 'without /proc/zoneinfo'],
+    ['counters', without('/proc/meminfo', denied), 'missing', '/proc/meminfo cannot be read'],
+    ['pageflags', { open: denied }, 'refused', '/proc/kpageflags may not be read'],
+    ['pressure', { open: gone }, 'missing', '/proc/pressure/memory is not there'],
+    [
+      'perf',
+      {
+        run: (_, [first]) =>
+          first === 'stat' ? { line: 'Error: no access', ok: false } : { line: 'perf 6', ok: true },
+      },
+      'refused',
+      'perf 6, and it may not count: Error: no access',
+    ],
+    [
+      'perf',
+      {
+        run: (_, [first]) => ({
+          line: first === 'stat' ? '<not supported>,,page-faults' : 'perf 6',
+          ok: true,
+        }),
+      },
+      'refused',
+      'it may not count: <not supported>',
+    ],
+    ['tracefs', { list: denied }, 'refused', '/sys/kernel/tracing may not be read'],
+    ['tracefs', { list: () => [] }, 'missing', 'nothing is mounted'],
+    [
+      'kcore',
+      {
+        openKernel: () => {
+          throw new KernelError('no-live-memory', 'no /proc/kcore');
+        },
+      },
+      'missing',
+      'no /proc/kcore',
+    ],
+    [
+      'kcore',
+      {
+        openKernel: () => {
+          throw new KernelError('permission', 'may not be read');
+        },
+      },
+      'refused',
+      'may not be read',
+    ],
+    [
+      'kcore',
+      { openKernel: () => ({ lacking: ['no types: no BTF'], release: '6.1' }) },
+      'partly',
+      'no types: no BTF',
+    ],
+  ])('%s', (code, differs, state, words) => {
+    expect(told(code, differs)).toEqual([state, expect.stringContaining(words)]);
+  });
+
+  test('a mistake of ours is none of the machine’s', () => {
+    const broken = {
+      openKernel: () => {
+        throw new TypeError('ours');
+      },
+    };
+    expect(() => told('kcore', broken)).toThrow(TypeError);
+  });
+});
+
+test('capabilities are the effective ones', () => {
+  const status = 'CapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\n';
+  expect(capabilitiesOf(status)).toEqual(['sys_ptrace']);
+});
+
+test('as text: each thing a line, and of what does not work who needs it and what to do', () => {
+  const checks = examine({ ...whole, run: () => null });
+  const text = doctorText(checks, 'kdump-mem 1.2.3', null);
+  expect(text).toMatch(/^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 11 work here\.$/m);
+  expect(text).toContain('missing  ss          there is no ss in PATH\n');
+  expect(text).toContain('ss is for skcheck, kdump-mem procs --live --sockets.\n  Without it: ');
+  for (const line of doctorText(checks, 'kdump-mem 1.2.3', 80).split('\n'))
+    expect(line.length).toBeLessThanOrEqual(80);
+});
+
+test('what a program says does nothing to a terminal', () => {
+  const checks = examine({ ...whole, run: () => ({ line: '\u001b[31mred', ok: true }) });
+  expect(doctorText(checks, 'x 1', null)).not.toContain('\u001b');
+});
+
+test('as JSON: of its schema, with the words for each', () => {
+  const json = doctorJson(examine({ ...whole, open: denied }), '1.2.3');
+  expect(doctorSchema.parse(JSON.parse(JSON.stringify(json)))).toEqual(json);
+  expect(json.checks.find(({ code }) => code === 'pageflags')).toMatchObject({
+    state: 'refused',
+    needs: ['kdump-mem memory --live --source pageflags'],
+  });
+});
