@@ -11,6 +11,8 @@ export interface AskedHost {
   /** Undefined: it is this machine. */
   readonly captured?: CapturedOf;
   readonly warnings: readonly Warning[];
+  /** Of a sosreport: what `ps aux` printed, all that it tells of processes. */
+  readonly psText?: string;
 }
 
 /** Whether a host is asked, and no kernel. */
@@ -38,12 +40,17 @@ export async function askedHost(
   ]);
   checkFrom({ from, engine });
   const { host, of, warnings } = await openCaptured(from, { mappings });
-  return { source: host, captured: of, warnings };
+  const { psText } = host;
+  return { source: host, captured: of, warnings, ...(psText === undefined ? {} : { psText }) };
 }
 
 /** Captures have memory of processes since their third layout. */
 export function withoutMemory(from: string): HostError {
-  return new HostError('unreadable', `${from} has no memory of processes: it is an older capture`, {
-    next: 'Take a new one: kdump-mem snapshot.',
-  });
+  return new HostError(
+    'unreadable',
+    `${from} has no memory of processes: it is an older capture, or a sosreport without ps`,
+    {
+      next: 'Take a new one: kdump-mem snapshot.',
+    },
+  );
 }

@@ -59,7 +59,7 @@ export async function listProcesses(
  * @throws {HostError}; `unreadable`: a capture has none
  */
 async function ofHost(
-  { source, captured, warnings }: AskedHost,
+  { source, captured, warnings, psText }: AskedHost,
   options: ProcsOptions,
 ): Promise<ProcsAnswer> {
   const [{ hostTaken }, { readProcesses }, { hostProcesses }] = await Promise.all([
@@ -68,10 +68,16 @@ async function ofHost(
     import('../account/processes/host.js'),
   ]);
   const taken = hostTaken(source, captured ? captured.taken : new Date());
-  const records = readProcesses(source, { withoutOom: !showsOom(options) });
+  if (captured && psText === undefined && !source.list('/proc').some((name) => /^\d+$/.test(name)))
+    throw withoutMemory(options.from ?? '');
+  const records =
+    psText === undefined
+      ? readProcesses(source, { withoutOom: !showsOom(options) })
+      : (await import('../host/capture/sos-processes.js')).processesOfPs(psText);
   if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
   const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
-  return { ...hostProcesses(records, sockets, { captured, warnings }), taken };
+  const byPs = psText === undefined ? {} : { why: 'a sosreport has RSS alone' };
+  return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs }), taken };
 }
 
 /** @throws {WalkError} `no-such-pid`: no process is what was asked for */

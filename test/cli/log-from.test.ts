@@ -120,6 +120,13 @@ describe('log --from', () => {
     const { status, stdout, stderr } = await kdumpMem('log', '--from', denied);
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toContain('log was not captured: reading it was denied (neither /dev/kmsg');
+    const without = [...snapshotFiles([])].map(
+      ([name, text]) => [name, name === 'left-out' ? 'environment\nlog\nnames\n' : text] as const,
+    );
+    const anonymous = writeCapture(join(folder, 'anonymous'), without);
+    expect((await kdumpMem('log', '--from', anonymous)).stderr).toContain(
+      'log was left out of this capture on purpose',
+    );
     const old = writeCapture(join(folder, 'old'), captureFiles({ inet: ['', ''] }));
     expect((await kdumpMem('log', '--from', old)).stderr).toContain('log was not captured');
   });

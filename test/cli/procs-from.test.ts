@@ -124,7 +124,7 @@ describe('procs --from', () => {
       const { status, stdout, stderr } = await kdumpMem('procs', '--from', path, ...more);
       expect([status, stdout]).toEqual([3, '']);
       expect(stderr).toContain(
-        'has no memory of processes: it is an older capture. Take a new one',
+        'has no memory of processes: it is an older capture, or a sosreport without ps. Take a new one',
       );
     },
   );

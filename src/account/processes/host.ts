@@ -19,6 +19,8 @@ export interface Capture {
   readonly captured?: CapturedOf | undefined;
   /** What keeps it from proving that nothing is missing in it. */
   readonly warnings: readonly Warning[];
+  /** Why it has no more than it has, in words; undefined: what hinders a user hindered it. */
+  readonly why?: string;
 }
 
 const LIVE: Capture = { warnings: [] };
@@ -31,20 +33,20 @@ const LIVE: Capture = { warnings: [] };
 export function hostProcesses(
   host: ProcessRecords,
   sockets?: SeenSockets,
-  { captured, warnings: damage }: Capture = LIVE,
+  { captured, warnings: damage, why }: Capture = LIVE,
 ): ProcsAnswer {
   const { kernelThreads, zombies, gone, hidden } = host;
   const warnings = new Warnings();
   for (const { code, message } of damage) warnings.add(code, message);
   const [lacks, advice] = captured
-    ? (['were not captured: they had ended, or root may see them:', 'capture it as root'] as const)
-    : (['may not be seen:', 'run it as root'] as const);
+    ? ['were not captured', why ?? 'they had ended, or it takes root']
+    : ['may not be seen', 'run it as root'];
   const told = host.processes.map(figuresOf);
   const notShown = told.filter(({ complete }) => !complete).length;
   if (notShown > 0)
     warnings.add(
       'unreadable',
-      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} ${lacks} ${advice}`,
+      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} ${lacks}: ${advice}`,
     );
   if (hidden)
     warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
@@ -53,7 +55,7 @@ export function hostProcesses(
   if (unseen > 0)
     warnings.add(
       'unreadable',
-      `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} ${lacks} ${advice}`,
+      `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} ${lacks}: ${advice}`,
     );
   for (const message of sockets?.lost ?? []) warnings.add('unreadable', message);
   const all = notShown + unseen + (sockets?.lost.length ?? 0) + damage.length === 0;

@@ -34,8 +34,16 @@ export class CapturedFailures {
     return new Set([...this.#whys].flatMap(([path, { why }]) => (why === 'cut' ? [path] : [])));
   }
 
-  /** Why a path is not in the capture. */
-  of(path: string): HostError {
+  /**
+   * Why a path is not in the capture.
+   *
+   * @param leftOut on purpose
+   */
+  of(path: string, leftOut = false): HostError {
+    if (leftOut)
+      return new HostError('gone', `${path} was left out of this capture on purpose`, {
+        next: 'Take one without --anonymize, if it may be told.',
+      });
     const failure = this.#whys.get(path);
     if (!failure) return new HostError('gone', `${path} was not captured`, { next: AGAIN });
     const { why, words } = failure;

@@ -25,6 +25,8 @@ export class CapturedHost implements HostSource {
   readonly #cgroups: PathLines;
   readonly #failures: CapturedFailures;
   readonly #log: string | undefined;
+  /** What was left out on purpose. */
+  readonly #leftOut: ReadonlySet<string>;
   /** Of the log there is the beginning. */
   readonly logCut: boolean;
   #index = 0;
@@ -34,6 +36,8 @@ export class CapturedHost implements HostSource {
   readonly taken: Date | null;
   /** When the last of its moments was, as the host's clock said when it was begun. */
   readonly at: Date | null;
+  /** Of a sosreport: what `ps aux` printed. Undefined: it has none, or is a capture of our own. */
+  readonly psText: string | undefined;
   /** `capture`: our own; `sosreport`. */
   readonly kind: 'capture' | 'sosreport';
 
@@ -54,6 +58,7 @@ export class CapturedHost implements HostSource {
     this.unproved = !captured.has(MANIFEST);
     this.kind = captured.has('version') ? 'capture' : 'sosreport';
     this.#failures = new CapturedFailures(captured.get('errors') ?? '');
+    this.#leftOut = new Set((captured.get('left-out') ?? '').split('\n'));
     const cut = new Set([...captured.cut, ...this.#failures.cut()]);
     for (const path of cut)
       if (path.startsWith('/')) damage.push(`${path} was cut when it was captured`);
@@ -62,10 +67,14 @@ export class CapturedHost implements HostSource {
     const files = new Map<string, string>();
     for (const name of captured.names())
       if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
+    let auxv = captured.bytes(AUXV.slice(1));
     const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
     this.taken = Number.isNaN(date.getTime()) ? null : date;
     if (this.kind === 'sosreport') {
       const report = readSosreport(captured);
+      this.taken = report.taken;
+      auxv ??= report.auxv;
+      this.psText = report.psText;
       for (const [path, text] of report.files) files.set(path, text);
       this.#links = report.links;
       this.#moments = [reportedMoment(report)];
@@ -85,7 +94,7 @@ export class CapturedHost implements HostSource {
     this.#files = files;
     this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), OF_CGROUPS);
     if (this.#cgroups.cut) damage.push(`it has more than ${MOST_PATHS} files of cgroups`);
-    this.#auxv = captured.bytes(AUXV.slice(1));
+    this.#auxv = auxv;
     this.#unknown = (captured.get('unknown-tables') ?? '')
       .split(/\s+/)
       .filter((word) => /^\w{1,20}$/.test(word));
@@ -123,6 +132,8 @@ export class CapturedHost implements HostSource {
     const text = this.#moment.ss.get(`${inode} ${group}`);
     const unknown = group === 'others' ? this.#unknown : [];
     if (text === undefined) {
+      if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
+        throw new HostError('not-a-capture', 'the sosreport holds no output of ss');
       if (group !== 'inet' || this.#index > 0) return unknown;
       if (netns !== null && [...this.#moment.ss.keys()].some((key) => key.endsWith(' inet')))
         throw new HostError('gone', `the network namespace ${netns} was not captured`);
@@ -154,7 +165,7 @@ export class CapturedHost implements HostSource {
    * @throws {HostError} `gone`, `denied`, `unreadable`: it was not captured
    */
   logText(): string {
-    if (this.#log === undefined) throw this.#failures.of('log');
+    if (this.#log === undefined) throw this.#failures.of('log', this.#leftOut.has('log'));
     return this.#log;
   }
 

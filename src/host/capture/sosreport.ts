@@ -1,12 +1,17 @@
-import { HostError } from '../error.js';
 import type { CapturedFiles } from './files.js';
 
 /** What a sosreport tells, in the form that a live host has it. */
 export interface Sosreport {
-  /** `NETNS inet|unix|others` → rows as `ss -HO` prints them. */
+  /** `NETNS inet|unix|others` → rows as `ss -HO` prints them; none: it has no output of ss. */
   readonly ss: ReadonlyMap<string, string>;
   readonly files: ReadonlyMap<string, string>;
   readonly links: ReadonlyMap<string, string>;
+  /** Undefined: it does not tell the size of a page. */
+  readonly auxv: Buffer | undefined;
+  /** What `ps aux` printed. */
+  readonly psText: string | undefined;
+  /** Null: it does not tell, or not in UTC. */
+  readonly taken: Date | null;
 }
 
 /** The inode that stands for the host's own namespace: sosreport does not tell the true one. */
@@ -24,10 +29,8 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
     .names()
     .filter((name) => /(?:^|\/)ss_-\w*$/.test(name) && !name.includes('/namespaces/'));
   const [source] = sources.sort((a, b) => b.length - a.length);
-  if (source === undefined)
-    throw new HostError('not-a-capture', 'the sosreport holds no output of ss');
   const rows = { inet: '', unix: '', others: '' };
-  for (const row of joinRows(captured.get(source) ?? '')) {
+  for (const row of joinRows(source === undefined ? '' : (captured.get(source) ?? ''))) {
     const { text, owners } = withoutOwners(row);
     const inode = / ino:(\d{1,15})/.exec(text)?.[1] ?? UNIX_INODE.exec(text)?.[1];
     for (const { pid, fd, comm } of owners) {
@@ -39,7 +42,8 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
     } else if (/^u_/.test(text)) rows.unix += `${text}\n`;
     else if (/^(?:p_|v_|mptcp|sctp)/.test(text)) rows.others += `${text}\n`;
   }
-  for (const [group, text] of Object.entries(rows)) ss.set(`${OWN} ${group}`, text);
+  if (source !== undefined)
+    for (const [group, text] of Object.entries(rows)) ss.set(`${OWN} ${group}`, text);
   const name = captured.get('hostname') ?? captured.get('sos_commands/host/hostname');
   if (name !== undefined) files.set('/proc/sys/kernel/hostname', name);
   const release = /^\S+ \S+ (\S+)/.exec(captured.get('sos_commands/kernel/uname_-a') ?? '')?.[1];
@@ -47,7 +51,48 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   const sysctls = captured.get('sos_commands/kernel/sysctl_-a') ?? '';
   for (const [, key = '', value] of sysctls.matchAll(/^(net\.(?:core|ipv4)\.\w+) = ([\d\t ]+)$/gm))
     files.set(`/proc/sys/${key.replaceAll('.', '/')}`, `${value}\n`);
-  return { ss, files, links };
+  return {
+    ...{ ss, files, links, taken: takenOf(captured) },
+    ...{ auxv: auxvOf(pageSizeOf(captured)), psText: psOf(captured) },
+  };
+}
+
+/** As the kernel tells programs the size of a page: AT_PAGESZ. */
+function auxvOf(pageSize: number | null): Buffer | undefined {
+  if (pageSize === null) return undefined;
+  const auxv = Buffer.alloc(16);
+  auxv.writeBigUInt64LE(6n, 0);
+  auxv.writeBigUInt64LE(BigInt(pageSize), 8);
+  return auxv;
+}
+
+/** Each process once stands in the shortest. */
+function psOf(captured: CapturedFiles): string | undefined {
+  const names = captured.names().filter((name) => name.startsWith('sos_commands/process/ps_aux'));
+  const [name] = names.toSorted((a, b) => a.length - b.length);
+  return name === undefined ? undefined : captured.get(name);
+}
+
+/** Architectures with one size of a page alone. */
+const OF_4K = / (?:x86_64|i[3-6]86|s390x) /;
+
+function pageSizeOf(captured: CapturedFiles): number | null {
+  const [getconf = ''] = captured.names().filter((name) => name.endsWith('/getconf_-a'));
+  const told = /^PAGE_?SIZE +(\d{4,6})$/m.exec(captured.get(getconf) ?? '')?.[1];
+  if (told !== undefined) return Number(told);
+  return OF_4K.test(captured.get('sos_commands/kernel/uname_-a') ?? '') ? 4096 : null;
+}
+
+function takenOf(captured: CapturedFiles): Date | null {
+  const text = ['date_--utc', 'date'].map(
+    (name) => captured.get(`sos_commands/date/${name}`) ?? '',
+  );
+  const [, month, day, time, year] =
+    /^\w{3} (\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d)(?: [AP]M)? (?:UTC|GMT) (\d{4})$/m.exec(
+      text.join('\n'),
+    ) ?? [];
+  const date = new Date(`${day} ${month} ${year} ${time} UTC`);
+  return Number.isNaN(date.getTime()) ? null : date;
 }
 
 /**

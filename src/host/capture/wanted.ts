@@ -16,7 +16,7 @@ const WANTED = new RegExp(
     `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
     String.raw`sys/devices/system/node/node\d+/\w+|sys/block/zram\d+/mm_stat`,
     String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
-    String.raw`sos_commands/(?:networking/.*ss_-\w+|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg)|memory/.*meminfo)`,
+    String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg)|memory/.*meminfo)`,
   ].join('|')})$`,
 );
 

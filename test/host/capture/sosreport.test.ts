@@ -54,6 +54,16 @@ describe('a sosreport', () => {
     });
   });
 
+  test('without the output of ss its sockets cannot be asked for, by /proc/net neither', async () => {
+    const captured = new CapturedHost(
+      new CapturedFiles([['proc/meminfo', 'MemTotal: 1024000 kB\nMemFree: 512000 kB\n']]),
+    );
+    await expect(observe(captured, { intervalMs: 0 })).rejects.toMatchObject({
+      code: 'not-a-capture',
+      message: 'the sosreport holds no output of ss',
+    });
+  });
+
   test('limits are told by its list of sysctls, where sockstat is there', async () => {
     const captured = new CapturedHost(
       new CapturedFiles([

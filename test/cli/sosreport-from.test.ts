@@ -1,0 +1,101 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hostLogSchema } from '../../src/report/log/schema.js';
+import { memorySchema } from '../../src/report/memory/schema.js';
+import { procsSchema } from '../../src/report/procs/schema.js';
+import { kdumpMem } from '../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'sosreport-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const REPORT = join(folder, 'sosreport-db1-2026-11-21-abcdefg');
+/** As sos 4 lays it out, without the output of ss. */
+const FILES = {
+  'proc/meminfo':
+    'MemTotal:       1024000 kB\nMemFree:         400000 kB\nAnonPages:       100000 kB\nCached:  200000 kB\nSlab: 80000 kB\nSReclaimable: 30000 kB\nSUnreclaim: 50000 kB\n',
+  hostname: 'db1.example\n',
+  'sos_commands/kernel/uname_-a':
+    'Linux db1 5.14.0-1.el9.x86_64 #1 SMP PREEMPT_DYNAMIC x86_64 x86_64 x86_64 GNU/Linux\n',
+  'sos_commands/date/date_--utc': 'Sat Nov 21 18:05:01 UTC 2026\n',
+  'sos_commands/kernel/dmesg':
+    '[    0.000000] Linux version 5.14.0\n[   12.345678] Out of memory: Killed process 7 (x)\n',
+  'sos_commands/process/ps_auxwwwm': [
+    'USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND',
+    'root           1  0.0  0.1 171000 13312 ?        -    Nov20   0:03 /usr/lib/systemd/systemd --switched-root',
+    'root           -  0.0    -      -     - -        Ss   Nov20   0:03 -',
+    'root           2  0.0  0.0      0     0 ?        S    Nov20   0:00 [kthreadd]',
+    'postgres    4711  1.5 10.2 999000 104448 ?       Ssl  Nov20 100:03 postgres: writer \u001b[31m',
+    'root        4712  0.0  0.0      0     0 ?        Z    18:00   0:00 [sh] <defunct>',
+    'short row',
+    '',
+  ].join('\n'),
+};
+
+const remake = (files: Readonly<Record<string, string>>): void => {
+  rmSync(REPORT, { recursive: true, force: true });
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(REPORT, name)), { recursive: true });
+    writeFileSync(join(REPORT, name), text);
+  }
+};
+beforeAll(() => remake(FILES));
+
+describe('a sosreport', () => {
+  test('tells memory by its counters, though it has no output of ss', async () => {
+    const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
+    const answer = memorySchema.parse(JSON.parse(stdout));
+    expect(answer).toMatchObject({
+      ...{ source: 'counters', host: { release: '5.14.0-1.el9.x86_64', pageSize: 4096 } },
+      captured: { host: 'db1.example', takenAt: '2026-11-21T18:05:01.000Z' },
+    });
+    expect(answer.memory.bytes).toBe(1_024_000 * 1024);
+    expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('no manifest') }]);
+  });
+
+  test('tells processes by ps: RSS, and nothing else is known', async () => {
+    const { stdout } = await kdumpMem('procs', '--json', '--from', REPORT);
+    const answer = procsSchema.parse(JSON.parse(stdout));
+    expect(answer).toMatchObject({ kernelThreads: 1, zombies: 1, notShown: 2, complete: false });
+    expect(answer.processes.map(({ pid, comm, rssBytes }) => [pid, comm, rssBytes])).toEqual([
+      [1, 'systemd', 13_312 * 1024],
+      [4711, 'postgres:', 104_448 * 1024],
+    ]);
+    for (const process of answer.processes)
+      expect(process).toMatchObject({
+        ...{ pssBytes: null, ussBytes: null, swapBytes: null, freedIfKilledBytes: null },
+        ...{ cgroup: null, threads: null, ageSeconds: null },
+      });
+    const { stderr } = await kdumpMem('procs', '--from', REPORT);
+    expect(stderr).toContain(
+      'PSS and USS of 2 processes were not captured: a sosreport has RSS alone',
+    );
+  });
+
+  test('tells its log, without levels', async () => {
+    const { stdout } = await kdumpMem('log', '--json', '--from', REPORT);
+    const { messages, overwritten } = hostLogSchema.parse(JSON.parse(stdout));
+    expect(overwritten).toBeNull();
+    expect(messages).toMatchObject([
+      { level: null, text: 'Linux version 5.14.0' },
+      { timestampMicroseconds: 12_345_678 },
+    ]);
+  });
+
+  test('that does not tell the size of a page is refused, and so is one without ps', async () => {
+    const { 'sos_commands/process/ps_auxwwwm': _, ...others } = FILES;
+    remake({ ...others, 'sos_commands/kernel/uname_-a': 'Linux db1 5.14.0 aarch64 GNU/Linux\n' });
+    const memory = await kdumpMem('memory', '--from', REPORT);
+    expect([memory.status, memory.stderr]).toEqual([
+      3,
+      expect.stringContaining('does not tell the size of a page'),
+    ]);
+    const procs = await kdumpMem('procs', '--from', REPORT);
+    expect([procs.status, procs.stdout]).toEqual([3, '']);
+    expect(procs.stderr).toContain('has no memory of processes');
+    remake({ ...others, 'sos_commands/system/getconf_-a': 'PAGESIZE                  65536\n' });
+    const large = await kdumpMem('memory', '--json', '--from', REPORT);
+    expect(JSON.parse(large.stdout).host.pageSize).toBe(65_536);
+  });
+});
