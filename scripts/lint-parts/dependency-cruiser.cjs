@@ -13,12 +13,15 @@ const BELOW = {
   diff: ['growth'],
   trace: ['host'],
   doctor: ['host', 'kernel'],
+  // What makes names up is shared with extracts.
+  snapshot: ['host', 'extract'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
   triage: ['account', 'walk', 'kernel'],
   report: [
     'diff',
     'growth',
     'many',
+    'snapshot',
     'triage',
     'diagnosis',
     'doctor',

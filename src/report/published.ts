@@ -30,6 +30,7 @@ import {
   verifySchema,
 } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
+import { snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { taskStacksSchema } from './task-stacks/schema.js';
@@ -65,6 +66,8 @@ export const schemas = {
   'kdump-mem.read/1': readSchema,
   'kdump-mem.skb/1': skbSchema,
   'kdump-mem.skb-process/1': skbProcessSchema,
+  'kdump-mem.snapshot/1': snapshotSchema,
+  'kdump-mem.snapshot-verify/1': snapshotVerifySchema,
   'kdump-mem.socket/1': socketLineSchema,
   'kdump-mem.sockets/1': socketsSchema,
   'kdump-mem.sockets-end/1': socketsEndSchema,

@@ -58,7 +58,9 @@ find_way() {
 }
 # Each line becomes three: the first columns, the names, and what follows them.
 nameless() {
-  sed '/^Netid  *State /b
+  sed '1{
+/^Netid  *State /b
+}
 s/^u_[a-z][a-z][a-z]  *[A-Z0-9-][A-Z0-9-]*  *[0-9][0-9]*  *[0-9][0-9]*  */&\
 /
 t rest
@@ -89,8 +91,16 @@ ask() {
   lost="$lost $group"
 }
 hide() {
-  [ "$1" = unix ] && ! asked unix-paths || return 0
-  mv "$here/unix" "$dir/named" && keep "$here/unix" nameless < "$dir/named"
+  if [ "$1" = unix ]; then
+    asked unix-paths && return
+    mv "$here/unix" "$dir/named" && keep "$here/unix" nameless < "$dir/named"
+  elif grep -q ' md5keys:' "$here/$1"; then
+    mv "$here/$1" "$dir/named" && keep "$here/$1" keyless < "$dir/named"
+  fi
+}
+# To root ss prints the keys of TCP-MD5.
+keyless() {
+  sed 's/ md5keys:[^ ]*//g'
 }
 # /proc/net/unix as it is, but for the names at the ends of its rows.
 net_table() {
@@ -116,7 +126,7 @@ namespace() {
   if [ "$way" != none ]; then
     if command -v ss >/dev/null 2>&1; then
       lost=
-      ask inet "-$options"nemaitu -w exclude time-wait
+      ask inet "-$options"nemaituw exclude time-wait
       ask unix "-$options"nemax
       ask others "-$options"nema -A "$tables"
       if [ -n "$lost" ] && [ -e "$path" ]; then

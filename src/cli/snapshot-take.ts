@@ -1,0 +1,84 @@
+import { formatJson } from '../json.js';
+import { OutputFile } from '../output-file.js';
+import { snapshotJson } from '../report/snapshot/json.js';
+import type { SnapshotJson } from '../report/snapshot/schema.js';
+import { snapshotText, snapshotWarning } from '../report/snapshot/text.js';
+import { beGentle, uncache } from '../snapshot/gentle.js';
+import { checkRoom, roomNeeded } from '../snapshot/room.js';
+import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.js';
+import { liveSnapshot } from '../snapshot/source.js';
+import type { SnapshotCommandOptions } from './commands/snapshot.js';
+import { EXIT, UsageError } from './failure.js';
+import { printAnswer, printWarnings } from './output.js';
+import { VERSION } from './version.js';
+
+const STDOUT = '-';
+
+/** Takes a snapshot of this machine, and says what is in it. */
+export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
+  const file = options.toStdout ? STDOUT : options.output;
+  if (file === undefined)
+    throw new UsageError('say where to write it: -o FILE.tar.gz, or --to-stdout');
+  const gentle = beGentle();
+  const said =
+    file === STDOUT
+      ? tell(await toStdout(options), STDOUT, options, { ...gentle, uncached: false })
+      : await toFile(file, options, gentle);
+  const warning = snapshotWarning(said);
+  if (warning !== undefined && !(options.json && file !== STDOUT))
+    printWarnings([{ message: warning }]);
+  if (options.strict && !said.complete) process.exitCode = EXIT.incomplete;
+}
+
+const takeWith = (
+  { interval, timeout, with: parts = [], anonymize }: SnapshotCommandOptions,
+  sink: (bytes: Buffer) => void,
+): Promise<Snapshot> =>
+  takeSnapshot(liveSnapshot, sink, {
+    parts: new Set(parts),
+    intervalMs: interval * 1000,
+    timeoutSeconds: timeout,
+    anonymize: anonymize ?? false,
+    program: `kdump-mem ${VERSION}`,
+  });
+
+async function toFile(
+  file: string,
+  options: SnapshotCommandOptions,
+  gentle: ReturnType<typeof beGentle>,
+): Promise<SnapshotJson> {
+  const output = new OutputFile(file, options.force ?? false);
+  try {
+    checkRoom(file, roomNeeded(liveSnapshot), options.tmpfs ?? false);
+    let written = 0;
+    const found = await takeWith(options, (bytes) => {
+      output.write(written, bytes);
+      written += bytes.length;
+    });
+    output.finish();
+    const said = tell(found, file, options, { ...gentle, uncached: uncache(file) });
+    printAnswer(options.json ? formatJson(said, 2) : snapshotText(said));
+    return said;
+  } finally {
+    output.discard();
+  }
+}
+
+async function toStdout(options: SnapshotCommandOptions): Promise<Snapshot> {
+  if (options.json)
+    throw new UsageError('the archive goes to stdout: --json has no place there. Use -o FILE');
+  if (process.stdout.isTTY)
+    throw new UsageError('an archive is nothing for a terminal: send stdout into a file or a pipe');
+  return takeWith(options, (bytes) => {
+    process.stdout.write(bytes);
+  });
+}
+
+function tell(
+  found: Snapshot,
+  file: string,
+  { interval }: SnapshotCommandOptions,
+  gentle: ReturnType<typeof beGentle> & { uncached: boolean },
+): SnapshotJson {
+  return snapshotJson(found, { file, intervalSeconds: interval, gentle });
+}

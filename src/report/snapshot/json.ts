@@ -1,0 +1,54 @@
+import type { Gentle } from '../../snapshot/gentle.js';
+import type { Snapshot } from '../../snapshot/snapshot.js';
+import type { Verified } from '../../snapshot/verify.js';
+import {
+  type SnapshotJson,
+  type SnapshotVerifyJson,
+  snapshotSchema,
+  snapshotVerifySchema,
+} from './schema.js';
+
+/** So many are told one by one. */
+const MOST_TOLD = 50;
+
+interface Written {
+  readonly file: string;
+  readonly intervalSeconds: number;
+  readonly gentle: Gentle & { readonly uncached: boolean };
+}
+
+/** What a snapshot says of itself. */
+export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
+  const bad = found.failures.filter(({ code }) => code !== 'gone' && code !== 'absent');
+  return snapshotSchema.parse({
+    schema: 'kdump-mem.snapshot/1',
+    file: written.file,
+    sizeBytes: found.bytes,
+    takenAt: found.taken.toISOString(),
+    seconds: Math.round(found.seconds * 1000) / 1000,
+    intervalSeconds: written.intervalSeconds,
+    files: found.files,
+    processes: found.processes,
+    namespaces: found.namespaces,
+    closedNamespaces: found.closedNamespaces,
+    parts: found.parts,
+    leftOut: found.leftOut,
+    anonymized: found.anonymized,
+    errorCounts: found.failureCounts,
+    errors: bad.slice(0, MOST_TOLD),
+    complete: bad.length + found.closedNamespaces === 0,
+    gentle: written.gentle,
+  });
+}
+
+export function snapshotVerifyJson(file: string, found: Verified): SnapshotVerifyJson {
+  return snapshotVerifySchema.parse({
+    schema: 'kdump-mem.snapshot-verify/1',
+    file,
+    whole: found.problems.length === 0,
+    files: found.files,
+    bytes: found.bytes,
+    problems: found.problems.slice(0, MOST_TOLD),
+    problemCount: found.problems.length,
+  });
+}

@@ -1,0 +1,69 @@
+import { isIP } from 'node:net';
+import { Addresses } from '../../extract/anonymize/addresses.js';
+import { Names } from '../../extract/anonymize/names.js';
+import { isHeading, LineCutter } from '../../host/ss/lines.js';
+import { withoutKeys } from '../ss-keys.js';
+import { bytesOfAddress, textOfAddress } from './address-text.js';
+
+/** Rewrites rows of ss: addresses, interfaces, cgroups. Ports, figures and inodes stay. */
+export class SsRows {
+  readonly #addresses = new Addresses();
+  readonly #interfaces = new Names('i');
+  readonly #cgroup: (path: string) => string;
+
+  /** @param cgroup makes a path of a cgroup */
+  constructor(cgroup: (path: string) => string) {
+    this.#cgroup = cgroup;
+  }
+
+  into(write: (text: string) => void): LineCutter {
+    return new LineCutter((bytes, from, to) => {
+      write(`${this.row(bytes.toString('latin1', from, to))}\n`);
+    });
+  }
+
+  row(line: string): string {
+    if (isHeading(line)) return line;
+    let column = 0;
+    const own = /^\s/.test(line);
+    return withoutKeys(line)
+      .split(/( +)/)
+      .map((word) => {
+        if (word === '' || word.startsWith(' ')) return word;
+        column++;
+        // Netid, State, Recv-Q, Send-Q, then the two ends. What goes on from the line before has none.
+        if (!own && (column === 5 || column === 6)) return this.#end(word);
+        return word.startsWith('cgroup:') ? `cgroup:${this.#cgroup(word.slice(7))}` : word;
+      })
+      .join('');
+  }
+
+  /** `ADDRESS%INTERFACE:PORT`; a packet socket has its interface where others have a port. */
+  #end(word: string): string {
+    const colon = word.lastIndexOf(':');
+    if (colon < 0) return /^(?:\*|\d+)$/.test(word) ? word : this.#interface(word);
+    const port = word.slice(colon + 1);
+    const shownPort = /^(?:\*|\d+)$/.test(port) ? port : this.#interface(port);
+    return `${this.#host(word.slice(0, colon))}:${shownPort}`;
+  }
+
+  #host(host: string): string {
+    const [, open = '', address = '', scope, close = ''] =
+      /^(\[?)([^\]%]*)(?:%([^\]]*))?(\]?)$/.exec(host) ?? [];
+    const link = scope === undefined ? '' : `%${this.#interface(scope)}`;
+    return `${open}${this.#address(address)}${link}${close}`;
+  }
+
+  #address(address: string): string {
+    const kind = isIP(address);
+    // `*`, numbers of vsock, protocols of packet sockets.
+    if (kind === 0) return /^[*\w]{0,20}$/.test(address) ? address : '*';
+    const bytes = bytesOfAddress(address);
+    return textOfAddress(kind === 4 ? this.#addresses.v4(bytes) : this.#addresses.v6(bytes));
+  }
+
+  #interface(name: string): string {
+    if (name === 'lo' || name === '*' || name === '') return name;
+    return Buffer.from(this.#interfaces.of(Buffer.from(name, 'latin1'))).toString('latin1');
+  }
+}

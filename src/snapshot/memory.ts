@@ -1,0 +1,72 @@
+import { MOST_BYTES, type OptionalPart } from '../host/capture/contents.js';
+import { isHostError } from '../host/error.js';
+import type { Member } from './archive.js';
+import { linesOf, SMALL_FILE, type Work } from './work.js';
+
+/** What is read of processes where the kernel may take its time: it waits for their memory maps. */
+interface SlowPart {
+  /** The member of the archive, below its sample. */
+  readonly name: string;
+  readonly asked: OptionalPart | null;
+  /** A file of /proc/PID. */
+  readonly file: string;
+  lines(text: string): readonly string[];
+}
+
+const SLOW_PARTS: readonly SlowPart[] = [
+  { name: 'memory', asked: null, file: 'smaps_rollup', lines: linesOf },
+  { name: 'smaps', asked: 'smaps', file: 'smaps', lines: linesOf },
+  {
+    ...{ name: 'arguments', asked: 'arguments', file: 'cmdline' },
+    lines: (text) => linesOf(text).map((line) => line.replaceAll('\0', ' ')),
+  },
+];
+
+/** Of how many processes no answer came before nobody is asked any more: each keeps a thread of ours. */
+const MOST_STUCK = 2;
+/** So long one process may take. Milliseconds. */
+const PATIENCE_MS = 2000;
+
+/** What each process maps, in sum and (where that was asked for) one by one; its arguments. */
+export async function takeMemory(
+  work: Work,
+  at: string,
+  withMemory: readonly string[],
+): Promise<void> {
+  const stuck = { count: 0 };
+  for (const part of SLOW_PARTS) {
+    if (part.asked !== null && !work.parts.has(part.asked)) continue;
+    const member = work.archive.member(`${at}${part.name}`);
+    for (const pid of withMemory)
+      await takeSlow(work, part, member, `/proc/${pid}/${part.file}`, stuck);
+    member.end();
+  }
+}
+
+async function takeSlow(
+  { source, deadline, failures }: Work,
+  part: SlowPart,
+  member: Member,
+  path: string,
+  stuck: { count: number },
+): Promise<void> {
+  if (stuck.count >= MOST_STUCK || member.size >= MOST_BYTES || deadline.passed) {
+    const why = deadline.passed ? 'no time was left' : 'the kernel gave no answer for others';
+    failures.add(path, member.size >= MOST_BYTES ? 'cut' : 'unreadable', why);
+    return;
+  }
+  const begun = source.now();
+  try {
+    const most = part.name === 'memory' ? SMALL_FILE : MOST_BYTES - member.size;
+    const answer = source.readSlow(path, most);
+    // What comes too late is nobody's.
+    answer.catch(() => undefined);
+    const { bytes, cut } = await deadline.within(path, answer, PATIENCE_MS);
+    for (const line of part.lines(bytes.toString('latin1'))) member.write(`${path}:${line}\n`);
+    if (cut) failures.add(path, 'cut', 'only its beginning');
+  } catch (error) {
+    if (source.now() - begun >= PATIENCE_MS) stuck.count++;
+    // Those that ended meanwhile are told with their states.
+    if (!isHostError(error, 'gone')) failures.note(path, error);
+  }
+}

@@ -1,0 +1,130 @@
+import {
+  LAYOUT_VERSION,
+  MOST_BYTES,
+  NEVER_TAKEN,
+  type OptionalPart,
+  SECRET_PARTS,
+} from '../host/capture/contents.js';
+import { endAll } from '../host/child.js';
+import { Anonymizer } from './anonymize/anonymizer.js';
+import { Archive, type Sink } from './archive.js';
+import { Deadline } from './deadline.js';
+import { type Failure, type FailureCode, Failures } from './failures.js';
+import {
+  takeCgroups,
+  takeHostFiles,
+  takeLog,
+  takeMovingFiles,
+  takeSlabAttributes,
+} from './host-files.js';
+import { takeMemory } from './memory.js';
+import { type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
+import { type SocketsTold, takeSockets } from './sockets.js';
+import type { SnapshotSource } from './source.js';
+import { takeStacks } from './stacks.js';
+import type { Work } from './work.js';
+
+export interface SnapshotOptions {
+  readonly parts: ReadonlySet<OptionalPart>;
+  /** Between the samples. */
+  readonly intervalMs: number;
+  /** What is not taken by then is said to be missing. */
+  readonly timeoutSeconds: number;
+  readonly anonymize: boolean;
+  /** Program and version, for the file `taken-by`. */
+  readonly program: string;
+}
+
+/** What a snapshot has, and what it has not. */
+export interface Snapshot {
+  readonly taken: Date;
+  readonly bytes: number;
+  readonly files: number;
+  readonly processes: number;
+  readonly namespaces: number;
+  readonly closedNamespaces: number;
+  readonly parts: readonly OptionalPart[];
+  readonly leftOut: readonly string[];
+  readonly anonymized: boolean;
+  readonly failures: readonly Failure[];
+  readonly failureCounts: Readonly<Record<FailureCode, number>>;
+  readonly seconds: number;
+}
+
+/**
+ * Takes a snapshot of a host: layout version 3 (docs/snapshot.md). It changes nothing, and starts `ss`
+ * alone (by nsenter for other network namespaces).
+ *
+ * @param sink takes the archive
+ * @throws {HostError} /proc cannot be listed or has no uptime
+ */
+export async function takeSnapshot(
+  source: SnapshotSource,
+  sink: Sink,
+  options: SnapshotOptions,
+): Promise<Snapshot> {
+  const begun = source.now();
+  const archive = new Archive(sink, Date.now());
+  const failures = new Failures();
+  const deadline = new Deadline(options.timeoutSeconds, () => source.now());
+  const anonymizer = options.anonymize ? new Anonymizer() : null;
+  const work: Work = { source, archive, failures, deadline, parts: options.parts, anonymizer };
+  const parts = [...options.parts];
+  const leftOut = [
+    ...NEVER_TAKEN,
+    ...SECRET_PARTS.filter((part) => !options.parts.has(part)),
+    ...(options.anonymize ? ['log', 'names'] : []),
+  ];
+  const lines = (all: readonly string[]) => all.map((line) => `${line}\n`).join('');
+  archive.add('version', `${LAYOUT_VERSION}\n`);
+  archive.add('taken-by', `${options.program}\n`);
+  archive.add('asked', lines(parts));
+  archive.add('left-out', lines(leftOut));
+  // What ss has not told by then it does not tell.
+  const late = setTimeout(endAll, options.timeoutSeconds * 1000);
+  try {
+    await takeHostFiles(work);
+    if (!options.anonymize) takeLog(work);
+    await takeCgroups(work);
+    await takeSlabAttributes(work);
+    const taken = new Date();
+    archive.add('taken', `${taken.toISOString().replace(/\.\d+/, '')}\n`);
+    const first = await takeSample(work, 1);
+    await source.sleep(Math.min(options.intervalMs, deadline.left));
+    const second = await takeSample(work, 2);
+    await takeMemory(work, 'sample-2/', second.withMemory);
+    if (options.parts.has('stacks')) await takeStacks(work, 'sample-2/', second.pids);
+    const unknown = [...new Set([...first.unknown, ...second.unknown])];
+    if (unknown.length > 0) archive.add('unknown-tables', `${unknown.join(' ')}\n`);
+    const told = anonymizer ? failures.anonymous((path) => anonymizer.failedPath(path)) : failures;
+    archive.add('errors', told.text());
+    archive.finish();
+    return {
+      ...{ taken, parts, leftOut, anonymized: options.anonymize },
+      ...{ bytes: archive.bytes, files: archive.files },
+      ...{ processes: second.pids.length, namespaces: second.namespaces },
+      closedNamespaces: second.closed,
+      ...{ failures: told.list(), failureCounts: told.counts() },
+      seconds: (source.now() - begun) / 1000,
+    };
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** The sockets of a moment, and the processes before or after it. */
+async function takeSample(work: Work, number: 1 | 2): Promise<Seen & SocketsTold> {
+  const at = `sample-${number}/`;
+  const uptime = (name: string) =>
+    work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MOST_BYTES).bytes);
+  uptime('began');
+  takeMovingFiles(work, at);
+  // What ran between the samples is told from before the first until after the last.
+  const before = number === 1 ? await takeStates(work, `${at}before`) : null;
+  const told = await takeSockets(work, at);
+  uptime('ended');
+  const seen = before ?? (await takeStates(work, `${at}after`));
+  await takeNamespaces(work, at, seen.pids);
+  await takeDescriptors(work, at, seen.pids);
+  return { ...seen, ...told };
+}

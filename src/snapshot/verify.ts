@@ -1,0 +1,93 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { cksum } from '../host/capture/cksum.js';
+import { type CapturedFile, checkManifest, MANIFEST } from '../host/capture/manifest.js';
+import { TarReader } from '../host/capture/tar.js';
+import { HostError } from '../host/error.js';
+import { attempt } from '../host/live.js';
+
+/** Whether a snapshot is what was written. */
+export interface Verified {
+  /** Files besides the manifest. */
+  readonly files: number;
+  /** Bytes of them. */
+  readonly bytes: number;
+  /** What is wrong with it, in words. None: it is whole. */
+  readonly problems: readonly string[];
+}
+
+/** A file of a snapshot is not larger: a file is summed as a whole. */
+const MOST_FILE = 64 * 1024 * 1024;
+const MOST_TOTAL = 2 ** 31;
+const MOST_FILES = 200_000;
+const GZIP = 0x1f8b;
+
+/**
+ * Holds an archive against its manifest.
+ *
+ * @throws {HostError} `gone`, `denied`, `unreadable`: there is no such file, or it may not be read
+ */
+export async function verifySnapshot(path: string): Promise<Verified> {
+  const isPacked = await beginsAsGzip(path);
+  const seen = new Map<string, CapturedFile>();
+  let manifest: string | undefined;
+  let bytes = 0;
+  const reader = new TarReader(
+    () => MOST_FILE,
+    (name, content, size) => {
+      bytes += content.length;
+      if (bytes > MOST_TOTAL || seen.size >= MOST_FILES)
+        throw new HostError('not-a-capture', 'it is too large for a snapshot');
+      const inner = name.slice(name.indexOf('/') + 1);
+      const times = (seen.get(inner)?.times ?? 0) + 1;
+      seen.set(inner, { size, read: content.length, sum: cksum(content), times });
+      if (inner === MANIFEST) manifest = content.toString('utf8');
+    },
+  );
+  const problems: string[] = [];
+  try {
+    const sink = async (pieces: AsyncIterable<Buffer>) => {
+      for await (const piece of pieces) reader.push(piece);
+      reader.end();
+    };
+    const file = createReadStream(path);
+    await (isPacked ? pipeline(file, createGunzip(), sink) : pipeline(file, sink));
+  } catch (cause) {
+    problems.push(wordsOf(cause));
+  }
+  for (const [name, { size, read, times }] of seen) {
+    if (read < size) problems.push(`${name} is too large to be summed`);
+    if (times > 1) problems.push(`${name} is in it ${times} times`);
+  }
+  if (manifest === undefined) problems.push('it has no manifest');
+  else problems.push(...checkManifest(manifest, seen, () => true));
+  return { files: seen.size - (manifest === undefined ? 0 : 1), bytes, problems };
+}
+
+async function beginsAsGzip(path: string): Promise<boolean> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      if (!(await file.stat()).isFile())
+        throw new HostError('unreadable', `${path} is not a regular file`);
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(2), 0, 2, 0);
+      return bytesRead === 2 && buffer.readUInt16BE(0) === GZIP;
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    return attempt(path, () => {
+      throw cause;
+    });
+  }
+}
+
+function wordsOf(cause: unknown): string {
+  if (cause instanceof HostError) return cause.message;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR'
+    ? 'the archive is cut or damaged'
+    : `the archive cannot be read (${code ?? message})`;
+}
