@@ -14,6 +14,9 @@ const OF_THIS_MACHINE = [
 
 const ON_DEMAND = 'test/real/*/on-demand/**';
 
+/** A thousand weeks on a clock that is made up. */
+const WEEKS = 'test/growth/watch/on-demand/**/*.test.ts';
+
 // `quick` needs Node alone. `real` needs the lab (scripts/lab), `machine` the lab and, for sockets and
 // namespaces, root. On demand: `arm64` needs more guests; `live`, `memory` and `panics` ask much of the
 // machine's time (`scripts/test arm64`, `scripts/test live`, …).
@@ -28,7 +31,7 @@ export default defineConfig({
           testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
           // Packages that tests need bring tests of their own.
-          exclude: ['test/real/**', '**/node_modules/**'],
+          exclude: ['test/real/**', WEEKS, '**/node_modules/**'],
         },
       },
       {
@@ -78,6 +81,7 @@ export default defineConfig({
           ...ALONE,
         },
       },
+      { test: { name: 'weeks', include: [WEEKS], ...ALONE } },
       {
         test: {
           name: 'panics',

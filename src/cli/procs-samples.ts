@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { GrowthAnswer } from '../growth/answer.js';
+import { OF_LOOKS } from '../growth/history.js';
 import { ProcessGrowth } from '../growth/processes.js';
 import { HostError } from '../host/error.js';
 import { attempt, liveHost } from '../host/live.js';
@@ -19,7 +20,7 @@ export function growthOfFiles(files: readonly string[]): {
   readonly answer: GrowthAnswer;
   readonly warnings: readonly Warning[];
 } {
-  const growth = new ProcessGrowth('first');
+  const growth = new ProcessGrowth('first', OF_LOOKS);
   const warnings = new Warnings();
   const inOrder = files
     .map((file) => ({ file, begins: beginningOf(file) }))

@@ -1,3 +1,4 @@
+import { OF_LOOKS } from '../growth/history.js';
 import { ProcessGrowth } from '../growth/processes.js';
 import { HostError } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
@@ -31,7 +32,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   const again = new LooksAgain();
   const onScreen = process.stdout.isTTY && !ndjson && prometheus === undefined;
   const screen = onScreen ? growthScreen(interval, verbose, again.stop) : null;
-  const growth = new ProcessGrowth('last');
+  const growth = new ProcessGrowth('last', OF_LOOKS);
   try {
     await again.run(interval, count, async () => {
       const found = lookAtProcesses(source, new Date());

@@ -8,8 +8,10 @@ import type { Slope } from './theil-sen.js';
  * time, so that gaps may be between them. Steps that go on as the one before make it wider: those between means of a
  * random walk do (H. Working, Note on the correlation of first differences of averages in a random chain,
  * Econometrica 28, 1960).
+ *
+ * @param more by how much more the variance is than that of these points
  */
-export function drift({ times, values }: Points): Slope {
+export function drift({ times, values }: Points, more = 1): Slope {
   const last = times.length - 1;
   const seconds = (times[last] ?? 0) - (times[0] ?? 0);
   const slope = ((values[last] ?? 0) - (values[0] ?? 0)) / seconds;
@@ -23,7 +25,7 @@ export function drift({ times, values }: Points): Slope {
     before = off;
   }
   const variance = (squares + 2 * Math.max(0, products)) / (last - 1) / seconds;
-  const reach = studentT(last - 1) * Math.sqrt(variance);
+  const reach = studentT(last - 1) * Math.sqrt(more * variance);
   return { slope, low: slope - reach, high: slope + reach };
 }
 

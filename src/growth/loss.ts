@@ -1,5 +1,5 @@
-import type { Series } from './series.js';
-import { type Trend, trendOf } from './trend.js';
+import type { History, HistoryKind } from './history.js';
+import type { Trend } from './trend.js';
 
 /** What becomes of MemAvailable, and whether processes have it. */
 export interface Loss {
@@ -23,19 +23,19 @@ export interface Loss {
 }
 
 /** The figures of a machine that losses are told by, in bytes. */
-export interface LossSeries {
+export interface LossSeries<H extends History> {
   /** All samples: when they were, and no more. */
-  readonly clock: Series;
-  readonly available: Series;
+  readonly clock: H;
+  readonly available: H;
   /** Where shared memory of some counts for each, it is at least as much as all hold. */
-  readonly held: Series;
-  readonly rest: Series;
+  readonly held: H;
+  readonly rest: H;
   /** The same with those processes alone that share nothing twice: no more than all hold. */
-  readonly restOfSeen: Series;
+  readonly restOfSeen: H;
 }
 
-export function lossOf(series: LossSeries): Loss {
-  const [available, held, rest] = [series.available, series.held, series.rest].map(trendOf);
+export function lossOf<H extends History>(series: LossSeries<H>, kind: HistoryKind<H>): Loss {
+  const [available, held, rest] = [series.available, series.held, series.rest].map(kind.trendOf);
   const trends = { available: available ?? null, held: held ?? null, rest: rest ?? null };
   if (available?.course !== 'shrinks') return { ...trends, ends: null, explanation: null };
   const { growth } = available;
@@ -46,7 +46,7 @@ export function lossOf(series: LossSeries): Loss {
       ...{ soonest: left / -growth.low, likely: left / -growth.perSecond },
       latest: left / -growth.high,
     },
-    explanation: explanationOf(-growth.perSecond, rest ?? null, trendOf(series.restOfSeen)),
+    explanation: explanationOf(-growth.perSecond, rest ?? null, kind.trendOf(series.restOfSeen)),
   };
 }
 

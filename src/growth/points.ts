@@ -5,6 +5,14 @@ export interface Points {
   readonly values: Float64Array;
 }
 
+/** What points are of. */
+export interface Sampled {
+  readonly samples: number;
+  /** Seconds between the first sample and the last. */
+  readonly seconds: number;
+  points(): Points;
+}
+
 /** Those from a time on. */
 export function since({ times, values }: Points, time: number): Points {
   const found = times.findIndex((one) => one >= time);

@@ -1,16 +1,27 @@
 import type { Held, ProcessSample } from '../account/processes/sample.js';
 import type { MachineSample } from '../machine-sample.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer } from './answer.js';
+import type { History, HistoryKind } from './history.js';
 import { type LossSeries, lossOf } from './loss.js';
-import { Series } from './series.js';
-import { type Trend, trendOf } from './trend.js';
+import type { Trend } from './trend.js';
 
 /** A machine and its processes at one time. */
 export interface ProcessesLook {
   readonly machine: MachineSample;
   readonly processes: readonly ProcessSample[];
-  /** All processes are among them: one that is not has ended. */
+  /** All processes that were among them before are so now, unless they ended. */
   readonly whole: boolean;
+  /** What those take of MemAvailable that are not among them, bytes; undefined: there are no others. */
+  readonly others?: OtherProcesses | undefined;
+}
+
+/** Processes of which only sums are known, as those of {@link Held}. */
+export interface OtherProcesses {
+  readonly processes: number;
+  /** Null: of some nothing is known. */
+  readonly taken: number | null;
+  /** Of those alone that share nothing twice. */
+  readonly seen: number;
 }
 
 /** Of processes that grew until they ended, so many are kept. */
@@ -19,11 +30,14 @@ const MOST_ENDED = 20;
 /** Machines do not boot so often: what says so is no history of one. */
 const MOST_BOOTS = 10_000;
 
+/** Processes that are followed where looks have not all: more are let go, those first that were not seen longest. */
+const MOST_FOLLOWED = 1000;
+
 /** What is kept of one process. */
-interface Track {
+interface Track<H> {
   sample: ProcessSample;
   seenAt: number;
-  series: Series;
+  series: H;
   /** How that was measured. */
   by: Held['by'] | undefined;
   faults: FaultCount | undefined;
@@ -41,12 +55,12 @@ interface FaultCount {
  * Follows the processes of a machine from sample to sample, in memory that is bounded by how many there are at
  * once: of each some kilobytes, of those that have ended nothing but a few that grew.
  */
-export class ProcessGrowth {
+export class ProcessGrowth<H extends History = History> {
   #machine: MachineSample | undefined;
   readonly #boots = new Set<string>();
   #bootCount = 0;
-  #tracks = new Map<string, Track>();
-  #loss: LossSeries = emptyLoss();
+  #tracks = new Map<string, Track<H>>();
+  #loss: LossSeries<H>;
   #ended: EndedProcess[] = [];
   #endedGrowing: EndedProcess[] = [];
   #pidsUsedAgain = 0;
@@ -55,7 +69,12 @@ export class ProcessGrowth {
   #complete = false;
 
   /** @param faultsSince what faults are compared with: the sample before, or the first of the process */
-  constructor(readonly faultsSince: 'last' | 'first') {}
+  constructor(
+    readonly faultsSince: 'last' | 'first',
+    readonly kind: HistoryKind<H>,
+  ) {
+    this.#loss = emptyLoss(kind);
+  }
 
   /** @returns `mixed`, and nothing is taken: it is of a boot (or machine) before the last one */
   add(look: ProcessesLook): 'taken' | 'not-later' | 'mixed' {
@@ -76,7 +95,7 @@ export class ProcessGrowth {
       this.#follow(key, sample, machine.uptime);
     }
     this.#ended = [];
-    if (whole) this.#letGo(seen, new Set(processes.map(({ who }) => who.pid)));
+    this.#letGo(seen, new Set(processes.map(({ who }) => who.pid)), whole);
     this.#sum(look);
     return 'taken';
   }
@@ -88,8 +107,8 @@ export class ProcessGrowth {
     const { samples, seconds } = this.#loss.clock;
     return {
       ...{ machine, samples, seconds },
-      loss: lossOf(this.#loss),
-      processes: [...this.#tracks.values()].map(grownOf).sort(byGrowth),
+      loss: lossOf(this.#loss, this.kind),
+      processes: [...this.#tracks.values()].map((track) => this.#grownOf(track)).sort(byGrowth),
       ended: this.#ended,
       endedGrowing: this.#endedGrowing,
       pidsUsedAgain: this.#pidsUsedAgain,
@@ -104,7 +123,7 @@ export class ProcessGrowth {
     this.#boots.add(bootId ?? '');
     this.#bootCount++;
     this.#tracks.clear();
-    this.#loss = emptyLoss();
+    this.#loss = emptyLoss(this.kind);
     this.#ended = [];
     this.#endedGrowing = [];
     this.#begunAnew = 0;
@@ -116,19 +135,19 @@ export class ProcessGrowth {
     let track = this.#tracks.get(key);
     if (!track) {
       track = {
-        ...{ sample, seenAt: at, series: new Series(), by: undefined, faults: undefined },
+        ...{ sample, seenAt: at, series: this.kind.make(), by: undefined, faults: undefined },
         ...{ minorPerSecond: null, majorPerSecond: null },
       };
       this.#tracks.set(key, track);
     }
     if (held) {
       // Measured in another way it is another figure.
-      if (track.by !== undefined && track.by !== held.by) track.series = new Series();
+      if (track.by !== undefined && track.by !== held.by) track.series = this.kind.make();
       track.by = held.by;
       if (!track.series.add(at, held.bytes)) {
         // Its time or one before is wrong: which of them, nobody knows.
         this.#begunAnew++;
-        track.series = new Series();
+        track.series = this.kind.make();
         track.series.add(at, held.bytes);
       }
     }
@@ -146,27 +165,42 @@ export class ProcessGrowth {
     track.seenAt = at;
   }
 
-  #letGo(seen: ReadonlySet<string>, pids: ReadonlySet<number>): void {
+  /** Those that ended: of looks that have not all, those whose pid another process has. */
+  #letGo(seen: ReadonlySet<string>, pids: ReadonlySet<number>, whole: boolean): void {
     for (const [key, track] of this.#tracks) {
       if (seen.has(key)) continue;
-      this.#tracks.delete(key);
       const pidUsedAgain = pids.has(track.sample.who.pid);
+      if (!whole && !pidUsedAgain) continue;
+      this.#tracks.delete(key);
       if (pidUsedAgain) this.#pidsUsedAgain++;
-      this.#ended.push({ ...grownOf(track), seenAt: track.seenAt, pidUsedAgain });
+      this.#ended.push({ ...this.#grownOf(track), seenAt: track.seenAt, pidUsedAgain });
     }
     const growing = this.#ended.filter(({ trend }) => trend?.course === 'grows');
     if (growing.length > 0)
       this.#endedGrowing = [...this.#endedGrowing, ...growing].sort(byGrowth).slice(0, MOST_ENDED);
+    if (!whole) this.#letGoUnseen(seen);
   }
 
-  #sum({ machine, processes, whole }: ProcessesLook): void {
+  #letGoUnseen(seen: ReadonlySet<string>): void {
+    const over = this.#tracks.size - MOST_FOLLOWED;
+    if (over <= 0) return;
+    const unseen = [...this.#tracks].filter(([key]) => !seen.has(key));
+    unseen.sort(([, a], [, b]) => a.seenAt - b.seenAt);
+    for (const [key] of unseen.slice(0, over)) this.#tracks.delete(key);
+  }
+
+  #grownOf({ sample, series, minorPerSecond, majorPerSecond }: Track<H>): GrownProcess {
+    return { sample, trend: this.kind.trendOf(series), minorPerSecond, majorPerSecond };
+  }
+
+  #sum({ machine, processes, whole, others }: ProcessesLook): void {
     const { uptime, available } = machine;
     const { clock, available: left, held, rest, restOfSeen } = this.#loss;
     clock.add(uptime, 0);
     if (available !== null) left.add(uptime, available);
     this.#complete = whole && processes.every((one) => one.held?.by === 'pss');
     if (!whole) return;
-    let [all, seen, known]: [number, number, boolean] = [0, 0, true];
+    let [all, seen, known] = [others?.taken ?? 0, others?.seen ?? 0, others?.taken !== null];
     for (const { held: own } of processes) {
       if (own) all += own.taken;
       else known = false;
@@ -179,18 +213,14 @@ export class ProcessGrowth {
   }
 }
 
-function emptyLoss(): LossSeries {
-  const [clock, available] = [new Series(), new Series()];
-  return { clock, available, held: new Series(), rest: new Series(), restOfSeen: new Series() };
+function emptyLoss<H extends History>({ make }: HistoryKind<H>): LossSeries<H> {
+  const [clock, available, held, rest, restOfSeen] = [make(), make(), make(), make(), make()];
+  return { clock, available, held, rest, restOfSeen };
 }
 
 /** A pid is used again; the time at which a process began is not, with the same pid. */
 function keyOf({ who, started }: ProcessSample): string {
   return `${who.pid} ${started ?? '?'}`;
-}
-
-function grownOf({ sample, series, minorPerSecond, majorPerSecond }: Track): GrownProcess {
-  return { sample, trend: trendOf(series), minorPerSecond, majorPerSecond };
 }
 
 /** What grows for sure first; then by how fast it does, then by how much there is. */

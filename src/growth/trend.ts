@@ -1,8 +1,8 @@
 import { drift } from './drift.js';
 import { CONFIDENCE, type Growth } from './growth.js';
 import { likeness } from './likeness.js';
-import { type Points, since } from './points.js';
-import type { Series } from './series.js';
+import { type Points, type Sampled, since } from './points.js';
+
 import { pairSlopes, type Slope, theilSen } from './theil-sen.js';
 
 /** Of fewer nothing is told. */
@@ -24,13 +24,13 @@ export interface Trend {
 }
 
 /** @returns null: of so few samples it cannot be told */
-export function trendOf(series: Series): Trend | null {
+export function trendOf(series: Sampled): Trend | null {
   const points = series.points();
-  const whole = slopeOf(points);
+  const whole = fitOf(points)?.();
   if (!whole) return null;
   const { times } = points;
   const middle = ((times[0] ?? 0) + (times.at(-1) ?? 0)) / 2;
-  const later = slopeOf(since(points, middle));
+  const later = fitOf(since(points, middle))?.();
   const growth: Growth = {
     ...{ perSecond: whole.slope, low: whole.low, high: whole.high },
     ...{ confidence: CONFIDENCE, samples: series.samples, seconds: series.seconds },
@@ -38,7 +38,7 @@ export function trendOf(series: Series): Trend | null {
   return { growth, course: courseOf(whole, later) };
 }
 
-function courseOf(whole: Slope, later: Slope | null): Course {
+export function courseOf(whole: Slope, later: Slope | null | undefined): Course {
   if (whole.low > 0) return later && later.low > 0 ? 'grows' : 'grew';
   if (whole.high < 0) return later && later.high < 0 ? 'shrinks' : 'shrank';
   return 'steady';
@@ -51,20 +51,29 @@ function courseOf(whole: Slope, later: Slope | null): Course {
  * Resources Management 18, 2004). To tell first which of both it is, is what P. Perron and T. Yabu do
  * (Estimating deterministic trends with an integrated or stationary noise component, J. Econometrics 151, 2009).
  */
-function slopeOf(points: Points): Slope | null {
+export function fitOf(points: Points): Fit | null {
   const { times, values } = points;
   if (times.length < LEAST_POINTS) return null;
   // Most of thousands of processes sleep.
-  if (values.every((value) => value === values[0])) return { slope: 0, low: 0, high: 0 };
+  if (values.every((value) => value === values[0])) return () => ({ slope: 0, low: 0, high: 0 });
   const slopes = pairSlopes(points);
   const slope = medianOf(slopes);
   const residuals = values.map((value, at) => value - slope * ((times[at] ?? 0) - (times[0] ?? 0)));
   const { wanders, inflation } = likeness(residuals);
-  const found = theilSen(points, slopes, wanders ? 1 : inflation);
-  if (!wanders || !found) return found;
-  const { low, high } = drift(points);
-  return { slope, low: Math.min(found.low, low), high: Math.max(found.high, high) };
+  return (more = 1) => {
+    const found = theilSen(points, slopes, more * (wanders ? 1 : inflation));
+    if (!wanders || !found) return found;
+    const { low, high } = drift(points, more);
+    return { slope, low: Math.min(found.low, low), high: Math.max(found.high, high) };
+  };
 }
+
+/**
+ * A slope with its interval; null: for so few points there is none.
+ *
+ * @param more by how much more the variance is than that of these points
+ */
+export type Fit = (more?: number) => Slope | null;
 
 function medianOf(sorted: Float64Array): number {
   const [below, above] = [(sorted.length - 1) >> 1, sorted.length >> 1];

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { GrowthAnswer } from '../../src/growth/answer.js';
+import { OF_LOOKS } from '../../src/growth/history.js';
 import { type ProcessesLook, ProcessGrowth } from '../../src/growth/processes.js';
 import { noise } from './made-up.js';
 import { held, look } from './made-up-machine.js';
@@ -10,7 +11,7 @@ const MIB = 2 ** 20;
 const MINUTE = 60;
 
 function answerOf(looks: Iterable<ProcessesLook>, since: 'first' | 'last' = 'last'): GrowthAnswer {
-  const growth = new ProcessGrowth(since);
+  const growth = new ProcessGrowth(since, OF_LOOKS);
   for (const one of looks) growth.add(one);
   const answer = growth.answer();
   if (!answer) throw new Error('there was no look');
@@ -121,7 +122,7 @@ describe('who ends', () => {
   });
 
   test('is told once, and leaves nothing behind', () => {
-    const growth = new ProcessGrowth('last');
+    const growth = new ProcessGrowth('last', OF_LOOKS);
     const endings = minutes(40, (at) => {
       // Another process at each look.
       growth.add(look(at, [held(1, 10), held(100 + at, 5)]));
@@ -181,7 +182,7 @@ describe('clocks', () => {
   });
 
   test('a boot that was before the last one comes of another machine', () => {
-    const growth = new ProcessGrowth('first');
+    const growth = new ProcessGrowth('first', OF_LOOKS);
     const of = (bootId: string) => growth.add(look(growth.answer() ? 9 : 1, [], { bootId }));
     expect(['a', 'b', 'a'].map(of)).toEqual(['taken', 'taken', 'mixed']);
   });
@@ -277,7 +278,7 @@ function inUse(): number {
 }
 
 test('memory is bounded by how many processes there are at once, and is 20 MiB of 5,000', () => {
-  const growth = new ProcessGrowth('last');
+  const growth = new ProcessGrowth('last', OF_LOOKS);
   const looking = (from: number, to: number) => {
     for (let at = from; at < to; at++)
       // A tenth of them are others at each look.

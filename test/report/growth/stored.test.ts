@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { placeOf } from '../../../src/cgroup-place.js';
+import { OF_LOOKS } from '../../../src/growth/history.js';
 import { type ProcessesLook, ProcessGrowth } from '../../../src/growth/processes.js';
 import { formatJson } from '../../../src/json.js';
 import {
@@ -40,7 +41,7 @@ const LOOKS = Array.from({ length: 20 }, (_, at) =>
 
 /** What `procs --ndjson` writes of looks. */
 function written(looks: readonly ProcessesLook[]): string[] {
-  const growth = new ProcessGrowth('last');
+  const growth = new ProcessGrowth('last', OF_LOOKS);
   const lines = looks.flatMap((one, index) => {
     growth.add(one);
     const answer = growth.answer();
@@ -82,7 +83,7 @@ test('what was written is read again, with nothing lost and no null made a numbe
 });
 
 test('what grew by stored samples is as its schema says', () => {
-  const growth = new ProcessGrowth('first');
+  const growth = new ProcessGrowth('first', OF_LOOKS);
   for (const one of LOOKS) growth.add(one);
   const answer = growth.answer();
   if (!answer) throw new Error('there is no answer');

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { OF_LOOKS } from '../../../src/growth/history.js';
 import { type ProcessesLook, ProcessGrowth } from '../../../src/growth/processes.js';
 import { MAX_OWNERS, processMetrics } from '../../../src/report/growth/prometheus.js';
 import { growthPage, growthText } from '../../../src/report/growth/text.js';
@@ -10,7 +11,7 @@ const MIB = 2 ** 20;
 const HOSTILE = 'a"b\\c\n\u001b{x}';
 
 function answerOf(looks: readonly ProcessesLook[]) {
-  const growth = new ProcessGrowth('first');
+  const growth = new ProcessGrowth('first', OF_LOOKS);
   for (const one of looks) growth.add(one);
   const answer = growth.answer();
   if (!answer) throw new Error('there was no look');

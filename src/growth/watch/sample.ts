@@ -1,0 +1,24 @@
+import type { MemorySource } from '../../account/memory/answer.js';
+import type { DrawerName } from '../../account/memory/drawers.js';
+import type { ProcessesLook } from '../processes.js';
+
+/** Where the memory was at one time. */
+export interface LedgerSample {
+  readonly source: MemorySource;
+  /** Bytes; a drawer of which nothing is known is not among them. */
+  readonly drawers: ReadonlyMap<DrawerName, number>;
+}
+
+/** One sample of a watch: the machine, its ledger, its processes. */
+export interface WatchSample {
+  readonly look: ProcessesLook;
+  /** Null: it could not be told, for the reason beside it. */
+  readonly ledger: LedgerSample | null;
+  readonly noLedger: string | null;
+  /** /proc hides some processes. */
+  readonly hidden: boolean;
+  /** Seconds after which the next was to come. */
+  readonly interval: number;
+  /** Samples since the one before that could not be taken or stored. */
+  readonly lost: number;
+}

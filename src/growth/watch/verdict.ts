@@ -1,0 +1,95 @@
+import { DAY } from '../day-series.js';
+import { LEAST_SECONDS } from '../day-trend.js';
+import type { WatchFacts } from './answer.js';
+import type { GrownDrawer } from './drawers.js';
+
+/**
+ * What makes it doubtful that nothing grew, or was met besides. `too-short`: less than two days, in which the hour of
+ * the day explains as much. `gaps`: times without samples. `lost-samples`: that could not be taken or stored.
+ * `no-ledger`: where the memory is was not told in some. `source-changed`: another source told of it meanwhile.
+ * `may-grow`: what grows more than can be ruled out. `available-falls`: MemAvailable does, and no drawer grows.
+ * `rebooted`: all this is of the last boot. `clock`: times that contradict each other. `hidden`: /proc hides processes.
+ */
+export const WATCH_DOUBT_CODES = [
+  'too-short',
+  'gaps',
+  'lost-samples',
+  'no-ledger',
+  'source-changed',
+  'may-grow',
+  'available-falls',
+  'rebooted',
+  'clock',
+  'hidden',
+] as const;
+export type WatchDoubtCode = (typeof WATCH_DOUBT_CODES)[number];
+
+export interface WatchDoubt {
+  readonly code: WatchDoubtCode;
+  /** How many: gaps, samples, boots. */
+  readonly count?: number;
+  readonly seconds?: number;
+  readonly drawer?: GrownDrawer;
+  readonly why?: string;
+}
+
+/** `grows`: something does for sure. `nothing-grows`: that is known. `not-known`: neither. */
+export type WatchVerdict = 'grows' | 'nothing-grows' | 'not-known';
+
+export interface Judgement {
+  readonly verdict: WatchVerdict;
+  readonly doubts: readonly WatchDoubt[];
+  /** Bytes a second that no drawer grows faster than; null: of some it is not known. */
+  readonly atMost: number | null;
+}
+
+/** With these it is not known that nothing grew. */
+const SPOILS: ReadonlySet<WatchDoubtCode> = new Set([
+  ...(['too-short', 'gaps', 'no-ledger', 'may-grow', 'available-falls', 'clock'] as const),
+]);
+
+/** Of the time, without samples. */
+const MOST_GAPS = 0.1;
+
+/** What takes MemAvailable in less than a month matters. */
+const MONTH = 30 * DAY;
+
+export function judge(facts: WatchFacts): Judgement {
+  const { growth, drawers, gaps, lost, sourceChanges, withoutLedger, hidden } = facts;
+  const doubts: WatchDoubt[] = [];
+  if (facts.seconds < LEAST_SECONDS) doubts.push({ code: 'too-short', seconds: facts.seconds });
+  if (gaps.seconds > MOST_GAPS * facts.seconds)
+    doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
+  if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
+  if (withoutLedger.count > MOST_GAPS * growth.samples || drawers.length === 0)
+    doubts.push({ code: 'no-ledger', count: withoutLedger.count, why: withoutLedger.why ?? '' });
+  if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
+  if (growth.boots > 1) doubts.push({ code: 'rebooted', count: growth.boots - 1 });
+  if (growth.notLater > 0 || growth.begunAnew > 0)
+    doubts.push({ code: 'clock', count: growth.notLater + growth.begunAnew });
+  if (hidden) doubts.push({ code: 'hidden' });
+  const judged = drawers.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
+  const grows =
+    judged.some(({ trend }) => trend?.course === 'grows') ||
+    growth.processes.some(({ trend }) => trend?.course === 'grows');
+  const highs = judged.map(({ trend }) => trend?.growth.high ?? null);
+  const known = highs.length > 0 && !highs.includes(null);
+  const atMost = known ? Math.max(0, ...highs.map((high) => high ?? 0)) : null;
+  if (!grows && facts.seconds >= LEAST_SECONDS) doubts.push(...mayGrow(facts, judged));
+  const spoilt = doubts.some(({ code }) => SPOILS.has(code));
+  const verdict = grows ? 'grows' : spoilt || !known ? 'not-known' : 'nothing-grows';
+  return { verdict, doubts, atMost };
+}
+
+/** What cannot be ruled out, the most of it; and what contradicts that nothing grows. */
+function mayGrow({ growth }: WatchFacts, judged: readonly GrownDrawer[]): WatchDoubt[] {
+  const { available, total } = growth.machine;
+  const room = available ?? (total ?? 0) / 10;
+  const high = ({ trend }: GrownDrawer) => trend?.growth.high ?? Number.POSITIVE_INFINITY;
+  const worst = judged.filter((drawer) => high(drawer) * MONTH > room);
+  const [drawer] = worst.sort((a, b) => high(b) - high(a));
+  return [
+    ...(drawer ? [{ code: 'may-grow' as const, count: worst.length, drawer }] : []),
+    ...(growth.loss.available?.course === 'shrinks' ? [{ code: 'available-falls' as const }] : []),
+  ];
+}

@@ -1,0 +1,32 @@
+import type { WatchAnswer } from '../../../src/growth/watch/answer.js';
+import { WatchGrowth } from '../../../src/growth/watch/watch.js';
+import { DAY, INTERVAL, MB, type WeekOptions, week } from './made-up-weeks.js';
+
+/** Judged so often from the second day on, as by somebody who asks again and again. */
+export function* judged(options: WeekOptions, every: number): Generator<WatchAnswer> {
+  const growth = new WatchGrowth();
+  let time = 0;
+  for (const sample of week(options)) {
+    growth.add(sample);
+    if (time >= 2 * DAY && time % every === 0) {
+      const answer = growth.answer();
+      if (answer) yield answer;
+    }
+    time += INTERVAL;
+  }
+}
+
+/** Whether a leak of so many MB a minute is named where it is, and with its rate in the interval. */
+export function named(
+  { drawers, verdict, growth }: WatchAnswer,
+  { leak = 0, leaks = 'slab-unreclaimable' }: WeekOptions,
+): { readonly where: boolean; readonly rate: boolean } {
+  const found = drawers.find(({ drawer }) => drawer === leaks)?.trend;
+  const process = growth.processes.find(({ sample }) => sample.who.comm === 'web')?.trend;
+  const trends = leaks === 'anonymous' ? [found, process] : [found];
+  const rate = (leak * MB) / 60;
+  return {
+    where: verdict === 'grows' && trends.every((trend) => trend?.course === 'grows'),
+    rate: trends.every((trend) => trend && trend.growth.low <= rate && rate <= trend.growth.high),
+  };
+}
