@@ -26,6 +26,7 @@ const BELOW = {
     'diagnosis',
     'doctor',
     'trace',
+    'store',
     'host',
     'extract',
     'account',
@@ -34,6 +35,7 @@ const BELOW = {
   ],
   library: ['report', 'triage', 'account', 'walk', 'kernel'],
   launch: [],
+  store: [],
 };
 
 /** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */

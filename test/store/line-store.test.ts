@@ -1,0 +1,145 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { StoreError } from '../../src/store/error.js';
+import { LineStore } from '../../src/store/line-store.js';
+import { lockStore } from '../../src/store/lock.js';
+import { storeFiles } from '../../src/store/rotated.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-store-'));
+afterEach(() => vi.restoreAllMocks());
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+let files = 0;
+const newFile = () => join(folder, `store-${++files}`);
+const text = (file: string) => fs.readFileSync(file, 'utf8');
+const ROOMY = { rotate: 1e6, keep: 2 };
+
+/** @returns the code of the error that it throws */
+function codeOf(step: () => void): string {
+  try {
+    step();
+  } catch (error) {
+    if (error instanceof StoreError) return error.code;
+    throw error;
+  }
+  return 'none';
+}
+
+test('lines are added, and go on where the file ends; nobody else may read it', () => {
+  const file = newFile();
+  const store = new LineStore(file, ROOMY);
+  store.append('a');
+  store.append('b');
+  store.close();
+  new LineStore(file, ROOMY).append('c');
+  expect(text(file)).toBe('a\nb\nc\n');
+  expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test('a line that was torn stays as it is, and the next begins behind it', () => {
+  const file = newFile();
+  fs.writeFileSync(file, 'whole\n{"to');
+  const store = new LineStore(file, ROOMY);
+  store.append('next');
+  store.append('more');
+  expect(text(file)).toBe('whole\n{"to\nnext\nmore\n');
+});
+
+describe('rotation', () => {
+  test('no file is larger than asked for, and no more are kept, whatever comes', () => {
+    const file = newFile();
+    const store = new LineStore(file, { rotate: 100, keep: 3 });
+    for (let at = 0; at < 200; at++) {
+      store.append(`line ${at}`.padEnd(20));
+      const there = storeFiles(file);
+      expect(there.length).toBeLessThanOrEqual(4);
+      for (const name of there) expect(fs.statSync(name).size).toBeLessThanOrEqual(100);
+    }
+    expect(storeFiles(file)).toEqual([`${file}.3`, `${file}.2`, `${file}.1`, file]);
+    const lines = storeFiles(file).flatMap((name) => text(name).trim().split('\n'));
+    const numbers = lines.map((line) => Number(line.trim().split(' ')[1]));
+    expect(numbers.at(-1)).toBe(199);
+    expect(numbers).toEqual(numbers.map((_, at) => (numbers[0] ?? 0) + at));
+    expect(numbers.length).toBeGreaterThanOrEqual(13);
+  });
+
+  test('fewer are kept from now on: the others go', () => {
+    const file = newFile();
+    for (const age of ['', '.1', '.2', '.3', '.4']) fs.writeFileSync(file + age, `${age}\n`);
+    new LineStore(file, { rotate: 2, keep: 2 }).append('new');
+    expect(storeFiles(file).map(text)).toEqual(['.1\n', '\n', 'new\n']);
+  });
+
+  test('a line alone that is larger is stored whole', () => {
+    const file = newFile();
+    const store = new LineStore(file, { rotate: 10, keep: 1 });
+    store.append('x'.repeat(50));
+    expect(text(file)).toBe(`${'x'.repeat(50)}\n`);
+  });
+});
+
+describe('what goes wrong', () => {
+  test('of a line that a full disk cuts off nothing stays, and the next is whole', () => {
+    const file = newFile();
+    const store = new LineStore(file, ROOMY);
+    store.append('first');
+    const write = fs.writeSync.bind(fs);
+    const full = vi
+      .spyOn(fs, 'writeSync')
+      .mockImplementationOnce(((fd: number, bytes: Buffer) =>
+        write(fd, bytes, 0, 3)) as typeof fs.writeSync);
+    full.mockImplementationOnce(() => {
+      throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    });
+    expect(codeOf(() => store.append('second'))).toBe('cannot-write');
+    expect(text(file)).toBe('first\n');
+    store.append('third');
+    expect(text(file)).toBe('first\nthird\n');
+  });
+
+  test('what another program wrote is noticed, and not mixed with ours', () => {
+    const file = newFile();
+    const store = new LineStore(file, ROOMY);
+    store.append('ours');
+    fs.appendFileSync(file, 'theirs');
+    expect(codeOf(() => store.append('lost'))).toBe('other-writer');
+    store.append('ours again');
+    expect(text(file)).toBe('ours\ntheirs\nours again\n');
+  });
+
+  test('where the file was moved away a new one is begun', () => {
+    const file = newFile();
+    const store = new LineStore(file, ROOMY);
+    store.append('old');
+    fs.renameSync(file, `${file}.moved`);
+    store.append('new');
+    expect([text(`${file}.moved`), text(file)]).toEqual(['old\n', 'new\n']);
+  });
+
+  test('what is no file, or in no folder, is refused', () => {
+    expect(codeOf(() => new LineStore('/dev/null', ROOMY))).toBe('cannot-write');
+    expect(codeOf(() => new LineStore(folder, ROOMY))).toBe('cannot-write');
+    expect(codeOf(() => new LineStore(join(folder, 'none', 'x'), ROOMY))).toBe('cannot-write');
+  });
+});
+
+describe('the lock', () => {
+  test('one alone has it, by whatever name, until it gives it up', async () => {
+    const file = newFile();
+    fs.writeFileSync(file, '');
+    fs.symlinkSync(file, `${file}.link`);
+    const unlock = await lockStore(file);
+    await expect(lockStore(`${file}.link`)).rejects.toMatchObject({ code: 'locked' });
+    await expect(lockStore(join(folder, '.', file.slice(folder.length)))).rejects.toThrow(file);
+    unlock();
+    (await lockStore(file))();
+  });
+
+  test('of a folder that is not there it says so', async () => {
+    await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({
+      code: 'cannot-write',
+    });
+  });
+});
