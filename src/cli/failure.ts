@@ -4,8 +4,14 @@ import { ExtractError } from '../extract/error.js';
 import { ExhaustedError, HostError } from '../host/error.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import { OutputError } from '../output-file.js';
-import { KERNEL_ERRORS, READ_ERRORS, TRACE_ERRORS } from '../report/explain/errors.js';
+import {
+  KERNEL_ERRORS,
+  READ_ERRORS,
+  STORE_ERRORS,
+  TRACE_ERRORS,
+} from '../report/explain/errors.js';
 import { escapeText } from '../report/text/escape.js';
+import { StoreError } from '../store/error.js';
 import { TraceError } from '../trace/error.js';
 import { WalkError } from '../walk/error.js';
 
@@ -48,6 +54,8 @@ export function explainFailure(error: unknown): { line: string; status: number }
     const status = error.code === 'cannot-write' ? EXIT.unreadable : EXIT.usage;
     return { line: say(error.message), status };
   }
+  if (error instanceof StoreError)
+    return { line: say(error.message, STORE_ERRORS[error.code].next), status: EXIT.unreadable };
   if (error instanceof WalkError) return { line: say(error.message), status: EXIT.notThere };
   if (error instanceof KernelError) {
     const { cause, code, message } = error;

@@ -1,3 +1,4 @@
+import { OF_LOOKS } from '../growth/history.js';
 import { ProcessGrowth } from '../growth/processes.js';
 import { readCapture } from '../host/capture/files.js';
 import { HostError } from '../host/error.js';
@@ -28,7 +29,7 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
     throw new HostError('unreadable', `${from} has one sample: nothing tells what grew`, {
       next: 'Leave --watch out.',
     });
-  const growth = new ProcessGrowth(ndjson ? 'last' : 'first');
+  const growth = new ProcessGrowth(ndjson ? 'last' : 'first', OF_LOOKS);
   for (const [index, sample] of samples.entries()) {
     const { host, of, warnings } = capturedAt(files, sample);
     if (host.at === null)

@@ -1,4 +1,5 @@
 import type { VerdictCode } from '../diagnosis/verdict.js';
+import type { ListenAddress } from './listen-argument.js';
 import type { LiveSource } from './live-sources.js';
 
 /** What the command line asks for. Times are seconds. */
@@ -33,9 +34,4 @@ export interface SkcheckOptions {
   readonly listen?: ListenAddress;
   /** Metrics tell where the memory is, too; from this source. */
   readonly memory?: LiveSource;
-}
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
 }

@@ -2,10 +2,12 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../diagnosis/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../diagnosis/verdict.js';
 import { parseIntervalOrNone } from './interval-argument.js';
+import { parseListen } from './listen-argument.js';
 import { LIVE_SOURCES } from './live-sources.js';
 import { decimal } from './number-argument.js';
-import type { ListenAddress, SkcheckOptions } from './skcheck-asked.js';
+import type { SkcheckOptions } from './skcheck-asked.js';
 import { declareConflicts } from './skcheck-conflicts.js';
+import { parseTime } from './time-argument.js';
 import { VERSION } from './version.js';
 
 const EXAMPLES = `
@@ -61,7 +63,7 @@ export function skcheckCommand(): Command {
     .addOption(
       new Option('--min-age <time>', 'pass over what is wrong for less: 30, 10m, 2h')
         .default(0)
-        .argParser(timeSpan),
+        .argParser(parseTime),
     )
     .addOption(
       new Option('--pid <pid>', 'only the sockets of this process').argParser(
@@ -107,7 +109,7 @@ export function skcheckCommand(): Command {
     .option('--prometheus [file]', 'print metrics, or write them for the textfile collector')
     .addOption(
       new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(
-        listenAddress,
+        parseListen,
       ),
     )
     .addOption(
@@ -140,14 +142,6 @@ function verdicts(text: string): readonly VerdictCode[] {
   });
 }
 
-function listenAddress(text: string): ListenAddress {
-  const found = /^(?:(\d+\.\d+\.\d+\.\d+|localhost)|\[([0-9a-f:]+)\]):(\d{1,5})$/i.exec(text);
-  const port = Number(found?.[3]);
-  if (!found || port > 65_535)
-    throw new InvalidArgumentError('It takes an address and a port: 127.0.0.1:9700, [::1]:9700.');
-  return { host: found[1] ?? found[2] ?? '', port };
-}
-
 function states(text: string): readonly string[] {
   const list = words(text);
   const unknown = list.find((state) => !isState(state));
@@ -167,13 +161,6 @@ function address(text: string): string {
   if (!isAddressFilter(text))
     throw new InvalidArgumentError('It takes an address, a prefix (10.0.0.0/8) or a unix path.');
   return text;
-}
-
-/** `30`, `30s`, `10m`, `2h`, `1d` in seconds. */
-function timeSpan(text: string): number {
-  const parts = /^(\d{1,9}(?:\.\d{1,3})?)([smhd]?)$/.exec(text);
-  if (!parts) throw new InvalidArgumentError('It takes a time: 30, 30s, 10m, 2h, 1d.');
-  return Number(parts[1]) * { s: 1, m: 60, h: 3600, d: 86_400, '': 1 }[parts[2] as 's' | '']!;
 }
 
 function wholeNumber(what: string, low: number, high = Number.MAX_SAFE_INTEGER) {

@@ -219,7 +219,7 @@ function emptyLoss<H extends History>({ make }: HistoryKind<H>): LossSeries<H> {
 }
 
 /** A pid is used again; the time at which a process began is not, with the same pid. */
-function keyOf({ who, started }: ProcessSample): string {
+export function keyOf({ who, started }: ProcessSample): string {
   return `${who.pid} ${started ?? '?'}`;
 }
 

@@ -37,6 +37,8 @@ import { taskStacksSchema } from './task-stacks/schema.js';
 import { hostTriageSchema } from './triage/captured.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { triageSchema } from './triage/schema.js';
+import { watchSampleSchema } from './watch/sample-schema.js';
+import { watchSchema } from './watch/schema.js';
 
 /**
  * The schema of every answer and of every line of JSON that the commands print, by the name that stands in
@@ -79,5 +81,7 @@ export const schemas = {
   'kdump-mem.triage-end/1': triageEndSchema,
   'kdump-mem.triage-line/1': triageLineSchema,
   'kdump-mem.verify/1': verifySchema,
+  'kdump-mem.watch/1': watchSchema,
+  'kdump-mem.watch-sample/1': watchSampleSchema,
   'skcheck/1': skcheckSchema,
 } as const;

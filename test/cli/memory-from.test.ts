@@ -126,7 +126,9 @@ describe('memory --from', () => {
       if (name === 'fifo') execFileSync('mkfifo', [path]);
       const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
       expect([status, stdout]).toEqual([3, '']);
-      expect(stderr).toMatch(/^kdump-mem: .*Name what kdump-mem snapshot or skcheck --capture has written\.\n$/);
+      expect(stderr).toMatch(
+        /^kdump-mem: .*Name what kdump-mem snapshot or skcheck --capture has written\.\n$/,
+      );
       // No live source of this machine tells of another.
       expect(stderr).not.toContain('--source');
     },

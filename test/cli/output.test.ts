@@ -46,6 +46,8 @@ const COMMANDS: readonly Command[] = [
   ['kdump-mem', 'memory', ...COUNTERS, '--prometheus'],
   ['kdump-mem', 'memory', ...COUNTERS, '--watch', '--interval', '0.5', '--count', '3'],
   ['kdump-mem', 'memory', ...COUNTERS, '--watch', '--interval', '0.5', '--count', '3', '--json'],
+  ['kdump-mem', 'watch', '--interval', '0.1', '--for', '0.3'],
+  ['kdump-mem', 'watch', '--interval', '0.1', '--for', '0.3', '--json'],
   ['skcheck', '--prometheus', '--interval', '0', '--memory'],
   ['kdump-mem', '--help'],
   ['skcheck', '--from', CAPTURE],

@@ -1,17 +1,19 @@
 import { DRAWERS } from '../../account/memory/drawers.js';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
 import { NOTE_CODES } from '../../diff/notes.js';
+import { WATCH_DOUBT_CODES } from '../../growth/watch/verdict.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { SEARCH_ERROR_CODES } from '../../many/search.js';
 import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
+import { STORE_ERROR_CODES } from '../../store/error.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
 import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
 import { DIFF_NOTES } from './diff-notes.js';
 import { DRAWERS_EXPLAINED } from './drawers.js';
-import { KERNEL_ERRORS, READ_ERRORS, TRACE_ERRORS } from './errors.js';
+import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from './errors.js';
 import type { Explanation, Explanations } from './explanation.js';
 import { FINDINGS } from './findings.js';
 import { HOST_ERRORS } from './host-errors.js';
@@ -20,6 +22,7 @@ import { SEARCH_ERRORS } from './search-errors.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
 import { VERDICTS } from './verdicts.js';
 import { WARNINGS } from './warnings.js';
+import { WATCH_DOUBTS } from './watch-doubts.js';
 import { WORKER_FAILURES } from './worker-failures.js';
 
 /** What codes of one kind are of. */
@@ -65,6 +68,13 @@ export const KINDS: readonly Kind[] = [
   ),
   kindOf('search-error', 'Why one of many files was not opened', SEARCH_ERROR_CODES, SEARCH_ERRORS),
   kindOf('host-error', 'Why a host cannot be asked', HOST_ERROR_CODES, HOST_ERRORS),
+  kindOf('store-error', 'Why samples cannot be stored', STORE_ERROR_CODES, STORE_ERRORS),
+  kindOf(
+    'watch-doubt',
+    'What makes an answer of kdump-mem watch doubtful',
+    WATCH_DOUBT_CODES,
+    WATCH_DOUBTS,
+  ),
   kindOf('trace-error', 'Why perf recorded nothing', TRACE_ERROR_CODES, TRACE_ERRORS),
 ];
 

@@ -1,5 +1,6 @@
 import { EXHAUSTION_ADVICE } from '../../exhaustion.js';
 import type { KernelErrorCode, ReadErrorCode } from '../../kernel/error.js';
+import type { StoreErrorCode } from '../../store/error.js';
 import type { TraceErrorCode } from '../../trace/error.js';
 import type { Explanations } from './explanation.js';
 
@@ -179,5 +180,25 @@ export const TRACE_ERRORS: Explanations<TraceErrorCode> = {
     means: 'There is no room for perf’s record.',
     known: 'TMPDIR.',
     next: 'Let TMPDIR name a folder that has room and that you may write to.',
+  },
+};
+
+/** Why samples cannot be stored. */
+export const STORE_ERRORS: Explanations<StoreErrorCode> = {
+  'cannot-write': {
+    means: 'The file cannot be written: the disk is full, or this user may not.',
+    known: 'What open(2), write(2) or rename(2) said. What a full disk cut off is taken back.',
+    next: 'Make room, or name a file in a folder that this user may write to.',
+  },
+  locked: {
+    means: 'Another kdump-mem watch stores into the same file.',
+    known:
+      'An abstract socket that has the file’s name, and that the kernel gives up with its process.',
+    next: 'End the other one (ss -lxp | grep kdump-mem), or name another file.',
+  },
+  'other-writer': {
+    means: 'Another program writes into the file: its lines and ours would be mixed.',
+    known: 'The file’s size beside what was written.',
+    next: 'End the other one, or name another file.',
   },
 };

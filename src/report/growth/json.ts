@@ -68,17 +68,7 @@ export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]):
     machine: machineJson(machine),
     ...{ samples, seconds },
     ...lossJson(loss),
-    processes: processes.map((grown) => {
-      const { pid, comm, nsPids, cgroup } = grown.sample.who;
-      return {
-        ...{ pid, comm, nsPids: [...nsPids] },
-        cgroup: cgroup?.path ?? null,
-        pod: cgroup?.pod ?? null,
-        container: cgroup?.container ?? null,
-        ...sampleJson(grown.sample),
-        ...grownJson(grown),
-      };
-    }),
+    processes: processes.map(grownProcessJson),
     endedGrowing: endedGrowing.map(endedJson),
     boots: answer.boots,
     notLater: answer.notLater,
@@ -88,7 +78,20 @@ export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]):
   };
 }
 
-function machineJson(machine: MachineSample): ProcsGrowthJson['machine'] {
+/** A process, and how fast it grows. */
+export function grownProcessJson(grown: GrownProcess): ProcsGrowthJson['processes'][number] {
+  const { pid, comm, nsPids, cgroup } = grown.sample.who;
+  return {
+    ...{ pid, comm, nsPids: [...nsPids] },
+    cgroup: cgroup?.path ?? null,
+    pod: cgroup?.pod ?? null,
+    container: cgroup?.container ?? null,
+    ...sampleJson(grown.sample),
+    ...grownJson(grown),
+  };
+}
+
+export function machineJson(machine: MachineSample): ProcsGrowthJson['machine'] {
   return {
     at: machine.at.toISOString(),
     host: machine.host,
@@ -103,7 +106,7 @@ function machineJson(machine: MachineSample): ProcsGrowthJson['machine'] {
   };
 }
 
-function lossJson({ available, held, rest, ends, explanation }: Loss) {
+export function lossJson({ available, held, rest, ends, explanation }: Loss) {
   return {
     memAvailableGrowth: growthJson(available?.growth),
     memAvailableCourse: courseOf(available),
@@ -114,7 +117,7 @@ function lossJson({ available, held, rest, ends, explanation }: Loss) {
   };
 }
 
-function sampleJson(sample: ProcessSample) {
+export function sampleJson(sample: ProcessSample) {
   const { started, readAt, held, minorFaults, majorFaults, pressure } = sample;
   return {
     ...{ startTicks: started, uptimeSeconds: readAt },
@@ -141,7 +144,7 @@ function grownJson({ trend, minorPerSecond, majorPerSecond }: GrownProcess) {
   };
 }
 
-function endedJson({ sample, trend, seenAt, pidUsedAgain }: EndedProcess) {
+export function endedJson({ sample, trend, seenAt, pidUsedAgain }: EndedProcess) {
   const { who, started, held } = sample;
   return {
     ...{ pid: who.pid, comm: who.comm, startTicks: started, heldBytes: held?.bytes ?? null },
@@ -152,11 +155,11 @@ function endedJson({ sample, trend, seenAt, pidUsedAgain }: EndedProcess) {
   };
 }
 
-function growthJson(growth: Growth | undefined): GrowthJson {
+export function growthJson(growth: Growth | undefined): GrowthJson {
   return growth === undefined ? null : { ...growth };
 }
 
-function courseOf(trend: Trend | null) {
+export function courseOf(trend: Trend | null) {
   return trend?.course ?? null;
 }
 

@@ -118,7 +118,8 @@ function faster(one: Growth | undefined, other: Growth | undefined): Growth | un
   return other.perSecond > one.perSecond ? other : one;
 }
 
-function boundsOf(labels: Labels, growth: Growth | undefined): Series[] {
+/** At least, likely, at most. */
+export function boundsOf(labels: Labels, growth: Growth | undefined): Series[] {
   if (!growth) return [];
   return [
     [{ ...labels, bound: 'low' }, growth.low],

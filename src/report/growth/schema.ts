@@ -28,7 +28,7 @@ export const growthSchema = z
  * `grows`, `shrinks`: as a whole, and still in the later half of the time. `grew`, `shrank`: that it goes on
  * cannot be told. `steady`: its interval has zero in it. Null: too few samples.
  */
-const courseSchema = z.enum(['grows', 'grew', 'steady', 'shrank', 'shrinks']).nullable();
+export const courseSchema = z.enum(['grows', 'grew', 'steady', 'shrank', 'shrinks']).nullable();
 
 const pressureLine = z.strictObject({
   avg10: z.number(),
@@ -40,7 +40,7 @@ const pressureLine = z.strictObject({
 /** PSI: how much of the time some tasks, or all at once, waited for memory; per cent. Null: not told. */
 const pressureSchema = z.strictObject({ some: pressureLine, full: pressureLine }).nullable();
 
-const loss = {
+export const lossShape = {
   memAvailableGrowth: growthSchema,
   memAvailableCourse: courseSchema,
   /** Of what all processes take of it together: the sum of `takenBytes`. */
@@ -56,7 +56,7 @@ const loss = {
 };
 
 /** What is known of the machine at the time of a sample. */
-const machine = {
+export const machineShape = {
   at: z.iso.datetime(),
   host: z.string().nullable(),
   /** Another one after each boot. */
@@ -73,7 +73,7 @@ const machine = {
 };
 
 /** Which process, and what it holds. */
-const held = {
+export const heldShape = {
   /** Ticks after the boot at which it began: with its pid it names the process. */
   startTicks: bytes,
   uptimeSeconds: seconds.nullable(),
@@ -98,7 +98,7 @@ const grown = {
 
 const named = { pid: count, comm: z.string() };
 
-const ended = z.strictObject({
+export const endedSchema = z.strictObject({
   ...named,
   startTicks: bytes,
   heldBytes: bytes,
@@ -114,12 +114,12 @@ const ended = z.strictObject({
 export const procsLookSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs-look/1'),
   look: count,
-  ...machine,
+  ...machineShape,
   /** So many lines of processes follow. */
   processes: count,
-  ...loss,
+  ...lossShape,
   /** Since the look before; of very many not all. */
-  ended: z.array(ended),
+  ended: z.array(endedSchema),
   endedProcesses: count,
   /** All processes are there (`--pid` and `--container` list fewer); else one that is not has not ended. */
   whole: z.boolean(),
@@ -130,7 +130,7 @@ export const procsLookSchema = z.strictObject({
 export const processSampleSchema = z.strictObject({
   schema: z.literal('kdump-mem.process-sample/1'),
   ...processShape,
-  ...held,
+  ...heldShape,
   ...grown,
 });
 
@@ -141,28 +141,29 @@ export const procsEndSchema = z.strictObject({
   interrupted: z.boolean(),
 });
 
+/** A process, and how fast it grows. */
+export const grownProcessSchema = z.strictObject({
+  ...named,
+  nsPids: z.array(z.int()),
+  cgroup: z.string().nullable(),
+  pod: z.string().nullable(),
+  container: z.string().nullable(),
+  ...heldShape,
+  ...grown,
+});
+
 export const procsGrowthSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs-growth/1'),
   /** At the last sample. */
-  machine: z.strictObject(machine),
+  machine: z.strictObject(machineShape),
   /** Of the last boot. */
   samples: count,
   seconds,
-  ...loss,
+  ...lossShape,
   /** What grows for sure first, the fastest of it first. */
-  processes: z.array(
-    z.strictObject({
-      ...named,
-      nsPids: z.array(z.int()),
-      cgroup: z.string().nullable(),
-      pod: z.string().nullable(),
-      container: z.string().nullable(),
-      ...held,
-      ...grown,
-    }),
-  ),
+  processes: z.array(grownProcessSchema),
   /** Those that grew until they ended, and no more than a few. */
-  endedGrowing: z.array(ended),
+  endedGrowing: z.array(endedSchema),
   /** How many boots samples are of; what they tell is of the last alone. */
   boots: count,
   /** Samples that were not taken: their clock was not later than that before. */

@@ -3,7 +3,12 @@ import type { ProcessSample } from '../../account/processes/sample.js';
 import { placeOf } from '../../cgroup-place.js';
 import type { ProcessesLook } from '../../growth/processes.js';
 import type { MachineSample } from '../../machine-sample.js';
-import { processSampleSchema, procsEndSchema, procsLookSchema } from './schema.js';
+import {
+  type ProcsGrowthJson,
+  processSampleSchema,
+  procsEndSchema,
+  procsLookSchema,
+} from './schema.js';
 
 /** What is read of stored lines; those of a later release may have more. */
 const lookLine = z.object(
@@ -20,6 +25,7 @@ const processLine = z.object(
     ...{ heldBy: true, minorFaults: true, majorFaults: true, cgroupPressure: true },
   }).shape,
 );
+type StoredProcess = Omit<z.infer<typeof processLine>, 'schema'>;
 const endLine = z.object({ schema: procsEndSchema.shape.schema });
 const line = z.discriminatedUnion('schema', [lookLine, processLine, endLine]);
 
@@ -62,7 +68,7 @@ export class StoredLooks {
       return;
     }
     const parsed = line.safeParse(value);
-    if (!parsed.success) throw new StoredError(wordsOf(parsed.error, value));
+    if (!parsed.success) throw new StoredError(wrongWords(parsed.error, value, 'procs --ndjson'));
     const found = parsed.data;
     switch (found.schema) {
       case 'kdump-mem.procs-look/1':
@@ -106,7 +112,8 @@ export class StoredLooks {
   }
 }
 
-function machineOf(found: z.infer<typeof lookLine>): MachineSample {
+/** @param found what {@link machineJson} made of it */
+export function machineOf(found: ProcsGrowthJson['machine']): MachineSample {
   return {
     at: new Date(found.at),
     uptime: found.uptimeSeconds,
@@ -117,7 +124,8 @@ function machineOf(found: z.infer<typeof lookLine>): MachineSample {
   };
 }
 
-function processOf(found: z.infer<typeof processLine>): ProcessSample {
+/** @param found what {@link sampleJson} made of it, and which it is */
+export function processOf(found: StoredProcess): ProcessSample {
   const { pid, comm, nsPids, cgroup, heldBytes, takenBytes, heldBy } = found;
   const known = heldBytes !== null && takenBytes !== null && heldBy !== null;
   return {
@@ -129,11 +137,12 @@ function processOf(found: z.infer<typeof processLine>): ProcessSample {
   };
 }
 
-function wordsOf({ issues }: z.ZodError, value: unknown): string {
+/** What is wrong with a line that its schema does not take. @param command whose lines they should be */
+export function wrongWords({ issues }: z.ZodError, value: unknown, command: string): string {
   const [first] = issues;
   const schema = z.object({ schema: z.string() }).safeParse(value);
-  if (!schema.success) return 'no line of procs --ndjson: it names no schema';
-  if (first?.code === 'invalid_union')
-    return `${schema.data.schema.slice(0, 80)} is no sample of procs --ndjson`;
+  if (!schema.success) return `no line of ${command}: it names no schema`;
+  if (first?.code === 'invalid_union' || first?.path[0] === 'schema')
+    return `${schema.data.schema.slice(0, 80)} is no sample of ${command}`;
   return `${first?.path.join('.')}: ${first?.message}`;
 }

@@ -1,5 +1,6 @@
 import type { EndedProcess, GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { Growth } from '../../growth/growth.js';
+import type { Loss } from '../../growth/loss.js';
 import { LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -65,15 +66,18 @@ function availableWords({ machine, loss }: GrowthAnswer): string {
   const { available, ends } = loss;
   if (!available) return `${now}.`;
   if (ends) {
-    const when =
-      formatSeconds(ends.soonest) === formatSeconds(ends.latest)
-        ? formatSeconds(ends.likely)
-        : `${formatSeconds(ends.soonest)} to ${formatSeconds(ends.latest)}`;
-    return `${now} and falls by ${rateWords(negative(available.growth))}: if that goes on it ends in ${when}.`;
+    return `${now} and falls by ${rateWords(negative(available.growth))}: if that goes on it ends in ${endsWords(ends)}.`;
   }
   if (available.course === 'shrank')
     return `${now}; it fell, and that it goes on falling cannot be told.`;
   return `${now}; it does not fall for sure.`;
+}
+
+/** `4.2 h to 5.1 h`. */
+export function endsWords({ soonest, likely, latest }: NonNullable<Loss['ends']>): string {
+  return formatSeconds(soonest) === formatSeconds(latest)
+    ? formatSeconds(likely)
+    : `${formatSeconds(soonest)} to ${formatSeconds(latest)}`;
 }
 
 function explanationWords({ loss }: GrowthAnswer): string[] {
@@ -94,7 +98,8 @@ function pressureWords({ machine: { pressure, noPressure } }: GrowthAnswer): str
   return `Memory pressure (PSI): some ${some.avg10} %, full ${full.avg10} % of the last 10 s.`;
 }
 
-function negative({ perSecond, low, high, ...rest }: Growth): Growth {
+/** Of what falls: by how much it does. */
+export function negative({ perSecond, low, high, ...rest }: Growth): Growth {
   return { ...rest, perSecond: -perSecond, low: -high, high: -low };
 }
 

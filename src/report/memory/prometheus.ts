@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Drawer } from '../../account/memory/drawer.js';
-import { formatMetric, gauge, type Labels, type Series } from '../text/prometheus.js';
+import { formatMetric, gauge, type Labels, type Metric, type Series } from '../text/prometheus.js';
 
 /**
  * The answer in Prometheus' text format (0.0.4), also for node_exporter's textfile collector. The number of
@@ -13,13 +13,11 @@ export function memoryMetrics(answer: MemoryAnswer): string {
   );
   const counted = leaves.filter(({ drawer }) => drawer.counterBytes !== null);
   const metrics = [
-    gauge(
-      'kdump_mem_memory_bytes',
-      'Where the memory is: every page frame is in exactly one drawer.',
+    drawerBytes(
       // Of what nothing is known 0 would be a figure.
       leaves
         .filter(({ drawer }) => drawer.bytes > 0 || drawer.complete)
-        .map(({ group, drawer }) => [{ group, drawer: drawer.drawer }, drawer.bytes]),
+        .map(({ group, drawer: { drawer, bytes } }) => ({ group, drawer, bytes })),
     ),
     gauge(
       'kdump_mem_memory_kernel_bytes',
@@ -36,9 +34,7 @@ export function memoryMetrics(answer: MemoryAnswer): string {
       'The largest owners of each drawer that are known.',
       leaves.flatMap(({ drawer }) => ownersOf(drawer)),
     ),
-    gauge('kdump_mem_memory_source', 'What tells of it: docs/memory.md.', [
-      [{ source: answer.source }, 1],
-    ]),
+    sourceMetric(answer.source),
     gauge('kdump_mem_memory_drift_bytes', 'By how much counters changed during the look.', [
       [{}, answer.drift],
     ]),
@@ -47,6 +43,21 @@ export function memoryMetrics(answer: MemoryAnswer): string {
     ]),
   ];
   return metrics.map(formatMetric).join('').trimEnd();
+}
+
+/** What each drawer has. */
+export function drawerBytes(
+  drawers: readonly { readonly group: string; readonly drawer: string; readonly bytes: number }[],
+): Metric {
+  return gauge(
+    'kdump_mem_memory_bytes',
+    'Where the memory is: every page frame is in exactly one drawer.',
+    drawers.map(({ group, drawer, bytes }) => [{ group, drawer }, bytes]),
+  );
+}
+
+export function sourceMetric(source: string): Metric {
+  return gauge('kdump_mem_memory_source', 'What tells of it: docs/memory.md.', [[{ source }, 1]]);
 }
 
 /** Owners of one name together: a series has its labels once. */

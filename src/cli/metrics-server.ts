@@ -1,0 +1,62 @@
+import { createServer } from 'node:http';
+import type { ListenAddress } from './listen-argument.js';
+
+const MAX_CONNECTIONS = 32;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** What answers scrapes of Prometheus. */
+export interface MetricsServer {
+  /** No more scrapes are answered; resolves once it is closed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves `/metrics` over HTTP, and says on stderr where.
+ *
+ * @param program its name
+ * @param metrics of each scrape: its text
+ * @returns null: it cannot listen, which stderr says
+ */
+export function serveMetrics(
+  program: string,
+  { host, port }: ListenAddress,
+  metrics: () => Promise<string>,
+): Promise<MetricsServer | null> {
+  const limits = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    // Node looks for who is late every 30 s unless told.
+    connectionsCheckingInterval: 1000,
+  };
+  const server = createServer(limits, (request, response) => {
+    const path = request.url?.split('?')[0];
+    const reply = (status: number, text: string, type = 'text/plain; charset=utf-8') => {
+      response.writeHead(status, { 'Content-Type': type, 'X-Content-Type-Options': 'nosniff' });
+      response.end(request.method === 'HEAD' ? '' : text);
+    };
+    if (request.method !== 'GET' && request.method !== 'HEAD') return reply(405, 'GET only\n');
+    if (path === '/') return reply(200, `${program}: see /metrics\n`);
+    if (path !== '/metrics') return reply(404, 'not here: see /metrics\n');
+    void metrics().then((text) => reply(200, text, 'text/plain; version=0.0.4; charset=utf-8'));
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return new Promise((resolve) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      process.stderr.write(`${program}: cannot listen on ${host}:${port} (${error.code}).\n`);
+      resolve(null);
+    });
+    server.listen(port, host, () => {
+      const address = server.address();
+      const bound = typeof address === 'object' && address ? address.port : port;
+      const name = host.includes(':') ? `[${host}]` : host;
+      process.stderr.write(`${program}: metrics at http://${name}:${bound}/metrics\n`);
+      resolve({ close });
+    });
+  });
+}

@@ -1,0 +1,38 @@
+import { formatJson } from '../json.js';
+import { watchHtml } from '../report/watch/html/page.js';
+import { watchJson } from '../report/watch/json.js';
+import { watchMetrics } from '../report/watch/prometheus.js';
+import { watchText } from '../report/watch/text.js';
+import { isComplete, type Watched } from '../report/watch/watched.js';
+import { verdictWords } from '../report/watch/words.js';
+import { shellPath } from '../shell-word.js';
+import { EXIT } from './failure.js';
+import { writePage } from './html-page.js';
+import { printAnswer, printWarnings } from './output.js';
+import { terminalWidth } from './terminal-width.js';
+import { writeTextfile } from './textfile.js';
+import type { WatchOptions } from './watch-options.js';
+
+/** Prints what grew, in the form that is asked for. */
+export function printWatched(watched: Watched, options: WatchOptions): void {
+  const { html, json, limit, strict, prometheus } = options;
+  const metrics = () => watchMetrics(watched.answer, null);
+  if (watched.ended === 'stored' && typeof prometheus === 'string')
+    writeTextfile(prometheus, metrics());
+  if (watched.ended === 'stored' && prometheus === true) process.stdout.write(metrics());
+  else if (json) printAnswer(formatJson(watchJson(watched), 2));
+  else if (html !== undefined) printAnswer(page(watched, options));
+  else printAnswer(watchText(watched, { limit, width: terminalWidth() }));
+  if (!json) printWarnings(watched.warnings);
+  if (strict && !isComplete(watched)) process.exitCode = EXIT.incomplete;
+}
+
+function page(watched: Watched, { html, force, store, limit }: WatchOptions): string {
+  const source =
+    store === undefined ? 'kdump-mem watch' : `kdump-mem watch --for 0 --store ${shellPath(store)}`;
+  return writePage(
+    { engine: 'native', ...(html === undefined ? {} : { html }), ...(force ? { force } : {}) },
+    (facts) => watchHtml(watched, { ...facts, source }, limit),
+    () => verdictWords(watched.answer),
+  );
+}

@@ -1,0 +1,160 @@
+import { KdumpMemError } from '../error.js';
+import { WatchGrowth } from '../growth/watch/watch.js';
+import { HostError } from '../host/error.js';
+import { liveHost } from '../host/live.js';
+import { escapeText } from '../report/text/escape.js';
+import { watchMetrics } from '../report/watch/prometheus.js';
+import type { Watched } from '../report/watch/watched.js';
+import { Warnings } from '../walk/warnings.js';
+import { LooksAgain } from './looks.js';
+import { lookLive } from './memory-live.js';
+import { writeTextfile } from './textfile.js';
+import type { WatchOptions } from './watch-options.js';
+import { Sampler } from './watch-sample.js';
+import { checkSameHost, WatchStore } from './watch-store.js';
+import { readStore, type StoredSamples } from './watch-stored.js';
+
+/** A machine that is watched, and the store that its samples go to. */
+export class Watch {
+  readonly #growth = new WatchGrowth();
+  readonly #warnings = new Warnings();
+  readonly #again = new LooksAgain();
+  readonly #sampler: Sampler;
+  readonly #options: WatchOptions;
+  #store: WatchStore | undefined;
+  #stored: StoredSamples = { last: undefined, torn: 0 };
+  #taken = 0;
+  /** Samples that could not be taken: in all, and since the last that was. */
+  #lost = { all: 0, since: 0 };
+  #up = true;
+  #ended: Watched['ended'] = 'signal';
+  /** What was said last, so that what fails each minute is said once. */
+  #said = '';
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    const { source } = options;
+    this.#sampler = new Sampler(
+      liveHost,
+      () => lookLive({ live: true, engine: 'native', source }, () => undefined),
+      options,
+    );
+  }
+
+  /** @throws {StoreError}, {@link HostError}: it cannot be gone on with */
+  async open(): Promise<void> {
+    const { store: file, rotate, keep } = this.#options;
+    if (file === undefined) return;
+    this.#store = await WatchStore.open(file, { rotate, keep });
+    this.#stored = readStore(file, this.#growth, this.#warnings);
+    const { last } = this.#stored;
+    if (!last) return;
+    checkSameHost(file, last, liveHost.readText('/proc/sys/kernel/random/boot_id').trim());
+    this.#sampler.goOn(last);
+  }
+
+  /**
+   * Takes samples until a signal ends it, or its time is over.
+   *
+   * @throws {HostError} the first of them cannot be taken; samples are of another machine
+   * @throws {StoreError} `other-writer`
+   */
+  async run(): Promise<void> {
+    const { interval, for: time = Number.POSITIVE_INFINITY } = this.#options;
+    const begun = performance.now();
+    await this.#again.run(interval, Number.POSITIVE_INFINITY, async () => {
+      await this.#look();
+      // The next would come after its time.
+      if ((performance.now() - begun) / 1000 + interval <= time) return;
+      if (!this.#again.interrupted) this.#ended = 'time';
+      this.#again.stop();
+    });
+    this.#store?.close();
+  }
+
+  readonly metrics = (): string =>
+    watchMetrics(this.#growth.answer(), {
+      up: this.#up,
+      lost: this.#lost.all,
+      notStored: this.#store?.notStored ?? 0,
+    });
+
+  /** @throws {HostError} there was no sample */
+  answer(): Watched {
+    const answer = this.#growth.answer();
+    if (!answer) throw new HostError('unreadable', 'no sample was taken');
+    const { store } = this.#options;
+    const [warnings, notStored] = [this.#warnings, this.#store?.notStored ?? 0];
+    if (notStored > 0)
+      warnings.add('unreadable', `samples could not be stored: ${notStored}; the last said why`);
+    return {
+      ...{ answer, ended: this.#ended },
+      store: store === undefined ? null : { file: store, torn: this.#stored.torn, notStored },
+      warnings: warnings.list(),
+    };
+  }
+
+  async #look(): Promise<void> {
+    let taken: Awaited<ReturnType<Sampler['take']>>;
+    try {
+      taken = await this.#sampler.take(new Date(), this.#lost.since);
+    } catch (error) {
+      // What never worked will not: whoever started it is there to hear it.
+      if (!(error instanceof KdumpMemError) || this.#taken === 0) throw error;
+      this.#lost = { all: this.#lost.all + 1, since: this.#lost.since + 1 };
+      this.#up = false;
+      this.#say(`a sample is lost: ${error.message}`);
+      return;
+    }
+    this.#taken++;
+    this.#lost.since = 0;
+    this.#up = true;
+    if (this.#growth.add(taken.sample) === 'mixed')
+      throw new HostError('unreadable', 'samples of several machines, or of boots, are mixed');
+    const failed = this.#store?.add(taken.sample) ?? null;
+    const unwritten = this.#writeMetrics();
+    const noLedger = taken.sample.noLedger;
+    if (failed) this.#say(`a sample is not stored: ${failed.message}`);
+    else if (unwritten !== null) this.#say(unwritten);
+    else if (noLedger !== null) this.#say(`where the memory is cannot be told: ${noLedger}`);
+    else this.#said = '';
+  }
+
+  /** @returns why they cannot be written */
+  #writeMetrics(): string | null {
+    const { prometheus } = this.#options;
+    if (typeof prometheus !== 'string') return null;
+    try {
+      writeTextfile(prometheus, this.metrics());
+      return null;
+    } catch (error) {
+      if (error instanceof KdumpMemError) return error.message;
+      throw error;
+    }
+  }
+
+  #say(words: string): void {
+    if (words !== this.#said) process.stderr.write(`kdump-mem: ${escapeText(words)}\n`);
+    this.#said = words;
+  }
+}
+
+/**
+ * What was stored, without watching.
+ *
+ * @throws {HostError} there is nothing, or something else
+ */
+export function askStore(file: string): Watched {
+  const [growth, warnings] = [new WatchGrowth(), new Warnings()];
+  const { torn } = readStore(file, growth, warnings);
+  const answer = growth.answer();
+  if (!answer)
+    throw new HostError('unreadable', `${file}: there is no sample in it`, {
+      next: 'Store some: kdump-mem watch --store FILE.',
+    });
+  return {
+    ...{ answer, ended: 'stored' },
+    store: { file, torn, notStored: 0 },
+    warnings: warnings.list(),
+  };
+}

@@ -1,0 +1,92 @@
+import type { MemoryAnswer } from '../account/memory/answer.js';
+import type { Drawer } from '../account/memory/drawer.js';
+import type { DrawerName } from '../account/memory/drawers.js';
+import { processSample } from '../account/processes/sample.js';
+import { KdumpMemError } from '../error.js';
+import { keyOf } from '../growth/processes.js';
+import { choose } from '../growth/watch/chosen.js';
+import type { LedgerSample, WatchSample } from '../growth/watch/sample.js';
+import type { HostSource } from '../host/host-source.js';
+import { readMachine } from '../host/proc/machine-sample.js';
+import { readProcesses } from '../host/proc/process-memory.js';
+
+export interface SampleOptions {
+  readonly interval: number;
+  /** What processes hold by smaps_rollup, which divides what is shared, and costs much more. */
+  readonly pss?: true;
+}
+
+/** What a look at a running machine finds. */
+export interface TakenSample {
+  readonly sample: WatchSample;
+  /** Null: where the memory is could not be told. */
+  readonly memory: MemoryAnswer | null;
+}
+
+/** Samples of a machine, each of the processes of the one before and those that hold most. */
+export class Sampler {
+  #before: ReadonlySet<string> = new Set();
+
+  /** @param lookMemory where the memory is, at one time */
+  constructor(
+    readonly source: HostSource,
+    readonly lookMemory: () => Promise<MemoryAnswer>,
+    readonly options: SampleOptions,
+  ) {}
+
+  /** Goes on after a sample that was stored. */
+  goOn({ look }: WatchSample): void {
+    this.#before = new Set(look.processes.map(keyOf));
+  }
+
+  /**
+   * @param lost samples since the one before that could not be taken
+   * @throws {HostError} /proc does not tell of processes, or of the time
+   */
+  async take(at: Date, lost: number): Promise<TakenSample> {
+    const machine = readMachine(this.source, at);
+    const { interval, pss } = this.options;
+    const cheap = { withoutOom: true, sumsOf: () => undefined };
+    const records = readProcesses(this.source, pss ? { withoutOom: true } : cheap);
+    // A watch that has just begun grows: we would name ourselves.
+    const others = records.processes.filter(({ pid }) => pid !== process.pid);
+    const chosen = choose(
+      others.map((record) => processSample(record, null)),
+      this.#before,
+    );
+    this.#before = new Set(chosen.processes.map(keyOf));
+    const memory = await this.#memory();
+    const { hidden } = records;
+    const sample: WatchSample = {
+      look: {
+        ...{ machine, processes: chosen.processes, others: chosen.others },
+        whole: !hidden && chosen.letGo === 0,
+      },
+      ledger: typeof memory === 'string' ? null : ledgerOf(memory),
+      noLedger: typeof memory === 'string' ? memory : null,
+      ...{ hidden, interval, lost },
+    };
+    return { sample, memory: typeof memory === 'string' ? null : memory };
+  }
+
+  /** Or why it cannot be told. */
+  async #memory(): Promise<MemoryAnswer | string> {
+    try {
+      return await this.lookMemory();
+    } catch (error) {
+      if (error instanceof KdumpMemError) return error.message;
+      throw error;
+    }
+  }
+}
+
+/** Of what nothing is known 0 would be a figure. */
+function ledgerOf({ source, memory }: MemoryAnswer): LedgerSample {
+  const leaves = memory.children.flatMap(({ children }) => children);
+  const known = leaves.filter(({ bytes, complete }) => bytes > 0 || complete);
+  return { source, drawers: new Map(known.map((leaf) => [nameOf(leaf), leaf.bytes])) };
+}
+
+function nameOf({ drawer }: Drawer): DrawerName {
+  return drawer as DrawerName;
+}

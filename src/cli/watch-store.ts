@@ -1,0 +1,68 @@
+import { hostname } from 'node:os';
+import type { WatchSample } from '../growth/watch/sample.js';
+import { HostError } from '../host/error.js';
+import { formatJson } from '../json.js';
+import { watchSampleJson } from '../report/watch/sample.js';
+import { StoreError } from '../store/error.js';
+import { LineStore, type StoreLimits } from '../store/line-store.js';
+import { lockStore } from '../store/lock.js';
+
+/** A line for each sample, in a file that nobody else writes into. */
+export class WatchStore {
+  /** Samples of this run that could not be stored. */
+  notStored = 0;
+  readonly #lines: LineStore;
+  readonly #unlock: () => void;
+  /** Since the last line. */
+  #missing = 0;
+
+  private constructor(lines: LineStore, unlock: () => void) {
+    this.#lines = lines;
+    this.#unlock = unlock;
+  }
+
+  /** @throws {StoreError} it cannot be written, or another one stores into it */
+  static async open(file: string, limits: StoreLimits): Promise<WatchStore> {
+    const unlock = await lockStore(file);
+    return new WatchStore(new LineStore(file, limits), unlock);
+  }
+
+  /**
+   * Stores a sample. One that cannot be is counted, and the next line says so.
+   *
+   * @returns why it could not be stored, or null
+   * @throws {StoreError} `other-writer`: another program writes into the file
+   */
+  add(sample: WatchSample): StoreError | null {
+    const lost = sample.lost + this.#missing;
+    try {
+      this.#lines.append(formatJson(watchSampleJson({ ...sample, lost })));
+      this.#missing = 0;
+      return null;
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code === 'other-writer') throw error;
+      this.notStored++;
+      this.#missing = lost + 1;
+      return error;
+    }
+  }
+
+  close(): void {
+    this.#lines.close();
+    this.#unlock();
+  }
+}
+
+/**
+ * Samples of two machines are never put together: one that has another name and another boot is another one.
+ *
+ * @throws {HostError}
+ */
+export function checkSameHost(file: string, last: WatchSample, bootId: string | null): void {
+  const { machine } = last.look;
+  const here = hostname();
+  if (machine.host === null || machine.host === here || machine.bootId === bootId) return;
+  throw new HostError('unreadable', `${file} has samples of ${machine.host}, and this is ${here}`, {
+    next: 'Name another file, or move it away.',
+  });
+}

@@ -1,0 +1,68 @@
+import type { GrownProcess } from '../../../growth/answer.js';
+import type { GrownDrawer } from '../../../growth/watch/drawers.js';
+import { html, sentence } from '../../html/html.js';
+import { missingSection } from '../../html/missing.js';
+import { type PageFacts, pageHtml } from '../../html/page.js';
+import { type HtmlColumn, htmlTable } from '../../html/table.js';
+import { TREEMAP_STYLE } from '../../html/treemap.js';
+import { formatSize } from '../../text/size.js';
+import { DRAWER_COLUMNS, headWords, PROCESS_COLUMNS, samplesWords, shownDrawers } from '../text.js';
+import { isComplete, type Watched } from '../watched.js';
+import { doubtWords } from '../words.js';
+import { AREAS_STYLE, areasOverTime } from './areas.js';
+import { lineOverTime } from './line.js';
+
+/** What grew as one file that a browser shows: the drawers over time. */
+export function watchHtml(watched: Watched, facts: PageFacts, limit: number): string {
+  const { answer, warnings } = watched;
+  const [first = '', ...others] = headWords(answer);
+  const doubts = answer.doubts.map(doubtWords);
+  const told = others.filter((words) => !doubts.includes(words));
+  const missed = [...doubts, ...warnings.map(({ message }) => message)].map(sentence);
+  const body = html`<p><a class="skip" href="#drawers">Go to the table of drawers</a></p>
+<p class="headline">${sentence(first)}</p>
+${told.map((words) => html`<p>${sentence(words)}</p>`)}
+${missingSection(isComplete(watched), missed)}
+<h2>All memory over time</h2>
+${areasOverTime(answer)}
+<h2>Drawers</h2>
+${htmlTable<GrownDrawer>({
+  id: 'drawers',
+  caption:
+    'What each drawer has, and how it changes a day. The rate lies between at least and at most.',
+  columns: [...DRAWER_COLUMNS.slice(0, 2), OVER_TIME, ...RANGE, ...DRAWER_COLUMNS.slice(2)],
+  rows: shownDrawers(answer).slice(0, limit),
+})}
+<h2>Processes</h2>
+${htmlTable<GrownProcess>({
+  id: 'processes',
+  caption: 'Anonymous and shared memory of those that hold most, in swap too.',
+  columns: PROCESS_COLUMNS,
+  about: 'COMMAND',
+  rows: answer.growth.processes.slice(0, limit),
+})}
+<p>${sentence(samplesWords(answer))}</p>`;
+  const about = html`<p>kdump-mem ${facts.version}, ${facts.made.toISOString().replace(/\.\d+/, '')}: <code>${sentence(facts.source)}</code>.</p>`;
+  return pageHtml({
+    title: 'What grows',
+    style: `${TREEMAP_STYLE}${AREAS_STYLE}`,
+    body,
+    about,
+  });
+}
+
+const OVER_TIME: HtmlColumn<GrownDrawer> = {
+  heading: 'Over time',
+  markup: ({ points }) => lineOverTime(points),
+};
+
+const edge = (heading: string, of: (values: Float64Array) => number): HtmlColumn<GrownDrawer> => ({
+  heading,
+  align: 'right',
+  value: ({ points: { values } }) => formatSize(Math.round(of(values))),
+});
+
+const RANGE = [
+  edge('Least', (values) => Math.min(...values)),
+  edge('Most', (values) => Math.max(...values)),
+];

@@ -1,0 +1,50 @@
+import type { GrownDrawer } from '../../growth/watch/drawers.js';
+import {
+  courseOf,
+  endedJson,
+  grownProcessJson,
+  growthJson,
+  lossJson,
+  machineJson,
+} from '../growth/json.js';
+import type { WatchDrawerJson, WatchJson } from './schema.js';
+import { isComplete, type Watched } from './watched.js';
+import { doubtWords } from './words.js';
+
+export function watchJson(watched: Watched): WatchJson {
+  const { answer, ended, store, warnings } = watched;
+  const { growth, gaps, drawers, doubts } = answer;
+  return {
+    schema: 'kdump-mem.watch/1',
+    verdict: answer.verdict,
+    doubts: doubts.map((doubt) => ({ code: doubt.code, message: doubtWords(doubt) })),
+    atMostPerSecond: answer.atMost,
+    machine: machineJson(growth.machine),
+    from: answer.from.toISOString(),
+    ...{ samples: growth.samples, seconds: answer.seconds, source: answer.source ?? null },
+    ...lossJson(growth.loss),
+    drawers: drawers.map(drawerJson),
+    processes: growth.processes.map(grownProcessJson),
+    endedGrowing: growth.endedGrowing.map(endedJson),
+    gaps: { count: gaps.count, seconds: gaps.seconds, longestSeconds: gaps.longest },
+    ...{ lostSamples: answer.lost, boots: growth.boots },
+    earlierBoots: answer.earlier.map(
+      ({ bootId, from, to, samples, seconds, verdict, growing }) => ({
+        ...{ bootId, from: from.toISOString(), to: to.toISOString(), samples, seconds, verdict },
+        growing: growing.map(drawerJson),
+      }),
+    ),
+    ...{ notLater: growth.notLater, pidsUsedAgain: growth.pidsUsedAgain },
+    store: store && { file: store.file, tornLines: store.torn, notStored: store.notStored },
+    ended,
+    complete: isComplete(watched),
+    warnings: [...warnings],
+  };
+}
+
+function drawerJson({ drawer, group, bytes, reclaimable, trend }: GrownDrawer): WatchDrawerJson {
+  return {
+    ...{ drawer, group, bytes, reclaimable },
+    ...{ growth: growthJson(trend?.growth), course: courseOf(trend) },
+  };
+}

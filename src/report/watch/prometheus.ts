@@ -1,0 +1,74 @@
+import type { WatchAnswer } from '../../growth/watch/answer.js';
+import { boundsOf, processMetrics } from '../growth/prometheus.js';
+import { drawerBytes, sourceMetric } from '../memory/prometheus.js';
+import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js';
+
+/** How the watch itself does. */
+export interface WatchHealth {
+  /** The last sample that was to be taken was. */
+  readonly up: boolean;
+  /** Samples of this run that could not be taken, and that were and could not be stored. */
+  readonly lost: number;
+  readonly notStored: number;
+}
+
+const VERDICTS = ['grows', 'nothing-grows', 'not-known'] as const;
+
+/**
+ * What grows, in Prometheus' text format (0.0.4), also for node_exporter's textfile collector: drawers of the
+ * ledger, and what `processMetrics` tells of processes. The number of series has a bound whatever the machine does.
+ *
+ * @param answer undefined: there was no sample yet
+ * @param health null: nobody watches, a store was asked
+ */
+export function watchMetrics(answer: WatchAnswer | undefined, health: WatchHealth | null): string {
+  const metrics = [...(health ? ofWatch(health) : []), ...(answer ? ofAnswer(answer) : [])];
+  return `${metrics.map(formatMetric).join('')}${answer ? processMetrics(answer.growth) : ''}`;
+}
+
+function ofWatch({ up, lost, notStored }: WatchHealth): Metric[] {
+  return [
+    gauge('kdump_mem_watch_up', '0: the last sample could not be taken.', [[{}, up ? 1 : 0]]),
+    counter('kdump_mem_watch_lost_samples_total', 'Samples that could not be taken.', [[{}, lost]]),
+    counter('kdump_mem_watch_not_stored_samples_total', 'Samples that could not be stored.', [
+      [{}, notStored],
+    ]),
+  ];
+}
+
+function ofAnswer({ drawers, verdict, doubts, growth, seconds, source }: WatchAnswer): Metric[] {
+  const known = drawers.filter(({ trend }) => trend !== null);
+  return [
+    gauge('kdump_mem_watch_timestamp_seconds', 'When the last sample was taken, in Unix time.', [
+      [{}, Math.floor(growth.machine.at.getTime() / 1000)],
+    ]),
+    gauge('kdump_mem_watch_window_seconds', 'From the first sample of this boot to the last.', [
+      [{}, seconds],
+    ]),
+    gauge(
+      'kdump_mem_watch_verdict',
+      '1: what is known. Not known: neither that something grows nor that nothing does.',
+      VERDICTS.map((each) => [{ verdict: each }, each === verdict ? 1 : 0]),
+    ),
+    gauge(
+      'kdump_mem_watch_doubt',
+      'What makes it doubtful: kdump-mem explain CODE.',
+      doubts.map(({ code }) => [{ code }, 1]),
+    ),
+    drawerBytes(drawers),
+    ...(source === undefined ? [] : [sourceMetric(source)]),
+    gauge(
+      'kdump_mem_drawer_growing',
+      '1: it grows for sure, and did so to the last.',
+      known.map(({ drawer, group, reclaimable, trend }) => [
+        { group, drawer, reclaimable: reclaimable ? 'yes' : 'no' },
+        trend?.course === 'grows' ? 1 : 0,
+      ]),
+    ),
+    gauge(
+      'kdump_mem_drawer_growth_bytes_per_second',
+      'At least, likely, at most (99 %).',
+      known.flatMap(({ drawer, group, trend }) => boundsOf({ group, drawer }, trend?.growth)),
+    ),
+  ];
+}

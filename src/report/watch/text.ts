@@ -1,0 +1,122 @@
+import type { GrownProcess } from '../../growth/answer.js';
+import type { WatchAnswer } from '../../growth/watch/answer.js';
+import type { GrownDrawer } from '../../growth/watch/drawers.js';
+import { endedGrowingWords, formatSeconds } from '../growth/words.js';
+import { drawerWords } from '../memory/words.js';
+import { whereOf } from '../procs/where.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable } from '../text/table.js';
+import type { Watched } from './watched.js';
+import { availableWords, doubtWords, earlierWords, perDay, verdictWords } from './words.js';
+
+export interface WatchTextOptions {
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width: number | null;
+  /** Drawers and processes that are listed, of each. */
+  readonly limit: number;
+}
+
+/** What grew: the sentence that matters, what makes it doubtful, then tables. */
+export function watchText({ answer, store }: Watched, { width, limit }: WatchTextOptions): string {
+  const said = (text: string) => wrap(text, width).join('\n');
+  const drawers = shownDrawers(answer);
+  const { processes } = answer.growth;
+  return [
+    ...headWords(answer).map(said),
+    ...(drawers.length === 0
+      ? []
+      : [renderTable(DRAWER_COLUMNS, drawers.slice(0, limit), width), ...more(drawers, limit)]),
+    ...(processes.length === 0
+      ? []
+      : [
+          renderTable(PROCESS_COLUMNS, processes.slice(0, limit), width),
+          ...more(processes, limit),
+        ]),
+    said(samplesWords(answer)),
+    ...(store === null ? [] : [said(`Samples are in ${escapeText(store.file)}.`)]),
+  ].join('\n\n');
+}
+
+/** The sentences before the tables. */
+export function headWords(answer: WatchAnswer): string[] {
+  return [
+    verdictWords(answer),
+    ...answer.doubts.map(doubtWords),
+    ...availableWords(answer),
+    ...earlierWords(answer),
+    ...endedGrowingWords(answer.growth),
+  ];
+}
+
+/** Those that have nothing and do nothing tell nothing. */
+export function shownDrawers({ drawers }: WatchAnswer): GrownDrawer[] {
+  return drawers.filter(({ bytes, trend }) => bytes > 0 || (trend?.growth.perSecond ?? 0) !== 0);
+}
+
+export function samplesWords({
+  growth: { machine, samples },
+  seconds,
+  from,
+  source,
+}: WatchAnswer): string {
+  const host = machine.host === null ? '' : ` of ${escapeText(machine.host)}`;
+  const by = source === undefined ? '' : `, drawers by ${source}`;
+  return `By ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, from ${stamp(from)} to ${stamp(machine.at)}${by}. The true rate lies between AT LEAST and AT MOST with 99 % confidence.`;
+}
+
+type Trended = Pick<GrownDrawer, 'trend'>;
+
+const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
+  ...{ heading, align: 'right' as const },
+  value: ({ trend }: Trended) => (trend ? perDay(trend.growth[of]) : '?'),
+  ...(spare === undefined ? {} : { spare }),
+});
+
+const RATES = [
+  rate('A DAY', 'perSecond'),
+  rate('AT LEAST', 'low', 2),
+  rate('AT MOST', 'high', 1),
+  { heading: 'IT', value: ({ trend }: Trended) => (trend ? trend.course : '?') },
+] as const;
+
+export const DRAWER_COLUMNS: readonly Column<GrownDrawer>[] = [
+  { heading: 'DRAWER', value: nameOf },
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  ...RATES,
+];
+
+export const PROCESS_COLUMNS: readonly Column<GrownProcess>[] = [
+  { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
+  {
+    heading: 'HOLDS',
+    align: 'right',
+    value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)),
+  },
+  ...RATES,
+  { heading: 'COMMAND', value: ({ sample }) => escapeText(sample.who.comm) },
+  {
+    heading: 'WHERE',
+    value: ({ sample }) => whereOf(sample.who),
+    shrinks: { keeps: 'ends', least: 12 },
+    spare: 5,
+  },
+];
+
+/** What is free or set aside is told apart from what is used. */
+function nameOf({ drawer, group }: GrownDrawer): string {
+  const words = drawerWords({ drawer });
+  return group === 'free' || group === 'reserved'
+    ? `${drawerWords({ drawer: group })}: ${words}`
+    : words;
+}
+
+function more(all: readonly unknown[], limit: number): string[] {
+  const left = all.length - limit;
+  return left > 0 ? [`${formatCount(left)} more: --limit N lists them.`] : [];
+}
+
+function stamp(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,265 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, test } from 'vitest';
+import type { DrawerName } from '../../../src/account/memory/drawers.js';
+import type { WatchAnswer } from '../../../src/growth/watch/answer.js';
+import { choose, MOST_PROCESSES } from '../../../src/growth/watch/chosen.js';
+import type { WatchSample } from '../../../src/growth/watch/sample.js';
+import { WatchGrowth } from '../../../src/growth/watch/watch.js';
+import type { MachineSample } from '../../../src/machine-sample.js';
+import { held, look } from '../made-up-machine.js';
+import { MB } from './made-up-weeks.js';
+
+const HOUR = 3600;
+const GB = 1e9;
+
+/** A sample whose slab has so many MB, and what differs from a quiet machine. */
+function sample(
+  uptime: number,
+  { slab = 100, machine = {}, processes = [held(1, 10)], ...more }: SampleOptions = {},
+): WatchSample {
+  const drawers = new Map<DrawerName, number>([
+    ['slab-unreclaimable', slab * MB],
+    ['anonymous', GB],
+    ['free-buddy', 4 * GB - slab * MB],
+  ]);
+  return {
+    look: look(uptime, processes, { available: 3 * GB, ...machine }),
+    ledger: { source: 'counters', drawers },
+    ...{ noLedger: null, hidden: false, interval: HOUR, lost: 0, ...more },
+  };
+}
+
+interface SampleOptions extends Partial<WatchSample> {
+  readonly slab?: number;
+  readonly machine?: Partial<MachineSample>;
+  readonly processes?: readonly ReturnType<typeof held>[];
+}
+
+function answerOf(samples: readonly WatchSample[]): WatchAnswer {
+  const growth = new WatchGrowth();
+  for (const one of samples) growth.add(one);
+  const answer = growth.answer();
+  if (!answer) throw new Error('there was no sample');
+  return answer;
+}
+
+/** Samples, one an hour. */
+const hours = <T>(many: number, of: (at: number) => T) =>
+  Array.from({ length: many }, (_, at) => of(at));
+
+const codesOf = ({ doubts }: WatchAnswer) => doubts.map(({ code }) => code);
+
+describe('that nothing grew', () => {
+  test('is said where it is known: over two days, without gaps', () => {
+    const answer = answerOf(hours(72, (at) => sample(HOUR * at)));
+    expect(answer).toMatchObject({ verdict: 'nothing-grows', doubts: [], atMost: 0 });
+  });
+
+  test.each<[string, () => WatchSample[]]>([
+    ['too-short', () => hours(40, (at) => sample(HOUR * at))],
+    ['gaps', () => hours(72, (at) => sample(HOUR * (at < 60 ? at : at + 20)))],
+    [
+      'no-ledger',
+      () => hours(72, (at) => sample(HOUR * at, at % 2 ? {} : { ledger: null, noLedger: 'x' })),
+    ],
+    ['no-ledger', () => hours(72, (at) => sample(HOUR * at, { ledger: null, noLedger: 'denied' }))],
+    [
+      'may-grow',
+      () => hours(72, (at) => sample(HOUR * at, { slab: 1000 + 700 * Math.sin(at ** 2) })),
+    ],
+    [
+      'available-falls',
+      () => hours(72, (at) => sample(HOUR * at, { machine: { available: 3 * GB - at * MB } })),
+    ],
+    ['clock', () => [...hours(72, (at) => sample(HOUR * at)), sample(5)]],
+  ])('is not said with %s', (code, samples) => {
+    const answer = answerOf(samples());
+    expect(answer.verdict).toBe('not-known');
+    expect(codesOf(answer)).toContain(code);
+  });
+
+  test('what was met besides is said, and does not hide it', () => {
+    const samples = hours(72, (at) => sample(HOUR * at, { hidden: true, lost: at === 9 ? 1 : 0 }));
+    const answer = answerOf(samples);
+    expect(answer).toMatchObject({ verdict: 'nothing-grows', lost: 1 });
+    expect(codesOf(answer)).toEqual(['lost-samples', 'hidden']);
+  });
+});
+
+describe('what grows', () => {
+  const leaking = (at: number) => sample(HOUR * at, { slab: 100 + 60 * at });
+
+  test('is named, with its rate; what the kernel takes back and what is free are not', () => {
+    const answer = answerOf(
+      hours(72, (at) => {
+        const one = leaking(at);
+        const drawers = new Map(one.ledger?.drawers).set('page-cache', at * MB);
+        return { ...one, ledger: { source: 'counters', drawers } };
+      }),
+    );
+    expect(answer.verdict).toBe('grows');
+    const [first] = answer.drawers;
+    expect(first).toMatchObject({ drawer: 'slab-unreclaimable', reclaimable: false });
+    expect(first?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
+    const caches = answerOf(
+      hours(72, (at) => ({
+        ...sample(HOUR * at),
+        ledger: {
+          source: 'counters' as const,
+          drawers: new Map<DrawerName, number>([
+            ['page-cache', at * MB],
+            ['slab-unreclaimable', MB],
+            ['free-buddy', at * MB],
+          ]),
+        },
+      })),
+    );
+    expect(caches.verdict).toBe('nothing-grows');
+    expect(caches.drawers.filter(({ trend }) => trend?.course === 'grows')).toHaveLength(2);
+  });
+
+  test('a process alone is enough', () => {
+    const answer = answerOf(
+      hours(72, (at) => sample(HOUR * at, { processes: [held(1, 10), held(7, 10 + at)] })),
+    );
+    expect(answer.verdict).toBe('grows');
+    expect(answer.growth.processes[0]?.sample.who.pid).toBe(7);
+  });
+
+  test('one whose pid is used again is another', () => {
+    const answer = answerOf(
+      hours(72, (at) =>
+        sample(HOUR * at, {
+          processes: [at < 60 ? held(7, 10 + at) : held(7, 10, { started: 999 })],
+        }),
+      ),
+    );
+    expect(answer.growth.pidsUsedAgain).toBe(1);
+    expect(answer.growth.processes).toHaveLength(1);
+    expect(answer.growth.processes[0]?.trend?.growth.samples).toBe(12);
+    expect(answer.growth.endedGrowing[0]).toMatchObject({ pidUsedAgain: true });
+  });
+
+  test('so it is where a sample has not all that were in the one before', () => {
+    const growth = new WatchGrowth();
+    const part = (at: number, processes: ReturnType<typeof held>[]) =>
+      growth.add({ ...sample(HOUR * at), look: look(HOUR * at, processes, {}, false) });
+    part(0, [held(7, 10), held(8, 10)]);
+    part(1, [held(7, 10, { started: 999 })]);
+    const answer = growth.answer();
+    expect(answer?.growth.pidsUsedAgain).toBe(1);
+    expect(answer?.growth.ended.map(({ sample: { who } }) => who.pid)).toEqual([7]);
+  });
+});
+
+describe('clocks', () => {
+  test('after a reboot all begins anew, and what was told before is kept', () => {
+    const answer = answerOf([
+      ...hours(72, (at) => sample(HOUR * at, { slab: 60 * at })),
+      ...hours(60, (at) => sample(HOUR * at, { machine: { bootId: 'second' } })),
+    ]);
+    expect(answer).toMatchObject({ verdict: 'nothing-grows', seconds: 59 * HOUR });
+    expect(codesOf(answer)).toEqual(['rebooted']);
+    expect(answer.earlier).toHaveLength(1);
+    const [before] = answer.earlier;
+    expect(before).toMatchObject({ bootId: 'first', verdict: 'grows', samples: 72 });
+    expect(before?.growing.map(({ drawer }) => drawer)).toEqual(['slab-unreclaimable']);
+  });
+
+  test('no more than a few boots are kept', () => {
+    const growth = new WatchGrowth();
+    for (let boot = 0; boot < 50; boot++)
+      for (const at of [1, 2]) growth.add(sample(at, { machine: { bootId: `${boot}` } }));
+    expect(growth.answer()?.earlier.map(({ bootId }) => bootId)).toEqual(
+      Array.from({ length: 10 }, (_, index) => `${39 + index}`),
+    );
+    expect(growth.answer()?.growth.boots).toBe(50);
+    expect(growth.add(sample(5, { machine: { bootId: '3' } }))).toBe('mixed');
+  });
+
+  test('the clock on the wall may be set back: rates are by that of the boot', () => {
+    const answer = answerOf(
+      hours(72, (at) =>
+        sample(HOUR * at, { slab: 60 * at, machine: { at: new Date(at < 40 ? 2e12 : 1e12) } }),
+      ),
+    );
+    expect(answer.verdict).toBe('grows');
+    expect(answer.drawers[0]?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
+  });
+
+  test('gaps are counted: how many, how long', () => {
+    const { gaps } = answerOf([0, 1, 2, 10, 11, 31].map((at) => sample(HOUR * at)));
+    expect(gaps).toEqual({ count: 2, seconds: 26 * HOUR, longest: 19 * HOUR });
+  });
+});
+
+test('another source tells other figures: drawers begin anew', () => {
+  const answer = answerOf(
+    hours(72, (at) => {
+      const one = sample(HOUR * at, { slab: at < 70 ? 100 : 900 });
+      const source = at < 70 ? 'counters' : 'pageflags';
+      return { ...one, ledger: { source, drawers: one.ledger?.drawers ?? new Map() } } as const;
+    }),
+  );
+  expect(codesOf(answer)).toContain('source-changed');
+  expect(answer).toMatchObject({ verdict: 'not-known', source: 'pageflags', sourceChanges: 1 });
+  expect(answer.drawers[0]?.trend).toBeNull();
+});
+
+describe('which processes a sample has', () => {
+  const many = Array.from({ length: 400 }, (_, index) => held(index + 1, 400 - index));
+
+  test('those that hold most; of the others the sums', () => {
+    const { processes, others, letGo } = choose(many, new Set());
+    expect(processes).toEqual(many.slice(0, MOST_PROCESSES));
+    expect(others.processes).toBe(400 - MOST_PROCESSES);
+    const all = many.reduce((sum, one) => sum + (one.held?.taken ?? 0), 0);
+    const own = processes.reduce((sum, one) => sum + (one.held?.taken ?? 0), 0);
+    expect([others.taken, others.seen, letGo]).toEqual([all - own, all - own, 0]);
+  });
+
+  test('those before stay, as far as there is room', () => {
+    const before = (pids: number[]) => new Set(pids.map((pid) => `${pid} ${100 + pid}`));
+    expect(choose(many, before([300])).processes.at(-1)?.who.pid).toBe(300);
+    const all = choose(many, before(many.map(({ who }) => who.pid)));
+    expect(all.processes).toHaveLength(2 * MOST_PROCESSES);
+    expect(all.letGo).toBe(400 - 2 * MOST_PROCESSES);
+  });
+
+  test('what is not known of one is not known of the sum', () => {
+    expect(choose([...many, held(900, null)], new Set()).others.taken).toBeNull();
+  });
+});
+
+/** Bytes that are still in use. */
+function inUse(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+test('memory is bounded, whatever comes: 100,000 samples, and processes that come and go', () => {
+  const growth = new WatchGrowth();
+  const watch = (from: number, to: number) => {
+    for (let at = from; at < to; at++) {
+      const processes = Array.from({ length: 8 }, (_, index) =>
+        // A tenth of them are others each time, and samples do not say that they ended.
+        held(index < 2 ? 10 * at + index + 100 : index, index),
+      );
+      growth.add({
+        ...sample(60 * at, { interval: 60 }),
+        look: look(60 * at, processes, {}, at % 50 === 0),
+      });
+    }
+  };
+  watch(0, 20_000);
+  const before = inUse();
+  watch(20_000, 100_000);
+  expect(inUse() - before).toBeLessThan(4 * 2 ** 20);
+  const answer = growth.answer();
+  expect(answer?.growth.samples).toBe(100_000);
+  expect(answer?.seconds).toBe(60 * 99_999);
+  expect(answer?.growth.processes.length).toBeLessThan(1100);
+});
