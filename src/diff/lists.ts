@@ -2,10 +2,13 @@ import { type Course, courseOf, notCompared } from './course.js';
 import type { Item, Listing, Measure, Who } from './state.js';
 
 /**
- * `new`: it was not there at first. `ended`: it is not there at last. `only-after`, `only-before`: it is in one
- * list, and the other is not whole.
+ * `new`: it was not there at first. `ended`: it is not there at last. `was-empty`, `is-empty`: it had nothing then, or
+ * was not there. `only-after`, `only-before`: it is in one list, and the other is not whole.
  */
-export type Status = 'both' | 'new' | 'ended' | 'only-after' | 'only-before';
+export const STATUSES = [
+  ...(['both', 'new', 'ended', 'was-empty', 'is-empty', 'only-after', 'only-before'] as const),
+] as const;
+export type Status = (typeof STATUSES)[number];
 
 /** How one of a list changed. */
 export interface ItemDiff extends Course {
@@ -28,7 +31,7 @@ export interface ListDiff {
   readonly missed: number;
   /** What the change of is not known. */
   readonly unknown: number;
-  /** What was not measured by what tells most. */
+  /** What was not measured by what tells most, though some input does. */
   readonly otherwise: number;
   /** Every list of it is whole. */
   readonly whole: boolean;
@@ -66,7 +69,7 @@ export function diffLists(
     }
     const early = !one && began(other) < (firstUptime ?? 0) - TOLERANCE;
     if (early && first.whole) missed++;
-    const status = statusOf(one, other, first.whole && !early, last.whole);
+    const status = statusOf(one, other, early ? { ...first, whole: false } : first, last);
     const by = measures.find((each) => knows(one, each) && knows(other, each)) ?? null;
     const bytes = lists.map((list, at) => {
       const item = list?.items.get(key);
@@ -84,9 +87,17 @@ export function diffLists(
     shrank: changes.reduce((sum, one) => sum + Math.min(0, one), 0),
     ...{ between, missed },
     unknown: items.filter(({ change }) => change === null).length,
-    otherwise: items.filter(({ by }) => by !== null && by !== best).length,
+    otherwise: lists.some((list) => knowsAny(list, best))
+      ? items.filter(({ by }) => by !== null && by !== best).length
+      : 0,
     whole: lists.every((list) => list?.whole),
   };
+}
+
+function knowsAny(list: Listing | null, measure: Measure | undefined): boolean {
+  return (
+    measure !== undefined && [...(list?.items.values() ?? [])].some((item) => knows(item, measure))
+  );
 }
 
 function began(item: Item | undefined): number {
@@ -101,11 +112,11 @@ function knows(item: Item | undefined, measure: Measure): boolean {
 function statusOf(
   one: Item | undefined,
   other: Item | undefined,
-  firstWhole: boolean,
-  lastWhole: boolean,
+  first: Listing,
+  last: Listing,
 ): Status {
-  if (!one) return firstWhole ? 'new' : 'only-after';
-  if (!other) return lastWhole ? 'ended' : 'only-before';
+  if (!one) return !first.whole ? 'only-after' : first.withoutEmpty ? 'was-empty' : 'new';
+  if (!other) return !last.whole ? 'only-before' : last.withoutEmpty ? 'is-empty' : 'ended';
   return 'both';
 }
 

@@ -44,22 +44,24 @@ export type ListName = (typeof LISTS)[number];
 
 /**
  * How each is measured, what tells most first. Sockets: counted page by page, estimated, and payload that waits.
- * Cgroups: frames that are charged to it alone, and the kernel's count of it and those below.
+ * Cgroups: frames that are charged to it alone, the kernel's count of it and those below, and the sum of its processes.
  */
 export const MEASURES = {
   processes: ['pss', 'rss'],
   sockets: ['pinned', 'estimated', 'unread'],
   caches: ['bytes'],
   callers: ['bytes'],
-  cgroups: ['charged', 'usage'],
+  cgroups: ['charged', 'usage', 'pss', 'rss'],
 } as const satisfies Record<ListName, readonly string[]>;
 export type Measure = (typeof MEASURES)[ListName][number];
 
 export interface Listing {
   /** By what makes each the same one at another time. */
   readonly items: ReadonlyMap<string, Item>;
-  /** What is not listed was not there. */
+  /** What is not listed was not there, or had nothing. */
   readonly whole: boolean;
+  /** What has nothing is not listed: it may be there. */
+  readonly withoutEmpty?: boolean;
 }
 
 export interface Item {

@@ -67,6 +67,26 @@ test('where a list is not whole, what is in the other alone is neither new nor e
   });
 });
 
+test('lists without what has nothing: what is in one alone had nothing, or was not there', () => {
+  const one = processItem(1, LATER, { pss: 10 });
+  const empty = stateOf(0, { lists: { processes: { ...listing([]), withoutEmpty: true } } });
+  const later = stateOf(600, { lists: { processes: { ...listing([]), withoutEmpty: true } } });
+  const found = (...states: Parameters<typeof compareStates>[0]) =>
+    compareStates(states).lists.processes?.items[0];
+  expect(found(empty, at(600, [one]))).toMatchObject({ status: 'was-empty', bytes: [0, 10] });
+  expect(found(at(0, [one]), later)).toMatchObject({ status: 'is-empty', change: -10 });
+});
+
+test('that another measure was taken is said where some input has the better one', () => {
+  const rss = (seconds: number, size: number) =>
+    at(seconds, [processItem(1, 1, { pss: null, rss: size })]);
+  const codes = (...states: Parameters<typeof compareStates>[0]) =>
+    compareStates(states).notes.map(({ code }) => code);
+  expect(codes(rss(0, 1), rss(60, 2))).toEqual([]);
+  const better = at(60, [processItem(1, 1, { pss: 1, rss: 2 })]);
+  expect(codes(rss(0, 1), better)).toEqual(['measured-otherwise']);
+});
+
 test('a process that began before the first input was taken, and is not in it, is not new', () => {
   const { lists, notes } = compareStates([
     at(0, []),

@@ -1,5 +1,5 @@
-import type { ItemDiff, ListDiff } from '../../diff/lists.js';
-import type { ListName } from '../../diff/state.js';
+import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
+import { type ListName, MEASURES, type Measure } from '../../diff/state.js';
 import { wrap } from '../text/cut.js';
 import { formatCount } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
@@ -14,6 +14,25 @@ const HEADINGS: Readonly<Record<ListName, string>> = {
   caches: 'SLAB CACHE',
   callers: 'CALLER OF VMALLOC',
   cgroups: 'CGROUP',
+};
+
+/** What is told without a word: what tells most. */
+const BEST: Readonly<Record<ListName, Measure>> = {
+  processes: MEASURES.processes[0],
+  sockets: MEASURES.sockets[0],
+  caches: MEASURES.caches[0],
+  callers: MEASURES.callers[0],
+  cgroups: MEASURES.cgroups[0],
+};
+
+const STATUS_WORDS: Readonly<Record<Status, string>> = {
+  both: '',
+  new: 'new',
+  ended: 'ended',
+  'was-empty': '',
+  'is-empty': '',
+  'only-after': 'not in all lists',
+  'only-before': 'not in all lists',
 };
 
 /** Those that changed most. */
@@ -32,8 +51,8 @@ export function listTable(
       shrinks: { keeps: 'ends', least: 20 },
     },
     ...courseColumns<ItemDiff>(several),
-    ...(shown.some((item) => statusWords(item) !== '')
-      ? [{ heading: 'IS', value: statusWords, spare: 1 }]
+    ...(shown.some((item) => statusWords(name, item) !== '')
+      ? [{ heading: 'IS', value: (item: ItemDiff) => statusWords(name, item), spare: 1 }]
       : []),
   ];
   const table = shown.length > 0 ? [renderTable(columns, shown, width)] : [];
@@ -43,17 +62,16 @@ export function listTable(
 }
 
 /** What it was measured by, and whether it was there at both ends. */
-function statusWords(item: ItemDiff): string {
-  const { status } = item;
-  const there =
-    status === 'both'
-      ? []
-      : [status === 'new' ? 'new' : status === 'ended' ? 'ended' : 'not in all lists'];
-  return [...there, measureWords(item)].filter((word) => word !== '').join(', ');
+function statusWords(name: ListName, item: ItemDiff): string {
+  const { status, by } = item;
+  const there = STATUS_WORDS[status];
+  const measure = by === BEST[name] ? '' : measureWords(item);
+  return [there, measure].filter((word) => word !== '').join(', ');
 }
 
 function restWords(name: ListName, { items, grew, shrank }: ListDiff, more: number): string {
-  const all = `Of ${formatCount(items.length)} ${PARTS[name]}: ${signedSize(grew)} where they grew, ${signedSize(shrank)} where they shrank.`;
+  const by = name === 'processes' ? ', by PSS' : '';
+  const all = `Of ${formatCount(items.length)} ${PARTS[name]}${by}: ${signedSize(grew)} where they grew, ${signedSize(shrank)} where they shrank.`;
   const rest = more > 0 ? ` ${formatCount(more)} more changed: --limit N.` : '';
   return items.length === 0
     ? `There are no ${PARTS[name]}.`

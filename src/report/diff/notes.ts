@@ -19,7 +19,8 @@ const OTHERWISE: Readonly<Record<ListName, string>> = {
   sockets: 'by an estimate, or by payload that waits: not all inputs count their pages',
   caches: 'otherwise',
   callers: 'otherwise',
-  cgroups: 'by the kernel’s own count, with cgroups below',
+  cgroups:
+    'by what their processes hold, or by the kernel’s count with cgroups below: not all inputs have page frames by cgroup',
 };
 
 /** A note in words for people. Names in it are hostile: whoever prints it escapes it. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { STATUSES } from '../../diff/lists.js';
 import { NOTE_CODES } from '../../diff/notes.js';
 import { growthSchema } from '../growth/schema.js';
 
@@ -51,8 +52,11 @@ const measured = {
   measure: z
     .enum(['pss', 'rss', 'pinned', 'estimated', 'unread', 'bytes', 'charged', 'usage'])
     .nullable(),
-  /** `only-after`, `only-before`: the other list is not whole. */
-  status: z.enum(['both', 'new', 'ended', 'only-after', 'only-before']),
+  /**
+   * `was-empty`, `is-empty`: it had nothing then, or was not there. `only-after`, `only-before`: the other list is not
+   * whole.
+   */
+  status: z.enum(STATUSES),
 };
 
 const process = z.strictObject({

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compareStates } from '../../../src/diff/compare.js';
 import { formatJson } from '../../../src/json.js';
 import { AnswersError, stateOfAnswers } from '../../../src/report/diff/read/answers.js';
@@ -69,6 +69,80 @@ test.each([
   expect([...new Set(damaged.flaws.map(({ code }) => code))]).toEqual(['contradictory']);
   const whole = stateOfAnswers('a', text);
   expect(compareStates([damaged, whole]).complete).toBe(false);
+});
+
+test('sockets that pin nothing are left out of a list that is whole', () => {
+  const answer = socketsAnswerAt(2, { 5: 8192, 6: 4096 });
+  const listed = (sockets: typeof answer.sockets) =>
+    state({ ...answer, sockets, totals: { ...answer.totals, sockets: 3 } }).lists.sockets;
+  expect(listed(answer.sockets)).toMatchObject({ whole: true, withoutEmpty: true });
+  // --limit 1
+  expect(listed(answer.sockets.slice(0, 1))).toMatchObject({ whole: false });
+  expect(state(answer).lists.sockets).toMatchObject({ whole: true });
+});
+
+describe('an answer of skcheck', () => {
+  const answer = {
+    schema: 'skcheck/1',
+    host: {
+      ...{ name: 'node7', release: '6.1.0', takenAt: '2026-11-20T10:02:00.000Z' },
+      takenAtKnown: true,
+    },
+    sockets: [
+      {
+        ...{ pid: 4711, comm: 'nginx', fds: [11], family: 'IPv4', protocol: 'TCP', inode: 5 },
+        ...{ local: '10.0.0.1:80', peer: '10.0.0.2:5', netns: null, unreadBytes: 100 },
+        pinned: { low: 100, likely: 4096, high: 9999, atMost: null },
+      },
+    ],
+    totals: { sockets: 44, verdicts: { 'stalled-reader': 1, fine: 0 }, countedBy: 'row' },
+    ...{ complete: true, warnings: [] },
+  };
+
+  test('has sockets in which something waits, with an estimate of what they pin', () => {
+    const { taken, lists, flaws } = state(answer);
+    expect(flaws).toEqual([]);
+    expect(taken.at?.toISOString()).toBe('2026-11-20T10:02:00.000Z');
+    expect(lists.sockets).toMatchObject({ whole: true, withoutEmpty: true });
+    const [socket] = lists.sockets?.items.values() ?? [];
+    expect(socket?.sizes).toEqual({ estimated: 4096, unread: 100 });
+    expect(socket?.who).toMatchObject({ holder: { pid: 4711, comm: 'nginx', fd: 11 } });
+  });
+
+  test.each([
+    ['--top', { ...answer.totals, verdicts: { 'stalled-reader': 2 } }],
+    ['--pid', { ...answer.totals, countedBy: 'descriptor' }],
+  ])('is not whole with %s', (_, totals) => {
+    expect(state({ ...answer, totals }).lists.sockets?.whole).toBe(false);
+  });
+
+  test('has the inode that an answer to sockets has: payload is compared', () => {
+    const { lists } = compareStates([state(answer), state(socketsAnswerAt(47, { 5: 8192 }))]);
+    expect(lists.sockets?.items[0]).toMatchObject({ by: 'unread', change: -90 });
+  });
+});
+
+test('what processes of a cgroup hold, beside what is charged to it', () => {
+  const answer = procsAnswerAt(2, [
+    { pid: 1, start: 10, pss: 4096 },
+    { pid: 2, start: 20, pss: 8192 },
+  ]);
+  const processes = answer.processes.map((one) => ({ ...one, cgroup: '/a' }));
+  const charged = { bytes: 0, drawers: [] };
+  const cgroups = {
+    cgroups: [
+      {
+        ...{ path: '/a', dying: false, slabObjects: 0, slabObjectBytes: 0, usageBytes: null },
+        ...{ ...charged, bytes: 4_000_000_000 },
+      },
+    ],
+    ...{ nobody: { ...charged, bytes: 96_000_000 }, slabs: charged, unnamed: [], empty: 0 },
+  };
+  const { lists, flaws } = state({ ...memoryAnswerAt(2), cgroups }, { ...answer, processes });
+  expect(flaws).toEqual([]);
+  expect([...(lists.cgroups?.items.values() ?? [])].map(({ sizes }) => sizes)).toEqual([
+    { charged: 4_000_000_000, usage: null, pss: 12_288, rss: 24_576 },
+  ]);
 });
 
 test('an answer that is not whole says so with its first reason', () => {

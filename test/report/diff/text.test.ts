@@ -95,11 +95,11 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
     1 drawer changed by less, +8.00 KiB in all (-v).
 
     PROCESS                  AFTER     CHANGE   A MINUTE  IT              IS
-    pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time  PSS
-    pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  ended, PSS
-    pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new, PSS
+    pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time
+    pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  ended
+    pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new
     (no room for BEFORE: a wider terminal or a pipe shows it)
-    Of 4 processes: +391 MiB where they grew, -2.00 MiB where they shrank.
+    Of 4 processes, by PSS: +391 MiB where they grew, -2.00 MiB where they shrank.
 
     SLAB CACHE    BEFORE     AFTER     CHANGE  A MINUTE  IT
     dentry      7.81 MiB  7.82 MiB  +8.00 KiB    +182 B  grew each time

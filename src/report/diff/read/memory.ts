@@ -166,7 +166,7 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): Told['lists'] {
       : {
           cgroups: summed(
             cgroups.cgroups.map(({ path, dying, bytes, usageBytes }) => ({
-              key: JSON.stringify([path, dying]),
+              key: cgroupKey(path, dying),
               who: { kind: 'cgroup' as const, path, dying },
               sizes: { charged: bytes, usage: usageBytes },
             })),
@@ -175,8 +175,13 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): Told['lists'] {
   };
 }
 
+/** A cgroup that was removed is another one than that which lies there now. */
+export function cgroupKey(path: string, dying: boolean): string {
+  return JSON.stringify([path, dying]);
+}
+
 /** By name; those that share one (removed cgroups that lay at one path) are one. */
-function summed(
+export function summed(
   entries: readonly (Pick<Item, 'who' | 'sizes'> & { readonly key: string })[],
 ): Listing {
   const items = new Map<string, Item>();

@@ -27,8 +27,22 @@ export function merged(all: readonly Told[]): Told {
 function listsOf(all: readonly Told[]): Told['lists'] {
   const lists: Partial<Record<ListName, Listing>> = {};
   for (const { lists: own } of all)
-    for (const [name, list] of Object.entries(own)) lists[name as ListName] ??= list;
+    for (const [name, list] of Object.entries(own)) {
+      const before = lists[name as ListName];
+      // What is charged to a cgroup, and what its processes hold, are of one list.
+      if (before && name === 'cgroups') lists.cgroups = both(before, list);
+      else lists[name as ListName] ??= list;
+    }
   return lists;
+}
+
+function both(one: Listing, other: Listing): Listing {
+  const items = new Map(one.items);
+  for (const [key, item] of other.items) {
+    const known = items.get(key);
+    items.set(key, known ? { ...known, sizes: { ...item.sizes, ...known.sizes } } : item);
+  }
+  return { items, whole: one.whole && other.whole };
 }
 
 function apart(all: readonly Told[]): Flaw[] {

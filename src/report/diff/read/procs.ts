@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Flaw, Item } from '../../../diff/state.js';
+import { cgroupKey, summed } from './memory.js';
 import {
   bytesOrNull,
   contradiction,
@@ -62,7 +63,10 @@ export function procsTold(answer: ProcsPart): Told {
     release: kernel?.release ?? null,
     pageSize: kernel?.pageSize ?? null,
     memory: null,
-    lists: { processes: { items, whole: whole && nameless === 0 } },
+    lists: {
+      processes: { items, whole: whole && nameless === 0 },
+      ...cgroupsOf(answer),
+    },
     flaws: [
       ...incompleteness(complete, warnings, `what ${source} tells of processes is not whole`),
       ...(nameless > 0
@@ -80,6 +84,19 @@ export function procsTold(answer: ProcsPart): Told {
 
 /** Seconds: a machine with very many processes is not read at once. */
 const READ_WITHIN = 60;
+
+/** What processes of each cgroup hold together; only where all are listed, with their cgroups. */
+function cgroupsOf({ processes, whole }: ProcsPart): Told['lists'] {
+  if (!whole || processes.some(({ cgroup }) => cgroup === null)) return {};
+  const cgroups = summed(
+    processes.map(({ cgroup, rssBytes, pssBytes }) => ({
+      key: cgroupKey(cgroup ?? '', false),
+      who: { kind: 'cgroup' as const, path: cgroup ?? '', dying: false },
+      sizes: { pss: pssBytes, rss: rssBytes },
+    })),
+  );
+  return { cgroups };
+}
 
 function faultsOf({ processes, total, taken }: ProcsPart): Flaw[] {
   const pids = new Set(processes.map(({ pid }) => pid));

@@ -28,14 +28,17 @@ export const skcheckAnswer = z.object({
       pinned: z.object({ likely: count }),
     }),
   ),
-  totals: z.object({ sockets: count, countedBy: z.enum(['row', 'descriptor']) }),
+  totals: z.object({
+    verdicts: z.record(z.string(), count),
+    countedBy: z.enum(['row', 'descriptor']),
+  }),
   complete: z.boolean(),
   warnings: warningsPart,
 });
 
 /** An answer of skcheck: what sockets pin, estimated. */
 export function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
-  const { host, sockets, totals, complete, warnings } = answer;
+  const { host, sockets, complete, warnings } = answer;
   const items = new Map<string, Item>();
   let twice = 0;
   for (const socket of sockets) {
@@ -61,10 +64,16 @@ export function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
     release: host.release,
     pageSize: null,
     memory: null,
-    lists: { sockets: { items, whole: totals.sockets === sockets.length && twice === 0 } },
+    lists: { sockets: { items, whole: isWhole(answer) && twice === 0, withoutEmpty: true } },
     flaws: [
       ...incompleteness(complete, warnings, 'not everything was looked at'),
       ...twiceWords(twice),
     ],
   };
+}
+
+/** It lists sockets in which something waits; `--top` and verdicts asked for leave out more, `--pid` too. */
+function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
+  const judged = Object.values(totals.verdicts).reduce((all, one) => all + one, 0);
+  return totals.countedBy === 'row' && judged === sockets.length;
 }

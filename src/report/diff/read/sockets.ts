@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Flaw, Item } from '../../../diff/state.js';
+import type { Flaw, Item, Listing } from '../../../diff/state.js';
 import {
   bytesOrNull,
   contradiction,
@@ -52,7 +52,7 @@ export function socketsTold(answer: SocketsPart): Told {
     release: kernel?.release ?? null,
     pageSize: kernel?.pageSize ?? null,
     memory: null,
-    lists: { sockets: { items, whole: sockets.length === totals.sockets && twice === 0 } },
+    lists: { sockets: { items, ...wholeness(answer, twice) } },
     flaws: [
       ...incompleteness(totals.complete && warnings.length === 0, warnings, 'not all was counted'),
       ...(sockets.every(isSound) && isSum(totals)
@@ -61,6 +61,15 @@ export function socketsTold(answer: SocketsPart): Told {
       ...twiceWords(twice),
     ],
   };
+}
+
+/** Unless `--all` is given, what pins nothing is left out; `--limit` and others leave out more. */
+function wholeness({ sockets, totals }: SocketsPart, twice: number): Omit<Listing, 'items'> {
+  if (twice > 0) return { whole: false };
+  if (sockets.length === totals.sockets) return { whole: true };
+  // What several share counts for each of them, and in the total once.
+  const sum = sockets.reduce((all, { total }) => all + total.pinnedBytes, 0);
+  return { whole: sum >= totals.pinnedBytes, withoutEmpty: true };
 }
 
 function itemsOf(sockets: readonly SocketPart[]): { items: Map<string, Item>; twice: number } {

@@ -1,0 +1,177 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DiffJson, diffSchema } from '../../../../src/report/diff/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
+
+const MIB = 1 << 20;
+const GROWS = 256 * MIB;
+/** More than a socket's queue takes. */
+const WRITTEN = 16 * MIB;
+/** A program in JavaScript moves by itself, and PSS changes when another that maps the same begins or ends. */
+const DRIFT = 40 * MIB;
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-diff-'));
+const file = (name: string) => join(folder, name);
+let grower: ChildProcess;
+let lines: AsyncIterator<string>;
+let port = 0;
+
+/** As the kernel tells it, read here. */
+function pssOf(pid: number | undefined): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1]) * 1024;
+}
+
+/** Bytes that wait in the connection that was accepted: rx_queue of /proc/net/tcp. */
+function waiting(): number {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/));
+  const [row] = rows.filter(([, own, , state]) => own === local && state === '01');
+  return Number.parseInt(row?.[4]?.split(':')[1] ?? '', 16);
+}
+
+async function told(): Promise<Record<string, number>> {
+  return JSON.parse((await lines.next()).value);
+}
+
+async function keep(name: string): Promise<void> {
+  await execa(process.execPath, [
+    commandPath('skcheck'),
+    ...['--capture', file(`${name}.tar.gz`), '--interval', '0.5'],
+  ]);
+  const answers = [
+    await kdumpMem('memory', '--live', '--source', 'counters', '--json'),
+    await kdumpMem('procs', '--live', '--json'),
+  ];
+  writeFileSync(file(`${name}.json`), answers.map(({ stdout }) => stdout).join(''));
+}
+
+async function differ(...names: readonly string[]): Promise<DiffJson> {
+  const { stdout, stderr, status } = await kdumpMem('diff', '--json', ...names.map(file));
+  expect([stderr, status]).toEqual(['', 0]);
+  return diffSchema.parse(JSON.parse(stdout));
+}
+
+const before = { pss: 0, started: 0 };
+const after = { pss: 0, waiting: 0 };
+
+beforeAll(async () => {
+  const script = fileURLToPath(new URL('grower.mjs', import.meta.url));
+  grower = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  if (!grower.stdout) throw new Error('it has a stdout');
+  lines = createInterface({ input: grower.stdout })[Symbol.asyncIterator]();
+  port = (await told()).port ?? 0;
+  before.pss = pssOf(grower.pid);
+  // Fields behind the name, which ends with the last parenthesis: the 20th is starttime (proc(5)).
+  const stat = readFileSync(`/proc/${grower.pid}/stat`, 'utf8');
+  before.started = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  await keep('a');
+  grower.stdin?.write(`${GROWS} ${WRITTEN}\n`);
+  await told();
+  after.pss = pssOf(grower.pid);
+  after.waiting = waiting();
+  await keep('b');
+  grower.kill('SIGKILL');
+  await once(grower, 'exit');
+  await keep('c');
+});
+
+afterAll(() => {
+  grower?.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const of = (diff: DiffJson) => diff.processes?.items.find(({ pid }) => pid === grower.pid);
+const drawerOf = ({ drawers }: DiffJson, name: string) =>
+  drawers?.children.flatMap(({ children }) => children).find(({ drawer }) => drawer === name);
+
+test('the oracle saw it grow, and data wait', () => {
+  expect(after.pss - before.pss).toBeGreaterThan(GROWS - DRIFT);
+  expect(after.waiting).toBeGreaterThan(64 * 1024);
+});
+
+describe.each([
+  ['captures', '.tar.gz'],
+  ['answers', '.json'],
+])('of %s', (_, suffix) => {
+  test('who grew is named, with what it grew by, and how fast', async () => {
+    const diff = await differ(`a${suffix}`, `b${suffix}`);
+    expect(diff.sameBoot).toBe(true);
+    const found = of(diff);
+    expect(found).toMatchObject({ measure: 'pss', status: 'both' });
+    expect(Math.abs((found?.changeBytes ?? 0) - (after.pss - before.pss))).toBeLessThan(DRIFT);
+    const minutes = (diff.seconds ?? 0) / 60;
+    expect(found?.perMinuteBytes).toBeCloseTo((found?.changeBytes ?? 0) / minutes, 0);
+    expect(diff.processes?.items.find(({ changeBytes }) => (changeBytes ?? 0) > 0)?.pid).toBe(
+      grower.pid,
+    );
+    expect(found?.startTicks).toBe(before.started);
+  });
+
+  test('the drawer has it, and changes sum to that above, to the byte', async () => {
+    const diff = await differ(`a${suffix}`, `b${suffix}`);
+    expect(drawerOf(diff, 'anonymous')?.changeBytes).toBeGreaterThan(GROWS / 2);
+    const { drawers, loss } = diff;
+    for (const drawer of [drawers, ...(drawers?.children ?? [])])
+      expect(
+        drawer?.children.reduce((sum, { changeBytes }) => sum + (changeBytes ?? Number.NaN), 0),
+      ).toBe(drawer?.changeBytes);
+    expect((loss?.lostBytes ?? 0) + (loss?.pluggedBytes ?? 0)).toBe(
+      (loss?.grewBytes ?? 0) + (loss?.shrankBytes ?? 0) + (loss?.unexplainedBytes ?? 0),
+    );
+  });
+
+  test('killed, it has ended, and gave back what it held', async () => {
+    const diff = await differ(`b${suffix}`, `c${suffix}`);
+    const found = of(diff);
+    expect(found).toMatchObject({ status: 'ended', afterBytes: 0 });
+    expect(Math.abs((found?.changeBytes ?? 0) + after.pss)).toBeLessThan(DRIFT);
+    expect(drawerOf(diff, 'anonymous')?.changeBytes).toBeLessThan(-GROWS / 2);
+  });
+
+  test('the wrong way round it is sorted; of three, what is between is counted', async () => {
+    const diff = await differ(...['c', 'b', 'a'].map((name) => `${name}${suffix}`));
+    expect(diff.warnings.map(({ code }) => code)).toContain('reordered');
+    expect(diff.inputs.map(({ name }) => name)).toEqual(
+      ['a', 'b', 'c'].map((name) => file(`${name}${suffix}`)),
+    );
+    expect(of(diff)?.bytes).toEqual([
+      of(await differ(`a${suffix}`, `b${suffix}`))?.beforeBytes,
+      of(await differ(`b${suffix}`, `c${suffix}`))?.beforeBytes,
+      0,
+    ]);
+  });
+});
+
+test('the socket in which data waits is named, with who does not read it', async () => {
+  const { sockets } = await differ('a.tar.gz', 'b.tar.gz');
+  const found = sockets?.items.find(({ local }) => local === `127.0.0.1:${port}`);
+  expect(found).toMatchObject({ measure: 'estimated', status: 'was-empty', beforeBytes: 0 });
+  expect(found?.holder?.pid).toBe(grower.pid);
+  expect(found?.changeBytes).toBeGreaterThanOrEqual(after.waiting);
+});
+
+test('an answer and a capture of one boot are compared', async () => {
+  const diff = await differ('a.json', 'b.tar.gz');
+  expect(diff.sameBoot).toBe(true);
+  expect(Math.abs((of(diff)?.changeBytes ?? 0) - (after.pss - before.pss))).toBeLessThan(DRIFT);
+});
+
+test('one file twice is refused; one that is nothing, too', async () => {
+  const twice = await kdumpMem('diff', file('a.json'), file('a.json'));
+  expect(twice).toMatchObject({ status: 2, stdout: '' });
+  expect(twice.stderr).toContain('is one and the same file');
+  writeFileSync(file('none.json'), '{"schema":"kdump-mem.info/1"}');
+  const none = await kdumpMem('diff', file('a.json'), file('none.json'));
+  expect(none).toMatchObject({ status: 3, stdout: '' });
+  expect(none.stderr).toMatch(/^kdump-mem: .*none\.json: kdump-mem\.info\/1 is nothing .*\n$/);
+});

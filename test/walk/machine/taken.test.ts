@@ -1,0 +1,54 @@
+import { afterAll, expect, test } from 'vitest';
+import { kernelTaken } from '../../../src/walk/machine/taken.js';
+import { type Damage, damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+
+const { kernel } = fixtureKernel('6.1');
+afterAll(() => kernel.close());
+
+const bootId = kernel.symbol('sysctl_bootid') ?? 0n;
+const UUID = '5a0b3c0e-9a4e-4d4c-8a84-0123456789ab';
+const bytes = Buffer.from(UUID.replaceAll('-', ''), 'hex');
+
+/** A fixture has what questions read: its page may lack the id. */
+const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
+  kernelTaken(
+    damagedKernel(
+      new Proxy(kernel, {
+        get: (target, name) => {
+          if (name === 'read')
+            return (at: bigint, length: number) =>
+              at === bootId
+                ? new DataView(Uint8Array.from(id).buffer, 0, length)
+                : target.read(at, length);
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      }),
+      damage,
+    ),
+  );
+
+test('when a dump is of, and of which host', () => {
+  const { at, host, uptime } = asked(UNDAMAGED);
+  // The guest was booted on the day on which fixtures were made, and dumped seconds later.
+  expect(at?.toISOString()).toMatch(/^20\d\d-\d\d-\d\dT/);
+  expect(uptime).toBeGreaterThan(1);
+  expect(uptime).toBeLessThan(600);
+  expect(host).toBe('(none)');
+});
+
+test('the boot’s id as /proc prints it; none before somebody asked for it', () => {
+  expect(asked(UNDAMAGED, bytes).bootId).toBe(UUID);
+  expect(asked(UNDAMAGED).bootId).toBeNull();
+});
+
+test('what cannot be read is not told', () => {
+  const gone = (symbol: string): Damage => ({
+    patches: [],
+    denials: [{ address: kernel.symbol(symbol) ?? 0n, length: 512, code: 'filtered' }],
+  });
+  expect(asked(gone('sysctl_bootid'), bytes).bootId).toBeNull();
+  expect(asked(gone('init_uts_ns'))).toMatchObject({ host: null });
+  expect(asked(gone('shadow_timekeeper'))).toMatchObject({ at: null, uptime: null });
+});
