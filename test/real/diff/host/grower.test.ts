@@ -55,10 +55,24 @@ async function keep(name: string): Promise<void> {
   writeFileSync(file(`${name}.json`), answers.map(({ stdout }) => stdout).join(''));
 }
 
+const asked = new Map<string, DiffJson>();
+
 async function differ(...names: readonly string[]): Promise<DiffJson> {
+  const known = asked.get(names.join(' '));
+  if (known) return known;
   const { stdout, stderr, status } = await kdumpMem('diff', '--json', ...names.map(file));
   expect([stderr, status]).toEqual(['', 0]);
-  return diffSchema.parse(JSON.parse(stdout));
+  const found = diffSchema.parse(JSON.parse(stdout));
+  asked.set(names.join(' '), found);
+  return found;
+}
+
+/** Bytes of anonymous memory that an input tells; other programs of the machine have some too. */
+async function anonymousOf(name: string): Promise<number> {
+  const text = name.endsWith('.json')
+    ? readFileSync(file(name), 'utf8')
+    : (await kdumpMem('memory', '--json', '--from', file(name))).stdout;
+  return Number(/"drawer": "anonymous",\s+"bytes": (\d+)/.exec(text)?.[1]);
 }
 
 const before = { pss: 0, started: 0 };
@@ -111,15 +125,21 @@ describe.each([
     expect(Math.abs((found?.changeBytes ?? 0) - (after.pss - before.pss))).toBeLessThan(DRIFT);
     const minutes = (diff.seconds ?? 0) / 60;
     expect(found?.perMinuteBytes).toBeCloseTo((found?.changeBytes ?? 0) / minutes, 0);
-    expect(diff.processes?.items.find(({ changeBytes }) => (changeBytes ?? 0) > 0)?.pid).toBe(
-      grower.pid,
-    );
+    // Who is listed before it changed by more.
+    const items = diff.processes?.items ?? [];
+    for (const { changeBytes } of items.slice(
+      0,
+      items.findIndex(({ pid }) => pid === grower.pid),
+    ))
+      expect(Math.abs(changeBytes ?? 0)).toBeGreaterThanOrEqual(found?.changeBytes ?? 0);
     expect(found?.startTicks).toBe(before.started);
   });
 
   test('the drawer has it, and changes sum to that above, to the byte', async () => {
     const diff = await differ(`a${suffix}`, `b${suffix}`);
-    expect(drawerOf(diff, 'anonymous')?.changeBytes).toBeGreaterThan(GROWS / 2);
+    const [first, last] = [await anonymousOf(`a${suffix}`), await anonymousOf(`b${suffix}`)];
+    expect(drawerOf(diff, 'anonymous')).toMatchObject({ beforeBytes: first, afterBytes: last });
+    expect(drawerOf(diff, 'anonymous')?.changeBytes).toBe(last - first);
     const { drawers, loss } = diff;
     for (const drawer of [drawers, ...(drawers?.children ?? [])])
       expect(
@@ -135,7 +155,6 @@ describe.each([
     const found = of(diff);
     expect(found).toMatchObject({ status: 'ended', afterBytes: 0 });
     expect(Math.abs((found?.changeBytes ?? 0) + after.pss)).toBeLessThan(DRIFT);
-    expect(drawerOf(diff, 'anonymous')?.changeBytes).toBeLessThan(-GROWS / 2);
   });
 
   test('the wrong way round it is sorted; of three, what is between is counted', async () => {
