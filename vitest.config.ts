@@ -84,6 +84,13 @@ export default defineConfig({
       { test: { name: 'weeks', include: [WEEKS], ...ALONE } },
       {
         test: {
+          name: 'snapshots',
+          include: ['test/real/snapshot/on-demand/**/*.test.ts'],
+          ...ALONE,
+        },
+      },
+      {
+        test: {
           name: 'panics',
           include: ['test/real/panics/on-demand/**/*.test.ts'],
           ...ALONE,
