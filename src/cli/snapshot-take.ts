@@ -14,8 +14,13 @@ import { VERSION } from './version.js';
 
 const STDOUT = '-';
 
-/** Takes a snapshot of this machine, and says what is in it. */
+/** Takes a snapshot of this machine, and says what is in it; with --when as often as it is time. */
 export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
+  if (options.when !== undefined) {
+    const { waitForSnapshots } = await import('./snapshot-when.js');
+    const gentle = beGentle();
+    return waitForSnapshots(options, (file) => toFile(file, options, gentle));
+  }
   const file = options.toStdout ? STDOUT : options.output;
   if (file === undefined)
     throw new UsageError('say where to write it: -o FILE.tar.gz, or --to-stdout');
@@ -24,6 +29,7 @@ export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
     file === STDOUT
       ? tell(await toStdout(options), STDOUT, options, { ...gentle, uncached: false })
       : await toFile(file, options, gentle);
+  if (file !== STDOUT) printAnswer(options.json ? formatJson(said, 2) : snapshotText(said));
   const warning = snapshotWarning(said);
   if (warning !== undefined && !(options.json && file !== STDOUT))
     printWarnings([{ message: warning }]);
@@ -56,9 +62,7 @@ async function toFile(
       written += bytes.length;
     });
     output.finish();
-    const said = tell(found, file, options, { ...gentle, uncached: uncache(file) });
-    printAnswer(options.json ? formatJson(said, 2) : snapshotText(said));
-    return said;
+    return tell(found, file, options, { ...gentle, uncached: uncache(file) });
   } finally {
     output.discard();
   }

@@ -31,6 +31,7 @@ import {
 } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
 import { snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
+import { snapshotDueEndSchema, snapshotDueSchema } from './snapshot/when.js';
 import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { taskStacksSchema } from './task-stacks/schema.js';
@@ -69,6 +70,8 @@ export const schemas = {
   'kdump-mem.skb/1': skbSchema,
   'kdump-mem.skb-process/1': skbProcessSchema,
   'kdump-mem.snapshot/1': snapshotSchema,
+  'kdump-mem.snapshot-due/1': snapshotDueSchema,
+  'kdump-mem.snapshot-due-end/1': snapshotDueEndSchema,
   'kdump-mem.snapshot-verify/1': snapshotVerifySchema,
   'kdump-mem.socket/1': socketLineSchema,
   'kdump-mem.sockets/1': socketsSchema,

@@ -6,8 +6,9 @@ import { parseShortInterval } from '../interval-argument.js';
 import { parseUpTo } from '../number-argument.js';
 import { printAnswer } from '../output.js';
 import { parseParts, refuseParts } from '../snapshot-parts.js';
+import { addWhenOptions, checkWhen, type WhenOptions } from '../snapshot-when-options.js';
 
-export interface SnapshotCommandOptions {
+export interface SnapshotCommandOptions extends WhenOptions {
   readonly output?: string;
   readonly toStdout?: true;
   readonly verify?: string;
@@ -33,6 +34,8 @@ Examples:
   kdump-mem snapshot -o send.tar.gz --anonymize
   kdump-mem snapshot -o host.tar.gz --with smaps,stacks
   ssh host kdump-mem snapshot --to-stdout > host.tar.gz
+  kdump-mem snapshot --when psi=20,available=5%,oom --into /var/lib/kdump-mem
+      waits, and takes one when it is time: deploy/systemd, deploy/kubernetes
   kdump-mem snapshot --script > snapshot.sh
       for hosts without Node: there sh snapshot.sh host.tar.gz
 
@@ -50,7 +53,7 @@ written, or /proc or the archive not be read; 5 (with --strict) something could 
 
 /** `kdump-mem snapshot`: everything that is asked of a running host, in one file. */
 export function registerSnapshot(program: Command): void {
-  program
+  const command = program
     .command('snapshot')
     .description('save what this host shows of its memory, sockets and processes, to ask later')
     .addOption(
@@ -82,9 +85,11 @@ export function registerSnapshot(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be taken')
     .addHelpText('after', EXAMPLES)
     .action(run);
+  addWhenOptions(command);
 }
 
 async function run(options: SnapshotCommandOptions): Promise<void> {
+  checkWhen(options);
   if (options.script) {
     const { CAPTURE_SCRIPT } = await import('../../host/capture/script.js');
     process.stdout.write(CAPTURE_SCRIPT);

@@ -17,6 +17,16 @@ test('the indexed job is one of the API of Kubernetes', () => {
   expect(wrongIn(MANIFEST)).toEqual([null]);
 });
 
+const SNAPSHOTS = `${ROOT}deploy/kubernetes/snapshot-daemonset.yaml`;
+
+test('the DaemonSet that saves snapshots is one of the API of Kubernetes', () => {
+  expect(wrongIn(SNAPSHOTS)).toEqual([null]);
+  const folder = new DumpDirectory();
+  const text = readFileSync(SNAPSHOTS, 'utf8').replace('hostPID: true', 'hostPID: often');
+  expect(wrongIn(folder.write('set.yaml', text))).not.toEqual([null]);
+  folder.dispose();
+});
+
 test.each([
   ['completionMode: Indexed', 'completionMode: Numbered'],
   ['completions: 8', 'completions: eight'],

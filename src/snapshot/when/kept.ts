@@ -1,0 +1,55 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { OutputError } from '../../output-file.js';
+
+/** `snapshot-20261121T180501Z-psi-oom.tar.gz`: when, and why. */
+const NAME = /^snapshot-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z(?:-[a-z]{1,12}){1,8}\.tar\.gz$/;
+
+export function nameOf(at: Date, kinds: readonly string[]): string {
+  const time = at.toISOString().replace(/[-:]|\.\d+/g, '');
+  return `snapshot-${time}-${[...new Set(kinds)].join('-')}.tar.gz`;
+}
+
+/**
+ * The snapshots that a folder keeps, the oldest first. Other files are none of ours.
+ *
+ * @throws {OutputError} it cannot be listed
+ */
+export function keptIn(folder: string): { readonly name: string; readonly at: number }[] {
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OutputError('cannot-write', `${folder} cannot be listed (${code})`, { cause });
+  }
+  return names
+    .flatMap((name) => {
+      const [, year, month, day, hour, minute, second] = NAME.exec(name) ?? [];
+      if (year === undefined) return [];
+      return [{ name, at: Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) }];
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Removes the oldest so that no more than `keep` are left.
+ *
+ * @returns their names
+ * @throws {OutputError} it cannot be listed, or changed
+ */
+export function removeOldest(folder: string, keep: number): string[] {
+  const kept = keptIn(folder);
+  const old = kept.slice(0, Math.max(0, kept.length - keep)).map(({ name }) => name);
+  for (const name of old) remove(join(folder, name));
+  return old;
+}
+
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OutputError('cannot-write', `${file} cannot be removed (${code})`, { cause });
+  }
+}
