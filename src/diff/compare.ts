@@ -56,7 +56,7 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   ];
   return {
     ...{ states, seconds, sameBoot, drawers, lists, notes },
-    loss: drawers && lossOf(drawers, lists, drift),
+    loss: drawers && lossOf(drawers, lists, sameBoot === false ? null : drift),
     complete: notes.every(isHarmless),
   };
 }

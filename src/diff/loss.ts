@@ -16,7 +16,10 @@ export interface Loss {
   readonly shrank: number | null;
   readonly unexplained: number | null;
   readonly untold: number | null;
-  /** `nothing`: what grew is less than half of what was lost. Null: nothing was lost, or it cannot be told. */
+  /**
+   * `nothing`: what grew is less than half of what was lost. Null: nothing was lost (it is of another boot or host), or
+   * it cannot be told.
+   */
   readonly explanation: 'drawers' | 'nothing' | null;
   /** What grew, the most first, each with who grew most of those that it may be. */
   readonly drawers: readonly GrownDrawer[];
@@ -41,13 +44,13 @@ const OWNERS: Readonly<Record<string, ListName>> = {
 };
 
 /**
- * @param drift by how much counters changed while inputs were taken
+ * @param drift by how much counters changed while inputs were taken; null: the inputs are of different boots
  * @returns null: free memory of first or last is not known
  */
 export function lossOf(
   memory: DrawerDiff,
   lists: Readonly<Record<ListName, ListDiff | null>>,
-  drift: number,
+  drift: number | null,
 ): Loss | null {
   const free = memory.children.find(({ drawer }) => drawer === 'free');
   if (!free || free.change === null || memory.change === null) return null;
@@ -63,7 +66,7 @@ export function lossOf(
     leaves.filter(({ drawer }) => NOBODYS.has(drawer)),
     (change) => change,
   );
-  const isLost = lost >= Math.max(LEAST_LOSS, drift);
+  const isLost = drift !== null && lost >= Math.max(LEAST_LOSS, drift);
   return {
     ...{ lost, plugged: memory.change },
     ...(isTold

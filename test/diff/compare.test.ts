@@ -139,12 +139,17 @@ test.each([
       ],
     ]);
   const one = processItem(1, 10, { pss: 100 });
-  const { sameBoot, seconds, lists, notes } = compareStates([
+  const { sameBoot, seconds, lists, loss, notes } = compareStates([
     memoryAt(0, {}, { lists: { ...processes([one]), caches: cache(10) } }),
-    memoryAt(60, {}, { taken: other, lists: { ...processes([one]), caches: cache(30) } }),
+    memoryAt(
+      60,
+      { unexplained: 500 },
+      { taken: other, lists: { ...processes([one]), caches: cache(30) } },
+    ),
   ]);
   expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
   expect([sameBoot, seconds, lists.processes]).toEqual([false, null, null]);
+  expect(loss?.explanation).toBeNull();
   expect(lists.caches?.items[0]).toMatchObject({ change: 20, perSecond: null });
 });
 

@@ -12,16 +12,16 @@ export function headline(answer: DiffAnswer): string {
   const { loss, sameBoot } = answer;
   const when = whenWords(answer);
   if (!loss) return `${when} ${ofLists(answer)}`;
-  const verb = sameBoot === false ? ['is', 'less', 'more'] : ['fell', '', 'rose'];
   const { lost } = loss;
   if (Math.abs(lost) < LEAST_LOSS)
     return `${when} free memory stayed the same, to ${formatSize(Math.abs(lost))}. ${ofDrawers(loss)}`.trimEnd();
   const size = formatSize(Math.abs(lost));
   const moved =
     sameBoot === false
-      ? `is ${size} ${lost > 0 ? verb[1] : verb[2]}`
-      : `${lost > 0 ? verb[0] : verb[2]} by ${size}`;
-  return `${when} free memory ${moved}${rateWords(answer)}${reasonWords(loss)}`;
+      ? `is ${size} ${lost > 0 ? 'less' : 'more'}`
+      : `${lost > 0 ? 'fell' : 'rose'} by ${size}`;
+  const reason = sameBoot === false ? differenceWords(loss) : reasonWords(loss);
+  return `${when} free memory ${moved}${rateWords(answer)}${reason}`;
 }
 
 function rateWords({ seconds, loss }: DiffAnswer): string {
@@ -52,6 +52,12 @@ function reasonWords(loss: Loss): string {
       ? `; ${nameOf(second)} grew by ${formatSize(second.drawer.change ?? 0)}${byWhom(second)}`
       : '';
   return `: ${share}${byWhom(first)}${next}.`;
+}
+
+/** Of different boots nothing grew: one has more than the other. */
+function differenceWords({ drawers: [first] }: Loss): string {
+  if (!first) return '.';
+  return `. Most of what the last has more of is ${nameOf(first)}, by ${formatSize(first.drawer.change ?? 0)}.`;
 }
 
 /** What moved though free memory did not. */

@@ -134,7 +134,7 @@ export const diffSchema = z.strictObject({
       /** Of the drawers that say of nobody: `unexplained`, `unread`. */
       unexplainedBytes: change,
       untoldBytes: change,
-      /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, or it cannot be told. */
+      /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, it is of another boot, or it cannot be told. */
       explanation: z.enum(['drawers', 'nothing']).nullable(),
     })
     .nullable(),

@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { type DiffJson, diffSchema } from '../../../src/report/diff/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { drgnJson } from '../../support/drgn.js';
+import { labDump, labVmcore } from '../../support/lab.js';
+
+const { elf, kdumpZlib } = labDump('6.1');
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-diff-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function differ(...inputs: readonly string[]): Promise<DiffJson> {
+  const { stdout, stderr, status } = await kdumpMem('diff', '--json', ...inputs);
+  expect([stderr, status]).toEqual(['', 0]);
+  return diffSchema.parse(JSON.parse(stdout));
+}
+
+async function answersOf(dump: string): Promise<string> {
+  const path = join(folder, 'answers.json');
+  const asked = [['memory', '--cgroups'], ['procs'], ['sockets', '--all']];
+  const texts = [];
+  for (const words of asked)
+    texts.push((await kdumpMem(...words, '--json', '--vmcore', dump)).stdout);
+  writeFileSync(path, texts.join(''));
+  return path;
+}
+
+const LISTS = ['processes', 'sockets', 'caches', 'callers', 'cgroups'] as const;
+
+test('one moment in two formats: nothing changed, and that it is one moment is said', async () => {
+  const diff = await differ(elf, kdumpZlib);
+  expect(diff.warnings.map(({ code }) => code)).toContain('same-time');
+  expect(diff).toMatchObject({ seconds: null, sameBoot: true, complete: false });
+  expect(diff.loss).toMatchObject({ lostBytes: 0, pluggedBytes: 0, grewBytes: 0, shrankBytes: 0 });
+  for (const name of LISTS) {
+    expect(diff[name]?.items.length).toBeGreaterThan(0);
+    for (const item of diff[name]?.items ?? [])
+      expect(item).toMatchObject({ status: 'both', changeBytes: 0 });
+  }
+});
+
+test('a dump and what its answers say are the same', async () => {
+  const answers = await answersOf(elf);
+  const [one, other] = [await differ(elf, kdumpZlib), await differ(answers, kdumpZlib)];
+  expect({ ...other, inputs: [] }).toEqual({
+    ...one,
+    inputs: [],
+    summary: other.summary,
+    warnings: one.warnings.map((warning) => ({
+      ...warning,
+      message: warning.message.replaceAll(elf, answers),
+    })),
+  });
+});
+
+test('another boot is said: what outlives it is compared, processes and sockets are not', async () => {
+  const diff = await differ(elf, labVmcore('6.1').elf);
+  const codes = diff.warnings.map(({ code }) => code);
+  expect(codes).toContain('another-boot');
+  expect(diff).toMatchObject({ sameBoot: false, seconds: null, processes: null, sockets: null });
+  expect(diff.loss?.explanation).toBeNull();
+  expect(diff.caches?.items.length).toBeGreaterThan(0);
+  for (const { drawer, perMinuteBytes } of diff.drawers?.children ?? [])
+    expect([drawer, perMinuteBytes]).toEqual([drawer, null]);
+});
+
+test('when processes began, the boot’s id and the host are as drgn has them', async () => {
+  const oracle = drgnJson<{ ticks: Record<string, number>; bootId: string; host: string }>(
+    elf,
+    '6.1',
+    new URL('times.py', import.meta.url),
+  );
+  const diff = await differ(elf, kdumpZlib);
+  const ticks = diff.processes?.items.map(({ pid, startTicks }) => [String(pid), startTicks]);
+  expect(ticks?.length).toBeGreaterThan(5);
+  expect(oracle.ticks).toMatchObject(Object.fromEntries(ticks ?? []));
+  const [input] = diff.inputs;
+  expect(input?.host).toBe(oracle.host);
+  // Of a boot whose id nobody asked for it is all zeros, and none.
+  expect(input?.bootId?.replaceAll('-', '') ?? '0'.repeat(32)).toBe(oracle.bootId);
+});
