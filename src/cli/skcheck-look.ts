@@ -10,6 +10,7 @@ import type { Observation } from '../host/observation.js';
 import { observe } from '../host/observe.js';
 import { takeCensus, theoreticalWorst } from '../host/proc/census.js';
 import { readPageSize } from '../host/proc/memory.js';
+import { hostTaken } from '../host/proc/taken.js';
 import type { Sample } from '../host/ss/read.js';
 import { captureWarnings } from '../report/skcheck/capture.js';
 import { skcheckReport } from '../report/skcheck/report.js';
@@ -57,6 +58,7 @@ export async function look(
   const exact = options.exact ? await countLive(estimated) : null;
   const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
     takenAt: captured ? captured.taken : new Date(),
+    boot: hostTaken(source, null),
     captured: captured !== null,
     root,
     ...(exact ? { counted: (finding: Finding) => exact.counts.get(finding) ?? null } : {}),

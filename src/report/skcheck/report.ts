@@ -6,6 +6,7 @@ import type { VerdictCode } from '../../diagnosis/verdict.js';
 import { AcceptQueues, belongsTo } from '../../host/accept-queues.js';
 import type { Observation } from '../../host/observation.js';
 import type { SocketMemory } from '../../host/socket.js';
+import type { Taken } from '../../taken.js';
 import { formatCount } from '../text/size.js';
 import { hostWarnings } from './host.js';
 import { ownersOf, worstOwnerOf } from './owners.js';
@@ -16,6 +17,8 @@ import { alsoWords, because, formatSpan } from './words.js';
 export interface ReportOptions {
   /** When the last sample was taken; null: not told. */
   readonly takenAt: Date | null;
+  /** Of which boot the host was, and how long it ran; undefined: nobody asked. */
+  readonly boot?: Pick<Taken, 'bootId' | 'uptime'>;
   /** Which verdicts to list; null: all, also what is being read. */
   readonly only: readonly VerdictCode[] | null;
   /** List no more sockets than this. */
@@ -58,6 +61,8 @@ export function skcheckReport(
       netns: host.netns,
       takenAt: (options.takenAt ?? new Date()).toISOString(),
       takenAtKnown: options.takenAt !== null,
+      bootId: options.boot?.bootId ?? null,
+      uptimeSeconds: options.boot?.uptime ?? null,
       samples: observation.samples.length,
       namespaces: namespaces.length,
       source: options.captured ? 'capture' : observation.reader,

@@ -148,6 +148,9 @@ export const skcheckSchema = z.strictObject({
     takenAt: z.iso.datetime(),
     /** False: a sosreport or capture does not tell it, and `takenAt` is when it was read. */
     takenAtKnown: z.boolean(),
+    /** Another one after each boot; null: it is not told. */
+    bootId: z.string().nullable(),
+    uptimeSeconds: z.number().nonnegative().nullable(),
     samples: z.number().int().min(1),
     /** The network namespaces looked at. */
     namespaces: count,

@@ -42,6 +42,14 @@ test.each([
   expect(() => stateOfAnswers('a', text)).toThrow(reason);
 });
 
+test('a line of very many braces is read in one pass; too many values are refused', () => {
+  const line = `{"a":[${'{},'.repeat(300_000)}{}]}`;
+  expect(() => stateOfAnswers('a', line)).toThrow('names no schema');
+  expect(() => stateOfAnswers('a', `{"a":[${'1,'.repeat(10_000_001)}1]}`)).toThrow(
+    'more than 10000000 values',
+  );
+});
+
 test('two answers of one kind are of two times, and refused', () => {
   expect(() => state(memoryAnswerAt(1), memoryAnswerAt(2))).toThrow('two answers');
 });

@@ -220,6 +220,8 @@ describe('text', () => {
         netns: 1,
         takenAt: '',
         takenAtKnown: true,
+        bootId: null,
+        uptimeSeconds: null,
         samples: 2,
         watchedMs: 2000,
         namespaces: 1,

@@ -47,6 +47,8 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
       netns: 1,
       takenAt: new Date(1_700_000_000_000).toISOString(),
       takenAtKnown: true,
+      bootId: null,
+      uptimeSeconds: null,
       samples: 2,
       namespaces: 1,
       source: 'ss',

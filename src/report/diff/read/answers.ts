@@ -20,6 +20,9 @@ const answer = z.discriminatedUnion('schema', [
 /** Drawers lie three deep; what is nested deeper than this is no answer of ours. */
 const MOST_LEVELS = 32;
 
+/** 50,000 sockets have a third of that. */
+const MOST_VALUES = 10_000_000;
+
 /**
  * Reads what `--json` of memory, procs, sockets or skcheck printed; several, one after the other, are of one time.
  *
@@ -65,9 +68,11 @@ function tell(data: z.infer<typeof answer>): Told {
 /** @throws {AnswersError} */
 function valuesOf(text: string): unknown[] {
   if (text.trim() === '') throw new AnswersError('it is empty');
-  // Our JSON has its last brace in the first column, or is one line.
-  const pieces = text.split(/(?<=^\}|^\{.*\})[ \t\r]*\n(?=\s*\{)/m);
-  return pieces.map((piece) => {
+  // What is small in a file may be large in memory.
+  let commas = 0;
+  for (let at = text.indexOf(','); at >= 0; at = text.indexOf(',', at + 1)) commas++;
+  if (commas > MOST_VALUES) throw new AnswersError(`it has more than ${MOST_VALUES} values`);
+  return piecesOf(text).map((piece) => {
     let value: unknown;
     try {
       value = JSON.parse(piece);
@@ -78,6 +83,29 @@ function valuesOf(text: string): unknown[] {
       throw new AnswersError(`it is nested more than ${MOST_LEVELS} levels deep`);
     return value;
   });
+}
+
+/** Our JSON has its last brace in the first column, or is one line. */
+function piecesOf(text: string): string[] {
+  const pieces: string[] = [];
+  let begins = 0;
+  for (let from = 0; from < text.length; ) {
+    const newline = text.indexOf('\n', from);
+    const to = newline < 0 ? text.length : newline + 1;
+    const isWhole =
+      text[from] === '{' &&
+      text
+        .slice(Math.max(from, to - 4), to)
+        .trim()
+        .endsWith('}');
+    if (isWhole || text[from] === '}') {
+      pieces.push(text.slice(begins, to));
+      begins = to;
+    }
+    from = to;
+  }
+  const rest = text.slice(begins);
+  return rest.trim() === '' ? pieces : [...pieces, rest];
 }
 
 /** How deep a value is nested, without going deeper itself; it stops at what is too deep. */

@@ -179,6 +179,18 @@ test('the socket in which data waits is named, with who does not read it', async
   expect(found?.changeBytes).toBeGreaterThanOrEqual(after.waiting);
 });
 
+test('skcheck’s own answers name the boot that the kernel names', async () => {
+  const { stdout } = await execa(
+    process.execPath,
+    [commandPath('skcheck'), '--from', file('a.tar.gz'), '--json'],
+    { reject: false },
+  );
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  expect(JSON.parse(stdout).host).toMatchObject({ bootId: boot });
+  const { inputs } = await differ('a.json', 'b.tar.gz');
+  expect(inputs.map(({ bootId }) => bootId)).toEqual([boot, boot]);
+});
+
 test('an answer and a capture of one boot are compared', async () => {
   const diff = await differ('a.json', 'b.tar.gz');
   expect(diff.sameBoot).toBe(true);
