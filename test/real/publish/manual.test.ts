@@ -51,7 +51,7 @@ describe.each(PAGES)('%s', (name, command) => {
     command.configureOutput({ writeOut: (text) => (whole += text) });
     command.outputHelp();
     const examples = whole.split('\n').filter((line) => /^ {2,4}(kdump-mem|skcheck) /.test(line));
-    expect(examples.length).toBeGreaterThan(1);
+    expect(examples.length).toBeGreaterThan(0);
     for (const example of examples) expect(words(page)).toContain(words(example));
     expect(page).toMatch(/EXIT STATUS\n +0 /);
   });

@@ -1,0 +1,112 @@
+import { KdumpMemError } from '../../error.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { SourceOptions } from '../kernel-source.js';
+import type { Candidate, ValueKind } from './suggest.js';
+
+/** More words than these nobody reads. */
+const MOST = 500;
+
+/**
+ * What a dump or this machine knows that begins with some letters. Where it cannot be opened there is nothing:
+ * a command line is being typed, and no place for complaints.
+ *
+ * @param words of the command line, which name the dump
+ */
+export async function values(
+  of: ValueKind,
+  words: readonly string[],
+  typed: string,
+): Promise<Candidate[]> {
+  try {
+    return await LOOKUPS[of](words, typed);
+  } catch (error) {
+    if (error instanceof KdumpMemError) return [];
+    throw error;
+  }
+}
+
+const LOOKUPS: Readonly<
+  Record<ValueKind, (words: readonly string[], typed: string) => Promise<Candidate[]>>
+> = {
+  code: async (_, typed) => {
+    const { allCodes } = await import('../../report/explain/codes.js');
+    return named(allCodes(), typed);
+  },
+  pid: async (words, typed) => {
+    const source = sourceAmong(words);
+    return source.vmcore ? inKernel(source, (kernel) => tasks(kernel, typed)) : running(typed);
+  },
+  type: (words, typed) =>
+    inKernel(sourceAmong(words), (kernel) => named(kernel.types.names(), typed)),
+  symbol: (words, typed) =>
+    inKernel(sourceAmong(words), (kernel) => named(kernel.symbolNames(), typed)),
+};
+
+async function inKernel(
+  source: SourceOptions,
+  look: (kernel: NativeKernel) => Candidate[] | Promise<Candidate[]>,
+): Promise<Candidate[]> {
+  const { openNativeSource } = await import('../kernel-source.js');
+  const kernel = await openNativeSource(source);
+  try {
+    return await look(kernel);
+  } finally {
+    kernel.close();
+  }
+}
+
+/** Processes of a dump, kernel threads left out: they have no sockets and no memory. */
+async function tasks(kernel: NativeKernel, typed: string): Promise<Candidate[]> {
+  const { TaskReader } = await import('../../walk/tasks/tasks.js');
+  const found: Candidate[] = [];
+  for (const { pid, comm, kernelThread } of new TaskReader(kernel).processes()) {
+    if (found.length >= MOST) break;
+    if (!kernelThread && `${pid}`.startsWith(typed))
+      found.push({ value: `${pid}`, description: comm });
+  }
+  return found;
+}
+
+/** Processes that run here. */
+async function running(typed: string): Promise<Candidate[]> {
+  const { liveHost } = await import('../../host/live.js');
+  const { optionalText } = await import('../../host/proc/process.js');
+  return liveHost
+    .list('/proc')
+    .filter((name) => /^\d+$/.test(name) && name.startsWith(typed))
+    .slice(0, MOST)
+    .map((pid) => ({
+      value: pid,
+      description: optionalText(liveHost, `/proc/${pid}/comm`).trim(),
+    }));
+}
+
+/** A dump's names are hostile: what is no word of C, with what the kernel adds, is not offered. */
+const WORD = /^[\w.$@-]{1,128}$/;
+
+function named(names: Iterable<string>, typed: string): Candidate[] {
+  const found = new Set<string>();
+  for (const name of names) {
+    if (found.size >= MOST) break;
+    if (name.startsWith(typed) && WORD.test(name)) found.add(name);
+  }
+  return [...found].toSorted().map((value) => ({ value, description: '' }));
+}
+
+const FILE_OPTIONS = ['symbols', 'btf', 'vmlinux', 'map'] as const;
+
+/** The dump that a command line names, and what helps to read it. */
+function sourceAmong(words: readonly string[]): SourceOptions {
+  const after = (name: string) =>
+    words.flatMap((word, index) => {
+      if (word.startsWith(`--${name}=`)) return [word.slice(name.length + 3)];
+      return word === `--${name}` ? words.slice(index + 1, index + 2) : [];
+    });
+  const vmcore = after('vmcore');
+  const aids = FILE_OPTIONS.flatMap((name) => after(name).map((file) => [name, file] as const));
+  return {
+    engine: 'auto',
+    ...Object.fromEntries(aids),
+    ...(vmcore.length > 0 ? { vmcore } : { live: true }),
+  };
+}

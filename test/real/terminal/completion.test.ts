@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandPath } from '../../support/cli.js';
+import { fixture } from '../../support/fixtures.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'completion-'));
+const environment = {
+  PATH: `${join(folder, 'bin')}:/usr/bin:/bin`,
+  HOME: folder,
+  LC_ALL: 'C.UTF-8',
+};
+
+beforeAll(() => {
+  mkdirSync(join(folder, 'bin'));
+  symlinkSync(process.execPath, join(folder, 'bin/node'));
+  for (const name of ['kdump-mem', 'skcheck'] as const)
+    symlinkSync(commandPath(name), join(folder, 'bin', name));
+  symlinkSync(fixture('6.1').vmcore, join(folder, 'a-vmcore'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The words that stand before a tab, and those behind = where the shell takes that for a word. */
+const asBash = (line: string) => line.split(/ |(=)/).filter((word) => word !== undefined);
+
+/** What each shell does when somebody asks it how a line goes on. */
+const SHELLS = {
+  // Its own machinery: what would be inserted.
+  fish: (line: string) =>
+    run('fish', ['-N', '-c', 'kdump-mem completion fish | source; complete -C "$line"'], { line }),
+  // The functions that the shells call, as they call them; files are theirs to add.
+  bash: (line: string) => {
+    const script = `eval "$(kdump-mem completion bash)"
+      compopt() { echo FILES; }
+      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+      complete -p "$1" > /dev/null && "_\${1//-/_}" "$1" "\${COMP_WORDS[COMP_CWORD]}" ''
+      printf '%s\\n' "\${COMPREPLY[@]}"`
+      .replaceAll('\\\\', '\\')
+      .replaceAll('\\$', '$');
+    return run('bash', ['--norc', '-c', script, 'bash', ...asBash(line)]);
+  },
+  zsh: (line: string) => {
+    const script = `compdef() { :; }; _files() { print FILES; }
+      _describe() { print -l -- "\${(@P)3}"; }
+      eval "$(kdump-mem completion zsh)"
+      words=("$@"); CURRENT=$#; _kdump_mem`.replaceAll('\\$', '$');
+    return run('zsh', ['-f', '-c', script, 'zsh', ...line.split(' ')]);
+  },
+};
+
+/** What a shell prints, a word a line, without what is said of it. */
+function run(shell: string, args: string[], more: NodeJS.ProcessEnv = {}): string[] {
+  return execFileSync(shell, args, {
+    env: { ...environment, ...more },
+    cwd: folder,
+    encoding: 'utf8',
+  })
+    .split('\n')
+    .map((each) => each.replace(/[\t:].*/, ''))
+    .filter((each) => each !== '');
+}
+
+describe.each(Object.entries(SHELLS))('%s', (shell, completions) => {
+  test.each([
+    ['kdump-mem soc', ['sockets']],
+    ['kdump-mem memory --sour', ['--source']],
+    ['kdump-mem memory --source kc', ['kcore']],
+    ['kdump-mem skb --vmcore a-vmcore --pid 123', ['123']],
+    ['kdump-mem struct --vmcore a-vmcore sk_buff_f', ['sk_buff_fclones']],
+    ['skcheck --capture-s', ['--capture-script']],
+    ["kdump-mem sockets '$(touch ran)' --str", ['--strict']],
+  ])('%s', (line, words) => {
+    expect(completions(line)).toEqual(words);
+    expect(readdirSync(folder)).not.toContain('ran');
+  });
+
+  test('a value behind =', () => {
+    expect(completions('kdump-mem memory --source=kc')).toEqual([
+      shell === 'bash' ? 'kcore' : '--source=kcore',
+    ]);
+  });
+
+  test('files, where they may stand', () => {
+    const files = shell === 'fish' ? ['a-vmcore'] : ['FILES'];
+    expect(completions('kdump-mem sockets a-v')).toEqual(files);
+    expect(completions('kdump-mem skb --vmcore a-v')).toEqual(files);
+    expect(completions('kdump-mem explain hung-t')).toEqual(['hung-task']);
+  });
+});
