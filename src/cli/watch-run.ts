@@ -27,6 +27,7 @@ export class Watch {
   /** Samples that could not be taken: in all, and since the last that was. */
   #lost = { all: 0, since: 0 };
   #up = true;
+  #metrics: { readonly tried: number; readonly text: string } | undefined;
   #ended: Watched['ended'] = 'signal';
   /** What was said last, so that what fails each minute is said once. */
   #said = '';
@@ -72,12 +73,20 @@ export class Watch {
     this.#store?.close();
   }
 
-  readonly metrics = (): string =>
-    watchMetrics(this.#growth.answer(), {
-      up: this.#up,
-      lost: this.#lost.all,
-      notStored: this.#store?.notStored ?? 0,
-    });
+  /** As they were after the last sample: scrapes may come more often than samples, and trends cost. */
+  readonly metrics = (): string => {
+    const tried = this.#taken + this.#lost.all;
+    if (this.#metrics?.tried !== tried)
+      this.#metrics = {
+        tried,
+        text: watchMetrics(this.#growth.answer(), {
+          up: this.#up,
+          lost: this.#lost.all,
+          notStored: this.#store?.notStored ?? 0,
+        }),
+      };
+    return this.#metrics.text;
+  };
 
   /** @throws {HostError} there was no sample */
   answer(): Watched {

@@ -140,10 +140,10 @@ async function tabStops(tab) {
   return stops;
 }
 
-/** Where Enter on the last cell leads to. */
+/** Where Enter on the last cell leads to, of a page that has a treemap. */
 async function follow(tab, url) {
   await tab.goto(url);
-  await tab.evaluate(() => [...document.querySelectorAll('#used a')].at(-1).focus());
+  await tab.evaluate(() => [...document.querySelectorAll('#used a')].at(-1)?.focus());
   await tab.keyboard.press('Enter');
   return tab.evaluate(() => {
     const target = document.querySelector(':target');

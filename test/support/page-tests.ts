@@ -18,14 +18,17 @@ export function pageTests(seen: () => Seen): void {
     expect(new Set(grounds).size).toBe(2);
   });
 
+  test('on paper all is there that a window folds', () => {
+    expect(seen().print).toEqual({ hidden: 0, overflow: 'visible' });
+  });
+}
+
+/** What holds of every page that has a treemap. */
+export function boxTests(seen: () => Seen): void {
   test('words in boxes are whole', () => {
     for (const { labels, clipped } of seen().views) {
       expect(clipped).toEqual([]);
       expect(labels).toBeGreaterThan(5);
     }
-  });
-
-  test('on paper all is there that a window folds', () => {
-    expect(seen().print).toEqual({ hidden: 0, overflow: 'visible' });
   });
 }

@@ -1,7 +1,7 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { GrowthAnswer } from '../answer.js';
+import type { Judgement, WatchVerdict } from './doubts.js';
 import type { GroupHistory, GrownDrawer } from './drawers.js';
-import type { Judgement, WatchVerdict } from './verdict.js';
 
 /** Times without samples. */
 export interface Gaps {

@@ -1,7 +1,7 @@
 import { DRAWERS } from '../../account/memory/drawers.js';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
 import { NOTE_CODES } from '../../diff/notes.js';
-import { WATCH_DOUBT_CODES } from '../../growth/watch/verdict.js';
+import { WATCH_DOUBT_CODES } from '../../growth/watch/doubts.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { SEARCH_ERROR_CODES } from '../../many/search.js';

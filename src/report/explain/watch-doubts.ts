@@ -1,4 +1,4 @@
-import type { WatchDoubtCode } from '../../growth/watch/verdict.js';
+import type { WatchDoubtCode } from '../../growth/watch/doubts.js';
 import type { Explanations } from './explanation.js';
 
 /** What makes an answer of `watch` doubtful, or was met besides. */

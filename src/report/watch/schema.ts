@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DRAWERS } from '../../account/memory/drawers.js';
-import { WATCH_DOUBT_CODES } from '../../growth/watch/verdict.js';
+import { WATCH_DOUBT_CODES } from '../../growth/watch/doubts.js';
 import {
   courseSchema,
   endedSchema,

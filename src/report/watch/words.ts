@@ -2,7 +2,7 @@ import { DAY } from '../../growth/day-series.js';
 import { LEAST_SECONDS } from '../../growth/day-trend.js';
 import type { Growth } from '../../growth/growth.js';
 import type { EarlierBoot, WatchAnswer } from '../../growth/watch/answer.js';
-import type { WatchDoubt, WatchDoubtCode } from '../../growth/watch/verdict.js';
+import type { WatchDoubt, WatchDoubtCode } from '../../growth/watch/doubts.js';
 import { endsWords, formatSeconds, negative } from '../growth/words.js';
 import { drawerWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';

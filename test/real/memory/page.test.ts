@@ -8,7 +8,7 @@ import { answerWith, HOSTILE } from '../../report/memory/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labDump } from '../../support/lab.js';
-import { pageTests } from '../../support/page-tests.js';
+import { boxTests, pageTests } from '../../support/page-tests.js';
 
 const { elf } = labDump('6.1');
 const PAGES = ['real', 'hostile', 'harmless'] as const;
@@ -36,6 +36,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each(PAGES)('the %s page in Chromium', (name) => {
   pageTests(() => seen[name]);
+  boxTests(() => seen[name]);
 
   test('boxes fill what they lie in, each as large as its bytes', () => {
     for (const { width, lists } of seen[name].views) {

@@ -9,7 +9,7 @@ import { triageWith } from '../../report/triage/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labKdump } from '../../support/lab.js';
-import { pageTests } from '../../support/page-tests.js';
+import { boxTests, pageTests } from '../../support/page-tests.js';
 
 const { elf } = labKdump('6.1');
 const PAGES = ['triage-real', 'triage-hostile'] as const;
@@ -37,6 +37,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each(PAGES)('the page %s in Chromium', (name) => {
   pageTests(() => seen[name]);
+  boxTests(() => seen[name]);
 
   test('keys reach all that can be opened, and each says what it is', () => {
     const { stops } = seen[name];

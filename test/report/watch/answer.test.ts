@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { WATCH_DOUBT_CODES } from '../../../src/growth/watch/verdict.js';
+import { WATCH_DOUBT_CODES } from '../../../src/growth/watch/doubts.js';
 import { watchHtml } from '../../../src/report/watch/html/page.js';
 import { watchJson } from '../../../src/report/watch/json.js';
 import { watchMetrics } from '../../../src/report/watch/prometheus.js';
