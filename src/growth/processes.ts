@@ -31,7 +31,7 @@ const MOST_ENDED = 20;
 const MOST_BOOTS = 10_000;
 
 /** Processes that are followed where looks have not all: more are let go, those first that were not seen longest. */
-const MOST_FOLLOWED = 1000;
+const MOST_FOLLOWED = 400;
 
 /** What is kept of one process. */
 interface Track<H> {
@@ -181,11 +181,12 @@ export class ProcessGrowth<H extends History = History> {
     if (!whole) this.#letGoUnseen(seen);
   }
 
+  /** Many at once: to find those that were not seen longest costs as much for one. */
   #letGoUnseen(seen: ReadonlySet<string>): void {
-    const over = this.#tracks.size - MOST_FOLLOWED;
-    if (over <= 0) return;
+    if (this.#tracks.size <= MOST_FOLLOWED) return;
     const unseen = [...this.#tracks].filter(([key]) => !seen.has(key));
     unseen.sort(([, a], [, b]) => a.seenAt - b.seenAt);
+    const over = this.#tracks.size - MOST_FOLLOWED / 2;
     for (const [key] of unseen.slice(0, over)) this.#tracks.delete(key);
   }
 
