@@ -244,7 +244,7 @@ test('memory is bounded, whatever comes: 100,000 samples, and processes that com
   const growth = new WatchGrowth();
   const watch = (from: number, to: number) => {
     for (let at = from; at < to; at++) {
-      const processes = Array.from({ length: 8 }, (_, index) =>
+      const processes = Array.from({ length: 5 }, (_, index) =>
         // A tenth of them are others each time, and samples do not say that they ended.
         held(index < 2 ? 10 * at + index + 100 : index, index),
       );
