@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { machineProgram } from '../../../scripts/lab-parts/programs.mjs';
 import { kdumpMem } from '../../support/cli.js';
 import type { LabKernel } from '../../support/lab.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
@@ -18,7 +19,12 @@ export async function guestWithCgroups(kernel: LabKernel): Promise<Guest> {
   const guest = await bootGuest({
     kernel,
     memoryMiB: MEMORY_MIB,
-    files: [...kdumpMemInGuest(kernel), guestTool('takeuser', kernel)],
+    files: [
+      ...kdumpMemInGuest(kernel),
+      guestTool('takeuser', kernel),
+      // The lab's busybox has neither, and the script takes both.
+      ...['/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram),
+    ],
     append: 'psi=1',
     limitMs: 8 * MOST_MS,
   });

@@ -1,0 +1,177 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
+import { memorySchema } from '../../../../src/report/memory/schema.js';
+import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+import {
+  bring,
+  fromJson,
+  guestWithCgroups,
+  MOST_MS,
+  snapshotOf,
+  takes,
+} from '../guest-snapshot.js';
+
+const MIB = 2 ** 20;
+
+describe('a snapshot where memory is short', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pressure-'));
+  const file = join(folder, 'guest.tar.gz');
+  let guest: Guest;
+
+  const told = async (command: string) => (await guest.run(command)).output.toString();
+  const number = async (file_: string, name: string) =>
+    Number(new RegExp(`^${name}:? +(\\d+)`, 'm').exec(await told(`cat ${file_}`))?.[1]);
+  const kills = () => number('/proc/vmstat', 'oom_kill');
+  const available = async () => (await number('/proc/meminfo', 'MemAvailable')) / 1024;
+  const free = async (pid: number) => {
+    await guest.run(`kill -9 ${pid}; while [ -e /proc/${pid}/exe ]; do usleep 20000; done`, {
+      mayFail: true,
+    });
+  };
+  /** All but so many MiB are taken. @returns who took them */
+  const leaves = async (mib: number) =>
+    takes(guest, Math.floor(((await available()) - mib) * MIB), 'lives');
+  const isWhole = async () => {
+    const { status, stdout } = await kdumpMem('snapshot', '--verify', file);
+    expect([status, stdout]).toEqual([0, expect.any(String)]);
+  };
+
+  beforeAll(async () => {
+    guest = await guestWithCgroups('6.12');
+    const { stdout } = await kdumpMem('snapshot', '--script');
+    const encoded = Buffer.from(stdout).toString('base64');
+    await guest.run(`echo ${encoded} | base64 -d > /snapshot.sh`);
+  }, 4 * MOST_MS);
+
+  afterAll(() => {
+    guest?.kill();
+    rmSync(folder, { recursive: true });
+  });
+
+  test(
+    '120 MiB are available: it completes, and nobody is killed for it',
+    async () => {
+      const [eater, before] = [await leaves(120), await kills()];
+      expect(await available()).toBeLessThan(150);
+      const { status, said } = await snapshotOf(guest, file);
+      expect([status, said]).toEqual([0, expect.stringContaining('/s.tar.gz: ')]);
+      expect(await kills()).toBe(before);
+      await isWhole();
+      const { processes, complete } = procsSchema.parse(await fromJson('procs', file));
+      expect(processes[0]).toMatchObject({ pid: eater, cgroup: '/lives', complete: true });
+      expect(complete).toBe(true);
+      const { memory } = memorySchema.parse(await fromJson('memory', file));
+      const anonymous = memory.children
+        .flatMap(({ children }) => children)
+        .find(({ drawer }) => drawer === 'anonymous');
+      expect(anonymous?.bytes).toBeGreaterThan(processes[0]?.ussBytes ?? Number.NaN);
+      await free(eater);
+    },
+    2 * MOST_MS,
+  );
+
+  test(
+    '20 MiB are available: the script completes',
+    async () => {
+      const [eater, before] = [await leaves(20), await kills()];
+      expect(await available()).toBeLessThan(30);
+      const { status, output } = await guest.run('sh /snapshot.sh --tmpfs /s.tar.gz 1', {
+        timeoutMs: MOST_MS,
+        mayFail: true,
+      });
+      expect([status, output.toString()]).toEqual([0, '']);
+      expect(await kills()).toBe(before);
+      await bring(guest, '/s.tar.gz', file);
+      await isWhole();
+      const { processes } = procsSchema.parse(await fromJson('procs', file));
+      expect(processes[0]).toMatchObject({ pid: eater, complete: true });
+      await free(eater);
+    },
+    2 * MOST_MS,
+  );
+
+  test(
+    'in a cgroup at its limit it completes, and says what it is',
+    async () => {
+      await guest.run(`echo ${16 * MIB} > /sys/fs/cgroup/limited/memory.high`);
+      const { status, said } = await snapshotOf(guest, file, { group: 'limited' });
+      expect([status, said]).toEqual([0, expect.stringContaining('/s.tar.gz: ')]);
+      await isWhole();
+      const cgroups = execFileSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/cgroups'], {
+        encoding: 'utf8',
+      });
+      expect(cgroups).toContain(`/sys/fs/cgroup/limited/memory.high:${16 * MIB}\n`);
+      expect(await number('/sys/fs/cgroup/limited/memory.events', 'high')).toBeGreaterThan(0);
+    },
+    2 * MOST_MS,
+  );
+
+  test(
+    'where no process can be started it completes without ss, or says what is missing',
+    async () => {
+      // At the most there are our own threads and one child: that one can then not be started.
+      await guest.run('echo max > /sys/fs/cgroup/limited/memory.high; mkdir /sys/fs/cgroup/few');
+      await snapshotOf(guest, file, { group: 'few' });
+      const most = Number(await told('cat /sys/fs/cgroup/few/pids.peak'));
+      await guest.run(`echo ${most - 1} > /sys/fs/cgroup/few/pids.max`);
+      const { status, said } = await snapshotOf(guest, file, { group: 'few' });
+      const refused = await told('cat /sys/fs/cgroup/few/pids.events');
+      expect([status, said]).toEqual([0, expect.stringContaining('/s.tar.gz: ')]);
+      expect(refused).toMatch(/^max [1-9]/);
+      await isWhole();
+      expect(procsSchema.parse(await fromJson('procs', file)).complete).toBe(true);
+    },
+    2 * MOST_MS,
+  );
+
+  test(
+    '--when takes one when memory becomes short, as a service that waits',
+    async () => {
+      const waits =
+        'kdump-mem snapshot --when available=30%,oom --into /into --tmpfs --count 1 --json';
+      await guest.run(`mkdir -p /into; ${waits} > /tmp/due 2> /tmp/waits < /dev/null &`);
+      await guest.run('until grep -q waits /tmp/waits; do usleep 50000; done', {
+        timeoutMs: MOST_MS,
+      });
+      expect(await told('ls /into')).toBe('');
+      const eater = await leaves(150);
+      await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', {
+        timeoutMs: MOST_MS,
+      });
+      const [due] = (await told('cat /tmp/due'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(due).toMatchObject({ reasons: [{ condition: 'available' }], failed: null });
+      await bring(guest, due.snapshot.file, file);
+      await isWhole();
+      await free(eater);
+    },
+    2 * MOST_MS,
+  );
+
+  test(
+    'a kernel that was booted without pressure is told so',
+    async () => {
+      const answer = await guest.run(
+        'mount -t tmpfs none /proc/pressure 2>&1; kdump-mem snapshot --when psi=20 --into /into',
+        {
+          timeoutMs: MOST_MS,
+          mayFail: true,
+        },
+      );
+      expect([answer.status, answer.output.toString()]).toEqual([
+        3,
+        expect.stringContaining(
+          '--when psi cannot be told here: /proc/pressure/memory is not there',
+        ),
+      ]);
+    },
+    MOST_MS,
+  );
+});
