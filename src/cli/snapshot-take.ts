@@ -7,9 +7,9 @@ import { beGentle, uncache } from '../snapshot/gentle.js';
 import { checkRoom, roomNeeded } from '../snapshot/room.js';
 import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.js';
 import { liveSnapshot } from '../snapshot/source.js';
-import type { SnapshotCommandOptions } from './commands/snapshot.js';
 import { EXIT, UsageError } from './failure.js';
 import { printAnswer, printWarnings } from './output.js';
+import type { SnapshotCommandOptions } from './snapshot-options.js';
 import { VERSION } from './version.js';
 
 const STDOUT = '-';

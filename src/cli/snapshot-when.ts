@@ -18,10 +18,10 @@ import { escapeText } from '../report/text/escape.js';
 import { keptIn, nameOf, removeOldest } from '../snapshot/when/kept.js';
 import { lookAt } from '../snapshot/when/look.js';
 import { type Reason, Watchman } from '../snapshot/when/watchman.js';
-import type { SnapshotCommandOptions } from './commands/snapshot.js';
 import { EXIT } from './failure.js';
 import { LooksAgain } from './looks.js';
 import { printAnswer, printWarnings } from './output.js';
+import type { SnapshotCommandOptions } from './snapshot-options.js';
 
 /** Writes a snapshot, and says what is in it. */
 type Take = (file: string) => Promise<SnapshotJson>;

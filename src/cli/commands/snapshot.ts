@@ -1,29 +1,13 @@
 import { type Command, Option } from 'commander';
-import { OPTIONAL_PARTS, type OptionalPart } from '../../host/capture/contents.js';
+import { OPTIONAL_PARTS } from '../../host/capture/contents.js';
 import { formatJson } from '../../json.js';
 import { EXIT, UsageError } from '../failure.js';
 import { parseShortInterval } from '../interval-argument.js';
 import { parseUpTo } from '../number-argument.js';
 import { printAnswer } from '../output.js';
+import type { SnapshotCommandOptions } from '../snapshot-options.js';
 import { parseParts, refuseParts } from '../snapshot-parts.js';
-import { addWhenOptions, checkWhen, type WhenOptions } from '../snapshot-when-options.js';
-
-export interface SnapshotCommandOptions extends WhenOptions {
-  readonly output?: string;
-  readonly toStdout?: true;
-  readonly verify?: string;
-  readonly script?: true;
-  /** Seconds. */
-  readonly interval: number;
-  /** Seconds. */
-  readonly timeout: number;
-  readonly with?: readonly OptionalPart[];
-  readonly anonymize?: true;
-  readonly force?: true;
-  readonly tmpfs?: true;
-  readonly json?: true;
-  readonly strict?: true;
-}
+import { addWhenOptions, checkWhen } from '../snapshot-when-options.js';
 
 const EXAMPLES = `
 Examples:
