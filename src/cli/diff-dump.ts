@@ -1,33 +1,43 @@
 import { accountMemory } from '../account/memory/memory.js';
 import { chosen } from '../account/processes/chosen.js';
 import { kernelProcesses } from '../account/processes/kernel.js';
+import { accountAll } from '../account/sockets.js';
+import type { HostState } from '../diff/state.js';
 import { memoryJson } from '../report/memory/json.js';
 import { procsJson } from '../report/procs/json.js';
 import { socketsJson } from '../report/sockets/json.js';
 import { kernelTaken } from '../walk/machine/taken.js';
+import { askParts } from './diff-parts.js';
 import { openNativeSource } from './kernel-source.js';
 import { Progress } from './progress.js';
 
 /**
- * Asks a dump what memory, sockets and procs tell.
+ * Asks a dump what memory, sockets and procs tell; an extract may lack some of it.
  *
- * @throws {KernelError}, {@link ReadError}: it cannot be opened, or lacks what nothing can be told without
+ * @throws {KernelError}, {@link ReadError}: it cannot be opened, or tells nothing
  */
-export async function askDump(path: string): Promise<unknown[]> {
+export async function askDump(path: string): Promise<HostState> {
   const kernel = await openNativeSource({ vmcore: [path], engine: 'native' });
   const progress = new Progress();
   try {
     const taken = kernelTaken(kernel);
-    const memory = accountMemory(kernel, progress.of(`looking at page frames of ${path}`), {
-      cgroups: true,
+    const looking = (at: string) => progress.of(`looking at ${at} of ${path}`);
+    let census: ReturnType<typeof accountMemory>['census'];
+    return await askParts(path, {
+      'page frames': () => {
+        const memory = accountMemory(kernel, looking('page frames'), { cgroups: true });
+        census = memory.census;
+        return memoryJson({ ...memory, taken });
+      },
+      processes: () => {
+        const found = kernelProcesses(kernel, looking('processes'));
+        return procsJson(chosen({ ...found, taken }, {}, String));
+      },
+      sockets: () => {
+        const found = census ?? accountAll(kernel, { progress: looking('sockets') });
+        return socketsJson({ ...found, taken }, found.sockets);
+      },
     });
-    const processes = kernelProcesses(kernel, progress.of(`looking at processes of ${path}`));
-    const { census } = memory;
-    return [
-      memoryJson({ ...memory, taken }),
-      procsJson(chosen({ ...processes, taken }, {}, String)),
-      ...(census ? [socketsJson({ ...census, taken }, census.sockets)] : []),
-    ];
   } finally {
     progress.clear();
     kernel.close();

@@ -10,8 +10,8 @@ import {
 import { join } from 'node:path';
 import type { HostState } from '../diff/state.js';
 import { HostError } from '../host/error.js';
-import { attempt } from '../host/live.js';
-import { AnswersError, stateOfAnswers, stateOfValues } from '../report/diff/read/answers.js';
+import { attempt as attemptAt } from '../host/live.js';
+import { AnswersError, stateOfAnswers } from '../report/diff/read/answers.js';
 import { UsageError } from './failure.js';
 
 /** Of a file with answers; those of a host with 50,000 sockets have half as much. */
@@ -36,11 +36,11 @@ async function readInput(path: string): Promise<HostState> {
         return stateOfAnswers(path, textOf(path));
       case 'capture': {
         const { askCapture } = await import('./diff-capture.js');
-        return stateOfValues(path, await askCapture(path));
+        return await askCapture(path);
       }
       case 'dump': {
         const { askDump } = await import('./diff-dump.js');
-        return stateOfValues(path, await askDump(path));
+        return await askDump(path);
       }
     }
   } catch (error) {
@@ -103,5 +103,15 @@ function refuseSame(paths: readonly string[]): void {
         `${other === path ? path : `${other} and ${path}`} is one and the same file: there is nothing to compare`,
       );
     seen.set(`${dev} ${ino}`, path);
+  }
+}
+
+/** @throws {HostError} it is not there, or may not be read */
+function attempt<T>(path: string, read: () => T): T {
+  try {
+    return attemptAt(path, read);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    throw new HostError(error.code, error.message, { next: 'Check the path.' });
   }
 }

@@ -19,7 +19,7 @@ export interface Order {
 /** Puts inputs in the order of their times, and says whether they are of one boot of one host. */
 export function inOrder(given: readonly HostState[]): Order {
   const hosts = namesOf(given);
-  const boots = given.slice(1).map((state, at) => sameBoot(given[at]!.taken, state.taken));
+  const boots = given.slice(1).map((state, at) => sameBoot(given[at]!, state));
   const known = boots.every((one) => one !== null);
   // Names of one boot may differ: a container has its own.
   const proved = bootIds(given).size === 1 && given.every(({ taken }) => taken.bootId !== null);
@@ -58,12 +58,19 @@ export function inOrder(given: readonly HostState[]): Order {
   };
 }
 
-/** By ids, which are made anew at each boot; else by when each was booted. Null: nothing tells. */
-function sameBoot(one: Taken, other: Taken): boolean | null {
-  if (one.bootId !== null && other.bootId !== null) return one.bootId === other.bootId;
-  const [first, last] = [one, other].map(bootedAt);
-  if (typeof first !== 'number' || typeof last !== 'number') return null;
-  return Math.abs(first - last) <= SAME_BOOT;
+/**
+ * By ids, which are made anew at each boot; else by when each was booted, which two machines may share unless names
+ * tell them apart. Null: nothing tells.
+ */
+function sameBoot(one: HostState, other: HostState): boolean | null {
+  const [a, b] = [one.taken, other.taken];
+  if (a.bootId !== null && b.bootId !== null) return a.bootId === b.bootId;
+  if (one.release !== null && other.release !== null && one.release !== other.release) return false;
+  const [first, last] = [bootedAt(a), bootedAt(b)];
+  if (first === null || last === null) return null;
+  if (Math.abs(first - last) > SAME_BOOT) return false;
+  const isOneLook = a.uptime === b.uptime && a.at?.getTime() === b.at?.getTime();
+  return isOneLook || (nameOf(a) !== null && nameOf(a) === nameOf(b)) ? true : null;
 }
 
 /** Seconds since 1970. */
@@ -91,11 +98,12 @@ function clockMoved(states: readonly HostState[], times: readonly number[]): num
 }
 
 /** `(none)` is the name of a machine that nobody has named. */
+function nameOf({ host }: Taken): string | null {
+  return host === '(none)' ? null : host;
+}
+
 function namesOf(states: readonly HostState[]): string[] {
-  const names = states.flatMap(({ taken: { host } }) =>
-    host === null || host === '(none)' ? [] : [host],
-  );
-  return [...new Set(names)];
+  return [...new Set(states.flatMap(({ taken }) => nameOf(taken) ?? []))];
 }
 
 function bootIds(states: readonly HostState[]): Set<string | null> {

@@ -153,6 +153,19 @@ test.each([
   expect(lists.caches?.items[0]).toMatchObject({ change: 20, perSecond: null });
 });
 
+test.each([
+  ['one name', {}, true],
+  ['no name: two machines may be booted at once', { host: '(none)' }, null],
+])('without ids one boot is known by when it was, and by %s', (_, other, same) => {
+  const at = (seconds: number) =>
+    memoryAt(seconds, {}, { taken: taken(seconds, { bootId: null, ...other }) });
+  expect(compareStates([at(0), at(60)]).sameBoot).toBe(same);
+  // One look in two forms.
+  expect(compareStates([at(0), at(0)]).sameBoot).toBe(true);
+  const otherKernel = { ...at(60), release: '6.12.0' };
+  expect(compareStates([at(0), otherKernel]).sameBoot).toBe(false);
+});
+
 test('another host is said, unless one boot id proves that it is one', () => {
   const other = (bootId: string) => memoryAt(60, {}, { taken: taken(60, { host: 'pod', bootId }) });
   expect(codes(memoryAt(0, {}), other('else'))).toEqual(['another-host']);

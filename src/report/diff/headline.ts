@@ -79,8 +79,7 @@ function nameOf({ drawer: { drawer } }: GrownDrawer): string {
 /** Where nothing tells of free memory. */
 function ofLists({ lists }: DiffAnswer): string {
   const all = LISTS.flatMap((name) => lists[name]?.items ?? []);
-  if (LISTS.every((name) => lists[name] === null))
-    return 'nothing can be compared: no part is known to all inputs.';
+  if (LISTS.every((name) => lists[name] === null)) return 'nothing can be compared.';
   const grown = all.filter(({ change }) => (change ?? 0) > 0);
   const [most] = grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0));
   if (!most) return 'nothing grew of what is known.';

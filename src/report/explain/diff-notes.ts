@@ -32,12 +32,13 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
   'another-boot': {
     means:
       'The machine was booted in between. Processes and sockets are others and are not compared; there are no rates.',
-    known: 'Boot ids; else the time of the boot (clock less uptime), more than two minutes apart.',
+    known:
+      'Boot ids; else the kernel’s release, or the time of the boot (clock less uptime), more than two minutes apart.',
     next: 'Compare inputs of one boot.',
   },
   'boot-unknown': {
     means: 'Nothing tells whether the inputs are of one boot of one host.',
-    known: 'Neither boot ids nor clock and uptime are in all inputs.',
+    known: 'Boot ids, or the time of the boot and the host’s name: not all inputs have them.',
     next: 'Take answers and captures with this kdump-mem: they have it.',
   },
   'another-kernel': {

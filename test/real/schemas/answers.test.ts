@@ -24,6 +24,7 @@ const QUESTIONS = [
   [['struct', 'task_struct', 'init_task', '--vmcore', vmcore], ['kdump-mem.struct-instance/1']],
   [['read', 'init_task', '--vmcore', vmcore], ['kdump-mem.read/1']],
   [['triage', '--vmcore', vmcore], ['kdump-mem.triage/1']],
+  [['diff', vmcore, fixture('6.12').vmcore], ['kdump-mem.diff/1']],
   [['explain'], ['kdump-mem.explain/1']],
 ] as const;
 
