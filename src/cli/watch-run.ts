@@ -2,6 +2,7 @@ import { KdumpMemError } from '../error.js';
 import { WatchGrowth } from '../growth/watch/watch.js';
 import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
+import { readMachine } from '../host/proc/machine-sample.js';
 import { escapeText } from '../report/text/escape.js';
 import { watchMetrics } from '../report/watch/prometheus.js';
 import type { Watched } from '../report/watch/watched.js';
@@ -50,7 +51,7 @@ export class Watch {
     this.#stored = readStore(file, this.#growth, this.#warnings);
     const { last } = this.#stored;
     if (!last) return;
-    checkSameHost(file, last, liveHost.readText('/proc/sys/kernel/random/boot_id').trim());
+    checkSameHost(file, last, readMachine(liveHost, new Date()));
     this.#sampler.goOn(last);
   }
 

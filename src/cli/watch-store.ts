@@ -1,7 +1,7 @@
-import { hostname } from 'node:os';
 import type { WatchSample } from '../growth/watch/sample.js';
 import { HostError } from '../host/error.js';
 import { formatJson } from '../json.js';
+import type { MachineSample } from '../machine-sample.js';
 import { watchSampleJson } from '../report/watch/sample.js';
 import { StoreError } from '../store/error.js';
 import { LineStore, type StoreLimits } from '../store/line-store.js';
@@ -58,11 +58,12 @@ export class WatchStore {
  *
  * @throws {HostError}
  */
-export function checkSameHost(file: string, last: WatchSample, bootId: string | null): void {
-  const { machine } = last.look;
-  const here = hostname();
-  if (machine.host === null || machine.host === here || machine.bootId === bootId) return;
-  throw new HostError('unreadable', `${file} has samples of ${machine.host}, and this is ${here}`, {
+export function checkSameHost(file: string, last: WatchSample, here: MachineSample): void {
+  const { machine: there } = last.look;
+  const sameBoot = there.bootId !== null && there.bootId === here.bootId;
+  if (sameBoot || there.host === here.host) return;
+  const [theirs, ours] = [there, here].map(({ host }) => host ?? 'a machine without a name');
+  throw new HostError('unreadable', `${file} has samples of ${theirs}, and this is ${ours}`, {
     next: 'Name another file, or move it away.',
   });
 }
