@@ -3,6 +3,7 @@ import { OutputFile } from '../output-file.js';
 import { snapshotJson } from '../report/snapshot/json.js';
 import type { SnapshotJson } from '../report/snapshot/schema.js';
 import { snapshotText, snapshotWarning } from '../report/snapshot/text.js';
+import { staySmall } from '../snapshot/collect.js';
 import { beGentle, uncache } from '../snapshot/gentle.js';
 import { checkRoom, roomNeeded } from '../snapshot/room.js';
 import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.js';
@@ -24,6 +25,7 @@ export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
   const file = options.toStdout ? STDOUT : options.output;
   if (file === undefined)
     throw new UsageError('say where to write it: -o FILE.tar.gz, or --to-stdout');
+  staySmall();
   const gentle = beGentle();
   const said =
     file === STDOUT

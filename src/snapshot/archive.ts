@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { Cksum } from '../host/capture/cksum.js';
 import { TOP_DIRECTORY } from '../host/capture/contents.js';
+import { noteRead } from './collect.js';
 import { END_OF_ARCHIVE, padding, tarHeader } from './tar-header.js';
 
 /** Takes bytes in order. */
@@ -145,6 +146,7 @@ export class Member {
     const bytes = this.#raw.subarray(0, this.#filled);
     this.#sum.add(bytes);
     this.#before += bytes.length;
+    noteRead(bytes.length);
     this.#filled = 0;
     return bytes;
   }

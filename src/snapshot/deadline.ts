@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { HostError } from '../host/error.js';
 
-/** So long it may go on without hearing of signals. Milliseconds. */
-const MOST_BUSY_MS = 50;
+/** So long it may go on without hearing of signals, and of what ss says. Milliseconds. */
+const MOST_BUSY_MS = 5;
 
 /** How much time there is. What is not taken by then is said to be missing. */
 export class Deadline {

@@ -1,5 +1,6 @@
 import { NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../host/capture/contents.js';
 import { isHostError } from '../host/error.js';
+import type { HostSource } from '../host/host-source.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
@@ -8,6 +9,11 @@ export interface Seen {
   readonly pids: readonly string[];
   /** Those that have memory of their own. */
   readonly withMemory: readonly string[];
+}
+
+/** @throws {HostError} /proc cannot be listed */
+export function pidsOf(source: HostSource): string[] {
+  return source.list('/proc').filter(isNumber);
 }
 
 const isNumber = (name: string): boolean => /^[1-9]\d{0,9}$/.test(name);
@@ -21,7 +27,7 @@ const isNumber = (name: string): boolean => /^[1-9]\d{0,9}$/.test(name);
 export async function takeStates(work: Work, name: string): Promise<Seen> {
   const { source, archive, deadline, failures } = work;
   const member = archive.member(name);
-  const pids = source.list('/proc').filter(isNumber);
+  const pids = pidsOf(source);
   const withMemory: string[] = [];
   for (const [index, pid] of pids.entries()) {
     await deadline.breathe();

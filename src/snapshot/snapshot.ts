@@ -18,7 +18,7 @@ import {
   takeSlabAttributes,
 } from './host-files.js';
 import { takeMemory } from './memory.js';
-import { type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
+import { pidsOf, type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
 import { type SocketsTold, takeSockets } from './sockets.js';
 import type { SnapshotSource } from './source.js';
 import { takeStacks } from './stacks.js';
@@ -121,10 +121,10 @@ async function takeSample(work: Work, number: 1 | 2): Promise<Seen & SocketsTold
   takeMovingFiles(work, at);
   // What ran between the samples is told from before the first until after the last.
   const before = number === 1 ? await takeStates(work, `${at}before`) : null;
-  const told = await takeSockets(work, at);
+  const pids = pidsOf(work.source);
+  await takeNamespaces(work, at, pids);
+  // While ss is waited for.
+  const [told] = await Promise.all([takeSockets(work, at), takeDescriptors(work, at, pids)]);
   uptime('ended');
-  const seen = before ?? (await takeStates(work, `${at}after`));
-  await takeNamespaces(work, at, seen.pids);
-  await takeDescriptors(work, at, seen.pids);
-  return { ...seen, ...told };
+  return { ...(before ?? (await takeStates(work, `${at}after`))), ...told };
 }

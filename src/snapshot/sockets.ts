@@ -2,7 +2,7 @@ import { isHostError } from '../host/error.js';
 import { findNamespaces, type Namespace } from '../host/namespaces.js';
 import { readNetTable } from '../host/procnet/table.js';
 import { ALL_GROUPS, ssCalls } from '../host/ss/read.js';
-import { rowsWithoutKeys } from './ss-keys.js';
+import { WithoutKeys } from './ss-keys.js';
 import { netTableWithoutNames, UnixNames } from './unix-names.js';
 import type { Work } from './work.js';
 
@@ -52,13 +52,13 @@ async function askSs(
   for (const { group, args } of ssCalls(ALL_GROUPS)) {
     const file = GROUP_FILES[group];
     const member = archive.member(`${here}${file}`);
-    const write = (text: string) => member.write(text);
+    const write = (text: Buffer | string) => member.write(text);
     const lines =
       file === 'unix'
         ? parts.has('unix-paths')
           ? undefined
           : new UnixNames(write)
-        : (anonymizer?.ssRows(write) ?? rowsWithoutKeys(write));
+        : (anonymizer?.ssRows(write) ?? new WithoutKeys(write));
     try {
       deadline.check(`${here}${file}`);
       const asked = source.ss(args, netns, (bytes) =>
