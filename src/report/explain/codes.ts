@@ -6,6 +6,7 @@ import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { SEARCH_ERROR_CODES } from '../../many/search.js';
 import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
+import { FAILURE_CODES } from '../../snapshot/failures.js';
 import { STORE_ERROR_CODES } from '../../store/error.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
@@ -20,6 +21,7 @@ import { HOST_ERRORS } from './host-errors.js';
 import { LEDGER } from './ledger.js';
 import { SEARCH_ERRORS } from './search-errors.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
+import { SNAPSHOT_ERRORS } from './snapshot-errors.js';
 import { VERDICTS } from './verdicts.js';
 import { WARNINGS } from './warnings.js';
 import { WATCH_DOUBTS } from './watch-doubts.js';
@@ -58,6 +60,12 @@ export const KINDS: readonly Kind[] = [
   kindOf('verdict', 'Verdicts of skcheck', [...VERDICT_CODES, 'fd-leak'], VERDICTS),
   kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNING_CODES, SKCHECK_WARNINGS),
   kindOf('diff-note', 'Notes of kdump-mem diff', NOTE_CODES, DIFF_NOTES),
+  kindOf(
+    'snapshot-error',
+    'Why a file of the host is not in a snapshot',
+    FAILURE_CODES,
+    SNAPSHOT_ERRORS,
+  ),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
   kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),
   kindOf(

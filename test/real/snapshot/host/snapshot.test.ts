@@ -1,0 +1,206 @@
+import { spawnSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type MemoryJson, memorySchema } from '../../../../src/report/memory/schema.js';
+import { snapshotSchema } from '../../../../src/report/snapshot/schema.js';
+import { UnixNames } from '../../../../src/snapshot/unix-names.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
+import { type Actor, NEW_NETNS, Stage, skcheckJson } from '../../skcheck/stage.js';
+
+const stage = new Stage();
+const dir = mkdtempSync(join(tmpdir(), 'snapshot-'));
+afterAll(() => {
+  stage.end();
+  rmSync(dir, { recursive: true });
+});
+
+const FILES = { native: join(dir, 'native.tar.gz'), script: join(dir, 'script.tar.gz') };
+let readers: Actor[];
+let before: MemoryJson;
+let after: MemoryJson;
+
+const liveMemory = async (): Promise<MemoryJson> => {
+  const { stdout } = await kdumpMem('memory', '--live', '--source', 'counters', '--json');
+  return memorySchema.parse(JSON.parse(stdout));
+};
+
+beforeAll(async () => {
+  const pairs = await Promise.all([
+    stage.pair({ comm: '\u001b[31mx\n,"y\\' }, { bytes: 5000 }),
+    stage.pair({}, { bytes: 6000 }, NEW_NETNS),
+    stage.pair({ path: join(dir, 'a 5 b.sock') }, { bytes: 7000 }),
+  ]);
+  readers = pairs.map(({ server }) => server);
+  before = await liveMemory();
+  const native = await kdumpMem('snapshot', '--tmpfs', '--json', '-o', FILES.native);
+  expect([native.status, native.stderr]).toEqual([0, '']);
+  writeFileSync(join(dir, 'snapshot.json'), native.stdout);
+  const script = join(dir, 'snapshot.sh');
+  writeFileSync(script, (await kdumpMem('snapshot', '--script')).stdout);
+  const run = spawnSync('sh', [script, '--tmpfs', FILES.script, '1'], { encoding: 'utf8' });
+  expect(run).toMatchObject({ status: 0, stderr: '' });
+  after = await liveMemory();
+});
+
+/** The files of an archive, as GNU tar has them. */
+function unpacked(file: string, name: string): string {
+  const place = join(dir, `unpacked-${name}`);
+  mkdirSync(place, { recursive: true });
+  expect(spawnSync('tar', ['-xzf', file, '-C', place]).status).toBe(0);
+  return join(place, 'kdump-mem-snapshot');
+}
+
+describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', (name) => {
+  test('has who stopped reading, as the machine itself says', () => {
+    const pids = readers.map(({ pid }) => pid);
+    const told = (args: string[]) =>
+      skcheckJson(args)
+        .report.sockets.filter(({ pid }) => pid !== null && pids.includes(pid))
+        .map(({ pid, comm, fds, unreadBytes, netns, stalled }) => ({
+          ...{ pid, comm, fds, unreadBytes, netns },
+          verdict: stalled.verdict,
+        }))
+        .sort((a, b) => Number(a.pid) - Number(b.pid));
+    const live = told(['--interval', '1', '--stale']);
+    expect(live.length).toBe(3);
+    expect(told(['--stale', '--from', FILES[name]])).toEqual(live);
+  });
+
+  test('has where the memory was, within what moved meanwhile', async () => {
+    const { stdout, status } = await kdumpMem('memory', '--json', '--from', FILES[name]);
+    expect(status).toBe(0);
+    const told = memorySchema.parse(JSON.parse(stdout));
+    expect(told.memory.bytes).toBe(before.memory.bytes);
+    expect(told.host).toEqual(before.host);
+    const drift = told.memory.bytes / 20;
+    for (const [index, drawer] of told.memory.children.entries()) {
+      const [low, high] = [before, after]
+        .map(({ memory }) => memory.children[index]?.bytes ?? 0)
+        .sort((a, b) => a - b);
+      expect(drawer.bytes).toBeGreaterThan((low ?? 0) - drift);
+      expect(drawer.bytes).toBeLessThan((high ?? 0) + drift);
+    }
+  });
+
+  test('is whole by its manifest, and by cksum', async () => {
+    const { stdout, status } = await kdumpMem('snapshot', '--verify', FILES[name]);
+    expect(status).toBe(0);
+    expect(stdout).toContain('whole');
+    const top = unpacked(FILES[name], name);
+    const lines = readFileSync(join(top, 'manifest'), 'utf8').split('\n').slice(0, -2);
+    const names = lines.map((line) => line.split(' ')[2] ?? '');
+    const { stdout: sums } = spawnSync('cksum', names, { cwd: top, encoding: 'utf8' });
+    expect(sums.split('\n').slice(0, -1)).toEqual(lines);
+    expect(statSync(FILES[name]).mode & 0o777).toBe(0o600);
+  });
+});
+
+test('both ways write one format', () => {
+  const [native, script] = (['native', 'script'] as const).map((name) =>
+    unpacked(FILES[name], name),
+  );
+  const files = (top = '') =>
+    readdirSync(top, { recursive: true, encoding: 'utf8' })
+      .filter((name) => statSync(join(top, name)).isFile())
+      // Namespaces of others come and go.
+      .filter((name) => !name.includes('/netns-') && name !== 'unknown-tables')
+      .sort();
+  expect(files(native)).toEqual(files(script));
+  const read = (top: string | undefined, name: string) =>
+    readFileSync(join(top ?? '', name), 'latin1');
+  for (const name of ['version', 'asked', 'left-out', 'proc/self/mountinfo', 'proc/version'])
+    expect.soft(read(native, name), name).toBe(read(script, name));
+  for (const name of files(native).filter((each) => /^proc\/sys\/(?:kernel|vm)\//.test(each)))
+    expect.soft(read(native, name), name).toBe(read(script, name));
+  // Of one process that does nothing.
+  const pid = readers[0]?.pid;
+  const lines = (top: string | undefined, name: string) =>
+    read(top, name)
+      .split('\n')
+      .filter(
+        (line) => line.startsWith(`/proc/${pid}/`) && !/ctxt|stat:|schedstat:|Vm|Rss/.test(line),
+      )
+      .sort();
+  expect(lines(native, 'sample-1/before').length).toBeGreaterThan(40);
+  expect(lines(native, 'sample-1/before')).toEqual(lines(script, 'sample-1/before'));
+  const paths = (top: string | undefined, name: string) =>
+    new Set(
+      read(top, name)
+        .split('\n')
+        .map((line) => line.replace(/:.*/, '')),
+    );
+  expect(paths(native, 'slab-attributes')).toEqual(paths(script, 'slab-attributes'));
+});
+
+test('the script takes names out of what ss says as we do', () => {
+  const script = readFileSync(join(dir, 'snapshot.sh'), 'utf8');
+  const [body] = /^nameless\(\) \{\n[\s\S]*?'\n\}\n/m.exec(script) ?? [];
+  const tail = 'skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0) <->';
+  const text = [
+    'Netid State Recv-Q Send-Q Local Address:Port',
+    `u_str ESTAB 7      0  /run/a b 5 c.sock 100 * 101 ${tail}`,
+    `u_dgr UNCONN 0 0 /run/é\t* 100 * 101   ${tail.replace('<->', '---')} ino:5 dev:0/6 peers: 1 2`,
+    `u_str LISTEN 0 0 * 7 * 0 ${tail}`,
+    'u_seq ESTAB 0 0 @x y\\n',
+    `Netid State z 102 * 103 ${tail} `,
+    'u_str ESTAB 0 0 /old/ss 1 * 2 <->',
+    `\t ${tail}`,
+    '',
+  ].join('\n');
+  const { stdout } = spawnSync('sh', ['-c', `${body} nameless`], {
+    input: Buffer.from(text),
+    env: { ...process.env, LC_ALL: 'C' },
+  });
+  let ours = '';
+  const names = new UnixNames((line) => {
+    ours += line;
+  });
+  names.push(Buffer.from(text));
+  names.end();
+  expect(stdout.toString('latin1')).toBe(ours);
+  expect(ours).toContain(
+    'u_str ESTAB 7      0  (left-out) (left-out) 5 (left-out) 100 * 101 skmem:',
+  );
+  expect(ours).not.toMatch(/a b|old|Netid State z/);
+});
+
+test('it says what it took, and what it was in the way of', () => {
+  const said = snapshotSchema.parse(JSON.parse(readFileSync(join(dir, 'snapshot.json'), 'utf8')));
+  expect(said.sizeBytes).toBe(statSync(FILES.native).size);
+  expect(said.gentle.nice).toBeGreaterThanOrEqual(10);
+  expect(said.leftOut).toEqual(['environment', 'arguments', 'unix-paths']);
+  expect(said.processes).toBeGreaterThan(5);
+  expect(said.namespaces).toBeGreaterThan(1);
+});
+
+test('it names nobody where that is asked for', async () => {
+  const file = join(dir, 'nobody.tar.gz');
+  const { status } = await kdumpMem(
+    'snapshot',
+    '--tmpfs',
+    '--anonymize',
+    '--interval',
+    '0.1',
+    '-o',
+    file,
+  );
+  expect(status).toBe(0);
+  expect((await kdumpMem('snapshot', '--verify', file)).status).toBe(0);
+  const { stdout } = spawnSync('tar', ['-xzOf', file], { maxBuffer: 2 ** 28 });
+  expect(stdout.length).toBeGreaterThan(10_000);
+  for (const name of ['31mx', 'b.sock', commandPath('kdump-mem')])
+    expect(stdout.includes(name)).toBe(false);
+  const { report } = skcheckJson(['--stale', '--from', file]);
+  const pids = readers.map(({ pid }) => pid);
+  expect(report.sockets.filter(({ pid }) => pid !== null && pids.includes(pid)).length).toBe(3);
+});
