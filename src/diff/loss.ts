@@ -66,18 +66,25 @@ export function lossOf(
     leaves.filter(({ drawer }) => NOBODYS.has(drawer)),
     (change) => change,
   );
+  const untold = lost + memory.change - grew - shrank - unexplained;
   const isLost = drift !== null && lost >= Math.max(LEAST_LOSS, drift);
   return {
     ...{ lost, plugged: memory.change },
     ...(isTold
-      ? { grew, shrank, unexplained, untold: lost + memory.change - grew - shrank - unexplained }
+      ? { grew, shrank, unexplained, untold }
       : { grew: null, shrank: null, unexplained: null, untold: null }),
-    explanation: isLost && isTold ? (grew < lost / 2 ? 'nothing' : 'drawers') : null,
+    explanation: isLost && isTold ? explanationOf(lost, grew, untold) : null,
     drawers: named
       .filter(({ change }) => (change ?? 0) > 0)
       .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))
       .map((drawer) => ({ drawer, who: whoGrew(drawer.drawer, lists) })),
   };
+}
+
+/** What cannot be compared may be what grew: then it cannot be told. */
+function explanationOf(lost: number, grew: number, untold: number): Loss['explanation'] {
+  if (grew >= lost / 2) return 'drawers';
+  return grew + Math.max(0, untold) >= lost / 2 ? null : 'nothing';
 }
 
 /** Who grew most of those whose memory is in a drawer. */

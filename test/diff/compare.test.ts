@@ -85,7 +85,7 @@ test('a drawer that only one release knows of is not compared, and the sum close
   ]);
   const kernel = drawers?.children.find(({ drawer }) => drawer === 'kernel');
   expect(kernel).toMatchObject({ change: 50 * MIB, untold: 50 * MIB });
-  expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, untold: 50 * MIB });
+  expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, untold: 50 * MIB, explanation: null });
 });
 
 test('what was given in the wrong order is sorted, and that is said', () => {

@@ -14,7 +14,7 @@ interface DiffOptions {
 
 const EXAMPLES = `
 Examples:
-  what grew between two captures of a host
+  what grew between two snapshots of a host
     kdump-mem diff before.tar.gz after.tar.gz
   between two dumps of one machine
     kdump-mem diff vmcore.1 vmcore.2
@@ -25,8 +25,8 @@ Examples:
   which of them grew all the time
     kdump-mem diff *.json
 
-An input is a capture (skcheck --capture), a dump, or a file of answers (--json of
-memory, procs, sockets, skcheck). They are sorted by their times. Another host,
+An input is a snapshot (kdump-mem snapshot, skcheck --capture), a dump, or a file of
+answers (--json of memory, procs, sockets, skcheck). They are sorted by their times. Another host,
 boot, kernel or depth is said, and what only one knows is not compared: ? (null).
 A process is the same if its pid and the time at which it began are. Changes of
 drawers sum to that of the drawer above, to the byte. Docs: docs/diff.md.
@@ -39,7 +39,7 @@ export function registerDiff(program: Command): void {
   program
     .command('diff')
     .usage('[options] <before> <after> [more...]')
-    .argument('<inputs...>', 'captures, dumps, or files of answers (--json)')
+    .argument('<inputs...>', 'snapshots, dumps, or files of answers (--json)')
     .description('what grew between two or more times: drawers, processes, sockets, caches')
     .option('--limit <n>', 'list so many of each at most (5; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show all drawers')

@@ -51,7 +51,11 @@ function reasonWords(loss: Loss): string {
     second && (second.drawer.change ?? 0) >= lost / 10
       ? `; ${nameOf(second)} grew by ${formatSize(second.drawer.change ?? 0)}${byWhom(second)}`
       : '';
-  return `: ${share}${byWhom(first)}${next}.`;
+  const loose =
+    (unexplained ?? 0) >= lost / 10
+      ? `; what nothing explains grew by ${formatSize(unexplained ?? 0)}`
+      : '';
+  return `: ${share}${byWhom(first)}${next}${loose}.`;
 }
 
 /** Of different boots nothing grew: one has more than the other. */

@@ -57,11 +57,11 @@ export function noteWords(note: Note): string {
     case 'not-all-listed':
       return `not all ${PARTS[note.part]} are listed in every input: what is in one of them alone may have been there before or after`;
     case 'began-before':
-      return `${formatCount(note.count)} ${PARTS[note.part]} began before the first input was taken, which has them not`;
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} began before the first input was taken, which does not list ${note.count === 1 ? 'it' : 'them'}`;
     case 'measured-otherwise':
-      return `${formatCount(note.count)} ${PARTS[note.part]} are compared ${OTHERWISE[note.part]}`;
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${OTHERWISE[note.part]}`;
     case 'size-unknown':
-      return `of ${formatCount(note.count)} ${PARTS[note.part]} it is not known what they grew by`;
+      return `of ${formatCount(note.count)} of the ${PARTS[note.part]} it is not known what changed`;
     case 'pid-used-again':
       return `${formatCount(note.count)} ${note.count === 1 ? 'pid is' : 'pids are'} another process’s at last: those that had ${note.count === 1 ? 'it' : 'them'} first have ended`;
     case 'incomplete':

@@ -50,6 +50,14 @@ test('nothing that grew explains the loss', () => {
   );
 });
 
+test('what nothing explains is told beside what does', () => {
+  const before = memoryAnswerAt(2, { dentries: 300_000 });
+  const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unexplained: 256_100 });
+  expect(headOf([before], [after])).toMatch(
+    /: 1000 MiB of it are in anonymous; what nothing explains grew by 1000 MiB\.$/,
+  );
+});
+
 test('what did not fall, what rose, and what nobody knows', () => {
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47)])).toContain('stayed the same, to 0');
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { anonymous: 100 })])).toContain(
