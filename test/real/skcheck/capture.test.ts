@@ -69,6 +69,8 @@ describe('a capture', () => {
       source: 'capture',
       ...varying(read),
     });
+    // Captured after it was looked at, and on the same clock.
+    expect(read.report.host.uptimeSeconds).toBeGreaterThan(live.report.host.uptimeSeconds ?? 0);
     expect(read.report.sockets.find(({ pid }) => pid === outside.pid)?.comm).toBe(HOSTILE);
   });
 
@@ -187,7 +189,7 @@ test('a sosreport: its one sample of ss, owners and all', () => {
 
 /** What two looks at one host may differ in. */
 function varying({ report }: ReturnType<typeof skcheckJson>) {
-  const { takenAt, watchedMs, namespaces } = report.host;
+  const { takenAt, watchedMs, namespaces, uptimeSeconds } = report.host;
   expect(watchedMs).toBeGreaterThan(900);
-  return { takenAt, watchedMs, namespaces };
+  return { takenAt, watchedMs, namespaces, uptimeSeconds };
 }
