@@ -1,4 +1,5 @@
 import { KdumpMemError } from '../error.js';
+import type { WatchSample } from '../growth/watch/sample.js';
 import { WatchGrowth } from '../growth/watch/watch.js';
 import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
@@ -105,9 +106,9 @@ export class Watch {
   }
 
   async #look(): Promise<void> {
-    let taken: Awaited<ReturnType<Sampler['take']>>;
+    let sample: WatchSample;
     try {
-      taken = await this.#sampler.take(new Date(), this.#lost.since);
+      sample = await this.#sampler.take(new Date(), this.#lost.since);
     } catch (error) {
       // What never worked will not: whoever started it is there to hear it.
       if (!(error instanceof KdumpMemError) || this.#taken === 0) throw error;
@@ -119,11 +120,11 @@ export class Watch {
     this.#taken++;
     this.#lost.since = 0;
     this.#up = true;
-    if (this.#growth.add(taken.sample) === 'mixed')
+    if (this.#growth.add(sample) === 'mixed')
       throw new HostError('unreadable', 'samples of several machines, or of boots, are mixed');
-    const failed = this.#store?.add(taken.sample) ?? null;
+    const failed = this.#store?.add(sample) ?? null;
     const unwritten = this.#writeMetrics();
-    const noLedger = taken.sample.noLedger;
+    const { noLedger } = sample;
     if (failed) this.#say(`a sample is not stored: ${failed.message}`);
     else if (unwritten !== null) this.#say(unwritten);
     else if (noLedger !== null) this.#say(`where the memory is cannot be told: ${noLedger}`);

@@ -16,16 +16,11 @@ export interface SampleOptions {
   readonly pss?: true;
 }
 
-/** What a look at a running machine finds. */
-export interface TakenSample {
-  readonly sample: WatchSample;
-  /** Null: where the memory is could not be told. */
-  readonly memory: MemoryAnswer | null;
-}
-
 /** Samples of a machine, each of the processes of the one before and those that hold most. */
 export class Sampler {
   #before: ReadonlySet<string> = new Set();
+  /** Where the memory is has been told. */
+  #told = false;
 
   /** @param lookMemory where the memory is, at one time */
   constructor(
@@ -41,9 +36,10 @@ export class Sampler {
 
   /**
    * @param lost samples since the one before that could not be taken
-   * @throws {HostError} /proc does not tell of processes, or of the time
+   * @throws {HostError} /proc does not tell of processes, or of the time; what `lookMemory` throws before it ever
+   *   answered
    */
-  async take(at: Date, lost: number): Promise<TakenSample> {
+  async take(at: Date, lost: number): Promise<WatchSample> {
     const machine = readMachine(this.source, at);
     const { interval, pss } = this.options;
     const cheap = { withoutOom: true, sumsOf: () => undefined };
@@ -57,7 +53,7 @@ export class Sampler {
     this.#before = new Set(chosen.processes.map(keyOf));
     const memory = await this.#memory();
     const { hidden } = records;
-    const sample: WatchSample = {
+    return {
       look: {
         ...{ machine, processes: chosen.processes, others: chosen.others },
         whole: !hidden && chosen.letGo === 0,
@@ -66,15 +62,16 @@ export class Sampler {
       noLedger: typeof memory === 'string' ? memory : null,
       ...{ hidden, interval, lost },
     };
-    return { sample, memory: typeof memory === 'string' ? null : memory };
   }
 
-  /** Or why it cannot be told. */
+  /** Or why it cannot be told, once it could: what never could be is not waited for. */
   async #memory(): Promise<MemoryAnswer | string> {
     try {
-      return await this.lookMemory();
+      const answer = await this.lookMemory();
+      this.#told = true;
+      return answer;
     } catch (error) {
-      if (error instanceof KdumpMemError) return error.message;
+      if (this.#told && error instanceof KdumpMemError) return error.message;
       throw error;
     }
   }
