@@ -7,6 +7,7 @@ import {
 } from '../host/capture/contents.js';
 import { endAll } from '../host/child.js';
 import { Anonymizer } from './anonymize/anonymizer.js';
+import { interfaceList } from './anonymize/interface-list.js';
 import { Archive, type Sink } from './archive.js';
 import { Deadline } from './deadline.js';
 import { type Failure, type FailureCode, Failures } from './failures.js';
@@ -67,7 +68,7 @@ export async function takeSnapshot(
   const archive = new Archive(sink, Date.now());
   const failures = new Failures();
   const deadline = new Deadline(options.timeoutSeconds, () => source.now());
-  const anonymizer = options.anonymize ? new Anonymizer() : null;
+  const anonymizer = options.anonymize ? new Anonymizer(interfaceList(source)) : null;
   const work: Work = { source, archive, failures, deadline, parts: options.parts, anonymizer };
   const parts = [...options.parts];
   const leftOut = [

@@ -63,7 +63,7 @@ describe('a snapshot', () => {
     expect(host.readText('/proc/10/status')).toBe(status.replace(/.*\n/, 'Name:\n'));
     expect(host.readLink('/proc/10/fd/3')).toBe('socket:[601]');
     expect(() => host.readLink('/proc/10/fd/4')).toThrow('not captured');
-    expect(snapshot).toMatchObject({ processes: 2, namespaces: 2, leftOut: expect.any(Array) });
+    expect(snapshot).toMatchObject({ processes: 3, namespaces: 2, leftOut: expect.any(Array) });
   });
 
   test('has the lines of processes that have memory, and of cgroups, by their paths', async () => {
@@ -119,7 +119,7 @@ describe('a snapshot', () => {
 
   test('ends in time, whole, and says what is missing', async () => {
     const { files, archive } = await taken({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
-    expect(files.get('errors')).toContain('sample-1/before\tcut\tno time was left after 0 of 2');
+    expect(files.get('errors')).toContain('sample-1/before\tcut\tno time was left after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });
 });
@@ -185,6 +185,9 @@ describe('anonymized', () => {
     expect(inet).toMatch(/^tcp ESTAB 5 0 10\.0\.0\.1%i\w+:80 240\.0\.0\.1:4321 ino:601 /);
     expect(inet).toMatch(/\[2001:db8::\d\]:443 \[::ffff:10\.0\.0\.1\]:80 ino:602/);
     expect(host.readText('/proc/2/comm')).toBe('kthreadd\n');
+    const shown = /%(i\w+):80/.exec(inet)?.[1];
+    expect(host.readText('/proc/3/comm')).toBe(`irq/24-${shown}\n`);
+    expect(host.readText('/proc/3/stat')).toContain(`3 (irq/24-${shown}) S 2`);
     const comm = host.readText('/proc/10/comm').trim();
     expect(host.readText('/proc/10/stat')).toContain(`10 (${comm}) S 1 10`);
     expect(host.readText('/proc/sys/kernel/hostname')).toBe('host\n');

@@ -1,3 +1,4 @@
+import { Interfaces } from '../../extract/anonymize/interfaces.js';
 import { Names } from '../../extract/anonymize/names.js';
 import { CGROUP_ROOT } from '../../host/capture/contents.js';
 import { parseNamespaceMounts } from '../../host/namespaces.js';
@@ -16,13 +17,22 @@ const WITH_ADDRESSES = /^(?:tcp|udp|raw)6?$/;
 /**
  * Made-up names in a snapshot, the same for the same: of processes, cgroups (and so pods and containers),
  * network interfaces and the host, and addresses by others of their kind, as `extract --anonymize` makes
- * them. Kernel threads keep theirs. Texts are latin1: a byte is a character.
+ * them. Kernel threads keep theirs, but for interfaces in them. Texts are latin1: a byte is a character.
  */
 export class Anonymizer {
   readonly #comms = new Names('c');
   readonly #cgroups = new Names('g');
   readonly #places = new Names('n');
-  readonly #rows = new SsRows((path) => this.cgroup(path));
+  readonly #interfaces: Interfaces;
+  readonly #rows: SsRows;
+
+  /** @param interfaces names of network devices, which kernel threads are called after */
+  constructor(interfaces: readonly Buffer[]) {
+    const names = new Names('i');
+    const known = interfaces.map((bytes) => ({ bytes }));
+    this.#interfaces = new Interfaces(known, names);
+    this.#rows = new SsRows((path) => this.cgroup(path), names);
+  }
 
   /** A file of the whole machine; undefined: there is no name in it. */
   file(path: string, bytes: Buffer): string | undefined {
@@ -83,7 +93,11 @@ export class Anonymizer {
     const begin = text.indexOf('(');
     const flags = Number(text.slice(end + 2).split(' ')[6]);
     // A process that is gone, or hidden, is nobody's thread: its name goes.
-    if (begin > 0 && end > begin && (flags & PF_KTHREAD) !== 0) return lines;
+    if (begin > 0 && end > begin && (flags & PF_KTHREAD) !== 0) {
+      const real = text.slice(begin + 1, end);
+      const shown = Buffer.from(this.#interfaces.within(Buffer.from(real, 'latin1'), MOST_COMM));
+      return lines.map((line) => line.replace(real, () => shown.toString('latin1')));
+    }
     if (file === 'comm') return lines.length === 0 ? lines : [made(this.#comms, lines.join('\n'))];
     if (begin < 0 || end < begin) return [];
     const name = made(this.#comms, text.slice(begin + 1, end));
@@ -122,6 +136,9 @@ export class Anonymizer {
     return `/run/netns/${made(this.#places, path.slice(path.lastIndexOf('/') + 1))}`;
   }
 }
+
+/** A longer name of a task is cut off (TASK_COMM_LEN, without its NUL). */
+const MOST_COMM = 15;
 
 const OF_CGROUP = /\((\d+):[^)]*\)/g;
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { Addresses } from '../../extract/anonymize/addresses.js';
-import { Names } from '../../extract/anonymize/names.js';
+import type { Names } from '../../extract/anonymize/names.js';
 import { isHeading, LineCutter } from '../../host/ss/lines.js';
 import { withoutKeys } from '../ss-keys.js';
 import { bytesOfAddress, textOfAddress } from './address-text.js';
@@ -8,12 +8,16 @@ import { bytesOfAddress, textOfAddress } from './address-text.js';
 /** Rewrites rows of ss: addresses, interfaces, cgroups. Ports, figures and inodes stay. */
 export class SsRows {
   readonly #addresses = new Addresses();
-  readonly #interfaces = new Names('i');
+  readonly #interfaces: Names;
   readonly #cgroup: (path: string) => string;
 
-  /** @param cgroup makes a path of a cgroup */
-  constructor(cgroup: (path: string) => string) {
+  /**
+   * @param cgroup makes a path of a cgroup
+   * @param interfaces makes names of network devices
+   */
+  constructor(cgroup: (path: string) => string, interfaces: Names) {
     this.#cgroup = cgroup;
+    this.#interfaces = interfaces;
   }
 
   into(write: (text: string) => void): LineCutter {

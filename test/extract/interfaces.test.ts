@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Interfaces } from '../../src/extract/anonymize/interface-names.js';
+import { Interfaces } from '../../src/extract/anonymize/interfaces.js';
 import { Names } from '../../src/extract/anonymize/names.js';
 
 function interfaces(...names: readonly string[]) {
