@@ -14,6 +14,7 @@ import {
   udpRow,
   unixRow,
 } from '../support/capture.js';
+import { type CapturedEntries, DAMAGES } from '../support/capture-damage.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-damaged-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -32,15 +33,16 @@ async function ask(archive: Buffer): Promise<{ status: number; report: SkcheckRe
   }
 }
 
-type Files = [string, string][];
-
 /** Nothing is stalled in it: whatever is done to it, an all-clear says more than is known. */
-let healthy: Files;
+let healthy: CapturedEntries;
 /** Three sockets are, of TCP in two namespaces and of UDP; one of unix cannot be judged. */
-let stalled: Files;
+let stalled: CapturedEntries;
 
 beforeAll(() => {
-  const made = (files: Map<string, string>): Files => [...files, ['manifest', manifestOf(files)]];
+  const made = (files: Map<string, string>): CapturedEntries => [
+    ...files,
+    ['manifest', manifestOf(files)],
+  ];
   const reads = [
     tcpRow(500, 100, 300) + udpRow(601, 0),
     tcpRow(500, 100, 900) + udpRow(601, 0),
@@ -69,39 +71,6 @@ test('a whole one is an all-clear, or names what is stalled', async () => {
     report: { complete: true, totals: { stalled: 3, undecided: 1 } },
   });
 });
-
-/** What may happen to one file: all files after it, null where it changes nothing. */
-const DAMAGES: Record<string, (files: Files, index: number) => Files | null> = {
-  'is missing': (files, index) => files.toSpliced(index, 1),
-  'is empty': (files, index) => edit(files, index, () => ''),
-  'is cut in half': (files, index) => edit(files, index, (text) => text.slice(0, text.length / 2)),
-  'lacks its last byte': (files, index) => edit(files, index, (text) => text.slice(0, -1)),
-  'lacks its first line': (files, index) =>
-    edit(files, index, (text) => text.slice(text.indexOf('\n') + 1)),
-  'lacks its last line': (files, index) =>
-    edit(files, index, (text) => text.slice(0, text.lastIndexOf('\n', text.length - 2) + 1)),
-  'has its lines twice': (files, index) => edit(files, index, (text) => text + text),
-  'has a line of garbage': (files, index) => edit(files, index, (text) => `${text}\u0001garbage\n`),
-  'has another digit': (files, index) =>
-    edit(files, index, (text) => text.replace(/[1-9]/, (digit) => `${(Number(digit) % 9) + 1}`)),
-  'is in it twice, first another': (files, index) =>
-    [['', ''], ...files].with(0, [files[index]?.[0] ?? '', 'other\n']) as Files,
-  'has a name of its own': (files, index) =>
-    files.with(index, [`${files[index]?.[0]}x`, files[index]?.[1] ?? '']),
-  'is the one of the other sample': (files, index) => {
-    const [name = '', text] = files[index] ?? [];
-    const other = files.find(
-      ([each]) => each === name.replace(/^sample-([12])/, (_, n) => `sample-${3 - Number(n)}`),
-    );
-    return other && other[1] !== text ? files.with(index, [name, other[1]]) : null;
-  },
-};
-
-function edit(files: Files, index: number, change: (text: string) => string): Files | null {
-  const [name = '', text = ''] = files[index] ?? [];
-  const changed = change(text);
-  return changed === text ? null : files.with(index, [name, changed]);
-}
 
 describe('no damage to one file makes an all-clear: a file', () => {
   test.each(Object.entries(DAMAGES))('%s', async (_, damage) => {
@@ -136,7 +105,7 @@ test('nor do samples that are swapped, an archive that is cut, or files that wer
 });
 
 test('one without a manifest is read, and never an all-clear', async () => {
-  const old = (files: Files) => captureTar(files.slice(0, -1));
+  const old = (files: CapturedEntries) => captureTar(files.slice(0, -1));
   expect(await ask(old(stalled))).toMatchObject({ status: 1, report: { totals: { stalled: 3 } } });
   const { status, report } = await ask(old(healthy));
   expect(status).toBe(3);

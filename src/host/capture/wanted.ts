@@ -6,7 +6,7 @@ const OF_MACHINE = [
   'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|cgroups',
   'uptime|loadavg|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
   String.raw`pressure/\w+|self/(?:mountinfo|auxv)`,
-  String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?[\w.-]+|sys/net/(?:core|ipv4)/\w+`,
+  String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4)/\w+`,
 ].join('|');
 
 const WANTED = new RegExp(
@@ -34,6 +34,7 @@ export function wantedName(name: string, { mappings = false }: Wish): string | n
   const plain = name.replace(/^(?:\.?\/)+/, '');
   // Names that a manifest has, or a directory that was unpacked, begin below the top directory.
   const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);
+  if (plain.startsWith('../')) return null;
   for (const inner of [plain, below])
     if (WANTED.test(inner)) return mappings || !isOfMappings(inner) ? inner : null;
   return null;
