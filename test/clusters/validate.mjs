@@ -1,11 +1,13 @@
 // Holds manifests against the API of Kubernetes: `node validate.mjs FILE…` prints what is wrong with each as JSON.
 import { readFileSync } from 'node:fs';
+import { DaemonSet } from 'kubernetes-models/apps/v1/DaemonSet';
 import { Job } from 'kubernetes-models/batch/v1/Job';
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { PersistentVolumeClaim } from 'kubernetes-models/v1/PersistentVolumeClaim';
 import { parseAllDocuments } from 'yaml';
 
 const KINDS = {
+  'apps/v1 DaemonSet': DaemonSet,
   'batch/v1 Job': Job,
   'v1 ConfigMap': ConfigMap,
   'v1 PersistentVolumeClaim': PersistentVolumeClaim,
