@@ -58,7 +58,7 @@ if [ "$out" != - ]; then
   place=$(dirname "$out")
   ! tmpfs "$place" || fail "$place lies in memory (tmpfs): name a file on a disk, or say --tmpfs"
 fi
-[ -z "$(printenv TMPDIR)" ] || place=$TMPDIR
+place=${'$'}{TMPDIR:-$place}
 full() {
   fail "$place cannot be written: the disk may be full. Set TMPDIR to a directory with room"
 }

@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -172,6 +173,30 @@ test('the script takes names out of what ss says as we do', () => {
     'u_str ESTAB 7      0  (left-out) (left-out) 5 (left-out) 100 * 101 skmem:',
   );
   expect(ours).not.toMatch(/a b|old|Netid State z/);
+});
+
+/** What docs/snapshot.md says that the script takes. */
+const COMMANDS =
+  'sh tar gzip cat ls grep sed find xargs cksum tr cut head wc sort mkdir mktemp rm mv date dirname sleep';
+
+test('the script does with the commands that are named, and no other', () => {
+  const bin = join(dir, 'bin');
+  mkdirSync(bin);
+  for (const name of COMMANDS.split(' ')) {
+    const { stdout } = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' });
+    symlinkSync(stdout.trim(), join(bin, name));
+  }
+  const script = join(dir, 'few.sh');
+  const whole = readFileSync(join(dir, 'snapshot.sh'), 'utf8');
+  writeFileSync(script, whole.replace(/ PATH="[^"]*"/, ` PATH=${bin}`));
+  const file = join(dir, 'few.tar.gz');
+  const run = spawnSync('sh', [script, '--tmpfs', file, '0'], { encoding: 'utf8' });
+  expect(run.status).toBe(0);
+  expect(run.stderr).not.toContain('not found');
+  const { stdout } = spawnSync('tar', ['-tzf', file], { encoding: 'utf8' });
+  // Without ss and nsenter.
+  expect(stdout).toMatch(/sample-2\/netns-\d+\/net\/tcp\n/);
+  expect(stdout).toContain('sample-2/memory\n');
 });
 
 test('it says what it took, and what it was in the way of', () => {
