@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { QUEUE_NAMES } from '../walk/queues/queue.js';
-import { takenSchema } from './taken-json.js';
+import { takenSchema } from './taken-schema.js';
 
 /**
  * The JSON contract that commands of kdump-mem share, version 1. Addresses are hex strings, sizes

@@ -1,22 +1,7 @@
-import { z } from 'zod';
 import type { Taken } from '../taken.js';
+import type { TakenJson } from './taken-schema.js';
 
-/**
- * When an answer's source was looked at (of a dump: its clock's last tick), and of which boot of which machine;
- * null: it is not told. `kdump-mem diff` holds answers against each other by that.
- */
-export const takenSchema = z
-  .strictObject({
-    at: z.iso.datetime().nullable(),
-    host: z.string().nullable(),
-    /** Another one after each boot. */
-    bootId: z.string().nullable(),
-    uptimeSeconds: z.number().nonnegative().nullable(),
-  })
-  .nullable();
-
-export type TakenJson = z.infer<typeof takenSchema>;
-
+/** As `taken-schema.ts` has it. Apart from that, so that answers that tell it load no schema. */
 export function takenJson(taken: Taken | undefined): TakenJson {
   if (!taken) return null;
   const { at, host, bootId, uptime } = taken;

@@ -29,6 +29,8 @@ describe('kdump-mem', () => {
     const { stdout } = await installed.run(['help', name]);
     expect(stdout).toBe(own.stdout);
     const bundle = readFileSync(join(installed.bin, `bundles/kdump-mem-${name}.js`), 'utf8');
+    // What a shell asks how a line goes on knows them all.
+    if (name === 'completion') return;
     for (const other of COMMANDS)
       expect(bundle.includes(`command("${other}")`)).toBe(other === name);
   });

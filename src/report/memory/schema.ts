@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured.js';
 import { kernelSchema, warningSchema } from '../schema.js';
-import { takenSchema } from '../taken-json.js';
+import { takenSchema } from '../taken-schema.js';
 
 const count = z.int().nonnegative();
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured.js';
 import { kernelSchema, warningSchema } from '../schema.js';
-import { takenSchema } from '../taken-json.js';
+import { takenSchema } from '../taken-schema.js';
 
 /**
  * `kdump-mem procs --json`, version 1. Sizes are bytes, null where they cannot be told. Text (comm, paths of
