@@ -5,6 +5,9 @@ import type { HostState } from './state.js';
 /** Seconds by which a boot's time may seem to differ: NTP moves the clock, and a dump's is of its last tick. */
 const SAME_BOOT = 120;
 
+/** What tells of which boot something is. */
+type BootFacts = Pick<HostState, 'taken' | 'release'>;
+
 /** How inputs stand to each other in time. */
 export interface Order {
   /** The earliest first, where that is known; else as they were given. */
@@ -21,10 +24,13 @@ export function inOrder(given: readonly HostState[]): Order {
   const hosts = namesOf(given);
   const boots = given.slice(1).map((state, at) => sameBoot(given[at]!, state));
   const known = boots.every((one) => one !== null);
+  // Neighbours may agree by their clocks where ids further apart do not.
+  const ids = new Set(given.flatMap(({ taken }) => taken.bootId ?? []));
+  const otherBoot = boots.includes(false) || ids.size > 1;
   // Names of one boot may differ: a container has its own.
-  const proved = bootIds(given).size === 1 && given.every(({ taken }) => taken.bootId !== null);
+  const proved = ids.size === 1 && given.every(({ taken }) => taken.bootId !== null);
   const otherHost = hosts.length > 1 && !proved;
-  const same = otherHost || boots.includes(false) ? false : known ? true : null;
+  const same = otherHost || otherBoot ? false : known ? true : null;
   const clock = clockOf(given, same === true);
   const states = clock && !otherHost ? given.toSorted((a, b) => clock(a)! - clock(b)!) : given;
   const times = clock && same !== false ? states.map((state) => clock(state)!) : null;
@@ -38,7 +44,7 @@ export function inOrder(given: readonly HostState[]): Order {
     notes: [
       ...(states.some((state, at) => state !== given[at]) ? [{ code: 'reordered' } as const] : []),
       ...(otherHost ? [{ code: 'another-host', hosts } as const] : []),
-      ...(boots.includes(false) && !otherHost ? [{ code: 'another-boot' } as const] : []),
+      ...(otherBoot && !otherHost ? [{ code: 'another-boot' } as const] : []),
       ...(same === null ? [{ code: 'boot-unknown' } as const] : []),
       ...(!clock
         ? [
@@ -62,7 +68,7 @@ export function inOrder(given: readonly HostState[]): Order {
  * By ids, which are made anew at each boot; else by when each was booted, which two machines may share unless names
  * tell them apart. Null: nothing tells.
  */
-function sameBoot(one: HostState, other: HostState): boolean | null {
+export function sameBoot(one: BootFacts, other: BootFacts): boolean | null {
   const [a, b] = [one.taken, other.taken];
   if (a.bootId !== null && b.bootId !== null) return a.bootId === b.bootId;
   if (one.release !== null && other.release !== null && one.release !== other.release) return false;
@@ -102,10 +108,7 @@ function nameOf({ host }: Taken): string | null {
   return host === '(none)' ? null : host;
 }
 
-function namesOf(states: readonly HostState[]): string[] {
+/** The names of the machines that something is of. */
+export function namesOf(states: readonly BootFacts[]): string[] {
   return [...new Set(states.flatMap(({ taken }) => nameOf(taken) ?? []))];
-}
-
-function bootIds(states: readonly HostState[]): Set<string | null> {
-  return new Set(states.map(({ taken }) => taken.bootId));
 }

@@ -166,6 +166,14 @@ test.each([
   expect(compareStates([at(0), otherKernel]).sameBoot).toBe(false);
 });
 
+test('ids tell another boot though clocks of one between them fit both', () => {
+  const at = (seconds: number, bootId: string | null) =>
+    memoryAt(seconds, {}, { taken: taken(seconds, { bootId }) });
+  const { sameBoot, seconds, notes } = compareStates([at(0, 'a'), at(60, null), at(120, 'c')]);
+  expect([sameBoot, seconds]).toEqual([false, null]);
+  expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
+});
+
 test('another host is said, unless one boot id proves that it is one', () => {
   const other = (bootId: string) => memoryAt(60, {}, { taken: taken(60, { host: 'pod', bootId }) });
   expect(codes(memoryAt(0, {}), other('else'))).toEqual(['another-host']);

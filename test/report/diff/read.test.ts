@@ -117,6 +117,14 @@ describe('an answer of skcheck', () => {
     expect(socket?.who).toMatchObject({ holder: { pid: 4711, comm: 'nginx', fd: 11 } });
   });
 
+  test('of a machine whose name and kernel are not known has none', () => {
+    const { taken, release } = state({
+      ...answer,
+      host: { ...answer.host, name: '', release: '' },
+    });
+    expect([taken.host, release]).toEqual([null, null]);
+  });
+
   test.each([
     ['--top', { ...answer.totals, verdicts: { 'stalled-reader': 2 } }],
     ['--pid', { ...answer.totals, countedBy: 'descriptor' }],
@@ -170,6 +178,27 @@ test('answers of different boots in one file contradict each other; a minute apa
   expect(state(memoryAnswerAt(5), { ...other, taken }).flaws.map(({ code }) => code)).toEqual([
     'contradictory',
   ]);
+});
+
+test.each([
+  ['of two hosts', { host: 'node8', bootId: null }, 'different hosts'],
+  ['of two hosts with ids', { host: 'node8', bootId: 'else' }, 'different boots'],
+  ['booted at two times', { bootId: null, uptimeSeconds: 20 }, 'different boots'],
+])('answers in one file %s contradict each other', (_, differs, words) => {
+  const other = procsAnswerAt(5, [{ pid: 1, start: 10, pss: 4096 }]);
+  const aged = other.processes.map((one) => ({ ...one, ageSeconds: null }));
+  const taken = { ...other.taken, ...differs };
+  const { flaws } = state(memoryAnswerAt(5), { ...other, processes: aged, taken });
+  expect(flaws[0]).toMatchObject({
+    code: 'contradictory',
+    words: expect.stringContaining(words),
+  });
+});
+
+test('a container’s name in one of them is no other host: the boot id proves it', () => {
+  const other = procsAnswerAt(5, WORKERS);
+  const taken = { ...other.taken, host: 'pod' };
+  expect(state(memoryAnswerAt(5), { ...other, taken }).flaws).toEqual([]);
 });
 
 test('an answer of before it told when processes began has none that can be known again', () => {

@@ -1,5 +1,5 @@
 import type { Flaw, Listing, ListName } from '../../../diff/state.js';
-import type { Taken } from '../../../taken.js';
+import { namesOf, sameBoot } from '../../../diff/times.js';
 import { contradiction, type Told } from './parts.js';
 
 /** Answers that are further apart tell of different times, seconds. */
@@ -46,15 +46,15 @@ function both(one: Listing, other: Listing): Listing {
 }
 
 function apart(all: readonly Told[]): Flaw[] {
-  const values = <K extends keyof Taken>(of: K) => [
-    ...new Set(all.flatMap(({ taken }) => taken[of] ?? [])),
-  ];
-  const releases = new Set(all.flatMap(({ release }) => release ?? []));
-  const times = values('at').map((at) => at.getTime() / 1000);
+  const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other) => [one, other] as const));
+  const times = all.flatMap(({ taken }) => (taken.at === null ? [] : taken.at.getTime() / 1000));
   const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
   return [
-    ...(values('bootId').length > 1 || releases.size > 1
+    ...(pairs.some(([one, other]) => sameBoot(one, other) === false)
       ? [contradiction('its answers are of different boots')]
+      : []),
+    ...(pairs.some(([one, other]) => areOfTwoHosts(one, other))
+      ? [contradiction('its answers are of different hosts')]
       : []),
     ...(spread > FAR
       ? [
@@ -65,4 +65,10 @@ function apart(all: readonly Told[]): Flaw[] {
         ]
       : []),
   ];
+}
+
+/** Names of one boot may differ: a container has its own. */
+function areOfTwoHosts(one: Told, other: Told): boolean {
+  const { bootId } = one.taken;
+  return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.taken.bootId);
 }

@@ -59,9 +59,13 @@ export function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
   return {
     taken: {
       at: host.takenAtKnown ? new Date(host.takenAt) : null,
-      ...{ host: host.name, bootId: host.bootId ?? null, uptime: host.uptimeSeconds ?? null },
+      ...{
+        host: host.name || null,
+        bootId: host.bootId ?? null,
+        uptime: host.uptimeSeconds ?? null,
+      },
     },
-    release: host.release,
+    release: host.release || null,
     pageSize: null,
     memory: null,
     lists: { sockets: { items, whole: isWhole(answer) && twice === 0, withoutEmpty: true } },
