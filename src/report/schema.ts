@@ -177,6 +177,8 @@ export const socketsSchema = z.strictObject({
   sockets: z.array(censusEntrySchema),
   /** How many sockets, or groups if there are some, were left out by `--limit`. */
   omitted: count,
+  /** What is not listed pins nothing: no option left out more. */
+  whole: z.boolean(),
   groups: z.array(groupSchema).optional(),
   totals: z.strictObject({ sockets: count, ...figuresSchema.shape }),
   unexplained: z.array(

@@ -15,11 +15,13 @@ export function socketsJson(
 ): SocketsJson {
   const { groups } = answer;
   const { kernel, ...whole } = wholeJson(answer);
+  const listed = entries.slice(0, limit);
   return {
     schema: 'kdump-mem.sockets/1',
     kernel,
-    sockets: entries.slice(0, limit).map(censusEntryJson),
+    sockets: listed.map(censusEntryJson),
     omitted: Math.max(0, (groups ?? entries).length - limit),
+    whole: isWhole(answer.sockets, listed),
     ...(groups
       ? {
           groups: groups
@@ -29,6 +31,13 @@ export function socketsJson(
       : {}),
     ...whole,
   };
+}
+
+function isWhole(all: readonly CensusEntry[], listed: readonly CensusEntry[]): boolean {
+  const there = new Set(listed);
+  return all.every(
+    (entry) => there.has(entry) || (entry.total.complete && entry.total.pinnedBytes === 0),
+  );
 }
 
 /** A line of `--ndjson`: one socket. */

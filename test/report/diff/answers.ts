@@ -131,7 +131,7 @@ export function socketsAnswerAt(
   const all = entries.reduce((sum, { total }) => sum + total.pinnedBytes, 0);
   return socketsSchema.parse({
     ...{ schema: 'kdump-mem.sockets/1', kernel: KERNEL, taken: takenAt(minute) },
-    ...{ sockets: entries, omitted: 0, unexplained: [], warnings: [] },
+    ...{ sockets: entries, omitted: 0, whole: true, unexplained: [], warnings: [] },
     totals: { sockets: entries.length, ...figures(all) },
   } satisfies SocketsJson);
 }

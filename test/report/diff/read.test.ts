@@ -89,6 +89,17 @@ test('sockets that pin nothing are left out of a list that is whole', () => {
   expect(state(answer).lists.sockets).toMatchObject({ whole: true });
 });
 
+test('sockets that share pages sum to more than the total: what was left out is known all the same', () => {
+  const answer = socketsAnswerAt(2, { 5: 8192, 6: 8192 });
+  const totals = { ...answer.totals, sockets: 3, pinnedBytes: 12_288, pageBytes: 11_776 };
+  const wholeOf = (differs: object) =>
+    state({ ...answer, totals, ...differs }).lists.sockets?.whole;
+  expect(wholeOf({})).toBe(true);
+  // --limit, --min-bytes
+  expect(wholeOf({ omitted: 1 })).toBe(false);
+  expect(wholeOf({ whole: false })).toBe(false);
+});
+
 describe('an answer of skcheck', () => {
   const answer = {
     schema: 'skcheck/1',

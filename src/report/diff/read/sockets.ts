@@ -37,6 +37,8 @@ export const socketsAnswer = z.object({
     }),
   ),
   omitted: count,
+  /** Answers of before it was told are judged by their sums. */
+  whole: z.boolean().default(true),
   totals: z.object({ sockets: count, complete: z.boolean(), ...pinned.shape }),
   warnings: warningsPart,
 });
@@ -64,12 +66,16 @@ export function socketsTold(answer: SocketsPart): Told {
 }
 
 /** Unless `--all` is given, what pins nothing is left out; `--limit` and others leave out more. */
-function wholeness({ sockets, totals }: SocketsPart, twice: number): Omit<Listing, 'items'> {
+function wholeness(
+  { sockets, totals, omitted, whole }: SocketsPart,
+  twice: number,
+): Omit<Listing, 'items'> {
   if (twice > 0) return { whole: false };
   if (sockets.length === totals.sockets) return { whole: true };
   // What several share counts for each of them, and in the total once.
   const sum = sockets.reduce((all, { total }) => all + total.pinnedBytes, 0);
-  return { whole: sum >= totals.pinnedBytes, withoutEmpty: true };
+  const isListed = whole && omitted === 0 && sum >= totals.pinnedBytes;
+  return { whole: isListed, withoutEmpty: true };
 }
 
 function itemsOf(sockets: readonly SocketPart[]): { items: Map<string, Item>; twice: number } {
