@@ -100,6 +100,23 @@ describe('procs --from', () => {
     expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('hidepid') }]);
   });
 
+  test.each(['sample-2/after', 'sample-2/descriptors', 'sample-2/memory', 'errors'])(
+    'it is incomplete where there was no time for all of %s',
+    async (name) => {
+      const path = snapshot([INIT, GROWS], (files) =>
+        files.set('errors', `${name}\tcut\tno time was left\n`),
+      );
+      expect(await asked(path)).toMatchObject({
+        complete: false,
+        warnings: expect.arrayContaining([
+          expect.objectContaining({
+            message: expect.stringContaining(`${name} was cut when it was captured`),
+          }),
+        ]),
+      });
+    },
+  );
+
   test('damage and a newer layout make it incomplete', async () => {
     const cut = snapshot([INIT, GROWS]);
     writeFileSync(join(cut, 'sample-2/memory'), '');

@@ -91,6 +91,8 @@ export async function readCapture(path: string, wish: Wish = {}): Promise<Captur
     const inner = innerName(name);
     if (inner === null) return;
     const times = (seen.get(inner)?.times ?? 0) + 1;
+    if (seen.size === MAX_ENTRIES && times === 1)
+      throw new HostError('not-a-capture', `${path} has too many files`);
     seen.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
     if (isOfMappings(inner)) leftForMappings -= bytes.length;
     else if (size <= SMALL_BYTES) leftForSmall -= bytes.length;

@@ -60,8 +60,9 @@ export class CapturedHost implements HostSource {
     this.#failures = new CapturedFailures(captured.get('errors') ?? '');
     this.#leftOut = new Set((captured.get('left-out') ?? '').split('\n'));
     const cut = new Set([...captured.cut, ...this.#failures.cut()]);
-    for (const path of cut)
-      if (path.startsWith('/')) damage.push(`${path} was cut when it was captured`);
+    // What was read in part here stands in the damage already.
+    for (const path of this.#failures.cut())
+      if (!ASKED_ALONE.test(path)) damage.push(`${path} was cut when it was captured`);
     this.#log = captured.get('log') || captured.get('sos_commands/kernel/dmesg');
     this.logCut = ['log', 'sos_commands/kernel/dmesg'].some((name) => cut.has(name));
     const files = new Map<string, string>();
@@ -242,6 +243,9 @@ export class CapturedHost implements HostSource {
 }
 
 const AUXV = '/proc/self/auxv';
+
+/** Who asks for these is told what they lack; no other answer is made of them. */
+const ASKED_ALONE = /^(?:log|sample-2\/(?:smaps|stacks|arguments))$/;
 
 /** A cgroup may be called anything but a line break: what follows the last name of a file is its value. */
 const OF_CGROUPS: LinesOf = {

@@ -53,6 +53,22 @@ test('of a file without end the beginning is read, and the last process in it is
   expect(() => host.readText('/proc/2/smaps_rollup')).toThrow('was not captured');
 });
 
+test('an archive of countless files is refused: each takes memory, also an empty one', async () => {
+  const path = join(folder, 'many.tar.gz');
+  const blocks = (from: number) =>
+    Array.from({ length: 10_000 }, (_, index) =>
+      tarEntry(`k/sample-1/netns-${from + index}/inet`, ''),
+    );
+  const packed = Array.from({ length: 21 }, (_, index) =>
+    gzipSync(Buffer.concat(blocks(index * 10_000)), { level: 1 }),
+  );
+  writeFileSync(path, Buffer.concat([...packed, gzipSync(Buffer.alloc(1024))]));
+  await expect(readCapture(path)).rejects.toMatchObject({
+    code: 'not-a-capture',
+    message: expect.stringContaining('too many files'),
+  });
+});
+
 test.each([
   ...['x/../sample-2/memory', '../proc/meminfo', 'x/proc/../../etc/passwd', 'x/sample-2/../log'],
   ...['x/y/proc/meminfo', 'x/sys/kernel/mm/../../../etc/shadow', 'x/proc/sys/kernel/..'],
