@@ -18,7 +18,13 @@ const MONTH = 30 * DAY;
 export function judge(facts: WatchFacts): Judgement {
   const { growth, drawers, gaps, lost, sourceChanges, withoutLedger, hidden } = facts;
   const doubts: WatchDoubt[] = [];
-  if (facts.seconds < LEAST_SECONDS) doubts.push({ code: 'too-short', seconds: facts.seconds });
+  const judged = drawers.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
+  // Where another source told before, or nobody told of a drawer, it was followed for less than all of the time.
+  const seconds = Math.min(
+    facts.seconds,
+    ...judged.flatMap(({ trend }) => trend?.growth.seconds ?? []),
+  );
+  if (seconds < LEAST_SECONDS) doubts.push({ code: 'too-short', seconds });
   if (gaps.seconds > MOST_GAPS * facts.seconds)
     doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
   if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
@@ -29,7 +35,6 @@ export function judge(facts: WatchFacts): Judgement {
   if (growth.notLater > 0 || growth.begunAnew > 0)
     doubts.push({ code: 'clock', count: growth.notLater + growth.begunAnew });
   if (hidden) doubts.push({ code: 'hidden' });
-  const judged = drawers.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
   const grows =
     judged.some(({ trend }) => trend?.course === 'grows') ||
     growth.processes.some(({ trend }) => trend?.course === 'grows');

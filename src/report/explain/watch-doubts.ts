@@ -5,8 +5,9 @@ import type { Explanations } from './explanation.js';
 export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
   'too-short': {
     means:
-      'The samples are of less than two days. What people do comes back each day: one rising half of it looks like a leak, one falling half hides it.',
-    known: 'The time from the first sample of this boot to the last.',
+      'The samples are of less than two days, or those of a drawer are (another source told before). What people do comes back each day: one rising half of it looks like a leak, one falling half hides it.',
+    known:
+      'The time from the first sample of this boot to the last, or of the drawer with the least.',
     next: 'Watch on: a store goes on where it ended. For a fast leak ask procs --live --watch.',
     deeper: 'kdump-mem procs --live --watch',
   },

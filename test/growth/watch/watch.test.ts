@@ -72,6 +72,16 @@ describe('that nothing grew', () => {
       'available-falls',
       () => hours(72, (at) => sample(HOUR * at, { machine: { available: 3 * GB - at * MB } })),
     ],
+    [
+      'too-short',
+      () =>
+        hours(90, (at) => {
+          const one = sample(HOUR * at);
+          return at < 80 || !one.ledger
+            ? one
+            : { ...one, ledger: { ...one.ledger, source: 'pageflags' as const } };
+        }),
+    ],
     ['clock', () => [...hours(72, (at) => sample(HOUR * at)), sample(5)]],
   ])('is not said with %s', (code, samples) => {
     const answer = answerOf(samples());

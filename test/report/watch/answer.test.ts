@@ -133,6 +133,13 @@ describe('the page', () => {
     expect(watchHtml(one, FACTS, 20)).toContain('too few samples for a picture');
   });
 
+  test('is made of a store, too, whose clock says what no calendar has', () => {
+    const { growth } = quiet.answer;
+    const far = { ...growth, machine: { ...growth.machine, uptime: 1e300 } };
+    const page = watchHtml({ ...quiet, answer: { ...quiet.answer, growth: far } }, FACTS, 20);
+    expect(page).toContain('<p class="times"><span>?</span>');
+  });
+
   test('names are inert', () => {
     const hostile = watchHtml(watchedFor({ days: 3 }, HOSTILE), FACTS, 20);
     expect(hostile).toContain('\\x1b[31m&lt;b&gt;&quot;\\u{202e}');

@@ -69,7 +69,9 @@ function range(values: Float64Array): string {
   return sizes[0] === sizes[1] ? (sizes[0] ?? '') : sizes.join(' to ');
 }
 
+/** A store may tell of times that no calendar has. */
 function stamp(date: Date): string {
+  if (Number.isNaN(date.getTime())) return '?';
   return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
