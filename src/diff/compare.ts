@@ -1,4 +1,4 @@
-import { type DrawerDiff, diffDrawers } from './drawers.js';
+import { type DrawerDiff, diffDrawers, leavesOf } from './drawers.js';
 import { diffLists, type ListDiff } from './lists.js';
 import { type Loss, lossOf } from './loss.js';
 import { isHarmless, type Note } from './notes.js';
@@ -41,7 +41,7 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   const notes = [
     ...order.notes,
     ...differing(states),
-    ...(depths.length > 1 ? [{ code: 'another-depth', depths } as const] : []),
+    ...(depths.length > 1 ? [{ code: 'another-depth', depths } as const] : strangeDrawers(drawers)),
     ...(drawers?.change
       ? [
           {
@@ -85,6 +85,12 @@ function differing(states: readonly HostState[]): Note[] {
     ...(releases.length > 1 ? [{ code: 'another-kernel', releases } as const] : []),
     ...(sizes.length > 1 ? [{ code: 'another-page-size', sizes } as const] : []),
   ];
+}
+
+/** Drawers that first or last lacks, though both looked equally deep: a later release may have more of them. */
+function strangeDrawers(drawers: DrawerDiff | null): Note[] {
+  const count = drawers ? leavesOf(drawers).filter(({ change }) => change === null).length : 0;
+  return count === 0 ? [] : [{ code: 'size-unknown', part: 'drawers', count }];
 }
 
 /** Parts that some inputs have and others lack. */

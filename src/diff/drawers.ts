@@ -24,9 +24,10 @@ export function diffDrawers(
   seconds: readonly number[] | null,
 ): DrawerDiff {
   const names = new Set(trees.flatMap((tree) => tree?.children.map(({ drawer }) => drawer) ?? []));
+  const parts = trees.map((tree) => new Map(tree?.children.map((child) => [child.drawer, child])));
   const children = [...names].map((name) =>
     diffDrawers(
-      trees.map((tree) => tree?.children.find(({ drawer }) => drawer === name) ?? null),
+      parts.map((part) => part.get(name) ?? null),
       leaves,
       seconds,
     ),

@@ -25,7 +25,11 @@ export type Note =
   | { readonly code: 'not-all-listed'; readonly part: ListName }
   | { readonly code: 'began-before'; readonly part: ListName; readonly count: number }
   | { readonly code: 'measured-otherwise'; readonly part: ListName; readonly count: number }
-  | { readonly code: 'size-unknown'; readonly part: ListName; readonly count: number }
+  | {
+      readonly code: 'size-unknown';
+      readonly part: ListName | 'drawers';
+      readonly count: number;
+    }
   | { readonly code: 'pid-used-again'; readonly count: number }
   | { readonly code: 'incomplete'; readonly name: string; readonly words: string }
   | { readonly code: 'contradictory'; readonly name: string; readonly words: string }

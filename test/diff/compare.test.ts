@@ -140,7 +140,7 @@ test.each([
     ]);
   const one = processItem(1, 10, { pss: 100 });
   const { sameBoot, seconds, lists, loss, notes } = compareStates([
-    memoryAt(0, {}, { lists: { ...processes([one]), caches: cache(10) } }),
+    memoryAt(0, { unexplained: 0 }, { lists: { ...processes([one]), caches: cache(10) } }),
     memoryAt(
       60,
       { unexplained: 500 },
@@ -172,6 +172,16 @@ test('ids tell another boot though clocks of one between them fit both', () => {
   const { sameBoot, seconds, notes } = compareStates([at(0, 'a'), at(60, null), at(120, 'c')]);
   expect([sameBoot, seconds]).toEqual([false, null]);
   expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
+});
+
+test('a drawer that the first lacks may be what grew: that is said', () => {
+  const { notes, complete, loss } = compareStates([
+    memoryAt(0, { anonymous: 100 }),
+    memoryAt(60, { anonymous: 101, later: 400 }),
+  ]);
+  expect(notes).toEqual([{ code: 'size-unknown', part: 'drawers', count: 1 }]);
+  expect(complete).toBe(false);
+  expect(loss).toMatchObject({ lost: 401 * MIB, grew: MIB, untold: 400 * MIB, explanation: null });
 });
 
 test('another host is said, unless one boot id proves that it is one', () => {

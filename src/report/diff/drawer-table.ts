@@ -21,7 +21,7 @@ export function drawerTable(
   { verbose, width }: Pick<DiffTextOptions, 'verbose' | 'width'>,
 ): string {
   const rows = rowsOf(all, 0);
-  const largest = Math.max(...rows.map(({ change }) => Math.abs(change ?? 0)));
+  const largest = rows.reduce((most, { change }) => Math.max(most, Math.abs(change ?? 0)), 0);
   const isShown = ({ change, depth, children, bytes }: Row) =>
     verbose || (depth === 1 && children.length > 0)
       ? verbose || bytes.some((one) => one !== 0)
@@ -61,6 +61,10 @@ function smallWords(small: readonly Row[]): string {
           `${known.length === 1 ? '1 drawer' : `${formatCount(known.length)} drawers`} changed by less, ${signedSize(sum)} in all (-v).`,
         ]
       : []),
-    ...(unknown > 0 ? [`${formatCount(unknown)} drawers cannot be compared (-v).`] : []),
+    ...(unknown > 0
+      ? [
+          `${unknown === 1 ? '1 drawer' : `${formatCount(unknown)} drawers`} cannot be compared (-v).`,
+        ]
+      : []),
   ].join(' ');
 }

@@ -30,7 +30,7 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
 }
 
 function reasonWords(loss: Loss): string {
-  const { lost, explanation, grew, unexplained } = loss;
+  const { lost, explanation, grew, unexplained, untold } = loss;
   if (lost < 0) return '.';
   if (grew === null) return '. Single drawers cannot be compared: what grew is not known.';
   if (explanation === 'nothing') {
@@ -41,21 +41,26 @@ function reasonWords(loss: Loss): string {
     return `. Nothing that grew explains the loss: drawers that are known grew by ${formatSize(grew)} in all${rest}.`;
   }
   const [first, second] = loss.drawers;
-  if (!first) return '.';
+  const parts = [
+    ...(first ? [`${shareWords(first, lost)}${byWhom(first)}`] : []),
+    ...(second && (second.drawer.change ?? 0) >= lost / 10
+      ? [`${nameOf(second)} grew by ${formatSize(second.drawer.change ?? 0)}${byWhom(second)}`]
+      : []),
+    ...((unexplained ?? 0) >= lost / 10
+      ? [`what nothing explains grew by ${formatSize(unexplained ?? 0)}`]
+      : []),
+    ...((untold ?? 0) >= lost / 10
+      ? [`drawers that cannot be compared make up ${formatSize(untold ?? 0)}`]
+      : []),
+  ];
+  return parts.length === 0 ? '.' : `: ${parts.join('; ')}.`;
+}
+
+function shareWords(first: GrownDrawer, lost: number): string {
   const size = first.drawer.change ?? 0;
-  const share =
-    size <= lost
-      ? `${formatSize(size)} of it are in ${nameOf(first)}`
-      : `${nameOf(first)} grew by ${formatSize(size)}`;
-  const next =
-    second && (second.drawer.change ?? 0) >= lost / 10
-      ? `; ${nameOf(second)} grew by ${formatSize(second.drawer.change ?? 0)}${byWhom(second)}`
-      : '';
-  const loose =
-    (unexplained ?? 0) >= lost / 10
-      ? `; what nothing explains grew by ${formatSize(unexplained ?? 0)}`
-      : '';
-  return `: ${share}${byWhom(first)}${next}${loose}.`;
+  return size <= lost
+    ? `${formatSize(size)} of it are in ${nameOf(first)}`
+    : `${nameOf(first)} grew by ${formatSize(size)}`;
 }
 
 /** Of different boots nothing grew: one has more than the other. */

@@ -61,6 +61,8 @@ export function noteWords(note: Note): string {
     case 'measured-otherwise':
       return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${OTHERWISE[note.part]}`;
     case 'size-unknown':
+      if (note.part === 'drawers')
+        return `first or last lacks ${formatCount(note.count)} of the drawers: what ${note.count === 1 ? 'it' : 'they'} changed by is not known`;
       return `of ${formatCount(note.count)} of the ${PARTS[note.part]} it is not known what changed`;
     case 'pid-used-again':
       return `${formatCount(note.count)} ${note.count === 1 ? 'pid is' : 'pids are'} another process’s at last: those that had ${note.count === 1 ? 'it' : 'them'} first have ended`;

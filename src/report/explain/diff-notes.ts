@@ -93,7 +93,7 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
   },
   'size-unknown': {
     means: 'What some changed by is not known, and not in any sum.',
-    known: 'First and last have no measure in common.',
+    known: 'First and last have no measure in common, or one of them lacks the drawer.',
     next: 'Take both in the same way.',
   },
   'pid-used-again': {

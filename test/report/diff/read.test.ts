@@ -57,6 +57,7 @@ test('two answers of one kind are of two times, and refused', () => {
 test.each([
   ['bytes of a drawer', (text: string) => text.replace('"bytes": 4096000', '"bytes": 4096001')],
   ['frames of a drawer', (text: string) => text.replace('"frames": 1000,', '"frames": 1001,')],
+  ['a drawer', (text: string) => text.replace('"complete": true', '"complete": false')],
   ['a cache', (text: string) => text.replace('"bytes": 8192000', '"bytes": 8196096')],
   ['a caller', (text: string) => text.replace('"bytes": 819200,', '"bytes": 819201,')],
   ['a process', (text: string) => text.replace('"pssBytes": 4096', '"pssBytes": 4097')],

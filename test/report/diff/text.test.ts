@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { compareStates } from '../../../src/diff/compare.js';
+import { diffDrawers } from '../../../src/diff/drawers.js';
+import { drawerTable } from '../../../src/report/diff/drawer-table.js';
 import { diffJson } from '../../../src/report/diff/json.js';
 import { noteWords } from '../../../src/report/diff/notes.js';
 import { stateOfValues } from '../../../src/report/diff/read/answers.js';
@@ -48,6 +50,26 @@ test('nothing that grew explains the loss', () => {
       '1000',
     ),
   );
+});
+
+test('what cannot be compared is told beside what can', () => {
+  const [before, after] = [memoryAnswerAt(2), memoryAnswerAt(47, { sockets: 257_000 })];
+  const text = JSON.stringify(after).replaceAll('network-sockets', 'of-later');
+  const answer = compared([before], [JSON.parse(text)]);
+  expect(diffText(answer, OPTIONS).split('\n', 1)[0]).toMatch(
+    /fell by 1000 MiB .*: drawers that cannot be compared make up 1000 MiB\.$/,
+  );
+  expect(answer.notes.map(noteWords)).toEqual([
+    'first or last lacks 2 of the drawers: what they changed by is not known',
+  ]);
+});
+
+test('very many drawers in a file end nothing', () => {
+  const children = Array.from({ length: 130_000 }, (_, at) => ({
+    ...{ drawer: `d${at}`, bytes: 4096, children: [] },
+  }));
+  const tree = { drawer: 'memory', bytes: 4096 * children.length, children };
+  expect(drawerTable(diffDrawers([tree, tree], true, null), false, OPTIONS)).toMatch(/^WHERE/);
 });
 
 test('what nothing explains is told beside what does', () => {

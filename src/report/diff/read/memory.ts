@@ -77,6 +77,9 @@ export function memoryTold(answer: MemoryPart): Told {
     flaws: [
       ...incompleteness(complete, warnings, `it is told by ${source} alone`),
       ...faultsOf(memory, facts?.pageSize ?? 0),
+      ...(complete && !isWhole(memory)
+        ? [contradiction('it says that it is whole, and a drawer that it is not')]
+        : []),
       ...(source === 'vmcore' && complete ? faultsOfLists(answer) : []),
     ],
   };
@@ -84,6 +87,10 @@ export function memoryTold(answer: MemoryPart): Told {
 
 function treeOf({ drawer: name, bytes, children }: Drawer): DrawerState {
   return { drawer: name, bytes, children: children.map(treeOf) };
+}
+
+function isWhole({ complete, children }: Drawer): boolean {
+  return complete && children.every(isWhole);
 }
 
 /** Siblings sum to their parent, to the byte and to the frame, and each is there once. */
