@@ -92,15 +92,24 @@ describe('a promise is broken', () => {
       ['$.bytes was integer'],
     ],
     ['by numbers below 0', before.extend({ bytes: z.int() }), ['$.bytes had minimum 0']],
+    [
+      'by a code that is gone',
+      before.extend({
+        rows: z.array(z.strictObject({ code: z.enum(['a', 'c']), at: z.iso.datetime() })),
+      }),
+      ['$.rows[].code may be b no more'],
+    ],
     ['by another name', before.extend({ schema: z.literal('x/2') }), ['$.schema was x/1']],
     [
       'deeper, in a list',
-      before.extend({ rows: z.array(z.strictObject({ code: z.string() })) }),
+      before.extend({ rows: z.array(z.strictObject({ code: z.enum(['a', 'b']) })) }),
       ['$.rows[].at is gone'],
     ],
     [
       'by a time that is none',
-      before.extend({ rows: z.array(z.strictObject({ code: z.string(), at: z.string() })) }),
+      before.extend({
+        rows: z.array(z.strictObject({ code: z.enum(['a', 'b']), at: z.string() })),
+      }),
       ['$.rows[].at had format date-time', expect.stringContaining('$.rows[].at had pattern')],
     ],
   ])('%s', (_, after, broken) => {

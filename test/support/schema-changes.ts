@@ -8,6 +8,8 @@ export interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
   readonly allOf?: readonly JsonSchema[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  /** The codes that are known, where others may come. */
+  readonly examples?: readonly unknown[];
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean | JsonSchema;
   readonly items?: JsonSchema;
@@ -16,7 +18,10 @@ export interface JsonSchema {
 }
 
 /** Bounds of a value: what is loosened here surprises whoever relied on it. */
-const BOUNDS = ['format', 'pattern', 'minimum', 'maximum', 'exclusiveMinimum', 'minItems'] as const;
+const BOUNDS = [
+  ...(['format', 'pattern', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'] as const),
+  ...(['minItems', 'maxItems', 'minLength', 'maxLength', 'enum'] as const),
+] as const;
 
 /**
  * What of a published schema no longer holds for what is printed now, in words with the place; nothing where
@@ -95,9 +100,18 @@ function changedValue(old: JsonSchema, now: JsonSchema, path: string): string[] 
   if (known.length > 0 && (more.length > 0 || typesOf(now).length === 0))
     return [`${path} was ${known.join(' or ')}`];
   if (old.const !== undefined && old.const !== now.const) return [`${path} was ${old.const}`];
-  return BOUNDS.filter((bound) => old[bound] !== undefined && old[bound] !== now[bound]).map(
-    (bound) => `${path} had ${bound} ${old[bound]}`,
+  const gone = (old.examples ?? []).filter((code) => !codesOf(now).includes(code));
+  const loosened = BOUNDS.filter(
+    (bound) => old[bound] !== undefined && `${old[bound]}` !== `${now[bound]}`,
   );
+  return [
+    ...(gone.length > 0 ? [`${path} may be ${gone.join(' or ')} no more`] : []),
+    ...loosened.map((bound) => `${path} had ${bound} ${old[bound]}`),
+  ];
+}
+
+function codesOf({ examples, const: only }: JsonSchema): readonly unknown[] {
+  return examples ?? (only === undefined ? [] : [only]);
 }
 
 function typesOf({ type }: JsonSchema): readonly string[] {
