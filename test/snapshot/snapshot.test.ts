@@ -87,7 +87,7 @@ describe('a snapshot', () => {
     expect(snapshot.failureCounts).toMatchObject({ denied: 2 });
     for (const path of denied)
       expect(files.get('errors')).toContain(`${path}\tdenied\t${path} may not be read\n`);
-    expect(files.get('errors')).toMatch(/^\/proc\/slabinfo\tabsent\t/m);
+    expect(files.get('errors')).toMatch(/^\/proc\/buddyinfo\tabsent\t/m);
     const host = await readBack(archive);
     expect(() => host.readText('/proc/10/stat')).toThrow(/denied/);
     expect(host.readText('/proc/10/comm')).toBe('web\nserver\n');
@@ -161,6 +161,7 @@ describe('anonymized', () => {
   const NAMES = [
     ...['web\nserver', 'server', 'kubepods', 'pod1234', 'db1.example', 'customer', 'eth7'],
     ...['10.1.2.3', '198.51.100.7', '2606:4700', 'a\\134x2db'],
+    ...['tenant', 'called', 'acme', '192.0.2.78', '2620:beef', 'corp'],
   ];
 
   test('it names nobody', async () => {
@@ -184,6 +185,10 @@ describe('anonymized', () => {
     expect(inet).toContain(`cgroup:${cgroup} `);
     expect(inet).toMatch(/^tcp ESTAB 5 0 10\.0\.0\.1%i\w+:80 240\.0\.0\.1:4321 ino:601 /);
     expect(inet).toMatch(/\[2001:db8::\d\]:443 \[::ffff:10\.0\.0\.1\]:80 ino:602/);
+    expect(inet).toMatch(/ino:603 sk:3 cgroup:\/g\w+ v6only:1 <-> skmem:\(r0,rb1,/);
+    const sctp = files.get('sample-1/netns-4026531840/others') ?? '';
+    expect(sctp).toMatch(/ locals:10\.0\.0\.1,\S+ peers:240\.0\.0\.1,[\da-f:]+\n/);
+    expect(files.get('proc/slabinfo')).toContain('\nkmalloc-64(12)  5 64 64 64 1 : tunables');
     expect(host.readText('/proc/2/comm')).toBe('kthreadd\n');
     const shown = /%(i\w+):80/.exec(inet)?.[1];
     expect(host.readText('/proc/3/comm')).toBe(`irq/24-${shown}\n`);

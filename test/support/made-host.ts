@@ -121,6 +121,8 @@ export const WEB_HOST: MadeHost = {
     '/sys/fs/cgroup/kubepods.slice/memory.current': '4096\n',
     '/sys/fs/cgroup/kubepods.slice/kubepods-pod1234.slice/memory.stat': 'anon 3\nfile 4\n',
     '/sys/fs/cgroup/a\\x2db.slice/memory.stat': 'anon 5\n',
+    '/proc/slabinfo':
+      'slabinfo - version: 2.1\nkmalloc-64(12:a)corp)  5 64 64 64 1 : tunables 0 0 0\n',
     '/proc/self/net/netlink': 'sk Eth Pid\n',
     '/proc/self/net/sockstat': 'sockets: used 3\n',
     '/proc/sys/net/ipv4/tcp_max_tw_buckets': '4096\n',
@@ -137,11 +139,12 @@ export const WEB_HOST: MadeHost = {
     inet: [
       'tcp ESTAB 5 0 10.1.2.3%eth7:80 198.51.100.7:4321 ino:601 sk:1 cgroup:/kubepods.slice/kubepods-pod1234.slice <-> skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0) ts md5keys:198.51.100.7/32=hunter4 lastrcv:5',
       'tcp ESTAB 0 0 [2606:4700::1111]:443 [::ffff:10.1.2.3]:80 ino:602 sk:2 cgroup:/ <-> skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)',
+      'tcp LISTEN 0 128 *:443 *:* ino:603 sk:3 cgroup:/a tenant <-> called acme v6only:1 <-> skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)',
       '',
     ].join('\n'),
     unix: 'u_str ESTAB 7 0 /run/secret.sock 700 * 701 skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0) <->\n',
     others:
-      'p_raw UNCONN 0 0 *:eth7 * ino:900 sk:9 cgroup:/ <-> skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)\n',
+      'p_raw UNCONN 0 0 *:eth7 * ino:900 sk:9 cgroup:/ <-> skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)\nsctp ESTAB 0 0 10.1.2.3:5000 198.51.100.7:4321 ino:901 sk:a cgroup:/ <-> skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0) locals:10.1.2.3,192.0.2.78 peers:198.51.100.7,2620:beef::5\n',
   },
   log: '6,1,100,-;customer says hello\n',
 };

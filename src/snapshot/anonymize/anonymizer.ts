@@ -140,7 +140,8 @@ export class Anonymizer {
 /** A longer name of a task is cut off (TASK_COMM_LEN, without its NUL). */
 const MOST_COMM = 15;
 
-const OF_CGROUP = /\((\d+):[^)]*\)/g;
+/** To the last parenthesis: a name may hold others. */
+const OF_CGROUP = /\((\d+):.*\)/g;
 
 function made(names: Names, name: string): string {
   return Buffer.from(names.of(Buffer.from(name, 'latin1'))).toString('latin1');

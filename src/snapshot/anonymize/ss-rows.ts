@@ -28,16 +28,31 @@ export class SsRows {
 
   row(line: string): string {
     if (isHeading(line)) return line;
+    const bare = withoutKeys(line);
+    // What goes on from the line before has no ends.
+    const [head, tail] = [/^\s/.test(line) ? 'tail' : 'head', 'tail'] as const;
+    const at = bare.indexOf(CGROUP);
+    if (at < 0) return this.#words(bare, head);
+    const [path, after] = cgroupIn(bare.slice(at + CGROUP.length));
+    return `${this.#words(bare.slice(0, at), head)}${CGROUP}${this.#cgroup(path)}${this.#words(after, tail)}`;
+  }
+
+  #words(text: string, part: 'head' | 'tail'): string {
     let column = 0;
-    const own = /^\s/.test(line);
-    return withoutKeys(line)
+    return text
       .split(/( +)/)
       .map((word) => {
         if (word === '' || word.startsWith(' ')) return word;
         column++;
-        // Netid, State, Recv-Q, Send-Q, then the two ends. What goes on from the line before has none.
-        if (!own && (column === 5 || column === 6)) return this.#end(word);
-        return word.startsWith('cgroup:') ? `cgroup:${this.#cgroup(word.slice(7))}` : word;
+        // Netid, State, Recv-Q, Send-Q, then the two ends.
+        if (part === 'head' && (column === 5 || column === 6)) return this.#end(word);
+        // Of SCTP, whose ends have several.
+        const [, which, hosts] = /^(locals|peers):(.*)$/.exec(word) ?? [];
+        if (hosts === undefined) return word;
+        return `${which}:${hosts
+          .split(',')
+          .map((host) => this.#host(host))
+          .join(',')}`;
       })
       .join('');
   }
@@ -70,4 +85,21 @@ export class SsRows {
     if (name === 'lo' || name === '*' || name === '') return name;
     return Buffer.from(this.#interfaces.of(Buffer.from(name, 'latin1'))).toString('latin1');
   }
+}
+
+const CGROUP = ' cgroup:';
+
+/**
+ * A cgroup's name may hold blanks, and words of ss: its path goes as far as the last of ss's own that follow it, which
+ * are the flag of IPv6 alone and the ways that are open (`<->`), or memory.
+ *
+ * @returns the path, and what follows it
+ */
+function cgroupIn(text: string): readonly [string, string] {
+  const ways = /^.*(?= [-<]-[->](?: |$))/.exec(text)?.[0].length;
+  const memory = text.lastIndexOf(' skmem:(');
+  const path = text
+    .slice(0, ways ?? (memory < 0 ? text.length : memory))
+    .replace(/ v6only:[01]$/, '');
+  return [path, text.slice(path.length)];
 }
