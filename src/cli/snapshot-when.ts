@@ -47,19 +47,14 @@ export async function waitForSnapshots(options: SnapshotCommandOptions, take: Ta
     const due = dueNow(liveHost, watchman, when, lookFailures);
     if (due.length === 0) return;
     const at = new Date();
-    const file = join(
-      into,
-      nameOf(
-        at,
-        due.map(({ condition }) => condition.kind),
-      ),
-    );
-    const told = await tryTake(file, take, again);
+    const kinds = due.map(({ condition }) => condition.kind);
+    const name = nameOf(at, kinds);
+    const told = await tryTake(join(into, name), take, again);
     // It was told to end: what was begun is removed.
     if (told === null) return;
     if ('failed' in told) failed++;
     else taken++;
-    const removed = 'failed' in told ? [] : removeOld(into, keep);
+    const removed = 'failed' in told ? [] : removeOld(into, keep, name);
     if (strict && !('failed' in told) && !told.complete) process.exitCode = EXIT.incomplete;
     print({ at, due, told, removed }, json ?? false);
     if (taken + failed >= count) again.stop();
@@ -96,9 +91,9 @@ async function tryTake(
   }
 }
 
-function removeOld(folder: string, keep: number): string[] {
+function removeOld(folder: string, keep: number, taken: string): string[] {
   try {
-    return removeOldest(folder, keep);
+    return removeOldest(folder, keep, taken);
   } catch (error) {
     printWarnings([{ message: wordsOf(error) }]);
     return [];

@@ -176,6 +176,14 @@ describe('what is kept', () => {
     );
   });
 
+  test('the one that was just taken stays, also where the clock went back before it', () => {
+    const other = mkdtempSync(join(folder, 'clock-'));
+    const name = (hour: number) => nameOf(new Date(Date.UTC(2026, 0, 1, hour)), ['oom']);
+    for (const hour of [1, 5, 6]) writeFileSync(join(other, name(hour)), '');
+    expect(removeOldest(other, 2, name(1))).toEqual([name(5)]);
+    expect(readdirSync(other).toSorted()).toEqual([name(1), name(6)]);
+  });
+
   test('a folder that is not there is said to be so', () => {
     expect(() => keptIn(join(folder, 'none'))).toThrow('cannot be listed (ENOENT)');
   });

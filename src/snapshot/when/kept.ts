@@ -35,12 +35,14 @@ export function keptIn(folder: string): { readonly name: string; readonly at: nu
 /**
  * Removes the oldest so that no more than `keep` are left.
  *
+ * @param taken the one that was just taken: it stays, also where a clock that went back makes it the oldest
  * @returns their names
  * @throws {OutputError} it cannot be listed, or changed
  */
-export function removeOldest(folder: string, keep: number): string[] {
+export function removeOldest(folder: string, keep: number, taken?: string): string[] {
   const kept = keptIn(folder);
-  const old = kept.slice(0, Math.max(0, kept.length - keep)).map(({ name }) => name);
+  const others = kept.map(({ name }) => name).filter((name) => name !== taken);
+  const old = others.slice(0, Math.max(0, kept.length - keep));
   for (const name of old) remove(join(folder, name));
   return old;
 }
