@@ -21,7 +21,7 @@ export class Watch {
   readonly #growth = new WatchGrowth();
   readonly #warnings = new Warnings();
   readonly #again = new LooksAgain();
-  readonly #sampler: Sampler;
+  readonly #sampler: Pick<Sampler, 'take' | 'goOn'>;
   readonly #options: WatchOptions;
   #store: WatchStore | undefined;
   #stored: StoredSamples = { last: undefined, torn: 0 };
@@ -34,14 +34,17 @@ export class Watch {
   /** What was said last, so that what fails each minute is said once. */
   #said = '';
 
-  constructor(options: WatchOptions) {
+  /** @param sampler takes samples: of this machine, unless it is given */
+  constructor(options: WatchOptions, sampler?: Pick<Sampler, 'take' | 'goOn'>) {
     this.#options = options;
     const { source } = options;
-    this.#sampler = new Sampler(
-      liveHost,
-      () => lookLive({ live: true, engine: 'native', source }, () => undefined),
-      options,
-    );
+    this.#sampler =
+      sampler ??
+      new Sampler(
+        liveHost,
+        () => lookLive({ live: true, engine: 'native', source }, () => undefined),
+        options,
+      );
   }
 
   /** @throws {StoreError}, {@link HostError}: it cannot be gone on with */
@@ -114,7 +117,9 @@ export class Watch {
       if (!(error instanceof KdumpMemError) || this.#taken === 0) throw error;
       this.#lost = { all: this.#lost.all + 1, since: this.#lost.since + 1 };
       this.#up = false;
-      this.#say(`a sample is lost: ${error.message}`);
+      // A file that still says `up` would be an all-clear.
+      const unwritten = this.#writeMetrics();
+      this.#say(`a sample is lost: ${error.message}${unwritten === null ? '' : `; ${unwritten}`}`);
       return;
     }
     this.#taken++;
