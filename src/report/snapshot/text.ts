@@ -21,10 +21,11 @@ export function snapshotText(found: SnapshotJson): string {
 export function snapshotWarning(found: SnapshotJson): string | undefined {
   if (found.complete) return undefined;
   const { denied, unreadable, cut } = found.errorCounts;
+  const files = (count: number): string => some(count, 'file', 'files');
   const parts = [
-    ...(denied > 0 ? [`${formatCount(denied)} may not be read by this user`] : []),
-    ...(unreadable > 0 ? [`${formatCount(unreadable)} could not be read`] : []),
-    ...(cut > 0 ? [`${formatCount(cut)} are cut`] : []),
+    ...(denied > 0 ? [`${files(denied)} may not be read by this user`] : []),
+    ...(unreadable > 0 ? [`${files(unreadable)} could not be read`] : []),
+    ...(cut > 0 ? [`of ${files(cut)} it has the beginning alone`] : []),
     ...(found.closedNamespaces > 0
       ? [
           `${some(found.closedNamespaces, 'network namespace', 'network namespaces')} could not be entered`,
@@ -33,7 +34,7 @@ export function snapshotWarning(found: SnapshotJson): string | undefined {
   ];
   const [first] = found.errors;
   const example = first ? ` (first: ${escapeText(first.path)})` : '';
-  return `of the host’s files ${parts.join(', ')}${example}: its file errors lists them`;
+  return `not everything is in it: ${parts.join(', ')}${example}; its file errors lists them`;
 }
 
 /** Whether a snapshot is whole. */
