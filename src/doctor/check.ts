@@ -38,6 +38,8 @@ export interface Here {
   readonly uid: number;
   /** A whole small file. @throws {HostError} */
   readText(path: string): string;
+  /** Where a link leads. @throws {HostError} */
+  readLink(path: string): string;
   /** Opens a file for reading, and reads some of it. @throws {HostError} */
   open(path: string): void;
   /** The names in a folder. @throws {HostError} */

@@ -11,7 +11,7 @@ const CHECKS: Readonly<Record<CheckCode, (here: Here) => Check>> = {
   root,
   processes,
   ss,
-  namespaces: (here) => program(here, 'namespaces', 'nsenter', ['--version']),
+  namespaces,
   counters,
   pageflags: (here) => readable(here, 'pageflags', '/proc/kpageflags'),
   kcore,
@@ -36,18 +36,25 @@ function root(here: Here): Check {
   return { code, state, found: `${user} without ${words}` };
 }
 
-/** Others' processes: hidden, or shown without what they map. */
+/** PROC_PID_INIT_INO (include/linux/proc_ns.h): the namespace in which all processes are. */
+const ALL_PIDS = 'pid:[4026531836]';
+
+/** Others' processes: hidden, in other namespaces, or shown without what they map. */
 function processes(here: Here): Check {
   const code = 'processes';
   const first = attempt(code, () => here.readText('/proc/1/status'));
   if (typeof first !== 'string')
     return { ...first, found: `${first.found}: processes of others are hidden (hidepid)` };
   const maps = attempt(code, () => here.readText('/proc/1/smaps_rollup'));
-  if (typeof maps === 'string')
+  const space = attempt(code, () => here.readLink('/proc/self/ns/pid'));
+  if (typeof maps === 'string' && space === ALL_PIDS)
     return { code, state: 'works', found: 'all are shown, with PSS and USS' };
   const alone = here.list('/proc').filter((name) => /^\d+$/.test(name)).length;
-  const found = `${alone} are shown, and what others map is not (${maps.found})`;
-  return { code, state: 'partly', found };
+  const why =
+    typeof maps === 'string'
+      ? 'those of other pid namespaces are not'
+      : `what others map is not (${maps.found})`;
+  return { code, state: 'partly', found: `${alone} are shown, and ${why}` };
 }
 
 function ss(here: Here): Check {
@@ -77,6 +84,20 @@ function kcore(here: Here): Check {
   return lacking.length === 0
     ? { code, state: 'works', found: `kernel ${release}, with its symbols and types` }
     : { code, state: 'partly', found: `kernel ${release}, ${lacking.join('; ')}` };
+}
+
+/** That it is there does not mean that it may enter one, be it its own. */
+function namespaces(here: Here): Check {
+  const code = 'namespaces';
+  const check = program(here, code, 'nsenter', ['--version']);
+  if (check.state !== 'works') return check;
+  const entered = here.run('nsenter', ['--net=/proc/self/ns/net', '--', 'true']);
+  if (entered?.ok) return check;
+  return {
+    code,
+    state: 'refused',
+    found: `${check.found}, and it may not enter any: ${entered?.line}`,
+  };
 }
 
 /** That it is there does not mean that the kernel lets it count. */

@@ -12,6 +12,7 @@ const PATIENCE_MS = 10_000;
 export const here: Here = {
   uid: process.geteuid?.() ?? -1,
   readText: (path) => liveHost.readText(path),
+  readLink: (path) => liveHost.readLink(path),
   list: (path) => liveHost.list(path),
   open: (path) =>
     attempt(path, () => {

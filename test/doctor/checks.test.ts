@@ -15,6 +15,7 @@ const whole: Here = {
   uid: 0,
   readText: (path) => (path === '/proc/self/status' ? ALL_RIGHTS : 'text'),
   open: () => undefined,
+  readLink: () => 'pid:[4026531836]',
   list: () => ['1', 'events', 'self'],
   run: (_, args) => ({ line: args[0] === 'stat' ? '12,,page-faults' : 'version 1', ok: true }),
   openKernel: () => ({ lacking: [], release: '6.1.0' }),
@@ -60,6 +61,25 @@ describe('what does not work is said to', () => {
     ['root', without('/proc/self/status', gone), 'missing', '/proc/self/status is not there'],
     ['processes', without('/proc/1/status', gone), 'missing', 'hidepid'],
     ['processes', without('/proc/1/smaps_rollup', denied), 'partly', '1 are shown'],
+    [
+      'processes',
+      { readLink: () => 'pid:[4026532201]' },
+      'partly',
+      '1 are shown, and those of other pid namespaces are not',
+    ],
+    ['processes', { readLink: denied }, 'partly', 'those of other pid namespaces are not'],
+    ['namespaces', { run: () => null }, 'missing', 'there is no nsenter in PATH'],
+    [
+      'namespaces',
+      {
+        run: (_, [first]) =>
+          first === '--version'
+            ? { line: 'nsenter 2', ok: true }
+            : { line: 'Operation not permitted', ok: false },
+      },
+      'refused',
+      'nsenter 2, and it may not enter any: Operation not permitted',
+    ],
     ['ss', { run: () => null }, 'missing', 'there is no ss in PATH'],
     ['ss', program('ss cannot be started (EACCES)'), 'refused', 'EACCES'],
     ['counters', without('/proc/zoneinfo', denied), 'partly', 'without /proc/zoneinfo'],

@@ -19,7 +19,7 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
   },
   processes: {
     needs: ['kdump-mem procs --live', 'skcheck'],
-    without: 'RSS of the processes that are shown; PSS and USS of your own.',
+    without: 'of the processes that are shown RSS; PSS and USS of those whose maps may be read.',
     remedy:
       'It needs CAP_SYS_PTRACE, as root outside of containers has; in one, also the host’s pid namespace (hostPID).',
   },
@@ -31,7 +31,7 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
   namespaces: {
     needs: ['skcheck'],
     without: 'sockets of other network namespaces are read from /proc/PID/net.',
-    remedy: 'Install util-linux, which has nsenter.',
+    remedy: 'Install util-linux, which has nsenter, and run it as root, with CAP_SYS_ADMIN.',
   },
   counters: {
     needs: ['kdump-mem memory --live', 'kdump-mem watch'],
