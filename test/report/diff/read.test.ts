@@ -2,6 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { compareStates } from '../../../src/diff/compare.js';
 import { formatJson } from '../../../src/json.js';
 import { AnswersError, stateOfAnswers } from '../../../src/report/diff/read/answers.js';
+import { memoryAnswer } from '../../../src/report/diff/read/memory.js';
+import { procsAnswer } from '../../../src/report/diff/read/procs.js';
+import { socketsAnswer } from '../../../src/report/diff/read/sockets.js';
 import { memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
 const state = (...answers: unknown[]) =>
@@ -49,6 +52,21 @@ test('a line of very many braces is read in one pass; too many values are refuse
     'more than 10000000 values',
   );
 });
+
+test.each([
+  ['drawers', memoryAnswer, () => ({ ...memoryAnswerAt(2), memory: { children: [{}, {}] } })],
+  ['callers', memoryAnswer, () => ({ ...memoryAnswerAt(2), callers: [{}, {}] })],
+  ['processes', procsAnswer, () => ({ ...procsAnswerAt(2, []), processes: [{}, {}] })],
+  ['sockets', socketsAnswer, () => ({ ...socketsAnswerAt(2, { 5: 8192 }), sockets: [{}, {}] })],
+])(
+  'of millions of %s that are wrong the first has an error alone: they take memory',
+  (_, schema, made) => {
+    const issues = schema.safeParse(made()).error?.issues ?? [];
+    expect(issues.length).toBeGreaterThan(0);
+    expect(issues.filter(({ path }) => path.includes(0)).length).toBe(1);
+    expect(issues.filter(({ path }) => path.includes(1))).toEqual([]);
+  },
+);
 
 test('two answers of one kind are of two times, and refused', () => {
   expect(() => state(memoryAnswerAt(1), memoryAnswerAt(2))).toThrow('two answers');

@@ -6,22 +6,28 @@ import {
   count,
   incompleteness,
   kernelPart,
+  listOf,
   type Told,
   takenOf,
   takenPart,
   warningsPart,
 } from './parts.js';
 
-const drawer = z.object({
+interface Drawer {
+  readonly drawer: string;
+  readonly bytes: number;
+  readonly frames: number;
+  readonly complete: boolean;
+  readonly children: readonly Drawer[];
+}
+
+const drawer: z.ZodType<Drawer> = z.object({
   drawer: z.string(),
   bytes: count,
   frames: count,
   complete: z.boolean(),
-  get children() {
-    return z.array(drawer);
-  },
+  children: z.lazy(() => listOf(drawer)),
 });
-type Drawer = z.infer<typeof drawer>;
 
 const charged = z.object({ bytes: count });
 
@@ -36,13 +42,11 @@ export const memoryAnswer = z.object({
   source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
   memory: drawer,
   driftBytes: count,
-  caches: z.array(
-    z.object({ name: z.string(), reclaimable: z.boolean().nullable(), bytes: count }),
-  ),
-  callers: z.array(z.object({ caller: z.string(), bytes: count, drawer: z.string() })),
+  caches: listOf(z.object({ name: z.string(), reclaimable: z.boolean().nullable(), bytes: count })),
+  callers: listOf(z.object({ caller: z.string(), bytes: count, drawer: z.string() })),
   cgroups: z
     .object({
-      cgroups: z.array(
+      cgroups: listOf(
         z.object({
           path: z.string(),
           dying: z.boolean(),
@@ -52,7 +56,7 @@ export const memoryAnswer = z.object({
       ),
       nobody: charged,
       slabs: charged,
-      unnamed: z.array(charged),
+      unnamed: listOf(charged),
     })
     .nullable(),
   complete: z.boolean(),

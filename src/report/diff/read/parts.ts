@@ -18,9 +18,30 @@ export const takenPart = z
   })
   .nullish();
 
+/**
+ * A list that is looked at up to the first that is wrong: of millions that all are, each would have an error of
+ * its own, and all memory would go to them.
+ */
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.array(z.unknown()).transform((values, context): z.output<Item>[] => {
+    const items: z.output<Item>[] = [];
+    for (const [at, value] of values.entries()) {
+      const { success, data, error } = item.safeParse(value);
+      if (!success) {
+        const [first] = error.issues;
+        const path = [at, ...(first?.path ?? [])];
+        context.addIssue({ code: 'custom', path, message: first?.message ?? '' });
+        return z.NEVER;
+      }
+      items.push(data);
+    }
+    return items;
+  });
+}
+
 export const kernelPart = z.object({ release: z.string(), pageSize: count }).nullable();
 
-export const warningsPart = z.array(z.object({ message: z.string() }));
+export const warningsPart = listOf(z.object({ message: z.string() }));
 
 export function takenOf(told: z.infer<typeof takenPart>): Taken {
   return {

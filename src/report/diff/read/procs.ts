@@ -7,6 +7,7 @@ import {
   count,
   incompleteness,
   kernelPart,
+  listOf,
   type Told,
   takenOf,
   takenPart,
@@ -20,7 +21,7 @@ export const procsAnswer = z.object({
   taken: takenPart,
   /** Answers of before it was told may have left some out. */
   whole: z.boolean().default(false),
-  processes: z.array(
+  processes: listOf(
     z.object({
       pid: count,
       comm: z.string(),
@@ -29,7 +30,7 @@ export const procsAnswer = z.object({
       pssBytes: bytesOrNull,
       startTicks: bytesOrNull.default(null),
       ageSeconds: z.int().nullable(),
-      nsPids: z.array(z.int()),
+      nsPids: listOf(z.int()),
     }),
   ),
   total: z.object({ processes: count, rssBytes: bytesOrNull, pssBytes: bytesOrNull }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Item } from '../../../diff/state.js';
-import { count, incompleteness, type Told, warningsPart } from './parts.js';
+import { count, incompleteness, listOf, type Told, warningsPart } from './parts.js';
 import { socketKey, twiceWords } from './sockets.js';
 
 export const skcheckAnswer = z.object({
@@ -13,11 +13,11 @@ export const skcheckAnswer = z.object({
     bootId: z.string().nullish(),
     uptimeSeconds: z.number().nonnegative().nullish(),
   }),
-  sockets: z.array(
+  sockets: listOf(
     z.object({
       pid: count.nullable(),
       comm: z.string().nullable(),
-      fds: z.array(count),
+      fds: listOf(count),
       family: z.string(),
       protocol: z.string(),
       local: z.string(),
@@ -29,7 +29,7 @@ export const skcheckAnswer = z.object({
     }),
   ),
   totals: z.object({
-    verdicts: z.record(z.string(), count),
+    verdicts: z.record(z.string(), z.unknown()),
     countedBy: z.enum(['row', 'descriptor']),
   }),
   complete: z.boolean(),
@@ -78,6 +78,9 @@ export function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
 
 /** It lists sockets in which something waits; `--top` and verdicts asked for leave out more, `--pid` too. */
 function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
-  const judged = Object.values(totals.verdicts).reduce((all, one) => all + one, 0);
+  const judged = Object.values(totals.verdicts).reduce(
+    (all: number, one) => all + count.catch(Number.NaN).parse(one),
+    0,
+  );
   return totals.countedBy === 'row' && judged === sockets.length;
 }

@@ -6,6 +6,7 @@ import {
   count,
   incompleteness,
   kernelPart,
+  listOf,
   type Told,
   takenOf,
   takenPart,
@@ -18,7 +19,7 @@ export const socketsAnswer = z.object({
   schema: z.literal('kdump-mem.sockets/1'),
   kernel: kernelPart,
   taken: takenPart,
-  sockets: z.array(
+  sockets: listOf(
     z.object({
       socket: z.object({
         sock: z.string(),
@@ -29,7 +30,7 @@ export const socketsAnswer = z.object({
         local: z.string().nullable(),
         peer: z.string().nullable(),
       }),
-      holders: z.array(z.object({ pid: count, comm: z.string(), fd: count })),
+      holders: listOf(z.object({ pid: count, comm: z.string(), fd: count })),
       total: pinned,
       exclusiveBytes: count,
       sharedBytes: count,
