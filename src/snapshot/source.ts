@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HostSource } from '../host/host-source.js';
 import { attempt, liveHost } from '../host/live.js';
 import { searchPath } from '../host/ss/run.js';
@@ -55,7 +56,34 @@ function read(path: string, most: number): Piece {
   });
 }
 
-async function readSlow(path: string, most: number): Promise<Piece> {
+/** Reads that the kernel has not answered yet. */
+const unanswered = new Set<Promise<Piece>>();
+
+/**
+ * Waits until the kernel has answered all reads that were given up.
+ *
+ * @param patience milliseconds
+ * @returns how many it still keeps
+ */
+export async function unansweredReads(patience: number): Promise<number> {
+  if (unanswered.size > 0) {
+    const over = new AbortController();
+    const late = delay(patience, undefined, { signal: over.signal }).catch(() => undefined);
+    await Promise.race([Promise.allSettled(unanswered), late]);
+    over.abort();
+  }
+  return unanswered.size;
+}
+
+function readSlow(path: string, most: number): Promise<Piece> {
+  const answer = readAll(path, most);
+  unanswered.add(answer);
+  const answered = () => unanswered.delete(answer);
+  answer.then(answered, answered);
+  return answer;
+}
+
+async function readAll(path: string, most: number): Promise<Piece> {
   try {
     const file = await open(path, 'r');
     try {
