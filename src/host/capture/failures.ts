@@ -29,6 +29,11 @@ export class CapturedFailures {
     }
   }
 
+  /** Whether something is told of a path. */
+  has(path: string): boolean {
+    return this.#whys.has(path);
+  }
+
   /** What is in the capture and not whole: paths of the host, and names in the capture. */
   cut(): ReadonlySet<string> {
     return new Set([...this.#whys].flatMap(([path, { why }]) => (why === 'cut' ? [path] : [])));

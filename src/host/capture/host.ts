@@ -166,7 +166,11 @@ export class CapturedHost implements HostSource {
    * @throws {HostError} `gone`, `denied`, `unreadable`: it was not captured
    */
   logText(): string {
-    if (this.#log === undefined) throw this.#failures.of('log', this.#leftOut.has('log'));
+    if (this.#log === undefined) {
+      // Who captured it says why of what he read, or of what he writes.
+      const named = this.#failures.has(KMSG) ? KMSG : 'log';
+      throw this.#failures.of(named, this.#leftOut.has('log'));
+    }
     return this.#log;
   }
 
@@ -243,6 +247,7 @@ export class CapturedHost implements HostSource {
 }
 
 const AUXV = '/proc/self/auxv';
+const KMSG = '/dev/kmsg';
 
 /** Who asks for these is told what they lack; no other answer is made of them. */
 const ASKED_ALONE = /^(?:log|sample-2\/(?:smaps|stacks|arguments))$/;
