@@ -66,6 +66,10 @@ h
 ${CGROUP_FILES.map((name) => `g;s/$/${name}/p`).join('\n')}' "$dir/cgroups" | tr '\n' '\0' |
     xargs -0 grep -H ^ 2>> "$complaints" | sed 's/\\/\\134/g'
 }
+take_cgroups() {
+  keep "$top/cgroups" cgroups
+  [ "$(grep -c '' "$dir/cgroups")" -lt ${MOST_CGROUPS} ] || note cgroups cut 'after ${MOST_CGROUPS} of them'
+}
 # As /dev/kmsg has it: a record a read, from the oldest that is left, until it would have to wait.
 log() {
   dd if=/dev/kmsg iflag=nonblock bs=16384 2> "$dir/dd" | head -c ${MOST_BYTES}

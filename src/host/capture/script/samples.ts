@@ -52,7 +52,7 @@ sample() {
 facts
 host_files
 take_log
-keep "$top/cgroups" cgroups
+take_cgroups
 keep "$top/slab-attributes" attributes
 keep "$top/taken" date -u +%Y-%m-%dT%H:%M:%SZ || fail 'date failed'
 sample 1

@@ -201,6 +201,30 @@ test('the script does with the commands that are named, and no other', () => {
   expect(stdout).toContain('sample-2/memory\n');
 });
 
+test('the script says so where it does not take all cgroups', () => {
+  const bin = join(dir, 'many');
+  mkdirSync(bin);
+  const { stdout: find } = spawnSync('sh', ['-c', 'command -v find'], { encoding: 'utf8' });
+  writeFileSync(
+    join(bin, 'find'),
+    `#!/bin/sh
+[ "$1" = /sys/fs/cgroup ] || exec ${find.trim()} "$@"
+at=0
+while [ $at -le 20000 ]; do echo /sys/fs/cgroup/none$at/memory.stat; at=$((at + 1)); done
+`,
+    { mode: 0o755 },
+  );
+  const file = join(dir, 'many.tar.gz');
+  const run = spawnSync('sh', [join(dir, 'snapshot.sh'), '--tmpfs', file, '0'], {
+    ...{ encoding: 'utf8', env: { ...process.env, PATH: `${bin}:${process.env.PATH}` } },
+  });
+  expect(run.status).toBe(0);
+  const { stdout } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors'], {
+    encoding: 'utf8',
+  });
+  expect(stdout).toContain('cgroups\tcut\tafter 20000 of them\n');
+});
+
 test('it says what it took, and what it was in the way of', () => {
   const said = snapshotSchema.parse(JSON.parse(readFileSync(join(dir, 'snapshot.json'), 'utf8')));
   expect(said.sizeBytes).toBe(statSync(FILES.native).size);
