@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { HostState } from '../diff/state.js';
-import { HostError } from '../host/error.js';
+import { HostError, isHostError } from '../host/error.js';
 import { attempt as attemptAt } from '../host/live.js';
 import { AnswersError, stateOfAnswers } from '../report/diff/read/answers.js';
 import { UsageError } from './failure.js';
@@ -44,6 +44,12 @@ async function readInput(path: string): Promise<HostState> {
       }
     }
   } catch (error) {
+    // Of several archives it must be told which.
+    if (isHostError(error) && !error.message.includes(path))
+      throw new HostError(error.code, `${path}: ${error.message}`, {
+        cause: error,
+        ...(error.next === undefined ? {} : { next: error.next }),
+      });
     if (!(error instanceof AnswersError)) throw error;
     throw new HostError('unreadable', `${path}: ${error.message}`, {
       next: 'Give what --json of memory, procs, sockets or skcheck printed, captures, or dumps.',
@@ -100,7 +106,7 @@ function refuseSame(paths: readonly string[]): void {
     const other = seen.get(`${dev} ${ino}`);
     if (other !== undefined)
       throw new UsageError(
-        `${other === path ? path : `${other} and ${path}`} is one and the same file: there is nothing to compare`,
+        `${other === path ? `${path} is` : `${other} and ${path} are`} one and the same file: there is nothing to compare`,
       );
     seen.set(`${dev} ${ino}`, path);
   }

@@ -71,7 +71,8 @@ export function openLive(options: DumpOptions = {}): Dump {
  * objects, sizes in bytes, addresses as hex strings, null for what is not known, `warnings` for what could
  * not be read. Everything is synchronous; a question may take seconds.
  *
- * Questions throw `WalkError` for what is not there, and `KernelError` where a whole answer is impossible.
+ * Questions throw `WalkError` for what is not there, `KernelError` where a whole answer is impossible, and `ReadError`
+ * where the dump lacks memory without which there is none.
  */
 export class Dump implements Disposable {
   /** Its memory, symbols and types, for questions of your own: docs/architecture.md has the interface. */
