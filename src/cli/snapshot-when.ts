@@ -15,7 +15,7 @@ import {
   waitingWords,
 } from '../report/snapshot/when.js';
 import { escapeText } from '../report/text/escape.js';
-import { keptIn, nameOf, removeOldest } from '../snapshot/when/kept.js';
+import { keptIn, nameOf, removeAbandoned, removeOldest } from '../snapshot/when/kept.js';
 import { lookAt } from '../snapshot/when/look.js';
 import { type Reason, Watchman } from '../snapshot/when/watchman.js';
 import { EXIT } from './failure.js';
@@ -38,6 +38,7 @@ export async function waitForSnapshots(options: SnapshotCommandOptions, take: Ta
   const watchman = new Watchman(apart * 1000, keptIn(into).at(-1)?.at);
   const adj = optionalText(liveHost, '/proc/self/oom_score_adj').trim();
   const waiting = waitingWords(lookAt(liveHost, when), { into, keep, apart }, adj);
+  removeAbandoned(into, Date.now());
   const again = new LooksAgain();
   let [taken, failed] = [0, 0];
   const lookFailures = new Told();

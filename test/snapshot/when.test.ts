@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Condition, parseConditions } from '../../src/snapshot/when/conditions.js';
-import { keptIn, nameOf, removeOldest } from '../../src/snapshot/when/kept.js';
+import { keptIn, nameOf, removeAbandoned, removeOldest } from '../../src/snapshot/when/kept.js';
 import { lookAt } from '../../src/snapshot/when/look.js';
 import { Watchman } from '../../src/snapshot/when/watchman.js';
 import { FakeHost } from '../host/fake-host.js';
@@ -174,6 +174,25 @@ describe('what is kept', () => {
         'snapshots',
       ].toSorted(),
     );
+  });
+
+  test('what was begun long ago by who was killed goes, and nothing else', () => {
+    const other = mkdtempSync(join(folder, 'begun-'));
+    const own = nameOf(at(1), ['oom']);
+    const begun = (digit: string) => `.${own}.${digit.repeat(12)}.partial`;
+    const names = [
+      begun('a'),
+      begun('b'),
+      own,
+      '.other.tar.gz.aaaaaaaaaaaa.partial',
+      `.${own}.aaaa`,
+    ];
+    for (const name of names) {
+      writeFileSync(join(other, name), '');
+      if (name !== begun('b')) utimesSync(join(other, name), 1000, 1000);
+    }
+    removeAbandoned(other, Date.now());
+    expect(readdirSync(other).toSorted()).toEqual(names.slice(1).toSorted());
   });
 
   test('the one that was just taken stays, also where the clock went back before it', () => {

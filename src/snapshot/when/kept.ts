@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutputError } from '../../output-file.js';
 
@@ -16,14 +16,7 @@ export function nameOf(at: Date, kinds: readonly string[]): string {
  * @throws {OutputError} it cannot be listed
  */
 export function keptIn(folder: string): { readonly name: string; readonly at: number }[] {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new OutputError('cannot-write', `${folder} cannot be listed (${code})`, { cause });
-  }
-  return names
+  return namesIn(folder)
     .flatMap((name) => {
       const [, year, month, day, hour, minute, second] = NAME.exec(name) ?? [];
       if (year === undefined) return [];
@@ -47,11 +40,41 @@ export function removeOldest(folder: string, keep: number, taken?: string): stri
   return old;
 }
 
+/** Names of those that were begun and not finished (src/output-file.ts). */
+const BEGUN = /^\.(snapshot-.{1,200}\.tar\.gz)\.[0-9a-f]{12}\.partial$/;
+
+/** Nobody writes at one for so long. Milliseconds. */
+const ABANDONED_MS = 2 * 3600 * 1000;
+
+/**
+ * Removes what was begun by who was killed amid it, as happens where memory is short: each run would leave one more.
+ *
+ * @param nowMs since 1970
+ * @throws {OutputError} the folder cannot be listed, or changed
+ */
+export function removeAbandoned(folder: string, nowMs: number): void {
+  for (const name of namesIn(folder)) {
+    if (!NAME.test(BEGUN.exec(name)?.[1] ?? '')) continue;
+    const file = join(folder, name);
+    const there = lstatSync(file, { throwIfNoEntry: false });
+    if (there && nowMs - there.mtimeMs > ABANDONED_MS) remove(file);
+  }
+}
+
 function remove(file: string): void {
   try {
     rmSync(file, { force: true });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new OutputError('cannot-write', `${file} cannot be removed (${code})`, { cause });
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OutputError('cannot-write', `${folder} cannot be listed (${code})`, { cause });
   }
 }
