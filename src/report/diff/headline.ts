@@ -4,7 +4,7 @@ import { LISTS } from '../../diff/state.js';
 import { perMinute } from '../growth/words.js';
 import { anyDrawerWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
+import { formatCount, formatSize } from '../text/size.js';
 import { measureWords, signedSize, whoWords } from './words.js';
 
 /** What became of free memory, where it went, and to whom; of what is known, what matters most. */
@@ -91,7 +91,11 @@ function ofLists({ lists }: DiffAnswer): string {
   if (LISTS.every((name) => lists[name] === null)) return 'nothing can be compared.';
   const grown = all.filter(({ change }) => (change ?? 0) > 0);
   const [most] = grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0));
-  if (!most) return 'nothing grew of what is known.';
+  const unknown = all.filter(({ change }) => change === null).length;
+  if (!most)
+    return unknown === 0
+      ? 'nothing grew of what is known.'
+      : `nothing is known to have grown, but of ${formatCount(unknown)} more it is not known what changed.`;
   const measure = measureWords(most);
   return `${whoWords(most.who)} grew most, by ${formatSize(most.change ?? 0)}${measure === '' ? '' : ` (${measure})`}. What became of free memory is not known.`;
 }

@@ -70,7 +70,11 @@ function statusWords(name: ListName, item: ItemDiff): string {
 }
 
 function restWords(name: ListName, { items, grew, shrank }: ListDiff, more: number): string {
-  const by = name === 'processes' ? ', by PSS' : '';
+  const measures = [...new Set(items.flatMap(({ by: measure }) => measure ?? []))];
+  const by =
+    name === 'processes' && measures.length > 0
+      ? `, by ${measures.map((measure) => measureWords({ by: measure })).join(' and ')}`
+      : '';
   const all = `Of ${formatCount(items.length)} ${PARTS[name]}${by}: ${signedSize(grew)} where they grew, ${signedSize(shrank)} where they shrank.`;
   const rest = more > 0 ? ` ${formatCount(more)} more changed: --limit N.` : '';
   return items.length === 0

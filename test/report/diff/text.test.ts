@@ -72,6 +72,27 @@ test('very many drawers in a file end nothing', () => {
   expect(drawerTable(diffDrawers([tree, tree], true, null), false, OPTIONS)).toMatch(/^WHERE/);
 });
 
+test('sums name the measures that are in them', () => {
+  const sums = (...after: (number | null)[]) => {
+    const looks = [after.map(() => MIB), after].map((sizes, at) => [
+      procsAnswerAt(
+        2 + 45 * at,
+        sizes.map((pss, pid) => java(MIB, { pid: pid + 1, pss })),
+      ),
+    ]);
+    return diffText(compared(...looks), OPTIONS);
+  };
+  expect(sums(2 * MIB)).toContain('Of 1 processes, by PSS: +');
+  expect(sums(null)).toContain('Of 1 processes, by RSS: ');
+  expect(sums(2 * MIB, null)).toMatch(/Of 2 processes, by (PSS and RSS|RSS and PSS): /);
+});
+
+test('that nothing grew is not said of what is not known', () => {
+  const some = { ...procsAnswerAt(2, [java(MIB)]), whole: false };
+  const head = headOf([some], [procsAnswerAt(47, [java(MIB), java(500 * MIB, { pid: 9 })])]);
+  expect(head).toMatch(/nothing is known to have grown, but of 1 more it is not known/);
+});
+
 test('what nothing explains is told beside what does', () => {
   const before = memoryAnswerAt(2, { dentries: 300_000 });
   const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unexplained: 256_100 });
@@ -129,7 +150,8 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
     pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  ended
     pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new
     (no room for BEFORE: a wider terminal or a pipe shows it)
-    Of 4 processes, by PSS: +391 MiB where they grew, -2.00 MiB where they shrank.
+    Of 4 processes, by PSS and RSS: +391 MiB where they grew, -2.00 MiB where they
+    shrank.
 
     SLAB CACHE    BEFORE     AFTER     CHANGE  A MINUTE  IT
     dentry      7.81 MiB  7.82 MiB  +8.00 KiB    +182 B  grew each time
