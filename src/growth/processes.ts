@@ -126,6 +126,7 @@ export class ProcessGrowth<H extends History = History> {
     this.#loss = emptyLoss(this.kind);
     this.#ended = [];
     this.#endedGrowing = [];
+    this.#notLater = 0;
     this.#begunAnew = 0;
   }
 

@@ -31,6 +31,8 @@ export interface WatchFacts {
   /** Undefined: no sample told where the memory is. */
   readonly source: MemorySource | undefined;
   readonly sourceChanges: number;
+  /** How often drawers together had more or less than before, and the machine had not. */
+  readonly sumChanges: number;
   readonly drawers: readonly GrownDrawer[];
   readonly groups: readonly GroupHistory[];
   readonly gaps: Gaps;

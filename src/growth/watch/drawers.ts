@@ -25,6 +25,9 @@ export interface GroupHistory {
   readonly points: Points;
 }
 
+/** Of memory that is plugged in the kernel takes some for itself, before MemTotal has it: struct pages above all. */
+const OWN_SHARE = 0.05;
+
 const RECLAIMABLE: ReadonlySet<DrawerName> = new Set(['page-cache', 'slab-reclaimable']);
 
 /** Follows the drawers of a machine, in memory that is bounded by how many drawers there are. */
@@ -34,19 +37,26 @@ export class DrawerGrowth {
   readonly #groups = new Map<DrawerGroup, DaySeries>();
   /** How often another source told: what it tells is other figures. */
   sourceChanges = 0;
+  /** How often drawers had another sum than before, and the machine no other memory: one of them is wrong. */
+  sumChanges = 0;
   samples = 0;
+  #sum: { readonly drawers: number; readonly total: number | null } | undefined;
 
   get source(): MemorySource | undefined {
     return this.#source;
   }
 
-  /** @param uptime seconds after the boot, later than before */
-  add({ source, drawers }: LedgerSample, uptime: number): void {
+  /**
+   * @param uptime seconds after the boot, later than before
+   * @param total MemTotal, of which drawers know nothing
+   */
+  add({ source, drawers }: LedgerSample, uptime: number, total: number | null): void {
     if (this.#source !== undefined && this.#source !== source) {
       this.sourceChanges++;
       this.#drawers.clear();
       this.#groups.clear();
       this.samples = 0;
+      this.#sum = undefined;
     }
     this.#source = source;
     this.samples++;
@@ -57,6 +67,20 @@ export class DrawerGrowth {
       seriesOf(this.#drawers, drawer).add(uptime, bytes);
     }
     for (const [group, bytes] of groups) seriesOf(this.#groups, group).add(uptime, bytes);
+    this.#hold(
+      [...groups.values()].reduce((sum, bytes) => sum + bytes, 0),
+      total,
+    );
+  }
+
+  /** Every frame is in one drawer: their sum is another one where memory was plugged in or out, and only there. */
+  #hold(drawers: number, total: number | null): void {
+    const before = this.#sum;
+    this.#sum = { drawers, total };
+    if (!before || drawers === before.drawers) return;
+    const plugged = (total ?? 0) - (before.total ?? 0);
+    const rest = Math.abs(drawers - before.drawers - plugged);
+    if (plugged === 0 || rest > OWN_SHARE * Math.abs(plugged)) this.sumChanges++;
   }
 
   /** What grows for sure first, the fastest of it first; then by how much there is. */

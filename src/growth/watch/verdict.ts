@@ -6,7 +6,8 @@ import type { GrownDrawer } from './drawers.js';
 
 /** With these it is not known that nothing grew. */
 const SPOILS: ReadonlySet<WatchDoubtCode> = new Set([
-  ...(['too-short', 'gaps', 'no-ledger', 'may-grow', 'available-falls', 'clock'] as const),
+  ...(['too-short', 'gaps', 'no-ledger', 'sum-changed'] as const),
+  ...(['may-grow', 'available-falls', 'clock'] as const),
 ]);
 
 /** Of the time, without samples. */
@@ -31,6 +32,7 @@ export function judge(facts: WatchFacts): Judgement {
   if (withoutLedger.count > MOST_GAPS * growth.samples || drawers.length === 0)
     doubts.push({ code: 'no-ledger', count: withoutLedger.count, why: withoutLedger.why ?? '' });
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
+  if (facts.sumChanges > 0) doubts.push({ code: 'sum-changed', count: facts.sumChanges });
   if (growth.boots > 1) doubts.push({ code: 'rebooted', count: growth.boots - 1 });
   if (growth.notLater > 0 || growth.begunAnew > 0)
     doubts.push({ code: 'clock', count: growth.notLater + growth.begunAnew });

@@ -38,7 +38,7 @@ class Boot {
     }
     this.lost += lost;
     this.hidden = hidden;
-    if (ledger) this.drawers.add(ledger, uptime);
+    if (ledger) this.drawers.add(ledger, uptime, machine.total);
     else this.withoutLedger = { count: this.withoutLedger.count + 1, why: noLedger };
   }
 }
@@ -76,6 +76,7 @@ export class WatchGrowth {
     return {
       ...{ growth, from, seconds: growth.seconds, gaps, lost, withoutLedger, hidden },
       ...{ source: drawers.source, sourceChanges: drawers.sourceChanges },
+      sumChanges: drawers.sumChanges,
       ...{ drawers: drawers.drawers(), groups: drawers.groups() },
     };
   }

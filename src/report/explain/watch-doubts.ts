@@ -35,6 +35,12 @@ export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
     known: 'The source of each sample.',
     next: 'Use one --source for one store.',
   },
+  'sum-changed': {
+    means:
+      'Every page frame is in one drawer, so that all drawers have the memory of the machine. In some samples they have more or less than in the one before, and MemTotal is as it was: a figure of the store is wrong.',
+    known: 'The sum of all drawers, held against that before and against MemTotal.',
+    next: 'Begin a new store. Keep the old one: its other lines are whole.',
+  },
   'may-grow': {
     means:
       'A drawer may grow so fast that it takes MemAvailable within a month: too much of its change is noise to rule that out. It may stand still just as well.',

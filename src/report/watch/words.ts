@@ -65,6 +65,8 @@ const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = 
       : `${count === 1 ? '1 sample does' : `${formatCount(count)} samples do`} not tell where the memory is${why === '' ? '' : `: ${escapeText(why)}`}.`,
   'source-changed': () =>
     'Another source told where the memory is (--source): drawers are judged from there on.',
+  'sum-changed': ({ count = 0 }) =>
+    `Drawers together have another sum than before in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, and the machine has no other memory: a line is damaged.`,
   'may-grow': ({ count = 0, drawer }) =>
     drawer?.trend
       ? `That it grows cannot be ruled out of ${count === 1 ? '' : `${formatCount(count)} drawers, the most of `}${drawerWords(drawer)}: by up to ${plain(drawer.trend.growth.high)} a day, which takes MemAvailable in a month or less.`

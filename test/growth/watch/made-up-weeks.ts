@@ -120,9 +120,9 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
       ['free-buddy', 1e9 + MB * 20 * quiet()],
       ['set-aside', 2e8],
     ]);
-    const used = [...drawers.values()].reduce((all, bytes) => all + bytes, 0);
-    drawers.set('page-cache', 16e9 - used);
     const bytes = new Map([...drawers].map(([drawer, value]) => [drawer, Math.round(value)]));
+    const used = [...bytes.values()].reduce((all, each) => all + each, 0);
+    bytes.set('page-cache', 16e9 - used);
     yield {
       look: look(
         begun + time,

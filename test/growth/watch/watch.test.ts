@@ -121,6 +121,7 @@ describe('what grows', () => {
             ['page-cache', at * MB],
             ['slab-unreclaimable', MB],
             ['free-buddy', at * MB],
+            ['anonymous', GB - 2 * at * MB],
           ]),
         },
       })),
@@ -202,6 +203,38 @@ describe('clocks', () => {
     const { gaps } = answerOf([0, 1, 2, 10, 11, 31].map((at) => sample(HOUR * at)));
     expect(gaps).toEqual({ count: 2, seconds: 26 * HOUR, longest: 19 * HOUR });
   });
+});
+
+describe('all drawers together', () => {
+  /** A sample of which one drawer says so many bytes, of a machine that has so many. */
+  const saying = (at: number, bytes: number, total = 5 * GB) => {
+    const one = sample(HOUR * at, { machine: { total } });
+    const drawers = new Map(one.ledger?.drawers).set('anonymous', bytes);
+    return { ...one, ledger: { source: 'counters', drawers } } as const;
+  };
+
+  test.each([71, 30])('have more in sample %i than the machine: a line is damaged', (wrong) => {
+    const answer = answerOf(hours(72, (at) => saying(at, at === wrong ? 9 * GB : GB)));
+    expect(codesOf(answer)).toContain('sum-changed');
+    expect(answer.verdict).toBe('not-known');
+  });
+
+  test('have more since memory was plugged in, of which the kernel takes a part', () => {
+    const answer = answerOf(
+      hours(72, (at) => (at < 30 ? saying(at, GB) : saying(at, 2 * GB, 5.98 * GB))),
+    );
+    expect(codesOf(answer)).not.toContain('sum-changed');
+  });
+});
+
+test('a bad clock before a reboot is no doubt after it', () => {
+  const after = { machine: { bootId: 'second' } };
+  const answer = answerOf([
+    ...[sample(2 * HOUR), sample(HOUR)],
+    ...hours(72, (at) => sample(HOUR * at, after)),
+  ]);
+  expect(codesOf(answer)).toEqual(['rebooted']);
+  expect(answer.verdict).toBe('nothing-grows');
 });
 
 test('another source tells other figures: drawers begin anew', () => {

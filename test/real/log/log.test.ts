@@ -105,7 +105,7 @@ test('levels, facilities and times choose messages; JSON and NDJSON hold the sam
   expect(late.length).toBeLessThan(all.messages.length);
   const times = late.map((one) => one.timestampMicroseconds);
   expect(last - Math.min(...times)).toBeLessThanOrEqual(1_000_001);
-  const until = String(Math.min(...times) / 1e6 - 0.000001);
+  const until = ((Math.min(...times) - 1) / 1e6).toFixed(6);
   const early = await chosen('--until', until);
   expect(early.length + late.length).toBeGreaterThanOrEqual(all.messages.length - 1);
 });
