@@ -1,16 +1,17 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ALL_COMMANDS } from '../../src/cli/all-commands.js';
+import { registerCompletion } from '../../src/cli/commands/completion.js';
 import { suggest } from '../../src/cli/completion/suggest.js';
 import { kdumpMemCommand } from '../../src/cli/kdump-mem.js';
 import { kdumpMem } from '../support/cli.js';
 import { fixture } from '../support/fixtures.js';
 
-const program = kdumpMemCommand(...ALL_COMMANDS);
+const program = kdumpMemCommand(...ALL_COMMANDS, registerCompletion);
 
 test('every command is completed', () => {
   const files = readdirSync(new URL('../../src/cli/commands/', import.meta.url));
-  const known = ['completion', ...program.commands.map((each) => each.name())];
+  const known = [...program.commands.map((each) => each.name())];
   expect(known.toSorted()).toEqual(
     [...files.map((file) => file.replace('.ts', '')), 'help'].toSorted(),
   );
@@ -23,6 +24,7 @@ describe('a line', () => {
   test.each([
     ['stru', ['struct']],
     ['help stru', ['struct']],
+    ['completion ', ['bash', 'zsh', 'fish']],
     ['memory --sour', ['--source']],
     ['memory --source ', ['kcore', 'pageflags', 'counters']],
     ['memory --source=c', ['--source=counters']],

@@ -48,6 +48,22 @@ test('a line that was torn stays as it is, and the next begins behind it', () =>
 });
 
 describe('rotation', () => {
+  test('killed between two renames it loses nothing, and goes on', () => {
+    const file = newFile();
+    const store = new LineStore(file, { rotate: 20, keep: 3 });
+    for (const line of ['first', 'second', 'third']) store.append(line.padEnd(15));
+    // FILE.1 has become FILE.2, and FILE nothing yet.
+    fs.renameSync(`${file}.2`, `${file}.3`);
+    fs.renameSync(`${file}.1`, `${file}.2`);
+    expect(storeFiles(file)).toEqual([`${file}.3`, `${file}.2`, file]);
+    const again = new LineStore(file, { rotate: 20, keep: 3 });
+    again.append('fourth'.padEnd(15));
+    const words = () => storeFiles(file).map((name) => text(name).trim());
+    expect(words()).toEqual(['first', 'second', 'third', 'fourth']);
+    again.append('fifth'.padEnd(15));
+    expect(words()).toEqual(['second', 'third', 'fourth', 'fifth']);
+  });
+
   test('no file is larger than asked for, and no more are kept, whatever comes', () => {
     const file = newFile();
     const store = new LineStore(file, { rotate: 100, keep: 3 });

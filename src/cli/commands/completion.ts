@@ -24,7 +24,7 @@ export function registerCompletion(program: Command): void {
     .command('completion')
     .usage('<shell>')
     .description('print what a shell needs to complete the command line')
-    .addArgument(new Argument('<words...>', 'bash, zsh or fish'))
+    .addArgument(new Argument('<shell...>', 'bash, zsh or fish'))
     .addOption(new Option('--of <program>').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(async (words: readonly string[], { of }: CompletionOptions) => {

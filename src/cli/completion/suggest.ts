@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from 'commander';
+import { SHELLS } from './scripts.js';
 
 /** A word that may stand there, and what it is. */
 export interface Candidate {
@@ -24,6 +25,9 @@ const FILES: Suggestion = { candidates: [], files: true };
 
 /** What options take that begins so in their flags: `--html <file>`. */
 const TAKES_FILES = /<(?:file|path|dir)\b/;
+
+/** Arguments that are one of few words. */
+const ONE_OF: Readonly<Record<string, readonly string[]>> = { shell: SHELLS };
 
 /** Arguments and options whose values are looked up, by what they are called. */
 const LOOKED_UP: Readonly<Record<string, ValueKind>> = {
@@ -81,8 +85,9 @@ function ofArgument(command: Command, before: readonly string[], typed: string):
   const given = argumentsAmong(command, before).length;
   const argument: Argument | undefined = registeredArguments[given] ?? registeredArguments.at(-1);
   if (!argument || (given >= registeredArguments.length && !argument.variadic)) return NOTHING;
-  if (argument.argChoices) {
-    const named = argument.argChoices.map((choice) => candidate(choice, ''));
+  const choices = argument.argChoices ?? ONE_OF[argument.name()];
+  if (choices) {
+    const named = choices.map((choice) => candidate(choice, ''));
     return { candidates: beginning(named, typed), files: false };
   }
   const of = LOOKED_UP[argument.name()];
