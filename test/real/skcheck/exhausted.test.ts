@@ -46,7 +46,7 @@ test('with few and with many both are seen', () => {
 });
 
 describe('what ss starts ends with it', () => {
-  test('a grandchild that keeps its pipe', () => {
+  test('a grandchild that keeps its pipe', async () => {
     const mark = `skcheck-test-${process.pid}`;
     writeFileSync(join(dir, 'ss'), `#!/bin/sh\nsh -c 'sleep 60; :' ${mark} &\necho x\nwait\n`);
     chmodSync(join(dir, 'ss'), 0o755);
@@ -54,7 +54,10 @@ describe('what ss starts ends with it', () => {
     // It is interrupted long before ss is given up.
     const run = skcheck(['--netns', 'own'], ['timeout', '-s', 'INT', '3'], env);
     expect(run.stdout).toBe('');
-    const left = spawnSync('pgrep', ['-f', mark], { encoding: 'utf8' }).stdout;
-    expect(left).toBe('');
+    // What was killed is seen until the kernel has got round to it; it sleeps for 60 s if it was not.
+    const left = () => spawnSync('pgrep', ['-f', mark], { encoding: 'utf8' }).stdout;
+    for (let tries = 0; tries < 50 && left() !== ''; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(left()).toBe('');
   });
 });

@@ -75,7 +75,8 @@ describe('the answer', () => {
     expect(rows.length).toBe(COUNT);
     for (const row of rows) expect(row).toMatch(/stalled.* B +\d[\d.]*[a-z] +[\d.]+ KiB/);
     expect(lines.join('\n').includes('BOUNDS: a')).toBe(true);
-    expect(/PINNED +BOUNDS$/m.test(lines.join('\n'))).toBe(columns === 160);
+    // In 80 there is room for them where pids and ports are short.
+    if (columns === 160) expect(lines.join('\n')).toMatch(/PINNED +BOUNDS$/m);
   });
 
   test('in a pipe is cut nowhere', () => {
