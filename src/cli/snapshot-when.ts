@@ -7,13 +7,8 @@ import { optionalText } from '../host/proc/process.js';
 import { formatJson } from '../json.js';
 import type { SnapshotJson } from '../report/snapshot/schema.js';
 import { snapshotText, snapshotWarning } from '../report/snapshot/text.js';
-import {
-  limitOf,
-  reasonJson,
-  reasonWords,
-  type SnapshotDueJson,
-  waitingWords,
-} from '../report/snapshot/when.js';
+import { limitOf, reasonJson, reasonWords, waitingWords } from '../report/snapshot/when.js';
+import type { SnapshotDueJson } from '../report/snapshot/when-schema.js';
 import { escapeText } from '../report/text/escape.js';
 import { keptIn, nameOf, removeAbandoned, removeOldest } from '../snapshot/when/kept.js';
 import { lookAt } from '../snapshot/when/look.js';

@@ -1,13 +1,8 @@
-import { z } from 'zod';
 import type { CapturedOf } from '../captured-of.js';
+import type { CapturedJson } from './captured-schema.js';
 import { escapeText } from './text/escape.js';
 
-/** `--from`: whose capture it is, and of when; null: it is no capture. */
-export const capturedSchema = z
-  .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
-  .nullable();
-
-export function capturedJson(captured: CapturedOf | undefined): z.infer<typeof capturedSchema> {
+export function capturedJson(captured: CapturedOf | undefined): CapturedJson {
   if (!captured) return null;
   const { name, taken } = captured;
   return { host: name ?? null, takenAt: taken?.toISOString() ?? null };

@@ -31,11 +31,11 @@ import {
 } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
 import { snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
-import { snapshotDueEndSchema, snapshotDueSchema } from './snapshot/when.js';
+import { snapshotDueEndSchema, snapshotDueSchema } from './snapshot/when-schema.js';
 import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { taskStacksSchema } from './task-stacks/schema.js';
-import { hostTriageSchema } from './triage/captured.js';
+import { hostTriageSchema } from './triage/captured-schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { triageSchema } from './triage/schema.js';
 import { watchSampleSchema } from './watch/sample-schema.js';

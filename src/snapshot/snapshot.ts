@@ -1,6 +1,8 @@
 import {
   LAYOUT_VERSION,
+  type LeftOut,
   MOST_BYTES,
+  NAMING,
   NEVER_TAKEN,
   type OptionalPart,
   SECRET_PARTS,
@@ -45,7 +47,7 @@ export interface Snapshot {
   readonly namespaces: number;
   readonly closedNamespaces: number;
   readonly parts: readonly OptionalPart[];
-  readonly leftOut: readonly string[];
+  readonly leftOut: readonly LeftOut[];
   readonly anonymized: boolean;
   readonly failures: readonly Failure[];
   readonly failureCounts: Readonly<Record<FailureCode, number>>;
@@ -71,10 +73,10 @@ export async function takeSnapshot(
   const anonymizer = options.anonymize ? new Anonymizer(interfaceList(source)) : null;
   const work: Work = { source, archive, failures, deadline, parts: options.parts, anonymizer };
   const parts = [...options.parts];
-  const leftOut = [
+  const leftOut: LeftOut[] = [
     ...NEVER_TAKEN,
     ...SECRET_PARTS.filter((part) => !options.parts.has(part)),
-    ...(options.anonymize ? ['log', 'names'] : []),
+    ...(options.anonymize ? NAMING : []),
   ];
   const lines = (all: readonly string[]) => all.map((line) => `${line}\n`).join('');
   archive.add('version', `${LAYOUT_VERSION}\n`);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { hostTriageSchema } from '../../src/report/triage/captured.js';
+import { hostTriageSchema } from '../../src/report/triage/captured-schema.js';
 import { kdumpMem } from '../support/cli.js';
 import { snapshotFiles, writeCapture } from '../support/snapshot.js';
 

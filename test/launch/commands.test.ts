@@ -35,12 +35,23 @@ describe('kdump-mem', () => {
       expect(bundle.includes(`command("${other}")`)).toBe(other === name);
   });
 
-  test('loads what reads a map only for a map', () => {
+  test('loads schemas only for what is read by them: maps, stores, answers', () => {
     const has = (name: string) =>
       readFileSync(join(installed.bin, `bundles/${name}.js`), 'utf8').includes('ZodError');
     expect(has('map-schema')).toBe(true);
-    for (const name of ['skb', 'sockets', 'info', 'read', 'struct'])
-      expect(has(`kdump-mem-${name}`)).toBe(false);
+    const without = [
+      'skb',
+      'sockets',
+      'info',
+      'read',
+      'struct',
+      'stacks',
+      'memory',
+      'log',
+      'snapshot',
+      'doctor',
+    ];
+    for (const name of without) expect(has(`kdump-mem-${name}`)).toBe(false);
   });
 
   test('knows a command after --, where nothing is an option', async () => {

@@ -119,10 +119,17 @@ export type OptionalPart = (typeof OPTIONAL_PARTS)[number];
 export const SCRIPT_PARTS: readonly OptionalPart[] = ['smaps', 'stacks', 'arguments', 'unix-paths'];
 
 /** Secrets that stay out unless they are asked for by these names. */
-export const SECRET_PARTS: readonly OptionalPart[] = ['arguments', 'unix-paths'];
+export const SECRET_PARTS = ['arguments', 'unix-paths'] as const satisfies readonly OptionalPart[];
 
 /** What stays out always. */
 export const NEVER_TAKEN = ['environment'] as const;
+
+/** What stays out of one that is to name nobody. */
+export const NAMING = ['log', 'names'] as const;
+
+/** All that may stay out on purpose. */
+export const LEFT_OUT = [...NEVER_TAKEN, ...SECRET_PARTS, ...NAMING] as const;
+export type LeftOut = (typeof LEFT_OUT)[number];
 
 /** What stands in place of a name that was left out. */
 export const LEFT_OUT_NAME = '(left-out)';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MAPPING_KINDS } from '../../mapping-records.js';
-import { capturedSchema } from '../captured.js';
+import { capturedSchema } from '../captured-schema.js';
 import { processShape } from '../procs/schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { capturedSchema } from '../captured.js';
+import { capturedSchema } from '../captured-schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 import { takenSchema } from '../taken-schema.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { OPTIONAL_PARTS } from '../../host/capture/contents.js';
+import { LEFT_OUT, OPTIONAL_PARTS } from '../../host/capture/contents.js';
 import { FAILURE_CODES } from '../../snapshot/failures.js';
 
 const count = z.int().nonnegative();
@@ -22,7 +22,7 @@ export const snapshotSchema = z.strictObject({
   /** Optional parts that were asked for. */
   parts: z.array(z.enum(OPTIONAL_PARTS)),
   /** What was left out on purpose. */
-  leftOut: z.array(z.enum(['environment', 'arguments', 'unix-paths', 'log', 'names'])),
+  leftOut: z.array(z.enum(LEFT_OUT)),
   anonymized: z.boolean(),
   /** How many files of the host could not be taken, by the reason. */
   errorCounts: z.record(z.enum(FAILURE_CODES), count),

@@ -1,31 +1,13 @@
-import { z } from 'zod';
 import type { CapturedTriage } from '../../triage/captured.js';
-import { capturedJson, capturedSchema, capturedWords } from '../captured.js';
+import { capturedJson, capturedWords } from '../captured.js';
 import { headline } from '../memory/headline.js';
-import { warningSchema } from '../schema.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
+import type { HostTriageJson } from './captured-schema.js';
 import { drawersJson, findingJson } from './json.js';
-import { findingSchema, triageSchema } from './schema.js';
 import { findingLines, type TriageTextOptions } from './text.js';
 
-/** `triage --from FILE --json`, version 1. */
-export const hostTriageSchema = z.strictObject({
-  schema: z.literal('kdump-mem.host-triage/1'),
-  captured: capturedSchema,
-  /** Null: not told. */
-  release: z.string().nullable(),
-  /** The most severe first. */
-  findings: z.array(findingSchema),
-  /** Messages of the log that newer ones have overwritten; null: not known. */
-  overwritten: z.int().nonnegative().nullable(),
-  /** Drawers of `memory` that have something, by counters; null: they could not be counted. */
-  memory: triageSchema.shape.memory,
-  complete: z.boolean(),
-  warnings: z.array(warningSchema),
-});
-
-export function hostTriageJson(answer: CapturedTriage): z.infer<typeof hostTriageSchema> {
+export function hostTriageJson(answer: CapturedTriage): HostTriageJson {
   const { captured, release, findings, overwritten, memory, complete, warnings } = answer;
   return {
     schema: 'kdump-mem.host-triage/1',
