@@ -1,0 +1,125 @@
+/** What kinds of allocation are followed: pages of the buddy allocator, objects of slabs, areas of vmalloc. */
+export type AllocationType = 'page' | 'slab' | 'vmalloc';
+
+/** One place in code that allocates. */
+export interface SiteFrame {
+  /** As kallsyms has it; null where no symbol is known for the address. */
+  readonly symbol: string | null;
+  /** Bytes from the start of the function. */
+  readonly offset: number | null;
+  readonly module: string | null;
+  /** File and line, where the source says those (allocation profiling). */
+  readonly line: string | null;
+}
+
+/** Who allocates: a stack, or as much of one as the source remembers. */
+export interface Site {
+  readonly id: string;
+  /** `caller`: one function. `line`: one line of source. */
+  readonly kind: 'stack' | 'caller' | 'line';
+  /** Innermost first. Functions of the allocator itself may be among them. */
+  readonly frames: readonly SiteFrame[];
+}
+
+/** What a site holds at one moment, of what is followed. */
+export interface Held {
+  /** Outstanding, bytes. Scaled where only a sample is followed. */
+  readonly bytes: number;
+  /** Outstanding allocations. Scaled where only a sample is followed; null where the source does not count them. */
+  readonly blocks: number | null;
+  /** The true figure of `bytes` lies between them (95 %). Equal to `bytes` where nothing is sampled. */
+  readonly low: number;
+  readonly high: number;
+  /** What was seen itself, not scaled; null where nothing is sampled. */
+  readonly sampled: number | null;
+}
+
+/** All sites at one moment. A site that is missing holds nothing. */
+export interface Reading {
+  /** Since the recording began, milliseconds on a clock that does not jump. */
+  readonly at: number;
+  readonly held: ReadonlyMap<string, Held>;
+}
+
+/** One allocation that was not freed when the recording ended. */
+export interface Survivor {
+  readonly site: string;
+  /**
+   * Pages: number of the first frame. Objects: address in the kernel, whole (64 bits). Areas: address.
+   */
+  readonly place: bigint;
+  /** Bytes still held; frames freed by parts are not among them. */
+  readonly bytes: number;
+  /** Of pages: as it was allocated. */
+  readonly order: number | null;
+  /** Milliseconds since the recording began; null where the source does not tell. */
+  readonly since: number | null;
+  /** Who allocated (a thread), as the source tells. */
+  readonly tid: number | null;
+  readonly command: string | null;
+}
+
+/** What of a sample of frames or objects is followed. */
+export interface Sample {
+  /** One frame (object) in so many is followed. 1: all. */
+  readonly oneIn: number;
+  /** Bits of the frame's number, or of the object's address, that decide; and what they must be. */
+  readonly mask: bigint;
+  readonly residue: bigint;
+}
+
+/** What a recording lost. None of these is ever counted as zero: null is not known. */
+export interface Losses {
+  /** Events that the kernel's buffers lost, since nobody read in time. */
+  readonly overrun: number | null;
+  /** Frees of what was never seen allocated: mostly older than the recording. */
+  readonly unknownFrees: number | null;
+  /** Allocations where something was still held: a free was missed. */
+  readonly missedFrees: number | null;
+  /** Allocations without a stack. */
+  readonly withoutStack: number | null;
+  /** What was no longer followed since memory of our own is bounded. */
+  readonly dropped: number | null;
+}
+
+/** Pages that the kernel allocated and whose event did not fire (`alloc_pages_bulk` of some kernels). */
+export interface Unseen {
+  /** By /proc/vmstat (pgalloc_*), frames, while it was recorded. */
+  readonly allocated: number;
+  /** By events (scaled), frames. */
+  readonly traced: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How a recording was made. */
+export type MethodCode =
+  | 'allocinfo'
+  | 'page-owner'
+  | 'page-owner-stacks'
+  | 'slab-traces'
+  | 'vmallocinfo'
+  | 'tracefs'
+  | 'bpftrace'
+  | 'perf-script'
+  | 'trace-text';
+
+/**
+ * What was recorded, whoever recorded it: at least two readings, the first at the beginning. Of methods that follow
+ * events the first reading is empty: what was allocated before is not known.
+ */
+export interface Recording {
+  readonly type: AllocationType;
+  readonly method: MethodCode;
+  readonly sample: Sample;
+  readonly sites: ReadonlyMap<string, Site>;
+  readonly readings: readonly Reading[];
+  /** Held at the end, one by one, as far as the method knows them; at most as many as were asked for. */
+  readonly survivors: readonly Survivor[];
+  /** Of `survivors`: left out by that bound, or unknown to the method (null). */
+  readonly survivorsLeftOut: number | null;
+  readonly losses: Losses;
+  readonly unseen: Unseen | null;
+  /** It was ended before its time (Ctrl-C): what there is counts. */
+  readonly endedEarly: boolean;
+}
