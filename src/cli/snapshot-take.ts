@@ -38,6 +38,7 @@ export async function endUnanswered(patience: number): Promise<void> {
 }
 
 async function takeAsked(options: SnapshotCommandOptions): Promise<void> {
+  staySmall();
   if (options.when !== undefined) {
     const { waitForSnapshots } = await import('./snapshot-when.js');
     const gentle = beGentle();
@@ -46,7 +47,6 @@ async function takeAsked(options: SnapshotCommandOptions): Promise<void> {
   const file = options.toStdout ? STDOUT : options.output;
   if (file === undefined)
     throw new UsageError('say where to write it: -o FILE.tar.gz, or --to-stdout');
-  staySmall();
   const gentle = beGentle();
   const said =
     file === STDOUT

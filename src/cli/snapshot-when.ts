@@ -49,7 +49,10 @@ export async function waitForSnapshots(options: SnapshotCommandOptions, take: Ta
     // It was told to end: what was begun is removed.
     if (told === null) return;
     if ('failed' in told) failed++;
-    else taken++;
+    else {
+      taken++;
+      watchman.took();
+    }
     const removed = 'failed' in told ? [] : removeOld(into, keep, name);
     if (strict && !('failed' in told) && !told.complete) process.exitCode = EXIT.incomplete;
     print({ at, due, told, removed }, json ?? false);

@@ -81,6 +81,7 @@ function dueAt(
   watchman: Watchman,
   seconds: number,
   at: (second: number) => { psi?: number; available?: number; kills?: number },
+  failsAt: readonly number[] = [],
 ): [number, string][] {
   const due: [number, string][] = [];
   for (let second = 0; second < seconds; second++) {
@@ -93,11 +94,12 @@ function dueAt(
       ],
       second * 1000,
     );
-    if (reasons.length > 0)
-      due.push([
-        second,
-        reasons.map(({ condition, killed }) => condition.kind + (killed ?? '')).join(),
-      ]);
+    if (reasons.length === 0) continue;
+    due.push([
+      second,
+      reasons.map(({ condition, killed }) => condition.kind + (killed ?? '')).join(),
+    ]);
+    if (!failsAt.includes(second)) watchman.took();
   }
   return due;
 }
@@ -127,6 +129,15 @@ describe('on a simulated clock', () => {
     expect(due).toEqual([
       [100, 'psi'],
       [700, 'oom3'],
+    ]);
+  });
+
+  test('a kill whose snapshot could not be taken is a reason for the next', () => {
+    const kills = (second: number) => ({ kills: second < 200 ? 4 : 5 });
+    expect(dueAt(new Watchman(600_000), 3000, kills, [200, 800])).toEqual([
+      [200, 'oom1'],
+      [800, 'oom1'],
+      [1400, 'oom1'],
     ]);
   });
 

@@ -11,7 +11,9 @@ export interface Reason extends Found {
  * A kill by the OOM killer that comes earlier is kept until then; what only holds meanwhile is not.
  */
 export class Watchman {
+  /** Kills that a snapshot has told of; before the first: those of the first look. */
   #kills: number | undefined;
+  #seen: number | undefined;
   #lastMs: number | undefined;
 
   /**
@@ -25,12 +27,13 @@ export class Watchman {
     this.#lastMs = lastMs;
   }
 
-  /** @returns why a snapshot is to be taken now; none: it is not */
+  /** @returns why a snapshot is to be taken now; none: it is not. {@link took} is told when there is one. */
   due(found: readonly Found[], nowMs: number): Reason[] {
     const kills = found.find(({ condition }) => condition.kind === 'oom')?.value;
     // A counter that went back is another boot's.
     if (kills !== undefined && (this.#kills === undefined || kills < this.#kills))
       this.#kills = kills;
+    this.#seen = kills;
     if (this.#lastMs !== undefined && nowMs - this.#lastMs < this.apartMs && nowMs >= this.#lastMs)
       return [];
     const reasons = found.flatMap((one) => {
@@ -39,8 +42,12 @@ export class Watchman {
     });
     if (reasons.length === 0) return [];
     this.#lastMs = nowMs;
-    if (kills !== undefined) this.#kills = kills;
     return reasons;
+  }
+
+  /** What was due was taken. Where that failed, a kill stays a reason for the next. */
+  took(): void {
+    this.#kills = this.#seen;
   }
 
   #reasonOf(found: Found): Reason | undefined {
