@@ -93,9 +93,9 @@ function whoGrew(
   lists: Readonly<Record<ListName, ListDiff | null>>,
 ): ItemDiff | null {
   const list = OWNERS[drawer];
-  const items = list === undefined ? [] : (lists[list]?.items ?? []);
-  const grown = items.filter(({ who, change }) => (change ?? 0) > 0 && mayBeIn(who, drawer));
-  return grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))[0] ?? null;
+  // Items are in the order of what changed most.
+  const items = list === undefined ? undefined : lists[list]?.items;
+  return items?.find(({ who, change }) => (change ?? 0) > 0 && mayBeIn(who, drawer)) ?? null;
 }
 
 function mayBeIn(who: Who, drawer: string): boolean {

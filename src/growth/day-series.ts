@@ -1,4 +1,5 @@
 import type { Points } from './points.js';
+import { Samples } from './samples.js';
 
 /** Seconds of a day: the rhythm of what people do. */
 export const DAY = 86_400;
@@ -13,54 +14,27 @@ const MOST_PIECES = 192;
  * Samples of one figure over days, in bounded memory however many come: means of pieces of time that begin at the
  * same hours of each day. When there is no room the pieces are made wider, so that all of the time is kept.
  */
-export class DaySeries {
+export class DaySeries extends Samples {
   /** Pieces that have samples, in the order of time: its number, how many samples, sums of both. */
   readonly #pieces: { at: number; samples: number; time: number; value: number }[] = [];
   #width = 1;
-  #samples = 0;
-  #first = 0;
-  #last: { readonly time: number; readonly value: number } | undefined;
-
-  get samples(): number {
-    return this.#samples;
-  }
-
-  /** Seconds between the first sample and the last. */
-  get seconds(): number {
-    return this.#last === undefined ? 0 : this.#last.time - this.#first;
-  }
-
-  get last(): { readonly time: number; readonly value: number } | undefined {
-    return this.#last;
-  }
 
   /** Seconds that a piece has. */
   get width(): number {
     return this.#width;
   }
 
-  /**
-   * @param time seconds
-   * @returns false: it is not later than the one before, and was not taken
-   */
-  add(time: number, value: number): boolean {
-    if (!Number.isFinite(time) || !Number.isFinite(value))
-      throw new TypeError('a sample is a finite number: what is not known is left out');
-    if (this.#last !== undefined && time <= this.#last.time) return false;
-    if (this.#last === undefined) this.#first = time;
-    this.#last = { time, value };
-    this.#samples++;
+  protected keep(time: number, value: number): void {
     const at = Math.floor(time / this.#width);
     const open = this.#pieces.at(-1);
     if (open?.at === at) {
       open.samples++;
       open.time += time;
       open.value += value;
-      return true;
+      return;
     }
     this.#pieces.push({ at, samples: 1, time, value });
     while (this.#pieces.length > MOST_PIECES) this.#widen();
-    return true;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { DAY, DaySeries } from './day-series.js';
 import { CONFIDENCE } from './growth.js';
 import type { HistoryKind } from './history.js';
-import { since } from './points.js';
+import { laterHalf } from './points.js';
 import { withoutRhythm } from './rhythm.js';
 import { type Course, courseOf, fitOf, type Trend, trendOf } from './trend.js';
 
@@ -38,10 +38,8 @@ export function dayTrendOf(series: DaySeries): Trend | null {
   const fit = fitOf(points);
   const whole = fit?.(more);
   if (!whole) return null;
-  const { times } = points;
-  const middle = ((times[0] ?? 0) + (times.at(-1) ?? 0)) / 2;
   const sure = fit?.(CAUTION * more);
-  const later = fitOf(since(points, middle))?.(CAUTION * more);
+  const later = fitOf(laterHalf(points))?.(CAUTION * more);
   return {
     growth: {
       ...{ perSecond: whole.slope, low: whole.low, high: whole.high },

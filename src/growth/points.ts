@@ -13,8 +13,9 @@ export interface Sampled {
   points(): Points;
 }
 
-/** Those from a time on. */
-export function since({ times, values }: Points, time: number): Points {
+/** Those of the second half of the time. */
+export function laterHalf({ times, values }: Points): Points {
+  const time = ((times[0] ?? 0) + (times.at(-1) ?? 0)) / 2;
   const found = times.findIndex((one) => one >= time);
   const first = found < 0 ? times.length : found;
   return { times: times.subarray(first), values: values.subarray(first) };

@@ -1,4 +1,5 @@
 import { DAY } from './day-series.js';
+import { medianOf } from './median.js';
 import type { Points } from './points.js';
 
 /** Points without what comes back each day. */
@@ -30,7 +31,7 @@ export function withoutRhythm({ times, values }: Points, width: number): Bare {
         slopes.push(
           ((values[right] ?? 0) - (values[left] ?? 0)) / ((times[right] ?? 0) - (times[left] ?? 0)),
         );
-  const slope = median(slopes);
+  const slope = slopes.length === 0 ? 0 : medianOf(Float64Array.from(slopes).sort());
   const rhythm = likes.map((like) =>
     mean(like.map((at) => (values[at] ?? 0) - slope * ((times[at] ?? 0) - (times[0] ?? 0)))),
   );
@@ -39,12 +40,6 @@ export function withoutRhythm({ times, values }: Points, width: number): Bare {
     points: { times, values: values.map((value, at) => value - (rhythm[hourOf(at)] ?? 0)) },
     more: (days ** 2 / (days ** 2 - 1)) * (days / (days - 1)),
   };
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = Float64Array.from(numbers).sort();
-  const [below, above] = [(sorted.length - 1) >> 1, sorted.length >> 1];
-  return ((sorted[below] ?? 0) + (sorted[above] ?? 0)) / 2;
 }
 
 function mean(numbers: readonly number[]): number {

@@ -1,4 +1,5 @@
 import type { Points } from './points.js';
+import { Samples } from './samples.js';
 
 /** A trend over so many points is hardly less sure than over thousands, and its cost is bounded. */
 const MOST_POINTS = 64;
@@ -8,7 +9,7 @@ const MOST_POINTS = 64;
  * point, their mean, and from then on as many samples go into each. So a slow change of days is seen as well as
  * one of seconds.
  */
-export class Series {
+export class Series extends Samples {
   readonly #times = new Float64Array(MOST_POINTS);
   readonly #values = new Float64Array(MOST_POINTS);
   #points = 0;
@@ -16,39 +17,11 @@ export class Series {
   #each = 1;
   /** What has come for the point that is not whole yet. */
   #waiting = { samples: 0, time: 0, value: 0 };
-  #samples = 0;
-  #first = 0;
-  #last: { readonly time: number; readonly value: number } | undefined;
 
-  get samples(): number {
-    return this.#samples;
-  }
-
-  /** Seconds between the first sample and the last. */
-  get seconds(): number {
-    return this.#last === undefined ? 0 : this.#last.time - this.#first;
-  }
-
-  /** What came last. */
-  get last(): { readonly time: number; readonly value: number } | undefined {
-    return this.#last;
-  }
-
-  /**
-   * @param time seconds
-   * @returns false: it is not later than the one before, and was not taken
-   */
-  add(time: number, value: number): boolean {
-    if (!Number.isFinite(time) || !Number.isFinite(value))
-      throw new TypeError('a sample is a finite number: what is not known is left out');
-    if (this.#last !== undefined && time <= this.#last.time) return false;
-    if (this.#last === undefined) this.#first = time;
-    this.#last = { time, value };
-    this.#samples++;
+  protected keep(time: number, value: number): void {
     const { samples, time: times, value: values } = this.#waiting;
     this.#waiting = { samples: samples + 1, time: times + time, value: values + value };
     if (this.#waiting.samples === this.#each) this.#takeWaiting();
-    return true;
   }
 
   /** Whole points; what has come since the last of them is not in any. */

@@ -1,8 +1,8 @@
 import { drift } from './drift.js';
 import { CONFIDENCE, type Growth } from './growth.js';
 import { likeness } from './likeness.js';
-import { type Points, type Sampled, since } from './points.js';
-
+import { medianOf } from './median.js';
+import { laterHalf, type Points, type Sampled } from './points.js';
 import { pairSlopes, type Slope, theilSen } from './theil-sen.js';
 
 /** Of fewer nothing is told. */
@@ -28,9 +28,7 @@ export function trendOf(series: Sampled): Trend | null {
   const points = series.points();
   const whole = fitOf(points)?.();
   if (!whole) return null;
-  const { times } = points;
-  const middle = ((times[0] ?? 0) + (times.at(-1) ?? 0)) / 2;
-  const later = fitOf(since(points, middle))?.();
+  const later = fitOf(laterHalf(points))?.();
   const growth: Growth = {
     ...{ perSecond: whole.slope, low: whole.low, high: whole.high },
     ...{ confidence: CONFIDENCE, samples: series.samples, seconds: series.seconds },
@@ -74,8 +72,3 @@ export function fitOf(points: Points): Fit | null {
  * @param more by how much more the variance is than that of these points
  */
 export type Fit = (more?: number) => Slope | null;
-
-function medianOf(sorted: Float64Array): number {
-  const [below, above] = [(sorted.length - 1) >> 1, sorted.length >> 1];
-  return ((sorted[below] ?? 0) + (sorted[above] ?? 0)) / 2;
-}

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Flaw, HostState } from '../../../diff/state.js';
 import type { Taken } from '../../../taken.js';
+import { takenSchema } from '../../taken-schema.js';
 
 /** What one answer tells of a host at a time. */
 export type Told = Omit<HostState, 'name'>;
@@ -9,14 +10,7 @@ export const count = z.int().nonnegative();
 export const bytesOrNull = count.nullable();
 
 /** Answers of a later release may have more in any object, and those of an earlier one lack this. */
-export const takenPart = z
-  .object({
-    at: z.iso.datetime().nullable(),
-    host: z.string().nullable(),
-    bootId: z.string().nullable(),
-    uptimeSeconds: z.number().nonnegative().nullable(),
-  })
-  .nullish();
+export const takenPart = z.object(takenSchema.unwrap().shape).nullish();
 
 /**
  * A list that is looked at up to the first that is wrong: of millions that all are, each would have an error of
