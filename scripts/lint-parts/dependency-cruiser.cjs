@@ -11,7 +11,8 @@ const BELOW = {
   many: ['host', 'kernel'],
   growth: ['account'],
   diff: ['growth'],
-  trace: ['host'],
+  leaks: ['growth', 'host', 'account', 'walk', 'kernel'],
+  trace: ['host', 'leaks'],
   doctor: ['host', 'kernel'],
   // What makes names up is shared with extracts.
   snapshot: ['host', 'extract'],
@@ -20,6 +21,7 @@ const BELOW = {
   report: [
     'diff',
     'growth',
+    'leaks',
     'many',
     'snapshot',
     'triage',

@@ -1,0 +1,59 @@
+import type { Held, Reading, Recording, Site, SiteFrame } from './recording.js';
+import { ownFrames } from './site-frames.js';
+
+/**
+ * The same recording with stacks that differ only beyond where a CPU was interrupted as one site: a driver
+ * receives upon whatever ran.
+ */
+export function merged(recording: Recording): Recording {
+  const sites = new Map<string, Site>();
+  const keys = new Map<string, string>();
+  /** By what they have in common, the first id. */
+  const known = new Map<string, string>();
+  for (const [id, site] of recording.sites) {
+    const frames = site.kind === 'stack' ? ownFrames(site.frames) : site.frames;
+    // Of functions without a name it is not known whether they are the same.
+    const isNamed = frames.length > 0 && frames.every(({ symbol, line }) => symbol ?? line);
+    const common = isNamed ? `${site.kind} ${frames.map(frameKey).join(';')}` : `id ${id}`;
+    const to = known.get(common) ?? id;
+    known.set(common, to);
+    keys.set(id, to);
+    if (to === id) sites.set(id, { ...site, frames });
+  }
+  if (sites.size === recording.sites.size) return { ...recording, sites };
+  const of = (id: string) => keys.get(id) ?? id;
+  return {
+    ...recording,
+    sites,
+    readings: recording.readings.map((reading) => mergedReading(reading, of)),
+    survivors: recording.survivors.map((one) => ({ ...one, site: of(one.site) })),
+  };
+}
+
+function frameKey({ symbol, offset, module, line }: SiteFrame): string {
+  return `${module ?? ''}!${symbol ?? ''}+${offset ?? ''}@${line ?? ''}`;
+}
+
+function mergedReading({ at, held }: Reading, of: (id: string) => string): Reading {
+  const sums = new Map<string, Held>();
+  for (const [id, one] of held) {
+    const to = of(id);
+    const sum = sums.get(to);
+    sums.set(to, sum === undefined ? one : together(sum, one));
+  }
+  return { at, held: sums };
+}
+
+/** Samples of two sites have nothing to do with each other: variances add up. */
+function together(one: Held, other: Held): Held {
+  const bytes = one.bytes + other.bytes;
+  const reach = (end: 'low' | 'high') => Math.hypot(one.bytes - one[end], other.bytes - other[end]);
+  const orNull = (a: number | null, b: number | null) => (a === null || b === null ? null : a + b);
+  return {
+    bytes,
+    blocks: orNull(one.blocks, other.blocks),
+    low: bytes - reach('low'),
+    high: bytes + reach('high'),
+    sampled: orNull(one.sampled, other.sampled),
+  };
+}
