@@ -28,6 +28,7 @@ export class Archive {
   readonly #sums: string[] = [];
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
+  #isFinished = false;
 
   /** @param now when it is written; milliseconds since 1970 */
   constructor(sink: Sink, now: number) {
@@ -35,9 +36,9 @@ export class Archive {
     this.#seconds = now / 1000;
   }
 
-  /** How many files it has. */
+  /** How many files it has; the manifest, which lists them, does not count. */
   get files(): number {
-    return this.#sums.length;
+    return this.#sums.length - (this.#isFinished ? 1 : 0);
   }
 
   /** A file that is written piece by piece. */
@@ -66,6 +67,7 @@ export class Archive {
   finish(): void {
     const lines = this.#sums.join('');
     this.add('manifest', `${lines}whole ${this.files}\n`);
+    this.#isFinished = true;
     this.#push(END_OF_ARCHIVE);
     this.#flush();
   }

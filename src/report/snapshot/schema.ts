@@ -14,6 +14,7 @@ export const snapshotSchema = z.strictObject({
   seconds: z.number(),
   intervalSeconds: z.number(),
   /** Files in the archive, its manifest not counted. */
+  /** Those that its manifest lists. */
   files: count,
   processes: count,
   /** Network namespaces, and those of them that could not be entered. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/report/memory/schema.js';
 import { procsSchema } from '../../../src/report/procs/schema.js';
+import { snapshotSchema } from '../../../src/report/snapshot/schema.js';
 import { stacksSchema } from '../../../src/report/stacks/schema.js';
 import { fixture } from '../../support/fixtures.js';
 import { labDump } from '../../support/lab.js';
@@ -71,6 +72,25 @@ describe('one installed tree, run by other nodes in turn', () => {
       const recorded = await run(node, args);
       expect(recorded).toMatchObject({ status: 0, stderr: '' });
       expect(stacksSchema.parse(JSON.parse(recorded.stdout)).pid).toBe(process.pid);
+    },
+  );
+
+  test.each(RELEASES.map((release, at) => [release, RELEASES.at(at - 1) ?? release] as const))(
+    '%s takes a snapshot that %s reads too',
+    async (release, other) => {
+      const file = join(tree.folder, `${release}.tar.gz`);
+      const options = ['--interval', '0.2', '--json'];
+      const taken = await run(nodeOf(release), ['snapshot', '-o', file, ...options]);
+      expect(taken).toMatchObject({ status: 0, signal: null });
+      const { files } = snapshotSchema.parse(JSON.parse(taken.stdout));
+      const verified = await run(nodeOf(other), ['snapshot', '--verify', file, '--json']);
+      expect(JSON.parse(verified.stdout)).toMatchObject({ whole: true, files });
+      for (const schema of ['memory', 'procs', 'host-triage']) {
+        const args = [schema.replace('host-', ''), '--from', file, '--json'];
+        const first = await run(nodeOf(release), args);
+        expect(first.stdout).toContain(`"schema": "kdump-mem.${schema}/1"`);
+        expect(await run(nodeOf(other), args), schema).toEqual(first);
+      }
     },
   );
 
