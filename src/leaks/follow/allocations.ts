@@ -1,0 +1,96 @@
+/** There is none. */
+export const NONE = -1;
+
+/** Allocations that are held, in typed arrays: 29 bytes each. A number that is given back is given again. */
+export class Allocations {
+  size = 0;
+  #room = 1024;
+  #next = 0;
+  /** The number that was given back last; in its `held` is the one before. */
+  #free = NONE;
+  #place = new Float64Array(this.#room);
+  #time = new Float64Array(this.#room);
+  #length = new Uint32Array(this.#room);
+  #held = new Int32Array(this.#room);
+  #tid = new Int32Array(this.#room);
+  #stack = new Int32Array(this.#room);
+
+  constructor(readonly max: number) {}
+
+  /** @returns its number; -1: there is no room */
+  add(place: number, length: number, time: number, tid: number, stack: number): number {
+    if (this.size >= this.max) return NONE;
+    let number = this.#free;
+    if (number === NONE) {
+      if (this.#next === this.#room) this.#grow();
+      number = this.#next++;
+    } else this.#free = -2 - (this.#held[number] ?? 0);
+    this.size++;
+    this.#place[number] = place;
+    this.#length[number] = length;
+    this.#time[number] = time;
+    this.#tid[number] = tid;
+    this.#stack[number] = stack;
+    this.#held[number] = 0;
+    return number;
+  }
+
+  remove(number: number): void {
+    this.size--;
+    // Negative, which what is held never is.
+    this.#held[number] = -2 - this.#free;
+    this.#free = number;
+  }
+
+  /** What of it is held, in units of who follows it. @returns what it is now */
+  hold(number: number, more: number): number {
+    const held = (this.#held[number] ?? 0) + more;
+    this.#held[number] = held;
+    return held;
+  }
+
+  held(number: number): number {
+    return this.#held[number] ?? 0;
+  }
+
+  place(number: number): number {
+    return this.#place[number] ?? 0;
+  }
+
+  length(number: number): number {
+    return this.#length[number] ?? 0;
+  }
+
+  time(number: number): number {
+    return this.#time[number] ?? 0;
+  }
+
+  tid(number: number): number {
+    return this.#tid[number] ?? 0;
+  }
+
+  stack(number: number): number {
+    return this.#stack[number] ?? 0;
+  }
+
+  /** By number, so that it is the same each time. Those that it visits may be removed. */
+  each(visit: (number: number) => void): void {
+    for (let number = 0; number < this.#next; number++)
+      if ((this.#held[number] ?? NONE) >= 0) visit(number);
+  }
+
+  #grow(): void {
+    this.#room = Math.min(this.#room * 2, Math.max(this.max, this.#room + 1));
+    this.#place = longer(new Float64Array(this.#room), this.#place);
+    this.#time = longer(new Float64Array(this.#room), this.#time);
+    this.#length = longer(new Uint32Array(this.#room), this.#length);
+    this.#held = longer(new Int32Array(this.#room), this.#held);
+    this.#tid = longer(new Int32Array(this.#room), this.#tid);
+    this.#stack = longer(new Int32Array(this.#room), this.#stack);
+  }
+}
+
+function longer<T extends Float64Array | Uint32Array | Int32Array>(to: T, from: T): T {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,150 @@
+import type { Allocations } from './allocations.js';
+import { PlaceTable } from './place-table.js';
+import type { SampleSet } from './sample-set.js';
+
+/** MAX_PAGE_ORDER is 13 at most (arm64 with pages of 64 KiB); nothing larger comes from the buddy allocator. */
+export const MOST_ORDER = 14;
+
+/** In a table's value: what an order takes. */
+const ORDERS = 64;
+
+/**
+ * Which page frames are held, and by which allocation: as blocks of 2^order frames that begin at a multiple of
+ * their length, as the buddy allocator has them. What is left of a block of which a part was freed is several.
+ */
+export class FrameBlocks {
+  /** Blocks that were given up since there was no room for what is left of them. */
+  dropped = 0;
+  #blocks = new PlaceTable();
+  /** How many there are of each order. */
+  readonly #live = new Int32Array(MOST_ORDER + 1);
+  readonly #allocations: Allocations;
+  readonly #max: number;
+
+  constructor(allocations: Allocations, max: number) {
+    this.#allocations = allocations;
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#blocks.size;
+  }
+
+  /** Nothing of it may be held. Where nothing of it is followed, nothing is kept. */
+  hold(start: number, order: number, number: number, set: SampleSet): void {
+    const frames = set.framesOf(start, order);
+    if (frames === 0) return;
+    if (this.#blocks.size >= this.#max) {
+      this.dropped++;
+      return;
+    }
+    this.#blocks.set(start, number * ORDERS + order);
+    this.#live[order]!++;
+    this.#allocations.hold(number, frames);
+  }
+
+  /**
+   * Lets go of a block, or of what lies in it, or of a part of what is larger.
+   *
+   * @returns frames that were held and are followed
+   */
+  release(start: number, order: number, set: SampleSet): number {
+    const wanted = set.framesOf(start, order);
+    if (wanted === 0) return 0;
+    for (let above = order; above <= MOST_ORDER; above++) {
+      const value = this.#blockOf(start, above);
+      if (value < 0) continue;
+      this.#cut(start, order, above, value, set);
+      return wanted;
+    }
+    if (order <= set.chunkOrder || set.oneIn === 1) return this.#releaseWithin(start, order, set);
+    let released = 0;
+    const { chunkOrder } = set;
+    const first = set.chunkOf(start);
+    for (let chunk = first; chunk < first + 2 ** (order - chunkOrder); chunk++)
+      if (set.hasChunk(chunk)) released += this.#releaseChunk(chunk, order, set);
+    return released;
+  }
+
+  /** Keeps of all blocks what is still followed. */
+  narrow(before: SampleSet, after: SampleSet): void {
+    const all = this.#blocks;
+    this.#blocks = new PlaceTable();
+    this.#live.fill(0);
+    // What is held is counted anew before anything is let go: an allocation with nothing held would be gone.
+    all.each((start, value) => {
+      this.hold(start, value % ORDERS, Math.floor(value / ORDERS), after);
+    });
+    all.each((start, value) => {
+      this.#letGo(Math.floor(value / ORDERS), before.framesOf(start, value % ORDERS));
+    });
+  }
+
+  each(visit: (start: number, order: number, number: number) => void): void {
+    this.#blocks.each((start, value) => {
+      visit(start, value % ORDERS, Math.floor(value / ORDERS));
+    });
+  }
+
+  /** The value of the block of this very order that a frame lies in; -1: there is none. */
+  #blockOf(frame: number, order: number): number {
+    if (this.#live[order] === 0) return -1;
+    const value = this.#blocks.get(frame - (frame % 2 ** order));
+    return value >= 0 && value % ORDERS === order ? value : -1;
+  }
+
+  /** Of a chunk of the sample, and of all blocks below an order that it lies in. */
+  #releaseChunk(chunk: number, below: number, set: SampleSet): number {
+    const start = chunk * set.chunkLength;
+    for (let order = below - 1; order > set.chunkOrder; order--) {
+      const value = this.#blockOf(start, order);
+      if (value >= 0) return this.#remove(start - (start % 2 ** order), value, set);
+    }
+    return this.#releaseWithin(start, set.chunkOrder, set);
+  }
+
+  /** Blocks that begin in it. */
+  #releaseWithin(start: number, order: number, set: SampleSet): number {
+    let smallest = 0;
+    while (smallest <= order && this.#live[smallest] === 0) smallest++;
+    if (smallest > order) return 0;
+    let released = 0;
+    for (let frame = start; frame < start + 2 ** order; ) {
+      const value = this.#blocks.get(frame);
+      if (value >= 0) released += this.#remove(frame, value, set);
+      frame += 2 ** (value >= 0 ? Math.max(smallest, value % ORDERS) : smallest);
+    }
+    return released;
+  }
+
+  #remove(start: number, value: number, set: SampleSet): number {
+    const order = value % ORDERS;
+    const frames = set.framesOf(start, order);
+    this.#forget(start, order);
+    this.#letGo(Math.floor(value / ORDERS), frames);
+    return frames;
+  }
+
+  /** Takes a part out of a block; what is left stays held, in halves. */
+  #cut(start: number, order: number, from: number, value: number, set: SampleSet): void {
+    const number = Math.floor(value / ORDERS);
+    let rest = start - (start % 2 ** from);
+    const before = set.framesOf(rest, from);
+    this.#forget(rest, from);
+    for (let half = from - 1; half >= order; half--) {
+      const middle = rest + 2 ** half;
+      this.hold(start < middle ? middle : rest, half, number, set);
+      if (start >= middle) rest = middle;
+    }
+    this.#letGo(number, before);
+  }
+
+  #forget(start: number, order: number): void {
+    this.#blocks.delete(start);
+    this.#live[order]!--;
+  }
+
+  #letGo(number: number, frames: number): void {
+    if (this.#allocations.hold(number, -frames) === 0) this.#allocations.remove(number);
+  }
+}

@@ -1,0 +1,188 @@
+import type { Losses, Reading, Sample } from '../recording.js';
+import { AllocatedTotal } from './allocated-total.js';
+import { Allocations, NONE } from './allocations.js';
+import { chooseEvenly } from './choose.js';
+import type {
+  FollowBounds,
+  Follower,
+  SiteOf,
+  SurvivorOrder,
+  Survivors,
+  Total,
+} from './follower.js';
+import { FrameBlocks, MOST_ORDER } from './frame-blocks.js';
+import { LossesCount } from './losses-count.js';
+import { SampleSet } from './sample-set.js';
+import { SiteSums } from './site-sums.js';
+import { NO_STACK } from './stack-table.js';
+import { survivorOf } from './survivor-of.js';
+
+/** Bounds of who follows frames. */
+export interface FrameBounds extends FollowBounds {
+  readonly frameBytes: number;
+}
+
+/**
+ * Follows page frames: what was taken as one block may be freed by parts (split_page, alloc_pages_exact), and
+ * an allocation on frames that are still held says that a free was missed. Only frames of the sample count.
+ */
+export class FrameFollower implements Follower {
+  #set: SampleSet;
+  readonly #bounds: FrameBounds;
+  readonly #allocations: Allocations;
+  readonly #blocks: FrameBlocks;
+  readonly #losses = new LossesCount();
+  readonly #known = new Map<string, number>();
+  readonly #total: AllocatedTotal;
+
+  constructor(sample: Sample, bounds: FrameBounds) {
+    this.#bounds = bounds;
+    this.#set = new SampleSet(sample);
+    this.#allocations = new Allocations(bounds.maxBlocks);
+    this.#blocks = new FrameBlocks(this.#allocations, bounds.maxBlocks * PARTS);
+    this.#total = new AllocatedTotal(this.#set, bounds.maxBlocks);
+  }
+
+  get sample(): Sample {
+    return this.#set.sample;
+  }
+
+  get kept(): number {
+    return Math.max(this.#allocations.size, this.#blocks.size / PARTS);
+  }
+
+  get losses(): Losses {
+    const { losses } = this.#losses;
+    return { ...losses, dropped: this.#losses.dropped + this.#blocks.dropped };
+  }
+
+  /** Frames of all that was allocated, freed by now or not; null: memory of our own was short. */
+  get allocatedFrames(): Total | null {
+    return this.#total.total(this.#set);
+  }
+
+  allocated(place: number, length: number, time: number, tid: number, stack: number): void {
+    const frames = this.#followed(place, length);
+    if (frames < 0) this.#losses.dropped++;
+    if (frames <= 0) return;
+    this.#total.add(place, frames);
+    if (stack === NO_STACK) this.#losses.withoutStack++;
+    if (this.#release(place, length) > 0) this.#losses.missedFrees++;
+    const number = this.#allocations.add(place, length, time, tid, stack);
+    if (number === NONE) {
+      this.#losses.dropped++;
+      return;
+    }
+    const end = place + length;
+    for (let start = place; start < end; ) {
+      const order = fittingOrder(start, end - start);
+      this.#blocks.hold(start, order, number, this.#set);
+      start += 1 << order;
+    }
+    if (this.#allocations.held(number) === 0) this.#allocations.remove(number);
+  }
+
+  freed(place: number, length: number): void {
+    const frames = this.#followed(place, length);
+    if (frames < 0 || (frames > 0 && this.#release(place, length) < frames))
+      this.#losses.unknownFrees++;
+  }
+
+  lost(count: number | null): void {
+    this.#losses.lost(count);
+  }
+
+  narrow(sample: Sample): void {
+    const set = new SampleSet(sample);
+    if (!this.#set.includes(set)) throw new RangeError('a sample may only become smaller');
+    const before = this.#set;
+    this.#set = set;
+    this.#total.narrow(set);
+    this.#blocks.narrow(before, set);
+  }
+
+  reading(at: number, siteOf: SiteOf): Reading {
+    const [all, set] = [this.#allocations, this.#set];
+    const { frameBytes } = this.#bounds;
+    const sums = new SiteSums(all, siteOf);
+    all.each((number) => {
+      sums.addBlock(all.stack(number), set.oneInBlocks(Math.floor(Math.log2(all.length(number)))));
+    });
+    this.#blocks.each((start, order, number) => {
+      const stack = all.stack(number);
+      const frames = set.framesOf(start, order);
+      if (set.oneIn === 1) sums.addWhole(stack, 1, frames * frameBytes);
+      else if (order <= set.chunkOrder)
+        sums.addPart(stack, set.chunkOf(start), frames * frameBytes);
+      else sums.addWhole(stack, frames / set.chunkLength, set.chunkLength * frameBytes);
+    });
+    return { at, held: sums.held(set, this.#known) };
+  }
+
+  /** Of a block whose followed frames are held all, the rest counts as held too. */
+  survivors(order: SurvivorOrder): Survivors {
+    const all = this.#allocations;
+    const chosen = chooseEvenly(all, order.siteOf, order.max);
+    const first = this.#firstHeld(new Set(chosen));
+    const survivors = chosen.map((number) => {
+      const [place, length, held] = [all.place(number), all.length(number), all.held(number)];
+      const followed = this.#followed(place, length);
+      return {
+        ...survivorOf(all, number, order),
+        place: BigInt(held === followed ? place : (first.get(number) ?? place)),
+        bytes: Math.round((length * held) / followed) * this.#bounds.frameBytes,
+        order: Math.ceil(Math.log2(length)),
+      };
+    });
+    return { survivors, leftOut: all.size - chosen.length };
+  }
+
+  /** Of allocations the first block that is held. */
+  #firstHeld(numbers: ReadonlySet<number>): Map<number, number> {
+    const first = new Map<number, number>();
+    this.#blocks.each((start, _, number) => {
+      if (numbers.has(number)) first.set(number, Math.min(start, first.get(number) ?? start));
+    });
+    return first;
+  }
+
+  /** How many of these frames are in the sample; -1: no allocator gives such a block. */
+  #followed(place: number, length: number): number {
+    if (!(length >= 1 && length <= 2 ** MOST_ORDER && place >= 0 && place <= MOST_FRAME)) return -1;
+    const end = place + length;
+    let frames = 0;
+    for (let start = place; start < end; ) {
+      const order = fittingOrder(start, end - start);
+      frames += this.#set.framesOf(start, order);
+      start += 1 << order;
+    }
+    return frames;
+  }
+
+  #release(place: number, length: number): number {
+    const end = place + length;
+    let released = 0;
+    for (let start = place; start < end; ) {
+      const order = fittingOrder(start, end - start);
+      released += this.#blocks.release(start, order, this.#set);
+      start += 1 << order;
+    }
+    return released;
+  }
+}
+
+/** Blocks that are held may be so many times the allocations: those that are freed by parts. */
+const PARTS = 2;
+
+/** Frames of 4 KiB in 64 bits of address. */
+const MOST_FRAME = 2 ** 52;
+
+/**
+ * Order of the largest block that begins there, at a multiple of its length, and is no longer than that. What the
+ * buddy allocator gives is one such block; a range that somebody wrote by hand is several.
+ */
+function fittingOrder(start: number, length: number): number {
+  const low = start | 0;
+  const aligned = low === 0 ? MOST_ORDER : 31 - Math.clz32(low & -low);
+  return Math.min(aligned, 31 - Math.clz32(length));
+}

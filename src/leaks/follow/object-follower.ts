@@ -1,0 +1,97 @@
+import type { Losses, Reading, Sample } from '../recording.js';
+import { Allocations, NONE } from './allocations.js';
+import { chooseEvenly } from './choose.js';
+import type { FollowBounds, Follower, SiteOf, SurvivorOrder, Survivors } from './follower.js';
+import { LossesCount } from './losses-count.js';
+import { PlaceTable } from './place-table.js';
+import { SampleSet } from './sample-set.js';
+import { SiteSums } from './site-sums.js';
+import { NO_STACK } from './stack-table.js';
+import { survivorOf } from './survivor-of.js';
+
+/** Follows objects of slabs by their address: each is freed as a whole. */
+export class ObjectFollower implements Follower {
+  #set: SampleSet;
+  readonly #objects = new PlaceTable();
+  readonly #allocations: Allocations;
+  readonly #losses = new LossesCount();
+  readonly #known = new Map<string, number>();
+
+  constructor(sample: Sample, { maxBlocks }: FollowBounds) {
+    this.#set = new SampleSet(sample);
+    this.#allocations = new Allocations(maxBlocks);
+  }
+
+  get sample(): Sample {
+    return this.#set.sample;
+  }
+
+  get kept(): number {
+    return this.#allocations.size;
+  }
+
+  get losses(): Losses {
+    return this.#losses.losses;
+  }
+
+  allocated(place: number, length: number, time: number, tid: number, stack: number): void {
+    if (!this.#set.has(place)) return;
+    if (stack === NO_STACK) this.#losses.withoutStack++;
+    if (this.#release(place)) this.#losses.missedFrees++;
+    const number = this.#allocations.add(place, length, time, tid, stack);
+    if (number === NONE) this.#losses.dropped++;
+    else this.#objects.set(place, number);
+  }
+
+  freed(place: number): void {
+    if (this.#set.has(place) && !this.#release(place)) this.#losses.unknownFrees++;
+  }
+
+  lost(count: number | null): void {
+    this.#losses.lost(count);
+  }
+
+  narrow(sample: Sample): void {
+    const set = new SampleSet(sample);
+    if (!this.#set.includes(set)) throw new RangeError('a sample may only become smaller');
+    this.#set = set;
+    this.#allocations.each((number) => {
+      const place = this.#allocations.place(number);
+      if (!set.has(place)) this.#release(place);
+    });
+  }
+
+  reading(at: number, siteOf: SiteOf): Reading {
+    const all = this.#allocations;
+    const set = this.#set;
+    const sums = new SiteSums(all, siteOf);
+    all.each((number) => {
+      const stack = all.stack(number);
+      const bytes = all.length(number);
+      sums.addBlock(stack, set.oneIn);
+      if (set.oneIn === 1) sums.addWhole(stack, 1, bytes);
+      else sums.addPart(stack, set.chunkOf(all.place(number)), bytes);
+    });
+    return { at, held: sums.held(set, this.#known) };
+  }
+
+  survivors(order: SurvivorOrder): Survivors {
+    const all = this.#allocations;
+    const chosen = chooseEvenly(all, order.siteOf, order.max);
+    const survivors = chosen.map((number) => ({
+      ...survivorOf(all, number, order),
+      place: BigInt(all.place(number)) | order.upper,
+      bytes: all.length(number),
+      order: null,
+    }));
+    return { survivors, leftOut: all.size - chosen.length };
+  }
+
+  #release(place: number): boolean {
+    const number = this.#objects.get(place);
+    if (number < 0) return false;
+    this.#objects.delete(place);
+    this.#allocations.remove(number);
+    return true;
+  }
+}
