@@ -215,6 +215,12 @@ export class Tally implements SkbSink {
     }
   }
 
+  /** Addresses of the slots that it holds, but of those that one skb alone can hold. */
+  *slots(): Generator<bigint> {
+    const slots = this.#slots.table;
+    for (let row = 0; row < slots.size; row++) yield slots.address(row);
+  }
+
   /** Bytes that another tally pins and this one does not: by so much it grows if that is added. */
   missingBytes(other: Tally): number {
     const [pages, others] = [this.#pages.table, other.#pages.table];

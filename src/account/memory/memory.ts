@@ -27,7 +27,7 @@ import { attempted, codeOf, Missed } from './missed.js';
 import { claimNetwork } from './network.js';
 import { ownersOf } from './owners.js';
 import { processOwners } from './process-owners.js';
-import { QueueFrames } from './queue-frames.js';
+import { type OnSocket, QueueFrames } from './queue-frames.js';
 import { drawerTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
@@ -52,6 +52,7 @@ export function accountMemory(
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
   const ledger = new FrameLedger(frames, scan.kinds);
   const missed = new Missed();
+  const queues = new QueueFrames(more.onSocket);
   const run = (walks: readonly Walk[]): void => {
     for (const { drawer, run: walk } of walks) {
       try {
@@ -63,7 +64,6 @@ export function accountMemory(
   };
   const areas = new Areas(kernel);
   run(walksBefore(kernel, ram, ledger, areas));
-  const queues = new QueueFrames();
   const told = (part: number) => progress((1 + part) / 2);
   const census = claimNetwork(kernel, { ledger, queues, missed }, told, more.socketsBy);
   run(walksAfter(kernel, ram, ledger, areas, () => secretFrames(kernel, frames, scan)));
@@ -84,6 +84,7 @@ export function accountMemory(
   const owners = ownersOf(pageSize, ledger, { caches, census, files, processes }, warnings);
   const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
+  more.onPlaces?.({ ledger, queues, areas });
   return {
     kernel: kernel.facts,
     source: kernel.facts.source,
@@ -107,6 +108,13 @@ export function accountMemory(
   };
 }
 
+/** By whom single frames and areas are found. */
+export interface MemoryPlaces {
+  readonly ledger: FrameLedger;
+  readonly queues: QueueFrames;
+  readonly areas: Areas;
+}
+
 /** Parts that take a while on a machine with many files or cgroups. */
 export interface MoreOfMemory {
   readonly files?: boolean;
@@ -117,6 +125,10 @@ export interface MoreOfMemory {
   readonly socketsBy?: Grouping;
   /** Told where each name in a path of a file lies. */
   readonly onFileName?: (place: NamePlace) => void;
+  /** Told what each socket holds. */
+  readonly onSocket?: OnSocket;
+  /** Told, when all is in its drawer, by whom single frames and areas can be found. */
+  readonly onPlaces?: (places: MemoryPlaces) => void;
   /** Told the address of each `struct cgroup` whose path is read. */
   readonly onCgroup?: (cgroup: bigint) => void;
 }

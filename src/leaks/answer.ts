@@ -1,0 +1,177 @@
+import type { Growth } from '../growth/growth.js';
+import { merged } from './merged.js';
+import { isWhole, type LeakNote } from './notes.js';
+import type { Held, Recording, Site } from './recording.js';
+import { LEAST_WINDOWS, siteGrowth } from './site-growth.js';
+import { lookUp, type SiteSurvivors } from './site-survivors.js';
+import type { Lookup } from './survivors/lookup.js';
+import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';
+
+/** What a site holds at the end, and what is known of it. */
+export interface LeakSite extends Judged {
+  readonly site: Site;
+  /** Without blocks that were found free. */
+  readonly held: Held;
+  readonly growth: Growth | null;
+  /** What was looked up; undefined: nothing of this site was. */
+  readonly survivors: SiteSurvivors | undefined;
+}
+
+export interface LeaksAnswer {
+  readonly recording: Recording;
+  /** Milliseconds. */
+  readonly duration: number;
+  readonly windows: number;
+  /** What leaks first, then what grows; of each the largest first. */
+  readonly sites: readonly LeakSite[];
+  readonly total: Held;
+  readonly lookup: Pick<Lookup, 'source' | 'unavailable'>;
+  /** Blocks that were looked up, and those of them that were free. */
+  readonly lookedUp: number;
+  readonly foundFree: { readonly blocks: number; readonly bytes: number };
+  readonly notes: readonly LeakNote[];
+  readonly complete: boolean;
+}
+
+/**
+ * What a recording and a look at its survivors tell together.
+ *
+ * @param chosen only some threads were followed; in words, hostile
+ */
+export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: string): LeaksAnswer {
+  const recording = merged(recorded);
+  const { readings, sample } = recording;
+  const last = readings.at(-1);
+  const duration = last?.at ?? 0;
+  const bySite = lookUp(recording.survivors, lookup, duration);
+  const sites = [...(last?.held ?? [])]
+    .map(([id]) => {
+      const site = recording.sites.get(id);
+      if (!site) throw new TypeError(`a reading has the site ${id}, and the recording has not`);
+      const survivors = bySite.get(id);
+      const growth = siteGrowth(recording, id);
+      const seen =
+        growth.last.blocks === null || sample.oneIn === 1
+          ? null
+          : growth.last.blocks / sample.oneIn;
+      return {
+        ...{ site, survivors, growth: growth.growth },
+        held: stillHeld(growth.last, survivors),
+        ...judge(growth, survivors, seen),
+      };
+    })
+    .toSorted(
+      (a, b) =>
+        LEAK_VERDICTS.indexOf(a.verdict) - LEAK_VERDICTS.indexOf(b.verdict) ||
+        b.held.bytes - a.held.bytes,
+    );
+  const foundFree = freeOf(bySite.values());
+  const lookedUp = lookup.source === 'none' ? 0 : recording.survivors.length;
+  const notes = notesOf(recording, { lookup, lookedUp, foundFree, chosen });
+  return {
+    ...{ recording, duration, windows: Math.max(0, readings.length - 1), sites },
+    total: sumOf(sites.map(({ held }) => held)),
+    ...{ lookup, lookedUp, foundFree, notes, complete: isWhole(notes) },
+  };
+}
+
+/** Without those that are gone: the share of them among those that were looked up is one of all. */
+function stillHeld(held: Held, survivors: SiteSurvivors | undefined): Held {
+  if (!survivors || survivors.bytes === 0) return held;
+  const gone = survivors.places.filter(({ keeper }) => keeper === 'gone');
+  if (gone.length === 0) return held;
+  const left = 1 - gone.reduce((sum, { bytes }) => sum + bytes, 0) / survivors.bytes;
+  const blocks = 1 - gone.reduce((sum, one) => sum + one.blocks, 0) / survivors.blocks;
+  return {
+    bytes: Math.round(held.bytes * left),
+    blocks: held.blocks === null ? null : Math.round(held.blocks * blocks),
+    low: Math.round(held.low * left),
+    high: Math.round(held.high * left),
+    sampled: held.sampled === null ? null : Math.round(held.sampled * left),
+  };
+}
+
+/** Samples of sites have nothing to do with each other: variances add up. */
+function sumOf(all: readonly Held[]): Held {
+  const sum = (of: (held: Held) => number | null) =>
+    all.reduce<number | null>((total, held) => {
+      const more = of(held);
+      return total === null || more === null ? null : total + more;
+    }, 0);
+  const bytes = sum((held) => held.bytes) ?? 0;
+  const reach = (end: 'low' | 'high') => Math.hypot(...all.map((held) => held.bytes - held[end]));
+  return {
+    bytes,
+    blocks: sum(({ blocks }) => blocks),
+    low: Math.round(bytes - reach('low')),
+    high: Math.round(bytes + reach('high')),
+    sampled: sum(({ sampled }) => sampled),
+  };
+}
+
+function freeOf(all: Iterable<SiteSurvivors>): LeaksAnswer['foundFree'] {
+  let [blocks, bytes] = [0, 0];
+  for (const { places } of all)
+    for (const one of places)
+      if (one.keeper === 'gone') {
+        blocks += one.blocks;
+        bytes += one.bytes;
+      }
+  return { blocks, bytes };
+}
+
+interface Looked {
+  readonly lookup: Lookup;
+  readonly lookedUp: number;
+  readonly foundFree: LeaksAnswer['foundFree'];
+  readonly chosen: string | undefined;
+}
+
+function notesOf(
+  recording: Recording,
+  { lookup, lookedUp, foundFree, chosen }: Looked,
+): LeakNote[] {
+  const { losses, unseen, survivorsLeftOut, readings, endedEarly } = recording;
+  const counted = (code: LeakNote['code'], count: number | null): LeakNote[] =>
+    count === 0 ? [] : [{ code, ...(count === null ? {} : { count }) }];
+  const some = (code: LeakNote['code'], count: number | null) =>
+    count === null ? [] : counted(code, count);
+  return [
+    ...(endedEarly ? [{ code: 'ended-early' as const }] : []),
+    ...(readings.length - 1 < LEAST_WINDOWS ? [{ code: 'too-few-windows' as const }] : []),
+    ...(chosen === undefined ? [] : [{ code: 'chosen' as const, why: chosen }]),
+    // Readings of the kernel's own have nothing that could be lost.
+    ...some('overrun', losses.overrun),
+    ...some('missed-frees', losses.missedFrees),
+    ...(foundFree.blocks === 0
+      ? []
+      : [{ code: 'found-free' as const, count: foundFree.blocks, bytes: foundFree.bytes }]),
+    ...some('unknown-frees', losses.unknownFrees),
+    ...some('without-stack', losses.withoutStack),
+    ...some('dropped', losses.dropped),
+    ...unseenNotes(recording, unseen),
+    ...lookupNotes(lookup, lookedUp, survivorsLeftOut),
+  ];
+}
+
+function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): LeakNote[] {
+  const follows = method === 'tracefs' || method === 'bpftrace';
+  if (unseen === null) return type === 'page' && follows ? [{ code: 'unseen-unknown' }] : [];
+  const { allocated, high } = unseen;
+  return allocated > high ? [{ code: 'unseen', count: Math.round(allocated - high) }] : [];
+}
+
+function lookupNotes(lookup: Lookup, lookedUp: number, leftOut: number | null): LeakNote[] {
+  const why = lookup.unavailable.map((one) => `${one.source}: ${one.why}`).join('; ');
+  const told = why === '' ? {} : { why };
+  return [
+    ...(lookup.source === 'none' || (lookedUp === 0 && leftOut === null)
+      ? [{ code: 'not-looked-up' as const, ...told }]
+      : []),
+    ...(lookup.source === 'pageflags' ? [{ code: 'flags-only' as const, ...told }] : []),
+    ...(lookup.source !== 'none' && leftOut !== null && leftOut > 0
+      ? [{ code: 'left-out' as const, count: leftOut }]
+      : []),
+    ...lookup.warnings.map((each) => ({ code: 'lookup' as const, why: each })),
+  ];
+}

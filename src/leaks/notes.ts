@@ -1,0 +1,52 @@
+/** What makes an answer of `kdump-mem leaks` doubtful or incomplete. */
+export const LEAK_NOTE_CODES = [
+  /** The kernel's buffers lost events: some blocks are missing, some that were freed are not known to be. */
+  'overrun',
+  /** Blocks were allocated where something was held still. */
+  'missed-frees',
+  /** Blocks were free when they were looked up. */
+  'found-free',
+  /** Frees of what was never seen allocated. */
+  'unknown-frees',
+  'without-stack',
+  /** Blocks were no longer followed since memory of our own is bounded. */
+  'dropped',
+  /** Pages that the kernel allocated without an event. */
+  'unseen',
+  /** It is not known how many were allocated unseen. */
+  'unseen-unknown',
+  /** Where blocks are was not looked up. */
+  'not-looked-up',
+  /** By flags of page frames alone. */
+  'flags-only',
+  /** Not all blocks were looked up. */
+  'left-out',
+  /** What was looked up made warnings of its own. */
+  'lookup',
+  'ended-early',
+  'too-few-windows',
+  /** Only what some threads allocated is followed. */
+  'chosen',
+] as const;
+export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
+
+export interface LeakNote {
+  readonly code: LeakNoteCode;
+  /** How many of them. */
+  readonly count?: number;
+  /** How much, bytes. */
+  readonly bytes?: number;
+  /** In words of whoever found it; hostile. */
+  readonly why?: string;
+}
+
+/** Notes that say that figures may be wrong or that something is missing. */
+const SPOILS: readonly LeakNoteCode[] = [
+  ...(['overrun', 'missed-frees', 'dropped', 'unseen', 'not-looked-up', 'lookup'] as const),
+  ...(['flags-only', 'left-out', 'too-few-windows', 'unseen-unknown'] as const),
+];
+
+/** Whether an answer is whole with these notes. */
+export function isWhole(notes: readonly LeakNote[]): boolean {
+  return notes.every(({ code }) => !SPOILS.includes(code));
+}

@@ -1,0 +1,134 @@
+import type { CensusEntry } from '../account/census-entry.js';
+import type { Survivor } from './recording.js';
+import type { Lookup } from './survivors/lookup.js';
+import { type Found, type Keeper, keeperOf, type Place, type Unplaced } from './survivors/place.js';
+
+/** Blocks of a site that are in one place. */
+export interface PlaceSum {
+  readonly place: Place;
+  /** As `kdump-mem memory` names it; null: not known by that. */
+  readonly drawer: Found['drawer'];
+  /** Slab cache; hostile. */
+  readonly cache: string | null;
+  readonly why: Unplaced | null;
+  readonly keeper: Keeper;
+  blocks: number;
+  bytes: number;
+}
+
+/** Blocks of a site in the queues of one socket. */
+export interface SocketSum {
+  readonly entry: CensusEntry;
+  blocks: number;
+  bytes: number;
+}
+
+/** What was looked up of one site; none of it scaled. */
+export interface SiteSurvivors {
+  readonly blocks: number;
+  readonly bytes: number;
+  /** The most first. */
+  readonly places: readonly PlaceSum[];
+  readonly sockets: readonly SocketSum[];
+  /** Milliseconds since they were allocated, of those that are held still; null: not told of any. */
+  readonly ages: { readonly median: number; readonly oldest: number } | null;
+  /**
+   * Of those that nobody gives back, by when they were allocated: in the first, second and last third of the time.
+   * Null: the method does not tell when.
+   */
+  readonly kept: readonly [number, number, number] | null;
+  /** log2 of the pages of each block that is held still, as it was allocated; null: they differ, or are not told. */
+  readonly order: number | null;
+  /** Of those still held, who allocated: how many threads, and the name of the first. Hostile. */
+  readonly commands: ReadonlyMap<string, number>;
+}
+
+/** Keepers of which nobody says that it ends. */
+const UNOWNED: readonly Keeper[] = ['nobody', 'waits'];
+
+/** Commands that are told apart for a site. */
+const MOST_COMMANDS = 32;
+
+/**
+ * Looks up all survivors.
+ *
+ * @param ended when the recording ended, milliseconds since its beginning
+ */
+export function lookUp(
+  survivors: readonly Survivor[],
+  lookup: Lookup,
+  ended: number,
+): ReadonlyMap<string, SiteSurvivors> {
+  const sums = new Map<string, Sum>();
+  for (const survivor of survivors) {
+    const sum = sums.get(survivor.site) ?? new Sum(ended);
+    sums.set(survivor.site, sum);
+    sum.add(survivor, lookup.of(survivor));
+  }
+  return new Map([...sums].map(([site, sum]) => [site, sum.told()]));
+}
+
+class Sum {
+  readonly #ended: number;
+  readonly #places = new Map<string, PlaceSum>();
+  readonly #sockets = new Map<bigint, SocketSum>();
+  readonly #ages: number[] = [];
+  readonly #kept: [number, number, number] = [0, 0, 0];
+  readonly #commands = new Map<string, number>();
+  readonly #orders = new Set<number | null>();
+  #untimed = false;
+  #blocks = 0;
+  #bytes = 0;
+
+  constructor(ended: number) {
+    this.#ended = ended;
+  }
+
+  add({ bytes, since, command, order }: Survivor, found: Found): void {
+    const { place, drawer, cache, why, socket } = found;
+    this.#blocks++;
+    this.#bytes += bytes;
+    const key = `${place} ${drawer ?? ''} ${why ?? ''} ${cache ?? ''}`;
+    const keeper = keeperOf(found);
+    const sum = this.#places.get(key) ?? {
+      ...{ place, drawer, cache, why, keeper, blocks: 0, bytes: 0 },
+    };
+    this.#places.set(key, sum);
+    sum.blocks++;
+    sum.bytes += bytes;
+    if (keeper === 'gone') return;
+    this.#orders.add(order);
+    if (socket !== null) {
+      const queue = this.#sockets.get(socket.socket.sock) ?? { entry: socket, blocks: 0, bytes: 0 };
+      this.#sockets.set(socket.socket.sock, queue);
+      queue.blocks++;
+      queue.bytes += bytes;
+    }
+    if (command !== null && (this.#commands.has(command) || this.#commands.size < MOST_COMMANDS))
+      this.#commands.set(command, (this.#commands.get(command) ?? 0) + 1);
+    if (since === null) {
+      this.#untimed = true;
+      return;
+    }
+    this.#ages.push(this.#ended - since);
+    if (!UNOWNED.includes(keeper)) return;
+    const third = Math.min(2, Math.max(0, Math.floor((3 * since) / this.#ended)));
+    this.#kept[third]!++;
+  }
+
+  told(): SiteSurvivors {
+    const ages = this.#ages.toSorted((a, b) => a - b);
+    return {
+      ...{ blocks: this.#blocks, bytes: this.#bytes },
+      places: [...this.#places.values()].toSorted((a, b) => b.bytes - a.bytes),
+      sockets: [...this.#sockets.values()].toSorted((a, b) => b.bytes - a.bytes),
+      ages:
+        ages.length === 0
+          ? null
+          : { median: ages[Math.floor(ages.length / 2)]!, oldest: ages.at(-1)! },
+      kept: this.#untimed ? null : this.#kept,
+      order: this.#orders.size === 1 ? ([...this.#orders][0] ?? null) : null,
+      commands: this.#commands,
+    };
+  }
+}

@@ -1,0 +1,21 @@
+import type { Survivor } from '../recording.js';
+import { type Found, type Unplaced, unplaced } from './place.js';
+
+/** What tells where blocks are. */
+export const LOOKUP_SOURCES = ['kcore', 'pageflags', 'none'] as const;
+export type LookupSource = (typeof LOOKUP_SOURCES)[number];
+
+/** Where blocks are now. */
+export interface Lookup {
+  readonly source: LookupSource;
+  /** Why no source that tells more could be had: a sentence for each. */
+  readonly unavailable: readonly { readonly source: LookupSource; readonly why: string }[];
+  /** What made it doubtful. */
+  readonly warnings: readonly string[];
+  of(survivor: Survivor): Found;
+}
+
+/** Nothing is looked up. */
+export function noLookup(why: Unplaced, unavailable: Lookup['unavailable'] = []): Lookup {
+  return { source: 'none', unavailable, warnings: [], of: () => unplaced(why) };
+}

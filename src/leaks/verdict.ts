@@ -1,0 +1,132 @@
+import { LEAST_WINDOWS, type SiteGrowth } from './site-growth.js';
+import type { SiteSurvivors } from './site-survivors.js';
+import type { Keeper } from './survivors/place.js';
+
+/** What becomes of what a site holds. */
+export const LEAK_VERDICTS = ['leaking', 'growing', 'unknown', 'alive'] as const;
+export type LeakVerdict = (typeof LEAK_VERDICTS)[number];
+
+/** Why. */
+export const LEAK_REASONS = [
+  /** leaking: it grows all the time, and nothing leads to what is held. */
+  'nobody',
+  /** leaking: it grows all the time, and waits in queues that nobody empties. */
+  'waits',
+  /** growing: the kernel takes it back where memory is short. */
+  'reclaimable',
+  /** growing: it is of processes, and ends with them. */
+  'of-processes',
+  /** growing: the kernel has it for something known. */
+  'of-kernel',
+  /** growing: where the blocks are is not known. */
+  'not-looked-up',
+  /** growing: that it goes on is not known: it grew unevenly, or what nobody gives back is not of all times alike. */
+  'not-steady',
+  /** alive: what was held at first has been freed meanwhile. */
+  'turns-over',
+  /** alive: it grew less and less, or not at all. */
+  'slows',
+  /** alive: nothing of it is held any more. */
+  'gone',
+  'too-few-windows',
+  'too-few-sampled',
+  /** unknown: the interval of its growth reaches from below zero to far above. */
+  'not-sure',
+] as const;
+export type LeakReason = (typeof LEAK_REASONS)[number];
+
+export interface Judged {
+  readonly verdict: LeakVerdict;
+  readonly reason: LeakReason;
+}
+
+/** Blocks that must have been seen in a sample before anything is said of them. */
+const LEAST_SAMPLED = 8;
+
+/** Blocks of each third of the time that must be there still, of what leaks. */
+const LEAST_KEPT = 2;
+
+/** What a site was seen to hold, itself and not scaled: blocks; null: the source does not count them. */
+export type Seen = number | null;
+
+/**
+ * What is known of one site. Nothing is called leaking that has an owner who may end it, that slows down, or whose
+ * old blocks are gone: what is merely long-lived must not be.
+ */
+export function judge(
+  { growth, course, last, windows }: SiteGrowth,
+  survivors: SiteSurvivors | undefined,
+  seen: Seen,
+): Judged {
+  const shares = sharesOf(survivors);
+  if (survivors && survivors.bytes > 0 && shares.gone === 1) return told('alive', 'gone');
+  if (windows < LEAST_WINDOWS || growth === null) return told('unknown', 'too-few-windows');
+  if (seen !== null && seen < LEAST_SAMPLED) return told('unknown', 'too-few-sampled');
+  if (turnsOver(survivors)) return told('alive', 'turns-over');
+  // A leak may hide below what goes up and down.
+  if (course === 'slows' && !mayLeak(survivors)) return told('alive', 'slows');
+  if (growth.low <= 0) {
+    const mayGrow = growth.high > 0 && growth.high * growth.seconds > last.bytes / 2;
+    return mayGrow || mayLeak(survivors) ? told('unknown', 'not-sure') : told('alive', 'slows');
+  }
+  if (course === 'slows') return told('unknown', 'not-sure');
+  if (!survivors || survivors.bytes === 0) return told('growing', 'not-looked-up');
+  return grows(survivors, shares, course === 'throughout');
+}
+
+function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): Judged {
+  const half = (1 - shares.gone) / 2;
+  if (shares.waits + shares.nobody >= half) {
+    if (!throughout || !isSteady(survivors)) return told('growing', 'not-steady');
+    return told('leaking', shares.waits > shares.nobody ? 'waits' : 'nobody');
+  }
+  const most = (['reclaimable', 'process', 'kernel', 'not-known'] as const).toSorted(
+    (a, b) => shares[b] - shares[a],
+  )[0]!;
+  return told(
+    'growing',
+    {
+      ...({ reclaimable: 'reclaimable', process: 'of-processes', kernel: 'of-kernel' } as const),
+      'not-known': 'not-looked-up' as const,
+    }[most],
+  );
+}
+
+/** What leaks is there still, whenever it was allocated. */
+function isSteady({ kept, blocks }: SiteSurvivors): boolean {
+  if (kept === null) return true;
+  const [first, second, third] = kept;
+  // A few large blocks, one in each window or so.
+  const least = Math.min(LEAST_KEPT, Math.ceil(blocks / 6));
+  return first >= least && second >= least && third >= least && first >= third / 2;
+}
+
+/** What was allocated at first is there as well as what came after it. */
+function mayLeak(survivors: SiteSurvivors | undefined): boolean {
+  if (!survivors?.kept) return false;
+  const [first, second] = survivors.kept;
+  return first >= LEAST_KEPT && second >= LEAST_KEPT && second >= first / 2 && first >= second / 2;
+}
+
+/** Of what nobody gives back almost nothing is old. */
+function turnsOver(survivors: SiteSurvivors | undefined): boolean {
+  if (!survivors?.kept) return false;
+  const [first, second, third] = survivors.kept;
+  return first + second + third >= LEAST_SAMPLED && first + second < third / 4;
+}
+
+type Shares = Readonly<Record<Keeper, number>>;
+
+/** By bytes, of all that was looked up. */
+function sharesOf(survivors: SiteSurvivors | undefined): Shares {
+  const shares: Record<Keeper, number> = {
+    ...{ gone: 0, reclaimable: 0, process: 0, waits: 0, kernel: 0, nobody: 0, 'not-known': 0 },
+  };
+  if (!survivors || survivors.bytes === 0) return shares;
+  for (const { keeper, bytes } of survivors.places) shares[keeper] += bytes / survivors.bytes;
+  return shares;
+}
+
+function told(verdict: LeakVerdict, reason: LeakReason): Judged {
+  return { verdict, reason };
+}

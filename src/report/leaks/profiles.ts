@@ -1,0 +1,95 @@
+import { gzipSync } from 'node:zlib';
+import { Location, Profile, Function as ProfiledFunction, StringTable } from 'pprof-format';
+import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
+import type { Site, SiteFrame } from '../../leaks/recording.js';
+import { siteFrameName } from './site-words.js';
+
+/** Stacks of nothing say nothing. */
+function heldSites({ sites }: LeaksAnswer): readonly LeakSite[] {
+  return sites.filter(({ held }) => Math.round(held.bytes) > 0);
+}
+
+/** Names, the outermost function first. */
+function namesOf({ frames }: Site): string[] {
+  return frames.length === 0 ? ['[no stack]'] : frames.toReversed().map(siteFrameName);
+}
+
+/** Folded stacks, as flamegraph.pl and others read them: a line each, and the bytes that are held. */
+export function leaksFolded(answer: LeaksAnswer): string[] {
+  return heldSites(answer).map(({ site, held }) => {
+    // A semicolon parts functions.
+    const names = namesOf(site).map((name) => name.replaceAll(';', '\\x3b'));
+    return `${names.join(';')} ${Math.round(held.bytes)}`;
+  });
+}
+
+/** A file for speedscope (https://www.speedscope.app/file-format-schema.json), weighed by bytes that are held. */
+export function leaksSpeedscope(answer: LeaksAnswer, version: string): object {
+  const frames: { name: string; file?: string }[] = [];
+  const numbers = new Map<string, number>();
+  const numberOf = (name: string): number => {
+    const number = numbers.get(name) ?? frames.push({ name }) - 1;
+    numbers.set(name, number);
+    return number;
+  };
+  const held = heldSites(answer);
+  const name = `held after ${(answer.duration / 1000).toFixed(1)} s`;
+  const weights = held.map((one) => Math.round(one.held.bytes));
+  const samples = held.map(({ site }) => namesOf(site).map(numberOf));
+  return {
+    $schema: 'https://www.speedscope.app/file-format-schema.json',
+    exporter: `kdump-mem@${version}`,
+    name,
+    activeProfileIndex: 0,
+    shared: { frames },
+    profiles: [
+      {
+        ...{ type: 'sampled', name, unit: 'bytes', startValue: 0 },
+        endValue: weights.reduce((sum, bytes) => sum + bytes, 0),
+        ...{ samples, weights },
+      },
+    ],
+  };
+}
+
+/**
+ * A profile for pprof (profile.proto of github.com/google/pprof), packed with gzip: bytes and blocks that are held,
+ * what becomes of them as a label.
+ */
+export function leaksPprof(answer: LeaksAnswer): Buffer {
+  const strings = new StringTable();
+  const functions: ProfiledFunction[] = [];
+  const locations: Location[] = [];
+  const ids = new Map<string, number>();
+  const locationOf = (name: string, frame?: SiteFrame): number => {
+    const known = ids.get(name);
+    if (known !== undefined) return known;
+    const id = locations.length + 1;
+    ids.set(name, id);
+    const [, file = '', line = '0'] = /^(.{1,4096}):(\d{1,9})$/.exec(frame?.line ?? '') ?? [];
+    const filename = strings.dedup(file === '' ? (frame?.module ?? '') : file);
+    functions.push(new ProfiledFunction({ id, name: strings.dedup(name), filename }));
+    locations.push(new Location({ id, line: [{ functionId: id, line: Number(line) }] }));
+    return id;
+  };
+  const sample = heldSites(answer).map(({ site, held, verdict }) => ({
+    locationId:
+      site.frames.length === 0
+        ? [locationOf('[no stack]')]
+        : site.frames.map((frame) => locationOf(siteFrameName(frame), frame)),
+    value: [Math.round(held.blocks ?? 0), Math.round(held.bytes)],
+    label: [{ key: strings.dedup('verdict'), str: strings.dedup(verdict) }],
+  }));
+  const unit = (type: string, of: string) => ({
+    type: strings.dedup(type),
+    unit: strings.dedup(of),
+  });
+  const sampleType = [unit('inuse_objects', 'count'), unit('inuse_space', 'bytes')];
+  const profile = new Profile({
+    ...{ sampleType, sample, location: locations, function: functions },
+    durationNanos: BigInt(Math.round(answer.duration * 1e6)),
+    defaultSampleType: strings.dedup('inuse_space'),
+    stringTable: strings,
+  });
+  return gzipSync(profile.encode());
+}

@@ -1,0 +1,104 @@
+import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
+import { formatSeconds } from '../growth/words.js';
+import { wrap } from '../text/cut.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable } from '../text/table.js';
+import { siteName } from './site-words.js';
+import { growthCell, headline, methodWords, noteWords, nowCell, verdictWords } from './words.js';
+
+export interface LeaksTextOptions {
+  /** Rows of the table. */
+  readonly limit: number;
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width: number | null;
+}
+
+/** What leaks, by stack: a sentence, a table, and how far that is known. */
+export function leaksText(answer: LeaksAnswer, { limit, width }: LeaksTextOptions): string {
+  const { sites } = answer;
+  const said = (text: string) => wrap(text, width).join('\n');
+  const more = sites.length - limit;
+  return [
+    said(headline(answer)),
+    ...(sites.length === 0 ? [] : [renderTable(columns(answer), sites.slice(0, limit), width)]),
+    ...(more > 0 ? [said(`${formatCount(more)} more stacks: --limit N lists them.`)] : []),
+    said(aboutWords(answer)),
+    ...answer.notes.map((note) => said(noteWords(note))),
+  ].join('\n\n');
+}
+
+function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
+  const isSampled = sample.oneIn > 1;
+  return [
+    {
+      heading: 'IT',
+      value: ({ verdict, reason }) => verdictWords(verdict, reason),
+      shrinks: { keeps: 'start', least: 8 },
+    },
+    { heading: 'HELD', align: 'right', value: ({ held }) => formatSize(held.bytes) },
+    ...(isSampled
+      ? ([
+          {
+            heading: 'AT LEAST',
+            align: 'right',
+            value: ({ held }) => formatSize(Math.round(held.low)),
+            spare: 3,
+          },
+          {
+            heading: 'AT MOST',
+            align: 'right',
+            value: ({ held }) => formatSize(Math.round(held.high)),
+            spare: 3,
+          },
+        ] satisfies Column<LeakSite>[])
+      : []),
+    {
+      heading: 'BLOCKS',
+      align: 'right',
+      value: ({ held: { blocks } }) => (blocks === null ? '' : formatCount(blocks)),
+      spare: 4,
+    },
+    {
+      heading: 'AGE',
+      align: 'right',
+      value: ({ survivors }) =>
+        survivors?.ages ? formatSeconds(survivors.ages.median / 1000) : '',
+      spare: 4,
+    },
+    {
+      heading: 'A MINUTE',
+      align: 'right',
+      value: ({ growth }) => growthCell(growth, 'perSecond'),
+      spare: 1,
+    },
+    {
+      heading: 'FROM',
+      align: 'right',
+      value: ({ growth }) => growthCell(growth, 'low'),
+      spare: 5,
+    },
+    { heading: 'TO', align: 'right', value: ({ growth }) => growthCell(growth, 'high'), spare: 5 },
+    {
+      heading: 'NOW',
+      value: ({ survivors }) => nowCell(survivors),
+      shrinks: { keeps: 'words', least: 12 },
+      spare: 2,
+    },
+    {
+      heading: 'WHO ALLOCATES',
+      value: ({ site }) => siteName(site),
+      shrinks: { keeps: 'start', least: 20 },
+    },
+  ];
+}
+
+/** How it was recorded. */
+function aboutWords({ recording, windows, duration }: LeaksAnswer): string {
+  const { method, sample, type } = recording;
+  const what = { page: 'page frame', slab: 'object', vmalloc: 'area' }[type];
+  const of =
+    sample.oneIn === 1
+      ? ''
+      : `, one ${what} in ${formatCount(sample.oneIn)}: figures are estimates, between AT LEAST and AT MOST with 95 %`;
+  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} windows${of}.`;
+}

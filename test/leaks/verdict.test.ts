@@ -1,0 +1,238 @@
+import { expect, test } from 'vitest';
+import { leaksAnswer } from '../../src/leaks/answer.js';
+import type { Recording, Survivor } from '../../src/leaks/recording.js';
+import { noLookup } from '../../src/leaks/survivors/lookup.js';
+import { type Found, type Place, placed } from '../../src/leaks/survivors/place.js';
+import { made, siteOf, survivor } from './made-recording.js';
+
+const SITE = siteOf('s', '__alloc_pages', 'leak_pages [leak]', 'kthread');
+const PAGE = 4096;
+const MINUTE = 60_000;
+
+const steadily = (windows: number, each = 10) =>
+  Array.from({ length: windows }, (_, index) => each * PAGE * (index + 1));
+
+/** Survivors of each minute, all of them in one place. */
+function survivors(perMinute: readonly number[]): Survivor[] {
+  return perMinute.flatMap((count, minute) =>
+    Array.from({ length: count }, (_, index) =>
+      survivor('s', {
+        place: BigInt(1000 * minute + index),
+        since: MINUTE * (minute + index / count),
+      }),
+    ),
+  );
+}
+
+const everywhere = (found: Found | Place) => ({
+  ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+  of: () => (typeof found === 'string' ? placed(found) : found),
+});
+
+function judged(windows: readonly number[], found: Found | Place, more: Partial<Recording> = {}) {
+  const count = windows.length;
+  const held = survivors(Array.from({ length: count }, () => 10));
+  const recording = made([SITE], { s: windows }, { survivors: held, ...more });
+  const [site] = leaksAnswer(recording, everywhere(found)).sites;
+  return { verdict: site?.verdict, reason: site?.reason };
+}
+
+test.each([3, 4, 7, 8, 15, 30])(
+  'what grows through %i windows and is nobody’s leaks',
+  (windows) => {
+    expect(judged(steadily(windows), 'nobody')).toEqual({ verdict: 'leaking', reason: 'nobody' });
+  },
+);
+
+test('the rate is told with its interval, by slopes and by windows', () => {
+  for (const windows of [5, 15]) {
+    const recording = made([SITE], { s: steadily(windows) });
+    const [site] = leaksAnswer(recording, noLookup('from-file')).sites;
+    const { perSecond, low, high } = site!.growth!;
+    expect(perSecond).toBeCloseTo((10 * PAGE) / 60, 6);
+    expect(low).toBeLessThanOrEqual(perSecond + 1e-6);
+    expect(high).toBeGreaterThanOrEqual(perSecond - 1e-6);
+  }
+});
+
+test.each([1, 2])('%i windows tell nothing', (windows) => {
+  expect(judged(steadily(windows), 'nobody')).toEqual({
+    verdict: 'unknown',
+    reason: 'too-few-windows',
+  });
+});
+
+test.each([
+  ['page-cache', 'reclaimable'],
+  ['anonymous', 'of-processes'],
+  ['page-table', 'of-processes'],
+  ['kernel-stack', 'of-processes'],
+  ['pipe', 'of-processes'],
+  ['ring', 'of-kernel'],
+  ['not-known', 'not-looked-up'],
+] as const)('what grows and is %s does not leak', (place, reason) => {
+  expect(judged(steadily(15), place)).toEqual({ verdict: 'growing', reason });
+});
+
+test.each(['socket', 'network', 'page-pool'] as const)(
+  'what nobody takes from %s leaks',
+  (place) => {
+    expect(judged(steadily(15), place)).toEqual({ verdict: 'leaking', reason: 'waits' });
+  },
+);
+
+test('objects of a slab leak by their cache', () => {
+  const slab = (cache: string, drawer: Found['drawer']) =>
+    judged(steadily(15), { ...placed('slab', drawer), cache }, { type: 'slab' });
+  expect(slab('kmalloc-256', 'slab-unreclaimable').verdict).toBe('leaking');
+  expect(slab('dentry', 'slab-reclaimable').reason).toBe('reclaimable');
+  expect(slab('vm_area_struct', 'slab-unreclaimable').reason).toBe('of-processes');
+  expect(slab('skbuff_head_cache', 'slab-unreclaimable').reason).toBe('waits');
+});
+
+test('a cache that fills, and then stays, is alive', () => {
+  const fills = [10, 20, 30, 40, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50].map((n) => n * PAGE);
+  const held = survivors([10, 10, 10, 10, 10, ...Array.from({ length: 10 }, () => 0)]);
+  expect(judged(fills, 'nobody', { survivors: held })).toEqual({
+    verdict: 'alive',
+    reason: 'slows',
+  });
+});
+
+test('what turns over is alive, however much it holds meanwhile', () => {
+  // As many come as go; what is held at the end came last.
+  const level = [50, 52, 54, 55, 57, 58, 60, 61, 63, 64, 66, 67, 69, 70, 72].map((n) => n * PAGE);
+  const held = survivors([...Array.from({ length: 13 }, () => 0), 2, 70]);
+  expect(judged(level, 'nobody', { survivors: held })).toEqual({
+    verdict: 'alive',
+    reason: 'turns-over',
+  });
+});
+
+test('a leak below what goes up and down is not called alive', () => {
+  const level = [90, 20, 80, 60, 95, 40, 70, 99, 30, 80, 50, 90, 40, 60, 70].map((n) => n * PAGE);
+  const held = survivors([...Array.from({ length: 14 }, () => 2), 42]);
+  expect(judged(level, 'nobody', { survivors: held })).toEqual({
+    verdict: 'unknown',
+    reason: 'not-sure',
+  });
+});
+
+test('what lives long, and comes to its balance, does not leak', () => {
+  for (const lifetime of [2, 5, 10]) {
+    const level = Array.from({ length: 15 }, (_, at) =>
+      Math.round(100 * lifetime * (1 - Math.exp(-(at + 1) / lifetime)) * PAGE),
+    );
+    const held = survivors(
+      Array.from({ length: 15 }, (_, at) => Math.round(100 * Math.exp(-(14 - at) / lifetime))),
+    );
+    expect(judged(level, 'nobody', { survivors: held }).verdict).not.toBe('leaking');
+  }
+});
+
+test('what only goes up and down does not leak, whatever the windows', () => {
+  let seed = 7;
+  const random = () => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+    return seed / 2 ** 32;
+  };
+  let leaking = 0;
+  for (let run = 0; run < 500; run++) {
+    const windows = 3 + (run % 15);
+    const level = Array.from({ length: windows }, () => Math.round(20 + 30 * random()) * PAGE);
+    const recent = survivors(
+      Array.from({ length: windows }, (_, at) => (at === windows - 1 ? 40 : 0)),
+    );
+    if (judged(level, 'nobody', { survivors: recent }).verdict === 'leaking') leaking++;
+  }
+  expect(leaking).toBe(0);
+});
+
+test('a sample of a handful of blocks tells nothing', () => {
+  const recording = made([SITE], { s: steadily(15) }, { survivors: survivors([1, 0, 1]) });
+  const scaled = {
+    ...recording,
+    sample: { oneIn: 64, mask: 63n, residue: 5n },
+  };
+  const [site] = leaksAnswer(scaled, everywhere('nobody')).sites;
+  expect(site).toMatchObject({ verdict: 'unknown', reason: 'too-few-sampled' });
+});
+
+test('the interval of a sample makes that of the rate wider', () => {
+  const recording = made([SITE], { s: steadily(15) });
+  const rateOf = (spread: number) => {
+    const readings = recording.readings.map(({ at, held }) => ({
+      at,
+      held: new Map(
+        [...held].map(([id, one]) => [
+          id,
+          { ...one, low: one.bytes * (1 - spread), high: one.bytes * (1 + spread) },
+        ]),
+      ),
+    }));
+    return leaksAnswer({ ...recording, readings }, noLookup('from-file')).sites[0]!.growth!;
+  };
+  expect(rateOf(0.5).low).toBeCloseTo(rateOf(0).low / 2, 6);
+  expect(rateOf(0.5).high).toBeCloseTo(rateOf(0).high * 1.5, 6);
+});
+
+test('blocks that are free when looked up are not held, and are told', () => {
+  const held = survivors([10, 10, 10]);
+  const recording = made([SITE], { s: steadily(3) }, { survivors: held });
+  const half = {
+    ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+    of: ({ place }: Survivor) => placed(place % 2n === 0n ? 'free' : 'nobody'),
+  };
+  const answer = leaksAnswer(recording, half);
+  expect(answer.foundFree).toEqual({ blocks: 15, bytes: 15 * PAGE });
+  expect(answer.sites[0]?.held).toMatchObject({ bytes: 15 * PAGE, blocks: 15 });
+  expect(answer.total.bytes).toBe(15 * PAGE);
+  expect(answer.notes).toContainEqual({ code: 'found-free', count: 15, bytes: 15 * PAGE });
+  const [gone] = leaksAnswer(recording, everywhere('reused')).sites;
+  expect(gone).toMatchObject({ verdict: 'alive', reason: 'gone', held: { bytes: 0 } });
+});
+
+test('what was not looked up is never called leaking, and the answer is not complete', () => {
+  const answer = leaksAnswer(made([SITE], { s: steadily(15) }), noLookup('no-source'));
+  expect(answer.sites[0]).toMatchObject({ verdict: 'growing', reason: 'not-looked-up' });
+  expect(answer.complete).toBe(false);
+  expect(answer.notes.map(({ code }) => code)).toEqual(['unseen-unknown', 'not-looked-up']);
+});
+
+test('losses are told, and what is not known is not counted as none', () => {
+  const losses = { overrun: 7, unknownFrees: 3, missedFrees: 2, withoutStack: 1, dropped: 4 };
+  const unseen = { allocated: 5000, traced: 1000, low: 900, high: 1100 };
+  const recording = made([SITE], { s: steadily(3) }, { losses, unseen, endedEarly: true });
+  const { notes } = leaksAnswer(recording, everywhere('nobody'), 'pid 7');
+  expect(notes).toEqual([
+    { code: 'ended-early' },
+    { code: 'chosen', why: 'pid 7' },
+    { code: 'overrun', count: 7 },
+    { code: 'missed-frees', count: 2 },
+    { code: 'unknown-frees', count: 3 },
+    { code: 'without-stack', count: 1 },
+    { code: 'dropped', count: 4 },
+    { code: 'unseen', count: 3900 },
+  ]);
+});
+
+test('what leaks comes first, however little it is', () => {
+  const big = siteOf('big', 'filemap_alloc_folio');
+  const recording = made(
+    [big, SITE],
+    { big: steadily(15, 1000), s: steadily(15) },
+    {
+      survivors: [
+        ...survivors(Array.from({ length: 15 }, () => 10)),
+        ...Array.from({ length: 30 }, (_, at) =>
+          survivor('big', { place: 1n, since: (MINUTE * at) / 2 }),
+        ),
+      ],
+    },
+  );
+  const lookup = {
+    ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+    of: ({ site }: Survivor) => placed(site === 's' ? 'nobody' : 'page-cache'),
+  };
+  expect(leaksAnswer(recording, lookup).sites.map(({ site }) => site.id)).toEqual(['s', 'big']);
+});
