@@ -7,6 +7,12 @@ export const TRACE_ERROR_CODES = [
   'perf-failed',
   'process-ended',
   'no-room',
+  'trace-no-root',
+  'trace-not-mounted',
+  'trace-locked-down',
+  'trace-unsupported',
+  'trace-over-budget',
+  'trace-failed',
 ] as const;
 export type TraceErrorCode = (typeof TRACE_ERROR_CODES)[number];
 

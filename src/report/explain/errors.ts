@@ -181,6 +181,36 @@ export const TRACE_ERRORS: Explanations<TraceErrorCode> = {
     known: 'TMPDIR.',
     next: 'Let TMPDIR name a folder that has room and that you may write to.',
   },
+  'trace-no-root': {
+    means: 'The kernel does not let this user trace it.',
+    known: 'What open(2), mkdir(2) or write(2) below /sys/kernel/tracing said.',
+    next: 'Run it as root on the host; in a container /sys/kernel/tracing must be mounted and writable.',
+  },
+  'trace-not-mounted': {
+    means: 'tracefs, through which the kernel is traced, is mounted nowhere.',
+    known: 'stat(2) of /sys/kernel/tracing/instances and /sys/kernel/debug/tracing/instances.',
+    next: 'Mount it: mount -t tracefs tracefs /sys/kernel/tracing',
+  },
+  'trace-locked-down': {
+    means: 'The kernel is locked down, and lets nobody trace it.',
+    known: '/sys/kernel/security/lockdown: confidentiality.',
+    next: 'Ask what needs no tracing: kdump-mem leaks --methods, kdump-mem memory, kdump-mem procs.',
+  },
+  'trace-unsupported': {
+    means: 'This kernel’s tracing has no such event, or describes it in a way that we do not know.',
+    known: 'events/*/format, header_page and header_event of tracefs.',
+    next: 'See what this kernel offers: kdump-mem leaks --methods',
+  },
+  'trace-over-budget': {
+    means: 'To record would cost more of a CPU’s time than was allowed.',
+    known: 'How many events there are each second, beside what each costs on this machine.',
+    next: 'Allow more (--budget), or follow larger blocks alone (--order).',
+  },
+  'trace-failed': {
+    means: 'The kernel refused what tracing needs.',
+    known: 'What mkdir(2), write(2) or read(2) below /sys/kernel/tracing said.',
+    next: 'See how much memory is free: buffers for each CPU are the kernel’s memory.',
+  },
 };
 
 /** Why samples cannot be stored. */

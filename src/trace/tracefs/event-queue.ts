@@ -1,0 +1,92 @@
+/** What waits in an {@link EventQueue}. */
+export const ALLOCATED = 0;
+export const FREED = 1;
+export const LOST = 2;
+
+/** There is no stack, or the kernel does not tell how many were lost. */
+export const NOT_TOLD = -1;
+
+/**
+ * Events of one buffer, in its order, until it is known that no other buffer has earlier ones. Typed arrays, 33 bytes
+ * an event, which are used again and again.
+ */
+export class EventQueue {
+  /** Number of the first event that waits, and of the one that comes next. They only rise. */
+  first = 0;
+  next = 0;
+  #room = 1024;
+  #time = new Float64Array(this.#room);
+  #place = new Float64Array(this.#room);
+  #length = new Float64Array(this.#room);
+  #tid = new Int32Array(this.#room);
+  #stack = new Int32Array(this.#room);
+  #kind = new Uint8Array(this.#room);
+
+  get size(): number {
+    return this.next - this.first;
+  }
+
+  /** @returns its number */
+  push(kind: number, time: number, place: number, length: number, tid: number): number {
+    if (this.size === this.#room) this.#grow();
+    const number = this.next++;
+    const at = number % this.#room;
+    this.#kind[at] = kind;
+    this.#time[at] = time;
+    this.#place[at] = place;
+    this.#length[at] = length;
+    this.#tid[at] = tid;
+    this.#stack[at] = NOT_TOLD;
+    return number;
+  }
+
+  /** Its stack came after it. @returns false: it waits no more */
+  giveStack(number: number, stack: number): boolean {
+    if (number < this.first) return false;
+    this.#stack[number % this.#room] = stack;
+    return true;
+  }
+
+  /** Of the first that waits; Infinity: none does. */
+  get firstTime(): number {
+    return this.size === 0 ? Number.POSITIVE_INFINITY : (this.#time[this.first % this.#room] ?? 0);
+  }
+
+  /** Hands the first one over. */
+  shift(
+    visit: (
+      kind: number,
+      time: number,
+      place: number,
+      length: number,
+      tid: number,
+      stack: number,
+    ) => void,
+  ): void {
+    const at = this.first++ % this.#room;
+    visit(
+      this.#kind[at] ?? LOST,
+      this.#time[at] ?? 0,
+      this.#place[at] ?? 0,
+      this.#length[at] ?? 0,
+      this.#tid[at] ?? 0,
+      this.#stack[at] ?? NOT_TOLD,
+    );
+  }
+
+  #grow(): void {
+    const [old, room] = [this.#room, this.#room * 2];
+    const moved = <T extends Float64Array | Int32Array | Uint8Array>(to: T, from: T): T => {
+      for (let number = this.first; number < this.next; number++)
+        to[number % room] = from[number % old] ?? 0;
+      return to;
+    };
+    this.#time = moved(new Float64Array(room), this.#time);
+    this.#place = moved(new Float64Array(room), this.#place);
+    this.#length = moved(new Float64Array(room), this.#length);
+    this.#tid = moved(new Int32Array(room), this.#tid);
+    this.#stack = moved(new Int32Array(room), this.#stack);
+    this.#kind = moved(new Uint8Array(room), this.#kind);
+    this.#room = room;
+  }
+}

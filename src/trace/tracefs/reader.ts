@@ -1,0 +1,121 @@
+import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
+import { CpuStream, type StreamPlan } from './cpu-stream.js';
+import type { TraceInstance } from './instance.js';
+import { refused } from './root.js';
+
+interface Pipe {
+  readonly cpu: number;
+  readonly descriptor: number;
+  readonly stream: CpuStream;
+}
+
+/** What one round of reading came to. */
+export interface Round {
+  /** Each buffer was empty at its end. */
+  readonly drained: boolean;
+  /** Of the buffer that had most, pages. */
+  readonly mostPages: number;
+}
+
+/** The buffers of an instance, a page with each read: plain reads that never wait. */
+export class InstanceReader {
+  readonly streams: readonly CpuStream[];
+  readonly #instance: TraceInstance;
+  readonly #page: Buffer;
+  readonly #pipes: readonly Pipe[];
+  #closed = false;
+
+  /** @throws {TraceError} `trace-no-root`, `trace-locked-down` */
+  constructor(instance: TraceInstance, plan: StreamPlan) {
+    this.#instance = instance;
+    this.#page = Buffer.alloc(plan.layout.pageBytes);
+    const pipes: Pipe[] = [];
+    this.#pipes = pipes;
+    try {
+      for (const cpu of instance.cpus)
+        pipes.push({ cpu, descriptor: openPipe(instance, cpu), stream: new CpuStream(plan) });
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.streams = pipes.map(({ stream }) => stream);
+  }
+
+  /**
+   * @param most pages of each buffer
+   * @param online CPUs that may have written; undefined: all
+   */
+  read(most: number, online?: ReadonlySet<number>): Round {
+    let drained = true;
+    let mostPages = 0;
+    for (const pipe of this.#pipes) {
+      if (online !== undefined && !online.has(pipe.cpu)) continue;
+      const pages = this.#readPipe(pipe, most);
+      if (pages === most) drained = false;
+      if (pages > mostPages) mostPages = pages;
+    }
+    return { drained, mostPages };
+  }
+
+  /** Events that the buffers lost, by their own counters; null: they cannot be read. */
+  overrun(): number | null {
+    let sum = 0;
+    for (const { cpu } of this.#pipes) {
+      const stats = this.#instance.stats(cpu);
+      if (stats === null) return null;
+      sum += stats.overrun + stats.commitOverrun + stats.dropped;
+    }
+    return sum;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { descriptor } of this.#pipes) closeSync(descriptor);
+  }
+
+  #readPipe({ descriptor, stream }: Pipe, most: number): number {
+    for (let pages = 0; pages < most; pages++) {
+      const length = readPage(descriptor, this.#page);
+      if (length === 0) return pages;
+      stream.page(this.#page, length);
+    }
+    return most;
+  }
+}
+
+/** CPUs that run now; undefined: the kernel does not tell. */
+export function onlineCpus(): ReadonlySet<number> | undefined {
+  let text: string;
+  try {
+    text = readFileSync('/sys/devices/system/cpu/online', 'latin1').trim();
+  } catch {
+    return undefined;
+  }
+  const cpus = new Set<number>();
+  for (const range of text.split(',')) {
+    const { first, last } = /^(?<first>\d{1,5})(?:-(?<last>\d{1,5}))?$/.exec(range)?.groups ?? {};
+    if (first === undefined) return undefined;
+    for (let cpu = Number(first); cpu <= Number(last ?? first); cpu++) cpus.add(cpu);
+  }
+  return cpus;
+}
+
+function openPipe(instance: TraceInstance, cpu: number): number {
+  const file = `${instance.path}/per_cpu/cpu${cpu}/trace_pipe_raw`;
+  try {
+    return openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    throw refused(file, (cause as NodeJS.ErrnoException).code ?? 'unknown', cause);
+  }
+}
+
+/** @returns bytes; 0: it is empty */
+function readPage(descriptor: number, page: Buffer): number {
+  try {
+    return readSync(descriptor, page);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+import { readFileSync, statSync } from 'node:fs';
+import { TraceError } from '../error.js';
+
+/** Where tracefs is mounted; the kernel itself mounts the second one in debugfs. */
+const PLACES = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] as const;
+
+/**
+ * Where tracefs is. Nothing is mounted for it.
+ *
+ * @throws {TraceError} `trace-no-root`, `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`
+ */
+export function findTracefs(): string {
+  const reasons = new Set<string>();
+  for (const place of PLACES) {
+    const reason = whyNot(`${place}/instances`);
+    if (reason === undefined) return place;
+    reasons.add(reason);
+  }
+  if (reasons.has('EACCES') || reasons.has('EPERM')) throw refused(PLACES[0], [...reasons].join());
+  const filesystems = textOf('/proc/filesystems');
+  if (filesystems !== null && !/\ttracefs$/m.test(filesystems))
+    throw new TraceError('trace-unsupported', 'this kernel has no tracefs (CONFIG_TRACING)');
+  throw new TraceError('trace-not-mounted', `tracefs is not mounted at ${PLACES[0]}`, {
+    next: `Mount it: mount -t tracefs tracefs ${PLACES[0]}`,
+  });
+}
+
+/** Why the kernel lets us not, as an error. */
+export function refused(file: string, reason: string, cause?: unknown): TraceError {
+  if (/\[confidentiality\]/.test(textOf('/sys/kernel/security/lockdown') ?? ''))
+    return new TraceError(
+      'trace-locked-down',
+      `${file} cannot be used (${reason}): the kernel is locked down (confidentiality)`,
+      { cause },
+    );
+  const who = process.geteuid?.() === 0 ? 'by root of this container' : 'without root';
+  return new TraceError('trace-no-root', `${file} cannot be used ${who} (${reason})`, { cause });
+}
+
+function whyNot(folder: string): string | undefined {
+  try {
+    return statSync(folder).isDirectory() ? undefined : 'ENOTDIR';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown';
+  }
+}
+
+function textOf(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+}
