@@ -53,8 +53,7 @@ export class AllocatedTotal {
       squares += frames ** 2;
       largest = Math.max(largest, frames);
     });
-    const seen = { sum: this.#sum, squares, blocks: null, cluster: largest };
-    const { bytes, low, high } = estimate(seen, oneIn);
+    const { bytes, low, high } = estimate([{ sum: this.#sum, squares, cluster: largest }], oneIn);
     return { bytes, low, high };
   }
 

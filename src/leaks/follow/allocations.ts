@@ -1,30 +1,35 @@
 /** There is none. */
 export const NONE = -1;
 
-/** Allocations that are held, in typed arrays: 29 bytes each. A number that is given back is given again. */
+/** Allocations that are held, in typed arrays: 32 bytes each. A number that is given back is given again. */
 export class Allocations {
   size = 0;
-  #room = 1024;
   #next = 0;
   /** The number that was given back last; in its `held` is the one before. */
   #free = NONE;
-  #place = new Float64Array(this.#room);
-  #time = new Float64Array(this.#room);
-  #length = new Uint32Array(this.#room);
-  #held = new Int32Array(this.#room);
-  #tid = new Int32Array(this.#room);
-  #stack = new Int32Array(this.#room);
+  readonly #place: Float64Array;
+  readonly #time: Float64Array;
+  readonly #length: Uint32Array;
+  readonly #held: Int32Array;
+  readonly #tid: Int32Array;
+  readonly #stack: Int32Array;
 
-  constructor(readonly max: number) {}
+  /** Room for all of them is asked for at once: what is not written to is no memory yet. */
+  constructor(readonly max: number) {
+    this.#place = new Float64Array(max);
+    this.#time = new Float64Array(max);
+    this.#length = new Uint32Array(max);
+    this.#held = new Int32Array(max);
+    this.#tid = new Int32Array(max);
+    this.#stack = new Int32Array(max);
+  }
 
   /** @returns its number; -1: there is no room */
   add(place: number, length: number, time: number, tid: number, stack: number): number {
     if (this.size >= this.max) return NONE;
     let number = this.#free;
-    if (number === NONE) {
-      if (this.#next === this.#room) this.#grow();
-      number = this.#next++;
-    } else this.#free = -2 - (this.#held[number] ?? 0);
+    if (number === NONE) number = this.#next++;
+    else this.#free = -2 - (this.#held[number] ?? 0);
     this.size++;
     this.#place[number] = place;
     this.#length[number] = length;
@@ -78,19 +83,4 @@ export class Allocations {
     for (let number = 0; number < this.#next; number++)
       if ((this.#held[number] ?? NONE) >= 0) visit(number);
   }
-
-  #grow(): void {
-    this.#room = Math.min(this.#room * 2, Math.max(this.max, this.#room + 1));
-    this.#place = longer(new Float64Array(this.#room), this.#place);
-    this.#time = longer(new Float64Array(this.#room), this.#time);
-    this.#length = longer(new Uint32Array(this.#room), this.#length);
-    this.#held = longer(new Int32Array(this.#room), this.#held);
-    this.#tid = longer(new Int32Array(this.#room), this.#tid);
-    this.#stack = longer(new Int32Array(this.#room), this.#stack);
-  }
-}
-
-function longer<T extends Float64Array | Uint32Array | Int32Array>(to: T, from: T): T {
-  to.set(from);
-  return to;
 }

@@ -1,35 +1,46 @@
 import type { Held } from '../recording.js';
 import { incompleteBeta } from './beta.js';
 
-/** What was seen of a site in the sample, by clusters: what lies in one chunk is seen together or not at all. */
+/** What was seen of one stratum in the sample, by clusters: what lies in one chunk is seen together or not at all. */
 export interface Seen {
   /** Σ of what each cluster has, bytes. */
   readonly sum: number;
   /** Σ of their squares. */
   readonly squares: number;
-  /** Scaled already; null where it is not known. */
-  readonly blocks: number | null;
   /** What one cluster may have, bytes: it tells how much there may be where none was seen. */
   readonly cluster: number;
 }
 
-/** Each side of an interval of 95 %. */
-const TAIL = 0.025;
+/**
+ * Each side of an interval of 95 %. It is 2 and not 2.5 % since the size of clusters is estimated too, which the
+ * limits know nothing of.
+ */
+const TAIL = 0.02;
 
 /**
- * How much there is, by a sample of one chunk in `oneIn`. As if there were n clusters of one size, with the sum
- * and the squares that were seen (n = Σ² / Σ of squares); then the exact limits of a binomial whose number of
- * draws is sought (which are Garwood's where few are seen, and nothing where all are).
+ * How much there is, by a sample of one chunk in `oneIn`. Of each stratum as if there were n clusters of one size,
+ * with the sum and the squares that were seen (n = Σ² / Σ of squares); then the exact limits of a binomial whose
+ * number of draws is sought (Garwood's of Poisson where few are seen, and none where all are). Limits of a sum by
+ * those of its parts: Zou and Donner 2008 (MOVER).
+ *
+ * Sizes that the sample has never met are not in it: the interval cannot know of them.
  */
-export function estimate({ sum, squares, blocks, cluster }: Seen, oneIn: number): Held {
-  if (oneIn === 1) return { bytes: sum, blocks, low: sum, high: sum, sampled: null };
-  const size = sum === 0 ? cluster : squares / sum;
-  const { low, high } = drawLimits(sum / size, 1 / oneIn);
+export function estimate(strata: readonly Seen[], oneIn: number): Omit<Held, 'blocks'> {
+  const sum = strata.reduce((total, each) => total + each.sum, 0);
+  if (oneIn === 1) return { bytes: sum, low: sum, high: sum, sampled: null };
+  let [below, above] = [0, 0];
+  for (const each of strata) {
+    const size = each.sum === 0 ? each.cluster : each.squares / each.sum;
+    const { low, high } = drawLimits(each.sum / size, 1 / oneIn, TAIL);
+    below += (each.sum * oneIn - low * size) ** 2;
+    above += (high * size - each.sum * oneIn) ** 2;
+  }
+  const bytes = sum * oneIn;
   return {
-    bytes: sum * oneIn,
-    blocks,
-    low: Math.floor(low * size),
-    high: Math.ceil(high * size),
+    bytes,
+    // There is as much as was seen at least.
+    low: Math.max(sum, Math.floor(bytes - Math.sqrt(below))),
+    high: Math.ceil(bytes + Math.sqrt(above)),
     sampled: sum,
   };
 }
@@ -37,15 +48,16 @@ export function estimate({ sum, squares, blocks, cluster }: Seen, oneIn: number)
 /** Beyond, a normal distribution comes as close as anybody can tell. */
 const MANY = 1e5;
 /** Of a normal distribution: what leaves {@link TAIL} on each side. */
-const DEVIATIONS = 1.959964;
+const DEVIATIONS = 2.0537;
 
 /**
  * How many draws there were, when `seen` (any number from 0) were true, each with probability p: the fewest that
- * give so many with 2.5 %, and the most that give so few.
+ * give so many with more than `tail`, and the most that give so few.
  */
 export function drawLimits(
   seen: number,
   p: number,
+  tail: number,
 ): { readonly low: number; readonly high: number } {
   if (seen > MANY) {
     const spread = (DEVIATIONS * Math.sqrt(seen * (1 - p))) / p;
@@ -53,8 +65,8 @@ export function drawLimits(
   }
   // P(X ≥ seen) grows with the number of draws, P(X ≤ seen) falls.
   const low =
-    seen === 0 ? 0 : sought(seen, p, (draws) => incompleteBeta(p, seen, draws - seen + 1) > TAIL);
-  const high = sought(seen, p, (draws) => incompleteBeta(1 - p, draws - seen, seen + 1) < TAIL);
+    seen === 0 ? 0 : sought(seen, p, (draws) => incompleteBeta(p, seen, draws - seen + 1) > tail);
+  const high = sought(seen, p, (draws) => incompleteBeta(1 - p, draws - seen, seen + 1) < tail);
   return { low, high };
 }
 

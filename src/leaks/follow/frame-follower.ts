@@ -13,8 +13,9 @@ import type {
 import { FrameBlocks, MOST_ORDER } from './frame-blocks.js';
 import { LossesCount } from './losses-count.js';
 import { SampleSet } from './sample-set.js';
-import { SiteSums } from './site-sums.js';
+import { type KnownClusters, SiteSums } from './site-sums.js';
 import { NO_STACK } from './stack-table.js';
+import { stratumOf } from './strata.js';
 import { survivorOf } from './survivor-of.js';
 
 /** Bounds of who follows frames. */
@@ -32,7 +33,7 @@ export class FrameFollower implements Follower {
   readonly #allocations: Allocations;
   readonly #blocks: FrameBlocks;
   readonly #losses = new LossesCount();
-  readonly #known = new Map<string, number>();
+  readonly #known: KnownClusters = new Map();
   readonly #total: AllocatedTotal;
 
   constructor(sample: Sample, bounds: FrameBounds) {
@@ -104,17 +105,18 @@ export class FrameFollower implements Follower {
   reading(at: number, siteOf: SiteOf): Reading {
     const [all, set] = [this.#allocations, this.#set];
     const { frameBytes } = this.#bounds;
-    const sums = new SiteSums(all, siteOf);
+    const sums = new SiteSums(all, siteOf, (number) => stratumOf(all.length(number)));
     all.each((number) => {
       sums.addBlock(all.stack(number), set.oneInBlocks(Math.floor(Math.log2(all.length(number)))));
     });
     this.#blocks.each((start, order, number) => {
       const stack = all.stack(number);
+      const stratum = stratumOf(all.length(number));
       const frames = set.framesOf(start, order);
-      if (set.oneIn === 1) sums.addWhole(stack, 1, frames * frameBytes);
+      if (set.oneIn === 1) sums.addWhole(stack, stratum, 1, frames * frameBytes);
       else if (order <= set.chunkOrder)
-        sums.addPart(stack, set.chunkOf(start), frames * frameBytes);
-      else sums.addWhole(stack, frames / set.chunkLength, set.chunkLength * frameBytes);
+        sums.addPart(stack, stratum, set.chunkOf(start), frames * frameBytes);
+      else sums.addWhole(stack, stratum, frames / set.chunkLength, set.chunkLength * frameBytes);
     });
     return { at, held: sums.held(set, this.#known) };
   }

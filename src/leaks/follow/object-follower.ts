@@ -5,8 +5,9 @@ import type { FollowBounds, Follower, SiteOf, SurvivorOrder, Survivors } from '.
 import { LossesCount } from './losses-count.js';
 import { PlaceTable } from './place-table.js';
 import { SampleSet } from './sample-set.js';
-import { SiteSums } from './site-sums.js';
+import { type KnownClusters, SiteSums } from './site-sums.js';
 import { NO_STACK } from './stack-table.js';
+import { stratumOf } from './strata.js';
 import { survivorOf } from './survivor-of.js';
 
 /** Follows objects of slabs by their address: each is freed as a whole. */
@@ -15,7 +16,7 @@ export class ObjectFollower implements Follower {
   readonly #objects = new PlaceTable();
   readonly #allocations: Allocations;
   readonly #losses = new LossesCount();
-  readonly #known = new Map<string, number>();
+  readonly #known: KnownClusters = new Map();
 
   constructor(sample: Sample, { maxBlocks }: FollowBounds) {
     this.#set = new SampleSet(sample);
@@ -64,13 +65,13 @@ export class ObjectFollower implements Follower {
   reading(at: number, siteOf: SiteOf): Reading {
     const all = this.#allocations;
     const set = this.#set;
-    const sums = new SiteSums(all, siteOf);
+    const sums = new SiteSums(all, siteOf, (number) => stratumOf(all.length(number)));
     all.each((number) => {
       const stack = all.stack(number);
       const bytes = all.length(number);
       sums.addBlock(stack, set.oneIn);
-      if (set.oneIn === 1) sums.addWhole(stack, 1, bytes);
-      else sums.addPart(stack, set.chunkOf(all.place(number)), bytes);
+      if (set.oneIn === 1) sums.addWhole(stack, stratumOf(bytes), 1, bytes);
+      else sums.addPart(stack, stratumOf(bytes), set.chunkOf(all.place(number)), bytes);
     });
     return { at, held: sums.held(set, this.#known) };
   }

@@ -15,6 +15,11 @@ export class PlaceTable {
   #places: Float64Array;
   #values: Uint32Array;
   #shift: number;
+  /**
+   * Its own for each table: what one visits in its order would else crowd at the beginning of another that
+   * grows, and whoever makes numbers up could crowd them anywhere.
+   */
+  readonly #seed = Math.floor(Math.random() * 2 ** 32);
 
   constructor() {
     this.#places = new Float64Array(FIRST_SLOTS).fill(EMPTY);
@@ -78,7 +83,8 @@ export class PlaceTable {
   }
 
   #homeOf(place: number): number {
-    const mixed = (place | 0) ^ Math.imul(Math.floor(place / 2 ** 32), 0x85eb_ca6b);
+    const high = Math.imul(Math.floor(place / 2 ** 32) ^ this.#seed, 0x85eb_ca6b);
+    const mixed = Math.imul((place | 0) ^ high, 0xcc9e_2d51);
     return Math.imul(mixed ^ (mixed >>> 15), 0x9e37_79b1) >>> this.#shift;
   }
 

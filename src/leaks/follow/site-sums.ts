@@ -1,25 +1,37 @@
 import type { Held } from '../recording.js';
 import type { Allocations } from './allocations.js';
 import { ClusterSums } from './cluster-sums.js';
-import { estimate } from './estimate.js';
+import { estimate, type Seen } from './estimate.js';
 import type { SiteOf } from './follower.js';
 import type { SampleSet } from './sample-set.js';
+import { STRATA } from './strata.js';
 
-/** Adds up what sites hold at one moment. Stacks that have one site are one. */
+/** The largest cluster, bytes, that each stratum of a site was ever met with. */
+export type KnownClusters = Map<string, Map<number, number>>;
+
+/** Adds up what sites hold at one moment, by strata. Stacks that have one site are one. */
 export class SiteSums {
   readonly #names: string[] = [];
   readonly #bySite = new Map<string, number>();
   readonly #byStack = new Map<number, number>();
   readonly #blocks: Float64Array;
   readonly #clusters: ClusterSums;
+  /** Numbers of strata of sites among the clusters. */
+  readonly #groups = new Map<number, number>();
 
-  constructor(allocations: Allocations, siteOf: SiteOf) {
+  constructor(allocations: Allocations, siteOf: SiteOf, stratumOf: (number: number) => number) {
     allocations.each((number) => {
       const stack = allocations.stack(number);
-      if (!this.#byStack.has(stack)) this.#byStack.set(stack, this.#numbered(siteOf(stack)));
+      let site = this.#byStack.get(stack);
+      if (site === undefined) {
+        site = this.#numbered(siteOf(stack));
+        this.#byStack.set(stack, site);
+      }
+      const group = site * STRATA + stratumOf(number);
+      if (!this.#groups.has(group)) this.#groups.set(group, this.#groups.size);
     });
     this.#blocks = new Float64Array(this.#names.length);
-    this.#clusters = new ClusterSums(this.#names.length);
+    this.#clusters = new ClusterSums(this.#groups.size);
   }
 
   /** @param times how many allocations one that is followed stands for */
@@ -28,37 +40,58 @@ export class SiteSums {
     this.#blocks[site] = (this.#blocks[site] ?? 0) + times;
   }
 
-  addPart(stack: number, chunk: number, bytes: number): void {
-    this.#clusters.add(chunk, this.#siteOf(stack), bytes);
+  addPart(stack: number, stratum: number, chunk: number, bytes: number): void {
+    this.#clusters.add(chunk, this.#groupOf(stack, stratum), bytes);
   }
 
   /** Whole chunks, or what nobody has sampled. */
-  addWhole(stack: number, chunks: number, bytes: number): void {
-    this.#clusters.addWhole(chunks, this.#siteOf(stack), bytes);
+  addWhole(stack: number, stratum: number, chunks: number, bytes: number): void {
+    this.#clusters.addWhole(chunks, this.#groupOf(stack, stratum), bytes);
   }
 
   /**
-   * @param known the largest cluster of each site that ever held something, in bytes; what is met now is added. One
-   *   that holds nothing that is followed may hold something all the same, and stays among what is told
+   * @param known what is met now is added. A site that holds nothing that is followed may hold something all the
+   *   same, and stays among what is told
    */
-  held({ oneIn }: SampleSet, known: Map<string, number>): Map<string, Held> {
+  held({ oneIn }: SampleSet, known: KnownClusters): Map<string, Held> {
     const { sum, squares, largest } = this.#clusters;
-    const held = new Map<string, Held>();
-    this.#names.forEach((name, site) => {
-      const cluster = Math.max(known.get(name) ?? 0, largest[site] ?? 0);
-      known.set(name, cluster);
-      const blocks = this.#blocks[site] ?? 0;
-      const seen = { sum: sum[site] ?? 0, squares: squares[site] ?? 0, blocks, cluster };
-      held.set(name, estimate(seen, oneIn));
-    });
-    for (const [name, cluster] of known)
-      if (!held.has(name))
-        held.set(name, estimate({ sum: 0, squares: 0, blocks: 0, cluster }, oneIn));
-    return held;
+    const strata = new Map<string, Seen[]>(this.#names.map((name) => [name, []]));
+    for (const [key, group] of this.#groups) {
+      const name = this.#names[Math.floor(key / STRATA)] ?? '';
+      const clusters = known.get(name) ?? new Map<number, number>();
+      known.set(name, clusters);
+      const stratum = key % STRATA;
+      const cluster = Math.max(clusters.get(stratum) ?? 0, largest[group] ?? 0);
+      clusters.set(stratum, cluster);
+      const seen = { sum: sum[group] ?? 0, squares: squares[group] ?? 0, cluster };
+      if (seen.sum > 0) strata.get(name)?.push(seen);
+    }
+    for (const [name, clusters] of known) {
+      const seen = strata.get(name) ?? [];
+      strata.set(name, seen);
+      for (const [stratum, cluster] of clusters)
+        if (!this.#holds(name, stratum)) seen.push({ sum: 0, squares: 0, cluster });
+    }
+    return new Map(
+      [...strata].map(([name, seen]) => {
+        const blocks = this.#blocks[this.#bySite.get(name) ?? -1] ?? 0;
+        return [name, { ...estimate(seen, oneIn), blocks }];
+      }),
+    );
+  }
+
+  #holds(name: string, stratum: number): boolean {
+    const site = this.#bySite.get(name);
+    const group = site === undefined ? undefined : this.#groups.get(site * STRATA + stratum);
+    return group !== undefined && (this.#clusters.sum[group] ?? 0) > 0;
   }
 
   #siteOf(stack: number): number {
     return this.#byStack.get(stack) ?? 0;
+  }
+
+  #groupOf(stack: number, stratum: number): number {
+    return this.#groups.get(this.#siteOf(stack) * STRATA + stratum) ?? 0;
   }
 
   #numbered(name: string): number {
