@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { readKernelSymbols } from '../../../src/host/proc/kallsyms.js';
+
+function symbolsOf(text: string) {
+  return readKernelSymbols({
+    readBytes: (_, onBytes) => {
+      // In pieces, as a file comes.
+      for (let at = 0; at < text.length; at += 7) onBytes(Buffer.from(text.slice(at, at + 7)));
+    },
+  });
+}
+
+const TEXT = `ffffffff81000000 T _text
+ffffffff81000000 T startup_64
+ffffffff81000040 t __alloc_pages
+ffffffff81000900 D jiffies
+ffffffffc0201000 t receive_buf\t[virtio_net]
+ffffffffc0300000 t bpf_prog_6deef7357e7b4530\t[bpf]
+nonsense
+`;
+
+describe('functions of the running kernel', () => {
+  it('are found by an address in them', () => {
+    const symbols = symbolsOf(TEXT);
+    expect(symbols.at(0xffffffff81000041n)).toEqual({
+      ...{ name: '__alloc_pages', offset: 1, module: null },
+    });
+    expect(symbols.at(0xffffffff81000000n)?.offset).toBe(0);
+    expect(symbols.at(0xffffffffc0201010n)).toEqual({
+      ...{ name: 'receive_buf', offset: 16, module: 'virtio_net' },
+    });
+    expect(symbols.at(0xffffffffc0300001n)?.module).toBe('bpf');
+  });
+
+  it('are not guessed for data, before the first, and far behind the last', () => {
+    const symbols = symbolsOf(TEXT);
+    expect(symbols.at(0xffffffff80ffffffn)).toBeNull();
+    expect(symbols.at(0xffffffff81000901n)).toBeNull();
+    expect(symbols.at(0xffffffffd0000000n)).toBeNull();
+  });
+
+  it('are refused where addresses are hidden, and where there is nothing', () => {
+    expect(() => symbolsOf('0000000000000000 T _text\n0000000000000000 t a\t[b]\n')).toThrow(
+      expect.objectContaining({
+        code: 'denied',
+        message: expect.stringContaining('kptr_restrict'),
+      }),
+    );
+    expect(() => symbolsOf('')).toThrow(expect.objectContaining({ code: 'unreadable' }));
+  });
+});
