@@ -91,6 +91,13 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'packages',
+          include: ['test/real/publish/on-demand/**/*.test.ts'],
+          ...ALONE,
+        },
+      },
+      {
+        test: {
           name: 'panics',
           include: ['test/real/panics/on-demand/**/*.test.ts'],
           ...ALONE,

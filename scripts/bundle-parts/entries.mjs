@@ -21,6 +21,18 @@ export function entryOf(command, subcommands = SUBCOMMANDS) {
   return { stdin: { contents, resolveDir: 'src/cli', sourcefile: 'entry.ts', loader: 'ts' } };
 }
 
+/** Both commands in one program, which is the one that it is called as. */
+export function bothCommands() {
+  const { stdin } = entryOf('kdump-mem');
+  const contents = [
+    "import { basename } from 'node:path';",
+    ...stdin.contents.split('\n').slice(0, -1),
+    "if (basename(process.argv0) === 'skcheck') void import('./skcheck.js');",
+    `else ${stdin.contents.split('\n').at(-1)}`,
+  ].join('\n');
+  return { stdin: { ...stdin, contents } };
+}
+
 /** registerSkb of skb, registerTopTalkers of top-talkers. */
 function registrar(name) {
   return `register-${name}`.replaceAll(/-(.)/g, (_, letter) => letter.toUpperCase());

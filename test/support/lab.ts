@@ -245,6 +245,20 @@ export function labTool(name: LabTool): string {
   return need(join(LAB, 'bin', name), 'tools');
 }
 
+/** A small Debian of a suite, to install packages in: made by `scripts/lab root SUITE`. */
+export function labRoot(suite: string): string {
+  const root = join(LAB, 'roots', suite);
+  need(join(root, 'ready'), `root ${suite}`);
+  return root;
+}
+
+/** Libraries and programs of arm64, below a folder like /. */
+export function labArm64Tools(): string {
+  const root = join(LAB, 'tools-arm64');
+  need(join(root, 'ready'), 'tools-arm64');
+  return root;
+}
+
 /** @throws {LabMissing} */
 export function labKernel(kernel: LabKernel): LabKernelFiles {
   const file = (name: string) => need(join(LAB, 'kernels', kernel, name), `kernel ${kernel}`);

@@ -1,0 +1,19 @@
+# A small Debian of another suite, to install things in: .lab/roots/SUITE.
+# shellcheck shell=bash
+
+# make_root SUITE
+make_root() {
+  local suite="$1" root="$LAB_DIR/roots/$1" line uri key
+  if [[ -e "$root/ready" ]]; then return 0; fi
+  command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
+  line="$(suite_line "$suite")"
+  key="$(sed -nE 's/^deb \[signed-by=([^]]*)\].*/\1/p' <<<"$line")"
+  uri="$(sed -nE 's/^deb \[[^]]*\] ([^ ]+) .*/\1/p' <<<"$line")"
+  rm -rf -- "$root"
+  mkdir -p -- "$root"
+  # Whatever release the machine has: all suites are made alike.
+  debootstrap --variant=minbase --include=libstdc++6,man-db --keyring="$key" "$suite" "$root" "$uri" \
+    /usr/share/debootstrap/scripts/sid >"$root.log" 2>&1 ||
+    die "debootstrap of $suite failed: see $root.log"
+  touch "$root/ready"
+}

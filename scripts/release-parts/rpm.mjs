@@ -1,0 +1,62 @@
+// RPM packages, by rpmbuild.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { filesBelow } from './deb.mjs';
+
+const MACHINE = { amd64: 'x86_64', arm64: 'aarch64' };
+
+/** How an .rpm is called. */
+export function rpmName(version, architecture) {
+  return `kdump-mem-${version}-1.${MACHINE[architecture]}.rpm`;
+}
+
+/**
+ * Makes an .rpm of a tree.
+ *
+ * @param {{ root: string, architecture: string, version: string, description: readonly string[], file: string, env: NodeJS.ProcessEnv }} order
+ */
+export function makeRpm({ root, architecture, version, description, file, env }) {
+  const work = mkdtempSync(join(tmpdir(), 'kdump-mem-rpm-'));
+  const [short, ...long] = description;
+  const spec = [
+    // Nothing is to be done to the files: a stripped executable would lose what is in it.
+    '%global __os_install_post %{nil}',
+    '%global debug_package %{nil}',
+    '%global _build_id_links none',
+    '%global use_source_date_epoch_as_buildtime 1',
+    '%global _buildhost localhost',
+    '%define _binary_payload w6.xzdio',
+    'Name: kdump-mem',
+    `Version: ${version}`,
+    'Release: 1',
+    `Summary: ${short}`,
+    'License: MIT',
+    'AutoReqProv: no',
+    'Requires: libc.so.6(GLIBC_2.28)(64bit), libstdc++.so.6()(64bit)',
+    'Recommends: iproute, util-linux',
+    '%description',
+    ...long,
+    '%install',
+    `cp -a -- '${resolve(root)}/.' %{buildroot}/`,
+    '%files',
+    ...filesBelow(root).map((path) => `"/${relative(root, path)}"`),
+    '',
+  ].join('\n');
+  try {
+    const specFile = join(work, 'kdump-mem.spec');
+    writeFileSync(specFile, spec);
+    const target = ['--target', `${MACHINE[architecture]}-linux`];
+    const defines = ['--define', `_topdir ${work}`, '--define', `_tmppath ${work}`];
+    execFileSync('rpmbuild', ['-bb', '--quiet', ...target, ...defines, specFile], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const folder = join(work, 'RPMS', MACHINE[architecture]);
+    const [made] = readdirSync(folder);
+    copyFileSync(join(folder, made), file);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,82 @@
+// What an installed package consists of, as it lies below /.
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+
+const DOCUMENTS = 'usr/share/doc/kdump-mem';
+/** By shell: what its completion is printed by, and where the shell looks for it. */
+const COMPLETIONS = {
+  bash: ['kdump-mem', 'skcheck'].map((name) => `usr/share/bash-completion/completions/${name}`),
+  zsh: ['usr/share/zsh/vendor-completions/_kdump-mem'],
+  fish: ['kdump-mem', 'skcheck'].map((name) => `usr/share/fish/vendor_completions.d/${name}.fish`),
+};
+
+/**
+ * Lays a package out below a folder.
+ *
+ * @param {{ root: string, program: string, notices: string, nodeLicence: string }} parts program: the executable of
+ * both commands
+ */
+export function layOut({ root, program, notices, nodeLicence }) {
+  const at = (path) => {
+    const file = join(root, path);
+    mkdirSync(dirname(file), { recursive: true });
+    return file;
+  };
+  const write = (path, content) => writeFileSync(at(path), content);
+  cpSync(program, at('usr/bin/kdump-mem'));
+  symlinkSync('kdump-mem', at('usr/bin/skcheck'));
+  for (const page of readdirSync('dist/man'))
+    write(`usr/share/man/man1/${page}.gz`, packed(readFileSync(join('dist/man', page))));
+  for (const [shell, paths] of Object.entries(COMPLETIONS)) {
+    const script = execFileSync(process.execPath, ['dist/bin/kdump-mem.js', 'completion', shell]);
+    for (const path of paths) write(path, script);
+  }
+  for (const unit of readdirSync('deploy/systemd')) {
+    const text = readFileSync(join('deploy/systemd', unit), 'utf8');
+    write(`usr/lib/systemd/system/${unit}`, text.replaceAll('/usr/local/bin/', '/usr/bin/'));
+  }
+  write(`${DOCUMENTS}/copyright`, copyright(notices, nodeLicence));
+  write(`${DOCUMENTS}/CHANGELOG.md.gz`, packed(readFileSync('CHANGELOG.md')));
+  for (const path of ['README.md', 'docs', 'schemas', 'deploy/grafana', 'deploy/kubernetes'])
+    cpSync(path, at(`${DOCUMENTS}/${path}`), { recursive: true });
+  cpSync('deploy/prometheus', at(`${DOCUMENTS}/deploy/prometheus`), { recursive: true });
+  const dump = 'fixtures/dumps/6.1.vmcore';
+  cpSync(dump, at(`${DOCUMENTS}/examples/${basename(dump)}`));
+  equalModes(root);
+}
+
+/** Without a name and a time in it: the same for the same content. */
+function packed(bytes) {
+  return gzipSync(bytes, { level: 9 });
+}
+
+function copyright(notices, nodeLicence) {
+  const line = `\n${'-'.repeat(80)}\n\n`;
+  const parts = [
+    readFileSync('LICENSE', 'utf8'),
+    `In the executable are these packages:\n\n${readFileSync(notices, 'utf8')}`,
+    `And Node.js:\n\n${readFileSync(nodeLicence, 'utf8')}`,
+  ];
+  return parts.join(line);
+}
+
+/** Whatever the umask of who makes it. */
+function equalModes(folder) {
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) equalModes(path);
+    else if (entry.isFile()) chmodSync(path, statSync(path).mode & 0o100 ? 0o755 : 0o644);
+  }
+}

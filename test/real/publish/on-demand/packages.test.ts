@@ -1,0 +1,184 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { kdumpMem } from '../../../support/cli.js';
+import { fixture } from '../../../support/fixtures.js';
+import { labArm64Tools, labRoot } from '../../../support/lab.js';
+
+const RELEASE = fileURLToPath(new URL('../../../../dist/release/', import.meta.url));
+const EXAMPLE = 'usr/share/doc/kdump-mem/examples/6.1.vmcore';
+const { version } = JSON.parse(
+  readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+const release = (name: string): string => {
+  const file = join(RELEASE, name);
+  if (!existsSync(file)) throw new Error(`${file} is missing: run scripts/release`);
+  return file;
+};
+const deb = (architecture: string) => release(`kdump-mem_${version}-1_${architecture}.deb`);
+const rpm = (machine: string) => release(`kdump-mem-${version}-1.${machine}.rpm`);
+
+/** Runs a command that must succeed. */
+function run(command: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 ** 2,
+  });
+  expect({ command, args, status, stderr: status === 0 ? '' : stderr }).toMatchObject({
+    status: 0,
+  });
+  return stdout;
+}
+
+/** All that is below a folder, but for what programs write down as they run. */
+function below(root: string): string[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter(
+      (path) => !/^(tmp|var\/(cache|log|lib\/(dpkg|rpm))|usr\/lib\/sysimage)(\/|$)/.test(path),
+    )
+    .toSorted();
+}
+
+let work: string;
+let expected: unknown;
+beforeAll(async () => {
+  work = mkdtempSync(join(tmpdir(), 'packages-'));
+  const { stdout } = await kdumpMem('sockets', '--json', '--vmcore', fixture('6.1').vmcore);
+  expected = JSON.parse(stdout);
+});
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+/** What is installed below a root answers as the clone does. */
+function answers(root: string): void {
+  const inside = (...args: string[]) => run('chroot', root, ...args);
+  expect(JSON.parse(inside('kdump-mem', 'sockets', '--json', '--vmcore', `/${EXAMPLE}`))).toEqual(
+    expected,
+  );
+  expect(inside('kdump-mem', '--version')).toBe(`${version}\n`);
+  expect(inside('skcheck', '--help')).toMatch(/^Usage: skcheck /);
+  expect(inside('/usr/bin/skcheck', '--version')).toBe(`${version}\n`);
+}
+
+describe.each(['bookworm', 'trixie', 'sid'])('in %s', (suite) => {
+  test('the .deb installs, answers, has its pages, and leaves nothing', () => {
+    const root = labRoot(suite);
+    const before = below(root);
+    copyFileSync(deb('amd64'), join(root, 'tmp/kdump-mem.deb'));
+    try {
+      run('chroot', root, 'dpkg', '--install', '/tmp/kdump-mem.deb');
+      answers(root);
+      expect(run('chroot', root, 'man', '-w', 'skcheck', 'kdump-mem-memory').split('\n')).toEqual([
+        '/usr/share/man/man1/skcheck.1.gz',
+        '/usr/share/man/man1/kdump-mem-memory.1.gz',
+        '',
+      ]);
+      expect(run('chroot', root, 'dpkg', '--verify', 'kdump-mem')).toBe('');
+    } finally {
+      run('chroot', root, 'dpkg', '--purge', 'kdump-mem');
+      rmSync(join(root, 'tmp/kdump-mem.deb'));
+    }
+    expect(below(root)).toEqual(before);
+  });
+});
+
+test('the .rpm installs, answers, and leaves nothing', () => {
+  const root = labRoot('bookworm');
+  const before = below(root);
+  // dpkg's own root knows nothing of what rpm's packages need; the sums of files are looked at all the same.
+  const rpmIn = (...args: string[]) => run('rpm', '--root', root, ...args);
+  try {
+    rpmIn('--install', '--nodeps', rpm('x86_64'));
+    answers(root);
+    expect(rpmIn('--verify', '--nodeps', 'kdump-mem')).toBe('');
+  } finally {
+    rpmIn('--erase', 'kdump-mem');
+  }
+  expect(below(root)).toEqual(before);
+});
+
+test.each([
+  ['x86_64', 'amd64'],
+  ['aarch64', 'arm64'],
+])('tar, .deb and .rpm of %s have the same files', (machine, architecture) => {
+  const paths = (text: string) =>
+    text
+      .split('\n')
+      .filter((path) => path !== '' && !path.endsWith('/'))
+      .map((path) => path.replace(/^(?:\.\/usr|\/usr|kdump-mem-[^/]+)\//, ''))
+      // Debian's own.
+      .filter((path) => !path.endsWith('/changelog.Debian.gz'))
+      .toSorted();
+  const tar = release(`kdump-mem-${version}-linux-${architecture}.tar.gz`);
+  const inTar = paths(run('tar', '-tzf', tar));
+  expect(inTar).toContain('bin/kdump-mem');
+  expect(inTar).toContain('lib/systemd/system/skcheck.timer');
+  expect(paths(run('rpm', '-qpl', rpm(machine)))).toEqual(inTar);
+  const folder = join(work, architecture);
+  run('dpkg-deb', '--extract', deb(architecture), folder);
+  const inDeb = below(folder).filter((path) => !readable(join(folder, path)));
+  expect(paths(inDeb.map((path) => `/${path}`).join('\n'))).toEqual(inTar);
+  expect(run('rpm', '-qp', '--qf', '%{ARCH}', rpm(machine))).toBe(machine);
+});
+
+function readable(path: string): boolean {
+  try {
+    readdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('units are of the path where the commands are', () => {
+  const folder = join(work, 'units');
+  run('dpkg-deb', '--extract', deb('amd64'), folder);
+  const units = join(folder, 'usr/lib/systemd/system');
+  for (const unit of readdirSync(units)) {
+    const text = readFileSync(join(units, unit), 'utf8');
+    expect(text).not.toContain('/usr/local/');
+    for (const [, path = ''] of text.matchAll(/^ExecStart=(\S+)/gm))
+      expect(existsSync(join(folder, path)), `${unit} ${path}`).toBe(true);
+  }
+});
+
+/** What it has to have: Node.js is as nodejs.org built it, and comes with licences of its own. */
+const KNOWN = [
+  'bogus-mail-host',
+  'copyright-file-contains-full-apache-2-license',
+  'copyright-not-using-common-license-for-gpl',
+  'embedded-library',
+  'unstripped-binary-or-object',
+];
+
+test.each(['amd64', 'arm64'])('lintian knows no other error of the %s .deb', (architecture) => {
+  const { stdout } = spawnSync('lintian', ['--allow-root', deb(architecture)], {
+    encoding: 'utf8',
+  });
+  const errors = [...stdout.matchAll(/^E: kdump-mem: (\S+)/gm)].map(([, tag = '']) => tag);
+  expect(errors.filter((tag) => !KNOWN.includes(tag))).toEqual([]);
+  // It has looked.
+  expect(errors).toContain('embedded-library');
+});
+
+test('the arm64 executable answers', () => {
+  const folder = join(work, 'arm64-run');
+  run('dpkg-deb', '--extract', deb('arm64'), folder);
+  const arm = (...args: string[]) =>
+    run('qemu-aarch64-static', '-L', labArm64Tools(), join(folder, 'usr/bin/kdump-mem'), ...args);
+  expect(arm('--version')).toBe(`${version}\n`);
+  expect(JSON.parse(arm('sockets', '--json', '--vmcore', join(folder, EXAMPLE)))).toEqual(expected);
+});
+
+test('what is there has the sums that are written down', () => {
+  const sums = readFileSync(release('SHA256SUMS'), 'utf8');
+  expect(sums).toContain(basename(deb('arm64')));
+  const { status, stdout } = spawnSync('sha256sum', ['--check', 'SHA256SUMS'], {
+    cwd: RELEASE,
+    encoding: 'utf8',
+  });
+  expect({ status, stdout }).toMatchObject({ status: 0 });
+});
