@@ -7,7 +7,7 @@ import { SCRIPT_PARTS, TOP_DIRECTORY } from '../contents.js';
  */
 export const SETUP = String.raw`#!/bin/sh
 # A snapshot of this host, for: kdump-mem --from FILE.tar.gz, skcheck --from FILE.tar.gz
-# Usage: sh snapshot.sh [--with PART,…] [--tmpfs] FILE.tar.gz [SECONDS]
+# Usage: sh snapshot.sh [--with PART,...] [--tmpfs] FILE.tar.gz [SECONDS]
 #   (as root, for all processes and namespaces; with - as the file the archive goes to stdout)
 # Parts: ${SCRIPT_PARTS.join(' ')}
 # TMPDIR names a directory for what is collected; without it that is the file's own.
@@ -22,7 +22,7 @@ usage() {
   echo "snapshot: $1" >&2
   exit 2
 }
-USAGE='usage: sh snapshot.sh [--with PART,…] [--tmpfs] FILE.tar.gz [SECONDS]'
+USAGE='usage: sh snapshot.sh [--with PART,...] [--tmpfs] FILE.tar.gz [SECONDS]'
 parts= memory_too=
 while [ $# -gt 0 ]; do
   case $1 in

@@ -1,0 +1,123 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { ALL_COMMANDS } from '../src/cli/all-commands.js';
+import { registerCompletion } from '../src/cli/commands/completion.js';
+import { kdumpMemCommand } from '../src/cli/kdump-mem.js';
+import { skcheckCommand } from '../src/cli/skcheck-options.js';
+import { kdumpMem } from './support/cli.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+const DOCUMENTS = [
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'fixtures/README.md'],
+  ...readdirSync(join(ROOT, 'docs')).flatMap((name) =>
+    name.endsWith('.md') ? [`docs/${name}`] : [],
+  ),
+];
+const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+/** As GitHub makes them of headings. */
+function anchorsOf(path: string): Set<string> {
+  const headings = textOf(path).matchAll(/^#+ (.*)$/gm);
+  return new Set(
+    Array.from(headings, ([, words = '']) =>
+      words
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+test.each(DOCUMENTS)('links of %s lead somewhere', (path) => {
+  const broken = [...textOf(path).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
+    if (/^https?:/.test(link)) return [];
+    const [file = '', anchor] = link.split('#');
+    const target = file === '' ? path : relative(ROOT, join(ROOT, dirname(path), file));
+    if (!existsSync(join(ROOT, target))) return [link];
+    return anchor === undefined || anchorsOf(target).has(anchor) ? [] : [link];
+  });
+  expect(broken).toEqual([]);
+});
+
+/** Lines of shell in fenced blocks: those after `$ `, and all of blocks that are shell. */
+function commandLines(text: string): string[] {
+  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].flatMap(([, kind, block = '']) => {
+    const lines = block.replaceAll('\\\n', ' ').split('\n');
+    if (kind === 'sh') return lines.map((line) => line.replace(/(^|\s)# .*$/, ''));
+    return lines.flatMap((line) => (line.startsWith('$ ') ? [line.slice(2)] : []));
+  });
+}
+
+const commands = new Map(
+  kdumpMemCommand(...ALL_COMMANDS, registerCompletion).commands.map((command) => [
+    command.name(),
+    command,
+  ]),
+);
+
+/** Options in a command line that the command does not declare. */
+function unknownOptions(command: Command, words: readonly string[]): string[] {
+  const known = new Set(command.options.flatMap(({ long, short }) => [long ?? '', short ?? '']));
+  for (const own of ['--help', '-h', '--version', '-V']) known.add(own);
+  return words
+    .flatMap((word) => /^--?[a-zA-Z][\w-]*/.exec(word)?.slice(0, 1) ?? [])
+    .filter((option) => !known.has(option));
+}
+
+test.each(DOCUMENTS)('command lines of %s ask what can be asked', (path) => {
+  const wrong: string[] = [];
+  for (const line of commandLines(textOf(path)))
+    for (const part of line.split(/\||;|&&|&|\$\(|\bdo\b|>/)) {
+      const words = part.trim().split(/\s+/);
+      const at = words.findIndex((word) => /^(?:\S*\/)?(?:kdump-mem|skcheck)$/.test(word));
+      if (at < 0 || at > 3) continue;
+      const rest = words.slice(at + 1);
+      if (words[at]?.endsWith('skcheck')) {
+        if (unknownOptions(skcheckCommand(), rest).length > 0) wrong.push(part.trim());
+        continue;
+      }
+      const [name = '', ...others] = rest;
+      if (name === '' || name.startsWith('-') || name === 'help') continue;
+      const command = commands.get(name);
+      if (!command || unknownOptions(command, others).length > 0) wrong.push(part.trim());
+    }
+  expect(wrong).toEqual([]);
+});
+
+/** What a document shows of an answer: `…` stands for the rest of a line, and alone for lines. */
+function asPattern(shown: string): RegExp {
+  const lines = shown.split('\n').map((line) => {
+    if (line === '…') return '(?:.*\\n)*?';
+    const [before = '', ...more] = line.split('…');
+    const escaped = [before, ...more].map(literally);
+    return `${escaped.join('.*')}\\n`;
+  });
+  return new RegExp(`^${lines.join('')}`);
+}
+
+const literally = (text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+
+const examples = DOCUMENTS.flatMap((path) =>
+  [...textOf(path).matchAll(/^```\n\$ \.\/kdump-mem ([^\n]*)\n(.*?)\n```$/gms)].map(
+    ([, words = '', shown = '']) => [path, words, shown] as const,
+  ),
+);
+
+describe('examples', () => {
+  test('there are some', () => {
+    expect(examples.length).toBeGreaterThan(1);
+  });
+
+  test.each(examples)('%s: kdump-mem %s', async (_, words, shown) => {
+    const args = words
+      .split(' ')
+      .map((word) => (word.startsWith('fixtures/') ? join(ROOT, word) : word));
+    const { stdout, stderr } = await kdumpMem(...args);
+    expect(stderr).toBe('');
+    expect(stdout.replaceAll(ROOT, '')).toMatch(asPattern(shown));
+  });
+});
