@@ -17,6 +17,14 @@ export interface LeakSite extends Judged {
   readonly survivors: SiteSurvivors | undefined;
 }
 
+/** Whose allocations were followed. */
+export interface Chosen {
+  /** In words; hostile. */
+  readonly who: string;
+  /** Allocations of threads that ended before it could be told whether they are among them. */
+  readonly ended: number;
+}
+
 export interface LeaksAnswer {
   readonly recording: Recording;
   /** Milliseconds. */
@@ -36,9 +44,9 @@ export interface LeaksAnswer {
 /**
  * What a recording and a look at its survivors tell together.
  *
- * @param chosen only some threads were followed; in words, hostile
+ * @param chosen only some threads were followed
  */
-export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: string): LeaksAnswer {
+export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen): LeaksAnswer {
   const recording = merged(recorded);
   const { readings, sample } = recording;
   const last = readings.at(-1);
@@ -124,7 +132,7 @@ interface Looked {
   readonly lookup: Lookup;
   readonly lookedUp: number;
   readonly foundFree: LeaksAnswer['foundFree'];
-  readonly chosen: string | undefined;
+  readonly chosen: Chosen | undefined;
 }
 
 function notesOf(
@@ -139,7 +147,8 @@ function notesOf(
   return [
     ...(endedEarly ? [{ code: 'ended-early' as const }] : []),
     ...(readings.length - 1 < LEAST_WINDOWS ? [{ code: 'too-few-windows' as const }] : []),
-    ...(chosen === undefined ? [] : [{ code: 'chosen' as const, why: chosen }]),
+    ...(chosen === undefined ? [] : [{ code: 'chosen' as const, why: chosen.who }]),
+    ...some('ended-threads', chosen?.ended ?? 0),
     // Readings of the kernel's own have nothing that could be lost.
     ...some('overrun', losses.overrun),
     ...some('missed-frees', losses.missedFrees),

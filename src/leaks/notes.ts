@@ -27,6 +27,8 @@ export const LEAK_NOTE_CODES = [
   'too-few-windows',
   /** Only what some threads allocated is followed. */
   'chosen',
+  /** Threads that ended before it could be told whether they are chosen. */
+  'ended-threads',
 ] as const;
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
@@ -43,7 +45,7 @@ export interface LeakNote {
 /** Notes that say that figures may be wrong or that something is missing. */
 const SPOILS: readonly LeakNoteCode[] = [
   ...(['overrun', 'missed-frees', 'dropped', 'unseen', 'not-looked-up', 'lookup'] as const),
-  ...(['flags-only', 'left-out', 'too-few-windows', 'unseen-unknown'] as const),
+  ...(['flags-only', 'left-out', 'too-few-windows', 'unseen-unknown', 'ended-threads'] as const),
 ];
 
 /** Whether an answer is whole with these notes. */

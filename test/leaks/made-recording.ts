@@ -29,11 +29,15 @@ export function survivor(site: string, one: Partial<Survivor> = {}): Survivor {
   };
 }
 
-/** @param windows what each site holds at the end of each; a minute each */
+/**
+ * @param windows what each site holds at the end of each; a minute each
+ * @param sizes bytes of a block of a site, where it is not a page
+ */
 export function made(
   sites: readonly Site[],
   windows: Readonly<Record<string, readonly number[]>>,
   more: Partial<Recording> = {},
+  sizes: Readonly<Record<string, number>> = {},
 ): Recording {
   const count = Math.max(0, ...Object.values(windows).map((values) => values.length));
   const readings = Array.from({ length: count + 1 }, (_, index) => ({
@@ -41,7 +45,7 @@ export function made(
     held: new Map(
       Object.entries(windows).flatMap(([id, values]) => {
         const bytes = index === 0 ? 0 : (values[index - 1] ?? 0);
-        return bytes === 0 ? [] : [[id, exactly(bytes, bytes / 4096)] as const];
+        return bytes === 0 ? [] : [[id, exactly(bytes, bytes / (sizes[id] ?? 4096))] as const];
       }),
     ),
   }));

@@ -203,10 +203,14 @@ test('losses are told, and what is not known is not counted as none', () => {
   const losses = { overrun: 7, unknownFrees: 3, missedFrees: 2, withoutStack: 1, dropped: 4 };
   const unseen = { allocated: 5000, traced: 1000, low: 900, high: 1100 };
   const recording = made([SITE], { s: steadily(3) }, { losses, unseen, endedEarly: true });
-  const { notes } = leaksAnswer(recording, everywhere('nobody'), 'pid 7');
+  const { notes } = leaksAnswer(recording, everywhere('nobody'), {
+    who: 'pid 7',
+    ended: 6,
+  });
   expect(notes).toEqual([
     { code: 'ended-early' },
     { code: 'chosen', why: 'pid 7' },
+    { code: 'ended-threads', count: 6 },
     { code: 'overrun', count: 7 },
     { code: 'missed-frees', count: 2 },
     { code: 'unknown-frees', count: 3 },

@@ -4,6 +4,8 @@ import { NOTE_CODES } from '../../diff/notes.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/doubts.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
+import { LEAK_REASONS } from '../../leaks/verdict.js';
 import { SEARCH_ERROR_CODES } from '../../many/search.js';
 import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
 import { FAILURE_CODES } from '../../snapshot/failures.js';
@@ -18,6 +20,8 @@ import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from './errors
 import type { Explanation, Explanations } from './explanation.js';
 import { FINDINGS } from './findings.js';
 import { HOST_ERRORS } from './host-errors.js';
+import { LEAK_NOTES_EXPLAINED } from './leak-notes.js';
+import { LEAK_REASONS_EXPLAINED } from './leak-reasons.js';
 import { LEDGER } from './ledger.js';
 import { SEARCH_ERRORS } from './search-errors.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
@@ -82,6 +86,18 @@ export const KINDS: readonly Kind[] = [
     'What makes an answer of kdump-mem watch doubtful',
     WATCH_DOUBT_CODES,
     WATCH_DOUBTS,
+  ),
+  kindOf(
+    'leak-reason',
+    'Why kdump-mem leaks says of a stack what it says',
+    LEAK_REASONS,
+    LEAK_REASONS_EXPLAINED,
+  ),
+  kindOf(
+    'leak-note',
+    'What makes an answer of kdump-mem leaks doubtful',
+    LEAK_NOTE_CODES,
+    LEAK_NOTES_EXPLAINED,
   ),
   kindOf('trace-error', 'Why perf recorded nothing', TRACE_ERROR_CODES, TRACE_ERRORS),
 ];

@@ -4,7 +4,7 @@ import { wrap } from '../text/cut.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { siteName } from './site-words.js';
-import { growthCell, headline, methodWords, noteWords, nowCell, verdictWords } from './words.js';
+import { growthCell, headline, methodWords, noteWords, nowCell, reasonWords } from './words.js';
 
 export interface LeaksTextOptions {
   /** Rows of the table. */
@@ -30,11 +30,7 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: LeaksTextOption
 function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
   const isSampled = sample.oneIn > 1;
   return [
-    {
-      heading: 'IT',
-      value: ({ verdict, reason }) => verdictWords(verdict, reason),
-      shrinks: { keeps: 'start', least: 8 },
-    },
+    { heading: 'IT', value: ({ verdict }) => verdict },
     { heading: 'HELD', align: 'right', value: ({ held }) => formatSize(held.bytes) },
     ...(isSampled
       ? ([
@@ -79,9 +75,15 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
     },
     { heading: 'TO', align: 'right', value: ({ growth }) => growthCell(growth, 'high'), spare: 5 },
     {
+      heading: 'WHY',
+      value: ({ reason }) => reasonWords(reason),
+      shrinks: { keeps: 'words', least: 12 },
+      spare: 6,
+    },
+    {
       heading: 'NOW',
       value: ({ survivors }) => nowCell(survivors),
-      shrinks: { keeps: 'words', least: 12 },
+      shrinks: { keeps: 'words', least: 16 },
       spare: 2,
     },
     {

@@ -69,9 +69,8 @@ const REASON_WORDS: Readonly<Record<LeakReason, string>> = {
   'not-sure': 'not sure',
 };
 
-/** `leaking`, `unknown: too few windows`. */
-export function verdictWords(verdict: LeakVerdict, reason: LeakReason): string {
-  return verdict === 'leaking' ? verdict : `${verdict}: ${REASON_WORDS[reason]}`;
+export function reasonWords(reason: LeakReason): string {
+  return REASON_WORDS[reason];
 }
 
 /** What blocks are called. */
@@ -200,6 +199,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   'ended-early': () => 'It was ended early.',
   'too-few-windows': () => 'Growth is told from three windows on.',
   chosen: ({ why = '' }) => `Only what ${escapeText(why)} allocated was followed.`,
+  'ended-threads': ({ count }) =>
+    `${many(count, 'allocation')} ${count === 1 ? 'was' : 'were'} of threads that ended before it could be told whose they were: not among those followed.`,
 };
 
 function many(count: number | undefined, what: string): string {

@@ -1,0 +1,61 @@
+import { HostError } from '../host/error.js';
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Recording } from '../leaks/recording.js';
+import { type Lookup, noLookup } from '../leaks/survivors/lookup.js';
+import { openNativeSource } from './kernel-source.js';
+import type { Progress } from './progress.js';
+
+/**
+ * Looks up where the survivors of a recording are, by what tells most of what can be opened, and hands that to
+ * whoever asks; it is closed then.
+ *
+ * @throws as accountMemory: /proc/kcore was opened, and where RAM is cannot be found
+ */
+export async function withLookup<T>(
+  { type, survivors }: Recording,
+  progress: Progress,
+  ask: (lookup: Lookup) => T,
+): Promise<T> {
+  const unavailable: Lookup['unavailable'][number][] = [];
+  if (survivors.length === 0) return ask(noLookup('no-source'));
+  let kernel: Kernel | undefined;
+  try {
+    kernel = await openNativeSource({ live: true, engine: 'native' });
+    const { lookupByKernel } = await import('../leaks/survivors/by-kernel.js');
+    const told = progress.of('where what was not freed is now');
+    return ask(lookupByKernel(kernel, type, survivors, told));
+  } catch (error) {
+    if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
+    if (error.code === 'exhausted') throw error;
+    unavailable.push({ source: 'kcore', why: error.message });
+  } finally {
+    progress.clear();
+    kernel?.close();
+  }
+  return byFlags(type, unavailable, ask);
+}
+
+async function byFlags<T>(
+  type: Recording['type'],
+  unavailable: Lookup['unavailable'],
+  ask: (lookup: Lookup) => T,
+): Promise<T> {
+  const [{ openFrameFile }, { lookupByFlags, MOST_WORDS }] = await Promise.all([
+    import('../host/proc/frames/frame-file.js'),
+    import('../leaks/survivors/by-flags.js'),
+  ]);
+  let flags: ReturnType<typeof openFrameFile>;
+  try {
+    flags = openFrameFile('/proc/kpageflags', MOST_WORDS);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    const why = { source: 'pageflags' as const, why: error.message };
+    return ask(noLookup('no-source', [...unavailable, why]));
+  }
+  try {
+    return ask(lookupByFlags(flags, type, unavailable));
+  } finally {
+    flags.close();
+  }
+}

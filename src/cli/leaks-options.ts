@@ -1,0 +1,154 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { AllocationType } from '../leaks/recording.js';
+import { LEAST_WINDOWS } from '../leaks/site-growth.js';
+import { UsageError } from './failure.js';
+import { collectFiles } from './kernel-source.js';
+import { parseNumber, parseUpTo } from './number-argument.js';
+import { parseTime } from './time-argument.js';
+
+/** What can record allocations live. */
+export const LEAK_METHODS = [
+  ...(['allocinfo', 'page-owner', 'page-owner-stacks', 'slab-traces', 'vmallocinfo'] as const),
+  'tracefs',
+] as const;
+export type LeakMethod = (typeof LEAK_METHODS)[number];
+
+export interface LeaksOptions {
+  readonly type?: AllocationType;
+  readonly interval?: number;
+  readonly windows?: number;
+  readonly order?: number;
+  /** One in so many. */
+  readonly sample?: 'auto' | number;
+  /** Share of a core. */
+  readonly budget?: number;
+  readonly pid?: number;
+  readonly cgroup?: string;
+  readonly method?: LeakMethod;
+  readonly methods?: true;
+  readonly from?: readonly string[];
+  readonly limit?: number;
+  readonly json?: true;
+  readonly folded?: true;
+  readonly pprof?: string;
+  readonly speedscope?: string;
+  readonly force?: true;
+  readonly strict?: true;
+}
+
+/** The largest block that the buddy allocator of common kernels has. */
+const MOST_ORDER = 10;
+const MOST_SECONDS = 7 * 86_400;
+const MOST_WINDOWS = 1000;
+
+export function addLeaksOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--type <type>', 'what is allocated: page frames (page), slab, vmalloc').choices([
+        ...(['page', 'slab', 'vmalloc'] as const),
+      ]),
+    )
+    .option('--interval <time>', 'how long to record, as 90s, 10m (10m)', parseLength)
+    .option('--windows <n>', 'divide it into so many windows (15)', parseWindows)
+    .option('--order <n>', 'of pages: only blocks of this order and larger', parseUpTo(MOST_ORDER))
+    .option(
+      '--sample <1/N>',
+      'follow one page frame or object in N; auto: by --budget',
+      parseSample,
+    )
+    .option('--budget <share>', 'of one core that recording may take (2%)', parseBudget)
+    .addOption(
+      new Option('--pid <pid>', 'only what threads of this process allocate')
+        .argParser(parseNumber)
+        .conflicts('cgroup'),
+    )
+    .option('--cgroup <path>', 'only what threads in this cgroup, or below, allocate', parseCgroup)
+    .addOption(
+      new Option('--method <method>', 'how to record; the best that this kernel offers').choices(
+        LEAK_METHODS,
+      ),
+    )
+    .option('--methods', 'list what this kernel offers, and what each costs')
+    .addOption(
+      new Option(
+        '--from <file...>',
+        'what was recorded before: perf script, trace text, or two readings',
+      )
+        .argParser(collectFiles)
+        .conflicts([
+          ...['type', 'interval', 'windows', 'order', 'sample', 'budget', 'pid', 'cgroup'],
+          ...['method', 'methods'],
+        ]),
+    )
+    .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
+    .option('--json', 'print the answer as JSON')
+    .option('--folded', 'print folded stacks, and the bytes that are held')
+    .option('--pprof <file>', 'write a profile for pprof as well')
+    .option('--speedscope <file>', 'write a file for speedscope as well')
+    .option('--force', 'replace those files')
+    .option('--strict', 'exit with status 5 if anything is missing or not known');
+}
+
+/** @throws {UsageError} for options that mean nothing together */
+export function checkLeaksOptions(options: LeaksOptions): void {
+  const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
+  if (json && folded)
+    throw new UsageError('--folded and --json are two forms of one answer: give one of them');
+  if (force && pprof === undefined && speedscope === undefined)
+    throw new UsageError('--force belongs to --pprof and --speedscope');
+  if (pprof === '' || speedscope === '') throw new UsageError('a file’s name is empty');
+  if (pprof !== undefined && pprof === speedscope)
+    throw new UsageError('--pprof and --speedscope name the same file');
+  if (options.order !== undefined && type !== 'page')
+    throw new UsageError('--order is of pages: it needs --type page');
+  const events = method === undefined || method === 'tracefs';
+  const given = Object.entries({
+    ...{ order: options.order, sample: options.sample, budget: options.budget },
+    ...{ pid: options.pid, cgroup: options.cgroup },
+  });
+  const [alone] = events ? [] : (given.find(([, value]) => value !== undefined) ?? []);
+  if (alone !== undefined)
+    throw new UsageError(`--${alone} is of events: --method ${method} has none`);
+}
+
+function parseLength(text: string): number {
+  const seconds = parseTime(text);
+  if (!(seconds >= 1 && seconds <= MOST_SECONDS))
+    throw new InvalidArgumentError('It takes 1 second to 7 days.');
+  return seconds;
+}
+
+function parseWindows(text: string): number {
+  const windows = parseNumber(text);
+  if (windows < LEAST_WINDOWS || windows > MOST_WINDOWS)
+    throw new InvalidArgumentError(
+      `It takes ${LEAST_WINDOWS} to ${MOST_WINDOWS}: of fewer nothing can be said.`,
+    );
+  return windows;
+}
+
+function parseSample(text: string): 'auto' | number {
+  if (text === 'auto') return text;
+  const parts = /^1\/([1-9]\d{0,6})$/.exec(text);
+  const oneIn = Number(parts?.[1]);
+  // Bits of a number decide.
+  if (!parts || !Number.isInteger(Math.log2(oneIn)))
+    throw new InvalidArgumentError('It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.');
+  return oneIn;
+}
+
+function parseBudget(text: string): number {
+  const parts = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(text);
+  const share = Number(parts?.[1]) / 100;
+  if (!parts || !(share > 0 && share <= 1))
+    throw new InvalidArgumentError('It takes a share of one core: 0.5%, 2%, 100%.');
+  return share;
+}
+
+function parseCgroup(text: string): string {
+  const path = text.replace(/^\/sys\/fs\/cgroup(?=\/|$)/, '').replace(/\/+$/, '');
+  if (path === '') return '/';
+  if (!path.startsWith('/'))
+    throw new InvalidArgumentError('It takes a path as /proc/PID/cgroup has it: /system.slice/…');
+  return path;
+}

@@ -1,0 +1,50 @@
+import { formatJson } from '../json.js';
+import type { LeaksAnswer } from '../leaks/answer.js';
+import { checkOutput, OutputFile } from '../output-file.js';
+import { EXIT } from './failure.js';
+import type { LeaksOptions } from './leaks-options.js';
+import { printAnswer } from './output.js';
+import { terminalWidth } from './terminal-width.js';
+import { VERSION } from './version.js';
+
+const USUAL_LIMIT = 20;
+
+/** Whether files could be written, before minutes are spent. @throws {OutputError} */
+export function checkLeaksOutput({ pprof, speedscope, force, from }: LeaksOptions): void {
+  for (const file of [pprof, speedscope])
+    if (file !== undefined) checkOutput(file, force ?? false, from ?? []);
+}
+
+/** Writes the files that were asked for, and prints the answer. @throws {OutputError} */
+export async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<void> {
+  const { pprof, speedscope, folded, json, limit, strict } = options;
+  if (pprof !== undefined || speedscope !== undefined || folded) {
+    const profiles = await import('../report/leaks/profiles.js');
+    const write = (file: string | undefined, bytes: () => Buffer) => {
+      if (file !== undefined) writeWhole(file, options.force ?? false, bytes());
+    };
+    write(pprof, () => profiles.leaksPprof(answer));
+    write(speedscope, () =>
+      Buffer.from(`${formatJson(profiles.leaksSpeedscope(answer, VERSION))}\n`),
+    );
+    if (folded) printAnswer(profiles.leaksFolded(answer).join('\n'));
+  }
+  if (json) {
+    const { leaksJson } = await import('../report/leaks/json.js');
+    printAnswer(formatJson(leaksJson(answer, limit), 2));
+  } else if (!folded) {
+    const { leaksText } = await import('../report/leaks/text.js');
+    printAnswer(leaksText(answer, { limit: limit ?? USUAL_LIMIT, width: terminalWidth() }));
+  }
+  if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
+}
+
+function writeWhole(file: string, replace: boolean, bytes: Buffer): void {
+  const output = new OutputFile(file, replace);
+  try {
+    output.write(0, bytes);
+    output.finish();
+  } finally {
+    output.discard();
+  }
+}

@@ -1,0 +1,76 @@
+import { parseCgroups } from '../../cgroup-place.js';
+import { HostError } from '../error.js';
+import type { HostSource } from '../host-source.js';
+
+/** Threads whose membership is remembered; beyond it all is asked anew. */
+const MOST_REMEMBERED = 65_536;
+
+/** So long a thread is not asked about again: its number may be given to another, its cgroup changed. */
+const REMEMBERED_MS = 1000;
+
+/** Tells of threads whether they are among those that were chosen: of a process, or in a cgroup. */
+export class ChosenThreads {
+  readonly #source: HostSource;
+  readonly #asks: (tid: number) => 'yes' | 'no' | 'ended';
+  /** When each was asked about, and whether it is one. */
+  readonly #known = new Map<number, { readonly at: number; readonly isOne: boolean }>();
+  #ended = 0;
+
+  private constructor(source: HostSource, asks: (tid: number) => 'yes' | 'no' | 'ended') {
+    this.#source = source;
+    this.#asks = asks;
+  }
+
+  /** Threads of a process. */
+  static ofProcess(source: HostSource, pid: number): ChosenThreads {
+    return new ChosenThreads(source, (tid) => {
+      if (isThere(source, `/proc/${pid}/task/${tid}/comm`)) return 'yes';
+      return isThere(source, `/proc/${tid}/comm`) ? 'no' : 'ended';
+    });
+  }
+
+  /** Threads in a cgroup, or in one below it. @param path as in /proc/PID/cgroup */
+  static ofCgroup(source: HostSource, path: string): ChosenThreads {
+    const below = path === '/' ? '/' : `${path}/`;
+    return new ChosenThreads(source, (tid) => {
+      try {
+        const own = parseCgroups(source.readText(`/proc/${tid}/cgroup`))?.path ?? '';
+        return own === path || own.startsWith(below) ? 'yes' : 'no';
+      } catch (error) {
+        if (error instanceof HostError) return 'ended';
+        throw error;
+      }
+    });
+  }
+
+  /** How often a thread was asked about that had ended. */
+  get ended(): number {
+    return this.#ended;
+  }
+
+  /** @param tid 0: of the idle task of a CPU, which is nobody's */
+  has(tid: number): boolean {
+    if (tid === 0) return false;
+    const now = this.#source.now();
+    const known = this.#known.get(tid);
+    if (known !== undefined && now - known.at < REMEMBERED_MS) return known.isOne;
+    const told = this.#asks(tid);
+    if (told === 'ended') {
+      this.#ended++;
+      return false;
+    }
+    if (this.#known.size >= MOST_REMEMBERED) this.#known.clear();
+    this.#known.set(tid, { at: now, isOne: told === 'yes' });
+    return told === 'yes';
+  }
+}
+
+function isThere(source: HostSource, path: string): boolean {
+  try {
+    source.readText(path);
+    return true;
+  } catch (error) {
+    if (error instanceof HostError) return false;
+    throw error;
+  }
+}

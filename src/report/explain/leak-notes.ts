@@ -1,0 +1,100 @@
+import type { LeakNoteCode } from '../../leaks/notes.js';
+import type { Explanations } from './explanation.js';
+
+const SMALLER = 'Take a smaller sample: --sample 1/64.';
+
+/** What makes an answer of `kdump-mem leaks` doubtful, or was met besides. */
+export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
+  overrun: {
+    means:
+      'The kernel’s buffers were full before they were read, and events were lost. A block whose free was lost seems to be held; one whose allocation was lost is missing.',
+    known: 'The flag of missed events in each page of the buffer, and per_cpu/cpuN/stats.',
+    next: SMALLER,
+  },
+  'missed-frees': {
+    means:
+      'Pages were allocated where something was held still: its free was not seen. They count as freed.',
+    known: 'The order of events.',
+    next: 'A few are harmless. Many: see overrun.',
+  },
+  'found-free': {
+    means:
+      'Some blocks were free when they were looked up: freed since the recording ended, or their free was missed. Of these, and of what was taken again meanwhile, nothing is held.',
+    known: '/proc/kcore or /proc/kpageflags, after the last window.',
+    next: 'Nothing: they are left out of all figures.',
+  },
+  'unknown-frees': {
+    means: 'Something was freed that was never seen allocated: mostly older than the recording.',
+    known: 'The order of events.',
+    next: 'Nothing: what was there before is not followed.',
+  },
+  'without-stack': {
+    means: 'Some allocations had no stack. They are one site, (no stack).',
+    known: 'Events that no stack follows.',
+    next: SMALLER,
+  },
+  dropped: {
+    means: 'Some blocks were no longer followed, since our own memory is bounded.',
+    known: 'The bound, and how many were met beyond it.',
+    next: SMALLER,
+  },
+  unseen: {
+    means:
+      'The kernel allocated more pages than events told: alloc_pages_bulk of some kernels fires none, which vmalloc and drivers’ page pools use. A leak among them is not seen here.',
+    known: 'pgalloc_* of /proc/vmstat beside the events.',
+    next: 'Ask for --type vmalloc too; where the kernel has page_owner or allocation profiling, --method takes it.',
+  },
+  'unseen-unknown': {
+    means:
+      'How many pages were allocated without an event is not known: /proc/vmstat was not to be had.',
+    known: 'Nothing tells.',
+    next: 'See whether /proc/vmstat can be read.',
+  },
+  'not-looked-up': {
+    means:
+      'Where blocks are now was not looked up: the recording is a file, the method names no blocks, or no source could be opened.',
+    known: 'The sources, and why each could not be had.',
+    next: 'Run it live, as root. Without that nothing is called leaking.',
+  },
+  'flags-only': {
+    means:
+      '/proc/kcore could not be read, and flags of page frames (/proc/kpageflags) do not tell whether a socket, a driver or nobody has a page.',
+    known: 'Why /proc/kcore could not be opened.',
+    next: 'Ask skcheck --stale whether a socket’s reader has stopped.',
+    deeper: 'skcheck --stale',
+  },
+  'left-out': {
+    means:
+      'More blocks were held than were looked up: shares are of those that were, taken evenly from each stack.',
+    known: 'The bound on what is looked up.',
+    next: 'Nothing.',
+  },
+  lookup: {
+    means:
+      'Something of the kernel’s memory could not be read, or changed, while blocks were looked up.',
+    known: 'The message.',
+    next: 'Ask again.',
+  },
+  'ended-early': {
+    means: 'The recording was ended before its time (Ctrl-C). What there was is told.',
+    known: 'The signal.',
+    next: 'Nothing.',
+  },
+  'too-few-windows': {
+    means: 'There are fewer than three windows: nothing can be said of growth.',
+    known: 'Readings of the recording.',
+    next: 'Ask for longer, or for more windows: --windows 15.',
+  },
+  chosen: {
+    means:
+      'Only what some threads allocated was followed (--pid, --cgroup). What interrupts allocate counts for the thread that they interrupted.',
+    known: 'The thread of each event.',
+    next: 'Nothing.',
+  },
+  'ended-threads': {
+    means:
+      'Some threads ended before it could be told whether they were among the chosen: what they allocated is left out.',
+    known: '/proc/TID is gone when its first event is read.',
+    next: 'Ask without --pid and --cgroup.',
+  },
+};
