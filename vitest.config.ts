@@ -81,6 +81,13 @@ export default defineConfig({
           ...ALONE,
         },
       },
+      {
+        test: {
+          name: 'leaks',
+          include: ['test/real/leaks/on-demand/**/*.test.ts'],
+          ...ALONE,
+        },
+      },
       { test: { name: 'weeks', include: [WEEKS], ...ALONE } },
       {
         test: {

@@ -7,6 +7,8 @@ export interface GuestOptions {
   memoryMiB?: number;
   /** 2 unless told. */
   cpus?: number;
+  /** Its clock goes by instructions, 2 ns each: how long something takes is then what it costs. */
+  counted?: boolean;
   /** QEMU's -cpu; the machine's own unless told (four-level paging of x86_64). */
   cpu?: string;
   /** Memory in two nodes, and more that the guest can take. */

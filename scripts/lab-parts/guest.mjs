@@ -17,6 +17,8 @@ import { GuestShell } from './shell.mjs';
  * @property {string} kernel a kernel of the lab: 5.10, 6.1, 6.12, newest, 6.12-arm64, …
  * @property {number} [memoryMiB] 512 unless told
  * @property {number} [cpus] 2 unless told
+ * @property {boolean} [counted] its clock goes by instructions, 2 ns each, and leaps where it has none to
+ *   run: how long something takes is then what it costs, whatever else this machine does
  * @property {string} [cpu] QEMU's -cpu; the machine's own unless told (four-level paging of x86_64)
  * @property {boolean} [numa] memory in two nodes, and more that the guest can take (numa.mjs)
  * @property {string} [append] more of the kernel's command line
@@ -110,6 +112,7 @@ export class Guest {
       // All CPUs in one thread: with a thread each, one CPU may run code that another has just patched
       // (jump labels), which the kernel takes for a breakpoint of nobody's and panics. It takes no longer.
       ...['-accel', 'tcg,thread=single', '-cpu', options.cpu ?? machine.cpu],
+      ...(options.counted ? ['-icount', 'shift=1,sleep=off'] : []),
       ...['-smp', String(options.cpus ?? 2)],
       ...(options.numa ? numaMachine(memoryMiB) : ['-m', String(memoryMiB)]),
       ...['-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-nodefaults'],

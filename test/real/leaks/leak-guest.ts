@@ -1,0 +1,149 @@
+import { connect, type Socket } from 'node:net';
+import { bootGuest, type Guest, type GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
+import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import type { LabKernel } from '../../support/lab.js';
+import { kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
+
+/** Of guest-modules/leak.c, in the order of its table. */
+export const KINDS = [
+  'leak_single',
+  'leak_third',
+  'leak_fifth',
+  'leak_parts',
+  'leak_bulk',
+  'leak_object',
+  'leak_area',
+  'keep_page',
+  'keep_object',
+  'ring_page',
+  'ring_split',
+  'ring_exact',
+  'ring_object',
+  'ring_area',
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+export interface Amount {
+  readonly blocks: number;
+  readonly bytes: number;
+}
+
+/** What the module holds, as it counts it itself. */
+export type Truth = Readonly<Record<Kind, Amount>>;
+
+/** Times a second, at most: a guest that shares its CPU takes longer. */
+export type Rates = Partial<Record<Kind, number>>;
+
+export const TRACEFS = '/sys/kernel/tracing';
+
+/** A port of the guest's where whatever comes is read, or not. */
+const PORT = 9001;
+
+/** A guest with kdump-mem, a module that leaks, and programs that take and free memory. */
+export class LeakGuest {
+  readonly guest: Guest;
+  readonly #fed = new Set<Socket>();
+
+  private constructor(guest: Guest) {
+    this.guest = guest;
+  }
+
+  static async boot(kernel: LabKernel, options: Partial<GuestOptions> = {}): Promise<LeakGuest> {
+    const guest = await bootGuest({
+      kernel,
+      memoryMiB: MEMORY_MIB,
+      tcpPorts: [PORT],
+      ...options,
+      files: [
+        ...kdumpMemInGuest(kernel),
+        guestModule('leak', kernel),
+        ...['churn', 'reader', 'traffic', 'work'].map((name) => guestTool(name, kernel)),
+        ...(options.files ?? []),
+      ],
+    });
+    return new LeakGuest(guest);
+  }
+
+  async mount(): Promise<void> {
+    await this.guest.run(
+      `mount -t tracefs none ${TRACEFS}; mount -t debugfs none /sys/kernel/debug`,
+    );
+  }
+
+  /** Loads the module; it takes nothing before {@link go}. */
+  async leaks(rates: Rates, keep = 256): Promise<void> {
+    const list = KINDS.map((kind) => rates[kind] ?? 0).join(',');
+    await this.guest.run(`insmod /leak.ko rates=${list} keep=${keep} paused=1`);
+  }
+
+  async go(): Promise<void> {
+    await this.#pause(false);
+  }
+
+  /** It takes and frees no more. */
+  async halt(): Promise<void> {
+    await this.#pause(true);
+    // What its thread is amid ends by then.
+    await this.guest.run('usleep 200000');
+  }
+
+  async #pause(paused: boolean): Promise<void> {
+    await this.guest.run(`echo ${paused ? 1 : 0} > /sys/module/leak/parameters/paused`);
+  }
+
+  async truth(): Promise<Truth> {
+    const { output } = await this.guest.run('cat /proc/leak');
+    const amounts = output
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [kind, blocks, bytes] = line.split(' ');
+        return [kind, { blocks: Number(blocks), bytes: Number(bytes) }];
+      });
+    return Object.fromEntries(amounts) as Truth;
+  }
+
+  /** Processes, files of a tmpfs and sockets come and go for so long. */
+  async load(seconds: number): Promise<void> {
+    const folder = 'mkdir -p /work; mountpoint -q /work || mount -t tmpfs none /work';
+    await this.guest.run(`${folder}; churn ${seconds} /work; traffic ${seconds}`);
+  }
+
+  /** Data comes in through virtio-net, as fast as it is read, or until who does not read has no room. */
+  async fed(starving = false): Promise<void> {
+    await this.guest.run(`reader ${PORT} ${starving ? 'starving' : ''}`);
+    this.#connect();
+  }
+
+  #connect(): void {
+    const port = this.guest.tcpPorts.get(PORT) ?? 0;
+    const socket = connect(port, '127.0.0.1');
+    this.#fed.add(socket);
+    const chunk = Buffer.alloc(16_384, 'x');
+    const clock = setInterval(() => {
+      if (socket.writableLength < chunk.length) socket.write(chunk);
+    }, 20).unref();
+    // The guest's end says why it ends.
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      clearInterval(clock);
+      if (this.#fed.delete(socket)) setTimeout(() => this.#connect(), 200).unref();
+    });
+  }
+
+  /** Instances of tracefs. */
+  async instances(): Promise<string[]> {
+    const { output } = await this.guest.run(`ls ${TRACEFS}/instances`);
+    return output.toString().split('\n').filter(Boolean);
+  }
+
+  end(): void {
+    for (const socket of this.#fed) {
+      this.#fed.delete(socket);
+      socket.destroy();
+    }
+    this.guest.kill();
+  }
+}
