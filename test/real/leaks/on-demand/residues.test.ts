@@ -87,8 +87,8 @@ function followed(events: TextEvents, sample: Sample): ReadonlyMap<string, Held>
 }
 
 /** Of a site that the sample has nothing of. */
-const unseen = (oneIn: number): Held =>
-  estimate({ sum: 0, squares: 0, blocks: null, cluster: FRAME << CHUNK_ORDER }, oneIn);
+const unseen = (oneIn: number) =>
+  estimate([{ sum: 0, squares: 0, cluster: FRAME << CHUNK_ORDER }], oneIn);
 
 describe.each(LAB_KERNELS)('%s: all that was allocated and freed', (kernel) => {
   let events: TextEvents;
