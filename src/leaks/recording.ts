@@ -92,6 +92,29 @@ export interface Unseen {
   readonly high: number;
 }
 
+/** What it cost to follow events, as far as it can be told. */
+export interface TraceCost {
+  /** Share of one CPU: our own time, and the kernel's by what an event costs on this machine; null: not known. */
+  readonly share: number | null;
+  /** Share of one CPU that it was allowed; null: the sample was given. */
+  readonly budget: number | null;
+  /** Allocations and frees that were read. */
+  readonly events: number;
+  /** Of each second, those that a sample was taken of, estimated; null: not known. */
+  readonly offeredPerSecond: number | null;
+}
+
+/** What else is to be told of a recording by events. */
+export interface Tracing {
+  readonly cost: TraceCost;
+  /** Instances of earlier runs that had been killed: removed. Names. */
+  readonly orphans: readonly string[];
+  /** Our own instances that could not be removed, since somebody else has them open. Paths. */
+  readonly left: readonly string[];
+  /** Events that came after later ones had been told: frees among them may have been taken for missing. */
+  readonly late: number;
+}
+
 /** How a recording was made. */
 export type MethodCode =
   | 'allocinfo'
@@ -122,4 +145,6 @@ export interface Recording {
   readonly unseen: Unseen | null;
   /** It was ended before its time (Ctrl-C): what there is counts. */
   readonly endedEarly: boolean;
+  /** Of recordings through tracefs. */
+  readonly tracing?: Tracing;
 }

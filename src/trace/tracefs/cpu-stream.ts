@@ -43,6 +43,10 @@ interface Pending {
 /** The events of one CPU's buffer, decoded into a queue; each allocation with the stack that follows it. */
 export class CpuStream implements PageVisitor {
   readonly queue = new EventQueue();
+  /** Nanoseconds since the origin: when the last event was that was read. */
+  lastTime = Number.NEGATIVE_INFINITY;
+  /** No event is still to come that is earlier, but for those whose writers were interrupted. */
+  knownUntil = Number.NEGATIVE_INFINITY;
   /** Of frames or objects; stacks are not counted. */
   events = 0;
   /** Told by pages: events that were lost. Null: some were, and how many the kernel did not tell. */
@@ -90,6 +94,7 @@ export class CpuStream implements PageVisitor {
       this.torn(time);
       return;
     }
+    this.lastTime = time;
     const decoder = this.#plan.decoders.get(page.readUInt16LE(from));
     // An instance has our events alone, unless somebody enables more.
     if (decoder === undefined) return;

@@ -61,6 +61,22 @@ export class TraceInstance {
     return textOrNull(`${folder}/events/${system}/${name}/format`);
   }
 
+  /** How pages of buffers are laid out, or their events. @throws {TraceError} as `read` */
+  header(name: 'header_page' | 'header_event'): string {
+    const file = `${this.#root}/events/${name}`;
+    return told(file, 'be read', () => readFileSync(file, 'latin1'));
+  }
+
+  /** Now, nanoseconds on the clock of this instance, to the microsecond. @throws {TraceError} `trace-unsupported` */
+  get now(): bigint {
+    const text = this.readOptional(`per_cpu/cpu${this.cpus[0] ?? 0}/stats`) ?? '';
+    const { seconds, micro } =
+      /^now ts: *(?<seconds>\d{1,12})\.(?<micro>\d{6})$/m.exec(text)?.groups ?? {};
+    if (seconds === undefined || micro === undefined)
+      throw unsupported('buffers do not tell the time of their clock');
+    return (BigInt(seconds) * 1_000_000n + BigInt(micro)) * 1000n;
+  }
+
   /** CPUs that have a buffer, by number. */
   get cpus(): readonly number[] {
     return readdirSync(`${this.path}/per_cpu`)

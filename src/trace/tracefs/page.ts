@@ -105,6 +105,11 @@ export function readPage(
   if (at !== end) visitor.torn(time);
 }
 
+/** How much data a page has. */
+export function filledBytes(page: Buffer, layout: PageLayout): number {
+  return page.readUInt32LE(layout.commit) & COMMIT_BITS;
+}
+
 function absolute(stamp: bigint, before: bigint): bigint {
   const upper = (before >> STAMP_BITS) << STAMP_BITS;
   const whole = upper | stamp;

@@ -1,6 +1,8 @@
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { CpuStream, type StreamPlan } from './cpu-stream.js';
 import type { TraceInstance } from './instance.js';
+import { filledBytes } from './page.js';
+import type { PageLayout } from './page-layout.js';
 import { refused } from './root.js';
 
 interface Pipe {
@@ -22,12 +24,14 @@ export class InstanceReader {
   readonly streams: readonly CpuStream[];
   readonly #instance: TraceInstance;
   readonly #page: Buffer;
+  readonly #layout: PageLayout;
   readonly #pipes: readonly Pipe[];
   #closed = false;
 
   /** @throws {TraceError} `trace-no-root`, `trace-locked-down` */
   constructor(instance: TraceInstance, plan: StreamPlan) {
     this.#instance = instance;
+    this.#layout = plan.layout;
     this.#page = Buffer.alloc(plan.layout.pageBytes);
     const pipes: Pipe[] = [];
     this.#pipes = pipes;
@@ -43,18 +47,33 @@ export class InstanceReader {
 
   /**
    * @param most pages of each buffer
+   * @param now nanoseconds since the origin: of a buffer that is empty all is known up to then
    * @param online CPUs that may have written; undefined: all
    */
-  read(most: number, online?: ReadonlySet<number>): Round {
+  read(most: number, now: number, online?: ReadonlySet<number>): Round {
     let drained = true;
     let mostPages = 0;
-    for (const pipe of this.#pipes) {
-      if (online !== undefined && !online.has(pipe.cpu)) continue;
-      const pages = this.#readPipe(pipe, most);
-      if (pages === most) drained = false;
-      if (pages > mostPages) mostPages = pages;
+    // Most buffers are empty most of the time, which comes as an error: its stack would cost ten times as much.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    try {
+      for (const pipe of this.#pipes) {
+        const isOnline = online === undefined || online.has(pipe.cpu);
+        const pages = isOnline ? this.#readPipe(pipe, most) : 0;
+        const isEmpty = pages < most;
+        if (!isEmpty) drained = false;
+        pipe.stream.knownUntil = isEmpty ? now : pipe.stream.lastTime;
+        if (pages > mostPages) mostPages = pages;
+      }
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
     }
     return { drained, mostPages };
+  }
+
+  /** That were read. */
+  get events(): number {
+    return this.streams.reduce((sum, { events }) => sum + events, 0);
   }
 
   /** Events that the buffers lost, by their own counters; null: they cannot be read. */
@@ -79,6 +98,10 @@ export class InstanceReader {
       const length = readPage(descriptor, this.#page);
       if (length === 0) return pages;
       stream.page(this.#page, length);
+      // A page that is hardly half full is the one that is written now: there is no other. The first may be what
+      // was left of one that was read in part.
+      if (pages > 0 && filledBytes(this.#page, this.#layout) < this.#page.length / 2)
+        return pages + 1;
     }
     return most;
   }

@@ -1,0 +1,15 @@
+import type { AllocationSink } from '../../leaks/sink.js';
+
+/**
+ * Lets through what some threads allocate. What others allocate tells that the place was free before.
+ */
+export function ofThreads(sink: AllocationSink, threads: (tid: number) => boolean): AllocationSink {
+  return {
+    allocated(place, length, time, tid, stack) {
+      if (threads(tid)) sink.allocated(place, length, time, tid, stack);
+      else sink.freed(place, length, time);
+    },
+    freed: (place, length, time) => sink.freed(place, length, time),
+    lost: (count, time) => sink.lost(count, time),
+  };
+}

@@ -1,0 +1,317 @@
+import { HostError } from '../../host/error.js';
+import { liveHost } from '../../host/live.js';
+import { type KernelSymbols, readKernelSymbols } from '../../host/proc/kallsyms.js';
+import { readPageSize } from '../../host/proc/memory.js';
+import type { Follower } from '../../leaks/follow/follower.js';
+import { FrameFollower } from '../../leaks/follow/frame-follower.js';
+import { ObjectFollower } from '../../leaks/follow/object-follower.js';
+import { StackTable } from '../../leaks/follow/stack-table.js';
+import type {
+  AllocationType,
+  Losses,
+  Reading,
+  Recording,
+  Sample,
+  Unseen,
+} from '../../leaks/recording.js';
+import { StackSites } from '../../leaks/stack-sites.js';
+import { TraceError } from '../error.js';
+import { sizeBuffers } from './buffers.js';
+import { ofThreads } from './chosen-threads.js';
+import { Commands } from './commands.js';
+import { affordable, sparedShare } from './cost.js';
+import type { StreamPlan } from './cpu-stream.js';
+import { Drain } from './drain.js';
+import { blockFilter, frameFilter, objectFilter } from './filter.js';
+import type { TraceInstance } from './instance.js';
+import { TraceInstances } from './instances.js';
+import type { EventKind, EventName } from './kinds.js';
+import { removeOrphans } from './orphans.js';
+import { readAllocatedFrames } from './pgalloc.js';
+import { type EventRates, measureRates } from './rate.js';
+import { InstanceReader } from './reader.js';
+import { findTracefs } from './root.js';
+import { ALL, MOST_ONE_IN, narrowed, PAGE_LOW_BIT, SLAB_LOW_BIT, sampleOf } from './sample.js';
+import { type ReadEvents, Spending } from './spending.js';
+import type { TraceOrder } from './trace-order.js';
+import { TracedEvents } from './traced-events.js';
+
+type TracedType = Exclude<AllocationType, 'vmalloc'>;
+
+/**
+ * Records allocations and frees through private instances of tracefs, which are gone when it ends, however
+ * it ends.
+ *
+ * @throws {TraceError} `trace-no-root`, `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`,
+ *   `trace-over-budget`, `trace-failed`
+ */
+export async function recordTraced(order: TraceOrder): Promise<Recording> {
+  const { type } = order;
+  if (type === 'vmalloc')
+    throw new TraceError('trace-unsupported', 'areas of vmalloc are not followed by events', {
+      next: 'Ask /proc/vmallocinfo: --method vmallocinfo',
+    });
+  const root = findTracefs();
+  const removed = removeOrphans(root);
+  const instances = new TraceInstances(root);
+  let recording: Recording;
+  try {
+    recording = await new Session(order, type, instances).run();
+  } finally {
+    instances.removeAll();
+  }
+  const { left } = instances;
+  const tracing = recording.tracing && { ...recording.tracing, orphans: removed, left };
+  return { ...recording, ...(tracing ? { tracing } : {}) };
+}
+
+/** Bits of kernel addresses above those that are followed. */
+const UPPER = 0xfffn << 52n;
+
+/** Of `maxBlocks`: from there on less is followed. */
+const FULL = 0.8;
+
+class Session {
+  readonly #order: TraceOrder;
+  readonly #type: TracedType;
+  readonly #instances: TraceInstances;
+  readonly #allocations: TraceInstance;
+  readonly #frees: TraceInstance;
+  readonly #events: TracedEvents;
+  readonly #lowBit: number;
+  readonly #stacks = new StackTable();
+
+  constructor(order: TraceOrder, type: TracedType, instances: TraceInstances) {
+    this.#order = order;
+    this.#type = type;
+    this.#instances = instances;
+    this.#allocations = this.#instance('allocations');
+    this.#frees = this.#instance('frees');
+    this.#events = new TracedEvents(this.#allocations, type);
+    this.#lowBit = type === 'page' ? Math.max(PAGE_LOW_BIT, order.minOrder) : SLAB_LOW_BIT;
+  }
+
+  async run(): Promise<Recording> {
+    const { stop, threads } = this.#order;
+    const sites = new StackSites(this.#stacks, kernelSymbols());
+    const rates = await this.#rates();
+    const follower = this.#follower(this.#firstSample(rates));
+    this.#allocations.write('options/stacktrace', '1');
+    this.#filter(follower.sample);
+    const { origin, now } = clockOf(this.#allocations);
+    const { decoders, layout } = this.#events;
+    const plan = { layout, decoders, stacks: this.#stacks, origin };
+    const [allocations, frees] = [
+      this.#reader(this.#allocations, plan),
+      this.#reader(this.#frees, plan),
+    ];
+    const drain = new Drain(
+      [allocations, frees],
+      threads === null ? follower : ofThreads(follower, threads),
+      { now, pagesOfBuffer: pagesOf(this.#allocations, layout.pageBytes) },
+    );
+    const read = () => ({ allocations: allocations.events, frees: frees.events });
+    const commands = new Commands();
+    // Frees first: of no block that was seen allocated a free shall be missed.
+    this.#enable(this.#frees, this.#events.frees);
+    const before = readAllocatedFrames();
+    this.#enable(this.#allocations, this.#events.allocations);
+    const began = now();
+    const spending = new Spending(rates, this.#lowBit, began);
+    const readings = await this.#windows({
+      rates,
+      drain,
+      follower,
+      spending,
+      read,
+      sites,
+      began,
+      now,
+    });
+    silence(this.#allocations);
+    const ended = now();
+    const after = readAllocatedFrames();
+    silence(this.#frees);
+    drain.finish();
+    readings.push(follower.reading((ended - began) / 1e6, sites.of));
+    const { survivors, leftOut } = follower.survivors({
+      ...{ max: this.#order.maxSurvivors, siteOf: sites.of, began },
+      ...{ upper: this.#type === 'slab' ? UPPER : 0n, commandOf: commands.of },
+    });
+    const { oneIn } = follower.sample;
+    const budget = this.#order.sample === 'auto' ? this.#order.budget : null;
+    return {
+      ...{ type: this.#type, method: 'tracefs', sample: follower.sample, sites: sites.sites },
+      ...{ readings, survivors, survivorsLeftOut: leftOut },
+      losses: this.#losses(follower.losses, [allocations, frees]),
+      unseen: this.#unseen(follower, before === null || after === null ? null : after - before),
+      endedEarly: stop.aborted,
+      tracing: {
+        ...{ orphans: [], left: [], late: drain.late },
+        cost: spending.whole(ended, read(), oneIn, budget),
+      },
+    };
+  }
+
+  /** Reads until the end. @returns readings at the beginning and at the end of each window but the last */
+  async #windows({ rates, drain, follower, spending, read, sites, began, now }: Running) {
+    const { stop, seconds, windows, progress } = this.#order;
+    const readings: Reading[] = [follower.reading(0, sites.of)];
+    let over = 0;
+    for (let window = 1; window <= windows; window++) {
+      const end = began + (seconds * 1e9 * window) / windows;
+      while (now() < end && !stop.aborted) {
+        await drain.rest(end, stop);
+        drain.round();
+        const figures = spending.look(now(), read(), follower.sample.oneIn);
+        if (figures === null) continue;
+        const { kept } = follower;
+        progress({ seconds: (now() - began) / 1e9, ...figures, kept });
+        const isOver =
+          this.#order.sample === 'auto' &&
+          figures.share > this.#order.budget &&
+          sparedShare(rates, figures.perSecond) > this.#order.budget / 2;
+        over = isOver ? over + 1 : 0;
+        // A second alone may be a moment of much work.
+        const isDear = over >= 3;
+        if (!isDear && kept <= this.#order.maxBlocks * FULL) continue;
+        this.#narrow(follower);
+        over = 0;
+      }
+      if (window === windows || stop.aborted) break;
+      await drain.upTo(end);
+      readings.push(follower.reading((end - began) / 1e6, sites.of));
+    }
+    return readings;
+  }
+
+  #instance(purpose: 'allocations' | 'frees'): TraceInstance {
+    const instance = this.#instances.make(purpose);
+    sizeBuffers(instance, purpose);
+    instance.takeMonotonicClock();
+    return instance;
+  }
+
+  #reader(instance: TraceInstance, plan: StreamPlan): InstanceReader {
+    const reader = new InstanceReader(instance, plan);
+    this.#instances.closeBefore(instance, () => reader.close());
+    return reader;
+  }
+
+  async #rates(): Promise<EventRates> {
+    const instance = this.#instances.make('rate');
+    const { decoders, layout } = this.#events;
+    const plan = { layout, decoders, stacks: this.#stacks, origin: 0n };
+    const rates = await measureRates(instance, this.#events, plan, this.#order.stop);
+    this.#instances.remove(instance);
+    return rates;
+  }
+
+  #firstSample(rates: EventRates): Sample {
+    const { sample, budget } = this.#order;
+    if (sample === 'auto') return affordable(rates, budget, this.#lowBit);
+    return sample === 1 ? ALL : sampleOf(sample, this.#lowBit);
+  }
+
+  #follower(sample: Sample): FrameFollower | ObjectFollower {
+    const { maxBlocks } = this.#order;
+    return this.#type === 'page'
+      ? new FrameFollower(sample, { maxBlocks, frameBytes: readPageSize(liveHost) })
+      : new ObjectFollower(sample, { maxBlocks });
+  }
+
+  #narrow(follower: Follower): void {
+    if (follower.sample.oneIn >= MOST_ONE_IN) return;
+    // Filters may let more through for a moment than is followed, and never less.
+    follower.narrow(narrowed(follower.sample, this.#lowBit));
+    this.#filter(follower.sample);
+  }
+
+  #filter(sample: Sample): void {
+    for (const { system, name, kind } of this.#events.allocations)
+      this.#allocations.write(
+        `events/${system}/${name}/filter`,
+        filterOf(kind, sample, this.#order.minOrder),
+      );
+    // Blocks may be freed by parts, of any order.
+    for (const { system, name, kind } of this.#events.frees)
+      this.#frees.write(`events/${system}/${name}/filter`, filterOf(kind, sample, 0));
+  }
+
+  #enable(instance: TraceInstance, events: readonly EventName[]): void {
+    for (const { system, name } of events) instance.write(`events/${system}/${name}/enable`, '1');
+  }
+
+  /** Where only some allocations are followed, frees of others are no loss. */
+  #losses(losses: Losses, readers: readonly InstanceReader[]): Losses {
+    const counted = readers.map((reader) => reader.overrun());
+    const overrun = counted.reduce(
+      (sum, one) => (sum === null || one === null ? null : sum + one),
+      0,
+    );
+    const isChosen = this.#order.threads !== null || this.#order.minOrder > 0;
+    return {
+      ...losses,
+      overrun: mostOf(losses.overrun, overrun),
+      unknownFrees: isChosen ? null : losses.unknownFrees,
+    };
+  }
+
+  #unseen(follower: Follower, allocated: number | null): Unseen | null {
+    const { threads, minOrder } = this.#order;
+    if (allocated === null || threads !== null || minOrder > 0) return null;
+    const traced = follower instanceof FrameFollower ? follower.allocatedFrames : null;
+    if (traced === null) return null;
+    return { allocated, traced: traced.bytes, low: traced.low, high: traced.high };
+  }
+}
+
+/** What takes part while it runs. */
+interface Running {
+  readonly rates: EventRates;
+  readonly drain: Drain;
+  readonly follower: Follower;
+  readonly spending: Spending;
+  readonly read: () => ReadEvents;
+  readonly sites: StackSites;
+  /** Nanoseconds since the origin. */
+  readonly began: number;
+  readonly now: () => number;
+}
+
+function filterOf(kind: EventKind, sample: Sample, minOrder: number): string {
+  if (kind === 'object-allocated' || kind === 'object-freed') return objectFilter(sample);
+  return kind === 'pool-page' ? frameFilter(sample) : blockFilter(sample, minOrder);
+}
+
+/** Two counts of the same loss: pages tell where they were, counters of the buffers how many. */
+function mostOf(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.max(one, other);
+}
+
+function silence(instance: TraceInstance): void {
+  instance.write('events/enable', '0');
+}
+
+/** What is 0 of all times, and how long ago that was, nanoseconds. */
+function clockOf(instance: TraceInstance): { readonly origin: bigint; readonly now: () => number } {
+  const before = process.hrtime.bigint();
+  const origin = instance.now;
+  const middle = (before + process.hrtime.bigint()) / 2n;
+  return { origin, now: () => Number(process.hrtime.bigint() - middle) };
+}
+
+function pagesOf(instance: TraceInstance, pageBytes: number): number {
+  const kilobytes = Number(/^(\d{1,9})/.exec(instance.read('buffer_size_kb'))?.[1] ?? 0);
+  return Math.max(1, Math.floor((kilobytes * 1024) / pageBytes));
+}
+
+/** Null: they cannot be read, and stacks remain without names. */
+function kernelSymbols(): KernelSymbols | null {
+  try {
+    return readKernelSymbols(liveHost);
+  } catch (error) {
+    if (error instanceof HostError) return null;
+    throw error;
+  }
+}
