@@ -115,8 +115,8 @@ class Session {
     // Frees first: of no block that was seen allocated a free shall be missed.
     this.#enable(this.#frees, this.#events.frees);
     const before = readAllocatedFrames();
-    this.#enable(this.#allocations, this.#events.allocations);
     const began = now();
+    this.#enable(this.#allocations, this.#events.allocations);
     const spending = new Spending(rates, this.#lowBit, began);
     const readings = await this.#windows({
       rates,

@@ -16,7 +16,8 @@ export function findTracefs(): string {
     if (reason === undefined) return place;
     reasons.add(reason);
   }
-  if (reasons.has('EACCES') || reasons.has('EPERM')) throw refused(PLACES[0], [...reasons].join());
+  for (const reason of ['EACCES', 'EPERM'])
+    if (reasons.has(reason)) throw refused(PLACES[0], reason);
   const filesystems = textOf('/proc/filesystems');
   if (filesystems !== null && !/\ttracefs$/m.test(filesystems))
     throw new TraceError('trace-unsupported', 'this kernel has no tracefs (CONFIG_TRACING)');

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { ofThreads } from '../../../src/trace/tracefs/chosen-threads.js';
+
+test('what other threads allocate says that the place was free, and is not followed', () => {
+  const told: string[] = [];
+  const sink = ofThreads(
+    {
+      allocated: (place, length, time, tid, stack) =>
+        told.push(['allocated', place, length, time, tid, stack].join(' ')),
+      freed: (place, length, time) => told.push(['freed', place, length, time].join(' ')),
+      lost: (count, time) => told.push(['lost', count, time].join(' ')),
+    },
+    (tid) => tid === 7,
+  );
+  sink.allocated(1, 8, 100, 7, 3);
+  sink.allocated(9, 2, 200, 8, 4);
+  sink.freed(1, 8, 300);
+  sink.lost(null, 400);
+  expect(told).toEqual(['allocated 1 8 100 7 3', 'freed 9 2 200', 'freed 1 8 300', 'lost  400']);
+});
