@@ -4,6 +4,7 @@ import { registerDoctor } from './commands/doctor.js';
 import { registerExplain } from './commands/explain.js';
 import { registerExtract } from './commands/extract.js';
 import { registerInfo } from './commands/info.js';
+import { registerLeaks } from './commands/leaks.js';
 import { registerLog } from './commands/log.js';
 import { registerMemory } from './commands/memory.js';
 import { registerProcs } from './commands/procs.js';
@@ -23,6 +24,7 @@ export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
   registerExplain,
   registerExtract,
   registerInfo,
+  registerLeaks,
   registerLog,
   registerMemory,
   registerProcs,

@@ -78,7 +78,7 @@ export function explainFailure(error: unknown): { line: string; status: number }
   }
   if (error instanceof TraceError) {
     const status = error.code === 'process-ended' ? EXIT.notThere : EXIT.unreadable;
-    return { line: say(error.message, TRACE_ERRORS[error.code].next), status };
+    return { line: say(error.message, error.next ?? TRACE_ERRORS[error.code].next), status };
   }
   if (error instanceof ExhaustedError)
     return { line: say(error.message, EXHAUSTION_ADVICE), status: EXIT.unreadable };

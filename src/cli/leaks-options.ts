@@ -2,16 +2,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AllocationType } from '../leaks/recording.js';
 import { LEAST_WINDOWS } from '../leaks/site-growth.js';
 import { UsageError } from './failure.js';
-import { collectFiles } from './kernel-source.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
 import { parseTime } from './time-argument.js';
-
-/** What can record allocations live. */
-export const LEAK_METHODS = [
-  ...(['allocinfo', 'page-owner', 'page-owner-stacks', 'slab-traces', 'vmallocinfo'] as const),
-  'tracefs',
-] as const;
-export type LeakMethod = (typeof LEAK_METHODS)[number];
 
 export interface LeaksOptions {
   readonly type?: AllocationType;
@@ -24,9 +16,6 @@ export interface LeaksOptions {
   readonly budget?: number;
   readonly pid?: number;
   readonly cgroup?: string;
-  readonly method?: LeakMethod;
-  readonly methods?: true;
-  readonly from?: readonly string[];
   readonly limit?: number;
   readonly json?: true;
   readonly folded?: true;
@@ -44,8 +33,8 @@ const MOST_WINDOWS = 1000;
 export function addLeaksOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--type <type>', 'what is allocated: page frames (page), slab, vmalloc').choices([
-        ...(['page', 'slab', 'vmalloc'] as const),
+      new Option('--type <type>', 'what is allocated: page frames (page), objects (slab)').choices([
+        ...(['page', 'slab'] as const),
       ]),
     )
     .option('--interval <time>', 'how long to record, as 90s, 10m (10m)', parseLength)
@@ -63,23 +52,6 @@ export function addLeaksOptions(command: Command): Command {
         .conflicts('cgroup'),
     )
     .option('--cgroup <path>', 'only what threads in this cgroup, or below, allocate', parseCgroup)
-    .addOption(
-      new Option('--method <method>', 'how to record; the best that this kernel offers').choices(
-        LEAK_METHODS,
-      ),
-    )
-    .option('--methods', 'list what this kernel offers, and what each costs')
-    .addOption(
-      new Option(
-        '--from <file...>',
-        'what was recorded before: perf script, trace text, or two readings',
-      )
-        .argParser(collectFiles)
-        .conflicts([
-          ...['type', 'interval', 'windows', 'order', 'sample', 'budget', 'pid', 'cgroup'],
-          ...['method', 'methods'],
-        ]),
-    )
     .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
     .option('--json', 'print the answer as JSON')
     .option('--folded', 'print folded stacks, and the bytes that are held')
@@ -91,7 +63,7 @@ export function addLeaksOptions(command: Command): Command {
 
 /** @throws {UsageError} for options that mean nothing together */
 export function checkLeaksOptions(options: LeaksOptions): void {
-  const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
+  const { json, folded, type = 'page', pprof, speedscope, force } = options;
   if (json && folded)
     throw new UsageError('--folded and --json are two forms of one answer: give one of them');
   if (force && pprof === undefined && speedscope === undefined)
@@ -101,14 +73,6 @@ export function checkLeaksOptions(options: LeaksOptions): void {
     throw new UsageError('--pprof and --speedscope name the same file');
   if (options.order !== undefined && type !== 'page')
     throw new UsageError('--order is of pages: it needs --type page');
-  const events = method === undefined || method === 'tracefs';
-  const given = Object.entries({
-    ...{ order: options.order, sample: options.sample, budget: options.budget },
-    ...{ pid: options.pid, cgroup: options.cgroup },
-  });
-  const [alone] = events ? [] : (given.find(([, value]) => value !== undefined) ?? []);
-  if (alone !== undefined)
-    throw new UsageError(`--${alone} is of events: --method ${method} has none`);
 }
 
 function parseLength(text: string): number {

@@ -159,6 +159,7 @@ function notesOf(
     ...some('without-stack', losses.withoutStack),
     ...some('dropped', losses.dropped),
     ...unseenNotes(recording, unseen),
+    ...tracingNotes(recording),
     ...lookupNotes(lookup, lookedUp, survivorsLeftOut),
   ];
 }
@@ -168,6 +169,22 @@ function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): 
   if (unseen === null) return type === 'page' && follows ? [{ code: 'unseen-unknown' }] : [];
   const { allocated, high } = unseen;
   return allocated > high ? [{ code: 'unseen', count: Math.round(allocated - high) }] : [];
+}
+
+function tracingNotes({ tracing }: Recording): LeakNote[] {
+  if (!tracing) return [];
+  const { orphans, left, late, cost } = tracing;
+  const isOver = cost.share !== null && cost.budget !== null && cost.share > cost.budget;
+  return [
+    ...(late > 0 ? [{ code: 'late' as const, count: late }] : []),
+    ...(orphans.length > 0
+      ? [{ code: 'orphans' as const, count: orphans.length, why: orphans.join(', ') }]
+      : []),
+    ...(left.length > 0
+      ? [{ code: 'left-behind' as const, count: left.length, why: left.join(', ') }]
+      : []),
+    ...(isOver ? [{ code: 'over-budget' as const }] : []),
+  ];
 }
 
 function lookupNotes(lookup: Lookup, lookedUp: number, leftOut: number | null): LeakNote[] {

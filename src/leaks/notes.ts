@@ -29,6 +29,14 @@ export const LEAK_NOTE_CODES = [
   'chosen',
   /** Threads that ended before it could be told whether they are chosen. */
   'ended-threads',
+  /** Events came after later ones had been told. */
+  'late',
+  /** What a run that was killed had left in the kernel was removed. */
+  'orphans',
+  /** Something of ours could not be removed. */
+  'left-behind',
+  /** It cost more than it was allowed. */
+  'over-budget',
 ] as const;
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
@@ -45,7 +53,14 @@ export interface LeakNote {
 /** Notes that say that figures may be wrong or that something is missing. */
 const SPOILS: readonly LeakNoteCode[] = [
   ...(['overrun', 'missed-frees', 'dropped', 'unseen', 'not-looked-up', 'lookup'] as const),
-  ...(['flags-only', 'left-out', 'too-few-windows', 'unseen-unknown', 'ended-threads'] as const),
+  ...([
+    'flags-only',
+    'left-out',
+    'too-few-windows',
+    'unseen-unknown',
+    'ended-threads',
+    'late',
+  ] as const),
 ];
 
 /** Whether an answer is whole with these notes. */

@@ -97,4 +97,28 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: '/proc/TID is gone when its first event is read.',
     next: 'Ask without --pid and --cgroup.',
   },
+  late: {
+    means:
+      'Events were read after later ones of other CPUs had been told. A free among them may have been taken for a missed one.',
+    known: 'The time of each event.',
+    next: SMALLER,
+  },
+  orphans: {
+    means:
+      'An earlier run was killed (SIGKILL) and left its private instances of tracefs. They were removed.',
+    known: 'The names of instances have the pid and start time of their process, which is gone.',
+    next: 'Nothing.',
+  },
+  'left-behind': {
+    means:
+      'An instance of tracefs that was made for this run could not be removed, since somebody else reads it.',
+    known: 'rmdir(2): EBUSY.',
+    next: 'End who reads it (fuser), then rmdir /sys/kernel/tracing/instances/NAME; or run leaks again, which removes it.',
+  },
+  'over-budget': {
+    means:
+      'Following events cost more of a CPU than --budget allows: their rate rose. The sample was made smaller where it may be.',
+    known: 'Our own CPU time, and the kernel’s by what an event costs on this machine.',
+    next: SMALLER,
+  },
 };

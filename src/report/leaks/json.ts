@@ -35,6 +35,7 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
       low: Math.round(unseen.low),
       high: Math.round(unseen.high),
     },
+    tracing: tracingJson(answer),
     complete: answer.complete,
     warnings: answer.notes.map((note) => ({
       code: note.code,
@@ -42,6 +43,16 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
       bytes: note.bytes ?? null,
       message: noteWords(note),
     })),
+  };
+}
+
+function tracingJson({ recording: { tracing } }: LeaksAnswer): LeaksJson['tracing'] {
+  if (!tracing) return null;
+  const { cost, late, orphans, left } = tracing;
+  return {
+    ...cost,
+    lateEvents: late,
+    ...{ orphansRemoved: [...orphans], leftBehind: [...left] },
   };
 }
 

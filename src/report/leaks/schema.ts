@@ -122,6 +122,19 @@ export const leaksSchema = z.strictObject({
   }),
   /** Page frames that were allocated while it was recorded, by /proc/vmstat and by events. */
   unseen: z.strictObject({ allocated: count, traced: count, low: count, high: count }).nullable(),
+  /** Of events: what it cost. Shares are of one CPU. Null: no events were followed. */
+  tracing: z
+    .strictObject({
+      share: z.number().nonnegative().nullable(),
+      budget: z.number().positive().nullable(),
+      events: count,
+      offeredPerSecond: z.number().nonnegative().nullable(),
+      lateEvents: count,
+      /** Instances of tracefs that a run that was killed had left. */
+      orphansRemoved: z.array(z.string()),
+      leftBehind: z.array(z.string()),
+    })
+    .nullable(),
   complete: z.boolean(),
   warnings: z.array(
     z.strictObject({

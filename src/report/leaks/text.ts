@@ -4,7 +4,15 @@ import { wrap } from '../text/cut.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { siteName } from './site-words.js';
-import { growthCell, headline, methodWords, noteWords, nowCell, reasonWords } from './words.js';
+import {
+  growthCell,
+  headline,
+  methodWords,
+  nextWords,
+  noteWords,
+  nowCell,
+  reasonWords,
+} from './words.js';
 
 export interface LeaksTextOptions {
   /** Rows of the table. */
@@ -24,6 +32,7 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: LeaksTextOption
     ...(more > 0 ? [said(`${formatCount(more)} more stacks: --limit N lists them.`)] : []),
     said(aboutWords(answer)),
     ...answer.notes.map((note) => said(noteWords(note))),
+    ...nextWords(answer).map(said),
   ].join('\n\n');
 }
 
@@ -96,11 +105,13 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
 
 /** How it was recorded. */
 function aboutWords({ recording, windows, duration }: LeaksAnswer): string {
-  const { method, sample, type } = recording;
+  const { method, sample, type, tracing } = recording;
   const what = { page: 'page frame', slab: 'object', vmalloc: 'area' }[type];
   const of =
     sample.oneIn === 1
       ? ''
       : `, one ${what} in ${formatCount(sample.oneIn)}: figures are estimates, between AT LEAST and AT MOST with 95 %`;
-  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} windows${of}.`;
+  const share = tracing?.cost.share ?? null;
+  const cost = share === null ? '' : ` It cost ${(100 * share).toFixed(1)} % of a CPU.`;
+  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} windows${of}.${cost}`;
 }

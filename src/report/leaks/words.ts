@@ -102,6 +102,27 @@ export function headline(answer: LeaksAnswer): string {
   return `No stack grows all the time: nothing leaks by ${time}.`;
 }
 
+/** What to ask next, of the site that matters most. */
+export function nextWords({ sites }: LeaksAnswer): string[] {
+  const [first] = sites;
+  if (!first || (first.verdict !== 'leaking' && first.verdict !== 'growing')) return [];
+  if (first.reason === 'waits') {
+    const pid = first.survivors?.sockets[0]?.entry.holders[0]?.pid;
+    return [
+      `Next: ${pid === undefined ? 'kdump-mem sockets --live' : `kdump-mem skb --live --pid ${pid}`}`,
+    ];
+  }
+  const command = NEXT[first.reason];
+  return command === undefined ? [] : [`Next: ${command}`];
+}
+
+const NEXT: Readonly<Partial<Record<LeakReason, string>>> = {
+  nobody: 'kdump-mem memory --live',
+  reclaimable: 'kdump-mem memory --live --files',
+  'of-processes': 'kdump-mem procs --live --watch',
+  'of-kernel': 'kdump-mem memory --live',
+};
+
 /** What would tell more of sites that are not known. */
 function askFor(unknown: readonly LeakSite[]): string {
   const has = (reason: LeakReason) => unknown.some((site) => site.reason === reason);
@@ -201,6 +222,13 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   chosen: ({ why = '' }) => `Only what ${escapeText(why)} allocated was followed.`,
   'ended-threads': ({ count }) =>
     `${many(count, 'allocation')} ${count === 1 ? 'was' : 'were'} of threads that ended before it could be told whose they were: not among those followed.`,
+  late: ({ count }) =>
+    `${many(count, 'event')} came after later ones had been told: some frees of them may have been taken for missed.`,
+  orphans: ({ why = '' }) =>
+    `A run that was killed had left its instances of tracefs, which were removed: ${escapeText(why)}.`,
+  'left-behind': ({ why = '' }) =>
+    `Somebody else has it open, so that it could not be removed: ${escapeText(why)}. Close that, and remove it with rmdir.`,
+  'over-budget': () => 'It cost more than --budget allows: there were more events than at first.',
 };
 
 function many(count: number | undefined, what: string): string {
