@@ -115,6 +115,19 @@ export interface Tracing {
   readonly late: number;
 }
 
+/** Why what a source says is not whole. */
+export interface Gap {
+  /**
+   * `cut`: it ends too early, or says itself that it is not whole. `strange`: lines of no known form. `unreadable`:
+   * a part of it could not be read. `sites`: allocations of sites that found no room, added up as one.
+   * `inaccurate`: the kernel says of sites that it did not count all of theirs.
+   */
+  readonly code: 'cut' | 'strange' | 'unreadable' | 'sites' | 'inaccurate';
+  /** A file; hostile where somebody gave it. */
+  readonly source: string;
+  readonly count: number;
+}
+
 /** How a recording was made. */
 export type MethodCode =
   | 'allocinfo'
@@ -143,6 +156,8 @@ export interface Recording {
   readonly survivorsLeftOut: number | null;
   readonly losses: Losses;
   readonly unseen: Unseen | null;
+  /** Missing: there are none. */
+  readonly gaps?: readonly Gap[];
   /** It was ended before its time (Ctrl-C): what there is counts. */
   readonly endedEarly: boolean;
   /** Of recordings through tracefs. */

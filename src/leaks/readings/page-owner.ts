@@ -1,0 +1,84 @@
+import type { SiteFrame } from '../recording.js';
+import { parseSymbolFrame } from './symbol-frame.js';
+import type { Tally, TallyParser } from './tally.js';
+
+const MOST_FRAMES = 128;
+/** No larger order comes from the buddy allocator. */
+const MOST_ORDER = 14;
+
+/** print_page_owner of mm/page_owner.c: `tgid` and the command from 5.18 on, `ts` from 5.11 on. */
+const HEAD =
+  /^Page allocated via order (?<order>\d{1,2}), mask 0x[0-9a-f]+\(.*?\)(?:, pid (?<pid>-?\d{1,10}))?(?:, tgid -?\d{1,10} \((?<command>.*?)\))?(?:, ts (?<ts>\d{1,20}) ns)?(?:, free_ts \d{1,20} ns)?$/;
+/** In hex from 5.16 or so on. */
+const PLACE = /^PFN (?<pfn>0x[0-9a-f]{1,16}|\d{1,15}) type /;
+/** Between the place and the stack, or behind it. */
+const OTHER =
+  /^(Page has been migrated, last migrate reason: |Slab cache page|(Charged|Was charged|Online memcg|Offline memcg|.*memcg ))/;
+
+interface Entry {
+  readonly order: number;
+  readonly tid: number | null;
+  readonly command: string | null;
+  readonly time: number | null;
+  place: bigint | null;
+  readonly stack: string[];
+}
+
+/** /sys/kernel/debug/page_owner (page_owner=on): each block that is held, with its stack. */
+export class PageOwnerParser implements TallyParser {
+  readonly #tally: Tally;
+  #open: Entry | undefined;
+
+  constructor(tally: Tally) {
+    this.#tally = tally;
+  }
+
+  line(text: string): void {
+    if (text === '') {
+      this.end();
+      return;
+    }
+    const open = this.#open;
+    if (text.startsWith(' ') && open) {
+      if (open.stack.length < MOST_FRAMES) open.stack.push(text);
+      return;
+    }
+    const head = text.startsWith('Page allocated') ? HEAD.exec(text)?.groups : undefined;
+    if (head && Number(head.order) <= MOST_ORDER) {
+      this.end();
+      this.#open = {
+        order: Number(head.order),
+        tid: head.pid === undefined ? null : Number(head.pid),
+        command: head.command ?? null,
+        time: head.ts === undefined ? null : Number(head.ts),
+        ...{ place: null, stack: [] },
+      };
+      return;
+    }
+    const pfn = open && PLACE.exec(text)?.groups?.pfn;
+    if (open && pfn !== undefined) open.place = BigInt(pfn);
+    else if (!open || !OTHER.test(text)) this.#tally.strange++;
+  }
+
+  end(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (!open) return;
+    const { order, tid, command, time, place, stack } = open;
+    // Cut between two of its lines.
+    if (place === null) {
+      this.#tally.cut++;
+      return;
+    }
+    if (stack.length === 0) this.#tally.withoutStack++;
+    const site = this.#tally.known.idOf(stack.join('\n'), 'stack', () => framesOf(stack));
+    const bytes = 2 ** order * this.#tally.pageSize;
+    this.#tally.add(site, bytes, 1);
+    this.#tally.onBlock({ site, place, bytes, order, time, tid, command });
+  }
+}
+
+/** Lines of a stack, of which some may be none. */
+export function framesOf(lines: readonly string[]): SiteFrame[] {
+  return lines.map(parseSymbolFrame).filter((frame): frame is SiteFrame => frame !== null);
+}

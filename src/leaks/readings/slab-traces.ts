@@ -1,0 +1,70 @@
+import type { SiteFrame } from '../recording.js';
+import { parseSymbolFrame } from './symbol-frame.js';
+import type { Tally, TallyParser } from './tally.js';
+
+/** Objects and who allocated them; then how long ago, by which processes and CPUs (slab_debugfs_show of mm/slub.c). */
+const HEAD =
+  /^ {0,6}(?<count>\d{1,15}) (?<caller><not-available>|\S+(?: \[[^\]]+\])?)(?: +(?:waste|age|pid|cpus|nodes)=.*)?$/;
+const MOST_FRAMES = 128;
+
+/**
+ * A file of sysfs has one page, and the kernel stops writing `alloc_calls` where a symbol of greatest length (512) and 100
+ * bytes more might not find room (list_locations of mm/slub.c).
+ */
+const CALLS_BYTES = 4096 - 512 - 100;
+
+/**
+ * `alloc_traces` of one cache in debugfs/slab (with slub_debug=U), or `alloc_calls` of older kernels in
+ * /sys/kernel/slab, which has callers alone.
+ */
+export class SlabTracesParser implements TallyParser {
+  readonly #tally: Tally;
+  readonly #objectSize: number;
+  #open: { readonly count: number; readonly caller: string; readonly lines: string[] } | undefined;
+
+  #hasStacks = false;
+  #bytes = 0;
+
+  /** @param objectSize bytes */
+  constructor(tally: Tally, objectSize: number) {
+    this.#tally = tally;
+    this.#objectSize = objectSize;
+  }
+
+  /** `alloc_calls` that may lack its end. */
+  get isCut(): boolean {
+    return !this.#hasStacks && this.#bytes > CALLS_BYTES;
+  }
+
+  line(text: string): void {
+    this.#bytes += text.length + 1;
+    if (text.startsWith('        ') && this.#open) {
+      this.#hasStacks = true;
+      if (this.#open.lines.length < MOST_FRAMES) this.#open.lines.push(text.trim());
+      return;
+    }
+    const found = HEAD.exec(text)?.groups;
+    if (!found) {
+      if (text !== '' && text !== 'No data') this.#tally.strange++;
+      return;
+    }
+    this.end();
+    this.#open = { count: Number(found.count), caller: found.caller ?? '', lines: [] };
+  }
+
+  end(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (!open) return;
+    const { count, caller, lines } = open;
+    const stack = lines.length > 0 ? lines : [caller];
+    const frames = stack
+      .map(parseSymbolFrame)
+      .filter((frame): frame is SiteFrame => frame !== null);
+    if (caller === '<not-available>') this.#tally.withoutStack += count;
+    const kind = lines.length > 0 ? 'stack' : 'caller';
+    const own = caller === '<not-available>' ? [] : frames;
+    const site = this.#tally.known.idOf(stack.join('\n'), kind, () => own);
+    this.#tally.add(site, count * this.#objectSize, count);
+  }
+}

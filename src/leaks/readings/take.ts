@@ -1,0 +1,151 @@
+import { HostError, isHostError } from '../../host/error.js';
+import { AllocinfoParser } from './allocinfo.js';
+import { PageOwnerParser } from './page-owner.js';
+import { PageOwnerStacksParser } from './page-owner-stacks.js';
+import type { ReadingSource } from './reading-source.js';
+import { SlabTracesParser } from './slab-traces.js';
+import type { Tally, TallyParser } from './tally.js';
+import { VmallocinfoParser } from './vmallocinfo.js';
+
+/** What the kernel keeps by itself. */
+export const READING_METHODS = [
+  'allocinfo',
+  'page-owner',
+  'page-owner-stacks',
+  'slab-traces',
+  'vmallocinfo',
+] as const;
+export type ReadingMethod = (typeof READING_METHODS)[number];
+
+export const ALLOCINFO = '/proc/allocinfo';
+export const PAGE_OWNER = '/sys/kernel/debug/page_owner';
+export const PAGE_OWNER_STACKS = '/sys/kernel/debug/page_owner_stacks/show_stacks';
+export const STACKS_THRESHOLD = '/sys/kernel/debug/page_owner_stacks/count_threshold';
+export const SLAB_TRACES = '/sys/kernel/debug/slab';
+export const SLAB_ATTRIBUTES = '/sys/kernel/slab';
+export const VMALLOCINFO = '/proc/vmallocinfo';
+
+/** Where a method reads. */
+export const READING_PATHS: Readonly<Record<ReadingMethod, string>> = {
+  allocinfo: ALLOCINFO,
+  'page-owner': PAGE_OWNER,
+  'page-owner-stacks': PAGE_OWNER_STACKS,
+  'slab-traces': SLAB_TRACES,
+  vmallocinfo: VMALLOCINFO,
+};
+
+/**
+ * Reads once what the kernel says.
+ *
+ * @returns parts that could not be read: caches
+ * @throws {HostError} `gone`, `denied`, `unreadable`
+ */
+export async function takeReading(
+  method: ReadingMethod,
+  source: ReadingSource,
+  tally: Tally,
+): Promise<number> {
+  if (method === 'slab-traces') return takeSlabTraces(source, tally);
+  if (method === 'page-owner-stacks') checkThreshold(source);
+  await parsed(READING_PATHS[method], parserOf(method, tally), source, tally);
+  return 0;
+}
+
+/** Of a file that is one by itself. */
+export function parserOf(method: Exclude<ReadingMethod, 'slab-traces'>, tally: Tally): TallyParser {
+  switch (method) {
+    case 'allocinfo':
+      return new AllocinfoParser(tally);
+    case 'page-owner':
+      return new PageOwnerParser(tally);
+    case 'page-owner-stacks':
+      return new PageOwnerStacksParser(tally);
+    case 'vmallocinfo':
+      return new VmallocinfoParser(tally);
+  }
+}
+
+async function parsed(
+  path: string,
+  parser: TallyParser,
+  source: ReadingSource,
+  tally: Tally,
+): Promise<void> {
+  const overlong = await source.lines(path, (text) => parser.line(text));
+  tally.strange += overlong;
+  parser.end();
+}
+
+/** A kernel has some 200, more with modules. */
+const MOST_CACHES = 65_536;
+
+async function takeSlabTraces(source: ReadingSource, tally: Tally): Promise<number> {
+  let [unreadable, read] = [0, 0];
+  for (const [cache, path] of slabTraceFiles(source)) {
+    const size = objectSize(source, cache);
+    if (size === null) {
+      unreadable++;
+      continue;
+    }
+    try {
+      const parser = new SlabTracesParser(tally, size);
+      await parsed(path, parser, source, tally);
+      if (parser.isCut) tally.cut++;
+      read++;
+    } catch (error) {
+      // Caches come and go.
+      if (!isHostError(error)) throw error;
+      if (error.code !== 'gone') unreadable++;
+    }
+  }
+  if (read === 0)
+    throw new HostError(
+      'unreadable',
+      'slab remembers nobody: the kernel was not started with slub_debug=U',
+    );
+  return unreadable;
+}
+
+/** Of each cache where it says who allocated: in debugfs from 5.14 on, with stacks; before in sysfs. */
+export function slabTraceFiles(source: Pick<ReadingSource, 'list'>): [string, string][] {
+  for (const [folder, file] of [
+    [SLAB_TRACES, 'alloc_traces'],
+    [SLAB_ATTRIBUTES, 'alloc_calls'],
+  ] as const) {
+    try {
+      const caches = source.list(folder).slice(0, MOST_CACHES);
+      return caches.map((cache) => [cache, `${folder}/${cache}/${file}`]);
+    } catch (error) {
+      if (!isHostError(error, 'gone')) throw error;
+    }
+  }
+  return [];
+}
+
+function objectSize(source: ReadingSource, cache: string): number | null {
+  try {
+    const text = source.readText(`${SLAB_ATTRIBUTES}/${cache}/object_size`).trim();
+    return /^\d{1,9}$/.test(text) ? Number(text) : null;
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return null;
+  }
+}
+
+function checkThreshold(source: ReadingSource): void {
+  let text: string;
+  try {
+    text = source.readText(STACKS_THRESHOLD).trim();
+  } catch (error) {
+    if (!isHostError(error, 'gone')) throw error;
+    return;
+  }
+  if (text !== '0')
+    throw new HostError(
+      'unreadable',
+      `page_owner_stacks leaves stacks below ${text.slice(0, 20)} pages out`,
+      {
+        next: `Write 0 to ${STACKS_THRESHOLD}.`,
+      },
+    );
+}

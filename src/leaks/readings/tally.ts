@@ -1,0 +1,90 @@
+import type { Held, Site, SiteFrame } from '../recording.js';
+
+/** More sites than these are added up as one: each takes about 1 KiB. */
+const MOST_SITES = 65_536;
+
+/** A kernel keeps 16 to 64. */
+const MOST_FRAMES = 128;
+
+const OTHER = 'other-sites';
+
+/** One allocation that a source tells by itself. */
+export interface ToldBlock {
+  readonly site: string;
+  readonly place: bigint;
+  readonly bytes: number;
+  readonly order: number | null;
+  /** Nanoseconds since the kernel began, on its own clock; null: not told. */
+  readonly time: number | null;
+  readonly tid: number | null;
+  readonly command: string | null;
+}
+
+/** Sites as they are met, one for each key: the same in all readings of a recording. */
+export class KnownSites {
+  readonly sites = new Map<string, Site>();
+  /** Allocations of sites that found no room. */
+  others = 0;
+  readonly #byKey = new Map<string, string>();
+
+  /** @param make is asked when a key is met for the first time */
+  idOf(key: string, kind: Site['kind'], make: () => readonly SiteFrame[]): string {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    if (this.#byKey.size >= MOST_SITES) {
+      this.others++;
+      if (!this.sites.has(OTHER)) this.sites.set(OTHER, { id: OTHER, kind, frames: [] });
+      return OTHER;
+    }
+    const id = `${kind}-${this.#byKey.size + 1}`;
+    this.#byKey.set(key, id);
+    this.sites.set(id, { id, kind, frames: make().slice(0, MOST_FRAMES) });
+    return id;
+  }
+}
+
+/** What sites hold at one moment, as a source says it line by line. */
+export class Tally {
+  /** Lines of no known form. */
+  strange = 0;
+  /** Sources that say they are not whole, or of which it is known. */
+  cut = 0;
+  /** Sites of which the kernel says that it did not count all of theirs. */
+  inaccurate = 0;
+  /** Allocations of which no stack is known. */
+  withoutStack = 0;
+  readonly #sums = new Map<string, { bytes: number; blocks: number | null }>();
+
+  constructor(
+    readonly known: KnownSites,
+    /** Bytes of a base page. */
+    readonly pageSize: number,
+    readonly onBlock: (block: ToldBlock) => void = () => undefined,
+  ) {}
+
+  /** @param blocks null: the source does not count them */
+  add(site: string, bytes: number, blocks: number | null): void {
+    const sum = this.#sums.get(site);
+    if (!sum) this.#sums.set(site, { bytes, blocks });
+    else {
+      sum.bytes += bytes;
+      sum.blocks = sum.blocks === null || blocks === null ? null : sum.blocks + blocks;
+    }
+  }
+
+  held(): Map<string, Held> {
+    return new Map(
+      [...this.#sums].map(([site, { bytes, blocks }]) => [
+        site,
+        { bytes, blocks, low: bytes, high: bytes, sampled: null },
+      ]),
+    );
+  }
+}
+
+/** Reads a source's text line by line. */
+export interface TallyParser {
+  line(text: string): void;
+  /** No more lines come. */
+  end(): void;
+}

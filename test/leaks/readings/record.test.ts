@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest';
+import type { HostError } from '../../../src/host/error.js';
+import { recordReadings } from '../../../src/leaks/readings/record.js';
+import type { ReadingMethod } from '../../../src/leaks/readings/take.js';
+import type { Recording } from '../../../src/leaks/recording.js';
+import { captured, MadeSource } from './captured-source.js';
+
+type Files = Readonly<Record<string, string | readonly string[] | HostError>>;
+
+function two(name: string): string[] {
+  return [captured(`${name}-1.txt`), captured(`${name}-2.txt`)];
+}
+
+async function record(method: ReadingMethod, files: Files, windows = 1, stop = false) {
+  const source = new MadeSource(files);
+  const control = new AbortController();
+  if (stop) control.abort();
+  const told: number[] = [];
+  const recording = await recordReadings({
+    ...{ type: 'page', method, source, windows, seconds: 0.01, pageSize: 4096, maxSurvivors: 12 },
+    stop: control.signal,
+    progress: ({ readings, of }) => {
+      told.push(readings, of);
+      source.moment++;
+    },
+  });
+  return { recording, told };
+}
+
+/** Bytes and blocks at each reading of what a function of the module allocated, and what its site is. */
+function heldBy(recording: Recording, name: string) {
+  const sites = [...recording.sites.values()].filter(({ frames }) =>
+    frames.some(({ symbol }) => symbol === name),
+  );
+  expect(sites).toHaveLength(1);
+  return recording.readings.map(({ held }) => {
+    const found = held.get(sites[0]?.id ?? '');
+    return found && [found.bytes, found.blocks];
+  });
+}
+
+const OWN = '/sys/kernel/debug/page_owner';
+const STACKS = '/sys/kernel/debug/page_owner_stacks/show_stacks';
+const THRESHOLD = '/sys/kernel/debug/page_owner_stacks/count_threshold';
+
+describe('readings of what the kernel keeps by itself', () => {
+  it('of allocation profiling, by line of source: as the module counted', async () => {
+    const { recording } = await record('allocinfo', { '/proc/allocinfo': two('allocinfo') });
+    expect(heldBy(recording, 'leak_single')).toEqual([undefined, [593_920, 145]]);
+    expect(heldBy(recording, 'leak_fifth')).toEqual([undefined, [1_310_720, 10]]);
+    expect(heldBy(recording, 'keep_page')).toEqual([undefined, [1_228_800, 300]]);
+    const site = [...recording.sites.values()].find(
+      ({ frames }) => frames[0]?.symbol === 'leak_third',
+    );
+    expect(site).toMatchObject({
+      kind: 'line',
+      frames: [{ symbol: 'leak_third', module: 'leak', line: 'leak.c:55', offset: null }],
+    });
+    // Slabs' own pages are not among them: what lies on them is.
+    expect(
+      [...recording.sites.values()].some(({ frames }) => frames[0]?.line?.includes('slub')),
+    ).toBe(false);
+    expect(recording.gaps).toEqual([
+      { code: 'inaccurate', source: '/proc/allocinfo', count: expect.any(Number) },
+    ]);
+    expect(recording.survivorsLeftOut).toBeNull();
+  });
+
+  it('of allocation profiling, version 1', async () => {
+    const text =
+      'allocinfo - version: 1.0\n#     <size>  <calls> <tag info>\n        8192        2 drivers/net/virtio_net.c:900 module:virtio_net func:receive_mergeable \n';
+    const { recording } = await record('allocinfo', { '/proc/allocinfo': text });
+    expect(heldBy(recording, 'receive_mergeable')).toEqual([
+      [8192, 2],
+      [8192, 2],
+    ]);
+    expect([...recording.sites.values()][0]?.frames[0]?.module).toBe('virtio_net');
+    expect(recording.gaps).toEqual([]);
+  });
+
+  it.each([
+    ['of a version that is not known', 'allocinfo - version: 3.0\n', 'cut'],
+    ['without its header', '       4096        1 a.c:1 func:f \n', 'cut'],
+    ['with lines of no known form', 'allocinfo - version: 1.0\nmore\n', 'strange'],
+  ])('tell a file %s', async (_, text, code) => {
+    const { recording } = await record('allocinfo', { '/proc/allocinfo': text });
+    expect(recording.gaps).toEqual([{ code, source: '/proc/allocinfo', count: 1 }]);
+  });
+
+  it('of page_owner, with its stacks and the blocks that came since', async () => {
+    const { recording, told } = await record('page-owner', { [OWN]: two('page_owner') });
+    expect(told).toEqual([1, 2, 2, 2]);
+    expect(heldBy(recording, 'leak_third')).toEqual([undefined, [1_179_648, 36]]);
+    expect(heldBy(recording, 'leak_fifth')).toEqual([undefined, [1_310_720, 10]]);
+    expect(recording.gaps).toEqual([]);
+    const { survivors, survivorsLeftOut } = recording;
+    expect(survivors).toHaveLength(12);
+    expect(survivorsLeftOut).toBeGreaterThan(30);
+    for (const survivor of survivors) {
+      expect(survivor).toMatchObject({ command: 'leak', tid: expect.any(Number) });
+      expect(survivor.since).toBeGreaterThan(0);
+      expect(survivor.bytes).toBe(2 ** (survivor.order ?? 0) * 4096);
+    }
+  });
+
+  it('of page_owner of older kernels: decimal frames, no time, no command', async () => {
+    const block = (pfn: number) =>
+      `Page allocated via order 1, mask 0x100dca(GFP_HIGHUSER_MOVABLE|__GFP_ZERO)\nPFN ${pfn} type Movable Block 1 type Movable Flags 0xfffffc0080068(uptodate|lru)\n f+0x1/0x2\n g+0x1/0x2 [m]\nCharged to memcg x\n\n`;
+    const { recording } = await record('page-owner', { [OWN]: [block(6), block(6) + block(8)] });
+    expect(heldBy(recording, 'f')).toEqual([
+      [8192, 1],
+      [16_384, 2],
+    ]);
+    expect(recording.survivors).toMatchObject([{ place: 8n, since: null, tid: null, order: 1 }]);
+    expect(recording.gaps).toEqual([]);
+  });
+
+  it('tell a page_owner that is cut, or has lines of no known form', async () => {
+    const text = 'nothing\nPage allocated via order 0, mask 0x0(), pid 1, tgid 1 (a, b), ts 1 ns\n';
+    const { recording } = await record('page-owner', { [OWN]: text });
+    expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([
+      ['cut', 1],
+      ['strange', 1],
+    ]);
+  });
+
+  it('of page_owner_stacks, which counts pages alone', async () => {
+    const files = { [STACKS]: two('show_stacks'), [THRESHOLD]: '0\n' };
+    const { recording } = await record('page-owner-stacks', files);
+    expect(heldBy(recording, 'leak_fifth')).toEqual([undefined, [1_310_720, null]]);
+    expect(heldBy(recording, 'ring_split')).toEqual([undefined, [3_112_960, null]]);
+    expect(recording.gaps).toEqual([]);
+  });
+
+  it('refuse page_owner_stacks that leave small stacks out', async () => {
+    const files = { [STACKS]: two('show_stacks'), [THRESHOLD]: '100\n' };
+    await expect(record('page-owner-stacks', files)).rejects.toMatchObject({
+      ...{ code: 'unreadable', message: expect.stringContaining('100'), next: expect.any(String) },
+    });
+  });
+
+  it('of slab’s traces: objects by stack, and by caller of older kernels', async () => {
+    const size = { '/sys/kernel/slab/kmalloc-1k/object_size': '1024\n' };
+    const traces = { '/sys/kernel/debug/slab/kmalloc-1k/alloc_traces': two('alloc_traces') };
+    const { recording } = await record('slab-traces', { ...size, ...traces });
+    expect(heldBy(recording, 'leak_object')).toEqual([undefined, [183_296, 179]]);
+    const calls = { '/sys/kernel/slab/kmalloc-1k/alloc_calls': two('alloc_calls') };
+    const older = await record('slab-traces', { ...size, ...calls });
+    expect(heldBy(older.recording, 'leak_object')).toEqual([undefined, [145_408, 142]]);
+    expect(older.recording.gaps).toEqual([]);
+    const unsized = { '/sys/kernel/slab/other/alloc_calls': 'No data\n' };
+    const { recording: partly } = await record('slab-traces', { ...size, ...calls, ...unsized });
+    expect(partly.gaps).toEqual([
+      { code: 'unreadable', source: '/sys/kernel/debug/slab', count: 1 },
+    ]);
+  });
+
+  it('tell calls of older kernels that fill a page: the kernel leaves out the rest', async () => {
+    const line = '      1 some_function_with_a_name+0x1/0x2 age=1 pid=1 cpus=0\n';
+    const files = {
+      '/sys/kernel/slab/kmalloc-1k/object_size': '1024\n',
+      '/sys/kernel/slab/kmalloc-1k/alloc_calls': line.repeat(65),
+    };
+    const { recording } = await record('slab-traces', files);
+    expect(recording.gaps).toMatchObject([{ code: 'cut', count: 1 }]);
+  });
+
+  it('of vmallocinfo, with the areas that came since', async () => {
+    const { recording } = await record('vmallocinfo', { '/proc/vmallocinfo': two('vmallocinfo') });
+    expect(heldBy(recording, 'leak_area')).toEqual([undefined, [139_264, 17]]);
+    expect(recording.survivors[0]).toMatchObject({ order: null, since: null });
+    expect(recording.survivors[0]?.place).toBeGreaterThan(0xffff_0000_0000_0000n);
+    expect(recording.gaps).toEqual([]);
+  });
+
+  it('end early with a last reading, and fail where nothing can be read', async () => {
+    const files = { '/proc/vmallocinfo': two('vmallocinfo') };
+    const { recording } = await record('vmallocinfo', files, 5, true);
+    expect(recording).toMatchObject({ endedEarly: true, readings: [{}, {}] });
+    const { recording: whole } = await record('vmallocinfo', files, 5);
+    expect(whole).toMatchObject({ endedEarly: false });
+    expect(whole.readings).toHaveLength(6);
+    await expect(record('vmallocinfo', {})).rejects.toMatchObject({ code: 'gone' });
+    await expect(record('slab-traces', {})).rejects.toMatchObject({ code: 'unreadable' });
+  });
+});
