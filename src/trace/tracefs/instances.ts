@@ -2,7 +2,7 @@ import { TraceError } from '../error.js';
 import { TraceInstance } from './instance.js';
 import { instanceName, type Purpose, startOf } from './instance-name.js';
 
-const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** How often one that somebody reads is tried again before it is left. */
 const TRIES = 20;
@@ -34,8 +34,8 @@ export class TraceInstances {
     if (start === null) throw new TraceError('trace-failed', '/proc/self/stat cannot be read');
     this.#root = root;
     this.#start = start;
-    // Ctrl-C is the caller's, who ends the recording by it; where nobody takes it, it would end us.
-    this.#signals = process.listenerCount('SIGINT') > 0 ? SIGNALS : [...SIGNALS, 'SIGINT'];
+    // Those that somebody takes end the recording by it; others would end us.
+    this.#signals = SIGNALS.filter((signal) => process.listenerCount(signal) === 0);
     process.on('exit', this.#clean);
     for (const signal of this.#signals) process.on(signal, this.#onSignal);
   }
