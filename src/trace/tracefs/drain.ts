@@ -3,6 +3,9 @@ import type { AllocationSink } from '../../leaks/sink.js';
 import { Merge } from './merge.js';
 import { type InstanceReader, onlineCpus } from './reader.js';
 
+/** Buffers that are read: those of one instance. */
+export type Buffers = Pick<InstanceReader, 'streams' | 'read'>;
+
 /** An event may come that much later into its buffer than its time says: who wrote it was interrupted. */
 const HOLD_NS = 20e6;
 
@@ -25,7 +28,7 @@ const ONLINE_MS = 2000;
 
 /** Reads buffers of instances now and then, and tells a sink of their events in the order of their times. */
 export class Drain {
-  readonly #readers: readonly InstanceReader[];
+  readonly #readers: readonly Buffers[];
   readonly #merge: Merge;
   /** Nanoseconds since the origin of the streams. */
   readonly #now: () => number;
@@ -35,7 +38,7 @@ export class Drain {
   #onlineAt = Number.NEGATIVE_INFINITY;
 
   constructor(
-    readers: readonly InstanceReader[],
+    readers: readonly Buffers[],
     sink: AllocationSink,
     { now, pagesOfBuffer }: { readonly now: () => number; readonly pagesOfBuffer: number },
   ) {
@@ -105,7 +108,7 @@ export class Drain {
     return Math.min(known, Math.max(waits - 1, now - MOST_HOLD_NS));
   }
 
-  #sum(figure: (reader: InstanceReader) => number): number {
+  #sum(figure: (reader: Buffers) => number): number {
     return this.#readers.reduce((sum, reader) => sum + figure(reader), 0);
   }
 }

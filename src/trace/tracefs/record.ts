@@ -19,7 +19,7 @@ import { TraceError } from '../error.js';
 import { sizeBuffers } from './buffers.js';
 import { ofThreads } from './chosen-threads.js';
 import { Commands } from './commands.js';
-import { affordable, sparedShare } from './cost.js';
+import { affordable } from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
 import { Drain } from './drain.js';
 import { blockFilter, frameFilter, objectFilter } from './filter.js';
@@ -27,6 +27,7 @@ import type { TraceInstance } from './instance.js';
 import { TraceInstances } from './instances.js';
 import type { EventKind, EventName } from './kinds.js';
 import { removeOrphans } from './orphans.js';
+import { Pacing } from './pacing.js';
 import { readAllocatedFrames } from './pgalloc.js';
 import { type EventRates, measureRates } from './rate.js';
 import { InstanceReader } from './reader.js';
@@ -67,9 +68,6 @@ export async function recordTraced(order: TraceOrder): Promise<Recording> {
 
 /** Bits of kernel addresses above those that are followed. */
 const UPPER = 0xfffn << 52n;
-
-/** Of `maxBlocks`: from there on less is followed. */
-const FULL = 0.8;
 
 class Session {
   readonly #order: TraceOrder;
@@ -157,7 +155,7 @@ class Session {
   async #windows({ rates, drain, follower, spending, read, sites, began, now }: Running) {
     const { stop, seconds, windows, progress } = this.#order;
     const readings: Reading[] = [follower.reading(0, sites.of)];
-    let over = 0;
+    const pacing = new Pacing(this.#order, rates);
     for (let window = 1; window <= windows; window++) {
       const end = began + (seconds * 1e9 * window) / windows;
       while (now() < end && !stop.aborted) {
@@ -165,18 +163,9 @@ class Session {
         drain.round();
         const figures = spending.look(now(), read(), follower.sample.oneIn);
         if (figures === null) continue;
-        const { kept } = follower;
-        progress({ seconds: (now() - began) / 1e9, ...figures, kept });
-        const isOver =
-          this.#order.sample === 'auto' &&
-          figures.share > this.#order.budget &&
-          sparedShare(rates, figures.perSecond) > this.#order.budget / 2;
-        over = isOver ? over + 1 : 0;
-        // A second alone may be a moment of much work.
-        const isDear = over >= 3;
-        if (!isDear && kept <= this.#order.maxBlocks * FULL) continue;
-        this.#narrow(follower);
-        over = 0;
+        const told = { ...figures, kept: follower.kept };
+        progress({ seconds: (now() - began) / 1e9, ...told });
+        this.#narrow(follower, pacing.halvings(told));
       }
       if (window === windows || stop.aborted) break;
       await drain.upTo(end);
@@ -220,11 +209,14 @@ class Session {
       : new ObjectFollower(sample, { maxBlocks });
   }
 
-  #narrow(follower: Follower): void {
-    if (follower.sample.oneIn >= MOST_ONE_IN) return;
-    // Filters may let more through for a moment than is followed, and never less.
-    follower.narrow(narrowed(follower.sample, this.#lowBit));
-    this.#filter(follower.sample);
+  #narrow(follower: Follower, halvings: number): void {
+    let sample = follower.sample;
+    for (let times = 0; times < halvings && sample.oneIn < MOST_ONE_IN; times++)
+      sample = narrowed(sample, this.#lowBit);
+    if (sample === follower.sample) return;
+    // Filters let more through for a moment than is followed, and never less.
+    follower.narrow(sample);
+    this.#filter(sample);
   }
 
   #filter(sample: Sample): void {
