@@ -1,9 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { READING_METHODS } from '../leaks/readings/take.js';
 import type { AllocationType } from '../leaks/recording.js';
 import { LEAST_WINDOWS } from '../leaks/site-growth.js';
 import { UsageError } from './failure.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
 import { parseTime } from './time-argument.js';
+
+/** What can record allocations live. */
+const LEAK_METHODS = [...READING_METHODS, 'tracefs'] as const;
+export type LeakMethod = (typeof LEAK_METHODS)[number];
 
 export interface LeaksOptions {
   readonly type?: AllocationType;
@@ -16,6 +21,8 @@ export interface LeaksOptions {
   readonly budget?: number;
   readonly pid?: number;
   readonly cgroup?: string;
+  readonly method?: LeakMethod;
+  readonly methods?: true;
   readonly limit?: number;
   readonly json?: true;
   readonly folded?: true;
@@ -33,8 +40,8 @@ const MOST_WINDOWS = 1000;
 export function addLeaksOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--type <type>', 'what is allocated: page frames (page), objects (slab)').choices([
-        ...(['page', 'slab'] as const),
+      new Option('--type <type>', 'what is allocated: page frames (page), slab, vmalloc').choices([
+        ...(['page', 'slab', 'vmalloc'] as const),
       ]),
     )
     .option('--interval <time>', 'how long to record, as 90s, 10m (10m)', parseLength)
@@ -52,6 +59,12 @@ export function addLeaksOptions(command: Command): Command {
         .conflicts('cgroup'),
     )
     .option('--cgroup <path>', 'only what threads in this cgroup, or below, allocate', parseCgroup)
+    .addOption(
+      new Option('--method <method>', 'how to record; the best that this kernel offers').choices(
+        LEAK_METHODS,
+      ),
+    )
+    .option('--methods', 'list what this kernel offers, and what each costs')
     .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
     .option('--json', 'print the answer as JSON')
     .option('--folded', 'print folded stacks, and the bytes that are held')
@@ -63,7 +76,7 @@ export function addLeaksOptions(command: Command): Command {
 
 /** @throws {UsageError} for options that mean nothing together */
 export function checkLeaksOptions(options: LeaksOptions): void {
-  const { json, folded, type = 'page', pprof, speedscope, force } = options;
+  const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
   if (json && folded)
     throw new UsageError('--folded and --json are two forms of one answer: give one of them');
   if (force && pprof === undefined && speedscope === undefined)
@@ -73,6 +86,21 @@ export function checkLeaksOptions(options: LeaksOptions): void {
     throw new UsageError('--pprof and --speedscope name the same file');
   if (options.order !== undefined && type !== 'page')
     throw new UsageError('--order is of pages: it needs --type page');
+  const [alone] = method === undefined || method === 'tracefs' ? [] : ofEvents(options);
+  if (alone !== undefined)
+    throw new UsageError(`--${alone} is of events: --method ${method} follows none`);
+  const [other] = Object.entries({ folded, pprof, speedscope, method }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (options.methods && other)
+    throw new UsageError(`--methods only lists them: it goes without --${other[0]}`);
+}
+
+/** Options that only those ways have that follow events. */
+export function ofEvents({ order, sample, budget, pid, cgroup }: LeaksOptions): string[] {
+  return Object.entries({ order, sample, budget, pid, cgroup }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
 }
 
 function parseLength(text: string): number {

@@ -1,20 +1,36 @@
 import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
 import { ChosenThreads } from '../host/proc/chosen-threads.js';
+import { readPageSize } from '../host/proc/memory.js';
 import { findProcess } from '../host/proc/process.js';
+import { formatJson } from '../json.js';
 import { type Chosen, leaksAnswer } from '../leaks/answer.js';
+import { offeredMethods } from '../leaks/readings/methods.js';
+import { recordReadings } from '../leaks/readings/record.js';
 import type { Recording } from '../leaks/recording.js';
+import { methodsJson, methodsText } from '../report/leaks/methods.js';
+import { methodWords } from '../report/leaks/words.js';
 import { formatCount } from '../report/text/size.js';
 import { recordTraced } from '../trace/tracefs/record.js';
 import type { TraceFigures } from '../trace/tracefs/trace-order.js';
 import { WalkError } from '../walk/error.js';
+import { UsageError } from './failure.js';
 import { withLookup } from './leaks-lookup.js';
-import { checkLeaksOptions, type LeaksOptions } from './leaks-options.js';
+import {
+  checkLeaksOptions,
+  type LeakMethod,
+  type LeaksOptions,
+  ofEvents,
+} from './leaks-options.js';
 import { checkLeaksOutput, printLeaks } from './leaks-print.js';
+import { printAnswer } from './output.js';
 import { Progress } from './progress.js';
+import { terminalWidth } from './terminal-width.js';
 
 const USUAL_SECONDS = 600;
 const USUAL_WINDOWS = 15;
+/** Where a reading has hundreds of bytes for each allocation of the machine. */
+const DEAR_WINDOWS = 5;
 const USUAL_BUDGET = 0.02;
 
 /** Allocations that are kept at most: 100 MB or so. */
@@ -28,6 +44,7 @@ const INTERRUPTED = 130;
 /** `kdump-mem leaks`. @throws {UsageError}, {@link TraceError}, {@link HostError}, {@link OutputError} */
 export async function runLeaks(options: LeaksOptions): Promise<void> {
   checkLeaksOptions(options);
+  if (options.methods) return printMethods(options);
   checkLeaksOutput(options);
   const threads = threadsOf(options);
   const progress = new Progress();
@@ -53,15 +70,53 @@ function record(
   progress: Progress,
   stop: AbortSignal,
 ): Promise<Recording> {
-  const { type = 'page', interval = USUAL_SECONDS, windows = USUAL_WINDOWS } = options;
+  const { type = 'page', interval = USUAL_SECONDS } = options;
+  const method = methodOf(options);
+  if (method !== 'tracefs')
+    return recordReadings({
+      ...{ type, method, seconds: interval, stop, maxSurvivors: MOST_SURVIVORS },
+      windows: options.windows ?? (method === 'page-owner' ? DEAR_WINDOWS : USUAL_WINDOWS),
+      pageSize: readPageSize(liveHost),
+      progress: ({ readings, of }) =>
+        progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
+    });
   return recordTraced({
-    ...{ type, seconds: interval, windows, stop },
+    ...{ type, seconds: interval, windows: options.windows ?? USUAL_WINDOWS, stop },
     ...{ sample: options.sample ?? 'auto', budget: options.budget ?? USUAL_BUDGET },
     minOrder: options.order ?? 0,
     threads: threads && ((tid) => threads.has(tid)),
     ...{ maxBlocks: MOST_BLOCKS, maxSurvivors: MOST_SURVIVORS },
     progress: (figures) => progress.show(figuresWords(figures, interval)),
   });
+}
+
+/** How to record: what was asked for, or the first that this kernel offers. @throws {UsageError} */
+function methodOf(options: LeaksOptions): LeakMethod {
+  const { type = 'page', method } = options;
+  const offered = offeredMethods(type);
+  const names = offered.map((one) => one.method);
+  if (method !== undefined) {
+    if (!names.includes(method))
+      throw new UsageError(`--method ${method} is none for --type ${type}: ${names.join(', ')}`);
+    return method;
+  }
+  const [alone] = ofEvents(options);
+  if (alone !== undefined && !names.includes('tracefs'))
+    throw new UsageError(
+      `--${alone} is of events, and --type ${type} has none: ${names.join(', ')}`,
+    );
+  // Who says how to sample, or whom to follow, asks for events.
+  if (alone !== undefined) return 'tracefs';
+  // What it is refused for it says itself, in more words.
+  const first = offered.find(({ refusal }) => refusal === null)?.method;
+  return first ?? (names.includes('tracefs') ? 'tracefs' : names[0]!);
+}
+
+function printMethods({ type = 'page', json }: LeaksOptions): void {
+  const offered = offeredMethods(type);
+  printAnswer(
+    json ? formatJson(methodsJson(type, offered), 2) : methodsText(type, offered, terminalWidth()),
+  );
 }
 
 function figuresWords(figures: TraceFigures, seconds: number): string {

@@ -2,7 +2,7 @@ import type { Growth } from '../growth/growth.js';
 import { merged } from './merged.js';
 import { isWhole, type LeakNote } from './notes.js';
 import type { Held, Recording, Site } from './recording.js';
-import { LEAST_WINDOWS, siteGrowth } from './site-growth.js';
+import { knowsWhatWas, LEAST_WINDOWS, NOTHING, siteGrowth } from './site-growth.js';
 import { lookUp, type SiteSurvivors } from './site-survivors.js';
 import type { Lookup } from './survivors/lookup.js';
 import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';
@@ -10,8 +10,10 @@ import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';
 /** What a site holds at the end, and what is known of it. */
 export interface LeakSite extends Judged {
   readonly site: Site;
-  /** Without blocks that were found free. */
+  /** What was allocated since it began, without blocks that were found free. */
   readonly held: Held;
+  /** What it held when it began, bytes; null: not known, as where events are followed. */
+  readonly before: number | null;
   readonly growth: Growth | null;
   /** What was looked up; undefined: nothing of this site was. */
   readonly survivors: SiteSurvivors | undefined;
@@ -52,8 +54,9 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
   const last = readings.at(-1);
   const duration = last?.at ?? 0;
   const bySite = lookUp(recording.survivors, lookup, duration);
+  const knows = knowsWhatWas(recording.method);
   const sites = [...(last?.held ?? [])]
-    .map(([id]) => {
+    .flatMap(([id]) => {
       const site = recording.sites.get(id);
       if (!site) throw new TypeError(`a reading has the site ${id}, and the recording has not`);
       const survivors = bySite.get(id);
@@ -62,11 +65,17 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
         growth.last.blocks === null || sample.oneIn === 1
           ? null
           : growth.last.blocks / sample.oneIn;
-      return {
-        ...{ site, survivors, growth: growth.growth },
-        held: stillHeld(growth.last, survivors),
-        ...judge(growth, survivors, seen),
-      };
+      const before = knows ? (readings[0]?.held.get(id) ?? NOTHING) : null;
+      const held = before === null ? growth.last : difference(growth.last, before);
+      // It has given back more than it took since.
+      if (held.high <= 0) return [];
+      return [
+        {
+          ...{ site, survivors, growth: growth.growth, before: before?.bytes ?? null },
+          held: stillHeld(held, survivors),
+          ...judge(growth, survivors, seen),
+        },
+      ];
     })
     .toSorted(
       (a, b) =>
@@ -75,11 +84,22 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
     );
   const foundFree = freeOf(bySite.values());
   const lookedUp = lookup.source === 'none' ? 0 : recording.survivors.length;
-  const notes = notesOf(recording, { lookup, lookedUp, foundFree, chosen });
+  const notes = notesOf(recording, { lookup, foundFree, chosen });
   return {
     ...{ recording, duration, windows: Math.max(0, readings.length - 1), sites },
     total: sumOf(sites.map(({ held }) => held)),
     ...{ lookup, lookedUp, foundFree, notes, complete: isWhole(notes) },
+  };
+}
+
+/** What is held more than before. Sources that know what was before sample nothing. */
+function difference(now: Held, before: Held): Held {
+  return {
+    bytes: now.bytes - before.bytes,
+    blocks: now.blocks === null || before.blocks === null ? null : now.blocks - before.blocks,
+    low: now.low - before.high,
+    high: now.high - before.low,
+    sampled: null,
   };
 }
 
@@ -130,15 +150,11 @@ function freeOf(all: Iterable<SiteSurvivors>): LeaksAnswer['foundFree'] {
 
 interface Looked {
   readonly lookup: Lookup;
-  readonly lookedUp: number;
   readonly foundFree: LeaksAnswer['foundFree'];
   readonly chosen: Chosen | undefined;
 }
 
-function notesOf(
-  recording: Recording,
-  { lookup, lookedUp, foundFree, chosen }: Looked,
-): LeakNote[] {
+function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): LeakNote[] {
   const { losses, unseen, survivorsLeftOut, readings, endedEarly } = recording;
   const counted = (code: LeakNote['code'], count: number | null): LeakNote[] =>
     count === 0 ? [] : [{ code, ...(count === null ? {} : { count }) }];
@@ -160,7 +176,10 @@ function notesOf(
     ...some('dropped', losses.dropped),
     ...unseenNotes(recording, unseen),
     ...tracingNotes(recording),
-    ...lookupNotes(lookup, lookedUp, survivorsLeftOut),
+    ...(recording.gaps ?? []).map(({ code, source, count }) => ({
+      ...{ code: `source-${code}` as const, count, why: source },
+    })),
+    ...lookupNotes(lookup, recording.survivors.length, survivorsLeftOut),
   ];
 }
 
@@ -187,11 +206,11 @@ function tracingNotes({ tracing }: Recording): LeakNote[] {
   ];
 }
 
-function lookupNotes(lookup: Lookup, lookedUp: number, leftOut: number | null): LeakNote[] {
+function lookupNotes(lookup: Lookup, survivors: number, leftOut: number | null): LeakNote[] {
   const why = lookup.unavailable.map((one) => `${one.source}: ${one.why}`).join('; ');
   const told = why === '' ? {} : { why };
   return [
-    ...(lookup.source === 'none' || (lookedUp === 0 && leftOut === null)
+    ...(leftOut === null || (lookup.source === 'none' && survivors > 0)
       ? [{ code: 'not-looked-up' as const, ...told }]
       : []),
     ...(lookup.source === 'pageflags' ? [{ code: 'flags-only' as const, ...told }] : []),

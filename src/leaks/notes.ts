@@ -37,6 +37,12 @@ export const LEAK_NOTE_CODES = [
   'left-behind',
   /** It cost more than it was allowed. */
   'over-budget',
+  /** What the kernel keeps, or a file, is not whole. */
+  'source-cut',
+  'source-strange',
+  'source-unreadable',
+  'source-sites',
+  'source-inaccurate',
 ] as const;
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
@@ -60,6 +66,11 @@ const SPOILS: readonly LeakNoteCode[] = [
     'unseen-unknown',
     'ended-threads',
     'late',
+    'source-cut',
+    'source-strange',
+    'source-unreadable',
+    'source-sites',
+    'source-inaccurate',
   ] as const),
 ];
 

@@ -8,6 +8,11 @@ const KNOW_WHAT_WAS: readonly MethodCode[] = [
   ...(['allocinfo', 'page-owner', 'page-owner-stacks', 'slab-traces', 'vmallocinfo'] as const),
 ];
 
+/** Whether a method tells what was allocated before it began. */
+export function knowsWhatWas(method: MethodCode): boolean {
+  return KNOW_WHAT_WAS.includes(method);
+}
+
 /** Windows that at least must pass before it can be said that anything leaks. */
 export const LEAST_WINDOWS = 3;
 
@@ -30,13 +35,14 @@ export interface SiteGrowth {
   readonly windows: number;
 }
 
-const NOTHING: Held = { bytes: 0, blocks: 0, low: 0, high: 0, sampled: null };
+/** Of a site that a reading has not. */
+export const NOTHING: Held = { bytes: 0, blocks: 0, low: 0, high: 0, sampled: null };
 
 /** Of one site of a recording. */
 export function siteGrowth(recording: Recording, site: string): SiteGrowth {
   const of = ({ held }: Reading) => held.get(site) ?? NOTHING;
   // What was held before is not known where events are followed: that nothing is, is no reading.
-  const known = KNOW_WHAT_WAS.includes(recording.method);
+  const known = knowsWhatWas(recording.method);
   const readings = known ? recording.readings : recording.readings.slice(1);
   const windows = recording.readings.length - 1;
   const last = recording.readings.at(-1);

@@ -46,6 +46,9 @@ const LEAST_SAMPLED = 8;
 /** Blocks of each third of the time that must be there still, of what leaks. */
 const LEAST_KEPT = 2;
 
+/** Share of what was looked up that may have been freed by then: what leaks never is. */
+const MOST_GONE = 0.25;
+
 /** What a site was seen to hold, itself and not scaled: blocks; null: the source does not count them. */
 export type Seen = number | null;
 
@@ -77,7 +80,8 @@ export function judge(
 function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): Judged {
   const half = (1 - shares.gone) / 2;
   if (shares.waits + shares.nobody >= half) {
-    if (!throughout || !isSteady(survivors)) return told('growing', 'not-steady');
+    const steady = throughout && isSteady(survivors) && shares.gone < MOST_GONE;
+    if (!steady) return told('growing', 'not-steady');
     return told('leaking', shares.waits > shares.nobody ? 'waits' : 'nobody');
   }
   const most = (['reclaimable', 'process', 'kernel', 'not-known'] as const).toSorted(

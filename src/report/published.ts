@@ -10,6 +10,7 @@ import {
   procsLookSchema,
 } from './growth/schema.js';
 import { infoSchema } from './info/schema.js';
+import { leakMethodsSchema } from './leaks/methods-schema.js';
 import { leaksSchema } from './leaks/schema.js';
 import {
   hostLogEndSchema,
@@ -55,6 +56,7 @@ export const schemas = {
   'kdump-mem.host-triage/1': hostTriageSchema,
   'kdump-mem.host-log/1': hostLogSchema,
   'kdump-mem.host-log-end/1': hostLogEndSchema,
+  'kdump-mem.leak-methods/1': leakMethodsSchema,
   'kdump-mem.leaks/1': leaksSchema,
   'kdump-mem.log/1': logSchema,
   'kdump-mem.log-end/1': logEndSchema,

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { leakMethodsSchema } from '../../src/report/leaks/methods-schema.js';
 import { kdumpMem } from '../support/cli.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-leaks-'));
@@ -21,6 +22,13 @@ test.each([
   [['--cgroup', 'a'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
   [['--pid', '1', '--cgroup', '/a'], "option '--pid <pid>' cannot be used with option '--cgroup"],
   [['--json', '--folded'], '--folded and --json are two forms of one answer: give one of them'],
+  [['--method', 'vmallocinfo'], '--method vmallocinfo is none for --type page:'],
+  [['--type', 'vmalloc', '--pid', '1'], '--pid is of events, and --type vmalloc has none'],
+  [
+    ['--method', 'allocinfo', '--sample', '1/8'],
+    '--sample is of events: --method allocinfo follows',
+  ],
+  [['--methods', '--folded'], '--methods only lists them: it goes without --folded'],
   [['--force'], '--force belongs to --pprof and --speedscope'],
   [['--pprof', ''], 'a file’s name is empty'],
   [['--pprof', 'x', '--speedscope', 'x'], '--pprof and --speedscope name the same file'],
@@ -45,6 +53,18 @@ test('a process that is not there is said', async () => {
   const { stdout, stderr, status } = await kdumpMem('leaks', '--pid', '999999999');
   expect({ stdout, status }).toEqual({ stdout: '', status: 4 });
   expect(stderr).toBe('kdump-mem: no process has pid 999999999\n');
+});
+
+test('--methods lists what this kernel offers, and what each costs', async () => {
+  const { stdout, stderr, status } = await kdumpMem('leaks', '--methods', '--json');
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  const { taken, methods } = leakMethodsSchema.parse(JSON.parse(stdout));
+  expect(methods.map(({ method }) => method)).toEqual([
+    ...['page-owner-stacks', 'page-owner', 'allocinfo', 'tracefs'],
+  ]);
+  expect(methods.find(({ refusal }) => refusal === null)?.method ?? null).toBe(taken);
+  const text = await kdumpMem('leaks', '--methods', '--type', 'vmalloc');
+  expect(text).toMatchObject({ status: 0, stdout: expect.stringContaining('vmallocinfo') });
 });
 
 test('its help has examples and exit statuses', async () => {

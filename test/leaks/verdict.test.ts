@@ -3,7 +3,7 @@ import { leaksAnswer } from '../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../src/leaks/recording.js';
 import { noLookup } from '../../src/leaks/survivors/lookup.js';
 import { type Found, type Place, placed } from '../../src/leaks/survivors/place.js';
-import { made, siteOf, survivor } from './made-recording.js';
+import { exactly, made, siteOf, survivor } from './made-recording.js';
 
 const SITE = siteOf('s', '__alloc_pages', 'leak_pages [leak]', 'kthread');
 const PAGE = 4096;
@@ -192,11 +192,77 @@ test('blocks that are free when looked up are not held, and are told', () => {
   expect(gone).toMatchObject({ verdict: 'alive', reason: 'gone', held: { bytes: 0 } });
 });
 
+test('what was freed until it was looked up is no leak, though the rest is nobody’s', () => {
+  const held = survivors(Array.from({ length: 15 }, () => 10));
+  const recording = made([SITE], { s: steadily(15) }, { survivors: held });
+  const verdictOf = (share: bigint) =>
+    leaksAnswer(recording, {
+      ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+      of: ({ place }) => placed(place % 10n < share ? 'free' : 'nobody'),
+    }).sites[0];
+  expect(verdictOf(1n)).toMatchObject({ verdict: 'leaking' });
+  expect(verdictOf(3n)).toMatchObject({ verdict: 'growing', reason: 'not-steady' });
+});
+
 test('what was not looked up is never called leaking, and the answer is not complete', () => {
-  const answer = leaksAnswer(made([SITE], { s: steadily(15) }), noLookup('no-source'));
+  const held = survivors(Array.from({ length: 15 }, () => 10));
+  const recording = made([SITE], { s: steadily(15) }, { survivors: held });
+  const answer = leaksAnswer(recording, noLookup('no-source'));
   expect(answer.sites[0]).toMatchObject({ verdict: 'growing', reason: 'not-looked-up' });
   expect(answer.complete).toBe(false);
   expect(answer.notes.map(({ code }) => code)).toEqual(['unseen-unknown', 'not-looked-up']);
+});
+
+test('of what names no blocks nothing is called leaking either, and of nothing nothing is missing', () => {
+  const codes = (more: Partial<Recording>) => {
+    const { sites, notes } = leaksAnswer(
+      made([SITE], { s: steadily(15) }, { method: 'allocinfo', ...more }),
+      everywhere('nobody'),
+    );
+    return [sites[0]?.reason, ...notes.map(({ code }) => code)];
+  };
+  expect(codes({ survivorsLeftOut: null })).toEqual(['not-looked-up', 'not-looked-up']);
+  expect(codes({ survivorsLeftOut: 0 })).toEqual(['not-looked-up']);
+});
+
+test('where it is known what was held before, only what came since is held', () => {
+  const before = new Map([
+    ['s', exactly(1000 * PAGE, 1000)],
+    ['still', exactly(5 * PAGE, 5)],
+    ['gave back', exactly(7 * PAGE, 7)],
+  ]);
+  const recording = made(
+    [SITE, siteOf('still', 'still'), siteOf('gave back', 'gave_back')],
+    {
+      s: steadily(15).map((bytes) => bytes + 1000 * PAGE),
+      still: steadily(15, 0).map(() => 5 * PAGE),
+      'gave back': steadily(15, 0).map(() => 2 * PAGE),
+    },
+    { method: 'page-owner-stacks', survivorsLeftOut: null },
+  );
+  const [, ...later] = recording.readings;
+  const readings = [{ at: 0, held: before }, ...later];
+  const answer = leaksAnswer({ ...recording, readings }, everywhere('nobody'));
+  expect(answer.sites).toHaveLength(1);
+  expect(answer.sites[0]).toMatchObject({
+    ...{ before: 1000 * PAGE, held: { bytes: 150 * PAGE, blocks: 150 } },
+    ...{ verdict: 'growing', reason: 'not-looked-up' },
+  });
+  expect(answer.total.bytes).toBe(150 * PAGE);
+});
+
+test('what a source lacks is told, and the answer is not complete', () => {
+  const gaps = [{ code: 'cut' as const, source: '/proc/allocinfo', count: 1 }];
+  const { notes, complete } = leaksAnswer(
+    made(
+      [SITE],
+      { s: steadily(3) },
+      { gaps, unseen: { allocated: 1, traced: 1, low: 1, high: 1 } },
+    ),
+    everywhere('nobody'),
+  );
+  expect(notes).toEqual([{ code: 'source-cut', count: 1, why: '/proc/allocinfo' }]);
+  expect(complete).toBe(false);
 });
 
 test('losses are told, and what is not known is not counted as none', () => {

@@ -6,12 +6,15 @@ Examples:
   what of the pages that are allocated in ten minutes is not freed, by stack, and
   where it is now
     kdump-mem leaks
-  for an hour, in windows of four minutes; objects of slabs
+  for an hour, in windows of four minutes; objects of slabs; areas of vmalloc
     kdump-mem leaks --interval 1h
     kdump-mem leaks --type slab
+    kdump-mem leaks --type vmalloc
   only large blocks, and each of them; only what one process allocates
     kdump-mem leaks --order 3 --sample 1/1
     kdump-mem leaks --pid 4711
+  what this kernel offers, and what each costs
+    kdump-mem leaks --methods
   for a flame graph, for pprof
     kdump-mem leaks --folded > stacks.folded
     kdump-mem leaks --pprof leaks.pb.gz

@@ -121,4 +121,32 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'Our own CPU time, and the kernel’s by what an event costs on this machine.',
     next: SMALLER,
   },
+  'source-cut': {
+    means:
+      'What the kernel printed, or a file, ends too early, or says itself that it is not whole.',
+    known: 'Its last line, or its own words.',
+    next: 'Ask again; copy a file again.',
+  },
+  'source-strange': {
+    means: 'Lines have no form that is known. They were left out, and what they tell is missing.',
+    known: 'The forms that kernels of 5.10 to 7.2 print.',
+    next: 'See whether another program wrote into the file.',
+  },
+  'source-unreadable': {
+    means:
+      'A part of a source could not be read: of some slab caches it is not known what they hold.',
+    known: 'What read(2) said.',
+    next: 'Run it as root.',
+  },
+  'source-sites': {
+    means: 'There are more sites than are followed. Those beyond are one site.',
+    known: 'The bound on our own memory.',
+    next: 'Nothing: what holds most was met first in most cases.',
+  },
+  'source-inaccurate': {
+    means: 'The kernel says of a site that it did not count all of its allocations.',
+    known: 'accurate:no in /proc/allocinfo.',
+    next: 'Ask another method: kdump-mem leaks --methods.',
+    deeper: 'kdump-mem leaks --methods',
+  },
 };

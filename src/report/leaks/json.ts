@@ -69,7 +69,7 @@ function heldJson({ bytes, low, high, blocks }: Held) {
   };
 }
 
-function siteJson({ verdict, reason, site, held, growth, survivors }: LeakSite) {
+function siteJson({ verdict, reason, site, held, before, growth, survivors }: LeakSite) {
   return {
     ...{ verdict, reason, kind: site.kind },
     // The kernel unwinds by its own tables.
@@ -77,6 +77,7 @@ function siteJson({ verdict, reason, site, held, growth, survivors }: LeakSite) 
       ...{ symbol, offset, module, line, guess: false },
     })),
     ...heldJson(held),
+    beforeBytes: before,
     growth: growth && { ...growth },
     survivors: survivors ? survivorsJson(survivors) : null,
   };

@@ -14,7 +14,7 @@ import { growthSchema } from '../growth/schema.js';
 const count = z.int().nonnegative();
 const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
 
-/** Scaled where only a sample is followed: then the true bytes are between `lowBytes` and `highBytes` with 95 %. */
+/** What was allocated since it began and is held. Scaled where only a sample is followed: then the true bytes are between `lowBytes` and `highBytes` with 95 %. */
 const held = {
   bytes: count,
   lowBytes: count,
@@ -101,6 +101,8 @@ export const leaksSchema = z.strictObject({
       /** Innermost first. */
       frames: z.array(frame),
       ...held,
+      /** What it held before; null: not known, as where events are followed. */
+      beforeBytes: count.nullable(),
       growth: growthSchema,
       /** Null: nothing of it was looked up. */
       survivors: survivors.nullable(),

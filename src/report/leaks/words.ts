@@ -212,7 +212,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `At least ${many(count, 'page')} were allocated without an event (in bulk, by vmalloc or a driver’s page pool): they are not among those listed.`,
   'unseen-unknown': () => 'How much was allocated without an event is not known.',
   'not-looked-up': ({ why }) =>
-    `Where the blocks are now was not looked up${why === undefined ? '' : ` (${escapeText(why)})`}: nothing is called leaking.`,
+    `Where the blocks are now was not looked up${why === undefined ? '' : ` (${escapeText(why)})`}: nothing is called leaking. Methods that name blocks: tracefs, page-owner (--method).`,
   'flags-only': ({ why }) =>
     `Where blocks are is known by flags of page frames alone${why === undefined ? '' : ` (${escapeText(why)})`}, which do not tell sockets from nobody. Next: skcheck --stale`,
   'left-out': ({ count }) => `${many(count, 'block')} more were held, and not looked up.`,
@@ -229,6 +229,15 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   'left-behind': ({ why = '' }) =>
     `Somebody else has it open, so that it could not be removed: ${escapeText(why)}. Close that, and remove it with rmdir.`,
   'over-budget': () => 'It cost more than --budget allows: there were more events than at first.',
+  'source-cut': ({ why = '' }) => `${escapeText(why)} is not whole: it ends too early.`,
+  'source-strange': ({ count, why = '' }) =>
+    `${escapeText(why)} has ${many(count, 'line')} of no known form, which were left out.`,
+  'source-unreadable': ({ count, why = '' }) =>
+    `${many(count, 'part')} of ${escapeText(why)} could not be read.`,
+  'source-sites': ({ count, why = '' }) =>
+    `${escapeText(why)} has more sites than there is room for: ${many(count, 'allocation')} are added up as one.`,
+  'source-inaccurate': ({ count, why = '' }) =>
+    `Of ${many(count, 'site')} ${escapeText(why)} says itself that it did not count all.`,
 };
 
 function many(count: number | undefined, what: string): string {

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+
+const method = z.enum([
+  ...(['page-owner-stacks', 'page-owner', 'allocinfo', 'slab-traces', 'vmallocinfo'] as const),
+  'tracefs',
+]);
+
+/** `kdump-mem leaks --methods --json`, version 1. */
+export const leakMethodsSchema = z.strictObject({
+  schema: z.literal('kdump-mem.leak-methods/1'),
+  type: z.enum(['page', 'slab', 'vmalloc']),
+  /** The one that is taken unless another is named; null: none can be had. */
+  taken: method.nullable(),
+  /** The best first. */
+  methods: z.array(
+    z.strictObject({
+      method,
+      /** Null: it can be had. */
+      refusal: z
+        .enum(['absent', 'off', 'not-mounted', 'denied', 'threshold', 'not-readable'])
+        .nullable(),
+      why: z.string().nullable(),
+      tells: z.string(),
+      costs: z.string(),
+      message: z.string(),
+    }),
+  ),
+});
+
+export type LeakMethodsJson = z.infer<typeof leakMethodsSchema>;
