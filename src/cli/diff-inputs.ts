@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { HostState } from '../diff/state.js';
+import { archiveKind } from '../host/capture/recognise.js';
 import { HostError, isHostError } from '../host/error.js';
 import { attempt as attemptAt } from '../host/live.js';
 import { AnswersError, stateOfAnswers } from '../report/diff/read/answers.js';
@@ -69,12 +70,9 @@ function kindOf(path: string): 'answers' | 'capture' | 'dump' {
   if (!stat.isFile())
     throw new HostError('unreadable', `${path} is not a regular file`, { next: 'Check the path.' });
   const head = headOf(path);
-  if (/^\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
-  const hex = head.toString('hex');
-  const isArchive =
-    ['1f8b', 'fd377a58', '28b52ffd'].some((magic) => hex.startsWith(magic)) ||
-    head.toString('latin1', 257, 262) === 'ustar';
-  return isArchive ? 'capture' : 'dump';
+  // Some editors and shells begin a text with a byte order mark.
+  if (/^(?:\xef\xbb\xbf)?\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
+  return archiveKind(head) === null ? 'dump' : 'capture';
 }
 
 const HEAD_BYTES = 512;
@@ -94,7 +92,7 @@ function headOf(path: string): Buffer {
 function textOf(path: string): string {
   if (attempt(path, () => statSync(path).size) > MOST_BYTES)
     throw new AnswersError(`it is larger than ${MOST_BYTES} bytes`);
-  return attempt(path, () => readFileSync(path, 'utf8'));
+  return attempt(path, () => readFileSync(path, 'utf8')).replace(/^\ufeff/, '');
 }
 
 /** One file held against itself would be all-clear. */

@@ -25,6 +25,7 @@ export const KERNEL_ERROR_CODES = [
   'crash-elsewhere',
   'no-room',
   'exhausted',
+  'closed',
 ] as const;
 export type KernelErrorCode = (typeof KERNEL_ERROR_CODES)[number];
 

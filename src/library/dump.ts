@@ -7,6 +7,7 @@ import { kernelProcesses } from '../account/processes/kernel.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openNative } from '../kernel/native/open.js';
 import { logJson } from '../report/log/json.js';
@@ -75,12 +76,21 @@ export function openLive(options: DumpOptions = {}): Dump {
  * where the dump lacks memory without which there is none.
  */
 export class Dump implements Disposable {
-  /** Its memory, symbols and types, for questions of your own: docs/architecture.md has the interface. */
-  readonly kernel: Kernel;
+  #kernel: Kernel | null;
 
   /** @internal */
   constructor(kernel: Kernel) {
-    this.kernel = kernel;
+    this.#kernel = kernel;
+  }
+
+  /**
+   * Its memory, symbols and types, for questions of your own: docs/architecture.md has the interface.
+   *
+   * @throws {KernelError} `closed`
+   */
+  get kernel(): Kernel {
+    if (this.#kernel === null) throw new KernelError('closed', 'this dump was closed');
+    return this.#kernel;
   }
 
   /** Where all memory is: every page frame in one drawer. */
@@ -140,9 +150,10 @@ export class Dump implements Disposable {
     return triageJson(triage(this.kernel, progress));
   }
 
-  /** Lets go of the files. Nothing can be asked afterwards. */
+  /** Lets go of the files. Nothing can be asked afterwards; to close it again does nothing. */
   close(): void {
-    this.kernel.close();
+    this.#kernel?.close();
+    this.#kernel = null;
   }
 
   [Symbol.dispose](): void {

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { cksum } from '../host/capture/cksum.js';
 import { type CapturedFile, checkManifest, MANIFEST } from '../host/capture/manifest.js';
+import { archiveKind } from '../host/capture/recognise.js';
 import { TarReader } from '../host/capture/tar.js';
 import { HostError } from '../host/error.js';
 import { attempt } from '../host/live.js';
@@ -22,7 +23,6 @@ export interface Verified {
 const MOST_FILE = 64 * 1024 * 1024;
 const MOST_TOTAL = 2 ** 31;
 const MOST_FILES = 200_000;
-const GZIP = 0x1f8b;
 
 /**
  * Holds an archive against its manifest.
@@ -72,8 +72,8 @@ async function beginsAsGzip(path: string): Promise<boolean> {
     try {
       if (!(await file.stat()).isFile())
         throw new HostError('unreadable', `${path} is not a regular file`);
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(2), 0, 2, 0);
-      return bytesRead === 2 && buffer.readUInt16BE(0) === GZIP;
+      const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+      return archiveKind(buffer) === 'gzip';
     } finally {
       await file.close();
     }

@@ -21,6 +21,13 @@ test('of several inputs it is told which cannot be read', async () => {
   });
 });
 
+test('answers that an editor saved with a byte order mark are answers', async () => {
+  writeFileSync(file('bom.json'), `\ufeff${JSON.stringify(memoryAnswerAt(3))}`);
+  const [plain, marked] = await readInputs([file('a.json'), file('bom.json')]);
+  expect(marked?.memory).not.toBeNull();
+  expect(marked?.flaws).toEqual(plain?.flaws);
+});
+
 test('one file by two names is refused', async () => {
   await expect(readInputs([file('a.json'), file('link.json')])).rejects.toThrow(
     'link.json are one and the same file',

@@ -17,7 +17,7 @@ import { asExhausted, startGroup } from '../child.js';
 import { HostError } from '../error.js';
 import { cksum } from './cksum.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
-import { looksLikeDump } from './recognise.js';
+import { archiveKind, looksLikeDump } from './recognise.js';
 import { TarReader } from './tar.js';
 import { isOfMappings, type Wish, wantedName } from './wanted.js';
 
@@ -204,11 +204,10 @@ async function readArchive(path: string, reader: TarReader): Promise<void> {
         next: `Give it with --vmcore: kdump-mem memory --vmcore ${shellPath(path)}`,
       },
     );
-  const head = begin.toString('hex');
+  const kind = archiveKind(begin);
   try {
-    if (head.startsWith('1f8b')) await pipeline(createReadStream(path), createGunzip(), sink);
-    else if (head.startsWith('fd377a58')) await unpack('xz', path, sink);
-    else if (head.startsWith('28b52ffd')) await unpack('zstd', path, sink);
+    if (kind === 'gzip') await pipeline(createReadStream(path), createGunzip(), sink);
+    else if (kind === 'xz' || kind === 'zstd') await unpack(kind, path, sink);
     else await pipeline(createReadStream(path), sink);
   } catch (cause) {
     if (refusal) throw refusal;
@@ -219,7 +218,7 @@ async function readArchive(path: string, reader: TarReader): Promise<void> {
 }
 
 async function unpack(
-  command: string,
+  command: 'xz' | 'zstd',
   path: string,
   sink: (pieces: AsyncIterable<Buffer>) => Promise<void>,
 ): Promise<void> {

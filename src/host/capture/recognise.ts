@@ -37,12 +37,22 @@ function headOf(path: string): Buffer {
   }
 }
 
+/** What a file is packed by, or that it is a tar archive, by its first bytes; null: neither. */
+export function archiveKind(head: Buffer): 'gzip' | 'xz' | 'zstd' | 'tar' | null {
+  const hex = head.toString('hex', 0, 4);
+  if (hex.startsWith('1f8b')) return 'gzip';
+  if (hex === 'fd377a58') return 'xz';
+  if (hex === '28b52ffd') return 'zstd';
+  return head.toString('latin1', 257, 262) === 'ustar' ? 'tar' : null;
+}
+
 function isCapture(head: Buffer): boolean {
-  if (head.toString('hex', 0, 2) === '1f8b')
+  const kind = archiveKind(head);
+  if (kind === 'gzip')
     return isCapture(
       gunzipSync(head, { finishFlush: flush.Z_SYNC_FLUSH, maxOutputLength: MOST_UNPACKED }),
     );
-  if (head.toString('latin1', 257, 262) !== 'ustar') return false;
+  if (kind !== 'tar') return false;
   return TOP.test(head.toString('latin1', 0, 100).replace(/\0.*$/s, ''));
 }
 

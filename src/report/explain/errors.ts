@@ -118,6 +118,11 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     known: 'errno',
     next: EXHAUSTION_ADVICE,
   },
+  closed: {
+    means: 'A program asked a dump that it had closed.',
+    known: 'close() of the library was called before.',
+    next: 'Ask first, and close then.',
+  },
 };
 
 /** Why bytes could not be read, which ends the answer or is a warning `unreadable`. */

@@ -13,6 +13,9 @@ import { errorCode } from './byte-source.js';
  * @throws {KernelError} if the directory holds no dump, or several.
  */
 export function dumpIn(path: string): string {
+  // Node takes such a name for a mistake of the program's.
+  if (path.includes('\0'))
+    throw new KernelError('no-such-file', 'the name of the dump has a zero byte in it');
   if (!isDirectory(path)) return path;
   let found = candidates(path);
   const closed: string[] = [];
