@@ -1,9 +1,10 @@
 // Debian packages, by dpkg-deb.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { filesBelow } from './files-below.mjs';
 
 const MAINTAINER = 'The kdump-mem authors <kdump-mem@localhost>';
 
@@ -61,14 +62,6 @@ export function makeDeb({ root, architecture, version, description, file, env })
 function changelog(version, { SOURCE_DATE_EPOCH: seconds }) {
   const date = new Date(Number(seconds) * 1000).toUTCString().replace('GMT', '+0000');
   return `kdump-mem (${version}-1) unstable; urgency=medium\n\n  * See CHANGELOG.md.gz.\n\n -- ${MAINTAINER}  ${date}\n`;
-}
-
-/** Files and links, in an order that is always the same. */
-export function filesBelow(folder) {
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .toSorted();
 }
 
 function md5(path) {

@@ -3,9 +3,15 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { filesBelow } from './deb.mjs';
+import { filesBelow, foldersBelow } from './files-below.mjs';
 
 const MACHINE = { amd64: 'x86_64', arm64: 'aarch64' };
+
+/** Folders that go with the package: its own, and of shells that need not be there. */
+const OURS =
+  /^usr\/share\/(?:doc\/kdump-mem(?:\/|$)|(?:bash-completion|fish|zsh)(?:\/|$))|^usr\/lib\/systemd(?:\/|$)/;
+
+const asThere = (path) => path.replace('/zsh/vendor-completions', '/zsh/site-functions');
 
 /** How an .rpm is called. */
 export function rpmName(version, architecture) {
@@ -40,8 +46,16 @@ export function makeRpm({ root, architecture, version, description, file, env })
     ...long,
     '%install',
     `cp -a -- '${resolve(root)}/.' %{buildroot}/`,
+    // Where zsh of such systems looks.
+    'mkdir -p %{buildroot}/usr/share/zsh/site-functions',
+    'mv %{buildroot}/usr/share/zsh/vendor-completions/* %{buildroot}/usr/share/zsh/site-functions/',
+    'rmdir %{buildroot}/usr/share/zsh/vendor-completions',
     '%files',
-    ...filesBelow(root).map((path) => `"/${relative(root, path)}"`),
+    ...foldersBelow(root)
+      .map((path) => asThere(relative(root, path)))
+      .filter((path) => OURS.test(path))
+      .map((path) => `%dir "/${path}"`),
+    ...filesBelow(root).map((path) => `"/${asThere(relative(root, path))}"`),
     '',
   ].join('\n');
   try {
