@@ -1,5 +1,8 @@
 import type { CgroupPlace } from './cgroup-place.js';
 
+/** Ticks a second by which /proc/PID/stat counts: 100 on every Linux that Node runs on (include/asm-generic/param.h). */
+export const USER_HZ = 100;
+
 /**
  * What /proc/PID/smaps says of mappings, and smaps_rollup of all of them together (fs/proc/task_mmu.c): the
  * sums, bytes.

@@ -62,13 +62,14 @@ async function ofHost(
   { source, captured, warnings, psText }: AskedHost,
   options: ProcsOptions,
 ): Promise<ProcsAnswer> {
-  const [{ hostTaken }, { readProcesses }, { hostProcesses }] = await Promise.all([
+  const [{ hostTaken }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
     import('../host/proc/taken.js'),
+    import('../host/proc/pids.js'),
     import('../host/proc/process-memory.js'),
     import('../account/processes/host.js'),
   ]);
   const taken = hostTaken(source, captured ? captured.taken : new Date());
-  if (captured && psText === undefined && !source.list('/proc').some((name) => /^\d+$/.test(name)))
+  if (captured && psText === undefined && listedPids(source).length === 0)
     throw withoutMemory(options.from ?? '');
   const records =
     psText === undefined

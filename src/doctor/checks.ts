@@ -1,4 +1,5 @@
 import { KdumpMemError } from '../error.js';
+import { listedPids } from '../host/proc/pids.js';
 import { capabilitiesOf } from './capabilities.js';
 import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Here } from './check.js';
 
@@ -49,7 +50,7 @@ function processes(here: Here): Check {
   const space = attempt(code, () => here.readLink('/proc/self/ns/pid'));
   if (typeof maps === 'string' && space === ALL_PIDS)
     return { code, state: 'works', found: 'all are shown, with PSS and USS' };
-  const alone = here.list('/proc').filter((name) => /^\d+$/.test(name)).length;
+  const alone = listedPids(here).length;
   const why =
     typeof maps === 'string'
       ? 'those of other pid namespaces are not'

@@ -1,5 +1,6 @@
 import { HostError, isHostError } from './error.js';
 import type { HostSource } from './host-source.js';
+import { listedPids } from './proc/pids.js';
 
 /** One network namespace. */
 export interface Namespace {
@@ -42,8 +43,8 @@ export function findNamespaces(source: HostSource, choice: NetnsChoice): Namespa
     const name = path.slice(path.lastIndexOf('/') + 1);
     found.set(inode, known ? { ...known, name } : { inode, path, pid: null, own: false, name });
   }
-  for (const pid of source.list('/proc')) {
-    if (!/^\d{1,10}$/.test(pid) || found.size > MAX_NAMESPACES) continue;
+  for (const pid of listedPids(source)) {
+    if (found.size > MAX_NAMESPACES) continue;
     const path = `/proc/${pid}/ns/net`;
     const inode = namespaceOf(source, path);
     if (inode === null) continue;

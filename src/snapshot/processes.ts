@@ -1,6 +1,6 @@
 import { NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../host/capture/contents.js';
 import { isHostError } from '../host/error.js';
-import type { HostSource } from '../host/host-source.js';
+import { isPid, listedPids } from '../host/proc/pids.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
@@ -11,13 +11,6 @@ export interface Seen {
   readonly withMemory: readonly string[];
 }
 
-/** @throws {HostError} /proc cannot be listed */
-export function pidsOf(source: HostSource): string[] {
-  return source.list('/proc').filter(isNumber);
-}
-
-const isNumber = (name: string): boolean => /^[1-9]\d{0,9}$/.test(name);
-
 /**
  * The states of all processes and threads, in lines `PATH:LINE`; of a process all of its status but its
  * name, which may hold anything.
@@ -27,7 +20,7 @@ const isNumber = (name: string): boolean => /^[1-9]\d{0,9}$/.test(name);
 export async function takeStates(work: Work, name: string): Promise<Seen> {
   const { source, archive, deadline, failures } = work;
   const member = archive.member(name);
-  const pids = pidsOf(source);
+  const pids = listedPids(source);
   const withMemory: string[] = [];
   for (const [index, pid] of pids.entries()) {
     await deadline.breathe();
@@ -72,7 +65,7 @@ function takeState(work: Work, member: Member, pid: string): boolean {
 
 function threadsOf({ source, failures }: Work, folder: string): readonly string[] {
   try {
-    return source.list(`${folder}/task`).filter(isNumber);
+    return source.list(`${folder}/task`).filter(isPid);
   } catch (error) {
     failures.note(`${folder}/task`, error);
     return [];

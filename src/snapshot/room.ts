@@ -2,6 +2,7 @@ import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { isHostError } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
+import { listedPids } from '../host/proc/pids.js';
 import { OutputError } from '../output-file.js';
 
 /** Magic numbers of file systems that lie in memory (include/uapi/linux/magic.h; statfs(2)). */
@@ -16,7 +17,7 @@ const OF_SOCKET = 192;
 
 /** Bytes that a snapshot of this host takes at most, about. */
 export function roomNeeded(source: HostSource): number {
-  const processes = source.list('/proc').filter((name) => /^\d+$/.test(name)).length;
+  const processes = listedPids(source).length;
   return LEAST + processes * OF_PROCESS + sockets(source) * OF_SOCKET;
 }
 

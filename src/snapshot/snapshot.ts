@@ -8,6 +8,7 @@ import {
   SECRET_PARTS,
 } from '../host/capture/contents.js';
 import { endAll } from '../host/child.js';
+import { listedPids } from '../host/proc/pids.js';
 import { Anonymizer } from './anonymize/anonymizer.js';
 import { interfaceList } from './anonymize/interface-list.js';
 import { Archive, type Sink } from './archive.js';
@@ -21,7 +22,7 @@ import {
   takeSlabAttributes,
 } from './host-files.js';
 import { takeMemory } from './memory.js';
-import { pidsOf, type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
+import { type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
 import { type SocketsTold, takeSockets } from './sockets.js';
 import type { SnapshotSource } from './source.js';
 import { takeStacks } from './stacks.js';
@@ -124,7 +125,7 @@ async function takeSample(work: Work, number: 1 | 2): Promise<Seen & SocketsTold
   takeMovingFiles(work, at);
   // What ran between the samples is told from before the first until after the last.
   const before = number === 1 ? await takeStates(work, `${at}before`) : null;
-  const pids = pidsOf(work.source);
+  const pids = listedPids(work.source);
   await takeNamespaces(work, at, pids);
   // While ss is waited for.
   const [told] = await Promise.all([takeSockets(work, at), takeDescriptors(work, at, pids)]);

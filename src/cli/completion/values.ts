@@ -70,10 +70,10 @@ async function tasks(kernel: NativeKernel, typed: string): Promise<Candidate[]> 
 /** Processes that run here. */
 async function running(typed: string): Promise<Candidate[]> {
   const { liveHost } = await import('../../host/live.js');
+  const { listedPids } = await import('../../host/proc/pids.js');
   const { optionalText } = await import('../../host/proc/process.js');
-  return liveHost
-    .list('/proc')
-    .filter((name) => /^\d+$/.test(name) && name.startsWith(typed))
+  return listedPids(liveHost)
+    .filter((name) => name.startsWith(typed))
     .slice(0, MOST)
     .map((pid) => ({
       value: pid,

@@ -1,5 +1,6 @@
 import { HostError } from '../error.js';
 import type { HostSource, OnBytes } from '../host-source.js';
+import { LAYOUT_VERSION } from './contents.js';
 import { CapturedFailures } from './failures.js';
 import type { CapturedFiles } from './files.js';
 import { linksOf } from './links.js';
@@ -258,13 +259,10 @@ const OF_CGROUPS: LinesOf = {
   ...{ head: 8192, most: MOST_PATHS },
 };
 
-/** The newest layout that is known here. */
-const NEWEST = 3;
-
 function newerThanKnown(captured: CapturedFiles): string[] {
   const version = Number(/^\d{1,6}/.exec(captured.get('version') ?? '')?.[0]);
-  return version > NEWEST
-    ? [`its layout has version ${version}, and this program knows ${NEWEST} at most`]
+  return version > LAYOUT_VERSION
+    ? [`its layout has version ${version}, and this program knows ${LAYOUT_VERSION} at most`]
     : [];
 }
 

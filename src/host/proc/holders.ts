@@ -1,5 +1,6 @@
 import { isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
+import { isPid, listedPids } from './pids.js';
 
 /** A process that has a socket open, with all its descriptors of it, lowest first. */
 export interface Holder {
@@ -84,7 +85,7 @@ export class DescriptorScan {
   }
 
   async #scan(): Promise<void> {
-    this.#processes = this.#source.list('/proc').filter(isNumber).map(Number);
+    this.#processes = listedPids(this.#source).map(Number);
     let turnEnds = performance.now() + TURN_MS;
     for (const pid of this.#processes) {
       const before = this.#inodes.length;
@@ -207,7 +208,7 @@ function* descriptors(source: HostSource, directory: string): Generator<Descript
     if (found === count) return;
   }
   for (const name of source.list(directory).slice(0, MAX_FDS_PER_PROCESS)) {
-    if (!isNumber(name) || Number(name) < next) continue;
+    if (!/^\d{1,10}$/.test(name) || Number(name) < next) continue;
     const inode = socketInode(source, `${directory}/${name}`);
     if (inode !== 'gone') yield { fd: Number(name), inode };
   }
@@ -229,17 +230,13 @@ function socketInode(source: HostSource, path: string): number | 'denied' | 'gon
 /** `socket:[inode]`: sockfs_dname in net/socket.c. */
 const SOCKET = 'socket:[';
 
-function isNumber(name: string): boolean {
-  return /^\d{1,10}$/.test(name);
-}
-
 /** Tables of so many descriptors are compared by name; larger ones by their number only. */
 const MAX_COMPARED = 1024;
 
 /** The tables of threads that are not the main thread's, by the numbers of their descriptors. */
 function unlikeTables(source: HostSource, pid: number): string[] {
   try {
-    const threads = source.list(`/proc/${pid}/task`).filter(isNumber);
+    const threads = source.list(`/proc/${pid}/task`).filter(isPid);
     if (threads.length < 2) return [];
     const main = countDescriptors(source, pid);
     return threads
@@ -273,8 +270,7 @@ function countTable(source: HostSource, directory: string): number | null {
 /** The number of descriptors of every process that shows it. */
 export function countAllDescriptors(source: HostSource): ReadonlyMap<number, number> {
   const counts = new Map<number, number>();
-  for (const name of source.list('/proc')) {
-    if (!isNumber(name)) continue;
+  for (const name of listedPids(source)) {
     const count = countDescriptors(source, Number(name));
     if (count !== null) counts.set(Number(name), count);
   }

@@ -1,5 +1,6 @@
 import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
+import { listedPids } from './pids.js';
 import { nsPidsOf, optionalText, statusFields } from './process.js';
 
 /** What was found of a pid in a pid namespace. */
@@ -27,8 +28,7 @@ export function findPids(source: HostSource, namespace: number, pid: number): Fo
   const pids: number[] = [];
   const inside: { readonly own: number; readonly numbers: readonly number[] }[] = [];
   let [level, denied]: [number | undefined, number] = [undefined, 0];
-  for (const name of source.list('/proc')) {
-    if (!/^[1-9]\d{0,9}$/.test(name)) continue;
+  for (const name of listedPids(source)) {
     const numbers = nsPidsOf(statusFields(optionalText(source, `/proc/${name}/status`)));
     // Who has one number is in the namespace that this /proc is of.
     const own = namespaceOf(source, numbers.length === 1 ? 'self' : name);

@@ -5,9 +5,11 @@ import type {
   SmapsSums,
   StatusSizes,
 } from '../../process-records.js';
+import { USER_HZ } from '../../process-records.js';
 import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 import { kilobytesOf } from './kilobytes.js';
+import { listedPids } from './pids.js';
 import { nsPidsOf, optionalText, statusFields } from './process.js';
 import { sumSmaps } from './smaps.js';
 import { readUptime } from './uptime.js';
@@ -31,9 +33,8 @@ export function readProcesses(source: HostSource, options: ReadOptions = {}): Pr
   const clock = () => (uptime === null ? null : uptime + (source.now() - begun) / 1000);
   const processes: ProcessMemoryRecord[] = [];
   let [kernelThreads, zombies, gone, closed] = [0, 0, 0, 0];
-  const names = source.list('/proc');
+  const names = listedPids(source);
   for (const name of names) {
-    if (!/^[1-9]\d{0,9}$/.test(name)) continue;
     const pid = Number(name);
     const read = readListed(source, pid, clock, options);
     if (read === 'kernel thread') kernelThreads++;
@@ -67,9 +68,6 @@ const NOT_MOUNTED = 'Mount it: mount -t proc proc /proc.';
 
 /** PF_KTHREAD (include/linux/sched.h), of field 9 of /proc/PID/stat. */
 const PF_KTHREAD = 0x0020_0000;
-
-/** Clock ticks a second in /proc (USER_HZ): 100 on every Linux that Node runs on. */
-const TICKS = 100;
 
 /** What a process is that has no memory. */
 export type WithoutMemory = 'kernel thread' | 'zombie' | 'gone';
@@ -140,7 +138,7 @@ function readOne(
  */
 function ageOf(uptime: number | null, started: number | null): number | null {
   if (uptime === null || started === null) return null;
-  const age = uptime - started / TICKS;
+  const age = uptime - started / USER_HZ;
   return age < -1 ? null : Math.round(Math.max(0, age));
 }
 

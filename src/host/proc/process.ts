@@ -1,4 +1,5 @@
 import { type CgroupPlace, parseCgroups } from '../../cgroup-place.js';
+import { USER_HZ } from '../../process-records.js';
 import { HostError, isHostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 
@@ -109,8 +110,7 @@ export interface CpuTime {
 }
 
 /**
- * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ, 100 a second on all Linux that
- * Node runs on. Its second field, the name, may hold anything: fields are counted from its last
+ * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ. Its second field, the name, may hold anything: fields are counted from its last
  * parenthesis. /proc/PID/schedstat, field 2: run_delay in nanoseconds (Documentation/scheduler/
  * sched-stats.rst). Null when it is gone.
  */
@@ -120,7 +120,7 @@ export function readCpuTime(source: HostSource, pid: number): CpuTime | null {
   const ticks = Number(fields[11]) + Number(fields[12]);
   if (!Number.isSafeInteger(ticks) || stat === '') return null;
   const delay = /^\d{1,20} (\d{1,20}) /.exec(optionalText(source, `/proc/${pid}/schedstat`))?.[1];
-  return { usedMs: ticks * 10, waitedMs: Number(delay ?? 0) / 1e6 };
+  return { usedMs: (ticks * 1000) / USER_HZ, waitedMs: Number(delay ?? 0) / 1e6 };
 }
 
 /** The pids in the fields of /proc/PID/status; []: before 4.1 it did not tell. */

@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { USER_HZ } from '../../process-records.js';
 import type { ClockFacts } from '../machine/clock.js';
 import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
@@ -14,7 +15,7 @@ export interface ProcessFacts {
   readonly threads: number;
   /** Since it began; undefined: the kernel's clock cannot be read. */
   readonly ageSeconds: number | undefined;
-  /** When it began, in ticks of USER_HZ (100 a second) after the boot, as /proc/PID/stat has it. */
+  /** When it began, in ticks of USER_HZ after the boot, as /proc/PID/stat has it. */
   readonly started: number | undefined;
   readonly oomScoreAdj: number;
 }
@@ -26,7 +27,7 @@ export interface ProcessFacts {
 const BETWEEN = 60_000_000_000n;
 
 /** Nanoseconds of a tick of USER_HZ. */
-const TICK = 10_000_000n;
+const TICK = 1_000_000_000n / BigInt(USER_HZ);
 
 /** OOM_SCORE_ADJ_MAX (include/uapi/linux/oom.h). */
 const MOST_ADJUSTED = 1000;

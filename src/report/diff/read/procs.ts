@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Flaw, Item } from '../../../diff/state.js';
+import { USER_HZ } from '../../../process-records.js';
 import { cgroupKey, summed } from './memory.js';
 import {
   bytesOrNull,
@@ -39,9 +40,6 @@ export const procsAnswer = z.object({
 });
 type ProcsPart = z.infer<typeof procsAnswer>;
 
-/** USER_HZ: what /proc counts by, on all that we know. */
-const TICKS = 100;
-
 /** An answer to `procs`, its sums checked. */
 export function procsTold(answer: ProcsPart): Told {
   const { kernel, taken, whole, processes, complete, warnings, source } = answer;
@@ -56,7 +54,7 @@ export function procsTold(answer: ProcsPart): Told {
       who: { kind: 'process', pid, comm, startTicks, cgroup },
       sizes: { rss: rssBytes, pss: pssBytes },
       ofBoot: true,
-      began: startTicks / TICKS,
+      began: startTicks / USER_HZ,
     });
   }
   return {
@@ -125,5 +123,5 @@ function isKnown(
   const [first = pid] = nsPids;
   if (first !== pid) return false;
   if (startTicks === null || ageSeconds === null || uptime === null) return true;
-  return Math.abs(startTicks / TICKS + ageSeconds - uptime) <= READ_WITHIN;
+  return Math.abs(startTicks / USER_HZ + ageSeconds - uptime) <= READ_WITHIN;
 }
