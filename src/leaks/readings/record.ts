@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AllocationType, Gap, Reading, Recording } from '../recording.js';
+import type { AllocationType, Recording } from '../recording.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';
 import { READING_PATHS, type ReadingMethod, takeReading } from './take.js';
-import { KnownSites, Tally } from './tally.js';
-import { ToldSurvivors } from './told-survivors.js';
+import { Takes } from './takes.js';
 
 /** What is to be recorded by readings. */
 export interface ReadingsOrder {
@@ -39,7 +38,8 @@ export interface ReadingsProgress {
  */
 export async function recordReadings(order: ReadingsOrder): Promise<Recording> {
   const { type, method, seconds, windows, stop, progress } = order;
-  const take = new Takes(order);
+  const { pageSize, maxSurvivors, source = liveReadings } = order;
+  const takes = new Takes({ source: READING_PATHS[method], pageSize, maxSurvivors });
   const began = performance.now();
   let endedEarly = false;
   for (let window = 0; window <= windows; window++) {
@@ -47,80 +47,15 @@ export async function recordReadings(order: ReadingsOrder): Promise<Recording> {
     if (window > 0) endedEarly = await waited(due, stop);
     const at = performance.now() - began;
     // Who ends it early waits for one more reading.
-    await take.one(at, window > 0);
+    await takes.one(at, (tally) => takeReading(method, source, tally));
     progress({ readings: window + 1, of: windows + 1, took: performance.now() - began - at });
     if (endedEarly) break;
   }
-  return take.recording(type, method, endedEarly);
+  return takes.recording(type, method, endedEarly);
 }
 
 /** @returns whether it was stopped */
 async function waited(due: number, stop: AbortSignal): Promise<boolean> {
   const left = Math.max(0, due - performance.now());
   return delay(left, false, { signal: stop }).catch(() => true);
-}
-
-/** Readings as they are taken. */
-class Takes {
-  readonly #order: ReadingsOrder;
-  readonly #known = new KnownSites();
-  readonly #readings: Reading[] = [];
-  readonly #survivors: ToldSurvivors;
-  #withoutStack = 0;
-  #strange = 0;
-  #cut = 0;
-  #inaccurate = 0;
-  #unreadable = 0;
-
-  constructor(order: ReadingsOrder) {
-    this.#order = order;
-    this.#survivors = new ToldSurvivors(order.maxSurvivors);
-  }
-
-  async one(at: number, isLater: boolean): Promise<void> {
-    const { method, pageSize, source = liveReadings } = this.#order;
-    const survivors = this.#survivors;
-    if (isLater) survivors.again();
-    const tally = new Tally(this.#known, pageSize, (block) =>
-      isLater ? survivors.last(block) : survivors.first(block),
-    );
-    const unreadable = await takeReading(method, source, tally);
-    this.#readings.push({ at, held: tally.held() });
-    this.#withoutStack = tally.withoutStack;
-    this.#strange = Math.max(this.#strange, tally.strange);
-    this.#cut = Math.max(this.#cut, tally.cut);
-    this.#inaccurate = Math.max(this.#inaccurate, tally.inaccurate);
-    this.#unreadable = Math.max(this.#unreadable, unreadable);
-  }
-
-  recording(
-    type: AllocationType,
-    method: Recording['method'] & ReadingMethod,
-    endedEarly: boolean,
-  ): Recording {
-    const survivors = this.#survivors;
-    const source = READING_PATHS[method];
-    const gaps: readonly Gap[] = [
-      { code: 'cut' as const, source, count: this.#cut },
-      { code: 'strange' as const, source, count: this.#strange },
-      { code: 'inaccurate' as const, source, count: this.#inaccurate },
-      { code: 'unreadable' as const, source, count: this.#unreadable },
-      { code: 'sites' as const, source, count: this.#known.others },
-    ].filter(({ count }) => count > 0);
-    return {
-      ...{ type, method, gaps, endedEarly },
-      sample: { oneIn: 1, mask: 0n, residue: 0n },
-      sites: this.#known.sites,
-      readings: this.#readings,
-      survivors: survivors.isTold ? survivors.survivors : [],
-      survivorsLeftOut: survivors.isTold ? survivors.leftOut : null,
-      // There are no events that could be lost.
-      losses: {
-        ...{ overrun: 0, unknownFrees: 0, missedFrees: 0 },
-        withoutStack: this.#withoutStack,
-        dropped: 0,
-      },
-      unseen: null,
-    };
-  }
 }

@@ -1,0 +1,185 @@
+import { HostError } from '../../host/error.js';
+import type { Follower } from '../follow/follower.js';
+import { FrameFollower } from '../follow/frame-follower.js';
+import { ObjectFollower } from '../follow/object-follower.js';
+import { NO_STACK } from '../follow/stack-table.js';
+import { KnownSites } from '../readings/tally.js';
+import type { Gap, Reading, Recording, SiteFrame } from '../recording.js';
+import { ownFrames } from '../site-frames.js';
+import { mergedEvents } from './merged-events.js';
+import type { FromOrder } from './order.js';
+import { packedLines } from './packed-lines.js';
+import { PerfScriptParser } from './perf-script.js';
+import type { EventParser, TextEvent } from './text-event.js';
+import { TraceTextParser } from './trace-text.js';
+
+const ALL = { oneIn: 1, mask: 0n, residue: 0n };
+const UPPER = 0xfff0_0000_0000_0000n;
+/** Threads whose names are kept. */
+const MOST_THREADS = 100_000;
+
+/** Events that somebody else recorded. @throws {HostError} `unreadable`: none of this type among them */
+export async function recordingOfEvents(
+  method: 'trace-text' | 'perf-script',
+  order: FromOrder,
+): Promise<Recording> {
+  const { type, paths, windows, maxBlocks, maxSurvivors } = order;
+  if (type === 'vmalloc')
+    throw new HostError('unreadable', 'events do not tell areas of vmalloc', {
+      next: 'Give copies of /proc/vmallocinfo.',
+    });
+  const span = await spanOf(method, order);
+  const follower: Follower =
+    type === 'page'
+      ? new FrameFollower(ALL, { maxBlocks, frameBytes: order.pageSize })
+      : new ObjectFollower(ALL, { maxBlocks });
+  const stacks = new TextStacks();
+  const commands = new Map<number, string>();
+  const readings: Reading[] = [];
+  const length = (span.last - span.first) / windows;
+  let areAddresses = true;
+  const read = () => {
+    readings.push({
+      at: (readings.length * length) / 1e6,
+      held: follower.reading(0, stacks.siteOf).held,
+    });
+  };
+  read();
+  const streams = paths.map((path) => eventsOf(method, path));
+  for await (const events of mergedEvents(streams.map(({ events }) => events)))
+    for (const { event, parser } of events) {
+      if (event.kind !== type) continue;
+      while (readings.length < windows && event.time > span.first + readings.length * length)
+        read();
+      if (event.free) follower.freed(event.place, event.length, event.time);
+      else {
+        areAddresses &&= event.isAddress;
+        if (commands.size < MOST_THREADS) commands.set(event.tid, event.command);
+        const stack = stacks.numberOf(event.stack, parser);
+        follower.allocated(event.place, event.length, event.time, event.tid, stack);
+      }
+    }
+  while (readings.length <= windows) read();
+  const parsers = streams.map(({ parser }) => parser);
+  for (const { lost } of parsers) if (lost !== 0) follower.lost(lost, span.last);
+  const told = follower.survivors({
+    ...{ max: maxSurvivors, siteOf: stacks.siteOf, began: span.first, upper: UPPER },
+    commandOf: (tid) => commands.get(tid) ?? null,
+  });
+  return {
+    ...{ type, method, readings, sample: ALL, sites: stacks.known.sites },
+    // Numbers that stand for addresses pair events, and lead nowhere.
+    survivors: type === 'page' ? told.survivors.map(pageOf) : areAddresses ? told.survivors : [],
+    survivorsLeftOut: type === 'page' || areAddresses ? told.leftOut : null,
+    ...{ losses: follower.losses, unseen: null, endedEarly: false },
+    gaps: gapsOf(paths, parsers, stacks.known.others),
+  };
+}
+
+/** A page's place is a number, which has no upper bits. */
+function pageOf(survivor: Recording['survivors'][number]): Recording['survivors'][number] {
+  return { ...survivor, place: survivor.place & ~UPPER };
+}
+
+function gapsOf(
+  paths: readonly string[],
+  parsers: readonly EventParser[],
+  others: number,
+): readonly Gap[] {
+  const source = paths.join(', ');
+  const strange = parsers.reduce((sum, each) => sum + each.strange, 0);
+  return [
+    { code: 'strange' as const, source, count: strange },
+    { code: 'sites' as const, source, count: others },
+  ].filter(({ count }) => count > 0);
+}
+
+interface Stream {
+  readonly parser: EventParser;
+  readonly events: AsyncGenerator<{ event: TextEvent; parser: EventParser }[]>;
+}
+
+function eventsOf(method: 'trace-text' | 'perf-script', path: string): Stream {
+  let found: { event: TextEvent; parser: EventParser }[] = [];
+  const Parser = method === 'trace-text' ? TraceTextParser : PerfScriptParser;
+  const parser: EventParser = new Parser((event) => found.push({ event, parser }));
+  const read = async function* () {
+    for await (const lines of packedLines(path)) {
+      for (const line of lines) parser.line(line);
+      yield found;
+      found = [];
+    }
+    parser.end();
+    yield found;
+  };
+  return { parser, events: read() };
+}
+
+/** When the first and the last event of a type were, nanoseconds. @throws {HostError} there are none */
+async function spanOf(
+  method: 'trace-text' | 'perf-script',
+  { type, paths }: FromOrder,
+): Promise<{ first: number; last: number }> {
+  let [first, last] = [Number.POSITIVE_INFINITY, 0];
+  let other = 0;
+  for (const path of paths)
+    for await (const events of eventsOf(method, path).events)
+      for (const { event } of events) {
+        if (event.kind !== type) {
+          other++;
+          continue;
+        }
+        first = Math.min(first, event.time);
+        last = Math.max(last, event.time);
+      }
+  if (first > last)
+    throw new HostError('unreadable', `${paths.join(', ')}: no events of ${type}s are there`, {
+      next:
+        other > 0
+          ? `Ask for the other type: --type ${type === 'page' ? 'slab' : 'page'}.`
+          : 'Record kmem:mm_page_alloc and kmem:mm_page_free, with stacks.',
+    });
+  return { first, last };
+}
+
+/** Numbers stacks of text; those that differ beyond an interruption only are one site. */
+class TextStacks {
+  readonly known = new KnownSites();
+  readonly #ids: string[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #byId = new Map<string, number>();
+
+  readonly siteOf = (stack: number): string =>
+    stack === NO_STACK ? this.#noStack() : (this.#ids[stack] ?? '');
+
+  numberOf(lines: readonly string[], parser: EventParser): number {
+    if (lines.length === 0) return NO_STACK;
+    const text = lines.join('\n');
+    const known = this.#numbers.get(text);
+    if (known !== undefined) return known;
+    const frames = lines
+      .map((line) => parser.frame(line))
+      .filter((frame): frame is SiteFrame => frame !== null);
+    const own = ownFrames(frames);
+    const key = own.map(({ symbol, offset, module }) => `${symbol}+${offset} ${module}`).join('\n');
+    const id = this.known.idOf(key, 'stack', () => own);
+    const number = this.#numberOf(id);
+    // Texts beyond the bound are looked at anew each time.
+    if (this.#numbers.size < MOST_TEXTS) this.#numbers.set(text, number);
+    return number;
+  }
+
+  #numberOf(id: string): number {
+    const known = this.#byId.get(id);
+    if (known !== undefined) return known;
+    const number = this.#ids.push(id) - 1;
+    this.#byId.set(id, number);
+    return number;
+  }
+
+  #noStack(): string {
+    return this.known.idOf('', 'stack', () => []);
+  }
+}
+
+const MOST_TEXTS = 65_536;

@@ -1,0 +1,71 @@
+import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { execa } from 'execa';
+import { HostError } from '../../host/error.js';
+import { attempt } from '../../host/live.js';
+import { LineCutter } from '../../host/ss/lines.js';
+
+/** Of one file, unpacked: an hour of a busy machine's events. */
+const MOST_BYTES = 64 * 2 ** 30;
+
+/**
+ * The lines of a file that somebody gave, packed with gzip, xz or zstd or not, piece by piece.
+ *
+ * @throws {HostError} `gone`, `denied`, `unreadable`
+ */
+export async function* packedLines(path: string): AsyncGenerator<string[]> {
+  if (!attempt(path, () => statSync(path)).isFile())
+    throw new HostError('unreadable', `${path} is no file`);
+  let lines: string[] = [];
+  let read = 0;
+  const cutter = new LineCutter((bytes, from, to) => lines.push(bytes.toString('utf8', from, to)));
+  try {
+    for await (const piece of unpacked(path)) {
+      read += piece.length;
+      if (read > MOST_BYTES) throw new HostError('unreadable', `${path} has no end`);
+      cutter.push(piece);
+      yield lines;
+      lines = [];
+    }
+  } catch (cause) {
+    if (cause instanceof HostError) throw cause;
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new HostError('unreadable', `${path} cannot be read: ${why}`, { cause });
+  }
+  cutter.end();
+  if (cutter.overlong > 0) throw new HostError('unreadable', `${path} has lines that are too long`);
+  yield lines;
+}
+
+async function* unpacked(path: string): AsyncGenerator<Buffer> {
+  const head = beginning(path).toString('hex');
+  if (head.startsWith('1f8b')) yield* createReadStream(path).pipe(createGunzip()) as Readable;
+  else if (head.startsWith('fd377a58')) yield* unpackedBy('xz', path);
+  else if (head.startsWith('28b52ffd')) yield* unpackedBy('zstd', path);
+  else yield* createReadStream(path);
+}
+
+async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer> {
+  const child = execa(command, ['-dc', '--', path], {
+    ...{ stdin: 'ignore', stderr: 'ignore', buffer: false, encoding: 'buffer' },
+  });
+  try {
+    yield* child.stdout as Readable;
+    await child;
+  } finally {
+    child.kill();
+  }
+}
+
+function beginning(path: string): Buffer {
+  return attempt(path, () => {
+    const file = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(8);
+      return bytes.subarray(0, readSync(file, bytes));
+    } finally {
+      closeSync(file);
+    }
+  });
+}

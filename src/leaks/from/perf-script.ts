@@ -1,0 +1,81 @@
+import { parseFrameLine } from '../../trace/perf/script-parser.js';
+import type { SiteFrame } from '../recording.js';
+import { type EventParser, type TextEvent, textEvent } from './text-event.js';
+
+/** `command pid/tid [cpu] flags seconds: period event: fields` (perf_sample__fprintf_start of builtin-script.c). */
+const LINE =
+  /^ *(?<command>\S.{0,64}?) +(?:\d{1,10}\/)?(?<tid>\d{1,10}) +(?:\[\d{1,5}\] +)?(?:\S{3,9} +)?(?<seconds>\d{1,12}\.\d{1,9}): +(?:\d{1,15} +)?(?:[a-z]{1,20}:)?(?<event>\w{1,64}): *(?<fields>.*)$/;
+const LOST = /PERF_RECORD_LOST(?:_SAMPLES)? lost (?<count>\d{1,15})$/;
+/** Addresses of the kernel have their upper bits set. */
+const KERNEL_FRAME = /^\t *ff[0-9a-f]{14} /;
+const MOST_FRAMES = 128;
+
+/** `perf script` of kmem:* with call chains, in its usual form. */
+export class PerfScriptParser implements EventParser {
+  strange = 0;
+  /** Only `--show-lost-events` prints them. */
+  lost: number | null = null;
+  readonly #onEvent: (event: TextEvent) => void;
+  #open: { readonly event: TextEvent; readonly stack: string[] } | undefined;
+
+  constructor(onEvent: (event: TextEvent) => void) {
+    this.#onEvent = onEvent;
+  }
+
+  line(text: string): void {
+    if (text.startsWith('\t')) {
+      const stack = this.#open?.stack;
+      if (stack && stack.length < MOST_FRAMES) stack.push(text);
+      return;
+    }
+    this.end();
+    if (text === '' || text.startsWith('#')) return;
+    const lost = LOST.exec(text)?.groups?.count;
+    if (lost !== undefined) {
+      this.lost = (this.lost ?? 0) + Number(lost);
+      return;
+    }
+    const found = LINE.exec(text)?.groups;
+    if (!found) {
+      this.strange++;
+      return;
+    }
+    const { command = '', tid, seconds = '', event = '', fields = '' } = found;
+    const told = textEvent({ event, fields, seconds, command, tid: Number(tid) });
+    if (told === undefined) this.strange++;
+    if (told) this.#open = { event: told, stack: [] };
+  }
+
+  end(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (!open) return;
+    open.event.stack = open.stack;
+    this.#onEvent(open.event);
+  }
+
+  frame(line: string): SiteFrame | null {
+    // Behind the kernel's functions stand those of the process that called it.
+    const found = KERNEL_FRAME.test(line) ? parseFrameLine(line) : undefined;
+    if (!found) return null;
+    const { symbol, module, offset } = found;
+    // An address in a module that has no symbol is no offset in a function.
+    const isNamed = symbol !== null && offset !== null;
+    return {
+      symbol,
+      offset: isNamed ? Number.parseInt(offset, 16) : null,
+      module: moduleOf(module),
+      line: null,
+    };
+  }
+}
+
+/** `[kernel.kallsyms]` is the kernel itself; modules are `[name]`, or the file that they were loaded from. */
+function moduleOf(file: string): string | null {
+  const bare = file.replace(/^\[(.*)\]$/, '$1');
+  if (/^(guest\.)?kernel\b|^unknown$|(^|\/)vmlinux/.test(bare)) return null;
+  return bare
+    .replace(/^.*\//, '')
+    .replace(/\.ko(\.[a-z0-9]{1,4})?$/, '')
+    .replaceAll('-', '_');
+}

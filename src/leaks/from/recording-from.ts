@@ -1,0 +1,28 @@
+import { HostError } from '../../host/error.js';
+import type { Recording } from '../recording.js';
+import { recordingOfCopies } from './copies.js';
+import { recordingOfEvents } from './events.js';
+import type { FromOrder } from './order.js';
+import { recognise } from './recognise.js';
+
+/**
+ * A recording out of files: what `perf script` or tracefs printed of kmem events with stacks, or copies of what
+ * the kernel keeps by itself (page_owner, page_owner_stacks, allocinfo, alloc_traces, vmallocinfo). Which of them it
+ * is, is seen by what they say.
+ *
+ * @throws {HostError} `gone`, `denied`, `unreadable`
+ */
+export async function recordingFrom(order: FromOrder): Promise<Recording> {
+  const forms = await Promise.all(order.paths.map(recognise));
+  const [form] = forms;
+  if (form === undefined) throw new HostError('unreadable', 'no file is given');
+  const other = forms.findIndex((each) => each !== form);
+  if (other >= 0)
+    throw new HostError(
+      'unreadable',
+      `${order.paths[0]} is ${form} and ${order.paths[other]} is ${forms[other]}: they do not belong together`,
+    );
+  return form === 'trace-text' || form === 'perf-script'
+    ? recordingOfEvents(form, order)
+    : recordingOfCopies(form, order);
+}

@@ -1,0 +1,96 @@
+import type { SiteFrame } from '../recording.js';
+
+/** An allocation or a free, as text tells it. */
+export interface TextEvent {
+  readonly kind: 'page' | 'slab';
+  readonly free: boolean;
+  /** Number of the first frame, or the lower 52 bits of an address. */
+  readonly place: number;
+  /** Frames or bytes; of an object that is freed 0. */
+  readonly length: number;
+  /** Of an object: its address is one, and no number that stands for it. */
+  readonly isAddress: boolean;
+  /** Nanoseconds on the trace's clock. */
+  readonly time: number;
+  readonly tid: number;
+  readonly command: string;
+  /** Innermost first, one line each; what it says is read when it is met for the first time. */
+  stack: readonly string[];
+}
+
+/** Reads text line by line and hands events on, in the order of the text. */
+export interface EventParser {
+  /** Lines of no known form. */
+  readonly strange: number;
+  /** Events that were lost, as the text says; null: it does not say whether there were any. */
+  readonly lost: number | null;
+  line(text: string): void;
+  end(): void;
+  /** A function on a stack, out of its line. */
+  frame(line: string): SiteFrame | null;
+}
+
+const PAGE = /\bpfn=(?<pfn>0x[0-9a-f]{1,16}|\d{1,20}) order=(?<order>\d{1,2})\b/;
+const OBJECT = /\bptr=(?:0x)?(?<ptr>[0-9a-f]{1,16}|\(null\)|\(nil\))/;
+const BYTES = /\bbytes_alloc=(?<bytes>\d{1,15})\b/;
+
+/** No machine has as many; a kernel says so where it found no page. */
+const MOST_FRAME = 2 ** 45;
+const ADDRESS_BITS = 0xf_ffff_ffff_ffffn;
+const LEAST_ADDRESS = 0xff00_0000_0000_0000n;
+
+const EVENTS: ReadonlyMap<string, Pick<TextEvent, 'kind' | 'free'>> = new Map<
+  string,
+  Pick<TextEvent, 'kind' | 'free'>
+>([
+  ['mm_page_alloc', { kind: 'page', free: false }],
+  // What is freed in batches is told by this one too.
+  ['mm_page_free', { kind: 'page', free: true }],
+  ...['kmalloc', 'kmalloc_node', 'kmem_cache_alloc', 'kmem_cache_alloc_node'].map(
+    (name) => [name, { kind: 'slab', free: false }] as const,
+  ),
+  ...['kfree', 'kmem_cache_free'].map((name) => [name, { kind: 'slab', free: true }] as const),
+]);
+
+/** What all texts say alike: the event's name, and its fields. */
+export interface EventLine {
+  readonly event: string;
+  readonly fields: string;
+  readonly seconds: string;
+  readonly tid: number;
+  readonly command: string;
+}
+
+/** Null: it is of no interest. Undefined: its fields are not what they should be. */
+export function textEvent(line: EventLine): TextEvent | null | undefined {
+  const what = EVENTS.get(line.event);
+  if (!what) return null;
+  const { tid, command } = line;
+  const common = { ...what, tid, command, time: nanoseconds(line.seconds), stack: [] };
+  if (what.kind === 'page') {
+    const { pfn, order } = PAGE.exec(line.fields)?.groups ?? {};
+    if (pfn === undefined) return undefined;
+    const place = Number(pfn);
+    if (place === 0 || place >= MOST_FRAME || /\bpage=(0+|\(n[a-z]+\)) /.test(line.fields))
+      return null;
+    return { ...common, place, length: 2 ** Number(order), isAddress: true };
+  }
+  const ptr = OBJECT.exec(line.fields)?.groups?.ptr;
+  const bytes = BYTES.exec(line.fields)?.groups?.bytes;
+  if (ptr === undefined || (bytes === undefined && !what.free)) return undefined;
+  if (/^(0+|\(n.*)$/.test(ptr)) return null;
+  const address = BigInt(`0x${ptr}`);
+  const isAddress = address >= LEAST_ADDRESS;
+  return {
+    ...common,
+    place: Number(address & ADDRESS_BITS),
+    length: Number(bytes ?? 0),
+    isAddress,
+  };
+}
+
+/** Seconds with a fraction of micro- or nanoseconds. */
+function nanoseconds(seconds: string): number {
+  const [whole = '0', fraction = ''] = seconds.split('.');
+  return Number(whole) * 1e9 + Number(fraction.padEnd(9, '0').slice(0, 9));
+}
