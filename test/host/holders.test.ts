@@ -53,6 +53,14 @@ test('a thread with a table of its own is found, under its process', async () =>
   ]);
 });
 
+test('standard input is a descriptor: inetd starts servers so', async () => {
+  const host = new FakeHost();
+  host.addProcess(10, { fds: { 0: 500, 1: 500 } });
+  expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([
+    [500, [{ pid: 10, fds: [0, 1] }]],
+  ]);
+});
+
 test('without a wanted inode no descriptor is read', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 3: 500 } });
