@@ -1,6 +1,7 @@
 /*
- * `work fork N | work net N`: does so much of what takes and frees memory, and prints how long it took,
- * in nanoseconds. fork: processes that touch memory and end. net: MiB through a connection on loopback.
+ * `work fork N PAUSE | work net N PAUSE`: does so much of what takes and frees memory, with pauses of so
+ * many microseconds, and prints how long it took, in nanoseconds. fork: processes that touch memory and
+ * end. net: MiB through a connection on loopback.
  */
 #include <netinet/in.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ static void must(int good, const char *what)
 	exit(1);
 }
 
-static void forks(long count)
+static void forks(long count, long pause)
 {
 	while (count-- > 0) {
 		pid_t child = fork();
@@ -40,10 +41,11 @@ static void forks(long count)
 			_exit(0);
 		}
 		must(waitpid(child, NULL, 0) == child, "waitpid");
+		usleep(pause);
 	}
 }
 
-static void net(long mebibytes)
+static void net(long mebibytes, long pause)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -58,8 +60,11 @@ static void net(long mebibytes)
 	reader = accept(listener, NULL, NULL);
 	must(reader >= 0, "accept");
 	if (fork() == 0) {
-		for (long done = 0; done < left; done += CHUNK)
+		for (long done = 0; done < left; done += CHUNK) {
 			must(send(writer, buffer, CHUNK, 0) == (long)CHUNK, "send");
+			if (done % (1 << 20) == 0)
+				usleep(pause);
+		}
 		_exit(0);
 	}
 	while (left > 0) {
@@ -73,16 +78,16 @@ static void net(long mebibytes)
 
 int main(int argc, char **argv)
 {
-	long count = argc == 3 ? atol(argv[2]) : 0;
+	long count = argc == 4 ? atol(argv[2]) : 0, pause = argc == 4 ? atol(argv[3]) : 0;
 	struct timespec from, to;
 
 	must(clock_gettime(CLOCK_MONOTONIC, &from) == 0, "clock_gettime");
 	if (count > 0 && strcmp(argv[1], "fork") == 0)
-		forks(count);
+		forks(count, pause);
 	else if (count > 0 && strcmp(argv[1], "net") == 0)
-		net(count);
+		net(count, pause);
 	else {
-		fputs("work fork N | work net N\n", stderr);
+		fputs("work fork N PAUSE | work net N PAUSE\n", stderr);
 		return 2;
 	}
 	must(clock_gettime(CLOCK_MONOTONIC, &to) == 0, "clock_gettime");

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { bootGuest, type Guest, type GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { type LeaksJson, leaksSchema } from '../../../src/report/leaks/schema.js';
 import type { LabKernel } from '../../support/lab.js';
 import { kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
@@ -36,6 +37,9 @@ export type Truth = Readonly<Record<Kind, Amount>>;
 export type Rates = Partial<Record<Kind, number>>;
 
 export const TRACEFS = '/sys/kernel/tracing';
+
+/** One command of ours, where the machine is busy. */
+const MOST_MS = 300_000;
 
 /** A port of the guest's where whatever comes is read, or not. */
 const PORT = 9001;
@@ -114,23 +118,68 @@ export class LeakGuest {
   /** Data comes in through virtio-net, as fast as it is read, or until who does not read has no room. */
   async fed(starving = false): Promise<void> {
     await this.guest.run(`reader ${PORT} ${starving ? 'starving' : ''}`);
-    this.#connect();
+    for (let many = starving ? 4 : 1; many > 0; many--) this.#connect(starving);
   }
 
-  #connect(): void {
+  #connect(starving: boolean): void {
     const port = this.guest.tcpPorts.get(PORT) ?? 0;
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, '127.0.0.1').setNoDelay();
     this.#fed.add(socket);
-    const chunk = Buffer.alloc(16_384, 'x');
+    // What waits pins a buffer of the driver's for each segment, however small that is.
+    const chunk = Buffer.alloc(starving ? 10 : 16_384, 'x');
     const clock = setInterval(() => {
       if (socket.writableLength < chunk.length) socket.write(chunk);
-    }, 20).unref();
+    }, 10).unref();
     // The guest's end says why it ends.
     socket.on('error', () => {});
     socket.on('close', () => {
       clearInterval(clock);
-      if (this.#fed.delete(socket)) setTimeout(() => this.#connect(), 200).unref();
+      if (this.#fed.delete(socket)) setTimeout(() => this.#connect(starving), 200).unref();
     });
+  }
+
+  /**
+   * Runs `kdump-mem leaks … --json`, and lets the module take memory from when it is recorded until shortly before
+   * that ends: what it holds then is what is to be told.
+   */
+  async traced(options: string, seconds: number): Promise<{ answer: LeaksJson; truth: Truth }> {
+    await this.start(`${options} --interval ${seconds} --json`);
+    const paused = '/sys/module/leak/parameters/paused';
+    // One command: a guest that is busy takes long to hear another.
+    await this.guest.run(`echo 0 > ${paused}; sleep ${seconds - 3}; echo 1 > ${paused}`, {
+      timeoutMs: MOST_MS,
+    });
+    const { status, stdout, stderr } = await this.finish();
+    if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
+    return { answer: leaksSchema.parse(JSON.parse(stdout)), truth: await this.truth() };
+  }
+
+  /** Runs `kdump-mem leaks` in the background, until events are recorded. */
+  async start(options: string): Promise<void> {
+    const command = `echo $$ > /tmp/pid; exec kdump-mem leaks ${options} > /tmp/stdout 2> /tmp/stderr < /dev/null`;
+    await this.guest.run(
+      `rm -f /tmp/status /tmp/pid; (sh -c '${command}'; echo $? > /tmp/status) > /dev/null 2>&1 &
+       until grep -q 1 ${TRACEFS}/instances/kdump-mem-$(cat /tmp/pid)-*-allocations/events/kmem/*/enable; do
+         [ -e /tmp/status ] && { cat /tmp/stderr; exit 1; }
+         usleep 100000
+       done 2> /dev/null`,
+      { timeoutMs: MOST_MS },
+    );
+  }
+
+  /** Sends what {@link start} started a signal. */
+  async signal(name: string): Promise<void> {
+    await this.guest.run(`kill -${name} $(cat /tmp/pid)`);
+  }
+
+  /** Waits for its end. */
+  async finish(): Promise<{ status: number; stdout: string; stderr: string }> {
+    const said = async (command: string) =>
+      (await this.guest.run(command, { timeoutMs: MOST_MS })).output.toString();
+    const status = Number(
+      await said('until [ -s /tmp/status ]; do usleep 100000; done; cat /tmp/status'),
+    );
+    return { status, stdout: await said('cat /tmp/stdout'), stderr: await said('cat /tmp/stderr') };
   }
 
   /** Instances of tracefs. */

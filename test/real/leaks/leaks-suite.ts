@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LeaksJson } from '../../../src/report/leaks/schema.js';
+import type { LabKernel } from '../../support/lab.js';
+import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from './leak-guest.js';
+
+const MOST_MS = 420_000;
+const RATES: Rates = {
+  leak_single: 60,
+  leak_third: 12,
+  leak_fifth: 5,
+  leak_parts: 12,
+  keep_page: 100,
+  ring_page: 40,
+  ring_split: 20,
+  ring_exact: 20,
+};
+/** Pages of each of these are nobody's, and only more of them come. */
+const LEAKS = ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts'] as const;
+
+type Site = LeaksJson['sites'][number];
+
+/** What the module did: the function of its table, unless that was interrupted. */
+export function kindOf({ frames }: Site): Kind | undefined {
+  return KINDS.find((kind) => frames.slice(0, 8).some(({ symbol }) => symbol === kind));
+}
+
+function siteOf({ sites }: LeaksJson, kind: Kind): Site {
+  const found = sites.filter((site) => kindOf(site) === kind);
+  if (found.length !== 1 || found[0] === undefined)
+    throw new Error(`${found.length} sites of ${kind}: ${JSON.stringify(sites.map(kindOf))}`);
+  return found[0];
+}
+
+/** For whoever reads the log of a failure. */
+function listed({ sites }: LeaksJson, truth: Truth): string {
+  return sites
+    .map((site) => {
+      const kind = kindOf(site);
+      const names = site.frames.slice(0, 8).map(({ symbol }) => symbol);
+      const held = `${site.lowBytes} ≤ ${site.bytes} ≤ ${site.highBytes}`;
+      const truly = kind === undefined ? names.join(' ← ') : `${kind}, truly ${truth[kind].bytes}`;
+      return `${site.verdict} (${site.reason}): ${held}: ${truly}`;
+    })
+    .join('\n');
+}
+
+/** A module leaks among other things, under load; one frame in so many is followed. */
+export function describeLeaks(
+  kernel: LabKernel,
+  { oneIn, seconds }: { readonly oneIn: number; readonly seconds: number },
+): void {
+  describe(`${kernel}: leaks of a module, by one frame in ${oneIn}`, () => {
+    let guest: LeakGuest;
+    let answer: LeaksJson;
+    let truth: Truth;
+
+    beforeAll(async () => {
+      guest = await LeakGuest.boot(kernel);
+      await guest.mount();
+      await guest.leaks(RATES);
+      await guest.fed();
+      await guest.load(seconds);
+      ({ answer, truth } = await guest.traced(`--sample 1/${oneIn} --windows 6`, seconds));
+      console.log(`${kernel}, 1/${oneIn}\n${listed(answer, truth)}`);
+    }, MOST_MS);
+
+    afterAll(() => guest?.end());
+
+    test('each of its leaks is called leaking, and nobody has the blocks', () => {
+      const told = LEAKS.map((kind) => siteOf(answer, kind)).map(({ verdict, reason }) => [
+        verdict,
+        reason,
+      ]);
+      expect(told).toEqual(LEAKS.map(() => ['leaking', 'nobody']));
+    });
+
+    test('nothing else is: no cache that fills, no ring, nothing of the load', () => {
+      const others = answer.sites.filter(
+        (site) => site.verdict === 'leaking' && !LEAKS.some((kind) => kind === kindOf(site)),
+      );
+      expect(others).toEqual([]);
+    });
+
+    test('what it leaks most comes first', () => {
+      const most = [...LEAKS].sort((one, other) => truth[other].bytes - truth[one].bytes);
+      const [first] = answer.sites;
+      expect(first && kindOf(first)).toBe(most[0]);
+    });
+
+    test('what the module holds is told: to the byte, or within an interval', () => {
+      for (const kind of LEAKS) {
+        const { bytes, lowBytes, highBytes } = siteOf(answer, kind);
+        if (oneIn === 1) expect([kind, bytes]).toEqual([kind, truth[kind].bytes]);
+        // One in twenty lies outside of 95 %; outside of twice as much lies none in a thousand.
+        const spread = 2 * Math.max(bytes - lowBytes, highBytes - bytes);
+        expect(Math.abs(truth[kind].bytes - bytes), kind).toBeLessThanOrEqual(spread);
+      }
+      expect(answer.losses).toMatchObject({ overrun: 0, missedFrees: 0, dropped: 0 });
+    });
+
+    test('nothing stays behind', async () => {
+      expect(await guest.instances()).toEqual([]);
+    });
+  });
+}
