@@ -14,7 +14,6 @@ import type { EventParser, TextEvent } from './text-event.js';
 import { TraceTextParser } from './trace-text.js';
 
 const ALL = { oneIn: 1, mask: 0n, residue: 0n };
-const UPPER = 0xfff0_0000_0000_0000n;
 /** Threads whose names are kept. */
 const MOST_THREADS = 100_000;
 
@@ -37,7 +36,8 @@ export async function recordingOfEvents(
   const commands = new Map<number, string>();
   const readings: Reading[] = [];
   const length = (span.last - span.first) / windows;
-  let areAddresses = true;
+  /** Of all addresses the same; null: of some it is not known, or another. */
+  let upper: bigint | null | undefined;
   const read = () => {
     readings.push({
       at: (readings.length * length) / 1e6,
@@ -53,7 +53,7 @@ export async function recordingOfEvents(
         read();
       if (event.free) follower.freed(event.place, event.length, event.time);
       else {
-        areAddresses &&= event.isAddress;
+        upper = upper === undefined || upper === event.upper ? event.upper : null;
         if (commands.size < MOST_THREADS) commands.set(event.tid, event.command);
         const stack = stacks.numberOf(event.stack, parser);
         follower.allocated(event.place, event.length, event.time, event.tid, stack);
@@ -63,22 +63,17 @@ export async function recordingOfEvents(
   const parsers = streams.map(({ parser }) => parser);
   for (const { lost } of parsers) if (lost !== 0) follower.lost(lost, span.last);
   const told = follower.survivors({
-    ...{ max: maxSurvivors, siteOf: stacks.siteOf, began: span.first, upper: UPPER },
+    ...{ max: maxSurvivors, siteOf: stacks.siteOf, began: span.first, upper: upper ?? 0n },
     commandOf: (tid) => commands.get(tid) ?? null,
   });
   return {
     ...{ type, method, readings, sample: ALL, sites: stacks.known.sites },
     // Numbers that stand for addresses pair events, and lead nowhere.
-    survivors: type === 'page' ? told.survivors.map(pageOf) : areAddresses ? told.survivors : [],
-    survivorsLeftOut: type === 'page' || areAddresses ? told.leftOut : null,
+    survivors: upper === null ? [] : told.survivors,
+    survivorsLeftOut: upper === null ? null : told.leftOut,
     ...{ losses: follower.losses, unseen: null, endedEarly: false },
     gaps: gapsOf(paths, parsers, stacks.known.others),
   };
-}
-
-/** A page's place is a number, which has no upper bits. */
-function pageOf(survivor: Recording['survivors'][number]): Recording['survivors'][number] {
-  return { ...survivor, place: survivor.place & ~UPPER };
 }
 
 function gapsOf(

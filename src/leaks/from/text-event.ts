@@ -8,8 +8,8 @@ export interface TextEvent {
   readonly place: number;
   /** Frames or bytes; of an object that is freed 0. */
   readonly length: number;
-  /** Of an object: its address is one, and no number that stands for it. */
-  readonly isAddress: boolean;
+  /** Of an object: bits 52 … 63 of its address, in place. Null: it is a number that stands for the address. */
+  readonly upper: bigint | null;
   /** Nanoseconds on the trace's clock. */
   readonly time: number;
   readonly tid: number;
@@ -73,19 +73,19 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
     const place = Number(pfn);
     if (place === 0 || place >= MOST_FRAME || /\bpage=(0+|\(n[a-z]+\)) /.test(line.fields))
       return null;
-    return { ...common, place, length: 2 ** Number(order), isAddress: true };
+    return { ...common, place, length: 2 ** Number(order), upper: 0n };
   }
   const ptr = OBJECT.exec(line.fields)?.groups?.ptr;
   const bytes = BYTES.exec(line.fields)?.groups?.bytes;
   if (ptr === undefined || (bytes === undefined && !what.free)) return undefined;
   if (/^(0+|\(n.*)$/.test(ptr)) return null;
   const address = BigInt(`0x${ptr}`);
-  const isAddress = address >= LEAST_ADDRESS;
+  const upper = address >= LEAST_ADDRESS ? address & ~ADDRESS_BITS : null;
   return {
     ...common,
     place: Number(address & ADDRESS_BITS),
     length: Number(bytes ?? 0),
-    isAddress,
+    upper,
   };
 }
 

@@ -133,6 +133,20 @@ describe('a recording out of perf script', () => {
     expect(recording.losses.overrun).toBeNull();
   });
 
+  it.each([
+    ['one half of memory', ['ff11000000000040', 'ff11000000000080'], 0xff11000000000040n],
+    ['both halves', ['ff11000000000040', 'ff21000000000040'], undefined],
+    ['numbers that stand for addresses', ['ff11000000000040', '00000000a77bbe3b'], undefined],
+  ])('has whole addresses of objects, of %s', async (_, addresses, place) => {
+    const text = addresses.map(
+      (ptr, at) =>
+        `a 1 [000] 1.00000${at}: kmem:kmalloc: call_site=f+0x1 ptr=0x${ptr} bytes_req=8 bytes_alloc=8 gfp_flags=G\n\tffffffff8161f42b f+0x26b ([kernel.kallsyms])\n\n`,
+    );
+    const recording = await of([file('objects.txt', text.join(''))], { type: 'slab' });
+    expect(recording.survivors[0]?.place).toBe(place);
+    expect(recording.survivorsLeftOut).toBe(place === undefined ? null : 0);
+  });
+
   it('refuses what has no events of that type', async () => {
     const path = file('perf2.txt', PERF);
     await expect(of([path], { type: 'slab' })).rejects.toMatchObject({
