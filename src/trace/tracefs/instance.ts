@@ -1,4 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { TraceError } from '../error.js';
 import { unsupported } from './format.js';
 import { refused } from './root.js';
@@ -55,10 +62,11 @@ export class TraceInstance {
     this.write('trace_clock', 'mono');
   }
 
-  /** Text of the description of an event. @returns null: this kernel has no such event */
+  /** Text of the description of an event; null: this kernel has no such event. @throws {TraceError} as `read` */
   format(system: string, name: string): string | null {
-    const folder = system === 'ftrace' ? this.#root : this.path;
-    return textOrNull(`${folder}/events/${system}/${name}/format`);
+    const folder = `${system === 'ftrace' ? this.#root : this.path}/events/${system}/${name}`;
+    if (!existsSync(folder)) return null;
+    return told(`${folder}/format`, 'be read', () => readFileSync(`${folder}/format`, 'latin1'));
   }
 
   /** How pages of buffers are laid out, or their events. @throws {TraceError} as `read` */
@@ -127,14 +135,6 @@ export class TraceInstance {
       } catch {
         // It was said that it is left behind.
       }
-  }
-}
-
-function textOrNull(file: string): string | null {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return null;
   }
 }
 

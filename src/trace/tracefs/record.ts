@@ -184,6 +184,8 @@ class Session {
   #reader(instance: TraceInstance, plan: StreamPlan): InstanceReader {
     const reader = new InstanceReader(instance, plan);
     this.#instances.closeBefore(instance, () => reader.close());
+    // The kernel takes a page for each pipe when it is read first, which is no event of the recording.
+    reader.read(1, 0);
     return reader;
   }
 

@@ -18,6 +18,8 @@ export function findTracefs(): string {
   }
   for (const reason of ['EACCES', 'EPERM'])
     if (reasons.has(reason)) throw refused(PLACES[0], reason);
+  // Then tracefs can be mounted, and has nothing in it.
+  if (isLockedDown()) throw lockedDown(PLACES[0], [...reasons].join(', '));
   const filesystems = textOf('/proc/filesystems');
   if (filesystems !== null && !/\ttracefs$/m.test(filesystems))
     throw new TraceError('trace-unsupported', 'this kernel has no tracefs (CONFIG_TRACING)');
@@ -28,14 +30,21 @@ export function findTracefs(): string {
 
 /** Why the kernel lets us not, as an error. */
 export function refused(file: string, reason: string, cause?: unknown): TraceError {
-  if (/\[confidentiality\]/.test(textOf('/sys/kernel/security/lockdown') ?? ''))
-    return new TraceError(
-      'trace-locked-down',
-      `${file} cannot be used (${reason}): the kernel is locked down (confidentiality)`,
-      { cause },
-    );
+  if (isLockedDown()) return lockedDown(file, reason, cause);
   const who = process.geteuid?.() === 0 ? 'by root of this container' : 'without root';
   return new TraceError('trace-no-root', `${file} cannot be used ${who} (${reason})`, { cause });
+}
+
+function isLockedDown(): boolean {
+  return /\[confidentiality\]/.test(textOf('/sys/kernel/security/lockdown') ?? '');
+}
+
+function lockedDown(file: string, reason: string, cause?: unknown): TraceError {
+  return new TraceError(
+    'trace-locked-down',
+    `${file} cannot be used (${reason}): the kernel is in lockdown (confidentiality)`,
+    { cause },
+  );
 }
 
 function whyNot(folder: string): string | undefined {
