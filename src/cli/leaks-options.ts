@@ -3,6 +3,7 @@ import { READING_METHODS } from '../leaks/readings/take.js';
 import type { AllocationType } from '../leaks/recording.js';
 import { LEAST_WINDOWS } from '../leaks/site-growth.js';
 import { UsageError } from './failure.js';
+import { collectFiles } from './kernel-source.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
 import { parseTime } from './time-argument.js';
 
@@ -23,6 +24,7 @@ export interface LeaksOptions {
   readonly cgroup?: string;
   readonly method?: LeakMethod;
   readonly methods?: true;
+  readonly from?: readonly string[];
   readonly limit?: number;
   readonly json?: true;
   readonly folded?: true;
@@ -65,6 +67,14 @@ export function addLeaksOptions(command: Command): Command {
       ),
     )
     .option('--methods', 'list what this kernel offers, and what each costs')
+    .addOption(
+      new Option(
+        '--from <file...>',
+        'what was recorded before: perf script, trace text, or copies, the oldest first',
+      )
+        .argParser(collectFiles)
+        .conflicts(['order', 'sample', 'budget', 'pid', 'cgroup', 'method', 'methods']),
+    )
     .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
     .option('--json', 'print the answer as JSON')
     .option('--folded', 'print folded stacks, and the bytes that are held')

@@ -10,8 +10,9 @@ import { VERSION } from './version.js';
 const USUAL_LIMIT = 20;
 
 /** Whether files could be written, before minutes are spent. @throws {OutputError} */
-export function checkLeaksOutput({ pprof, speedscope, force }: LeaksOptions): void {
-  for (const file of [pprof, speedscope]) if (file !== undefined) checkOutput(file, force ?? false);
+export function checkLeaksOutput({ pprof, speedscope, force, from }: LeaksOptions): void {
+  for (const file of [pprof, speedscope])
+    if (file !== undefined) checkOutput(file, force ?? false, from ?? []);
 }
 
 /** Writes the files that were asked for, and prints the answer. @throws {OutputError} */

@@ -5,9 +5,11 @@ import { readPageSize } from '../host/proc/memory.js';
 import { findProcess } from '../host/proc/process.js';
 import { formatJson } from '../json.js';
 import { type Chosen, leaksAnswer } from '../leaks/answer.js';
+import { recordingFrom } from '../leaks/from/recording-from.js';
 import { offeredMethods } from '../leaks/readings/methods.js';
 import { recordReadings } from '../leaks/readings/record.js';
 import type { Recording } from '../leaks/recording.js';
+import { noLookup } from '../leaks/survivors/lookup.js';
 import { methodsJson, methodsText } from '../report/leaks/methods.js';
 import { methodWords } from '../report/leaks/words.js';
 import { formatCount } from '../report/text/size.js';
@@ -46,11 +48,14 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
   checkLeaksOptions(options);
   if (options.methods) return printMethods(options);
   checkLeaksOutput(options);
+  if (options.from !== undefined) return answerFrom(options, options.from);
   const threads = threadsOf(options);
   const progress = new Progress();
   const signals = new Signals();
   try {
-    const recording = await record(options, threads, progress, signals.stop);
+    const recording = await advised('kdump-mem leaks --methods lists what else may tell it.', () =>
+      record(options, threads, progress, signals.stop),
+    );
     progress.clear();
     signals.recorded();
     const chosen = chosenOf(options, threads);
@@ -61,6 +66,31 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
   } finally {
     progress.clear();
     signals.end();
+  }
+}
+
+/** Of files: blocks of another time or machine are not looked up. */
+async function answerFrom(options: LeaksOptions, paths: readonly string[]): Promise<void> {
+  const { type = 'page', interval, windows = USUAL_WINDOWS } = options;
+  const recording = await advised(
+    'Name what perf script or tracefs printed of kmem events, or copies of page_owner, allocinfo, alloc_traces or vmallocinfo.',
+    () =>
+      recordingFrom({
+        ...{ type, paths, windows, seconds: interval ?? null },
+        pageSize: readPageSize(liveHost),
+        ...{ maxBlocks: MOST_BLOCKS, maxSurvivors: MOST_SURVIVORS },
+      }),
+  );
+  await printLeaks(leaksAnswer(recording, noLookup('from-file')), options);
+}
+
+/** With what to do next where whoever failed does not tell. */
+async function advised<T>(next: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (cause) {
+    if (!(cause instanceof HostError) || cause.next !== undefined) throw cause;
+    throw new HostError(cause.code, cause.message, { cause, next });
   }
 }
 

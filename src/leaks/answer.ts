@@ -210,7 +210,8 @@ function lookupNotes(lookup: Lookup, survivors: number, leftOut: number | null):
   const why = lookup.unavailable.map((one) => `${one.source}: ${one.why}`).join('; ');
   const told = why === '' ? {} : { why };
   return [
-    ...(leftOut === null || (lookup.source === 'none' && survivors > 0)
+    ...(leftOut === null ? [{ code: 'no-blocks' as const }] : []),
+    ...(leftOut !== null && lookup.source === 'none' && survivors > 0
       ? [{ code: 'not-looked-up' as const, ...told }]
       : []),
     ...(lookup.source === 'pageflags' ? [{ code: 'flags-only' as const, ...told }] : []),

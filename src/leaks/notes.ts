@@ -17,6 +17,8 @@ export const LEAK_NOTE_CODES = [
   'unseen-unknown',
   /** Where blocks are was not looked up. */
   'not-looked-up',
+  /** The method tells no single blocks that could be looked up. */
+  'no-blocks',
   /** By flags of page frames alone. */
   'flags-only',
   /** Not all blocks were looked up. */
@@ -61,6 +63,7 @@ const SPOILS: readonly LeakNoteCode[] = [
   ...(['overrun', 'missed-frees', 'dropped', 'unseen', 'not-looked-up', 'lookup'] as const),
   ...([
     'flags-only',
+    'no-blocks',
     'left-out',
     'too-few-windows',
     'unseen-unknown',

@@ -1,8 +1,10 @@
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { leakMethodsSchema } from '../../src/report/leaks/methods-schema.js';
+import { leaksSchema } from '../../src/report/leaks/schema.js';
 import { kdumpMem } from '../support/cli.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-leaks-'));
@@ -71,4 +73,54 @@ test('its help has examples and exit statuses', async () => {
   const { stdout, status } = await kdumpMem('leaks', '--help');
   expect(status).toBe(0);
   expect(stdout).toContain('Exit status: 0 answered, 2 wrong usage');
+});
+
+const CAPTURED = new URL('../leaks/readings/captured/', import.meta.url).pathname;
+const copies = (name: string) => [1, 2].map((at) => `${CAPTURED}${name}-${at}.txt`);
+
+test('copies of what the kernel keeps are an answer, in which nothing is called leaking', async () => {
+  const { stdout, stderr, status } = await kdumpMem(
+    ...['leaks', '--type', 'vmalloc', '--interval', '10m', '--json', '--from'],
+    ...copies('vmallocinfo'),
+  );
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  const answer = leaksSchema.parse(JSON.parse(stdout));
+  expect(answer).toMatchObject({
+    method: 'vmallocinfo',
+    seconds: 600,
+    windows: 1,
+    complete: false,
+  });
+  expect(answer.sites.length).toBeGreaterThan(0);
+  expect(new Set(answer.sites.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
+  expect(answer.warnings.map(({ code }) => code)).toContain('too-few-windows');
+});
+
+test('forms of one answer agree', async () => {
+  const pprof = join(folder, 'pprof.gz');
+  const speedscope = join(folder, 'speedscope.json');
+  const asked = ['--type', 'page', '--interval', '600', '--from', ...copies('page_owner')];
+  const { stdout, stderr, status } = await kdumpMem(
+    ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...asked],
+  );
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  const folded = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => Number(line.split(' ').at(-1)));
+  const json = await kdumpMem('leaks', '--json', ...asked);
+  const { total } = leaksSchema.parse(JSON.parse(json.stdout));
+  const sum = folded.reduce((all, bytes) => all + bytes, 0);
+  expect(sum).toBe(total.bytes);
+  expect(JSON.parse(fs.readFileSync(speedscope, 'utf8')).profiles[0].endValue).toBe(sum);
+  expect(gunzipSync(fs.readFileSync(pprof)).length).toBeGreaterThan(100);
+});
+
+test('a file that is nothing of the kind is said, and what would be', async () => {
+  const file = join(folder, 'nothing');
+  fs.writeFileSync(file, 'hello\n');
+  const { stdout, stderr, status } = await kdumpMem('leaks', '--from', file);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
+  expect(stderr).toMatch(/^kdump-mem: .*nothing.*\. .+\n$/);
+  expect(stderr).not.toContain('--source');
 });

@@ -221,7 +221,7 @@ test('of what names no blocks nothing is called leaking either, and of nothing n
     );
     return [sites[0]?.reason, ...notes.map(({ code }) => code)];
   };
-  expect(codes({ survivorsLeftOut: null })).toEqual(['not-looked-up', 'not-looked-up']);
+  expect(codes({ survivorsLeftOut: null })).toEqual(['not-looked-up', 'no-blocks']);
   expect(codes({ survivorsLeftOut: 0 })).toEqual(['not-looked-up']);
 });
 

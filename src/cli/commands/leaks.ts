@@ -15,6 +15,9 @@ Examples:
     kdump-mem leaks --pid 4711
   what this kernel offers, and what each costs
     kdump-mem leaks --methods
+  of what was recorded before, and copied from /proc twice, ten minutes apart
+    perf script > events; kdump-mem leaks --from events
+    kdump-mem leaks --type vmalloc --from before after --interval 10m
   for a flame graph, for pprof
     kdump-mem leaks --folded > stacks.folded
     kdump-mem leaks --pprof leaks.pb.gz

@@ -52,9 +52,16 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
   },
   'not-looked-up': {
     means:
-      'Where blocks are now was not looked up: the recording is a file, the method names no blocks, or no source could be opened.',
+      'Where blocks are now was not looked up: the recording is a file, or no source could be opened.',
     known: 'The sources, and why each could not be had.',
     next: 'Run it live, as root. Without that nothing is called leaking.',
+  },
+  'no-blocks': {
+    means:
+      'What tells of allocations has sums alone, and no single blocks: where they are cannot be looked up, and nothing is called leaking.',
+    known: 'The method: page_owner_stacks, allocinfo, slab traces.',
+    next: 'Take one that names blocks: --method tracefs, or page-owner.',
+    deeper: 'kdump-mem leaks --methods',
   },
   'flags-only': {
     means:

@@ -161,7 +161,8 @@ function nowWords({ held, survivors }: LeakSite, type: AllocationType): string {
     const first = socketOwner(socket.entry);
     return `; ${many(all)} of them wait in ${sockets === 1 ? `1 socket: ${first}` : `${formatCount(sockets)} sockets: ${first} and others`}`;
   }
-  if (most.place === 'nobody') return `; nothing leads to ${many(most.blocks)} of them`;
+  if (most.place === 'nobody')
+    return `; nothing leads to ${most.blocks === sumOf(still) ? 'any' : many(most.blocks)} of them`;
   if (most.place === 'not-known') return '; where they are is not known';
   const what =
     type === 'slab' && most.place === 'slab' && most.cache !== null
@@ -212,7 +213,9 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `At least ${many(count, 'page')} were allocated without an event (in bulk, by vmalloc or a driver’s page pool): they are not among those listed.`,
   'unseen-unknown': () => 'How much was allocated without an event is not known.',
   'not-looked-up': ({ why }) =>
-    `Where the blocks are now was not looked up${why === undefined ? '' : ` (${escapeText(why)})`}: nothing is called leaking. Methods that name blocks: tracefs, page-owner (--method).`,
+    `Where the blocks are now was not looked up${why === undefined ? '' : ` (${escapeText(why)})`}: nothing is called leaking.`,
+  'no-blocks': () =>
+    'It tells no single blocks that could be looked up: nothing is called leaking. --method tracefs and page-owner do.',
   'flags-only': ({ why }) =>
     `Where blocks are is known by flags of page frames alone${why === undefined ? '' : ` (${escapeText(why)})`}, which do not tell sockets from nobody. Next: skcheck --stale`,
   'left-out': ({ count }) => `${many(count, 'block')} more were held, and not looked up.`,
