@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inGuest } from '../../live/live-guest.js';
+import { LeakGuest } from '../leak-guest.js';
+
+const MOST_MS = 300_000;
+const REFUSED = 3;
+
+/** One line for people, which says what and where. */
+const line = (words: RegExp) =>
+  new RegExp(`^kdump-mem: [^\\n]*${words.source}[^\\n]*\\n([^\\n]+\\n)?$`);
+
+describe('a guest where leaks meets trouble', () => {
+  let guest: LeakGuest;
+  const asked = async (command: string) => {
+    const { status, output } = await inGuest(guest.guest, command, MOST_MS);
+    return { status, text: output.toString() };
+  };
+
+  beforeAll(async () => {
+    guest = await LeakGuest.boot('6.1');
+  }, MOST_MS);
+  afterAll(() => guest?.end());
+
+  test(
+    'tracefs that is not mounted is not mounted by us: it says how',
+    async () => {
+      const { status, text } = await asked('leaks --interval 3');
+      expect([status, text]).toEqual([REFUSED, expect.stringMatching(line(/not mounted/))]);
+      const { output } = await guest.guest.run('cat /proc/mounts');
+      expect(output.toString()).not.toMatch(/tracefs/);
+    },
+    MOST_MS,
+  );
+
+  test(
+    'without root it says so',
+    async () => {
+      await guest.mount();
+      const { status, output } = await guest.guest.run(
+        'su nobody -s /bin/sh -c "kdump-mem leaks --interval 3" 2>&1',
+        { mayFail: true, timeoutMs: MOST_MS },
+      );
+      expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(line(/root/))]);
+    },
+    MOST_MS,
+  );
+
+  test(
+    'what was killed leaves instances; the next run removes them and says so, but not those of one that lives',
+    async () => {
+      await guest.start('--interval 1h');
+      await guest.signal('KILL');
+      await guest.finish();
+      const orphans = await guest.instances();
+      expect(orphans.length).toBeGreaterThan(0);
+      await guest.start('--interval 1h');
+      const alive = (await guest.instances()).filter((name) => !orphans.includes(name));
+      expect(alive.length).toBeGreaterThan(0);
+      // The second beside the first.
+      const { status, text } = await asked('leaks --interval 3 --windows 3 --sample 1/8');
+      expect([status, text]).toEqual([0, expect.any(String)]);
+      expect(await guest.instances()).toEqual(alive);
+      await guest.signal('INT');
+      const first = await guest.finish();
+      expect(first.status).toBe(0);
+      const [orphan = ''] = orphans;
+      expect(`${first.stdout}${first.stderr}`).toContain(orphan);
+      expect(await guest.instances()).toEqual([]);
+    },
+    2 * MOST_MS,
+  );
+
+  test(
+    'a disk that is full takes no profile: one line, and nothing stays behind',
+    async () => {
+      await guest.guest.run(
+        'mkdir /small; mount -t tmpfs -o size=64k none /small; dd if=/dev/zero of=/small/all bs=4k 2> /dev/null; true',
+      );
+      const command =
+        'leaks --interval 3 --windows 3 --sample 1/8 --pprof /small/profile > /dev/null';
+      const { status, text } = await asked(command);
+      expect([status, text]).toEqual([REFUSED, expect.stringContaining('/small/profile')]);
+      expect(await guest.instances()).toEqual([]);
+    },
+    MOST_MS,
+  );
+
+  test(
+    'where memory is short it answers or says why, and nothing stays behind',
+    async () => {
+      const eat = `m=$(awk '/MemAvailable/ { print int($2 / 1024) - 60 }' /proc/meminfo)
+        mkdir -p /eaten; mount -t tmpfs -o size=\${m}m none /eaten; dd if=/dev/zero of=/eaten/all bs=1M 2> /dev/null; true`;
+      await guest.guest.run(eat, { timeoutMs: MOST_MS });
+      const { status, text } = await asked('leaks --interval 5 --windows 3 --sample 1/8');
+      // 137: the kernel killed it for the memory that is short.
+      expect([0, REFUSED, 137], text).toContain(status);
+      await guest.guest.run('umount /eaten');
+      if (status === 137) await asked('leaks --interval 3 --windows 3 --sample 1/8');
+      expect(await guest.instances()).toEqual([]);
+    },
+    2 * MOST_MS,
+  );
+});
+
+test(
+  'a kernel that is locked down says so',
+  async () => {
+    const guest = await LeakGuest.boot('6.12', { append: 'lsm=lockdown lockdown=confidentiality' });
+    try {
+      await guest.guest.run('mount -t tracefs none /sys/kernel/tracing');
+      const { status, output } = await inGuest(guest.guest, 'leaks --interval 3', MOST_MS);
+      expect([status, output.toString()]).toEqual([
+        REFUSED,
+        expect.stringMatching(line(/lockdown/)),
+      ]);
+    } finally {
+      guest.end();
+    }
+  },
+  MOST_MS,
+);
