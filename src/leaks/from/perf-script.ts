@@ -1,4 +1,3 @@
-import { parseFrameLine } from '../../trace/perf/script-parser.js';
 import type { SiteFrame } from '../recording.js';
 import { type EventParser, type TextEvent, textEvent } from './text-event.js';
 
@@ -6,8 +5,9 @@ import { type EventParser, type TextEvent, textEvent } from './text-event.js';
 const LINE =
   /^ *(?<command>\S.{0,64}?) +(?:\d{1,10}\/)?(?<tid>\d{1,10}) +(?:\[\d{1,5}\] +)?(?:\S{3,9} +)?(?<seconds>\d{1,12}\.\d{1,9}): +(?:\d{1,15} +)?(?:[a-z]{1,20}:)?(?<event>\w{1,64}): *(?<fields>.*)$/;
 const LOST = /PERF_RECORD_LOST(?:_SAMPLES)? lost (?<count>\d{1,15})$/;
-/** Addresses of the kernel have their upper bits set. */
-const KERNEL_FRAME = /^\t *ff[0-9a-f]{14} /;
+/** Addresses of the kernel have their upper bits set; its symbols have no spaces. */
+const KERNEL_FRAME =
+  /^\t *ff[0-9a-f]{14} (?:(?<symbol>\S{1,512})\+0x(?<offset>[0-9a-f]{1,8})|\[unknown\]|(?<plain>\S{1,512})) \((?<module>[^()]{1,4096})\)$/;
 const MOST_FRAMES = 128;
 
 /** `perf script` of kmem:* with call chains, in its usual form. */
@@ -56,14 +56,12 @@ export class PerfScriptParser implements EventParser {
 
   frame(line: string): SiteFrame | null {
     // Behind the kernel's functions stand those of the process that called it.
-    const found = KERNEL_FRAME.test(line) ? parseFrameLine(line) : undefined;
+    const found = KERNEL_FRAME.exec(line)?.groups;
     if (!found) return null;
-    const { symbol, module, offset } = found;
-    // An address in a module that has no symbol is no offset in a function.
-    const isNamed = symbol !== null && offset !== null;
+    const { symbol, plain, offset, module = '' } = found;
     return {
-      symbol,
-      offset: isNamed ? Number.parseInt(offset, 16) : null,
+      symbol: symbol ?? plain ?? null,
+      offset: offset === undefined ? null : Number.parseInt(offset, 16),
       module: moduleOf(module),
       line: null,
     };

@@ -33,9 +33,9 @@ export class ScriptParser {
       this.end();
       return;
     }
-    const frame = this.#open && parseFrameLine(text);
+    const frame = endsInFile(text) ? FRAME.exec(text)?.groups : undefined;
     if (frame && this.#open) {
-      if (this.#open.frames.length < MOST_FRAMES) this.#open.frames.push(frame);
+      if (this.#open.frames.length < MOST_FRAMES) this.#open.frames.push(frameOf(frame));
       return;
     }
     const size = PAGE_SIZE.exec(text);
@@ -106,12 +106,6 @@ const FRAME =
 const FAULT = /^[0-9a-f]{1,16} (?:.*?\+0x[0-9a-f]{1,16}|\[unknown\]) \((.*)\)$/s;
 const PAGE_SIZE = /^ (\d{1,4}[KMG]|N\/A)$/;
 const LOST = /^ *-?\d+\/-?\d+ +PERF_RECORD_LOST(?<samples>_SAMPLES)? lost (?<count>\d{1,15})$/;
-
-/** A function on a stack: a line that begins with a tab; undefined: it is none. */
-export function parseFrameLine(text: string): Frame | undefined {
-  const found = endsInFile(text) ? FRAME.exec(text)?.groups : undefined;
-  return found && frameOf(found);
-}
 
 /** Of a line that does not, each ` (` of a hostile symbol would be tried to the line's end. */
 function endsInFile(text: string): boolean {
