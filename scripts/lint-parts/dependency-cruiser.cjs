@@ -11,7 +11,8 @@ const BELOW = {
   many: ['host', 'kernel'],
   growth: ['account'],
   diff: ['growth'],
-  leaks: ['growth', 'host', 'account', 'walk', 'kernel'],
+  // What perf prints is read in one place.
+  leaks: ['trace/perf', 'growth', 'host', 'account', 'walk', 'kernel'],
   trace: ['host', 'leaks'],
   doctor: ['host', 'kernel'],
   // What makes names up is shared with extracts.
