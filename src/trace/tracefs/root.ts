@@ -23,7 +23,7 @@ export function findTracefs(): string {
   const filesystems = textOf('/proc/filesystems');
   if (filesystems !== null && !/\ttracefs$/m.test(filesystems))
     throw new TraceError('trace-unsupported', 'this kernel has no tracefs (CONFIG_TRACING)');
-  if (/ tracefs /.test(textOf('/proc/mounts') ?? ''))
+  if (/ \/sys\/kernel\/(debug\/)?tracing tracefs /.test(textOf('/proc/mounts') ?? ''))
     throw new TraceError(
       'trace-locked-down',
       'tracefs is mounted and empty: tracing was disabled when the kernel started, as lockdown (confidentiality) does',
