@@ -35,8 +35,8 @@ const USUAL_WINDOWS = 15;
 const DEAR_WINDOWS = 5;
 const USUAL_BUDGET = 0.02;
 
-/** Allocations that are kept at most: 100 MB or so. */
-const MOST_BLOCKS = 1_000_000;
+/** Allocations that are kept at most: this program then takes 150 MB or so. */
+const MOST_BLOCKS = 500_000;
 /** Those that are looked up one by one, taken evenly from each stack. */
 const MOST_SURVIVORS = 50_000;
 

@@ -51,6 +51,11 @@ export class CpuStream implements PageVisitor {
   events = 0;
   /** Told by pages: events that were lost. Null: some were, and how many the kernel did not tell. */
   missedEvents: number | null = 0;
+  /**
+   * Bits 52 to 63 that addresses of all objects had (they are of the direct map, which begins elsewhere with tables of
+   * five levels); undefined: none came. Null: they differ.
+   */
+  upper: number | null | undefined;
   /** Pages or events that make no sense. */
   strange = 0;
   readonly #plan: StreamPlan;
@@ -121,6 +126,8 @@ export class CpuStream implements PageVisitor {
           this.torn(time);
           return;
         }
+        const upper = high >>> 20;
+        this.upper = this.upper === undefined || this.upper === upper ? upper : null;
         this.#allocated(time, address, bytes, tid, context);
       }
       return;

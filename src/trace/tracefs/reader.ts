@@ -45,6 +45,13 @@ export class InstanceReader {
     this.streams = pipes.map(({ stream }) => stream);
   }
 
+  /** {@link CpuStream.upper} of all of them. */
+  get upper(): number | null | undefined {
+    const found = new Set(this.streams.map(({ upper }) => upper));
+    found.delete(undefined);
+    return found.size > 1 ? null : [...found][0];
+  }
+
   /**
    * @param most pages of each buffer
    * @param now nanoseconds since the origin: of a buffer that is empty all is known up to then

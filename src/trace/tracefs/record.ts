@@ -66,9 +66,6 @@ export async function recordTraced(order: TraceOrder): Promise<Recording> {
   return { ...recording, ...(tracing ? { tracing } : {}) };
 }
 
-/** Bits of kernel addresses above those that are followed. */
-const UPPER = 0xfffn << 52n;
-
 class Session {
   readonly #order: TraceOrder;
   readonly #type: TracedType;
@@ -132,15 +129,18 @@ class Session {
     silence(this.#frees);
     drain.finish();
     readings.push(follower.reading((ended - began) / 1e6, sites.of));
-    const { survivors, leftOut } = follower.survivors({
+    // Objects whose addresses could not be told would be looked up elsewhere.
+    const upper = allocations.upper === undefined ? 0 : allocations.upper;
+    const told = follower.survivors({
       ...{ max: this.#order.maxSurvivors, siteOf: sites.of, began },
-      ...{ upper: this.#type === 'slab' ? UPPER : 0n, commandOf: commands.of },
+      ...{ upper: BigInt(upper ?? 0) << 52n, commandOf: commands.of },
     });
     const { oneIn } = follower.sample;
     const budget = this.#order.sample === 'auto' ? this.#order.budget : null;
     return {
       ...{ type: this.#type, method: 'tracefs', sample: follower.sample, sites: sites.sites },
-      ...{ readings, survivors, survivorsLeftOut: leftOut },
+      ...{ readings, survivors: upper === null ? [] : told.survivors },
+      survivorsLeftOut: upper === null ? null : told.leftOut,
       losses: this.#losses(follower.losses, [allocations, frees]),
       unseen: this.#unseen(follower, before === null || after === null ? null : after - before),
       endedEarly: stop.aborted,
