@@ -77,6 +77,17 @@ const SPOILS: readonly LeakNoteCode[] = [
   ] as const),
 ];
 
+/** Notes that say that something may be allocated that is not among what was followed. */
+const HIDES: readonly LeakNoteCode[] = [
+  ...(['overrun', 'dropped', 'unseen', 'unseen-unknown', 'ended-threads', 'source-cut'] as const),
+  ...(['source-strange', 'source-unreadable', 'source-sites', 'source-inaccurate'] as const),
+];
+
+/** Whether all that was to be followed was: else it cannot be said that nothing leaks. */
+export function sawAll(notes: readonly LeakNote[]): boolean {
+  return notes.every(({ code }) => !HIDES.includes(code));
+}
+
 /** Whether an answer is whole with these notes. */
 export function isWhole(notes: readonly LeakNote[]): boolean {
   return notes.every(({ code }) => !SPOILS.includes(code));

@@ -45,6 +45,11 @@ export function estimate(strata: readonly Seen[], oneIn: number): Omit<Held, 'bl
   };
 }
 
+/** Of so many blocks, each in a chunk of its own, a sample of one in `oneIn` has at least one, with 98 %. */
+export function mostUnmet(oneIn: number): number {
+  return Math.ceil(Math.log(TAIL) / Math.log(1 - 1 / oneIn));
+}
+
 /** Beyond, a normal distribution comes as close as anybody can tell. */
 const MANY = 1e5;
 /** Of a normal distribution: what leaves {@link TAIL} on each side. */

@@ -1,6 +1,8 @@
 import type { Growth } from '../../growth/growth.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
+import { mostUnmet } from '../../leaks/follow/estimate.js';
 import type { LeakNote, LeakNoteCode } from '../../leaks/notes.js';
+import { sawAll } from '../../leaks/notes.js';
 import type { AllocationType, MethodCode, Recording } from '../../leaks/recording.js';
 import type { PlaceSum, SiteSurvivors } from '../../leaks/site-survivors.js';
 import type { Place } from '../../leaks/survivors/place.js';
@@ -98,8 +100,20 @@ export function headline(answer: LeaksAnswer): string {
   }
   if (unknown.length > 0)
     return `Whether anything leaks is not known by ${time}: ${askFor(unknown)}`;
-  if (sites.length === 0) return `Nothing that was allocated in ${time} is held.`;
-  return `No stack grows all the time: nothing leaks by ${time}.`;
+  if (!sawAll(answer.notes)) {
+    const what =
+      sites.length === 0 ? 'Nothing that was seen is held' : 'No stack that was seen grows';
+    return `${what} by ${time}, but not everything was seen: whether anything leaks is not known.`;
+  }
+  if (sites.length === 0)
+    return `Nothing that was allocated in ${time} is held.${beyondSample(recording)}`;
+  return `No stack grows all the time: nothing leaks by ${time}.${beyondSample(recording)}`;
+}
+
+/** How much of a leak a sample may have missed. */
+function beyondSample({ type, sample: { oneIn } }: Recording): string {
+  if (oneIn === 1) return '';
+  return ` A leak of fewer than ${blocksOf(type, mostUnmet(oneIn), null)} may not be in the sample: --sample 1/1 follows all.`;
 }
 
 /** What to ask next, of the site that matters most. */

@@ -55,10 +55,36 @@ test('that nothing leaks is said only where it is known', () => {
   expect(of([4096, 8192, 12288, 16384])).toMatch(
     /^No stack is known to leak by 4 min\. What grows most: receive_mergeable .*: 4 blocks \(16\.0 KiB\) in 4 min\.$/,
   );
-  expect(of([8192, 8192, 8192, 8192])).toBe('No stack grows all the time: nothing leaks by 4 min.');
-  expect(of([])).toBe('Nothing that was allocated in 0 s is held.');
-  const sampled = { sample: { oneIn: 64, mask: 63n, residue: 1n } };
+  const all = { unseen: { allocated: 10, traced: 10, low: 10, high: 10 } };
+  expect(of([8192, 8192, 8192, 8192], all)).toBe(
+    'No stack grows all the time: nothing leaks by 4 min.',
+  );
+  expect(of([], all)).toBe('Nothing that was allocated in 0 s is held.');
+  const sampled = { ...all, sample: { oneIn: 64, mask: 63n, residue: 1n } };
+  expect(of([], sampled)).toBe(
+    'Nothing that was allocated in 0 s is held. A leak of fewer than 249 blocks may not be in the sample: --sample 1/1 follows all.',
+  );
   expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(/too few blocks are in the sample/);
+});
+
+test('where not all was seen nothing is called well', () => {
+  const of = (values: readonly number[], more: object) =>
+    leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
+      ...{ limit: 20, width: null },
+    }).split('\n')[0];
+  const losses = { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: 0, dropped: 0 };
+  for (const more of [
+    { unseen: null },
+    { losses: { ...losses, overrun: 1 } },
+    { losses: { ...losses, dropped: 1 } },
+    { unseen: { allocated: 900, traced: 100, low: 90, high: 110 } },
+    { gaps: [{ code: 'cut', source: '/proc/allocinfo', count: 1 }] },
+  ]) {
+    expect(of([8192, 8192, 8192, 8192], more)).toBe(
+      'No stack that was seen grows by 4 min, but not everything was seen: whether anything leaks is not known.',
+    );
+    expect(of([], more)).toMatch(/^Nothing that was seen is held by 0 s, but not everything/);
+  }
 });
 
 test('the JSON is as its schema says, and whole', () => {
