@@ -166,7 +166,9 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
     ...(chosen === undefined ? [] : [{ code: 'chosen' as const, why: chosen.who }]),
     ...some('ended-threads', chosen?.ended ?? 0),
     // Readings of the kernel's own have nothing that could be lost.
-    ...some('overrun', losses.overrun),
+    ...(followsEvents(recording.method) && losses.overrun === null
+      ? [{ code: 'overrun-unknown' as const }]
+      : some('overrun', losses.overrun)),
     ...some('missed-frees', losses.missedFrees),
     ...(foundFree.blocks === 0
       ? []
@@ -183,9 +185,14 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
   ];
 }
 
+/** Whether what was allocated is known by events, which may be lost, or not fire. */
+function followsEvents(method: Recording['method']): boolean {
+  return ['tracefs', 'bpftrace', 'perf-script', 'trace-text'].includes(method);
+}
+
 function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): LeakNote[] {
-  const follows = method === 'tracefs' || method === 'bpftrace';
-  if (unseen === null) return type === 'page' && follows ? [{ code: 'unseen-unknown' }] : [];
+  if (unseen === null)
+    return type === 'page' && followsEvents(method) ? [{ code: 'unseen-unknown' }] : [];
   const { allocated, high } = unseen;
   return allocated > high ? [{ code: 'unseen', count: Math.round(allocated - high) }] : [];
 }

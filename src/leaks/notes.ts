@@ -2,6 +2,8 @@
 export const LEAK_NOTE_CODES = [
   /** The kernel's buffers lost events: some blocks are missing, some that were freed are not known to be. */
   'overrun',
+  /** Whether events were lost is not known. */
+  'overrun-unknown',
   /** Blocks were allocated where something was held still. */
   'missed-frees',
   /** Blocks were free when they were looked up. */
@@ -60,7 +62,15 @@ export interface LeakNote {
 
 /** Notes that say that figures may be wrong or that something is missing. */
 const SPOILS: readonly LeakNoteCode[] = [
-  ...(['overrun', 'missed-frees', 'dropped', 'unseen', 'not-looked-up', 'lookup'] as const),
+  ...([
+    'overrun',
+    'overrun-unknown',
+    'missed-frees',
+    'dropped',
+    'unseen',
+    'not-looked-up',
+    'lookup',
+  ] as const),
   ...([
     'flags-only',
     'no-blocks',
@@ -79,7 +89,15 @@ const SPOILS: readonly LeakNoteCode[] = [
 
 /** Notes that say that something may be allocated that is not among what was followed. */
 const HIDES: readonly LeakNoteCode[] = [
-  ...(['overrun', 'dropped', 'unseen', 'unseen-unknown', 'ended-threads', 'source-cut'] as const),
+  ...([
+    'overrun',
+    'overrun-unknown',
+    'dropped',
+    'unseen',
+    'unseen-unknown',
+    'ended-threads',
+    'source-cut',
+  ] as const),
   ...(['source-strange', 'source-unreadable', 'source-sites', 'source-inaccurate'] as const),
 ];
 

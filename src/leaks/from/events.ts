@@ -110,13 +110,13 @@ function eventsOf(method: 'trace-text' | 'perf-script', path: string): Stream {
   return { parser, events: read() };
 }
 
-/** When the first and the last event of a type were, nanoseconds. @throws {HostError} there are none */
+/** When the first and the last event of a type were, nanoseconds. @throws {HostError} there are none, or no frees */
 async function spanOf(
   method: 'trace-text' | 'perf-script',
   { type, paths }: FromOrder,
 ): Promise<{ first: number; last: number }> {
   let [first, last] = [Number.POSITIVE_INFINITY, 0];
-  let other = 0;
+  let [other, frees, allocations] = [0, 0, 0];
   for (const path of paths)
     for await (const events of eventsOf(method, path).events)
       for (const { event } of events) {
@@ -124,6 +124,8 @@ async function spanOf(
           other++;
           continue;
         }
+        if (event.free) frees++;
+        else allocations++;
         first = Math.min(first, event.time);
         last = Math.max(last, event.time);
       }
@@ -134,6 +136,13 @@ async function spanOf(
           ? `Ask for the other type: --type ${type === 'page' ? 'slab' : 'page'}.`
           : 'Record kmem:mm_page_alloc and kmem:mm_page_free, with stacks.',
     });
+  // All that was allocated would look held, or nothing would.
+  if (frees === 0 || allocations === 0) {
+    const [has, lacks] = frees === 0 ? ['allocations', 'frees'] : ['frees', 'allocations'];
+    throw new HostError('unreadable', `${paths.join(', ')}: ${has} are there, and no ${lacks}`, {
+      next: `Record ${type === 'page' ? 'kmem:mm_page_alloc and kmem:mm_page_free' : 'kmem:kmalloc, kmem_cache_alloc, kfree and kmem_cache_free'}, and give both.`,
+    });
+  }
   return { first, last };
 }
 

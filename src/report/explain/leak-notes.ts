@@ -11,6 +11,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'The flag of missed events in each page of the buffer, and per_cpu/cpuN/stats.',
     next: SMALLER,
   },
+  'overrun-unknown': {
+    means:
+      'What was recorded does not tell whether the kernel lost events: allocations or frees may be missing.',
+    known: 'Text of perf script has none of its own, and a kernel may not count them.',
+    next: 'Record here: kdump-mem leaks counts what is lost. Or give the text of tracefs, which tells it.',
+  },
   'missed-frees': {
     means:
       'Pages were allocated where something was held still: its free was not seen. They count as freed.',

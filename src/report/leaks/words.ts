@@ -214,6 +214,7 @@ export function growthCell(growth: Growth | null, bound: 'perSecond' | 'low' | '
 const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   overrun: ({ count }) =>
     `${many(count, 'event')} of the kernel were lost: some of what is listed may be free, and some is missing.`,
+  'overrun-unknown': () => 'Whether the kernel lost events is not told.',
   'missed-frees': ({ count }) =>
     `${many(count, 'block')} ${count === 1 ? 'was' : 'were'} allocated where something was held still: as many frees were missed, and are counted as frees.`,
   'found-free': ({ count, bytes = 0 }) =>

@@ -142,9 +142,18 @@ describe('a recording out of perf script', () => {
       (ptr, at) =>
         `a 1 [000] 1.00000${at}: kmem:kmalloc: call_site=f+0x1 ptr=0x${ptr} bytes_req=8 bytes_alloc=8 gfp_flags=G\n\tffffffff8161f42b f+0x26b ([kernel.kallsyms])\n\n`,
     );
-    const recording = await of([file('objects.txt', text.join(''))], { type: 'slab' });
+    const free = 'a 1 [000] 1.000009: kmem:kfree: call_site=f+0x1 ptr=0xff110000000000c0\n\n';
+    const recording = await of([file('objects.txt', text.join('') + free)], { type: 'slab' });
     expect(recording.survivors[0]?.place).toBe(place);
     expect(recording.survivorsLeftOut).toBe(place === undefined ? null : 0);
+  });
+
+  it('refuses allocations without any free: all of them would look held', async () => {
+    const allocations = PERF.slice(0, PERF.lastIndexOf('node 10300'));
+    await expect(of([file('allocations.txt', allocations)])).rejects.toMatchObject({
+      ...{ code: 'unreadable', message: expect.stringContaining('and no frees') },
+      next: expect.stringContaining('kmem:mm_page_free'),
+    });
   });
 
   it('refuses what has no events of that type', async () => {
