@@ -47,6 +47,25 @@ test('a file that is there stays, and a folder that is not there is told', async
   expect(readdirSync(dir)).toEqual(['mine.tar.gz']);
 });
 
+test('the script runs out of a pipe, as the documents say', async () => {
+  const said = ['README.md', 'docs/snapshot.md'].flatMap((name) =>
+    Array.from(
+      readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8').matchAll(/sh (-s [^<>|`]+)/g),
+      ([, words = '']) => words.trim(),
+    ),
+  );
+  expect(said.length).toBeGreaterThan(2);
+  const { stdout: script } = await kdumpMem('snapshot', '--script');
+  for (const words of new Set(said)) {
+    const path = join(dir, 'piped.tar.gz');
+    const options = { input: script, maxBuffer: 256 * 1024 ** 2 };
+    writeFileSync(path, execFileSync('sh', words.split(' '), options));
+    const { stdout } = await kdumpMem('snapshot', '--verify', path, '--json');
+    expect(snapshotVerifySchema.parse(JSON.parse(stdout)).problems, words).toEqual([]);
+    rmSync(path);
+  }
+});
+
 test('--verify has a status of its own for what is not whole', async () => {
   const path = join(dir, 'rubbish.tar.gz');
   writeFileSync(path, 'rubbish');
