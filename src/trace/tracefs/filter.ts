@@ -1,10 +1,17 @@
 import type { Sample } from '../../leaks/recording.js';
+import type { EventKind } from './kinds.js';
 
 /** Blocks of this order and above are in every sample: they have frames of each kind. */
 const MOST_ORDER = 64;
 
 /** No condition: the filter lets all through. */
 const EVERY = '0';
+
+/** What the kernel is to let through of an event. */
+export function eventFilter(kind: EventKind, sample: Sample, minOrder: number): string {
+  if (kind === 'object-allocated' || kind === 'object-freed') return objectFilter(sample);
+  return kind === 'pool-page' ? frameFilter(sample) : blockFilter(sample, minOrder);
+}
 
 /**
  * What the kernel is to let through of blocks of page frames: each that has a frame of the sample. In its filters

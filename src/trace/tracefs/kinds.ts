@@ -1,4 +1,5 @@
 import type { AllocationType } from '../../leaks/recording.js';
+import { TraceError } from '../error.js';
 import { type EventField, type EventFormat, fieldOf, unsupported } from './format.js';
 
 /** What an event tells us. */
@@ -30,8 +31,15 @@ const kmem = (name: string, kind: EventKind, needed = true): EventName => ({
   ...{ system: 'kmem', name, kind, needed },
 });
 
+/** What events tell of; areas of vmalloc have none. */
+export type TracedType = Exclude<AllocationType, 'vmalloc'>;
+
+export function noEvent({ system, name }: Pick<EventName, 'system' | 'name'>): TraceError {
+  return new TraceError('trace-unsupported', `this kernel has no event ${system}:${name}`);
+}
+
 /** `_node` forms are gone since 6.1: there the others have the node. `mm_page_free_batched` comes in addition. */
-export const EVENTS: Readonly<Record<Exclude<AllocationType, 'vmalloc'>, EventNames>> = {
+export const EVENTS: Readonly<Record<TracedType, EventNames>> = {
   page: {
     allocations: [
       kmem('mm_page_alloc', 'page-allocated'),

@@ -1,8 +1,13 @@
-import type { AllocationType } from '../../leaks/recording.js';
-import { TraceError } from '../error.js';
 import { parseEventFormat } from './format.js';
 import type { TraceInstance } from './instance.js';
-import { type Decoder, decoderOf, EVENTS, type EventName } from './kinds.js';
+import {
+  type Decoder,
+  decoderOf,
+  EVENTS,
+  type EventName,
+  noEvent,
+  type TracedType,
+} from './kinds.js';
 import { type PageLayout, parsePageLayout } from './page-layout.js';
 
 /** The events of one type of allocation that this kernel has, and how they and their pages are laid out. */
@@ -14,13 +19,12 @@ export class TracedEvents {
   readonly layout: PageLayout;
 
   /** @throws {TraceError} `trace-unsupported` an event that is needed is not there, or not known */
-  constructor(instance: TraceInstance, type: Exclude<AllocationType, 'vmalloc'>) {
+  constructor(instance: TraceInstance, type: TracedType) {
     const decoders = new Map<number, Decoder>();
     const known = (events: readonly EventName[]) =>
       events.filter(({ system, name, kind, needed }) => {
         const text = instance.format(system, name);
-        if (text === null && needed)
-          throw new TraceError('trace-unsupported', `this kernel has no event ${system}:${name}`);
+        if (text === null && needed) throw noEvent({ system, name });
         if (text === null) return false;
         const format = parseEventFormat(text, name);
         decoders.set(format.id, decoderOf(kind, format));
