@@ -6,7 +6,6 @@ import { findProcess } from '../host/proc/process.js';
 import { formatJson } from '../json.js';
 import { type Chosen, leaksAnswer } from '../leaks/answer.js';
 import { recordingFrom } from '../leaks/from/recording-from.js';
-import { offeredMethods } from '../leaks/readings/methods.js';
 import { recordReadings } from '../leaks/readings/record.js';
 import type { Recording } from '../leaks/recording.js';
 import { noLookup } from '../leaks/survivors/lookup.js';
@@ -18,6 +17,7 @@ import type { TraceFigures } from '../trace/tracefs/trace-order.js';
 import { WalkError } from '../walk/error.js';
 import { UsageError } from './failure.js';
 import { withLookup } from './leaks-lookup.js';
+import { methodsHere } from './leaks-methods.js';
 import {
   checkLeaksOptions,
   type LeakMethod,
@@ -123,7 +123,7 @@ function record(
 /** How to record: what was asked for, or the first that this kernel offers. @throws {UsageError} */
 function methodOf(options: LeaksOptions): LeakMethod {
   const { type = 'page', method } = options;
-  const offered = offeredMethods(type);
+  const offered = methodsHere(type);
   const names = offered.map((one) => one.method);
   if (method !== undefined) {
     if (!names.includes(method))
@@ -143,7 +143,7 @@ function methodOf(options: LeaksOptions): LeakMethod {
 }
 
 function printMethods({ type = 'page', json }: LeaksOptions): void {
-  const offered = offeredMethods(type);
+  const offered = methodsHere(type);
   printAnswer(
     json ? formatJson(methodsJson(type, offered), 2) : methodsText(type, offered, terminalWidth()),
   );

@@ -1,39 +1,18 @@
 import { HostError, isHostError } from '../../host/error.js';
-import type { AllocationType, MethodCode } from '../recording.js';
+import type { MethodRefusal, OfferedMethod } from '../offered-method.js';
+import type { AllocationType } from '../recording.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';
 import { READING_PATHS, type ReadingMethod, STACKS_THRESHOLD, slabTraceFiles } from './take.js';
 
-/**
- * Why a method cannot be had. `absent`: this kernel was built without it, or is too old. `off`: it must be asked
- * for when the kernel starts. `not-mounted`: debugfs or tracefs. `denied`: only root may. `threshold`: it leaves
- * out what is small. `not-readable`: see `why`.
- */
-export type MethodRefusal =
-  | 'absent'
-  | 'off'
-  | 'not-mounted'
-  | 'denied'
-  | 'threshold'
-  | 'not-readable';
-
-/** A way to learn what is held, and whether this kernel offers it. */
-export interface OfferedMethod {
-  readonly method: Extract<MethodCode, ReadingMethod | 'tracefs'>;
-  /** Null: it can be had. */
-  readonly refusal: MethodRefusal | null;
-  /** In words of the host; hostile. */
-  readonly why: string | null;
-}
-
-/** Those that tell one kind of allocation, the best first: what needs no tracing, and tells stacks. */
-const METHODS: Readonly<Record<AllocationType, readonly OfferedMethod['method'][]>> = {
-  page: ['page-owner-stacks', 'page-owner', 'allocinfo', 'tracefs'],
-  slab: ['slab-traces', 'allocinfo', 'tracefs'],
+/** Those that tell one kind of allocation, the best first: what tells stacks. */
+const METHODS: Readonly<Record<AllocationType, readonly ReadingMethod[]>> = {
+  page: ['page-owner-stacks', 'page-owner', 'allocinfo'],
+  slab: ['slab-traces', 'allocinfo'],
   vmalloc: ['vmallocinfo', 'allocinfo'],
 };
 
-/** All that can be asked about a kind of allocation on this machine, in order of preference. */
-export function offeredMethods(
+/** What this kernel keeps by itself of a kind of allocation, in order of preference. */
+export function offeredReadings(
   type: AllocationType,
   source: Pick<ReadingSource, 'list' | 'readText' | 'readFirst'> = liveReadings,
 ): OfferedMethod[] {
@@ -49,7 +28,7 @@ export function offeredMethods(
 
 type Source = Pick<ReadingSource, 'list' | 'readText' | 'readFirst'>;
 
-function refusalOf(method: OfferedMethod['method'], source: Source): MethodRefusal | null {
+function refusalOf(method: ReadingMethod, source: Source): MethodRefusal | null {
   switch (method) {
     case 'allocinfo':
       return allocinfoRefusal(source);
@@ -61,8 +40,6 @@ function refusalOf(method: OfferedMethod['method'], source: Source): MethodRefus
       return slabRefusal(source);
     case 'vmallocinfo':
       return fileRefusal(READING_PATHS[method], source);
-    case 'tracefs':
-      return tracefsRefusal(source);
   }
 }
 
@@ -127,19 +104,4 @@ function slabRefusal(source: Source): MethodRefusal | null {
   }
   if (denied) throw denied;
   return 'off';
-}
-
-const TRACEFS = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
-
-function tracefsRefusal(source: Source): MethodRefusal | null {
-  let refusal: MethodRefusal = 'absent';
-  for (const root of TRACEFS) {
-    try {
-      if (source.list(root).length === 0) refusal = 'not-mounted';
-      else if (source.list(`${root}/events/kmem`).includes('mm_page_alloc')) return null;
-    } catch (error) {
-      if (!isHostError(error, 'gone')) throw error;
-    }
-  }
-  return refusal;
 }

@@ -1,4 +1,4 @@
-import type { MethodRefusal, OfferedMethod } from '../../leaks/readings/methods.js';
+import type { MethodRefusal, OfferedMethod } from '../../leaks/offered-method.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';

@@ -1,35 +1,32 @@
 import { describe, expect, it } from 'vitest';
 import { HostError } from '../../../src/host/error.js';
-import { offeredMethods } from '../../../src/leaks/readings/methods.js';
+import { offeredReadings } from '../../../src/leaks/readings/methods.js';
 import { captured, MadeSource } from './captured-source.js';
 
-const KMEM = '/sys/kernel/tracing/events/kmem/mm_page_alloc/format';
 const OWNER = '/sys/kernel/debug/page_owner';
 const STACKS = '/sys/kernel/debug/page_owner_stacks';
 
 function offered(type: 'page' | 'slab' | 'vmalloc', files: Record<string, string | HostError>) {
-  return offeredMethods(type, new MadeSource(files)).map(({ method, refusal }) => [
+  return offeredReadings(type, new MadeSource(files)).map(({ method, refusal }) => [
     method,
     refusal,
   ]);
 }
 
-describe('methods that a kernel offers', () => {
-  it('are those without tracing first', () => {
+describe('readings that a kernel offers', () => {
+  it('are those with stacks first', () => {
     const files = {
       '/proc/allocinfo': captured('allocinfo-1.txt'),
       '/proc/sys/vm/mem_profiling': '1\n',
       [OWNER]: captured('page_owner-1.txt'),
       [`${STACKS}/show_stacks`]: captured('show_stacks-1.txt'),
       [`${STACKS}/count_threshold`]: '0\n',
-      [KMEM]: '',
     };
     expect(offered('page', files)).toEqual([
       ...[
         ['page-owner-stacks', null],
         ['page-owner', null],
         ['allocinfo', null],
-        ['tracefs', null],
       ],
     ]);
     const cut = { ...files, [`${STACKS}/count_threshold`]: '10\n' };
@@ -39,15 +36,12 @@ describe('methods that a kernel offers', () => {
 
   it('say why not', () => {
     const denied = new HostError('denied', 'no');
-    expect(offered('page', { '/sys/kernel/debug': '', '/sys/kernel/tracing': '' })).toEqual([
+    expect(offered('page', { '/sys/kernel/debug': '' })).toEqual([
       ...[
         ['page-owner-stacks', 'not-mounted'],
         ['page-owner', 'not-mounted'],
       ],
-      ...[
-        ['allocinfo', 'absent'],
-        ['tracefs', 'not-mounted'],
-      ],
+      ...[['allocinfo', 'absent']],
     ]);
     const traces = '/sys/kernel/debug/slab/a/alloc_traces';
     expect(offered('slab', { [traces]: 'No data\n' })[0]).toEqual(['slab-traces', 'off']);

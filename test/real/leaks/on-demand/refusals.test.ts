@@ -9,6 +9,13 @@ const REFUSED = 3;
 const line = (words: RegExp) =>
   new RegExp(`^kdump-mem: [^\\n]*${words.source}[^\\n]*\\n([^\\n]+\\n)?$`);
 
+/** What `--methods` says of tracing: the same as recording. */
+async function listed({ guest }: LeakGuest): Promise<unknown> {
+  const { output } = await inGuest(guest, 'leaks --methods --json', MOST_MS);
+  const { methods } = JSON.parse(output.toString()) as { methods: { method: string }[] };
+  return methods.find(({ method }) => method === 'tracefs');
+}
+
 describe('a guest where leaks meets trouble', () => {
   let guest: LeakGuest;
   const asked = async (command: string) => {
@@ -28,6 +35,7 @@ describe('a guest where leaks meets trouble', () => {
       expect([status, text]).toEqual([REFUSED, expect.stringMatching(line(/not mounted/))]);
       const { output } = await guest.guest.run('cat /proc/mounts');
       expect(output.toString()).not.toMatch(/tracefs/);
+      expect(await listed(guest)).toMatchObject({ refusal: 'not-mounted' });
     },
     MOST_MS,
   );
@@ -41,6 +49,7 @@ describe('a guest where leaks meets trouble', () => {
         { mayFail: true, timeoutMs: MOST_MS },
       );
       expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(line(/root/))]);
+      expect(await listed(guest)).toMatchObject({ refusal: null });
     },
     MOST_MS,
   );
@@ -113,6 +122,10 @@ test(
         REFUSED,
         expect.stringMatching(line(/lockdown/)),
       ]);
+      expect(await listed(guest)).toMatchObject({
+        refusal: 'not-readable',
+        why: expect.stringContaining('lockdown'),
+      });
     } finally {
       guest.end();
     }

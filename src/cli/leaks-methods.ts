@@ -1,0 +1,24 @@
+import type { MethodRefusal, OfferedMethod } from '../leaks/offered-method.js';
+import { offeredReadings } from '../leaks/readings/methods.js';
+import type { AllocationType } from '../leaks/recording.js';
+import type { TraceError, TraceErrorCode } from '../trace/error.js';
+import { tracefsRefusal } from '../trace/tracefs/refusal.js';
+
+/** All that can be asked about a kind of allocation on this machine, in order of preference: tracing last. */
+export function methodsHere(type: AllocationType): OfferedMethod[] {
+  const readings = offeredReadings(type);
+  return type === 'vmalloc' ? readings : [...readings, tracedMethod(tracefsRefusal(type))];
+}
+
+const REFUSALS: Readonly<Partial<Record<TraceErrorCode, MethodRefusal>>> = {
+  'trace-no-root': 'denied',
+  'trace-not-mounted': 'not-mounted',
+  'trace-unsupported': 'absent',
+};
+
+/** Tracing, as what recording would fail with. */
+export function tracedMethod(error: TraceError | null): OfferedMethod {
+  if (error === null) return { method: 'tracefs', refusal: null, why: null };
+  const refusal = REFUSALS[error.code] ?? 'not-readable';
+  return { method: 'tracefs', refusal, why: error.message };
+}
