@@ -110,13 +110,20 @@ export interface CpuTime {
 }
 
 /**
- * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ. Its second field, the name, may hold anything: fields are counted from its last
- * parenthesis. /proc/PID/schedstat, field 2: run_delay in nanoseconds (Documentation/scheduler/
+ * Fields of the text of /proc/PID/stat from the third (the state) on. The second, the name, may hold anything: they are
+ * counted from its last parenthesis.
+ */
+export function statFields(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/**
+ * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ. /proc/PID/schedstat, field 2: run_delay in nanoseconds (Documentation/scheduler/
  * sched-stats.rst). Null when it is gone.
  */
 export function readCpuTime(source: HostSource, pid: number): CpuTime | null {
   const stat = optionalText(source, `/proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = statFields(stat);
   const ticks = Number(fields[11]) + Number(fields[12]);
   if (!Number.isSafeInteger(ticks) || stat === '') return null;
   const delay = /^\d{1,20} (\d{1,20}) /.exec(optionalText(source, `/proc/${pid}/schedstat`))?.[1];

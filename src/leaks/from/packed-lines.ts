@@ -2,6 +2,7 @@ import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { execa } from 'execa';
+import { archiveKind } from '../../host/capture/recognise.js';
 import { HostError } from '../../host/error.js';
 import { attempt } from '../../host/live.js';
 import { LineCutter } from '../../host/ss/lines.js';
@@ -39,10 +40,9 @@ export async function* packedLines(path: string): AsyncGenerator<string[]> {
 }
 
 async function* unpacked(path: string): AsyncGenerator<Buffer> {
-  const head = beginning(path).toString('hex');
-  if (head.startsWith('1f8b')) yield* createReadStream(path).pipe(createGunzip()) as Readable;
-  else if (head.startsWith('fd377a58')) yield* unpackedBy('xz', path);
-  else if (head.startsWith('28b52ffd')) yield* unpackedBy('zstd', path);
+  const kind = archiveKind(beginning(path));
+  if (kind === 'gzip') yield* createReadStream(path).pipe(createGunzip()) as Readable;
+  else if (kind === 'xz' || kind === 'zstd') yield* unpackedBy(kind, path);
   else yield* createReadStream(path);
 }
 

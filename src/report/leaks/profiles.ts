@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { Location, Profile, Function as ProfiledFunction, StringTable } from 'pprof-format';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Site, SiteFrame } from '../../leaks/recording.js';
+import { speedscopeFile } from '../speedscope-file.js';
 import { siteFrameName } from './site-words.js';
 
 /** Stacks of nothing say nothing. */
@@ -23,7 +24,7 @@ export function leaksFolded(answer: LeaksAnswer): string[] {
   });
 }
 
-/** A file for speedscope (https://www.speedscope.app/file-format-schema.json), weighed by bytes that are held. */
+/** A file for speedscope, weighed by bytes that are held. */
 export function leaksSpeedscope(answer: LeaksAnswer, version: string): object {
   const frames: { name: string; file?: string }[] = [];
   const numbers = new Map<string, number>();
@@ -32,24 +33,12 @@ export function leaksSpeedscope(answer: LeaksAnswer, version: string): object {
     numbers.set(name, number);
     return number;
   };
-  const held = heldSites(answer);
+  const stacks = heldSites(answer).map(({ site, held }) => ({
+    frames: namesOf(site).map(numberOf),
+    bytes: Math.round(held.bytes),
+  }));
   const name = `held after ${(answer.duration / 1000).toFixed(1)} s`;
-  const weights = held.map((one) => Math.round(one.held.bytes));
-  const samples = held.map(({ site }) => namesOf(site).map(numberOf));
-  return {
-    $schema: 'https://www.speedscope.app/file-format-schema.json',
-    exporter: `kdump-mem@${version}`,
-    name,
-    activeProfileIndex: 0,
-    shared: { frames },
-    profiles: [
-      {
-        ...{ type: 'sampled', name, unit: 'bytes', startValue: 0 },
-        endValue: weights.reduce((sum, bytes) => sum + bytes, 0),
-        ...{ samples, weights },
-      },
-    ],
-  };
+  return speedscopeFile({ version, name, frames, stacks });
 }
 
 /**

@@ -1,12 +1,10 @@
 import type { StacksAnswer } from '../../trace/faults/answer.js';
 import { newBytes } from '../../trace/faults/stack-sums.js';
 import type { Frame } from '../../trace/perf/sample.js';
+import { speedscopeFile } from '../speedscope-file.js';
 import { frameName } from './frame-name.js';
 
-/**
- * A file for speedscope (https://www.speedscope.app/file-format-schema.json), which a browser shows offline
- * too: one sampled profile, weighed by bytes of new memory, the outermost function first.
- */
+/** A file for speedscope, weighed by bytes of new memory. */
 export function speedscope(answer: StacksAnswer, version: string): object {
   const frames: { name: string; file: string }[] = [];
   const numbers = new Map<Frame, number>();
@@ -18,20 +16,11 @@ export function speedscope(answer: StacksAnswer, version: string): object {
   };
   const stacks = answer.stacks.filter((stack) => newBytes(stack) > 0);
   const name = `pid ${answer.pid} (${answer.comm}): new memory in ${answer.seconds.toFixed(1)} s`;
-  const samples = stacks.map((stack) => stack.frames.toReversed().map(numberOf));
-  const weights = stacks.map(newBytes);
-  return {
-    $schema: 'https://www.speedscope.app/file-format-schema.json',
-    exporter: `kdump-mem@${version}`,
-    name,
-    activeProfileIndex: 0,
-    shared: { frames },
-    profiles: [
-      {
-        ...{ type: 'sampled', name, unit: 'bytes', startValue: 0 },
-        endValue: weights.reduce((sum, bytes) => sum + bytes, 0),
-        ...{ samples, weights },
-      },
-    ],
-  };
+  return speedscopeFile({
+    ...{ version, name, frames },
+    stacks: stacks.map((stack) => ({
+      frames: stack.frames.toReversed().map(numberOf),
+      bytes: newBytes(stack),
+    })),
+  });
 }

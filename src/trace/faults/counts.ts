@@ -1,6 +1,6 @@
 import { isHostError } from '../../host/error.js';
 import type { HostSource } from '../../host/host-source.js';
-import { optionalText, statusFields } from '../../host/proc/process.js';
+import { optionalText, statFields, statusFields } from '../../host/proc/process.js';
 
 /** What the kernel counts of a process by itself. */
 export interface FaultCounts {
@@ -13,16 +13,16 @@ export interface FaultCounts {
  * fs/proc/array.c). Null when it is gone.
  */
 export function readFaultCounts(source: HostSource, pid: number): FaultCounts | null {
-  const stat = statFields(source, pid);
+  const stat = fieldsOf(source, pid);
   if (!stat || hasEnded(stat)) return null;
   const [minor, major] = [Number(stat[7]), Number(stat[9])];
   return Number.isSafeInteger(minor) && Number.isSafeInteger(major) ? { minor, major } : null;
 }
 
 /** Fields of /proc/PID/stat from the third (its state) on; null when it is gone. */
-function statFields(source: HostSource, pid: number): string[] | null {
+function fieldsOf(source: HostSource, pid: number): string[] | null {
   const stat = optionalText(source, `/proc/${pid}/stat`);
-  return stat === '' ? null : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return stat === '' ? null : statFields(stat);
 }
 
 /** A zombie without other threads, by field 20 (num_threads): its main thread alone may have ended. */
@@ -38,7 +38,7 @@ export function stateOf(
   source: HostSource,
   pid: number,
 ): 'alive' | 'gone' | 'zombie' | 'kernel-thread' {
-  const stat = statFields(source, pid);
+  const stat = fieldsOf(source, pid);
   if (!stat) return 'gone';
   if (hasEnded(stat)) return 'zombie';
   return (Number(stat[6]) & PF_KTHREAD) === 0 ? 'alive' : 'kernel-thread';

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { USER_HZ } from '../../process-records.js';
 import { startOf } from './instance-name.js';
-
-/** Clock ticks of a second in /proc (USER_HZ). */
-const TICKS = 100;
 
 /**
  * Names of threads that were there before the recording and are there still: of others the number may have been
@@ -15,7 +13,7 @@ export class Commands {
   /** To be made when the recording begins. */
   constructor() {
     const seconds = /^(\d{1,12}\.\d\d) /.exec(textOf('/proc/uptime') ?? '')?.[1];
-    this.#began = seconds === undefined ? null : Math.round(Number(seconds) * TICKS);
+    this.#began = seconds === undefined ? null : Math.round(Number(seconds) * USER_HZ);
   }
 
   /** Null: not known. Hostile: threads name themselves. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { statFields } from '../../host/proc/process.js';
 
 /** What an instance of ours is for. */
 export const PURPOSES = ['allocations', 'frees', 'rate'] as const;
@@ -26,10 +27,7 @@ export function ownerOf(name: string): InstanceOwner | undefined {
 /** When a process started, clock ticks since boot; null: there is none, or it cannot be told. */
 export function startOf(pid: number | 'self'): string | null {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command may have parentheses and spaces: what is behind the last one counts.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[19] ?? null;
+    return statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))[19] ?? null;
   } catch {
     return null;
   }
