@@ -4,6 +4,7 @@ import { diagnose } from '../diagnosis/diagnose.js';
 import { socketFilter } from '../diagnosis/filter.js';
 import type { Finding } from '../diagnosis/finding.js';
 import { STALE_CODES } from '../diagnosis/verdict.js';
+import { lackingRights } from '../doctor/capabilities.js';
 import { CapturedHost } from '../host/capture/host.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Observation } from '../host/observation.js';
@@ -61,6 +62,7 @@ export async function look(
     boot: hostTaken(source, null),
     captured: captured !== null,
     root,
+    lacking: root && !captured ? lackingRights(source.readText('/proc/self/status')) : [],
     ...(exact ? { counted: (finding: Finding) => exact.counts.get(finding) ?? null } : {}),
     warnings: [...(captured ? captureWarnings(captured) : []), ...(exact?.warnings ?? [])],
     only: verdictsAsked(options),

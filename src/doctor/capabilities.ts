@@ -1,5 +1,6 @@
 /** Numbers of the rights that matter here (include/uapi/linux/capability.h). */
 const BITS = {
+  dac_override: 1n,
   dac_read_search: 2n,
   net_admin: 12n,
   sys_rawio: 17n,
@@ -8,9 +9,33 @@ const BITS = {
   syslog: 34n,
 } as const;
 
+type Right = keyof typeof BITS;
+
+/** Rights without which something is not seen. */
+const RIGHTS: readonly Right[] = [
+  'sys_ptrace',
+  'dac_read_search',
+  'sys_admin',
+  'net_admin',
+  'sys_rawio',
+  'syslog',
+];
+
 /** The names of the effective capabilities that a /proc/PID/status tells (CapEff), of those that matter here. */
 export function capabilitiesOf(status: string): string[] {
   const digits = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(status)?.[1] ?? '0';
   const held = BigInt(`0x${digits}`);
   return Object.entries(BITS).flatMap(([name, bit]) => ((held >> bit) & 1n ? [name] : []));
 }
+
+/** Those without which something is not seen, and that are lacking: `CAP_SYS_PTRACE`, … */
+export function lackingRights(status: string): string[] {
+  const held = capabilitiesOf(status);
+  return RIGHTS.filter(
+    (right) =>
+      !held.includes(right) && !(right === 'dac_read_search' && held.includes('dac_override')),
+  ).map((right) => `CAP_${right.toUpperCase()}`);
+}
+
+/** Whether none of them is there. */
+export const lacksAll = (lacking: readonly string[]) => lacking.length === RIGHTS.length;

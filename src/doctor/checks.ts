@@ -1,6 +1,6 @@
 import { KdumpMemError } from '../error.js';
 import { listedPids } from '../host/proc/pids.js';
-import { capabilitiesOf } from './capabilities.js';
+import { lackingRights, lacksAll } from './capabilities.js';
 import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Here } from './check.js';
 
 /** What can be used here, and what cannot. Nothing is changed; nothing that hangs is waited for. */
@@ -22,19 +22,14 @@ const CHECKS: Readonly<Record<CheckCode, (here: Here) => Check>> = {
   tracefs,
 };
 
-/** Rights without which something is not seen. */
-const RIGHTS = ['sys_ptrace', 'dac_read_search', 'sys_admin', 'net_admin', 'sys_rawio', 'syslog'];
-
 function root(here: Here): Check {
   const code = 'root';
-  const held = attempt(code, () => capabilitiesOf(here.readText('/proc/self/status')));
-  if (!Array.isArray(held)) return held;
-  const lacking = RIGHTS.filter((right) => !held.includes(right));
+  const lacking = attempt(code, () => lackingRights(here.readText('/proc/self/status')));
+  if (!Array.isArray(lacking)) return lacking;
   const user = here.uid === 0 ? 'root' : `user ${here.uid}`;
   if (lacking.length === 0) return { code, state: 'works', found: user };
-  const words = lacking.map((right) => `CAP_${right.toUpperCase()}`).join(', ');
-  const state = lacking.length === RIGHTS.length ? 'missing' : 'partly';
-  return { code, state, found: `${user} without ${words}` };
+  const state = lacksAll(lacking) ? 'missing' : 'partly';
+  return { code, state, found: `${user} without ${lacking.join(', ')}` };
 }
 
 /** PROC_PID_INIT_INO (include/linux/proc_ns.h): the namespace in which all processes are. */

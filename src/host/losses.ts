@@ -12,10 +12,12 @@ export interface Losses {
   readonly failed: number;
   /** Each namespace and each table once. */
   readonly closed: readonly Namespace[];
+  /** Processes whose network namespace is not shown, where all were asked for. */
+  readonly hidden: number;
   readonly unknown: ReadonlySet<string>;
 }
 
-export function lossesOf(readings: readonly Sample[]): Losses {
+export function lossesOf(readings: readonly Sample[], hidden: number): Losses {
   const sum = (of: (sample: Sample) => number) =>
     readings.reduce((total, sample) => total + of(sample), 0);
   const closed = new Map<string, Namespace>();
@@ -31,6 +33,7 @@ export function lossesOf(readings: readonly Sample[]): Losses {
     leftOut: sum(({ leftOut }) => leftOut),
     failed: sum(({ failed }) => failed),
     closed: [...closed.values()],
+    hidden,
     unknown,
   };
 }

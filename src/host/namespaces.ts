@@ -25,9 +25,14 @@ const MAX_NAMESPACES = 10_000;
 /**
  * The network namespaces of the host, our own first: those of all processes, and those that a mount
  * keeps (`ip netns`, CNI, docker). Not found: one that lives only in a descriptor or in a thread.
- * Throws `no-such-netns`.
+ * `onHidden`: told of each process whose namespace we may not see (ptrace(2), PTRACE_MODE_READ): one that
+ * is its alone is not found either. Throws `no-such-netns`.
  */
-export function findNamespaces(source: HostSource, choice: NetnsChoice): Namespace[] {
+export function findNamespaces(
+  source: HostSource,
+  choice: NetnsChoice,
+  onHidden: (pid: string) => void = () => {},
+): Namespace[] {
   const own: Namespace = {
     inode: namespaceOf(source, '/proc/self/ns/net'),
     path: '/proc/self/ns/net',
@@ -46,7 +51,7 @@ export function findNamespaces(source: HostSource, choice: NetnsChoice): Namespa
   for (const pid of listedPids(source)) {
     if (found.size > MAX_NAMESPACES) continue;
     const path = `/proc/${pid}/ns/net`;
-    const inode = namespaceOf(source, path);
+    const inode = namespaceOf(source, path, () => onHidden(pid));
     if (inode === null) continue;
     const known = found.get(inode);
     if (!known) found.set(inode, { inode, path, pid: Number(pid), own: false, name: null });
@@ -67,11 +72,12 @@ export function findNamespaces(source: HostSource, choice: NetnsChoice): Namespa
 }
 
 /** The inode that a link `net:[4026531840]` names, null when it is gone or hidden. */
-function namespaceOf(source: HostSource, path: string): number | null {
+function namespaceOf(source: HostSource, path: string, onDenied = () => {}): number | null {
   try {
     const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink(path))?.[1];
     return inode === undefined ? null : Number(inode);
   } catch (error) {
+    if (isHostError(error, 'denied')) onDenied();
     if (isHostError(error)) return null;
     throw error;
   }

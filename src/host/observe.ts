@@ -48,7 +48,11 @@ export interface ObserveOptions {
  */
 export async function observe(source: HostSource, options: ObserveOptions): Promise<Observation> {
   const pid = options.pid === undefined ? null : findProcess(source, options.pid);
-  const namespaces = findNamespaces(source, options.netns ?? 'own');
+  const netns = options.netns ?? 'own';
+  let hidden = 0;
+  const namespaces = findNamespaces(source, netns, () => {
+    if (netns === 'all') hidden += 1;
+  });
   const host = readHostFacts(source, namespaces);
   const count = options.intervalMs > 0 ? Math.max(2, options.samples ?? 2) : 1;
   const scan = new DescriptorScan(source);
@@ -94,7 +98,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const holders = await withLateHolders(source, scan.holdersOf(inodes), inodes);
   return {
     ...{ host, reader, namespaces, samples, first, last },
-    losses: lossesOf([first, ...seen.readings]),
+    losses: lossesOf([first, ...seen.readings], hidden),
     windows: seen.windows,
     holders,
     ...cpu.since(new Set([...pidsOf(holders), ...grown(descriptors)])),

@@ -4,7 +4,7 @@ import type { HostSource, OnBytes } from '../../src/host/host-source.js';
 /** A host in memory: files by path, links by path, and what ss says, one text per call. */
 export class FakeHost implements HostSource {
   readonly files = new Map<string, string | 'denied'>();
-  readonly links = new Map<string, string>();
+  readonly links = new Map<string, string | 'denied'>();
   /** Directories that answer EACCES. */
   readonly closed = new Set<string>();
   readonly ssCalls: string[][] = [];
@@ -59,6 +59,7 @@ export class FakeHost implements HostSource {
     this.onRead(path);
     const target = this.links.get(path);
     if (target === undefined) throw new HostError('gone', `${path} is not there`);
+    if (target === 'denied') throw new HostError('denied', `${path} may not be read`);
     return target;
   }
 

@@ -42,6 +42,20 @@ describe('network namespaces', () => {
     expect(findNamespaces(host(), choice).map((each) => each.inode)).toEqual([inode]);
   });
 
+  test('processes that do not show theirs are told of, those that are gone are not', async () => {
+    const fake = host();
+    fake.links.set('/proc/30/ns/net', 'denied');
+    fake.files.set('/proc/31/status', '');
+    const hidden: string[] = [];
+    findNamespaces(fake, 'all', (pid) => hidden.push(pid));
+    expect(hidden).toEqual(['30']);
+    const losses = async (netns: string) => (await observe(fake, { intervalMs: 0, netns })).losses;
+    expect(await losses('all')).toMatchObject({ hidden: 1 });
+    // Who asks for some alone misses nothing.
+    expect(await losses('own')).toMatchObject({ hidden: 0 });
+    expect(await losses('we b')).toMatchObject({ hidden: 0 });
+  });
+
   test('that are not there are an error', () => {
     for (const choice of ['web', '/etc/passwd', '99']) {
       try {

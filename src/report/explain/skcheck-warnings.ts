@@ -13,7 +13,7 @@ export const SKCHECK_WARNINGS: Explanations<SkcheckWarning['code']> = {
   'owner-unknown': {
     means: 'Sockets have unread data, and whose they are is not seen.',
     known: 'Links of /proc/PID/fd, as far as this user is shown them.',
-    next: 'Run as root (CAP_SYS_PTRACE), outside of the container.',
+    next: 'Run as root; in a container with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, without AppArmor’s profile (docs/containers.md).',
     deeper: 'skcheck --exact',
   },
   undecided: {
@@ -53,6 +53,12 @@ export const SKCHECK_WARNINGS: Explanations<SkcheckWarning['code']> = {
     means: 'Network namespaces could not be entered, and their sockets were not looked at.',
     known: 'nsenter, or setns(2), refused.',
     next: 'Run as root with CAP_SYS_ADMIN, with nsenter (util-linux) installed.',
+  },
+  'netns-hidden': {
+    means:
+      'It is not seen in which network namespaces some processes are: one that is theirs alone was not looked at.',
+    known: 'The links /proc/PID/ns/net, which take PTRACE_MODE_READ (ptrace(2)).',
+    next: 'Run as root; in a container with CAP_SYS_PTRACE, without AppArmor’s profile (docs/containers.md).',
   },
   'without-ss': {
     means:

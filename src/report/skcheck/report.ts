@@ -27,6 +27,8 @@ export interface ReportOptions {
   readonly captured?: boolean;
   /** Who looks is root already, so is not told to be. */
   readonly root?: boolean;
+  /** The rights that root lacks: `CAP_SYS_PTRACE`, … */
+  readonly lacking?: readonly string[];
   readonly census?: SkcheckBounds['census'];
   readonly theoreticalWorstBytes?: number | null;
   /** With --exact: what the kernel's memory says of a finding. */
@@ -48,6 +50,7 @@ export function skcheckReport(
     ...lookWarnings(observation, diagnosis, {
       captured: options.captured ?? false,
       root: options.root ?? false,
+      lacking: options.lacking ?? [],
     }),
     ...hostWarnings(host.limits),
     ...(options.warnings ?? []),

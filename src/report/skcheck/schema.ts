@@ -128,6 +128,7 @@ export const SKCHECK_WARNING_CODES = [
   'ss-old',
   'no-tcp-info',
   'netns-closed',
+  'netns-hidden',
   'without-ss',
   'tcp-orphans',
   'time-wait',

@@ -11,22 +11,29 @@ export const LEAVES_OUT: ReadonlySet<SkcheckWarning['code']> = new Set([
   'row-contested',
   'row-left-out',
   'netns-closed',
+  'netns-hidden',
   'without-ss',
   'capture',
 ]);
 
-/** Who looked: `captured` elsewhere, and before; `root`, here. */
+/** Who looked: `captured` elsewhere, and before; `root`, here, without the rights that it lacks (`CAP_…`). */
 interface Looker {
   readonly captured: boolean;
   readonly root: boolean;
+  readonly lacking: readonly string[];
 }
+
+/** What links of others in /proc take (proc(5), ptrace(2)), and what setns(2) does. */
+const TO_SEE = ['CAP_SYS_PTRACE', 'CAP_DAC_READ_SEARCH'];
+const TO_ENTER = ['CAP_SYS_ADMIN'];
 
 /** What limits the answer: what could not be seen, read or judged. */
 export function lookWarnings(
   observation: Observation,
   diagnosis: Diagnosis,
-  { captured, root }: Looker,
+  looker: Looker,
 ): SkcheckWarning[] {
+  const { captured } = looker;
   const { first, last, holders, losses } = observation;
   const often = losses.readings === 1 ? '' : `, over ${losses.readings} readings,`;
   const warnings: SkcheckWarning[] = [];
@@ -46,7 +53,7 @@ export function lookWarnings(
   warn(
     'owner-unknown',
     hidden,
-    `${sockets(hidden)} with unread data without an owner: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not shown to this user. ${seeMore({ captured, root })}`,
+    `${sockets(hidden)} with unread data without an owner: ${formatCount(holders.denied.length)} of ${formatCount(holders.processes)} processes are not shown to this user. ${seeMore(looker)}`,
   );
   const nobody = suspects.filter((each) => each.ownerless === 'none').length;
   warn(
@@ -94,7 +101,13 @@ export function lookWarnings(
   warn(
     'netns-closed',
     closed,
-    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${enterMore({ captured, root })}`,
+    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${enterMore(looker)}`,
+  );
+  const { hidden: unseen } = losses;
+  warn(
+    'netns-hidden',
+    unseen,
+    `the network ${unseen === 1 ? 'namespace of 1 process is' : `namespaces of ${formatCount(unseen)} processes are`} not shown to this user: sockets in those that nobody else has were not looked at. ${seeMore(looker)}`,
   );
   const unknown = [...losses.unknown].map((table) => table.replace('_stream', ''));
   warn(
@@ -115,18 +128,22 @@ export function lookWarnings(
   return warnings;
 }
 
-function seeMore({ captured, root }: Looker): string {
+function seeMore({ captured, root, lacking }: Looker): string {
   if (captured) return 'Capture as root to see them';
-  return root
-    ? 'This is root already: it lacks CAP_SYS_PTRACE, as in a container, or a security module hides them'
-    : 'Run as root to see them';
+  if (!root) return 'Run as root to see them';
+  const rights = TO_SEE.filter((right) => lacking.includes(right));
+  return rights.length > 0
+    ? `This is root already, without ${rights.join(' and ')}, as in a container`
+    : 'This is root already: a security module (AppArmor, SELinux) hides them';
 }
 
-function enterMore({ captured, root }: Looker): string {
+function enterMore({ captured, root, lacking }: Looker): string {
   if (captured) return 'Capture as root, with nsenter (util-linux) or ip (iproute2) installed';
-  return root
-    ? 'This is root already: it needs nsenter (util-linux) and CAP_SYS_ADMIN, which a container may lack'
-    : 'Run as root, with nsenter (util-linux) installed';
+  if (!root) return 'Run as root, with nsenter (util-linux) installed';
+  const rights = TO_ENTER.filter((right) => lacking.includes(right));
+  return rights.length > 0
+    ? `This is root already, without ${rights.join(' and ')}, as in a container`
+    : 'This is root already: it needs nsenter (util-linux), and a filter of system calls (seccomp) that lets it use setns';
 }
 
 function sockets(count: number): string {

@@ -22,7 +22,7 @@ describe('without the right to look into other processes', () => {
     const warning = report.warnings.find(({ code }) => code === 'owner-unknown');
     expect(warning?.count).toBeGreaterThanOrEqual(1);
     expect(stderr).toMatch(
-      /without an owner: .* not shown to this user\. This is root already: it lacks /,
+      /without an owner: .* not shown to this user\. This is root already, without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, as in a container/,
     );
     expect(status).toBe(1);
     const seen = skcheckJson([...SOON, '--stale']).report;
@@ -58,6 +58,20 @@ describe('network namespaces', () => {
     // Without CAP_SYS_ADMIN others cannot be entered: that is told, not passed over.
     const { report: poor } = skcheckJson([...SOON, '--netns', 'all'], POWERLESS);
     expect(poor.sockets.some(({ netns }) => netns === netnsOf(server.pid))).toBe(false);
+    expect(poor.complete).toBe(false);
+  });
+
+  test('that are not shown are no all-clear', async () => {
+    const { server } = await stage.pair({}, { bytes: 7000 }, NEW_NETNS);
+    // It may enter namespaces, and is not told of them.
+    const blind = ['setpriv', '--bounding-set=-sys_ptrace', '--inh-caps=-sys_ptrace', '--'];
+    const { report, stderr } = skcheckJson([...SOON, '--netns', 'all'], blind);
+    expect(report.sockets.some(({ netns }) => netns === netnsOf(server.pid))).toBe(false);
+    expect(report.complete).toBe(false);
+    expect(report.warnings.map(({ code }) => code)).toContain('netns-hidden');
+    expect(stderr).toMatch(/were not looked at\. This is root already, without CAP_SYS_PTRACE, as/);
+    const nothing = skcheck([...SOON, '--stale', '--dport', '1'], blind);
+    expect(nothing.status).toBe(3);
   });
 
   test('all of them for root, each socket with its namespace', async () => {

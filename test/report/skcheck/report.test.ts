@@ -19,6 +19,7 @@ async function report(
   only: 'stalled' | 'all' = 'stalled',
   intervalMs = 2000,
   root = false,
+  lacking: string[] = [],
 ): Promise<SkcheckReport> {
   const memory = 'skmem:(r800000,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
   const row = (recvQ: number, inode: number, address: string, received: number) =>
@@ -46,6 +47,7 @@ async function report(
   return skcheckReport(observation, diagnose(observation), {
     takenAt: new Date(0),
     root,
+    lacking,
     only: only === 'stalled' ? STALE_CODES : null,
   });
 }
@@ -77,7 +79,12 @@ describe('JSON', () => {
     const words = async (root: boolean) =>
       (await report('stalled', 2000, root)).warnings[0]?.message;
     expect(await words(false)).toMatch(/not shown to this user\. Run as root to see them$/);
-    expect(await words(true)).toMatch(/not shown to this user\. This is root already: it lacks /);
+    expect(await words(true)).toMatch(/not shown to this user\. This is root already: a security /);
+    const [warning] = (await report('stalled', 2000, true, ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE']))
+      .warnings;
+    expect(warning?.message).toMatch(
+      /This is root already, without CAP_SYS_PTRACE, as in a container$/,
+    );
   });
 
   test('one sample says so', async () => {
