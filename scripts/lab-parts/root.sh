@@ -1,9 +1,11 @@
-# A small Debian of another suite, to install things in: .lab/roots/SUITE.
+# A small Debian of another suite, to install things in: .lab/roots/SUITE, or .lab/roots/SUITE-systemd with an
+# init of its own.
 # shellcheck shell=bash
 
-# make_root SUITE
+# make_root SUITE[-systemd]
 make_root() {
-  local suite="$1" root="$LAB_DIR/roots/$1" line uri key
+  local suite="${1%-systemd}" root="$LAB_DIR/roots/$1" line uri key include=libstdc++6,man-db
+  [[ "$1" == "$suite" ]] || include=libstdc++6,iproute2,systemd-sysv
   if [[ -e "$root/ready" ]]; then return 0; fi
   command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
   line="$(suite_line "$suite")"
@@ -12,7 +14,7 @@ make_root() {
   rm -rf -- "$root"
   mkdir -p -- "$root"
   # Whatever release the machine has: all suites are made alike.
-  debootstrap --variant=minbase --include=libstdc++6,man-db --keyring="$key" "$suite" "$root" "$uri" \
+  debootstrap --variant=minbase --include="$include" --keyring="$key" "$suite" "$root" "$uri" \
     /usr/share/debootstrap/scripts/sid >"$root.log" 2>&1 ||
     die "debootstrap of $suite failed: see $root.log"
   touch "$root/ready"
