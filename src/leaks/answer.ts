@@ -155,7 +155,7 @@ interface Looked {
 }
 
 function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): LeakNote[] {
-  const { losses, unseen, survivorsLeftOut, readings, endedEarly } = recording;
+  const { losses, unseen, readings, endedEarly } = recording;
   const counted = (code: LeakNote['code'], count: number | null): LeakNote[] =>
     count === 0 ? [] : [{ code, ...(count === null ? {} : { count }) }];
   const some = (code: LeakNote['code'], count: number | null) =>
@@ -181,7 +181,7 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
     ...(recording.gaps ?? []).map(({ code, source, count }) => ({
       ...{ code: `source-${code}` as const, count, why: source },
     })),
-    ...lookupNotes(lookup, recording.survivors.length, survivorsLeftOut),
+    ...lookupNotes(lookup, recording),
   ];
 }
 
@@ -199,10 +199,17 @@ function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): 
 
 function tracingNotes({ tracing }: Recording): LeakNote[] {
   if (!tracing) return [];
-  const { orphans, left, late, cost } = tracing;
+  const { orphans, left, late, changed, unmatched, cost } = tracing;
   const isOver = cost.share !== null && cost.budget !== null && cost.share > cost.budget;
   return [
     ...(late > 0 ? [{ code: 'late' as const, count: late }] : []),
+    ...(changed.length > 0
+      ? [{ code: 'settings-changed' as const, count: changed.length, why: changed.join(', ') }]
+      : []),
+    // Where the kernel does not count, it is not known whether events were lost either: that is said.
+    ...(unmatched === null || unmatched === 0
+      ? []
+      : [{ code: 'events-unmatched' as const, count: unmatched }]),
     ...(orphans.length > 0
       ? [{ code: 'orphans' as const, count: orphans.length, why: orphans.join(', ') }]
       : []),
@@ -213,11 +220,15 @@ function tracingNotes({ tracing }: Recording): LeakNote[] {
   ];
 }
 
-function lookupNotes(lookup: Lookup, survivors: number, leftOut: number | null): LeakNote[] {
+function lookupNotes(lookup: Lookup, recording: Recording): LeakNote[] {
+  const { method, survivorsLeftOut: leftOut } = recording;
+  const survivors = recording.survivors.length;
+  // It has a line for each area: what is missing are their addresses.
+  const noBlocks = method === 'vmallocinfo' ? 'no-addresses' : 'no-blocks';
   const why = lookup.unavailable.map((one) => `${one.source}: ${one.why}`).join('; ');
   const told = why === '' ? {} : { why };
   return [
-    ...(leftOut === null ? [{ code: 'no-blocks' as const }] : []),
+    ...(leftOut === null ? [{ code: noBlocks } as const] : []),
     ...(leftOut !== null && lookup.source === 'none' && survivors > 0
       ? [{ code: 'not-looked-up' as const, ...told }]
       : []),

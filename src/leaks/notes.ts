@@ -21,6 +21,8 @@ export const LEAK_NOTE_CODES = [
   'not-looked-up',
   /** The method tells no single blocks that could be looked up. */
   'no-blocks',
+  /** The kernel printed numbers that stand for addresses (kernel.kptr_restrict): no area can be looked up. */
+  'no-addresses',
   /** By flags of page frames alone. */
   'flags-only',
   /** Not all blocks were looked up. */
@@ -35,6 +37,10 @@ export const LEAK_NOTE_CODES = [
   'ended-threads',
   /** Events came after later ones had been told. */
   'late',
+  /** Somebody else changed how our instances record: it was ended then. */
+  'settings-changed',
+  /** Somebody else read our buffers, or emptied them. */
+  'events-unmatched',
   /** What a run that was killed had left in the kernel was removed. */
   'orphans',
   /** Something of ours could not be removed. */
@@ -74,11 +80,14 @@ const SPOILS: readonly LeakNoteCode[] = [
   ...([
     'flags-only',
     'no-blocks',
+    'no-addresses',
     'left-out',
     'too-few-windows',
     'unseen-unknown',
     'ended-threads',
     'late',
+    'settings-changed',
+    'events-unmatched',
     'source-cut',
     'source-strange',
     'source-unreadable',
@@ -96,6 +105,8 @@ const HIDES: readonly LeakNoteCode[] = [
     'unseen',
     'unseen-unknown',
     'ended-threads',
+    'settings-changed',
+    'events-unmatched',
     'source-cut',
   ] as const),
   ...(['source-strange', 'source-unreadable', 'source-sites', 'source-inaccurate'] as const),

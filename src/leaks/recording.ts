@@ -113,12 +113,19 @@ export interface Tracing {
   readonly left: readonly string[];
   /** Events that came after later ones had been told: frees among them may have been taken for missing. */
   readonly late: number;
+  /** Settings of our instances that somebody else changed; it was ended then. Paths. */
+  readonly changed: readonly string[];
+  /**
+   * By how many events what the kernel counts as read differs from what was read: somebody else read the buffers, or
+   * emptied them. Null: it does not count.
+   */
+  readonly unmatched: number | null;
 }
 
 /** Why what a source says is not whole. */
 export interface Gap {
   /**
-   * `cut`: it ends too early, or says itself that it is not whole. `strange`: lines of no known form. `unreadable`:
+   * `cut`: it ends too early, or says itself that it is not whole. `strange`: lines of no known form, or that contradict themselves. `unreadable`:
    * a part of it could not be read. `sites`: allocations of sites that found no room, added up as one.
    * `inaccurate`: the kernel says of sites that it did not count all of theirs.
    */

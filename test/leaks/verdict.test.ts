@@ -223,6 +223,9 @@ test('of what names no blocks nothing is called leaking either, and of nothing n
   };
   expect(codes({ survivorsLeftOut: null })).toEqual(['not-looked-up', 'no-blocks']);
   expect(codes({ survivorsLeftOut: 0 })).toEqual(['not-looked-up']);
+  // Areas whose addresses the kernel does not print.
+  const areas = { type: 'vmalloc', method: 'vmallocinfo', survivorsLeftOut: null } as const;
+  expect(codes(areas)).toEqual(['not-looked-up', 'no-addresses']);
 });
 
 test('where it is known what was held before, only what came since is held', () => {

@@ -69,6 +69,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     next: 'Take one that names blocks: --method tracefs, or page-owner.',
     deeper: 'kdump-mem leaks --methods',
   },
+  'no-addresses': {
+    means:
+      '/proc/vmallocinfo has numbers that stand for addresses, or zeros. What each function holds is told, and where its areas are cannot be looked up: nothing is called leaking.',
+    known: 'No address of its lines is one of the kernel’s.',
+    next: 'Let root see them while it is recorded: sysctl kernel.kptr_restrict=1.',
+  },
   'flags-only': {
     means:
       '/proc/kcore could not be read, and flags of page frames (/proc/kpageflags) do not tell whether a socket, a driver or nobody has a page.',
@@ -116,6 +122,18 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'The time of each event.',
     next: SMALLER,
   },
+  'settings-changed': {
+    means:
+      'While it was recorded somebody else changed settings of our private instances of tracefs: switched events or tracing off, or set a filter. The recording was ended then, within a second. What was recorded before is told.',
+    known: 'The settings, read each second and at the end, beside what they were set to.',
+    next: 'See who resets tracing (trace-cmd reset -a, a script), and ask again.',
+  },
+  'events-unmatched': {
+    means:
+      'The kernel counts other events as read than came to us: somebody else read our buffers (trace_pipe, trace-cmd), or emptied them. A block whose free was taken away seems to be held; one whose allocation was is missing.',
+    known: 'per_cpu/cpuN/stats beside the events of all pages that were read.',
+    next: 'See who reads tracing, and ask again.',
+  },
   orphans: {
     means:
       'An earlier run was killed (SIGKILL) and left its private instances of tracefs. They were removed.',
@@ -141,7 +159,8 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     next: 'Ask again; copy a file again.',
   },
   'source-strange': {
-    means: 'Lines have no form that is known. They were left out, and what they tell is missing.',
+    means:
+      'Lines have no form that is known, or their figures contradict each other: more pages than the area has room for, a block that does not begin at a multiple of its size. They were left out, and what they tell is missing.',
     known: 'The forms that kernels of 5.10 to 7.2 print.',
     next: 'See whether another program wrote into the file.',
   },

@@ -48,11 +48,12 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
 
 function tracingJson({ recording: { tracing } }: LeaksAnswer): LeaksJson['tracing'] {
   if (!tracing) return null;
-  const { cost, late, orphans, left } = tracing;
+  const { cost, late, orphans, left, changed, unmatched } = tracing;
   return {
     ...cost,
     lateEvents: late,
     ...{ orphansRemoved: [...orphans], leftBehind: [...left] },
+    ...{ settingsChanged: [...changed], unmatchedEvents: unmatched },
   };
 }
 

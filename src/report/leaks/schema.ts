@@ -135,6 +135,10 @@ export const leaksSchema = z.strictObject({
       /** Instances of tracefs that a run that was killed had left. */
       orphansRemoved: z.array(z.string()),
       leftBehind: z.array(z.string()),
+      /** Settings that somebody else changed; it was ended then. */
+      settingsChanged: z.array(z.string()),
+      /** Events by which the kernel's count of what was read differs from ours. */
+      unmatchedEvents: count.nullable(),
     })
     .nullable(),
   complete: z.boolean(),

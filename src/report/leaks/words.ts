@@ -231,6 +231,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `Where the blocks are now was not looked up${why === undefined ? '' : ` (${escapeText(why)})`}: nothing is called leaking.`,
   'no-blocks': () =>
     'It tells no single blocks that could be looked up: nothing is called leaking. --method tracefs and page-owner do.',
+  'no-addresses': () =>
+    'The kernel printed numbers instead of addresses, so that no area can be looked up: nothing is called leaking. Next: sysctl kernel.kptr_restrict=1',
   'flags-only': ({ why }) =>
     `Where blocks are is known by flags of page frames alone${why === undefined ? '' : ` (${escapeText(why)})`}, which do not tell sockets from nobody. Next: skcheck --stale`,
   'left-out': ({ count }) => `${many(count, 'block')} more were held, and not looked up.`,
@@ -242,6 +244,10 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `${many(count, 'allocation')} ${count === 1 ? 'was' : 'were'} of threads that ended before it could be told whose they were: not among those followed.`,
   late: ({ count }) =>
     `${many(count, 'event')} came after later ones had been told: some frees of them may have been taken for missed.`,
+  'settings-changed': ({ why = '' }) =>
+    `Somebody else changed how events are recorded, and it was ended within a second of that: ${escapeText(why)}. Ask again.`,
+  'events-unmatched': ({ count }) =>
+    `What the kernel counts as read and what was read differ by ${many(count, 'event')}: somebody else read the buffers, or emptied them. Some of what is listed may be free, and some is missing.`,
   orphans: ({ why = '' }) =>
     `A run that was killed had left its instances of tracefs, which were removed: ${escapeText(why)}.`,
   'left-behind': ({ why = '' }) =>
@@ -249,7 +255,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   'over-budget': () => 'It cost more than --budget allows: there were more events than at first.',
   'source-cut': ({ why = '' }) => `${escapeText(why)} is not whole: it ends too early.`,
   'source-strange': ({ count, why = '' }) =>
-    `${escapeText(why)} has ${many(count, 'line')} of no known form, which were left out.`,
+    `${escapeText(why)} has ${many(count, 'line')} of no known form, or whose figures contradict each other, which were left out.`,
   'source-unreadable': ({ count, why = '' }) =>
     `${many(count, 'part')} of ${escapeText(why)} could not be read.`,
   'source-sites': ({ count, why = '' }) =>

@@ -49,6 +49,8 @@ export class CpuStream implements PageVisitor {
   knownUntil = Number.NEGATIVE_INFINITY;
   /** Of frames or objects; stacks are not counted. */
   events = 0;
+  /** All that pages had, stacks and events of others among them. */
+  records = 0;
   /** Told by pages: events that were lost. Null: some were, and how many the kernel did not tell. */
   missedEvents: number | null = 0;
   /**
@@ -95,6 +97,7 @@ export class CpuStream implements PageVisitor {
   }
 
   event(page: Buffer, from: number, to: number, time: number): void {
+    this.records++;
     if (to - from < 2) {
       this.torn(time);
       return;

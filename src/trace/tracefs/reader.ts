@@ -94,6 +94,20 @@ export class InstanceReader {
     return sum;
   }
 
+  /**
+   * By how many events of any kind what the kernel says was read differs from what was read here, and those that it
+   * has still: somebody else read the buffers, or emptied them. To be asked when all is read. Null: it does not tell.
+   */
+  unmatched(): number | null {
+    let sum = 0;
+    for (const { cpu, stream } of this.#pipes) {
+      const stats = this.#instance.stats(cpu);
+      if (stats === null) return null;
+      sum += Math.abs(stats.read - stream.records) + stats.entries;
+    }
+    return sum;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

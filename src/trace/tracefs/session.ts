@@ -17,6 +17,7 @@ import { eventFilter } from './filter.js';
 import type { TraceInstance } from './instance.js';
 import { clockOf } from './instance-clock.js';
 import type { TraceInstances } from './instances.js';
+import { KeptSettings } from './kept-settings.js';
 import type { EventName, TracedType } from './kinds.js';
 import { Pacing } from './pacing.js';
 import { readAllocatedFrames } from './pgalloc.js';
@@ -37,6 +38,9 @@ export class TraceSession {
   readonly #events: TracedEvents;
   readonly #lowBit: number;
   readonly #stacks = new StackTable();
+  readonly #settings: readonly KeptSettings[];
+  /** Settings of ours that somebody else changed. Paths. */
+  #changed: readonly string[] = [];
 
   constructor(order: TraceOrder, type: TracedType, instances: TraceInstances) {
     this.#order = order;
@@ -46,6 +50,10 @@ export class TraceSession {
     this.#frees = this.#instance('frees');
     this.#events = new TracedEvents(this.#allocations, type);
     this.#lowBit = type === 'page' ? Math.max(PAGE_LOW_BIT, order.minOrder) : SLAB_LOW_BIT;
+    this.#settings = [
+      new KeptSettings(this.#allocations, this.#events.allocations),
+      new KeptSettings(this.#frees, this.#events.frees),
+    ];
   }
 
   async run(): Promise<Recording> {
@@ -74,6 +82,7 @@ export class TraceSession {
     const before = readAllocatedFrames();
     const began = now();
     this.#enable(this.#allocations, this.#events.allocations);
+    for (const one of this.#settings) one.keep();
     const spending = new Spending(rates, this.#lowBit, began);
     const readings = await this.#windows({
       rates,
@@ -85,6 +94,7 @@ export class TraceSession {
       began,
       now,
     });
+    this.#lookAtSettings();
     silence(this.#allocations);
     const ended = now();
     const after = readAllocatedFrames();
@@ -107,7 +117,8 @@ export class TraceSession {
       unseen: this.#unseen(follower, before === null || after === null ? null : after - before),
       endedEarly: stop.aborted,
       tracing: {
-        ...{ orphans: [], left: [], late: drain.late },
+        ...{ orphans: [], left: [], late: drain.late, changed: this.#changed },
+        unmatched: sumOf([allocations.unmatched(), frees.unmatched()]),
         cost: spending.whole(ended, read(), oneIn, budget),
       },
     };
@@ -115,25 +126,35 @@ export class TraceSession {
 
   /** Reads until the end. @returns readings at the beginning and at the end of each window but the last */
   async #windows({ rates, drain, follower, spending, read, sites, began, now }: Running) {
-    const { stop, seconds, windows, progress } = this.#order;
+    const { seconds, windows, progress, stop } = this.#order;
     const readings: Reading[] = [follower.reading(0, sites.of)];
     const pacing = new Pacing(this.#order, rates);
     for (let window = 1; window <= windows; window++) {
       const end = began + (seconds * 1e9 * window) / windows;
-      while (now() < end && !stop.aborted) {
+      while (now() < end && !this.#isOver) {
         await drain.rest(end, stop);
         drain.round();
         const figures = spending.look(now(), read(), follower.sample.oneIn);
         if (figures === null) continue;
         const told = { ...figures, kept: follower.kept };
         progress({ seconds: (now() - began) / 1e9, ...told });
+        this.#lookAtSettings();
         this.#narrow(follower, pacing.halvings(told));
       }
-      if (window === windows || stop.aborted) break;
+      if (window === windows || this.#isOver) break;
       await drain.upTo(end);
       readings.push(follower.reading((end - began) / 1e6, sites.of));
     }
     return readings;
+  }
+
+  /** It was told to end; or what comes from now on is not what was asked for, and would spoil what there is. */
+  get #isOver(): boolean {
+    return this.#order.stop.aborted || this.#changed.length > 0;
+  }
+
+  #lookAtSettings(): void {
+    if (this.#changed.length === 0) this.#changed = this.#settings.flatMap((one) => one.changed());
   }
 
   #instance(purpose: 'allocations' | 'frees'): TraceInstance {
@@ -174,6 +195,7 @@ export class TraceSession {
   }
 
   #narrow(follower: Follower, halvings: number): void {
+    if (this.#isOver) return;
     let sample = follower.sample;
     for (let times = 0; times < halvings && sample.oneIn < MOST_ONE_IN; times++)
       sample = narrowed(sample, this.#lowBit);
@@ -181,6 +203,7 @@ export class TraceSession {
     // Filters let more through for a moment than is followed, and never less.
     follower.narrow(sample);
     this.#filter(sample);
+    for (const one of this.#settings) one.keep();
   }
 
   #filter(sample: Sample): void {
@@ -200,11 +223,7 @@ export class TraceSession {
 
   /** Where only some allocations are followed, frees of others are no loss. */
   #losses(losses: Losses, readers: readonly InstanceReader[]): Losses {
-    const counted = readers.map((reader) => reader.overrun());
-    const overrun = counted.reduce(
-      (sum, one) => (sum === null || one === null ? null : sum + one),
-      0,
-    );
+    const overrun = sumOf(readers.map((reader) => reader.overrun()));
     const isChosen = this.#order.threads !== null || this.#order.minOrder > 0;
     return {
       ...losses,
@@ -238,6 +257,10 @@ interface Running {
 /** Two counts of the same loss: pages tell where they were, counters of the buffers how many. */
 function mostOf(one: number | null, other: number | null): number | null {
   return one === null || other === null ? (one ?? other) : Math.max(one, other);
+}
+
+function sumOf(counts: readonly (number | null)[]): number | null {
+  return counts.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0);
 }
 
 function silence(instance: TraceInstance): void {

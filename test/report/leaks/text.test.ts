@@ -73,12 +73,20 @@ test('where not all was seen nothing is called well', () => {
       ...{ limit: 20, width: null },
     }).split('\n')[0];
   const losses = { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: 0, dropped: 0 };
+  const nothing = { allocated: 10, traced: 10, low: 10, high: 10 };
+  const cost = { share: 0, budget: null, events: 0, offeredPerSecond: 0 };
+  const tracing = { cost, orphans: [], left: [], late: 0, changed: [], unmatched: 0 };
+  expect(of([8192, 8192, 8192, 8192], { unseen: nothing, tracing })).toBe(
+    'No stack grows all the time: nothing leaks by 4 min.',
+  );
   for (const more of [
     { unseen: null },
     { losses: { ...losses, overrun: 1 } },
     { losses: { ...losses, dropped: 1 } },
     { unseen: { allocated: 900, traced: 100, low: 90, high: 110 } },
     { gaps: [{ code: 'cut', source: '/proc/allocinfo', count: 1 }] },
+    { unseen: nothing, tracing: { ...tracing, changed: ['/x/tracing_on'] } },
+    { unseen: nothing, tracing: { ...tracing, unmatched: 1 } },
   ]) {
     expect(of([8192, 8192, 8192, 8192], more)).toBe(
       'No stack that was seen grows by 4 min, but not everything was seen: whether anything leaks is not known.',
