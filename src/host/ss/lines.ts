@@ -100,6 +100,11 @@ export class LineCutter {
     }
   }
 
+  /** What has come so far ends amid a line: it lacks its newline. */
+  get isAmid(): boolean {
+    return this.#rest !== null || this.#skipping;
+  }
+
   /** No more pieces come: the last line may lack its newline. */
   end(): void {
     const rest = this.#rest;

@@ -24,7 +24,8 @@ export async function recordingOfCopies(
   for (const [at, path] of paths.entries())
     await takes.one(moments[at] ?? 0, async (tally) => {
       const parser = copyParser(method, path, tally);
-      for await (const lines of packedLines(path)) for (const line of lines) parser.line(line);
+      const pieces = packedLines(path, () => tally.cut++);
+      for await (const lines of pieces) for (const line of lines) parser.line(line);
       parser.end();
       if (parser instanceof SlabTracesParser && parser.isCut) tally.cut++;
       return 0;

@@ -72,18 +72,20 @@ export async function recordingOfEvents(
     survivors: upper === null ? [] : told.survivors,
     survivorsLeftOut: upper === null ? null : told.leftOut,
     ...{ losses: follower.losses, unseen: null, endedEarly: false },
-    gaps: gapsOf(paths, parsers, stacks.known.others),
+    gaps: gapsOf(paths, streams, stacks.known.others),
   };
 }
 
 function gapsOf(
   paths: readonly string[],
-  parsers: readonly EventParser[],
+  streams: readonly Stream[],
   others: number,
 ): readonly Gap[] {
   const source = paths.join(', ');
-  const strange = parsers.reduce((sum, each) => sum + each.strange, 0);
+  const strange = streams.reduce((sum, { parser }) => sum + parser.strange, 0);
+  const cut = streams.filter((stream) => stream.isCut() || stream.parser.isCut).length;
   return [
+    { code: 'cut' as const, source, count: cut },
     { code: 'strange' as const, source, count: strange },
     { code: 'sites' as const, source, count: others },
   ].filter(({ count }) => count > 0);
@@ -91,6 +93,8 @@ function gapsOf(
 
 interface Stream {
   readonly parser: EventParser;
+  /** It ends amid a line. To be asked when it was read. */
+  readonly isCut: () => boolean;
   readonly events: AsyncGenerator<{ event: TextEvent; parser: EventParser }[]>;
 }
 
@@ -98,8 +102,12 @@ function eventsOf(method: 'trace-text' | 'perf-script', path: string): Stream {
   let found: { event: TextEvent; parser: EventParser }[] = [];
   const Parser = method === 'trace-text' ? TraceTextParser : PerfScriptParser;
   const parser: EventParser = new Parser((event) => found.push({ event, parser }));
+  let isCut = false;
   const read = async function* () {
-    for await (const lines of packedLines(path)) {
+    const pieces = packedLines(path, () => {
+      isCut = true;
+    });
+    for await (const lines of pieces) {
       for (const line of lines) parser.line(line);
       yield found;
       found = [];
@@ -107,7 +115,7 @@ function eventsOf(method: 'trace-text' | 'perf-script', path: string): Stream {
     parser.end();
     yield found;
   };
-  return { parser, events: read() };
+  return { parser, isCut: () => isCut, events: read() };
 }
 
 /** When the first and the last event of a type were, nanoseconds. @throws {HostError} there are none, or no frees */

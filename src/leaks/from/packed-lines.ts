@@ -11,11 +11,16 @@ import { LineCutter } from '../../host/ss/lines.js';
 const MOST_BYTES = 64 * 2 ** 30;
 
 /**
- * The lines of a file that somebody gave, packed with gzip, xz or zstd or not, piece by piece.
+ * The lines of a file that somebody gave, packed with gzip, xz or zstd or not, piece by piece. A last line without
+ * its newline is left out: a copy that was interrupted may end amid a figure.
  *
+ * @param onCut is told that there was such a line
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
-export async function* packedLines(path: string): AsyncGenerator<string[]> {
+export async function* packedLines(
+  path: string,
+  onCut: () => void = () => {},
+): AsyncGenerator<string[]> {
   if (!attempt(path, () => statSync(path)).isFile())
     throw new HostError('unreadable', `${path} is no file`);
   let lines: string[] = [];
@@ -34,9 +39,8 @@ export async function* packedLines(path: string): AsyncGenerator<string[]> {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new HostError('unreadable', `${path} cannot be read: ${why}`, { cause });
   }
-  cutter.end();
   if (cutter.overlong > 0) throw new HostError('unreadable', `${path} has lines that are too long`);
-  yield lines;
+  if (cutter.isAmid) onCut();
 }
 
 async function* unpacked(path: string): AsyncGenerator<Buffer> {

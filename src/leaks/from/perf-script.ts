@@ -13,6 +13,7 @@ const MOST_FRAMES = 128;
 /** `perf script` of kmem:* with call chains, in its usual form. */
 export class PerfScriptParser implements EventParser {
   strange = 0;
+  isCut = false;
   /** Only `--show-lost-events` prints them. */
   lost: number | null = null;
   readonly #onEvent: (event: TextEvent) => void;
@@ -28,7 +29,7 @@ export class PerfScriptParser implements EventParser {
       if (stack && stack.length < MOST_FRAMES) stack.push(text);
       return;
     }
-    this.end();
+    this.#close();
     if (text === '' || text.startsWith('#')) return;
     const lost = LOST.exec(text)?.groups?.count;
     if (lost !== undefined) {
@@ -46,7 +47,13 @@ export class PerfScriptParser implements EventParser {
     if (told) this.#open = { event: told, stack: [] };
   }
 
+  /** Behind a call chain stands an empty line. */
   end(): void {
+    this.isCut = (this.#open?.stack.length ?? 0) > 0;
+    this.#close();
+  }
+
+  #close(): void {
     const open = this.#open;
     this.#open = undefined;
     if (!open) return;

@@ -24,6 +24,8 @@ export interface EventParser {
   readonly strange: number;
   /** Events that were lost, as the text says; null: it does not say whether there were any. */
   readonly lost: number | null;
+  /** It ends within an event, once `end` was called. */
+  readonly isCut: boolean;
   line(text: string): void;
   end(): void;
   /** A function on a stack, out of its line. */
@@ -32,6 +34,7 @@ export interface EventParser {
 
 const PAGE = /\bpfn=(?<pfn>0x[0-9a-f]{1,16}|\d{1,20}) order=(?<order>\d{1,2})\b/;
 const OBJECT = /\bptr=(?:0x)?(?<ptr>[0-9a-f]{1,16}|\(null\)|\(nil\))/;
+const ASKED = /\bbytes_req=(?<bytes>\d{1,15})\b/;
 const BYTES = /\bbytes_alloc=(?<bytes>\d{1,15})\b/;
 
 /** No machine has as many; a kernel says so where it found no page. */
@@ -61,7 +64,7 @@ export interface EventLine {
   readonly command: string;
 }
 
-/** Null: it is of no interest. Undefined: its fields are not what they should be. */
+/** Null: it is of no interest. Undefined: its fields are not what they should be, or contradict each other. */
 export function textEvent(line: EventLine): TextEvent | null | undefined {
   const what = EVENTS.get(line.event);
   if (!what) return null;
@@ -73,11 +76,17 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
     const place = Number(pfn);
     if (place === 0 || place >= MOST_FRAME || /\bpage=(0+|\(n[a-z]+\)) /.test(line.fields))
       return null;
-    return { ...common, place, length: 2 ** Number(order), upper: 0n };
+    const length = 2 ** Number(order);
+    // A block begins at a multiple of its size.
+    if (place % length !== 0) return undefined;
+    return { ...common, place, length, upper: 0n };
   }
   const ptr = OBJECT.exec(line.fields)?.groups?.ptr;
   const bytes = BYTES.exec(line.fields)?.groups?.bytes;
   if (ptr === undefined || (bytes === undefined && !what.free)) return undefined;
+  const asked = ASKED.exec(line.fields)?.groups?.bytes;
+  // An object is never smaller than what was asked for.
+  if (asked !== undefined && bytes !== undefined && Number(asked) > Number(bytes)) return undefined;
   if (/^(0+|\(n.*)$/.test(ptr)) return null;
   const address = BigInt(`0x${ptr}`);
   const upper = address >= LEAST_ADDRESS ? address & ~ADDRESS_BITS : null;

@@ -15,6 +15,8 @@ const MOST_WAITING = 1024;
 /** `trace` or `trace_pipe` of tracefs, with `options/stacktrace`. */
 export class TraceTextParser implements EventParser {
   strange = 0;
+  /** Its text has no mark behind a stack. */
+  readonly isCut = false;
   #lost: number | null = null;
   readonly #onEvent: (event: TextEvent) => void;
   /** In the order of the text, those whose stacks may still come among them. */

@@ -65,6 +65,11 @@ export class PageOwnerParser implements TallyParser {
     this.#open = undefined;
     if (!open) return;
     const { order, tid, command, time, place, stack } = open;
+    // A block begins at a multiple of its size; the kernel prints no other pages of it.
+    if (place !== null && place % 2n ** BigInt(order) !== 0n) {
+      this.#tally.strange++;
+      return;
+    }
     // Cut between two of its lines.
     if (place === null) {
       this.#tally.cut++;

@@ -44,7 +44,7 @@ export class SlabTracesParser implements TallyParser {
       return;
     }
     const found = HEAD.exec(text)?.groups;
-    if (!found) {
+    if (!found || contradicts(text)) {
       if (text !== '' && text !== 'No data') this.#tally.strange++;
       return;
     }
@@ -67,4 +67,16 @@ export class SlabTracesParser implements TallyParser {
     const site = this.#tally.known.idOf(stack.join('\n'), kind, () => own);
     this.#tally.add(site, count * this.#objectSize, count);
   }
+}
+
+/** `age=LEAST/MEAN/MOST pid=FIRST-LAST`. */
+const AGES = / age=(\d{1,15})\/(\d{1,15})\/(\d{1,15})(?: |$)/;
+const PIDS = / pid=(\d{1,10})-(\d{1,10})(?: |$)/;
+
+/** Its columns are not in their order: something else was written over it. */
+function contradicts(text: string): boolean {
+  return [AGES, PIDS].some((pattern) => {
+    const figures = pattern.exec(text)?.slice(1).map(Number) ?? [];
+    return figures.some((figure, at) => at > 0 && figure < (figures[at - 1] ?? 0));
+  });
 }

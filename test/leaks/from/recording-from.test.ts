@@ -112,11 +112,136 @@ const PERF = `node 10300 [000] 84688.826923: kmem:mm_page_alloc: page=0x3ddeb5 p
 \tffffffffc0301010 other+0x10 (/lib/modules/6.1/kernel/nf-x.ko.xz)
 \t    7f8aec23bc4a [unknown] (/tmp/perf-10300.map)
 
-node 10300/10301 [000] 84688.926923:          1         kmem:mm_page_alloc: page=0x3 pfn=3 order=2 migratetype=1 gfp_flags=G
+node 10300/10301 [000] 84688.926923:          1         kmem:mm_page_alloc: page=0x4 pfn=4 order=2 migratetype=1 gfp_flags=G
 \tffffffff8161f42b __alloc_frozen_pages_noprof+0x26b ([kernel.kallsyms])
 
 node 10300 [001] 84689.826923: kmem:mm_page_free: page=0x3ddeb5 pfn=0x3ddeb5 order=0
 `;
+
+/** Before it ends: what its last line says may be all that there is of frees. */
+const FREE = 'node 10300 [001] 84689.5: kmem:mm_page_free: page=0x77 pfn=0x77 order=0\n';
+
+describe('what is not whole, or contradicts itself, is told', () => {
+  it.each([
+    ['amid the last line: it may be a figure that was cut', PERF.slice(0, -5)],
+    ['at its very newline', PERF.slice(0, -1)],
+    [
+      'amid a call chain: its outer functions are missing',
+      `${PERF}\nnode 1 [001] 84690.8: kmem:mm_page_alloc: page=0x8 pfn=8 order=0 migratetype=1\n\tffffffff8161f42b a+0x26b ([kernel.kallsyms])\n`,
+    ],
+  ])('perf script that ends %s', async (_, text) => {
+    const path = file(
+      'cut.txt',
+      text.replace(/\n\nnode 10300 \[001\]/, `\n\n${FREE}node 10300 [001]`),
+    );
+    const { gaps } = await of([path]);
+    expect(gaps).toEqual([{ code: 'cut', source: path, count: 1 }]);
+  });
+
+  it('a trace whose last line is cut: it is not an event of another order', async () => {
+    const line = (micro: number, what: string) => `  a-1 [000] ..... 1.00000${micro}: ${what}\n`;
+    const text =
+      line(1, 'mm_page_alloc: page=1 pfn=0x10 order=0 migratetype=0') +
+      line(2, 'mm_page_free: page=1 pfn=0x10 order=0') +
+      line(3, 'mm_page_alloc: page=1 pfn=0x1000 order=10 migratetype=0');
+    const whole = file('whole.txt', text);
+    expect(await of([whole])).toMatchObject({ gaps: [], survivors: [{ order: 10 }] });
+    const cut = file('cut-trace.txt', text.slice(0, text.indexOf('order=10') + 'order=1'.length));
+    expect(await of([cut])).toMatchObject({
+      ...{ gaps: [{ code: 'cut', source: cut, count: 1 }], survivors: [] },
+    });
+  });
+
+  it.each([
+    [
+      'a block that does not begin at a multiple of its size',
+      'page',
+      'mm_page_alloc: page=0x3 pfn=3 order=2',
+    ],
+    [
+      'an object smaller than what was asked for',
+      'slab',
+      'kmalloc: call_site=f ptr=0xff11000000000080 bytes_req=64 bytes_alloc=8',
+    ],
+  ] as const)('events: %s', async (_, type, fields) => {
+    const others = {
+      page: ['mm_page_alloc: page=0x8 pfn=8 order=0', 'mm_page_free: page=0x9 pfn=9 order=0'],
+      slab: [
+        'kmalloc: call_site=f ptr=0xff11000000000040 bytes_req=8 bytes_alloc=8',
+        'kfree: call_site=f ptr=0xff110000000000c0',
+      ],
+    }[type];
+    const text = [...others, fields].map((each, at) => `a 1 [000] 1.00000${at}: kmem:${each}\n\n`);
+    const path = file('contradicts.txt', text.join(''));
+    const recording = await of([path], { type });
+    expect(recording.gaps).toEqual([{ code: 'strange', source: path, count: 1 }]);
+    expect(recording.survivors).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      'more pages than the area has room for',
+      '0xffffc90000000000-0xffffc90000003000   12288 leak_area+0x1/0x2 [leak] pages=4 vmalloc',
+    ],
+    [
+      'ends that are further apart than its size',
+      '0xffffc90000000000-0xffffc90000005000   12288 leak_area+0x1/0x2 [leak] pages=2 vmalloc',
+    ],
+    [
+      'an end before its start',
+      '0xffffc90000003000-0xffffc90000000000   12288 leak_area+0x1/0x2 [leak] pages=2 vmalloc',
+    ],
+  ])('vmallocinfo: %s', async (_, line) => {
+    const good = '0xffffc90000010000-0xffffc90000013000   12288 f+0x1/0x2 pages=2 vmalloc N0=2\n';
+    const paths = [1, 2].map((at) => file(`areas-${at}`, `${good}${line}\n`));
+    const recording = await of(paths, { type: 'vmalloc', seconds: 60 });
+    expect(recording.gaps).toEqual([{ code: 'strange', source: paths.join(', '), count: 1 }]);
+    expect(heldBy(recording, 'leak_area')).toBe(0);
+    expect(heldBy(recording, 'f')).toBe(8192);
+  });
+
+  it('vmallocinfo whose numbers stand for addresses has no ends to compare', async () => {
+    const line = '0x00000000a77bbe3b-0x000000005e1cc0de   12288 f+0x1/0x2 pages=2 vmalloc\n';
+    const paths = [1, 2].map((at) => file(`hashed-${at}`, line));
+    const recording = await of(paths, { type: 'vmalloc', seconds: 60 });
+    expect(recording.gaps).toEqual([]);
+    expect(heldBy(recording, 'f')).toBe(8192);
+  });
+
+  it.each([
+    [
+      'page_owner: a block within another',
+      'page',
+      'Page allocated via order 2, mask 0x0(), pid 1, ts 5 ns\nPFN 0x101 type Unmovable Block 0 type Unmovable Flags 0x0()\n f+0x1/0x2\n\n',
+    ],
+    [
+      'slab traces: the least age above the most',
+      'slab',
+      '      3 f+0x1/0x2 age=9/5/7 pid=1 cpus=0\n        f+0x1/0x2\n\n',
+    ],
+    [
+      'slab traces: pids from the last to the first',
+      'slab',
+      '      3 f+0x1/0x2 age=5/5/7 pid=9-1 cpus=0\n        f+0x1/0x2\n\n',
+    ],
+  ] as const)('%s', async (_, type, text) => {
+    const paths = [1, 2].map((at) => file(`kmalloc-1k-strange-${at}`, text));
+    const recording = await of(paths, { type, seconds: 60 });
+    expect(recording.gaps?.map(({ code }) => code)).toContain('strange');
+    expect(heldBy(recording, 'f')).toBe(0);
+  });
+
+  it('a copy of vmallocinfo that ends amid a line: fewer digits would be fewer pages', async () => {
+    const line = (start: number, pages: number) =>
+      `0xffffc9000${start}000000-0xffffc9000${start}065000   413696 f+0x1/0x2 pages=${pages} vmalloc\n`;
+    const text = `${line(1, 1)}${line(2, 100)}`;
+    const one = file('v1', text);
+    const two = file('v2', text.slice(0, text.indexOf('pages=100') + 'pages=10'.length));
+    const recording = await of([one, two], { type: 'vmalloc', seconds: 60 });
+    expect(recording.gaps).toEqual([{ code: 'cut', source: `${one}, ${two}`, count: 1 }]);
+    expect(heldBy(recording, 'f')).toBe(4096);
+  });
+});
 
 describe('a recording out of perf script', () => {
   it('has functions of the kernel alone, and modules by name', async () => {
