@@ -14,8 +14,13 @@
 #include <linux/slab.h>
 #include <linux/version.h>
 #include <linux/vmalloc.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#include <net/page_pool/helpers.h>
+#else
+#include <net/page_pool.h>
+#endif
 
-#define KINDS 14
+#define KINDS 16
 #define RING 64
 #define BULK 8
 /* kmallocs: of caches of 1024 and 512 bytes. */
@@ -205,6 +210,54 @@ static noinline void ring_area(struct amount *held)
 		took(held, 1, AREA);
 }
 
+/* As ring_object, but the kernel frees later, many at once (kfree_rcu). */
+static noinline void ring_rcu(struct amount *held)
+{
+	static struct later {
+		struct rcu_head rcu;
+		char rest[OTHER_OBJECT - sizeof(struct rcu_head)];
+	} *ring[RING];
+	static unsigned int at;
+	struct later **slot = &ring[at++ % RING];
+
+	if (*slot) {
+		kfree_rcu(*slot, rcu);
+		took(held, -1, -OTHER_OBJECT);
+	}
+	*slot = kmalloc(sizeof(**slot), GFP_KERNEL);
+	if (*slot)
+		took(held, 1, OTHER_OBJECT);
+}
+
+#if IS_ENABLED(CONFIG_PAGE_POOL)
+static struct page_pool *pool;
+#endif
+
+/*
+ * Pages of a pool, as a driver takes them that forgets them. The pool takes more at once than it gives, and
+ * counts itself what it has taken.
+ */
+static noinline void leak_pool(struct amount *held)
+{
+#if IS_ENABLED(CONFIG_PAGE_POOL)
+	long before;
+
+	if (!pool) {
+		struct page_pool_params params = { .pool_size = 1024, .nid = NUMA_NO_NODE };
+
+		pool = page_pool_create(&params);
+		if (IS_ERR(pool))
+			pool = NULL;
+		if (!pool)
+			return;
+	}
+	before = READ_ONCE(pool->pages_state_hold_cnt);
+	page_pool_alloc_pages(pool, GFP_KERNEL);
+	before = READ_ONCE(pool->pages_state_hold_cnt) - before;
+	took(held, before, before * PAGE_SIZE);
+#endif
+}
+
 static struct {
 	const char *name;
 	void (*once)(struct amount *held);
@@ -225,6 +278,8 @@ static struct {
 	{ "ring_exact", ring_exact },
 	{ "ring_object", ring_object },
 	{ "ring_area", ring_area },
+	{ "ring_rcu", ring_rcu },
+	{ "leak_pool", leak_pool },
 };
 
 static int leak_thread(void *unused)

@@ -22,6 +22,8 @@ export const KINDS = [
   'ring_exact',
   'ring_object',
   'ring_area',
+  'ring_rcu',
+  'leak_pool',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -35,6 +37,10 @@ export type Truth = Readonly<Record<Kind, Amount>>;
 
 /** Times a second, at most: a guest that shares its CPU takes longer. */
 export type Rates = Partial<Record<Kind, number>>;
+
+function listOf(rates: Rates): string {
+  return KINDS.map((kind) => rates[kind] ?? 0).join(',');
+}
 
 export const TRACEFS = '/sys/kernel/tracing';
 
@@ -77,8 +83,12 @@ export class LeakGuest {
 
   /** Loads the module; it takes nothing before {@link go}. */
   async leaks(rates: Rates, keep = 256): Promise<void> {
-    const list = KINDS.map((kind) => rates[kind] ?? 0).join(',');
-    await this.guest.run(`insmod /leak.ko rates=${list} keep=${keep} paused=1`);
+    await this.guest.run(`insmod /leak.ko rates=${listOf(rates)} keep=${keep} paused=1`);
+  }
+
+  /** From now on it takes at other rates. */
+  async rates(rates: Rates): Promise<void> {
+    await this.guest.run(`echo ${listOf(rates)} > /sys/module/leak/parameters/rates`);
   }
 
   async go(): Promise<void> {
