@@ -121,3 +121,13 @@ describe('examples', () => {
     expect(stdout.replaceAll(ROOT, '')).toMatch(asPattern(shown));
   });
 });
+
+test('docs/README.md has every page in its lists, which are the menu of the site', () => {
+  const listed = [...textOf('docs/README.md').matchAll(/^- \[[^\]]+\]\(([^)]+)\): \S/gm)].map(
+    ([, file]) => file,
+  );
+  const pages = readdirSync(join(ROOT, 'docs')).filter(
+    (name) => name.endsWith('.md') && name !== 'README.md',
+  );
+  expect(listed.toSorted()).toEqual(pages.toSorted());
+});

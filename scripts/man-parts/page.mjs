@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { afterHelp, unwrapped } from './after-help.mjs';
 import { bold, italic, preformatted, text } from './roff.mjs';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -72,33 +73,10 @@ function row(term, description) {
   return ['.TP', term, text(description)];
 }
 
-/** What stands behind the options in a command's help: examples, paragraphs, and its exit status. */
-function afterHelp(command) {
-  let whole = '';
-  command.configureOutput({ writeOut: (written) => (whole += written) });
-  command.outputHelp();
-  const behind = whole.slice(command.helpInformation().length);
-  const paragraphs = behind.split(/\n{2,}/).map((each) => each.replace(/^\n+|\s+$/g, ''));
-  const examples = paragraphs.find((each) => each.startsWith('Examples:'));
-  const exit = paragraphs.flatMap((each) => /^Exit status: ([\s\S]*)$/m.exec(each)?.[1] ?? []);
-  return {
-    examples: examples?.replace('Examples:\n', '').replaceAll(/^ {2}/gm, ''),
-    exitStatus: exit[0] && unwrapped(exit[0]),
-    notes: paragraphs
-      .filter((each) => each !== '' && each !== examples)
-      .map((each) => each.replace(/^Exit status: [\s\S]*$/m, ''))
-      .filter((each) => each.trim() !== ''),
-  };
-}
-
 /** Paragraphs; what is in columns stays as it is. */
 function notesOf(paragraphs) {
   return paragraphs.flatMap((each, index) => [
     ...(index > 0 ? ['.PP'] : []),
     ...(/\S {2,}\S/.test(each) ? preformatted(each) : [text(unwrapped(each))]),
   ]);
-}
-
-function unwrapped(paragraph) {
-  return paragraph.replaceAll(/\s*\n\s*/g, ' ').trim();
 }

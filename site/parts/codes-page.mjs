@@ -1,0 +1,30 @@
+import { anchorOf } from './anchor.mjs';
+import { code, plain } from './markdown.mjs';
+
+/**
+ * Every code that an answer can have: what `kdump-mem explain` says of each.
+ *
+ * @param {readonly import('../../dist/report/explain/codes.js').Kind[]} kinds
+ */
+export function codesPage(kinds) {
+  const parts = kinds.flatMap(({ name, codes, words }) => [
+    `## ${plain(name)}`,
+    ...codes.flatMap((each) => [`### ${each}`, ...paragraphs(words[each])]),
+  ]);
+  return [
+    '# Codes',
+    'Every code that an answer can have. `kdump-mem explain CODE` says the same.',
+    kinds.map(({ name }) => `- [${plain(name)}](#${anchorOf(name)})`).join('\n'),
+    ...parts,
+    '',
+  ].join('\n\n');
+}
+
+function paragraphs({ means, known, next, deeper }) {
+  return [
+    plain(means),
+    `*Known by:* ${plain(known)}`,
+    `*Do:* ${plain(next)}`,
+    ...(deeper === undefined ? [] : [`*More:* ${code(deeper)}`]),
+  ];
+}

@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs';
+
+/**
+ * What stands in the menu: the lists of docs/README.md, a group under each heading that has one. So the page
+ * that a forge shows of docs/ and the menu of the site are one.
+ *
+ * @param {string} markdown
+ * @returns {{ text: string, items: { text: string, file: string }[] }[]}
+ */
+export function groupsOf(markdown) {
+  return markdown.split(/^## /m).flatMap((part) => {
+    const [text = '', ...lines] = part.split('\n');
+    const items = lines.flatMap((line) => {
+      const [, title, file] = /^- \[([^\]]+)\]\(([^)#]+\.md)\)/.exec(line) ?? [];
+      return file ? [{ text: title, file }] : [];
+    });
+    return items.length === 0 ? [] : [{ text: text.trim(), items }];
+  });
+}
+
+export const DOCS_MENU = groupsOf(
+  readFileSync(new URL('../../docs/README.md', import.meta.url), 'utf8'),
+);

@@ -1,0 +1,40 @@
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { z } from 'zod';
+
+const seenSchema = z.object({
+  pages: z.array(
+    z.object({
+      page: z.string(),
+      title: z.string(),
+      /** Of the console, and errors. */
+      messages: z.array(z.string()),
+      /** Asked of others than the site. */
+      elsewhere: z.array(z.string()),
+      views: z.array(
+        z.object({
+          scheme: z.enum(['light', 'dark']),
+          width: z.number(),
+          /** Pixels that the page is wider than the window. */
+          overflow: z.number(),
+        }),
+      ),
+      violations: z.array(z.string()),
+    }),
+  ),
+  /** Where the search's results lead, the best first. */
+  found: z.array(z.string()),
+});
+
+const LOOK = fileURLToPath(new URL('../browser/look-site.mjs', import.meta.url));
+
+/** Reads pages of a built site in Chromium. Screenshots go to KDUMP_MEM_PICTURES, if that is set. */
+export async function readSite(folder: string, query: string, pages: readonly string[]) {
+  const pictures = process.env.KDUMP_MEM_PICTURES ?? `${folder}/pictures`;
+  mkdirSync(pictures, { recursive: true });
+  const { stdout } = await execa(process.execPath, [LOOK, folder, pictures, query, ...pages], {
+    timeout: 240_000,
+  });
+  return seenSchema.parse(JSON.parse(stdout));
+}
