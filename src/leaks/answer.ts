@@ -61,10 +61,11 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
       if (!site) throw new TypeError(`a reading has the site ${id}, and the recording has not`);
       const survivors = bySite.get(id);
       const growth = siteGrowth(recording, id);
+      // Of large blocks more are in the sample than one in so many.
       const seen =
         growth.last.blocks === null || sample.oneIn === 1
           ? null
-          : growth.last.blocks / sample.oneIn;
+          : Math.max(growth.last.blocks / sample.oneIn, survivors?.blocks ?? 0);
       const before = knows ? (readings[0]?.held.get(id) ?? NOTHING) : null;
       const held = before === null ? growth.last : difference(growth.last, before);
       // It has given back more than it took since.
@@ -94,9 +95,11 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
 
 /** What is held more than before. Sources that know what was before sample nothing. */
 function difference(now: Held, before: Held): Held {
+  const blocks = now.blocks === null || before.blocks === null ? null : now.blocks - before.blocks;
   return {
     bytes: now.bytes - before.bytes,
-    blocks: now.blocks === null || before.blocks === null ? null : now.blocks - before.blocks,
+    // More bytes in fewer blocks: how many of them came since is not told.
+    blocks: blocks === null || blocks <= 0 ? null : blocks,
     low: now.low - before.high,
     high: now.high - before.low,
     sampled: null,

@@ -33,6 +33,8 @@ export interface SiteGrowth {
   readonly last: Held;
   /** Since the first reading that counts. */
   readonly windows: number;
+  /** More than half of what it took came in the last third of the time: whether that goes on is not known. */
+  readonly lately: boolean;
 }
 
 /** Of a site that a reading has not. */
@@ -57,7 +59,9 @@ export function siteGrowth(recording: Recording, site: string): SiteGrowth {
     if (windows === LEAST_WINDOWS && first) points.unshift({ seconds: first.at / 1000, bytes: 0 });
   }
   const growth = widened(growthOf(points), held);
-  return { growth, course: courseOf(points), last: held, windows };
+  const before = known ? (points[0]?.bytes ?? 0) : 0;
+  const lately = cameLately(points, before);
+  return { growth, course: courseOf(points), last: held, windows, lately };
 }
 
 interface Point {
@@ -111,6 +115,14 @@ function courseOf(points: readonly Point[]): SiteCourse {
   const [before, after] = [second - first, third - second];
   if (before > 0 && after >= before / 2) return 'throughout';
   return after <= 0 || after < before / 4 ? 'slows' : 'unclear';
+}
+
+/** @param before what it held before it was recorded */
+function cameLately(points: readonly Point[], before: number): boolean {
+  const [first, second] = thirds(points);
+  const last = points.at(-1)?.bytes ?? 0;
+  const most = Math.max(before, ...[...first, ...second].map(({ bytes }) => bytes));
+  return last > before && last - most > (last - before) / 2;
 }
 
 /** In order, the last ones as long as the first or longer. */

@@ -110,7 +110,8 @@ class Sum {
       this.#untimed = true;
       return;
     }
-    this.#ages.push(this.#ended - since);
+    // The last reading takes its time, and clocks are compared to the microsecond.
+    this.#ages.push(Math.max(0, this.#ended - since));
     if (!UNOWNED.includes(keeper)) return;
     const third = Math.min(2, Math.max(0, Math.floor((3 * since) / this.#ended)));
     this.#kept[third]!++;

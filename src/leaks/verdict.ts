@@ -30,7 +30,7 @@ export const LEAK_REASONS = [
   'gone',
   'too-few-windows',
   'too-few-sampled',
-  /** unknown: the interval of its growth reaches from below zero to far above. */
+  /** unknown: the interval of its growth reaches from below zero to far above, or most of it came at last. */
   'not-sure',
 ] as const;
 export type LeakReason = (typeof LEAK_REASONS)[number];
@@ -57,7 +57,7 @@ export type Seen = number | null;
  * old blocks are gone: what is merely long-lived must not be.
  */
 export function judge(
-  { growth, course, last, windows }: SiteGrowth,
+  { growth, course, last, windows, lately }: SiteGrowth,
   survivors: SiteSurvivors | undefined,
   seen: Seen,
 ): Judged {
@@ -65,12 +65,18 @@ export function judge(
   if (survivors && survivors.bytes > 0 && shares.gone === 1) return told('alive', 'gone');
   if (windows < LEAST_WINDOWS || growth === null) return told('unknown', 'too-few-windows');
   if (seen !== null && seen < LEAST_SAMPLED) return told('unknown', 'too-few-sampled');
-  if (turnsOver(survivors)) return told('alive', 'turns-over');
+  // What began lately looks like what turns over: nothing of it is old.
+  const mayGoOn = lately && (last.blocks ?? LEAST_SAMPLED) >= LEAST_SAMPLED;
+  if (turnsOver(survivors))
+    return mayGoOn ? told('unknown', 'not-sure') : told('alive', 'turns-over');
   // A leak may hide below what goes up and down.
   if (course === 'slows' && !mayLeak(survivors)) return told('alive', 'slows');
   if (growth.low <= 0) {
     const mayGrow = growth.high > 0 && growth.high * growth.seconds > last.bytes / 2;
-    return mayGrow || mayLeak(survivors) ? told('unknown', 'not-sure') : told('alive', 'slows');
+    const began = mayGoOn && 2 * (shares.process + shares.reclaimable) < 1 - shares.gone;
+    return mayGrow || began || mayLeak(survivors)
+      ? told('unknown', 'not-sure')
+      : told('alive', 'slows');
   }
   if (course === 'slows') return told('unknown', 'not-sure');
   if (!survivors || survivors.bytes === 0) return told('growing', 'not-looked-up');

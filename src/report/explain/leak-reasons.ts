@@ -79,8 +79,9 @@ export const LEAK_REASONS_EXPLAINED: Explanations<LeakReason> = {
     next: 'Ask for a larger sample (--sample 1/8, --budget 5%), or for longer.',
   },
   'not-sure': {
-    means: 'Not known: what it holds goes up and down by more than it may have grown.',
-    known: 'The interval of its growth.',
+    means:
+      'Not known: what it holds goes up and down by more than it may have grown; or more than half of it came in the last third of the time, as both a leak that began then and what turns over do.',
+    known: 'The interval of its growth, and what it held at each reading.',
     next: WATCH_LONGER,
   },
 };

@@ -78,7 +78,8 @@ function siteJson({ verdict, reason, site, held, before, growth, survivors }: Le
       ...{ symbol, offset, module, line, guess: false },
     })),
     ...heldJson(held),
-    beforeBytes: before,
+    // Counts of each CPU are read one after the other: a sum may come out below zero.
+    beforeBytes: before === null ? null : Math.max(0, before),
     growth: growth && { ...growth },
     survivors: survivors ? survivorsJson(survivors) : null,
   };

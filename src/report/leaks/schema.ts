@@ -19,7 +19,7 @@ const held = {
   bytes: count,
   lowBytes: count,
   highBytes: count,
-  /** Null: the source does not count them. */
+  /** Null: the source does not count them; or there are fewer than before, which are larger. */
   blocks: count.nullable(),
 };
 
