@@ -1,10 +1,10 @@
 import { checkOutput, OutputFile } from '../output-file.js';
 import type { PageFacts } from '../report/html/page.js';
 import { UsageError } from './failure.js';
-import { type SourceOptions, sourceWords } from './kernel-source.js';
+import type { SourceOptions } from './kernel-source.js';
 import { VERSION } from './version.js';
 
-export interface PageOptions extends SourceOptions {
+export interface PageOptions {
   /** The file to write; `-` is stdout. */
   readonly html?: string;
   readonly force?: true;
@@ -15,9 +15,13 @@ const STDOUT = '-';
 /**
  * Whether a page could be written, before anything is asked.
  *
+ * @param source what is asked of a kernel: the page must not be one of its files
  * @throws {UsageError}, {@link OutputError}
  */
-export function checkPage({ html, force, vmcore = [], engine }: PageOptions): void {
+export function checkPage(
+  { html, force }: PageOptions,
+  { vmcore = [], engine }: Partial<SourceOptions> = {},
+): void {
   if (html === undefined) return;
   if (engine === 'verify')
     throw new UsageError('--engine verify tells what differs: it writes no page');
@@ -28,21 +32,22 @@ export function checkPage({ html, force, vmcore = [], engine }: PageOptions): vo
 /**
  * Writes a page.
  *
+ * @param source where its figures are from, as a part of the command line
  * @param render makes it
  * @param headline is printed where the page itself is not
  * @returns what to print: the page itself, or that it is written
  * @throws {OutputError}
  */
 export function writePage(
-  options: PageOptions,
+  { html: file = STDOUT, force }: PageOptions,
+  source: string,
   render: (facts: PageFacts) => string,
   headline: () => string,
 ): string {
-  const { html: file = STDOUT } = options;
-  const page = render({ source: sourceWords(options), version: VERSION, made: new Date() });
+  const page = render({ source, version: VERSION, made: new Date() });
   if (file === STDOUT) return page;
   // For whom the umask lets read it, as if it were printed.
-  const output = new OutputFile(file, options.force ?? false, 0o666 & ~process.umask());
+  const output = new OutputFile(file, force ?? false, 0o666 & ~process.umask());
   try {
     output.write(0, Buffer.from(`${page}\n`));
     output.finish();

@@ -2,6 +2,7 @@ import type { MemoryAnswer } from '../account/memory/answer.js';
 import { headline } from '../report/memory/headline.js';
 import { memoryHtml } from '../report/memory/html/page.js';
 import { type PageOptions, writePage } from './html-page.js';
+import { type SourceOptions, sourceWords } from './kernel-source.js';
 
 /**
  * Writes the page of `memory`.
@@ -9,9 +10,13 @@ import { type PageOptions, writePage } from './html-page.js';
  * @returns what to print
  * @throws {OutputError}
  */
-export function writeMemoryPage(answer: MemoryAnswer, options: PageOptions): string {
+export function writeMemoryPage(
+  answer: MemoryAnswer,
+  options: PageOptions & SourceOptions,
+): string {
   return writePage(
     options,
+    sourceWords(options),
     (facts) => memoryHtml(answer, facts),
     () => headline(answer),
   );

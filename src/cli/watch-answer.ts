@@ -27,12 +27,14 @@ export function printWatched(watched: Watched, options: WatchOptions): void {
   if (strict && !isComplete(watched)) process.exitCode = EXIT.incomplete;
 }
 
-function page(watched: Watched, { html, force, store, limit }: WatchOptions): string {
+function page(watched: Watched, options: WatchOptions): string {
+  const { store, limit } = options;
   const source =
     store === undefined ? 'kdump-mem watch' : `kdump-mem watch --for 0 --store ${shellPath(store)}`;
   return writePage(
-    { engine: 'native', ...(html === undefined ? {} : { html }), ...(force ? { force } : {}) },
-    (facts) => watchHtml(watched, { ...facts, source }, limit),
+    options,
+    source,
+    (facts) => watchHtml(watched, facts, limit),
     () => verdictWords(watched.answer),
   );
 }

@@ -9,7 +9,7 @@ import { checkFailOn, parseFailOn } from '../fail-on-argument.js';
 import { EXIT } from '../failure.js';
 import { addFromOption, checkFrom, type FromOptions } from '../from-argument.js';
 import { checkPage, type PageOptions } from '../html-page.js';
-import { addSourceOptions, sourceWords } from '../kernel-source.js';
+import { addSourceOptions, type SourceOptions, sourceWords } from '../kernel-source.js';
 import { addManyOptions, type ManyTriageOptions, manyAsked } from '../triage-options.js';
 import { rulesStep, rulesSum } from '../triage-rules.js';
 
@@ -107,7 +107,7 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     import('../../report/triage/text.js'),
   ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
-  checkPage(options);
+  checkPage(options, options);
   const page = options.html === undefined ? undefined : await pageStep();
   let findings: readonly Finding[] = [];
   await answer(options, {
@@ -142,7 +142,7 @@ async function pageStep() {
       const complete = found.complete && more.length === 0;
       return { ...found, complete, warnings: [...found.warnings, ...more] };
     },
-    write: (found: TriageAnswer, options: PageOptions) =>
+    write: (found: TriageAnswer, options: PageOptions & SourceOptions) =>
       detail && writeTriagePage(found, detail, options),
   };
 }

@@ -32,10 +32,8 @@ export function registerWatch(program: Command): void {
 
 async function runWatch(options: WatchOptions): Promise<void> {
   checkWatchOptions(options);
-  const { html, force, store, listen } = options;
-  checkPage({
-    ...{ engine: 'native', ...(html === undefined ? {} : { html }), ...(force ? { force } : {}) },
-  });
+  const { store, listen } = options;
+  checkPage(options);
   const [{ askStore, Watch }, { printWatched }] = await Promise.all([
     import('../watch-run.js'),
     import('../watch-answer.js'),
