@@ -30,6 +30,8 @@ export interface HostSource {
   list(path: string): readonly string[];
   /** The size that a file or directory says it has (`st_size`). */
   size(path: string): number;
+  /** The inode of a file (`st_ino`). What was captured tells none: `denied`. */
+  inode(path: string): number;
   /** Milliseconds on a clock that never goes back; only differences mean something. */
   now(): number;
   /** Lets `ms` milliseconds pass. A source that stands still returns at once. */

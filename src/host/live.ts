@@ -24,6 +24,7 @@ export const liveHost: HostSource = {
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),
   size: (path) => attempt(path, () => statSync(path).size),
+  inode: (path) => attempt(path, () => statSync(path).ino),
   now: () => performance.now(),
   sleep: async (ms) => {
     await delay(ms);

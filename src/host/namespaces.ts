@@ -25,8 +25,8 @@ const MAX_NAMESPACES = 10_000;
 /**
  * The network namespaces of the host, our own first: those of all processes, and those that a mount
  * keeps (`ip netns`, CNI, docker). Not found: one that lives only in a descriptor or in a thread.
- * `onHidden`: told of each process whose namespace we may not see (ptrace(2), PTRACE_MODE_READ): one that
- * is its alone is not found either. Throws `no-such-netns`.
+ * `onHidden`: told of each process whose namespace we may not see (ptrace(2), PTRACE_MODE_READ) and that is
+ * in none of those found, or may not be. Throws `no-such-netns`.
  */
 export function findNamespaces(
   source: HostSource,
@@ -48,15 +48,17 @@ export function findNamespaces(
     const name = path.slice(path.lastIndexOf('/') + 1);
     found.set(inode, known ? { ...known, name } : { inode, path, pid: null, own: false, name });
   }
+  const denied: string[] = [];
   for (const pid of listedPids(source)) {
     if (found.size > MAX_NAMESPACES) continue;
     const path = `/proc/${pid}/ns/net`;
-    const inode = namespaceOf(source, path, () => onHidden(pid));
+    const inode = namespaceOf(source, path, () => denied.push(pid));
     if (inode === null) continue;
     const known = found.get(inode);
     if (!known) found.set(inode, { inode, path, pid: Number(pid), own: false, name: null });
     else if (known.pid === null) found.set(inode, { ...known, pid: Number(pid) });
   }
+  for (const pid of elsewhere(source, denied, [...found.values()])) onHidden(pid);
   const all = own.inode === null ? [own, ...found.values()] : [...found.values()];
   if (choice === 'all') return all;
   const chosen = all.find(
@@ -81,6 +83,32 @@ function namespaceOf(source: HostSource, path: string, onDenied = () => {}): num
     if (isHostError(error)) return null;
     throw error;
   }
+}
+
+/**
+ * Those of processes that are in no namespace that is known. /proc/PID/net takes no right (fs/proc/proc_net.c),
+ * and what is in it has an inode of its own in each namespace (proc_register() in fs/proc/generic.c).
+ */
+function elsewhere(
+  source: HostSource,
+  pids: readonly string[],
+  known: readonly Namespace[],
+): string[] {
+  if (pids.length === 0) return [];
+  const inodeOf = (pid: string | number): number | 'gone' | 'denied' => {
+    try {
+      return source.inode(`/proc/${pid}/net/dev`);
+    } catch (error) {
+      if (isHostError(error)) return isHostError(error, 'gone') ? 'gone' : 'denied';
+      throw error;
+    }
+  };
+  const inodes = new Set(known.flatMap(({ pid }) => (pid === null ? [] : [inodeOf(pid)])));
+  return pids.filter((pid) => {
+    const inode = inodeOf(pid);
+    // A process that has ended is in none.
+    return inode === 'denied' || (inode !== 'gone' && !inodes.has(inode));
+  });
 }
 
 function namespaceMounts(source: HostSource): { inode: number; path: string }[] {

@@ -4,6 +4,7 @@ import type { HostSource, OnBytes } from '../../src/host/host-source.js';
 /** A host in memory: files by path, links by path, and what ss says, one text per call. */
 export class FakeHost implements HostSource {
   readonly files = new Map<string, string | 'denied'>();
+  readonly inodes = new Map<string, number>();
   readonly links = new Map<string, string | 'denied'>();
   /** Directories that answer EACCES. */
   readonly closed = new Set<string>();
@@ -61,6 +62,12 @@ export class FakeHost implements HostSource {
     if (target === undefined) throw new HostError('gone', `${path} is not there`);
     if (target === 'denied') throw new HostError('denied', `${path} may not be read`);
     return target;
+  }
+
+  inode(path: string): number {
+    const inode = this.inodes.get(path);
+    if (inode === undefined) throw new HostError('gone', `${path} is not there`);
+    return inode;
   }
 
   list(path: string): readonly string[] {

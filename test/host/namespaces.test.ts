@@ -42,10 +42,13 @@ describe('network namespaces', () => {
     expect(findNamespaces(host(), choice).map((each) => each.inode)).toEqual([inode]);
   });
 
-  test('processes that do not show theirs are told of, those that are gone are not', async () => {
+  test('processes that are in none of them, as far as is shown, are told of', async () => {
     const fake = host();
-    fake.links.set('/proc/30/ns/net', 'denied');
-    fake.files.set('/proc/31/status', '');
+    // 30 is where nobody else is, 31 where 20 is, 32 has ended, and 33 is gone.
+    for (const pid of [30, 31, 32]) fake.links.set(`/proc/${pid}/ns/net`, 'denied');
+    fake.files.set('/proc/33/status', '');
+    for (const [pid, inode] of Object.entries({ self: 5, 20: 6, 30: 7, 31: 6 }))
+      fake.inodes.set(`/proc/${pid}/net/dev`, inode);
     const hidden: string[] = [];
     findNamespaces(fake, 'all', (pid) => hidden.push(pid));
     expect(hidden).toEqual(['30']);

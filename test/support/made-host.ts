@@ -59,6 +59,7 @@ export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: S
       return [...names];
     },
     size: () => 0,
+    inode: () => 0,
     ss: async (args, _, onBytes) => {
       if (!host.ss) throw new HostError('ss-missing', 'ss is not installed');
       const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';

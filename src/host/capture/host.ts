@@ -216,6 +216,10 @@ export class CapturedHost implements HostSource {
     return this.list(path).length;
   }
 
+  inode(path: string): number {
+    throw new HostError('denied', `the inode of ${path} was not captured`);
+  }
+
   now(): number {
     return this.#read ? this.#moment.endedMs : this.#moment.beganMs;
   }
