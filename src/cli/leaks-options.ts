@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { READING_METHODS } from '../leaks/readings/take.js';
 import type { AllocationType } from '../leaks/recording.js';
 import { LEAST_WINDOWS } from '../leaks/site-growth.js';
+import { MOST_ONE_IN } from '../trace/tracefs/sample.js';
 import { UsageError } from './failure.js';
 import { collectFiles } from './kernel-source.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
@@ -136,6 +137,7 @@ function parseSample(text: string): 'auto' | number {
   // Bits of a number decide.
   if (!parts || !Number.isInteger(Math.log2(oneIn)))
     throw new InvalidArgumentError('It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.');
+  if (oneIn > MOST_ONE_IN) throw new InvalidArgumentError(`It takes 1/${MOST_ONE_IN} at least.`);
   return oneIn;
 }
 
@@ -150,7 +152,8 @@ function parseBudget(text: string): number {
 function parseCgroup(text: string): string {
   const path = text.replace(/^\/sys\/fs\/cgroup(?=\/|$)/, '').replace(/\/+$/, '');
   if (path === '') return '/';
-  if (!path.startsWith('/'))
+  const names = path.split('/').slice(1);
+  if (!path.startsWith('/') || names.some((name) => ['', '.', '..'].includes(name)))
     throw new InvalidArgumentError('It takes a path as /proc/PID/cgroup has it: /system.slice/…');
   return path;
 }

@@ -16,6 +16,9 @@ test.each([
   [['--windows', '2'], 'It takes 3 to 1000: of fewer nothing can be said.'],
   [['--sample', '1/3'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
   [['--sample', '0.1'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
+  [['--sample', '1/8192'], 'It takes 1/4096 at least.'],
+  [['--cgroup', '/a/../b'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
+  [['--cgroup', '/a//b'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
   [['--budget', '2'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
   [['--budget', '0%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
   [['--budget', '101%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
@@ -55,6 +58,12 @@ test('a process that is not there is said', async () => {
   const { stdout, stderr, status } = await kdumpMem('leaks', '--pid', '999999999');
   expect({ stdout, status }).toEqual({ stdout: '', status: 4 });
   expect(stderr).toBe('kdump-mem: no process has pid 999999999\n');
+});
+
+test('a cgroup that is not there is said: nobody would be followed', async () => {
+  const { stdout, stderr, status } = await kdumpMem('leaks', '--cgroup', '/none.slice/x.scope');
+  expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
+  expect(stderr).toContain('no process is in the cgroup /none.slice/x.scope, and there is none');
 });
 
 test('--methods lists what this kernel offers, and what each costs', async () => {

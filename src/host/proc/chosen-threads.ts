@@ -29,10 +29,15 @@ export class ChosenThreads {
     });
   }
 
-  /** Threads in a cgroup, or in one below it. @param path as in /proc/PID/cgroup */
+  /**
+   * Threads in a cgroup, or in one below it.
+   *
+   * @param path as in /proc/PID/cgroup
+   * @throws {HostError} `gone`: there is no such cgroup, so that nobody would be followed
+   */
   static ofCgroup(source: HostSource, path: string): ChosenThreads {
     const below = path === '/' ? '/' : `${path}/`;
-    return new ChosenThreads(source, (tid) => {
+    const asks = (tid: number | string) => {
       try {
         const own = parseCgroups(source.readText(`/proc/${tid}/cgroup`))?.path ?? '';
         return own === path || own.startsWith(below) ? 'yes' : 'no';
@@ -40,7 +45,13 @@ export class ChosenThreads {
         if (error instanceof HostError) return 'ended';
         throw error;
       }
-    });
+    };
+    // One that is empty now may have processes later.
+    if (!hasCgroup(source, path) && !isAnyOf(source, (pid) => asks(pid) === 'yes'))
+      throw new HostError('gone', `no process is in the cgroup ${path}, and there is none`, {
+        next: 'Give its path as /proc/PID/cgroup has it.',
+      });
+    return new ChosenThreads(source, asks);
   }
 
   /** How often a thread was asked about that had ended. */
@@ -62,6 +73,28 @@ export class ChosenThreads {
     if (this.#known.size >= MOST_REMEMBERED) this.#known.clear();
     this.#known.set(tid, { at: now, isOne: told === 'yes' });
     return told === 'yes';
+  }
+}
+
+const CGROUPS = '/sys/fs/cgroup';
+
+/** In the hierarchy of version 2, or in one of a controller. */
+function hasCgroup(source: HostSource, path: string): boolean {
+  const hierarchies = namesIn(source, CGROUPS).map((name) => `${CGROUPS}/${name}`);
+  return [CGROUPS, ...hierarchies].some((root) => namesIn(source, `${root}${path}`).length > 0);
+}
+
+function isAnyOf(source: HostSource, isOne: (pid: string) => boolean): boolean {
+  return namesIn(source, '/proc').some((name) => /^\d+$/.test(name) && isOne(name));
+}
+
+/** None where it is no folder, or cannot be read. */
+function namesIn(source: HostSource, folder: string): readonly string[] {
+  try {
+    return source.list(folder);
+  } catch (error) {
+    if (error instanceof HostError) return [];
+    throw error;
   }
 }
 

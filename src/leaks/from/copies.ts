@@ -21,15 +21,24 @@ export async function recordingOfCopies(
     });
   const moments = momentsOf(order);
   const takes = new Takes({ source: paths.join(', '), pageSize, maxSurvivors });
-  for (const [at, path] of paths.entries())
+  let newest = -1;
+  for (const [at, path] of paths.entries()) {
     await takes.one(moments[at] ?? 0, async (tally) => {
       const parser = copyParser(method, path, tally);
       const pieces = packedLines(path, () => tally.cut++);
       for await (const lines of pieces) for (const line of lines) parser.line(line);
       parser.end();
       if (parser instanceof SlabTracesParser && parser.isCut) tally.cut++;
+      if (method !== 'slab-traces') tally.check(path);
       return 0;
     });
+    // Something is allocated, and held, at any time.
+    if (takes.newest !== null && takes.newest <= newest)
+      throw new HostError('unreadable', `${path} is no later than ${paths[at - 1]}`, {
+        next: 'Give copies of one machine since one start of its kernel, the oldest first.',
+      });
+    newest = takes.newest ?? newest;
+  }
   return takes.recording(type, method, false);
 }
 

@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs';
 import { HostError } from '../../host/error.js';
+import { attempt } from '../../host/live.js';
 import type { Recording } from '../recording.js';
 import { recordingOfCopies } from './copies.js';
 import { recordingOfEvents } from './events.js';
@@ -13,6 +15,7 @@ import { recognise } from './recognise.js';
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
 export async function recordingFrom(order: FromOrder): Promise<Recording> {
+  checkDifferent(order.paths);
   const forms = await Promise.all(order.paths.map(recognise));
   const [form] = forms;
   if (form === undefined) throw new HostError('unreadable', 'no file is given');
@@ -25,4 +28,19 @@ export async function recordingFrom(order: FromOrder): Promise<Recording> {
   return form === 'trace-text' || form === 'perf-script'
     ? recordingOfEvents(form, order)
     : recordingOfCopies(form, order);
+}
+
+/** Of one file, given twice, nothing would seem to grow, and each event would come twice. @throws {HostError} */
+function checkDifferent(paths: readonly string[]): void {
+  const known = new Map<string, string>();
+  for (const path of paths) {
+    const { dev, ino } = attempt(path, () => statSync(path));
+    const key = `${dev} ${ino}`;
+    const other = known.get(key);
+    if (other !== undefined)
+      throw new HostError('unreadable', `${other} and ${path} are one file`, {
+        next: 'Give copies of different moments, the oldest first.',
+      });
+    known.set(key, path);
+  }
 }

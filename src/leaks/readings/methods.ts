@@ -1,6 +1,7 @@
 import { HostError, isHostError } from '../../host/error.js';
 import type { MethodRefusal, OfferedMethod } from '../offered-method.js';
 import type { AllocationType } from '../recording.js';
+import { isSwitchOn, PROFILING } from './profiling.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';
 import { READING_PATHS, type ReadingMethod, STACKS_THRESHOLD, slabTraceFiles } from './take.js';
 
@@ -51,18 +52,9 @@ function ofError(error: HostError): MethodRefusal {
 /** With profiling off the file is there, with counts that do not change, or without lines. */
 function allocinfoRefusal(source: Source): MethodRefusal | null {
   const first = source.readFirst(READING_PATHS.allocinfo);
-  const isOn = isHeldOn(source, '/proc/sys/vm/mem_profiling');
+  const isOn = isSwitchOn(source, PROFILING);
   if (isOn === false || !/^ *[1-9]/m.test(first)) return 'off';
   return null;
-}
-
-function isHeldOn(source: Source, path: string): boolean | null {
-  try {
-    return source.readText(path).trim() === '1';
-  } catch (error) {
-    if (!isHostError(error)) throw error;
-    return null;
-  }
 }
 
 const DEBUGFS = '/sys/kernel/debug';

@@ -2,6 +2,7 @@ import { HostError, isHostError } from '../../host/error.js';
 import { AllocinfoParser } from './allocinfo.js';
 import { PageOwnerParser } from './page-owner.js';
 import { PageOwnerStacksParser } from './page-owner-stacks.js';
+import { isSwitchOn, PROFILING } from './profiling.js';
 import type { ReadingSource } from './reading-source.js';
 import { SlabTracesParser } from './slab-traces.js';
 import type { Tally, TallyParser } from './tally.js';
@@ -45,8 +46,15 @@ export async function takeReading(
   source: ReadingSource,
   tally: Tally,
 ): Promise<number> {
+  const unreadable = await taken(method, source, tally);
+  tally.check(READING_PATHS[method]);
+  return unreadable;
+}
+
+async function taken(method: ReadingMethod, source: ReadingSource, tally: Tally): Promise<number> {
   if (method === 'slab-traces') return takeSlabTraces(source, tally);
   if (method === 'page-owner-stacks') checkThreshold(source);
+  if (method === 'allocinfo') checkProfiling(source, tally);
   await parsed(READING_PATHS[method], parserOf(method, tally), source, tally);
   return 0;
 }
@@ -65,6 +73,17 @@ export function parserOf(method: Exclude<ReadingMethod, 'slab-traces'>, tally: T
   }
 }
 
+/** Profiling that is off leaves the file there, with counts that do not change. */
+function checkProfiling(source: ReadingSource, tally: Tally): void {
+  if (isSwitchOn(source, PROFILING) !== false) return;
+  // It was turned off meanwhile.
+  if (tally.known.sites.size > 0) tally.cut++;
+  else
+    throw new HostError('unreadable', 'allocation profiling is off: its counts do not change', {
+      next: 'Turn it on: sysctl vm.mem_profiling=1',
+    });
+}
+
 async function parsed(
   path: string,
   parser: TallyParser,
@@ -79,9 +98,25 @@ async function parsed(
 /** A kernel has some 200, more with modules. */
 const MOST_CACHES = 65_536;
 
+/** Caches of this kernel of which it does not remember who allocated: `slub_debug=U,CACHE` names those alone. */
+function untracked(source: ReadingSource, tracked: readonly string[]): number {
+  try {
+    const known = new Set(tracked);
+    return source.list(SLAB_ATTRIBUTES).filter((cache) => !known.has(cache)).length;
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return 0;
+  }
+}
+
 async function takeSlabTraces(source: ReadingSource, tally: Tally): Promise<number> {
-  let [unreadable, read] = [0, 0];
-  for (const [cache, path] of slabTraceFiles(source)) {
+  const files = slabTraceFiles(source);
+  let unreadable = untracked(
+    source,
+    files.map(([cache]) => cache),
+  );
+  let read = 0;
+  for (const [cache, path] of files) {
     const size = objectSize(source, cache);
     if (size === null) {
       unreadable++;

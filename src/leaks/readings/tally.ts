@@ -1,3 +1,4 @@
+import { HostError } from '../../host/error.js';
 import type { Held, Site, SiteFrame } from '../recording.js';
 
 /** More sites than these are added up as one: each takes about 1 KiB. */
@@ -70,6 +71,14 @@ export class Tally {
       sum.bytes += bytes;
       sum.blocks = sum.blocks === null || blocks === null ? null : sum.blocks + blocks;
     }
+  }
+
+  /** @throws {HostError} `unreadable`: no kernel holds nothing, so that it counts nothing */
+  check(source: string): void {
+    if (this.#sums.size > 0 || this.cut > 0 || this.strange > 0) return;
+    throw new HostError('unreadable', `${source} tells of no allocation at all`, {
+      next: 'See whether it is turned on: kdump-mem leaks --methods',
+    });
   }
 
   held(): Map<string, Held> {

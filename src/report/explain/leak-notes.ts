@@ -166,9 +166,9 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
   },
   'source-unreadable': {
     means:
-      'A part of a source could not be read: of some slab caches it is not known what they hold.',
-    known: 'What read(2) said.',
-    next: 'Run it as root.',
+      'A part of a source could not be read, or is not tracked: of some slab caches it is not known what they hold.',
+    known: 'What read(2) said, and which caches of /sys/kernel/slab have a folder in debugfs.',
+    next: 'Run it as root; boot with slub_debug=U, which tracks all caches.',
   },
   'source-sites': {
     means: 'There are more sites than are followed. Those beyond are one site.',

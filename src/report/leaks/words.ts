@@ -257,7 +257,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   'source-strange': ({ count, why = '' }) =>
     `${escapeText(why)} has ${many(count, 'line')} of no known form, or whose figures contradict each other, which were left out.`,
   'source-unreadable': ({ count, why = '' }) =>
-    `${many(count, 'part')} of ${escapeText(why)} could not be read.`,
+    `${many(count, 'part')} of ${escapeText(why)} could not be read, or are not tracked.`,
   'source-sites': ({ count, why = '' }) =>
     `${escapeText(why)} has more sites than there is room for: ${many(count, 'allocation')} are added up as one.`,
   'source-inaccurate': ({ count, why = '' }) =>

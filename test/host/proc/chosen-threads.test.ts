@@ -26,6 +26,16 @@ test('a cgroup has what lies below it, and not its neighbour of a longer name', 
   expect([7, 8, 9].map((tid) => all.has(tid))).toEqual([true, true, true]);
 });
 
+test('a cgroup that does not exist is no choice, one that is empty is', () => {
+  const files = { ...FILES, '/sys/fs/cgroup/empty.slice/cgroup.procs': '' };
+  const old = { ...FILES, '/sys/fs/cgroup/memory/old/tasks': '' };
+  expect(() => ChosenThreads.ofCgroup(madeSource({ files }), '/build.slcie')).toThrow(
+    'no process is in the cgroup /build.slcie, and there is none',
+  );
+  expect(ChosenThreads.ofCgroup(madeSource({ files }), '/empty.slice').has(7)).toBe(false);
+  expect(ChosenThreads.ofCgroup(madeSource({ files: old }), '/old').has(7)).toBe(false);
+});
+
 test('a number that is given to another is asked about again, and not at each event', () => {
   const files = { ...FILES };
   let [now, reads] = [0, 0];
@@ -41,6 +51,8 @@ test('a number that is given to another is asked about again, and not at each ev
     },
     '/build.slice2',
   );
+  // Whether there is such a cgroup was asked.
+  reads = 0;
   expect([chosen.has(9), chosen.has(9), chosen.has(9), reads]).toEqual([true, true, true, 1]);
   files['/proc/9/cgroup'] = '0::/other\n';
   now = 5000;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -328,6 +328,30 @@ describe('a recording out of copies', () => {
     utimesSync(paths[1] ?? '', 1030, 1030);
     const { readings } = await of(paths);
     expect(readings.map(({ at }) => at)).toEqual([0, 30_000]);
+  });
+
+  it('refuses one file twice, and copies of page_owner that are not in order', async () => {
+    for (const name of ['allocinfo', 'page_owner', 'vmallocinfo']) {
+      const [one = ''] = copies(name);
+      await expect(of([one, one], { seconds: 60 })).rejects.toMatchObject({
+        ...{ code: 'unreadable', message: `${one} and ${one} are one file` },
+      });
+    }
+    const [one = '', two = ''] = copies('page_owner');
+    await expect(of([two, one], { seconds: 60 })).rejects.toMatchObject({
+      ...{ code: 'unreadable', message: `${one} is no later than ${two}` },
+    });
+    const same = file('page_owner.again', readFileSync(two, 'utf8'));
+    await expect(of([two, same], { seconds: 60 })).rejects.toMatchObject({ code: 'unreadable' });
+  });
+
+  it('refuses copies of allocation profiling that is off', async () => {
+    const paths = [1, 2].map((at) =>
+      file(`off${at}.txt`, 'allocinfo - version: 2.0\n 0 0 a.c:1 func:f \n'),
+    );
+    await expect(of(paths, { seconds: 60 })).rejects.toMatchObject({
+      ...{ code: 'unreadable', message: `${paths[0]} tells of no allocation at all` },
+    });
   });
 
   it('refuses one alone, two of different forms, and what is neither', async () => {

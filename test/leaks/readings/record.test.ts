@@ -39,6 +39,7 @@ function heldBy(recording: Recording, name: string) {
   });
 }
 
+const PROFILING = '/proc/sys/vm/mem_profiling';
 const OWN = '/sys/kernel/debug/page_owner';
 const STACKS = '/sys/kernel/debug/page_owner_stacks/show_stacks';
 const THRESHOLD = '/sys/kernel/debug/page_owner_stacks/count_threshold';
@@ -64,6 +65,32 @@ describe('readings of what the kernel keeps by itself', () => {
       { code: 'inaccurate', source: '/proc/allocinfo', count: expect.any(Number) },
     ]);
     expect(recording.survivorsLeftOut).toBeNull();
+  });
+
+  it('refuse allocation profiling that is off, or counts nothing', async () => {
+    const zeros = 'allocinfo - version: 2.0\n           0        0 a.c:1 func:f \n';
+    await expect(record('allocinfo', { '/proc/allocinfo': zeros })).rejects.toMatchObject({
+      ...{ code: 'unreadable', message: '/proc/allocinfo tells of no allocation at all' },
+    });
+    const files = { '/proc/allocinfo': two('allocinfo') };
+    await expect(record('allocinfo', { ...files, [PROFILING]: '0\n' })).rejects.toMatchObject({
+      ...{ code: 'unreadable', next: 'Turn it on: sysctl vm.mem_profiling=1' },
+    });
+    const { recording } = await record('allocinfo', { ...files, [PROFILING]: ['1\n', '0\n'] });
+    expect(recording.gaps).toContainEqual({ code: 'cut', source: '/proc/allocinfo', count: 1 });
+  });
+
+  it('tell caches that are not tracked: slub_debug=U,kmalloc-1k names one alone', async () => {
+    const files = {
+      '/sys/kernel/slab/kmalloc-1k/object_size': '1024\n',
+      '/sys/kernel/slab/kmalloc-2k/object_size': '2048\n',
+      '/sys/kernel/slab/dentry/object_size': '192\n',
+      '/sys/kernel/debug/slab/kmalloc-1k/alloc_traces': two('alloc_traces'),
+    };
+    const { recording } = await record('slab-traces', files);
+    expect(recording.gaps).toEqual([
+      { code: 'unreadable', source: '/sys/kernel/debug/slab', count: 2 },
+    ]);
   });
 
   it('of allocation profiling, version 1', async () => {
