@@ -10,6 +10,11 @@ export interface AllocationSink {
    * @param stack as `StackTable` numbered it; -1: there is none
    */
   allocated(place: number, length: number, time: number, tid: number, stack: number): void;
+  /**
+   * A page pool has taken a page. Where its allocation was told already that one counts; what came in bulk some
+   * kernels tell by this alone. Of pages only.
+   */
+  pooled?(frame: number, time: number, tid: number, stack: number): void;
   /** @param length frames, or bytes; 0: the source does not tell (an object is freed whole) */
   freed(place: number, length: number, time: number): void;
   /** Events were lost on a CPU before this moment: so many, or null where the kernel does not tell. */

@@ -66,6 +66,13 @@ export class FrameBlocks {
     return released;
   }
 
+  /** Whether a frame lies in something that is held. */
+  isHeld(frame: number): boolean {
+    for (let order = 0; order <= MOST_ORDER; order++)
+      if (this.#blockOf(frame, order) >= 0) return true;
+    return false;
+  }
+
   /** Keeps of all blocks what is still followed. */
   narrow(before: SampleSet, after: SampleSet): void {
     const all = this.#blocks;

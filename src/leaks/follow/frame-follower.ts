@@ -83,6 +83,10 @@ export class FrameFollower implements Follower {
     if (this.#allocations.held(number) === 0) this.#allocations.remove(number);
   }
 
+  pooled(frame: number, time: number, tid: number, stack: number): void {
+    if (!this.#blocks.isHeld(frame)) this.allocated(frame, 1, time, tid, stack);
+  }
+
   freed(place: number, length: number): void {
     const frames = this.#followed(place, length);
     if (frames < 0 || (frames > 0 && this.#release(place, length) < frames))

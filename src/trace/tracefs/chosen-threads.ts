@@ -9,6 +9,10 @@ export function ofThreads(sink: AllocationSink, threads: (tid: number) => boolea
       if (threads(tid)) sink.allocated(place, length, time, tid, stack);
       else sink.freed(place, length, time);
     },
+    pooled(frame, time, tid, stack) {
+      if (threads(tid)) sink.pooled?.(frame, time, tid, stack);
+      else sink.freed(frame, 1, time);
+    },
     freed: (place, length, time) => sink.freed(place, length, time),
     lost: (count, time) => sink.lost(count, time),
   };

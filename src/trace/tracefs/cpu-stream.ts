@@ -1,5 +1,5 @@
 import type { StackTable } from '../../leaks/follow/stack-table.js';
-import { ALLOCATED, EventQueue, FREED, LOST, NOT_TOLD } from './event-queue.js';
+import { ALLOCATED, EventQueue, FREED, LOST, NOT_TOLD, POOLED } from './event-queue.js';
 import type { Decoder } from './kinds.js';
 import { type PageVisitor, readPage } from './page.js';
 import type { PageLayout } from './page-layout.js';
@@ -19,9 +19,6 @@ const CONTEXT = 0x08 | 0x10 | 0x40;
 
 /** Allocations whose stacks are still to come: one in each context, and of tasks that were switched out amid. */
 const MOST_PENDING = 16;
-
-/** Pages that a pool may take at once in bulk are 64 (PP_ALLOC_CACHE_REFILL). */
-const RECENT = 128;
 
 /** log2 of frames. The kernel's largest block has order 10, 18 at most where pages are huge. */
 const MOST_ORDER = 20;
@@ -64,9 +61,6 @@ export class CpuStream implements PageVisitor {
   /** Of the page that is read now. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   #pending: Pending[] = [];
-  /** Frames that were allocated last, to know them again when a pool takes them. */
-  readonly #recent = new Float64Array(RECENT).fill(-1);
-  #nextRecent = 0;
 
   constructor(plan: StreamPlan) {
     this.#plan = plan;
@@ -87,7 +81,6 @@ export class CpuStream implements PageVisitor {
     const before = this.missedEvents;
     this.missedEvents = count === null || before === null ? null : before + count;
     this.#pending = [];
-    this.#recent.fill(-1);
     this.queue.push(LOST, time, 0, count ?? NOT_TOLD, 0);
   }
 
@@ -131,14 +124,14 @@ export class CpuStream implements PageVisitor {
         }
         const upper = high >>> 20;
         this.upper = this.upper === undefined || this.upper === upper ? upper : null;
-        this.#allocated(time, address, bytes, tid, context);
+        this.#taken(ALLOCATED, time, address, bytes, tid, context);
       }
       return;
     }
     if (high > NO_FRAME) return;
     const frame = low + high * 2 ** 32;
     if (decoder.kind === 'pool-page') {
-      if (!this.#takeRecent(frame)) this.#allocated(time, frame, 1, tid, context);
+      this.#taken(POOLED, time, frame, 1, tid, context);
       return;
     }
     const order = lengthIn(page, from, decoder);
@@ -147,18 +140,22 @@ export class CpuStream implements PageVisitor {
       return;
     }
     if (decoder.kind === 'page-freed') this.queue.push(FREED, time, frame, 2 ** order, tid);
-    else {
-      this.#recent[this.#nextRecent++ % RECENT] = frame;
-      this.#allocated(time, frame, 2 ** order, tid, context);
-    }
+    else this.#taken(ALLOCATED, time, frame, 2 ** order, tid, context);
   }
 
-  #allocated(time: number, place: number, length: number, tid: number, context: number): void {
+  #taken(
+    kind: typeof ALLOCATED | typeof POOLED,
+    time: number,
+    place: number,
+    length: number,
+    tid: number,
+    context: number,
+  ): void {
     // One of the same context that still waits has none.
     this.#takePending(tid, context);
     if (this.#pending.length === MOST_PENDING) this.#pending.shift();
     this.#pending.push({
-      number: this.queue.push(ALLOCATED, time, place, length, tid),
+      number: this.queue.push(kind, time, place, length, tid),
       ...{ time, tid, context },
     });
   }
@@ -181,12 +178,6 @@ export class CpuStream implements PageVisitor {
   #takePending(tid: number, context: number): number | undefined {
     const at = this.#pending.findLastIndex((one) => one.tid === tid && one.context === context);
     return at < 0 ? undefined : this.#pending.splice(at, 1)[0]?.number;
-  }
-
-  #takeRecent(frame: number): boolean {
-    const at = this.#recent.indexOf(frame);
-    if (at >= 0) this.#recent[at] = -1;
-    return at >= 0;
   }
 }
 

@@ -2,6 +2,8 @@
 export const ALLOCATED = 0;
 export const FREED = 1;
 export const LOST = 2;
+/** A page pool has taken a page, which may have been told as allocated already. */
+export const POOLED = 3;
 
 /** There is no stack, or the kernel does not tell how many were lost. */
 export const NOT_TOLD = -1;

@@ -1,5 +1,5 @@
 import type { AllocationSink } from '../../leaks/sink.js';
-import { ALLOCATED, type EventQueue, FREED, NOT_TOLD } from './event-queue.js';
+import { ALLOCATED, type EventQueue, FREED, NOT_TOLD, POOLED } from './event-queue.js';
 
 /** Events of several queues as one stream, in the order of their times. */
 export class Merge {
@@ -43,6 +43,7 @@ export class Merge {
     else this.#told = time;
     if (kind === ALLOCATED) this.#sink.allocated(place, length, time, tid, stack);
     else if (kind === FREED) this.#sink.freed(place, length, time);
+    else if (kind === POOLED) this.#sink.pooled?.(place, time, tid, stack);
     else this.#sink.lost(length === NOT_TOLD ? null : length, time);
   };
 

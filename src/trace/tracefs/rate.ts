@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StreamPlan } from './cpu-stream.js';
-import { ALLOCATED, FREED } from './event-queue.js';
+import { ALLOCATED, FREED, POOLED } from './event-queue.js';
 import type { TraceInstance } from './instance.js';
 import { InstanceReader } from './reader.js';
 import type { TracedEvents } from './traced-events.js';
@@ -70,7 +70,7 @@ function ratesOf(
   for (const { queue } of reader.streams)
     while (queue.size > 0)
       queue.shift((kind, _time, _place, length) => {
-        const counts = orders[kind];
+        const counts = orders[kind === POOLED ? ALLOCATED : kind];
         if (counts === undefined) return;
         looked++;
         const order = length >= 1 ? Math.floor(Math.log2(length)) : 0;

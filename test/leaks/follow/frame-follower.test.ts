@@ -44,6 +44,22 @@ describe('frames that are followed', () => {
     expect(follower.kept).toBe(0);
   });
 
+  it('are those of whoever allocated them where a pool takes them, and of the pool where nobody told', () => {
+    const follower = followed();
+    follower.allocated(8, 1, 1, 10, 1);
+    follower.pooled(8, 2, 10, 2);
+    follower.allocated(16, 8, 3, 10, 1);
+    follower.pooled(16, 4, 10, 2);
+    expect([bytesOf(follower, 's1'), bytesOf(follower, 's2')]).toEqual([9 * 4096, undefined]);
+    // Taken, given back, and soon after among those that a pool takes in bulk, without another event.
+    follower.freed(8, 1);
+    follower.pooled(8, 6, 10, 2);
+    follower.pooled(9, 7, 10, 2);
+    expect([bytesOf(follower, 's1'), bytesOf(follower, 's2')]).toEqual([8 * 4096, 2 * 4096]);
+    expect(follower.allocatedFrames).toMatchObject({ bytes: 11 });
+    expect(follower.losses).toMatchObject({ missedFrees: 0, unknownFrees: 0 });
+  });
+
   it('are freed together though they were allocated one by one', () => {
     const follower = followed();
     for (let frame = 32; frame < 40; frame++) follower.allocated(frame, 1, 1, 10, frame % 2);

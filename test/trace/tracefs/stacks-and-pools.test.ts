@@ -30,6 +30,8 @@ describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {
     new Merge([cpu.queue], {
       allocated: (place, length, _, tid, number) =>
         words.push(`${place}+${length} ${tid} ${plan.stacks.addresses(number).join()}`),
+      pooled: (frame, _, tid, number) =>
+        words.push(`${frame} pooled ${tid} ${plan.stacks.addresses(number).join()}`),
       freed: (place, length) => words.push(`${place}-${length}`),
       lost: (count) => words.push(`lost ${count}`),
     }).release(Number.POSITIVE_INFINITY);
@@ -72,17 +74,12 @@ describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {
     expect(told(allocated(5, {}, 40), allocated(6))).toEqual(['lost null', '6+1 1 ']);
   });
 
-  test('of pages in a pool those are taken that came in bulk, and no page twice', () => {
+  test('a page that a pool takes is told as that, with its own stack', () => {
     expect(told(allocated(1), stack(11n), held(1), stack(12n), held(2), stack(22n))).toEqual([
       '1+1 1 11',
-      '2+1 1 22',
+      '1 pooled 1 12',
+      '2 pooled 1 22',
     ]);
-    // Once: the next time such a frame is held it came in bulk.
-    expect(told(allocated(1), held(1), held(1), stack(11n))).toEqual(['1+1 1 ', '1+1 1 11']);
-  });
-
-  test('a pool that holds a block of pages is not one page', () => {
-    expect(told(allocated(8, {}, 3), stack(11n), held(8), stack(12n))).toEqual(['8+8 1 11']);
   });
 });
 
