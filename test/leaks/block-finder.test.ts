@@ -1,0 +1,153 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import type { CensusEntry } from '../../src/account/census-entry.js';
+import type { DrawerName } from '../../src/account/memory/drawers.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { Pointer } from '../../src/kernel/pointer.js';
+import { BlockFinder } from '../../src/leaks/survivors/block-finder.js';
+import { keeperOf } from '../../src/leaks/survivors/place.js';
+import type { VmArea } from '../../src/walk/memory/vm-areas.js';
+import { PageReader } from '../../src/walk/pages/pages.js';
+import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
+import { fixtureKernel } from '../support/fixture-kernel.js';
+import { FIXTURES } from '../support/fixtures.js';
+import { littleEndian } from '../support/little-endian.js';
+import { survivor } from './made-recording.js';
+
+/** Whoever holds what is in a queue: it is handed on as it is. */
+const ENTRY = { holders: [] } as unknown as CensusEntry;
+const AREA = { address: 0xffffc90000005000n } as VmArea;
+
+/** Whether and where; an object's address, a frame's number. */
+interface Known {
+  readonly drawer?: DrawerName | undefined;
+  readonly sockets?: readonly bigint[];
+  /** Frames of packets' data, by their first. */
+  readonly queued?: readonly number[];
+  readonly caller?: string | null;
+  readonly isStack?: boolean;
+}
+
+function finderOf(kernel: Kernel, known: Known): BlockFinder {
+  return new BlockFinder(
+    kernel,
+    {
+      ledger: { drawerOf: () => known.drawer },
+      queues: { entryOf: (frame) => (known.queued?.includes(frame) ? ENTRY : undefined) },
+      areas: {
+        all: () => [AREA].values(),
+        isStack: () => known.isStack ?? false,
+        caller: () => known.caller ?? null,
+      },
+    } as ConstructorParameters<typeof BlockFinder>[1],
+    new Map((known.sockets ?? []).map((object) => [object, ENTRY])),
+  );
+}
+
+describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
+  const { kernel, truth, offset, pointer, with: change } = fixtureKernel(name);
+  afterAll(() => kernel.close());
+
+  const full = truth.sockets
+    .filter(({ queues }) => queues.receive)
+    .toSorted((one, other) => other.queues.receive!.skbs - one.queues.receive!.skbs)[0]!;
+  const queue = BigInt(full.sock!) + offset('sock', 'sk_receive_queue');
+  const skbs: bigint[] = [];
+  for (let at = pointer(queue); at !== queue; at = pointer(at)) skbs.push(at);
+  const [skb = 0n] = skbs;
+  const frameOf = (address: bigint) => kernel.pages.frameOf(new Pointer().set(address));
+  const bytes = kernel.struct('sk_buff')!.size;
+  const object = (place: bigint, more = {}) =>
+    survivor('s', { place, bytes, order: null, ...more });
+  const slab = { drawer: 'slab-unreclaimable' } as const;
+
+  test('what is queued is what drgn counts', () => {
+    expect(skbs).toHaveLength(full.queues.receive!.skbs);
+  });
+
+  test('each skb of a queue is in use, in its cache, and in the socket’s hands where that is known', () => {
+    const plain = finderOf(kernel, slab);
+    for (const place of skbs)
+      expect(plain.of('slab', object(place))).toMatchObject({ place: 'slab', drawer: slab.drawer });
+    // A fixture has no names of caches: whose it is is not known, and so is not nobody's.
+    expect(keeperOf(plain.of('slab', object(skb)))).toBe('not-known');
+    const told = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
+    expect(told).toMatchObject({ place: 'socket', socket: ENTRY });
+  });
+
+  test('an object that is larger than its slot, or lies amid one, was freed and taken again', () => {
+    const finder = finderOf(kernel, slab);
+    expect(finder.of('slab', object(skb, { bytes: 65_536 })).place).toBe('reused');
+    expect(finder.of('slab', object(skb + 8n)).place).toBe('reused');
+  });
+
+  test('an object in the free list of its slab is free, whoever seems to have it', () => {
+    // Of its cache's lists no question that the fixture was cut by had read: that is not called free.
+    const isKnown = name !== 'newest';
+    const damaged = isKnown ? damagedKernel(kernel, freed()) : kernel;
+    const finder = finderOf(damaged, { ...slab, sockets: [skb] });
+    expect(finder.of('slab', object(skb)).place).toBe(isKnown ? 'free' : 'socket');
+    expect(finder.of('slab', object(skbs[1]!)).place).toBe('slab');
+  });
+
+  /** The list of free objects of its slab is the skb, and nothing behind it. */
+  function freed(): Damage {
+    const reader = new PageReader(kernel);
+    const block = reader.block(kernel.pages.pageOf(skb)!);
+    if (block.kind !== 'slab') throw new Error('it lies in no slab');
+    const cache = block.cache.address;
+    const type = kernel.struct('slab')?.member('freelist') ? 'slab' : 'page';
+    const page = kernel.pages.pageOfFrame(block.frame);
+    const first = change(page, type, 'freelist', skb, 8);
+    // freelist_ptr of mm/slub.c: NULL, by the cache's number and where it stands.
+    const at =
+      skb + BigInt(kernel.read(cache + offset('kmem_cache', 'offset'), 4).getUint32(0, true));
+    const swapped = Buffer.from(littleEndian(at, 8)).readBigUInt64BE();
+    const end = pointer(cache + offset('kmem_cache', 'random')) ^ swapped;
+    return {
+      patches: [...first.patches, { address: at, bytes: littleEndian(end, 8) }],
+      denials: [],
+    };
+  }
+
+  test('where memory is in a list of free pages the object is free', () => {
+    expect(finderOf(kernel, { drawer: 'free-buddy' }).of('slab', object(skb)).place).toBe('free');
+  });
+
+  test('there is no such memory, or it cannot be read: that is not known, and not nobody’s', () => {
+    const nowhere = finderOf(kernel, { drawer: undefined });
+    expect(nowhere.of('slab', object(skb))).toMatchObject({
+      ...{ place: 'not-known', why: 'no-such-frame' },
+    });
+    expect(nowhere.of('page', survivor('s', { place: 5n }))).toMatchObject({
+      ...{ place: 'not-known', why: 'no-such-frame' },
+    });
+    const frame = frameOf(skb);
+    const page = kernel.pages.pageOfFrame(frame);
+    const denied = damagedKernel(kernel, {
+      patches: [],
+      denials: [{ address: page, length: 64, code: 'filtered' }],
+    });
+    const of = finderOf(denied, slab).of('slab', object(skb));
+    expect(of).toMatchObject({ place: 'not-known', why: 'unreadable' });
+    const dark = finderOf(kernel, { drawer: 'unread' });
+    expect(dark.of('page', survivor('s', { place: BigInt(frame) })).place).not.toBe('nobody');
+  });
+
+  test('pages of a slab are the slab’s; a block that began within it was taken again', () => {
+    const block = new PageReader(kernel).block(kernel.pages.pageOf(skb)!);
+    const of = (frame: number, order: number) =>
+      finderOf(kernel, slab).of('page', survivor('s', { place: BigInt(frame), order }));
+    expect(of(block.frame, 5)).toMatchObject({ place: 'slab', drawer: slab.drawer, cache: null });
+    const second = frameOf(skbs.find((one) => frameOf(one) !== block.frame) ?? skb);
+    const other = new PageReader(kernel).block(kernel.pages.pageOfFrame(second));
+    if (other.frame !== second) expect(of(second, 0).place).toBe('reused');
+  });
+
+  test('areas: of whom they are, a stack, or gone', () => {
+    const area = survivor('s', { place: AREA.address, order: null });
+    const of = (known: Known, one = area) => finderOf(kernel, known).of('vmalloc', one).place;
+    expect(of({ caller: 'leak_area' })).toBe('vmalloc');
+    expect(of({ isStack: true })).toBe('kernel-stack');
+    expect(of({}, { ...area, place: area.place + 4096n })).toBe('free');
+  });
+});
