@@ -194,6 +194,8 @@ function followsEvents(method: Recording['method']): boolean {
 }
 
 function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): LeakNote[] {
+  // Nothing counts those, as /proc/vmstat does pages.
+  if (type === 'slab' && followsEvents(method)) return [{ code: 'unseen-objects' }];
   if (unseen === null)
     return type === 'page' && followsEvents(method) ? [{ code: 'unseen-unknown' }] : [];
   const { allocated, high } = unseen;

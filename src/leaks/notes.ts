@@ -17,6 +17,8 @@ export const LEAK_NOTE_CODES = [
   'unseen',
   /** It is not known how many were allocated unseen. */
   'unseen-unknown',
+  /** Objects that are allocated in bulk fire no event, and some frees fire none. */
+  'unseen-objects',
   /** Where blocks are was not looked up. */
   'not-looked-up',
   /** The method tells no single blocks that could be looked up. */
@@ -84,6 +86,7 @@ const SPOILS: readonly LeakNoteCode[] = [
     'left-out',
     'too-few-windows',
     'unseen-unknown',
+    'unseen-objects',
     'ended-threads',
     'late',
     'settings-changed',
@@ -104,6 +107,7 @@ const HIDES: readonly LeakNoteCode[] = [
     'dropped',
     'unseen',
     'unseen-unknown',
+    'unseen-objects',
     'ended-threads',
     'settings-changed',
     'events-unmatched',

@@ -1,6 +1,7 @@
 import { HostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 import { LineCutter } from '../ss/lines.js';
+import type { ModuleRanges } from './module-ranges.js';
 
 /** A function of the kernel that an address lies in. */
 export interface KernelSymbol {
@@ -29,12 +30,16 @@ const LINE =
   /^(?<address>[0-9a-f]{1,16}) (?<type>\S) (?<name>[^\t]{1,512})(?:\t\[(?<module>[^\]]{1,64})\])?$/;
 
 /**
+ * @param modules where modules are, so that what lies behind one is not taken for its last function
  * @throws {HostError} `gone`; `denied`: it may not be read, or shows no addresses (kernel.kptr_restrict);
  *   `unreadable`
  */
-export function readKernelSymbols(source: Pick<HostSource, 'readBytes'>): KernelSymbols {
+export function readKernelSymbols(
+  source: Pick<HostSource, 'readBytes'>,
+  modules: ModuleRanges = new Map(),
+): KernelSymbols {
   const symbols: ReadSymbol[] = [];
-  const modules = new Map<string, string>();
+  const names = new Map<string, string>();
   const cutter = new LineCutter((bytes, from, to) => {
     const found = LINE.exec(bytes.toString('latin1', from, to))?.groups;
     if (!found) return;
@@ -44,7 +49,7 @@ export function readKernelSymbols(source: Pick<HostSource, 'readBytes'>): Kernel
       address: BigInt(`0x${address}`),
       isCode: /[tw]/i.test(type),
       name,
-      module: module === undefined ? null : shared(modules, module),
+      module: module === undefined ? null : shared(names, module),
     });
   });
   source.readBytes(PATH, (bytes) => cutter.push(bytes));
@@ -56,7 +61,7 @@ export function readKernelSymbols(source: Pick<HostSource, 'readBytes'>): Kernel
   symbols.sort((a, b) =>
     a.address === b.address ? Number(a.isCode) - Number(b.isCode) : a.address < b.address ? -1 : 1,
   );
-  return new SortedSymbols(symbols);
+  return new SortedSymbols(symbols, modules);
 }
 
 interface ReadSymbol {
@@ -77,8 +82,11 @@ class SortedSymbols implements KernelSymbols {
   readonly #addresses: BigUint64Array;
   readonly #symbols: readonly ReadSymbol[];
 
-  constructor(symbols: readonly ReadSymbol[]) {
+  readonly #modules: ModuleRanges;
+
+  constructor(symbols: readonly ReadSymbol[], modules: ModuleRanges) {
     this.#symbols = symbols;
+    this.#modules = modules;
     this.#addresses = BigUint64Array.from(symbols, ({ address }) => address);
   }
 
@@ -92,6 +100,10 @@ class SortedSymbols implements KernelSymbols {
     const found = this.#symbols[low - 1];
     if (!found?.isCode || address - found.address >= LONGEST) return null;
     const { name, module } = found;
+    const range = module === null ? undefined : this.#modules.get(module);
+    // From 6.4 on a module has parts that lie elsewhere: of those it is not told where they end.
+    if (range && found.address >= range.from && found.address < range.to && address >= range.to)
+      return null;
     return { name, module, offset: Number(address - found.address) };
   }
 }

@@ -56,6 +56,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'Nothing tells.',
     next: 'See whether /proc/vmstat can be read.',
   },
+  'unseen-objects': {
+    means:
+      'kmem_cache_alloc_bulk fires no event, which packets (skbs) of drivers, io_uring and maple trees use: a leak among them is not seen here. What kfree_rcu and kmem_cache_free_bulk free fires none either: it seems to be held until it is looked up, or taken again.',
+    known: 'mm/slub.c of kernels from 5.10 on; nothing counts them.',
+    next: 'Where the kernel has allocation profiling or slub_debug=U, --method takes it.',
+  },
   'not-looked-up': {
     means:
       'Where blocks are now was not looked up: the recording is a file, or no source could be opened.',

@@ -227,6 +227,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   unseen: ({ count }) =>
     `At least ${many(count, 'page')} were allocated without an event (in bulk, by vmalloc or a driver’s page pool): they are not among those listed.`,
   'unseen-unknown': () => 'How much was allocated without an event is not known.',
+  'unseen-objects': () =>
+    'Objects that are allocated in bulk (kmem_cache_alloc_bulk) fire no event: how many there were is not known.',
   'not-looked-up': ({ why }) =>
     `Where the blocks are now was not looked up${why === undefined ? '' : ` (${escapeText(why)})`}: nothing is called leaking.`,
   'no-blocks': () =>

@@ -6,7 +6,7 @@ import { ObjectFollower } from '../../leaks/follow/object-follower.js';
 import { StackTable } from '../../leaks/follow/stack-table.js';
 import type { Losses, Reading, Recording, Sample, Unseen } from '../../leaks/recording.js';
 import { StackSites } from '../../leaks/stack-sites.js';
-import { kernelSymbols } from '../kernel-symbols.js';
+import { LiveSymbols } from '../live-symbols.js';
 import { sizeBuffers } from './buffers.js';
 import { ofThreads } from './chosen-threads.js';
 import { Commands } from './commands.js';
@@ -19,6 +19,7 @@ import { clockOf } from './instance-clock.js';
 import type { TraceInstances } from './instances.js';
 import { KeptSettings } from './kept-settings.js';
 import type { EventName, TracedType } from './kinds.js';
+import { gapsOf, lostEvents } from './losses.js';
 import { Pacing } from './pacing.js';
 import { readAllocatedFrames } from './pgalloc.js';
 import { type EventRates, measureRates } from './rate.js';
@@ -38,6 +39,7 @@ export class TraceSession {
   readonly #events: TracedEvents;
   readonly #lowBit: number;
   readonly #stacks = new StackTable();
+  readonly #symbols = new LiveSymbols();
   readonly #settings: readonly KeptSettings[];
   /** Settings of ours that somebody else changed. Paths. */
   #changed: readonly string[] = [];
@@ -58,7 +60,7 @@ export class TraceSession {
 
   async run(): Promise<Recording> {
     const { stop, threads } = this.#order;
-    const sites = new StackSites(this.#stacks, kernelSymbols());
+    const sites = new StackSites(this.#stacks, this.#symbols);
     const rates = await this.#rates();
     const follower = this.#follower(this.#firstSample(rates));
     this.#allocations.write('options/stacktrace', '1');
@@ -100,7 +102,7 @@ export class TraceSession {
     const after = readAllocatedFrames();
     silence(this.#frees);
     drain.finish();
-    readings.push(follower.reading((ended - began) / 1e6, sites.of));
+    readings.push(this.#reading(follower, (ended - began) / 1e6, sites));
     // Objects whose addresses could not be told would be looked up elsewhere.
     const upper = allocations.upper === undefined ? 0 : allocations.upper;
     const told = follower.survivors({
@@ -115,6 +117,7 @@ export class TraceSession {
       survivorsLeftOut: upper === null ? null : told.leftOut,
       losses: this.#losses(follower.losses, [allocations, frees]),
       unseen: this.#unseen(follower, before === null || after === null ? null : after - before),
+      gaps: gapsOf(this.#stacks.others, this.#symbols.areKnown),
       endedEarly: stop.aborted,
       tracing: {
         ...{ orphans: [], left: [], late: drain.late, changed: this.#changed },
@@ -127,7 +130,7 @@ export class TraceSession {
   /** Reads until the end. @returns readings at the beginning and at the end of each window but the last */
   async #windows({ rates, drain, follower, spending, read, sites, began, now }: Running) {
     const { seconds, windows, progress, stop } = this.#order;
-    const readings: Reading[] = [follower.reading(0, sites.of)];
+    const readings: Reading[] = [this.#reading(follower, 0, sites)];
     const pacing = new Pacing(this.#order, rates);
     for (let window = 1; window <= windows; window++) {
       const end = began + (seconds * 1e9 * window) / windows;
@@ -143,9 +146,14 @@ export class TraceSession {
       }
       if (window === windows || this.#isOver) break;
       await drain.upTo(end);
-      readings.push(follower.reading((end - began) / 1e6, sites.of));
+      readings.push(this.#reading(follower, (end - began) / 1e6, sites));
     }
     return readings;
+  }
+
+  #reading(follower: Follower, at: number, { of }: StackSites): Reading {
+    this.#symbols.refresh();
+    return follower.reading(at, of);
   }
 
   /** It was told to end; or what comes from now on is not what was asked for, and would spoil what there is. */
@@ -227,7 +235,7 @@ export class TraceSession {
     const isChosen = this.#order.threads !== null || this.#order.minOrder > 0;
     return {
       ...losses,
-      overrun: mostOf(losses.overrun, overrun),
+      overrun: lostEvents(losses.overrun, overrun),
       unknownFrees: isChosen ? null : losses.unknownFrees,
     };
   }
@@ -252,11 +260,6 @@ interface Running {
   /** Nanoseconds since the origin. */
   readonly began: number;
   readonly now: () => number;
-}
-
-/** Two counts of the same loss: pages tell where they were, counters of the buffers how many. */
-function mostOf(one: number | null, other: number | null): number | null {
-  return one === null || other === null ? (one ?? other) : Math.max(one, other);
 }
 
 function sumOf(counts: readonly (number | null)[]): number | null {
