@@ -1,11 +1,15 @@
 import { DRAWERS } from '../../account/memory/drawers.js';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
+import { STATUSES } from '../../diff/lists.js';
 import { NOTE_CODES } from '../../diff/notes.js';
+import { CHECK_CODES } from '../../doctor/check.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/doubts.js';
+import { LEFT_OUT } from '../../host/capture/contents.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
-import { LEAK_REASONS } from '../../leaks/verdict.js';
+import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
+import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { SEARCH_ERROR_CODES } from '../../many/search.js';
 import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
 import { FAILURE_CODES } from '../../snapshot/failures.js';
@@ -14,18 +18,30 @@ import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
 import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
+import { DIFF_MEASURES, DIFF_STATUSES } from './diff-codes.js';
 import { DIFF_NOTES } from './diff-notes.js';
+import { DOCTOR_CHECKS, DOCTOR_STATES } from './doctor-checks.js';
 import { DRAWERS_EXPLAINED } from './drawers.js';
 import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from './errors.js';
 import type { Explanation, Explanations } from './explanation.js';
 import { FINDINGS } from './findings.js';
+import { CERTAINTIES, PANIC_STATES, SEVERITIES_EXPLAINED } from './grades.js';
+import { COURSES, LOSS_EXPLANATIONS, WATCH_VERDICTS } from './growth-codes.js';
 import { HOST_ERRORS } from './host-errors.js';
+import { METHOD_REFUSALS } from './leak-methods.js';
 import { LEAK_NOTES_EXPLAINED } from './leak-notes.js';
+import { LEAK_PLACES, LEAK_UNPLACED } from './leak-places.js';
 import { LEAK_REASONS_EXPLAINED } from './leak-reasons.js';
+import { LEAK_VERDICTS_EXPLAINED } from './leak-verdicts.js';
 import { LEDGER } from './ledger.js';
+import { FRAME_NOTES, UNNAMED } from './memory-notes.js';
+import { QUEUES_EXPLAINED } from './queues.js';
 import { SEARCH_ERRORS } from './search-errors.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
+import { SNAPSHOT_CONDITIONS, SNAPSHOT_LEFT_OUT } from './snapshot-codes.js';
 import { SNAPSHOT_ERRORS } from './snapshot-errors.js';
+import { SOURCES } from './sources.js';
+import { ENDINGS, STACK_WARNINGS } from './stack-warnings.js';
 import { VERDICTS } from './verdicts.js';
 import { WARNINGS } from './warnings.js';
 import { WATCH_DOUBTS } from './watch-doubts.js';
@@ -49,18 +65,22 @@ function kindOf<Code extends string>(
   return { kind, name, codes, words };
 }
 
+/** Of codes that the compiler alone knows: their words are all there are. */
+function kindOfWords<Code extends string>(
+  kind: string,
+  name: string,
+  words: Explanations<Code>,
+): Kind {
+  return kindOf(kind, name, Object.keys(words) as Code[], words);
+}
+
 /** All codes that answers have, by kind: two kinds can have the same code. */
 export const KINDS: readonly Kind[] = [
   kindOf('finding', 'Findings of kdump-mem triage', FINDING_CODES, FINDINGS),
   kindOf('warning', 'Warnings of kdump-mem', WARNING_CODES, WARNINGS),
   kindOf('drawer', 'Drawers of kdump-mem memory', DRAWERS, DRAWERS_EXPLAINED),
-  // The compiler knows these codes alone.
-  kindOf(
-    'row',
-    'Rows beside the sockets’ queues',
-    Object.keys(LEDGER) as (keyof typeof LEDGER)[],
-    LEDGER,
-  ),
+  kindOfWords('row', 'Rows beside the sockets’ queues', LEDGER),
+  kindOfWords('queue', 'Queues of a socket', QUEUES_EXPLAINED),
   kindOf('verdict', 'Verdicts of skcheck', [...VERDICT_CODES, 'fd-leak'], VERDICTS),
   kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNING_CODES, SKCHECK_WARNINGS),
   kindOf('diff-note', 'Notes of kdump-mem diff', NOTE_CODES, DIFF_NOTES),
@@ -99,6 +119,36 @@ export const KINDS: readonly Kind[] = [
     LEAK_NOTE_CODES,
     LEAK_NOTES_EXPLAINED,
   ),
+  kindOf(
+    'leak-verdict',
+    'What kdump-mem leaks says of a stack',
+    LEAK_VERDICTS,
+    LEAK_VERDICTS_EXPLAINED,
+  ),
+  kindOf('leak-place', 'Where blocks are that were not freed', PLACES, LEAK_PLACES),
+  kindOf('leak-unplaced', 'Why it is not known where a block is', UNPLACED, LEAK_UNPLACED),
+  kindOfWords(
+    'leak-method-refusal',
+    'Why a method of kdump-mem leaks cannot be had',
+    METHOD_REFUSALS,
+  ),
+  kindOfWords('watch-verdict', 'What kdump-mem watch says of the machine', WATCH_VERDICTS),
+  kindOfWords('course', 'How something that is followed changed', COURSES),
+  kindOfWords('loss-explanation', 'What has the memory that became less', LOSS_EXPLANATIONS),
+  kindOf('diff-status', 'Whether both times of kdump-mem diff have it', STATUSES, DIFF_STATUSES),
+  kindOfWords('diff-measure', 'What kdump-mem diff compared of each', DIFF_MEASURES),
+  kindOfWords('frame-note', 'What flags say of page frames besides', FRAME_NOTES),
+  kindOfWords('unnamed', 'Why pages have no file or cgroup by name', UNNAMED),
+  kindOfWords('source', 'What an answer was read from', SOURCES),
+  kindOfWords('severity', 'How much a finding matters', SEVERITIES_EXPLAINED),
+  kindOfWords('certainty', 'How sure a verdict of skcheck is', CERTAINTIES),
+  kindOfWords('panic-state', 'Whether the kernel had panicked', PANIC_STATES),
+  kindOfWords('stacks-warning', 'Warnings of kdump-mem procs --stacks', STACK_WARNINGS),
+  kindOfWords('ending', 'Why recording or watching ended', ENDINGS),
+  kindOfWords('snapshot-condition', 'Why a snapshot was due', SNAPSHOT_CONDITIONS),
+  kindOf('snapshot-left-out', 'What a snapshot leaves out on purpose', LEFT_OUT, SNAPSHOT_LEFT_OUT),
+  kindOf('doctor-check', 'What kdump-mem doctor looks at', CHECK_CODES, DOCTOR_CHECKS),
+  kindOfWords('doctor-state', 'What a check of kdump-mem doctor found', DOCTOR_STATES),
   kindOf('trace-error', 'Why perf recorded nothing', TRACE_ERROR_CODES, TRACE_ERRORS),
 ];
 
