@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { execa } from 'execa';
+import { ExecaError, execa } from 'execa';
 import { archiveKind } from '../../host/capture/recognise.js';
 import { HostError } from '../../host/error.js';
 import { attempt } from '../../host/live.js';
@@ -54,9 +54,24 @@ async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer
   const child = execa(command, ['-dc', '--', path], {
     ...{ stdin: 'ignore', stderr: 'ignore', buffer: false, encoding: 'buffer' },
   });
+  // Who has read enough ends it: that is no failure of anybody's.
+  child.catch(() => {});
   try {
     yield* child.stdout as Readable;
     await child;
+  } catch (cause) {
+    if (!(cause instanceof ExecaError)) throw cause;
+    if (cause.code === 'ENOENT')
+      throw new HostError('unreadable', `${path} is packed with ${command}, which is not here`, {
+        ...{
+          cause,
+          next: `Install ${command === 'xz' ? 'xz-utils' : command}, or unpack it first.`,
+        },
+      });
+    const why = 'it is cut or damaged';
+    throw new HostError('unreadable', `${path} cannot be unpacked by ${command}: ${why}`, {
+      cause,
+    });
   } finally {
     child.kill();
   }

@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { FromOrder } from '../../../src/leaks/from/order.js';
+import { recognise } from '../../../src/leaks/from/recognise.js';
 import { recordingFrom } from '../../../src/leaks/from/recording-from.js';
 import type { Recording } from '../../../src/leaks/recording.js';
 import { CAPTURED as COPIES } from '../readings/captured-source.js';
@@ -287,6 +289,53 @@ describe('a recording out of perf script', () => {
       ...{ code: 'unreadable', next: expect.stringContaining('--type page') },
     });
     await expect(of([path], { type: 'vmalloc' })).rejects.toMatchObject({ code: 'unreadable' });
+  });
+});
+
+describe('files that are packed', () => {
+  const text = `${PERF}\n`;
+  const pack = (command: string, input = text) => execFileSync(command, ['-c'], { input });
+
+  it.each(['gzip', 'xz', 'zstd'])('are read as they are: %s', async (command) => {
+    const plain = await of([file('plain.txt', text)]);
+    const packed = await of([file('packed', pack(command))]);
+    expect(packed.readings).toEqual(plain.readings);
+    expect(packed.survivors).toEqual(plain.survivors);
+    expect(packed.survivors).toHaveLength(1);
+  });
+
+  it.each(['gzip', 'xz', 'zstd'])(
+    'are looked at no further than needed to see what they are: %s',
+    async (command) => {
+      const input = `# tracer: nop\n${'#\n'.repeat(4_000_000)}`;
+      const path = file('long', pack(command, input));
+      expect(await recognise(path)).toBe('trace-text');
+      // What it was unpacked by has ended by then, and nobody is told that it was ended.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    },
+  );
+
+  it.each(['gzip', 'xz', 'zstd'])('say so where they are cut: %s', async (command) => {
+    const path = file('cut', pack(command).subarray(0, -9));
+    await expect(of([path])).rejects.toMatchObject({
+      ...{ code: 'unreadable', message: expect.stringContaining(path) },
+    });
+  });
+
+  it.each([
+    ['xz', 'xz-utils'],
+    ['zstd', 'zstd'],
+  ])('say what is missing here to unpack them: %s', async (command, name) => {
+    const path = file('packed', pack(command));
+    vi.stubEnv('PATH', folder);
+    try {
+      await expect(of([path])).rejects.toMatchObject({
+        ...{ code: 'unreadable', message: `${path} is packed with ${command}, which is not here` },
+        next: expect.stringContaining(name),
+      });
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });
 
