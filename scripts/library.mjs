@@ -1,19 +1,22 @@
 // Makes dist/library: the library as one CommonJS file, with a module that passes its exports on, so that
 // who imports and who requires it have the same classes; and its types, once for each.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { writeNotices } from './bundle-parts/notices.mjs';
 import { bundleOptions } from './bundle-parts/options.mjs';
 
 const OUT = 'dist/library';
 const ENTRY = 'src/library/index.ts';
+const { engines } = JSON.parse(readFileSync('package.json', 'utf8'));
 
-rmSync(OUT, { recursive: true, force: true });
+// What tsc leaves there is not packed: package.json names what is.
 mkdirSync(OUT, { recursive: true });
 const { metafile } = await build({
   ...bundleOptions({ entryPoints: [ENTRY] }),
   outfile: `${OUT}/index.cjs`,
+  // A Node that is too old lacks what reads a dump, and the dump would be blamed.
+  banner: { js: needsNode(engines.node.replace('>=', '')) },
   // Its types are part of ours.
   external: ['zod'],
 });
@@ -25,3 +28,14 @@ execFileSync('node_modules/.bin/dts-bundle-generator', [...types, `${OUT}/index.
 });
 copyFileSync(`${OUT}/index.d.cts`, `${OUT}/index.d.mts`);
 writeNotices(Object.keys(metafile.inputs), `${OUT}/THIRD-PARTY-NOTICES`);
+
+/** Code that throws where node is older: the first that runs. */
+function needsNode(oldest) {
+  const [major, minor] = oldest.split('.').map(Number);
+  return `{
+  const { node } = globalThis.process.versions;
+  const [major, minor] = node.split('.').map(Number);
+  if (major < ${major} || (major === ${major} && minor < ${minor}))
+    throw new Error(\`kdump-mem: this is Node \${node}, and Node ${oldest} or newer is needed\`);
+}`;
+}

@@ -1,11 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { socketsSchema } from '../../../src/report/schema.js';
 import { kdumpMem } from '../../support/cli.js';
+import { nodeOf } from '../launch/installed-tree.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const TOOLS = join(ROOT, 'test/publish/node_modules/.bin');
@@ -48,6 +49,16 @@ function run(command: string, args: string[], cwd = home) {
   return spawnSync(command, args, { cwd, encoding: 'utf8' });
 }
 
+function compile(folder: string, ...files: string[]) {
+  const compilerOptions = {
+    ...{ strict: true, noEmit: true, module: 'nodenext', target: 'es2022' },
+    // Those of Node have what is of the DOM here.
+    ...{ lib: ['es2023', 'esnext.disposable', 'dom'], types: [] },
+  };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+  return run(join(TOOLS, 'tsc'), ['--project', folder]);
+}
+
 test('has what README shows, and nothing of how it was made', () => {
   for (const wanted of [
     'README.md',
@@ -63,6 +74,33 @@ test('has what README shows, and nothing of how it was made', () => {
   ])
     expect(packed).toContain(wanted);
   expect(packed.filter((path) => /^(src|test|scripts)\/|^\./.test(path))).toEqual([]);
+});
+
+test('has the library as users get it, and not what the build leaves beside it', () => {
+  expect(packed.filter((path) => path.startsWith('dist/library/')).toSorted()).toEqual(
+    ['THIRD-PARTY-NOTICES', 'index.cjs', 'index.d.cts', 'index.d.mts', 'index.mjs'].map(
+      (name) => `dist/library/${name}`,
+    ),
+  );
+});
+
+test('has something of all that package.json lists', () => {
+  const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const missing = files.filter(
+    (listed: string) => !packed.some((path) => path === listed || path.startsWith(`${listed}/`)),
+  );
+  expect(missing).toEqual([]);
+});
+
+test('for everybody on a machine, its manual pages come with it', () => {
+  const prefix = join(home, 'everybody');
+  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--silent'];
+  execFileSync('npm', ['install', '--global', '--prefix', prefix, ...options, tarball]);
+  const pages = readdirSync(join(prefix, 'share/man/man1'));
+  expect(pages.toSorted()).toEqual(readdirSync(join(ROOT, 'dist/man')).toSorted());
+  const page = readFileSync(join(prefix, 'share/man/man1/kdump-mem-memory.1'), 'utf8');
+  expect(page).toContain('.SH EXIT STATUS');
+  expect(run(join(prefix, 'bin/kdump-mem'), ['--version']).stdout).toMatch(/^\d/);
 });
 
 test('runs no script where it is installed, and needs one package beside it', () => {
@@ -92,7 +130,7 @@ const examples = [
 
 describe('as a library', () => {
   const answers = [
-    /^\d+ sockets pin \d+ bytes\n(.+ \d+ .*\n){3}$/,
+    /^\d+ sockets pin \d+ bytes\n((TCP|UDP) [\d.]+:\d+ \d+ pid \d+ \(.+\) fd \d+.*\n){3}$/,
     /^no-such-pid .+\n$/,
     // init_task is pid 0.
     /^0\n$/,
@@ -106,6 +144,27 @@ describe('as a library', () => {
       const { stdout, stderr, status } = run(process.execPath, [file]);
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
       expect(stdout).toMatch(answers[index] ?? /never/);
+    },
+  );
+
+  test('its examples compile: what they name is there', () => {
+    const names = examples.map((code, index) => {
+      writeFileSync(join(home, `typed-${index}.mts`), code);
+      return `typed-${index}.mts`;
+    });
+    expect(compile(home, ...names)).toMatchObject({ stdout: '', status: 0 });
+  });
+
+  test.each(['cjs', 'mjs'])(
+    'a Node that is too old is told so by example.%s, in one line',
+    (ending) => {
+      const code = { cjs: "require('kdump-mem')", mjs: "import 'kdump-mem'" }[ending];
+      writeFileSync(join(home, `old.${ending}`), `${code};\n`);
+      const { stderr, status } = run(nodeOf('18'), [`old.${ending}`]);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(
+        /^Error: kdump-mem: this is Node 18\.[\d.]+, and Node 20\.19 or newer is needed$/m,
+      );
     },
   );
 
@@ -200,18 +259,8 @@ describe('as a library', () => {
       export const parsed = schemas['kdump-mem.log/1'].parse({}).messages;\n`;
     writeFileSync(join(folder, `right.${ending}`), right);
     writeFileSync(join(folder, `wrong.${ending}`), right.replace('pinnedBytes', 'pinnedBites'));
-    const compile = (file: string) => {
-      const compilerOptions = {
-        ...{ strict: true, noEmit: true, module: 'nodenext', target: 'es2022' },
-        // Those of Node have what is of the DOM here.
-        ...{ lib: ['es2023', 'esnext.disposable', 'dom'], types: [] },
-      };
-      const files = [`${file}.${ending}`];
-      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
-      return run(join(TOOLS, 'tsc'), ['--project', folder]);
-    };
-    expect(compile('right')).toMatchObject({ stdout: '', status: 0 });
-    expect(compile('wrong').stdout).toContain("'pinnedBites' does not exist");
+    expect(compile(folder, `right.${ending}`)).toMatchObject({ stdout: '', status: 0 });
+    expect(compile(folder, `wrong.${ending}`).stdout).toContain("'pinnedBites' does not exist");
   });
 });
 
