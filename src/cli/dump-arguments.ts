@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
+import { missingFile } from '../missing-file.js';
 import { shellPath, shellWord } from '../shell-word.js';
 import { UsageError } from './failure.js';
 
@@ -22,9 +23,7 @@ export function takeDumpArguments(command: Command): Command {
     const { vmcore = [], live, from } = asked.opts<Named>();
     for (const word of asked.args) {
       if (!isThere(word))
-        throw new UsageError(
-          `${asked.name()} takes options and a dump, and there is no file ${word}`,
-        );
+        throw new UsageError(`${asked.name()} takes options and a dump, and ${missingFile(word)}`);
     }
     if (from !== undefined) throw new UsageError(`--from and ${asked.args[0]}: say one of them`);
     if (live) throw new UsageError(`--live and ${asked.args[0]}: say one of them`);

@@ -5,6 +5,7 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
+import { missingFile } from '../missing-file.js';
 import { shellPath } from '../shell-word.js';
 import { takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
@@ -179,7 +180,7 @@ function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format' | 'w
 
 function noFile(file: string, code: string | undefined): string {
   if (file === '-') return 'there is no file -, and nothing is read from stdin';
-  return code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be opened (${code})`;
+  return code === 'ENOENT' ? missingFile(file) : `${file} cannot be opened (${code})`;
 }
 
 function checkKcore(): void {

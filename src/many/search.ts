@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { KernelErrorCode } from '../kernel/error.js';
 import { recognise } from '../kernel/native/image/recognise.js';
+import { missingFile } from '../missing-file.js';
 
 /** A dump to look at: one file, or the parts of a split one. */
 export interface FoundDump {
@@ -180,10 +181,7 @@ function whyNot(path: string, error: unknown): [code: Unfit['code'], message: st
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'EACCES' || code === 'EPERM' || code === 'permission')
     return ['permission', `${path} may not be read`];
-  // Node gives names that are not UTF-8 with U+FFFD in them, and no file is called that.
   if (code === 'ENOENT' || code === 'no-such-file')
-    return path.includes('\ufffd')
-      ? ['unsupported-name', `the name of ${path} is not UTF-8: rename it`]
-      : ['no-such-file', `there is no file ${path}`];
+    return [path.includes('\ufffd') ? 'unsupported-name' : 'no-such-file', missingFile(path)];
   return ['unreadable-file', `${path} cannot be read (${code || String(error)})`];
 }

@@ -2,8 +2,9 @@ import { symlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { kdumpMem } from '../support/cli.js';
+import { commandPath, kdumpMem } from '../support/cli.js';
 import { fixture } from '../support/fixtures.js';
 
 const { vmcore } = fixture('6.1');
@@ -49,4 +50,27 @@ test('a link to itself ends in one line', async () => {
 test('what no format begins with is told byte by byte, and once escaped', async () => {
   const { stderr } = await kdumpMem('info', '--vmcore', new URL(import.meta.url).pathname);
   expect(stderr).toContain('ELF core: it does not begin with \\x7fELF;');
+});
+
+test('a folder whose name is not UTF-8 is one like any other', async () => {
+  const script = `d=$(printf '%s/\\377' "$1") && mkdir -- "$d" && cp -- "$2" "$d/vmcore" && cd -- "$d" &&
+    "$3" "$4" info vmcore`;
+  const args = [folder, vmcore, process.execPath, commandPath('kdump-mem')];
+  const { stdout, stderr } = await execa('sh', ['-c', script, 'sh', ...args], {
+    reject: false,
+    stdin: 'ignore',
+  });
+  expect(stderr).not.toContain('a bug of');
+  expect(stdout).toMatch(/^Linux 6\.1\./);
+});
+
+test('a file whose name is not UTF-8 is not said to be missing', async () => {
+  for (const args of [
+    ['info', 'gone\ufffd.vmcore'],
+    ['info', '--vmcore', 'gone\ufffd.vmcore'],
+  ]) {
+    const { stderr, status } = await kdumpMem(...args);
+    expect(status).toBeGreaterThan(1);
+    expect(stderr).toMatch(/^kdump-mem: .*the name of gone\ufffd\.vmcore is not UTF-8: rename it/);
+  }
 });

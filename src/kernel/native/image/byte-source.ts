@@ -73,7 +73,8 @@ export class FileSource implements ByteSource {
 
 /** Whether a path leads to the running kernel's memory (/dev/core is a link to it). */
 export function isKcorePath(path: string): boolean {
-  return realpathSync(path) === KCORE;
+  // Node's own way looks at each folder by its name, which there is none for that is not UTF-8.
+  return realpathSync.native(path) === KCORE;
 }
 
 const KCORE = '/proc/kcore';
