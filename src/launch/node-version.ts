@@ -11,7 +11,7 @@ const [oldestMajor = 0, oldestMinor = 0] = KDUMP_MEM_OLDEST_NODE.split('.').map(
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
   process.stderr.write(
-    `${KDUMP_MEM_COMMAND}: this is Node ${process.versions.node}, and Node ${KDUMP_MEM_OLDEST_NODE} or newer is needed. Install one, or use the executable that "npm run package" makes: it has its own.\n`,
+    `${KDUMP_MEM_COMMAND}: this is Node ${process.versions.node}, and Node ${KDUMP_MEM_OLDEST_NODE} or newer is needed. Install one, or one of the packages that have their own (docs/install.md).\n`,
   );
   // Both commands' status of what could not be opened or looked at.
   process.exit(3);
