@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ALL_COMMANDS } from '../../src/cli/all-commands.js';
 import { registerCompletion } from '../../src/cli/commands/completion.js';
+import { lineWords } from '../../src/cli/completion/line-words.js';
 import { suggest } from '../../src/cli/completion/suggest.js';
 import { kdumpMemCommand } from '../../src/cli/kdump-mem.js';
 import { kdumpMem } from '../support/cli.js';
@@ -56,6 +58,53 @@ test('symbols of the dump that is named', async () => {
   const args = ['read', '--vmcore', fixture('6.1').vmcore, 'init_tas'];
   const { stdout, status } = await kdumpMem('completion', '--of', 'kdump-mem', '--', ...args);
   expect({ stdout, status }).toEqual({ stdout: 'init_task\t\n', status: 0 });
+});
+
+describe('pids', () => {
+  const ask = async (...words: readonly string[]) => {
+    const { stdout } = await kdumpMem('completion', '--of', 'kdump-mem', ...words);
+    return stdout.split('\n').map((line) => line.split('\t')[0]);
+  };
+  const { vmcore } = fixture('6.1');
+
+  test('of the dump that stands beside the options', async () => {
+    expect(await ask('--', 'skb', vmcore, '--pid', '122')).toEqual(['122', '']);
+    expect(await ask('--', 'procs', '--by', 'user', vmcore, '--pid', '122')).toEqual(['122', '']);
+  });
+
+  test('of no other machine than that of a snapshot', async () => {
+    const mine = `${process.pid}`;
+    expect(await ask('--', 'procs', '--live', '--pid', mine)).toContain(mine);
+    expect(await ask('--', 'procs', '--from', 'x.tar.gz', '--pid', mine)).toEqual(['']);
+    expect(await ask('--', 'procs', '--from=x.tar.gz', '--pid', mine)).toEqual(['']);
+  });
+
+  test('of a dump with a name in quotes, as bash has the line', async () => {
+    const [folder = '', name = ''] = [dirname(vmcore), basename(vmcore)];
+    for (const quoted of [`'${vmcore}'`, `${folder}/"${name}"`, `${folder}/\\${name}`])
+      expect(
+        await ask(
+          '--line',
+          `kdump-mem skb --vmcore ${quoted} --pid 122`,
+          '--',
+          'skb',
+          '--pid',
+          '122',
+        ),
+      ).toEqual(['122', '']);
+  });
+});
+
+test.each([
+  ['a  b\tc', ['a', 'b', 'c']],
+  ['my\\ dump\\:1 x', ['my dump:1', 'x']],
+  [`'a b'"c \\" $d"'' e`, ['a bc " $d', 'e']],
+  [`$'a\\'b\\nc' ''`, ["a'b\nc", '']],
+  [`open 'a b`, ['open', 'a b']],
+  ['a$(touch x)`y` \\', ['a$(touch', 'x)`y`', '']],
+  ['', []],
+])('the words of %j', (line, words) => {
+  expect(lineWords(line)).toEqual(words);
 });
 
 test.each([

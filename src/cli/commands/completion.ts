@@ -16,6 +16,7 @@ Exit status: 0 answered, 2 wrong usage.`;
 
 interface CompletionOptions {
   readonly of?: string;
+  readonly line?: string;
 }
 
 /** `kdump-mem completion`: what a shell needs to complete our command lines. */
@@ -26,25 +27,35 @@ export function registerCompletion(program: Command): void {
     .description('print what a shell needs to complete the command line')
     .addArgument(new Argument('<shell...>', 'bash, zsh or fish'))
     .addOption(new Option('--of <program>').hideHelp())
+    .addOption(new Option('--line <line>').hideHelp())
     .addHelpText('after', EXAMPLES)
-    .action(async (words: readonly string[], { of }: CompletionOptions) => {
-      if (of !== undefined) return suggestWords(of, words);
+    .action(async (words: readonly string[], { of, line }: CompletionOptions) => {
+      if (of !== undefined) return suggestWords(of, words, line);
       const shell = SHELLS.find((each): each is Shell => each === words[0]);
       if (!shell || words.length > 1) throw new UsageError(`say which shell: ${SHELLS.join(', ')}`);
       printAnswer(SCRIPTS[shell].trimEnd());
     });
 }
 
-/** Prints how a command line may go on, a word a line. */
-async function suggestWords(of: string, words: readonly string[]): Promise<void> {
-  const [{ suggest }, { values }, { escapeText }] = await Promise.all([
-    import('../completion/suggest.js'),
-    import('../completion/values.js'),
-    import('../../report/text/escape.js'),
-  ]);
-  const { candidates, files, values: more } = suggest(await declared(of), words);
+/**
+ * Prints how a command line may go on, a word a line.
+ *
+ * @param line the whole of it, of a shell whose words have quotes and end at colons
+ */
+async function suggestWords(of: string, words: readonly string[], line?: string): Promise<void> {
+  const [{ suggest }, { values }, { namedSource }, { lineWords }, { escapeText }] =
+    await Promise.all([
+      import('../completion/suggest.js'),
+      import('../completion/values.js'),
+      import('../completion/named-source.js'),
+      import('../completion/line-words.js'),
+      import('../../report/text/escape.js'),
+    ]);
+  const program = await declared(of);
+  const { candidates, files, values: more } = suggest(program, words);
   const typed = (words.at(-1) ?? '').slice(more?.prefix.length ?? 0);
-  const looked = more ? await values(more.of, words.slice(0, -1), typed) : [];
+  const before = line === undefined ? words.slice(0, -1) : lineWords(line).slice(1);
+  const looked = more ? await values(more.of, namedSource(program, before), typed) : [];
   const all = [
     ...candidates,
     ...looked.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` })),

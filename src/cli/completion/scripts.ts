@@ -18,7 +18,7 @@ _kdump_mem_complete() {
     if [[ $line == :files ]]; then compopt -o default
     else COMPREPLY+=("${'$'}{line%%$'\t'*}")
     fi
-  done < <(kdump-mem completion --of "$1" -- "${'$'}{@:2}" 2>/dev/null)
+  done < <(kdump-mem completion --of "$1" --line "$COMP_LINE" -- "${'$'}{@:2}" 2>/dev/null)
 }
 _kdump_mem() { _kdump_mem_complete kdump-mem "${'$'}{COMP_WORDS[@]:1:COMP_CWORD-1}" "$2"; }
 _skcheck() { _kdump_mem_complete skcheck "${'$'}{COMP_WORDS[@]:1:COMP_CWORD-1}" "$2"; }
@@ -36,7 +36,7 @@ _kdump_mem() {
       value=${'$'}{line%%$'\t'*} said=${'$'}{line#*$'\t'}
       found+=("${'$'}{value//:/\\:}${'$'}{said:+:$said}")
     fi
-  done < <(kdump-mem completion --of "${'$'}{words[1]:t}" -- "${'$'}{(@)words[2,CURRENT]}" 2>/dev/null)
+  done < <(kdump-mem completion --of "${'$'}{words[1]:t}" -- "${'$'}{(@Q)words[2,CURRENT]}" 2>/dev/null)
   if (( $#found )); then _describe -V kdump-mem found
   elif [[ -n $files ]]; then _files
   else return 1

@@ -45,9 +45,8 @@ const LOOKED_UP: Readonly<Record<string, ValueKind>> = {
 export function suggest(program: Command, words: readonly string[]): Suggestion {
   const typed = words.at(-1) ?? '';
   const before = words.slice(0, -1);
-  const name = before.find((word) => !word.startsWith('-'));
   const commands = program.createHelp().visibleCommands(program);
-  const command = commands.find((each) => each.name() === name) ?? program;
+  const command = commandAmong(program, before);
   const inlined = /^(--[\w-]+)=(.*)$/s.exec(typed);
   if (inlined) {
     const option = optionOf(command, inlined[1] ?? '');
@@ -92,6 +91,19 @@ function ofArgument(command: Command, before: readonly string[], typed: string):
   }
   const of = LOOKED_UP[argument.name()];
   return of ? { ...NOTHING, values: { of, prefix: '' } } : FILES;
+}
+
+/** Files that stand beside the options of a command without arguments of its own: dumps. */
+export function dumpsAmong(program: Command, words: readonly string[]): string[] {
+  const command = commandAmong(program, words);
+  const takes = command !== program && command.registeredArguments.length === 0;
+  return takes ? argumentsAmong(command, words) : [];
+}
+
+function commandAmong(program: Command, words: readonly string[]): Command {
+  const name = words.find((word) => !word.startsWith('-'));
+  const commands = program.createHelp().visibleCommands(program);
+  return commands.find((each) => each.name() === name) ?? program;
 }
 
 /** The arguments among the words of a command line: no options, none of their values, not its name. */

@@ -10,15 +10,16 @@ const MOST = 500;
  * What a dump or this machine knows that begins with some letters. Where it cannot be opened there is nothing:
  * a command line is being typed, and no place for complaints.
  *
- * @param words of the command line, which name the dump
+ * @param source null where it cannot be told
  */
 export async function values(
   of: ValueKind,
-  words: readonly string[],
+  source: SourceOptions | null,
   typed: string,
 ): Promise<Candidate[]> {
   try {
-    return await LOOKUPS[of](words, typed);
+    if (of === 'code') return await codes(typed);
+    return source === null ? [] : await LOOKUPS[of](source, typed);
   } catch (error) {
     if (error instanceof KdumpMemError) return [];
     throw error;
@@ -26,21 +27,18 @@ export async function values(
 }
 
 const LOOKUPS: Readonly<
-  Record<ValueKind, (words: readonly string[], typed: string) => Promise<Candidate[]>>
+  Record<Exclude<ValueKind, 'code'>, (source: SourceOptions, typed: string) => Promise<Candidate[]>>
 > = {
-  code: async (_, typed) => {
-    const { allCodes } = await import('../../report/explain/codes.js');
-    return named(allCodes(), typed);
-  },
-  pid: async (words, typed) => {
-    const source = sourceAmong(words);
-    return source.vmcore ? inKernel(source, (kernel) => tasks(kernel, typed)) : running(typed);
-  },
-  type: (words, typed) =>
-    inKernel(sourceAmong(words), (kernel) => named(kernel.types.names(), typed)),
-  symbol: (words, typed) =>
-    inKernel(sourceAmong(words), (kernel) => named(kernel.symbolNames(), typed)),
+  pid: async (source, typed) =>
+    source.vmcore ? inKernel(source, (kernel) => tasks(kernel, typed)) : running(typed),
+  type: (source, typed) => inKernel(source, (kernel) => named(kernel.types.names(), typed)),
+  symbol: (source, typed) => inKernel(source, (kernel) => named(kernel.symbolNames(), typed)),
 };
+
+async function codes(typed: string): Promise<Candidate[]> {
+  const { allCodes } = await import('../../report/explain/codes.js');
+  return named(allCodes(), typed);
+}
 
 async function inKernel(
   source: SourceOptions,
@@ -91,22 +89,4 @@ function named(names: Iterable<string>, typed: string): Candidate[] {
     if (name.startsWith(typed) && WORD.test(name)) found.add(name);
   }
   return [...found].toSorted().map((value) => ({ value, description: '' }));
-}
-
-const FILE_OPTIONS = ['symbols', 'btf', 'vmlinux', 'map'] as const;
-
-/** The dump that a command line names, and what helps to read it. */
-function sourceAmong(words: readonly string[]): SourceOptions {
-  const after = (name: string) =>
-    words.flatMap((word, index) => {
-      if (word.startsWith(`--${name}=`)) return [word.slice(name.length + 3)];
-      return word === `--${name}` ? words.slice(index + 1, index + 2) : [];
-    });
-  const vmcore = after('vmcore');
-  const aids = FILE_OPTIONS.flatMap((name) => after(name).map((file) => [name, file] as const));
-  return {
-    engine: 'auto',
-    ...Object.fromEntries(aids),
-    ...(vmcore.length > 0 ? { vmcore } : { live: true }),
-  };
 }

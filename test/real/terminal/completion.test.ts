@@ -19,12 +19,13 @@ beforeAll(() => {
   for (const name of ['kdump-mem', 'skcheck'] as const)
     symlinkSync(commandPath(name), join(folder, 'bin', name));
   symlinkSync(fixture('6.1').vmcore, join(folder, 'a-vmcore'));
+  symlinkSync(fixture('6.1').vmcore, join(folder, 'my dump:1'));
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The words that stand before a tab, and those behind = where the shell takes that for a word. */
-const asBash = (line: string) => line.split(/ |(=)/).filter((word) => word !== undefined);
+const asBash = (line: string) => line.split(/(?<!\\) |(=)/).filter((word) => word !== undefined);
 
 /** What each shell does when somebody asks it how a line goes on. */
 const SHELLS = {
@@ -35,19 +36,19 @@ const SHELLS = {
   bash: (line: string) => {
     const script = `eval "$(kdump-mem completion bash)"
       compopt() { echo FILES; }
-      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE=$line
       complete -p "$1" > /dev/null && "_\${1//-/_}" "$1" "\${COMP_WORDS[COMP_CWORD]}" ''
       printf '%s\\n' "\${COMPREPLY[@]}"`
       .replaceAll('\\\\', '\\')
       .replaceAll('\\$', '$');
-    return run('bash', ['--norc', '-c', script, 'bash', ...asBash(line)]);
+    return run('bash', ['--norc', '-c', script, 'bash', ...asBash(line)], { line });
   },
   zsh: (line: string) => {
     const script = `compdef() { :; }; _files() { print FILES; }
       _describe() { print -l -- "\${(@P)3}"; }
       eval "$(kdump-mem completion zsh)"
       words=("$@"); CURRENT=$#; _kdump_mem`.replaceAll('\\$', '$');
-    return run('zsh', ['-f', '-c', script, 'zsh', ...line.split(' ')]);
+    return run('zsh', ['-f', '-c', script, 'zsh', ...line.split(/(?<!\\) /)]);
   },
 };
 
@@ -69,6 +70,9 @@ describe.each(Object.entries(SHELLS))('%s', (shell, completions) => {
     ['kdump-mem memory --sour', ['--source']],
     ['kdump-mem memory --source kc', ['kcore']],
     ['kdump-mem skb --vmcore a-vmcore --pid 123', ['123']],
+    ['kdump-mem skb a-vmcore --pid 123', ['123']],
+    ['kdump-mem skb --vmcore my\\ dump\\:1 --pid 123', ['123']],
+    ['kdump-mem skb ~/a-vmcore --pid 123', ['123']],
     ['kdump-mem struct --vmcore a-vmcore sk_buff_f', ['sk_buff_fclones']],
     ['skcheck --capture-s', ['--capture-script']],
     ["kdump-mem sockets '$(touch ran)' --str", ['--strict']],
