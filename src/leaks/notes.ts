@@ -55,6 +55,7 @@ export const LEAK_NOTE_CODES = [
   'source-unreadable',
   'source-sites',
   'source-inaccurate',
+  'source-order',
 ] as const;
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
@@ -96,6 +97,7 @@ const SPOILS: readonly LeakNoteCode[] = [
     'source-unreadable',
     'source-sites',
     'source-inaccurate',
+    'source-order',
   ] as const),
 ];
 
@@ -113,7 +115,13 @@ const HIDES: readonly LeakNoteCode[] = [
     'events-unmatched',
     'source-cut',
   ] as const),
-  ...(['source-strange', 'source-unreadable', 'source-sites', 'source-inaccurate'] as const),
+  ...([
+    'source-strange',
+    'source-unreadable',
+    'source-sites',
+    'source-inaccurate',
+    'source-order',
+  ] as const),
 ];
 
 /** Whether all that was to be followed was: else it cannot be said that nothing leaks. */

@@ -127,9 +127,10 @@ export interface Gap {
   /**
    * `cut`: it ends too early, or says itself that it is not whole. `strange`: lines of no known form, or that contradict themselves. `unreadable`:
    * a part of it could not be read. `sites`: allocations of sites that found no room, added up as one.
-   * `inaccurate`: the kernel says of sites that it did not count all of theirs.
+   * `inaccurate`: the kernel says of sites that it did not count all of theirs. `order`: times of its events, or of
+   * files, do not follow each other.
    */
-  readonly code: 'cut' | 'strange' | 'unreadable' | 'sites' | 'inaccurate';
+  readonly code: 'cut' | 'strange' | 'unreadable' | 'sites' | 'inaccurate' | 'order';
   /** A file; hostile where somebody gave it. */
   readonly source: string;
   readonly count: number;

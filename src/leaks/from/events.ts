@@ -11,6 +11,7 @@ import type { FromOrder } from './order.js';
 import { packedLines } from './packed-lines.js';
 import { PerfScriptParser } from './perf-script.js';
 import type { EventParser, TextEvent } from './text-event.js';
+import { disorderOf, TimeOrder } from './time-order.js';
 import { TraceTextParser } from './trace-text.js';
 
 const ALL = { oneIn: 1, mask: 0n, residue: 0n };
@@ -87,12 +88,14 @@ function gapsOf(
   return [
     { code: 'cut' as const, source, count: cut },
     { code: 'strange' as const, source, count: strange },
+    { code: 'order' as const, source, count: disorderOf(streams.map(({ order }) => order)) },
     { code: 'sites' as const, source, count: others },
   ].filter(({ count }) => count > 0);
 }
 
 interface Stream {
   readonly parser: EventParser;
+  readonly order: TimeOrder;
   /** It ends amid a line. To be asked when it was read. */
   readonly isCut: () => boolean;
   readonly events: AsyncGenerator<{ event: TextEvent; parser: EventParser }[]>;
@@ -101,7 +104,11 @@ interface Stream {
 function eventsOf(method: 'trace-text' | 'perf-script', path: string): Stream {
   let found: { event: TextEvent; parser: EventParser }[] = [];
   const Parser = method === 'trace-text' ? TraceTextParser : PerfScriptParser;
-  const parser: EventParser = new Parser((event) => found.push({ event, parser }));
+  const order = new TimeOrder();
+  const parser: EventParser = new Parser((event) => {
+    order.add(event.time);
+    found.push({ event, parser });
+  });
   let isCut = false;
   const read = async function* () {
     const pieces = packedLines(path, () => {
@@ -115,7 +122,7 @@ function eventsOf(method: 'trace-text' | 'perf-script', path: string): Stream {
     parser.end();
     yield found;
   };
-  return { parser, isCut: () => isCut, events: read() };
+  return { parser, order, isCut: () => isCut, events: read() };
 }
 
 /** When the first and the last event of a type were, nanoseconds. @throws {HostError} there are none, or no frees */
@@ -169,13 +176,21 @@ class TextStacks {
     const text = lines.join('\n');
     const known = this.#numbers.get(text);
     if (known !== undefined) return known;
-    const frames = lines
-      .map((line) => parser.frame(line))
-      .filter((frame): frame is SiteFrame => frame !== null);
+    const keys: string[] = [];
+    const frames: SiteFrame[] = [];
+    for (const line of lines) {
+      const frame = parser.frame(line);
+      if (frame === null) continue;
+      const { symbol, offset, module } = frame;
+      frames.push(frame);
+      // What has no name is told apart by its address.
+      keys.push(symbol === null ? line.trim() : `${symbol}+${offset} ${module}`);
+    }
     const own = ownFrames(frames);
-    const key = own.map(({ symbol, offset, module }) => `${symbol}+${offset} ${module}`).join('\n');
-    const id = this.known.idOf(key, 'stack', () => own);
-    const number = this.#numberOf(id);
+    const key = keys.slice(0, own.length).join('\n');
+    // None of the kernel's functions is among them.
+    const number =
+      own.length === 0 ? NO_STACK : this.#numberOf(this.known.idOf(key, 'stack', () => own));
     // Texts beyond the bound are looked at anew each time.
     if (this.#numbers.size < MOST_TEXTS) this.#numbers.set(text, number);
     return number;

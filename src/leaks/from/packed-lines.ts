@@ -10,6 +10,8 @@ import { LineCutter } from '../../host/ss/lines.js';
 /** Of one file, unpacked: an hour of a busy machine's events. */
 const MOST_BYTES = 64 * 2 ** 30;
 
+const RETURN = 0x0d;
+
 /**
  * The lines of a file that somebody gave, packed with gzip, xz or zstd or not, piece by piece. A last line without
  * its newline is left out: a copy that was interrupted may end amid a figure.
@@ -25,7 +27,11 @@ export async function* packedLines(
     throw new HostError('unreadable', `${path} is no file`);
   let lines: string[] = [];
   let read = 0;
-  const cutter = new LineCutter((bytes, from, to) => lines.push(bytes.toString('utf8', from, to)));
+  const cutter = new LineCutter((bytes, from, to) => {
+    // Mail and other systems end lines with two characters.
+    const end = to > from && bytes[to - 1] === RETURN ? to - 1 : to;
+    lines.push(bytes.toString('utf8', from, end));
+  });
   try {
     for await (const piece of unpacked(path)) {
       read += piece.length;

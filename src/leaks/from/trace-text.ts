@@ -15,8 +15,9 @@ const MOST_WAITING = 1024;
 /** `trace` or `trace_pipe` of tracefs, with `options/stacktrace`. */
 export class TraceTextParser implements EventParser {
   strange = 0;
-  /** Its text has no mark behind a stack. */
-  readonly isCut = false;
+  /** Entries that its heads tell of, and those that were met. */
+  #told = 0;
+  #met = 0;
   #lost: number | null = null;
   readonly #onEvent: (event: TextEvent) => void;
   /** In the order of the text, those whose stacks may still come among them. */
@@ -32,6 +33,11 @@ export class TraceTextParser implements EventParser {
     return this.#lost;
   }
 
+  /** Its text has no mark behind a stack, but `trace` says at its head how many entries it has. */
+  get isCut(): boolean {
+    return this.#met < this.#told;
+  }
+
   line(text: string): void {
     if (text.startsWith(' => ')) {
       if (this.#lines && this.#lines.length < MOST_FRAMES) this.#lines.push(text.slice(4));
@@ -41,14 +47,20 @@ export class TraceTextParser implements EventParser {
     if (text === '') return;
     if (text.startsWith('#')) {
       const { kept, written } = WRITTEN.exec(text)?.groups ?? {};
-      if (kept !== undefined) this.#count(Number(written) - Number(kept));
+      if (kept === undefined) return;
+      this.#told += Number(kept);
+      this.#count(Number(written) - Number(kept));
       return;
     }
+    const lost = LOST.exec(text)?.groups?.count;
+    if (lost !== undefined) {
+      this.#count(Number(lost));
+      return;
+    }
+    this.#met++;
     const found = LINE.exec(text)?.groups;
     if (!found) {
-      const lost = LOST.exec(text)?.groups?.count;
-      if (lost === undefined) this.strange++;
-      else this.#count(Number(lost));
+      this.strange++;
       return;
     }
     const { event = '', cpu = '', tid, command = '', seconds = '', fields = '' } = found;

@@ -181,6 +181,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'The bound on our own memory.',
     next: 'Nothing: what holds most was met first in most cases.',
   },
+  'source-order': {
+    means:
+      'An event is more than a second earlier than one before it, or a file begins when the others have ended: these are several recordings, or a time is damaged. What was freed between them seems to be held.',
+    known: 'Times of the events, in the order of each file.',
+    next: 'Give files of one recording; of buffers of CPUs, a file for each.',
+  },
   'source-inaccurate': {
     means: 'The kernel says of a site that it did not count all of its allocations.',
     known: 'accurate:no in /proc/allocinfo.',

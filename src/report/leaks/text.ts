@@ -29,7 +29,13 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: LeaksTextOption
   return [
     said(headline(answer)),
     ...(sites.length === 0 ? [] : [renderTable(columns(answer), sites.slice(0, limit), width)]),
-    ...(more > 0 ? [said(`${formatCount(more)} more stacks: --limit N lists them.`)] : []),
+    ...(more > 0
+      ? [
+          said(
+            `${formatCount(more)} more ${more === 1 ? 'stack' : 'stacks'}: --limit N lists them.`,
+          ),
+        ]
+      : []),
     said(aboutWords(answer)),
     ...answer.notes.map((note) => said(noteWords(note))),
     ...nextWords(answer).map(said),
@@ -113,5 +119,5 @@ function aboutWords({ recording, windows, duration }: LeaksAnswer): string {
       : `, one ${what} in ${formatCount(sample.oneIn)}: figures are estimates, between AT LEAST and AT MOST with 95 %`;
   const share = tracing?.cost.share ?? null;
   const cost = share === null ? '' : ` It cost ${(100 * share).toFixed(1)} % of a CPU.`;
-  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} windows${of}.${cost}`;
+  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}.${cost}`;
 }

@@ -140,7 +140,8 @@ const NEXT: Readonly<Partial<Record<LeakReason, string>>> = {
 /** What would tell more of sites that are not known. */
 function askFor(unknown: readonly LeakSite[]): string {
   const has = (reason: LeakReason) => unknown.some((site) => site.reason === reason);
-  if (has('too-few-windows')) return 'ask for three windows or more (--windows).';
+  if (has('too-few-windows'))
+    return 'ask for three windows or more (--windows; of copies, four of them).';
   if (has('too-few-sampled'))
     return 'too few blocks are in the sample. Ask for a larger one (--sample 1/1), or for longer.';
   return 'ask for longer (--interval).';
@@ -262,6 +263,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `${many(count, 'part')} of ${escapeText(why)} could not be read, or are not tracked.`,
   'source-sites': ({ count, why = '' }) =>
     `${escapeText(why)} has more sites than there is room for: ${many(count, 'allocation')} are added up as one.`,
+  'source-order': ({ count, why = '' }) =>
+    `In ${escapeText(why)} times do not follow each other in ${many(count, 'place')}: it is of several recordings, or damaged.`,
   'source-inaccurate': ({ count, why = '' }) =>
     `Of ${many(count, 'site')} ${escapeText(why)} says itself that it did not count all.`,
 };

@@ -50,7 +50,7 @@ test('that nothing leaks is said only where it is known', () => {
       ...{ limit: 20, width: null },
     }).split('\n')[0];
   expect(of([4096, 8192])).toBe(
-    'Whether anything leaks is not known by 2 min: ask for three windows or more (--windows).',
+    'Whether anything leaks is not known by 2 min: ask for three windows or more (--windows; of copies, four of them).',
   );
   expect(of([4096, 8192, 12288, 16384])).toMatch(
     /^No stack is known to leak by 4 min\. What grows most: receive_mergeable .*: 4 blocks \(16\.0 KiB\) in 4 min\.$/,
