@@ -35,7 +35,7 @@ const USUAL_WINDOWS = 15;
 const DEAR_WINDOWS = 5;
 const USUAL_BUDGET = 0.02;
 
-/** Allocations that are kept at most: this program then takes 150 MB or so. */
+/** Allocations that are kept at most: this program then takes 200 MB or so. */
 const MOST_BLOCKS = 500_000;
 /** Those that are looked up one by one, taken evenly from each stack. */
 const MOST_SURVIVORS = 50_000;
