@@ -71,12 +71,12 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
 
 /** Of files: blocks of another time or machine are not looked up. */
 async function answerFrom(options: LeaksOptions, paths: readonly string[]): Promise<void> {
-  const { type = 'page', interval, windows = USUAL_WINDOWS } = options;
+  const { type = 'page', interval, windows } = options;
   const recording = await advised(
     'Name what perf script or tracefs printed of kmem events, or copies of page_owner, allocinfo, alloc_traces or vmallocinfo.',
     () =>
       recordingFrom({
-        ...{ type, paths, windows, seconds: interval ?? null },
+        ...{ type, paths, windows: windows ?? null, seconds: interval ?? null },
         pageSize: readPageSize(liveHost),
         ...{ maxBlocks: MOST_BLOCKS, maxSurvivors: MOST_SURVIVORS },
       }),

@@ -15,6 +15,7 @@ import { disorderOf, TimeOrder } from './time-order.js';
 import { TraceTextParser } from './trace-text.js';
 
 const ALL = { oneIn: 1, mask: 0n, residue: 0n };
+const USUAL_WINDOWS = 15;
 /** Threads whose names are kept. */
 const MOST_THREADS = 100_000;
 
@@ -23,7 +24,8 @@ export async function recordingOfEvents(
   method: 'trace-text' | 'perf-script',
   order: FromOrder,
 ): Promise<Recording> {
-  const { type, paths, windows, maxBlocks, maxSurvivors } = order;
+  const { type, paths, maxBlocks, maxSurvivors } = order;
+  const windows = order.windows ?? USUAL_WINDOWS;
   if (type === 'vmalloc')
     throw new HostError('unreadable', 'events do not tell areas of vmalloc', {
       next: 'Give copies of /proc/vmallocinfo.',

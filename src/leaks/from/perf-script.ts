@@ -78,7 +78,7 @@ export class PerfScriptParser implements EventParser {
 /** `[kernel.kallsyms]` is the kernel itself; modules are `[name]`, or the file that they were loaded from. */
 function moduleOf(file: string): string | null {
   const bare = file.replace(/^\[(.*)\]$/, '$1');
-  if (/^(guest\.)?kernel\b|^unknown$|(^|\/)vmlinux/.test(bare)) return null;
+  if (/^(guest\.)?kernel\b|^(unknown|inlined)$|(^|\/)vmlinux/.test(bare)) return null;
   return bare
     .replace(/^.*\//, '')
     .replace(/\.ko(\.[a-z0-9]{1,4})?$/, '')

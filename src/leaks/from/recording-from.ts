@@ -5,7 +5,7 @@ import type { Recording } from '../recording.js';
 import { recordingOfCopies } from './copies.js';
 import { recordingOfEvents } from './events.js';
 import type { FromOrder } from './order.js';
-import { recognise } from './recognise.js';
+import { type FileForm, recognise } from './recognise.js';
 
 /**
  * A recording out of files: what `perf script` or tracefs printed of kmem events with stacks, or copies of what
@@ -25,6 +25,7 @@ export async function recordingFrom(order: FromOrder): Promise<Recording> {
       'unreadable',
       `${order.paths[0]} is ${form} and ${order.paths[other]} is ${forms[other]}: they do not belong together`,
     );
+  checkMeant(form, order);
   return form === 'trace-text' || form === 'perf-script'
     ? recordingOfEvents(form, order)
     : recordingOfCopies(form, order);
@@ -43,4 +44,17 @@ function checkDifferent(paths: readonly string[]): void {
       });
     known.set(key, path);
   }
+}
+
+/** What would be passed over is refused. @throws {HostError} */
+function checkMeant(form: FileForm, { paths, seconds, windows }: FromOrder): void {
+  const areEvents = form === 'trace-text' || form === 'perf-script';
+  if (areEvents && seconds !== null)
+    throw new HostError('unreadable', `${paths[0]} is ${form}: its events tell their times`, {
+      next: 'Leave out --interval, which is of copies.',
+    });
+  if (!areEvents && windows !== null)
+    throw new HostError('unreadable', `${paths[0]} is ${form}: each copy ends a window`, {
+      next: 'Leave out --windows, which is of events.',
+    });
 }

@@ -65,7 +65,7 @@ export class TraceTextParser implements EventParser {
     }
     const { event = '', cpu = '', tid, command = '', seconds = '', fields = '' } = found;
     if (event === '<stack trace>') {
-      this.#stackOf(cpu);
+      this.#stackOf(cpu, Number(tid));
       return;
     }
     const told = textEvent({ event, fields, seconds, command, tid: Number(tid) });
@@ -84,8 +84,10 @@ export class TraceTextParser implements EventParser {
   }
 
   /** What interrupted comes first: its stack too. */
-  #stackOf(cpu: string): void {
-    const found = this.#waiting.findLast((each) => each.cpu === cpu && each.open);
+  #stackOf(cpu: string, tid: number): void {
+    const found = this.#waiting.findLast(
+      (each) => each.open && each.cpu === cpu && each.event.tid === tid,
+    );
     if (!found) return;
     this.#lines = [];
     found.event.stack = this.#lines;

@@ -2,13 +2,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { FromOrder } from '../../../src/leaks/from/order.js';
 import { recordingFrom } from '../../../src/leaks/from/recording-from.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'leaks-doubtful-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 let files = 0;
-function of(...texts: readonly string[]) {
+const of = (...texts: readonly string[]) => of2(texts);
+
+function of2(texts: readonly string[], order: Partial<FromOrder> = {}) {
   const paths = texts.map((text) => {
     const path = join(folder, `${files++}.txt`);
     writeFileSync(path, text);
@@ -16,7 +19,7 @@ function of(...texts: readonly string[]) {
   });
   return recordingFrom({
     ...{ type: 'page', paths, windows: 3, seconds: null, pageSize: 4096 },
-    ...{ maxBlocks: 1000, maxSurvivors: 100 },
+    ...{ maxBlocks: 1000, maxSurvivors: 100, ...order },
   });
 }
 
@@ -73,6 +76,24 @@ describe('a trace as text', () => {
   });
 });
 
+it('gives no allocation the stack of another thread', async () => {
+  // Its own was overwritten; that of what ran next on the CPU was not.
+  const recording = await of(
+    alloc(1, 16) + stack(1.1).replace('a-1', 'b-2') + free(2, 17) + alloc(3, 18) + stack(3),
+  );
+  expect(recording.losses.withoutStack).toBe(1);
+});
+
+it('refuses what would be passed over: the time of events, windows of copies', async () => {
+  const told = (text: string, order: { seconds?: number; windows?: number | null }) =>
+    expect(of2([text, text], order)).rejects;
+  await told(EVENTS, { seconds: 60 }).toMatchObject({
+    next: expect.stringContaining('--interval'),
+  });
+  const copy = 'allocinfo - version: 1.0\n 1 1 a.c:1 func:f \n';
+  await told(copy, { seconds: 60 }).toMatchObject({ next: expect.stringContaining('--windows') });
+});
+
 describe('text of perf script', () => {
   const event = (seconds: number, what: string, pfn: number, ...frames: readonly string[]) =>
     `x 7 [000] ${seconds.toFixed(6)}: kmem:mm_page_${what}: page=0x1 pfn=${pfn} order=0\n${frames.map((frame) => `\t${frame}\n`).join('')}\n`;
@@ -94,5 +115,15 @@ describe('text of perf script', () => {
       event(1, 'alloc', 16, '    7f8aec23bc4a main+0x10 (/usr/bin/x)') + event(2, 'free', 19),
     );
     expect(recording.losses.withoutStack).toBe(1);
+  });
+
+  it('has no module for functions that are inlined', async () => {
+    const recording = await of(
+      event(1, 'alloc', 16, 'ffffffff81000010 f+0x10 (inlined)') + event(2, 'free', 19),
+    );
+    expect([...recording.sites.values()][0]?.frames[0]).toMatchObject({
+      symbol: 'f',
+      module: null,
+    });
   });
 });

@@ -23,7 +23,7 @@ function file(name: string, text: string | Buffer): string {
 
 function of(paths: readonly string[], order: Partial<FromOrder> = {}): Promise<Recording> {
   return recordingFrom({
-    ...{ type: 'page', paths, windows: 3, seconds: null, pageSize: 4096 },
+    ...{ type: 'page', paths, windows: null, seconds: null, pageSize: 4096 },
     ...{ maxBlocks: 100_000, maxSurvivors: 10_000, ...order },
   });
 }
@@ -66,7 +66,7 @@ describe('a recording out of what tracefs printed', () => {
       },
     ],
   ])('of pages, allocations and frees in two files, packed: %s', async (kernel, truth) => {
-    const recording = await of(trace(kernel, 'page'));
+    const recording = await of(trace(kernel, 'page'), { windows: 3 });
     for (const [name, bytes] of Object.entries(truth)) expect(heldBy(recording, name)).toBe(bytes);
     expect(recording).toMatchObject({ method: 'trace-text', survivorsLeftOut: 0 });
     // They have what the module did, of all that their heads count.
