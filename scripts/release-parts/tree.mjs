@@ -14,6 +14,11 @@ import { basename, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 const DOCUMENTS = 'usr/share/doc/kdump-mem';
+/** As they are in the clone; the units and CHANGELOG.md are elsewhere. */
+const COPIED = [
+  ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'docs', 'schemas'],
+  ...['deploy/grafana', 'deploy/kubernetes', 'deploy/prometheus'],
+];
 /** By shell: what its completion is printed by, and where the shell looks for it. */
 const COMPLETIONS = {
   bash: ['kdump-mem', 'skcheck'].map((name) => `usr/share/bash-completion/completions/${name}`),
@@ -48,9 +53,7 @@ export function layOut({ root, program, notices, nodeLicence }) {
   }
   write(`${DOCUMENTS}/copyright`, copyright(notices, nodeLicence));
   write(`${DOCUMENTS}/CHANGELOG.md.gz`, packed(readFileSync('CHANGELOG.md')));
-  for (const path of ['README.md', 'docs', 'schemas', 'deploy/grafana', 'deploy/kubernetes'])
-    cpSync(path, at(`${DOCUMENTS}/${path}`), { recursive: true });
-  cpSync('deploy/prometheus', at(`${DOCUMENTS}/deploy/prometheus`), { recursive: true });
+  for (const path of COPIED) cpSync(path, at(`${DOCUMENTS}/${path}`), { recursive: true });
   const dump = 'fixtures/dumps/6.1.vmcore';
   cpSync(dump, at(`${DOCUMENTS}/examples/${basename(dump)}`));
   equalModes(root);

@@ -49,6 +49,11 @@ function run(command: string, args: string[], cwd = home) {
   return spawnSync(command, args, { cwd, encoding: 'utf8' });
 }
 
+/** A file, or a folder with something in it. */
+function hasPacked(wanted: string): boolean {
+  return packed.some((path) => path === wanted || path.startsWith(`${wanted}/`));
+}
+
 function compile(folder: string, ...files: string[]) {
   const compilerOptions = {
     ...{ strict: true, noEmit: true, module: 'nodenext', target: 'es2022' },
@@ -76,6 +81,14 @@ test('has what README shows, and nothing of how it was made', () => {
   expect(packed.filter((path) => /^(src|test|scripts)\/|^\./.test(path))).toEqual([]);
 });
 
+test('has all that README links to', () => {
+  const links = [
+    ...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/\]\((?!https?:)([^)#]+)/g),
+  ].map(([, link = '']) => link);
+  expect(links.length).toBeGreaterThan(10);
+  expect(links.filter((link) => !hasPacked(link))).toEqual([]);
+});
+
 test('has the library as users get it, and not what the build leaves beside it', () => {
   expect(packed.filter((path) => path.startsWith('dist/library/')).toSorted()).toEqual(
     ['THIRD-PARTY-NOTICES', 'index.cjs', 'index.d.cts', 'index.d.mts', 'index.mjs'].map(
@@ -86,10 +99,7 @@ test('has the library as users get it, and not what the build leaves beside it',
 
 test('has something of all that package.json lists', () => {
   const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  const missing = files.filter(
-    (listed: string) => !packed.some((path) => path === listed || path.startsWith(`${listed}/`)),
-  );
-  expect(missing).toEqual([]);
+  expect(files.filter((listed: string) => !hasPacked(listed))).toEqual([]);
 });
 
 test('for everybody on a machine, its manual pages come with it', () => {
