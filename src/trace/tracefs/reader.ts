@@ -9,6 +9,8 @@ interface Pipe {
   readonly cpu: number;
   readonly descriptor: number;
   readonly stream: CpuStream;
+  /** It may have written since it was read last. */
+  isOpen: boolean;
 }
 
 /** What one round of reading came to. */
@@ -37,7 +39,12 @@ export class InstanceReader {
     this.#pipes = pipes;
     try {
       for (const cpu of instance.cpus)
-        pipes.push({ cpu, descriptor: openPipe(instance, cpu), stream: new CpuStream(plan) });
+        pipes.push({
+          cpu,
+          descriptor: openPipe(instance, cpu),
+          stream: new CpuStream(plan),
+          isOpen: true,
+        });
     } catch (error) {
       this.close();
       throw error;
@@ -66,8 +73,10 @@ export class InstanceReader {
     try {
       for (const pipe of this.#pipes) {
         const isOnline = online === undefined || online.has(pipe.cpu);
-        const pages = isOnline ? this.#readPipe(pipe, most) : 0;
+        // What a CPU wrote before it went off waits still.
+        const pages = isOnline || pipe.isOpen ? this.#readPipe(pipe, most) : 0;
         const isEmpty = pages < most;
+        pipe.isOpen = isOnline || !isEmpty;
         if (!isEmpty) drained = false;
         pipe.stream.knownUntil = isEmpty ? now : pipe.stream.lastTime;
         if (pages > mostPages) mostPages = pages;
