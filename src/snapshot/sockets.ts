@@ -22,7 +22,10 @@ export interface SocketsTold {
 
 /** The sockets of each network namespace. */
 export async function takeSockets(work: Work, at: string): Promise<SocketsTold> {
-  const namespaces = findNamespaces(work.source, 'all');
+  const namespaces = findNamespaces(work.source, 'all', (pid) =>
+    // By the whole path: whoever reads the snapshot knows by it that sockets may be missing.
+    work.failures.add(`/proc/${pid}/ns/net`, 'denied', 'its network namespace is not shown'),
+  );
   const unknown = new Set<string>();
   let closed = 0;
   for (const namespace of namespaces) {

@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { mkdtempSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { commandPath } from '../../support/cli.js';
 import { NEW_NETNS, Stage, skcheck, skcheckJson, together } from './stage.js';
 
 /** One second between samples is enough for what these tests ask. */
@@ -72,6 +75,14 @@ describe('network namespaces', () => {
     expect(stderr).toMatch(/were not looked at\. This is root already, without CAP_SYS_PTRACE, as/);
     const nothing = skcheck([...SOON, '--stale', '--dport', '1'], blind);
     expect(nothing.status).toBe(3);
+    // A snapshot by the same says so to whoever reads it.
+    const file = join(mkdtempSync(join(tmpdir(), 'rights-')), 'blind.tar.gz');
+    const [command = '', ...rest] = [...blind, process.execPath, commandPath('kdump-mem')];
+    expect(spawnSync(command, [...rest, 'snapshot', '-o', file]).status).toBe(0);
+    const captured = skcheckJson(['--from', file]).report;
+    expect(captured.complete).toBe(false);
+    expect(captured.warnings.map(({ code }) => code)).toContain('netns-hidden');
+    rmSync(dirname(file), { recursive: true });
   });
 
   test('all of them for root, each socket with its namespace', async () => {
