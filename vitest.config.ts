@@ -99,7 +99,14 @@ export default defineConfig({
       {
         test: {
           name: 'packages',
-          include: ['test/real/publish/on-demand/**/*.test.ts'],
+          include: ['test/real/{publish,containers}/on-demand/**/*.test.ts'],
+          ...ALONE,
+        },
+      },
+      {
+        test: {
+          name: 'systemd',
+          include: ['test/real/systemd/on-demand/**/*.test.ts'],
           ...ALONE,
         },
       },

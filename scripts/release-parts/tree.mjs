@@ -17,7 +17,7 @@ const DOCUMENTS = 'usr/share/doc/kdump-mem';
 /** As they are in the clone; the units and CHANGELOG.md are elsewhere. */
 const COPIED = [
   ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'docs', 'schemas'],
-  ...['deploy/grafana', 'deploy/kubernetes', 'deploy/prometheus'],
+  ...['deploy/container', 'deploy/grafana', 'deploy/kubernetes', 'deploy/prometheus'],
 ];
 /** By shell: what its completion is printed by, and where the shell looks for it. */
 const COMPLETIONS = {

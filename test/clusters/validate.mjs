@@ -1,7 +1,9 @@
 // Holds manifests against the API of Kubernetes: `node validate.mjs FILE…` prints what is wrong with each as JSON.
 import { readFileSync } from 'node:fs';
+import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor';
 import { DaemonSet } from 'kubernetes-models/apps/v1/DaemonSet';
 import { Job } from 'kubernetes-models/batch/v1/Job';
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { PersistentVolumeClaim } from 'kubernetes-models/v1/PersistentVolumeClaim';
 import { parseAllDocuments } from 'yaml';
@@ -9,6 +11,8 @@ import { parseAllDocuments } from 'yaml';
 const KINDS = {
   'apps/v1 DaemonSet': DaemonSet,
   'batch/v1 Job': Job,
+  'monitoring.coreos.com/v1 PodMonitor': PodMonitor,
+  'networking.k8s.io/v1 NetworkPolicy': NetworkPolicy,
   'v1 ConfigMap': ConfigMap,
   'v1 PersistentVolumeClaim': PersistentVolumeClaim,
 };

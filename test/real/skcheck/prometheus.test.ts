@@ -300,6 +300,9 @@ describe('deploy/', () => {
     const [container] = spec.containers;
     expect(container.args[0]).toBe('--listen');
     expect(container.securityContext.capabilities.add).toContain('SYS_ADMIN');
+    expect(readFileSync(join(DEPLOY, 'kubernetes/skcheck-podmonitor.yaml'), 'utf8')).toContain(
+      `port: ${container.ports[0].name}\n`,
+    );
     expect(`${container.ports[0].containerPort}`).toBe(metadata.annotations['prometheus.io/port']);
   });
 });

@@ -78,10 +78,12 @@ describe('the DaemonSet', () => {
     expect(metadata.labels).toMatchObject(set.spec.selector.matchLabels);
     expect(spec).toMatchObject({ hostPID: true, automountServiceAccountToken: false });
     expect(container.securityContext).toMatchObject({
-      ...{ readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+      readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     });
     expect(container.securityContext.privileged).toBeUndefined();
+    // The API takes false beside CAP_SYS_ADMIN for a contradiction.
+    expect(container.securityContext.allowPrivilegeEscalation).toBeUndefined();
     const unit = /^CapabilityBoundingSet=(.*)$/m.exec(readFileSync(UNIT, 'utf8'))?.[1]?.split(' ');
     const added: string[] = container.securityContext.capabilities.add;
     expect(added.map((name) => `CAP_${name}`).toSorted()).toEqual(unit?.toSorted());

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { DumpDirectory } from '../../../support/dump/file.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-const MANIFEST = `${ROOT}deploy/kubernetes/triage-job.yaml`;
+const FOLDER = `${ROOT}deploy/kubernetes/`;
+const MANIFEST = `${FOLDER}triage-job.yaml`;
 
 /** What is wrong with each manifest of a file, as the API of Kubernetes has it. */
 function wrongIn(file: string): (string | null)[] {
@@ -13,28 +14,31 @@ function wrongIn(file: string): (string | null)[] {
   return JSON.parse(told.toString());
 }
 
-test('the indexed job is one of the API of Kubernetes', () => {
-  expect(wrongIn(MANIFEST)).toEqual([null]);
-});
-
-const SNAPSHOTS = `${ROOT}deploy/kubernetes/snapshot-daemonset.yaml`;
-
-test('the DaemonSet that saves snapshots is one of the API of Kubernetes', () => {
-  expect(wrongIn(SNAPSHOTS)).toEqual([null]);
-  const folder = new DumpDirectory();
-  const text = readFileSync(SNAPSHOTS, 'utf8').replace('hostPID: true', 'hostPID: often');
-  expect(wrongIn(folder.write('set.yaml', text))).not.toEqual([null]);
-  folder.dispose();
+test.each([
+  ['network-policy.yaml', 2],
+  ['skcheck-daemonset.yaml', 1],
+  ['skcheck-podmonitor.yaml', 1],
+  ['snapshot-daemonset.yaml', 1],
+  ['triage-job.yaml', 1],
+])('%s is of the API of Kubernetes, or of the Prometheus operator', (file, documents) => {
+  expect(wrongIn(`${FOLDER}${file}`)).toEqual(Array(documents).fill(null));
+  expect(readdirSync(FOLDER)).toHaveLength(5);
 });
 
 test.each([
-  ['completionMode: Indexed', 'completionMode: Numbered'],
-  ['completions: 8', 'completions: eight'],
-  ['readOnlyRootFilesystem: true', 'readOnlyRootFilesystem: sometimes'],
-  ['restartPolicy: Never', 'restartPolicy: 3'],
-])('%s is held against it: %s is refused', (right, wrong) => {
+  ['triage-job', 'completionMode: Indexed', 'completionMode: Numbered'],
+  ['triage-job', 'completions: 8', 'completions: eight'],
+  ['triage-job', 'readOnlyRootFilesystem: true', 'readOnlyRootFilesystem: sometimes'],
+  ['triage-job', 'restartPolicy: Never', 'restartPolicy: 3'],
+  ['snapshot-daemonset', 'hostPID: true', 'hostPID: often'],
+  ['skcheck-daemonset', 'type: Unconfined', 'type: 1'],
+  ['skcheck-daemonset', 'drop: ["ALL"]', 'drop: ALL'],
+  ['skcheck-podmonitor', 'port: metrics', 'port: 9700'],
+  ['skcheck-podmonitor', 'interval: 60s', 'interval: often'],
+  ['network-policy', 'policyTypes: ["Ingress", "Egress"]', 'policyTypes: Ingress'],
+])('%s: %s is held against it: %s is refused', (file, right, wrong) => {
   const folder = new DumpDirectory();
-  const text = readFileSync(MANIFEST, 'utf8');
+  const text = readFileSync(`${FOLDER}${file}.yaml`, 'utf8');
   expect(text).toContain(right);
   const [said] = wrongIn(folder.write('job.yaml', text.replace(right, wrong)));
   expect(said).not.toBeNull();
@@ -46,4 +50,14 @@ test('there are as many shards as pods', () => {
   const [, completions] = /completions: (\d+)/.exec(text) ?? [];
   const [, shards] = /--shard kubernetes\/(\d+)/.exec(text) ?? [];
   expect(shards).toBe(completions);
+});
+
+test('an image that nobody has put in place is no name of an image: its pod says InvalidImageName', () => {
+  const images = readdirSync(FOLDER).flatMap((file) => [
+    ...readFileSync(`${FOLDER}${file}`, 'utf8').matchAll(/^ +image: (\S+)$/gm),
+  ]);
+  expect(images).toHaveLength(3);
+  const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
+  // Repositories are written small (the grammar of distribution/reference), registries without a dot too.
+  for (const [, image = ''] of images) expect(image).toBe(`YOUR-REGISTRY/kdump-mem:${version}`);
 });
