@@ -1,0 +1,159 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hostTriageSchema } from '../../../../src/report/triage/captured-schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+import { STALLED_READER } from '../../../support/stalled-reader.js';
+import { bring } from '../../snapshot/guest-snapshot.js';
+import { bootSystemd, MOST_MS, type SystemdGuest } from '../systemd-guest.js';
+
+/** Reads nothing of what it is sent: another user's, in a network namespace of its own. */
+const STALLED = {
+  'stalled.pl': STALLED_READER,
+  'etc/systemd/system/stalled.service':
+    '[Service]\nUser=nobody\nPrivateNetwork=true\nExecStart=/usr/bin/perl /stalled.pl\n',
+};
+/** Takes more than its cgroup may have. */
+const EATS = {
+  'eats.pl': 'my $x = "x" x (200 << 20); sleep;\n',
+  'etc/systemd/system/eats.service':
+    '[Service]\nMemoryMax=40M\nMemorySwapMax=0\nExecStart=/usr/bin/perl /eats.pl\n',
+};
+const COLLECTOR = '/var/lib/prometheus/node-exporter';
+const STORE = '/var/lib/kdump-mem/watch.ndjson';
+const OURS = ['skcheck.service', 'kdump-mem-watch.service', 'kdump-mem-snapshot.service'];
+
+let machine: SystemdGuest;
+beforeAll(async () => {
+  machine = await bootSystemd({ ...STALLED, ...EATS, [`${COLLECTOR}/.keep`]: '' });
+  await machine.until('systemctl is-system-running | grep -qx running');
+  await machine.inside('systemctl start stalled');
+  // As docs/install.md tells.
+  await machine.inside(
+    'systemctl enable --now kdump-mem-watch kdump-mem-snapshot skcheck.timer 2>&1',
+  );
+}, 3 * MOST_MS);
+afterAll(() => machine?.dispose());
+
+/** What a unit's own program wrote to the journal: systemd's words about it are not among them. */
+const wrote = async (unit: string) =>
+  (await machine.inside(`journalctl -u ${unit} _TRANSPORT=stdout -o cat --no-pager`))
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('-- '));
+
+/** Runs skcheck.service once, with these lines more. @returns the metrics that it has written */
+async function looksWith(lines: string): Promise<string> {
+  const folder = '/run/systemd/system/skcheck.service.d';
+  await machine.inside(
+    `mkdir -p ${folder}; printf '[Service]\\n${lines}' > ${folder}/test.conf; systemctl daemon-reload; rm -f ${COLLECTOR}/*.prom`,
+  );
+  await machine.inside('systemctl start skcheck', true);
+  const metrics = await machine.inside(`cat ${COLLECTOR}/skcheck.prom`);
+  await machine.inside(`rm ${folder}/test.conf; systemctl daemon-reload`);
+  return metrics;
+}
+
+const OWNER = /^skcheck_stale_owner_sockets\{comm="stalled",.*via="descriptor"\} 1$/m;
+
+describe('skcheck', () => {
+  test(
+    'its timer writes whose socket is stalled',
+    async () => {
+      await machine.until(`test -e ${COLLECTOR}/skcheck.prom`);
+      const metrics = await machine.inside(`cat ${COLLECTOR}/skcheck.prom`);
+      expect(metrics).toMatch(OWNER);
+      expect(metrics).toMatch(/^skcheck_look_complete 1$/m);
+      expect(metrics).toMatch(/^skcheck_up 1$/m);
+      expect(await wrote('skcheck')).toEqual([]);
+      await machine.inside('systemctl stop skcheck.timer');
+    },
+    2 * MOST_MS,
+  );
+
+  test.each([
+    ['CAP_SYS_ADMIN', 'netns-closed', 0],
+    ['CAP_SYS_PTRACE', 'netns-hidden', 0],
+    ['CAP_DAC_READ_SEARCH', 'owner-unknown', 1],
+  ])(
+    'without %s it says so: the unit has no more than it needs',
+    async (right, code, stale) => {
+      const metrics = await looksWith(`CapabilityBoundingSet=~${right}\\n`);
+      expect(metrics).not.toMatch(OWNER);
+      expect(metrics).toMatch(new RegExp(`^skcheck_warnings\\{code="${code}"\\} [1-9]`, 'm'));
+      expect(metrics).toMatch(new RegExp(`^skcheck_stale_sockets ${stale}$`, 'm'));
+      if (stale === 0) expect(metrics).toMatch(/^skcheck_look_complete 0$/m);
+    },
+    2 * MOST_MS,
+  );
+
+  test(
+    'where the collector has no folder it is one line and status 3',
+    async () => {
+      await machine.inside(`mv ${COLLECTOR} ${COLLECTOR}-away`);
+      await machine.inside('systemctl start skcheck', true);
+      const show = 'systemctl show skcheck -p ExecMainStatus -p Result';
+      expect(await machine.inside(show)).toBe('Result=exit-code\nExecMainStatus=3\n');
+      expect((await wrote('skcheck')).slice(-1)).toEqual([expect.stringContaining(COLLECTOR)]);
+      await machine.inside(`mv ${COLLECTOR}-away ${COLLECTOR}; systemctl reset-failed`);
+    },
+    2 * MOST_MS,
+  );
+});
+
+test(
+  'watch serves its metrics, and goes on with its store when it was killed',
+  async () => {
+    const metrics = `exec 3<>/dev/tcp/127.0.0.1/9701; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
+    const up = `grep -q '^kdump_mem_watch_up 1' <(${metrics})`;
+    await machine.until(up);
+    const lines = async () => Number(await machine.inside(`wc -l < ${STORE}`));
+    const before = await lines();
+    expect(before).toBeGreaterThan(0);
+    await machine.inside('systemctl kill -s KILL kdump-mem-watch');
+    await machine.until('systemctl show kdump-mem-watch -p NRestarts | grep -qx NRestarts=1');
+    await machine.until(up);
+    expect(await lines()).toBeGreaterThan(before);
+    // Each start is one line.
+    const words = 'kdump-mem watch: metrics at http://127.0.0.1:9701/metrics';
+    expect(await wrote('kdump-mem-watch')).toEqual([words, words]);
+    const answer = await machine.inside(`kdump-mem watch --for 0 --store ${STORE} --json`);
+    expect(JSON.parse(answer)).toMatchObject({ schema: 'kdump-mem.watch/1' });
+  },
+  3 * MOST_MS,
+);
+
+test(
+  'a kill by the OOM killer makes a snapshot that names who was killed',
+  async () => {
+    await machine.until('journalctl -u kdump-mem-snapshot _TRANSPORT=stdout | grep -q waits');
+    await machine.inside('systemctl start eats');
+    await machine.until('ls /var/lib/kdump-mem/*.tar.gz');
+    const folder = mkdtempSync(join(tmpdir(), 'units-'));
+    const file = join(folder, 'oom.tar.gz');
+    const there = (await machine.inside('ls /var/lib/kdump-mem/*.tar.gz')).trim();
+    await bring(machine.guest, `/proc/1/root${there}`, file);
+    expect((await kdumpMem('snapshot', '--verify', file)).status).toBe(0);
+    const { stdout } = await kdumpMem('triage', '--from', file, '--json');
+    const killed = hostTriageSchema.parse(JSON.parse(stdout)).findings.map(({ code }) => code);
+    expect(killed).toContain('oom-kill');
+    const log = await kdumpMem('log', '--from', file);
+    expect(log.stdout).toMatch(/Memory cgroup out of memory: Killed process \d+ \(perl\)/);
+    rmSync(folder, { recursive: true });
+    const group = '/sys/fs/cgroup/system.slice/kdump-mem-snapshot.service';
+    expect(await machine.inside(`cat ${group}/memory.events`)).toMatch(/^oom_kill 0$/m);
+    const said = await wrote('kdump-mem-snapshot');
+    expect(said[0]).toMatch(/^kdump-mem: waits for pressure on memory/);
+    expect(said[1]).toMatch(/^\S+Z the OOM killer has killed 1 process$/);
+    expect(said.slice(2)).toEqual([expect.stringContaining(`${there}: `)]);
+  },
+  3 * MOST_MS,
+);
+
+test('what the sandboxes leave open is little', async () => {
+  for (const unit of OURS) {
+    const table = await machine.inside(`systemd-analyze security --no-pager ${unit}`);
+    const score = Number(/ exposure level for \S+: ([\d.]+) /.exec(table)?.[1]);
+    expect(score, unit).toBeLessThan(4);
+  }
+});
