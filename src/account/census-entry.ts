@@ -39,6 +39,9 @@ export type Grouping = (typeof GROUPINGS)[number];
 /** What the sockets of a group pin together. A socket that two processes hold is in both groups. */
 export interface Group {
   readonly key: string;
+  /** Of a process; comm is hostile. Null: the group is none. */
+  readonly pid: number | null;
+  readonly comm: string | null;
   readonly sockets: number;
   readonly total: Figures;
   readonly ownership: Ownership;

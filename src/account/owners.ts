@@ -5,7 +5,7 @@ import type { Tally } from './tally.js';
 
 interface Sum {
   /** The process that the group is; null: it is none. */
-  readonly pid: number | null;
+  readonly process: Process | null;
   sockets: number;
   readonly tally: Tally;
 }
@@ -22,8 +22,8 @@ export class Owners {
   }
 
   add(entry: CensusEntry, held: Tally): void {
-    for (const [key, pid] of keysOf(entry, this.#grouping)) {
-      const sum = this.#sums.get(key) ?? { pid, sockets: 0, tally: this.#newTally() };
+    for (const [key, process] of keysOf(entry, this.#grouping)) {
+      const sum = this.#sums.get(key) ?? { process, sockets: 0, tally: this.#newTally() };
       this.#sums.set(key, sum);
       sum.sockets++;
       sum.tally.add(held);
@@ -41,14 +41,16 @@ export class Owners {
       const bounds = freed(pid);
       return missed ? atLeastFreed(bounds) : bounds;
     };
-    const groups = [...this.#sums].map(([key, { pid, sockets, tally }]) => {
+    const groups = [...this.#sums].map(([key, { process, sockets, tally }]) => {
       const total = tally.figures();
       return {
         key,
+        pid: process?.pid ?? null,
+        comm: process?.comm ?? null,
         sockets,
         total: missed ? { ...total, complete: false } : total,
         ownership: tally.ownership(),
-        freedIfKilled: pid === null ? null : freedBy(pid),
+        freedIfKilled: process === null ? null : freedBy(process.pid),
       };
     });
     return groups.sort(
@@ -57,11 +59,17 @@ export class Owners {
   }
 }
 
+/** Comm is hostile. */
+interface Process {
+  readonly pid: number;
+  readonly comm: string;
+}
+
 /**
  * Under which keys a socket counts, and which of them are processes. Keys are for people, and hostile
  * where comm or path are.
  */
-function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, number | null> {
+function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Process | null> {
   const one = (key: string) => new Map([[key, null]]);
   const { socket } = entry;
   const { holders, mappedBy, connectionHolders } = entry;
@@ -69,7 +77,7 @@ function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, num
   switch (grouping) {
     case 'process':
       if (owners.length === 0) return one(nobody(entry));
-      return new Map(owners.map(({ pid, comm }) => [`${pid} ${comm}`, pid]));
+      return new Map(owners.map(({ pid, comm }) => [`${pid} ${comm}`, { pid, comm }]));
     case 'cgroup':
       if (owners.length === 0) return one(nobody(entry));
       return new Map(owners.map(({ cgroup }) => [cgroup ?? '(unreadable)', null]));

@@ -34,6 +34,14 @@ export const figuresSchema = z.strictObject({
   complete: z.boolean(),
 });
 
+/** The two ends of a socket, apart (src/socket-ends.ts); null: there is none, or it is a name. */
+export const socketEndsShape = {
+  localAddress: z.string().nullable(),
+  localPort: count.nullable(),
+  peerAddress: z.string().nullable(),
+  peerPort: count.nullable(),
+};
+
 export const socketSchema = z.strictObject({
   file: address,
   sock: address,
@@ -45,6 +53,7 @@ export const socketSchema = z.strictObject({
   state: z.string(),
   local: z.string().nullable(),
   peer: z.string().nullable(),
+  ...socketEndsShape,
   /** Null where the namespace cannot be read. */
   netns: count.nullable(),
 });
@@ -162,6 +171,9 @@ export const censusEntrySchema = z.strictObject({
 /** A row of `--by`: what a group of sockets pins together. */
 export const groupSchema = z.strictObject({
   key: z.string(),
+  /** Of a process; null: the group is none. */
+  pid: count.nullable(),
+  comm: z.string().nullable(),
   sockets: count,
   total: figuresSchema,
   ...ownership,

@@ -44,7 +44,7 @@ function sockets(): Command {
       const { groups, unexplained, ...json } = socketsJson(answer, answer.sockets);
       const processes = groups?.map(({ key, ...group }) => {
         const [pid, ...comm] = key.split(' ');
-        return { pid, comm: comm.join(' '), ...group };
+        return { ...group, pid, comm: comm.join(' ') };
       });
       return {
         json: { ...json, processes, ledger: unexplained },

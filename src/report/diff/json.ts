@@ -4,6 +4,7 @@ import type { DrawerDiff } from '../../diff/drawers.js';
 import type { ListDiff } from '../../diff/lists.js';
 import type { Loss } from '../../diff/loss.js';
 import type { HostState, Who } from '../../diff/state.js';
+import { socketEnds } from '../../socket-ends.js';
 import { headline } from './headline.js';
 import { noteWords } from './notes.js';
 import type { DiffJson, DrawerDiffJson } from './schema.js';
@@ -20,7 +21,9 @@ export function diffJson(answer: DiffAnswer): DiffJson {
     loss: loss && lossJson(loss),
     drawers: drawers && drawerJson(drawers),
     processes: listJson(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
-    sockets: listJson(lists.sockets, (who) => (who.kind === 'socket' ? without(who) : null)),
+    sockets: listJson(lists.sockets, (who) =>
+      who.kind === 'socket' ? { ...without(who), ...socketEnds(who, who.local, who.peer) } : null,
+    ),
     caches: listJson(lists.caches, (who) => (who.kind === 'cache' ? without(who) : null)),
     callers: listJson(lists.callers, (who) => (who.kind === 'caller' ? without(who) : null)),
     cgroups: listJson(lists.cgroups, (who) => (who.kind === 'cgroup' ? without(who) : null)),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { STATUSES } from '../../diff/lists.js';
 import { NOTE_CODES } from '../../diff/notes.js';
 import { growthSchema } from '../growth/schema.js';
+import { socketEndsShape } from '../schema.js';
 
 /**
  * `kdump-mem diff --json`, version 1: what changed from the first input to the last. Sizes are bytes; null: it is not
@@ -74,6 +75,7 @@ const socket = z.strictObject({
   protocol: z.string(),
   local: z.string().nullable(),
   peer: z.string().nullable(),
+  ...socketEndsShape,
   holder: z.strictObject({ pid: count, comm: z.string().nullable(), fd: count }).nullable(),
   ...measured,
 });

@@ -2,6 +2,7 @@ import { hex } from '../../kernel/hex.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Held } from '../../leaks/recording.js';
 import type { SiteSurvivors, SocketSum } from '../../leaks/site-survivors.js';
+import { socketEnds } from '../../socket-ends.js';
 import type { LeaksJson } from './schema.js';
 import { noteWords } from './words.js';
 
@@ -103,6 +104,7 @@ function socketJson({ entry, blocks, bytes }: SocketSum) {
   return {
     sock: hex(sock),
     ...{ inode, protocol, local, peer },
+    ...socketEnds(entry.socket, local, peer),
     holders: entry.holders.map(({ pid, comm, fd }) => ({ pid, comm, fd })),
     ...{ blocks, bytes },
   };

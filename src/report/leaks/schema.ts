@@ -5,6 +5,7 @@ import { LOOKUP_SOURCES } from '../../leaks/survivors/lookup.js';
 import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { growthSchema } from '../growth/schema.js';
+import { socketEndsShape } from '../schema.js';
 
 /**
  * `kdump-mem leaks --json`, version 1. Sizes are bytes; null: not known. Names (of functions, modules, caches, commands)
@@ -40,6 +41,7 @@ const socket = z.strictObject({
   protocol: z.string(),
   local: z.string().nullable(),
   peer: z.string().nullable(),
+  ...socketEndsShape,
   holders: z.array(z.strictObject({ pid: count, comm: z.string(), fd: count })),
   blocks: count,
   bytes: count,

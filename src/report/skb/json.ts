@@ -1,6 +1,7 @@
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
 import type { SocketAccount } from '../../account/socket.js';
 import { hex } from '../../kernel/hex.js';
+import { socketEnds } from '../../socket-ends.js';
 import { kernelJson } from '../kernel-json.js';
 import type { SkbJson, SkbProcessJson } from '../schema.js';
 
@@ -37,7 +38,12 @@ export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
 export function accountJson({ socket, queues, total, ownership, unreadBytes }: SocketAccount) {
   const { fileReferences: _, ...identity } = socket;
   return {
-    socket: { ...identity, file: hex(socket.file), sock: hex(socket.sock) },
+    socket: {
+      ...identity,
+      ...socketEnds(socket, socket.local, socket.peer),
+      file: hex(socket.file),
+      sock: hex(socket.sock),
+    },
     queues: { ...queues },
     total,
     unreadBytes,

@@ -6,6 +6,7 @@ import type { VerdictCode } from '../../diagnosis/verdict.js';
 import { AcceptQueues, belongsTo } from '../../host/accept-queues.js';
 import type { Observation } from '../../host/observation.js';
 import type { SocketMemory } from '../../host/socket.js';
+import { socketEnds } from '../../socket-ends.js';
 import type { Taken } from '../../taken.js';
 import { formatCount } from '../text/size.js';
 import { hostWarnings } from './host.js';
@@ -127,13 +128,17 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
     fds: owner?.fds ?? [],
     via,
     holders,
-    listeners: (finding.acceptQueue?.listeners ?? []).map(({ inode, local }) => ({ inode, local })),
+    listeners: (finding.acceptQueue?.listeners ?? []).map((listener) => {
+      const { localAddress, localPort } = socketEnds(listener, listener.local, null);
+      return { inode: listener.inode, local: listener.local, localAddress, localPort };
+    }),
     family: socket.family,
     type: socket.type,
     protocol: socket.protocol,
     state: socket.state,
     local: socket.local,
     peer: socket.peer,
+    ...socketEnds(socket, socket.local, socket.peer),
     inode: socket.inode,
     netns: socket.netns,
     netnsName,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
 import { SOCKET_FAMILIES, SOCKET_PROTOCOLS, SOCKET_TYPES } from '../../host/socket.js';
+import { socketEndsShape } from '../schema.js';
 
 const bytes = z.number().int().nonnegative();
 const count = z.number().int().nonnegative();
@@ -62,13 +63,21 @@ const socket = z.strictObject({
    * The listener that has not accepted it. Several when they share its port (SO_REUSEPORT): which of
    * them it waits at is not told, and `holders` is empty unless all of them are one process's.
    */
-  listeners: z.array(z.strictObject({ inode: count, local: z.string() })),
+  listeners: z.array(
+    z.strictObject({
+      inode: count,
+      local: z.string(),
+      localAddress: socketEndsShape.localAddress,
+      localPort: socketEndsShape.localPort,
+    }),
+  ),
   family: z.enum(SOCKET_FAMILIES),
   type: z.enum(SOCKET_TYPES),
   protocol: z.enum(SOCKET_PROTOCOLS),
   state: z.string(),
   local: z.string(),
   peer: z.string(),
+  ...socketEndsShape,
   inode: count,
   /** The inode of its network namespace, and the name that it is mounted under. */
   netns: count.nullable(),

@@ -121,6 +121,7 @@ export function socketsAnswerAt(
     socket: {
       ...{ file: '0x1', sock: `0x${inode}`, inode: Number(inode), family: 'IPv4', type: 'stream' },
       ...{ protocol: 'TCP', state: 'ESTABLISHED', local: '10.0.0.1:80', peer: '10.0.0.2:5' },
+      ...{ localAddress: '10.0.0.1', localPort: 80, peerAddress: '10.0.0.2', peerPort: 5 },
       netns: 4_026_531_840,
     },
     holders: [{ pid: 4711, comm: 'nginx', cgroup: null, fd: 11 }],

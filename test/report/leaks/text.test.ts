@@ -106,6 +106,8 @@ test('the JSON is as its schema says, and whole', () => {
     {
       ...{ sock: '0xffff888001234000', inode: 4242, protocol: 'TCP' },
       ...{ local: '10.0.2.15:9000', peer: '10.0.2.2:41180' },
+      ...{ localAddress: '10.0.2.15', localPort: 9000 },
+      ...{ peerAddress: '10.0.2.2', peerPort: 41180 },
       ...{ holders: [{ pid: 4711, comm: 'ngi\x1bnx', fd: 11 }], blocks: 98, bytes: 98 * 32_768 },
     },
   ]);
