@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
 import type { MethodRefusal, OfferedMethod } from '../leaks/offered-method.js';
 import { offeredReadings } from '../leaks/readings/methods.js';
 import type { AllocationType } from '../leaks/recording.js';
@@ -7,7 +9,26 @@ import { tracefsRefusal } from '../trace/tracefs/refusal.js';
 /** All that can be asked about a kind of allocation on this machine, in order of preference: tracing last. */
 export function methodsHere(type: AllocationType): OfferedMethod[] {
   const readings = offeredReadings(type);
-  return type === 'vmalloc' ? readings : [...readings, tracedMethod(tracefsRefusal(type))];
+  if (type === 'vmalloc') return readings;
+  const traced = tracedMethod(tracefsRefusal(type));
+  return [...readings, traced, ...(type === 'page' ? [pairedMethod(traced)] : [])];
+}
+
+/** bpftrace needs what tracefs has, and to be there. */
+function pairedMethod(traced: OfferedMethod): OfferedMethod {
+  if (isInstalled('bpftrace')) return { ...traced, method: 'bpftrace' };
+  return { method: 'bpftrace', refusal: 'not-installed', why: null };
+}
+
+function isInstalled(program: string): boolean {
+  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => {
+    try {
+      accessSync(path.join(folder, program), constants.X_OK);
+      return folder !== '';
+    } catch {
+      return false;
+    }
+  });
 }
 
 const REFUSALS: Readonly<Partial<Record<TraceErrorCode, MethodRefusal>>> = {

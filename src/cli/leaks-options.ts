@@ -12,6 +12,9 @@ import { parseTime } from './time-argument.js';
 const LEAK_METHODS = [...READING_METHODS, 'tracefs'] as const;
 export type LeakMethod = (typeof LEAK_METHODS)[number];
 
+/** What follows events. */
+const ENGINES = ['tracefs', 'bpftrace'] as const;
+
 export interface LeaksOptions {
   readonly type?: AllocationType;
   readonly interval?: number;
@@ -24,6 +27,7 @@ export interface LeaksOptions {
   readonly pid?: number;
   readonly cgroup?: string;
   readonly method?: LeakMethod;
+  readonly engine?: (typeof ENGINES)[number];
   readonly methods?: true;
   readonly from?: readonly string[];
   readonly limit?: number;
@@ -67,6 +71,12 @@ export function addLeaksOptions(command: Command): Command {
         LEAK_METHODS,
       ),
     )
+    .addOption(
+      new Option(
+        '--engine <engine>',
+        'what follows events (tracefs); bpftrace pairs them in the kernel, where there are many',
+      ).choices(ENGINES),
+    )
     .option('--methods', 'list what this kernel offers, and what each costs')
     .addOption(
       new Option(
@@ -74,7 +84,7 @@ export function addLeaksOptions(command: Command): Command {
         'what was recorded before: perf script, trace text, or copies, the oldest first',
       )
         .argParser(collectFiles)
-        .conflicts(['order', 'sample', 'budget', 'pid', 'cgroup', 'method', 'methods']),
+        .conflicts(['order', 'sample', 'budget', 'pid', 'cgroup', 'method', 'engine', 'methods']),
     )
     .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
     .option('--json', 'print the answer as JSON')
@@ -100,16 +110,36 @@ export function checkLeaksOptions(options: LeaksOptions): void {
   const [alone] = method === undefined || method === 'tracefs' ? [] : ofEvents(options);
   if (alone !== undefined)
     throw new UsageError(`--${alone} is of events: --method ${method} follows none`);
-  const [other] = Object.entries({ folded, pprof, speedscope, method }).filter(
-    ([, value]) => value !== undefined,
-  );
+  if (options.engine === 'bpftrace') checkBpftrace(options);
+  const [other] = Object.entries({
+    folded,
+    pprof,
+    speedscope,
+    method,
+    engine: options.engine,
+  }).filter(([, value]) => value !== undefined);
   if (options.methods && other)
     throw new UsageError(`--methods only lists them: it goes without --${other[0]}`);
 }
 
+/** What it cannot do, it does not do by half. */
+function checkBpftrace({ type = 'page', sample, budget, cgroup }: LeaksOptions): void {
+  if (type !== 'page')
+    throw new UsageError(`--engine bpftrace follows pages: leave it out for --type ${type}`);
+  if (sample !== undefined && sample !== 1)
+    throw new UsageError('--engine bpftrace follows every block: --sample is of --engine tracefs');
+  if (budget !== undefined)
+    throw new UsageError('--engine bpftrace has no --budget: that is of --engine tracefs');
+  if (cgroup !== undefined)
+    throw new UsageError(
+      '--engine bpftrace does not know which cgroups lie below one: --cgroup is of --engine tracefs',
+    );
+}
+
 /** Options that only those ways have that follow events. */
-export function ofEvents({ order, sample, budget, pid, cgroup }: LeaksOptions): string[] {
-  return Object.entries({ order, sample, budget, pid, cgroup }).flatMap(([name, value]) =>
+export function ofEvents(options: LeaksOptions): string[] {
+  const { order, sample, budget, pid, cgroup, engine } = options;
+  return Object.entries({ order, sample, budget, pid, cgroup, engine }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
   );
 }

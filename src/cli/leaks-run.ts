@@ -6,6 +6,7 @@ import { findProcess } from '../host/proc/process.js';
 import { formatJson } from '../json.js';
 import { type Chosen, leaksAnswer } from '../leaks/answer.js';
 import { recordingFrom } from '../leaks/from/recording-from.js';
+import { takenMethod } from '../leaks/offered-method.js';
 import { recordReadings } from '../leaks/readings/record.js';
 import type { Recording } from '../leaks/recording.js';
 import { noLookup } from '../leaks/survivors/lookup.js';
@@ -110,6 +111,7 @@ function record(
       progress: ({ readings, of }) =>
         progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
     });
+  if (options.engine === 'bpftrace') return recordPaired(options, interval, progress, stop);
   return recordTraced({
     ...{ type, seconds: interval, windows: options.windows ?? USUAL_WINDOWS, stop },
     ...{ sample: options.sample ?? 'auto', budget: options.budget ?? USUAL_BUDGET },
@@ -120,11 +122,30 @@ function record(
   });
 }
 
+/** By bpftrace, which is loaded where it is asked for. */
+async function recordPaired(
+  { windows, order, pid }: LeaksOptions,
+  seconds: number,
+  progress: Progress,
+  stop: AbortSignal,
+): Promise<Recording> {
+  const { recordByBpftrace } = await import('../trace/bpftrace/record.js');
+  return recordByBpftrace({
+    ...{ seconds, windows: windows ?? USUAL_WINDOWS, stop },
+    ...{ minOrder: order ?? 0, pid: pid ?? null },
+    ...{ maxBlocks: MOST_BLOCKS, maxSurvivors: MOST_SURVIVORS },
+    progress: (since, events) =>
+      progress.show(
+        `${Math.round(since)} of ${Math.round(seconds)} s: ${formatCount(events)} events, paired by bpftrace`,
+      ),
+  });
+}
+
 /** How to record: what was asked for, or the first that this kernel offers. @throws {UsageError} */
 function methodOf(options: LeaksOptions): LeakMethod {
   const { type = 'page', method } = options;
   const offered = methodsHere(type);
-  const names = offered.map((one) => one.method);
+  const names = offered.flatMap((one) => (one.method === 'bpftrace' ? [] : [one.method]));
   if (method !== undefined) {
     if (!names.includes(method))
       throw new UsageError(`--method ${method} is none for --type ${type}: ${names.join(', ')}`);
@@ -138,8 +159,7 @@ function methodOf(options: LeaksOptions): LeakMethod {
   // Who says how to sample, or whom to follow, asks for events.
   if (alone !== undefined) return 'tracefs';
   // What it is refused for it says itself, in more words.
-  const first = offered.find(({ refusal }) => refusal === null)?.method;
-  return first ?? (names.includes('tracefs') ? 'tracefs' : names[0]!);
+  return takenMethod(offered) ?? (names.includes('tracefs') ? 'tracefs' : names[0]!);
 }
 
 function printMethods({ type = 'page', json }: LeaksOptions): void {

@@ -180,6 +180,7 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
     ...some('without-stack', losses.withoutStack),
     ...some('dropped', losses.dropped),
     ...unseenNotes(recording, unseen),
+    ...some('unseen-frees', recording.unseenFrees ?? 0),
     ...tracingNotes(recording),
     ...(recording.gaps ?? []).map(({ code, source, count }) => ({
       ...{ code: `source-${code}` as const, count, why: source },

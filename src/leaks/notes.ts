@@ -15,6 +15,8 @@ export const LEAK_NOTE_CODES = [
   'dropped',
   /** Pages that the kernel allocated without an event. */
   'unseen',
+  /** Pages that the kernel freed without an event: some of what is listed may be free. */
+  'unseen-frees',
   /** It is not known how many were allocated unseen. */
   'unseen-unknown',
   /** Objects that are allocated in bulk fire no event, and some frees fire none. */
@@ -77,6 +79,7 @@ const SPOILS: readonly LeakNoteCode[] = [
     'missed-frees',
     'dropped',
     'unseen',
+    'unseen-frees',
     'not-looked-up',
     'lookup',
   ] as const),

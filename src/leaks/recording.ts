@@ -164,6 +164,8 @@ export interface Recording {
   readonly survivorsLeftOut: number | null;
   readonly losses: Losses;
   readonly unseen: Unseen | null;
+  /** Page frames that were freed, by /proc/vmstat, and no event told of; missing: not known. */
+  readonly unseenFrees?: number;
   /** Missing: there are none. */
   readonly gaps?: readonly Gap[];
   /** It was ended before its time (Ctrl-C): what there is counts. */

@@ -7,6 +7,8 @@ export const TRACE_ERROR_CODES = [
   'perf-failed',
   'process-ended',
   'no-room',
+  'bpftrace-missing',
+  'bpftrace-failed',
   'trace-no-root',
   'trace-not-mounted',
   'trace-locked-down',

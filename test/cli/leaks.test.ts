@@ -33,6 +33,14 @@ test.each([
     ['--method', 'allocinfo', '--sample', '1/8'],
     '--sample is of events: --method allocinfo follows',
   ],
+  [['--method', 'allocinfo', '--engine', 'bpftrace'], '--engine is of events: --method allocinfo'],
+  [['--engine', 'bpftrace', '--type', 'slab'], '--engine bpftrace follows pages'],
+  [['--engine', 'bpftrace', '--type', 'vmalloc'], '--engine bpftrace follows pages'],
+  [['--engine', 'bpftrace', '--sample', '1/8'], '--engine bpftrace follows every block'],
+  [['--engine', 'bpftrace', '--sample', 'auto'], '--engine bpftrace follows every block'],
+  [['--engine', 'bpftrace', '--budget', '2%'], '--engine bpftrace has no --budget'],
+  [['--engine', 'bpftrace', '--cgroup', '/a'], '--engine bpftrace does not know which cgroups'],
+  [['--methods', '--engine', 'bpftrace'], '--methods only lists them: it goes without --engine'],
   [['--methods', '--folded'], '--methods only lists them: it goes without --folded'],
   [['--force'], '--force belongs to --pprof and --speedscope'],
   [['--pprof', ''], 'a file’s name is empty'],
@@ -71,9 +79,11 @@ test('--methods lists what this kernel offers, and what each costs', async () =>
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   const { taken, methods } = leakMethodsSchema.parse(JSON.parse(stdout));
   expect(methods.map(({ method }) => method)).toEqual([
-    ...['page-owner-stacks', 'page-owner', 'allocinfo', 'tracefs'],
+    ...['page-owner-stacks', 'page-owner', 'allocinfo', 'tracefs', 'bpftrace'],
   ]);
-  expect(methods.find(({ refusal }) => refusal === null)?.method ?? null).toBe(taken);
+  // bpftrace is never taken by itself.
+  const own = methods.filter(({ method }) => method !== 'bpftrace');
+  expect(own.find(({ refusal }) => refusal === null)?.method ?? null).toBe(taken);
   const text = await kdumpMem('leaks', '--methods', '--type', 'vmalloc');
   expect(text).toMatchObject({ status: 0, stdout: expect.stringContaining('vmallocinfo') });
 });

@@ -186,6 +186,16 @@ export const TRACE_ERRORS: Explanations<TraceErrorCode> = {
     known: 'TMPDIR.',
     next: 'Let TMPDIR name a folder that has room and that you may write to.',
   },
+  'bpftrace-missing': {
+    means: 'bpftrace is not installed.',
+    known: 'execve(2)',
+    next: 'Install it (the package is called bpftrace), or leave out --engine bpftrace.',
+  },
+  'bpftrace-failed': {
+    means: 'bpftrace ended without a record, or said nothing.',
+    known: 'Its exit status and last words.',
+    next: 'Try bpftrace -e "BEGIN { exit(); }" by itself, or leave out --engine bpftrace.',
+  },
   'trace-no-root': {
     means: 'The kernel does not let this user trace it.',
     known: 'What open(2), mkdir(2) or write(2) below /sys/kernel/tracing said.',

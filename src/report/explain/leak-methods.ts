@@ -36,6 +36,12 @@ export const METHOD_REFUSALS: Explanations<MethodRefusal> = {
     next: 'Set the threshold back to 0, or take another method.',
     deeper: METHODS,
   },
+  'not-installed': {
+    means: 'It is done by a program that is not installed.',
+    known: 'PATH names no folder that has it.',
+    next: 'Install bpftrace, or take another method.',
+    deeper: METHODS,
+  },
   'not-readable': {
     means: 'It is there, and reading it failed.',
     known: 'What the kernel answered stands beside it.',

@@ -50,6 +50,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'pgalloc_* of /proc/vmstat beside the events.',
     next: 'Ask for --type vmalloc too; where the kernel has page_owner or allocation profiling, --method takes it.',
   },
+  'unseen-frees': {
+    means:
+      'The kernel freed more pages than events told. bpftrace runs nothing for what happens in an interrupt of its own program: a block that was freed then seems to be held.',
+    known: 'pgfree of /proc/vmstat beside the events.',
+    next: 'A few are harmless: blocks are looked up, and those that are free are left out. Many: leave out --engine bpftrace.',
+  },
   'unseen-unknown': {
     means:
       'How many pages were allocated without an event is not known: /proc/vmstat was not to be had.',

@@ -36,6 +36,7 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
       low: Math.round(unseen.low),
       high: Math.round(unseen.high),
     },
+    unseenFrees: answer.recording.unseenFrees ?? null,
     tracing: tracingJson(answer),
     complete: answer.complete,
     warnings: answer.notes.map((note) => ({

@@ -3,6 +3,7 @@ import { z } from 'zod';
 const method = z.enum([
   ...(['page-owner-stacks', 'page-owner', 'allocinfo', 'slab-traces', 'vmallocinfo'] as const),
   'tracefs',
+  'bpftrace',
 ]);
 
 /** `kdump-mem leaks --methods --json`, version 1. */
@@ -17,7 +18,15 @@ export const leakMethodsSchema = z.strictObject({
       method,
       /** Null: it can be had. */
       refusal: z
-        .enum(['absent', 'off', 'not-mounted', 'denied', 'threshold', 'not-readable'])
+        .enum([
+          'absent',
+          'off',
+          'not-mounted',
+          'denied',
+          'threshold',
+          'not-installed',
+          'not-readable',
+        ])
         .nullable(),
       why: z.string().nullable(),
       tells: z.string(),

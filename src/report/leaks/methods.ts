@@ -1,4 +1,4 @@
-import type { MethodRefusal, OfferedMethod } from '../../leaks/offered-method.js';
+import { type MethodRefusal, type OfferedMethod, takenMethod } from '../../leaks/offered-method.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -33,6 +33,11 @@ const WORDS: Readonly<
     tells: 'stacks of what is allocated meanwhile, and each block; a sample where there is much',
     costs: 'as much of one CPU as --budget allows (2%)',
   },
+  bpftrace: {
+    tells: 'the same of pages, paired in the kernel: each block, no sample',
+    costs:
+      'a program of the kernel’s for each event, up to 256 MiB of its memory, and some 160 MiB of bpftrace’s',
+  },
 };
 
 const REFUSALS: Readonly<Record<MethodRefusal, string>> = {
@@ -41,6 +46,7 @@ const REFUSALS: Readonly<Record<MethodRefusal, string>> = {
   'not-mounted': 'its file system is not mounted',
   denied: 'root only',
   threshold: 'count_threshold leaves out what is small: write 0 into it',
+  'not-installed': 'it is not installed',
   'not-readable': 'it cannot be read',
 };
 
@@ -57,11 +63,12 @@ const MOUNTS: Readonly<Partial<Record<OfferedMethod['method'], string>>> = {
   'page-owner': 'mount -t debugfs none /sys/kernel/debug',
   'slab-traces': 'mount -t debugfs none /sys/kernel/debug',
   tracefs: 'mount -t tracefs none /sys/kernel/tracing',
+  bpftrace: 'mount -t tracefs none /sys/kernel/tracing',
 };
 
 /** Whether it can be had, and how it could be. */
 export function refusalWords({ method, refusal, why }: OfferedMethod): string {
-  if (refusal === null) return 'yes';
+  if (refusal === null) return method === 'bpftrace' ? 'yes, by --engine bpftrace' : 'yes';
   const ask =
     refusal === 'off' ? ASK_FOR[method] : refusal === 'not-mounted' ? MOUNTS[method] : undefined;
   const reason = refusal === 'not-readable' && why !== null ? escapeText(why) : REFUSALS[refusal];
@@ -89,9 +96,9 @@ export function methodsText(
       spare: 1,
     },
   ];
-  const taken = methods.find(({ refusal }) => refusal === null);
+  const taken = takenMethod(methods);
   const said = taken
-    ? `--type ${type} takes ${taken.method} unless --method names another.`
+    ? `--type ${type} takes ${taken} unless --method names another.`
     : `Nothing on this machine tells of --type ${type}.`;
   return `${wrap(said, width).join('\n')}\n\n${renderTable(columns, methods, width)}`;
 }
@@ -104,7 +111,7 @@ export function methodsJson(
   return {
     schema: 'kdump-mem.leak-methods/1',
     type,
-    taken: methods.find(({ refusal }) => refusal === null)?.method ?? null,
+    taken: takenMethod(methods) ?? null,
     methods: methods.map((one) => ({
       ...{ method: one.method, refusal: one.refusal, why: one.why },
       ...WORDS[one.method],

@@ -126,6 +126,8 @@ export const leaksSchema = z.strictObject({
   }),
   /** Page frames that were allocated while it was recorded, by /proc/vmstat and by events. */
   unseen: z.strictObject({ allocated: count, traced: count, low: count, high: count }).nullable(),
+  /** Page frames that were freed and no event told of; null: not known. */
+  unseenFrees: count.nullable(),
   /** Of events: what it cost. Shares are of one CPU. Null: no events were followed. */
   tracing: z
     .strictObject({

@@ -227,6 +227,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `${many(count, 'block')} ${count === 1 ? 'was' : 'were'} not followed, since memory for that is bounded. Take a smaller sample (--sample 1/N).`,
   unseen: ({ count }) =>
     `At least ${many(count, 'page')} were allocated without an event (in bulk, by vmalloc or a driver’s page pool): they are not among those listed.`,
+  'unseen-frees': ({ count }) =>
+    `${many(count, 'page')} ${count === 1 ? 'was' : 'were'} freed without an event: some of what is listed may be free.`,
   'unseen-unknown': () => 'How much was allocated without an event is not known.',
   'unseen-objects': () =>
     'Objects that are allocated in bulk (kmem_cache_alloc_bulk) fire no event: how many there were is not known.',
