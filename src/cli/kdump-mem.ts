@@ -4,7 +4,7 @@ import { EXIT, explainFailure } from './failure.js';
 import { refuseFrom } from './from-argument.js';
 import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
-import { usageLine } from './usage-line.js';
+import { usageSentences } from './usage-line.js';
 import { escapeUsage } from './usage-words.js';
 import { VERSION } from './version.js';
 
@@ -49,14 +49,14 @@ export function kdumpMemCommand(...register: readonly ((program: Command) => voi
     .addHelpText('after', EXIT_STATUS)
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(usageLine(escapeUsage(text))),
+      outputError: (text, write) => write(`kdump-mem: ${usageSentences(escapeUsage(text))}\n`),
     });
   for (const declare of register) declare(program);
   registerHelp(program);
   return program;
 }
 
-/** commander's own `help` shows everything, and says nothing, for a command that there is not. */
+/** commander's own `help` shows everything, and says nothing, for a command that there is not: here it is refused. */
 function registerHelp(program: Command): void {
   program
     .helpCommand(false)
@@ -65,7 +65,7 @@ function registerHelp(program: Command): void {
     .action((name?: string) => {
       if (name === undefined) program.help();
       const command = program.commands.find((each) => each.name() === name);
-      if (!command) program.error(`error: unknown command '${name}'`);
-      command.help();
+      if (command) command.help();
+      program.parse([name], { from: 'user' });
     });
 }

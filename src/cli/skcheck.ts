@@ -16,6 +16,7 @@ import { refuseContradictions } from './skcheck-conflicts.js';
 import { adviceFor, EXIT, OUTPUT_ADVICE } from './skcheck-failure.js';
 import { look, statusOf, textOptions } from './skcheck-look.js';
 import { skcheckCommand } from './skcheck-options.js';
+import { usageSentences } from './usage-line.js';
 import { escapeUsage } from './usage-words.js';
 
 void main();
@@ -122,7 +123,6 @@ function complain(words: string): void {
 function usageWords({ code, message }: CommanderError, args: readonly string[]): string {
   if (code === 'commander.excessArguments')
     return `there is no command "${escapeText(args.join(' '))}": skcheck takes options only.`;
-  const [line = ''] = escapeUsage(message).split('\n');
-  const words = line.replace(/^error: /, '');
+  const words = usageSentences(escapeUsage(message));
   return /[.!?]$/.test(words) ? words : `${words}.`;
 }

@@ -34,3 +34,13 @@ test('a suggestion of commander’s own keeps its line', () => {
     "error: unknown option '--x\\x0a'\n(Did you mean --y?)\n",
   );
 });
+
+test('skcheck says what an option may have been meant for', async () => {
+  const { stderr } = await execa(process.execPath, [commandPath('skcheck'), '--stal'], {
+    reject: false,
+    stdin: 'ignore',
+  });
+  expect(stderr).toBe(
+    "skcheck: unknown option '--stal'. Did you mean --stale? Try skcheck --help.",
+  );
+});

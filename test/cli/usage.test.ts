@@ -117,6 +117,7 @@ describe('each is one line', () => {
   test.each([
     ["unknown command 'nope'", ['help', 'nope']],
     ["unknown command 'skbs'. Did you mean skb?", ['skbs']],
+    ["unknown command 'skbs'. Did you mean skb?", ['help', 'skbs']],
   ])('%s', async (line, args) => {
     await refused(2, line, ...args);
   });
