@@ -58,3 +58,14 @@ test('a number that is given to another is asked about again, and not at each ev
   now = 5000;
   expect(chosen.has(9)).toBe(false);
 });
+
+test('a process whose number another one took is not followed on', () => {
+  const stat = (start: number) => `7 (make) S ${'0 '.repeat(18)}${start} 0 0\n`;
+  const files: Record<string, string> = { ...FILES, '/proc/7/stat': stat(100) };
+  let now = 0;
+  const chosen = ChosenThreads.ofProcess({ ...madeSource({ files }), now: () => now }, 7);
+  expect(chosen.has(7)).toBe(true);
+  files['/proc/7/stat'] = stat(90_000);
+  now = 5000;
+  expect(chosen.has(7)).toBe(false);
+});
