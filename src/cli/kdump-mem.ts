@@ -10,9 +10,9 @@ import { VERSION } from './version.js';
 
 const EXIT_STATUS = `
 Exit status: 0 answered, 1 the engines differ (verify) or there is a finding
-(triage --fail-on), 2 wrong usage, 3 the dump or kernel could not be read, 4 what
-was asked for is not there, 5 (with --strict) the answer is incomplete, 70 a bug
-of kdump-mem ended it (please report it).`;
+(triage --fail-on), 2 wrong usage, 3 the dump or kernel could not be read,
+4 what was asked for is not there, 5 (with --strict) the answer is incomplete,
+70 a bug of kdump-mem ended it (please report it).`;
 
 /**
  * Runs kdump-mem with some of its commands: the bundler (scripts/bundle-parts/entries.mjs) gives each
