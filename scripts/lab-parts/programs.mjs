@@ -41,7 +41,7 @@ export function toolProgram(path, kernel = '') {
  * @param {string} folder where they are
  * @returns {string[]} paths
  */
-function neededBy(program, folder) {
+export function neededBy(program, folder) {
   /** @type {Set<string>} */
   const found = new Set();
   const look = (/** @type {string} */ file) => {

@@ -152,8 +152,13 @@ export class LeakGuest {
    * Runs `kdump-mem leaks … --json`, and lets the module take memory from when it is recorded until shortly before
    * that ends: what it holds then is what is to be told.
    */
-  async traced(options: string, seconds: number): Promise<{ answer: LeaksJson; truth: Truth }> {
+  async traced(
+    options: string,
+    seconds: number,
+    begun: () => Promise<void> = async () => {},
+  ): Promise<{ answer: LeaksJson; truth: Truth }> {
     await this.start(`${options} --interval ${seconds} --json`);
+    await begun();
     const paused = '/sys/module/leak/parameters/paused';
     // One command: a guest that is busy takes long to hear another.
     await this.guest.run(`echo 0 > ${paused}; sleep ${seconds - 3}; echo 1 > ${paused}`, {
@@ -166,10 +171,14 @@ export class LeakGuest {
 
   /** Runs `kdump-mem leaks` in the background, until events are recorded. */
   async start(options: string): Promise<void> {
+    // bpftrace counts from when both counters of pages were opened and read.
+    const recorded = options.includes('--engine bpftrace')
+      ? 'ls -l /proc/$(cat /tmp/pid)/fd | grep -q /proc/vmstat'
+      : `grep -q 1 ${TRACEFS}/instances/kdump-mem-$(cat /tmp/pid)-*-allocations/events/kmem/*/enable`;
     const command = `echo $$ > /tmp/pid; exec kdump-mem leaks ${options} > /tmp/stdout 2> /tmp/stderr < /dev/null`;
     await this.guest.run(
       `rm -f /tmp/status /tmp/pid; (sh -c '${command}'; echo $? > /tmp/status) > /dev/null 2>&1 &
-       until grep -q 1 ${TRACEFS}/instances/kdump-mem-$(cat /tmp/pid)-*-allocations/events/kmem/*/enable; do
+       until ${recorded}; do
          [ -e /tmp/status ] && { cat /tmp/stderr; exit 1; }
          usleep 100000
        done 2> /dev/null`,

@@ -1,0 +1,67 @@
+// bpftrace in a guest, on a disk of its own: with LLVM it is too large for the guest's memory.
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { makeDisk } from './disk.mjs';
+import { LAB, PARTS } from './paths.mjs';
+import { neededBy } from './programs.mjs';
+
+/** Kernels of the lab, and the Debian that each is of. */
+const SUITES = /** @type {const} */ ({ 6.1: 'bookworm', 6.12: 'trixie', newest: 'sid' });
+
+/** @typedef {keyof typeof SUITES} BpftraceKernel */
+
+const PROGRAMS = ['usr/bin/bpftrace', 'usr/sbin/memleak-libbpf'];
+const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
+
+/**
+ * What a guest needs to run bpftrace; {@link MOUNT} is to be run in it first.
+ *
+ * @param {BpftraceKernel} kernel
+ * @returns {Pick<import('./guest.mjs').GuestOptions, 'disks' | 'modules' | 'files'>}
+ */
+export function bpftraceInGuest(kernel) {
+  const wrapper = (/** @type {string} */ name) => ({
+    path: `bin/${name}`,
+    data: `#!/bin/sh\nexec /bpf/ld.so --library-path /bpf/lib --argv0 ${name} /bpf/${name} "$@"\n`,
+  });
+  return {
+    disks: [{ path: diskOf(SUITES[kernel]), readonly: true }],
+    modules: ['ext4'],
+    files: PROGRAMS.map((program) => wrapper(basename(program))),
+  };
+}
+
+/** Makes the disk's programs be there. */
+export const MOUNT = 'mkdir -p /bpf; mount -t ext4 -o ro /dev/vda /bpf';
+
+/** @param {string} suite @returns {string} an image, made once */
+function diskOf(suite) {
+  execFileSync(join(PARTS, '../lab'), ['bpftrace', suite], { stdio: ['ignore', 2, 2] });
+  const root = join(LAB, 'bpftrace', suite);
+  const image = `${root}.img`;
+  if (existsSync(image)) return image;
+  const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-bpftrace-'));
+  try {
+    mkdirSync(join(folder, 'lib'));
+    const copy = (/** @type {string} */ from, /** @type {string} */ to) =>
+      cpSync(from, join(folder, to), { dereference: true });
+    copy(join(root, 'usr/lib64/ld-linux-x86-64.so.2'), 'ld.so');
+    for (const program of PROGRAMS.map((path) => join(root, path)).filter((path) =>
+      existsSync(path),
+    )) {
+      copy(program, basename(program));
+      for (const library of neededBy(program, join(root, LIBRARIES)))
+        copy(library, join('lib', basename(library)));
+    }
+    const mebibytes = Number(
+      /^\d+/.exec(execFileSync('du', ['-sm', folder], { encoding: 'utf8' }))?.[0],
+    );
+    makeDisk(`${image}.${process.pid}`, Math.ceil(mebibytes * 1.2) + 16, folder);
+    renameSync(`${image}.${process.pid}`, image);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return image;
+}

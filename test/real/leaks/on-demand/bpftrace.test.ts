@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type BpftraceKernel,
+  bpftraceInGuest,
+  MOUNT,
+} from '../../../../scripts/lab-parts/bpftrace.mjs';
+import { type LeaksJson, leaksSchema } from '../../../../src/report/leaks/schema.js';
+import { inGuest } from '../../live/live-guest.js';
+import { type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
+import { kindOf } from '../leaks-suite.js';
+
+const MOST_MS = 600_000;
+const SECONDS = 24;
+const REFUSED = 3;
+const RATES: Rates = {
+  ...{ leak_single: 60, leak_third: 12, leak_fifth: 5, leak_parts: 12 },
+  ...{ keep_page: 100, ring_page: 40, ring_split: 20, ring_exact: 20 },
+};
+const LEAKS = ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts'] as const;
+/** Blocks that were freed by parts, and are held. */
+const HELD = [...LEAKS, 'ring_split', 'ring_exact'] as const;
+const MEMORY_MIB = 1536;
+
+const KERNELS = ['6.1', '6.12', 'newest'] as const satisfies readonly BpftraceKernel[];
+
+async function boot(kernel: BpftraceKernel): Promise<LeakGuest> {
+  const guest = await LeakGuest.boot(kernel, {
+    ...bpftraceInGuest(kernel),
+    ...{ memoryMiB: MEMORY_MIB, limitMs: 4 * MOST_MS },
+  });
+  await guest.mount();
+  await guest.guest.run(MOUNT);
+  return guest;
+}
+
+const bytesOf = ({ sites }: LeaksJson, kind: Kind) =>
+  sites.filter((site) => kindOf(site) === kind).reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** What the module has taken since. */
+const since = (before: Truth | null, after: Truth, kind: Kind) =>
+  after[kind].bytes - (before?.[kind].bytes ?? 0);
+
+/** Processes, and programs in the kernel. */
+async function left(guest: LeakGuest): Promise<string> {
+  const { output } = await guest.guest.run(
+    'ps | grep -v grep | grep "bpftrace -B" ; grep -l prog_type /proc/[0-9]*/fdinfo/* 2> /dev/null; true',
+  );
+  return output.toString().trim();
+}
+
+for (const kernel of KERNELS)
+  describe(`${kernel}: bpftrace pairs what a module leaks`, () => {
+    let guest: LeakGuest;
+    let paired: { answer: LeaksJson; truth: Truth };
+
+    beforeAll(async () => {
+      guest = await boot(kernel);
+      await guest.leaks(RATES);
+      // A guest under load takes minutes to compile.
+      paired = await guest.traced('--engine bpftrace --windows 6', SECONDS, () =>
+        guest.load(SECONDS),
+      );
+      const { answer, truth } = paired;
+      for (const kind of HELD) console.log(kernel, kind, bytesOf(answer, kind), truth[kind].bytes);
+      const { losses, unseen, unseenFrees, tracing, foundFree, warnings } = answer;
+      console.log(kernel, losses, unseen, { unseenFrees, foundFree, events: tracing?.events });
+      console.log(warnings.map(({ message }) => message).join('\n'));
+    }, MOST_MS);
+
+    afterAll(() => guest?.end());
+
+    test('each of its leaks is called leaking, and nothing else', () => {
+      expect(paired.answer.method).toBe('bpftrace');
+      const leaking = paired.answer.sites.filter(({ verdict }) => verdict === 'leaking');
+      expect(leaking.map(kindOf).toSorted()).toEqual([...LEAKS].sort());
+      expect(new Set(leaking.map(({ reason }) => reason))).toEqual(new Set(['nobody']));
+    });
+
+    test('what the module holds is told to the byte, also of what was freed by parts', () => {
+      const { answer, truth } = paired;
+      expect(HELD.map((kind) => [kind, bytesOf(answer, kind)])).toEqual(
+        HELD.map((kind) => [kind, truth[kind].bytes]),
+      );
+      const parts = answer.sites.find((site) => kindOf(site) === 'leak_parts');
+      expect(parts?.survivors).toMatchObject({
+        order: 3,
+        blocks: truth.leak_parts.blocks,
+        bytes: truth.leak_parts.bytes,
+      });
+      expect(answer.losses.dropped).toBe(0);
+    });
+
+    test('what was not seen is told, and it is little', () => {
+      const { unseenFrees, losses, tracing, warnings, complete } = paired.answer;
+      const events = tracing?.events ?? 0;
+      expect(events).toBeGreaterThan(1000);
+      expect(unseenFrees).not.toBeNull();
+      expect(unseenFrees ?? 0).toBeLessThan(events / 50);
+      const isTold = warnings.some(({ code }) => code === 'unseen-frees');
+      expect(isTold).toBe(unseenFrees !== 0);
+      if ((unseenFrees ?? 0) > 0 || (losses.overrun ?? 1) > 0) expect(complete).toBe(false);
+    });
+
+    test('nothing stays behind', async () => {
+      expect(await left(guest)).toBe('');
+    });
+
+    test(
+      'tracefs tells the same of the next seconds',
+      async () => {
+        const before = await guest.truth();
+        const { answer, truth } = await guest.traced('--windows 6 --sample 1/1', SECONDS);
+        expect(LEAKS.map((kind) => [kind, bytesOf(answer, kind)])).toEqual(
+          LEAKS.map((kind) => [kind, since(before, truth, kind)]),
+        );
+      },
+      MOST_MS,
+    );
+
+    test(
+      'killed, it leaves nothing: bpftrace ends with it',
+      async () => {
+        await guest.start('--engine bpftrace --interval 1h');
+        expect(await left(guest)).not.toBe('');
+        await guest.signal('KILL');
+        await guest.finish();
+        await guest.guest.run('sleep 5');
+        expect(await left(guest)).toBe('');
+      },
+      MOST_MS,
+    );
+
+    test(
+      'Ctrl-C ends it early, with what there is',
+      async () => {
+        await guest.start('--engine bpftrace --interval 1h --json');
+        await guest.guest.run('sleep 3');
+        await guest.signal('INT');
+        const { status, stdout } = await guest.finish();
+        expect(status).toBe(0);
+        expect(leaksSchema.parse(JSON.parse(stdout))).toMatchObject({
+          ...{ method: 'bpftrace', endedEarly: true },
+        });
+        expect(await left(guest)).toBe('');
+      },
+      MOST_MS,
+    );
+
+    test(
+      'without root, and without bpftrace, it says so in a line',
+      async () => {
+        const refused = async (command: string) => {
+          const { status, output } = await guest.guest.run(`${command} 2>&1`, {
+            ...{ mayFail: true, timeoutMs: MOST_MS },
+          });
+          const text = output.toString();
+          expect([status, text]).toEqual([
+            REFUSED,
+            expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/),
+          ]);
+          return text;
+        };
+        const command = 'kdump-mem leaks --engine bpftrace --interval 3';
+        expect(await refused(`su nobody -s /bin/sh -c "${command}"`)).toMatch(/root/);
+        const offered = await inGuest(guest.guest, 'leaks --methods');
+        expect(offered.output.toString()).toMatch(/bpftrace +yes, by --engine bpftrace/);
+        await guest.guest.run('mv /bin/bpftrace /bin/bpftrace.away');
+        expect(await refused(command)).toMatch(/not installed/);
+      },
+      MOST_MS,
+    );
+  });
