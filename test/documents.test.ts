@@ -43,13 +43,23 @@ test.each(DOCUMENTS)('links of %s lead somewhere', (path) => {
   expect(broken).toEqual([]);
 });
 
-/** Lines of shell in fenced blocks: those after `$ `, and all of blocks that are shell. */
+const BLOCK = /^```(\w*)\n(.*?)^```$/gms;
+
+/**
+ * Command lines of a document: all of blocks that are shell; of others those after `$ `, and those that begin with one of
+ * our commands, up to two spaces, behind which its purpose stands; and code in a line that begins with one.
+ */
 function commandLines(text: string): string[] {
-  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].flatMap(([, kind, block = '']) => {
+  const blocks = [...text.matchAll(BLOCK)].flatMap(([, kind, block = '']) => {
     const lines = block.replaceAll('\\\n', ' ').split('\n');
     if (kind === 'sh') return lines.map((line) => line.replace(/(^|\s)# .*$/, ''));
-    return lines.flatMap((line) => (line.startsWith('$ ') ? [line.slice(2)] : []));
+    return lines.flatMap((line) => {
+      if (line.startsWith('$ ')) return [line.slice(2)];
+      return /^(?:kdump-mem|skcheck) /.test(line) ? line.split(/ {2,}/).slice(0, 1) : [];
+    });
   });
+  const inLines = text.replaceAll(BLOCK, '').matchAll(/`((?:kdump-mem|skcheck) [^`]+)`/g);
+  return [...blocks, ...Array.from(inLines, ([, code = '']) => code.replaceAll('\\|', '/'))];
 }
 
 const commands = new Map(

@@ -110,13 +110,21 @@ function perf(here: Here): Check {
   };
 }
 
+/** Where tracefs is looked for. */
+const TRACEFS = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] as const;
+
 function tracefs(here: Here): Check {
   const code = 'tracefs';
-  const listed = attempt(code, () => here.list('/sys/kernel/tracing'));
-  if (isCheck(listed)) return listed;
-  return listed.includes('events')
-    ? { code, state: 'works', found: '/sys/kernel/tracing' }
-    : { code, state: 'missing', found: 'nothing is mounted at /sys/kernel/tracing' };
+  const [first, second] = TRACEFS.map((place) => ({
+    place,
+    listed: attempt(code, () => here.list(place)),
+  }));
+  // The kernel itself mounts the second one in debugfs.
+  for (const each of [first, second])
+    if (each && !isCheck(each.listed) && each.listed.includes('events'))
+      return { code, state: 'works', found: each.place };
+  if (first && isCheck(first.listed)) return first.listed;
+  return { code, state: 'missing', found: `nothing is mounted at ${TRACEFS.join(' or ')}` };
 }
 
 function readable(here: Here, code: CheckCode, path: string): Check {

@@ -109,6 +109,12 @@ describe('what does not work is said to', () => {
     ['tracefs', { list: denied }, 'refused', '/sys/kernel/tracing may not be read'],
     ['tracefs', { list: () => [] }, 'missing', 'nothing is mounted'],
     [
+      'tracefs',
+      { list: (path) => (path === '/sys/kernel/debug/tracing' ? ['events'] : []) },
+      'works',
+      '/sys/kernel/debug/tracing',
+    ],
+    [
       'kcore',
       {
         openKernel: () => {

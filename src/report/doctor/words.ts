@@ -44,9 +44,9 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
     remedy: 'Run it as root, with CAP_SYS_ADMIN. The kernel needs CONFIG_PROC_PAGE_MONITOR.',
   },
   kcore: {
-    needs: ['kdump-mem … --live', 'skcheck --exact'],
+    needs: ['kdump-mem … --live', 'kdump-mem leaks', 'skcheck --exact'],
     without:
-      'memory --live looks at page flags or counters, procs --live at /proc, skcheck estimates.',
+      'memory --live looks at page flags or counters, procs --live at /proc, skcheck estimates; leaks looks blocks up by page flags, which tell less.',
     remedy:
       'Run it as root, with CAP_SYS_RAWIO. The kernel needs CONFIG_PROC_KCORE and CONFIG_DEBUG_INFO_BTF, and must not be locked down.',
   },
@@ -67,8 +67,9 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
       'Install linux-perf (Debian), perf (Fedora) or linux-tools (Ubuntu). Without root, kernel.perf_event_paranoid must be 2 or less.',
   },
   tracefs: {
-    needs: ['kdump-mem procs --live --pid N --stacks'],
-    without: 'stacks of page faults are recorded, and calls of mmap and brk are not.',
+    needs: ['kdump-mem leaks', 'kdump-mem procs --live --pid N --stacks'],
+    without:
+      'leaks compares what the kernel keeps by itself, where it does (leaks --methods tells); stacks of page faults are recorded, and calls of mmap and brk are not.',
     remedy: 'Run it as root, and mount it: mount -t tracefs tracefs /sys/kernel/tracing.',
   },
 };

@@ -76,12 +76,11 @@ test('every field that is left out of that is there', () => {
   expect(gone).toEqual([]);
 });
 
-/** Of rooms below answers, which give it another name there, and of other programs. */
-const NOT_PRINTED = [
-  ...['strange', 'sites', 'inaccurate'],
-  // zod's own, and the word that completion knows an argument by.
-  ...['custom', 'code'],
-];
+/** zod's own, and the word that completion knows an argument by. */
+const NOT_PRINTED = ['custom', 'code'];
+
+/** What is wrong with a source of `kdump-mem leaks` has that before it in the answer (src/leaks/notes.ts). */
+const isKnown = (code: string) => known.has(code) || known.has(`source-${code}`);
 
 test('explain knows every code that the source makes', () => {
   const made = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
@@ -93,6 +92,6 @@ test('explain knows every code that the source makes', () => {
     ])
     .map(([, code = '']) => code);
   expect(new Set(made).size).toBeGreaterThan(100);
-  expect(made.filter((code) => !known.has(code) && !NOT_PRINTED.includes(code))).toEqual([]);
+  expect(made.filter((code) => !isKnown(code) && !NOT_PRINTED.includes(code))).toEqual([]);
   expect(NOT_PRINTED.filter((code) => !made.includes(code))).toEqual([]);
 });
