@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { withEnding } from './places.mjs';
 
 /** The page of all schemas. */
 export function schemasPage(folder) {
@@ -26,7 +27,7 @@ export function deployPage(folder) {
     .flatMap(({ name }) => [
       `## ${name}`,
       filesBelow(join(folder, name))
-        .map((file) => `- [${file}](/deploy/${name}/${file})`)
+        .map((file) => `- [${file}](/deploy/${name}/${withEnding(file)})`)
         .join('\n'),
     ]);
   return [

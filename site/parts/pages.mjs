@@ -9,7 +9,7 @@ import { codesPage } from './codes-page.mjs';
 import { commandPage } from './command-page.mjs';
 import { linkedAnew } from './links.mjs';
 import { deployPage, schemasPage } from './lists.mjs';
-import { OTHER_PAGES, placeOf } from './places.mjs';
+import { OTHER_PAGES, placeOf, withEnding } from './places.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const OUT = fileURLToPath(new URL('../dist/pages/', import.meta.url));
@@ -34,7 +34,11 @@ write('schemas.md', schemasPage(join(ROOT, 'schemas')));
 write('deploy.md', deployPage(join(ROOT, 'deploy')));
 
 for (const folder of ['schemas', 'deploy'])
-  cpSync(join(ROOT, folder), join(OUT, 'public', folder), { recursive: true });
+  for (const each of readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true }))
+    if (each.isFile()) {
+      const file = join(each.parentPath, each.name);
+      cpSync(file, join(OUT, 'public', withEnding(file.slice(ROOT.length))));
+    }
 for (const name of readdirSync(join(ROOT, 'docs')).filter((each) => !each.endsWith('.md')))
   cpSync(join(ROOT, 'docs', name), join(OUT, 'public', name));
 // What typedoc makes of the library's interface (scripts/api-docs).

@@ -23,5 +23,10 @@ export function placeOf(path) {
   // A folder of deploy/ has a heading on the page of all of them.
   const [, folder] = /^deploy\/([\w-]+)$/.exec(path) ?? [];
   if (folder !== undefined) return `deploy.md#${folder}`;
-  return /^(?:schemas|deploy)\//.test(path) ? path : null;
+  return /^(?:schemas|deploy)\//.test(path) ? withEnding(path) : null;
+}
+
+/** A file without an ending (Containerfile) is text: by its ending VitePress and servers know what is no page. */
+export function withEnding(path) {
+  return /\.[^./]+$/.test(path) ? path : `${path}.txt`;
 }
