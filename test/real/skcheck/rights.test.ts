@@ -77,11 +77,19 @@ describe('network namespaces', () => {
     expect(nothing.status).toBe(3);
     // A snapshot by the same says so to whoever reads it.
     const file = join(mkdtempSync(join(tmpdir(), 'rights-')), 'blind.tar.gz');
-    const [command = '', ...rest] = [...blind, process.execPath, commandPath('kdump-mem')];
-    expect(spawnSync(command, [...rest, 'snapshot', '-o', file]).status).toBe(0);
-    const captured = skcheckJson(['--from', file]).report;
-    expect(captured.complete).toBe(false);
-    expect(captured.warnings.map(({ code }) => code)).toContain('netns-hidden');
+    const ours = [process.execPath, commandPath('kdump-mem'), 'snapshot'];
+    const script = spawnSync(ours[0]!, [...ours.slice(1), '--script']).stdout;
+    for (const [input, asked] of [
+      [undefined, [...ours, '-o', file]],
+      [script, ['sh', '-s', '--', file]],
+    ] as const) {
+      const [command = '', ...rest] = [...blind, ...asked];
+      expect(spawnSync(command, rest, { input }).status).toBe(0);
+      const captured = skcheckJson(['--from', file]).report;
+      expect(captured.complete).toBe(false);
+      expect(captured.warnings.map(({ code }) => code)).toContain('netns-hidden');
+      rmSync(file);
+    }
     rmSync(dirname(file), { recursive: true });
   });
 

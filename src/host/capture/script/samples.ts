@@ -22,6 +22,23 @@ lines_of() {
 arguments() {
   lines_of /proc/[0-9]*/cmdline | tr '\0' ' '
 }
+# An inode of a file below /proc/PID/net is one for each namespace, and takes no right to see.
+tables_of() {
+  xargs -n 500 ls -i < "$1" 2>/dev/null | sed 's/^ */@/'
+}
+# Processes whose namespace is not shown and is none of those that were found: sockets may be missing.
+tell_hidden() {
+  [ -s "$dir/hidden" ] || return
+  keep "$dir/found-tables" tables_of "$dir/found"
+  keep "$dir/hidden-tables" tables_of "$dir/hidden"
+  sed 's/ .*/ /' "$dir/found-tables" > "$dir/known" || full
+  grep -F -f "$dir/known" "$dir/hidden-tables" | sed 's/^[^ ]* //' > "$dir/in-known" || full
+  grep -v -F -x -f "$dir/in-known" "$dir/hidden" |
+    while read -r each; do
+      each=$(echo "$each" | cut -d/ -f1-3)
+      [ ! -d "$each" ] || note "$each/ns/net" denied 'its network namespace is not shown'
+    done
+}
 part_of_processes() {
   ! asked "$1" || { keep "$at/$1" lines_of $2; bounded "sample-2/$1" ${MOST_BYTES}; }
 }
@@ -35,16 +52,23 @@ sample() {
   keep "$at/namespaces" namespaces || fail 'no network namespace is shown in /proc'
   own=$(ls -ln /proc/self/ns/net 2>/dev/null | sed 's/.*net:\[\([0-9]*\)\].*/\1/')
   seen=" " closed=0
+  true > "$dir/found"
+  true > "$dir/hidden"
   for link in /proc/self/ns/net /proc/[0-9]*/ns/net; do
     inode=$(ls -ln "$link" 2>/dev/null | sed -n 's/.*net:\[\([0-9]*\)\].*/\1/p')
-    [ -n "$inode" ] || continue
     pid=$(echo "$link" | cut -d/ -f3)
+    if [ -z "$inode" ]; then
+      echo "/proc/$pid/net/dev" >> "$dir/hidden" || full
+      continue
+    fi
+    case "$seen" in *" $inode "*) ;; *) echo "/proc/$pid/net/dev" >> "$dir/found" || full ;; esac
     namespace "$inode" "$link" "$pid"
   done
   keep "$dir/mounted" mounted
   while read -r inode mount; do
     namespace "$inode" "$(printf "$(printf %s "$mount" | sed 's/%/%%/g')")" '' < /dev/null
   done < "$dir/mounted"
+  tell_hidden
   keep "$at/ended" cat /proc/uptime || fail '/proc/uptime cannot be read'
   [ "$1" = 1 ] || keep "$at/after" states || fail 'the states of the processes cannot be read'
   keep "$at/descriptors" descriptors || fail 'the descriptors of the processes cannot be listed'
