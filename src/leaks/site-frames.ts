@@ -15,9 +15,12 @@ const ENTRIES = [
   /^el[01][th]?_64_(irq|fiq)_handler$/,
 ];
 
+/** What runs since it is traced. */
+const TRACER = /^(__traceiter_|trace_event_raw_event_|perf_trace_|__bpf_trace_|bpf_trace_run)/;
+
 /** Those of the tracer, and of the allocators themselves: who called them is who allocates. */
 const ALLOCATORS = [
-  /^(__traceiter_|trace_event_raw_event_|perf_trace_|__bpf_trace_|bpf_trace_run)/,
+  TRACER,
   /^_*(alloc_pages?|get_free_pages?|get_zeroed_page|get_page_from_freelist|alloc_frozen_pages?)(_.*)?$/,
   /^_*(folio_alloc|vma_alloc_folio|alloc_zeroed_user_highpage)(_.*)?$/,
   /^_*(kmalloc|kmem_cache_alloc|kmem_cache_zalloc|kzalloc|kcalloc|krealloc|kmemdup|kstrdup|kvmalloc|do_kmalloc)(_.*)?$/,
@@ -42,6 +45,12 @@ export function callers(frames: readonly SiteFrame[]): readonly SiteFrame[] {
   const first = frames.findIndex(
     ({ symbol, line }) => line !== null || symbol === null || !matches(ALLOCATORS, plain(symbol)),
   );
+  return first < 0 ? frames : frames.slice(first);
+}
+
+/** What the kernel did for the allocation, without what it did to trace that. */
+export function untraced(frames: readonly SiteFrame[]): readonly SiteFrame[] {
+  const first = frames.findIndex(({ symbol }) => symbol === null || !TRACER.test(symbol));
   return first < 0 ? frames : frames.slice(first);
 }
 

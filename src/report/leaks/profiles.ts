@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { Location, Profile, Function as ProfiledFunction, StringTable } from 'pprof-format';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Site, SiteFrame } from '../../leaks/recording.js';
+import { untraced } from '../../leaks/site-frames.js';
 import { speedscopeFile } from '../speedscope-file.js';
 import { siteFrameName } from './site-words.js';
 
@@ -12,7 +13,8 @@ function heldSites({ sites }: LeaksAnswer): readonly LeakSite[] {
 
 /** Names, the outermost function first. */
 function namesOf({ frames }: Site): string[] {
-  return frames.length === 0 ? ['[no stack]'] : frames.toReversed().map(siteFrameName);
+  const own = untraced(frames);
+  return own.length === 0 ? ['[no stack]'] : own.toReversed().map(siteFrameName);
 }
 
 /** Folded stacks, as flamegraph.pl and others read them: a line each, and the bytes that are held. */
@@ -65,7 +67,7 @@ export function leaksPprof(answer: LeaksAnswer): Buffer {
     locationId:
       site.frames.length === 0
         ? [locationOf('[no stack]')]
-        : site.frames.map((frame) => locationOf(siteFrameName(frame), frame)),
+        : untraced(site.frames).map((frame) => locationOf(siteFrameName(frame), frame)),
     value: [Math.round(held.blocks ?? 0), Math.round(held.bytes)],
     label: [{ key: strings.dedup('verdict'), str: strings.dedup(verdict) }],
   }));

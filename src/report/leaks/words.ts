@@ -226,7 +226,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   dropped: ({ count }) =>
     `${many(count, 'block')} ${count === 1 ? 'was' : 'were'} not followed, since memory for that is bounded. Take a smaller sample (--sample 1/N).`,
   unseen: ({ count }) =>
-    `At least ${many(count, 'page')} were allocated without an event (in bulk, by vmalloc or a driver’s page pool): they are not among those listed.`,
+    `At least ${many(count, 'page')} ${count === 1 ? 'was' : 'were'} allocated without an event (in bulk, by vmalloc or a driver’s page pool): not among those listed.`,
   'unseen-frees': ({ count }) =>
     `${many(count, 'page')} ${count === 1 ? 'was' : 'were'} freed without an event: some of what is listed may be free.`,
   'unseen-unknown': () => 'How much was allocated without an event is not known.',
@@ -240,7 +240,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     'The kernel printed numbers instead of addresses, so that no area can be looked up: nothing is called leaking. Next: sysctl kernel.kptr_restrict=1',
   'flags-only': ({ why }) =>
     `Where blocks are is known by flags of page frames alone${why === undefined ? '' : ` (${escapeText(why)})`}, which do not tell sockets from nobody. Next: skcheck --stale`,
-  'left-out': ({ count }) => `${many(count, 'block')} more were held, and not looked up.`,
+  'left-out': ({ count }) =>
+    `${many(count, 'block')} more ${count === 1 ? 'was' : 'were'} held, and not looked up.`,
   lookup: ({ why = '' }) => `When blocks were looked up: ${escapeText(why)}`,
   'ended-early': () => 'It was ended early.',
   'too-few-windows': () => 'Growth is told from three windows on.',
