@@ -10,7 +10,10 @@ export interface Undetectable {
   readonly only?: 'extracts';
 }
 
-const ADDRESSES = ['socket.local', 'socket.peer'];
+const ADDRESSES = [
+  ...['socket.local', 'socket.localAddress', 'socket.localPort'],
+  ...['socket.peer', 'socket.peerAddress', 'socket.peerPort'],
+];
 /** Bytes that go back, and what is told by them: how they are shared, never what is pinned. */
 const SHARES = ['exclusiveBytes', 'sharedBytes', 'freedIfKilled'];
 const ROW = (what: string) => [
