@@ -1,6 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { ALL_COMMANDS } from '../src/cli/all-commands.js';
@@ -8,16 +7,7 @@ import { registerCompletion } from '../src/cli/commands/completion.js';
 import { kdumpMemCommand } from '../src/cli/kdump-mem.js';
 import { skcheckCommand } from '../src/cli/skcheck-options.js';
 import { kdumpMem } from './support/cli.js';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-
-const DOCUMENTS = [
-  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'fixtures/README.md'],
-  ...readdirSync(join(ROOT, 'docs')).flatMap((name) =>
-    name.endsWith('.md') ? [`docs/${name}`] : [],
-  ),
-];
-const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
 
 /** As GitHub makes them of headings. */
 function anchorsOf(path: string): Set<string> {
@@ -42,25 +32,6 @@ test.each(DOCUMENTS)('links of %s lead somewhere', (path) => {
   });
   expect(broken).toEqual([]);
 });
-
-const BLOCK = /^```(\w*)\n(.*?)^```$/gms;
-
-/**
- * Command lines of a document: all of blocks that are shell; of others those after `$ `, and those that begin with one of
- * our commands, up to two spaces, behind which its purpose stands; and code in a line that begins with one.
- */
-function commandLines(text: string): string[] {
-  const blocks = [...text.matchAll(BLOCK)].flatMap(([, kind, block = '']) => {
-    const lines = block.replaceAll('\\\n', ' ').split('\n');
-    if (kind === 'sh') return lines.map((line) => line.replace(/(^|\s)# .*$/, ''));
-    return lines.flatMap((line) => {
-      if (line.startsWith('$ ')) return [line.slice(2)];
-      return /^(?:kdump-mem|skcheck) /.test(line) ? line.split(/ {2,}/).slice(0, 1) : [];
-    });
-  });
-  const inLines = text.replaceAll(BLOCK, '').matchAll(/`((?:kdump-mem|skcheck) [^`]+)`/g);
-  return [...blocks, ...Array.from(inLines, ([, code = '']) => code.replaceAll('\\|', '/'))];
-}
 
 const commands = new Map(
   kdumpMemCommand(...ALL_COMMANDS, registerCompletion).commands.map((command) => [

@@ -19,11 +19,16 @@ export function commandPath(name: 'kdump-mem' | 'skcheck'): string {
 }
 
 /** Runs the built `kdump-mem` as a user would, off a terminal. */
-export async function kdumpMem(...args: readonly string[]): Promise<Ran> {
+export function kdumpMem(...args: readonly string[]): Promise<Ran> {
+  return kdumpMemIn(process.cwd(), ...args);
+}
+
+/** The same in another folder, where it may write. */
+export async function kdumpMemIn(folder: string, ...args: readonly string[]): Promise<Ran> {
   const { stdout, stderr, exitCode } = await execa(
     process.execPath,
     [commandPath('kdump-mem'), ...args],
-    { reject: false, stdin: 'ignore', timeout: 180_000, stripFinalNewline: false },
+    { cwd: folder, reject: false, stdin: 'ignore', timeout: 180_000, stripFinalNewline: false },
   );
   return { stdout, stderr, status: exitCode };
 }

@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export const DOCUMENTS = [
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'fixtures/README.md'],
+  ...readdirSync(join(ROOT, 'docs')).flatMap((name) =>
+    name.endsWith('.md') ? [`docs/${name}`] : [],
+  ),
+];
+export const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+const BLOCK = /^```(\w*)\n(.*?)^```$/gms;
+
+/**
+ * Command lines of a document: all of blocks that are shell; of others those after `$ `, and those that begin with one of
+ * our commands, up to two spaces, behind which its purpose stands; and code in a line that begins with one.
+ */
+export function commandLines(text: string): string[] {
+  const blocks = [...text.matchAll(BLOCK)].flatMap(([, kind, block = '']) => {
+    const lines = block.replaceAll('\\\n', ' ').split('\n');
+    if (kind === 'sh') return lines.map((line) => line.replace(/(^|\s)# .*$/, ''));
+    return lines.flatMap((line) => {
+      if (line.startsWith('$ ')) return [line.slice(2)];
+      return /^(?:kdump-mem|skcheck) /.test(line) ? line.split(/ {2,}/).slice(0, 1) : [];
+    });
+  });
+  const inLines = text.replaceAll(BLOCK, '').matchAll(/`((?:kdump-mem|skcheck) [^`]+)`/g);
+  return [...blocks, ...Array.from(inLines, ([, code = '']) => code.replaceAll('\\|', '/'))];
+}
