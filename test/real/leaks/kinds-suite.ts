@@ -149,7 +149,9 @@ export function describeKinds(kernel: LabKernel): void {
         const { allocated = 0, traced: seen = 0 } = answer.unseen ?? {};
         const unseen = allocated - seen;
         console.log(kernel, { inBulk, unseen }, warned(answer, 'unseen')?.message);
-        expect(leaking(answer)).toEqual([['leak_pool', 'waits']]);
+        // Pages of a pool have its mark from 5.14 on (page.pp_magic): before, nothing leads to them.
+        const where = hasBulk(kernel) ? 'waits' : 'nobody';
+        expect(leaking(answer)).toEqual([['leak_pool', where]]);
         expect(sitesOf(answer, 'leak_bulk')).toEqual([]);
         if (!hasBulk(kernel)) {
           expect(inBulk).toBe(0);
