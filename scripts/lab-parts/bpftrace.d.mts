@@ -4,7 +4,7 @@ import type { GuestOptions } from './guest.mjs';
 /** Kernels whose Debian has a bpftrace that follows pages. */
 export type BpftraceKernel = '6.1' | '6.12' | 'newest';
 
-/** bpftrace and memleak as /bin/NAME, once {@link MOUNT} was run. */
+/** bpftrace as /bin/bpftrace, once {@link MOUNT} was run. */
 export declare function bpftraceInGuest(
   kernel: BpftraceKernel,
 ): Pick<GuestOptions, 'disks' | 'modules' | 'files'>;

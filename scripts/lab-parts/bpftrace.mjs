@@ -12,7 +12,7 @@ const SUITES = /** @type {const} */ ({ 6.1: 'bookworm', 6.12: 'trixie', newest: 
 
 /** @typedef {keyof typeof SUITES} BpftraceKernel */
 
-const PROGRAMS = ['usr/bin/bpftrace', 'usr/sbin/memleak-libbpf'];
+const PROGRAM = 'usr/bin/bpftrace';
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
 
 /**
@@ -22,18 +22,19 @@ const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
  * @returns {Pick<import('./guest.mjs').GuestOptions, 'disks' | 'modules' | 'files'>}
  */
 export function bpftraceInGuest(kernel) {
-  const wrapper = (/** @type {string} */ name) => ({
-    path: `bin/${name}`,
-    data: `#!/bin/sh\nexec /bpf/ld.so --library-path /bpf/lib --argv0 ${name} /bpf/${name} "$@"\n`,
-  });
   return {
     disks: [{ path: diskOf(SUITES[kernel]), readonly: true }],
     modules: ['ext4'],
-    files: PROGRAMS.map((program) => wrapper(basename(program))),
+    files: [
+      {
+        path: 'bin/bpftrace',
+        data: '#!/bin/sh\nexec /bpf/ld.so --library-path /bpf/lib --argv0 bpftrace /bpf/bpftrace "$@"\n',
+      },
+    ],
   };
 }
 
-/** Makes the disk's programs be there. */
+/** Makes the disk's program be there. */
 export const MOUNT = 'mkdir -p /bpf; mount -t ext4 -o ro /dev/vda /bpf';
 
 /** @param {string} suite @returns {string} an image, made once */
@@ -48,13 +49,10 @@ function diskOf(suite) {
     const copy = (/** @type {string} */ from, /** @type {string} */ to) =>
       cpSync(from, join(folder, to), { dereference: true });
     copy(join(root, 'usr/lib64/ld-linux-x86-64.so.2'), 'ld.so');
-    for (const program of PROGRAMS.map((path) => join(root, path)).filter((path) =>
-      existsSync(path),
-    )) {
-      copy(program, basename(program));
-      for (const library of neededBy(program, join(root, LIBRARIES)))
-        copy(library, join('lib', basename(library)));
-    }
+    const program = join(root, PROGRAM);
+    copy(program, basename(program));
+    for (const library of neededBy(program, join(root, LIBRARIES)))
+      copy(library, join('lib', basename(library)));
     const mebibytes = Number(
       /^\d+/.exec(execFileSync('du', ['-sm', folder], { encoding: 'utf8' }))?.[0],
     );

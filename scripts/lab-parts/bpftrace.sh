@@ -1,4 +1,4 @@
-# bpftrace of the Debian that has a guest's kernel, and libbpf-tools, which have memleak from trixie on.
+# bpftrace of the Debian that has a guest's kernel.
 # shellcheck shell=bash
 
 # .lab/bpftrace/SUITE/: unpacked, with what they need
@@ -8,6 +8,6 @@ make_bpftrace() {
   rm -rf -- "$root" "$root.img"
   mkdir -p -- "$root"
   apt_for "bpftrace-$suite" "$suite"
-  unpack_closure "bpftrace-$suite" "$root" bpftrace libbpf-tools
+  unpack_closure "bpftrace-$suite" "$root" bpftrace
   touch "$root/ready"
 }

@@ -13,15 +13,16 @@ export interface PageOptions {
 const STDOUT = '-';
 
 /**
- * Whether a page could be written, before anything is asked.
+ * Whether a page could be written, before anything is asked; it must not be a dump that is read.
  *
- * @param source what is asked of a kernel: the page must not be one of its files
  * @throws {UsageError}, {@link OutputError}
  */
-export function checkPage(
-  { html, force }: PageOptions,
-  { vmcore = [], engine }: Partial<SourceOptions> = {},
-): void {
+export function checkPage({
+  html,
+  force,
+  vmcore = [],
+  engine,
+}: PageOptions & Partial<Pick<SourceOptions, 'vmcore' | 'engine'>>): void {
   if (html === undefined) return;
   if (engine === 'verify')
     throw new UsageError('--engine verify tells what differs: it writes no page');

@@ -1,8 +1,7 @@
-import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
 import type { MethodRefusal, OfferedMethod } from '../leaks/offered-method.js';
 import { offeredReadings } from '../leaks/readings/methods.js';
 import type { AllocationType } from '../leaks/recording.js';
+import { programPath } from '../program-path.js';
 import type { TraceError, TraceErrorCode } from '../trace/error.js';
 import { tracefsRefusal } from '../trace/tracefs/refusal.js';
 
@@ -16,19 +15,8 @@ export function methodsHere(type: AllocationType): OfferedMethod[] {
 
 /** bpftrace needs what tracefs has, and to be there. */
 function pairedMethod(traced: OfferedMethod): OfferedMethod {
-  if (isInstalled('bpftrace')) return { ...traced, method: 'bpftrace' };
+  if (programPath('bpftrace') !== undefined) return { ...traced, method: 'bpftrace' };
   return { method: 'bpftrace', refusal: 'not-installed', why: null };
-}
-
-function isInstalled(program: string): boolean {
-  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => {
-    try {
-      accessSync(path.join(folder, program), constants.X_OK);
-      return folder !== '';
-    } catch {
-      return false;
-    }
-  });
 }
 
 const REFUSALS: Readonly<Partial<Record<TraceErrorCode, MethodRefusal>>> = {

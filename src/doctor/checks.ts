@@ -1,5 +1,6 @@
 import { KdumpMemError } from '../error.js';
 import { listedPids } from '../host/proc/pids.js';
+import { TRACEFS_PLACES } from '../host/tracefs-places.js';
 import { lackingRights, lacksAll } from './capabilities.js';
 import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Here } from './check.js';
 
@@ -110,21 +111,17 @@ function perf(here: Here): Check {
   };
 }
 
-/** Where tracefs is looked for. */
-const TRACEFS = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] as const;
-
 function tracefs(here: Here): Check {
   const code = 'tracefs';
-  const [first, second] = TRACEFS.map((place) => ({
+  const [first, second] = TRACEFS_PLACES.map((place) => ({
     place,
     listed: attempt(code, () => here.list(place)),
   }));
-  // The kernel itself mounts the second one in debugfs.
   for (const each of [first, second])
     if (each && !isCheck(each.listed) && each.listed.includes('events'))
       return { code, state: 'works', found: each.place };
   if (first && isCheck(first.listed)) return first.listed;
-  return { code, state: 'missing', found: `nothing is mounted at ${TRACEFS.join(' or ')}` };
+  return { code, state: 'missing', found: `nothing is mounted at ${TRACEFS_PLACES.join(' or ')}` };
 }
 
 function readable(here: Here, code: CheckCode, path: string): Check {

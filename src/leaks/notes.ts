@@ -71,39 +71,6 @@ export interface LeakNote {
   readonly why?: string;
 }
 
-/** Notes that say that figures may be wrong or that something is missing. */
-const SPOILS: readonly LeakNoteCode[] = [
-  ...([
-    'overrun',
-    'overrun-unknown',
-    'missed-frees',
-    'dropped',
-    'unseen',
-    'unseen-frees',
-    'not-looked-up',
-    'lookup',
-  ] as const),
-  ...([
-    'flags-only',
-    'no-blocks',
-    'no-addresses',
-    'left-out',
-    'too-few-windows',
-    'unseen-unknown',
-    'unseen-objects',
-    'ended-threads',
-    'late',
-    'settings-changed',
-    'events-unmatched',
-    'source-cut',
-    'source-strange',
-    'source-unreadable',
-    'source-sites',
-    'source-inaccurate',
-    'source-order',
-  ] as const),
-];
-
 /** Notes that say that something may be allocated that is not among what was followed. */
 const HIDES: readonly LeakNoteCode[] = [
   ...([
@@ -125,6 +92,13 @@ const HIDES: readonly LeakNoteCode[] = [
     'source-inaccurate',
     'source-order',
   ] as const),
+];
+
+/** Notes that say that figures may be wrong or that something is missing. */
+const SPOILS: readonly LeakNoteCode[] = [
+  ...HIDES,
+  ...(['missed-frees', 'unseen-frees', 'not-looked-up', 'lookup', 'flags-only'] as const),
+  ...(['no-blocks', 'no-addresses', 'left-out', 'too-few-windows', 'late'] as const),
 ];
 
 /** Whether all that was to be followed was: else it cannot be said that nothing leaks. */

@@ -100,7 +100,7 @@ export function registerMemory(program: Command): void {
       const depth = depthAsked(options);
       const depthText = await depth?.text();
       const page = options.html === undefined ? undefined : await import('../memory-page.js');
-      checkPage(options, options);
+      checkPage(options);
       const figured = (found: MemoryAnswer): MemoryAnswer =>
         options.as === undefined
           ? found

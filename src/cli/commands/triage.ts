@@ -107,7 +107,7 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     import('../../report/triage/text.js'),
   ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
-  checkPage(options, options);
+  checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
   let findings: readonly Finding[] = [];
   await answer(options, {

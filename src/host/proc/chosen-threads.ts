@@ -1,7 +1,7 @@
 import { parseCgroups } from '../../cgroup-place.js';
 import { HostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
-import { statFields } from './process.js';
+import { startTicks } from './process.js';
 
 /** Threads whose membership is remembered; beyond it all is asked anew. */
 const MOST_REMEMBERED = 65_536;
@@ -24,11 +24,11 @@ export class ChosenThreads {
 
   /** Threads of a process. */
   static ofProcess(source: HostSource, pid: number): ChosenThreads {
-    const start = startOf(source, pid);
+    const start = startTicks(source, pid);
     return new ChosenThreads(source, (tid) => {
       if (isThere(source, `/proc/${pid}/task/${tid}/comm`)) {
         // Its number may be another's meanwhile.
-        const now = startOf(source, pid);
+        const now = startTicks(source, pid);
         if (now === start) return 'yes';
         return now === null ? 'ended' : 'no';
       }
@@ -101,16 +101,6 @@ function namesIn(source: HostSource, folder: string): readonly string[] {
     return source.list(folder);
   } catch (error) {
     if (error instanceof HostError) return [];
-    throw error;
-  }
-}
-
-/** When a process started, clock ticks since boot; null: it cannot be told. */
-function startOf(source: HostSource, pid: number): string | null {
-  try {
-    return statFields(source.readText(`/proc/${pid}/stat`))[19] ?? null;
-  } catch (error) {
-    if (error instanceof HostError) return null;
     throw error;
   }
 }

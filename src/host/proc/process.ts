@@ -117,6 +117,19 @@ export function statFields(stat: string): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
+/** When a process or thread started, clock ticks since boot (field 22); null: there is none, or it cannot be told. */
+export function startTicks(
+  source: Pick<HostSource, 'readText'>,
+  pid: number | 'self',
+): string | null {
+  try {
+    return statFields(source.readText(`/proc/${pid}/stat`))[19] ?? null;
+  } catch (error) {
+    if (error instanceof HostError) return null;
+    throw error;
+  }
+}
+
 /**
  * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ. /proc/PID/schedstat, field 2: run_delay in nanoseconds (Documentation/scheduler/
  * sched-stats.rst). Null when it is gone.

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { allocatedFrames } from '../tracefs/pgalloc.js';
 
 /** Frames since the machine booted, by /proc/vmstat. */
 export interface PageCounts {
@@ -61,11 +62,8 @@ export class PageCounters {
 }
 
 function pageCounts(text: string): PageCounts | null {
-  const allocated = [...text.matchAll(/^pgalloc_\w+ (\d{1,15})$/gm)];
+  const allocated = allocatedFrames(text);
   const freed = /^pgfree (\d{1,15})$/m.exec(text)?.[1];
-  if (allocated.length === 0 || freed === undefined) return null;
-  return {
-    allocated: allocated.reduce((sum, [, count]) => sum + Number(count), 0),
-    freed: Number(freed),
-  };
+  if (allocated === null || freed === undefined) return null;
+  return { allocated, freed: Number(freed) };
 }

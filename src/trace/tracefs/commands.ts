@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { liveHost } from '../../host/live.js';
+import { startTicks } from '../../host/proc/process.js';
 import { USER_HZ } from '../../process-records.js';
-import { startOf } from './instance-name.js';
 
 /**
  * Names of threads that were there before the recording and are there still: of others the number may have been
@@ -27,7 +28,7 @@ export class Commands {
 
   #read(tid: number): string | null {
     if (tid <= 0 || this.#began === null) return null;
-    const start = startOf(tid);
+    const start = startTicks(liveHost, tid);
     if (start === null || !(Number(start) < this.#began)) return null;
     return textOf(`/proc/${tid}/comm`)?.replace(/\n$/, '') ?? null;
   }

@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { statFields } from '../../host/proc/process.js';
-
 /** What an instance of ours is for. */
 export const PURPOSES = ['allocations', 'frees', 'rate'] as const;
 export type Purpose = (typeof PURPOSES)[number];
@@ -22,13 +19,4 @@ export function instanceName({ pid, start }: InstanceOwner, purpose: Purpose): s
 export function ownerOf(name: string): InstanceOwner | undefined {
   const { pid, start } = NAME.exec(name)?.groups ?? {};
   return pid === undefined || start === undefined ? undefined : { pid: Number(pid), start };
-}
-
-/** When a process started, clock ticks since boot; null: there is none, or it cannot be told. */
-export function startOf(pid: number | 'self'): string | null {
-  try {
-    return statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))[19] ?? null;
-  } catch {
-    return null;
-  }
 }

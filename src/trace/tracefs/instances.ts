@@ -1,6 +1,8 @@
+import { liveHost } from '../../host/live.js';
+import { startTicks } from '../../host/proc/process.js';
 import { TraceError } from '../error.js';
 import { TraceInstance } from './instance.js';
-import { instanceName, type Purpose, startOf } from './instance-name.js';
+import { instanceName, type Purpose } from './instance-name.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -30,7 +32,7 @@ export class TraceInstances {
 
   /** @throws {TraceError} `trace-failed` */
   constructor(root: string) {
-    const start = startOf('self');
+    const start = startTicks(liveHost, 'self');
     if (start === null) throw new TraceError('trace-failed', '/proc/self/stat cannot be read');
     this.#root = root;
     this.#start = start;

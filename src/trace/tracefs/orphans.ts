@@ -1,5 +1,7 @@
 import { readdirSync, rmdirSync } from 'node:fs';
-import { ownerOf, startOf } from './instance-name.js';
+import { liveHost } from '../../host/live.js';
+import { startTicks } from '../../host/proc/process.js';
+import { ownerOf } from './instance-name.js';
 
 /**
  * Removes instances whose process is gone: it was killed before it could. One that somebody reads, as a process
@@ -11,7 +13,7 @@ export function removeOrphans(root: string): readonly string[] {
   const instances = `${root}/instances`;
   return readdirSync(instances).filter((name) => {
     const owner = ownerOf(name);
-    if (owner === undefined || startOf(owner.pid) === owner.start) return false;
+    if (owner === undefined || startTicks(liveHost, owner.pid) === owner.start) return false;
     try {
       rmdirSync(`${instances}/${name}`);
       return true;

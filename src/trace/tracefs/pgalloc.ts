@@ -8,6 +8,11 @@ export function readAllocatedFrames(): number | null {
   } catch {
     return null;
   }
+  return allocatedFrames(text);
+}
+
+/** The same of its text. */
+export function allocatedFrames(text: string): number | null {
   const counts = [...text.matchAll(/^pgalloc_\w+ (\d{1,15})$/gm)].map(([, count]) => Number(count));
   return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
 }

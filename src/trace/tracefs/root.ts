@@ -1,8 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
+import { TRACEFS_PLACES } from '../../host/tracefs-places.js';
 import { TraceError } from '../error.js';
-
-/** Where tracefs is mounted; the kernel itself mounts the second one in debugfs. */
-const PLACES = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] as const;
 
 /**
  * Where tracefs is. Nothing is mounted for it.
@@ -11,15 +9,15 @@ const PLACES = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] as const;
  */
 export function findTracefs(): string {
   const reasons = new Set<string>();
-  for (const place of PLACES) {
+  for (const place of TRACEFS_PLACES) {
     const reason = whyNot(`${place}/instances`);
     if (reason === undefined) return place;
     reasons.add(reason);
   }
   for (const reason of ['EACCES', 'EPERM'])
-    if (reasons.has(reason)) throw refused(PLACES[0], reason);
+    if (reasons.has(reason)) throw refused(TRACEFS_PLACES[0], reason);
   // Then tracefs can be mounted, and has nothing in it.
-  if (isLockedDown()) throw lockedDown(PLACES[0], [...reasons].join(', '));
+  if (isLockedDown()) throw lockedDown(TRACEFS_PLACES[0], [...reasons].join(', '));
   const filesystems = textOf('/proc/filesystems');
   if (filesystems !== null && !/\ttracefs$/m.test(filesystems))
     throw new TraceError('trace-unsupported', 'this kernel has no tracefs (CONFIG_TRACING)');
@@ -28,8 +26,8 @@ export function findTracefs(): string {
       'trace-locked-down',
       'tracefs is mounted and empty: tracing was disabled when the kernel started, as lockdown (confidentiality) does',
     );
-  throw new TraceError('trace-not-mounted', `tracefs is not mounted at ${PLACES[0]}`, {
-    next: `Mount it: mount -t tracefs tracefs ${PLACES[0]}`,
+  throw new TraceError('trace-not-mounted', `tracefs is not mounted at ${TRACEFS_PLACES[0]}`, {
+    next: `Mount it: mount -t tracefs tracefs ${TRACEFS_PLACES[0]}`,
   });
 }
 

@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { instanceName, ownerOf, startOf } from '../../../src/trace/tracefs/instance-name.js';
+import { liveHost } from '../../../src/host/live.js';
+import { startTicks } from '../../../src/host/proc/process.js';
+import { instanceName, ownerOf } from '../../../src/trace/tracefs/instance-name.js';
 import { removeOrphans } from '../../../src/trace/tracefs/orphans.js';
 
 let root: string;
@@ -17,7 +19,7 @@ const make = (name: string) => mkdirSync(join(root, 'instances', name));
 
 test('instances of a process that is gone are removed, and nobody else’s', () => {
   const { pid: gone } = spawnSync('true');
-  const start = startOf('self') ?? '';
+  const start = startTicks(liveHost, 'self') ?? '';
   const ours = instanceName({ pid: process.pid, start }, 'allocations');
   const killed = instanceName({ pid: gone, start: '17' }, 'frees');
   // The pid is somebody else's by now.
@@ -37,9 +39,9 @@ test('one that somebody reads is left: the kernel says that it is busy', () => {
 });
 
 test('when a process started tells it from others', () => {
-  const self = startOf('self');
+  const self = startTicks(liveHost, 'self');
   expect(self).toMatch(/^\d+$/);
-  expect(startOf(process.pid)).toBe(self);
-  expect(startOf(4_194_305)).toBe(null);
+  expect(startTicks(liveHost, process.pid)).toBe(self);
+  expect(startTicks(liveHost, 4_194_305)).toBe(null);
   expect(ownerOf(instanceName({ pid: 5, start: '6' }, 'rate'))).toEqual({ pid: 5, start: '6' });
 });

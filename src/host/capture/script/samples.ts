@@ -26,18 +26,22 @@ arguments() {
 tables_of() {
   xargs -n 500 ls -i < "$1" 2>/dev/null | sed 's/^ */@/'
 }
+listed() {
+  { echo "/proc/$2/net/dev" >> "$dir/$1"; } 2>/dev/null || full
+}
 # Processes whose namespace is not shown and is none of those that were found: sockets may be missing.
 tell_hidden() {
   [ -s "$dir/hidden" ] || return
   keep "$dir/found-tables" tables_of "$dir/found"
   keep "$dir/hidden-tables" tables_of "$dir/hidden"
-  sed 's/ .*/ /' "$dir/found-tables" > "$dir/known" || full
-  grep -F -f "$dir/known" "$dir/hidden-tables" | sed 's/^[^ ]* //' > "$dir/in-known" || full
-  grep -v -F -x -f "$dir/in-known" "$dir/hidden" |
-    while read -r each; do
-      each=$(echo "$each" | cut -d/ -f1-3)
-      [ ! -d "$each" ] || note "$each/ns/net" denied 'its network namespace is not shown'
-    done
+  keep "$dir/known" sed 's/ .*/ /' "$dir/found-tables"
+  keep "$dir/same" grep -F -f "$dir/known" "$dir/hidden-tables"
+  keep "$dir/in-known" sed 's/^[^ ]* //' "$dir/same"
+  keep "$dir/elsewhere" grep -v -F -x -f "$dir/in-known" "$dir/hidden"
+  while read -r each; do
+    each=${'$'}{each%/net/dev}
+    [ ! -d "$each" ] || note "$each/ns/net" denied 'its network namespace is not shown'
+  done < "$dir/elsewhere"
 }
 part_of_processes() {
   ! asked "$1" || { keep "$at/$1" lines_of $2; bounded "sample-2/$1" ${MOST_BYTES}; }
@@ -52,16 +56,16 @@ sample() {
   keep "$at/namespaces" namespaces || fail 'no network namespace is shown in /proc'
   own=$(ls -ln /proc/self/ns/net 2>/dev/null | sed 's/.*net:\[\([0-9]*\)\].*/\1/')
   seen=" " closed=0
-  true > "$dir/found"
-  true > "$dir/hidden"
+  keep "$dir/found" true
+  keep "$dir/hidden" true
   for link in /proc/self/ns/net /proc/[0-9]*/ns/net; do
     inode=$(ls -ln "$link" 2>/dev/null | sed -n 's/.*net:\[\([0-9]*\)\].*/\1/p')
     pid=$(echo "$link" | cut -d/ -f3)
     if [ -z "$inode" ]; then
-      echo "/proc/$pid/net/dev" >> "$dir/hidden" || full
+      listed hidden "$pid"
       continue
     fi
-    case "$seen" in *" $inode "*) ;; *) echo "/proc/$pid/net/dev" >> "$dir/found" || full ;; esac
+    case "$seen" in *" $inode "*) ;; *) listed found "$pid" ;; esac
     namespace "$inode" "$link" "$pid"
   done
   keep "$dir/mounted" mounted
