@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../src/diagnosis/diagnose.js';
 import { isHostError } from '../../src/host/error.js';
 import { observe } from '../../src/host/observe.js';
+import { reasonsOf } from '../../src/report/skcheck/reasons.js';
 import { because } from '../../src/report/skcheck/words.js';
 import { FakeHost } from '../host/fake-host.js';
 
@@ -177,7 +178,9 @@ describe('UDP', () => {
       verdict: { verdict: 'stalled-reader', certainty: 'proved' },
       also: [{ verdict: 'udp-dropping', evidence: { packets: 120 } }],
     });
-    expect(because(finding!)).toContain('120 packets dropped meanwhile');
+    expect(because(reasonsOf(finding!), finding!.acceptQueue)).toContain(
+      '120 packets dropped meanwhile',
+    );
   });
 
   test('its truesize is no payload: what it holds at least is half of the charge', async () => {
@@ -250,7 +253,7 @@ describe('unix', () => {
       process: { comm: 'log' },
     });
     expect(finding?.verdict).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
-    expect(because(finding!)).toMatch(
+    expect(because(reasonsOf(finding!), finding!.acceptQueue)).toMatch(
       /^no process that has it open ran in 1.9 s; stopped \(SIGSTOP\)$/,
     );
   });

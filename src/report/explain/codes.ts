@@ -17,6 +17,7 @@ import { STORE_ERROR_CODES } from '../../store/error.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
+import { SKCHECK_REASON_CODES } from '../skcheck/reasons.js';
 import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
 import { DIFF_MEASURES, DIFF_STATUSES } from './diff-codes.js';
 import { DIFF_NOTES } from './diff-notes.js';
@@ -37,6 +38,7 @@ import { LEDGER } from './ledger.js';
 import { FRAME_NOTES, UNNAMED } from './memory-notes.js';
 import { QUEUES_EXPLAINED } from './queues.js';
 import { SEARCH_ERRORS } from './search-errors.js';
+import { SKCHECK_REASONS } from './skcheck-reasons.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
 import { SNAPSHOT_CONDITIONS, SNAPSHOT_LEFT_OUT } from './snapshot-codes.js';
 import { SNAPSHOT_ERRORS } from './snapshot-errors.js';
@@ -82,6 +84,12 @@ export const KINDS: readonly Kind[] = [
   kindOfWords('row', 'Rows beside the sockets’ queues', LEDGER),
   kindOfWords('queue', 'Queues of a socket', QUEUES_EXPLAINED),
   kindOf('verdict', 'Verdicts of skcheck', [...VERDICT_CODES, 'fd-leak'], VERDICTS),
+  kindOf(
+    'skcheck-reason',
+    'What a verdict of skcheck rests on',
+    SKCHECK_REASON_CODES,
+    SKCHECK_REASONS,
+  ),
   kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNING_CODES, SKCHECK_WARNINGS),
   kindOf('diff-note', 'Notes of kdump-mem diff', NOTE_CODES, DIFF_NOTES),
   kindOf(

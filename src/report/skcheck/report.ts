@@ -8,12 +8,12 @@ import type { Observation } from '../../host/observation.js';
 import type { SocketMemory } from '../../host/socket.js';
 import { socketEnds } from '../../socket-ends.js';
 import type { Taken } from '../../taken.js';
-import { formatCount } from '../text/size.js';
 import { hostWarnings } from './host.js';
 import { ownersOf, worstOwnerOf } from './owners.js';
+import { leakReasons, reasonsOf, seenReason } from './reasons.js';
 import type { SkcheckBounds, SkcheckReport, SkcheckSocket, SkcheckWarning } from './schema.js';
 import { LEAVES_OUT, lookWarnings } from './warnings.js';
-import { alsoWords, because, formatSpan } from './words.js';
+import { because } from './words.js';
 
 export interface ReportOptions {
   /** When the last sample was taken; null: not told. */
@@ -90,14 +90,15 @@ export function skcheckReport(
     },
     processes: diagnosis.fdLeaks.map((leak) => {
       const process = observation.processes.get(leak.pid);
-      const ended = process ? '' : '; it has ended since, so its name is not known';
+      const reasons = leakReasons(leak, process !== undefined);
       return {
         verdict: 'fd-leak',
         pid: leak.pid,
         comm: process?.comm ?? null,
         from: leak.from,
         to: leak.to,
-        because: `its open descriptors grew in each of ${leak.samples} samples, from ${formatCount(leak.from)} to ${formatCount(leak.to)} in ${formatSpan(leak.watchedMs)}${ended}`,
+        because: because(reasons, null),
+        reasons,
       };
     }),
     bounds: {
@@ -121,6 +122,7 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
   const { socket, verdict } = finding;
   const { via, holders } = ownersOf(finding);
   const [owner] = holders;
+  const reasons = reasonsOf(finding);
   const place = socket.cgroup === null ? null : placeOf(socket.cgroup);
   return {
     pid: owner?.pid ?? null,
@@ -156,13 +158,14 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
       verdict: verdict.verdict,
       certainty: verdict.certainty,
       forMs: verdict.waitedMs === null ? null : Math.floor(verdict.waitedMs),
-      because: because(finding),
+      because: because(reasons, finding.acceptQueue),
+      reasons,
     },
-    also: finding.also.map((each) => ({
-      verdict: each.verdict,
-      certainty: each.certainty,
-      because: alsoWords(each, socket.protocol),
-    })),
+    also: finding.also.map((each) => {
+      const seen = [seenReason(each.evidence, socket.protocol)];
+      const { verdict, certainty } = each;
+      return { verdict, certainty, because: because(seen, null), reasons: seen };
+    }),
     pinned: whole(finding.pinned),
   };
 }

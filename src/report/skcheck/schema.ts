@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { VERDICT_CODES } from '../../diagnosis/verdict.js';
 import { SOCKET_FAMILIES, SOCKET_PROTOCOLS, SOCKET_TYPES } from '../../host/socket.js';
 import { socketEndsShape } from '../schema.js';
+import { SKCHECK_REASON_CODES } from './reasons.js';
 
 const bytes = z.number().int().nonnegative();
 const count = z.number().int().nonnegative();
@@ -46,6 +47,17 @@ const otherEnd = z.strictObject({
 });
 
 const verdict = z.enum(VERDICT_CODES);
+
+/** What `because` says, one after another. Figures have names that each code has for good. */
+const reasons = z
+  .array(
+    z.strictObject({
+      code: z.enum(SKCHECK_REASON_CODES),
+      figures: z.record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()])),
+    }),
+  )
+  .min(1);
+
 const certainty = z.enum(['proved', 'likely']).nullable();
 
 const socket = z.strictObject({
@@ -116,9 +128,10 @@ const socket = z.strictObject({
     /** It has been like this for at least so long; null: not known. */
     forMs: milliseconds.nullable(),
     because: z.string(),
+    reasons,
   }),
   /** What else is wrong with it. */
-  also: z.array(z.strictObject({ verdict, certainty, because: z.string() })),
+  also: z.array(z.strictObject({ verdict, certainty, because: z.string(), reasons })),
   pinned,
   /** With --exact: counted in the kernel's memory, bytes; null where it was not counted. */
   counted: z
@@ -216,6 +229,7 @@ export const skcheckSchema = z.strictObject({
       from: count,
       to: count,
       because: z.string(),
+      reasons,
     }),
   ),
   /** The host's own bounds on what sockets pin; null where they are not known or not asked for. */

@@ -33,7 +33,10 @@ export function socket(comm: string, over: Partial<SkcheckSocket> = {}): Skcheck
     skmem: null,
     unreadBytes: 5,
     unsentBytes: 0,
-    stalled: { verdict: 'stalled-reader', certainty: 'proved', forMs: 1500, because: '' },
+    stalled: {
+      ...{ verdict: 'stalled-reader', certainty: 'proved', forMs: 1500, because: '' },
+      reasons: [{ code: 'consumed-nothing', figures: { watchedMs: 2000 } }],
+    },
     also: [],
     pinned: { low: 1, likely: 1000, high: 3000, atMost: 3000 },
     counted: null,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { diagnose } from '../../../src/diagnosis/diagnose.js';
 import type { Finding } from '../../../src/diagnosis/finding.js';
 import { observe } from '../../../src/host/observe.js';
+import { reasonsOf } from '../../../src/report/skcheck/reasons.js';
 import { skcheckReport } from '../../../src/report/skcheck/report.js';
 import { because } from '../../../src/report/skcheck/words.js';
 import { FakeHost } from '../../host/fake-host.js';
@@ -26,6 +27,8 @@ async function stalled(host: FakeHost): Promise<Finding> {
   return finding;
 }
 
+const becauseOf = (finding: Finding) => because(reasonsOf(finding), finding.acceptQueue);
+
 describe('what the owner of a stalled socket does', () => {
   test.each([
     ['T', null, 'stopped (SIGSTOP)'],
@@ -40,7 +43,7 @@ describe('what the owner of a stalled socket does', () => {
     ['D', 'folio_wait_bit', 'its main thread is blocked (D) in folio_wait_bit'],
     ['R', null, 'its main thread runs'],
   ])('%s, in %s: %s', async (state, waitsIn, words) => {
-    expect(because(await stalled(hostWith(state, waitsIn)))).toBe(
+    expect(becauseOf(await stalled(hostWith(state, waitsIn)))).toBe(
       `read nothing in 2.0 s; ${words}`,
     );
   });
@@ -70,7 +73,7 @@ describe('what the owner of a stalled socket does', () => {
       host.files.set('/proc/20/stat', stat(5 + ticks));
       host.files.set('/proc/20/schedstat', `1000 ${1000 + waited} 20\n`);
     };
-    expect(because(await stalled(host))).toBe(`read nothing in 2.0 s; ${words}`);
+    expect(becauseOf(await stalled(host))).toBe(`read nothing in 2.0 s; ${words}`);
   });
 
   test.each([
@@ -95,7 +98,7 @@ describe('what the owner of a stalled socket does', () => {
       host.files.set('/proc/20/stat', stat(ticks));
       host.files.set('/proc/20/schedstat', `0 ${waited} 20\n`);
     };
-    expect(because(await stalled(host))).toMatch(new RegExp(`^read 100 B of .*; ${words}$`));
+    expect(becauseOf(await stalled(host))).toMatch(new RegExp(`^read 100 B of .*; ${words}$`));
   });
 
   test('on a busy host its CPU time is told long after the last sample, and is no larger share', async () => {
