@@ -44,6 +44,9 @@ const MOST_ORDER = 10;
 const MOST_SECONDS = 7 * 86_400;
 const MOST_WINDOWS = 1000;
 
+/** As a file's name. */
+export const STDOUT = '-';
+
 export function addLeaksOptions(command: Command): Command {
   return command
     .addOption(
@@ -89,8 +92,8 @@ export function addLeaksOptions(command: Command): Command {
     .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
     .option('--json', 'print the answer as JSON')
     .option('--folded', 'print folded stacks, and the bytes that are held')
-    .option('--pprof <file>', 'write a profile for pprof as well')
-    .option('--speedscope <file>', 'write a file for speedscope as well')
+    .option('--pprof <file>', 'write a profile for pprof as well; -: to stdout instead')
+    .option('--speedscope <file>', 'write a file for speedscope as well; -: to stdout instead')
     .option('--force', 'replace those files')
     .option('--strict', 'exit with status 5 if anything is missing or not known');
 }
@@ -100,8 +103,14 @@ export function checkLeaksOptions(options: LeaksOptions): void {
   const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
   if (json && folded)
     throw new UsageError('--folded and --json are two forms of one answer: give one of them');
-  if (force && pprof === undefined && speedscope === undefined)
+  const profiles = ofProfiles(options);
+  if (force && profiles.every((file) => file === STDOUT))
     throw new UsageError('--force belongs to --pprof and --speedscope');
+  const printed = [json && 'json', folded && 'folded'].find(Boolean);
+  if (printed && profiles.includes(STDOUT))
+    throw new UsageError(
+      `the profile goes to stdout: --${printed} has no place there. Name a file`,
+    );
   if (pprof === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   if (pprof !== undefined && pprof === speedscope)
     throw new UsageError('--pprof and --speedscope name the same file');
@@ -120,6 +129,11 @@ export function checkLeaksOptions(options: LeaksOptions): void {
   }).filter(([, value]) => value !== undefined);
   if (options.methods && other)
     throw new UsageError(`--methods only lists them: it goes without --${other[0]}`);
+}
+
+/** Where profiles go. */
+export function ofProfiles({ pprof, speedscope }: LeaksOptions): string[] {
+  return [pprof, speedscope].filter((file) => file !== undefined);
 }
 
 /** What it cannot do, it does not do by half. */

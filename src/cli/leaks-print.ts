@@ -1,27 +1,33 @@
 import { formatJson } from '../json.js';
 import type { LeaksAnswer } from '../leaks/answer.js';
 import { checkOutput, OutputFile } from '../output-file.js';
-import { EXIT } from './failure.js';
-import type { LeaksOptions } from './leaks-options.js';
-import { printAnswer } from './output.js';
+import { EXIT, UsageError } from './failure.js';
+import { type LeaksOptions, ofProfiles, STDOUT } from './leaks-options.js';
+import { printAnswer, printWarnings } from './output.js';
 import { terminalWidth } from './terminal-width.js';
 import { VERSION } from './version.js';
 
 const USUAL_LIMIT = 20;
 
-/** Whether files could be written, before minutes are spent. @throws {OutputError} */
-export function checkLeaksOutput({ pprof, speedscope, force, from }: LeaksOptions): void {
-  for (const file of [pprof, speedscope])
-    if (file !== undefined) checkOutput(file, force ?? false, from ?? []);
+/** Whether files could be written, before minutes are spent. @throws {UsageError}, {@link OutputError} */
+export function checkLeaksOutput(options: LeaksOptions): void {
+  for (const file of ofProfiles(options))
+    if (file !== STDOUT) checkOutput(file, options.force ?? false, options.from ?? []);
+  if (options.pprof === STDOUT && process.stdout.isTTY)
+    throw new UsageError('a profile is nothing for a terminal: send stdout into a file or a pipe');
 }
 
-/** Writes the files that were asked for, and prints the answer. @throws {OutputError} */
+/**
+ * Writes the files that were asked for, and prints the answer; where a profile goes to stdout, what makes the answer
+ * doubtful goes to stderr. @throws {OutputError}
+ */
 export async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<void> {
   const { pprof, speedscope, folded, json, limit, strict } = options;
   if (pprof !== undefined || speedscope !== undefined || folded) {
     const profiles = await import('../report/leaks/profiles.js');
     const write = (file: string | undefined, bytes: () => Buffer) => {
-      if (file !== undefined) writeWhole(file, options.force ?? false, bytes());
+      if (file === STDOUT) process.stdout.write(bytes());
+      else if (file !== undefined) writeWhole(file, options.force ?? false, bytes());
     };
     write(pprof, () => profiles.leaksPprof(answer));
     write(speedscope, () =>
@@ -29,7 +35,10 @@ export async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Pr
     );
     if (folded) printAnswer(profiles.leaksFolded(answer).join('\n'));
   }
-  if (json) {
+  if (pprof === STDOUT || speedscope === STDOUT) {
+    const { noteWords } = await import('../report/leaks/words.js');
+    printWarnings(answer.notes.map((note) => ({ message: noteWords(note) })));
+  } else if (json) {
     const { leaksJson } = await import('../report/leaks/json.js');
     printAnswer(formatJson(leaksJson(answer, limit), 2));
   } else if (!folded) {

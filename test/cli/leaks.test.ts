@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { leakMethodsSchema } from '../../src/report/leaks/methods-schema.js';
 import { leaksSchema } from '../../src/report/leaks/schema.js';
-import { kdumpMem } from '../support/cli.js';
+import { commandPath, kdumpMem } from '../support/cli.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-leaks-'));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
@@ -45,6 +46,10 @@ test.each([
   [['--force'], '--force belongs to --pprof and --speedscope'],
   [['--pprof', ''], 'a file’s name is empty'],
   [['--pprof', 'x', '--speedscope', 'x'], '--pprof and --speedscope name the same file'],
+  [['--pprof', '-', '--speedscope', '-'], '--pprof and --speedscope name the same file'],
+  [['--pprof', '-', '--json'], 'the profile goes to stdout: --json has no place there'],
+  [['--speedscope', '-', '--folded'], 'the profile goes to stdout: --folded has no place there'],
+  [['--pprof', '-', '--force'], '--force belongs to --pprof and --speedscope'],
 ])('%j is wrong usage, and nothing is recorded', async (args, why) => {
   const { stdout, stderr, status } = await kdumpMem('leaks', ...args);
   expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
@@ -133,6 +138,22 @@ test('forms of one answer agree', async () => {
   expect(sum).toBe(total.bytes);
   expect(JSON.parse(fs.readFileSync(speedscope, 'utf8')).profiles[0].endValue).toBe(sum);
   expect(gunzipSync(fs.readFileSync(pprof)).length).toBeGreaterThan(100);
+});
+
+test('a profile goes to stdout, alone; what makes it doubtful to stderr; no file is called -', () => {
+  const asked = ['leaks', '--interval', '600', '--from', ...copies('page_owner')];
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, [commandPath('kdump-mem'), ...asked, ...args], { cwd: folder });
+  const file = join(folder, 'same');
+  for (const option of ['--pprof', '--speedscope']) {
+    expect(run(option, file, '--force').status).toBe(0);
+    const { stdout, stderr, status } = run(option, '-');
+    expect({ status, stdout: stdout.toString('hex') }).toEqual({
+      ...{ status: 0, stdout: fs.readFileSync(file).toString('hex') },
+    });
+    expect(stderr.toString()).toMatch(/^kdump-mem: warning: Growth is told from three windows on/m);
+  }
+  expect(fs.readdirSync(folder)).not.toContain('-');
 });
 
 test('a file that is nothing of the kind is said, and what would be', async () => {

@@ -110,7 +110,7 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
 }
 
 /** How it was recorded. */
-function aboutWords({ recording, windows, duration }: LeaksAnswer): string {
+function aboutWords({ recording, windows, duration, sites }: LeaksAnswer): string {
   const { method, sample, type, tracing } = recording;
   const what = { page: 'page frame', slab: 'object', vmalloc: 'area' }[type];
   const of =
@@ -119,5 +119,12 @@ function aboutWords({ recording, windows, duration }: LeaksAnswer): string {
       : `, one ${what} in ${formatCount(sample.oneIn)}: figures are estimates, between AT LEAST and AT MOST with 95 %`;
   const share = tracing?.cost.share ?? null;
   const cost = share === null ? '' : ` It cost ${(100 * share).toFixed(1)} % of a CPU.`;
-  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}.${cost}`;
+  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}.${sureWords(sites)}${cost}`;
+}
+
+/** Of few windows the interval of the growth is a weak one. */
+function sureWords(sites: readonly LeakSite[]): string {
+  const confidence = sites.find(({ growth }) => growth !== null)?.growth?.confidence;
+  if (confidence === undefined) return '';
+  return ` A MINUTE is between FROM and TO with ${Math.floor(100 * confidence)} %.`;
 }

@@ -32,6 +32,18 @@ test('of a sample the bounds are told', () => {
   expect(text).toContain('one page frame in 64: figures are estimates');
 });
 
+test('how sure the interval of the growth is', () => {
+  const of = (values: readonly number[]) =>
+    leaksText(leaksAnswer(made(SITES, { rx: values }), noLookup('from-file')), {
+      ...{ limit: 20, width: null },
+    });
+  // Of three rates all lie on one side of the median with a chance of 2 in 8.
+  expect(of([1, 2, 3, 4])).toContain('A MINUTE is between FROM and TO with 75 %.');
+  expect(of([1, 2, 3, 4, 5, 6, 7])).toContain('A MINUTE is between FROM and TO with 96 %.');
+  expect(of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).toContain('between FROM and TO with 99 %.');
+  expect(of([1, 2])).not.toContain('FROM and TO');
+});
+
 test('it fits 80 columns', () => {
   for (const width of [80, 100, 132])
     for (const line of leaksText(starver(), { limit: 20, width }).split('\n'))
