@@ -2,6 +2,7 @@ import { HostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 import { LineCutter } from '../ss/lines.js';
 import type { ModuleRanges } from './module-ranges.js';
+import { halves, SymbolColumns } from './symbol-columns.js';
 
 /** A function of the kernel that an address lies in. */
 export interface KernelSymbol {
@@ -38,72 +39,52 @@ export function readKernelSymbols(
   source: Pick<HostSource, 'readBytes'>,
   modules: ModuleRanges = new Map(),
 ): KernelSymbols {
-  const symbols: ReadSymbol[] = [];
-  const names = new Map<string, string>();
+  const columns = new SymbolColumns();
   const cutter = new LineCutter((bytes, from, to) => {
     const found = LINE.exec(bytes.toString('latin1', from, to))?.groups;
     if (!found) return;
-    if (symbols.length >= MOST_SYMBOLS) throw new HostError('unreadable', `${PATH} has no end`);
-    const { address = '', type = '', name = '', module } = found;
-    symbols.push({
-      address: BigInt(`0x${address}`),
-      isCode: /[tw]/i.test(type),
-      name,
-      module: module === undefined ? null : shared(names, module),
-    });
+    if (columns.size >= MOST_SYMBOLS) throw new HostError('unreadable', `${PATH} has no end`);
+    const { address = '', type = '', name = '', module = null } = found;
+    columns.add(address, /[tw]/i.test(type) ? name : null, module);
   });
   source.readBytes(PATH, (bytes) => cutter.push(bytes));
   cutter.end();
-  if (symbols.length === 0) throw new HostError('unreadable', `${PATH} names no symbols`);
-  if (symbols.every(({ address }) => address === 0n))
+  if (columns.size === 0) throw new HostError('unreadable', `${PATH} names no symbols`);
+  if (columns.areHidden)
     throw new HostError('denied', `${PATH} shows no addresses (kernel.kptr_restrict)`);
-  // Of several at one address the last is taken: aliases come before what is code.
-  symbols.sort((a, b) =>
-    a.address === b.address ? Number(a.isCode) - Number(b.isCode) : a.address < b.address ? -1 : 1,
-  );
-  return new SortedSymbols(symbols, modules);
-}
-
-interface ReadSymbol {
-  readonly address: bigint;
-  readonly isCode: boolean;
-  readonly name: string;
-  readonly module: string | null;
-}
-
-function shared(known: Map<string, string>, name: string): string {
-  const found = known.get(name);
-  if (found === undefined) known.set(name, name);
-  return found ?? name;
+  return new SortedSymbols(columns, modules);
 }
 
 /** Addresses apart from names: what is sought is found among numbers. */
 class SortedSymbols implements KernelSymbols {
-  readonly #addresses: BigUint64Array;
-  readonly #symbols: readonly ReadSymbol[];
-
+  readonly #columns: SymbolColumns;
+  readonly #order: Uint32Array;
   readonly #modules: ModuleRanges;
 
-  constructor(symbols: readonly ReadSymbol[], modules: ModuleRanges) {
-    this.#symbols = symbols;
+  constructor(columns: SymbolColumns, modules: ModuleRanges) {
+    this.#columns = columns;
+    this.#order = columns.order();
     this.#modules = modules;
-    this.#addresses = BigUint64Array.from(symbols, ({ address }) => address);
   }
 
   at(address: bigint): KernelSymbol | null {
-    let [low, high] = [0, this.#addresses.length];
+    const columns = this.#columns;
+    const [upper, lower] = halves(address);
+    let [low, high] = [0, this.#order.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#addresses[middle] ?? 0n) <= address) low = middle + 1;
+      if (columns.compare(this.#order[middle] ?? 0, upper, lower) <= 0) low = middle + 1;
       else high = middle;
     }
-    const found = this.#symbols[low - 1];
-    if (!found?.isCode || address - found.address >= LONGEST) return null;
-    const { name, module } = found;
+    const found = low === 0 ? undefined : this.#order[low - 1];
+    const name = found === undefined ? null : columns.name(found);
+    if (found === undefined || name === null) return null;
+    const start = columns.address(found);
+    if (address - start >= LONGEST) return null;
+    const module = columns.module(found);
     const range = module === null ? undefined : this.#modules.get(module);
     // From 6.4 on a module has parts that lie elsewhere: of those it is not told where they end.
-    if (range && found.address >= range.from && found.address < range.to && address >= range.to)
-      return null;
-    return { name, module, offset: Number(address - found.address) };
+    if (range && start >= range.from && start < range.to && address >= range.to) return null;
+    return { name, module, offset: Number(address - start) };
   }
 }

@@ -39,6 +39,32 @@ describe('functions of the running kernel', () => {
     expect(symbols.at(0xffffffffd0000000n)).toBeNull();
   });
 
+  it('of several at one address are the code that came last, not data', () => {
+    const symbols = symbolsOf(
+      ['T first', 't last', 'D table'].map((each) => `ffffffff81000000 ${each}\n`).join(''),
+    );
+    expect(symbols.at(0xffffffff81000008n)).toEqual({ name: 'last', offset: 8, module: null });
+  });
+
+  it('are found among tens of thousands that are in no order, modules and long names too', () => {
+    const many = 40_000;
+    const start = (at: number) => 0xffff_ffff_8100_0000n + BigInt(at) * 64n;
+    const name = (at: number) => `function_${'x'.repeat(at % 200)}_${at}`;
+    const lines = Array.from({ length: many }, (_, at) => {
+      const place = (at * 7919) % many;
+      const module = place % 3 === 0 ? `\t[module_${place % 10}]` : '';
+      return `${start(place).toString(16)} t ${name(place)}${module}\n`;
+    });
+    const symbols = readKernelSymbols({
+      readBytes: (_, onBytes) => onBytes(Buffer.from(lines.join(''))),
+    });
+    for (let at = 0; at < many; at += 37)
+      expect(symbols.at(start(at) + 63n)).toEqual({
+        ...{ name: name(at), offset: 63 },
+        module: at % 3 === 0 ? `module_${at % 10}` : null,
+      });
+  });
+
   it('are refused where addresses are hidden, and where there is nothing', () => {
     expect(() => symbolsOf('0000000000000000 T _text\n0000000000000000 t a\t[b]\n')).toThrow(
       expect.objectContaining({
