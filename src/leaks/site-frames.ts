@@ -36,8 +36,13 @@ const ALLOCATORS = [
  * @param frames innermost first
  */
 export function ownFrames(frames: readonly SiteFrame[]): readonly SiteFrame[] {
-  const entry = frames.findIndex(({ symbol }) => symbol !== null && matches(ENTRIES, symbol));
+  const entry = frames.findIndex(isEntry);
   return entry < 0 ? frames : frames.slice(0, entry + 1);
+}
+
+/** Whether a CPU was interrupted there. */
+export function isEntry({ symbol }: SiteFrame): boolean {
+  return symbol !== null && matches(ENTRIES, symbol);
 }
 
 /** The same without functions of the allocator and of the tracer; all of them where nothing else is there. */

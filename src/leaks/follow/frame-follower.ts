@@ -129,21 +129,21 @@ export class FrameFollower implements Follower {
   survivors(order: SurvivorOrder): Survivors {
     const all = this.#allocations;
     const chosen = chooseEvenly(all, order.siteOf, order.max);
-    const first = this.#firstHeld(new Set(chosen));
+    const isWhole = (number: number) =>
+      all.held(number) === this.#followed(all.place(number), all.length(number));
+    const first = this.#firstHeld(new Set(chosen.filter((number) => !isWhole(number))));
     const survivors = chosen.map((number) => {
       const [place, length, held] = [all.place(number), all.length(number), all.held(number)];
       const followed = this.#followed(place, length);
-      return {
-        ...survivorOf(all, number, order),
-        place: BigInt(held === followed ? place : (first.get(number) ?? place)),
-        bytes: Math.round((length * held) / followed) * this.#bounds.frameBytes,
-        order: Math.ceil(Math.log2(length)),
-      };
+      const start = held === followed ? place : (first.get(number) ?? place);
+      const bytes = Math.round((length * held) / followed) * this.#bounds.frameBytes;
+      const log2 = Math.ceil(Math.log2(length));
+      return survivorOf(all, number, order, BigInt(start), bytes, log2);
     });
     return { survivors, leftOut: all.size - chosen.length };
   }
 
-  /** Of allocations the first block that is held. */
+  /** Of allocations that are held in part the first block that is. */
   #firstHeld(numbers: ReadonlySet<number>): Map<number, number> {
     const first = new Map<number, number>();
     this.#blocks.each((start, _, number) => {

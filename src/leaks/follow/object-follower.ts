@@ -79,12 +79,10 @@ export class ObjectFollower implements Follower {
   survivors(order: SurvivorOrder): Survivors {
     const all = this.#allocations;
     const chosen = chooseEvenly(all, order.siteOf, order.max);
-    const survivors = chosen.map((number) => ({
-      ...survivorOf(all, number, order),
-      place: BigInt(all.place(number)) | order.upper,
-      bytes: all.length(number),
-      order: null,
-    }));
+    const survivors = chosen.map((number) => {
+      const place = BigInt(all.place(number)) | order.upper;
+      return survivorOf(all, number, order, place, all.length(number), null);
+    });
     return { survivors, leftOut: all.size - chosen.length };
   }
 

@@ -2,15 +2,13 @@ import { HostError } from '../../host/error.js';
 import type { Follower } from '../follow/follower.js';
 import { FrameFollower } from '../follow/frame-follower.js';
 import { ObjectFollower } from '../follow/object-follower.js';
-import { NO_STACK } from '../follow/stack-table.js';
-import { KnownSites } from '../readings/tally.js';
-import type { Gap, Reading, Recording, SiteFrame } from '../recording.js';
-import { ownFrames } from '../site-frames.js';
+import type { Gap, Reading, Recording } from '../recording.js';
 import { mergedEvents } from './merged-events.js';
 import type { FromOrder } from './order.js';
 import { packedLines } from './packed-lines.js';
 import { PerfScriptParser } from './perf-script.js';
-import type { EventParser, TextEvent } from './text-event.js';
+import { type EventParser, type FrameNumbers, noFrames, type TextEvent } from './text-event.js';
+import { TextStacks } from './text-stacks.js';
 import { disorderOf, TimeOrder } from './time-order.js';
 import { TraceTextParser } from './trace-text.js';
 
@@ -48,9 +46,9 @@ export async function recordingOfEvents(
     });
   };
   read();
-  const streams = paths.map((path) => eventsOf(method, path));
+  const streams = paths.map((path) => eventsOf(method, path, stacks.frameOf));
   for await (const events of mergedEvents(streams.map(({ events }) => events)))
-    for (const { event, parser } of events) {
+    for (const event of events) {
       if (event.kind !== type) continue;
       while (readings.length < windows && event.time > span.first + readings.length * length)
         read();
@@ -58,7 +56,7 @@ export async function recordingOfEvents(
       else {
         upper = upper === undefined || upper === event.upper ? event.upper : null;
         if (commands.size < MOST_THREADS) commands.set(event.tid, event.command);
-        const stack = stacks.numberOf(event.stack, parser);
+        const stack = stacks.numberOf(event.stack);
         follower.allocated(event.place, event.length, event.time, event.tid, stack);
       }
     }
@@ -100,17 +98,21 @@ interface Stream {
   readonly order: TimeOrder;
   /** It ends amid a line. To be asked when it was read. */
   readonly isCut: () => boolean;
-  readonly events: AsyncGenerator<{ event: TextEvent; parser: EventParser }[]>;
+  readonly events: AsyncGenerator<TextEvent[]>;
 }
 
-function eventsOf(method: 'trace-text' | 'perf-script', path: string): Stream {
-  let found: { event: TextEvent; parser: EventParser }[] = [];
+function eventsOf(
+  method: 'trace-text' | 'perf-script',
+  path: string,
+  frameOf: FrameNumbers,
+): Stream {
+  let found: TextEvent[] = [];
   const Parser = method === 'trace-text' ? TraceTextParser : PerfScriptParser;
   const order = new TimeOrder();
   const parser: EventParser = new Parser((event) => {
     order.add(event.time);
-    found.push({ event, parser });
-  });
+    found.push(event);
+  }, frameOf);
   let isCut = false;
   const read = async function* () {
     const pieces = packedLines(path, () => {
@@ -135,8 +137,8 @@ async function spanOf(
   let [first, last] = [Number.POSITIVE_INFINITY, 0];
   let [other, frees, allocations] = [0, 0, 0];
   for (const path of paths)
-    for await (const events of eventsOf(method, path).events)
-      for (const { event } of events) {
+    for await (const events of eventsOf(method, path, noFrames).events)
+      for (const event of events) {
         if (event.kind !== type) {
           other++;
           continue;
@@ -162,53 +164,3 @@ async function spanOf(
   }
   return { first, last };
 }
-
-/** Numbers stacks of text; those that differ beyond an interruption only are one site. */
-class TextStacks {
-  readonly known = new KnownSites();
-  readonly #ids: string[] = [];
-  readonly #numbers = new Map<string, number>();
-  readonly #byId = new Map<string, number>();
-
-  readonly siteOf = (stack: number): string =>
-    stack === NO_STACK ? this.#noStack() : (this.#ids[stack] ?? '');
-
-  numberOf(lines: readonly string[], parser: EventParser): number {
-    if (lines.length === 0) return NO_STACK;
-    const text = lines.join('\n');
-    const known = this.#numbers.get(text);
-    if (known !== undefined) return known;
-    const keys: string[] = [];
-    const frames: SiteFrame[] = [];
-    for (const line of lines) {
-      const frame = parser.frame(line);
-      if (frame === null) continue;
-      const { symbol, offset, module } = frame;
-      frames.push(frame);
-      // What has no name is told apart by its address.
-      keys.push(symbol === null ? line.trim() : `${symbol}+${offset} ${module}`);
-    }
-    const own = ownFrames(frames);
-    const key = keys.slice(0, own.length).join('\n');
-    // None of the kernel's functions is among them.
-    const number =
-      own.length === 0 ? NO_STACK : this.#numberOf(this.known.idOf(key, 'stack', () => own));
-    // Texts beyond the bound are looked at anew each time.
-    if (this.#numbers.size < MOST_TEXTS) this.#numbers.set(text, number);
-    return number;
-  }
-
-  #numberOf(id: string): number {
-    const known = this.#byId.get(id);
-    if (known !== undefined) return known;
-    const number = this.#ids.push(id) - 1;
-    this.#byId.set(id, number);
-    return number;
-  }
-
-  #noStack(): string {
-    return this.known.idOf('', 'stack', () => []);
-  }
-}
-
-const MOST_TEXTS = 65_536;

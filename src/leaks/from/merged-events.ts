@@ -1,5 +1,5 @@
 /** Events of several files as one, by their time. Each file is in order itself. */
-export async function* mergedEvents<T extends { readonly event: { readonly time: number } }>(
+export async function* mergedEvents<T extends { readonly time: number }>(
   streams: readonly AsyncGenerator<T[]>[],
 ): AsyncGenerator<T[]> {
   const [only] = streams;
@@ -24,7 +24,7 @@ export async function* mergedEvents<T extends { readonly event: { readonly time:
       let first: (typeof open)[number] | undefined;
       let least = Number.POSITIVE_INFINITY;
       for (const head of open) {
-        const time = head.events[head.at]?.event.time ?? 0;
+        const time = head.events[head.at]?.time ?? 0;
         if (first && time >= least) continue;
         first = head;
         least = time;

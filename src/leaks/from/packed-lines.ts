@@ -10,6 +10,9 @@ import { LineCutter } from '../../host/ss/lines.js';
 /** Of one file, unpacked: an hour of a busy machine's events. */
 const MOST_BYTES = 64 * 2 ** 30;
 
+/** Of a file that is read at once: lines of it are strings until they are done with. */
+const PIECE_BYTES = 16_384;
+
 const RETURN = 0x0d;
 
 /**
@@ -53,7 +56,7 @@ async function* unpacked(path: string): AsyncGenerator<Buffer> {
   const kind = archiveKind(beginning(path));
   if (kind === 'gzip') yield* createReadStream(path).pipe(createGunzip()) as Readable;
   else if (kind === 'xz' || kind === 'zstd') yield* unpackedBy(kind, path);
-  else yield* createReadStream(path);
+  else yield* createReadStream(path, { highWaterMark: PIECE_BYTES });
 }
 
 async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer> {

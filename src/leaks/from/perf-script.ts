@@ -1,5 +1,6 @@
+import { NO_FRAME } from '../readings/known-frames.js';
 import type { SiteFrame } from '../recording.js';
-import { type EventParser, type TextEvent, textEvent } from './text-event.js';
+import { type EventParser, type FrameNumbers, type TextEvent, textEvent } from './text-event.js';
 
 /** `command pid/tid [cpu] flags seconds: period event: fields` (perf_sample__fprintf_start of builtin-script.c). */
 const LINE =
@@ -17,16 +18,20 @@ export class PerfScriptParser implements EventParser {
   /** Only `--show-lost-events` prints them. */
   lost: number | null = null;
   readonly #onEvent: (event: TextEvent) => void;
-  #open: { readonly event: TextEvent; readonly stack: string[] } | undefined;
+  readonly #numberOf: FrameNumbers;
+  #open: { readonly event: TextEvent; readonly stack: number[]; lines: number } | undefined;
 
-  constructor(onEvent: (event: TextEvent) => void) {
+  constructor(onEvent: (event: TextEvent) => void, numberOf: FrameNumbers) {
     this.#onEvent = onEvent;
+    this.#numberOf = numberOf;
   }
 
   line(text: string): void {
     if (text.startsWith('\t')) {
-      const stack = this.#open?.stack;
-      if (stack && stack.length < MOST_FRAMES) stack.push(text);
+      const open = this.#open;
+      if (!open || open.lines++ >= MOST_FRAMES) return;
+      const number = this.#numberOf(text, kernelFrame);
+      if (number !== NO_FRAME) open.stack.push(number);
       return;
     }
     this.#close();
@@ -44,12 +49,12 @@ export class PerfScriptParser implements EventParser {
     const { command = '', tid, seconds = '', event = '', fields = '' } = found;
     const told = textEvent({ event, fields, seconds, command, tid: Number(tid) });
     if (told === undefined) this.strange++;
-    if (told) this.#open = { event: told, stack: [] };
+    if (told) this.#open = { event: told, stack: [], lines: 0 };
   }
 
   /** Behind a call chain stands an empty line. */
   end(): void {
-    this.isCut = (this.#open?.stack.length ?? 0) > 0;
+    this.isCut = (this.#open?.lines ?? 0) > 0;
     this.#close();
   }
 
@@ -60,19 +65,19 @@ export class PerfScriptParser implements EventParser {
     open.event.stack = open.stack;
     this.#onEvent(open.event);
   }
+}
 
-  frame(line: string): SiteFrame | null {
-    // Behind the kernel's functions stand those of the process that called it.
-    const found = KERNEL_FRAME.exec(line)?.groups;
-    if (!found) return null;
-    const { symbol, plain, offset, module = '' } = found;
-    return {
-      symbol: symbol ?? plain ?? null,
-      offset: offset === undefined ? null : Number.parseInt(offset, 16),
-      module: moduleOf(module),
-      line: null,
-    };
-  }
+/** Null: behind the kernel's functions stand those of the process that called it. */
+function kernelFrame(line: string): SiteFrame | null {
+  const found = KERNEL_FRAME.exec(line)?.groups;
+  if (!found) return null;
+  const { symbol, plain, offset, module = '' } = found;
+  return {
+    symbol: symbol ?? plain ?? null,
+    offset: offset === undefined ? null : Number.parseInt(offset, 16),
+    module: moduleOf(module),
+    line: null,
+  };
 }
 
 /** `[kernel.kallsyms]` is the kernel itself; modules are `[name]`, or the file that they were loaded from. */

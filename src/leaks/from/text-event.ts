@@ -1,22 +1,44 @@
+import { NO_FRAME } from '../readings/known-frames.js';
 import type { SiteFrame } from '../recording.js';
 
-/** An allocation or a free, as text tells it. */
-export interface TextEvent {
+/** An allocation or a free, as text tells it. A class: of a literal with many parts V8 makes ten times as much. */
+export class TextEvent {
   readonly kind: 'page' | 'slab';
   readonly free: boolean;
+  /** Nanoseconds on the trace's clock. */
+  readonly time: number;
+  readonly tid: number;
+  readonly command: string;
   /** Number of the first frame, or the lower 52 bits of an address. */
   readonly place: number;
   /** Frames or bytes; of an object that is freed 0. */
   readonly length: number;
   /** Of an object: bits 52 … 63 of its address, in place. Null: it is a number that stands for the address. */
   readonly upper: bigint | null;
-  /** Nanoseconds on the trace's clock. */
-  readonly time: number;
-  readonly tid: number;
-  readonly command: string;
-  /** Innermost first, one line each; what it says is read when it is met for the first time. */
-  stack: readonly string[];
+  /** Innermost first: numbers of functions, as {@link FrameNumbers} has them. */
+  stack: readonly number[] = NO_FRAMES;
+
+  constructor(
+    line: EventLine,
+    what: EventKind,
+    place: number,
+    length: number,
+    upper: bigint | null,
+  ) {
+    this.kind = what.kind;
+    this.free = what.free;
+    this.time = nanoseconds(line.seconds);
+    this.tid = line.tid;
+    this.command = line.command;
+    this.place = place;
+    this.length = length;
+    this.upper = upper;
+  }
 }
+
+type EventKind = Pick<TextEvent, 'kind' | 'free'>;
+
+const NO_FRAMES: readonly number[] = [];
 
 /** Reads text line by line and hands events on, in the order of the text. */
 export interface EventParser {
@@ -28,9 +50,13 @@ export interface EventParser {
   readonly isCut: boolean;
   line(text: string): void;
   end(): void;
-  /** A function on a stack, out of its line. */
-  frame(line: string): SiteFrame | null;
 }
+
+/** Numbers functions on stacks by their lines ({@link KnownFrames}). */
+export type FrameNumbers = (line: string, read: (line: string) => SiteFrame | null) => number;
+
+/** Where stacks are of no interest. */
+export const noFrames: FrameNumbers = () => NO_FRAME;
 
 const PAGE = /\bpfn=(?<pfn>0x[0-9a-f]{1,16}|\d{1,20}) order=(?<order>\d{1,2})\b/;
 const OBJECT = /\bptr=(?:0x)?(?<ptr>[0-9a-f]{1,16}|\(null\)|\(nil\))/;
@@ -42,10 +68,7 @@ const MOST_FRAME = 2 ** 45;
 const ADDRESS_BITS = 0xf_ffff_ffff_ffffn;
 const LEAST_ADDRESS = 0xff00_0000_0000_0000n;
 
-const EVENTS: ReadonlyMap<string, Pick<TextEvent, 'kind' | 'free'>> = new Map<
-  string,
-  Pick<TextEvent, 'kind' | 'free'>
->([
+const EVENTS: ReadonlyMap<string, EventKind> = new Map<string, EventKind>([
   ['mm_page_alloc', { kind: 'page', free: false }],
   // What is freed in batches is told by this one too.
   ['mm_page_free', { kind: 'page', free: true }],
@@ -68,8 +91,6 @@ export interface EventLine {
 export function textEvent(line: EventLine): TextEvent | null | undefined {
   const what = EVENTS.get(line.event);
   if (!what) return null;
-  const { tid, command } = line;
-  const common = { ...what, tid, command, time: nanoseconds(line.seconds), stack: [] };
   if (what.kind === 'page') {
     const { pfn, order } = PAGE.exec(line.fields)?.groups ?? {};
     if (pfn === undefined) return undefined;
@@ -79,7 +100,7 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
     const length = 2 ** Number(order);
     // A block begins at a multiple of its size.
     if (place % length !== 0) return undefined;
-    return { ...common, place, length, upper: 0n };
+    return new TextEvent(line, what, place, length, 0n);
   }
   const ptr = OBJECT.exec(line.fields)?.groups?.ptr;
   const bytes = BYTES.exec(line.fields)?.groups?.bytes;
@@ -90,12 +111,7 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
   if (/^(0+|\(n.*)$/.test(ptr)) return null;
   const address = BigInt(`0x${ptr}`);
   const upper = address >= LEAST_ADDRESS ? address & ~ADDRESS_BITS : null;
-  return {
-    ...common,
-    place: Number(address & ADDRESS_BITS),
-    length: Number(bytes ?? 0),
-    upper,
-  };
+  return new TextEvent(line, what, Number(address & ADDRESS_BITS), Number(bytes ?? 0), upper);
 }
 
 /** Seconds with a fraction of micro- or nanoseconds. */

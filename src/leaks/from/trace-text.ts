@@ -1,6 +1,6 @@
+import { NO_FRAME } from '../readings/known-frames.js';
 import { parseSymbolFrame } from '../readings/symbol-frame.js';
-import type { SiteFrame } from '../recording.js';
-import { type EventParser, type TextEvent, textEvent } from './text-event.js';
+import { type EventParser, type FrameNumbers, type TextEvent, textEvent } from './text-event.js';
 
 /** `task-tid (tgid) [cpu] flags seconds: event: fields` (trace_print_context of kernel/trace/trace_output.c). */
 const LINE =
@@ -20,13 +20,16 @@ export class TraceTextParser implements EventParser {
   #met = 0;
   #lost: number | null = null;
   readonly #onEvent: (event: TextEvent) => void;
+  readonly #numberOf: FrameNumbers;
   /** In the order of the text, those whose stacks may still come among them. */
   readonly #waiting: { readonly event: TextEvent; readonly cpu: string; open: boolean }[] = [];
-  /** Of the stack that is read now. */
-  #lines: string[] | undefined;
+  /** Of the stack that is read now, and how many lines it had. */
+  #frames: number[] | undefined;
+  #lines = 0;
 
-  constructor(onEvent: (event: TextEvent) => void) {
+  constructor(onEvent: (event: TextEvent) => void, numberOf: FrameNumbers) {
     this.#onEvent = onEvent;
+    this.#numberOf = numberOf;
   }
 
   get lost(): number | null {
@@ -40,10 +43,13 @@ export class TraceTextParser implements EventParser {
 
   line(text: string): void {
     if (text.startsWith(' => ')) {
-      if (this.#lines && this.#lines.length < MOST_FRAMES) this.#lines.push(text.slice(4));
+      if (this.#frames && this.#lines++ < MOST_FRAMES) {
+        const number = this.#numberOf(text.slice(4), parseSymbolFrame);
+        if (number !== NO_FRAME) this.#frames.push(number);
+      }
       return;
     }
-    this.#lines = undefined;
+    this.#frames = undefined;
     if (text === '') return;
     if (text.startsWith('#')) {
       const { kept, written } = WRITTEN.exec(text)?.groups ?? {};
@@ -79,18 +85,15 @@ export class TraceTextParser implements EventParser {
     this.#flush(0);
   }
 
-  frame(line: string): SiteFrame | null {
-    return parseSymbolFrame(line);
-  }
-
   /** What interrupted comes first: its stack too. */
   #stackOf(cpu: string, tid: number): void {
     const found = this.#waiting.findLast(
       (each) => each.open && each.cpu === cpu && each.event.tid === tid,
     );
     if (!found) return;
-    this.#lines = [];
-    found.event.stack = this.#lines;
+    this.#lines = 0;
+    this.#frames = [];
+    found.event.stack = this.#frames;
     found.open = false;
     // Its lines are still to come; what stands before it can go.
   }

@@ -1,4 +1,3 @@
-import { framesOf } from './page-owner.js';
 import type { Tally, TallyParser } from './tally.js';
 
 const MOST_FRAMES = 128;
@@ -27,7 +26,7 @@ export class PageOwnerStacksParser implements TallyParser {
       return;
     }
     if (stack.length === 0) this.#tally.withoutStack += Number(pages);
-    const site = this.#tally.known.idOf(stack.join('\n'), 'stack', () => framesOf(stack));
+    const site = this.#tally.known.idOfStack(stack);
     this.#tally.add(site, Number(pages) * this.#tally.pageSize, null);
   }
 

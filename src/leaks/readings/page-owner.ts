@@ -1,5 +1,3 @@
-import type { SiteFrame } from '../recording.js';
-import { parseSymbolFrame } from './symbol-frame.js';
 import type { Tally, TallyParser } from './tally.js';
 
 const MOST_FRAMES = 128;
@@ -76,14 +74,9 @@ export class PageOwnerParser implements TallyParser {
       return;
     }
     if (stack.length === 0) this.#tally.withoutStack++;
-    const site = this.#tally.known.idOf(stack.join('\n'), 'stack', () => framesOf(stack));
+    const site = this.#tally.known.idOfStack(stack);
     const bytes = 2 ** order * this.#tally.pageSize;
     this.#tally.add(site, bytes, 1);
     this.#tally.onBlock({ site, place, bytes, order, time, tid, command });
   }
-}
-
-/** Lines of a stack, of which some may be none. */
-export function framesOf(lines: readonly string[]): SiteFrame[] {
-  return lines.map(parseSymbolFrame).filter((frame): frame is SiteFrame => frame !== null);
 }

@@ -1,5 +1,3 @@
-import type { SiteFrame } from '../recording.js';
-import { parseSymbolFrame } from './symbol-frame.js';
 import type { Tally, TallyParser } from './tally.js';
 
 /** Objects and who allocated them; then how long ago, by which processes and CPUs (slab_debugfs_show of mm/slub.c). */
@@ -57,14 +55,11 @@ export class SlabTracesParser implements TallyParser {
     this.#open = undefined;
     if (!open) return;
     const { count, caller, lines } = open;
-    const stack = lines.length > 0 ? lines : [caller];
-    const frames = stack
-      .map(parseSymbolFrame)
-      .filter((frame): frame is SiteFrame => frame !== null);
-    if (caller === '<not-available>') this.#tally.withoutStack += count;
-    const kind = lines.length > 0 ? 'stack' : 'caller';
-    const own = caller === '<not-available>' ? [] : frames;
-    const site = this.#tally.known.idOf(stack.join('\n'), kind, () => own);
+    const isKnown = caller !== '<not-available>';
+    if (!isKnown) this.#tally.withoutStack += count;
+    const [stack, kind] =
+      lines.length > 0 ? [lines, 'stack' as const] : [[caller], 'caller' as const];
+    const site = this.#tally.known.idOfStack(isKnown ? stack : [], kind);
     this.#tally.add(site, count * this.#objectSize, count);
   }
 }

@@ -1,7 +1,9 @@
 import { HostError } from '../../host/error.js';
 import type { Held, Site, SiteFrame } from '../recording.js';
+import { KnownFrames, keyOfFrames, NO_FRAME, NO_ROOM } from './known-frames.js';
+import { parseSymbolFrame } from './symbol-frame.js';
 
-/** More sites than these are added up as one: each takes about 1 KiB. */
+/** More sites than these are added up as one. */
 const MOST_SITES = 65_536;
 
 /** A kernel keeps 16 to 64. */
@@ -26,21 +28,55 @@ export class KnownSites {
   readonly sites = new Map<string, Site>();
   /** Allocations of sites that found no room. */
   others = 0;
+  readonly #frames = new KnownFrames();
   readonly #byKey = new Map<string, string>();
 
   /** @param make is asked when a key is met for the first time */
   idOf(key: string, kind: Site['kind'], make: () => readonly SiteFrame[]): string {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    if (this.#byKey.size >= MOST_SITES) {
-      this.others++;
-      if (!this.sites.has(OTHER)) this.sites.set(OTHER, { id: OTHER, kind, frames: [] });
-      return OTHER;
-    }
+    if (this.#byKey.size >= MOST_SITES) return this.#other(kind);
     const id = `${kind}-${this.#byKey.size + 1}`;
     this.#byKey.set(key, id);
     this.sites.set(id, { id, kind, frames: make().slice(0, MOST_FRAMES) });
     return id;
+  }
+
+  /** Of lines of a stack, innermost first; those that name no function of the kernel's are passed over. */
+  idOfStack(
+    lines: readonly string[],
+    kind: 'stack' | 'caller' = 'stack',
+    read: (line: string) => SiteFrame | null = parseSymbolFrame,
+  ): string {
+    const numbers: number[] = [];
+    for (const line of lines) {
+      const number = this.numberOf(line, read);
+      if (number === NO_ROOM) return this.#other(kind);
+      if (number !== NO_FRAME) numbers.push(number);
+    }
+    return this.idOfFrames(numbers, kind);
+  }
+
+  /** Number of a function on a stack, by its line: {@link KnownFrames}. */
+  numberOf(line: string, read: (line: string) => SiteFrame | null): number {
+    return this.#frames.numberOf(line, read);
+  }
+
+  /** Whether what stands behind it on a stack was interrupted there. */
+  isEntry(frame: number): boolean {
+    return this.#frames.isEntry(frame);
+  }
+
+  idOfFrames(numbers: readonly number[], kind: 'stack' | 'caller' = 'stack'): string {
+    if (numbers.includes(NO_ROOM)) return this.#other(kind);
+    const key = `${kind} ${keyOfFrames(numbers)}`;
+    return this.idOf(key, kind, () => numbers.map((number) => this.#frames.frame(number)));
+  }
+
+  #other(kind: Site['kind']): string {
+    this.others++;
+    if (!this.sites.has(OTHER)) this.sites.set(OTHER, { id: OTHER, kind, frames: [] });
+    return OTHER;
   }
 }
 

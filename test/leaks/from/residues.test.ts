@@ -2,14 +2,17 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { FrameFollower } from '../../../src/leaks/follow/frame-follower.js';
 import { packedLines } from '../../../src/leaks/from/packed-lines.js';
-import type { TextEvent } from '../../../src/leaks/from/text-event.js';
+import type { FrameNumbers, TextEvent } from '../../../src/leaks/from/text-event.js';
 import { TraceTextParser } from '../../../src/leaks/from/trace-text.js';
+import { KnownFrames } from '../../../src/leaks/readings/known-frames.js';
 
 /** What a module that leaks did, among what else a guest did with its frames, in the order of time. */
 async function eventsOf(kernel: string): Promise<TextEvent[]> {
   const events: TextEvent[] = [];
+  const frames = new KnownFrames();
+  const numberOf: FrameNumbers = (line, read) => frames.numberOf(line, read);
   for (const part of ['alloc', 'free']) {
-    const parser = new TraceTextParser((event) => events.push(event));
+    const parser = new TraceTextParser((event) => events.push(event), numberOf);
     const path = fileURLToPath(new URL(`captured/${kernel}-page.${part}.txt.gz`, import.meta.url));
     for await (const lines of packedLines(path)) for (const line of lines) parser.line(line);
     parser.end();
