@@ -185,6 +185,7 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
     ...(recording.gaps ?? []).map(({ code, source, count }) => ({
       ...{ code: `source-${code}` as const, count, why: source },
     })),
+    ...orderNotes(recording),
     ...lookupNotes(lookup, recording),
   ];
 }
@@ -224,6 +225,16 @@ function tracingNotes({ tracing }: Recording): LeakNote[] {
       : []),
     ...(isOver ? [{ code: 'over-budget' as const }] : []),
   ];
+}
+
+/** With how much less there is at the end: what grew, in the wrong order, shrinks. */
+function orderNotes({ untoldOrder = 0, readings }: Recording): LeakNote[] {
+  if (untoldOrder === 0) return [];
+  const [first = 0, last = 0] = [readings[0], readings.at(-1)].map((reading) =>
+    [...(reading?.held.values() ?? [])].reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  const less = first > last ? { bytes: first - last } : {};
+  return [{ code: 'untold-order', count: untoldOrder, ...less }];
 }
 
 function lookupNotes(lookup: Lookup, recording: Recording): LeakNote[] {

@@ -58,6 +58,8 @@ export const LEAK_NOTE_CODES = [
   'source-sites',
   'source-inaccurate',
   'source-order',
+  /** Nothing in copies tells which of them is the later one. */
+  'untold-order',
 ] as const;
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
@@ -91,6 +93,7 @@ const HIDES: readonly LeakNoteCode[] = [
     'source-sites',
     'source-inaccurate',
     'source-order',
+    'untold-order',
   ] as const),
 ];
 

@@ -168,6 +168,8 @@ export interface Recording {
   readonly unseenFrees?: number;
   /** Missing: there are none. */
   readonly gaps?: readonly Gap[];
+  /** Pairs of copies, each with the next, in which nothing tells that they are in order. Missing: there are none. */
+  readonly untoldOrder?: number;
   /** It was ended before its time (Ctrl-C): what there is counts. */
   readonly endedEarly: boolean;
   /** Of recordings through tracefs. */

@@ -6,6 +6,8 @@ import { parserOf, type ReadingMethod } from '../readings/take.js';
 import { Takes } from '../readings/takes.js';
 import type { Tally, TallyParser } from '../readings/tally.js';
 import type { Recording } from '../recording.js';
+import type { CopyOrder } from './copy-order/copy-facts.js';
+import { factsOf } from './copy-order/facts-of.js';
 import type { FromOrder } from './order.js';
 import { packedLines } from './packed-lines.js';
 
@@ -21,25 +23,47 @@ export async function recordingOfCopies(
     });
   const moments = momentsOf(order);
   const takes = new Takes({ source: paths.join(', '), pageSize, maxSurvivors });
-  let newest = -1;
+  let earlier = factsOf(method);
+  let untold = 0;
   for (const [at, path] of paths.entries()) {
+    const facts = factsOf(method);
     await takes.one(moments[at] ?? 0, async (tally) => {
       const parser = copyParser(method, path, tally);
       const pieces = packedLines(path, () => tally.cut++);
-      for await (const lines of pieces) for (const line of lines) parser.line(line);
+      for await (const lines of pieces)
+        for (const line of lines) {
+          parser.line(line);
+          facts.line(line);
+        }
       parser.end();
       if (parser instanceof SlabTracesParser && parser.isCut) tally.cut++;
       if (method !== 'slab-traces') tally.check(path);
       return 0;
     });
-    // Something is allocated, and held, at any time.
-    if (takes.newest !== null && takes.newest <= newest)
-      throw new HostError('unreadable', `${path} is no later than ${paths[at - 1]}`, {
-        next: 'Give copies of one machine since one start of its kernel, the oldest first.',
-      });
-    newest = takes.newest ?? newest;
+    const before = paths[at - 1];
+    if (before !== undefined) {
+      const order = facts.after(earlier);
+      checkOrder(order, before, path);
+      if (order === 'untold') untold++;
+    }
+    earlier = facts;
   }
-  return takes.recording(type, method, false);
+  const recording = takes.recording(type, method, false);
+  return untold === 0 ? recording : { ...recording, untoldOrder: untold };
+}
+
+/** @throws {HostError} what came and what went would be told the wrong way round, or of nothing at all */
+function checkOrder(order: CopyOrder, before: string, path: string): void {
+  if (order === 'earlier')
+    throw new HostError('unreadable', `${path} is no later than ${before}`, {
+      next: 'Give copies of one machine since one start of its kernel, the oldest first.',
+    });
+  if (order === 'unrelated')
+    throw new HostError(
+      'unreadable',
+      `${before} and ${path} are of two machines, or of two starts of one`,
+      { next: 'Give copies of one machine since one start of its kernel, the oldest first.' },
+    );
 }
 
 function copyParser(method: ReadingMethod, path: string, tally: Tally): TallyParser {

@@ -18,7 +18,6 @@ export class Takes {
   readonly #known = new KnownSites();
   readonly #readings: Reading[] = [];
   readonly #survivors: ToldSurvivors;
-  #newest: number | null = null;
   #withoutStack = 0;
   #strange = 0;
   #cut = 0;
@@ -30,11 +29,6 @@ export class Takes {
     this.#survivors = new ToldSurvivors(order.maxSurvivors);
   }
 
-  /** When the newest block of the last reading was allocated, nanoseconds since the kernel began; null: not told. */
-  get newest(): number | null {
-    return this.#newest;
-  }
-
   /**
    * @param at milliseconds since the first
    * @param read tells what is held now; resolves to the number of parts that could not be read
@@ -43,9 +37,7 @@ export class Takes {
     const isLater = this.#readings.length > 0;
     const survivors = this.#survivors;
     if (isLater) survivors.again();
-    this.#newest = null;
     const tally = new Tally(this.#known, this.#order.pageSize, (block) => {
-      if (block.time !== null) this.#newest = Math.max(this.#newest ?? 0, block.time);
       if (isLater) survivors.last(block);
       else survivors.first(block);
     });

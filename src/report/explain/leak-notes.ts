@@ -193,6 +193,13 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'Times of the events, in the order of each file.',
     next: 'Give files of one recording; of buffers of CPUs, a file for each.',
   },
+  'untold-order': {
+    means:
+      'Copies were given in which nothing tells which of them is older. In the wrong order what leaks seems to shrink, and what was given back seems to leak.',
+    known:
+      'page_owner has times of blocks (5.11 and newer), traces of SLUB the ages of objects, where enough of them are old. /proc/allocinfo, /proc/vmallocinfo and show_stacks have nothing of the kind.',
+    next: 'See when the copies were made, and give the oldest first. kdump-mem leaks --method allocinfo reads by itself, in order.',
+  },
   'source-inaccurate': {
     means: 'The kernel says of a site that it did not count all of its allocations.',
     known: 'accurate:no in /proc/allocinfo.',

@@ -100,6 +100,8 @@ export function headline(answer: LeaksAnswer): string {
   }
   if (unknown.length > 0)
     return `Whether anything leaks is not known by ${time}: ${askFor(unknown)}`;
+  if (answer.notes.some(({ code }) => code === 'untold-order'))
+    return `No stack grows by ${time}, if the copies are in order, which nothing in them tells: whether anything leaks is not known.`;
   if (!sawAll(answer.notes)) {
     const what =
       sites.length === 0 ? 'Nothing that was seen is held' : 'No stack that was seen grows';
@@ -268,6 +270,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `${escapeText(why)} has more sites than there is room for: ${many(count, 'allocation')} are added up as one.`,
   'source-order': ({ count, why = '' }) =>
     `In ${escapeText(why)} times do not follow each other in ${many(count, 'place')}: it is of several recordings, or damaged.`,
+  'untold-order': ({ bytes }) =>
+    `Nothing in the copies tells which is older, nor that they are of one machine: they are taken in the order in which they were given.${bytes === undefined ? '' : ` In that order ${formatSize(bytes)} were given back: if it is wrong, as much leaked.`}`,
   'source-inaccurate': ({ count, why = '' }) =>
     `Of ${many(count, 'site')} ${escapeText(why)} says itself that it did not count all.`,
 };

@@ -229,7 +229,9 @@ describe('what is not whole, or contradicts itself, is told', () => {
       '      3 f+0x1/0x2 age=5/5/7 pid=9-1 cpus=0\n        f+0x1/0x2\n\n',
     ],
   ] as const)('%s', async (_, type, text) => {
-    const paths = [1, 2].map((at) => file(`kmalloc-1k-strange-${at}`, text));
+    const paths = [1, 2].map((at) =>
+      file(`kmalloc-1k-strange-${at}`, text.replace('ts 5 ns', `ts ${at} ns`)),
+    );
     const recording = await of(paths, { type, seconds: 60 });
     expect(recording.gaps?.map(({ code }) => code)).toContain('strange');
     expect(heldBy(recording, 'f')).toBe(0);
