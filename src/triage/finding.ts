@@ -21,6 +21,8 @@ export const FINDING_CODES = [
   'network-memory',
   'file-system-error',
   'waiting-data',
+  'waiting-data-of-process',
+  'waiting-data-of-machine',
   'stalled-reader',
   'unexplained-memory',
   'low-memory',

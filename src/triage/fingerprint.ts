@@ -22,6 +22,8 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
   'oom-kill',
   'allocation-failure',
   'waiting-data',
+  'waiting-data-of-process',
+  'waiting-data-of-machine',
   'unexplained-memory',
   'low-memory',
 ]);

@@ -10,10 +10,11 @@ import { Unknowns } from '../walk/machine/unknowns.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
 import { logFindings } from './log/log-findings.js';
-import { memoryFindings, waitingData } from './memory-findings.js';
+import { memoryFindings } from './memory-findings.js';
 import type { RulesOutcome } from './rules/outcome.js';
 import { blockedTasks, stackOfCpu } from './stack-findings.js';
 import { stalledReaders } from './stalled-readers.js';
+import { waitingData } from './waiting-data.js';
 
 /** What is the matter with a machine. */
 export interface TriageAnswer {
@@ -117,9 +118,18 @@ function withPanic(
       comm: panic.task?.comm ?? null,
     },
     evidence: [...(logged?.evidence ?? []), ...(stack ? [stack] : [])],
-    deeper: panic.cpu === undefined ? 'log --since -1m' : `stacks --cpu ${panic.cpu}`,
+    deeper: deeperOf(others, panic.cpu),
   };
   return [found, ...others];
+}
+
+/** Who ran when memory was gone is seldom who has it. */
+function deeperOf(others: readonly Finding[], cpu: number | undefined): string {
+  const isOfMemory = others.some(
+    ({ code, severity }) => code === 'oom-kill' && severity === 'critical',
+  );
+  if (isOfMemory) return 'memory';
+  return cpu === undefined ? 'log --since -1m' : `stacks --cpu ${cpu}`;
 }
 
 function taint({ taint: mask }: MachineFacts): Finding[] {

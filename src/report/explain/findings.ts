@@ -118,6 +118,22 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'See what the process that has it open waits in. To end it gives the memory back, unless others hold the same socket.',
     deeper: 'kdump-mem skb --sock ADDRESS',
   },
+  'waiting-data-of-process': {
+    means:
+      'One process pins a notable part of the memory (5 %) in queues of its sockets, though no one of them does by itself. Small messages that nobody reads pin whole pages of the driver.',
+    known:
+      'Every skb of their queues and the pages behind them, counted once for all of them (docs/memory.md, "pinned"). The share is of all RAM.',
+    next: 'See what the process waits in, and why it does not read. To end it gives back `freedIfKilledBytes` at least.',
+    deeper: 'kdump-mem skb --pid N',
+  },
+  'waiting-data-of-machine': {
+    means:
+      'Sockets pin a notable part of the memory (5 %) together, and no socket and no process tells of it by itself: many workers do not read, or nobody has these sockets open (unaccepted, orphaned, in a message).',
+    known:
+      'Every skb of every queue and the pages behind them, counted once. The share is of all RAM; what was told of single sockets and processes is taken off before it is judged.',
+    next: 'See who has them, by process, cgroup or port. Many workers of one program have one cause.',
+    deeper: 'kdump-mem sockets --by cgroup',
+  },
   'stalled-reader': {
     means:
       'A connection of TCP has data that its process does not take: nothing came for 10 s or longer, and either the peer may send no more, or much memory is pinned. `ageSeconds` is since the newest data came: all of it has waited at least so long. `doing` and `symbol` are of the thread that is nearest to reading, and say where it waits, not why.',

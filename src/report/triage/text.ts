@@ -5,8 +5,9 @@ import { headline } from '../memory/headline.js';
 import { framesText } from '../task-stacks/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
+import { alike } from './alike.js';
 import { rulesLines } from './rules-words.js';
-import { adviceWords, findingWords } from './words.js';
+import { adviceWords, findingWords, othersWords } from './words.js';
 
 export interface TriageTextOptions {
   /** Columns of the terminal; null: there is none. */
@@ -23,7 +24,14 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'note    ' } a
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
   const { findings, memory } = answer;
   const parts = [...wrap(summary(answer), options.width), ''];
-  for (const finding of findings) parts.push(...findingLines(finding, options), '');
+  for (const { finding, others } of alike(findings)) {
+    parts.push(...findingLines(finding, options));
+    if (options.verbose)
+      for (const other of others) parts.push('', ...findingLines(other, options));
+    else if (others.length > 0)
+      parts.push(...indented(wrap(`${othersWords(others)}: -v`, roomIn(options))));
+    parts.push('');
+  }
   if (memory) parts.push(...wrap(`Memory: ${headline(memory)}`, options.width), '');
   if (answer.rules)
     parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
@@ -81,19 +89,26 @@ export function findingLines(
   { width, source, verbose }: TriageTextOptions,
 ): string[] {
   const { severity, code, evidence, deeper } = finding;
-  const indent = ' '.repeat(10);
-  const room = width === null ? null : Math.max(20, width - indent.length);
+  const room = roomIn({ width });
   const [first = '', ...rest] = wrap(`${code}: ${findingWords(finding)}`, room);
-  const lines = [`${LABELS[severity]}  ${first}`, ...rest.map((line) => `${indent}${line}`)];
+  const lines = [`${LABELS[severity]}  ${first}`, ...indented(rest)];
   const advice = adviceWords(finding);
-  if (advice !== undefined)
-    lines.push(...wrap(`Do: ${advice}`, room).map((line) => `${indent}${line}`));
+  if (advice !== undefined) lines.push(...indented(wrap(`Do: ${advice}`, room)));
   if (!verbose && severity === 'note') return lines;
-  for (const one of evidence)
-    for (const line of evidenceLines(one, room, verbose === true)) lines.push(`${indent}${line}`);
+  for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (verbose && deeper !== undefined)
-    lines.push(`${indent}→ kdump-mem ${escapeText(deeper)} ${source}`);
+    lines.push(...indented([`→ kdump-mem ${escapeText(deeper)} ${source}`]));
   return lines;
+}
+
+const INDENT = ' '.repeat(10);
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `${INDENT}${line}`);
+}
+
+function roomIn({ width }: Pick<TriageTextOptions, 'width'>): number | null {
+  return width === null ? null : Math.max(20, width - INDENT.length);
 }
 
 /** Functions of a stack without -v. */

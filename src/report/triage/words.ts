@@ -48,6 +48,10 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
     `A file system or a disk failed: ${said(of, 'system', 'io', 'device')}.`,
   'waiting-data': (of) =>
     `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in one socket of ${process(of)}, fd ${text(of.fd)}: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data, most in its ${text(of.queue)} queue.`,
+  'waiting-data-of-process': (of) =>
+    `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in ${text(of.sockets)} sockets of ${process(of)}: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data. To end it gives back ${of.freedIfKilledBytes === null ? 'an amount that is not known' : `${size(of.freedIfKilledBytes)} at least`}.`,
+  'waiting-data-of-machine': (of) =>
+    `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in queues of ${text(of.sockets)} sockets of many: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data. Most is at ${of.pid === null ? 'no process' : process(of)}, ${size(of.mostBytes)}.`,
   'stalled-reader': stalledWords,
   'unexplained-memory': (of) =>
     `${size(of.bytes)} (${percent(of.share)} of memory) are given out, and nothing tells to whom: mostly blocks of order ${text(of.mostOrder)}.`,
@@ -58,6 +62,16 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
       .map(({ words }) => words)
       .join(', ')}.`,
 };
+
+/** Of sockets that differ from one that was told by nothing else. What they pin they may share: it has no sum. */
+export function othersWords(others: readonly Finding[]): string {
+  const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
+  const more = others.length > fds.length ? ', …' : '';
+  const which = `fd ${fds.join(', ')}${more}`;
+  return others.length === 1
+    ? `Another of its sockets waits like this (${which})`
+    : `${others.length} more of its sockets wait like this (${which})`;
+}
 
 /** What the thread that is nearest to reading does. */
 const DOING: Readonly<Record<string, (of: Figures) => string>> = {

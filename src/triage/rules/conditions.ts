@@ -159,8 +159,8 @@ function meant(finding: Finding, asked: Asked<'finding'>): Told {
 
 /** What no message of the log tells. */
 const NOT_OF_LOG: readonly string[] = [
-  ...['waiting-data', 'stalled-reader', 'unexplained-memory', 'low-memory', 'blocked-tasks'],
-  'tainted',
+  ...['waiting-data', 'waiting-data-of-process', 'waiting-data-of-machine', 'stalled-reader'],
+  ...['unexplained-memory', 'low-memory', 'blocked-tasks', 'tainted'],
 ];
 
 function OF_LOG(code: string): boolean {

@@ -106,3 +106,37 @@ test('JSON has all of it, by its schema', () => {
   expect(json.findings[1]?.evidence[0]).toMatchObject({ kind: 'stack', end: 'user', why: null });
   expect(json).toMatchObject({ memory: null, nodename: null, uptimeSeconds: null });
 });
+
+test('sockets that a process does not read are told once, and all of them with -v', () => {
+  const stalled = (fd: number, pid: number, doing = 'polling'): Finding => ({
+    code: 'stalled-reader',
+    severity: 'note',
+    figures: {
+      ...{ pid, comm: 'worker', fd, doing, symbol: 'ep_poll', ageSeconds: 60, windowBytes: 9 },
+      ...{ pinnedBytes: 2 ** 20, unreadBytes: 100, holders: 1, threads: 1 },
+    },
+    evidence: [],
+    deeper: `stacks --pid ${pid}`,
+  });
+  const many = [
+    stalled(4, 7),
+    stalled(5, 7),
+    stalled(6, 8),
+    stalled(7, 7),
+    stalled(8, 7, 'running'),
+  ];
+  const short = text({ width: null }, { findings: many });
+  expect(short.match(/stalled-reader/g)).toHaveLength(3);
+  expect(short).toContain('\n          2 more of its sockets wait like this (fd 5, 7): -v\n');
+  expect(
+    text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g),
+  ).toHaveLength(5);
+  // The last stands for others, that are not listed.
+  const cut = [
+    ...many.slice(0, 2),
+    { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } },
+  ];
+  const told = text({ width: null }, { findings: cut });
+  expect(told.match(/stalled-reader/g)).toHaveLength(2);
+  expect(told).toContain('Another of its sockets waits like this (fd 5): -v');
+});
