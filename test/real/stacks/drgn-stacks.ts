@@ -34,6 +34,18 @@ function untilUser(frames: NonNullable<DrgnStack['frames']>) {
   return user < 0 ? frames : frames.slice(0, user);
 }
 
+/**
+ * Where drgn reads what is no stack it finds addresses that no kernel has, and the frame before may be of the
+ * same kind. What it had until then; undefined: it kept its way.
+ */
+function beforeLost(frames: NonNullable<DrgnStack['frames']>) {
+  const lost = frames.findIndex(({ address }) => BigInt(address ?? 0) < LEAST_KERNEL_ADDRESS);
+  return lost < 0 ? undefined : frames.slice(0, Math.max(1, lost - 1));
+}
+
+const LEAST_KERNEL_ADDRESS = 0xff00_0000_0000_0000n;
+export const DRGN_LOST = 'drgn lost its way';
+
 /** arch/arm64/kernel/entry.S: from the kernel's own code. */
 const EXCEPTION = /^el1[ht]_64_(sync|irq|fiq|error)$/;
 export const UNSEEN_EXCEPTION = 'drgn sees no exception';
@@ -76,7 +88,9 @@ export function drgnDifferences(core: string, name: LabKernel) {
       .map(({ address, symbol }) => `${address} ${symbol?.name}`)
       .join(', ')} | ${drgns.map(({ address, name }) => `${address} ${name}`).join(', ')}`;
     if (list(ours) !== list(drgns)) {
-      if (ours.some(({ guess }) => guess)) differs('guess', what);
+      const kept = beforeLost(drgns);
+      if (kept && list(ours).startsWith(list(kept))) differs(DRGN_LOST, what);
+      else if (ours.some(({ guess }) => guess)) differs('guess', what);
       else if (
         cpu !== undefined &&
         ours.length > drgns.length &&
