@@ -13,6 +13,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @returns {Promise<import('node:net').Socket>}
  */
 export async function feedTcp(port, { count, size, burst }) {
+  const socket = await connectTo(port);
+  const message = Buffer.alloc(size, 'f');
+  for (let i = 0; i < count; i++) {
+    socket.write(message);
+    if (i % burst === burst - 1) await sleep(1);
+  }
+  return socket;
+}
+
+/** @param {number} port of 127.0.0.1 @returns {Promise<import('node:net').Socket>} */
+export async function connectTo(port) {
   const socket = createConnection({ host: '127.0.0.1', port, noDelay: true });
   await new Promise((resolve, reject) => {
     socket.once('connect', resolve);
@@ -20,11 +31,6 @@ export async function feedTcp(port, { count, size, burst }) {
   });
   // The guest is killed in the end: no news.
   socket.on('error', () => {});
-  const message = Buffer.alloc(size, 'f');
-  for (let i = 0; i < count; i++) {
-    socket.write(message);
-    if (i % burst === burst - 1) await sleep(1);
-  }
   return socket;
 }
 

@@ -54,7 +54,7 @@ export function layOut({ root, program, notices, nodeLicence }) {
   write(`${DOCUMENTS}/copyright`, copyright(notices, nodeLicence));
   write(`${DOCUMENTS}/CHANGELOG.md.gz`, packed(readFileSync('CHANGELOG.md')));
   for (const path of COPIED) cpSync(path, at(`${DOCUMENTS}/${path}`), { recursive: true });
-  const dump = 'fixtures/dumps/6.1.vmcore';
+  const dump = 'fixtures/incident.vmcore';
   cpSync(dump, at(`${DOCUMENTS}/examples/${basename(dump)}`));
   equalModes(root);
 }

@@ -34,3 +34,28 @@ export function fixture(name: FixtureName): {
   const truth = JSON.parse(readFileSync(`${FOLDER}${name}.json`, 'utf8')) as FixtureTruth;
   return { vmcore: `${FOLDER}${name}.vmcore`, truth };
 }
+
+/** What drgn and the guest said of the incident; `scripts/incident-truth.mjs` writes it. Bytes. */
+export interface IncidentTruth {
+  readonly release: string;
+  /** The process that does not read. */
+  readonly drgn: {
+    readonly pid: number;
+    readonly comm: string;
+    readonly sockets: number;
+    readonly skbs: number;
+    readonly payloadBytes: number;
+    readonly pages: number;
+    readonly pinnedBytes: number;
+  };
+  /** Shortly before it stopped. */
+  readonly meminfo: Readonly<Record<string, number>>;
+  readonly tcpMemBytes: number;
+}
+
+/** The incident that README asks about: a dump that has what every command reads. */
+export function incident(): { readonly vmcore: string; readonly truth: IncidentTruth } {
+  const path = fileURLToPath(new URL('../../fixtures/incident', import.meta.url));
+  const truth = JSON.parse(readFileSync(`${path}.json`, 'utf8')) as IncidentTruth;
+  return { vmcore: `${path}.vmcore`, truth };
+}

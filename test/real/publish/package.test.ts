@@ -10,7 +10,7 @@ import { nodeOf } from '../launch/installed-tree.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const TOOLS = join(ROOT, 'test/publish/node_modules/.bin');
-const FIXTURE = 'node_modules/kdump-mem/fixtures/dumps/6.1.vmcore';
+const FIXTURE = 'node_modules/kdump-mem/fixtures/incident.vmcore';
 
 /** Whoever installed the package. */
 let home: string;
@@ -72,7 +72,7 @@ test('has what README shows, and nothing of how it was made', () => {
     'docs/library.md',
     'docs/memory.md',
     'deploy/prometheus/skcheck.rules.yml',
-    'fixtures/dumps/6.1.vmcore',
+    'fixtures/incident.vmcore',
     'schemas/memory-1.json',
     'dist/library/index.d.mts',
     'dist/bin/THIRD-PARTY-NOTICES',

@@ -5,11 +5,11 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kdumpMem } from '../../../support/cli.js';
-import { fixture } from '../../../support/fixtures.js';
+import { incident } from '../../../support/fixtures.js';
 import { labArm64Tools, labRoot } from '../../../support/lab.js';
 
 const RELEASE = fileURLToPath(new URL('../../../../dist/release/', import.meta.url));
-const EXAMPLE = 'usr/share/doc/kdump-mem/examples/6.1.vmcore';
+const EXAMPLE = 'usr/share/doc/kdump-mem/examples/incident.vmcore';
 const { version } = JSON.parse(
   readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'),
 ) as { version: string };
@@ -50,7 +50,7 @@ let work: string;
 let expected: unknown;
 beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), 'packages-'));
-  const { stdout } = await kdumpMem('sockets', '--json', '--vmcore', fixture('6.1').vmcore);
+  const { stdout } = await kdumpMem('sockets', '--json', '--vmcore', incident().vmcore);
   expected = JSON.parse(stdout);
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import type { Drawer } from '../src/account/memory/drawer.js';
+import { memorySchema } from '../src/report/memory/schema.js';
+import { procsSchema } from '../src/report/procs/schema.js';
+import { triageSchema } from '../src/report/triage/schema.js';
+import { kdumpMem } from './support/cli.js';
+import { incident } from './support/fixtures.js';
+
+const { vmcore, truth } = incident();
+const { drgn, tcpMemBytes } = truth;
+
+async function asked(...words: readonly string[]): Promise<unknown> {
+  const { stdout, stderr, status } = await kdumpMem(...words, '--json', '--vmcore', vmcore);
+  expect([stderr, status]).toEqual(['', 0]);
+  return JSON.parse(stdout);
+}
+
+test('triage names the worker, by drgn’s figures, and what the kernel’s counters leave out', async () => {
+  const { findings, complete, warnings } = triageSchema.parse(await asked('triage'));
+  expect([complete, warnings]).toEqual([true, []]);
+  const found = (code: string) => findings.filter((finding) => finding.code === code);
+  expect(found('panic')).toHaveLength(1);
+  const { pid, comm, sockets, skbs, payloadBytes, pinnedBytes } = drgn;
+  expect(found('waiting-data-of-process').map(({ figures }) => figures)).toEqual([
+    expect.objectContaining({ pid, comm, sockets, skbs, payloadBytes, pinnedBytes }),
+  ]);
+  // A listener has no data.
+  const stalled = found('stalled-reader').map(({ figures }) => figures.pid);
+  expect(stalled).toEqual(Array(sockets - 1).fill(pid));
+  // What the OOM killer printed leaves out what they pin, all but the part that is in slab.
+  const [oom] = found('oom-kill');
+  expect(Number(oom?.figures.uncountedBytes)).toBeGreaterThan(0.95 * pinnedBytes);
+  expect(Number(oom?.figures.uncountedBytes)).toBeLessThan(1.15 * pinnedBytes);
+  expect(pinnedBytes).toBeGreaterThan(15 * tcpMemBytes);
+});
+
+test('memory has every page frame in one drawer, and the worker’s in that of sockets', async () => {
+  const { memory, complete } = memorySchema.parse(await asked('memory'));
+  expect(complete).toBe(true);
+  const sums = (drawer: Pick<Drawer, 'bytes' | 'children'>): void => {
+    if (drawer.children.length === 0) return;
+    expect(drawer.children.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(drawer.bytes);
+    drawer.children.forEach(sums);
+  };
+  sums(memory as Drawer);
+  const leaves = (drawer: Drawer): Drawer[] =>
+    drawer.children.length === 0 ? [drawer] : drawer.children.flatMap(leaves);
+  const queues = leaves(memory as Drawer).find(({ drawer }) => drawer === 'network-sockets');
+  // Without the skbs themselves, which lie in slab.
+  expect(queues?.bytes).toBeGreaterThan(0.99 * drgn.pinnedBytes);
+  expect(queues?.bytes).toBeLessThanOrEqual(drgn.pinnedBytes);
+  expect(queues?.owners[0]).toMatchObject({ kind: 'process', pid: drgn.pid, name: drgn.comm });
+  // The kernel printed its own counters a moment before.
+  const { findings } = triageSchema.parse(await asked('triage'));
+  const printed = findings.find(({ code }) => code === 'oom-kill')?.figures ?? {};
+  const bytes = (...drawers: readonly string[]) =>
+    leaves(memory as Drawer)
+      .filter(({ drawer }) => drawers.includes(drawer))
+      .reduce((sum, one) => sum + one.bytes, 0);
+  expect(bytes('shared')).toBe(printed.sharedBytes);
+  const anonymous = bytes('anonymous', 'shared') - Number(printed.anonBytes);
+  expect(Math.abs(anonymous)).toBeLessThan(32 * 4096);
+  expect(Math.abs(bytes('free-buddy', 'free-cpu-lists') - Number(printed.freeBytes))).toBeLessThan(
+    2 ** 19,
+  );
+});
+
+test('of procs the worker is the second: nearly all that its end gives back is not its own memory', async () => {
+  const { processes, complete } = procsSchema.parse(await asked('procs'));
+  expect(complete).toBe(true);
+  const worker = processes[1];
+  expect(worker).toMatchObject({ pid: drgn.pid, networkPinnedBytes: drgn.pinnedBytes });
+  expect(worker?.rssBytes).toBeLessThan(2 ** 19);
+});
+
+test.each([
+  ['skb', '--pid', `${drgn.pid}`],
+  ['sockets'],
+  ['stacks'],
+  ['stacks', '--pid', `${drgn.pid}`],
+  ['log'],
+  ['info'],
+  ['memory', '--caches'],
+  ['memory', '--vmalloc'],
+  ['memory', '--nodes'],
+  ['memory', '--cgroups'],
+  ['procs', '--pid', '185'],
+])('%s has its answer in this dump', async (...words) => {
+  const answer = await asked(...words);
+  expect(answer).not.toMatchObject({ complete: false });
+});
