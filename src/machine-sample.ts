@@ -1,3 +1,5 @@
+import type { HostErrorCode } from './host/error.js';
+
 /** A line of a PSI file (Documentation/accounting/psi.rst): how much of the time tasks waited for memory. */
 export interface PressureLine {
   /** Per cent of the last 10, 60 and 300 seconds. */
@@ -30,4 +32,5 @@ export interface MachineSample {
   readonly pressure: Pressure | null;
   /** Why there is no pressure. */
   readonly noPressure: string | null;
+  readonly noPressureCode?: HostErrorCode | null;
 }

@@ -29,6 +29,7 @@ export interface StackGroup {
   readonly frames: readonly NamedFrame[];
   readonly end: UnwoundStack['end'];
   readonly why: string | undefined;
+  readonly stop?: UnwoundStack['stop'];
   /** By pid. */
   readonly tasks: readonly StackOwner[];
 }
@@ -62,6 +63,7 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
     frames: stack.frames.map((frame) => named.frame(frame)),
     end: stack.end,
     why: stack.why,
+    ...(stack.stop === undefined ? {} : { stop: stack.stop }),
     tasks: same,
   }));
   const told = warnings.list();

@@ -28,7 +28,7 @@ export async function withLookup<T>(
   } catch (error) {
     if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
     if (error.code === 'exhausted') throw error;
-    unavailable.push({ source: 'kcore', why: error.message });
+    unavailable.push({ source: 'kcore', code: error.code, why: error.message });
   } finally {
     progress.clear();
     kernel?.close();
@@ -50,8 +50,9 @@ async function byFlags<T>(
     flags = openFrameFile('/proc/kpageflags', MOST_WORDS);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    const why = { source: 'pageflags' as const, why: error.message };
-    return ask(noLookup('no-source', [...unavailable, why]));
+    const { code, message: why } = error;
+    const flagless = { source: 'pageflags' as const, code, why };
+    return ask(noLookup('no-source', [...unavailable, flagless]));
   }
   try {
     return ask(lookupByFlags(flags, type, unavailable));

@@ -40,7 +40,8 @@ export async function lookLive(
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;
       if (source === asked || source === 'counters') throw error.reason;
-      unavailable.push({ source, why: error.reason.message });
+      const { code, message: why } = error.reason;
+      unavailable.push({ source, code, why });
     }
   }
   throw new TypeError('counters either answer or fail');

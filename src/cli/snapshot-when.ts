@@ -82,11 +82,11 @@ async function tryTake(
   file: string,
   take: Take,
   again: LooksAgain,
-): Promise<SnapshotJson | { readonly failed: string } | null> {
+): Promise<SnapshotJson | Failed | null> {
   try {
     return await take(file);
   } catch (error) {
-    return again.interrupted ? null : { failed: wordsOf(error) };
+    return again.interrupted ? null : failedBy(error);
   }
 }
 
@@ -106,21 +106,33 @@ function wordsOf(error: unknown): string {
   return words;
 }
 
+/** It could not be taken: words, and the code of what went wrong, or null where that has none. */
+interface Failed {
+  readonly failed: string;
+  readonly code: string | null;
+}
+const NOT_FAILED = { failed: null, code: null };
+
+function failedBy(error: unknown): Failed {
+  return { failed: wordsOf(error), code: error instanceof KdumpMemError ? error.code : null };
+}
+
 interface Due {
   readonly at: Date;
   readonly due: readonly Reason[];
-  readonly told: SnapshotJson | { readonly failed: string };
+  readonly told: SnapshotJson | Failed;
   readonly removed: readonly string[];
 }
 
 function print({ at, due, told, removed }: Due, json: boolean): void {
-  const [failed, snapshot] = 'failed' in told ? [told.failed, null] : [null, told];
+  const { failed, code: failedCode } = 'failed' in told ? told : NOT_FAILED;
+  const snapshot = 'failed' in told ? null : told;
   if (json) {
     const line: SnapshotDueJson = {
       schema: 'kdump-mem.snapshot-due/1',
       at: at.toISOString(),
       reasons: due.map((reason) => reasonJson(reason, limitOf(reason))),
-      ...{ snapshot, failed, removed: [...removed] },
+      ...{ snapshot, failed, failedCode, removed: [...removed] },
     };
     printAnswer(formatJson(line));
     return;

@@ -6,9 +6,12 @@ import { KdumpMemError } from '../error.js';
 import { keyOf } from '../growth/processes.js';
 import { choose } from '../growth/watch/chosen.js';
 import type { LedgerSample, WatchSample } from '../growth/watch/sample.js';
+import { HostError } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
 import { readMachine } from '../host/proc/machine-sample.js';
 import { readProcesses } from '../host/proc/process-memory.js';
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { UnavailableCode } from '../unavailable.js';
 
 export interface SampleOptions {
   readonly interval: number;
@@ -58,23 +61,37 @@ export class Sampler {
         ...{ machine, processes: chosen.processes, others: chosen.others },
         whole: !hidden && chosen.letGo === 0,
       },
-      ledger: typeof memory === 'string' ? null : ledgerOf(memory),
-      noLedger: typeof memory === 'string' ? memory : null,
+      ledger: 'why' in memory ? null : ledgerOf(memory),
+      noLedger: 'why' in memory ? memory.why : null,
+      noLedgerCode: 'why' in memory ? memory.code : null,
       ...{ hidden, interval, lost },
     };
   }
 
   /** Or why it cannot be told, once it could: what never could be is not waited for. */
-  async #memory(): Promise<MemoryAnswer | string> {
+  async #memory(): Promise<MemoryAnswer | NoMemory> {
     try {
       const answer = await this.lookMemory();
       this.#told = true;
       return answer;
     } catch (error) {
-      if (this.#told && error instanceof KdumpMemError) return error.message;
+      if (this.#told && error instanceof KdumpMemError)
+        return { code: codeOf(error), why: error.message };
       throw error;
     }
   }
+}
+
+/** Why it cannot be told; null: what ended it has no such code. */
+interface NoMemory {
+  readonly code: UnavailableCode | null;
+  readonly why: string;
+}
+
+function codeOf(error: KdumpMemError): UnavailableCode | null {
+  const known =
+    error instanceof KernelError || error instanceof ReadError || error instanceof HostError;
+  return known ? error.code : null;
 }
 
 /** Of what nothing is known 0 would be a figure. */

@@ -21,13 +21,20 @@ export interface FoundDump {
 }
 
 /** Why a file is not opened at all, besides what a dump cannot be opened for. */
-export const SEARCH_ERROR_CODES = ['unsupported-name', 'unreadable-file'] as const;
+export const SEARCH_ERROR_CODES = ['unsupported-name', 'unreadable-file', 'too-deep'] as const;
 export type SearchErrorCode = (typeof SEARCH_ERROR_CODES)[number];
 
 /** Why something is not read: a code for machines, and words. */
 export interface Unfit {
   readonly code: SearchErrorCode | KernelErrorCode;
   readonly message: string;
+}
+
+/** A folder that could not be listed. */
+export interface Unlisted {
+  readonly path: string;
+  readonly code: Unfit['code'];
+  readonly why: string;
 }
 
 /** What a search found, and what it passed over. */
@@ -41,7 +48,7 @@ export interface Found {
   /** Sockets, fifos and devices: none is opened. */
   readonly special: number;
   /** Folders that could not be listed: what lies there is not known. */
-  readonly unlisted: readonly { readonly path: string; readonly why: string }[];
+  readonly unlisted: readonly Unlisted[];
 }
 
 /** Folders in folders; a path has 4096 bytes at most. */
@@ -65,7 +72,7 @@ export function findDumps(words: readonly string[]): Found {
 class Search {
   readonly #sighted = new Map<string, Sighted>();
   readonly #listed = new Set<string>();
-  readonly #unlisted: { path: string; why: string }[] = [];
+  readonly #unlisted: Unlisted[] = [];
   #otherFiles = 0;
   #links = 0;
   #special = 0;
@@ -98,14 +105,15 @@ class Search {
     if (this.#listed.has(real)) return;
     this.#listed.add(real);
     if (depth > DEEPEST) {
-      this.#unlisted.push({ path, why: `it lies ${depth} folders deep` });
+      this.#unlisted.push({ path, code: 'too-deep', why: `it lies ${depth} folders deep` });
       return;
     }
     let entries: ReturnType<typeof listed>;
     try {
       entries = listed(path);
     } catch (error) {
-      this.#unlisted.push({ path, why: whyNot(path, error)[1] });
+      const [code, why] = whyNot(path, error);
+      this.#unlisted.push({ path, code, why });
       return;
     }
     for (const entry of entries) {

@@ -3,7 +3,13 @@ import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { cksum } from '../host/capture/cksum.js';
-import { type CapturedFile, checkManifest, MANIFEST } from '../host/capture/manifest.js';
+import {
+  type CapturedFile,
+  type CaptureFault,
+  checkManifest,
+  fault,
+  MANIFEST,
+} from '../host/capture/manifest.js';
 import { archiveKind } from '../host/capture/recognise.js';
 import { TarReader } from '../host/capture/tar.js';
 import { HostError } from '../host/error.js';
@@ -15,8 +21,8 @@ export interface Verified {
   readonly files: number;
   /** Bytes of them. */
   readonly bytes: number;
-  /** What is wrong with it, in words. None: it is whole. */
-  readonly problems: readonly string[];
+  /** What is wrong with it. Nothing: it is whole. */
+  readonly faults: readonly CaptureFault[];
 }
 
 /** A file of a snapshot is not larger: a file is summed as a whole. */
@@ -46,7 +52,7 @@ export async function verifySnapshot(path: string): Promise<Verified> {
       if (inner === MANIFEST) manifest = content.toString('utf8');
     },
   );
-  const problems: string[] = [];
+  const faults: CaptureFault[] = [];
   try {
     const sink = async (pieces: AsyncIterable<Buffer>) => {
       for await (const piece of pieces) reader.push(piece);
@@ -55,15 +61,15 @@ export async function verifySnapshot(path: string): Promise<Verified> {
     const file = createReadStream(path);
     await (isPacked ? pipeline(file, createGunzip(), sink) : pipeline(file, sink));
   } catch (cause) {
-    problems.push(wordsOf(cause));
+    faults.push(faultOf(cause));
   }
   for (const [name, { size, read, times }] of seen) {
-    if (read < size) problems.push(`${name} is too large to be summed`);
-    if (times > 1) problems.push(`${name} is in it ${times} times`);
+    if (read < size) faults.push(fault('file-too-large', name));
+    if (times > 1) faults.push(fault('file-twice', name));
   }
-  if (manifest === undefined) problems.push('it has no manifest');
-  else problems.push(...checkManifest(manifest, seen, () => true));
-  return { files: seen.size - (manifest === undefined ? 0 : 1), bytes, problems };
+  if (manifest === undefined) faults.push(fault('manifest-missing'));
+  else faults.push(...checkManifest(manifest, seen, () => true));
+  return { files: seen.size - (manifest === undefined ? 0 : 1), bytes, faults };
 }
 
 async function beginsAsGzip(path: string): Promise<boolean> {
@@ -84,10 +90,10 @@ async function beginsAsGzip(path: string): Promise<boolean> {
   }
 }
 
-function wordsOf(cause: unknown): string {
-  if (cause instanceof HostError) return cause.message;
+function faultOf(cause: unknown): CaptureFault {
+  if (cause instanceof HostError) return fault('archive-damaged', undefined, cause.message);
   const { code, message } = cause as NodeJS.ErrnoException;
   return code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR'
-    ? 'the archive is cut or damaged'
-    : `the archive cannot be read (${code ?? message})`;
+    ? fault('archive-damaged')
+    : fault('archive-unreadable', undefined, `the archive cannot be read (${code ?? message})`);
 }

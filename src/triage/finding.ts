@@ -44,7 +44,10 @@ export interface LogEvidence {
 }
 
 /** What a thread was doing. */
-export type StackEvidence = { readonly kind: 'stack' } & Pick<StackGroup, 'frames' | 'end' | 'why'>;
+export type StackEvidence = { readonly kind: 'stack' } & Pick<
+  StackGroup,
+  'frames' | 'end' | 'why' | 'stop'
+>;
 
 export type Evidence = LogEvidence | StackEvidence;
 

@@ -18,17 +18,17 @@ export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
     ({ frames }) => !frames.some(({ symbol }) => symbol?.name === '__refrigerator'),
   );
   const others = groups.length - MOST;
-  return groups.slice(0, MOST).map(({ tasks, frames, end, why }, index) => ({
+  return groups.slice(0, MOST).map((group, index) => ({
     code: 'blocked-tasks',
-    severity: tasks.length >= CROWD ? 'warning' : 'note',
+    severity: group.tasks.length >= CROWD ? 'warning' : 'note',
     figures: {
-      tasks: tasks.length,
-      pid: tasks[0]?.pid ?? null,
-      comm: tasks[0]?.comm ?? null,
-      symbol: waitsIn({ frames }) ?? null,
+      tasks: group.tasks.length,
+      pid: group.tasks[0]?.pid ?? null,
+      comm: group.tasks[0]?.comm ?? null,
+      symbol: waitsIn(group) ?? null,
       ...(others > 0 && index === MOST - 1 ? { others } : {}),
     },
-    evidence: [{ kind: 'stack', frames, end, why }],
+    evidence: [evidenceOf(group)],
     deeper: 'stacks --state D',
   }));
 }
@@ -42,7 +42,12 @@ export function stackOfCpu(
   const { groups, warnings: told } = groupedStacks(kernel, { cpu });
   for (const { code, message } of told) warnings.add(code, message);
   const [group] = groups;
-  return group && { kind: 'stack', frames: group.frames, end: group.end, why: group.why };
+  return group && evidenceOf(group);
+}
+
+/** A stack as evidence. */
+export function evidenceOf({ frames, end, why, stop }: StackGroup): StackEvidence {
+  return { kind: 'stack', frames, end, why, ...(stop === undefined ? {} : { stop }) };
 }
 
 /** The function that a thread waits in. */

@@ -8,7 +8,7 @@ import { readTicks } from '../walk/machine/ticks.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
 import type { Warnings } from '../walk/warnings.js';
 import type { Finding, StackEvidence } from './finding.js';
-import { waitsIn } from './stack-findings.js';
+import { evidenceOf, waitsIn } from './stack-findings.js';
 
 /** Data that waits for less is read by programs that are busy. */
 const LEAST_SECONDS = 10;
@@ -125,12 +125,11 @@ function readerOf(kernel: Kernel, { pid }: CensusHolder, warnings: Warnings): Re
     (a, b) => order.indexOf(a.doing) - order.indexOf(b.doing) || a.task.pid - b.task.pid,
   );
   if (!found || !nearest) return undefined;
-  const { frames, end, why } = nearest.group;
   return {
     threads: found.tasks,
     doing: nearest.doing,
     symbol: waitsIn(nearest.group) ?? null,
-    stack: { kind: 'stack', frames, end, why },
+    stack: evidenceOf(nearest.group),
   };
 }
 

@@ -31,7 +31,7 @@ export function look(
     machine: {
       ...{ at: new Date(1e12 + 1000 * uptime), uptime, bootId: 'first', host: 'made-up' },
       ...{ total: 1024 * MIB, available: 512 * MIB, swapTotal: 0, swapFree: 0 },
-      ...{ pressure: null, noPressure: 'none here', ...machine },
+      ...{ pressure: null, noPressure: 'none here', noPressureCode: 'gone', ...machine },
     },
     ...{ processes, whole },
   };

@@ -36,7 +36,7 @@ beforeAll(async () => {
 async function problemsOf(bytes: Buffer): Promise<readonly string[]> {
   const path = join(dir, 'host.tar.gz');
   writeFileSync(path, bytes);
-  return (await verifySnapshot(path)).problems;
+  return (await verifySnapshot(path)).faults.map(({ words }) => words);
 }
 
 const packed = (all: readonly Buffer[]) => gzipSync(Buffer.concat([...all, END]));

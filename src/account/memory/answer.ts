@@ -1,6 +1,7 @@
 import type { CapturedOf } from '../../captured-of.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Taken } from '../../taken.js';
+import type { UnavailableCode } from '../../unavailable.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
@@ -77,6 +78,7 @@ export type MemorySource = 'vmcore' | 'kcore' | 'pageflags' | 'counters';
 /** A source that tells more. */
 export interface Unavailable {
   readonly source: MemorySource;
+  readonly code: UnavailableCode;
   readonly why: string;
 }
 
@@ -85,6 +87,7 @@ export type ZoneFigures = Omit<Zone, 'address' | 'node'>;
 
 /** The parts of an answer that `memory` tells in more detail, and why one is not there. */
 export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
+export type NoDetailCodes = Partial<Record<keyof NoDetails, UnavailableCode>>;
 
 /** The answer to `memory`. */
 export interface MemoryAnswer {
@@ -117,6 +120,7 @@ export interface MemoryAnswer {
   readonly zones: readonly ZoneFigures[];
   /** Of caches, callers and zones that are not there: why. */
   readonly noDetails?: NoDetails;
+  readonly noDetailCodes?: NoDetailCodes;
   /** Whom memory is charged to; undefined as that. */
   readonly cgroups?: CgroupsAnswer | undefined;
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */

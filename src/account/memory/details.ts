@@ -1,8 +1,17 @@
-import type { CacheFigures, MemoryAnswer, NoDetails, ZoneFigures } from './answer.js';
+import type { UnavailableCode } from '../../unavailable.js';
+import type {
+  CacheFigures,
+  MemoryAnswer,
+  NoDetailCodes,
+  NoDetails,
+  ZoneFigures,
+} from './answer.js';
 import { drawerOfCaller, takesStacks } from './vmalloc-callers.js';
 
 /** What a file of /proc lists; or why it cannot be had. */
-export type Listed<T> = { readonly list: T } | { readonly why: string };
+export type Listed<T> =
+  | { readonly list: T }
+  | { readonly code: UnavailableCode; readonly why: string };
 
 /** What lists of /proc tell of a running machine's memory beside counters. */
 export interface MachineLists {
@@ -15,6 +24,7 @@ export interface MachineLists {
 
 type Details = Pick<MemoryAnswer, 'caches' | 'callers' | 'zones'> & {
   readonly noDetails: NoDetails;
+  readonly noDetailCodes: NoDetailCodes;
 };
 
 /** The parts of an answer that lists tell, and why those are not there that none tells. */
@@ -27,6 +37,11 @@ export function detailsOf({ vmalloc, caches, zones }: MachineLists, pageSize: nu
       ...('why' in caches ? { caches: caches.why } : {}),
       ...('why' in vmalloc ? { callers: vmalloc.why } : {}),
       ...('why' in zones ? { zones: zones.why } : {}),
+    },
+    noDetailCodes: {
+      ...('code' in caches ? { caches: caches.code } : {}),
+      ...('code' in vmalloc ? { callers: vmalloc.code } : {}),
+      ...('code' in zones ? { zones: zones.code } : {}),
     },
   };
 }

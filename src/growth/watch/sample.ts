@@ -1,5 +1,6 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { DrawerName } from '../../account/memory/drawers.js';
+import type { UnavailableCode } from '../../unavailable.js';
 import type { ProcessesLook } from '../processes.js';
 
 /** Where the memory was at one time. */
@@ -15,6 +16,7 @@ export interface WatchSample {
   /** Null: it could not be told, for the reason beside it. */
   readonly ledger: LedgerSample | null;
   readonly noLedger: string | null;
+  readonly noLedgerCode?: UnavailableCode | null;
   /** /proc hides some processes. */
   readonly hidden: boolean;
   /** Seconds after which the next was to come. */

@@ -119,7 +119,12 @@ function damageOf(
   }
   const manifest = files.get(MANIFEST);
   const wanted = (name: string) => innerName(name) !== null;
-  return manifest ? [...damage, ...checkManifest(manifest.toString('utf8'), seen, wanted)] : damage;
+  return manifest
+    ? [
+        ...damage,
+        ...checkManifest(manifest.toString('utf8'), seen, wanted).map(({ words }) => words),
+      ]
+    : damage;
 }
 
 function isDirectory(path: string): boolean {

@@ -9,9 +9,47 @@ export interface CapturedFile {
   readonly times: number;
 }
 
+/** What can be wrong with a capture. */
+export const CAPTURE_FAULT_CODES = [
+  'archive-damaged',
+  'archive-unreadable',
+  'manifest-missing',
+  'manifest-damaged',
+  'file-missing',
+  'file-changed',
+  'file-foreign',
+  'file-twice',
+  'file-too-large',
+] as const;
+
+export interface CaptureFault {
+  readonly code: (typeof CAPTURE_FAULT_CODES)[number];
+  /** The file that it is about; null: the archive as a whole. Hostile. */
+  readonly path: string | null;
+  readonly words: string;
+}
+
+const FAULT_WORDS: Record<CaptureFault['code'], string> = {
+  'archive-damaged': 'the archive is cut or damaged',
+  'archive-unreadable': 'the archive cannot be read',
+  'manifest-missing': 'it has no manifest',
+  'manifest-damaged': 'its manifest is damaged',
+  'file-missing': 'is missing',
+  'file-changed': 'is not as it was captured',
+  'file-foreign': 'does not belong to it',
+  'file-twice': 'is in it more than once',
+  'file-too-large': 'is too large to be summed',
+};
+
+/** @param detail of the archive: why it cannot be read */
+export function fault(code: CaptureFault['code'], path?: string, detail?: string): CaptureFault {
+  const words = `${path === undefined ? '' : `${path} `}${detail ?? FAULT_WORDS[code]}`;
+  return { code, path: path ?? null, words };
+}
+
 /**
  * What is wrong with a capture by its own manifest: a line `CHECKSUM SIZE ./NAME` for each other file, as
- * cksum prints it, and a last one, `whole COUNT`. No line: it is whole.
+ * cksum prints it, and a last one, `whole COUNT`. Nothing: it is whole.
  *
  * @param files by name below the top directory; what is not of interest may be missing, if `wanted` says so
  */
@@ -19,26 +57,26 @@ export function checkManifest(
   manifest: string,
   files: ReadonlyMap<string, CapturedFile>,
   wanted: (name: string) => boolean,
-): string[] {
+): CaptureFault[] {
   const lines = manifest.split('\n');
   const count = /^whole (\d{1,9})$/.exec(lines.at(-2) ?? '')?.[1];
   if (lines.at(-1) !== '' || count === undefined || Number(count) !== lines.length - 2)
-    return ['its manifest is damaged'];
-  const problems: string[] = [];
+    return [fault('manifest-damaged')];
+  const problems: CaptureFault[] = [];
   const named = new Set<string>();
   for (const line of lines.slice(0, -2)) {
     const [, sum, size, name = ''] = /^(\d{1,10}) (\d{1,15}) \.\/(\S+)$/.exec(line) ?? [];
-    if (name === '' || named.has(name)) return ['its manifest is damaged'];
+    if (name === '' || named.has(name)) return [fault('manifest-damaged')];
     named.add(name);
     const file = files.get(name);
     if (!file) {
-      if (wanted(name)) problems.push(`${name} is missing`);
+      if (wanted(name)) problems.push(fault('file-missing', name));
     } else if (file.read < file.size) continue;
     else if (file.size !== Number(size) || file.sum !== Number(sum))
-      problems.push(`${name} is not as it was captured`);
+      problems.push(fault('file-changed', name));
   }
   for (const [name] of files)
-    if (name !== MANIFEST && !named.has(name)) problems.push(`${name} does not belong to it`);
+    if (name !== MANIFEST && !named.has(name)) problems.push(fault('file-foreign', name));
   return problems;
 }
 

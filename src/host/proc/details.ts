@@ -24,5 +24,7 @@ export function readHostDetails(source: HostSource): HostDetails {
 /** Zones are told with their free blocks, or not at all. */
 function withBlocks(zones: Listed<readonly HostZone[]>): Listed<readonly HostZone[]> {
   const lacks = 'list' in zones && zones.list.some(({ freeBlocks }) => freeBlocks.length === 0);
-  return lacks ? { why: '/proc/buddyinfo does not tell the free blocks of each zone' } : zones;
+  return lacks
+    ? { code: 'unreadable', why: '/proc/buddyinfo does not tell the free blocks of each zone' }
+    : zones;
 }

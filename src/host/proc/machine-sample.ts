@@ -28,5 +28,6 @@ export function readMachine(source: HostSource, at: Date): MachineSample {
     swapFree: bytes('SwapFree'),
     pressure: 'pressure' in found ? found.pressure : null,
     noPressure: 'why' in found ? found.why : null,
+    noPressureCode: 'why' in found ? found.code : null,
   };
 }

@@ -1,5 +1,5 @@
 import type { Pressure, PressureLine } from '../../machine-sample.js';
-import { HostError } from '../error.js';
+import { HostError, type HostErrorCode } from '../error.js';
 import type { HostSource } from '../host-source.js';
 
 /** Where cgroups of version 2 are mounted, alone and beside those of version 1 (systemd's CGROUP_INTERFACE). */
@@ -8,14 +8,16 @@ const CGROUP_ROOTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'];
 /** /proc/pressure/memory, or why there is none: a kernel without CONFIG_PSI, or one that was booted with psi=0. */
 export function readMachinePressure(
   source: HostSource,
-): { readonly pressure: Pressure } | { readonly why: string } {
+): { readonly pressure: Pressure } | { readonly code: HostErrorCode; readonly why: string } {
   const path = '/proc/pressure/memory';
   try {
     const pressure = parsePressure(source.readText(path));
-    return pressure ? { pressure } : { why: `${path} is not as the kernel writes it` };
+    return pressure
+      ? { pressure }
+      : { code: 'unreadable', why: `${path} is not as the kernel writes it` };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    return { why: error.message };
+    return { code: error.code, why: error.message };
   }
 }
 

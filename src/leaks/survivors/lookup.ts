@@ -1,3 +1,4 @@
+import type { UnavailableCode } from '../../unavailable.js';
 import type { Survivor } from '../recording.js';
 import { type Found, type Unplaced, unplaced } from './place.js';
 
@@ -9,7 +10,11 @@ export type LookupSource = (typeof LOOKUP_SOURCES)[number];
 export interface Lookup {
   readonly source: LookupSource;
   /** Why no source that tells more could be had: a sentence for each. */
-  readonly unavailable: readonly { readonly source: LookupSource; readonly why: string }[];
+  readonly unavailable: readonly {
+    readonly source: LookupSource;
+    readonly code: UnavailableCode;
+    readonly why: string;
+  }[];
   /** What made it doubtful. */
   readonly warnings: readonly string[];
   of(survivor: Survivor): Found;

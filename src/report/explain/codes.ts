@@ -5,6 +5,7 @@ import { NOTE_CODES } from '../../diff/notes.js';
 import { CHECK_CODES } from '../../doctor/check.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/doubts.js';
 import { LEFT_OUT } from '../../host/capture/contents.js';
+import { CAPTURE_FAULT_CODES } from '../../host/capture/manifest.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
@@ -16,9 +17,12 @@ import { FAILURE_CODES } from '../../snapshot/failures.js';
 import { STORE_ERROR_CODES } from '../../store/error.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
+import { RULE_DOUBTS } from '../../triage/rules/told.js';
+import { STACK_STOP_CODES } from '../../walk/stacks/stop.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
 import { SKCHECK_REASON_CODES } from '../skcheck/reasons.js';
 import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
+import { CAPTURE_FAULTS } from './capture-faults.js';
 import { DIFF_MEASURES, DIFF_STATUSES } from './diff-codes.js';
 import { DIFF_NOTES } from './diff-notes.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES } from './doctor-checks.js';
@@ -37,12 +41,14 @@ import { LEAK_VERDICTS_EXPLAINED } from './leak-verdicts.js';
 import { LEDGER } from './ledger.js';
 import { FRAME_NOTES, UNNAMED } from './memory-notes.js';
 import { QUEUES_EXPLAINED } from './queues.js';
+import { RULE_DOUBTS_EXPLAINED } from './rule-doubts.js';
 import { SEARCH_ERRORS } from './search-errors.js';
 import { SKCHECK_REASONS } from './skcheck-reasons.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
 import { SNAPSHOT_CONDITIONS, SNAPSHOT_LEFT_OUT } from './snapshot-codes.js';
 import { SNAPSHOT_ERRORS } from './snapshot-errors.js';
 import { SOURCES } from './sources.js';
+import { STACK_STOPS } from './stack-stops.js';
 import { ENDINGS, STACK_WARNINGS } from './stack-warnings.js';
 import { VERDICTS } from './verdicts.js';
 import { WARNINGS } from './warnings.js';
@@ -97,6 +103,14 @@ export const KINDS: readonly Kind[] = [
     'Why a file of the host is not in a snapshot',
     FAILURE_CODES,
     SNAPSHOT_ERRORS,
+  ),
+  kindOf('capture-fault', 'What is wrong with a snapshot', CAPTURE_FAULT_CODES, CAPTURE_FAULTS),
+  kindOf('stack-stop', 'Why a stack is not whole', STACK_STOP_CODES, STACK_STOPS),
+  kindOf(
+    'rule-doubt',
+    'Why it is not known what a rule of a team’s own asks for',
+    RULE_DOUBTS,
+    RULE_DOUBTS_EXPLAINED,
   ),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
   kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),

@@ -8,6 +8,11 @@ export const SEARCH_ERRORS: Explanations<SearchErrorCode> = {
     known: 'readdir(3)',
     next: 'Rename it.',
   },
+  'too-deep': {
+    means: 'A folder lies so deep below the one that was named that it was not looked into.',
+    known: 'The number of folders above it: 256 at most are gone through.',
+    next: 'Name that folder itself.',
+  },
   'unreadable-file': {
     means:
       'A file cannot be looked at for a reason of the machine: a failing disk, a lost network drive.',

@@ -103,6 +103,7 @@ export function machineJson(machine: MachineSample): ProcsGrowthJson['machine'] 
     swapFreeBytes: machine.swapFree,
     pressure: pressureJson(machine.pressure),
     noPressure: machine.noPressure,
+    noPressureCode: machine.noPressureCode ?? null,
   };
 }
 

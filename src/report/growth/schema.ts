@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HOST_ERROR_CODES } from '../../host/error.js';
 import { processShape } from '../procs/schema.js';
 import { warningSchema } from '../schema.js';
 
@@ -70,6 +71,7 @@ export const machineShape = {
   pressure: pressureSchema,
   /** Why there is none. */
   noPressure: z.string().nullable(),
+  noPressureCode: z.enum(HOST_ERROR_CODES).nullable(),
 };
 
 /** Which process, and what it holds. */

@@ -4,20 +4,25 @@ import { placeOf } from '../../cgroup-place.js';
 import type { ProcessesLook } from '../../growth/processes.js';
 import type { MachineSample } from '../../machine-sample.js';
 import {
+  machineShape,
   type ProcsGrowthJson,
   processSampleSchema,
   procsEndSchema,
   procsLookSchema,
 } from './schema.js';
 
+/** What lines lack that an earlier release stored. */
+export const laterMachineShape = { noPressureCode: machineShape.noPressureCode.catch(null) };
+
 /** What is read of stored lines; those of a later release may have more. */
-const lookLine = z.object(
-  procsLookSchema.pick({
+const lookLine = z.object({
+  ...procsLookSchema.pick({
     ...{ schema: true, at: true, host: true, bootId: true, uptimeSeconds: true },
     ...{ memTotalBytes: true, memAvailableBytes: true, swapTotalBytes: true, swapFreeBytes: true },
     ...{ pressure: true, noPressure: true, processes: true, whole: true },
   }).shape,
-);
+  ...laterMachineShape,
+});
 const processLine = z.object(
   processSampleSchema.pick({
     ...{ schema: true, pid: true, comm: true, nsPids: true, cgroup: true },
@@ -121,6 +126,7 @@ export function machineOf(found: ProcsGrowthJson['machine']): MachineSample {
     ...{ total: found.memTotalBytes, available: found.memAvailableBytes },
     ...{ swapTotal: found.swapTotalBytes, swapFree: found.swapFreeBytes },
     ...{ pressure: found.pressure, noPressure: found.noPressure },
+    noPressureCode: found.noPressureCode,
   };
 }
 

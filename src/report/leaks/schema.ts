@@ -6,6 +6,7 @@ import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { growthSchema } from '../growth/schema.js';
 import { socketEndsShape } from '../schema.js';
+import { unavailableCode } from '../unavailable-code.js';
 
 /**
  * `kdump-mem leaks --json`, version 1. Sizes are bytes; null: not known. Names (of functions, modules, caches, commands)
@@ -114,7 +115,9 @@ export const leaksSchema = z.strictObject({
   omitted: count,
   /** What told where blocks are now. */
   lookedUpBy: z.enum(LOOKUP_SOURCES),
-  unavailable: z.array(z.strictObject({ source: z.enum(LOOKUP_SOURCES), why: z.string() })),
+  unavailable: z.array(
+    z.strictObject({ source: z.enum(LOOKUP_SOURCES), code: unavailableCode, why: z.string() }),
+  ),
   lookedUp: count,
   foundFree: z.strictObject({ blocks: count, bytes: count }),
   losses: z.strictObject({

@@ -67,6 +67,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       : null,
     look: answer.look ? lookJson(answer.look) : null,
     noDetails: { ...answer.noDetails },
+    noDetailCodes: { ...answer.noDetailCodes },
     cgroups: answer.cgroups === undefined ? null : cgroupsJson(answer.cgroups),
     complete,
     warnings: [...warnings],

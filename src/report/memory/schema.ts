@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { capturedSchema } from '../captured-schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 import { takenSchema } from '../taken-schema.js';
+import { unavailableCode } from '../unavailable-code.js';
 
 const count = z.int().nonnegative();
 
@@ -134,7 +135,9 @@ export const memorySchema = z.strictObject({
    */
   source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
   /** Of a running kernel: sources that tell more, and why they could not be had. */
-  unavailable: z.array(z.strictObject({ source: z.string(), why: z.string() })),
+  unavailable: z.array(
+    z.strictObject({ source: z.string(), code: unavailableCode, why: z.string() }),
+  ),
   memory: drawerSchema,
   /** What nothing explains, described; null: it could not be. */
   unexplained: z
@@ -241,6 +244,12 @@ export const memorySchema = z.strictObject({
     caches: z.string().optional(),
     callers: z.string().optional(),
     zones: z.string().optional(),
+  }),
+  /** The same for programs. */
+  noDetailCodes: z.strictObject({
+    caches: unavailableCode.optional(),
+    callers: unavailableCode.optional(),
+    zones: unavailableCode.optional(),
   }),
   /** Null: not asked for (`--cgroups`, `--all`), or it cannot be told. */
   cgroups: cgroups.nullable(),

@@ -39,13 +39,15 @@ export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
 }
 
 export function snapshotVerifyJson(file: string, found: Verified): SnapshotVerifyJson {
+  const told = found.faults.slice(0, MOST_TOLD);
   return {
     schema: 'kdump-mem.snapshot-verify/1',
     file,
-    whole: found.problems.length === 0,
+    whole: found.faults.length === 0,
     files: found.files,
     bytes: found.bytes,
-    problems: found.problems.slice(0, MOST_TOLD),
-    problemCount: found.problems.length,
+    problems: told.map(({ words }) => words),
+    faults: told.map(({ code, path }) => ({ code, path })),
+    problemCount: found.faults.length,
   };
 }

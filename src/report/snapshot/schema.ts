@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LEFT_OUT, OPTIONAL_PARTS } from '../../host/capture/contents.js';
+import { CAPTURE_FAULT_CODES } from '../../host/capture/manifest.js';
 import { FAILURE_CODES } from '../../snapshot/failures.js';
 
 const count = z.int().nonnegative();
@@ -53,6 +54,10 @@ export const snapshotVerifySchema = z.strictObject({
   bytes: count,
   /** What is wrong, in words: the first of them. */
   problems: z.array(z.string()),
+  /** The same for programs, in the same order; `path`: of the file that it is about, null: of all. */
+  faults: z.array(
+    z.strictObject({ code: z.enum(CAPTURE_FAULT_CODES), path: z.string().nullable() }),
+  ),
   problemCount: count,
 });
 

@@ -17,6 +17,8 @@ export const snapshotDueSchema = z.strictObject({
   /** Null: it could not be taken, and `failed` says why. */
   snapshot: snapshotSchema.nullable(),
   failed: z.string().nullable(),
+  /** Of `failed`; null also where what went wrong has none. */
+  failedCode: z.string().nullable(),
   /** Names of older ones that were removed for it. */
   removed: z.array(z.string()),
 });

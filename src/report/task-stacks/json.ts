@@ -19,7 +19,13 @@ export function taskStacksJson({
   };
 }
 
-function groupJson({ tasks, frames, end, why }: StackGroup): TaskStacksJson['stacks'][number] {
+function groupJson({
+  tasks,
+  frames,
+  end,
+  why,
+  stop,
+}: StackGroup): TaskStacksJson['stacks'][number] {
   return {
     tasks: tasks.map(({ pid, process, comm, state, cpu, registers }) => ({
       ...{ pid, process, comm, state },
@@ -29,7 +35,13 @@ function groupJson({ tasks, frames, end, why }: StackGroup): TaskStacksJson['sta
     frames: frames.map(frameJson),
     end,
     why: why ?? null,
+    ...stopJson(stop),
   };
+}
+
+/** Of `why`, for programs. */
+export function stopJson(stop: StackGroup['stop']) {
+  return { code: stop?.code ?? null, at: stop?.at === undefined ? null : hex(stop.at) };
 }
 
 /** A frame, as every answer with stacks has it. */

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { STACK_STOP_CODES } from '../../walk/stacks/stop.js';
 import { TASK_STATES } from '../../walk/stacks/task-state.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 
@@ -20,6 +22,15 @@ export const frameSchema = z.strictObject({
   /** No table of the kernel leads to it. */
   guess: z.boolean(),
 });
+
+/** Of `why`: its code, and the address that it is about; null: of a whole stack, and of a code without one. */
+export const stopShape = {
+  code: z.enum([...STACK_STOP_CODES, ...READ_ERROR_CODES, ...KERNEL_ERROR_CODES]).nullable(),
+  at: z
+    .string()
+    .regex(/^0x[0-9a-f]{1,16}$/)
+    .nullable(),
+};
 
 const task = z.strictObject({
   /** The thread’s own; 0: the idle task of a CPU. */
@@ -44,6 +55,7 @@ export const taskStacksSchema = z.strictObject({
       /** `user`: called from user space. `first`: a kernel thread. `stopped`: `why` tells why it is not whole. */
       end: z.enum(['user', 'first', 'stopped']),
       why: z.string().nullable(),
+      ...stopShape,
     }),
   ),
   tasks: count,

@@ -4,7 +4,7 @@ import type { Evidence, Finding } from '../../triage/finding.js';
 import type { RulesOutcome } from '../../triage/rules/outcome.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { kernelJson } from '../kernel-json.js';
-import { frameJson } from '../task-stacks/json.js';
+import { frameJson, stopJson } from '../task-stacks/json.js';
 import type { TriageJson } from './schema.js';
 import { adviceWords, findingWords } from './words.js';
 
@@ -53,8 +53,8 @@ function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
 
 function evidenceJson(evidence: Evidence): TriageJson['findings'][number]['evidence'][number] {
   if (evidence.kind === 'stack') {
-    const { kind, frames, end, why } = evidence;
-    return { kind, frames: frames.map(frameJson), end, why: why ?? null };
+    const { kind, frames, end, why, stop } = evidence;
+    return { kind, frames: frames.map(frameJson), end, why: why ?? null, ...stopJson(stop) };
   }
   const { kind, seq, timestamp, text } = evidence;
   return { kind, seq, timestampMicroseconds: Number(timestamp / 1000n), text };

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { KERNEL_ERROR_CODES } from '../../kernel/error.js';
+import { SEARCH_ERROR_CODES } from '../../many/search.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { findingSchema, triageSchema } from './schema.js';
 
@@ -128,7 +130,13 @@ export const triageEndSchema = z.strictObject({
   /** Passed over in folders: files that are no dumps, symbolic links, devices and their kin. */
   skipped: z.strictObject({ files: count, links: count, special: count }),
   /** Folders that could not be listed. */
-  unlisted: z.array(z.strictObject({ path: hostile, why: z.string() })),
+  unlisted: z.array(
+    z.strictObject({
+      path: hostile,
+      code: z.enum([...SEARCH_ERROR_CODES, ...KERNEL_ERROR_CODES]),
+      why: z.string(),
+    }),
+  ),
   shard: z.strictObject({ index: count, of: count }).nullable(),
   seconds: z.number().nonnegative(),
 });

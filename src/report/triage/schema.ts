@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { SEVERITIES } from '../../triage/finding.js';
+import { RULE_DOUBTS } from '../../triage/rules/told.js';
 import { kernelSchema, warningSchema } from '../schema.js';
-import { frameSchema } from '../task-stacks/schema.js';
+import { frameSchema, stopShape } from '../task-stacks/schema.js';
 
 /**
  * `kdump-mem triage --json`, version 1. Text of the log, names and commands are as the kernel has them: JSON
@@ -34,6 +35,7 @@ export const findingSchema = z.strictObject({
         frames: z.array(frameSchema),
         end: z.enum(['user', 'first', 'stopped']),
         why: z.string().nullable(),
+        ...stopShape,
       }),
     ]),
   ),
@@ -59,7 +61,9 @@ const rulesOutcome = z.strictObject({
   rules: count,
   met: count,
   /** Those which what could not be read may decide. */
-  unknown: z.array(z.strictObject({ code: z.string(), why: z.string() })),
+  unknown: z.array(
+    z.strictObject({ code: z.string(), reason: z.enum(RULE_DOUBTS), why: z.string() }),
+  ),
   /** Findings that are not told, by what was said of them. */
   silenced: adjusted,
   /** Findings that are told with another severity than ours. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DRAWERS } from '../../account/memory/drawers.js';
 import { heldShape, machineShape } from '../growth/schema.js';
+import { unavailableCode } from '../unavailable-code.js';
 
 /**
  * A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: it cannot be told.
@@ -31,6 +32,7 @@ export const watchSampleSchema = z.strictObject({
   drawers: z.partialRecord(z.enum(DRAWERS), count).nullable(),
   /** Why there are none. */
   noLedger: z.string().nullable(),
+  noLedgerCode: unavailableCode.nullable(),
   /** Those that hold most, and those that were among them before. */
   processes: z.array(processSchema.omit({ cgroupPressure: true })),
   /** All others together. */

@@ -2,7 +2,13 @@ import { z } from 'zod';
 import type { WatchSample } from '../../growth/watch/sample.js';
 import { formatJson } from '../../json.js';
 import { machineJson, sampleJson } from '../growth/json.js';
-import { machineOf, processOf, StoredError, wrongWords } from '../growth/stored.js';
+import {
+  laterMachineShape,
+  machineOf,
+  processOf,
+  StoredError,
+  wrongWords,
+} from '../growth/stored.js';
 import { type WatchSampleJson, watchSampleSchema } from './sample-schema.js';
 
 /** Paths of cgroups are as long as somebody likes; those of Kubernetes have 200. As they stand in the line. */
@@ -13,13 +19,14 @@ const MOST_NAMESPACES = 4;
 
 /** The line of a sample; less than 64 KiB, whatever names are. */
 export function watchSampleJson(sample: WatchSample): WatchSampleJson {
-  const { look, ledger, noLedger, hidden, interval, lost } = sample;
+  const { look, ledger, noLedger, noLedgerCode, hidden, interval, lost } = sample;
   const { processes = 0, taken = 0, seen = 0 } = look.others ?? {};
   return {
     schema: 'kdump-mem.watch-sample/1',
     ...machineJson(look.machine),
     ...{ intervalSeconds: interval, lostBefore: lost, source: ledger?.source ?? null },
     ...{ drawers: ledger && Object.fromEntries(ledger.drawers), noLedger },
+    noLedgerCode: noLedgerCode ?? null,
     processes: look.processes.map((process) => {
       const { pid, comm, nsPids, cgroup } = process.who;
       const { cgroupPressure: _, ...figures } = sampleJson(process);
@@ -38,6 +45,8 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
 /** What is read of a stored line; those of a later release may have more. */
 const storedSample = z.object({
   ...watchSampleSchema.shape,
+  ...laterMachineShape,
+  noLedgerCode: watchSampleSchema.shape.noLedgerCode.catch(null),
   processes: z.array(z.object(watchSampleSchema.shape.processes.element.shape)),
   otherProcesses: z.object(watchSampleSchema.shape.otherProcesses.shape),
 });
@@ -71,7 +80,7 @@ export function storedWatchSample(line: string): WatchSample | null {
     },
     ledger:
       source === null || drawers === null ? null : { source, drawers: new Map(entriesOf(drawers)) },
-    noLedger: found.noLedger,
+    ...{ noLedger: found.noLedger, noLedgerCode: found.noLedgerCode },
     ...{ hidden: found.hidden, interval: found.intervalSeconds, lost: found.lostBefore },
   };
 }

@@ -4,7 +4,7 @@ import { toldOf } from './conditions.js';
 import { type AskStacks, RuleFacts } from './facts.js';
 import { isMeant } from './figures.js';
 import { linesLike } from './log-lines.js';
-import type { Adjusted } from './outcome.js';
+import type { Adjusted, Undecided } from './outcome.js';
 import type { Adjustment, Condition, Rule, Rules } from './schema.js';
 import { all, any, not, type Told } from './told.js';
 
@@ -12,14 +12,17 @@ import { all, any, not, type Told } from './told.js';
 export function withRules(answer: TriageAnswer, rules: Rules, ask: AskStacks): TriageAnswer {
   const facts = new RuleFacts(answer, ask);
   const found: Finding[] = [];
-  const unknown: { code: string; why: string }[] = [];
+  const unknown: Undecided[] = [];
   let count = 0;
   for (const rule of rules.rules) {
     const told = verdicts(rule, facts);
     for (const one of told) if (one.met === true) found.push(findingOf(rule, one));
     if (told.some(({ met }) => met === true)) count++;
     for (const one of told)
-      if (one.met === 'unknown') unknown.push({ code: rule.code, why: one.why });
+      if (one.met === 'unknown') {
+        const { reason, why } = one;
+        unknown.push({ code: rule.code, reason, why });
+      }
   }
   const { kept, silenced, changed, unsure } = adjusted(
     [...found, ...answer.findings],
@@ -72,12 +75,13 @@ function findingOf(
 function adjusted(findings: readonly Finding[], adjust: readonly Adjustment[]) {
   const kept: Finding[] = [];
   const [silenced, changed]: [Adjusted[], Adjusted[]] = [[], []];
-  const unsure: { code: string; why: string }[] = [];
+  const unsure: Undecided[] = [];
   for (const finding of findings) {
     const known = adjust.find((one) => {
       if (one.finding !== finding.code) return false;
       const is = isMeant(finding, one.where ?? {}, 'all');
-      if (is === 'unknown') unsure.push({ code: finding.code, why: UNSURE });
+      if (is === 'unknown')
+        unsure.push({ code: finding.code, reason: 'figures-not-known', why: UNSURE });
       return is === true;
     });
     if (!known || known.severity === finding.severity) kept.push(finding);
@@ -110,6 +114,6 @@ function note(
 }
 
 /** Each once. */
-function each(list: readonly { code: string; why: string }[]): { code: string; why: string }[] {
+function each(list: readonly Undecided[]): Undecided[] {
   return [...new Map(list.map((one) => [JSON.stringify(one), one])).values()];
 }

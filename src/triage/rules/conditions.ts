@@ -3,6 +3,7 @@ import { leaves } from '../../account/memory/leaves.js';
 import type { StackGroup } from '../../account/task-stacks.js';
 import { taintFlags } from '../../walk/machine/taint.js';
 import type { Finding } from '../finding.js';
+import { evidenceOf } from '../stack-findings.js';
 import type { RuleFacts } from './facts.js';
 import { isMeant } from './figures.js';
 import type { Condition } from './schema.js';
@@ -20,8 +21,10 @@ const TESTS: Tests = {
     const { state } = machine.panic;
     if (state === 'running') return NOT_MET;
     const reason = findings.find(({ code }) => code === 'panic')?.figures.reason;
-    if (state === 'unknown') return unknown('whether the kernel panicked is not known');
-    if (typeof reason !== 'string') return unknown('why the kernel panicked is not known');
+    if (state === 'unknown')
+      return unknown('panic-not-known', 'whether the kernel panicked is not known');
+    if (typeof reason !== 'string')
+      return unknown('panic-not-known', 'why the kernel panicked is not known');
     const found = pattern.match(reason);
     return found ? met({ panicReason: reason, ...found }) : NOT_MET;
   },
@@ -30,14 +33,15 @@ const TESTS: Tests = {
     return found ? met({ kernelRelease: kernel.release, ...found }) : NOT_MET;
   },
   taint: (letters, { answer: { machine } }) => {
-    if (machine.taint === undefined) return unknown('taint cannot be read');
+    if (machine.taint === undefined) return unknown('taint-not-read', 'taint cannot be read');
     const set = taintFlags(machine.taint).map(({ letter }) => letter);
     return [...letters].every((letter) => set.includes(letter))
       ? met({ taintFlags: set.join('') })
       : NOT_MET;
   },
   module: (pattern, { answer: { machine } }) => {
-    if (machine.modules === undefined) return unknown('loaded modules cannot be read');
+    if (machine.modules === undefined)
+      return unknown('modules-not-read', 'loaded modules cannot be read');
     for (const name of machine.modules) {
       const found = pattern.match(name);
       if (found) return met({ moduleName: name, ...found });
@@ -45,13 +49,14 @@ const TESTS: Tests = {
     return NOT_MET;
   },
   memory: (asked, { answer: { memory } }) => {
-    if (!memory) return unknown('memory could not be counted');
+    if (!memory) return unknown('memory-not-counted', 'memory could not be counted');
     const whole = memory.memory.bytes;
     const drawer = drawersOf(memory.memory).find((each) => each.drawer === asked.drawer);
     // A kernel that has no such thing has no such drawer.
     const bytes = drawer?.bytes ?? 0;
     if (drawer?.complete === false)
       return unknown(
+        'drawer-not-whole',
         `drawer ${asked.drawer} is not known whole: ${drawer.why ?? 'parts are missing'}`,
       );
     const share = bytes / whole;
@@ -64,7 +69,7 @@ const TESTS: Tests = {
     return isWithin ? met({ memoryBytes: bytes, memoryShare: share }) : NOT_MET;
   },
   owner: (asked, { answer: { memory } }) => {
-    if (!memory) return unknown('memory could not be counted');
+    if (!memory) return unknown('memory-not-counted', 'memory could not be counted');
     const { bytes: whole } = memory.memory;
     const drawers = leaves(memory.memory).filter(
       ({ drawer }) => asked.drawer === undefined || isWithin(memory.memory, asked.drawer, drawer),
@@ -76,26 +81,33 @@ const TESTS: Tests = {
     const told = any(own.map((finding) => meant(finding, asked)));
     if (told.met !== false) return told;
     const folded = own.some(({ figures: { others } }) => typeof others === 'number' && others > 0);
-    if (folded) return unknown(`there are more findings ${asked.code} than are told`);
+    if (folded)
+      return unknown('findings-folded', `there are more findings ${asked.code} than are told`);
     const lacks = OF_LOG(asked.code) ? logLacks : undefined;
-    if (lacks !== undefined) return unknown(lacks);
-    return answer.complete ? NOT_MET : unknown('not everything could be looked at');
+    if (lacks !== undefined) return unknown('log-not-whole', lacks);
+    return answer.complete
+      ? NOT_MET
+      : unknown('answer-not-whole', 'not everything could be looked at');
   },
   stack: ({ symbol, state }, facts) => {
     const found = facts.stacks(state);
-    if (found instanceof Error) return unknown(`stacks cannot be read: ${found.message}`);
+    if (found instanceof Error)
+      return unknown('stacks-not-read', `stacks cannot be read: ${found.message}`);
     const told = any(found.groups.map((group) => onStack(group, symbol)));
     if (told.met !== false) return told;
-    if (!found.complete) return unknown('not all stacks can be read');
+    if (!found.complete) return unknown('stacks-not-whole', 'not all stacks can be read');
     const cut = found.groups.some(({ end }) => end === 'stopped');
-    return cut ? unknown('some stacks end before their first function') : NOT_MET;
+    return cut
+      ? unknown('stacks-not-whole', 'some stacks end before their first function')
+      : NOT_MET;
   },
   tasks: ({ state, atLeast = 0, atMost = Infinity }, facts) => {
     const found = facts.stacks(state);
-    if (found instanceof Error) return unknown(`tasks cannot be read: ${found.message}`);
+    if (found instanceof Error)
+      return unknown('stacks-not-read', `tasks cannot be read: ${found.message}`);
     // Some may not have been met: there are at least as many.
     if (!found.complete && (found.tasks < atLeast || atMost < Infinity))
-      return unknown('not all tasks can be read');
+      return unknown('stacks-not-whole', 'not all tasks can be read');
     const { tasks } = found;
     return tasks >= atLeast && tasks <= atMost ? met({ taskCount: tasks }) : NOT_MET;
   },
@@ -137,12 +149,13 @@ function ownerIn(drawer: Drawer, whole: number, asked: Asked<'owner'>): Told {
   });
   const [first] = found;
   if (first) return met({ ...ownerFigures(first.owner, whole), ...first.captures });
-  if (!drawer.complete) return unknown(`drawer ${drawer.drawer} is not known whole`);
+  if (!drawer.complete)
+    return unknown('drawer-not-whole', `drawer ${drawer.drawer} is not known whole`);
   const named = drawer.owners.reduce((sum, { bytes }) => sum + bytes, 0);
   // Whoever is not named has at most what is left.
   const rest = Math.max(0, drawer.bytes - named);
   return rest > 0 && rest >= least
-    ? unknown(`of ${drawer.drawer} not all owners are known`)
+    ? unknown('owners-not-known', `of ${drawer.drawer} not all owners are known`)
     : NOT_MET;
 }
 
@@ -152,7 +165,8 @@ function ownerFigures({ name, pid, bytes }: Owner, whole: number) {
 
 function meant(finding: Finding, asked: Asked<'finding'>): Told {
   const is = isMeant(finding, asked, 'one');
-  if (is === 'unknown') return unknown(`not all figures of ${asked.code} are known`);
+  if (is === 'unknown')
+    return unknown('figures-not-known', `not all figures of ${asked.code} are known`);
   const { times: _, others: __, ...figures } = finding.figures;
   return is ? met(figures, finding.evidence) : NOT_MET;
 }
@@ -167,7 +181,8 @@ function OF_LOG(code: string): boolean {
   return !NOT_OF_LOG.includes(code);
 }
 
-function onStack({ frames, end, why, tasks }: StackGroup, symbol: Asked<'stack'>['symbol']): Told {
+function onStack(group: StackGroup, symbol: Asked<'stack'>['symbol']): Told {
+  const { frames, tasks } = group;
   let guessed: string | undefined;
   for (const { symbol: named, guess } of frames) {
     const captures = named && symbol.match(named.name);
@@ -177,8 +192,10 @@ function onStack({ frames, end, why, tasks }: StackGroup, symbol: Asked<'stack'>
     const [first] = tasks;
     const who = { stackPid: first?.pid ?? null, stackComm: first?.comm ?? null };
     return met({ stackSymbol: named.name, stackTasks: tasks.length, ...who, ...captures }, [
-      { kind: 'stack', frames, end, why },
+      evidenceOf(group),
     ]);
   }
-  return guessed === undefined ? NOT_MET : unknown(`${guessed} on a stack is a guess`);
+  return guessed === undefined
+    ? NOT_MET
+    : unknown('frame-guessed', `${guessed} on a stack is a guess`);
 }

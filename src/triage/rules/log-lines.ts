@@ -43,5 +43,5 @@ export function linesLike(pattern: Pattern, facts: RuleFacts): Told[] {
       return met({ ...captures, logTimes: times, ...more }, evidence);
     });
   const { logLacks } = facts;
-  return [logLacks === undefined ? NOT_MET : unknown(logLacks)];
+  return [logLacks === undefined ? NOT_MET : unknown('log-not-whole', logLacks)];
 }

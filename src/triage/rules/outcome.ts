@@ -1,5 +1,13 @@
 import type { Finding } from '../finding.js';
 import type { Adjustment } from './schema.js';
+import type { RuleDoubt } from './told.js';
+
+/** Of a rule, by its code: it is not known whether what it asks for is there. */
+export interface Undecided {
+  readonly code: string;
+  readonly reason: RuleDoubt;
+  readonly why: string;
+}
 
 /** What rules did, beside the findings that they made. */
 export interface RulesOutcome {
@@ -8,7 +16,7 @@ export interface RulesOutcome {
   /** Of these: what they ask for is there. */
   readonly met: number;
   /** Of these, and of adjustments: what could not be read may decide. */
-  readonly unknown: readonly { readonly code: string; readonly why: string }[];
+  readonly unknown: readonly Undecided[];
   readonly silenced: readonly Adjusted[];
   readonly changed: readonly Adjusted[];
 }

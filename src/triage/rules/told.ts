@@ -1,5 +1,23 @@
 import type { Evidence, Figure } from '../finding.js';
 
+/** Why it is not known whether what a rule asks for is there. */
+export const RULE_DOUBTS = [
+  'panic-not-known',
+  'taint-not-read',
+  'modules-not-read',
+  'memory-not-counted',
+  'drawer-not-whole',
+  'owners-not-known',
+  'findings-folded',
+  'log-not-whole',
+  'answer-not-whole',
+  'stacks-not-read',
+  'stacks-not-whole',
+  'frame-guessed',
+  'figures-not-known',
+] as const;
+export type RuleDoubt = (typeof RULE_DOUBTS)[number];
+
 /** Whether something holds: what could not be read is neither. */
 export type Told =
   | {
@@ -8,7 +26,7 @@ export type Told =
       readonly evidence: readonly Evidence[];
     }
   | { readonly met: false }
-  | { readonly met: 'unknown'; readonly why: string };
+  | { readonly met: 'unknown'; readonly reason: RuleDoubt; readonly why: string };
 
 export const NOT_MET: Told = { met: false };
 
@@ -19,8 +37,8 @@ export function met(
   return { met: true, figures, evidence };
 }
 
-export function unknown(why: string): Told {
-  return { met: 'unknown', why };
+export function unknown(reason: RuleDoubt, why: string): Told {
+  return { met: 'unknown', reason, why };
 }
 
 /** All must hold: one that does not decides, whatever the others are. */

@@ -1,5 +1,4 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -7,15 +6,16 @@ import { branchLinkEndsAt, branchTarget } from './call-before.js';
 import {
   isInside,
   MOST_FRAMES,
-  NO_CALL,
   notItsOwn,
   type StackArea,
   type StackFrame,
+  stopped,
+  stoppedBy,
   type TaskArea,
-  TRACED,
   type UnwoundStack,
 } from './frame.js';
 import type { CpuRegisters } from './registers.js';
+import { stopAt } from './stop.js';
 import { TracedReturns } from './traced-returns.js';
 
 /** A record: the caller's record, and where it goes on (struct frame_record). */
@@ -96,35 +96,33 @@ export class Arm64Unwinder {
   }
 
   #unwind(area: TaskArea, frames: StackFrame[], first: bigint): UnwoundStack {
-    const stop = (why: string): UnwoundStack => ({ frames, end: 'stopped', why });
+    const stop = (...why: Parameters<typeof stopAt>) => stopped(frames, stopAt(...why));
     const seen = new Set<bigint>();
     try {
       for (let record = first; ; ) {
-        if (seen.has(record)) return stop(`its records lead in a circle, at ${hex(record)}`);
+        if (seen.has(record)) return stop('comes-back', record);
         seen.add(record);
-        if (frames.length > MOST_FRAMES) return stop('it does not end');
-        if ((record & 7n) !== 0n) return stop(`a record would be at ${hex(record)}`);
+        if (frames.length > MOST_FRAMES) return stop('endless');
+        if ((record & 7n) !== 0n) return stop('pointer-off', record);
         const words = readPartOf(this.#kernel, 'the stack', record, record, RECORD_BYTES);
         const next = words.getBigUint64(0, true);
         let address = this.#plain(words.getBigUint64(8, true));
         if (this.#returns.isTrampoline(address)) {
           const real = this.#returns.original(area.task, next);
-          if (real === undefined) return stop(TRACED);
+          if (real === undefined) return stop('return-traced');
           address = this.#plain(real);
         }
         if (next === 0n && words.getBigUint64(8, true) === 0n) {
           const regs = record - BigInt(this.#regs.offset('stackframe'));
           if (!this.#hasMeta || this.#metaOf(record) === META.final)
             return this.#end(frames, area, regs);
-          if (this.#metaOf(record) !== META.registers)
-            return stop(`a record of no kind that is known, at ${hex(record)}`);
+          if (this.#metaOf(record) !== META.registers) return stop('record-unknown', record);
           const address = this.#wordAt(regs + BigInt(this.#regs.offset('pc')));
           frames.push({ address, interrupted: true, guess: false });
           record = this.#wordAt(regs + BigInt(this.#regs.offset('regs') + 29 * 8));
           continue;
         }
-        if (address >> 63n === 0n)
-          return stop(`a record leads to ${hex(address)}, which is no code`);
+        if (address >> 63n === 0n) return stop('returns-to-no-code', address);
         // What was saved when the kernel was interrupted has a record too, for where that was.
         const entered = frames.at(-1)?.address ?? 0n;
         const interrupted = this.#entry !== undefined && isInside(this.#entry, entered - 1n);
@@ -133,15 +131,14 @@ export class Arm64Unwinder {
           this.#isDoubted(address) || (isFirst && this.#callsAnother(address, entered));
         if (!interrupted && this.#isCode(address) && doubted) {
           frames.push({ address, interrupted, guess: true });
-          return stop(NO_CALL);
+          return stop('returns-to-no-call');
         }
         // Programs of BPF are code that has no symbol, and so is what is none.
         frames.push({ address, interrupted, guess: !this.#isCode(address) });
         record = next;
       }
     } catch (error) {
-      if (error instanceof ReadError || error instanceof KernelError) return stop(error.message);
-      throw error;
+      return stoppedBy(frames, error);
     }
   }
 
@@ -167,11 +164,7 @@ export class Arm64Unwinder {
   /** The last record lies with the registers of user space, at the end of the task's own stack. */
   #end(frames: readonly StackFrame[], area: StackArea, regs: bigint): UnwoundStack {
     if (regs + BigInt(this.#regs.size) !== area.end)
-      return {
-        frames,
-        end: 'stopped',
-        why: `its last record is not at its end, but at ${hex(regs)}`,
-      };
+      return stopped(frames, stopAt('ends-amid', regs));
     // What user space had in its other registers is nobody's business, and is not read.
     const user = (this.#wordAt(regs + BigInt(this.#regs.offset('pstate'))) & 15n) === 0n;
     const kernelThread = user && this.#wordAt(regs + BigInt(this.#regs.offset('pc'))) === 0n;

@@ -1,4 +1,5 @@
-import { hex } from '../../kernel/hex.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { type StackStop, stopAt } from './stop.js';
 
 /** A function that has not returned. */
 export interface StackFrame {
@@ -15,15 +16,13 @@ export interface UnwoundStack {
   readonly frames: readonly StackFrame[];
   /** Where it ends: at what user space was doing, or with the first function of a kernel thread. */
   readonly end: 'user' | 'first' | 'stopped';
-  /** Why it stopped before its end. */
+  /** Why it stopped before its end: in words, and for programs. */
   readonly why?: string;
+  readonly stop?: StackStop;
 }
 
 /** Deeper than any stack of 16 KiB with 32 bytes a function, interrupts on stacks of their own among it. */
 export const MOST_FRAMES = 1024;
-
-/** Why a stack is not followed any further: the return address contradicts the code. */
-export const NO_CALL = 'it is to return to where no call ends';
 
 /** Where a task's own stack lies. */
 export interface StackArea {
@@ -36,15 +35,27 @@ export interface TaskArea extends StackArea {
   readonly task: bigint;
 }
 
-/** Why a stack is not followed any further. */
-export const TRACED = 'a tracer has taken its return address, and there is no note of it';
-
 export function isInside({ start, end }: StackArea, address: bigint): boolean {
   return address >= start && address < end;
 }
 
 /** A task gives up its CPU on its own stack: what says otherwise is another's. */
 export function notItsOwn(pointer: bigint): UnwoundStack {
-  const why = `it gave up its CPU outside of its stack, at ${hex(pointer)}`;
-  return { frames: [], end: 'stopped', why };
+  return stopped([], stopAt('gave-up-outside', pointer));
+}
+
+export function stopped(frames: readonly StackFrame[], stop: StackStop): UnwoundStack {
+  return { frames, end: 'stopped', why: stop.why, stop };
+}
+
+/** A stack whose memory cannot be read. @throws whatever else it is */
+export function stoppedBy(frames: readonly StackFrame[], error: unknown): UnwoundStack {
+  const { code, message: why } = expected(error);
+  const at = error instanceof ReadError ? { at: error.address } : {};
+  return stopped(frames, { code, ...at, why });
+}
+
+function expected(error: unknown): KernelError | ReadError {
+  if (error instanceof ReadError || error instanceof KernelError) return error;
+  throw error;
 }

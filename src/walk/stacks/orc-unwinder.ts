@@ -1,5 +1,3 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -7,17 +5,18 @@ import { callEndsAt, farReturnEndsAt } from './call-before.js';
 import {
   isInside,
   MOST_FRAMES,
-  NO_CALL,
   notItsOwn,
   type StackArea,
   type StackFrame,
+  stopped,
+  stoppedBy,
   type TaskArea,
-  TRACED,
   type UnwoundStack,
 } from './frame.js';
 import type { OrcEntry, OrcRegister } from './orc-format.js';
 import { OrcTables } from './orc-tables.js';
 import type { CpuRegisters } from './registers.js';
+import { type StackStop, stopAt } from './stop.js';
 import { TracedReturns } from './traced-returns.js';
 
 /** Registers that an entry may ask for and that only saved registers tell. */
@@ -53,6 +52,9 @@ const IRET_WORDS = { ip: 0n, cs: 8n, sp: 24n } as const;
 const SCANNED_BYTES = 512n;
 
 const NOTHING_SAVED = (): undefined => undefined;
+
+/** Where a stack ends, or why it stops. */
+type Ending = 'user' | 'first' | StackStop;
 
 /** Unwinds stacks of x86_64 by the kernel's own tables, as unwind_next_frame does (unwind_orc.c). */
 export class OrcUnwinder {
@@ -95,54 +97,53 @@ export class OrcUnwinder {
 
   #unwind(area: TaskArea, start: () => State): UnwoundStack {
     const frames: StackFrame[] = [];
-    const stop = (why: string): UnwoundStack => ({ frames, end: 'stopped', why });
+    const stop = (...why: Parameters<typeof stopAt>) => stopped(frames, stopAt(...why));
     const seen = new Set<string>();
     try {
       const state = start();
       for (;;) {
         const { ip, sp, interrupted, guess } = state;
         const place = `${ip} ${sp}`;
-        if (seen.has(place)) return stop(`it comes back to ${hex(ip)}`);
+        if (seen.has(place)) return stop('comes-back', ip);
         seen.add(place);
         frames.push({ address: ip, interrupted, guess });
-        if (frames.length > MOST_FRAMES) return stop('it does not end');
+        if (frames.length > MOST_FRAMES) return stop('endless');
         const end = this.#step(state, area);
         if (end === 'user' || end === 'first') return { frames, end };
-        if (end === NO_CALL) frames.push({ ...frames.pop()!, guess: true });
-        if (end !== undefined) return stop(end);
+        if (end?.code === 'returns-to-no-call') frames.push({ ...frames.pop()!, guess: true });
+        if (end !== undefined) return stopped(frames, end);
       }
     } catch (error) {
-      if (error instanceof ReadError || error instanceof KernelError) return stop(error.message);
-      throw error;
+      return stoppedBy(frames, error);
     }
   }
 
   /** Goes to the caller; tells where the stack ends, or why it cannot. */
-  #step(state: State, area: TaskArea): string | undefined {
+  #step(state: State, area: TaskArea): Ending | undefined {
     let entry: OrcEntry | undefined;
     let guessed = false;
     const found = this.#tables.find(state.interrupted ? state.ip : state.ip - 1n);
     // A call of 0 ends there at once: nothing returns to it.
-    if (state.ip === 0n && !state.interrupted) return 'it is to return to 0';
+    if (state.ip === 0n && !state.interrupted) return stopAt('returns-to-nothing');
     if (state.ip === 0n) entry = AFTER_NULL;
     else entry = found;
     if (entry === undefined) {
-      if (!isInside(area, state.bp)) return `no table has ${hex(state.ip)}`;
+      if (!isInside(area, state.bp)) return stopAt('no-table', state.ip);
       entry = BY_FRAME_POINTER;
       guessed = true;
     }
-    if (this.#isDoubted(state, entry.type)) return NO_CALL;
+    if (this.#isDoubted(state, entry.type)) return stopAt('returns-to-no-call');
     if (entry.type === 'undefined')
-      return this.#scan(state, area) ? undefined : `the table does not tell on at ${hex(state.ip)}`;
+      return this.#scan(state, area) ? undefined : stopAt('table-ends', state.ip);
     if (entry.type === 'end') return this.#endOf(state, area);
     const sp = this.#pointerOf(state, entry);
-    if (sp === undefined) return `register ${entry.sp} is not known at ${hex(state.ip)}`;
-    if ((sp & 7n) !== 0n) return `the stack pointer would be ${hex(sp)}`;
+    if (sp === undefined) return stopAt('register-unknown', state.ip);
+    if ((sp & 7n) !== 0n) return stopAt('pointer-off', sp);
     const before = { bp: state.bp };
     state.guess = guessed;
     if (entry.type === 'call') {
       const ip = this.#returnAt(sp - 8n, area);
-      if (ip === undefined) return TRACED;
+      if (ip === undefined) return stopAt('return-traced');
       state.ip = ip;
       state.sp = sp;
       state.saved = NOTHING_SAVED;
@@ -218,18 +219,18 @@ export class OrcUnwinder {
   }
 
   /** What user space was doing lies at the very end of a task's own stack (task_pt_regs). */
-  #userAt(regs: bigint, area: StackArea): string {
+  #userAt(regs: bigint, area: StackArea): Ending {
     const padding = area.end - regs - BigInt(this.#regs.size);
     // FRED keeps two words more there.
     if (!isInside(area, regs) || padding === 0n || padding === 16n) return 'user';
-    return `registers of user space lie amid the stack, at ${hex(regs)}`;
+    return stopAt('registers-amid', regs);
   }
 
   /** A kernel thread begins where its stack does. */
-  #endOf({ ip, sp }: State, area: StackArea): string {
+  #endOf({ sp }: State, area: StackArea): Ending {
     const room = BigInt(this.#regs.size) + 64n;
     if (!isInside(area, sp) || area.end - sp <= room) return 'first';
-    return `it would end amid the stack, in ${hex(ip)}`;
+    return stopAt('ends-amid', sp);
   }
 
   #word(address: bigint): bigint {

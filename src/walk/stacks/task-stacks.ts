@@ -8,9 +8,10 @@ import { StructReader } from '../struct-reader.js';
 import { type Task, TaskReader } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
-import type { TaskArea, UnwoundStack } from './frame.js';
+import { stopped, type TaskArea, type UnwoundStack } from './frame.js';
 import { OrcUnwinder } from './orc-unwinder.js';
 import type { CpuRegisters } from './registers.js';
+import { stopAt } from './stop.js';
 import { type TaskState, taskState } from './task-state.js';
 import { WhoRan } from './who-ran.js';
 
@@ -161,7 +162,7 @@ export class TaskStacks {
       const registers = cpu === undefined ? undefined : this.#whoRan.registers(cpu);
       const stack: UnwoundStack =
         cpu !== undefined && registers === undefined
-          ? { frames: [], end: 'stopped', why: `nobody noted the registers of CPU ${cpu}` }
+          ? stopped([], stopAt('no-registers'))
           : this.#unwind(task, area, registers);
       if (stack.end === 'stopped')
         this.#warnings.add('unreadable', `a stack is not whole, of pid ${task.pid}: ${stack.why}`);

@@ -324,7 +324,7 @@ test('people are told which source it is, what it cannot know, and no escape seq
   const found = look(machine(ram([WORD.none, 9], [WORD.head, 1], [WORD.tail, 7]), { Percpu: 3 }));
   const answer = {
     ...found,
-    unavailable: [{ source: 'kcore', why: 'no\u001b[31m kcore' } as const],
+    unavailable: [{ source: 'kcore', code: 'permission', why: 'no\u001b[31m kcore' } as const],
   };
   const text = memoryText(answer, { source: '--live', width: null, verbose: true });
   expect(text.split('\n')[0]).toMatch(/ Told by flags of page frames .*: no\\x1b\[31m kcore\.$/);

@@ -232,8 +232,8 @@ export function pageflagsSuite(kernel: LabKernel): void {
       const answer = memorySchema.parse(JSON.parse(output.toString()));
       expect(answer.source).toBe('counters');
       expect(answer.unavailable).toEqual([
-        { source: 'kcore', why: '/proc/kcore may not be read' },
-        { source: 'pageflags', why: '/proc/kpageflags may not be read' },
+        { source: 'kcore', code: 'permission', why: '/proc/kcore may not be read' },
+        { source: 'pageflags', code: 'denied', why: '/proc/kpageflags may not be read' },
       ]);
       const caches = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --caches'", {
         mayFail: true,

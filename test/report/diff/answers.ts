@@ -66,7 +66,14 @@ export function memoryAnswerAt(
       { caller: 'pcpu_create_chunk', bytes: 500 * PAGE, drawer: 'vmalloc' },
       { caller: 'n_tty_open', bytes: 200 * PAGE, drawer: 'vmalloc' },
     ],
-    ...{ look: null, noDetails: {}, cgroups: null, complete: true, warnings: [] },
+    ...{
+      look: null,
+      noDetails: {},
+      noDetailCodes: {},
+      cgroups: null,
+      complete: true,
+      warnings: [],
+    },
   } satisfies MemoryJson);
 }
 

@@ -35,7 +35,7 @@ const LOOKS = Array.from({ length: 20 }, (_, at) =>
       held(2, null, { started: null, majorFaults: null }),
       ...(at < 19 ? [held(3, 7, { by: 'rss' })] : []),
     ],
-    { pressure: PSI, noPressure: null, available: null },
+    { pressure: PSI, noPressure: null, noPressureCode: null, available: null },
   ),
 );
 

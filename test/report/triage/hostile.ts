@@ -39,7 +39,11 @@ export function triageWith(names: readonly string[]): {
       ...{ memory: answerWith(names), census: undefined, complete: false },
       warnings: names.map((message) => ({ code: 'unreadable', message })),
       rules: {
-        ...{ rules: 4, met: 1, unknown: names.map((why) => ({ code: 'acme/b', why })) },
+        ...{
+          rules: 4,
+          met: 1,
+          unknown: names.map((why) => ({ code: 'acme/b', reason: 'log-not-whole', why })),
+        },
         ...{ silenced: [{ ...adjusted, to: 'silent' }], changed: [{ ...adjusted, to: 'warning' }] },
       },
     },

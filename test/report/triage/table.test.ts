@@ -71,7 +71,13 @@ test('off a terminal nothing is cut, and nothing in it is obeyed', () => {
 
 test('what was not looked into is told', () => {
   const found = { dumps: [], otherFiles: 0, links: 0, special: 0 };
-  const unlisted = [{ path: '/var/crash/closed', why: '/var/crash/closed may not be read' }];
+  const unlisted = [
+    {
+      path: '/var/crash/closed',
+      code: 'permission' as const,
+      why: '/var/crash/closed may not be read',
+    },
+  ];
   const end = endOf([], { found: { ...found, unlisted }, otherShards: 7 });
   const text = dumpsTable([], end, 80);
   expect(text).toContain('0 dumps');

@@ -22,7 +22,7 @@ function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
         ['unexplained', 0],
       ]),
     },
-    ...{ noLedger: null, hidden: true, interval: 60, lost: 3 },
+    ...{ noLedger: null, noLedgerCode: null, hidden: true, interval: 60, lost: 3 },
   };
 }
 
@@ -36,7 +36,8 @@ test('a line is what was sampled, and has its schema', () => {
 });
 
 test('one without drawers says why', () => {
-  const one = { ...sample(), ledger: null, noLedger: 'denied' };
+  const why = { noLedger: 'it may not be read', noLedgerCode: 'denied' } as const;
+  const one = { ...sample(), ledger: null, ...why };
   expect(storedWatchSample(formatJson(watchSampleJson(one)))).toEqual(one);
 });
 
@@ -62,6 +63,16 @@ test('a line that was cut off is none', () => {
   for (const length of [1, 10, 100, line.length - 1])
     expect(storedWatchSample(line.slice(0, length))).toBeNull();
   expect(storedWatchSample(`${line.slice(0, 50)}${'\0'.repeat(50)}`)).toBeNull();
+});
+
+test('a line of an earlier release has no codes, and is read', () => {
+  const one = sample();
+  const { noPressureCode: _, noLedgerCode: __, ...earlier } = watchSampleJson(one);
+  const { machine } = one.look;
+  expect(storedWatchSample(JSON.stringify(earlier))).toEqual({
+    ...one,
+    look: { ...one.look, machine: { ...machine, noPressureCode: null } },
+  });
 });
 
 test('fields of a later release are passed over', () => {

@@ -63,9 +63,10 @@ describe('rights', () => {
     expect(answer.unavailable).toEqual([
       {
         source: 'kcore',
+        code: kcore ? 'permission' : 'no-live-memory',
         why: kcore ? '/proc/kcore may not be read' : 'this kernel has no /proc/kcore',
       },
-      { source: 'pageflags', why: '/proc/kpageflags may not be read' },
+      { source: 'pageflags', code: 'denied', why: '/proc/kpageflags may not be read' },
     ]);
   });
 

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { allCodes } from '../../../src/report/explain/codes.js';
+import { commandPath } from '../../support/cli.js';
+import { commandLines, DOCUMENTS, textOf } from '../../support/documents.js';
+import { fixture } from '../../support/fixtures.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-jq-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const command = join(folder, 'kdump-mem');
+writeFileSync(
+  command,
+  `#!/bin/sh\nexec '${process.execPath}' '${commandPath('kdump-mem')}' "$@"\n`,
+);
+chmodSync(command, 0o755);
+
+const LINES = DOCUMENTS.flatMap((path) =>
+  commandLines(textOf(path)).filter((line) => /^kdump-mem .*\| jq /.test(line)),
+);
+
+/** A command line of a document, as a shell runs it. */
+function run(line: string): unknown {
+  const dump = `--vmcore '${fixture('6.1').vmcore}'`;
+  const { status, stdout, stderr } = spawnSync(
+    'sh',
+    ['-c', line.replace('--vmcore vmcore', dump)],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
+    },
+  );
+  expect([line, stderr, status]).toEqual([line, '', 0]);
+  return JSON.parse(stdout);
+}
+
+test('the documents ask kdump-mem’s JSON with jq', () => {
+  expect(LINES).toHaveLength(2);
+});
+
+test.each(LINES)('%s', (line) => {
+  const told = run(line);
+  const codes = JSON.stringify(told).match(/"[a-z]+(?:-[a-z]+)+"/g) ?? [];
+  for (const code of codes) expect(allCodes()).toContain(JSON.parse(code));
+  if (!line.includes('stacks')) return;
+  // The extract lacks stacks: each of them has its code.
+  expect(told).toEqual(
+    expect.arrayContaining([
+      { code: expect.any(String), at: expect.anything(), pids: expect.anything() },
+    ]),
+  );
+});

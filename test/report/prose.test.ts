@@ -1,0 +1,140 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const SCHEMAS = fileURLToPath(new URL('../../schemas/', import.meta.url));
+
+/** Fields that are names, by whatever answer: of the kernel, of files, of hosts, of formats, or their own text. */
+const NAMES = [
+  // Of processes, cgroups, namespaces, modules, functions, files.
+  ...['comm', 'cgroup', 'container', 'pod', 'runtime', 'netnsName', 'nodename', 'host', 'bootId'],
+  ...['release', 'version', 'buildId', 'machine', 'path', 'file', 'dump', 'map', 'fsType', 'node'],
+  ...['symbol', 'module', 'functions', 'caller', 'cache', 'command', 'device', 'blockDevice'],
+  ...['name', 'names', 'owner', 'key', 'drawer', 'zone', 'line', 'subsystem', 'waitsIn'],
+  ...['letter', 'threadStates', 'levelName', 'facilityName', 'permissions', 'signal', 'offset'],
+  ...['type', 'typedef', 'declaration', 'removed', 'caches', 'rows', 'real', 'made'],
+  // Of sockets.
+  ...['local', 'peer', 'localAddress', 'peerAddress', 'family', 'protocol', 'state', 'inode'],
+  // Codes that the schema does not enumerate, and where something was found.
+  ...['code', 'failedCode', 'kind', 'source', 'paging', 'deeper'],
+  // What `leaks` met in tracefs: names of instances and of settings.
+  ...['orphansRemoved', 'leftBehind', 'settingsChanged'],
+];
+
+/** Text of somebody else, as it was found: `path` ends so. */
+const QUOTED = [
+  ...['panic.message', 'panic.cause', 'messages[].text', 'log-message-1.text', 'evidence[].text'],
+  // A value of the kernel's memory.
+  'struct-instance-1.text',
+  // What a team's own rules say.
+  ...['silenced[].because', 'changed[].because', 'findings[].advice'],
+];
+
+/** Prose that has no code beside it, and why it needs none. */
+const WITHOUT: Readonly<Record<string, string>> = {
+  'diff-1.summary': 'a sentence of figures that stand in `loss`, whose `explanation` is its code',
+  'info-1.dump.description': 'the format in words: `format` and `compression` are the codes',
+  'info-1.kernel.sources.symbols.detail': 'where it was found: `source` is its code',
+  'info-1.kernel.sources.types.detail': 'where it was found: `source` is its code',
+  'info-1.kernel.sources.directMap.detail': 'where it was found: `source` is its code',
+  'info-1.kernel.sources.pages.detail': 'where it was found: `source` is its code',
+  'sockets-1.unexplained[].what': 'a code: the schema does not enumerate it',
+  'sockets-end-1.unexplained[].what': 'the same',
+  'sockets-1.unexplained[].message': 'made of `what`, its code, and of the figures beside it',
+  'sockets-end-1.unexplained[].message': 'the same',
+  'explain-1.codes[].means': 'this answer is the words of a code',
+};
+
+/** Whose codes are still to come. */
+const OWED = [
+  ...['info-1.dump.oddities', 'info-1.kernel.sources.oddities', 'memory-1.why'],
+  ...['symbols', 'types', 'directMap', 'pages'].map((part) => `info-1.kernel.sources.${part}.why`),
+  ...['info-1.missing[].what', 'info-1.missing[].why'],
+];
+
+/** Fields that are a code of what stands beside them, or tell one from the others. */
+const CODES = ['code', 'reason', 'refusal', 'reasons', 'letter'];
+/** Codes of one field among others. */
+const CODE_OF: Readonly<Record<string, string>> = {
+  noPressure: 'noPressureCode',
+  noLedger: 'noLedgerCode',
+  noDetails: 'noDetailCodes',
+  failed: 'failedCode',
+  problems: 'faults',
+  oddities: 'oddityCodes',
+};
+
+interface Node {
+  readonly [key: string]: unknown;
+}
+interface Text {
+  readonly path: string;
+  readonly name: string;
+  readonly beside: readonly string[];
+  /** Fields beside the object that it stands in. */
+  readonly around: readonly string[];
+}
+
+/** Whether a value may be text of which the schema says nothing. */
+function isFree(node: Node): boolean {
+  const { type, examples, const: only, pattern, format, anyOf, oneOf, items } = node;
+  if (type === 'array') return isFree((items ?? {}) as Node);
+  const others = [...((anyOf ?? []) as Node[]), ...((oneOf ?? []) as Node[])];
+  if (others.length > 0) return others.some(isFree);
+  const isText = type === 'string' || (Array.isArray(type) && type.includes('string'));
+  return isText && !examples && only === undefined && pattern === undefined && !format;
+}
+
+function textsOf(node: unknown, path: string, around: readonly string[], found: Text[]): void {
+  if (Array.isArray(node)) {
+    for (const each of node) textsOf(each, path, around, found);
+    return;
+  }
+  if (typeof node !== 'object' || node === null) return;
+  const { properties, items, ...others } = node as Node;
+  const beside = Object.keys(properties ?? {});
+  for (const [name, each] of Object.entries((properties ?? {}) as Record<string, Node>)) {
+    if (isFree(each)) found.push({ path: `${path}.${name}`, name, beside, around });
+    textsOf(each, `${path}.${name}`, beside, found);
+  }
+  if (items !== undefined) textsOf(items, `${path}[]`, around, found);
+  for (const each of Object.values(others)) textsOf(each, path, around, found);
+}
+
+const texts = readdirSync(SCHEMAS).flatMap((file) => {
+  const found: Text[] = [];
+  const schema = JSON.parse(readFileSync(`${SCHEMAS}${file}`, 'utf8'));
+  textsOf(schema, file.replace('.json', ''), [], found);
+  return found;
+});
+
+const isQuoted = (path: string) => QUOTED.some((end) => path.endsWith(`.${end}`) || path === end);
+
+function hasCode({ path, name, beside, around }: Text): boolean {
+  const own = CODE_OF[name];
+  if (own !== undefined && beside.includes(own)) return true;
+  const parent = CODE_OF[/(\w+)\.\w+$/.exec(path)?.[1] ?? ''];
+  if (parent !== undefined && around.includes(parent)) return true;
+  return CODES.some((code) => code !== name && beside.includes(code));
+}
+
+test('prose for people has a code beside it for programs', () => {
+  const bare = texts.filter(
+    (text) =>
+      !NAMES.includes(text.name) &&
+      ![...Object.keys(WITHOUT), ...OWED].includes(text.path) &&
+      !isQuoted(text.path) &&
+      !hasCode(text),
+  );
+  expect(bare.map(({ path }) => path)).toEqual([]);
+});
+
+test('what the list of exceptions names is there, and needs to be named', () => {
+  const paths = texts.map(({ path }) => path);
+  expect([...Object.keys(WITHOUT), ...OWED].filter((path) => !paths.includes(path))).toEqual([]);
+  expect(
+    QUOTED.filter((end) => !paths.some((path) => path.endsWith(`.${end}`) || path === end)),
+  ).toEqual([]);
+  const names = texts.map(({ name }) => name);
+  expect(NAMES.filter((name) => !names.includes(name))).toEqual([]);
+});
