@@ -1,5 +1,8 @@
 import type { ProcsAnswer } from '../account/processes/answer.js';
 import type { ChosenProcs } from '../account/processes/chosen.js';
+import { type HostErrorCode, isHostError } from '../host/error.js';
+import type { HostSource } from '../host/host-source.js';
+import type { ProcessRecords } from '../process-records.js';
 import { WalkError } from '../walk/error.js';
 import type { Warning } from '../walk/warnings.js';
 import { answer, tell } from './answer.js';
@@ -78,7 +81,8 @@ async function ofHost(
   if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
   const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
   const byPs = psText === undefined ? {} : { why: 'a sosreport has RSS alone' };
-  return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs }), taken };
+  const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
+  return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs, ...lacks }), taken };
 }
 
 /** @throws {WalkError} `no-such-pid`: no process is what was asked for */
@@ -106,4 +110,26 @@ async function userNames(): Promise<(uid: number) => string> {
     // Numbers do as well.
   }
   return (uid) => names.get(uid) ?? String(uid);
+}
+
+/** Why a capture lacks what processes map, by what it says of each. */
+const NOT_CAPTURED: Readonly<Partial<Record<HostErrorCode, string>>> = {
+  gone: 'they had ended',
+  denied: 'it takes root',
+  unreadable:
+    'there was no time left for them, or the kernel gave no answer (kdump-mem snapshot --timeout)',
+};
+
+function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {
+  const whys = new Set<string>();
+  for (const { pid, sums } of processes) {
+    if (sums !== null) continue;
+    try {
+      source.readText(`/proc/${pid}/smaps_rollup`);
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      whys.add(NOT_CAPTURED[error.code] ?? error.message);
+    }
+  }
+  return whys.size === 0 ? {} : { whyMemory: [...whys].join(', or ') };
 }

@@ -11,6 +11,7 @@ export const CHECK_CODES = [
   'pressure',
   'perf',
   'tracefs',
+  'bpftrace',
 ] as const;
 
 export type CheckCode = (typeof CHECK_CODES)[number];

@@ -1,6 +1,7 @@
 import { KdumpMemError } from '../error.js';
 import { listedPids } from '../host/proc/pids.js';
 import { TRACEFS_PLACES } from '../host/tracefs-places.js';
+import { bpftrace } from './bpftrace.js';
 import { lackingRights, lacksAll } from './capabilities.js';
 import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Here } from './check.js';
 
@@ -21,6 +22,7 @@ const CHECKS: Readonly<Record<CheckCode, (here: Here) => Check>> = {
   pressure: (here) => readable(here, 'pressure', '/proc/pressure/memory'),
   perf,
   tracefs,
+  bpftrace,
 };
 
 function root(here: Here): Check {

@@ -12,7 +12,7 @@ import {
 } from '../host/capture/manifest.js';
 import { archiveKind } from '../host/capture/recognise.js';
 import { TarReader } from '../host/capture/tar.js';
-import { HostError } from '../host/error.js';
+import { HostError, isHostError } from '../host/error.js';
 import { attempt } from '../host/live.js';
 
 /** Whether a snapshot is what was written. */
@@ -84,11 +84,18 @@ async function beginsAsGzip(path: string): Promise<boolean> {
       await file.close();
     }
   } catch (cause) {
-    return attempt(path, () => {
-      throw cause;
-    });
+    try {
+      return attempt(path, () => {
+        throw cause;
+      });
+    } catch (error) {
+      if (!isHostError(error, 'gone', 'unreadable')) throw error;
+      throw new HostError(error.code, error.message, { cause, next: NAME_ONE });
+    }
   }
 }
+
+const NAME_ONE = 'Name what kdump-mem snapshot or skcheck --capture has written.';
 
 function faultOf(cause: unknown): CaptureFault {
   if (cause instanceof HostError) return fault('archive-damaged', undefined, cause.message);

@@ -94,6 +94,21 @@ describe('procs --from', () => {
     expect(stderr).toContain('PSS and USS of 1 process were not captured');
   });
 
+  test.each([
+    [
+      'unreadable\tno time was left',
+      /: there was no time left for them, or the kernel gave no answer/,
+    ],
+    ['denied\tit may not be read', /: it takes root$/],
+    ['gone\tit is not there', /: they had ended$/],
+  ])('why it was not captured is said as the capture says: %s', async (how, words) => {
+    const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
+      files.set('errors', `/proc/7/smaps_rollup\t${how}\n`),
+    );
+    const { warnings } = await asked(path);
+    expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringMatching(words) }]);
+  });
+
   test('other users’ processes that /proc hid are said to be missing', async () => {
     const answer = await asked(snapshot([GROWS]));
     expect(answer.complete).toBe(false);

@@ -75,7 +75,13 @@ test('--verify has a status of its own for what is not whole', async () => {
   expect(said).toMatchObject({ whole: false, files: 0 });
   const none = await kdumpMem('snapshot', '--verify', join(dir, 'none'));
   expect([none.status, none.stdout]).toEqual([3, '']);
-  expect(none.stderr).toContain('is not there');
+  expect(none.stderr).toMatch(
+    /none is not there\. Name what kdump-mem snapshot or .* has written\.\n$/,
+  );
+  const folder = await kdumpMem('snapshot', '--verify', dir);
+  expect([folder.status, folder.stderr]).toEqual([
+    ...[3, expect.stringMatching(/ is not a regular file\. Name what kdump-mem snapshot /)],
+  ]);
 });
 
 test('--script prints what sh can read', async () => {

@@ -7,6 +7,8 @@ import { KernelError } from '../../src/kernel/error.js';
 import { doctorJson } from '../../src/report/doctor/json.js';
 import { doctorSchema } from '../../src/report/doctor/schema.js';
 import { doctorText } from '../../src/report/doctor/text.js';
+import { TRIED_BPFTRACES } from '../../src/trace/bpftrace/tried.js';
+import { textOf } from '../support/documents.js';
 
 const ALL_RIGHTS = 'Name:\tx\nCapEff:\t000001ffffffffff\n';
 
@@ -17,7 +19,11 @@ const whole: Here = {
   open: () => undefined,
   readLink: () => 'pid:[4026531836]',
   list: () => ['1', 'events', 'self'],
-  run: (_, args) => ({ line: args[0] === 'stat' ? '12,,page-faults' : 'version 1', ok: true }),
+  run: (program, args) => {
+    if (args[0] === 'stat') return { line: '12,,page-faults', ok: true };
+    if (args[0] === '-l') return { line: args[1] ?? '', ok: true };
+    return { line: program === 'bpftrace' ? 'bpftrace v0.23.2' : 'version 1', ok: true };
+  },
   openKernel: () => ({ lacking: [], release: '6.1.0' }),
 };
 
@@ -40,6 +46,12 @@ test('where everything works each thing is said to', () => {
 
 describe('what does not work is said to', () => {
   const program = (line: string, ok = false) => ({ run: () => ({ line, ok }) });
+  const bpftraceOf = (version: string, listed?: string): Partial<Here> => ({
+    run: (_, [first, probe = '']) =>
+      first === '--version'
+        ? { line: `bpftrace v${version}`, ok: true }
+        : { line: listed ?? probe, ok: listed === undefined },
+  });
   const without = (file: string, fail: (path: string) => never) => ({
     readText: (path: string) => (path === file ? fail(path) : whole.readText(path)),
   });
@@ -106,6 +118,19 @@ describe('what does not work is said to', () => {
       'refused',
       'it may not count: <not supported>',
     ],
+    ['bpftrace', { run: () => null }, 'missing', 'there is no bpftrace in PATH'],
+    ['bpftrace', program('cannot be started'), 'refused', 'cannot be started'],
+    ['bpftrace', program('some other program', true), 'refused', 'some other program'],
+    ['bpftrace', bpftraceOf('0.17.0'), 'works', '0.17.0'],
+    ['bpftrace', bpftraceOf('0.20.1'), 'works', '0.20.1; tried were 0.17.0, 0.23.2, 0.27.1'],
+    ['bpftrace', bpftraceOf('1.2'), 'works', '1.2; tried were'],
+    ['bpftrace', bpftraceOf('0.9.4'), 'partly', '0.9.4, and none older than 0.17.0 was tried'],
+    [
+      'bpftrace',
+      bpftraceOf('0.17.0', 'ERROR: bpftrace currently only supports running as the root user.'),
+      'refused',
+      'it does not list what is to be traced: ERROR: bpftrace currently only',
+    ],
     ['tracefs', { list: denied }, 'refused', '/sys/kernel/tracing may not be read'],
     ['tracefs', { list: () => [] }, 'missing', 'nothing is mounted'],
     [
@@ -154,6 +179,11 @@ describe('what does not work is said to', () => {
   });
 });
 
+test('docs/leaks.md lists the versions of bpftrace that were tried', () => {
+  const rows = [...textOf('docs/leaks.md').matchAll(/^\| (0\.\d+\.\d+) \(/gm)];
+  expect(rows.map(([, version]) => version)).toEqual(TRIED_BPFTRACES);
+});
+
 test('capabilities are the effective ones', () => {
   const status = 'CapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\n';
   expect(capabilitiesOf(status)).toEqual(['sys_ptrace']);
@@ -162,7 +192,7 @@ test('capabilities are the effective ones', () => {
 test('as text: each thing a line, and of what does not work who needs it and what to do', () => {
   const checks = examine({ ...whole, run: () => null });
   const text = doctorText(checks, 'kdump-mem 1.2.3', null);
-  expect(text).toMatch(/^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 11 work here\.$/m);
+  expect(text).toMatch(/^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 work here\.$/m);
   expect(text).toContain('missing  ss          there is no ss in PATH\n');
   expect(text).toContain('ss is for skcheck, kdump-mem procs --live --sockets.\n  Without it: ');
   for (const line of doctorText(checks, 'kdump-mem 1.2.3', 80).split('\n'))

@@ -21,6 +21,8 @@ export interface Capture {
   readonly warnings: readonly Warning[];
   /** Why it has no more than it has, in words; undefined: what hinders a user hindered it. */
   readonly why?: string;
+  /** The same of what processes map alone. */
+  readonly whyMemory?: string;
 }
 
 const LIVE: Capture = { warnings: [] };
@@ -33,7 +35,7 @@ const LIVE: Capture = { warnings: [] };
 export function hostProcesses(
   host: ProcessRecords,
   sockets?: SeenSockets,
-  { captured, warnings: damage, why }: Capture = LIVE,
+  { captured, warnings: damage, why, whyMemory }: Capture = LIVE,
 ): ProcsAnswer {
   const { kernelThreads, zombies, gone, hidden } = host;
   const warnings = new Warnings();
@@ -46,7 +48,7 @@ export function hostProcesses(
   if (notShown > 0)
     warnings.add(
       'unreadable',
-      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} ${lacks}: ${advice}`,
+      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} ${lacks}: ${whyMemory ?? advice}`,
     );
   if (hidden)
     warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);

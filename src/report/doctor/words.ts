@@ -72,4 +72,11 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
       'leaks compares what the kernel keeps by itself, where it does (leaks --methods tells); stacks of page faults are recorded, and calls of mmap and brk are not.',
     remedy: 'Run it as root, and mount it: mount -t tracefs tracefs /sys/kernel/tracing.',
   },
+  bpftrace: {
+    needs: ['kdump-mem leaks --engine bpftrace'],
+    without:
+      'leaks records through tracefs, by itself, and samples where there is too much to tell one by one.',
+    remedy:
+      'Install bpftrace, 0.17.0 or newer, and run it as root. It needs tracefs, and a kernel that is not locked down.',
+  },
 };

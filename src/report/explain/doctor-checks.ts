@@ -24,6 +24,10 @@ const LOOKED_AT: Readonly<Record<CheckCode, readonly [what: string, known: strin
     'perf --version, and perf_event_paranoid.',
   ],
   tracefs: ['Events of the kernel.', 'tracefs, where the kernel mounts it.'],
+  bpftrace: [
+    'The program bpftrace, its version, and whether it may look at the kernel’s events.',
+    'bpftrace --version, and bpftrace -l of the event for pages that are allocated.',
+  ],
 };
 
 /** Checks of `kdump-mem doctor`. */
