@@ -38,6 +38,8 @@ export interface AccountOptions {
   readonly warnings: Warnings;
   /** Keep every queue entry for a listing. */
   readonly keepSkbs?: boolean;
+  /** Keep the address of every slot of a slab. */
+  readonly keepsSlots?: boolean | undefined;
   /** Sums over several sockets, to which this one is added. */
   readonly sums?: readonly Tally[];
 }
@@ -92,8 +94,10 @@ export class SocketAccountant {
     for (let attempt = 1; ; attempt++) {
       const forget = this.#kernel.noteReads();
       const warnings = new Warnings();
-      const total = new Tally(pageSize, warnings);
-      const { account, held } = this.#attempt(socket, options.keepSkbs ?? false, total, warnings);
+      const newTally = () => new Tally(pageSize, warnings, options.keepsSlots);
+      const total = newTally();
+      const keepSkbs = options.keepSkbs ?? false;
+      const { account, held } = this.#attempt(socket, { keepSkbs, newTally }, total, warnings);
       const raced = live && warnings.list().some(({ code }) => RACES.includes(code));
       if (!raced || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
@@ -108,7 +112,7 @@ export class SocketAccountant {
 
   #attempt(
     socket: Socket,
-    keepSkbs: boolean,
+    { keepSkbs, newTally }: { readonly keepSkbs: boolean; readonly newTally: () => Tally },
     total: Tally,
     warnings: Warnings,
   ): { account: SocketAccount; held: Holdings } {
@@ -127,7 +131,7 @@ export class SocketAccountant {
     const tallies = new Map<QueueName, Tally>();
     let read: number | undefined = 0;
     for (const queue of this.#queues.queues({ ...identity, sock: socket.sock })) {
-      const tally = new Tally(this.#kernel.facts.pageSize, warnings);
+      const tally = newTally();
       const entries: Skb[] = [];
       let first: Skb | undefined;
       walkQueue(
@@ -170,7 +174,6 @@ export class SocketAccountant {
         read === undefined || !tellsUnread(queues) ? null : payloadOf(queues).received - read,
       ...(keepSkbs ? { skbs } : {}),
     };
-    const newTally = () => new Tally(this.#kernel.facts.pageSize, warnings);
     return { account, held: holdingsOf(identity, total, counted, newTally, this.#mptcpResets) };
   }
 

@@ -50,6 +50,8 @@ export interface CensusOptions {
   readonly select?: ((entry: CensusEntry) => boolean) | undefined;
   /** Told now and then which part of the search is done, 0 to 1. */
   readonly progress?: (part: number) => void;
+  /** Whether what `onSocket` is told has the address of every slot. */
+  readonly keepsSlots?: boolean | undefined;
   /** Told what each socket holds, as they are found. */
   readonly onSocket?: (entry: CensusEntry, tally: Tally) => void;
   /** Told what all sockets hold, then what each row of the ledger holds that nothing before does. */
@@ -63,7 +65,7 @@ export interface CensusOptions {
  */
 export function accountAll(
   kernel: Kernel,
-  { by, select, progress, onSocket, onHeld }: CensusOptions = {},
+  { by, select, progress, keepsSlots, onSocket, onHeld }: CensusOptions = {},
 ): CensusAnswer {
   const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
   const processes = new Owners('process', newTally);
@@ -72,7 +74,7 @@ export function accountAll(
   const deaths = new Deaths(newTally);
   const sockets: CensusEntry[] = [];
   const census = new AccountedCensus(kernel, progress);
-  for (const { entry, found, held } of census.accounts()) {
+  for (const { entry, found, held } of census.accounts(keepsSlots)) {
     sockets.push(entry);
     onSocket?.(entry, held.all);
     processes.add(entry, held.all);
@@ -140,10 +142,10 @@ class AccountedCensus {
     return this.#missed.list().length > 0 || this.#count < this.#all.length;
   }
 
-  *accounts(): Generator<Accounted> {
+  *accounts(keepsSlots?: boolean): Generator<Accounted> {
     const accountant = new SocketAccountant(this.#kernel);
     const cgroups = new CgroupReader(this.#kernel);
-    const options = { warnings: this.#warnings, sums: [this.#sum] };
+    const options = { warnings: this.#warnings, sums: [this.#sum], keepsSlots };
     const ownerOf = ({ address, pid, comm }: Task): CensusOwner => ({
       pid,
       comm,

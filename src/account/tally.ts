@@ -1,3 +1,4 @@
+import type { Pointer } from '../kernel/pointer.js';
 import type { PagePool } from '../walk/pages/pool-room.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
 import type { Skb } from '../walk/skbs/skb.js';
@@ -37,6 +38,8 @@ export class Tally implements SkbSink {
   readonly #clones = new SharedTable(NO_CLONES);
   /** Slots that one reference holds, by their cache. */
   readonly #soleSlots = new Map<SlabCache, number>();
+  /** Their addresses, where they are asked for. */
+  readonly #soleAddresses: bigint[] | undefined;
   #skbs = 0;
   #payloadBytes = 0;
   #truesizeBytes = 0;
@@ -47,10 +50,12 @@ export class Tally implements SkbSink {
   /**
    * @param pageSize bytes of a base page
    * @param warnings take what could not be told
+   * @param keepsSlots whether {@link slots} is to tell all of them
    */
-  constructor(pageSize: number, warnings: Warnings) {
+  constructor(pageSize: number, warnings: Warnings, keepsSlots = false) {
     this.#pageSize = pageSize;
     this.#warnings = warnings;
+    this.#soleAddresses = keepsSlots ? [] : undefined;
   }
 
   page(
@@ -77,8 +82,9 @@ export class Tally implements SkbSink {
     if (via !== undefined) this.#clones.own().addSlot(via, row);
   }
 
-  soleSlot(cache: SlabCache): void {
+  soleSlot(cache: SlabCache, place: bigint | Pointer): void {
     this.#soleSlots.set(cache, (this.#soleSlots.get(cache) ?? 0) + 1);
+    this.#soleAddresses?.push(typeof place === 'bigint' ? place : place.address);
   }
 
   /** Payload that is in no skb. */
@@ -123,6 +129,8 @@ export class Tally implements SkbSink {
     for (const [cache, count] of other.#soleSlots) {
       this.#soleSlots.set(cache, (this.#soleSlots.get(cache) ?? 0) + count);
     }
+    for (const address of (this.#soleAddresses && other.#soleAddresses) ?? [])
+      this.#soleAddresses?.push(address);
     this.#skbs += other.#skbs;
     this.#payloadBytes += other.#payloadBytes;
     this.#truesizeBytes += other.#truesizeBytes;
@@ -215,8 +223,9 @@ export class Tally implements SkbSink {
     }
   }
 
-  /** Addresses of the slots that it holds, but of those that one skb alone can hold. */
+  /** Addresses of the slots that it holds; of those that one skb alone can hold only where they are kept. */
   *slots(): Generator<bigint> {
+    yield* this.#soleAddresses ?? [];
     const slots = this.#slots.table;
     for (let row = 0; row < slots.size; row++) yield slots.address(row);
   }

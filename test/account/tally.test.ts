@@ -28,10 +28,10 @@ describe('a tally', () => {
   test('lacks of another what it gains by adding it, an order that only that knows too', () => {
     const [one, other] = [tally(), tally()];
     one.page(64, undefined, 1, undefined);
-    one.soleSlot(SLAB);
+    one.soleSlot(SLAB, 4096n);
     other.page(64, 2, 1, undefined);
     other.page(128, undefined, 1, undefined);
-    other.soleSlot(SLAB);
+    other.soleSlot(SLAB, 8192n);
     expect(one.missingBytes(other)).toBe(3 * PAGE + PAGE + SLAB.slotSize);
     one.add(other);
     expect(one.figures().pinnedBytes).toBe(5 * PAGE + 2 * SLAB.slotSize);

@@ -13,7 +13,6 @@ import { SlabShapes } from '../../walk/memory/slab-shape.js';
 import { zones } from '../../walk/memory/zones.js';
 import { availablePages } from '../../walk/pages/available.js';
 import { Warnings } from '../../walk/warnings.js';
-import type { Grouping } from '../census-entry.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
 import { accountCgroups } from './cgroups.js';
@@ -24,7 +23,7 @@ import { FileAccount } from './files.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
 import { attempted, codeOf, Missed } from './missed.js';
-import { claimNetwork } from './network.js';
+import { claimNetwork, type SocketsAsked } from './network.js';
 import { ownersOf } from './owners.js';
 import { processOwners } from './process-owners.js';
 import { type OnSocket, QueueFrames } from './queue-frames.js';
@@ -65,7 +64,7 @@ export function accountMemory(
   const areas = new Areas(kernel);
   run(walksBefore(kernel, ram, ledger, areas));
   const told = (part: number) => progress((1 + part) / 2);
-  const census = claimNetwork(kernel, { ledger, queues, missed }, told, more.socketsBy);
+  const census = claimNetwork(kernel, { ledger, queues, missed }, told, more);
   run(walksAfter(kernel, ram, ledger, areas, () => secretFrames(kernel, frames, scan)));
   ledger.close();
   noteScan(kernel, scan, warnings);
@@ -116,13 +115,11 @@ export interface MemoryPlaces {
 }
 
 /** Parts that take a while on a machine with many files or cgroups. */
-export interface MoreOfMemory {
+export interface MoreOfMemory extends SocketsAsked {
   readonly files?: boolean;
   /** The lines of /proc/meminfo. */
   readonly counted?: boolean;
   readonly cgroups?: boolean;
-  /** What the sockets of the census are added up by. */
-  readonly socketsBy?: Grouping;
   /** Told where each name in a path of a file lies. */
   readonly onFileName?: (place: NamePlace) => void;
   /** Told what each socket holds. */

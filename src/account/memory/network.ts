@@ -15,23 +15,30 @@ interface NetworkSinks {
   readonly missed: Missed;
 }
 
+/** What is asked of sockets besides. */
+export interface SocketsAsked {
+  /** What they are added up by. */
+  readonly socketsBy?: Grouping | undefined;
+  /** Whether what each holds is to have the address of every slot of a slab. */
+  readonly keepsSlots?: boolean | undefined;
+}
+
 /**
  * Puts what sockets and the rest of the network hold into drawers; the census is asked once.
  *
  * @param progress told now and then which part is done, 0 to 1
- * @param by what sockets are added up by, besides
  */
 export function claimNetwork(
   kernel: Kernel,
   { ledger, queues, missed }: NetworkSinks,
   progress: (part: number) => void,
-  by?: Grouping,
+  { socketsBy, keepsSlots }: SocketsAsked,
 ): CensusAnswer | undefined {
   let census: CensusAnswer;
   try {
     census = accountAll(kernel, {
-      by,
-      progress,
+      by: socketsBy,
+      ...{ progress, keepsSlots },
       onSocket: (entry, tally) => queues.add(entry, tally),
       onHeld: (by, tally) => {
         const drawer = by === 'sockets' ? 'network-sockets' : 'network-other';

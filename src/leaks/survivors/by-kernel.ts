@@ -24,6 +24,7 @@ export function lookupByKernel(
   const sockets = new Map<bigint, CensusEntry>();
   let places: MemoryPlaces | undefined;
   const { warnings } = accountMemory(kernel, progress, {
+    keepsSlots: objects.size > 0,
     onSocket: (entry, tally) => {
       if (objects.size === 0) return;
       for (const slot of tally.slots())

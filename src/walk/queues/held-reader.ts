@@ -52,7 +52,7 @@ export class HeldReader {
     }
     const block = this.#pages.block(page);
     if (block.kind === 'page') tellPage(block, sink);
-    else sink.soleSlot(block.cache);
+    else sink.soleSlot(block.cache, address);
   }
 }
 

@@ -1,5 +1,6 @@
 import { ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
+import type { Pointer } from '../../kernel/pointer.js';
 import { incompleteness } from '../incompleteness.js';
 import type { PagePool } from '../pages/pool-room.js';
 import type { SlabCache } from '../pages/slab-caches.js';
@@ -27,8 +28,8 @@ export interface SkbSink {
    * before the slot is free; this is one of them.
    */
   slot(address: bigint, cache: SlabCache, references: number, via: bigint | undefined): void;
-  /** A slot that this reference alone holds, and no clone: nobody else can lead to it. */
-  soleSlot(cache: SlabCache): void;
+  /** A slot that this reference alone holds, and no clone: nobody else can lead to it. `place`: where it is now. */
+  soleSlot(cache: SlabCache, place: bigint | Pointer): void;
   /**
    * A clone of an skb was met, one of so many that share the info at this address. Gives false if
    * one was met before: then what hangs in it has been told.

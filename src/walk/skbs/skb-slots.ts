@@ -57,7 +57,7 @@ export class SkbSlots {
     if (fclone !== FCLONE_UNAVAILABLE) {
       this.#pair(row, skb, sink);
     } else if (others === 0 && outer === undefined) {
-      sink.soleSlot(cache);
+      sink.soleSlot(cache, address);
     } else {
       sink.slot(address, cache, 1 + others, outer);
     }
@@ -79,7 +79,7 @@ export class SkbSlots {
       throw new KernelError('damaged', `${counted | 0} of its pair are in use`);
     }
     const cache = this.#pages.cacheOf(row)!;
-    if (counted + others <= 1 && outer === undefined) sink.soleSlot(cache);
+    if (counted + others <= 1 && outer === undefined) sink.soleSlot(cache, pair);
     else sink.slot(pair, cache, counted + others, outer);
   }
 
@@ -95,7 +95,7 @@ export class SkbSlots {
     } else if (via !== undefined) {
       sink.slot(head.address, cache, 1, via);
     } else {
-      sink.soleSlot(cache);
+      sink.soleSlot(cache, head);
     }
   }
 

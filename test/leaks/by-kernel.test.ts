@@ -1,0 +1,99 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { ReadError } from '../../src/kernel/error.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { Pointer } from '../../src/kernel/pointer.js';
+import { lookupByKernel } from '../../src/leaks/survivors/by-kernel.js';
+import { fixtureKernel } from '../support/fixture-kernel.js';
+import { FIXTURES } from '../support/fixtures.js';
+import { littleEndian } from '../support/little-endian.js';
+import { survivor } from './made-recording.js';
+
+/** Where nothing of any kernel lies. */
+const NOWHERE = 0xffff_ffff_ffff_0000n;
+/** IORESOURCE_MEM and IORESOURCE_SYSRAM. */
+const SYSTEM_RAM = 0x0100_0200n;
+const PAGE = 4096n;
+
+/** A fixture has no tree of resources: one is made up, in which these frames alone are RAM. */
+function withRam(kernel: Kernel, frames: readonly number[]): Kernel {
+  const type = kernel.struct('resource')!;
+  const root = kernel.symbol('iomem_resource')!;
+  const resource = (fields: Readonly<Record<string, bigint>>) => {
+    const bytes = new Uint8Array(type.size);
+    for (const [name, value] of Object.entries(fields))
+      bytes.set(littleEndian(value, 8), type.member(name)!.offset);
+    return bytes;
+  };
+  const size = BigInt(type.size);
+  const all = [...new Set(frames)].toSorted((one, other) => one - other).map(BigInt);
+  const made = all.map((frame, at) => {
+    const sibling = at + 1 < all.length ? NOWHERE + BigInt(at + 1) * size : 0n;
+    const [start, end] = [frame * PAGE, (frame + 1n) * PAGE - 1n];
+    return [
+      NOWHERE + BigInt(at) * size,
+      resource({ parent: root, sibling, start, end, flags: SYSTEM_RAM }),
+    ] as const;
+  });
+  const parts = [[root, resource({ child: NOWHERE, end: 2n ** 46n })] as const, ...made];
+  const read = (address: bigint, length: number): DataView => {
+    for (const [start, bytes] of parts)
+      if (address >= start && address + BigInt(length) <= start + size)
+        return new DataView(bytes.buffer, Number(address - start), length);
+    return kernel.read(address, length);
+  };
+  return new Proxy(kernel, {
+    get(target, name) {
+      if (name === 'read') return read;
+      if (name === 'fast') return undefined;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+// Those of arm64 tell by memblock what is RAM.
+describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('looked up in %s', (name) => {
+  const { kernel, truth, offset, pointer } = fixtureKernel(name);
+  afterAll(() => kernel.close());
+
+  const full = truth.sockets
+    .filter(({ queues }) => queues.receive)
+    .toSorted((one, other) => other.queues.receive!.skbs - one.queues.receive!.skbs)[0]!;
+  const queue = BigInt(full.sock!) + offset('sock', 'sk_receive_queue');
+  const skbs: bigint[] = [];
+  for (let at = pointer(queue); at !== queue; at = pointer(at)) skbs.push(at);
+  const frameOf = (address: bigint) => kernel.pages.frameOf(new Pointer().set(address));
+  const bytes = kernel.struct('sk_buff')!.size;
+  const objects = skbs.map((place) => survivor('s', { place, bytes, order: null }));
+  const sock = survivor('s', { place: BigInt(full.sock!), bytes: 64, order: null });
+
+  test('packets that a socket has are in its hands, and the socket itself in no one’s', () => {
+    const parts: number[] = [];
+    const ram = withRam(kernel, [...skbs, sock.place].map(frameOf));
+    const lookup = lookupByKernel(ram, 'slab', [...objects, sock], (part) => parts.push(part));
+    expect([lookup.source, lookup.unavailable]).toEqual(['kcore', []]);
+    const found = objects.map((one) => lookup.of(one));
+    expect(found.map(({ place }) => place)).toEqual(skbs.map(() => 'socket'));
+    // Who has the socket is what drgn says.
+    const holders = full.holders.map(({ pid, fd }) => [pid, fd]);
+    for (const { socket } of found)
+      expect(socket?.holders.map(({ pid, fd }) => [pid, fd])).toEqual(holders);
+    expect(lookup.of(sock).place).not.toBe('socket');
+    expect(parts.length).toBeGreaterThan(0);
+    expect(parts.every((part) => part >= 0 && part <= 1)).toBe(true);
+    // A fixture has not all memory: what its account misses makes what was looked up doubtful.
+    expect(lookup.warnings.join(' ')).toMatch(/cannot be read|was left out of the dump/);
+  });
+
+  test('what is asked of pages does not take packets for it', () => {
+    const ram = withRam(kernel, skbs.map(frameOf));
+    const lookup = lookupByKernel(ram, 'page', [], () => {});
+    expect(lookup.of(survivor('s', { place: 5n, order: 0 }))).toMatchObject({
+      ...{ place: 'not-known', why: 'no-such-frame' },
+    });
+  });
+
+  test('where it is not known what is RAM nothing is looked up', () => {
+    expect(() => lookupByKernel(kernel, 'slab', objects, () => {})).toThrow(ReadError);
+  });
+});
