@@ -177,7 +177,7 @@ export class LeakGuest {
       : `grep -q 1 ${TRACEFS}/instances/kdump-mem-$(cat /tmp/pid)-*-allocations/events/kmem/*/enable`;
     const command = `echo $$ > /tmp/pid; exec kdump-mem leaks ${options} > /tmp/stdout 2> /tmp/stderr < /dev/null`;
     await this.guest.run(
-      `rm -f /tmp/status /tmp/pid; (sh -c '${command}'; echo $? > /tmp/status) > /dev/null 2>&1 &
+      `rm -f /tmp/status /tmp/pid; (time -v sh -c '${command}' 2> /tmp/time; echo $? > /tmp/status) > /dev/null 2>&1 &
        until ${recorded}; do
          [ -e /tmp/status ] && { cat /tmp/stderr; exit 1; }
          usleep 100000
@@ -199,6 +199,14 @@ export class LeakGuest {
       await said('until [ -s /tmp/status ]; do usleep 100000; done; cat /tmp/status'),
     );
     return { status, stdout: await said('cat /tmp/stdout'), stderr: await said('cat /tmp/stderr') };
+  }
+
+  /** The most memory that what {@link start} started had, bytes: as the kernel told whoever waited for it. */
+  async peakBytes(): Promise<number> {
+    const { output } = await this.guest.run('cat /tmp/time');
+    const kilobytes = /Maximum resident set size \(kbytes\): (\d+)/.exec(output.toString())?.[1];
+    if (kilobytes === undefined) throw new Error(`time tells no peak: ${output.toString()}`);
+    return Number(kilobytes) * 1024;
   }
 
   /** Instances of tracefs. */
