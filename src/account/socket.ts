@@ -97,7 +97,7 @@ export class SocketAccountant {
       const newTally = () => new Tally(pageSize, warnings, options.keepsSlots);
       const total = newTally();
       const keepSkbs = options.keepSkbs ?? false;
-      const { account, held } = this.#attempt(socket, { keepSkbs, newTally }, total, warnings);
+      const { account, held } = this.#attempt(socket, { keepSkbs, newTally }, total);
       const raced = live && warnings.list().some(({ code }) => RACES.includes(code));
       if (!raced || attempt === LIVE_ATTEMPTS) {
         options.warnings.merge(warnings);
@@ -114,7 +114,6 @@ export class SocketAccountant {
     socket: Socket,
     { keepSkbs, newTally }: { readonly keepSkbs: boolean; readonly newTally: () => Tally },
     total: Tally,
-    warnings: Warnings,
   ): { account: SocketAccount; held: Holdings } {
     const identity = this.#socks.read(socket.sock, (code, message) =>
       total.incomplete(code, message),

@@ -254,5 +254,6 @@ function lookupNotes(lookup: Lookup, recording: Recording): LeakNote[] {
       ? [{ code: 'left-out' as const, count: leftOut }]
       : []),
     ...lookup.warnings.map((each) => ({ code: 'lookup' as const, why: each })),
+    ...(lookup.maybeFree ? [{ code: 'maybe-free' as const, count: lookup.maybeFree }] : []),
   ];
 }

@@ -33,6 +33,8 @@ export const LEAK_NOTE_CODES = [
   'left-out',
   /** What was looked up made warnings of its own. */
   'lookup',
+  /** Objects that may be free: the lists of free ones of their slabs could not be read. They count as held. */
+  'maybe-free',
   'ended-early',
   'too-few-windows',
   /** Only what some threads allocated is followed. */
@@ -100,8 +102,9 @@ const HIDES: readonly LeakNoteCode[] = [
 /** Notes that say that figures may be wrong or that something is missing. */
 const SPOILS: readonly LeakNoteCode[] = [
   ...HIDES,
-  ...(['missed-frees', 'unseen-frees', 'not-looked-up', 'lookup', 'flags-only'] as const),
-  ...(['no-blocks', 'no-addresses', 'left-out', 'too-few-windows', 'late'] as const),
+  ...(['missed-frees', 'unseen-frees', 'not-looked-up', 'lookup', 'maybe-free'] as const),
+  ...(['no-blocks', 'no-addresses', 'left-out', 'flags-only'] as const),
+  ...(['too-few-windows', 'late'] as const),
 ];
 
 /** Whether all that was to be followed was: else it cannot be said that nothing leaks. */

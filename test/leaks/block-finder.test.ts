@@ -89,6 +89,33 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     expect(finder.of('slab', object(skbs[1]!)).place).toBe('slab');
   });
 
+  test('where the list of free objects cannot be read an object counts as held, and that is counted', () => {
+    const unknown = (place: bigint) => {
+      const finder = finderOf(kernel, slab);
+      finder.of('slab', object(place));
+      return finder.maybeFree;
+    };
+    // Of newest's lists the fixture has none, of others most.
+    const known = skbs.find((place) => unknown(place) === 0);
+    expect(known === undefined).toBe(name === 'newest');
+    const all = finderOf(kernel, slab);
+    for (const place of skbs) all.of('slab', object(place));
+    expect(all.maybeFree).toBe(skbs.filter((place) => unknown(place) === 1).length);
+    const asked = known ?? skb;
+    const block = new PageReader(kernel).block(kernel.pages.pageOf(asked)!);
+    if (block.kind !== 'slab') throw new Error('it lies in no slab');
+    const lists = ['offset', 'random'].map((member) => ({
+      address: block.cache.address + offset('kmem_cache', member),
+      ...{ length: 4, code: 'unmapped' as const },
+    }));
+    const denied = finderOf(damagedKernel(kernel, { patches: [], denials: lists }), slab);
+    expect(denied.of('slab', object(asked)).place).toBe('slab');
+    expect(denied.maybeFree).toBe(1);
+    // What is on a free page, or was taken again, is not asked about.
+    denied.of('slab', object(asked + 8n));
+    expect(denied.maybeFree).toBe(1);
+  });
+
   /** The list of free objects of its slab is the skb, and nothing behind it. */
   function freed(): Damage {
     const reader = new PageReader(kernel);

@@ -3,6 +3,7 @@ import { leaksAnswer } from '../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../src/leaks/recording.js';
 import { noLookup } from '../../src/leaks/survivors/lookup.js';
 import { type Found, type Place, placed } from '../../src/leaks/survivors/place.js';
+import { noteWords } from '../../src/report/leaks/words.js';
 import { exactly, made, siteOf, survivor } from './made-recording.js';
 
 const SITE = siteOf('s', '__alloc_pages', 'leak_pages [leak]', 'kthread');
@@ -202,6 +203,20 @@ test('what was freed until it was looked up is no leak, though the rest is nobod
     }).sites[0];
   expect(verdictOf(1n)).toMatchObject({ verdict: 'leaking' });
   expect(verdictOf(3n)).toMatchObject({ verdict: 'growing', reason: 'not-steady' });
+});
+
+test('objects that may be free are told, and the answer is not complete', () => {
+  const recording = made([SITE], { s: steadily(15) }, { survivors: survivors([10, 10, 10]) });
+  const notesOf = (maybeFree: number) => {
+    const lookup = { ...everywhere('slab'), maybeFree };
+    const { notes, complete } = leaksAnswer({ ...recording, method: 'page-owner' }, lookup);
+    return { notes: notes.map(({ code, count }) => [code, count]), complete };
+  };
+  expect(notesOf(0)).toEqual({ notes: [], complete: true });
+  expect(notesOf(7)).toEqual({ notes: [['maybe-free', 7]], complete: false });
+  expect(noteWords({ code: 'maybe-free', count: 7 })).toMatch(
+    /^7 objects may be free: .* as held\.$/,
+  );
 });
 
 test('what was not looked up is never called leaking, and the answer is not complete', () => {

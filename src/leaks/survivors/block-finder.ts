@@ -27,6 +27,8 @@ export interface KnownPlaces {
 
 /** Finds one block at a time, where all memory is in its drawer already. */
 export class BlockFinder {
+  /** Objects so far of which it cannot be told whether they are free: they are found as if they were held. */
+  maybeFree = 0;
   readonly #kernel: Kernel;
   readonly #places: KnownPlaces;
   readonly #sockets: ReadonlyMap<bigint, CensusEntry>;
@@ -95,8 +97,9 @@ export class BlockFinder {
     if (slotSize < bytes || (place - block.start) % BigInt(slotSize) !== 0n)
       return placed('reused', drawer);
     const slab = this.#slabOf(block.frame, address, slotSize);
-    if (this.#slots.isInUse({ cache: address, object: place, slab }) === false)
-      return placed('free', drawer);
+    const isInUse = this.#slots.isInUse({ cache: address, object: place, slab });
+    if (isInUse === false) return placed('free', drawer);
+    if (isInUse === undefined) this.maybeFree++;
     if (socket) return { ...placed('socket', drawer), socket };
     return { ...placed('slab', drawer), cache: this.#cacheOf(block) };
   }

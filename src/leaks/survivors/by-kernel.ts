@@ -39,6 +39,9 @@ export function lookupByKernel(
   return {
     ...{ source: 'kcore', unavailable: [] },
     warnings: warnings.map(({ message }) => message),
+    get maybeFree() {
+      return finder.maybeFree;
+    },
     of: (survivor) => finder.of(type, survivor),
   };
 }

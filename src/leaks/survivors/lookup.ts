@@ -17,6 +17,11 @@ export interface Lookup {
   }[];
   /** What made it doubtful. */
   readonly warnings: readonly string[];
+  /**
+   * Objects, of those that were asked about, that may be free: their slab's list of free ones could not be read. They
+   * are found as if they were held. Missing: there are none.
+   */
+  readonly maybeFree?: number;
   of(survivor: Survivor): Found;
 }
 

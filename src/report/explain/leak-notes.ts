@@ -106,6 +106,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'The message.',
     next: 'Ask again.',
   },
+  'maybe-free': {
+    means:
+      'Of some objects it is not known whether they are free: the list of free objects of their slab could not be read, or changed meanwhile. They count as held, so that a stack may hold less than is told.',
+    known: 'The allocator’s lists (mm/slub.c) in /proc/kcore.',
+    next: 'Ask again; a cache that is busy changes while it is read.',
+  },
   'ended-early': {
     means: 'The recording was ended before its time (Ctrl-C). What there was is told.',
     known: 'The signal.',

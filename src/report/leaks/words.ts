@@ -245,6 +245,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   'left-out': ({ count }) =>
     `${many(count, 'block')} more ${count === 1 ? 'was' : 'were'} held, and not looked up.`,
   lookup: ({ why = '' }) => `When blocks were looked up: ${escapeText(why)}`,
+  'maybe-free': ({ count }) =>
+    `${many(count, 'object')} may be free: the list of free objects of ${count === 1 ? 'its slab' : 'their slabs'} could not be read. ${count === 1 ? 'It counts' : 'They count'} as held.`,
   'ended-early': () => 'It was ended early.',
   'too-few-windows': () => 'Growth is told from three windows on.',
   chosen: ({ why = '' }) => `Only what ${escapeText(why)} allocated was followed.`,
