@@ -1,3 +1,4 @@
+import { collectNow, staySmall } from '../collect.js';
 import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
 import { ChosenThreads } from '../host/proc/chosen-threads.js';
@@ -36,7 +37,7 @@ const USUAL_WINDOWS = 15;
 const DEAR_WINDOWS = 5;
 const USUAL_BUDGET = 0.02;
 
-/** Allocations that are kept at most: this program then takes 200 MB or so. */
+/** Allocations that are kept at most: this program then takes less than 150 MiB. */
 const MOST_BLOCKS = 500_000;
 /** Those that are looked up one by one, taken evenly from each stack. */
 const MOST_SURVIVORS = 50_000;
@@ -49,6 +50,7 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
   checkLeaksOptions(options);
   if (options.methods) return printMethods(options);
   checkLeaksOutput(options);
+  staySmall();
   if (options.from !== undefined) return answerFrom(options, options.from);
   const threads = threadsOf(options);
   const progress = new Progress();
@@ -59,6 +61,8 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
     );
     progress.clear();
     signals.recorded();
+    // What followed events is of no more use, and the look at all memory takes as much.
+    collectNow();
     const chosen = chosenOf(options, threads);
     const answer = await withLookup(recording, progress, (lookup) =>
       leaksAnswer(recording, lookup, chosen),

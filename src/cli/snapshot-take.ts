@@ -1,9 +1,10 @@
+import { staySmall } from '../collect.js';
 import { formatJson } from '../json.js';
 import { OutputFile } from '../output-file.js';
 import { snapshotJson } from '../report/snapshot/json.js';
 import type { SnapshotJson } from '../report/snapshot/schema.js';
 import { snapshotText, snapshotWarning } from '../report/snapshot/text.js';
-import { staySmall } from '../snapshot/collect.js';
+
 import { beGentle, uncache } from '../snapshot/gentle.js';
 import { checkRoom, roomNeeded } from '../snapshot/room.js';
 import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.js';

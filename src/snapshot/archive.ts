@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
+import { noteRead } from '../collect.js';
 import { Cksum } from '../host/capture/cksum.js';
 import { TOP_DIRECTORY } from '../host/capture/contents.js';
-import { noteRead } from './collect.js';
 import { END_OF_ARCHIVE, padding, tarHeader } from './tar-header.js';
 
 /** Takes bytes in order. */

@@ -24,7 +24,7 @@ export class StackTable {
   readonly #slots: Int32Array;
 
   /** @param maxFrames of all stacks together */
-  constructor({ maxStacks = 32_768, maxFrames = 1_000_000 } = {}) {
+  constructor({ maxStacks = 16_384, maxFrames = 1_000_000 } = {}) {
     this.#maxStacks = maxStacks;
     this.#maxFrames = maxFrames;
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(maxStacks * 2 + 2)));

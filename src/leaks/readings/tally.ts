@@ -3,8 +3,8 @@ import type { Held, Site, SiteFrame } from '../recording.js';
 import { KnownFrames, keyOfFrames, NO_FRAME, NO_ROOM } from './known-frames.js';
 import { parseSymbolFrame } from './symbol-frame.js';
 
-/** More sites than these are added up as one. */
-const MOST_SITES = 65_536;
+/** More sites than these are added up as one: with the readings of each they take some 2 KiB. */
+const MOST_SITES = 16_384;
 
 /** A kernel keeps 16 to 64. */
 const MOST_FRAMES = 128;

@@ -33,6 +33,12 @@ export function staySmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
 }
 
+/** Now: what is not used any more shall be gone before much else is made. It takes some milliseconds. */
+export function collectNow(): void {
+  collect ??= collector();
+  collect({ type: 'major' });
+}
+
 /** V8's own, which it shows by a flag alone. */
 function collector(): Collect {
   setFlagsFromString('--expose-gc');
