@@ -23,10 +23,10 @@ describe('a table of stacks', () => {
 
   it('keeps thousands apart', () => {
     const table = new StackTable();
-    const numbers = Array.from({ length: 20_000 }, (_, at) => table.numberOf([BigInt(at), 7n]));
-    expect(new Set(numbers).size).toBe(20_000);
-    expect(table.addresses(numbers[19_999] ?? 0)).toEqual([19_999n, 7n]);
-    expect(table.numberOf([19_999n, 7n])).toBe(numbers[19_999]);
+    const numbers = Array.from({ length: 16_000 }, (_, at) => table.numberOf([BigInt(at), 7n]));
+    expect(new Set(numbers).size).toBe(16_000);
+    expect(table.addresses(numbers[15_999] ?? 0)).toEqual([15_999n, 7n]);
+    expect(table.numberOf([15_999n, 7n])).toBe(numbers[15_999]);
   });
 
   it('is bounded by stacks and by frames', () => {
