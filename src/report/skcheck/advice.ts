@@ -32,6 +32,24 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   return lines;
 }
 
+/** From here on it is worth a sentence that the likely figure may be far too low. */
+const MUCH_BYTES = 32 * 2 ** 20;
+const MUCH_TIMES = 10;
+
+/**
+ * A packet may keep a page of 32 KiB for the 1.5 KiB that it is charged (docs/estimates.md), and nothing in user
+ * space tells whether it does: it may then be as much as the memory that no counter has.
+ */
+export function doubtsOf({ totals, bounds, host }: SkcheckReport): string[] {
+  const { likely, high } = totals.pinned;
+  if (totals.stalled === 0 || high < MUCH_BYTES || high < MUCH_TIMES * likely) return [];
+  const counts =
+    host.source === 'capture' ? 'A dump tells.' : 'skcheck --exact counts it (root, /proc/kcore).';
+  return [
+    `${formatSize(likely)} is by what they are charged. A packet may keep a page of its own: up to ${formatSize(high)} may be theirs, and ${formatSize(bounds.unplacedBytes)} of the memory are in no counter. ${counts}`,
+  ];
+}
+
 /** What the columns mean, as far as this table needs it. */
 export function legendOf({ sockets }: SkcheckReport, verbose: boolean): string[] {
   const words = [

@@ -1,6 +1,6 @@
 import { wrap } from '../text/cut.js';
 import { tableLines } from '../text/table.js';
-import { adviceOf, legendOf } from './advice.js';
+import { adviceOf, doubtsOf, legendOf } from './advice.js';
 import { headlinesOf } from './headline.js';
 import { reasonOf } from './reason.js';
 import type { SkcheckReport } from './schema.js';
@@ -58,6 +58,11 @@ export function skcheckPage(
     return [row, ...reason.map((line) => paint('dim', `${' '.repeat(INDENT)}${line}`))];
   });
   const note = table.note === undefined ? [] : [table.note];
-  const end = fit([...adviceOf(report), ...legendOf(report, verbose), ...note]);
+  const end = fit([
+    ...adviceOf(report),
+    ...doubtsOf(report),
+    ...legendOf(report, verbose),
+    ...note,
+  ]);
   return { top, heading: paint('bold', table.heading), rows, end };
 }

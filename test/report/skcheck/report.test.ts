@@ -121,6 +121,29 @@ describe('text', () => {
     );
   });
 
+  test('what is likely is not all that it may be: that is said where it is much', async () => {
+    const { totals, host, ...object } = await report();
+    const unplacedBytes = 169 * 2 ** 20;
+    const text = (likely: number, high: number, more = {}) =>
+      formatSkcheckText({
+        ...object,
+        ...{ host: { ...host, ...more }, bounds: { ...object.bounds, unplacedBytes } },
+        totals: { ...totals, pinned: { low: 1, likely, high, atMost: null } },
+      });
+    const MIB = 2 ** 20;
+    expect(text(7 * MIB, 178 * MIB)).toContain(
+      '\n7.00 MiB is by what they are charged. A packet may keep a page of its own: up to 178 MiB may be theirs, and 169 MiB of the memory are in no counter. skcheck --exact counts it (root, /proc/kcore).\n',
+    );
+    expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
+      'in no counter. A dump tells.\n',
+    );
+    for (const [likely, high] of [
+      [7 * MIB, 69 * MIB],
+      [1024, 31 * MIB],
+    ] as const)
+      expect(text(likely, high)).not.toContain('is by what they are charged');
+  });
+
   test.each([80, 100, 160])('keeps to %d columns, and uses them', async (width) => {
     for (const verbose of [false, true]) {
       const lines = formatSkcheckText(await report('all'), { width, verbose }).split('\n');
