@@ -1,4 +1,4 @@
-import { NEEDED_PROBE, TRIED_BPFTRACES } from '../trace/bpftrace/tried.js';
+import { NEEDED_PROBE, TRIED_BPFTRACES } from '../host/bpftrace-tried.js';
 import type { Check, Here } from './check.js';
 
 /** That it is there does not mean that it may look at the kernel; listing what it could trace starts nothing. */

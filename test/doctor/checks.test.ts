@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { capabilitiesOf } from '../../src/doctor/capabilities.js';
 import { CHECK_CODES, type CheckCode, type Here } from '../../src/doctor/check.js';
 import { examine } from '../../src/doctor/checks.js';
+import { TRIED_BPFTRACES } from '../../src/host/bpftrace-tried.js';
 import { HostError } from '../../src/host/error.js';
 import { KernelError } from '../../src/kernel/error.js';
 import { doctorJson } from '../../src/report/doctor/json.js';
 import { doctorSchema } from '../../src/report/doctor/schema.js';
 import { doctorText } from '../../src/report/doctor/text.js';
-import { TRIED_BPFTRACES } from '../../src/trace/bpftrace/tried.js';
 import { textOf } from '../support/documents.js';
 
 const ALL_RIGHTS = 'Name:\tx\nCapEff:\t000001ffffffffff\n';
