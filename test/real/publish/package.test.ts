@@ -252,9 +252,8 @@ describe('as a library', () => {
       triage: 'kdump-mem.triage/1',
       log: 'kdump-mem.log/1',
       stacks: 'kdump-mem.task-stacks/1',
-      // The extract that ships has nothing of these.
-      memory: 'filtered',
-      procs: 'filtered',
+      memory: 'kdump-mem.memory/1',
+      procs: 'kdump-mem.procs/1',
       each: 'kdump-mem.socket/1',
     });
   });
