@@ -1,4 +1,5 @@
 import { HostError } from '../host/error.js';
+import { liveHost } from '../host/live.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Recording } from '../leaks/recording.js';
@@ -22,9 +23,12 @@ export async function withLookup<T>(
   let kernel: Kernel | undefined;
   try {
     kernel = await openNativeSource({ live: true, engine: 'native' });
-    const { lookupByKernel } = await import('../leaks/survivors/by-kernel.js');
+    const [{ lookupByKernel }, { cacheLimits }] = await Promise.all([
+      import('../leaks/survivors/by-kernel.js'),
+      import('../leaks/survivors/cache-limits.js'),
+    ]);
     const told = progress.of('where what was not freed is now');
-    return ask(lookupByKernel(kernel, type, survivors, told));
+    return ask(lookupByKernel(kernel, type, survivors, told, cacheLimits(liveHost)));
   } catch (error) {
     if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
     if (error.code === 'exhausted') throw error;

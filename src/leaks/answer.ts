@@ -85,7 +85,10 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
     );
   const foundFree = freeOf(bySite.values());
   const lookedUp = lookup.source === 'none' ? 0 : recording.survivors.length;
-  const notes = notesOf(recording, { lookup, foundFree, chosen });
+  const notes = [
+    ...notesOf(recording, { lookup, foundFree, chosen }),
+    ...limitNotes(sites, lookup.limits),
+  ];
   return {
     ...{ recording, duration, windows: Math.max(0, readings.length - 1), sites },
     total: sumOf(sites.map(({ held }) => held)),
@@ -188,6 +191,21 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
     ...orderNotes(recording),
     ...lookupNotes(lookup, recording),
   ];
+}
+
+/** Of caches that may only be filling: what is called leaking there is no leak as long as the limit holds. */
+function limitNotes(sites: readonly LeakSite[], limits: Lookup['limits']): LeakNote[] {
+  const leaking = sites.filter(({ verdict }) => verdict === 'leaking');
+  const caches = new Set(leaking.flatMap(({ survivors }) => survivors?.places.map(cacheOf) ?? []));
+  return [...(limits ?? [])].flatMap(([cache, { held, most }]) =>
+    caches.has(cache)
+      ? [{ code: 'limited-cache' as const, count: held, why: `${cache}, ${most} at most` }]
+      : [],
+  );
+}
+
+function cacheOf({ cache }: SiteSurvivors['places'][number]): string | null {
+  return cache;
 }
 
 /** Whether what was allocated is known by events, which may be lost, or not fire. */

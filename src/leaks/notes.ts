@@ -35,6 +35,8 @@ export const LEAK_NOTE_CODES = [
   'lookup',
   /** Objects that may be free: the lists of free ones of their slabs could not be read. They count as held. */
   'maybe-free',
+  /** What is called leaking lies in a cache that the kernel fills up to a limit, and empties by time. */
+  'limited-cache',
   'ended-early',
   'too-few-windows',
   /** Only what some threads allocated is followed. */

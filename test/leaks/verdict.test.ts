@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../src/leaks/recording.js';
-import { noLookup } from '../../src/leaks/survivors/lookup.js';
+import { type Lookup, noLookup } from '../../src/leaks/survivors/lookup.js';
 import { type Found, type Place, placed } from '../../src/leaks/survivors/place.js';
 import { noteWords } from '../../src/report/leaks/words.js';
 import { exactly, made, siteOf, survivor } from './made-recording.js';
@@ -203,6 +203,26 @@ test('what was freed until it was looked up is no leak, though the rest is nobod
     }).sites[0];
   expect(verdictOf(1n)).toMatchObject({ verdict: 'leaking' });
   expect(verdictOf(3n)).toMatchObject({ verdict: 'growing', reason: 'not-steady' });
+});
+
+test('what is called leaking in a cache that has a limit may only be filling, which is said', () => {
+  const held = survivors(Array.from({ length: 15 }, () => 10));
+  const recording = made([SITE], { s: steadily(15) }, { survivors: held });
+  const limits = new Map([['nf_conntrack', { held: 812, most: 65_536 }]]);
+  const answerOf = (cache: string, more: Partial<Lookup> = { limits }) => {
+    const drawer = 'slab-unreclaimable' as const;
+    const { sites, notes } = leaksAnswer(recording, {
+      ...everywhere({ ...placed('slab', drawer), cache }),
+      ...more,
+    });
+    return [sites[0]?.verdict, notes.filter(({ code }) => code === 'limited-cache')];
+  };
+  const note = { code: 'limited-cache', count: 812, why: 'nf_conntrack, 65536 at most' } as const;
+  expect(answerOf('nf_conntrack')).toEqual(['leaking', [note]]);
+  expect(noteWords(note)).toContain('(nf_conntrack, 65536 at most, now 812 in this network');
+  // Of another cache, or where the kernel tells no limit, there is nothing to say.
+  expect(answerOf('kmalloc-256')).toEqual(['leaking', []]);
+  expect(answerOf('nf_conntrack', {})).toEqual(['leaking', []]);
 });
 
 test('objects that may be free are told, and the answer is not complete', () => {

@@ -3,6 +3,7 @@ import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js
 import type { Kernel } from '../../kernel/kernel.js';
 import type { AllocationType, Survivor } from '../recording.js';
 import { BlockFinder } from './block-finder.js';
+import type { CacheLimits } from './cache-limits.js';
 import type { Lookup } from './lookup.js';
 
 /**
@@ -12,6 +13,7 @@ import type { Lookup } from './lookup.js';
  * @param kernel of this machine; it is asked until the last block is looked up
  * @param survivors all that are to be looked up
  * @param progress told now and then which part is done, 0 to 1
+ * @param limits of caches of this machine
  * @throws as accountMemory
  */
 export function lookupByKernel(
@@ -19,6 +21,7 @@ export function lookupByKernel(
   type: AllocationType,
   survivors: readonly Survivor[],
   progress: (part: number) => void,
+  limits: CacheLimits = new Map(),
 ): Lookup {
   const objects = new Set(type === 'slab' ? survivors.map(({ place }) => place) : []);
   const sockets = new Map<bigint, CensusEntry>();
@@ -37,7 +40,7 @@ export function lookupByKernel(
   if (!places) throw new TypeError('places are told before the answer');
   const finder = new BlockFinder(kernel, places, sockets);
   return {
-    ...{ source: 'kcore', unavailable: [] },
+    ...{ source: 'kcore', unavailable: [], limits },
     warnings: warnings.map(({ message }) => message),
     get maybeFree() {
       return finder.maybeFree;

@@ -1,5 +1,6 @@
 import type { UnavailableCode } from '../../unavailable.js';
 import type { Survivor } from '../recording.js';
+import type { CacheLimits } from './cache-limits.js';
 import { type Found, type Unplaced, unplaced } from './place.js';
 
 /** What tells where blocks are. */
@@ -22,6 +23,8 @@ export interface Lookup {
    * are found as if they were held. Missing: there are none.
    */
   readonly maybeFree?: number;
+  /** Caches that fill up to a limit; missing: none is known. */
+  readonly limits?: CacheLimits;
   of(survivor: Survivor): Found;
 }
 

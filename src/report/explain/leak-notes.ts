@@ -112,6 +112,13 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'The allocator’s lists (mm/slub.c) in /proc/kcore.',
     next: 'Ask again; a cache that is busy changes while it is read.',
   },
+  'limited-cache': {
+    means:
+      'Objects of a stack that is called leaking lie in a cache that the kernel keeps full up to a limit: connections that netfilter follows (nf_conntrack) stay until their time is over, five days where they are established. A table that fills looks like a leak.',
+    known:
+      'The cache’s name, and net.netfilter.nf_conntrack_count and nf_conntrack_max of the network namespace that was asked in.',
+    next: 'Look at the count again later: sysctl net.netfilter.nf_conntrack_count. Where it stands still below the limit nothing leaks.',
+  },
   'ended-early': {
     means: 'The recording was ended before its time (Ctrl-C). What there was is told.',
     known: 'The signal.',

@@ -247,6 +247,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   lookup: ({ why = '' }) => `When blocks were looked up: ${escapeText(why)}`,
   'maybe-free': ({ count }) =>
     `${many(count, 'object')} may be free: the list of free objects of ${count === 1 ? 'its slab' : 'their slabs'} could not be read. ${count === 1 ? 'It counts' : 'They count'} as held.`,
+  'limited-cache': ({ count, why = '' }) =>
+    `Some of what is called leaking lies in a cache that the kernel fills up to a limit, and empties as time goes by (${escapeText(why)}, now ${formatCount(count ?? 0)} in this network namespace): it may only be filling. Ask for longer than its objects live, or see whether the count goes on to grow.`,
   'ended-early': () => 'It was ended early.',
   'too-few-windows': () => 'Growth is told from three windows on.',
   chosen: ({ why = '' }) => `Only what ${escapeText(why)} allocated was followed.`,

@@ -50,6 +50,7 @@ test.each([
     console.log(kind, truth, site?.blocks, `looked up ${answer.lookedUp} by ${answer.lookedUpBy}`, {
       peak: `${(peak / MIB).toFixed(1)} MiB`,
       losses: answer.losses,
+      warnings: answer.warnings.map(({ code, count }) => [code, count]),
     });
     expect(truth.blocks).toBeGreaterThanOrEqual(BLOCKS);
     expect(answer.losses).toMatchObject({ overrun: 0, dropped: 0 });

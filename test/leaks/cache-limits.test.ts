@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { HostError } from '../../src/host/error.js';
+import { cacheLimits } from '../../src/leaks/survivors/cache-limits.js';
+
+const FOLDER = '/proc/sys/net/netfilter/';
+
+const limitsOf = (files: Readonly<Record<string, string>>) =>
+  cacheLimits({
+    readText: (path) => {
+      const text = files[path.replace(FOLDER, '')];
+      if (text === undefined) throw new HostError('gone', `${path} is not there`);
+      return text;
+    },
+  });
+
+test('of connections that are followed the kernel tells how many there are, and may be', () => {
+  const limits = limitsOf({ nf_conntrack_count: '812\n', nf_conntrack_max: '65536\n' });
+  expect([...limits]).toEqual([['nf_conntrack', { held: 812, most: 65_536 }]]);
+});
+
+test.each([
+  ['without netfilter', {}],
+  ['of which one is missing', { nf_conntrack_count: '812\n' }],
+  ['without a limit', { nf_conntrack_count: '812\n', nf_conntrack_max: '0\n' }],
+  ['that say something else', { nf_conntrack_count: '812\n', nf_conntrack_max: 'many\n' }],
+])('a kernel %s has no limits that are known', (_, files) => {
+  expect(limitsOf(files).size).toBe(0);
+});
