@@ -71,7 +71,9 @@ type Files = Parameters<Parameters<typeof openAided>[0]>[0];
 function dumpThat(has: (files: Files) => { symbols: boolean; types: boolean }) {
   const asked: Files[] = [];
   const found = (is: boolean) =>
-    is ? { found: true, source: '', detail: '' } : { found: false, why: 'it is not there' };
+    is
+      ? { found: true, source: '', detail: '' }
+      : { found: false, code: 'no-symbols', why: 'it is not there' };
   const open = (files: Files) => {
     asked.push(files);
     const { symbols, types } = has(files);

@@ -46,11 +46,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
 };
 
 /** Whose codes are still to come. */
-const OWED = [
-  ...['info-1.dump.oddities', 'info-1.kernel.sources.oddities', 'memory-1.why'],
-  ...['symbols', 'types', 'directMap', 'pages'].map((part) => `info-1.kernel.sources.${part}.why`),
-  ...['info-1.missing[].what', 'info-1.missing[].why'],
-];
+const OWED = [...['info-1.dump.oddities', 'info-1.kernel.sources.oddities', 'memory-1.why']];
 
 /** Fields that are a code of what stands beside them, or tell one from the others. */
 const CODES = ['code', 'reason', 'refusal', 'reasons', 'letter'];

@@ -91,7 +91,8 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
   });
   const machine = describeMachine(native, fields, native.crashed, unknowns);
   const types = unknowns.try('types of modules', () => native.moduleTypes);
-  for (const problem of types?.problems ?? []) unknowns.add('types of a module', problem);
+  for (const problem of types?.problems ?? [])
+    unknowns.add('types of a module', 'no-types', problem);
   return {
     facts,
     provenance,

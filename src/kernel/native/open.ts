@@ -217,7 +217,8 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]
 
 function foundBases(bases: Bases): { directMap: Found<'kernel'>; pages: Found<'kernel'> } {
   const told = (region: Sought<{ readonly address: bigint }>): Found<'kernel'> => {
-    if (region.found === undefined) return { found: false, why: region.error.message };
+    if (region.found === undefined)
+      return { found: false, code: region.error.code, why: region.error.message };
     const detail = `${hex(region.found.address)}, from ${region.from}`;
     return { found: true, source: 'kernel', detail };
   };

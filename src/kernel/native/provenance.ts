@@ -1,3 +1,5 @@
+import type { KernelErrorCode, ReadErrorCode } from '../error.js';
+
 /**
  * Where what the native engine knows comes from. Nothing is taken silently from elsewhere: what was
  * not found says why.
@@ -18,7 +20,10 @@ export interface Provenance {
   readonly oddities: readonly string[];
 }
 
+/** What kept it from being found. */
+export type NotFoundCode = KernelErrorCode | ReadErrorCode;
+
 /** A part that was found, and where; or not, and why. */
 export type Found<Source extends string> =
   | { readonly found: true; readonly source: Source; readonly detail: string }
-  | { readonly found: false; readonly why: string };
+  | { readonly found: false; readonly code: NotFoundCode; readonly why: string };

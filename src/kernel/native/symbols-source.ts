@@ -82,7 +82,7 @@ function findKallsyms(
     reasons.push(reasonOf(error));
   }
   const why = `the kernel's symbol table was not found (${[...new Set(reasons)].slice(0, 3).join('; ')})`;
-  return { table: undefined, found: { found: false, why } };
+  return { table: undefined, found: { found: false, code: 'no-symbols', why } };
 }
 
 function symtabOf(

@@ -56,7 +56,10 @@ export function findTypes(
   }
   const place = locateBtf(memory, arch, symbol, search);
   if (typeof place === 'string')
-    return { load: undefined, found: { found: false, why: `the kernel's types: ${place}` } };
+    return {
+      load: undefined,
+      found: { found: false, code: 'no-types', why: `the kernel's types: ${place}` },
+    };
   const detail = `${place.how} at ${hex(place.address)}, ${place.length} bytes`;
   return {
     load: () => readBtf(memory, place),

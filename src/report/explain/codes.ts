@@ -18,6 +18,7 @@ import { STORE_ERROR_CODES } from '../../store/error.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { FINDING_CODES } from '../../triage/finding.js';
 import { RULE_DOUBTS } from '../../triage/rules/told.js';
+import { WALK_ERROR_CODES } from '../../walk/error.js';
 import { STACK_STOP_CODES } from '../../walk/stacks/stop.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
 import { SKCHECK_REASON_CODES } from '../skcheck/reasons.js';
@@ -51,6 +52,7 @@ import { SOURCES } from './sources.js';
 import { STACK_STOPS } from './stack-stops.js';
 import { ENDINGS, STACK_WARNINGS } from './stack-warnings.js';
 import { VERDICTS } from './verdicts.js';
+import { WALK_ERRORS } from './walk-errors.js';
 import { WARNINGS } from './warnings.js';
 import { WATCH_DOUBTS } from './watch-doubts.js';
 import { WORKER_FAILURES } from './worker-failures.js';
@@ -114,6 +116,7 @@ export const KINDS: readonly Kind[] = [
   ),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
   kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),
+  kindOf('not-there', 'Why what was asked for is not there', WALK_ERROR_CODES, WALK_ERRORS),
   kindOf(
     'worker-failure',
     'Why a process that looked at one of many dumps told nothing',

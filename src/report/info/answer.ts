@@ -76,14 +76,23 @@ export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
   const { symbols, types, directMap, pages } = provenance;
   const missing: Unknown[] = [];
   if (!symbols.found) {
-    missing.push({ what: 'skb and sockets (no process can be found)', why: symbols.why });
+    missing.push({
+      what: 'skb and sockets (no process can be found)',
+      code: symbols.code,
+      why: symbols.why,
+    });
   }
-  if (!types.found) missing.push({ what: 'skb, sockets and struct', why: types.why });
+  if (!types.found)
+    missing.push({ what: 'skb, sockets and struct', code: types.code, why: types.why });
   if (!directMap.found) {
-    missing.push({ what: 'pages, orders and pinned bytes', why: directMap.why });
+    missing.push({
+      what: 'pages, orders and pinned bytes',
+      code: directMap.code,
+      why: directMap.why,
+    });
   }
   if (!pages.found) {
-    missing.push({ what: 'pages, orders and pinned bytes', why: pages.why });
+    missing.push({ what: 'pages, orders and pinned bytes', code: pages.code, why: pages.why });
   }
   return missing;
 }

@@ -1,14 +1,18 @@
 import { z } from 'zod';
+import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { WALK_ERROR_CODES } from '../../walk/error.js';
 import { kernelSchema } from '../schema.js';
 
 const count = z.int().nonnegative();
 const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
 const task = z.strictObject({ cpu: count, address, pid: count, comm: z.string() });
 
+const notFoundCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES]);
+
 /** A part of what is needed, and where it was found; or why it was not. */
 const found = z.union([
   z.strictObject({ found: z.literal(true), source: z.string(), detail: z.string() }),
-  z.strictObject({ found: z.literal(false), why: z.string() }),
+  z.strictObject({ found: z.literal(false), code: notFoundCode, why: z.string() }),
 ]);
 
 /** `kdump-mem info --json`. What could not be told is null, and `missing` says why. */
@@ -79,7 +83,13 @@ export const infoSchema = z.strictObject({
       }),
     })
     .nullable(),
-  missing: z.array(z.strictObject({ what: z.string(), why: z.string() })),
+  missing: z.array(
+    z.strictObject({
+      what: z.string(),
+      code: z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES, ...WALK_ERROR_CODES]),
+      why: z.string(),
+    }),
+  ),
 });
 
 export type InfoJson = z.infer<typeof infoSchema>;

@@ -1,9 +1,18 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import {
+  KernelError,
+  type KernelErrorCode,
+  ReadError,
+  type ReadErrorCode,
+} from '../../kernel/error.js';
 import { WalkError } from '../error.js';
+
+/** What the error was that kept something from being told. */
+export type UnknownCode = KernelErrorCode | ReadErrorCode | WalkError['code'];
 
 /** Something that could not be told, and why. */
 export interface Unknown {
   readonly what: string;
+  readonly code: UnknownCode;
   readonly why: string;
 }
 
@@ -25,14 +34,14 @@ export class Unknowns {
         !(error instanceof WalkError)
       )
         throw error;
-      this.add(what, error.message);
+      this.add(what, error.code, error.message);
       return undefined;
     }
   }
 
-  add(what: string, why: string): void {
+  add(what: string, code: UnknownCode, why: string): void {
     const known = this.#list.some((one) => one.what === what && one.why === why);
-    if (!known && this.#list.length < MOST) this.#list.push({ what, why });
+    if (!known && this.#list.length < MOST) this.#list.push({ what, code, why });
   }
 
   list(): Unknown[] {
