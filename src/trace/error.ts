@@ -9,6 +9,7 @@ export const TRACE_ERROR_CODES = [
   'no-room',
   'bpftrace-missing',
   'bpftrace-failed',
+  'bpftrace-ended',
   'trace-no-root',
   'trace-not-mounted',
   'trace-locked-down',

@@ -1,10 +1,10 @@
 import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
-import { type KernelSymbols, readKernelSymbols } from '../host/proc/kallsyms.js';
+import { type KernelSymbolTable, readKernelSymbols } from '../host/proc/kallsyms.js';
 import { moduleRanges } from '../host/proc/module-ranges.js';
 
 /** Null: they cannot be read, and stacks remain without names. */
-export function kernelSymbols(): KernelSymbols | null {
+export function kernelSymbols(): KernelSymbolTable | null {
   try {
     return readKernelSymbols(liveHost, moduleRanges(loadedModules() ?? ''));
   } catch (error) {

@@ -9,7 +9,7 @@ export class LiveSymbols implements KernelSymbols {
   #symbols: KernelSymbols | null;
   #loaded: string;
 
-  constructor(read = kernelSymbols, modules = loadedModules) {
+  constructor(read: () => KernelSymbols | null = kernelSymbols, modules = loadedModules) {
     this.#read = read;
     this.#modules = modules;
     this.#loaded = this.#names();

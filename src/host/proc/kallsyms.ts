@@ -19,6 +19,12 @@ export interface KernelSymbols {
   at(address: bigint): KernelSymbol | null;
 }
 
+/** As it was read. */
+export interface KernelSymbolTable extends KernelSymbols {
+  /** Those of modules and BPF programs alone. */
+  ofModules(): KernelSymbols;
+}
+
 const PATH = '/proc/kallsyms';
 
 /** 200,000 are usual; with all of a distribution’s modules 500,000. */
@@ -38,7 +44,7 @@ const LINE =
 export function readKernelSymbols(
   source: Pick<HostSource, 'readBytes'>,
   modules: ModuleRanges = new Map(),
-): KernelSymbols {
+): KernelSymbolTable {
   const columns = new SymbolColumns();
   const cutter = new LineCutter((bytes, from, to) => {
     const found = LINE.exec(bytes.toString('latin1', from, to))?.groups;
@@ -56,7 +62,7 @@ export function readKernelSymbols(
 }
 
 /** Addresses apart from names: what is sought is found among numbers. */
-class SortedSymbols implements KernelSymbols {
+class SortedSymbols implements KernelSymbolTable {
   readonly #columns: SymbolColumns;
   readonly #order: Uint32Array;
   readonly #modules: ModuleRanges;
@@ -65,6 +71,16 @@ class SortedSymbols implements KernelSymbols {
     this.#columns = columns;
     this.#order = columns.order();
     this.#modules = modules;
+  }
+
+  ofModules(): KernelSymbols {
+    const all = this.#columns;
+    const some = new SymbolColumns();
+    for (let at = 0; at < all.size; at++) {
+      const module = all.module(at);
+      if (module !== null) some.add(all.address(at).toString(16), all.name(at), module);
+    }
+    return new SortedSymbols(some, this.#modules);
   }
 
   at(address: bigint): KernelSymbol | null {

@@ -196,6 +196,11 @@ export const TRACE_ERRORS: Explanations<TraceErrorCode> = {
     known: 'Its exit status and last words.',
     next: 'Try bpftrace -e "BEGIN { exit(); }" by itself, or leave out --engine bpftrace.',
   },
+  'bpftrace-ended': {
+    means: 'It was told to end before bpftrace had begun: nothing was recorded.',
+    known: 'A signal came while bpftrace still compiled.',
+    next: 'Give it some seconds more; a machine under load takes minutes to compile.',
+  },
   'trace-no-root': {
     means: 'The kernel does not let this user trace it.',
     known: 'What open(2), mkdir(2) or write(2) below /sys/kernel/tracing said.',

@@ -5,7 +5,7 @@ import { liveHost } from '../../host/live.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import type { Recording } from '../../leaks/recording.js';
 import { TraceError } from '../error.js';
-import { kernelSymbols } from '../kernel-symbols.js';
+import { SymbolsMeanwhile } from '../symbols-meanwhile.js';
 import { Commands } from '../tracefs/commands.js';
 import { findTracefs } from '../tracefs/root.js';
 import { failureOf, isOldStackMode } from './failure.js';
@@ -47,7 +47,7 @@ const [LEAST_SIGNAL, MOST_SIGNAL] = [1 << 30, (1 << 30) + (1 << 28)];
  * Records pages by a program of bpftrace's, which pairs allocations with frees in the kernel. It ends with us, and
  * nothing of it stays.
  *
- * @throws {TraceError} `bpftrace-missing`, `bpftrace-failed`, `trace-no-root`, `trace-not-mounted`,
+ * @throws {TraceError} `bpftrace-missing`, `bpftrace-failed`, `bpftrace-ended`, `trace-no-root`, `trace-not-mounted`,
  *   `trace-locked-down`, `trace-unsupported`
  */
 export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording> {
@@ -93,6 +93,8 @@ class Session {
   readonly #order: BpftraceOrder;
   readonly #plan: Plan;
   readonly #output: BpftraceOutput;
+  /** Stacks are told at the end. */
+  readonly #symbols = new SymbolsMeanwhile();
   #over = false;
 
   constructor(run: BpftraceRun, order: BpftraceOrder, plan: Plan) {
@@ -109,7 +111,11 @@ class Session {
   async record(): Promise<Recording> {
     const { stop, maxBlocks, maxSurvivors, windows, minOrder, pid } = this.#order;
     // The second says that all is attached.
-    await this.#until(() => this.#output.heartbeats >= 2, START_MS);
+    await this.#until(() => stop.aborted || this.#output.heartbeats >= 2, START_MS);
+    if (stop.aborted)
+      throw new TraceError('bpftrace-ended', 'it was ended before bpftrace had begun to record', {
+        next: 'Nothing is known. Ask again, and give bpftrace time to compile.',
+      });
     const counters = new PageCounters();
     const commands = new Commands();
     try {
@@ -126,9 +132,13 @@ class Session {
     const missed = this.#run.pid === undefined ? null : missedRuns(this.#run.pid);
     this.#run.signal('SIGINT');
     await this.#until(() => this.#is('whole'), DUMP_MS);
+    this.#symbols.refresh();
     return recordingOf(this.#output, {
       ...{ maxBlocks, maxSurvivors, windows: windows - 1, missedRuns: missed },
-      ...{ frameBytes: readPageSize(liveHost), symbols: kernelSymbols() },
+      ...{
+        frameBytes: readPageSize(liveHost),
+        symbols: this.#symbols.areKnown ? this.#symbols : null,
+      },
       ...{ pages: counters.passed(), commandOf: commands.of },
       ...{ endedEarly: stop.aborted, isChosen: minOrder > 0 || pid !== null },
     });
@@ -143,6 +153,7 @@ class Session {
         const rest = Math.min(1000, end - performance.now());
         await delay(Math.max(1, rest), undefined, { signal: stop }).catch(() => undefined);
         if (this.#over) throw await this.#failure();
+        this.#symbols.refresh();
         const { counts } = this.#output;
         const events = (counts.get('a') ?? 0) + (counts.get('f') ?? 0);
         progress((performance.now() - began) / 1000, events);

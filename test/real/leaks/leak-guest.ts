@@ -50,6 +50,14 @@ const MOST_MS = 300_000;
 /** A port of the guest's where whatever comes is read, or not. */
 const PORT = 9001;
 
+/** A condition of the guest's shell: `kdump-mem leaks` records. */
+function recorded(options: string): string {
+  // bpftrace counts from when both counters of pages were opened and read.
+  return options.includes('--engine bpftrace')
+    ? 'ls -l /proc/$(cat /tmp/pid)/fd | grep -q /proc/vmstat'
+    : `grep -q 1 ${TRACEFS}/instances/kdump-mem-$(cat /tmp/pid)-*-allocations/events/kmem/*/enable`;
+}
+
 /** A guest with kdump-mem, a module that leaks, and programs that take and free memory. */
 export class LeakGuest {
   readonly guest: Guest;
@@ -169,16 +177,12 @@ export class LeakGuest {
     return { answer: leaksSchema.parse(JSON.parse(stdout)), truth: await this.truth() };
   }
 
-  /** Runs `kdump-mem leaks` in the background, until events are recorded. */
-  async start(options: string): Promise<void> {
-    // bpftrace counts from when both counters of pages were opened and read.
-    const recorded = options.includes('--engine bpftrace')
-      ? 'ls -l /proc/$(cat /tmp/pid)/fd | grep -q /proc/vmstat'
-      : `grep -q 1 ${TRACEFS}/instances/kdump-mem-$(cat /tmp/pid)-*-allocations/events/kmem/*/enable`;
+  /** Runs `kdump-mem leaks` in the background, until events are recorded, or something else is. */
+  async start(options: string, begun = recorded(options)): Promise<void> {
     const command = `echo $$ > /tmp/pid; exec kdump-mem leaks ${options} > /tmp/stdout 2> /tmp/stderr < /dev/null`;
     await this.guest.run(
       `rm -f /tmp/status /tmp/pid; (time -v sh -c '${command}' 2> /tmp/time; echo $? > /tmp/status) > /dev/null 2>&1 &
-       until ${recorded}; do
+       until ${begun}; do
          [ -e /tmp/status ] && { cat /tmp/stderr; exit 1; }
          usleep 100000
        done 2> /dev/null`,
