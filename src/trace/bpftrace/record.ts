@@ -93,8 +93,6 @@ class Session {
   readonly #order: BpftraceOrder;
   readonly #plan: Plan;
   readonly #output: BpftraceOutput;
-  /** Stacks are told at the end. */
-  readonly #symbols = new SymbolsMeanwhile();
   #over = false;
 
   constructor(run: BpftraceRun, order: BpftraceOrder, plan: Plan) {
@@ -116,13 +114,15 @@ class Session {
       throw new TraceError('bpftrace-ended', 'it was ended before bpftrace had begun to record', {
         next: 'Nothing is known. Ask again, and give bpftrace time to compile.',
       });
+    // Stacks are told at the end.
+    const symbols = new SymbolsMeanwhile();
     const counters = new PageCounters();
     const commands = new Commands();
     try {
       counters.take();
       this.#tell('begin');
       await this.#until(() => this.#is('recording'), ANSWER_MS);
-      await this.#windows();
+      await this.#windows(symbols);
       this.#tell('end');
       counters.take();
       await this.#until(() => this.#is('ended'), ANSWER_MS);
@@ -132,19 +132,19 @@ class Session {
     const missed = this.#run.pid === undefined ? null : missedRuns(this.#run.pid);
     this.#run.signal('SIGINT');
     await this.#until(() => this.#is('whole'), DUMP_MS);
-    this.#symbols.refresh();
+    symbols.refresh();
     return recordingOf(this.#output, {
       ...{ maxBlocks, maxSurvivors, windows: windows - 1, missedRuns: missed },
       ...{
         frameBytes: readPageSize(liveHost),
-        symbols: this.#symbols.areKnown ? this.#symbols : null,
+        symbols: symbols.areKnown ? symbols : null,
       },
       ...{ pages: counters.passed(), commandOf: commands.of },
       ...{ endedEarly: stop.aborted, isChosen: minOrder > 0 || pid !== null },
     });
   }
 
-  async #windows(): Promise<void> {
+  async #windows(symbols: SymbolsMeanwhile): Promise<void> {
     const { seconds, windows, stop, progress } = this.#order;
     const began = performance.now();
     for (let window = 1; window <= windows && !stop.aborted; window++) {
@@ -153,7 +153,7 @@ class Session {
         const rest = Math.min(1000, end - performance.now());
         await delay(Math.max(1, rest), undefined, { signal: stop }).catch(() => undefined);
         if (this.#over) throw await this.#failure();
-        this.#symbols.refresh();
+        symbols.refresh();
         const { counts } = this.#output;
         const events = (counts.get('a') ?? 0) + (counts.get('f') ?? 0);
         progress((performance.now() - began) / 1000, events);
