@@ -72,6 +72,10 @@ download() {
 make_kernel() {
   local version="$1" suites home release work said
   home="$LAB_DIR/kernels/$version"
+  if [[ "$version" == "$LAB_OWN_KERNEL" ]]; then
+    make_own_kernel
+    return 0
+  fi
   if [[ -e "$home/release" ]]; then return 0; fi
   suites="$(kernel_suites "$version")"
   # shellcheck disable=SC2086

@@ -12,6 +12,8 @@ export const LAB_ARM64_KERNELS = [
   'newest-arm64',
 ] as const;
 export type LabKernel = (typeof LAB_KERNELS)[number] | (typeof LAB_ARM64_KERNELS)[number];
+/** Of guests that are not dumped: also the one of scripts/lab-parts/own-kernel.mjs. */
+export type GuestKernel = LabKernel | 'newest-profiled';
 
 /** Kernels whose /proc/vmcore makedumpfile does not understand: the lab copies it. */
 export type LabOnlyCopied = Exclude<(typeof LAB_ARM64_KERNELS)[number], '6.1-arm64'>;

@@ -3,7 +3,7 @@ import { bootGuest, type Guest, type GuestOptions } from '../../../scripts/lab-p
 import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { type LeaksJson, leaksSchema } from '../../../src/report/leaks/schema.js';
-import type { LabKernel } from '../../support/lab.js';
+import type { GuestKernel } from '../../support/lab.js';
 import { kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
 /** Of guest-modules/leak.c, in the order of its table. */
@@ -67,7 +67,7 @@ export class LeakGuest {
     this.guest = guest;
   }
 
-  static async boot(kernel: LabKernel, options: Partial<GuestOptions> = {}): Promise<LeakGuest> {
+  static async boot(kernel: GuestKernel, options: Partial<GuestOptions> = {}): Promise<LeakGuest> {
     const guest = await bootGuest({
       kernel,
       memoryMiB: MEMORY_MIB,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Guest, GuestAnswer, GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
 import { folder, machineProgram, toolProgram } from '../../../scripts/lab-parts/programs.mjs';
 import { commandPath } from '../../support/cli.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
+import { type GuestKernel, LAB } from '../../support/lab.js';
 
 const REPO = fileURLToPath(new URL('../../../', import.meta.url));
 const HOME = '/kdump-mem';
@@ -19,7 +19,7 @@ type Files = NonNullable<GuestOptions['files']>;
  *
  * @param kernel of the guest: a kernel of the lab
  */
-export function kdumpMemInGuest(kernel: LabKernel = 'newest'): Files {
+export function kdumpMemInGuest(kernel: GuestKernel = 'newest'): Files {
   commandPath('kdump-mem');
   const node = kernel.includes('-arm64') ? '/bin/node' : process.execPath;
   const scripts = (file: string) => /\.(m?js|cjs|json)$/.test(file);
@@ -39,7 +39,7 @@ export function kdumpMemInGuest(kernel: LabKernel = 'newest'): Files {
 }
 
 /** Debian's Node with what it has outside itself. */
-function foreignNode(kernel: LabKernel): Files {
+function foreignNode(kernel: GuestKernel): Files {
   const modules = (file: string) =>
     ['undici/undici-fetch.js', 'acorn/dist/acorn.js', 'acorn-walk/dist/walk.js'].includes(file);
   return [

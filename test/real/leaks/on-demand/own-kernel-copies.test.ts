@@ -1,0 +1,181 @@
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { leaksSchema } from '../../../../src/report/leaks/schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+import type { Kind, LeakGuest, Truth } from '../leak-guest.js';
+import {
+  AREAS,
+  BUILD_MS,
+  bootOwnKernel,
+  COPIES,
+  type Copy,
+  checkHealthy,
+  KINDS_IN,
+  OBJECTS,
+  PAGES,
+  REMEMBERS,
+  sumOf,
+} from '../own-kernel-guest.js';
+
+const MOST_MS = 420_000;
+const REFUSED = 3;
+/** Seconds. */
+const LEAST_UP = 120;
+const NAMES = Object.keys(COPIES) as Copy[];
+
+const folder = mkdtempSync(join(tmpdir(), 'own-kernel-'));
+
+describe('copies that cp made in the guest', () => {
+  let guest: LeakGuest;
+  let before: Truth;
+  let after: Truth;
+
+  const file = (name: Copy, at: number) => join(folder, `${name}-${at}`);
+
+  /** The page's own text, read by a program that is not ours. */
+  async function byAwk(at: number, kind: Kind): Promise<number> {
+    const script = `$0 ~ /func:${kind} / { sum += $1 } END { printf "%d", sum }`;
+    const { output } = await guest.guest.run(`awk '${script}' /copies/allocinfo-${at}`);
+    return Number(output.toString());
+  }
+
+  /** All by one command, so that not more time than needed lies between them. */
+  const copying = (at: number) =>
+    `mkdir -p /copies; ${NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ')}`;
+
+  /** Takes them out of the guest. */
+  async function fetch(at: number, from: LeakGuest = guest): Promise<void> {
+    for (const name of NAMES) {
+      const { output } = await from.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS });
+      writeFileSync(file(name, at), output);
+    }
+  }
+
+  const typeOf = (name: Copy) =>
+    name === 'kmalloc-1k' ? 'slab' : name === 'vmallocinfo' ? 'vmalloc' : 'page';
+
+  const asked = (name: Copy, first: number, second: number) =>
+    kdumpMem(
+      ...['leaks', '--type', typeOf(name), '--interval', '20', '--json'],
+      ...['--from', file(name, first), file(name, second)],
+    );
+
+  beforeAll(async () => {
+    guest = await bootOwnKernel(REMEMBERS);
+    await guest.leaks({ ...PAGES, ...OBJECTS, ...AREAS });
+    // Ages of objects tell the order where they are older than the time between the copies.
+    await guest.guest.run(`until awk '{ exit $1 < ${LEAST_UP} }' /proc/uptime; do sleep 1; done`, {
+      timeoutMs: MOST_MS,
+    });
+    await guest.guest.run(copying(1), { timeoutMs: MOST_MS });
+    before = await guest.truth();
+    await guest.load(8);
+    await guest.go();
+    await guest.guest.run('sleep 8');
+    await guest.halt();
+    after = await guest.truth();
+    await guest.guest.run(copying(2), { timeoutMs: MOST_MS });
+    await fetch(1);
+    await fetch(2);
+  }, BUILD_MS);
+  afterAll(() => {
+    guest?.end();
+    rmSync(folder, { recursive: true });
+  });
+
+  test.each(NAMES)(
+    '%s: outside it says what the module took between them',
+    async (name) => {
+      const { stdout, stderr, status } = await asked(name, 1, 2);
+      expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+      const answer = leaksSchema.parse(JSON.parse(stdout));
+      const kinds = KINDS_IN[name];
+      const told = kinds.map((kind) => [kind, sumOf(answer, kind, ({ bytes }) => bytes)]);
+      console.log(name, JSON.stringify(told), answer.warnings.map(({ code }) => code).join(' '));
+      expect(told).toEqual(kinds.map((kind) => [kind, after[kind].bytes - before[kind].bytes]));
+      expect(told.every(([, bytes]) => Number(bytes) > 0)).toBe(true);
+      if (name === 'allocinfo')
+        for (const kind of [...kinds, 'leak_object', 'leak_area', 'ring_page'] as const)
+          expect([kind, sumOf(answer, kind, ({ bytes }) => bytes)]).toEqual([
+            kind,
+            (await byAwk(2, kind)) - (await byAwk(1, kind)),
+          ]);
+      const objects = sumOf(answer, 'leak_object', ({ blocks }) => blocks ?? 0);
+      if (name === 'allocinfo' || name === 'kmalloc-1k')
+        expect(objects).toBe(after.leak_object.blocks - before.leak_object.blocks);
+      // In order, as their text tells.
+      const isTold = answer.warnings.every(({ code }) => code !== 'untold-order');
+      expect(isTold).toBe(name === 'page_owner' || name === 'kmalloc-1k');
+      checkHealthy(answer);
+    },
+    MOST_MS,
+  );
+
+  test.each(NAMES)(
+    '%s, the other way round: refused, or it is said that nothing tells',
+    async (name) => {
+      const { stdout, stderr, status } = await asked(name, 2, 1);
+      if (name === 'page_owner' || name === 'kmalloc-1k') {
+        expect([status, stdout]).toEqual([REFUSED, '']);
+        expect(stderr).toContain('is no later than');
+        return;
+      }
+      expect(status).toBe(0);
+      const { warnings, complete } = leaksSchema.parse(JSON.parse(stdout));
+      expect(complete).toBe(false);
+      const note = warnings.find(({ code }) => code === 'untold-order');
+      expect(note?.message).toMatch(/were given back: if it is wrong, as much leaked/);
+    },
+    MOST_MS,
+  );
+
+  test(
+    'a copy that was cut says so',
+    async () => {
+      for (const name of NAMES) {
+        const path = file(name, 3);
+        await guest.guest.run(`cp ${COPIES[name]} /copies/cut`, { timeoutMs: MOST_MS });
+        const { output } = await guest.guest.run('cat /copies/cut', { timeoutMs: MOST_MS });
+        writeFileSync(path, output);
+        truncateSync(
+          path,
+          Math.floor(output.length / 2) + (output.at(output.length / 2 - 1) === 10 ? 1 : 0),
+        );
+        const { stdout, status } = await asked(name, 1, 3);
+        expect([name, status]).toEqual([name, 0]);
+        const { warnings, complete } = leaksSchema.parse(JSON.parse(stdout));
+        const codes = warnings.map(({ code }) => code);
+        expect([name, complete, codes]).toEqual([
+          name,
+          false,
+          expect.arrayContaining(['source-cut']),
+        ]);
+      }
+    },
+    MOST_MS,
+  );
+
+  test(
+    'page_owner of another start is no later copy of this one',
+    async () => {
+      const other = await bootOwnKernel(REMEMBERS);
+      try {
+        await other.guest.run(copying(4), { timeoutMs: MOST_MS });
+        await fetch(4, other);
+      } finally {
+        other.end();
+      }
+      for (const [first, second] of [
+        [1, 4],
+        [4, 2],
+      ] as const) {
+        const { stdout, stderr, status } = await asked('page_owner', first, second);
+        expect([status, stdout]).toEqual([REFUSED, '']);
+        expect(stderr).toMatch(/is no later than|of two machines, or of two starts/);
+      }
+    },
+    MOST_MS,
+  );
+});

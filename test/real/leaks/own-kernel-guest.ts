@@ -1,0 +1,68 @@
+import { expect } from 'vitest';
+import { buildOwnKernel, OWN_KERNEL } from '../../../scripts/lab-parts/own-kernel.mjs';
+import type { LeaksJson } from '../../../src/report/leaks/schema.js';
+import { type Kind, LeakGuest, type Rates } from './leak-guest.js';
+import { kindOf } from './leaks-suite.js';
+
+export const PAGES: Rates = {
+  ...{ leak_single: 60, leak_third: 12, leak_fifth: 12, leak_parts: 12, leak_bulk: 10 },
+  ...{ keep_page: 100, ring_page: 40, ring_split: 20 },
+};
+export const OBJECTS: Rates = { leak_object: 200, keep_object: 100, ring_object: 40 };
+export const AREAS: Rates = { leak_area: 40, ring_area: 40 };
+
+/** Where the kernel keeps it, and a name that tells what it is of. */
+export const COPIES = {
+  allocinfo: '/proc/allocinfo',
+  page_owner: '/sys/kernel/debug/page_owner',
+  show_stacks: '/sys/kernel/debug/page_owner_stacks/show_stacks',
+  'kmalloc-1k': '/sys/kernel/debug/slab/kmalloc-1k/alloc_traces',
+  vmallocinfo: '/proc/vmallocinfo',
+} as const;
+export type Copy = keyof typeof COPIES;
+
+/**
+ * What each has of the module. In allocation profiling an area has more, what describes it, and so has an object where
+ * SLUB writes beside it who took it: these the page's own text tells.
+ */
+export const KINDS_IN: Readonly<Record<Copy, readonly Kind[]>> = {
+  allocinfo: ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts', 'leak_bulk'],
+  page_owner: ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts', 'leak_bulk'],
+  show_stacks: ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts', 'leak_bulk'],
+  'kmalloc-1k': ['leak_object'],
+  vmallocinfo: ['leak_area'],
+};
+
+const MEMORY_MIB = 1536;
+const LIMIT_MS = 2_400_000;
+
+/** Where it is not there it is built: minutes, and where the machine is busy many. */
+export const BUILD_MS = 2_700_000;
+
+/** Of the kernel that remembers by itself who allocated what. */
+export const REMEMBERS = 'page_owner=on slub_debug=U';
+
+export async function bootOwnKernel(append: string): Promise<LeakGuest> {
+  buildOwnKernel();
+  const guest = await LeakGuest.boot(OWN_KERNEL, {
+    ...{ append, memoryMiB: MEMORY_MIB, limitMs: LIMIT_MS },
+  });
+  await guest.mount();
+  return guest;
+}
+
+/** Of all sites of one of the module's functions. */
+export const sumOf = (
+  answer: LeaksJson,
+  kind: Kind,
+  of: (site: LeaksJson['sites'][number]) => number,
+) => answer.sites.filter((site) => kindOf(site) === kind).reduce((sum, site) => sum + of(site), 0);
+
+/** Nothing that turns over, or stands still. */
+export function checkHealthy({ sites }: LeaksJson): void {
+  const blamed = sites.filter(({ verdict }) => verdict === 'leaking' || verdict === 'growing');
+  const kinds = blamed.flatMap((site) => kindOf(site) ?? []);
+  expect(kinds.filter((kind) => !kind.startsWith('leak_'))).toEqual([]);
+  // Without BTF, or without addresses, nothing is looked up: nothing is called leaking.
+  expect(blamed.filter(({ verdict }) => verdict === 'leaking')).toEqual([]);
+}
