@@ -6,6 +6,7 @@ import { MOST_ONE_IN } from '../trace/tracefs/sample.js';
 import { UsageError } from './failure.js';
 import { collectFiles } from './kernel-source.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
+import { STDOUT } from './output.js';
 import { parseTime } from './time-argument.js';
 
 /** What can record allocations live. */
@@ -43,9 +44,6 @@ export interface LeaksOptions {
 const MOST_ORDER = 10;
 const MOST_SECONDS = 7 * 86_400;
 const MOST_WINDOWS = 1000;
-
-/** As a file's name. */
-export const STDOUT = '-';
 
 export function addLeaksOptions(command: Command): Command {
   return command

@@ -2,8 +2,8 @@ import { formatJson } from '../json.js';
 import type { LeaksAnswer } from '../leaks/answer.js';
 import { checkOutput, OutputFile } from '../output-file.js';
 import { EXIT, UsageError } from './failure.js';
-import { type LeaksOptions, ofProfiles, STDOUT } from './leaks-options.js';
-import { printAnswer, printWarnings } from './output.js';
+import { type LeaksOptions, ofProfiles } from './leaks-options.js';
+import { printAnswer, printWarnings, STDOUT } from './output.js';
 import { terminalWidth } from './terminal-width.js';
 import { VERSION } from './version.js';
 
@@ -19,7 +19,7 @@ export function checkLeaksOutput(options: LeaksOptions): void {
 
 /**
  * Writes the files that were asked for, and prints the answer; where a profile goes to stdout, what makes the answer
- * doubtful goes to stderr. @throws {OutputError}
+ * doubtful goes to stderr, as with folded stacks. @throws {OutputError}
  */
 export async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<void> {
   const { pprof, speedscope, folded, json, limit, strict } = options;
@@ -35,13 +35,13 @@ export async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Pr
     );
     if (folded) printAnswer(profiles.leaksFolded(answer).join('\n'));
   }
-  if (pprof === STDOUT || speedscope === STDOUT) {
+  if (pprof === STDOUT || speedscope === STDOUT || folded) {
     const { noteWords } = await import('../report/leaks/words.js');
     printWarnings(answer.notes.map((note) => ({ message: noteWords(note) })));
   } else if (json) {
     const { leaksJson } = await import('../report/leaks/json.js');
     printAnswer(formatJson(leaksJson(answer, limit), 2));
-  } else if (!folded) {
+  } else {
     const { leaksText } = await import('../report/leaks/text.js');
     printAnswer(leaksText(answer, { limit: limit ?? USUAL_LIMIT, width: terminalWidth() }));
   }

@@ -27,6 +27,9 @@ export function endWithReader(program: string, status: number): void {
   process.stderr.on('error', () => undefined);
 }
 
+/** As the name of a file that is to be written. */
+export const STDOUT = '-';
+
 /** Prints an answer to stdout. */
 export function printAnswer(text: string): void {
   process.stdout.write(`${text}\n`);

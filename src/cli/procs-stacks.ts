@@ -3,7 +3,7 @@ import { formatJson } from '../json.js';
 import { OutputFile } from '../output-file.js';
 import { WalkError } from '../walk/error.js';
 import { EXIT, UsageError } from './failure.js';
-import { printAnswer, printWarnings } from './output.js';
+import { printAnswer, printWarnings, STDOUT } from './output.js';
 import { Progress } from './progress.js';
 import { parseSize } from './size-argument.js';
 import { terminalWidth } from './terminal-width.js';
@@ -33,7 +33,10 @@ export function addStacksOptions(command: Command): Command {
         .conflicts(['by', 'sort', 'sockets', 'verbose']),
     )
     .option('--folded', 'of --stacks: folded stacks, bytes of new memory')
-    .option('--speedscope <file>', 'of --stacks: write a file for speedscope as well')
+    .option(
+      '--speedscope <file>',
+      'of --stacks: write a file for speedscope as well; -: to stdout instead',
+    )
     .option('--force', 'replace that file')
     .option('--max-size <size>', 'of --stacks: of what perf writes (256M)', parseMaxSize);
 }
@@ -65,6 +68,12 @@ export async function answerStacks(options: Asked, findPid: () => Promise<number
   if (!options.live) throw new UsageError('--stacks records a running process: it needs --live');
   if (options.folded && options.json)
     throw new UsageError('--folded and --json are two forms of one answer: give one of them');
+  const printed = options.json ? 'json' : options.folded ? 'folded' : undefined;
+  const isPrinted = options.speedscope === STDOUT;
+  if (isPrinted && printed)
+    throw new UsageError(
+      `the profile goes to stdout: --${printed} has no place there. Name a file`,
+    );
   const pid = await findPid();
   const [{ liveHost }, { askStacks }, { stateOf }] = await Promise.all([
     import('../host/live.js'),
@@ -72,7 +81,10 @@ export async function answerStacks(options: Asked, findPid: () => Promise<number
     import('../trace/faults/counts.js'),
   ]);
   refuseIfNothingToRecord(pid, stateOf(liveHost, pid));
-  const output = options.speedscope && new OutputFile(options.speedscope, options.force ?? false);
+  const output =
+    options.speedscope && !isPrinted
+      ? new OutputFile(options.speedscope, options.force ?? false)
+      : undefined;
   const progress = new Progress();
   const interrupts = new Interrupts();
   try {
@@ -83,12 +95,14 @@ export async function answerStacks(options: Asked, findPid: () => Promise<number
       progress: (text) => progress.show(text),
     });
     progress.clear();
-    if (output) {
+    if (options.speedscope) {
       const { speedscope } = await import('../report/stacks/speedscope.js');
-      output.write(0, Buffer.from(`${formatJson(speedscope(found, VERSION))}\n`));
-      output.finish();
+      const profile = formatJson(speedscope(found, VERSION));
+      output?.write(0, Buffer.from(`${profile}\n`));
+      output?.finish();
+      if (isPrinted) printAnswer(profile);
     }
-    printAnswer(await inForm(found, options, limit));
+    if (!isPrinted) printAnswer(await inForm(found, options, limit));
     if (!options.json) printWarnings(found.warnings);
     if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
   } catch (error) {
@@ -97,7 +111,7 @@ export async function answerStacks(options: Asked, findPid: () => Promise<number
   } finally {
     progress.clear();
     interrupts.end();
-    if (output) output.discard();
+    output?.discard();
   }
 }
 

@@ -10,11 +10,9 @@ import { checkRoom, roomNeeded } from '../snapshot/room.js';
 import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.js';
 import { liveSnapshot, unansweredReads } from '../snapshot/source.js';
 import { EXIT, UsageError } from './failure.js';
-import { printAnswer, printWarnings } from './output.js';
+import { printAnswer, printWarnings, STDOUT } from './output.js';
 import type { SnapshotCommandOptions } from './snapshot-options.js';
 import { VERSION } from './version.js';
-
-const STDOUT = '-';
 
 /** Takes a snapshot of this machine, and says what is in it; with --when as often as it is time. */
 export async function takeHere(options: SnapshotCommandOptions): Promise<void> {

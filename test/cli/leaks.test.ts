@@ -127,7 +127,9 @@ test('forms of one answer agree', async () => {
   const { stdout, stderr, status } = await kdumpMem(
     ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...asked],
   );
-  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  // What makes the answer doubtful has no place among stacks.
+  expect(stderr).toMatch(/^(kdump-mem: warning: [^\n]+\n){2}$/);
+  expect(status).toBe(0);
   const folded = stdout
     .trimEnd()
     .split('\n')

@@ -136,6 +136,12 @@ describe('a program that leaks', () => {
     const again = await ask(['--pid', String(pid), '--stacks', '1', '--speedscope', file]);
     expect(again).toMatchObject({ exitCode: 2, stdout: '' });
     expect(again.stderr).toMatch(/^kdump-mem: .* exists; --force replaces it\n$/);
+    const printed = await ask(['--pid', String(pid), '--stacks', '1', '--speedscope', '-']);
+    expect(JSON.parse(printed.stdout).shared.frames).toContainEqual({
+      name: 'leaks_by_malloc',
+      file: program,
+    });
+    expect(existsSync('-')).toBe(false);
   });
 });
 
