@@ -4,10 +4,12 @@ import { inGuest } from '../../live/live-guest.js';
 import type { LeakGuest } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 import {
+  AREAS,
   BUILD_MS,
   bootOwnKernel,
   checkHealthy,
   KINDS_IN,
+  OBJECTS,
   PAGES,
   REMEMBERS,
   sumOf,
@@ -31,6 +33,8 @@ describe('what the kernel remembers, read while a module leaks under load', () =
     // Each reading takes 10 to 20 seconds.
     ['page-owner', 'page', PAGES, KINDS_IN.page_owner, 'leak_fifth', 4 * SECONDS],
     ['allocinfo', 'page', PAGES, KINDS_IN.page_owner, 'leak_fifth', SECONDS],
+    ['slab-traces', 'slab', OBJECTS, KINDS_IN['kmalloc-1k'], 'leak_object', SECONDS],
+    ['vmallocinfo', 'vmalloc', AREAS, KINDS_IN.vmallocinfo, 'leak_area', SECONDS],
   ] as const)(
     '%s: what the module holds is told to the byte, its leak first',
     async (method, type, rates, kinds, largest, seconds) => {
