@@ -154,7 +154,8 @@ describe('a panic', () => {
       symbol: (name: string) => (name === 'prb' ? undefined : kernel.symbol(name)),
     };
     expect(readPanic(blind, logFields(kernel), false, unknowns).state).toBe('unknown');
-    expect(unknowns.list()).toEqual([{ what: 'the log', why: 'there is no symbol prb' }]);
+    const why = 'there is no symbol prb';
+    expect(unknowns.list()).toEqual([{ what: 'the log', code: 'no-symbols', why }]);
   });
 
   test('a CPU that panicked is enough, and a task that cannot be told is noted', () => {
