@@ -10,6 +10,7 @@ import {
 } from '../../../src/report/memory/schema.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
+import { expectTold, notTold } from './functions-only.js';
 
 /** Of drawers that drgn counts by another way than ours: its count must be ours, to the page. */
 const SAME = [
@@ -29,6 +30,7 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
       readonly zones: readonly (readonly number[])[];
       readonly 'anonymous-of': Readonly<Record<string, number>>;
     };
+    const lacks = notTold(dump);
     const drawers = new Map<string, DrawerJson>();
     const frames = (name: string) => drawers.get(name)?.frames ?? Number.NaN;
 
@@ -47,9 +49,10 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
       drgn = drgnJson(core, kernel, new URL('drawers.py', import.meta.url));
     });
 
-    test('nothing is missing, and no fact contradicts another', () => {
-      expect(answer.warnings).toEqual([]);
-      expect(answer.complete).toBe(true);
+    test('nothing is missing but what symbols do not tell, and no fact contradicts another', () => {
+      expectTold(answer, dump);
+      for (const name of lacks)
+        expect([name, drawers.get(name)]).toMatchObject([name, { frames: 0, complete: false }]);
       expect(frames('unread')).toBe(0);
     });
 
@@ -65,7 +68,7 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
     });
 
     test.each(SAME)('%s is what drgn counts by another way', (name) => {
-      expect(frames(name)).toBe(drgn[name]);
+      expect(frames(name)).toBe(lacks.includes(name) ? 0 : drgn[name]);
     });
 
     test('vmalloc, modules and BPF are what the tree of areas has', () => {
@@ -82,7 +85,7 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
 
     test('where the kernel counts the same, it counts as much', () => {
       for (const name of ['free-buddy', 'percpu', 'shared', 'slab-reclaimable'])
-        expect(drawers.get(name)?.differenceBytes, name).toBe(0);
+        expect(drawers.get(name)?.differenceBytes, name).toBe(lacks.includes(name) ? null : 0);
       // Those of threads that end are no longer counted, and those of threads that begin are before they are listed.
       const stacks = drawers.get('kernel-stacks')?.differenceBytes ?? Number.NaN;
       const pageSize = answer.kernel?.pageSize ?? Number.NaN;
@@ -111,7 +114,9 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
     });
 
     test('what nothing explains is under 0.5 % of a guest of 512 MiB, and all of it is described', () => {
-      expect(frames('unexplained')).toBeLessThan(0.005 * frames('memory'));
+      // Where symbols do not lead to per-CPU memory, pipes and rings, these are among it.
+      const most = lacks.length === 0 ? 0.005 : 0.008;
+      expect(frames('unexplained')).toBeLessThan(most * frames('memory'));
       const sizes = answer.unexplained?.sizes ?? [];
       expect(sizes.reduce((sum, one) => sum + one.frames, 0)).toBe(frames('unexplained'));
     });
