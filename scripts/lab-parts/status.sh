@@ -16,6 +16,6 @@ lab_status() {
 # Only what the lab itself has made.
 lab_clean() {
   local name
-  for name in apt bin dumps guest headers kernels tools tools-arm64 tools-old; do rm -rf -- "${LAB_DIR:?}/$name"; done
+  for name in apt bin bpftrace dumps guest headers kernels memleak roots tools tools-arm64 tools-old; do rm -rf -- "${LAB_DIR:?}/$name"; done
   rm -f -- "$LAB_DIR"/.lock-*
 }

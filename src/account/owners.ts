@@ -1,4 +1,4 @@
-import type { CensusEntry, Group, Grouping } from './census-entry.js';
+import type { CensusEntry, CensusOwner, Group, Grouping } from './census-entry.js';
 import { atLeastFreed, type Freed } from './freed.js';
 import { portsOf } from './ports.js';
 import type { Tally } from './tally.js';
@@ -72,8 +72,7 @@ interface Process {
 function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Process | null> {
   const one = (key: string) => new Map([[key, null]]);
   const { socket } = entry;
-  const { holders, mappedBy, connectionHolders } = entry;
-  const owners = [holders, mappedBy, connectionHolders].find(({ length }) => length > 0) ?? [];
+  const owners = ownersOf(entry);
   switch (grouping) {
     case 'process':
       if (owners.length === 0) return one(nobody(entry));
@@ -90,6 +89,12 @@ function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Pro
     case 'state':
       return one(socket.state);
   }
+}
+
+/** Who has it open; else who maps it; of a subflow that nobody has, who has its connection open. */
+export function ownersOf(entry: CensusEntry): readonly CensusOwner[] {
+  const { holders, mappedBy, connectionHolders } = entry;
+  return [holders, mappedBy, connectionHolders].find(({ length }) => length > 0) ?? [];
 }
 
 function nobody(entry: CensusEntry): string {

@@ -2,6 +2,7 @@ import { checkOutput, OutputFile } from '../output-file.js';
 import type { PageFacts } from '../report/html/page.js';
 import { UsageError } from './failure.js';
 import type { SourceOptions } from './kernel-source.js';
+import { STDOUT } from './output.js';
 import { VERSION } from './version.js';
 
 export interface PageOptions {
@@ -9,8 +10,6 @@ export interface PageOptions {
   readonly html?: string;
   readonly force?: true;
 }
-
-const STDOUT = '-';
 
 /**
  * Whether a page could be written, before anything is asked; it must not be a dump that is read.

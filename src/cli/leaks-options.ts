@@ -7,6 +7,7 @@ import { UsageError } from './failure.js';
 import { collectFiles } from './kernel-source.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
 import { STDOUT } from './output.js';
+import { checkPrintedProfile } from './printed-profile.js';
 import { parseTime } from './time-argument.js';
 
 /** What can record allocations live. */
@@ -104,11 +105,7 @@ export function checkLeaksOptions(options: LeaksOptions): void {
   const profiles = ofProfiles(options);
   if (force && profiles.every((file) => file === STDOUT))
     throw new UsageError('--force belongs to --pprof and --speedscope');
-  const printed = [json && 'json', folded && 'folded'].find(Boolean);
-  if (printed && profiles.includes(STDOUT))
-    throw new UsageError(
-      `the profile goes to stdout: --${printed} has no place there. Name a file`,
-    );
+  checkPrintedProfile(profiles, options);
   if (pprof === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   if (pprof !== undefined && pprof === speedscope)
     throw new UsageError('--pprof and --speedscope name the same file');

@@ -4,6 +4,7 @@ import { OutputFile } from '../output-file.js';
 import { WalkError } from '../walk/error.js';
 import { EXIT, UsageError } from './failure.js';
 import { printAnswer, printWarnings, STDOUT } from './output.js';
+import { checkPrintedProfile } from './printed-profile.js';
 import { Progress } from './progress.js';
 import { parseSize } from './size-argument.js';
 import { terminalWidth } from './terminal-width.js';
@@ -68,12 +69,8 @@ export async function answerStacks(options: Asked, findPid: () => Promise<number
   if (!options.live) throw new UsageError('--stacks records a running process: it needs --live');
   if (options.folded && options.json)
     throw new UsageError('--folded and --json are two forms of one answer: give one of them');
-  const printed = options.json ? 'json' : options.folded ? 'folded' : undefined;
+  checkPrintedProfile([options.speedscope], options);
   const isPrinted = options.speedscope === STDOUT;
-  if (isPrinted && printed)
-    throw new UsageError(
-      `the profile goes to stdout: --${printed} has no place there. Name a file`,
-    );
   const pid = await findPid();
   const [{ liveHost }, { askStacks }, { stateOf }] = await Promise.all([
     import('../host/live.js'),

@@ -47,9 +47,10 @@ export class SymbolsMeanwhile implements KernelSymbols {
     const loaded = this.#ranges();
     const isAnyGone = !isWithin(this.#loaded, loaded);
     if (!isAnyGone && isWithin(loaded, this.#loaded)) return;
-    this.#loaded = loaded;
     const symbols = this.#read();
+    // It is asked again.
     if (symbols === null) return;
+    this.#loaded = loaded;
     if (isAnyGone && this.#symbols !== null) this.#keep(this.#symbols.ofModules());
     this.#symbols = symbols;
   }

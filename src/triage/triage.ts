@@ -6,6 +6,7 @@ import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';
+import { OOM } from '../walk/machine/panic.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
@@ -118,17 +119,14 @@ function withPanic(
       comm: panic.task?.comm ?? null,
     },
     evidence: [...(logged?.evidence ?? []), ...(stack ? [stack] : [])],
-    deeper: deeperOf(others, panic.cpu),
+    deeper: deeperOf(panic),
   };
   return [found, ...others];
 }
 
 /** Who ran when memory was gone is seldom who has it. */
-function deeperOf(others: readonly Finding[], cpu: number | undefined): string {
-  const isOfMemory = others.some(
-    ({ code, severity }) => code === 'oom-kill' && severity === 'critical',
-  );
-  if (isOfMemory) return 'memory';
+function deeperOf({ cause, cpu }: MachineFacts['panic']): string {
+  if (cause !== undefined && OOM.test(cause)) return 'memory';
   return cpu === undefined ? 'log --since -1m' : `stacks --cpu ${cpu}`;
 }
 

@@ -1,4 +1,5 @@
 import type { CensusEntry, Group } from '../account/census-entry.js';
+import { ownersOf } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../kernel/hex.js';
 import type { Finding } from './finding.js';
@@ -19,36 +20,32 @@ export function waitingData(
   }: Pick<CensusAnswer, 'sockets' | 'processes' | 'total' | 'count'>,
   memory: number,
 ): Finding[] {
-  const isMuch = ({ total }: { total: { pinnedBytes: number } }) =>
-    severityOf(total.pinnedBytes, memory) !== undefined;
-  const single = sockets.filter(isMuch);
-  const many = processes
-    .filter(({ pid }) => pid !== null)
-    .filter((group) => severityOf(besides(group, single), memory) !== undefined);
-  // What two of them share is taken off twice: that may hide no more than what is told already.
-  const told =
-    sum(
-      single.filter(
-        ({ holders }) => !many.some(({ pid }) => holders.some((one) => one.pid === pid)),
-      ),
-    ) + sum(many);
-  const rest = severityOf(total.pinnedBytes - told, memory);
+  const isMuch = (bytes: number) => severityOf(bytes, memory) !== undefined;
+  const [single, small] = [true, false].map((wanted) =>
+    sockets.filter(({ total }) => isMuch(total.pinnedBytes) === wanted),
+  ) as [CensusEntry[], CensusEntry[]];
+  const many = processes.filter(
+    (group) =>
+      group.pid !== null &&
+      isMuch(group.total.pinnedBytes) &&
+      isMuch(together(small.filter(heldBy(group)), group.total)),
+  );
+  const rest = small.filter((entry) => !many.some((group) => heldBy(group)(entry)));
   return [
     ...single.map((entry) => ofSocket(entry, memory)),
     ...many.map((group) => ofProcess(group, memory)),
-    ...(rest === undefined ? [] : [ofMachine({ processes, total, count }, memory)]),
+    ...(isMuch(together(rest, total)) ? [ofMachine({ processes, total, count }, memory)] : []),
   ];
 }
 
-/** Bytes that a process has in sockets which are not told one by one. */
-function besides({ pid, total }: Group, single: readonly CensusEntry[]): number {
-  return (
-    total.pinnedBytes - sum(single.filter(({ holders }) => holders.some((one) => one.pid === pid)))
-  );
+/** What these pin, bytes: of what several share more than there is, but no more than all of it. */
+function together(some: readonly CensusEntry[], whole: Sum): number {
+  const bytes = some.reduce((sum, { total }) => sum + total.pinnedBytes, 0);
+  return Math.min(bytes, whole.pinnedBytes);
 }
 
-function sum(all: readonly { readonly total: { readonly pinnedBytes: number } }[]): number {
-  return all.reduce((bytes, { total }) => bytes + total.pinnedBytes, 0);
+function heldBy({ pid }: Group): (entry: CensusEntry) => boolean {
+  return (entry) => ownersOf(entry).some((owner) => owner.pid === pid);
 }
 
 type Sum = Pick<CensusAnswer['total'], 'pinnedBytes' | 'payloadBytes' | 'skbs'>;

@@ -5,6 +5,7 @@ import { Pointer } from '../../src/kernel/pointer.js';
 import { lookupByKernel } from '../../src/leaks/survivors/by-kernel.js';
 import { fixtureKernel } from '../support/fixture-kernel.js';
 import { FIXTURES } from '../support/fixtures.js';
+import { kernelReading } from '../support/kernel-reading.js';
 import { littleEndian } from '../support/little-endian.js';
 import { survivor } from './made-recording.js';
 
@@ -41,14 +42,7 @@ function withRam(kernel: Kernel, frames: readonly number[]): Kernel {
         return new DataView(bytes.buffer, Number(address - start), length);
     return kernel.read(address, length);
   };
-  return new Proxy(kernel, {
-    get(target, name) {
-      if (name === 'read') return read;
-      if (name === 'fast') return undefined;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return kernelReading(kernel, read);
 }
 
 // Those of arm64 tell by memblock what is RAM.

@@ -1,5 +1,6 @@
 import { ReadError, type ReadErrorCode } from '../../src/kernel/error.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
+import { kernelReading } from './kernel-reading.js';
 
 /** Bytes that stand in memory instead of what is there. */
 export interface Patch {
@@ -50,14 +51,5 @@ export function damagedKernel<K extends Kernel>(
     }
     return bytes === undefined ? view : new DataView(bytes.buffer);
   };
-  // Members of a class with private fields must run on the object itself.
-  return new Proxy(kernel, {
-    get(target, name) {
-      if (name === 'read') return read;
-      // Every read is to go the way above.
-      if (name === 'fast') return undefined;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return kernelReading(kernel, read);
 }

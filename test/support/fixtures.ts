@@ -49,7 +49,7 @@ export interface IncidentTruth {
     readonly pinnedBytes: number;
   };
   /** Shortly before it stopped. */
-  readonly meminfo: Readonly<Record<string, number>>;
+  readonly slabBytes: number;
   readonly tcpMemBytes: number;
 }
 

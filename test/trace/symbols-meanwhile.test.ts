@@ -115,3 +115,13 @@ test('where addresses are hidden nothing is known', () => {
   symbols.refresh();
   expect([symbols.areKnown, symbols.at(PLACE)]).toEqual([false, null]);
 });
+
+test('symbols that cannot be read when a module comes are read at the next look', () => {
+  const machine = new Machine();
+  machine.hides = true;
+  machine.load('late', PLACE);
+  expect(machine.nameAt(PLACE)).toBeUndefined();
+  machine.hides = false;
+  machine.symbols.refresh();
+  expect(machine.nameAt(PLACE)).toBe('late_take');
+});

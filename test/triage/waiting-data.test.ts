@@ -17,6 +17,7 @@ type Made = readonly [mib: number, ...pids: number[]];
 function census(...sockets: readonly Made[]) {
   const entries = sockets.map(([mib, ...pids], index) => ({
     socket: { sock: BigInt(index), family: 'AF_INET', protocol: 'TCP' },
+    ...{ mappedBy: [], connectionHolders: [] },
     holders: pids.map((pid) => ({ pid, comm: `c${pid}`, cgroup: null, fd: index })),
     total: figures(mib * MIB),
     queues: { receive: figures(mib * MIB), write: figures(0) },
@@ -92,6 +93,16 @@ test('what two processes hold is told of each, and once of the machine', () => {
   expect(told(...shared)).toEqual([
     ['waiting-data-of-process', 'warning', 7, 80],
     ['waiting-data-of-process', 'warning', 8, 80],
+  ]);
+});
+
+test('what is told of two that share it hides nothing of others', () => {
+  const shared = Array.from({ length: 25 }, () => [8, 7, 8] as const);
+  const unaccepted = Array.from({ length: 60 }, () => [3] as const);
+  expect(told(...shared, ...unaccepted).map(([code]) => code)).toEqual([
+    'waiting-data-of-process',
+    'waiting-data-of-process',
+    'waiting-data-of-machine',
   ]);
 });
 

@@ -33,7 +33,7 @@ const COUNTED =
 const MOST_BETWEEN_BOTH = 24;
 const END = /^---\[ end trace /;
 /** After the name of a program. */
-const OOM = /^.{1,15} invoked oom-killer: /;
+export const OOM = /^.{1,15} invoked oom-killer: /;
 /**
  * Panics that say themselves what made them: no other line is their cause (kernel/hung_task.c, watchdog.c,
  * kernel/rcu/tree_stall.h, mm/oom_kill.c, arch/x86/kernel/nmi.c, drivers/tty/sysrq.c).

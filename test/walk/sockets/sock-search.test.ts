@@ -4,6 +4,7 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import { endsKey, type SockKey, searchSocks } from '../../../src/walk/sockets/sock-search.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { kernelReading } from '../../support/kernel-reading.js';
 
 /**
  * The memory of a small dump, in which what it leaves out of some objects is made up: zeros, as no question
@@ -24,14 +25,7 @@ function filled<K extends Kernel>(kernel: K, objects: readonly (readonly [bigint
     }
     return new DataView(bytes.buffer);
   };
-  return new Proxy(kernel, {
-    get(target, name) {
-      if (name === 'read') return read;
-      if (name === 'fast') return undefined;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return kernelReading(kernel, read);
 }
 
 const COOKIE = 0x1234_5678_9abcn;
