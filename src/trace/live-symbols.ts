@@ -29,8 +29,11 @@ export class LiveSymbols implements KernelSymbols {
   refresh(): void {
     const loaded = this.#names();
     if (loaded === this.#loaded) return;
+    const symbols = this.#read();
+    // It is asked again.
+    if (symbols === null) return;
     this.#loaded = loaded;
-    this.#symbols = this.#read() ?? this.#symbols;
+    this.#symbols = symbols;
   }
 
   /** Which there are, and where: how many use them changes all the time. */
