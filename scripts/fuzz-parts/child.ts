@@ -1,5 +1,6 @@
 import { openSync, writeSync } from 'node:fs';
 import { type Lane, openLane } from './lanes.js';
+import { OUTCOMES } from './meaning/meaning-cases.js';
 import { Broken } from './rules.js';
 
 /** What a child tells, a line of JSON each. */
@@ -11,7 +12,12 @@ export type Told =
       readonly message: string;
     }
   | { readonly type: 'case'; readonly index: number; readonly told: readonly string[] }
-  | { readonly type: 'end'; readonly next: number };
+  | {
+      readonly type: 'end';
+      readonly next: number;
+      /** How many cases ended in which of OUTCOMES. */
+      readonly ends: Readonly<Record<string, number>>;
+    };
 
 /** What a child is to do. */
 export interface Task {
@@ -38,13 +44,20 @@ const tell = (told: Told): void => {
 const runner = await openLane(task.lane);
 const until = performance.now() + task.seconds * 1000;
 let index = task.from;
+const ends: Record<string, number> = {};
+const count = (end: string): void => {
+  ends[end] = (ends[end] ?? 0) + 1;
+};
 do {
   writeSync(progress, String(index).padStart(12), 0);
   try {
     const told = await runner.run(task.seed, index);
+    const end = told.at(-1) ?? '';
+    if (OUTCOMES.includes(end)) count(end);
     if (task.once) tell({ type: 'case', index, told });
   } catch (error) {
     if (!(error instanceof Broken)) throw error;
+    count(error.rule);
     tell({ type: 'broken', index, rule: error.rule, message: error.message });
   }
   // Kilobytes, and the most so far: whoever goes beyond is told once, and a new process goes on.
@@ -57,4 +70,4 @@ do {
   index++;
 } while (!task.once && index < task.before && performance.now() < until);
 runner.dispose();
-tell({ type: 'end', next: index });
+tell({ type: 'end', next: index, ends });

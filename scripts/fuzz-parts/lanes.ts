@@ -7,6 +7,7 @@ import { MeaningCases } from './meaning/meaning-cases.js';
 import { MEMORY } from './meaning/memory.js';
 import { PROCS } from './meaning/procs.js';
 import { STACKS } from './meaning/stacks.js';
+import { STRUCTURES_OF_ALL } from './meaning/structures.js';
 import { TRIAGE } from './meaning/triage.js';
 import { OpeningCases } from './opening-cases.js';
 import { Random } from './random.js';
@@ -26,6 +27,7 @@ export const KINDS = [
   'log',
   'stacks',
   'triage',
+  'structures',
 ] as const;
 
 export type Kind = (typeof KINDS)[number];
@@ -46,7 +48,7 @@ export interface Runner {
   dispose(): void;
 }
 
-/** @param whole dumps that keep what only `memory`, `procs`, `log`, `stacks` and `triage` read */
+/** @param whole dumps that keep what only the kinds below `meaning` read */
 export function lanesOf(
   dumps: readonly string[],
   kinds: readonly Kind[] = KINDS,
@@ -62,7 +64,7 @@ export function lanesOf(
     }
   }
   for (const dump of whole)
-    for (const kind of ['memory', 'procs', 'log', 'stacks', 'triage'] as const)
+    for (const kind of ['memory', 'procs', 'log', 'stacks', 'triage', 'structures'] as const)
       lanes.push({ name: `${kind}:${nameOf(dump)}`, kind, dump });
   return lanes.filter(({ kind }) => kinds.includes(kind));
 }
@@ -80,6 +82,7 @@ const CHOICES = {
   log: LOG,
   stacks: STACKS,
   triage: TRIAGE,
+  structures: STRUCTURES_OF_ALL,
 };
 
 export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {

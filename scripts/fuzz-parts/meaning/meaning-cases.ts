@@ -8,7 +8,7 @@ import { Broken, clock, refusal } from '../rules.js';
 import { fieldOf, isExplained } from '../undetectable.js';
 import { type Command, commandsOf, type Said } from './answers.js';
 import { type Difference, differencesOf } from './differences.js';
-import { MUTATIONS, type Mutation, mutate } from './mutations.js';
+import { flipsOf, MUTATIONS, type Mutation, mutate } from './mutations.js';
 import { OverlayKernel } from './overlay-kernel.js';
 import { type Frame, pageSites, Recorder, type Site } from './recording.js';
 
@@ -52,9 +52,20 @@ interface Choice {
   readonly before?: (kernel: Kernel) => void;
   /** The struct pages that are damaged; unless told, some of those that are read one by one. */
   readonly frames?: (kernel: Kernel) => ReadonlyMap<number, Frame>;
-  /** The members that are changed one by one; all, and pages, if it is not given. */
+  /** The members that are changed one by one, bit by bit too; all, and pages, if it is not given. */
   readonly only?: RegExp;
+  /** Whether each case asks every command that reads what is damaged, not one of them. */
+  readonly every?: boolean;
 }
+
+/** How a case may end, the worst first. */
+export const OUTCOMES: readonly string[] = [
+  'another answer, as is known',
+  'incomplete',
+  'refused',
+  'the same answer',
+  'nothing to change',
+];
 
 /** `sockets` takes as long as dozens of the others: it is asked once in so many cases if others can be. */
 const SELDOM = 6;
@@ -73,9 +84,14 @@ export class MeaningCases {
   readonly #frames: ReadonlyMap<number, Frame>;
   readonly #stride: number;
   readonly #lacking: boolean;
+  readonly #every: boolean;
   #order: { readonly seed: number; readonly plans: readonly Plan[] } | undefined;
 
-  constructor(kernel: Kernel, { commands = commandsOf, before, frames, only }: Choice = {}) {
+  constructor(
+    kernel: Kernel,
+    { commands = commandsOf, before, frames, only, every = false }: Choice = {},
+  ) {
+    this.#every = every;
     this.#kernel = new OverlayKernel(kernel);
     this.#stride = kernel.struct('page')?.size ?? 64;
     this.#lacking = lacksSecondPlaces(kernel);
@@ -128,9 +144,24 @@ export class MeaningCases {
     const plan = this.#ordered(seed)[index % this.#plans.length]!;
     const change = this.#change(random, plan);
     if (!change) return ['nothing to change'];
-    const { command, truth, took } = this.#chosen(random, change.readBy);
-    const told = [command.name, change.told];
+    const name = plan.kind === 'member' ? plan.member : plan.kind;
     this.#kernel.patch(change.patches);
+    try {
+      const ends = this.#asked(random, change.readBy).map((one) => ({
+        name: one.command.name,
+        end: this.#ask(one, change, name),
+      }));
+      const words = ends.map(({ name, end }) => `${name}: ${end}`);
+      const worst = OUTCOMES.find((outcome) => ends.some(({ end }) => end.startsWith(outcome)));
+      return [change.told, ...words, worst ?? 'the same answer'];
+    } finally {
+      this.#kernel.patch([]);
+    }
+  }
+
+  /** How one command ended, which begins with one of {@link OUTCOMES}. @throws {Broken} */
+  #ask({ command, truth, took }: Prepared, { told: done, members }: Change, name: string): string {
+    const told = [command.name, done];
     const spent = clock();
     let said: Said;
     try {
@@ -138,32 +169,29 @@ export class MeaningCases {
     } catch (error) {
       if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
       try {
-        return [...told, refusal(error).line];
+        return `refused: ${refusal(error).line}`;
       } catch (fault) {
         if (!(fault instanceof Broken)) throw fault;
         throw new Broken(fault.rule, `${fault.message}\n  ${told.join('\n  ')}`);
       }
-    } finally {
-      this.#kernel.patch([]);
     }
     if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
-    if (!said.complete) return [...told, 'incomplete'];
+    if (!said.complete) return 'incomplete';
     const silent = silentDifferences(truth, said);
-    const left = silent.filter(({ path }) => !isExplained(change.members, path, this.#lacking));
-    if (left.length > 0) {
-      const name = plan.kind === 'member' ? plan.member : plan.kind;
-      const fields = [...new Set(left.map(({ path }) => fieldOf(path)))].sort();
-      const about = `${name} → ${fields.join(' ')}`;
-      throw new Broken('silent difference', [about, ...told, ...left.map(words)].join('\n  '));
-    }
-    return [...told, silent.length > 0 ? 'another answer, as is known' : 'the same answer'];
+    const left = silent.filter(({ path }) => !isExplained(members, path, this.#lacking));
+    if (left.length === 0)
+      return silent.length > 0 ? 'another answer, as is known' : 'the same answer';
+    const fields = [...new Set(left.map(({ path }) => fieldOf(path)))].sort();
+    const about = `${name} → ${fields.join(' ')}`;
+    throw new Broken('silent difference', [about, ...told, ...left.map(words)].join('\n  '));
   }
 
   #plan(only: RegExp | undefined): Plan[] {
     const plans: Plan[] = [];
     for (const member of this.#byMember.keys()) {
       if (only && !only.test(member)) continue;
-      for (const mutation of MUTATIONS) plans.push({ kind: 'member', member, mutation });
+      for (const mutation of [...MUTATIONS, ...(only ? flipsOf(member) : [])])
+        plans.push({ kind: 'member', member, mutation });
     }
     if (only) return plans;
     for (const page of this.#pages.keys()) plans.push({ kind: 'page', page });
@@ -213,29 +241,32 @@ export class MeaningCases {
     const alike = this.#byMember.get(member) ?? [];
     for (let tries = 0; tries < 8; tries++) {
       const site = random.pick(alike);
-      const patch = this.#patch(random, site, mutation, alike);
+      const patches = this.#patches(random, site, mutation, alike);
+      const [patch] = patches;
       if (!patch) continue;
       const hex = Buffer.from(patch.bytes).reverse().toString('hex');
       const told = `${member} at 0x${site.address.toString(16)}: ${mutation.name}: 0x${hex}`;
-      return { patches: [patch], members: [member], told, readBy: site.readBy };
+      return { patches, members: [member], told, readBy: site.readBy };
     }
     return undefined;
   }
 
-  #patch(random: Random, site: Site, mutation: Mutation, alike: readonly Site[]) {
+  #patches(random: Random, site: Site, mutation: Mutation, alike: readonly Site[]): Patch[] {
     try {
       return mutate(this.#kernel, random, site, mutation, alike);
     } catch (error) {
       // A word of a struct page of which the dump has another.
-      if (error instanceof ReadError) return undefined;
+      if (error instanceof ReadError) return [];
       throw error;
     }
   }
 
-  #chosen(random: Random, readBy: ReadonlySet<number>): Prepared {
+  /** All whose answer the change may reach, or one of them. */
+  #asked(random: Random, readBy: ReadonlySet<number>): readonly Prepared[] {
+    if (this.#every) return this.#prepared.filter((_, index) => readBy.has(index));
     const quick = [...readBy].filter((index) => index > 0);
     const index = quick.length === 0 || random.oneIn(SELDOM) ? 0 : random.pick(quick);
-    return this.#prepared[index]!;
+    return [this.#prepared[index]!];
   }
 }
 

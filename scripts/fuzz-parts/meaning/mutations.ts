@@ -7,6 +7,8 @@ import type { Site } from './recording.js';
 /** A change of one member that means something. */
 export interface Mutation {
   readonly name: string;
+  /** The other site gets the old value. */
+  readonly swaps?: true;
   /** The new value of so many bits; undefined: there is none for this place. */
   value(old: bigint, bits: number, other: () => bigint | undefined): bigint | undefined;
 }
@@ -28,33 +30,58 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: 'sign flipped', value: (old, bits) => old ^ (1n << BigInt(bits - 1)) },
   { name: 'twice', value: (old, bits) => (bits > 32 ? undefined : old * 2n) },
   { name: "another's", value: (_, __, other) => other() },
+  { name: 'swapped', swaps: true, value: (_, __, other) => other() },
 ];
 
-/** The patch that a mutation makes of a site; undefined where it would change nothing. */
+/** One bit of a member, and nothing else of it. */
+const FLIPS: readonly Mutation[] = Array.from({ length: 64 }, (_, bit) => ({
+  name: `bit ${bit} flipped`,
+  value: (old, bits) => (bit < bits ? old ^ (1n << BigInt(bit)) : undefined),
+}));
+
+/** Members whose bits each mean something of their own. */
+const OF_BITS = /flags|mapping|state|head|info/;
+
+/** Of other members: low bits, the ends of a byte, a page and half a word, and the highest. */
+const SOME_BITS: ReadonlySet<number> = new Set([
+  0, 1, 2, 3, 5, 6, 8, 12, 16, 20, 21, 31, 32, 40, 47, 63,
+]);
+
+/** The bits of a member that are flipped one by one. */
+export function flipsOf(member: string): readonly Mutation[] {
+  return OF_BITS.test(member) ? FLIPS : FLIPS.filter((_, bit) => SOME_BITS.has(bit));
+}
+
+/** The patches that a mutation makes of a site; none where it would change nothing. */
 export function mutate(
   kernel: Kernel,
   random: Random,
   site: Site,
   mutation: Mutation,
   alike: readonly Site[],
-): Patch | undefined {
-  const { address, size, bits } = site;
+): Patch[] {
+  const { size, bits } = site;
   if (size > 8) return mutateBytes(kernel, random, site, mutation, alike);
-  const old = integerAt(kernel, address, size);
   const [from, width] = bits ? [BigInt(bits.offset), bits.size] : [0n, size * 8];
-  const part = (whole: bigint) => (whole >> from) & ones(width);
-  const value = mutation.value(part(old), width, () => {
-    const values = new Set<bigint>();
+  const part = ({ address }: Site) => (integerAt(kernel, address, size) >> from) & ones(width);
+  const changed = (one: Site, value: bigint): Patch => {
+    const rest = integerAt(kernel, one.address, size) & ~(ones(width) << from);
+    const bytes = littleEndian(rest | ((value & ones(width)) << from), size);
+    return { address: one.address, bytes };
+  };
+  const old = part(site);
+  let other: Site | undefined;
+  const value = mutation.value(old, width, () => {
+    const others = new Map<bigint, Site>();
     for (let tries = 0; tries < 20; tries++) {
-      const other = random.pick(alike);
-      if (other.size === size) values.add(part(integerAt(kernel, other.address, size)));
+      const one = random.pick(alike);
+      if (one.size === size && part(one) !== old) others.set(part(one), one);
     }
-    values.delete(part(old));
-    return values.size === 0 ? undefined : random.pick([...values]);
+    other = others.size === 0 ? undefined : random.pick([...others.values()]);
+    return other && part(other);
   });
-  if (value === undefined || (value & ones(width)) === part(old)) return undefined;
-  const changed = (old & ~(ones(width) << from)) | ((value & ones(width)) << from);
-  return { address, bytes: littleEndian(changed, size) };
+  if (value === undefined || (value & ones(width)) === old) return [];
+  return [changed(site, value), ...(mutation.swaps && other ? [changed(other, old)] : [])];
 }
 
 /** Names and addresses: nothing, all ones, or what another one has. */
@@ -64,7 +91,7 @@ function mutateBytes(
   { address, size }: Site,
   { name }: Mutation,
   alike: readonly Site[],
-): Patch | undefined {
+): Patch[] {
   const old = bytesAt(kernel, address, size);
   const bytes =
     name === '0'
@@ -74,8 +101,8 @@ function mutateBytes(
         : name === "another's"
           ? bytesAt(kernel, random.pick(alike.filter((one) => one.size === size)).address, size)
           : undefined;
-  if (!bytes || Buffer.from(bytes).equals(old)) return undefined;
-  return { address, bytes };
+  if (!bytes || Buffer.from(bytes).equals(old)) return [];
+  return [{ address, bytes }];
 }
 
 function bytesAt(kernel: Kernel, address: bigint, size: number): Buffer {
