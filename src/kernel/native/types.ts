@@ -2,11 +2,13 @@ import { KernelError } from '../error.js';
 import type { StructLayout } from '../layout.js';
 import type { TypeDescription } from '../type-description.js';
 import type { Btf } from './btf/btf.js';
+import { CopiesLayout, Shapes } from './btf/copies.js';
 import { describeType } from './btf/describe.js';
 import { enumeratorsOf } from './btf/enumerators.js';
+
 import { Kind } from './btf/format.js';
 import { BtfStructLayout, type MemberCache } from './btf/layout.js';
-import { flattenMembers, isAggregate } from './btf/member.js';
+import { isAggregate } from './btf/member.js';
 import { type SectionVariable, sectionVariables } from './btf/section-variables.js';
 
 /** A type by name, and the blob that defines it. */
@@ -31,6 +33,7 @@ export class KernelTypes {
   readonly #structs = new Map<string, StructLayout | undefined>();
   readonly #enums = new Map<string, ReadonlyMap<string, bigint> | undefined>();
   readonly #caches = new Map<Btf, MemberCache>();
+  readonly #shapes = new Map<Btf, Shapes>();
 
   constructor(base: Btf, modules: () => readonly ModuleTypes[]) {
     this.base = base;
@@ -40,8 +43,8 @@ export class KernelTypes {
   /**
    * The layout of a struct or union, or of a typedef of one.
    *
-   * @throws {KernelError} `unsupported-layout` when types of that name differ in their layout: which
-   * one is meant cannot be told; `damaged` when the types lead nowhere
+   * @throws {KernelError} `unsupported-layout` when types of that name differ in their size, or later in
+   * a member that is asked for; `damaged` when the types lead nowhere
    */
   struct(name: string): StructLayout | undefined {
     if (!this.#structs.has(name)) this.#structs.set(name, this.#findStruct(name));
@@ -86,36 +89,39 @@ export class KernelTypes {
     const resolved = (tagged.length > 0 ? tagged : found)
       .map(({ btf, id }) => ({ btf, id: btf.resolve(id) }))
       .filter(({ btf, id }) => isAggregate(btf, id));
-    const first = resolved[0];
-    if (first === undefined) return undefined;
-    if (resolved.length > 1) {
-      const layouts = new Set(resolved.map(({ btf, id }) => fingerprint(btf, id)));
-      if (layouts.size > 1) {
-        const message = `the kernel has ${layouts.size} different types named ${name}`;
-        throw new KernelError('unsupported-layout', message);
-      }
-    }
-    let cache = this.#caches.get(first.btf);
-    if (!cache) {
-      cache = new Map();
-      this.#caches.set(first.btf, cache);
-    }
-    return new BtfStructLayout(first.btf, first.id, name, cache);
+    const [first, ...others] = this.#distinct(resolved).map(({ btf, id }) => {
+      const cache = this.#caches.get(btf) ?? new Map();
+      this.#caches.set(btf, cache);
+      return new BtfStructLayout(btf, id, name, cache);
+    });
+    return first && others.length > 0 ? new CopiesLayout([first, ...others]) : first;
+  }
+
+  /** One of each shape: two types in different blobs count as two. */
+  #distinct(types: readonly FoundType[]): readonly FoundType[] {
+    if (types.length < 2) return types;
+    const seen = new Map<Btf, Set<number>>();
+    return types.filter(({ btf, id }) => {
+      const shapes = this.#shapes.get(btf) ?? new Shapes(btf);
+      this.#shapes.set(btf, shapes);
+      const shape = shapes.of(id);
+      const known = seen.get(btf) ?? new Set();
+      seen.set(btf, known);
+      return !known.has(shape) && known.add(shape);
+    });
   }
 
   #findEnum(name: string): ReadonlyMap<string, bigint> | undefined {
-    for (const { btf, id } of this.find(name)) {
-      const resolved = btf.resolve(id);
-      const kind = btf.kind(resolved);
-      if (kind === Kind.ENUM || kind === Kind.ENUM64) return enumeratorsOf(btf, resolved);
-    }
-    return undefined;
+    const [first, ...others] = this.find(name)
+      .map(({ btf, id }) => ({ btf, id: btf.resolve(id) }))
+      .filter(({ btf, id }) => btf.kind(id) === Kind.ENUM || btf.kind(id) === Kind.ENUM64)
+      .map(({ btf, id }) => enumeratorsOf(btf, id));
+    for (const other of others)
+      for (const key of new Set([...(first?.keys() ?? []), ...other.keys()]))
+        if (first?.get(key) !== other.get(key)) {
+          const message = `the kernel has different enums named ${name}, with different values of ${key}`;
+          throw new KernelError('unsupported-layout', message);
+        }
+    return first;
   }
-}
-
-function fingerprint(btf: Btf, id: number): string {
-  const members = [...flattenMembers(btf, id).values()].map(
-    ({ name, bitOffset, bitSize, type }) => `${name}:${bitOffset}:${bitSize}:${btf.size(type)}`,
-  );
-  return `${btf.sizeOrType(id)}{${members.join()}}`;
 }

@@ -124,17 +124,59 @@ describe('BTF', () => {
     expect(listed).toBe(1);
   });
 
-  it('refuses to choose between different structs of one name', () => {
+  it('takes copies of a struct as one as far as they agree, and names the member that differs', () => {
     const w = new BtfWriter();
     const int = w.int('int', 4);
-    w.struct('twice', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
-    w.struct('twice', 4, [{ name: 'b', type: int, bitOffset: 0 }]);
-    w.struct('same', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
-    w.struct('same', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
+    const long = w.int('long', 8);
+    const inner = ['x', 'y'].map((name) =>
+      w.struct('inner', 4, [{ name, type: int, bitOffset: 0 }]),
+    );
+    const copy = (hidden: string, at: number, nested: number, types = [long, int]) =>
+      w.struct('copied', 32, [
+        { name: 'a', type: int, bitOffset: 0 },
+        { name: hidden, type: types[0]!, bitOffset: 64 },
+        { name: 'moved', type: types[1]!, bitOffset: at },
+        { name: 'nested', type: inner[nested]!, bitOffset: 192 },
+      ]);
+    copy('__UNIQUE_ID_11', 128, 0);
+    copy('__UNIQUE_ID_12', 128, 0);
+    copy('__UNIQUE_ID_11', 160, 1);
+    w.struct('larger', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
+    w.struct('larger', 8, [{ name: 'a', type: int, bitOffset: 0 }]);
+    for (let times = 0; times < 2; times++)
+      w.struct('same', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
     const types = typesOf(w);
-    expect(errorOf(() => types.struct('twice'))).toMatchObject({ code: 'unsupported-layout' });
+    const copied = types.struct('copied');
+    expect(copied).toMatchObject({ name: 'copied', size: 32 });
+    expect(copied?.member('a')).toMatchObject({ offset: 0, size: 4 });
+    expect(copied?.member('nested')).toMatchObject({ offset: 24, size: 4 });
+    expect(copied?.member('absent')).toBeUndefined();
+    for (const path of ['moved', 'nested.x', '__UNIQUE_ID_11'])
+      expect(errorOf(() => copied?.member(path))).toMatchObject({
+        code: 'unsupported-layout',
+        message: `the kernel has 3 different types named copied, with different places of member ${path}`,
+      });
+    expect(errorOf(() => types.struct('larger'))).toMatchObject({
+      code: 'unsupported-layout',
+      message:
+        'the kernel has 2 different types named larger, with different sizes: 4 bytes, 8 bytes',
+    });
     expect(types.struct('same')?.member('a')?.offset).toBe(0);
-    expect(types.describe('twice')).toHaveLength(2);
+    expect(types.describe('copied')).toHaveLength(3);
+  });
+
+  it('refuses enums of one name whose values differ', () => {
+    const w = new BtfWriter();
+    w.enum('flags', { A: 0, B: 1 });
+    w.enum('flags', { A: 0, B: 2 });
+    w.enum('same', { A: 0 });
+    w.enum('same', { A: 0 });
+    const types = typesOf(w);
+    expect(errorOf(() => types.enumerators('flags'))).toMatchObject({
+      code: 'unsupported-layout',
+      message: 'the kernel has different enums named flags, with different values of B',
+    });
+    expect(types.enumerators('same')).toEqual(new Map([['A', 0n]]));
   });
 
   it.each([
