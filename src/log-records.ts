@@ -24,3 +24,12 @@ export interface LogRecord {
   /** One line, or several; hostile. */
   readonly text: string;
 }
+
+/** A message of a log that is text (src/log): null is what the text does not have. */
+export interface TextRecord extends Omit<LogRecord, 'timestamp'> {
+  readonly timestamp: bigint | null;
+  /** Wall-clock time as the text has it; '' where it has none. Hostile. */
+  readonly printedTime: string;
+  /** Nothing of printk stands before it: a further line of the message before, or other output. */
+  readonly bare: boolean;
+}

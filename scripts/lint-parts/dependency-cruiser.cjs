@@ -8,6 +8,8 @@ const BELOW = {
   account: ['walk', 'kernel'],
   extract: ['account', 'walk', 'kernel'],
   host: [],
+  // Reads text that contains a kernel log.
+  log: [],
   many: ['host', 'kernel'],
   growth: ['account'],
   diff: ['growth'],

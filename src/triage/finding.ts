@@ -37,8 +37,10 @@ export type RuleCode = `${string}/${string}`;
 export interface LogEvidence {
   readonly kind: 'log';
   readonly seq: number;
-  /** Nanoseconds on the log's clock. */
-  readonly timestamp: bigint;
+  /** Nanoseconds on the log's clock; null: the log is text that does not have it. */
+  readonly timestamp: bigint | null;
+  /** Wall-clock time as a text has it. Hostile. */
+  readonly printedTime?: string;
   /** Hostile. */
   readonly text: string;
 }
@@ -54,10 +56,48 @@ export type Evidence = LogEvidence | StackEvidence;
 /** A figure that a finding rests on, or a name: hostile. */
 export type Figure = number | string | null;
 
+/** A line of a stack trace as the kernel printed it. Hostile. */
+export interface PrintedFrame {
+  readonly symbol: string;
+  /** Bytes into the function; null: inlined. */
+  readonly offset: number | null;
+  readonly module: string | null;
+  /** As scripts/decode_stacktrace.sh prints it: `mm/slub.c:1234`. */
+  readonly source: string | null;
+  readonly inline: boolean;
+  /** The unwinder was not sure: `? f+0x1/0x2`. */
+  readonly guess: boolean;
+}
+
+/** What the kernel printed of one fault, from its first line to its last. Text is hostile; null: not printed. */
+export interface CrashReport {
+  /** The function to blame; null: none could be named. */
+  readonly function: string | null;
+  /** Why the report cannot be trusted: cut, or mixed with others; null: nothing says so. */
+  readonly corrupted: string | null;
+  readonly cpu: number | null;
+  readonly pid: number | null;
+  readonly comm: string | null;
+  readonly taint: string | null;
+  readonly release: string | null;
+  readonly hardware: string | null;
+  /** Hexadecimal, as printed. */
+  readonly address: string | null;
+  readonly access: 'read' | 'write' | null;
+  readonly accessBytes: number | null;
+  readonly modules: readonly string[];
+  readonly stack: readonly PrintedFrame[];
+  readonly allocatedBy: readonly PrintedFrame[];
+  readonly freedBy: readonly PrintedFrame[];
+}
+
 /** Something that a person should know of, with what it rests on. */
 export interface Finding {
   readonly code: FindingCode | RuleCode;
   readonly severity: Severity;
+  /** The form that people search for: `KASAN: slab-use-after-free Read in f`. Hostile. */
+  readonly title?: string;
+  readonly report?: CrashReport;
   /** By names that each code has for good. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly evidence: readonly Evidence[];

@@ -21,8 +21,9 @@ export function messageText(record: LogRecord, { decode, callers }: LogTextOptio
     .join('');
 }
 
-/** The time of a message as dmesg prints it, of nanoseconds on the log's clock. */
-export function logTime(timestamp: bigint): string {
+/** The time of a message as dmesg prints it, of nanoseconds on the log's clock; or as a text has it. */
+export function logTime(timestamp: bigint | null, printed = ''): string {
+  if (timestamp === null) return printed === '' ? '[           ?]' : `[${escapeText(printed)}]`;
   const microseconds = timestamp / 1000n;
   const seconds = String(microseconds / 1_000_000n).padStart(5);
   return `[${seconds}.${String(microseconds % 1_000_000n).padStart(6, '0')}]`;

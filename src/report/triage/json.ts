@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/leaves.js';
-import type { Evidence, Finding } from '../../triage/finding.js';
+import type { CrashReport, Evidence, Finding } from '../../triage/finding.js';
 import type { RulesOutcome } from '../../triage/rules/outcome.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { kernelJson } from '../kernel-json.js';
@@ -33,12 +33,23 @@ export function triageJson(answer: TriageAnswer): TriageJson {
 
 /** A finding, with its words. */
 export function findingJson(finding: Finding): TriageJson['findings'][number] {
-  const { code, severity, figures, evidence, deeper } = finding;
+  const { code, severity, title, report, figures, evidence, deeper } = finding;
   return {
-    ...{ code, severity, words: findingWords(finding), figures: { ...figures } },
-    evidence: evidence.map(evidenceJson),
+    ...{ code, severity, ...(title === undefined ? {} : { title }) },
+    ...(report === undefined ? {} : { report: reportJson(report) }),
+    ...{ words: findingWords(finding), figures: { ...figures } },
+    ...evidenceJson(evidence),
     deeper: deeper ?? null,
     ...(finding.told ? { advice: adviceWords(finding) ?? null } : {}),
+  };
+}
+
+function reportJson(report: CrashReport): NonNullable<TriageJson['findings'][number]['report']> {
+  const copied = (frames: CrashReport['stack']) => frames.map((frame) => ({ ...frame }));
+  return {
+    ...{ ...report, modules: [...report.modules] },
+    ...{ stack: copied(report.stack), allocatedBy: copied(report.allocatedBy) },
+    freedBy: copied(report.freedBy),
   };
 }
 
@@ -51,13 +62,29 @@ function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
   };
 }
 
-function evidenceJson(evidence: Evidence): TriageJson['findings'][number]['evidence'][number] {
-  if (evidence.kind === 'stack') {
-    const { kind, frames, end, why, stop } = evidence;
-    return { kind, frames: frames.map(frameJson), end, why: why ?? null, ...stopJson(stop) };
+/** Lines without the log's clock stand apart: evidence promises it. */
+function evidenceJson(
+  all: readonly Evidence[],
+): Pick<TriageJson['findings'][number], 'evidence' | 'lines'> {
+  const evidence: TriageJson['findings'][number]['evidence'] = [];
+  const lines: NonNullable<TriageJson['findings'][number]['lines']> = [];
+  for (const one of all) {
+    if (one.kind === 'stack') {
+      const { kind, frames, end, why, stop } = one;
+      evidence.push({
+        kind,
+        frames: frames.map(frameJson),
+        end,
+        why: why ?? null,
+        ...stopJson(stop),
+      });
+      continue;
+    }
+    const { kind, seq, timestamp, printedTime = null, text } = one;
+    if (timestamp === null) lines.push({ seq, printedTime, text });
+    else evidence.push({ kind, seq, timestampMicroseconds: Number(timestamp / 1000n), text });
   }
-  const { kind, seq, timestamp, text } = evidence;
-  return { kind, seq, timestampMicroseconds: Number(timestamp / 1000n), text };
+  return { evidence, ...(lines.length > 0 ? { lines } : {}) };
 }
 
 /** Drawers that have something, the largest first. */

@@ -12,10 +12,48 @@ import { frameSchema, stopShape } from '../task-stacks/schema.js';
 const count = z.int().nonnegative();
 const severity = z.enum(SEVERITIES);
 
+const printedFrames = z.array(
+  z.strictObject({
+    symbol: z.string(),
+    offset: count.nullable(),
+    module: z.string().nullable(),
+    source: z.string().nullable(),
+    inline: z.boolean(),
+    /** The unwinder was not sure. */
+    guess: z.boolean(),
+  }),
+);
+
+/** What the kernel printed of one fault; null: not printed. */
+const crashReport = z.strictObject({
+  /** The function to blame. */
+  function: z.string().nullable(),
+  /** Why the report cannot be trusted: cut, or mixed with others; null: nothing says so. */
+  corrupted: z.string().nullable(),
+  cpu: count.nullable(),
+  pid: count.nullable(),
+  comm: z.string().nullable(),
+  taint: z.string().nullable(),
+  release: z.string().nullable(),
+  hardware: z.string().nullable(),
+  /** Hexadecimal, as printed. */
+  address: z.string().nullable(),
+  /** `read` or `write`. */
+  access: z.string().nullable(),
+  accessBytes: count.nullable(),
+  modules: z.array(z.string()),
+  stack: printedFrames,
+  allocatedBy: printedFrames,
+  freedBy: printedFrames,
+});
+
 export const findingSchema = z.strictObject({
   /** `panic`, `oom-kill`, …: stable. */
   code: z.string(),
   severity,
+  /** The form that people search for, such as `KASAN: slab-use-after-free Read in f`. */
+  title: z.string().optional(),
+  report: crashReport.optional(),
   /** For people. */
   words: z.string(),
   /** By names that each code has for good; bytes where the name ends so. `times`: how often it was told. */
@@ -39,6 +77,10 @@ export const findingSchema = z.strictObject({
       }),
     ]),
   ),
+  /** Lines of a log that is text and does not have the log's clock: with wall-clock time, where it has that. */
+  lines: z
+    .array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() }))
+    .optional(),
   /** The command that tells more, without `kdump-mem` and the dump. */
   deeper: z.string().nullable(),
   /** Of a finding of a team's own rule: what it says to do. */

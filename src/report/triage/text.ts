@@ -115,7 +115,8 @@ function roomIn({ width }: Pick<TriageTextOptions, 'width'>): number | null {
 const FEW = 12;
 
 function evidenceLines(one: Evidence, room: number | null, verbose: boolean): string[] {
-  if (one.kind === 'log') return wrap(`${logTime(one.timestamp)} ${escapeText(one.text)}`, room);
+  if (one.kind === 'log')
+    return wrap(`${logTime(one.timestamp, one.printedTime)} ${escapeText(one.text)}`, room);
   const lines = framesText(one, verbose);
   const left = lines.length - FEW;
   return verbose || left <= 1 ? lines : [...lines.slice(0, FEW), `    … ${left} more: -v`];

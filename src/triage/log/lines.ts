@@ -1,11 +1,13 @@
-import type { LogCaller, LogRecord } from '../../log-records.js';
+import type { LogCaller, LogRecord, TextRecord } from '../../log-records.js';
 import { beginsWithCommand, isOfKernel } from '../../walk/log/whose.js';
 import type { LogEvidence } from '../finding.js';
 
 /** One line of a message. */
 export interface LogLine {
   readonly seq: number;
-  readonly timestamp: bigint;
+  /** Null: the log is text that does not have it. */
+  readonly timestamp: bigint | null;
+  readonly printedTime?: string;
   /** Without blanks at its ends; at most so long. Hostile. */
   readonly text: string;
 }
@@ -19,6 +21,8 @@ export interface LogMessage extends LogLine {
   readonly further: readonly string[];
   /** It begins with what a program calls itself. */
   readonly ofCommand: boolean;
+  /** Of text: nothing of printk stands before it. */
+  readonly bare: boolean;
 }
 
 /** More of a line says nothing that is looked for. */
@@ -34,20 +38,21 @@ export function* linesOf(records: Iterable<LogRecord>): Generator<LogLine> {
   }
 }
 
-/** Messages of the kernel itself. */
-export function* messagesOf(records: Iterable<LogRecord>): Generator<LogMessage> {
-  for (const record of records) {
-    if (!isOfKernel(record)) continue;
-    const { seq, timestamp, caller } = record;
-    const whole = cut(record.text.trimStart());
-    const [first = '', ...further] = whole.includes('\n') ? whole.split('\n', MOST_LINES) : [whole];
-    yield {
-      ...{ seq, timestamp, caller, whole },
-      text: first.trim(),
-      further: further.map((line) => line.trim()),
-      ofCommand: beginsWithCommand(whole),
-    };
-  }
+/** A message of the kernel itself; undefined: a program wrote it. */
+export function messageOf(record: LogRecord | TextRecord): LogMessage | undefined {
+  if (!isOfKernel(record)) return undefined;
+  const { seq, timestamp, caller } = record;
+  const whole = cut(record.text.trimStart());
+  const [first = '', ...further] = whole.includes('\n') ? whole.split('\n', MOST_LINES) : [whole];
+  const ofText = 'bare' in record;
+  return {
+    ...{ seq, timestamp, caller, whole },
+    ...(ofText && record.printedTime !== '' ? { printedTime: record.printedTime } : {}),
+    text: first.trim(),
+    further: further.map((line) => line.trim()),
+    ofCommand: beginsWithCommand(whole),
+    bare: ofText && record.bare,
+  };
 }
 
 function cut(line: string): string {
@@ -66,6 +71,12 @@ export function groupsIn(
   return found === null ? undefined : (found.groups ?? {});
 }
 
-export function evidenceOf({ seq, timestamp, text }: LogLine): LogEvidence {
-  return { kind: 'log', seq, timestamp, text };
+export function evidenceOf({ seq, timestamp, printedTime, text }: LogLine): LogEvidence {
+  return {
+    kind: 'log',
+    seq,
+    timestamp,
+    ...(printedTime === undefined ? {} : { printedTime }),
+    text,
+  };
 }

@@ -1,8 +1,8 @@
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord, TextRecord } from '../../log-records.js';
 import type { Figure, Finding } from '../finding.js';
 import { AllocationFailureReader } from './allocation-failure.js';
 import { ByCaller } from './by-caller.js';
-import { evidenceOf, groupsIn, type LogMessage, messagesOf } from './lines.js';
+import { evidenceOf, groupsIn, type LogMessage, messageOf } from './lines.js';
 import { OomReader } from './oom.js';
 import { OOPS_BY, OopsReader } from './oops.js';
 import { PATTERNS, type Pattern } from './patterns.js';
@@ -20,21 +20,42 @@ const SAME = ['scope', 'cgroup', 'comm', 'order'];
 const MOST_EVIDENCE = 4;
 
 /** What a kernel's log tells that somebody should know of, in the order of when it was first told. */
-export function logFindings(records: Iterable<LogRecord>, pageSize: number): Finding[] {
-  const found = new Found();
-  const readers = [
-    { reader: new ByCaller(() => new OomReader(pageSize)), by: SAME },
-    { reader: new ByCaller(() => new AllocationFailureReader(pageSize)), by: SAME },
-    { reader: new ByCaller(() => new OopsReader()), by: OOPS_BY },
-  ];
-  for (const message of messagesOf(records)) {
-    for (const { reader, by } of readers)
-      for (const finding of reader.take(message)) found.add(finding, by);
-    const known = match(message);
-    if (known) found.add(known.finding, known.by);
+export function logFindings(
+  records: Iterable<LogRecord | TextRecord>,
+  pageSize: number,
+): Finding[] {
+  const findings = new LogFindings(pageSize);
+  for (const record of records) findings.take(record);
+  return findings.finish();
+}
+
+/** The same, message by message: memory does not grow with the log. */
+export class LogFindings {
+  readonly #found = new Found();
+  readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
+
+  constructor(pageSize: number) {
+    this.#readers = [
+      { reader: new ByCaller(() => new OomReader(pageSize)), by: SAME },
+      { reader: new ByCaller(() => new AllocationFailureReader(pageSize)), by: SAME },
+      { reader: new ByCaller(() => new OopsReader()), by: OOPS_BY },
+    ];
   }
-  for (const { reader, by } of readers) for (const finding of reader.end()) found.add(finding, by);
-  return found.list();
+
+  take(record: LogRecord | TextRecord): void {
+    const message = messageOf(record);
+    if (message === undefined) return;
+    for (const { reader, by } of this.#readers)
+      for (const finding of reader.take(message)) this.#found.add(finding, by);
+    const known = match(message);
+    if (known) this.#found.add(known.finding, known.by);
+  }
+
+  finish(): Finding[] {
+    for (const { reader, by } of this.#readers)
+      for (const finding of reader.end()) this.#found.add(finding, by);
+    return this.#found.list();
+  }
 }
 
 function match(message: LogMessage): { finding: Finding; by: Pattern['by'] } | undefined {

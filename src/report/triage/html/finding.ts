@@ -39,8 +39,8 @@ ${deeper === undefined ? undefined : html`<p class="faint">More: <code>kdump-mem
 `;
 }
 
-function logLine({ timestamp, text }: LogEvidence): Content {
-  return html`${logTime(timestamp)} ${text}\n`;
+function logLine({ timestamp, printedTime, text }: LogEvidence): Content {
+  return html`${logTime(timestamp, printedTime)} ${text}\n`;
 }
 
 function figures({ code, figures: all }: Finding, index: number): Content {

@@ -1,0 +1,106 @@
+import type { LogCaller } from '../log-records.js';
+
+/** What stands before the text of a printed line: of printk, dmesg, syslog or the journal. */
+export interface Prefixed {
+  /** Null: not printed. */
+  readonly level: number | null;
+  readonly facility: number | null;
+  /** Nanoseconds on the kernel's own clock; null: not printed. */
+  readonly timestamp: bigint | null;
+  readonly printedTime: string;
+  readonly caller: LogCaller | null;
+  /** Nothing of printk, dmesg, syslog or the journal stands before it. */
+  readonly bare: boolean;
+  readonly text: string;
+}
+
+/** `dmesg -x`, in the order of <sys/syslog.h>. */
+const FACILITIES = 'kern user mail daemon auth syslog lpr news uucp cron authpriv ftp'.split(' ');
+const LEVELS = 'emerg alert crit err warn notice info debug'.split(' ');
+
+/** RFC 3164, RFC 3339, `journalctl -o short-full`, `short-unix`; then host and tag. */
+const SYSLOG =
+  /^(?:<(?<pri>\d{1,3})>)?(?<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[A-Z]{2,5}| ?[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6}|\[ *\d{1,9}\.\d{6}\]) (?<host>[^ [\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
+
+/** Before the time: `dmesg -x`, or `<N>`, which a console has in front of the level too. */
+const KIND = /^(?:<(\d{1,5})>|([a-z]{3,8}) *:([a-z]{3,6}) *: ?)/;
+
+/** printk's clock, `dmesg -d` and `-e`, with the caller as CONFIG_PRINTK_CALLER has it, apart or in one. */
+const CLOCK = /^\[ *(\d{1,9})\.(\d{6})(?: <[ \d.]{12,20}>)?\](?:\[ *([TC])(\d{1,9})\])? ?/;
+
+/** `dmesg -T`, `-e`, `--time-format iso`. */
+const WALL =
+  /^(?:\[([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}|[A-Z][a-z]{2} ?\d{1,2} \d\d:\d\d| *[+-]\d+\.\d{6})\](?:\[ *([TC])(\d{1,9})\])?|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)) /;
+
+/** Other output on the same line of a console: a prompt for a login, a note of printk itself. */
+const BEFORE =
+  /^(?:\*\* \d+ printk messages dropped \*\* ?|.{0,80} login: |.{0,80}\$ )(?=(?:<\d+>)?\[ *\d+\.\d{6}\])/;
+
+/** Facility and level of a number (include/linux/kern_levels.h). */
+function priority(number: number): Pick<Prefixed, 'facility' | 'level'> {
+  return { facility: number >> 3, level: number & 7 };
+}
+
+/** Tags by which syslog and the journal know the kernel. */
+const OF_KERNEL = /^(?:kernel|klogd|vmunix)$/;
+
+/**
+ * Splits a line; undefined: another program than the kernel wrote it, as the line itself says.
+ *
+ * @param line without its end
+ */
+export function splitPrefix(line: string): Prefixed | undefined {
+  let rest = line.replace(BEFORE, '');
+  let printedTime = '';
+  let bare = true;
+  let level: number | null = null;
+  let facility: number | null = null;
+  let timestamp: bigint | null = null;
+  let caller: LogCaller | null = null;
+  const syslog = SYSLOG.exec(rest);
+  if (syslog?.groups) {
+    const { time = '', tag = '' } = syslog.groups;
+    if (!OF_KERNEL.test(tag)) return undefined;
+    rest = rest.slice(syslog[0].length);
+    if (time.startsWith('['))
+      timestamp = clockOf(...(time.slice(1, -1).trim().split('.') as [string, string]));
+    else printedTime = time;
+    bare = false;
+  }
+  const kind = KIND.exec(rest);
+  const known = kind && kindOf(kind);
+  if (kind && known) {
+    ({ level, facility } = known);
+    rest = rest.slice(kind[0].length);
+    bare = false;
+  }
+  const wall = WALL.exec(rest);
+  if (wall) {
+    printedTime = (wall[1] ?? wall[4] ?? '').trim();
+    if (wall[2]) caller = callerOf(wall[2], wall[3]);
+    rest = rest.slice(wall[0].length);
+    bare = false;
+  }
+  const clock = CLOCK.exec(rest);
+  if (clock) {
+    timestamp = clockOf(clock[1] ?? '0', clock[2] ?? '0');
+    if (clock[3]) caller = callerOf(clock[3], clock[4]);
+    rest = rest.slice(clock[0].length);
+    bare = false;
+  }
+  return { level, facility, timestamp, printedTime, caller, bare, text: rest };
+}
+
+function kindOf(kind: RegExpExecArray): Pick<Prefixed, 'facility' | 'level'> | undefined {
+  if (kind[1] !== undefined) return priority(Number(kind[1]));
+  const [facility, level] = [FACILITIES.indexOf(kind[2] ?? ''), LEVELS.indexOf(kind[3] ?? '')];
+  return facility < 0 || level < 0 ? undefined : { facility, level };
+}
+
+function clockOf(seconds: string, microseconds: string): bigint {
+  return BigInt(seconds) * 1_000_000_000n + BigInt(microseconds) * 1000n;
+}
+
+function callerOf(kind: string, id: string | undefined): LogCaller {
+  return { kind: kind === 'C' ? 'cpu' : 'task', id: Number(id) };
+}
