@@ -6,6 +6,8 @@ export interface MemoryCounters {
   /** All that zones have, and of that what the buddy allocator got (/proc/zoneinfo). */
   readonly present: number | undefined;
   readonly managed: number | undefined;
+  /** Free in the buddy allocators of all zones (/proc/zoneinfo); undefined: not every zone counts it. */
+  readonly zoneFree: number | undefined;
   /** Free, in the lists of CPUs. */
   readonly onCpus: number | undefined;
   /** Why zones tell nothing of that. */

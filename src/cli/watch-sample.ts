@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import type { Drawer } from '../account/memory/drawer.js';
 import type { DrawerName } from '../account/memory/drawers.js';
+import { conflictWhy } from '../account/memory/free-conflict.js';
 import { processSample } from '../account/processes/sample.js';
 import { KdumpMemError } from '../error.js';
 import { keyOf } from '../growth/processes.js';
@@ -73,7 +74,10 @@ export class Sampler {
     try {
       const answer = await this.lookMemory();
       this.#told = true;
-      return answer;
+      // What is free would grow or shrink with whichever of both facts is wrong.
+      return answer.freeConflict
+        ? { code: 'damaged', why: conflictWhy(answer.freeConflict) }
+        : answer;
     } catch (error) {
       if (this.#told && error instanceof KdumpMemError)
         return { code: codeOf(error), why: error.message };

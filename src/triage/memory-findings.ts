@@ -12,10 +12,11 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
   return [...waiting, ...unexplained(answer), ...shortZones(answer, pageSize)];
 }
 
-function* unexplained({ memory, loose }: MemoryAnswer): Generator<Finding> {
+function* unexplained({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
   const drawer = leaves(memory).find((one) => one.drawer === 'unexplained');
   const severity = severityOf(drawer?.bytes ?? 0, memory.bytes);
-  if (drawer === undefined || severity === undefined) return;
+  // Free memory may be among it.
+  if (drawer === undefined || severity === undefined || freeConflict) return;
   const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
   yield {
     code: 'unexplained-memory',

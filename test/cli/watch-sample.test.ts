@@ -29,6 +29,13 @@ test('a source that never told of memory is refused, one that fails later leaves
   expect(sample.look.processes.length).toBeGreaterThan(0);
 });
 
+test('free memory that is contradictory leaves a sample without', async () => {
+  const freeConflict = { foundBy: 'counters', foundBytes: 1, countedBytes: 2 } as const;
+  const sample = await sampler({ ...ANSWER, freeConflict }).take(new Date(), 0);
+  expect(sample).toMatchObject({ ledger: null, noLedgerCode: 'damaged' });
+  expect(sample.noLedger).toBe('zones count 1 free bytes, and MemFree counts 2');
+});
+
 test('a bug is no reason to go on', async () => {
   const bug = new TypeError('a bug');
   const later = sampler(ANSWER, bug);

@@ -13,6 +13,7 @@ import type { DrawerName } from './drawers.js';
 import type { FamiliarFigures } from './familiar-figures.js';
 import type { FilesAnswer } from './files.js';
 import type { FrameNote } from './frame-note.js';
+import type { FreeConflict } from './free-conflict.js';
 
 /** Blocks of one size that nothing explains. */
 export interface LooseSize {
@@ -102,6 +103,8 @@ export interface MemoryAnswer {
   /** Of a running kernel: sources that tell more, and why they could not be had. */
   readonly unavailable?: readonly Unavailable[];
   readonly memory: Drawer;
+  /** Two facts that contradict each other on how much memory is free; undefined: they agree. */
+  readonly freeConflict?: FreeConflict;
   readonly loose: Loose | undefined;
   readonly unflagged?: UnflaggedFrames;
   /** Notes on frames, which have drawers all the same. */

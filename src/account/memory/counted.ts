@@ -4,8 +4,9 @@ import type { MemoryAnswer } from './answer.js';
 import { detailsOf, type MachineLists } from './details.js';
 import type { Drawer } from './drawer.js';
 import type { DrawerName } from './drawers.js';
+import { conflictWhy, DEPENDS_ON_FREE, zonesConflict } from './free-conflict.js';
 import { leafTree } from './leaf-tree.js';
-import { type ProcCounter, procCounters } from './proc-counters.js';
+import { freeCounts, type ProcCounter, procCounters } from './proc-counters.js';
 
 const NO_COUNTER = 'no counter tells of it: it is among what nothing explains';
 const AS_FILES = 'counters count it with the page cache: it is among that';
@@ -24,6 +25,7 @@ const BOOT: ReadonlySet<DrawerName> = new Set(['image', 'memmap', 'crash-kernel'
 export function countedMemory(counted: MemoryCounters, lists?: MachineLists): MemoryAnswer {
   const { pageSize } = counted;
   const known = procCounters(counted);
+  const conflict = zonesConflict(counted);
   for (const [drawer, counter] of known) {
     if (!('bytes' in counter) || counter.bytes >= 0) continue;
     const message = `the counters of /proc leave ${counter.bytes} bytes for ${drawer}`;
@@ -49,7 +51,11 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
           ? { bytes: rest }
           : known.get(drawer);
     // Frames that cannot be read are for who reads frames.
-    const why = drawer === 'unread' ? undefined : whyNotWhole(drawer, counter, known, counted);
+    const why =
+      drawer === 'unread'
+        ? undefined
+        : (whyNotWhole(drawer, counter, known, counted) ??
+          (conflict && DEPENDS_ON_FREE.has(drawer) ? conflictWhy(conflict) : undefined));
     const bytes = bytesOf(counter);
     return {
       drawer,
@@ -69,10 +75,11 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     host: { release: counted.release, pageSize },
     source: 'counters',
     memory: leafTree({ known: 'counter', leaf }),
+    ...(conflict ? { freeConflict: conflict } : {}),
     ...{ loose: undefined, census: undefined, queues: [], drift: 0 },
     ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
     counted: counted.meminfo,
-    warnings: [],
+    warnings: conflict ? [{ code: 'corrupt', message: conflictWhy(conflict) }] : [],
     complete: false,
   };
 }
@@ -85,8 +92,9 @@ function whyNotWhole(
   drawer: DrawerName,
   counter: ProcCounter | undefined,
   known: ReadonlyMap<DrawerName, ProcCounter>,
-  { managed, whyNoZones, meminfo }: MemoryCounters,
+  counted: MemoryCounters,
 ): string | undefined {
+  const { managed, whyNoZones, meminfo } = counted;
   if (counter && 'why' in counter) return counter.why;
   const swapped = bytesOf(known.get('swap-cache')) > 0;
   if (swapped && (drawer === 'anonymous' || drawer === 'swap-cache'))
@@ -94,7 +102,8 @@ function whyNotWhole(
   const total = meminfo.get('MemTotal');
   if (drawer === 'secret') return AS_FILES;
   if (drawer === 'set-aside' && whyNoZones !== undefined) return whyNoZones;
-  if (drawer === 'set-aside' && total !== managed)
+  const { uninitialized = 0 } = freeCounts(counted) ?? {};
+  if (drawer === 'set-aside' && total !== (managed ?? 0) + uninitialized)
     return `MemTotal is ${total} bytes, and zones say ${managed}`;
   if (drawer === 'unexplained' && [...known.values()].some((one) => 'why' in one))
     return 'what counters that cannot be read would tell of is among it';

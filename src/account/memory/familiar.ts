@@ -2,6 +2,7 @@ import type { MemoryAnswer } from './answer.js';
 import type { KernelCounts } from './counters.js';
 import type { DrawerName } from './drawers.js';
 import type { Familiar, FamiliarFigures, FamiliarLine } from './familiar-figures.js';
+import { leaves } from './leaves.js';
 
 interface Definition {
   readonly name: string;
@@ -13,8 +14,8 @@ interface Definition {
 
 // Secret memory is a file's to the kernel's counters.
 const CACHE = ['page-cache', 'shared', 'slab-reclaimable', 'secret'] as const;
-const AVAILABLE = ['free-buddy', 'free-unaccepted', 'page-cache', 'slab-reclaimable'] as const;
-const FREE_PAGES = ['free-buddy', 'free-unaccepted'] as const;
+const FREE_PAGES = ['free-buddy', 'free-unaccepted', 'free-uninitialized'] as const;
+const AVAILABLE = [...FREE_PAGES, 'page-cache', 'slab-reclaimable'] as const;
 const buffCache = (of: (name: string) => number) => of('BuffersCached') + of('SReclaimable');
 
 /** free(1) of procps-ng: `used` is what is not available since 4.0.1, and was what is not free nor cache. */
@@ -63,16 +64,14 @@ const MEMINFO: readonly Definition[] = [
 
 /** How figures that people know come from the drawers of an answer. */
 export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFigures {
-  const leaves = new Map(
-    answer.memory.children.flatMap(({ children }) =>
-      children.map((drawer) => [drawer.drawer as DrawerName, drawer] as const),
-    ),
+  const found = new Map(
+    leaves(answer.memory).map((drawer) => [drawer.drawer as DrawerName, drawer] as const),
   );
   const counted = answer.counted ?? new Map<string, number>();
   const definitions = of === 'free' ? FREE : MEMINFO;
   const lines = definitions.map((definition): FamiliarLine => {
     const { name, rows = [], bound = 'same' } = definition;
-    const parts = rows.flatMap((row) => leaves.get(row) ?? []);
+    const parts = rows.flatMap((row) => found.get(row) ?? []);
     return {
       ...{ name, rows },
       bytes: rows.length > 0 ? parts.reduce((sum, { bytes }) => sum + bytes, 0) : null,
@@ -83,7 +82,8 @@ export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFig
   const total = totalOf(answer);
   const bytesOf = (name: string) => lines.find((line) => line.name === name)?.bytes ?? null;
   const [free, cache] = [bytesOf('free'), bytesOf('buff/cache')];
-  const used = total === null || free === null || cache === null ? null : total - free - cache;
+  const used =
+    total === null || free === null || cache === null ? null : notBelow0(total - free - cache);
   const others = new Map([
     ...(['total', 'MemTotal'] as const).map((name) => [name, total] as const),
     ['used (before)', used],
@@ -92,18 +92,28 @@ export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFig
   return {
     of,
     lines: lines.map((line) => ({ ...line, bytes: line.bytes ?? others.get(line.name) ?? null })),
-    nowhere: [...leaves.values()]
+    nowhere: [...found.values()]
       .filter(({ drawer, bytes }) => bytes > 0 && !named.has(drawer as DrawerName))
       .toSorted((a, b) => b.bytes - a.bytes)
       .map(({ drawer, bytes }) => ({ drawer: drawer as DrawerName, bytes })),
   };
 }
 
-/** What zones gave to the buddy allocator: all of it less what the boot kept, in whatever drawer. */
-function totalOf({ zones, host, kernel }: MemoryAnswer): number | null {
+/**
+ * What zones gave to the buddy allocator, and what it is to get once it is initialized: all of it less what the
+ * boot kept, in whatever drawer.
+ */
+function totalOf({ zones, host, kernel, memory }: MemoryAnswer): number | null {
   const pageSize = kernel?.pageSize ?? host?.pageSize;
   if (zones.length === 0 || pageSize === undefined) return null;
-  return zones.reduce((sum, { managed }) => sum + managed, 0) * pageSize;
+  const uninitialized = leaves(memory).find(({ drawer }) => drawer === 'free-uninitialized');
+  const managed = zones.reduce((sum, zone) => sum + zone.managed, 0) * pageSize;
+  return managed + (uninitialized?.bytes ?? 0);
+}
+
+/** Null: figures that contradict each other make no figure. */
+function notBelow0(bytes: number): number | null {
+  return bytes < 0 ? null : bytes;
 }
 
 function kernelFigure(
@@ -120,7 +130,7 @@ function kernelFigure(
     lacks ||= bytes === undefined;
     return bytes ?? 0;
   });
-  return lacks ? null : figure;
+  return lacks ? null : notBelow0(figure);
 }
 
 /**

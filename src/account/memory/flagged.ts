@@ -11,6 +11,7 @@ import {
   type FrameKind,
 } from './flagged-machine.js';
 import type { FrameNote } from './frame-note.js';
+import { conflictWhy, DEPENDS_ON_FREE, type FreeConflict, zonesConflict } from './free-conflict.js';
 import { leafTree } from './leaf-tree.js';
 import { counterDrift, procCounters } from './proc-counters.js';
 import { splitFrames } from './split-frames.js';
@@ -60,13 +61,23 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   const unread = unreadFrames(machine, warnings);
   const details = detailsOf(machine, pageSize);
   const owners = ownersOf(details);
-  for (const message of disagreements(machine, split)) warnings.add('corrupt', message);
+  const found = disagreements(machine, split);
+  for (const { message } of found) warnings.add('corrupt', message);
+  const conflict = freeConflict(
+    machine,
+    found.some(({ drawer }) => drawer === 'free-buddy'),
+  );
+  if (conflict?.foundBy === 'counters') warnings.add('corrupt', conflictWhy(conflict));
   const large = largeKmallocs(machine);
   const leaf = (drawer: DrawerName): Drawer => {
     const part = drawer === 'unread' ? { ...unread, known: 'flags' as const } : split.get(drawer);
     const counter = drawer === 'large-kmalloc' ? large : counters.get(drawer);
     const counted = counter && 'bytes' in counter && ALIKE.has(drawer) ? counter.bytes : null;
-    const why = part === undefined ? (UNTOLD[drawer] ?? NO_FLAG) : part.why;
+    const why =
+      part === undefined
+        ? (UNTOLD[drawer] ?? NO_FLAG)
+        : (part.why ??
+          (conflict && DEPENDS_ON_FREE.has(drawer) ? conflictWhy(conflict) : undefined));
     const bytes = (part?.frames ?? 0) * pageSize;
     const deeper = DEEPER[drawer];
     return {
@@ -88,6 +99,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     host: { release: after.release, pageSize },
     source: 'pageflags',
     memory: leafTree({ known: 'flags', leaf }),
+    ...(conflict ? { freeConflict: conflict } : {}),
     ...{ loose: undefined, census: undefined, queues: [] },
     unflagged: describeUnflagged(frames, counterList(machine, large)),
     notes: notesOf(frames),
@@ -99,9 +111,24 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   };
 }
 
+/** @param byFlags frames that are free by their flags are not as many as MemFree counts */
+function freeConflict(
+  { frames, after }: FlaggedMachine,
+  byFlags: boolean,
+): FreeConflict | undefined {
+  const counter = procCounters(after).get('free-buddy');
+  if (!byFlags || !counter || !('bytes' in counter)) return zonesConflict(after);
+  return {
+    foundBy: 'pageflags',
+    foundBytes: frames.kinds.free * after.pageSize,
+    countedBytes: counter.bytes,
+  };
+}
+
 /** Drawers of which counters count the same pages, as far as both say. */
 const ALIKE: ReadonlySet<DrawerName> = new Set<DrawerName>([
-  ...(['free-buddy', 'free-cpu-lists', 'free-unaccepted', 'anonymous', 'page-cache'] as const),
+  ...(['free-buddy', 'free-cpu-lists', 'free-unaccepted', 'free-uninitialized'] as const),
+  ...(['anonymous', 'page-cache'] as const),
   ...(['shared', 'swap-cache', 'hugetlb', 'slab-reclaimable', 'page-tables'] as const),
   ...(['kernel-stacks', 'percpu', 'compressed', 'large-kmalloc', 'balloon'] as const),
 ]);

@@ -35,6 +35,47 @@ const FORMULAS: Readonly<Partial<Record<DrawerName, Formula>>> = {
 /** Bytes of a drawer, or why they cannot be had though there is a counter. */
 export type ProcCounter = { readonly bytes: number } | { readonly why: string };
 
+/** Counters differ by so many pages of what they count on each CPU (mm/vmstat.c: threshold). */
+export const MOST_ON_CPU = 125;
+
+/** So much of RAM may come and go between two reads without a counter showing it before or after. */
+const MOVES = 1 / 200;
+
+/** Bytes by which two counts of the same memory may differ on a running machine. */
+export function counterSlack({ present, pageSize, cpus }: MemoryCounters): number {
+  return pageSize * Math.ceil(Math.max(MOST_ON_CPU * cpus, ((present ?? 0) / pageSize) * MOVES));
+}
+
+/** Free memory as two counters of the kernel have it; bytes. */
+export interface FreeCounts {
+  /** MemFree, without memory whose struct pages are not initialized. */
+  readonly counted: number;
+  /** Free pages of all zones; undefined: zones do not count them. */
+  readonly inZones: number | undefined;
+  /** MemTotal and MemFree have it, and no zone manages it yet (deferred_init). */
+  readonly uninitialized: number;
+}
+
+/**
+ * Returns free memory apart from memory that the kernel has not initialized: by as much as MemTotal exceeds the
+ * managed pages of all zones, MemFree exceeds their free pages. Where only one of the two is so, nothing is
+ * taken as uninitialized.
+ */
+export function freeCounts(counts: MemoryCounters): FreeCounts | undefined {
+  const { meminfo, managed, zoneFree } = counts;
+  const [total, free] = [meminfo.get('MemTotal'), meminfo.get('MemFree')];
+  if (free === undefined) return undefined;
+  const plain = { counted: free, inZones: zoneFree, uninitialized: 0 };
+  if (total === undefined || managed === undefined || zoneFree === undefined) return plain;
+  const [unmanaged, beyond] = [total - managed, free - zoneFree];
+  const isBoth =
+    unmanaged > 0 &&
+    Math.abs(beyond - unmanaged) <= counterSlack(counts) &&
+    // Nearer to all of it than to nothing.
+    2 * beyond > unmanaged;
+  return isBoth ? { ...plain, counted: free - unmanaged, uninitialized: unmanaged } : plain;
+}
+
 /** Of each drawer that /proc counts what it says; of others nothing. */
 export function procCounters(counted: MemoryCounters): Map<DrawerName, ProcCounter> {
   const { meminfo, damaged, onCpus, compressed } = counted;
@@ -53,6 +94,11 @@ export function procCounters(counted: MemoryCounters): Map<DrawerName, ProcCount
       found.set(drawer, { bytes: sum([...plus, ...maybe]) - sum(minus) });
     }
   }
+  const free = freeCounts(counted);
+  const buddy = found.get('free-buddy');
+  if (free && buddy && 'bytes' in buddy)
+    found.set('free-buddy', { bytes: buddy.bytes - free.uninitialized });
+  if (free) found.set('free-uninitialized', { bytes: free.uninitialized });
   if (onCpus !== undefined) found.set('free-cpu-lists', { bytes: onCpus });
   else found.set('free-cpu-lists', { why: counted.whyNoZones ?? 'zones do not tell of all CPUs' });
   if (compressed !== undefined) found.set('compressed', { bytes: compressed });

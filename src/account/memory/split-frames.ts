@@ -1,6 +1,6 @@
 import type { DrawerName } from './drawers.js';
 import type { FlaggedMachine } from './flagged-machine.js';
-import { procCounters } from './proc-counters.js';
+import { freeCounts, MOST_ON_CPU, procCounters } from './proc-counters.js';
 import { drawerOfCaller, takesStacks } from './vmalloc-callers.js';
 
 /** Frames of a drawer, and how they are known. */
@@ -13,9 +13,6 @@ export interface Part {
 
 /** Frames of drawers: of those that neither flags nor counters tell of there is nothing. */
 export type Split = Map<DrawerName, Part>;
-
-/** Counters differ by so many pages of what they count on each CPU (mm/vmstat.c: threshold). */
-export const MOST_ON_CPU = 125;
 
 /**
  * Puts frames into drawers by what their flags say, and splits what flags have in common by counters
@@ -61,11 +58,24 @@ function splitSlabs({ frames, after }: FlaggedMachine, split: Split): void {
   split.set('slab-unreclaimable', { frames: slab, known: 'flags', why });
 }
 
-function splitReserved({ frames, after }: FlaggedMachine, split: Split): void {
+/**
+ * Frames that the boot reserved within memory that is not initialized yet: their struct pages do not say so.
+ * Zones have them as present, and MemTotal is without them.
+ */
+function reservedUnflagged({ frames, after }: FlaggedMachine): number {
+  const { uninitialized = 0 } = freeCounts(after) ?? {};
+  const total = after.meminfo.get('MemTotal');
+  if (uninitialized === 0 || total === undefined || after.present === undefined) return 0;
+  const lacking = (after.present - total) / after.pageSize - frames.kinds.reserved;
+  return lacking > 0 && lacking <= frames.kinds.none ? lacking : 0;
+}
+
+function splitReserved(machine: FlaggedMachine, split: Split): void {
+  const { frames, after } = machine;
   const { image, crashKernel, kinds } = frames;
   split.set('image', { frames: image, known: 'flags' });
   split.set('crash-kernel', { frames: crashKernel, known: 'flags' });
-  const rest = kinds.reserved - image - crashKernel;
+  const rest = kinds.reserved + reservedUnflagged(machine) - image - crashKernel;
   const boot = (after.memmap?.boot ?? 0) / after.pageSize;
   if (boot > 0 && boot <= rest) split.set('memmap', { frames: boot, known: 'counter' });
   else if (boot > 0)
@@ -78,7 +88,7 @@ function splitReserved({ frames, after }: FlaggedMachine, split: Split): void {
 }
 
 function splitUnflagged(machine: FlaggedMachine, split: Split): void {
-  const { none } = machine.frames.kinds;
+  const none = machine.frames.kinds.none - reservedUnflagged(machine);
   const claims = claimsOf(machine);
   const sum = [...claims.values()].reduce((all, { frames }) => all + frames, 0);
   if (sum <= none) {
@@ -95,12 +105,16 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
   split.set('unexplained', { frames: none, known: 'flags', why });
 }
 
+const CLAIMED = [
+  ...(['free-cpu-lists', 'free-unaccepted', 'free-uninitialized', 'compressed'] as const),
+];
+
 /** What counters tell of frames without flags. */
 function claimsOf(machine: FlaggedMachine): Map<DrawerName, Part> {
   const { after } = machine;
   const claims = new Map<DrawerName, Part>();
   const counters = procCounters(after);
-  for (const drawer of ['free-cpu-lists', 'free-unaccepted', 'compressed'] as const) {
+  for (const drawer of CLAIMED) {
     const counter = counters.get(drawer);
     if (!counter) continue;
     if ('why' in counter) claims.set(drawer, { frames: 0, known: 'counter', why: counter.why });

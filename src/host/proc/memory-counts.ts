@@ -46,7 +46,10 @@ export function readHostCounts(source: HostSource): MemoryCounters {
   };
 }
 
-type ZoneCounts = Pick<MemoryCounters, 'present' | 'managed' | 'onCpus' | 'whyNoZones' | 'cpus'>;
+type ZoneCounts = Pick<
+  MemoryCounters,
+  'present' | 'managed' | 'zoneFree' | 'onCpus' | 'whyNoZones' | 'cpus'
+>;
 
 /** /proc/zoneinfo; or why it cannot be read. */
 function zoneText(source: HostSource): { readonly text: string } | { readonly why: string } {
@@ -59,8 +62,8 @@ function zoneText(source: HostSource): { readonly text: string } | { readonly wh
 }
 
 function zoneCounts(zoneinfo: ReturnType<typeof zoneText>, pageSize: number): ZoneCounts {
-  const none = { present: undefined, managed: undefined, onCpus: undefined, cpus: 0 };
-  if ('why' in zoneinfo) return { ...none, whyNoZones: zoneinfo.why };
+  const none = { present: undefined, managed: undefined, zoneFree: undefined, onCpus: undefined };
+  if ('why' in zoneinfo) return { ...none, cpus: 0, whyNoZones: zoneinfo.why };
   const { text } = zoneinfo;
   const sum = (pattern: RegExp) =>
     [...text.matchAll(pattern)].reduce((all, [, pages]) => all + Number(pages), 0) * pageSize;
@@ -70,13 +73,16 @@ function zoneCounts(zoneinfo: ReturnType<typeof zoneText>, pageSize: number): Zo
   const present = sum(/^ +present +(\d{1,13})$/gm);
   const managed = sum(/^ +managed +(\d{1,13})$/gm);
   if (present === 0 || managed > present || presents !== zones)
-    return { ...none, whyNoZones: '/proc/zoneinfo does not say how much memory there is' };
+    return { ...none, cpus: 0, whyNoZones: '/proc/zoneinfo does not say how much memory there is' };
   const cpus = new Set([...text.matchAll(/^ +cpu: +(\d{1,5})$/gm)].map(([, cpu]) => cpu)).size;
   const [lists, counts] = [/^ +cpu: /gm, /^ +count: +(\d{1,13})$/gm].map(
     (pattern) => [...text.matchAll(pattern)].length,
   );
+  // A zone without memory counts it too: 0.
+  const frees = /^ +pages free +(\d{1,13})$/gm;
+  const zoneFree = [...text.matchAll(frees)].length === zones ? sum(frees) : undefined;
   const onCpus = lists === counts ? sum(/^ +count: +(\d{1,13})$/gm) : undefined;
-  return { present, managed, onCpus, whyNoZones: undefined, cpus };
+  return { present, managed, zoneFree, onCpus, whyNoZones: undefined, cpus };
 }
 
 function optional(source: HostSource, path: string): string {

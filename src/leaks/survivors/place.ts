@@ -119,6 +119,7 @@ const OF_DRAWERS: Readonly<Partial<Record<DrawerName, Place>>> = {
   'free-buddy': 'free',
   'free-cpu-lists': 'free',
   'free-unaccepted': 'free',
+  'free-uninitialized': 'free',
   'page-cache': 'page-cache',
   shared: 'shared',
   secret: 'shared',

@@ -114,6 +114,12 @@ export const DRAWERS_EXPLAINED: Explanations<DrawerName> = {
     NOTHING,
     ZONES,
   ),
+  'free-uninitialized': drawer(
+    'Free memory whose struct pages the kernel has not initialized yet (deferred_init).',
+    'MemTotal less managed pages of all zones; MemFree exceeds the free pages of all zones by as much.',
+    NOTHING,
+    ZONES,
+  ),
   anonymous: drawer(
     'Memory of processes that is of no file: heap, stacks.',
     'The struct page’s mapping says so; whose it is, page tables.',

@@ -1,5 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Drawer } from '../../account/memory/drawer.js';
+import { DEPENDS_ON_FREE } from '../../account/memory/free-conflict.js';
 import { leaves } from '../../account/memory/leaves.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
@@ -17,7 +18,16 @@ export function headline(answer: MemoryAnswer): string {
     `${size('reserved')} set aside at boot`,
     ...(unread > 0 ? [`${formatSize(unread)} not known`] : []),
   ];
-  return `${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${toldBy(answer)}`;
+  return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${toldBy(answer)}`;
+}
+
+/** The contradiction that makes free and unattributed memory unknown; nothing without one. */
+function conflictWords({ freeConflict }: MemoryAnswer): string {
+  if (!freeConflict) return '';
+  const { foundBy, foundBytes, countedBytes } = freeConflict;
+  const found = foundBy === 'counters' ? 'zones count' : 'page flags show';
+  const sizes = `${found} ${formatSize(foundBytes)}, MemFree counts ${formatSize(countedBytes)}`;
+  return `Free memory is contradictory: ${sizes}. Free and unattributed memory below are not reliable. `;
 }
 
 /** A socket is named from this part of the memory on. */
@@ -40,7 +50,10 @@ function standsOut(answer: MemoryAnswer): string {
     return `${formatSize(queues.bytes)} wait in queues of sockets${most}.`;
   }
   const held = leaves(memory).filter(
-    ({ drawer }) => !drawer.startsWith('free') && !QUIET.has(drawer),
+    ({ drawer }) =>
+      !drawer.startsWith('free') &&
+      !QUIET.has(drawer) &&
+      !(answer.freeConflict && DEPENDS_ON_FREE.has(drawer)),
   );
   const [largest] = held.toSorted((a, b) => b.frames - a.frames);
   if (!largest || largest.frames === 0) return '';

@@ -46,6 +46,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       drawer,
       bytes: frames * pageSize,
     })),
+    freeConflict: answer.freeConflict === undefined ? null : { ...answer.freeConflict },
     driftBytes: answer.drift,
     caches: caches.map((cache) => ({ ...cache })),
     callers: callers.map(({ name, bytes, drawer }) => ({ caller: name, bytes, drawer })),

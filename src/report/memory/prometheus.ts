@@ -1,5 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Drawer } from '../../account/memory/drawer.js';
+import { DEPENDS_ON_FREE } from '../../account/memory/free-conflict.js';
 import { formatMetric, gauge, type Labels, type Metric, type Series } from '../text/prometheus.js';
 
 /**
@@ -11,12 +12,14 @@ export function memoryMetrics(answer: MemoryAnswer): string {
   const leaves = answer.memory.children.flatMap((group) =>
     group.children.map((drawer) => ({ group: group.drawer, drawer })),
   );
+  const isContradicted = ({ drawer }: Drawer) =>
+    answer.freeConflict !== undefined && DEPENDS_ON_FREE.has(drawer);
   const counted = leaves.filter(({ drawer }) => drawer.counterBytes !== null);
   const metrics = [
     drawerBytes(
       // Of what nothing is known 0 would be a figure.
       leaves
-        .filter(({ drawer }) => drawer.bytes > 0 || drawer.complete)
+        .filter(({ drawer }) => (drawer.bytes > 0 || drawer.complete) && !isContradicted(drawer))
         .map(({ group, drawer: { drawer, bytes } }) => ({ group, drawer, bytes })),
     ),
     gauge(

@@ -172,6 +172,14 @@ export const memorySchema = z.strictObject({
       bytes: count,
     }),
   ),
+  /** Free memory by page flags or zones, and by MemFree, that contradict each other; null: they do not. */
+  freeConflict: z
+    .strictObject({
+      foundBy: z.enum(['pageflags', 'counters']),
+      foundBytes: count,
+      countedBytes: z.int(),
+    })
+    .nullable(),
   /** By how much counters changed while a running kernel was read, added up; 0 of a dump. */
   driftBytes: count,
   caches: z.array(

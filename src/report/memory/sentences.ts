@@ -54,6 +54,23 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   ];
 }
 
+/**
+ * The command that reports more where no kernel memory is read: the lists behind the largest category, or who holds
+ * what no page flag and no counter attributes.
+ */
+export function nextOfProc(
+  { memory, captured, freeConflict, source }: MemoryAnswer,
+  from: string,
+): string {
+  if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
+  const [largest] = leaves(memory)
+    .filter(({ drawer }) => !drawer.startsWith('free') && !QUIET.has(drawer))
+    .toSorted((a, b) => b.frames - a.frames);
+  if (largest?.deeper !== undefined) return `kdump-mem ${largest.deeper} ${from}`;
+  const isOfProcesses = ['anonymous', 'shared'].includes(largest?.drawer ?? '');
+  return isOfProcesses ? `kdump-mem procs ${from}` : `skcheck ${captured ? from : '--stale'}`;
+}
+
 /** The command that tells more of what stands out, without the dump’s name. */
 export function nextCommand(answer: MemoryAnswer): string {
   const deeper = leaves(answer.memory)

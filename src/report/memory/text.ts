@@ -3,7 +3,7 @@ import { leaves } from '../../account/memory/leaves.js';
 import { wrap } from '../text/cut.js';
 import { formatSize } from '../text/size.js';
 import { headline } from './headline.js';
-import { elsewhereWords, looseWords, missedWords, nextCommand } from './sentences.js';
+import { elsewhereWords, looseWords, missedWords, nextCommand, nextOfProc } from './sentences.js';
 import { isOfProc } from './told-by.js';
 import { treeTable } from './tree-table.js';
 import { noteWords, unflaggedWords } from './unflagged-words.js';
@@ -37,8 +37,6 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose && answer.drift > 0
       ? [said(`Counters moved by ${formatSize(answer.drift)} while it was looked at.`)]
       : []),
-    isOfProc(answer)
-      ? `Next: skcheck ${answer.captured ? source : '--stale'}`
-      : `Next: kdump-mem ${nextCommand(answer)} ${source}`,
+    `Next: ${isOfProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`}`,
   ].join('\n\n');
 }

@@ -12,6 +12,7 @@ const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
   'free-buddy': 'buddy allocator',
   'free-cpu-lists': 'lists of CPUs',
   'free-unaccepted': 'not accepted yet',
+  'free-uninitialized': 'not initialized yet',
   anonymous: 'anonymous',
   'page-cache': 'page cache',
   shared: 'shared memory and tmpfs',

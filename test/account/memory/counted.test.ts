@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { countedMemory } from '../../../src/account/memory/counted.js';
 import type { Drawer } from '../../../src/account/memory/drawer.js';
+import { familiarFigures } from '../../../src/account/memory/familiar.js';
 import { liveHost } from '../../../src/host/live.js';
 import { readHostCounts } from '../../../src/host/proc/memory-counts.js';
 import type { MemoryCounters } from '../../../src/memory-counters.js';
@@ -14,7 +15,13 @@ const MIB = 1 << 20;
 function machine(meminfo: Readonly<Record<string, number>>): MemoryCounters {
   const counted = { MemTotal: 900, MemFree: 300, Cached: 200, Shmem: 50, ...meminfo };
   return {
-    ...{ release: '6.1.0', pageSize: 4096, present: 1000 * MIB, managed: 900 * MIB },
+    ...{
+      release: '6.1.0',
+      pageSize: 4096,
+      present: 1000 * MIB,
+      managed: 900 * MIB,
+      zoneFree: undefined,
+    },
     ...{ onCpus: 10 * MIB, cpus: 2, whyNoZones: undefined, damaged: new Map() },
     meminfo: new Map(Object.entries(counted).map(([name, size]) => [name, size * MIB])),
     ...{ compressed: undefined, memmap: undefined },
@@ -65,6 +72,50 @@ describe('counters that contradict each other', () => {
   ])('%s', (_, counted, message) => {
     expect(() => countedMemory(counted)).toThrow(message);
   });
+});
+
+test('memory that is not initialized is free, and figures below 0 are no figures', () => {
+  const counts = machine({
+    MemTotal: 10_000,
+    MemFree: 9_400,
+    MemAvailable: 11_000,
+    SReclaimable: 0,
+  });
+  const lazy = { ...counts, present: 10_100 * MIB, zoneFree: 305 * MIB };
+  const answer = countedMemory(lazy);
+  checkSums(answer.memory);
+  expect(bytesOf(answer.memory, 'free-uninitialized')).toBe(9_100 * MIB);
+  expect(bytesOf(answer.memory, 'free-buddy')).toBe(300 * MIB);
+  expect(answer.freeConflict).toBeUndefined();
+  const zone = {
+    nodeId: 0,
+    name: 'Normal',
+    start: 0,
+    spanned: 0,
+    freeBlocks: [],
+    watermarks: null,
+  };
+  const managed = (900 * MIB) / 4096;
+  const zones = [{ ...zone, present: managed, managed }];
+  const used = (one: typeof answer) =>
+    familiarFigures({ ...one, zones }, 'free').lines.filter(({ name }) => name.startsWith('used'));
+  expect(used(answer)).toMatchObject([
+    { bytes: null, kernelBytes: null },
+    { bytes: 400 * MIB, kernelBytes: 400 * MIB },
+  ]);
+  // Zones that do not count their free pages do not tell what is initialized.
+  const unknown = used(countedMemory({ ...lazy, zoneFree: undefined }));
+  expect(unknown[1]).toMatchObject({ bytes: null });
+});
+
+test('MemFree that zones contradict makes free and unattributed memory unknown', () => {
+  const answer = countedMemory({ ...machine({}), zoneFree: 100 * MIB });
+  expect(answer.freeConflict).toMatchObject({ foundBy: 'counters', countedBytes: 300 * MIB });
+  expect(answer.warnings[0]).toMatchObject({ code: 'corrupt' });
+  const [first] = memoryText(answer, { source: '--live', width: null }).split('\n');
+  expect(first).toMatch(
+    /^Free memory is contradictory: zones count 100 MiB, MemFree counts 300 MiB/,
+  );
 });
 
 test('pages that are mapped and in the swap cache are told', () => {

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { familiarFigures } from '../../../src/account/memory/familiar.js';
 import { flaggedMemory } from '../../../src/account/memory/flagged.js';
 import { HostError } from '../../../src/host/error.js';
 import type { FrameFile } from '../../../src/host/proc/frames/frame-file.js';
 import { readHostFrames } from '../../../src/host/proc/frames/machine.js';
 import { memoryJson } from '../../../src/report/memory/json.js';
+import { memoryMetrics } from '../../../src/report/memory/prometheus.js';
 import { type DrawerJson, memorySchema } from '../../../src/report/memory/schema.js';
 import { memoryText } from '../../../src/report/memory/text.js';
 import { FakeHost } from '../fake-host.js';
@@ -273,6 +275,73 @@ describe('counters', () => {
       '/proc/meminfo says “many kB” of SReclaimable',
     );
     expect(drawer(answer, 'anonymous')).toMatchObject({ frames: 10, counterBytes: null });
+  });
+});
+
+/**
+ * 4 GiB of which the kernel has initialized 2,048 frames, as with deferred_init=lazy: MemTotal and MemFree have
+ * the others too, but for 48 that the boot reserved.
+ */
+function deferred(meminfo: Record<string, number> = {}): FakeHost {
+  const all = 2 ** 20;
+  const host = machine([], { MemTotal: all - 100, MemFree: all - 2048 - 48 + 900, ...meminfo });
+  host.files.set('/proc/iomem', `00000000-${(all * 4096 - 1).toString(16)} : System RAM\n`);
+  host.files.set(
+    '/proc/zoneinfo',
+    'Node 0, zone   Normal\n  pages free     900\n' +
+      `        spanned  ${all}\n        present  ${all}\n        managed  ${2048 - 52}\n  pagesets\n` +
+      '    cpu: 0\n              count:    2\n  start_pfn:           0\n',
+  );
+  const words = (word: bigint, count: number) => new Array<bigint>(count).fill(word);
+  host.frames = [
+    ...[...words(WORD.reserved, 52), ...words(WORD.free, 900), ...words(WORD.anonymous, 1000)],
+    ...words(WORD.none, all - 1952),
+  ];
+  return host;
+}
+
+describe('memory that the kernel has not initialized', () => {
+  test('is free, and neither unattributed nor in the buddy allocator', () => {
+    expect(pages(deferred())).toMatchObject({
+      'free-uninitialized': 2 ** 20 - 2048 - 48,
+      'free-buddy': 900,
+      anonymous: 1000,
+      // Those whose struct pages say it, and those whose are not initialized.
+      'set-aside': 100,
+      // What no flag tells of in initialized memory, less lists of CPUs and vmalloc.
+      unexplained: 96 - 2 - 4,
+    });
+    const answer = look(deferred());
+    expect(answer.warnings).toEqual([]);
+    const [first] = memoryText(answer, { source: '--live', width: null }).split('\n');
+    expect(first).toMatch(/^4.00 GiB: 4.00 GiB free, .* The most is in one drawer: anonymous/);
+    expect(memoryMetrics(answer)).toContain(
+      `{group="free",drawer="free-uninitialized"} ${(2 ** 20 - 2048 - 48) * 4096}`,
+    );
+    const familiar = familiarFigures(answer, 'free').lines;
+    const used = familiar.find(({ name }) => name === 'used (before)');
+    expect(used?.bytes).toBe((1000 + 96) * 4096);
+  });
+
+  test('is not inferred from MemTotal alone, and MemFree that page flags contradict leads the answer', () => {
+    const answer = look(deferred({ MemFree: 500_000 }));
+    expect(answer.freeConflict).toEqual({
+      foundBy: 'pageflags',
+      foundBytes: 900 * 4096,
+      countedBytes: 500_000 * 4096,
+    });
+    expect(drawer(answer, 'free-uninitialized')).toMatchObject({ frames: 0, complete: false });
+    expect(drawer(answer, 'unexplained').complete).toBe(false);
+    const text = memoryText(answer, { source: '--live', width: null });
+    expect(text).toMatch(
+      /^Free memory is contradictory: page flags show 3.52 MiB, MemFree counts 1/,
+    );
+    expect(text.split('\n')[0]).toContain('The most is in one drawer: anonymous');
+    expect(text).toMatch(/Next: kdump-mem memory --live --source counters$/);
+    const metrics = memoryMetrics(answer);
+    expect(metrics).toContain('kdump_mem_memory_bytes{group="applications",drawer="anonymous"}');
+    for (const one of ['free-buddy', 'free-uninitialized', 'unexplained'])
+      expect(metrics).not.toMatch(new RegExp(`kdump_mem_memory_bytes.*"${one}"`));
   });
 });
 

@@ -57,7 +57,15 @@ export function memoryAnswerAt(
   return memorySchema.parse({
     ...{ schema: 'kdump-mem.memory/1', kernel: KERNEL, host: null, taken: takenAt(minute) },
     ...{ captured: null, source: 'vmcore', unavailable: [], memory, unexplained: null },
-    ...{ unflagged: null, notes: [], driftBytes: 0, zones: [], files: null, familiar: null },
+    ...{
+      unflagged: null,
+      notes: [],
+      driftBytes: 0,
+      freeConflict: null,
+      zones: [],
+      files: null,
+      familiar: null,
+    },
     caches: [
       { name: 'dentry', reclaimable: true, bytes: (dentries - 1000) * PAGE, ...slots },
       { name: 'inode_cache', reclaimable: true, bytes: 1000 * PAGE, ...slots },
@@ -68,6 +76,7 @@ export function memoryAnswerAt(
     ],
     ...{
       look: null,
+      freeConflict: null,
       noDetails: {},
       noDetailCodes: {},
       cgroups: null,

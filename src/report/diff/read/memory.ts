@@ -42,6 +42,8 @@ export const memoryAnswer = z.object({
   source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
   memory: drawer,
   driftBytes: count,
+  /** Absent from answers of an earlier release. */
+  freeConflict: z.object({ foundBytes: count, countedBytes: z.int() }).nullish(),
   caches: listOf(z.object({ name: z.string(), reclaimable: z.boolean().nullable(), bytes: count })),
   callers: listOf(z.object({ caller: z.string(), bytes: count, drawer: z.string() })),
   cgroups: z
@@ -67,6 +69,7 @@ type MemoryPart = z.infer<typeof memoryAnswer>;
 /** An answer to `memory`, its sums checked. */
 export function memoryTold(answer: MemoryPart): Told {
   const { kernel, host, captured, source, memory, driftBytes, complete, warnings } = answer;
+  const { freeConflict } = answer;
   const facts = kernel ?? host;
   const { at, host: name, bootId, uptime } = takenOf(answer.taken);
   return {
@@ -83,6 +86,13 @@ export function memoryTold(answer: MemoryPart): Told {
       ...faultsOf(memory, facts?.pageSize ?? 0),
       ...(complete && !isWhole(memory)
         ? [contradiction('it says that it is whole, and a drawer that it is not')]
+        : []),
+      ...(freeConflict
+        ? [
+            contradiction(
+              `${freeConflict.foundBytes} bytes are free by page flags or zones, and MemFree counts ${freeConflict.countedBytes}`,
+            ),
+          ]
         : []),
       ...(source === 'vmcore' && complete ? faultsOfLists(answer) : []),
     ],
