@@ -20,7 +20,7 @@ const LEVELS = 'emerg alert crit err warn notice info debug'.split(' ');
 
 /** RFC 3164, RFC 3339, `journalctl -o short-full`, `short-unix`; then host and tag. */
 const SYSLOG =
-  /^(?:<(?<pri>\d{1,3})>)?(?<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[A-Z]{2,5}| ?[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6}|\[ *\d{1,9}\.\d{6}\]) (?<host>[^ [\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
+  /^(?:<(?<pri>\d{1,3})>)?(?<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[A-Z]{2,5}| ?[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6}|\[ *\d{1,9}\.\d{6}\]) (?<host>[^ [\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?<pid>\[\d{1,9}\])?: ?/;
 
 /** Before the time: `dmesg -x`, or `<N>`, which a console has in front of the level too. */
 const KIND = /^(?:<(\d{1,5})>|([a-z]{3,8}) *:([a-z]{3,6}) *: ?)/;
@@ -58,10 +58,13 @@ export function splitPrefix(line: string): Prefixed | undefined {
   let timestamp: bigint | null = null;
   let caller: LogCaller | null = null;
   const syslog = SYSLOG.exec(rest);
-  if (syslog?.groups) {
-    const { time = '', tag = '' } = syslog.groups;
-    if (!OF_KERNEL.test(tag)) return undefined;
-    rest = rest.slice(syslog[0].length);
+  const { time = '', tag = '', pid } = syslog?.groups ?? {};
+  const isOfKernel = OF_KERNEL.test(tag);
+  // After printk's clock `usb 1-1:` is no host and no program, but what the kernel says.
+  if (syslog && (isOfKernel || pid !== undefined || !time.startsWith('['))) {
+    if (!isOfKernel) return undefined;
+    // rsyslog writes ends of lines like this.
+    rest = rest.slice(syslog[0].length).replaceAll('#012', '\n');
     if (time.startsWith('['))
       timestamp = clockOf(...(time.slice(1, -1).trim().split('.') as [string, string]));
     else printedTime = time;
