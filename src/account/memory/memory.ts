@@ -79,7 +79,7 @@ export function accountMemory(
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
   const files = new FileAccount(kernel, scan, ledger, more.onFileName);
-  const processes = processOwners(kernel, frames, scan.kinds, warnings);
+  const processes = processOwners(kernel, frames, scan, warnings);
   const owners = ownersOf(pageSize, ledger, { caches, census, files, processes }, warnings);
   const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);

@@ -12,7 +12,7 @@ import {
   spaceName,
 } from '../../walk/processes/address-spaces.js';
 import { ProcessFactReader } from '../../walk/processes/process-facts.js';
-import { ResidentCountReader, type ResidentCounts } from '../../walk/processes/resident-counts.js';
+import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { TaskReader } from '../../walk/tasks/tasks.js';
@@ -20,8 +20,8 @@ import { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
 import type { ProcsAnswer } from './answer.js';
-import { overmapped } from './mapcounts.js';
-import { type MappedPages, MappingCounts } from './mapped-pages.js';
+import { checkMapcounts, countsAgree } from './map-checks.js';
+import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
 import { ownBytes, type ProcessFigures } from './process.js';
 
@@ -65,28 +65,24 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     missing++;
     warnings.add(codeOf(error), `pid ${pid} is not listed: ${(error as Error).message}`);
   });
-  const counts = new MappingCounts(kernel, frames, scan.kinds);
-  const whole = new Set<AddressSpace>();
+  const counts = new MappingCounts(kernel, frames, scan);
+  const whole = new Map<AddressSpace, ResidentPages>();
   for (const space of spaces) {
     try {
-      counts.add(space);
-      whole.add(space);
+      whole.set(space, counts.add(space));
     } catch (error) {
       warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
     }
   }
-  if (!kernel.facts.live) {
-    const { frames: many, first } = overmapped(kernel, counts);
-    if (many > 0)
-      warnings.add('corrupt', `${many} pages are mapped more often than they count: ${first}`);
-  }
   // Of what others share with one that cannot be read, the shares are not known.
   const shares = whole.size === spaces.length && missing === 0;
+  checkMapcounts(kernel, counts, shares ? spaces : undefined, warnings);
   const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
   const reader = new Reader(kernel, warnings);
   const processes = spaces.map((space) => {
     const own = network?.get(space.processes[0]?.pid ?? 0);
-    return reader.figures(space, whole.has(space) ? counts.of(space) : undefined, {
+    const found = whole.get(space);
+    return reader.figures(space, found && { ...found, ...counts.of(space) }, {
       // Who has no sockets pins nothing.
       pinned: network && (own?.pinned ?? 0),
       freed: network && (own?.freed ?? 0),
@@ -105,13 +101,6 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   };
   return { answer, spaces, counts, whole: shares };
 }
-
-/** What a process counts and its page tables say. */
-const COUNTED = [
-  ['anonymous', 'anonymous pages'],
-  ['shmem', 'pages of shared memory'],
-  ['file', 'pages of files'],
-] as const;
 
 /** Devices that may be given to one process. */
 const MOST_CONTAINERS = 64;
@@ -142,7 +131,7 @@ class Reader {
 
   figures(
     space: AddressSpace,
-    mapped: MappedPages | undefined,
+    mapped: (MappedPages & ResidentPages) | undefined,
     { pinned, freed, shares }: Network,
   ): ProcessFigures {
     const { pageSize } = this.#kernel.facts;
@@ -151,7 +140,10 @@ class Reader {
     const facts = first && this.#told(space, () => this.#facts.read(first));
     const path = first && this.#told(space, () => this.#cgroups.path(first.address));
     const locked = this.#told(space, () => this.#lockedPages(space));
-    const agree = this.#agree(space, mapped, counted);
+    const agree =
+      mapped !== undefined &&
+      counted !== undefined &&
+      countsAgree(this.#kernel, space, mapped, counted, this.#warnings);
     const bytes = (pages: number | undefined) =>
       pages === undefined ? null : Math.round(pages * pageSize);
     const sizes = {
@@ -207,20 +199,6 @@ class Reader {
     if (locked > all * MOST_CONTAINERS && !this.#kernel.facts.live)
       throw new KernelError('damaged', `${locked} of its ${all} pages are locked`);
     return locked;
-  }
-
-  /** Pages are counted and mapped under one lock: only who runs may be between the two. */
-  #agree(space: AddressSpace, mapped?: MappedPages, counted?: ResidentCounts): boolean {
-    if (!mapped || !counted) return false;
-    if (this.#kernel.facts.live || space.running) return true;
-    let agree = true;
-    for (const [kind, words] of COUNTED) {
-      if (counted[kind] === mapped[kind]) continue;
-      const message = `${spaceName(space)} counts ${counted[kind]} ${words}, and its page tables map ${mapped[kind]}`;
-      this.#warnings.add('corrupt', message);
-      agree = false;
-    }
-    return agree;
   }
 
   #told<T>(space: AddressSpace, read: () => T): T | undefined {

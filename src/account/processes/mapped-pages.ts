@@ -1,10 +1,24 @@
 import type { ReadError } from '../../kernel/error.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
+import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { hugeZeroFrame } from '../../walk/processes/huge-zero.js';
+import { swapAreas } from '../../walk/processes/swap-areas.js';
 import { type MachinePages, machinePages } from './machine-pages.js';
+
+/** What the entries of an address space's page tables come to, in base pages. */
+export interface ResidentPages {
+  anonymous: number;
+  shmem: number;
+  file: number;
+  hugetlb: number;
+  /** Entries of swap areas; undefined: some entries do not tell what they are. */
+  swapped: number | undefined;
+  /** Entries of pages on their way (migration), which count as resident, and of markers, which do not. */
+  moving: number;
+}
 
 /** What the page tables of an address space map, in base pages. */
 export interface MappedPages {
@@ -32,6 +46,11 @@ export interface MappedVisitor {
   absent?(page: number, pages: number, type: number, offset: number): void;
 }
 
+/** Kinds whose `struct page`s count their mappings, in `_mapcount`, which is -1 for none. */
+const COUNTED: ReadonlySet<number> = new Set([
+  ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem],
+]);
+
 /** The bit of a count that says that a process which was running maps the frame. */
 const RUNNING = 2 ** 31;
 
@@ -50,38 +69,66 @@ export class MappingCounts {
   readonly #kernel: Kernel;
   readonly #frames: FrameMap;
   readonly #kinds: Uint8Array;
+  readonly #mappings: Uint8Array;
   readonly #counts: Uint32Array;
   readonly #hugeZero: number;
+  readonly #swapAreas: number | undefined;
 
-  /** @param kinds of each frame */
-  constructor(kernel: Kernel, frames: FrameMap, kinds: Uint8Array) {
+  /** @param scan of each frame */
+  constructor(
+    kernel: Kernel,
+    frames: FrameMap,
+    { kinds, mappings }: Pick<FrameScan, 'kinds' | 'mappings'>,
+  ) {
     this.#kernel = kernel;
     this.#frames = frames;
     this.#kinds = kinds;
+    this.#mappings = mappings;
     this.#counts = new Uint32Array(frames.size);
     this.#hugeZero = hugeZeroFrame(kernel);
+    this.#swapAreas = swapAreas(kernel);
   }
 
   /**
    * Counts the pages of one address space in.
    *
+   * @param visit told of each frame, by its place in the map of frames
    * @throws {ReadError} if not all its page tables can be read; {@link KernelError} `damaged`
    */
-  add(space: AddressSpace): void {
+  add(space: AddressSpace, visit: (index: number) => void = () => {}): ResidentPages {
     const counts = this.#counts;
     const mark = space.running ? RUNNING : 0;
-    this.#eachFrame(space, (index) => {
-      counts[index] = (counts[index]! + 1) | mark;
+    const found = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0, moving: 0 };
+    let [swapped, untold] = [0, 0];
+    this.walk(space, {
+      page: (_page, pages, _frame, first) => {
+        const end = Math.min(first + pages, this.#kinds.length);
+        for (let index = first; index < end; index++) {
+          found[this.#columnOf(index)]++;
+          counts[index] = (counts[index]! + 1) | mark;
+          visit(index);
+        }
+      },
+      absent: (_page, pages, type) => {
+        if (type < 0 || this.#swapAreas === undefined) untold += pages;
+        else if (type < this.#swapAreas) swapped += pages;
+        else found.moving += pages;
+      },
     });
+    return { ...found, swapped: untold > 0 ? undefined : swapped };
   }
 
-  /** Frames that are mapped, but for those that a process maps which was running. */
-  eachSettled(visit: (frame: number, count: number, kind: number) => void): void {
+  /**
+   * Frames of one page each that are mapped more or less often than their `struct page`s count, but for those
+   * that a process maps which was running, and those of large folios.
+   */
+  eachMiscounted(visit: (frame: number, found: number, told: number) => void): void {
     const counts = this.#counts;
     for (let index = 0; index < counts.length; index++) {
-      const count = counts[index]!;
-      if (count > 0 && count < RUNNING)
-        visit(this.#frames.frameAt(index), count, this.#kinds[index]!);
+      const [found, told] = [counts[index]!, this.#mappings[index]!];
+      if (Math.min(found, MAPPINGS.more) === told || told === MAPPINGS.unknown) continue;
+      if (found < RUNNING && COUNTED.has(this.#kinds[index]!))
+        visit(this.#frames.frameAt(index), found, told);
     }
   }
 
@@ -106,21 +153,17 @@ export class MappingCounts {
 
   /** What an address space that was counted in maps. @throws as add */
   of(space: AddressSpace): MappedPages {
-    let [anonymous, shmem, file, hugetlb, proportional, alone] = [0, 0, 0, 0, 0, 0];
+    const found = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0 };
+    let [proportional, alone] = [0, 0];
     const { tables, spare } = this.#eachFrame(space, (index) => {
-      const kind = this.#kinds[index];
-      if (kind === KIND.hugetlb) {
-        hugetlb++;
-        return;
-      }
-      if (this.#isAnonymous(index)) anonymous++;
-      else if (kind === KIND.shmem) shmem++;
-      else file++;
+      const column = this.#columnOf(index);
+      found[column]++;
+      if (column === 'hugetlb') return;
       const count = this.at(index);
       proportional += 1 / count;
       if (count === 1) alone++;
     });
-    return { anonymous, shmem, file, hugetlb, proportional, alone, tables: tables + spare };
+    return { ...found, proportional, alone, tables: tables + spare };
   }
 
   /** Goes through the entries of an address space, in the order of its addresses. @throws as add */
@@ -149,6 +192,13 @@ export class MappingCounts {
     this.#kernel.userPages?.(pgd, told);
     if (lost) throw lost;
     return { tables, spare };
+  }
+
+  #columnOf(index: number): 'anonymous' | 'shmem' | 'file' | 'hugetlb' {
+    const kind = this.#kinds[index];
+    if (kind === KIND.hugetlb) return 'hugetlb';
+    if (kind === KIND.shmem) return 'shmem';
+    return this.#isAnonymous(index) ? 'anonymous' : 'file';
   }
 
   #isAnonymous(index: number): boolean {

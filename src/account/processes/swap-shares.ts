@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { readPartOf } from '../../walk/named-read.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
+import { swapAreas } from '../../walk/processes/swap-areas.js';
 import type { AreaPages, SwapEntry } from './area-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
 
@@ -12,16 +12,6 @@ export interface Swapped {
   readonly pages: number;
   /** Undefined: who else has them is not known. */
   readonly proportional: number | undefined;
-}
-
-/**
- * How many areas of swap there may be: entries of higher numbers are of pages on their way, damaged ones and
- * markers (include/linux/swapops.h). Undefined: the kernel names none.
- */
-export function swapAreas(kernel: Kernel): number | undefined {
-  const at = kernel.symbol('nr_swapfiles');
-  if (at === undefined) return undefined;
-  return readPartOf(kernel, 'nr_swapfiles', at, at, 4).getUint32(0, true);
 }
 
 /**

@@ -3,6 +3,7 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { needSymbol } from '../machine/cpus.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import { CgroupReader } from '../tasks/cgroup.js';
 
@@ -35,6 +36,8 @@ export class MemoryCgroups {
   readonly #group;
   readonly #objects;
   readonly #paths: CgroupReader;
+  /** Where a `struct cgroup` names its memory cgroup; undefined: an extract lacks it. */
+  readonly #place: bigint | undefined;
   readonly #counter: bigint;
 
   /** @throws {KernelError} `no-symbols`, `unsupported-layout` */
@@ -50,6 +53,10 @@ export class MemoryCgroups {
     this.#counter = BigInt(new StructReader(kernel, 'mem_cgroup', ['memory']).offset('memory'));
     this.#objects = new StructReader(kernel, 'obj_cgroup', ['memcg']);
     this.#paths = new CgroupReader(kernel);
+    const at = BigInt(new StructReader(kernel, 'cgroup', ['subsys']).offset('subsys'));
+    const subsystem = new StructReader(kernel, 'cgroup_subsys', ['id']);
+    const id = readOrNot(() => subsystem.read(this.#subsystem).number('id'));
+    this.#place = id === undefined ? undefined : at + 8n * BigInt(id);
   }
 
   /**
@@ -75,6 +82,12 @@ export class MemoryCgroups {
     // One for itself and one for each below that is online.
     if (online !== state.number('online_cnt') > 0 && !this.#kernel.facts.live) {
       const message = `the memory cgroup at ${hex(address)} is online by one count, and not by another`;
+      throw new KernelError('damaged', message);
+    }
+    // A new one may take the place of one that is dying.
+    const own = online && !this.#kernel.facts.live ? this.#named(cgroup) : undefined;
+    if (own !== undefined && own !== address) {
+      const message = `the memory cgroup at ${hex(address)} names the cgroup ${hex(cgroup)}, which has that at ${hex(own)}`;
       throw new KernelError('damaged', message);
     }
     return {
@@ -107,6 +120,13 @@ export class MemoryCgroups {
       for (const node of listNodes(this.#kernel, children))
         next.push(node - BigInt(links.offset('sibling')));
     }
+  }
+
+  /** The memory cgroup that a `struct cgroup` names. */
+  #named(cgroup: bigint): bigint | undefined {
+    const place = this.#place;
+    if (place === undefined) return undefined;
+    return readOrNot(() => this.#kernel.read(cgroup + place, 8).getBigUint64(0, true));
   }
 
   #is(address: bigint): boolean {

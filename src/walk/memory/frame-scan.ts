@@ -22,6 +22,8 @@ import { KIND, type KindTest, kindTest } from './page-kinds.js';
 export interface FrameScan {
   /** The kind of each frame, by its place in the map. */
   readonly kinds: Uint8Array;
+  /** How often each frame's `struct page` says that page tables map it: at most {@link MAPPINGS}. */
+  readonly mappings: Uint8Array;
   /** Frames of each slab cache, by the address of its `struct kmem_cache`. */
   readonly slabs: ReadonlyMap<bigint, SlabFrames>;
   /** Frames of each file. */
@@ -49,6 +51,12 @@ export interface SlabFrames {
   slots: number;
   used: number;
 }
+
+/**
+ * What a frame may say of its mappings beside a number: that there are more, and nothing. Large folios count them
+ * in other ways from kernel to kernel, and with CONFIG_NO_PAGE_MAPCOUNT not page by page.
+ */
+export const MAPPINGS = { more: 254, unknown: 255 } as const;
 
 /** SLAB_RECLAIM_ACCOUNT before the flags had an enum (6.9). */
 const RECLAIM_ACCOUNT = 0x2_0000;
@@ -82,11 +90,13 @@ class Scan {
   readonly #tail: number;
   readonly #cache: number;
   readonly #buddyOrder: number;
+  readonly #mapcount: number;
   readonly #slots: MemberLayout;
   readonly #used: MemberLayout;
   readonly #flags: StructReader<'flags'>;
   readonly #reclaimable: number;
   readonly #kinds: Uint8Array;
+  readonly #mappings: Uint8Array;
   readonly #files: FileFrames;
   readonly #slabs = new Map<bigint, SlabFrames>();
   readonly #freeBlocks: number[] = new Array<number>(MAX_ORDER + 1).fill(0);
@@ -112,6 +122,7 @@ class Scan {
     this.#tail = (word ?? memberOf(page, 'compound_head')).offset;
     this.#cache = slabCacheOffset(kernel, page);
     this.#buddyOrder = memberOf(page, 'private').offset;
+    this.#mapcount = memberOf(page, '_mapcount').offset;
     const slab = kernel.struct('slab');
     this.#slots = slab?.member('objects') ?? memberOf(page, 'objects');
     this.#used = slab?.member('inuse') ?? memberOf(page, 'inuse');
@@ -119,6 +130,7 @@ class Scan {
     const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_RECLAIM_ACCOUNT');
     this.#reclaimable = bit === undefined ? RECLAIM_ACCOUNT : 2 ** Number(bit);
     this.#kinds = new Uint8Array(frames.size);
+    this.#mappings = new Uint8Array(frames.size).fill(MAPPINGS.unknown);
     this.#files = new FileFrames(kernel);
   }
 
@@ -136,6 +148,7 @@ class Scan {
     eachChunk(this.#kernel, this.#frames, this.#stride, visitor, progress);
     return {
       kinds: this.#kinds,
+      mappings: this.#mappings,
       slabs: this.#slabs,
       files: this.#files,
       lru: this.#lru,
@@ -197,6 +210,10 @@ class Scan {
       }
       const kind = this.#begin(this.#kindOf(view, base), view, base, frame);
       kinds[index + at] = kind;
+      if (this.#until === 0) {
+        const mappings = view.getInt32(base + this.#mapcount, true) + 1;
+        this.#mappings[index + at] = Math.min(Math.max(mappings, 0), MAPPINGS.more);
+      }
       if (isFile(kind)) {
         this.#files.begin(view, base, kind);
         this.#files.count();

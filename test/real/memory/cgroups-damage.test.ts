@@ -59,6 +59,16 @@ describe('a damaged word about a cgroup is told, and no byte goes astray', () =>
       }),
       'unreadable',
     ],
+    [
+      'a cgroup of another folder',
+      () => word(wordAt(css('cgroup')) + offset('cgroup', 'kn'), css('ss')),
+      'corrupt',
+    ],
+    [
+      'a memory cgroup of another cgroup',
+      () => word(css('cgroup'), wordAt(css('cgroup')) + 8n),
+      'corrupt',
+    ],
     ['a cgroup that counts as removed', () => word(css('flags'), 0n, 4), 'corrupt'],
     ['a cgroup whose count says that', () => word(css('online_cnt'), 0n, 4), 'corrupt'],
     [

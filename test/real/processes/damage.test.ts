@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from 'vitest';
+import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { needSymbol } from '../../../src/walk/machine/cpus.js';
+import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/pid-namespaces.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
@@ -62,8 +63,10 @@ test('a process whose mm_struct is not there is not listed, and nobody’s share
   }
 });
 
-// MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES.
+// MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES.
 test.each([
+  [2, 1n],
+  [2, 1_000_000n],
   [1, 1n],
   [1, -1n],
   [0, 1n],
@@ -73,6 +76,58 @@ test.each([
   expect(messages(answer)).toContain(`pid ${pid} counts`);
   expect(answer.complete).toBe(false);
   expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);
+});
+
+test('a count of pages in swap that a running process cannot have is told', () => {
+  const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), 0);
+  const runs = value(queue + offset('rq', 'curr'), 8, sleeper.processes[0]!.address);
+  const swapped = sleeper.mm + offset('mm_struct', 'rss_stat') + 16n;
+  expect(messages(asked(runs, word(swapped, 1n)))).not.toContain('in swap');
+  const answer = asked(runs, word(swapped, 1_000_000n));
+  expect(messages(answer)).toContain('counts 1000000 pages in swap, and its page tables have 0');
+});
+
+test('both procs and memory report a page that counts another number of mappings', () => {
+  let frame = 0;
+  kernel.userPages(sleeper.pgd, {
+    page: (_page, _pages, mapped) => {
+      const first = pointed(kernel.pages.pageOfFrame(mapped) + offset('page', 'mapping'));
+      if ((first & 3n) === 1n) frame = mapped;
+    },
+    ...{ table: () => {}, absent: () => {}, missing: () => {} },
+  });
+  const at = kernel.pages.pageOfFrame(frame) + offset('page', '_mapcount');
+  for (const [by, message] of [
+    [1, '1 pages are mapped less often than they count'],
+    [-1, '1 pages are mapped more often than they count'],
+  ] as const) {
+    const count = kernel.read(at, 4).getInt32(0, true) + by;
+    const patch = value(at, 4, BigInt.asUintN(32, BigInt(count)));
+    const damaged = damagedKernel(kernel, { patches: [patch], denials: [] });
+    for (const answer of [kernelProcesses(damaged), accountMemory(damaged)]) {
+      expect(answer.warnings.map((warning) => warning.message).join('\n')).toContain(message);
+      expect(answer.complete).toBe(false);
+    }
+  }
+});
+
+test('pages of an address space that no process has are told by their mappings', () => {
+  const patch = value(task + offset('task_struct', 'mm'), 8, 0n);
+  const answer = asked(patch);
+  expect(messages(answer)).toContain('which no process that was found has');
+  expect(answer.complete).toBe(false);
+});
+
+test('an address space that is torn down, or made by execve, belongs to no process', () => {
+  const owner = pointed(sleeper.mm + offset('mm_struct', 'owner'));
+  const gone = value(task + offset('task_struct', 'mm'), 8, 0n);
+  const users = sleeper.mm + offset('mm_struct', 'mm_users.counter');
+  const flags = owner + offset('task_struct', 'flags');
+  for (const passing of [
+    value(users, 4, 0n),
+    value(flags, 4, BigInt(kernel.read(flags, 4).getUint32(0, true)) | 4n),
+  ])
+    expect(messages(asked(gone, passing))).not.toContain('mapped less often');
 });
 
 test('a pid that its struct pid does not have is told', () => {
@@ -99,6 +154,9 @@ const value = (address: bigint, bytes: number, number: bigint): Patch => ({
   address,
   bytes: littleEndian(number, bytes),
 });
+const set = pointed(task + offset('task_struct', 'cgroups'));
+const group = pointed(set + offset('css_set', 'dfl_cgrp'));
+const node = pointed(group + offset('cgroup', 'kn'));
 const keeper = needSymbol(kernel, 'shadow_timekeeper');
 
 test.each<[string, Patch, string]>([
@@ -114,6 +172,11 @@ test.each<[string, Patch, string]>([
     value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 2n ** 63n),
     'pages are locked',
   ],
+  ['its css_set', word(task + offset('task_struct', 'cgroups'), 8n), 'has the css_set'],
+  ['its cgroup', word(set + offset('css_set', 'dfl_cgrp'), 8n), 'is not linked to it'],
+  ['the folder of its cgroup', word(group + offset('cgroup', 'kn'), 8n), 'has the kernfs node'],
+  ['whose folder that is', word(node + offset('kernfs_node', 'priv'), 8n), 'has the kernfs node'],
+  ['what is above its cgroup', word(group + offset('cgroup', 'self.parent'), 8n), 'has a parent'],
   ['when it began', word(task + offset('task_struct', 'start_boottime'), -1_000_000_000n), 'began'],
   ['the other clock', word(task + offset('task_struct', 'start_time'), 1_000_000_000n), 'began'],
 ])('what contradicts a second fact of a process is told: %s', (_, patch, message) => {

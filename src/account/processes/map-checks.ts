@@ -1,0 +1,164 @@
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { cpuMask } from '../../walk/machine/cpus.js';
+import { memberOf, struct } from '../../walk/pages/struct-page.js';
+import { type AddressSpace, spaceName } from '../../walk/processes/address-spaces.js';
+import type { ResidentCounts } from '../../walk/processes/resident-counts.js';
+import { ReverseMapReader } from '../../walk/processes/reverse-maps.js';
+import { StructReader } from '../../walk/struct-reader.js';
+import type { Warnings } from '../../walk/warnings.js';
+import { codeOf } from '../memory/missed.js';
+import type { MappingCounts, ResidentPages } from './mapped-pages.js';
+
+/** What a process counts, and its page tables have. */
+const COUNTED = [
+  ['anonymous', 'anonymous pages'],
+  ['shmem', 'pages of shared memory'],
+  ['file', 'pages of files'],
+  ['swapped', 'pages in swap'],
+] as const;
+
+/** Trees of mappings that are read to explain pages that are mapped less often than they count. */
+const MOST_TREES = 4096;
+
+/** PF_EXITING (include/linux/sched.h). */
+const PF_EXITING = 0x4;
+
+/**
+ * Holds what a process counts of its pages (`rss_stat`) against its page tables: both change under one lock.
+ * Only for a process that a CPU was running may they differ, by the entries of one table on each CPU. Pages on
+ * their way (migration) count and are not mapped.
+ *
+ * @returns whether they agree, or the kernel is live
+ */
+export function countsAgree(
+  kernel: Kernel,
+  space: AddressSpace,
+  found: ResidentPages,
+  counted: ResidentCounts,
+  warnings: Warnings,
+): boolean {
+  const { live, pageSize } = kernel.facts;
+  if (live) return true;
+  const amid = space.running ? (pageSize / 8) * cpuMask(kernel, '__cpu_possible_mask').length : 0;
+  let agree = true;
+  for (const [kind, what] of COUNTED) {
+    const [ours, theirs] = [found[kind], counted[kind]];
+    if (ours === undefined) continue;
+    const moving = kind === 'swapped' ? 0 : found.moving;
+    if (theirs >= ours - amid && theirs <= ours + amid + moving) continue;
+    const message = `${spaceName(space)} counts ${theirs} ${what}, and its page tables have ${ours}`;
+    warnings.add('corrupt', message);
+    agree = false;
+  }
+  return agree;
+}
+
+/**
+ * Holds how often page tables map each frame against what its `struct page` counts (`_mapcount`). More mappings
+ * than that mean an entry that leads to another's frame. Fewer mean page tables that were not found: those of an
+ * address space without a process, while it is torn down or being made by execve, or of a process that is not in
+ * the list of tasks. The tree of the page's mappings tells which. Pages of large folios are left out.
+ *
+ * @param spaces all of them; undefined: some were not found or not read, and pages may be mapped there too
+ */
+export function checkMapcounts(
+  kernel: Kernel,
+  counts: MappingCounts,
+  spaces: readonly AddressSpace[] | undefined,
+  warnings: Warnings,
+): void {
+  if (kernel.facts.live) return;
+  const [over, under] = [new Miscounts(), new Miscounts()];
+  const maps = spaces && new MissingMaps(kernel, spaces);
+  counts.eachMiscounted((frame, found, told) => {
+    const message = `page frame ${frame} counts ${told} mappings, and page tables have ${found}`;
+    if (found > told) over.add(message);
+    else {
+      const why = maps?.why(frame);
+      if (why !== undefined) under.add(`${message}${why}`);
+    }
+  });
+  if (over.frames > 0)
+    warnings.add(
+      'corrupt',
+      `${over.frames} pages are mapped more often than they count: ${over.first}`,
+    );
+  if (under.frames > 0)
+    warnings.add(
+      'corrupt',
+      `${under.frames} pages are mapped less often than they count: ${under.first}`,
+    );
+}
+
+class Miscounts {
+  frames = 0;
+  first = '';
+
+  add(message: string): void {
+    if (this.frames++ === 0) this.first = message;
+  }
+}
+
+/** Tells why page tables that map a page were not found. */
+class MissingMaps {
+  readonly #kernel: Kernel;
+  readonly #spaces: ReadonlyMap<bigint, AddressSpace>;
+  readonly #page;
+  readonly #trees: ReverseMapReader;
+  readonly #memory;
+  readonly #task;
+  readonly #owner: StructReader<'owner'> | undefined;
+  /** By `page.mapping`; undefined: it is known, and no contradiction. */
+  readonly #known = new Map<bigint, string | undefined>();
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel, spaces: readonly AddressSpace[]) {
+    this.#kernel = kernel;
+    this.#spaces = new Map(spaces.map((space) => [space.mm, space]));
+    this.#page = memberOf(struct(kernel, 'page'), 'mapping').offset;
+    this.#trees = new ReverseMapReader(kernel);
+    this.#memory = new StructReader(kernel, 'mm_struct', ['mm_users.counter']);
+    this.#task = new StructReader(kernel, 'task_struct', ['flags', 'mm', 'in_execve']);
+    this.#owner = kernel.struct('mm_struct')?.member('owner')
+      ? new StructReader(kernel, 'mm_struct', ['owner'])
+      : undefined;
+  }
+
+  /** What is known of who maps a frame besides; undefined: it is in order. */
+  why(frame: number): string | undefined {
+    const at = this.#kernel.pages.pageOfFrame(frame) + BigInt(this.#page);
+    const mapping = this.#kernel.read(at, 8).getBigUint64(0, true);
+    if (this.#known.size >= MOST_TREES && !this.#known.has(mapping)) return undefined;
+    if (!this.#known.has(mapping)) this.#known.set(mapping, this.#ofTree(mapping));
+    return this.#known.get(mapping);
+  }
+
+  #ofTree(mapping: bigint): string | undefined {
+    try {
+      const spaces = this.#trees.spacesOf(mapping);
+      if (!spaces) return undefined;
+      let why = '';
+      for (const mm of spaces) {
+        const space = this.#spaces.get(mm);
+        if (space?.running || (!space && this.#isPassing(mm))) return undefined;
+        if (!space)
+          why = `: it is mapped by the mm_struct ${hex(mm)}, which no process that was found has`;
+      }
+      return why;
+    } catch (error) {
+      codeOf(error);
+      return `: its mappings cannot be followed: ${(error as Error).message}`;
+    }
+  }
+
+  /** Whether an address space is being torn down or made, and rightly no process's. */
+  #isPassing(mm: bigint): boolean {
+    if (this.#memory.read(mm).number('mm_users.counter') === 0) return true;
+    const owner = this.#owner?.read(mm).pointer('owner') ?? 0n;
+    if (owner === 0n) return true;
+    const task = this.#task.read(owner);
+    if (task.pointer('mm') === mm) return false;
+    return (task.number('flags') & PF_EXITING) !== 0 || task.number('in_execve') !== 0;
+  }
+}

@@ -1,0 +1,67 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { StructReader } from '../struct-reader.js';
+
+/** More mappings than one page has. */
+const MOST_NODES = 2 ** 16;
+
+/** Bits 1 and 0 of `page.mapping`: anonymous, and with both of them KSM's (linux/page-flags.h). */
+const [ANONYMOUS, KSM] = [1n, 3n];
+
+/**
+ * Finds the address spaces that may map a page by the tree that its `page.mapping` leads to: of the mappings of
+ * its file, or of its anonymous memory (mm/rmap.c). A child's are in its parent's tree, whether they map the page
+ * or not.
+ */
+export class ReverseMapReader {
+  readonly #area;
+  readonly #chain;
+  readonly #anonymous;
+  readonly #file;
+  readonly #node;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#area = new StructReader(kernel, 'vm_area_struct', ['vm_mm', 'shared.rb']);
+    this.#chain = new StructReader(kernel, 'anon_vma_chain', ['vma', 'rb']);
+    this.#anonymous = new StructReader(kernel, 'anon_vma', ['rb_root.rb_root.rb_node']);
+    this.#file = new StructReader(kernel, 'address_space', ['i_mmap.rb_root.rb_node']);
+    this.#node = new StructReader(kernel, 'rb_node', ['rb_left', 'rb_right']);
+  }
+
+  /**
+   * Addresses of their `mm_struct`s, each once; undefined: of KSM's pages, which are found in other ways.
+   *
+   * @param mapping `page.mapping`
+   * @throws {ReadError}; {@link KernelError} `damaged` if the tree never ends
+   */
+  spacesOf(mapping: bigint): ReadonlySet<bigint> | undefined {
+    const spaces = new Set<bigint>();
+    const kind = mapping & KSM;
+    if (kind === KSM) return undefined;
+    if (kind === ANONYMOUS) {
+      const root = this.#anonymous.read(mapping - kind).pointer('rb_root.rb_root.rb_node');
+      for (const node of this.#nodes(root)) {
+        const chain = this.#chain.read(node - BigInt(this.#chain.offset('rb')));
+        spaces.add(this.#area.read(chain.pointer('vma')).pointer('vm_mm'));
+      }
+    } else {
+      const root = this.#file.read(mapping).pointer('i_mmap.rb_root.rb_node');
+      for (const node of this.#nodes(root))
+        spaces.add(this.#area.read(node - BigInt(this.#area.offset('shared.rb'))).pointer('vm_mm'));
+    }
+    return spaces;
+  }
+
+  *#nodes(root: bigint): Generator<bigint> {
+    const next = [root];
+    for (let met = 0; next.length > 0; ) {
+      const node = next.pop();
+      if (!node) continue;
+      if (met++ > MOST_NODES) throw new KernelError('damaged', 'a tree of mappings never ends');
+      yield node;
+      const links = this.#node.read(node);
+      next.push(links.pointer('rb_left'), links.pointer('rb_right'));
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { isNameHash } from '../../../src/walk/tasks/name-hash.js';
+
+const bytes = (name: string) => new TextEncoder().encode(name);
+
+// kernfs_node.hash of cgroups of a guest of 6.1, read with drgn.
+test.each([
+  ['deep', 1564918518],
+  ['lives', 63537893],
+])('the hash of %s is that of its kernfs node, and of no other name', (name, hash) => {
+  expect(isNameHash(hash, bytes(name))).toBe(true);
+  expect(isNameHash(hash ^ 1, bytes(name))).toBe(false);
+  expect(isNameHash(hash, bytes(`${name}x`))).toBe(false);
+});
