@@ -30,6 +30,14 @@ export interface NamedAddress {
   readonly module?: string;
 }
 
+/** What the kernel itself writes down of its structs for readers of its dump (VMCOREINFO). Bytes. */
+export interface StatedLayout {
+  /** OFFSET(struct.member). */
+  offset(name: string): number | undefined;
+  /** SIZE(struct). */
+  size(name: string): number | undefined;
+}
+
 /** Sections of the sparse memory model: memory that is plugged in or out is so by sections. */
 export interface MemorySections {
   /** Page frames of a section; the first begins at frame 0. */
@@ -150,6 +158,9 @@ export interface Kernel {
    * whom. Absent where the engine does not look at notes (crash).
    */
   readonly cpuNotes?: { readonly by: 'kernel' | 'qemu'; readonly notes: readonly DataView[] };
+
+  /** Layouts that hold without types too. Absent where the engine does not look at VMCOREINFO (crash). */
+  readonly stated?: StatedLayout;
 
   /** The kernel noted when it crashed (CRASHTIME). Absent where the engine does not look at VMCOREINFO (crash). */
   readonly crashed?: boolean;

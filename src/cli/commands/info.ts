@@ -84,8 +84,8 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
     import('../../walk/machine/machine.js'),
     import('../../walk/machine/fields.js'),
   ]);
-  const { vmcoreinfo, facts, provenance } = native;
-  const fields = fieldsOf(native, vmcoreinfo);
+  const { facts, provenance } = native;
+  const fields = fieldsOf(native);
   unknowns.try('skb, sockets and struct', () => {
     if (provenance.types.found) native.struct('sk_buff');
   });

@@ -157,6 +157,10 @@ export class NativeKernel implements Kernel {
     return this.#moduleSymbols.at(address);
   }
 
+  get stated(): Vmcoreinfo {
+    return this.vmcoreinfo;
+  }
+
   get crashed(): boolean {
     return this.vmcoreinfo.crashTime !== undefined;
   }

@@ -2,6 +2,8 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { LogRecord } from '../../log-records.js';
 import type { Fields } from '../machine/fields.js';
 import { infoReader } from './record.js';
+import { hasRecordBuffer } from './record-buffer.js';
+import { recordsBackwards } from './records.js';
 import { ID_MASK, openRing } from './ring.js';
 import { readSlot } from './slot.js';
 
@@ -12,9 +14,13 @@ export type LogLine = Pick<LogRecord, 'timestamp' | 'text' | 'facility' | 'calle
  * The kernel's log from its newest record back, for who looks for something in it. Records that were
  * being written, that lost their text or that contradict themselves are left out: `readLog` tells of them.
  *
- * @throws as openRing does, and {@link ReadError} where the log cannot be read
+ * @throws as openRing and openRecordBuffer do, and {@link ReadError} where the log cannot be read
  */
 export function* logBackwards(kernel: Kernel, fields: Fields): Generator<LogLine> {
+  if (hasRecordBuffer(kernel)) {
+    yield* recordsBackwards(kernel, fields);
+    return;
+  }
   const ring = openRing(kernel, fields);
   const read = infoReader(kernel);
   let left = ring.count;

@@ -8,39 +8,45 @@ import type { Warnings } from '../warnings.js';
 import { BlockLengths } from './block-lengths.js';
 import { textPositions } from './positions.js';
 import { infoReader } from './record.js';
+import { hasRecordBuffer } from './record-buffer.js';
+import { type LogRest, readRecords } from './records.js';
 import { ID_MASK, type LogRing, openRing } from './ring.js';
 import { readSlot, type Slot } from './slot.js';
 import { TimeOrder } from './time-order.js';
-
-/** What the log has beside its messages. */
-export interface LogRest {
-  /** Messages whose text gave way to newer text; the oldest of them are gone altogether. */
-  overwritten: number;
-  /** Messages for which the kernel found no room when they came. */
-  noRoom: number;
-}
 
 /** Looks at a live kernel's slot: so often until it holds still. */
 const LIVE_ATTEMPTS = 3;
 
 /**
- * The kernel's log, the oldest message first (the printk ring buffer, since 5.10). What cannot be
- * read, was being written or contradicts itself is told to `warnings`.
+ * The kernel's log, the oldest message first. What cannot be read, was being written or contradicts
+ * itself is told to `warnings`.
  *
  * @returns what is no message
- * @throws as openRing does
+ * @throws as openRing and openRecordBuffer do
  */
-export function* readLog(
+export function readLog(
   kernel: Kernel,
   fields: Fields,
   warnings: Warnings,
+): Generator<LogRecord, LogRest> {
+  const times = new TimeOrder(warnings, kernel.facts.live ? undefined : uptimeOf(kernel));
+  return hasRecordBuffer(kernel)
+    ? readRecords(kernel, fields, warnings, times)
+    : readRing(kernel, fields, warnings, times);
+}
+
+/** The printk ring buffer, since 5.10. */
+function* readRing(
+  kernel: Kernel,
+  fields: Fields,
+  warnings: Warnings,
+  times: TimeOrder,
 ): Generator<LogRecord, LogRest> {
   const ring = openRing(kernel, fields);
   const { live } = kernel.facts;
   const positions = live ? undefined : textPositions(kernel, ring);
   const describe = infoReader(kernel);
   const lengths = new BlockLengths(warnings);
-  const times = new TimeOrder(warnings, live ? undefined : uptimeOf(kernel));
   const rest: LogRest = { overwritten: 0, noRoom: 0 };
   const span = (ring.head - ring.tail) & ID_MASK;
   if (span >= ring.count)

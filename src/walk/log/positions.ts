@@ -1,6 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import type { LogRing } from './ring.js';
+import { typeOf } from './type-of.js';
 
 /**
  * How far the ring of text has come: positions, which only grow. They tell which texts are still there,
@@ -13,7 +14,7 @@ export interface TextPositions {
 
 /** Undefined where the kernel's types do not tell where they stand. @throws {ReadError} */
 export function textPositions(kernel: Kernel, ring: LogRing): TextPositions | undefined {
-  const layout = kernel.struct('printk_ringbuffer');
+  const layout = typeOf(kernel, 'printk_ringbuffer');
   const head = layout?.member('text_data_ring.head_lpos');
   const tail = layout?.member('text_data_ring.tail_lpos');
   if (!head || !tail) return undefined;

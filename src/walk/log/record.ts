@@ -1,6 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import type { LogRecord } from '../../log-records.js';
+import type { LogCaller, LogRecord } from '../../log-records.js';
 import { decodeText, readUnsigned } from '../struct-reader.js';
+import { typeOf } from './type-of.js';
 
 /** Members of `struct printk_info` beside those that VMCOREINFO states. */
 const MEMBERS = [
@@ -10,11 +11,16 @@ const MEMBERS = [
 /** Set in a caller that is a CPU (printk_caller_id). */
 const CPU_FLAG = 0x8000_0000;
 
+/** Who called, as the kernel notes it (`caller_id`). */
+export function callerOf(by: number): LogCaller {
+  return by >= CPU_FLAG ? { kind: 'cpu', id: by - CPU_FLAG } : { kind: 'task', id: by };
+}
+
 /** Reads what a `struct printk_info` says of a message. */
 export function infoReader(
   kernel: Kernel,
 ): (info: DataView) => Omit<LogRecord, 'seq' | 'timestamp' | 'text'> {
-  const layout = kernel.struct('printk_info');
+  const layout = typeOf(kernel, 'printk_info');
   const [facility, level, caller, comm, subsystem, device] = MEMBERS.map((path) =>
     layout?.member(path),
   );
@@ -27,10 +33,7 @@ export function infoReader(
     return {
       level: number(level),
       facility: number(facility),
-      caller:
-        by === null
-          ? null
-          : { kind: by >= CPU_FLAG ? 'cpu' : 'task', id: by >= CPU_FLAG ? by - CPU_FLAG : by },
+      caller: by === null ? null : callerOf(by),
       comm: text(comm),
       subsystem: text(subsystem),
       device: text(device),

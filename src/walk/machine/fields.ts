@@ -1,5 +1,5 @@
 import { KernelError } from '../../kernel/error.js';
-import type { Kernel } from '../../kernel/kernel.js';
+import type { Kernel, StatedLayout } from '../../kernel/kernel.js';
 
 /** Offsets and sizes, in bytes, of what the kernel itself writes down for readers of its dump. */
 export interface Fields {
@@ -9,17 +9,14 @@ export interface Fields {
   size(struct: string): number;
 }
 
-/** What VMCOREINFO says: OFFSET(struct.member) and SIZE(struct). */
-interface Said {
-  offset(name: string): number | undefined;
-  size(name: string): number | undefined;
-}
-
 /** No struct that is read this way is near as large. */
 const MOST_BYTES = 1 << 16;
 
 /** Fields as VMCOREINFO states them, and from the kernel's types where it doesn't. */
-export function fieldsOf(kernel: Pick<Kernel, 'struct'>, said?: Said): Fields {
+export function fieldsOf(
+  kernel: Pick<Kernel, 'struct' | 'stated'>,
+  said: StatedLayout | undefined = kernel.stated,
+): Fields {
   const sound = (value: number | undefined): number | undefined =>
     value !== undefined && value <= MOST_BYTES ? value : undefined;
   return {

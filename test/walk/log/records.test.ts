@@ -1,0 +1,252 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { LogRecord } from '../../../src/log-records.js';
+import { logBackwards } from '../../../src/walk/log/backwards.js';
+import { readLog } from '../../../src/walk/log/log.js';
+import { fieldsOf } from '../../../src/walk/machine/fields.js';
+import { readPanic } from '../../../src/walk/machine/panic.js';
+import { Unknowns } from '../../../src/walk/machine/unknowns.js';
+import { Warnings } from '../../../src/walk/warnings.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { littleEndian } from '../../support/little-endian.js';
+import {
+  kernelWithRecords,
+  RECORDS_AT,
+  RECORDS_BASE,
+  type RecordForm,
+  RecordLog,
+} from '../../support/made-records.js';
+
+const BYTES = 1024;
+const LINES = Array.from({ length: 90 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 61)}`);
+
+function filled(count: number, form: RecordForm = 'plain', size = BYTES): RecordLog {
+  const log = new RecordLog(size, form);
+  for (const [index, text] of LINES.slice(0, count).entries())
+    log.store({ text, level: index % 8, facility: index % 24, caller: callerOf(index) });
+  return log;
+}
+
+const callerOf = (index: number) => (index % 2 === 0 ? 100 + index : 0x8000_0000 + (index % 4));
+
+/** The kernel's own variables are untouched: a log of n messages has the last n of the lines. */
+function keptOf(log: RecordLog): string[] {
+  return LINES.slice(log.firstSeq, log.nextSeq);
+}
+
+function read(kernel = kernelWithRecords(filled(9))) {
+  const warnings = new Warnings();
+  const log = readLog(kernel, fieldsOf(kernel), warnings);
+  const records: LogRecord[] = [];
+  for (;;) {
+    const { done, value } = log.next();
+    if (done) return { records, rest: value, messages: warnings.list().map((one) => one.message) };
+    records.push(value);
+  }
+}
+
+function damaged(log: RecordLog, at: number, value: bigint, bytes: number) {
+  const address = RECORDS_BASE + BigInt(at);
+  const damage: Damage = { patches: [{ address, bytes: littleEndian(value, bytes) }], denials: [] };
+  return read(damagedKernel(kernelWithRecords(log), damage));
+}
+
+describe('the log of records before 5.10', () => {
+  test.each(['plain', 'with-caller'] as const)(
+    '%s: every message, however far it went round',
+    (form) => {
+      for (let count = 0; count <= LINES.length; count++) {
+        const log = filled(count, form);
+        const { records, rest, messages } = read(kernelWithRecords(log));
+        expect(messages).toEqual([]);
+        expect(rest).toEqual({ overwritten: 0, noRoom: 0 });
+        expect(records).toEqual(
+          keptOf(log).map((text, place) => {
+            const seq = log.firstSeq + place;
+            const by = callerOf(seq);
+            return {
+              ...{
+                seq,
+                text,
+                timestamp: BigInt(seq) * 1_000_000n,
+                level: seq % 8,
+                facility: seq % 24,
+              },
+              caller:
+                form === 'plain'
+                  ? null
+                  : { kind: by > 0x7fff_ffff ? 'cpu' : 'task', id: by & 0x7fff_ffff },
+              ...{ comm: '', subsystem: '', device: '' },
+            };
+          }),
+        );
+        const backwards = [
+          ...logBackwards(kernelWithRecords(log), fieldsOf(kernelWithRecords(log))),
+        ];
+        expect(backwards.map(({ text }) => text)).toEqual(keptOf(log).reverse());
+      }
+    },
+  );
+
+  test('devices, empty texts, texts of many lines and fragments of lines', () => {
+    const log = new RecordLog(BYTES);
+    const LOG_CONT = 8;
+    log.store({ text: 'found', dict: 'SUBSYSTEM=pci\0DEVICE=+pci:0000:00:1f.2' });
+    log.store({ text: '' });
+    log.store({ text: 'one\ntwo' });
+    log.store({ text: 'begun ', flags: LOG_CONT });
+    log.store({ text: 'and ended', flags: LOG_CONT | 2 });
+    const { records, messages } = read(kernelWithRecords(log));
+    expect(messages).toEqual([]);
+    expect(records[0]).toMatchObject({ subsystem: 'pci', device: '+pci:0000:00:1f.2' });
+    // As dmesg and crash print them: a line that another context broke stays broken.
+    expect(records.map(({ text }) => text)).toEqual([
+      'found',
+      '',
+      'one\ntwo',
+      'begun ',
+      'and ended',
+    ]);
+  });
+
+  test('a log that was copied from the smaller one of early boot, round whose end it had gone', () => {
+    const early = filled(40, 'plain', 512);
+    expect(early.nextIdx).toBeLessThan(early.firstIdx);
+    const log = new RecordLog(4096);
+    log.bytes.set(early.bytes);
+    Object.assign(log, {
+      ...{ firstIdx: early.firstIdx, nextIdx: early.nextIdx },
+      ...{ firstSeq: early.firstSeq, nextSeq: early.nextSeq },
+    });
+    const { records, messages } = read(kernelWithRecords(log));
+    expect(messages).toEqual([]);
+    expect(records.map(({ text }) => text)).toEqual(keptOf(early));
+  });
+
+  test('numbers that VMCOREINFO does not name count from 0, and it is said', () => {
+    const log = filled(40);
+    const without = ['log_first_seq', 'log_next_seq'];
+    const { records, messages } = read(kernelWithRecords(log, { without }));
+    expect(records.map(({ text }) => text)).toEqual(keptOf(log));
+    expect(records[0]?.seq).toBe(0);
+    expect(messages).toEqual(['no symbol tells messages’ numbers: they are counted from 0']);
+  });
+
+  test('a panic is found in it', () => {
+    const log = filled(20);
+    log.store({ text: 'sysrq: SysRq : Trigger a crash', level: 6 });
+    log.store({ text: 'Kernel panic - not syncing: sysrq triggered crash', level: 0 });
+    const kernel = kernelWithRecords(log);
+    const panic = readPanic(kernel, fieldsOf(kernel), false, new Unknowns());
+    expect(panic).toMatchObject({
+      state: 'panicked',
+      message: 'Kernel panic - not syncing: sysrq triggered crash',
+    });
+  });
+
+  test('a live log that goes round meanwhile: what was overwritten is left out, never mixed', () => {
+    const log = filled(60);
+    const before = log.firstSeq;
+    const kernel = kernelWithRecords(log, { live: true });
+    const warnings = new Warnings();
+    const records: LogRecord[] = [];
+    const reading = readLog(kernel, fieldsOf(kernel), warnings);
+    for (let step = 0; ; step++) {
+      const { done, value } = reading.next();
+      if (done) {
+        expect(value.overwritten).toBeGreaterThan(0);
+        break;
+      }
+      records.push(value);
+      log.store({ text: LINES[log.nextSeq]! });
+      if (step === 4) for (let more = 0; more < 8; more++) log.store({ text: LINES[log.nextSeq]! });
+    }
+    expect(records[0]?.seq).toBe(before);
+    expect(records.map(({ text }) => text)).toEqual(records.map(({ seq }) => LINES[seq]));
+    expect(warnings.list()).toEqual([]);
+  });
+});
+
+describe('damage to a log of records', () => {
+  const log = filled(60);
+  const at = (offset: number) => RECORDS_AT.buffer + offset;
+  const kept = keptOf(log);
+
+  test('one record that contradicts itself: those behind it are found again, with their numbers', () => {
+    const second = log.firstIdx + new DataView(log.bytes.buffer).getUint16(log.firstIdx + 8, true);
+    const { records, messages } = damaged(log, at(second + 8), 7n, 2);
+    expect(records.map(({ seq }) => seq)).toEqual(
+      kept.map((_, index) => log.firstSeq + index).filter((seq) => seq !== log.firstSeq + 1),
+    );
+    expect(records.map(({ text }) => text)).toEqual(records.map(({ seq }) => LINES[seq]));
+    expect(messages).toHaveLength(1);
+    expect(messages[0]).toMatch(
+      new RegExp(
+        `^of the log, before message ${log.firstSeq + 2}: a record claims 7 bytes, and has`,
+      ),
+    );
+  });
+
+  test('a page that is missing in the middle', () => {
+    const address = RECORDS_BASE + BigInt(at(512));
+    const kernel = damagedKernel(kernelWithRecords(log), {
+      patches: [],
+      denials: [{ address, length: 64, code: 'absent' }],
+    });
+    const { records, messages } = read(kernel);
+    expect(messages).not.toEqual([]);
+    expect(records.length).toBeGreaterThan(kept.length / 2);
+    expect(records.map(({ text }) => text)).toEqual(records.map(({ seq }) => LINES[seq]));
+  });
+
+  test.each([
+    ['log_first_idx', 4n],
+    ['log_next_idx', 4n],
+    ['log_first_seq', 3n],
+    ['log_next_seq', 500n],
+    ['log_buf_len', 0n],
+    ['log_first_idx', 4096n],
+  ] as const)('%s that is %d is a contradiction', (name, value) => {
+    const attempt = () => damaged(log, RECORDS_AT[name], value, name.endsWith('seq') ? 8 : 4);
+    let messages: readonly string[];
+    try {
+      ({ messages } = attempt());
+    } catch (error) {
+      messages = [(error as Error).message];
+    }
+    expect(messages.length).toBeGreaterThan(0);
+  });
+
+  test('bytes of headers and variables: nothing is wrong and called complete', () => {
+    const view = new DataView(log.bytes.buffer);
+    const heads: number[] = [];
+    for (let place = log.firstIdx; place !== log.nextIdx; ) {
+      heads.push(place);
+      const length = view.getUint16(place + 8, true);
+      place = length === 0 ? 0 : place + length;
+    }
+    const sites = [
+      ...heads.flatMap((head) => [8, 9, 10, 11, 12, 13].map((byte) => at(head + byte))),
+      ...Object.entries(RECORDS_AT).flatMap(([name, offset]) =>
+        name === 'buffer' || name === 'panic_cpu' ? [] : [0, 1, 2].map((byte) => offset + byte),
+      ),
+    ];
+    fc.assert(
+      fc.property(fc.constantFrom(...sites), fc.integer({ min: 0, max: 255 }), (site, value) => {
+        const memory = kernelWithRecords(log).read(RECORDS_BASE + BigInt(site), 1);
+        if (memory.getUint8(0) === value) return;
+        let result: ReturnType<typeof read>;
+        try {
+          result = damaged(log, site, BigInt(value), 1);
+        } catch (error) {
+          expect((error as { code?: string }).code).toBeDefined();
+          return;
+        }
+        const texts = result.records.map(({ seq, text }) => [seq, text]);
+        const right = kept.map((text, index) => [log.firstSeq + index, text]);
+        if (result.messages.length === 0) expect(texts).toEqual(right);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
