@@ -1,3 +1,4 @@
+import { viewOf } from '../../src/kernel/bytes.js';
 import { ReadError } from '../../src/kernel/error.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { noPages } from './no-pages.js';
@@ -100,6 +101,24 @@ export const RECORDS_AT = {
   buffer: 4096,
 } as const;
 
+/** The log's variables and behind them its buffer, as they lie in memory from `base` on. */
+export function recordsMemory(
+  log: RecordLog,
+  base: bigint,
+): { readonly base: bigint; readonly bytes: Uint8Array } {
+  const bytes = new Uint8Array(RECORDS_AT.buffer + log.bytes.length);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(RECORDS_AT.log_buf, base + BigInt(RECORDS_AT.buffer), true);
+  view.setUint32(RECORDS_AT.log_buf_len, log.bytes.length, true);
+  view.setUint32(RECORDS_AT.log_first_idx, log.firstIdx, true);
+  view.setUint32(RECORDS_AT.log_next_idx, log.nextIdx, true);
+  view.setBigUint64(RECORDS_AT.log_first_seq, BigInt(log.firstSeq), true);
+  view.setBigUint64(RECORDS_AT.log_next_seq, BigInt(log.nextSeq), true);
+  view.setInt32(RECORDS_AT.panic_cpu, -1, true);
+  bytes.set(log.bytes, RECORDS_AT.buffer);
+  return { base, bytes };
+}
+
 /** What VMCOREINFO says of such a log (log_buf_vmcoreinfo_setup). */
 export function statedOf(form: RecordForm) {
   const offsets: Readonly<Record<string, number>> = {
@@ -119,19 +138,7 @@ export function kernelWithRecords(
   log: RecordLog,
   { live = false, without = [] as readonly string[] } = {},
 ): Kernel {
-  const memory = (): DataView => {
-    const bytes = new Uint8Array(RECORDS_AT.buffer + log.bytes.length);
-    const view = new DataView(bytes.buffer);
-    view.setBigUint64(RECORDS_AT.log_buf, RECORDS_BASE + BigInt(RECORDS_AT.buffer), true);
-    view.setUint32(RECORDS_AT.log_buf_len, log.bytes.length, true);
-    view.setUint32(RECORDS_AT.log_first_idx, log.firstIdx, true);
-    view.setUint32(RECORDS_AT.log_next_idx, log.nextIdx, true);
-    view.setBigUint64(RECORDS_AT.log_first_seq, BigInt(log.firstSeq), true);
-    view.setBigUint64(RECORDS_AT.log_next_seq, BigInt(log.nextSeq), true);
-    view.setInt32(RECORDS_AT.panic_cpu, -1, true);
-    bytes.set(log.bytes, RECORDS_AT.buffer);
-    return view;
-  };
+  const memory = (): DataView => viewOf(recordsMemory(log, RECORDS_BASE).bytes);
   const fixed = live ? undefined : memory();
   const symbols: Readonly<Record<string, number>> = RECORDS_AT;
   return {

@@ -37,7 +37,17 @@ export interface RecordBuffer {
 
 /** Whether the kernel's log has this form. */
 export function hasRecordBuffer(kernel: Kernel): boolean {
-  return kernel.symbol('prb') === undefined && kernel.symbol('log_first_idx') !== undefined;
+  return symbolOf(kernel, 'prb') === undefined && symbolOf(kernel, 'log_first_idx') !== undefined;
+}
+
+/** Undefined also where the kernel's table of symbols is not there, and VMCOREINFO does not name it. */
+function symbolOf(kernel: Kernel, name: string): bigint | undefined {
+  try {
+    return kernel.symbol(name);
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'no-symbols') return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -51,7 +61,7 @@ export function openRecordBuffer(kernel: Kernel, fields: Fields): RecordBuffer {
     return readPartOf(kernel, name, at, at, 4).getUint32(0, true);
   };
   const seq = (name: string): number | undefined => {
-    const at = kernel.symbol(name);
+    const at = symbolOf(kernel, name);
     return at === undefined ? undefined : Number(pointerPartOf(kernel, name, at, at));
   };
   const pointer = needSymbol(kernel, 'log_buf');
