@@ -78,7 +78,7 @@ const LOOKS: Record<LiveSource, Look> = {
   },
   pageflags: async (_, progress) => {
     try {
-      return flaggedMemory(readHostFrames(liveHost, progress));
+      return await settled(async () => flaggedMemory(readHostFrames(liveHost, progress)));
     } catch (error) {
       if (error instanceof HostError) throw new NotOpened(error);
       throw error;
@@ -87,7 +87,9 @@ const LOOKS: Record<LiveSource, Look> = {
   counters: async () => {
     for (let left = MOST_TRIES; ; left--) {
       try {
-        return countedMemory(readHostCounts(liveHost), readHostDetails(liveHost));
+        return await settled(async () =>
+          countedMemory(readHostCounts(liveHost), readHostDetails(liveHost)),
+        );
       } catch (error) {
         // Files that are read one after the other contradict each other where memory moves fast.
         if (error instanceof KernelError && left > 1) continue;
@@ -97,6 +99,17 @@ const LOOKS: Record<LiveSource, Look> = {
     }
   },
 };
+
+/** Memory that moves fast contradicts itself in one sample, and hardly in each of several. */
+const MOST_SAMPLES = 3;
+
+/** Samples again while free memory is contradictory. */
+export async function settled(sample: () => Promise<MemoryAnswer>): Promise<MemoryAnswer> {
+  for (let left = MOST_SAMPLES; ; left--) {
+    const answer = await sample();
+    if (!answer.freeConflict || left === 1) return answer;
+  }
+}
 
 /** How often counters are read that add up to more than there is. */
 const MOST_TRIES = 10;

@@ -14,7 +14,7 @@ import type { FrameNote } from './frame-note.js';
 import { conflictWhy, DEPENDS_ON_FREE, type FreeConflict, zonesConflict } from './free-conflict.js';
 import { leafTree } from './leaf-tree.js';
 import { counterDrift, procCounters } from './proc-counters.js';
-import { splitFrames } from './split-frames.js';
+import { type Split, splitFrames } from './split-frames.js';
 
 const NO_FLAG = 'no flag of a page and no counter tells of it: it is among what nothing explains';
 const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';
@@ -65,6 +65,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   for (const { message } of found) warnings.add('corrupt', message);
   const conflict = freeConflict(
     machine,
+    split,
     found.some(({ drawer }) => drawer === 'free-buddy'),
   );
   if (conflict?.foundBy === 'counters') warnings.add('corrupt', conflictWhy(conflict));
@@ -114,14 +115,21 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
 /** @param byFlags frames that are free by their flags are not as many as MemFree counts */
 function freeConflict(
   { frames, after }: FlaggedMachine,
+  split: Split,
   byFlags: boolean,
 ): FreeConflict | undefined {
-  const counter = procCounters(after).get('free-buddy');
-  if (!byFlags || !counter || !('bytes' in counter)) return zonesConflict(after);
+  const counters = procCounters(after);
+  const counted = (drawer: DrawerName) => {
+    const counter = counters.get(drawer);
+    return counter && 'bytes' in counter ? counter.bytes : 0;
+  };
+  // MemFree has frames that are in use by their flags.
+  const tooFew = split.get('free-uninitialized')?.why !== undefined;
+  if (!byFlags && !tooFew) return zonesConflict(after);
   return {
     foundBy: 'pageflags',
     foundBytes: frames.kinds.free * after.pageSize,
-    countedBytes: counter.bytes,
+    countedBytes: counted('free-buddy') + (tooFew ? counted('free-uninitialized') : 0),
   };
 }
 

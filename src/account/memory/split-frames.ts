@@ -88,7 +88,7 @@ function splitReserved(machine: FlaggedMachine, split: Split): void {
 }
 
 function splitUnflagged(machine: FlaggedMachine, split: Split): void {
-  const none = machine.frames.kinds.none - reservedUnflagged(machine);
+  const none = splitUninitialized(machine, split);
   const claims = claimsOf(machine);
   const sum = [...claims.values()].reduce((all, { frames }) => all + frames, 0);
   if (sum <= none) {
@@ -96,7 +96,7 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
       const known = split.get(drawer);
       split.set(drawer, known ? { ...part, frames: known.frames + part.frames } : part);
     }
-    split.set('unexplained', { frames: none - sum, known: 'flags' });
+    split.set('unexplained', { frames: none - sum, known: 'flags', ...initializedAmid(machine) });
     return;
   }
   const why = `counters tell of ${sum} pages of what no flag tells of, and there are ${none}: all of it is among what nothing explains`;
@@ -105,16 +105,42 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
   split.set('unexplained', { frames: none, known: 'flags', why });
 }
 
-const CLAIMED = [
-  ...(['free-cpu-lists', 'free-unaccepted', 'free-uninitialized', 'compressed'] as const),
-];
+/**
+ * Memory without initialized struct pages apart from other frames that no flag tells of: it moves in one direction
+ * only, so that no other counter spoils it.
+ *
+ * @returns the other frames
+ */
+function splitUninitialized(machine: FlaggedMachine, split: Split): number {
+  const { none } = machine.frames.kinds;
+  const { pageSize } = machine.after;
+  const free = (freeCounts(machine.after)?.uninitialized ?? 0) / pageSize;
+  const rest = none - reservedUnflagged(machine) - free;
+  if (rest >= 0) {
+    split.set('free-uninitialized', { frames: free, known: 'counter' });
+    return rest;
+  }
+  const why = `the kernel has not initialized ${free} pages, and no flag tells of ${none}: all of it is among what nothing explains`;
+  split.set('free-uninitialized', { frames: 0, known: 'counter', why });
+  return none - reservedUnflagged(machine);
+}
+
+/** Pages that the kernel initialized while flags were read count twice. */
+function initializedAmid({ before, after }: FlaggedMachine): Pick<Part, 'why'> {
+  const [earlier, later] = [before, after].map((one) => freeCounts(one)?.uninitialized ?? 0);
+  const pages = ((earlier ?? 0) - (later ?? 0)) / after.pageSize;
+  if (pages <= 0) return {};
+  return {
+    why: `the kernel initialized ${pages} pages while flags were read: some may be free, and among it`,
+  };
+}
 
 /** What counters tell of frames without flags. */
 function claimsOf(machine: FlaggedMachine): Map<DrawerName, Part> {
   const { after } = machine;
   const claims = new Map<DrawerName, Part>();
   const counters = procCounters(after);
-  for (const drawer of CLAIMED) {
+  for (const drawer of ['free-cpu-lists', 'free-unaccepted', 'compressed'] as const) {
     const counter = counters.get(drawer);
     if (!counter) continue;
     if ('why' in counter) claims.set(drawer, { frames: 0, known: 'counter', why: counter.why });

@@ -323,6 +323,29 @@ describe('memory that the kernel has not initialized', () => {
     expect(used?.bytes).toBe((1000 + 96) * 4096);
   });
 
+  test('is kept apart where other counters moved, and what was initialized meanwhile is reported', () => {
+    const host = deferred();
+    const zoneinfo = host.files.get('/proc/zoneinfo') ?? '';
+    host.files.set('/proc/zoneinfo', zoneinfo.replace('count:    2', 'count:    200'));
+    expect(pages(host)).toMatchObject({
+      'free-uninitialized': 2 ** 20 - 2048 - 48,
+      unexplained: 96,
+    });
+    const before = deferred();
+    const read = readHostFrames(before, () => undefined, open(before));
+    const meminfo = new Map(read.before.meminfo);
+    meminfo.set('MemTotal', (meminfo.get('MemTotal') ?? 0) + 4096);
+    const amid = flaggedMemory({ ...read, before: { ...read.before, meminfo } });
+    expect(drawer(amid, 'unexplained').why).toMatch(/^the kernel initialized 1 pages while/);
+  });
+
+  test('that flags show in use contradicts MemFree', () => {
+    const host = deferred();
+    host.frames = host.frames.map((word, at) => (at < 4096 ? word : WORD.anonymous));
+    expect(look(host).freeConflict).toMatchObject({ foundBytes: 900 * 4096 });
+    expect(look(host).freeConflict?.countedBytes).toBeGreaterThan(2 ** 31);
+  });
+
   test('is not inferred from MemTotal alone, and MemFree that page flags contradict leads the answer', () => {
     const answer = look(deferred({ MemFree: 500_000 }));
     expect(answer.freeConflict).toEqual({
