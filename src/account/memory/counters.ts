@@ -6,6 +6,7 @@ import { gpuPages } from '../../walk/pages/gpu-pages.js';
 import { memoryNodes } from '../../walk/pages/memory-nodes.js';
 import { hugePages } from '../../walk/pages/memory-use.js';
 import { long, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
+import { readOrNot } from '../../walk/read-or-not.js';
 import type { DrawerGroup, DrawerName } from './drawers.js';
 
 /** `enum lru_list` (include/linux/mmzone.h). */
@@ -23,6 +24,7 @@ export type KernelCounts = ReadonlyMap<
   | 'all-slab'
   | 'all-reserved'
   | 'all-lru'
+  | 'all-isolated'
   | 'all-free',
   number
 >;
@@ -38,7 +40,8 @@ export type KernelCounts = ReadonlyMap<
  * - `anonymous` counts what is mapped: what is in the swap cache too is among it.
  * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
  * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
- * - `all-lru` counts pages of the lists of those that were used last.
+ * - `all-lru` counts pages of the lists of those that were used last, and `all-isolated` those that reclaim or
+ *   migration took off.
  * - `all-reserved` is what zones have and the buddy allocator never got.
  */
 export function kernelCounts(
@@ -75,6 +78,9 @@ export function kernelCounts(
         'all-lru',
         lists.reduce<number>((all, one) => all + (one ?? 0), 0),
       );
+    // An extract need not have them.
+    const isolated = readOrNot(() => ['NR_ISOLATED_ANON', 'NR_ISOLATED_FILE'].map(sum));
+    set('all-isolated', isolated && (isolated[0] ?? 0) + (isolated[1] ?? 0));
     set('balloon', sum('NR_BALLOON_PAGES'));
     set('gpu', gpuPages(kernel, nodes));
     set('all-vmalloc', sum('NR_VMALLOC'));

@@ -6,6 +6,7 @@ import { FrameMap } from '../../walk/memory/frame-map.js';
 import { scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
 import { ramRanges } from '../../walk/memory/ram.js';
+import { zones } from '../../walk/memory/zones.js';
 import {
   type AddressSpace,
   addressSpaces,
@@ -13,10 +14,13 @@ import {
 } from '../../walk/processes/address-spaces.js';
 import { ProcessFactReader } from '../../walk/processes/process-facts.js';
 import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
+import { readOrNot } from '../../walk/read-or-not.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { TaskReader } from '../../walk/tasks/tasks.js';
 import { Warnings } from '../../walk/warnings.js';
+import { kernelCounts } from '../memory/counters.js';
+import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
 import type { ProcsAnswer } from './answer.js';
@@ -60,6 +64,12 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     lost(
       `the struct pages of ${scan.unread + scan.torn} page frames cannot be read, or contradict others`,
     );
+  const places = readOrNot(() => zones(kernel)) ?? [];
+  checkFrames(
+    kernel,
+    { scan, frames: frames.size, counts: kernelCounts(kernel), places },
+    warnings,
+  );
   let missing = 0;
   const spaces = addressSpaces(kernel, ({ pid }, error) => {
     missing++;

@@ -30,6 +30,10 @@ export interface FrameScan {
   readonly files: FileFrames;
   /** Frames of pages that are on a list of those that were used last (PG_lru). */
   readonly lru: number;
+  /** Frames of first pages that are on no such list, though pages of their kind are. */
+  readonly unlisted: readonly number[];
+  /** How many pages of other kinds are on such a list, and the frame of the first. */
+  readonly strays: { readonly pages: number; readonly first: number };
   /** How many blocks of each order lie in the buddy allocator. */
   readonly freeBlocks: readonly number[];
   /** Frames whose `struct page` cannot be read, and why the first of them cannot. */
@@ -57,6 +61,14 @@ export interface SlabFrames {
  * in other ways from kernel to kernel, and with CONFIG_NO_PAGE_MAPCOUNT not page by page.
  */
 export const MAPPINGS = { more: 254, unknown: 255 } as const;
+
+/** Kinds of pages that the kernel keeps on lists of those that were used last. */
+const LISTED: ReadonlySet<number> = new Set([
+  ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem],
+]);
+
+/** More of them than batches of CPUs and reclaim take at a time. */
+const MOST_UNLISTED = 2 ** 16;
 
 /** SLAB_RECLAIM_ACCOUNT before the flags had an enum (6.9). */
 const RECLAIM_ACCOUNT = 0x2_0000;
@@ -101,6 +113,8 @@ class Scan {
   readonly #slabs = new Map<bigint, SlabFrames>();
   readonly #freeBlocks: number[] = new Array<number>(MAX_ORDER + 1).fill(0);
   #lru = 0;
+  readonly #unlisted: number[] = [];
+  #strays = { pages: 0, first: 0 };
   #unread = 0;
   #whyUnread: ReadError | undefined;
   #whyCache: ReadError | undefined;
@@ -151,7 +165,7 @@ class Scan {
       mappings: this.#mappings,
       slabs: this.#slabs,
       files: this.#files,
-      lru: this.#lru,
+      ...{ lru: this.#lru, unlisted: this.#unlisted, strays: this.#strays },
       freeBlocks: this.#freeBlocks,
       ...{ unread: this.#unread, whyUnread: this.#whyUnread, whyCache: this.#whyCache },
       ...{ torn: this.#torn, whyTorn: this.#whyTorn },
@@ -282,10 +296,21 @@ class Scan {
       sum.slots += readUnsigned(view, base + this.#slots.offset, this.#slots);
       sum.used += readUnsigned(view, base + this.#used.offset, this.#used);
     }
-    if (view.getUint8(base + this.#listed.offset) & this.#listed.mask) this.#lru += 2 ** order;
+    const listed = (view.getUint8(base + this.#listed.offset) & this.#listed.mask) !== 0;
+    if (listed) this.#lru += 2 ** order;
+    if (listed !== LISTED.has(kind)) this.#noteOdd(listed, frame);
     this.#kind = kind;
     this.#until = order === 0 ? 0 : frame + 2 ** order;
     return kind;
+  }
+
+  #noteOdd(isStray: boolean, frame: number): void {
+    if (isStray) {
+      if (this.#strays.pages === 0) this.#strays.first = frame;
+      this.#strays.pages++;
+    } else if (this.#unlisted.length < MOST_UNLISTED) {
+      this.#unlisted.push(frame);
+    }
   }
 
   /**

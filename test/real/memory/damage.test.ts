@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
+import { cpuLists } from '../../../src/walk/memory/cpu-lists.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { filesOfProcesses } from '../../../src/walk/memory/open-files.js';
@@ -111,6 +113,16 @@ function sleepersPage(): bigint {
     if (!running && found >= 0) return pageOf(found);
   }
   throw new Error('no process sleeps');
+}
+
+const mapped = (page: bigint, mapping: bigint) => word(page + offset('page', 'mapping'), mapping);
+const anonVma = () => wordAt(sleepersPage() + offset('page', 'mapping'));
+const fileOf = (kind: PageKind) => wordAt(first(kind) + offset('page', 'mapping'));
+
+/** A page that a CPU keeps free. */
+function listedFree(): bigint {
+  for (const { frame } of cpuLists(kernel)) return pageOf(frame);
+  throw new Error('no CPU keeps a page');
 }
 
 /** The second page of a free block. */
@@ -332,6 +344,20 @@ describe('one damaged word makes an incomplete answer', () => {
       () => word(pointed('pcpu_unit_offsets') + 8n, wordAt(pointed('pcpu_unit_offsets'))),
     ],
   ];
+  const moved: [string, () => Damage][] = [
+    ['a held page says that it is anonymous', () => mapped(first('held'), anonVma())],
+    ['a held page says that it is a file’s', () => mapped(first('held'), fileOf('shmem'))],
+    ['a held page names no memory', () => mapped(first('held'), 1n << 29n)],
+    ['a free page of a CPU’s list names a file', () => mapped(listedFree(), fileOf('shmem'))],
+    ['a page of a file says that it is anonymous', () => mapped(first('shmem'), anonVma())],
+    ['a page of a file has no mapping', () => mapped(first('shmem'), 0n)],
+  ];
+  test.each(moved)('procs and memory report it where %s', (_, damage) => {
+    const damaged = damagedKernel(kernel, damage());
+    expect(kernelProcesses(damaged).complete).toBe(false);
+    expect(accountMemory(damaged).complete).toBe(false);
+  });
+
   test.each(cases)('%s', (what, damage) => {
     const changed = damage();
     // In this row nothing is changed: it shows that the others are told by what is.

@@ -1,0 +1,176 @@
+import { KernelError, ReadError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { listNodes } from '../../walk/list.js';
+import { cpuMask } from '../../walk/machine/cpus.js';
+import type { FrameScan } from '../../walk/memory/frame-scan.js';
+import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
+import type { Zone } from '../../walk/memory/zones.js';
+import { slabsCounted } from '../../walk/pages/slab-totals.js';
+import { StructReader } from '../../walk/struct-reader.js';
+import type { Warnings } from '../../walk/warnings.js';
+import type { KernelCounts } from './counters.js';
+import { codeOf } from './missed.js';
+import { UnlistedPages } from './unlisted.js';
+
+/**
+ * Base pages that a CPU moves before it counts them: isolate_lru_folios (mm/vmscan.c) takes 32 off their list,
+ * and rmqueue_bulk (mm/page_alloc.c, before 6.9) 63 out of the buddy allocator. A panic stops CPUs amid that.
+ */
+const UNCOUNTED = 64;
+
+/** What only boot and hotplug change. */
+const FIXED: ReadonlySet<string> = new Set(['memory', 'all-reserved']);
+
+type Compare = (what: string, ours: number, name: Parameters<KernelCounts['get']>[0]) => void;
+
+/** Reports where the kernel counts another number of pages than were found. */
+export function comparison(kernel: Kernel, counts: KernelCounts, warnings: Warnings): Compare {
+  const cpus = possibleCpus(kernel);
+  return (what, ours, name) => {
+    const theirs = counts.get(name);
+    if (theirs === undefined || theirs === ours) return;
+    const message = `the kernel counts ${theirs} pages of ${what}, and ${ours} are found`;
+    const isAmid = Math.abs(theirs - ours) <= UNCOUNTED * cpus && !FIXED.has(name);
+    if (isAmid)
+      warnings.add('torn-list', `${message}: one is wrong, or CPUs stopped amid a change`);
+    else warnings.add('corrupt', message);
+  };
+}
+
+/**
+ * Holds what all struct pages say against the kernel's counters of them, free blocks against the free lists, slabs
+ * against their caches, and the kinds of pages against the lists of those that were used last. On a live kernel
+ * these change between two reads: nothing is said.
+ *
+ * @param frames how many there are
+ */
+export function checkFrames(
+  kernel: Kernel,
+  {
+    scan,
+    frames,
+    counts,
+    places,
+  }: {
+    readonly scan: FrameScan;
+    readonly frames: number;
+    readonly counts: KernelCounts;
+    readonly places: readonly Zone[];
+  },
+  warnings: Warnings,
+): void {
+  if (kernel.facts.live) return;
+  const tell = (message: string) => warnings.add('corrupt', message);
+  const compare = comparison(kernel, counts, warnings);
+  compare('memory', frames, 'memory');
+  const kinds = new Array<number>(KINDS.length).fill(0);
+  for (const kind of scan.kinds) kinds[kind]!++;
+  const ofKind = (kind: PageKind) => kinds[KIND[kind]] ?? 0;
+  compare('what was set aside at boot', ofKind('reserved'), 'all-reserved');
+  compare('the buddy allocator', ofKind('free'), 'free-buddy');
+  compare('page tables', ofKind('page-table'), 'page-tables');
+  compare('shared memory', ofKind('shmem'), 'shared');
+  compare('the swap cache', ofKind('swap-cache'), 'swap-cache');
+  compare('huge pages', ofKind('hugetlb'), 'hugetlb');
+  compare('the lists of those that were used last (LRU)', scan.lru, 'all-lru');
+  compare('reclaimable slabs', ofKind('slab-reclaimable'), 'slab-reclaimable');
+  // Before 6.15 large kmallocs do not say what they are, and are counted with these.
+  const slabs = ofKind('slab') + ofKind('large-kmalloc');
+  if (ofKind('large-kmalloc') > 0) compare('other slabs and large kmallocs', slabs, 'all-slab');
+  else atLeast(tell, 'other slabs', counts.get('all-slab'), slabs);
+  atLeast(
+    tell,
+    'anonymous memory',
+    ofKind('anonymous') + ofKind('swap-cache'),
+    counts.get('anonymous'),
+  );
+  atLeast(tell, 'the page cache', ofKind('file'), counts.get('page-cache'));
+  checkLists(kernel, scan, counts, warnings);
+  if (scan.unread > 0) return;
+  try {
+    for (const { name, counted, slabs: ours } of slabsOfCaches(kernel, scan))
+      if (counted !== ours) tell(`${name} counts ${counted} slabs, and ${ours} are found`);
+  } catch (error) {
+    warnings.add(codeOf(error), `how many slabs caches count: ${(error as Error).message}`);
+  }
+  for (const [order, counted] of freeBlocks(places).entries()) {
+    const ours = scan.freeBlocks[order] ?? 0;
+    if (ours !== counted)
+      tell(`the free lists count ${counted} blocks of order ${order}, and ${ours} are found`);
+  }
+}
+
+/** Pages of some kinds are on an LRU list, but for those on their way, and pages of no other kind are. */
+function checkLists(
+  kernel: Kernel,
+  scan: FrameScan,
+  counts: KernelCounts,
+  warnings: Warnings,
+): void {
+  const { pages, first } = scan.strays;
+  if (pages > 0)
+    warnings.add(
+      'torn-list',
+      `${pages} pages are on a list of those that were used last (LRU), and are neither anonymous nor a file’s: page frame ${first}`,
+    );
+  const isolated = counts.get('all-isolated');
+  if (isolated === undefined) return;
+  try {
+    const unlisted = new UnlistedPages(kernel);
+    const odd = scan.unlisted.filter((frame) => !unlisted.isExplained(frame));
+    if (odd.length <= isolated) return;
+    warnings.add(
+      'torn-list',
+      `${odd.length} pages say that they are anonymous or a file’s, and no process maps them, no file has them and no list: page frame ${odd[0]}`,
+    );
+  } catch (error) {
+    warnings.add(codeOf(error), `pages on no list: ${(error as Error).message}`);
+  }
+}
+
+/** 0: they cannot be told, and no difference is excused by them. */
+function possibleCpus(kernel: Kernel): number {
+  try {
+    return cpuMask(kernel, '__cpu_possible_mask').length;
+  } catch (error) {
+    if (error instanceof ReadError || error instanceof KernelError) return 0;
+    throw error;
+  }
+}
+
+/** Some of what is found the kernel does not count, and never the other way round. */
+function atLeast(
+  tell: (message: string) => void,
+  what: string,
+  more: number | undefined,
+  less: number | undefined,
+): void {
+  if (more === undefined || less === undefined || more >= less) return;
+  tell(`there are ${more} pages of ${what}, and ${less} of them are counted`);
+}
+
+/** What each slab cache counts of its slabs; none where the kernel keeps no such count. */
+function* slabsOfCaches(
+  kernel: Kernel,
+  scan: FrameScan,
+): Generator<{ name: string; counted: number; slabs: number }> {
+  const head = kernel.symbol('slab_caches');
+  if (head === undefined) return;
+  const list = new StructReader(kernel, 'kmem_cache', ['list']).offset('list');
+  for (const node of listNodes(kernel, head)) {
+    const cache = node - BigInt(list);
+    const counted = slabsCounted(kernel, cache);
+    if (counted === undefined) return;
+    const name = `the slab cache at ${hex(cache)}`;
+    yield { name, counted, slabs: scan.slabs.get(cache)?.slabs ?? 0 };
+  }
+}
+
+/** Free blocks of each order, over all zones. */
+function freeBlocks(places: readonly Zone[]): number[] {
+  const counts: number[] = [];
+  for (const { freeBlocks: own } of places)
+    for (const [order, many] of own.entries()) counts[order] = (counts[order] ?? 0) + many;
+  return counts;
+}

@@ -1,0 +1,53 @@
+import { KernelError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { pointerPartOf } from './named-read.js';
+import { StructReader } from './struct-reader.js';
+
+/** Bits 1 and 0 of an entry: 2 marks a node, or a sibling of the slot with the entry itself (linux/xarray.h). */
+const [INTERNAL, TAGS] = [2n, 3n];
+
+/** An internal entry up to this one is no node's address. */
+const LARGEST_SIBLING = 4096n;
+
+/** Looks entries of xarrays up by their index. */
+export class XarrayReader {
+  readonly #kernel: Kernel;
+  readonly #node;
+
+  /** @throws {KernelError} `unsupported-layout` of a kernel without xarrays (before 4.20) */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#node = new StructReader(kernel, 'xa_node', ['shift', 'slots']);
+  }
+
+  /**
+   * @param head `xa_head`
+   * @returns 0n: there is none
+   * @throws {ReadError}; {@link KernelError} `damaged` if nodes lie deeper and deeper
+   */
+  load(head: bigint, index: bigint): bigint {
+    const slots = BigInt(this.#node.members.slots.count ?? 0);
+    let entry = head;
+    let last: number | undefined;
+    while (isNode(entry)) {
+      const node = entry - INTERNAL;
+      const view = this.#node.read(node);
+      const shift = view.number('shift');
+      if (shift >= (last ?? 64)) throw new KernelError('damaged', 'an xarray never ends');
+      const slot = index >> BigInt(shift);
+      if (last === undefined && slot >= slots) return 0n;
+      const at = view.addressOf('slots');
+      const load = (place: bigint) =>
+        pointerPartOf(this.#kernel, 'struct xa_node', node, at + 8n * place);
+      entry = load(slot % slots);
+      // The entry of several slots lies in the first of them.
+      if ((entry & TAGS) === INTERNAL && entry < LARGEST_SIBLING) entry = load(entry >> 2n);
+      last = shift;
+    }
+    return last === undefined && index > 0n ? 0n : entry;
+  }
+}
+
+function isNode(entry: bigint): boolean {
+  return (entry & TAGS) === INTERNAL && entry > LARGEST_SIBLING;
+}
