@@ -1,4 +1,5 @@
 import type { Growth } from '../growth/growth.js';
+import { Balances, bounded } from './balance.js';
 import { merged } from './merged.js';
 import { isWhole, type LeakNote } from './notes.js';
 import type { Held, Recording, Site } from './recording.js';
@@ -54,6 +55,7 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
   const last = readings.at(-1);
   const duration = last?.at ?? 0;
   const bySite = lookUp(recording.survivors, lookup, duration);
+  const balances = new Balances(recording, bySite);
   const knows = knowsWhatWas(recording.method);
   const sites = [...(last?.held ?? [])]
     .flatMap(([id]) => {
@@ -70,11 +72,15 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
       const held = before === null ? growth.last : difference(growth.last, before);
       // It has given back more than it took since.
       if (held.high <= 0) return [];
+      const balance = balances.of(id);
+      const judged = judge(growth, survivors, seen, balance?.keepsPace);
+      const isBounded = judged.verdict === 'leaking' || judged.reason === 'frees-keep-pace';
       return [
         {
-          ...{ site, survivors, growth: growth.growth, before: before?.bytes ?? null },
+          ...{ site, survivors, before: before?.bytes ?? null },
+          growth: isBounded ? bounded(growth.growth, balance) : growth.growth,
           held: stillHeld(held, survivors),
-          ...judge(growth, survivors, seen),
+          ...judged,
         },
       ];
     })

@@ -34,14 +34,14 @@ function frameKey({ symbol, offset, module, line }: SiteFrame): string {
   return `${module ?? ''}!${symbol ?? ''}+${offset ?? ''}@${line ?? ''}`;
 }
 
-function mergedReading({ at, held }: Reading, of: (id: string) => string): Reading {
+function mergedReading(reading: Reading, of: (id: string) => string): Reading {
   const sums = new Map<string, Held>();
-  for (const [id, one] of held) {
+  for (const [id, one] of reading.held) {
     const to = of(id);
     const sum = sums.get(to);
     sums.set(to, sum === undefined ? one : together(sum, one));
   }
-  return { at, held: sums };
+  return { ...reading, held: sums };
 }
 
 /** Samples of two sites have nothing to do with each other: variances add up. */

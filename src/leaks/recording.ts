@@ -39,6 +39,20 @@ export interface Reading {
   /** Since the recording began, milliseconds on a clock that does not jump. */
   readonly at: number;
   readonly held: ReadonlyMap<string, Held>;
+  /**
+   * Pages, where events are followed: bytes freed since the recording began that match no recorded allocation, by order,
+   * less what unfollowed threads allocated. Missing: not known.
+   */
+  readonly unmatched?: ReadonlyMap<number, number>;
+  /** Objects: bytes that each slab cache has in use, by its name. Missing: not known. */
+  readonly caches?: ReadonlyMap<string, CacheUse>;
+}
+
+/** What a slab cache has in use, by /proc/slabinfo. */
+export interface CacheUse {
+  readonly bytes: number;
+  /** Bytes by which that may be off: slabs of CPUs count as in use. */
+  readonly slack: number;
 }
 
 /** One allocation that was not freed when the recording ended. */

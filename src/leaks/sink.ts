@@ -17,6 +17,8 @@ export interface AllocationSink {
   pooled?(frame: number, time: number, tid: number, stack: number): void;
   /** @param length frames, or bytes; 0: the source does not tell (an object is freed whole) */
   freed(place: number, length: number, time: number): void;
+  /** Allocated by a thread that is not followed: the place was free before, and its free will match nothing. */
+  skipped?(place: number, length: number, time: number): void;
   /** Events were lost on a CPU before this moment: so many, or null where the kernel does not tell. */
   lost(count: number | null, time: number): void;
 }

@@ -27,6 +27,8 @@ export interface SocketSum {
 export interface SiteSurvivors {
   readonly blocks: number;
   readonly bytes: number;
+  /** Blocks, of those in `places`, that count as held and may be free: their slab's freelist could not be read. */
+  readonly maybeFree: number;
   /** The most first. */
   readonly places: readonly PlaceSum[];
   readonly sockets: readonly SocketSum[];
@@ -79,6 +81,7 @@ class Sum {
   #untimed = false;
   #blocks = 0;
   #bytes = 0;
+  #maybeFree = 0;
 
   constructor(ended: number) {
     this.#ended = ended;
@@ -88,6 +91,7 @@ class Sum {
     const { place, drawer, cache, why, socket } = found;
     this.#blocks++;
     this.#bytes += bytes;
+    if (found.maybeFree) this.#maybeFree++;
     const key = `${place} ${drawer ?? ''} ${why ?? ''} ${cache ?? ''}`;
     const keeper = keeperOf(found);
     const sum = this.#places.get(key) ?? {
@@ -120,7 +124,7 @@ class Sum {
   told(): SiteSurvivors {
     const ages = this.#ages.toSorted((a, b) => a - b);
     return {
-      ...{ blocks: this.#blocks, bytes: this.#bytes },
+      ...{ blocks: this.#blocks, bytes: this.#bytes, maybeFree: this.#maybeFree },
       places: [...this.#places.values()].toSorted((a, b) => b.bytes - a.bytes),
       sockets: [...this.#sockets.values()].toSorted((a, b) => b.bytes - a.bytes),
       ages:

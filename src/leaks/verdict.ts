@@ -32,6 +32,10 @@ export const LEAK_REASONS = [
   'too-few-sampled',
   /** unknown: the interval of its growth reaches from below zero to far above, or most of it came at last. */
   'not-sure',
+  /** unknown: it would leak, but as much of its order or cache was freed that had been allocated before. */
+  'frees-keep-pace',
+  /** unknown: it would leak, but whether its objects are free could not be read. */
+  'maybe-free',
 ] as const;
 export type LeakReason = (typeof LEAK_REASONS)[number];
 
@@ -55,11 +59,14 @@ export type Seen = number | null;
 /**
  * What is known of one site. Nothing is called leaking that has an owner who may end it, that slows down, or whose
  * old blocks are gone: what is merely long-lived must not be.
+ *
+ * @param keepsPace frees of older blocks of its order or cache keep pace with its allocations
  */
 export function judge(
   { growth, course, last, windows, lately }: SiteGrowth,
   survivors: SiteSurvivors | undefined,
   seen: Seen,
+  keepsPace = false,
 ): Judged {
   const shares = sharesOf(survivors);
   if (survivors && survivors.bytes > 0 && shares.gone === 1) return told('alive', 'gone');
@@ -80,7 +87,12 @@ export function judge(
   }
   if (course === 'slows') return told('unknown', 'not-sure');
   if (!survivors || survivors.bytes === 0) return told('growing', 'not-looked-up');
-  return grows(survivors, shares, course === 'throughout');
+  const judged = grows(survivors, shares, course === 'throughout');
+  if (judged.verdict !== 'leaking') return judged;
+  if (keepsPace) return told('unknown', 'frees-keep-pace');
+  return survivors.maybeFree >= survivors.blocks * MOST_GONE
+    ? told('unknown', 'maybe-free')
+    : judged;
 }
 
 function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): Judged {

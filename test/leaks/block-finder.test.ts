@@ -10,6 +10,7 @@ import { PageReader } from '../../src/walk/pages/pages.js';
 import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { fixtureKernel } from '../support/fixture-kernel.js';
 import { FIXTURES } from '../support/fixtures.js';
+import { kernelReading } from '../support/kernel-reading.js';
 import { littleEndian } from '../support/little-endian.js';
 import { survivor } from './made-recording.js';
 
@@ -108,30 +109,114 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
       address: block.cache.address + offset('kmem_cache', member),
       ...{ length: 4, code: 'unmapped' as const },
     }));
-    const denied = finderOf(damagedKernel(kernel, { patches: [], denials: lists }), slab);
-    expect(denied.of('slab', object(asked)).place).toBe('slab');
+    const patches = [...counting(asked, 1).patches];
+    const denied = finderOf(damagedKernel(kernel, { patches, denials: lists }), slab);
+    expect(denied.of('slab', object(asked))).toMatchObject({ place: 'slab', maybeFree: true });
     expect(denied.maybeFree).toBe(1);
     // What is on a free page, or was taken again, is not asked about.
     denied.of('slab', object(asked + 8n));
     expect(denied.maybeFree).toBe(1);
   });
 
+  test('a slab without free slots has no free object, whatever the lists are', () => {
+    const full = damagedKernel(kernel, {
+      patches: [...counting(skb, 0).patches, ...first(skb, 0n).patches],
+      denials: ['offset', 'random'].map((member) => ({
+        address: cacheOf(skb) + offset('kmem_cache', member),
+        ...{ length: 4, code: 'unmapped' as const },
+      })),
+    });
+    const finder = finderOf(full, slab);
+    finder.of('slab', object(skb));
+    // Sheaves of newest keep free objects that their slab counts as in use.
+    expect(finder.maybeFree).toBe(name === 'newest' ? 1 : 0);
+  });
+
+  test('a freelist that contradicts its slab’s counter does not decide', () => {
+    if (name === 'newest') return;
+    const finder = finderOf(
+      damagedKernel(kernel, {
+        patches: [...freed().patches, ...counting(skb, 3).patches],
+        denials: [],
+      }),
+      slab,
+    );
+    expect(finder.of('slab', object(skb)).maybeFree).toBe(true);
+  });
+
+  test('a freelist that moves while it is read is read again', () => {
+    if (name === 'newest') return;
+    const page = kernel.pages.pageOfFrame(blockOf(skb).frame);
+    const at = page + offset(slabType, 'freelist');
+    let reads = 0;
+    const moving: Kernel = Object.create(
+      kernelReading(kernel, (address, length) => {
+        const view = kernel.read(address, length);
+        if (address > at || at + 8n > address + BigInt(length) || ++reads > 2) return view;
+        const copy = new DataView(
+          new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + length)).buffer,
+        );
+        // No address of any object.
+        copy.setBigUint64(Number(at - address), 0x10n, true);
+        return copy;
+      }),
+      { facts: { value: { ...kernel.facts, live: true } } },
+    );
+    const finder = finderOf(moving, slab);
+    const known = finderOf(kernel, slab);
+    known.of('slab', object(skb));
+    finder.of('slab', object(skb));
+    expect(reads).toBeGreaterThan(2);
+    expect(finder.maybeFree).toBe(known.maybeFree);
+  });
+
+  const slabType = kernel.struct('slab')?.member('freelist') ? 'slab' : 'page';
+
+  function blockOf(address: bigint) {
+    const block = new PageReader(kernel).block(kernel.pages.pageOf(address)!);
+    if (block.kind !== 'slab') throw new Error('it lies in no slab');
+    return block;
+  }
+
+  function cacheOf(address: bigint): bigint {
+    return blockOf(address).cache.address;
+  }
+
+  /** The freelist of an object's slab begins there. */
+  function first(address: bigint, object: bigint): Damage {
+    const page = kernel.pages.pageOfFrame(blockOf(address).frame);
+    return change(page, slabType, 'freelist', object, 8);
+  }
+
+  /** The slab of an object is no CPU's, and counts so many free objects. */
+  function counting(address: bigint, unused: number): Damage {
+    const page = kernel.pages.pageOfFrame(blockOf(address).frame);
+    // Sixteen bits in use, fifteen of objects, and one says that a CPU has it.
+    const inUse = offset(slabType, 'inuse');
+    const objects = kernel.read(page + inUse + 2n, 2).getUint16(0, true) & 0x7fff;
+    return {
+      patches: [
+        { address: page + inUse, bytes: littleEndian(BigInt(objects - unused), 2) },
+        { address: page + inUse + 2n, bytes: littleEndian(BigInt(objects), 2) },
+      ],
+      denials: [],
+    };
+  }
+
   /** The list of free objects of its slab is the skb, and nothing behind it. */
   function freed(): Damage {
-    const reader = new PageReader(kernel);
-    const block = reader.block(kernel.pages.pageOf(skb)!);
-    if (block.kind !== 'slab') throw new Error('it lies in no slab');
-    const cache = block.cache.address;
-    const type = kernel.struct('slab')?.member('freelist') ? 'slab' : 'page';
-    const page = kernel.pages.pageOfFrame(block.frame);
-    const first = change(page, type, 'freelist', skb, 8);
+    const cache = cacheOf(skb);
     // freelist_ptr of mm/slub.c: NULL, by the cache's number and where it stands.
     const at =
       skb + BigInt(kernel.read(cache + offset('kmem_cache', 'offset'), 4).getUint32(0, true));
     const swapped = Buffer.from(littleEndian(at, 8)).readBigUInt64BE();
     const end = pointer(cache + offset('kmem_cache', 'random')) ^ swapped;
     return {
-      patches: [...first.patches, { address: at, bytes: littleEndian(end, 8) }],
+      patches: [
+        ...counting(skb, 1).patches,
+        ...first(skb, skb).patches,
+        { address: at, bytes: littleEndian(end, 8) },
+      ],
       denials: [],
     };
   }

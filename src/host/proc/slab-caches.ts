@@ -30,7 +30,7 @@ const MOST_CACHES = 65_536;
  * slabs (mm/slab_common.c).
  */
 const LINE =
-  /^(\S{1,128}) +(\d{1,12}) +(\d{1,12}) +(\d{1,9}) +\d{1,9} +(\d{1,9}) : .*: slabdata +\d{1,12} +(\d{1,12}) +\d{1,12}$/;
+  /^(\S{1,128}) +(\d{1,12}) +(\d{1,12}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) : .*: slabdata +\d{1,12} +(\d{1,12}) +\d{1,12}$/;
 
 /**
  * The caches, the largest first.
@@ -39,28 +39,41 @@ const LINE =
  * @throws {HostError} `gone`, `denied`: without root; `unreadable`: a line that is none of its own
  */
 export function readSlabCaches(source: HostSource, pageSize: number): HostSlabCache[] {
-  const lines = source.readText('/proc/slabinfo').split('\n');
-  const caches: HostSlabCache[] = [];
-  for (const line of lines.slice(0, MOST_CACHES)) {
-    if (line === '' || line.startsWith('slabinfo - version') || line.startsWith('# name')) continue;
+  return slabLines(source)
+    .map(({ name, used, slots, slotSize, pagesPerSlab, slabs }) => {
+      const reclaims = attribute(source, name, 'reclaim_account');
+      return {
+        name,
+        reclaimable: reclaims === null ? null : reclaims === 1,
+        bytes: slabs * pagesPerSlab * pageSize,
+        ...{ slabs, slots, used, slotSize },
+        objectSize: attribute(source, name, 'object_size'),
+      };
+    })
+    .toSorted((a, b) => b.bytes - a.bytes);
+}
+
+/** A cache as its line in /proc/slabinfo has it. */
+export interface SlabLine
+  extends Pick<HostSlabCache, 'name' | 'used' | 'slots' | 'slotSize' | 'slabs'> {
+  readonly slotsPerSlab: number;
+  readonly pagesPerSlab: number;
+}
+
+/** @throws as {@link readSlabCaches} */
+export function slabLines(source: Pick<HostSource, 'readText'>): SlabLine[] {
+  const lines = source.readText('/proc/slabinfo').split('\n').slice(0, MOST_CACHES);
+  return lines.flatMap((line) => {
+    if (line === '' || line.startsWith('slabinfo - version') || line.startsWith('# name'))
+      return [];
     const parts = LINE.exec(line);
     if (!parts)
-      throw new HostError(
-        'unreadable',
-        `/proc/slabinfo has a line that is none: ${line.slice(0, 60)}`,
-      );
-    const [, name = '', used, slots, size, perSlab, slabs] = parts;
-    const reclaims = attribute(source, name, 'reclaim_account');
-    caches.push({
-      name,
-      reclaimable: reclaims === null ? null : reclaims === 1,
-      bytes: Number(slabs) * Number(perSlab) * pageSize,
-      ...{ slabs: Number(slabs), slots: Number(slots), used: Number(used) },
-      objectSize: attribute(source, name, 'object_size'),
-      slotSize: Number(size),
-    });
-  }
-  return caches.toSorted((a, b) => b.bytes - a.bytes);
+      throw new HostError('unreadable', `malformed line in /proc/slabinfo: ${line.slice(0, 60)}`);
+    const [, name = '', ...figures] = parts;
+    const [used = 0, slots = 0, slotSize = 0, slotsPerSlab = 0, pagesPerSlab = 0, slabs = 0] =
+      figures.map(Number);
+    return [{ name, used, slots, slotSize, slotsPerSlab, pagesPerSlab, slabs }];
+  });
 }
 
 /** SLUB's own files, which some kernels lack. */

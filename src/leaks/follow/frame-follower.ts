@@ -35,6 +35,8 @@ export class FrameFollower implements Follower {
   readonly #losses = new LossesCount();
   readonly #known: KnownClusters = new Map();
   readonly #total: AllocatedTotal;
+  /** Bytes by order, scaled by the sample at that time. */
+  readonly #unmatched = new Map<number, number>();
 
   constructor(sample: Sample, bounds: FrameBounds) {
     this.#bounds = bounds;
@@ -89,8 +91,16 @@ export class FrameFollower implements Follower {
 
   freed(place: number, length: number): void {
     const frames = this.#followed(place, length);
-    if (frames < 0 || (frames > 0 && this.#release(place, length) < frames))
-      this.#losses.unknownFrees++;
+    const unmatched = frames > 0 ? frames - this.#release(place, length) : 0;
+    if (frames < 0 || unmatched > 0) this.#losses.unknownFrees++;
+    if (unmatched > 0) this.#balance(length, unmatched);
+  }
+
+  skipped(place: number, length: number): void {
+    const frames = this.#followed(place, length);
+    if (frames <= 0) return;
+    this.#release(place, length);
+    this.#balance(length, -frames);
   }
 
   lost(count: number | null): void {
@@ -122,7 +132,7 @@ export class FrameFollower implements Follower {
         sums.addPart(stack, stratum, set.chunkOf(start), frames * frameBytes);
       else sums.addWhole(stack, stratum, frames / set.chunkLength, set.chunkLength * frameBytes);
     });
-    return { at, held: sums.held(set, this.#known) };
+    return { at, held: sums.held(set, this.#known), unmatched: new Map(this.#unmatched) };
   }
 
   /** Of a block whose followed frames are held all, the rest counts as held too. */
@@ -163,6 +173,12 @@ export class FrameFollower implements Follower {
       start += 1 << order;
     }
     return frames;
+  }
+
+  #balance(length: number, frames: number): void {
+    const order = Math.ceil(Math.log2(length));
+    const bytes = frames * this.#set.oneIn * this.#bounds.frameBytes;
+    this.#unmatched.set(order, (this.#unmatched.get(order) ?? 0) + bytes);
   }
 
   #release(place: number, length: number): number {

@@ -48,6 +48,10 @@ export class ObjectFollower implements Follower {
     if (this.#set.has(place) && !this.#release(place)) this.#losses.unknownFrees++;
   }
 
+  skipped(place: number): void {
+    if (this.#set.has(place)) this.#release(place);
+  }
+
   lost(count: number | null): void {
     this.#losses.lost(count);
   }

@@ -99,9 +99,10 @@ export class BlockFinder {
     const slab = this.#slabOf(block.frame, address, slotSize);
     const isInUse = this.#slots.isInUse({ cache: address, object: place, slab });
     if (isInUse === false) return placed('free', drawer);
+    const doubt = isInUse === undefined ? ({ maybeFree: true } as const) : {};
     if (isInUse === undefined) this.maybeFree++;
-    if (socket) return { ...placed('socket', drawer), socket };
-    return { ...placed('slab', drawer), cache: this.#cacheOf(block) };
+    if (socket) return { ...placed('socket', drawer), socket, ...doubt };
+    return { ...placed('slab', drawer), cache: this.#cacheOf(block), ...doubt };
   }
 
   #area({ place }: Survivor): Found {

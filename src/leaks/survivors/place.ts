@@ -59,6 +59,8 @@ export interface Found {
   readonly socket: CensusEntry | null;
   /** Of `not-known`. */
   readonly why: Unplaced | null;
+  /** Whether the allocator counts it as free could not be read: it is placed as if it were held. */
+  readonly maybeFree?: true;
 }
 
 /** Whether whoever has a block gives it back, and to whom it is to be put. */

@@ -84,4 +84,17 @@ export const LEAK_REASONS_EXPLAINED: Explanations<LeakReason> = {
     known: 'The interval of its growth, and what it held at each reading.',
     next: WATCH_LONGER,
   },
+  'frees-keep-pace': {
+    means:
+      'Unknown: the site grows and nothing references its blocks, but over the last half of the time at least half as much of the same order (or slab cache) was freed that had been allocated before the recording. Blocks that merely outlive the recording look like this.',
+    known:
+      'Frees that match no recorded allocation, by order; the objects in use that /proc/slabinfo counts, by cache.',
+    next: 'Record for longer than the blocks live: --interval 1h. page_owner (page_owner=on) knows what was allocated before.',
+  },
+  'maybe-free': {
+    means:
+      'Unknown: the site would be called leaking, but a quarter or more of its objects may be free: the freelists of their slabs could not be read.',
+    known: 'The freelist of each slab, read again when it changed meanwhile.',
+    next: 'Run it again; --type page reports the slabs’ pages.',
+  },
 };

@@ -69,6 +69,8 @@ const REASON_WORDS: Readonly<Record<LeakReason, string>> = {
   'too-few-windows': 'too few windows',
   'too-few-sampled': 'too few in the sample',
   'not-sure': 'not sure',
+  'frees-keep-pace': 'frees keep pace',
+  'maybe-free': 'may be free',
 };
 
 export function reasonWords(reason: LeakReason): string {
@@ -144,6 +146,8 @@ function askFor(unknown: readonly LeakSite[]): string {
   const has = (reason: LeakReason) => unknown.some((site) => site.reason === reason);
   if (has('too-few-windows'))
     return 'ask for three windows or more (--windows; of copies, four of them).';
+  if (has('frees-keep-pace'))
+    return 'frees of older blocks keep pace with allocations. Record for longer than the blocks live (--interval 1h).';
   if (has('too-few-sampled'))
     return 'too few blocks are in the sample. Ask for a larger one (--sample 1/1), or for longer.';
   return 'ask for longer (--interval).';

@@ -20,6 +20,8 @@ export interface Shown {
   /** Nanoseconds on bpftrace's clock. */
   readonly at: number;
   readonly frames: ReadonlyMap<number, number>;
+  /** Blocks by order whose frees match no allocation. */
+  readonly unmatched: ReadonlyMap<number, number>;
 }
 
 export type OutputState = 'starting' | 'recording' | 'ended' | 'dumping' | 'whole';
@@ -57,13 +59,19 @@ export class BpftraceOutput {
   readonly pieces: HeldPiece[] = [];
   /** Frames that stacks hold at the end. */
   readonly held = new Map<number, number>();
+  /** Blocks by order whose frees match no allocation, at the end. */
+  readonly unmatched = new Map<number, number>();
   /** Stacks by number, innermost first; empty: there was none. */
   readonly stacks = new Map<number, readonly bigint[]>();
   readonly counts = new Map<CountName, number>();
   readonly #bounds: OutputBounds;
   readonly #cutter: LineCutter;
-  /** Where `@h` goes that is printed now. */
-  #open: { readonly at: number; readonly frames: Map<number, number> } | null = null;
+  /** Where `@h` and `@o` go that are printed now. */
+  #open: {
+    readonly at: number;
+    readonly frames: Map<number, number>;
+    readonly unmatched: Map<number, number>;
+  } | null = null;
   /** The stack that is printed now. */
   #stack: bigint[] | null = null;
   #shown = 0;
@@ -101,7 +109,7 @@ export class BpftraceOutput {
       this.begunAt = at;
       this.state = 'recording';
     } else if (word === 'window' && this.state === 'recording' && at >= 0)
-      this.#open = { at, frames: new Map() };
+      this.#open = { at, frames: new Map(), unmatched: new Map() };
     else if (word === 'shown' && this.#open !== null) this.#endWindow(this.#open);
     else if (word === 'ended' && this.state === 'recording' && at >= 0) {
       this.endedAt = at;
@@ -125,6 +133,14 @@ export class BpftraceOutput {
       // What bpftrace prints by itself when nobody asked is none of ours.
       if (frames === undefined || frames.size >= this.#bounds.maxKeys) return false;
       frames.set(Number(held[1]), Number(held[2]));
+      return true;
+    }
+    const unmatched = /^@o\[(\d{1,2})\]: (-?\d{1,16})$/.exec(line);
+    if (unmatched) {
+      const blocks = this.state === 'dumping' ? this.unmatched : this.#open?.unmatched;
+      const order = Number(unmatched[1]);
+      if (blocks === undefined || order > MOST_ORDER) return false;
+      blocks.set(order, Number(unmatched[2]));
       return true;
     }
     const [, name, count] = /^@([afxycdmu]): (\d{1,16})$/.exec(line) ?? [];

@@ -42,7 +42,8 @@ export const META = {
  * number of a stack, and {@link META}; `@h` frames that a stack holds; `@i` numbers of stacks, each CPU has its own,
  * so that none is given twice (programs do not interrupt each other on one CPU). Counts, from `begin` to `end`:
  * `@a`, `@f` events; `@x`, `@y` frames allocated and freed; and of all times `@d` blocks that found no room,
- * `@m` allocations where something was held, `@u` frees of what is not known, `@c` of parts.
+ * `@m` allocations where something was held, `@u` frees of what is not known, `@c` of parts. `@o` has by order, of
+ * blocks: frees from `begin` on that match no allocation, less what was allocated and is not followed.
  *
  * What is freed by parts is cut as the buddy allocator does it: what is left of a block stays held, in halves.
  */
@@ -60,6 +61,7 @@ BEGIN
   delete(@b[(int64)0]);
   @h[(int64)0] = sum((int64)0);
   delete(@h[(int64)0]);
+  @o[(int64)0] = sum((int64)0);
 }
 tracepoint:kmem:mm_page_free
 {
@@ -88,7 +90,15 @@ tracepoint:kmem:mm_page_alloc
       delete(@b[$p]);
       @h[$old.0] = sum(-((int64)1 << ($old.1 & 15)));
       @m = count();
-    }${when(wanted, allocated(order))}
+    }${
+      wanted === ''
+        ? allocated(order)
+        : `
+    if (${wanted}) {${allocated(order)}
+    } else {
+      @o[$o] = sum((int64)-1);
+    }`
+    }
   }
 }
 ${poolPages ? poolPage(order, ofPid.join(' && ')) : ''}
@@ -102,6 +112,7 @@ tracepoint:syscalls:sys_enter_kill
   if (args->pid == ${signals + COMMANDS.window}) {
     printf("window %llu\\n", (uint64)nsecs);
     print(@h);
+    print(@o);
     printf("shown\\n");
   }
   if (args->pid == ${signals + COMMANDS.end}) {
@@ -124,6 +135,7 @@ END
   printf("held\\n");
   print(@b);
   print(@h);
+  print(@o);
   print(@i);
   print(@a);
   print(@f);
@@ -182,6 +194,9 @@ function partOf(): string {
       @h[$id] = sum(-$gone);
     } else {
       @u = count();
+      if (@on == 1) {
+        @o[$o] = sum((int64)1);
+      }
       if ($v.0 > 0) {
         delete(@b[$p]);
         @h[$v.0] = sum(-((int64)1 << ($v.1 & 15)));

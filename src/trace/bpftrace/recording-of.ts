@@ -44,9 +44,12 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
   const follower = new FrameFollower(ALL, { maxBlocks: beside.maxBlocks, frameBytes });
   followHeld(output.pieces, follower, stackOf);
   const ended = ((output.endedAt ?? began) - began) / NS_PER_MS;
-  const reading = ({ at, frames }: Shown): Reading => ({
+  const bytesOf = (blocks: ReadonlyMap<number, number>) =>
+    new Map([...blocks].map(([order, count]) => [order, count * 2 ** order * frameBytes]));
+  const reading = ({ at, frames, unmatched }: Shown): Reading => ({
     at: (at - began) / NS_PER_MS,
     held: heldBySite(frames, (id) => sites.of(stackOf(id)), frameBytes),
+    unmatched: bytesOf(unmatched),
   });
   const { survivors, leftOut } = follower.survivors({
     ...{ max: beside.maxSurvivors, siteOf: sites.of, began, upper: 0n },
@@ -57,9 +60,9 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
   return {
     ...{ type: 'page', method: 'bpftrace', sample: ALL, sites: sites.sites },
     readings: [
-      { at: 0, held: new Map() },
+      { at: 0, held: new Map(), unmatched: new Map() },
       ...output.windows.map(reading),
-      follower.reading(ended, sites.of),
+      { ...follower.reading(ended, sites.of), unmatched: bytesOf(output.unmatched) },
     ],
     survivors: survivors.map((one) => ({ ...one, since: Math.max(0, one.since ?? 0) })),
     survivorsLeftOut: leftOut,

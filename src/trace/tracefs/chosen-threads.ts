@@ -7,13 +7,15 @@ export function ofThreads(sink: AllocationSink, threads: (tid: number) => boolea
   return {
     allocated(place, length, time, tid, stack) {
       if (threads(tid)) sink.allocated(place, length, time, tid, stack);
-      else sink.freed(place, length, time);
+      else sink.skipped?.(place, length, time);
     },
     pooled(frame, time, tid, stack) {
       if (threads(tid)) sink.pooled?.(frame, time, tid, stack);
+      // Its allocation may have been reported before: it is not taken off the balance twice.
       else sink.freed(frame, 1, time);
     },
     freed: (place, length, time) => sink.freed(place, length, time),
+    skipped: (place, length, time) => sink.skipped?.(place, length, time),
     lost: (count, time) => sink.lost(count, time),
   };
 }

@@ -8,6 +8,7 @@ import type { Losses, Reading, Recording, Sample, Unseen } from '../../leaks/rec
 import { StackSites } from '../../leaks/stack-sites.js';
 import { LiveSymbols } from '../live-symbols.js';
 import { sizeBuffers } from './buffers.js';
+import { cacheUse } from './cache-use.js';
 import { ofThreads } from './chosen-threads.js';
 import { Commands } from './commands.js';
 import { affordable } from './cost.js';
@@ -153,7 +154,8 @@ export class TraceSession {
 
   #reading(follower: Follower, at: number, { of }: StackSites): Reading {
     this.#symbols.refresh();
-    return follower.reading(at, of);
+    const caches = this.#type === 'slab' ? cacheUse() : null;
+    return { ...follower.reading(at, of), ...(caches === null ? {} : { caches }) };
   }
 
   /** It was told to end; or what comes from now on is not what was asked for, and would spoil what there is. */

@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
+import { again } from '../again.js';
 import { listNodes } from '../list.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { readPartOf } from '../named-read.js';
@@ -73,23 +74,6 @@ export function* cpuLists(kernel: Kernel): Generator<ListedBlock> {
 
 /** No CPU keeps more base pages than this for itself: 64 GiB. */
 const MOST_LISTED = 2 ** 24;
-
-/** A running kernel changes such lists all the time: so often is one read before it is given up. */
-const TRIES = 200;
-
-/** Reads what changes under our hands until it agrees with itself. */
-function again<Found>(kernel: Kernel, read: () => Found): Found {
-  for (let tries = kernel.facts.live ? TRIES : 1; ; tries--) {
-    const forget = kernel.noteReads();
-    try {
-      return read();
-    } catch (error) {
-      if (tries <= 1 || !(error instanceof KernelError)) throw error;
-    } finally {
-      forget();
-    }
-  }
-}
 
 /** As order_to_pindex has it; behind the orders are those of huge pages (5.13). */
 function orderOfList(kernel: Kernel, index: number, types: number): number {

@@ -1,5 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { again } from '../again.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import { FreeList } from './free-list.js';
@@ -83,6 +84,8 @@ export function* onCpuLists(kernel: Kernel, cache: bigint): Generator<bigint> {
   const perCpu = new StructReader(kernel, 'kmem_cache_cpu', ['freelist']);
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const own = perCpuAddress(kernel, view.pointer('cpu_slab'), cpu);
-    yield* list.from(perCpu.read(own).pointer('freelist'), MOST_FREE, `CPU ${cpu}`);
+    yield* again(kernel, () => [
+      ...list.from(perCpu.read(own).pointer('freelist'), MOST_FREE, `CPU ${cpu}`),
+    ]);
   }
 }

@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { again } from '../again.js';
 import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
@@ -9,10 +10,12 @@ import { sheavesOf } from './sheaves.js';
 import type { Slab, Slot } from './slab-scan.js';
 import { onCpuLists } from './slab-usage.js';
 
-/** How the allocator scrambles its lists, and what waits in those of the CPUs. */
-interface CacheLists {
-  readonly list: FreeList;
-  readonly waiting: ReadonlySet<bigint>;
+/** What is known of the slots of one slab. */
+interface SlabState {
+  /** In its freelist; undefined: it cannot be read. */
+  readonly free: ReadonlySet<bigint> | undefined;
+  /** Objects of it may wait in lists of the CPUs; false: whatever its own freelist lacks is in use. */
+  readonly mayWait: boolean;
 }
 
 /**
@@ -23,54 +26,89 @@ export class SlotUse {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
   readonly #slab: StructReader<'freelist'> | undefined;
-  /** Undefined: they cannot be had. */
-  readonly #caches = new Map<bigint, CacheLists | undefined>();
-  /** Free slots of the slab that was asked about last; undefined: its list cannot be had. */
-  #last: { readonly slab: Slab; readonly free: ReadonlySet<bigint> | undefined } | undefined;
+  readonly #counters: StructReader<'inuse' | 'objects' | 'frozen'> | undefined;
+  /** Undefined: it cannot be had. */
+  readonly #lists = new Map<bigint, FreeList | undefined>();
+  readonly #waiting = new Map<bigint, ReadonlySet<bigint> | undefined>();
+  /** The slab that was asked about last. */
+  #last: { readonly slab: Slab; readonly state: SlabState } | undefined;
 
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
     const type = ['slab', 'page'].find((name) => kernel.struct(name)?.member('freelist'));
     this.#slab = type === undefined ? undefined : new StructReader(kernel, type, ['freelist']);
+    const counters = ['inuse', 'objects', 'frozen'] as const;
+    const cache = kernel.struct('kmem_cache');
+    // Objects in sheaves count as in use, whatever their slab is.
+    const tell =
+      type !== undefined &&
+      counters.every((name) => kernel.struct(type)?.member(name)) &&
+      cache?.member('cpu_slab') &&
+      !cache.member('cpu_sheaves');
+    this.#counters = tell ? new StructReader(kernel, type, counters) : undefined;
   }
 
-  /** Undefined where the lists are not in the dump, or damaged. */
+  /** Undefined where the lists are not in the dump, damaged, or change too fast to be read. */
   isInUse({ cache, object, slab }: Slot): boolean | undefined {
-    const lists = this.#listsOf(cache);
-    if (!lists) return undefined;
-    if (this.#last?.slab !== slab) this.#last = { slab, free: this.#freeOf(slab, lists) };
-    const { free } = this.#last;
-    return free && !free.has(object) && !lists.waiting.has(object);
+    if (this.#last?.slab !== slab) this.#last = { slab, state: this.#stateOf(slab, cache) };
+    const { free, mayWait } = this.#last.state;
+    if (free === undefined || free.has(object)) return free && false;
+    if (!mayWait) return true;
+    const waiting = this.#known(this.#waiting, cache, () => new Set(this.#waitingOf(cache)));
+    return waiting && !waiting.has(object);
   }
 
-  #freeOf({ page, objects }: Slab, { list }: CacheLists): ReadonlySet<bigint> | undefined {
+  #stateOf({ page, objects }: Slab, cache: bigint): SlabState {
     const reader = this.#slab;
+    const unknown = { free: undefined, mayWait: true };
+    if (!reader) return unknown;
     return (
-      reader &&
-      this.#told(() => {
-        const first = reader.read(page).pointer('freelist');
-        return new Set(list.from(first, objects, `the slab at ${hex(page)}`));
-      })
+      this.#told(() =>
+        again(this.#kernel, () => {
+          const unused = this.#unusedOf(page);
+          const first = reader.read(page).pointer('freelist');
+          const mayWait = unused === undefined;
+          if (unused === 0 && first === 0n) return { free: new Set<bigint>(), mayWait };
+          const list = this.#known(this.#lists, cache, () => new FreeList(this.#kernel, cache));
+          if (!list) return unknown;
+          const free = new Set(list.from(first, objects, `the slab at ${hex(page)}`));
+          if (unused !== undefined && unused !== free.size)
+            throw new KernelError(
+              'damaged',
+              `the slab at ${hex(page)} counts ${unused} free objects, and its freelist has ${free.size}`,
+            );
+          return { free, mayWait };
+        }),
+      ) ?? unknown
     );
   }
 
-  #listsOf(cache: bigint): CacheLists | undefined {
-    if (!this.#caches.has(cache)) {
-      const lists = this.#told(() => ({
-        list: new FreeList(this.#kernel, cache),
-        waiting: new Set(this.#waiting(cache)),
-      }));
-      this.#caches.set(cache, lists);
-    }
-    return this.#caches.get(cache);
+  /**
+   * Objects that a slab counts as not in use; undefined: it does not tell, or the slab is a CPU's current one, which
+   * allocations and frees go past.
+   */
+  #unusedOf(page: bigint): number | undefined {
+    const view = readOrNot(() => this.#counters?.read(page));
+    if (view === undefined || view.number('frozen') !== 0) return undefined;
+    const [inUse, objects] = [view.number('inuse'), view.number('objects')];
+    if (inUse <= objects) return objects - inUse;
+    throw new KernelError(
+      'damaged',
+      `the slab at ${hex(page)} has more objects in use than it has`,
+    );
   }
 
-  *#waiting(cache: bigint): Generator<bigint> {
+  *#waitingOf(cache: bigint): Generator<bigint> {
     const layout = this.#kernel.struct('kmem_cache');
     if (layout?.member('cpu_slab')) yield* onCpuLists(this.#kernel, cache);
     if (!layout?.member('cpu_sheaves')) return;
     for (const sheaf of sheavesOf(this.#kernel, cache)) yield* sheaf.objects();
+  }
+
+  #known<T>(known: Map<bigint, T | undefined>, cache: bigint, read: () => T): T | undefined {
+    if (!known.has(cache)) known.set(cache, this.#told(read));
+    return known.get(cache);
   }
 
   #told<T>(read: () => T): T | undefined {

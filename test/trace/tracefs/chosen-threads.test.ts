@@ -9,6 +9,7 @@ test('what other threads allocate says that the place was free, and is not follo
         told.push(['allocated', place, length, time, tid, stack].join(' ')),
       pooled: (frame, time, tid, stack) => told.push(['pooled', frame, time, tid, stack].join(' ')),
       freed: (place, length, time) => told.push(['freed', place, length, time].join(' ')),
+      skipped: (place, length, time) => told.push(['skipped', place, length, time].join(' ')),
       lost: (count, time) => told.push(['lost', count, time].join(' ')),
     },
     (tid) => tid === 7,
@@ -20,7 +21,7 @@ test('what other threads allocate says that the place was free, and is not follo
   sink.freed(1, 8, 300);
   sink.lost(null, 400);
   expect(told).toEqual([
-    ...['allocated 1 8 100 7 3', 'freed 9 2 200', 'pooled 20 210 7 5', 'freed 21 1 220'],
+    ...['allocated 1 8 100 7 3', 'skipped 9 2 200', 'pooled 20 210 7 5', 'freed 21 1 220'],
     ...['freed 1 8 300', 'lost  400'],
   ]);
 });

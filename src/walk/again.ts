@@ -1,0 +1,19 @@
+import { KernelError, ReadError } from '../kernel/error.js';
+import type { Kernel } from '../kernel/kernel.js';
+
+/** A running kernel changes its lists all the time: so often is one read before it is given up. */
+const TRIES = 200;
+
+/** Reads what a running kernel changes meanwhile until it agrees with itself. Of a dump it is read once. */
+export function again<Found>(kernel: Kernel, read: () => Found): Found {
+  for (let tries = kernel.facts.live ? TRIES : 1; ; tries--) {
+    const forget = kernel.noteReads();
+    try {
+      return read();
+    } catch (error) {
+      if (tries <= 1 || !(error instanceof KernelError || error instanceof ReadError)) throw error;
+    } finally {
+      forget();
+    }
+  }
+}

@@ -1,0 +1,187 @@
+import { expect, test } from 'vitest';
+import { leaksAnswer } from '../../src/leaks/answer.js';
+import { FrameFollower } from '../../src/leaks/follow/frame-follower.js';
+import { ObjectFollower } from '../../src/leaks/follow/object-follower.js';
+import type { CacheUse, Reading, Recording, Survivor } from '../../src/leaks/recording.js';
+import { type Found, placed } from '../../src/leaks/survivors/place.js';
+import { leaksJson } from '../../src/report/leaks/json.js';
+import { leaksSchema } from '../../src/report/leaks/schema.js';
+import { leaksText } from '../../src/report/leaks/text.js';
+import { ofThreads } from '../../src/trace/tracefs/chosen-threads.js';
+import { ALL, sampleOf } from '../../src/trace/tracefs/sample.js';
+import { made, siteOf, survivor } from './made-recording.js';
+
+const PAGE = 4096;
+const SECONDS = 12;
+const WINDOWS = 6;
+const NAMES = ['', 'fill_ring', 'leak', 'read_file'];
+const SITES = NAMES.map((name, at) => siteOf(`s${at}`, name === '' ? 'x' : name));
+const sites = (stack: number) => `s${stack}`;
+
+/** An allocation or a free of a page, at a moment in seconds. */
+interface Event {
+  readonly at: number;
+  readonly place: number;
+  readonly order: number;
+  /** Undefined: it is a free. */
+  readonly stack?: number;
+  readonly tid?: number;
+}
+
+/** Blocks, each freed so many seconds after it was allocated: a population that was there long before. */
+function ring(stack: number, order: number, perSecond: number, life: number, tid = 1): Event[] {
+  const first = Number.isFinite(life) ? -Math.ceil(life) - 1 : 0;
+  const count = (SECONDS - first) * perSecond;
+  return Array.from({ length: count }, (_, index) => {
+    const at = first + (index + 0.5) / perSecond;
+    // Places of the sample and others alike.
+    const place = (1 + stack) * 2 ** 24 + index * 8;
+    return [
+      { at, place, order, stack, tid },
+      { at: at + life, place, order },
+    ];
+  }).flat();
+}
+
+const leak = (stack: number, order: number, perSecond: number, tid = 1) =>
+  ring(stack, order, perSecond, Number.POSITIVE_INFINITY, tid);
+
+/** What `kdump-mem leaks` makes of events; what comes before it begins it does not see. */
+function recorded(
+  events: readonly Event[],
+  { oneIn = 1, chosen = () => true }: { oneIn?: number; chosen?: (tid: number) => boolean } = {},
+): Recording {
+  const follower = new FrameFollower(oneIn === 1 ? ALL : sampleOf(oneIn, 3), {
+    ...{ maxBlocks: 100_000, frameBytes: PAGE },
+  });
+  const sink = ofThreads(follower, chosen);
+  const seen = events
+    .filter(({ at }) => at >= 0 && at < SECONDS)
+    .toSorted((one, other) => one.at - other.at);
+  const readings: Reading[] = [follower.reading(0, sites)];
+  for (const { at, place, order, stack, tid = 1 } of seen) {
+    while (at > (readings.length * SECONDS) / WINDOWS)
+      readings.push(follower.reading((readings.length * SECONDS * 1000) / WINDOWS, sites));
+    if (stack === undefined) sink.freed(place, 2 ** order, at * 1e9);
+    else sink.allocated(place, 2 ** order, at * 1e9, tid, stack);
+  }
+  readings.push(follower.reading(SECONDS * 1000, sites));
+  const { survivors } = follower.survivors({
+    ...{ max: 100_000, siteOf: sites, began: 0, upper: 0n, commandOf: () => null },
+  });
+  return { ...made(SITES, {}), readings, survivors, sample: follower.sample };
+}
+
+const nobody = {
+  ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+  of: ({ site }: Survivor) => placed(site === 's3' ? 'page-cache' : 'nobody'),
+};
+
+function namesOf(recording: Recording): Record<string, string> {
+  const { sites: judged } = leaksAnswer(recording, nobody);
+  return Object.fromEntries(
+    judged.map(({ site, verdict, reason }) => [site.frames[0]?.symbol, `${verdict} ${reason}`]),
+  );
+}
+
+test.each([1, 8])(
+  'a ring whose blocks outlive the recording is not called leaking (one frame in %i)',
+  (oneIn) => {
+    const recording = recorded(ring(1, 2, 400, 15), { oneIn });
+    expect(namesOf(recording)).toEqual({ fill_ring: 'unknown frees-keep-pace' });
+    const answer = leaksAnswer(recording, nobody);
+    // What is left of its growth is about nothing.
+    expect(answer.sites[0]?.growth?.low).toBeLessThan(answer.sites[0]!.growth!.perSecond / 2);
+    const text = leaksText(answer, { limit: 5, width: null });
+    expect(text).toMatch(/^Whether anything leaks is not known by 12 s: frees of older blocks/);
+    expect(() => leaksSchema.parse(leaksJson(answer))).not.toThrow();
+  },
+);
+
+test.each([1, 8])('a leak is, beside a ring of another order (one frame in %i)', (oneIn) => {
+  const recording = recorded([...ring(1, 2, 400, 15), ...leak(2, 3, 200)], { oneIn });
+  expect(namesOf(recording)).toEqual({
+    ...{ fill_ring: 'unknown frees-keep-pace', leak: 'leaking nobody' },
+  });
+});
+
+test('of a leak and a ring of one order only the one that frees cannot account for is called leaking', () => {
+  const large = recorded([...ring(1, 2, 10, 15), ...leak(2, 2, 100)]);
+  expect(namesOf(large)).toEqual({
+    ...{ fill_ring: 'unknown frees-keep-pace', leak: 'leaking nobody' },
+  });
+  const alike = recorded([...ring(1, 2, 50, 15), ...leak(2, 2, 50)]);
+  expect(Object.values(namesOf(alike))).toEqual(Array(2).fill('unknown frees-keep-pace'));
+});
+
+test('frees of older blocks that have ended by the last half of the time decide nothing', () => {
+  // All that others had: gone in the first seconds.
+  const older = Array.from({ length: 5000 }, (_, index) => ({
+    ...{ at: (3 * index) / 5000, place: 2 ** 30 + index, order: 0 },
+  }));
+  expect(namesOf(recorded([...older, ...leak(2, 0, 100)]))).toEqual({ leak: 'leaking nobody' });
+});
+
+test('what grows with an owner keeps its verdict', () => {
+  expect(namesOf(recorded(ring(3, 0, 100, 15)))).toEqual({ read_file: 'growing reclaimable' });
+});
+
+test('of some threads only, allocations of others are taken off the balance', () => {
+  // Others take and give back, all the time, what lives for a second.
+  const others = ring(3, 0, 500, 1, 2);
+  const of = (events: Event[]) => namesOf(recorded(events, { chosen: (tid) => tid === 1 }));
+  expect(of([...others, ...leak(2, 0, 50)])).toEqual({ leak: 'leaking nobody' });
+  expect(of([...others, ...ring(1, 0, 50, 15)])).toEqual({
+    ...{ fill_ring: 'unknown frees-keep-pace' },
+  });
+});
+
+/** Objects that a site allocated, and what the kernel says that their cache has in use. */
+function objects(inUse: (at: number) => number, found: Partial<Found> = {}) {
+  const follower = new ObjectFollower(ALL, { maxBlocks: 10_000 });
+  const caches = (at: number): ReadonlyMap<string, CacheUse> =>
+    new Map([['kmalloc-256', { bytes: inUse(at), slack: 0 }]]);
+  const readings: Reading[] = [];
+  for (let window = 0; window <= WINDOWS; window++) {
+    if (window > 0)
+      for (let index = 0; index < 100; index++)
+        follower.allocated(...[(window * 100 + index) * 256, 256, (window - 0.5) * 2e9, 1, 2]);
+    readings.push({ ...follower.reading(window * 2000, sites), caches: caches(window) });
+  }
+  const { survivors } = follower.survivors({
+    ...{ max: 10_000, siteOf: sites, began: 0, upper: 0n, commandOf: () => null },
+  });
+  const recording = { ...made(SITES, {}), type: 'slab' as const, readings, survivors };
+  const slab = { ...placed('slab', 'slab-unreclaimable'), cache: 'kmalloc-256', ...found };
+  const [site] = leaksAnswer(recording, { ...nobody, of: () => slab }).sites;
+  return `${site?.verdict} ${site?.reason}`;
+}
+
+test('objects are called leaking as far as their cache grows', () => {
+  expect(objects((at) => 1e6 + at * 25_600)).toBe('leaking nobody');
+  expect(objects((at) => 1e6 + at * 1000)).toBe('unknown frees-keep-pace');
+  expect(objects(() => 1e6)).toBe('unknown frees-keep-pace');
+});
+
+test('objects that may be free keep a site from being called leaking', () => {
+  expect(objects((at) => at * 25_600, { maybeFree: true })).toBe('unknown maybe-free');
+});
+
+test('a few objects that may be free among many that are held do not', () => {
+  const held = Array.from({ length: 150 }, (_, index) =>
+    survivor('s2', { place: BigInt(index), order: null, since: 60_000 * Math.floor(index / 10) }),
+  );
+  const windows = Array.from({ length: 15 }, (_, at) => 10 * PAGE * (at + 1));
+  const recording = made(SITES, { s2: windows }, { type: 'slab', survivors: held });
+  const of = (share: bigint) =>
+    leaksAnswer(recording, {
+      ...nobody,
+      of: ({ place }) => ({
+        ...placed('slab', 'slab-unreclaimable'),
+        cache: 'kmalloc-256',
+        ...(place % 10n < share ? { maybeFree: true as const } : {}),
+      }),
+    }).sites[0];
+  expect(of(1n)).toMatchObject({ verdict: 'leaking' });
+  expect(of(3n)).toMatchObject({ verdict: 'unknown', reason: 'maybe-free' });
+});

@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { LAB_KERNELS } from '../../../support/lab.js';
+import { LeakGuest } from '../leak-guest.js';
+import { kindOf } from '../leaks-suite.js';
+
+/** Blocks of order 2 that the module's ring has, and how many it takes a second: each lives for 16 s. */
+const [RING, PER_SECOND] = [64, 4];
+
+describe.each(LAB_KERNELS)('%s: a ring whose blocks outlive the recording', (kernel) => {
+  let guest: LeakGuest;
+
+  beforeAll(async () => {
+    guest = await LeakGuest.boot(kernel);
+    await guest.mount();
+    await guest.leaks({ ring_page: PER_SECOND, leak_third: 12 });
+    await guest.go();
+    await guest.guest.run(`sleep ${RING / PER_SECOND + 4}`);
+  }, 240_000);
+
+  afterAll(() => guest?.end());
+
+  test('is not called leaking, and a leak beside it is', async () => {
+    const { answer } = await guest.traced('--sample 1/1 --windows 6', 12);
+    const of = (name: string) =>
+      answer.sites
+        .filter((site) => kindOf(site) === name)
+        .map(({ verdict, reason }) => [verdict, reason]);
+    expect([of('ring_page'), of('leak_third')]).toEqual([
+      [['unknown', 'frees-keep-pace']],
+      [['leaking', 'nobody']],
+    ]);
+  }, 240_000);
+});
