@@ -2,6 +2,10 @@ import { HostError } from '../host/error.js';
 import { liveHost } from '../host/live.js';
 import { KernelError, ReadError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import type { KernelArea } from '../leaks/readings/kernel-areas.js';
+import { liveReadings } from '../leaks/readings/reading-source.js';
+import { type ReadingMethod, VMALLOCINFO } from '../leaks/readings/take.js';
+import { hidesAddresses } from '../leaks/readings/vmallocinfo.js';
 import type { Recording } from '../leaks/recording.js';
 import { type Lookup, noLookup } from '../leaks/survivors/lookup.js';
 import { openNativeSource } from './kernel-source.js';
@@ -62,5 +66,39 @@ async function byFlags<T>(
     return ask(lookupByFlags(flags, type, unavailable));
   } finally {
     flags.close();
+  }
+}
+
+/**
+ * Hands on how to read the kernel's own list of vmalloc areas where /proc/vmallocinfo hides their addresses and
+ * /proc/kcore can be read.
+ */
+export async function withAreas<T>(
+  method: ReadingMethod,
+  record: (areas?: () => readonly KernelArea[] | null) => Promise<T>,
+): Promise<T> {
+  if (method !== 'vmallocinfo' || !hidesAddresses(liveReadings.readFirst(VMALLOCINFO)))
+    return record();
+  let kernel: Kernel;
+  try {
+    kernel = await openNativeSource({ live: true, engine: 'native' });
+  } catch (error) {
+    if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
+    if (error.code === 'exhausted') throw error;
+    return record();
+  }
+  try {
+    const { kernelAreas } = await import('../leaks/readings/kernel-areas.js');
+    return await record(() => {
+      try {
+        return kernelAreas(kernel);
+      } catch (error) {
+        // What is not known of one reading is not known of any.
+        if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
+        return null;
+      }
+    });
+  } finally {
+    kernel.close();
   }
 }

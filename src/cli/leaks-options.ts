@@ -8,7 +8,7 @@ import { collectFiles } from './kernel-source.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
 import { STDOUT } from './output.js';
 import { checkPrintedProfile } from './printed-profile.js';
-import { parseTime } from './time-argument.js';
+import { timeWithin } from './time-argument.js';
 
 /** What can record allocations live. */
 const LEAK_METHODS = [...READING_METHODS, 'tracefs'] as const;
@@ -45,6 +45,8 @@ export interface LeaksOptions {
 const MOST_ORDER = 10;
 const MOST_SECONDS = 7 * 86_400;
 const MOST_WINDOWS = 1000;
+
+const parseLength = timeWithin(1, MOST_SECONDS, '1 second to 7 days');
 
 export function addLeaksOptions(command: Command): Command {
   return command
@@ -151,13 +153,6 @@ export function ofEvents(options: LeaksOptions): string[] {
   return Object.entries({ order, sample, budget, pid, cgroup, engine }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
   );
-}
-
-function parseLength(text: string): number {
-  const seconds = parseTime(text);
-  if (!(seconds >= 1 && seconds <= MOST_SECONDS))
-    throw new InvalidArgumentError('It takes 1 second to 7 days.');
-  return seconds;
 }
 
 function parseWindows(text: string): number {

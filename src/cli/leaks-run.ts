@@ -18,7 +18,7 @@ import { recordTraced } from '../trace/tracefs/record.js';
 import type { TraceFigures } from '../trace/tracefs/trace-order.js';
 import { WalkError } from '../walk/error.js';
 import { UsageError } from './failure.js';
-import { withLookup } from './leaks-lookup.js';
+import { withAreas, withLookup } from './leaks-lookup.js';
 import { methodsHere } from './leaks-methods.js';
 import {
   checkLeaksOptions,
@@ -108,13 +108,16 @@ function record(
   const { type = 'page', interval = USUAL_SECONDS } = options;
   const method = methodOf(options);
   if (method !== 'tracefs')
-    return recordReadings({
-      ...{ type, method, seconds: interval, stop, maxSurvivors: MOST_SURVIVORS },
-      windows: options.windows ?? (method === 'page-owner' ? DEAR_WINDOWS : USUAL_WINDOWS),
-      pageSize: readPageSize(liveHost),
-      progress: ({ readings, of }) =>
-        progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
-    });
+    return withAreas(method, (areas) =>
+      recordReadings({
+        ...{ type, method, seconds: interval, stop, maxSurvivors: MOST_SURVIVORS },
+        windows: options.windows ?? (method === 'page-owner' ? DEAR_WINDOWS : USUAL_WINDOWS),
+        pageSize: readPageSize(liveHost),
+        progress: ({ readings, of }) =>
+          progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
+        ...(areas && { areas }),
+      }),
+    );
   if (options.engine === 'bpftrace') return recordPaired(options, interval, progress, stop);
   return recordTraced({
     ...{ type, seconds: interval, windows: options.windows ?? USUAL_WINDOWS, stop },

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import type { LogMoment } from '../account/log.js';
+import { nanosecondsOf } from '../quantity.js';
 import { FACILITIES, LEVELS } from '../walk/log/words.js';
 
 /**
@@ -33,22 +34,12 @@ export function parseFacilities(text: string): ReadonlySet<number> {
   return new Set(chosen);
 }
 
-const UNITS = { '': 1n, s: 1n, m: 60n, h: 3600n, d: 86_400n } as const;
-
 /** `90.5`: seconds after boot, as messages have it; `-10m`: so long before the newest message. */
 export function parseMoment(text: string): LogMoment {
-  const {
-    sign,
-    whole = '',
-    part = '',
-    unit = '',
-  } = /^(?<sign>-?)(?<whole>\d{1,10})(\.(?<part>\d{1,9}))?(?<unit>[smhd]?)$/.exec(text)?.groups ??
-  {};
-  if (sign === undefined)
+  const nanoseconds = nanosecondsOf(text.replace(/^-/, ''));
+  if (nanoseconds === undefined)
     throw new InvalidArgumentError(
       'It must be seconds after boot (90.5), or a time before the newest message (-10m).',
     );
-  const nanoseconds = BigInt(whole) * 1_000_000_000n + BigInt(part.padEnd(9, '0'));
-  const scaled = nanoseconds * UNITS[unit as keyof typeof UNITS];
-  return { nanoseconds: scaled, from: sign === '' ? 'boot' : 'end' };
+  return { nanoseconds, from: text.startsWith('-') ? 'end' : 'boot' };
 }

@@ -2,9 +2,9 @@ import { type Command, Option } from 'commander';
 import type { AnswerOptions } from './answer.js';
 import { UsageError } from './failure.js';
 import type { FromOptions } from './from-argument.js';
-import { parseShortInterval } from './interval-argument.js';
 import { collectFiles } from './kernel-source.js';
 import { parseNumber } from './number-argument.js';
+import { parseShortInterval } from './time-argument.js';
 
 export interface GrowthOptions {
   readonly watch?: true;
@@ -29,7 +29,7 @@ export function addGrowthOptions(command: Command): void {
         'look again and again: which processes grow, how fast, how sure; a live table, in a pipe blocks',
       ).conflicts(['json', ...OF_LISTS]),
     )
-    .option('--interval <seconds>', 'time between two looks (2)', parseShortInterval)
+    .option('--interval <time>', 'time between two looks (2)', parseShortInterval)
     .option('--count <n>', 'look so often, then end', parseNumber)
     .addOption(
       new Option(

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { formatJson } from '../json.js';
 import { OutputFile } from '../output-file.js';
 import { WalkError } from '../walk/error.js';
@@ -6,8 +6,9 @@ import { EXIT, UsageError } from './failure.js';
 import { printAnswer, printWarnings, STDOUT } from './output.js';
 import { checkPrintedProfile } from './printed-profile.js';
 import { Progress } from './progress.js';
-import { parseSize } from './size-argument.js';
+import { sizeFrom } from './size-argument.js';
 import { terminalWidth } from './terminal-width.js';
+import { parseShortInterval } from './time-argument.js';
 import { VERSION } from './version.js';
 
 /** Options of `procs --stacks`. */
@@ -29,8 +30,8 @@ const INTERRUPTED = 130;
 export function addStacksOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--stacks <seconds>', 'who allocates: perf records so long (--live --pid)')
-        .argParser(parseTime)
+      new Option('--stacks <time>', 'who allocates: perf records so long (--live --pid)')
+        .argParser(parseShortInterval)
         .conflicts(['by', 'sort', 'sockets', 'verbose']),
     )
     .option('--folded', 'of --stacks: folded stacks, bytes of new memory')
@@ -39,7 +40,11 @@ export function addStacksOptions(command: Command): Command {
       'of --stacks: write a file for speedscope as well; -: to stdout instead',
     )
     .option('--force', 'replace that file')
-    .option('--max-size <size>', 'of --stacks: of what perf writes (256M)', parseMaxSize);
+    .option(
+      '--max-size <size>',
+      'of --stacks: of what perf writes (256M)',
+      sizeFrom(LEAST_SIZE, '1M or more'),
+    );
 }
 
 /** @throws {UsageError} where an option has no --stacks that it belongs to */
@@ -160,17 +165,4 @@ class Interrupts {
   end(): void {
     process.off('SIGINT', this.#hear);
   }
-}
-
-function parseTime(text: string): number {
-  const value = /^\d{1,5}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= 0.1 && value <= 3600))
-    throw new InvalidArgumentError('It takes 0.1 to 3600 seconds.');
-  return value;
-}
-
-function parseMaxSize(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes < LEAST_SIZE) throw new InvalidArgumentError('It must be 1M or more.');
-  return bytes;
 }

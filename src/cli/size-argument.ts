@@ -1,13 +1,24 @@
 import { InvalidArgumentError } from 'commander';
+import { bytesOf, SIZE_FORMS } from '../quantity.js';
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
-/** An argument that is a number of bytes: decimal or 0x hex, with k, M or G for binary units. */
+/** An argument that is a number of bytes: decimal or 0x hex, with k, M, G or T for binary units. */
 export function parseSize(text: string): number {
-  const { digits, unit } =
-    /^(?<digits>0x[0-9a-f]{1,13}|\d{1,16})(?<unit>[kmg]?)$/i.exec(text)?.groups ?? {};
-  const bytes = Number(digits) * (UNITS[unit?.toLowerCase() ?? ''] ?? Number.NaN);
-  if (!(bytes <= 2 ** 52))
-    throw new InvalidArgumentError('It must be a number of bytes, such as 256, 0x1000 or 4k.');
+  const bytes = bytesOf(text);
+  if (bytes === undefined)
+    throw new InvalidArgumentError(`It must be a number of bytes: ${SIZE_FORMS}.`);
   return bytes;
+}
+
+/**
+ * Parses a size that has a least one.
+ *
+ * @param least bytes
+ * @param takes the bound in words
+ */
+export function sizeFrom(least: number, takes: string): (text: string) => number {
+  return (text) => {
+    const bytes = parseSize(text);
+    if (bytes < least) throw new InvalidArgumentError(`It must be ${takes}.`);
+    return bytes;
+  };
 }

@@ -1,13 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../diagnosis/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../diagnosis/verdict.js';
-import { parseIntervalOrNone } from './interval-argument.js';
 import { parseListen } from './listen-argument.js';
 import { LIVE_SOURCES } from './live-sources.js';
 import { decimal } from './number-argument.js';
+import { parseSize } from './size-argument.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
 import { declareConflicts } from './skcheck-conflicts.js';
-import { parseTime } from './time-argument.js';
+import { parseIntervalOrNone, parseTime } from './time-argument.js';
 import { VERSION } from './version.js';
 
 const EXAMPLES = `
@@ -45,7 +45,7 @@ export function skcheckCommand(): Command {
       ),
     )
     .addOption(
-      new Option('--interval <seconds>', 'time between two samples; 0: one sample, less sure')
+      new Option('--interval <time>', 'time between two samples; 0: one sample, less sure')
         .default(2)
         .argParser(parseIntervalOrNone),
     )
@@ -56,9 +56,9 @@ export function skcheckCommand(): Command {
     )
     .option('--watch', 'look again and again: a live table, or NDJSON when piped')
     .addOption(
-      new Option('--min-bytes <bytes>', 'pass over sockets with less unread than this')
+      new Option('--min-bytes <size>', 'pass over sockets with less unread than this')
         .default(1)
-        .argParser(wholeNumber('a number of bytes', 0)),
+        .argParser(parseSize),
     )
     .addOption(
       new Option('--min-age <time>', 'pass over what is wrong for less: 30, 10m, 2h')

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CONDITION_FORMS, type Condition, parseConditions } from '../snapshot/when/conditions.js';
 import { UsageError } from './failure.js';
 import { parseNumber } from './number-argument.js';
+import { parseShortInterval, timeWithin } from './time-argument.js';
 
 /** What `snapshot --when` is asked. */
 export interface WhenOptions {
@@ -28,8 +29,8 @@ export function addWhenOptions(command: Command): Command {
     )
     .option('--into <folder>', 'with --when: the folder for snapshots')
     .option('--keep <n>', 'with --when: keep so many, the newest (8)', parseSome)
-    .option('--apart <seconds>', 'with --when: from one to the next at least (600)', parseSome)
-    .option('--every <seconds>', 'with --when: between two looks (1)', parseEvery)
+    .option('--apart <time>', 'with --when: from one to the next at least (600)', parseApart)
+    .option('--every <time>', 'with --when: between two looks (1)', parseShortInterval)
     .option('--count <n>', 'with --when: take so many, then end', parseSome);
 }
 
@@ -43,6 +44,8 @@ export function checkWhen(options: WhenOptions): void {
     throw new UsageError('say where snapshots go: --when … --into FOLDER');
 }
 
+const parseApart = timeWithin(1, 365 * 86_400, '1 second to 365 days');
+
 function parseWhen(text: string): readonly Condition[] {
   const conditions = parseConditions(text);
   if (!conditions)
@@ -54,11 +57,4 @@ function parseSome(text: string): number {
   const number = parseNumber(text);
   if (number < 1) throw new InvalidArgumentError('It must be 1 or more.');
   return number;
-}
-
-function parseEvery(text: string): number {
-  const seconds = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
-  if (!(seconds >= 0.1 && seconds <= 3600))
-    throw new InvalidArgumentError('It takes 0.1 to 3600 seconds.');
-  return seconds;
 }

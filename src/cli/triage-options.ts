@@ -7,12 +7,15 @@ import type { AnswerOptions } from './answer.js';
 import { UsageError } from './failure.js';
 import { collectFiles } from './kernel-source.js';
 import { decimal } from './number-argument.js';
-import { parseSize } from './size-argument.js';
+import { sizeFrom } from './size-argument.js';
+import { timeWithin } from './time-argument.js';
 import { LEAST_WORKER_BYTES } from './triage-jobs.js';
 import type { ManyOptions } from './triage-many.js';
 
 /** What triage of many dumps is asked. */
 export type ManyTriageOptions = AnswerOptions & ManyOptions;
+
+const parseTimeout = timeWithin(1, 7 * 86_400, '1 second to 7 days');
 
 export function addManyOptions(command: Command): Command {
   return command
@@ -23,8 +26,12 @@ export function addManyOptions(command: Command): Command {
       'many dumps: so many at once (default: as many as CPUs and memory allow)',
       parseWhole(1, 4096),
     )
-    .option('--timeout <seconds>', 'many dumps: for each (default: 600)', parseWhole(1, 7 * 86_400))
-    .option('--worker-memory <size>', 'many dumps: for each, such as 4G', parseMemory)
+    .option('--timeout <time>', 'many dumps: for each (default: 600)', parseTimeout)
+    .option(
+      '--worker-memory <size>',
+      'many dumps: for each, such as 4G',
+      sizeFrom(LEAST_WORKER_BYTES, '128M at least'),
+    )
     .option('--output <file>', 'with --ndjson: write there, and go on with what is there')
     .option('--resume <file>', 'many dumps: lines of an earlier run; again for more', collectFiles)
     .option('--symbols-dir <dir>', 'many dumps: vmlinux or System.map of kernels that lack them')
@@ -115,12 +122,6 @@ function parseWhole(least: number, most: number): (text: string) => number {
       throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most}.`);
     return number;
   };
-}
-
-function parseMemory(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes < LEAST_WORKER_BYTES) throw new InvalidArgumentError('It must be 128M at least.');
-  return bytes;
 }
 
 function shardOf(text: string): Shard {

@@ -1,12 +1,11 @@
 import { type Command, Option } from 'commander';
 import { MOST_KEPT } from '../store/rotated.js';
 import { UsageError } from './failure.js';
-import { parseShortInterval } from './interval-argument.js';
 import { type ListenAddress, parseListen } from './listen-argument.js';
 import { LIVE_SOURCES, type LiveSource } from './live-sources.js';
 import { parseNumber, parseUpTo } from './number-argument.js';
 import { parseSize } from './size-argument.js';
-import { parseTime } from './time-argument.js';
+import { parseShortInterval, parseTime } from './time-argument.js';
 
 export interface WatchOptions {
   readonly interval: number;
@@ -32,7 +31,7 @@ const LEAST_ROTATE = 2 ** 20;
 
 export function addWatchOptions(command: Command): Command {
   return command
-    .option('--interval <seconds>', 'time between two samples', parseShortInterval, 60)
+    .option('--interval <time>', 'time between two samples', parseShortInterval, 60)
     .option(
       '--for <time>',
       'how long, as 90m, 24h, 7d (until it is ended); 0: only ask the store',

@@ -4,7 +4,6 @@ import type { Familiar } from '../../account/memory/familiar-figures.js';
 import { type AnswerOptions, answer, tell } from '../answer.js';
 import { addFromOption } from '../from-argument.js';
 import { checkPage, type PageOptions } from '../html-page.js';
-import { parseInterval } from '../interval-argument.js';
 import { addSourceOptions, sourceWords } from '../kernel-source.js';
 import { LIVE_SOURCES, type LiveSource } from '../live-sources.js';
 import { addDepthOptions, DEPTH_NAMES, depthAsked } from '../memory-depths.js';
@@ -12,6 +11,7 @@ import { liveLook, refuseWithout } from '../memory-source.js';
 import type { WatchOptions } from '../memory-watch.js';
 import { parseNumber } from '../number-argument.js';
 import { Progress } from '../progress.js';
+import { parseInterval } from '../time-argument.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
   readonly source?: LiveSource;
@@ -83,7 +83,7 @@ export function registerMemory(program: Command): void {
         'look again and again: a live table, in a pipe blocks or NDJSON',
       ).conflicts(['html', 'prometheus', ...DEPTH_NAMES]),
     )
-    .option('--interval <seconds>', 'time between two looks (2)', parseInterval)
+    .option('--interval <time>', 'time between two looks (2)', parseInterval)
     .option('--count <n>', 'look so often, then end', parseNumber)
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)

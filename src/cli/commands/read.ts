@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
@@ -22,7 +22,7 @@ import {
 } from '../kernel-source.js';
 import { printStream, printWarnings } from '../output.js';
 import { parseWritten } from '../place-argument.js';
-import { parseSize } from '../size-argument.js';
+import { sizeFrom } from '../size-argument.js';
 
 interface ReadOptions extends SourceOptions {
   readonly phys?: true;
@@ -47,6 +47,8 @@ Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or none 
 be read (with --raw: not all of it), 4 there is no such symbol, 5 (with --strict) something is
 missing.`;
 
+const parseLength = sizeFrom(1, '1 at least');
+
 /** `kdump-mem read`: memory in hex, or raw. */
 export function registerRead(program: Command): void {
   const command: Command = addSourceOptions(program.command('read'))
@@ -57,7 +59,7 @@ export function registerRead(program: Command): void {
       besideDumps(() => command, parseWritten),
     )
     .option('--phys', 'ADDR is physical; works on any dump that opens')
-    .option('--length <bytes>', 'how much; decimal or 0x hex, with k, M or G', parseLength, 256)
+    .option('--length <size>', 'how much; decimal or 0x hex, with k, M or G', parseLength, 256)
     .option('--raw', 'write the bytes themselves; fails if any is missing')
     .option('--zero-excluded', 'show what the dump does not hold as zeros')
     .option('--json', 'print the answer as JSON')
@@ -242,10 +244,4 @@ class Seen {
       yield { kind: 'bytes', address: address + BigInt(done), bytes };
     }
   }
-}
-
-function parseLength(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes === 0) throw new InvalidArgumentError('It must be 1 at least.');
-  return bytes;
 }

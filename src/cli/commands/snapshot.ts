@@ -2,12 +2,11 @@ import { type Command, Option } from 'commander';
 import { OPTIONAL_PARTS } from '../../host/capture/contents.js';
 import { formatJson } from '../../json.js';
 import { EXIT, UsageError } from '../failure.js';
-import { parseShortInterval } from '../interval-argument.js';
-import { parseUpTo } from '../number-argument.js';
 import { printAnswer } from '../output.js';
 import type { SnapshotCommandOptions } from '../snapshot-options.js';
 import { parseParts, refuseParts } from '../snapshot-parts.js';
 import { addWhenOptions, checkWhen } from '../snapshot-when-options.js';
+import { parseShortInterval, timeWithin } from '../time-argument.js';
 
 const EXAMPLES = `
 Examples:
@@ -35,6 +34,8 @@ interfaces and the host, and leaves the log out.
 Exit status: 0 taken, or whole (--verify); 1 not whole (--verify); 2 wrong usage; 3 it could not be
 written, or /proc or the archive not be read; 5 (with --strict) something could not be taken.`;
 
+const parseTimeout = timeWithin(0, 3600, '0 to 3600 seconds');
+
 /** `kdump-mem snapshot`: everything that is asked of a running host, in one file. */
 export function registerSnapshot(program: Command): void {
   const command = program
@@ -59,8 +60,8 @@ export function registerSnapshot(program: Command): void {
         'print a shell script that takes the same, for hosts without Node',
       ).conflicts(['output', 'toStdout', 'with', 'anonymize', 'force', 'tmpfs', 'json', 'strict']),
     )
-    .option('--interval <seconds>', 'time between the two samples', parseShortInterval, 1)
-    .option('--timeout <seconds>', 'take what can be taken in this time', parseUpTo(3600), 30)
+    .option('--interval <time>', 'time between the two samples', parseShortInterval, 1)
+    .option('--timeout <time>', 'take what can be taken in this time', parseTimeout, 30)
     .option('--with <parts>', 'optional parts, with commas between them', parseParts)
     .option('--anonymize', 'replace addresses and names, consistently')
     .option('--force', 'replace the file if it exists')

@@ -35,7 +35,12 @@ export function registerSockets(program: Command): void {
         ...['process', 'cgroup', 'netns', 'port', 'family', 'state'],
       ]),
     )
-    .option('--min-bytes <n>', 'list only sockets that pin so much, as in 100k or 1M', parseSize, 1)
+    .option(
+      '--min-bytes <size>',
+      'list only sockets that pin so much, as in 100k or 1M',
+      parseSize,
+      1,
+    )
     .option('--pid <pid>', 'list only sockets that this process holds', parseNumber)
     .option('--netns <inode>', 'list only sockets of this network namespace', parseNumber)
     .option('--state <state>', 'list only sockets in this state, such as LISTEN', parseState)

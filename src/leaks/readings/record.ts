@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AllocationType, Recording } from '../recording.js';
+import type { KernelArea } from './kernel-areas.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';
 import { READING_PATHS, type ReadingMethod, takeReading } from './take.js';
 import { Takes } from './takes.js';
@@ -21,6 +22,8 @@ export interface ReadingsOrder {
   readonly progress: (figures: ReadingsProgress) => void;
   /** The running kernel where it is left out. */
   readonly source?: ReadingSource;
+  /** Areas of vmalloc by the kernel's own list; missing: it cannot be read; null: not now. */
+  readonly areas?: () => readonly KernelArea[] | null;
 }
 
 /** How far it is. */
@@ -38,7 +41,7 @@ export interface ReadingsProgress {
  */
 export async function recordReadings(order: ReadingsOrder): Promise<Recording> {
   const { type, method, seconds, windows, stop, progress } = order;
-  const { pageSize, maxSurvivors, source = liveReadings } = order;
+  const { pageSize, maxSurvivors, source = liveReadings, areas } = order;
   const takes = new Takes({ source: READING_PATHS[method], pageSize, maxSurvivors });
   const began = performance.now();
   let endedEarly = false;
@@ -47,7 +50,7 @@ export async function recordReadings(order: ReadingsOrder): Promise<Recording> {
     if (window > 0) endedEarly = await waited(due, stop);
     const at = performance.now() - began;
     // Who ends it early waits for one more reading.
-    await takes.one(at, (tally) => takeReading(method, source, tally));
+    await takes.one(at, (tally) => takeReading(method, source, tally, areas));
     progress({ readings: window + 1, of: windows + 1, took: performance.now() - began - at });
     if (endedEarly) break;
   }

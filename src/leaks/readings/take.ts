@@ -1,5 +1,6 @@
 import { HostError, isHostError } from '../../host/error.js';
 import { AllocinfoParser } from './allocinfo.js';
+import type { KernelArea } from './kernel-areas.js';
 import { PageOwnerParser } from './page-owner.js';
 import { PageOwnerStacksParser } from './page-owner-stacks.js';
 import { isSwitchOn, PROFILING } from './profiling.js';
@@ -38,6 +39,7 @@ export const READING_PATHS: Readonly<Record<ReadingMethod, string>> = {
 /**
  * Reads once what the kernel says.
  *
+ * @param areas of vmalloc, by the kernel's own list: for addresses that /proc/vmallocinfo hides
  * @returns parts that could not be read: caches
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
@@ -45,22 +47,32 @@ export async function takeReading(
   method: ReadingMethod,
   source: ReadingSource,
   tally: Tally,
+  areas?: () => readonly KernelArea[] | null,
 ): Promise<number> {
-  const unreadable = await taken(method, source, tally);
+  const unreadable = await taken(method, source, tally, areas);
   tally.check(READING_PATHS[method]);
   return unreadable;
 }
 
-async function taken(method: ReadingMethod, source: ReadingSource, tally: Tally): Promise<number> {
+async function taken(
+  method: ReadingMethod,
+  source: ReadingSource,
+  tally: Tally,
+  areas: (() => readonly KernelArea[] | null) | undefined,
+): Promise<number> {
   if (method === 'slab-traces') return takeSlabTraces(source, tally);
   if (method === 'page-owner-stacks') checkThreshold(source);
   if (method === 'allocinfo') checkProfiling(source, tally);
-  await parsed(READING_PATHS[method], parserOf(method, tally), source, tally);
+  await parsed(READING_PATHS[method], parserOf(method, tally, areas), source, tally);
   return 0;
 }
 
 /** Of a file that is one by itself. */
-export function parserOf(method: Exclude<ReadingMethod, 'slab-traces'>, tally: Tally): TallyParser {
+export function parserOf(
+  method: Exclude<ReadingMethod, 'slab-traces'>,
+  tally: Tally,
+  areas?: () => readonly KernelArea[] | null,
+): TallyParser {
   switch (method) {
     case 'allocinfo':
       return new AllocinfoParser(tally);
@@ -69,7 +81,7 @@ export function parserOf(method: Exclude<ReadingMethod, 'slab-traces'>, tally: T
     case 'page-owner-stacks':
       return new PageOwnerStacksParser(tally);
     case 'vmallocinfo':
-      return new VmallocinfoParser(tally);
+      return new VmallocinfoParser(tally, areas);
   }
 }
 

@@ -43,6 +43,7 @@ export class Takes {
     });
     const unreadable = await read(tally);
     this.#readings.push({ at, held: tally.held() });
+    if (tally.blocksUnknown) survivors.unknown = true;
     this.#withoutStack = tally.withoutStack;
     this.#strange = Math.max(this.#strange, tally.strange);
     this.#cut = Math.max(this.#cut, tally.cut);

@@ -90,6 +90,8 @@ export class Tally {
   inaccurate = 0;
   /** Allocations of which no stack is known. */
   withoutStack = 0;
+  /** Its allocations could not be listed one by one. */
+  blocksUnknown = false;
   readonly #sums = new Map<string, { bytes: number; blocks: number | null }>();
 
   constructor(

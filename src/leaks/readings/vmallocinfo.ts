@@ -1,3 +1,5 @@
+import type { SiteFrame } from '../recording.js';
+import type { KernelArea } from './kernel-areas.js';
 import { parseSymbolFrame } from './symbol-frame.js';
 import type { Tally, TallyParser } from './tally.js';
 
@@ -11,9 +13,13 @@ const LEAST_ADDRESS = 0xff00_0000_0000_0000n;
 /** /proc/vmallocinfo: areas of vmalloc, and who asked for them. */
 export class VmallocinfoParser implements TallyParser {
   readonly #tally: Tally;
+  readonly #areas: (() => readonly KernelArea[] | null) | undefined;
+  #isHidden = false;
 
-  constructor(tally: Tally) {
+  /** @param areas the kernel's own list, read where the text hides addresses; null: it cannot be read now */
+  constructor(tally: Tally, areas?: () => readonly KernelArea[] | null) {
     this.#tally = tally;
+    this.#areas = areas;
   }
 
   line(text: string): void {
@@ -39,19 +45,33 @@ export class VmallocinfoParser implements TallyParser {
     const name = /^\S+(?: \[[^\] ]+\])?/.exec(caller)?.[0] ?? '';
     const frame = parseSymbolFrame(name);
     if (!frame) this.#tally.withoutStack++;
-    const site = this.#tally.known.idOf(name, 'caller', () => (frame ? [frame] : []));
+    const site = this.#siteOf(frame, name);
     this.#tally.add(site, bytes, 1);
-    if (!isReal) return;
-    this.#tally.onBlock({
-      site,
-      place: start,
-      bytes,
-      order: null,
-      time: null,
-      tid: null,
-      command: null,
-    });
+    if (isReal) this.#block(site, start, bytes);
+    else this.#isHidden = true;
   }
 
-  end(): void {}
+  end(): void {
+    if (!this.#isHidden || this.#areas === undefined) return;
+    const areas = this.#areas();
+    if (areas === null) this.#tally.blocksUnknown = true;
+    for (const { address, bytes, caller } of areas ?? [])
+      this.#block(this.#siteOf(caller, ''), address, bytes);
+  }
+
+  #block(site: string, place: bigint, bytes: number): void {
+    const untold = { order: null, time: null, tid: null, command: null };
+    this.#tally.onBlock({ ...{ site, place, bytes }, ...untold });
+  }
+
+  #siteOf(frame: SiteFrame | null, text: string): string {
+    const key = frame?.symbol ? `${frame.symbol}+${frame.offset} ${frame.module ?? ''}` : text;
+    return this.#tally.known.idOf(key, 'caller', () => (frame ? [frame] : []));
+  }
+}
+
+/** Whether the beginning of /proc/vmallocinfo has numbers that stand for addresses. */
+export function hidesAddresses(first: string): boolean {
+  const from = AREA.exec(first.slice(0, Math.max(0, first.indexOf('\n'))))?.groups?.from;
+  return from !== undefined && BigInt(`0x${from}`) < LEAST_ADDRESS;
 }

@@ -83,7 +83,7 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
   },
   'no-addresses': {
     means:
-      '/proc/vmallocinfo has numbers that stand for addresses, or zeros. What each function holds is told, and where its areas are cannot be looked up: nothing is called leaking.',
+      '/proc/vmallocinfo has numbers that stand for addresses, or zeros, and the kernel’s own list of areas could not be read (/proc/kcore). Each function’s total is reported; its areas cannot be looked up, and nothing is called leaking.',
     known: 'No address of its lines is one of the kernel’s.',
     next: 'Let root see them while it is recorded: sysctl kernel.kptr_restrict=1.',
   },

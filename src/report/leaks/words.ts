@@ -243,7 +243,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   'no-blocks': () =>
     'It tells no single blocks that could be looked up: nothing is called leaking. --method tracefs and page-owner do.',
   'no-addresses': () =>
-    'The kernel printed numbers instead of addresses, so that no area can be looked up: nothing is called leaking. Next: sysctl kernel.kptr_restrict=1',
+    'The kernel printed numbers instead of addresses, and its own list of areas could not be read (/proc/kcore): no area can be looked up, and nothing is called leaking. Next: sysctl kernel.kptr_restrict=1',
   'flags-only': ({ why }) =>
     `Where blocks are is known by flags of page frames alone${why === undefined ? '' : ` (${escapeText(why)})`}, which do not tell sockets from nobody. Next: skcheck --stale`,
   'left-out': ({ count }) =>

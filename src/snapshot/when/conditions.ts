@@ -1,3 +1,5 @@
+import { bytesOf } from '../../quantity.js';
+
 /** When a snapshot is to be taken. */
 export type Condition =
   /** Some tasks (`full`: all of them) waited for memory in so many percent of the last 10 s. */
@@ -10,8 +12,6 @@ export type Condition =
 
 /** What the words of a condition are, for who wrote others. */
 export const CONDITION_FORMS = 'psi=20, psi-full=5, available=5%, available=500M, oom';
-
-const UNITS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
 /**
  * `psi=20,available=5%,oom`: words that no shell redirects.
@@ -27,14 +27,13 @@ export function parseConditions(text: string): readonly Condition[] | undefined 
 
 function conditionOf(word: string): Condition | undefined {
   if (word === 'oom') return { kind: 'oom' };
-  const [, kind, digits = '', unit = ''] =
-    /^(psi|psi-full|available)=(\d{1,12}(?:\.\d{1,3})?)([%kmgtKMGT]?)$/.exec(word) ?? [];
-  const number = Number(digits);
-  const isPercent = number > 0 && number <= 100;
-  if (kind === 'psi' || kind === 'psi-full')
-    return isPercent && /^%?$/.test(unit) ? { kind, percent: number } : undefined;
-  if (kind !== 'available' || number === 0) return undefined;
-  if (unit === '%') return isPercent ? { kind, percent: number } : undefined;
-  const scale = UNITS[unit.toLowerCase()];
-  return scale === undefined ? undefined : { kind, bytes: Math.floor(number * scale) };
+  const [, kind, figure = ''] = /^(psi|psi-full|available)=([^ ]{1,32})$/.exec(word) ?? [];
+  const percent = Number(/^(\d{1,3}(?:\.\d{1,3})?)%?$/.exec(figure)?.[1]);
+  const isPercent = percent > 0 && percent <= 100;
+  if (kind === 'psi' || kind === 'psi-full') return isPercent ? { kind, percent } : undefined;
+  if (kind !== 'available') return undefined;
+  if (figure.endsWith('%')) return isPercent ? { kind, percent } : undefined;
+  // A number alone may be meant as a percentage.
+  const bytes = /[a-z]$/i.test(figure) ? bytesOf(figure) : undefined;
+  return bytes ? { kind, bytes } : undefined;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DRAWERS } from '../../account/memory/drawers.js';
+import { bytesOf } from '../../quantity.js';
 import { TASK_STATES } from '../../walk/stacks/task-state.js';
 import { FINDING_CODES, SEVERITIES } from '../finding.js';
 import { Pattern } from './pattern.js';
@@ -19,14 +20,10 @@ const pattern = z.string().transform((source, context) => {
   }
 });
 
-const UNITS = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const;
-const SIZE = /^(?<number>\d{1,15}(?:\.\d{1,3})?) ?(?<unit>B|KiB|MiB|GiB|TiB)$/;
-
 /** Bytes: a number, or `512 MiB`. */
 const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
-  const { number, unit } = SIZE.exec(typeof size === 'number' ? `${size} B` : size)?.groups ?? {};
-  const found = Number(number) * UNITS[unit as keyof typeof UNITS];
-  if (Number.isSafeInteger(Math.round(found))) return Math.round(found);
+  const found = typeof size === 'number' ? size : bytesOf(size);
+  if (found !== undefined && Number.isSafeInteger(found) && found >= 0) return found;
   context.addIssue({ code: 'custom', message: 'a number of bytes, or such as 512 MiB' });
   return z.NEVER;
 });

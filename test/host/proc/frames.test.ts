@@ -398,7 +398,7 @@ describe('lists beside flags', () => {
   test('with a line that is none are refused', () => {
     const host = machine(ram());
     host.files.set('/proc/slabinfo', SLABINFO.replace('41     42', 'x      42'));
-    expect(look(host).noDetails?.caches).toContain('has a line that is none: dentry');
+    expect(look(host).noDetails?.caches).toContain('malformed line in /proc/slabinfo: dentry');
   });
 });
 

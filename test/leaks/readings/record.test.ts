@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HostError } from '../../../src/host/error.js';
+import type { KernelArea } from '../../../src/leaks/readings/kernel-areas.js';
 import { recordReadings } from '../../../src/leaks/readings/record.js';
 import type { ReadingMethod } from '../../../src/leaks/readings/take.js';
 import type { Recording } from '../../../src/leaks/recording.js';
@@ -11,7 +12,13 @@ function two(name: string): string[] {
   return [captured(`${name}-1.txt`), captured(`${name}-2.txt`)];
 }
 
-async function record(method: ReadingMethod, files: Files, windows = 1, stop = false) {
+async function record(
+  method: ReadingMethod,
+  files: Files,
+  windows = 1,
+  stop = false,
+  areas?: () => readonly KernelArea[] | null,
+) {
   const source = new MadeSource(files);
   const control = new AbortController();
   if (stop) control.abort();
@@ -19,6 +26,7 @@ async function record(method: ReadingMethod, files: Files, windows = 1, stop = f
   const recording = await recordReadings({
     ...{ type: 'page', method, source, windows, seconds: 0.01, pageSize: 4096, maxSurvivors: 12 },
     stop: control.signal,
+    ...(areas && { areas }),
     progress: ({ readings, of }) => {
       told.push(readings, of);
       source.moment++;
@@ -209,5 +217,54 @@ describe('readings of what the kernel keeps by itself', () => {
     expect(whole.readings).toHaveLength(6);
     await expect(record('vmallocinfo', {})).rejects.toMatchObject({ code: 'gone' });
     await expect(record('slab-traces', {})).rejects.toMatchObject({ code: 'unreadable' });
+  });
+
+  it('of vmalloc areas whose addresses are hidden, by the kernel’s own list', async () => {
+    const line = (number: string, size: number, caller: string, pages: number) =>
+      `0x00000000${number}-0x00000000fffffff0 ${size} ${caller} pages=${pages} vmalloc N0=${pages}\n`;
+    const old = line('12345678', 12_288, 'load_module+0x1f/0x30', 2);
+    const leaked = line('23456789', 12_288, 'leak_area+0x14/0x50 [leak]', 2);
+    const files = { '/proc/vmallocinfo': [old, `${old}${leaked}`] };
+    const area = (address: bigint, symbol: string, offset: number, module: string | null) => ({
+      ...{ address, bytes: 8192, caller: { symbol, offset, module, line: null } },
+    });
+    const first = [area(0xffff_c900_0000_1000n, 'load_module', 0x1f, null)];
+    const now = [...first, area(0xffff_c900_0000_5000n, 'leak_area', 0x14, 'leak')];
+    const told = async (...lists: (readonly KernelArea[] | null)[]) => {
+      let at = 0;
+      const { recording } = await record('vmallocinfo', files, 1, false, () => lists[at++] ?? null);
+      return recording;
+    };
+    const recording = await told(first, now);
+    const [site] = [...recording.sites.values()].filter(
+      ({ frames }) => frames[0]?.symbol === 'leak_area',
+    );
+    expect(recording.survivors).toMatchObject([
+      { site: site?.id, place: 0xffff_c900_0000_5000n, bytes: 8192 },
+    ]);
+    expect([recording.sites.size, recording.survivorsLeftOut]).toEqual([2, 0]);
+    // A list that could not be read once would make all areas new, or none.
+    for (const lists of [
+      [null, now],
+      [first, null],
+    ])
+      expect(await told(...lists)).toMatchObject({ survivors: [], survivorsLeftOut: null });
+    // Nor is the list asked where the text has addresses.
+    const real = files['/proc/vmallocinfo'].map((text) =>
+      text.replace(/0x00000000(\w{8})-0x\w+ (\d+)/g, (_, at: string, size: string) => {
+        const start = 0xffff_c900_0000_0000n + BigInt(`0x${at}`);
+        return `0x${start.toString(16)}-0x${(start + BigInt(size)).toString(16)} ${size}`;
+      }),
+    );
+    const { recording: plain } = await record(
+      'vmallocinfo',
+      { '/proc/vmallocinfo': real },
+      1,
+      false,
+      () => {
+        throw new Error('it is asked');
+      },
+    );
+    expect(plain.survivors).toHaveLength(1);
   });
 });
