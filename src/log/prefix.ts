@@ -20,13 +20,17 @@ const LEVELS = 'emerg alert crit err warn notice info debug'.split(' ');
 
 /** RFC 3164, RFC 3339, `journalctl -o short-full`, `short-unix`; then host and tag. */
 const SYSLOG =
-  /^(?:<(?<pri>\d{1,3})>)?(?<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[A-Z]{2,5}| ?[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6}|\[ *\d{1,9}\.\d{6}\]) (?<host>[^ [\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?<pid>\[\d{1,9}\])?: ?/;
+  /^(?:<(?<pri>\d{1,3})>)?(?<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[A-Z]{2,5}| ?[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6}) (?<host>[^ :[\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
+
+/** `journalctl -o short-monotonic`: what printk prints looks the same but for the kernel's tag. */
+const MONOTONIC =
+  /^\[ *(\d{1,9})\.(\d{6})\] (?<host>[^ :[\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
 
 /** Before the time: `dmesg -x`, or `<N>`, which a console has in front of the level too. */
 const KIND = /^(?:<(\d{1,5})>|([a-z]{3,8}) *:([a-z]{3,6}) *: ?)/;
 
 /** printk's clock, `dmesg -d` and `-e`, with the caller as CONFIG_PRINTK_CALLER has it, apart or in one. */
-const CLOCK = /^\[ *(\d{1,9})\.(\d{6})(?: <[ \d.]{12,20}>)?\](?:\[ *([TC])(\d{1,9})\])? ?/;
+const CLOCK = /^\[ *(\d{1,12})\.(\d{6})(?: <[ \d.]{12,20}>)?\](?:\[ *([TC])(\d{1,9})\])? ?/;
 
 /** `dmesg -T`, `-e`, `--time-format iso`. */
 const WALL =
@@ -48,8 +52,9 @@ const OF_KERNEL = /^(?:kernel|klogd|vmunix)$/;
  * Splits a line; undefined: another program than the kernel wrote it, as the line itself says.
  *
  * @param line without its end
+ * @param host whose journal it is, where its lines begin with the kernel's clock (`monotonicHost`)
  */
-export function splitPrefix(line: string): Prefixed | undefined {
+export function splitPrefix(line: string, host?: string): Prefixed | undefined {
   let rest = line.replace(BEFORE, '');
   let printedTime = '';
   let bare = true;
@@ -58,16 +63,19 @@ export function splitPrefix(line: string): Prefixed | undefined {
   let timestamp: bigint | null = null;
   let caller: LogCaller | null = null;
   const syslog = SYSLOG.exec(rest);
-  const { time = '', tag = '', pid } = syslog?.groups ?? {};
-  const isOfKernel = OF_KERNEL.test(tag);
-  // After printk's clock `usb 1-1:` is no host and no program, but what the kernel says.
-  if (syslog && (isOfKernel || pid !== undefined || !time.startsWith('['))) {
-    if (!isOfKernel) return undefined;
+  if (syslog?.groups) {
+    const { time = '', tag = '' } = syslog.groups;
+    if (!OF_KERNEL.test(tag)) return undefined;
     // rsyslog writes ends of lines like this.
     rest = rest.slice(syslog[0].length).replaceAll('#012', '\n');
-    if (time.startsWith('['))
-      timestamp = clockOf(...(time.slice(1, -1).trim().split('.') as [string, string]));
-    else printedTime = time;
+    printedTime = time;
+    bare = false;
+  }
+  const monotonic = host === undefined ? null : MONOTONIC.exec(rest);
+  if (monotonic?.groups?.host === host && monotonic?.groups) {
+    if (!OF_KERNEL.test(monotonic.groups.tag ?? '')) return undefined;
+    rest = rest.slice(monotonic[0].length);
+    timestamp = clockOf(monotonic[1] ?? '0', monotonic[2] ?? '0');
     bare = false;
   }
   const kind = KIND.exec(rest);
@@ -92,6 +100,12 @@ export function splitPrefix(line: string): Prefixed | undefined {
     bare = false;
   }
   return { level, facility, timestamp, printedTime, caller, bare, text: rest };
+}
+
+/** Whose journal a line is of that begins with the kernel's clock; undefined: it is none of the kernel's there. */
+export function monotonicHost(line: string): string | undefined {
+  const { host, tag = '' } = MONOTONIC.exec(line)?.groups ?? {};
+  return OF_KERNEL.test(tag) ? host : undefined;
 }
 
 function kindOf(kind: RegExpExecArray): Pick<Prefixed, 'facility' | 'level'> | undefined {

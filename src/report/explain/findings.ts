@@ -95,6 +95,64 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'If it came before the trouble, look at the source at that line and at the stack behind it in the log.',
     deeper: 'kdump-mem log --level warn+',
   },
+  lockdep: {
+    means:
+      'Lockdep found locks that are taken in an order, or in a context, in which they can deadlock; or a lock that is released, freed or kept where it must not be; or RCU that is read outside of its critical section. It need not have happened yet.',
+    known:
+      'Reports of kernel/locking/lockdep.c (Documentation/locking/lockdep-design.rst) and kernel/rcu. They need CONFIG_PROVE_LOCKING; lockdep turns itself off after the first.',
+    next: 'Read the two chains of the report: who takes which lock under which. The function in the title takes the lock that closes the circle.',
+    deeper: 'kdump-mem log --level warn+',
+  },
+  'atomic-sleep': {
+    means:
+      'The kernel slept, or could have slept, where it must not: under a spinlock, in an interrupt, or with preemption off. A deadlock can follow.',
+    known:
+      'Lines of kernel/sched/core.c, lib/smp_processor_id.c and kernel/workqueue.c. Some need CONFIG_DEBUG_ATOMIC_SLEEP or CONFIG_DEBUG_PREEMPT.',
+    next: 'Read the stack trace: the function in the title called what sleeps. Look for the lock that its caller holds.',
+    deeper: 'kdump-mem log --level warn+',
+  },
+  'spinlock-bug': {
+    means:
+      'A spinlock or rwlock was taken twice by one CPU, released by another, used before it was initialized, or not released for a long time.',
+    known: 'Reports of kernel/locking/spinlock_debug.c. They need CONFIG_DEBUG_SPINLOCK.',
+    next: 'Bad magic: the memory of the lock was freed or overwritten. Recursion and lockup: read the stack traces of the owner and of the CPU that waits.',
+    deeper: 'kdump-mem stacks',
+  },
+  'workqueue-lockup': {
+    means:
+      'A pool of workqueue threads made no progress for longer than workqueue.watchdog_thresh (30 s). Work that is queued to it waits.',
+    known: 'The line of the watchdog in kernel/workqueue.c; the state of the pools follows it.',
+    next: 'The lines after it list the pools and the work that is in flight: look at the stacks of those kworkers.',
+    deeper: 'kdump-mem stacks',
+  },
+  'memory-leak': {
+    means: 'kmemleak found memory that was allocated and that no pointer references any more.',
+    known:
+      'Reports of mm/kmemleak.c (Documentation/dev-tools/kmemleak.rst). A few are false: pointers that are kept in another form.',
+    next: 'The backtrace of the report is that of the allocation. `kdump-mem leaks` measures what call sites keep.',
+    deeper: 'kdump-mem leaks',
+  },
+  'uninitialized-value': {
+    means:
+      'KMSAN found that the kernel used memory that nothing was written to, or copied it to user space (infoleak).',
+    known: 'Reports of mm/kmsan (Documentation/dev-tools/kmsan.rst).',
+    next: 'The report shows where the value was used, where it was copied, and where it was created.',
+    deeper: 'kdump-mem log --level err+',
+  },
+  'data-race': {
+    means:
+      'KCSAN found two accesses to one address at the same time, of which at least one writes, without a lock or a marked access (READ_ONCE, WRITE_ONCE).',
+    known: 'Reports of kernel/kcsan (Documentation/dev-tools/kcsan.rst).',
+    next: 'Both stack traces are in the report. Not each race is harmful.',
+    deeper: 'kdump-mem log --level err+',
+  },
+  'undefined-behavior': {
+    means:
+      'UBSAN found an operation of C whose result is undefined: an index beyond its array, a shift by too much, an overflow of a signed number.',
+    known: 'Reports of lib/ubsan.c (Documentation/dev-tools/ubsan.rst).',
+    next: 'The line names the file and line of the operation. An index beyond its array can have overwritten other data.',
+    deeper: 'kdump-mem log --level err+',
+  },
   'network-memory': {
     means:
       'The network refused work for want of room: tcp_mem was used up, a table of connections (conntrack) or neighbours was full, or no more files could be opened.',

@@ -17,7 +17,7 @@ const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(co
 const said = (figures: Figures, ...names: readonly string[]): string =>
   names.flatMap((name) => (figures[name] == null ? [] : text(figures[name]))).join(': ');
 
-const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
+const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => string>> = {
   panic: (of) => {
     const who = of.pid == null ? '' : ` On CPU ${text(of.cpu)}, while it ran ${process(of)}.`;
     const cause = of.cause == null ? '' : ` Before that: ${text(of.cause).replace(/\.$/, '')}.`;
@@ -40,8 +40,18 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures) => string>> = {
   'memory-corruption': (of) =>
     `Somebody wrote where it must not: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
   'hardware-error': (of) => `The hardware reported an error: ${said(of, 'what', 'kind')}.`,
-  'kernel-warning': (of) =>
-    `The kernel warned at ${text(of.place)}${of.symbol == null ? '' : `, in ${text(of.symbol)}`}.`,
+  'kernel-warning': (of, title) =>
+    of.place == null
+      ? named(of, title)
+      : `The kernel warned at ${text(of.place)}${of.symbol == null ? '' : `, in ${text(of.symbol)}`}.`,
+  lockdep: named,
+  'atomic-sleep': named,
+  'spinlock-bug': named,
+  'workqueue-lockup': named,
+  'memory-leak': named,
+  'uninitialized-value': named,
+  'data-race': named,
+  'undefined-behavior': named,
   'network-memory': (of) =>
     `The network ran out of something: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'files')}.`,
   'file-system-error': (of) =>
@@ -71,6 +81,14 @@ export function othersWords(others: readonly Finding[]): string {
   return others.length === 1
     ? `Another of its sockets waits like this (${which})`
     : `${others.length} more of its sockets wait like this (${which})`;
+}
+
+/** The name by which people search for it, and where it was. */
+function named(of: Figures, title?: string): string {
+  const name = title === undefined ? said(of, 'what', 'kind', 'symbol') : text(title);
+  const cpu = of.cpu == null ? '' : ` on CPU ${text(of.cpu)}`;
+  const task = of.pid == null ? '' : ` in ${process(of)}`;
+  return `${name.replace(/[.!]$/, '')}${cpu}${task}.`;
 }
 
 /** What the thread that is nearest to reading does. */
@@ -144,11 +162,12 @@ export function findingWords({
   code,
   figures,
   told,
-}: Pick<Finding, 'code' | 'figures' | 'told'>): string {
+  title,
+}: Pick<Finding, 'code' | 'figures' | 'told' | 'title'>): string {
   const { times, others } = figures;
   const more = typeof others === 'number' ? ` And ${others} more like it, of others.` : '';
   const again = typeof times === 'number' && times > 1 ? ` So ${times} times.` : '';
-  const sentence = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures);
+  const sentence = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures, title);
   return `${sentence}${again}${more}`;
 }
 

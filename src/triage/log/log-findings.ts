@@ -1,11 +1,10 @@
 import type { LogRecord, TextRecord } from '../../log-records.js';
-import type { Figure, Finding } from '../finding.js';
+import type { Finding } from '../finding.js';
 import { AllocationFailureReader } from './allocation-failure.js';
 import { ByCaller } from './by-caller.js';
-import { evidenceOf, groupsIn, type LogMessage, messageOf } from './lines.js';
+import { CrashReader } from './crash.js';
+import { messageOf } from './lines.js';
 import { OomReader } from './oom.js';
-import { OOPS_BY, OopsReader } from './oops.js';
-import { PATTERNS, type Pattern } from './patterns.js';
 
 /**
  * Different findings of one code and severity: a log that is full of one hides no other. Of those beyond
@@ -32,13 +31,13 @@ export function logFindings(
 /** The same, message by message: memory does not grow with the log. */
 export class LogFindings {
   readonly #found = new Found();
+  readonly #crashes = new CrashReader();
   readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
 
   constructor(pageSize: number) {
     this.#readers = [
       { reader: new ByCaller(() => new OomReader(pageSize)), by: SAME },
       { reader: new ByCaller(() => new AllocationFailureReader(pageSize)), by: SAME },
-      { reader: new ByCaller(() => new OopsReader()), by: OOPS_BY },
     ];
   }
 
@@ -47,30 +46,15 @@ export class LogFindings {
     if (message === undefined) return;
     for (const { reader, by } of this.#readers)
       for (const finding of reader.take(message)) this.#found.add(finding, by);
-    const known = match(message);
-    if (known) this.#found.add(known.finding, known.by);
+    for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by);
   }
 
   finish(): Finding[] {
     for (const { reader, by } of this.#readers)
       for (const finding of reader.end()) this.#found.add(finding, by);
+    for (const { finding, by } of this.#crashes.end()) this.#found.add(finding, by);
     return this.#found.list();
   }
-}
-
-function match(message: LogMessage): { finding: Finding; by: Pattern['by'] } | undefined {
-  if (message.ofCommand) return undefined;
-  for (const pattern of PATTERNS) {
-    const groups = groupsIn(message, pattern.line);
-    if (!groups) continue;
-    const figures: Record<string, Figure> = {};
-    for (const [name, text] of Object.entries(groups))
-      if (text !== undefined) figures[name] = pattern.numbers?.includes(name) ? Number(text) : text;
-    const { code, severity, by, deeper } = pattern;
-    const more = deeper === undefined ? {} : { deeper };
-    return { finding: { code, severity, figures, evidence: [evidenceOf(message)], ...more }, by };
-  }
-  return undefined;
 }
 
 /** Findings that say the same of the same are one: the last figures, and how many there were. */
@@ -97,7 +81,11 @@ class Found {
         ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)]
         : evidence;
     const times = (before?.times ?? 0) + 1;
-    this.#byKey.set(own, { ...finding, by, evidence: kept, times, others: 0 });
+    // A report that is whole names it better than one that is not.
+    const named = before?.report?.corrupted === null ? before : finding;
+    const { title, report } = named;
+    const naming = { ...(title === undefined ? {} : { title }), ...(report && { report }) };
+    this.#byKey.set(own, { ...finding, ...naming, by, evidence: kept, times, others: 0 });
   }
 
   list(): Finding[] {

@@ -1,69 +1,769 @@
 import type { FindingCode, Severity } from '../finding.js';
+import {
+  ADDRESSED,
+  AT,
+  hung,
+  PROGRAM_COUNTER,
+  type Search,
+  type Step,
+  stalled,
+  TRACE,
+} from './blame.js';
 
-/** A line of the log that says by itself what happened. */
+/** A way in which reports of one family are titled: the first that fits. */
+export interface Form {
+  /** In the first line; absent: any. */
+  readonly when?: RegExp;
+  /** Lines that follow in this order, others between them: their groups are the title's too. */
+  readonly body?: readonly RegExp[];
+  /** As syzbot titles it: `{name}` is a group, `{f}` the function to blame, `{line}` the first line. */
+  readonly title: string;
+  readonly search?: Search;
+  /** A whole report need not have a stack trace. */
+  readonly traceless?: true;
+  /** It is seen only where the report is cut or mixed; `alone`: where no report is before it. */
+  readonly corrupted?: 'always' | 'alone';
+}
+
+/** What the kernel prints when something is wrong: a line, or a report of many that the line begins. */
 export interface Pattern {
   readonly code: FindingCode;
   readonly severity: Severity;
+  /** The first line. Its named groups are figures; numbers where they are. */
   readonly line: RegExp;
-  /** From the named groups of the line; numbers where they are. */
   readonly numbers?: readonly string[];
   /** Findings of one code with the same of these are one: the last is told, and how often it came. */
   readonly by: readonly string[];
   /** The command that tells more. */
   readonly deeper?: string;
+  /** Of a report of many lines. */
+  readonly forms?: readonly Form[];
+  /**
+   * Such a line may stand in a report without beginning another: `counted` is the second line of a fault,
+   * `apart` a finding of its own, `part` nothing more.
+   */
+  readonly inside?: 'counted' | 'apart' | 'part';
+  /** Of `counted`: reports of other kinds than faults may have it too. */
+  readonly anywhere?: true;
+  /** Releases that print it. */
+  readonly kernels: string;
 }
 
-/**
- * What kernels of 5.10 to 7.2 print (kernel/panic.c, kernel/hung_task.c, kernel/watchdog.c, kernel/rcu/,
- * arch/x86/mm/fault.c, arch/arm64/mm/fault.c, mm/slub.c, lib/list_debug.c, net/). The first that matches.
- */
+const PC = String.raw`(?:\[<?(?:0x)?[0-9a-f]+>?\] +)?`;
+const F = String.raw`(?<f>[A-Za-z0-9_]+)[.+]`;
+const HELD_AT = new RegExp(`\\bat: +${PC}${F}`);
+
+const FAULT: Search = { steps: [PROGRAM_COUNTER, TRACE, 'frames'] };
+const COUNTER: Search = { steps: [PROGRAM_COUNTER] };
+const TRACED: Search = { steps: [TRACE, 'frames'] };
+const STALL: Search = { ...FAULT, pick: stalled };
+const KASAN: readonly Step[] = [/KASAN: [a-z -]+ in ([A-Za-z0-9_]+)[.+]/i, TRACE, 'frames'];
+const KFENCE: Search = { steps: [/KFENCE: [a-z -]+ in ([A-Za-z0-9_]+)[.+]/, 'frames'] };
+const KMSAN: readonly Step[] = [
+  'frames',
+  /Local variable .* created at:|Uninit was created at:/,
+  'frames',
+];
+
+function skipping(skip: RegExp, search: Search = TRACED): Search {
+  return { ...search, skip };
+}
+
+const TRAPPED = new RegExp(`${PROGRAM_COUNTER.source}|--- interrupt: \\d+ at ([A-Za-z0-9_]+)[.+]`);
+
+/** A warning traps since 4.12 and shows registers; before, and on some architectures, there is a trace alone. */
+function warned(skip?: RegExp): Search {
+  const ways = { steps: [TRAPPED, 'frames'], otherwise: [TRACE, 'frames'] } as const;
+  return skip ? { ...ways, skip } : ways;
+}
+
+const fault = (title: string, search = FAULT): readonly Form[] => [{ title, search }];
+
+/** Lockdep's reports: 4.13 made warnings of what was INFO or BUG. */
+const LOCKDEP: readonly Form[] = [
+  {
+    when: /INFO: (?:possible circular|possible recursive|SOFTIRQ-safe)/,
+    body: [/is trying to acquire/, HELD_AT],
+    title: 'possible deadlock in {f}',
+  },
+  {
+    when: /possible circular locking dependency detected/,
+    body: [/is trying to acquire lock/],
+    title: 'possible deadlock in {f}',
+    search: {
+      steps: [AT, AT, 'frames'],
+      skip: /process_one_work|flush_workqueue|drain_workqueue|destroy_workqueue/,
+    },
+  },
+  {
+    when: /possible irq lock inversion dependency detected/,
+    body: [/just changed the state of lock/, HELD_AT],
+    title: 'possible deadlock in {f}',
+  },
+  {
+    when: /-safe -> .*-unsafe lock order detected/,
+    title: 'possible deadlock in {f}',
+    search: { steps: [/which became .* at:/, 'frames'] },
+  },
+  {
+    when: /possible recursive locking detected/,
+    body: [/is trying to acquire lock/, HELD_AT],
+    title: 'possible deadlock in {f}',
+  },
+  {
+    when: /INFO: inconsistent lock state/,
+    body: [/takes/, HELD_AT],
+    title: 'inconsistent lock state in {f}',
+  },
+  {
+    when: /inconsistent lock state/,
+    body: [/takes/, HELD_AT],
+    title: 'inconsistent lock state in {f}',
+    search: TRACED,
+  },
+  {
+    when: /(?<level>BUG|WARNING): bad (?:unlock balance|contention) detected/,
+    title: '{level}: bad unlock balance in {f}',
+    search: { steps: [ADDRESSED, TRACE, 'frames'] },
+  },
+  {
+    when: /(?<level>BUG|WARNING): (?:.{0,40} )?(?<what>held lock freed|still has locks held)!/,
+    body: [new RegExp(`(?:\\bat: +${PC}|\\[<[0-9a-f]+>\\] +)${F}`)],
+    title: '{level}: {what} in {f}',
+  },
+  {
+    when: /(?<level>BUG|WARNING): lock held when returning to user space/,
+    body: [/leaving the kernel with locks still held/, HELD_AT],
+    title: '{level}: lock held when returning to user space in {f}',
+    traceless: true,
+  },
+  {
+    when: /(?<level>INFO|WARNING): suspicious RCU usage/,
+    body: [/[\w./-]+\.[a-z]+:\d+/],
+    title: '{level}: suspicious RCU usage in {f}',
+    search: skipping(/rcu|kmem|slab/),
+  },
+  {
+    when: /Nested lock was not taken/,
+    title: 'WARNING: nested lock was not taken in {f}',
+    search: warned(),
+  },
+  {
+    when: /Invalid wait context/,
+    title: 'WARNING: locking bug in {f}',
+    search: skipping(/lock_sock|release_sock/),
+  },
+  {
+    when: /trying to register non-static key/,
+    title: 'INFO: trying to register non-static key in {f}',
+    search: skipping(/stack|lock|IRQ/),
+  },
+  { when: /too low!|has not been registered|invalid subclass/, title: '{line}', traceless: true },
+];
+
+/** Warnings by where they stand: who is warned of is a caller of what stands there. */
+const WARNINGS: readonly Form[] = [
+  ...(
+    [
+      [
+        /lib\/debugobjects\.c.* (?:debug_print|debug_check|at)|at lib\/debugobjects\.c/,
+        'ODEBUG bug',
+        /debug_|rcu|hrtimer_|timer_|work_|percpu_|vunmap|vfree|__free_|debug_check|kobject_/,
+      ],
+      [/mm\/usercopy\.c/, 'bad usercopy', /usercopy|__check/],
+      [/lib\/kobject\.c/, 'kobject bug', /kobject_/],
+      [/fs\/proc\/generic\.c/, 'proc registration bug', /proc_/],
+      [/lib\/refcount\.c/, 'refcount bug', /refcount|kobject_/],
+      [/kernel\/locking\/lockdep\.c.*lock_/, 'locking bug', /lock_sock|release_sock/],
+      [/mm\/.*\.c.* k?.?malloc/, 'kmalloc bug', /kmalloc|krealloc|slab|kmem/],
+      [/mm\/vmalloc\.c.*__vmalloc_node/, 'zero-size vmalloc', undefined],
+    ] as const
+  ).map(([when, what, skip]) => ({
+    ...{ when, title: `WARNING: ${what} in {f}`, search: warned(skip) },
+  })),
+  {
+    when: / usb_submit_urb/,
+    title: 'WARNING in {f}/usb_submit_urb',
+    search: warned(
+      /usb_submit_urb|usb_start_wait_urb|usb_bulk_msg|usb_interrupt_msg|usb_control_msg/,
+    ),
+  },
+  { title: 'WARNING in {f}', search: warned() },
+];
+
+const WARNING = {
+  code: 'kernel-warning',
+  severity: 'warning',
+  numbers: ['cpu', 'pid'],
+  by: ['place'],
+  forms: WARNINGS,
+} as const;
+const OOPS = {
+  code: 'oops',
+  severity: 'critical',
+  by: ['address', 'place', 'kind', 'trap', 'error', 'symbol'],
+  deeper: 'log',
+} as const;
+const CORRUPTION = {
+  code: 'memory-corruption',
+  severity: 'critical',
+  by: ['cache', 'what', 'list', 'kasan', 'slab', 'saturated'],
+} as const;
+
+/** The first that matches: what kernels from 2.6.32 to 7.2 print. */
 export const PATTERNS: readonly Pattern[] = [
+  // kernel/panic.c
   {
     code: 'panic',
     severity: 'critical',
     line: /^Kernel panic - not syncing: (?<reason>.*)$/s,
     by: [],
+    inside: 'apart',
+    kernels: '2.6.32-',
+    forms: [
+      {
+        when: new RegExp(`Kernel stack is corrupted in: (?![0-9a-f]{8})${F}`),
+        title: 'kernel panic: stack is corrupted in {f}',
+        traceless: true,
+      },
+      {
+        when: /Kernel stack is corrupted in: /,
+        title: 'kernel panic: stack is corrupted in {f}',
+        search: skipping(/stack_chk/),
+      },
+      {
+        when: /corrupted stack end detected/,
+        title: 'kernel panic: corrupted stack end in {f}',
+        search: { ...TRACED, skip: /schedule|retint_kernel/, pick: stalled },
+      },
+      {
+        when: /kernel stack overflow/,
+        title: 'kernel stack overflow in {f}',
+        search: { ...TRACED, skip: /bad_stack/, pick: stalled },
+      },
+      {
+        when: /(?<what>Attempted to kill init!|Couldn't open N_TTY ldisc|hung_task: blocked tasks)/,
+        title: 'kernel panic: {what}',
+      },
+      {
+        when: /(?<what>Fatal exception|panic_on_warn set)/,
+        title: 'kernel panic: {what}',
+        corrupted: 'alone',
+      },
+      { title: 'kernel panic: {reason}' },
+    ],
   },
+  // Faults: arch/x86/mm/fault.c, arch/arm64/mm/fault.c, arch/powerpc/mm/fault.c, lib/bug.c
+  {
+    ...OOPS,
+    line: /^BUG: (?:unable to handle kernel|kernel) NULL pointer dereference(?:,? (?:at|address:?)(?: virtual address)? (?:0x)?(?<address>[0-9a-f]+))?/i,
+    kernels: '2.6.32-',
+    forms: fault('BUG: unable to handle kernel NULL pointer dereference in {f}'),
+  },
+  {
+    ...OOPS,
+    line: /^BUG: unable to handle (?:kernel paging request|page fault for address|kernel (?:data access|instruction fetch))(?:(?: on \w+)?:?(?: at)?(?: virtual address)? (?:0x)?(?<address>[0-9a-f]+))?/i,
+    kernels: '2.6.32-',
+    forms: fault('BUG: unable to handle kernel paging request in {f}'),
+  },
+  {
+    ...OOPS,
+    line: /^BUG: unable to handle kernel/i,
+    kernels: '2.6.32-4.20',
+    forms: [{ title: 'BUG: unable to handle kernel', corrupted: 'always' }],
+  },
+  {
+    ...OOPS,
+    line: /^(?:CPU \d+ )?Unable to handle kernel (?<kind>.*?)(?: without uaccess routines)?(?: (?:at|in|for) (?:data at |instruction )?(?:virtual )?(?:kernel )?address(?: space)?(?: (?:0x)?(?<address>[0-9a-f]+))?.*)?$/s,
+    kernels: '2.6.32-',
+    forms: fault('BUG: unable to handle kernel {kind} in {f}'),
+  },
+  {
+    // Its address is not the true one before 5.16.
+    ...OOPS,
+    line: /^BUG: (?:\w+ )?(?<kind>stack guard page was hit) at /,
+    kernels: '4.9-',
+    forms: fault('BUG: stack guard page was hit in {f}', STALL),
+  },
+  {
+    ...OOPS,
+    line: /^(?<kind>Insufficient stack space to handle exception)!/,
+    kernels: '4.14-',
+    forms: fault('kernel stack overflow in {f}', { ...TRACED, skip: /bad_stack/, pick: stalled }),
+  },
+  {
+    ...OOPS,
+    line: /^kernel BUG at (?<place>.*)!$/,
+    kernels: '2.6.32-',
+    forms: [
+      {
+        when: /mm\/usercopy\.c/,
+        title: 'BUG: bad usercopy in {f}',
+        search: skipping(/usercopy|__check/),
+      },
+      { when: /lib\/list_debug\.c/, title: 'BUG: corrupted list in {f}', search: TRACED },
+      { title: 'kernel BUG in {f}', search: skipping(/^skb_/, FAULT) },
+    ],
+  },
+  {
+    ...OOPS,
+    line: /^Kernel BUG (?<place>.*)$/s,
+    kernels: '2.6.32-',
+    forms: [{ title: 'kernel BUG {place}' }],
+  },
+  {
+    ...OOPS,
+    line: /^(?:traps: )?PANIC: (?<trap>double fault)/,
+    inside: 'part',
+    kernels: '3.16-',
+    forms: fault('PANIC: double fault in {f}', COUNTER),
+  },
+  {
+    ...OOPS,
+    line: /^(?:kasan: GPF could be caused by .* access)?(?:Oops: )?(?<trap>general protection fault|divide[ _]error|stack segment|int3)\b(?! .* error:\d+ in )[^[]*: /,
+    inside: 'counted',
+    kernels: '2.6.32-',
+    forms: [
+      { when: /general protection/, title: 'general protection fault in {f}', search: FAULT },
+      { when: /divide/, title: 'divide error in {f}', search: COUNTER },
+      { when: /stack segment/, title: 'stack segment fault in {f}', search: FAULT },
+      { title: 'int3 in {f}', search: FAULT },
+    ],
+  },
+  {
+    ...OOPS,
+    line: /^(?:Oops: )?(?<trap>invalid opcode): /,
+    inside: 'counted',
+    anywhere: true,
+    kernels: '2.6.32-',
+    forms: fault('invalid opcode in {f}', COUNTER),
+  },
+  {
+    ...OOPS,
+    line: /^Internal error: (?<error>.*)$/s,
+    inside: 'counted',
+    anywhere: true,
+    kernels: '2.6.32-',
+    forms: fault('Internal error in {f}'),
+  },
+  {
+    // arch/arm/mm/fault.c, arch/arm/mm/alignment.c
+    ...OOPS,
+    line: /^(?<kind>Unhandled fault|Alignment trap): .*?(?: at (?:0x)?(?<address>[0-9a-f]+))?$/,
+    kernels: '2.6.32-',
+    forms: fault('{kind} in {f}'),
+  },
+  {
+    ...OOPS,
+    line: /^(?:Oops: )?(?<kind>[A-Za-z][\w ,#-]*(?: \([\w -]+\))?): [0-9a-f]{4,16} (?:ilc:\d )?\[#\d+\](?: [A-Z]|$)/,
+    inside: 'counted',
+    kernels: '2.6.32-',
+    forms: fault('{kind} in {f}'),
+  },
+  {
+    ...OOPS,
+    line: /^Oops(?: - |: | ?)(?<kind>[^[]*?):? ?\[#\d+\](?::| [A-Z]|$)/,
+    inside: 'counted',
+    kernels: '2.6.32-',
+    forms: [
+      {
+        when: /Oops(?: - |: )(?<what>[A-Za-z][\w ,-]+)/,
+        title: 'Oops: {what} in {f}',
+        search: FAULT,
+      },
+      { title: 'Oops in {f}', search: FAULT },
+    ],
+  },
+  {
+    // rust/kernel/lib.rs
+    ...OOPS,
+    line: /^rust_kernel: panicked at (?<place>[^\n]*?):?$/s,
+    kernels: '6.1-',
+    forms: [
+      {
+        body: [/^(?<what>.+)$/],
+        title: '{what} in {f}',
+        search: skipping(/__rustc::rust_begin_unwind|rust_begin_unwind/),
+      },
+    ],
+  },
+  // kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c
   {
     code: 'soft-lockup',
     severity: 'critical',
-    line: /^watchdog: BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/s,
+    line: /^(?:NMI )?(?:watchdog: )?BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/s,
     numbers: ['cpu', 'seconds', 'pid'],
     by: ['cpu', 'pid'],
     deeper: 'stacks',
+    kernels: '2.6.32-',
+    forms: fault('BUG: soft lockup in {f}', STALL),
   },
   {
     code: 'hard-lockup',
     severity: 'critical',
     // With the CPU that noticed before it, which is not always the one.
-    line: /^(?:NMI )?watchdog: (?:CPU\d+: )?(?:BUG: |Watchdog detected )hard LOCKUP on cpu (?<cpu>\d+)/i,
+    line: /^(?:NMI )?(?:watchdog: )?(?:CPU\d+: )?(?:BUG: |Watchdog detected )hard LOCKUP on cpu (?<cpu>\d+)/i,
     numbers: ['cpu'],
     by: ['cpu'],
+    kernels: '2.6.37-',
+    forms: [{ title: 'BUG: hard lockup in {f}', search: FAULT, traceless: true }],
+  },
+  {
+    code: 'hard-lockup',
+    severity: 'critical',
+    // arch/powerpc/kernel/watchdog.c; arch/x86/kernel/nmi_watchdog of 2.6.32
+    line: /^(?:watchdog: (?:CPU \d+ detected hard LOCKUP on other CPUs|CPU|BUG: NMI Watchdog detected LOCKUP on CPU) ?(?<cpu>\d+)(?: self-detected hard LOCKUP| Hard LOCKUP)?(?! \w+ Watchdog)|BUG: NMI Watchdog detected LOCKUP)/,
+    numbers: ['cpu'],
+    by: ['cpu'],
+    kernels: '2.6.32-',
+    forms: [{ title: 'BUG: hard lockup in {f}', search: FAULT, traceless: true }],
+  },
+  {
+    // Cut, or mixed with others.
+    code: 'soft-lockup',
+    severity: 'critical',
+    line: /^(?:NMI )?(?:watchdog: )?BUG: soft lockup\b[^\n]*$/,
+    by: ['symbol'],
+    deeper: 'stacks',
+    kernels: '2.6.32-',
+    forms: fault('BUG: soft lockup in {f}', STALL),
   },
   {
     code: 'rcu-stall',
     severity: 'critical',
-    line: /^rcu: INFO: (?<flavour>\w+) (?:self-)?detected (?:expedited )?stalls? on/,
+    line: /^(?:rcu: )?INFO: (?<flavour>rcu_\w+) (?:self-)?detected (?:expedited )?stalls? on/,
     by: ['flavour'],
+    kernels: '2.6.32-',
+    forms: [
+      {
+        title: 'INFO: rcu detected stall in {f}',
+        search: {
+          steps: [/apic_timer_interrupt/, PROGRAM_COUNTER, 'frames'],
+          otherwise: [/apic_timer_interrupt|Exception stack|el1h_64_irq/, 'frames'],
+          skip: /apic_timer_interrupt|rcu/,
+          pick: stalled,
+        },
+      },
+    ],
   },
   {
     code: 'hung-task',
     severity: 'warning',
-    line: /^INFO: task (?<comm>.*):(?<pid>\d+) (?:<\w+> )?blocked (?:in I\/O wait )?for more than (?<seconds>\d+) seconds\.?/s,
+    line: /^INFO: task (?<comm>.*):(?<pid>\d+) (?:<\w+> )?(?:blocked (?:in I\/O wait )?|can't die )for more than (?<seconds>\d+) seconds\.?/s,
     numbers: ['pid', 'seconds'],
     by: ['comm', 'pid'],
     deeper: 'stacks --state D',
+    kernels: '2.6.32-',
+    forms: [
+      { when: /can't die/, title: "INFO: task can't die in {f}", search: skipping(/schedule/) },
+      { title: 'INFO: task hung in {f}', search: { ...TRACED, pick: hung } },
+    ],
   },
   {
-    code: 'memory-corruption',
+    // kernel/workqueue.c
+    code: 'workqueue-lockup',
     severity: 'critical',
-    line: /^(?:BUG (?<cache>[^ ]+) \(.*\): (?<what>.*)|(?<list>list_(?:add|del) corruption.*)|BUG: (?<kasan>(?:KASAN|KFENCE): .*|Bad page state.*|Bad rss-counter state.*|Bad page map.*)|slab error in (?<slab>.*)|(?<saturated>refcount_t: .*))$/s,
-    by: ['cache', 'what', 'list', 'kasan', 'slab', 'saturated'],
+    line: /^BUG: workqueue lockup(?: - pool (?<pool>.*) stuck for (?<seconds>\d+)s!)?/,
+    numbers: ['seconds'],
+    by: ['pool'],
+    kernels: '4.5-',
+    forms: [{ title: 'BUG: workqueue lockup', traceless: true }],
+  },
+  // mm/kasan, mm/kfence, mm/kmsan, kernel/kcsan, lib/ubsan.c, mm/kmemleak.c
+  {
+    ...CORRUPTION,
+    line: /^BUG: (?<kasan>KAS[Aa][Nn]: .*)$/s,
+    kernels: '4.0-',
+    forms: [
+      {
+        when: /KAS[Aa][Nn]: (?<kind>[a-z][a-z -]*?) in [A-Za-z0-9_]+[.+]/,
+        body: [/(?<access>Read|Write) (?:of size|at addr) [0-9a-f]/],
+        title: 'KASAN: {kind} {access} in {f}',
+        search: { steps: KASAN, skip: /kernel_fault|tag_check|mem_abort|^el1_|^el1h_/ },
+      },
+      {
+        when: /KASAN: (?:double-free or invalid-free|double-free|invalid-free) in [A-Za-z0-9_]+[.+]/,
+        title: 'KASAN: invalid-free in {f}',
+        search: { steps: KASAN, skip: /slab_|kfree|vunmap|vfree/ },
+      },
+      {
+        when: /KASAN: (?<kind>[a-z-]+) on address/,
+        body: [/(?<access>Read|Write) of size \d+/],
+        title: 'KASAN: {kind} {access}',
+      },
+      { when: /KAS[Aa][Nn]: (?<what>.*)/s, title: 'KASAN: {what}', corrupted: 'always' },
+    ],
+  },
+  {
+    ...CORRUPTION,
+    line: /^BUG: (?<kasan>KFENCE: .*)$/s,
+    kernels: '5.12-',
+    forms: [
+      {
+        when: /KFENCE: (?<what>(?:use-after-free|out-of-bounds|invalid) (?:read|write)) in /,
+        title: 'KFENCE: {what} in {f}',
+        search: KFENCE,
+      },
+      {
+        when: /KFENCE: (?<what>invalid free|memory corruption) in /,
+        title: 'KFENCE: {what} in {f}',
+        search: KFENCE,
+        traceless: true,
+      },
+    ],
+  },
+  {
+    code: 'uninitialized-value',
+    severity: 'warning',
+    line: /^BUG: KMSAN: (?<kind>[a-z-]+)(?: in |$)/,
+    by: ['kind', 'symbol'],
+    kernels: '6.1-',
+    forms: [
+      {
+        when: /usb-infoleak/,
+        title: 'KMSAN: {kind} in {f}',
+        search: {
+          steps: KMSAN,
+          skip: /alloc_skb|usb_submit_urb|usb_start_wait_urb|usb_bulk_msg|usb_interrupt_msg|usb_control_msg/,
+        },
+        traceless: true,
+      },
+      {
+        title: 'KMSAN: {kind} in {f}',
+        search: {
+          steps: KMSAN,
+          skip: /alloc_skb|netlink_ack|netlink_rcv_skb|_encrypt$|^(?:crypto|cipher|drbg|rng)_/,
+        },
+        traceless: true,
+      },
+    ],
+  },
+  {
+    code: 'data-race',
+    severity: 'warning',
+    line: /^BUG: KCSAN: (?<what>.*)$/,
+    by: ['what'],
+    kernels: '5.8-',
+    forms: [{ title: 'KCSAN: {what}', traceless: true }],
+  },
+  {
+    code: 'undefined-behavior',
+    severity: 'warning',
+    line: /^UBSAN: (?<what>.*?) in (?<place>[^ ]+)/,
+    by: ['place'],
+    kernels: '4.5-',
+    forms: [
+      {
+        when: /Undefined behaviour/,
+        title: 'UBSAN: undefined-behaviour in {f}',
+        search: skipping(/ubsan|overflow/),
+      },
+      { title: 'UBSAN: {what} in {f}', search: skipping(/ubsan|overflow/) },
+    ],
+  },
+  {
+    code: 'memory-leak',
+    severity: 'warning',
+    line: /^(?:BUG: memory leak|unreferenced object 0x(?<address>[0-9a-f]+) \(size (?<bytes>\d+)\):)$/,
+    numbers: ['bytes'],
+    by: ['symbol'],
+    inside: 'part',
+    kernels: '2.6.32-',
+    forms: [
+      {
+        title: 'memory leak in {f}',
+        search: {
+          steps: [/backtrace(?: \(crc [0-9a-f]*\))?:/, 'frames'],
+          skip: /kmemleak|mmap|kmem|slab|alloc|create_object|idr_get|list_lru_init|kasprintf|kvasprintf|pcpu_create|strdup|strndup|memdup/,
+        },
+      },
+    ],
+  },
+  {
+    code: 'memory-leak',
+    severity: 'warning',
+    line: /^kmemleak: (?<count>\d+) new suspected memory leaks/,
+    numbers: ['count'],
+    by: [],
+    kernels: '2.6.32-',
+  },
+  // kernel/locking/lockdep.c
+  {
+    code: 'lockdep',
+    severity: 'warning',
+    line: /^(?:\[ )?(?:BUG|WARNING|INFO): (?<what>possible (?:circular locking|recursive locking|irq lock inversion)(?: dependency)? detected|\S+-safe -> \S+-unsafe lock order detected|inconsistent lock state|bad unlock balance detected!|bad contention detected!|held lock freed!|.*still has locks held!|lock held when returning to user space!|suspicious RCU usage|Nested lock was not taken|Invalid wait context|trying to register non-static key|MAX_\w+ too low!|key .* has not been registered!|looking up invalid subclass.*)/,
+    by: ['what', 'symbol'],
+    kernels: '2.6.32-',
+    forms: LOCKDEP,
+  },
+  {
+    // kernel/locking/spinlock_debug.c
+    code: 'spinlock-bug',
+    severity: 'critical',
+    line: /^BUG: (?<lock>spinlock|rwlock) (?<what>lockup(?: suspected)?|already unlocked|(?:cpu )?recursion|bad magic|wrong owner|wrong CPU|uninitialized|trylock failure on UP)/,
+    by: ['lock', 'what', 'symbol'],
+    kernels: '2.6.32-',
+    forms: fault('BUG: {lock} {what} in {f}', skipping(/spin_|_lock|_unlock/)),
+  },
+  // kernel/sched/core.c, lib/smp_processor_id.c, kernel/workqueue.c
+  {
+    code: 'atomic-sleep',
+    severity: 'warning',
+    line: /^BUG: (?<what>sleeping function called from invalid context) at (?<place>[^ ]+)/,
+    by: ['place', 'symbol'],
+    kernels: '2.6.32-',
+    forms: fault('BUG: {what} in {f}', TRACED),
+  },
+  {
+    code: 'atomic-sleep',
+    severity: 'warning',
+    line: /^BUG: (?<what>scheduling while atomic)/,
+    by: ['what', 'symbol'],
+    kernels: '2.6.32-',
+    forms: fault('BUG: {what} in {f}', skipping(/schedule/)),
+  },
+  {
+    code: 'atomic-sleep',
+    severity: 'warning',
+    line: /^BUG: (?<what>using [a-z_]+\(\) in preemptible)/,
+    by: ['what', 'symbol'],
+    kernels: '2.6.32-',
+    forms: fault(
+      'BUG: {what} code in {f}',
+      skipping(/dump_stack|preemption|preempt|debug_|processor_id|this_cpu/),
+    ),
+  },
+  {
+    code: 'atomic-sleep',
+    severity: 'warning',
+    line: /^BUG: (?<what>workqueue leaked (?:lock or atomic|atomic, lock or RCU))/,
+    by: ['what', 'symbol'],
+    kernels: '2.6.32-',
+    forms: [
+      {
+        body: [/last function: (?<f>[A-Za-z0-9_]+)/],
+        title: 'BUG: workqueue leaked lock or atomic in {f}',
+        traceless: true,
+      },
+    ],
+  },
+  // mm/slub.c, mm/page_alloc.c, mm/memory.c, fs/dcache.c
+  {
+    ...CORRUPTION,
+    line: /^BUG (?<cache>[^ ]+) \(.*\): (?<what>.*)$/s,
+    kernels: '2.6.32-',
+    forms: [{ title: 'BUG: {what}' }],
+  },
+  {
+    ...CORRUPTION,
+    line: /^BUG: (?<kasan>Bad page (?<what>state|cache)(?<process>.*))$/s,
+    kernels: '2.6.32-',
+    forms: [
+      {
+        title: 'BUG: Bad page {what} in {f}',
+        search: {
+          steps: [/page last allocated/, 'frames'],
+          skip: /(?:free|put|get|update|release)_page|free_unref|^_*folio|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner/,
+        },
+      },
+    ],
+  },
+  {
+    ...CORRUPTION,
+    line: /^BUG: (?<kasan>(?<what>Bad page map|Bad rss-counter state|non-zero (?:nr_ptes|nr_pmds|pgtables_bytes) on freeing mm).*)$/s,
+    kernels: '2.6.32-',
+    forms: [{ title: 'BUG: {what}', traceless: true }],
+  },
+  {
+    ...CORRUPTION,
+    line: /^(?:(?<list>list_(?:add|del) corruption.*)|slab error in (?<slab>.*)|(?<saturated>refcount_t: .*))$/s,
+    kernels: '2.6.32-',
+  },
+  {
+    ...CORRUPTION,
+    line: /^INFO: (?<what>(?:Freed|Allocated) in .*)$/,
+    inside: 'part',
+    kernels: '2.6.32-5.13',
+    forms: [{ title: 'INFO: {what}', corrupted: 'always' }],
+  },
+  {
+    ...CORRUPTION,
+    line: /^(?<what>VFS: (?:Close: file count is (?:0|zero)|Busy inodes after unmount)).*$/,
+    kernels: '2.6.32-',
+    forms: [
+      {
+        when: /Close/,
+        title: 'VFS: Close: file count is zero (use-after-free)',
+        traceless: true,
+      },
+      { title: 'VFS: Busy inodes after unmount (use-after-free)', traceless: true },
+    ],
+  },
+  {
+    code: 'kernel-warning',
+    severity: 'warning',
+    line: /^BUG: Dentry .* still in use/,
+    by: ['what'],
+    kernels: '2.6.32-',
+    forms: [
+      {
+        when: /still in use \(\d+\) +\[(?<what>unmount) of /,
+        title: 'BUG: Dentry still in use in {what}',
+      },
+    ],
+  },
+  {
+    // net/core/dev.c
+    code: 'kernel-warning',
+    severity: 'warning',
+    line: /^unregister_netdevice: waiting for (?<device>.*) to become free/,
+    by: ['device'],
+    inside: 'apart',
+    kernels: '2.6.32-',
+    forms: [{ title: 'unregister_netdevice: waiting for DEV to become free', traceless: true }],
+  },
+  // WARN_ON: kernel/panic.c
+  {
+    ...WARNING,
+    line: /^WARNING: CPU: (?<cpu>\d+) PID: (?<pid>\d+) at (?<place>[^ ]+:\d+)(?: (?<symbol>[^+ ]+)\+)?/,
+    kernels: '3.11-6.18',
+  },
+  {
+    ...WARNING,
+    line: /^WARNING: (?:\[.*\] )?(?<place>[^ ]+:\d+) at (?:(?<symbol>[^+ ]+)\+|0x[0-9a-f]+)/,
+    kernels: '6.19-',
+  },
+  {
+    ...WARNING,
+    line: /^WARNING: at (?<place>[^ ]+:\d+)(?: (?<symbol>[^+ ]+)\+)?/,
+    kernels: '2.6.32-3.10',
+  },
+  {
+    // arch/x86/kernel/unwind_frame.c
+    code: 'kernel-warning',
+    severity: 'note',
+    line: /^WARNING: (?<what>kernel stack (?:regs|frame pointer) )/,
+    by: ['what'],
+    kernels: '4.9-',
+    forms: [
+      {
+        when: /kernel stack regs at [0-9a-f]+ in [^ ]* has bad '(?<value>[^']+)' value/,
+        title: "WARNING: kernel stack regs has bad '{value}' value",
+        traceless: true,
+      },
+      {
+        when: /kernel stack frame pointer at [0-9a-f]+ in [^ ]* has bad value/,
+        title: 'WARNING: kernel stack frame pointer has bad value',
+        traceless: true,
+      },
+      { title: 'WARNING: kernel stack regs has bad value', traceless: true },
+    ],
   },
   {
     code: 'hardware-error',
     severity: 'warning',
     line: /^(?:mce: )?\[Hardware Error\]: (?<what>Machine check events logged|(?:Corrected|Deferred) error, no action required)/,
+    kernels: '2.6.32-',
     by: ['what'],
   },
   {
@@ -71,6 +771,7 @@ export const PATTERNS: readonly Pattern[] = [
     severity: 'critical',
     // Others tell more of the one before, or of how to read it (print_mce, amd_decode_mce).
     line: /^(?:mce: )?\[Hardware Error\]: (?!RIP |TSC |PROCESSOR |PPIN|Run the above |CPU:\d+ \(|Error Addr|IPID|cache level: )(?<what>.*)$/s,
+    kernels: '2.6.32-',
     by: [],
   },
   {
@@ -78,12 +779,14 @@ export const PATTERNS: readonly Pattern[] = [
     code: 'hardware-error',
     severity: 'warning',
     line: /^\{\d+\}\[Hardware Error\]: event severity: (?<kind>corrected|info)$/,
+    kernels: '2.6.32-',
     by: ['kind'],
   },
   {
     code: 'hardware-error',
     severity: 'critical',
     line: /^\{\d+\}\[Hardware Error\]: event severity: (?<kind>.*)$/s,
+    kernels: '2.6.32-',
     by: ['kind'],
   },
   {
@@ -91,31 +794,62 @@ export const PATTERNS: readonly Pattern[] = [
     severity: 'warning',
     line: /^EDAC .*: (?<count>\d+) (?<kind>CE|UE) /s,
     numbers: ['count'],
+    kernels: '2.6.32-',
     by: ['kind'],
-  },
-  {
-    code: 'kernel-warning',
-    severity: 'warning',
-    line: /^WARNING: CPU: (?<cpu>\d+) PID: (?<pid>\d+) at (?<place>[^ ]+:\d+)(?: (?<symbol>[^+ ]+)\+)?/,
-    numbers: ['cpu', 'pid'],
-    by: ['place'],
-  },
-  {
-    code: 'kernel-warning',
-    severity: 'warning',
-    line: /^WARNING: (?:\[.*\] )?(?:at )?(?<place>[^ ]+:\d+) at (?<symbol>[^+ ]+)/,
-    by: ['place'],
   },
   {
     code: 'network-memory',
     severity: 'warning',
     line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:neighbour|Neighbour): (?<neighbours>.* table overflow).*|(?<files>VFS: file-max limit) .*)$/s,
+    kernels: '2.6.32-',
     by: ['protocol', 'what', 'table', 'neighbours', 'files'],
   },
   {
     code: 'file-system-error',
     severity: 'warning',
     line: /^(?:(?<system>EXT4-fs|XFS|BTRFS):? (?:error|critical|\([^)]*\): (?:Corruption|Internal error|Metadata corruption|metadata I\/O error|log I\/O error)).*|(?:\w+: )?(?<io>(?:I\/O|timeout|critical [\w ]+|recoverable transport|protection) error, dev \S+), sector \d+.*|Buffer I\/O error on dev (?<device>\S+),.*)$/s,
+    kernels: '2.6.32-',
     by: ['system', 'io', 'device'],
+  },
+  {
+    // drivers/trusty of Android: what the secure world prints
+    ...OOPS,
+    line: /^trusty: panic (?<place>\(.*?\)?):? /,
+    kernels: '4.14-',
+    forms: [
+      {
+        when: /: (?:DEBUG )?ASSERT FAILED at \(.*?\): (?<what>.+)$/,
+        title: 'trusty: ASSERT FAILED: {what}',
+        traceless: true,
+      },
+      { when: /ASSERT FAILED/, title: 'trusty: ASSERT FAILED:', corrupted: 'always' },
+      { when: /\(.*?\): (?<what>.+)$/, title: 'trusty: panic: {what}', traceless: true },
+    ],
+  },
+  // What else calls itself so: nothing more is known of it.
+  {
+    code: 'kernel-warning',
+    severity: 'warning',
+    line: /^(?:\[ )?(?<what>BUG: .*)$/s,
+    by: ['what'],
+    kernels: '2.6.32-',
+    forms: [{ title: '{what}', traceless: true }],
+  },
+  {
+    code: 'kernel-warning',
+    severity: 'note',
+    line: /^(?:[a-z][\w-]* [\w:.-]+: )?(?<what>WARNING: (?!lockdep|\/etc\/|Unprivileged eBPF|See https|[Tt]he mand mount|workqueue cpumask:|kernel not compiled with|Unsupported flag value|fbcon: Driver).*)$/s,
+    by: ['what'],
+    kernels: '2.6.32-',
+    forms: [{ title: '{what}', traceless: true }],
+  },
+  {
+    // Its text was printed apart, and something else came between.
+    code: 'kernel-warning',
+    severity: 'warning',
+    line: /^(?<what>BUG|WARNING|INFO):$/,
+    by: ['what'],
+    kernels: '2.6.32-',
+    forms: [{ title: '{what}: corrupted', corrupted: 'always' }],
   },
 ];

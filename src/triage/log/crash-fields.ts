@@ -1,0 +1,100 @@
+import type { CrashReport, PrintedFrame } from '../finding.js';
+
+type Fields = Omit<CrashReport, 'function' | 'corrupted'>;
+type Writable = { -readonly [Name in keyof Fields]: Fields[Name] };
+
+/** Greedy: a command may have the same words in it. */
+const TASK =
+  /\bCPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: (?<comm>.{0,15}) (?:Kdump: loaded )?(?<state>(?:Tainted: |Not tainted ).*)/s;
+/** 2.6.32 to 3.10. */
+const OLD_TASK =
+  /^(?:CPU \d+ )?Pid: (?<pid>\d+), comm: (?<comm>.{0,15}) (?<state>(?:Tainted: |Not tainted ).*)/s;
+/** MIPS, ARM, ppc: `Process x (pid: 7, …`, `TASK = c0000000[7] 'x' THREAD: …`. */
+const PROCESS =
+  /^Process (?<comm>.{0,15}) \(pid: (?<pid>\d+),|^TASK = \w+\[(?<id>\d+)\] '(?<name>.{0,15})'/s;
+const STATE =
+  /^(?:Not tainted|Tainted: (?<taint>(?:[A-Z]|\[\w\]=\w+,?| )+?))\s+\(?(?<release>\d[^\s)]*)/;
+const CPU = /^CPU:? (?<cpu>\d+)\b/;
+
+const ADDRESS =
+  /(?:at addr|address|at|for address:|on address|data at) (?:0x)?(?<address>[0-9a-f]{8,16})\b/;
+const ACCESS =
+  /^(?<kind>Read|Write) (?:of size (?<bytes>\d+) )?at addr (?<address>[0-9a-f]+)|KFENCE: (?:[a-z-]+) (?<kfence>read|write)|^#PF: \w+ (?<fault>read|write) access/;
+
+const FRAME =
+  /^(?:<\w+> *)?(?:\[<?(?:0x)?[0-9a-f]+>?\] +){0,2}(?<guess>\? )?(?<symbol>[\w.]+)(?:\+(?<offset>0x[0-9a-f]+)\/0x[0-9a-f]+)?(?: \[(?<module>[\w-]+)[^\]]*\])?(?: (?<source>[\w./-]+\.\w+:\d+))?(?<inline> \[inline\])?$/;
+
+const MOST_FRAMES = 64;
+const MOST_MODULES = 512;
+
+const STACKS = [
+  ['stack', /^(?:Call [Tt]race:|Backtrace:|backtrace)/],
+  ['allocatedBy', /^Allocated(?: by task \d+.*)?:$/],
+  ['freedBy', /^Freed(?: by task \d+.*)?:$/],
+] as const;
+
+/** What the lines of a report say besides its title. Null: they do not. */
+export function crashFields(lines: readonly string[]): Fields {
+  const found: Writable = {
+    ...{ cpu: null, pid: null, comm: null, taint: null, release: null, hardware: null },
+    ...{ address: null, access: null, accessBytes: null, modules: [] },
+    ...{ stack: [], allocatedBy: [], freedBy: [] },
+  };
+  const stacks: Record<(typeof STACKS)[number][0], PrintedFrame[]> = {
+    ...{ stack: [], allocatedBy: [], freedBy: [] },
+  };
+  let into: PrintedFrame[] | undefined;
+  for (const line of lines) {
+    const start = STACKS.find(([, begins]) => begins.test(line));
+    if (start) into = stacks[start[0]].length === 0 ? stacks[start[0]] : undefined;
+    else if (into && into.length < MOST_FRAMES && !takeFrame(into, line) && into.length > 0)
+      into = undefined;
+    takeTask(found, line);
+    const { kind, bytes, address, kfence, fault } = ACCESS.exec(line)?.groups ?? {};
+    const access = kind ?? kfence ?? fault;
+    if (access !== undefined) {
+      found.access ??= access.toLowerCase() === 'read' ? 'read' : 'write';
+      found.accessBytes ??= bytes === undefined ? null : Number(bytes);
+    }
+    found.address ??= address ?? null;
+    found.hardware ??= /^Hardware name: (.+)$/.exec(line)?.[1] ?? null;
+    if (found.modules.length === 0) found.modules = modulesOf(line);
+  }
+  found.address ??= ADDRESS.exec(lines[0] ?? '')?.groups?.address ?? null;
+  return { ...found, ...stacks };
+}
+
+function takeTask(found: Writable, line: string): void {
+  if (found.pid !== null) return;
+  const task = (TASK.exec(line) ?? OLD_TASK.exec(line) ?? PROCESS.exec(line))?.groups;
+  found.cpu ??= numberOf(task?.cpu ?? CPU.exec(line)?.groups?.cpu);
+  if (!task) return;
+  found.pid = numberOf(task.pid ?? task.id);
+  found.comm = task.comm ?? task.name ?? null;
+  const state = STATE.exec(task.state ?? '')?.groups;
+  found.taint = state?.taint?.replace(/ +/g, '') ?? null;
+  found.release = state?.release ?? null;
+}
+
+/** Whether the line is a frame; what stands between frames of one trace is none, and ends nothing. */
+function takeFrame(frames: PrintedFrame[], line: string): boolean {
+  const found = FRAME.exec(line)?.groups;
+  if (!found) return /^<\/?\w+>$/.test(line);
+  const { symbol = '', offset, module, source, inline, guess } = found;
+  if (offset === undefined && inline === undefined) return false;
+  frames.push({
+    ...{ symbol, offset: offset === undefined ? null : Number(offset), module: module ?? null },
+    ...{ source: source ?? null, inline: inline !== undefined, guess: guess !== undefined },
+  });
+  return true;
+}
+
+function modulesOf(line: string): string[] {
+  const [, list = ''] = /^Modules linked in: ?(.*)$/.exec(line) ?? [];
+  const names = list.replace(/\[last unloaded: .*/, '').match(/[\w-]+(?:\([A-Z+-]+\))?/g) ?? [];
+  return names.slice(0, MOST_MODULES).map((name) => name.replace(/\(.*/, ''));
+}
+
+function numberOf(text: string | undefined): number | null {
+  return text === undefined ? null : Number(text);
+}

@@ -1,0 +1,259 @@
+import type { CrashReport, Figure, Finding } from '../finding.js';
+import { blame, brokenTrace } from './blame.js';
+import { crashFields } from './crash-fields.js';
+import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
+import { type Form, PATTERNS, type Pattern } from './patterns.js';
+import { plainTitle } from './title.js';
+
+/** A finding, and which of its figures make two of them the same. */
+export interface Found {
+  readonly finding: Finding;
+  readonly by: readonly string[];
+}
+
+type Groups = Readonly<Record<string, string | undefined>>;
+
+interface Start {
+  readonly pattern: Pattern;
+  readonly groups: Groups;
+}
+
+interface Open extends Start {
+  readonly lines: string[];
+  readonly evidence: LogLine[];
+  /** Function and module that the CPU was in, and the count of faults. */
+  readonly figures: Record<string, Figure>;
+  /** Findings of their own that its lines made: they come after it. */
+  readonly after: Found[];
+  counted: boolean;
+  located: boolean;
+  /** Stack traces of other CPUs are part of it. */
+  allCpus: boolean;
+  /** What follows cannot be told from others. */
+  mixed: boolean;
+  /** A report of the same task that this one interrupted before its stack trace: it has this one's. */
+  readonly interrupted: Open | undefined;
+}
+
+/** A report has so many lines at most: registers, held locks, stack traces of all CPUs. */
+const MOST_LINES = 1000;
+/** Reports that are open at once: more than machines have CPUs that print. */
+const MOST_OPEN = 256;
+/** With so many lines a report has its stack trace: that of a panic which follows is the same. */
+const WHOLE_LINES = 22;
+
+const END = /^---\[ end (?:trace|Kernel panic)/;
+const COUNT = / \[#(\d+)\]/;
+/** The kernel's own code: cs is 0x10. */
+const PLACE =
+  /^(?:RIP: 0010:|pc : )(?:\[<[0-9a-f]+>\] +){0,2}(?:(?<symbol>[^+ ]+)\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[(?<module>[^ \]]+).*\])?|(?:0x)?[0-9a-f]+$)/;
+/** Other stack traces than those of reports: what follows cannot be told from a report that they are in. */
+const OTHER_TRACE =
+  /vmalloc: allocation failure:|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing/;
+const REPLAYED = /\*\* replaying previous printk message \*\*/;
+
+/** Puts reports together from messages, those of each task or interrupt apart where the log notes who printed. */
+export class CrashReader {
+  readonly #open = new Map<string, Open>();
+  #reports = 0;
+
+  /** A report needs every message that follows. */
+  get isOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  *take(message: LogMessage): Generator<Found> {
+    const key = contextOf(message);
+    const open = this.#open.get(key);
+    if (open?.lines.length === 1 && REPLAYED.test(message.text)) this.#open.delete(key);
+    const start = message.ofCommand ? undefined : startOf(message);
+    if (start === undefined || (open && belongs(open, start.pattern))) {
+      if (open) yield* this.#add(key, open, message);
+      if (message.caller?.kind === 'cpu')
+        for (const [other, report] of this.#open)
+          if (other !== key && report.allCpus) yield* this.#add(other, report, message);
+    } else if (open && (start.pattern.inside === 'apart' || start.pattern.forms === undefined)) {
+      open.after.push(single(start, message));
+      if (open.lines.length > WHOLE_LINES) yield* this.#close(key, open);
+      else yield* this.#add(key, open, message);
+    } else {
+      const { caller } = message;
+      const isCut = open && caller && !open.interrupted && brokenTrace(open.lines) !== undefined;
+      if (open && !isCut) yield* this.#close(key, open);
+      if (start.pattern.forms === undefined) yield single(start, message);
+      else yield* this.#begin(key, start, message, isCut ? open : undefined);
+    }
+  }
+
+  *end(): Generator<Found> {
+    for (const [key, open] of [...this.#open]) yield* this.#close(key, open);
+  }
+
+  *#begin(
+    key: string,
+    start: Start,
+    message: LogMessage,
+    interrupted: Open | undefined,
+  ): Generator<Found> {
+    const open: Open = {
+      ...start,
+      ...{ lines: [], evidence: [message], figures: {}, after: [] },
+      ...{ counted: start.pattern.inside === 'counted', located: false },
+      ...{ allCpus: false, mixed: false, interrupted },
+    };
+    this.#open.set(key, open);
+    yield* this.#add(key, open, message);
+    const [oldest] = this.#open;
+    if (this.#open.size > MOST_OPEN && oldest) yield* this.#close(...oldest);
+  }
+
+  *#add(key: string, open: Open, message: LogMessage): Generator<Found> {
+    const { text, caller } = message;
+    // A command may have ends of lines in it.
+    const lines = /\bComm:/i.test(text) ? [message.whole] : [text, ...message.further];
+    if (!open.mixed || caller !== null) {
+      // It stands between the lines of a stack trace.
+      if (!text.startsWith('Disabling lock debugging due to')) open.lines.push(...lines);
+      open.interrupted?.lines.push(...lines);
+      note(open, message);
+    }
+    if (text.includes('Sending NMI from CPU')) open.allCpus = true;
+    if (OTHER_TRACE.test(text)) open.mixed = true;
+    if (END.test(text) || open.lines.length >= MOST_LINES) yield* this.#close(key, open);
+  }
+
+  *#close(key: string, open: Open): Generator<Found> {
+    this.#open.delete(key);
+    for (const one of [open.interrupted, open]) {
+      if (!one) continue;
+      yield reported(one, this.#reports++ > 0);
+      yield* one.after;
+    }
+  }
+}
+
+/** Who printed, as far as the log notes it: what is not of printk is not mixed with what is. */
+function contextOf({ caller, bare }: LogMessage): string {
+  return caller === null ? (bare ? 'bare' : 'printk') : `${caller.kind} ${caller.id}`;
+}
+
+function startOf(message: LogMessage): Start | undefined {
+  for (const pattern of PATTERNS) {
+    const groups = groupsIn(message, pattern.line);
+    if (groups) return { pattern, groups };
+  }
+  return undefined;
+}
+
+/** Whether what would begin a report is a line of one that is open. */
+function belongs({ pattern: { code }, lines, counted }: Open, start: Pattern): boolean {
+  if (start.inside === 'counted') return !counted && (code === 'oops' || start.anywhere === true);
+  if (start.code === 'memory-leak') return code === 'memory-leak' && lines.length === 1;
+  return start.inside === 'part';
+}
+
+/** Keeps the lines of a fault that say most: that with its count, and where the CPU was. */
+function note(open: Open, message: LogMessage): void {
+  const { figures, evidence, pattern } = open;
+  if (pattern.code !== 'oops') return;
+  const number = COUNT.exec(message.text)?.[1];
+  if (number !== undefined && figures.number === undefined) {
+    figures.number = Number(number);
+    open.counted = true;
+    if (open.lines.length > 1) evidence.push(message);
+  }
+  const place = open.located ? undefined : PLACE.exec(message.text)?.groups;
+  if (!place) return;
+  open.located = true;
+  const { symbol, module } = place;
+  Object.assign(figures, { ...(symbol && { symbol }), ...(module && { module }) });
+  evidence.push(message);
+}
+
+function single({ pattern, groups }: Start, message: LogMessage): Found {
+  const { code, severity, by, deeper } = pattern;
+  const title = plainTitle(message.text);
+  const finding = { code, severity, title, figures: figuresOf(pattern, groups) };
+  const evidence = [evidenceOf(message)];
+  return { finding: { ...finding, evidence, ...(deeper === undefined ? {} : { deeper }) }, by };
+}
+
+function figuresOf({ numbers }: Pattern, groups: Groups): Record<string, Figure> {
+  const figures: Record<string, Figure> = {};
+  for (const [name, text] of Object.entries(groups))
+    if (text !== undefined) figures[name] = numbers?.includes(name) ? Number(text) : text;
+  return figures;
+}
+
+/** @param later another report is before it */
+function reported(open: Open, later: boolean): Found {
+  const { pattern, groups, lines, evidence } = open;
+  const { code, severity, by, deeper } = pattern;
+  const { title, name, corrupted } = titled(open, later);
+  const fields = crashFields(lines);
+  const report: CrashReport = { function: name, corrupted, ...fields };
+  const figures = { ...figuresOf(pattern, groups), ...open.figures };
+  for (const field of ['cpu', 'pid', 'comm'] as const)
+    if (fields.pid !== null) figures[field] ??= fields[field];
+  if (name !== null) figures.symbol ??= name;
+  return {
+    finding: {
+      ...{ code, severity, title, report, figures, evidence: evidence.map(evidenceOf) },
+      ...(deeper === undefined ? {} : { deeper }),
+    },
+    by,
+  };
+}
+
+interface Titled {
+  readonly title: string;
+  /** The function to blame. */
+  readonly name: string | null;
+  readonly corrupted: string | null;
+}
+
+function titled({ pattern, groups, ...open }: Open, later: boolean): Titled {
+  const lines = open.lines.filter((text) => !isGuess(text));
+  const line = (lines[0] ?? '').replace(/^\[ | \]$/g, '');
+  for (const form of pattern.forms ?? []) {
+    const found = fits(form, lines);
+    if (!found) continue;
+    const functions = form.search && blame(lines, form.search);
+    const name = (form.search ? functions?.[0] : found.f) ?? null;
+    const all: Groups = { ...groups, ...found, line, f: name ?? 'corrupted' };
+    const title = plainTitle(form.title.replace(/\{(\w+)\}/g, (_, group) => all[group] ?? ''));
+    const consequence = pattern.code === 'panic' && later;
+    const why =
+      form.search && functions === undefined
+        ? 'no function of the kernel is in its stack trace'
+        : form.corrupted === 'always' || (form.corrupted === 'alone' && !consequence)
+          ? 'its first lines are missing'
+          : /\[ *\d+\.\d+\]/.test(title)
+            ? 'other messages are mixed into its first line'
+            : form.traceless || consequence
+              ? undefined
+              : brokenTrace(lines);
+    return { title, name, corrupted: why ?? null };
+  }
+  return { title: plainTitle(line), name: null, corrupted: 'lines of it are missing' };
+}
+
+/** A function that the unwinder found on the stack, but did not return through (x86; powerpc). */
+function isGuess(line: string): boolean {
+  return (/(?:^|[\s>])\? /.test(line) && !line.includes('<EOI>')) || line.endsWith(' (unreliable)');
+}
+
+/** The groups of a form; undefined: the report has not its lines. */
+function fits({ when, body }: Form, lines: readonly string[]): Groups | undefined {
+  const first = when?.exec(lines[0] ?? '');
+  if (when && !first) return undefined;
+  let groups: Groups = { ...first?.groups };
+  let at = 1;
+  for (const pattern of body ?? []) {
+    let found: RegExpExecArray | null = null;
+    for (; at < lines.length && !found; at++) found = pattern.exec(lines[at]!);
+    if (!found) return undefined;
+    groups = { ...groups, ...found.groups };
+  }
+  return groups;
+}
