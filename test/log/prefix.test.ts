@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { splitPrefix } from '../../src/log/prefix.js';
+import { monotonicHost, splitPrefix } from '../../src/log/prefix.js';
 
 const CLOCK = 12_345_678_000n;
 
@@ -25,7 +25,6 @@ test.each([
   ['2026-11-22T11:04:52+0100 web1 kernel: x', { text: 'x' }],
   ['Sun 2026-11-22 11:04:52 CET web1 kernel: x', { text: 'x' }],
   ['1795345492.123456 web1 kernel: x', { text: 'x' }],
-  ['[   12.345678] web1 kernel: x', { timestamp: CLOCK, printedTime: '', text: 'x' }],
   ['[   12.345678] usb 1-1: x', { timestamp: CLOCK, text: 'usb 1-1: x' }],
   ['[   12.345678] active_anon:1 inactive_anon:2', { text: 'active_anon:1 inactive_anon:2' }],
   ['Nov 22 11:04:52 web1 kernel: x:1#012 y:2', { text: 'x:1\n y:2' }],
@@ -40,7 +39,15 @@ test.each([
 test.each([
   'Nov 22 11:04:52 web1 sshd[123]: BUG: unable to handle',
   'Nov 22 11:04:52 web1 CRON[77]: (root) CMD (x)',
-  '[   12.345678] web1 systemd[1]: Started x',
 ])('another program wrote: %s', (line) => {
   expect(splitPrefix(line)).toBeUndefined();
+});
+
+test('a journal with the kernel’s clock is known by the kernel’s lines', () => {
+  const line = '[   12.345678] web1 kernel: x';
+  expect(monotonicHost(line)).toBe('web1');
+  expect(monotonicHost('[   12.345678] usb 1-1: x')).toBeUndefined();
+  expect(splitPrefix(line, 'web1')).toMatchObject({ timestamp: CLOCK, text: 'x' });
+  expect(splitPrefix('[   12.345678] web1 systemd[1]: Started x', 'web1')).toBeUndefined();
+  expect(splitPrefix('[   12.345678] usb 1-1: x', 'web1')).toMatchObject({ text: 'usb 1-1: x' });
 });
