@@ -32,8 +32,8 @@ test('triage names the worker, by drgn’s figures, and what the kernel’s coun
   expect(stalled).toEqual(Array(sockets - 1).fill(pid));
   // What the OOM killer printed leaves out what they pin, all but the part that is in slab.
   const [oom] = found('oom-kill');
-  expect(Number(oom?.figures.uncountedBytes)).toBeGreaterThan(0.95 * pinnedBytes);
-  expect(Number(oom?.figures.uncountedBytes)).toBeLessThan(1.15 * pinnedBytes);
+  expect(Number(oom?.figures.unattributedBytes)).toBeGreaterThan(0.95 * pinnedBytes);
+  expect(Number(oom?.figures.unattributedBytes)).toBeLessThan(1.15 * pinnedBytes);
   expect(pinnedBytes).toBeGreaterThan(15 * tcpMemBytes);
 });
 

@@ -66,8 +66,7 @@ export function splitPrefix(line: string, host?: string): Prefixed | undefined {
   if (syslog?.groups) {
     const { time = '', tag = '' } = syslog.groups;
     if (!OF_KERNEL.test(tag)) return undefined;
-    // rsyslog writes ends of lines like this.
-    rest = rest.slice(syslog[0].length).replaceAll('#012', '\n');
+    rest = rest.slice(syslog[0].length);
     printedTime = time;
     bare = false;
   }
@@ -99,7 +98,9 @@ export function splitPrefix(line: string, host?: string): Prefixed | undefined {
     rest = rest.slice(clock[0].length);
     bare = false;
   }
-  return { level, facility, timestamp, printedTime, caller, bare, text: rest };
+  // rsyslog writes ends of lines like this.
+  const text = rest.replaceAll('#012', '\n');
+  return { level, facility, timestamp, printedTime, caller, bare, text };
 }
 
 /** Whose journal a line is of that begins with the kernel's clock; undefined: it is none of the kernel's there. */

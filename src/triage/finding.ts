@@ -1,4 +1,5 @@
 import type { StackGroup } from '../account/task-stacks.js';
+import type { OomReport } from './oom-report.js';
 
 /** How bad: something stopped or died; something is wrong; worth to know. */
 export const SEVERITIES = ['critical', 'warning', 'note'] as const;
@@ -106,6 +107,8 @@ export interface Finding {
   /** The form that people search for: `KASAN: slab-use-after-free Read in f`. Hostile. */
   readonly title?: string;
   readonly report?: CrashReport;
+  /** Of `oom-kill`: what the kernel printed of it. */
+  readonly oom?: OomReport;
   /** By names that each code has for good. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly evidence: readonly Evidence[];

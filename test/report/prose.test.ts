@@ -13,10 +13,12 @@ const NAMES = [
   ...['name', 'names', 'owner', 'key', 'drawer', 'zone', 'line', 'subsystem', 'waitsIn'],
   ...['letter', 'threadStates', 'levelName', 'facilityName', 'permissions', 'signal', 'offset'],
   ...['type', 'typedef', 'declaration', 'removed', 'caches', 'rows', 'real', 'made'],
+  // Letters of migrate types, and a call site, as the kernel prints them.
+  ...['types', 'site'],
   // Of sockets.
   ...['local', 'peer', 'localAddress', 'peerAddress', 'family', 'protocol', 'state', 'inode'],
   // Codes that the schema does not enumerate, and where something was found.
-  ...['code', 'failedCode', 'kind', 'source', 'paging', 'deeper'],
+  ...['code', 'failedCode', 'kind', 'source', 'paging', 'deeper', 'reaper'],
   // What `leaks` met in tracefs: names of instances and of settings.
   ...['orphansRemoved', 'leftBehind', 'settingsChanged'],
 ];

@@ -59,10 +59,10 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'oom-kill': {
     means:
-      'Memory was needed and none could be had, so that the OOM killer ended a process, or found none that it may end. Of scope `cgroup` the limit of a cgroup was met, and the machine itself may have had enough; of scope `machine` the machine had none.',
+      'An allocation or a charge failed, and the kernel called the OOM killer. `reason` says for want of what: the whole machine (`global`), a memory cgroup at its limit (`memcg`), the nodes of a cpuset or of a memory policy (`cpuset`, `mempolicy`), or nothing: SysRq-f requested it (`sysrq`). `outcome` says how it ended: `killed`, `chosen` (the log does not contain the kill), `exiting`, `no-killable-process`, `panic` (vm.panic_on_oom: no process was killed) or `unknown`. `shortage` is `watermark` where no zone had enough free pages, `fragmentation` where it had, but in blocks that are too small.',
     known:
-      'The report of mm/oom_kill.c, put together from its lines; what memory was in is from mm/show_mem.c (before 6.4: mm/page_alloc.c).',
-    next: 'The victim is whom the kernel chose (oom_score_adj counts), not always who took the memory: compare it with the largest, and look at what is in no counter.',
+      'The report of mm/oom_kill.c, put together from its lines (kernels from 2.6.32 on); counters and zones are from mm/show_mem.c (before 6.4: mm/page_alloc.c), those of a cgroup from mm/memcontrol.c. A figure that the kernel did not print, or that was cut off, is null.',
+    next: 'The victim is the process with the highest badness (oom_score_adj counts), not always the one that took the memory: compare it with the largest processes, and look at the unattributed memory, which is in no counter that the kernel printed.',
     deeper: 'kdump-mem procs',
   },
   'allocation-failure': {

@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/leaves.js';
 import type { CrashReport, Evidence, Finding } from '../../triage/finding.js';
+import type { OomReport } from '../../triage/oom-report.js';
 import type { RulesOutcome } from '../../triage/rules/outcome.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { kernelJson } from '../kernel-json.js';
@@ -33,10 +34,11 @@ export function triageJson(answer: TriageAnswer): TriageJson {
 
 /** A finding, with its words. */
 export function findingJson(finding: Finding): TriageJson['findings'][number] {
-  const { code, severity, title, report, figures, evidence, deeper } = finding;
+  const { code, severity, title, report, oom, figures, evidence, deeper } = finding;
   return {
     ...{ code, severity, ...(title === undefined ? {} : { title }) },
     ...(report === undefined ? {} : { report: reportJson(report) }),
+    ...(oom === undefined ? {} : { oom: oomJson(oom) }),
     ...{ words: findingWords(finding), figures: { ...figures } },
     ...evidenceJson(evidence),
     deeper: deeper ?? null,
@@ -50,6 +52,20 @@ function reportJson(report: CrashReport): NonNullable<TriageJson['findings'][num
     ...{ ...report, modules: [...report.modules] },
     ...{ stack: copied(report.stack), allocatedBy: copied(report.allocatedBy) },
     freedBy: copied(report.freedBy),
+  };
+}
+
+function oomJson(oom: OomReport): NonNullable<TriageJson['findings'][number]['oom']> {
+  const copied = <T extends object>(list: readonly T[]) => list.map((one) => ({ ...one }));
+  const zones = oom.zones.map(({ reserves, freeBlocks, ...zone }) => ({
+    ...{ ...zone, reserves: [...reserves] },
+    freeBlocks: freeBlocks && copied(freeBlocks),
+  }));
+  const memcgs = oom.memcgs.map(({ path, counters }) => ({ path, counters: { ...counters } }));
+  return {
+    ...{ victims: copied(oom.victims), pages: { ...oom.pages }, zones, memcgs },
+    ...{ tasks: copied(oom.tasks), byName: copied(oom.byName) },
+    ...{ slabs: copied(oom.slabs), sites: copied(oom.sites) },
   };
 }
 

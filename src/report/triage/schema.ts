@@ -47,6 +47,66 @@ const crashReport = z.strictObject({
   freedBy: printedFrames,
 });
 
+const bytes = count.nullable();
+/** RSS counts shared pages with each process. */
+const taskMemory = { rssBytes: count, swapBytes: bytes, pageTableBytes: bytes };
+
+/** What the kernel printed when memory ran out; null: not printed, or cut off. Names are hostile. */
+const oomReport = z.strictObject({
+  /** In the order in which they were killed. */
+  victims: z.array(
+    z.strictObject({
+      pid: count,
+      comm: z.string(),
+      uid: count.nullable(),
+      totalVmBytes: bytes,
+      anonBytes: bytes,
+      fileBytes: bytes,
+      shmemBytes: bytes,
+      pageTableBytes: bytes,
+      oomScoreAdj: z.int().nullable(),
+      /** What the OOM reaper printed of it: `reaped` or `failed`. */
+      reaper: z.string().nullable(),
+    }),
+  ),
+  /** Counters of the whole machine by the kernel's names, in pages. */
+  pages: z.record(z.string(), count),
+  zones: z.array(
+    z.strictObject({
+      node: count,
+      zone: z.string(),
+      freeBytes: count,
+      minBytes: count,
+      lowBytes: bytes,
+      highBytes: bytes,
+      presentBytes: bytes,
+      managedBytes: bytes,
+      /** `lowmem_reserve`: pages. */
+      reserves: z.array(count),
+      /** Letters of migrate types as printed. */
+      freeBlocks: z.array(z.strictObject({ order: count, count, types: z.string() })).nullable(),
+    }),
+  ),
+  /** The largest by RSS, page tables and swap. */
+  tasks: z.array(
+    z.strictObject({
+      pid: count,
+      name: z.string(),
+      uid: count.nullable(),
+      ...taskMemory,
+      totalVmBytes: bytes,
+      oomScoreAdj: z.int().nullable(),
+    }),
+  ),
+  byName: z.array(z.strictObject({ name: z.string(), tasks: count, ...taskMemory })),
+  /** By the names of memory.stat: bytes, or events. */
+  memcgs: z.array(z.strictObject({ path: z.string(), counters: z.record(z.string(), count) })),
+  /** Unreclaimable slab caches. */
+  slabs: z.array(z.strictObject({ cache: z.string(), usedBytes: count, totalBytes: count })),
+  /** Memory allocation profiling; the kernel rounds to three digits. */
+  sites: z.array(z.strictObject({ site: z.string(), calls: count, aboutBytes: count })),
+});
+
 export const findingSchema = z.strictObject({
   /** `panic`, `oom-kill`, …: stable. */
   code: z.string(),
@@ -54,6 +114,8 @@ export const findingSchema = z.strictObject({
   /** The form that people search for, such as `KASAN: slab-use-after-free Read in f`. */
   title: z.string().optional(),
   report: crashReport.optional(),
+  /** Of `oom-kill`. */
+  oom: oomReport.optional(),
   /** For people. */
   words: z.string(),
   /** By names that each code has for good; bytes where the name ends so. `times`: how often it was told. */

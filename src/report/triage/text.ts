@@ -6,6 +6,7 @@ import { framesText } from '../task-stacks/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { alike } from './alike.js';
+import { oomLines } from './oom-text.js';
 import { rulesLines } from './rules-words.js';
 import { adviceWords, findingWords, othersWords } from './words.js';
 
@@ -96,6 +97,7 @@ export function findingLines(
   if (advice !== undefined) lines.push(...indented(wrap(`Do: ${advice}`, room)));
   if (!verbose && severity === 'note') return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
+  if (finding.oom) lines.push(...indented(oomLines(finding.oom, room, verbose === true)));
   if (verbose && deeper !== undefined)
     lines.push(...indented([`→ kdump-mem ${escapeText(deeper)} ${source}`]));
   return lines;

@@ -3,6 +3,7 @@ import { PLACE } from '../../triage/rules/names.js';
 import { taintFlags } from '../../walk/machine/taint.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
+import { oomWords } from './oom-words.js';
 
 type Figures = Readonly<Record<string, Figure>>;
 
@@ -113,34 +114,6 @@ function oopsWords(of: Figures): string {
   return of.address == null
     ? `A fault in the kernel${where}: ${said(of, 'trap', 'place', 'kind', 'error')}${who}.`
     : `The kernel followed a bad pointer to 0x${text(of.address)}${where}${who}.`;
-}
-
-function oomWords(of: Figures): string {
-  const victim =
-    of.outcome === 'not told'
-      ? `The OOM killer was called, by ${text(of.invokedBy)}; whom it ended the log does not tell.`
-      : of.pid == null
-        ? 'The OOM killer found nobody to kill.'
-        : `The OOM killer ended ${process(of)}, which had ${size(of.victimAnonBytes)} of anonymous memory.`;
-  const where =
-    of.scope === 'cgroup'
-      ? of.cgroup == null
-        ? ' Its cgroup was at its limit.'
-        : ` The cgroup ${text(of.cgroup)} was at its limit of ${size(of.limitBytes)}.`
-      : of.scope === 'machine'
-        ? ' The whole machine was out of memory.'
-        : '';
-  const other =
-    of.largestPid != null && of.largestPid !== of.pid
-      ? ` The largest then was pid ${text(of.largestPid)} (${text(of.largestComm)}), ${size(of.largestRssBytes)}.`
-      : '';
-  const hidden =
-    typeof of.uncountedBytes === 'number' &&
-    typeof of.managedBytes === 'number' &&
-    of.uncountedBytes > of.managedBytes / 10
-      ? ` ${size(of.uncountedBytes)} were in no counter that the kernel printed.`
-      : '';
-  return `${victim}${where}${other}${hidden}`;
 }
 
 /** A sentence of a team's own rule, with figures by what their names say that they are. */

@@ -1,10 +1,11 @@
 import type { Finding } from '../finding.js';
 import type { ReportReader } from './by-caller.js';
+import { gfpNames } from './gfp.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 
 const FAILED =
-  /^(?<comm>.*): page allocation failure: order:(?<order>\d+), mode:(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
+  /^(?<comm>.*): page allocation failure[.:] order:(?<order>\d+), mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
 
 /** A report has this many lines at most: registers, a stack of calls, and what memory there was. */
 const MOST_LINES = 400;
@@ -42,7 +43,8 @@ export class AllocationFailureReader implements ReportReader {
     // That of the next report, where this one's last line is not printed.
     if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
     report.memory.takeMessage(line);
-    const isLast = /^\d+ pages hwpoisoned$/.test(line.text) || ++report.lines >= MOST_LINES;
+    const isLast =
+      /^\d+ pages (?:hwpoisoned|non-shared)$/.test(line.text) || ++report.lines >= MOST_LINES;
     return isLast ? this.end() : undefined;
   }
 
@@ -50,21 +52,21 @@ export class AllocationFailureReader implements ReportReader {
     const report = this.#report;
     this.#report = undefined;
     if (!report) return undefined;
-    const { comm, order = '0', gfp, flags } = report.groups;
+    const { comm, order = '0', mask, flags } = report.groups;
     const shown = report.memory.shown();
-    const wanted = 2 ** Number(order) * this.#pageSize;
-    const large = [...(shown?.freeBlocks ?? [])].filter(([bytes]) => bytes >= wanted);
+    const pageSize = shown?.pageSize ?? this.#pageSize;
+    const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order));
     return {
       code: 'allocation-failure',
       severity: 'warning',
       figures: {
         comm: comm ?? null,
         order: Number(order),
-        gfp: flags ?? gfp ?? null,
+        gfp: flags ?? (mask === undefined ? null : gfpNames(Number(mask))),
         /** Free bytes in blocks that are large enough, of all zones. */
         freeInLargeBlocksBytes:
-          shown === undefined ? null : large.reduce((sum, [, bytes]) => sum + bytes, 0),
-        ...(shown === undefined ? {} : memoryThen(shown, this.#pageSize)),
+          large?.reduce((sum, block) => sum + block.count * 2 ** block.order * pageSize, 0) ?? null,
+        ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
       },
       evidence: [evidenceOf(report.line)],
       deeper: 'memory --nodes',

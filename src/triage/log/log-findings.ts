@@ -4,7 +4,7 @@ import { AllocationFailureReader } from './allocation-failure.js';
 import { ByCaller } from './by-caller.js';
 import { CrashReader } from './crash.js';
 import { messageOf } from './lines.js';
-import { OomReader } from './oom.js';
+import { OomReader, Reaper } from './oom.js';
 
 /**
  * Different findings of one code and severity: a log that is full of one hides no other. Of those beyond
@@ -35,8 +35,9 @@ export class LogFindings {
   readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
 
   constructor(pageSize: number) {
+    const reaper = new Reaper();
     this.#readers = [
-      { reader: new ByCaller(() => new OomReader(pageSize)), by: SAME },
+      { reader: new ByCaller(() => new OomReader(pageSize, reaper)), by: SAME },
       { reader: new ByCaller(() => new AllocationFailureReader(pageSize)), by: SAME },
     ];
   }

@@ -1,16 +1,55 @@
 import type { Figure, Finding } from '../finding.js';
+import type { OomReport, OomVictim } from '../oom-report.js';
 import type { ReportReader } from './by-caller.js';
+import { gfpNames } from './gfp.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
+import { MemcgReader } from './memcg-info.js';
 import { type Choice, readChoice } from './oom-choice.js';
+import { shortageOf } from './shortage.js';
 import { TaskTable } from './task-table.js';
 
+// What is behind the mask may be a message of its own (pr_cont), or cut off.
 const INVOKED =
-  /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<gfp>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?, (?:nodemask=.*, )?order=(?<order>-?\d+), oom_score_adj=(?<adjusted>-?\d+)$/s;
-const KILLED =
-  /^(?<scope>.*): Killed process (?<pid>\d+) \((?<comm>.*)\),? total-vm:(?<total>\d+)kB, anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB(?:, shmem-rss:(?<shmem>\d+)kB)?(?:, UID:(?<uid>\d+) pgtables:(?<tables>\d+)kB oom_score_adj:(?<adjusted>-?\d+))?/s;
-const NOBODY = /^Out of memory and no killable processes\.\.\.$/;
-const USAGE = /^memory: usage (?<usage>\d+)kB, limit (?<limit>\d+)kB, failcnt (?<failures>\d+)$/;
+  /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?(?:, +nodemask=(?<nodemask>\(null\)|[\d,-]*))?(?:, +order=(?<order>-?\d+))?(?:, +(?:oom_adj|oomkilladj)=-?\d+)?(?:, +oom_score_adj=(?<adjusted>-?\d+))?/s;
+const WHO =
+  /^(?:CPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: |Pid: (?<oldPid>\d+), comm: )(?<comm>.{0,15}) (?:Kdump: loaded )?(?:Tainted: |Not tainted).*? (?<release>\d+\.\d+\S*)/s;
+const CPUSET = /^(?<comm>.{0,15}) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]+)$/s;
+/** What begins the lines of a kill: the message that `oom_kill_process` was called with. */
+const WHY = '(?:(?<why>[A-Z][\\w ()-]{0,63}): )?';
+/** Until 5.0 the process that was chosen; a child of it may be killed in its place. */
+const CHOSEN = new RegExp(
+  `^${WHY}[Kk]ill process (?<pid>\\d+)(?:, UID \\d+,)? \\((?<comm>.*)\\) score (?<score>-?\\d+) or (?:sacrifice|a) child`,
+  's',
+);
+const KILLED = new RegExp(
+  `^${WHY}Killed process (?<pid>\\d+)(?:, UID (?<oldUid>\\d+),)? \\((?<comm>.*)\\),?(?: (?:total-vm|vsz):(?<total>\\d+)kB)?(?:,? ?anon-rss:(?<anon>\\d+)kB)?(?:,? ?file-rss:(?<file>\\d+)kB)?(?:,? ?shmem-rss:(?<shmem>\\d+)kB)?(?:, UID:(?<uid>\\d+))?(?: pgtables:(?<tables>\\d+)kB)?(?: oom_score_adj:(?<adjusted>-?\\d+))?`,
+  's',
+);
+const EXITING = new RegExp(
+  `^${WHY}OOM victim (?<pid>\\d+) \\((?<comm>.*)\\) is already exiting`,
+  's',
+);
+const TOGETHER = /^Tasks in (?<group>.*) are going to be killed due to memory\.oom\.group set$/s;
+const SHARING = /^Kill(?:ed)? process (?<pid>\d+) \((?<comm>.*)\) sharing same memory$/s;
+const NOBODY =
+  /^(?:Kernel panic - not syncing: )?(?:Memory cgroup )?[Oo]ut of memory and no killable processes/;
+const PANICKED =
+  /^Kernel panic - not syncing: [Oo]ut of memory[:.] (?:(?<which>compulsory|system-wide|Compulsory)? ?panic_on_oom is )/;
+const REAPED = /^oom_reaper: (?:reaped process (?<pid>\d+) |unable to reap pid:(?<failed>\d+) )/;
+
+/** What a report goes on with whose first line is overwritten: no other report has these. */
+const AMID =
+  /^(?:oom-kill:constraint=|\[ *pid *\] |Task in .* killed|memory: usage \d|Memory cgroup stats|[A-Z][\w ()-]*: (?:[Kk]ill process|OOM victim) \d|(?:Kernel panic - not syncing: )?[Oo]ut of memory(?: and no killable|[:.] .*panic_on_oom))/;
+/** One of these has every line with which a report begins or ends: others are passed over fast. */
+const HINTS = ['oom', 'ill', 'emory', ' pid '];
+
+/** Lines after a kill in which more of the same report may stand, and lines of others amid a report. */
+const MOST_AFTER = 64;
+const MOST_FOREIGN = 400;
+/** Processes that one report kills and that are kept. */
+const MOST_VICTIMS = 100;
+const MOST_REAPED = 256;
 
 type Groups = Readonly<Record<string, string | undefined>>;
 
@@ -20,124 +59,349 @@ const kilobytes = (text: string | undefined): number | null =>
 const number = (text: string | undefined): number | null =>
   text === undefined ? null : Number(text);
 
+/** What the OOM reaper printed, whoever's report it belongs to: it is a task of its own. */
+export class Reaper {
+  readonly #said = new Map<number, { readonly seq: number; readonly how: 'reaped' | 'failed' }>();
+
+  take({ text, seq }: LogLine): boolean {
+    const groups = REAPED.exec(text)?.groups;
+    if (!groups) return false;
+    const pid = Number(groups.pid ?? groups.failed);
+    this.#said.delete(pid);
+    this.#said.set(pid, { seq, how: groups.pid === undefined ? 'failed' : 'reaped' });
+    const [oldest] = this.#said.keys();
+    if (this.#said.size > MOST_REAPED && oldest !== undefined) this.#said.delete(oldest);
+    return true;
+  }
+
+  /** Of a process that was killed by the message `seq`. */
+  of(pid: number, seq: number): OomVictim['reaper'] {
+    const said = this.#said.get(pid);
+    return said === undefined || said.seq < seq ? null : said.how;
+  }
+}
+
 /** What the OOM killer tells from when it is called until it has killed (mm/oom_kill.c). */
 class Report {
-  readonly lines: LogLine[];
-  readonly memory = new MemInfoReader();
-  readonly tasks = new TaskTable();
-  readonly #invoked: Groups;
-  #chosen: Choice | undefined;
-  #usage: Groups | undefined;
+  readonly #lines: LogLine[] = [];
+  readonly #memory = new MemInfoReader();
+  readonly #tasks = new TaskTable();
+  readonly #memcg = new MemcgReader();
+  readonly #kills: { readonly seq: number; readonly groups: Groups }[] = [];
+  #killed = 0;
+  #invoked: Groups | undefined;
+  #who: Groups | undefined;
+  #cpuset: Groups | undefined;
+  #choice: Choice | undefined;
+  #old: Groups | undefined;
+  #together: string | undefined;
+  #isManual = false;
+  #after = 0;
+  #foreign = 0;
+  outcome: 'killed' | 'exiting' | 'no-killable-process' | 'panic' | undefined;
+  #panicOnOom: string | null = null;
 
-  constructor(line: LogLine, invoked: Groups) {
-    this.lines = [line];
-    this.#invoked = invoked;
+  invoke(line: LogLine, groups: Groups): void {
+    this.#lines.push(line);
+    this.#invoked = groups;
   }
 
-  take(line: LogMessage): void {
-    this.#usage ??= USAGE.exec(line.text)?.groups;
-    const chosen = readChoice(line.whole);
-    if (chosen) {
-      this.#chosen = chosen;
-      this.lines.push(line);
-      return;
-    }
-    if (!this.memory.takeMessage(line)) this.tasks.take(line.whole);
+  /** No line but those of an OOM was printed. */
+  get isOom(): boolean {
+    return (
+      (this.#invoked ?? this.#choice ?? this.#old ?? this.outcome) !== undefined ||
+      this.#tasks.isPrinted ||
+      (this.#memcg.isPrinted && this.#memcg.group !== undefined)
+    );
   }
 
-  /** @param killed undefined: nobody was, as far as the log tells */
-  figures(killed: Groups | undefined, pageSize: number): Readonly<Record<string, Figure>> {
-    const [largest] = this.tasks.largest;
-    const shown = this.memory.shown();
-    // Lines of two reports may be mixed: what was chosen is who was killed.
-    const isHis = killed === undefined || killed.pid === this.#chosen?.pid;
-    const chosen = isHis ? this.#chosen : undefined;
-    const group = chosen?.group ?? null;
-    const scope = chosen === undefined ? scopeOf(killed) : group === null ? 'machine' : 'cgroup';
+  /** Whether a process that is killed now belongs to this report. */
+  takesKill(groups: Groups): boolean {
+    if (this.outcome === undefined) return true;
+    return this.#together !== undefined && /^Memory cgroup/.test(groups.why ?? '');
+  }
+
+  kill(line: LogLine, groups: Groups): void {
+    if (this.outcome !== 'killed') this.#lines.push(line);
+    this.outcome = 'killed';
+    this.#killed++;
+    this.#after = 0;
+    if (this.#kills.length < MOST_VICTIMS) this.#kills.push({ seq: line.seq, groups });
+  }
+
+  /** @returns nothing more is to come */
+  take(line: LogMessage): boolean {
+    if (this.outcome !== undefined) return this.outcome !== 'killed' || !this.#takeAfter(line);
+    this.#takeWho(line);
+    if (this.#takeEnd(line)) return true;
+    const choice = readChoice(line.whole);
+    const old = line.ofCommand ? undefined : groupsIn(line, CHOSEN);
+    if (choice) this.#choice = choice;
+    if (old) this.#old = old;
+    if (choice || old) this.#lines.push(line);
+    const isOwn =
+      (choice ?? old) !== undefined ||
+      this.#memcg.take(line) ||
+      this.#memory.takeMessage(line) ||
+      this.#tasks.take(line.whole);
+    this.#foreign = isOwn ? 0 : this.#foreign + 1;
+    return this.#foreign > MOST_FOREIGN;
+  }
+
+  #takeWho(line: LogMessage): void {
+    if (/\bmoom_callback\b/.test(line.text)) this.#isManual = true;
+    const of = (pattern: RegExp) => {
+      const groups = groupsIn(line, pattern);
+      // Lines of two tasks may be mixed.
+      return groups?.comm === this.#invoked?.comm ? groups : undefined;
+    };
+    if (this.#invoked === undefined) return;
+    this.#who ??= of(WHO);
+    this.#cpuset ??= of(CPUSET);
+  }
+
+  #takeEnd(line: LogMessage): boolean {
+    const exiting = line.ofCommand ? undefined : groupsIn(line, EXITING);
+    const panicked = PANICKED.exec(line.text)?.groups;
+    if (exiting) {
+      this.outcome = 'exiting';
+      this.#kills.push({ seq: line.seq, groups: exiting });
+    } else if (panicked) {
+      this.outcome = 'panic';
+      this.#panicOnOom = panicked.which?.toLowerCase() ?? 'system-wide';
+    } else if (NOBODY.test(line.text)) this.outcome = 'no-killable-process';
+    else return false;
+    this.#lines.push(line);
+    return true;
+  }
+
+  /** Whether more of it may come. */
+  #takeAfter(line: LogMessage): boolean {
+    const together = TOGETHER.exec(line.whole)?.groups;
+    if (together) this.#together = together.group;
+    const sharing = line.ofCommand ? undefined : groupsIn(line, SHARING);
+    if (sharing) this.kill(line, sharing);
+    return ++this.#after < MOST_AFTER;
+  }
+
+  finding(pageSizeTold: number, reaper: Reaper): Finding {
+    const shown = this.#memory.shown();
+    const pageSize = shown?.pageSize ?? this.#pageSize() ?? pageSizeTold;
+    const victims = this.#kills.map(({ seq, groups }) =>
+      victimOf(groups, this.#tableBytes(groups), reaper.of(Number(groups.pid), seq)),
+    );
+    const figures = this.#figures(victims[0], pageSize);
+    const memory = shown === undefined ? {} : memoryThen(shown, pageSize);
+    const oom: OomReport = {
+      victims,
+      pages: Object.fromEntries(shown?.pages ?? []),
+      zones: shown?.zones ?? [],
+      tasks: this.#tasks.largest(pageSize),
+      byName: this.#tasks.byName(pageSize),
+      memcgs: this.#memcg.groups,
+      slabs: shown?.slabs ?? [],
+      sites: shown?.sites ?? [],
+    };
     return {
-      scope,
-      cgroup: group,
-      limitBytes: kilobytes(isHis ? this.#usage?.limit : undefined),
-      usageBytes: kilobytes(isHis ? this.#usage?.usage : undefined),
-      invokedBy: this.#invoked.comm ?? null,
-      order: number(this.#invoked.order),
-      gfp: this.#invoked.flags ?? this.#invoked.gfp ?? null,
-      ...victim(killed),
-      victimCgroup: chosen?.own ?? null,
-      tasks: this.tasks.tasks,
-      largestPid: largest?.pid ?? null,
-      largestComm: largest?.name ?? null,
-      largestRssBytes: largest === undefined ? null : largest.rss * pageSize,
-      ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
+      code: 'oom-kill',
+      title: titleOf(figures),
+      // A cgroup at its limit is what limits are for; the machine goes on.
+      severity: figures.scope === 'cgroup' || figures.reason === 'sysrq' ? 'warning' : 'critical',
+      figures: { ...figures, ...this.#shortage(pageSize), ...memory },
+      oom,
+      evidence: this.#lines.map(evidenceOf),
+      deeper: 'procs',
     };
   }
+
+  #figures(victim: OomVictim | undefined, pageSize: number): Readonly<Record<string, Figure>> {
+    const [first] = this.#kills;
+    const old = this.#old;
+    // Lines of two reports may be mixed: what was chosen is who was killed, or its parent.
+    const isHis = first === undefined || this.#choice?.pid === first.groups.pid;
+    const choice = isHis ? this.#choice : undefined;
+    const memcg = isHis || this.#choice === undefined ? this.#memcg : new MemcgReader();
+    const group = choice ? choice.group : memcg.group;
+    const scope = this.#scope(choice, first?.groups.why ?? old?.why, memcg);
+    const named = victim ?? choice ?? old;
+    const own = victim && this.#tasks.of(victim.pid, pageSize);
+    const sums = this.#tasks.sum(pageSize);
+    const largest = this.#tasks.mostResident(pageSize);
+    const invoked = this.#invoked;
+    return {
+      ...{ outcome: this.outcome ?? (named ? 'chosen' : 'unknown'), scope },
+      reason: this.#reason(choice, scope),
+      panicOnOom: this.#panicOnOom,
+      ...{ cgroup: group ?? null, ...memcg.figures() },
+      invokedBy: invoked?.comm ?? null,
+      invokedByPid: number(this.#who?.pid ?? this.#who?.oldPid),
+      cpu: number(this.#who?.cpu),
+      release: this.#who?.release ?? null,
+      order: number(invoked?.order),
+      gfp: invoked?.flags ?? (invoked?.mask ? gfpNames(Number(invoked.mask)) : null),
+      gfpMask: invoked?.mask ?? null,
+      nodemask: choice?.nodemask ?? invoked?.nodemask ?? null,
+      cpuset: choice?.cpuset ?? this.#cpuset?.cpuset ?? null,
+      memsAllowed: choice?.memsAllowed ?? this.#cpuset?.mems ?? null,
+      invokedByOomScoreAdj: number(invoked?.adjusted),
+      ...{ pid: named === undefined ? null : Number(named.pid), comm: named?.comm ?? null },
+      uid: victim?.uid ?? (choice ? Number(choice.uid) : null),
+      victims: this.#killed,
+      victimTotalVmBytes: victim?.totalVmBytes ?? null,
+      victimAnonBytes: victim?.anonBytes ?? null,
+      victimFileBytes: victim?.fileBytes ?? null,
+      victimSharedBytes: victim?.shmemBytes ?? null,
+      victimPageTableBytes: victim?.pageTableBytes ?? own?.pageTableBytes ?? null,
+      victimSwapBytes: own?.swapBytes ?? null,
+      oomScoreAdj: victim?.oomScoreAdj ?? own?.oomScoreAdj ?? null,
+      score: number(old?.score),
+      // Until 5.0 a child of the chosen process may be killed in its place.
+      ...{ chosenPid: number(old?.pid), chosenComm: old?.comm ?? null },
+      reaper: victim?.reaper ?? null,
+      victimCgroup: (choice ? choice.own : memcg.own) ?? null,
+      tasks: this.#tasks.tasks,
+      tasksRssBytes: sums?.rssBytes ?? null,
+      tasksSwapBytes: sums?.swapBytes ?? null,
+      tasksPageTableBytes: sums?.pageTableBytes ?? null,
+      largestPid: largest?.pid ?? null,
+      largestComm: largest?.name ?? null,
+      largestRssBytes: largest?.rssBytes ?? null,
+    };
+  }
+
+  /** Null: no line that tells was printed. */
+  #scope(choice: Choice | undefined, why: string | undefined, memcg: MemcgReader) {
+    if (choice) return choice.constraint === 'MEMCG' ? 'cgroup' : 'machine';
+    if (why !== undefined) return /^Memory cgroup/.test(why) ? 'cgroup' : 'machine';
+    if (memcg.isPrinted) return 'cgroup';
+    return this.outcome === 'panic' || this.#memory.shown() ? 'machine' : null;
+  }
+
+  #reason(choice: Choice | undefined, scope: string | null): string | null {
+    if (scope === 'cgroup') return 'memcg';
+    if (this.#isManual || this.#invoked?.order === '-1') return 'sysrq';
+    if (choice?.constraint === 'CPUSET') return 'cpuset';
+    if (choice?.constraint === 'MEMORY_POLICY') return 'mempolicy';
+    const why = this.#kills[0]?.groups.why ?? this.#old?.why ?? '';
+    if (why.includes('MPOL_BIND')) return 'mempolicy';
+    if (why.includes('cpuset')) return 'cpuset';
+    if (choice) return 'global';
+    // Until 5.0 no line says it: a cpuset of its own, or a list of nodes, may have been the reason.
+    const isBound =
+      (this.#cpuset?.cpuset ?? '/') !== '/' || /\d/.test(this.#invoked?.nodemask ?? '');
+    return scope === null || isBound ? null : 'global';
+  }
+
+  #shortage(pageSize: number): Readonly<Record<string, Figure>> {
+    const { order, mask } = this.#invoked ?? {};
+    const zones = this.#memory.shown()?.zones ?? [];
+    if (mask === undefined || order === undefined || zones.length === 0) return {};
+    const request = { order: Number(order), mask: Number(mask), pageSize };
+    const found = shortageOf(zones, request);
+    if (found === undefined) return {};
+    const { cause, zone, largestOrder } = found;
+    return {
+      ...{ shortage: cause, zone: zone.zone, node: zone.node, largestFreeOrder: largestOrder },
+      ...{ zoneFreeBytes: zone.freeBytes, zoneMinBytes: zone.minBytes },
+      ...{ zoneLowBytes: zone.lowBytes, zoneHighBytes: zone.highBytes },
+    };
+  }
+
+  /** The table has a process's address space in pages, the kill has it in KiB. */
+  #pageSize(): number | undefined {
+    for (const { groups } of this.#kills) {
+      const pages = this.#tasks.totalVmOf(Number(groups.pid));
+      const bytes = kilobytes(groups.total);
+      if (!pages || bytes === null) continue;
+      const power = Math.log2(bytes / pages);
+      if (power >= 12 && power <= 16 && Number.isInteger(power)) return 2 ** power;
+    }
+    return undefined;
+  }
+
+  /** Kernels of 5.4 print bytes of page tables as if they were KiB: the table has bytes, too. */
+  #tableBytes({ pid, tables }: Groups): number | null {
+    const listed = this.#tasks.of(Number(pid), 1)?.pageTableBytes;
+    if (tables !== undefined && listed !== null && listed === Number(tables)) return listed;
+    return kilobytes(tables);
+  }
 }
 
-/** As its last line tells; null: nobody was killed. */
-function scopeOf(killed: Groups | undefined): 'cgroup' | 'machine' | null {
-  if (killed === undefined) return null;
-  return killed.scope?.startsWith('Memory cgroup') ? 'cgroup' : 'machine';
+/** As the kernel itself says it, without what differs each time. */
+function titleOf(figures: Readonly<Record<string, Figure>>): string {
+  const { outcome, scope, comm, invokedBy, panicOnOom } = figures;
+  const memory = `${scope === 'cgroup' ? 'Memory cgroup out' : 'Out'} of memory`;
+  if (outcome === 'panic') return `${memory}: ${panicOnOom} panic_on_oom is enabled`;
+  if (outcome === 'no-killable-process') return `${memory} and no killable processes`;
+  if (comm == null) return `${invokedBy ?? 'unknown process'} invoked oom-killer`;
+  return `${memory}: ${outcome === 'killed' ? 'Killed' : 'Kill'} process (${comm})`;
 }
 
-function victim(killed: Groups | undefined): Readonly<Record<string, Figure>> {
+function victimOf(
+  groups: Groups,
+  pageTableBytes: number | null,
+  reaper: OomVictim['reaper'],
+): OomVictim {
   return {
-    pid: number(killed?.pid),
-    comm: killed?.comm ?? null,
-    uid: number(killed?.uid),
-    victimAnonBytes: kilobytes(killed?.anon),
-    victimFileBytes: kilobytes(killed?.file),
-    victimSharedBytes: kilobytes(killed?.shmem),
-    victimPageTableBytes: kilobytes(killed?.tables),
-    oomScoreAdj: number(killed?.adjusted),
+    ...{ pid: Number(groups.pid), comm: groups.comm ?? '' },
+    uid: number(groups.uid ?? groups.oldUid),
+    totalVmBytes: kilobytes(groups.total),
+    anonBytes: kilobytes(groups.anon),
+    fileBytes: kilobytes(groups.file),
+    shmemBytes: kilobytes(groups.shmem),
+    ...{ pageTableBytes, oomScoreAdj: number(groups.adjusted), reaper },
   };
 }
 
 /** Tells kills of the OOM killer from the log, line by line. */
 export class OomReader implements ReportReader {
   readonly #pageSize: number;
+  readonly #reaper: Reaper;
   #report: Report | undefined;
 
-  constructor(pageSize: number) {
+  /** @param reaper one for the readers of all tasks that print */
+  constructor(pageSize: number, reaper: Reaper) {
     this.#pageSize = pageSize;
+    this.#reaper = reaper;
   }
 
   get isOpen(): boolean {
     return this.#report !== undefined;
   }
 
-  /** @returns a finding when its last line has come */
+  /** @returns a finding when its last line has come, or that of the next */
   take(line: LogMessage): Finding | undefined {
-    const invoked = groupsIn(line, INVOKED);
+    const hasHint = HINTS.some((hint) => line.whole.includes(hint));
+    if (!hasHint && this.#report === undefined) return undefined;
+    if (hasHint && this.#reaper.take(line)) return undefined;
+    const invoked = hasHint ? groupsIn(line, INVOKED) : undefined;
     if (invoked) {
       const before = this.end();
-      this.#report = new Report(line, invoked);
+      this.#report = new Report();
+      this.#report.invoke(line, invoked);
       return before;
     }
-    const killed = line.ofCommand ? undefined : groupsIn(line, KILLED);
-    if (killed || NOBODY.test(line.text)) return this.#finish(killed, line);
-    this.#report?.take(line);
-    return undefined;
+    const killed = hasHint && !line.ofCommand ? groupsIn(line, KILLED) : undefined;
+    if (killed) {
+      const before = this.#report?.takesKill(killed) === false ? this.end() : undefined;
+      this.#report ??= new Report();
+      this.#report.kill(line, killed);
+      return before;
+    }
+    if (hasHint && AMID.test(line.text)) {
+      const victim = groupsIn(line, EXITING) ?? {};
+      const before = this.#report?.takesKill(victim) === false ? this.end() : undefined;
+      this.#report ??= new Report();
+      this.#report.take(line);
+      return before;
+    }
+    return this.#report?.take(line) ? this.end() : undefined;
   }
 
   /** What has begun, and whose last line the log does not have. */
   end(): Finding | undefined {
-    return this.#report && this.#finish(undefined);
-  }
-
-  #finish(killed: Groups | undefined, line?: LogLine): Finding {
     const report = this.#report;
     this.#report = undefined;
-    const figures = report
-      ? report.figures(killed, this.#pageSize)
-      : // The lines before were overwritten, or others of the same group are killed with it.
-        { scope: scopeOf(killed), ...victim(killed) };
-    return {
-      code: 'oom-kill',
-      // A cgroup at its limit is what limits are for; the machine goes on.
-      severity: figures.scope === 'cgroup' ? 'warning' : 'critical',
-      figures: { ...figures, outcome: killed ? 'killed' : line ? 'nobody' : 'not told' },
-      evidence: [...(report?.lines ?? []), ...(line ? [line] : [])].map(evidenceOf),
-      deeper: 'procs',
-    };
+    return report?.isOom ? report.finding(this.#pageSize, this.#reaper) : undefined;
   }
 }

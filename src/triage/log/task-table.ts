@@ -1,15 +1,22 @@
-/** A task in the table of who had memory when the OOM killer chose. */
-export interface ListedTask {
+import type { ListedTask, TaskGroup, TaskMemory } from '../oom-report.js';
+
+/** A row, in base pages; page tables in bytes where the table has bytes. Null: no such column. */
+interface Row {
   readonly pid: number;
-  /** Hostile. */
   readonly name: string;
-  /** Base pages. */
+  readonly uid: number | null;
+  readonly totalVm: number | null;
   readonly rss: number;
+  readonly swap: number | null;
+  readonly tablePages: number | null;
+  readonly tableBytes: number | null;
   readonly oomScoreAdj: number | null;
 }
 
 /** So many of the largest are kept. */
-const MOST_KEPT = 5;
+const MOST_KEPT = 100;
+/** Names that are told apart; processes of others are counted as one group. */
+const MOST_NAMES = 4096;
 
 const HEADER = /^\[ *pid *\] +(\S.* name)$/;
 
@@ -17,8 +24,17 @@ const HEADER = /^\[ *pid *\] +(\S.* name)$/;
 export class TaskTable {
   #columns: readonly string[] | undefined;
   #row: RegExp | undefined;
-  readonly largest: ListedTask[] = [];
+  readonly #kept: Row[] = [];
+  readonly #byName = new Map<string, Row & { readonly count: number }>();
+  #all: Row | undefined;
+  #most: Row | undefined;
+  /** Rows of processes that a line of the report names: the victim, who asked. */
+  readonly #rows = new Map<number, Row>();
   tasks = 0;
+
+  get isPrinted(): boolean {
+    return this.#columns !== undefined;
+  }
 
   /** Whether the line is of it. */
   take(line: string): boolean {
@@ -29,16 +45,101 @@ export class TaskTable {
       this.#row = new RegExp(`^\\[ *(\\d+)\\]((?: +-?\\d+){${numbers}}) +(.*)$`, 's');
       return true;
     }
-    const row = this.#row?.exec(line);
-    if (!row) return false;
-    const [, pid, numbers = '', name = ''] = row;
+    const found = this.#row?.exec(line);
+    if (!found) return false;
+    const [, pid, numbers = '', name = ''] = found;
     const values = numbers.trim().split(/ +/).map(Number);
-    const value = (column: string) => values[this.#columns?.indexOf(column) ?? -1];
+    const value = (column: string) => values[this.#columns?.indexOf(column) ?? -1] ?? null;
     const rss = value('rss');
-    if (rss === undefined) return false;
-    this.tasks++;
-    this.largest.push({ pid: Number(pid), name, rss, oomScoreAdj: value('oom_score_adj') ?? null });
-    this.largest.sort((a, b) => b.rss - a.rss).splice(MOST_KEPT);
+    if (rss === null) return false;
+    const tables = ['nr_ptes', 'nr_pmds', 'nr_puds'].map(value);
+    const row = {
+      ...{ pid: Number(pid), name, rss, uid: value('uid'), totalVm: value('total_vm') },
+      swap: value('swapents'),
+      tablePages: tables[0] === null ? null : tables.reduce<number>((sum, n) => sum + (n ?? 0), 0),
+      tableBytes: value('pgtables_bytes'),
+      oomScoreAdj: value('oom_score_adj'),
+    };
+    this.#count(row);
     return true;
   }
+
+  #count(row: Row): void {
+    this.tasks++;
+    this.#all = added(this.#all, row);
+    if (row.rss > (this.#most?.rss ?? -1)) this.#most = row;
+    if (this.#rows.size < MOST_NAMES) this.#rows.set(row.pid, row);
+    const name = this.#byName.has(row.name) || this.#byName.size < MOST_NAMES ? row.name : '';
+    const group = this.#byName.get(name);
+    this.#byName.set(name, { ...added(group, row), name, count: (group?.count ?? 0) + 1 });
+    this.#kept.push(row);
+    if (this.#kept.length > 2 * MOST_KEPT) largestFirst(this.#kept).splice(MOST_KEPT);
+  }
+
+  /** Sizes of all, bytes; null: there is no table. */
+  sum(pageSize: number): TaskMemory | null {
+    return this.#all === undefined ? null : memoryOf(this.#all, pageSize);
+  }
+
+  largest(pageSize: number): ListedTask[] {
+    return largestFirst(this.#kept)
+      .slice(0, MOST_KEPT)
+      .map((row) => taskOf(row, pageSize));
+  }
+
+  /** By RSS alone. */
+  mostResident(pageSize: number): ListedTask | undefined {
+    return this.#most && taskOf(this.#most, pageSize);
+  }
+
+  byName(pageSize: number): TaskGroup[] {
+    return largestFirst([...this.#byName.values()])
+      .slice(0, MOST_KEPT)
+      .map((group) => ({ name: group.name, tasks: group.count, ...memoryOf(group, pageSize) }));
+  }
+
+  of(pid: number, pageSize: number): ListedTask | undefined {
+    const row = this.#rows.get(pid);
+    return row && taskOf(row, pageSize);
+  }
+
+  /** Pages of address space of a process, a second fact of what a page is. */
+  totalVmOf(pid: number): number | null {
+    return this.#rows.get(pid)?.totalVm ?? null;
+  }
+}
+
+function added(sum: Row | undefined, row: Row): Row {
+  if (sum === undefined) return row;
+  const plus = (a: number | null, b: number | null) => (a === null || b === null ? null : a + b);
+  return {
+    ...row,
+    rss: sum.rss + row.rss,
+    swap: plus(sum.swap, row.swap),
+    tablePages: plus(sum.tablePages, row.tablePages),
+    tableBytes: plus(sum.tableBytes, row.tableBytes),
+  };
+}
+
+/** Pages, with page tables taken as 4 KiB each where their size is printed: an order, no figure. */
+function size({ rss, swap, tablePages, tableBytes }: Row): number {
+  return rss + (swap ?? 0) + (tablePages ?? (tableBytes ?? 0) / 4096);
+}
+
+function largestFirst<T extends Row>(rows: T[]): T[] {
+  return rows.sort((a, b) => size(b) - size(a));
+}
+
+function memoryOf({ rss, swap, tablePages, tableBytes }: Row, pageSize: number): TaskMemory {
+  return {
+    rssBytes: rss * pageSize,
+    swapBytes: swap === null ? null : swap * pageSize,
+    pageTableBytes: tableBytes ?? (tablePages === null ? null : tablePages * pageSize),
+  };
+}
+
+function taskOf(row: Row, pageSize: number): ListedTask {
+  const { pid, name, uid, totalVm, oomScoreAdj } = row;
+  const totalVmBytes = totalVm === null ? null : totalVm * pageSize;
+  return { pid, name, uid, ...memoryOf(row, pageSize), totalVmBytes, oomScoreAdj };
 }

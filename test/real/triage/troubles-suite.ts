@@ -99,7 +99,7 @@ export function troublesSuite(kernel: LabKernel): void {
       const [managed, anonymous] = [Number(machine?.managedBytes), Number(machine?.anonBytes)];
       expect(managed).toBeGreaterThan(180 * 2 ** 20);
       expect(anonymous).toBeGreaterThan(0.7 * managed);
-      expect(Math.abs(Number(machine?.uncountedBytes))).toBeLessThan(0.15 * managed);
+      expect(Math.abs(Number(machine?.unattributedBytes))).toBeLessThan(0.15 * managed);
       expect(machine?.tasks).toBeGreaterThanOrEqual(3);
     });
 

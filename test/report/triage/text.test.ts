@@ -14,7 +14,7 @@ const FINDINGS: readonly Finding[] = [
     figures: {
       ...{ scope: 'machine', pid: 7, comm: HOSTILE, victimAnonBytes: 2 ** 30, times: 3 },
       ...{ largestPid: 9, largestComm: 'java', largestRssBytes: 3 * 2 ** 30 },
-      ...{ managedBytes: 8 * 2 ** 30, uncountedBytes: 2 * 2 ** 30 },
+      ...{ managedBytes: 8 * 2 ** 30, unattributedBytes: 2 * 2 ** 30 },
     },
     evidence: [{ kind: 'log', seq: 4, timestamp: 1_234_567_000n, text: HOSTILE }],
     deeper: 'procs',
@@ -68,7 +68,7 @@ test('the sentence that matters first, then what is worst, then what to do', () 
   const lines = text({ width: null }).split('\n');
   expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
   expect(lines[2]).toBe(
-    'CRITICAL  oom-kill: The OOM killer ended pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory. The whole machine was out of memory. The largest then was pid 9 (java), 3.00 GiB. 2.00 GiB were in no counter that the kernel printed. So 3 times.',
+    'CRITICAL  oom-kill: OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. Unattributed: 2.00 GiB (25 % of memory) in no counter that the kernel printed. So 3 times.',
   );
   expect(lines[3]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
   expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');

@@ -142,10 +142,10 @@ test('lines after the first of a count of memory are its own', () => {
 
 test('a kill whose end the log does not have is not told as nobody', () => {
   const [cut] = find('sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0');
-  expect(cut?.figures.outcome).toBe('not told');
+  expect(cut?.figures.outcome).toBe('unknown');
   expect(cut && findingWords(cut)).toBe(
-    'The OOM killer was called, by sh; whom it ended the log does not tell.',
+    'OOM killer invoked by sh; the log does not name the victim.',
   );
   const [none] = find('Out of memory and no killable processes...');
-  expect(none?.figures.outcome).toBe('nobody');
+  expect(none?.figures.outcome).toBe('no-killable-process');
 });

@@ -5,12 +5,12 @@ const START = 'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/a,me
 
 test('paths and names that hold commas and what comes behind them', () => {
   const end = ',task_memcg=/b,task=/c,task=x,pid=1,uid=2,pid=3,uid=4';
-  expect(readChoice(`${START},oom_memcg=/a,task_memcg=/b${end}`)).toEqual({
+  expect(readChoice(`${START},oom_memcg=/a,task_memcg=/b${end}`)).toMatchObject({
     group: '/a,task_memcg=/b',
     own: '/b,task=/c',
     pid: '3',
   });
-  expect(readChoice(`${START},global_oom${end}`)).toEqual({
+  expect(readChoice(`${START},global_oom${end}`)).toMatchObject({
     group: undefined,
     own: '/b,task=/c',
     pid: '3',
@@ -22,6 +22,16 @@ test('a line that lacks a part says nothing', () => {
   expect(readChoice(whole)).toBeDefined();
   for (const part of [',global_oom', ',task_memcg=', ',task=', ',pid=3', ',uid=4', 'oom-kill:'])
     expect(readChoice(whole.replace(part, ''))).toBeUndefined();
+});
+
+test('a kernel without memcgs names none', () => {
+  expect(readChoice(`${START.replace('MEMCG', 'CPUSET')},task=z,pid=7,uid=3`)).toMatchObject({
+    constraint: 'CPUSET',
+    cpuset: '/a',
+    memsAllowed: '0',
+    comm: 'z',
+    own: undefined,
+  });
 });
 
 test('a log full of lines that nearly fit comes to its end', () => {

@@ -12,25 +12,53 @@ const LOGS = [
     release: '5.10',
     cgroup: { pid: 111, anon: 32_400, tables: 96, usage: 32_768, largest: 8279 },
     machine: { pid: 114, anon: 97_608, tables: 224, largestPid: 116, largest: 26_429 },
-    pages: { managed: 57_304, free: 675, anon: 51_689, slab: 3323, tables: 133, uncounted: 1484 },
+    pages: {
+      managed: 57_304,
+      free: 675,
+      anon: 51_689,
+      slab: 3323,
+      tables: 133,
+      unattributed: 1284,
+    },
   },
   {
     release: '6.1',
     cgroup: { pid: 123, anon: 32_404, tables: 96, usage: 32_768, largest: 8280 },
     machine: { pid: 125, anon: 97_716, tables: 228, largestPid: 125, largest: 24_582 },
-    pages: { managed: 55_847, free: 729, anon: 48_524, slab: 4342, tables: 119, uncounted: 2133 },
+    pages: {
+      managed: 55_847,
+      free: 729,
+      anon: 48_524,
+      slab: 4342,
+      tables: 119,
+      unattributed: 1901,
+    },
   },
   {
     release: '6.12',
     cgroup: { pid: 168, anon: 32_512, tables: 100, usage: 32_720, largest: 8300 },
     machine: { pid: 175, anon: 97_664, tables: 228, largestPid: 175, largest: 24_588 },
-    pages: { managed: 54_481, free: 1837, anon: 47_826, slab: 2495, tables: 209, uncounted: 2114 },
+    pages: {
+      managed: 54_481,
+      free: 1837,
+      anon: 47_826,
+      slab: 2495,
+      tables: 209,
+      unattributed: 1842,
+    },
   },
   {
     release: '7.2',
     cgroup: { pid: 134, anon: 32_652, tables: 104, usage: 32_768, largest: 8342 },
     machine: { pid: 137, anon: 97_716, tables: 228, largestPid: 137, largest: 24_623 },
-    pages: { managed: 53_561, free: 1268, anon: 45_711, slab: 2816, tables: 232, uncounted: 3534 },
+    pages: {
+      managed: 53_561,
+      free: 1268,
+      anon: 45_711,
+      slab: 2816,
+      tables: 232,
+      unattributed: 3270,
+    },
   },
 ];
 
@@ -73,7 +101,7 @@ describe.each(LOGS)(
         ...{ managedBytes: pages.managed * PAGE, freeBytes: pages.free * PAGE },
         ...{ anonBytes: pages.anon * PAGE, slabBytes: pages.slab * PAGE },
         ...{ pageTableBytes: pages.tables * PAGE, hugePageBytes: 0 },
-        ...{ uncountedBytes: pages.uncounted * PAGE, swapTotalBytes: 0, swapFreeBytes: 0 },
+        ...{ unattributedBytes: pages.unattributed * PAGE, swapTotalBytes: 0, swapFreeBytes: 0 },
       });
     });
   },
@@ -85,14 +113,14 @@ describe('a log that is not whole', () => {
   test('whose beginning is gone tells who was killed, and what it does not know', () => {
     const [first, second] = logFindings(recordsOf(lines.slice(90).join('\n')), PAGE);
     expect(first?.figures).toMatchObject({ scope: 'cgroup', pid: 168 });
-    expect(first?.figures).not.toHaveProperty('limitBytes');
+    expect(first?.figures).toMatchObject({ limitBytes: null, invokedBy: null });
     expect(second?.figures).toMatchObject({ scope: 'machine', pid: 175 });
   });
 
   test('that ends before anybody was killed tells that it began', () => {
     const [only, ...others] = logFindings(recordsOf(lines.slice(0, 50).join('\n')), PAGE);
     expect(only?.figures).toMatchObject({
-      scope: null,
+      ...{ scope: 'cgroup', cgroup: '/pod7/c1', outcome: 'unknown' },
       pid: null,
       comm: null,
       invokedBy: 'takeuser',

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { textRecords } from '../../../src/log/text.js';
+import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { sharedLogs } from '../../support/shared-logs.js';
+
+const LOGS = sharedLogs('oom');
+
+/** What a search for the kernel's words finds in a report, by no code of ours. */
+function searched(text: string) {
+  const last = (pattern: RegExp) => [...text.matchAll(pattern)].at(-1)?.[1] ?? null;
+  return {
+    invokedBy: last(/^(?:.*?\] |.*? kernel: )?(\S.{0,14}?) invoked oom-killer/gm),
+    pid: last(/Killed process (\d+)/g),
+    cgroup: last(/(?:,oom_memcg=|result of limit of )([^, \n]+)/g),
+    freeKib: last(/^.*Free swap {1,2}= (\d+)kB/gm),
+    slabPages: last(/slab_unreclaimable:(\d+)(?!\d|kB)/g),
+    ram: last(/(\d+) pages RAM/g),
+    rows: [...text.matchAll(/\[ *\d+\] +\d+ +\d+ +\d+ +\d+ +\d+ +\d+ +-?\d+ \S/g)].length,
+  };
+}
+
+describe.skipIf(LOGS === undefined)(
+  'reports of other machines, where ../shared/logs/oom is',
+  () => {
+    test.each((LOGS ?? []).filter(({ text }) => text.includes('invoked oom-killer')))(
+      '$name names who asked, who was killed, and what memory was in',
+      ({ text }) => {
+        const truth = searched(text);
+        const found = logFindings(textRecords(text), 4096).filter(
+          ({ code }) => code === 'oom-kill',
+        );
+        expect(found).toHaveLength(1);
+        const { figures, oom } = found[0] ?? {};
+        const number = (value: string | null) => (value === null ? null : Number(value));
+        expect(figures).toMatchObject({
+          ...{ invokedBy: truth.invokedBy, pid: number(truth.pid), cgroup: truth.cgroup },
+          outcome: truth.pid === null ? 'unknown' : 'killed',
+          tasks: truth.rows,
+        });
+        if (truth.freeKib !== null)
+          expect(figures?.swapFreeBytes).toBe(Number(truth.freeKib) * 1024);
+        if (truth.slabPages !== null) {
+          expect(oom?.pages.slab_unreclaimable).toBe(Number(truth.slabPages));
+          const zones = oom?.zones.map(({ freeBytes }) => freeBytes) ?? [];
+          const free = (oom?.pages.free ?? 0) * 4096;
+          expect(Math.abs(zones.reduce((sum, bytes) => sum + bytes, 0) - free)).toBeLessThan(
+            2 ** 22,
+          );
+          expect(figures?.managedBytes).toBeLessThan(Number(truth.ram) * 4096);
+        }
+      },
+    );
+
+    test('failed allocations of EL6 have their order', () => {
+      const failed = (LOGS ?? []).filter(({ name }) => name.includes('el6'));
+      for (const { text } of failed)
+        expect(logFindings(textRecords(text), 4096)).toMatchObject([
+          { code: 'allocation-failure', figures: { order: 9, gfp: 'GFP_KERNEL' } },
+        ]);
+    });
+  },
+);
