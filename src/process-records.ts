@@ -43,8 +43,10 @@ export interface ProcessIdentity {
 export interface ProcessMemoryRecord extends ProcessIdentity {
   /** VmRSS and what it is made of, as /proc/PID/status shows it to everybody. */
   readonly status: StatusSizes | null;
-  /** Null: it may not be looked at. */
+  /** Null: it may not be looked at, or `blocked`. */
   readonly sums: SmapsSums | null;
+  /** Its mmap_lock was held: a read of its smaps made no progress. */
+  readonly blocked?: boolean;
   /** When it began, in ticks of USER_HZ after the boot: no other process has its pid and this. */
   readonly started: number | null;
   /** When it was read, in seconds after the boot. */

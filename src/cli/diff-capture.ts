@@ -27,9 +27,9 @@ export async function askCapture(path: string): Promise<HostState> {
   });
 }
 
-function processesOf(path: string, files: CapturedFiles) {
+async function processesOf(path: string, files: CapturedFiles) {
   const { host, of, warnings } = capturedAt(files, 'last');
-  const records = readProcesses(host);
+  const records = await readProcesses(host);
   if (records.processes.length === 0) throw withoutMemory(path);
   const found = hostProcesses(records, undefined, { captured: of, warnings });
   return procsJson(chosen({ ...found, taken: hostTaken(host, of.taken) }, {}, String));

@@ -10,8 +10,7 @@ import {
 import { join } from 'node:path';
 import type { HostState } from '../diff/state.js';
 import { archiveKind } from '../host/capture/recognise.js';
-import { HostError, isHostError } from '../host/error.js';
-import { attempt as attemptAt } from '../host/live.js';
+import { attempt as attemptAt, HostError, isHostError } from '../host/error.js';
 import { AnswersError, stateOfAnswers } from '../report/diff/read/answers.js';
 import { UsageError } from './failure.js';
 

@@ -34,7 +34,7 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
     const { host, of, warnings } = capturedAt(files, sample);
     if (host.at === null)
       throw new HostError('unreadable', `${from} does not say when it was taken`);
-    const found = lookAtProcesses(host, host.at, { captured: of, warnings });
+    const found = await lookAtProcesses(host, host.at, { captured: of, warnings });
     if (found.answer.processes.length === 0) throw withoutMemory(from);
     if (growth.add(found.look) === 'mixed')
       throw new HostError('unreadable', `${from} has samples of several boots`);

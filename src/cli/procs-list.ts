@@ -76,7 +76,7 @@ async function ofHost(
     throw withoutMemory(options.from ?? '');
   const records =
     psText === undefined
-      ? readProcesses(source, { withoutOom: !showsOom(options) })
+      ? await readProcesses(source, { withoutOom: !showsOom(options) })
       : (await import('../host/capture/sos-processes.js')).processesOfPs(psText);
   if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
   const sockets = options.sockets && (await seenSockets(source, captured !== undefined));

@@ -22,9 +22,13 @@ export interface LiveLook {
  * @param capture where the source is one
  * @throws {HostError} if /proc does not tell of processes, or of the time
  */
-export function lookAtProcesses(source: HostSource, at: Date, capture?: Capture): LiveLook {
+export async function lookAtProcesses(
+  source: HostSource,
+  at: Date,
+  capture?: Capture,
+): Promise<LiveLook> {
   const machine = readMachine(source, at);
-  const records = readProcesses(source);
+  const records = await readProcesses(source);
   const known = new Map<string, Pressure | null>();
   const pressureOf = (path: string | undefined): Pressure | null => {
     if (path === undefined) return null;

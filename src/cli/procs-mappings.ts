@@ -53,6 +53,7 @@ const WITHOUT_MEMORY = {
 const NOT_CAPTURED =
   'were not captured (kdump-mem snapshot --with smaps does): told is what the list has of it';
 
+/** @param source a capture */
 function hasMappings(source: HostSource, pid: number): boolean {
   return optionalText(source, `/proc/${pid}/smaps`) !== '';
 }
@@ -67,7 +68,7 @@ async function ofHost(
     import('../host/proc/process-mappings.js'),
     import('../account/processes/host.js'),
   ]);
-  const found = readMappings(source, pid);
+  const found = await readMappings(source, pid);
   if (typeof found === 'string')
     throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
   const sockets = options.sockets && (await seenSockets(source, captured !== undefined));

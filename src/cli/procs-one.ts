@@ -17,7 +17,7 @@ export async function onePid(options: ProcsOptions, source: HostSource): Promise
     import('../account/processes/only-one.js'),
   ]);
   return onlyOne(
-    hostProcesses(readProcesses(source, { withoutOom: true })).processes,
+    hostProcesses(await readProcesses(source, { withoutOom: true })).processes,
     selection(options),
   ).pid;
 }

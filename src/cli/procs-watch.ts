@@ -35,7 +35,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   const growth = new ProcessGrowth('last', OF_LOOKS);
   try {
     await again.run(interval, count, async () => {
-      const found = lookAtProcesses(source, new Date());
+      const found = await lookAtProcesses(source, new Date());
       if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
       if (growth.add(found.look) === 'mixed')
         throw new HostError(

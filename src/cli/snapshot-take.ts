@@ -8,7 +8,7 @@ import { snapshotText, snapshotWarning } from '../report/snapshot/text.js';
 import { beGentle, uncache } from '../snapshot/gentle.js';
 import { checkRoom, roomNeeded } from '../snapshot/room.js';
 import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.js';
-import { liveSnapshot, unansweredReads } from '../snapshot/source.js';
+import { liveSnapshot } from '../snapshot/source.js';
 import { EXIT, UsageError } from './failure.js';
 import { printAnswer, printWarnings, STDOUT } from './output.js';
 import type { SnapshotCommandOptions } from './snapshot-options.js';
@@ -16,27 +16,6 @@ import { VERSION } from './version.js';
 
 /** Takes a snapshot of this machine, and says what is in it; with --when as often as it is time. */
 export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
-  await takeAsked(options);
-  await endUnanswered(GRACE_MS);
-}
-
-/** So much longer we wait for the kernel, once all is written. */
-const GRACE_MS = 3000;
-
-/**
- * While the kernel keeps one of its threads Node does not end: neither by itself nor by exit(), which waits for all
- * of them. A signal ends it.
- */
-export async function endUnanswered(patience: number): Promise<void> {
-  const reads = await unansweredReads(patience);
-  if (reads === 0) return;
-  process.stderr.write(
-    `kdump-mem: the kernel has not answered ${reads === 1 ? '1 read' : `${reads} reads`}, which Node would wait for: this ends by SIGKILL (status 137). What is said above holds.\n`,
-  );
-  process.kill(process.pid, 'SIGKILL');
-}
-
-async function takeAsked(options: SnapshotCommandOptions): Promise<void> {
   staySmall();
   if (options.when !== undefined) {
     const { waitForSnapshots } = await import('./snapshot-when.js');

@@ -46,8 +46,8 @@ export class Sampler {
   async take(at: Date, lost: number): Promise<WatchSample> {
     const machine = readMachine(this.source, at);
     const { interval, pss } = this.options;
-    const cheap = { withoutOom: true, sumsOf: () => undefined };
-    const records = readProcesses(this.source, pss ? { withoutOom: true } : cheap);
+    const cheap = { withoutOom: true, sumsOf: async () => undefined };
+    const records = await readProcesses(this.source, pss ? { withoutOom: true } : cheap);
     // A watch that has just begun grows: we would name ourselves.
     const others = records.processes.filter(({ pid }) => pid !== process.pid);
     const chosen = choose(

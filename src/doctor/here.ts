@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { attempt, liveHost } from '../host/live.js';
+import { attempt } from '../host/error.js';
+import { liveHost } from '../host/live.js';
 import { searchPath } from '../host/ss/run.js';
 import { openNative } from '../kernel/native/open.js';
 import type { Here } from './check.js';

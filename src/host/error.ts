@@ -1,15 +1,18 @@
 import { KdumpMemError } from '../error.js';
+import { exhaustionOf } from '../exhaustion.js';
 
 /**
  * Why the host could not be asked. `gone`: the file, process or link is not there (any more);
  * `denied`: it is there and we may not look;
- * `unreadable`: it answers in a way that we do not understand. `netns-closed`: we may not enter that
+ * `unreadable`: it answers in a way that we do not understand. `blocked`: a read made no progress, as while the
+ * mmap_lock of the process is held. `netns-closed`: we may not enter that
  * network namespace. The `ss-` codes are about the `ss` command itself.
  */
 export const HOST_ERROR_CODES = [
   'gone',
   'denied',
   'unreadable',
+  'blocked',
   'no-such-process',
   'no-such-netns',
   'netns-closed',
@@ -36,5 +39,31 @@ export function isHostError(error: unknown, ...codes: HostErrorCode[]): error is
 export class ExhaustedError extends KdumpMemError<'exhausted'> {
   constructor(message: string, options?: { cause?: unknown }) {
     super('exhausted', message, options);
+  }
+}
+
+/** Reads something of a path. @throws {HostError} `gone`, `denied`, `unreadable`; {@link ExhaustedError} */
+export function attempt<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    // Of whoever is told the bytes.
+    if (cause instanceof HostError) throw cause;
+    const lacking = exhaustionOf(cause);
+    if (lacking !== undefined)
+      throw new ExhaustedError(`${path} cannot be read: ${lacking}`, { cause });
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    switch (code) {
+      case 'ENOENT':
+      case 'ESRCH':
+      case 'ENOTDIR':
+        throw new HostError('gone', `${path} is not there`, { cause });
+      case 'EACCES':
+      case 'EPERM':
+        throw new HostError('denied', `${path} may not be read`, { cause });
+      default:
+        if (typeof code !== 'string') throw cause;
+        throw new HostError('unreadable', `${path} cannot be read (${code})`, { cause });
+    }
   }
 }

@@ -5,7 +5,8 @@ export type OnBytes = (bytes: Buffer) => void;
  * Everything that is read from a host goes through this: the live host now, and whatever stands in
  * for it (a captured directory, a test). Paths are absolute, as on the host.
  *
- * Reads are synchronous: /proc answers at once, and a scan of ten thousand links should be a loop.
+ * Reads are synchronous: /proc answers at once, but for `readSlowText`, and a scan of ten thousand links should be a
+ * loop.
  * Every method throws `HostError`: `gone`, `denied` or `unreadable`; `ss` also its own codes. Where we
  * have no descriptor, process or memory left it is an `ExhaustedError`.
  */
@@ -20,7 +21,12 @@ export interface HostSource {
   ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<readonly string[]>;
   /** A whole small file as text. Bytes that are not UTF-8 come out as U+FFFD. */
   readText(path: string): string;
-  /** The same as it reads inside of a network namespace, which is entered: slow. `netns` as for `ss`. */
+  /**
+   * A file of /proc/PID that the kernel answers under the mmap_lock of the process, such as smaps: `blocked` while
+   * another task holds that lock.
+   */
+  readSlowText(path: string): Promise<string>;
+  /** A small file as it reads inside of a network namespace, which is entered: slow. `netns` as for `ss`. */
   readTextIn(netns: string, path: string): string;
   /** A large file's bytes, piece by piece. */
   readBytes(path: string, onBytes: OnBytes): void;

@@ -9,17 +9,23 @@ import {
   statSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { exhaustionOf } from '../exhaustion.js';
 import { asExhausted } from './child.js';
-import { ExhaustedError, HostError } from './error.js';
+import { attempt, HostError } from './error.js';
 import type { HostSource, OnBytes } from './host-source.js';
+import { MemoryFiles } from './proc/memory-files.js';
 import { runSs, searchPath } from './ss/run.js';
+
+export const memoryFiles = new MemoryFiles();
+
+/** Some 300,000 mappings in smaps. Bytes. */
+const MOST_TEXT = 256 * 1024 * 1024;
 
 /** The host that this process runs on: its network namespace, its /proc. */
 export const liveHost: HostSource = {
   ss: runSs,
   readText: (path) => attempt(path, () => readFileSync(path, 'utf8')),
   readTextIn,
+  readSlowText,
   readBytes: (path, onBytes) => attempt(path, () => readPieces(path, onBytes)),
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),
@@ -30,6 +36,12 @@ export const liveHost: HostSource = {
     await delay(ms);
   },
 };
+
+async function readSlowText(path: string): Promise<string> {
+  const { bytes, cut } = await memoryFiles.read(path, MOST_TEXT);
+  if (cut) throw new HostError('unreadable', `${path} has more than ${MOST_TEXT} bytes`);
+  return bytes.toString('utf8');
+}
 
 const ENTER_TIMEOUT_MS = 5000;
 
@@ -58,31 +70,5 @@ function readPieces(path: string, onBytes: OnBytes): void {
     }
   } finally {
     closeSync(file);
-  }
-}
-
-/** Reads something of a path. @throws {HostError} `gone`, `denied`, `unreadable`; {@link ExhaustedError} */
-export function attempt<T>(path: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    // Of whoever is told the bytes.
-    if (cause instanceof HostError) throw cause;
-    const lacking = exhaustionOf(cause);
-    if (lacking !== undefined)
-      throw new ExhaustedError(`${path} cannot be read: ${lacking}`, { cause });
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-    switch (code) {
-      case 'ENOENT':
-      case 'ESRCH':
-      case 'ENOTDIR':
-        throw new HostError('gone', `${path} is not there`, { cause });
-      case 'EACCES':
-      case 'EPERM':
-        throw new HostError('denied', `${path} may not be read`, { cause });
-      default:
-        if (typeof code !== 'string') throw cause;
-        throw new HostError('unreadable', `${path} cannot be read (${code})`, { cause });
-    }
   }
 }

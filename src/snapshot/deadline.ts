@@ -41,20 +41,15 @@ export class Deadline {
   /**
    * What this resolves to, if it does so in time.
    *
-   * @param patience milliseconds that are waited at most, also where more are left
    * @throws {HostError} `unreadable`
    */
-  async within<T>(what: string, answer: Promise<T>, patience: number): Promise<T> {
+  async within<T>(what: string, answer: Promise<T>): Promise<T> {
     this.check(what);
-    const { left } = this;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
-        () =>
-          reject(
-            new HostError('unreadable', `${what}: ${left < patience ? OUT_OF_TIME : NO_ANSWER}`),
-          ),
-        Math.min(left, patience),
+        () => reject(new HostError('unreadable', `${what}: ${OUT_OF_TIME}`)),
+        this.left,
       );
     });
     try {
@@ -65,5 +60,4 @@ export class Deadline {
   }
 }
 
-const NO_ANSWER = 'the kernel gave no answer';
 const OUT_OF_TIME = 'no time was left (--timeout)';

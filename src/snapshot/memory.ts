@@ -22,23 +22,16 @@ const SLOW_PARTS: readonly SlowPart[] = [
   },
 ];
 
-/** Of how many processes no answer came before nobody is asked any more: each keeps a thread of ours. */
-const MOST_STUCK = 2;
-/** So long one process may take. Milliseconds. */
-const PATIENCE_MS = 2000;
-
 /** What each process maps, in sum and (where that was asked for) one by one; its arguments. */
 export async function takeMemory(
   work: Work,
   at: string,
   withMemory: readonly string[],
 ): Promise<void> {
-  const stuck = { count: 0 };
   for (const part of SLOW_PARTS) {
     if (part.asked !== null && !work.parts.has(part.asked)) continue;
     const member = work.archive.member(`${at}${part.name}`);
-    for (const pid of withMemory)
-      await takeSlow(work, part, member, `/proc/${pid}/${part.file}`, stuck);
+    for (const pid of withMemory) await takeSlow(work, part, member, `/proc/${pid}/${part.file}`);
     member.end();
   }
 }
@@ -48,24 +41,20 @@ async function takeSlow(
   part: SlowPart,
   member: Member,
   path: string,
-  stuck: { count: number },
 ): Promise<void> {
-  if (stuck.count >= MOST_STUCK || member.size >= MOST_BYTES || deadline.passed) {
-    const why = deadline.passed ? 'no time was left' : 'the kernel gave no answer for others';
-    failures.add(path, member.size >= MOST_BYTES ? 'cut' : 'unreadable', why);
+  if (member.size >= MOST_BYTES) {
+    failures.add(path, 'cut', `${part.name} has ${MOST_BYTES} bytes before it`);
     return;
   }
-  const begun = source.now();
   try {
     const most = part.name === 'memory' ? SMALL_FILE : MOST_BYTES - member.size;
     const answer = source.readSlow(path, most);
     // What comes too late is nobody's.
     answer.catch(() => undefined);
-    const { bytes, cut } = await deadline.within(path, answer, PATIENCE_MS);
+    const { bytes, cut } = await deadline.within(path, answer);
     for (const line of part.lines(bytes.toString('latin1'))) member.write(`${path}:${line}\n`);
     if (cut) failures.add(path, 'cut', 'only its beginning');
   } catch (error) {
-    if (source.now() - begun >= PATIENCE_MS) stuck.count++;
     // Those that ended meanwhile are told with their states.
     if (!isHostError(error, 'gone')) failures.note(path, error);
   }

@@ -1,24 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
+import { attempt } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
-import { attempt, liveHost } from '../host/live.js';
+import { liveHost, memoryFiles } from '../host/live.js';
+import type { Piece } from '../host/proc/memory-files.js';
 import { searchPath } from '../host/ss/run.js';
-
-/** The beginning of a file. */
-export interface Piece {
-  /** Holds until the next read. */
-  readonly bytes: Buffer;
-  /** There was more. */
-  readonly cut: boolean;
-}
 
 /** A host that a snapshot is taken of. Errors as those of `HostSource`. */
 export interface SnapshotSource extends HostSource {
   /** So many bytes of a file at most. */
   read(path: string, most: number): Piece;
-  /** The same of a file that the kernel may take its time with, such as smaps while memory is mapped. */
+  /** The same of a file that `readSlowText` is for. */
   readSlow(path: string, most: number): Promise<Piece>;
   /**
    * The kernel's log, as /dev/kmsg or `dmesg -r` has it, piece by piece.
@@ -54,55 +46,6 @@ function read(path: string, most: number): Piece {
       closeSync(file);
     }
   });
-}
-
-/** Reads that the kernel has not answered yet. */
-const unanswered = new Set<Promise<Piece>>();
-
-/**
- * Waits until the kernel has answered all reads that were given up.
- *
- * @param patience milliseconds
- * @returns how many it still keeps
- */
-export async function unansweredReads(patience: number): Promise<number> {
-  if (unanswered.size > 0) {
-    const over = new AbortController();
-    const late = delay(patience, undefined, { signal: over.signal }).catch(() => undefined);
-    await Promise.race([Promise.allSettled(unanswered), late]);
-    over.abort();
-  }
-  return unanswered.size;
-}
-
-function readSlow(path: string, most: number): Promise<Piece> {
-  const answer = readAll(path, most);
-  unanswered.add(answer);
-  const answered = () => unanswered.delete(answer);
-  answer.then(answered, answered);
-  return answer;
-}
-
-async function readAll(path: string, most: number): Promise<Piece> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      const pieces: Buffer[] = [];
-      let filled = 0;
-      for (let got = 1; got > 0 && filled <= most; filled += got) {
-        const piece = Buffer.allocUnsafe(Math.min(FIRST_BYTES, most + 1 - filled));
-        got = (await file.read(piece, 0, piece.length, null)).bytesRead;
-        pieces.push(piece.subarray(0, got));
-      }
-      return { bytes: Buffer.concat(pieces).subarray(0, most), cut: filled > most };
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    return attempt(path, () => {
-      throw cause;
-    });
-  }
 }
 
 const KMSG = '/dev/kmsg';
@@ -158,4 +101,9 @@ function records(file: number, onBytes: (bytes: Buffer) => void): boolean {
 }
 
 /** This machine. */
-export const liveSnapshot: SnapshotSource = { ...liveHost, read, readSlow, log };
+export const liveSnapshot: SnapshotSource = {
+  ...liveHost,
+  read,
+  readSlow: (path, most) => memoryFiles.read(path, most),
+  log,
+};

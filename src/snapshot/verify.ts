@@ -12,8 +12,7 @@ import {
 } from '../host/capture/manifest.js';
 import { archiveKind } from '../host/capture/recognise.js';
 import { TarReader } from '../host/capture/tar.js';
-import { HostError, isHostError } from '../host/error.js';
-import { attempt } from '../host/live.js';
+import { attempt, HostError, isHostError } from '../host/error.js';
 
 /** Whether a snapshot is what was written. */
 export interface Verified {

@@ -25,7 +25,7 @@ async function isComplete(entries: CapturedEntries): Promise<boolean> {
   writeFileSync(path, captureTar(entries));
   try {
     const { host, of, warnings } = capturedAt(await readCapture(path), 'last');
-    return hostProcesses(readProcesses(host), undefined, { captured: of, warnings }).complete;
+    return hostProcesses(await readProcesses(host), undefined, { captured: of, warnings }).complete;
   } catch {
     return false;
   }

@@ -48,6 +48,10 @@ export class FakeHost implements HostSource {
     return text;
   }
 
+  async readSlowText(path: string): Promise<string> {
+    return this.readText(path);
+  }
+
   readTextIn(netns: string, path: string): string {
     return this.readText(`${netns} ${path}`);
   }

@@ -39,6 +39,7 @@ export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: S
         ? new Promise(() => undefined)
         : new Promise((resolve) => resolve(read(path, most))),
     readText: textOf,
+    readSlowText: async (path) => textOf(path),
     readTextIn: (_, path) => textOf(path),
     readBytes: (path, onBytes) => onBytes(Buffer.from(textOf(path))),
     log: (onBytes) => {

@@ -45,10 +45,13 @@ export function hostProcesses(
     : ['may not be seen', 'run it as root'];
   const told = host.processes.map(figuresOf);
   const notShown = told.filter(({ complete }) => !complete).length;
-  if (notShown > 0)
+  const blocked = host.processes.filter((process) => process.blocked);
+  if (blocked.length > 0) warnings.add('unreadable', blockedWords(blocked));
+  const refused = notShown - blocked.length;
+  if (refused > 0)
     warnings.add(
       'unreadable',
-      `PSS and USS of ${notShown} ${notShown === 1 ? 'process' : 'processes'} ${lacks}: ${whyMemory ?? advice}`,
+      `PSS and USS of ${refused} ${refused === 1 ? 'process' : 'processes'} ${lacks}: ${whyMemory ?? advice}`,
     );
   if (hidden)
     warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
@@ -68,6 +71,15 @@ export function hostProcesses(
     warnings: warnings.list(),
     complete: all && !hidden,
   };
+}
+
+const MOST_NAMED = 5;
+
+function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
+  const named = blocked.slice(0, MOST_NAMED).map(({ pid, comm }) => `pid ${pid} (${comm})`);
+  const more = blocked.length - named.length;
+  const list = `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `PSS and USS of ${list}: reads of smaps are blocked (mmap_lock held)`;
 }
 
 function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {

@@ -189,6 +189,10 @@ export class CapturedHost implements HostSource {
       : this.#moment.files.get(insidePath(inode, `/proc/net/${table}`));
   }
 
+  async readSlowText(path: string): Promise<string> {
+    return this.readText(path);
+  }
+
   readTextIn(netns: string, path: string): string {
     const inode = /\d+/.exec(this.readLink(netns))?.[0] ?? '';
     return this.readText(insidePath(inode, path));

@@ -16,11 +16,14 @@ export interface MappedProcess {
   readonly mappings: readonly Mapping[];
 }
 
-/** @throws {HostError} `denied`: it may not be looked at */
-export function readMappings(source: HostSource, pid: number): MappedProcess | WithoutMemory {
+/** @throws {HostError} `denied`: it may not be looked at; `blocked` */
+export async function readMappings(
+  source: HostSource,
+  pid: number,
+): Promise<MappedProcess | WithoutMemory> {
   let text = '';
-  const process = readProcess(source, pid, (_, folder) => {
-    text = source.readText(`${folder}/smaps`);
+  const process = await readProcess(source, pid, async (_, folder) => {
+    text = await source.readSlowText(`${folder}/smaps`);
     return sumSmaps(text);
   });
   if (typeof process === 'string') return process;

@@ -14,12 +14,18 @@ import { nsPidsOf, optionalText, statusFields } from './process.js';
 import { sumSmaps } from './smaps.js';
 import { readUptime } from './uptime.js';
 
+/** Undefined: it has no memory of its own, or may not be looked at. `blocked`: its mmap_lock is held. */
+type SumsOf = (source: HostSource, folder: string) => Promise<SmapsSums | 'blocked' | undefined>;
+
+/** So many processes are read at a time: their smaps by another process than ours. */
+const BATCH = 16;
+
 /** How processes are read. */
 interface ReadOptions {
   /** Without oom_score and oom_score_adj: two files less of each. */
   readonly withoutOom?: boolean;
-  /** What a process maps, added up; undefined: it has no memory of its own, or may not be looked at. */
-  readonly sumsOf?: typeof smapsOf;
+  /** What a process maps, added up. */
+  readonly sumsOf?: SumsOf;
 }
 
 /**
@@ -27,21 +33,26 @@ interface ReadOptions {
  *
  * @throws {HostError} if /proc cannot be listed
  */
-export function readProcesses(source: HostSource, options: ReadOptions = {}): ProcessRecords {
+export async function readProcesses(
+  source: HostSource,
+  options: ReadOptions = {},
+): Promise<ProcessRecords> {
   const uptime = readUptime(source);
   const begun = source.now();
   const clock = () => (uptime === null ? null : uptime + (source.now() - begun) / 1000);
   const processes: ProcessMemoryRecord[] = [];
   let [kernelThreads, zombies, gone, closed] = [0, 0, 0, 0];
   const names = listedPids(source);
-  for (const name of names) {
-    const pid = Number(name);
-    const read = readListed(source, pid, clock, options);
-    if (read === 'kernel thread') kernelThreads++;
-    else if (read === 'zombie') zombies++;
-    else if (read === 'gone') gone++;
-    else if (read === 'closed') closed++;
-    else processes.push(read);
+  for (let at = 0; at < names.length; at += BATCH) {
+    const batch = names.slice(at, at + BATCH);
+    const found = batch.map((name) => readListed(source, Number(name), clock, options));
+    for (const read of await Promise.all(found)) {
+      if (read === 'kernel thread') kernelThreads++;
+      else if (read === 'zombie') zombies++;
+      else if (read === 'gone') gone++;
+      else if (read === 'closed') closed++;
+      else processes.push(read);
+    }
   }
   if (processes.length + kernelThreads + zombies + gone + closed === 0)
     throw new HostError('unreadable', '/proc shows no process', { next: NOT_MOUNTED });
@@ -50,14 +61,14 @@ export function readProcesses(source: HostSource, options: ReadOptions = {}): Pr
 }
 
 /** Mounted with hidepid=1, /proc lists processes and opens nothing of them. */
-function readListed(
+async function readListed(
   source: HostSource,
   pid: number,
   clock: () => number | null,
   options: ReadOptions,
-): ProcessMemoryRecord | WithoutMemory | 'closed' {
+): Promise<ProcessMemoryRecord | WithoutMemory | 'closed'> {
   try {
-    return readOne(source, pid, clock, options);
+    return await readOne(source, pid, clock, options);
   } catch (error) {
     if (isHostError(error, 'denied')) return 'closed';
     throw error;
@@ -80,17 +91,17 @@ export type WithoutMemory = 'kernel thread' | 'zombie' | 'gone';
 export function readProcess(
   source: HostSource,
   pid: number,
-  sumsOf: (source: HostSource, folder: string) => SmapsSums | undefined,
-): ProcessMemoryRecord | WithoutMemory {
+  sumsOf: SumsOf,
+): Promise<ProcessMemoryRecord | WithoutMemory> {
   return readOne(source, pid, () => readUptime(source), { sumsOf });
 }
 
-function readOne(
+async function readOne(
   source: HostSource,
   pid: number,
   clock: () => number | null,
   { sumsOf = smapsOf, withoutOom = false }: ReadOptions,
-): ProcessMemoryRecord | WithoutMemory {
+): Promise<ProcessMemoryRecord | WithoutMemory> {
   const folder = `/proc/${pid}`;
   try {
     const stat = source.readText(`${folder}/stat`);
@@ -104,8 +115,8 @@ function readOne(
     const status = statusOf(source.readText(`${folder}/status`));
     const { sizes, sums } =
       state === 'Z' && (status.threads ?? 1) > 1
-        ? ofOtherThread(source, folder, sumsOf)
-        : { sizes: status.sizes, sums: sumsOf(source, folder) };
+        ? await ofOtherThread(source, folder, sumsOf)
+        : { sizes: status.sizes, sums: await sumsOf(source, folder) };
     // A zombie has let go of its memory; so has, for a moment, one that ends while it is read.
     if (!sums && !sizes) return state === 'Z' ? 'zombie' : 'gone';
     const uptime = clock();
@@ -120,7 +131,8 @@ function readOne(
       oomScore: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score`)),
       oomScoreAdj: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score_adj`)),
       status: sizes,
-      sums: sums ?? null,
+      sums: sums === 'blocked' ? null : (sums ?? null),
+      ...(sums === 'blocked' ? { blocked: true } : {}),
       started,
       readAt: uptime,
       minorFaults: countIn(fields[7]),
@@ -143,16 +155,16 @@ function ageOf(uptime: number | null, started: number | null): number | null {
 }
 
 /** A main thread that has ended has let go of the memory, and the others go on with it. */
-function ofOtherThread(
+async function ofOtherThread(
   source: HostSource,
   folder: string,
-  sumsOf: typeof smapsOf,
-): { sizes: StatusSizes | null; sums: SmapsSums | undefined } {
+  sumsOf: SumsOf,
+): Promise<{ sizes: StatusSizes | null; sums: Awaited<ReturnType<SumsOf>> }> {
   try {
     for (const name of source.list(`${folder}/task`)) {
       const own = `${folder}/task/${name}`;
       const { sizes } = statusOf(optionalText(source, `${own}/status`));
-      if (sizes) return { sizes, sums: sumsOf(source, own) };
+      if (sizes) return { sizes, sums: await sumsOf(source, own) };
     }
   } catch (error) {
     if (!isHostError(error, 'gone')) throw error;
@@ -160,14 +172,14 @@ function ofOtherThread(
   return { sizes: null, sums: undefined };
 }
 
-/** Undefined where there is none: it may not be looked at, or has no memory of its own. */
-function smapsOf(source: HostSource, folder: string): SmapsSums | undefined {
+async function smapsOf(source: HostSource, folder: string): ReturnType<SumsOf> {
   for (const file of ['smaps_rollup', 'smaps']) {
     try {
-      const sums = sumSmaps(source.readText(`${folder}/${file}`));
+      const sums = sumSmaps(await source.readSlowText(`${folder}/${file}`));
       if (sums) return sums;
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
+      if (error.code === 'blocked') return 'blocked';
       if (error.code === 'denied') return undefined;
     }
   }

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { HostError } from '../../host/error.js';
-import { attempt } from '../../host/live.js';
+import { attempt, HostError } from '../../host/error.js';
+
 import { SlabTracesParser } from '../readings/slab-traces.js';
 import { parserOf, type ReadingMethod } from '../readings/take.js';
 import { Takes } from '../readings/takes.js';

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ExecaError, execa } from 'execa';
 import { archiveKind } from '../../host/capture/recognise.js';
-import { HostError } from '../../host/error.js';
-import { attempt } from '../../host/live.js';
+import { attempt, HostError } from '../../host/error.js';
+
 import { LineCutter } from '../../host/ss/lines.js';
 
 /** Of one file, unpacked: an hour of a busy machine's events. */

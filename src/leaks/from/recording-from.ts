@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { HostError } from '../../host/error.js';
-import { attempt } from '../../host/live.js';
+import { attempt, HostError } from '../../host/error.js';
+
 import type { Recording } from '../recording.js';
 import { recordingOfCopies } from './copies.js';
 import { recordingOfEvents } from './events.js';

@@ -53,6 +53,12 @@ export const HOST_ERRORS: Explanations<HostErrorCode> = {
     known: 'Its exit status and last words.',
     next: 'Run "ss -nemita" by hand to see what it lacks.',
   },
+  blocked: {
+    means:
+      'A read of /proc/PID made no progress and was abandoned: another task holds the mmap_lock of the process.',
+    known: 'The process that read was asleep, and used no CPU time, for up to 2 s.',
+    next: 'Read wchan and stack of the threads of that process: cat /proc/PID/task/*/stack.',
+  },
   'ss-hung': {
     means: 'ss did not answer in time.',
     known: 'A limit of time.',

@@ -75,27 +75,27 @@ describe('mappings in /proc/PID/smaps', () => {
     expect(file).toMatchObject({ rss: 102_400, name: `/x${end}y`, kind: 'file' });
   });
 
-  test('lines of no known form make an incomplete answer', () => {
+  test('lines of no known form make an incomplete answer', async () => {
     const good = mapping('1000-2000 rw-p 00000000 00:00 0');
-    const answerOf = (text: string) => {
+    const answerOf = async (text: string) => {
       const host = new FakeHost();
       host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
       host.files.set('/proc/7/status', 'Name:\tx\nThreads:\t1\nVmRSS:\t 100 kB\n');
       host.files.set('/proc/7/smaps', text);
-      const found = readMappings(host, 7);
+      const found = await readMappings(host, 7);
       if (typeof found === 'string') throw new Error(found);
       return hostProcess(found.process, found.mappings);
     };
-    expect(answerOf(good)).toMatchObject({ complete: true, warnings: [] });
+    expect(await answerOf(good)).toMatchObject({ complete: true, warnings: [] });
     const strange = mapping('3000-4000 rw-p 00000000 0000 0 what');
     for (const text of [good + strange, `${good}Rss: 1 kB\n`]) {
-      const { complete, warnings } = answerOf(text);
+      const { complete, warnings } = await answerOf(text);
       expect(complete).toBe(false);
       expect(warnings[0]?.message).toMatch(/^lines of smaps are of no known form: rss/);
     }
   });
 
-  test('of a process that ends between its status and its mappings there is nothing', () => {
+  test('of a process that ends between its status and its mappings there is nothing', async () => {
     const host = new FakeHost();
     host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
     host.files.set(
@@ -103,9 +103,9 @@ describe('mappings in /proc/PID/smaps', () => {
       'Name:\tx\nUid:\t0\t0\t0\t0\nVmRSS:\t     104 kB\nThreads:\t1\n',
     );
     host.files.set('/proc/7/smaps', '');
-    expect(readMappings(host, 7)).toBe('gone');
+    expect(await readMappings(host, 7)).toBe('gone');
     host.files.set('/proc/7/smaps', mapping('1000-2000 rw-p 00000000 00:00 0'));
-    expect(readMappings(host, 7)).toMatchObject({ mappings: [{ kind: 'anonymous' }] });
-    expect(readMappings(host, 8)).toBe('gone');
+    expect(await readMappings(host, 7)).toMatchObject({ mappings: [{ kind: 'anonymous' }] });
+    expect(await readMappings(host, 8)).toBe('gone');
   });
 });

@@ -34,7 +34,7 @@ function add(host: FakeHost, pid: number, files: Readonly<Record<string, string>
 }
 
 describe('processes of /proc', () => {
-  test('one is told with all that its files say', () => {
+  test('one is told with all that its files say', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     add(host, 1, {
@@ -45,7 +45,7 @@ describe('processes of /proc', () => {
       oom_score: '670\n',
       oom_score_adj: '-500\n',
     });
-    const { processes, ...rest } = readProcesses(host);
+    const { processes, ...rest } = await readProcesses(host);
     expect(rest).toEqual({ kernelThreads: 0, zombies: 0, gone: 0, hidden: false });
     expect(processes).toEqual([
       {
@@ -72,7 +72,7 @@ describe('processes of /proc', () => {
     ]);
   });
 
-  test('of one that would begin later than now no age is told: its clock is another', () => {
+  test('of one that would begin later than now no age is told: its clock is another', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     for (const [pid, began] of [
@@ -83,23 +83,34 @@ describe('processes of /proc', () => {
         stat: stat(pid, 'a', 'S', 4194304, began),
         ...{ status: status('a', ...MEMORY), smaps_rollup: ROLLUP },
       });
-    expect(readProcesses(host).processes.map(({ ageSeconds }) => ageSeconds)).toEqual([null, 0]);
+    expect((await readProcesses(host)).processes.map(({ ageSeconds }) => ageSeconds)).toEqual([
+      null,
+      0,
+    ]);
   });
 
-  test('each is read at a time of its own', () => {
+  test('each is read at a time of its own', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     for (const pid of [1, 2])
       add(host, pid, {
         ...{ stat: stat(pid, 'a'), status: status('a', ...MEMORY), smaps_rollup: ROLLUP },
       });
-    host.onRead = (path) => {
-      if (path.endsWith('smaps_rollup')) host.clock += 1500;
+    let answered = Promise.resolve('');
+    host.readSlowText = (path) => {
+      answered = answered.then(async () => {
+        await new Promise((resolve) => setTimeout(resolve));
+        host.clock += 1500;
+        return host.readText(path);
+      });
+      return answered;
     };
-    expect(readProcesses(host).processes.map(({ readAt }) => readAt)).toEqual([91.75, 93.25]);
+    expect((await readProcesses(host)).processes.map(({ readAt }) => readAt)).toEqual([
+      91.75, 93.25,
+    ]);
   });
 
-  test('kernel threads, zombies and those that ended meanwhile have no memory', () => {
+  test('kernel threads, zombies and those that ended meanwhile have no memory', async () => {
     const host = new FakeHost();
     add(host, 1, {
       stat: stat(1, 'init'),
@@ -110,31 +121,31 @@ describe('processes of /proc', () => {
     add(host, 3, { stat: stat(3, 'dead', 'Z'), status: status('dead'), smaps_rollup: '' });
     add(host, 4, { stat: stat(4, 'ending') });
     add(host, 5, { stat: stat(5, 'ending'), status: status('ending'), smaps_rollup: '' });
-    const { processes, ...rest } = readProcesses(host);
+    const { processes, ...rest } = await readProcesses(host);
     expect(processes.map(({ pid }) => pid)).toEqual([1]);
     expect(rest).toEqual({ kernelThreads: 1, zombies: 1, gone: 2, hidden: false });
   });
 
-  test('a name that looks like a field of status is none', () => {
+  test('a name that looks like a field of status is none', async () => {
     const host = new FakeHost();
     const lying = 'x\\nVmRSS:\t9 kB';
     add(host, 1, { stat: stat(1, lying), status: status(lying, ...MEMORY), smaps_rollup: ROLLUP });
-    expect(readProcesses(host).processes[0]?.status?.rss).toBe(104 * 1024);
+    expect((await readProcesses(host)).processes[0]?.status?.rss).toBe(104 * 1024);
   });
 
-  test('of one that may not be looked at everybody sees the size, and nobody its parts', () => {
+  test('of one that may not be looked at everybody sees the size, and nobody its parts', async () => {
     const host = new FakeHost();
     add(host, 1, {
       stat: stat(1, 'init'),
       status: status('init', ...MEMORY),
       smaps_rollup: 'denied',
     });
-    const [process] = readProcesses(host).processes;
+    const [process] = (await readProcesses(host)).processes;
     expect(process?.sums).toBeNull();
     expect(process?.status?.rss).toBe(104 * 1024);
   });
 
-  test('smaps does where there is no smaps_rollup: all mappings are added', () => {
+  test('smaps does where there is no smaps_rollup: all mappings are added', async () => {
     const host = new FakeHost();
     const mapping = (rss: number) =>
       ROLLUP.replace('Rss:                 100', `Rss: ${rss}`).replace('[rollup]', '/Pss:  9 kB');
@@ -143,18 +154,18 @@ describe('processes of /proc', () => {
       status: status('init', ...MEMORY),
       smaps: mapping(100) + mapping(50),
     });
-    const [process] = readProcesses(host).processes;
+    const [process] = (await readProcesses(host)).processes;
     expect(process?.sums).toMatchObject({ rss: 150 * 1024, pss: 120 * 1024, uss: 96 * 1024 });
   });
 
-  test('processes of others that /proc hides are noticed', () => {
+  test('processes of others that /proc hides are noticed', async () => {
     const host = new FakeHost();
     add(host, 77, {
       stat: stat(77, 'own'),
       status: status('own', ...MEMORY),
       smaps_rollup: ROLLUP,
     });
-    expect(readProcesses(host).hidden).toBe(true);
+    expect((await readProcesses(host)).hidden).toBe(true);
   });
 });
 
@@ -165,7 +176,7 @@ test('text without what every kernel tells sums to nothing', () => {
 });
 
 describe('what hides memory', () => {
-  test('a main thread that has ended leaves it to the others', () => {
+  test('a main thread that has ended leaves it to the others', async () => {
     const host = new FakeHost();
     const ended = status('worker', 'State:\tZ (zombie)');
     add(host, 7, { stat: stat(7, 'worker', 'Z'), status: ended });
@@ -175,7 +186,7 @@ describe('what hides memory', () => {
       'task/8/smaps_rollup': ROLLUP,
     });
     add(host, 1, { stat: stat(1, 'init'), status: status('init') });
-    const { processes, zombies } = readProcesses(host);
+    const { processes, zombies } = await readProcesses(host);
     expect(zombies).toBe(0);
     expect(processes).toMatchObject([
       { pid: 7, threads: 3, sums: { rss: 100 * 1024 }, status: { rss: 104 * 1024 } },
@@ -189,9 +200,9 @@ describe('what hides memory', () => {
     expect(sumSmaps(text + text)).toMatchObject({ rss: 200 * 1024, pss: 120 * 1024 });
   });
 
-  test('a /proc without processes is none', () => {
+  test('a /proc without processes is none', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
-    expect(() => readProcesses(host)).toThrow(/shows no process/);
+    await expect(readProcesses(host)).rejects.toThrow(/shows no process/);
   });
 });

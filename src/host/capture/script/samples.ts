@@ -19,8 +19,43 @@ descriptors() {
 lines_of() {
   over 'grep -aH ^' "$@" | head -c ${MOST_BYTES}
 }
+# The kernel answers these files under the mmap_lock of the process: while another task holds it, a read sleeps. A
+# reader that makes no progress for 2 s is killed, its process left out, and all is read again.
+slow_lines() {
+  while :; do
+    left_out=" $(tr '\n' ' ' < "$dir/blocked")"
+    for path in /proc/[0-9]*; do
+      case $left_out in *" $path "*) ;; *) printf '%s\0' "$path/$1" ;; esac
+    done > "$dir/paths"
+    rm -f "$dir/reader" "$dir/read"
+    slow_reader &
+    progress= since=0
+    while [ ! -e "$dir/read" ]; do
+      sleep 0.1 || sleep 1
+      reader=$(cat "$dir/reader")
+      now=$(sed 's/.*) //' "/proc/$reader/stat" | cut -d ' ' -f 1,12,13)
+      case $now in
+        "$progress") [ $(($(date +%s) - since)) -lt 3 ] || break ;;
+        R*) progress= ;;
+        *) progress=$now since=$(date +%s) ;;
+      esac
+    done
+    [ ! -e "$dir/read" ] || break
+    path=$(ls -l "/proc/$reader/fd" | sed -n 's/.* -> \(\/proc\/[0-9]*\)\/.*/\1/p')
+    kill -9 "$reader"
+    note "${'$'}{path:-sample}/$1" unreadable 'the read is blocked (mmap_lock held)'
+    [ -n "$path" ] || break
+    echo "$path" >> "$dir/blocked"
+  done
+  cat "$dir/slow"
+}
+slow_reader() {
+  xargs -0 sh -c 'echo $$ > "$0/reader"; exec grep -aH ^ "$@" 2>> "$0/complaints"' "$dir" < "$dir/paths" |
+    head -c ${MOST_BYTES} > "$dir/slow"
+  true > "$dir/read"
+}
 arguments() {
-  lines_of /proc/[0-9]*/cmdline | tr '\0' ' '
+  slow_lines cmdline | tr '\0' ' '
 }
 # An inode of a file below /proc/PID/net is one for each namespace, and takes no right to see.
 tables_of() {
@@ -44,7 +79,7 @@ tell_hidden() {
   done < "$dir/elsewhere"
 }
 part_of_processes() {
-  ! asked "$1" || { keep "$at/$1" lines_of $2; bounded "sample-2/$1" ${MOST_BYTES}; }
+  ! asked "$1" || { keep "$at/$1" $2; bounded "sample-2/$1" ${MOST_BYTES}; }
 }
 sample() {
   at=$top/sample-$1
@@ -86,10 +121,11 @@ keep "$top/taken" date -u +%Y-%m-%dT%H:%M:%SZ || fail 'date failed'
 sample 1
 sleep "$wait"
 sample 2
-keep "$at/memory" lines_of /proc/[0-9]*/smaps_rollup
+keep "$dir/blocked" true
+keep "$at/memory" slow_lines smaps_rollup
 bounded sample-2/memory ${MOST_BYTES}
-part_of_processes smaps '/proc/[0-9]*/smaps'
-part_of_processes stacks '/proc/[0-9]*/task/[0-9]*/stack'
+part_of_processes smaps 'slow_lines smaps'
+part_of_processes stacks 'lines_of /proc/[0-9]*/task/[0-9]*/stack'
 ! asked arguments || keep "$at/arguments" arguments
 tell_complaints
 [ "$closed" = 0 ] ||

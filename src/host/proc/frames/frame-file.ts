@@ -1,6 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { HostError } from '../../error.js';
-import { attempt } from '../../live.js';
+import { attempt, HostError } from '../../error.js';
 
 /** Bytes of what these files have for each page frame. */
 const WORD = 8;

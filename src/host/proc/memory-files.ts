@@ -1,0 +1,280 @@
+import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { isSea } from 'node:sea';
+import { asExhausted, endGroup, startGroup } from '../child.js';
+import { attempt, HostError } from '../error.js';
+import { statFields } from './process.js';
+
+/** The beginning of a file. */
+export interface Piece {
+  readonly bytes: Buffer;
+  /** There was more. */
+  readonly cut: boolean;
+}
+
+const HEADER_BYTES = 32;
+
+/**
+ * The program of a reader. For each line of stdin, `MOST PATH`, it writes a header (`CODE CUT LENGTH`, padded) and
+ * that many bytes of the file; CODE is `-` or that of an error. It ends with its stdin.
+ */
+const READER = `
+const fs = process.getBuiltinModule('node:fs');
+function take(path, most) {
+  const fd = fs.openSync(path, 'r');
+  try {
+    const pieces = [];
+    let filled = 0;
+    for (let got = 1; got > 0 && filled <= most; filled += got) {
+      const piece = Buffer.allocUnsafe(Math.min(65536, most + 1 - filled));
+      got = fs.readSync(fd, piece, 0, piece.length, null);
+      pieces.push(piece.subarray(0, got));
+    }
+    return Buffer.concat(pieces);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+function answer(line) {
+  const space = line.indexOf(' ');
+  const most = Number(line.slice(0, space));
+  let bytes = Buffer.alloc(0);
+  let code = '-';
+  try {
+    bytes = take(line.slice(space + 1), most);
+  } catch (error) {
+    code = error.code || 'EIO';
+  }
+  const body = bytes.subarray(0, most);
+  const header = [code, Number(bytes.length > most), body.length].join(' ').padEnd(${HEADER_BYTES});
+  const all = Buffer.concat([Buffer.from(header), body]);
+  for (let done = 0; done < all.length; ) done += fs.writeSync(1, all, done);
+}
+const input = Buffer.alloc(65536);
+let text = '';
+for (let got = 1; got > 0; ) {
+  got = fs.readSync(0, input, 0, input.length, null);
+  const lines = (text + input.toString('latin1', 0, got)).split('\\n');
+  text = lines.pop();
+  lines.forEach(answer);
+}
+process.exit(0);
+`;
+
+/** How often a reader is checked. Milliseconds. */
+const CHECK_MS = 100;
+/** How long a read may make no progress: a fork of a large process holds the mmap_lock for a while too. */
+const PATIENCE_MS = 2000;
+/** Each process that blocks a read halves the patience with the next, down to this. */
+const LEAST_PATIENCE_MS = 200;
+/** How long a process that blocked a read is not read again. */
+const AVOIDED_MS = 10_000;
+/** How long a reader without requests stays. */
+const IDLE_MS = 100;
+
+interface Request {
+  readonly path: string;
+  readonly most: number;
+  readonly resolve: (piece: Piece) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type ReaderEnd = 'blocked' | 'idle' | Error;
+
+/**
+ * Reads files of /proc/PID that the kernel answers under the mmap_lock of the process: smaps, smaps_rollup, maps,
+ * cmdline, environ, numa_maps (fs/proc/task_mmu.c, __access_remote_vm() in mm/memory.c).
+ *
+ * While another task holds that lock such a read sleeps and cannot be cancelled, and a Node process does not exit
+ * before its threads do. So a child process reads. Once a read makes no progress the child is killed, that request
+ * fails, and another child reads the rest.
+ */
+export class MemoryFiles {
+  #reader: Reader | undefined;
+  /** By folder (`/proc/PID`): when it blocked a read, and the child that read it. */
+  readonly #blocked = new Map<string, { readonly at: number; readonly child: ChildProcess }>();
+
+  /**
+   * Reads the first `most` bytes of a file.
+   *
+   * @throws {HostError} `gone`, `denied`, `unreadable`, `blocked`: the read makes no progress; {@link ExhaustedError}
+   */
+  read(path: string, most: number): Promise<Piece> {
+    return new Promise((resolve, reject) => this.#send({ path, most, resolve, reject }));
+  }
+
+  #send(request: Request): void {
+    if (this.#avoids(request.path)) {
+      request.reject(noAnswer(request.path));
+      return;
+    }
+    try {
+      this.#reader ??= new Reader(
+        () => Math.max(LEAST_PATIENCE_MS, PATIENCE_MS / 2 ** this.#blocked.size),
+        (reader, end) => this.#ended(reader, end),
+      );
+      this.#reader.send(request);
+    } catch (error) {
+      request.reject(error);
+    }
+  }
+
+  #avoids(path: string): boolean {
+    // Before Linux 5.3 the sleep is not killable: each sample would leave another child.
+    for (const [folder, { at, child }] of this.#blocked)
+      if (performance.now() - at > AVOIDED_MS && hasExited(child)) this.#blocked.delete(folder);
+    return this.#blocked.has(folderOf(path));
+  }
+
+  #ended(reader: Reader, end: ReaderEnd): void {
+    if (this.#reader === reader) this.#reader = undefined;
+    const [first, ...others] = reader.requests;
+    if (!first) return;
+    if (end === 'blocked') {
+      this.#blocked.set(folderOf(first.path), { at: performance.now(), child: reader.child });
+      first.reject(noAnswer(first.path));
+    } else first.reject(end);
+    for (const request of others) this.#send(request);
+  }
+}
+
+/** One child process that reads. */
+class Reader {
+  readonly child: ChildProcess;
+  /** Those without an answer, in their order. */
+  readonly requests: Request[] = [];
+  readonly #patience: () => number;
+  readonly #onEnd: (reader: Reader, end: ReaderEnd) => void;
+  readonly #checks: NodeJS.Timeout;
+  #pieces: Buffer[] = [];
+  #received = 0;
+  #header: Header | undefined;
+  #idleSince = 0;
+  #progress = '';
+  #progressAt = performance.now();
+  #ended = false;
+
+  /** @throws {ExhaustedError} */
+  constructor(patience: () => number, onEnd: (reader: Reader, end: ReaderEnd) => void) {
+    this.#patience = patience;
+    this.#onEnd = onEnd;
+    this.child = startGroup(process.execPath, isSea() ? [] : ['-e', READER], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      // An executable that carries its program takes no -e.
+      env: { ...process.env, NODE_OPTIONS: isSea() ? IMPORT : '' },
+      cwd: '/',
+    });
+    const failed = (why: string, cause?: unknown) =>
+      this.#end(
+        asExhausted('the reader of /proc', cause) ??
+          new HostError('unreadable', `the process that reads /proc ${why}`, { cause }),
+      );
+    this.child.on('error', (cause) => failed('did not start', cause));
+    this.child.on('exit', (status, signal) => failed(`exited (${signal ?? status})`));
+    this.child.stdin?.on('error', () => undefined);
+    this.child.stdout?.on('data', (bytes: Buffer) => this.#take(bytes));
+    this.#checks = setInterval(() => this.#check(), CHECK_MS);
+  }
+
+  send(request: Request): void {
+    if (this.requests.length === 0) this.#hold(true);
+    this.requests.push(request);
+    this.child.stdin?.write(`${request.most} ${request.path}\n`, 'latin1');
+  }
+
+  #take(bytes: Buffer): void {
+    this.#pieces.push(bytes);
+    this.#received += bytes.length;
+    while (!this.#ended && this.#received >= (this.#header?.length ?? HEADER_BYTES)) {
+      const all = Buffer.concat(this.#pieces);
+      const length = this.#header?.length ?? HEADER_BYTES;
+      const [piece, rest] = [all.subarray(0, length), all.subarray(length)];
+      [this.#pieces, this.#received] = [[rest], rest.length];
+      if (this.#header) this.#answer(this.#header, piece);
+      else this.#header = headerOf(piece);
+    }
+  }
+
+  #answer({ code, cut }: Header, bytes: Buffer): void {
+    this.#header = undefined;
+    const request = this.requests.shift();
+    if (this.requests.length === 0) this.#hold(false);
+    if (!request) return;
+    try {
+      request.resolve(
+        attempt(request.path, () => {
+          if (code !== '-') throw Object.assign(new Error(code), { code });
+          return { bytes, cut };
+        }),
+      );
+    } catch (error) {
+      request.reject(error);
+    }
+  }
+
+  /** Whether our process stays for it. */
+  #hold(holds: boolean): void {
+    this.#progressAt = performance.now();
+    for (const each of [this.child, this.child.stdin, this.child.stdout, this.#checks])
+      (each as ChildProcess | Socket | NodeJS.Timeout | null)?.[holds ? 'ref' : 'unref']();
+  }
+
+  #check(): void {
+    const now = performance.now();
+    if (this.requests.length === 0) {
+      if (now - this.#progressAt > IDLE_MS) this.#end('idle');
+      return;
+    }
+    const progress = `${this.requests.length} ${this.#received} ${cpuTicks(this.child.pid)}`;
+    if (progress === this.#progress && !progress.endsWith('R')) {
+      if (now - this.#progressAt > this.#patience()) this.#end('blocked');
+    } else [this.#progress, this.#progressAt] = [progress, now];
+  }
+
+  #end(end: ReaderEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#checks);
+    endGroup(this.child);
+    this.child.stdin?.destroy();
+    this.child.unref();
+    this.#onEnd(this, end);
+  }
+}
+
+interface Header {
+  readonly code: string;
+  readonly cut: boolean;
+  readonly length: number;
+}
+
+function headerOf(bytes: Buffer): Header {
+  const [code = '', cut, length] = bytes.toString('latin1').trim().split(' ');
+  return { code, cut: cut === '1', length: Number(length) };
+}
+
+/** CPU time that it used, and its state: one that computes, or waits for a CPU, is not blocked. */
+function cpuTicks(pid: number | undefined): string {
+  try {
+    const fields = statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return `${fields[11]} ${fields[12]} ${fields[0]}`;
+  } catch {
+    return '';
+  }
+}
+
+const IMPORT = `--import=data:text/javascript,${encodeURIComponent(READER)}`;
+
+/** `/proc/PID`, or the path where it has no such form. */
+function folderOf(path: string): string {
+  return /^\/proc\/\d+/.exec(path)?.[0] ?? path;
+}
+
+function noAnswer(path: string): HostError {
+  return new HostError('blocked', `${path}: the read is blocked (mmap_lock held)`);
+}
+
+function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}

@@ -1,0 +1,86 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { MemoryFiles } from '../../../src/host/proc/memory-files.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'memory-files-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const whole = (path: string, files = new MemoryFiles()) => files.read(path, 1 << 20);
+
+/** Nothing writes into it: an open of it blocks, as a read of smaps does while the mmap_lock is held. */
+function fifo(name: string): string {
+  const path = join(folder, name);
+  execFileSync('mkfifo', [path]);
+  return path;
+}
+
+function file(name: string, content: string | Buffer): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+describe('files are read', () => {
+  test('byte for byte, many at a time', async () => {
+    const files = new MemoryFiles();
+    const sizes = [0, 1, 31, 32, 33, 65_536, 200_000];
+    const contents = sizes.map((size) => Buffer.alloc(size, 'a\nb\0'));
+    const found = await Promise.all(
+      contents.map((content, index) => whole(file(`size-${index}`, content), files)),
+    );
+    expect(found.map(({ bytes }) => bytes.equals(contents.shift() ?? bytes))).not.toContain(false);
+    expect(found.some(({ cut }) => cut)).toBe(false);
+  });
+
+  test('of this process', async () => {
+    const { bytes } = await whole(`/proc/${process.pid}/cmdline`);
+    expect(bytes).toEqual(readFileSync('/proc/self/cmdline'));
+  });
+
+  test('up to a limit, and what is longer is cut', async () => {
+    const path = file('long', '0123456789');
+    const files = new MemoryFiles();
+    expect(await files.read(path, 10)).toEqual({ bytes: Buffer.from('0123456789'), cut: false });
+    expect(await files.read(path, 9)).toEqual({ bytes: Buffer.from('012345678'), cut: true });
+  });
+
+  test('and what is not there, or is no file, is an error with a code', async () => {
+    await expect(whole(join(folder, 'none'))).rejects.toMatchObject({ code: 'gone' });
+    await expect(whole(folder)).rejects.toMatchObject({ code: 'unreadable' });
+  });
+
+  test('again after its reader was idle', async () => {
+    const files = new MemoryFiles();
+    const path = file('again', 'x');
+    await whole(path, files);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect((await whole(path, files)).bytes.toString()).toBe('x');
+  });
+});
+
+describe('a read that makes no progress', () => {
+  test('fails by itself: those before and after it are answered', async () => {
+    const files = new MemoryFiles();
+    const before = performance.now();
+    const all = [file('first', '1'), fifo('blocked'), file('last', '3')];
+    const found = await Promise.allSettled(all.map((path) => whole(path, files)));
+    expect(found.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(found[1]).toMatchObject({ reason: { code: 'blocked' } });
+    expect(performance.now() - before).toBeLessThan(6000);
+  });
+
+  test('is not tried again at once, and many of them take less than 2 s each', async () => {
+    const files = new MemoryFiles();
+    const before = performance.now();
+    const all = Array.from({ length: 8 }, (_, index) => fifo(`many-${index}`));
+    const found = await Promise.allSettled(all.map((path) => whole(path, files)));
+    expect(found.every(({ status }) => status === 'rejected')).toBe(true);
+    const took = performance.now() - before;
+    expect(took).toBeLessThan(10_000);
+    await expect(whole(all[0] ?? '', files)).rejects.toMatchObject({ code: 'blocked' });
+    expect(performance.now() - before - took).toBeLessThan(100);
+  });
+});

@@ -1,0 +1,164 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { liveHost } from '../../../../src/host/live.js';
+import { optionalText, statFields } from '../../../../src/host/proc/process.js';
+import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { snapshotSchema } from '../../../../src/report/snapshot/schema.js';
+import { commandPath, kdumpMem } from '../../../support/cli.js';
+import { Stage, skcheckJson, until } from '../../skcheck/stage.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'blocked-test-'));
+const stage = new Stage();
+const children: ChildProcess[] = [];
+const blocked: number[] = [];
+
+/** How much longer a command takes than where nothing is blocked, at most. */
+const MOST_MS = 20_000;
+/** The script waits 3 s for each of the two. */
+const MOST_SCRIPT_MS = 30_000;
+const RESIDENT = 32 << 20;
+
+beforeAll(async () => {
+  const program = join(folder, 'blocked');
+  const source = new URL('blocked.c', import.meta.url).pathname;
+  execFileSync('cc', ['-O1', '-Wall', '-Werror', '-o', program, source, '-pthread']);
+  for (const name of ['a', 'b']) {
+    writeFileSync(join(folder, name), '');
+    const child = spawn(program, [join(folder, name)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    children.push(child);
+    const [pid] = await once(child.stdout!, 'data');
+    blocked.push(Number(pid));
+  }
+});
+
+afterAll(async () => {
+  stage.end();
+  await Promise.all(
+    children.map((child) => {
+      child.stdin?.end();
+      return once(child, 'exit');
+    }),
+  );
+  rmSync(folder, { recursive: true });
+});
+
+test('a read of its smaps blocks here', () => {
+  for (const pid of blocked) {
+    for (const file of ['smaps_rollup', 'smaps', 'cmdline']) {
+      const { signal } = spawnSync('cat', [`/proc/${pid}/${file}`], {
+        ...{ timeout: 300, killSignal: 'SIGKILL', stdio: 'ignore' },
+      });
+      expect(signal, file).toBe('SIGKILL');
+    }
+  }
+});
+
+/** By /proc/PID/stat: ps would block too. */
+function childrenOf(parent: number | undefined): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    const stat = optionalText(liveHost, `/proc/${pid}/stat`);
+    return stat !== '' && statFields(stat)[1] === `${parent}`;
+  });
+}
+
+async function timed<T>(run: () => Promise<T>, most = MOST_MS): Promise<T> {
+  const begun = performance.now();
+  const found = await run();
+  expect(performance.now() - begun).toBeLessThan(most);
+  return found;
+}
+
+const WARNING =
+  /PSS and USS of pid \d+ \(blocked\), pid \d+ \(blocked\): reads of smaps are blocked \(mmap_lock held\)/;
+
+/** Rows of a list: those that are blocked lack PSS, and others of ours do not. */
+function expectRows(stdout: string): void {
+  const { processes, warnings, complete } = procsSchema.parse(JSON.parse(stdout));
+  const rowOf = (pid: number) => processes.find((process) => process.pid === pid);
+  for (const pid of blocked) {
+    const row = rowOf(pid);
+    expect(row).toMatchObject({ pssBytes: null, ussBytes: null, complete: false });
+    expect(row?.rssBytes).toBeGreaterThanOrEqual(RESIDENT);
+  }
+  expect(rowOf(process.pid)?.pssBytes).toBeGreaterThan(0);
+  expect(complete).toBe(false);
+  expect(warnings.length).toBeGreaterThan(0);
+}
+
+describe('where reads of the memory of two processes are blocked', () => {
+  test('procs --live lists all others, and says so', async () => {
+    const { stdout, stderr, status } = await timed(() => kdumpMem('procs', '--live', '--json'));
+    expect(status).toBe(0);
+    expectRows(stdout);
+    expect(`${stderr}${stdout}`).toMatch(WARNING);
+  });
+
+  test('procs --live --strict exits with status 5', async () => {
+    expect((await timed(() => kdumpMem('procs', '--live', '--strict'))).status).toBe(5);
+  });
+
+  test('procs --live --pid names why, for one of them alone', async () => {
+    const { stderr, status } = await timed(() =>
+      kdumpMem('procs', '--live', '--pid', `${blocked[0]}`),
+    );
+    expect([stderr, status]).toEqual([expect.stringContaining('mmap_lock held'), 3]);
+  });
+
+  test('procs --watch goes on', async () => {
+    const { stdout, status } = await timed(() =>
+      kdumpMem('procs', '--live', '--watch', '--interval', '1', '--count', '2', '--ndjson'),
+    );
+    expect(status).toBe(0);
+    expect(stdout.trim().split('\n').at(-1)).toContain('-end/1"');
+  });
+
+  test.each(['native', 'script'])('a snapshot (%s) has all others', async (kind) => {
+    const file = join(folder, `${kind}.tar.gz`);
+    const parts = ['--with', 'smaps,arguments', '--tmpfs'];
+    if (kind === 'native') {
+      const { stdout, status } = await timed(() =>
+        kdumpMem('snapshot', '--json', ...parts, '-o', file, '--interval', '1'),
+      );
+      expect(status).toBe(0);
+      expect(snapshotSchema.parse(JSON.parse(stdout)).errorCounts.unreadable).toBe(6);
+    } else {
+      const script = join(folder, 'snapshot.sh');
+      writeFileSync(script, (await kdumpMem('snapshot', '--script')).stdout);
+      const { status, stderr } = await timed(
+        async () =>
+          spawnSync('sh', [script, ...parts, file, '1'], { encoding: 'utf8', timeout: 60_000 }),
+        MOST_SCRIPT_MS,
+      );
+      expect([status, stderr]).toEqual([0, '']);
+    }
+    const { stdout } = await kdumpMem('procs', '--from', file, '--json');
+    expectRows(stdout);
+    const errors = execFileSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors']).toString();
+    const lines = errors.split('\n').filter((line) => line.includes('mmap_lock held'));
+    // Once a process blocked, the script leaves it out.
+    expect(lines.filter((line) => line.includes('/smaps_rollup\t'))).toHaveLength(2);
+  });
+
+  test('skcheck reports who stopped reading', async () => {
+    const { server } = await stage.pair({}, { bytes: 5000 });
+    const { sockets } = await timed(async () => skcheckJson(['--interval', '1']).report);
+    expect(sockets.map(({ pid }) => pid)).toContain(server.pid);
+  });
+
+  test('a reader ends with the command, also when that is killed', async () => {
+    const child = spawn(process.execPath, [commandPath('kdump-mem'), 'procs', '--live'], {
+      stdio: 'ignore',
+    });
+    await new Promise((resolve) => setTimeout(resolve, 800));
+    const readers = childrenOf(child.pid);
+    expect(readers).toHaveLength(1);
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    await until(() => !existsSync(`/proc/${readers[0]}`));
+  });
+});
