@@ -98,8 +98,8 @@ export const DRAWERS_EXPLAINED: Explanations<DrawerName> = {
     'Ask the driver (debugfs, fdinfo).',
   ),
   tables: drawer(
-    'Tables that the kernel keeps for good: hash tables, records of ftrace.',
-    'Symbols of the tables and their sizes.',
+    'Tables that the kernel keeps for good: hash tables, records of ftrace, requests of block devices.',
+    'Symbols of the tables and their sizes; requests by the tags of all disks.',
     NOTHING,
   ),
   'free-buddy': drawer(

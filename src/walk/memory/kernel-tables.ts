@@ -5,6 +5,7 @@ import { Pointer } from '../../kernel/pointer.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
+import { blockRequestFrames } from './block-requests.js';
 import { framesOfPages } from './page-array.js';
 
 /** Frames of a table that the kernel keeps for good, and the variable that leads to it. */
@@ -56,7 +57,7 @@ const MOST_FTRACE_PAGES = 2 ** 20;
 
 /**
  * Tables that the kernel keeps for good, outside of any allocator that names them: hash tables of
- * protocols, ftrace's list of functions. Those that this kernel lacks are left out.
+ * protocols, ftrace's list of functions, requests of block devices. Those that this kernel lacks are left out.
  *
  * @throws {KernelError} `damaged`; {@link ReadError}
  */
@@ -71,6 +72,7 @@ export function* kernelTables(kernel: Kernel): Generator<TableFrames> {
   yield { name: 'savedcmd', frames: savedCommandFrames(kernel) };
   yield { name: 'btf_vmlinux', frames: btfFrames(kernel) };
   yield { name: 'integrity_buf_pool', frames: poolFrames(kernel, 'integrity_buf_pool') };
+  yield { name: 'block requests', frames: blockRequestFrames(kernel) };
 }
 
 function hashTable(

@@ -1,6 +1,6 @@
 import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { devicesOfBus } from '../machine/buses.js';
+import { devicesOf } from '../machine/buses.js';
 import { splitRings, virtqueues } from '../network/virtqueues.js';
 import { StructReader } from '../struct-reader.js';
 import type { AddressRange } from './percpu.js';
@@ -14,7 +14,7 @@ import type { AddressRange } from './percpu.js';
  */
 export function* virtioRings(kernel: Kernel): Generator<AddressRange> {
   let packed = 0;
-  for (const address of devicesOfBus(kernel, 'virtio')) {
+  for (const address of devicesOf(kernel, 'bus', 'virtio')) {
     const device = new StructReader(kernel, 'virtio_device', ['dev']);
     for (const queue of virtqueues(kernel, address - BigInt(device.offset('dev')))) {
       const [ring] = splitRings(kernel, queue.address);

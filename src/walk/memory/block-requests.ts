@@ -1,0 +1,103 @@
+import { KernelError } from '../../kernel/error.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { listNodes } from '../list.js';
+import { devicesOf } from '../machine/buses.js';
+import { pointerPartOf } from '../named-read.js';
+import { memberOf, struct } from '../pages/struct-page.js';
+import { readOrNot } from '../read-or-not.js';
+import { StructReader } from '../struct-reader.js';
+import { XarrayReader } from '../xarray.js';
+
+/** Blocks of requests are of this order at most (`max_order` of blk_mq_alloc_rqs in block/blk-mq.c). */
+const MOST_ORDER = 4;
+
+/**
+ * Frames of the requests that block devices keep ready, one for each tag of a queue and of its scheduler: blocks
+ * that are no compound pages, in a list by their first pages, whose `private` is their order. None where the
+ * kernel does not say where its classes of devices are listed, and an extract that lacks that list.
+ *
+ * @throws {KernelError} `damaged`, `unsupported-layout`; {@link TornList}; {@link ReadError}
+ */
+export function* blockRequestFrames(kernel: Kernel): Generator<number> {
+  const classes = kernel.symbol('class_kset');
+  if (classes === undefined || !readOrNot(() => kernel.read(classes, 8))) return;
+  const seen = new Set<bigint>([0n]);
+  const isNew = (address: bigint) => !seen.has(address) && Boolean(seen.add(address));
+  const page = struct(kernel, 'page');
+  const [link, order] = [BigInt(memberOf(page, 'lru').offset), memberOf(page, 'private').offset];
+  const at = new Pointer();
+  for (const queue of queuesOfDisks(kernel)) {
+    if (!isNew(queue)) continue;
+    for (const tags of tagsOf(kernel, queue)) {
+      if (!isNew(tags)) continue;
+      const list = BigInt(
+        new StructReader(kernel, 'blk_mq_tags', ['page_list']).offset('page_list'),
+      );
+      for (const node of listNodes(kernel, tags + list)) {
+        const first = node - link;
+        const size = pointerPartOf(kernel, 'struct page', first, first + BigInt(order));
+        const frame = kernel.pages.frameOfPage(at.set(first));
+        if (size > MOST_ORDER || kernel.pages.addressOfPage(first) === undefined)
+          throw new KernelError(
+            'damaged',
+            `requests of a block device lie in a block of order ${size}`,
+          );
+        for (let index = 0; index < 2 ** Number(size); index++) yield frame + index;
+      }
+    }
+  }
+}
+
+/** Addresses of their `struct request_queue`s, those of partitions too. */
+function* queuesOfDisks(kernel: Kernel): Generator<bigint> {
+  const disk = new StructReader(kernel, 'gendisk', ['queue', 'part0']);
+  // Since 5.11 a partition is a block_device, which names its disk; before, the first is in the disk.
+  const device = kernel.struct('block_device')?.member('bd_device')
+    ? new StructReader(kernel, 'block_device', ['bd_device', 'bd_disk'])
+    : undefined;
+  const part = device ? undefined : new StructReader(kernel, 'hd_struct', ['__dev', 'partno']);
+  for (const address of devicesOf(kernel, 'class', 'block')) {
+    if (device) {
+      const view = device.read(address - BigInt(device.offset('bd_device')));
+      yield disk.read(view.pointer('bd_disk')).pointer('queue');
+    } else if (part) {
+      const view = part.read(address - BigInt(part.offset('__dev')));
+      if (view.number('partno') === 0)
+        yield disk.read(view.address - BigInt(disk.offset('part0'))).pointer('queue');
+    }
+  }
+}
+
+/** Addresses of the `struct blk_mq_tags` of a queue, some more than once; a queue without tags has none. */
+function* tagsOf(kernel: Kernel, queue: bigint): Generator<bigint> {
+  const set = new StructReader(kernel, 'request_queue', ['tag_set', 'nr_hw_queues']);
+  const own = set.read(queue);
+  if (own.pointer('tag_set') === 0n) return;
+  const reader = new StructReader(kernel, 'blk_mq_tag_set', ['tags', 'nr_hw_queues']);
+  const tagSet = reader.read(own.pointer('tag_set'));
+  const array = tagSet.pointer('tags');
+  for (let index = 0; index < tagSet.number('nr_hw_queues'); index++)
+    yield pointerPartOf(kernel, 'the tags of a block device', array, array + BigInt(8 * index));
+  const contexts = contextsOf(kernel, queue);
+  const context = new StructReader(kernel, 'blk_mq_hw_ctx', ['sched_tags']);
+  for (let index = 0; index < own.number('nr_hw_queues'); index++) {
+    const one = contexts(index);
+    if (one !== 0n) yield context.read(one).pointer('sched_tags');
+  }
+}
+
+/** The hardware contexts of a queue: in an array, or an xarray (5.18 to 7.0 or so). */
+function contextsOf(kernel: Kernel, queue: bigint): (index: number) => bigint {
+  if (kernel.struct('request_queue')?.member('hctx_table')) {
+    const table = new StructReader(kernel, 'request_queue', ['hctx_table.xa_head']);
+    const head = table.read(queue).pointer('hctx_table.xa_head');
+    const entries = new XarrayReader(kernel);
+    return (index) => entries.load(head, BigInt(index));
+  }
+  const array = new StructReader(kernel, 'request_queue', ['queue_hw_ctx'])
+    .read(queue)
+    .pointer('queue_hw_ctx');
+  return (index) =>
+    pointerPartOf(kernel, 'the contexts of a block device', array, array + BigInt(8 * index));
+}
