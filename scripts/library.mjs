@@ -1,5 +1,8 @@
 // Makes dist/library: the library as one CommonJS file, with a module that passes its exports on, so that
 // who imports and who requires it have the same classes; and its types, once for each.
+//
+//   node scripts/library.mjs          as it is packed: types are one file too
+//   node scripts/library.mjs --quick  for a clone: types are those that tsc left beside
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -21,13 +24,18 @@ const { metafile } = await build({
   external: ['zod'],
 });
 writeFileSync(`${OUT}/index.mjs`, "export * from './index.cjs';\n");
-// Whoever compiles against them has the project's own check behind them.
-const types = ['--no-check', '--no-banner', '--project', 'tsconfig.build.json', '-o'];
-execFileSync('node_modules/.bin/dts-bundle-generator', [...types, `${OUT}/index.d.cts`, ENTRY], {
-  stdio: ['ignore', 'ignore', 'inherit'],
-});
-copyFileSync(`${OUT}/index.d.cts`, `${OUT}/index.d.mts`);
-writeNotices(Object.keys(metafile.inputs), `${OUT}/THIRD-PARTY-NOTICES`);
+if (process.argv.includes('--quick')) {
+  for (const types of ['index.d.mts', 'index.d.cts'])
+    writeFileSync(`${OUT}/${types}`, "export * from './index.js';\n");
+} else {
+  // Whoever compiles against them has the project's own check behind them.
+  const types = ['--no-check', '--no-banner', '--project', 'tsconfig.build.json', '-o'];
+  execFileSync('node_modules/.bin/dts-bundle-generator', [...types, `${OUT}/index.d.cts`, ENTRY], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  copyFileSync(`${OUT}/index.d.cts`, `${OUT}/index.d.mts`);
+  writeNotices(Object.keys(metafile.inputs), `${OUT}/THIRD-PARTY-NOTICES`);
+}
 
 /** Code that throws where node is older: the first that runs. */
 function needsNode(oldest) {
