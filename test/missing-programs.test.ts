@@ -1,0 +1,43 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'missing-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What scripts/test installs of these, where PATH has one command of the name of each. */
+function missing(...pairs: string[]): string[] {
+  for (const pair of pairs) {
+    const name = join(folder, pair.replace(/[@=].*/, '').replaceAll('/', '_'));
+    writeFileSync(name, '#!/bin/sh\nexit 0\n');
+    chmodSync(name, 0o755);
+  }
+  const script = `source ${ROOT}scripts/test-parts/missing.sh; missing "$@"`;
+  return execFileSync('bash', ['-c', script, 'bash', ...pairs], {
+    env: { PATH: `${folder}:${process.env.PATH}` },
+    encoding: 'utf8',
+  })
+    .split('\n')
+    .filter((line) => line !== '');
+}
+
+test('a command of the name of a module is no module', () => {
+  expect(missing('no_such_module@/usr/bin/python3=python3-no-such')).toEqual(['python3-no-such']);
+  expect(missing('json@/usr/bin/python3=python3')).toEqual([]);
+});
+
+test('a command in PATH is none at the path that tests use', () => {
+  expect(missing('/usr/bin/no-such-program=such')).toEqual(['such']);
+  expect(missing('no-such-program=such', '/bin/sh=dash')).toEqual([]);
+});
+
+test('scripts/test asks for what tests use by a path, by that path', () => {
+  const script = readFileSync(`${ROOT}scripts/test`, 'utf8');
+  const asked = [...script.matchAll(/(\S+)=python3-jsonschema/g)].map(([, what]) => what);
+  expect(asked).toEqual(['jsonschema@/usr/bin/python3']);
+  expect(script).toContain('/usr/bin/chromium=chromium');
+});
