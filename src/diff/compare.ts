@@ -1,8 +1,17 @@
 import { type DrawerDiff, diffDrawers, leavesOf } from './drawers.js';
 import { diffLists, type ListDiff } from './lists.js';
-import { type Loss, lossOf } from './loss.js';
+import { type Loss, lossOf, OWNERS, type OwnersOf } from './loss.js';
 import { isHarmless, type Note } from './notes.js';
-import { type HostState, LISTS, type Listing, type ListName, MEASURES } from './state.js';
+import {
+  CATEGORY_MEASURES,
+  type CategoryMeasure,
+  type HostState,
+  LISTS,
+  type Listing,
+  type ListName,
+  MEASURES,
+  type Measure,
+} from './state.js';
 import { inOrder, type Order } from './times.js';
 
 /** What changed from the first input to the last. */
@@ -56,12 +65,34 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   ];
   return {
     ...{ states, seconds, sameBoot, drawers, lists, notes },
-    loss: drawers && lossOf(drawers, lists, sameBoot === false ? null : drift),
+    loss: drawers && lossOf(drawers, ownersOf(order, lists), sameBoot === false ? null : drift),
     complete: notes.every(isHarmless),
   };
 }
 
-function diffList(name: ListName, { states, seconds, sameBoot }: Order): ListDiff | null {
+/** Of processes the part that each has in the category, and not all that it has. */
+function ownersOf(order: Order, lists: Readonly<Record<ListName, ListDiff | null>>): OwnersOf {
+  return (drawer) => {
+    if (Object.hasOwn(CATEGORY_MEASURES, drawer))
+      return diffListBy(
+        'processes',
+        CATEGORY_MEASURES[drawer as keyof typeof CATEGORY_MEASURES],
+        order,
+      );
+    const list = OWNERS[drawer];
+    return list === undefined ? null : lists[list];
+  };
+}
+
+function diffList(name: ListName, order: Order): ListDiff | null {
+  return diffListBy(name, MEASURES[name], order);
+}
+
+function diffListBy<By extends Measure | CategoryMeasure>(
+  name: ListName,
+  measures: readonly By[],
+  { states, seconds, sameBoot }: Order,
+): ListDiff<By> | null {
   const lists = states.map(({ lists: all }) => {
     const list = all[name];
     return list === undefined ? null : sameBoot === false ? ofAnyBoot(list) : list;
@@ -70,7 +101,7 @@ function diffList(name: ListName, { states, seconds, sameBoot }: Order): ListDif
   if (sameBoot === false && lists.every((list) => list === null || list.items.size === 0))
     return null;
   const firstUptime = sameBoot === true ? (states[0]?.taken.uptime ?? null) : null;
-  return diffLists(lists, MEASURES[name], { seconds, firstUptime });
+  return diffLists(lists, measures, { seconds, firstUptime });
 }
 
 /** What is the same after a boot, too. */

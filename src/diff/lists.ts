@@ -1,5 +1,5 @@
 import { type Course, courseOf, notCompared } from './course.js';
-import type { Item, Listing, Measure, Who } from './state.js';
+import type { CategoryMeasure, Item, Listing, Measure, Who } from './state.js';
 
 /**
  * `new`: it was not there at first. `ended`: it is not there at last. `was-empty`, `is-empty`: it had nothing then, or
@@ -11,17 +11,17 @@ export const STATUSES = [
 export type Status = (typeof STATUSES)[number];
 
 /** How one of a list changed. */
-export interface ItemDiff extends Course {
+export interface ItemDiff<By = Measure> extends Course {
   /** As it was last. */
   readonly who: Who;
   /** What was measured; null: nothing that first and last know of it. */
-  readonly by: Measure | null;
+  readonly by: By | null;
   readonly status: Status;
 }
 
-export interface ListDiff {
+export interface ListDiff<By = Measure> {
   /** What changed most first. */
-  readonly items: readonly ItemDiff[];
+  readonly items: readonly ItemDiff<By>[];
   /** The sum of what grew, and of what shrank (below 0), as far as that is known. */
   readonly grew: number;
   readonly shrank: number;
@@ -50,16 +50,16 @@ const TOLERANCE = 1;
  * @param lists of each input; null: it knows of none
  * @returns null: first or last knows of none
  */
-export function diffLists(
+export function diffLists<By extends Measure | CategoryMeasure>(
   lists: readonly (Listing | null)[],
-  measures: readonly Measure[],
+  measures: readonly By[],
   { seconds, firstUptime }: Times,
-): ListDiff | null {
+): ListDiff<By> | null {
   const [first, last] = [lists[0], lists.at(-1)];
   if (!first || !last) return null;
   const keys = new Set(lists.flatMap((list) => [...(list?.items.keys() ?? [])]));
   let [between, missed] = [0, 0];
-  const items: ItemDiff[] = [];
+  const items: ItemDiff<By>[] = [];
   for (const key of keys) {
     const [one, other] = [first.items.get(key), last.items.get(key)];
     const who = (other ?? one)?.who;
@@ -94,7 +94,7 @@ export function diffLists(
   };
 }
 
-function knowsAny(list: Listing | null, measure: Measure | undefined): boolean {
+function knowsAny(list: Listing | null, measure: Measure | CategoryMeasure | undefined): boolean {
   return (
     measure !== undefined && [...(list?.items.values() ?? [])].some((item) => knows(item, measure))
   );
@@ -105,7 +105,7 @@ function began(item: Item | undefined): number {
 }
 
 /** What is not there needs no measure. */
-function knows(item: Item | undefined, measure: Measure): boolean {
+function knows(item: Item | undefined, measure: Measure | CategoryMeasure): boolean {
   return item === undefined || (item.sizes[measure] ?? null) !== null;
 }
 
@@ -121,7 +121,7 @@ function statusOf(
 }
 
 /** What changed most, whichever way; then what is not known. */
-function byChange(a: ItemDiff, b: ItemDiff): number {
-  const size = ({ change }: ItemDiff) => (change === null ? -1 : Math.abs(change));
+function byChange(a: Course, b: Course): number {
+  const size = ({ change }: Course) => (change === null ? -1 : Math.abs(change));
   return size(b) - size(a);
 }

@@ -1,6 +1,6 @@
 import { type DrawerDiff, leavesOf } from './drawers.js';
 import type { ItemDiff, ListDiff } from './lists.js';
-import type { ListName, Who } from './state.js';
+import type { CategoryMeasure, ListName, Measure, Who } from './state.js';
 
 /** What became of free memory. Bytes; what fell is below 0. */
 export interface Loss {
@@ -25,33 +25,41 @@ export interface Loss {
   readonly drawers: readonly GrownDrawer[];
 }
 
+/** How an owner of memory changed, by its part in one category where that is known. */
+export type OwnerDiff = ItemDiff<Measure | CategoryMeasure>;
+
 export interface GrownDrawer {
   readonly drawer: DrawerDiff;
-  readonly who: ItemDiff | null;
+  /** Who grew by a good part of it; null: not known, or no owner did. */
+  readonly who: OwnerDiff | null;
+  /** Every process is known by its part in the category, and none grew by a good part of it. */
+  readonly ofNoProcess: boolean;
 }
+
+/** An owner that grew by less than this part of a category's growth is not named. */
+export const GOOD_PART = 1 / 4;
 
 /** Less than this is no loss: memory moves while it is looked at. */
 export const LEAST_LOSS = 1 << 20;
 
 const NOBODYS: ReadonlySet<string> = new Set(['unexplained', 'unread']);
 
-/** Where owners of a drawer are listed. */
-const OWNERS: Readonly<Record<string, ListName>> = {
-  ...{ anonymous: 'processes', shared: 'processes', 'swap-cache': 'processes' },
+/** Where owners of a drawer are listed; those of memory of processes are measured by category. */
+export const OWNERS: Readonly<Record<string, ListName>> = {
+  ...{ anonymous: 'processes', shared: 'processes' },
   ...{ hugetlb: 'processes', 'page-tables': 'processes', 'network-sockets': 'sockets' },
   ...{ 'slab-reclaimable': 'caches', 'slab-unreclaimable': 'caches' },
   ...{ vmalloc: 'callers', modules: 'callers', bpf: 'callers' },
 };
 
+/** Returns owners of a drawer, each by its part in it; null: not known. */
+export type OwnersOf = (drawer: string) => ListDiff<Measure | CategoryMeasure> | null;
+
 /**
  * @param drift by how much counters changed while inputs were taken; null: the inputs are of different boots
  * @returns null: free memory of first or last is not known
  */
-export function lossOf(
-  memory: DrawerDiff,
-  lists: Readonly<Record<ListName, ListDiff | null>>,
-  drift: number | null,
-): Loss | null {
+export function lossOf(memory: DrawerDiff, ownersOf: OwnersOf, drift: number | null): Loss | null {
   const free = memory.children.find(({ drawer }) => drawer === 'free');
   if (!free || free.change === null || memory.change === null) return null;
   const lost = -free.change;
@@ -77,7 +85,7 @@ export function lossOf(
     drawers: named
       .filter(({ change }) => (change ?? 0) > 0)
       .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))
-      .map((drawer) => ({ drawer, who: whoGrew(drawer.drawer, lists) })),
+      .map((drawer) => ({ drawer, ...whoGrew(drawer, ownersOf(drawer.drawer)) })),
   };
 }
 
@@ -89,13 +97,15 @@ function explanationOf(lost: number, grew: number, untold: number): Loss['explan
 
 /** Who grew most of those whose memory is in a drawer. */
 function whoGrew(
-  drawer: string,
-  lists: Readonly<Record<ListName, ListDiff | null>>,
-): ItemDiff | null {
-  const list = OWNERS[drawer];
+  { drawer, change }: DrawerDiff,
+  owners: ReturnType<OwnersOf>,
+): Omit<GrownDrawer, 'drawer'> {
   // Items are in the order of what changed most.
-  const items = list === undefined ? undefined : lists[list]?.items;
-  return items?.find(({ who, change }) => (change ?? 0) > 0 && mayBeIn(who, drawer)) ?? null;
+  const most = owners?.items.find((item) => (item.change ?? 0) > 0 && mayBeIn(item.who, drawer));
+  const isGood = most && (most.change ?? 0) >= GOOD_PART * (change ?? 0);
+  const isKnown = owners?.whole === true && owners.unknown === 0 && owners.missed === 0;
+  const ofNoProcess = OWNERS[drawer] === 'processes' && isKnown && !isGood;
+  return { who: isGood ? most : null, ofNoProcess };
 }
 
 function mayBeIn(who: Who, drawer: string): boolean {

@@ -53,6 +53,15 @@ export const MEASURES = {
   callers: ['bytes'],
   cgroups: ['charged', 'usage', 'pss', 'rss'],
 } as const satisfies Record<ListName, readonly string[]>;
+
+/** How memory of processes in a category is measured, what tells most first; in others no process is named. */
+export const CATEGORY_MEASURES = {
+  anonymous: ['pssAnon', 'rssAnon'],
+  shared: ['pssShmem', 'rssShmem'],
+  hugetlb: ['hugetlb'],
+  'page-tables': ['pageTables'],
+} as const satisfies Record<string, readonly string[]>;
+export type CategoryMeasure = (typeof CATEGORY_MEASURES)[keyof typeof CATEGORY_MEASURES][number];
 export type Measure = (typeof MEASURES)[ListName][number];
 
 export interface Listing {
@@ -66,7 +75,7 @@ export interface Listing {
 
 export interface Item {
   readonly who: Who;
-  readonly sizes: Readonly<Partial<Record<Measure, number | null>>>;
+  readonly sizes: Readonly<Partial<Record<Measure | CategoryMeasure, number | null>>>;
   /** It means nothing after another boot, or on another host. */
   readonly ofBoot: boolean;
   /** Seconds after the boot at which it began; null: not known. */

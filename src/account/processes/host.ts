@@ -1,11 +1,11 @@
 import type { CapturedOf } from '../../captured-of.js';
 import type { Mapping } from '../../mapping-records.js';
-import type { ProcessMemoryRecord, ProcessRecords } from '../../process-records.js';
+import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../process-records.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import type { ProcsAnswer } from './answer.js';
 import { sumOfMappings } from './mapping-groups.js';
 import type { ProcessAnswer } from './mappings.js';
-import { type NetworkEstimate, ownBytes, type ProcessFigures } from './process.js';
+import { type NetworkEstimate, ownBytes, type ProcessFigures, type PssByKind } from './process.js';
 
 /** What was seen of the sockets of processes. */
 interface SeenSockets {
@@ -128,6 +128,13 @@ function contradictionOf(
   };
 }
 
+function pssByKindOf({ pss, pssAnonymous, pssShmem }: SmapsSums): PssByKind | undefined {
+  if (pssAnonymous === null || pssShmem === null) return undefined;
+  // Each is rounded down to KiB by itself: less than nothing is a contradiction.
+  const file = pss - pssAnonymous - pssShmem;
+  return file < 0 ? undefined : { anonymous: pssAnonymous, shmem: pssShmem, file };
+}
+
 function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
   const { status, sums } = found;
   const sizes = {
@@ -157,6 +164,7 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     oomScore: found.oomScore,
     oomScoreAdj: found.oomScoreAdj,
     ...sizes,
+    pssByKind: sums === null ? undefined : pssByKindOf(sums),
     freed: ownBytes(sizes),
     sharedWith: [],
     complete: sums !== null && status !== null,

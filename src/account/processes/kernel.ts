@@ -27,7 +27,7 @@ import type { ProcsAnswer } from './answer.js';
 import { checkMapcounts, countsAgree } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
-import { ownBytes, type ProcessFigures } from './process.js';
+import { ownBytes, type ProcessFigures, type PssByKind } from './process.js';
 
 /** All processes of a kernel, and what they map. */
 export interface ProcessSurvey extends Mapped {
@@ -185,6 +185,7 @@ class Reader {
       oomScoreAdj: facts?.oomScoreAdj ?? null,
       sharedWith: others.map(({ pid }) => pid),
       ...sizes,
+      ...(shares && mapped ? { pssByKind: pssByKind(mapped, pageSize) } : {}),
       freed: own === null ? null : own + (freed ?? 0),
       complete: agree && sizes.pss !== null && pinned !== undefined && facts !== undefined,
     };
@@ -219,6 +220,13 @@ class Reader {
       return undefined;
     }
   }
+}
+
+function pssByKind(mapped: MappedPages, pageSize: number): PssByKind {
+  const all = Math.round(mapped.proportional * pageSize);
+  const anonymous = Math.floor(mapped.proportionalAnonymous * pageSize);
+  const shmem = Math.floor(mapped.proportionalShmem * pageSize);
+  return { anonymous, shmem, file: all - anonymous - shmem };
 }
 
 /** What the sockets of each process pin, and what of it nobody else holds; undefined: it cannot be told. */

@@ -29,6 +29,9 @@ export interface MappedPages {
   readonly hugetlb: number;
   /** Pages divided among all mappings of them. */
   readonly proportional: number;
+  /** Of these, anonymous pages and pages of shared memory. */
+  readonly proportionalAnonymous: number;
+  readonly proportionalShmem: number;
   /** Pages that have one mapping. */
   readonly alone: number;
   /** Page tables, the top one among them, and those that are kept to split huge pages by. */
@@ -154,16 +157,23 @@ export class MappingCounts {
   /** What an address space that was counted in maps. @throws as add */
   of(space: AddressSpace): MappedPages {
     const found = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0 };
-    let [proportional, alone] = [0, 0];
+    const shares = { anonymous: 0, shmem: 0, file: 0 };
+    let alone = 0;
     const { tables, spare } = this.#eachFrame(space, (index) => {
       const column = this.#columnOf(index);
       found[column]++;
       if (column === 'hugetlb') return;
       const count = this.at(index);
-      proportional += 1 / count;
+      shares[column] += 1 / count;
       if (count === 1) alone++;
     });
-    return { ...found, proportional, alone, tables: tables + spare };
+    return {
+      ...found,
+      proportional: shares.anonymous + shares.shmem + shares.file,
+      ...{ proportionalAnonymous: shares.anonymous, proportionalShmem: shares.shmem },
+      alone,
+      tables: tables + spare,
+    };
   }
 
   /** Goes through the entries of an address space, in the order of its addresses. @throws as add */

@@ -38,12 +38,21 @@ export interface NetworkEstimate {
   readonly atMost: number | null;
 }
 
+/** PSS by kind of page, bytes. */
+export interface PssByKind {
+  readonly anonymous: number;
+  readonly shmem: number;
+  readonly file: number;
+}
+
 /** A process, or several that share their memory. */
 export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
   /** When it began, in ticks of USER_HZ after the boot: no other process has its pid and this. */
   readonly started: number | null;
   /** Other processes with the same memory (CLONE_VM, vfork), which have no row of their own. */
   readonly sharedWith: readonly number[];
+  /** What makes up `pss`; absent: not known, or the kernel does not report it (smaps_rollup since 5.4). */
+  readonly pssByKind?: PssByKind | undefined;
   /** `network` is the likely one of these, and no count; absent: it is a count, or not known. */
   readonly networkEstimate?: NetworkEstimate | undefined;
   /** Of what can be told of a process here, all is. */

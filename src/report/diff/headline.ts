@@ -75,7 +75,8 @@ function ofDrawers({ drawers: [first] }: Loss): string {
   return `What grew most is ${nameOf(first)}, by ${formatSize(first.drawer.change ?? 0)}${byWhom(first)}.`;
 }
 
-function byWhom({ who }: GrownDrawer): string {
+function byWhom({ who, ofNoProcess }: GrownDrawer): string {
+  if (ofNoProcess) return ' (no process grew by a quarter of it)';
   if (!who || (who.change ?? 0) <= 0) return '';
   const measure = measureWords(who);
   return ` (most at ${whoWords(who.who)}, ${signedSize(who.change)}${measure === '' ? '' : ` ${measure}`})`;

@@ -1,5 +1,4 @@
-import type { ItemDiff } from '../../diff/lists.js';
-import type { Measure, Who } from '../../diff/state.js';
+import type { CategoryMeasure, Measure, Who } from '../../diff/state.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 
@@ -34,9 +33,15 @@ function socketWords({
   return `${who}: ${escapeText(protocol || family)} ${ends.join(' ← ')}`.trimEnd();
 }
 
-const MEASURES: Readonly<Record<Measure, string>> = {
+const MEASURES: Readonly<Record<Measure | CategoryMeasure, string>> = {
   pss: 'PSS',
   rss: 'RSS',
+  pssAnon: 'anonymous PSS',
+  rssAnon: 'anonymous RSS',
+  pssShmem: 'shared memory PSS',
+  rssShmem: 'shared memory RSS',
+  hugetlb: 'huge pages',
+  pageTables: 'page tables',
   pinned: 'pinned',
   estimated: 'pinned, estimated',
   unread: 'unread',
@@ -45,7 +50,7 @@ const MEASURES: Readonly<Record<Measure, string>> = {
   usage: 'with those below',
 };
 
-export function measureWords({ by }: Pick<ItemDiff, 'by'>): string {
+export function measureWords({ by }: { readonly by: Measure | CategoryMeasure | null }): string {
   return by === null ? '?' : MEASURES[by];
 }
 

@@ -5,6 +5,7 @@ import type {
   NetworkEstimate,
   ProcessFigures,
   ProcessSizes,
+  PssByKind,
 } from '../../account/processes/process.js';
 import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
@@ -66,11 +67,17 @@ export function processJson(process: ProcessFigures): ProcsJson['processes'][num
     pod: cgroup?.pod ?? null,
     container: cgroup?.container ?? null,
     ...sizesJson(process),
+    pssByKind: pssByKindJson(process.pssByKind),
     networkEstimate: estimateJson(process.networkEstimate),
     ...{ threads, oomScore, oomScoreAdj, ageSeconds, startTicks: process.started },
     sharedWith: [...process.sharedWith],
     complete: process.complete,
   };
+}
+
+function pssByKindJson(kinds: PssByKind | undefined) {
+  if (!kinds) return null;
+  return { anonBytes: kinds.anonymous, shmemBytes: kinds.shmem, fileBytes: kinds.file };
 }
 
 function estimateJson(estimate: NetworkEstimate | undefined) {

@@ -42,6 +42,14 @@ export const processShape = {
   pod: z.string().nullable(),
   container: z.string().nullable(),
   ...sizes,
+  /** What makes up pssBytes, by kind of page; null: not known. */
+  pssByKind: z
+    .strictObject({
+      anonBytes: z.int().nonnegative(),
+      shmemBytes: z.int().nonnegative(),
+      fileBytes: z.int().nonnegative(),
+    })
+    .nullable(),
   /**
    * networkPinnedBytes is the likely one of these, and no count (--live --sockets); null: it is a count, or not
    * known. mostBytes null: nothing bounds it.

@@ -40,12 +40,12 @@ function group(name: string, children: readonly Drawer[]): Drawer {
 /** Frames of some drawers of a machine with a million; caches and callers make up theirs. */
 export function memoryAnswerAt(
   minute: number,
-  { anonymous = 200_000, sockets = 1000, dentries = 3000, unexplained = 100 } = {},
+  { anonymous = 200_000, sockets = 1000, dentries = 3000, unexplained = 100, shared = 0 } = {},
 ): MemoryJson {
-  const rest = 1_000_000 - anonymous - sockets - dentries - unexplained - 700;
+  const rest = 1_000_000 - anonymous - sockets - dentries - unexplained - shared - 700;
   const memory = group('memory', [
     group('free', [drawer('free-buddy', rest)]),
-    group('applications', [drawer('anonymous', anonymous)]),
+    group('applications', [drawer('anonymous', anonymous), drawer('shared', shared)]),
     group('kernel', [
       drawer('network-sockets', sockets),
       drawer('slab-reclaimable', dentries),
@@ -76,7 +76,6 @@ export function memoryAnswerAt(
     ],
     ...{
       look: null,
-      freeConflict: null,
       noDetails: {},
       noDetailCodes: {},
       cgroups: null,
@@ -90,6 +89,8 @@ export interface MadeProcess {
   readonly pid: number;
   readonly start: number;
   readonly pss: number | null;
+  /** Of that in shared memory; all else is anonymous. */
+  readonly shmem?: number;
   readonly comm?: string;
 }
 
@@ -99,9 +100,10 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
     ...{ fileBytes: 0, shmemBytes: 0, swapBytes: 0, swapPssBytes: 0, hugetlbBytes: 0 },
     ...{ pageTableBytes: 0, lockedBytes: 0, networkPinnedBytes: null, freedIfKilledBytes: 0 },
   });
-  const processes = made.map(({ pid, start, pss, comm = 'worker' }) => ({
+  const processes = made.map(({ pid, start, pss, shmem = 0, comm = 'worker' }) => ({
     ...{ pid, comm, uid: 0, nsPids: [pid], cgroup: null, pod: null, container: null },
     ...sizes(pss),
+    pssByKind: pss === null ? null : { anonBytes: pss - shmem, shmemBytes: shmem, fileBytes: 0 },
     ...{ networkEstimate: null, threads: 1, oomScore: 0, oomScoreAdj: 0 },
     ageSeconds: Math.floor(5000 + minute * 60 - start / 100),
     ...{ startTicks: start, sharedWith: [], complete: true },

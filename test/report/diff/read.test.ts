@@ -25,7 +25,7 @@ test('answers one after the other in a file tell of one time together', () => {
   expect(taken).toMatchObject({ host: 'node7', uptime: 5120 });
   expect(memory?.depth).toBe('vmcore');
   expect(Object.keys(lists).sort()).toEqual(['caches', 'callers', 'processes', 'sockets']);
-  expect(lists.processes?.items.get('2 20')?.sizes).toEqual({ pss: null, rss: 4096 });
+  expect(lists.processes?.items.get('2 20')?.sizes).toMatchObject({ pss: null, rss: 4096 });
 });
 
 test('on one line each, as NDJSON has them, too', () => {

@@ -39,7 +39,28 @@ test('the sentence that matters first: how much is lost, where it is, who has it
       [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [java(300 * MIB)])],
     ),
   ).toBe(
-    'Between 10:02:00 and 10:03:00 (2026-11-20, UTC) free memory fell by 200 MiB (-200 MiB a minute): 200 MiB of it are in anonymous (most at pid 812 (java), +200 MiB PSS).',
+    'Between 10:02:00 and 10:03:00 (2026-11-20, UTC) free memory fell by 200 MiB (-200 MiB a minute): 200 MiB of it are in anonymous (most at pid 812 (java), +200 MiB anonymous PSS).',
+  );
+});
+
+test('a process is named for what it has in the category, and only for a good part of it', () => {
+  const look = (minute: number, shared: number, ...processes: readonly MadeProcess[]) => [
+    memoryAnswerAt(minute, { shared }),
+    procsAnswerAt(minute, processes),
+  ];
+  const grown = (after: MadeProcess) => headOf(look(2, 0, java(MIB)), look(3, 102_400, after));
+  // Anonymous memory that grew is not in shared memory.
+  expect(grown(java(151 * MIB))).toContain(
+    '400 MiB of it are in shared memory and tmpfs (no process grew by a quarter of it).',
+  );
+  expect(grown(java(301 * MIB, { shmem: 300 * MIB }))).toContain(
+    'in shared memory and tmpfs (most at pid 812 (java), +300 MiB shared memory PSS).',
+  );
+  expect(grown(java(51 * MIB, { shmem: 50 * MIB }))).toContain('(no process grew by a quarter');
+  // Nothing is said of processes that are not listed.
+  const [memory, procs] = look(3, 102_400);
+  expect(headOf(look(2, 0), [memory, { ...(procs as object), whole: false }])).toMatch(
+    /in shared memory and tmpfs\.$/,
   );
 });
 
@@ -135,7 +156,7 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
   expect(text).toMatchInlineSnapshot(`
     "Between 10:02 and 10:47 (2026-11-20, UTC) free memory fell by 391 MiB (-8.68 MiB
     a minute): 391 MiB of it are in anonymous (most at pid 812 (java), +390 MiB
-    PSS).
+    anonymous PSS).
 
     WHERE                BEFORE     AFTER     CHANGE   A MINUTE  IT
     free               3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB

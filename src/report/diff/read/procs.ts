@@ -29,6 +29,11 @@ export const procsAnswer = z.object({
       cgroup: z.string().nullable(),
       rssBytes: bytesOrNull,
       pssBytes: bytesOrNull,
+      anonBytes: bytesOrNull.default(null),
+      shmemBytes: bytesOrNull.default(null),
+      hugetlbBytes: bytesOrNull.default(null),
+      pageTableBytes: bytesOrNull.default(null),
+      pssByKind: z.object({ anonBytes: count, shmemBytes: count, fileBytes: count }).nullish(),
       startTicks: bytesOrNull.default(null),
       ageSeconds: z.int().nullable(),
       nsPids: listOf(z.int()),
@@ -45,14 +50,20 @@ export function procsTold(answer: ProcsPart): Told {
   const { kernel, taken, whole, processes, complete, warnings, source } = answer;
   const items = new Map<string, Item>();
   let nameless = 0;
-  for (const { pid, comm, cgroup, rssBytes, pssBytes, startTicks } of processes) {
+  for (const process of processes) {
+    const { pid, comm, cgroup, rssBytes, pssBytes, startTicks, pssByKind } = process;
     if (startTicks === null) {
       nameless++;
       continue;
     }
     items.set(`${pid} ${startTicks}`, {
       who: { kind: 'process', pid, comm, startTicks, cgroup },
-      sizes: { rss: rssBytes, pss: pssBytes },
+      sizes: {
+        ...{ rss: rssBytes, pss: pssBytes },
+        ...{ pssAnon: pssByKind?.anonBytes ?? null, pssShmem: pssByKind?.shmemBytes ?? null },
+        ...{ rssAnon: process.anonBytes, rssShmem: process.shmemBytes },
+        ...{ hugetlb: process.hugetlbBytes, pageTables: process.pageTableBytes },
+      },
       ofBoot: true,
       began: startTicks / USER_HZ,
     });
@@ -108,11 +119,19 @@ function faultsOf({ processes, total, taken }: ProcsPart): Flaw[] {
     ...(wrong || total.processes !== processes.length
       ? [contradiction('its processes do not sum to its total')]
       : []),
+    ...(processes.every(isSumOfKinds)
+      ? []
+      : [contradiction('PSS of a process is not the sum of its kinds')]),
     ...(pids.size === processes.length ? [] : [contradiction('a pid is there twice')]),
     ...(processes.every((one) => isKnown(one, taken?.uptimeSeconds ?? null))
       ? []
       : [contradiction('of a process pid, beginning and age do not agree')]),
   ];
+}
+
+function isSumOfKinds({ pssBytes, pssByKind }: ProcsPart['processes'][number]): boolean {
+  if (!pssByKind) return true;
+  return pssByKind.anonBytes + pssByKind.shmemBytes + pssByKind.fileBytes === pssBytes;
 }
 
 /** A pid is the first of those by namespace; age and beginning make up the uptime. */

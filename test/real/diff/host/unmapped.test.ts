@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect, test } from 'vitest';
+import { diffSchema } from '../../../../src/report/diff/schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+
+const MIB = 1 << 20;
+
+/** Takes memory when a line comes, and keeps it until its input ends. */
+const TAKERS = {
+  memfd: `import os, sys
+fd = os.memfd_create('unmapped')
+print(flush=True); sys.stdin.readline()
+for _ in range(200): os.write(fd, b'x' * (1 << 20))
+print(flush=True); sys.stdin.read()`,
+  anonymous: `import sys
+print(flush=True); sys.stdin.readline()
+kept = bytearray(b'x' * (80 << 20))
+print(flush=True); sys.stdin.read()`,
+} as const;
+
+async function start(program: string) {
+  const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  await lines.next();
+  return {
+    take: async () => {
+      child.stdin.write('\n');
+      await lines.next();
+    },
+    end: async () => {
+      child.stdin.end();
+      await once(child, 'close');
+    },
+  };
+}
+
+test('a memfd that no process maps is not attributed to a process that grew otherwise', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-unmapped-'));
+  const takers = await Promise.all([start(TAKERS.memfd), start(TAKERS.anonymous)]);
+  const keep = async (name: string) => {
+    const answers = [
+      await kdumpMem('memory', '--live', '--source', 'counters', '--json'),
+      await kdumpMem('procs', '--live', '--json'),
+    ];
+    writeFileSync(join(folder, name), answers.map(({ stdout }) => stdout).join(''));
+    return join(folder, name);
+  };
+  try {
+    const before = await keep('before.json');
+    for (const taker of takers) await taker.take();
+    const after = await keep('after.json');
+    const { stdout } = await kdumpMem('diff', before, after, '--json');
+    const { summary, drawers } = diffSchema.parse(JSON.parse(stdout));
+    const leaves = drawers?.children.flatMap(({ children }) => children) ?? [];
+    const shared = leaves.find(({ drawer }) => drawer === 'shared');
+    expect(shared?.changeBytes).toBeGreaterThan(190 * MIB);
+    // What else grew on the machine may come first; whatever is said of shared memory names no process.
+    expect(summary).not.toMatch(/shared memory and tmpfs[^(;]* \(most at/);
+    if (summary.includes('shared memory')) expect(summary).toContain('(no process grew by a');
+  } finally {
+    await Promise.all(takers.map(({ end }) => end()));
+    rmSync(folder, { recursive: true });
+  }
+});
