@@ -1,5 +1,8 @@
 import type { LogCaller } from '../log-records.js';
 
+/** Whose form a line has: `journalctl -o json`, /dev/kmsg and netconsole, syslog and the journal, printk and dmesg. */
+export type LineForm = 'json' | 'kmsg' | 'syslog' | 'dmesg';
+
 /** What stands before the text of a printed line: of printk, dmesg, syslog or the journal. */
 export interface Prefixed {
   /** Null: not printed. */
@@ -11,6 +14,8 @@ export interface Prefixed {
   readonly caller: LogCaller | null;
   /** Nothing of printk, dmesg, syslog or the journal stands before it. */
   readonly bare: boolean;
+  /** What stands before it; undefined: nothing. */
+  readonly form: LineForm | undefined;
   readonly text: string;
 }
 
@@ -40,6 +45,9 @@ const WALL =
 const BEFORE =
   /^(?:\*\* \d+ printk messages dropped \*\* ?|.{0,80} login: |.{0,80}\$ )(?=(?:<\d+>)?\[ *\d+\.\d{6}\])/;
 
+/** `PRIORITY,SEQ,MICROSECONDS,FLAGS;TEXT`: /dev/kmsg, and netconsole, which may have the release before it. */
+const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),\d{1,15},(\d{1,15}),([^;]{0,200});(.*)$/s;
+
 /** Facility and level of a number (include/linux/kern_levels.h). */
 function priority(number: number): Pick<Prefixed, 'facility' | 'level'> {
   return { facility: number >> 3, level: number & 7 };
@@ -55,6 +63,9 @@ const OF_KERNEL = /^(?:kernel|klogd|vmunix)$/;
  * @param host whose journal it is, where its lines begin with the kernel's clock (`monotonicHost`)
  */
 export function splitPrefix(line: string, host?: string): Prefixed | undefined {
+  if (line.startsWith('{"')) return ofJournal(line);
+  const kmsg = KMSG.exec(line);
+  if (kmsg) return ofKmsg(kmsg);
   let rest = line.replace(BEFORE, '');
   let printedTime = '';
   let bare = true;
@@ -98,9 +109,53 @@ export function splitPrefix(line: string, host?: string): Prefixed | undefined {
     rest = rest.slice(clock[0].length);
     bare = false;
   }
+  const form = bare ? undefined : syslog || monotonic ? 'syslog' : 'dmesg';
   // rsyslog writes ends of lines like this.
   const text = rest.replaceAll('#012', '\n');
-  return { level, facility, timestamp, printedTime, caller, bare, text };
+  return { level, facility, timestamp, printedTime, caller, bare, form, text };
+}
+
+const NOTHING = { level: null, facility: null, timestamp: null, printedTime: '', caller: null };
+
+/** A line of `journalctl -o json`: its kernel's clock is that of when printk was called. */
+function ofJournal(line: string): Prefixed | undefined {
+  const bare = { ...NOTHING, bare: true, form: undefined, text: line };
+  let entry: unknown;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return bare;
+  }
+  const fields = new Map(Object.entries(entry ?? {}));
+  const message: unknown = fields.get('MESSAGE');
+  if (message === undefined) return bare;
+  if ((fields.get('_TRANSPORT') ?? 'kernel') !== 'kernel') return undefined;
+  // Bytes, where they are no UTF-8 that can be printed.
+  const text = Array.isArray(message) ? Buffer.from(message).toString('utf8') : String(message);
+  const number = (name: string): number | null => {
+    const value = String(fields.get(name) ?? '');
+    return /^\d{1,15}$/.test(value) ? Number(value) : null;
+  };
+  const clock = number('_SOURCE_MONOTONIC_TIMESTAMP') ?? number('__MONOTONIC_TIMESTAMP');
+  const wall = number('__REALTIME_TIMESTAMP');
+  return {
+    ...{ level: number('PRIORITY'), facility: number('SYSLOG_FACILITY') ?? 0, caller: null },
+    timestamp: clock === null ? null : BigInt(clock) * 1000n,
+    printedTime: wall === null ? '' : new Date(wall / 1000).toISOString(),
+    ...{ bare: false, form: 'json', text },
+  };
+}
+
+function ofKmsg([, number, microseconds, flags = '', text = '']: RegExpExecArray): Prefixed {
+  const [, kind, id] = /(?:^|,)caller=([TC])(\d{1,9})(?:,|$)/.exec(flags) ?? [];
+  return {
+    ...{ ...NOTHING, ...priority(Number(number)), bare: false, form: 'kmsg' },
+    timestamp: BigInt(microseconds ?? 0) * 1000n,
+    caller: kind === undefined ? null : callerOf(kind, id),
+    text: text.replace(/(?:\\x[0-9a-f]{2})+/g, (bytes) =>
+      Buffer.from(bytes.replaceAll('\\x', ''), 'hex').toString('utf8'),
+    ),
+  };
 }
 
 /** Whose journal a line is of that begins with the kernel's clock; undefined: it is none of the kernel's there. */

@@ -1,15 +1,12 @@
 import type { TextRecord } from '../log-records.js';
-import { monotonicHost, splitPrefix } from './prefix.js';
-
-const UNKNOWN = { comm: '', subsystem: '', device: '' };
+import { TextLogReader } from './reader.js';
 
 /** Messages of a text that contains a kernel log, each line a record of its own, the oldest first. */
-export function* textRecords(text: string): Generator<TextRecord> {
-  let seq = 0;
-  let host: string | undefined;
-  for (const line of text.split(/\r*\n/)) {
-    host ??= monotonicHost(line);
-    const split = splitPrefix(line, host);
-    if (split && (split.text !== '' || !split.bare)) yield { seq: seq++, ...UNKNOWN, ...split };
-  }
+export function textRecords(text: string): TextRecord[] {
+  const records: TextRecord[] = [];
+  const take = (record: TextRecord) => void records.push(record);
+  const reader = new TextLogReader({ take, isOpen: true, triggers: /^/ });
+  reader.push(Buffer.from(text));
+  reader.end();
+  return records;
 }

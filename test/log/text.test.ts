@@ -11,5 +11,5 @@ test('findings of a text rest on its lines, with the time that they have', () =>
   expect(others).toEqual([]);
   expect(finding).toMatchObject({ code: 'oom-kill', figures: { pid: 7 } });
   const time = { timestamp: null, printedTime: 'Nov 22 11:04:52' };
-  expect(finding?.evidence).toMatchObject([{ kind: 'log', seq: 0, ...time }]);
+  expect(finding?.evidence).toMatchObject([{ kind: 'log', seq: 1, ...time }]);
 });

@@ -14,6 +14,9 @@ export interface ReportReader {
 /** Callers whose reports are open at once: more than machines have CPUs that print. */
 const MOST_OPEN = 256;
 
+/** A report that ends has ended after so many messages: tables of tasks have as many lines. */
+const MOST_MESSAGES = 50_000;
+
 /**
  * A reader for each task or interrupt that prints: CPUs print at once, and their messages are mixed. Where the
  * kernel notes no callers all are one.
@@ -22,14 +25,21 @@ export class ByCaller {
   readonly #make: () => ReportReader;
   readonly #open = new Map<string, ReportReader>();
   #idle: ReportReader;
+  #messages = 0;
 
   constructor(make: () => ReportReader) {
     this.#make = make;
     this.#idle = make();
   }
 
+  /** Something has begun. */
+  get isOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
   *take(message: LogMessage): Generator<Finding | undefined> {
     const { caller } = message;
+    if (this.#open.size > 0 && ++this.#messages % MOST_MESSAGES === 0) yield this.#endOldest();
     const key = caller === null ? '' : `${caller.kind} ${caller.id}`;
     const known = this.#open.get(key);
     const reader = known ?? this.#idle;

@@ -25,6 +25,8 @@ interface Open extends Start {
   readonly figures: Record<string, Figure>;
   /** Findings of their own that its lines made: they come after it. */
   readonly after: Found[];
+  /** Its newest line: the count of all messages then. */
+  newest: number;
   counted: boolean;
   located: boolean;
   /** Stack traces of other CPUs are part of it. */
@@ -42,6 +44,9 @@ const MOST_OPEN = 256;
 /** With so many lines a report has its stack trace: that of a panic which follows is the same. */
 const WHOLE_LINES = 22;
 
+/** A report that has had no line for so many messages of others has ended. */
+const MOST_OTHERS = 2000;
+
 const END = /^---\[ end (?:trace|Kernel panic)/;
 const COUNT = / \[#(\d+)\]/;
 /** The kernel's own code: cs is 0x10. */
@@ -56,6 +61,7 @@ const REPLAYED = /\*\* replaying previous printk message \*\*/;
 export class CrashReader {
   readonly #open = new Map<string, Open>();
   #reports = 0;
+  #messages = 0;
 
   /** A report needs every message that follows. */
   get isOpen(): boolean {
@@ -63,6 +69,7 @@ export class CrashReader {
   }
 
   *take(message: LogMessage): Generator<Found> {
+    if (++this.#messages % MOST_OTHERS === 0) yield* this.#endOld();
     const key = contextOf(message);
     const open = this.#open.get(key);
     if (open?.lines.length === 1 && REPLAYED.test(message.text)) this.#open.delete(key);
@@ -89,6 +96,11 @@ export class CrashReader {
     for (const [key, open] of [...this.#open]) yield* this.#close(key, open);
   }
 
+  *#endOld(): Generator<Found> {
+    for (const [key, open] of [...this.#open])
+      if (open.newest < this.#messages - MOST_OTHERS) yield* this.#close(key, open);
+  }
+
   *#begin(
     key: string,
     start: Start,
@@ -97,7 +109,7 @@ export class CrashReader {
   ): Generator<Found> {
     const open: Open = {
       ...start,
-      ...{ lines: [], evidence: [message], figures: {}, after: [] },
+      ...{ lines: [], evidence: [message], figures: {}, after: [], newest: 0 },
       ...{ counted: start.pattern.inside === 'counted', located: false },
       ...{ allCpus: false, mixed: false, interrupted },
     };
@@ -109,6 +121,7 @@ export class CrashReader {
 
   *#add(key: string, open: Open, message: LogMessage): Generator<Found> {
     const { text, caller } = message;
+    open.newest = this.#messages;
     // A command may have ends of lines in it.
     const lines = /\bComm:/i.test(text) ? [message.whole] : [text, ...message.further];
     if (!open.mixed || caller !== null) {

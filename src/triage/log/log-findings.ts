@@ -18,6 +18,10 @@ const SAME = ['scope', 'cgroup', 'comm', 'order'];
 /** Lines that one finding shows: the first, and the last ones. */
 const MOST_EVIDENCE = 4;
 
+/** What stands in each message that begins a finding; a test holds it against all that the patterns know. */
+const TRIGGERS =
+  /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|corruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|EXT4-fs|XFS|BTRFS|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable/;
+
 /** What a kernel's log tells that somebody should know of, in the order of when it was first told. */
 export function logFindings(
   records: Iterable<LogRecord | TextRecord>,
@@ -48,6 +52,15 @@ export class LogFindings {
     for (const { reader, by } of this.#readers)
       for (const finding of reader.take(message)) this.#found.add(finding, by);
     for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by);
+  }
+
+  /** A report has begun: what follows may be of it. Else only messages count in which `triggers` match. */
+  get isOpen(): boolean {
+    return this.#crashes.isOpen || this.#readers.some(({ reader }) => reader.isOpen);
+  }
+
+  get triggers(): RegExp {
+    return TRIGGERS;
   }
 
   finish(): Finding[] {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { TextLogReader } from '../../../src/log/reader.js';
 import { findingWords } from '../../../src/report/triage/words.js';
-import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { LogFindings, logFindings } from '../../../src/triage/log/log-findings.js';
 import { recordsOf } from './records.js';
 
 const find = (...lines: readonly string[]) =>
@@ -160,6 +161,14 @@ test.each(LINES)('%s', (line, code, figures) => {
   expect(findings[0]?.evidence).toMatchObject([{ kind: 'log', text: line }]);
   // Every code has words, and none of its figures is missing from them.
   expect(findingWords(findings[0]!)).not.toMatch(/\?|undefined|null/);
+});
+
+test.each(LINES)('a long text is not passed over where it has: %s', (line, code) => {
+  const findings = new LogFindings(4096);
+  const reader = new TextLogReader(findings);
+  reader.push(Buffer.from(`[    0.500000] usb 1-1: x\n[    1.000000] ${line}\n`));
+  reader.end();
+  expect(findings.finish().map((one) => one.code)).toEqual([code]);
 });
 
 describe('what is no trouble', () => {
