@@ -4,7 +4,8 @@ import { WalkError } from '../walk/error.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { type Socket, SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
 import { findFile, openFiles } from '../walk/tasks/files.js';
-import { findTask, type Task } from '../walk/tasks/tasks.js';
+import { findTask, reportedTasks, taskTable } from '../walk/tasks/task-table.js';
+import type { Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 import type { Freed } from './freed.js';
@@ -58,11 +59,14 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
   const warnings = new Warnings();
   const accountant = new SocketAccountant(kernel);
   const { account, held } = accountant.accountWithTallies(socket, { warnings, keepSkbs });
+  // Which process has the socket is part of the answer.
+  const isSure = reportedTasks(kernel, warnings).faults.length === 0;
   return {
     kernel: kernel.facts,
     process: nameOf(task),
     fd,
     ...account,
+    total: { ...account.total, complete: account.total.complete && isSure },
     freedIfKilled: freedOf(kernel, accountant, task, socket, held, warnings),
     warnings: warnings.list(),
   };
@@ -139,6 +143,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   const fdsByFile = new Map<bigint, number[]>();
   const accountant = new SocketAccountant(kernel);
   const sum = new Tally(kernel.facts.pageSize, warnings);
+  for (const { code, message } of taskTable(kernel).faults) sum.incomplete(code, message);
   try {
     for (const { fd, file } of openFiles(kernel, task)) {
       const fds = fdsByFile.get(file);

@@ -6,7 +6,7 @@ import { once } from '../once.js';
 import { WalkError } from '../walk/error.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
 import { findFile } from '../walk/tasks/files.js';
-import { findTask } from '../walk/tasks/tasks.js';
+import { findTask } from '../walk/tasks/task-table.js';
 import { Warnings } from '../walk/warnings.js';
 import type { Diagnosis } from './diagnose.js';
 import type { Finding } from './finding.js';

@@ -17,7 +17,8 @@ import { SocketFinder } from '../walk/sockets/socket.js';
 import { isTcp, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { openFiles } from '../walk/tasks/files.js';
-import { findTask, type Task, TaskReader } from '../walk/tasks/tasks.js';
+import { findTask, taskTable } from '../walk/tasks/task-table.js';
+import type { Task } from '../walk/tasks/tasks.js';
 import { Warnings } from '../walk/warnings.js';
 
 /** What the answers must be about. */
@@ -171,7 +172,7 @@ function readSlots(kernel: Kernel, { files }: Task): void {
 export function everyTask(kernel: Kernel): Task[] {
   const found: Task[] = [];
   attempt(() => {
-    for (const task of new TaskReader(kernel).processes()) found.push(task);
+    found.push(...taskTable(kernel).processes);
   });
   return found;
 }
@@ -180,7 +181,7 @@ export function everyTask(kernel: Kernel): Task[] {
 export function threadsOf(kernel: Kernel, process: Task): Task[] {
   const found: Task[] = [];
   attempt(() => {
-    for (const thread of new TaskReader(kernel).threads(process)) found.push(thread);
+    found.push(...taskTable(kernel).threads(process));
   });
   return found;
 }

@@ -5,7 +5,7 @@ import { incompleteness } from './incompleteness.js';
 import { netNamespaces } from './network/net-namespaces.js';
 import { StructReader } from './struct-reader.js';
 import { refuseKernelThread } from './tasks/files.js';
-import { findTask } from './tasks/tasks.js';
+import { findTask } from './tasks/task-table.js';
 
 /** What a question is narrowed down to. */
 export interface Asked {

@@ -41,19 +41,23 @@ describe('a process', () => {
   const setPid = (pid: number) =>
     change(task, 'task_struct', 'pid', BigInt.asUintN(32, BigInt(pid)));
 
-  test('with the pid of another: told, and no process is told by that pid', () => {
+  test('with the pid of another: reported, and its struct pid tells which is which', () => {
     const damage = setPid(other!.pid);
     const answer = all(damage);
     expect(answer.total).toEqual({ ...truth.total, complete: false });
     expect(messages(answer)).toContainEqual(
-      expect.stringMatching(`two processes have pid ${other!.pid}: the tasks at 0x`),
+      expect.stringMatching(
+        `claims pid ${other!.pid}, and its struct pid has number ${victim!.pid}`,
+      ),
     );
-    const ask = (pid: number, fd: number) => () =>
-      accountFd(damagedKernel(kernel, damage), pid, fd);
-    expect(ask(other!.pid, other!.fd)).toThrow(expect.objectContaining({ code: 'damaged' }));
+    for (const { pid, fd, comm } of [victim!, other!])
+      expect(accountFd(damagedKernel(kernel, damage), pid, fd)).toMatchObject({
+        process: { pid, comm },
+        total: { complete: false },
+      });
   });
 
-  test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])('with pid %i is known by its thread group', (pid) => {
+  test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])('with pid %i is known by its struct pid', (pid) => {
     const answer = all(setPid(pid));
     expect(answer.sockets.map(({ holders }) => holders)).toEqual(
       truth.sockets.map(({ holders }) => holders),
@@ -62,14 +66,16 @@ describe('a process', () => {
     expect(messages(answer)).toContainEqual(
       `the task at 0x${task.toString(16)} claims pid ${pid}, and to be of process ${victim!.pid}`,
     );
-    const ask = () => accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
-    expect(ask).toThrow(`claims pid ${pid}`);
+    const own = accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
+    expect([own.process?.comm, own.total.complete]).toEqual([victim!.comm, false]);
   });
 
-  test('with a free pid is told by its thread group', () => {
+  test('with a free pid is known by its struct pid', () => {
     const answer = all(setPid(77_777));
     expect(answer.total.complete).toBe(false);
-    expect(messages(answer).join()).toMatch(/claims pid 77777, and to be of process/);
+    expect(messages(answer).join()).toMatch(
+      `claims pid 77777, and its struct pid has number ${victim!.pid}`,
+    );
   });
 
   test('that a CPU runs, with a pid below zero', () => {

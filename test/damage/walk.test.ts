@@ -4,7 +4,7 @@ import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { findFile, openFiles } from '../../src/walk/tasks/files.js';
-import { findTask } from '../../src/walk/tasks/tasks.js';
+import { findTask } from '../../src/walk/tasks/task-table.js';
 import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { littleEndian } from '../support/little-endian.js';
 

@@ -3,6 +3,7 @@ import { highHalf, joinHalves, lowHalf } from '../../../src/kernel/halves.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { PageMap } from '../../../src/kernel/page-map.js';
 import { Pointer } from '../../../src/kernel/pointer.js';
+import { forgetFound } from '../../../src/walk/once-per-dump.js';
 import type { Patch } from '../../../test/support/damaged-kernel.js';
 
 const PAGE = 4096;
@@ -72,6 +73,7 @@ export class OverlayKernel implements Kernel, FastReads {
 
   patch(patches: readonly Patch[]): void {
     this.#patches = patches;
+    forgetFound(this);
     this.#patched.clear();
     for (const { address, bytes } of patches) {
       for (let at = address & ~0xfffn; at < address + BigInt(bytes.length); at += 4096n)

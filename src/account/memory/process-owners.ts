@@ -8,6 +8,7 @@ import {
   spaceName,
 } from '../../walk/processes/address-spaces.js';
 import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
+import { reportedTasks } from '../../walk/tasks/task-table.js';
 import type { Warnings } from '../../walk/warnings.js';
 import { checkMapcounts, countsAgree } from '../processes/map-checks.js';
 import { MappingCounts } from '../processes/mapped-pages.js';
@@ -40,7 +41,7 @@ export function processOwners(
   const none: ProcessOwners = { anonymous: [], hugetlb: [] };
   if (!kernel.userPages) return none;
   try {
-    let whole = true;
+    let whole = reportedTasks(kernel, warnings).lost === undefined;
     const spaces = addressSpaces(kernel, ({ pid }, error) => {
       whole = false;
       warnings.add(

@@ -17,7 +17,7 @@ import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
 import { readOrNot } from '../../walk/read-or-not.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
-import { TaskReader } from '../../walk/tasks/tasks.js';
+import { reportedTasks, taskTable } from '../../walk/tasks/task-table.js';
 import { Warnings } from '../../walk/warnings.js';
 import { kernelCounts } from '../memory/counters.js';
 import { checkFrames } from '../memory/frame-checks.js';
@@ -71,6 +71,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     warnings,
   );
   let missing = 0;
+  reportedTasks(kernel, warnings);
   const spaces = addressSpaces(kernel, ({ pid }, error) => {
     missing++;
     warnings.add(codeOf(error), `pid ${pid} is not listed: ${(error as Error).message}`);
@@ -259,7 +260,7 @@ function othersOf(
 ): { kernelThreads: number; zombies: number } {
   const own = new Set(spaces.flatMap(({ processes }) => processes.map(({ address }) => address)));
   let [kernelThreads, zombies] = [0, 0];
-  for (const { kernelThread, address } of new TaskReader(kernel).processes()) {
+  for (const { kernelThread, address } of taskTable(kernel).processes) {
     if (kernelThread) kernelThreads++;
     else if (!own.has(address)) zombies++;
   }

@@ -55,9 +55,9 @@ async function inKernel(
 
 /** Processes of a dump, kernel threads left out: they have no sockets and no memory. */
 async function tasks(kernel: NativeKernel, typed: string): Promise<Candidate[]> {
-  const { TaskReader } = await import('../../walk/tasks/tasks.js');
+  const { taskTable } = await import('../../walk/tasks/task-table.js');
   const found: Candidate[] = [];
-  for (const { pid, comm, kernelThread } of new TaskReader(kernel).processes()) {
+  for (const { pid, comm, kernelThread } of taskTable(kernel).processes) {
     if (found.length >= MOST) break;
     if (!kernelThread && `${pid}`.startsWith(typed))
       found.push({ value: `${pid}`, description: comm });

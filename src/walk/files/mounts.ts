@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
 
 /** A place where a file system, or a folder of it, is mounted (`struct mount` in fs/mount.h). */
 export interface Mount {
@@ -116,7 +116,7 @@ export class Mounts {
     const task = new StructReader(this.#kernel, 'task_struct', ['nsproxy']);
     const proxy = new StructReader(this.#kernel, 'nsproxy', ['mnt_ns']);
     try {
-      for (const { address } of new TaskReader(this.#kernel).processes())
+      for (const { address } of taskTable(this.#kernel).processes)
         return proxy.read(task.read(address).pointer('nsproxy')).pointer('mnt_ns');
     } catch (error) {
       // All namespaces are others' then.

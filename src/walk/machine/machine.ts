@@ -3,7 +3,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { UTS_BYTES } from '../../kernel/utsname.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { decodeText } from '../struct-reader.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
 import { type ClockFacts, readClock } from './clock.js';
 import { cpuMask, cpusThatRan, needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';
@@ -92,8 +92,9 @@ function readWord(kernel: Kernel, name: string): bigint {
 
 function countProcesses(kernel: Kernel): { user: number; kernel: number } {
   const count = { user: 0, kernel: 0 };
-  for (const task of new TaskReader(kernel).processes())
-    count[task.kernelThread ? 'kernel' : 'user']++;
+  const { processes, lost } = taskTable(kernel);
+  if (lost) throw lost;
+  for (const task of processes) count[task.kernelThread ? 'kernel' : 'user']++;
   return count;
 }
 

@@ -1,21 +1,21 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileTables } from '../tasks/files.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
 
 /**
  * The addresses of the `struct file`s that processes have open, each once. A file that is only mapped,
  * or that waits in a unix socket's queue, is not among them.
  *
- * @throws as {@link TaskReader} and {@link FileTables.open}: after those of all processes before
+ * @throws as {@link taskTable}, and {@link FileTables.open}; after the files of all others, if tasks are lost
  */
 export function* filesOfProcesses(kernel: Kernel): Generator<bigint> {
   const tables = new FileTables(kernel);
-  const tasks = new TaskReader(kernel);
+  const { processes, threads, lost } = taskTable(kernel);
   const seen = new Set<bigint>();
   const seenTables = new Set<bigint>([0n]);
-  for (const process of tasks.processes()) {
+  for (const process of processes) {
     if (process.kernelThread) continue;
-    for (const { files } of tasks.threads(process)) {
+    for (const { files } of threads(process)) {
       if (seenTables.has(files)) continue;
       seenTables.add(files);
       for (const { file } of tables.open(files)) {
@@ -25,4 +25,5 @@ export function* filesOfProcesses(kernel: Kernel): Generator<bigint> {
       }
     }
   }
+  if (lost) throw lost;
 }

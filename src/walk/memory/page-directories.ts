@@ -3,23 +3,23 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { StructReader } from '../struct-reader.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
 
 /**
  * Frames of the top page tables of processes (`mm_struct.pgd`), which are no page tables to the kernel's
  * counters. With KPTI there are two behind each other, of which only the first is named.
  *
- * @throws as TaskReader does; {@link KernelError} `damaged` of a process without
+ * @throws as taskTable does; {@link KernelError} `damaged` of a process without; after all others, if tasks are lost
  */
 export function* pageDirectories(kernel: Kernel): Generator<number> {
   const task = new StructReader(kernel, 'task_struct', ['mm', 'active_mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
-  const tasks = new TaskReader(kernel);
+  const { processes, lost } = taskTable(kernel);
   const seen = new Set<bigint>([0n]);
   const found = new Set<bigint>();
   const own = kernel.symbol('init_mm');
   const at = new Pointer();
-  for (const process of tasks.processes()) {
+  for (const process of processes) {
     const view = task.read(process.address);
     for (const mm of [view.pointer('mm'), view.pointer('active_mm')]) {
       if (seen.has(mm)) continue;
@@ -35,4 +35,5 @@ export function* pageDirectories(kernel: Kernel): Generator<number> {
         throw new KernelError('damaged', `the mm at ${hex(mm)} has no page tables`);
     }
   }
+  if (lost) throw lost;
 }

@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
 
 /** Where the kernel stack of a thread lies. */
 export interface KernelStack {
@@ -17,8 +17,8 @@ export interface KernelStack {
 /**
  * The kernel stacks of all threads, those of the idle tasks of CPUs among them.
  *
- * @throws {TornList}, {@link KernelError}, {@link ReadError} as TaskReader does; after all others, if
- *   threads of some process are lost, or a CPU has no idle task
+ * @throws as taskTable does; {@link KernelError}, {@link ReadError} after all others, if tasks are lost, or a CPU
+ *   has no idle task
  */
 export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
   const mapped = kernel.struct('task_struct')?.member('stack_vm_area') !== undefined;
@@ -32,11 +32,11 @@ export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
       ending: view.number('exit_state') !== 0,
     };
   };
-  const tasks = new TaskReader(kernel);
-  let lost: unknown;
-  for (const process of tasks.processes()) {
+  const { processes, threads, ...table } = taskTable(kernel);
+  let lost: unknown = table.lost;
+  for (const process of processes) {
     try {
-      for (const thread of tasks.threads(process)) yield stackOf(thread.address);
+      for (const thread of threads(process)) yield stackOf(thread.address);
     } catch (error) {
       lost ??= error;
     }

@@ -1,5 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
 import { cpuFragPages, SendFrags } from './page-frag-cache.js';
 
 /**
@@ -12,9 +12,10 @@ import { cpuFragPages, SendFrags } from './page-frag-cache.js';
 export function keptFragPages(kernel: Kernel, socks: readonly bigint[]): bigint[] {
   const found: bigint[] = [...cpuFragPages(kernel)];
   const frags = new SendFrags(kernel);
-  const tasks = new TaskReader(kernel);
-  for (const process of tasks.processes()) {
-    for (const thread of tasks.threads(process)) {
+  const { processes, threads, lost } = taskTable(kernel);
+  if (lost) throw lost;
+  for (const process of processes) {
+    for (const thread of threads(process)) {
       const page = frags.ofTask(thread.address);
       if (page !== undefined) found.push(page);
     }

@@ -1,7 +1,8 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
-import { type Task, TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
+import type { Task } from '../tasks/tasks.js';
 
 /** The memory of one process, or of several that share it (CLONE_VM, vfork). */
 export interface AddressSpace {
@@ -20,7 +21,7 @@ export interface AddressSpace {
  * theirs.
  *
  * @param lost told of processes whose memory cannot be found, and why
- * @throws as TaskReader does; what `lost` throws
+ * @throws as taskTable does; what `lost` throws
  */
 export function addressSpaces(
   kernel: Kernel,
@@ -28,23 +29,22 @@ export function addressSpaces(
     throw error;
   },
 ): AddressSpace[] {
-  const tasks = new TaskReader(kernel);
+  const { processes, threads, memory: memoryOf } = taskTable(kernel);
   const task = new StructReader(kernel, 'task_struct', ['mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
   const found = new Map<bigint, Task[]>();
-  const memoryOf = (address: bigint) => task.read(address).pointer('mm');
-  for (const process of tasks.processes()) {
+  for (const process of processes) {
     if (process.kernelThread) continue;
     try {
-      let mm = memoryOf(process.address);
+      let mm = memoryOf(process);
       // A leader that has ended lets go of it, and its threads go on.
-      for (const thread of mm === 0n ? tasks.threads(process) : []) mm ||= memoryOf(thread.address);
+      for (const thread of mm === 0n ? threads(process) : []) mm ||= memoryOf(thread);
       if (mm !== 0n) found.set(mm, [...(found.get(mm) ?? []), process]);
     } catch (error) {
       lost(process, error);
     }
   }
-  const busy = new Set(Array.from(runningTasks(kernel), memoryOf));
+  const busy = new Set(Array.from(runningTasks(kernel), (one) => task.read(one).pointer('mm')));
   const spaces: AddressSpace[] = [];
   for (const [mm, processes] of found) {
     try {

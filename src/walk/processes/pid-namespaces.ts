@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { WalkError } from '../error.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
 import { type NamespacedPid, PidNumberReader } from './pid-numbers.js';
 
 /**
@@ -15,7 +15,7 @@ export function findInPidNamespace(kernel: Kernel, { namespace, pid }: Namespace
   const found: number[] = [];
   let unread: unknown;
   let known = false;
-  for (const task of new TaskReader(kernel).processes()) {
+  for (const task of taskTable(kernel).processes) {
     try {
       const numbers = reader.read(task).filter((each) => each.namespace === namespace);
       known ||= numbers.length > 0;

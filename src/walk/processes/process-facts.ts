@@ -3,7 +3,8 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { USER_HZ } from '../../process-records.js';
 import type { ClockFacts } from '../machine/clock.js';
 import { StructReader } from '../struct-reader.js';
-import { type Task, TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
+import type { Task } from '../tasks/tasks.js';
 import { PidNumberReader } from './pid-numbers.js';
 
 /** What a process is, beside its memory. */
@@ -51,7 +52,7 @@ export class ProcessFactReader {
   constructor(kernel: Kernel, clock: ClockFacts | undefined) {
     this.#kernel = kernel;
     this.#clock = clock;
-    this.#tasks = new TaskReader(kernel);
+    this.#tasks = taskTable(kernel);
     this.#task = new StructReader(kernel, 'task_struct', [...['real_cred', 'start_time']] as const);
     // Before 5.5 by its older name.
     const began = kernel.struct('task_struct')?.member('start_boottime')
@@ -98,8 +99,7 @@ export class ProcessFactReader {
     const oomScoreAdj = (view.number('oom_score_adj') << 16) >> 16;
     if (Math.abs(oomScoreAdj) > MOST_ADJUSTED)
       throw new KernelError('damaged', `pid ${process.pid} has an oom_score_adj of ${oomScoreAdj}`);
-    let listed = 0;
-    for (const _ of this.#tasks.threads(process)) listed++;
+    const listed = this.#tasks.threads(process).length;
     if (listed !== threads && !this.#kernel.facts.live) {
       const message = `pid ${process.pid} counts ${threads} threads, and ${listed} are listed`;
       throw new KernelError('damaged', message);

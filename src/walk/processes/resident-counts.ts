@@ -3,7 +3,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { TaskReader } from '../tasks/tasks.js';
+import { type TaskTable, taskTable } from '../tasks/task-table.js';
 import type { AddressSpace } from './address-spaces.js';
 
 /** Base pages that an address space counts as its own (include/linux/mm_types_task.h). */
@@ -26,7 +26,7 @@ export class ResidentCountReader {
   /** Since 6.2: a `struct percpu_counter` for each. */
   readonly #counter: StructReader<'count' | 'counters'> | undefined;
   readonly #cpus: readonly number[];
-  readonly #tasks: TaskReader;
+  readonly #tasks: TaskTable;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -38,7 +38,7 @@ export class ResidentCountReader {
       ? new StructReader(kernel, 'percpu_counter', ['count', 'counters'])
       : undefined;
     this.#cpus = isPerCpu ? cpuMask(kernel, '__cpu_possible_mask') : [];
-    this.#tasks = new TaskReader(kernel);
+    this.#tasks = taskTable(kernel);
   }
 
   /** @throws {ReadError}; {@link KernelError} `damaged` */

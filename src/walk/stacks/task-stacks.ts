@@ -5,7 +5,8 @@ import { incompleteness } from '../incompleteness.js';
 import { pointerPartOf } from '../named-read.js';
 import { PidNumberReader } from '../processes/pid-numbers.js';
 import { StructReader } from '../struct-reader.js';
-import { type Task, TaskReader } from '../tasks/tasks.js';
+import { reportedTasks, taskTable } from '../tasks/task-table.js';
+import type { Task } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopped, type TaskArea, type UnwoundStack } from './frame.js';
@@ -47,7 +48,7 @@ function stackSize(kernel: Kernel): bigint {
     if (size > 0n && size <= MOST_STACK && (size & (size - 1n)) === 0n) return size;
   }
   const area = kernel.struct('task_struct')?.member('stack_vm_area');
-  const [first] = new TaskReader(kernel).processes();
+  const [first] = taskTable(kernel).processes;
   if (area !== undefined && first !== undefined) {
     const at = first.address + BigInt(area.offset);
     const pages = new StructReader(kernel, 'vm_struct', ['nr_pages']);
@@ -95,21 +96,12 @@ export class TaskStacks {
    */
   *all(asked: (place: TaskPlace) => boolean = () => true): Generator<TaskStack> {
     yield* this.#idle(asked);
-    const reader = new TaskReader(this.#kernel);
-    try {
-      for (const process of reader.processes()) {
-        try {
-          for (const thread of reader.threads(process)) {
-            const found = this.#read(thread, process.pid, asked);
-            if (found) yield found;
-          }
-        } catch (error) {
-          this.#missing(`threads of pid ${process.pid}`, error);
-        }
+    const { processes, threads } = reportedTasks(this.#kernel, this.#warnings);
+    for (const process of processes)
+      for (const thread of threads(process)) {
+        const found = this.#read(thread, process.pid, asked);
+        if (found) yield found;
       }
-    } catch (error) {
-      this.#missing('tasks', error);
-    }
   }
 
   /** Each CPU's own task for when nobody else wants it (`rq.idle`). */
@@ -164,6 +156,11 @@ export class TaskStacks {
         cpu !== undefined && registers === undefined
           ? stopped([], stopAt('no-registers'))
           : this.#unwind(task, area, registers);
+      if (stack.end === 'user' && task.kernelThread)
+        this.#warnings.add(
+          'corrupt',
+          `pid ${task.pid} is a kernel thread, but its stack ends in user space`,
+        );
       if (stack.end === 'stopped')
         this.#warnings.add('unreadable', `a stack is not whole, of pid ${task.pid}: ${stack.why}`);
       return { ...facts, registers: registers?.source, stack };

@@ -2,7 +2,8 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import { cpuMask, cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
-import { type Task, TaskReader } from '../tasks/tasks.js';
+import { taskTable } from '../tasks/task-table.js';
+import type { Task } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
 import { type CpuRegisters, cpuRegisters } from './registers.js';
 
@@ -102,9 +103,9 @@ export class WhoRan {
     if (pid === 0) return this.#says(this.idleTask(cpu));
     if (this.#pidsOnCpu === undefined) {
       this.#pidsOnCpu = new Set();
-      const reader = new TaskReader(this.#kernel);
-      for (const process of reader.processes())
-        for (const thread of reader.threads(process))
+      const { processes, threads } = taskTable(this.#kernel);
+      for (const process of processes)
+        for (const thread of threads(process))
           if (this.#says(thread.address)) this.#pidsOnCpu.add(thread.pid);
     }
     return this.#pidsOnCpu.has(pid);

@@ -1,9 +1,9 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { FileTables } from './files.js';
-import { isPid, samePid, type Task, TaskReader } from './tasks.js';
+import { reportedTasks, type TaskTable } from './task-table.js';
+import { isPid, type Task } from './tasks.js';
 
 /** A process that has a file open, and at which descriptor. */
 export interface Holder {
@@ -56,61 +56,39 @@ export function openDescriptors(
   return byFile;
 }
 
-/** Whose each table of files and each memory is. What cannot be read is a warning. */
+/** Whose each table of files and each memory is. Faults of the task table are warnings. */
 export function belongings(kernel: Kernel, warnings: Warnings): Belongings {
+  const table = reportedTasks(kernel, warnings);
   const tables = new Map<bigint, Set<Task>>();
-  const threads = new Map<bigint, Task>();
-  const byPid = new Map<number, Task>();
-  const reader = new TaskReader(kernel);
-  const note = (thread: Task, process: Task) => {
-    threads.set(thread.address, process);
-    addOwner(tables, thread.files, process);
-  };
-  try {
-    for (const process of reader.processes()) {
-      const other = byPid.get(process.pid);
-      if (other && !kernel.facts.live) warnings.add('corrupt', samePid(other, process));
-      byPid.set(process.pid, process);
-      if (process.oddity !== undefined) warnings.add('corrupt', process.oddity);
-      // Nobody can be told by what is no pid.
-      if (process.kernelThread || !isPid(process.pid)) continue;
-      note(process, process);
-      try {
-        for (const thread of reader.threads(process)) note(thread, process);
-      } catch (error) {
-        const message = `threads of pid ${process.pid}: ${(error as Error).message}`;
-        warnings.add(incompleteness(error), message);
-      }
-    }
-  } catch (error) {
-    warnings.add(incompleteness(error), `the list of processes: ${(error as Error).message}`);
-  }
+  // Nobody can be told by what is no pid.
+  const users = table.processes.filter((process) => !process.kernelThread && isPid(process.pid));
+  for (const process of users)
+    for (const thread of table.threads(process)) addOwner(tables, thread.files, process);
   let memories: Map<bigint, Set<Task>> | undefined;
   return {
     tables,
     memories() {
-      memories ??= memoriesOf(kernel, threads, warnings);
+      memories ??= memoriesOf(table, users, warnings);
       return memories;
     },
   };
 }
 
-/** @param threads the process of each thread, by the address of the thread's `struct task_struct` */
 function memoriesOf(
-  kernel: Kernel,
-  threads: ReadonlyMap<bigint, Task>,
+  { threads, memory }: TaskTable,
+  users: readonly Task[],
   warnings: Warnings,
 ): Map<bigint, Set<Task>> {
   const memories = new Map<bigint, Set<Task>>();
-  const reader = new StructReader(kernel, 'task_struct', ['mm']);
-  for (const [thread, process] of threads) {
-    try {
-      addOwner(memories, reader.read(thread).pointer('mm'), process);
-    } catch (error) {
-      const message = `the memory of pid ${process.pid}: ${(error as Error).message}`;
-      warnings.add(incompleteness(error), message);
+  for (const process of users)
+    for (const thread of threads(process)) {
+      try {
+        addOwner(memories, memory(thread), process);
+      } catch (error) {
+        const message = `the memory of pid ${process.pid}: ${(error as Error).message}`;
+        warnings.add(incompleteness(error), message);
+      }
     }
-  }
   return memories;
 }
 

@@ -4,7 +4,8 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { WalkError } from '../error.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { type Task, TaskReader } from './tasks.js';
+import { taskTable } from './task-table.js';
+import type { Task } from './tasks.js';
 
 /** An open file descriptor. */
 export interface OpenFile {
@@ -122,7 +123,7 @@ export class FileTables {
  * The open descriptors of a process, in order; none of one that is exiting. Threads with a table of
  * their own have theirs after the others.
  *
- * @throws {WalkError} `kernel-thread`; and as {@link FileTables.open}, {@link TaskReader.threads}
+ * @throws {WalkError} `kernel-thread`; and as {@link FileTables.open}, {@link taskTable}
  */
 export function openFiles(kernel: Kernel, task: Task): Iterable<OpenFile> {
   refuseKernelThread(task);
@@ -138,7 +139,7 @@ function* filesOfTables(kernel: Kernel, task: Task): Generator<OpenFile> {
 function* tablesOf(kernel: Kernel, task: Task): Generator<bigint> {
   const seen = new Set([0n, task.files]);
   if (task.files !== 0n) yield task.files;
-  for (const { files } of new TaskReader(kernel).threads(task)) {
+  for (const { files } of taskTable(kernel).threads(task)) {
     if (seen.has(files)) continue;
     seen.add(files);
     yield files;

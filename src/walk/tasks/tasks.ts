@@ -1,8 +1,7 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { WalkError } from '../error.js';
-import { listNodes, TornList } from '../list.js';
+import { listNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A process, told by the leader of its threads; or one of its threads. */
@@ -23,12 +22,21 @@ export interface Task {
   readonly kernelThread: boolean;
 }
 
+/** A task as its own struct describes it. */
+export interface ListedTask extends Task {
+  /** `task_struct.flags`. */
+  readonly flags: number;
+  /** `task_struct.tgid`. */
+  readonly group: number;
+}
+
 /** PID_MAX_LIMIT of 64-bit kernels, which no pid reaches (include/linux/threads.h). */
 const MOST_PIDS = 2 ** 22;
 
-const PF_KTHREAD = 0x0020_0000;
+/** include/linux/sched.h */
+export const PF_KTHREAD = 0x0020_0000;
 
-/** Reads processes and their threads. */
+/** Reads processes and their threads by the kernel's own lists: one of the two ways of {@link taskTable}. */
 export class TaskReader {
   readonly #kernel: Kernel;
   readonly #task;
@@ -48,14 +56,14 @@ export class TaskReader {
    *
    * @throws {TornList} or {@link ReadError} where the list cannot be followed any further
    */
-  *processes(): Generator<Task> {
+  *processes(): Generator<ListedTask> {
     const init = this.#kernel.symbol('init_task');
     if (init === undefined) {
       throw new KernelError('no-symbols', 'the symbol init_task is missing, which leads to tasks');
     }
     const offset = BigInt(this.#task.offset('tasks'));
     for (const node of listNodes(this.#kernel, init + offset)) {
-      yield this.#read(node - offset, true);
+      yield this.at(node - offset, true);
     }
   }
 
@@ -63,13 +71,13 @@ export class TaskReader {
    * The threads of a process, its leader among them; throws as {@link processes}, and
    * {@link KernelError} `damaged` where the leader is not.
    */
-  *threads(process: Task): Generator<Task> {
+  *threads(process: Task): Generator<ListedTask> {
     const offset = BigInt(this.#task.offset('thread_node'));
     const head = process.signal + BigInt(this.#signal.offset('thread_head'));
     let met = false;
     for (const node of listNodes(this.#kernel, head)) {
       met ||= node - offset === process.address;
-      yield this.#read(node - offset, false);
+      yield this.at(node - offset, false);
     }
     if (met || this.#kernel.facts.live) return;
     throw new KernelError(
@@ -78,13 +86,17 @@ export class TaskReader {
     );
   }
 
-  /** @param leads it is the leader of its threads, whose pid is that of the process */
-  #read(address: bigint, leads: boolean): Task {
+  /**
+   * @param leads it is the leader of its threads, whose pid is that of the process
+   * @throws {ReadError}
+   */
+  at(address: bigint, leads: boolean): ListedTask {
     const view = this.#task.read(address);
     const [pid, group] = [view.number('pid') | 0, view.number('tgid') | 0];
     // While a thread that is not the leader calls exec, a live kernel changes one after the other.
     const differ = leads && !this.#kernel.facts.live && pid !== group;
     const odd = !isPid(pid) || differ;
+    const flags = view.number('flags');
     return {
       address,
       pid: isPid(pid) || !isPid(group) ? pid : group,
@@ -94,7 +106,9 @@ export class TaskReader {
       comm: view.text('comm'),
       files: view.pointer('files'),
       signal: view.pointer('signal'),
-      kernelThread: (view.number('flags') & PF_KTHREAD) !== 0,
+      kernelThread: (flags & PF_KTHREAD) !== 0,
+      flags,
+      group,
     };
   }
 }
@@ -102,43 +116,6 @@ export class TaskReader {
 /** Whether a process or a thread can have this number; that of the idle tasks is 0. */
 export function isPid(pid: number): boolean {
   return pid > 0 && pid < MOST_PIDS;
-}
-
-/**
- * @throws {WalkError} `no-such-pid`, telling the process if `pid` is the id of one of its threads;
- *   {@link KernelError} `damaged` if two processes have it, or it is not sure which; and as
- *   {@link TaskReader.processes}
- */
-export function findTask(kernel: Kernel, pid: number): Task {
-  const reader = new TaskReader(kernel);
-  const all: Task[] = [];
-  let found: Task | undefined;
-  try {
-    for (const task of reader.processes()) {
-      all.push(task);
-      if (task.pid !== pid) continue;
-      if (task.oddity !== undefined) throw new KernelError('damaged', task.oddity);
-      if (kernel.facts.live) return task;
-      if (found) throw new KernelError('damaged', samePid(found, task));
-      found = task;
-    }
-  } catch (error) {
-    // Where the list is torn behind it, the process stands.
-    const torn = error instanceof TornList || error instanceof ReadError;
-    if (!torn || !found) throw error;
-  }
-  if (found) return found;
-  for (const process of all) {
-    for (const thread of reader.threads(process)) {
-      if (thread.pid !== pid) continue;
-      const message = `pid ${pid} is a thread of process ${process.pid}; ask for --pid ${process.pid}`;
-      throw new WalkError('no-such-pid', message);
-    }
-  }
-  throw new WalkError(
-    'no-such-pid',
-    `there is no process ${pid} among the ${all.length} of this kernel`,
-  );
 }
 
 /** Says of two processes that they cannot both have their pid. */

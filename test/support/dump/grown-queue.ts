@@ -5,7 +5,7 @@ import { PageReader } from '../../../src/walk/pages/pages.js';
 import { skbCaches } from '../../../src/walk/pages/skb-caches.js';
 import { SocketFinder } from '../../../src/walk/sockets/socket.js';
 import { findFile } from '../../../src/walk/tasks/files.js';
-import { findTask } from '../../../src/walk/tasks/tasks.js';
+import { findTask } from '../../../src/walk/tasks/task-table.js';
 import { writeElf } from './elf.js';
 import { GrownMemory, PAGE } from './grown-memory.js';
 

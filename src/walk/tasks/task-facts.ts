@@ -1,0 +1,270 @@
+import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { readOrNot } from '../read-or-not.js';
+import { StructReader } from '../struct-reader.js';
+import { type ListedTask, PF_KTHREAD, type Task } from './tasks.js';
+
+/** include/linux/sched.h: it is exiting, and has let go of its memory and files or will. */
+const PF_EXITING = 0x4;
+/** It was forked and has called no exec since: kernel threads never do. */
+const PF_FORKNOEXEC = 0x40;
+
+/** What was found of tasks by facts that say the same in two places. */
+export interface CheckedTasks {
+  readonly faults: readonly string[];
+  /** A task, with what most facts say of it. */
+  corrected(task: ListedTask): Task;
+  /** @throws {ReadError} */
+  memory(task: Task): bigint;
+}
+
+/** Whose threads are compared. */
+type ThreadsOf = (process: Task) => readonly ListedTask[];
+
+/**
+ * Compares what the kernel keeps of a task in two places, or in the task and in what it refers to. What the dump lacks
+ * is compared with nothing.
+ */
+export class TaskFacts {
+  readonly #kernel: Kernel;
+  readonly #mm: StructReader<'mm'>;
+  readonly #thread: StructReader<'thread_pid'> | undefined;
+  readonly #parent: StructReader<'real_parent'> | undefined;
+  readonly #stack: StructReader<'stack'> | undefined;
+  readonly #active: StructReader<'active_mm'> | undefined;
+  readonly #users: StructReader<'mm_users.counter'> | undefined;
+  readonly #owner: StructReader<'owner'> | undefined;
+  readonly #files: StructReader<'count.counter' | 'fdt'> | undefined;
+  readonly #table: StructReader<'fd'> | undefined;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#mm = new StructReader(kernel, 'task_struct', ['mm']);
+    this.#thread = ifKnown(kernel, 'task_struct', ['thread_pid']);
+    this.#parent = ifKnown(kernel, 'task_struct', ['real_parent']);
+    this.#stack = ifKnown(kernel, 'task_struct', ['stack']);
+    this.#active = ifKnown(kernel, 'task_struct', ['active_mm']);
+    this.#users = ifKnown(kernel, 'mm_struct', ['mm_users.counter']);
+    // With CONFIG_MEMCG alone.
+    this.#owner = ifKnown(kernel, 'mm_struct', ['owner']);
+    this.#files = ifKnown(kernel, 'files_struct', ['count.counter', 'fdt']);
+    this.#table = ifKnown(kernel, 'fdtable', ['fd']);
+  }
+
+  /** The `struct pid` that a task names; undefined: unknown. */
+  pidOf({ address }: Task): bigint | undefined {
+    return readOrNot(() => this.#thread?.read(address).pointer('thread_pid'));
+  }
+
+  /** @param processes leaders */
+  check(processes: readonly ListedTask[], threadsOf: ThreadsOf): CheckedTasks {
+    const check = new Check(processes, threadsOf);
+    this.#checkKinds(check);
+    this.#checkMemory(check);
+    this.#checkFiles(check);
+    this.#checkStacks(check);
+    return {
+      faults: check.faults,
+      corrected: (task) => {
+        const kernelThread = check.isKernelThread(task);
+        return kernelThread === task.kernelThread ? task : { ...task, kernelThread };
+      },
+      memory: ({ address }) => check.memories.get(address) ?? this.#mm.read(address).pointer('mm'),
+    };
+  }
+
+  /**
+   * Whether a task is a kernel thread: its flags, its parent, its memory and its files say so. Kernel threads are
+   * children of kernel threads or of init_task, never call exec, and share the files of init_task.
+   */
+  #checkKinds(check: Check): void {
+    const init = this.#kernel.symbol('init_task') ?? 0n;
+    const ownFiles = readOrNot(() =>
+      new StructReader(this.#kernel, 'task_struct', ['files']).read(init).pointer('files'),
+    );
+    for (const { process, threads } of check.groups) {
+      const { address, pid, flags, files } = process;
+      const parent = readOrNot(() => this.#parent?.read(address).pointer('real_parent'));
+      const above = parent === undefined ? undefined : check.byAddress.get(parent);
+      const isBelowKernel =
+        parent === init || (above !== undefined && (above.flags & PF_KTHREAD) !== 0);
+      const isBelowUser = above !== undefined && !isBelowKernel;
+      const fault = (isKernelThread: boolean, why: string) => {
+        const claim = process.kernelThread ? 'a kernel thread' : 'a process of user space';
+        check.faults.push(`task_struct.flags make pid ${pid} ${claim}, but ${why}`);
+        check.kinds.set(address, isKernelThread);
+      };
+      if (process.kernelThread) {
+        if (isBelowUser) fault(false, `its real_parent is pid ${above.pid}, which is none`);
+        else if ((flags & PF_FORKNOEXEC) === 0) fault(false, 'it has called exec (PF_FORKNOEXEC)');
+      } else if ((flags & PF_EXITING) === 0) {
+        const mm = readOrNot(() => this.#mm.read(address).pointer('mm'));
+        // A user-mode helper has files of its own, and no memory until exec.
+        const isHelper = isBelowKernel && (flags & PF_FORKNOEXEC) !== 0 && files !== ownFiles;
+        if (mm === 0n && files === ownFiles)
+          fault(true, 'it has no task_struct.mm, and the files of init_task');
+        else if (files === ownFiles)
+          check.faults.push(`pid ${pid} has the files of init_task (task_struct.files)`);
+        else if (files === 0n)
+          check.faults.push(`pid ${pid} has no task_struct.files, but is not exiting`);
+        if (isHelper) check.helpers.add(address);
+      }
+      for (const thread of threads)
+        if (thread.kernelThread !== process.kernelThread)
+          check.faults.push(
+            `task_struct.flags of thread ${thread.pid} and of its process ${pid} contradict each other (PF_KTHREAD)`,
+          );
+    }
+  }
+
+  /**
+   * `active_mm` is `mm` wherever there is one. A task of user space has one until it exits, and is among the users of
+   * its own.
+   */
+  #checkMemory(check: Check): void {
+    const users = new Map<bigint, ListedTask[]>();
+    for (const { process, threads } of check.groups) {
+      const isUser = !check.isKernelThread(process) && !check.helpers.has(process.address);
+      for (const thread of threads) {
+        const mm = this.#ownMemory(check, thread, threads, isUser);
+        if (isUser && mm !== 0n) users.set(mm, [...(users.get(mm) ?? []), thread]);
+      }
+    }
+    for (const [mm, found] of users)
+      compareUsers(check, `mm_struct.mm_users at ${hex(mm)}`, found, () =>
+        this.#users?.read(mm).number('mm_users.counter'),
+      );
+  }
+
+  /** The memory of a task, 0n where it has none or that is unknown. */
+  #ownMemory(
+    check: Check,
+    { address, pid, flags }: ListedTask,
+    group: readonly Task[],
+    isUser: boolean,
+  ): bigint {
+    const mm = readOrNot(() => this.#mm.read(address).pointer('mm'));
+    if (mm === undefined) return 0n;
+    const active = readOrNot(() => this.#active?.read(address).pointer('active_mm'));
+    const isExiting = (flags & PF_EXITING) !== 0;
+    const isSound = mm === 0n ? isExiting || !isUser : mm === (active ?? mm);
+    if (isSound) return mm;
+    const says = mm === 0n ? 'is 0, but it is not exiting' : `is ${hex(mm)}`;
+    const other = active === undefined ? 'unknown' : hex(active);
+    check.faults.push(`task_struct.mm of pid ${pid} ${says}, and its active_mm is ${other}`);
+    const isOwned = (one: bigint) => {
+      const owner =
+        one === 0n ? undefined : readOrNot(() => this.#owner?.read(one).pointer('owner'));
+      return group.some((thread) => thread.address === owner);
+    };
+    const own = [mm, active ?? 0n].find(isOwned) ?? (mm === 0n ? (active ?? 0n) : mm);
+    check.memories.set(address, own);
+    return own;
+  }
+
+  /** Each task that has a table of files is among its users, and no two tables share an array. */
+  #checkFiles(check: Check): void {
+    const users = new Map<bigint, ListedTask[]>();
+    for (const { process, threads } of check.groups)
+      for (const thread of check.isKernelThread(process) ? [] : threads)
+        if (thread.files !== 0n)
+          users.set(thread.files, [...(users.get(thread.files) ?? []), thread]);
+    const seen = new Map<bigint, bigint>();
+    const shared = (files: bigint, address: bigint | undefined, what: string) => {
+      const other = address === undefined ? undefined : seen.get(address);
+      if (other !== undefined)
+        check.faults.push(
+          `the files_structs at ${hex(other)} and ${hex(files)} have one ${what} at ${hex(address ?? 0n)}`,
+        );
+      else if (address !== undefined) seen.set(address, files);
+    };
+    for (const [files, found] of users) {
+      const view = readOrNot(() => this.#files?.read(files));
+      if (view === undefined) continue;
+      compareUsers(check, `files_struct.count at ${hex(files)}`, found, () =>
+        view.number('count.counter'),
+      );
+      const fdt = view.pointer('fdt');
+      shared(files, fdt, 'fdtable');
+      shared(
+        files,
+        readOrNot(() => this.#table?.read(fdt).pointer('fd')),
+        'array of files',
+      );
+    }
+  }
+
+  #checkStacks(check: Check): void {
+    const seen = new Map<bigint, ListedTask>();
+    for (const { threads } of check.groups)
+      for (const thread of threads) {
+        const stack = readOrNot(() => this.#stack?.read(thread.address).pointer('stack'));
+        // What has ended has given its own away.
+        if (stack === undefined || stack === 0n) continue;
+        const other = seen.get(stack);
+        if (other)
+          check.faults.push(
+            `pid ${other.pid} and pid ${thread.pid} have one kernel stack (task_struct.stack), at ${hex(stack)}`,
+          );
+        seen.set(stack, thread);
+      }
+  }
+}
+
+/** What is compared, and what came of it. */
+class Check {
+  readonly faults: string[] = [];
+  readonly groups: readonly { process: ListedTask; threads: readonly ListedTask[] }[];
+  readonly byAddress = new Map<bigint, ListedTask>();
+  /** Whether a leader is a kernel thread, where its flags are contradicted. */
+  readonly kinds = new Map<bigint, boolean>();
+  /** Leaders of user-mode helpers that need have no memory yet. */
+  readonly helpers = new Set<bigint>();
+  /** By task: its memory, where two facts contradict each other. */
+  readonly memories = new Map<bigint, bigint>();
+  readonly #leaders = new Map<bigint, ListedTask>();
+
+  constructor(processes: readonly ListedTask[], threadsOf: ThreadsOf) {
+    this.groups = processes.map((process) => ({ process, threads: threadsOf(process) }));
+    for (const { process, threads } of this.groups)
+      for (const thread of threads) {
+        this.byAddress.set(thread.address, thread);
+        this.#leaders.set(thread.address, process);
+      }
+  }
+
+  isKernelThread(task: ListedTask): boolean {
+    const leader = this.#leaders.get(task.address) ?? task;
+    return this.kinds.get(leader.address) ?? leader.kernelThread;
+  }
+}
+
+/** More tasks may count as users than have it, never fewer. */
+function compareUsers(
+  check: Check,
+  what: string,
+  found: readonly Task[],
+  read: () => number | undefined,
+): void {
+  const counted = readOrNot(read);
+  if (counted === undefined || counted >= found.length) return;
+  const pids = found.slice(0, 2).map(({ pid }) => pid);
+  check.faults.push(
+    `${what} is ${counted}, and ${found.length} tasks have it, such as pid ${pids.join(' and ')}`,
+  );
+}
+
+/** A reader of members; undefined: the kernel lacks one. */
+function ifKnown<Path extends string>(
+  kernel: Kernel,
+  name: string,
+  paths: readonly Path[],
+): StructReader<Path> | undefined {
+  try {
+    return new StructReader(kernel, name, paths);
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'unsupported-layout') return undefined;
+    throw error;
+  }
+}

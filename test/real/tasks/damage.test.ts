@@ -1,0 +1,245 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import { accountFd, accountProcess } from '../../../src/account/skb.js';
+import { accountAll } from '../../../src/account/sockets.js';
+import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { taskTable } from '../../../src/walk/tasks/task-table.js';
+import type { Task } from '../../../src/walk/tasks/tasks.js';
+import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
+  const kernel = openNative({ files: [labDump(version).elf] });
+  afterAll(() => kernel.close());
+
+  const member = (type: string, path: string) => {
+    const found = kernel.struct(type)?.member(path);
+    if (!found) throw new Error(`struct ${type} has no ${path}`);
+    return found;
+  };
+  const at = (object: bigint, path: string, type = 'task_struct') =>
+    object + BigInt(member(type, path).offset);
+  const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
+  const number = (address: bigint) => kernel.read(address, 4).getUint32(0, true);
+  const word = (address: bigint, value: bigint, length = 8): Patch => ({
+    address,
+    bytes: littleEndian(value, length),
+  });
+  const set = (object: bigint, path: string, value: bigint, type = 'task_struct') =>
+    word(at(object, path, type), value, member(type, path).size);
+  const flip = (object: bigint, path: string, bit: bigint, type = 'task_struct') => {
+    const address = at(object, path, type);
+    const length = member(type, path).size;
+    return word(address, (length === 8 ? pointer(address) : BigInt(number(address))) ^ bit, length);
+  };
+
+  const sound = taskTable(kernel);
+  const census = accountAll(kernel);
+  /** The process whose sockets pin most, all of them by descriptors of its own. */
+  const [culprit, bystander] = (() => {
+    const holders = census.sockets.flatMap(({ holders }) => (holders.length === 1 ? holders : []));
+    const pids = [...new Set(holders.map(({ pid }) => pid))].slice(0, 2);
+    return pids.map((pid) => sound.processes.find((task) => task.pid === pid)!) as [Task, Task];
+  })();
+  const kernelThread = sound.processes.find(({ pid, kernelThread }) => kernelThread && pid > 10)!;
+  const [slot] = census.sockets.flatMap(({ holders }) =>
+    holders.filter(({ pid }) => pid === culprit.pid),
+  );
+
+  const COMMANDS = {
+    sockets: accountAll,
+    procs: (kernel) => kernelProcesses(kernel),
+    stacks: (kernel) => groupedStacks(kernel, {}),
+    memory: (kernel) => accountMemory(kernel, undefined, {}),
+    skb: (kernel) => {
+      const { total, warnings } = accountProcess(kernel, bystander.pid);
+      return { complete: total.complete, warnings };
+    },
+  } as const satisfies Record<
+    string,
+    (asked: typeof kernel) => { complete: boolean; warnings: readonly { message: string }[] }
+  >;
+  const damaged = (...patches: Patch[]) => damagedKernel(kernel, { patches, denials: [] });
+  /** Every command is incomplete, and names the two facts. */
+  const expectReported = (facts: RegExp, ...patches: Patch[]) => {
+    const asked = damaged(...patches);
+    for (const [command, ask] of Object.entries(COMMANDS)) {
+      const { complete, warnings } = ask(asked);
+      expect([command, complete]).toEqual([command, false]);
+      expect(`${command}: ${warnings.map(({ message }) => message).join('\n')}`).toMatch(facts);
+    }
+    return asked;
+  };
+  /** The culprit and its sockets are where they were. */
+  const expectFound = (asked: typeof kernel) => {
+    const holders = (answer: ReturnType<typeof accountAll>) =>
+      answer.sockets.map(({ socket, holders }) => [socket.sock, holders]);
+    expect(holders(accountAll(asked))).toEqual(holders(census));
+    const own = ({ processes }: ReturnType<typeof kernelProcesses>) =>
+      processes.filter(({ pid }) => pid === culprit.pid).map(({ rss, network }) => [rss, network]);
+    expect(own(kernelProcesses(asked))).toEqual(own(kernelProcesses(kernel)));
+  };
+
+  test('sound, no command reports anything', () => {
+    expect([sound.faults, sound.lost]).toEqual([[], undefined]);
+    for (const [command, ask] of Object.entries(COMMANDS)) {
+      const { complete, warnings } = ask(kernel);
+      expect([command, complete, warnings]).toEqual([command, true, []]);
+    }
+  });
+
+  test('PF_KTHREAD set in a process', () => {
+    const asked = expectReported(
+      new RegExp(`flags make pid ${culprit.pid} a kernel thread, but its real_parent is pid`),
+      flip(culprit.address, 'flags', 0x20_0000n),
+    );
+    expectFound(asked);
+  });
+
+  test('PF_KTHREAD cleared in a kernel thread', () => {
+    const asked = expectReported(
+      new RegExp(`flags make pid ${kernelThread.pid} a process .*, but it has no task_struct.mm`),
+      flip(kernelThread.address, 'flags', 0x20_0000n),
+    );
+    expect(kernelProcesses(asked).kernelThreads).toBe(kernelProcesses(kernel).kernelThreads);
+  });
+
+  test.each([
+    ['is 0', () => 0n],
+    ['of another process', () => pointer(at(bystander.address, 'mm'))],
+    ['off by a bit', () => pointer(at(culprit.address, 'mm')) ^ 0x1000n],
+  ])('task_struct.mm %s', (_, value) => {
+    const asked = expectReported(
+      new RegExp(`task_struct.mm of pid ${culprit.pid} is .*, and its active_mm is 0x`),
+      set(culprit.address, 'mm', value()),
+    );
+    expectFound(asked);
+  });
+
+  test('mm and active_mm of another process', () => {
+    const mm = pointer(at(bystander.address, 'mm'));
+    expectReported(
+      /mm_struct.mm_users at 0x\w+ is 1, and 2 tasks have it/,
+      set(culprit.address, 'mm', mm),
+      set(culprit.address, 'active_mm', mm),
+    );
+  });
+
+  test('task_struct.files of another process', () => {
+    expectReported(
+      /files_struct.count at 0x\w+ is 1, and 2 tasks have it/,
+      set(culprit.address, 'files', bystander.files),
+    );
+  });
+
+  test('no task_struct.files', () => {
+    expectReported(
+      new RegExp(`pid ${culprit.pid} has no task_struct.files, but is not exiting`),
+      set(culprit.address, 'files', 0n),
+    );
+  });
+
+  test('a task unlinked from the task list', () => {
+    const links = at(culprit.address, 'tasks');
+    const [next, previous] = [pointer(links), pointer(links + 8n)];
+    const asked = expectReported(
+      new RegExp(
+        `pid table .*task list .*contradict each other: only the first contains pid ${culprit.pid}$`,
+        'm',
+      ),
+      word(previous, next),
+      word(next + 8n, previous),
+    );
+    expectFound(asked);
+  });
+
+  test('the task list closed after pid 1', () => {
+    const init = at(kernel.symbol('init_task')!, 'tasks');
+    const first = at(sound.processes[0]!.address, 'tasks');
+    const asked = expectReported(
+      /pid table .*task list .*contradict each other/,
+      word(first, init),
+      word(init + 8n, first),
+    );
+    expectFound(asked);
+    expect(taskTable(asked).processes).toHaveLength(sound.processes.length);
+  });
+
+  test('the task list torn in one place', () => {
+    const asked = expectReported(/is torn/, set(culprit.address, 'tasks.prev', 0n));
+    expectFound(asked);
+  });
+
+  test('a struct pid that is gone from the table', () => {
+    const pid = pointer(at(culprit.address, 'thread_pid'));
+    expectReported(
+      new RegExp(
+        `task list .*pid table .*contradict each other: only the first contains pid ${culprit.pid}$`,
+        'm',
+      ),
+      word(at(pid, 'tasks', 'pid'), 0n),
+    );
+  });
+
+  test('two pids swapped', () => {
+    const swap = (one: Task, other: Task) =>
+      ['pid', 'tgid'].map((path) => set(one.address, path, BigInt(other.pid)));
+    const asked = expectReported(
+      new RegExp(`claims pid ${bystander.pid}, and its struct pid has number ${culprit.pid}`),
+      ...swap(culprit, bystander),
+      ...swap(bystander, culprit),
+    );
+    expectFound(asked);
+    expect(accountFd(asked, culprit.pid, slot!.fd).process).toEqual({
+      pid: culprit.pid,
+      comm: culprit.comm,
+    });
+  });
+
+  test('two struct pids swapped', () => {
+    const pids = [culprit, bystander].map(({ address }) => pointer(at(address, 'thread_pid')));
+    expectReported(
+      new RegExp(`pid ${culprit.pid} has its struct pid at 0x\\w+ \\(task_struct.thread_pid\\)`),
+      set(culprit.address, 'thread_pid', pids[1]!),
+      set(bystander.address, 'thread_pid', pids[0]!),
+    );
+  });
+
+  test('two tasks on one stack', () => {
+    expectReported(
+      /pid \d+ and pid \d+ have one kernel stack \(task_struct.stack\)/,
+      set(kernelThread.address, 'stack', pointer(at(culprit.address, 'stack'))),
+    );
+  });
+
+  test('a counter that differs from what is found', () => {
+    const counter = kernel.symbol('nr_threads')!;
+    const threads = number(counter);
+    expectReported(
+      new RegExp(`nr_threads counts ${threads + 2} threads, and ${threads} are found$`, 'm'),
+      word(counter, BigInt(threads + 2), 4),
+    );
+  });
+
+  test('a thread of a process lost from its list', () => {
+    const process = sound.processes.find((one) => sound.threads(one).length > 1)!;
+    const lost = sound.threads(process).at(-1)!;
+    const links = at(lost.address, 'thread_node');
+    const [next, previous] = [pointer(links), pointer(links + 8n)];
+    const asked = expectReported(
+      new RegExp(
+        `pid table .*thread lists .*contradict each other: only the first contains pid ${lost.pid}$`,
+        'm',
+      ),
+      word(previous, next),
+      word(next + 8n, previous),
+    );
+    const pids = taskTable(asked)
+      .threads(process)
+      .map(({ pid }) => pid);
+    expect(pids).toContain(lost.pid);
+  });
+});

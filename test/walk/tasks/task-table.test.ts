@@ -1,0 +1,107 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { findTask, taskTable } from '../../../src/walk/tasks/task-table.js';
+import { TaskReader } from '../../../src/walk/tasks/tasks.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { FIXTURES, fixture } from '../../support/fixtures.js';
+import { kernelReading } from '../../support/kernel-reading.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+test.each(FIXTURES)('the two ways agree in %s', (name) => {
+  const kernel = openNative({ files: [fixture(name).vmcore] });
+  const { processes, faults, lost } = taskTable(kernel);
+  expect([faults, lost]).toEqual([[], undefined]);
+  expect(processes).toEqual([...new TaskReader(kernel).processes()]);
+  kernel.close();
+});
+
+describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
+  const { kernel, offset, pointer, with: change } = fixtureKernel(version);
+  afterAll(() => kernel.close());
+  const sound = taskTable(kernel);
+  const user = sound.processes.findLast(({ kernelThread }) => !kernelThread)!;
+  const links = user.address + offset('task_struct', 'tasks');
+  const [next, previous] = [pointer(links), pointer(links + 8n)];
+  const word = (address: bigint, value: bigint) => ({ address, bytes: littleEndian(value, 8) });
+  const unlinked: Damage = {
+    patches: [word(previous, next), word(next + 8n, previous)],
+    denials: [],
+  };
+  const head = kernel.symbol('init_pid_ns')! + offset('pid_namespace', 'idr.idr_rt.xa_head');
+
+  test('a process that is on no list is found by its pid', () => {
+    const damaged = damagedKernel(kernel, unlinked);
+    const { processes, threads, faults, lost } = taskTable(damaged);
+    expect(processes.map(({ pid }) => pid).toSorted((a, b) => a - b)).toEqual(
+      sound.processes.map(({ pid }) => pid).toSorted((a, b) => a - b),
+    );
+    expect(threads(user).map(({ pid }) => pid)).toEqual(sound.threads(user).map(({ pid }) => pid));
+    expect(lost).toBeUndefined();
+    expect(faults).toEqual([
+      {
+        code: 'corrupt',
+        message: `the pid table (init_pid_ns.idr) and the task list (init_task.tasks) contradict each other: only the first contains pid ${user.pid}`,
+      },
+    ]);
+    expect(findTask(damaged, user.pid)).toEqual(user);
+  });
+
+  test('without the pid table the kernel’s counter says that one is missing', () => {
+    const denials = [{ address: head, length: 8, code: 'filtered' as const }];
+    const { processes, faults } = taskTable(damagedKernel(kernel, { ...unlinked, denials }));
+    expect(processes).toHaveLength(sound.processes.length - 1);
+    expect(faults.map(({ message }) => message).join()).toMatch(/^nr_threads counts \d+ threads/);
+    const alone = taskTable(damagedKernel(kernel, { patches: [], denials }));
+    expect([alone.processes, alone.faults]).toEqual([sound.processes, []]);
+  });
+
+  test.each([
+    ['an empty one', 0n],
+    ['one at an odd address', 0x123n],
+    ['one that is no node', pointer(head) + 62n],
+  ])('a pid table that is %s costs no task, and is reported', (_, value) => {
+    const damage = { patches: [word(head, value)], denials: [] };
+    const { processes, faults } = taskTable(damagedKernel(kernel, damage));
+    expect(processes).toEqual(sound.processes);
+    expect(faults).not.toEqual([]);
+  });
+
+  test('a struct pid that leads elsewhere adds no task', () => {
+    const pid = pointer(user.address + offset('task_struct', 'thread_pid'));
+    const damage = change(pid, 'pid', 'tasks', links, 8);
+    const { processes, faults } = taskTable(damagedKernel(kernel, damage));
+    expect(processes).toHaveLength(sound.processes.length);
+    expect(faults.map(({ message }) => message).join('\n')).toMatch(
+      `the struct pid of ${user.pid} in init_pid_ns.idr leads to 0x`,
+    );
+  });
+
+  test('a kernel thread is none that has children of user space for a parent', () => {
+    const damage = change(user.address, 'task_struct', 'flags', 0x20_0040n, 4);
+    const { processes, faults } = taskTable(damagedKernel(kernel, damage));
+    expect(processes.find(({ pid }) => pid === user.pid)?.kernelThread).toBe(false);
+    expect(faults.map(({ message }) => message)).toEqual([
+      expect.stringMatching(`task_struct.flags make pid ${user.pid} a kernel thread, but`),
+    ]);
+  });
+
+  test('of a live kernel what is gone at the next read was a race, and what persists is none', () => {
+    const facts = { ...kernel.facts, live: true };
+    const live = (reads: number) => {
+      let left = reads;
+      const damaged = damagedKernel(kernel, unlinked);
+      const read = (address: bigint, length: number) =>
+        (left > 0 ? damaged : kernel).read(address, length);
+      return new Proxy(kernelReading(kernel, read), {
+        get(target, name) {
+          if (name === 'facts') return facts;
+          if (name === 'noteReads') return () => () => void left--;
+          return Reflect.get(target, name, target);
+        },
+      });
+    };
+    expect(taskTable(live(1)).faults).toEqual([]);
+    expect(taskTable(live(9)).faults).toHaveLength(1);
+  });
+});
