@@ -34,19 +34,20 @@ describe('of a dump that ends before its page tables', () => {
 
 describe('of a dump that ends before its list of tasks does', () => {
   const file = cut(95);
-  test('skb says what is behind the end, and what to do', async () => {
-    const { status, stderr } = await runCommand(['skb', ...socket, '--vmcore', file]);
-    expect(status).toBe(3);
-    expect(stderr).toMatch(
-      /^kdump-mem: what the answer needs cannot be read: 0x[0-9a-f]+ lies behind the end of the file: physical 0x[0-9a-f]+: part of the list at 0x[0-9a-f]+\. The file is cut: copy it again\.$/,
-    );
+  const list =
+    /warning: the list of processes: .*lies behind the end of the file: .*: part of the list at 0x/;
+
+  test('skb finds the process by its pid, and says what is behind the end', async () => {
+    const { status, stderr } = await runCommand(['skb', ...socket, '--vmcore', file, '--strict']);
+    expect(status).toBe(5);
+    expect(stderr).toMatch(list);
   });
 
-  test('sockets counts none of what it cannot find', async () => {
+  test('sockets says what it cannot find, and what their pids still lead to', async () => {
     const { status, stdout, stderr } = await runCommand(['sockets', '--vmcore', file, '--strict']);
     expect(status).toBe(5);
-    expect(stdout).toMatch(/^No socket was found: what leads to them could not be read\n/);
-    expect(stderr).toMatch(/warning: the list of processes: .*: part of the list at 0x/);
+    expect(stdout).toMatch(/^\d+ of \d+ sockets pin at least /);
+    expect(stderr).toMatch(list);
     expect(stderr).toMatch(
       // Which of the ways to them ends first is where that kernel's memory lay.
       /warning: sockets found by slabs: .*lies behind the end of the file: .*(part of|by which struct pages)/,

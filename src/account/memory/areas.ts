@@ -1,9 +1,16 @@
+import { bytesOf } from '../../kernel/bytes.js';
 import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { remembered } from '../../walk/memory/remembered.js';
 import { kernelStacks } from '../../walk/memory/stacks.js';
 import { type VmArea, vmAreas } from '../../walk/memory/vm-areas.js';
+import { readOrNot } from '../../walk/read-or-not.js';
+
+/** Bytes below the top of a stack that any thread which has run has written to. */
+const DEEPEST = 4096;
+/** Bytes that copy_thread fills in: `pt_regs` and the frame of a return (arch's process.c). */
+const FIRST_FRAME = 512;
 
 /** The areas of vmalloc's address space, read once, and whose they are. */
 export class Areas {
@@ -28,9 +35,9 @@ export class Areas {
   }
 
   /**
-   * Pages of stacks that the kernel's counter may be less or more by than what threads have: those of
-   * threads that are ending; and areas of stacks that no thread has, since it is being made, or was freed
-   * and waits for the next.
+   * Pages of stacks by which the kernel's counter may differ from what threads have: less by those of threads that
+   * are exiting, and more by those that fork has allocated for a thread that is on no list yet. Stacks that CPUs
+   * cache for the next fork (`cached_stacks`, kernel/fork.c) are not counted, and neither is a lost thread's excused.
    */
   stackSlack(): { readonly less: number; readonly more: number } {
     let [less, more] = [0, 0];
@@ -38,9 +45,17 @@ export class Areas {
     for (const area of this.all()) if (this.isStack(area)) callers.add(area.caller);
     for (const area of this.all()) {
       if (this.#ending.has(area.vm)) less += area.count;
-      if (!this.isStack(area) && callers.has(area.caller)) more += area.count;
+      if (!this.isStack(area) && callers.has(area.caller) && this.#isFresh(area))
+        more += area.count;
     }
     return { less, more };
+  }
+
+  /** Whether no thread has run on a stack: fork clears it, and fills in the registers of its first return. */
+  #isFresh({ address, count }: VmArea): boolean {
+    const top = address + BigInt(count * this.#kernel.facts.pageSize);
+    const used = readOrNot(() => this.#kernel.read(top - BigInt(DEEPEST), DEEPEST - FIRST_FRAME));
+    return used !== undefined && bytesOf(used).every((byte) => byte === 0);
   }
 
   /** Stacks that lie in the direct map. */

@@ -37,10 +37,12 @@ export function tellContradictions(
   const compare = comparison(kernel, counts, warnings);
   if (!missed.spoils('percpu')) compare('per-CPU memory', frames('percpu'), 'percpu');
   if (!missed.spoils('kernel-stacks')) {
-    const { less, more } = areas.stackSlack();
-    const [ours, theirs] = [frames('kernel-stacks'), counts.get('kernel-stacks') ?? Number.NaN];
-    if (theirs < ours - less || theirs > ours + more)
-      compare('kernel stacks', ours, 'kernel-stacks');
+    const [ours, theirs] = [frames('kernel-stacks'), counts.get('kernel-stacks')];
+    if (theirs !== undefined && theirs !== ours) {
+      const { less, more } = areas.stackSlack();
+      if (theirs < ours - less || theirs > ours + more)
+        compare('kernel stacks', ours, 'kernel-stacks');
+    }
   }
   const ofAreas = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
   if (ofAreas.every((drawer) => !missed.spoils(drawer))) {

@@ -3,6 +3,7 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { WalkError } from '../error.js';
 import { readPartOf } from '../named-read.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from './task-table.js';
 import type { Task } from './tasks.js';
@@ -17,6 +18,10 @@ export interface OpenFile {
 /** fs.nr_open cannot be raised beyond this (fs/file.c, `sysctl_nr_open_max`, rounded up). */
 const MAX_FDS = 2 ** 30;
 const POINTER_SIZE = 8;
+/** Descriptors of the table that lies in the files_struct (NR_OPEN_DEFAULT). */
+const SMALL = 64;
+/** Descriptors that one system call reserves at most. */
+const MOST_RESERVED = 2;
 /** So many slots that are used and not open are no table, but what lies behind one. */
 const MOST_ODD = 64;
 /** Descriptors whose pointers are read at a time: one page of them. */
@@ -27,23 +32,39 @@ interface FdTable {
   readonly maxFds: number;
   readonly fd: bigint;
   readonly openFds: bigint;
+  /** What contradicts that its bitmap lies there and has so many bits; undefined: nothing. */
+  readonly oddity: string | undefined;
 }
 
 /** Reads tables of open files (include/linux/fdtable.h). */
 export class FileTables {
   readonly #kernel: Kernel;
   readonly #files;
+  readonly #users;
   readonly #table;
   /** Bytes from a files_struct to the small table in it, and to that one's array. */
-  readonly #inside: { readonly fdtab: bigint; readonly fdArray: bigint };
+  readonly #inside: {
+    readonly fdtab: bigint;
+    readonly fdArray: bigint;
+    readonly openFds: bigint;
+    readonly closeOnExec: bigint;
+  };
 
   constructor(kernel: Kernel) {
     const at = (member: string) =>
       BigInt(kernel.struct('files_struct')?.member(member)?.offset ?? 0);
-    this.#inside = { fdtab: at('fdtab'), fdArray: at('fd_array') };
+    this.#inside = {
+      fdtab: at('fdtab'),
+      fdArray: at('fd_array'),
+      openFds: at('open_fds_init'),
+      closeOnExec: at('close_on_exec_init'),
+    };
     this.#kernel = kernel;
     this.#files = new StructReader(kernel, 'files_struct', ['fdt']);
-    this.#table = new StructReader(kernel, 'fdtable', ['max_fds', 'fd', 'open_fds']);
+    this.#users = new StructReader(kernel, 'files_struct', ['count.counter']);
+    this.#table = new StructReader(kernel, 'fdtable', [
+      ...(['max_fds', 'fd', 'open_fds', 'close_on_exec'] as const),
+    ]);
   }
 
   /**
@@ -55,6 +76,7 @@ export class FileTables {
   *open(files: bigint): Generator<OpenFile> {
     const table = this.#read(files);
     const odd: number[] = [];
+    let reserved = 0;
     for (let first = 0; first < table.maxFds; first += BATCH) {
       const count = Math.min(BATCH, table.maxFds - first);
       // The bitmap tells which slots are open without reading the slots of a huge empty table.
@@ -68,6 +90,7 @@ export class FileTables {
       const slots = this.#part(table, from, count * POINTER_SIZE);
       for (let index = 0; index < count; index++) {
         const file = slots.getBigUint64(index * POINTER_SIZE, true);
+        if (file === 0n && isOpen(index)) reserved++;
         if (file === 0n) continue;
         // But for a moment in dup2, the bit is set before and cleared after (fs/file.c).
         if (!isOpen(index)) odd.push(first + index);
@@ -76,7 +99,11 @@ export class FileTables {
       }
       if (odd.length > MOST_ODD) break;
     }
-    if (odd.length === 0) return;
+    if (odd.length === 0) {
+      if (table.oddity !== undefined) throw new KernelError('damaged', table.oddity);
+      this.#checkReserved(files, table, reserved);
+      return;
+    }
     const many = odd.length > MOST_ODD ? `more than ${MOST_ODD} descriptors` : 'descriptors';
     throw new KernelError(
       'damaged',
@@ -90,6 +117,15 @@ export class FileTables {
     if (fd >= table.maxFds) return undefined;
     const slot = this.#part(table, table.fd + BigInt(fd * POINTER_SIZE), POINTER_SIZE);
     return slot.getBigUint64(0, true) || undefined;
+  }
+
+  /** A system call reserves descriptors before it has their files: accept() one, pipe() and socketpair() two. */
+  #checkReserved(files: bigint, { address }: FdTable, reserved: number): void {
+    if (reserved === 0 || this.#kernel.facts.live) return;
+    const users = readOrNot(() => this.#users.read(files).number('count.counter'));
+    if (users === undefined || reserved <= users * MOST_RESERVED) return;
+    const message = `the file table at ${hex(address)} has ${reserved} descriptors in open_fds without a file, and ${users} users (files_struct.count)`;
+    throw new KernelError('damaged', message);
   }
 
   #part(table: FdTable, address: bigint, length: number): DataView {
@@ -115,7 +151,17 @@ export class FileTables {
       const message = `the file table at ${hex(fdt)} has its array at ${hex(fd)}`;
       throw new KernelError('damaged', message);
     }
-    return { address: fdt, maxFds, fd, openFds: view.pointer('open_fds') };
+    const [openFds, closeOnExec] = [view.pointer('open_fds'), view.pointer('close_on_exec')];
+    const { openFds: own, closeOnExec: ownCloseOnExec } = this.#inside;
+    // In an allocation one bitmap follows the other (alloc_fdtable in fs/file.c).
+    const isSound =
+      fdt === files + fdtab
+        ? openFds === files + own && closeOnExec === files + ownCloseOnExec && maxFds === SMALL
+        : closeOnExec === openFds + BigInt(maxFds / 8);
+    const oddity = isSound
+      ? undefined
+      : `the file table at ${hex(fdt)} contradicts itself: max_fds is ${maxFds}, open_fds ${hex(openFds)}, and close_on_exec ${hex(closeOnExec)}`;
+    return { address: fdt, maxFds, fd, openFds, oddity };
   }
 }
 

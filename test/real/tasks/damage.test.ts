@@ -142,6 +142,34 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     );
   });
 
+  /** Its own table of descriptors; or one that grew out of its files_struct. */
+  const table = (isGrown: boolean) => {
+    const inside = BigInt(member('files_struct', 'fdtab').offset);
+    for (const { files, kernelThread } of sound.processes) {
+      const fdt = kernelThread || files === 0n ? 0n : pointer(at(files, 'fdt', 'files_struct'));
+      if (fdt !== 0n && (fdt !== files + inside) === isGrown) return fdt;
+    }
+    throw new Error('no process has such a table');
+  };
+
+  test.each([
+    ...[6n, 10n, 12n, 13n, 20n].map((bit) => ['fd', 1n << bit] as const),
+    ...[3n, 6n, 12n].map((bit) => ['open_fds', 1n << bit] as const),
+    ...[6n, 8n, 12n].map((bit) => ['max_fds', 1n << bit] as const),
+  ])('fdtable.%s off by %i', (path, bit) => {
+    for (const isGrown of [false, true]) {
+      const { complete } = accountAll(damaged(flip(table(isGrown), path, bit, 'fdtable')));
+      expect([isGrown, complete]).toEqual([isGrown, false]);
+    }
+  });
+
+  test('the fdtable of another process', () => {
+    expectReported(
+      /the files_structs at 0x\w+ and 0x\w+ have one fdtable/,
+      set(culprit.files, 'fdt', table(true), 'files_struct'),
+    );
+  });
+
   test('a task unlinked from the task list', () => {
     const links = at(culprit.address, 'tasks');
     const [next, previous] = [pointer(links), pointer(links + 8n)];
@@ -222,6 +250,29 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
       new RegExp(`nr_threads counts ${threads + 2} threads, and ${threads} are found$`, 'm'),
       word(counter, BigInt(threads + 2), 4),
     );
+  });
+
+  test('a task lost in every way is missing in the kernel stacks', () => {
+    const links = at(kernelThread.address, 'tasks');
+    const [next, previous] = [pointer(links), pointer(links + 8n)];
+    const pid = pointer(at(kernelThread.address, 'thread_pid'));
+    const counter = kernel.symbol('nr_threads')!;
+    const lost = [
+      word(previous, next),
+      word(next + 8n, previous),
+      word(at(pid, 'tasks', 'pid'), 0n),
+      word(counter, BigInt(number(counter) - 1), 4),
+    ];
+    const reported = (...patches: Patch[]) =>
+      accountMemory(damaged(...patches), undefined, {})
+        .warnings.map(({ message }) => message)
+        .filter((message) => message.includes('kernel stacks'));
+    expect(reported(...lost)).toEqual([
+      expect.stringMatching(/^the kernel counts \d+ pages of kernel stacks, and \d+ are found/),
+    ]);
+    // One that fork has just cleared is of a thread to come.
+    const top = pointer(at(kernelThread.address, 'stack')) + 16_384n;
+    expect(reported(...lost, { address: top - 4096n, bytes: new Uint8Array(4096) })).toEqual([]);
   });
 
   test('a thread of a process lost from its list', () => {
