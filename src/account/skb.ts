@@ -4,7 +4,7 @@ import { WalkError } from '../walk/error.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { type Socket, SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
 import { findFile, openFiles } from '../walk/tasks/files.js';
-import { findTask, reportedTasks, taskTable } from '../walk/tasks/task-table.js';
+import { contradictions, findTask, taskTable } from '../walk/tasks/task-table.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
@@ -60,13 +60,14 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
   const accountant = new SocketAccountant(kernel);
   const { account, held } = accountant.accountWithTallies(socket, { warnings, keepSkbs });
   // Which process has the socket is part of the answer.
-  const isSure = reportedTasks(kernel, warnings).faults.length === 0;
+  const doubts = contradictions(taskTable(kernel));
+  for (const { code, message } of doubts) warnings.add(code, message);
   return {
     kernel: kernel.facts,
     process: nameOf(task),
     fd,
     ...account,
-    total: { ...account.total, complete: account.total.complete && isSure },
+    total: { ...account.total, complete: account.total.complete && doubts.length === 0 },
     freedIfKilled: freedOf(kernel, accountant, task, socket, held, warnings),
     warnings: warnings.list(),
   };
@@ -143,7 +144,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   const fdsByFile = new Map<bigint, number[]>();
   const accountant = new SocketAccountant(kernel);
   const sum = new Tally(kernel.facts.pageSize, warnings);
-  for (const { code, message } of taskTable(kernel).faults) sum.incomplete(code, message);
+  for (const { code, message } of contradictions(taskTable(kernel))) sum.incomplete(code, message);
   try {
     for (const { fd, file } of openFiles(kernel, task)) {
       const fds = fdsByFile.get(file);

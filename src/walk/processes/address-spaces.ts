@@ -29,7 +29,7 @@ export function addressSpaces(
     throw error;
   },
 ): AddressSpace[] {
-  const { processes, threads, memory: memoryOf } = taskTable(kernel);
+  const { processes, threads, checkThreads, memory: memoryOf } = taskTable(kernel);
   const task = new StructReader(kernel, 'task_struct', ['mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
   const found = new Map<bigint, Task[]>();
@@ -39,7 +39,8 @@ export function addressSpaces(
       let mm = memoryOf(process);
       // A leader that has ended lets go of it, and its threads go on.
       for (const thread of mm === 0n ? threads(process) : []) mm ||= memoryOf(thread);
-      if (mm !== 0n) found.set(mm, [...(found.get(mm) ?? []), process]);
+      if (mm === 0n) checkThreads(process);
+      else found.set(mm, [...(found.get(mm) ?? []), process]);
     } catch (error) {
       lost(process, error);
     }

@@ -99,6 +99,7 @@ export class ProcessFactReader {
     const oomScoreAdj = (view.number('oom_score_adj') << 16) >> 16;
     if (Math.abs(oomScoreAdj) > MOST_ADJUSTED)
       throw new KernelError('damaged', `pid ${process.pid} has an oom_score_adj of ${oomScoreAdj}`);
+    this.#tasks.checkThreads(process);
     const listed = this.#tasks.threads(process).length;
     if (listed !== threads && !this.#kernel.facts.live) {
       const message = `pid ${process.pid} counts ${threads} threads, and ${listed} are listed`;

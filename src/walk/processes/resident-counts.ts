@@ -74,6 +74,7 @@ export class ResidentCountReader {
     if (cached.size < COUNTERS * 4)
       throw new KernelError('unsupported-layout', 'struct task_rss_stat has other counters');
     for (const process of processes) {
+      this.#tasks.checkThreads(process);
       for (const { address } of this.#tasks.threads(process)) {
         const at = address + BigInt(cached.offset);
         const view = readPartOf(this.#kernel, 'struct task_struct', address, at, COUNTERS * 4);

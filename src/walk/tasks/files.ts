@@ -185,11 +185,13 @@ function* filesOfTables(kernel: Kernel, task: Task): Generator<OpenFile> {
 function* tablesOf(kernel: Kernel, task: Task): Generator<bigint> {
   const seen = new Set([0n, task.files]);
   if (task.files !== 0n) yield task.files;
-  for (const { files } of taskTable(kernel).threads(task)) {
+  const table = taskTable(kernel);
+  for (const { files } of table.threads(task)) {
     if (seen.has(files)) continue;
     seen.add(files);
     yield files;
   }
+  table.checkThreads(task);
 }
 
 /**

@@ -20,6 +20,8 @@ export interface TaskTable {
   readonly processes: readonly Task[];
   /** The threads of a process, its leader among them. */
   threads(process: Task): readonly Task[];
+  /** @throws {ReadError}, {@link KernelError} why threads of a process may be missing */
+  checkThreads(process: Task): void;
   /**
    * The `struct mm_struct` of a thread; 0n: it has none.
    *
@@ -42,6 +44,11 @@ const LIVE_READS = 3;
  */
 export function taskTable(kernel: Kernel): TaskTable {
   return oncePerDump(kernel, kernel.facts.live ? readLive : readTable);
+}
+
+/** Faults that say that something of the table is wrong, not only that it is unknown. */
+export function contradictions({ faults }: TaskTable): readonly Warning[] {
+  return faults.filter(({ code }) => code !== 'unreadable');
 }
 
 /** The table, with a warning for each of its faults. @throws as {@link taskTable} */
@@ -79,6 +86,8 @@ class TableReader {
   /** By their addresses. */
   readonly #all = new Map<bigint, ListedTask>();
   #lost: KernelError | ReadError | undefined;
+  /** Why threads may be missing, by the addresses of leaders. */
+  readonly #lostThreads = new Map<bigint, KernelError | ReadError>();
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -106,6 +115,10 @@ class TableReader {
     return {
       processes,
       threads: ({ address }) => threads.get(address) ?? [],
+      checkThreads: ({ address }) => {
+        const lost = this.#lostThreads.get(address);
+        if (lost) throw lost;
+      },
       memory: (task) => checked.memory(task),
       faults: this.#faults,
       lost: this.#lost,
@@ -116,13 +129,16 @@ class TableReader {
     this.#faults.push({ code, message });
   }
 
-  /** Tasks that a step does not find are lost. */
-  #attempt(what: string, step: () => void): void {
+  /** Tasks that a step does not find are lost: returns why. */
+  #attempt(what: string, step: () => void): KernelError | ReadError | undefined {
     try {
       step();
+      return undefined;
     } catch (error) {
       this.#fault(incompleteness(error), `${what}: ${(error as Error).message}`);
-      if (error instanceof ReadError || error instanceof KernelError) this.#lost ??= error;
+      const lost = error as KernelError | ReadError;
+      this.#lost ??= lost;
+      return lost;
     }
   }
 
@@ -134,7 +150,7 @@ class TableReader {
     this.#processes.push(process);
     this.#all.set(process.address, process);
     const own: ListedTask[] = [];
-    this.#attempt(`threads of pid ${process.pid}`, () => {
+    const lost = this.#attempt(`threads of pid ${process.pid}`, () => {
       try {
         for (const thread of this.#reader.threads(process)) own.push(thread);
       } catch (error) {
@@ -142,6 +158,7 @@ class TableReader {
         if (!process.kernelThread || !(error instanceof ReadError)) throw error;
       }
     });
+    if (lost) this.#lostThreads.set(process.address, lost);
     // Threads of a list that the leader is not on are another process's.
     const isOn = own.some(({ address }) => address === process.address);
     const threads = isOn ? own : [process];
