@@ -71,7 +71,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     warnings,
   );
   let missing = 0;
-  reportedTasks(kernel, warnings);
+  const { lost: lostTasks } = reportedTasks(kernel, warnings);
   const spaces = addressSpaces(kernel, ({ pid }, error) => {
     missing++;
     warnings.add(codeOf(error), `pid ${pid} is not listed: ${(error as Error).message}`);
@@ -85,8 +85,8 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
       warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
     }
   }
-  // Of what others share with one that cannot be read, the shares are not known.
-  const shares = whole.size === spaces.length && missing === 0;
+  // Of what others share with one that cannot be read, or is not found, the shares are not known.
+  const shares = whole.size === spaces.length && missing === 0 && lostTasks === undefined;
   checkMapcounts(kernel, counts, shares ? spaces : undefined, warnings);
   const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
   const reader = new Reader(kernel, warnings);
