@@ -1,3 +1,4 @@
+import { CommandLineMask } from '../host/capture/command-line.js';
 import {
   CGROUP_FILES,
   CGROUP_ROOT,
@@ -40,14 +41,17 @@ function takeFile({ source, archive, failures, anonymizer }: Work, path: string,
   }
 }
 
-/** The kernel's log. */
-export function takeLog({ source, archive, failures }: Work): void {
+/** The kernel's log, without its command line unless arguments are queried. */
+export function takeLog({ source, archive, failures, parts }: Work): void {
   const member = archive.member('log');
+  const write = (bytes: Buffer) => {
+    if (member.size < MOST_BYTES) member.write(bytes);
+    else failures.add('log', 'cut', `only its first ${MOST_BYTES} bytes`);
+  };
+  const mask = parts.has('arguments') ? undefined : new CommandLineMask(write);
   try {
-    const lost = source.log((bytes) => {
-      if (member.size < MOST_BYTES) member.write(bytes);
-      else failures.add('log', 'cut', `only its first ${MOST_BYTES} bytes`);
-    });
+    const lost = source.log(mask ? (bytes) => mask.push(bytes) : write);
+    mask?.end();
     if (lost) failures.add('log', 'cut', 'lines went while they were read');
     member.end();
   } catch (error) {

@@ -81,6 +81,17 @@ describe('a snapshot', () => {
     expect(files.get('unknown-tables')).toBe('mptcp\n');
   });
 
+  test('has the kernel’s command line with arguments alone, also in the log', async () => {
+    const log = '6,1,2,-;Kernel command line: root=/dev/vda1 password=s3cret\n6,2,3,-;x\n';
+    const host = { ...WEB_HOST, log };
+    const { files } = await taken(host);
+    expect(files.get('log')).toBe('6,1,2,-;Kernel command line: (left-out)\n6,2,3,-;x\n');
+    expect(files.get('left-out')).toContain('arguments');
+    expect([...files.values()].join('')).not.toContain('s3cret');
+    const whole = await taken(host, { parts: ['arguments'] });
+    expect(whole.files.get('log')).toBe(log);
+  });
+
   test('says what may not be read, what is not there, and takes the rest', async () => {
     const denied = ['/proc/10/smaps_rollup', '/proc/10/stat'];
     const { snapshot, files, archive } = await taken({ ...WEB_HOST, denied });

@@ -1,3 +1,4 @@
+import { COMMAND_LINE_SED } from '../command-line.js';
 import {
   CGROUP_FILES,
   CGROUP_ROOT,
@@ -72,10 +73,18 @@ take_cgroups() {
 }
 # As /dev/kmsg has it: a record a read, from the oldest that is left, until it would have to wait.
 log() {
-  dd if=/dev/kmsg iflag=nonblock bs=16384 2> "$dir/dd" | head -c ${MOST_BYTES}
+  dd if=/dev/kmsg iflag=nonblock bs=16384 2> "$dir/dd" | masked | head -c ${MOST_BYTES}
 }
 older_log() {
-  dmesg -r | head -c ${MOST_BYTES}
+  dmesg -r | masked | head -c ${MOST_BYTES}
+}
+# Without the kernel's command line.
+masked() {
+  if asked arguments; then
+    cat
+  else
+    sed ${COMMAND_LINE_SED.map((command) => `-e '${command}'`).join(' ')}
+  fi
 }
 take_log() {
   keep "$top/log" log
