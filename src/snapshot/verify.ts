@@ -12,6 +12,7 @@ import {
 } from '../host/capture/manifest.js';
 import { archiveKind } from '../host/capture/recognise.js';
 import { TarReader } from '../host/capture/tar.js';
+import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from '../host/capture/unpack-limit.js';
 import { attempt, HostError, isHostError } from '../host/error.js';
 
 /** Whether a snapshot is what was written. */
@@ -34,7 +35,10 @@ const MOST_FILES = 200_000;
  *
  * @throws {HostError} `gone`, `denied`, `unreadable`: there is no such file, or it may not be read
  */
-export async function verifySnapshot(path: string): Promise<Verified> {
+export async function verifySnapshot(
+  path: string,
+  limit: UnpackLimit = CAPTURE_LIMIT,
+): Promise<Verified> {
   const isPacked = await beginsAsGzip(path);
   const seen = new Map<string, CapturedFile>();
   let manifest: string | undefined;
@@ -52,16 +56,25 @@ export async function verifySnapshot(path: string): Promise<Verified> {
     },
   );
   const faults: CaptureFault[] = [];
+  /** A pipeline reports in its place that its first stage was aborted. */
+  let tooLarge: HostError | undefined;
   try {
     const sink = async (pieces: AsyncIterable<Buffer>) => {
-      for await (const piece of pieces) reader.push(piece);
+      const limited = new LimitedPieces(limit);
+      for await (const piece of limited.of(pieces)) reader.push(piece);
+      if (limited.met !== null && !reader.ended) {
+        const message = `it is too large for a snapshot (${limited.met})`;
+        tooLarge = new HostError('not-a-capture', message);
+        return;
+      }
       reader.end();
     };
     const file = createReadStream(path);
     await (isPacked ? pipeline(file, createGunzip(), sink) : pipeline(file, sink));
   } catch (cause) {
-    faults.push(faultOf(cause));
+    if (tooLarge === undefined) faults.push(faultOf(cause));
   }
+  if (tooLarge) faults.push(faultOf(tooLarge));
   for (const [name, { size, read, times }] of seen) {
     if (read < size) faults.push(fault('file-too-large', name));
     if (times > 1) faults.push(fault('file-twice', name));

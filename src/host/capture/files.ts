@@ -19,6 +19,7 @@ import { cksum } from './cksum.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
 import { archiveKind, looksLikeDump } from './recognise.js';
 import { TarReader } from './tar.js';
+import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './unpack-limit.js';
 import { isOfMappings, type Wish, wantedName } from './wanted.js';
 
 /** Of one file, and of all large ones together, no more than this is read. */
@@ -72,8 +73,14 @@ export class CapturedFiles {
 /**
  * The files of a directory or of a tar archive (plain, gzip; xz and zstd by their own commands).
  * Throws `HostError`: `gone`, `denied`, `unreadable`.
+ *
+ * @param limit where reading an archive stops; what follows is missing then, and reported as damage
  */
-export async function readCapture(path: string, wish: Wish = {}): Promise<CapturedFiles> {
+export async function readCapture(
+  path: string,
+  wish: Wish = {},
+  limit: UnpackLimit = CAPTURE_LIMIT,
+): Promise<CapturedFiles> {
   const innerName = (name: string) => wantedName(name, wish);
   const files = new Map<string, Buffer>();
   const seen = new Map<string, CapturedFile>();
@@ -99,12 +106,18 @@ export async function readCapture(path: string, wish: Wish = {}): Promise<Captur
     else left = Math.max(0, left - bytes.length);
     files.set(inner, bytes);
   };
+  let met: string | null = null;
   if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES, room }, add);
-  else await readArchive(path, new TarReader(room, add));
+  else met = await readArchive(path, new TarReader(room, add), limit);
+  const stopped = met === null ? [] : [`reading stopped after ${met}: what follows is missing`];
   if (files.size === 0)
-    throw new HostError('not-a-capture', `${path} holds nothing that skcheck knows how to read`);
+    throw new HostError(
+      'not-a-capture',
+      `${path} holds nothing that skcheck knows how to read${stopped.map((why) => ` (${why})`).join('')}`,
+    );
   const cut = [...seen].filter(([, { read, size }]) => read < size).map(([name]) => name);
-  return new CapturedFiles(files, damageOf(files, seen, innerName), new Set(cut));
+  const damage = [...stopped, ...damageOf(files, seen, innerName)];
+  return new CapturedFiles(files, damage, new Set(cut));
 }
 
 function damageOf(
@@ -185,16 +198,22 @@ function readSome(path: string, most: number): { bytes: Buffer; size: number } {
   }
 }
 
-async function readArchive(path: string, reader: TarReader): Promise<void> {
+/** @returns at which limit it stopped; null: it was read to its end */
+async function readArchive(
+  path: string,
+  reader: TarReader,
+  limit: UnpackLimit,
+): Promise<string | null> {
+  const limited = new LimitedPieces(limit);
   /** Why it was not read on. A pipeline may tell in its place that its first stage was aborted. */
   let refusal: HostError | undefined;
   const sink = async (pieces: AsyncIterable<Buffer>) => {
     try {
-      for await (const piece of pieces) {
+      for await (const piece of limited.of(pieces)) {
         reader.push(piece);
         if (reader.ended) break;
       }
-      reader.end();
+      if (limited.met === null) reader.end();
     } catch (cause) {
       if (cause instanceof HostError) refusal = cause;
       throw cause;
@@ -216,10 +235,17 @@ async function readArchive(path: string, reader: TarReader): Promise<void> {
     else await pipeline(createReadStream(path), sink);
   } catch (cause) {
     if (refusal) throw refusal;
-    // What follows the end was not waited for.
-    if (!(reader.ended && cause instanceof Error && cause.name === 'AbortError'))
+    // What follows the end, or the limit, was not waited for.
+    if (
+      !(
+        (reader.ended || limited.met !== null) &&
+        cause instanceof Error &&
+        cause.name === 'AbortError'
+      )
+    )
       throw asHostError(path, cause);
   }
+  return reader.ended ? null : limited.met;
 }
 
 async function unpack(

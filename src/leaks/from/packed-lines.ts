@@ -3,12 +3,13 @@ import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ExecaError, execa } from 'execa';
 import { archiveKind } from '../../host/capture/recognise.js';
+import { LimitedPieces, type UnpackLimit } from '../../host/capture/unpack-limit.js';
 import { attempt, HostError } from '../../host/error.js';
 
 import { LineCutter } from '../../host/ss/lines.js';
 
-/** Of one file, unpacked: an hour of a busy machine's events. */
-const MOST_BYTES = 64 * 2 ** 30;
+/** Of a packed file: an hour of a busy machine's events. Of one that is not, its own size is the limit. */
+const USUAL_LIMIT: UnpackLimit = { bytes: 16 * 2 ** 30, seconds: 600 };
 
 /** Of a file that is read at once: lines of it are strings until they are done with. */
 const PIECE_BYTES = 16_384;
@@ -19,27 +20,28 @@ const RETURN = 0x0d;
  * The lines of a file that somebody gave, packed with gzip, xz or zstd or not, piece by piece. A last line without
  * its newline is left out: a copy that was interrupted may end amid a figure.
  *
- * @param onCut is told that there was such a line
+ * @param onCut is called where there was such a line, or where the limit ended reading
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
 export async function* packedLines(
   path: string,
   onCut: () => void = () => {},
+  limit: UnpackLimit = USUAL_LIMIT,
 ): AsyncGenerator<string[]> {
   if (!attempt(path, () => statSync(path)).isFile())
     throw new HostError('unreadable', `${path} is no file`);
   let lines: string[] = [];
-  let read = 0;
+  const limited = new LimitedPieces(limit);
   const cutter = new LineCutter((bytes, from, to) => {
     // Mail and other systems end lines with two characters.
     const end = to > from && bytes[to - 1] === RETURN ? to - 1 : to;
     lines.push(bytes.toString('utf8', from, end));
   });
   try {
-    for await (const piece of unpacked(path)) {
-      read += piece.length;
-      if (read > MOST_BYTES) throw new HostError('unreadable', `${path} has no end`);
+    for await (const piece of unpacked(path, limited)) {
       cutter.push(piece);
+      if (cutter.overlong > 0)
+        throw new HostError('unreadable', `${path} has lines that are too long`);
       yield lines;
       lines = [];
     }
@@ -48,14 +50,14 @@ export async function* packedLines(
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new HostError('unreadable', `${path} cannot be read: ${why}`, { cause });
   }
-  if (cutter.overlong > 0) throw new HostError('unreadable', `${path} has lines that are too long`);
-  if (cutter.isAmid) onCut();
+  if (cutter.isAmid || limited.met !== null) onCut();
 }
 
-async function* unpacked(path: string): AsyncGenerator<Buffer> {
+async function* unpacked(path: string, limited: LimitedPieces): AsyncGenerator<Buffer> {
   const kind = archiveKind(beginning(path));
-  if (kind === 'gzip') yield* createReadStream(path).pipe(createGunzip()) as Readable;
-  else if (kind === 'xz' || kind === 'zstd') yield* unpackedBy(kind, path);
+  if (kind === 'gzip')
+    yield* limited.of(createReadStream(path).pipe(createGunzip()) as AsyncIterable<Buffer>);
+  else if (kind === 'xz' || kind === 'zstd') yield* limited.of(unpackedBy(kind, path));
   else yield* createReadStream(path, { highWaterMark: PIECE_BYTES });
 }
 

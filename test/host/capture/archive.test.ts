@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,10 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { readCapture } from '../../../src/host/capture/files.js';
 import { CapturedHost } from '../../../src/host/capture/host.js';
+import type { UnpackLimit } from '../../../src/host/capture/unpack-limit.js';
 import { wantedName } from '../../../src/host/capture/wanted.js';
+import { packedLines } from '../../../src/leaks/from/packed-lines.js';
+import { verifySnapshot } from '../../../src/snapshot/verify.js';
 import { tarEntry, tarOf } from '../../support/tar.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'archive-'));
@@ -81,3 +85,65 @@ test('what is asked for alone is read: mappings of processes take room', () => {
   expect(wantedName('x/sample-2/smaps', { mappings: true })).toBe('sample-2/smaps');
   expect(wantedName('./x/sample-2/memory', {})).toBe('sample-2/memory');
 });
+
+/** A few kilobytes that stand for 64 MiB of no use, between facts of a host. */
+function bomb(): Buffer {
+  return tarOf(
+    tarEntry('kdump-mem-snapshot/version', '3\n'),
+    tarEntry('kdump-mem-snapshot/proc/meminfo', 'MemTotal: 1 kB\n'),
+    tarEntry('kdump-mem-snapshot/other', '\0'.repeat(64 << 20)),
+    tarEntry('kdump-mem-snapshot/proc/loadavg', '0.00 0.00 0.00 1/1 1\n'),
+  );
+}
+
+const LIMITS: readonly [string, UnpackLimit, string][] = [
+  ['bytes', { bytes: 16 << 20, seconds: 300 }, '0.0 GiB were unpacked'],
+  ['seconds', { bytes: 2 ** 40, seconds: 0 }, '0 seconds'],
+];
+
+test.each(LIMITS)(
+  'an archive is read up to a limit of %s, and that is reported',
+  async (_, limit, words) => {
+    const path = join(folder, 'bomb.tar');
+    for (const packed of [gzipSync(bomb(), { level: 1 }), xz(bomb())]) {
+      writeFileSync(path, packed);
+      expect(packed.length).toBeLessThan(1 << 20);
+      const captured = await readCapture(path, {}, limit);
+      expect(captured.get('proc/meminfo')).toBe('MemTotal: 1 kB\n');
+      expect(captured.has('proc/loadavg')).toBe(false);
+      expect(captured.damage).toContain(`reading stopped after ${words}: what follows is missing`);
+      const whole = await readCapture(path);
+      expect(whole.has('proc/loadavg')).toBe(true);
+      expect(whole.damage).toEqual([]);
+    }
+    writeFileSync(path, gzipSync(bomb(), { level: 1 }));
+    const { faults } = await verifySnapshot(path, limit);
+    expect(faults.map(({ code }) => code)).toContain('archive-damaged');
+  },
+);
+
+test.each(LIMITS)(
+  'lines of a packed file are read up to a limit of %s, and it counts as cut',
+  async (_, limit) => {
+    const path = join(folder, 'lines');
+    const text = Buffer.from(`${'x'.repeat(99)}\n`.repeat(1 << 18));
+    for (const packed of [gzipSync(text, { level: 1 }), xz(text)]) {
+      writeFileSync(path, packed);
+      let [cuts, lines] = [0, 0];
+      for await (const some of packedLines(path, () => cuts++, limit)) lines += some.length;
+      expect(cuts).toBe(1);
+      expect(lines).toBeGreaterThan(0);
+      expect(lines).toBeLessThan(1 << 18);
+    }
+    // What is not packed is as long as it is.
+    writeFileSync(path, text);
+    let lines = 0;
+    for await (const some of packedLines(path, () => expect.unreachable(), limit))
+      lines += some.length;
+    expect(lines).toBe(1 << 18);
+  },
+);
+
+function xz(bytes: Buffer): Buffer {
+  return execFileSync('xz', ['-0', '-c'], { input: bytes, maxBuffer: 2 ** 28 });
+}
