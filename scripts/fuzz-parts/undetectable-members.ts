@@ -15,7 +15,10 @@ const ADDRESSES = [
   ...['socket.peer', 'socket.peerAddress', 'socket.peerPort'],
 ];
 /** Bytes that go back, and what is told by them: how they are shared, never what is pinned. */
-const SHARES = ['exclusiveBytes', 'sharedBytes', 'freedIfKilled'];
+const SHARES = [
+  ...['exclusiveBytes', 'sharedBytes', 'freedIfKilled'],
+  ...['freedIfKilledBytes', 'total.freedIfKilledBytes'],
+];
 const ROW = (what: string) => [
   `ledger.${what}.objects`,
   `ledger.${what}.bytes`,
@@ -147,7 +150,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['file.f_count.counter', 'file.f_ref.refcnt.counter'],
-    differs: ['freedIfKilled', 'mappedBy'],
+    differs: ['freedIfKilled', 'freedIfKilledBytes', 'total.freedIfKilledBytes', 'mappedBy'],
     why: 'References to a file beyond those found may be those of a system call.',
   },
   {
@@ -359,11 +362,6 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     members: ['signal_struct.oom_score_adj'],
     differs: ['oomScoreAdj'],
     why: 'What an administrator asked for is kept once, and may be anything from -1000 to 1000.',
-  },
-  {
-    members: ['mm_struct.locked_vm'],
-    differs: ['lockedBytes', 'total.lockedBytes'],
-    why: 'Drivers count pages that a device may reach among those that are locked, each as often as it likes: only what is far beyond all that is mapped is told.',
   },
   {
     members: ['timekeeper.tkr_mono.xtime_nsec', 'task_struct.start_boottime'],

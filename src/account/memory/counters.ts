@@ -25,6 +25,7 @@ export type KernelCounts = ReadonlyMap<
   | 'all-reserved'
   | 'all-lru'
   | 'all-isolated'
+  | 'all-locked'
   | 'all-free',
   number
 >;
@@ -41,7 +42,7 @@ export type KernelCounts = ReadonlyMap<
  * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
  * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
  * - `all-lru` counts pages of the lists of those that were used last, and `all-isolated` those that reclaim or
- *   migration took off.
+ *   migration took off; `all-locked` those that mlock keeps.
  * - `all-reserved` is what zones have and the buddy allocator never got.
  */
 export function kernelCounts(
@@ -107,6 +108,8 @@ export function kernelCounts(
         if (zones.has('NR_ZSPAGES')) add('compressed', zones.item(zone.address, 'NR_ZSPAGES'));
         if (zones.has('NR_UNACCEPTED'))
           add('free-unaccepted', zones.item(zone.address, 'NR_UNACCEPTED'));
+        const locked = readOrNot(() => zones.item(zone.address, 'NR_MLOCK'));
+        if (locked !== undefined) add('all-locked', locked);
         // Of zones in 5.10, of nodes later; so are stacks.
         if (ofZone) add('page-tables', zones.item(zone.address, 'NR_PAGETABLE'));
       }

@@ -12,10 +12,10 @@ import {
   addressSpaces,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
+import { LockedPageReader } from '../../walk/processes/locked-pages.js';
 import { ProcessFactReader } from '../../walk/processes/process-facts.js';
 import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
 import { readOrNot } from '../../walk/read-or-not.js';
-import { StructReader } from '../../walk/struct-reader.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { reportedTasks, taskTable } from '../../walk/tasks/task-table.js';
 import { Warnings } from '../../walk/warnings.js';
@@ -65,11 +65,8 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
       `the struct pages of ${scan.unread + scan.torn} page frames cannot be read, or contradict others`,
     );
   const places = readOrNot(() => zones(kernel)) ?? [];
-  checkFrames(
-    kernel,
-    { scan, frames: frames.size, counts: kernelCounts(kernel), places },
-    warnings,
-  );
+  const counted = kernelCounts(kernel);
+  checkFrames(kernel, { scan, frames: frames.size, counts: counted, places }, warnings);
   let missing = 0;
   const { lost: lostTasks } = reportedTasks(kernel, warnings);
   const spaces = addressSpaces(kernel, ({ pid }, error) => {
@@ -89,7 +86,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   const shares = whole.size === spaces.length && missing === 0 && lostTasks === undefined;
   checkMapcounts(kernel, counts, shares ? spaces : undefined, warnings);
   const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
-  const reader = new Reader(kernel, warnings);
+  const reader = new Reader(kernel, (counted.get('all-locked') ?? 0) > 0, warnings);
   const processes = spaces.map((space) => {
     const own = network?.get(space.processes[0]?.pid ?? 0);
     const found = whole.get(space);
@@ -113,9 +110,6 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   return { answer, spaces, counts, whole: shares };
 }
 
-/** Devices that may be given to one process. */
-const MOST_CONTAINERS = 64;
-
 interface Network {
   readonly pinned: number | undefined;
   readonly freed: number | undefined;
@@ -129,15 +123,18 @@ class Reader {
   readonly #facts: ProcessFactReader;
   readonly #counts: ResidentCountReader;
   readonly #cgroups: CgroupReader;
-  readonly #memory;
+  readonly #locked: LockedPageReader;
+  readonly #someLocked: boolean;
 
-  constructor(kernel: Kernel, warnings: Warnings) {
+  /** @param someLocked the machine has locked pages */
+  constructor(kernel: Kernel, someLocked: boolean, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
     this.#facts = new ProcessFactReader(kernel, this.#clock());
     this.#counts = new ResidentCountReader(kernel);
     this.#cgroups = new CgroupReader(kernel);
-    this.#memory = new StructReader(kernel, 'mm_struct', ['locked_vm', 'total_vm']);
+    this.#locked = new LockedPageReader(kernel);
+    this.#someLocked = someLocked;
   }
 
   figures(
@@ -150,7 +147,7 @@ class Reader {
     const counted = this.#told(space, () => this.#counts.read(space));
     const facts = first && this.#told(space, () => this.#facts.read(first));
     const path = first && this.#told(space, () => this.#cgroups.path(first.address));
-    const locked = this.#told(space, () => this.#lockedPages(space));
+    const locked = this.#told(space, () => this.#locked.read(space, this.#someLocked));
     const agree =
       mapped !== undefined &&
       counted !== undefined &&
@@ -202,15 +199,6 @@ class Reader {
         this.#warnings.add(code, `the kernel’s clock: ${(error as Error).message}`);
       return undefined;
     }
-  }
-
-  /** VFIO counts what each of its containers may reach once more (account_locked_vm, mm/util.c). */
-  #lockedPages({ mm }: AddressSpace): number {
-    const view = this.#memory.read(mm);
-    const [locked, all] = [view.number('locked_vm'), view.number('total_vm')];
-    if (locked > all * MOST_CONTAINERS && !this.#kernel.facts.live)
-      throw new KernelError('damaged', `${locked} of its ${all} pages are locked`);
-    return locked;
   }
 
   #told<T>(space: AddressSpace, read: () => T): T | undefined {

@@ -170,7 +170,12 @@ test.each<[string, Patch, string]>([
   [
     'locked pages',
     value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 2n ** 63n),
-    'pages are locked',
+    'locked pages, and it has',
+  ],
+  [
+    'locked pages that no mapping locks',
+    value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 1n),
+    'it counts 1 locked pages, and its mappings lock 0',
   ],
   ['its css_set', word(task + offset('task_struct', 'cgroups'), 8n), 'has the css_set'],
   ['its cgroup', word(set + offset('css_set', 'dfl_cgrp'), 8n), 'is not linked to it'],
