@@ -33,12 +33,14 @@ export function capturedAt(files: CapturedFiles, moment: 'first' | 'last'): Capt
   };
 }
 
-function warningsOf({ kind, damage, unproved }: CapturedHost): Warning[] {
+function warningsOf(host: CapturedHost): Warning[] {
+  const { kind, damage, unproved } = host;
   const code = 'unreadable';
-  const damaged = captureWarnings({ kind, damage, unproved: false });
+  const damaged = captureWarnings({ kind, damage, unproved: false, contradictions: [] });
   const lacks = 'the capture has no manifest: it cannot prove that nothing is missing in it';
   return [
     ...damaged.map(({ message }) => ({ code, message }) as const),
     ...(unproved ? [{ code, message: lacks } as const] : []),
+    ...host.contradictions().map((message) => ({ code: 'corrupt', message }) as const),
   ];
 }

@@ -36,6 +36,7 @@ export async function look(
   earlier: Earlier | null = null,
 ): Promise<{ report: SkcheckReport; observation: Observation }> {
   const captured = source instanceof CapturedHost ? source : null;
+  const contradictions = captured?.contradictions() ?? [];
   const root = process.geteuid?.() === 0;
   const accepts = filterOf(options);
   const seen = await observe(source, {
@@ -43,7 +44,7 @@ export async function look(
     intervalMs: captured ? captured.intervalMs : options.interval * 1000,
     netns: options.netns ?? (captured || root ? 'all' : 'own'),
     reader: options.procfs ? 'procfs' : 'auto',
-    ...(captured ? { windows: 1, torn: captured.damage.length > 0 } : {}),
+    ...(captured ? { windows: 1, torn: captured.damage.length + contradictions.length > 0 } : {}),
     ...(options.samples === undefined ? {} : { samples: options.samples }),
     ...(options.pid === undefined ? {} : { pid: options.pid }),
     ...(earlier?.since ? { since: earlier.since } : {}),
@@ -64,7 +65,17 @@ export async function look(
     root,
     lacking: root && !captured ? lackingRights(source.readText('/proc/self/status')) : [],
     ...(exact ? { counted: (finding: Finding) => exact.counts.get(finding) ?? null } : {}),
-    warnings: [...(captured ? captureWarnings(captured) : []), ...(exact?.warnings ?? [])],
+    warnings: [
+      ...(captured
+        ? captureWarnings({
+            kind: captured.kind,
+            damage: captured.damage,
+            unproved: captured.unproved,
+            contradictions,
+          })
+        : []),
+      ...(exact?.warnings ?? []),
+    ],
     only: verdictsAsked(options),
     theoreticalWorstBytes: theoreticalWorst(source, observation.host.maxSkbFrags),
     census: census && {

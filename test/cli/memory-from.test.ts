@@ -40,6 +40,7 @@ function captured(name: string, files: Readonly<Record<string, string | Buffer>>
   const all = {
     ...{ version: '2\n', taken: '2026-01-02T03:04:05Z\n' },
     ...{ 'sample-1/began': '100.00 1.00\n', 'sample-1/ended': '101.00 1.00\n' },
+    ...{ 'sample-2/began': '103.00 1.00\n', 'sample-2/ended': '104.00 1.00\n' },
     ...{ 'sample-1/before': '', 'sample-1/namespaces': '', 'sample-1/descriptors': '' },
     ...{ 'proc/meminfo': MEMINFO, 'proc/zoneinfo': ZONEINFO, 'proc/self/auxv': auxv },
     'proc/sys/kernel/hostname': 'a\u001b[31mhost\n',

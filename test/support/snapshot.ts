@@ -18,8 +18,8 @@ export interface MadeProcess {
   readonly later?: true;
 }
 
-const stat = ({ pid, comm }: MadeProcess) =>
-  `${pid} (${comm}) S 1 1 1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 5000 1 2 3`;
+const stat = ({ pid, comm, later }: MadeProcess) =>
+  `${pid} (${comm}) S 1 1 1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 ${later ? 10_150 : 5000} 1 2 3`;
 
 function statesOf(processes: readonly MadeProcess[], sample: 1 | 2): string {
   return processes

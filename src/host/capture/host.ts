@@ -1,6 +1,8 @@
 import { HostError } from '../error.js';
 import type { HostSource, OnBytes } from '../host-source.js';
+import { readPageSize } from '../proc/memory.js';
 import { LAYOUT_VERSION } from './contents.js';
+import { contradictionsOf, type MomentFiles } from './contradictions.js';
 import { CapturedFailures } from './failures.js';
 import type { CapturedFiles } from './files.js';
 import { linksOf } from './links.js';
@@ -15,6 +17,9 @@ import { readSosreport, type Sosreport } from './sosreport.js';
  */
 export class CapturedHost implements HostSource {
   readonly #moments: readonly Moment[];
+  /** The first of all, and whether lists of processes may lack some: facts that must agree. */
+  readonly #earliest: Moment | undefined;
+  readonly #isPartial: boolean;
   readonly #files: ReadonlyMap<string, string>;
   readonly #links: ReadonlyMap<string, string>;
   readonly #children = new Map<string, Set<string>>();
@@ -66,6 +71,7 @@ export class CapturedHost implements HostSource {
       if (!ASKED_ALONE.test(path)) damage.push(`${path} was cut when it was captured`);
     this.#log = captured.get('log') || captured.get('sos_commands/kernel/dmesg');
     this.logCut = ['log', 'sos_commands/kernel/dmesg'].some((name) => cut.has(name));
+    this.#isPartial = captured.cut.size > 0;
     const files = new Map<string, string>();
     for (const name of captured.names())
       if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
@@ -80,12 +86,16 @@ export class CapturedHost implements HostSource {
       for (const [path, text] of report.files) files.set(path, text);
       this.#links = report.links;
       this.#moments = [reportedMoment(report)];
+      this.#earliest = undefined;
       this.at = this.taken;
     } else {
       damage.push(...newerThanKnown(captured));
       const taken = ([1, 2] as const).filter((sample) => captured.has(`sample-${sample}/began`));
       const all = taken.map((sample) => momentOf(captured, { sample, cut, damage }));
       damage.push(...outOfOrder(all));
+      for (const sample of [1, 2] as const)
+        if (!taken.includes(sample)) damage.push(`it lacks sample ${sample}`);
+      this.#earliest = all.length > 1 ? all[0] : undefined;
       const chosen = only === undefined ? all.length : only === 'first' ? 1 : all.length;
       this.#moments = only === undefined ? all : all.slice(chosen - 1, chosen);
       this.#links = linksOf(captured, chosen, damage);
@@ -108,6 +118,42 @@ export class CapturedHost implements HostSource {
     const paths = [this.#files.keys(), this.#links.keys(), last?.files.keys() ?? []];
     for (const each of paths) for (const path of each) this.#note(path);
     for (const lines of last?.lines ?? []) for (const path of lines.paths()) this.#note(path);
+  }
+
+  /** Facts in it that contradict each other, in words. */
+  contradictions(): string[] {
+    const last = this.#moments.at(-1);
+    if (!last) return [];
+    const isOfStates = (list: string) =>
+      this.#isPartial || this.#failures.has(list) || this.#failures.has(`sample-2/${list}`);
+    const isPartial = ['before', 'after', 'memory', '/proc'].some(isOfStates);
+    return contradictionsOf({
+      first: this.#earliest ? this.#filesOf(this.#earliest) : null,
+      last: this.#filesOf(last),
+      firstBegan: this.#earliest ? this.#earliest.beganMs / 1000 : null,
+      isExcused: (pid) =>
+        isPartial || EACH_PROCESS.some((file) => this.#failures.has(`/proc/${pid}${file}`)),
+      pageSize: this.kind === 'sosreport' ? null : this.#pageSize(),
+    });
+  }
+
+  #pageSize(): number | null {
+    try {
+      return readPageSize(this);
+    } catch (error) {
+      if (error instanceof HostError) return null;
+      throw error;
+    }
+  }
+
+  #filesOf(moment: Moment): MomentFiles {
+    const pidsOf = (lines: PathLines | undefined) =>
+      new Set([...(lines?.paths() ?? [])].map((path) => path.split('/')[2] ?? ''));
+    const [states, memory] = moment.lines;
+    return {
+      text: (path) => moment.files.get(path) ?? textOf(moment, path) ?? this.#files.get(path),
+      ...{ states: pidsOf(states), memory: pidsOf(memory) },
+    };
   }
 
   /** How many samples there are: 1 or 2. */
@@ -136,6 +182,9 @@ export class CapturedHost implements HostSource {
     if (text === undefined) {
       if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
         throw new HostError('not-a-capture', 'the sosreport holds no output of ss');
+      if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))
+        if (this.#moments.some(hasSockets))
+          throw new HostError('gone', 'sample 2 of the capture has no sockets');
       if (group !== 'inet' || this.#index > 0) return unknown;
       if (netns !== null && [...this.#moment.ss.keys()].some((key) => key.endsWith(' inet')))
         throw new HostError('gone', `the network namespace ${netns} was not captured`);
@@ -255,6 +304,9 @@ export class CapturedHost implements HostSource {
   }
 }
 
+/** Files of a process that a failure excuses from lists. */
+const EACH_PROCESS = ['', '/stat', '/status', '/smaps_rollup'];
+
 const AUXV = '/proc/self/auxv';
 const KMSG = '/dev/kmsg';
 
@@ -266,6 +318,11 @@ const OF_CGROUPS: LinesOf = {
   path: /^(\/sys\/fs\/cgroup\/.*(?<=\/)(?:memory\.[a-z_.]{1,40}|cgroup\.procs|cgroup\.events)):/,
   ...{ head: 8192, most: MOST_PATHS },
 };
+
+/** Some network namespace was queried with ss. */
+function hasSockets({ ss }: Moment): boolean {
+  return [...ss.keys()].some((key) => key.endsWith(' inet'));
+}
 
 function newerThanKnown(captured: CapturedFiles): string[] {
   const version = Number(/^\d{1,6}/.exec(captured.get('version') ?? '')?.[0]);

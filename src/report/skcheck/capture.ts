@@ -8,10 +8,12 @@ const MOST_TOLD = 3;
 export function captureWarnings(capture: {
   readonly kind: 'capture' | 'sosreport';
   readonly damage: readonly string[];
+  /** Facts in it that contradict each other. */
+  readonly contradictions: readonly string[];
   /** It has nothing that says what belongs to it. */
   readonly unproved: boolean;
 }): SkcheckWarning[] {
-  const { kind, damage, unproved } = capture;
+  const { kind, damage, unproved, contradictions } = capture;
   const warnings: SkcheckWarning[] = [];
   const more = damage.length - MOST_TOLD;
   if (damage.length > 0)
@@ -20,6 +22,7 @@ export function captureWarnings(capture: {
       count: damage.length,
       message: `the capture is not whole: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. Capture that host again`,
     });
+  for (const message of contradictions) warnings.push({ code: 'capture', count: 1, message });
   if (unproved)
     warnings.push({
       code: 'capture',

@@ -52,7 +52,7 @@ test('of a file without end the beginning is read, and the last process in it is
   const captured = await readCapture(path);
   expect(captured.bytes('sample-2/memory')?.length).toBe(48 << 20);
   const host = new CapturedHost(captured, 'last');
-  expect(host.damage).toEqual([expect.stringContaining('sample-2/memory is too large')]);
+  expect(host.damage).toContainEqual(expect.stringContaining('sample-2/memory is too large'));
   expect(host.readText('/proc/1/smaps_rollup')).toMatch(/^Rss: 1+ kB\n$/);
   expect(() => host.readText('/proc/2/smaps_rollup')).toThrow('was not captured');
 });
