@@ -20,13 +20,14 @@ const BELOW = {
   // What makes names up is shared with extracts.
   snapshot: ['host', 'extract'],
   diagnosis: ['host', 'account', 'walk', 'kernel'],
-  triage: ['account', 'walk', 'kernel'],
+  triage: ['log', 'account', 'walk', 'kernel'],
   report: [
     'diff',
     'growth',
     'leaks',
     'many',
     'snapshot',
+    'log',
     'triage',
     'diagnosis',
     'doctor',

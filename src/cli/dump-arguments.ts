@@ -22,7 +22,7 @@ export function takeDumpArguments(command: Command): Command {
     if (asked.args.length === 0) return;
     const { vmcore = [], live, from } = asked.opts<Named>();
     for (const word of asked.args) {
-      if (!isThere(word))
+      if (word !== '-' && !isThere(word))
         throw new UsageError(`${asked.name()} takes options and a dump, and ${missingFile(word)}`);
     }
     if (from !== undefined) throw new UsageError(`--from and ${asked.args[0]}: say one of them`);

@@ -40,6 +40,7 @@ import { taskStacksSchema } from './task-stacks/schema.js';
 import { hostTriageSchema } from './triage/captured-schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { triageSchema } from './triage/schema.js';
+import { textTriageSchema } from './triage/text-log.js';
 import { watchSampleSchema } from './watch/sample-schema.js';
 import { watchSchema } from './watch/schema.js';
 
@@ -84,6 +85,7 @@ export const schemas = {
   'kdump-mem.struct/1': structSchema,
   'kdump-mem.struct-instance/1': instanceSchema,
   'kdump-mem.task-stacks/1': taskStacksSchema,
+  'kdump-mem.text-triage/1': textTriageSchema,
   'kdump-mem.triage/1': triageSchema,
   'kdump-mem.triage-end/1': triageEndSchema,
   'kdump-mem.triage-line/1': triageLineSchema,

@@ -26,6 +26,7 @@ Examples:
   kdump-mem log --vmcore vmcore --since 90 --until 95.5   between these times, as in the log
   kdump-mem log --vmcore vmcore -x --callers     with facility, level, and who called: T123 is the
                                                  task 123, C1 the CPU 1 that ran no task’s code
+  kdump-mem log messages.gz                      the kernel’s messages of a text: dmesg, syslog, journal
   kdump-mem log --from host.tar.gz               as a snapshot keeps it
 
 Times are seconds on the kernel’s own clock, which stands still in sleep; -10m counts back from the newest
@@ -65,6 +66,14 @@ async function answerLog(options: LogOptions): Promise<void> {
   if (from !== undefined) {
     const { answerCapturedLog } = await import('../log-captured.js');
     return answerCapturedLog(from, choice, options);
+  }
+  const { printTextLog, textAmong } = await import('../text-log.js');
+  const text = await textAmong(options.vmcore);
+  if (text !== undefined) {
+    const unknown = (['json', 'ndjson', 'since', 'until'] as const).find((name) => options[name]);
+    if (unknown)
+      throw new UsageError(`--${unknown} is not known of a log that is text: leave it out`);
+    return printTextLog(text, options);
   }
   if (options.json || options.engine === 'verify') {
     if (ndjson)

@@ -6,7 +6,7 @@ import type { Finding } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { answer } from '../answer.js';
 import { checkFailOn, parseFailOn } from '../fail-on-argument.js';
-import { EXIT } from '../failure.js';
+import { EXIT, UsageError } from '../failure.js';
 import { addFromOption, checkFrom, type FromOptions } from '../from-argument.js';
 import { checkPage, type PageOptions } from '../html-page.js';
 import { addSourceOptions, type SourceOptions, sourceWords } from '../kernel-source.js';
@@ -33,6 +33,9 @@ Examples:
   kdump-mem triage --vmcore vmcore --html crash.html   a page with all of it: one file, without scripts,
                                                        that needs nothing from elsewhere
   kdump-mem triage --vmcore vmcore --rules fleet.yaml  with what your team knows of its machines
+  kdump-mem triage dmesg.txt                           a kernel log as text: of dmesg, the journal, syslog,
+                                                       a console; also compressed
+  journalctl -k -o short-monotonic | kdump-mem triage - the same from standard input
   kdump-mem triage --from host.tar.gz                  a snapshot of a host: by its log and counters
   kdump-mem triage /var/crash                          a table, if there is more than one dump
   kdump-mem triage /var/crash --similar                which of them have the same trouble
@@ -90,6 +93,13 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
   const { from } = options;
   checkFrom(options);
+  const { textAmong, triageTextLog } = await import('../text-log.js');
+  const text = from === undefined && !options.ndjson ? await textAmong(options.vmcore) : undefined;
+  if (text !== undefined) {
+    checkText(options);
+    const failing = options.failOn === undefined ? null : failOn(options.failOn);
+    return triageTextLog(text, options, failing);
+  }
   const many = from === undefined ? manyAsked(options, args) : undefined;
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
@@ -125,6 +135,13 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   });
   if (failing && findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;
+}
+
+/** @throws {UsageError} an option is of dumps */
+function checkText(options: TriageOptions): void {
+  for (const name of ['html', 'rules', 'similar'] as const)
+    if (options[name] !== undefined)
+      throw new UsageError(`--${name} is of dumps: a log that is text has none of it`);
 }
 
 /** Makes a page of an answer, and of what it shows beside it, which is asked for while the kernel is open. */

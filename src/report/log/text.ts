@@ -1,4 +1,4 @@
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord, TextRecord } from '../../log-records.js';
 import { FACILITIES, LEVELS } from '../../walk/log/words.js';
 import { escapeText } from '../text/escape.js';
 
@@ -12,13 +12,27 @@ export interface LogTextOptions {
 /** A message as dmesg and the console print it: each of its lines with the time before it. */
 export function messageText(record: LogRecord, { decode, callers }: LogTextOptions): string {
   const { timestamp, level, facility, caller, text } = record;
-  const time = logTime(timestamp);
+  return printed({ time: logTime(timestamp), level, facility, caller, text }, { decode, callers });
+}
+
+function printed(
+  message: Pick<LogRecord, 'level' | 'facility' | 'caller' | 'text'> & { readonly time: string },
+  { decode, callers }: LogTextOptions,
+): string {
+  const { time, level, facility, caller, text } = message;
   const by = callers ? `[${callerText(caller).padStart(6)}]` : '';
   const kind = decode ? `${named(FACILITIES, facility)}:${named(LEVELS, level)}: ` : '';
   return text
     .split('\n')
     .map((line) => `${kind}${time}${by} ${escapeLine(line)}\n`)
     .join('');
+}
+
+/** A message of a text in the same form: with wall-clock time where the kernel's is not there. */
+export function textMessage(record: TextRecord, { decode, callers }: LogTextOptions): string {
+  const { timestamp, printedTime, level, facility, caller, text } = record;
+  const time = logTime(timestamp, printedTime);
+  return printed({ time, level, facility, caller, text }, { decode, callers });
 }
 
 /** The time of a message as dmesg prints it, of nanoseconds on the log's clock; or as a text has it. */

@@ -16,8 +16,7 @@ const STATE =
   /^(?:Not tainted|Tainted: (?<taint>(?:[A-Z]|\[\w\]=\w+,?| )+?))\s+\(?(?<release>\d[^\s)]*)/;
 const CPU = /^CPU:? (?<cpu>\d+)\b/;
 
-const ADDRESS =
-  /(?:at addr|address|at|for address:|on address|data at) (?:0x)?(?<address>[0-9a-f]{8,16})\b/;
+const ADDRESS = /(?:addr|address:?|at) (?:0x)?(?<address>[0-9a-f]{8,16})\b/;
 const ACCESS =
   /^(?<kind>Read|Write) (?:of size (?<bytes>\d+) )?at addr (?<address>[0-9a-f]+)|KFENCE: (?:[a-z-]+) (?<kfence>read|write)|^#PF: \w+ (?<fault>read|write) access/;
 
