@@ -12,6 +12,7 @@ import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { SlabShapes } from '../../walk/memory/slab-shape.js';
 import { zones } from '../../walk/memory/zones.js';
 import { availablePages } from '../../walk/pages/available.js';
+import { ChildCaches } from '../../walk/pages/child-caches.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
@@ -189,20 +190,35 @@ function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFig
   const names = new SlabCacheNames(kernel);
   // On a live kernel a slab may change while others are read.
   const shapes = kernel.facts.live ? undefined : new SlabShapes(kernel);
-  return [...scan.slabs]
-    .map(([cache, { frames, ...figures }]) => {
-      const bytes = frames * kernel.facts.pageSize;
-      try {
-        const facts = names.of(cache);
-        const fault = shapes?.fault(cache, facts, { frames, ...figures });
-        if (fault !== undefined)
-          warnings.add('corrupt', `the slab cache at ${hex(cache)} ${fault}`);
-        return { ...figures, bytes, ...facts };
-      } catch (error) {
-        const message = `the slab cache at ${hex(cache)}: ${(error as Error).message}`;
-        warnings.add(incompleteness(error), message);
-        return { ...figures, bytes, name: hex(cache), objectSize: null, slotSize: null };
-      }
-    })
-    .toSorted((a, b) => b.bytes - a.bytes);
+  const children = new ChildCaches(kernel);
+  const rows = new Map<bigint, CacheFigures>();
+  for (const [cache, { frames, ...figures }] of scan.slabs) {
+    const bytes = frames * kernel.facts.pageSize;
+    const unnamed = { name: hex(cache), objectSize: null, slotSize: null };
+    let [root, row]: [bigint, CacheFigures] = [cache, { ...figures, bytes, ...unnamed }];
+    try {
+      const facts = names.of(cache);
+      const fault = shapes?.fault(cache, facts, { frames, ...figures });
+      if (fault !== undefined) warnings.add('corrupt', `the slab cache at ${hex(cache)} ${fault}`);
+      root = children.rootOf(cache);
+      row = { ...row, ...(root === cache ? facts : names.of(root)) };
+    } catch (error) {
+      const message = `the slab cache at ${hex(cache)}: ${(error as Error).message}`;
+      warnings.add(incompleteness(error), message);
+    }
+    const known = rows.get(root);
+    rows.set(root, known ? together(known, row) : row);
+  }
+  return [...rows.values()].toSorted((a, b) => b.bytes - a.bytes);
+}
+
+/** A cache and its copies for memory cgroups, as one. */
+function together(one: CacheFigures, other: CacheFigures): CacheFigures {
+  return {
+    ...one,
+    bytes: one.bytes + other.bytes,
+    slabs: one.slabs + other.slabs,
+    slots: one.slots + other.slots,
+    used: one.used + other.used,
+  };
 }

@@ -22,6 +22,7 @@ const VARIABLES: Readonly<Record<string, number | 'page'>> = {
   // crash: memory's size and its nodes; drgn: the vmemmap.
   mem_section: 8,
   _totalram_pages: 8,
+  totalram_pages: 8,
   high_memory: 8,
   max_pfn: 8,
   max_low_pfn: 8,

@@ -86,4 +86,10 @@ export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
     known: 'crash_notes, notes of the dump and of QEMU.',
     next: 'Virtual machines: dump with virsh dump --memory-only, whose notes have the registers.',
   },
+  scanned: {
+    means:
+      'The kernel has no ORC tables, and frame pointers do not lead to the end of the stack. Frames with `guess` are all words that could be return addresses: some are left from calls that have returned.',
+    known: 'Words of the stack before which a call ends.',
+    next: 'Take the functions as a set, not as a chain of calls.',
+  },
 };

@@ -34,6 +34,7 @@ export class MemoryCgroups {
   readonly #subsystem: bigint;
   readonly #state;
   readonly #group;
+  readonly #usage: 'memory.usage.counter' | 'memory.count.counter';
   readonly #objects;
   readonly #paths: CgroupReader;
   /** Where a `struct cgroup` names its memory cgroup; undefined: an extract lacks it. */
@@ -47,11 +48,16 @@ export class MemoryCgroups {
     this.#state = new StructReader(kernel, 'cgroup_subsys_state', [
       ...(['cgroup', 'ss', 'flags', 'parent', 'online_cnt'] as const),
     ]);
-    this.#group = new StructReader(kernel, 'mem_cgroup', [
-      ...(['memory.usage.counter', 'memory.parent'] as const),
-    ]);
+    // Before 4.18 by its older name.
+    this.#usage = kernel.struct('mem_cgroup')?.member('memory.usage.counter')
+      ? 'memory.usage.counter'
+      : 'memory.count.counter';
+    this.#group = new StructReader(kernel, 'mem_cgroup', [this.#usage, 'memory.parent']);
     this.#counter = BigInt(new StructReader(kernel, 'mem_cgroup', ['memory']).offset('memory'));
-    this.#objects = new StructReader(kernel, 'obj_cgroup', ['memcg']);
+    // Since 5.9: before, slabs are charged as a whole.
+    this.#objects = kernel.struct('obj_cgroup')
+      ? new StructReader(kernel, 'obj_cgroup', ['memcg'])
+      : undefined;
     this.#paths = new CgroupReader(kernel);
     const at = BigInt(new StructReader(kernel, 'cgroup', ['subsys']).offset('subsys'));
     const subsystem = new StructReader(kernel, 'cgroup_subsys', ['id']);
@@ -67,7 +73,7 @@ export class MemoryCgroups {
    */
   charged(pointer: bigint): bigint {
     if (this.#is(pointer)) return pointer;
-    const group = this.#objects.read(pointer).pointer('memcg');
+    const group = this.#objects?.read(pointer).pointer('memcg') ?? 0n;
     if (group !== 0n && this.#is(group)) return group;
     throw new KernelError('damaged', `the charge at ${hex(pointer)} leads to no memory cgroup`);
   }
@@ -96,7 +102,7 @@ export class MemoryCgroups {
       path: this.#paths.pathOf(cgroup),
       dying: !online,
       above: above === 0n ? 0n : above - this.#counter,
-      usage: state.pointer('parent') === 0n ? undefined : group.number('memory.usage.counter'),
+      usage: state.pointer('parent') === 0n ? undefined : group.number(this.#usage),
     };
   }
 

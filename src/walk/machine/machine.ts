@@ -80,9 +80,12 @@ export function readUts(kernel: Kernel, fields: Fields): UtsFacts {
 }
 
 function readRam(kernel: Kernel): number {
-  const bytes = Number(readWord(kernel, '_totalram_pages')) * kernel.facts.pageSize;
+  // Since 5.0 an atomic; a plain long before.
+  const atomic = kernel.symbol('_totalram_pages') !== undefined;
+  const name = atomic ? '_totalram_pages' : 'totalram_pages';
+  const bytes = Number(readWord(kernel, name)) * kernel.facts.pageSize;
   if (bytes <= MOST_MEMORY) return bytes;
-  throw new KernelError('damaged', `_totalram_pages would be ${bytes} bytes`);
+  throw new KernelError('damaged', `${name} would be ${bytes} bytes`);
 }
 
 function readWord(kernel: Kernel, name: string): bigint {

@@ -2,6 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { AddressIndex } from '../address-index.js';
+import { ChildCaches } from '../pages/child-caches.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import { alignedBlock } from './aligned-block.js';
 import type { FrameMap } from './frame-map.js';
@@ -51,6 +52,8 @@ export function scanCharges(
   const member = page.member('memcg_data') ?? page.member('mem_cgroup');
   if (!member) throw new KernelError('unsupported-layout', 'this kernel has no memory cgroups');
   const charge = member.offset;
+  // Up to 5.8 slabs of a cache's copy are charged to its cgroup, whatever their pages say.
+  const copies = new ChildCaches(kernel).exist;
   const tail = (page.member('compound_head') ?? memberOf(page, 'compound_info')).offset;
   const pointers = new AddressIndex();
   const slabs: number[] = [];
@@ -69,7 +72,7 @@ export function scanCharges(
   const headOf = (view: DataView, base: number, frame: number, kind: number): number => {
     charged.load(view, base + charge).clearLowBits(FLAGS);
     if (kind === KIND.slab || kind === KIND['slab-reclaimable']) {
-      if (!charged.isNull) slabs.push(frame);
+      if (copies || !charged.isNull) slabs.push(frame);
       return CHARGE.byObject;
     }
     if (!charged.isNull) return rowOfCharged();

@@ -12,6 +12,7 @@ const MOST_SLOTS = 2 ** 19;
 export class PipeReader {
   readonly #kernel: Kernel;
   readonly #pipe;
+  readonly #ring: (pipe: bigint) => Filled;
   readonly #buffer;
   readonly #spare: { readonly offset: number; readonly count: number } | undefined;
   readonly #at = new Pointer();
@@ -19,7 +20,8 @@ export class PipeReader {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#pipe = new StructReader(kernel, 'pipe_inode_info', ['head', 'tail', 'ring_size', 'bufs']);
+    this.#pipe = new StructReader(kernel, 'pipe_inode_info', ['bufs']);
+    this.#ring = ringReader(kernel);
     this.#buffer = new StructReader(kernel, 'pipe_buffer', ['page']);
     const spare = kernel.struct('pipe_inode_info')?.member('tmp_page');
     // An array of two since 6.14.
@@ -34,19 +36,15 @@ export class PipeReader {
    * @throws {KernelError} `damaged`; {@link ReadError}
    */
   *frames(pipe: bigint): Generator<number> {
-    const view = this.#pipe.read(pipe);
-    const [head, tail, size] = [view.number('head'), view.number('tail'), view.number('ring_size')];
-    // Both run over, at the width that they have: 32 bits, and 16 on some machines since 6.14.
-    const bits = 8 * this.#pipe.members.head.size;
-    const filled = (head - tail + 2 ** bits) % 2 ** bits;
+    const { first, filled, size } = this.#ring(pipe);
     const sound = size > 0 && size <= MOST_SLOTS && Number.isInteger(Math.log2(size));
     if (!sound || filled > size) {
       const message = `the pipe at ${hex(pipe)} has ${filled} pages in ${size} slots`;
       throw new KernelError('damaged', message);
     }
-    const slots = view.pointer('bufs');
+    const slots = this.#pipe.read(pipe).pointer('bufs');
     for (let index = 0; index < filled; index++) {
-      const slot = (tail + index) & (size - 1);
+      const slot = (first + index) & (size - 1);
       const page = this.#buffer.read(slots + BigInt(slot * this.#buffer.size)).pointer('page');
       if (page !== 0n) yield this.#frame(pipe, page);
     }
@@ -65,4 +63,34 @@ export class PipeReader {
       `the pipe at ${hex(pipe)} names ${hex(page)}, which is no page`,
     );
   }
+}
+
+/** Which slots of a pipe are filled. */
+interface Filled {
+  readonly first: number;
+  readonly filled: number;
+  readonly size: number;
+}
+
+/** Since 5.5 `head` and `tail`; before, the first slot and how many (`curbuf`, `nrbufs`). */
+function ringReader(kernel: Kernel): (pipe: bigint) => Filled {
+  if (kernel.struct('pipe_inode_info')?.member('nrbufs')) {
+    const pipe = new StructReader(kernel, 'pipe_inode_info', ['nrbufs', 'curbuf', 'buffers']);
+    return (address) => {
+      const view = pipe.read(address);
+      const [first, size] = [view.number('curbuf'), view.number('buffers')];
+      if (first >= size)
+        throw new KernelError('damaged', `the pipe at ${hex(address)} begins behind its end`);
+      return { first, filled: view.number('nrbufs'), size };
+    };
+  }
+  const pipe = new StructReader(kernel, 'pipe_inode_info', ['head', 'tail', 'ring_size']);
+  // Both run over, at the width that they have: 32 bits, and 16 on some machines since 6.14.
+  const range = 2 ** (8 * pipe.members.head.size);
+  return (address) => {
+    const view = pipe.read(address);
+    const first = view.number('tail');
+    const filled = (view.number('head') - first + range) % range;
+    return { first, filled, size: view.number('ring_size') };
+  };
 }

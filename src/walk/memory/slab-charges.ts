@@ -4,12 +4,13 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 import { readPartOf } from '../named-read.js';
+import { ChildCaches } from '../pages/child-caches.js';
 import { memberOf, slabCacheOffset, struct } from '../pages/struct-page.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 
 /** Objects of slabs by what they are charged to. */
 export interface SlabCharges {
-  /** By the address of a `struct obj_cgroup`; bytes are those of slots. */
+  /** By the address of a `struct obj_cgroup`, or up to 5.8 of a `struct mem_cgroup`; bytes are those of slots. */
   readonly charges: ReadonlyMap<bigint, { readonly objects: number; readonly bytes: number }>;
   /** Slabs whose objects' charges cannot be read, and why the first cannot. */
   readonly lost: number;
@@ -25,7 +26,7 @@ const MOST_STRIDE = 2 ** 16;
 /**
  * Reads to whom each object of slabs is charged: a vector beside each slab has an entry for each slot, NULL
  * of one that is free or charged to nobody (`obj_cgroups` up to 6.9, then `slabobj_ext`; since 7.0 entries
- * may lie in the slots, a stride apart).
+ * may lie in the slots, a stride apart). Up to 5.8 all slots of a cache's copy are its cgroup's.
  *
  * @param slabs their first frames
  * @throws {KernelError} `unsupported-layout`
@@ -34,7 +35,8 @@ export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharg
   const page = struct(kernel, 'page');
   const slab = kernel.struct('slab');
   const vectorAt = (slab?.member('obj_exts') ?? slab?.member('memcg_data'))?.offset;
-  const at = vectorAt ?? memberOf(page, 'obj_cgroups').offset;
+  const copies = new ChildCaches(kernel);
+  const at = vectorAt ?? (copies.exist ? 0 : memberOf(page, 'obj_cgroups').offset);
   const objects = slab?.member('objects') ?? memberOf(page, 'objects');
   const stride = slab?.member('stride');
   const cacheAt = slabCacheOffset(kernel, page);
@@ -44,10 +46,23 @@ export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharg
   const sizes = new SlotSizes(kernel);
   const cursor = new Cursor(kernel, 'struct page');
   const charges = new Map<bigint, { objects: number; bytes: number }>();
+  const add = (group: bigint, objects: number, bytes: number): void => {
+    const sum = charges.get(group) ?? { objects: 0, bytes: 0 };
+    sum.objects += objects;
+    sum.bytes += bytes;
+    charges.set(group, sum);
+  };
   let [lost, why]: [number, Error | undefined] = [0, undefined];
   for (const frame of slabs) {
     try {
       const { view, base } = cursor.to(kernel.pages.pageOfFrame(frame)).look(0, page.size);
+      if (copies.exist) {
+        const many = number(view, base, objects);
+        const cache = view.getBigUint64(base + cacheAt, true);
+        const group = copies.groupOf(cache);
+        if (group !== 0n) add(group, many, many * sizes.of(cache));
+        continue;
+      }
       const vector = view.getBigUint64(base + at, true) & ~FLAGS;
       const many = number(view, base, objects);
       const step = stride === undefined ? usual : number(view, base, stride);
@@ -59,12 +74,7 @@ export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharg
           `the slab of frame ${frame} has ${many} charges ${step} bytes apart`,
         );
       const size = sizes.of(cache);
-      for (const objcg of entries(kernel, vector, many, step, inEntry)) {
-        const sum = charges.get(objcg) ?? { objects: 0, bytes: 0 };
-        sum.objects++;
-        sum.bytes += size;
-        charges.set(objcg, sum);
-      }
+      for (const objcg of entries(kernel, vector, many, step, inEntry)) add(objcg, 1, size);
     } catch (error) {
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
       lost++;

@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { MemberLayout } from '../../kernel/layout.js';
 import { TornList } from '../list.js';
 import { isLoaded } from '../machine/modules.js';
 import { pointerPartOf } from '../named-read.js';
@@ -11,7 +12,7 @@ import { netNamespaces } from './net-namespaces.js';
 import { NetfilterFragments } from './netfilter-fragments.js';
 
 /** Where a namespace keeps the fragments of each protocol, in `struct net`; kernels lack some. */
-const PLACES = ['ipv4.fqdir', 'ipv6.fqdir', 'nf_frag.fqdir', 'ieee802154_lowpan.fqdir'] as const;
+const PLACES = ['ipv4', 'ipv6', 'nf_frag', 'ieee802154_lowpan'] as const;
 
 /** Brings netfilter's of IPv6; types of modules are not always known. */
 const MODULE = 'nf_defrag_ipv6';
@@ -24,14 +25,19 @@ const MODULE = 'nf_defrag_ipv6';
  */
 export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
   const net = kernel.struct('net');
-  const places = PLACES.flatMap((path) => net?.member(path) ?? []);
-  if (places.length === 0) {
-    throw new KernelError('unsupported-layout', 'struct net of this kernel has no fqdir');
+  // Since 5.3 each has a struct of its own; before, part of the namespace's (netns_frags).
+  const [directories, parts] = ['fqdir', 'frags'].map((name) =>
+    PLACES.flatMap((path) => net?.member(`${path}.${name}`) ?? []),
+  ) as [MemberLayout[], MemberLayout[]];
+  if (directories.length === 0 && parts.length === 0) {
+    const message = 'struct net of this kernel has neither fqdir nor frags';
+    throw new KernelError('unsupported-layout', message);
   }
   const reader = new FragmentReader(kernel, lists);
   const netfilter = netfilterFragments(kernel);
   for (const namespace of netNamespaces(kernel)) {
-    for (const { offset } of places) {
+    for (const { offset } of parts) yield* reader.ofPart(namespace + BigInt(offset));
+    for (const { offset } of directories) {
       const at = namespace + BigInt(offset);
       const directory = pointerPartOf(kernel, 'struct net', namespace, at);
       // Without IPv6 there is none of it.
@@ -60,34 +66,57 @@ class FragmentReader {
   readonly #kernel: Kernel;
   readonly #lists: SkbLists;
   readonly #directory;
+  readonly #owner: 'fqdir' | 'net';
+  readonly #list: StructReader<'fragments'> | undefined;
+  readonly #part;
   readonly #table;
   readonly #queue;
 
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
     this.#lists = lists;
-    this.#directory = new StructReader(kernel, 'fqdir', ['net', 'rhashtable']);
+    const own = kernel.struct('fqdir') !== undefined;
+    this.#owner = own ? 'fqdir' : 'net';
+    this.#directory = own ? new StructReader(kernel, 'fqdir', ['net', 'rhashtable']) : undefined;
+    this.#part = own ? undefined : new StructReader(kernel, 'netns_frags', ['rhashtable']);
+    // Of IPv6 before 5.1: skbs one behind the other, by their offsets.
+    this.#list = kernel.struct('inet_frag_queue')?.member('fragments')
+      ? new StructReader(kernel, 'inet_frag_queue', ['fragments'])
+      : undefined;
     this.#table = new RhashtableReader(kernel);
     this.#queue = new StructReader(kernel, 'inet_frag_queue', [
       'node',
       'rb_fragments.rb_node',
       'meat',
-      'fqdir',
+      this.#owner,
     ]);
   }
 
   *ofDirectory(address: bigint, net: bigint): Generator<bigint> {
-    const view = this.#directory.read(address);
-    if (view.pointer('net') !== net) {
+    const view = this.#directory?.read(address);
+    if (view?.pointer('net') !== net) {
       throw new KernelError('damaged', `the fqdir at ${hex(address)} is of another namespace`);
     }
+    yield* this.#ofTable(view.addressOf('rhashtable'), address);
+  }
+
+  /** @param address of a `struct netns_frags` */
+  *ofPart(address: bigint): Generator<bigint> {
+    const part = this.#part;
+    if (part) yield* this.#ofTable(address + BigInt(part.offset('rhashtable')), address);
+  }
+
+  *#ofTable(table: bigint, owner: bigint): Generator<bigint> {
     const node = BigInt(this.#queue.offset('node'));
-    for (const head of this.#table.nodes(view.addressOf('rhashtable'))) {
+    for (const head of this.#table.nodes(table)) {
       const queue = this.#queue.read(head - node);
-      if (queue.pointer('fqdir') !== address) {
-        throw new KernelError('damaged', `the queue at ${hex(queue.address)} is of another fqdir`);
+      if (queue.pointer(this.#owner) !== owner) {
+        const message = `the queue at ${hex(queue.address)} is of another ${this.#owner}`;
+        throw new KernelError('damaged', message);
       }
-      yield* this.#ofQueue(queue.pointer('rb_fragments.rb_node'), queue.number('meat'));
+      const { address } = queue;
+      const [root, bytes] = [queue.pointer('rb_fragments.rb_node'), queue.number('meat')];
+      yield* this.#ofQueue(root, this.#list?.read(address).pointer('fragments') ?? 0n, bytes);
     }
   }
 
@@ -95,10 +124,11 @@ class FragmentReader {
    * A tree of runs: of fragments that follow upon each other only the first is in it, and leads to
    * the next (`struct ipfrag_skb_cb`).
    *
+   * @param list the first of those that lie in no tree
    * @param bytes what they are together
    */
-  *#ofQueue(root: bigint, bytes: number): Generator<bigint> {
-    const skb = new StructReader(this.#kernel, 'sk_buff', ['len', 'cb']);
+  *#ofQueue(root: bigint, list: bigint, bytes: number): Generator<bigint> {
+    const skb = new StructReader(this.#kernel, 'sk_buff', ['len', 'cb', 'next']);
     const run = new StructReader(this.#kernel, 'ipfrag_skb_cb', ['next_frag']);
     const control = BigInt(skb.offset('cb'));
     const seen = new Set<bigint>();
@@ -114,6 +144,15 @@ class FragmentReader {
         found += skb.read(next).number('len');
         next = run.read(next + control).pointer('next_frag');
       }
+    }
+    // The first two members of an skb of a tree are its links there: of a list, the next one.
+    for (let next = list; next !== 0n && found <= bytes; ) {
+      if (seen.has(next)) throw new TornList(`fragments come back to skb ${hex(next)}`);
+      seen.add(next);
+      yield next;
+      const view = skb.read(next);
+      found += view.number('len');
+      next = view.pointer('next');
     }
     if (found === bytes) return;
     throw new TornList(`a queue of fragments counts ${bytes} bytes and has ${found}`);

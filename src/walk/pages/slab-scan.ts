@@ -6,6 +6,7 @@ import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
+import { ChildCaches } from './child-caches.js';
 import { framesPerSection, pagesPerChunk } from './chunk-sizes.js';
 import { memoryEnd } from './memory-end.js';
 import { slabsCounted } from './slab-totals.js';
@@ -13,7 +14,7 @@ import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struc
 
 /** A slot of a slab, in use or free: the allocator's lists are not consulted. */
 export interface Slot {
-  /** Address of the `struct kmem_cache`. */
+  /** Address of the `struct kmem_cache` that was asked for; the slab may be of one of its copies. */
   readonly cache: bigint;
   /** Address of the object in it. */
   readonly object: bigint;
@@ -100,7 +101,11 @@ export class SlabScan {
     look?: PageLook,
   ): Generator<Slot> {
     const shapes = new Map<bigint, Shape>();
-    for (const cache of caches) shapes.set(cache, this.#shape(cache));
+    const children = new ChildCaches(this.#kernel);
+    for (const cache of caches) {
+      shapes.set(cache, this.#shape(cache, cache));
+      for (const child of children.of(cache)) shapes.set(child, this.#shape(child, cache));
+    }
     const { frame: last, agreed, faults } = memoryEnd(this.#kernel);
     for (const { code, message } of faults)
       this.#warnings.add(code, `where memory ends: ${message}`);
@@ -219,12 +224,11 @@ export class SlabScan {
     return { view, missing };
   }
 
-  *#objects(slab: Slab, { size, pad }: Shape): Generator<Slot> {
-    const { cache } = slab;
+  *#objects(slab: Slab, { size, pad, root }: Shape): Generator<Slot> {
     const start = this.#kernel.pages.addressOfPage(slab.page);
     if (start === undefined) return;
     for (let index = 0; index < slab.objects; index++) {
-      yield { cache, object: start + BigInt(index * size + pad), slab };
+      yield { cache: root, object: start + BigInt(index * size + pad), slab };
     }
   }
 
@@ -249,13 +253,13 @@ export class SlabScan {
     );
   }
 
-  #shape(cache: bigint): Shape {
+  #shape(cache: bigint, root: bigint): Shape {
     const view = this.#cache.read(cache);
     const size = view.number('size');
     if (size < 8 || size > 2 ** 26) {
       throw new KernelError('damaged', `the slab cache at ${hex(cache)} is not sound`);
     }
-    return { size, pad: view.number('red_left_pad'), slabs: 0 };
+    return { size, pad: view.number('red_left_pad'), root, slabs: 0 };
   }
 }
 
@@ -271,6 +275,8 @@ interface Frames {
 interface Shape {
   readonly size: number;
   readonly pad: number;
+  /** The cache itself, or the one that it is a copy of. */
+  readonly root: bigint;
   /** How many were met. */
   slabs: number;
 }

@@ -50,7 +50,8 @@ export class SlotUse {
   }
 
   /** Undefined where the lists are not in the dump, damaged, or change too fast to be read. */
-  isInUse({ cache, object, slab }: Slot): boolean | undefined {
+  isInUse({ object, slab }: Slot): boolean | undefined {
+    const { cache } = slab;
     if (this.#last?.slab !== slab) this.#last = { slab, state: this.#stateOf(slab, cache) };
     const { free, mayWait } = this.#last.state;
     if (free === undefined || free.has(object)) return free && false;

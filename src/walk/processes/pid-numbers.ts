@@ -17,6 +17,7 @@ const MOST_LEVELS = 32;
 export class PidNumberReader {
   readonly #kernel: Kernel;
   readonly #task;
+  readonly #own: 'thread_pid' | 'pids[0].pid';
   readonly #pid;
   readonly #number;
   readonly #namespace;
@@ -24,7 +25,9 @@ export class PidNumberReader {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#task = new StructReader(kernel, 'task_struct', ['thread_pid']);
+    // Before 4.19 among links of all kinds (PIDTYPE_PID is the first).
+    this.#own = kernel.struct('task_struct')?.member('thread_pid') ? 'thread_pid' : 'pids[0].pid';
+    this.#task = new StructReader(kernel, 'task_struct', [this.#own]);
     this.#pid = new StructReader(kernel, 'pid', ['level', 'numbers']);
     this.#number = new StructReader(kernel, 'upid', ['nr', 'ns']);
     this.#namespace = new StructReader(kernel, 'pid_namespace', ['ns.inum', 'level']);
@@ -36,7 +39,7 @@ export class PidNumberReader {
    * @throws {ReadError}; {@link KernelError} `damaged`
    */
   read({ address, pid: expected }: Task): NamespacedPid[] {
-    const pid = this.#task.read(address).pointer('thread_pid');
+    const pid = this.#task.read(address).pointer(this.#own);
     const level = this.#pid.read(pid).number('level');
     if (level > MOST_LEVELS)
       throw new KernelError('damaged', `pid ${expected} claims ${level} namespaces`);

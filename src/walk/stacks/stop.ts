@@ -18,6 +18,7 @@ export const STACK_STOP_CODES = [
   'ends-amid',
   'gave-up-outside',
   'no-registers',
+  'scanned',
 ] as const;
 type OwnCode = (typeof STACK_STOP_CODES)[number];
 export type StackStopCode = OwnCode | KernelErrorCode | ReadErrorCode;
@@ -39,6 +40,7 @@ const WORDS: Record<OwnCode, (at: string) => string> = {
   'ends-amid': (at) => `it would end amid the stack, at ${at}`,
   'gave-up-outside': (at) => `it gave up its CPU outside of its stack, at ${at}`,
   'no-registers': () => 'nobody noted the registers of its CPU',
+  scanned: () => 'the kernel has no tables for it, and its return addresses are guesses of a scan',
 };
 
 /** Why a stack stops: the code of it, the place that it is about, and both in words. */

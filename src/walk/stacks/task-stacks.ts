@@ -10,6 +10,7 @@ import type { Task } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopped, type TaskArea, type UnwoundStack } from './frame.js';
+import { FramePointerUnwinder } from './frame-pointer-unwinder.js';
 import { OrcUnwinder } from './orc-unwinder.js';
 import type { CpuRegisters } from './registers.js';
 import { stopAt } from './stop.js';
@@ -71,7 +72,7 @@ export class TaskStacks {
   readonly #whoRan: WhoRan;
 
   /**
-   * @throws {KernelError} where the kernel has no tables to unwind by, or other structs than are known
+   * @throws {KernelError} where the kernel has other structs than are known
    * @throws {ReadError}
    */
   constructor(kernel: Kernel, warnings: Warnings) {
@@ -190,7 +191,8 @@ export class TaskStacks {
   }
 
   #onX86(): (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack {
-    const unwinder = new OrcUnwinder(this.#kernel);
+    const hasTables = this.#kernel.symbol('__start_orc_unwind_ip') !== undefined;
+    const unwinder = new (hasTables ? OrcUnwinder : FramePointerUnwinder)(this.#kernel);
     const thread = new StructReader(this.#kernel, 'task_struct', ['thread.sp']);
     return (task, area, registers) =>
       registers

@@ -79,11 +79,14 @@ function tableReader(kernel: Kernel): (ring: bigint) => Generator<bigint> {
       }
     };
   }
-  const ring = new StructReader(kernel, 'io_ring_ctx', ['file_table.files', 'nr_user_files']);
-  new StructReader(kernel, 'io_fixed_file', ['file_ptr']);
+  // 5.1 to 5.4: plain pointers.
+  const plain = kernel.struct('io_ring_ctx')?.member('user_files') !== undefined;
+  const table = plain ? 'user_files' : 'file_table.files';
+  const ring = new StructReader(kernel, 'io_ring_ctx', [table, 'nr_user_files']);
+  if (!plain) new StructReader(kernel, 'io_fixed_file', ['file_ptr']);
   return function* (address) {
     const view = ring.read(address);
-    const files = view.pointer('file_table.files');
+    const files = view.pointer(table);
     for (const file of pointers(files, view.number('nr_user_files'))) yield file & ~FLAGS;
   };
 }

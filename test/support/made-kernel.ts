@@ -1,0 +1,78 @@
+import { ReadError } from '../../src/kernel/error.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
+import { PageMap } from '../../src/kernel/page-map.js';
+
+/** Where members lie, in bytes, and how many they have if not 8. */
+export type MadeMembers = Readonly<
+  Record<string, number | readonly [offset: number, size: number]>
+>;
+
+/** A struct as a test writes it down, by the paths that are asked for. */
+export interface MadeStruct {
+  readonly size: number;
+  readonly members: MadeMembers;
+}
+
+export const MADE_BASE = 0xffff_8880_0000_0000n;
+export const MADE_PAGES = 0xffff_ea00_0000_0000n;
+const PAGE_BYTES = 64;
+
+/** A kernel that is nothing but these structs, symbols and words of memory, each by its place from MADE_BASE on. */
+export function madeKernel({
+  structs,
+  symbols = {},
+  words,
+  bytes = 0x1_0000,
+}: {
+  readonly structs: Readonly<Record<string, MadeStruct>>;
+  readonly symbols?: Readonly<Record<string, number>>;
+  readonly words: Readonly<Record<number, bigint | readonly [value: number, size: 1 | 2 | 4]>>;
+  readonly bytes?: number;
+}): Kernel {
+  const memory = new DataView(new ArrayBuffer(bytes));
+  for (const [at, word] of Object.entries(words)) {
+    if (typeof word === 'bigint') memory.setBigUint64(Number(at), word, true);
+    else if (word[1] === 4) memory.setUint32(Number(at), word[0], true);
+    else if (word[1] === 2) memory.setUint16(Number(at), word[0], true);
+    else memory.setUint8(Number(at), word[0]);
+  }
+  return {
+    facts: {
+      ...{ release: '4.18.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore' },
+      ...{ engine: 'native', live: false },
+    } as const,
+    read(address, length) {
+      const at = Number(address - MADE_BASE);
+      if (!(at >= 0 && at + length <= bytes)) throw new ReadError('absent', address);
+      return new DataView(memory.buffer, at, length);
+    },
+    symbol: (name) => (symbols[name] === undefined ? undefined : made(symbols[name])),
+    struct: (name) => structs[name] && layout(name, structs[name]),
+    enumerators: () => undefined,
+    pages: new PageMap({
+      pageSize: 4096,
+      directMap: () => ({ address: MADE_BASE, length: 1 << 30, physical: 0 }),
+      pageArray: () => ({ address: MADE_PAGES, stride: PAGE_BYTES }),
+    }),
+    noteReads: () => () => {},
+    close: () => {},
+  };
+}
+
+/** The address of a place. */
+export const made = (at: number): bigint => MADE_BASE + BigInt(at);
+/** The address of the `struct page` of a frame. */
+export const madePage = (frame: number): bigint => MADE_PAGES + BigInt(frame * PAGE_BYTES);
+
+function layout(name: string, { size, members }: MadeStruct): StructLayout {
+  return {
+    ...{ name, size, members: Object.keys(members) },
+    member(path): MemberLayout | undefined {
+      const found = members[path];
+      if (found === undefined) return undefined;
+      const [offset, bytes] = typeof found === 'number' ? [found, 8] : found;
+      return { offset, size: bytes, type: '', pointer: false };
+    },
+  };
+}
