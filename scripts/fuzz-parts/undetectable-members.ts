@@ -258,8 +258,19 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'That the kernel remembers a name of a file only the inode says. Where a file system is mounted only its mounts say, and which namespace is the first one’s only its process: without one the path begins at its own root. Whose pages they are does not change.',
   },
   {
+    members: ['dentry.d_hash.pprev'],
+    differs: ['file.deleted'],
+    why: 'Whether a name of a file was removed only its dentry says: it keeps its other link then, the file may have other names, and a network’s file systems drop names of files that are there.',
+  },
+  {
     members: ['inode.i_ino', 'super_block.s_dev'],
-    differs: ['drawers.shared.owners', 'drawers.page-cache.owners', 'file'],
+    differs: [
+      'drawers.shared.owners',
+      'drawers.page-cache.owners',
+      'file',
+      'file gone',
+      'file new',
+    ],
     why: 'The number of an inode, and that of a file system that lies on no disk, are kept once: it is the same file by another number.',
   },
   {

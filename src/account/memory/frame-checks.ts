@@ -118,6 +118,12 @@ function checkLists(
   if (isolated === undefined) return;
   try {
     const unlisted = new UnlistedPages(kernel);
+    const lost = unlisted.lostOfBatches();
+    if (lost > 0)
+      warnings.add(
+        'torn-list',
+        `${lost} pages that CPUs have yet to put on a list (LRU) have no reference: one is wrong, or CPUs stopped amid a change`,
+      );
     const odd = scan.unlisted.filter((frame) => !unlisted.isExplained(frame));
     if (odd.length <= isolated) return;
     warnings.add(

@@ -23,7 +23,7 @@ export class UnlistedPages {
   readonly #host;
   readonly #anonymous;
   readonly #index: number;
-  /** Frames of the first pages of free blocks in lists of CPUs. */
+  /** Frames of free blocks in lists of CPUs. */
   #free: ReadonlySet<number> | undefined;
   readonly #trees: XarrayReader | undefined;
 
@@ -45,6 +45,14 @@ export class UnlistedPages {
     ]);
   }
 
+  /** How many pages CPUs have in batches that have no reference, though a batch holds one. */
+  lostOfBatches(): number {
+    let lost = 0;
+    for (const page of this.#batched ?? [])
+      if (readOrNot(() => this.#page.read(page).number('_refcount')) === 0) lost++;
+    return lost;
+  }
+
   /** Whether the first page of an allocation may be on no list. @throws {ReadError} if it cannot be read */
   isExplained(frame: number): boolean {
     const at = this.#kernel.pages.pageOfFrame(frame);
@@ -64,9 +72,9 @@ export class UnlistedPages {
 
   /** Its mapping is there until it is on a list of free pages. */
   #isBeingFreed(frame: number, mapping: bigint): boolean {
-    this.#free ??= new Set([...cpuLists(this.#kernel)].map(({ frame: first }) => first));
+    this.#free ??= new Set(freeOfCpus(this.#kernel));
     if (this.#free.has(frame)) return false;
-    if ((mapping & KSM) === KSM) return true;
+    if ((mapping & KSM) === KSM) return this.#kernel.read(mapping - KSM, 8) !== undefined;
     if ((mapping & ANONYMOUS) === 0n) return this.#isMapping(mapping);
     const root = this.#anonymous.read(mapping - ANONYMOUS).pointer('root');
     return this.#anonymous.read(root).pointer('root') === root;
@@ -87,4 +95,9 @@ export class UnlistedPages {
       throw error;
     }
   }
+}
+
+function* freeOfCpus(kernel: Kernel): Generator<number> {
+  for (const { frame, order } of cpuLists(kernel))
+    for (let at = 0; at < 2 ** order; at++) yield frame + at;
 }

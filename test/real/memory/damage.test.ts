@@ -120,8 +120,8 @@ const anonVma = () => wordAt(sleepersPage() + offset('page', 'mapping'));
 const fileOf = (kind: PageKind) => wordAt(first(kind) + offset('page', 'mapping'));
 
 /** A page that a CPU keeps free. */
-function listedFree(): bigint {
-  for (const { frame } of cpuLists(kernel)) return pageOf(frame);
+function listedFree(least = 0): bigint {
+  for (const { frame, order } of cpuLists(kernel)) if (order >= least) return pageOf(frame);
   throw new Error('no CPU keeps a page');
 }
 
@@ -349,6 +349,10 @@ describe('one damaged word makes an incomplete answer', () => {
     ['a held page says that it is a file’s', () => mapped(first('held'), fileOf('shmem'))],
     ['a held page names no memory', () => mapped(first('held'), 1n << 29n)],
     ['a free page of a CPU’s list names a file', () => mapped(listedFree(), fileOf('shmem'))],
+    [
+      'a page within a free block of a CPU’s says that it is KSM’s',
+      () => mapped(listedFree(1) + 64n, 3n),
+    ],
     ['a page of a file says that it is anonymous', () => mapped(first('shmem'), anonVma())],
     ['a page of a file has no mapping', () => mapped(first('shmem'), 0n)],
   ];
