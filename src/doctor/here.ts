@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { attempt } from '../host/error.js';
 import { liveHost } from '../host/live.js';
-import { searchPath } from '../host/ss/run.js';
 import { openNative } from '../kernel/native/open.js';
+import { searchPath } from '../program-path.js';
 import type { Here } from './check.js';
 
 /** A program says its version at once. */

@@ -1,5 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { exhaustionOf } from '../exhaustion.js';
+import { safePath } from '../program-path.js';
 import { ExhaustedError } from './error.js';
 
 /** What runs now: each leads a process group of its own, and its children are in it too. */
@@ -20,7 +21,12 @@ export function startGroup(
 ): ChildProcess {
   let child: ChildProcess;
   try {
-    child = spawn(command, args, { ...options, detached: true });
+    const { env = process.env } = options;
+    child = spawn(command, args, {
+      ...options,
+      env: { ...env, PATH: safePath(env.PATH) },
+      detached: true,
+    });
   } catch (cause) {
     throw asExhausted(command, cause) ?? cause;
   }

@@ -9,11 +9,12 @@ import {
   statSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { searchPath } from '../program-path.js';
 import { asExhausted } from './child.js';
 import { attempt, HostError } from './error.js';
 import type { HostSource, OnBytes } from './host-source.js';
 import { MemoryFiles } from './proc/memory-files.js';
-import { runSs, searchPath } from './ss/run.js';
+import { runSs } from './ss/run.js';
 
 export const memoryFiles = new MemoryFiles();
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
-import { searchPath } from '../host/ss/run.js';
+import { searchPath } from '../program-path.js';
 
 /** How we keep out of the way of others. */
 export interface Gentle {

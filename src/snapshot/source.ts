@@ -4,7 +4,7 @@ import { attempt } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
 import { liveHost, memoryFiles } from '../host/live.js';
 import type { Piece } from '../host/proc/memory-files.js';
-import { searchPath } from '../host/ss/run.js';
+import { searchPath } from '../program-path.js';
 
 /** A host that a snapshot is taken of. Errors as those of `HostSource`. */
 export interface SnapshotSource extends HostSource {

@@ -1,3 +1,4 @@
+import { searchPath } from '../../program-path.js';
 import { asExhausted, endGroup, startGroup } from '../child.js';
 import { HostError } from '../error.js';
 import type { OnBytes } from '../host-source.js';
@@ -121,9 +122,4 @@ function failure(
     return new HostError('netns-closed', `${netns} cannot be entered: ${said}`);
   const how = status === null ? `(${signal ?? 'unknown'})` : `with status ${status}`;
   return new HostError('ss-failed', `ss failed ${how}${said && `: ${said}`}`);
-}
-
-/** Where system commands lie, also for a user whose PATH lacks them. */
-export function searchPath(): string {
-  return `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`;
 }

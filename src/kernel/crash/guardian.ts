@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { safePath } from '../../program-path.js';
 import { KernelError } from '../error.js';
 
 /**
@@ -37,7 +38,7 @@ export function startGuarded(
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     // No rc file, pager or translation of the user's may change what crash prints.
-    env: { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C', TERM: 'dumb' },
+    env: { PATH: safePath(), HOME: folder, LC_ALL: 'C', TERM: 'dumb' },
   });
   // Node tells why in the next tick, and we do not wait for one.
   guardian.on('error', () => undefined);

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { exhaustionOf } from '../../exhaustion.js';
+import { safePath } from '../../program-path.js';
 import { KernelError } from '../error.js';
 
 /** Bytes: all that crash may write (see GUARDIAN), and a page of memory at a time. */
@@ -33,7 +34,9 @@ export class ScratchFolder {
   /** Makes a fifo and opens it, for reading too, so that opening does not wait for a reader. */
   openFifo(name: string): number {
     const file = this.file(name);
-    const { error, status, stderr } = spawnSync('mkfifo', ['-m', '600', file]);
+    const { error, status, stderr } = spawnSync('mkfifo', ['-m', '600', file], {
+      env: { ...process.env, PATH: safePath() },
+    });
     if (error !== undefined) throw asKernelError(error, 'mkfifo cannot be started');
     if (status !== 0) throw new KernelError('no-room', `${file} cannot be made: ${stderr}`.trim());
     return this.open(file, 'r+');

@@ -7,6 +7,7 @@ import { LimitedPieces, type UnpackLimit } from '../../host/capture/unpack-limit
 import { attempt, HostError } from '../../host/error.js';
 
 import { LineCutter } from '../../host/ss/lines.js';
+import { safePath } from '../../program-path.js';
 
 /** Of a packed file: an hour of a busy machine's events. Of one that is not, its own size is the limit. */
 const USUAL_LIMIT: UnpackLimit = { bytes: 16 * 2 ** 30, seconds: 600 };
@@ -64,6 +65,7 @@ async function* unpacked(path: string, limited: LimitedPieces): AsyncGenerator<B
 async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer> {
   const child = execa(command, ['-dc', '--', path], {
     ...{ stdin: 'ignore', stderr: 'ignore', buffer: false, encoding: 'buffer' },
+    env: { PATH: safePath() },
   });
   // Who has read enough ends it: that is no failure of anybody's.
   child.catch(() => {});

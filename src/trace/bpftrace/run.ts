@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
+import { safePath } from '../../program-path.js';
 import { Words } from '../perf/run.js';
 
 /** A bpftrace that runs. */
@@ -30,7 +31,7 @@ export function startBpftrace(program: string, mapKeys: number): BpftraceRun {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...{ reject: false, buffer: false, detached: true, extendEnv: false },
     env: {
-      PATH: process.env.PATH,
+      PATH: safePath(),
       LC_ALL: 'C',
       // Before 0.18 or so it had the other name.
       BPFTRACE_MAX_MAP_KEYS: String(mapKeys),

@@ -1,5 +1,6 @@
 import type { Duplex, Readable } from 'node:stream';
 import { execa } from 'execa';
+import { safePath } from '../../program-path.js';
 import { TraceError } from '../error.js';
 
 /** Of what perf says: enough for its reason, and no more. */
@@ -61,7 +62,7 @@ export function startPerf(args: readonly string[], options: PerfOptions = {}): P
   const started = execa('perf', args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(control ? (['pipe', 'pipe'] as const) : [])],
     ...{ reject: false, buffer: false, detached: true, extendEnv: false },
-    env: { ...environment, LC_ALL: 'C', PERF_CONFIG: '/dev/null', PAGER: 'cat' },
+    env: { ...environment, PATH: safePath(), LC_ALL: 'C', PERF_CONFIG: '/dev/null', PAGER: 'cat' },
     ...(timeout === undefined ? {} : { timeout }),
     ...(stop === undefined ? {} : { cancelSignal: stop }),
   });

@@ -13,7 +13,15 @@ export const SETUP = String.raw`#!/bin/sh
 # TMPDIR names a directory for what is collected; without it that is the file's own.
 set -u
 umask 077
-export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin:/usr/bin:/bin"
+# Elements of PATH that are empty or relative name the current folder, which may be anybody's.
+folders= IFS=:
+set -f
+for part in ${'$'}{PATH-}; do
+  case $part in /*) folders=$folders$part: ;; esac
+done
+set +f
+unset IFS
+export LC_ALL=C PATH="$folders/usr/sbin:/sbin:/usr/bin:/bin"
 fail() {
   echo "snapshot: $1" >&2
   exit 3
