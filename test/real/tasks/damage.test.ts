@@ -5,6 +5,7 @@ import { accountFd, accountProcess } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { triage } from '../../../src/triage/triage.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
 import type { Task } from '../../../src/walk/tasks/tasks.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
@@ -54,6 +55,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     procs: (kernel) => kernelProcesses(kernel),
     stacks: (kernel) => groupedStacks(kernel, {}),
     memory: (kernel) => accountMemory(kernel, undefined, {}),
+    triage: (kernel) => triage(kernel),
     skb: (kernel) => {
       const { total, warnings } = accountProcess(kernel, bystander.pid);
       return { complete: total.complete, warnings };
@@ -240,6 +242,21 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     expectReported(
       /pid \d+ and pid \d+ have one kernel stack \(task_struct.stack\)/,
       set(kernelThread.address, 'stack', pointer(at(culprit.address, 'stack'))),
+    );
+  });
+
+  test('a kernel thread whose stack ends in user space', () => {
+    const parent = pointer(at(kernelThread.address, 'real_parent'));
+    const { complete, warnings } = groupedStacks(
+      damaged(
+        set(culprit.address, 'flags', BigInt(number(at(culprit.address, 'flags')) | 0x20_0040)),
+        set(culprit.address, 'real_parent', parent),
+      ),
+      {},
+    );
+    expect(complete).toBe(false);
+    expect(warnings.map(({ message }) => message)).toContain(
+      `pid ${culprit.pid} is a kernel thread, but its stack ends in user space`,
     );
   });
 

@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { extract } from '../../../src/extract/extract.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { taskTable } from '../../../src/walk/tasks/task-table.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'tasks-extract-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const extracts = await Promise.all(
+  (['6.1', '6.12'] as const).map(async (version) => {
+    const output = join(folder, version);
+    const kernel = openNative({ files: [labDump(version).elf] });
+    await extract(kernel, { output, compression: 'zlib' });
+    const whole = taskTable(kernel);
+    kernel.close();
+    return [version, openNative({ files: [output] }), whole] as const;
+  }),
+);
+
+describe.each(extracts)('an extract of %s', (_, kernel, whole) => {
+  afterAll(() => kernel.close());
+  const task = whole.processes.findLast(({ kernelThread }) => !kernelThread)!;
+  const other = whole.processes[0]!;
+  const at = (path: string) => {
+    const { offset, size } = kernel.struct('task_struct')!.member(path)!;
+    return { address: task.address + BigInt(offset), size };
+  };
+  const faults = (path: string, value: bigint) => {
+    const { address, size } = at(path);
+    const patches = [{ address, bytes: littleEndian(value, size) }];
+    const table = taskTable(damagedKernel(kernel, { patches, denials: [] }));
+    return table.faults.map(({ message }) => message).join('\n');
+  };
+
+  test('has every task, and no fault', () => {
+    const table = taskTable(kernel);
+    expect([table.faults, table.lost]).toEqual([[], undefined]);
+    expect(table.processes).toEqual(whole.processes);
+  });
+
+  test.each([
+    ['flags', 0x20_0000n, 'make pid'],
+    ['mm', 0n, 'but it is not exiting'],
+    ['active_mm', 0n, 'and its active_mm is 0x0'],
+    ['files', other.files, 'files_struct.count'],
+    ['pid', 1n, 'and its struct pid has number'],
+    ['thread_pid', 0n, 'has its struct pid at'],
+  ])('reports a task_struct.%s that others contradict', (path, value, said) => {
+    expect(faults(path, value)).toContain(said);
+  });
+});
