@@ -328,9 +328,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A slab cache’s name is free text and kept once.',
   },
   {
-    members: ['kmem_cache.object_size', 'slab.counters'],
+    members: ['kmem_cache.object_size', 'slab.counters', 'slab.inuse'],
     differs: ['caches'],
-    why: 'Bytes of an object may be any up to its slot’s, which the allocator divides by and slabs are held against; how many slots of a slab are in use may be any up to all.',
+    why: 'Bytes of an object may be any up to its slot’s, which the allocator divides by and slabs are held against; how many slots of a slab are in use may be any up to all, and its list of free slots is cut off while a CPU has it.',
   },
   {
     members: ['zone._watermark'],
