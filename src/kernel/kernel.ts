@@ -101,7 +101,8 @@ export interface Kernel {
 
   /**
    * The layout of a struct, union or typedef of one, by its bare name (`sk_buff`, `skb_frag_t`), or
-   * undefined if the kernel has no such type. Resolved once and remembered: cheap to ask again.
+   * undefined if the kernel has no such type. `ring_buffer{data_pages}` is the one that has such a
+   * member, for names that several structs share (the native engine alone). Resolved once and remembered: cheap to ask again.
    */
   struct(name: string): StructLayout | undefined;
 

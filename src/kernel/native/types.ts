@@ -8,7 +8,7 @@ import { enumeratorsOf } from './btf/enumerators.js';
 
 import { Kind } from './btf/format.js';
 import { BtfStructLayout, type MemberCache } from './btf/layout.js';
-import { isAggregate } from './btf/member.js';
+import { flattenMembers, isAggregate } from './btf/member.js';
 import { type SectionVariable, sectionVariables } from './btf/section-variables.js';
 
 /** A type by name, and the blob that defines it. */
@@ -83,7 +83,10 @@ export class KernelTypes {
   }
 
   #findStruct(name: string): StructLayout | undefined {
-    const found = this.find(name);
+    const [, plain = name, member] = /^(\w+)\{(\w+)\}$/.exec(name) ?? [];
+    const found = this.find(plain).filter(
+      ({ btf, id }) => member === undefined || hasMember(btf, id, member),
+    );
     // `struct x` and `union x` come before a typedef x, which C lets be another type.
     const tagged = found.filter(({ btf, id }) => isAggregate(btf, id));
     const resolved = (tagged.length > 0 ? tagged : found)
@@ -124,4 +127,9 @@ export class KernelTypes {
         }
     return first;
   }
+}
+
+function hasMember(btf: Btf, id: number, member: string): boolean {
+  const resolved = btf.resolve(id);
+  return isAggregate(btf, resolved) && flattenMembers(btf, resolved).has(member);
 }

@@ -21,16 +21,18 @@ const BATCH = 512;
  */
 export function* perfRingFrames(kernel: Kernel, files: Iterable<bigint>): Generator<number> {
   // A kernel without perf.
-  if (!kernel.struct('perf_buffer')) return;
+  if (!kernel.struct('perf_event')?.member('rb')) return;
+  // Before 5.6 `ring_buffer`, a name that ftrace's has too.
+  const name = kernel.struct('perf_buffer') ? 'perf_buffer' : 'ring_buffer{data_pages}';
   const isEvent = fileTest(kernel, 'perf_fops', '[perf_event]');
   const file = new StructReader(kernel, 'file', ['private_data']);
   const event = new StructReader(kernel, 'perf_event', ['rb']);
-  const ring = new StructReader(kernel, 'perf_buffer', [
+  const ring = new StructReader(kernel, name, [
     ...['nr_pages', 'user_page', 'aux_nr_pages', 'aux_pages'],
   ] as const);
-  const data = new StructReader(kernel, 'perf_buffer', ['data_pages']).offset('data_pages');
+  const data = new StructReader(kernel, name, ['data_pages']).offset('data_pages');
   // Where the ring is one area of vmalloc's address space: that has its pages (CONFIG_PERF_USE_VMALLOC).
-  const mapped = kernel.struct('perf_buffer')?.member('page_order') !== undefined;
+  const mapped = kernel.struct(name)?.member('page_order') !== undefined;
   const seen = new Set<bigint>([0n]);
   for (const address of files) {
     if (!isEvent(address)) continue;

@@ -23,11 +23,19 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
   // A kernel without ftrace.
   if (arrays === undefined || !kernel.struct('ring_buffer_per_cpu')) return;
   const array = new StructReader(kernel, 'trace_array', ['list']);
-  const buffer = new StructReader(kernel, 'trace_buffer', ['buffers']);
+  // Before 5.6 `trace_buffer` names it, and is itself what is called array_buffer since.
+  const named = kernel.struct('trace_buffer');
+  const type = named?.member('buffer') ? 'ring_buffer{buffers}' : 'trace_buffer';
+  const buffer = new StructReader(kernel, type, ['buffers']);
   const cpu = new StructReader(kernel, 'ring_buffer_per_cpu', ['pages', 'reader_page', 'nr_pages']);
   const page = new StructReader(kernel, 'buffer_page', ['list', 'page']);
   const layout = kernel.struct('trace_array');
-  const members = ['array_buffer.buffer', 'max_buffer.buffer', 'snapshot_buffer.buffer'];
+  const members = [
+    'trace_buffer.buffer',
+    'array_buffer.buffer',
+    'max_buffer.buffer',
+    'snapshot_buffer.buffer',
+  ];
   const offsets = members.flatMap((path) => layout?.member(path)?.offset ?? []);
   const cpus = cpuMask(kernel, '__cpu_possible_mask');
   const online = new Set(cpuMask(kernel, '__cpu_online_mask'));

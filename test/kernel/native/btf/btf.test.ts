@@ -165,6 +165,19 @@ describe('BTF', () => {
     expect(types.describe('copied')).toHaveLength(3);
   });
 
+  it('chooses among structs of one name by a member', () => {
+    const w = new BtfWriter();
+    const int = w.int('int', 4);
+    w.struct('shared', 8, [{ name: 'mine', type: int, bitOffset: 32 }]);
+    w.struct('shared', 4, [{ name: 'other', type: int, bitOffset: 0 }]);
+    const types = typesOf(w);
+    expect(errorOf(() => types.struct('shared'))).toMatchObject({ code: 'unsupported-layout' });
+    expect(types.struct('shared{mine}')).toMatchObject({ size: 8 });
+    expect(types.struct('shared{mine}')?.member('mine')?.offset).toBe(4);
+    expect(types.struct('shared{other}')?.size).toBe(4);
+    expect(types.struct('shared{none}')).toBeUndefined();
+  });
+
   it('refuses enums of one name whose values differ', () => {
     const w = new BtfWriter();
     w.enum('flags', { A: 0, B: 1 });

@@ -1,0 +1,25 @@
+import { ReadError } from '../../src/kernel/error.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { Btf } from '../../src/kernel/native/btf/btf.js';
+import { KernelTypes } from '../../src/kernel/native/types.js';
+import { noPages } from './no-pages.js';
+
+/** A kernel of which there are types alone: every symbol is somewhere, and nothing can be read. */
+export function layoutKernel(blob: Uint8Array, arch: 'x86_64' | 'arm64'): Kernel {
+  const types = new KernelTypes(Btf.parse(blob), () => []);
+  return {
+    facts: {
+      ...{ release: '', arch, pageSize: 4096, source: 'vmcore', engine: 'native', live: false },
+    } as const,
+    read(address) {
+      throw new ReadError('absent', address);
+    },
+    symbol: () => 0xffff_ffff_8100_0000n,
+    symbolAt: () => undefined,
+    struct: (name) => types.struct(name),
+    enumerators: (name) => types.enumerators(name),
+    pages: noPages(),
+    noteReads: () => () => {},
+    close: () => {},
+  };
+}
