@@ -1,4 +1,4 @@
-import { MOST_BYTES, type OptionalPart } from '../host/capture/contents.js';
+import { MOST_BYTES, MOST_PROCESS_BYTES, type OptionalPart } from '../host/capture/contents.js';
 import { isHostError } from '../host/error.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
@@ -42,8 +42,9 @@ async function takeSlow(
   member: Member,
   path: string,
 ): Promise<void> {
-  if (member.size >= MOST_BYTES) {
-    failures.add(path, 'cut', `${part.name} has ${MOST_BYTES} bytes before it`);
+  const limit = part.name === 'memory' ? MOST_PROCESS_BYTES : MOST_BYTES;
+  if (member.size >= limit) {
+    failures.add(path, 'cut', `${part.name} has ${limit} bytes before it`);
     return;
   }
   try {

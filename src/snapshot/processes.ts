@@ -1,4 +1,9 @@
-import { NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../host/capture/contents.js';
+import {
+  MOST_PROCESS_BYTES,
+  NAMESPACES,
+  PROCESS_FILES,
+  THREAD_STATUS,
+} from '../host/capture/contents.js';
 import { isHostError } from '../host/error.js';
 import { isPid, listedPids } from '../host/proc/pids.js';
 import type { Member } from './archive.js';
@@ -26,6 +31,10 @@ export async function takeStates(work: Work, name: string): Promise<Seen> {
     await deadline.breathe();
     if (deadline.passed) {
       failures.add(name, 'cut', `no time was left after ${index} of ${pids.length} processes`);
+      break;
+    }
+    if (member.size >= MOST_PROCESS_BYTES) {
+      failures.add(name, 'cut', `only ${index} of ${pids.length} processes fit`);
       break;
     }
     if (takeState(work, member, pid)) withMemory.push(pid);

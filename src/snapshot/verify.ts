@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { cksum } from '../host/capture/cksum.js';
+import { MOST_PROCESS_BYTES } from '../host/capture/contents.js';
 import {
   type CapturedFile,
   type CaptureFault,
@@ -26,7 +27,7 @@ export interface Verified {
 }
 
 /** A file of a snapshot is not larger: a file is summed as a whole. */
-const MOST_FILE = 64 * 1024 * 1024;
+const MOST_FILE = MOST_PROCESS_BYTES;
 const MOST_TOTAL = 2 ** 31;
 const MOST_FILES = 200_000;
 

@@ -62,7 +62,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
       : undefined;
   const told = log ? logFindings(log.records, kernel.facts.pageSize) : [];
   const findings = [
-    ...withPanic(told, machine, panicStack),
+    ...withPanic(told, machine, { stack: panicStack, log }),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
     ...(memory ? memoryFindings(memory) : socketFindings(machine, census)),
     ...(census ? stalledReaders(kernel, census, warnings) : []),
@@ -102,7 +102,10 @@ function socketFindings({ ram }: MachineFacts, census: CensusAnswer | undefined)
 function withPanic(
   told: readonly Finding[],
   { panic }: MachineFacts,
-  stack: StackEvidence | undefined,
+  {
+    stack,
+    log,
+  }: { readonly stack: StackEvidence | undefined; readonly log: LogAnswer | undefined },
 ): Finding[] {
   const others = told.filter(({ code }) => code !== 'panic');
   const logged = told.find(({ code }) => code === 'panic');
@@ -113,6 +116,7 @@ function withPanic(
     figures: {
       reason: null,
       ...logged?.figures,
+      logMessages: lostOf(log) === undefined ? null : (log?.records.length ?? null),
       cause: panic.cause ?? null,
       cpu: panic.cpu ?? null,
       pid: panic.task?.pid ?? null,

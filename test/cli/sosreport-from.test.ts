@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -54,13 +54,44 @@ describe('a sosreport', () => {
     expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('no manifest') }]);
   });
 
+  test('has links to its own files: the host is what they lead to', async () => {
+    const target = 'sos_commands/host/hostname';
+    remake({ ...FILES, [target]: 'db2\n' });
+    const hostOf = async () => {
+      const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
+      return memorySchema.parse(JSON.parse(stdout)).captured?.host;
+    };
+    rmSync(join(REPORT, 'hostname'));
+    symlinkSync(target, join(REPORT, 'hostname'));
+    expect(await hostOf()).toBe('db2');
+    // As where it was unpacked without links.
+    rmSync(join(REPORT, 'hostname'));
+    writeFileSync(join(REPORT, 'hostname'), target);
+    expect(await hostOf()).toBe('db2');
+    // Nothing outside of it is opened.
+    rmSync(join(REPORT, 'hostname'));
+    rmSync(join(REPORT, target));
+    symlinkSync('../../etc/hostname', join(REPORT, 'hostname'));
+    expect(await hostOf()).toBeNull();
+    remake(FILES);
+  });
+
+  test('lists the largest by RSS first, and prints what is known', async () => {
+    const { stdout } = await kdumpMem('procs', '--from', REPORT);
+    expect(stdout).toMatch(
+      /^2 processes: RSS adds up to 115 MiB, .*PSS is not known\. The largest is pid 4711 \(postgres/,
+    );
+    expect(stdout).not.toContain('at least ?');
+    expect(stdout.indexOf('4711 ')).toBeLessThan(stdout.indexOf('systemd'));
+  });
+
   test('tells processes by ps: RSS, and nothing else is known', async () => {
     const { stdout } = await kdumpMem('procs', '--json', '--from', REPORT);
     const answer = procsSchema.parse(JSON.parse(stdout));
     expect(answer).toMatchObject({ kernelThreads: 1, zombies: 1, notShown: 2, complete: false });
     expect(answer.processes.map(({ pid, comm, rssBytes }) => [pid, comm, rssBytes])).toEqual([
-      [1, 'systemd', 13_312 * 1024],
       [4711, 'postgres:', 104_448 * 1024],
+      [1, 'systemd', 13_312 * 1024],
     ]);
     for (const process of answer.processes)
       expect(process).toMatchObject({

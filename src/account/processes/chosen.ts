@@ -30,9 +30,11 @@ export function chosen(
   { sort = 'freed', by, select = () => true }: Choice,
   nameOf: (uid: number) => string,
 ): ChosenProcs {
-  const processes = answer.processes
-    .filter(select)
-    .toSorted((a, b) => (b[sort] ?? -1) - (a[sort] ?? -1) || a.pid - b.pid);
+  const processes = answer.processes.filter(select).toSorted(
+    (a, b) =>
+      // Where what is sorted by is not known, RSS tells which are large.
+      (b[sort] ?? -1) - (a[sort] ?? -1) || (b.rss ?? -1) - (a.rss ?? -1) || a.pid - b.pid,
+  );
   const size = (SIZES as readonly string[]).includes(sort) ? (sort as keyof ProcessSizes) : 'freed';
   const groups =
     by && groupsOf(processes, by, nameOf).toSorted((a, b) => (b[size] ?? -1) - (a[size] ?? -1));

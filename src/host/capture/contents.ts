@@ -101,6 +101,15 @@ export const MOST_CGROUPS = 20_000;
 /** Of the kernel's log, and of smaps: more is cut off, and said. Bytes. */
 export const MOST_BYTES = 40 * 1024 * 1024;
 
+/**
+ * Of one list of processes (states, memory, links): 30,000 processes take 160 MiB at most. Writers cut it there and
+ * report it, and readers take as much. Bytes.
+ */
+export const MOST_PROCESS_BYTES = 256 * 1024 * 1024;
+
+/** Files of processes in one list, of a dozen for each process. */
+export const MOST_PROCESS_FILES = 2_000_000;
+
 /** So many errors are told one by one. */
 export const MOST_ERRORS = 10_000;
 

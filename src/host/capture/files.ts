@@ -6,21 +6,24 @@ import {
   fstatSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readSync,
   statSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { shellPath } from '../../shell-word.js';
 import { asExhausted, startGroup } from '../child.js';
 import { HostError } from '../error.js';
 import { cksum } from './cksum.js';
+import { MOST_PROCESS_BYTES } from './contents.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
 import { archiveKind, looksLikeDump } from './recognise.js';
 import { TarReader } from './tar.js';
+
 import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './unpack-limit.js';
-import { isOfMappings, type Wish, wantedName } from './wanted.js';
+import { isOfMappings, isOfProcesses, type Wish, wantedName } from './wanted.js';
 
 /** Of one file, and of all large ones together, no more than this is read. */
 const MAX_FILE_BYTES = 48 * 1024 * 1024;
@@ -28,10 +31,16 @@ const MAX_BYTES = 96 * 1024 * 1024;
 /** The small ones have room of their own, so that a large one does not displace the facts of the host. */
 const SMALL_BYTES = 64 * 1024;
 const MAX_SMALL_BYTES = 32 * 1024 * 1024;
+/** Lists of processes, of both samples: states, memory, links. */
+const MAX_PROCESSES_BYTES = 3 * MOST_PROCESS_BYTES;
 /** What processes map, where that is asked for. */
 const MAX_MAPPINGS_BYTES = 256 * 1024 * 1024;
 const MAX_ENTRIES = 200_000;
 const MAX_DEPTH = 12;
+/** Links of a sosreport, their text, and how many lead to each other. */
+const MAX_LINKS = 10_000;
+const MAX_LINK_BYTES = 256;
+const MAX_HOPS = 8;
 
 /** What a capture or a sosreport holds that is of use here, by path below its top directory. */
 export class CapturedFiles {
@@ -87,11 +96,13 @@ export async function readCapture(
   let left = MAX_BYTES;
   let leftForSmall = MAX_SMALL_BYTES;
   let leftForMappings = MAX_MAPPINGS_BYTES;
+  let leftForProcesses = MAX_PROCESSES_BYTES;
   /** How much of a file is read; null: it is not wanted. */
   const room = (name: string) => {
     const inner = innerName(name);
     if (inner === null) return null;
     if (isOfMappings(inner)) return leftForMappings;
+    if (isOfProcesses(inner)) return Math.min(leftForProcesses, MOST_PROCESS_BYTES);
     return Math.max(Math.min(left, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
   };
   const add = (name: string, bytes: Buffer, size: number) => {
@@ -102,22 +113,50 @@ export async function readCapture(
       throw new HostError('not-a-capture', `${path} has too many files`);
     seen.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
     if (isOfMappings(inner)) leftForMappings -= bytes.length;
+    else if (isOfProcesses(inner)) leftForProcesses -= bytes.length;
     else if (size <= SMALL_BYTES) leftForSmall -= bytes.length;
     else left = Math.max(0, left - bytes.length);
     files.set(inner, bytes);
   };
   let met: string | null = null;
-  if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES, room }, add);
-  else met = await readArchive(path, new TarReader(room, add), limit);
+  const links = new Map<string, string>();
+  const addLink = (name: string, target: string) => {
+    const inner = innerName(name);
+    if (inner !== null && links.size < MAX_LINKS) links.set(inner, target);
+  };
+  if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES, room }, add, addLink);
+  else met = await readArchive(path, new TarReader(room, add, addLink), limit);
   const stopped = met === null ? [] : [`reading stopped after ${met}: what follows is missing`];
   if (files.size === 0)
     throw new HostError(
       'not-a-capture',
       `${path} holds nothing that skcheck knows how to read${stopped.map((why) => ` (${why})`).join('')}`,
     );
+  // A snapshot has no links: its manifest lists files.
+  if (!files.has(MANIFEST)) followLinks(files, links);
   const cut = [...seen].filter(([, { read, size }]) => read < size).map(([name]) => name);
   const damage = [...stopped, ...damageOf(files, seen, innerName)];
   return new CapturedFiles(files, damage, new Set(cut));
+}
+
+/**
+ * Gives each link the bytes of the file of the capture that it leads to; a file that has a path of the capture alone is
+ * a link that was unpacked where there are none. Nothing outside is opened.
+ */
+function followLinks(files: Map<string, Buffer>, links: ReadonlyMap<string, string>): void {
+  const targets = new Map(links);
+  for (const [name, bytes] of files)
+    if (bytes.length < MAX_LINK_BYTES) {
+      const target = bytes.toString('latin1').trim();
+      if (target.startsWith('sos_commands/') && files.has(target)) targets.set(name, target);
+    }
+  for (const [name, target] of targets) {
+    let path = posix.join(posix.dirname(name), target);
+    for (let hops = 0; hops < MAX_HOPS && targets.has(path); hops++)
+      path = posix.join(posix.dirname(path), targets.get(path) ?? '');
+    const bytes = target.startsWith('/') ? undefined : files.get(path);
+    if (bytes) files.set(name, bytes);
+  }
 }
 
 function damageOf(
@@ -148,24 +187,35 @@ function isDirectory(path: string): boolean {
   }
 }
 
-/** Links are not followed: they may lead out of the capture, to files of this host. */
+/** Links are told and not opened: they may lead out of the capture, to files of this host. */
 function readDirectory(
   root: string,
   inside: string,
   depth: number,
   budget: { left: number; readonly room: (name: string) => number | null },
   add: (name: string, bytes: Buffer, size: number) => void,
+  addLink: (name: string, target: string) => void,
 ): void {
   for (const entry of entriesOf(join(root, inside))) {
     if (--budget.left < 0) throw new HostError('not-a-capture', `${root} has too many files`);
     const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
-    if (entry.isDirectory() && depth < MAX_DEPTH) readDirectory(root, name, depth + 1, budget, add);
+    if (entry.isDirectory() && depth < MAX_DEPTH)
+      readDirectory(root, name, depth + 1, budget, add, addLink);
+    else if (entry.isSymbolicLink()) addLink(name, targetOf(join(root, name)));
     else if (entry.isFile()) {
       const room = budget.room(name);
       if (room === null) continue;
       const { bytes, size } = readSome(join(root, name), room);
       add(name, bytes, size);
     }
+  }
+}
+
+function targetOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (cause) {
+    throw asHostError(path, cause);
   }
 }
 

@@ -1,3 +1,4 @@
+import { MOST_PROCESS_FILES } from './contents.js';
 import type { CapturedFiles } from './files.js';
 import { namespacesOf } from './links.js';
 import { type LinesOf, PathLines } from './path-lines.js';
@@ -17,17 +18,17 @@ export interface Moment {
   readonly closed: ReadonlySet<string>;
 }
 
-/** So many files of processes, and links, are taken: some hundred bytes each. */
+/** So many links and files of cgroups are taken: some hundred bytes each. */
 export const MOST_PATHS = 300_000;
 
 const OF_STATES: LinesOf = {
   path: /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat|schedstat|oom_score|oom_score_adj|limits)):/,
-  ...{ head: 64, most: MOST_PATHS },
+  ...{ head: 64, most: MOST_PROCESS_FILES },
 };
 
 const OF_MEMORY: LinesOf = {
   path: /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:smaps_rollup|smaps|stack)):/,
-  ...{ head: 64, most: MOST_PATHS },
+  ...{ head: 64, most: MOST_PROCESS_FILES },
 };
 
 const FIRST = 'sample-1/';
@@ -64,7 +65,7 @@ export function momentOf(captured: CapturedFiles, { sample, cut, damage }: Momen
   const linesOf = (name: string, form: LinesOf): PathLines => {
     const bytes = captured.bytes(`${prefix}${name}`) ?? Buffer.alloc(0);
     const lines = new PathLines(bytes, form, cut.has(`${prefix}${name}`));
-    if (lines.cut) damage.push(`it has more than ${MOST_PATHS} files of processes`);
+    if (lines.cut) damage.push(`it has more than ${MOST_PROCESS_FILES} files of processes`);
     return lines;
   };
   // What ran between the samples is told from before the first until after the last.

@@ -23,6 +23,8 @@ export class TarReader {
     readonly wants: (name: string) => number | null,
     /** Told of the bytes that were wanted, and of the file's whole size. */
     readonly onFile: (name: string, bytes: Buffer, size: number) => void,
+    /** Told of a symbolic link and its target, as the archive has them. */
+    readonly onLink: (name: string, target: string) => void = () => undefined,
   ) {}
 
   push(piece: Buffer): void {
@@ -60,6 +62,7 @@ export class TarReader {
     const meta = type === 'L' || type === 'x';
     if (!meta) this.#longName = null;
     const file = type === '0' || type === '\0';
+    if (type === '2') this.onLink(name, text(block, 157, 100));
     const limit = meta ? MAX_NAME_BYTES : file ? this.wants(name) : null;
     if (meta && size > MAX_NAME_BYTES)
       throw new HostError('not-a-capture', 'the archive has a name that is too long');

@@ -40,6 +40,11 @@ export function wantedName(name: string, { mappings = false }: Wish): string | n
   return null;
 }
 
+/** A list of all processes: with many of them it is large. */
+export function isOfProcesses(name: string): boolean {
+  return /^sample-\d\/(?:before|after|memory|namespaces|descriptors)$/.test(name);
+}
+
 /** What every process maps: large, and of use to one question alone. */
 export function isOfMappings(name: string): boolean {
   return /^sample-\d\/smaps$/.test(name);

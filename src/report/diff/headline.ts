@@ -13,6 +13,12 @@ export function headline(answer: DiffAnswer): string {
   const when = whenWords(answer);
   if (!loss) return `${when} ${ofLists(answer)}`;
   const { lost } = loss;
+  const hosts = answer.notes.flatMap((note) => (note.code === 'another-host' ? note.hosts : []));
+  if (hosts.length > 0) {
+    const names = hosts.map((host) => escapeText(host)).join(', ');
+    const amount = `${formatSize(Math.abs(lost))} ${lost > 0 ? 'less' : 'more'} free memory`;
+    return `Different hosts are compared (${names}): the last has ${amount}${differenceWords(loss)}`;
+  }
   if (Math.abs(lost) < LEAST_LOSS)
     return `${when} free memory stayed the same, to ${formatSize(Math.abs(lost))}. ${ofDrawers(loss)}`.trimEnd();
   const size = formatSize(Math.abs(lost));

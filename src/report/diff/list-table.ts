@@ -78,7 +78,10 @@ function restWords(name: ListName, { items, grew, shrank }: ListDiff, more: numb
   const all = `Of ${formatCount(items.length)} ${PARTS[name]}${by}: ${signedSize(grew)} where they grew, ${signedSize(shrank)} where they shrank.`;
   const rest = more > 0 ? ` ${formatCount(more)} more changed: --limit N.` : '';
   return items.length === 0
-    ? `There are no ${PARTS[name]}.`
+    ? // What holds nothing is not listed.
+      name === 'sockets'
+      ? 'No socket is listed that holds memory.'
+      : `There are no ${PARTS[name]}.`
     : grew === 0 && shrank === 0
       ? `Of ${formatCount(items.length)} ${PARTS[name]} none is known to have changed.`
       : `${all}${rest}`;

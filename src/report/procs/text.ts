@@ -39,12 +39,21 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
 }
 
 function headline({ processes, captured, hidden = false }: ChosenProcs): string {
-  const { pss, swap, pageTables, complete } = totalOf(processes);
+  const { pss, rss, swap, pageTables, complete } = totalOf(processes);
+  const from = captured ? ` As ${capturedWords(captured)}.` : '';
+  if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
   const first = processes.find(({ freed }) => freed !== null);
   const largest =
     first === undefined ? '' : ` ${who(first)} would give back most: ${known(first.freed)}.`;
-  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
+  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}${from}`;
+}
+
+/** Of processes whose shares are not known, as by ps: what RSS tells. */
+function residentWords(processes: ChosenProcs['processes'], rss: number): string {
+  const [first] = processes.toSorted((a, b) => (b.rss ?? -1) - (a.rss ?? -1));
+  const largest = first ? ` The largest is ${who(first)}, ${known(first.rss)}.` : '';
+  return `${formatCount(processes.length)} processes: RSS adds up to ${known(rss)}, shared pages again for each; PSS is not known.${largest}`;
 }
 
 function totalWords({ processes, hidden = false }: ChosenProcs): string {

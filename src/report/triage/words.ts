@@ -18,11 +18,17 @@ const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(co
 const said = (figures: Figures, ...names: readonly string[]): string =>
   names.flatMap((name) => (figures[name] == null ? [] : text(figures[name]))).join(': ');
 
+/** Why the reason of a panic is unknown: what is not there says nothing. */
+const unloggedWords = ({ logMessages }: Figures): string =>
+  logMessages === null
+    ? 'the reason is unknown, because the log is not available'
+    : 'the log does not say why';
+
 const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => string>> = {
   panic: (of) => {
     const who = of.pid == null ? '' : ` On CPU ${text(of.cpu)}, while it ran ${process(of)}.`;
     const cause = of.cause == null ? '' : ` Before that: ${text(of.cause).replace(/\.$/, '')}.`;
-    return `The kernel stopped: ${of.reason == null ? 'the log does not say why' : text(of.reason)}.${who}${cause}`;
+    return `The kernel stopped: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.${who}${cause}`;
   },
   oops: oopsWords,
   'soft-lockup': (of) =>

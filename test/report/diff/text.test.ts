@@ -3,6 +3,7 @@ import { compareStates } from '../../../src/diff/compare.js';
 import { diffDrawers } from '../../../src/diff/drawers.js';
 import { drawerTable } from '../../../src/report/diff/drawer-table.js';
 import { diffJson } from '../../../src/report/diff/json.js';
+import { listTable } from '../../../src/report/diff/list-table.js';
 import { noteWords } from '../../../src/report/diff/notes.js';
 import { stateOfValues } from '../../../src/report/diff/read/answers.js';
 import { diffSchema } from '../../../src/report/diff/schema.js';
@@ -204,4 +205,21 @@ test('JSON is as its schema says, and has each note in words', () => {
     answer.notes.map((note) => ({ code: note.code, message: noteWords(note) })),
   );
   expect(json.warnings.map(({ code }) => code)).toEqual(['measured-otherwise']);
+});
+
+test('of two hosts the sentence names both, and nothing grew', () => {
+  const other = (minute: number, host: string, anonymous: number) => {
+    const answer = memoryAnswerAt(minute, { anonymous });
+    return [{ ...answer, taken: { ...answer.taken, host, bootId: host } }];
+  };
+  expect(headOf(other(2, 'db1', 200_000), other(3, 'db2', 251_200))).toBe(
+    'Different hosts are compared (db1, db2): the last has 200 MiB less free memory. Most of what the last has more of is anonymous, by 200 MiB.',
+  );
+});
+
+test('sockets that hold nothing are not listed, which is not said of all sockets', () => {
+  const diff = { items: [], grew: 0, shrank: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
+  expect(listTable('sockets', { ...diff, whole: true }, false, OPTIONS)).toContain(
+    'No socket is listed that holds memory.',
+  );
 });

@@ -140,3 +140,14 @@ test('sockets that a process does not read are told once, and all of them with -
   expect(told.match(/stalled-reader/g)).toHaveLength(2);
   expect(told).toContain('Another of its sockets waits like this (fd 5): -v');
 });
+
+test('a dump without its log has no say in why the kernel stopped', () => {
+  const of = (logMessages: number | null) => ({
+    ...{ code: 'panic', severity: 'critical', evidence: [], deeper: 'log' },
+    figures: { reason: null, cause: null, cpu: null, pid: null, comm: null, logMessages },
+  });
+  const words = (logMessages: number | null) =>
+    text({ width: null }, { findings: [of(logMessages)] });
+  expect(words(null)).toContain('the reason is unknown, because the log is not available.');
+  expect(words(12)).toContain('the log does not say why.');
+});

@@ -1,4 +1,10 @@
-import { MOST_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../contents.js';
+import {
+  MOST_BYTES,
+  MOST_PROCESS_BYTES,
+  NAMESPACES,
+  PROCESS_FILES,
+  THREAD_STATUS,
+} from '../contents.js';
 
 /** Two samples: the sockets of each namespace, the processes around them, the figures that move. */
 export const SAMPLES = String.raw`
@@ -22,6 +28,7 @@ lines_of() {
 # The kernel answers these files under the mmap_lock of the process: while another task holds it, a read sleeps. A
 # reader that makes no progress for 2 s is killed, its process left out, and all is read again.
 slow_lines() {
+  most=${'$'}{2:-${MOST_BYTES}}
   while :; do
     left_out=" $(tr '\n' ' ' < "$dir/blocked")"
     for path in /proc/[0-9]*; do
@@ -51,7 +58,7 @@ slow_lines() {
 }
 slow_reader() {
   xargs -0 sh -c 'echo $$ > "$0/reader"; exec grep -aH ^ "$@" 2>> "$0/complaints"' "$dir" < "$dir/paths" |
-    head -c ${MOST_BYTES} > "$dir/slow"
+    head -c "$most" > "$dir/slow"
   true > "$dir/read"
 }
 arguments() {
@@ -122,8 +129,8 @@ sample 1
 sleep "$wait"
 sample 2
 keep "$dir/blocked" true
-keep "$at/memory" slow_lines smaps_rollup
-bounded sample-2/memory ${MOST_BYTES}
+keep "$at/memory" slow_lines smaps_rollup ${MOST_PROCESS_BYTES}
+bounded sample-2/memory ${MOST_PROCESS_BYTES}
 part_of_processes smaps 'slow_lines smaps'
 part_of_processes stacks 'lines_of /proc/[0-9]*/task/[0-9]*/stack'
 ! asked arguments || keep "$at/arguments" arguments
