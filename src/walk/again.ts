@@ -5,8 +5,8 @@ import type { Kernel } from '../kernel/kernel.js';
 const TRIES = 200;
 
 /** Reads what a running kernel changes meanwhile until it agrees with itself. Of a dump it is read once. */
-export function again<Found>(kernel: Kernel, read: () => Found): Found {
-  for (let tries = kernel.facts.live ? TRIES : 1; ; tries--) {
+export function again<Found>(kernel: Kernel, read: () => Found, most = TRIES): Found {
+  for (let tries = kernel.facts.live ? most : 1; ; tries--) {
     const forget = kernel.noteReads();
     try {
       return read();

@@ -4,7 +4,7 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { remembered } from '../../walk/memory/remembered.js';
 import { kernelStacks } from '../../walk/memory/stacks.js';
-import { type VmArea, vmAreas } from '../../walk/memory/vm-areas.js';
+import { settledAreas, type VmArea } from '../../walk/memory/vm-areas.js';
 import { readOrNot } from '../../walk/read-or-not.js';
 
 /** Bytes below the top of a stack that any thread which has run has written to. */
@@ -27,7 +27,7 @@ export class Areas {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.all = remembered(() => vmAreas(kernel));
+    this.all = remembered(() => settledAreas(kernel));
   }
 
   isStack(area: VmArea): boolean {

@@ -1,6 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { again } from '../../walk/again.js';
-import { vmAreas } from '../../walk/memory/vm-areas.js';
+import { settledAreas } from '../../walk/memory/vm-areas.js';
 import type { SiteFrame } from '../recording.js';
 
 /** An area of vmalloc that owns pages, by the kernel's own list. */
@@ -19,14 +18,12 @@ export interface KernelArea {
  */
 export function kernelAreas(kernel: Kernel): readonly KernelArea[] {
   const { pageSize } = kernel.facts;
-  return again(kernel, () =>
-    [...vmAreas(kernel)].flatMap(({ address, count, caller }) => {
-      if (count === 0) return [];
-      const found = kernel.symbolAt?.(caller);
-      const frame = found
-        ? { symbol: found.name, offset: found.offset, module: found.module ?? null, line: null }
-        : { symbol: null, offset: null, module: null, line: null };
-      return [{ address, bytes: count * pageSize, caller: frame }];
-    }),
-  );
+  return [...settledAreas(kernel)].flatMap(({ address, count, caller }) => {
+    if (count === 0) return [];
+    const found = kernel.symbolAt?.(caller);
+    const frame = found
+      ? { symbol: found.name, offset: found.offset, module: found.module ?? null, line: null }
+      : { symbol: null, offset: null, module: null, line: null };
+    return [{ address, bytes: count * pageSize, caller: frame }];
+  });
 }

@@ -1,6 +1,7 @@
 import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { again } from '../again.js';
 import { listNodes } from '../list.js';
 import { needSymbol } from '../machine/cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
@@ -49,6 +50,22 @@ export function* vmAreas(kernel: Kernel): Generator<VmArea> {
     }
   }
   if (lost !== undefined) throw lost;
+}
+
+/** A long list is read again less often than a short one. */
+const LIST_TRIES = 20;
+
+/** The same of a running kernel, whose list changes with each thread that begins or ends: read until it agrees with itself. */
+export function* settledAreas(kernel: Kernel): Generator<VmArea> {
+  let areas: readonly VmArea[];
+  try {
+    areas = again(kernel, () => [...vmAreas(kernel)], LIST_TRIES);
+  } catch {
+    // What can be read of it, and then why not all.
+    yield* vmAreas(kernel);
+    return;
+  }
+  yield* areas;
 }
 
 function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
