@@ -1,8 +1,11 @@
 import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ListenAddress } from './listen-argument.js';
 
 const MAX_CONNECTIONS = 32;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** From its first byte to its last answer: a scrape takes seconds at most. */
+const CONNECTION_MS = 60_000;
 
 /** What answers scrapes of Prometheus. */
 export interface MetricsServer {
@@ -25,7 +28,6 @@ export function serveMetrics(
   const limits = {
     requestTimeout: REQUEST_TIMEOUT_MS,
     headersTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: REQUEST_TIMEOUT_MS,
     // Node looks for who is late every 30 s unless told.
     connectionsCheckingInterval: 1000,
   };
@@ -40,7 +42,20 @@ export function serveMetrics(
     if (path !== '/metrics') return reply(404, 'not here: see /metrics\n');
     void metrics().then((text) => reply(200, text, 'text/plain; version=0.0.4; charset=utf-8'));
   });
-  server.maxConnections = MAX_CONNECTIONS;
+  // Further requests of a client that reads nothing would all be answered, into memory.
+  server.maxRequestsPerSocket = 1;
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    const late = setTimeout(() => socket.destroy(), CONNECTION_MS);
+    open.add(socket);
+    socket.once('close', () => {
+      clearTimeout(late);
+      open.delete(socket);
+    });
+    // The oldest makes room: clients that keep theirs open keep no other out.
+    const [oldest] = open;
+    if (open.size > MAX_CONNECTIONS) oldest?.destroy();
+  });
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());

@@ -7,6 +7,9 @@ import { StoreError } from '../store/error.js';
 import { LineStore, type StoreLimits } from '../store/line-store.js';
 import { lockStore } from '../store/lock.js';
 
+/** Every sample begins so: a file that does not is not a store. */
+const HEAD = '{"schema":"kdump-mem.watch-sample/1"';
+
 /** A line for each sample, in a file that nobody else writes into. */
 export class WatchStore {
   /** Samples of this run that could not be stored. */
@@ -24,7 +27,7 @@ export class WatchStore {
   /** @throws {StoreError} it cannot be written, or another one stores into it */
   static async open(file: string, limits: StoreLimits): Promise<WatchStore> {
     const unlock = await lockStore(file);
-    return new WatchStore(new LineStore(file, limits), unlock);
+    return new WatchStore(new LineStore(file, limits, HEAD), unlock);
   }
 
   /**

@@ -11,6 +11,23 @@ export interface StoreLimits {
 
 const NEWLINE = 0x0a;
 
+const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+/** A symbolic link is not followed (ELOOP), and a pipe without a writer not waited for. */
+const FLAGS = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+
+const NO_FILE = 'is not a regular file';
+
+/** Why lines are not added to a file: it names processes of all users, and is for its owner alone. */
+function problemOf(found: fs.Stats): string | null {
+  if (!found.isFile()) return NO_FILE;
+  if (found.uid !== process.geteuid?.()) return `belongs to another user (uid ${found.uid})`;
+  if (found.nlink > 1) return 'has another name too (a hard link)';
+  const mode = found.mode & 0o777;
+  if ((mode & 0o077) !== 0)
+    return `can be opened by other users (mode ${mode.toString(8)}): chmod 600 it first`;
+  return null;
+}
+
 /**
  * A file that lines are added to, each whole or not at all: what a full disk cuts off is taken back. A line that
  * was torn by who wrote before (it was killed, the machine crashed) stays, and the next begins behind it. Disk space
@@ -22,10 +39,14 @@ export class LineStore {
   #size: number;
   #torn: boolean;
 
-  /** @throws {StoreError} `cannot-write` */
+  /**
+   * @param head what each file of this store begins with: no other is written into
+   * @throws {StoreError} `cannot-write`
+   */
   constructor(
     readonly file: string,
     readonly limits: StoreLimits,
+    readonly head = '',
   ) {
     [this.#fd, this.#size, this.#torn] = this.#open();
   }
@@ -59,7 +80,7 @@ export class LineStore {
   /** Another one may have written, renamed or removed the file: nobody’s lines are cut or mixed with ours. */
   #checkOurs(): void {
     const { size, ino, dev } = this.#refused(() => fs.fstatSync(this.#fd));
-    const named = this.#refused(() => fs.statSync(this.file, { throwIfNoEntry: false }));
+    const named = this.#refused(() => fs.lstatSync(this.file, { throwIfNoEntry: false }));
     if (named?.ino !== ino || named.dev !== dev) {
       // What has rotated it began a new one.
       const opened = this.#open();
@@ -85,15 +106,25 @@ export class LineStore {
 
   #open(): [number, number, boolean] {
     return this.#refused(() => {
-      const there = fs.statSync(this.file, { throwIfNoEntry: false });
-      // A pipe without a reader would be waited for.
-      if (there && !there.isFile())
-        throw new StoreError('cannot-write', `${this.file} is not a regular file`);
-      // For its owner's eyes: it names processes of all users.
-      const fd = fs.openSync(this.file, 'a+', 0o600);
-      const { size } = fs.fstatSync(fd);
-      return [fd, size, this.#isTorn(fd, size)];
+      const there = fs.lstatSync(this.file, { throwIfNoEntry: false });
+      if (there?.isDirectory()) throw new StoreError('cannot-write', `${this.file} ${NO_FILE}`);
+      const fd = fs.openSync(this.file, FLAGS, 0o600);
+      try {
+        const found = fs.fstatSync(fd);
+        const problem = problemOf(found) ?? this.#strange(fd);
+        if (problem !== null) throw new StoreError('cannot-write', `${this.file} ${problem}`);
+        return [fd, found.size, this.#isTorn(fd, found.size)];
+      } catch (error) {
+        fs.closeSync(fd);
+        throw error;
+      }
     });
+  }
+
+  #strange(fd: number): string | null {
+    const bytes = Buffer.alloc(Buffer.byteLength(this.head));
+    const begins = bytes.toString('latin1', 0, fs.readSync(fd, bytes, 0, bytes.length, 0));
+    return this.head.startsWith(begins) ? null : `does not begin with ${this.head}`;
   }
 
   #isTorn(fd: number, size: number): boolean {

@@ -54,9 +54,10 @@ async function begun(file: string, samples: number, ...args: string[]) {
     child[stream].on('data', (text) => {
       texts[stream] += text;
     });
-  const before = fs.existsSync(file) ? linesOf(file).length : 0;
+  const ends = () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').length : 1);
+  const before = ends();
   for (;;) {
-    if (fs.existsSync(file) && linesOf(file).length >= before + samples) break;
+    if (ends() >= before + samples) break;
     if (child.exitCode !== null) throw new Error(texts.stderr);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -70,7 +71,7 @@ function stored(options: Partial<WeekOptions> = {}): { file: string; lines: stri
   const lines = [...week({ rhythm, seed: 3, leak: 1, days: 3, ...options })].map((sample) =>
     formatJson(watchSampleJson(sample)),
   );
-  fs.writeFileSync(file, `${lines.join('\n')}\n`);
+  fs.writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
   return { file, lines };
 }
 
@@ -196,6 +197,15 @@ describe('a store', () => {
     expect(status).toBe(3);
     expect(stderr).toContain(`${file} has samples of made-up, and this is `);
     expect(linesOf(file)).toEqual(lines);
+  });
+
+  test('that is another file is not appended to', async () => {
+    const file = newFile();
+    for (const content of ['root:x:0:0::/root:/bin/sh\n', 'no newline', '{"a":1}\n']) {
+      fs.writeFileSync(file, content, { mode: 0o600 });
+      const { status } = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
+      expect([status, fs.readFileSync(file, 'utf8')]).toEqual([3, content]);
+    }
   });
 
   test('with something else in it is refused by file and line', async () => {

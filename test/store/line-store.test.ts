@@ -1,6 +1,10 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { StoreError } from '../../src/store/error.js';
 import { LineStore } from '../../src/store/line-store.js';
@@ -40,7 +44,7 @@ test('lines are added, and go on where the file ends; nobody else may read it', 
 
 test('a line that was torn stays as it is, and the next begins behind it', () => {
   const file = newFile();
-  fs.writeFileSync(file, 'whole\n{"to');
+  fs.writeFileSync(file, 'whole\n{"to', { mode: 0o600 });
   const store = new LineStore(file, ROOMY);
   store.append('next');
   store.append('more');
@@ -83,7 +87,8 @@ describe('rotation', () => {
 
   test('fewer are kept from now on: the others go', () => {
     const file = newFile();
-    for (const age of ['', '.1', '.2', '.3', '.4']) fs.writeFileSync(file + age, `${age}\n`);
+    for (const age of ['', '.1', '.2', '.3', '.4'])
+      fs.writeFileSync(file + age, `${age}\n`, { mode: 0o600 });
     new LineStore(file, { rotate: 2, keep: 2 }).append('new');
     expect(storeFiles(file).map(text)).toEqual(['.1\n', '\n', 'new\n']);
   });
@@ -141,16 +146,122 @@ describe('what goes wrong', () => {
   });
 });
 
-describe('the lock', () => {
-  test('one alone has it, by whatever name, until it gives it up', async () => {
+describe('the store is a file of its owner alone', () => {
+  const refusal = (file: string) => {
+    try {
+      new LineStore(file, ROOMY);
+    } catch (error) {
+      return error instanceof StoreError ? error.message : '';
+    }
+    return null;
+  };
+
+  test('a symbolic link is not followed, and no target of it is made', () => {
+    const [target, link, dangling] = [newFile(), newFile(), newFile()];
+    fs.writeFileSync(target, '', { mode: 0o600 });
+    fs.symlinkSync(target, link);
+    expect(refusal(link)).toContain('ELOOP');
+    fs.symlinkSync(`${dangling}-target`, dangling);
+    expect(refusal(dangling)).toContain('ELOOP');
+    expect(fs.existsSync(`${dangling}-target`)).toBe(false);
+  });
+
+  test('a link that takes its place later is not followed either', () => {
+    const [file, target] = [newFile(), newFile()];
+    const store = new LineStore(file, ROOMY);
+    store.append('ours');
+    fs.writeFileSync(target, '', { mode: 0o600 });
+    fs.rmSync(file);
+    fs.symlinkSync(target, file);
+    expect(codeOf(() => store.append('not theirs'))).toBe('cannot-write');
+    expect(text(target)).toBe('');
+  });
+
+  test.each([0o644, 0o620, 0o601])('mode %o is refused, and stays', (mode) => {
     const file = newFile();
     fs.writeFileSync(file, '');
-    fs.symlinkSync(file, `${file}.link`);
+    fs.chmodSync(file, mode);
+    expect(refusal(file)).toContain(`mode ${mode.toString(8)}`);
+    expect(fs.statSync(file).mode & 0o777).toBe(mode);
+  });
+
+  test('a file with two names is refused', () => {
+    const file = newFile();
+    fs.writeFileSync(file, '', { mode: 0o600 });
+    fs.linkSync(file, `${file}-other`);
+    expect(refusal(file)).toContain('hard link');
+  });
+
+  test('a fifo is refused at once', () => {
+    const file = newFile();
+    execFileSync('mkfifo', ['-m', '600', file]);
+    expect(refusal(file)).toContain('not a regular file');
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('that of another user is refused', () => {
+    const file = newFile();
+    fs.writeFileSync(file, '', { mode: 0o600 });
+    fs.chownSync(file, 65_534, 65_534);
+    expect(refusal(file)).toContain('uid 65534');
+  });
+});
+
+describe('the lock', () => {
+  const lockOf = (file: string) => join(folder, `.${basename(file)}.lock`);
+
+  test('one alone has it, by whatever path, until it releases it', async () => {
+    const file = newFile();
+    const linkedFolder = `${folder}.link`;
+    fs.symlinkSync(folder, linkedFolder);
     const unlock = await lockStore(file);
-    await expect(lockStore(`${file}.link`)).rejects.toMatchObject({ code: 'locked' });
-    await expect(lockStore(join(folder, '.', file.slice(folder.length)))).rejects.toThrow(file);
+    await expect(lockStore(join(linkedFolder, basename(file)))).rejects.toMatchObject({
+      code: 'locked',
+    });
+    fs.rmSync(linkedFolder);
+    await expect(lockStore(join(folder, '.', basename(file)))).rejects.toThrow(file);
     unlock();
+    expect(fs.existsSync(lockOf(file))).toBe(false);
     (await lockStore(file))();
+  });
+
+  test('of many at a time one gets it, also where a killed process left one', async () => {
+    const file = newFile();
+    const script = `require('node:net').createServer().listen('${lockOf(file)}', () =>
+      process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', script]);
+    expect(fs.lstatSync(lockOf(file)).isSocket()).toBe(true);
+    const all = await Promise.allSettled(Array.from({ length: 8 }, () => lockStore(file)));
+    const got = all.filter(({ status }) => status === 'fulfilled');
+    expect(got).toHaveLength(1);
+    for (const each of all) if (each.status === 'fulfilled') each.value();
+    expect(fs.readdirSync(folder).filter((name) => name.includes('.lock'))).toEqual([]);
+  });
+
+  test('its path may be as long as a path', async () => {
+    const deep = join(folder, 'x'.repeat(200));
+    fs.mkdirSync(deep);
+    (await lockStore(join(deep, 'store')))();
+  });
+
+  test('a name that another user bound does not keep us from it', async () => {
+    const file = newFile();
+    const { dev, ino } = fs.statSync(folder);
+    const name = createHash('sha256')
+      .update(`${dev} ${ino} ${basename(file)}`)
+      .digest('hex');
+    const server = createServer().listen({ path: `\0kdump-mem-${name}` });
+    await once(server, 'listening');
+    (await lockStore(file))();
+    server.close();
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('nor does a lock that another user made', async () => {
+    const file = newFile();
+    const server = createServer().listen({ path: lockOf(file) });
+    await once(server, 'listening');
+    fs.chownSync(lockOf(file), 65_534, 65_534);
+    (await lockStore(file))();
+    server.close();
   });
 
   test('of a folder that is not there it says so', async () => {

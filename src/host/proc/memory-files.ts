@@ -150,7 +150,6 @@ class Reader {
   #pieces: Buffer[] = [];
   #received = 0;
   #header: Header | undefined;
-  #idleSince = 0;
   #progress = '';
   #progressAt = performance.now();
   #ended = false;

@@ -242,8 +242,7 @@ export const STORE_ERRORS: Explanations<StoreErrorCode> = {
   },
   locked: {
     means: 'Another kdump-mem watch stores into the same file.',
-    known:
-      'An abstract socket that has the file’s name, and that the kernel gives up with its process.',
+    known: 'A Unix socket beside the file, .NAME.lock, that a process listens on.',
     next: 'End the other one (ss -lxp | grep kdump-mem), or name another file.',
   },
   'other-writer': {
