@@ -105,3 +105,62 @@ describe('triage --from', () => {
     expect([status, stderr]).toEqual([2, expect.stringContaining('cannot be used')]);
   });
 });
+
+describe('logs beside that of a capture', () => {
+  const PANIC = [
+    '<6>[    0.000000] Linux version 6.12.0 (x@y) #1 SMP',
+    '<4>[  100.000000] x invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
+    `<3>[  100.000001] ${OOM}`,
+  ];
+
+  const asked = async (files: Readonly<Record<string, string>>) => {
+    const path = writeCapture(join(folder, `logs-${++made}`), new Map(Object.entries(files)));
+    const { stdout } = await kdumpMem('triage', '--json', '--from', path);
+    return hostTriageSchema.parse(JSON.parse(stdout));
+  };
+  const kills = ({ findings }: Awaited<ReturnType<typeof asked>>) =>
+    findings.filter(({ code }) => code === 'oom-kill').map(({ figures }) => figures);
+
+  test('records of pstore are one log, in their order', async () => {
+    const answer = await asked({
+      'dmesg-efi-170123456701001': `Panic#1 Part1\n${PANIC[2]}\n`,
+      'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC.slice(0, 2).join('\n')}\n`,
+    });
+    expect(kills(answer)).toMatchObject([
+      { invokedBy: 'x', pid: 7, comm: 'grows', log: 'dmesg-*' },
+    ]);
+    expect(answer.complete).toBe(false);
+  });
+
+  test('a part of pstore that is missing is said', async () => {
+    const { warnings } = await asked({
+      'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC[2]}\n`,
+    });
+    expect(warnings.map(({ message }) => message)).toContain('dmesg-*: missing Panic#1 Part1');
+  });
+
+  test.each([
+    ['a folder of kdump', 'vmcore-dmesg.txt'],
+    ['a folder of kdump (Debian)', 'dmesg.202611221104'],
+    ['systemd-pstore', 'var/lib/systemd/pstore/1701234567/dmesg.txt'],
+    ['supportconfig', 'boot.txt'],
+    ['the journal of a sosreport', 'sos_commands/logs/journalctl_--no-pager_--boot'],
+    ['syslog of a sosreport', 'var/log/messages'],
+  ])('%s', async (_, name) => {
+    const text = `#==[ Command ]======#\n# /bin/dmesg\n${PANIC.join('\n')}\n`;
+    expect(kills(await asked({ [name]: text }))).toMatchObject([{ pid: 7, log: name }]);
+  });
+
+  test('what the own log tells too is told once, other boots are told apart', async () => {
+    const later = PANIC.map((line) => line.replace('process 7', 'process 8'));
+    const answer = await asked({
+      'sos_commands/kernel/dmesg': `${later.map((line) => line.slice(3)).join('\n')}\n`,
+      'sos_commands/logs/journalctl_--no-pager_--boot': `${later.join('\n')}\n`,
+      'var/log/messages': `${[...PANIC, ...later].join('\n')}\n`,
+    });
+    expect(kills(answer)).toMatchObject([
+      { pid: 8, times: 1 },
+      { pid: 7, boot: 1, boots: 2, log: 'var/log/messages' },
+    ]);
+  });
+});

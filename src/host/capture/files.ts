@@ -23,7 +23,7 @@ import { archiveKind, looksLikeDump } from './recognise.js';
 import { TarReader } from './tar.js';
 
 import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './unpack-limit.js';
-import { isOfMappings, isOfProcesses, type Wish, wantedName } from './wanted.js';
+import { isOfLogs, isOfMappings, isOfProcesses, type Wish, wantedName } from './wanted.js';
 
 /** Of one file, and of all large ones together, no more than this is read. */
 const MAX_FILE_BYTES = 48 * 1024 * 1024;
@@ -35,6 +35,8 @@ const MAX_SMALL_BYTES = 32 * 1024 * 1024;
 const MAX_PROCESSES_BYTES = 3 * MOST_PROCESS_BYTES;
 /** What processes map, where that is asked for. */
 const MAX_MAPPINGS_BYTES = 256 * 1024 * 1024;
+/** Logs beside the capture's own, where they are asked for. */
+const MAX_LOGS_BYTES = 192 * 1024 * 1024;
 const MAX_ENTRIES = 200_000;
 const MAX_DEPTH = 12;
 /** Links of a sosreport, their text, and how many lead to each other. */
@@ -97,12 +99,14 @@ export async function readCapture(
   let leftForSmall = MAX_SMALL_BYTES;
   let leftForMappings = MAX_MAPPINGS_BYTES;
   let leftForProcesses = MAX_PROCESSES_BYTES;
+  let leftForLogs = MAX_LOGS_BYTES;
   /** How much of a file is read; null: it is not wanted. */
   const room = (name: string) => {
     const inner = innerName(name);
     if (inner === null) return null;
     if (isOfMappings(inner)) return leftForMappings;
     if (isOfProcesses(inner)) return Math.min(leftForProcesses, MOST_PROCESS_BYTES);
+    if (isOfLogs(inner)) return Math.min(leftForLogs, MAX_FILE_BYTES);
     return Math.max(Math.min(left, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
   };
   const add = (name: string, bytes: Buffer, size: number) => {
@@ -114,6 +118,7 @@ export async function readCapture(
     seen.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
     if (isOfMappings(inner)) leftForMappings -= bytes.length;
     else if (isOfProcesses(inner)) leftForProcesses -= bytes.length;
+    else if (isOfLogs(inner)) leftForLogs -= bytes.length;
     else if (size <= SMALL_BYTES) leftForSmall -= bytes.length;
     else left = Math.max(0, left - bytes.length);
     files.set(inner, bytes);

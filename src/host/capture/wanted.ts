@@ -21,22 +21,26 @@ const WANTED = new RegExp(
 );
 
 /** Directories of a capture, and none that it lies in: proc/cgroups is not its file cgroups. */
-const OWN = /^(?:proc|sys|etc|sample-\d|sos_commands)\//;
+const OWN = /^(?:proc|sys|etc|var|sample-\d|sos_commands)\//;
 
 /** What is read of a capture. */
 export interface Wish {
   /** What each process maps too, where that was captured. */
   readonly mappings?: boolean;
+  /** Logs beside the capture's own. */
+  readonly logs?: boolean;
 }
 
 /** The name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`), null when it is not wanted. */
-export function wantedName(name: string, { mappings = false }: Wish): string | null {
+export function wantedName(name: string, { mappings = false, logs = false }: Wish): string | null {
   const plain = name.replace(/^(?:\.?\/)+/, '');
   // Names that a manifest has, or a directory that was unpacked, begin below the top directory.
   const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);
   if (plain.startsWith('../')) return null;
-  for (const inner of [plain, below])
+  for (const inner of [plain, below]) {
+    if (logs && isOfLogs(inner)) return inner;
     if (WANTED.test(inner)) return mappings || !isOfMappings(inner) ? inner : null;
+  }
   return null;
 }
 
@@ -48,4 +52,21 @@ export function isOfProcesses(name: string): boolean {
 /** What every process maps: large, and of use to one question alone. */
 export function isOfMappings(name: string): boolean {
   return /^sample-\d\/smaps$/.test(name);
+}
+
+/** Logs of a sosreport, a supportconfig, a folder of kdump or of pstore, beside a capture's own. */
+const LOGS = [
+  // kdump writes the log beside the dump (RHEL, SUSE, Debian).
+  /^(?:vmcore-dmesg(?:-incomplete)?\.txt|dmesg\.(?:txt|\d{12}))$/,
+  // pstore, and what systemd-pstore moved away: a folder for each dump.
+  /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){1,2})?dmesg(?:-[a-z_]+-\d{1,20}|\.txt)$/,
+  // sos: its dmesg is the capture's own log.
+  /^sos_commands\/logs\/journalctl_--no-pager_(?:--catalog_)?--boot(?:_-\d+)?$/,
+  /^var\/log\/(?:messages|kern\.log|syslog)(?:[.-]\d{1,8})?$/,
+  // supportconfig.
+  /^(?:boot|messages|crash)\.txt$/,
+] as const;
+
+export function isOfLogs(name: string): boolean {
+  return LOGS.some((kind) => kind.test(name));
 }

@@ -55,6 +55,7 @@ export class ByCaller {
 
   *end(): Generator<Finding | undefined> {
     for (const reader of this.#open.values()) yield reader.end();
+    this.#open.clear();
   }
 
   #endOldest(): Finding | undefined {

@@ -1,6 +1,7 @@
 import type { LogRecord, TextRecord } from '../../log-records.js';
 import type { Finding } from '../finding.js';
 import { AllocationFailureReader } from './allocation-failure.js';
+import { BootCounter } from './boots.js';
 import { ByCaller } from './by-caller.js';
 import { CrashReader } from './crash.js';
 import { messageOf } from './lines.js';
@@ -20,7 +21,7 @@ const MOST_EVIDENCE = 4;
 
 /** What stands in each message that begins a finding; a test holds it against all that the patterns know. */
 const TRIGGERS =
-  /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable/;
+  /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
 /** What a kernel's log tells that somebody should know of, in the order of when it was first told. */
 export function logFindings(
@@ -35,6 +36,8 @@ export function logFindings(
 /** The same, message by message: memory does not grow with the log. */
 export class LogFindings {
   readonly #found = new Found();
+  readonly #boots = new BootCounter();
+  #boot = 1;
   readonly #crashes = new CrashReader();
   readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
 
@@ -49,9 +52,12 @@ export class LogFindings {
   take(record: LogRecord | TextRecord): void {
     const message = messageOf(record);
     if (message === undefined) return;
+    const boot = this.#boots.take(record);
+    if (boot !== this.#boot) this.#endReports();
+    this.#boot = boot;
     for (const { reader, by } of this.#readers)
-      for (const finding of reader.take(message)) this.#found.add(finding, by);
-    for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by);
+      for (const finding of reader.take(message)) this.#found.add(finding, by, boot);
+    for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by, boot);
   }
 
   /** A report has begun: what follows may be of it. Else only messages count in which `triggers` match. */
@@ -64,27 +70,32 @@ export class LogFindings {
   }
 
   finish(): Finding[] {
+    this.#endReports();
+    return this.#found.list(this.#boot);
+  }
+
+  #endReports(): void {
     for (const { reader, by } of this.#readers)
-      for (const finding of reader.end()) this.#found.add(finding, by);
-    for (const { finding, by } of this.#crashes.end()) this.#found.add(finding, by);
-    return this.#found.list();
+      for (const finding of reader.end()) this.#found.add(finding, by, this.#boot);
+    for (const { finding, by } of this.#crashes.end()) this.#found.add(finding, by, this.#boot);
   }
 }
 
 /** Findings that say the same of the same are one: the last figures, and how many there were. */
 class Found {
-  readonly #byKey = new Map<string, Finding & { times: number; others: number }>();
+  readonly #byKey = new Map<string, Finding & { times: number; others: number; boot: number }>();
   readonly #alike = new Map<string, number>();
 
-  add(finding: Finding | undefined, by: readonly string[]): void {
+  add(finding: Finding | undefined, by: readonly string[], boot: number): void {
     if (finding === undefined) return;
     const alike = `${finding.code} ${finding.severity}`;
-    const own = JSON.stringify([finding.code, ...by.map((name) => finding.figures[name] ?? null)]);
+    const same = by.map((name) => finding.figures[name] ?? null);
+    const own = JSON.stringify([boot, finding.code, ...same]);
     const many = this.#alike.get(alike) ?? 0;
     const isNew = !this.#byKey.has(own);
     if (isNew && many >= MOST_ALIKE) {
       const others = (this.#byKey.get(alike)?.others ?? -1) + 1;
-      this.#byKey.set(alike, { ...finding, times: 1, others });
+      this.#byKey.set(alike, { ...finding, times: 1, others, boot });
       return;
     }
     if (isNew) this.#alike.set(alike, many + 1);
@@ -99,13 +110,17 @@ class Found {
     const named = before?.report?.corrupted === null ? before : finding;
     const { title, report } = named;
     const naming = { ...(title === undefined ? {} : { title }), ...(report && { report }) };
-    this.#byKey.set(own, { ...finding, ...naming, by, evidence: kept, times, others: 0 });
+    this.#byKey.set(own, { ...finding, ...naming, by, evidence: kept, times, others: 0, boot });
   }
 
-  list(): Finding[] {
-    return [...this.#byKey.values()].map(({ times, others, ...finding }) => ({
+  /** @param boots that the log has: which of them a finding is of is said where there are several */
+  list(boots: number): Finding[] {
+    return [...this.#byKey.values()].map(({ times, others, boot, ...finding }) => ({
       ...finding,
-      figures: { ...finding.figures, times, ...(others > 0 ? { others } : {}) },
+      figures: {
+        ...{ ...finding.figures, times, ...(others > 0 ? { others } : {}) },
+        ...(boots > 1 ? { boot, boots } : {}),
+      },
     }));
   }
 }

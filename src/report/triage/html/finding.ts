@@ -4,6 +4,7 @@ import { FINDINGS } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
 import { logTime } from '../../log/text.js';
 import { formatCount, formatSize } from '../../text/size.js';
+import { oomLines } from '../oom-text.js';
 import { adviceWords, findingWords } from '../words.js';
 import { nearMessages } from './log.js';
 import { stackBlock } from './stacks.js';
@@ -31,6 +32,7 @@ export function findingSection(finding: Finding, { index, records, source }: Pla
 ${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
 ${lines.length > 0 ? html`<pre>${lines.map(logLine)}</pre>` : undefined}
 ${stacks.map(stackBlock)}
+${finding.oom ? tables(oomLines(finding.oom, null, true)) : undefined}
 ${figures(finding, index)}
 ${nearMessages(records, lines, code)}
 ${explained ? html`<details><summary>What ${code} means</summary><p>${explained.means}</p><p>Known by: ${explained.known}</p><p>${explained.next}</p></details>` : undefined}
@@ -41,6 +43,11 @@ ${deeper === undefined ? undefined : html`<p class="faint">More: <code>kdump-mem
 
 function logLine({ timestamp, printedTime, text }: LogEvidence): Content {
   return html`${logTime(timestamp, printedTime)} ${text}\n`;
+}
+
+function tables(lines: readonly string[]): Content {
+  if (lines.length === 0) return undefined;
+  return html`<details><summary>Processes, zones and counters then</summary><pre>${lines.join('\n')}</pre></details>`;
 }
 
 function figures({ code, figures: all }: Finding, index: number): Content {
