@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { programPath, safePath } from '../program-path.js';
 import { HostError } from './error.js';
 
 /** Standard input, where a file is named. */
@@ -58,18 +59,19 @@ async function* parts(stream: Readable): AsyncGenerator<Buffer> {
 }
 
 async function* decompressed(path: string, program: string): AsyncGenerator<Buffer> {
-  const child = spawn(program, ['-dc', '--', path], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const command = programPath(program);
+  if (command === undefined)
+    throw new HostError('unreadable', `${path}: compressed file (${program} is not installed)`);
+  const child = spawn(command, ['-dc', '--', path], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PATH: safePath() },
+  });
   const ended = once(child, 'close');
   let said = '';
   child.stderr.on('data', (part: Buffer) => {
     if (said.length < HEAD) said += part.toString();
   });
-  const failed = new Promise<Error | undefined>((resolve) => {
-    child.on('error', resolve);
-    child.on('spawn', () => resolve(undefined));
-  });
-  if ((await failed) !== undefined)
-    throw new HostError('unreadable', `${path}: compressed file (${program} is not installed)`);
+  child.on('error', (error) => child.stdout.destroy(error));
   try {
     yield* parts(child.stdout);
     const [status] = await ended;

@@ -62,6 +62,20 @@ test.each([
   ]);
 });
 
+test('a file that xz packed is read by its program, and one that is cut says so', async () => {
+  const plain = file('f.txt', LOG.repeat(200));
+  const packed = await new Promise<Buffer>((resolve) => {
+    execFile('xz', ['-c', plain], { encoding: 'buffer' }, (_, out) => resolve(out));
+  });
+  const whole = await kdumpMem('triage', file('f.xz', packed));
+  expect(whole.stdout).toContain('dmesg, 3,200 messages, from boot, 200 boots');
+  const cut = await kdumpMem('triage', file('g.xz', packed.subarray(0, -40)), '--strict');
+  expect([cut.status === 3 || cut.status === 5, cut.stderr]).toEqual([
+    true,
+    expect.stringContaining('g.xz'),
+  ]);
+});
+
 test('what is recognized is said first; --fail-on is the exit status', async () => {
   const { stdout, status } = await kdumpMem('triage', file('b.txt', LOG), '--fail-on', 'oops');
   expect(stdout.split('\n')[0]).toBe(
