@@ -78,12 +78,19 @@ export interface PrintedFrame {
   readonly guess: boolean;
 }
 
+/** Why a report of the log cannot be trusted: lines of it are missing, or others stand among them. */
+export const CORRUPTIONS = [
+  ...(['no-function', 'no-first-lines', 'interleaved', 'lines-missing'] as const),
+  ...(['cut', 'no-frames', 'no-trace'] as const),
+] as const;
+export type Corruption = (typeof CORRUPTIONS)[number];
+
 /** What the kernel printed of one fault, from its first line to its last. Text is hostile; null: not printed. */
 export interface CrashReport {
   /** The function to blame; null: none could be named. */
   readonly function: string | null;
-  /** Why the report cannot be trusted: cut, or mixed with others; null: nothing says so. */
-  readonly corrupted: string | null;
+  /** Why the report cannot be trusted; null: nothing says so. */
+  readonly corrupted: Corruption | null;
   readonly cpu: number | null;
   readonly pid: number | null;
   readonly comm: string | null;

@@ -17,15 +17,18 @@ const NAMES = [
   ...['types', 'site'],
   // Of sockets.
   ...['local', 'peer', 'localAddress', 'peerAddress', 'family', 'protocol', 'state', 'inode'],
+  // Of a report of the log, as the kernel printed it.
+  ...['function', 'taint', 'hardware', 'address', 'modules', 'printedTime'],
   // Codes that the schema does not enumerate, and where something was found.
-  ...['code', 'failedCode', 'kind', 'source', 'paging', 'deeper', 'reaper'],
+  ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'reaper'],
   // What `leaks` met in tracefs: names of instances and of settings.
   ...['orphansRemoved', 'leftBehind', 'settingsChanged'],
 ];
 
 /** Text of somebody else, as it was found: `path` ends so. */
 const QUOTED = [
-  ...['panic.message', 'panic.cause', 'messages[].text', 'log-message-1.text', 'evidence[].text'],
+  ...['panic.message', 'panic.cause', 'messages[].text', 'log-message-1.text'],
+  ...['evidence[].text', 'lines[].text'],
   // A value of the kernel's memory.
   'struct-instance-1.text',
   // What a team's own rules say.

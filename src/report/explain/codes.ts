@@ -16,7 +16,7 @@ import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
 import { FAILURE_CODES } from '../../snapshot/failures.js';
 import { STORE_ERROR_CODES } from '../../store/error.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
-import { FINDING_CODES } from '../../triage/finding.js';
+import { CORRUPTIONS, FINDING_CODES } from '../../triage/finding.js';
 import { RULE_DOUBTS } from '../../triage/rules/told.js';
 import { WALK_ERROR_CODES } from '../../walk/error.js';
 import { STACK_STOP_CODES } from '../../walk/stacks/stop.js';
@@ -30,7 +30,7 @@ import { DOCTOR_CHECKS, DOCTOR_STATES } from './doctor-checks.js';
 import { DRAWERS_EXPLAINED } from './drawers.js';
 import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from './errors.js';
 import type { Explanation, Explanations } from './explanation.js';
-import { FINDINGS } from './findings.js';
+import { CORRUPTIONS_EXPLAINED, FINDINGS } from './findings.js';
 import { CERTAINTIES, PANIC_STATES, SEVERITIES_EXPLAINED } from './grades.js';
 import { COURSES, LOSS_EXPLANATIONS, WATCH_VERDICTS } from './growth-codes.js';
 import { HOST_ERRORS } from './host-errors.js';
@@ -87,6 +87,12 @@ function kindOfWords<Code extends string>(
 /** All codes that answers have, by kind: two kinds can have the same code. */
 export const KINDS: readonly Kind[] = [
   kindOf('finding', 'Findings of kdump-mem triage', FINDING_CODES, FINDINGS),
+  kindOf(
+    'corruption',
+    'Why a report of the kernel log cannot be trusted',
+    CORRUPTIONS,
+    CORRUPTIONS_EXPLAINED,
+  ),
   kindOf('warning', 'Warnings of kdump-mem', WARNING_CODES, WARNINGS),
   kindOf('drawer', 'Drawers of kdump-mem memory', DRAWERS, DRAWERS_EXPLAINED),
   kindOfWords('row', 'Rows beside the sockets’ queues', LEDGER),

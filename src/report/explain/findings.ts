@@ -1,5 +1,5 @@
-import type { FindingCode } from '../../triage/finding.js';
-import type { Explanations } from './explanation.js';
+import type { Corruption, FindingCode } from '../../triage/finding.js';
+import type { Explanation, Explanations } from './explanation.js';
 
 /** Findings of `kdump-mem triage`; their sentences, with figures, are in report/triage/words.ts. */
 export const FINDINGS: Explanations<FindingCode> = {
@@ -223,4 +223,41 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Where a module of another vendor is on a stack of the trouble, ask that vendor first.',
     deeper: 'kdump-mem info',
   },
+};
+
+const corruption = (means: string, known: string): Explanation => ({
+  ...{ means, known },
+  next: 'Do not rely on the function in its title. Read the lines of the log around the report.',
+});
+
+/** Why a report of the kernel log cannot be trusted. */
+export const CORRUPTIONS_EXPLAINED: Explanations<Corruption> = {
+  'no-function': corruption(
+    'The stack trace contains no function of the kernel that could be blamed.',
+    'The frames of the trace, less helpers that check, allocate, lock or print for others.',
+  ),
+  'no-first-lines': corruption(
+    'The first lines of the report are missing.',
+    'A line from the middle of a report without the line that begins one.',
+  ),
+  interleaved: corruption(
+    'Messages of another CPU or task are mixed into the first line.',
+    'A timestamp within the text of the line.',
+  ),
+  'lines-missing': corruption(
+    'Lines that such a report always contains are missing.',
+    'The lines that the kernel prints in every report of this kind.',
+  ),
+  cut: corruption(
+    'The report ends within a stack trace.',
+    'Fewer than three lines after the line that begins the trace.',
+  ),
+  'no-frames': corruption(
+    'A stack trace of the report contains no frames.',
+    'The lines after the one that begins the trace.',
+  ),
+  'no-trace': corruption(
+    'The report contains no stack trace, and such a report always does.',
+    'No line that begins a trace, or none with a frame.',
+  ),
 };

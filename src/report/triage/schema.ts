@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SEVERITIES } from '../../triage/finding.js';
+import { CORRUPTIONS, SEVERITIES } from '../../triage/finding.js';
 import { RULE_DOUBTS } from '../../triage/rules/told.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 import { frameSchema, stopShape } from '../task-stacks/schema.js';
@@ -28,8 +28,8 @@ const printedFrames = z.array(
 const crashReport = z.strictObject({
   /** The function to blame. */
   function: z.string().nullable(),
-  /** Why the report cannot be trusted: cut, or mixed with others; null: nothing says so. */
-  corrupted: z.string().nullable(),
+  /** Why the report cannot be trusted; null: nothing says so. */
+  corrupted: z.enum(CORRUPTIONS).nullable(),
   cpu: count.nullable(),
   pid: count.nullable(),
   comm: z.string().nullable(),
@@ -38,8 +38,7 @@ const crashReport = z.strictObject({
   hardware: z.string().nullable(),
   /** Hexadecimal, as printed. */
   address: z.string().nullable(),
-  /** `read` or `write`. */
-  access: z.string().nullable(),
+  access: z.enum(['read', 'write']).nullable(),
   accessBytes: count.nullable(),
   modules: z.array(z.string()),
   stack: printedFrames,

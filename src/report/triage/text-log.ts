@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { TextTriage } from '../../triage/text.js';
+import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { warningSchema } from '../schema.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -65,7 +66,8 @@ export function textTriageText(
   for (const finding of findings) {
     const corrupted = finding.report?.corrupted;
     const title = finding.title === undefined ? [] : [escapeText(finding.title)];
-    const note = corrupted == null ? [] : [`The report is corrupted: ${corrupted}.`];
+    const note =
+      corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
     lines.push(...title, ...findingLines(finding, options), ...note, '');
   }
   return lines.join('\n').trimEnd();

@@ -1,3 +1,4 @@
+import type { Corruption } from '../finding.js';
 /**
  * Which function a report is about. The one that noticed is seldom the one to blame: what checks, allocates,
  * locks, copies, prints or waits on behalf of others is passed over, as syzbot's titles do.
@@ -212,12 +213,12 @@ function isStart(line: string): boolean {
 const NEAR = 15;
 
 /** Why the stack traces of a report do not hold; undefined: they do. */
-export function brokenTrace(lines: readonly string[]): string | undefined {
+export function brokenTrace(lines: readonly string[]): Corruption | undefined {
   let frames = false;
   for (const start of [...STARTS, RISCV_REGISTERS, ...UNANNOUNCED]) {
     const at = lines.findIndex((line) => start.test(line));
     if (at < 0) continue;
-    if (lines.length - at < 3) return 'the report ends in a stack trace';
+    if (lines.length - at < 3) return 'cut';
     // 32-bit arm: the line that begins the trace is its first frame.
     let found = frameOf(lines[at]!) !== null;
     for (const line of lines.slice(at + 1, at + 1 + NEAR)) {
@@ -226,9 +227,9 @@ export function brokenTrace(lines: readonly string[]): string | undefined {
       if (found) break;
     }
     if (found) frames = true;
-    else if (STARTS.includes(start)) return 'a stack trace has no frames';
+    else if (STARTS.includes(start)) return 'no-frames';
   }
-  return frames ? undefined : 'the report has no stack trace';
+  return frames ? undefined : 'no-trace';
 }
 
 /** Functions that dispatch what others do: what they call names a stall better than where it was noticed. */

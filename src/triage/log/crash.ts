@@ -1,4 +1,4 @@
-import type { CrashReport, Figure, Finding } from '../finding.js';
+import type { Corruption, CrashReport, Figure, Finding } from '../finding.js';
 import { blame, brokenTrace } from './blame.js';
 import { crashFields } from './crash-fields.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
@@ -222,7 +222,7 @@ interface Titled {
   readonly title: string;
   /** The function to blame. */
   readonly name: string | null;
-  readonly corrupted: string | null;
+  readonly corrupted: Corruption | null;
 }
 
 function titled({ pattern, groups, ...open }: Open, later: boolean): Titled {
@@ -238,17 +238,17 @@ function titled({ pattern, groups, ...open }: Open, later: boolean): Titled {
     const consequence = pattern.code === 'panic' && later;
     const why =
       form.search && functions === undefined
-        ? 'no function of the kernel is in its stack trace'
+        ? 'no-function'
         : form.corrupted === 'always' || (form.corrupted === 'alone' && !consequence)
-          ? 'its first lines are missing'
+          ? 'no-first-lines'
           : /\[ *\d+\.\d+\]/.test(title)
-            ? 'other messages are mixed into its first line'
+            ? 'interleaved'
             : form.traceless || consequence
               ? undefined
               : brokenTrace(lines);
     return { title, name, corrupted: why ?? null };
   }
-  return { title: plainTitle(line), name: null, corrupted: 'lines of it are missing' };
+  return { title: plainTitle(line), name: null, corrupted: 'lines-missing' };
 }
 
 /** A function that the unwinder found on the stack, but did not return through (x86; powerpc). */
