@@ -8,6 +8,9 @@ import { type Course, courseOf, fitOf, type Trend, trendOf } from './trend.js';
 /** In less nothing tells what goes on from what comes back each day. */
 export const LEAST_SECONDS = 2 * DAY;
 
+/** Seconds. A rate per day from a shorter time multiplies what was observed by more than 24: none is reported. */
+export const LEAST_RATE_SECONDS = 3600;
+
 /**
  * Hundreds of figures are judged again and again: that one goes on growing must be as sure as 4 deviations, where its
  * interval has 2.58. The variance is that much more.
@@ -25,9 +28,10 @@ const COURSES_OF_LESS: Readonly<Record<Course, Course>> = {
  * What a figure does over days, whatever comes back each day. In less than two days that it goes on cannot be told:
  * it `grew`, which the hour of the day may explain.
  *
- * @returns null: of so few samples it cannot be told
+ * @returns null: of so few samples, or so short a time, it cannot be told
  */
 export function dayTrendOf(series: DaySeries): Trend | null {
+  if (series.seconds < LEAST_RATE_SECONDS) return null;
   if (series.seconds < LEAST_SECONDS) {
     const trend = trendOf(series);
     return trend && { ...trend, course: COURSES_OF_LESS[trend.course] };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DAY, DaySeries } from '../../src/growth/day-series.js';
-import { dayTrendOf, LEAST_SECONDS } from '../../src/growth/day-trend.js';
+import { dayTrendOf, LEAST_RATE_SECONDS, LEAST_SECONDS } from '../../src/growth/day-trend.js';
 import { CONFIDENCE } from '../../src/growth/growth.js';
 import type { Trend } from '../../src/growth/trend.js';
 import { noise } from './made-up.js';
@@ -28,6 +28,17 @@ test('a rhythm that comes back each day is no trend, and hides none', () => {
     expect(growth.confidence).toBe(CONFIDENCE);
     expect(growth.seconds).toBe(days * DAY);
   }
+});
+
+test('a rate a day needs an hour', () => {
+  const of = (seconds: number) => {
+    const series = new DaySeries();
+    for (let time = 0; time <= seconds; time += seconds / 8) series.add(1e6 + time, -1e9 * time);
+    return dayTrendOf(series);
+  };
+  expect(of(8)).toBeNull();
+  expect(of(LEAST_RATE_SECONDS - 8)).toBeNull();
+  expect(of(LEAST_RATE_SECONDS)).toMatchObject({ course: 'shrank' });
 });
 
 test('in less than two days that it goes on is not told', () => {

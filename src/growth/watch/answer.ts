@@ -35,6 +35,8 @@ export interface WatchFacts {
   readonly sumChanges: number;
   readonly drawers: readonly GrownDrawer[];
   readonly groups: readonly GroupHistory[];
+  /** Samples between which the wall clock and the uptime advanced by different times; by so many seconds together. */
+  readonly clockSteps: { readonly count: number; readonly seconds: number };
   readonly gaps: Gaps;
   /** Samples that were to be taken, and are not there. */
   readonly lost: number;

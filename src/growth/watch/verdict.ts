@@ -10,7 +10,7 @@ const SPOILS: ReadonlySet<WatchDoubtCode> = new Set([
   ...(['may-grow', 'available-falls', 'clock'] as const),
 ]);
 
-/** Of the time, without samples. */
+/** Of the time, without samples or with clocks that disagree. */
 const MOST_GAPS = 0.1;
 
 /** What takes MemAvailable in less than a month matters. */
@@ -34,8 +34,13 @@ export function judge(facts: WatchFacts): Judgement {
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
   if (facts.sumChanges > 0) doubts.push({ code: 'sum-changed', count: facts.sumChanges });
   if (growth.boots > 1) doubts.push({ code: 'rebooted', count: growth.boots - 1 });
-  if (growth.notLater > 0 || growth.begunAnew > 0)
-    doubts.push({ code: 'clock', count: growth.notLater + growth.begunAnew });
+  const outOfOrder = growth.notLater + growth.begunAnew;
+  const { clockSteps } = facts;
+  if (clockSteps.seconds > MOST_GAPS * facts.seconds)
+    doubts.push({
+      ...{ code: 'clock', count: outOfOrder + clockSteps.count, seconds: clockSteps.seconds },
+    });
+  else if (outOfOrder > 0) doubts.push({ code: 'clock', count: outOfOrder });
   if (hidden) doubts.push({ code: 'hidden' });
   const grows =
     judged.some(({ trend }) => trend?.course === 'grows') ||

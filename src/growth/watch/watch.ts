@@ -12,6 +12,9 @@ const MOST_EARLIER = 10;
 /** A sample that is so many times its interval later than the one before leaves a gap. */
 const LATE = 2.5;
 
+/** Seconds by which two clocks may differ between samples: reads take time, and /proc/uptime has hundredths. */
+const CLOCK_SLACK = 1;
+
 /** What is kept of one boot beside its figures. */
 class Boot {
   readonly drawers = new DrawerGrowth();
@@ -19,14 +22,22 @@ class Boot {
   lost = 0;
   withoutLedger: WatchFacts['withoutLedger'] = { count: 0, why: null };
   hidden = false;
-  last: { readonly uptime: number; readonly interval: number } | undefined;
+  /** Samples between which the wall clock and the uptime advanced by different times, and by how many seconds. */
+  clockSteps = { count: 0, seconds: 0 };
+  last: { readonly at: Date; readonly uptime: number; readonly interval: number } | undefined;
 
   constructor(readonly from: Date) {}
 
   follow({ look: { machine }, ledger, noLedger, hidden, interval, lost }: WatchSample): void {
-    const { uptime } = machine;
+    const { at, uptime } = machine;
     const before = this.last;
-    this.last = { uptime, interval };
+    this.last = { at, uptime, interval };
+    const wall = before ? (at.getTime() - before.at.getTime()) / 1000 : 0;
+    const step = before ? Math.abs(wall - (uptime - before.uptime)) : 0;
+    if (step > CLOCK_SLACK) {
+      const { count, seconds } = this.clockSteps;
+      this.clockSteps = { count: count + 1, seconds: seconds + step };
+    }
     const usual = Math.max(interval, before?.interval ?? 0);
     const late = before ? uptime - before.uptime : 0;
     if (late > LATE * usual) {
@@ -70,11 +81,20 @@ export class WatchGrowth {
     return facts && { ...facts, ...judge(facts), earlier: this.#earlier };
   }
 
-  #facts({ from, drawers, gaps, lost, withoutLedger, hidden }: Boot): WatchFacts | undefined {
+  #facts({
+    from,
+    drawers,
+    gaps,
+    lost,
+    withoutLedger,
+    hidden,
+    clockSteps,
+  }: Boot): WatchFacts | undefined {
     const growth = this.#processes.answer();
     if (!growth) return undefined;
     return {
       ...{ growth, from, seconds: growth.seconds, gaps, lost, withoutLedger, hidden },
+      ...{ clockSteps },
       ...{ source: drawers.source, sourceChanges: drawers.sourceChanges },
       sumChanges: drawers.sumChanges,
       ...{ drawers: drawers.drawers(), groups: drawers.groups() },

@@ -62,8 +62,8 @@ export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
   },
   clock: {
     means:
-      'Times contradict each other: a sample is not later than the one before. It was left out.',
-    known: '/proc/uptime, which nobody sets.',
+      'Clocks contradict each other. Either a sample is not later than the one before and was left out, or the wall clock and the uptime advanced by different times (a virtual machine that was stopped and resumed, or a clock that was set).',
+    known: '/proc/uptime of each sample, beside its wall-clock time.',
     next: 'See whether two watches, or a copy of a container, wrote into the store.',
   },
   hidden: {

@@ -74,10 +74,16 @@ const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = 
   'available-falls': () => 'MemAvailable falls for sure, and no drawer grows that explains it.',
   rebooted: ({ count = 0 }) =>
     `The machine was booted ${count === 1 ? 'once more' : `${formatCount(count)} times more`} meanwhile: all this is of the last boot.`,
-  clock: ({ count = 0 }) =>
-    `Clocks contradict each other in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, left out or begun anew with.`,
+  clock: ({ count = 0, seconds }) =>
+    seconds === undefined
+      ? `The uptime went back in ${countWords(count)}: kdump-mem left them out or started again.`
+      : `The wall clock and the uptime disagree by ${formatSeconds(seconds)} in ${countWords(count)}: times and rates are not reliable.`,
   hidden: () => '/proc hides some processes from this user: they are not among those below.',
 };
+
+function countWords(samples: number): string {
+  return samples === 1 ? '1 sample' : `${formatCount(samples)} samples`;
+}
 
 export function doubtWords(doubt: WatchDoubt): string {
   return DOUBTS[doubt.code](doubt);

@@ -199,6 +199,20 @@ describe('clocks', () => {
     expect(answer.drawers[0]?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
   });
 
+  test('an uptime that disagrees with the wall clock makes the answer inconclusive', () => {
+    // A virtual machine that is stopped and resumed: each hour of uptime takes two on the wall.
+    const stopped = hours(72, (at) =>
+      sample(HOUR * at, { machine: { at: new Date(1e12 + 2 * 3.6e6 * at) } }),
+    );
+    expect(answerOf(stopped).verdict).toBe('not-known');
+    expect(answerOf(stopped).doubts).toEqual([{ code: 'clock', count: 71, seconds: 71 * HOUR }]);
+    // One step of ten minutes, as a daemon sets a clock, in three days.
+    const once = hours(72, (at) =>
+      sample(HOUR * at, { machine: { at: new Date(1e12 + 3.6e6 * at + (at > 9 ? 6e5 : 0)) } }),
+    );
+    expect(answerOf(once)).toMatchObject({ verdict: 'nothing-grows', doubts: [] });
+  });
+
   test('gaps are counted: how many, how long', () => {
     const { gaps } = answerOf([0, 1, 2, 10, 11, 31].map((at) => sample(HOUR * at)));
     expect(gaps).toEqual({ count: 2, seconds: 26 * HOUR, longest: 19 * HOUR });
