@@ -5,6 +5,7 @@ import { unsentBytes } from './judge-sender.js';
 import {
   estimatePinned,
   estimateUnixBacklog,
+  estimateUnixDatagrams,
   NOTHING_PINNED,
   type PinnedEstimate,
   sumPinned,
@@ -28,7 +29,20 @@ export function pinnedBy(
   const unread = unreadBytes(socket);
   const sides: PinnedEstimate[] = [];
   let charge = 0;
-  if (unread > 0) {
+  if (unread > 0 && isUnixDatagram(socket)) {
+    const senders = history.unixSenders(socket);
+    const sent = senders.map(({ skmem }) => skmem?.wmem ?? 0).reduce((sum, each) => sum + each, 0);
+    const datagrams = estimateUnixDatagrams({
+      maxSkbFrags,
+      unplacedMemory,
+      next: unread,
+      sendersCharge: senders.length === 0 ? null : sent,
+      sendersComplete:
+        socket.local === '*' && senders.some(({ inode }) => inode === socket.peerInode),
+    });
+    sides.push(datagrams);
+    charge += datagrams.likely;
+  } else if (unread > 0) {
     const receiveCharge = chargeOf(socket, history.unixPeer(socket));
     sides.push(
       estimatePinned({
@@ -66,6 +80,10 @@ export function pinnedBy(
   return { pinned, charge };
 }
 
+function isUnixDatagram({ protocol, type, skmem }: SocketRecord): boolean {
+  return protocol === 'UNIX' && type === 'SOCK_DGRAM' && skmem !== null;
+}
+
 function pinnedKind({ protocol }: SocketRecord): 'TCP' | 'UDP' | 'UNIX' {
   if (protocol === 'UNIX') return 'UNIX';
   return queueIsTruesize(protocol) ? 'UDP' : 'TCP';
@@ -84,13 +102,13 @@ function payloadIsPart({ protocol, tcp, skmem }: SocketRecord): boolean {
 
 /**
  * What the kernel charges for the receive side. A unix stream's data is charged to its sender
- * (skb_set_owner_w), which has nowhere else to send it; a datagram's sender may have many. A sender
- * that a sample leaves out has nothing charged.
+ * (skb_set_owner_w), which has nowhere else to send it. A sender that a sample leaves out has nothing
+ * charged.
  */
 function chargeOf(socket: SocketRecord, peer: SocketRecord | undefined): number | null {
   if (!socket.skmem) return null;
   const own = socket.skmem.rmem + socket.skmem.backlog;
   if (socket.protocol !== 'UNIX') return own;
-  if (socket.type === 'SOCK_DGRAM' || socket.peerInode === 0) return null;
+  if (socket.peerInode === 0) return null;
   return peer?.skmem && peer.protocol === 'UNIX' ? own + peer.skmem.wmem : null;
 }

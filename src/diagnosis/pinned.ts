@@ -118,6 +118,52 @@ export function estimateUnixBacklog(connections: number): PinnedEstimate {
   return bounded(LEAST_SKB_CHARGE * connections, 768 * connections, 4096 * connections);
 }
 
+/** What is known of the queue of a unix datagram socket. Bytes. */
+export interface DatagramsInput extends Pick<PinnedInput, 'maxSkbFrags' | 'unplacedMemory'> {
+  /** Payload of the next datagram; the kernel does not report the length of the others. */
+  readonly next: number;
+  /** sk_wmem_alloc of all sockets connected to the reader; null: none of them is known. */
+  readonly sendersCharge: number | null;
+  /** No other socket can have sent what is queued. */
+  readonly sendersComplete: boolean;
+}
+
+/**
+ * What a unix datagram socket keeps. Its datagrams are charged to their senders (skb_set_owner_w), whole
+ * and exactly. A connected sender may also have sent elsewhere (sendto), and a sender that is not
+ * connected, or is closed, cannot be attributed. So the next datagram alone sets `low`, and there is an
+ * upper bound only where no other socket can send: a reader without a name accepts datagrams of its peer only
+ * (unix_may_send).
+ */
+export function estimateUnixDatagrams(input: DatagramsInput): PinnedEstimate {
+  const low = leastTruesize(input.next, input.maxSkbFrags);
+  const likely = Math.max(low, input.sendersCharge ?? 0);
+  if (input.sendersCharge !== null && input.sendersComplete)
+    return bounded(low, likely, 2 * likely);
+  return { low, likely, high: input.unplacedMemory + 2 * likely, atMost: null };
+}
+
+/**
+ * The least truesize of an skb with so much payload: struct sk_buff, and a head of payload and
+ * skb_shared_info. Heads are slots of kmalloc (powers of two), or of skb_small_head_cache (704 bytes
+ * since 6.3); unix_dgram_sendmsg puts what is beyond SKB_MAX_ALLOC into pages.
+ */
+function leastTruesize(payload: number, maxSkbFrags: number): number {
+  const sharedInfo = 48 + 16 * maxSkbFrags;
+  const head = payload + sharedInfo;
+  const slot =
+    head <= SMALL_HEAD || head > LARGEST_SLOT
+      ? Math.max(512, head)
+      : 2 ** Math.ceil(Math.log2(head));
+  return LEAST_SKB_STRUCT + slot;
+}
+
+/** struct sk_buff as truesize counts it (SKB_DATA_ALIGN): 256 bytes, 192 where all that is optional is off. */
+const LEAST_SKB_STRUCT = 192;
+const SMALL_HEAD = 704;
+/** Larger heads are whole pages. */
+const LARGEST_SLOT = 8192;
+
 /** What a host has for packets, bytes: see {@link PinnedInput}. */
 type HostMemory = Pick<PinnedInput, 'unplacedMemory' | 'unplacedIsCounted'>;
 

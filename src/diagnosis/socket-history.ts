@@ -10,6 +10,8 @@ export class SocketHistory {
   /** The first sample's sockets by `socketKey`, null when it is the only one. */
   readonly #earlier: ReadonlyMap<string, SocketRecord> | null;
   readonly #unix: ReadonlyMap<number, SocketRecord>;
+  /** Unix datagram sockets by the inode of the socket that they are connected to. */
+  readonly #senders: ReadonlyMap<number, readonly SocketRecord[]>;
   readonly #queues: AcceptQueues;
   readonly #waitingFirst: WaitingConnections;
   readonly #waitingLast: WaitingConnections;
@@ -25,6 +27,11 @@ export class SocketHistory {
         socket.protocol === 'UNIX' ? [[socket.inode, socket] as const] : [],
       ),
     );
+    const senders = new Map<number, SocketRecord[]>();
+    for (const socket of this.#unix.values())
+      if (socket.type === 'SOCK_DGRAM' && socket.peerInode !== 0)
+        senders.set(socket.peerInode, [...(senders.get(socket.peerInode) ?? []), socket]);
+    this.#senders = senders;
     this.#queues = new AcceptQueues(newest.sockets);
     this.#waitingFirst = new WaitingConnections(
       observation.first.sockets,
@@ -64,6 +71,11 @@ export class SocketHistory {
   /** The other end of a unix socket, as the newest sample has it. */
   unixPeer(socket: SocketRecord): SocketRecord | undefined {
     return this.#unix.get(socket.peerInode);
+  }
+
+  /** The unix datagram sockets that are connected to this one and have data on its way, as the newest sample has them. */
+  unixSenders({ inode }: SocketRecord): readonly SocketRecord[] {
+    return (this.#senders.get(inode) ?? []).filter(({ skmem }) => (skmem?.wmem ?? 0) > 0);
   }
 
   /** Packets dropped between the samples; 0 where that is not told. */

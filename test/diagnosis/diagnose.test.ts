@@ -258,6 +258,38 @@ describe('unix', () => {
     );
   });
 
+  const figures = (sent: number) => `skmem:(r0,rb1,t${sent},tb1,f0,w0,o0,bl0,d0) <->`;
+  const pinnedOf = async (...datagrams: string[]) => {
+    const host = new FakeHost((args) => (args.includes('-x') ? datagrams.join('\n') : ''));
+    host.addProcess(10, { comm: 'tail', fds: { 7: 600 }, threads: [[10, 'T', 4]] });
+    const { findings } = diagnose(await observe(host, { intervalMs: 2000 }));
+    return findings.find(({ socket }) => socket.inode === 600)?.pinned;
+  };
+
+  test('datagrams are what all connected senders are charged with', async () => {
+    const pinned = await pinnedOf(
+      `u_dgr ESTAB 100 0 /run/feed.sock 600 * 0 ${figures(0)}`,
+      `u_dgr ESTAB 0 4608 * 601 * 600 ${figures(4608)}`,
+      `u_dgr ESTAB 0 2304 * 602 * 600 ${figures(2304)}`,
+      `u_dgr UNCONN 0 9216 * 603 * 0 ${figures(9216)}`,
+    );
+    // Others may have sent as well, and these may have sent elsewhere: only the next datagram is sure.
+    expect(pinned).toMatchObject({ low: 192 + 512, likely: 6912, atMost: null });
+  });
+
+  test('datagrams of a socketpair have an upper bound: no other socket can send', async () => {
+    const pinned = await pinnedOf(
+      `u_dgr ESTAB 100 0 * 600 * 601 ${figures(0)}`,
+      `u_dgr ESTAB 0 213504 * 601 * 600 ${figures(213_504)}`,
+    );
+    expect(pinned).toMatchObject({ low: 704, likely: 213_504, atMost: 427_008 });
+  });
+
+  test('datagrams of unknown senders are at least the skb and the slot of the next one', async () => {
+    const pinned = await pinnedOf(`u_dgr ESTAB 1000 0 /run/feed.sock 600 * 0 ${figures(0)}`);
+    expect(pinned).toMatchObject({ low: 192 + 2048, likely: 192 + 2048, atMost: null });
+  });
+
   test('it is undecided when both sides ran', async () => {
     const host = unixHost();
     let ticks = 0;
