@@ -30,14 +30,31 @@ export function chosen(
   { sort = 'freed', by, select = () => true }: Choice,
   nameOf: (uid: number) => string,
 ): ChosenProcs {
-  const processes = answer.processes.filter(select).toSorted(
-    (a, b) =>
-      // Where what is sorted by is not known, RSS tells which are large.
-      (b[sort] ?? -1) - (a[sort] ?? -1) || (b.rss ?? -1) - (a.rss ?? -1) || a.pid - b.pid,
-  );
+  const processes = answer.processes
+    .filter(select)
+    .toSorted(
+      (a, b) => keyOf(b, sort) - keyOf(a, sort) || (b.rss ?? -1) - (a.rss ?? -1) || a.pid - b.pid,
+    );
   const size = (SIZES as readonly string[]).includes(sort) ? (sort as keyof ProcessSizes) : 'freed';
   const groups =
-    by && groupsOf(processes, by, nameOf).toSorted((a, b) => (b[size] ?? -1) - (a[size] ?? -1));
+    by && groupsOf(processes, by, nameOf).toSorted((a, b) => groupKey(b, size) - groupKey(a, size));
   const whole = answer.hidden !== true && processes.length === answer.processes.length;
   return { ...answer, processes, groups, whole };
+}
+
+/** Sizes that are part of RSS, which any user may read: where one is unknown, RSS is the most it can be. */
+const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
+  ...(['freed', 'uss', 'pss', 'anonymous', 'file', 'shmem', 'locked'] as const),
+]);
+
+/** Its place in the order. An unknown part of RSS counts as all of it, so that no limit hides the largest. */
+function keyOf(process: ProcessFigures, sort: ProcessSort): number {
+  return process[sort] ?? (PARTS_OF_RSS.has(sort) ? process.rss : null) ?? -1;
+}
+
+/** The same of a group: its figure, or what its processes count as where some figure is unknown. */
+function groupKey(group: ProcessGroup, size: keyof ProcessSizes): number {
+  const { members } = group;
+  if (members.every((process) => process[size] !== null)) return group[size] ?? -1;
+  return members.reduce((sum, process) => sum + Math.max(keyOf(process, size), 0), 0);
 }

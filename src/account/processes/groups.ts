@@ -10,6 +10,7 @@ export type ProcessGrouping = (typeof GROUPINGS)[number];
 export interface ProcessGroup extends ProcessSizes {
   /** What they have in common; null: they have none, or it is not known. Hostile. */
   readonly key: string | null;
+  readonly members: readonly ProcessFigures[];
   readonly processes: number;
   /** What sockets pin is no count. */
   readonly networkEstimated: boolean;
@@ -29,11 +30,13 @@ export function groupsOf(
   nameOf: (uid: number) => string,
 ): ProcessGroup[] {
   const groups = grouped(processes, (process) => keyOf(process, by, nameOf));
-  return [...groups].map(([key, own]) => ({ key, ...totalOf(own) }));
+  return [...groups].map(([key, own]) => ({ key, members: own, ...totalOf(own) }));
 }
 
 /** What all of some processes come to. */
-export function totalOf(processes: readonly ProcessFigures[]): Omit<ProcessGroup, 'key'> {
+export function totalOf(
+  processes: readonly ProcessFigures[],
+): Omit<ProcessGroup, 'key' | 'members'> {
   const sums = Object.fromEntries(SIZES.map((size) => [size, sumOf(processes, size)]));
   return {
     ...(sums as unknown as ProcessSizes),

@@ -43,15 +43,35 @@ function headline({ processes, captured, hidden = false }: ChosenProcs): string 
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
-  const first = processes.find(({ freed }) => freed !== null);
-  const largest =
-    first === undefined ? '' : ` ${who(first)} would give back most: ${known(first.freed)}.`;
-  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${largest}${from}`;
+  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
+}
+
+/** The process whose death frees most, whatever the order of the list, and a larger one whose figure is unknown. */
+function mostFreedWords(processes: ChosenProcs['processes']): string {
+  const most = largestBy(processes, ({ freed }) => freed);
+  if (most === undefined) return '';
+  const unknown = processes.filter(({ freed }) => freed === null);
+  const larger = largestBy(unknown, ({ rss }) => rss);
+  if ((larger?.rss ?? 0) <= (most.freed ?? 0))
+    return ` Killing ${who(most)} frees most: ${known(most.freed)}.`;
+  return ` Killing ${who(most)} frees ${known(most.freed)}, the most that is known; ${who(larger!)} has RSS ${known(larger!.rss)}, and what its death frees is unknown.`;
+}
+
+function largestBy(
+  processes: ChosenProcs['processes'],
+  of: (process: ProcessFigures) => number | null,
+): ProcessFigures | undefined {
+  let largest: ProcessFigures | undefined;
+  for (const process of processes) {
+    const size = of(process);
+    if (size !== null && (largest === undefined || size > (of(largest) ?? -1))) largest = process;
+  }
+  return largest;
 }
 
 /** Of processes whose shares are not known, as by ps: what RSS tells. */
 function residentWords(processes: ChosenProcs['processes'], rss: number): string {
-  const [first] = processes.toSorted((a, b) => (b.rss ?? -1) - (a.rss ?? -1));
+  const first = largestBy(processes, ({ rss }) => rss);
   const largest = first ? ` The largest is ${who(first)}, ${known(first.rss)}.` : '';
   return `${formatCount(processes.length)} processes: RSS adds up to ${known(rss)}, shared pages again for each; PSS is not known.${largest}`;
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { chosen } from '../../../src/account/processes/chosen.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
 import { placeOf } from '../../../src/cgroup-place.js';
@@ -56,6 +56,33 @@ test('what comes back most stands first: USS, swap and page tables', () => {
     [1, 40_960 + 4096 + 8192],
     [12, null],
   ]);
+});
+
+test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
+  'sorted by %s, the first line still names the process that frees most',
+  (sort) => {
+    const rows = [record(1, 4096, { threads: 9, ageSeconds: 99 }), record(9, 81_920)];
+    const found = chosen(answer(rows), { sort }, named);
+    expect(procsText(found, TEXT)).toContain('Killing pid 9 (worker) frees most: 92.0 KiB.');
+  },
+);
+
+describe('one of unknown PSS that may be the largest', () => {
+  const big = record(30, 2 ** 30, { uid: 1000, sums: null, comm: 'big' });
+  const found = (options: Parameters<typeof chosen>[1] = {}) =>
+    chosen(answer([...ROWS, big]), options, named);
+
+  test.each(['freed', 'uss', 'pss'] as const)('stands first by its RSS, sorted by %s', (sort) => {
+    expect(found({ sort }).processes.map(({ pid }) => pid)).toEqual([30, 9, 1, 12]);
+    expect(found({ sort, by: 'user' }).groups?.map(({ key }) => key)).toEqual(['1000', 'root']);
+  });
+
+  test('the first line does not call another the largest', () => {
+    const text = procsText(found(), { ...TEXT, limit: 1 });
+    expect(text).not.toContain('frees most');
+    expect(text).toContain('pid 30 (big) has RSS 1.00 GiB, and what its death frees is unknown.');
+    expect(text).toMatch(/^ *30 +\? +\? +\? +1\.00 GiB/m);
+  });
 });
 
 test('one that may not be looked at makes an incomplete answer, and no zero', () => {
