@@ -68,6 +68,12 @@ export interface StatusSizes {
   readonly hugetlb: number | null;
 }
 
+/** The rights of the process that read /proc: its effective user and capabilities, such as `sys_ptrace`. */
+export interface ReaderRights {
+  readonly root: boolean;
+  readonly capabilities: readonly string[];
+}
+
 /** All processes of a host that have memory. */
 export interface ProcessRecords {
   readonly processes: readonly ProcessMemoryRecord[];
@@ -78,4 +84,6 @@ export interface ProcessRecords {
   readonly gone: number;
   /** /proc hides processes of other users (hidepid): how many is not known. */
   readonly hidden: boolean;
+  /** Absent: unknown, as of a capture. */
+  readonly reader?: ReaderRights | undefined;
 }

@@ -1,10 +1,12 @@
 import type { NetworkEstimate } from '../account/processes/process.js';
+import { refusalWords, rightsOf } from '../doctor/capabilities.js';
 import { isHostError } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Losses } from '../host/losses.js';
 import type { Observation } from '../host/observation.js';
 import { observe } from '../host/observe.js';
 import { socketFds } from '../host/proc/holders.js';
+import { optionalText } from '../host/proc/process.js';
 import { type PinnedEstimate, sumPinned } from './pinned.js';
 import { pinnedBy } from './pinned-by-socket.js';
 import { SocketHistory } from './socket-history.js';
@@ -34,7 +36,7 @@ export async function socketsOfProcesses(
   const estimates = estimatesOf(observation);
   const seen = new Set(openNamespaces(observation));
   return {
-    lost: lostWords(observation),
+    lost: lostWords(observation, source),
     of(pid) {
       const table = socketFds(source, `/proc/${pid}/fd`);
       if (table === 'denied') return null;
@@ -90,7 +92,7 @@ function namespaceOf(source: HostSource, pid: number): number | null {
   }
 }
 
-function lostWords({ losses, reader }: Observation): string[] {
+function lostWords({ losses, reader }: Observation, source: HostSource): string[] {
   const { closed, unreadable, contested, leftOut, failed }: Losses = losses;
   const lines = unreadable + contested + leftOut + failed;
   return [
@@ -98,7 +100,9 @@ function lostWords({ losses, reader }: Observation): string[] {
       ? ['ss is not installed: /proc/net does not tell what sockets are charged']
       : []),
     ...(closed.length > 0
-      ? [`sockets of ${closed.length} network namespaces may not be seen: run it as root`]
+      ? [
+          `sockets of ${closed.length} network namespaces may not be seen: ${refusalWords(rightsOf(optionalText(source, '/proc/self/status')), 'sys_admin')}`,
+        ]
       : []),
     ...(lines > 0 ? [`${lines} lines about sockets were lost or could not be read`] : []),
   ];

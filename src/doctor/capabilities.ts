@@ -1,3 +1,5 @@
+import type { ReaderRights } from '../process-records.js';
+
 /** Numbers of the rights that matter here (include/uapi/linux/capability.h). */
 const BITS = {
   dac_override: 1n,
@@ -39,3 +41,20 @@ export function lackingRights(status: string): string[] {
 
 /** Whether none of them is there. */
 export const lacksAll = (lacking: readonly string[]) => lacking.length === RIGHTS.length;
+
+/** The rights of the process whose /proc/PID/status this is; undefined: it does not say. */
+export function rightsOf(status: string): ReaderRights | undefined {
+  const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1];
+  if (uid === undefined || !/^CapEff:/m.test(status)) return undefined;
+  return { root: uid === '0', capabilities: capabilitiesOf(status) };
+}
+
+/** Why the kernel refuses what this capability allows, and what helps. Root is never advised to be root. */
+export function refusalWords(reader: ReaderRights | undefined, right: Right): string {
+  const name = `CAP_${right.toUpperCase()}`;
+  if (reader === undefined) return `it takes ${name}`;
+  if (reader.capabilities.includes(right))
+    return `the kernel refuses in spite of ${name} (another user namespace or a security module?)`;
+  if (reader.root) return `root lacks ${name} here, as in a container`;
+  return `run it as root, or with ${name}`;
+}

@@ -1,4 +1,5 @@
 import type { CapturedOf } from '../../captured-of.js';
+import { refusalWords } from '../../doctor/capabilities.js';
 import type { Mapping } from '../../mapping-records.js';
 import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../process-records.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
@@ -42,7 +43,7 @@ export function hostProcesses(
   for (const { code, message } of damage) warnings.add(code, message);
   const [lacks, advice] = captured
     ? ['were not captured', why ?? 'they had ended, or it takes root']
-    : ['may not be seen', 'run it as root'];
+    : ['may not be seen', refusalWords(host.reader, 'sys_ptrace')];
   const told = host.processes.map(figuresOf);
   const notShown = told.filter(({ complete }) => !complete).length;
   const blocked = host.processes.filter((process) => process.blocked);

@@ -1,4 +1,5 @@
 import { parseCgroups } from '../../cgroup-place.js';
+import { rightsOf } from '../../doctor/capabilities.js';
 import type {
   ProcessMemoryRecord,
   ProcessRecords,
@@ -57,7 +58,8 @@ export async function readProcesses(
   if (processes.length + kernelThreads + zombies + gone + closed === 0)
     throw new HostError('unreadable', '/proc shows no process', { next: NOT_MOUNTED });
   const hidden = closed > 0 || !names.includes('1');
-  return { processes, kernelThreads, zombies, gone, hidden };
+  const reader = rightsOf(optionalText(source, '/proc/self/status'));
+  return { processes, kernelThreads, zombies, gone, hidden, reader };
 }
 
 /** Mounted with hidepid=1, /proc lists processes and opens nothing of them. */

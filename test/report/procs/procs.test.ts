@@ -149,9 +149,27 @@ test('what sockets pin is an estimate where ss told it, and not zero where nobod
   expect(json).toMatchObject({ complete: false, notShown: 0 });
   expect(json.total.networkEstimated).toBe(true);
   expect(json.warnings.map(({ message }) => message)).toEqual([
-    'sockets of 1 process may not be seen: run it as root',
+    'sockets of 1 process may not be seen: it takes CAP_SYS_PTRACE',
   ]);
   const options = { limit: 20, width: null, source: '--live' };
   expect(procsText({ ...answer, groups: undefined }, options)).toMatch(/~2\.00 KiB/);
   expect(procsText(answer, options)).toMatch(/≥ ~2\.00 KiB/);
+});
+
+test.each([
+  [
+    'user without it',
+    { root: false, capabilities: [] },
+    /: run it as root, or with CAP_SYS_PTRACE$/,
+  ],
+  ['root without it', { root: true, capabilities: ['syslog'] }, /: root lacks CAP_SYS_PTRACE here/],
+  [
+    'root with it',
+    { root: true, capabilities: ['sys_ptrace'] },
+    /: the kernel refuses in spite of/,
+  ],
+])('what hides PSS is named to a reader who is %s', (_who, reader, words) => {
+  const { warnings } = hostProcesses({ processes: ROWS, ...COUNTS, reader });
+  expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(words)]);
+  if (reader.root) expect(warnings[0]?.message).not.toContain('run it as root');
 });
