@@ -93,11 +93,12 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
   const { from } = options;
   checkFrom(options);
-  const { textAmong, triageTextLog } = await import('../text-log.js');
+  const { textAmong } = await import('../text-log.js');
   const text = from === undefined && !options.ndjson ? await textAmong(options.vmcore) : undefined;
   if (text !== undefined) {
     checkText(options);
     const failing = options.failOn === undefined ? null : failOn(options.failOn);
+    const { triageTextLog } = await import('../text-triage.js');
     return triageTextLog(text, options, failing);
   }
   const many = from === undefined ? manyAsked(options, args) : undefined;

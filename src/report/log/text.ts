@@ -1,3 +1,4 @@
+import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../log-records.js';
 import { FACILITIES, LEVELS } from '../../walk/log/words.js';
 import { escapeText } from '../text/escape.js';
@@ -60,4 +61,22 @@ export function escapeLine(line: string): string {
     .split(/([\t\\])/)
     .map((part) => (part === '\t' || part === '\\' ? part : escapeText(part)))
     .join('');
+}
+
+/** `dmesg, 1,204 messages, from boot, Linux 6.12.0`. */
+export function textLogWords({
+  format,
+  messages,
+  boots,
+  release,
+  fromBoot,
+}: TextLogSummary): string {
+  const parts = [
+    format ?? 'text without timestamps',
+    `${messages.toLocaleString('en-US')} ${messages === 1 ? 'message' : 'messages'}`,
+    ...(fromBoot ? ['from boot'] : []),
+    ...(boots > 1 ? [`${boots} boots`] : []),
+    ...(release === undefined ? [] : [`Linux ${escapeText(release)}`]),
+  ];
+  return parts.join(', ');
 }

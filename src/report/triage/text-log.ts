@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { TextLogSummary } from '../../log/reader.js';
 import type { TextTriage } from '../../triage/text.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
+import { textLogWords } from '../log/text.js';
 import { warningSchema } from '../schema.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -71,22 +71,4 @@ export function textTriageText(
     lines.push(...title, ...findingLines(finding, options), ...note, '');
   }
   return lines.join('\n').trimEnd();
-}
-
-/** `dmesg, 1,204 messages, from boot, Linux 6.12.0`. */
-export function textLogWords({
-  format,
-  messages,
-  boots,
-  release,
-  fromBoot,
-}: TextLogSummary): string {
-  const parts = [
-    format ?? 'text without timestamps',
-    `${messages.toLocaleString('en-US')} ${messages === 1 ? 'message' : 'messages'}`,
-    ...(fromBoot ? ['from boot'] : []),
-    ...(boots > 1 ? [`${boots} boots`] : []),
-    ...(release === undefined ? [] : [`Linux ${escapeText(release)}`]),
-  ];
-  return parts.join(', ');
 }

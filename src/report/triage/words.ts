@@ -43,7 +43,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : `${text(of.tasks)} tasks, ${process(of)} among them, wait in ${text(of.symbol)} and cannot be interrupted.`,
   'oom-kill': oomWords,
   'allocation-failure': (of) =>
-    `${text(of.comm)} asked for a block of order ${text(of.order)} (${text(of.gfp)}) and got none: ${size(of.freeBytes)} were free, ${size(of.freeInLargeBlocksBytes)} of that in blocks that are large enough.`,
+    `An order-${text(of.order)} allocation (${text(of.gfp)}) by ${text(of.comm)} failed: ${
+      of.freeBytes == null
+        ? 'the log does not show how much memory was free'
+        : `${size(of.freeBytes)} were free, ${size(of.freeInLargeBlocksBytes)} of that in blocks that are large enough`
+    }.`,
   'memory-corruption': (of) =>
     `Somebody wrote where it must not: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
   'hardware-error': (of) => `The hardware reported an error: ${said(of, 'what', 'kind')}.`,

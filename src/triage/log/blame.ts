@@ -1,4 +1,5 @@
 import type { Corruption } from '../finding.js';
+
 /**
  * Which function a report is about. The one that noticed is seldom the one to blame: what checks, allocates,
  * locks, copies, prints or waits on behalf of others is passed over, as syzbot's titles do.

@@ -226,7 +226,7 @@ interface Titled {
 }
 
 function titled({ pattern, groups, ...open }: Open, later: boolean): Titled {
-  const lines = open.lines.filter((text) => !isGuess(text));
+  const lines = sureLines(open.lines);
   const line = (lines[0] ?? '').replace(/^\[ | \]$/g, '');
   for (const form of pattern.forms ?? []) {
     const found = fits(form, lines);
@@ -249,6 +249,14 @@ function titled({ pattern, groups, ...open }: Open, later: boolean): Titled {
     return { title, name, corrupted: why ?? null };
   }
   return { title: plainTitle(line), name: null, corrupted: 'lines-missing' };
+}
+
+/** Lines without frames that are guesses; where a kernel without an unwinder printed nothing else, with them. */
+function sureLines(lines: readonly string[]): readonly string[] {
+  const sure = lines.filter((text) => !isGuess(text));
+  if (brokenTrace(sure) !== 'no-frames') return sure;
+  const all = lines.map((text) => text.replace(/(^|[\s>])\? /, '$1'));
+  return brokenTrace(all) === undefined ? all : sure;
 }
 
 /** A function that the unwinder found on the stack, but did not return through (x86; powerpc). */
