@@ -7,6 +7,7 @@ import { EXIT, UsageError } from './failure.js';
 import { LooksAgain } from './looks.js';
 import { memoryScreen } from './memory-screen.js';
 import { printAnswer } from './output.js';
+import { takesEscapes, terminalWidth } from './terminal-width.js';
 
 export interface WatchOptions {
   readonly watch?: true;
@@ -40,7 +41,7 @@ export async function watchMemory(
   { interval = USUAL_SECONDS, count = Number.POSITIVE_INFINITY, json, strict }: WatchOptions,
 ): Promise<void> {
   const again = new LooksAgain();
-  const screen = process.stdout.isTTY && !json ? memoryScreen(interval, again.stop) : null;
+  const screen = takesEscapes() && !json ? memoryScreen(interval, again.stop) : null;
   const looks = new Looks();
   let source: MemoryAnswer['source'] | undefined;
   try {
@@ -52,7 +53,9 @@ export async function watchMemory(
       if (screen) screen.show({ answer, look: one });
       else
         printAnswer(
-          json ? formatJson(memoryJson({ ...answer, look: one })) : watchBlock(answer, one),
+          json
+            ? formatJson(memoryJson({ ...answer, look: one }))
+            : watchBlock(answer, one, terminalWidth()),
         );
     });
     if (json) printAnswer(formatJson(memoryWatchEnd(looks.count, again.interrupted)));

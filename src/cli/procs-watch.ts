@@ -14,6 +14,7 @@ import { lookAtProcesses } from './procs-look.js';
 import { checkThere, chosen, lookLines } from './procs-look-lines.js';
 import type { ProcsOptions } from './procs-options.js';
 import { growthScreen } from './procs-screen.js';
+import { takesEscapes, terminalWidth } from './terminal-width.js';
 import { writeTextfile } from './textfile.js';
 
 const USUAL_SECONDS = 2;
@@ -30,7 +31,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   const { watch, ndjson, prometheus, verbose, strict } = options;
   const { interval = USUAL_SECONDS, count = watch ? Number.POSITIVE_INFINITY : 1 } = options;
   const again = new LooksAgain();
-  const onScreen = process.stdout.isTTY && !ndjson && prometheus === undefined;
+  const onScreen = takesEscapes() && !ndjson && prometheus === undefined;
   const screen = onScreen ? growthScreen(interval, verbose, again.stop) : null;
   const growth = new ProcessGrowth('last', OF_LOOKS);
   try {
@@ -55,7 +56,11 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
         if (screen) screen.show({ answer, listed, warnings, look });
         else {
           const rows = listed.slice(0, options.limit ?? USUAL_ROWS);
-          const page = growthPage(answer, warnings, { listed: rows, width: null, verbose });
+          const page = growthPage(answer, warnings, {
+            listed: rows,
+            width: terminalWidth(),
+            verbose,
+          });
           printAnswer(watchPageBlock(page, look, answer.machine.at));
         }
       }

@@ -1,19 +1,19 @@
 import { cutWords } from '../report/text/cut.js';
-import { terminalWidth } from './terminal-width.js';
+import { takesEscapes, terminalWidth } from './terminal-width.js';
 
 const FRAME_MS = 100;
 
 /** Before, what is left is no more than a guess. */
 const TELLS_LEFT_MS = 2_000;
 
-/** A line on stderr that is redrawn in place while something takes long; silent off a terminal. */
+/** A line on stderr that is redrawn in place while something takes long; silent where nothing can be redrawn. */
 export class Progress {
   #drawn = false;
   #last = Number.NEGATIVE_INFINITY;
 
   /** Shows `text`, which must be plain, unless the line was redrawn a moment ago. */
   show(text: string): void {
-    if (!process.stderr.isTTY) return;
+    if (!takesEscapes(process.stderr)) return;
     const now = performance.now();
     if (now - this.#last < FRAME_MS) return;
     this.#last = now;

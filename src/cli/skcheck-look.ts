@@ -21,7 +21,7 @@ import type { SkcheckOptions } from './skcheck-asked.js';
 import { countLive } from './skcheck-exact.js';
 import { EXIT } from './skcheck-failure.js';
 import { verdictsAsked } from './skcheck-options.js';
-import { terminalWidth } from './terminal-width.js';
+import { takesEscapes, terminalWidth } from './terminal-width.js';
 
 /** What a look can go on from: the newest sample of the one before, and what that concluded. */
 export interface Earlier {
@@ -116,15 +116,15 @@ function filterOf({ state, sport, dport, address }: SkcheckOptions) {
 /** How the answer is laid out for stdout. One socket alone is told of whole. */
 export function textOptions({ verbose = false, top }: SkcheckOptions): Required<TextOptions> {
   return {
-    paint: painter(process.stdout.isTTY),
+    paint: painter(),
     width: terminalWidth(),
     verbose: verbose || top === 1,
   };
 }
 
 /** Colours for a terminal that wants them. */
-function painter(terminal: boolean): Paint {
-  return terminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+function painter(): Paint {
+  return takesEscapes() && !process.env.NO_COLOR
     ? // What it would check again on its own is also whether this is CI.
       (style, words) => styleText(style, words, { validateStream: false })
     : (_, words) => words;

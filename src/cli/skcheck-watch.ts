@@ -3,14 +3,17 @@ import type { HostSource } from '../host/host-source.js';
 import type { Sample } from '../host/ss/read.js';
 import { formatJson } from '../json.js';
 import type { SkcheckReport } from '../report/skcheck/schema.js';
+import { formatSkcheckText } from '../report/skcheck/text.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
-import { look, statusOf } from './skcheck-look.js';
+import { look, statusOf, textOptions } from './skcheck-look.js';
 import { skcheckScreen } from './skcheck-screen.js';
+import { takesEscapes } from './terminal-width.js';
 
 /**
  * Looks again and again until it is interrupted, each look going on from the one before: on a terminal
- * a table that is redrawn in place, else one JSON object in a line for each look. Sorted by growth.
+ * a table that is redrawn in place, or one text after another where its TERM is dumb; else one JSON object in a line
+ * for each look. Sorted by growth.
  * With `--samples N` it ends by itself after N − 1 looks. Returns the exit status of the last one.
  */
 export async function watch(source: HostSource, options: SkcheckOptions): Promise<number> {
@@ -24,9 +27,16 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   process.once('SIGHUP', stop);
-  const screen = process.stdout.isTTY && !options.json ? skcheckScreen(each, interval, stop) : null;
+  const screen = takesEscapes() && !options.json ? skcheckScreen(each, interval, stop) : null;
+  const isText = process.stdout.isTTY && !options.json;
   const show = (report: SkcheckReport) =>
-    screen ? screen.show(report) : process.stdout.write(`${formatJson(report)}\n`);
+    screen
+      ? screen.show(report)
+      : process.stdout.write(
+          isText
+            ? `${formatSkcheckText(report, textOptions(options))}\n\n`
+            : `${formatJson(report)}\n`,
+        );
   try {
     for (let count = 0; count < looks; count++) {
       const { report, observation } = await look(source, each, { since, ages });

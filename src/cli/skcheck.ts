@@ -11,6 +11,7 @@ import { formatSkcheckText } from '../report/skcheck/text.js';
 import { escapeText } from '../report/text/escape.js';
 import { reportBugs } from './last-resort.js';
 import { endWithReader } from './output.js';
+import { Progress } from './progress.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
 import { refuseContradictions } from './skcheck-conflicts.js';
 import { adviceFor, EXIT, OUTPUT_ADVICE } from './skcheck-failure.js';
@@ -91,14 +92,14 @@ async function sourceOf({ from }: SkcheckOptions): Promise<HostSource> {
 
 async function check(source: HostSource, options: SkcheckOptions): Promise<number> {
   const gaps = Math.max(1, (options.samples ?? 2) - 1);
-  const progress =
-    process.stderr.isTTY && options.interval > 0 && !options.quiet && options.from === undefined;
-  if (progress) process.stderr.write(`watching for ${options.interval * gaps} s …`);
+  const progress = new Progress();
+  if (options.interval > 0 && !options.quiet && options.from === undefined)
+    progress.show(`watching for ${options.interval * gaps} s …`);
   let report: SkcheckReport;
   try {
     ({ report } = await look(source, options));
   } finally {
-    if (progress) process.stderr.write('\r\u001b[K');
+    progress.clear();
   }
   const status = statusOf(report, options);
   if (options.quiet && status === EXIT.nothingStale) return status;

@@ -19,3 +19,11 @@ export function terminalWidth(
   const told = [output.columns, Number(environment.COLUMNS)];
   return told.find((width) => Number.isInteger(width) && Number(width) > 0) ?? USUAL_WIDTH;
 }
+
+/** Whether an output is a terminal that knows escape sequences: colours, lines that are redrawn in place. */
+export function takesEscapes(
+  { isTTY }: Output = process.stdout,
+  { TERM }: NodeJS.ProcessEnv = process.env,
+): boolean {
+  return isTTY === true && TERM !== 'dumb';
+}

@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+import { columnsOf, cutWords } from '../report/text/cut.js';
 import type { ScreenFrame, ScreenView } from '../report/text/watch-page.js';
 import { terminalWidth } from './terminal-width.js';
 import { WatchTerminal, type Wish } from './watch-terminal.js';
@@ -60,11 +62,18 @@ export class WatchScreen<Shown> {
       this.#terminal.draw([this.drawn.waiting]);
       return;
     }
+    const columns = terminalWidth() ?? 80;
     const { lines, mostSkipped } = this.drawn.frame(this.#shown, {
-      ...{ columns: terminalWidth() ?? 80, rows, skipped: this.#skipped, keys },
+      ...{ columns, rows, skipped: this.#skipped, keys },
     });
     this.#mostSkipped = mostSkipped;
     this.#skipped = Math.min(this.#skipped, mostSkipped);
-    this.#terminal.draw(lines);
+    this.#terminal.draw(lines.map((line) => fitted(line, columns)));
   }
+}
+
+/** A line that is too wide, without its colours: the terminal would cut its figures. */
+function fitted(line: string, columns: number): string {
+  const plain = stripVTControlCharacters(line);
+  return columnsOf(plain) <= columns ? line : cutWords(plain, columns);
 }

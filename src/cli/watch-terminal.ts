@@ -72,11 +72,15 @@ export class WatchTerminal {
     return process.stdout.rows || USUAL_ROWS;
   }
 
-  /** Draws all lines, which are no more than there are rows: the last one ends without a line feed. */
+  /**
+   * Draws all lines, which are no more than there are rows: the last one ends without a line feed. Each is erased
+   * before it is written: after a line of full width the cursor still stands on its last character.
+   */
   draw(lines: readonly string[]): void {
     if (!this.#open || this.#suspended) return;
-    const text = lines.map((line) => `${line}${ERASE_LINE}`).join('\r\n');
-    process.stdout.write(`${HOME}${text}${ERASE_BELOW}`);
+    const last = lines.length - 1;
+    const text = lines.map((line, at) => `${at < last ? ERASE_LINE : ERASE_BELOW}${line}`);
+    process.stdout.write(`${HOME}${text.join('\r\n')}`);
   }
 
   /** The terminal is as it was, and the cursor under what was drawn last. */

@@ -10,10 +10,12 @@ beforeEach(() => {
   vi.spyOn(performance, 'now').mockImplementation(() => now);
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(String(text)) > 0);
   process.stderr.isTTY = true;
+  vi.stubEnv('TERM', 'xterm');
 });
 
 afterEach(() => {
   process.stderr.isTTY = wasTty;
+  vi.unstubAllEnvs();
   vi.restoreAllMocks();
 });
 
@@ -36,8 +38,12 @@ test('tells how much is done and, once that can be told, how long the rest takes
   ]);
 });
 
-test('off a terminal it is silent', () => {
-  process.stderr.isTTY = false;
+test.each([
+  ['off a terminal', false, 'xterm'],
+  ['on a dumb terminal', true, 'dumb'],
+])('%s it is silent', (_, isTTY, term) => {
+  process.stderr.isTTY = isTTY;
+  vi.stubEnv('TERM', term);
   const progress = new Progress();
   progress.of('looking')(0.5);
   progress.clear();

@@ -8,15 +8,19 @@ import { type WatchPage, watchPageBlock } from '../text/watch-page.js';
 import { headline } from './headline.js';
 import { type TreeRow, treeColumns, treeRows } from './tree-table.js';
 
+/** With it, a terminal of 80 columns has room for every column. */
+const LEAST_WHERE = 20;
+
 /** @param width columns of the terminal; null: there is none, and nothing is cut or broken */
 export function watchPage(answer: MemoryAnswer, look: Look, width: number | null): WatchPage {
   const changes = new Map(look.changes.map((change) => [change.drawer, change]));
   const [where, bytes, ...others] = treeColumns(answer, false);
   const changed = (
     heading: string,
+    spare: number,
     of: (change: DrawerChange) => number | null,
   ): Column<TreeRow> => ({
-    heading,
+    ...{ heading, spare },
     align: 'right',
     value: ({ drawer }) => {
       const change = changes.get(drawer.drawer);
@@ -25,9 +29,10 @@ export function watchPage(answer: MemoryAnswer, look: Look, width: number | null
   });
   const { heading, rows, note } = tableLines<TreeRow>(
     [
-      ...[where, bytes].flatMap((column) => column ?? []),
-      changed('SINCE LAST', ({ sinceLast }) => sinceLast),
-      changed('SINCE FIRST', ({ sinceFirst }) => sinceFirst),
+      ...(where ? [{ ...where, shrinks: { keeps: 'words' as const, least: LEAST_WHERE } }] : []),
+      ...(bytes ? [bytes] : []),
+      changed('SINCE LAST', 1, ({ sinceLast }) => sinceLast),
+      changed('SINCE FIRST', 2, ({ sinceFirst }) => sinceFirst),
       ...others,
     ],
     treeRows(answer),
@@ -44,9 +49,9 @@ export function watchPage(answer: MemoryAnswer, look: Look, width: number | null
   };
 }
 
-/** One look of several, for a pipe. */
-export function watchBlock(answer: MemoryAnswer, look: Look): string {
-  return watchPageBlock(watchPage(answer, look, null), look.number, look.at);
+/** One look of several, for a pipe or a terminal on which nothing can be redrawn. */
+export function watchBlock(answer: MemoryAnswer, look: Look, width: number | null): string {
+  return watchPageBlock(watchPage(answer, look, width), look.number, look.at);
 }
 
 function signed(bytes: number | null): string {

@@ -1,4 +1,4 @@
-import { cut } from '../text/cut.js';
+import { cutWords } from '../text/cut.js';
 import { formatCount } from '../text/size.js';
 import type { ScreenFrame, ScreenView } from '../text/watch-page.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
@@ -76,5 +76,5 @@ function footer({ columns, when, keys, sort }: View, place: string): string {
   const words = keys
     ? ['q: quit', `s: sort (${sort})`, '↑↓: scroll', place, when]
     : ['Ctrl-C: quit', place, when];
-  return cut(words.filter((each) => each !== '').join('  '), columns);
+  return cutWords(words.filter((each) => each !== '').join('  '), columns);
 }

@@ -33,7 +33,7 @@ export function cutWords(text: string, width: number): string {
   const words = short
     .slice(0, -1)
     .replace(/\S*$/, '')
-    .replace(/(?<!pid)(^| )[\d.,]+ $/, '$1');
+    .replace(/(?<!pid)(^| )[-+\d.,]+ $/, '$1');
   return words === '' ? short : `${words}…`;
 }
 

@@ -1,4 +1,4 @@
-import { cut } from './cut.js';
+import { cutWords } from './cut.js';
 
 /** One look of several as lines: its headline, and rows with what changed. */
 export interface WatchPage {
@@ -46,7 +46,10 @@ export function watchPageFrame(
   const lines = [...top, page.heading, ...shown, ...end].slice(0, rows - 1);
   const free = Array<string>(Math.max(0, rows - 1 - lines.length)).fill('');
   const words = keys ? ['q: quit', '↑↓: scroll', when] : ['Ctrl-C: quit', when];
-  return { lines: [...lines, ...free, cut(words.join('  '), columns)].slice(-rows), mostSkipped };
+  return {
+    lines: [...lines, ...free, cutWords(words.join('  '), columns)].slice(-rows),
+    mostSkipped,
+  };
 }
 
 /** The same for a pipe: a block of lines, after which comes an empty one. */

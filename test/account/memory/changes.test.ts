@@ -25,7 +25,7 @@ test('each look is held against the first and the one before', () => {
   if (!third || !seen[2]) throw new Error('three looks');
   const json = memoryJson({ ...third, look: seen[2] });
   expect(memorySchema.parse(json)).toEqual(json);
-  const text = watchBlock(third, seen[2]);
+  const text = watchBlock(third, seen[2], null);
   expect(text).toMatch(/^look 3, 1970-01-01T00:00:00Z\n400 KiB: /);
   expect(text).toMatch(/^ {2}vmalloc +100 KiB +-20\.0 KiB +\+60\.0 KiB +25 %/m);
   expect(text.endsWith('\n')).toBe(true);

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { columnsOf } from '../../../src/report/text/cut.js';
@@ -15,12 +16,22 @@ function onTerminal(columns: number, ...args: string[]): Promise<string[]> {
 }
 
 async function linesOnTerminal(columns: number, ...args: string[]): Promise<string[]> {
-  const command = [process.execPath, commandPath('kdump-mem'), ...args];
+  return (await textOnTerminal(columns, 'xterm', 'kdump-mem', ...args)).split(/\r?\n/);
+}
+
+async function textOnTerminal(
+  columns: number,
+  TERM: string,
+  name: 'kdump-mem' | 'skcheck',
+  ...args: string[]
+): Promise<string> {
+  const command = [process.execPath, commandPath(name), ...args];
   const { stdout } = await execa('python3', [PTY, String(columns), ...command], {
     timeout: 180_000,
-    env: { COLUMNS: '33' },
+    env: { COLUMNS: '33', TERM },
+    reject: name === 'kdump-mem',
   });
-  return stdout.split(/\r?\n/);
+  return stdout;
 }
 
 /** But for a command that is to be copied: broken by us it would not work. */
@@ -92,13 +103,23 @@ test.each([
   async (args, first) => {
     const text = (await linesOnTerminal(80, ...args, '--watch', '--count', '1')).join('\n');
     const frames = text.split('\u001b[H').slice(1);
-    const last = frames.at(-1) ?? '';
+    const last = stripVTControlCharacters(frames.at(-1) ?? '');
     expect(last).toMatch(first);
     expect(last).toContain('q: quit  ↑↓: scroll  look 1, ');
-    const drawn = last.split('\u001b[J')[0]?.split('\n') ?? [];
+    const drawn = last.trimEnd().split('\n');
     expect(drawn).toHaveLength(40);
-    const plain = drawn.map((line) => line.replaceAll('\u001b[K', ''));
-    expect(widest(plain)).toBeLessThanOrEqual(80);
+    expect(widest(drawn)).toBeLessThanOrEqual(80);
     expect(text.trimEnd().endsWith('\u001b[?7h\u001b[?25h')).toBe(true);
   },
 );
+
+test.each([
+  ['kdump-mem', ['memory', '--live', '--source', 'counters', '--count', '2'], /^look 2, \S+Z\r?$/m],
+  ['kdump-mem', ['procs', '--live', '--count', '2'], /^look 2, \S+Z\r?$/m],
+  ['skcheck', ['--samples', '3'], / sockets? .*\n(?:.*\n)+?.* sockets? /],
+] as const)('%s %j --watch on a dumb terminal writes text after text', async (name, args, both) => {
+  const text = await textOnTerminal(80, 'dumb', name, ...args, '--watch', '--interval', '0.5');
+  expect(text).not.toContain('\u001b');
+  expect(text).toMatch(both);
+  expect(widest(text.split(/\r?\n/))).toBeLessThanOrEqual(80);
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { terminalWidth } from '../../../src/cli/terminal-width.js';
+import { takesEscapes, terminalWidth } from '../../../src/cli/terminal-width.js';
 import { columnsOf, cut, cutMiddle, wrap } from '../../../src/report/text/cut.js';
 import { type Column, renderTable } from '../../../src/report/text/table.js';
 
@@ -92,4 +92,13 @@ describe('the width of an answer', () => {
   test('is none in a pipe, whatever COLUMNS says', () => {
     expect(terminalWidth({ columns: 80 }, { COLUMNS: '80' })).toBeNull();
   });
+});
+
+test.each([
+  [{ isTTY: true }, { TERM: 'xterm' }, true],
+  [{ isTTY: true }, {}, true],
+  [{ isTTY: true }, { TERM: 'dumb' }, false],
+  [{}, { TERM: 'xterm' }, false],
+])('an output %j with %j takes escape sequences: %s', (output, environment, takes) => {
+  expect(takesEscapes(output, environment)).toBe(takes);
 });

@@ -64,6 +64,8 @@ test.each([
   ['dentry 2.00 MiB', 'dentry …', 13],
   ['dentry 2.00 MiB', 'dentry …', 11],
   ['dentry 2.00 MiB', 'dentry 2.00 MiB', 15],
+  ['free  -124 MiB', 'free  …', 13],
+  ['node  3.38-13.5 KiB', 'node  …', 18],
   ['pid 132 (starver) 2.00 MiB', 'pid 132 …', 12],
   ['ext4_inode_cache', 'ext4_i…', 7],
 ])(
