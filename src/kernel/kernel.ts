@@ -167,8 +167,9 @@ export interface Kernel {
   readonly crashed?: boolean;
 
   /**
-   * Notes what is read of a live kernel from here on, until it is called again. What it gives forgets
-   * that, so that reading it anew shows memory as it is then. Dumps do not change: nothing is done.
+   * Notes what is read of a live kernel from here on. The returned function forgets that, so that the next read shows
+   * memory as it is then, and ends the note; a note within another is no part of it. Dumps do not change: nothing is
+   * done.
    */
   noteReads(): () => void;
 

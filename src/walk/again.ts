@@ -17,3 +17,14 @@ export function again<Found>(kernel: Kernel, read: () => Found, most = TRIES): F
     }
   }
 }
+
+/** Reads memory of a running kernel as it is now, also where it was read before. */
+export function anew<Found>(kernel: Kernel, read: () => Found): Found {
+  const forget = kernel.noteReads();
+  try {
+    read();
+  } finally {
+    forget();
+  }
+  return read();
+}

@@ -1,7 +1,8 @@
-import { KernelError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../kernel/error.js';
 import { hex } from '../kernel/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { readPartOf } from './named-read.js';
+import { readOrNot } from './read-or-not.js';
 
 /** A list that cannot be followed to its end; what was seen before stands. */
 export class TornList extends KernelError {
@@ -16,11 +17,12 @@ export class TornList extends KernelError {
  * head, since the node where it closes would need two different `prev`.
  * (include/linux/list.h; `next` and `prev` are its only two members, in this order.)
  *
+ * @param after the node to begin behind; the head where it is left out
  * @throws {TornList} when the links disagree, {@link ReadError} when a node cannot be read.
  */
-export function* listNodes(kernel: Kernel, head: bigint): Generator<bigint> {
-  let previous = head;
-  let node = readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true);
+export function* listNodes(kernel: Kernel, head: bigint, after = head): Generator<bigint> {
+  let previous = after;
+  let node = readPartOf(kernel, 'the list', head, after, 8).getBigUint64(0, true);
   while (node !== head) {
     const links = readPartOf(kernel, 'the list', head, node, 16);
     const back = links.getBigUint64(8, true);
@@ -34,6 +36,47 @@ export function* listNodes(kernel: Kernel, head: bigint): Generator<bigint> {
     previous = node;
     node = links.getBigUint64(0, true);
   }
+}
+
+/** So often a list of a running kernel may change while it is followed. */
+const MOST_CHANGES = 1000;
+
+/**
+ * The same of a running kernel, which changes the list meanwhile: from a tear it goes back to the last node that is
+ * still on the list. Every node that is there all the time is found.
+ *
+ * @throws as {@link listNodes}; after what can be read of a list that changes too fast, or is torn
+ */
+export function* changingListNodes(kernel: Kernel, head: bigint): Generator<bigint> {
+  if (!kernel.facts.live) {
+    yield* listNodes(kernel, head);
+    return;
+  }
+  const nodes: bigint[] = [];
+  const last = (back = 1) => nodes.at(-back) ?? head;
+  for (let changes = 0; ; changes++) {
+    const forget = kernel.noteReads();
+    try {
+      while (nodes.length > 0 && !isBehind(kernel, last(), last(2))) nodes.pop();
+      for (const node of listNodes(kernel, head, last())) nodes.push(node);
+      break;
+    } catch (error) {
+      if (!(error instanceof TornList || error instanceof ReadError)) throw error;
+      if (changes < MOST_CHANGES) continue;
+      yield* nodes;
+      throw error;
+    } finally {
+      forget();
+    }
+  }
+  yield* nodes;
+}
+
+/** Whether a node is behind another one by the links of both; one that has left a list names neither. */
+function isBehind(kernel: Kernel, node: bigint, previous: bigint): boolean {
+  const word = (address: bigint) =>
+    readOrNot(() => readPartOf(kernel, 'the list', address, address, 8).getBigUint64(0, true));
+  return word(previous) === node && word(node + 8n) === previous;
 }
 
 /**

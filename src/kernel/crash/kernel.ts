@@ -105,10 +105,12 @@ export class CrashKernel implements Kernel {
 
   noteReads(): () => void {
     if (!this.facts.live) return () => {};
+    const outer = this.#noted;
     const noted = new Set<bigint>();
     this.#noted = noted;
     return () => {
       for (const page of noted) this.#pages.delete(page);
+      if (this.#noted === noted) this.#noted = outer;
     };
   }
 

@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { again } from '../again.js';
-import { listNodes } from '../list.js';
+import { changingListNodes } from '../list.js';
 import { needSymbol } from '../machine/cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -75,7 +75,7 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   ] as const);
   const node = BigInt(area.offset('list'));
   let found = 0;
-  for (const link of listNodes(kernel, head)) {
+  for (const link of changingListNodes(kernel, head)) {
     if (++found > MOST_AREAS) throw new KernelError('damaged', 'the list of vmap areas has no end');
     const view = area.read(link - node);
     const vm = view.pointer('vm');

@@ -1,7 +1,10 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { anew } from '../again.js';
 import { incompleteness } from '../incompleteness.js';
+import { readOrNot } from '../read-or-not.js';
+import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
-import { FileTables } from './files.js';
+import { FileTables, type OpenFile } from './files.js';
 import { reportedTasks, type TaskTable } from './task-table.js';
 import { isPid, type Task } from './tasks.js';
 
@@ -41,19 +44,36 @@ export function openDescriptors(
   const byFile = new Map<bigint, Openers>();
   const reader = new FileTables(kernel);
   for (const [files, owners] of tables) {
+    const found: OpenFile[] = [];
+    let failure: unknown;
     try {
-      for (const { fd, file } of reader.open(files)) {
-        const openers = byFile.get(file) ?? { holders: [], slots: 0 };
-        byFile.set(file, openers);
-        openers.slots++;
-        for (const task of owners) openers.holders.push({ task, fd });
-      }
+      for (const open of reader.open(files)) found.push(open);
     } catch (error) {
+      failure = error;
+    }
+    if (kernel.facts.live && isLeft(kernel, files, owners)) continue;
+    for (const { fd, file } of found) {
+      const openers = byFile.get(file) ?? { holders: [], slots: 0 };
+      byFile.set(file, openers);
+      openers.slots++;
+      for (const task of owners) openers.holders.push({ task, fd });
+    }
+    if (failure !== undefined) {
       const who = [...owners].map(({ pid }) => pid).join(', ');
-      warnings.add(incompleteness(error), `files of pid ${who}: ${(error as Error).message}`);
+      warnings.add(incompleteness(failure), `files of pid ${who}: ${(failure as Error).message}`);
     }
   }
   return byFile;
+}
+
+/** Whether the processes that had a table have let go of it since: they are exiting, and its memory may be another's. */
+function isLeft(kernel: Kernel, files: bigint, owners: ReadonlySet<Task>): boolean {
+  const task = new StructReader(kernel, 'task_struct', ['files']);
+  return [...owners].every(
+    (owner) =>
+      owner.files === files &&
+      readOrNot(() => anew(kernel, () => task.read(owner.address).pointer('files'))) !== files,
+  );
 }
 
 /** Whose each table of files and each memory is. Faults of the task table are warnings. */

@@ -59,13 +59,17 @@ export function reportedTasks(kernel: Kernel, warnings: Warnings): TaskTable {
 }
 
 function readLive(kernel: Kernel): TaskTable {
-  const forget = kernel.noteReads();
+  let forget = kernel.noteReads();
   let table = readTable(kernel);
   for (let reads = 1; reads < LIVE_READS && table.faults.length > 0; reads++) {
     const before = new Set(table.faults.map(({ message }) => message));
     forget();
+    forget = kernel.noteReads();
     const next = readTable(kernel);
-    table = { ...next, faults: next.faults.filter(({ message }) => before.has(message)) };
+    // What the last read lost is lost, also where each read loses something else.
+    const counts = ({ code, message }: Warning) =>
+      before.has(message) || (next.lost !== undefined && code !== 'corrupt');
+    table = { ...next, faults: next.faults.filter(counts) };
   }
   return table;
 }

@@ -1,7 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
+import { anew } from '../again.js';
+import { changingListNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A process, told by the leader of its threads; or one of its threads. */
@@ -62,7 +63,7 @@ export class TaskReader {
       throw new KernelError('no-symbols', 'the symbol init_task is missing, which leads to tasks');
     }
     const offset = BigInt(this.#task.offset('tasks'));
-    for (const node of listNodes(this.#kernel, init + offset)) {
+    for (const node of changingListNodes(this.#kernel, init + offset)) {
       yield this.at(node - offset, true);
     }
   }
@@ -73,9 +74,8 @@ export class TaskReader {
    */
   *threads(process: Task): Generator<ListedTask> {
     const offset = BigInt(this.#task.offset('thread_node'));
-    const head = process.signal + BigInt(this.#signal.offset('thread_head'));
     let met = false;
-    for (const node of listNodes(this.#kernel, head)) {
+    for (const node of this.#threadNodes(process)) {
       met ||= node - offset === process.address;
       yield this.at(node - offset, false);
     }
@@ -84,6 +84,17 @@ export class TaskReader {
       'damaged',
       `the task at ${hex(process.address)} is none of the threads of its process`,
     );
+  }
+
+  *#threadNodes({ address, signal }: Task): Generator<bigint> {
+    const head = signal + BigInt(this.#signal.offset('thread_head'));
+    try {
+      yield* changingListNodes(this.#kernel, head);
+    } catch (error) {
+      // It is cleared when a task is released (__exit_signal, kernel/exit.c): there are no threads then.
+      const now = () => this.#task.read(address).pointer('signal');
+      if (!this.#kernel.facts.live || anew(this.#kernel, now) === signal) throw error;
+    }
   }
 
   /**

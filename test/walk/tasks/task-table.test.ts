@@ -86,22 +86,36 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
     ]);
   });
 
-  test('of a live kernel what is gone at the next read was a race, and what persists is none', () => {
+  /** A live kernel with other memory at each read; the last stays. */
+  const live = (...kernels: readonly Pick<typeof kernel, 'read'>[]) => {
     const facts = { ...kernel.facts, live: true };
-    const live = (reads: number) => {
-      let left = reads;
-      const damaged = damagedKernel(kernel, unlinked);
-      const read = (address: bigint, length: number) =>
-        (left > 0 ? damaged : kernel).read(address, length);
-      return new Proxy(kernelReading(kernel, read), {
-        get(target, name) {
-          if (name === 'facts') return facts;
-          if (name === 'noteReads') return () => () => void left--;
-          return Reflect.get(target, name, target);
-        },
-      });
-    };
-    expect(taskTable(live(1)).faults).toEqual([]);
-    expect(taskTable(live(9)).faults).toHaveLength(1);
+    let reads = 0;
+    const read = (address: bigint, length: number) =>
+      kernels[Math.min(reads, kernels.length - 1)]!.read(address, length);
+    return new Proxy(kernelReading(kernel, read), {
+      get(target, name) {
+        if (name === 'facts') return facts;
+        if (name === 'noteReads') return () => () => void reads++;
+        return Reflect.get(target, name, target);
+      },
+    });
+  };
+
+  test('of a live kernel what is gone at the next read was a race, and what persists is none', () => {
+    const damaged = damagedKernel(kernel, unlinked);
+    expect(taskTable(live(damaged, kernel)).faults).toEqual([]);
+    expect(taskTable(live(damaged)).faults).toHaveLength(1);
+  });
+
+  test('of a live kernel a list that tears in another place at each read is still torn', () => {
+    const denials = [{ address: head, length: 8, code: 'filtered' as const }];
+    const torn = [1n, 2n, 3n].map((back) =>
+      damagedKernel(kernel, { patches: [word(links + 8n, back)], denials }),
+    );
+    const { faults, lost } = taskTable(live(...torn));
+    expect(faults.map(({ code }) => code)).toEqual(['torn-list']);
+    expect(lost?.message).toMatch('is torn');
+    const healed = taskTable(live(...torn.slice(0, 2), kernel));
+    expect([healed.faults, healed.lost]).toEqual([[], undefined]);
   });
 });

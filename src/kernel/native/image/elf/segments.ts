@@ -117,10 +117,12 @@ export class SegmentMemory {
   }
 
   noteReads(): () => void {
+    const outer = this.#noted;
     const noted = new Set<number>();
     this.#noted = noted;
     return () => {
       for (const chunk of noted) this.#chunks.forget(chunk);
+      if (this.#noted === noted) this.#noted = outer;
     };
   }
 

@@ -87,6 +87,14 @@ describe('a file like /proc/kcore', () => {
     forget();
     expect(changing.readVirtual(text, 8)!.getUint32(0, true)).toBe(77);
     expect(bytes(changing.readPhysical(2 ** 33, 4096))).toEqual(elsewhere);
+    // A note within another has ended: the outer one goes on.
+    const outer = changing.noteReads();
+    changing.noteReads()();
+    changing.readVirtual(text, 8);
+    const later = loads(true).map((load) => ({ ...load, data: pageOf(78) }));
+    directory.write('changing', writeElf({ loads: later, notes }));
+    outer();
+    expect(changing.readVirtual(text, 8)!.getUint32(0, true)).toBe(78);
     // A view that was handed out before stays what it was.
     expect(before.getUint32(0, true)).toBe(old);
     changing.close();

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
+import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
+import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { memorySchema } from '../../../../src/report/memory/schema.js';
+import { socketsSchema } from '../../../../src/report/schema.js';
+import { triageSchema } from '../../../../src/report/triage/schema.js';
+import { LAB_KERNELS } from '../../../support/lab.js';
+import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
+
+// For more, by hand: KDUMP_MEM_TASK_ROUNDS=10.
+const ROUNDS = Number(process.env.KDUMP_MEM_TASK_ROUNDS ?? 2);
+const ONE_MS = 240_000;
+
+/** What each command says of whether it is complete, and its warnings. */
+const COMMANDS = {
+  sockets: (json: unknown) => {
+    const { warnings, totals } = socketsSchema.parse(json);
+    return { warnings, complete: totals.complete };
+  },
+  memory: (json: unknown) => memorySchema.parse(json),
+  triage: (json: unknown) => triageSchema.parse(json),
+};
+
+/** Warnings of src/walk/tasks/task-table.ts. */
+const OF_TASKS =
+  /list of processes|^threads of pid|init_pid_ns|task_struct|mm_users|files_struct|kernel stack \(|two processes/;
+
+for (const kernel of LAB_KERNELS)
+  describe(`${kernel}: tasks of every kind come and go`, () => {
+    const seconds = (ROUNDS * Object.keys(COMMANDS).length * ONE_MS) / 1000;
+    let guest: Guest;
+
+    beforeAll(async () => {
+      guest = await bootGuest({
+        kernel,
+        memoryMiB: MEMORY_MIB,
+        files: [
+          ...kdumpMemInGuest(kernel),
+          guestTool('tasks', kernel),
+          guestModule('borrow', kernel),
+        ],
+        limitMs: seconds * 1000 + 300_000,
+      });
+      // It outlives the last command.
+      await guest.run(`insmod /borrow.ko pid=$(tasks ${seconds + 120})`);
+    }, 300_000);
+
+    afterAll(() => guest?.kill());
+
+    test.each(Object.entries(COMMANDS))(
+      '%s --live: nothing of the task table contradicts itself or is lost',
+      async (command, parse) => {
+        const answers: ReturnType<typeof parse>[] = [];
+        for (let round = 0; round < ROUNDS; round++) {
+          const { status, output } = await inGuest(guest, `${command} --live --json`, ONE_MS);
+          expect(status, output.toString().slice(-2000)).toBe(0);
+          const { complete, warnings } = parse(JSON.parse(output.toString()));
+          console.log(kernel, command, { complete }, warnings);
+          answers.push({ complete, warnings });
+        }
+        for (const { complete, warnings } of answers) {
+          expect(warnings.filter(({ message }) => OF_TASKS.test(message))).toEqual([]);
+          // What else comes and goes while it is read says so.
+          if (!complete) expect(warnings).not.toEqual([]);
+        }
+        if (command === 'sockets') expect(answers.every(({ complete }) => complete)).toBe(true);
+      },
+      ROUNDS * ONE_MS,
+    );
+  });

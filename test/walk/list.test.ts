@@ -1,0 +1,79 @@
+import { afterAll, expect, test } from 'vitest';
+import { changingListNodes, TornList } from '../../src/walk/list.js';
+import { fixtureKernel } from '../support/fixture-kernel.js';
+import { kernelReading } from '../support/kernel-reading.js';
+
+const { kernel } = fixtureKernel('6.1');
+afterAll(() => kernel.close());
+
+const [HEAD, A, B, C, D] = [0x1000n, 0x2000n, 0x3000n, 0x4000n, 0x5000n] as const;
+
+/** As list_del_rcu leaves it in `prev`. */
+const POISON = 0xdead_0000_0000_0122n;
+
+/** A running kernel with one list; it changes before reads by their numbers. */
+function live(nodes: readonly bigint[], changes: Readonly<Record<number, (list: List) => void>>) {
+  const list = new List([HEAD, ...nodes]);
+  let reads = 0;
+  const read = (address: bigint, length: number) => {
+    changes[reads++]?.(list);
+    return list.read(address, length);
+  };
+  return new Proxy(kernelReading(kernel, read), {
+    get: (target, name) =>
+      name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target),
+  });
+}
+
+class List {
+  readonly #next = new Map<bigint, bigint>();
+  readonly #previous = new Map<bigint, bigint>();
+
+  constructor(ring: readonly bigint[]) {
+    for (const [index, node] of ring.entries()) this.#link(node, ring[(index + 1) % ring.length]!);
+  }
+
+  #link(node: bigint, next: bigint): void {
+    this.#next.set(node, next);
+    this.#previous.set(next, node);
+  }
+
+  remove(node: bigint): void {
+    this.#link(this.#previous.get(node)!, this.#next.get(node)!);
+    this.#previous.set(node, POISON);
+  }
+
+  tear(node: bigint): void {
+    this.#previous.set(node, POISON);
+  }
+
+  read(address: bigint, length: number): DataView {
+    const view = new DataView(new ArrayBuffer(16));
+    const node = address & ~0xfffn;
+    view.setBigUint64(0, this.#next.get(node)!, true);
+    view.setBigUint64(8, this.#previous.get(node)!, true);
+    return new DataView(view.buffer, Number(address - node), length);
+  }
+}
+
+// The first read is that of the head, then comes one for each node.
+test.each([
+  ['the next node leaves', { 2: (list: List) => list.remove(B) }, [A, C, D]],
+  ['the node that was read leaves', { 3: (list: List) => list.remove(B) }, [A, C, D]],
+  [
+    'all nodes that were read leave',
+    { 3: (list: List) => [B, A].forEach((node) => void list.remove(node)) },
+    [C, D],
+  ],
+])('of a list that changes, every node that stays is found: %s', (_, changes, expected) => {
+  expect([...changingListNodes(live([A, B, C, D], changes), HEAD)]).toEqual(expected);
+});
+
+test('a list that stays torn gives what is before, and then says so', () => {
+  const found: bigint[] = [];
+  const nodes = changingListNodes(live([A, B, C, D], { 0: (list) => list.tear(C) }), HEAD);
+  expect(() => {
+    for (const node of nodes) found.push(node);
+  }).toThrow(TornList);
+  expect(found).toEqual([A, B]);
+});
