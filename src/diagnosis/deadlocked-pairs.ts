@@ -1,6 +1,6 @@
 import type { Observation } from '../host/observation.js';
+import { OtherEnds } from '../host/pairs.js';
 import type { Finding } from './finding.js';
-import { OtherEnds } from './pairs.js';
 
 /** Makes a deadlocked pair of two stalled readers that are each other's peers and both have sent. */
 export function markDeadlockedPairs(observation: Observation, findings: Finding[]): void {

@@ -4,7 +4,7 @@ import { type SocketRecord, socketKey } from '../host/socket.js';
 import type { Ages } from './ages.js';
 import { markDeadlockedPairs } from './deadlocked-pairs.js';
 import { type FdLeak, findFdLeaks } from './fd-leak.js';
-import { type Finding, findingOf } from './finding.js';
+import { type Finding, findingOf, localPeersOf } from './finding.js';
 import { unreadBytes } from './judge.js';
 import { judgeOthers, judgeReader } from './judge-socket.js';
 import { type PinnedEstimate, sumPinned } from './pinned.js';
@@ -27,6 +27,12 @@ export interface Diagnosis {
     readonly pinned: PinnedEstimate;
     /** How many of them have no upper bound that is known. */
     readonly unbounded: number;
+    /** What the send queues of their local peers keep, as far as `pinned` does not have it. */
+    readonly localPeers: {
+      readonly sockets: number;
+      readonly unsent: number;
+      readonly pinned: PinnedEstimate;
+    };
   };
 }
 
@@ -83,6 +89,7 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     number
   >;
   for (const each of findings) counts[each.verdict.verdict]++;
+  const peers = localPeersOf(stalled);
   return {
     findings,
     fdLeaks: findFdLeaks(observation),
@@ -93,6 +100,15 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     totals: {
       unread: stalled.reduce((sum, each) => sum + each.unread, 0),
       unbounded: stalled.filter(({ pinned }) => pinned.atMost === null).length,
+      localPeers: {
+        sockets: peers.length,
+        unsent: peers.reduce((sum, each) => sum + each.unsent, 0),
+        pinned: sumPinned(
+          peers.map(({ pinned }) => pinned),
+          peers.reduce((sum, each) => sum + each.charge, 0),
+          observation.host,
+        ),
+      },
       pinned: sumPinned(
         stalled.map((each) => each.pinned),
         stalled.reduce((sum, each) => sum + (charges.get(each) ?? 0), 0),

@@ -2,11 +2,11 @@ import { isUnaccepted } from '../host/accept-queues.js';
 import type { Observation } from '../host/observation.js';
 import type { Holder } from '../host/proc/holders.js';
 import type { ProcessRecord } from '../host/proc/process.js';
-import type { SocketRecord } from '../host/socket.js';
+import { dropsAreLosses, type SocketRecord } from '../host/socket.js';
 import { unreadBytes } from './judge.js';
 import { unsentBytes } from './judge-sender.js';
 import type { PinnedEstimate } from './pinned.js';
-import { pinnedBy } from './pinned-by-socket.js';
+import { pinnedBy, type SocketPinned, sendQueueOf } from './pinned-by-socket.js';
 import type { SocketHistory } from './socket-history.js';
 import { bySeverity, type Verdict } from './verdict.js';
 
@@ -22,6 +22,8 @@ export interface Finding {
   readonly acceptQueue: AcceptQueue | null;
   /** Unix: the other end, null where there is none. */
   readonly otherEnd: OtherEnd | null;
+  /** Stalled TCP readers: the other end, where that is a socket of this host with data in its send queue. */
+  readonly localPeer: LocalPeer | null;
   /** Unix listeners: the clients that wait to be accepted and are known, oldest first. */
   readonly waiting: readonly OtherEnd[];
   /** Bytes: see `unreadBytes`. */
@@ -34,6 +36,11 @@ export interface Finding {
   readonly also: readonly Verdict[];
   /** Packets dropped between the samples (skmem `d`): for UDP what its queue had no room for. */
   readonly dropped: number;
+  /**
+   * Packets dropped before the first sample where none was dropped since; `watchedMs` is null where one
+   * sample, or a socket that the first one lacks, does not show when. Null: no packet, or not known.
+   */
+  readonly droppedBefore: { readonly packets: number; readonly watchedMs: number | null } | null;
   /** By how much the unread data became more between the samples; negative: less. */
   readonly grew: number;
   /**
@@ -62,6 +69,32 @@ export interface OtherEnd {
   readonly process: ProcessRecord | null;
 }
 
+/** The socket at the other end of a TCP connection, and what its send queue keeps until the reader reads or exits. */
+export interface LocalPeer extends OtherEnd, SocketPinned {
+  readonly socket: SocketRecord;
+  /** Bytes sent or written that the reader's end has not acknowledged. */
+  readonly unsent: number;
+}
+
+/**
+ * The local peers of these findings, each once, without those whose send queue is already in the
+ * `pinned` of a finding among them.
+ */
+export function localPeersOf(findings: readonly Finding[]): readonly LocalPeer[] {
+  const counted = new Set(
+    findings
+      .filter(({ verdict, also }) =>
+        [verdict, ...also].some((each) => each.verdict === 'stalled-sender'),
+      )
+      .map(({ socket }) => socket),
+  );
+  return findings.flatMap(({ localPeer }) => {
+    if (!localPeer || counted.has(localPeer.socket)) return [];
+    counted.add(localPeer.socket);
+    return [localPeer];
+  });
+}
+
 /** A share of less time than this says nothing: CPU time is told in hundredths of a second. */
 const LEAST_SHARED_MS = 500;
 
@@ -87,6 +120,8 @@ export function findingOf(
       ownerless: held.length > 0 ? null : whyOwnerless(socket, holders.denied.length),
       acceptQueue: acceptQueueOf(history.listeners(socket), observation),
       otherEnd: socket.peerInode === 0 ? null : otherEnd(socket.peerInode, observation),
+      localPeer:
+        verdict.verdict === 'stalled-reader' ? localPeer(socket, observation, history) : null,
       waiting: (socket.waiting ?? [])
         .filter((inode) => inode !== 0)
         .map((inode) => otherEnd(inode, observation)),
@@ -95,6 +130,7 @@ export function findingOf(
       verdict,
       also,
       dropped: history.dropped(socket),
+      droppedBefore: dropsAreLosses(socket.protocol) ? history.droppedBefore(socket) : null,
       grew: unread - unreadBytes(history.earlier(socket) ?? socket),
       cpuShare: cpuShare(observation, held[0]),
       pinned,
@@ -125,6 +161,17 @@ function acceptQueueOf(
 function otherEnd(inode: number, { holders, processes }: Observation): OtherEnd {
   const holder = holders.byInode.get(inode)?.[0] ?? null;
   return { inode, holder, process: (holder && processes.get(holder.pid)) ?? null };
+}
+
+function localPeer(
+  reader: SocketRecord,
+  observation: Observation,
+  history: SocketHistory,
+): LocalPeer | null {
+  const socket = history.tcpPeer(reader);
+  const queue = socket && sendQueueOf(socket, observation.host);
+  if (!queue) return null;
+  return { ...otherEnd(socket.inode, observation), ...queue, socket, unsent: unsentBytes(socket) };
 }
 
 function cpuShare({ cpu }: Observation, owner: Holder | undefined): Finding['cpuShare'] {

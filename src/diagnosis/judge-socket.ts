@@ -47,6 +47,11 @@ function judgeDropping(socket: SocketRecord, history: SocketHistory): Verdict | 
     verdict: 'udp-dropping',
     certainty: 'proved',
     waitedMs: null,
-    evidence: { kind: 'dropped', packets, watchedMs },
+    evidence: {
+      kind: 'dropped',
+      packets,
+      queue: socket.skmem && { bytes: socket.skmem.rmem, limit: socket.skmem.rcvbuf },
+      watchedMs,
+    },
   };
 }

@@ -12,9 +12,15 @@ import {
 } from './pinned.js';
 import type { SocketHistory } from './socket-history.js';
 
+export interface SocketPinned {
+  readonly pinned: PinnedEstimate;
+  /** What the socket is charged for that, or an upper guess of it. */
+  readonly charge: number;
+}
+
 /**
  * What a socket keeps from the allocators: its unread data, what its peer has not taken, and what
- * waits at a unix listener. `charge`: what it is charged for that, or an upper guess of it.
+ * waits at a unix listener.
  *
  * @param sends what the peer has not taken counts
  */
@@ -23,7 +29,7 @@ export function pinnedBy(
   sends: boolean,
   host: HostFacts,
   history: SocketHistory,
-): { readonly pinned: PinnedEstimate; readonly charge: number } {
+): SocketPinned {
   const { maxSkbFrags, unplacedMemory, unplacedIsCounted } = host;
   const shared = { maxSkbFrags, unplacedMemory, unplacedIsCounted };
   const unread = unreadBytes(socket);
@@ -56,20 +62,10 @@ export function pinnedBy(
     );
     charge += receiveCharge ?? 2 * unread;
   }
-  const unsent = sends && socket.protocol === 'TCP' ? unsentBytes(socket) : 0;
-  if (unsent > 0) {
-    const sendCharge = socket.skmem?.wmemQueued ?? null;
-    sides.push(
-      estimatePinned({
-        ...shared,
-        protocol: 'TCP',
-        payload: unsent,
-        charge: sendCharge,
-        segments: 0,
-        payloadIsPart: false,
-      }),
-    );
-    charge += sendCharge ?? 2 * unsent;
+  if (sends) {
+    const queue = sendQueueOf(socket, host);
+    if (queue) sides.push(queue.pinned);
+    charge += queue?.charge ?? 0;
   }
   if (socket.state === 'LISTEN' && socket.protocol === 'UNIX') {
     const waiting = estimateUnixBacklog(socket.recvQ);
@@ -78,6 +74,19 @@ export function pinnedBy(
   }
   const pinned = sides.length === 0 ? NOTHING_PINNED : sumPinned(sides, charge, host);
   return { pinned, charge };
+}
+
+/** What the send queue of a TCP socket keeps; null: it is empty. */
+export function sendQueueOf(socket: SocketRecord, host: HostFacts): SocketPinned | null {
+  const unsent = socket.protocol === 'TCP' ? unsentBytes(socket) : 0;
+  if (unsent === 0) return null;
+  const { maxSkbFrags, unplacedMemory, unplacedIsCounted } = host;
+  const charge = socket.skmem?.wmemQueued ?? null;
+  const pinned = estimatePinned({
+    ...{ maxSkbFrags, unplacedMemory, unplacedIsCounted },
+    ...{ protocol: 'TCP', payload: unsent, charge, segments: 0, payloadIsPart: false },
+  });
+  return { pinned, charge: charge ?? 2 * unsent };
 }
 
 function isUnixDatagram({ protocol, type, skmem }: SocketRecord): boolean {

@@ -1,5 +1,6 @@
 import { AcceptQueues } from '../host/accept-queues.js';
 import type { Observation } from '../host/observation.js';
+import { OtherEnds } from '../host/pairs.js';
 import { type SocketRecord, socketKey } from '../host/socket.js';
 import type { Moment, TrackWindow } from './judge.js';
 import { WaitingConnections } from './judge-listener.js';
@@ -13,6 +14,7 @@ export class SocketHistory {
   /** Unix datagram sockets by the inode of the socket that they are connected to. */
   readonly #senders: ReadonlyMap<number, readonly SocketRecord[]>;
   readonly #queues: AcceptQueues;
+  readonly #ends: OtherEnds;
   readonly #waitingFirst: WaitingConnections;
   readonly #waitingLast: WaitingConnections;
 
@@ -33,6 +35,7 @@ export class SocketHistory {
         senders.set(socket.peerInode, [...(senders.get(socket.peerInode) ?? []), socket]);
     this.#senders = senders;
     this.#queues = new AcceptQueues(newest.sockets);
+    this.#ends = new OtherEnds(newest.sockets);
     this.#waitingFirst = new WaitingConnections(
       observation.first.sockets,
       new AcceptQueues(observation.first.sockets),
@@ -73,6 +76,11 @@ export class SocketHistory {
     return this.#unix.get(socket.peerInode);
   }
 
+  /** The other end of a TCP connection, where that is a socket of this host with something in a queue. */
+  tcpPeer(socket: SocketRecord): SocketRecord | null {
+    return socket.protocol === 'TCP' && socket.state !== 'LISTEN' ? this.#ends.of(socket) : null;
+  }
+
   /** The unix datagram sockets that are connected to this one and have data on its way, as the newest sample has them. */
   unixSenders({ inode }: SocketRecord): readonly SocketRecord[] {
     return (this.#senders.get(inode) ?? []).filter(({ skmem }) => (skmem?.wmem ?? 0) > 0);
@@ -82,6 +90,16 @@ export class SocketHistory {
   dropped(socket: SocketRecord): number {
     const before = this.earlier(socket)?.skmem?.drops ?? null;
     return before === null ? 0 : Math.max(0, (socket.skmem?.drops ?? 0) - before);
+  }
+
+  /** Packets dropped in the past, when the samples count no other; null: none, or not known. */
+  droppedBefore(socket: SocketRecord): { packets: number; watchedMs: number | null } | null {
+    const packets = socket.skmem?.drops ?? 0;
+    if (packets === 0 || this.dropped(socket) > 0) return null;
+    const [first, last] = [this.first(socket), this.last(socket)];
+    const known = first !== null && last !== null;
+    const watchedMs = known ? Math.floor(Math.max(0, last.startedMs - first.endedMs)) : null;
+    return { packets, watchedMs };
   }
 
   /** What waited at a listener, at the first and at the newest sample. */

@@ -94,7 +94,13 @@ export type Evidence =
       /** Connections refused in between (LINUX_MIB_LISTENDROPS on this socket). */
       readonly dropped: number;
     }
-  | { readonly kind: 'dropped'; readonly packets: number; readonly watchedMs: number }
+  | {
+      readonly kind: 'dropped';
+      readonly packets: number;
+      /** sk_rmem_alloc and sk_rcvbuf at the last sample; null: not known. */
+      readonly queue: { readonly bytes: number; readonly limit: number } | null;
+      readonly watchedMs: number;
+    }
   /** Both ends hold unread data and have sent what the other does not read. */
   | {
       readonly kind: 'waits-for-each-other';

@@ -6,6 +6,7 @@ import { lossesOf } from './losses.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
 import type { Observation } from './observation.js';
 import { drops, inodesWanted, wantsOwner } from './of-interest.js';
+import { OtherEnds } from './pairs.js';
 import { CpuWatch } from './proc/cpu-watch.js';
 import {
   countAllDescriptors,
@@ -93,7 +94,10 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const wanted = [...interesting, ...late];
   // Who holds the listener owns what waits at it.
   const queues = new AcceptQueues((last ?? first).sockets);
-  const inodes = inodesWanted([...wanted, ...wanted.flatMap((socket) => queues.of(socket))]);
+  const ends = new OtherEnds((last ?? first).sockets);
+  const inodes = inodesWanted(
+    wanted.flatMap((socket) => [socket, ...queues.of(socket), ends.of(socket) ?? []].flat()),
+  );
   if (inodes.size > 0) await scan.run();
   const holders = await withLateHolders(source, scan.holdersOf(inodes), inodes);
   return {

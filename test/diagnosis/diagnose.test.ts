@@ -159,6 +159,55 @@ describe('connections that wait at a unix listener', () => {
   });
 });
 
+describe('the local peer of a stalled TCP reader', () => {
+  const end = (local: string, peer: string, inode: number, queues: string, queued = 0) =>
+    `tcp ESTAB ${queues} ${local} ${peer} ino:${inode} sk:${inode} cgroup:/ <-> skmem:(r1280,rb131072,t0,tb16384,f0,w${queued},o0,bl0,d0) ts rcvmss:536 bytes_received:300 bytes_acked:90 lastrcv:4000`;
+  const [near, far] = ['127.0.0.1:80', '127.0.0.1:9'];
+  const found = async (...rows: string[]) => {
+    const host = tcpHost(rows, rows);
+    host.addProcess(10, { comm: 'feedd', fds: { 7: 500 } });
+    host.addProcess(20, { comm: 'writer', fds: { 3: 501 } });
+    return diagnose(await observe(host, { intervalMs: 2000 }));
+  };
+
+  test('is named, with what its send queue holds, which is counted besides', async () => {
+    const { findings, totals } = await found(
+      end(near, far, 500, '100 0'),
+      end(far, near, 501, '0 70000', 80_000),
+    );
+    const [reader, sender] = findings;
+    expect(reader?.localPeer).toMatchObject({
+      ...{ inode: 501, holder: { pid: 20, fds: [3] }, process: { comm: 'writer' } },
+      ...{ unsent: 70_000, charge: 80_000 },
+    });
+    expect(totals.pinned.likely).toBe(reader?.pinned.likely);
+    expect(totals.localPeers).toEqual({
+      ...{ sockets: 1, unsent: 70_000 },
+      pinned: sender?.pinned,
+    });
+  });
+
+  test('of a deadlocked pair is in the pinned memory of its own row already', async () => {
+    const { findings, totals } = await found(
+      end(near, far, 500, '100 70000', 80_000),
+      end(far, near, 501, '100 70000', 80_000),
+    );
+    expect(findings.map(({ verdict }) => verdict.verdict)).toEqual([
+      'deadlocked-pair',
+      'deadlocked-pair',
+    ]);
+    expect(totals.localPeers).toMatchObject({ sockets: 0, unsent: 0 });
+  });
+
+  test('has something queued, and both addresses of the connection', async () => {
+    for (const other of [end(far, near, 501, '0 0'), end(far, '127.0.0.1:81', 501, '0 5', 9)]) {
+      const { findings, totals } = await found(end(near, far, 500, '100 0'), other);
+      expect(findings.find(({ socket }) => socket.inode === 500)?.localPeer).toBeNull();
+      expect(totals.localPeers.sockets).toBe(0);
+    }
+  });
+});
+
 describe('UDP', () => {
   const udp = (drops: number) =>
     `udp UNCONN 4160 0 10.0.0.1:53 0.0.0.0:* ino:700 sk:9 cgroup:/ <-> skmem:(r4160,rb5000,t0,tb1,f0,w0,o0,bl0,d${drops})`;
@@ -187,6 +236,18 @@ describe('UDP', () => {
     const [finding] = diagnose(await observe(udpHost(udp(7)), { intervalMs: 2000 })).findings;
     expect(finding?.pinned).toMatchObject({ low: 2080, likely: 4992 });
     expect(finding?.dropped).toBe(0);
+  });
+
+  test('drops from before the first sample are history, and reported as such', async () => {
+    const [finding] = diagnose(await observe(udpHost(udp(7)), { intervalMs: 2000 })).findings;
+    expect(finding?.also).toEqual([]);
+    expect(because(reasonsOf(finding!), null)).toContain(
+      '; 7 packets dropped before the first sample, none in the 2.0 s since',
+    );
+    const [once] = diagnose(await observe(udpHost(udp(7)), { intervalMs: 0 })).findings;
+    expect(because(reasonsOf(once!), null)).toContain(
+      '; 7 packets dropped since it was opened, at an unknown time',
+    );
   });
 });
 

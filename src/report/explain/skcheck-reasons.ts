@@ -79,7 +79,8 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'Accept faster, or raise the backlog (listen(), net.core.somaxconn).',
   },
   dropped: {
-    means: 'So many packets (packets) were dropped since the socket’s queue had no room.',
+    means:
+      'So many packets (packets) were dropped. Where the queue (queueBytes) is near its limit (limitBytes) it is full; else it was for a time, or the packets were invalid (checksum, filter).',
     known: 'The socket’s drop counter (sk_drops) in both samples.',
     next: 'See whether its process has the CPU time it needs.',
   },
@@ -87,6 +88,19 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     means: 'Besides, so many packets (packets) were dropped at this socket while we watched.',
     known: 'The socket’s drop counter (sk_drops) in both samples.',
     next: 'Take it for a consequence of what stands before it.',
+  },
+  'dropped-before': {
+    means:
+      'So many packets (packets) were dropped at this socket before the first sample and none since (watchedMs), so that they are history. Null: one sample, or a socket that the first one lacks, does not show when.',
+    known: 'The socket’s drop counter (sk_drops), which did not move.',
+    next: 'Take more time between samples (--interval) where drops come in bursts.',
+  },
+  'local-peer': {
+    means:
+      'The other end of the connection is a socket of this host: descriptor peerFd of process peerPid (peerComm; null: not known). Its send queue holds so much (unsentBytes), which pins about likelyPinnedBytes until the reader reads or exits.',
+    known:
+      'A socket with the same two addresses swapped; its Send-Q and what it is charged (skmem w).',
+    next: 'Add it to what the reader pins: killing the reader frees both.',
   },
   'waits-for-each-other': {
     means:

@@ -1,6 +1,7 @@
 import { STALE_CODES } from '../../diagnosis/verdict.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
+import { comesBack } from './owners.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
 
 /** What to do: who would have to read, and how much of the memory that gives back. */
@@ -12,7 +13,7 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   const whole = owner.sockets === totals.stalled;
   const share = whole
     ? 'The memory'
-    : `Likely ${formatSize(owner.likelyPinnedBytes)} of the ${formatSize(totals.pinned.likely)}`;
+    : `Likely ${formatSize(comesBack(owner))} of the ${formatSize(totals.pinned.likely + totals.localPeers.pinned.likely)}`;
   const ends = `${owner.sockets === 1 ? 'descriptor' : 'descriptors'} or ends`;
   const how =
     unaccepted === 0
@@ -22,14 +23,38 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
         : `reads and accepts what waits, closes its ${ends}`;
   const lines = owner.stopped
     ? [
-        `${who} is stopped: kill -CONT ${pid} lets it read on.${whole ? '' : ` ${share} is in its sockets.`}`,
+        `${who} is stopped: kill -CONT ${pid} lets it read on.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
     : [`${share} comes back when ${who} ${how}.`];
+  if (owner.localPeers > 0) {
+    const peers = sockets.filter(({ pid: reader, localPeer }) => reader === pid && localPeer);
+    lines.push(
+      `Its ${owner.sockets === 1 ? 'socket pins' : 'sockets pin'} likely ${formatSize(owner.likelyPinnedBytes)}, the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`} ${formatSize(owner.likelyLocalPeersBytes)}${peerNames(peers)}.`,
+    );
+  }
   if (owner.shared > 0)
     lines.push(
       `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: to end pid ${pid} alone does not give that back.`,
     );
   return lines;
+}
+
+const MOST_NAMED = 3;
+
+/** `: pid 12 (node), pid 13 (curl) and others`; empty where none of them is known. */
+function peerNames(sockets: readonly SkcheckSocket[]): string {
+  const names = new Set(
+    sockets.flatMap(({ localPeer }) =>
+      localPeer?.pid == null
+        ? []
+        : [
+            `pid ${localPeer.pid}${localPeer.comm === null ? '' : ` (${escapeText(localPeer.comm)})`}`,
+          ],
+    ),
+  );
+  if (names.size === 0) return '';
+  const named = [...names].slice(0, MOST_NAMED).join(', ');
+  return `: ${named}${names.size > MOST_NAMED ? ' and others' : ''}`;
 }
 
 /** From here on it is worth a sentence that the likely figure may be far too low. */

@@ -44,7 +44,12 @@ function headlineOf({ totals, host, complete }: SkcheckReport): string {
         ? 'has'
         : 'have';
   const they = stalled === 1 ? 'it pins' : 'they pin';
-  return `${formatCount(stalled)} of ${of} ${have} stopped reading; ${they} ${pinnedWords(totals.pinned)}`;
+  const { localPeers } = totals;
+  const besides =
+    localPeers.sockets === 0
+      ? ''
+      : `, and the send ${localPeers.sockets === 1 ? 'queue of a local peer' : `queues of ${formatCount(localPeers.sockets)} local peers`} ${pinnedWords(localPeers.pinned)}`;
+  return `${formatCount(stalled)} of ${of} ${have} stopped reading; ${they} ${pinnedWords(totals.pinned)}${besides}`;
 }
 
 /** `about 33.0 KiB (4.88 KiB to 585 KiB)`, or without an upper bound where none is known. */

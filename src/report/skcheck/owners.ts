@@ -1,4 +1,4 @@
-import type { Finding } from '../../diagnosis/finding.js';
+import { type Finding, localPeersOf } from '../../diagnosis/finding.js';
 import { STALE_CODES } from '../../diagnosis/verdict.js';
 import type { Holder } from '../../host/proc/holders.js';
 import type { ProcessRecord } from '../../host/proc/process.js';
@@ -46,30 +46,43 @@ function entries(
  * hold is told of the first of them, as its row is.
  */
 export function worstOwnerOf(findings: readonly Finding[]): SkcheckReport['totals']['worstOwner'] {
-  const byPid = new Map<number, NonNullable<SkcheckReport['totals']['worstOwner']>>();
+  const byPid = new Map<number, { owner: WorstOwner; findings: Finding[] }>();
   for (const finding of findings) {
     if (!STALE_CODES.includes(finding.verdict.verdict)) continue;
     const { via, holders } = ownersOf(finding);
     const [first, ...others] = holders;
     if (!first) continue;
-    const owner = byPid.get(first.pid) ?? {
-      pid: first.pid,
-      comm: first.comm,
-      sockets: 0,
-      shared: 0,
-      stopped: true,
-      unaccepted: 0,
-      likelyPinnedBytes: 0,
-    };
-    byPid.set(first.pid, owner);
+    const entry = byPid.get(first.pid) ?? { owner: ownerWithout(first), findings: [] };
+    byPid.set(first.pid, entry);
+    entry.findings.push(finding);
+    const { owner } = entry;
     owner.sockets++;
     owner.stopped &&= holders.every(({ threadStates }) => /^T+$/.test(threadStates ?? ''));
     if (others.length > 0) owner.shared++;
     if (via === 'accept-queue') owner.unaccepted++;
     owner.likelyPinnedBytes += Math.round(finding.pinned.likely);
   }
-  return [...byPid.values()].reduce<SkcheckReport['totals']['worstOwner']>(
-    (worst, each) => (worst && worst.likelyPinnedBytes >= each.likelyPinnedBytes ? worst : each),
+  const owners = [...byPid.values()].map(({ owner, findings: own }) => {
+    const peers = localPeersOf(own);
+    const likely = peers.reduce((sum, { pinned }) => sum + Math.round(pinned.likely), 0);
+    return { ...owner, localPeers: peers.length, likelyLocalPeersBytes: likely };
+  });
+  return owners.reduce<WorstOwner | null>(
+    (worst, each) => (worst && comesBack(worst) >= comesBack(each) ? worst : each),
     null,
   );
+}
+
+type WorstOwner = NonNullable<SkcheckReport['totals']['worstOwner']>;
+
+function ownerWithout({ pid, comm }: SkcheckSocket['holders'][number]): WorstOwner {
+  return {
+    ...{ pid, comm, sockets: 0, shared: 0, stopped: true, unaccepted: 0 },
+    ...{ likelyPinnedBytes: 0, localPeers: 0, likelyLocalPeersBytes: 0 },
+  };
+}
+
+/** What is freed when an owner reads or exits, its local peers' send queues included. */
+export function comesBack(owner: WorstOwner): number {
+  return owner.likelyPinnedBytes + owner.likelyLocalPeersBytes;
 }

@@ -1,5 +1,5 @@
 import type { FdLeak } from '../../diagnosis/fd-leak.js';
-import type { Finding } from '../../diagnosis/finding.js';
+import type { Finding, LocalPeer } from '../../diagnosis/finding.js';
 import type { Evidence } from '../../diagnosis/verdict.js';
 import type { ProcessRecord } from '../../host/proc/process.js';
 
@@ -10,7 +10,7 @@ export const SKCHECK_REASON_CODES = [
   ...(['acknowledged-nothing', 'accepted-nothing', 'backlog-full', 'dropped'] as const),
   ...(['waits-for-each-other', 'no-holder', 'no-tcp-info', 'raced'] as const),
   ...(['first-sample-torn', 'one-sample'] as const),
-  'dropped-besides',
+  ...(['dropped-besides', 'dropped-before', 'local-peer'] as const),
   ...(['owner-spins', 'owner-busy', 'owner-lacks-cpu'] as const),
   ...(['owner-stopped', 'owner-traced', 'owner-frozen', 'owner-runs'] as const),
   ...(['owner-blocked', 'owner-sleeps', 'owner-ended', 'owner-in-state', 'owner-untold'] as const),
@@ -45,7 +45,10 @@ export type SeenReason =
     >
   | Of<'accepted-nothing', { waiting: number; watchedMs: number }>
   | Of<'backlog-full', { waiting: number; limit: number; refused: number }>
-  | Of<'dropped', { packets: number; watchedMs: number }>
+  | Of<
+      'dropped',
+      { packets: number; queueBytes: number | null; limitBytes: number | null; watchedMs: number }
+    >
   | Of<'waits-for-each-other', { peerInode: number; peerPid: number | null; watchedMs: number }>;
 
 /** What the process does that has the socket open first. Shares: 1 is all of one CPU’s time. */
@@ -72,6 +75,15 @@ export type LeakReason =
 export type SkcheckReason =
   | SeenReason
   | Of<'dropped-besides', { packets: number }>
+  | Of<'dropped-before', { packets: number; watchedMs: number | null }>
+  | Of<
+      'local-peer',
+      { peerInode: number; peerPid: number | null; peerComm: string | null } & {
+        peerFd: number | null;
+        unsentBytes: number;
+        likelyPinnedBytes: number;
+      }
+    >
   | OwnerReason
   | OwnerlessReason
   | LeakReason;
@@ -82,9 +94,24 @@ export function reasonsOf(finding: Finding): SkcheckReason[] {
   const reasons: SkcheckReason[] = [seenReason(verdict.evidence, socket.protocol)];
   if (dropped > 0 && verdict.verdict !== 'udp-dropping' && socket.state !== 'LISTEN')
     reasons.push({ code: 'dropped-besides', figures: { packets: dropped } });
+  if (finding.localPeer) reasons.push(peerReason(finding.localPeer));
+  if (finding.droppedBefore)
+    reasons.push({ code: 'dropped-before', figures: finding.droppedBefore });
   if (verdict.verdict === 'reading') return reasons;
   const owner = ownerReason(finding) ?? ownerlessReason(finding);
   return owner ? [...reasons, owner] : reasons;
+}
+
+function peerReason({ inode, holder, process, unsent, pinned }: LocalPeer): SkcheckReason {
+  return {
+    code: 'local-peer',
+    figures: {
+      ...{ peerInode: inode, peerPid: holder?.pid ?? null, peerComm: process?.comm ?? null },
+      peerFd: holder?.fds[0] ?? null,
+      unsentBytes: unsent,
+      likelyPinnedBytes: Math.round(pinned.likely),
+    },
+  };
 }
 
 /** Why a process is said to leak descriptors; `lives`: its name could be read. */
@@ -134,7 +161,15 @@ export function seenReason(evidence: Evidence, protocol: string): SeenReason {
       return { code: 'backlog-full', figures: { waiting, limit, refused } };
     }
     case 'dropped':
-      return { code: 'dropped', figures: { packets: evidence.packets, watchedMs } };
+      return {
+        code: 'dropped',
+        figures: {
+          packets: evidence.packets,
+          queueBytes: evidence.queue?.bytes ?? null,
+          limitBytes: evidence.queue?.limit ?? null,
+          watchedMs,
+        },
+      };
     case 'waits-for-each-other': {
       const { peerInode, peerPid } = evidence;
       return { code: 'waits-for-each-other', figures: { peerInode, peerPid, watchedMs } };

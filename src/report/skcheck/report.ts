@@ -1,6 +1,6 @@
 import { placeOf } from '../../cgroup-place.js';
 import type { Diagnosis } from '../../diagnosis/diagnose.js';
-import type { Finding, OtherEnd } from '../../diagnosis/finding.js';
+import type { Finding, LocalPeer, OtherEnd } from '../../diagnosis/finding.js';
 import type { PinnedEstimate } from '../../diagnosis/pinned.js';
 import type { VerdictCode } from '../../diagnosis/verdict.js';
 import { AcceptQueues, belongsTo } from '../../host/accept-queues.js';
@@ -87,6 +87,11 @@ export function skcheckReport(
       mptcp: mptcpOf(observation),
       countedBy: observation.onlyInodes ? 'descriptor' : 'row',
       pinned: whole(diagnosis.totals.pinned),
+      localPeers: {
+        sockets: diagnosis.totals.localPeers.sockets,
+        unsentBytes: diagnosis.totals.localPeers.unsent,
+        pinned: whole(diagnosis.totals.localPeers.pinned),
+      },
     },
     processes: diagnosis.fdLeaks.map((leak) => {
       const process = observation.processes.get(leak.pid);
@@ -149,6 +154,7 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
     pod: place?.pod ?? owner?.pod ?? null,
     waiting: finding.waiting.map(endEntry),
     otherEnd: finding.otherEnd && endEntry(finding.otherEnd),
+    localPeer: finding.localPeer && peerEntry(finding.localPeer),
     recvQ: socket.recvQ,
     sendQ: socket.sendQ,
     skmem: socket.skmem && memoryEntry(socket.skmem),
@@ -176,6 +182,16 @@ function endEntry({ inode, holder, process }: OtherEnd): SkcheckSocket['waiting'
     pid: holder?.pid ?? null,
     comm: process?.comm ?? null,
     fds: [...(holder?.fds ?? [])],
+  };
+}
+
+function peerEntry(peer: LocalPeer): NonNullable<SkcheckSocket['localPeer']> {
+  const { socket, unsent, pinned } = peer;
+  return {
+    ...endEntry(peer),
+    netns: socket.netns,
+    unsentBytes: unsent,
+    pinned: whole(pinned),
   };
 }
 

@@ -102,6 +102,12 @@ const socket = z.strictObject({
   waiting: z.array(otherEnd),
   /** Unix: the end that this one is connected to; null where there is none. */
   otherEnd: otherEnd.nullable(),
+  /**
+   * TCP readers that are stalled: the peer, where that is a socket of this host (in any network namespace
+   * that was read) with data in its send queue. Its first process, where one is known, and what the send
+   * queue keeps until the reader reads or exits; that is not in the `pinned` of this socket.
+   */
+  localPeer: otherEnd.extend({ netns: count.nullable(), unsentBytes: bytes, pinned }).nullable(),
   recvQ: count,
   sendQ: count,
   /** The names of `ss -m`: bytes, `d` is a count. */
@@ -195,6 +201,8 @@ export const skcheckSchema = z.strictObject({
     unreadBytes: bytes,
     unbounded: count,
     pinned,
+    /** What the send queues of their local peers keep, each once, and without what `pinned` has. */
+    localPeers: z.strictObject({ sockets: count, unsentBytes: bytes, pinned }),
     /** The process whose stalled sockets likely pin most, and what they pin together. */
     worstOwner: z
       .strictObject({
@@ -208,6 +216,9 @@ export const skcheckSchema = z.strictObject({
         /** Of `sockets`, those that wait in the accept queue of a listener of its. */
         unaccepted: count,
         likelyPinnedBytes: bytes,
+        /** What the send queues of their local peers likely keep besides. */
+        localPeers: count,
+        likelyLocalPeersBytes: bytes,
       })
       .nullable(),
     /**

@@ -52,9 +52,19 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
     case 'backlog-full':
       return `${formatCount(figures.waiting)} connections wait to be accepted, the limit is ${formatCount(figures.limit)}${figures.refused > 0 ? `; ${formatCount(figures.refused)} refused meanwhile` : ''}`;
     case 'dropped':
-      return `${times(figures.packets, 'packet')} dropped in ${formatSpan(figures.watchedMs)}: its queue had no room`;
+      return `${times(figures.packets, 'packet')} dropped in ${formatSpan(figures.watchedMs)}${queueWords(figures)}`;
     case 'dropped-besides':
       return `${times(figures.packets, 'packet')} dropped meanwhile`;
+    case 'dropped-before':
+      return figures.watchedMs === null
+        ? `${times(figures.packets, 'packet')} dropped since it was opened, at an unknown time`
+        : `${times(figures.packets, 'packet')} dropped before the first sample, none in the ${formatSpan(figures.watchedMs)} since`;
+    case 'local-peer': {
+      const { peerPid, peerComm, peerFd, unsentBytes, likelyPinnedBytes } = figures;
+      const comm = peerComm === null ? '' : ` (${escapeText(peerComm)})`;
+      const peer = peerPid === null ? '' : ` pid ${peerPid}${comm} fd ${peerFd}`;
+      return `its local peer${peer} has ${formatSize(unsentBytes)} in its send queue, which pins about ${formatSize(likelyPinnedBytes)} more`;
+    }
     case 'waits-for-each-other':
       return `both ends of the connection are on this host and neither reads in ${formatSpan(figures.watchedMs)}: pid ${figures.peerPid ?? '?'} (inode ${figures.peerInode}) is the other one`;
     case 'no-holder':
@@ -107,6 +117,26 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
       return 'it has ended since, so its name is not known';
   }
 }
+
+/** sk_drops counts packets that did not fit, and those of a wrong checksum or cut by a filter too. */
+function queueWords(queue: {
+  readonly queueBytes: number | null;
+  readonly limitBytes: number | null;
+}): string {
+  const { queueBytes, limitBytes } = queue;
+  if (queueBytes === null || limitBytes === null) return '';
+  const sizes = `${formatSize(queueBytes)} of ${formatSize(limitBytes)}`;
+  return isFull(queueBytes, limitBytes)
+    ? `: its queue is full (${sizes}), the reader is too slow or stopped`
+    : `; its queue has room now (${sizes}): it was full for a time, or packets were invalid`;
+}
+
+/** The kernel refuses what would exceed the limit: less room than the largest datagram may be none. */
+function isFull(bytes: number, limit: number): boolean {
+  return bytes >= limit - Math.min(LARGEST_DATAGRAM_CHARGE, limit / 4);
+}
+
+const LARGEST_DATAGRAM_CHARGE = 70_000;
 
 const STOOD_STILL = {
   reader: 'no process that has it open ran',

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Diagnosis } from '../../../src/diagnosis/diagnose.js';
 import { countExactly, withCounts } from '../../../src/diagnosis/exact.js';
 import type { Finding } from '../../../src/diagnosis/finding.js';
+import { NOTHING_PINNED } from '../../../src/diagnosis/pinned.js';
 import { VERDICT_CODES } from '../../../src/diagnosis/verdict.js';
 import type { SocketRecord } from '../../../src/host/socket.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -42,6 +43,7 @@ function finding(
     ownerless: null,
     acceptQueue: null,
     otherEnd: null,
+    localPeer: null,
     waiting: [],
     unread: 1,
     unsent: 0,
@@ -53,6 +55,7 @@ function finding(
     },
     also: [],
     dropped: 0,
+    droppedBefore: null,
     grew: 0,
     cpuShare: null,
     pinned: { low: 1, likely: 2, high: 3, atMost: null },
@@ -159,7 +162,12 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
       stalled: 2,
       undecided: 0,
       counts: Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Diagnosis['counts'],
-      totals: { unread: 2, unbounded: 2, pinned: { low: 2, likely: 4, high: 6, atMost: null } },
+      totals: {
+        unread: 2,
+        unbounded: 2,
+        pinned: { low: 2, likely: 4, high: 6, atMost: null },
+        localPeers: { sockets: 0, unsent: 0, pinned: NOTHING_PINNED },
+      },
     };
     const { diagnosis: counted, counts } = withCounts(diagnosis, exact);
     const [first = 0] = each;

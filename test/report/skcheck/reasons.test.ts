@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Finding } from '../../../src/diagnosis/finding.js';
 import type { Evidence } from '../../../src/diagnosis/verdict.js';
+import type { SocketRecord } from '../../../src/host/socket.js';
 import {
   leakReasons,
   reasonsOf,
@@ -27,7 +28,7 @@ const EVIDENCE: { [Kind in Evidence['kind']]: Extract<Evidence, { kind: Kind }> 
   },
   'accepted-nothing': { kind: 'accepted-nothing', waiting: 17, watchedMs },
   'backlog-full': { kind: 'backlog-full', waiting: 129, limit: 128, dropped: 42 },
-  dropped: { kind: 'dropped', packets: 1001, watchedMs },
+  dropped: { kind: 'dropped', packets: 1001, queue: { bytes: 4160, limit: 5000 }, watchedMs },
   'waits-for-each-other': { kind: 'waits-for-each-other', peerInode: 77, peerPid: 4711, watchedMs },
   'both-ran': { kind: 'both-ran', watchedMs },
   'no-holder': { kind: 'no-holder' },
@@ -59,6 +60,13 @@ const listener = { protocol: 'TCP', local: '10.0.0.1:80' };
 
 const OWNERS: SkcheckReason[] = [
   finding({ dropped: 7 }),
+  finding({ droppedBefore: { packets: 7, watchedMs: 2000 } }),
+  finding({
+    localPeer: {
+      ...{ inode: 9, holder: { pid: 12, fds: [5] }, process: null, unsent: 2048, charge: 4096 },
+      ...{ socket: {} as SocketRecord, pinned: { low: 1, likely: 4096, high: 4096, atMost: null } },
+    },
+  }),
   finding(busy(0.95, 0)),
   finding(busy(0.75, 0.15), 'slow-reader'),
   finding(busy(0.15, 0.75), 'udp-dropping'),
@@ -103,11 +111,34 @@ test.each(ALL)('$code: units in the names, whole numbers but for shares', ({ fig
       expect([name, Number.isSafeInteger(figure)]).toEqual([name, true]);
 });
 
-test.each([
-  [{ packets: 2, watchedMs: 3000 }, '2 packets dropped in 3.0 s: its queue had no room'],
-  [{ packets: 1, watchedMs: 999 }, '1 packet dropped in 0.9 s: its queue had no room'],
-])('words are made of the figures %j', (figures, words) => {
-  expect(because([{ code: 'dropped', figures }], null)).toBe(words);
+const FULL = { queueBytes: 212_000, limitBytes: 212_992 };
+
+test.each<[SkcheckReason, string]>([
+  [
+    { code: 'dropped', figures: { packets: 2, ...FULL, watchedMs: 3000 } },
+    '2 packets dropped in 3.0 s: its queue is full (207 KiB of 208 KiB), the reader is too slow or stopped',
+  ],
+  [
+    { code: 'dropped', figures: { packets: 1, ...FULL, queueBytes: 4096, watchedMs: 999 } },
+    '1 packet dropped in 0.9 s; its queue has room now (4.00 KiB of 208 KiB): it was full for a time, or packets were invalid',
+  ],
+  [
+    {
+      code: 'dropped',
+      figures: { packets: 1, queueBytes: null, limitBytes: null, watchedMs: 999 },
+    },
+    '1 packet dropped in 0.9 s',
+  ],
+  [
+    { code: 'dropped-before', figures: { packets: 7, watchedMs: 2000 } },
+    '7 packets dropped before the first sample, none in the 2.0 s since',
+  ],
+  [
+    { code: 'dropped-before', figures: { packets: 1, watchedMs: null } },
+    '1 packet dropped since it was opened, at an unknown time',
+  ],
+])('words are made of the figures %j', (reason, words) => {
+  expect(because([reason], null)).toBe(words);
 });
 
 test('what a process that has ended leaves unsaid is told in the order of the words', () => {

@@ -269,6 +269,11 @@ describe('text', () => {
         unreadBytes: 0,
         unbounded: 0,
         pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
+        localPeers: {
+          sockets: 0,
+          unsentBytes: 0,
+          pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
+        },
         worstOwner: null,
         mptcp: 0,
         countedBy: 'row',

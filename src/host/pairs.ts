@@ -1,8 +1,9 @@
-import type { SocketRecord } from '../host/socket.js';
+import type { SocketRecord } from './socket.js';
 
 /**
  * Finds the other end of a connection among sockets of this host: unix ends name each other; TCP ends
- * have each other's addresses, in the same network namespace or, when only one socket fits, in another.
+ * have each other's addresses, in the same network namespace or, when only one socket fits, in another;
+ * loopback addresses do not leave theirs.
  */
 export class OtherEnds {
   readonly #unix = new Map<number, SocketRecord>();
@@ -29,8 +30,14 @@ export class OtherEnds {
       (other) => other !== socket,
     );
     const near = others.filter(({ netns }) => netns === socket.netns);
-    return near.length === 1 ? (near[0] ?? null) : others.length === 1 ? (others[0] ?? null) : null;
+    if (near.length > 0 || isLoopback(socket.local))
+      return near.length === 1 ? (near[0] ?? null) : null;
+    return others.length === 1 ? (others[0] ?? null) : null;
   }
+}
+
+function isLoopback(address: string): boolean {
+  return /^(?:127\.|\[::1\])/.test(plain(address));
 }
 
 /** An IPv4 address in IPv6's clothes as itself, without a zone. */
