@@ -104,6 +104,60 @@ test('nor do samples that are swapped, an archive that is cut, or files that wer
     expect((await ask(archive.subarray(0, end))).status).toBe(3);
 });
 
+describe('a second sample without its output of ss is no all-clear, whatever the manifest says', () => {
+  const OWN = 'sample-2/netns-4026531840/';
+  test.each([
+    ['all of it', 'sample-2/', 'it lacks sample 2'],
+    ['no ss', 'sample-2/netns-', null],
+    [
+      'not its own namespace',
+      OWN,
+      'sample 2 has no sockets (inet) of network namespace 4026531840',
+    ],
+    [
+      'no sockets of the Internet',
+      `${OWN}inet`,
+      'sample 2 has no sockets (inet) of network namespace 4026531840',
+    ],
+    [
+      'no unix sockets',
+      `${OWN}unix`,
+      'sample 2 has no sockets (unix) of network namespace 4026531840',
+    ],
+    [
+      'no other namespace',
+      'sample-2/netns-4026532001/inet',
+      'sample 2 has no sockets (inet) of network namespace 4026532001',
+    ],
+  ])('%s', async (_, lost, words) => {
+    const files = new Map(healthy.slice(0, -1).filter(([name]) => !name.startsWith(lost)));
+    expect(files.size).toBeLessThan(healthy.length - 1);
+    const listed = files.get('sample-2/namespaces');
+    // A process is in the other namespace too.
+    if (listed !== undefined)
+      files.set(
+        'sample-2/namespaces',
+        listed +
+          listed
+            .replace(/.*self.*\n/, '')
+            .replaceAll('/10/', '/11/')
+            .replaceAll('4026531840', '4026532001'),
+      );
+    const { status, report } = await ask(captureTar([...files, ['manifest', manifestOf(files)]]));
+    expect(status).toBe(3);
+    // Without any sockets there is no report at all.
+    if (words === null) expect(report).toBeNull();
+    else expect(report?.warnings.map(({ message }) => message).join()).toContain(words);
+  });
+
+  test('a namespace that is gone by then is no damage', async () => {
+    const lost = 'sample-2/netns-4026532001/';
+    const files = new Map(healthy.slice(0, -1).filter(([name]) => !name.startsWith(lost)));
+    const { report } = await ask(captureTar([...files, ['manifest', manifestOf(files)]]));
+    expect(report?.complete).toBe(true);
+  });
+});
+
 test('one without a manifest is read, and never an all-clear', async () => {
   const old = (files: CapturedEntries) => captureTar(files.slice(0, -1));
   expect(await ask(old(stalled))).toMatchObject({ status: 1, report: { totals: { stalled: 3 } } });

@@ -8,6 +8,8 @@ export interface MomentFiles {
   /** Pids with files, by the list that has them: states and memory of processes. */
   readonly states: ReadonlySet<string>;
   readonly memory: ReadonlySet<string>;
+  /** The list of namespaces, which is made before both. */
+  readonly namespaces: ReadonlySet<string>;
 }
 
 interface CaptureFiles {
@@ -154,12 +156,13 @@ function once(text: string, name: string): number | null {
 
 /**
  * Every process that ran throughout is in each list. One that is in that of states alone may have ended before its
- * memory was read: its sizes are not known then, which is reported with them.
+ * memory was read: its sizes are not known then, which is reported with them. One in that of memory alone may have begun
+ * after the others were made.
  */
 function listFacts({ first, last, firstBegan, isExcused }: CaptureFiles, add: Add): void {
   const lists = 'lists of processes';
   for (const pid of last.memory)
-    if (!last.states.has(pid) && !isExcused(pid))
+    if (last.namespaces.has(pid) && !last.states.has(pid) && !isExcused(pid))
       add(lists, `pid ${pid} is in the list of memory, and not in that of states`);
   for (const pid of last.states) {
     if (isExcused(pid)) continue;

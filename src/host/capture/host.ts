@@ -92,7 +92,7 @@ export class CapturedHost implements HostSource {
       damage.push(...newerThanKnown(captured));
       const taken = ([1, 2] as const).filter((sample) => captured.has(`sample-${sample}/began`));
       const all = taken.map((sample) => momentOf(captured, { sample, cut, damage }));
-      damage.push(...outOfOrder(all));
+      damage.push(...outOfOrder(all), ...lostSockets(all));
       for (const sample of [1, 2] as const)
         if (!taken.includes(sample)) damage.push(`it lacks sample ${sample}`);
       this.#earliest = all.length > 1 ? all[0] : undefined;
@@ -153,6 +153,7 @@ export class CapturedHost implements HostSource {
     return {
       text: (path) => moment.files.get(path) ?? textOf(moment, path) ?? this.#files.get(path),
       ...{ states: pidsOf(states), memory: pidsOf(memory) },
+      namespaces: new Set(moment.namespaces.keys()),
     };
   }
 
@@ -322,6 +323,19 @@ const OF_CGROUPS: LinesOf = {
 /** Some network namespace was queried with ss. */
 function hasSockets({ ss }: Moment): boolean {
   return [...ss.keys()].some((key) => key.endsWith(' inet'));
+}
+
+/** Outputs of ss that the first sample has and the last lacks, of network namespaces that were still there. */
+function lostSockets(all: readonly Moment[]): string[] {
+  const [first, last] = [all[0], all.at(-1)];
+  if (!first || !last) return [];
+  const there = new Set(last.namespaces.values());
+  return [...first.ss.keys()].flatMap((key) => {
+    const [inode = '', group = ''] = key.split(' ');
+    return last.ss.has(key) || last.closed.has(inode) || !there.has(inode)
+      ? []
+      : [`sample 2 has no sockets (${group}) of network namespace ${inode}`];
+  });
 }
 
 function newerThanKnown(captured: CapturedFiles): string[] {

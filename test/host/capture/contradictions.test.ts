@@ -138,6 +138,14 @@ describe('facts that contradict each other are named', () => {
   });
 });
 
+test('a process that began after the list of states was made is no contradiction', () => {
+  const began: Change = (files) => {
+    for (const name of ['sample-1/before', 'sample-2/after']) without(name, 7)(files);
+    edit('sample-2/namespaces', /.*\/proc\/7\/.*\n/g, '')(files);
+  };
+  expect(warnings(began)).toEqual([]);
+});
+
 test('a process that could not be read is no contradiction', () => {
   const unread: Change = (files) => {
     without('sample-2/memory', 7)(files);

@@ -184,3 +184,29 @@ test('what a capture says of itself is no command for the terminal', () => {
       expect(`${run.stdout}${run.stderr}`).not.toContain(control);
   }
 });
+
+test('a capture that lost its second sample is never complete, also where its manifest agrees', () => {
+  const archive = join(dir, 'lost.tar.gz');
+  expect(skcheck([...SOON, '--capture', archive]).status).toBe(0);
+  const captured = (lost: RegExp) => {
+    const folder = mkdtempSync(join(dir, 'lost-'));
+    expect(spawnSync('tar', ['-xzf', archive, '-C', folder]).status).toBe(0);
+    const root = join(folder, 'kdump-mem-snapshot');
+    const names = readdirSync(root, { recursive: true }).map(String);
+    for (const name of names.filter((each) => lost.test(each)))
+      rmSync(join(root, name), { recursive: true, force: true });
+    const lines = readFileSync(join(root, 'manifest'), 'utf8').trimEnd().split('\n').slice(0, -1);
+    const left = lines.filter((line) => !lost.test(line.replace(/^\d+ \d+ \.\//, '')));
+    writeFileSync(join(root, 'manifest'), `${left.join('\n')}\nwhole ${left.length}\n`);
+    return root;
+  };
+  const whole = skcheckJson(['--from', captured(/^$/)]).report;
+  expect(whole.warnings.filter(({ code }) => code === 'capture')).toEqual([]);
+  for (const lost of [/^sample-2/, /^sample-2\/netns-/, /^sample-2\/netns-\d+\/inet$/]) {
+    const { status, stdout } = skcheck(['--from', captured(lost), '--json']);
+    expect(stdout === '' ? status === 3 : !JSON.parse(stdout).complete).toBe(true);
+  }
+  const { report } = skcheckJson(['--from', captured(/^sample-2\/netns-\d+\/unix$/)]);
+  expect(report.complete).toBe(false);
+  expect(report.warnings.map(({ message }) => message).join()).toContain('no sockets (unix)');
+});
