@@ -3,6 +3,9 @@ import { droppedBytes, type Freed, freedOfStages } from './freed.js';
 import type { Connection, Holdings } from './holdings.js';
 import type { Tally } from './tally.js';
 
+/** What is killed together with a process has the same number. */
+export type KilledWith = (pid: number) => number;
+
 interface Waiting {
   readonly socket: CountedSocket;
   readonly held: Holdings;
@@ -18,6 +21,7 @@ interface Waiting {
  */
 export class Deaths {
   readonly #newTally: () => Tally;
+  readonly #killedWith: KilledWith;
   /** By pid: what goes for sure, and the socks that it came from. */
   readonly #plain = new Map<number, Holdings & { readonly socks: Set<bigint> }>();
   /** By pid: connections that keep some of it after their close, unless they are reset. */
@@ -33,14 +37,16 @@ export class Deaths {
   readonly #bySock = new Map<bigint, bigint[]>();
   readonly #byPid = new Map<number, bigint[]>();
 
-  constructor(newTally: () => Tally) {
+  /** @param killedWith names what is killed as one, by pid: a process by itself, or a group of them */
+  constructor(newTally: () => Tally, killedWith: KilledWith = (pid) => pid) {
     this.#newTally = newTally;
+    this.#killedWith = killedWith;
   }
 
   add(socket: CountedSocket, held: Holdings): void {
     const { sock, acceptedFrom, subflowOf, carriedBy, registeredWith } = socket;
     if (held.connection) this.#noteConnection(sock, held.connection);
-    const pids = ownersOf(socket);
+    const pids = ownersOf(socket, this.#killedWith);
     if (pids.size > 1) return;
     const [pid] = pids;
     if (pid !== undefined && isPlain(socket)) {
@@ -55,7 +61,7 @@ export class Deaths {
     if (pid !== undefined) push(this.#byPid, pid, sock);
     for (const keeper of keepersOf(socket)) push(this.#bySock, keeper, sock);
     for (const ring of registeredWith) {
-      for (const holder of ring.holders) push(this.#byPid, holder.task.pid, sock);
+      for (const holder of ring.holders) push(this.#byPid, this.#killedWith(holder.task.pid), sock);
     }
     const kept = acceptedFrom ?? subflowOf ?? carriedBy[0];
     if (pid === undefined && kept === undefined && !registeredWith.length) return;
@@ -63,7 +69,8 @@ export class Deaths {
   }
 
   /** What goes back if a process is killed. */
-  freed(pid: number): Freed {
+  freed(process: number): Freed {
+    const pid = this.#killedWith(process);
     const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: new Set<bigint>() };
     const reached = this.#reachedFrom(pid, plain.socks);
     const lingering = this.#lingering.get(pid) ?? [];
@@ -152,11 +159,13 @@ export class Deaths {
     certain: boolean,
   ): Set<bigint> {
     const going = new Set([...plain, ...from]);
+    const isKilled = (one: number) => this.#killedWith(one) === pid;
     for (let changed = true; changed; ) {
       changed = false;
       for (const sock of from) {
         const waiting = this.#waiting.get(sock);
-        if (!waiting || !going.has(sock) || goes(waiting.socket, pid, going, certain)) continue;
+        if (!waiting || !going.has(sock) || goes(waiting.socket, isKilled, going, certain))
+          continue;
         going.delete(sock);
         changed = true;
       }
@@ -171,8 +180,9 @@ export function keepersOf({ acceptedFrom, subflowOf, carriedBy }: CountedSocket)
   return one === undefined ? [...carriedBy] : [one, ...carriedBy];
 }
 
-function ownersOf({ holders, mappedBy }: CountedSocket): Set<number> {
-  return new Set([...holders.map(({ task }) => task.pid), ...mappedBy.map(({ pid }) => pid)]);
+function ownersOf({ holders, mappedBy }: CountedSocket, killedWith: KilledWith): Set<number> {
+  const pids = [...holders.map(({ task }) => task.pid), ...mappedBy.map(({ pid }) => pid)];
+  return new Set(pids.map(killedWith));
 }
 
 function isPlain(socket: CountedSocket): boolean {
@@ -184,19 +194,19 @@ function isPlain(socket: CountedSocket): boolean {
 /** @param certain every reference is to be explained */
 function goes(
   socket: CountedSocket,
-  pid: number,
+  isKilled: (pid: number) => boolean,
   going: ReadonlySet<bigint>,
   certain: boolean,
 ): boolean {
   const { holders, mappedBy, acceptedFrom, subflowOf, carriedBy, registeredWith } = socket;
   const whole = acceptedFrom ?? subflowOf;
   if (whole !== undefined) return going.has(whole);
-  if ([...ownersOf(socket)].some((one) => one !== pid)) return false;
+  if ([...ownersOf(socket, (pid) => pid)].some((pid) => !isKilled(pid))) return false;
   if (!carriedBy.every((carrier) => going.has(carrier))) return false;
   const rings = registeredWith.filter(
     (ring) =>
-      ring.holders.every(({ task }) => task.pid === pid) &&
-      ring.mappedBy.every((task) => task.pid === pid),
+      ring.holders.every(({ task }) => isKilled(task.pid)) &&
+      ring.mappedBy.every(({ pid }) => isKilled(pid)),
   );
   if (rings.length < registeredWith.length) return false;
   if (!certain) return true;

@@ -10,7 +10,7 @@ import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
-import { Deaths } from './deaths.js';
+import { Deaths, type KilledWith } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { Holdings } from './holdings.js';
 import { ledger } from './ledger/ledger.js';
@@ -48,6 +48,8 @@ export interface CensusOptions {
   readonly by?: Grouping | undefined;
   /** Which sockets are added up by that; undefined: all of them. */
   readonly select?: ((entry: CensusEntry) => boolean) | undefined;
+  /** What is killed as one, for `freedIfKilled`; undefined: each process by itself. */
+  readonly killedWith?: KilledWith | undefined;
   /** Told now and then which part of the search is done, 0 to 1. */
   readonly progress?: (part: number) => void;
   /** Whether what `onSocket` is told has the address of every slot. */
@@ -65,13 +67,13 @@ export interface CensusOptions {
  */
 export function accountAll(
   kernel: Kernel,
-  { by, select, progress, keepsSlots, onSocket, onHeld }: CensusOptions = {},
+  { by, select, killedWith, progress, keepsSlots, onSocket, onHeld }: CensusOptions = {},
 ): CensusAnswer {
   const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
   const processes = new Owners('process', newTally);
   const isSame = by === 'process' && select === undefined;
   const chosen = by === undefined || isSame ? undefined : new Owners(by, newTally);
-  const deaths = new Deaths(newTally);
+  const deaths = new Deaths(newTally, killedWith);
   const sockets: CensusEntry[] = [];
   const census = new AccountedCensus(kernel, progress);
   for (const { entry, found, held } of census.accounts(keepsSlots)) {

@@ -1,5 +1,6 @@
 import type { ProcsAnswer } from '../account/processes/answer.js';
 import type { ChosenProcs } from '../account/processes/chosen.js';
+import type { KilledTogether } from '../account/processes/killed-together.js';
 import { type HostErrorCode, isHostError } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
 import type { ProcessRecords } from '../process-records.js';
@@ -27,9 +28,10 @@ export async function listProcesses(
   ]);
   const { sort, by, limit = 20, verbose } = options;
   const nameOf = options.live ? await userNames() : String;
-  const choose = (found: ProcsAnswer): ChosenProcs => {
+  const choose = (found: ProcsAnswer, killedTogether?: KilledTogether): ChosenProcs => {
     const select = selection(options);
-    const picked = chosen(found, { sort: SORT_WORDS[sort], by, select }, nameOf);
+    const choice = { sort: SORT_WORDS[sort], by, select };
+    const picked = chosen(found, choice, nameOf, killedTogether);
     if (picked.processes.length === 0) refuseNone(options);
     return picked;
   };
@@ -44,14 +46,16 @@ export async function listProcesses(
     tell(choose(await ofHost({ ...host, warnings }, options)), options, words);
     return;
   }
-  const [{ kernelProcesses }, { kernelTaken }] = await Promise.all([
+  const [{ surveyProcesses }, { kernelTaken }] = await Promise.all([
     import('../account/processes/kernel.js'),
     import('../walk/machine/taken.js'),
   ]);
   await answer(options, {
     doing: 'looking at processes',
-    ask: (kernel, progress) =>
-      choose({ ...kernelProcesses(kernel, progress), taken: kernelTaken(kernel) }),
+    ask: (kernel, progress) => {
+      const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
+      return choose({ ...found, taken: kernelTaken(kernel) }, killedTogether);
+    },
     ...words,
   });
 }

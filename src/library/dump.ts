@@ -3,7 +3,7 @@ import { messages } from '../account/log.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { chosen } from '../account/processes/chosen.js';
 import type { ProcessGrouping } from '../account/processes/groups.js';
-import { kernelProcesses } from '../account/processes/kernel.js';
+import { surveyProcesses } from '../account/processes/kernel.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
@@ -100,8 +100,9 @@ export class Dump implements Disposable {
 
   /** What each process really holds, what comes back most first. */
   procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsJson {
-    const found = { ...kernelProcesses(this.kernel, progress), taken: kernelTaken(this.kernel) };
-    return procsJson(chosen(found, { by }, String));
+    const { answer, killedTogether } = surveyProcesses(this.kernel, progress);
+    const found = { ...answer, taken: kernelTaken(this.kernel) };
+    return procsJson(chosen(found, { by }, String, killedTogether));
   }
 
   /** Every socket of the machine, what pins most first; also those that pin nothing, as with `--all`. */

@@ -46,7 +46,10 @@ function heldOf({ ends, unread = 0 }: Spec, all: Tally, atClose = all): Holdings
 
 /** Each socket holds one page of its own, sock 1 the first, sock 2 the second, … */
 function kill(pid: number, ...specs: readonly Spec[]): { low: number; high: number } {
-  const deaths = new Deaths(newTally);
+  return freedOf(new Deaths(newTally), pid, specs);
+}
+
+function freedOf(deaths: Deaths, pid: number, specs: readonly Spec[]) {
   for (const spec of specs) {
     const all = newTally();
     all.page(Number(spec.sock), 0, 1, undefined);
@@ -71,6 +74,21 @@ describe('with a process go, in pages', () => {
     });
     expect(kill(7, { sock: 1n, pids: [7, 8] })).toEqual({ low: 0, high: 0 });
     expect(kill(9, { sock: 1n, pids: [7] })).toEqual({ low: 0, high: 0 });
+  });
+
+  test('sockets that only processes of its group have, where the group is killed', () => {
+    const group = (pid: number) => (pid < 10 ? -1 : pid);
+    const killGroup = (...specs: readonly Spec[]) => freedOf(new Deaths(newTally, group), 7, specs);
+    const both = { sock: 1n, pids: [7, 8] };
+    expect(killGroup(both, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
+    expect(killGroup({ sock: 1n, pids: [7, 8, 12] })).toEqual({ low: 0, high: 0 });
+    expect(killGroup(both, { sock: 2n, references: 0, acceptedFrom: 1n })).toEqual({
+      low: 2,
+      high: 2,
+    });
+    const ringed = { sock: 2n, rings: [ring(9, 1)] };
+    expect(killGroup(both, ringed)).toEqual({ low: 2, high: 2 });
+    expect(killGroup(both, { ...ringed, rings: [ring(12, 1)] })).toEqual({ low: 1, high: 1 });
   });
 
   test('perhaps, one with a reference that nothing explains: a system call of its own', () => {

@@ -1,5 +1,6 @@
 import type { ProcsAnswer } from './answer.js';
 import { groupsOf, type ProcessGroup, type ProcessGrouping } from './groups.js';
+import { type KilledTogether, killedByShares } from './killed-together.js';
 import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
 
 /** By what processes can be sorted: the largest first. */
@@ -24,11 +25,15 @@ export interface ChosenProcs extends ProcsAnswer {
   readonly whole: boolean;
 }
 
-/** @param nameOf the name of a user by its number */
+/**
+ * @param nameOf the name of a user by its number
+ * @param killedTogether where more is known than shares tell
+ */
 export function chosen(
   answer: ProcsAnswer,
   { sort = 'freed', by, select = () => true }: Choice,
   nameOf: (uid: number) => string,
+  killedTogether: KilledTogether = killedByShares(answer),
 ): ChosenProcs {
   const processes = answer.processes
     .filter(select)
@@ -37,7 +42,10 @@ export function chosen(
     );
   const size = (SIZES as readonly string[]).includes(sort) ? (sort as keyof ProcessSizes) : 'freed';
   const groups =
-    by && groupsOf(processes, by, nameOf).toSorted((a, b) => groupKey(b, size) - groupKey(a, size));
+    by &&
+    groupsOf(processes, by, nameOf, killedTogether).toSorted(
+      (a, b) => groupKey(b, size) - groupKey(a, size),
+    );
   const whole = answer.hidden !== true && processes.length === answer.processes.length;
   return { ...answer, processes, groups, whole };
 }

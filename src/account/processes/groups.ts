@@ -1,4 +1,5 @@
 import { grouped } from '../../grouped.js';
+import type { KilledTogether } from './killed-together.js';
 import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
 
 /** By what processes are added up. */
@@ -11,6 +12,8 @@ export interface ProcessGroup extends ProcessSizes {
   /** What they have in common; null: they have none, or it is not known. Hostile. */
   readonly key: string | null;
   readonly members: readonly ProcessFigures[];
+  /** Killing all of them frees no more than this; null: nothing bounds it. `freed` is the least. */
+  readonly freedMost: number | null;
   readonly processes: number;
   /** What sockets pin is no count. */
   readonly networkEstimated: boolean;
@@ -23,20 +26,26 @@ export interface ProcessGroup extends ProcessSizes {
  * USS, swap and page tables add up to memory.
  *
  * @param nameOf the name of a user by its number
+ * @param killedTogether what killing each group as a whole frees
  */
 export function groupsOf(
   processes: readonly ProcessFigures[],
   by: ProcessGrouping,
   nameOf: (uid: number) => string,
+  killedTogether: KilledTogether,
 ): ProcessGroup[] {
-  const groups = grouped(processes, (process) => keyOf(process, by, nameOf));
-  return [...groups].map(([key, own]) => ({ key, members: own, ...totalOf(own) }));
+  const groups = [...grouped(processes, (process) => keyOf(process, by, nameOf))];
+  const bounds = killedTogether(groups.map(([, own]) => own));
+  return groups.map(([key, own], at) => {
+    const { least = null, most = null } = bounds[at] ?? {};
+    return { key, members: own, ...totalOf(own), freed: least, freedMost: most };
+  });
 }
 
 /** What all of some processes come to. */
 export function totalOf(
   processes: readonly ProcessFigures[],
-): Omit<ProcessGroup, 'key' | 'members'> {
+): Omit<ProcessGroup, 'key' | 'members' | 'freedMost'> {
   const sums = Object.fromEntries(SIZES.map((size) => [size, sumOf(processes, size)]));
   return {
     ...(sums as unknown as ProcessSizes),

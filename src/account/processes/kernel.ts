@@ -19,11 +19,13 @@ import { readOrNot } from '../../walk/read-or-not.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { reportedTasks, taskTable } from '../../walk/tasks/task-table.js';
 import { Warnings } from '../../walk/warnings.js';
+import type { KilledWith } from '../deaths.js';
 import { kernelCounts } from '../memory/counters.js';
 import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
 import type { ProcsAnswer } from './answer.js';
+import { type KillBounds, type KilledTogether, killedByShares } from './killed-together.js';
 import { checkMapcounts, countsAgree } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
@@ -32,6 +34,8 @@ import { ownBytes, type ProcessFigures, type PssByKind } from './process.js';
 /** All processes of a kernel, and what they map. */
 export interface ProcessSurvey extends Mapped {
   readonly answer: ProcsAnswer;
+  /** By page tables and sockets; it takes another pass over both. */
+  readonly killedTogether: KilledTogether;
 }
 
 /** What each process holds. @throws as surveyProcesses */
@@ -107,7 +111,55 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     warnings: warnings.list(),
     complete: warnings.list().length === 0 && processes.every(({ complete }) => complete),
   };
-  return { answer, spaces, counts, whole: shares };
+  const killedTogether: KilledTogether = (groups) =>
+    shares
+      ? togetherBounds(kernel, answer.processes, groups, { spaces, counts })
+      : killedByShares(answer)(groups);
+  return { answer, spaces, counts, whole: shares, killedTogether };
+}
+
+/** What goes with each group, by the page tables of all processes and by all sockets. */
+function togetherBounds(
+  kernel: Kernel,
+  processes: readonly ProcessFigures[],
+  groups: readonly (readonly ProcessFigures[])[],
+  { spaces, counts }: Pick<Mapped, 'spaces' | 'counts'>,
+): KillBounds[] {
+  const { pageSize } = kernel.facts;
+  const groupOf = new Map<ProcessFigures, number>();
+  for (const [group, members] of groups.entries())
+    for (const member of members) groupOf.set(member, group);
+  const bySpace = new Map(spaces.map((space, at) => [space, groupOf.get(processes[at]!)]));
+  const byPid = new Map(
+    spaces.flatMap((space) => space.processes.map(({ pid }) => [pid, bySpace.get(space)] as const)),
+  );
+  const pages = counts.together(spaces, groups.length, (space) => bySpace.get(space));
+  const killedWith: KilledWith = (pid) => {
+    const group = byPid.get(pid);
+    // No pid is negative.
+    return group === undefined ? pid : -1 - group;
+  };
+  const network = networkOf(kernel, new Warnings(), () => {}, killedWith);
+  return groups.map((members, group): KillBounds => {
+    const { least, most, swapped } = pages[group]!;
+    const known = members.filter(({ freed }) => freed !== null);
+    if (known.length === 0) return { least: null, most: null };
+    const sum = (size: 'swap' | 'pageTables') =>
+      known.reduce((total, process) => total + (process[size] ?? 0), 0);
+    const sockets = known.map(({ pid }) => network?.get(pid)).find((own) => own !== undefined);
+    const tables = sum('pageTables');
+    const swap = swapped === undefined ? undefined : swapped * pageSize;
+    const largest = known.reduce((found, process) => Math.max(found, process.swap ?? 0), 0);
+    const whole = network !== undefined && known.length === members.length;
+    const mostOfSockets = sockets === undefined ? 0 : sockets.most;
+    return {
+      least: least * pageSize + tables + (swap ?? largest) + (sockets?.freed ?? 0),
+      most:
+        whole && mostOfSockets !== null
+          ? most * pageSize + tables + (swap ?? sum('swap')) + mostOfSockets
+          : null,
+    };
+  });
 }
 
 interface Network {
@@ -223,15 +275,20 @@ function networkOf(
   kernel: Kernel,
   warnings: Warnings,
   progress: (part: number) => void,
-): ReadonlyMap<number, { pinned: number; freed: number }> | undefined {
+  killedWith?: KilledWith,
+): ReadonlyMap<number, { pinned: number; freed: number; most: number | null }> | undefined {
   try {
-    const census = accountAll(kernel, { progress });
+    const census = accountAll(kernel, { progress, killedWith });
     for (const { code, message } of census.warnings) warnings.add(code, message);
-    const known = new Map<number, { pinned: number; freed: number }>();
+    const known = new Map<number, { pinned: number; freed: number; most: number | null }>();
     for (const { key, total, freedIfKilled } of census.processes) {
       const pid = /^\d+(?= )/.exec(key)?.[0];
       if (pid !== undefined)
-        known.set(Number(pid), { pinned: total.pinnedBytes, freed: freedIfKilled?.low ?? 0 });
+        known.set(Number(pid), {
+          pinned: total.pinnedBytes,
+          freed: freedIfKilled?.low ?? 0,
+          most: freedIfKilled?.high ?? null,
+        });
     }
     return known;
   } catch (error) {

@@ -7,6 +7,7 @@ import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { hugeZeroFrame } from '../../walk/processes/huge-zero.js';
 import { swapAreas } from '../../walk/processes/swap-areas.js';
 import { type MachinePages, machinePages } from './machine-pages.js';
+import { MOST_ENTRIES, swapKey } from './swap-key.js';
 
 /** What the entries of an address space's page tables come to, in base pages. */
 export interface ResidentPages {
@@ -56,6 +57,18 @@ const COUNTED: ReadonlySet<number> = new Set([
 
 /** The bit of a count that says that a process which was running maps the frame. */
 const RUNNING = 2 ** 31;
+
+/** What all mappings in a group of address spaces keep, base pages. */
+export interface SharedInGroup {
+  readonly least: number;
+  /** With shared memory that several of them map, which a file in tmpfs may keep. */
+  readonly most: number;
+  /** Entries of swap areas; undefined: unknown. */
+  readonly swapped: number | undefined;
+}
+
+/** What is mapped in several groups, or outside of all. */
+const NO_GROUP = 2 ** 32 - 1;
 
 interface Tables {
   /** Those that were met. */
@@ -174,6 +187,66 @@ export class MappingCounts {
       alone,
       tables: tables + spare,
     };
+  }
+
+  /**
+   * What goes with each group when all its address spaces go, in base pages: pages and swap entries all of whose
+   * mappings are in it. Pages of hugetlb are not counted, as in USS.
+   *
+   * @param groupOf the number of its group, from 0; undefined: it is in none, and keeps what it maps
+   * @throws as add
+   */
+  together(
+    spaces: readonly AddressSpace[],
+    groups: number,
+    groupOf: (space: AddressSpace) => number | undefined,
+  ): SharedInGroup[] {
+    const owners = new Uint32Array(this.#counts.length);
+    const slots = new Map<number, number>();
+    let swapKnown = true;
+    for (const space of spaces) {
+      const owner = (groupOf(space) ?? NO_GROUP - 1) + 1;
+      this.walk(space, {
+        page: (_page, pages, _frame, first) => {
+          const end = Math.min(first + pages, owners.length);
+          for (let index = first; index < end; index++)
+            owners[index] = owners[index] === 0 || owners[index] === owner ? owner : NO_GROUP;
+        },
+        absent: (_page, pages, type, offset) => {
+          if (type < 0 || this.#swapAreas === undefined) swapKnown = false;
+          else if (type < this.#swapAreas && pages === 1) {
+            const key = swapKey({ type, offset });
+            if (slots.size < MOST_ENTRIES || slots.has(key))
+              slots.set(key, (slots.get(key) ?? owner) === owner ? owner : NO_GROUP);
+            else swapKnown = false;
+          }
+        },
+      });
+    }
+    const found = Array.from({ length: groups }, () => ({ least: 0, most: 0, swapped: 0 }));
+    for (let index = 0; index < owners.length; index++) {
+      const group = found[owners[index]! - 1];
+      if (!group || this.#kinds[index] === KIND.hugetlb) continue;
+      group.most++;
+      if (this.#goesWithMappings(index)) group.least++;
+    }
+    for (const owner of slots.values()) {
+      const group = found[owner - 1];
+      if (group) group.swapped++;
+    }
+    return swapKnown
+      ? found
+      : found.map(({ least, most }) => ({ least, most, swapped: undefined }));
+  }
+
+  /** A file in tmpfs and the kernel's own pages may stay; so does a page that counts mappings which were not found. */
+  #goesWithMappings(index: number): boolean {
+    const found = this.at(index);
+    // As USS has it.
+    if (found === 1) return true;
+    const told = this.#mappings[index]!;
+    if (told !== MAPPINGS.unknown && told > Math.min(found, MAPPINGS.more)) return false;
+    return this.#isAnonymous(index) || this.#kinds[index] === KIND.file;
   }
 
   /** Goes through the entries of an address space, in the order of its addresses. @throws as add */

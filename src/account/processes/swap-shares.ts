@@ -3,9 +3,7 @@ import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { swapAreas } from '../../walk/processes/swap-areas.js';
 import type { AreaPages, SwapEntry } from './area-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
-
-/** Pages in swap whose sharers are looked for: 16 GiB of one process's. */
-const MOST_ENTRIES = 2 ** 22;
+import { MOST_ENTRIES, swapKey } from './swap-key.js';
 
 /** Pages of one mapping that are in swap: how many, and each divided among all who have it. */
 export interface Swapped {
@@ -45,7 +43,7 @@ export function swappedOf(
     pages: entries.length,
     proportional:
       sharers &&
-      entries.reduce((sum, entry) => sum + 1 / Math.max(sharers.get(keyOf(entry)) ?? 1, 1), 0),
+      entries.reduce((sum, entry) => sum + 1 / Math.max(sharers.get(swapKey(entry)) ?? 1, 1), 0),
   }));
 }
 
@@ -58,22 +56,17 @@ function sharersOf(
   counts: MappingCounts,
 ): ReadonlyMap<number, number> | undefined {
   if (entries.length > MOST_ENTRIES) return undefined;
-  const sharers = new Map(entries.map((entry) => [keyOf(entry), 0]));
+  const sharers = new Map(entries.map((entry) => [swapKey(entry), 0]));
   if (sharers.size === 0) return sharers;
   for (const space of spaces) {
     counts.walk(space, {
       page: () => {},
       absent: (_page, pages, type, offset) => {
-        const key = keyOf({ type, offset });
+        const key = swapKey({ type, offset });
         const known = sharers.get(key);
         if (known !== undefined && pages === 1) sharers.set(key, known + 1);
       },
     });
   }
   return sharers;
-}
-
-/** Offsets have 50 bits, of which a swap area of 2^47 bytes takes 35. */
-function keyOf({ type, offset }: SwapEntry): number {
-  return type * 2 ** 47 + (offset % 2 ** 47);
 }

@@ -38,6 +38,7 @@ Examples:
 
 GIVES BACK  what comes back at least if it is killed: USS, swap, page tables,
             and of a dump what its sockets alone hold
+            of a group (--by): what killing all of it frees; AT MOST is the most
 USS         pages that nobody else maps; a page of a file that it alone maps is
             among them, and stays in the page cache when it dies
 PSS         each page divided among all who map it: PSS of all adds up

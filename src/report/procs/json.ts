@@ -31,6 +31,7 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
             key: group.key,
             processes: group.processes,
             ...sizesJson(group),
+            freedIfKilledMostBytes: group.freedMost,
             networkEstimated: group.networkEstimated,
             complete: group.complete,
           })),

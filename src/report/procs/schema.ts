@@ -74,6 +74,11 @@ const group = z.strictObject({
   key: z.string().nullable(),
   processes: z.int().nonnegative(),
   ...sizes,
+  /**
+   * Killing the whole group frees freedIfKilledBytes at least, with what only its processes share, and at most this;
+   * live, sockets are in neither. Null: nothing bounds it.
+   */
+  freedIfKilledMostBytes: bytes,
   /** networkPinnedBytes adds up estimates. */
   networkEstimated: z.boolean(),
   complete: z.boolean(),
@@ -103,7 +108,7 @@ export const procsSchema = z.strictObject({
   whole: z.boolean(),
   /** What comes back if one dies the largest first, or as --sort says. */
   processes: z.array(process),
-  total: group.omit({ key: true }),
+  total: group.omit({ key: true, freedIfKilledMostBytes: true }),
   groups: z.array(group).optional(),
   kernelThreads: z.int().nonnegative(),
   zombies: z.int().nonnegative(),

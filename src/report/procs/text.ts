@@ -203,6 +203,7 @@ const GROUP_COLUMNS: readonly Column<ProcessGroup>[] = [
   },
   { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
   sumColumn('GIVES BACK', 'freed'),
+  { heading: 'AT MOST', align: 'right', value: ({ freedMost }) => known(freedMost), spare: 3 },
   sumColumn('USS', 'uss'),
   sumColumn('PSS', 'pss'),
   sumColumn('SWAP', 'swap', 1),

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { chosen } from '../../../src/account/processes/chosen.js';
+import { hostProcesses } from '../../../src/account/processes/host.js';
+import { placeOf } from '../../../src/cgroup-place.js';
+import type { ProcessMemoryRecord } from '../../../src/process-records.js';
+
+const MIB = 2 ** 20;
+const NAMES = { kernelThreads: 2, zombies: 0, gone: 0, hidden: false };
+
+/** `alone` MiB of its own, and `shared` MiB of anonymous memory that `sharers` processes map. */
+function record(
+  pid: number,
+  comm: string,
+  { alone = 1, shared = 0, sharers = 1, swap = 0, swapSharers = 1, seen = true },
+): ProcessMemoryRecord {
+  const [rss, pss] = [(alone + shared) * MIB, (alone + shared / sharers) * MIB];
+  return {
+    ...{ pid, comm, uid: 0, nsPids: [pid], cgroup: placeOf('/') },
+    ...{ threads: 1, ageSeconds: 10, oomScore: 1, oomScoreAdj: 0 },
+    ...{ started: 100, readAt: 50, minorFaults: 7, majorFaults: 0 },
+    status: {
+      ...{ rss, anonymous: rss, file: 0, shmem: 0 },
+      ...{ swap: swap * MIB, pageTables: 0, locked: 0, hugetlb: 0 },
+    },
+    sums: seen
+      ? {
+          ...{ rss, pss, uss: alone * MIB, anonymous: rss, pssAnonymous: pss, pssShmem: 0 },
+          ...{ swap: swap * MIB, swapPss: (swap / swapSharers) * MIB, hugetlb: 0, locked: 0 },
+        }
+      : null,
+  };
+}
+
+const WORKERS = [1, 2, 3, 4].map((pid) => record(pid, 'worker', { shared: 20, sharers: 4 }));
+
+function bounds(rows: readonly ProcessMemoryRecord[], more: Partial<typeof NAMES> = {}) {
+  const answer = hostProcesses({ processes: rows, ...NAMES, ...more });
+  const { groups = [] } = chosen(answer, { by: 'command' }, String);
+  return Object.fromEntries(
+    groups.map(({ key, freed, freedMost }) => [
+      key,
+      [freed, freedMost].map((bytes) => (bytes === null ? null : bytes / MIB)),
+    ]),
+  );
+}
+
+test('what only processes of the group share is freed with the last of them', () => {
+  expect(bounds([...WORKERS, record(9, 'other', {})])).toEqual({ worker: [24, 24], other: [1, 1] });
+});
+
+test('what a process outside shares, or may share, is not', () => {
+  const half = [...WORKERS.slice(0, 3), record(4, 'apart', { shared: 20, sharers: 4 })];
+  // Three of four mappings: 15 of 20 MiB are in PSS of the group, and none of it is freed.
+  expect(bounds(half)['worker']).toEqual([3, 18]);
+  const unseen = record(9, 'unseen', { alone: 8, seen: false });
+  expect(bounds([...WORKERS, unseen])).toEqual({ worker: [16, 24], unseen: [null, null] });
+  const unrelated = [8, 9].map((pid) => record(pid, 'pair', { shared: 4, sharers: 2 }));
+  expect(bounds([...WORKERS, ...unrelated])['worker']).toEqual([20, 24]);
+});
+
+test.each([{ hidden: true }, { kernelThreads: 0 }])(
+  'where processes are not shown (%o) only pages that one process maps are sure',
+  (more) => {
+    expect(bounds(WORKERS, more)['worker']).toEqual([4, 24]);
+  },
+);
+
+test('a swap entry that several have is freed once', () => {
+  const rows = [1, 2].map((pid) => record(pid, 'worker', { swap: 6, swapSharers: 2 }));
+  expect(bounds(rows)['worker']).toEqual([8, 14]);
+});
