@@ -95,8 +95,8 @@ function readWord(kernel: Kernel, name: string): bigint {
 
 function countProcesses(kernel: Kernel): { user: number; kernel: number } {
   const count = { user: 0, kernel: 0 };
-  const { processes, lost } = taskTable(kernel);
-  if (lost) throw lost;
+  const { processes, lostProcesses } = taskTable(kernel);
+  if (lostProcesses) throw lostProcesses;
   for (const task of processes) count[task.kernelThread ? 'kernel' : 'user']++;
   return count;
 }

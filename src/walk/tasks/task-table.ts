@@ -32,6 +32,8 @@ export interface TaskTable {
   readonly faults: readonly Warning[];
   /** Why tasks may be missing; undefined: none is. */
   readonly lost: KernelError | ReadError | undefined;
+  /** Why processes may be missing, not only threads of those found. */
+  readonly lostProcesses: KernelError | ReadError | undefined;
 }
 
 /** How often the tasks of a live kernel are read: a contradiction that is gone the next time was a race. */
@@ -100,7 +102,7 @@ class TableReader {
   }
 
   read(): TaskTable {
-    this.#attempt('the list of processes', () => {
+    const lostProcesses = this.#attempt('the list of processes', () => {
       for (const process of this.#reader.processes()) this.#addProcess(process);
     });
     const pids = pidTable(this.#kernel);
@@ -125,7 +127,7 @@ class TableReader {
       },
       memory: (task) => checked.memory(task),
       faults: this.#faults,
-      lost: this.#lost,
+      ...{ lost: this.#lost, lostProcesses },
     };
   }
 
