@@ -4,10 +4,11 @@ import { UTS, UTS_BYTES } from '../../kernel/utsname.js';
 import { formatAddress } from '../../walk/address.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
+import { nameHash } from '../../walk/tasks/name-hash.js';
 import type { KeptPages } from '../kept-pages.js';
 import { type Asked, attempt, everyTask, threadsOf } from '../questions.js';
 import { Addresses } from './addresses.js';
-import { cgroupNames, cgroupNamesUp } from './cgroup-names.js';
+import { type CgroupName, cgroupNames, cgroupNamesUp } from './cgroup-names.js';
 import { interfaceNames } from './interface-names.js';
 import { Interfaces } from './interfaces.js';
 import { Names } from './names.js';
@@ -106,11 +107,15 @@ function patchTasks(work: Work, interfaces: Interfaces, directories: Names): voi
 function patchCgroups(
   { patcher, names }: Work,
   directories: Names,
-  found: ReturnType<typeof cgroupNames>,
+  found: Iterable<CgroupName>,
 ): void {
-  for (const { address, bytes } of found) {
+  for (const { address, bytes, hash } of found) {
     const made = directories.of(bytes);
-    if (patcher.put(address, made)) names.addBytes('cgroups', bytes, made);
+    if (!patcher.put(address, made)) continue;
+    names.addBytes('cgroups', bytes, made);
+    const word = Buffer.alloc(4);
+    word.writeUInt32LE(nameHash(untilNul(made)));
+    patcher.put(hash, word);
   }
 }
 

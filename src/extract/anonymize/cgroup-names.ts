@@ -6,11 +6,16 @@ const MAX_DEPTH = 128;
 /** NAME_MAX, with its NUL. */
 const MAX_NAME = 256;
 
+/** The name of a cgroup's kernfs node. */
+export interface CgroupName {
+  readonly address: bigint;
+  readonly bytes: Uint8Array;
+  /** Address of the hash that the node keeps of its name (`unsigned int`). */
+  readonly hash: bigint;
+}
+
 /** Where the names of a task's cgroups lie, from each leaf up; the root has none. */
-export function* cgroupNames(
-  kernel: NativeKernel,
-  task: bigint,
-): Generator<{ readonly address: bigint; readonly bytes: Uint8Array }> {
+export function* cgroupNames(kernel: NativeKernel, task: bigint): Generator<CgroupName> {
   const set = new StructReader(kernel, 'css_set', ['dfl_cgrp', 'subsys']);
   const view = set.read(
     new StructReader(kernel, 'task_struct', ['cgroups']).read(task).pointer('cgroups'),
@@ -25,20 +30,18 @@ export function* cgroupNames(
 }
 
 /** The same of a `struct cgroup`. */
-export function* cgroupNamesUp(
-  kernel: NativeKernel,
-  cgroup: bigint,
-): Generator<{ readonly address: bigint; readonly bytes: Uint8Array }> {
+export function* cgroupNamesUp(kernel: NativeKernel, cgroup: bigint): Generator<CgroupName> {
   // Since 6.15 the parent is under RCU and so named.
   const parent = kernel.struct('kernfs_node')?.member('__parent') ? '__parent' : 'parent';
-  const reader = new StructReader(kernel, 'kernfs_node', [parent, 'name']);
+  const reader = new StructReader(kernel, 'kernfs_node', [parent, 'name', 'hash']);
   if (cgroup === 0n) return;
   let node = new StructReader(kernel, 'cgroup', ['kn']).read(cgroup).pointer('kn');
   for (let depth = 0; node !== 0n && depth < MAX_DEPTH; depth++) {
     const view = reader.read(node);
     const above = view.pointer(parent);
     const address = view.pointer('name');
-    if (above !== 0n) yield { address, bytes: nameAt(kernel, address) };
+    const hash = view.addressOf('hash');
+    if (above !== 0n) yield { address, bytes: nameAt(kernel, address), hash };
     node = above;
   }
 }

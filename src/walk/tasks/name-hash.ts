@@ -13,6 +13,11 @@ export function isNameHash(hash: number, name: Uint8Array): boolean {
   );
 }
 
+/** The hash of an ASCII name as kernels keep it since 4.7. */
+export function nameHash(name: Uint8Array): number {
+  return limited(((sumOf(name, false) * GOLDEN_RATIO) & WORD) >> 32n);
+}
+
 /** partial_name_hash (include/linux/stringhash.h). */
 function sumOf(name: Uint8Array, signed: boolean): bigint {
   let sum = 0n;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isNameHash } from '../../../src/walk/tasks/name-hash.js';
+import { isNameHash, nameHash } from '../../../src/walk/tasks/name-hash.js';
 
 const bytes = (name: string) => new TextEncoder().encode(name);
 
@@ -11,4 +11,10 @@ test.each([
   expect(isNameHash(hash, bytes(name))).toBe(true);
   expect(isNameHash(hash ^ 1, bytes(name))).toBe(false);
   expect(isNameHash(hash, bytes(`${name}x`))).toBe(false);
+});
+
+test('a name that is made up gets the hash that kernels give it', () => {
+  const name = Buffer.from('g00000001');
+  expect(isNameHash(nameHash(name), name)).toBe(true);
+  expect(isNameHash(nameHash(name), Buffer.from('g00000002'))).toBe(false);
 });
