@@ -1,10 +1,10 @@
 import { styleText } from 'node:util';
+import { lackingRights } from '../capabilities.js';
 import type { Ages } from '../diagnosis/ages.js';
 import { diagnose } from '../diagnosis/diagnose.js';
 import { socketFilter } from '../diagnosis/filter.js';
 import type { Finding } from '../diagnosis/finding.js';
 import { STALE_CODES } from '../diagnosis/verdict.js';
-import { lackingRights } from '../doctor/capabilities.js';
 import { CapturedHost } from '../host/capture/host.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Observation } from '../host/observation.js';

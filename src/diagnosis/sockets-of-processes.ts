@@ -1,5 +1,5 @@
 import type { NetworkEstimate } from '../account/processes/process.js';
-import { refusalWords, rightsOf } from '../doctor/capabilities.js';
+import { refusalWords, rightsOf } from '../capabilities.js';
 import { isHostError } from '../host/error.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Losses } from '../host/losses.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { capabilitiesOf } from '../../src/doctor/capabilities.js';
+import { capabilitiesOf } from '../../src/capabilities.js';
 import { CHECK_CODES, type CheckCode, type Here } from '../../src/doctor/check.js';
 import { examine } from '../../src/doctor/checks.js';
 import { TRIED_BPFTRACES } from '../../src/host/bpftrace-tried.js';

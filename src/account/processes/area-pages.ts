@@ -7,6 +7,7 @@ import { MappedPageReader } from '../../walk/processes/mapped-page.js';
 import { type ProcessArea, VM } from '../../walk/processes/process-areas.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { MappedVisitor, MappingCounts } from './mapped-pages.js';
+import type { SwapEntry } from './swap-key.js';
 
 /** A mapping, and what its pages come to; counts are of base pages. */
 export class AreaPages {
@@ -57,11 +58,6 @@ export class AreaPages {
       locked: (this.area.flags & VM.locked) === 0n ? 0 : bytes(this.proportional),
     };
   }
-}
-
-export interface SwapEntry {
-  readonly type: number;
-  readonly offset: number;
 }
 
 /** What is odd about the pages of a process. */

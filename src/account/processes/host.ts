@@ -1,5 +1,5 @@
+import { refusalWords } from '../../capabilities.js';
 import type { CapturedOf } from '../../captured-of.js';
-import { refusalWords } from '../../doctor/capabilities.js';
 import type { Mapping } from '../../mapping-records.js';
 import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../process-records.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';

@@ -1,4 +1,7 @@
-import type { SwapEntry } from './area-pages.js';
+export interface SwapEntry {
+  readonly type: number;
+  readonly offset: number;
+}
 
 /** Pages in swap whose sharers are looked for: 16 GiB. */
 export const MOST_ENTRIES = 2 ** 22;

@@ -1,9 +1,9 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { swapAreas } from '../../walk/processes/swap-areas.js';
-import type { AreaPages, SwapEntry } from './area-pages.js';
+import type { AreaPages } from './area-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
-import { MOST_ENTRIES, swapKey } from './swap-key.js';
+import { MOST_ENTRIES, type SwapEntry, swapKey } from './swap-key.js';
 
 /** Pages of one mapping that are in swap: how many, and each divided among all who have it. */
 export interface Swapped {

@@ -1,5 +1,5 @@
+import { rightsOf } from '../../capabilities.js';
 import { parseCgroups } from '../../cgroup-place.js';
-import { rightsOf } from '../../doctor/capabilities.js';
 import type {
   ProcessMemoryRecord,
   ProcessRecords,

@@ -1,4 +1,4 @@
-import type { ReaderRights } from '../process-records.js';
+import type { ReaderRights } from './process-records.js';
 
 /** Numbers of the rights that matter here (include/uapi/linux/capability.h). */
 const BITS = {
