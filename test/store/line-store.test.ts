@@ -198,7 +198,7 @@ describe('the store is a file of its owner alone', () => {
     expect(refusal(file)).toContain('not a regular file');
   });
 
-  test.skipIf(process.geteuid?.() !== 0)('that of another user is refused', () => {
+  test.skipIf(process.geteuid?.() !== 0)('that of another user is refused (needs root)', () => {
     const file = newFile();
     fs.writeFileSync(file, '', { mode: 0o600 });
     fs.chownSync(file, 65_534, 65_534);
@@ -255,14 +255,17 @@ describe('the lock', () => {
     server.close();
   });
 
-  test.skipIf(process.geteuid?.() !== 0)('nor does a lock that another user made', async () => {
-    const file = newFile();
-    const server = createServer().listen({ path: lockOf(file) });
-    await once(server, 'listening');
-    fs.chownSync(lockOf(file), 65_534, 65_534);
-    (await lockStore(file))();
-    server.close();
-  });
+  test.skipIf(process.geteuid?.() !== 0)(
+    'nor does a lock that another user made (needs root)',
+    async () => {
+      const file = newFile();
+      const server = createServer().listen({ path: lockOf(file) });
+      await once(server, 'listening');
+      fs.chownSync(lockOf(file), 65_534, 65_534);
+      (await lockStore(file))();
+      server.close();
+    },
+  );
 
   test('of a folder that is not there it says so', async () => {
     await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({

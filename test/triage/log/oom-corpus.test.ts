@@ -20,7 +20,7 @@ function searched(text: string) {
 }
 
 describe.skipIf(LOGS === undefined)(
-  'reports of other machines, where ../shared/logs/oom is',
+  'reports of other machines (skipped where ../shared/logs/oom is not)',
   () => {
     test.each((LOGS ?? []).filter(({ text }) => text.includes('invoked oom-killer')))(
       '$name names who asked, who was killed, and what memory was in',
