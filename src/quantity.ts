@@ -34,11 +34,16 @@ const POWERS = ['', 'k', 'm', 'g', 't'];
 /** No memory and no file has more: 4 PiB. */
 const MOST_BYTES = 2 ** 52;
 
-/** A size in bytes, with k, M, G or T (KiB, MiB …) for binary units. Undefined: malformed, or beyond 2^52. */
+/**
+ * A size in bytes, with k, M, G or T (KiB, MiB …) for binary units. Undefined: malformed, a fraction
+ * without a unit (0.5), or beyond 2^52.
+ */
 export function bytesOf(text: string): number | undefined {
   const parts = /^(0x[0-9a-f]{1,13}|\d{1,16}(?:\.\d{1,9})?) ?(?:([kmgt])(?:i?b)?|b)?$/i.exec(text);
   if (!parts) return undefined;
   const [, digits = '', unit = ''] = parts;
-  const bytes = Math.floor(Number(digits) * 1024 ** POWERS.indexOf(unit.toLowerCase()));
+  const power = POWERS.indexOf(unit.toLowerCase());
+  if (power === 0 && digits.includes('.')) return undefined;
+  const bytes = Math.floor(Number(digits) * 1024 ** power);
   return bytes <= MOST_BYTES ? bytes : undefined;
 }

@@ -55,7 +55,7 @@ test.each(withPlaceholder('<size>'))('%s takes every form of a size', (_, option
     '256 MiB',
   ];
   expect(new Set(parsed.map((text) => parse(option, text)))).toEqual(new Set([2 ** 28]));
-  for (const text of ['', 'k', '1x', '1ki', '-1', '1e3', '1k1', '٣', '99999999T'])
+  for (const text of ['', 'k', '0.5', '0.5B', '1x', '1ki', '-1', '1e3', '1k1', '٣', '99999999T'])
     expect(() => parse(option, text), text).toThrow();
 });
 
@@ -75,5 +75,6 @@ test('a time is exact to the nanosecond, a size to the byte', () => {
   expect(bytesOf('4503599627370496')).toBe(2 ** 52);
   expect(bytesOf('4503599627370497')).toBeUndefined();
   expect(bytesOf('0x1b')).toBe(27);
-  expect(bytesOf('1.5')).toBe(1);
+  expect(bytesOf('1.5')).toBeUndefined();
+  expect(bytesOf('1.5k')).toBe(1536);
 });

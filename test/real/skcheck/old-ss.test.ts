@@ -77,8 +77,10 @@ function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
     report,
     sockets: report.sockets
       .filter(({ pid }) => pid !== null && pids.includes(pid))
-      .map(({ stalled, skmem, ...socket }) => ({
+      .map(({ stalled, skmem, pinned, ...socket }) => ({
         ...socket,
+        // Where the socket sets no bound (atMost is null), the machine's memory of that moment does.
+        pinned: { ...pinned, high: pinned?.atMost },
         // Probes of the closed window are dropped, one now and then.
         skmem: { ...skmem, d: typeof skmem?.d },
         verdict: stalled.verdict,
