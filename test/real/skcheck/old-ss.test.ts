@@ -68,6 +68,12 @@ interface Older {
   readonly usage: 'stdout' | 'stderr';
 }
 
+/** Without the machine's memory of that moment, which bounds what a socket's own figures do not. */
+const bounded = <P extends { atMost: number | null }>(pinned: P) => ({
+  ...pinned,
+  high: pinned.atMost,
+});
+
 /** What is said of our readers, without what passes from one look to the next. */
 function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
   const { report, stderr } = skcheckJson(args, args.includes('--from') ? [] : enter, env);
@@ -77,10 +83,10 @@ function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
     report,
     sockets: report.sockets
       .filter(({ pid }) => pid !== null && pids.includes(pid))
-      .map(({ stalled, skmem, pinned, ...socket }) => ({
+      .map(({ stalled, skmem, pinned, localPeer, ...socket }) => ({
         ...socket,
-        // Where the socket sets no bound (atMost is null), the machine's memory of that moment does.
-        pinned: { ...pinned, high: pinned?.atMost },
+        pinned: bounded(pinned),
+        localPeer: localPeer && { ...localPeer, pinned: bounded(localPeer.pinned) },
         // Probes of the closed window are dropped, one now and then.
         skmem: { ...skmem, d: typeof skmem?.d },
         verdict: stalled.verdict,
