@@ -37,9 +37,9 @@ const KIND = /^(?:<(\d{1,5})>|([a-z]{3,8}) *:([a-z]{3,6}) *: ?)/;
 /** printk's clock, `dmesg -d` and `-e`, with the caller as CONFIG_PRINTK_CALLER has it, apart or in one. */
 const CLOCK = /^\[ *(\d{1,12})\.(\d{6})(?: <[ \d.]{12,20}>)?\](?:\[ *([TC])(\d{1,9})\])? ?/;
 
-/** `dmesg -T`, `-e`, `--time-format iso`. */
+/** `dmesg -T` (names of days and months are in the language of who ran it), `-e`, `--time-format iso`. */
 const WALL =
-  /^(?:\[([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}|[A-Z][a-z]{2} ?\d{1,2} \d\d:\d\d| *[+-]\d+\.\d{6})\](?:\[ *([TC])(\d{1,9})\])?|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)) /;
+  /^(?:\[([^[\]]{3,24} [ \d]\d \d\d:\d\d:\d\d \d{4}|[A-Z][a-z]{2} ?\d{1,2} \d\d:\d\d| *[+-]\d+\.\d{6})\](?:\[ *([TC])(\d{1,9})\])?|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)) /;
 
 /** Other output on the same line of a console: a prompt for a login, a note of printk itself. */
 const BEFORE =

@@ -93,6 +93,8 @@ export interface CrashReport {
   readonly corrupted: Corruption | null;
   readonly cpu: number | null;
   readonly pid: number | null;
+  /** Printed since 6.12. */
+  readonly uid: number | null;
   readonly comm: string | null;
   readonly taint: string | null;
   readonly release: string | null;

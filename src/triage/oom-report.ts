@@ -1,3 +1,5 @@
+import type { PrintedFrame } from './finding.js';
+
 /** A process that the OOM killer killed. Null: not printed. */
 export interface OomVictim {
   readonly pid: number;
@@ -48,6 +50,8 @@ export interface TaskMemory {
 /** A process in the OOM killer's table. Names are hostile. */
 export interface ListedTask extends TaskMemory {
   readonly pid: number;
+  /** Differs from `pid` where the first thread of the process has exited. */
+  readonly tgid: number | null;
   readonly name: string;
   readonly uid: number | null;
   readonly totalVmBytes: number | null;
@@ -86,6 +90,8 @@ export interface SiteShown {
 export interface OomReport {
   /** In the order in which they were killed. */
   readonly victims: readonly OomVictim[];
+  /** The invoker's stack. */
+  readonly stack: readonly PrintedFrame[];
   /** Counters of the whole machine by the kernel's names, in pages. */
   readonly pages: Readonly<Record<string, number>>;
   readonly zones: readonly ZoneShown[];

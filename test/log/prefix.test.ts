@@ -14,6 +14,7 @@ test.each([
   ['[   12.345678 <    0.000012>] x', { timestamp: CLOCK, text: 'x' }],
   ['kern  :warn  : [   12.345678] x', { timestamp: CLOCK, level: 4, facility: 0, text: 'x' }],
   ['[Sun Nov 22 11:04:52 2026] x', { printedTime: 'Sun Nov 22 11:04:52 2026', text: 'x' }],
+  ['[Di Nov  3 11:04:52 2026] x', { printedTime: 'Di Nov  3 11:04:52 2026', text: 'x' }],
   ['[Nov22 11:04] x', { printedTime: 'Nov22 11:04', text: 'x' }],
   ['[  +0.000012] x', { printedTime: '+0.000012', text: 'x' }],
   ['2026-11-22T11:04:52,123456+01:00 x', { text: 'x' }],

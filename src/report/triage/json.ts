@@ -63,7 +63,8 @@ function oomJson(oom: OomReport): NonNullable<TriageJson['findings'][number]['oo
   }));
   const memcgs = oom.memcgs.map(({ path, counters }) => ({ path, counters: { ...counters } }));
   return {
-    ...{ victims: copied(oom.victims), pages: { ...oom.pages }, zones, memcgs },
+    ...{ victims: copied(oom.victims), stack: copied(oom.stack), pages: { ...oom.pages } },
+    ...{ zones, memcgs },
     ...{ tasks: copied(oom.tasks), byName: copied(oom.byName) },
     ...{ slabs: copied(oom.slabs), sites: copied(oom.sites) },
   };

@@ -1,20 +1,22 @@
+import type { Figure, Finding } from '../../triage/finding.js';
 import type {
   ListedTask,
-  OomReport,
   SiteShown,
   SlabShown,
   TaskGroup,
   TaskMemory,
   ZoneShown,
 } from '../../triage/oom-report.js';
-import { cutMiddle } from '../text/cut.js';
+import { cutMiddle, wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
+import { share } from './oom-words.js';
 
 /** Rows of a table without -v, and with it. */
 const FEW = 5;
 const MANY = 20;
+const MANY_COUNTERS = 40;
 /** Counters of a memcg that say where its memory is: the largest. */
 const COUNTERS = 8;
 
@@ -39,13 +41,18 @@ const MEMORY: readonly Column<TaskMemory>[] = [
 ];
 
 /** Tables of a report of the OOM killer: processes by name; with -v all else that the kernel printed. */
-export function oomLines(oom: OomReport, width: number | null, verbose: boolean): string[] {
+export function oomLines(
+  { oom, figures }: Pick<Finding, 'oom' | 'figures'>,
+  width: number | null,
+  verbose: boolean,
+): string[] {
+  if (!oom) return [];
   const most = verbose ? MANY : FEW;
   const lines: string[] = [];
-  const table = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]) => {
+  const table = <Row>(columns: readonly Column<Row>[], rows: readonly Row[], shown = most) => {
     if (rows.length === 0) return;
-    lines.push(...renderTable(columns, rows.slice(0, most), width).split('\n'));
-    if (rows.length > most) lines.push(`… ${rows.length - most} more`);
+    lines.push(...renderTable(columns, rows.slice(0, shown), width).split('\n'));
+    if (rows.length > shown) lines.push(`… ${rows.length - shown} more`);
   };
   table<TaskGroup>(
     [
@@ -58,10 +65,36 @@ export function oomLines(oom: OomReport, width: number | null, verbose: boolean)
   for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
     lines.push(...memcgLine(path, counters, width));
   if (!verbose) return lines;
+  lines.push(...machineLines(figures, width));
+  if (oom.stack.length > 0)
+    lines.push(
+      ...wrap(
+        `Stack: ${oom.stack
+          .filter(({ guess }) => !guess)
+          .map(({ symbol }) => escapeText(symbol))
+          .join(' ← ')}`,
+        width,
+      ),
+    );
+  table<readonly [name: string, bytes: number]>(
+    [sized('BYTES', ([, bytes]) => bytes), named('COUNTER', ([name]) => name)],
+    countersOf(figures),
+    MANY_COUNTERS,
+  );
+  const { ramBytes: ram } = figures;
   table<ListedTask>(
     [
       { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
       ...MEMORY,
+      ...(typeof ram !== 'number'
+        ? []
+        : [
+            {
+              heading: 'RAM',
+              align: 'right',
+              value: (row: ListedTask) => share(row.rssBytes, ram),
+            } as const,
+          ]),
       {
         heading: 'OOM ADJ',
         align: 'right',
@@ -90,6 +123,33 @@ export function oomLines(oom: OomReport, width: number | null, verbose: boolean)
   );
   return lines;
 }
+
+type Figures = Readonly<Record<string, Figure>>;
+
+/** The kernel and the machine on which memory ran out. */
+function machineLines(of: Figures, width: number | null): string[] {
+  if (of.release === null) return [];
+  const text = (figure: Figure | undefined) => (figure == null ? [] : [escapeText(String(figure))]);
+  const build = [...text(of.distribution), ...text(of.architecture)].join(', ');
+  const parts = [
+    `Linux ${text(of.release).join('')}${build && ` (${build})`}`,
+    of.taint == null ? 'not tainted' : `tainted ${text(of.taint).join('')}`,
+    ...text(of.hardware),
+  ];
+  return wrap(`${parts.join(', ')}.`, width);
+}
+
+/** Those of the whole machine that are not zero, the largest first: some are part of another one. */
+function countersOf(of: Figures): [name: string, bytes: number][] {
+  return Object.entries(of)
+    .flatMap(([name, bytes]): [string, number][] =>
+      typeof bytes === 'number' && bytes !== 0 && COUNTER.test(name)
+        ? [[name.replace('Bytes', ''), bytes]]
+        : [],
+    )
+    .sort(([, a], [, b]) => b - a);
+}
+const COUNTER = /^(?!victim|tasks|largest|zone|requested|limit|usage|pageSize).*Bytes$/;
 
 const ZONE_COLUMNS: readonly Column<ZoneShown>[] = [
   { heading: 'NODE', align: 'right', value: ({ node }) => String(node) },

@@ -9,6 +9,9 @@ const text = (figure: Figure | undefined): string =>
 const size = (figure: Figure | undefined): string =>
   typeof figure === 'number' ? formatSize(figure) : text(figure);
 
+/** A part of memory as people read it. */
+export const share = (bytes: number, ram: number): string => `${Math.round((100 * bytes) / ram)} %`;
+
 /** The sentences of a report of the OOM killer; a figure that an older report lacks has none. */
 export function oomWords(of: Figures): string {
   return [verdict(of), ...kill(of), ...cause(of), ...shortage(of), ...rest(of)].join(' ');
@@ -30,7 +33,11 @@ function verdict(of: Figures): string {
     case 'unknown':
       return `${who}; the log does not name the victim.`;
     default:
-      return `OOM killer killed ${victim}, which had ${size(of.victimAnonBytes)} of anonymous memory${
+      return `${who} killed ${victim}, which had ${size(of.victimAnonBytes)} of anonymous memory${
+        typeof of.victimRssBytes === 'number' && typeof of.ramBytes === 'number'
+          ? ` (RSS: ${share(of.victimRssBytes, of.ramBytes)} of RAM)`
+          : ''
+      }${
         typeof of.victimSwapBytes === 'number' && of.victimSwapBytes > 0
           ? ` and ${size(of.victimSwapBytes)} in swap`
           : ''
@@ -48,6 +55,9 @@ function kill(of: Figures): string[] {
       ? [
           `It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`,
         ]
+      : []),
+    ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
+      ? [`Its memory cgroup was ${text(of.victimCgroup)}.`]
       : []),
     ...(of.reaper === 'failed' ? ['The OOM reaper could not free its memory.'] : []),
   ];
@@ -91,7 +101,7 @@ function rest(of: Figures): string[] {
       : []),
     ...(typeof hidden === 'number' && typeof managed === 'number' && hidden > managed / 10
       ? [
-          `Unattributed: ${size(hidden)} (${Math.round((100 * hidden) / managed)} % of memory) in no counter that the kernel printed.`,
+          `Unattributed: ${size(hidden)} (${share(hidden, managed)} of memory) in no counter that the kernel printed.`,
         ]
       : []),
   ];

@@ -32,6 +32,8 @@ const crashReport = z.strictObject({
   corrupted: z.enum(CORRUPTIONS).nullable(),
   cpu: count.nullable(),
   pid: count.nullable(),
+  /** Printed since 6.12. */
+  uid: count.nullable(),
   comm: z.string().nullable(),
   taint: z.string().nullable(),
   release: z.string().nullable(),
@@ -68,6 +70,8 @@ const oomReport = z.strictObject({
       reaper: z.string().nullable(),
     }),
   ),
+  /** The stack of the process that invoked the OOM killer. */
+  stack: printedFrames,
   /** Counters of the whole machine by the kernel's names, in pages. */
   pages: z.record(z.string(), count),
   zones: z.array(
@@ -90,6 +94,7 @@ const oomReport = z.strictObject({
   tasks: z.array(
     z.strictObject({
       pid: count,
+      tgid: bytes,
       name: z.string(),
       uid: count.nullable(),
       ...taskMemory,

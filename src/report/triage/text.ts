@@ -97,7 +97,7 @@ export function findingLines(
   if (advice !== undefined) lines.push(...indented(wrap(`Do: ${advice}`, room)));
   if (!verbose && severity === 'note') return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
-  if (finding.oom) lines.push(...indented(oomLines(finding.oom, room, verbose === true)));
+  if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && deeper !== undefined)
     lines.push(...indented([`→ kdump-mem ${escapeText(deeper)} ${source}`]));
   return lines;

@@ -5,7 +5,7 @@ type Writable = { -readonly [Name in keyof Fields]: Fields[Name] };
 
 /** Greedy: a command may have the same words in it. */
 const TASK =
-  /\bCPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: (?<comm>.{0,15}) (?:Kdump: loaded )?(?<state>(?:Tainted: |Not tainted ).*)/s;
+  /\bCPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.{0,15}) (?:Kdump: loaded )?(?<state>(?:Tainted: |Not tainted ).*)/s;
 /** 2.6.32 to 3.10. */
 const OLD_TASK =
   /^(?:CPU \d+ )?Pid: (?<pid>\d+), comm: (?<comm>.{0,15}) (?<state>(?:Tainted: |Not tainted ).*)/s;
@@ -13,7 +13,7 @@ const OLD_TASK =
 const PROCESS =
   /^Process (?<comm>.{0,15}) \(pid: (?<pid>\d+),|^TASK = \w+\[(?<id>\d+)\] '(?<name>.{0,15})'/s;
 const STATE =
-  /^(?:Not tainted|Tainted: (?<taint>(?:[A-Z]|\[\w\]=\w+,?| )+?))\s+\(?(?<release>\d[^\s)]*)/;
+  /^(?:Not tainted|Tainted: (?<taint>(?:[A-Z-]|\[\w\]=\w+,?| )+?))\s+\(?(?<release>\d[^\s)]*)/;
 const CPU = /^CPU:? (?<cpu>\d+)\b/;
 
 const ADDRESS = /(?:addr|address:?|at) (?:0x)?(?<address>[0-9a-f]{8,16})\b/;
@@ -35,7 +35,7 @@ const STACKS = [
 /** What the lines of a report say besides its title. Null: they do not. */
 export function crashFields(lines: readonly string[]): Fields {
   const found: Writable = {
-    ...{ cpu: null, pid: null, comm: null, taint: null, release: null, hardware: null },
+    ...{ cpu: null, pid: null, uid: null, comm: null, taint: null, release: null, hardware: null },
     ...{ address: null, access: null, accessBytes: null, modules: [] },
     ...{ stack: [], allocatedBy: [], freedBy: [] },
   };
@@ -69,9 +69,10 @@ function takeTask(found: Writable, line: string): void {
   found.cpu ??= numberOf(task?.cpu ?? CPU.exec(line)?.groups?.cpu);
   if (!task) return;
   found.pid = numberOf(task.pid ?? task.id);
+  found.uid = numberOf(task.uid);
   found.comm = task.comm ?? task.name ?? null;
   const state = STATE.exec(task.state ?? '')?.groups;
-  found.taint = state?.taint?.replace(/ +/g, '') ?? null;
+  found.taint = state?.taint?.replace(/[ -]+/g, '') || null;
   found.release = state?.release ?? null;
 }
 

@@ -39,7 +39,7 @@ const BLOCKS = /^(?:Node (\d+) )?([A-Z]\w{2,8}): ((?:\d+\*\d+kB (?:\(\w+\) )?)+)
 const HUGE = /^Node \d+ hugepages_total=(\d+) .*hugepages_size=(\d+)kB$/;
 const PER_CPU = /^CPU +\d+: hi: +\d+, btch: +\d+ usd: +(\d+)$/;
 const TOTAL =
-  /^(\d+) (pages RAM|pages of RAM|pages reserved|reserved pages|pages HighMem|pages cma reserved|pages hwpoisoned|pages in swap cache|total pagecache pages)(?:\/MovableOnly)?$/;
+  /^(\d+) (pages RAM|pages of RAM|pages reserved|reserved pages|pages HighMem|pages cma reserved|pages hwpoisoned|pages in pagetable cache|pages in swap cache|total pagecache pages)(?:\/MovableOnly)?$/;
 /** Words of arch/arm/mm/init.c before 3.16. */
 const ALIASES = new Map([
   ['pages of RAM', 'pages RAM'],
@@ -239,13 +239,19 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
   const stacks = field('kernel_stack') ?? null;
   // Shared memory lies on the lists of anonymous memory; what is mapped, dirty or written back is of files.
   const parts = [free, isWhole ? perCpu : null, sum(...APPLICATIONS), slab, tables, stacks];
-  const others = [field('shadow_call_stack'), field('gpu_active'), field('gpu_reclaim')];
+  const others = [
+    ...[field('shadow_call_stack'), field('gpu_active'), field('gpu_reclaim')],
+    ...[sum('kernel_misc_reclaimable'), sum('bounce')],
+  ];
   const counted =
     [...parts, ...others].reduce<number>((all, part) => all + (part ?? 0), 0) +
-    (shown?.hugePages ?? 0) +
-    (sum('bounce') ?? 0);
+    (shown?.hugePages ?? 0);
+  const [swapTotal, swapFree] = [shown?.swapTotal ?? null, shown?.swapFree ?? null];
+  const swapCache = total('pages in swap cache');
   return {
-    managedBytes: managed,
+    pageSizeBytes: shown === undefined ? null : pageSize,
+    ...{ ramBytes: ram, reservedBytes: reserved, managedBytes: managed },
+    highMemBytes: total('pages HighMem'),
     freeBytes: free === null ? null : free + (perCpu ?? 0),
     anonBytes: sum('active_anon', 'inactive_anon', 'isolated_anon'),
     fileBytes: sum('active_file', 'inactive_file', 'isolated_file'),
@@ -260,12 +266,20 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     pageTableBytes: tables,
     kernelStackBytes: stacks,
     hugePageBytes: shown === undefined ? null : shown.hugePages,
+    mlockedBytes: field('mlocked') ?? null,
+    bounceBytes: sum('bounce'),
+    /** In part it is in `reservedBytes`: some drivers take the balloon's pages from what is managed. */
+    balloonBytes: field('Balloon') ?? null,
+    cmaBytes: total('pages cma reserved'),
     cmaFreeBytes: sum('free_cma'),
     hardwarePoisonedBytes: total('pages hwpoisoned'),
     /** In no counter that was printed: vmalloc, per-CPU memory, and what drivers took. */
     unattributedBytes: managed === null || parts.includes(null) ? null : managed - counted,
-    swapTotalBytes: shown?.swapTotal ?? null,
-    swapFreeBytes: shown?.swapFree ?? null,
-    swapCacheBytes: total('pages in swap cache'),
+    ...{ swapTotalBytes: swapTotal, swapFreeBytes: swapFree, swapCacheBytes: swapCache },
+    /** Without what the swap cache has in memory too. */
+    swapUsedBytes:
+      swapTotal === null || swapFree === null || swapCache === null
+        ? null
+        : swapTotal - swapFree - swapCache,
   };
 }

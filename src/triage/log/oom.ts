@@ -1,19 +1,19 @@
-import type { Figure, Finding } from '../finding.js';
+import type { CrashReport, Figure, Finding } from '../finding.js';
 import type { OomReport, OomVictim } from '../oom-report.js';
 import type { ReportReader } from './by-caller.js';
+import { crashFields } from './crash-fields.js';
 import { gfpNames } from './gfp.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { MemcgReader } from './memcg-info.js';
 import { type Choice, readChoice } from './oom-choice.js';
+import { buildOf } from './release.js';
 import { shortageOf } from './shortage.js';
 import { TaskTable } from './task-table.js';
 
 // What is behind the mask may be a message of its own (pr_cont), or cut off.
 const INVOKED =
   /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?(?:, +nodemask=(?<nodemask>\(null\)|[\d,-]*))?(?:, +order=(?<order>-?\d+))?(?:, +(?:oom_adj|oomkilladj)=-?\d+)?(?:, +oom_score_adj=(?<adjusted>-?\d+))?/s;
-const WHO =
-  /^(?:CPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: |Pid: (?<oldPid>\d+), comm: )(?<comm>.{0,15}) (?:Kdump: loaded )?(?:Tainted: |Not tainted).*? (?<release>\d+\.\d+\S*)/s;
 const CPUSET = /^(?<comm>.{0,15}) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]+)$/s;
 /** What begins the lines of a kill: the message that `oom_kill_process` was called with. */
 const WHY = '(?:(?<why>[A-Z][\\w ()-]{0,63}): )?';
@@ -47,6 +47,8 @@ const HINTS = ['oom', 'ill', 'emory', ' pid '];
 /** Lines after a kill in which more of the same report may stand, and lines of others amid a report. */
 const MOST_AFTER = 64;
 const MOST_FOREIGN = 400;
+/** Lines before the counters: the task, the hardware, the stack. */
+const MOST_HEADER = 200;
 /** Processes that one report kills and that are kept. */
 const MOST_VICTIMS = 100;
 const MOST_REAPED = 256;
@@ -90,7 +92,7 @@ class Report {
   readonly #kills: { readonly seq: number; readonly groups: Groups }[] = [];
   #killed = 0;
   #invoked: Groups | undefined;
-  #who: Groups | undefined;
+  readonly #header: string[] = [];
   #cpuset: Groups | undefined;
   #choice: Choice | undefined;
   #old: Groups | undefined;
@@ -145,6 +147,10 @@ class Report {
       this.#memory.takeMessage(line) ||
       this.#tasks.take(line.whole);
     this.#foreign = isOwn ? 0 : this.#foreign + 1;
+    if (!isOwn && this.#header.length < MOST_HEADER && this.#memory.shown() === undefined)
+      this.#header.push(
+        ...(/\bcomm:/i.test(line.text) ? [line.whole] : [line.text, ...line.further]),
+      );
     return this.#foreign > MOST_FOREIGN;
   }
 
@@ -156,7 +162,6 @@ class Report {
       return groups?.comm === this.#invoked?.comm ? groups : undefined;
     };
     if (this.#invoked === undefined) return;
-    this.#who ??= of(WHO);
     this.#cpuset ??= of(CPUSET);
   }
 
@@ -190,10 +195,11 @@ class Report {
     const victims = this.#kills.map(({ seq, groups }) =>
       victimOf(groups, this.#tableBytes(groups), reaper.of(Number(groups.pid), seq)),
     );
-    const figures = this.#figures(victims[0], pageSize);
+    const { stack, ...task } = this.#task();
+    const figures = this.#figures(victims[0], task, pageSize);
     const memory = shown === undefined ? {} : memoryThen(shown, pageSize);
     const oom: OomReport = {
-      victims,
+      ...{ victims, stack },
       pages: Object.fromEntries(shown?.pages ?? []),
       zones: shown?.zones ?? [],
       tasks: this.#tasks.largest(pageSize),
@@ -214,7 +220,18 @@ class Report {
     };
   }
 
-  #figures(victim: OomVictim | undefined, pageSize: number): Readonly<Record<string, Figure>> {
+  /** What the header says of the process that invoked the OOM killer; lines of another task may be mixed in. */
+  #task() {
+    const comm = this.#invoked?.comm;
+    const first = this.#header.findIndex((line) => crashFields([line]).comm === comm);
+    return crashFields(first < 0 ? [] : this.#header.slice(first));
+  }
+
+  #figures(
+    victim: OomVictim | undefined,
+    task: Omit<CrashReport, 'function' | 'corrupted' | 'stack'>,
+    pageSize: number,
+  ): Readonly<Record<string, Figure>> {
     const [first] = this.#kills;
     const old = this.#old;
     // Lines of two reports may be mixed: what was chosen is who was killed, or its parent.
@@ -234,10 +251,12 @@ class Report {
       panicOnOom: this.#panicOnOom,
       ...{ cgroup: group ?? null, ...memcg.figures() },
       invokedBy: invoked?.comm ?? null,
-      invokedByPid: number(this.#who?.pid ?? this.#who?.oldPid),
-      cpu: number(this.#who?.cpu),
-      release: this.#who?.release ?? null,
+      ...{ invokedByPid: task.pid, invokedByUid: task.uid, cpu: task.cpu, taint: task.taint },
+      ...{ release: task.release, ...buildOf(task.release, this.#header), hardware: task.hardware },
       order: number(invoked?.order),
+      // SysRq-f has order -1: it requests nothing.
+      requestedBytes:
+        Number(invoked?.order ?? -1) < 0 ? null : 2 ** Number(invoked?.order) * pageSize,
       gfp: invoked?.flags ?? (invoked?.mask ? gfpNames(Number(invoked.mask)) : null),
       gfpMask: invoked?.mask ?? null,
       nodemask: choice?.nodemask ?? invoked?.nodemask ?? null,
@@ -248,6 +267,7 @@ class Report {
       uid: victim?.uid ?? (choice ? Number(choice.uid) : null),
       victims: this.#killed,
       victimTotalVmBytes: victim?.totalVmBytes ?? null,
+      victimRssBytes: victim ? residentOf(victim) : null,
       victimAnonBytes: victim?.anonBytes ?? null,
       victimFileBytes: victim?.fileBytes ?? null,
       victimSharedBytes: victim?.shmemBytes ?? null,
@@ -325,6 +345,13 @@ class Report {
     if (tables !== undefined && listed !== null && listed === Number(tables)) return listed;
     return kilobytes(tables);
   }
+}
+
+/** Null: some of it was not printed. Kernels before 4.5 count shared memory as of files. */
+function residentOf({ anonBytes, fileBytes, shmemBytes }: OomVictim): number | null {
+  return anonBytes === null || fileBytes === null
+    ? null
+    : anonBytes + fileBytes + (shmemBytes ?? 0);
 }
 
 /** As the kernel itself says it, without what differs each time. */

@@ -3,6 +3,7 @@ import type { ListedTask, TaskGroup, TaskMemory } from '../oom-report.js';
 /** A row, in base pages; page tables in bytes where the table has bytes. Null: no such column. */
 interface Row {
   readonly pid: number;
+  readonly tgid: number | null;
   readonly name: string;
   readonly uid: number | null;
   readonly totalVm: number | null;
@@ -55,7 +56,7 @@ export class TaskTable {
     const tables = ['nr_ptes', 'nr_pmds', 'nr_puds'].map(value);
     const row = {
       ...{ pid: Number(pid), name, rss, uid: value('uid'), totalVm: value('total_vm') },
-      swap: value('swapents'),
+      ...{ tgid: value('tgid'), swap: value('swapents') },
       tablePages: tables[0] === null ? null : tables.reduce<number>((sum, n) => sum + (n ?? 0), 0),
       tableBytes: value('pgtables_bytes'),
       oomScoreAdj: value('oom_score_adj'),
@@ -139,7 +140,7 @@ function memoryOf({ rss, swap, tablePages, tableBytes }: Row, pageSize: number):
 }
 
 function taskOf(row: Row, pageSize: number): ListedTask {
-  const { pid, name, uid, totalVm, oomScoreAdj } = row;
+  const { pid, tgid, name, uid, totalVm, oomScoreAdj } = row;
   const totalVmBytes = totalVm === null ? null : totalVm * pageSize;
-  return { pid, name, uid, ...memoryOf(row, pageSize), totalVmBytes, oomScoreAdj };
+  return { pid, tgid, name, uid, ...memoryOf(row, pageSize), totalVmBytes, oomScoreAdj };
 }

@@ -13,6 +13,7 @@ const FINDINGS: readonly Finding[] = [
     severity: 'critical',
     figures: {
       ...{ scope: 'machine', pid: 7, comm: HOSTILE, victimAnonBytes: 2 ** 30, times: 3 },
+      ...{ victimCgroup: '/a\n', victimRssBytes: 2 ** 31, ramBytes: 2 ** 33 },
       ...{ largestPid: 9, largestComm: 'java', largestRssBytes: 3 * 2 ** 30 },
       ...{ managedBytes: 8 * 2 ** 30, unattributedBytes: 2 * 2 ** 30 },
     },
@@ -68,7 +69,7 @@ test('the sentence that matters first, then what is worst, then what to do', () 
   const lines = text({ width: null }).split('\n');
   expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
   expect(lines[2]).toBe(
-    'CRITICAL  oom-kill: OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. Unattributed: 2.00 GiB (25 % of memory) in no counter that the kernel printed. So 3 times.',
+    'CRITICAL  oom-kill: OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS: 25 % of RAM). Its memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. Unattributed: 2.00 GiB (25 % of memory) in no counter that the kernel printed. So 3 times.',
   );
   expect(lines[3]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
   expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');

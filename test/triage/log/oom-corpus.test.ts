@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { textRecords } from '../../../src/log/text.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
@@ -17,6 +19,15 @@ function searched(text: string) {
     ram: last(/(\d+) pages RAM/g),
     rows: [...text.matchAll(/\[ *\d+\] +\d+ +\d+ +\d+ +\d+ +\d+ +\d+ +-?\d+ \S/g)].length,
   };
+}
+
+const ORACLE = fileURLToPath(new URL('oom-oracle.awk', import.meta.url));
+
+/** The same by awk. */
+function countedByAwk(text: string): Record<string, string> {
+  const output = execFileSync('awk', ['-f', ORACLE], { input: text, encoding: 'utf8' });
+  const pairs = output.trim().split('\n');
+  return Object.fromEntries(pairs.map((line) => /^(\w+) (.*)$/.exec(line)?.slice(1) ?? []));
 }
 
 describe.skipIf(LOGS === undefined)(
@@ -48,6 +59,36 @@ describe.skipIf(LOGS === undefined)(
           );
           expect(figures?.managedBytes).toBeLessThan(Number(truth.ram) * 4096);
         }
+      },
+    );
+
+    test.each((LOGS ?? []).filter(({ text }) => text.includes('invoked oom-killer')))(
+      '$name has the totals that awk counts',
+      ({ text }) => {
+        const truth = countedByAwk(text);
+        const found = logFindings(textRecords(text), 4096).find(({ code }) => code === 'oom-kill');
+        const times = (name: string, unit: number) =>
+          truth[name] === undefined ? undefined : Number(truth[name]) * unit;
+        const figures = { ...found?.figures };
+        for (const [name, expected] of [
+          ['ramBytes', times('ram', 4096)],
+          ['reservedBytes', times('reserved', 4096)],
+          ['pageCacheBytes', times('pageCache', 4096)],
+          ['swapCacheBytes', times('swapCache', 4096)],
+          ['victimRssBytes', times('victimRssKib', 1024)],
+          ['tasks', times('rows', 1)],
+          ['tasksRssBytes', times('residentPages', 4096)],
+        ] as const)
+          if (expected !== undefined) expect([name, figures[name]]).toEqual([name, expected]);
+        if (truth.swapTotalKib !== undefined)
+          expect(figures.swapUsedBytes).toBe(
+            (Number(truth.swapTotalKib) - Number(truth.swapFreeKib)) * 1024 -
+              Number(truth.swapCache) * 4096,
+          );
+        if (figures.invokedByPid !== null) expect(figures.hardware).toBe(truth.hardware);
+        const { tasks = [] } = found?.oom ?? {};
+        if (tasks.length === Number(truth.rows))
+          expect(tasks.reduce((sum, { tgid }) => sum + (tgid ?? 0), 0)).toBe(Number(truth.tgids));
       },
     );
 

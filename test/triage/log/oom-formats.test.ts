@@ -3,6 +3,7 @@ import { textRecords } from '../../../src/log/text.js';
 import { findingWords } from '../../../src/report/triage/words.js';
 import { gfpNames } from '../../../src/triage/log/gfp.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { buildOf } from '../../../src/triage/log/release.js';
 
 const PAGE = 4096;
 const KIB = 1024;
@@ -70,6 +71,83 @@ describe('2.6.32', () => {
       ...{ shortage: 'watermark', zone: 'DMA', node: 0, zoneMinBytes: 400 * KIB },
     });
   });
+});
+
+test('the machine, and the stack of who asked: lines of another task are none of its', () => {
+  const found = only(
+    '[    9.000001] java invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=2, oom_score_adj=0',
+    '[    9.000002] CPU: 0 UID: 0 PID: 5 Comm: cron Not tainted 1.2.3 #1',
+    '[    9.000003] CPU: 3 UID: 1000 PID: 77 Comm: java Kdump: loaded Tainted: G           OE      6.12.0-55.el10.x86_64 #1 PREEMPT(voluntary)',
+    '[    9.000004] Tainted: [O]=OOT_MODULE, [E]=UNSIGNED_MODULE',
+    '[    9.000005] Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.3',
+    '[    9.000006] Call Trace:',
+    '[    9.000007]  <TASK>',
+    '[    9.000008]  dump_stack_lvl+0x4d/0x70',
+    '[    9.000009]  ? out_of_memory+0x10/0x20',
+    '[    9.000010]  </TASK>',
+    '[    9.000011] Mem-Info:',
+    '[    9.000012] active_anon:100 inactive_anon:20 isolated_anon:0',
+    '[    9.000013]  unevictable:1 dirty:0 writeback:0',
+    '[    9.000014]  mapped:3 shmem:2 pagetables:9',
+    '[    9.000015]  sec_pagetables:0 bounce:0',
+    '[    9.000016]  kernel_misc_reclaimable:6',
+    '[    9.000017]  slab_reclaimable:7 slab_unreclaimable:8',
+    '[    9.000018]  free:50 free_pcp:0 free_cma:0',
+    '[    9.000019] Node 0 active_anon:400kB inactive_anon:80kB kernel_stack:16kB pagetables:36kB sec_pagetables:0kB all_unreclaimable? no Balloon:64kB',
+    '[    9.000020] Node 0 Normal free:200kB boost:0kB min:400kB low:500kB high:600kB present:4000kB managed:3200kB mlocked:8kB bounce:0kB free_pcp:0kB local_pcp:0kB free_cma:0kB',
+    '[    9.000021] 13 total pagecache pages',
+    '[    9.000022] 3 pages in swap cache',
+    '[    9.000023] Free swap  = 100kB',
+    '[    9.000024] Total swap = 1024kB',
+    '[    9.000025] 1000 pages RAM',
+    '[    9.000026] 0 pages HighMem/MovableOnly',
+    '[    9.000027] 200 pages reserved',
+    '[    9.000028] 5 pages cma reserved',
+    '[    9.000029] Out of memory: Killed process 77 (java) total-vm:160000kB, anon-rss:300kB, file-rss:60kB, shmem-rss:40kB, UID:1000 pgtables:8kB oom_score_adj:0',
+  );
+  expect(found.figures).toMatchObject({
+    ...{ invokedByPid: 77, invokedByUid: 1000, cpu: 3, taint: 'GOE', order: 2 },
+    ...{ requestedBytes: 4 * PAGE, release: '6.12.0-55.el10.x86_64' },
+    ...{ distribution: 'RHEL 10 or a rebuild', architecture: 'x86_64' },
+    hardware: 'QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.3',
+    ...{ victimRssBytes: 400 * KIB, ramBytes: 1000 * PAGE, reservedBytes: 200 * PAGE },
+    ...{ swapUsedBytes: 924 * KIB - 3 * PAGE, mlockedBytes: 8 * KIB, balloonBytes: 64 * KIB },
+    ...{ cmaBytes: 5 * PAGE, highMemBytes: 0, pageSizeBytes: PAGE },
+    // 800 managed: 50 free, 121 on lists, 15 of slab, 9 tables, 6 of drivers, 4 of stacks.
+    unattributedBytes: (800 - 50 - 121 - 15 - 9 - 6 - 4) * PAGE,
+  });
+  expect(found.oom?.stack).toMatchObject([
+    { symbol: 'dump_stack_lvl', guess: false },
+    { symbol: 'out_of_memory', guess: true },
+  ]);
+  expect(findingWords(found)).toContain('invoked by java killed pid 77 (java)');
+  expect(findingWords(found)).toContain('(RSS: 10 % of RAM)');
+});
+
+test('what EL6 prints between taint flags is none', () => {
+  const found = only(
+    '<4>httpd invoked oom-killer: gfp_mask=0x201da, order=0, oom_adj=0, oom_score_adj=0',
+    '<4>Pid: 1234, comm: httpd Tainted: G           --L------------    2.6.32-642.el6.x86_64 #1 HP ProLiant',
+    '<3>Killed process 1000, UID 48, (httpd) total-vm:160000kB, anon-rss:300kB, file-rss:60kB',
+  );
+  expect(found.figures).toMatchObject({ taint: 'GL', release: '2.6.32-642.el6.x86_64' });
+});
+
+test.each([
+  ['5.4.0-120-generic', 'Ubuntu', null],
+  ['5.15.0-1051-azure', 'Ubuntu (azure)', null],
+  ['4.12.14-16.88-azure', 'SUSE', null],
+  ['6.4.0-150600.23.47-default', 'SUSE', null],
+  ['3.10.0-514.6.1.el7.x86_64', 'RHEL 7 or a rebuild', 'x86_64'],
+  ['5.4.17-2136.302.7.2.1.el7uek.x86_64', 'Oracle Linux 7 (UEK)', 'x86_64'],
+  ['6.1.0-13-cloud-arm64', 'Debian', 'arm64'],
+  ['6.12.38+deb13-amd64', 'Debian', 'x86_64'],
+  ['5.10.0-0.deb10.16-amd64', 'Debian', 'x86_64'],
+  ['6.1.1-arch1-1', 'Arch Linux', null],
+  ['5.15.158-2-pve', 'Proxmox VE', null],
+  ['6.12.0', null, null],
+])('the release %s is of %s, for %s', (release, distribution, architecture) => {
+  expect(buildOf(release, [])).toEqual({ distribution, architecture });
 });
 
 test('a child is killed in place of its parent (until 5.0)', () => {

@@ -32,7 +32,7 @@ export function findingSection(finding: Finding, { index, records, source }: Pla
 ${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
 ${lines.length > 0 ? html`<pre>${lines.map(logLine)}</pre>` : undefined}
 ${stacks.map(stackBlock)}
-${finding.oom ? tables(oomLines(finding.oom, null, true)) : undefined}
+${finding.oom ? tables(oomLines(finding, null, true)) : undefined}
 ${figures(finding, index)}
 ${nearMessages(records, lines, code)}
 ${explained ? html`<details><summary>What ${code} means</summary><p>${explained.means}</p><p>Known by: ${explained.known}</p><p>${explained.next}</p></details>` : undefined}
