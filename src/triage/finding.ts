@@ -1,5 +1,6 @@
 import type { StackGroup } from '../account/task-stacks.js';
 import type { OomReport } from './oom-report.js';
+import type { PrintedFrame } from './printed-frame.js';
 
 /** How bad: something stopped or died; something is wrong; worth to know. */
 export const SEVERITIES = ['critical', 'warning', 'note'] as const;
@@ -64,19 +65,6 @@ export type Evidence = LogEvidence | StackEvidence;
 
 /** A figure that a finding rests on, or a name: hostile. */
 export type Figure = number | string | null;
-
-/** A line of a stack trace as the kernel printed it. Hostile. */
-export interface PrintedFrame {
-  readonly symbol: string;
-  /** Bytes into the function; null: inlined. */
-  readonly offset: number | null;
-  readonly module: string | null;
-  /** As scripts/decode_stacktrace.sh prints it: `mm/slub.c:1234`. */
-  readonly source: string | null;
-  readonly inline: boolean;
-  /** The unwinder was not sure: `? f+0x1/0x2`. */
-  readonly guess: boolean;
-}
 
 /** Why a report of the log cannot be trusted: lines of it are missing, or others stand among them. */
 export const CORRUPTIONS = [

@@ -1,4 +1,4 @@
-import type { PrintedFrame } from './finding.js';
+import type { PrintedFrame } from './printed-frame.js';
 
 /** A process that the OOM killer killed. Null: not printed. */
 export interface OomVictim {

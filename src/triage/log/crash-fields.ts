@@ -1,4 +1,5 @@
-import type { CrashReport, PrintedFrame } from '../finding.js';
+import type { CrashReport } from '../finding.js';
+import type { PrintedFrame } from '../printed-frame.js';
 
 type Fields = Omit<CrashReport, 'function' | 'corrupted'>;
 type Writable = { -readonly [Name in keyof Fields]: Fields[Name] };
