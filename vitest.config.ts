@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'quick',
           // Bounds what hangs, also on a machine that is busy with something else.
-          testTimeout: 60_000,
+          testTimeout: 240_000,
           include: ['test/**/*.test.ts'],
           // Packages that tests need bring tests of their own.
           exclude: ['test/real/**', WEEKS, '**/node_modules/**'],

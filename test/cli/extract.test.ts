@@ -48,7 +48,7 @@ describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
   let inside: ExtractJson;
   beforeAll(async () => {
     inside = await cut(name);
-  }, 60_000);
+  });
 
   test('says what is inside', () => {
     const written = mapOf(map);

@@ -50,7 +50,7 @@ describe.each(LANES)('damage, $lane.name', ({ lane, fixed, fresh }) => {
   let runner: Runner;
   beforeAll(async () => {
     runner = await openLane(lane);
-  }, 60_000);
+  });
   afterAll(() => runner.dispose());
 
   const seeds: [number, number][] = [[SEED, fixed]];

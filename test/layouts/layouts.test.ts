@@ -110,7 +110,7 @@ const files = existsSync(FOLDER)
 
 test.skipIf(files.length === 0)(
   'every walker’s structs are in the types of each kernel, or are named (skipped where no folder of types is)',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   () => {
     const table = files.map((name) => {
       const path = join(FOLDER, name);

@@ -209,7 +209,7 @@ describe('a vmlinux', () => {
       ),
       { numRuns: 300 },
     );
-  }, 60_000);
+  });
 });
 
 describe('a BTF file', () => {

@@ -355,5 +355,5 @@ describe('a kernel opened by nothing but itself', () => {
       ),
       { numRuns: 150 },
     );
-  }, 60_000);
+  });
 });

@@ -147,7 +147,7 @@ describe('kallsyms', () => {
       ),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   it('does not count when known symbols decode to other addresses', () => {
     const wrong = (bytes: Uint8Array, tables: Readonly<Record<string, number>>): void => {
@@ -191,7 +191,7 @@ describe('kallsyms', () => {
       ),
       { numRuns: 300 },
     );
-  }, 60_000);
+  });
 });
 
 describe('the address of an ambiguous name', () => {
