@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Task } from '../tasks/tasks.js';
+import { type PidMember, pidMemberOf, type Task } from '../tasks/tasks.js';
 
 /** A pid in the pid namespace with this inode number, as `ls -l /proc/PID/ns/pid` shows it. */
 export interface NamespacedPid {
@@ -17,7 +17,7 @@ const MOST_LEVELS = 32;
 export class PidNumberReader {
   readonly #kernel: Kernel;
   readonly #task;
-  readonly #own: 'thread_pid' | 'pids[0].pid';
+  readonly #own: PidMember;
   readonly #pid;
   readonly #number;
   readonly #namespace;
@@ -25,8 +25,7 @@ export class PidNumberReader {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    // Before 4.19 among links of all kinds (PIDTYPE_PID is the first).
-    this.#own = kernel.struct('task_struct')?.member('thread_pid') ? 'thread_pid' : 'pids[0].pid';
+    this.#own = pidMemberOf(kernel);
     this.#task = new StructReader(kernel, 'task_struct', [this.#own]);
     this.#pid = new StructReader(kernel, 'pid', ['level', 'numbers']);
     this.#number = new StructReader(kernel, 'upid', ['nr', 'ns']);

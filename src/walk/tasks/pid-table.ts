@@ -1,14 +1,14 @@
-import { ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readPartOf } from '../named-read.js';
-import { readOrNot } from '../read-or-not.js';
+import { hlistNodes, TornList } from '../list.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { isPid } from './tasks.js';
 
 /** A `struct pid` of the initial pid namespace. */
 export interface PidEntry {
-  /** Its index in `init_pid_ns.idr`. */
+  /** Its index in the tree, or the number that the hash table has. */
   readonly index: number;
   /** Its address. */
   readonly pid: bigint;
@@ -18,12 +18,15 @@ export interface PidEntry {
   readonly task: bigint;
 }
 
+/** The pids of the initial namespace, which finds every task independently of the task list. */
 export interface PidTable {
+  /** Where the kernel keeps it, for messages. */
+  readonly name: string;
   readonly entries: readonly PidEntry[];
-  /** `pid_allocated`: how many there should be. */
+  /** `pid_allocated`, `nr_hashed` before 4.15: how many there should be. */
   readonly allocated: number;
-  /** Every node and every `struct pid` could be read. */
-  readonly complete: boolean;
+  /** Why entries may be missing, if it is not a fault: what could not be read first. */
+  readonly unread: ReadError | undefined;
   /** Entries that no sound kernel would have. */
   readonly faults: readonly string[];
 }
@@ -34,105 +37,139 @@ const COUNT = 0x7fff_ffff;
 /** Entries below this are the xarray's own marks, such as XA_ZERO_ENTRY (include/linux/xarray.h). */
 const FIRST_POINTER = 4096n;
 
+/** Pids have 22 bits. */
+const MOST_SHIFT = 18;
+/** Chains of the hash at most (`pidhash_init`, kernel/pid.c). */
+const MOST_HASH_SHIFT = 12;
+
+/** The forms of `pid_namespace.idr`, with the low bits that mark a node (include/linux/radix-tree.h). */
+const TREES = [
+  // An xarray since 4.20.
+  { head: 'idr.idr_rt.xa_head', node: 'xa_node', mark: 2n },
+  // A radix tree since 4.15.
+  { head: 'idr.idr_rt.rnode', node: 'radix_tree_node', mark: 1n },
+] as const;
+
 /**
- * The pids of the initial namespace, which finds every task independently of the task list: an IDR since 4.15, an
- * xarray since 4.20 (include/linux/xarray.h). Undefined: the kernel has none, or the dump lacks its head.
+ * Reads the pid table: a tree since 4.15, a hash table before.
+ *
+ * @throws {ReadError} where the table begins; {@link KernelError} `unsupported-layout` where a kernel has no known form
  */
-export function pidTable(kernel: Kernel): PidTable | undefined {
+export function pidTable(kernel: Kernel): PidTable {
   const namespace = kernel.symbol('init_pid_ns');
-  const head = kernel.struct('pid_namespace')?.member('idr.idr_rt.xa_head');
-  const links = kernel.struct('task_struct')?.member('pid_links');
-  if (namespace === undefined || !head || !links) return undefined;
-  return new PidTableReader(kernel, BigInt(links.offset)).read(namespace);
+  const has = (name: string, path: string) => kernel.struct(name)?.member(path) !== undefined;
+  const tree = TREES.find(({ head }) => has('pid_namespace', head));
+  const hash = tree ? undefined : kernel.symbol('pid_hash');
+  if (namespace === undefined || (!tree && hash === undefined)) {
+    const lacks = namespace === undefined ? 'no init_pid_ns' : 'neither an IDR nor pid_hash';
+    throw new KernelError('unsupported-layout', `the kernel has ${lacks}`);
+  }
+  const table = new PidTableReader(kernel, namespace);
+  return tree ? table.readTree(tree) : table.readHash(hash ?? 0n);
 }
 
 class PidTableReader {
   readonly #kernel: Kernel;
+  readonly #namespace: bigint;
+  /** Offset of a task's link of PIDTYPE_PID. */
   readonly #links: bigint;
-  readonly #namespace;
-  readonly #node;
-  /** Bits of an index that a node decides (XA_CHUNK_SHIFT). */
-  readonly #bits: number;
   readonly #pid;
   readonly #entries: PidEntry[] = [];
   readonly #faults: string[] = [];
-  #complete = true;
+  #unread: ReadError | undefined;
 
-  constructor(kernel: Kernel, links: bigint) {
+  constructor(kernel: Kernel, namespace: bigint) {
     this.#kernel = kernel;
-    this.#links = links;
-    this.#namespace = new StructReader(kernel, 'pid_namespace', [
-      'idr.idr_rt.xa_head',
-      'pid_allocated',
-    ]);
-    this.#node = new StructReader(kernel, 'xa_node', ['shift', 'slots']);
-    this.#bits = Math.log2(this.#node.members.slots.size / 8);
+    this.#namespace = namespace;
+    // Before 4.19 each link lies beside the struct pid that it is for.
+    const links = kernel.struct('task_struct')?.member('pid_links') ? 'pid_links' : 'pids[0].node';
+    this.#links = BigInt(new StructReader(kernel, 'task_struct', [links]).offset(links));
     const pid = new StructReader(kernel, 'pid', ['tasks', 'numbers']);
     const number = new StructReader(kernel, 'upid', ['nr']);
     this.#pid = {
       tasks: BigInt(pid.offset('tasks')),
+      numbers: BigInt(pid.offset('numbers')),
       number: BigInt(pid.offset('numbers') + number.offset('nr')),
     };
   }
 
-  read(address: bigint): PidTable | undefined {
-    const view = readOrNot(() => this.#namespace.read(address));
-    if (view === undefined) return undefined;
-    this.#entry(view.pointer('idr.idr_rt.xa_head'), 0, undefined);
-    const allocated = view.number('pid_allocated') & COUNT;
-    return { entries: this.#entries, allocated, complete: this.#complete, faults: this.#faults };
+  readTree({ head, node, mark }: (typeof TREES)[number]): PidTable {
+    const namespace = new StructReader(this.#kernel, 'pid_namespace', [head, 'pid_allocated']);
+    const view = namespace.read(this.#namespace);
+    const nodes = new StructReader(this.#kernel, node, ['shift', 'slots']);
+    const slots = nodes.members.slots.size / 8;
+    const entry = (entry: bigint, index: number, shift: number | undefined): void => {
+      if (entry < FIRST_POINTER) return;
+      const low = entry & 3n;
+      if (low === mark && shift !== 0) this.#attempt(() => children(entry - mark, index, shift));
+      else if (low !== 0n || !isPid(index))
+        this.#faults.push(`init_pid_ns.idr has ${hex(entry)} at index ${index}`);
+      else this.#attempt(() => this.#entries.push(this.#pidAt(entry, index)));
+    };
+    /** @param above the shift of the node that leads here; undefined: the head does */
+    const children = (address: bigint, index: number, above: number | undefined): void => {
+      const shift = nodes.read(address).number('shift');
+      // Bits of an index that a node decides (XA_CHUNK_SHIFT).
+      const bits = Math.log2(slots);
+      const isExpected = above === undefined ? shift % bits === 0 : shift === above - bits;
+      if (!isExpected || shift > MOST_SHIFT) {
+        this.#faults.push(`the node of init_pid_ns.idr at ${hex(address)} has shift ${shift}`);
+        return;
+      }
+      const at = address + BigInt(nodes.offset('slots'));
+      const view = readPartOf(this.#kernel, `struct ${node}`, address, at, slots * 8);
+      for (let slot = 0; slot < slots; slot++)
+        entry(view.getBigUint64(slot * 8, true), index + slot * 2 ** shift, shift);
+    };
+    entry(view.pointer(head), 0, undefined);
+    return this.#table('init_pid_ns.idr', view.number('pid_allocated'));
   }
 
-  /** @param shift of the node that has the entry; undefined: of the head */
-  #entry(entry: bigint, index: number, shift: number | undefined): void {
-    if (entry < FIRST_POINTER) return;
-    // 0b10 in the low bits marks a node, none a pointer.
-    const isNode = (entry & 3n) === 2n && shift !== 0;
+  /** The upids of all namespaces in chains (kernel/pid.c up to 4.14); `hash` is where the pointer to them lies. */
+  readHash(hash: bigint): PidTable {
+    const counter = new StructReader(this.#kernel, 'pid_namespace', ['nr_hashed']);
+    const counted = counter.read(this.#namespace).number('nr_hashed');
+    const chains = pointerPartOf(this.#kernel, 'pid_hash', hash, hash);
+    const bits = this.#kernel.symbol('pidhash_shift') ?? 0n;
+    const shift = readPartOf(this.#kernel, 'pidhash_shift', bits, bits, 4).getUint32(0, true);
+    if (shift > MOST_HASH_SHIFT) this.#faults.push(`pidhash_shift is ${shift}`);
+    else {
+      const upid = new StructReader(this.#kernel, 'upid', ['nr', 'ns', 'pid_chain']);
+      for (let chain = 0; chain < 2 ** shift; chain++)
+        this.#attempt(() => {
+          for (const node of hlistNodes(this.#kernel, chains + BigInt(chain * 8))) {
+            const number = node - BigInt(upid.offset('pid_chain'));
+            const view = upid.read(number);
+            if (view.pointer('ns') !== this.#namespace) continue;
+            this.#entries.push(this.#pidAt(number - this.#pid.numbers, view.number('nr')));
+          }
+        });
+    }
+    return this.#table('pid_hash', counted);
+  }
+
+  #table(name: string, allocated: number): PidTable {
+    const found = { entries: this.#entries, unread: this.#unread, faults: this.#faults };
+    return { name, ...found, allocated: allocated & COUNT };
+  }
+
+  /** What a step cannot read is missing in the table. */
+  #attempt(step: () => void): void {
     try {
-      if (isNode) this.#children(entry - 2n, index, shift);
-      else if ((entry & 3n) !== 0n || !isPid(index))
-        this.#fault(`init_pid_ns.idr has ${hex(entry)} at index ${index}`);
-      else this.#entries.push(this.#pidAt(entry, index));
+      step();
     } catch (error) {
-      if (!(error instanceof ReadError)) throw error;
-      this.#complete = false;
+      if (error instanceof TornList) this.#faults.push(error.message);
+      else if (error instanceof ReadError) this.#unread ??= error;
+      else throw error;
     }
-  }
-
-  #children(address: bigint, index: number, above: number | undefined): void {
-    const view = this.#node.read(address);
-    const shift = view.number('shift');
-    const expected = above === undefined ? shift % this.#bits === 0 : shift === above - this.#bits;
-    if (!expected || shift > MOST_SHIFT) {
-      this.#fault(`the node of init_pid_ns.idr at ${hex(address)} has shift ${shift}`);
-      return;
-    }
-    const { size, offset } = this.#node.members.slots;
-    const slots = readPartOf(
-      this.#kernel,
-      'struct xa_node',
-      address,
-      address + BigInt(offset),
-      size,
-    );
-    for (let slot = 0; slot < size / 8; slot++)
-      this.#entry(slots.getBigUint64(slot * 8, true), index + slot * 2 ** shift, shift);
-  }
-
-  #fault(message: string): void {
-    this.#complete = false;
-    this.#faults.push(message);
   }
 
   #pidAt(pid: bigint, index: number): PidEntry {
     const part = (at: bigint, length: number) =>
       readPartOf(this.#kernel, 'struct pid', pid, pid + at, length);
     const number = part(this.#pid.number, 4).getInt32(0, true);
-    // tasks[PIDTYPE_PID] has one task at most, by its pid_links[PIDTYPE_PID].
+    // tasks[PIDTYPE_PID] has one task at most, by its link of that type.
     const link = part(this.#pid.tasks, 8).getBigUint64(0, true);
     return { index, pid, number, task: link === 0n ? 0n : BigInt.asUintN(64, link - this.#links) };
   }
 }
-
-/** Pids have 22 bits. */
-const MOST_SHIFT = 18;

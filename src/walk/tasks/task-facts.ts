@@ -3,7 +3,7 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
-import { type ListedTask, PF_KTHREAD, type Task } from './tasks.js';
+import { type ListedTask, PF_KTHREAD, type PidMember, pidMemberOf, type Task } from './tasks.js';
 
 /** include/linux/sched.h: it is exiting, and has let go of its memory and files or will. */
 const PF_EXITING = 0x4;
@@ -29,7 +29,8 @@ type ThreadsOf = (process: Task) => readonly ListedTask[];
 export class TaskFacts {
   readonly #kernel: Kernel;
   readonly #mm: StructReader<'mm'>;
-  readonly #thread: StructReader<'thread_pid'> | undefined;
+  readonly #pidMember: PidMember;
+  readonly #thread: StructReader<PidMember> | undefined;
   readonly #parent: StructReader<'real_parent'> | undefined;
   readonly #stack: StructReader<'stack'> | undefined;
   readonly #active: StructReader<'active_mm'> | undefined;
@@ -41,7 +42,8 @@ export class TaskFacts {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#mm = new StructReader(kernel, 'task_struct', ['mm']);
-    this.#thread = ifKnown(kernel, 'task_struct', ['thread_pid']);
+    this.#pidMember = pidMemberOf(kernel);
+    this.#thread = ifKnown(kernel, 'task_struct', [this.#pidMember]);
     this.#parent = ifKnown(kernel, 'task_struct', ['real_parent']);
     this.#stack = ifKnown(kernel, 'task_struct', ['stack']);
     this.#active = ifKnown(kernel, 'task_struct', ['active_mm']);
@@ -54,7 +56,7 @@ export class TaskFacts {
 
   /** The `struct pid` that a task names; undefined: unknown. */
   pidOf({ address }: Task): bigint | undefined {
-    return readOrNot(() => this.#thread?.read(address).pointer('thread_pid'));
+    return readOrNot(() => this.#thread?.read(address).pointer(this.#pidMember));
   }
 
   /** @param processes leaders */

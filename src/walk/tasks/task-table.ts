@@ -50,7 +50,7 @@ export function taskTable(kernel: Kernel): TaskTable {
 
 /** Faults that say that something of the table is wrong, not only that it is unknown. */
 export function contradictions({ faults }: TaskTable): readonly Warning[] {
-  return faults.filter(({ code }) => code !== 'unreadable');
+  return faults.filter(({ code }) => code !== 'unreadable' && code !== 'unsupported-layout');
 }
 
 /** The table, with a warning for each of its faults. @throws as {@link taskTable} */
@@ -74,6 +74,11 @@ function readLive(kernel: Kernel): TaskTable {
     table = { ...next, faults: next.faults.filter(counts) };
   }
   return table;
+}
+
+/** Whether all entries were found, and are sound. */
+function isComplete({ unread, faults }: Pick<PidTable, 'unread' | 'faults'>): boolean {
+  return unread === undefined && faults.length === 0;
 }
 
 function readTable(kernel: Kernel): TaskTable {
@@ -105,7 +110,7 @@ class TableReader {
     const lostProcesses = this.#attempt('the list of processes', () => {
       for (const process of this.#reader.processes()) this.#addProcess(process);
     });
-    const pids = pidTable(this.#kernel);
+    const pids = this.#pidTable();
     if (pids) this.#compare(pids);
     if (!this.#kernel.facts.live && this.#lost === undefined) this.#count(pids);
     this.#checkPids();
@@ -172,45 +177,63 @@ class TableReader {
     for (const thread of threads) this.#all.set(thread.address, thread);
   }
 
+  /** The pid table; undefined: there is nothing to compare the lists with but the kernel's counters. */
+  #pidTable(): PidTable | undefined {
+    const without = (code: WarningCode, why: string, rest: string) =>
+      this.#fault(code, `the pid table: ${why}; tasks are those of the task list${rest}`);
+    try {
+      const pids = pidTable(this.#kernel);
+      const { name, unread, faults } = pids;
+      for (const message of faults) this.#fault('corrupt', message);
+      if (unread) without('unreadable', unread.message, ` and of what can be read of ${name}`);
+      return pids;
+    } catch (error) {
+      const isUnknown = error instanceof KernelError && error.code === 'unsupported-layout';
+      const code = isUnknown ? 'unsupported-layout' : incompleteness(error);
+      without(code, (error as Error).message, ' alone');
+      return undefined;
+    }
+  }
+
   /** Compares the lists with the pids, and adds what they lost. */
-  #compare({ entries, complete, faults }: PidTable): void {
-    for (const message of faults) this.#fault('corrupt', message);
+  #compare({ name, entries, ...table }: PidTable): void {
+    const isWhole = isComplete(table);
     const byTask = new Map<bigint, PidEntry>();
     for (const entry of entries) {
       if (entry.number !== entry.index)
         this.#fault(
           'corrupt',
-          `the struct pid at index ${entry.index} of init_pid_ns.idr has number ${entry.number}`,
+          `the struct pid at index ${entry.index} of ${name} has number ${entry.number}`,
         );
       if (entry.task !== 0n) byTask.set(entry.task, entry);
     }
     const extra = entries.filter(({ task }) => task !== 0n && !this.#all.has(task));
     // Leaders first: their lists have most of the threads.
-    const found = extra.flatMap((entry) => this.#taskOf(entry) ?? []);
+    const found = extra.flatMap((entry) => this.#taskOf(name, entry) ?? []);
     for (const leads of [true, false])
       for (const task of found) {
         if (this.#all.has(task.address) || (task.pid === task.group) !== leads) continue;
         this.#fault(
           'corrupt',
-          `the pid table (init_pid_ns.idr) and the ${leads ? 'task list (init_task.tasks)' : 'thread lists (signal_struct.thread_head)'} contradict each other: only the first contains pid ${task.pid}`,
+          `the pid table (${name}) and the ${leads ? 'task list (init_task.tasks)' : 'thread lists (signal_struct.thread_head)'} contradict each other: only the first contains pid ${task.pid}`,
         );
         if (leads) this.#addProcess(task);
         else this.#addThread(task);
       }
     for (const task of this.#all.values()) {
       const entry = byTask.get(task.address);
-      if (entry) this.#checkEntry(task, entry);
-      else if (complete)
+      if (entry) this.#checkEntry(name, task, entry);
+      else if (isWhole)
         this.#fault(
           'corrupt',
-          `the task list (init_task.tasks) and the pid table (init_pid_ns.idr) contradict each other: only the first contains pid ${task.pid}`,
+          `the task list (init_task.tasks) and the pid table (${name}) contradict each other: only the first contains pid ${task.pid}`,
         );
     }
   }
 
   /** The task that a struct pid leads to; undefined: it is none, which is a fault. */
-  #taskOf(entry: PidEntry): ListedTask | undefined {
-    const contradiction = `the struct pid of ${entry.index} in init_pid_ns.idr leads to ${hex(entry.task)}`;
+  #taskOf(name: string, entry: PidEntry): ListedTask | undefined {
+    const contradiction = `the struct pid of ${entry.index} in ${name} leads to ${hex(entry.task)}`;
     try {
       const task = this.#reader.at(entry.task, false);
       const back = this.#facts.pidOf(task);
@@ -231,12 +254,12 @@ class TableReader {
   }
 
   /** Two of three name a task's pid: the task itself, its index in the table, and the pid that it names. */
-  #checkEntry(task: ListedTask, entry: PidEntry): void {
+  #checkEntry(name: string, task: ListedTask, entry: PidEntry): void {
     const back = this.#facts.pidOf(task);
     if (back !== undefined && back !== entry.pid)
       this.#fault(
         'corrupt',
-        `pid ${task.pid} has its struct pid at ${hex(back)} (task_struct.thread_pid) and at ${hex(entry.pid)} (init_pid_ns.idr)`,
+        `pid ${task.pid} has its struct pid at ${hex(back)} (task_struct.thread_pid) and at ${hex(entry.pid)} (${name})`,
       );
     else if (task.oddity === undefined && task.pid === entry.index) return;
     else if (entry.number === entry.index) {
@@ -270,8 +293,8 @@ class TableReader {
     };
     compare(counters.threads, 'nr_threads', this.#all.size, 'threads');
     compare(counters.processes, 'process_counts', this.#processes.length, 'processes');
-    if (pids?.complete)
-      compare(pids.allocated, 'init_pid_ns.pid_allocated', pids.entries.length, 'pids');
+    if (pids && isComplete(pids))
+      compare(pids.allocated, `the count of ${pids.name}`, pids.entries.length, 'pids');
   }
 
   /** Processes with numbers that cannot be, or that two have. */

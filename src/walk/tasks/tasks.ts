@@ -124,6 +124,14 @@ export class TaskReader {
   }
 }
 
+/** The member of a task that leads to its `struct pid`. */
+export type PidMember = 'thread_pid' | 'pids[0].pid';
+
+/** Before 4.19 it lies among links of all kinds (PIDTYPE_PID is the first). */
+export function pidMemberOf(kernel: Pick<Kernel, 'struct'>): PidMember {
+  return kernel.struct('task_struct')?.member('thread_pid') ? 'thread_pid' : 'pids[0].pid';
+}
+
 /** Whether a process or a thread can have this number; that of the idle tasks is 0. */
 export function isPid(pid: number): boolean {
   return pid > 0 && pid < MOST_PIDS;
