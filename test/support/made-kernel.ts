@@ -3,9 +3,9 @@ import type { Kernel } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
 import { PageMap } from '../../src/kernel/page-map.js';
 
-/** Where members lie, in bytes, and how many they have if not 8. */
+/** Where members lie, in bytes, how many they have if not 8, and of how many elements if they are arrays. */
 export type MadeMembers = Readonly<
-  Record<string, number | readonly [offset: number, size: number]>
+  Record<string, number | readonly [offset: number, size: number, count?: number]>
 >;
 
 /** A struct as a test writes it down, by the paths that are asked for. */
@@ -71,8 +71,9 @@ function layout(name: string, { size, members }: MadeStruct): StructLayout {
     member(path): MemberLayout | undefined {
       const found = members[path];
       if (found === undefined) return undefined;
-      const [offset, bytes] = typeof found === 'number' ? [found, 8] : found;
-      return { offset, size: bytes, type: '', pointer: false };
+      const [offset, bytes, count] = typeof found === 'number' ? [found, 8] : found;
+      const array = count === undefined ? {} : { count };
+      return { offset, size: bytes, type: '', pointer: false, ...array };
     },
   };
 }

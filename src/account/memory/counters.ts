@@ -58,6 +58,8 @@ export function kernelCounts(
       if (error instanceof ReadError || error.code === 'damaged') lost(error);
     }
   };
+  /** Of a page. */
+  const kilobytes = kernel.facts.pageSize / 1024;
   const add = (name: string, pages: number) => counts.set(name, (counts.get(name) ?? 0) + pages);
   attempt(() => {
     const nodes = new NodeCounters(kernel);
@@ -86,10 +88,7 @@ export function kernelCounts(
     set('gpu', gpuPages(kernel, nodes));
     set('all-vmalloc', sum('NR_VMALLOC'));
     const stacks = sum('NR_KERNEL_STACK_KB');
-    set(
-      'kernel-stacks',
-      stacks === undefined ? undefined : (stacks * 1024) / kernel.facts.pageSize,
-    );
+    set('kernel-stacks', stacks === undefined ? undefined : stacks / kilobytes);
     const [files, shared] = [sum('NR_FILE_PAGES'), sum('NR_SHMEM')];
     const swapped = sum('NR_SWAPCACHE');
     if (files !== undefined && shared !== undefined && swapped !== undefined)
@@ -110,8 +109,10 @@ export function kernelCounts(
           add('free-unaccepted', zones.item(zone.address, 'NR_UNACCEPTED'));
         const locked = readOrNot(() => zones.item(zone.address, 'NR_MLOCK'));
         if (locked !== undefined) add('all-locked', locked);
-        // Of zones in 5.10, of nodes later; so are stacks.
+        // Of zones in 5.10, of nodes later; so were stacks before 5.9.
         if (ofZone) add('page-tables', zones.item(zone.address, 'NR_PAGETABLE'));
+        if (zones.has('NR_KERNEL_STACK_KB'))
+          add('kernel-stacks', zones.item(zone.address, 'NR_KERNEL_STACK_KB') / kilobytes);
       }
     }
   });

@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../../walk/list.js';
 import { cpuMask } from '../../walk/machine/cpus.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
-import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
+import { KIND, KINDS, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import { slabsCounted } from '../../walk/pages/slab-totals.js';
 import { StructReader } from '../../walk/struct-reader.js';
@@ -69,7 +69,7 @@ export function checkFrames(
   const ofKind = (kind: PageKind) => kinds[KIND[kind]] ?? 0;
   compare('what was set aside at boot', ofKind('reserved'), 'all-reserved');
   compare('the buddy allocator', ofKind('free'), 'free-buddy');
-  compare('page tables', ofKind('page-table'), 'page-tables');
+  if (tablesHaveType(kernel)) compare('page tables', ofKind('page-table'), 'page-tables');
   compare('shared memory', ofKind('shmem'), 'shared');
   compare('the swap cache', ofKind('swap-cache'), 'swap-cache');
   compare('huge pages', ofKind('hugetlb'), 'hugetlb');

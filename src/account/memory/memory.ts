@@ -6,6 +6,7 @@ import { incompleteness } from '../../walk/incompleteness.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
+import { tablesHaveType } from '../../walk/memory/page-kinds.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { secretFrames } from '../../walk/memory/secret.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
@@ -73,6 +74,7 @@ export function accountMemory(
     warnings.add(codeOf(error), `the kernel’s counters: ${error.message}`),
   );
   noteGraphics(counts, missed);
+  if (!tablesHaveType(kernel)) missed.note('page-tables', UNTYPED_TABLES, 'unsupported-layout');
   for (const { drawers, why, code } of missed.reasons())
     if (code) warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
   const places = attempted(warnings, 'zones', () => zones(kernel)) ?? [];
@@ -130,6 +132,9 @@ export interface MoreOfMemory extends SocketsAsked {
   /** Told the address of each `struct cgroup` whose path is read. */
   readonly onCgroup?: (cgroup: bigint) => void;
 }
+
+const UNTYPED_TABLES =
+  'pages of this kernel (before 4.18) do not say that they are page tables: those of processes are unattributed';
 
 /** Pages of graphics drivers cannot be found: that there are some is all that can be told. */
 function noteGraphics(counts: KernelCounts, missed: Missed): void {

@@ -50,11 +50,23 @@ export const KIND = Object.fromEntries(KINDS.map((kind, index) => [kind, index])
 /** Tells the kind of the page whose `struct page` lies at `base`; of a tail it means nothing. */
 export type KindTest = (view: DataView, base: number) => number;
 
-/** Before page types had an enum (6.10): bits that are 0 where they apply (page-flags.h). */
+/**
+ * Before page types had an enum (6.10): bits that are 0 where they apply (page-flags.h). 0x100 is PG_balloon before
+ * 5.1: the only driver that set it, virtio-balloon's, sets PG_offline since.
+ */
 const OLD_TYPES = { buddy: 0x80, offline: 0x100 } as const;
 
-/** PG_table, up to 5.10 and later: PG_kmemcg was before it while pages named their cgroup themselves. */
+/** PG_table before 5.11 and since: PG_kmemcg had the bit before it until it moved to `memcg_data`. */
 const OLD_TABLE = { withKmemcg: 0x400, without: 0x200 } as const;
+
+/**
+ * Before 4.18 `_mapcount` itself had these values (page-flags.h): PAGE_BUDDY_MAPCOUNT_VALUE and
+ * PAGE_BALLOON_MAPCOUNT_VALUE. Page tables had none; PAGE_KMEMCG_MAPCOUNT_VALUE (-512) says no use.
+ */
+const MAPCOUNT_TYPES: ReadonlyMap<number, PageKind> = new Map([
+  [-128, 'free'],
+  [-256, 'offline'],
+]);
 
 /** 6.10 and 6.11: the same with an enum. */
 const BIT_TYPES = {
@@ -116,8 +128,28 @@ export function kindTest(kernel: Kernel): KindTest {
   };
 }
 
+/** Whether pages say that they are page tables (4.18). */
+export function tablesHaveType(kernel: Kernel): boolean {
+  return struct(kernel, 'page').member('page_type') !== undefined;
+}
+
+/** Whether PG_kmemcg is a page type of this kernel: 5.11 moved it, and NR_PAGETABLE from zones to nodes. */
+function hasKmemcgType(kernel: Kernel, page: StructLayout): boolean {
+  if (page.member('mem_cgroup')) return true;
+  if (page.member('memcg_data')) {
+    const flags = kernel.enumerators('page_memcg_data_flags');
+    return flags !== undefined && !flags.has('MEMCG_DATA_KMEM');
+  }
+  return kernel.enumerators('zone_stat_item')?.has('NR_PAGETABLE') ?? false;
+}
+
 /** -1 where the page has no type, or none that tells what it is for. */
 function typeTest(kernel: Kernel, page: StructLayout): KindTest {
+  if (!tablesHaveType(kernel)) {
+    const { offset } = memberOf(page, '_mapcount');
+    const kinds = new Map([...MAPCOUNT_TYPES].map(([value, kind]) => [value, KIND[kind]]));
+    return (view, base) => kinds.get(view.getInt32(base + offset, true)) ?? -1;
+  }
   const at = memberOf(page, 'page_type').offset;
   const named = pageTypes(kernel) ?? kernel.enumerators('pagetype');
   if (named?.has('PGTY_buddy')) {
@@ -133,7 +165,10 @@ function typeTest(kernel: Kernel, page: StructLayout): KindTest {
     : [
         [OLD_TYPES.buddy, KIND.free],
         [OLD_TYPES.offline, KIND.offline],
-        [page.member('mem_cgroup') ? OLD_TABLE.withKmemcg : OLD_TABLE.without, KIND['page-table']],
+        [
+          hasKmemcgType(kernel, page) ? OLD_TABLE.withKmemcg : OLD_TABLE.without,
+          KIND['page-table'],
+        ],
       ];
   return (view, base) => {
     const type = view.getUint32(base + at, true);

@@ -27,6 +27,12 @@ export interface VmArea {
 /** VM_ALLOC and VM_MAP_PUT_PAGES (include/linux/vmalloc.h). */
 const OWNS = 0x2 | 0x200;
 
+/**
+ * VM_VM_AREA of `vmap_area.flags` (mm/vmalloc.c, before 5.4): `vm` was set. It is what kmalloc left there otherwise.
+ * The flags of 6.4 are others.
+ */
+const HAS_VM = 0x4;
+
 /** A kernel has some thousands; one with many BPF programs a hundred thousand. */
 const MOST_AREAS = 2 ** 22;
 
@@ -74,10 +80,15 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
     ...['addr', 'size', 'flags', 'pages', 'nr_pages', 'caller'],
   ] as const);
   const node = BigInt(area.offset('list'));
+  // `vm` shares its place with what says that an area is free, or with nothing, since the flag is gone.
+  const purged = kernel.struct('vmap_area')?.member('purge_list');
+  const flagged = purged !== undefined && purged.offset !== area.offset('vm');
+  const flags = flagged ? new StructReader(kernel, 'vmap_area', ['flags']) : undefined;
   let found = 0;
   for (const link of changingListNodes(kernel, head)) {
     if (++found > MOST_AREAS) throw new KernelError('damaged', 'the list of vmap areas has no end');
     const view = area.read(link - node);
+    if (flags && (flags.read(view.address).number('flags') & HAS_VM) === 0) continue;
     const vm = view.pointer('vm');
     // Of vm_map_ram, which maps pages of others.
     if (vm === 0n || vm < 2n ** 63n) continue;

@@ -36,7 +36,9 @@ export function zones(kernel: Kernel): Zone[] {
   ] as const);
   const { free_area: areas } = new StructReader(kernel, 'zone', ['free_area']).members;
   const area = new StructReader(kernel, 'free_area', ['nr_free']);
-  const marks = kernel.struct('zone')?.member('_watermark');
+  // `watermark` before 5.0.
+  const layout = kernel.struct('zone');
+  const marks = layout?.member('_watermark') ?? layout?.member('watermark');
   const watermarksOf = (zone: bigint): Zone['watermarks'] => {
     if (!marks || (marks.count ?? 0) < 3) return null;
     const view = readPartOf(kernel, 'struct zone', zone, zone + BigInt(marks.offset), 24);

@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
-import { listNodes } from '../list.js';
+import { listNodes, TornList } from '../list.js';
 import type { SkbLists } from '../queues/skb-lists.js';
 import { StructReader } from '../struct-reader.js';
 import type { NetDevice } from './net-devices.js';
@@ -51,11 +51,24 @@ export class NapiReader {
   }
 
   *#held(napi: bigint): Generator<bigint> {
+    if ('chain' in this.#gro) {
+      const view = this.#gro.chain.read(napi);
+      const counted = view.number('gro_count');
+      let found = 0;
+      for (const skb of this.#lists.chain(view.pointer('gro_list'))) {
+        if (++found > counted) break;
+        yield skb;
+      }
+      if (found === counted || this.#kernel.facts.live) return;
+      throw new TornList(
+        `the NAPI at ${hex(napi)} counts ${counted} skbs of GRO, and ${found > counted ? 'more' : found} are there`,
+      );
+    }
     const { hash, list, lists, listBytes, normal } = this.#gro;
     for (let index = 0; index < lists; index++) {
       yield* this.#lists.listed(napi + BigInt(hash + index * listBytes + list));
     }
-    yield* this.#lists.listed(napi + BigInt(normal));
+    if (normal !== undefined) yield* this.#lists.listed(napi + BigInt(normal));
   }
 }
 
@@ -70,23 +83,30 @@ export function hasNapi(kernel: Kernel, device: NetDevice): boolean {
   return nodes.next().done !== true;
 }
 
-/** Where the lists are: bytes from the `napi_struct`, and from each `gro_list` to its head. */
-interface GroLayout {
-  readonly hash: number;
-  readonly lists: number;
-  readonly listBytes: number;
-  readonly list: number;
-  readonly normal: number;
-}
+/**
+ * Where the lists are: bytes from the `napi_struct`, and from each `gro_list` to its head. Packets for the stack are
+ * listed together (`normal`) since 5.4; before 4.19 there was one list, without a head.
+ */
+type GroLayout =
+  | { readonly chain: StructReader<'gro_list' | 'gro_count'> }
+  | {
+      readonly hash: number;
+      readonly lists: number;
+      readonly listBytes: number;
+      readonly list: number;
+      readonly normal: number | undefined;
+    };
 
 function groLayout(kernel: Kernel): GroLayout {
   const napi = kernel.struct('napi_struct');
+  if (napi?.member('gro_list'))
+    return { chain: new StructReader(kernel, 'napi_struct', ['gro_list', 'gro_count']) };
   // Since 6.15 they are in a struct of their own, `gro_node`.
   const hash = napi?.member('gro.hash') ?? napi?.member('gro_hash');
   const normal = napi?.member('gro.rx_list') ?? napi?.member('rx_list');
   const list = kernel.struct('gro_list');
   const head: MemberLayout | undefined = list?.member('list');
-  if (!hash?.count || !normal || !list || !head || list.size * hash.count !== hash.size) {
+  if (!hash?.count || !list || !head || list.size * hash.count !== hash.size) {
     throw new KernelError('unsupported-layout', 'napi_struct has no lists of GRO that are known');
   }
   return {
@@ -94,7 +114,7 @@ function groLayout(kernel: Kernel): GroLayout {
     lists: hash.count,
     listBytes: list.size,
     list: head.offset,
-    normal: normal.offset,
+    normal: normal?.offset,
   };
 }
 

@@ -19,7 +19,7 @@ export interface TunContent {
 
 /**
  * Packets of a tun or tap device (drivers/net/tun.c): sent, and not read by the process that has it
- * open (`tun_file.tx_ring`); written by that, and not yet received (`sk_write_queue`).
+ * open (`tun_file.tx_ring`, before 4.18 `tx_array`); written by that, and not yet received (`sk_write_queue`).
  */
 export class TunReader {
   readonly #kernel: Kernel;
@@ -27,6 +27,7 @@ export class TunReader {
   readonly #rings;
   readonly #device;
   readonly #file;
+  readonly #ring: 'tx_ring' | 'tx_array.ring';
   readonly #most: number;
 
   /** @throws {KernelError} `unsupported-layout`, where the module's types are not known */
@@ -35,7 +36,9 @@ export class TunReader {
     this.#lists = lists;
     this.#rings = new PtrRingReader(kernel);
     this.#device = new StructReader(kernel, 'tun_struct', ['tfiles', 'numqueues', 'dev']);
-    this.#file = new StructReader(kernel, 'tun_file', ['tun', 'tx_ring', 'sk.sk_write_queue']);
+    this.#ring = kernel.struct('tun_file')?.member('tx_array') ? 'tx_array.ring' : 'tx_ring';
+    const members = ['tun', this.#ring, 'sk.sk_write_queue'] as const;
+    this.#file = new StructReader<(typeof members)[number]>(kernel, 'tun_file', members);
     this.#most = this.#device.members.tfiles.count ?? 0;
   }
 
@@ -59,7 +62,7 @@ export class TunReader {
       if (file.pointer('tun') !== view.address) {
         throw new KernelError('damaged', `the tun_file at ${hex(at)} is of another device`);
       }
-      for (const entry of this.#rings.entries(file.addressOf('tx_ring'))) {
+      for (const entry of this.#rings.entries(file.addressOf(this.#ring))) {
         if ((entry & IS_FRAME) === 0n) skbs.push(entry);
         else frames++;
       }

@@ -1,3 +1,4 @@
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../machine/cpus.js';
 import { zones } from '../memory/zones.js';
@@ -34,13 +35,16 @@ export function availablePages(kernel: Kernel): number | undefined {
       (all, node) => items.reduce((pages, item) => pages + nodes.item(node, item), all),
       0,
     );
+  const reclaimable = 'NR_SLAB_RECLAIMABLE_B';
+  if (!nodes.has(reclaimable))
+    throw new KernelError('unsupported-layout', 'this kernel does not count reclaimable slabs');
   const free = places.reduce(
     (pages, { address }) => pages + counters.item(address, 'NR_FREE_PAGES'),
     0,
   );
   const less = (pages: number) => pages - Math.min(Math.trunc(pages / 2), low);
   const files = less(sum('NR_ACTIVE_FILE', 'NR_INACTIVE_FILE'));
-  const slabs = less(sum('NR_SLAB_RECLAIMABLE_B', 'NR_KERNEL_MISC_RECLAIMABLE'));
+  const slabs = less(sum(reclaimable, 'NR_KERNEL_MISC_RECLAIMABLE'));
   // The kernel, too, says 0 of less than nothing.
   return Math.max(0, free - reserved + files + slabs);
 }

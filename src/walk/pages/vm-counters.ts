@@ -5,6 +5,12 @@ import { pointerPartOf, readPartOf } from '../named-read.js';
 import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 
+/** What counters were called before 5.9. */
+const FORMERLY = {
+  NR_SLAB_RECLAIMABLE_B: 'NR_SLAB_RECLAIMABLE',
+  NR_SLAB_UNRECLAIMABLE_B: 'NR_SLAB_UNRECLAIMABLE',
+} as const;
+
 /** Counters `vm_stat[item]` with a part for each CPU, an s8 for each item. */
 class Counters {
   readonly #kernel: Kernel;
@@ -30,7 +36,13 @@ class Counters {
     };
     const named = kernel.enumerators(items);
     if (!named) throw new KernelError('unsupported-layout', `this kernel has no enum ${items}`);
-    this.#items = named;
+    this.#items = new Map([
+      ...Object.entries(FORMERLY).flatMap(([name, former]) => {
+        const item = named.get(former);
+        return item === undefined ? [] : [[name, item] as const];
+      }),
+      ...named,
+    ]);
     this.#cpus = cpuMask(kernel, '__cpu_possible_mask');
   }
 
@@ -58,7 +70,7 @@ class Counters {
   }
 }
 
-/** Counters of NUMA nodes: `enum node_stat_item`. */
+/** Counters of NUMA nodes: `enum node_stat_item`. Slabs are named as since 5.9; all count in pages. */
 export class NodeCounters extends Counters {
   readonly #node: StructReader<'node_present_pages'>;
 
