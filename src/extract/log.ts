@@ -1,8 +1,10 @@
 import type { NativeKernel } from '../kernel/native/parts.js';
 import { hasRecordBuffer, openRecordBuffer } from '../walk/log/record-buffer.js';
+import { notePending } from '../walk/log/records.js';
 import { needSymbol } from '../walk/machine/cpus.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { StructReader } from '../walk/struct-reader.js';
+import { Warnings } from '../walk/warnings.js';
 import type { Store } from './debuggers/store.js';
 
 const RING_FIELDS = [
@@ -53,6 +55,7 @@ function ringParts(kernel: NativeKernel): Part[] {
 function recordParts(kernel: NativeKernel): Part[] {
   // What crash and makedumpfile ask for beside what this reads itself.
   kernel.read(needSymbol(kernel, 'clear_idx'), 4);
+  notePending(kernel, new Warnings());
   const { address, size } = openRecordBuffer(kernel, fieldsOf(kernel));
   return [[address, size]];
 }

@@ -41,7 +41,7 @@ export function hasRecordBuffer(kernel: Kernel): boolean {
 }
 
 /** Undefined also where the kernel's table of symbols is not there, and VMCOREINFO does not name it. */
-function symbolOf(kernel: Kernel, name: string): bigint | undefined {
+export function symbolOf(kernel: Kernel, name: string): bigint | undefined {
   try {
     return kernel.symbol(name);
   } catch (error) {

@@ -2,11 +2,14 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { LogRecord } from '../../log-records.js';
 import { incompleteness } from '../incompleteness.js';
+import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import type { Fields } from '../machine/fields.js';
+import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { readRecord, recordPlaces } from './buffer-record.js';
-import { openRecordBuffer, type RecordBuffer } from './record-buffer.js';
+import { openRecordBuffer, type RecordBuffer, symbolOf } from './record-buffer.js';
 import type { TimeOrder } from './time-order.js';
+import { typeOf } from './type-of.js';
 
 /** What the log has beside its messages. */
 export interface LogRest {
@@ -60,7 +63,41 @@ export function* readRecords(
     times.add(`message ${seq} of the log`, record.timestamp);
     yield { seq, ...record };
   }
+  if (!live) notePending(kernel, warnings);
   return rest;
+}
+
+/** Where a CPU put messages that it could not add to the log: from an NMI, or amid printk itself (4.10 to 5.14). */
+const BUFFERS = ['nmi_print_seq', 'safe_print_seq'] as const;
+
+/** Messages that were on their way to the log are not in it: a line without its end, and those of {@link BUFFERS}. */
+export function notePending(kernel: Kernel, warnings: Warnings): void {
+  try {
+    const part = symbolOf(kernel, 'cont');
+    if (part !== undefined && typeOf(kernel, 'cont')?.member('buf')) {
+      const bytes = new StructReader(kernel, 'cont', ['len']).read(part).number('len');
+      if (bytes > 0)
+        warnings.add('torn-list', `a message of ${bytes} bytes so far was not yet in the log`);
+    }
+    if (!typeOf(kernel, 'printk_safe_seq_buf')) return;
+    const reader = new StructReader(kernel, 'printk_safe_seq_buf', ['len', 'message_lost']);
+    for (const name of BUFFERS) {
+      const template = symbolOf(kernel, name);
+      if (template === undefined) continue;
+      for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
+        const view = reader.read(perCpuAddress(kernel, template, cpu));
+        const [bytes, lost] = [view.number('len'), view.number('message_lost')];
+        if (bytes === 0 && lost === 0) continue;
+        const message = `CPU ${cpu} had ${bytes} bytes of messages (${name}) that were not yet in the log, and lost ${lost} messages`;
+        warnings.add('torn-list', message);
+      }
+    }
+  } catch (error) {
+    const unknown = error instanceof KernelError && error.code !== 'damaged';
+    const code = unknown ? 'unsupported-layout' : incompleteness(error);
+    const { message } = error as Error;
+    warnings.add(code, `messages that were not yet in the log: ${message}`);
+  }
 }
 
 /** The same from the newest back, as `logBackwards` gives it. */

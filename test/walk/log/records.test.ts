@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { LogRecord } from '../../../src/log-records.js';
 import { logBackwards } from '../../../src/walk/log/backwards.js';
 import { readLog } from '../../../src/walk/log/log.js';
@@ -9,6 +10,7 @@ import { Unknowns } from '../../../src/walk/machine/unknowns.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { littleEndian } from '../../support/little-endian.js';
+import { madeKernel } from '../../support/made-kernel.js';
 import {
   kernelWithRecords,
   RECORDS_AT,
@@ -44,6 +46,49 @@ function read(kernel = kernelWithRecords(filled(9))) {
     records.push(value);
   }
 }
+
+/** The kernel of a log, with what was on its way to it: lengths in `cont` and in two CPUs' buffers. */
+function withPending(words: Readonly<Record<number, bigint | readonly [number, 4]>>): Kernel {
+  const log = kernelWithRecords(filled(9));
+  const pending = madeKernel({
+    structs: {
+      cpumask: { size: 8, members: {} },
+      cont: { size: 1024, members: { buf: [0, 992], len: 992 } },
+      printk_safe_seq_buf: { size: 4096, members: { len: [0, 4], message_lost: [4, 4] } },
+    },
+    symbols: {
+      ...{ __cpu_possible_mask: 0, nr_cpu_ids: 8, __per_cpu_offset: 16, cont: 0x100 },
+      ...{ nmi_print_seq: 0x1000, safe_print_seq: 0x2000 },
+    },
+    words: { 0: 3n, 8: [2, 4], 16: 0n, 24: 0x4000n, ...words },
+  });
+  return {
+    ...log,
+    read: (address, length) =>
+      address < RECORDS_BASE ? pending.read(address, length) : log.read(address, length),
+    symbol: (name) => log.symbol(name) ?? pending.symbol(name),
+    struct: pending.struct,
+  };
+}
+
+test('messages on their way to the log are named, and are not in it', () => {
+  expect(read(withPending({})).messages).toEqual([]);
+  const { records, messages } = read(
+    withPending({ [0x100 + 992]: 17n, [0x5000]: [212, 4], [0x2000]: [30, 4], [0x2004]: [4, 4] }),
+  );
+  expect(records.map(({ text }) => text)).toEqual(LINES.slice(0, 9));
+  expect(messages).toEqual([
+    'a message of 17 bytes so far was not yet in the log',
+    'CPU 1 had 212 bytes of messages (nmi_print_seq) that were not yet in the log, and lost 0 messages',
+    'CPU 0 had 30 bytes of messages (safe_print_seq) that were not yet in the log, and lost 4 messages',
+  ]);
+});
+
+test('a CPU whose buffer cannot be read is named', () => {
+  const { records, messages } = read(withPending({ 24: 0x1000_0000n }));
+  expect(records).toHaveLength(9);
+  expect(messages).toEqual([expect.stringContaining('messages that were not yet in the log: ')]);
+});
 
 function damaged(log: RecordLog, at: number, value: bigint, bytes: number) {
   const address = RECORDS_BASE + BigInt(at);
