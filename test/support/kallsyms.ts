@@ -2,10 +2,10 @@ import type { AddressEncoding } from '../../src/kernel/native/kallsyms/addresses
 import type { KernelSymbol } from '../../src/kernel/native/symbols.js';
 
 /**
- * The orders in which scripts/kallsyms.c has written its tables: `old` up to 6.1, `between` 6.2 and
- * 6.3 (and backports to 6.1), `new` since 6.4.
+ * The orders in which scripts/kallsyms.c has written its tables: `old` up to 6.1, with 8 bytes for the number and
+ * each marker up to 4.19 (`oldest`); `between` 6.2 and 6.3 (and backports to 6.1), `new` since 6.4.
  */
-export type KallsymsOrder = 'old' | 'between' | 'new';
+export type KallsymsOrder = 'oldest' | 'old' | 'between' | 'new';
 
 export interface WrittenKallsyms {
   readonly bytes: Uint8Array;
@@ -69,12 +69,13 @@ export function writeKallsyms(
     emit(encoding === 'absolute' ? 'addresses' : 'offsets', content);
     if (base !== undefined) emit('relative_base', little(base, 8));
   };
+  const wide = order === 'oldest' ? 8 : 4;
   const nameTables = (): void => {
-    emit('num_syms', little(BigInt(symbols.length), 4));
+    emit('num_syms', little(BigInt(symbols.length), wide));
     emit('names', names);
     emit(
       'markers',
-      markers.flatMap((marker) => little(BigInt(marker), 4)),
+      markers.flatMap((marker) => little(BigInt(marker), wide)),
     );
   };
   const tokenTables = (): void => {

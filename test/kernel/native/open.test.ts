@@ -268,6 +268,19 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.pages.pageOf(made.directMap)).toBe(made.pages);
   });
 
+  it.each(['oldest', 'old', 'between', 'new'] as const)(
+    'finds kallsyms that VMCOREINFO does not name, as %s kernels have them',
+    (order) => {
+      const extra = Array.from({ length: 700 }, (_, index) => ({
+        ...{ name: `variable_number_${index}`, type: 'd' },
+        address: 0xffff_ffff_81f0_0000n + BigInt(index * 8),
+      }));
+      const kernel = openNativeImage(syntheticKernel({ named: false, order, extra }).image);
+      expect(kernel.provenance.symbols.found).toBe(true);
+      for (const { name, address } of extra) expect(kernel.symbol(name)).toBe(address);
+    },
+  );
+
   it('is not led astray by what looks like markers a thousand times', () => {
     const made = syntheticKernel({ named: false, order: 'new' });
     const table = made.physical(made.at.constants) + 0x8000;

@@ -73,11 +73,18 @@ interface FoundNames {
 /** Finds markers by their shape, going back from the token table; then the names that they mark. */
 function* namesBefore(memory: Memory, tokenTable: bigint): Generator<FoundNames> {
   // Directly before it, or with the order of names between.
-  for (const reach of [NEAR, MOST_BEFORE]) yield* namesWithin(memory, tokenTable, reach);
+  for (const reach of [NEAR, MOST_BEFORE]) yield* namesWithin(memory, tokenTable, reach, 4);
+  yield* namesWithin(memory, tokenTable, NEAR, 8);
 }
 
-function* namesWithin(memory: Memory, tokenTable: bigint, reach: number): Generator<FoundNames> {
-  const { start, words } = wordsBefore(memory, tokenTable, reach);
+/** @param width bytes of a marker: 8 before 4.20 */
+function* namesWithin(
+  memory: Memory,
+  tokenTable: bigint,
+  reach: number,
+  width: 4 | 8,
+): Generator<FoundNames> {
+  const { start, words } = wordsBefore(memory, tokenTable, reach, width);
   for (let first = words.length - 2; first >= 0; first--) {
     if (words[first] !== 0) continue;
     let length = 1;
@@ -89,9 +96,9 @@ function* namesWithin(memory: Memory, tokenTable: bigint, reach: number): Genera
     if (length < 2) continue;
     // What follows the last marker may look like one more.
     for (let count = length; count > 1 && count >= length - 2; count--) {
-      if (!fills((words.length - first - count) * 4, count)) continue;
+      if (!fills((words.length - first - count) * width, count)) continue;
       const markers = words.subarray(first, first + count);
-      yield* namesOf(memory, start + BigInt(first * 4), markers);
+      yield* namesOf(memory, start + BigInt(first * width), markers);
     }
   }
 }
@@ -199,15 +206,20 @@ function wordOrNot(memory: Memory, address: bigint): bigint | undefined {
   }
 }
 
-/** Words before an address: `reach` bytes of them. */
+/** Numbers before an address: `reach` bytes of them. One that takes more than 32 bits is no marker. */
 function wordsBefore(
   memory: Memory,
   address: bigint,
   reach: number,
+  width: 4 | 8,
 ): { start: bigint; words: Uint32Array } {
-  const start = address - (address % 4n) - BigInt(reach);
+  const start = address - (address % BigInt(width)) - BigInt(reach);
   const view = viewOf(readWithHoles(memory, start, reach));
-  const words = new Uint32Array(reach >>> 2);
-  for (let index = 0; index < words.length; index++) words[index] = view.getUint32(index * 4, true);
+  const words = new Uint32Array(reach / width);
+  for (let index = 0; index < words.length; index++) {
+    const at = index * width;
+    const fits = width === 4 || view.getUint32(at + 4, true) === 0;
+    words[index] = fits ? view.getUint32(at, true) : 0xffff_ffff;
+  }
   return { start, words };
 }

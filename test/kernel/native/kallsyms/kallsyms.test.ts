@@ -137,7 +137,7 @@ describe('kallsyms', () => {
       fc.property(
         fc.uniqueArray(nameArb, { minLength: 2, maxLength: 300 }),
         fc.constantFrom<AddressEncoding>('absolute', 'relative', 'relative-percpu', 'place'),
-        fc.constantFrom<KallsymsOrder>('old', 'between', 'new'),
+        fc.constantFrom<KallsymsOrder>('oldest', 'old', 'between', 'new'),
         (names, encoding, order) => {
           const symbols = symbolsNamed(names);
           const { table } = open(symbols, encoding, order);
