@@ -67,9 +67,9 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'allocation-failure': {
     means:
-      'The page allocator had no block of that order for who asked. Where much is free but little of it in large blocks, memory is fragmented; where little is free, there was none.',
+      'The page allocator had no block of that order for the process, or took too long to find one (`milliseconds`); or vmalloc, the per-CPU allocator, a slab cache or overcommit accounting refused. Where much is free but little of it in large blocks, memory is fragmented; where little is free, there was none.',
     known:
-      'warn_alloc’s report (mm/page_alloc.c): order, flags, and the free blocks of each zone then.',
+      'warn_alloc’s report (mm/page_alloc.c): order, flags, and the free blocks of each zone then; lines of mm/vmalloc.c, mm/percpu.c, mm/slub.c, mm/util.c and fs/xfs.',
     next: 'Of order 0 to 3: memory was short, see where it is. Of order 4 and more: the asker should be able to do with less; compaction and min_free_kbytes help.',
     deeper: 'kdump-mem memory --nodes',
   },
@@ -83,8 +83,9 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'hardware-error': {
     means:
-      'The processor or the memory controller reported an error. UE: it was not corrected, and data is lost. CE: it was corrected; many of them announce worse.',
-    known: 'Lines of arch/x86/kernel/cpu/mce and drivers/edac, and of firmware through APEI.',
+      'The processor, the memory controller or a PCIe device reported an error. UE: it was not corrected, and data is lost. CE: it was corrected; many of them announce worse.',
+    known:
+      'Lines of arch/x86/kernel/cpu/mce, mm/memory-failure.c, drivers/edac and drivers/pci/pcie/aer.c, and of firmware through APEI.',
     next: 'Read the hardware’s own log (BMC, rasdaemon) and have the part that it names changed. Doubt all other findings of that machine.',
     deeper: 'kdump-mem log --level err+',
   },
@@ -164,7 +165,8 @@ export const FINDINGS: Explanations<FindingCode> = {
   'file-system-error': {
     means:
       'A file system found itself damaged, or a disk did not do what it was told. What waits for that disk hangs; files may be lost.',
-    known: 'Lines of fs/ext4, fs/xfs, fs/btrfs, block/blk-core.c and fs/buffer.c.',
+    known:
+      'Lines of fs/ext4, fs/jbd2, fs/xfs, fs/btrfs, net/sunrpc, block/blk-core.c, fs/buffer.c, mm/page_io.c and drivers/nvme.',
     next: 'Look at the disk and its path (SMART, multipath, the storage’s log) before the file system is checked.',
     deeper: 'kdump-mem log --level err+',
   },

@@ -43,14 +43,17 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : `${text(of.tasks)} tasks, ${process(of)} among them, wait in ${text(of.symbol)} and cannot be interrupted.`,
   'oom-kill': oomWords,
   'allocation-failure': (of) =>
-    `An order-${text(of.order)} allocation (${text(of.gfp)}) by ${text(of.comm)} failed: ${
-      of.freeBytes == null
-        ? 'the log does not show how much memory was free'
-        : `${size(of.freeBytes)} were free, ${size(of.freeInLargeBlocksBytes)} of that in blocks that are large enough`
-    }.`,
+    of.comm === undefined
+      ? `An allocation failed: ${said(of, 'what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit')}.`
+      : `${of.order == null ? `A vmalloc allocation (${text(of.vmalloc)})` : `An order-${text(of.order)} allocation`} (${text(of.gfp)}) by ${text(of.comm)} ${of.milliseconds == null ? 'failed' : `stalled for ${text(of.milliseconds)} ms`}: ${
+          of.freeBytes == null
+            ? 'the log does not show how much memory was free'
+            : `${size(of.freeBytes)} were free, ${size(of.freeInLargeBlocksBytes)} of that in blocks that are large enough`
+        }.`,
   'memory-corruption': (of) =>
     `Somebody wrote where it must not: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
-  'hardware-error': (of) => `The hardware reported an error: ${said(of, 'what', 'kind')}.`,
+  'hardware-error': (of) =>
+    `The hardware reported an error: ${said(of, 'what', 'error', 'device', 'kind')}.`,
   'kernel-warning': (of, title) =>
     of.place == null
       ? named(of, title)
@@ -64,9 +67,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'data-race': named,
   'undefined-behavior': named,
   'network-memory': (of) =>
-    `The network ran out of something: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'files')}.`,
+    `The network ran out of something: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'routes', 'files')}.`,
   'file-system-error': (of) =>
-    `A file system or a disk failed: ${said(of, 'system', 'io', 'device')}.`,
+    of.server != null
+      ? `The NFS server ${text(of.server)} does not respond.`
+      : `A file system or a disk failed: ${said(of, 'system', 'io', 'device', 'journal', 'journalErrors', 'shutdown', 'swap', 'controller')}${of.readOnly == null ? '' : `${text(of.readOnly)} is read-only now`}.`,
   'waiting-data': (of) =>
     `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in one socket of ${process(of)}, fd ${text(of.fd)}: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data, most in its ${text(of.queue)} queue.`,
   'waiting-data-of-process': (of) =>

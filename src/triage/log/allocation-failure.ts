@@ -4,8 +4,9 @@ import { gfpNames } from './gfp.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 
+/** `page allocation stalls` in 4.10 to 4.14. */
 const FAILED =
-  /^(?<comm>.*): page allocation failure[.:] order:(?<order>\d+), mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
+  /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?)), mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
 
 /** A report has this many lines at most: registers, a stack of calls, and what memory there was. */
 const MOST_LINES = 400;
@@ -52,16 +53,24 @@ export class AllocationFailureReader implements ReportReader {
     const report = this.#report;
     this.#report = undefined;
     if (!report) return undefined;
-    const { comm, order = '0', mask, flags } = report.groups;
+    const { comm, order, mask, flags, milliseconds, vmalloc } = report.groups;
     const shown = report.memory.shown();
     const pageSize = shown?.pageSize ?? this.#pageSize;
-    const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order));
+    const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order ?? 0));
+    const what = milliseconds === undefined ? 'failure' : 'stall';
     return {
       code: 'allocation-failure',
-      severity: 'warning',
+      // Such a request no machine of this size can serve.
+      severity: vmalloc?.includes('exceeds total pages') ? 'note' : 'warning',
+      title:
+        vmalloc === undefined
+          ? `page allocation ${what}: order:${order}`
+          : 'vmalloc allocation failure',
       figures: {
         comm: comm ?? null,
-        order: Number(order),
+        order: order === undefined ? null : Number(order),
+        ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
+        ...(vmalloc === undefined ? {} : { vmalloc }),
         gfp: flags ?? (mask === undefined ? null : gfpNames(Number(mask))),
         /** Free bytes in blocks that are large enough, of all zones. */
         freeInLargeBlocksBytes:

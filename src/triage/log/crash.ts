@@ -185,7 +185,7 @@ function note(open: Open, message: LogMessage): void {
 
 function single({ pattern, groups }: Start, message: LogMessage): Found {
   const { code, severity, by, deeper } = pattern;
-  const title = plainTitle(message.text);
+  const { title } = titled({ pattern, groups, lines: [message.text] }, true);
   const finding = { code, severity, title, figures: figuresOf(pattern, groups) };
   const evidence = [evidenceOf(message)];
   return { finding: { ...finding, evidence, ...(deeper === undefined ? {} : { deeper }) }, by };
@@ -225,7 +225,10 @@ interface Titled {
   readonly corrupted: Corruption | null;
 }
 
-function titled({ pattern, groups, ...open }: Open, later: boolean): Titled {
+function titled(
+  { pattern, groups, ...open }: Pick<Open, 'pattern' | 'groups' | 'lines'>,
+  later: boolean,
+): Titled {
   const lines = sureLines(open.lines);
   const line = (lines[0] ?? '').replace(/^\[ | \]$/g, '');
   for (const form of pattern.forms ?? []) {
@@ -248,7 +251,11 @@ function titled({ pattern, groups, ...open }: Open, later: boolean): Titled {
               : brokenTrace(lines);
     return { title, name, corrupted: why ?? null };
   }
-  return { title: plainTitle(line), name: null, corrupted: 'lines-missing' };
+  return {
+    title: plainTitle(pattern.forms ? line : (open.lines[0] ?? '')),
+    name: null,
+    corrupted: 'lines-missing',
+  };
 }
 
 /** Lines without frames that are guesses; where a kernel without an unwinder printed nothing else, with them. */

@@ -138,7 +138,8 @@ const LOCKDEP: readonly Form[] = [
     traceless: true,
   },
   {
-    when: /(?<level>INFO|WARNING): suspicious RCU usage/,
+    // `rcu_dereference_check()` until 3.1
+    when: /(?<level>INFO|WARNING): suspicious (?:RCU|rcu_dereference_check\(\)) usage/,
     body: [/[\w./-]+\.[a-z]+:\d+/],
     title: '{level}: suspicious RCU usage in {f}',
     search: skipping(/rcu|kmem|slab/),
@@ -158,7 +159,11 @@ const LOCKDEP: readonly Form[] = [
     title: 'INFO: trying to register non-static key in {f}',
     search: skipping(/stack|lock|IRQ/),
   },
-  { when: /too low!|has not been registered|invalid subclass/, title: '{line}', traceless: true },
+  {
+    when: /too low!|has not been registered|invalid subclass|key collision/,
+    title: '{line}',
+    traceless: true,
+  },
 ];
 
 /** Warnings by where they stand: who is warned of is a caller of what stands there. */
@@ -391,7 +396,8 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'soft-lockup',
     severity: 'critical',
-    line: /^(?:NMI )?(?:watchdog: )?BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/s,
+    // What was printed without the end of a line may stand before it.
+    line: /(?:^|\bwatchdog: )BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/s,
     numbers: ['cpu', 'seconds', 'pid'],
     by: ['cpu', 'pid'],
     deeper: 'stacks',
@@ -587,11 +593,20 @@ export const PATTERNS: readonly Pattern[] = [
     by: [],
     kernels: '2.6.32-',
   },
+  // mm/vmalloc.c, mm/percpu.c, mm/slub.c, fs/xfs/kmem.c, mm/util.c: no page table of memory follows
+  {
+    code: 'allocation-failure',
+    severity: 'warning',
+    line: /^(?:(?<what>vmap allocation for size \d+ failed)|(?<percpu>percpu: allocation failed, size=\d+ .*)|(?<slab>SLUB: Unable to allocate memory on .*)|(?<xfs>XFS.* possible memory allocation deadlock .*)|(?<zram>zram: Error allocating memory for compressed page.*)|(?<overcommit>__vm_enough_memory: pid: \d+, comm: .*not enough memory for the allocation))/s,
+    by: ['what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit'],
+    deeper: 'memory --nodes',
+    kernels: '2.6.32-',
+  },
   // kernel/locking/lockdep.c
   {
     code: 'lockdep',
     severity: 'warning',
-    line: /^(?:\[ )?(?:BUG|WARNING|INFO): (?<what>possible (?:circular locking|recursive locking|irq lock inversion)(?: dependency)? detected|\S+-safe -> \S+-unsafe lock order detected|inconsistent lock state|bad unlock balance detected!|bad contention detected!|held lock freed!|.*still has locks held!|lock held when returning to user space!|suspicious RCU usage|Nested lock was not taken|Invalid wait context|trying to register non-static key|MAX_\w+ too low!|key .* has not been registered!|looking up invalid subclass.*)/,
+    line: /^(?:\[ )?(?:BUG|WARNING|INFO): (?<what>possible (?:circular locking|recursive locking|irq lock inversion)(?: dependency)? detected|\S+-safe -> \S+-unsafe lock order detected|inconsistent lock state|bad unlock balance detected!|bad contention detected!|held lock freed!|.*still has locks held!|lock held when returning to user space!|suspicious (?:RCU|rcu_dereference_check\(\)) usage|chain key collision|Nested lock was not taken|Invalid wait context|trying to register non-static key|MAX_\w+ too low!|key .* has not been registered!|looking up invalid subclass.*)/,
     by: ['what', 'symbol'],
     kernels: '2.6.32-',
     forms: LOCKDEP,
@@ -680,6 +695,12 @@ export const PATTERNS: readonly Pattern[] = [
     kernels: '2.6.32-',
   },
   {
+    // mm/swapfile.c: a page table has what is no swap entry
+    ...CORRUPTION,
+    line: /^\w+: (?<what>(?:Bad|Unused) swap (?:file|offset) entry) /,
+    kernels: '2.6.32-',
+  },
+  {
     ...CORRUPTION,
     line: /^INFO: (?<what>(?:Freed|Allocated) in .*)$/,
     inside: 'part',
@@ -735,7 +756,8 @@ export const PATTERNS: readonly Pattern[] = [
   },
   {
     ...WARNING,
-    line: /^WARNING: at (?<place>[^ ]+:\d+)(?: (?<symbol>[^+ ]+)\+)?/,
+    // ppc: `Badness at`
+    line: /^(?:WARNING:|Badness) at (?<place>[^ ]+:\d+)(?: (?<symbol>[^+ ]+)\+)?/,
     kernels: '2.6.32-3.10',
   },
   {
@@ -798,11 +820,50 @@ export const PATTERNS: readonly Pattern[] = [
     by: ['kind'],
   },
   {
+    // mm/memory-failure.c; arch/x86/kernel/nmi.c, arch/arm64/kernel/traps.c; drivers/pci/pcie/aer.c
+    code: 'hardware-error',
+    severity: 'warning',
+    line: /^(?:MCE |Memory failure: )0x(?<frame>[0-9a-f]+): (?<what>recovery action for .*|unhandlable page.*|.* page recovery: .*)$/,
+    kernels: '2.6.32-',
+    by: ['what'],
+  },
+  {
+    code: 'hardware-error',
+    severity: 'critical',
+    line: /^(?:(?<what>SError Interrupt) on CPU(?<cpu>\d+), code (?<kind>\S+)|NMI: (?<error>(?:PCI system error \(SERR\)|IOCK error|memory parity error).*) for reason \w+ on CPU (?<on>\d+)\.?)/,
+    numbers: ['cpu', 'on'],
+    kernels: '2.6.37-',
+    by: ['what', 'error'],
+  },
+  {
+    code: 'hardware-error',
+    severity: 'warning',
+    line: /^\w+ (?<device>[0-9a-f:.]+): (?:AER: )?(?:PCIe Bus Error: severity=)?(?<kind>Uncorrected \((?:Non-)?Fatal\))(?: error received|, type=)/,
+    kernels: '2.6.32-',
+    by: ['device', 'kind'],
+  },
+  {
     code: 'network-memory',
     severity: 'warning',
-    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:neighbour|Neighbour): (?<neighbours>.* table overflow).*|(?<files>VFS: file-max limit) .*)$/s,
+    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:neighbour|Neighbour): (?<neighbours>.* table overflow).*|(?:IPv4: )?(?<routes>dst cache overflow|Route cache is full).*|(?<files>VFS: file-max limit) .*)$/s,
     kernels: '2.6.32-',
-    by: ['protocol', 'what', 'table', 'neighbours', 'files'],
+    by: ['protocol', 'what', 'table', 'neighbours', 'routes', 'files'],
+  },
+  {
+    // Images, empty drives, and what was unplugged: no disk that the machine lives from.
+    code: 'file-system-error',
+    severity: 'note',
+    line: /^(?:(?<system>EXT4-fs|XFS|BTRFS):? (?:error|critical)?[^(]*\((?:device )?(?:loop|nbd|ram)\d+\).*|(?:\w+: )?(?<io>I\/O error), dev (?:loop|fd|sr|nbd|ram)\d+, .*|Buffer I\/O error on dev(?:ice)? (?<device>(?:loop|fd|sr|nbd|ram)\d+), .*)$/,
+    kernels: '2.6.32-',
+    by: ['system', 'io', 'device'],
+  },
+  {
+    // fs/jbd2/journal.c, fs/xfs/xfs_fsops.c, net/sunrpc, fs/lockd; mm/page_io.c; drivers/nvme
+    code: 'file-system-error',
+    severity: 'warning',
+    line: /^(?:(?<journal>Aborting journal on device \S+?)\.?|(?<journalErrors>JBD2: Detected IO errors .*)|(?<shutdown>XFS \(\S+\): .*(?:force_shutdown|[Ss]hutting down filesystem|Filesystem has been shut down).*)|EXT4-fs \((?<readOnly>\S+)\): Remounting filesystem read-only|(?:nfs|lockd): server (?<server>\S+) not responding, .*|(?<swap>(?:Read|Write)-error on swap-device \([\d:]+\).*)|nvme (?<controller>\w+): (?:I\/O (?:tag )?\d+.* timeout, .*|controller is down; .*))$/,
+    kernels: '2.6.32-',
+    by: ['journal', 'shutdown', 'readOnly', 'server', 'controller'],
   },
   {
     code: 'file-system-error',
@@ -825,6 +886,15 @@ export const PATTERNS: readonly Pattern[] = [
       { when: /ASSERT FAILED/, title: 'trusty: ASSERT FAILED:', corrupted: 'always' },
       { when: /\(.*?\): (?<what>.+)$/, title: 'trusty: panic: {what}', traceless: true },
     ],
+  },
+  {
+    // kernel/irq/spurious.c, net/sched/sch_generic.c, kernel/workqueue.c
+    code: 'kernel-warning',
+    severity: 'note',
+    line: /^(?<what>irq \d+: nobody cared|NETDEV WATCHDOG: .* timed out|workqueue: \S+ hogged CPU)/,
+    by: ['what'],
+    inside: 'part',
+    kernels: '2.6.32-',
   },
   // What else calls itself so: nothing more is known of it.
   {

@@ -14,7 +14,7 @@ export function isOfKernel({ facility }: Pick<LogRecord, 'facility'>): boolean {
  * fs/drop_caches.c): what stands there is nobody's word but the program's.
  */
 const OF_COMMAND =
-  /^.{0,15}(?:\[\d+\][: ]| \(\d+\)[: ]| invoked oom-killer: |: (?:page allocation failure[:.] |vmalloc |[^:]{0,99}, mode:0x))/su;
+  /^.{0,15}(?:\[\d+\][: ]| \(\d+\)[: ]| invoked oom-killer: |: (?:page allocation (?:failure[:.]|stalls) |vmalloc |[^:]{0,99}, mode:0x))/su;
 
 /** Whether a message begins with what a program calls itself. */
 export function beginsWithCommand(text: string): boolean {

@@ -39,9 +39,11 @@ describe('what a program calls itself', () => {
     expect(codes(`${comm}: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)`)).toEqual([
       'allocation-failure',
     ]);
-    expect(codes(`${comm}: vmalloc error: size 4096, failed to allocate pages, mode:0x2`)).toEqual(
-      [],
-    );
+    for (const what of [
+      'vmalloc error: size 4096, failed to allocate pages, mode:0x2',
+      'page allocation stalls for 9ms, order:0, mode:0x2',
+    ])
+      expect(codes(`${comm}: ${what}`)).toEqual(['allocation-failure']);
   });
 
   test('a count of faults in its middle is none', () => {

@@ -152,6 +152,92 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     'file-system-error',
     { io: 'I/O error, dev vda' },
   ],
+  ['[ INFO: suspicious rcu_dereference_check() usage. ]', 'lockdep', {}],
+  [
+    'rbtree testingNMI watchdog: BUG: soft lockup - CPU#0 stuck for 23s! [swapper:1]',
+    'soft-lockup',
+    { cpu: 0, seconds: 23 },
+  ],
+  ['Badness at kernel/softirq.c:159', 'kernel-warning', { place: 'kernel/softirq.c:159' }],
+  [
+    'Memory failure: 0x12345: recovery action for dirty LRU page: Recovered',
+    'hardware-error',
+    { frame: '12345', what: 'recovery action for dirty LRU page: Recovered' },
+  ],
+  ['MCE 0x12345: dirty LRU page recovery: Recovered', 'hardware-error', { frame: '12345' }],
+  ['SError Interrupt on CPU3, code 0xbe000000 -- SError', 'hardware-error', { cpu: 3 }],
+  ['NMI: PCI system error (SERR) for reason b1 on CPU 0.', 'hardware-error', { on: 0 }],
+  [
+    'pcieport 0000:00:1c.0: AER: Uncorrected (Fatal) error received: 0000:00:1c.0',
+    'hardware-error',
+    { device: '0000:00:1c.0', kind: 'Uncorrected (Fatal)' },
+  ],
+  [
+    'nvme 0000:01:00.0: PCIe Bus Error: severity=Uncorrected (Non-Fatal), type=Transaction Layer, (Receiver ID)',
+    'hardware-error',
+    { device: '0000:01:00.0' },
+  ],
+  ['swap_info_get: Bad swap file entry 3ffffffffffff', 'memory-corruption', {}],
+  ['_swap_info_get: Unused swap offset entry 00001234', 'memory-corruption', {}],
+  ['IPv4: dst cache overflow', 'network-memory', { routes: 'dst cache overflow' }],
+  [
+    'Aborting journal on device sda1-8.',
+    'file-system-error',
+    { journal: 'Aborting journal on device sda1-8' },
+  ],
+  ['EXT4-fs (sda1): Remounting filesystem read-only', 'file-system-error', { readOnly: 'sda1' }],
+  [
+    'nfs: server 10.0.0.1 not responding, still trying',
+    'file-system-error',
+    { server: '10.0.0.1' },
+  ],
+  ['Write-error on swap-device (254:0:123)', 'file-system-error', {}],
+  ['nvme nvme0: I/O 123 QID 4 timeout, aborting', 'file-system-error', { controller: 'nvme0' }],
+  [
+    'XFS (dm-0): Corruption of in-memory data detected.  Shutting down filesystem',
+    'file-system-error',
+    {},
+  ],
+  ['blk_update_request: I/O error, dev fd0, sector 0', 'file-system-error', {}],
+  ['EXT4-fs error (device loop0): ext4_find_entry:1: inode #2: comm a: b', 'file-system-error', {}],
+  [
+    'java: page allocation stalls for 10004ms, order:0, mode:0x14200ca(GFP_HIGHUSER_MOVABLE), nodemask=(null)',
+    'allocation-failure',
+    { comm: 'java', order: 0, milliseconds: 10004 },
+  ],
+  [
+    'a: vmalloc error: size 4096, page order 0, failed to allocate pages, mode:0xcc2(GFP_KERNEL|__GFP_HIGHMEM), nodemask=(null)',
+    'allocation-failure',
+    { order: null, vmalloc: 'size 4096, page order 0, failed to allocate pages' },
+  ],
+  [
+    'a: vmalloc: allocation failure, allocated 8192 of 16384 bytes, mode:0x14000c2(GFP_KERNEL|__GFP_HIGHMEM)',
+    'allocation-failure',
+    { vmalloc: 'allocated 8192 of 16384 bytes' },
+  ],
+  [
+    'vmap allocation for size 8192 failed: use vmalloc=<size> to increase size',
+    'allocation-failure',
+    {},
+  ],
+  [
+    'percpu: allocation failed, size=8 align=8 atomic=0, alloc from reserved chunk failed',
+    'allocation-failure',
+    {},
+  ],
+  ['SLUB: Unable to allocate memory on node -1, gfp=0x820(GFP_ATOMIC)', 'allocation-failure', {}],
+  [
+    'XFS: java(7) possible memory allocation deadlock size 65536 in kmem_alloc (mode:0x2400240)',
+    'allocation-failure',
+    {},
+  ],
+  [
+    '__vm_enough_memory: pid: 77, comm: java, bytes: 4096 not enough memory for the allocation',
+    'allocation-failure',
+    {},
+  ],
+  ['irq 16: nobody cared (try booting with the "irqpoll" option)', 'kernel-warning', {}],
+  ['NETDEV WATCHDOG: eth0 (e1000e): transmit queue 0 timed out', 'kernel-warning', {}],
 ];
 
 test.each(LINES)('%s', (line, code, figures) => {
@@ -169,6 +255,32 @@ test.each(LINES)('a long text is not passed over where it has: %s', (line, code)
   reader.push(Buffer.from(`[    0.500000] usb 1-1: x\n[    1.000000] ${line}\n`));
   reader.end();
   expect(findings.finish().map((one) => one.code)).toEqual([code]);
+});
+
+test('images and empty drives are no disk that the machine lives from', () => {
+  const severities = (...lines: readonly string[]) => find(...lines).map((one) => one.severity);
+  expect(
+    severities(
+      'blk_update_request: I/O error, dev fd0, sector 0',
+      'EXT4-fs error (device loop0): ext4_find_entry:1: inode #2: comm a: b',
+      'Buffer I/O error on dev sr0, logical block 0, async page read',
+    ),
+  ).toEqual(['note', 'note', 'note']);
+  expect(severities('EXT4-fs error (device sda1): x')).toEqual(['warning']);
+});
+
+test('a panic that follows another report has a title like any other', () => {
+  const found = find(
+    'INFO: task a:7 blocked for more than 120 seconds.',
+    'Kernel panic - not syncing: hung_task: blocked tasks',
+  );
+  expect(found.map(({ title }) => title)).toContain('kernel panic: hung_task: blocked tasks');
+});
+
+test('an allocation that no machine of this size can serve is a note', () => {
+  expect(
+    find('a: vmalloc error: size 1099511627776, exceeds total pages, mode:0xcc2(GFP_KERNEL)'),
+  ).toMatchObject([{ severity: 'note', title: 'vmalloc allocation failure' }]);
 });
 
 describe('what is no trouble', () => {
