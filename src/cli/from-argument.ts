@@ -8,7 +8,7 @@ export interface FromOptions extends SourceOptions {
 }
 
 /** Options that name a kernel, or help to read one. */
-const OF_KERNELS = ['vmcore', 'live', 'vmlinux', 'symbols', 'btf', 'crash', 'map'];
+const OF_KERNELS = ['vmcore', 'live', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map'];
 
 /** @param others options of the command that mean nothing beside it */
 export function addFromOption(command: Command, others: readonly string[] = []): Command {

@@ -5,10 +5,13 @@ import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemoryImage } from '../kernel/native/image/image.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
+import type { Files } from '../kernel/native/open.js';
+import type { TypesFile } from '../kernel/native/types-file.js';
 import { missingFile } from '../missing-file.js';
 import { shellPath } from '../shell-word.js';
 import { takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
+import { printWarnings } from './output.js';
 import { Progress } from './progress.js';
 
 /** Where a command's kernel comes from, and how it is read; every command takes the same options. */
@@ -18,13 +21,13 @@ export interface SourceOptions {
   readonly engine: 'auto' | 'native' | 'crash' | 'verify';
   readonly vmlinux?: string;
   readonly symbols?: string;
-  readonly btf?: string;
+  readonly types?: string;
   readonly crash?: string;
   readonly map?: string;
 }
 
 export function addSourceOptions(command: Command): Command {
-  return takeDumpArguments(command)
+  const taking = takeDumpArguments(command)
     .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collectFiles)
     .option('--live', 'read this machine’s own kernel, through /proc/kcore')
     .addOption(
@@ -34,9 +37,23 @@ export function addSourceOptions(command: Command): Command {
     )
     .option('--vmlinux <file>', 'the kernel with its debuginfo; crash needs it')
     .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
-    .option('--btf <file>', 'types, instead of the dump’s own: raw BTF or a vmlinux')
     .option('--crash <path>', 'the crash program to use (default: crash)')
     .option('--map <file>', 'of an anonymous extract: show the true names, from its map');
+  return addTypesOption(taking);
+}
+
+/** `--types`, and `--btf`, its name when it took BTF only. */
+export function addTypesOption(command: Command): Command {
+  return command
+    .option(
+      '--types <file>',
+      'types, instead of the dump’s own: BTF, a vmlinux or .debug file, Volatility’s ISF',
+    )
+    .addOption(new Option('--btf <file>', 'alias of --types').conflicts('types'))
+    .hook('preAction', (_, asked) => {
+      const { btf } = asked.opts<{ readonly btf?: string }>();
+      if (btf !== undefined) asked.setOptionValueWithSource('types', btf, 'cli');
+    });
 }
 
 /** An option’s file, again for each more. */
@@ -66,15 +83,31 @@ export async function openSource(
 export async function openNativeSource(options: SourceOptions): Promise<NativeKernel> {
   const files = checkSource(options);
   const { openNative, openNativeImage } = await import('../kernel/native/open.js');
+  const found = await openedAids(options);
   if (options.map === undefined)
-    return openNative({ files, live: options.live ?? false, ...aids(options) });
+    return await doubted(openNative({ files, live: options.live ?? false, ...found }));
   const image = await openSourceImage(options);
   try {
-    return openNativeImage(image, aids(options));
+    return await doubted(openNativeImage(image, found));
   } catch (error) {
     image.close();
     throw error;
   }
+}
+
+/** Warns of types that may be those of another kernel, or lack something. */
+async function doubted(kernel: NativeKernel): Promise<NativeKernel> {
+  const { types, typesVerified } = kernel.provenance;
+  if (!types.found) return kernel;
+  if (typesVerified === 'none') {
+    const message = `types not verified: nothing shows that ${types.detail} is of this kernel`;
+    printWarnings([{ message }]);
+  }
+  if (types.source === 'ISF') {
+    const { ISF_CAVEAT } = await import('../kernel/native/provenance.js');
+    printWarnings([{ message: ISF_CAVEAT }]);
+  }
+  return kernel;
 }
 
 /**
@@ -96,18 +129,35 @@ export async function openSourceImage(options: SourceOptions): Promise<MemoryIma
   }
 }
 
+type Aids = Pick<SourceOptions, 'vmlinux' | 'symbols' | 'types'>;
+
 /** The files that help to understand a dump, as far as they are named. */
-export function aids({
-  vmlinux,
-  symbols,
-  btf,
-}: SourceOptions): Pick<SourceOptions, 'vmlinux' | 'symbols' | 'btf'> {
+export function aids({ vmlinux, symbols, types }: Aids): Aids {
   return {
     ...(vmlinux === undefined ? {} : { vmlinux }),
     ...(symbols === undefined ? {} : { symbols }),
-    ...(btf === undefined ? {} : { btf }),
+    ...(types === undefined ? {} : { types }),
   };
 }
+
+/**
+ * The same, with types that are not BTF opened: what reads those is loaded for them only.
+ *
+ * @throws {KernelError}
+ */
+export async function openedAids(options: Aids): Promise<Files> {
+  const files = aids(options);
+  const { types } = files;
+  if (types === undefined || (await import('../kernel/native/types-source.js')).isBtf(types))
+    return files;
+  const { openTypesFile } = await import('../kernel/native/foreign-types/open.js');
+  const opened = typesFiles.get(types) ?? openTypesFile(types);
+  typesFiles.set(types, opened);
+  return { ...files, types: opened };
+}
+
+/** By their paths: some commands open a kernel more than once, and such a file takes seconds. */
+const typesFiles = new Map<string, TypesFile>();
 
 function checkSource(options: SourceOptions): readonly string[] {
   const files = options.vmcore ?? [];

@@ -6,7 +6,7 @@ import { LIVE_SOURCES, type LiveOptions } from './live-sources.js';
 import type { MemoryDepth } from './memory-depths.js';
 
 /** Options that are for /proc/kcore. */
-const OF_KCORE = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
+const OF_KCORE = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 
 /**
  * How to look at this machine, if that is what is asked for, by our own engine.

@@ -36,7 +36,7 @@ export const SORT_WORDS = {
 } as const;
 
 /** What helps to read a dump, and means nothing to /proc. */
-const OF_DUMPS = ['vmlinux', 'symbols', 'btf', 'crash', 'map'] as const;
+const OF_DUMPS = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 
 /**
  * Nothing that was given is passed over.

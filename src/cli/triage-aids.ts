@@ -6,7 +6,7 @@ import type { NotedFacts } from '../report/info/answer.js';
 
 type Opened = Pick<NativeKernel, 'provenance'>;
 /** Files by what they are given as. */
-type Files = Partial<Record<SymbolFile['as'], string>>;
+type Files = Readonly<Partial<Record<'vmlinux' | 'symbols' | 'types', string>>>;
 
 /** What a dump lacks of symbols and types, and what stands in, the best first. */
 const PARTS = [
@@ -35,7 +35,9 @@ export function openAided<K extends Opened>(
     for (const file of files) {
       if (kernel.provenance[part].found) break;
       const all = [...used.filter((other) => other.as !== file.as), file];
-      const better = attempt(() => open(Object.fromEntries(all.map((one) => [one.as, one.path]))));
+      const better = attempt(() =>
+        open(Object.fromEntries(all.map(({ as, path }) => [as === 'btf' ? 'types' : as, path]))),
+      );
       if (!better?.provenance[part].found) continue;
       [kernel, used] = [better, all];
     }

@@ -55,7 +55,7 @@ const OF_ONE = [
   'json',
   'vmlinux',
   'symbols',
-  'btf',
+  'types',
   'crash',
   'map',
   'verbose',

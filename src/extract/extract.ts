@@ -37,7 +37,7 @@ import { type DumpHead, writeDiskdump } from './write/diskdump.js';
 
 export interface ExtractOptions extends Scope {
   /** What the kernel was opened with, where it does not explain itself. */
-  readonly files?: Pick<NativeOptions, 'symbols' | 'btf' | 'vmlinux'>;
+  readonly files?: Pick<NativeOptions, 'symbols' | 'types' | 'vmlinux'>;
   readonly output: string;
   /** Replace a file that is there. */
   readonly force?: boolean;

@@ -5,3 +5,10 @@ export interface SymbolFile {
   /** `release`: nothing in it says of which build it is. */
   readonly by: 'build-id' | 'release';
 }
+
+/**
+ * By what a file of types and a dump were found to be of one kernel. `layouts`: the sizes and offsets
+ * that VMCOREINFO has. `none`: nothing could be compared.
+ */
+export const TYPES_VERIFIED = ['build-id', 'banner', 'release', 'layouts', 'none'] as const;
+export type TypesVerified = (typeof TYPES_VERIFIED)[number];

@@ -9,7 +9,9 @@ import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
 import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { openNative } from '../kernel/native/open.js';
+import { openTypesFile } from '../kernel/native/foreign-types/open.js';
+import { type Files, openNative } from '../kernel/native/open.js';
+import { isBtf } from '../kernel/native/types-source.js';
 import { logJson } from '../report/log/json.js';
 import type { LogJson } from '../report/log/schema.js';
 import { memoryJson } from '../report/memory/json.js';
@@ -36,7 +38,9 @@ import { kernelTaken } from '../walk/machine/taken.js';
 export interface DumpOptions {
   /** A System.map of its kernel. */
   readonly symbols?: string;
-  /** BTF of its kernel: a raw blob, or a vmlinux with a `.BTF` section. */
+  /** Types of its kernel: raw BTF, a vmlinux or .debug file with BTF or DWARF, or Volatility's ISF. */
+  readonly types?: string;
+  /** Alias of `types`. */
   readonly btf?: string;
   /** A vmlinux of its kernel: the source of symbols and types, as far as it has them. */
   readonly vmlinux?: string;
@@ -55,7 +59,8 @@ export type WhichSocket = { pid: number; fd: number } | { sock: bigint };
  * @throws {KernelError} when it is no dump, or of no kernel that can be read
  */
 export function openDump(files: string | readonly string[], options: DumpOptions = {}): Dump {
-  return new Dump(openNative({ ...options, files: typeof files === 'string' ? [files] : files }));
+  const dump = typeof files === 'string' ? [files] : files;
+  return new Dump(openNative({ ...aids(options), files: dump }));
 }
 
 /**
@@ -64,7 +69,12 @@ export function openDump(files: string | readonly string[], options: DumpOptions
  * @throws {KernelError} when this kernel has no /proc/kcore, or it may not be read
  */
 export function openLive(options: DumpOptions = {}): Dump {
-  return new Dump(openNative({ ...options, files: [], live: true }));
+  return new Dump(openNative({ ...aids(options), files: [], live: true }));
+}
+
+function aids({ btf, types = btf, ...others }: DumpOptions): Files {
+  if (types === undefined) return others;
+  return { ...others, types: isBtf(types) ? types : openTypesFile(types) };
 }
 
 /**

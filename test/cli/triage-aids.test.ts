@@ -98,7 +98,7 @@ test('a vmlinux gives both, a System.map and BTF one each', () => {
 
   const map = put(`System.map-${RELEASE}`, '');
   const btf = put(`${ID}/vmlinux.btf`, '');
-  const each = dumpThat(({ symbols, btf: types }) => ({ symbols: !!symbols, types: !!types }));
+  const each = dumpThat(({ symbols, types }) => ({ symbols: !!symbols, types: !!types }));
   const { used, kernel } = openAided(each.open, folder.path, NOTED);
   expect(used.map(({ path, by }) => [path, by])).toEqual([
     [map, 'release'],

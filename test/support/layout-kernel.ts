@@ -5,8 +5,9 @@ import { KernelTypes } from '../../src/kernel/native/types.js';
 import { noPages } from './no-pages.js';
 
 /** A kernel of which there are types alone: every symbol is somewhere, and nothing can be read. */
-export function layoutKernel(blob: Uint8Array, arch: 'x86_64' | 'arm64'): Kernel {
-  const types = new KernelTypes(Btf.parse(blob), () => []);
+export function layoutKernel(from: Uint8Array | Btf, arch: 'x86_64' | 'arm64'): Kernel {
+  const btf = from instanceof Btf ? from : Btf.parse(from);
+  const types = new KernelTypes(btf, () => []);
   return {
     facts: {
       ...{ release: '', arch, pageSize: 4096, source: 'vmcore', engine: 'native', live: false },

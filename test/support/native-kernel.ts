@@ -20,6 +20,8 @@ export interface SyntheticKernelOptions {
   readonly encryption?: bigint;
   readonly order?: KallsymsOrder;
   readonly encoding?: AddressEncoding;
+  /** false: no table of symbols is in memory. */
+  readonly kallsyms?: boolean;
   /** VMCOREINFO names kallsyms' tables, as since 6.0. */
   readonly named?: boolean;
   /** VMCOREINFO is in a note; else only in memory. */
@@ -140,7 +142,7 @@ export function syntheticKernel(options: SyntheticKernelOptions = {}): Synthetic
 
   memory.page(0).fill(0xaa);
   write(text, Uint8Array.of(0x0f, 0x1f, 0x44, 0, 0));
-  write(kallsymsAt, kallsyms.bytes);
+  if (options.kallsyms !== false) write(kallsymsAt, kallsyms.bytes);
   write(btfAt, btf);
   const uts = Buffer.alloc(6 * 65);
   uts.write('Linux', 0);

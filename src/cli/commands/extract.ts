@@ -3,7 +3,7 @@ import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js'
 import { formatJson } from '../../json.js';
 import { takeDumpArguments } from '../dump-arguments.js';
 import { UsageError } from '../failure.js';
-import { collectFiles, openSource } from '../kernel-source.js';
+import { addTypesOption, aids, collectFiles, openedAids, openSource } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
 import { printAnswer } from '../output.js';
 import { Progress } from '../progress.js';
@@ -25,7 +25,7 @@ interface ExtractOptions {
   readonly force?: true;
   readonly vmlinux?: string;
   readonly symbols?: string;
-  readonly btf?: string;
+  readonly types?: string;
 }
 
 const EXAMPLES = `
@@ -66,7 +66,7 @@ Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file 
 
 /** `kdump-mem extract`: a dump cut down to what answers are made of. */
 export function registerExtract(program: Command): void {
-  takeDumpArguments(program.command('extract'))
+  addTypesOption(takeDumpArguments(program.command('extract')))
     .usage('[options] -o <file> <dump...>')
     .description('cut a dump down to what the questions need: small, and without anybody’s data')
     .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collectFiles)
@@ -93,7 +93,6 @@ export function registerExtract(program: Command): void {
     .option('--json', 'say what is inside as JSON')
     .option('--vmlinux <file>', 'symbols and types, where the dump lacks them')
     .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
-    .option('--btf <file>', 'types, instead of the dump’s own: raw BTF or a vmlinux')
     .addHelpText('after', EXAMPLES)
     .action(run);
 }
@@ -122,26 +121,21 @@ function refuseContradictions(options: ExtractOptions): void {
 }
 
 async function run(options: ExtractOptions): Promise<void> {
-  const { pid, fd, vmlinux, symbols, btf, vmcore } = options;
+  const { pid, fd, vmcore } = options;
   refuseContradictions(options);
   const { withTriage = false } = options;
   if (vmcore === undefined) throw new UsageError('say which dump to cut: --vmcore FILE');
   const { map, output } = options;
   if (map !== undefined && !options.anonymize)
     throw new UsageError('--map tells what --anonymize replaced: give both');
-  const files = {
-    ...(vmlinux === undefined ? {} : { vmlinux }),
-    ...(symbols === undefined ? {} : { symbols }),
-    ...(btf === undefined ? {} : { btf }),
-  };
-  const kernel = await openSource({ vmcore, engine: 'native', ...files });
+  const kernel = await openSource({ vmcore, engine: 'native', ...aids(options) });
   const progress = new Progress();
   try {
     const { NativeKernel } = await import('../../kernel/native/kernel.js');
     if (!(kernel instanceof NativeKernel)) throw new TypeError('only the native engine extracts');
     const { extract } = await import('../../extract/extract.js');
     const found = await extract(kernel, {
-      files,
+      files: await openedAids(options),
       output,
       ...(map === undefined ? {} : { map }),
       compression: options.compress,

@@ -3,11 +3,17 @@ import { formatJson } from '../../json.js';
 import { KernelError } from '../../kernel/error.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { Files } from '../../kernel/native/open.js';
 import type { InfoAnswer, KernelInfo } from '../../report/info/answer.js';
 import { notedIn } from '../../report/info/noted.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { EXIT, UsageError } from '../failure.js';
-import { addSourceOptions, aids, openSourceImage, type SourceOptions } from '../kernel-source.js';
+import {
+  addSourceOptions,
+  openedAids,
+  openSourceImage,
+  type SourceOptions,
+} from '../kernel-source.js';
 import { printAnswer } from '../output.js';
 
 interface InfoOptions extends SourceOptions {
@@ -63,11 +69,11 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
   ]);
   const dump = describeDump(image);
   const unknowns = new Unknowns();
-  const open = (files: ReturnType<typeof aids>): NativeKernel | undefined =>
+  const open = (files: Files): NativeKernel | undefined =>
     unknowns.try('the kernel, and with it every figure', () => openNativeImage(image, files));
   let native: NativeKernel | undefined;
   try {
-    native = openNativeImage(image, aids(options));
+    native = openNativeImage(image, await openedAids(options));
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     // If the dump alone is no better, it is its fault; else that of a file which was given.

@@ -2,7 +2,14 @@ import type { Command } from 'commander';
 import type { SourceOptions } from '../kernel-source.js';
 import { dumpsAmong } from './suggest.js';
 
-const FILE_OPTIONS = ['symbols', 'btf', 'vmlinux', 'map'] as const;
+/** Options that name a file, and as what; the last counts. */
+const FILE_OPTIONS = {
+  symbols: 'symbols',
+  btf: 'types',
+  types: 'types',
+  vmlinux: 'vmlinux',
+  map: 'map',
+} as const;
 
 /**
  * The dump that a command line names, and what helps to read it; this machine, where it names none. Null where it
@@ -18,7 +25,9 @@ export function namedSource(program: Command, words: readonly string[]): SourceO
     });
   if (words.some((word) => /^--from(?:-samples)?(?:=|$)/.test(word))) return null;
   const vmcore = [...after('vmcore'), ...dumpsAmong(program, words).map(atHome)];
-  const aids = FILE_OPTIONS.flatMap((name) => after(name).map((file) => [name, file] as const));
+  const aids = Object.entries(FILE_OPTIONS).flatMap(([name, as]) =>
+    after(name).map((file) => [as, file] as const),
+  );
   return {
     engine: 'auto',
     ...Object.fromEntries(aids),

@@ -17,7 +17,8 @@ export function diagnoseFiles(vmcore: string, vmlinux: string): KernelError | un
       if (cut !== undefined) return new KernelError('truncated', `${vmcore} is ${cut}`);
       const elf = ElfFile.open(vmlinux);
       try {
-        if (image.vmcoreinfo !== undefined) mustBeBuild(elf, new Vmcoreinfo(image.vmcoreinfo));
+        if (image.vmcoreinfo !== undefined)
+          mustBeBuild(elf, new Vmcoreinfo(image.vmcoreinfo).buildId);
         if (!elf.section('.debug_info')) {
           return new KernelError('vmlinux-needed', `${vmlinux} has no debuginfo`);
         }

@@ -15,6 +15,7 @@ const MOST_NAME = 256;
 const SHT_NOBITS = 8;
 const SHT_NOTE = 7;
 const NT_GNU_BUILD_ID = 3;
+const ET_REL = 1;
 
 /** A section of an ELF file. */
 export interface ElfSection {
@@ -32,12 +33,21 @@ export interface ElfSection {
 export class ElfFile {
   readonly path: string;
   readonly sections: readonly ElfSection[];
+  /** An object file, such as a module: it is not linked. */
+  readonly isRelocatable: boolean;
   readonly #source: ByteSource;
 
   private constructor(source: ByteSource) {
     this.path = source.name;
     this.#source = source;
-    this.sections = this.#readSections();
+    const head = bytesOf(readHead(source, 0, ELF_HEADER_BYTES));
+    if (!isElf64(head)) {
+      const message = `${this.path} is no 64-bit little-endian ELF file`;
+      throw new KernelError('unsupported-format', message);
+    }
+    const header = viewOf(head);
+    this.isRelocatable = header.getUint16(16, true) === ET_REL;
+    this.sections = this.#readSections(header);
   }
 
   /** @throws {KernelError} when it cannot be opened or is no such ELF file; `wrong-vmlinux` when damaged */
@@ -55,18 +65,20 @@ export class ElfFile {
     return this.sections.find((section) => section.name === name && section.type !== SHT_NOBITS);
   }
 
-  /** All bytes of a section. */
-  read({ name, offset, size }: ElfSection): Uint8Array {
-    if (size > MOST_SECTION_BYTES)
-      throw this.#damaged(`${name} has ${size} bytes, over ${MOST_SECTION_BYTES}`);
-    return this.#read(offset, size);
+  /** Bytes of a section, all of them unless told. */
+  read({ name, offset, size }: ElfSection, from = 0, length = size - from): Uint8Array {
+    if (length > MOST_SECTION_BYTES)
+      throw this.#damaged(`${name} has ${length} bytes, over ${MOST_SECTION_BYTES}`);
+    if (from + length > size)
+      throw this.#damaged(`${name}: it claims bytes ${from} to ${from + length} of ${size}`);
+    return this.#read(offset + from, length);
   }
 
   /** The GNU build id in lower-case hex, or undefined. */
   get buildId(): string | undefined {
     for (const section of this.sections) {
       if (section.type !== SHT_NOTE || section.size > 1 << 20) continue;
-      const id = buildIdOf(this.read(section));
+      const id = buildIdOf(viewOf(this.read(section)));
       if (id !== undefined) return id;
     }
     return undefined;
@@ -76,13 +88,7 @@ export class ElfFile {
     this.#source.close();
   }
 
-  #readSections(): ElfSection[] {
-    const head = bytesOf(readHead(this.#source, 0, ELF_HEADER_BYTES));
-    if (!isElf64(head)) {
-      const message = `${this.path} is no 64-bit little-endian ELF file`;
-      throw new KernelError('unsupported-format', message);
-    }
-    const header = viewOf(head);
+  #readSections(header: DataView): ElfSection[] {
     const table = Number(header.getBigUint64(40, true));
     const entryBytes = header.getUint16(58, true);
     if (table === 0) return [];
@@ -171,8 +177,9 @@ function readAt(source: ByteSource, offset: number, length: number): Uint8Array 
   throw new KernelError('wrong-vmlinux', `${source.name}: ${what}`);
 }
 
-function buildIdOf(section: Uint8Array): string | undefined {
-  for (const { name, type, data } of notes(viewOf(section)))
+/** The GNU build id among notes, in lower-case hex. */
+export function buildIdOf(section: DataView): string | undefined {
+  for (const { name, type, data } of notes(section))
     if (name === 'GNU' && type === NT_GNU_BUILD_ID)
       return Buffer.from(bytesOf(data)).toString('hex');
   return undefined;

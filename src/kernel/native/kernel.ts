@@ -29,6 +29,8 @@ export interface NativeParts {
   readonly recover: ((types: RecoverySource['types']) => RecoveredSymbols) | undefined;
   /** Reads the kernel's types, when they are first asked for. */
   readonly types: (() => Btf) | undefined;
+  /** Reads the kernel's own BTF, where `types` are others. */
+  readonly ownTypes: (() => Btf) | undefined;
   /** Where those lie, if they are the kernel's own. */
   readonly typesAt: { readonly address: bigint; readonly length: number } | undefined;
   readonly bases: Bases;
@@ -210,9 +212,18 @@ export class NativeKernel implements Kernel {
         read: (address: bigint, length: number) => this.read(address, length),
         struct: (name: string) => own.struct(name),
       };
-      this.#modules = readModuleBtf(source, own.base);
+      this.#modules = this.#readModules(source, own.base);
     }
     return this.#modules;
+  }
+
+  #readModules(source: Parameters<typeof readModuleBtf>[0], base: Btf): ModuleBtf {
+    try {
+      return readModuleBtf(source, this.#parts.ownTypes?.() ?? base);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return { modules: [], problems: [error.message] };
+    }
   }
 
   #directMap(): DirectMap {

@@ -9,10 +9,11 @@ import type { MemoryImage } from './image/image.js';
 import { openImage } from './image/open.js';
 import { NativeKernel } from './kernel.js';
 import { KernelMemory } from './memory.js';
-import type { Found } from './provenance.js';
+import { type Found, ISF_CAVEAT } from './provenance.js';
 import { RecoveredSymbols } from './recovered/recovered-symbols.js';
 import { onlyAddress, type SymbolTable } from './symbols.js';
 import { findSymbols } from './symbols-source.js';
+import type { TypesFile } from './types-file.js';
 import { findTypes } from './types-source.js';
 import { Vmcoreinfo } from './vmcoreinfo.js';
 
@@ -23,13 +24,16 @@ export interface NativeOptions {
   readonly live?: boolean;
   /** A System.map of this kernel, instead of its kallsyms. */
   readonly symbols?: string;
-  /** BTF of this kernel, instead of its own: a raw blob, or a vmlinux with a `.BTF` section. */
-  readonly btf?: string;
+  /**
+   * Types of this kernel, instead of its own: raw BTF or an ELF file with a `.BTF` section; any other
+   * file as `openTypesFile` opens it.
+   */
+  readonly types?: string | TypesFile;
   /** A vmlinux of this kernel: the source of symbols and types, as far as it has them. */
   readonly vmlinux?: string;
 }
 
-type Files = Pick<NativeOptions, 'symbols' | 'btf' | 'vmlinux'>;
+export type Files = Pick<NativeOptions, 'symbols' | 'types' | 'vmlinux'>;
 
 /**
  * Opens a dump, or the running kernel, with nothing but itself.
@@ -129,9 +133,12 @@ function openWith(
   const {
     load,
     found: types,
+    verified,
+    own: ownTypes,
     place: typesAt,
   } = findTypes(memory, arch, info, symbol, files, searched);
 
+  if (types.found && types.source === 'ISF') oddities.push(ISF_CAVEAT);
   const facts: KernelFacts = {
     release: info.release ?? '',
     arch: arch.name,
@@ -146,6 +153,7 @@ function openWith(
     vmcoreinfo,
     symbols: functionsOnly ? ofFunctions(symbols) : symbols,
     types,
+    ...(verified === undefined ? {} : { typesVerified: verified }),
     ...foundBases(bases),
     paging: arch.paging,
     oddities,
@@ -168,6 +176,7 @@ function openWith(
           })
       : undefined,
     types: load,
+    ownTypes,
     typesAt,
     bases,
     facts,

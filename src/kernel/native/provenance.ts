@@ -1,4 +1,5 @@
 import type { KernelErrorCode, ReadErrorCode } from '../error.js';
+import type { TypesVerified } from '../symbol-file.js';
 
 /**
  * Where what the native engine knows comes from. Nothing is taken silently from elsewhere: what was
@@ -7,9 +8,11 @@ import type { KernelErrorCode, ReadErrorCode } from '../error.js';
 export interface Provenance {
   /** Where VMCOREINFO was: the image's note, or a search through its memory. */
   readonly vmcoreinfo: 'note' | 'memory';
-  readonly symbols: Found<'kallsyms' | 'System.map' | 'vmlinux'>;
-  /** The kernel's own types; its modules' are told by `NativeKernel.moduleTypes`. */
-  readonly types: Found<'dump' | 'vmlinux' | 'file'>;
+  readonly symbols: Found<'kallsyms' | 'System.map' | 'vmlinux' | 'ISF'>;
+  /** The kernel's own types; its modules' are reported by `NativeKernel.moduleTypes`. */
+  readonly types: Found<'dump' | 'vmlinux' | 'file' | 'DWARF' | 'ISF'>;
+  /** What showed that a file's types are of this kernel; absent where they are the dump's own. */
+  readonly typesVerified?: TypesVerified;
   /** Base of the direct map. */
   readonly directMap: Found<'kernel'>;
   /** Base of the array of `struct page`. */
@@ -19,6 +22,10 @@ export interface Provenance {
   /** What is odd and does not keep the kernel from being read, one line each. */
   readonly oddities: readonly string[];
 }
+
+/** What dwarf2json loses: it names them all unnamed_field_0, and keeps the last. */
+export const ISF_CAVEAT =
+  'ISF files lack members of unions with several anonymous structs: what seems absent may exist';
 
 /** What kept it from being found. */
 export type NotFoundCode = KernelErrorCode | ReadErrorCode;

@@ -6,15 +6,16 @@ import { Kallsyms, type KallsymsPlaces } from './kallsyms/kallsyms.js';
 import { locateKallsyms } from './kallsyms/locate.js';
 import { scanForKallsyms } from './kallsyms/scan.js';
 import type { KernelMemory } from './memory.js';
-import type { Found } from './provenance.js';
+import type { Provenance } from './provenance.js';
 import type { SymbolTable } from './symbols.js';
 import { readSystemMap } from './system-map.js';
+import type { TypesFile } from './types-file.js';
 import { NOT_ADDRESSES, type Vmcoreinfo } from './vmcoreinfo.js';
 import { readSymtab } from './vmlinux.js';
 
 export interface SymbolsFound {
   readonly table: SymbolTable | undefined;
-  readonly found: Found<'kallsyms' | 'System.map' | 'vmlinux'>;
+  readonly found: Provenance['symbols'];
 }
 
 /** Tables that a scan tries before it gives up: each is consistent, and one is right. */
@@ -30,7 +31,11 @@ export function findSymbols(
   memory: KernelMemory,
   arch: Architecture,
   info: Vmcoreinfo,
-  files: { readonly symbols?: string; readonly vmlinux?: string },
+  files: {
+    readonly symbols?: string;
+    readonly vmlinux?: string;
+    readonly types?: string | TypesFile;
+  },
   search: Pick<KernelMemory, 'read'> = memory,
 ): SymbolsFound {
   const known = info.symbols();
@@ -44,7 +49,30 @@ export function findSymbols(
     const table = symtabOf(files.vmlinux, info, known);
     if (table) return { table, found: { found: true, source: 'vmlinux', detail: files.vmlinux } };
   }
-  return findKallsyms(memory, arch, info, known, search);
+  const own = findKallsyms(memory, arch, info, known, search);
+  if (own.found.found || typeof files.types !== 'object') return own;
+  return symbolsOf(files.types, info, known, own.found.why);
+}
+
+/**
+ * The symbols of a table of Volatility, where the kernel's own cannot be read. They are link-time
+ * addresses: without KERNELOFFSET it is unknown where the kernel runs.
+ */
+function symbolsOf(
+  { path, symbols }: TypesFile,
+  info: Vmcoreinfo,
+  known: ReadonlyMap<string, bigint>,
+  why: string,
+): SymbolsFound {
+  const placed = info.entries.has('KERNELOFFSET');
+  const table = placed ? symbols?.(info.kernelOffset) : undefined;
+  if (table) {
+    mustAgree(table, known, path);
+    return { table, found: { found: true, source: 'ISF', detail: path } };
+  }
+  const also =
+    symbols && !placed ? `; the symbols of ${path} need KERNELOFFSET, which VMCOREINFO lacks` : '';
+  return { table: undefined, found: { found: false, code: 'no-symbols', why: why + also } };
 }
 
 /** The kernel's own table: where VMCOREINFO says (since 6.0), or wherever in the image it is. */
@@ -92,7 +120,7 @@ function symtabOf(
 ): SymbolTable | undefined {
   const elf = ElfFile.open(path);
   try {
-    mustBeBuild(elf, info);
+    mustBeBuild(elf, info.buildId);
     if (elf.section('.symtab') === undefined && elf.section('.BTF') === undefined)
       throw new KernelError('unsupported-format', `${path} has neither .symtab nor .BTF`);
     const table = readSymtab(elf, info.kernelOffset);
@@ -104,12 +132,14 @@ function symtabOf(
 }
 
 /** @throws {KernelError} `wrong-vmlinux` when both say which build they are, and differ */
-export function mustBeBuild(elf: ElfFile, info: Vmcoreinfo): void {
-  const { buildId } = elf;
-  if (buildId === undefined || info.buildId === undefined || buildId === info.buildId) return;
+export function mustBeBuild(
+  { path, buildId }: { readonly path: string; readonly buildId?: string | undefined },
+  own: string | undefined,
+): void {
+  if (buildId === undefined || own === undefined || buildId === own) return;
   throw new KernelError(
     'wrong-vmlinux',
-    `${elf.path} is of another kernel: its build id is ${buildId}, the dump's ${info.buildId}`,
+    `${path} is of another kernel: its build id is ${buildId}, the dump's ${own}`,
   );
 }
 

@@ -1,15 +1,18 @@
+import { bytesOf, textOf } from '../bytes.js';
 import { KernelError, ReadError } from '../error.js';
 import { hex } from '../hex.js';
+import type { TypesVerified } from '../symbol-file.js';
 import type { Architecture } from './arch/arch.js';
 import { Btf } from './btf/btf.js';
 import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';
 import { BtfStructLayout } from './btf/layout.js';
-import { ElfFile, isElf64, readFileHead, readWholeFile } from './elf-file.js';
+import { buildIdOf, ElfFile, isElf64, readFileHead, readWholeFile } from './elf-file.js';
 import { readAround, scanImage } from './image-scan.js';
 import { LazyBytes } from './lazy-bytes.js';
 import type { KernelMemory } from './memory.js';
-import type { Found } from './provenance.js';
+import type { Provenance } from './provenance.js';
 import { mustBeBuild } from './symbols-source.js';
+import type { TypesFile } from './types-file.js';
 import type { Vmcoreinfo } from './vmcoreinfo.js';
 
 type Memory = Pick<KernelMemory, 'read'>;
@@ -20,11 +23,16 @@ const MOST_BYTES = 256 << 20;
 const MAGIC = Uint8Array.of(0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0);
 /** A kernel has some 50,000 types; its modules, which carry the magic as well, far fewer. */
 const LEAST_TYPES_BYTES = 256 << 10;
+const MOST_BANNER = 512;
+const MOST_NOTES = 1 << 16;
 
 export interface TypesFound {
   /** Reads and indexes the types; undefined when there are none. */
   readonly load: (() => Btf) | undefined;
-  readonly found: Found<'dump' | 'vmlinux' | 'file'>;
+  readonly found: Provenance['types'];
+  readonly verified?: TypesVerified;
+  /** The kernel's own BTF, which its modules' refers to, where `load` makes other types. */
+  readonly own?: () => Btf;
   /** Where they lie, if they are the kernel's own. */
   readonly place?: { readonly address: bigint; readonly length: number };
 }
@@ -41,19 +49,28 @@ export function findTypes(
   arch: Architecture,
   info: Vmcoreinfo,
   symbol: (name: string) => bigint | undefined,
-  files: { readonly btf?: string; readonly vmlinux?: string },
+  files: { readonly types?: string | TypesFile; readonly vmlinux?: string },
   search: Memory = memory,
 ): TypesFound {
-  if (files.btf !== undefined) {
-    const btf = readBtfFile(files.btf, info);
-    if (btf === undefined) throw new KernelError('no-types', `${files.btf} has no section .BTF`);
-    return { load: () => btf, found: { found: true, source: 'file', detail: files.btf } };
+  const kernel: Identity = {
+    info,
+    buildId: () => info.buildId ?? notedBuildId(memory, symbol),
+    banner: () => bannerOf(memory, symbol('linux_banner')),
+  };
+  const { types, vmlinux } = files;
+  if (typeof types === 'object') {
+    const found = typesOf(types, kernel);
+    const place =
+      symbol('__start_BTF') === undefined ? '' : locateBtf(memory, arch, symbol, search);
+    return typeof place === 'string' ? found : { ...found, own: () => readBtf(memory, place) };
   }
-  if (files.vmlinux !== undefined) {
-    const btf = readBtfFile(files.vmlinux, info);
-    if (btf)
-      return { load: () => btf, found: { found: true, source: 'vmlinux', detail: files.vmlinux } };
+  if (types !== undefined) {
+    const found = readBtfFile(types, 'file', kernel);
+    if (found === undefined) throw new KernelError('no-types', `${types} has no section .BTF`);
+    return found;
   }
+  const found = vmlinux === undefined ? undefined : readBtfFile(vmlinux, 'vmlinux', kernel);
+  if (found) return found;
   const place = locateBtf(memory, arch, symbol, search);
   if (typeof place === 'string')
     return {
@@ -128,13 +145,104 @@ function readBtf(memory: Memory, { address, header }: BtfPlace): Btf {
   return new Btf(new Uint8Array(types.buffer, types.byteOffset, header.typesLength), strings);
 }
 
+/** What a dump says of the build of its kernel, as far as it can be read. */
+interface Identity {
+  readonly info: Vmcoreinfo;
+  readonly buildId: () => string | undefined;
+  readonly banner: () => string | undefined;
+}
+
+/** The build id in the kernel's own notes, which VMCOREINFO has since 5.9. */
+function notedBuildId(
+  memory: Memory,
+  symbol: (name: string) => bigint | undefined,
+): string | undefined {
+  const start = symbol('__start_notes');
+  const stop = symbol('__stop_notes');
+  if (start === undefined || stop === undefined) return undefined;
+  const length = Number(BigInt.asUintN(64, stop - start));
+  return length > MOST_NOTES ? undefined : tried(() => buildIdOf(memory.read(start, length)));
+}
+
+function bannerOf(memory: Memory, address: bigint | undefined): string | undefined {
+  if (address === undefined) return undefined;
+  return tried(() => textOf(bytesOf(memory.read(address, MOST_BANNER))).trim());
+}
+
+function tried<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
+  }
+}
+
+/** @throws {KernelError} `wrong-vmlinux` */
+function typesOf(file: TypesFile, kernel: Identity): TypesFound {
+  const { path, form, load } = file;
+  const found = { found: true, source: form, detail: path } as const;
+  const same = file.buildId === undefined ? sameBanner(file, kernel) : sameBuild(file, kernel);
+  if (same === undefined) {
+    const types = load();
+    return { load: () => types, found, verified: mustFit(types, kernel.info, path) };
+  }
+  // Megabytes are read when types are first asked for.
+  const checked = (): Btf => {
+    const types = load();
+    mustFit(types, kernel.info, path);
+    return types;
+  };
+  return { load: checked, found, verified: same };
+}
+
+function sameBuild(
+  { path, buildId }: { readonly path: string; readonly buildId?: string | undefined },
+  kernel: Identity,
+): 'build-id' | undefined {
+  const id = kernel.buildId();
+  mustBeBuild({ path, buildId }, id);
+  return buildId === undefined || id === undefined ? undefined : 'build-id';
+}
+
+function sameBanner(
+  { path, banner }: TypesFile,
+  kernel: Identity,
+): 'banner' | 'release' | undefined {
+  if (banner === undefined) return undefined;
+  const own = kernel.banner();
+  const { release } = kernel.info;
+  if (own === undefined && release === undefined) return undefined;
+  const fits = own === undefined ? banner.startsWith(`Linux version ${release} `) : own === banner;
+  if (fits) return own === undefined ? 'release' : 'banner';
+  const message = `${path} is of another kernel: its banner is ${JSON.stringify(banner)}, the dump's ${JSON.stringify(own ?? release)}`;
+  throw new KernelError('wrong-vmlinux', message);
+}
+
+/** Whether a file is raw BTF, or an ELF file that has some. @throws {KernelError} */
+export function isBtf(path: string): boolean {
+  const head = readFileHead(path, 64);
+  if (!isElf64(head)) return head[0] === MAGIC[0] && head[1] === MAGIC[1];
+  const elf = ElfFile.open(path);
+  try {
+    return elf.section('.BTF') !== undefined && !elf.isRelocatable;
+  } finally {
+    elf.close();
+  }
+}
+
 /** Types out of a raw blob or a vmlinux; undefined when the vmlinux has none. */
-function readBtfFile(path: string, info: Vmcoreinfo): Btf | undefined {
+function readBtfFile(
+  path: string,
+  source: 'file' | 'vmlinux',
+  kernel: Identity,
+): TypesFound | undefined {
   let blob: Uint8Array;
+  let same: TypesVerified | undefined;
   if (isElf64(readFileHead(path, 64))) {
     const elf = ElfFile.open(path);
     try {
-      mustBeBuild(elf, info);
+      same = sameBuild(elf, kernel);
       const section = elf.section('.BTF');
       if (section === undefined) return undefined;
       blob = elf.read(section);
@@ -151,12 +259,14 @@ function readBtfFile(path: string, info: Vmcoreinfo): Btf | undefined {
     if (!(error instanceof KernelError)) throw error;
     throw new KernelError('no-types', `${path}: ${error.message}`, { cause: error });
   }
-  mustFit(btf, info, path);
-  return btf;
+  const verified = mustFit(btf, kernel.info, path);
+  const found = { found: true, source, detail: path } as const;
+  return { load: () => btf, found, verified: same ?? verified };
 }
 
 /** Sizes and offsets that VMCOREINFO states are compared with the types. */
-function mustFit(btf: Btf, info: Vmcoreinfo, path: string): void {
+function mustFit(btf: Btf, info: Vmcoreinfo, path: string): 'layouts' | 'none' {
+  let compared = 0;
   const layoutOf = (name: string): BtfStructLayout | undefined => {
     const id = btf.find(name).find((one) => btf.vlen(one) > 0);
     return id === undefined ? undefined : new BtfStructLayout(btf, id, name, new Map());
@@ -168,8 +278,11 @@ function mustFit(btf: Btf, info: Vmcoreinfo, path: string): void {
     if (layout === undefined) continue;
     const said = member === undefined ? info.size(struct) : info.offset(`${struct}.${member}`);
     const found = member === undefined ? layout.size : layout.member(member)?.offset;
-    if (said === undefined || found === undefined || said === found) continue;
+    if (said === undefined || found === undefined) continue;
+    compared++;
+    if (said === found) continue;
     const message = `${path} is of another kernel: ${kind}(${struct}${member ? `.${member}` : ''}) is ${found} in it, ${said} in the dump`;
     throw new KernelError('wrong-vmlinux', message);
   }
+  return compared > 0 ? 'layouts' : 'none';
 }

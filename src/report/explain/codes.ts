@@ -8,6 +8,7 @@ import { LEFT_OUT } from '../../host/capture/contents.js';
 import { CAPTURE_FAULT_CODES } from '../../host/capture/manifest.js';
 import { HOST_ERROR_CODES } from '../../host/error.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { TYPES_VERIFIED } from '../../kernel/symbol-file.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
@@ -51,6 +52,7 @@ import { SNAPSHOT_ERRORS } from './snapshot-errors.js';
 import { SOURCES } from './sources.js';
 import { STACK_STOPS } from './stack-stops.js';
 import { ENDINGS, STACK_WARNINGS } from './stack-warnings.js';
+import { TYPES_VERIFIED_EXPLAINED } from './types-verified.js';
 import { VERDICTS } from './verdicts.js';
 import { WALK_ERRORS } from './walk-errors.js';
 import { WARNINGS } from './warnings.js';
@@ -123,6 +125,12 @@ export const KINDS: readonly Kind[] = [
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
   kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),
   kindOf('not-there', 'Why what was asked for is not there', WALK_ERROR_CODES, WALK_ERRORS),
+  kindOf(
+    'types-verified',
+    'What shows that types of a file are the dump’s',
+    TYPES_VERIFIED,
+    TYPES_VERIFIED_EXPLAINED,
+  ),
   kindOf(
     'worker-failure',
     'Why a process that looked at one of many dumps told nothing',

@@ -61,7 +61,7 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
   'no-types': {
     means: 'The kernel was built without BTF, or the dump lacks it: no structure can be read.',
     known: '.BTF of the kernel’s image (CONFIG_DEBUG_INFO_BTF).',
-    next: 'Give --btf, or --vmlinux.',
+    next: 'Give --types FILE: BTF, a vmlinux or .debug file, or Volatility’s ISF.',
   },
   'vmlinux-needed': {
     means: 'crash needs the kernel’s file with debug information.',
@@ -69,8 +69,8 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     next: 'Give --vmlinux FILE; distributions ship it as a -dbg or -debuginfo package.',
   },
   'wrong-vmlinux': {
-    means: 'The vmlinux is of another build than the dump.',
-    known: 'Build id and release of both.',
+    means: 'The vmlinux, or another file beside the dump, is of another build than the dump.',
+    known: 'Build id, banner, symbols, sizes and offsets of both.',
     next: 'Take the vmlinux of exactly that build.',
   },
   'wrong-map': {

@@ -58,7 +58,7 @@ export const WARNINGS: Explanations<WarningCode> = {
       'This kernel has something whose layout this program does not know, and that part of the answer is missing.',
     known:
       'A structure or member that was looked for by name in the kernel’s types (BTF) and is not there.',
-    next: 'Report it with the kernel’s release; where only its types are missing, give --btf or --vmlinux.',
+    next: 'Report it with the kernel’s release; where only its types are missing, give --types FILE.',
     deeper: 'kdump-mem struct TYPE',
   },
 };

@@ -67,7 +67,15 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
     taint: taint === undefined ? null : { mask: hex(taint), flags: taintFlags(taint) },
     processes: machine.processes ?? null,
     modules: modules ? { names: [...modules], withTypes: kernel.moduleTypes ?? null } : null,
-    sources: { vmcoreinfo, symbols, types, directMap, pages, oddities: [...oddities] },
+    sources: {
+      vmcoreinfo,
+      symbols,
+      types,
+      typesVerified: provenance.typesVerified ?? null,
+      directMap,
+      pages,
+      oddities: [...oddities],
+    },
   };
 }
 

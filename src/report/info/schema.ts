@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
+import { TYPES_VERIFIED } from '../../kernel/symbol-file.js';
 import { WALK_ERROR_CODES } from '../../walk/error.js';
 import { kernelSchema } from '../schema.js';
 
@@ -77,6 +78,8 @@ export const infoSchema = z.strictObject({
         vmcoreinfo: z.enum(['note', 'memory']),
         symbols: found,
         types: found,
+        /** What showed that a file's types are of this kernel; null where they are the dump's own. */
+        typesVerified: z.enum(TYPES_VERIFIED).nullable(),
         directMap: found,
         pages: found,
         oddities: z.array(z.string()),

@@ -1,5 +1,6 @@
 import type { FilteredKind } from '../../kernel/native/image/filter.js';
-import type { Found } from '../../kernel/native/provenance.js';
+import type { Found, Provenance } from '../../kernel/native/provenance.js';
+import type { TypesVerified } from '../../kernel/symbol-file.js';
 import type { RunningTask } from '../../walk/machine/cpus.js';
 import { taintFlags } from '../../walk/machine/taint.js';
 import { escapeText } from '../text/escape.js';
@@ -196,7 +197,7 @@ function sourceLines({ provenance, moduleTypes, machine }: KernelInfo): Line[] {
   return [
     ['VMCOREINFO', where],
     ['SYMBOLS', foundText(provenance.symbols)],
-    ['TYPES', foundText(provenance.types)],
+    ['TYPES', foundText(provenance.types) + verifiedText(provenance)],
     ['MODULES', modules ? `${modules.length} loaded, ${types}` : UNKNOWN],
     ['DIRECT MAP', foundText(provenance.directMap)],
     ['PAGES', foundText(provenance.pages)],
@@ -210,7 +211,21 @@ const SOURCE_WORDS: Readonly<Record<string, string>> = {
   vmlinux: 'vmlinux',
   dump: 'BTF',
   file: 'BTF',
+  DWARF: 'DWARF',
+  ISF: 'ISF',
 };
+
+const VERIFIED_WORDS: Readonly<Record<TypesVerified, string>> = {
+  'build-id': '; its build id is the dump’s',
+  banner: '; its banner is the dump’s',
+  release: '; its release is the dump’s',
+  layouts: '; sizes and offsets agree with VMCOREINFO',
+  none: '; types not verified',
+};
+
+function verifiedText({ typesVerified: by }: Provenance): string {
+  return by === undefined ? '' : VERIFIED_WORDS[by];
+}
 
 function foundText(found: Found<string>): string {
   if (!found.found) return UNKNOWN;

@@ -46,7 +46,9 @@ export function deviceTest(kernel: Kernel): (netmem: bigint) => boolean {
  * @throws {KernelError} `unsupported-layout`, with the members found.
  */
 export function fragLayout(kernel: Kernel): FragLayout {
-  const frag = kernel.struct('skb_frag_t') ?? kernel.struct('skb_frag');
+  // Volatility's tables have no typedefs: the array says what it is of.
+  const { type = 'skb_frag' } = kernel.struct('skb_shared_info')?.member('frags') ?? {};
+  const frag = kernel.struct('skb_frag_t') ?? kernel.struct(type);
   if (!frag) throw new KernelError('unsupported-layout', 'this kernel has no skb_frag_t');
   for (const [page, length, offset] of [
     ['netmem', 'len', 'offset'],

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { KernelError } from '../../../src/kernel/error.js';
+import { Btf } from '../../../src/kernel/native/btf/btf.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
 import { parseSystemMap } from '../../../src/kernel/native/system-map.js';
+import type { TypesFile } from '../../../src/kernel/native/types-file.js';
 import { BtfWriter } from '../../support/btf.js';
 import { buildIdNote, writeElfFile, writeSymtab } from '../../support/elf-file.js';
 import { errorOf } from '../../support/native-errors.js';
@@ -155,7 +157,7 @@ describe('a vmlinux', () => {
 
   it('of another build is refused by its build id', () => {
     const path = vmlinux({ buildId: 'ab'.repeat(20) });
-    for (const options of [{ vmlinux: path }, { btf: path }]) {
+    for (const options of [{ vmlinux: path }, { types: path }]) {
       expect(errorOf(() => openNativeImage(image, options))).toMatchObject({
         code: 'wrong-vmlinux',
         message: expect.stringContaining('build id'),
@@ -215,7 +217,7 @@ describe('a vmlinux', () => {
 describe('a BTF file', () => {
   it('is taken instead of the kernel’s own types', () => {
     const path = fileOf(someTypes().build());
-    const kernel = openNativeImage(image, { btf: path });
+    const kernel = openNativeImage(image, { types: path });
     expect(kernel.provenance.types).toEqual({ found: true, source: 'file', detail: path });
     expect(kernel.struct('page')?.member('_refcount')?.offset).toBe(52);
   });
@@ -224,7 +226,7 @@ describe('a BTF file', () => {
     const other = new BtfWriter();
     const int = other.int('int', 4);
     other.struct('page', 64, [{ name: '_refcount', type: int, bitOffset: 48 * 8 }]);
-    expect(errorOf(() => openNativeImage(image, { btf: fileOf(other.build()) }))).toMatchObject({
+    expect(errorOf(() => openNativeImage(image, { types: fileOf(other.build()) }))).toMatchObject({
       code: 'wrong-vmlinux',
       message: expect.stringContaining('OFFSET(page._refcount) is 48 in it, 52 in the dump'),
     });
@@ -232,8 +234,78 @@ describe('a BTF file', () => {
 
   it('that is none is refused', () => {
     for (const bytes of ['', 'root:x:0', Buffer.alloc(4096)])
-      expect(errorOf(() => openNativeImage(image, { btf: fileOf(bytes) }))).toMatchObject({
+      expect(errorOf(() => openNativeImage(image, { types: fileOf(bytes) }))).toMatchObject({
         code: 'no-types',
       });
+  });
+});
+
+describe('types that are not BTF', () => {
+  const banner = 'Linux version 6.1.0-test (builder) #1 SMP';
+  const file = (about: Partial<TypesFile> = {}): TypesFile => ({
+    ...{ path: 'types.json', form: 'ISF', load: () => Btf.parse(someTypes().build()) },
+    ...about,
+  });
+  const provenanceOf = (types: TypesFile, dump = image) =>
+    openNativeImage(dump, { types }).provenance;
+
+  it('of this build are taken, and say by what that is known', () => {
+    const dwarf = provenanceOf(file({ form: 'DWARF', buildId: BUILD_ID }));
+    expect(dwarf.types).toEqual({ found: true, source: 'DWARF', detail: 'types.json' });
+    expect(dwarf.typesVerified).toBe('build-id');
+    expect(provenanceOf(file()).typesVerified).toBe('layouts');
+    const release = openNativeImage(image).facts.release;
+    const released = `Linux version ${release} (builder) #1 SMP`;
+    expect(provenanceOf(file({ banner: released })).typesVerified).toBe('release');
+  });
+
+  it('are said not to be verified where nothing can be compared', () => {
+    const load = () => Btf.parse(new BtfWriter().build());
+    expect(provenanceOf(file({ load })).typesVerified).toBe('none');
+  });
+
+  it('of another build are refused, never used', () => {
+    const load = () => {
+      throw new Error('not even read');
+    };
+    const other = `${BUILD_ID.slice(0, -1)}3`;
+    for (const [types, words] of [
+      [file({ buildId: other, load }), `its build id is ${other}, the dump's ${BUILD_ID}`],
+      [file({ banner, load }), `its banner is "${banner}"`],
+    ] as const)
+      expect(errorOf(() => provenanceOf(types))).toMatchObject({
+        code: 'wrong-vmlinux',
+        message: expect.stringContaining(words),
+      });
+  });
+
+  it('are checked against VMCOREINFO even where the build is the same', () => {
+    const other = new BtfWriter();
+    const int = other.int('int', 4);
+    other.struct('page', 64, [{ name: '_refcount', type: int, bitOffset: 48 * 8 }]);
+    const load = () => Btf.parse(other.build());
+    const kernel = openNativeImage(image, { types: file({ buildId: BUILD_ID, load }) });
+    expect(errorOf(() => kernel.struct('page'))).toMatchObject({ code: 'wrong-vmlinux' });
+  });
+
+  it('lend their symbols only where the dump’s own cannot be read, and KASLR’s offset is known', () => {
+    const symbols = (offset: bigint) => parseSystemMap(Buffer.from(mapText), offset, 'types.json');
+    const { types } = openNativeImage(image).provenance;
+    expect(types.found).toBe(true);
+    expect(provenanceOf(file({ symbols })).symbols).toMatchObject({ source: 'kallsyms' });
+
+    const without = syntheticKernel({ kernelOffset: OFFSET, kallsyms: false });
+    const placed = without.memory.image({ vmcoreinfo: without.text });
+    const kernel = openNativeImage(placed, { types: file({ symbols }) });
+    expect(kernel.provenance.symbols).toEqual({ found: true, source: 'ISF', detail: 'types.json' });
+    expect(kernel.symbol('init_uts_ns')).toBe(openNativeImage(image).symbol('init_uts_ns'));
+
+    const unplaced = without.memory.image({
+      vmcoreinfo: without.text.replace(/^KERNELOFFSET=.*\n/m, ''),
+    });
+    expect(provenanceOf(file({ symbols }), unplaced).symbols).toMatchObject({
+      found: false,
+      why: expect.stringContaining('need KERNELOFFSET'),
+    });
   });
 });

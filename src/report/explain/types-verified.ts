@@ -1,0 +1,34 @@
+import type { TypesVerified } from '../../kernel/symbol-file.js';
+import type { Explanations } from './explanation.js';
+
+const FIT = 'Nothing: a file of another kernel is refused.';
+
+/** What shows that types from a file are those of the dump's kernel. */
+export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
+  'build-id': {
+    means: 'The file and the dump have the same build id.',
+    known: 'The file’s GNU build id; BUILD-ID of VMCOREINFO, or the kernel’s own notes.',
+    next: FIT,
+  },
+  banner: {
+    means: 'The file and the dump have the same banner: release, compiler and time of the build.',
+    known: 'linux_banner of the ISF file and in the kernel’s memory.',
+    next: FIT,
+  },
+  release: {
+    means: 'The file’s banner has the dump’s release. Two builds can have the same release.',
+    known: 'linux_banner of the ISF file; OSRELEASE of VMCOREINFO.',
+    next: 'Make sure that the file is of exactly this build.',
+  },
+  layouts: {
+    means:
+      'The sizes and offsets that the dump states are those of the file. Kernels of one series can agree in all of them.',
+    known: 'SIZE() and OFFSET() of VMCOREINFO.',
+    next: 'Make sure that the file is of exactly this build.',
+  },
+  none: {
+    means: 'Nothing shows that the file is of this kernel: every answer may be wrong.',
+    known: 'Neither a build id nor a banner nor a size of VMCOREINFO could be compared.',
+    next: 'Give --types a vmlinux or .debug file with a build id.',
+  },
+};

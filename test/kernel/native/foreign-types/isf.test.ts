@@ -1,0 +1,177 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { KernelError } from '../../../../src/kernel/error.js';
+import { readIsf } from '../../../../src/kernel/native/foreign-types/isf.js';
+import { openTypesFile } from '../../../../src/kernel/native/foreign-types/open.js';
+import { KernelTypes } from '../../../../src/kernel/native/types.js';
+import { errorOf } from '../../../support/native-errors.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-isf-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const int = { kind: 'base', name: 'int' };
+const table = {
+  metadata: { format: '6.2.0' },
+  base_types: {
+    int: { size: 4, signed: true, kind: 'int', endian: 'little' },
+    char: { size: 1, signed: true, kind: 'char', endian: 'little' },
+    void: { size: 0, signed: false, kind: 'void', endian: 'little' },
+  },
+  user_types: {
+    list: {
+      size: 16,
+      kind: 'struct',
+      fields: {
+        prev: { offset: 8, type: { kind: 'pointer', subtype: { kind: 'struct', name: 'list' } } },
+        next: { offset: 0, type: { kind: 'pointer', subtype: { kind: 'struct', name: 'list' } } },
+      },
+    },
+    page: {
+      size: 64,
+      kind: 'struct',
+      fields: {
+        list: { offset: 0, type: { kind: 'struct', name: 'list' } },
+        unnamed_field_10: {
+          offset: 16,
+          anonymous: true,
+          type: { kind: 'union', name: 'unnamed_1234' },
+        },
+        one: {
+          offset: 28,
+          type: { kind: 'bitfield', bit_position: 3, bit_length: 2, type: int },
+        },
+        names: { offset: 32, type: { kind: 'array', count: 5, subtype: int } },
+        call: { offset: 56, type: { kind: 'pointer', subtype: { kind: 'function' } } },
+      },
+    },
+    unnamed_1234: {
+      size: 8,
+      kind: 'union',
+      fields: {
+        low: { offset: 0, type: int },
+        mode: { offset: 0, type: { kind: 'enum', name: 'mode' } },
+      },
+    },
+  },
+  enums: { mode: { size: 4, base: 'int', constants: { OFF: 0, ON: 1, BAD: -1 } } },
+  symbols: {
+    _stext: { address: 'STEXT' },
+    _etext: { address: 'ETEXT' },
+    data: { address: 'DATA', type: int },
+    cpu_number: { address: 4096 },
+    missing: { address: 0 },
+    linux_banner: {
+      address: 'BANNER',
+      constant_data: Buffer.from('Linux version 4.18.0 (x) #1\n\0').toString('base64'),
+    },
+  },
+};
+/** With addresses as dwarf2json has them: numbers that no double holds. */
+const TEXT = JSON.stringify(table)
+  .replace('"STEXT"', '18446744071578845184')
+  .replace('"ETEXT"', '18446744071588845184')
+  .replace('"DATA"', '18446744071597795201')
+  .replace('"BANNER"', '18446744071593525505');
+
+describe('a table of Volatility', () => {
+  const isf = readIsf(TEXT);
+  const types = new KernelTypes(isf.types, () => []);
+
+  it('has members where it says, also those of anonymous unions', () => {
+    const page = types.struct('page')!;
+    expect(page.size).toBe(64);
+    expect(page.member('list.prev')).toMatchObject({ offset: 8, size: 8, type: 'list' });
+    expect(page.member('low')).toMatchObject({ offset: 16, size: 4, type: 'int' });
+    expect(page.member('names')).toMatchObject({ offset: 32, size: 20, count: 5 });
+    expect(page.member('one')?.bits).toEqual({ offset: 3, size: 2 });
+    expect(types.struct('list')?.members).toEqual(['next', 'prev']);
+    expect(types.struct('unnamed_1234')).toBeUndefined();
+    expect(types.enumerators('mode')?.get('BAD')).toBe(-1n);
+  });
+
+  it('has its banner and its symbols, moved by KASLR, to the bit', () => {
+    expect(isf.banner).toBe('Linux version 4.18.0 (x) #1');
+    const symbols = isf.symbols(0x1000n)!;
+    expect(symbols.find('data')).toEqual([
+      { name: 'data', type: 'D', address: 18446744071597795201n + 0x1000n },
+    ]);
+    expect(symbols.find('_stext')[0]?.type).toBe('T');
+    expect(symbols.find('cpu_number')[0]?.address).toBe(4096n);
+    expect(symbols.find('missing')).toEqual([]);
+  });
+
+  it('is read as it is and packed by xz', () => {
+    const plain = join(folder, 'table.json');
+    writeFileSync(plain, TEXT);
+    execFileSync('xz', ['-k', plain]);
+    for (const path of [plain, `${plain}.xz`])
+      expect(openTypesFile(path)).toMatchObject({ path, form: 'ISF', banner: isf.banner });
+  });
+
+  it('that is cut off, or packed data that is, is refused in one line', () => {
+    const cut = join(folder, 'cut.json');
+    writeFileSync(cut, TEXT.slice(0, -100));
+    const packed = join(folder, 'cut.json.xz');
+    writeFileSync(packed, execFileSync('xz', ['-c', cut]).subarray(0, -20));
+    for (const path of [cut, packed]) {
+      const error = errorOf(() => openTypesFile(path));
+      expect(error).toMatchObject({ code: 'unsupported-format' });
+      expect(String(error)).not.toContain('\n');
+      expect(String(error)).toContain(path);
+    }
+  });
+
+  it('of another format, or with types that lead nowhere or around, is refused', () => {
+    const { user_types: users } = table;
+    const self = {
+      page: {
+        size: 8,
+        kind: 'struct',
+        fields: { x: { offset: 0, type: { kind: 'struct', name: 'page' } } },
+      },
+    };
+    const array = { kind: 'array', count: 1e300, subtype: int };
+    for (const damage of [
+      { metadata: { format: '4.1.0' } },
+      { metadata: null },
+      { user_types: self },
+      {
+        user_types: {
+          ...users,
+          x: { size: 8, kind: 'struct', fields: { y: { offset: 0, type: array } } },
+        },
+      },
+      { user_types: { x: { size: -1, kind: 'struct', fields: {} } } },
+      { base_types: {} },
+      { enums: { mode: { size: 4, constants: { OFF: 'x' } } } },
+      { symbols: [] },
+    ])
+      expect(errorOf(() => readIsf(JSON.stringify({ ...table, ...damage })))).toBeInstanceOf(
+        KernelError,
+      );
+  });
+
+  it('with any value changed ends in an error or in types', () => {
+    const values = [null, -1, 2 ** 40, 1e300, '', 'page', [], {}, { kind: 'struct', name: 'page' }];
+    fc.assert(
+      fc.property(fc.nat(200), fc.constantFrom(...values), (at, value) => {
+        let place = 0;
+        const changed = JSON.stringify(JSON.parse(TEXT), (_, one) =>
+          place++ === at ? value : one,
+        );
+        try {
+          const { types: found, symbols } = readIsf(changed);
+          symbols(0n);
+          for (const name of found.names()) new KernelTypes(found, () => []).describe(name);
+        } catch (error) {
+          if (!(error instanceof KernelError)) throw error;
+        }
+      }),
+      { numRuns: 600 },
+    );
+  });
+});
