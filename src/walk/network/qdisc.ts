@@ -20,6 +20,8 @@ export interface QdiscContent {
 /** It keeps its counts for each CPU (`TCQ_F_CPUSTATS`, include/net/sch_generic.h). */
 const CPU_STATS = 0x20;
 
+const POINTER_BYTES = 8;
+
 /** Finds what waits in the qdiscs of devices; each qdisc once. */
 export class QdiscReader {
   readonly #kernel: Kernel;
@@ -51,10 +53,12 @@ export class QdiscReader {
       if (qdisc === 0n || this.#seen.has(qdisc)) continue;
       this.#seen.add(qdisc);
       const view = this.#qdisc.read(qdisc);
-      const putBack = [
-        ...this.#lists.ring(view.addressOf('gso_skb')),
-        ...this.#lists.ring(view.addressOf('skb_bad_txq')),
-      ];
+      // Lists with heads since 4.16.
+      const putBack = (['gso_skb', 'skb_bad_txq'] as const).flatMap((name) =>
+        this.#qdisc.members[name].size === POINTER_BYTES
+          ? [...this.#lists.chain(view.pointer(name))]
+          : [...this.#lists.ring(view.addressOf(name))],
+      );
       let counted = view.number('q.qlen');
       let bytes = view.number('qstats.backlog');
       if (view.number('flags') & CPU_STATS) {
