@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { textRecords } from '../../../src/log/text.js';
+import type { LogRecord, TextRecord } from '../../../src/log-records.js';
 import { logEndSchema, logMessageSchema, logSchema } from '../../../src/report/log/schema.js';
+import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
-import { LAB_DUMPS, labDump, labKdump, labKernel, labTool } from '../../support/lab.js';
+import { LAB_DUMPS, labDump, labKdump, labKernel, labTool, labVmcore } from '../../support/lab.js';
 
 interface DrgnMessage {
   readonly seq: number;
@@ -129,4 +132,29 @@ test('a dump without its log says so, and exits with 5 where that is asked', asy
   const { stdout, stderr, status } = await kdumpMem('log', '--strict', vmcore);
   expect({ stdout, status }).toEqual({ stdout: '', status: 5 });
   expect(stderr).toContain('left out of the dump by its filter');
+});
+
+test.each([
+  ...LAB_DUMPS.map((name) => [name, 'left running', () => labDump(name).elf, []] as const),
+  ...(['5.10', '6.1', '6.12', 'newest'] as const).map(
+    (name) => [name, 'after a panic', () => labVmcore(name).elf, ['panic']] as const,
+  ),
+])('%s %s: what log prints, read as a text, has the findings of the dump', async (...row) => {
+  const [, , file, codes] = row;
+  const elf = file();
+  const kernel = openNative({ files: [elf] });
+  const { records } = messages(kernel, {});
+  kernel.close();
+  const { stdout } = await kdumpMem('log', elf);
+  const found = (of: Iterable<LogRecord | TextRecord>) =>
+    logFindings(of, 4096).map(({ evidence, ...finding }) => ({
+      ...finding,
+      // The clock of a text has microseconds, its numbers are those of lines.
+      evidence: evidence.map((one) => one.kind === 'log' && one.text),
+    }));
+  const ofDump = found(records);
+  expect(found(textRecords(stdout))).toEqual(ofDump);
+  expect(ofDump.filter(({ severity }) => severity !== 'note').map(({ code }) => code)).toEqual(
+    codes,
+  );
 });
