@@ -32,4 +32,8 @@ export interface TextRecord extends Omit<LogRecord, 'timestamp'> {
   readonly printedTime: string;
   /** Nothing of printk stands before it: a further line of the message before, or other output. */
   readonly bare: boolean;
+  /** Counts the boots of the text from 1 on. */
+  readonly boot: number;
+  /** The journal's id of it; '' where the text has none. */
+  readonly bootId: string;
 }

@@ -1,5 +1,5 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { LogRecord } from '../log-records.js';
+import type { LogRecord, TextRecord } from '../log-records.js';
 import { readLog } from '../walk/log/log.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
@@ -59,7 +59,7 @@ export function* chosenMessages<Rest>(
   const relative = [choice.since, choice.until].some((moment) => moment?.from === 'end');
   const held = relative ? hold(log) : undefined;
   const end = held?.end ?? 0n;
-  const [since, until] = [moment(choice.since, end), moment(choice.until, end)];
+  const meant = chosenBy(choice, end);
   const left = held?.log ?? log;
   let omitted = 0;
   let first: number | undefined;
@@ -67,7 +67,7 @@ export function* chosenMessages<Rest>(
     const { done, value } = left.next();
     if (done) return { rest: value, omitted, first };
     first ??= value.seq;
-    if (isChosen(value, choice, since, until)) yield value;
+    if (meant(value)) yield value;
     else omitted++;
   }
 }
@@ -112,18 +112,27 @@ function hold<Rest>(log: Generator<LogRecord, Rest>): {
   }
 }
 
+/**
+ * What tells whether a message is asked for.
+ *
+ * @param end the time of the newest message
+ */
+export function chosenBy(
+  { levels, facilities, ...times }: LogChoice,
+  end: bigint,
+): (record: LogRecord | TextRecord) => boolean {
+  const [since, until] = [moment(times.since, end), moment(times.until, end)];
+  return ({ level, facility, timestamp }) => {
+    if (levels && level !== null && !levels.has(level)) return false;
+    if (facilities && facility !== null && !facilities.has(facility)) return false;
+    if (timestamp === null) return true;
+    return (
+      (since === undefined || timestamp >= since) && (until === undefined || timestamp <= until)
+    );
+  };
+}
+
 function moment(asked: LogMoment | undefined, end: bigint): bigint | undefined {
   if (asked === undefined) return undefined;
   return asked.from === 'boot' ? asked.nanoseconds : end - asked.nanoseconds;
-}
-
-function isChosen(
-  { level, facility, timestamp }: LogRecord,
-  { levels, facilities }: LogChoice,
-  since: bigint | undefined,
-  until: bigint | undefined,
-): boolean {
-  if (levels && level !== null && !levels.has(level)) return false;
-  if (facilities && facility !== null && !facilities.has(facility)) return false;
-  return (since === undefined || timestamp >= since) && (until === undefined || timestamp <= until);
 }

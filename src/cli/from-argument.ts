@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { BootChoice } from '../log/boots.js';
 import { UsageError } from './failure.js';
 import type { SourceOptions } from './kernel-source.js';
 
@@ -23,6 +24,32 @@ function parseFrom(file: string): string {
   // A script's variable that is not set.
   if (file === '') throw new InvalidArgumentError('The file’s name is empty.');
   return file;
+}
+
+/** Where a log that is text may be named, one of its boots may be chosen. */
+export function addBootOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--boot <boot>',
+      'of a text: only this boot: 0 the last, -1 the one before, 1 the first, or its id',
+    ).argParser(parseBoot),
+  );
+}
+
+/** @throws {UsageError} a dump, a kernel or a snapshot has one boot */
+export function checkBoot({ boot }: { readonly boot?: BootChoice }): void {
+  if (boot !== undefined)
+    throw new UsageError('--boot chooses a boot of a log that is text: leave it out');
+}
+
+/** `--boot`, as journalctl takes it. */
+function parseBoot(text: string): BootChoice {
+  const id = text.replaceAll('-', '').toLowerCase();
+  if (/^[0-9a-f]{32}$/.test(id)) return { id };
+  if (/^[+-]?\d{1,9}$/.test(text)) return { number: Number(text) };
+  throw new InvalidArgumentError(
+    'It must be 0 (the last boot), -1 (the one before), 1 (the first), or the id of a boot.',
+  );
 }
 
 /** What to ask of a snapshot in place of a command that takes the kernel's memory. */

@@ -1,58 +1,189 @@
-import { HostError } from '../host/error.js';
-import { isText, openText, STDIN } from '../host/text-input.js';
-import { TextLogReader } from '../log/reader.js';
-import type { TextRecord } from '../log-records.js';
-import { type LogTextOptions, textLogWords, textMessage } from '../report/log/text.js';
+import { eachCaptured } from '../account/captured-log.js';
+import { chosenBy, type LogChoice } from '../account/log.js';
+import type { CapturedFiles } from '../host/capture/files.js';
+import { capturedLog } from '../host/capture/log.js';
+import type { LogSource } from '../host/logs.js';
+import { STDIN } from '../host/text-input.js';
+import { formatJson } from '../json.js';
+import { type BootChoice, findBoot } from '../log/boots.js';
+import type { TextLogSummary } from '../log/reader.js';
+import type { LogRecord, TextRecord } from '../log-records.js';
+import { logEnd, messageJson, messageLine, wholeJson } from '../report/log/json.js';
+import { type LogTextOptions, messageText, textLogWords } from '../report/log/text.js';
+import { escapeText } from '../report/text/escape.js';
+import { incompleteness } from '../triage/text.js';
+import { Warnings } from '../walk/warnings.js';
+import { capturedAt } from './captured-source.js';
 import { EXIT, UsageError } from './failure.js';
-import { printStream } from './output.js';
+import { type LogInputs, noLog, readLog } from './log-inputs.js';
+import { printStream, printWarnings } from './output.js';
 
-/** The file that a command is to read, if it is text and no dump; undefined: it is none. */
-export async function textAmong(files: readonly string[] | undefined): Promise<string | undefined> {
-  const [file, ...others] = files ?? [];
-  if (file === undefined) return undefined;
-  if (others.length === 0) return (await isText(file)) ? file : undefined;
-  if (files?.includes(STDIN)) throw new UsageError('standard input is read alone: name no other');
-  return undefined;
-}
-
-/** The error of a file without a message of the kernel. */
-export function noLog(file: string): HostError {
-  const next = 'Name a log of dmesg, the journal or syslog, or a dump.';
-  return new HostError('unreadable', `${file}: contains no kernel log`, { next });
-}
-
-interface TextLogOptions extends LogTextOptions {
-  readonly level?: ReadonlySet<number>;
-  readonly facility?: ReadonlySet<number>;
+interface PrintOptions extends LogTextOptions {
+  readonly json?: true;
+  readonly ndjson?: true;
   readonly strict?: true;
 }
 
-/**
- * Prints the kernel's messages of a text, as the log of a kernel is printed.
- *
- * @throws {HostError} it cannot be read, or contains no kernel log
- */
-export async function printTextLog(file: string, options: TextLogOptions): Promise<void> {
-  const { level, facility } = options;
-  let waiting: TextRecord[] = [];
-  const isMeant = (record: TextRecord): boolean =>
-    !record.bare &&
-    (!level || record.level === null || level.has(record.level)) &&
-    (!facility || record.facility === null || facility.has(record.facility));
-  const take = (record: TextRecord): void => void (isMeant(record) && waiting.push(record));
-  const reader = new TextLogReader({ take, isOpen: true, triggers: /^/ });
-  const print = async (): Promise<void> => {
-    const records = waiting;
-    waiting = [];
-    await printStream(records.map((record) => textMessage(record, options)));
-  };
-  for await (const part of openText(file)) {
-    reader.push(part);
-    await print();
+/** Prints messages of a log as they come, in the form that the options name. */
+class MessagePrinter {
+  readonly #options: PrintOptions;
+  #waiting: string[] = [];
+  listed = 0;
+
+  constructor(options: PrintOptions) {
+    this.#options = options;
   }
-  const summary = reader.end();
-  await print();
-  if (summary.format === undefined) throw noLog(file);
-  process.stderr.write(`kdump-mem: ${textLogWords(summary)}.\n`);
-  if (options.strict && !summary.fromBoot) process.exitCode = EXIT.incomplete;
+
+  /** @param log of which logs it is, where they are text */
+  take(record: LogRecord | TextRecord, log?: string): void {
+    const { json, ndjson } = this.#options;
+    if (json) {
+      const text = formatJson(messageJson(record, log), 2).replaceAll('\n', '\n    ');
+      this.#waiting.push(this.listed === 0 ? `${JSON_START}\n    ` : ',\n    ', text);
+    } else if (ndjson) this.#waiting.push(`${formatJson(messageLine(record, log))}\n`);
+    else this.#waiting.push(messageText(record, this.#options));
+    this.listed++;
+  }
+
+  /** Names the log whose messages follow, as tail does. */
+  head(name: string): void {
+    const { json, ndjson } = this.#options;
+    if (!json && !ndjson) this.#waiting.push(`==> ${escapeText(name)} <==\n`);
+  }
+
+  /** Writes what waits. */
+  async print(): Promise<void> {
+    const pieces = this.#waiting;
+    this.#waiting = [];
+    if (pieces.length > 0) await printStream([pieces.join('')]);
+  }
+
+  /** Writes what stands behind the messages. */
+  async end(whole: Parameters<typeof wholeJson>[0], notes: readonly string[]): Promise<void> {
+    const { json, ndjson, strict } = this.#options;
+    if (json) {
+      const rest = formatJson(wholeJson(whole), 2).slice(1);
+      this.#waiting.push(this.listed === 0 ? `${JSON_START}],` : '\n  ],', `${rest}\n`);
+    } else if (ndjson) this.#waiting.push(`${formatJson(logEnd(whole, this.listed))}\n`);
+    await this.print();
+    if (!json && !ndjson) {
+      for (const note of notes) process.stderr.write(`kdump-mem: ${note}.\n`);
+      printWarnings(whole.warnings);
+    }
+    if (strict && !whole.complete) process.exitCode = EXIT.incomplete;
+  }
+}
+
+/** `logJson` in parts: of a log that is larger than memory no list of messages is made. */
+const JSON_START = '{\n  "schema": "kdump-mem.log/1",\n  "messages": [';
+
+/**
+ * Prints the log that a capture has, as that of a kernel is printed.
+ *
+ * @throws {HostError} it has none
+ */
+export async function printCapturedLog(
+  files: CapturedFiles,
+  choice: LogChoice,
+  options: PrintOptions,
+): Promise<void> {
+  const { host, of, warnings } = capturedAt(files, 'last');
+  const log = capturedLog(host.logText());
+  const each = eachCaptured({ of, log, cut: host.logCut, warnings }, choice);
+  const printer = new MessagePrinter(options);
+  for (let next = each.next(); ; next = each.next()) {
+    if (next.done) {
+      const { overwritten } = next.value;
+      const gone = overwritten ? [`${overwritten} older messages were overwritten`] : [];
+      return printer.end(next.value, gone);
+    }
+    printer.take(next.value);
+    await printer.print();
+  }
+}
+
+/**
+ * Prints the kernel's messages of logs that are text, as the log of a kernel is printed.
+ *
+ * @throws {HostError} they cannot be read, or contain no kernel log
+ */
+export async function printTextLog(
+  { path, logs, warnings: missing }: LogInputs,
+  choice: LogChoice,
+  options: PrintOptions & { readonly boot?: BootChoice },
+): Promise<void> {
+  const warnings = new Warnings();
+  for (const message of missing) warnings.add('unreadable', message);
+  const printer = new MessagePrinter(options);
+  const read: { name: string; files: string[]; log: TextLogSummary }[] = [];
+  let [omitted, lacksBoot] = [0, false];
+  for (const source of logs) {
+    const { name } = source;
+    const chosen = await chosenOf(source, choice, options.boot);
+    if (chosen === undefined) {
+      lacksBoot = true;
+      continue;
+    }
+    const { boot, meant } = chosen;
+    let [isFirst, isTimed] = [true, false];
+    const take = (record: TextRecord): void => {
+      if (record.bare) return;
+      isTimed ||= record.timestamp !== null;
+      if (!meant(record)) {
+        omitted++;
+        return;
+      }
+      if (isFirst && logs.length > 1) printer.head(name);
+      isFirst = false;
+      printer.take(record, name);
+    };
+    const { summary, missing: parts } = await readLog(
+      source,
+      { take, isOpen: true, triggers: /^/ },
+      () => printer.print(),
+    );
+    if (summary.format === undefined || summary.messages === 0) continue;
+    for (const message of incompleteness({ log: summary, boot, missing: parts }))
+      warnings.add('unreadable', logs.length > 1 ? `${name}: ${message}` : message);
+    if (!isTimed && (choice.since || choice.until))
+      warnings.add('unreadable', `${name}: ${UNTIMED}`);
+    read.push({ name, files: source.files.map((file) => file.name), log: summary });
+  }
+  if (read.length === 0)
+    throw lacksBoot
+      ? new UsageError('the log does not have that boot', 'Leave --boot out to see all boots.')
+      : noLog(path);
+  const notes = read.map(
+    ({ name, log }) => `${read.length > 1 ? `${escapeText(name)}: ` : ''}${textLogWords(log)}`,
+  );
+  const list = warnings.list();
+  await printer.end({ logs: read, omitted, complete: list.length === 0, warnings: list }, notes);
+}
+
+const UNTIMED =
+  'no kernel timestamps, by which --since and --until choose: no message was left out';
+
+/** Which messages of a log are asked for; undefined: it does not have the boot. */
+async function chosenOf(
+  source: LogSource,
+  choice: LogChoice,
+  asked: BootChoice | undefined,
+): Promise<{ readonly boot: number | undefined; meant(record: TextRecord): boolean } | undefined> {
+  const isFromEnd = [choice.since, choice.until].some((moment) => moment?.from === 'end');
+  const isFirst = asked && 'number' in asked && asked.number > 0;
+  if (!isFromEnd && (asked === undefined || isFirst)) {
+    const boot = asked && 'number' in asked ? asked.number : undefined;
+    const meant = chosenBy(choice, 0n);
+    return { boot, meant: (record) => (boot ?? record.boot) === record.boot && meant(record) };
+  }
+  if (source.name === STDIN)
+    throw new UsageError(
+      'standard input is read once: its last boot and newest message are not known in time',
+      'Write it to a file, and name that.',
+    );
+  const { summary } = await readLog(source, { take: () => undefined, isOpen: true, triggers: /^/ });
+  const boot = findBoot(asked ?? { number: 0 }, summary);
+  if (boot === undefined) return undefined;
+  const meant = chosenBy(choice, summary.boots[boot - 1]?.newest ?? 0n);
+  return { boot, meant: (record) => record.boot === boot && meant(record) };
 }

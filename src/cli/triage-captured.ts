@@ -1,30 +1,23 @@
 import { eachCaptured } from '../account/captured-log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
-import { type CapturedFiles, readCapture } from '../host/capture/files.js';
+import type { CapturedFiles } from '../host/capture/files.js';
 import { capturedLog } from '../host/capture/log.js';
-import { otherLogs } from '../host/capture/other-logs.js';
 import { HostError } from '../host/error.js';
+import { groupLogs } from '../host/logs.js';
 import { readPageSize } from '../host/proc/memory.js';
 import { optionalText } from '../host/proc/process.js';
 import { KernelError } from '../kernel/error.js';
-import { pstoreText } from '../log/pstore.js';
-import { textRecords } from '../log/text.js';
 import type { LogRecord } from '../log-records.js';
 import { hostTriageJson, hostTriageText } from '../report/triage/captured.js';
-import {
-  type CapturedParts,
-  type CapturedTriage,
-  type NamedLog,
-  triageCaptured,
-} from '../triage/captured.js';
+import { type CapturedParts, type CapturedTriage, triageCaptured } from '../triage/captured.js';
 import type { FailOn } from '../triage/fail-on.js';
 import { isFailing } from '../triage/fail-on.js';
-import type { Warning } from '../walk/warnings.js';
 import { type AnswerOptions, tell } from './answer.js';
 import { type CapturedSource, capturedAt } from './captured-source.js';
 import { EXIT } from './failure.js';
 import { sourceWords } from './kernel-source.js';
 import { memoryOfCapture } from './memory-captured.js';
+import { findingsOf } from './text-triage.js';
 
 interface CapturedTriageOptions extends AnswerOptions {
   readonly verbose?: true;
@@ -37,15 +30,21 @@ interface CapturedTriageOptions extends AnswerOptions {
  */
 export async function tellCaptured(
   from: string,
+  files: CapturedFiles,
   options: CapturedTriageOptions,
   failing: FailOn | null,
 ): Promise<void> {
-  const files = await readCapture(from, { logs: true });
   const source = capturedAt(files, 'last');
   const { host, of } = source;
-  const { logs, warnings } = logsBeside(files);
+  const pageSize = readPageSize(host);
+  const { found: logs, failures } = await findingsOf(groupLogs(files.logs()), pageSize);
+  const missing = [
+    ...failures.map(({ message }) => message),
+    ...logs.flatMap((log) => log.missing),
+  ];
+  const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
   const parts: CapturedParts = {
-    ...{ of, warnings: [...source.warnings, ...warnings], pageSize: readPageSize(host) },
+    ...{ of, warnings: [...source.warnings, ...warnings], pageSize },
     release: optionalText(host, '/proc/sys/kernel/osrelease').trim(),
     log: logOf(source),
     otherLogs: logs,
@@ -60,24 +59,6 @@ export async function tellCaptured(
   });
   if (failing && found.findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;
-}
-
-/** Logs beside the capture's own, and what is missing of them. */
-function logsBeside(files: CapturedFiles): { logs: NamedLog[]; warnings: Warning[] } {
-  const warnings: Warning[] = [];
-  const logs = otherLogs(files).map(({ name, records, isPstore }) => {
-    if (!isPstore) return { name, records: textRecords(records[0]?.text ?? '') };
-    const { text, missing, unreadable } = pstoreText(records);
-    if (missing.length > 0)
-      warnings.push({ code: 'unreadable', message: `${name}: missing ${missing.join(', ')}` });
-    for (const one of unreadable)
-      warnings.push({
-        code: 'unreadable',
-        message: `${one}: no record of pstore (compressed or damaged)`,
-      });
-    return { name, records: textRecords(text) };
-  });
-  return { logs, warnings };
 }
 
 function logOf({ host, of }: CapturedSource): CapturedParts['log'] {

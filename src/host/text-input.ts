@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { splitPrefix } from '../log/prefix.js';
 import { programPath, safePath } from '../program-path.js';
+import { looksLikeDump } from './capture/recognise.js';
+import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './capture/unpack-limit.js';
 import { HostError } from './error.js';
 
 /** Standard input, where a file is named. */
@@ -11,11 +15,12 @@ export const STDIN = '-';
 
 /** How compressed files begin, and the program that reads them where Node does not. */
 const COMPRESSED = [
-  { name: 'gzip', magic: [0x1f, 0x8b], program: undefined },
-  { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], program: 'zstd' },
-  { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], program: 'xz' },
-  { name: 'bzip2', magic: [0x42, 0x5a, 0x68], program: 'bzip2' },
+  { magic: [0x1f, 0x8b], program: undefined },
+  { magic: [0x28, 0xb5, 0x2f, 0xfd], program: 'zstd' },
+  { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], program: 'xz' },
+  { magic: [0x42, 0x5a, 0x68], program: 'bzip2' },
 ] as const;
+const LONGEST_MAGIC = 6;
 
 const HEAD = 4096;
 const PART = 1 << 20;
@@ -23,29 +28,46 @@ const PART = 1 << 20;
 /** Whether a file is text, compressed or not; a dump is not. Errors are left to whoever opens it. */
 export async function isText(path: string): Promise<boolean> {
   if (path === STDIN) return true;
-  const head = headOf(path);
-  if (head === undefined || head.length === 0) return false;
-  if (compressionOf(head) === undefined) return !head.includes(0);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
   try {
-    for await (const part of openText(path)) return !part.subarray(0, HEAD).includes(0);
+    for await (const part of openText(path)) return looksLikeText(part.subarray(0, HEAD));
   } catch {
     // What it is cannot be told.
   }
   return false;
 }
 
+/** Blocks of zeros are in a log that a crash of the machine cut off, and on serial consoles. */
+function looksLikeText(head: Buffer): boolean {
+  if (!head.includes(0)) return true;
+  if (looksLikeDump(head)) return false;
+  const lines = head.toString('latin1').split('\n');
+  return lines.some((line) => splitPrefix(line)?.bare === false);
+}
+
 /**
  * The bytes of a text, uncompressed, part by part.
  *
+ * @param content of a file that is a member of an archive
+ * @param limit of what is unpacked, where it is compressed
  * @throws {HostError} `denied`, `unreadable`
  */
-export async function* openText(path: string): AsyncGenerator<Buffer> {
-  const input = path === STDIN ? process.stdin : createReadStream(path, { highWaterMark: PART });
-  const kind = path === STDIN ? undefined : compressionOf(headOf(path) ?? Buffer.alloc(0));
+export async function* openText(
+  path: string,
+  { content, limit = CAPTURE_LIMIT }: { content?: Buffer | undefined; limit?: UnpackLimit } = {},
+): AsyncGenerator<Buffer> {
+  const file = () => createReadStream(path, { highWaterMark: PART });
+  const input = content ? Readable.from([content]) : path === STDIN ? process.stdin : file();
   try {
-    if (kind?.program === undefined)
-      yield* parts(kind ? input.on('error', () => undefined).pipe(createGunzip()) : input);
-    else yield* decompressed(path, kind.program);
+    const { head, all } = await peeked(input);
+    const kind = COMPRESSED.find(({ magic }) => magic.every((byte, at) => head[at] === byte));
+    if (kind === undefined) return yield* all;
+    const limited = new LimitedPieces(limit);
+    yield* limited.of(kind.program ? decompressed(path, all, kind.program) : gunzipped(all));
+    if (limited.met === null) return;
+    const next = 'Decompress it first: a plain file has no limit.';
+    const why = `${path}: incomplete (reading stopped after ${limited.met})`;
+    throw new HostError('unreadable', why, { next });
   } catch (error) {
     if (error instanceof HostError) throw error;
     const why = error instanceof Error ? error.message : String(error);
@@ -54,16 +76,45 @@ export async function* openText(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-async function* parts(stream: Readable): AsyncGenerator<Buffer> {
-  for await (const part of stream) yield Buffer.isBuffer(part) ? part : Buffer.from(String(part));
+/** The first bytes of a stream, and all of it. */
+async function peeked(
+  stream: Readable,
+): Promise<{ readonly head: Buffer; readonly all: AsyncGenerator<Buffer> }> {
+  const parts = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < LONGEST_MAGIC) {
+    const { done, value } = await parts.next();
+    if (done) break;
+    head = Buffer.concat([head, value]);
+  }
+  const all = async function* () {
+    try {
+      if (head.length > 0) yield head;
+      yield* { [Symbol.asyncIterator]: () => parts };
+    } finally {
+      stream.destroy();
+    }
+  };
+  return { head, all: all() };
 }
 
-async function* decompressed(path: string, program: string): AsyncGenerator<Buffer> {
+async function* gunzipped(packed: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  const unpack = createGunzip({ chunkSize: PART });
+  const fed = pipeline(packed, unpack).catch(() => undefined);
+  yield* unpack;
+  await fed;
+}
+
+async function* decompressed(
+  path: string,
+  packed: AsyncGenerator<Buffer>,
+  program: string,
+): AsyncGenerator<Buffer> {
   const command = programPath(program);
   if (command === undefined)
     throw new HostError('unreadable', `${path}: compressed file (${program} is not installed)`);
-  const child = spawn(command, ['-dc', '--', path], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const child = spawn(command, ['-dc'], {
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, PATH: safePath() },
   });
   const ended = once(child, 'close');
@@ -72,30 +123,18 @@ async function* decompressed(path: string, program: string): AsyncGenerator<Buff
     if (said.length < HEAD) said += part.toString();
   });
   child.on('error', (error) => child.stdout.destroy(error));
+  let fault: unknown;
+  // A program that ends early says why itself.
+  const fed = pipeline(packed, child.stdin).catch((error: unknown) => {
+    fault = error;
+  });
   try {
-    yield* parts(child.stdout);
+    yield* child.stdout as AsyncIterable<Buffer>;
     const [status] = await ended;
+    await fed;
+    if (fault instanceof HostError) throw fault;
     if (status !== 0) throw new HostError('unreadable', `${path}: corrupt (${said.trim()})`);
   } finally {
     child.kill();
   }
-}
-
-function headOf(path: string): Buffer | undefined {
-  try {
-    if (!statSync(path).isFile()) return undefined;
-    const file = openSync(path, 'r');
-    try {
-      const head = Buffer.alloc(HEAD);
-      return head.subarray(0, readSync(file, head, 0, HEAD, 0));
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return undefined;
-  }
-}
-
-function compressionOf(head: Buffer): (typeof COMPRESSED)[number] | undefined {
-  return COMPRESSED.find(({ magic }) => magic.every((byte, at) => head[at] === byte));
 }

@@ -1,4 +1,4 @@
-import type { LineForm, Prefixed } from './prefix.js';
+import { type LineForm, monotonicHost, splitPrefix } from './prefix.js';
 
 /** What people call a log whose lines have such a form. */
 const NAMES: Readonly<Record<LineForm, string>> = {
@@ -10,6 +10,8 @@ const NAMES: Readonly<Record<LineForm, string>> = {
 
 /** Lines of other output from which on a log of printk's form is that of a console: 1 of so many. */
 const MIXED = 10;
+/** The form of a text is that of so many first lines. */
+const MOST_LINES = 4000;
 const BRACKET = '['.charCodeAt(0);
 const LESS = '<'.charCodeAt(0);
 
@@ -19,13 +21,25 @@ export class LogFormat {
   #bare = 0;
   messages = 0;
 
-  /** @param split undefined: another program wrote it */
-  see(split: Prefixed | undefined): void {
-    if (split?.form) this.#seen.set(split.form, (this.#seen.get(split.form) ?? 0) + 1);
-    else if (split && split.text.trim() !== '') this.#bare++;
+  /**
+   * Learns the form from the first lines of a text.
+   *
+   * @returns the host whose journal it is, where lines begin with the kernel's clock
+   */
+  sniff(text: string): string | undefined {
+    const lines = text.split('\n', MOST_LINES);
+    const host = lines.map(monotonicHost).find((one) => one !== undefined);
+    for (const line of lines) {
+      const split = splitPrefix(line, host);
+      // A log in which other programs have written first may have messages of the kernel further on.
+      const form = split ? split.form : line.startsWith('{"') ? 'json' : 'syslog';
+      if (form) this.#seen.set(form, (this.#seen.get(form) ?? 0) + 1);
+      else if (split && split.text.trim() !== '') this.#bare++;
+    }
+    return host;
   }
 
-  /** Undefined: no line of those that were seen is a message of a kernel. */
+  /** Undefined: no line of those that were seen has a form that is known. */
   get form(): LineForm | undefined {
     return [...this.#seen].sort(([, a], [, b]) => b - a)[0]?.[0];
   }

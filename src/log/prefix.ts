@@ -16,6 +16,8 @@ export interface Prefixed {
   readonly bare: boolean;
   /** What stands before it; undefined: nothing. */
   readonly form: LineForm | undefined;
+  /** The journal's id of the boot; undefined: not printed. */
+  readonly bootId?: string | undefined;
   readonly text: string;
 }
 
@@ -131,7 +133,11 @@ function ofJournal(line: string): Prefixed | undefined {
   if (message === undefined) return bare;
   if ((fields.get('_TRANSPORT') ?? 'kernel') !== 'kernel') return undefined;
   // Bytes, where they are no UTF-8 that can be printed.
-  const text = Array.isArray(message) ? Buffer.from(message).toString('utf8') : String(message);
+  // Null: longer than journalctl prints without --all.
+  const text = Array.isArray(message)
+    ? Buffer.from(message).toString('utf8')
+    : String(message ?? '');
+  const bootId: unknown = fields.get('_BOOT_ID');
   const number = (name: string): number | null => {
     const value = String(fields.get(name) ?? '');
     return /^\d{1,15}$/.test(value) ? Number(value) : null;
@@ -142,7 +148,7 @@ function ofJournal(line: string): Prefixed | undefined {
     ...{ level: number('PRIORITY'), facility: number('SYSLOG_FACILITY') ?? 0, caller: null },
     timestamp: clock === null ? null : BigInt(clock) * 1000n,
     printedTime: wall === null ? '' : new Date(wall / 1000).toISOString(),
-    ...{ bare: false, form: 'json', text },
+    ...{ bare: false, form: 'json', text, ...(typeof bootId === 'string' ? { bootId } : {}) },
   };
 }
 
@@ -152,10 +158,15 @@ function ofKmsg([, number, microseconds, flags = '', text = '']: RegExpExecArray
     ...{ ...NOTHING, ...priority(Number(number)), bare: false, form: 'kmsg' },
     timestamp: BigInt(microseconds ?? 0) * 1000n,
     caller: kind === undefined ? null : callerOf(kind, id),
-    text: text.replace(/(?:\\x[0-9a-f]{2})+/g, (bytes) =>
-      Buffer.from(bytes.replaceAll('\\x', ''), 'hex').toString('utf8'),
-    ),
+    text: unescapeBytes(text),
   };
+}
+
+/** `\x0a` as /dev/kmsg has what is no printable ASCII, a backslash among it; bytes are UTF-8. */
+export function unescapeBytes(text: string): string {
+  return text.replace(/(?:\\x[0-9a-f]{2})+/g, (bytes) =>
+    Buffer.from(bytes.replaceAll('\\x', ''), 'hex').toString('utf8'),
+  );
 }
 
 /** Whose journal a line is of that begins with the kernel's clock; undefined: it is none of the kernel's there. */

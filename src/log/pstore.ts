@@ -1,8 +1,10 @@
+import { constants, inflateRawSync, inflateSync } from 'node:zlib';
+
 /** A record of pstore: part of what the kernel dumped of its log when it crashed. */
 export interface PstoreRecord {
   /** `dmesg-efi-170123456700001`, `dmesg-ramoops-0`. */
   readonly name: string;
-  readonly text: string;
+  readonly content: Buffer;
 }
 
 /** `Panic#1 Part3`, before the messages (`pstore_dump`, fs/pstore/platform.c). Part 1 is the newest. */
@@ -29,7 +31,7 @@ export interface PstoreText {
   readonly text: string;
   /** `Panic#1 Part2`: other parts of the same dump are there. */
   readonly missing: readonly string[];
-  /** Names of records whose text has no header: compressed, or damaged. */
+  /** Names of records whose text has no header: damaged, or not compressed with deflate. */
   readonly unreadable: readonly string[];
 }
 
@@ -37,7 +39,8 @@ export interface PstoreText {
 export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
   const dumps = new Map<string, Dump>();
   const unreadable: string[] = [];
-  for (const { name, text } of records) {
+  for (const { name, content } of records) {
+    const text = name.endsWith('.enc.z') ? inflated(content) : content.toString('utf8');
     const [header = '', reason = '', count, part] = HEADER.exec(text) ?? [];
     if (header === '') {
       unreadable.push(name);
@@ -63,6 +66,22 @@ export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
     return parts.map(({ body }) => body).join('');
   });
   return { text: texts.reduce(joined, ''), missing, unreadable };
+}
+
+/** The kernel gives a buffer of some kilobytes for a record. */
+const MOST_INFLATED = 1 << 24;
+
+/** A record that the kernel did not decompress: raw deflate (6.6 on, crypto_comp), or with zlib's header (3.x). */
+function inflated(content: Buffer): string {
+  for (const inflate of [inflateRawSync, inflateSync])
+    try {
+      const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MOST_INFLATED };
+      const text = inflate(content, options).toString('utf8');
+      if (HEADER.test(text)) return text;
+    } catch {
+      // Compressed otherwise, or damaged: it has no header then.
+    }
+  return '';
 }
 
 /** A later dump begins with messages that the one before has too: those are taken once. */

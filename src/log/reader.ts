@@ -1,6 +1,7 @@
 import type { TextRecord } from '../log-records.js';
+import { BOOT_TRIGGERS, type Boot, BootCounter } from './boots.js';
 import { LogFormat } from './format.js';
-import { monotonicHost, splitPrefix } from './prefix.js';
+import { splitPrefix, unescapeBytes } from './prefix.js';
 
 /** What takes the messages of a text. */
 export interface MessageSink {
@@ -17,22 +18,25 @@ export interface TextLogSummary {
   readonly messages: number;
   readonly lines: number;
   readonly bytes: number;
-  /** Boots whose first message is there. */
-  readonly boots: number;
-  /** Of the last boot. */
-  readonly release: string | undefined;
-  /** The oldest message is the first since a boot. */
-  readonly fromBoot: boolean;
+  /** How many boots are told apart, and what is known of them, the oldest first. */
+  readonly bootCount: number;
+  readonly boots: readonly Boot[];
   /** Lines that were longer than any message: only their first part was read. */
   readonly cutLines: number;
 }
 
 const UNKNOWN = { comm: '', subsystem: '', device: '' };
 const LINE_END = 10;
+const BLANK = 32;
 /** A line has so many bytes at most. */
 const MOST_LINE = 1 << 20;
-const BANNER = /^Linux version (?<release>[^\s]+)/;
+/** The form of a text is that of its first lines. */
+const SNIFFED = 1 << 18;
 const NOT_ASCII = /[^\0-\x7f]/;
+/** Of lines that are passed over one in so many bytes is split, to notice a clock that goes back. */
+const SAMPLED = 1 << 12;
+/** What /dev/kmsg prints below a message. */
+const PROPERTY = /^ (?<key>[A-Z]\w{0,40})=(?<value>.*)$/;
 
 /**
  * Reads a text that contains a kernel log, part by part, in bounded memory: lines that begin no finding are
@@ -42,33 +46,47 @@ export class TextLogReader {
   readonly #sink: MessageSink;
   readonly #triggers: RegExp;
   readonly #format = new LogFormat();
+  readonly #boots = new BootCounter();
   #rest: Buffer = Buffer.alloc(0);
   #host: string | undefined;
   #isFirst = true;
+  /** In the rest of a line that is too long. */
+  #isSkipping = false;
   #lines = 0;
   #bytes = 0;
-  #boots = 0;
-  #release: string | undefined;
-  #fromBoot = false;
   #cutLines = 0;
 
   constructor(sink: MessageSink) {
     this.#sink = sink;
-    this.#triggers = new RegExp(`${sink.triggers.source}|Linux version `, 'g');
+    this.#triggers = new RegExp(`${sink.triggers.source}|${BOOT_TRIGGERS}`, 'g');
   }
 
   push(part: Buffer): void {
     this.#bytes += part.length;
     const data = this.#rest.length > 0 ? Buffer.concat([this.#rest, part]) : part;
-    const end = data.lastIndexOf(LINE_END) + 1;
+    this.#rest = Buffer.alloc(0);
+    this.#add(data);
+  }
+
+  #add(data: Buffer): void {
+    if (this.#isSkipping) {
+      const end = data.indexOf(LINE_END) + 1;
+      if (end === 0) return;
+      this.#isSkipping = false;
+      this.#add(data.subarray(end));
+      return;
+    }
+    const end = this.#wholeLines(data);
     if (end === 0 && data.length > MOST_LINE) {
       this.#read(data.subarray(0, MOST_LINE));
       this.#cutLines++;
-      this.#rest = Buffer.alloc(0);
+      this.#isSkipping = true;
+      this.#add(data.subarray(MOST_LINE));
       return;
     }
-    this.#read(data.subarray(0, end));
-    this.#rest = Buffer.from(data.subarray(end));
+    const isEarly = this.#isFirst && data.length < SNIFFED;
+    if (!isEarly) this.#read(data.subarray(0, end));
+    this.#rest = Buffer.from(isEarly ? data : data.subarray(end));
   }
 
   end(): TextLogSummary {
@@ -76,9 +94,22 @@ export class TextLogReader {
     this.#rest = Buffer.alloc(0);
     const { name: format, messages } = this.#format;
     return {
-      ...{ format, messages, lines: this.#lines, bytes: this.#bytes, boots: this.#boots },
-      ...{ release: this.#release, fromBoot: this.#fromBoot, cutLines: this.#cutLines },
+      ...{ format, messages, lines: this.#lines, bytes: this.#bytes, cutLines: this.#cutLines },
+      ...{ bootCount: this.#boots.number, boots: this.#boots.list() },
     };
+  }
+
+  /** Where the last whole line ends; of /dev/kmsg that before the last message, whose properties follow it. */
+  #wholeLines(data: Buffer): number {
+    let end = data.lastIndexOf(LINE_END) + 1;
+    if (this.#format.form !== 'kmsg') return end;
+    for (let last = end; last > 0; ) {
+      const start = last > 1 ? data.lastIndexOf(LINE_END, last - 2) + 1 : 0;
+      if (data[start] !== BLANK) return start;
+      last = start;
+      end = start;
+    }
+    return end;
   }
 
   /** @param data whole lines */
@@ -93,39 +124,65 @@ export class TextLogReader {
         this.#triggers.lastIndex = at;
         const found = this.#triggers.exec(text);
         start = found ? text.lastIndexOf('\n', found.index) + 1 : text.length;
-        for (let line = text.indexOf('\n', at); line >= 0 && line < start; this.#lines++)
-          line = text.indexOf('\n', line + 1);
+        this.#pass(text, at, start);
         if (!found) return;
       }
+      const lineOf = (from: number): string => {
+        const stop = text.indexOf('\n', from);
+        at = stop < 0 ? text.length : stop + 1;
+        const letters = text.slice(from, stop < 0 ? text.length : stop);
+        const line = NOT_ASCII.test(letters)
+          ? data.toString('utf8', from, from + letters.length)
+          : letters;
+        return line.endsWith('\r') ? line.replace(/\r+$/, '') : line;
+      };
+      const line = lineOf(start);
+      const properties: string[] = [];
+      while (this.#format.form === 'kmsg' && text.charCodeAt(at) === BLANK)
+        properties.push(lineOf(at));
+      this.#take(line, properties);
+    }
+  }
+
+  /** Passes over lines that nothing is looked for in. */
+  #pass(text: string, from: number, to: number): void {
+    for (let line = text.indexOf('\n', from); line >= 0 && line < to; this.#lines++)
+      line = text.indexOf('\n', line + 1);
+    for (let at = from + SAMPLED; at < to; at += SAMPLED) {
+      const start = text.indexOf('\n', at) + 1;
       const stop = text.indexOf('\n', start);
-      at = stop < 0 ? text.length : stop + 1;
-      const letters = text.slice(start, stop < 0 ? text.length : stop);
-      this.#take(
-        NOT_ASCII.test(letters) ? data.toString('utf8', start, start + letters.length) : letters,
-      );
+      if (start === 0 || stop < 0 || stop > to) return;
+      const split = splitPrefix(text.slice(start, stop), this.#host);
+      if (split && !split.bare) this.#boots.take(split);
     }
   }
 
-  #take(line: string): void {
-    const split = splitPrefix(line.endsWith('\r') ? line.replace(/\r+$/, '') : line, this.#host);
+  #take(line: string, properties: readonly string[]): void {
     const seq = this.#lines++;
+    this.#lines += properties.length;
+    if (this.#boots.mark(line)) return;
+    const split = splitPrefix(line, this.#host);
     if (!split || (split.text === '' && split.bare)) return;
-    const banner = split.bare ? null : BANNER.exec(split.text);
-    if (banner) {
-      this.#boots++;
-      this.#release = banner.groups?.release;
-    }
-    this.#sink.take({ seq, ...UNKNOWN, ...split });
+    const boot = this.#boots.take(split);
+    const { bootId = this.#boots.id ?? '', form: _, ...message } = split;
+    const about = properties.length === 0 ? UNKNOWN : { ...UNKNOWN, ...deviceOf(properties) };
+    this.#sink.take({ seq, ...about, ...message, boot, bootId });
   }
 
-  /** What the first lines tell: the form, and whether the oldest message is that of a boot. */
+  /** What the first lines tell: the form. */
   #sniff(text: string): void {
     this.#isFirst = false;
-    const lines = text.slice(0, 1 << 18).split('\n', 4000);
-    this.#host = lines.map(monotonicHost).find((host) => host !== undefined);
-    const split = lines.map((line) => splitPrefix(line, this.#host));
-    for (const one of split) this.#format.see(one);
-    const first = split.find((one) => one && !one.bare);
-    this.#fromBoot = first ? BANNER.test(first.text) || first.timestamp === 0n : false;
+    this.#host = this.#format.sniff(text.slice(0, SNIFFED));
   }
+}
+
+function deviceOf(properties: readonly string[]): { subsystem?: string; device?: string } {
+  const known = new Map(
+    properties.map((line) => {
+      const { key = '', value = '' } = PROPERTY.exec(line)?.groups ?? {};
+      return [key, unescapeBytes(value)];
+    }),
+  );
+  const [subsystem, device] = [known.get('SUBSYSTEM'), known.get('DEVICE')];
+  return { ...(subsystem ? { subsystem } : {}), ...(device ? { device } : {}) };
 }

@@ -12,13 +12,7 @@ import {
 import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema } from './leaks/methods-schema.js';
 import { leaksSchema } from './leaks/schema.js';
-import {
-  hostLogEndSchema,
-  hostLogSchema,
-  logEndSchema,
-  logMessageSchema,
-  logSchema,
-} from './log/schema.js';
+import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { processSchema } from './process/schema.js';
 import { procsSchema } from './procs/schema.js';
@@ -55,8 +49,6 @@ export const schemas = {
   'kdump-mem.extract/1': extractSchema,
   'kdump-mem.info/1': infoSchema,
   'kdump-mem.host-triage/1': hostTriageSchema,
-  'kdump-mem.host-log/1': hostLogSchema,
-  'kdump-mem.host-log-end/1': hostLogEndSchema,
   'kdump-mem.leak-methods/1': leakMethodsSchema,
   'kdump-mem.leaks/1': leaksSchema,
   'kdump-mem.log/1': logSchema,

@@ -1,17 +1,12 @@
 import type { CapturedLogWhole } from '../account/captured-log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import type { CapturedOf } from '../captured-of.js';
-import type { LogRecord, TextRecord } from '../log-records.js';
+import type { LogRecord } from '../log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
 import { logFindings } from './log/log-findings.js';
 import { memoryFindings } from './memory-findings.js';
-
-/** A log that is text, by the name of its file. */
-export interface NamedLog {
-  readonly name: string;
-  readonly records: Iterable<TextRecord>;
-}
+import { findingsBeside, type LogTriage } from './text.js';
 
 /** What of a capture findings rest on; a string: why it cannot be had. */
 export interface CapturedParts {
@@ -21,7 +16,7 @@ export interface CapturedParts {
   readonly pageSize: number;
   readonly log: (CapturedLogWhole & { readonly records: readonly LogRecord[] }) | string;
   /** Logs beside it, which tell of other boots too. */
-  readonly otherLogs?: readonly NamedLog[];
+  readonly otherLogs?: readonly LogTriage[];
   readonly memory: MemoryAnswer | string;
   readonly warnings: readonly Warning[];
 }
@@ -57,7 +52,7 @@ export function triageCaptured(parts: CapturedParts): CapturedTriage {
   const own = told ? logFindings(told.records, pageSize) : [];
   const findings = [
     ...own,
-    ...findingsBeside(own, otherLogs, pageSize),
+    ...findingsBeside(own, otherLogs),
     ...(counted ? memoryFindings(counted) : []),
   ];
   const list = warnings.list();
@@ -67,25 +62,6 @@ export function triageCaptured(parts: CapturedParts): CapturedTriage {
     overwritten: told?.overwritten ?? null,
     complete: list.length === 0 && told?.overwritten === 0,
   };
-}
-
-/** Of other logs: those that the lines of no finding before rest on. */
-function findingsBeside(
-  own: readonly Finding[],
-  logs: readonly NamedLog[],
-  pageSize: number,
-): Finding[] {
-  const keyOf = ({ code, evidence }: Finding) =>
-    JSON.stringify([code, ...evidence.map((one) => (one.kind === 'log' ? one.text : ''))]);
-  const known = new Set(own.map(keyOf));
-  const found: Finding[] = [];
-  for (const { name, records } of logs)
-    for (const finding of logFindings(records, pageSize)) {
-      const key = keyOf(finding);
-      if (!known.has(key)) found.push({ ...finding, figures: { ...finding.figures, log: name } });
-      known.add(key);
-    }
-  return found;
 }
 
 /** Nothing of a capture tells more where that takes the kernel's memory. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { hostLogEndSchema, hostLogSchema } from '../../src/report/log/schema.js';
+import { logEndSchema, logSchema } from '../../src/report/log/schema.js';
 import { captureFiles } from '../support/capture.js';
 import { kdumpMem } from '../support/cli.js';
 import { snapshotFiles, writeCapture } from '../support/snapshot.js';
@@ -31,7 +31,7 @@ const withLog = (log: string | undefined, errors = '') =>
   );
 const asked = async (path: string, ...more: string[]) => {
   const { stdout } = await kdumpMem('log', '--json', '--from', path, ...more);
-  return hostLogSchema.parse(JSON.parse(stdout));
+  return logSchema.parse(JSON.parse(stdout));
 };
 
 describe('log --from', () => {
@@ -79,7 +79,7 @@ describe('log --from', () => {
     const { stdout } = await kdumpMem('log', '--ndjson', '--from', withLog(KMSG));
     const lines = stdout.trim().split('\n');
     expect(lines).toHaveLength(5);
-    expect(hostLogEndSchema.parse(JSON.parse(lines[4] ?? ''))).toMatchObject({ listed: 4 });
+    expect(logEndSchema.parse(JSON.parse(lines[4] ?? ''))).toMatchObject({ listed: 4 });
   });
 
   test('messages that are not there are counted', async () => {

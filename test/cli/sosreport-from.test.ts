@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hostLogSchema } from '../../src/report/log/schema.js';
+import { logSchema } from '../../src/report/log/schema.js';
 import { memorySchema } from '../../src/report/memory/schema.js';
 import { procsSchema } from '../../src/report/procs/schema.js';
 import { kdumpMem } from '../support/cli.js';
@@ -106,7 +106,7 @@ describe('a sosreport', () => {
 
   test('tells its log, without levels', async () => {
     const { stdout } = await kdumpMem('log', '--json', '--from', REPORT);
-    const { messages, overwritten } = hostLogSchema.parse(JSON.parse(stdout));
+    const { messages, overwritten } = logSchema.parse(JSON.parse(stdout));
     expect(overwritten).toBeNull();
     expect(messages).toMatchObject([
       { level: null, text: 'Linux version 5.14.0' },

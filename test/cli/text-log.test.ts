@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
-import { afterAll, expect, test } from 'vitest';
+import { deflateRawSync, gzipSync } from 'node:zlib';
+import { afterAll, describe, expect, test } from 'vitest';
+import { logEndSchema, logMessageSchema, logSchema } from '../../src/report/log/schema.js';
 import { textTriageSchema } from '../../src/report/triage/text-log.js';
 import { commandPath, kdumpMem } from '../support/cli.js';
 
@@ -41,8 +42,13 @@ test.each([
   const { stdout, status } = await kdumpMem('triage', file(name, content), '--json');
   expect(status).toBe(0);
   const answer = textTriageSchema.parse(JSON.parse(stdout));
-  expect(answer.log).toMatchObject({ format: 'dmesg', messages: 16, boots: 1, fromBoot: true });
-  expect(answer).toMatchObject({ complete: true, warnings: [], log: { release: '6.12.0-1' } });
+  expect(answer.logs).toMatchObject([
+    {
+      ...{ format: 'dmesg', messages: 16, bootCount: 1 },
+      boots: [{ boot: 0, id: null, release: '6.12.0-1', fromStart: true }],
+    },
+  ]);
+  expect(answer).toMatchObject({ complete: true, warnings: [] });
   expect(answer.findings).toMatchObject([
     {
       code: 'oops',
@@ -113,5 +119,177 @@ Nov 22 11:04:52 web1 kernel: [    7.000001] usb 1-1: x
 `;
   const { stdout, stderr } = await kdumpMem('log', file('e.log', journal));
   expect(stdout).toBe('[    7.000001] usb 1-1: x\n');
-  expect(stderr).toBe('kdump-mem: syslog or journal, 1 message.\n');
+  expect(stderr.split('\n')[0]).toBe('kdump-mem: syslog or journal, 1 message.');
+});
+
+const asStdin = (content: string | Buffer, ...words: readonly string[]) =>
+  new Promise<{ stdout: string; stderr: string; status: number | null }>((resolve) => {
+    const child = execFile(commandPath('kdump-mem'), [...words], (_, stdout, stderr) =>
+      resolve({ stdout, stderr, status: child.exitCode }),
+    );
+    child.stdin?.end(content);
+  });
+
+test('log prints JSON in the schema of a dump, all at once or by lines', async () => {
+  const path = file('json.txt', LOG);
+  const one = logSchema.parse(JSON.parse((await kdumpMem('log', path, '--json')).stdout));
+  expect(one).toMatchObject({
+    ...{ source: 'text', kernel: null, captured: null, overwritten: null, complete: true },
+    logs: [{ name: path, format: 'dmesg', messages: 16 }],
+  });
+  expect(one.messages).toHaveLength(16);
+  expect(one.messages[1]).toMatchObject({
+    ...{ timestampMicroseconds: 1_000_000, text: 'usb 1-1: new device', bootNumber: 1, log: path },
+  });
+  const lines = (await kdumpMem('log', path, '--ndjson')).stdout.trimEnd().split('\n');
+  const end = logEndSchema.parse(JSON.parse(lines.pop() ?? ''));
+  const messages = lines.map((line) => logMessageSchema.parse(JSON.parse(line)));
+  expect(messages.map(({ schema: _, ...message }) => message)).toEqual(one.messages);
+  expect(end).toMatchObject({ listed: 16, omitted: 0 });
+  const none = await kdumpMem('log', path, '--json', '--since', '99');
+  expect(logSchema.parse(JSON.parse(none.stdout))).toMatchObject({ messages: [], omitted: 16 });
+});
+
+test('log chooses by time and level; -1s counts back from the newest message', async () => {
+  const raw = LOG.replaceAll('[ ', '<6>[ ').replace('<6>[    1.0', '<3>[    1.0');
+  const path = file('since.txt', raw);
+  const textsOf = async (...words: readonly string[]) =>
+    (await kdumpMem('log', path, ...words)).stdout.trimEnd().split('\n').length;
+  expect(await textsOf('--since', '1', '--until', '2')).toBe(2);
+  expect(await textsOf('--since', '-1s')).toBe(14);
+  expect(await textsOf('--level', 'err+')).toBe(1);
+  const wall = file('wall.txt', 'Nov 22 11:04:52 web1 kernel: a\n');
+  const untimed = await kdumpMem('log', wall, '--since', '90', '--strict');
+  expect([untimed.status, untimed.stderr]).toEqual([
+    5,
+    expect.stringContaining('no kernel timestamps'),
+  ]);
+});
+
+test('a boot is chosen as journalctl names it, and each finding has its own', async () => {
+  const later = LOG.replaceAll('PID: 7', 'PID: 8').replaceAll('6.12.0-1', '6.12.0-2');
+  const path = file('boots.txt', LOG + later);
+  const pids = async (...words: readonly string[]) => {
+    const { stdout } = await kdumpMem('triage', path, '--json', ...words);
+    return textTriageSchema
+      .parse(JSON.parse(stdout))
+      .findings.map(({ figures }) => [...[figures.boot, figures.pid]]);
+  };
+  expect(await pids()).toEqual([
+    [-1, 7],
+    [0, 8],
+  ]);
+  expect(await pids('--boot', '0')).toEqual([[0, 8]]);
+  expect(await pids('--boot', '1')).toEqual([[-1, 7]]);
+  const last = (await kdumpMem('log', path, '--boot', '0')).stdout;
+  expect(last).toContain('Linux version 6.12.0-2');
+  expect([last.includes('PID: 8'), last.includes('PID: 7')]).toEqual([true, false]);
+  expect(await kdumpMem('log', path, '--boot', '-2')).toMatchObject({ status: 2, stdout: '' });
+  expect(await kdumpMem('triage', path, '--boot', 'x')).toMatchObject({ status: 2 });
+  expect(await asStdin(LOG, 'log', '-', '--boot', '0')).toMatchObject({ status: 2 });
+  expect((await asStdin(LOG, 'log', '-', '--boot', '1')).stdout).toContain('usb 1-1');
+});
+
+test.each(['--html=-', '--rules=x', '--similar', '--ndjson'])(
+  'triage FILE %s is refused',
+  async (option) => {
+    const { status, stderr } = await kdumpMem('triage', file('r.txt', LOG), option);
+    expect([status, stderr.trimEnd().split('\n').length]).toEqual([2, 1]);
+  },
+);
+
+test.each(['zstd', 'bzip2', 'xz', 'gzip'])(
+  'what %s packed is read, also from standard input',
+  async (program) => {
+    const packed = await new Promise<Buffer>((resolve) => {
+      const plain = file('packed.txt', LOG);
+      execFile(program, ['-c', plain], { encoding: 'buffer' }, (_, out) => resolve(out));
+    });
+    const answer = { stdout: expect.stringContaining('dmesg, 16 messages, from boot') };
+    expect(await kdumpMem('triage', file('packed', packed))).toMatchObject(answer);
+    expect(await asStdin(packed, 'triage', '-')).toMatchObject(answer);
+  },
+);
+
+describe('folders', () => {
+  function filled(files: Readonly<Record<string, string | Buffer>>): string {
+    const at = mkdtempSync(path.join(folder, 'logs-'));
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(path.dirname(path.join(at, name)), { recursive: true });
+      writeFileSync(path.join(at, name), content);
+    }
+    return at;
+  }
+  const triaged = async (at: string, ...words: readonly string[]) => {
+    const { stdout, stderr } = await kdumpMem('triage', '--json', ...words, at);
+    expect(stderr).toBe('');
+    return textTriageSchema.parse(JSON.parse(stdout));
+  };
+  const [first = '', second = '', ...rest] = LOG.split(/(?<=\n)/);
+  const third = rest.join('');
+
+  test('rotated logs continue each other, compressed or not', async () => {
+    const at = filled({
+      'kern.log.2.gz': gzipSync(first),
+      'kern.log.1': second,
+      'kern.log': third,
+      'auth.log': 'Nov 22 11:04:51 web1 sshd[9]: hello\n',
+      'notes.md': 'dear diary,\n',
+    });
+    for (const words of [[], ['--from']]) {
+      const { logs, findings, complete } = await triaged(at, ...words);
+      expect(logs).toMatchObject([
+        { name: 'kern.log', files: ['kern.log.2.gz', 'kern.log.1', 'kern.log'], messages: 16 },
+      ]);
+      expect([findings.length, complete]).toEqual([1, true]);
+    }
+    const { stdout } = await kdumpMem('log', at);
+    expect(stdout.split('\n').slice(0, 3)).toEqual([
+      '==> kern.log <==',
+      '[    0.000000] Linux version 6.12.0-1 (a@b) #1 SMP',
+      '[    1.000000] usb 1-1: new device',
+    ]);
+  });
+
+  test('records of pstore are one log; what is missing is said', async () => {
+    const packed = deflateRawSync(`Panic#1 Part1\n${third}`);
+    const at = filled({
+      'dmesg-efi-170123456702001': `Panic#1 Part2\n${first}${second}`,
+      'dmesg-efi-170123456701001.enc.z': packed,
+    });
+    expect(await triaged(at)).toMatchObject({
+      logs: [{ name: 'dmesg-*', messages: 16 }],
+      findings: [{ code: 'oops' }],
+      ...{ complete: true, warnings: [] },
+    });
+    const lacking = filled({ 'dmesg-ramoops-0': `Panic#1 Part2\n${LOG}` });
+    expect((await triaged(lacking)).warnings).toMatchObject([
+      { message: 'dmesg-*: missing Panic#1 Part1' },
+    ]);
+  });
+
+  test('several logs are told apart; what two have is reported once', async () => {
+    const at = filled({
+      'a/console.txt': LOG,
+      'b/journal.txt': LOG.replaceAll('PID: 7', 'PID: 8'),
+    });
+    const { logs, findings } = await triaged(at);
+    expect(logs.map(({ name }) => name)).toEqual(['a/console.txt', 'b/journal.txt']);
+    expect(findings.map(({ figures }) => figures.log)).toEqual(['a/console.txt']);
+    const { stdout } = await kdumpMem('log', at);
+    expect(stdout.match(/^==> .*/gm)).toEqual(['==> a/console.txt <==', '==> b/journal.txt <==']);
+  });
+
+  test('a folder of kdump: the log beside a dump that cannot be read', async () => {
+    const at = filled({ 'vmcore-dmesg.txt': LOG, 'system.journal': 'LPKSHHRH' });
+    expect(await triaged(at)).toMatchObject({
+      logs: [{ name: 'vmcore-dmesg.txt' }],
+      warnings: [{ message: expect.stringContaining('system.journal: unsupported') }],
+    });
+  });
+
+  test('a folder without a log is an error', async () => {
+    const { status, stderr } = await kdumpMem('triage', filled({ 'a.txt': 'x\n' }));
+    expect([status, stderr]).toEqual([3, expect.stringContaining('contains no kernel log')]);
+  });
 });

@@ -160,7 +160,7 @@ describe('logs beside that of a capture', () => {
     });
     expect(kills(answer)).toMatchObject([
       { pid: 8, times: 1 },
-      { pid: 7, boot: 1, boots: 2, log: 'var/log/messages' },
+      { pid: 7, boot: -1, boots: 2, log: 'var/log/messages' },
     ]);
   });
 });

@@ -1,9 +1,16 @@
 import { type Command, Option } from 'commander';
 import type { LogChoice, LogMoment } from '../../account/log.js';
 import { formatJson } from '../../json.js';
+import type { BootChoice } from '../../log/boots.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
 import { UsageError } from '../failure.js';
-import { addFromOption, checkFrom, type FromOptions } from '../from-argument.js';
+import {
+  addBootOption,
+  addFromOption,
+  checkBoot,
+  checkFrom,
+  type FromOptions,
+} from '../from-argument.js';
 import { addSourceOptions } from '../kernel-source.js';
 import { parseFacilities, parseLevels, parseMoment } from '../log-arguments.js';
 import { printWarnings } from '../output.js';
@@ -16,6 +23,7 @@ interface LogOptions extends AnswerOptions, FromOptions {
   readonly decode?: true;
   readonly callers?: true;
   readonly ndjson?: true;
+  readonly boot?: BootChoice;
 }
 
 const EXAMPLES = `
@@ -27,6 +35,8 @@ Examples:
   kdump-mem log --vmcore vmcore -x --callers     with facility, level, and who called: T123 is the
                                                  task 123, C1 the CPU 1 that ran no task’s code
   kdump-mem log messages.gz                      the kernel’s messages of a text: dmesg, syslog, journal
+  kdump-mem log kern.log --boot -1               those of the boot before the last
+  kdump-mem log /sys/fs/pstore                   logs in a folder: pstore, journals, rotated logs, a sosreport
   kdump-mem log --from host.tar.gz               as a snapshot keeps it
 
 Times are seconds on the kernel’s own clock, which stands still in sleep; -10m counts back from the newest
@@ -37,7 +47,7 @@ be opened or read, 5 (with --strict) the answer is incomplete.`;
 
 /** `kdump-mem log`: the kernel's log. */
 export function registerLog(program: Command): void {
-  addFromOption(addSourceOptions(program.command('log')))
+  addBootOption(addFromOption(addSourceOptions(program.command('log'))))
     .usage('[options] [dump...]')
     .description('the kernel’s log, as dmesg prints it')
     .option('-l, --level <list>', 'only these levels, such as err,warn or err+', parseLevels)
@@ -63,18 +73,15 @@ async function answerLog(options: LogOptions): Promise<void> {
   const { level, facility, since, until, ndjson, from } = options;
   const choice: LogChoice = { levels: level, facilities: facility, since, until };
   checkFrom(options);
-  if (from !== undefined) {
-    const { answerCapturedLog } = await import('../log-captured.js');
-    return answerCapturedLog(from, choice, options);
+  const { inputsAmong, inputsFrom } = await import('../log-inputs.js');
+  const inputs = await (from === undefined ? inputsAmong(options.vmcore) : inputsFrom(from));
+  if (inputs) {
+    const { printCapturedLog, printTextLog } = await import('../text-log.js');
+    if ('logs' in inputs) return printTextLog(inputs, choice, options);
+    checkBoot(options);
+    return printCapturedLog(inputs.files, choice, options);
   }
-  const { printTextLog, textAmong } = await import('../text-log.js');
-  const text = await textAmong(options.vmcore);
-  if (text !== undefined) {
-    const unknown = (['json', 'ndjson', 'since', 'until'] as const).find((name) => options[name]);
-    if (unknown)
-      throw new UsageError(`--${unknown} is not known of a log that is text: leave it out`);
-    return printTextLog(text, options);
-  }
+  checkBoot(options);
   if (options.json || options.engine === 'verify') {
     if (ndjson)
       throw new UsageError('--ndjson streams what one engine finds; with verify take --json');

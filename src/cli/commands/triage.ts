@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { BootChoice } from '../../log/boots.js';
 import type { TriageDetail } from '../../triage/detail.js';
 import { failOn, isFailing } from '../../triage/fail-on.js';
 import type { Finding } from '../../triage/finding.js';
@@ -7,7 +8,13 @@ import type { TriageAnswer } from '../../triage/triage.js';
 import { answer } from '../answer.js';
 import { checkFailOn, parseFailOn } from '../fail-on-argument.js';
 import { EXIT, UsageError } from '../failure.js';
-import { addFromOption, checkFrom, type FromOptions } from '../from-argument.js';
+import {
+  addBootOption,
+  addFromOption,
+  checkBoot,
+  checkFrom,
+  type FromOptions,
+} from '../from-argument.js';
 import { checkPage, type PageOptions } from '../html-page.js';
 import { addSourceOptions, type SourceOptions, sourceWords } from '../kernel-source.js';
 import { addManyOptions, type ManyTriageOptions, manyAsked } from '../triage-options.js';
@@ -20,6 +27,7 @@ type TriageOptions = ManyTriageOptions &
     readonly failOn?: readonly string[];
     readonly verbose?: true;
     readonly rules?: string;
+    readonly boot?: BootChoice;
   };
 
 const EXAMPLES = `
@@ -86,22 +94,33 @@ export function registerTriage(program: Command): void {
     .addOption(new Option('--as-worker').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(answerTriage);
-  addFromOption(addManyOptions(triage), NOT_OF_CAPTURES);
+  addBootOption(addFromOption(addManyOptions(triage), NOT_OF_CAPTURES));
 }
 
 async function answerTriage(options: TriageOptions, { args }: Command): Promise<void> {
   if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
   const { from } = options;
   checkFrom(options);
-  const { textAmong } = await import('../text-log.js');
-  const text = from === undefined && !options.ndjson ? await textAmong(options.vmcore) : undefined;
-  if (text !== undefined) {
+  const { inputsAmong, inputsFrom } = await import('../log-inputs.js');
+  const isOfMany = options.ndjson || options.similar;
+  const inputs = await (from !== undefined
+    ? inputsFrom(from)
+    : isOfMany
+      ? undefined
+      : inputsAmong(options.vmcore));
+  if (isOfMany && from === undefined) await refuseLog(options);
+  if (inputs) {
     checkText(options);
-    const failing = options.failOn === undefined ? null : failOn(options.failOn);
-    const { triageTextLog } = await import('../text-triage.js');
-    return triageTextLog(text, options, failing);
+    await checkFailOn(options.failOn, options.rules);
+    const severe = options.failOn === undefined ? null : failOn(options.failOn);
+    if ('logs' in inputs)
+      return (await import('../text-triage.js')).triageTextLog(inputs, options, severe);
+    checkBoot(options);
+    const { tellCaptured } = await import('../triage-captured.js');
+    return tellCaptured(inputs.from, inputs.files, options, severe);
   }
-  const many = from === undefined ? manyAsked(options, args) : undefined;
+  checkBoot(options);
+  const many = manyAsked(options, args);
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
   if (many) {
@@ -110,8 +129,6 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     const { tellMany } = await import('../triage-many.js');
     return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
-  if (from !== undefined)
-    return (await import('../triage-captured.js')).tellCaptured(from, options, failing);
   const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../report/triage/json.js'),
@@ -143,6 +160,17 @@ function checkText(options: TriageOptions): void {
   for (const name of ['html', 'rules', 'similar'] as const)
     if (options[name] !== undefined)
       throw new UsageError(`--${name} is of dumps: a log that is text has none of it`);
+}
+
+/** @throws {UsageError} a log is named where many dumps are asked for */
+async function refuseLog({ vmcore = [], ndjson }: TriageOptions): Promise<void> {
+  const [file, ...others] = vmcore;
+  if (file === undefined || others.length > 0) return;
+  const { isLog } = await import('../../host/logs.js');
+  if (await isLog(file))
+    throw new UsageError(
+      `--${ndjson ? 'ndjson' : 'similar'} is of many dumps, and ${file} is a log: take --json`,
+    );
 }
 
 /** Makes a page of an answer, and of what it shows beside it, which is asked for while the kernel is open. */

@@ -16,6 +16,7 @@ import { createGunzip } from 'node:zlib';
 import { shellPath } from '../../shell-word.js';
 import { asExhausted, startGroup } from '../child.js';
 import { HostError } from '../error.js';
+import type { LogFile } from '../logs.js';
 import { cksum } from './cksum.js';
 import { MOST_PROCESS_BYTES } from './contents.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
@@ -54,6 +55,8 @@ export class CapturedFiles {
     readonly damage: readonly string[] = [],
     /** Those of which only the beginning is there. */
     readonly cut: ReadonlySet<string> = new Set(),
+    /** Logs that lie in a folder, by their paths: they are read part by part. */
+    private readonly logPaths: ReadonlyMap<string, string> = new Map(),
   ) {
     this.#bytes = new Map(
       [...files].map(([name, content]) => [
@@ -69,6 +72,20 @@ export class CapturedFiles {
 
   names(): string[] {
     return [...this.#bytes.keys()];
+  }
+
+  /** Logs beside the capture's own. */
+  logs(): LogFile[] {
+    const read = this.names().filter(isOfLogs);
+    return [
+      ...read.map((name) => ({ name, content: this.#bytes.get(name) ?? '' })),
+      ...[...this.logPaths].map(([name, content]) => ({ name, content })),
+    ];
+  }
+
+  /** It contains nothing else. */
+  get hasLogsAlone(): boolean {
+    return this.names().every(isOfLogs);
   }
 
   bytes(name: string): Buffer | undefined {
@@ -129,10 +146,18 @@ export async function readCapture(
     const inner = innerName(name);
     if (inner !== null && links.size < MAX_LINKS) links.set(inner, target);
   };
-  if (isDirectory(path)) readDirectory(path, '', 0, { left: MAX_ENTRIES, room }, add, addLink);
+  const logPaths = new Map<string, string>();
+  const addPath = (name: string, at: string) => {
+    const inner = innerName(name);
+    const isLog = inner !== null && isOfLogs(inner);
+    if (isLog) logPaths.set(inner, at);
+    return isLog;
+  };
+  const budget = { left: MAX_ENTRIES, room, addPath };
+  if (isDirectory(path)) readDirectory(path, '', 0, budget, add, addLink);
   else met = await readArchive(path, new TarReader(room, add, addLink), limit);
   const stopped = met === null ? [] : [`reading stopped after ${met}: what follows is missing`];
-  if (files.size === 0)
+  if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
       `${path} holds nothing that skcheck knows how to read${stopped.map((why) => ` (${why})`).join('')}`,
@@ -141,7 +166,7 @@ export async function readCapture(
   if (!files.has(MANIFEST)) followLinks(files, links);
   const cut = [...seen].filter(([, { read, size }]) => read < size).map(([name]) => name);
   const damage = [...stopped, ...damageOf(files, seen, innerName)];
-  return new CapturedFiles(files, damage, new Set(cut));
+  return new CapturedFiles(files, damage, new Set(cut), logPaths);
 }
 
 /**
@@ -197,7 +222,12 @@ function readDirectory(
   root: string,
   inside: string,
   depth: number,
-  budget: { left: number; readonly room: (name: string) => number | null },
+  budget: {
+    left: number;
+    readonly room: (name: string) => number | null;
+    /** @returns whether its path is enough */
+    readonly addPath: (name: string, path: string) => boolean;
+  },
   add: (name: string, bytes: Buffer, size: number) => void,
   addLink: (name: string, target: string) => void,
 ): void {
@@ -208,6 +238,7 @@ function readDirectory(
       readDirectory(root, name, depth + 1, budget, add, addLink);
     else if (entry.isSymbolicLink()) addLink(name, targetOf(join(root, name)));
     else if (entry.isFile()) {
+      if (budget.addPath(name, join(root, name))) continue;
       const room = budget.room(name);
       if (room === null) continue;
       const { bytes, size } = readSome(join(root, name), room);

@@ -1,3 +1,4 @@
+import { unescapeBytes } from '../../log/prefix.js';
 import type { LogRecord } from '../../log-records.js';
 import { linesOf } from './lines.js';
 
@@ -94,18 +95,11 @@ function goesOn(held: Held, line: string): boolean {
     return true;
   }
   const [, key, value = ''] = /^ ([A-Z]\w{0,40})=(.*)$/.exec(line) ?? [];
-  if (key === 'SUBSYSTEM') held.subsystem = unescaped(value);
-  if (key === 'DEVICE') held.device = unescaped(value);
+  if (key === 'SUBSYSTEM') held.subsystem = unescapeBytes(value);
+  if (key === 'DEVICE') held.device = unescapeBytes(value);
   return key !== undefined;
 }
 
 function finished({ numbered, ...record }: Held): LogRecord {
-  return numbered ? { ...record, text: unescaped(record.text) } : record;
-}
-
-/** `\x0a` as /dev/kmsg has what is no printable ASCII, a backslash among it; bytes are UTF-8. */
-function unescaped(text: string): string {
-  return text.replace(/(?:\\x[0-9a-f]{2})+/g, (bytes) =>
-    Buffer.from(bytes.replaceAll('\\x', ''), 'hex').toString('utf8'),
-  );
+  return numbered ? { ...record, text: unescapeBytes(record.text) } : record;
 }

@@ -56,13 +56,13 @@ export function isOfMappings(name: string): boolean {
 
 /** Logs of a sosreport, a supportconfig, a folder of kdump or of pstore, beside a capture's own. */
 const LOGS = [
-  // kdump writes the log beside the dump (RHEL, SUSE, Debian).
-  /^(?:vmcore-dmesg(?:-incomplete)?\.txt|dmesg\.(?:txt|\d{12}))$/,
+  // kdump writes the log beside the dump (RHEL, SUSE, Debian); sos copies it.
+  /^(?:var\/crash\/[^/]{1,100}\/)?(?:vmcore-dmesg(?:-incomplete)?\.txt|dmesg\.(?:txt|\d{12}))$/,
   // pstore, and what systemd-pstore moved away: a folder for each dump.
-  /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){1,2})?dmesg(?:-[a-z_]+-\d{1,20}|\.txt)$/,
+  /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){1,2})?dmesg(?:-[a-z_]+-\d{1,20}(?:\.enc\.z)?|\.txt)$/,
   // sos: its dmesg is the capture's own log.
-  /^sos_commands\/logs\/journalctl_--no-pager_(?:--catalog_)?--boot(?:_-\d+)?$/,
-  /^var\/log\/(?:messages|kern\.log|syslog)(?:[.-]\d{1,8})?$/,
+  /^sos_commands\/logs\/journalctl_--no-pager(?:_--catalog)?(?:_--boot(?:_-\d+)?)?$/,
+  /^var\/log\/(?:messages|kern\.log|syslog)(?:[.-]\d{1,8}(?:-\d{1,10})?)?(?:\.(?:gz|xz|bz2|zst))?$/,
   // supportconfig.
   /^(?:boot|messages|crash)\.txt$/,
 ] as const;

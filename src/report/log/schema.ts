@@ -1,19 +1,26 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured-schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
+import { textLogSchema } from './text-log.js';
 
 /**
- * `kdump-mem log --json`, version 1, and its lines with --ndjson. Text (messages, comm, devices) is as the
- * kernel has it: JSON escapes it. Null: the kernel's types do not tell.
+ * `kdump-mem log --json`, version 1, and its lines with --ndjson: of a kernel, a capture or text. Text (messages,
+ * comm, devices) is as the kernel has it: JSON escapes it. Null: the source does not have it.
  */
 
 const count = z.int().nonnegative();
 
 const message = {
-  /** Counts messages since boot. */
+  /** Counts messages since boot; of text lines from 0 on. */
   seq: count,
   /** Since boot, on the log's clock, as dmesg prints it: parts of a microsecond are cut off. */
-  timestampMicroseconds: count,
+  timestampMicroseconds: count.nullable(),
+  /** Wall-clock time as a text prints it. */
+  printedTime: z.string().nullable(),
+  /** Of a text: which of `logs`, its boot from 1 (the oldest) on, and the journal's id of that. */
+  log: z.string().nullable(),
+  bootNumber: count.min(1).nullable(),
+  bootId: z.string().nullable(),
   /** 0 (emerg) to 7 (debug), and its name. */
   level: z.int().min(0).max(7).nullable(),
   levelName: z.string().nullable(),
@@ -31,13 +38,19 @@ const message = {
 };
 
 const whole = {
-  kernel: kernelSchema,
+  source: z.enum(['kernel', 'capture', 'text']),
+  /** Of a kernel. */
+  kernel: kernelSchema.nullable(),
+  /** Of a capture. */
+  captured: capturedSchema,
+  /** Of text. */
+  logs: z.array(textLogSchema),
   /** Messages that were not asked for. */
   omitted: count,
-  /** Messages that newer ones have overwritten; 0: all since boot are there. */
-  overwritten: count,
-  /** Messages for which the kernel had no room when they came. */
-  noRoom: count,
+  /** Messages that newer ones have overwritten; 0: all since boot are there; null: not known. */
+  overwritten: count.nullable(),
+  /** Messages for which the kernel had no room when they came; null: not known. */
+  noRoom: count.nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 };
@@ -61,32 +74,6 @@ export const logEndSchema = z.strictObject({
   ...whole,
 });
 
-const wholeOfHost = {
-  captured: capturedSchema,
-  /** Messages that were not asked for. */
-  omitted: count,
-  /** Messages that newer ones had overwritten when it was captured; null: not known. */
-  overwritten: count.nullable(),
-  complete: z.boolean(),
-  warnings: z.array(warningSchema),
-};
-
-/** `log --from FILE --json`: the log of a host as it was captured. */
-export const hostLogSchema = z.strictObject({
-  schema: z.literal('kdump-mem.host-log/1'),
-  messages: z.array(z.strictObject(message)),
-  ...wholeOfHost,
-});
-
-/** The last line of --ndjson, after so many messages. */
-export const hostLogEndSchema = z.strictObject({
-  schema: z.literal('kdump-mem.host-log-end/1'),
-  listed: count,
-  ...wholeOfHost,
-});
-
-export type HostLogJson = z.infer<typeof hostLogSchema>;
-export type HostLogEndJson = z.infer<typeof hostLogEndSchema>;
 export type LogJson = z.infer<typeof logSchema>;
 export type LogMessageJson = z.infer<typeof logMessageSchema>;
 export type LogEndJson = z.infer<typeof logEndSchema>;

@@ -11,29 +11,18 @@ export interface LogTextOptions {
 }
 
 /** A message as dmesg and the console print it: each of its lines with the time before it. */
-export function messageText(record: LogRecord, { decode, callers }: LogTextOptions): string {
-  const { timestamp, level, facility, caller, text } = record;
-  return printed({ time: logTime(timestamp), level, facility, caller, text }, { decode, callers });
-}
-
-function printed(
-  message: Pick<LogRecord, 'level' | 'facility' | 'caller' | 'text'> & { readonly time: string },
+export function messageText(
+  record: LogRecord | TextRecord,
   { decode, callers }: LogTextOptions,
 ): string {
-  const { time, level, facility, caller, text } = message;
+  const { timestamp, level, facility, caller, text } = record;
+  const time = logTime(timestamp, 'printedTime' in record ? record.printedTime : '');
   const by = callers ? `[${callerText(caller).padStart(6)}]` : '';
   const kind = decode ? `${named(FACILITIES, facility)}:${named(LEVELS, level)}: ` : '';
   return text
     .split('\n')
     .map((line) => `${kind}${time}${by} ${escapeLine(line)}\n`)
     .join('');
-}
-
-/** A message of a text in the same form: with wall-clock time where the kernel's is not there. */
-export function textMessage(record: TextRecord, { decode, callers }: LogTextOptions): string {
-  const { timestamp, printedTime, level, facility, caller, text } = record;
-  const time = logTime(timestamp, printedTime);
-  return printed({ time, level, facility, caller, text }, { decode, callers });
 }
 
 /** The time of a message as dmesg prints it, of nanoseconds on the log's clock; or as a text has it. */
@@ -64,18 +53,13 @@ export function escapeLine(line: string): string {
 }
 
 /** `dmesg, 1,204 messages, from boot, Linux 6.12.0`. */
-export function textLogWords({
-  format,
-  messages,
-  boots,
-  release,
-  fromBoot,
-}: TextLogSummary): string {
+export function textLogWords({ format, messages, boots, bootCount }: TextLogSummary): string {
+  const release = boots.at(-1)?.release;
   const parts = [
     format ?? 'text without timestamps',
     `${messages.toLocaleString('en-US')} ${messages === 1 ? 'message' : 'messages'}`,
-    ...(fromBoot ? ['from boot'] : []),
-    ...(boots > 1 ? [`${boots} boots`] : []),
+    ...(boots[0]?.fromStart ? ['from boot'] : []),
+    ...(bootCount > 1 ? [`${bootCount} boots`] : []),
     ...(release === undefined ? [] : [`Linux ${escapeText(release)}`]),
   ];
   return parts.join(', ');

@@ -5,7 +5,7 @@ import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import type { HostTriageJson } from './captured-schema.js';
 import { drawersJson, findingJson } from './json.js';
-import { findingLines, type TriageTextOptions } from './text.js';
+import { findingLines, severeWords, type TriageTextOptions } from './text.js';
 
 export function hostTriageJson(answer: CapturedTriage): HostTriageJson {
   const { captured, release, findings, overwritten, memory, complete, warnings } = answer;
@@ -35,15 +35,11 @@ export function hostTriageText(answer: CapturedTriage, options: TriageTextOption
 }
 
 function summary({ captured, release, findings, complete }: CapturedTriage): string {
-  const [grave, wrong] = (['critical', 'warning'] as const).map(
-    (severity) => findings.filter((finding) => finding.severity === severity).length,
-  );
   const found =
-    findings.length > 0
-      ? `${complete ? '' : 'At least '}${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`
-      : complete
-        ? 'Nothing that this looks for is wrong by its log and counters.'
-        : 'Nothing was found, and not everything could be looked at.';
+    severeWords(findings, complete) ??
+    (complete
+      ? 'Nothing that this looks for is wrong by its log and counters.'
+      : 'Nothing was found, and not everything could be looked at.');
   const linux = release === '' ? 'Linux' : `Linux ${escapeText(release)}`;
   return `${linux}, ${capturedWords(captured)}. ${found}`;
 }

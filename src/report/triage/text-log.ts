@@ -2,30 +2,19 @@ import { z } from 'zod';
 import type { TextTriage } from '../../triage/text.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { textLogWords } from '../log/text.js';
+import { textLogJson, textLogSchema } from '../log/text-log.js';
 import { warningSchema } from '../schema.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { findingJson } from './json.js';
 import { findingSchema } from './schema.js';
-import { findingLines, type TriageTextOptions } from './text.js';
+import { findingLines, severeWords, type TriageTextOptions } from './text.js';
 
-const count = z.int().nonnegative();
-
-/** `triage FILE --json` of a log that is text, version 1. */
+/** `triage FILE --json` of logs that are text, version 1. */
 export const textTriageSchema = z.strictObject({
   schema: z.literal('kdump-mem.text-triage/1'),
-  file: z.string(),
-  log: z.strictObject({
-    /** `dmesg`, `syslog or journal`, …; null: lines have no form that is known. */
-    format: z.string().nullable(),
-    messages: count,
-    lines: count,
-    bytes: count,
-    /** Boots that are noticed, the last one’s release, and whether the log begins at one. */
-    boots: count,
-    release: z.string().nullable(),
-    fromBoot: z.boolean(),
-  }),
+  /** Logs with messages of a kernel; of several each finding names its own (figure `log`). */
+  logs: z.array(textLogSchema),
   /** The most severe first. */
   findings: z.array(findingSchema),
   complete: z.boolean(),
@@ -33,15 +22,10 @@ export const textTriageSchema = z.strictObject({
 });
 
 export function textTriageJson(answer: TextTriage): z.infer<typeof textTriageSchema> {
-  const { file, log, findings, complete, warnings } = answer;
-  const { messages, lines, bytes, boots, fromBoot } = log;
+  const { logs, findings, complete, warnings } = answer;
   return {
     schema: 'kdump-mem.text-triage/1',
-    file,
-    log: {
-      ...{ format: log.format ?? null, messages, lines, bytes, boots },
-      ...{ release: log.release ?? null, fromBoot },
-    },
+    logs: logs.map(textLogJson),
     findings: findings.map(findingJson),
     complete,
     warnings: [...warnings],
@@ -50,19 +34,25 @@ export function textTriageJson(answer: TextTriage): z.infer<typeof textTriageSch
 
 /** What was recognized, then each finding with its title. */
 export function textTriageText(
-  { log, findings, complete }: TextTriage,
+  { logs, findings, complete }: TextTriage,
   options: TriageTextOptions,
 ): string {
-  const [grave, wrong] = (['critical', 'warning'] as const).map(
-    (severity) => findings.filter((finding) => finding.severity === severity).length,
-  );
+  const logsWords = logs.length > 1 ? 'the logs are' : 'the log is';
+  const none = findings.length > 0 ? 'Only notes were found' : 'No finding';
   const found =
-    findings.length === 0
-      ? complete
-        ? 'No finding.'
-        : 'No finding, and the log is incomplete.'
-      : `${complete ? '' : 'At least '}${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`;
-  const lines = [...wrap(`${textLogWords(log)}. ${found}`, options.width), ''];
+    severeWords(findings, complete) ??
+    (complete ? `${none}.` : `${none}, and ${logsWords} incomplete.`);
+  const [only, ...others] = logs;
+  const read =
+    others.length === 0
+      ? wrap(`${only ? textLogWords(only.log) : ''}. ${found}`, options.width)
+      : [
+          ...logs.flatMap(({ name, log }) =>
+            wrap(`${escapeText(name)}: ${textLogWords(log)}.`, options.width),
+          ),
+          ...['', ...wrap(found, options.width)],
+        ];
+  const lines = [...read, ''];
   for (const finding of findings) {
     const corrupted = finding.report?.corrupted;
     const title = finding.title === undefined ? [] : [escapeText(finding.title)];

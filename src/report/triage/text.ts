@@ -62,18 +62,25 @@ export function summary(answer: TriageAnswer): string {
   const state = { panicked: 'panicked', running: 'running', unknown: 'state not known' }[
     panic.state
   ];
-  const grave = findings.filter(({ severity }) => severity === 'critical').length;
-  const wrong = findings.filter(({ severity }) => severity === 'warning').length;
-  const least = complete ? '' : 'At least ';
   const found =
-    grave + wrong > 0
-      ? `${least}${grave} critical, ${wrong} ${wrong === 1 ? 'warning' : 'warnings'}.`
-      : isAllClear(answer)
-        ? 'Nothing that this looks for is wrong.'
-        : answer.rules?.silenced.length
-          ? 'Nothing was found but what rules silence.'
-          : 'Nothing was found, and not everything could be looked at.';
+    severeWords(findings, complete) ??
+    (isAllClear(answer)
+      ? 'Nothing that this looks for is wrong.'
+      : answer.rules?.silenced.length
+        ? 'Nothing was found but what rules silence.'
+        : 'Nothing was found, and not everything could be looked at.');
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
+}
+
+/** How many findings are critical, and how many warnings; undefined: none is either. */
+export function severeWords(findings: readonly Finding[], complete: boolean): string | undefined {
+  const [grave, wrong] = (['critical', 'warning'] as const).map(
+    (severity) => findings.filter((finding) => finding.severity === severity).length,
+  );
+  if (!grave && !wrong) return undefined;
+  const parts = [`${grave} critical`, `${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`];
+  if (complete) return `${parts.join(', ')}.`;
+  return `At least ${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}.`;
 }
 
 /** Nothing that was found is silenced, and nothing could not be looked at. */

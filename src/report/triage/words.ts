@@ -152,11 +152,14 @@ export function findingWords({
   told,
   title,
 }: Pick<Finding, 'code' | 'figures' | 'told' | 'title'>): string {
-  const { times, others, boot, boots, log } = figures;
+  const { times, others, boot, boots, bootId, log } = figures;
   const more = typeof others === 'number' ? ` And ${others} more like it, of others.` : '';
   const again = typeof times === 'number' && times > 1 ? ` So ${times} times.` : '';
   const sentence = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures, title);
-  const where = boot == null ? '' : ` Boot ${text(boot)} of ${text(boots)} in the log.`;
+  const where =
+    boot == null
+      ? ''
+      : ` Boot ${text(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`;
   const source = log == null ? '' : ` Log: ${text(log)}.`;
   return `${sentence}${again}${more}${where}${source}`;
 }

@@ -1,7 +1,8 @@
+import type { Boot } from '../../log/boots.js';
+import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../log-records.js';
 import type { Finding } from '../finding.js';
 import { AllocationFailureReader } from './allocation-failure.js';
-import { BootCounter } from './boots.js';
 import { ByCaller } from './by-caller.js';
 import { CrashReader } from './crash.js';
 import { messageOf } from './lines.js';
@@ -36,7 +37,6 @@ export function logFindings(
 /** The same, message by message: memory does not grow with the log. */
 export class LogFindings {
   readonly #found = new Found();
-  readonly #boots = new BootCounter();
   #boot = 1;
   readonly #crashes = new CrashReader();
   readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
@@ -52,7 +52,7 @@ export class LogFindings {
   take(record: LogRecord | TextRecord): void {
     const message = messageOf(record);
     if (message === undefined) return;
-    const boot = this.#boots.take(record);
+    const boot = 'boot' in record ? record.boot : 1;
     if (boot !== this.#boot) this.#endReports();
     this.#boot = boot;
     for (const { reader, by } of this.#readers)
@@ -69,9 +69,13 @@ export class LogFindings {
     return TRIGGERS;
   }
 
-  finish(): Finding[] {
+  /**
+   * @param log whose boots are told apart
+   * @param only findings of this boot, from 1 on; undefined: of all
+   */
+  finish(log?: Pick<TextLogSummary, 'boots' | 'bootCount'>, only?: number): Finding[] {
     this.#endReports();
-    return this.#found.list(this.#boot);
+    return this.#found.list(log?.boots ?? [], log?.bootCount ?? this.#boot, only);
   }
 
   #endReports(): void {
@@ -113,14 +117,22 @@ class Found {
     this.#byKey.set(own, { ...finding, ...naming, by, evidence: kept, times, others: 0, boot });
   }
 
-  /** @param boots that the log has: which of them a finding is of is said where there are several */
-  list(boots: number): Finding[] {
-    return [...this.#byKey.values()].map(({ times, others, boot, ...finding }) => ({
-      ...finding,
-      figures: {
-        ...{ ...finding.figures, times, ...(others > 0 ? { others } : {}) },
-        ...(boots > 1 ? { boot, boots } : {}),
-      },
-    }));
+  /** Findings, each with its boot as journalctl counts them (0 the last) where the log has several. */
+  list(boots: readonly Boot[], count: number, only?: number): Finding[] {
+    return [...this.#byKey.values()]
+      .filter(({ boot }) => only === undefined || boot === only)
+      .map(({ times, others, boot, ...finding }) => {
+        const id = boots[boot - 1]?.id;
+        const which = {
+          boot: boot - count,
+          boots: count,
+          ...(id === undefined ? {} : { bootId: id }),
+        };
+        const more = others > 0 ? { others } : {};
+        return {
+          ...finding,
+          figures: { ...finding.figures, times, ...more, ...(count > 1 ? which : {}) },
+        };
+      });
   }
 }

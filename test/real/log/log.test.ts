@@ -102,11 +102,11 @@ test('levels, facilities and times choose messages; JSON and NDJSON hold the sam
   expect(await chosen('--facility', 'user,daemon')).toEqual(
     by(({ facilityName }) => facilityName === 'user' || facilityName === 'daemon'),
   );
-  const last = Math.max(...all.messages.map((one) => one.timestampMicroseconds));
+  const last = Math.max(...all.messages.map((one) => one.timestampMicroseconds ?? Number.NaN));
   const late = await chosen('--since', '-1s');
   expect(late.length).toBeGreaterThan(0);
   expect(late.length).toBeLessThan(all.messages.length);
-  const times = late.map((one) => one.timestampMicroseconds);
+  const times = late.map((one) => one.timestampMicroseconds ?? Number.NaN);
   expect(last - Math.min(...times)).toBeLessThanOrEqual(1_000_001);
   const until = ((Math.min(...times) - 1) / 1e6).toFixed(6);
   const early = await chosen('--until', until);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { hostLogSchema, logSchema } from '../../../../src/report/log/schema.js';
+import { logSchema } from '../../../../src/report/log/schema.js';
 import { type DrawerJson, memorySchema } from '../../../../src/report/memory/schema.js';
 import { processSchema } from '../../../../src/report/process/schema.js';
 import { type ProcsJson, procsSchema } from '../../../../src/report/procs/schema.js';
@@ -97,7 +97,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
   });
 
   test('the log is that of the kernel’s own memory, message by message', async () => {
-    const { messages, overwritten, warnings } = hostLogSchema.parse(await fromJson('log', file));
+    const { messages, overwritten, warnings } = logSchema.parse(await fromJson('log', file));
     expect(warnings).toEqual([]);
     expect(messages.length).toBeGreaterThanOrEqual(before!.log.messages.length);
     const known = new Map(after!.log.messages.map((message) => [message.seq, message]));

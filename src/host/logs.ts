@@ -1,0 +1,192 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { LogFormat } from '../log/format.js';
+import { pstoreText } from '../log/pstore.js';
+import { HostError } from './error.js';
+import { isText, openText } from './text-input.js';
+
+/** A file that contains a log, or a part of one. */
+export interface LogFile {
+  /** As it is printed: below the folder or archive that it was found in. */
+  readonly name: string;
+  /** Its path, or its bytes where it is a member of an archive. */
+  readonly content: string | Buffer;
+}
+
+/** A log: one file, or several that continue each other. */
+export interface LogSource {
+  readonly name: string;
+  /** The oldest first; records of pstore as they come. */
+  readonly files: readonly LogFile[];
+  readonly isPstore: boolean;
+}
+
+/** Folders in folders, and entries, of a folder that logs are looked for in. */
+const MAX_DEPTH = 8;
+const MAX_ENTRIES = 20_000;
+/** Of a file so much is read to know whether it is a log. */
+const SNIFFED = 1 << 18;
+
+/** A record of pstore: `dmesg-efi-170123456700001`, `dmesg-ramoops-0`, `.enc.z` where it is compressed. */
+const RECORD = /(?:^|\/)dmesg-[a-z_]+-\d{1,20}(?:\.enc\.z)?$/;
+
+/** A rotated log: of logrotate a number (the largest is the oldest) or a date. */
+const ROTATED =
+  /^(?<base>(?:.*\/)?(?:messages|syslog|dmesg|[^/]*\.log))(?:\.(?<number>\d{1,3})|-(?<date>\d{8}(?:-\d{1,10})?))(?:\.(?:gz|xz|bz2|zst))?$/;
+
+/** Puts files together that are one log: rotated ones in order, all records of pstore in a folder. */
+export function groupLogs(files: readonly LogFile[]): LogSource[] {
+  const logs = new Map<string, LogFile[]>();
+  const names = new Set(files.map(({ name }) => name));
+  const records = files.filter(({ name }) => RECORD.test(name)).map(({ name }) => folderOf(name));
+  for (const file of [...files].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name } = file;
+    // Of journals of one boot the one without explanations; systemd-pstore keeps records beside their text.
+    if (name.includes('_--catalog') && names.has(name.replace('_--catalog', ''))) continue;
+    if (/(?:^|\/)dmesg\.txt$/.test(name) && records.some((at) => at.startsWith(folderOf(name))))
+      continue;
+    const key = RECORD.test(name) ? `${folderOf(name)}dmesg-*` : baseOf(name);
+    logs.set(key, [...(logs.get(key) ?? []), file]);
+  }
+  return [...logs].map(([key, parts]) => {
+    const isPstore = key.endsWith('dmesg-*');
+    const [only, ...others] = parts;
+    const name = only && others.length === 0 && !isPstore ? only.name : key;
+    return { name, files: parts.sort((a, b) => ageOf(b.name) - ageOf(a.name)), isPstore };
+  });
+}
+
+function folderOf(name: string): string {
+  return name.slice(0, name.lastIndexOf('/') + 1);
+}
+
+function baseOf(name: string): string {
+  return ROTATED.exec(name)?.groups?.base ?? name;
+}
+
+/** Larger of older parts of a log. */
+function ageOf(name: string): number {
+  const { number, date } = ROTATED.exec(name)?.groups ?? {};
+  if (number !== undefined) return Number(number) + 1;
+  return date === undefined ? 0 : 1 / Number(date.replace('-', '.'));
+}
+
+/** Logs in a folder, and what could not be looked at. */
+export interface FoundLogs {
+  readonly logs: readonly LogSource[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Looks for files with kernel logs in a folder and below it, by what they contain. Links are not followed.
+ *
+ * @throws {HostError} the folder cannot be listed
+ */
+export async function findLogs(folder: string): Promise<FoundLogs> {
+  const files: LogFile[] = [];
+  const warnings: string[] = [];
+  let left = MAX_ENTRIES;
+  const walk = async (inside: string, depth: number): Promise<void> => {
+    for (const name of listed(join(folder, inside))) {
+      if (--left < 0) return;
+      const below = inside === '' ? name : `${inside}/${name}`;
+      const content = join(folder, below);
+      try {
+        const stat = lstatSync(content);
+        if (stat.isDirectory()) {
+          if (depth < MAX_DEPTH) await walk(below, depth + 1);
+          else warnings.push(`${below}: not searched (${MAX_DEPTH} folders deep)`);
+        } else if (/\.journal~?$/.test(name))
+          warnings.push(`${below}: unsupported (export it with journalctl -k -o json --file)`);
+        else if (stat.isFile() && (RECORD.test(below) || (await isLog(content))))
+          files.push({ name: below, content });
+      } catch (error) {
+        warnings.push(`${below}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  };
+  // What is asked for is an error, what lies below it a warning.
+  listed(folder);
+  await walk('', 0);
+  if (left < 0) warnings.push(`only the first ${MAX_ENTRIES} files were searched`);
+  return { logs: groupLogs(files), warnings };
+}
+
+function listed(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const denied = code === 'EACCES' || code === 'EPERM';
+    const message = `${folder}: ${denied ? 'permission denied' : `cannot be listed (${code})`}`;
+    throw new HostError(denied ? 'denied' : 'unreadable', message, { cause });
+  }
+}
+
+/** Whether a file is text in the form of a log. */
+export async function isLog(path: string): Promise<boolean> {
+  const format = new LogFormat();
+  if (!(await isText(path))) return false;
+  let head = '';
+  for await (const part of openText(path)) {
+    head += part.toString('latin1');
+    if (head.length >= SNIFFED) break;
+  }
+  format.sniff(head.slice(0, SNIFFED));
+  return format.form !== undefined;
+}
+
+/**
+ * The text of a log, part by part.
+ *
+ * @param warn takes what is missing of it
+ * @throws {HostError} nothing of it can be read
+ */
+export async function* openLog(
+  { name, files, isPstore }: LogSource,
+  warn: (message: string) => void,
+): AsyncGenerator<Buffer> {
+  if (isPstore) {
+    yield await openRecords(name, files, warn);
+    return;
+  }
+  let isEmpty = true;
+  let failure: HostError | undefined;
+  for (const file of files) {
+    let last: number | undefined;
+    try {
+      for await (const part of partsOf(file)) {
+        isEmpty &&= part.length === 0;
+        last = part.at(-1) ?? last;
+        yield part;
+      }
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      failure ??= error;
+      warn(error.message);
+    }
+    if (last !== undefined && last !== 10 && files.length > 1) yield Buffer.from('\n');
+  }
+  if (isEmpty && failure) throw failure;
+}
+
+function partsOf({ name, content }: LogFile): AsyncGenerator<Buffer> {
+  return typeof content === 'string' ? openText(content) : openText(name, { content });
+}
+
+async function openRecords(
+  folder: string,
+  files: readonly LogFile[],
+  warn: (message: string) => void,
+): Promise<Buffer> {
+  const records: { name: string; content: Buffer }[] = [];
+  for (const file of files) {
+    const parts: Buffer[] = [];
+    for await (const part of partsOf(file)) parts.push(part);
+    records.push({ name: file.name, content: Buffer.concat(parts) });
+  }
+  const { text, missing, unreadable } = pstoreText(records);
+  if (missing.length > 0) warn(`${folder}: missing ${missing.join(', ')}`);
+  for (const one of unreadable) warn(`${one}: malformed pstore record`);
+  return Buffer.from(text);
+}

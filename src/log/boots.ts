@@ -1,0 +1,125 @@
+import type { Prefixed } from './prefix.js';
+
+/** `linux_banner` (init/version.c). */
+const BANNER = /^Linux version (?<release>\d[^\s]*)/;
+
+/** What journalctl prints between two boots; before systemd 254 without an id. */
+const MARK = /^-- (?:Boot (?<id>[0-9a-f]{32})|Reboot) --$/;
+
+/** Lines that begin a boot contain one of these. */
+export const BOOT_TRIGGERS = 'Linux version |-- Boot [0-9a-f]|-- Reboot --';
+
+/** The kernel's clock never goes back so far within a boot, whatever the order of CPUs. */
+const BACK = 60_000_000_000n;
+/** Of a boot that goes on no message is so young, and so few stand before its banner (arm64 has one). */
+const YOUNG = 5_000_000_000n;
+const FEW = 5;
+
+/** Boots of which more than their number is kept: a hostile log may have millions. */
+const MOST_KEPT = 100_000;
+
+/** A boot of a log. */
+export interface Boot {
+  /** As the journal names it; undefined: the log does not. */
+  readonly id: string | undefined;
+  readonly release: string | undefined;
+  /** The log contains the first message of it. */
+  readonly fromStart: boolean;
+  /** The latest time on its clock; null: the log has no such times. */
+  readonly newest: bigint | null;
+}
+
+/** The boot that is asked for: by its id, or counted from the first (1) or the last (0, -1, …). */
+export type BootChoice = { readonly id: string } | { readonly number: number };
+
+/** The number of the boot that is asked for, from 1 on; undefined: the log does not have it. */
+export function findBoot(
+  choice: BootChoice,
+  { boots, bootCount }: { readonly boots: readonly Boot[]; readonly bootCount: number },
+): number | undefined {
+  if ('id' in choice) {
+    const index = boots.findLastIndex(({ id }) => id === choice.id);
+    return index < 0 ? undefined : index + 1;
+  }
+  const number = choice.number > 0 ? choice.number : bootCount + choice.number;
+  return number >= 1 && number <= bootCount ? number : undefined;
+}
+
+/** Assigns the messages of a text to boots: a file of syslog or of a serial console has several. */
+export class BootCounter {
+  /** Those before the current one. */
+  readonly #ended: Boot[] = [];
+  #newest: bigint | null = null;
+  #messages = 0;
+  #hasBanner = false;
+  #id: string | undefined;
+  #release: string | undefined;
+  #fromStart = false;
+  #number = 1;
+
+  /** @returns the number of the boot that a message belongs to, from 1 on */
+  take({ text, timestamp, bare, bootId }: Omit<Prefixed, 'form'>): number {
+    const found = bare ? null : BANNER.exec(text);
+    if (bootId !== undefined) {
+      if (this.#id !== undefined && bootId !== this.#id) this.#next();
+      this.#id = bootId;
+    } else {
+      const newest = this.#newest ?? 0n;
+      const wentBack = timestamp !== null && timestamp < newest - BACK;
+      const isOld = newest > YOUNG || this.#messages > FEW;
+      if (wentBack || (found && (this.#hasBanner || isOld))) this.#next();
+    }
+    if (found) {
+      this.#hasBanner = true;
+      this.#fromStart = true;
+      this.#release = found.groups?.release;
+    }
+    if (this.#messages === 0 && timestamp === 0n) this.#fromStart = true;
+    this.#messages++;
+    if (timestamp !== null && timestamp >= (this.#newest ?? 0n)) this.#newest = timestamp;
+    return this.#number;
+  }
+
+  /** @returns whether a line is what journalctl prints between two boots */
+  mark(line: string): boolean {
+    const found = MARK.exec(line);
+    if (found === null) return false;
+    if (this.#messages > 0) this.#next();
+    this.#id = found.groups?.id;
+    return true;
+  }
+
+  get number(): number {
+    return this.#number;
+  }
+
+  get id(): string | undefined {
+    return this.#id;
+  }
+
+  /** The oldest first. */
+  list(): Boot[] {
+    return [...this.#ended, this.#current()];
+  }
+
+  #current(): Boot {
+    const [id, release, fromStart, newest] = [
+      this.#id,
+      this.#release,
+      this.#fromStart,
+      this.#newest,
+    ];
+    return { id, release, fromStart, newest };
+  }
+
+  #next(): void {
+    if (this.#ended.length < MOST_KEPT) this.#ended.push(this.#current());
+    this.#number++;
+    this.#newest = null;
+    this.#messages = 0;
+    this.#hasBanner = false;
+    this.#fromStart = false;
+    this.#id = undefined;
+    this.#release = undefined;
+  }
+}
