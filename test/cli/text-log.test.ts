@@ -45,7 +45,7 @@ test.each([
   expect(answer.logs).toMatchObject([
     {
       ...{ format: 'dmesg', messages: 16, bootCount: 1 },
-      boots: [{ boot: 0, id: null, release: '6.12.0-1', fromStart: true }],
+      boots: [{ boot: 0, bootId: null, release: '6.12.0-1', fromStart: true }],
     },
   ]);
   expect(answer).toMatchObject({ complete: true, warnings: [] });

@@ -9,6 +9,7 @@ const NAMES = [
   // Of processes, cgroups, namespaces, modules, functions, files.
   ...['comm', 'cgroup', 'container', 'pod', 'runtime', 'netnsName', 'nodename', 'host', 'bootId'],
   ...['release', 'version', 'buildId', 'machine', 'path', 'file', 'dump', 'map', 'fsType', 'node'],
+  ...['files', 'log'],
   ...['symbol', 'module', 'functions', 'caller', 'cache', 'command', 'device', 'blockDevice'],
   ...['name', 'names', 'owner', 'key', 'drawer', 'zone', 'line', 'subsystem', 'waitsIn'],
   ...['letter', 'threadStates', 'levelName', 'facilityName', 'permissions', 'signal', 'offset'],

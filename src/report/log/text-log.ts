@@ -23,7 +23,7 @@ export const textLogSchema = z.strictObject({
     z.strictObject({
       /** As journalctl counts them: 0 is the last, -1 the one before. */
       boot: z.int().max(0),
-      id: z.string().nullable(),
+      bootId: z.string().nullable(),
       release: z.string().nullable(),
       /** The log contains its first message. */
       fromStart: z.boolean(),
@@ -44,8 +44,8 @@ export function textLogJson({
   return {
     ...{ name, files: [...files], format, messages, lines, bytes, bootCount },
     boots: boots
-      .map(({ id = null, release = null, fromStart }, index) => ({
-        ...{ boot: index + 1 - bootCount, id, release, fromStart },
+      .map(({ id: bootId = null, release = null, fromStart }, index) => ({
+        ...{ boot: index + 1 - bootCount, bootId, release, fromStart },
       }))
       .slice(-MOST_BOOTS),
   };
