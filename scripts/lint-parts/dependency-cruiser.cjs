@@ -7,7 +7,7 @@ const BELOW = {
   walk: ['kernel'],
   account: ['walk', 'kernel'],
   extract: ['account', 'walk', 'kernel'],
-  host: [],
+  host: ['log'],
   // Reads text that contains a kernel log.
   log: [],
   many: ['host', 'kernel'],

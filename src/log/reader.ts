@@ -134,7 +134,9 @@ export class TextLogReader {
         const line = NOT_ASCII.test(letters)
           ? data.toString('utf8', from, from + letters.length)
           : letters;
-        return line.endsWith('\r') ? line.replace(/\r+$/, '') : line;
+        // Blocks of zeros are in a file whose last pages a crash of the machine left unwritten.
+        const whole = line.includes('\0') ? line.replaceAll('\0', '') : line;
+        return whole.endsWith('\r') ? whole.replace(/\r+$/, '') : whole;
       };
       const line = lineOf(start);
       const properties: string[] = [];

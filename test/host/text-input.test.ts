@@ -1,0 +1,20 @@
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { openText } from '../../src/host/text-input.js';
+
+test('a small file that unpacks to much is read up to a limit, and says so', async () => {
+  const content = gzipSync(Buffer.alloc(64 << 20));
+  let bytes = 0;
+  const read = async () => {
+    for await (const part of openText('bomb.gz', {
+      content,
+      limit: { bytes: 1 << 20, seconds: 60 },
+    }))
+      bytes += part.length;
+  };
+  await expect(read()).rejects.toMatchObject({
+    code: 'unreadable',
+    message: 'bomb.gz: incomplete (reading stopped after 0.0 GiB were unpacked)',
+  });
+  expect(bytes).toBeLessThan(4 << 20);
+});
