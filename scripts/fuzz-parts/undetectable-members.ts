@@ -376,7 +376,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['timekeeper.tkr_mono.xtime_nsec', 'task_struct.start_boottime'],
-    differs: ['ageSeconds'],
+    differs: ['ageSeconds', 'startTicks'],
     why: 'The part of a second that the clock shows is kept once. A process takes the time of two clocks one after the other, and may be stopped in between for as long as a machine under a hypervisor is: a minute is not told.',
   },
   {

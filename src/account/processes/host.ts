@@ -6,7 +6,13 @@ import { type Warning, Warnings } from '../../walk/warnings.js';
 import type { ProcsAnswer } from './answer.js';
 import { sumOfMappings } from './mapping-groups.js';
 import type { ProcessAnswer } from './mappings.js';
-import { type NetworkEstimate, ownBytes, type ProcessFigures, type PssByKind } from './process.js';
+import {
+  type NetworkEstimate,
+  ownBytes,
+  ownSwap,
+  type ProcessFigures,
+  type PssByKind,
+} from './process.js';
 
 /** What was seen of the sockets of processes. */
 interface SeenSockets {
@@ -166,7 +172,7 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     oomScoreAdj: found.oomScoreAdj,
     ...sizes,
     pssByKind: sums === null ? undefined : pssByKindOf(sums),
-    freed: ownBytes(sizes),
+    freed: ownBytes(sizes, ownSwap(sizes)),
     sharedWith: [],
     complete: sums !== null && status !== null,
   };

@@ -91,7 +91,14 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   checkMapcounts(kernel, counts, shares ? spaces : undefined, warnings);
   const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
   const reader = new Reader(kernel, (counted.get('all-locked') ?? 0) > 0, warnings);
-  const processes = spaces.map((space) => {
+  // Entries that several have are freed with the last of them: one more pass over all page tables.
+  const numbers = new Map(spaces.map((space, at) => [space, at]));
+  const swapped = [...whole.values()].some(({ swapped }) => swapped !== 0);
+  const alone =
+    shares && swapped
+      ? counts.together(spaces, spaces.length, (space) => numbers.get(space))
+      : undefined;
+  const processes = spaces.map((space, at) => {
     const own = network?.get(space.processes[0]?.pid ?? 0);
     const found = whole.get(space);
     return reader.figures(space, found && { ...found, ...counts.of(space) }, {
@@ -99,6 +106,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
       pinned: network && (own?.pinned ?? 0),
       freed: network && (own?.freed ?? 0),
       shares,
+      ...(alone && { swapAlone: alone[at]?.swapped ?? 0 }),
     });
   });
   const answer: ProcsAnswer = {
@@ -166,6 +174,8 @@ interface Network {
   readonly pinned: number | undefined;
   readonly freed: number | undefined;
   readonly shares: boolean;
+  /** Entries of swap areas that no other process has, at least; absent: none is in swap. */
+  readonly swapAlone?: number;
 }
 
 /** Reads what is known of an address space, and puts it beside what its page tables map. */
@@ -192,7 +202,7 @@ class Reader {
   figures(
     space: AddressSpace,
     mapped: (MappedPages & ResidentPages) | undefined,
-    { pinned, freed, shares }: Network,
+    { pinned, freed, shares, swapAlone = 0 }: Network,
   ): ProcessFigures {
     const { pageSize } = this.#kernel.facts;
     const [first, ...others] = space.processes;
@@ -221,7 +231,7 @@ class Reader {
       locked: bytes(locked),
       network: pinned ?? null,
     };
-    const own = ownBytes(sizes);
+    const own = ownBytes(sizes, bytes(counted && swapAlone));
     return {
       pid: first?.pid ?? 0,
       comm: first?.comm ?? '',

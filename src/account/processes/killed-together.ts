@@ -1,5 +1,5 @@
 import type { ProcsAnswer } from './answer.js';
-import type { ProcessFigures } from './process.js';
+import { ownSwap, type ProcessFigures } from './process.js';
 
 /** What killing a whole group frees, bytes; null: unknown. */
 export interface KillBounds {
@@ -58,7 +58,7 @@ function boundsOf(
       outside(anonymous, members)
     : 0;
   // What the rows have besides USS and swap: page tables, and of a dump what their sockets hold alone.
-  const others = sum(known, ({ freed, uss, swap: own }) => freed! - uss! - own!);
+  const others = sum(known, (one) => one.freed! - one.uss! - (ownSwap(one) ?? 0));
   const least = Math.max(own, pages) + others + leastSwap(known, members, swap);
   const whole = known.length === members.length && members.every(({ pss }) => pss !== null);
   const most = sum(members, ({ pss, swap: swapped }) => (pss ?? 0) + (swapped ?? 0)) + others;
@@ -72,9 +72,8 @@ function leastSwap(
   members: readonly ProcessFigures[],
   parts: ReadonlyMap<ProcessFigures, number> | null,
 ): number {
-  const single = known.reduce((most, { swap }) => Math.max(most, swap ?? 0), 0);
-  if (parts === null) return single;
-  const alone = sum(known, ({ swap, swapPss }) => Math.max(2 * (swapPss ?? 0) - (swap ?? 0), 0));
+  const alone = sum(known, ownSwap);
+  if (parts === null) return alone;
   return Math.max(alone, sum(known, ({ swapPss }) => swapPss) - outside(parts, members));
 }
 

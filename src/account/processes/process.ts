@@ -60,10 +60,14 @@ export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
 }
 
 /** Memory that comes back when a process dies, but for what its sockets hold. */
-export function ownBytes({
-  uss,
-  swap,
-  pageTables,
-}: Pick<ProcessSizes, 'uss' | 'swap' | 'pageTables'>): number | null {
+export function ownBytes(
+  { uss, pageTables }: Pick<ProcessSizes, 'uss' | 'pageTables'>,
+  swap: number | null,
+): number | null {
   return uss === null || swap === null || pageTables === null ? null : uss + swap + pageTables;
+}
+
+/** What of its swap no other process has, at least: an entry that others have too counts at most half in its share. */
+export function ownSwap({ swap, swapPss }: Pick<ProcessSizes, 'swap' | 'swapPss'>): number | null {
+  return swap === null ? null : Math.max(2 * (swapPss ?? 0) - swap, 0);
 }

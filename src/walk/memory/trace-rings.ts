@@ -5,6 +5,7 @@ import { Pointer } from '../../kernel/pointer.js';
 import { listNodes } from '../list.js';
 import { cpuMask } from '../machine/cpus.js';
 import { pointerPartOf } from '../named-read.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 
 /** One CPU's buffer of an instance of ftrace. */
@@ -61,7 +62,8 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
         const slot = table + BigInt(8 * number);
         const own = pointerPartOf(kernel, 'struct trace_buffer', whole, slot);
         if (own === 0n) {
-          if (!online.has(number)) continue;
+          // A panic takes CPUs out of the online mask, and leaves them in the buffer's.
+          if (!online.has(number) && !hasBuffer(kernel, type, whole, number)) continue;
           throw new KernelError('damaged', `a trace buffer has nothing of CPU ${number}`);
         }
         const view = cpu.read(own);
@@ -87,4 +89,16 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
       }
     }
   }
+}
+
+/** Whether a buffer's own mask has a CPU (`cpumask_var_t`: a pointer with CONFIG_CPUMASK_OFFSTACK). */
+function hasBuffer(kernel: Kernel, type: string, whole: bigint, cpu: number): boolean {
+  const mask = kernel.struct(type)?.member('cpumask');
+  if (!mask) return false;
+  const within = whole + BigInt(mask.offset);
+  const bits = readOrNot(() => {
+    const at = mask.pointer ? pointerPartOf(kernel, 'struct trace_buffer', whole, within) : within;
+    return kernel.read(at + BigInt(cpu >>> 3), 1).getUint8(0);
+  });
+  return bits !== undefined && ((bits >>> (cpu & 7)) & 1) === 1;
 }

@@ -2,6 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
+import { readOrNot } from '../read-or-not.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 
 /**
@@ -61,28 +62,42 @@ function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undef
   return references === 0 ? undefined : page;
 }
 
+/** A page that is cut into fragments. */
+export interface FragPage {
+  /** The address of its `struct page`. */
+  readonly page: bigint;
+  /** Bytes of its allocation, as who cuts it has noted; undefined: it does not, or the dump lacks that. */
+  readonly size: number | undefined;
+}
+
 /** Pages that a task or a sock cuts what it sends from: `task_frag`, `sk_frag`. */
 export class SendFrags {
-  readonly #task;
-  readonly #sock;
+  readonly #page;
+  readonly #size;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
-    this.#task = new StructReader(kernel, 'task_struct', ['task_frag.page']);
-    this.#sock = new StructReader(kernel, 'sock', ['sk_frag.page']);
+    const task = { name: 'task_struct', frag: 'task_frag' } as const;
+    const sock = { name: 'sock', frag: 'sk_frag' } as const;
+    const readers = <Member extends 'page' | 'size'>(member: Member) => ({
+      task: new StructReader(kernel, task.name, [`${task.frag}.${member}`]),
+      sock: new StructReader(kernel, sock.name, [`${sock.frag}.${member}`]),
+    });
+    this.#page = readers('page');
+    this.#size = readers('size');
   }
 
   /** @throws {ReadError} */
-  ofTask(task: bigint): bigint | undefined {
-    return one(this.#task.read(task).pointer('task_frag.page'));
+  ofTask(task: bigint): FragPage | undefined {
+    const page = this.#page.task.read(task).pointer('task_frag.page');
+    const size = () => this.#size.task.read(task).number('task_frag.size');
+    return page === 0n ? undefined : { page, size: readOrNot(size) };
   }
 
   /** @throws {ReadError} */
-  ofSock(sock: bigint): bigint | undefined {
-    return one(this.#sock.read(sock).pointer('sk_frag.page'));
+  ofSock(sock: bigint): FragPage | undefined {
+    const page = this.#page.sock.read(sock).pointer('sk_frag.page');
+    const size = () => this.#size.sock.read(sock).number('sk_frag.size');
+    return page === 0n ? undefined : { page, size: readOrNot(size) };
   }
-}
-
-function one(page: bigint): bigint | undefined {
-  return page === 0n ? undefined : page;
 }

@@ -69,3 +69,11 @@ test('a swap entry that several have is freed once', () => {
   const rows = [1, 2].map((pid) => record(pid, 'worker', { swap: 6, swapSharers: 2 }));
   expect(bounds(rows)['worker']).toEqual([8, 14]);
 });
+
+test('swap that others have too is in no figure of one process', () => {
+  const freedOf = (...rows: readonly ProcessMemoryRecord[]) =>
+    hostProcesses({ processes: rows, ...NAMES }).processes.map(({ freed }) => (freed ?? -1) / MIB);
+  expect(freedOf(record(1, 'alone', { swap: 8 }))).toEqual([9]);
+  // Four have all of it.
+  expect(freedOf(record(1, 'worker', { swap: 8, swapSharers: 4 }))).toEqual([1]);
+});

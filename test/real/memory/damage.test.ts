@@ -145,6 +145,22 @@ function pipe(): bigint {
   throw new Error('no process has a pipe');
 }
 
+/** Where a task names the page that it cuts into fragments. */
+function fragPage(): bigint {
+  for (const { address } of new TaskReader(kernel).processes())
+    if (wordAt(address + offset('task_struct', 'task_frag.page')) !== 0n)
+      return address + offset('task_struct', 'task_frag.page');
+  throw new Error('no task has a page of fragments');
+}
+
+/** Where a file of io_uring names its operations. */
+function ringOperations(): bigint {
+  const operations = needSymbol(kernel, 'io_uring_fops');
+  for (const file of filesOfProcesses(kernel))
+    if (wordAt(file + offset('file', 'f_op')) === operations) return file + offset('file', 'f_op');
+  throw new Error('no process has a ring');
+}
+
 /** An skb that waits in a socket’s queue. */
 function queuedSkb(): bigint {
   for (const { queues, socket } of accountAll(kernel).sockets) {
@@ -313,6 +329,17 @@ describe('one damaged word makes an incomplete answer', () => {
     ],
     ['a trace buffer without a reader’s page', () => word(readerPage(0), 0n)],
     ['a trace buffer that a CPU lacks', () => word(traceBuffers(), 0n)],
+    [
+      'a trace buffer that a CPU lacks which the panic stopped',
+      () => ({
+        patches: [
+          ...word(traceBuffers() + 8n, 0n).patches,
+          ...word(needSymbol(kernel, '__cpu_online_mask'), 1n).patches,
+        ],
+        denials: [],
+      }),
+    ],
+    ['a page of fragments of another size', () => word(fragPage(), sleepersPage())],
     ['a trace buffer that two CPUs have', () => word(traceBuffers() + 8n, wordAt(traceBuffers()))],
     ['a page that two trace buffers have', () => word(tracePage(0), wordAt(tracePage(1)))],
     [
@@ -375,6 +402,16 @@ describe('one damaged word makes an incomplete answer', () => {
     const answer = accountMemory(damagedKernel(kernel, changed));
     expect(answer.warnings).not.toEqual([]);
     expect(answer.complete).toBe(false);
+  });
+
+  test('a file of io_uring with the operations of another, whose registered sockets would be lost', () => {
+    const damaged = damagedKernel(kernel, word(ringOperations(), needSymbol(kernel, 'perf_fops')));
+    expect(accountAll(damaged).warnings).toEqual([
+      {
+        code: 'corrupt',
+        message: expect.stringMatching(/is \[io_uring\] by name, not by its f_op$/),
+      },
+    ]);
   });
 
   test('a struct page that is not there is counted as not known', () => {

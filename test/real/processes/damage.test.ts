@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import type { UserPages } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
@@ -217,4 +218,29 @@ test('a pid of the first namespace is the machine’s; levels that contradict it
   expect(() => findInPidNamespace(wrong, { namespace: FIRST, pid: pid! })).toThrow(
     /namespaces of pid \d+ contradict each other/,
   );
+});
+
+test('an entry of swap that two processes have is freed with neither alone', () => {
+  const [one, other] = spaces.filter(({ running }) => !running);
+  const own = new Map([
+    [one?.pgd, [7, 9]],
+    [other?.pgd, [9]],
+  ]);
+  const areas: Patch = { address: needSymbol(kernel, 'nr_swapfiles'), bytes: littleEndian(1n, 4) };
+  const swapping = (entries: typeof own) =>
+    new Proxy(damagedKernel(kernel, { patches: [areas], denials: [] }), {
+      get(target, name) {
+        if (name !== 'userPages') return Reflect.get(target, name, target);
+        return (pgd: bigint, visitor: UserPages) => {
+          kernel.userPages(pgd, visitor);
+          for (const offset of entries.get(pgd) ?? []) visitor.absent(offset, 1, 0, offset);
+        };
+      },
+    });
+  const freed = (entries: typeof own) =>
+    kernelProcesses(swapping(entries)).processes.map((process) => process.freed ?? Number.NaN);
+  const [before, after] = [freed(new Map()), freed(own)];
+  const more = after.map((bytes, index) => bytes - (before[index] ?? 0));
+  expect(more.filter((bytes) => bytes !== 0)).toEqual([4096]);
+  expect(more[spaces.findIndex(({ pgd }) => pgd === one?.pgd)]).toBe(4096);
 });

@@ -85,7 +85,7 @@ export function unexplainedSuite(dump: string, version: LabKernel, core: () => s
       for (const process of tasks.processes()) {
         for (const thread of tasks.threads(process)) {
           const cached = frags.ofTask(thread.address);
-          if (cached !== undefined) found.push(cached);
+          if (cached !== undefined) found.push(cached.page);
         }
       }
       const frames = new Set(found.map((page) => pages.block(page).frame));
