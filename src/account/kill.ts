@@ -137,9 +137,9 @@ function aloneOf(
   const reader = new FileTables(kernel);
   const holders: Holder[] = [];
   try {
-    for (const [files, owners] of tables) {
-      if (![...owners].some(({ pid }) => pid === task.pid)) continue;
-      if (owners.size > 1) return undefined;
+    for (const [files, { processes }] of tables) {
+      if (![...processes].some(({ pid }) => pid === task.pid)) continue;
+      if (processes.size > 1) return undefined;
       for (const { fd, file } of reader.open(files)) {
         if (file === socket.file) holders.push({ task, fd });
       }

@@ -8,7 +8,7 @@ import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
+import { isNote, type Warning, Warnings } from '../walk/warnings.js';
 import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
 import { Deaths, type KilledWith } from './deaths.js';
 import type { Figures } from './figures.js';
@@ -141,7 +141,7 @@ class AccountedCensus {
 
   /** Sockets were not found, or not read, or who has them is not known. */
   get anyMissed(): boolean {
-    return this.#missed.list().length > 0 || this.#count < this.#all.length;
+    return !this.#missed.list().every(isNote) || this.#count < this.#all.length;
   }
 
   *accounts(keepsSlots?: boolean): Generator<Accounted> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { escapeText } from '../report/text/escape.js';
-import type { Warning } from '../walk/warnings.js';
+import { isNote } from '../walk/warnings.js';
 
 /** Status of a program that SIGPIPE ended, as shells tell it: what others that feed `head` end with. */
 const NOT_READ = 141;
@@ -47,8 +47,11 @@ export async function printStream(pieces: Iterable<string | Uint8Array>): Promis
 }
 
 /** Prints what makes an answer incomplete or doubtful to stderr. */
-export function printWarnings(warnings: readonly Pick<Warning, 'message'>[]): void {
-  for (const { message } of warnings) {
-    process.stderr.write(`kdump-mem: warning: ${escapeText(message)}\n`);
+export function printWarnings(
+  warnings: readonly { readonly code?: string | undefined; readonly message: string }[],
+): void {
+  for (const warning of warnings) {
+    const kind = isNote(warning) ? 'note' : 'warning';
+    process.stderr.write(`kdump-mem: ${kind}: ${escapeText(warning.message)}\n`);
   }
 }

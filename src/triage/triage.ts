@@ -8,7 +8,7 @@ import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';
 import { OOM } from '../walk/machine/panic.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
+import { isNote, type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
 import { logFindings } from './log/log-findings.js';
 import { memoryFindings } from './memory-findings.js';
@@ -77,7 +77,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     memory,
     census,
     warnings: warnings.list(),
-    complete: warnings.list().length === 0 && memory?.complete === true,
+    complete: warnings.list().every(isNote) && memory?.complete === true,
   };
 }
 

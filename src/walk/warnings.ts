@@ -21,8 +21,15 @@ export const WARNING_CODES = [
   'unsupported-layout',
   /** Symbols or types were taken for the kernel's release: they may be of another build. */
   'by-release',
+  /** Objects of a live kernel, such as processes, were freed while they were read. Nothing that exists is missing. */
+  'freed-while-read',
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
+
+/** Whether a warning is a note on normal change, which makes no answer incomplete. */
+export function isNote({ code }: { readonly code?: string | undefined }): boolean {
+  return code === 'freed-while-read';
+}
 
 /** How many messages of one kind are kept whole; the rest is counted. */
 const KEPT_PER_KIND = 3;

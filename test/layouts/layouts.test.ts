@@ -80,7 +80,7 @@ const WALKERS: Readonly<Record<string, Readonly<Record<string, (kernel: Kernel) 
     files: (kernel) => new MappedFileReader(kernel),
     mounts: (kernel) => new Mounts(kernel),
     cgroups: (kernel) => new MemoryCgroups(kernel),
-    'perf rings': (kernel) => perfRingFrames(kernel, []).next(),
+    'perf rings': (kernel) => perfRingFrames(kernel, function* () {}).next(),
     'trace rings': (kernel) => traceRingFrames(kernel).next(),
   },
   procs: {

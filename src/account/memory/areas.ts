@@ -2,15 +2,21 @@ import { bytesOf } from '../../kernel/bytes.js';
 import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { again } from '../../walk/again.js';
+import { framesOfPages } from '../../walk/memory/page-array.js';
 import { remembered } from '../../walk/memory/remembered.js';
 import { kernelStacks } from '../../walk/memory/stacks.js';
 import { settledAreas, type VmArea } from '../../walk/memory/vm-areas.js';
 import { readOrNot } from '../../walk/read-or-not.js';
+import type { Warnings } from '../../walk/warnings.js';
 
 /** Bytes below the top of a stack that any thread which has run has written to. */
 const DEEPEST = 4096;
 /** Bytes that copy_thread fills in: `pt_regs` and the frame of a return (arch's process.c). */
 const FIRST_FRAME = 512;
+
+/** How often the pages of an area of a live kernel are read. */
+const LIVE_READS = 3;
 
 /** The areas of vmalloc's address space, read once, and whose they are. */
 export class Areas {
@@ -22,12 +28,58 @@ export class Areas {
   readonly #places = new Map<bigint, bigint>();
   readonly #ending = new Set<bigint>();
   #lostStacks: unknown;
+  #freed = 0;
   readonly #direct: bigint[] = [];
   readonly #callers = new Map<bigint, string | undefined>();
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.all = remembered(() => settledAreas(kernel));
+  }
+
+  /**
+   * Frames of the pages of areas. Of a live kernel, areas that are freed meanwhile have none.
+   *
+   * @param what an area is, for errors
+   * @throws as {@link all}; after the frames of all others: {@link KernelError} `damaged`, {@link ReadError}
+   */
+  *frames(
+    what: string,
+    isWanted: (area: VmArea) => boolean,
+  ): Generator<{ readonly area: VmArea; readonly frame: number }> {
+    const framesOf = (area: VmArea) =>
+      framesOfPages(this.#kernel, `the pages of ${what}`, area.pages, area.count);
+    const unread: VmArea[] = [];
+    let lost: unknown;
+    for (const area of this.all()) {
+      if (!isWanted(area)) continue;
+      try {
+        for (const frame of framesOf(area)) yield { area, frame };
+      } catch (error) {
+        if (!this.#kernel.facts.live) lost ??= error;
+        unread.push(area);
+      }
+    }
+    if (this.#kernel.facts.live && unread.length > 0) {
+      const now = new Map(Array.from(settledAreas(this.#kernel), (area) => [area.vm, area]));
+      for (const { vm, address, pages } of unread) {
+        const area = now.get(vm);
+        if (area?.address !== address || area.pages !== pages) {
+          this.#freed++;
+          continue;
+        }
+        for (const frame of again(this.#kernel, () => [...framesOf(area)], LIVE_READS))
+          yield { area, frame };
+      }
+    }
+    if (lost !== undefined) throw lost;
+  }
+
+  /** Adds how many areas a live kernel freed while their pages were read. */
+  note(warnings: Warnings): void {
+    if (this.#freed === 0) return;
+    const message = `vmap areas that were freed while their pages were read: ${this.#freed}`;
+    warnings.add('freed-while-read', message);
   }
 
   isStack(area: VmArea): boolean {

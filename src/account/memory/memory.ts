@@ -6,6 +6,7 @@ import { incompleteness } from '../../walk/incompleteness.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
 import { onlineRanges } from '../../walk/memory/online.js';
+import { FilesOfProcesses } from '../../walk/memory/open-files.js';
 import { tablesHaveType } from '../../walk/memory/page-kinds.js';
 import { ramRanges } from '../../walk/memory/ram.js';
 import { secretFrames } from '../../walk/memory/secret.js';
@@ -67,7 +68,11 @@ export function accountMemory(
   run(walksBefore(kernel, ram, ledger, areas));
   const told = (part: number) => progress((1 + part) / 2);
   const census = claimNetwork(kernel, { ledger, queues, missed }, told, more);
-  run(walksAfter(kernel, ram, ledger, areas, () => secretFrames(kernel, frames, scan)));
+  const files = new FilesOfProcesses(kernel);
+  const secret = () => secretFrames(kernel, frames, scan);
+  run(walksAfter(kernel, ram, ledger, areas, { secret, files }));
+  files.note(warnings);
+  areas.note(warnings);
   ledger.close();
   noteScan(kernel, scan, warnings);
   const counts = kernelCounts(kernel, (error) =>
@@ -81,9 +86,14 @@ export function accountMemory(
   tellContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
-  const files = new FileAccount(kernel, scan, ledger, more.onFileName);
+  const account = new FileAccount(kernel, scan, ledger, more.onFileName);
   const processes = processOwners(kernel, frames, scan, warnings);
-  const owners = ownersOf(pageSize, ledger, { caches, census, files, processes }, warnings);
+  const owners = ownersOf(
+    pageSize,
+    ledger,
+    { caches, census, files: account, processes },
+    warnings,
+  );
   const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   more.onPlaces?.({ ledger, queues, areas });
@@ -96,7 +106,7 @@ export function accountMemory(
     caches,
     callers: callersOf(pageSize, ledger),
     zones: places,
-    files: more.files ? attempted(warnings, 'files', () => files.answer(warnings)) : undefined,
+    files: more.files ? attempted(warnings, 'files', () => account.answer(warnings)) : undefined,
     ...(more.counted ? { counted: countedLines(kernel, counts) } : {}),
     cgroups: more.cgroups
       ? attempted(warnings, 'cgroups', () =>

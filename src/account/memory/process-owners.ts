@@ -5,6 +5,7 @@ import { KIND } from '../../walk/memory/page-kinds.js';
 import {
   type AddressSpace,
   addressSpaces,
+  isFreed,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
 import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
@@ -52,6 +53,8 @@ export function processOwners(
     const owners = new Uint32Array(frames.size);
     const counts = new MappingCounts(kernel, frames, scan);
     const reader = new ResidentCountReader(kernel);
+    /** Those whose page tables may have been another's by the time they were read. */
+    const freed = new Set<number>();
     for (const [index, space] of spaces.entries()) {
       const own = FIRST + index;
       try {
@@ -60,17 +63,27 @@ export function processOwners(
           else if (owners[at] !== own) owners[at] = SEVERAL;
         });
         countsAgree(kernel, space, found, reader.read(space), warnings);
+        if (isFreed(kernel, space)) freed.add(index);
       } catch (error) {
+        if (isFreed(kernel, space)) {
+          freed.add(index);
+          continue;
+        }
         whole = false;
         const message = `${spaceName(space)}: whose anonymous memory is: ${(error as Error).message}`;
         warnings.add(codeOf(error), message);
       }
     }
+    if (freed.size > 0) {
+      const message = `address spaces that were freed while their page tables were read: ${freed.size} of ${spaces.length}`;
+      warnings.add('freed-while-read', message);
+    }
     checkMapcounts(kernel, counts, whole ? spaces : undefined, warnings);
     const { pageSize } = kernel.facts;
+    const known = spaces.map((space, index) => (freed.has(index) ? undefined : space));
     return {
-      anonymous: sums(spaces, owners, scan.kinds, KIND.anonymous, pageSize),
-      hugetlb: sums(spaces, owners, scan.kinds, KIND.hugetlb, pageSize),
+      anonymous: sums(known, owners, scan.kinds, KIND.anonymous, pageSize),
+      hugetlb: sums(known, owners, scan.kinds, KIND.hugetlb, pageSize),
     };
   } catch (error) {
     warnings.add(codeOf(error), `whose anonymous memory is: ${(error as Error).message}`);
@@ -79,7 +92,7 @@ export function processOwners(
 }
 
 function sums(
-  spaces: readonly AddressSpace[],
+  spaces: readonly (AddressSpace | undefined)[],
   owners: Uint32Array,
   kinds: Uint8Array,
   kind: number,
@@ -93,14 +106,12 @@ function sums(
     name: '(several processes)',
     bytes: (frames[SEVERAL] ?? 0) * pageSize,
   };
-  const own = spaces.map(({ processes }, index): Owner => {
-    const [first] = processes;
-    return {
-      kind: 'process',
-      name: first?.comm ?? '',
-      ...(first === undefined ? {} : { pid: first.pid }),
-      bytes: (frames[index + FIRST] ?? 0) * pageSize,
-    };
+  const own = spaces.flatMap((space, index): Owner[] => {
+    if (!space) return [];
+    const [first] = space.processes;
+    const bytes = (frames[index + FIRST] ?? 0) * pageSize;
+    const pid = first === undefined ? {} : { pid: first.pid };
+    return [{ kind: 'process', name: first?.comm ?? '', ...pid, bytes }];
   });
   return [...own, several].filter(({ bytes }) => bytes > 0);
 }

@@ -5,18 +5,17 @@ import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
 import { kernelTables } from '../../walk/memory/kernel-tables.js';
 import { framesBehind } from '../../walk/memory/mapped.js';
-import { filesOfProcesses } from '../../walk/memory/open-files.js';
-import { framesOfPages } from '../../walk/memory/page-array.js';
+import type { EachFile, FilesOfProcesses } from '../../walk/memory/open-files.js';
 import { pageDirectories } from '../../walk/memory/page-directories.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
 import { type AddressRange, firstPerCpuChunk } from '../../walk/memory/percpu.js';
 import { perfRingFrames } from '../../walk/memory/perf-rings.js';
 import { PipeReader } from '../../walk/memory/pipes.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
-import { remembered } from '../../walk/memory/remembered.js';
 import { traceRingFrames } from '../../walk/memory/trace-rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import { virtioRings } from '../../walk/memory/virtio-rings.js';
+import type { VmArea } from '../../walk/memory/vm-areas.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
 import { claimOwn } from './claim-own.js';
@@ -57,17 +56,10 @@ export function walksBefore(
   const mapped = (drawer: DrawerName, isOf: (caller: string | undefined) => boolean): Walk => ({
     drawer,
     run: () => {
-      for (const area of areas.all()) {
-        if (!area.owns || areas.isStack(area) || !isOf(areas.caller(area))) continue;
-        const owner = areas.caller(area) ?? '';
-        for (const frame of framesOfPages(
-          kernel,
-          'the pages of a vmap area',
-          area.pages,
-          area.count,
-        ))
-          ledger.claim(drawer, frame, owner);
-      }
+      const isWanted = (area: VmArea) =>
+        area.owns && !areas.isStack(area) && isOf(areas.caller(area));
+      for (const { area, frame } of areas.frames('a vmap area', isWanted))
+        ledger.claim(drawer, frame, areas.caller(area) ?? '');
     },
   });
   return [
@@ -89,9 +81,7 @@ export function walksBefore(
     each('image', () => imageFrames(kernel)),
     each('memmap', () => memmapFrames(kernel, ram)),
     each('kernel-stacks', function* () {
-      for (const area of areas.all())
-        if (areas.isStack(area))
-          yield* framesOfPages(kernel, 'the pages of a stack', area.pages, area.count);
+      for (const { frame } of areas.frames('a stack', (area) => areas.isStack(area))) yield frame;
       const bytes = kernel.struct('thread_union')?.size;
       for (const stack of areas.directStacks())
         if (bytes !== undefined) yield* framesBehind(kernel, { address: stack, bytes });
@@ -125,9 +115,8 @@ export function walksAfter(
   ram: readonly FrameRange[],
   ledger: FrameLedger,
   areas: Areas,
-  secret: () => Iterable<number>,
+  { secret, files }: { readonly secret: () => Iterable<number>; readonly files: FilesOfProcesses },
 ): Walk[] {
-  const files = remembered(() => filesOfProcesses(kernel));
   return [
     {
       drawer: 'crash-kernel',
@@ -144,9 +133,7 @@ export function walksAfter(
     {
       drawer: 'pipes',
       run: () => {
-        const pipes = new PipeReader(kernel);
-        for (const pipe of pipesOf(kernel, files()))
-          for (const frame of pipes.frames(pipe)) ledger.claim('pipes', frame);
+        for (const frame of pipeFrames(kernel, files.each)) ledger.claim('pipes', frame);
       },
     },
     {
@@ -159,13 +146,14 @@ export function walksAfter(
     {
       drawer: 'rings',
       run: () => {
-        for (const frame of perfRingFrames(kernel, files())) ledger.claim('rings', frame, 'perf');
+        for (const frame of perfRingFrames(kernel, files.each))
+          ledger.claim('rings', frame, 'perf');
       },
     },
     {
       drawer: 'rings',
       run: () => {
-        for (const { frame, order } of uringBlocks(kernel, files()))
+        for (const { frame, order } of uringBlocks(kernel, files.each))
           ledger.claimBlock('rings', frame, order, 'io_uring');
       },
     },
@@ -188,7 +176,7 @@ export function walksAfter(
     {
       drawer: 'dma-buf',
       run: () => {
-        const frames = framesOfBlocks(dmaBuffers(kernel, files()));
+        const frames = framesOfBlocks(dmaBuffers(kernel, files.each));
         claimOwn(kernel, ledger, { drawer: 'dma-buf', frames });
       },
     },
@@ -214,17 +202,18 @@ function* behindEach(kernel: Kernel, ranges: Iterable<AddressRange>): Generator<
   for (const range of ranges) yield* framesBehind(kernel, range);
 }
 
-/** The pipes among files, each once: FIFOs among them. @throws {KernelError} `no-symbols` */
-function* pipesOf(kernel: Kernel, files: Iterable<bigint>): Generator<bigint> {
+/** Frames of the pipes among files, each pipe once: FIFOs among them. @throws {KernelError} `no-symbols` */
+function* pipeFrames(kernel: Kernel, each: EachFile): Generator<number> {
   const anonymous = kernel.symbol('pipeanon_fops');
   const operations = [needSymbol(kernel, 'pipefifo_fops'), anonymous];
   const file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
+  const pipes = new PipeReader(kernel);
   const seen = new Set<bigint>([0n]);
-  for (const one of files) {
+  yield* each(function* (one) {
     const view = file.read(one);
-    if (!operations.includes(view.pointer('f_op'))) continue;
+    if (!operations.includes(view.pointer('f_op'))) return;
     const pipe = view.pointer('private_data');
-    if (!seen.has(pipe)) yield pipe;
+    if (!seen.has(pipe)) yield* pipes.frames(pipe);
     seen.add(pipe);
-  }
+  });
 }

@@ -6,6 +6,7 @@ import { type AddressSpace, spaceName } from '../../walk/processes/address-space
 import type { ResidentCounts } from '../../walk/processes/resident-counts.js';
 import { ReverseMapReader } from '../../walk/processes/reverse-maps.js';
 import { StructReader } from '../../walk/struct-reader.js';
+import { PF_EXITING } from '../../walk/tasks/tasks.js';
 import type { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import type { MappingCounts, ResidentPages } from './mapped-pages.js';
@@ -20,9 +21,6 @@ const COUNTED = [
 
 /** Trees of mappings that are read to explain pages that are mapped less often than they count. */
 const MOST_TREES = 4096;
-
-/** PF_EXITING (include/linux/sched.h). */
-const PF_EXITING = 0x4;
 
 /**
  * Holds what a process counts of its pages (`rss_stat`) against its page tables: both change under one lock.

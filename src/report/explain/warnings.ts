@@ -18,6 +18,14 @@ export const WARNINGS: Explanations<WarningCode> = {
     next: 'Where the filter left it out, dump with makedumpfile -d 1 (or less); where the file is cut, copy it again.',
     deeper: 'kdump-mem info',
   },
+  'freed-while-read': {
+    means:
+      'Processes exited, files were closed, or vmap areas were freed on a running kernel while they were read. It is normal change, and leaves the answer complete: what they held is free memory by now, or another object’s.',
+    known:
+      'A second read at the same place: the thread is exiting (PF_EXITING) or its task_struct is another’s, the descriptor has another file, the area is off the list. Where the object is still there, the answer is incomplete instead.',
+    next: 'Nothing. For figures of one moment, take a dump.',
+    deeper: 'kdump-mem memory --live',
+  },
   'torn-list': {
     means:
       'A list’s links or its own count contradict what was met: damage in a dump, a change amid the reading on a live kernel. What lies behind the tear is not counted.',

@@ -7,6 +7,7 @@ import { needSymbol } from '../machine/cpus.js';
 import { StructReader } from '../struct-reader.js';
 import { fileTest } from '../tasks/file-kind.js';
 import type { ListedBlock } from './cpu-lists.js';
+import type { EachFile } from './open-files.js';
 
 /** Pieces of one buffer; those of the system heap are of 64 KiB or more while there is memory. */
 const MOST_PIECES = 2 ** 22;
@@ -23,17 +24,17 @@ const SG_END = 2n;
  * All buffers are found where the kernel lists them for all (up to 6.9, and since 6.16), else those that
  * processes have open.
  *
- * @param files addresses of `struct file`s; those that are no buffers are passed over
+ * @param each goes through files; those that are no buffers are passed over
  * @throws {KernelError} `unsupported-layout` after the last, for buffers of exporters that are not known;
  *   `damaged`; {@link ReadError}
  */
-export function* dmaBuffers(kernel: Kernel, files: Iterable<bigint>): Generator<ListedBlock> {
+export function* dmaBuffers(kernel: Kernel, each: EachFile): Generator<ListedBlock> {
   // A kernel without dma-buf.
   if (!kernel.struct('dma_buf')) return;
   const reader = new StructReader(kernel, 'dma_buf', ['size', 'ops', 'priv']);
   const heap = kernel.symbol('system_heap_buf_ops');
   const others = { buffers: 0, bytes: 0 };
-  for (const address of buffers(kernel, files)) {
+  for (const address of buffers(kernel, each)) {
     const view = reader.read(address);
     const [bytes, operations] = [view.number('size'), view.pointer('ops')];
     if (heap !== undefined && operations === heap) {
@@ -49,7 +50,7 @@ export function* dmaBuffers(kernel: Kernel, files: Iterable<bigint>): Generator<
 }
 
 /** Addresses of `struct dma_buf`s, each once. */
-function* buffers(kernel: Kernel, files: Iterable<bigint>): Generator<bigint> {
+function* buffers(kernel: Kernel, each: EachFile): Generator<bigint> {
   const list = kernel.symbol('dmabuf_list') ?? kernel.symbol('db_list');
   if (list !== undefined) {
     const buffer = new StructReader(kernel, 'dma_buf', ['list_node']);
@@ -61,8 +62,9 @@ function* buffers(kernel: Kernel, files: Iterable<bigint>): Generator<bigint> {
   needSymbol(kernel, 'dma_buf_fops');
   const isBuffer = fileTest(kernel, 'dma_buf_fops', '');
   const file = new StructReader(kernel, 'file', ['private_data']);
-  for (const address of files)
+  yield* each(function* (address) {
     if (isBuffer(address)) yield file.read(address).pointer('private_data');
+  });
 }
 
 /** The blocks of a buffer of the system heap. */

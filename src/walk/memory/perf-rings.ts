@@ -5,6 +5,7 @@ import { Pointer } from '../../kernel/pointer.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { fileTest } from '../tasks/file-kind.js';
+import type { EachFile } from './open-files.js';
 
 /** Pages of one ring; perf_event_mlock_kb does not bind root, an array of pointers to them does. */
 const MOST_PAGES = 2 ** 22;
@@ -16,10 +17,10 @@ const BATCH = 512;
  * Frames of the rings that perf events write to (`struct perf_buffer` in kernel/events/internal.h): the
  * page that whoever reads shares with the kernel, data, and those of the hardware (AUX).
  *
- * @param files addresses of `struct file`s; those that are no perf events are passed over
+ * @param each goes through files; those that are no perf events are passed over
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
-export function* perfRingFrames(kernel: Kernel, files: Iterable<bigint>): Generator<number> {
+export function* perfRingFrames(kernel: Kernel, each: EachFile): Generator<number> {
   // A kernel without perf.
   if (!kernel.struct('perf_event')?.member('rb')) return;
   // Before 5.6 `ring_buffer`, a name that ftrace's has too.
@@ -34,12 +35,11 @@ export function* perfRingFrames(kernel: Kernel, files: Iterable<bigint>): Genera
   // Where the ring is one area of vmalloc's address space: that has its pages (CONFIG_PERF_USE_VMALLOC).
   const mapped = kernel.struct(name)?.member('page_order') !== undefined;
   const seen = new Set<bigint>([0n]);
-  for (const address of files) {
-    if (!isEvent(address)) continue;
+  yield* each(function* (address) {
+    if (!isEvent(address)) return;
     const at = event.read(file.read(address).pointer('private_data')).pointer('rb');
     // Events may share one.
-    if (seen.has(at)) continue;
-    seen.add(at);
+    if (seen.has(at)) return;
     const view = ring.read(at);
     const [own, count] = [view.pointer('user_page'), view.number('nr_pages')];
     const [auxiliary, auxiliaries] = [view.pointer('aux_pages'), view.number('aux_nr_pages')];
@@ -48,7 +48,8 @@ export function* perfRingFrames(kernel: Kernel, files: Iterable<bigint>): Genera
       yield* framesAt(kernel, at + BigInt(data), count);
     }
     if (auxiliary !== 0n) yield* framesAt(kernel, auxiliary, auxiliaries);
-  }
+    seen.add(at);
+  });
 }
 
 /** The frames behind an array of addresses of pages. */

@@ -6,6 +6,7 @@ import { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
 import { ringTest } from '../tasks/io-uring.js';
 import type { ListedBlock } from './cpu-lists.js';
+import type { EachFile } from './open-files.js';
 import { framesOfPages } from './page-array.js';
 
 /** A ring has 65,536 entries at most (IORING_MAX_CQ_ENTRIES), a region what a process asks for. */
@@ -29,18 +30,18 @@ const PARTS = [
  * The memory of io_uring's rings and submissions, as it was allocated. Where a process gave its own, that
  * is what is found: pages of its address space.
  *
- * @param files addresses of `struct file`s; those that are no rings are passed over
+ * @param each goes through files; those that are no rings are passed over
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
-export function* uringBlocks(kernel: Kernel, files: Iterable<bigint>): Generator<ListedBlock> {
+export function* uringBlocks(kernel: Kernel, each: EachFile): Generator<ListedBlock> {
   // A kernel without io_uring.
   if (!kernel.struct('io_ring_ctx')) return;
   const isRing = ringTest(kernel);
   const file = new StructReader(kernel, 'file', ['private_data']);
   let finder: ((ring: bigint) => Generator<number>) | undefined;
   let pages: PageReader | undefined;
-  for (const address of files) {
-    if (!isRing(address)) continue;
+  yield* each(function* (address) {
+    if (!isRing(address)) return;
     finder ??= framesFinder(kernel);
     pages ??= new PageReader(kernel);
     // Of a large page the ring may use less than there is.
@@ -52,7 +53,7 @@ export function* uringBlocks(kernel: Kernel, files: Iterable<bigint>): Generator
       until = order === 0 ? -1 : block.frame + 2 ** order;
       yield { frame: order === 0 ? frame : block.frame, order };
     }
-  }
+  });
 }
 
 /** Frames that a `struct io_ring_ctx` names: all of them, or the first of each piece. */

@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
 import type { PageLook } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
-import { type Belongings, belongings, type Holder, openDescriptors } from '../tasks/descriptors.js';
+import { type Belongings, belongings, type Holder, OpenFiles } from '../tasks/descriptors.js';
 import { RingReader } from '../tasks/io-uring.js';
 import { MappingReader } from '../tasks/mappings.js';
 import type { Task } from '../tasks/tasks.js';
@@ -77,45 +77,48 @@ export class Census {
     const finder = new SocketFinder(this.#kernel);
     const rings = new RingReader(this.#kernel);
     const { live } = this.#kernel.facts;
-    for (const [file, { holders, slots }] of openDescriptors(this.#kernel, owned, this.#warnings)) {
+    const files = new OpenFiles(this.#kernel, owned, (processes, error) => {
+      const who = [...processes].map(({ pid }) => pid).join(', ');
+      const message = `files of pid ${who}: ${(error as Error).message}`;
+      this.#warnings.add(incompleteness(error), message);
+    });
+    for (const [file, { holders, slots }] of files) {
       try {
-        const socket = this.#settled(() => finder.find(file));
+        const found = files.read(file, () => ({ socket: finder.find(file) }));
+        if (!found) continue;
+        const { socket } = found;
         if (socket) this.#found.noteFile(socket, 'fd').holders.push(...holders);
-        if (socket && !live && socket.fileReferences < slots) {
-          const message = `file ${hex(file)} counts ${socket.fileReferences} references, and ${slots} descriptors lead to it`;
+        if (socket && !live && socket.fileReferences < slots.length) {
+          const message = `file ${hex(file)} counts ${socket.fileReferences} references, and ${slots.length} descriptors lead to it`;
           this.#warnings.add('corrupt', message);
         }
-        if (!socket) this.#ring(file, holders, rings, finder, owned);
+        if (!socket) this.#ring(file, { files, holders, rings }, finder, owned);
       } catch (error) {
         const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
         this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
       }
     }
-  }
-
-  /** On a live kernel, what does not agree may have changed between two reads: once more, then. */
-  #settled<T>(read: () => T): T {
-    const forget = this.#kernel.noteReads();
-    try {
-      return read();
-    } catch (error) {
-      if (!this.#kernel.facts.live) throw error;
-      forget();
-      return read();
-    }
+    files.note('sockets', this.#warnings);
   }
 
   /** Sockets that are registered with a ring, if the file is one. */
   #ring(
     file: bigint,
-    holders: readonly Holder[],
-    rings: RingReader,
+    {
+      files,
+      holders,
+      rings,
+    }: {
+      readonly files: OpenFiles;
+      readonly holders: readonly Holder[];
+      readonly rings: RingReader;
+    },
     finder: SocketFinder,
     owned: Belongings,
   ): void {
     let registered: readonly bigint[] | undefined;
     try {
-      registered = rings.registered(file);
+      registered = files.read(file, () => rings.registered(file));
     } catch (error) {
       if (!(error instanceof KernelError) || error.code !== 'unsupported-layout') throw error;
       this.#warnings.add(error.code, `files registered with io_uring: ${error.message}`);

@@ -1,13 +1,14 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { anew } from '../again.js';
 import { incompleteness } from '../incompleteness.js';
 import { pointerPartOf } from '../named-read.js';
 import { PidNumberReader } from '../processes/pid-numbers.js';
 import { StructReader } from '../struct-reader.js';
 import { reportedTasks, taskTable } from '../tasks/task-table.js';
 import type { Task } from '../tasks/tasks.js';
-import type { Warnings } from '../warnings.js';
+import { Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopped, type TaskArea, type UnwoundStack } from './frame.js';
 import { FramePointerUnwinder } from './frame-pointer-unwinder.js';
@@ -59,6 +60,9 @@ function stackSize(kernel: Kernel): bigint {
   }
   throw new KernelError('unsupported-layout', 'how large stacks are cannot be told');
 }
+
+/** How often a stack of a live kernel is read that contradicts itself. */
+const LIVE_READS = 4;
 
 /** Reads tasks' stacks, those of each CPU's idle task among them. */
 export class TaskStacks {
@@ -127,12 +131,36 @@ export class TaskStacks {
     }
   }
 
-  /** @param own the CPU whose idle task it is */
+  /**
+   * On a live kernel, a stack that contradicts itself is read again: its task has run, waits for another thing, or has
+   * exited.
+   *
+   * @param own the CPU whose idle task it is
+   */
   #read(
     task: Task,
     process: number,
     asked: (place: TaskPlace) => boolean,
     own?: number,
+  ): TaskStack | undefined {
+    const readOnce = () => {
+      const warnings = new Warnings();
+      return { found: this.#readOnce(task, process, asked, { own, warnings }), warnings };
+    };
+    let last = readOnce();
+    for (let reads = 1; this.#kernel.facts.live && reads < LIVE_READS; reads++) {
+      if (last.warnings.list().length === 0) break;
+      last = anew(this.#kernel, readOnce);
+    }
+    this.#warnings.merge(last.warnings);
+    return last.found;
+  }
+
+  #readOnce(
+    task: Task,
+    process: number,
+    asked: (place: TaskPlace) => boolean,
+    { own, warnings }: { readonly own: number | undefined; readonly warnings: Warnings },
   ): TaskStack | undefined {
     try {
       const view = this.#task.read(task.address);
@@ -141,13 +169,13 @@ export class TaskStacks {
       const cpu = this.#whoRan.cpuOf(task, own);
       const facts = { task, process, state, cpu };
       if (!asked(facts)) return undefined;
-      if (task.oddity !== undefined) this.#warnings.add('corrupt', task.oddity);
-      if (own === undefined) this.#checkPid(task);
+      if (task.oddity !== undefined) warnings.add('corrupt', task.oddity);
+      if (own === undefined) this.#checkPid(task, warnings);
       this.#whoRan.check(task, cpu);
       if (start === 0n) {
         // What is left of a task that has ended (release_task_stack).
         if (state !== 'X' && state !== 'Z')
-          this.#warnings.add('corrupt', `pid ${task.pid} has no stack, and has not ended`);
+          warnings.add('corrupt', `pid ${task.pid} has no stack, and has not ended`);
         const stack = { frames: [], end: 'first' } as const;
         return { ...facts, registers: undefined, stack };
       }
@@ -158,21 +186,21 @@ export class TaskStacks {
           ? stopped([], stopAt('no-registers'))
           : this.#unwind(task, area, registers);
       if (stack.end === 'user' && task.kernelThread)
-        this.#warnings.add(
+        warnings.add(
           'corrupt',
           `pid ${task.pid} is a kernel thread, but its stack ends in user space`,
         );
       if (stack.end === 'stopped')
-        this.#warnings.add('unreadable', `a stack is not whole, of pid ${task.pid}: ${stack.why}`);
+        warnings.add('unreadable', `a stack is not whole, of pid ${task.pid}: ${stack.why}`);
       return { ...facts, registers: registers?.source, stack };
     } catch (error) {
-      this.#missing(`the stack of pid ${task.pid}, at ${hex(task.address)}`, error);
+      this.#missing(`the stack of pid ${task.pid}, at ${hex(task.address)}`, error, warnings);
       return undefined;
     }
   }
 
   /** Holds a pid against that of its struct pid. */
-  #checkPid(task: Task): void {
+  #checkPid(task: Task, warnings: Warnings): void {
     if (this.#kernel.facts.live) return;
     try {
       this.#pids.read(task);
@@ -180,14 +208,14 @@ export class TaskStacks {
       // Where the dump lacks it, there is no second fact.
       if (error instanceof ReadError) return;
       if (!(error instanceof KernelError)) throw error;
-      this.#warnings.add('corrupt', error.message);
+      warnings.add('corrupt', error.message);
     }
   }
 
-  #missing(what: string, error: unknown): void {
+  #missing(what: string, error: unknown, warnings = this.#warnings): void {
     const known = error instanceof ReadError || error instanceof KernelError;
     if (!known) throw error;
-    this.#warnings.add(incompleteness(error), `${what}: ${error.message}`);
+    warnings.add(incompleteness(error), `${what}: ${error.message}`);
   }
 
   #onX86(): (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack {

@@ -3,11 +3,16 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
-import { type ListedTask, PF_KTHREAD, type PidMember, pidMemberOf, type Task } from './tasks.js';
+import {
+  type ListedTask,
+  PF_EXITING,
+  PF_KTHREAD,
+  type PidMember,
+  pidMemberOf,
+  type Task,
+} from './tasks.js';
 
-/** include/linux/sched.h: it is exiting, and has let go of its memory and files or will. */
-const PF_EXITING = 0x4;
-/** It was forked and has called no exec since: kernel threads never do. */
+/** include/linux/sched.h: it was forked and has called no exec since: kernel threads never do. */
 const PF_FORKNOEXEC = 0x40;
 
 /** What was found of tasks by facts that say the same in two places. */

@@ -34,6 +34,8 @@ export interface ListedTask extends Task {
 /** PID_MAX_LIMIT of 64-bit kernels, which no pid reaches (include/linux/threads.h). */
 const MOST_PIDS = 2 ** 22;
 
+/** include/linux/sched.h: it is exiting, and has let go of its memory and files or will. */
+export const PF_EXITING = 0x4;
 /** include/linux/sched.h */
 export const PF_KTHREAD = 0x0020_0000;
 

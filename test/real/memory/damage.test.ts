@@ -7,7 +7,7 @@ import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
 import { cpuLists } from '../../../src/walk/memory/cpu-lists.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
-import { filesOfProcesses } from '../../../src/walk/memory/open-files.js';
+import { FilesOfProcesses } from '../../../src/walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { kernelStacks } from '../../../src/walk/memory/stacks.js';
@@ -139,7 +139,8 @@ function isBuddy(page: bigint): boolean {
 /** A pipe that some process has open. */
 function pipe(): bigint {
   const operations = needSymbol(kernel, 'pipefifo_fops');
-  for (const file of filesOfProcesses(kernel))
+  const files = new FilesOfProcesses(kernel).each((file) => [file]);
+  for (const file of files)
     if (wordAt(file + offset('file', 'f_op')) === operations)
       return wordAt(file + offset('file', 'private_data'));
   throw new Error('no process has a pipe');

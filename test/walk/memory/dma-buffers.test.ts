@@ -24,6 +24,8 @@ const STRUCTS: Readonly<Record<string, { readonly size: number; readonly members
   scatterlist: { size: 32, members: { page_link: [0, 8], offset: [8, 4], length: [12, 4] } },
 };
 
+const NO_FILES = function* () {};
+
 type Patch = readonly [at: number, value: bigint, bytes: 4 | 8];
 
 /** The second buffer of two: 64 KiB and, in a second table, a page. */
@@ -99,7 +101,7 @@ function machine(patches: readonly Patch[] = []): Kernel {
 }
 
 test('blocks of the heap’s buffers, over all tables; those over a memfd have none', () => {
-  expect([...dmaBuffers(machine(), [])]).toEqual([
+  expect([...dmaBuffers(machine(), NO_FILES)]).toEqual([
     { frame: 32, order: 4 },
     { frame: 7, order: 0 },
   ]);
@@ -108,7 +110,7 @@ test('blocks of the heap’s buffers, over all tables; those over a memfd have n
 test('buffers of a driver that is not known are said, with their bytes', () => {
   const found: unknown[] = [];
   expect(() => {
-    for (const block of dmaBuffers(machine([[0x120, DRIVER, 8]]), [])) found.push(block);
+    for (const block of dmaBuffers(machine([[0x120, DRIVER, 8]]), NO_FILES)) found.push(block);
   }).toThrow('1 dma-buf buffers of 8192 bytes are of drivers that are not known');
   expect(found).toHaveLength(2);
 });
@@ -129,6 +131,6 @@ describe('one word that is wrong is no complete answer', () => {
     ['no end at the end', [AT.last, MEMMAP + 448n, 8], 'that is none'],
     ['another driver', [AT.operations, DRIVER, 8], 'of drivers that are not known'],
   ])('%s', (_, patch, message) => {
-    expect(() => [...dmaBuffers(machine([patch]), [])]).toThrow(message);
+    expect(() => [...dmaBuffers(machine([patch]), NO_FILES)]).toThrow(message);
   });
 });

@@ -35,7 +35,7 @@ export function listOf<Item extends z.ZodType>(item: Item) {
 
 export const kernelPart = z.object({ release: z.string(), pageSize: count }).nullable();
 
-export const warningsPart = listOf(z.object({ message: z.string() }));
+export const warningsPart = listOf(z.object({ code: z.string().optional(), message: z.string() }));
 
 export function takenOf(told: z.infer<typeof takenPart>): Taken {
   return {

@@ -1,5 +1,6 @@
 import type { TriageDetail } from '../../../triage/detail.js';
 import type { TriageAnswer } from '../../../triage/triage.js';
+import { isNote } from '../../../walk/warnings.js';
 import { type Content, html, sentence } from '../../html/html.js';
 import { missingSection } from '../../html/missing.js';
 import { type PageFacts, pageHtml } from '../../html/page.js';
@@ -84,7 +85,7 @@ function findingsSection({ findings, log }: TriageAnswer, source: string): Conte
 
 function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
   const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
-  return missingSection(answer.complete && warnings.length === 0, [...lostLines(answer), ...said]);
+  return missingSection(answer.complete && warnings.every(isNote), [...lostLines(answer), ...said]);
 }
 
 function rules({ rules: outcome }: TriageAnswer): Content {

@@ -10,7 +10,7 @@ import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 // For more, by hand: KDUMP_MEM_TASK_ROUNDS=10.
 const ROUNDS = Number(process.env.KDUMP_MEM_TASK_ROUNDS ?? 2);
-const ONE_MS = 240_000;
+const ONE_MS = 480_000;
 
 /** What each command says of whether it is complete, and its warnings. */
 const COMMANDS = {
@@ -61,10 +61,10 @@ for (const kernel of LAB_KERNELS)
         }
         for (const { complete, warnings } of answers) {
           expect(warnings.filter(({ message }) => OF_TASKS.test(message))).toEqual([]);
-          // What else comes and goes while it is read says so.
-          if (!complete) expect(warnings).not.toEqual([]);
+          // What exits while it is read is normal change.
+          expect(warnings.filter(({ code }) => code !== 'freed-while-read')).toEqual([]);
+          expect(complete).toBe(true);
         }
-        if (command === 'sockets') expect(answers.every(({ complete }) => complete)).toBe(true);
       },
       ROUNDS * ONE_MS,
     );
