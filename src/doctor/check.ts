@@ -42,7 +42,7 @@ export interface Here {
   /** Where a link leads. @throws {HostError} */
   readLink(path: string): string;
   /** Opens a file for reading, and reads some of it. @throws {HostError} */
-  open(path: string): void;
+  open(path: string, reads?: boolean): void;
   /** The names in a folder. @throws {HostError} */
   list(path: string): readonly string[];
   /** Runs a program that ends at once; null: it is not there. */

@@ -48,6 +48,7 @@ export async function askStacks(
   const period = await choosePeriod(source, question);
   const scratch = new PerfScratch();
   try {
+    const heapEnd = await readHeapEnd(source, pid);
     const watch = new Watch(source, pid);
     progress(`perf records pid ${pid} for ${seconds} s (Ctrl-C: until now) …`);
     const order: RecordOrder = {
@@ -67,7 +68,7 @@ export async function askStacks(
       throw error;
     });
     const pageSize = readPageSize(source);
-    const sums = new StackSums(pid, period, pageSize, watch.heapEnd);
+    const sums = new StackSums(pid, period, pageSize, heapEnd);
     progress('perf looks for functions …');
     const losses = await readRecording(scratch.file, recording.names, (it) => sums.add(it), abort);
     return answerOf({ comm, question, recording, sums, losses, watch });
@@ -78,7 +79,6 @@ export async function askStacks(
 
 /** What /proc tells of the process while perf works. */
 class Watch {
-  readonly heapEnd: bigint | null;
   readonly threads: number;
   growth: number | null = null;
   readonly #counts = new Map<Moment, FaultCounts | null>();
@@ -89,7 +89,6 @@ class Watch {
   constructor(source: HostSource, pid: number) {
     this.#source = source;
     this.#pid = pid;
-    this.heapEnd = readHeapEnd(source, pid);
     this.threads = readAnonymous(source, pid)?.threads ?? 1;
   }
 

@@ -57,10 +57,11 @@ export function readAnonymous(
 }
 
 /** Where the heap ends: what the first brk is held against. Null where there is none. */
-export function readHeapEnd(source: HostSource, pid: number): bigint | null {
+export async function readHeapEnd(source: HostSource, pid: number): Promise<bigint | null> {
   try {
     let end: bigint | null = null;
-    for (const line of source.readText(`/proc/${pid}/maps`).split('\n')) {
+    const maps = await source.readSlowText(`/proc/${pid}/maps`);
+    for (const line of maps.split('\n')) {
       const found = /^[0-9a-f]{1,16}-([0-9a-f]{1,16}) \S+ \S+ \S+ \S+ +\[heap\]$/.exec(line)?.[1];
       if (found !== undefined) end = BigInt(`0x${found}`);
     }
