@@ -157,7 +157,7 @@ function fragPage(): bigint {
 /** Where a file of io_uring names its operations. */
 function ringOperations(): bigint {
   const operations = needSymbol(kernel, 'io_uring_fops');
-  for (const file of filesOfProcesses(kernel))
+  for (const file of new FilesOfProcesses(kernel).each((file) => [file]))
     if (wordAt(file + offset('file', 'f_op')) === operations) return file + offset('file', 'f_op');
   throw new Error('no process has a ring');
 }
