@@ -1,13 +1,14 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
-import { Looks } from '../account/memory/changes.js';
+import { type Look, Looks } from '../account/memory/changes.js';
 import { formatJson } from '../json.js';
 import { memoryJson, memoryWatchEnd } from '../report/memory/json.js';
-import { watchBlock } from '../report/memory/watch.js';
+import { watchBlock, watchPage } from '../report/memory/watch.js';
+import { watchPageFrame, watchWhen } from '../report/text/watch-page.js';
 import { EXIT, UsageError } from './failure.js';
 import { LooksAgain } from './looks.js';
-import { memoryScreen } from './memory-screen.js';
 import { printAnswer } from './output.js';
 import { takesEscapes, terminalWidth } from './terminal-width.js';
+import { WatchScreen } from './watch-screen.js';
 
 export interface WatchOptions {
   readonly watch?: true;
@@ -62,4 +63,23 @@ export async function watchMemory(
   } finally {
     screen?.end();
   }
+}
+
+interface Shown {
+  readonly answer: MemoryAnswer;
+  readonly look: Look;
+}
+
+/** The live table of `memory --watch`. */
+function memoryScreen(interval: number, quit: () => void): WatchScreen<Shown> {
+  return new WatchScreen<Shown>({
+    waiting: 'looking …',
+    quit,
+    frame: ({ answer, look }, view) =>
+      watchPageFrame(
+        watchPage(answer, look, view.columns),
+        view,
+        watchWhen(look.number, look.at, interval),
+      ),
+  });
 }

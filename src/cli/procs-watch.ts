@@ -1,3 +1,4 @@
+import type { GrownProcess, GrowthAnswer } from '../growth/answer.js';
 import { OF_LOOKS } from '../growth/history.js';
 import { ProcessGrowth } from '../growth/processes.js';
 import { HostError } from '../host/error.js';
@@ -6,16 +7,17 @@ import { formatJson } from '../json.js';
 import { procsEnd } from '../report/growth/json.js';
 import { processMetrics } from '../report/growth/prometheus.js';
 import { growthPage } from '../report/growth/text.js';
-import { watchPageBlock } from '../report/text/watch-page.js';
+import { watchPageBlock, watchPageFrame, watchWhen } from '../report/text/watch-page.js';
+import type { Warning } from '../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { LooksAgain } from './looks.js';
 import { printAnswer, printStream } from './output.js';
 import { lookAtProcesses } from './procs-look.js';
 import { checkThere, chosen, lookLines } from './procs-look-lines.js';
 import type { ProcsOptions } from './procs-options.js';
-import { growthScreen } from './procs-screen.js';
 import { takesEscapes, terminalWidth } from './terminal-width.js';
 import { writeTextfile } from './textfile.js';
+import { WatchScreen } from './watch-screen.js';
 
 const USUAL_SECONDS = 2;
 
@@ -69,4 +71,30 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   } finally {
     screen?.end();
   }
+}
+
+/** One look at processes, and which of them are to be shown. */
+interface ShownGrowth {
+  readonly answer: GrowthAnswer;
+  readonly listed: readonly GrownProcess[];
+  readonly warnings: readonly Warning[];
+  readonly look: number;
+}
+
+/** The live table of `procs --watch`. */
+function growthScreen(
+  interval: number,
+  verbose: boolean | undefined,
+  quit: () => void,
+): WatchScreen<ShownGrowth> {
+  return new WatchScreen<ShownGrowth>({
+    waiting: 'looking …',
+    quit,
+    frame: ({ answer, listed, warnings, look }, view) =>
+      watchPageFrame(
+        growthPage(answer, warnings, { listed, verbose, width: view.columns }),
+        view,
+        watchWhen(look, answer.machine.at, interval),
+      ),
+  });
 }

@@ -1,7 +1,8 @@
 import { styleText } from 'node:util';
 import { lackingRights } from '../capabilities.js';
 import type { Ages } from '../diagnosis/ages.js';
-import { diagnose } from '../diagnosis/diagnose.js';
+import { type Diagnosis, diagnose } from '../diagnosis/diagnose.js';
+import type { CountedDiagnosis } from '../diagnosis/exact.js';
 import { socketFilter } from '../diagnosis/filter.js';
 import type { Finding } from '../diagnosis/finding.js';
 import { STALE_CODES } from '../diagnosis/verdict.js';
@@ -15,10 +16,9 @@ import { hostTaken } from '../host/proc/taken.js';
 import type { Sample } from '../host/ss/read.js';
 import { captureWarnings } from '../report/skcheck/capture.js';
 import { skcheckReport } from '../report/skcheck/report.js';
-import type { SkcheckReport } from '../report/skcheck/schema.js';
+import type { SkcheckReport, SkcheckWarning } from '../report/skcheck/schema.js';
 import type { Paint, TextOptions } from '../report/skcheck/text.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
-import { countLive } from './skcheck-exact.js';
 import { EXIT } from './skcheck-failure.js';
 import { verdictsAsked } from './skcheck-options.js';
 import { takesEscapes, terminalWidth } from './terminal-width.js';
@@ -128,4 +128,34 @@ function painter(): Paint {
     ? // What it would check again on its own is also whether this is CI.
       (style, words) => styleText(style, words, { validateStream: false })
     : (_, words) => words;
+}
+
+/**
+ * `skcheck --exact`: counts what was found in the memory of the running kernel, where that can be read;
+ * elsewhere the diagnosis stays as it is, and a warning says why.
+ */
+async function countLive(
+  diagnosis: Diagnosis,
+): Promise<CountedDiagnosis & { readonly warnings: readonly SkcheckWarning[] }> {
+  const { countExactly, withCounts } = await import('../diagnosis/exact.js');
+  const { openNative } = await import('../kernel/native/open.js');
+  const { KernelError } = await import('../kernel/error.js');
+  const warning = (count: number, message: string) => ({ code: 'exact', count, message }) as const;
+  try {
+    const kernel = openNative({ files: [], live: true });
+    try {
+      const exact = countExactly(kernel, diagnosis.findings);
+      const { failed } = exact;
+      const message = `${failed?.count} of what was found could not be counted (${failed?.because}); there the figures are estimates`;
+      const warnings = failed ? [warning(failed.count, message)] : [];
+      return { ...withCounts(diagnosis, exact), warnings };
+    } finally {
+      kernel.close();
+    }
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    const message = `nothing was counted, the figures are estimates: ${error.message}`;
+    const warnings = [warning(diagnosis.findings.length, message)];
+    return { diagnosis, counts: new Map(), warnings };
+  }
 }

@@ -2,13 +2,14 @@ import { Ages } from '../diagnosis/ages.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Sample } from '../host/ss/read.js';
 import { formatJson } from '../json.js';
+import { WATCH_SORTS, type WatchSort, watchFrame } from '../report/skcheck/frame.js';
 import type { SkcheckReport } from '../report/skcheck/schema.js';
 import { formatSkcheckText } from '../report/skcheck/text.js';
 import type { SkcheckOptions } from './skcheck-asked.js';
 import { EXIT } from './skcheck-failure.js';
 import { look, statusOf, textOptions } from './skcheck-look.js';
-import { skcheckScreen } from './skcheck-screen.js';
 import { takesEscapes } from './terminal-width.js';
+import { WatchScreen } from './watch-screen.js';
 
 /**
  * Looks again and again until it is interrupted, each look going on from the one before: on a terminal
@@ -48,4 +49,24 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
     screen?.end();
   }
   return status;
+}
+
+/** The live table of `skcheck --watch`: the last report, in an order that a key changes. */
+function skcheckScreen(
+  options: SkcheckOptions,
+  interval: number,
+  quit: () => void,
+): WatchScreen<SkcheckReport> {
+  let sort: WatchSort = 'worst';
+  return new WatchScreen<SkcheckReport>({
+    waiting: `watching for ${interval} s …`,
+    quit,
+    sort: () => {
+      sort = WATCH_SORTS[(WATCH_SORTS.indexOf(sort) + 1) % WATCH_SORTS.length] ?? 'worst';
+    },
+    frame: (report, view) => {
+      const when = `${report.host.takenAt.slice(11, 19)} UTC, every ${interval} s`;
+      return watchFrame(report, { ...view, sort, when }, textOptions(options));
+    },
+  });
 }

@@ -6,14 +6,17 @@ import type { Found, FoundDump } from '../many/search.js';
 import { isOfShard, type Shard } from '../many/shard.js';
 import { type ToldLine, ToldLines } from '../many/told-lines.js';
 import { runWorker } from '../many/worker.js';
-import { endJson, filed, parseLine } from '../report/triage/end.js';
+import { earlierLine, endJson, filed, parseLine } from '../report/triage/end.js';
 import { failedJson, lineJson } from '../report/triage/line.js';
-import type { ToldJson, TriageLineJson } from '../report/triage/line-schema.js';
+import type { ToldJson, TriageEndJson, TriageLineJson } from '../report/triage/line-schema.js';
+import { similarText } from '../report/triage/similar.js';
+import { type DumpRow, dumpRow, dumpsTable } from '../report/triage/table.js';
 import type { FailOn } from '../triage/fail-on.js';
 import { EXIT } from './failure.js';
+import { printAnswer } from './output.js';
+import { Progress } from './progress.js';
+import { terminalWidth } from './terminal-width.js';
 import { type Jobs, shareOut } from './triage-jobs.js';
-import { ManyProgress } from './triage-progress.js';
-import { TableLines } from './triage-table.js';
 
 /** How many dumps are looked at. */
 export interface ManyOptions {
@@ -192,4 +195,86 @@ function answerOf(text: string): ToldJson {
     const message = 'what its process printed is no answer';
     return failedJson({ code: 'worker-failed', message, signal: null });
   }
+}
+
+/** Keeps what a table shows of each line, and prints it in the end. */
+class TableLines implements LineOutput {
+  readonly #similar: boolean;
+  readonly #rows: DumpRow[] = [];
+
+  /** @param similar by kinds of trouble */
+  constructor(similar: boolean) {
+    this.#similar = similar;
+  }
+
+  write(index: number, _dump: string, line: string): void {
+    const read = earlierLine(line);
+    if (read === undefined) throw new Error('a line of ours that is none');
+    this.#rows[index] = dumpRow(read);
+  }
+
+  finish(_order: readonly string[], end: string): void {
+    const show = this.#similar ? similarText : dumpsTable;
+    printAnswer(show(this.#rows, JSON.parse(end) as TriageEndJson, terminalWidth()));
+  }
+
+  close(): void {}
+}
+
+/** How far a run over many dumps is, and when it ends if the rest takes as long as what is done. */
+class ManyProgress {
+  readonly #progress = new Progress();
+  readonly #begun = performance.now();
+  readonly #count: number;
+  #skipped = 0;
+  #done = 0;
+  #failed = 0;
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  /** An earlier run told it. */
+  skip(): void {
+    this.#skipped++;
+    this.#show();
+  }
+
+  done(ok: boolean): void {
+    this.#done++;
+    if (!ok) this.#failed++;
+    this.#show();
+  }
+
+  clear(): void {
+    this.#progress.clear();
+  }
+
+  #show(): void {
+    const seconds = (performance.now() - this.#begun) / 1000;
+    this.#progress.show(
+      progressWords(this.#count, this.#skipped, this.#done, this.#failed, seconds),
+    );
+  }
+}
+
+/** @param skipped dumps that took no time */
+export function progressWords(
+  count: number,
+  skipped: number,
+  done: number,
+  failed: number,
+  seconds: number,
+): string {
+  const left = count - skipped - done;
+  const bad = failed === 0 ? '' : `, ${failed} not readable`;
+  const when = done === 0 ? '' : `, about ${timeWords((seconds / done) * left)} left`;
+  return `${skipped + done} of ${count} dumps${bad}${when}`;
+}
+
+function timeWords(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 100) return `${whole} s`;
+  const minutes = Math.ceil(whole / 60);
+  return minutes < 100 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`;
 }

@@ -1,15 +1,23 @@
 import { AcceptQueues, belongsTo } from '../host/accept-queues.js';
 import type { Observation } from '../host/observation.js';
-import { type SocketRecord, socketKey } from '../host/socket.js';
+import { OtherEnds } from '../host/pairs.js';
+import { dropsAreLosses, type SocketRecord, socketKey } from '../host/socket.js';
 import type { Ages } from './ages.js';
-import { markDeadlockedPairs } from './deadlocked-pairs.js';
 import { type FdLeak, findFdLeaks } from './fd-leak.js';
 import { type Finding, findingOf, localPeersOf } from './finding.js';
-import { unreadBytes } from './judge.js';
-import { judgeOthers, judgeReader } from './judge-socket.js';
+import { judge, unreadBytes } from './judge.js';
+import { judgeAccepting, judgeBacklog } from './judge-listener.js';
+import { judgeSender } from './judge-sender.js';
 import { type PinnedEstimate, sumPinned } from './pinned.js';
 import { SocketHistory } from './socket-history.js';
-import { bySeverity, isProblem, STALE_CODES, VERDICT_CODES, type VerdictCode } from './verdict.js';
+import {
+  bySeverity,
+  isProblem,
+  STALE_CODES,
+  VERDICT_CODES,
+  type Verdict,
+  type VerdictCode,
+} from './verdict.js';
 
 export interface Diagnosis {
   /** The worst verdict first, within it what pins most. */
@@ -114,6 +122,91 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
         stalled.reduce((sum, each) => sum + (charges.get(each) ?? 0), 0),
         observation.host,
       ),
+    },
+  };
+}
+
+/** Makes a deadlocked pair of two stalled readers that are each other's peers and both have sent. */
+function markDeadlockedPairs(observation: Observation, findings: Finding[]): void {
+  const { last } = observation;
+  if (!last) return;
+  const stalled = findings.filter((each) => each.verdict.verdict === 'stalled-reader');
+  const bySocket = new Map(stalled.map((each) => [each.socket, each] as const));
+  const ends = new OtherEnds(stalled.map((each) => each.socket));
+  for (const [index, finding] of findings.entries()) {
+    if (!bySocket.has(finding.socket)) continue;
+    const other = ends.of(finding.socket);
+    const peer = other && bySocket.get(other);
+    if (!peer) continue;
+    const tcp = finding.socket.protocol === 'TCP';
+    const stuck = (each: Finding) => each.also.some(({ verdict }) => verdict === 'stalled-sender');
+    if (tcp && !(stuck(finding) && stuck(peer))) continue;
+    const waited = [finding.verdict.waitedMs, peer.verdict.waitedMs];
+    findings[index] = {
+      ...finding,
+      verdict: {
+        verdict: 'deadlocked-pair',
+        certainty: tcp ? finding.verdict.certainty : 'likely',
+        waitedMs: waited.includes(null) ? null : Math.min(...waited.map((each) => each ?? 0)),
+        evidence: {
+          kind: 'waits-for-each-other',
+          peerInode: peer.socket.inode,
+          peerPid: peer.holders[0]?.pid ?? null,
+          watchedMs: Math.max(0, last.startedMs - observation.first.endedMs),
+        },
+      },
+      also: [finding.verdict, ...finding.also],
+    };
+  }
+}
+
+/** What is to be said of the reading of a socket with unread data. */
+function judgeReader(socket: SocketRecord, history: SocketHistory): Verdict {
+  return judge({
+    first: history.first(socket),
+    last: history.last(socket),
+    firstIsTorn: history.firstIsTorn(socket),
+    windows: history.windows(socket),
+  });
+}
+
+/** What is wrong besides with its reading: as a listener, as a sender, or because it drops. */
+function judgeOthers(socket: SocketRecord, history: SocketHistory): Verdict[] {
+  const verdicts =
+    socket.state === 'LISTEN'
+      ? judgeListener(socket, history)
+      : [judgeSender(history.first(socket), history.last(socket)), judgeDropping(socket, history)];
+  return verdicts.filter((verdict) => verdict !== null);
+}
+
+function judgeListener(socket: SocketRecord, history: SocketHistory): (Verdict | null)[] {
+  const first = history.first(socket);
+  const last = history.last(socket);
+  if (!first || !last) return [];
+  const accepting = judgeAccepting({
+    first,
+    last,
+    ...history.waiting(first.socket, socket),
+    windows: history.windows(socket),
+  });
+  return [accepting, judgeBacklog(first.socket, socket)];
+}
+
+function judgeDropping(socket: SocketRecord, history: SocketHistory): Verdict | null {
+  const first = history.first(socket);
+  const last = history.last(socket);
+  const packets = history.dropped(socket);
+  if (packets === 0 || !first || !last || !dropsAreLosses(socket.protocol)) return null;
+  const watchedMs = Math.max(0, last.startedMs - first.endedMs);
+  return {
+    verdict: 'udp-dropping',
+    certainty: 'proved',
+    waitedMs: null,
+    evidence: {
+      kind: 'dropped',
+      packets,
+      queue: socket.skmem && { bytes: socket.skmem.rmem, limit: socket.skmem.rcvbuf },
+      watchedMs,
     },
   };
 }

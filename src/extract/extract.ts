@@ -2,7 +2,7 @@
 // questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
 import path from 'node:path';
-import { KernelError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../kernel/error.js';
 import {
   architectureOf,
   keptBytesNotes,
@@ -18,7 +18,6 @@ import {
 import { checkOutput, OutputError, OutputFile } from '../output-file.js';
 import { anonymous } from './anonymize/anonymous.js';
 import type { Replacements } from './anonymize/replacements.js';
-import { keepConstantsWhole } from './constants.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
 import { kernelVersion } from './debuggers/uts-names.js';
 import { ExtractError } from './error.js';
@@ -220,4 +219,42 @@ function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
     if (first < limit) yield { start: first, end: Math.min(limit, Math.ceil(end / pageSize)) };
   }
   for (const page of kept.missing) if (page < limit) yield { start: page, end: page + 1 };
+}
+
+/** Larger than any kernel's constants, in bytes. */
+const MOST_BYTES = 256n << 20n;
+
+/**
+ * Keeps whole what is kept in part of the kernel image's constants: they are the same in every copy of
+ * this build and nobody's data, and a search through them must find tables whole. Variables that
+ * become constants after boot (`__ro_after_init`) are not among them.
+ */
+function keepConstantsWhole(kernel: NativeKernel, kept: KeptPages): void {
+  const pageSize = BigInt(kernel.facts.pageSize);
+  const start = kernel.symbol('__start_rodata');
+  const end = kernel.symbol('__end_rodata');
+  if (start === undefined || end === undefined || end - start > MOST_BYTES) return;
+  const variablesStart = kernel.symbol('__start_ro_after_init') ?? end;
+  const variablesEnd = kernel.symbol('__end_ro_after_init') ?? end;
+  const touched = new Set(kept.pages);
+  for (let at = up(start, pageSize); at + pageSize <= end; at += pageSize) {
+    if (at + pageSize > variablesStart && at < variablesEnd) continue;
+    const physical = kernel.physicalOf(at);
+    if (physical === undefined) continue;
+    const page = Math.floor(physical / kernel.facts.pageSize);
+    if (touched.has(page) && isThere(kernel, at)) kept.keepWhole(page);
+  }
+}
+
+function isThere(kernel: NativeKernel, page: bigint): boolean {
+  try {
+    return kernel.read(page, kernel.facts.pageSize).byteLength > 0;
+  } catch (error) {
+    if (error instanceof ReadError) return false;
+    throw error;
+  }
+}
+
+function up(address: bigint, step: bigint): bigint {
+  return ((address + step - 1n) / step) * step;
 }

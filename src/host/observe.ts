@@ -7,7 +7,6 @@ import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.j
 import type { Observation } from './observation.js';
 import { drops, inodesWanted, wantsOwner } from './of-interest.js';
 import { OtherEnds } from './pairs.js';
-import { CpuWatch } from './proc/cpu-watch.js';
 import {
   countAllDescriptors,
   DescriptorScan,
@@ -15,7 +14,13 @@ import {
   socketFds,
   withLateHolders,
 } from './proc/holders.js';
-import { findProcess } from './proc/process.js';
+import {
+  type CpuTime,
+  findProcess,
+  type ProcessRecord,
+  readCpuTime,
+  readProcess,
+} from './proc/process.js';
 import { readProcfsSample } from './procnet/read.js';
 import type { SocketRecord } from './socket.js';
 import { ALL_GROUPS, readSample, type Sample } from './ss/read.js';
@@ -149,4 +154,45 @@ function inodesOf(source: HostSource, pid: number): ReadonlySet<number> {
     throw new HostError('denied', `the descriptors of process ${pid} may not be read`);
   if (table === 'gone') throw new HostError('no-such-process', `process ${pid} has ended`);
   return new Set(table.keys());
+}
+
+/** Processes at the end of a look, and what CPU time they had since its beginning. */
+interface WatchedProcesses {
+  readonly processes: ReadonlyMap<number, ProcessRecord>;
+  /** Used or waited for, in so much time at most. */
+  readonly cpu: ReadonlyMap<number, CpuTime & { readonly withinMs: number }>;
+}
+
+/** Notes the CPU time of some processes, to say later what they had since. */
+class CpuWatch {
+  readonly #source: HostSource;
+  readonly #beganMs: number;
+  readonly #before: ReadonlyMap<number, CpuTime | null>;
+
+  /** @param beganMs the time, by the source's clock, from which on that counts */
+  constructor(source: HostSource, pids: Iterable<number>, beganMs: number) {
+    this.#source = source;
+    this.#beganMs = beganMs;
+    this.#before = new Map(Array.from(pids, (pid) => [pid, readCpuTime(source, pid)] as const));
+  }
+
+  /** Of these processes those that are still there; CPU time of those that were noted. */
+  since(pids: Iterable<number>): WatchedProcesses {
+    const source = this.#source;
+    const processes = new Map<number, ProcessRecord>();
+    const cpu = new Map<number, CpuTime & { withinMs: number }>();
+    for (const pid of pids) {
+      const process = readProcess(source, pid);
+      if (process) processes.set(pid, process);
+      const before = this.#before.get(pid) ?? null;
+      const after = before && readCpuTime(source, pid);
+      if (before && after)
+        cpu.set(pid, {
+          usedMs: Math.max(0, after.usedMs - before.usedMs),
+          waitedMs: Math.max(0, after.waitedMs - before.waitedMs),
+          withinMs: source.now() - this.#beganMs,
+        });
+    }
+    return { processes, cpu };
+  }
 }

@@ -11,8 +11,8 @@ import {
   WITH_ARGUMENTS,
 } from '../host/capture/contents.js';
 import { isHostError } from '../host/error.js';
+import type { HostSource } from '../host/host-source.js';
 import { octal } from './failures.js';
-import { expand } from './patterns.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
 /** Files of the whole machine, each under its own path. */
@@ -121,5 +121,36 @@ function textOf({ source, failures }: Work, path: string): string {
     // Attributes that some caches lack, and what ends meanwhile.
     if (!isHostError(error, 'gone')) failures.note(path, error);
     return '';
+  }
+}
+
+/** The paths that a pattern stands for: `*` is any run of characters of a name. None where nothing is there. */
+function expand(source: HostSource, pattern: string): string[] {
+  let paths = [''];
+  for (const part of pattern.split('/').slice(1)) {
+    if (!part.includes('*')) {
+      paths = paths.map((path) => `${path}/${part}`);
+      continue;
+    }
+    const form = new RegExp(`^${part.split('*').map(escaped).join('.*')}$`, 's');
+    paths = paths.flatMap((path) =>
+      namesIn(source, path)
+        .filter((name) => form.test(name))
+        .map((name) => `${path}/${name}`),
+    );
+  }
+  return paths;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+function namesIn(source: HostSource, path: string): readonly string[] {
+  try {
+    return source.list(path);
+  } catch (error) {
+    if (isHostError(error)) return [];
+    throw error;
   }
 }

@@ -2,16 +2,18 @@ import {
   LAYOUT_VERSION,
   type LeftOut,
   MOST_BYTES,
+  MOST_PROCESS_BYTES,
   NAMING,
   NEVER_TAKEN,
   type OptionalPart,
   SECRET_PARTS,
 } from '../host/capture/contents.js';
 import { endAll } from '../host/child.js';
+import { isHostError } from '../host/error.js';
+import { findNamespaces } from '../host/namespaces.js';
 import { listedPids } from '../host/proc/pids.js';
 import { Anonymizer } from './anonymize/anonymizer.js';
-import { interfaceList } from './anonymize/interface-list.js';
-import { Archive, type Sink } from './archive.js';
+import { Archive, type Member, type Sink } from './archive.js';
 import { Deadline } from './deadline.js';
 import { type Failure, type FailureCode, Failures } from './failures.js';
 import {
@@ -21,12 +23,10 @@ import {
   takeMovingFiles,
   takeSlabAttributes,
 } from './host-files.js';
-import { takeMemory } from './memory.js';
 import { type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
 import { type SocketsTold, takeSockets } from './sockets.js';
 import type { SnapshotSource } from './source.js';
-import { takeStacks } from './stacks.js';
-import type { Work } from './work.js';
+import { linesOf, SMALL_FILE, type Work } from './work.js';
 
 export interface SnapshotOptions {
   readonly parts: ReadonlySet<OptionalPart>;
@@ -131,4 +131,96 @@ async function takeSample(work: Work, number: 1 | 2): Promise<Seen & SocketsTold
   const [told] = await Promise.all([takeSockets(work, at), takeDescriptors(work, at, pids)]);
   uptime('ended');
   return { ...(before ?? (await takeStates(work, `${at}after`))), ...told };
+}
+
+/** The names of the network devices of all namespaces that a process lives in, as /proc/PID/net/dev has them. */
+function interfaceList(source: SnapshotSource): Buffer[] {
+  const names = new Set<string>();
+  for (const { pid } of findNamespaces(source, 'all')) {
+    if (pid === null) continue;
+    try {
+      const text = source.read(`/proc/${pid}/net/dev`, SMALL_FILE).bytes.toString('latin1');
+      for (const [, name = ''] of text.matchAll(/^ *([^\s:|]+):/gm)) names.add(name);
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+    }
+  }
+  return [...names].map((name) => Buffer.from(name, 'latin1'));
+}
+
+/** The kernel stacks of all threads, in lines `PATH:LINE`. */
+async function takeStacks(work: Work, at: string, pids: readonly string[]): Promise<void> {
+  const { source, archive, failures, deadline } = work;
+  const member = archive.member(`${at}stacks`);
+  for (const pid of pids) {
+    await deadline.breathe();
+    if (deadline.passed || member.size >= MOST_BYTES) {
+      failures.add(`${at}stacks`, 'cut', `from process ${pid} on`);
+      break;
+    }
+    try {
+      for (const thread of source.list(`/proc/${pid}/task`)) {
+        const path = `/proc/${pid}/task/${thread}/stack`;
+        for (const line of linesOf(source.read(path, SMALL_FILE).bytes.toString('latin1')))
+          member.write(`${path}:${line}\n`);
+      }
+    } catch (error) {
+      if (!isHostError(error, 'gone')) failures.note(`/proc/${pid}/task`, error);
+    }
+  }
+  member.end();
+}
+
+/** What is read of processes where the kernel may take its time: it waits for their memory maps. */
+interface SlowPart {
+  /** The member of the archive, below its sample. */
+  readonly name: string;
+  readonly asked: OptionalPart | null;
+  /** A file of /proc/PID. */
+  readonly file: string;
+  lines(text: string): readonly string[];
+}
+
+const SLOW_PARTS: readonly SlowPart[] = [
+  { name: 'memory', asked: null, file: 'smaps_rollup', lines: linesOf },
+  { name: 'smaps', asked: 'smaps', file: 'smaps', lines: linesOf },
+  {
+    ...{ name: 'arguments', asked: 'arguments', file: 'cmdline' },
+    lines: (text) => linesOf(text).map((line) => line.replaceAll('\0', ' ')),
+  },
+];
+
+/** What each process maps, in sum and (where that was asked for) one by one; its arguments. */
+async function takeMemory(work: Work, at: string, withMemory: readonly string[]): Promise<void> {
+  for (const part of SLOW_PARTS) {
+    if (part.asked !== null && !work.parts.has(part.asked)) continue;
+    const member = work.archive.member(`${at}${part.name}`);
+    for (const pid of withMemory) await takeSlow(work, part, member, `/proc/${pid}/${part.file}`);
+    member.end();
+  }
+}
+
+async function takeSlow(
+  { source, deadline, failures }: Work,
+  part: SlowPart,
+  member: Member,
+  path: string,
+): Promise<void> {
+  const limit = part.name === 'memory' ? MOST_PROCESS_BYTES : MOST_BYTES;
+  if (member.size >= limit) {
+    failures.add(path, 'cut', `${part.name} has ${limit} bytes before it`);
+    return;
+  }
+  try {
+    const most = part.name === 'memory' ? SMALL_FILE : MOST_BYTES - member.size;
+    const answer = source.readSlow(path, most);
+    // What comes too late is nobody's.
+    answer.catch(() => undefined);
+    const { bytes, cut } = await deadline.within(path, answer);
+    for (const line of part.lines(bytes.toString('latin1'))) member.write(`${path}:${line}\n`);
+    if (cut) failures.add(path, 'cut', 'only its beginning');
+  } catch (error) {
+    // Those that ended meanwhile are told with their states.
+    if (!isHostError(error, 'gone')) failures.note(path, error);
+  }
 }

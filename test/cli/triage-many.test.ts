@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { progressWords } from '../../src/cli/triage-progress.js';
+import { progressWords } from '../../src/cli/triage-many.js';
 import { commandPath, kdumpMem } from '../support/cli.js';
 import { DumpTree } from '../support/dump-tree.js';
 import { fixture } from '../support/fixtures.js';

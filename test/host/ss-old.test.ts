@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SocketRecord } from '../../src/host/socket.js';
 import { InetScan } from '../../src/host/ss/inet-scan.js';
-import { Refusals } from '../../src/host/ss/refusals.js';
+import { Refusals } from '../../src/host/ss/run.js';
 import { UnixScan } from '../../src/host/ss/unix.js';
 
 /**

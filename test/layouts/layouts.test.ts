@@ -32,7 +32,7 @@ import { PidNumberReader } from '../../src/walk/processes/pid-numbers.js';
 import { ResidentCountReader } from '../../src/walk/processes/resident-counts.js';
 import { SkbLists } from '../../src/walk/queues/skb-lists.js';
 import { QueueReader } from '../../src/walk/queues.js';
-import { SharedInfo } from '../../src/walk/skbs/shared-info.js';
+import { SharedInfo } from '../../src/walk/skbs/skb.js';
 import { TcpCharges } from '../../src/walk/sockets/charges.js';
 import { SockReader } from '../../src/walk/sockets/sock.js';
 import { SocketFinder } from '../../src/walk/sockets/socket.js';

@@ -3,7 +3,7 @@ import type { CensusEntry } from '../../src/account/census-entry.js';
 import type { DrawerName } from '../../src/account/memory/drawers.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Pointer } from '../../src/kernel/pointer.js';
-import { BlockFinder } from '../../src/leaks/survivors/block-finder.js';
+import { BlockFinder } from '../../src/leaks/survivors/by-kernel.js';
 import { keeperOf } from '../../src/leaks/survivors/place.js';
 import type { VmArea } from '../../src/walk/memory/vm-areas.js';
 import { PageReader } from '../../src/walk/pages/pages.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Sample } from '../../src/trace/perf/sample.js';
-import { ScriptParser } from '../../src/trace/perf/script-parser.js';
+import { ScriptParser } from '../../src/trace/perf/script.js';
 
 const NAMES = { minor: 'minor_5ec2e7', major: 'major_5ec2e7' };
 

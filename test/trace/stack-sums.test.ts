@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { allocatingFrame, reachesStart } from '../../src/trace/faults/allocator.js';
+import { periodFor } from '../../src/trace/faults/ask.js';
 import { checkFaults, checkGrowth } from '../../src/trace/faults/checks.js';
-import { mappingKind } from '../../src/trace/faults/mapping-kind.js';
-import { periodFor } from '../../src/trace/faults/period.js';
-import { newBytes, StackSums } from '../../src/trace/faults/stack-sums.js';
+import {
+  allocatingFrame,
+  mappingKind,
+  newBytes,
+  reachesStart,
+  StackSums,
+} from '../../src/trace/faults/stack-sums.js';
 import type { Frame, Sample } from '../../src/trace/perf/sample.js';
 
 const frame = (symbol: string | null, module = '/bin/x'): Frame => ({

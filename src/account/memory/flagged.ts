@@ -3,7 +3,6 @@ import type { MemoryAnswer, UnflaggedFrames } from './answer.js';
 import { detailsOf } from './details.js';
 import type { Drawer, Owner } from './drawer.js';
 import type { DrawerName } from './drawers.js';
-import { disagreements } from './flag-counters.js';
 import {
   type FlaggedFrames,
   type FlaggedMachine,
@@ -13,8 +12,57 @@ import {
 import type { FrameNote } from './frame-note.js';
 import { conflictWhy, DEPENDS_ON_FREE, type FreeConflict, zonesConflict } from './free-conflict.js';
 import { leafTree } from './leaf-tree.js';
-import { counterDrift, procCounters } from './proc-counters.js';
+import { counterDrift, counterSlack, freeCounts, procCounters } from './proc-counters.js';
 import { type Split, splitFrames } from './split-frames.js';
+
+/** Drawers whose frames say what they are, and that the kernel counts; of some it counts only a part. */
+const COMPARED: readonly { readonly drawer: DrawerName; readonly counts: 'all' | 'some' }[] = [
+  { drawer: 'free-buddy', counts: 'all' },
+  { drawer: 'shared', counts: 'all' },
+  { drawer: 'swap-cache', counts: 'all' },
+  { drawer: 'hugetlb', counts: 'all' },
+  // What is mapped; and pages of files that are truncated stay where they are.
+  { drawer: 'anonymous', counts: 'some' },
+  { drawer: 'page-cache', counts: 'some' },
+];
+
+/** A drawer that page flags and the kernel's counter measure differently. */
+interface Disagreement {
+  readonly drawer: DrawerName | undefined;
+  readonly message: string;
+}
+
+/** Drawers and counters of the same that differ by more than a look at a running machine explains. */
+function disagreements(
+  machine: FlaggedMachine,
+  frames: ReadonlyMap<DrawerName, { readonly frames: number }>,
+): Disagreement[] {
+  const { before, after } = machine;
+  const [earlier, later] = [procCounters(before), procCounters(after)];
+  const found: Disagreement[] = [];
+  for (const { drawer, counts } of COMPARED) {
+    const [one, other] = [earlier.get(drawer), later.get(drawer)];
+    if (!one || !other || !('bytes' in one) || !('bytes' in other)) continue;
+    const [from, to] = [one.bytes, other.bytes]
+      .map((bytes) => bytes / after.pageSize)
+      .sort((a, b) => a - b) as [number, number];
+    const slack = counterSlack(after) / after.pageSize;
+    const ours = frames.get(drawer)?.frames ?? 0;
+    if (ours < from - slack || (counts === 'all' && ours > to + slack))
+      found.push({
+        drawer,
+        message: `${drawer}: ${ours} pages by their flags, and the kernel counts ${from === to ? to : `${from} to ${to}`}`,
+      });
+  }
+  const unmanaged = ((after.meminfo.get('MemTotal') ?? 0) - (after.managed ?? 0)) / after.pageSize;
+  const isUnknown = unmanaged > 0 && !freeCounts(after)?.uninitialized;
+  if (found.length > 0 && after.managed !== undefined && isUnknown)
+    found.push({
+      drawer: undefined,
+      message: `zones manage ${unmanaged} pages less than MemTotal counts`,
+    });
+  return found;
+}
 
 const NO_FLAG = 'no flag of a page and no counter tells of it: it is among what nothing explains';
 const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';

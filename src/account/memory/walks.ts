@@ -1,3 +1,4 @@
+import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/machine/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
@@ -18,7 +19,6 @@ import { virtioRings } from '../../walk/memory/virtio-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
-import { claimOwn } from './claim-own.js';
 import type { DrawerName } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { drawerOfCaller } from './vmalloc-callers.js';
@@ -216,4 +216,36 @@ function* pipeFrames(kernel: Kernel, each: EachFile): Generator<number> {
     if (!seen.has(pipe)) yield* pipes.frames(pipe);
     seen.add(pipe);
   });
+}
+
+interface Claim {
+  readonly drawer: DrawerName;
+  readonly frames: Iterable<number>;
+  readonly owner?: string;
+  /** Kinds of pages that they may be of all the same, and stay where they are. */
+  readonly besides?: readonly PageKind[];
+  /** Two of the drawer may share a page, as the two halves of one table do. */
+  readonly mayShare?: boolean;
+}
+
+/**
+ * Claims frames that nobody else can have, each once unless told.
+ *
+ * @throws {KernelError} `damaged` after the last, if others have some; on a live kernel they may by now
+ */
+function claimOwn(
+  kernel: Kernel,
+  ledger: FrameLedger,
+  { drawer, frames, owner, besides = [], mayShare = false }: Claim,
+): void {
+  let others = 0;
+  for (const frame of frames) {
+    if (ledger.claim(drawer, frame, owner)) continue;
+    if (mayShare && ledger.drawerOf(frame) === drawer) continue;
+    const kind = ledger.kindOf(frame);
+    if (kind === undefined || !besides.includes(kind)) others++;
+  }
+  if (others === 0 || kernel.facts.live) return;
+  const message = `${others} pages of ${owner ?? drawer} are of something else as well`;
+  throw new KernelError('damaged', message);
 }

@@ -1,8 +1,8 @@
+import { HostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 import { type Listed, listed } from './listed.js';
 import { readPageSize } from './memory.js';
 import { type HostSlabCache, readSlabCaches } from './slab-caches.js';
-import { readVmallocPages, type VmallocPages } from './vmalloc-areas.js';
 import { type HostZone, readZones } from './zones.js';
 
 /** What lists of /proc tell of memory beside counters; of each that cannot be read why. */
@@ -27,4 +27,37 @@ function withBlocks(zones: Listed<readonly HostZone[]>): Listed<readonly HostZon
   return lacks
     ? { code: 'unreadable', why: '/proc/buddyinfo does not tell the free blocks of each zone' }
     : zones;
+}
+
+/** Pages of vmalloc's address space by who asked for them (/proc/vmallocinfo). */
+type VmallocPages = ReadonlyMap<string, number>;
+
+/** One with many BPF programs has a hundred thousand. */
+const MOST_AREAS = 2 ** 22;
+
+/** Functions are a few thousand; a hostile table is no reason to grow without end. */
+const MOST_CALLERS = 65_536;
+
+/**
+ * Of each function the base pages that its areas own; those that map pages of somebody else have no
+ * `pages=` (s_show of mm/vmalloc.c).
+ *
+ * @throws {HostError} `gone`, `denied`: without root; `unreadable`
+ */
+function readVmallocPages(source: HostSource): VmallocPages {
+  const pages = new Map<string, number>();
+  const lines = source.readText('/proc/vmallocinfo').split('\n');
+  if (lines.length > MOST_AREAS) throw new HostError('unreadable', '/proc/vmallocinfo has no end');
+  for (const line of lines) {
+    const parts = /^0x[0-9a-f]+-0x[0-9a-f]+ +\d+ (.*?) ?pages=(\d{1,12})(?: |$)/.exec(line);
+    if (!parts) continue;
+    // function+offset/size, and of a module's [its name]
+    const name = /^([^+ ]+)\+0x[0-9a-f]+\/0x[0-9a-f]+( \[[^\] ]+\])?/.exec(parts[1] ?? '');
+    const caller = name ? `${name[1]}${name[2] ?? ''}` : '';
+    const known = pages.get(caller);
+    if (known === undefined && pages.size >= MOST_CALLERS)
+      throw new HostError('unreadable', '/proc/vmallocinfo names more functions than a kernel has');
+    pages.set(caller, (known ?? 0) + Number(parts[2]));
+  }
+  return pages;
 }

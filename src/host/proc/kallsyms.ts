@@ -2,7 +2,6 @@ import { HostError } from '../error.js';
 import type { HostSource } from '../host-source.js';
 import { LineCutter } from '../ss/lines.js';
 import type { ModuleRanges } from './module-ranges.js';
-import { halves, SymbolColumns } from './symbol-columns.js';
 
 /** A function of the kernel that an address lies in. */
 export interface KernelSymbol {
@@ -102,5 +101,114 @@ class SortedSymbols implements KernelSymbolTable {
     // From 6.4 on a module has parts that lie elsewhere: of those it is not told where they end.
     if (range && start >= range.from && start < range.to && address >= range.to) return null;
     return { name, module, offset: Number(address - start) };
+  }
+}
+
+const FIRST_SYMBOLS = 32_768;
+const FIRST_NAME_BYTES = 2 ** 20;
+
+/** What is data: it ends a function, and its name is of no use. */
+const NO_NAME = 0xffff_ffff;
+
+/** Upper and lower 32 bits of an address. */
+function halves(address: bigint): readonly [number, number] {
+  return [Number(address >> 32n), Number(address & 0xffff_ffffn)];
+}
+
+/**
+ * Symbols of a kernel as columns of numbers, and their names as bytes: 50 bytes a symbol, where an object with its
+ * strings takes 200, and a kernel has hundreds of thousands.
+ */
+class SymbolColumns {
+  size = 0;
+  /** Whether all addresses are zero, as a kernel shows them that hides them. */
+  areHidden = true;
+  #uppers = new Uint32Array(FIRST_SYMBOLS);
+  #lowers = new Uint32Array(FIRST_SYMBOLS);
+  /** Where names begin among the bytes of all. */
+  #starts = new Uint32Array(FIRST_SYMBOLS);
+  #lengths = new Uint16Array(FIRST_SYMBOLS);
+  /** Numbers of modules; 0: of the kernel itself. */
+  #owners = new Uint32Array(FIRST_SYMBOLS);
+  #bytes = Buffer.alloc(FIRST_NAME_BYTES);
+  #used = 0;
+  readonly #modules: (string | null)[] = [null];
+  readonly #numbers = new Map<string | null, number>([[null, 0]]);
+
+  /**
+   * @param address hexadecimal, 16 digits at most
+   * @param name ISO 8859-1, 65,535 characters at most; null: it is no code
+   */
+  add(address: string, name: string | null, module: string | null): void {
+    if (this.size === this.#uppers.length) this.#grow();
+    const at = this.size++;
+    this.#uppers[at] = Number.parseInt(address.slice(0, -8) || '0', 16);
+    this.#lowers[at] = Number.parseInt(address.slice(-8), 16);
+    if (this.#uppers[at] !== 0 || this.#lowers[at] !== 0) this.areHidden = false;
+    this.#owners[at] = this.#numberOf(module);
+    this.#starts[at] = name === null ? NO_NAME : this.#used;
+    if (name === null) return;
+    while (this.#used + name.length > this.#bytes.length) this.#growBytes();
+    this.#lengths[at] = name.length;
+    this.#used += this.#bytes.write(name, this.#used, 'latin1');
+  }
+
+  /** By address. Of several at one the last is what counts: code, and of that what came last. */
+  order(): Uint32Array {
+    const [uppers, lowers, starts] = [this.#uppers, this.#lowers, this.#starts];
+    const isData = (at: number) => Number(starts[at] === NO_NAME);
+    return Uint32Array.from({ length: this.size }, (_, at) => at).sort(
+      (a, b) =>
+        (uppers[a] ?? 0) - (uppers[b] ?? 0) ||
+        (lowers[a] ?? 0) - (lowers[b] ?? 0) ||
+        isData(b) - isData(a) ||
+        a - b,
+    );
+  }
+
+  /** Below 0: the symbol lies before the address. */
+  compare(at: number, upper: number, lower: number): number {
+    return (this.#uppers[at] ?? 0) - upper || (this.#lowers[at] ?? 0) - lower;
+  }
+
+  address(at: number): bigint {
+    return (BigInt(this.#uppers[at] ?? 0) << 32n) | BigInt(this.#lowers[at] ?? 0);
+  }
+
+  /** Null: it is no code. */
+  name(at: number): string | null {
+    const start = this.#starts[at] ?? NO_NAME;
+    if (start === NO_NAME) return null;
+    return this.#bytes.toString('latin1', start, start + (this.#lengths[at] ?? 0));
+  }
+
+  module(at: number): string | null {
+    return this.#modules[this.#owners[at] ?? 0] ?? null;
+  }
+
+  #numberOf(module: string | null): number {
+    const known = this.#numbers.get(module);
+    if (known !== undefined) return known;
+    this.#numbers.set(module, this.#modules.length);
+    return this.#modules.push(module) - 1;
+  }
+
+  #grow(): void {
+    const twice = <T extends Uint32Array | Uint16Array>(to: T, from: T): T => {
+      to.set(from);
+      return to;
+    };
+    const room = this.#uppers.length * 2;
+    this.#uppers = twice(new Uint32Array(room), this.#uppers);
+    this.#lowers = twice(new Uint32Array(room), this.#lowers);
+    this.#starts = twice(new Uint32Array(room), this.#starts);
+    this.#owners = twice(new Uint32Array(room), this.#owners);
+    this.#lengths = twice(new Uint16Array(room), this.#lengths);
+  }
+
+  #growBytes(): void {
+    const bytes = Buffer.alloc(this.#bytes.length * 2);
+    this.#bytes.copy(bytes);
+    this.#bytes = bytes;
   }
 }

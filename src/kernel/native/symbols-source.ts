@@ -1,14 +1,13 @@
 import { KernelError, ReadError } from '../error.js';
 import { hex } from '../hex.js';
 import type { Architecture } from './arch/arch.js';
-import { ElfFile } from './elf-file.js';
-import { Kallsyms, type KallsymsPlaces } from './kallsyms/kallsyms.js';
-import { locateKallsyms } from './kallsyms/locate.js';
+import { ElfFile, readWholeFile } from './elf-file.js';
+import { behind, Kallsyms, type KallsymsPlaces, MOST_SYMBOLS } from './kallsyms/kallsyms.js';
 import { scanForKallsyms } from './kallsyms/scan.js';
+import { TOKEN_INDEX_BYTES } from './kallsyms/tokens.js';
 import type { KernelMemory } from './memory.js';
 import type { Provenance } from './provenance.js';
-import type { SymbolTable } from './symbols.js';
-import { readSystemMap } from './system-map.js';
+import { ListedSymbols, relocated, type SymbolTable } from './symbols.js';
 import type { TypesFile } from './types-file.js';
 import { NOT_ADDRESSES, type Vmcoreinfo } from './vmcoreinfo.js';
 import { readSymtab } from './vmlinux.js';
@@ -162,4 +161,128 @@ function mustAgree(table: SymbolTable, known: ReadonlyMap<string, bigint>, path:
 function reasonOf(error: unknown): string {
   if (error instanceof KernelError || error instanceof ReadError) return error.message;
   throw error;
+}
+
+type Memory = { read(address: bigint, length: number): DataView };
+
+/**
+ * Where VMCOREINFO says that the tables lie (since 6.0, kernel/crash_core.c or vmcore_info.c), or
+ * undefined when it doesn't.
+ *
+ * @throws {ReadError} when what it names cannot be read
+ */
+export function locateKallsyms(memory: Memory, info: Vmcoreinfo): KallsymsPlaces | undefined {
+  const names = info.symbol('kallsyms_names');
+  const tokenTable = info.symbol('kallsyms_token_table');
+  const tokenIndex = info.symbol('kallsyms_token_index');
+  const countAt = info.symbol('kallsyms_num_syms');
+  if (
+    names === undefined ||
+    tokenTable === undefined ||
+    tokenIndex === undefined ||
+    countAt === undefined
+  )
+    return undefined;
+  const count = memory.read(countAt, 4).getUint32(0, true);
+  if (count < 1 || count > MOST_SYMBOLS)
+    throw new KernelError('no-symbols', `kallsyms_num_syms is ${count}`);
+
+  const addresses: KallsymsPlaces['addresses'][number][] = [];
+  const orders = behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES));
+  const offsets = info.symbol('kallsyms_offsets');
+  const baseAt = info.symbol('kallsyms_relative_base');
+  if (offsets !== undefined) {
+    orders.push(...behind(offsets + BigInt(count * 4)));
+    if (baseAt !== undefined) {
+      const base = memory.read(baseAt, 8).getBigUint64(0, true);
+      addresses.push(
+        { address: offsets, encoding: 'relative-percpu', base },
+        { address: offsets, encoding: 'relative', base },
+      );
+      orders.push(...behind(baseAt + 8n));
+    }
+    addresses.push({ address: offsets, encoding: 'place', base: offsets });
+  }
+  const absolute = info.symbol('kallsyms_addresses');
+  if (absolute !== undefined) addresses.push({ address: absolute, encoding: 'absolute', base: 0n });
+  return { count, names, tokenTable, tokenIndex, addresses, orders };
+}
+
+const MOST_BYTES = 256 << 20;
+/** Of an address. */
+const MOST_DIGITS = 16;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+
+/**
+ * The symbols that a System.map lists (`ffffffff81000000 T _stext`), moved by what KASLR added.
+ *
+ * @throws {KernelError} `unsupported-format` when it is no such file
+ */
+function readSystemMap(path: string, kernelOffset: bigint): ListedSymbols {
+  return parseSystemMap(readWholeFile(path, MOST_BYTES), kernelOffset, path);
+}
+
+/** As readSystemMap, of a text. */
+export function parseSystemMap(
+  text: Uint8Array,
+  kernelOffset: bigint,
+  name = 'System.map',
+): ListedSymbols {
+  const most = linesOf(text);
+  const nameAt = new Int32Array(most);
+  const types = new Uint8Array(most);
+  const addresses = new BigUint64Array(most);
+  let count = 0;
+  let line = 0;
+  for (let at = 0; at < text.length; ) {
+    line++;
+    const found = text.indexOf(NEWLINE, at);
+    const end = found < 0 ? text.length : found;
+    const digits = text.subarray(at, Math.min(end, at + MOST_DIGITS + 1)).indexOf(SPACE);
+    const fits = digits > 0 && at + digits + 3 < end;
+    const address = fits ? hexAt(text, at, digits) : undefined;
+    if (address === undefined || text[at + digits + 2] !== SPACE) {
+      if (end > at)
+        throw new KernelError('unsupported-format', `${name} is no System.map: see line ${line}`);
+    } else {
+      nameAt[count] = at + digits + 3;
+      types[count] = text[at + digits + 1]!;
+      addresses[count++] = relocated(address, kernelOffset);
+    }
+    at = end + 1;
+  }
+  if (count === 0) throw new KernelError('unsupported-format', `${name} lists no symbols`);
+  return new ListedSymbols(
+    text,
+    nameAt.subarray(0, count),
+    NEWLINE,
+    types.subarray(0, count),
+    addresses.subarray(0, count),
+  );
+}
+
+function linesOf(text: Uint8Array): number {
+  let lines = 1;
+  for (const byte of text) if (byte === NEWLINE) lines++;
+  return lines;
+}
+
+function hexAt(text: Uint8Array, at: number, digits: number): bigint | undefined {
+  let high = 0;
+  let low = 0;
+  for (let index = at; index < at + digits; index++) {
+    const digit = hexDigit(text[index]!);
+    if (digit < 0) return undefined;
+    high = high * 16 + Math.floor(low / 0x1000_0000);
+    low = (low % 0x1000_0000) * 16 + digit;
+  }
+  return (BigInt(high) << 32n) | BigInt(low);
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  if (byte >= 0x61 && byte <= 0x66) return byte - 0x61 + 10;
+  if (byte >= 0x41 && byte <= 0x46) return byte - 0x41 + 10;
+  return -1;
 }

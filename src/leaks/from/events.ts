@@ -2,14 +2,13 @@ import { HostError } from '../../host/error.js';
 import type { Follower } from '../follow/follower.js';
 import { FrameFollower } from '../follow/frame-follower.js';
 import { ObjectFollower } from '../follow/object-follower.js';
+import { NO_STACK } from '../follow/stack-table.js';
+import { KnownSites } from '../readings/tally.js';
 import type { Gap, Reading, Recording } from '../recording.js';
-import { mergedEvents } from './merged-events.js';
 import type { FromOrder } from './order.js';
 import { packedLines } from './packed-lines.js';
 import { PerfScriptParser } from './perf-script.js';
 import { type EventParser, type FrameNumbers, noFrames, type TextEvent } from './text-event.js';
-import { TextStacks } from './text-stacks.js';
-import { disorderOf, TimeOrder } from './time-order.js';
 import { TraceTextParser } from './trace-text.js';
 
 const ALL = { oneIn: 1, mask: 0n, residue: 0n };
@@ -163,4 +162,97 @@ async function spanOf(
     });
   }
   return { first, last };
+}
+
+/** Numbers stacks of text; those that differ beyond an interruption only are one site. */
+class TextStacks {
+  readonly known = new KnownSites();
+  readonly #ids: string[] = [];
+  readonly #byId = new Map<string, number>();
+
+  readonly siteOf = (stack: number): string =>
+    stack === NO_STACK ? this.known.idOfFrames([]) : (this.#ids[stack] ?? '');
+
+  readonly frameOf: FrameNumbers = (line, read) => this.known.numberOf(line, read);
+
+  /** @param frames innermost first, as {@link frameOf} numbers them; none: {@link NO_STACK} */
+  numberOf(frames: readonly number[]): number {
+    if (frames.length === 0) return NO_STACK;
+    const entry = frames.findIndex((frame) => this.known.isEntry(frame));
+    const id = this.known.idOfFrames(entry < 0 ? frames : frames.slice(0, entry + 1));
+    const known = this.#byId.get(id);
+    if (known !== undefined) return known;
+    const number = this.#ids.push(id) - 1;
+    this.#byId.set(id, number);
+    return number;
+  }
+}
+
+/** Buffers of CPUs are printed one after the other, and an event that was interrupted comes late; but not so late. */
+const MOST_LATE_NS = 1e9;
+
+/** Times of events of one file, in the order of the file. */
+class TimeOrder {
+  first = Number.POSITIVE_INFINITY;
+  last = Number.NEGATIVE_INFINITY;
+  /** Events that are earlier than one before them: of another recording, or one of the two is damaged. */
+  back = 0;
+
+  /** @param time nanoseconds */
+  add(time: number): void {
+    if (time < this.last - MOST_LATE_NS) this.back++;
+    this.first = Math.min(this.first, time);
+    this.last = Math.max(this.last, time);
+  }
+}
+
+/** Events that go back in time, and files that begin when all before them have ended: what was freed between is not known. */
+function disorderOf(files: readonly TimeOrder[]): number {
+  let [gaps, until] = [0, Number.POSITIVE_INFINITY];
+  const used = files.filter(({ last }) => last >= 0);
+  for (const { first, last } of used.toSorted((one, other) => one.first - other.first)) {
+    if (first > until + MOST_LATE_NS) gaps++;
+    until = Math.max(last, until === Number.POSITIVE_INFINITY ? last : until);
+  }
+  return gaps + used.reduce((sum, { back }) => sum + back, 0);
+}
+
+/** Events of several files as one, by their time. Each file is in order itself. */
+async function* mergedEvents<T extends { readonly time: number }>(
+  streams: readonly AsyncGenerator<T[]>[],
+): AsyncGenerator<T[]> {
+  const [only] = streams;
+  if (only && streams.length === 1) {
+    yield* only;
+    return;
+  }
+  const heads = streams.map((stream) => ({ stream, events: [] as T[], at: 0, ended: false }));
+  for (;;) {
+    for (const head of heads)
+      while (!head.ended && head.at >= head.events.length) {
+        const next = await head.stream.next();
+        head.ended = next.done === true;
+        head.events = next.done ? [] : next.value;
+        head.at = 0;
+      }
+    const open = heads.filter((head) => !head.ended);
+    if (open.length === 0) return;
+    const merged: T[] = [];
+    // Until one of them has to be read on.
+    while (open.every((head) => head.at < head.events.length)) {
+      let first: (typeof open)[number] | undefined;
+      let least = Number.POSITIVE_INFINITY;
+      for (const head of open) {
+        const time = head.events[head.at]?.time ?? 0;
+        if (first && time >= least) continue;
+        first = head;
+        least = time;
+      }
+      const event = first?.events[first.at];
+      if (!first || !event) break;
+      merged.push(event);
+      first.at++;
+    }
+    yield merged;
+  }
 }

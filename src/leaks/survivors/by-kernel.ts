@@ -1,10 +1,21 @@
 import type { CensusEntry } from '../../account/census-entry.js';
 import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js';
+import { drawerOfCaller } from '../../account/memory/vmalloc-callers.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { Pointer } from '../../kernel/pointer.js';
+import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
+import type { VmArea } from '../../walk/memory/vm-areas.js';
+import type { Block } from '../../walk/pages/block.js';
+import { PageReader } from '../../walk/pages/pages.js';
+import type { Slab } from '../../walk/pages/slab-scan.js';
+import { SlotUse } from '../../walk/pages/slot-use.js';
+import { readOrNot } from '../../walk/read-or-not.js';
+import { Warnings } from '../../walk/warnings.js';
 import type { AllocationType, Survivor } from '../recording.js';
-import { BlockFinder } from './block-finder.js';
 import type { CacheLimits } from './cache-limits.js';
 import type { Lookup } from './lookup.js';
+import { type Found, placed, placeOfDrawer, unplaced } from './place.js';
 
 /**
  * Puts all memory of the machine into drawers, and finds each block there: in which queue of a socket, which
@@ -47,4 +58,132 @@ export function lookupByKernel(
     },
     of: (survivor) => finder.of(type, survivor),
   };
+}
+
+/** No slab has more: MAX_ORDER of mm/slub.c is that of the buddy allocator. */
+const MOST_SLAB_FRAMES = 2 ** 10;
+
+/** By whom frames and areas are found, as far as it is asked here. */
+interface KnownPlaces {
+  readonly ledger: Pick<MemoryPlaces['ledger'], 'drawerOf'>;
+  readonly queues: Pick<MemoryPlaces['queues'], 'entryOf'>;
+  readonly areas: Pick<MemoryPlaces['areas'], 'all' | 'isStack' | 'caller'>;
+}
+
+/** Finds one block at a time, where all memory is in its drawer already. */
+export class BlockFinder {
+  /** Objects so far of which it cannot be told whether they are free: they are found as if they were held. */
+  maybeFree = 0;
+  readonly #kernel: Kernel;
+  readonly #places: KnownPlaces;
+  readonly #sockets: ReadonlyMap<bigint, CensusEntry>;
+  readonly #pages: PageReader;
+  readonly #names: SlabCacheNames;
+  readonly #slots: SlotUse;
+  /** Null: it cannot be read. */
+  readonly #cacheNames = new Map<bigint, string | null>();
+  readonly #at = new Pointer();
+  #slab: { readonly frame: number; readonly slab: Slab } | undefined;
+  #areas: ReadonlyMap<bigint, VmArea> | undefined;
+
+  /** @param sockets by address of an object: in whose queue it is */
+  constructor(kernel: Kernel, places: KnownPlaces, sockets: ReadonlyMap<bigint, CensusEntry>) {
+    this.#kernel = kernel;
+    this.#places = places;
+    this.#sockets = sockets;
+    this.#pages = new PageReader(kernel);
+    this.#names = new SlabCacheNames(kernel);
+    this.#slots = new SlotUse(kernel, new Warnings());
+  }
+
+  of(type: AllocationType, survivor: Survivor): Found {
+    try {
+      if (type === 'page') return this.#page(survivor);
+      return type === 'slab' ? this.#object(survivor) : this.#area(survivor);
+    } catch (error) {
+      if (error instanceof ReadError || error instanceof KernelError) return unplaced('unreadable');
+      throw error;
+    }
+  }
+
+  #page({ place, order }: Survivor): Found {
+    const frame = Number(place);
+    const drawer = this.#places.ledger.drawerOf(frame);
+    if (drawer === undefined) return unplaced('no-such-frame');
+    const where = placeOfDrawer(drawer);
+    if (where === 'free') return placed(where, drawer);
+    const block = this.#pages.block(this.#kernel.pages.pageOfFrame(frame));
+    if (block.kind === 'page' && block.free && where === 'nobody') return placed('free', drawer);
+    if (order !== null && !isWithin(block, frame, order)) return placed('reused', drawer);
+    if (block.kind === 'slab') return { ...placed('slab', drawer), cache: this.#cacheOf(block) };
+    const socket = this.#places.queues.entryOf(block.frame) ?? null;
+    if (where === 'socket') return { ...placed('socket', drawer), socket };
+    if (block.pool !== undefined) return placed('page-pool', drawer);
+    return placed(where, drawer);
+  }
+
+  #object({ place, bytes }: Survivor): Found {
+    const frame = this.#kernel.pages.frameOf(this.#at.set(place));
+    const drawer = frame < 0 ? undefined : this.#places.ledger.drawerOf(frame);
+    if (drawer === undefined) return unplaced('no-such-frame');
+    const where = placeOfDrawer(drawer);
+    if (where === 'free') return placed(where, drawer);
+    const page = this.#kernel.pages.pageOfFrame(frame);
+    const block = this.#pages.block(page);
+    const socket = this.#sockets.get(place) ?? this.#places.queues.entryOf(block.frame);
+    if (block.kind === 'page') {
+      if (socket) return { ...placed('socket', drawer), socket };
+      // A large kmalloc is a block of its own, which begins with the object.
+      return bytes > this.#kernel.facts.pageSize && block.frame === frame
+        ? placed(where, drawer)
+        : placed('reused', drawer);
+    }
+    const { address, slotSize } = block.cache;
+    if (slotSize < bytes || (place - block.start) % BigInt(slotSize) !== 0n)
+      return placed('reused', drawer);
+    const slab = this.#slabOf(block.frame, address, slotSize);
+    const isInUse = this.#slots.isInUse({ cache: address, object: place, slab });
+    if (isInUse === false) return placed('free', drawer);
+    const doubt = isInUse === undefined ? ({ maybeFree: true } as const) : {};
+    if (isInUse === undefined) this.maybeFree++;
+    if (socket) return { ...placed('socket', drawer), socket, ...doubt };
+    return { ...placed('slab', drawer), cache: this.#cacheOf(block), ...doubt };
+  }
+
+  #area({ place }: Survivor): Found {
+    this.#areas ??= new Map(
+      [...this.#places.areas.all()].map((area) => [area.address, area] as const),
+    );
+    const area = this.#areas.get(place);
+    if (!area) return placed('free');
+    if (this.#places.areas.isStack(area)) return placed('kernel-stack', 'kernel-stacks');
+    const drawer = drawerOfCaller(this.#places.areas.caller(area));
+    return placed(placeOfDrawer(drawer), drawer);
+  }
+
+  /** The same object for the same slab: its free slots are remembered by it. */
+  #slabOf(frame: number, cache: bigint, slotSize: number): Slab {
+    if (this.#slab?.frame === frame) return this.#slab.slab;
+    // A bound for a list that leads round in circles.
+    const objects = Math.ceil((MOST_SLAB_FRAMES * this.#kernel.facts.pageSize) / slotSize);
+    const slab = { page: this.#kernel.pages.pageOfFrame(frame), cache, objects };
+    this.#slab = { frame, slab };
+    return slab;
+  }
+
+  #cacheOf({ cache }: Extract<Block, { kind: 'slab' }>): string | null {
+    const known = this.#cacheNames.get(cache.address);
+    if (known !== undefined) return known;
+    const name = readOrNot(() => this.#names.of(cache.address).name) ?? null;
+    this.#cacheNames.set(cache.address, name);
+    return name;
+  }
+}
+
+/** Whether what is there now lies within the block that was taken: it may have been split, and never grew. */
+function isWithin(block: Block, frame: number, order: number): boolean {
+  const size = 2 ** order;
+  const start = Math.floor(frame / size) * size;
+  const pages = block.kind === 'page' ? 2 ** (block.order ?? 0) : 1;
+  return block.frame >= start && block.frame + pages <= start + size;
 }

@@ -11,10 +11,10 @@ import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { TYPES_VERIFIED } from '../../kernel/symbol-file.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
-import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
-import { SEARCH_ERROR_CODES } from '../../many/search.js';
+import { LEAK_REASONS, LEAK_VERDICTS, type LeakVerdict } from '../../leaks/verdict.js';
+import { SEARCH_ERROR_CODES, type SearchErrorCode } from '../../many/search.js';
 import { WORKER_FAILURE_CODES } from '../../many/worker-failure.js';
-import { FAILURE_CODES } from '../../snapshot/failures.js';
+import { FAILURE_CODES, type FailureCode } from '../../snapshot/failures.js';
 import { STORE_ERROR_CODES } from '../../store/error.js';
 import { TRACE_ERROR_CODES } from '../../trace/error.js';
 import { CORRUPTIONS, FINDING_CODES } from '../../triage/finding.js';
@@ -39,16 +39,13 @@ import { METHOD_REFUSALS } from './leak-methods.js';
 import { LEAK_NOTES_EXPLAINED } from './leak-notes.js';
 import { LEAK_PLACES, LEAK_UNPLACED } from './leak-places.js';
 import { LEAK_REASONS_EXPLAINED } from './leak-reasons.js';
-import { LEAK_VERDICTS_EXPLAINED } from './leak-verdicts.js';
 import { LEDGER } from './ledger.js';
 import { FRAME_NOTES, UNNAMED } from './memory-notes.js';
 import { QUEUES_EXPLAINED } from './queues.js';
 import { RULE_DOUBTS_EXPLAINED } from './rule-doubts.js';
-import { SEARCH_ERRORS } from './search-errors.js';
 import { SKCHECK_REASONS } from './skcheck-reasons.js';
 import { SKCHECK_WARNINGS } from './skcheck-warnings.js';
 import { SNAPSHOT_CONDITIONS, SNAPSHOT_LEFT_OUT } from './snapshot-codes.js';
-import { SNAPSHOT_ERRORS } from './snapshot-errors.js';
 import { SOURCES } from './sources.js';
 import { STACK_STOPS } from './stack-stops.js';
 import { ENDINGS, STACK_WARNINGS } from './stack-warnings.js';
@@ -58,6 +55,82 @@ import { WALK_ERRORS } from './walk-errors.js';
 import { WARNINGS } from './warnings.js';
 import { WATCH_DOUBTS } from './watch-doubts.js';
 import { WORKER_FAILURES } from './worker-failures.js';
+
+/** Why a file of the host is not in a snapshot: its file `errors` has these codes. */
+const SNAPSHOT_ERRORS: Explanations<FailureCode> = {
+  gone: {
+    means: 'It was there, and ended while the snapshot was taken.',
+    known: 'ENOENT, ESRCH.',
+    next: 'Nothing: processes come and go.',
+  },
+  denied: {
+    means: 'The user that took the snapshot may not read it.',
+    known: 'EACCES, EPERM.',
+    next: 'Take the snapshot as root; a container may need more capabilities.',
+  },
+  unreadable: {
+    means: 'It could not be read, or the kernel gave no answer in time.',
+    known: 'Another error, or no answer for two seconds, or --timeout.',
+    next: 'Read what stands behind it in the file errors; take another snapshot with a longer --timeout.',
+  },
+  absent: {
+    means: 'This host or kernel has no such file.',
+    known: 'ENOENT.',
+    next: 'Nothing: it is no loss.',
+  },
+  cut: {
+    means: 'Only its beginning is in the snapshot.',
+    known: 'A limit of size, of number or of time.',
+    next: 'Take what is missing from the host itself.',
+  },
+};
+
+/** What `kdump-mem leaks` says of a stack; its reason says why. */
+const LEAK_VERDICTS_EXPLAINED: Explanations<LeakVerdict> = {
+  leaking: {
+    means:
+      'What this stack allocates grows all the time and is not freed, and what is held is nobody’s or waits where nobody takes it.',
+    known:
+      'Growth in each third of the time with 99 % confidence, and every block that is held looked up.',
+    next: 'Read the reason beside it (explain nobody, explain waits), then the functions of the stack.',
+  },
+  growing: {
+    means:
+      'It grows, and that is no leak, or may be none: the kernel takes it back, somebody known has it, or it is not known where it is.',
+    known: 'As of leaking; the reason says what is otherwise.',
+    next: 'Read the reason beside it. Where it says not-looked-up, ask as root where /proc/kcore can be read.',
+  },
+  unknown: {
+    means: 'Nothing can be said: too little was seen. It is no all-clear.',
+    known: 'Windows and blocks that were seen are too few, or the interval of the growth too wide.',
+    next: 'Ask for longer, or for more of it: --interval 1h, --sample 1/1.',
+  },
+  alive: {
+    means: 'It turns over: what was held at first has been freed meanwhile, or it grows no more.',
+    known: 'Blocks of the first third of the time, and the growth of the last.',
+    next: 'Nothing.',
+  },
+};
+
+/** Why one of many files was not opened: `error.code` of its line. */
+const SEARCH_ERRORS: Explanations<SearchErrorCode> = {
+  'unsupported-name': {
+    means: 'The name of a file is not UTF-8: it cannot be told, and cannot be opened by it.',
+    known: 'readdir(3)',
+    next: 'Rename it.',
+  },
+  'too-deep': {
+    means: 'A folder lies so deep below the one that was named that it was not looked into.',
+    known: 'The number of folders above it: 256 at most are gone through.',
+    next: 'Name that folder itself.',
+  },
+  'unreadable-file': {
+    means:
+      'A file cannot be looked at for a reason of the machine: a failing disk, a lost network drive.',
+    known: 'errno, which the message has.',
+    next: 'Copy it, or look at the machine’s log.',
+  },
+};
 
 /** What codes of one kind are of. */
 export interface Kind {

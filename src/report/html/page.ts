@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { type Content, html, raw } from './html.js';
-import { STYLE } from './style.js';
 
 /** What the foot of a page says of it. */
 export interface PageFacts {
@@ -50,3 +49,84 @@ ${body}
 </html>`;
   return page.markup;
 }
+
+/**
+ * The rules of all pages. Colours are pairs for light and dark, each with the contrast of WCAG 2 AA
+ * (text 4.5, edges 3); no meaning hangs on a colour alone.
+ */
+const STYLE = `
+:root {
+  color-scheme: light dark;
+  --ground: #fff; --text: #1b1f24; --faint: #57606a; --line: #8c959f; --soft: #f3f5f7;
+  --link: #0a58b8; --alarm: #a40e26; --alarm-ground: #fff0f0;
+  --free: #c9ecd0; --applications: #c6dcfa; --kernel: #fbdcae; --reserved: #d9dde2; --unknown: #f8c6cc;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ground: #14181d; --text: #e8ecf0; --faint: #a9b4bf; --line: #7b8794; --soft: #1e242b;
+    --link: #7cb7ff; --alarm: #ff9a9f; --alarm-ground: #331417;
+    --free: #1d4a2a; --applications: #1b3f70; --kernel: #5c3a0b; --reserved: #3b424a; --unknown: #6b1f28;
+  }
+}
+* { box-sizing: border-box; }
+html { scroll-padding-bottom: 5rem; }
+body {
+  margin: 0 auto; padding: 1rem clamp(.75rem, 3vw, 2rem) 4rem; max-width: 80rem;
+  background: var(--ground); color: var(--text);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere;
+}
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .5rem; }
+h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
+summary h2 { display: inline; }
+p, ul, ol { margin: .5rem 0; max-width: 60rem; }
+a { color: var(--link); }
+a:focus-visible, summary:focus-visible, [tabindex]:focus-visible {
+  outline: 3px solid var(--link); outline-offset: 2px;
+}
+code, .name { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; }
+.headline { font-size: 1.1rem; }
+.faint, footer { color: var(--faint); }
+footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .5rem; }
+.unseen {
+  position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap;
+}
+.skip { position: absolute; left: -100vw; }
+.skip:focus { position: static; }
+.alarm {
+  border: 2px solid var(--alarm); background: var(--alarm-ground); padding: .25rem 1rem; margin: 1rem 0;
+}
+.alarm h2 { margin-top: .5rem; color: var(--alarm); }
+details { margin: 1rem 0; }
+td details { margin: .25rem 0 0; }
+summary { cursor: pointer; }
+.scrolls { overflow-x: auto; position: relative; }
+table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal; }
+caption { text-align: left; color: var(--faint); padding: .25rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
+thead th { border-bottom-width: 2px; white-space: nowrap; }
+tbody th { font-weight: normal; }
+.figure { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.text { min-width: min(15rem, 60vw); overflow-wrap: anywhere; }
+tr.group > * { font-weight: bold; background: var(--soft); }
+tr.within > th { padding-left: 1.25rem; }
+tr:target > * { background: var(--soft); outline: 2px solid var(--link); outline-offset: -2px; }
+@media (min-width: 48em) { tbody th { white-space: nowrap; } }
+@media print {
+  :root {
+    color-scheme: light;
+    --ground: #fff; --text: #000; --faint: #333; --line: #666; --soft: #eee; --link: #000;
+    --alarm: #a40e26; --alarm-ground: #fff;
+    --free: #c9ecd0; --applications: #c6dcfa; --kernel: #fbdcae; --reserved: #d9dde2; --unknown: #f8c6cc;
+  }
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  .skip { display: none; }
+  .scrolls { overflow: visible; }
+  table { font-size: 8pt; width: 100%; }
+  .text { min-width: 0; }
+  tbody th, .figure { white-space: normal; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+  tr, .map { break-inside: avoid; }
+  .map { print-color-adjust: exact; }
+}
+`;

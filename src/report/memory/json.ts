@@ -1,13 +1,13 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
 import type { Look } from '../../account/memory/changes.js';
 import type { Drawer } from '../../account/memory/drawer.js';
+import type { FilesAnswer } from '../../account/memory/files.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
 import { takenJson } from '../taken-json.js';
-import { cgroupsJson } from './cgroups-json.js';
-import { filesJson } from './files-json.js';
-import type { DrawerJson, MemoryEndJson, MemoryJson } from './schema.js';
+import type { CgroupsJson, DrawerJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
 
 /** The answer to `memory` as the JSON contract has it. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
@@ -108,4 +108,53 @@ function drawerJson(drawer: Drawer, pageSize: number): DrawerJson {
     why: why ?? null,
     elsewhere: drawer.elsewhere.map((one) => ({ ...one, bytes: one.frames * pageSize })),
   };
+}
+
+/** Files that have page frames, as the JSON contract has them. */
+function filesJson({ files, unnamed }: FilesAnswer): FilesJson {
+  return {
+    files: files.map((file) => ({
+      bytes: file.bytes,
+      pageCacheBytes: file.cacheBytes,
+      sharedBytes: file.sharedBytes,
+      dirtyBytes: file.dirtyBytes,
+      writebackBytes: file.writebackBytes,
+      path: file.path?.path ?? null,
+      mounts: file.path?.mounts ?? null,
+      blockDevice: file.blockDevice ?? null,
+      deleted: file.deleted,
+      mapped: file.mapped,
+      fsType: file.fsType,
+      device: file.device,
+      inode: `${file.inode}`,
+      sizeBytes: file.size,
+    })),
+    unnamed: unnamed.map(({ why, ...one }) => ({ ...one, why: why ?? null })),
+  };
+}
+
+/** Memory cgroups and what is charged to them, as the JSON contract has them. */
+function cgroupsJson(answer: CgroupsAnswer): CgroupsJson {
+  return {
+    cgroups: answer.cgroups.map((cgroup) => ({
+      path: cgroup.path,
+      dying: cgroup.dying,
+      ...charged(cgroup),
+      slabObjects: cgroup.slabObjects,
+      slabObjectBytes: cgroup.slabBytes,
+      usageBytes: cgroup.usageBytes ?? null,
+    })),
+    nobody: charged(answer.nobody),
+    slabs: charged(answer.slabs),
+    unnamed: answer.unnamed.map((one) => ({
+      reason: one.reason,
+      ...charged(one),
+      why: one.why ?? null,
+    })),
+    empty: answer.empty,
+  };
+}
+
+function charged({ bytes, drawers }: ChargedPart) {
+  return { bytes, drawers: drawers.map((one) => ({ ...one })) };
 }

@@ -1,11 +1,12 @@
 import type { CensusEntry } from '../../account/census-entry.js';
+import { type LedgerRow, rowName } from '../../account/ledger/row.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
 import { hex } from '../../kernel/hex.js';
 import { kernelJson } from '../kernel-json.js';
 import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
 import { accountJson } from '../skb/json.js';
 import { takenJson } from '../taken-json.js';
-import { ledgerJson } from './ledger-json.js';
+import { ledgerWords } from './ledger-words.js';
 
 /** The answer to `sockets` as the JSON contract has it. */
 export function socketsJson(
@@ -73,4 +74,14 @@ function censusEntryJson(entry: CensusEntry): CensusEntryJson {
       holders.map(({ task, fd }) => ({ pid: task.pid, comm: task.comm, fd })),
     ),
   };
+}
+
+/** A row of what is in no socket's queue as the JSON contract has it. */
+export function ledgerJson(row: LedgerRow): SocketsJson['unexplained'][number] {
+  const { objects, bytes, complete } = row;
+  const [what, message] = [rowName(row), ledgerWords(row)];
+  // Keys stand where they always stood.
+  return row.told === 'at-most' || row.told === 'not-counted'
+    ? { what, objects, bytes, message, complete }
+    : { what, complete, objects, bytes, message };
 }

@@ -2,12 +2,12 @@ import type {
   LedgerCode,
   LedgerFigures,
   LedgerRow,
+  OtherPages,
   RowOf,
   SlabCode,
   SlabFigures,
   Subject,
 } from '../../account/ledger/row.js';
-import { otherPagesWords } from './other-pages-words.js';
 
 /** A row of what is in no socket's queue, in sentences; names in it are hostile. */
 export function ledgerWords(row: LedgerRow): string {
@@ -137,4 +137,29 @@ function devices({ devices }: Subject<LedgerCode>): string {
 /** `1 page`, `2 pages` */
 function many(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Where every page of the machine is, in a sentence. */
+function otherPagesWords(pages: OtherPages): string {
+  const { present, atBoot, free, slabs, lru, pageTables, vmalloced, huge, compressed } = pages;
+  const { others, explained, left } = pages;
+  const parts = [
+    `${atBoot} were set aside at boot`,
+    `${free} are free`,
+    `${slabs} slabs`,
+    `${lru} of files and processes`,
+    `${pageTables} page tables`,
+    ...(vmalloced === undefined ? [] : [`${vmalloced} vmalloc’ed`]),
+    ...(huge ? [`${huge} huge`] : []),
+    ...(compressed > 0 ? [`${compressed} compressed`] : []),
+  ];
+  const unknown = [
+    ...(vmalloced === undefined ? ['vmalloc’ed'] : []),
+    ...(huge === undefined ? ['huge'] : []),
+  ];
+  const among =
+    unknown.length === 0
+      ? ''
+      : ` (with those that are ${unknown.join(' or ')}, whose counts were not found)`;
+  return `Of the machine’s ${present} pages ${parts.join(', ')}; of the ${others} others${among} ${explained} are in queues and rows above, and ${left} in none: these may be anybody’s.`;
 }

@@ -5,7 +5,6 @@ import { headline } from '../memory/headline.js';
 import { framesText } from '../task-stacks/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import { alike } from './alike.js';
 import { oomLines } from './oom-text.js';
 import { rulesLines } from './rules-words.js';
 import { adviceWords, findingWords, othersWords } from './words.js';
@@ -137,4 +136,31 @@ function duration(nanoseconds: bigint): string {
   if (days! > 0) return `${days} d ${hours! % 24} h`;
   if (hours! > 0) return `${hours} h ${minutes! % 60} min`;
   return minutes! > 0 ? `${minutes} min` : `${seconds} s`;
+}
+
+/** A finding, and others that differ from it by their socket alone. */
+interface Alike {
+  readonly finding: Finding;
+  readonly others: readonly Finding[];
+}
+
+/** Sockets that a process does not read are one piece of news, however many they are; in the order of the first of each. */
+function alike(findings: readonly Finding[]): Alike[] {
+  const groups = new Map<Finding | string, [Finding, ...Finding[]]>();
+  for (const finding of findings) {
+    const key = keyOf(finding);
+    const group = groups.get(key);
+    if (group) group.push(finding);
+    else groups.set(key, [finding]);
+  }
+  return [...groups.values()].map(([finding, ...others]) => ({ finding, others }));
+}
+
+function keyOf(finding: Finding): Finding | string {
+  const { code, severity, figures } = finding;
+  // One that stands for others is none of many.
+  if (code !== 'stalled-reader' || typeof figures.others === 'number' || figures.pid === null)
+    return finding;
+  const { pid, doing, symbol } = figures;
+  return JSON.stringify([code, severity, pid, doing, symbol]);
 }

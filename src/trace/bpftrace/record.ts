@@ -1,21 +1,20 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { liveHost } from '../../host/live.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import type { Recording } from '../../leaks/recording.js';
 import { TraceError } from '../error.js';
+import type { Words } from '../perf/run.js';
 import { SymbolsMeanwhile } from '../symbols-meanwhile.js';
 import { Commands } from '../tracefs/commands.js';
 import { findTracefs } from '../tracefs/root.js';
-import { failureOf, isOldStackMode } from './failure.js';
 import { mapKeys } from './map-keys.js';
-import { missedRuns } from './missed-runs.js';
 import { BpftraceOutput, type OutputState } from './output.js';
 import { PageCounters } from './page-counters.js';
 import { bpftraceProgram, COMMANDS, type StackMode } from './program.js';
 import { recordingOf } from './recording-of.js';
-import { type BpftraceRun, startBpftrace } from './run.js';
+import { type BpftraceEnd, type BpftraceRun, startBpftrace } from './run.js';
 
 /** What bpftrace is to record. */
 export interface BpftraceOrder {
@@ -199,4 +198,56 @@ function isFirstPidNamespace(): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Events that came while a program of bpftrace's ran on that CPU, as an interrupt's do: the kernel runs none for
+ * them. It counts these of tracepoints since 6.7 (`recursion_misses` of fdinfo); before that the figure stays 0, and
+ * only /proc/vmstat tells of them.
+ *
+ * @returns null: not told
+ */
+function missedRuns(pid: number): number | null {
+  const folder = `/proc/${pid}/fdinfo`;
+  let sum: number | null = null;
+  const seen = new Set<string>();
+  try {
+    for (const descriptor of readdirSync(folder)) {
+      const text = readFileSync(`${folder}/${descriptor}`, 'latin1');
+      const id = /^prog_id:\t(\d{1,10})$/m.exec(text)?.[1];
+      const missed = /^recursion_misses:\t(\d{1,15})$/m.exec(text)?.[1];
+      if (id === undefined || missed === undefined || seen.has(id)) continue;
+      seen.add(id);
+      sum = (sum ?? 0) + Number(missed);
+    }
+  } catch {
+    return null;
+  }
+  return sum;
+}
+
+/** Whether it knows no stacks of addresses alone. */
+function isOldStackMode(said: string): boolean {
+  return /Unknown identifier: 'raw'|[Uu]nknown stack mode/.test(said);
+}
+
+/** Why bpftrace ended before its time. */
+function failureOf({ cause, signal }: BpftraceEnd, words: Words): TraceError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ENOENT' || code === 'EACCES')
+    return new TraceError('bpftrace-missing', 'bpftrace is not installed', { cause });
+  if (signal !== undefined)
+    return new TraceError('bpftrace-failed', `bpftrace was ended by ${signal}`, { cause });
+  const { text } = words;
+  const told = (errorCode: ConstructorParameters<typeof TraceError>[0]) =>
+    new TraceError(errorCode, `bpftrace: ${reasonOf(words)}`, { cause });
+  if (/lockdown/i.test(text)) return told('trace-locked-down');
+  if (/root user|Operation not permitted|EPERM|CAP_/.test(text)) return told('trace-no-root');
+  return told('bpftrace-failed');
+}
+
+/** Its first error, without what it says besides. */
+function reasonOf(words: Words): string {
+  const error = /(?:^|: )ERROR: ([^\n]{1,300})/m.exec(words.text)?.[1];
+  return error ?? words.reason;
 }

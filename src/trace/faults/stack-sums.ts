@@ -1,6 +1,4 @@
 import type { Frame, Sample } from '../perf/sample.js';
-import { allocatingFrame, reachesStart } from './allocator.js';
-import { type MappingKind, mappingKind } from './mapping-kind.js';
 
 /** Faults and what they brought. */
 export interface FaultSum {
@@ -170,3 +168,60 @@ function grow(sum: FaultSum, by: FaultSum): void {
 function keyOf({ symbol, module, offset }: Frame): string {
   return `${symbol ?? offset}\0${module}`;
 }
+
+/** What a fault on a mapping brings. */
+type MappingKind =
+  /** New memory of the process alone: heap, stacks, anonymous mappings. */
+  | 'anonymous'
+  /** tmpfs, memfd, shared anonymous memory: new for who is the first to touch it. */
+  | 'shared'
+  /** Huge pages of the pool of hugetlb. */
+  | 'hugetlb'
+  /** A file's pages, which lie in the page cache, and private copies of them. */
+  | 'file'
+  /** perf does not know what is mapped there. */
+  | 'unknown';
+
+/**
+ * A mapping by the name that perf has for it, which is the kernel's (perf_event_mmap_event,
+ * kernel/events/core.c): `//anon`, `[heap]`, `[stack]`, or a path.
+ */
+export function mappingKind(name: string): MappingKind {
+  if (/^(\/\/anon|\[heap\]|\[stack(:\d+)?\]|\[anon:.*\])$/s.test(name)) return 'anonymous';
+  if (name === '/anon_hugepage (deleted)') return 'hugetlb';
+  if (
+    /^\/(memfd:|dev\/shm\/|SYSV[0-9a-f]{8})|^\/dev\/zero( \(deleted\))?$|^\[anon_shmem:/.test(name)
+  )
+    return 'shared';
+  return name === '[unknown]' || name === '' ? 'unknown' : 'file';
+}
+
+/** Libraries that take memory for who calls them: the C and C++ libraries, and well-known allocators. */
+const LIBRARIES =
+  /(^|\/)(libc|libc\+\+|libstdc\+\+|libpthread|ld|ld-linux[\w-]*|ld-musl[\w-]*|libgcc_s|libjemalloc|libtcmalloc(_minimal)?|libmimalloc|librpmalloc)([-.][\w.-]*)?( \(deleted\))?$/;
+
+/** The same where a program has them inside, linked statically. */
+const FUNCTIONS =
+  /^(_*(libc_|GI_+|int_|rjem_|je_|tc_|mi_|g_(try_)?)*(malloc|calloc|realloc|reallocarray|memalign|posix_memalign|aligned_alloc|valloc|pvalloc|free|mmap|mmap64|munmap|mremap|brk|sbrk)[\w@.]*|_*sysmalloc[\w.]*|_*(default_)?morecore[\w@.]*|malloc_consolidate|unlink_chunk[\w.]*|tcache_[\w.]+|_*(mem(set|cpy|move|pcpy)|bzero|str(n?dup|n?cpy))[\w@.]*|operator new.*|_Zn[wa][\w.]*|arena_get2[\w.]*|new_heap|sysmalloc_mmap[\w.]*|syscall)$/;
+
+/** Whether a function takes memory only because another asked it to. */
+function isAllocator({ symbol, module }: Frame): boolean {
+  return LIBRARIES.test(module) || (symbol !== null && FUNCTIONS.test(symbol));
+}
+
+/**
+ * Who allocates: of a stack, innermost first, the first function that is none of the libraries that others
+ * call for memory. The innermost where there is no other.
+ */
+export function allocatingFrame(frames: readonly Frame[]): Frame | undefined {
+  return frames.find((frame) => !isAllocator(frame)) ?? frames[0];
+}
+
+/** Where threads begin: a stack that ends elsewhere was cut off. */
+export function reachesStart(frames: readonly Frame[]): boolean {
+  const last = frames.at(-1)?.symbol;
+  return last !== undefined && last !== null && BEGINNINGS.test(last);
+}
+
+const BEGINNINGS =
+  /^(_start|_*clone3?|_*start_thread|thread_start|_dl_start(_user)?|_*libc_start_main[\w@.]*|runtime\.(goexit|mstart|rt0_go|asmcgocall)[\w.]*|_rt0_[\w]+|__restore_rt)$/;

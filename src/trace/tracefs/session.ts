@@ -16,7 +16,6 @@ import type { StreamPlan } from './cpu-stream.js';
 import { Drain } from './drain.js';
 import { eventFilter } from './filter.js';
 import type { TraceInstance } from './instance.js';
-import { clockOf } from './instance-clock.js';
 import type { TraceInstances } from './instances.js';
 import { KeptSettings } from './kept-settings.js';
 import type { EventName, TracedType } from './kinds.js';
@@ -275,4 +274,15 @@ function silence(instance: TraceInstance): void {
 function pagesOf(instance: TraceInstance, pageBytes: number): number {
   const kilobytes = Number(/^(\d{1,9})/.exec(instance.read('buffer_size_kb'))?.[1] ?? 0);
   return Math.max(1, Math.floor((kilobytes * 1024) / pageBytes));
+}
+
+/** What is 0 of all times, and how long ago that was, nanoseconds. */
+function clockOf(instance: TraceInstance): {
+  readonly origin: bigint;
+  readonly now: () => number;
+} {
+  const before = process.hrtime.bigint();
+  const origin = instance.now;
+  const middle = (before + process.hrtime.bigint()) / 2n;
+  return { origin, now: () => Number(process.hrtime.bigint() - middle) };
 }

@@ -1,12 +1,13 @@
-import { bySeverity, type Finding, type RuleCode } from '../finding.js';
+import { bySeverity, type Figure, type Finding, type RuleCode } from '../finding.js';
+import { evidenceOf } from '../log/lines.js';
 import type { TriageAnswer } from '../triage.js';
 import { toldOf } from './conditions.js';
 import { type AskStacks, RuleFacts } from './facts.js';
 import { isMeant } from './figures.js';
-import { linesLike } from './log-lines.js';
 import type { Adjusted, Undecided } from './outcome.js';
+import type { Pattern } from './pattern.js';
 import type { Adjustment, Condition, Rule, Rules } from './schema.js';
-import { all, any, not, type Told } from './told.js';
+import { all, any, met, NOT_MET, not, type Told, unknown } from './told.js';
 
 /** An answer with what a team's rules find in it, and without what they silence. */
 export function withRules(answer: TriageAnswer, rules: Rules, ask: AskStacks): TriageAnswer {
@@ -116,4 +117,46 @@ function note(
 /** Each once. */
 function each(list: readonly Undecided[]): Undecided[] {
   return [...new Map(list.map((one) => [JSON.stringify(one), one])).values()];
+}
+
+/** Different captures of one rule's pattern: so many are told apart. */
+const MOST_DIFFERENT = 50;
+/** Lines that a finding shows: the first, and the last ones. */
+const MOST_EVIDENCE = 4;
+
+interface Group {
+  readonly captures: Readonly<Record<string, Figure>>;
+  readonly evidence: ReturnType<typeof evidenceOf>[];
+  times: number;
+}
+
+/** Lines that a pattern matches, by what it captures; none: one that says whether there may have been any. */
+function linesLike(pattern: Pattern, facts: RuleFacts): Told[] {
+  const groups = new Map<string, Group>();
+  let others = 0;
+  for (const line of facts.lines) {
+    const captures = pattern.match(line.text);
+    if (!captures) continue;
+    const key = JSON.stringify(captures);
+    let group = groups.get(key);
+    if (!group) {
+      if (groups.size >= MOST_DIFFERENT) {
+        others++;
+        continue;
+      }
+      group = { captures, evidence: [], times: 0 };
+      groups.set(key, group);
+    }
+    group.times++;
+    group.evidence.push(evidenceOf(line));
+    if (group.evidence.length > MOST_EVIDENCE) group.evidence.splice(1, 1);
+  }
+  const list = [...groups.values()];
+  if (list.length > 0)
+    return list.map(({ captures, evidence, times }, index) => {
+      const more = others > 0 && index === list.length - 1 ? { others } : {};
+      return met({ ...captures, logTimes: times, ...more }, evidence);
+    });
+  const { logLacks } = facts;
+  return [logLacks === undefined ? NOT_MET : unknown('log-not-whole', logLacks)];
 }

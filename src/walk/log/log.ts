@@ -4,15 +4,15 @@ import type { LogRecord } from '../../log-records.js';
 import { incompleteness } from '../incompleteness.js';
 import { readClock } from '../machine/clock.js';
 import type { Fields } from '../machine/fields.js';
+import { pointerPartOf } from '../named-read.js';
 import type { Warnings } from '../warnings.js';
-import { BlockLengths } from './block-lengths.js';
-import { textPositions } from './positions.js';
 import { infoReader } from './record.js';
 import { hasRecordBuffer } from './record-buffer.js';
 import { type LogRest, readRecords } from './records.js';
 import { ID_MASK, type LogRing, openRing } from './ring.js';
-import { readSlot, type Slot } from './slot.js';
+import { readSlot, type Slot, type TextBlock } from './slot.js';
 import { TimeOrder } from './time-order.js';
+import { typeOf } from './type-of.js';
 
 /** Looks at a live kernel's slot: so often until it holds still. */
 const LIVE_ATTEMPTS = 3;
@@ -156,4 +156,112 @@ function uptimeOf(kernel: Kernel): bigint | undefined {
     if (error instanceof KernelError || error instanceof ReadError) return undefined;
     throw error;
   }
+}
+
+/**
+ * How far the ring of text has come: positions, which only grow. They tell which texts are still there,
+ * whatever the descriptors say.
+ */
+interface TextPositions {
+  /** Whether the byte at a position is in the ring, or is its end. */
+  holds(position: bigint): boolean;
+}
+
+/** Undefined where the kernel's types do not tell where they stand. @throws {ReadError} */
+function textPositions(kernel: Kernel, ring: LogRing): TextPositions | undefined {
+  const layout = typeOf(kernel, 'printk_ringbuffer');
+  const head = layout?.member('text_data_ring.head_lpos');
+  const tail = layout?.member('text_data_ring.tail_lpos');
+  if (!head || !tail) return undefined;
+  const read = (offset: number): bigint =>
+    pointerPartOf(kernel, 'struct printk_ringbuffer', ring.address, ring.address + BigInt(offset));
+  const oldest = read(tail.offset);
+  const length = BigInt.asUintN(64, read(head.offset) - oldest);
+  return { holds: (position) => BigInt.asUintN(64, position - oldest) <= length };
+}
+
+/**
+ * Holds the length of each text against its block. Which form blocks have shows in all of them: a
+ * length that would do in one form alone is judged in the end.
+ */
+class BlockLengths {
+  readonly #warnings: Warnings;
+  readonly #spare: number[] = [];
+  readonly #unfit: Record<BlockForm, string[]> = { copied: [], printed: [] };
+
+  constructor(warnings: Warnings) {
+    this.#warnings = warnings;
+  }
+
+  add(name: string, { bytes, length }: TextBlock): void {
+    this.#spare.push(bytes.length - length);
+    for (const form of ['copied', 'printed'] as const)
+      if (!fitsBlock(form, bytes, length)) this.#unfit[form].push(name);
+  }
+
+  finish(): void {
+    for (const name of this.#unfit[blockForm(this.#spare)])
+      this.#warnings.add('corrupt', `the length of its text does not fit where it lies: ${name}`);
+  }
+}
+
+/** Blocks of text are padded to this (sizeof(unsigned long)). */
+const ALIGNMENT = 8;
+
+/**
+ * Before 5.12 or so printk copied a text that was ready: its block is as long as it. Since then it is
+ * printed into its block: the NUL stays, and a prefix (KERN_SOH and a level) and a line break are cut off it.
+ */
+type BlockForm = 'copied' | 'printed';
+
+/** More spare bytes than alignment brings are a sign of the second form; so many must show them. */
+const LEAST_SIGNS = 3;
+
+/** Tells the form by blocks' rooms: bytes that each has beyond the length of its text. */
+function blockForm(spare: readonly number[]): BlockForm {
+  return spare.filter((bytes) => bytes >= ALIGNMENT).length >= LEAST_SIGNS ? 'printed' : 'copied';
+}
+
+/**
+ * Whether the length of a text fits the block that it lies in: the second fact about `text_len`, and
+ * about where the block ends.
+ *
+ * @param block all of the block behind its id
+ * @param length of the text, in bytes
+ */
+function fitsBlock(form: BlockForm, block: Uint8Array, length: number): boolean {
+  if (form === 'copied') return block.length === aligned(length);
+  const nul = block.indexOf(0, length);
+  if (nul < 0 || block.length !== aligned(nul + 1)) return false;
+  if (block.subarray(0, length).includes(0)) return false;
+  for (const breaks of [0, 1]) {
+    const prefix = nul - length - breaks;
+    if (![0, 2, 4].includes(prefix)) continue;
+    // The last line break is always cut off.
+    const last = breaks === 1 ? block[nul - 1] : block[length - 1];
+    if ((last === NEWLINE) !== (breaks === 1)) continue;
+    if (isShifted(block, length, prefix)) return true;
+  }
+  return false;
+}
+
+const NEWLINE = 0x0a;
+
+/** Whether what lies behind the text is its own end, from before it was moved over its prefix. */
+function isShifted(block: Uint8Array, length: number, prefix: number): boolean {
+  for (let at = length; at < length + prefix; at++) {
+    const byte = block[at];
+    // Of a text, or of a part that continues one, which is shorter than its prefix, that is seen itself.
+    if (byte !== block[at - prefix] && !isPrefix(byte)) return false;
+  }
+  return true;
+}
+
+/** KERN_SOH, levels 0 to 7, `c` of KERN_CONT, `d` of KERN_DEFAULT (include/linux/kern_levels.h). */
+function isPrefix(byte = 0): boolean {
+  return byte === 1 || (byte >= 0x30 && byte <= 0x37) || byte === 0x63 || byte === 0x64;
+}
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }

@@ -4,9 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import type { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
-import { SharedInfo } from './shared-info.js';
 import { SkbFrags } from './skb-frags.js';
-import { checkLinear, checkPaged, type Lengths } from './skb-lengths.js';
 import { type SkbSink, tell } from './skb-sink.js';
 import { SkbSlots } from './skb-slots.js';
 
@@ -209,4 +207,85 @@ export class SkbReader {
 /** Whether a count of references, which the kernel keeps as an int, can be that of something in use. */
 function isCount(count: number): boolean {
   return count >= 1 && count <= 0x7fff_ffff;
+}
+
+/** What an skb says of its own bytes. */
+interface Lengths {
+  /** `len`: all. */
+  readonly length: number;
+  /** `data_len`: those outside of its head. */
+  readonly paged: number;
+  /** Offsets in the head. */
+  readonly tail: number;
+  readonly end: number;
+  /** From `head` to `data`. */
+  readonly headroom: number;
+}
+
+/** What `len` counts besides the linear part is between `data` and `tail` (skb_headlen). */
+function checkLinear({ length, paged, tail, end, headroom }: Lengths): void {
+  if (tail > end) {
+    throw new KernelError('damaged', `its data ends at ${tail}, its head at ${end}`);
+  }
+  const [claimed, linear] = [length - paged, tail - headroom];
+  if (claimed === linear) return;
+  throw new KernelError(
+    'damaged',
+    `it counts ${claimed} bytes in its head, where ${linear} lie between data and tail`,
+  );
+}
+
+/** `data_len` counts the frags and the frag_list; netlink's own use of the list it leaves out. */
+function checkPaged(claimed: number, frags: number, list: number): void {
+  if (claimed === frags + list || claimed === frags) return;
+  throw new KernelError(
+    'damaged',
+    `it counts ${claimed} bytes outside its head, its frags and frag_list have ${frags + list}`,
+  );
+}
+
+/**
+ * SKBFL_MANAGED_FRAG_REFS in `skb_shared_info.flags`: io_uring holds the pages of a buffer registered
+ * with it for as long as it is sent, and frags take no references (6.0; nothing had the bit before).
+ */
+const MANAGED_FRAGS = 16;
+
+// Not `frags`: of the array only the entries in use are read; behind them lies what was there before.
+const FIELDS = ['nr_frags', 'frag_list', 'dataref.counter'] as const;
+
+/** What clones of an skb share. */
+interface Shared {
+  /** Entries of `frags` in use, as it says. */
+  readonly count: number;
+  /** The first skb of its frag_list, or 0. */
+  readonly list: bigint;
+  /** Its frags took no references to their pages. */
+  readonly lent: boolean;
+  /** Who shares it: the low half counts all references, the high half those to the payload alone. */
+  readonly dataref: number;
+}
+
+/** Reads the `skb_shared_info` behind the linear head of an skb. */
+export class SharedInfo {
+  readonly #shared;
+  /** `skb_shared_info.flags`, since 5.13. */
+  readonly #hasFlags: boolean;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#hasFlags = kernel.struct('skb_shared_info')?.member('flags') !== undefined;
+    const flags = this.#hasFlags ? (['flags'] as const) : [];
+    this.#shared = new StructReader(kernel, 'skb_shared_info', [...FIELDS, ...flags]).cursor();
+  }
+
+  /** @throws {ReadError} */
+  read(at: Pointer): Shared {
+    const shared = this.#shared.follow(at);
+    return {
+      count: shared.number('nr_frags'),
+      list: shared.pointer('frag_list'),
+      lent: this.#hasFlags && (shared.number('flags') & MANAGED_FRAGS) !== 0,
+      dataref: shared.number('dataref.counter'),
+    };
+  }
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { CommandLineMask } from '../../../src/host/capture/command-line.js';
-import { HOST } from '../../../src/host/capture/script/host.js';
+import { HOST } from '../../../src/host/capture/script.js';
 
 /** As kernels of 5.10 to 7.2, dracut and systemd print them; each has the secret s3cret. */
 const KEPT_HEADS = [

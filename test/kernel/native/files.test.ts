@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { KernelError } from '../../../src/kernel/error.js';
 import { Btf } from '../../../src/kernel/native/btf/btf.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
-import { parseSystemMap } from '../../../src/kernel/native/system-map.js';
+import { parseSystemMap } from '../../../src/kernel/native/symbols-source.js';
 import type { TypesFile } from '../../../src/kernel/native/types-file.js';
 import { BtfWriter } from '../../support/btf.js';
 import { buildIdNote, writeElfFile, writeSymtab } from '../../support/elf-file.js';

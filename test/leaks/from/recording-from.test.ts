@@ -6,8 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { FromOrder } from '../../../src/leaks/from/order.js';
-import { recognise } from '../../../src/leaks/from/recognise.js';
-import { recordingFrom } from '../../../src/leaks/from/recording-from.js';
+import { recognise, recordingFrom } from '../../../src/leaks/from/recording-from.js';
 import type { Recording } from '../../../src/leaks/recording.js';
 import { CAPTURED as COPIES } from '../readings/captured-source.js';
 

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
+import { UnlistedPages } from '../../../src/account/memory/frame-checks.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
-import { UnlistedPages } from '../../../src/account/memory/unlisted.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { CensusEntry } from '../../../src/account/census-entry.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { stalledReaders } from '../../../src/triage/stalled-readers.js';
+import { stalledReaders } from '../../../src/triage/triage.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { stalledReaders } from '../../../src/triage/stalled-readers.js';
+import { stalledReaders } from '../../../src/triage/triage.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump, labKernel, role } from '../../support/lab.js';

@@ -1,13 +1,11 @@
 import { expect, test } from 'vitest';
 import { compareStates } from '../../../src/diff/compare.js';
 import { diffDrawers } from '../../../src/diff/drawers.js';
-import { drawerTable } from '../../../src/report/diff/drawer-table.js';
 import { diffJson } from '../../../src/report/diff/json.js';
-import { listTable } from '../../../src/report/diff/list-table.js';
 import { noteWords } from '../../../src/report/diff/notes.js';
 import { stateOfValues } from '../../../src/report/diff/read/answers.js';
 import { diffSchema } from '../../../src/report/diff/schema.js';
-import { diffText } from '../../../src/report/diff/text.js';
+import { diffText, drawerTable, listTable } from '../../../src/report/diff/text.js';
 import { columnsOf } from '../../../src/report/text/cut.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 

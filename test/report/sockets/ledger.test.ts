@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LedgerRow, SlabFigures } from '../../../src/account/ledger/row.js';
-import { ledgerJson } from '../../../src/report/sockets/ledger-json.js';
+import { ledgerJson } from '../../../src/report/sockets/json.js';
 import { ledgerWords } from '../../../src/report/sockets/ledger-words.js';
 
 const NONE = { objects: null, bytes: null } as const;

@@ -6,9 +6,18 @@ import { listed } from '../listed.js';
 import { readPageSize } from '../memory.js';
 import { readHostCounts } from '../memory-counts.js';
 import { type HostZone, readZones } from '../zones.js';
+import {
+  FLAG_KINDS,
+  type FlagKind,
+  type FlagNote,
+  flagKind,
+  flagNotes,
+  isHead,
+  isMapped,
+  isTail,
+} from './flags.js';
 import { type FrameFile, openFrameFile } from './frame-file.js';
-import { readMemoryMap } from './iomem.js';
-import { CHUNK_FRAMES, type FlagScan, scanFlags } from './scan.js';
+import { type Frames, type MemoryMap, readMemoryMap } from './iomem.js';
 
 /** A machine as root sees it without its kernel's memory. */
 export interface HostFrames extends HostDetails {
@@ -64,4 +73,222 @@ function placesOf(zones: readonly HostZone[]) {
   return zones.map(({ nodeId, name, start, spanned }) => ({
     ...{ name: several ? `${nodeId} ${name}` : name, start, end: start + spanned },
   }));
+}
+
+/** How much of RAM is of each kind, by the flags of its frames; all in frames. */
+interface FlagScan {
+  /** Holes, which are no memory, left out. */
+  readonly kinds: Readonly<Record<FlagKind, number>>;
+  /** Of those that are reserved: in the image of the kernel, and for the crash kernel. */
+  readonly image: number;
+  readonly crashKernel: number;
+  /** Behind the end of the file, or of a part of it that cannot be read. */
+  readonly unread: number;
+  readonly whyUnread: string | undefined;
+  /** What flags say besides: frames by note and kind. */
+  readonly notes: readonly {
+    readonly note: FlagNote;
+    readonly kind: FlagKind;
+    readonly frames: number;
+  }[];
+  /** What no flag tells of. */
+  readonly unflagged: Unflagged;
+}
+
+/** Frames that no flag tells of. */
+interface Unflagged {
+  /** Compound pages of each order, from order 1 on; single pages as order 0. */
+  readonly blocks: ReadonlyMap<number, number>;
+  /** By the zone that they lie in; of a frame in none, '?'. */
+  readonly zones: ReadonlyMap<string, number>;
+  /** Charged to some cgroup; undefined: /proc/kpagecgroup does not tell. */
+  readonly charged: number | undefined;
+  /** Mapped into some address space, as rings that a driver lends. */
+  readonly mapped: number;
+}
+
+/** A zone that frames lie in. */
+interface ZoneFrames extends Frames {
+  readonly name: string;
+}
+
+/** Frames that are looked at together: half a MiB of words. */
+const CHUNK_FRAMES = 2 ** 16;
+
+/** Place of each kind in the array of counts. */
+const NUMBER = Object.fromEntries(FLAG_KINDS.map((kind, index) => [kind, index]));
+
+interface ScanOptions {
+  readonly map: MemoryMap;
+  readonly zones: readonly ZoneFrames[];
+  /** /proc/kpagecgroup; undefined where there is none. */
+  readonly cgroups?: FrameFile | undefined;
+  /** Told now and then which part is done, 0 to 1. */
+  readonly progress?: (part: number) => void;
+}
+
+/**
+ * Looks at the flags of each frame of RAM, once; keeps nothing of a frame, so that memory does not grow
+ * with the machine. A tail goes with its head.
+ */
+function scanFlags(flags: FrameFile, options: ScanOptions): FlagScan {
+  return new Scan(flags, options).run();
+}
+
+class Scan {
+  readonly #counts = new Array<number>(FLAG_KINDS.length).fill(0);
+  readonly #blocks = new Map<number, number>();
+  readonly #zones = new Map<string, number>();
+  #image = 0;
+  #crash = 0;
+  #charged = 0;
+  #mapped = 0;
+  #unread = 0;
+  #whyUnread: string | undefined;
+  /** The kind of the frame before, if that may have tails; of a compound page of none its size so far. */
+  #kind: FlagKind | undefined;
+  #open = 0;
+  #openCharged = false;
+  #chargesKnown: boolean;
+  /** By kind, then by note. */
+  readonly #notes = new Map<FlagKind, Map<FlagNote, number>>();
+  /** Of the page that may have tails. */
+  #noted: readonly FlagNote[] = [];
+
+  constructor(
+    readonly flags: FrameFile,
+    readonly options: ScanOptions,
+  ) {
+    this.#chargesKnown = options.cgroups !== undefined;
+  }
+
+  run(): FlagScan {
+    const { map, progress = () => undefined } = this.options;
+    const all = map.ram.reduce((sum, { start, end }) => sum + end - start, 0);
+    let done = 0;
+    for (const { start, end } of map.ram) {
+      this.#endBlock();
+      for (let first = start; first < end; first += CHUNK_FRAMES) {
+        const count = Math.min(CHUNK_FRAMES, end - first);
+        progress(done / all);
+        done += count;
+        this.#chunk(first, count);
+      }
+    }
+    this.#endBlock();
+    return {
+      kinds: Object.fromEntries(
+        FLAG_KINDS.map((kind, index) => [kind, this.#counts[index]!]),
+      ) as Record<FlagKind, number>,
+      ...{ image: this.#image, crashKernel: this.#crash },
+      ...{ unread: this.#unread, whyUnread: this.#whyUnread },
+      notes: [...this.#notes].flatMap(([kind, notes]) =>
+        [...notes].map(([note, frames]) => ({ note, kind, frames })),
+      ),
+      unflagged: {
+        blocks: this.#blocks,
+        zones: this.#zones,
+        charged: this.#chargesKnown ? this.#charged : undefined,
+        mapped: this.#mapped,
+      },
+    };
+  }
+
+  #chunk(first: number, count: number): void {
+    let words: Buffer;
+    try {
+      words = this.flags.words(first, count);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      this.#endBlock();
+      this.#unread += count;
+      this.#whyUnread ??= error.message;
+      return;
+    }
+    const have = words.length / 8;
+    const charges = this.#chargesOf(first, have);
+    const view = new DataView(words.buffer, words.byteOffset, words.length);
+    for (let at = 0; at < have; at++) {
+      const low = view.getUint32(8 * at, true);
+      const frame = first + at;
+      if (isTail(low)) {
+        this.#tail(frame);
+        continue;
+      }
+      this.#endBlock();
+      const high = view.getUint32(8 * at + 4, true);
+      const kind = flagKind(low, high);
+      this.#kind = isHead(low) ? kind : undefined;
+      this.#noted = kind === 'hole' ? [] : flagNotes(low, high);
+      if (this.#noted.length > 0) this.#note(kind);
+      this.#counts[NUMBER[kind]!]!++;
+      if (kind === 'reserved') this.#reserved(frame);
+      if (kind !== 'none') continue;
+      this.#open = 1;
+      this.#openCharged = charges !== undefined && charges.getUint32(8 * at, true) !== 0;
+      if (isMapped(low)) this.#mapped++;
+      this.#inZone(frame);
+    }
+    if (have === count) return;
+    this.#endBlock();
+    this.#unread += count - have;
+    this.#whyUnread ??= `/proc/kpageflags ends before page frame ${first + count}`;
+  }
+
+  /** Inode numbers of cgroups; those of 64 bits differ in their low half. */
+  #chargesOf(first: number, count: number): DataView | undefined {
+    const { cgroups } = this.options;
+    if (!cgroups || !this.#chargesKnown || count === 0) return undefined;
+    try {
+      const words = cgroups.words(first, count);
+      if (words.length === 8 * count)
+        return new DataView(words.buffer, words.byteOffset, words.length);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+    }
+    this.#chargesKnown = false;
+    return undefined;
+  }
+
+  #tail(frame: number): void {
+    const kind = this.#kind ?? 'torn';
+    if (this.#kind !== undefined && this.#noted.length > 0) this.#note(kind);
+    this.#counts[NUMBER[kind]!]!++;
+    if (kind === 'reserved') this.#reserved(frame);
+    if (kind !== 'none') return;
+    this.#open++;
+    this.#inZone(frame);
+  }
+
+  #note(kind: FlagKind): void {
+    const notes = this.#notes.get(kind) ?? new Map<FlagNote, number>();
+    this.#notes.set(kind, notes);
+    for (const note of this.#noted) notes.set(note, (notes.get(note) ?? 0) + 1);
+  }
+
+  #reserved(frame: number): void {
+    const { image, crashKernel } = this.options.map;
+    if (image && frame >= image.start && frame < image.end) this.#image++;
+    else if (crashKernel.some(({ start, end }) => frame >= start && frame < end)) this.#crash++;
+  }
+
+  #zone: ZoneFrames | undefined;
+
+  #inZone(frame: number): void {
+    const known = this.#zone;
+    if (!known || frame < known.start || frame >= known.end)
+      this.#zone = this.options.zones.find(({ start, end }) => frame >= start && frame < end);
+    const name = this.#zone?.name ?? '?';
+    this.#zones.set(name, (this.#zones.get(name) ?? 0) + 1);
+  }
+
+  #endBlock(): void {
+    if (this.#open > 0) {
+      const order = Math.ceil(Math.log2(this.#open));
+      this.#blocks.set(order, (this.#blocks.get(order) ?? 0) + 1);
+      if (this.#openCharged) this.#charged += this.#open;
+    }
+    this.#open = 0;
+    this.#kind = undefined;
+  }
 }

@@ -1,9 +1,9 @@
+import { KernelError } from '../../error.js';
 import type { Described, MemberDescription, TypeDescription } from '../../type-description.js';
 import type { Btf } from './btf.js';
 import { enumeratorsOf } from './enumerators.js';
 import { Kind } from './format.js';
 import { readMember } from './member.js';
-import { spell } from './spelling.js';
 
 /** Describes a type by its id. Throws {KernelError} `damaged` as Btf does, also later, in its parts. */
 export function describeType(btf: Btf, id: number): TypeDescription {
@@ -58,4 +58,99 @@ function describeMembers(btf: Btf, id: number): MemberDescription[] {
     const declaration = spell(btf, type, name) + (bitSize > 0 ? `:${bitSize}` : '');
     return { name, declaration, bitOffset, bitSize, type: describeType(btf, type) };
   });
+}
+
+/** Pointers, arrays, functions and qualifiers around one name; more are damage or a cycle. */
+const MOST_DEPTH = 64;
+/** Types that one declaration mentions: functions that take functions grow without being deep. */
+const MOST_TYPES = 4096;
+const MOST_LENGTH = 4096;
+
+/**
+ * A declaration as C writes it: `char comm[16]`, `void (*destructor)(struct sk_buff *)`. Without a
+ * name, the type alone. Anonymous structs show as `struct {...}`.
+ */
+export function spell(btf: Btf, id: number, name = ''): string {
+  const spelled = declare(btf, id, name, 0, { types: MOST_TYPES });
+  return spelled.length > MOST_LENGTH ? `${spelled.slice(0, MOST_LENGTH)}…` : spelled;
+}
+
+function declare(
+  btf: Btf,
+  id: number,
+  inner: string,
+  depth: number,
+  left: { types: number },
+): string {
+  if (depth > MOST_DEPTH || --left.types < 0)
+    throw new KernelError('damaged', `BTF: type ${id} is declared without an end`);
+  if (inner.length > MOST_LENGTH) return inner;
+  const next = (type: number, text: string): string => declare(btf, type, text, depth + 1, left);
+  switch (btf.kind(id)) {
+    case Kind.VOID:
+      return join('void', inner);
+    case Kind.STRUCT:
+      return join(`struct ${btf.name(id) || '{...}'}`, inner);
+    case Kind.UNION:
+      return join(`union ${btf.name(id) || '{...}'}`, inner);
+    case Kind.ENUM:
+    case Kind.ENUM64:
+      return join(`enum ${btf.name(id) || '{...}'}`, inner);
+    case Kind.FWD:
+      return join(`${btf.flag(id) ? 'union' : 'struct'} ${btf.name(id)}`, inner);
+    case Kind.PTR: {
+      const target = btf.sizeOrType(id);
+      const binds = bindsTighter(btf, target);
+      return next(target, binds ? `(*${inner})` : `*${inner}`);
+    }
+    case Kind.CONST:
+    case Kind.VOLATILE:
+    case Kind.RESTRICT: {
+      const target = btf.sizeOrType(id);
+      const word = QUALIFIERS[btf.kind(id)]!;
+      // A qualified pointer has its word behind the asterisk; everything else before the type.
+      return btf.kind(target) === Kind.PTR
+        ? next(target, join(word, inner))
+        : join(word, next(target, inner));
+    }
+    case Kind.ARRAY: {
+      const count = btf.extra(id, 2);
+      return next(btf.extra(id, 0), `${inner}[${count === 0 ? '' : count}]`);
+    }
+    case Kind.FUNC_PROTO: {
+      const parameters = Array.from({ length: Math.min(btf.vlen(id), 32) }, (_, index) => {
+        const type = btf.extra(id, index * 2 + 1);
+        // A last parameter without name or type stands for `...`.
+        return type === 0 && index === btf.vlen(id) - 1 ? '...' : next(type, '');
+      });
+      return next(btf.sizeOrType(id), `${inner}(${parameters.join(', ') || 'void'})`);
+    }
+    case Kind.TYPE_TAG:
+    case Kind.FUNC:
+    case Kind.VAR:
+      return next(btf.sizeOrType(id), inner);
+    default:
+      return join(btf.name(id), inner);
+  }
+}
+
+const QUALIFIERS: Readonly<Record<number, string>> = {
+  [Kind.CONST]: 'const',
+  [Kind.VOLATILE]: 'volatile',
+  [Kind.RESTRICT]: 'restrict',
+};
+
+function bindsTighter(btf: Btf, id: number): boolean {
+  let at = id;
+  for (let step = 0; step < MOST_DEPTH; step++) {
+    const kind = btf.kind(at);
+    if (kind === Kind.ARRAY || kind === Kind.FUNC_PROTO) return true;
+    if (kind !== Kind.TYPE_TAG) return false;
+    at = btf.sizeOrType(at);
+  }
+  return false;
+}
+
+function join(type: string, inner: string): string {
+  return inner === '' ? type : `${type} ${inner}`;
 }

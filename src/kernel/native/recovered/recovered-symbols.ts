@@ -2,11 +2,9 @@ import { ReadError } from '../../error.js';
 import { readAround } from '../image-scan.js';
 import { CachePointers } from './cache-pointers.js';
 import { Evidence, type RecoverySource } from './evidence.js';
-import { lastFrame } from './last-frame.js';
-import { moduleList, moduleTypesList } from './module-lists.js';
+import { headsOf, ring } from './lists.js';
 import { findPerCpu } from './per-cpu.js';
-import { protocolList } from './protocol-list.js';
-import { socketOperations } from './socket-operations.js';
+import { type Memory, numberOrNot, only, orNot, textOrNot, word, wordOrNot } from './reads.js';
 
 /**
  * Variables of a kernel whose table has functions only (CONFIG_KALLSYMS_ALL=n). Most are exported to
@@ -68,4 +66,149 @@ export class RecoveredSymbols {
     );
     return this.#perCpu;
   }
+}
+
+/** `proto_list`: the head of the ring that `tcp_prot.node` is in: the one node that is in no `struct proto`. */
+function protocolList(evidence: Evidence): bigint | undefined {
+  const { source } = evidence;
+  const tcp = evidence.exported.get('tcp_prot');
+  const layout = source.types.struct('proto');
+  const node = layout?.member('node');
+  const name = layout?.member('name');
+  const size = layout?.member('obj_size');
+  if (tcp === undefined || !node || !name || !size) return undefined;
+  const { memory } = source;
+  const start = tcp + BigInt(node.offset);
+  const nodes = ring(memory, start);
+  const heads = nodes?.filter((at) => {
+    const proto = at - BigInt(node.offset);
+    const text = textOrNot(memory, proto + BigInt(name.offset), name.size);
+    const bytes = numberOrNot(memory, proto + BigInt(size.offset));
+    return text === undefined || bytes === undefined || bytes === 0 || bytes > 65_536;
+  });
+  return heads && only(heads);
+}
+
+/** A page frame's number can be a common word. */
+const MOST_WORDS = 65_536;
+
+/**
+ * `max_pfn`: holds the page frame behind the memory that `high_memory` ends, and has `min_low_pfn`
+ * behind itself (mm/memblock.c): the first frame, before which nothing is mapped.
+ */
+function lastFrame(evidence: Evidence): bigint | undefined {
+  const { directMap, arch, memory } = evidence.source;
+  const variable = evidence.exported.get('high_memory');
+  if (variable === undefined || directMap === undefined) return undefined;
+  const into = word(memory, variable) - directMap.address;
+  const end = BigInt(directMap.physical) + into;
+  if (into <= 0n || into > BigInt(directMap.length) || end % BigInt(arch.pageSize) !== 0n)
+    return undefined;
+  const frame = end / BigInt(arch.pageSize);
+  const isFirst = (first: bigint): boolean => {
+    const at = directMap.address + first * BigInt(arch.pageSize) - BigInt(directMap.physical);
+    return orNot(() => !arch.protection(at - 1n) && arch.protection(at) !== undefined) === true;
+  };
+  const variables = evidence.bytes
+    .wordsEqual(frame, MOST_WORDS)
+    .map((at) => evidence.bytes.address(at));
+  return evidence.only(variables, (from, at) => {
+    const next = wordOrNot(from, at + 8n);
+    if (next === undefined || next === 0n || next >= frame || !isFirst(next)) return false;
+    const writable = orNot(() => arch.protection(at)?.writable);
+    return wordOrNot(from, at) === frame && writable === true;
+  });
+}
+
+/** Functions of `socket_file_ops` (net/socket.c), by its members. */
+const SOCKET_OPERATIONS = {
+  read_iter: 'sock_read_iter',
+  write_iter: 'sock_write_iter',
+  poll: 'sock_poll',
+  mmap: 'sock_mmap',
+  release: 'sock_close',
+  fasync: 'sock_fasync',
+} as const;
+
+const MOST_PLACES = 64;
+
+/** `socket_file_ops`: the one table of functions that holds all of the sockets'. */
+function socketOperations(evidence: Evidence): bigint | undefined {
+  const { source } = evidence;
+  const layout = source.types.struct('file_operations');
+  if (layout === undefined) return undefined;
+  const expected: { offset: number; address: bigint }[] = [];
+  for (const [member, name] of Object.entries(SOCKET_OPERATIONS)) {
+    const offset = layout.member(member)?.offset;
+    const found = source.symbols.find(name);
+    if (offset !== undefined && found.length === 1)
+      expected.push({ offset, address: found[0]!.address });
+  }
+  const first = expected[0];
+  if (first === undefined || expected.length < 4) return undefined;
+  const tables = evidence.bytes
+    .wordsEqual(first.address, MOST_PLACES)
+    .map((at) => evidence.bytes.address(at - first.offset));
+  const table = evidence.only(tables, (memory, at) =>
+    expected.every(({ offset, address }) => wordOrNot(memory, at + BigInt(offset)) === address),
+  );
+  // The word that is searched for may lie in the next page.
+  if (table !== undefined) readAround(source.memory, table + BigInt(first.offset));
+  return table;
+}
+
+/** `modules`: the head of the list whose nodes are all in a `struct module`. */
+function moduleList(evidence: Evidence): bigint | undefined {
+  const { source } = evidence;
+  const { info } = source;
+  const layout = source.types.struct('module');
+  const list = layout?.member('list');
+  const name = layout?.member('name');
+  const state = layout?.member('state');
+  // Where they are without KASLR, and all else that KASLR can move them to.
+  const start = info.number('MODULES_VADDR');
+  const end = info.number('VMALLOC_END');
+  if (!list || !name || !state || start === undefined || end === undefined) return undefined;
+  return listHead(evidence, { start, end }, (memory, node) => {
+    const module = node - BigInt(list.offset);
+    const text = textOrNot(memory, module + BigInt(name.offset), name.size);
+    const is = numberOrNot(memory, module + BigInt(state.offset));
+    return text !== undefined && is !== undefined && is <= 3;
+  });
+}
+
+/**
+ * `btf_modules`: the head of the list whose nodes are all in a `struct btf_module` of a loaded module.
+ *
+ * @param modules address of the list of those
+ */
+function moduleTypesList(evidence: Evidence, modules: bigint | undefined): bigint | undefined {
+  const { source } = evidence;
+  const { memory, directMap } = source;
+  const layout = source.types.struct('btf_module');
+  const list = layout?.member('list');
+  const module = layout?.member('module');
+  const link = source.types.struct('module')?.member('list');
+  if (!list || !module || !link || modules === undefined || directMap === undefined)
+    return undefined;
+  const loaded = new Set(ring(memory, modules)?.map((node) => node - BigInt(link.offset)));
+  const range = { start: directMap.address, end: directMap.address + BigInt(directMap.length) };
+  return listHead(evidence, range, (from, node) => {
+    const of = wordOrNot(from, node - BigInt(list.offset) + BigInt(module.offset));
+    return of !== undefined && loaded.has(of);
+  });
+}
+
+/** The one head in the image of a list whose nodes lie in a range and all pass a test. */
+function listHead(
+  evidence: Evidence,
+  range: { readonly start: bigint; readonly end: bigint },
+  isNode: (memory: Memory, node: bigint) => boolean,
+): bigint | undefined {
+  const { search } = evidence.source;
+  const heads = headsOf(search, evidence.bytes, range, (node) => isNode(search, node));
+  return evidence.only(
+    heads,
+    (memory, head) => ring(memory, head)?.every((node) => isNode(memory, node)) === true,
+  );
 }

@@ -1,11 +1,163 @@
 import { z } from 'zod';
-import type { HostState } from '../../../diff/state.js';
+import type { Flaw, HostState, Item, Listing, ListName } from '../../../diff/state.js';
+import { namesOf, sameBoot } from '../../../diff/times.js';
 import { memoryAnswer, memoryTold } from './memory.js';
-import { merged } from './merged.js';
-import type { Told } from './parts.js';
+import { contradiction, count, incompleteness, listOf, type Told, warningsPart } from './parts.js';
 import { procsAnswer, procsTold } from './procs.js';
-import { skcheckAnswer, skcheckTold } from './skcheck.js';
-import { socketsAnswer, socketsTold } from './sockets.js';
+import { socketKey, socketsAnswer, socketsTold, twiceWords } from './sockets.js';
+
+const skcheckAnswer = z.object({
+  schema: z.literal('skcheck/1'),
+  host: z.object({
+    name: z.string(),
+    release: z.string(),
+    takenAt: z.iso.datetime(),
+    takenAtKnown: z.boolean(),
+    bootId: z.string().nullish(),
+    uptimeSeconds: z.number().nonnegative().nullish(),
+  }),
+  sockets: listOf(
+    z.object({
+      pid: count.nullable(),
+      comm: z.string().nullable(),
+      fds: listOf(count),
+      family: z.string(),
+      protocol: z.string(),
+      local: z.string(),
+      peer: z.string(),
+      inode: count,
+      netns: count.nullable(),
+      unreadBytes: count,
+      pinned: z.object({ likely: count }),
+    }),
+  ),
+  totals: z.object({
+    verdicts: z.record(z.string(), z.unknown()),
+    countedBy: z.enum(['row', 'descriptor']),
+  }),
+  complete: z.boolean(),
+  warnings: warningsPart,
+});
+
+/** An answer of skcheck: what sockets pin, estimated. */
+function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
+  const { host, sockets, complete, warnings } = answer;
+  const items = new Map<string, Item>();
+  let twice = 0;
+  for (const socket of sockets) {
+    const { pid, comm, fds, inode, netns, family, protocol, local, peer } = socket;
+    const [fd] = fds;
+    const key = socketKey(socket, family, local, peer);
+    if (items.has(key)) twice++;
+    items.set(key, {
+      who: {
+        ...{ kind: 'socket', inode, netns, family, protocol, local, peer },
+        holder: pid === null || fd === undefined ? null : { pid, comm, fd },
+      },
+      sizes: { estimated: socket.pinned.likely, unread: socket.unreadBytes },
+      ofBoot: true,
+      began: null,
+    });
+  }
+  return {
+    taken: {
+      at: host.takenAtKnown ? new Date(host.takenAt) : null,
+      ...{
+        host: host.name || null,
+        bootId: host.bootId ?? null,
+        uptime: host.uptimeSeconds ?? null,
+      },
+    },
+    release: host.release || null,
+    pageSize: null,
+    memory: null,
+    lists: { sockets: { items, whole: isWhole(answer) && twice === 0, withoutEmpty: true } },
+    flaws: [
+      ...incompleteness(complete, warnings, 'not everything was looked at'),
+      ...twiceWords(twice),
+    ],
+  };
+}
+
+/** It lists sockets in which something waits; `--top` and verdicts asked for leave out more, `--pid` too. */
+function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
+  const judged = Object.values(totals.verdicts).reduce(
+    (all: number, one) => all + count.catch(Number.NaN).parse(one),
+    0,
+  );
+  return totals.countedBy === 'row' && judged === sockets.length;
+}
+
+/** Answers that are further apart tell of different times, seconds. */
+const FAR = 60;
+
+/** Several answers of one time as one; what two of them tell, the first does. */
+function merged(all: readonly Told[]): Told {
+  const first = <T>(pick: (told: Told) => T | null): T | null =>
+    all.map(pick).find((one) => one !== null) ?? null;
+  return {
+    taken: {
+      at: first(({ taken }) => taken.at),
+      host: first(({ taken }) => taken.host),
+      bootId: first(({ taken }) => taken.bootId),
+      uptime: first(({ taken }) => taken.uptime),
+    },
+    release: first(({ release }) => release),
+    pageSize: first(({ pageSize }) => pageSize),
+    memory: first(({ memory }) => memory),
+    lists: listsOf(all),
+    flaws: [...all.flatMap(({ flaws }) => flaws), ...apart(all)],
+  };
+}
+
+function listsOf(all: readonly Told[]): Told['lists'] {
+  const lists: Partial<Record<ListName, Listing>> = {};
+  for (const { lists: own } of all)
+    for (const [name, list] of Object.entries(own)) {
+      const before = lists[name as ListName];
+      // What is charged to a cgroup, and what its processes hold, are of one list.
+      if (before && name === 'cgroups') lists.cgroups = both(before, list);
+      else lists[name as ListName] ??= list;
+    }
+  return lists;
+}
+
+function both(one: Listing, other: Listing): Listing {
+  const items = new Map(one.items);
+  for (const [key, item] of other.items) {
+    const known = items.get(key);
+    items.set(key, known ? { ...known, sizes: { ...item.sizes, ...known.sizes } } : item);
+  }
+  return { items, whole: one.whole && other.whole };
+}
+
+function apart(all: readonly Told[]): Flaw[] {
+  const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other) => [one, other] as const));
+  const times = all.flatMap(({ taken }) => (taken.at === null ? [] : taken.at.getTime() / 1000));
+  const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
+  return [
+    ...(pairs.some(([one, other]) => sameBoot(one, other) === false)
+      ? [contradiction('its answers are of different boots')]
+      : []),
+    ...(pairs.some(([one, other]) => areOfTwoHosts(one, other))
+      ? [contradiction('its answers are of different hosts')]
+      : []),
+    ...(spread > FAR
+      ? [
+          {
+            code: 'spread' as const,
+            words: `its answers were taken ${Math.round(spread)} seconds apart`,
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Names of one boot may differ: a container has its own. */
+function areOfTwoHosts(one: Told, other: Told): boolean {
+  const { bootId } = one.taken;
+  return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.taken.bootId);
+}
 
 /** What is wrong with a file that nothing can be compared with it. */
 export class AnswersError extends Error {}

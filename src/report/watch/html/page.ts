@@ -1,6 +1,7 @@
 import type { GrownProcess } from '../../../growth/answer.js';
+import type { Points } from '../../../growth/points.js';
 import type { GrownDrawer } from '../../../growth/watch/drawers.js';
-import { html, sentence } from '../../html/html.js';
+import { type Html, html, raw, sentence } from '../../html/html.js';
 import { missingSection } from '../../html/missing.js';
 import { type PageFacts, pageHtml } from '../../html/page.js';
 import { type HtmlColumn, htmlTable } from '../../html/table.js';
@@ -10,7 +11,24 @@ import { DRAWER_COLUMNS, headWords, PROCESS_COLUMNS, samplesWords, shownDrawers 
 import { isComplete, type Watched } from '../watched.js';
 import { doubtWords } from '../words.js';
 import { AREAS_STYLE, areasOverTime } from './areas.js';
-import { lineOverTime } from './line.js';
+import { pathOf, placeOf, runsOf, type Scale } from './scale.js';
+
+const [WIDTH, HEIGHT] = [200, 40];
+
+/** One figure over time, from its least to its most; the figures beside it say how much that is. */
+function lineOverTime({ times, values }: Points): Html {
+  const scale: Scale = {
+    ...{ from: times[0] ?? 0, to: times.at(-1) ?? 0, width: WIDTH, height: HEIGHT },
+    ...{ low: Math.min(...values), high: Math.max(...values) },
+  };
+  const lines = runsOf(times).map(([first, last]) => {
+    const places = Array.from({ length: last - first + 1 }, (_, step) =>
+      placeOf(scale, times[first + step] ?? 0, values[first + step] ?? 0),
+    );
+    return html`<polyline points="${raw(pathOf(places))}"/>`;
+  });
+  return html`<svg class="line" viewBox="0 -2 ${WIDTH} ${HEIGHT + 4}" preserveAspectRatio="none" aria-hidden="true">${lines}</svg>`;
+}
 
 /** What grew as one file that a browser shows: the drawers over time. */
 export function watchHtml(watched: Watched, facts: PageFacts, limit: number): string {

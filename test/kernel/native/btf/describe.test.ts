@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Btf } from '../../../../src/kernel/native/btf/btf.js';
-import { describeType } from '../../../../src/kernel/native/btf/describe.js';
-import { spell } from '../../../../src/kernel/native/btf/spelling.js';
+import { describeType, spell } from '../../../../src/kernel/native/btf/describe.js';
 import { BtfWriter } from '../../../support/btf.js';
 import { errorOf } from '../../../support/native-errors.js';
 

@@ -1,18 +1,17 @@
-import { bytesOf, viewOf } from '../../../bytes.js';
+import { bytesOf, textOf, viewOf } from '../../../bytes.js';
 import { ReadError } from '../../../error.js';
 import type { ByteWindow } from '../../../fast-reads.js';
-import { type ByteSource, wrappingOf } from '../byte-source.js';
+import { type ByteSource, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
 import type { ImageFormat } from '../format.js';
 import type { ImageFacts, MemoryImage, PhysicalRange } from '../image.js';
 import { refuseLength } from '../longest-read.js';
 import { requireMachine } from '../machine.js';
-import { machineOfNote, type Note, vmcoreinfoOf } from '../notes.js';
+import { MOST_NOTE_BYTES, machineOfNote, type Note, notes, vmcoreinfoOf } from '../notes.js';
 import { joined } from '../ranges.js';
 import { codecOf, readDescriptor } from './descriptor.js';
 import { DESCRIPTOR_BYTES } from './format.js';
-import { isKdumpCompressed } from './header.js';
-import { readNotes, readVmcoreinfo } from './notes.js';
+import { type Extent, isKdumpCompressed } from './header.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { openParts, type Part } from './parts.js';
 import { compressionOf, describe, noteState } from './state.js';
@@ -201,4 +200,36 @@ function* rangesOf(runs: Iterable<PhysicalRange>, blockSize: number): Generator<
 
 function first<T>(values: readonly (T | undefined)[]): T | undefined {
   return values.find((value) => value !== undefined);
+}
+
+/** The text of VMCOREINFO fits one page of the kernel's, 64 KiB at most. */
+const MOST_VMCOREINFO_BYTES = 1 << 20;
+
+/** The text of VMCOREINFO that the sub-header leads to, or undefined. */
+function readVmcoreinfo(parts: readonly Part[]): string | undefined {
+  for (const { source, header } of parts) {
+    const area = readExtent(source, header.vmcoreinfo, MOST_VMCOREINFO_BYTES);
+    if (area !== undefined) return textOf(bytesOf(area));
+  }
+  return undefined;
+}
+
+/** The notes of the first part that has them. */
+function readNotes(parts: readonly Part[], oddities: string[]): Note[] {
+  for (const { source, header } of parts) {
+    const area = readExtent(source, header.notes, MOST_NOTE_BYTES);
+    if (area !== undefined) return [...notes(area)];
+    if (header.notes !== undefined) oddities.push(`notes are cut or too large in ${source.name}`);
+  }
+  return [];
+}
+
+function readExtent(
+  source: ByteSource,
+  extent: Extent | undefined,
+  most: number,
+): DataView | undefined {
+  if (extent === undefined || extent.size > most) return undefined;
+  const view = readHead(source, extent.offset, extent.size);
+  return view.byteLength === extent.size ? view : undefined;
 }
