@@ -24,8 +24,12 @@ const pages = new Map(
 const sum = (key) => own.reduce((total, socket) => total + (socket.total?.[key] ?? 0), 0);
 const pageBytes = [...pages.values()].reduce((bytes, order) => bytes + 4096 * 2 ** order, 0);
 const drgn = {
-  ...{ pid: [...pids][0], comm: WORKER, sockets: own.length },
-  ...{ skbs: sum('skbs'), payloadBytes: sum('payloadBytes'), pages: pages.size },
+  pid: [...pids][0],
+  comm: WORKER,
+  sockets: own.length,
+  skbs: sum('skbs'),
+  payloadBytes: sum('payloadBytes'),
+  pages: pages.size,
   pinnedBytes: pageBytes + sum('slabBytes'),
 };
 if (drgn.payloadBytes !== guest.unread)

@@ -75,7 +75,9 @@ test('a carriage return in a path hides no container', () => {
   const id = 'ab'.repeat(32);
   for (const end of ['\r', '\u2028'])
     expect(parseCgroups(`0::/a${end}b/kubepods/c${end}d/${id}\n`)).toMatchObject({
-      ...{ path: `/a${end}b/kubepods/c${end}d/${id}`, container: id, runtime: 'kubernetes' },
+      path: `/a${end}b/kubepods/c${end}d/${id}`,
+      container: id,
+      runtime: 'kubernetes',
     });
 });
 

@@ -82,7 +82,10 @@ describe.each(['', '.', ':/usr/bin', 'x:.:'])('where PATH is %j', (path) => {
   const ran = () => readdirSync(folder).filter((name) => name.startsWith('ran-'));
   const run = (program: 'kdump-mem' | 'skcheck', ...args: string[]) =>
     execa(process.execPath, [commandPath(program), ...args], {
-      ...{ cwd: folder, env: { PATH: path }, reject: false, timeout: 200_000 },
+      cwd: folder,
+      env: { PATH: path },
+      reject: false,
+      timeout: 200_000,
     });
 
   test.each([
@@ -105,7 +108,11 @@ describe.each(['', '.', ':/usr/bin', 'x:.:'])('where PATH is %j', (path) => {
     const script = join(folder, 'snapshot.sh.txt');
     writeFileSync(script, CAPTURE_SCRIPT);
     await execa('/bin/sh', [script, '--tmpfs', join(folder, 'script.tar.gz'), '0'], {
-      ...{ cwd: folder, env: { PATH: path }, extendEnv: false, reject: false, timeout: 200_000 },
+      cwd: folder,
+      env: { PATH: path },
+      extendEnv: false,
+      reject: false,
+      timeout: 200_000,
     });
     expect(ran()).toEqual([]);
   });

@@ -21,7 +21,10 @@ test.each([
   ['a\u001b[31m:80', null, null],
 ] as const)('%s is apart', (end, address, port) => {
   expect(socketEnds({ family: 'AF_INET' }, end, end)).toEqual({
-    ...{ localAddress: address, localPort: port, peerAddress: address, peerPort: port },
+    localAddress: address,
+    localPort: port,
+    peerAddress: address,
+    peerPort: port,
   });
 });
 
@@ -29,7 +32,10 @@ test.each([{ family: 'AF_UNIX' }, { protocol: 'UNIX' }, { protocol: 'NETLINK' }]
   'a name that looks like an address is none: %j',
   (kind) => {
     expect(socketEnds(kind, '10.0.0.1:80', null)).toEqual({
-      ...{ localAddress: null, localPort: null, peerAddress: null, peerPort: null },
+      localAddress: null,
+      localPort: null,
+      peerAddress: null,
+      peerPort: null,
     });
   },
 );

@@ -151,7 +151,9 @@ export class SyntheticCases {
     const blocks = 8192;
     const version = random.oneIn(3) ? random.below(8) : 6;
     const spec = {
-      ...{ blocks, memory, version },
+      blocks,
+      memory,
+      version,
       status: random.oneIn(3) ? random.below(64) : 0,
       dumpLevel: random.pick([0, 31]),
       ...(vmcoreinfo === undefined ? {} : { vmcoreinfo }),

@@ -60,8 +60,11 @@ export function freedOfStages({ atClose, own, possible, all }: Stages): Freed {
   const first = atClose === all ? high : droppedBytes(atClose);
   const shared = sharedBytes - (pooled.bytes - pooled.freed);
   const between = {
-    ...{ shared, pools: first - low - shared },
-    ...{ unsent: own - first, uncertain: possible - own, peers: high - possible },
+    shared,
+    pools: first - low - shared,
+    unsent: own - first,
+    uncertain: possible - own,
+    peers: high - possible,
   };
   return {
     low,

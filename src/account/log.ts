@@ -43,7 +43,8 @@ export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRe
   const list = warnings.list();
   return {
     kernel: kernel.facts,
-    ...{ omitted, noRoom: rest.noRoom },
+    omitted,
+    noRoom: rest.noRoom,
     overwritten: Math.max(rest.overwritten, first ?? 0),
     complete: list.length === 0,
     warnings: list,

@@ -170,7 +170,12 @@ class AccountedCensus {
           holders: found.holders.map(holderOf),
           mappedBy: found.mappedBy.map(ownerOf),
           connectionHolders: (connections.get(subflowOf ?? 0n) ?? []).map(holderOf),
-          ...{ foundBy, acceptedFrom, subflowOf, carriedBy, registeredWith, fileReferences },
+          foundBy,
+          acceptedFrom,
+          subflowOf,
+          carriedBy,
+          registeredWith,
+          fileReferences,
         };
         told = { found, entry, held };
       } catch (error) {

@@ -83,9 +83,13 @@ async function answerFrom(options: LeaksOptions, paths: readonly string[]): Prom
     'Name what perf script or tracefs printed of kmem events, or copies of page_owner, allocinfo, alloc_traces or vmallocinfo.',
     () =>
       recordingFrom({
-        ...{ type, paths, windows: windows ?? null, seconds: interval ?? null },
+        type,
+        paths,
+        windows: windows ?? null,
+        seconds: interval ?? null,
         pageSize: readPageSize(liveHost),
-        ...{ maxBlocks: MOST_BLOCKS, maxSurvivors: MOST_SURVIVORS },
+        maxBlocks: MOST_BLOCKS,
+        maxSurvivors: MOST_SURVIVORS,
       }),
   );
   await printLeaks(leaksAnswer(recording, noLookup('from-file')), options);
@@ -112,7 +116,11 @@ function record(
   if (method !== 'tracefs')
     return withAreas(method, (areas) =>
       recordReadings({
-        ...{ type, method, seconds: interval, stop, maxSurvivors: MOST_SURVIVORS },
+        type,
+        method,
+        seconds: interval,
+        stop,
+        maxSurvivors: MOST_SURVIVORS,
         windows: options.windows ?? (method === 'page-owner' ? DEAR_WINDOWS : USUAL_WINDOWS),
         pageSize: readPageSize(liveHost),
         progress: ({ readings, of }) =>
@@ -122,11 +130,16 @@ function record(
     );
   if (options.engine === 'bpftrace') return recordPaired(options, interval, progress, stop);
   return recordTraced({
-    ...{ type, seconds: interval, windows: options.windows ?? USUAL_WINDOWS, stop },
-    ...{ sample: options.sample ?? 'auto', budget: options.budget ?? USUAL_BUDGET },
+    type,
+    seconds: interval,
+    windows: options.windows ?? USUAL_WINDOWS,
+    stop,
+    sample: options.sample ?? 'auto',
+    budget: options.budget ?? USUAL_BUDGET,
     minOrder: options.order ?? 0,
     threads: threads && ((tid) => threads.has(tid)),
-    ...{ maxBlocks: MOST_BLOCKS, maxSurvivors: MOST_SURVIVORS },
+    maxBlocks: MOST_BLOCKS,
+    maxSurvivors: MOST_SURVIVORS,
     progress: (figures) => progress.show(figuresWords(figures, interval)),
   });
 }
@@ -140,9 +153,13 @@ async function recordPaired(
 ): Promise<Recording> {
   const { recordByBpftrace } = await import('../trace/bpftrace/record.js');
   return recordByBpftrace({
-    ...{ seconds, windows: windows ?? USUAL_WINDOWS, stop },
-    ...{ minOrder: order ?? 0, pid: pid ?? null },
-    ...{ maxBlocks: MOST_BLOCKS, maxSurvivors: MOST_SURVIVORS },
+    seconds,
+    windows: windows ?? USUAL_WINDOWS,
+    stop,
+    minOrder: order ?? 0,
+    pid: pid ?? null,
+    maxBlocks: MOST_BLOCKS,
+    maxSurvivors: MOST_SURVIVORS,
     progress: (since, events) =>
       progress.show(
         `${Math.round(since)} of ${Math.round(seconds)} s: ${formatCount(events)} events, paired by bpftrace`,

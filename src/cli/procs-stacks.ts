@@ -91,7 +91,9 @@ export async function answerStacks(options: Asked, findPid: () => Promise<number
   const interrupts = new Interrupts();
   try {
     const found = await askStacks(liveHost, {
-      ...{ pid, seconds, maxBytes: maxSize },
+      pid,
+      seconds,
+      maxBytes: maxSize,
       stop: interrupts.first.signal,
       abort: interrupts.second.signal,
       progress: (text) => progress.show(text),

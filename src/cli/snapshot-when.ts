@@ -132,7 +132,10 @@ function print({ at, due, told, removed }: Due, json: boolean): void {
       schema: 'kdump-mem.snapshot-due/1',
       at: at.toISOString(),
       reasons: due.map((reason) => reasonJson(reason, limitOf(reason))),
-      ...{ snapshot, failed, failedCode, removed: [...removed] },
+      snapshot,
+      failed,
+      failedCode,
+      removed: [...removed],
     };
     printAnswer(formatJson(line));
     return;

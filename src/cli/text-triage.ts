@@ -62,8 +62,12 @@ export async function findingsOf(
       if (choice && boot === undefined) lacksBoot = true;
       else
         found.push({
-          ...{ name, files: files.map((file) => file.name), log: summary, boot },
-          ...{ findings: list, missing },
+          name,
+          files: files.map((file) => file.name),
+          log: summary,
+          boot,
+          findings: list,
+          missing,
         });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;

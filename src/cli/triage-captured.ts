@@ -44,7 +44,9 @@ export async function tellCaptured(
   ];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
   const parts: CapturedParts = {
-    ...{ of, warnings: [...source.warnings, ...warnings], pageSize },
+    of,
+    warnings: [...source.warnings, ...warnings],
+    pageSize,
     release: optionalText(host, '/proc/sys/kernel/osrelease').trim(),
     log: logOf(source),
     otherLogs: logs,

@@ -77,7 +77,12 @@ export async function tellMany(
     const lines = [...run.lines, ...kept];
     const seconds = (performance.now() - begun) / 1000;
     const end = endJson(lines, {
-      ...{ found, failing, seconds, shard: shard ?? null, resumed: run.resumed, kept: kept.length },
+      found,
+      failing,
+      seconds,
+      shard: shard ?? null,
+      resumed: run.resumed,
+      kept: kept.length,
       otherShards: found.dumps.length - mine.length,
     });
     output.finish(

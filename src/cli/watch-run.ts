@@ -105,7 +105,8 @@ export class Watch {
     if (notStored > 0)
       warnings.add('unreadable', `samples could not be stored: ${notStored}; the last said why`);
     return {
-      ...{ answer, ended: this.#ended },
+      answer,
+      ended: this.#ended,
       store: store === undefined ? null : { file: store, torn: this.#stored.torn, notStored },
       warnings: warnings.list(),
     };
@@ -172,7 +173,8 @@ export function askStore(file: string): Watched {
       next: 'Store some: kdump-mem watch --store FILE.',
     });
   return {
-    ...{ answer, ended: 'stored' },
+    answer,
+    ended: 'stored',
     store: { file, torn, notStored: 0 },
     warnings: warnings.list(),
   };

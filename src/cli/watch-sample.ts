@@ -59,13 +59,17 @@ export class Sampler {
     const { hidden } = records;
     return {
       look: {
-        ...{ machine, processes: chosen.processes, others: chosen.others },
+        machine,
+        processes: chosen.processes,
+        others: chosen.others,
         whole: !hidden && chosen.letGo === 0,
       },
       ledger: 'why' in memory ? null : ledgerOf(memory),
       noLedger: 'why' in memory ? memory.why : null,
       noLedgerCode: 'why' in memory ? memory.code : null,
-      ...{ hidden, interval, lost },
+      hidden,
+      interval,
+      lost,
     };
   }
 

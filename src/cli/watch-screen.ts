@@ -48,8 +48,12 @@ export class WatchScreen<Shown> {
     } else {
       const page = Math.max(1, this.#terminal.rows - 6);
       const by = {
-        ...{ up: -1, down: 1, 'page-up': -page, 'page-down': page },
-        ...{ first: Number.NEGATIVE_INFINITY, last: Number.POSITIVE_INFINITY },
+        up: -1,
+        down: 1,
+        'page-up': -page,
+        'page-down': page,
+        first: Number.NEGATIVE_INFINITY,
+        last: Number.POSITIVE_INFINITY,
       }[wish];
       this.#skipped = Math.min(this.#mostSkipped, Math.max(0, this.#skipped + by));
     }
@@ -64,7 +68,10 @@ export class WatchScreen<Shown> {
     }
     const columns = terminalWidth() ?? 80;
     const { lines, mostSkipped } = this.drawn.frame(this.#shown, {
-      ...{ columns, rows, skipped: this.#skipped, keys },
+      columns,
+      rows,
+      skipped: this.#skipped,
+      keys,
     });
     this.#mostSkipped = mostSkipped;
     this.#skipped = Math.min(this.#skipped, mostSkipped);

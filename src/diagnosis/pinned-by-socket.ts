@@ -83,8 +83,14 @@ export function sendQueueOf(socket: SocketRecord, host: HostFacts): SocketPinned
   const { maxSkbFrags, unplacedMemory, unplacedIsCounted } = host;
   const charge = socket.skmem?.wmemQueued ?? null;
   const pinned = estimatePinned({
-    ...{ maxSkbFrags, unplacedMemory, unplacedIsCounted },
-    ...{ protocol: 'TCP', payload: unsent, charge, segments: 0, payloadIsPart: false },
+    maxSkbFrags,
+    unplacedMemory,
+    unplacedIsCounted,
+    protocol: 'TCP',
+    payload: unsent,
+    charge,
+    segments: 0,
+    payloadIsPart: false,
   });
   return { pinned, charge: charge ?? 2 * unsent };
 }

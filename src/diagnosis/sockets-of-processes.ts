@@ -31,7 +31,9 @@ export async function socketsOfProcesses(
   root: boolean,
 ): Promise<SocketsOfProcesses> {
   const observation = await observe(source, {
-    ...{ intervalMs: 0, netns: root ? 'all' : 'own', reader: 'auto' },
+    intervalMs: 0,
+    netns: root ? 'all' : 'own',
+    reader: 'auto',
   });
   const estimates = estimatesOf(observation);
   const seen = new Set(openNamespaces(observation));

@@ -64,7 +64,12 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
     ...states.flatMap(({ name, flaws }) => flaws.map(({ code, words }) => ({ code, name, words }))),
   ];
   return {
-    ...{ states, seconds, sameBoot, drawers, lists, notes },
+    states,
+    seconds,
+    sameBoot,
+    drawers,
+    lists,
+    notes,
     loss: drawers && lossOf(drawers, ownersOf(order, lists), sameBoot === false ? null : drift),
     complete: notes.every(isHarmless),
   };

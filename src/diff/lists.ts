@@ -85,7 +85,8 @@ export function diffLists<By extends Measure | CategoryMeasure>(
     items: items.toSorted(byChange),
     grew: changes.reduce((sum, one) => sum + Math.max(0, one), 0),
     shrank: changes.reduce((sum, one) => sum + Math.min(0, one), 0),
-    ...{ between, missed },
+    between,
+    missed,
     unknown: items.filter(({ change }) => change === null).length,
     otherwise: lists.some((list) => knowsAny(list, best))
       ? items.filter(({ by }) => by !== null && by !== best).length

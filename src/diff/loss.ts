@@ -46,10 +46,16 @@ const NOBODYS: ReadonlySet<string> = new Set(['unexplained', 'unread']);
 
 /** Where owners of a drawer are listed; those of memory of processes are measured by category. */
 export const OWNERS: Readonly<Record<string, ListName>> = {
-  ...{ anonymous: 'processes', shared: 'processes' },
-  ...{ hugetlb: 'processes', 'page-tables': 'processes', 'network-sockets': 'sockets' },
-  ...{ 'slab-reclaimable': 'caches', 'slab-unreclaimable': 'caches' },
-  ...{ vmalloc: 'callers', modules: 'callers', bpf: 'callers' },
+  anonymous: 'processes',
+  shared: 'processes',
+  hugetlb: 'processes',
+  'page-tables': 'processes',
+  'network-sockets': 'sockets',
+  'slab-reclaimable': 'caches',
+  'slab-unreclaimable': 'caches',
+  vmalloc: 'callers',
+  modules: 'callers',
+  bpf: 'callers',
 };
 
 /** Returns owners of a drawer, each by its part in it; null: not known. */
@@ -77,7 +83,8 @@ export function lossOf(memory: DrawerDiff, ownersOf: OwnersOf, drift: number | n
   const untold = lost + memory.change - grew - shrank - unexplained;
   const isLost = drift !== null && lost >= Math.max(LEAST_LOSS, drift);
   return {
-    ...{ lost, plugged: memory.change },
+    lost,
+    plugged: memory.change,
     ...(isTold
       ? { grew, shrank, unexplained, untold }
       : { grew: null, shrank: null, unexplained: null, untold: null }),

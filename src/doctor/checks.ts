@@ -165,12 +165,14 @@ function bpftrace(here: Here): Check {
   const listed = here.run('bpftrace', ['-l', NEEDED_PROBE]);
   if (listed?.line.trim() !== NEEDED_PROBE)
     return {
-      ...{ code, state: 'refused' },
+      code,
+      state: 'refused',
       found: `${version}, and it does not list what is to be traced: ${listed?.line}`,
     };
   if (isOlder(version, oldest))
     return {
-      ...{ code, state: 'partly' },
+      code,
+      state: 'partly',
       found: `${version}, and none older than ${oldest} was tried`,
     };
   const untried = TRIED_BPFTRACES.some((one) => one === version)

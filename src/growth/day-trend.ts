@@ -21,7 +21,11 @@ const CAUTION = 2.41;
 const MOST_POINTS = 96;
 
 const COURSES_OF_LESS: Readonly<Record<Course, Course>> = {
-  ...{ grows: 'grew', grew: 'grew', steady: 'steady', shrank: 'shrank', shrinks: 'shrank' },
+  grows: 'grew',
+  grew: 'grew',
+  steady: 'steady',
+  shrank: 'shrank',
+  shrinks: 'shrank',
 };
 
 /**
@@ -46,8 +50,12 @@ export function dayTrendOf(series: DaySeries): Trend | null {
   const later = fitOf(laterHalf(points))?.(CAUTION * more);
   return {
     growth: {
-      ...{ perSecond: whole.slope, low: whole.low, high: whole.high },
-      ...{ confidence: CONFIDENCE, samples: series.samples, seconds: series.seconds },
+      perSecond: whole.slope,
+      low: whole.low,
+      high: whole.high,
+      confidence: CONFIDENCE,
+      samples: series.samples,
+      seconds: series.seconds,
     },
     course: sure ? courseOf(sure, later) : 'steady',
   };

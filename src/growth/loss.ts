@@ -43,7 +43,8 @@ export function lossOf<H extends History>(series: LossSeries<H>, kind: HistoryKi
   return {
     ...trends,
     ends: {
-      ...{ soonest: left / -growth.low, likely: left / -growth.perSecond },
+      soonest: left / -growth.low,
+      likely: left / -growth.perSecond,
       latest: left / -growth.high,
     },
     explanation: explanationOf(-growth.perSecond, rest ?? null, kind.trendOf(series.restOfSeen)),

@@ -106,7 +106,9 @@ export class ProcessGrowth<H extends History = History> {
     if (!machine) return undefined;
     const { samples, seconds } = this.#loss.clock;
     return {
-      ...{ machine, samples, seconds },
+      machine,
+      samples,
+      seconds,
       loss: lossOf(this.#loss, this.kind),
       processes: [...this.#tracks.values()].map((track) => this.#grownOf(track)).sort(byGrowth),
       ended: this.#ended,
@@ -136,8 +138,13 @@ export class ProcessGrowth<H extends History = History> {
     let track = this.#tracks.get(key);
     if (!track) {
       track = {
-        ...{ sample, seenAt: at, series: this.kind.make(), by: undefined, faults: undefined },
-        ...{ minorPerSecond: null, majorPerSecond: null },
+        sample,
+        seenAt: at,
+        series: this.kind.make(),
+        by: undefined,
+        faults: undefined,
+        minorPerSecond: null,
+        majorPerSecond: null,
       };
       this.#tracks.set(key, track);
     }

@@ -28,8 +28,12 @@ export function trendOf(series: Sampled): Trend | null {
   if (!whole) return null;
   const later = fitOf(laterHalf(points))?.();
   const growth: Growth = {
-    ...{ perSecond: whole.slope, low: whole.low, high: whole.high },
-    ...{ confidence: CONFIDENCE, samples: series.samples, seconds: series.seconds },
+    perSecond: whole.slope,
+    low: whole.low,
+    high: whole.high,
+    confidence: CONFIDENCE,
+    samples: series.samples,
+    seconds: series.seconds,
   };
   return { growth, course: courseOf(whole, later) };
 }

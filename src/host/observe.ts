@@ -106,12 +106,18 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   if (inodes.size > 0) await scan.run();
   const holders = await withLateHolders(source, scan.holdersOf(inodes), inodes);
   return {
-    ...{ host, reader, namespaces, samples, first, last },
+    host,
+    reader,
+    namespaces,
+    samples,
+    first,
+    last,
     losses: lossesOf([first, ...seen.readings], hidden),
     windows: seen.windows,
     holders,
     ...cpu.since(new Set([...pidsOf(holders), ...grown(descriptors)])),
-    ...{ descriptors, onlyInodes },
+    descriptors,
+    onlyInodes,
   };
 }
 

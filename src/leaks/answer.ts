@@ -77,7 +77,9 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
       const isBounded = judged.verdict === 'leaking' || judged.reason === 'frees-keep-pace';
       return [
         {
-          ...{ site, survivors, before: before?.bytes ?? null },
+          site,
+          survivors,
+          before: before?.bytes ?? null,
           growth: isBounded ? bounded(growth.growth, balance) : growth.growth,
           held: stillHeld(held, survivors),
           ...judged,
@@ -96,9 +98,16 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
     ...limitNotes(sites, lookup.limits),
   ];
   return {
-    ...{ recording, duration, windows: Math.max(0, readings.length - 1), sites },
+    recording,
+    duration,
+    windows: Math.max(0, readings.length - 1),
+    sites,
     total: sumOf(sites.map(({ held }) => held)),
-    ...{ lookup, lookedUp, foundFree, notes, complete: isWhole(notes) },
+    lookup,
+    lookedUp,
+    foundFree,
+    notes,
+    complete: isWhole(notes),
   };
 }
 
@@ -192,7 +201,9 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
     ...some('unseen-frees', recording.unseenFrees ?? 0),
     ...tracingNotes(recording),
     ...(recording.gaps ?? []).map(({ code, source, count }) => ({
-      ...{ code: `source-${code}` as const, count, why: source },
+      code: `source-${code}` as const,
+      count,
+      why: source,
     })),
     ...orderNotes(recording),
     ...lookupNotes(lookup, recording),

@@ -91,7 +91,8 @@ function growthOf(points: readonly Point[]): Growth | null {
     high: Math.max(...rates),
     // That the median of all windows' rates lies outside of all that were seen has a chance of 2 / 2^n.
     confidence: 1 - 2 ** (1 - rates.length),
-    ...{ samples: points.length, seconds },
+    samples: points.length,
+    seconds,
   };
 }
 

@@ -95,7 +95,13 @@ class Sum {
     const key = `${place} ${drawer ?? ''} ${why ?? ''} ${cache ?? ''}`;
     const keeper = keeperOf(found);
     const sum = this.#places.get(key) ?? {
-      ...{ place, drawer, cache, why, keeper, blocks: 0, bytes: 0 },
+      place,
+      drawer,
+      cache,
+      why,
+      keeper,
+      blocks: 0,
+      bytes: 0,
     };
     this.#places.set(key, sum);
     sum.blocks++;
@@ -124,7 +130,9 @@ class Sum {
   told(): SiteSurvivors {
     const ages = this.#ages.toSorted((a, b) => a - b);
     return {
-      ...{ blocks: this.#blocks, bytes: this.#bytes, maybeFree: this.#maybeFree },
+      blocks: this.#blocks,
+      bytes: this.#bytes,
+      maybeFree: this.#maybeFree,
       places: [...this.#places.values()].toSorted((a, b) => b.bytes - a.bytes),
       sockets: [...this.#sockets.values()].toSorted((a, b) => b.bytes - a.bytes),
       ages:

@@ -142,7 +142,13 @@ type Shares = Readonly<Record<Keeper, number>>;
 /** By bytes, of all that was looked up. */
 function sharesOf(survivors: SiteSurvivors | undefined): Shares {
   const shares: Record<Keeper, number> = {
-    ...{ gone: 0, reclaimable: 0, process: 0, waits: 0, kernel: 0, nobody: 0, 'not-known': 0 },
+    gone: 0,
+    reclaimable: 0,
+    process: 0,
+    waits: 0,
+    kernel: 0,
+    nobody: 0,
+    'not-known': 0,
   };
   if (!survivors || survivors.bytes === 0) return shares;
   for (const { keeper, bytes } of survivors.places) shares[keeper] += bytes / survivors.bytes;

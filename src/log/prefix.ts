@@ -145,17 +145,25 @@ function ofJournal(line: string): Prefixed | undefined {
   const clock = number('_SOURCE_MONOTONIC_TIMESTAMP') ?? number('__MONOTONIC_TIMESTAMP');
   const wall = number('__REALTIME_TIMESTAMP');
   return {
-    ...{ level: number('PRIORITY'), facility: number('SYSLOG_FACILITY') ?? 0, caller: null },
+    level: number('PRIORITY'),
+    facility: number('SYSLOG_FACILITY') ?? 0,
+    caller: null,
     timestamp: clock === null ? null : BigInt(clock) * 1000n,
     printedTime: wall === null ? '' : new Date(wall / 1000).toISOString(),
-    ...{ bare: false, form: 'json', text, ...(typeof bootId === 'string' ? { bootId } : {}) },
+    bare: false,
+    form: 'json',
+    text,
+    ...(typeof bootId === 'string' ? { bootId } : {}),
   };
 }
 
 function ofKmsg([, number, microseconds, flags = '', text = '']: RegExpExecArray): Prefixed {
   const [, kind, id] = /(?:^|,)caller=([TC])(\d{1,9})(?:,|$)/.exec(flags) ?? [];
   return {
-    ...{ ...NOTHING, ...priority(Number(number)), bare: false, form: 'kmsg' },
+    ...NOTHING,
+    ...priority(Number(number)),
+    bare: false,
+    form: 'kmsg',
     timestamp: BigInt(microseconds ?? 0) * 1000n,
     caller: kind === undefined ? null : callerOf(kind, id),
     text: unescapeBytes(text),

@@ -94,8 +94,13 @@ export class TextLogReader {
     this.#rest = Buffer.alloc(0);
     const { name: format, messages } = this.#format;
     return {
-      ...{ format, messages, lines: this.#lines, bytes: this.#bytes, cutLines: this.#cutLines },
-      ...{ bootCount: this.#boots.number, boots: this.#boots.list() },
+      format,
+      messages,
+      lines: this.#lines,
+      bytes: this.#bytes,
+      cutLines: this.#cutLines,
+      bootCount: this.#boots.number,
+      boots: this.#boots.list(),
     };
   }
 

@@ -25,7 +25,10 @@ export function speedscopeFile({ version, name, frames, stacks }: SpeedscopeProf
     shared: { frames },
     profiles: [
       {
-        ...{ type: 'sampled', name, unit: 'bytes', startValue: 0 },
+        type: 'sampled',
+        name,
+        unit: 'bytes',
+        startValue: 0,
         endValue: stacks.reduce((sum, { bytes }) => sum + bytes, 0),
         samples: stacks.map((stack) => stack.frames),
         weights: stacks.map(({ bytes }) => bytes),

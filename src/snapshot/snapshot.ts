@@ -104,11 +104,17 @@ export async function takeSnapshot(
     archive.add('errors', told.text());
     archive.finish();
     return {
-      ...{ taken, parts, leftOut, anonymized: options.anonymize },
-      ...{ bytes: archive.bytes, files: archive.files },
-      ...{ processes: second.pids.length, namespaces: second.namespaces },
+      taken,
+      parts,
+      leftOut,
+      anonymized: options.anonymize,
+      bytes: archive.bytes,
+      files: archive.files,
+      processes: second.pids.length,
+      namespaces: second.namespaces,
       closedNamespaces: second.closed,
-      ...{ failures: told.list(), failureCounts: told.counts() },
+      failures: told.list(),
+      failureCounts: told.counts(),
       seconds: (source.now() - begun) / 1000,
     };
   } finally {
@@ -185,7 +191,9 @@ const SLOW_PARTS: readonly SlowPart[] = [
   { name: 'memory', asked: null, file: 'smaps_rollup', lines: linesOf },
   { name: 'smaps', asked: 'smaps', file: 'smaps', lines: linesOf },
   {
-    ...{ name: 'arguments', asked: 'arguments', file: 'cmdline' },
+    name: 'arguments',
+    asked: 'arguments',
+    file: 'cmdline',
     lines: (text) => linesOf(text).map((line) => line.replaceAll('\0', ' ')),
   },
 ];

@@ -62,7 +62,8 @@ function log(onBytes: (bytes: Buffer) => void): boolean {
     const { status, stdout } = spawnSync('dmesg', ['-r'], {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
-      ...{ timeout: DMESG_TIMEOUT_MS, maxBuffer: MOST_DMESG },
+      timeout: DMESG_TIMEOUT_MS,
+      maxBuffer: MOST_DMESG,
     });
     if (status !== 0)
       return attempt(KMSG, () => {

@@ -57,7 +57,10 @@ export function triageCaptured(parts: CapturedParts): CapturedTriage {
   ];
   const list = warnings.list();
   return {
-    ...{ captured: of, release, memory: counted, warnings: list },
+    captured: of,
+    release,
+    memory: counted,
+    warnings: list,
     findings: bySeverity(findings.map(withoutKernel)),
     overwritten: told?.overwritten ?? null,
     complete: list.length === 0 && told?.overwritten === 0,

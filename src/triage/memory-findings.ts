@@ -41,7 +41,8 @@ function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Findi
       code: 'low-memory',
       severity: 'warning',
       figures: {
-        ...{ node: nodeId, zone: name },
+        node: nodeId,
+        zone: name,
         freeBytes: free * pageSize,
         minBytes: watermarks.min * pageSize,
       },

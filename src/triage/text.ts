@@ -36,7 +36,9 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
   const list = warnings.list();
   const findings = logs.length > 1 ? findingsBeside([], logs) : (logs[0]?.findings ?? []);
   return {
-    ...{ logs, warnings: list, complete: list.length === 0 },
+    logs,
+    warnings: list,
+    complete: list.length === 0,
     findings: bySeverity(findings.map(({ deeper: _, ...finding }) => finding)),
   };
 }

@@ -82,7 +82,8 @@ function ofProcess({ pid, comm, sockets, total, freedIfKilled }: Group, memory: 
     figures: {
       ...figuresOf(total, memory),
       sockets,
-      ...{ pid, comm },
+      pid,
+      comm,
       freedIfKilledBytes: freedIfKilled?.low ?? null,
     },
     evidence: [],
@@ -101,7 +102,8 @@ function ofMachine(
     figures: {
       ...figuresOf(total, memory),
       sockets: count,
-      ...{ pid: most?.pid ?? null, comm: most?.comm ?? null },
+      pid: most?.pid ?? null,
+      comm: most?.comm ?? null,
       mostBytes: most?.total.pinnedBytes ?? null,
     },
     evidence: [],

@@ -27,7 +27,11 @@ interface Spec {
 function socketOf(spec: Spec): CountedSocket {
   const { sock, pids = [], carriedBy = [], rings = [] } = spec;
   return {
-    ...{ sock, file: 1n, inode: Number(sock), foundBy: [], mappedBy: [] },
+    sock,
+    file: 1n,
+    inode: Number(sock),
+    foundBy: [],
+    mappedBy: [],
     fileReferences: spec.references ?? pids.length + carriedBy.length + rings.length,
     holders: pids.map((pid) => ({ task: { pid }, fd: 3 })) as never,
     acceptedFrom: spec.acceptedFrom,

@@ -22,10 +22,17 @@ const open = (...pids: number[]) => pids.map((pid) => ({ task: task(pid), fd: 3 
 
 function socketAt(sock: bigint, more: Partial<CountedSocket> = {}): CountedSocket {
   return {
-    ...{ sock, file: sock + 1n, inode: Number(sock), foundBy: ['fd'] },
+    sock,
+    file: sock + 1n,
+    inode: Number(sock),
+    foundBy: ['fd'],
     fileReferences: more.holders?.length ?? 0,
-    ...{ holders: [], mappedBy: [], carriedBy: [], registeredWith: [] },
-    ...{ acceptedFrom: undefined, subflowOf: undefined },
+    holders: [],
+    mappedBy: [],
+    carriedBy: [],
+    registeredWith: [],
+    acceptedFrom: undefined,
+    subflowOf: undefined,
     ...more,
   };
 }

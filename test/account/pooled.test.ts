@@ -20,9 +20,16 @@ function held(first: number, lent: number, own = 0, pool = POOL, users = 1): Tal
 }
 
 const socketOf = (sock: bigint, pid: number): CountedSocket => ({
-  ...{ sock, file: sock, inode: 1, fileReferences: 1, foundBy: ['fd'] as const },
-  ...{ mappedBy: [], carriedBy: [], registeredWith: [] },
-  ...{ acceptedFrom: undefined, subflowOf: undefined },
+  sock,
+  file: sock,
+  inode: 1,
+  fileReferences: 1,
+  foundBy: ['fd'] as const,
+  mappedBy: [],
+  carriedBy: [],
+  registeredWith: [],
+  acceptedFrom: undefined,
+  subflowOf: undefined,
   holders: [{ task: { pid }, fd: 3 }] as never,
 });
 
@@ -67,7 +74,9 @@ describe('of the pages of a page pool go back', () => {
   test('what each of several pools has no room for', () => {
     const other = { address: 9n, ringRoom: 1, room: 1 };
     expect(kill(held(1, 10), held(101, 4, 0, other))).toEqual({
-      ...{ freed: [8, 10], kept: [4, 6], toPools: 2 },
+      freed: [8, 10],
+      kept: [4, 6],
+      toPools: 2,
     });
   });
 });

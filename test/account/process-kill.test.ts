@@ -16,7 +16,9 @@ test.each(['5.10', '6.1', 'newest'] as const)(
       const ours = accountProcess(kernel, Number.parseInt(key, 10)).freedIfKilled;
       // Other ends of its connections are looked for in a census only.
       expect(ours, key).toEqual({
-        ...{ low, toPools, keptByPools },
+        low,
+        toPools,
+        keptByPools,
         high: high - between.peers,
         between: { ...between, peers: 0 },
       });

@@ -7,7 +7,10 @@ function thread(pid: number, places: readonly bigint[]): TaskStack {
   const frames = places.map((address) => ({ address, interrupted: false, guess: false }));
   return {
     task: { address: BigInt(pid), pid, comm: 'x', files: 0n, signal: 0n, kernelThread: false },
-    ...{ process: 1, state: 'S', cpu: undefined, registers: undefined },
+    process: 1,
+    state: 'S',
+    cpu: undefined,
+    registers: undefined,
     stack: { frames, end: 'user' },
   };
 }

@@ -89,7 +89,7 @@ function geometry() {
   };
   const lists = [...document.querySelectorAll('.map ul')].map((list) => ({
     bytes: Number((list.closest('li') ?? list.closest('.map')).dataset.bytes),
-    ...{ box: box(list), cells: [] },
+    box: box(list),
     cells: [...list.children].map((cell) => ({
       bytes: Number(cell.dataset.bytes),
       box: box(cell),
@@ -107,7 +107,9 @@ function geometry() {
   });
   const { scrollWidth, clientWidth } = document.documentElement;
   return {
-    ...{ lists, overflow: scrollWidth - clientWidth, labels: shown.length },
+    lists,
+    overflow: scrollWidth - clientWidth,
+    labels: shown.length,
     clipped: clipped.map((line) => line.textContent),
     ground: getComputedStyle(document.body).backgroundColor,
   };

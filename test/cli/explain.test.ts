@@ -13,7 +13,8 @@ test('explain tells of a code what it is, how it is known, and what to do', asyn
 
 test('a code that there is not is one line, with its neighbours', async () => {
   expect(await kdumpMem('explain', 'hung-tsak')).toEqual({
-    ...{ stdout: '', status: 2 },
+    stdout: '',
+    status: 2,
     stderr:
       'kdump-mem: there is no code hung-tsak. Did you mean hung-task? kdump-mem explain lists all of them.\n',
   });

@@ -151,7 +151,8 @@ test('a profile goes to stdout, alone; what makes it doubtful to stderr; no file
     expect(run(option, file, '--force').status).toBe(0);
     const { stdout, stderr, status } = run(option, '-');
     expect({ status, stdout: stdout.toString('hex') }).toEqual({
-      ...{ status: 0, stdout: fs.readFileSync(file).toString('hex') },
+      status: 0,
+      stdout: fs.readFileSync(file).toString('hex'),
     });
     expect(stderr.toString()).toMatch(/^kdump-mem: warning: Growth is told from three windows on/m);
   }

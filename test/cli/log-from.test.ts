@@ -38,16 +38,22 @@ describe('log --from', () => {
   test('tells messages with all that /dev/kmsg says of them', async () => {
     const { messages, captured, overwritten, complete } = await asked(withLog(KMSG));
     expect({ captured: captured?.host, overwritten, complete }).toEqual({
-      ...{ captured: 'db1', overwritten: 0, complete: true },
+      captured: 'db1',
+      overwritten: 0,
+      complete: true,
     });
     expect(messages).toMatchObject([
       { seq: 0, timestampMicroseconds: 0, levelName: 'notice', facilityName: 'kern', caller: null },
       {
-        ...{ caller: { kind: 'task', id: 1 }, subsystem: 'pci', device: '+pci:0000:00:01.0' },
+        caller: { kind: 'task', id: 1 },
+        subsystem: 'pci',
+        device: '+pci:0000:00:01.0',
         text: 'pci 0000:00:01.0: found é and \\x',
       },
       {
-        ...{ caller: { kind: 'cpu', id: 3 }, levelName: 'info', facilityName: 'daemon' },
+        caller: { kind: 'cpu', id: 3 },
+        levelName: 'info',
+        facilityName: 'daemon',
         text: 'systemd[1]: one\ntwo',
       },
       { seq: 3, timestampMicroseconds: 90_000_001, levelName: 'err' },

@@ -38,11 +38,18 @@ const ZONEINFO = `Node 0, zone   Normal
 function captured(name: string, files: Readonly<Record<string, string | Buffer>>): string {
   const path = join(folder, name);
   const all = {
-    ...{ version: '2\n', taken: '2026-01-02T03:04:05Z\n' },
-    ...{ 'sample-1/began': '100.00 1.00\n', 'sample-1/ended': '101.00 1.00\n' },
-    ...{ 'sample-2/began': '103.00 1.00\n', 'sample-2/ended': '104.00 1.00\n' },
-    ...{ 'sample-1/before': '', 'sample-1/namespaces': '', 'sample-1/descriptors': '' },
-    ...{ 'proc/meminfo': MEMINFO, 'proc/zoneinfo': ZONEINFO, 'proc/self/auxv': auxv },
+    version: '2\n',
+    taken: '2026-01-02T03:04:05Z\n',
+    'sample-1/began': '100.00 1.00\n',
+    'sample-1/ended': '101.00 1.00\n',
+    'sample-2/began': '103.00 1.00\n',
+    'sample-2/ended': '104.00 1.00\n',
+    'sample-1/before': '',
+    'sample-1/namespaces': '',
+    'sample-1/descriptors': '',
+    'proc/meminfo': MEMINFO,
+    'proc/zoneinfo': ZONEINFO,
+    'proc/self/auxv': auxv,
     'proc/sys/kernel/hostname': 'a\u001b[31mhost\n',
     'proc/sys/kernel/osrelease': '6.1.0-1-arm64\n',
     ...files,
@@ -68,7 +75,10 @@ describe('memory --from', () => {
   test('tells the memory of the host by its counters, pages of its own size', async () => {
     const answer = await asked(captured('whole', {}));
     expect(answer).toMatchObject({
-      ...{ source: 'counters', kernel: null, complete: false, warnings: [] },
+      source: 'counters',
+      kernel: null,
+      complete: false,
+      warnings: [],
       host: { release: '6.1.0-1-arm64', pageSize: 16_384 },
       captured: { host: 'a\u001b[31mhost', takenAt: '2026-01-02T03:04:05.000Z' },
     });

@@ -22,13 +22,17 @@ test('--watch --json is a line for each look, and one that says that it is the l
   const [first, second, end, ...others] = linesOf(stdout);
   expect(others).toEqual([]);
   expect(memorySchema.parse(first).look?.changes[0]).toEqual({
-    ...{ drawer: 'memory', sinceFirstBytes: null, sinceLastBytes: null },
+    drawer: 'memory',
+    sinceFirstBytes: null,
+    sinceLastBytes: null,
   });
   const seen = memorySchema.parse(second);
   expect(seen.look?.number).toBe(2);
   // The machine is as large as it was.
   expect(seen.look?.changes[0]).toEqual({
-    ...{ drawer: 'memory', sinceFirstBytes: 0, sinceLastBytes: 0 },
+    drawer: 'memory',
+    sinceFirstBytes: 0,
+    sinceLastBytes: 0,
   });
   expect(memoryEndSchema.parse(end)).toMatchObject({ looks: 2, interrupted: false });
 });
@@ -51,7 +55,8 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
     }
     expect(await exit).toEqual([0, null]);
     expect(memoryEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({
-      ...{ looks: 1, interrupted: true },
+      looks: 1,
+      interrupted: true,
     });
   });
 });

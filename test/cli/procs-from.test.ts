@@ -14,12 +14,16 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const WEB = '/kubepods/burstable/pod0b5e0f5c-0000-4000-8000-000000000001/web';
 const INIT: MadeProcess = { pid: 1, comm: 'init', anonymous: 300 };
 const GROWS: MadeProcess = {
-  ...{ pid: 7, comm: 'grows', cgroup: WEB },
+  pid: 7,
+  comm: 'grows',
+  cgroup: WEB,
   anonymous: 900,
   before: 500,
 };
 const LATER: MadeProcess = {
-  ...{ pid: 8, comm: 'later', cgroup: WEB },
+  pid: 8,
+  comm: 'later',
+  cgroup: WEB,
   anonymous: 40,
   later: true,
 };
@@ -45,14 +49,30 @@ describe('procs --from', () => {
   test('tells processes of the last sample, by what was captured of them', async () => {
     const answer = await asked(snapshot([INIT, GROWS, LATER]));
     expect(answer).toMatchObject({
-      ...{ source: 'proc', kernel: null, complete: true, notShown: 0, gone: 0, warnings: [] },
+      source: 'proc',
+      kernel: null,
+      complete: true,
+      notShown: 0,
+      gone: 0,
+      warnings: [],
       captured: { host: 'db1', takenAt: '2026-01-02T03:04:08.000Z' },
       total: { processes: 3, ussBytes: 1240 * 1024 },
     });
     expect(answer.processes[0]).toMatchObject({
-      ...{ pid: 7, comm: 'grows', uid: 33, nsPids: [7, 1], cgroup: WEB, threads: 1 },
-      ...{ rssBytes: 1000 * 1024, pssBytes: 900 * 1024, ussBytes: 900 * 1024, swapBytes: 0 },
-      ...{ fileBytes: 100 * 1024, pageTableBytes: 44 * 1024, oomScore: 667, oomScoreAdj: -1 },
+      pid: 7,
+      comm: 'grows',
+      uid: 33,
+      nsPids: [7, 1],
+      cgroup: WEB,
+      threads: 1,
+      rssBytes: 1000 * 1024,
+      pssBytes: 900 * 1024,
+      ussBytes: 900 * 1024,
+      swapBytes: 0,
+      fileBytes: 100 * 1024,
+      pageTableBytes: 44 * 1024,
+      oomScore: 667,
+      oomScoreAdj: -1,
       // It began 50 s after the boot, and was captured after 103.
       ageSeconds: 53,
     });
@@ -86,7 +106,10 @@ describe('procs --from', () => {
     const answer = await asked(path);
     expect(answer).toMatchObject({ complete: false, notShown: 1 });
     expect(answer.processes.find(({ pid }) => pid === 7)).toMatchObject({
-      ...{ pssBytes: null, ussBytes: null, freedIfKilledBytes: null, rssBytes: 1000 * 1024 },
+      pssBytes: null,
+      ussBytes: null,
+      freedIfKilledBytes: null,
+      rssBytes: 1000 * 1024,
       complete: false,
     });
     const { status, stderr } = await kdumpMem('procs', '--from', path, '--strict');

@@ -32,8 +32,15 @@ function fileOf(name: string, lines: readonly object[], end = '\n'): string {
 }
 
 const NONE = {
-  ...{ memAvailableGrowth: null, memAvailableCourse: null, takenGrowth: null, restGrowth: null },
-  ...{ memAvailableEnds: null, explanation: null, ended: [], endedProcesses: 0, warnings: [] },
+  memAvailableGrowth: null,
+  memAvailableCourse: null,
+  takenGrowth: null,
+  restGrowth: null,
+  memAvailableEnds: null,
+  explanation: null,
+  ended: [],
+  endedProcesses: 0,
+  warnings: [],
 };
 
 /** A look of a made-up machine, and the line of its only process. */
@@ -44,20 +51,40 @@ function sample(
 ): object[] {
   return [
     {
-      ...{
-        schema: 'kdump-mem.procs-look/1',
-        look: 1,
-        at: new Date(1e12 + 1000 * uptime).toISOString(),
-      },
-      ...{ host: 'made-up', bootId, uptimeSeconds: uptime, memTotalBytes: 1e9 },
-      ...{ memAvailableBytes: 5e8, swapTotalBytes: 0, swapFreeBytes: 0, pressure: null },
-      ...{ noPressure: 'none', processes: 1, ...NONE, whole: true, complete: true },
+      schema: 'kdump-mem.procs-look/1',
+      look: 1,
+      at: new Date(1e12 + 1000 * uptime).toISOString(),
+      host: 'made-up',
+      bootId,
+      uptimeSeconds: uptime,
+      memTotalBytes: 1e9,
+      memAvailableBytes: 5e8,
+      swapTotalBytes: 0,
+      swapFreeBytes: 0,
+      pressure: null,
+      noPressure: 'none',
+      processes: 1,
+      ...NONE,
+      whole: true,
+      complete: true,
     },
     {
-      ...{ schema: 'kdump-mem.process-sample/1', pid: 7, comm: 'leaky', uid: 0, nsPids: [7] },
-      ...{ cgroup: '/', pod: null, container: null, startTicks: 5, uptimeSeconds: uptime },
-      ...{ heldBytes, takenBytes: heldBytes, heldBy: heldBytes === null ? null : 'pss' },
-      ...{ minorFaults: uptime, majorFaults: 0, cgroupPressure: null },
+      schema: 'kdump-mem.process-sample/1',
+      pid: 7,
+      comm: 'leaky',
+      uid: 0,
+      nsPids: [7],
+      cgroup: '/',
+      pod: null,
+      container: null,
+      startTicks: 5,
+      uptimeSeconds: uptime,
+      heldBytes,
+      takenBytes: heldBytes,
+      heldBy: heldBytes === null ? null : 'pss',
+      minorFaults: uptime,
+      majorFaults: 0,
+      cgroupPressure: null,
     },
   ];
 }
@@ -160,7 +187,8 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
     }
     expect(await exit).toEqual([0, null]);
     expect(procsEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({
-      ...{ looks: 1, interrupted: true },
+      looks: 1,
+      interrupted: true,
     });
   });
 });

@@ -47,7 +47,8 @@ describe('a sosreport', () => {
     const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
     const answer = memorySchema.parse(JSON.parse(stdout));
     expect(answer).toMatchObject({
-      ...{ source: 'counters', host: { release: '5.14.0-1.el9.x86_64', pageSize: 4096 } },
+      source: 'counters',
+      host: { release: '5.14.0-1.el9.x86_64', pageSize: 4096 },
       captured: { host: 'db1.example', takenAt: '2026-11-21T18:05:01.000Z' },
     });
     expect(answer.memory.bytes).toBe(1_024_000 * 1024);
@@ -95,8 +96,13 @@ describe('a sosreport', () => {
     ]);
     for (const process of answer.processes)
       expect(process).toMatchObject({
-        ...{ pssBytes: null, ussBytes: null, swapBytes: null, freedIfKilledBytes: null },
-        ...{ cgroup: null, threads: null, ageSeconds: null },
+        pssBytes: null,
+        ussBytes: null,
+        swapBytes: null,
+        freedIfKilledBytes: null,
+        cgroup: null,
+        threads: null,
+        ageSeconds: null,
       });
     const { stderr } = await kdumpMem('procs', '--from', REPORT);
     expect(stderr).toContain(

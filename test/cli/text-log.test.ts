@@ -44,7 +44,9 @@ test.each([
   const answer = textTriageSchema.parse(JSON.parse(stdout));
   expect(answer.logs).toMatchObject([
     {
-      ...{ format: 'dmesg', messages: 16, bootCount: 1 },
+      format: 'dmesg',
+      messages: 16,
+      bootCount: 1,
       boots: [{ boot: 0, bootId: null, release: '6.12.0-1', fromStart: true }],
     },
   ]);
@@ -55,8 +57,13 @@ test.each([
       title: 'BUG: unable to handle kernel NULL pointer dereference in my_read',
       figures: { symbol: 'memcpy', cpu: 1, pid: 7, comm: 'sh', number: 1 },
       report: {
-        ...{ function: 'my_read', corrupted: null, taint: 'GOE', release: '6.12.0-1' },
-        ...{ hardware: 'QEMU Standard PC', address: '0000000000000010', access: 'read' },
+        function: 'my_read',
+        corrupted: null,
+        taint: 'GOE',
+        release: '6.12.0-1',
+        hardware: 'QEMU Standard PC',
+        address: '0000000000000010',
+        access: 'read',
         modules: ['mine', 'other'],
         stack: [
           { symbol: 'show_regs', guess: true },
@@ -134,12 +141,19 @@ test('log prints JSON in the schema of a dump, all at once or by lines', async (
   const path = file('json.txt', LOG);
   const one = logSchema.parse(JSON.parse((await kdumpMem('log', path, '--json')).stdout));
   expect(one).toMatchObject({
-    ...{ source: 'text', kernel: null, captured: null, overwritten: null, complete: true },
+    source: 'text',
+    kernel: null,
+    captured: null,
+    overwritten: null,
+    complete: true,
     logs: [{ name: path, format: 'dmesg', messages: 16 }],
   });
   expect(one.messages).toHaveLength(16);
   expect(one.messages[1]).toMatchObject({
-    ...{ timestampMicroseconds: 1_000_000, text: 'usb 1-1: new device', bootNumber: 1, log: path },
+    timestampMicroseconds: 1_000_000,
+    text: 'usb 1-1: new device',
+    bootNumber: 1,
+    log: path,
   });
   const lines = (await kdumpMem('log', path, '--ndjson')).stdout.trimEnd().split('\n');
   const end = logEndSchema.parse(JSON.parse(lines.pop() ?? ''));
@@ -260,7 +274,8 @@ describe('folders', () => {
     expect(await triaged(at)).toMatchObject({
       logs: [{ name: 'dmesg-*', messages: 16 }],
       findings: [{ code: 'oops' }],
-      ...{ complete: true, warnings: [] },
+      complete: true,
+      warnings: [],
     });
     const lacking = filled({ 'dmesg-ramoops-0': `Panic#1 Part2\n${LOG}` });
     expect((await triaged(lacking)).warnings).toMatchObject([

@@ -56,7 +56,10 @@ describe('triage --from', () => {
     expect(status).toBe(0);
     const answer = hostTriageSchema.parse(JSON.parse(stdout));
     expect(answer).toMatchObject({
-      ...{ release: '6.12.0-1', overwritten: 0, complete: true, warnings: [] },
+      release: '6.12.0-1',
+      overwritten: 0,
+      complete: true,
+      warnings: [],
       captured: { host: 'db1' },
       memory: { bytes: 262_144 * 4096 },
     });

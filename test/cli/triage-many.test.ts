@@ -36,8 +36,14 @@ test('a line for each dump in their order, twice the same but for seconds', asyn
     if (/text|empty|cut/.test(dump)) expect(ok).toBe(false);
   }
   expect(end).toMatchObject({
-    ...{ dumps: 8, told: told.length, failed: 8 - told.length, resumed: 0, kept: 0 },
-    ...{ skipped: { files: 1, links: 1, special: 0 }, unlisted: [], shard: null },
+    dumps: 8,
+    told: told.length,
+    failed: 8 - told.length,
+    resumed: 0,
+    kept: 0,
+    skipped: { files: 1, links: 1, special: 0 },
+    unlisted: [],
+    shard: null,
   });
   const again = await ndjson(tree.path, '--jobs', '3');
   expect(withoutSeconds(again.stdout)).toBe(withoutSeconds(first.stdout));
@@ -64,8 +70,11 @@ test('a line tells what the dump alone tells', async () => {
   const cgroups = await kdumpMem('sockets', '--by', 'cgroup', '--json', vmcore);
   const group = JSON.parse(cgroups.stdout).groups.find(({ key }: { key: string }) => key === '/');
   expect(line?.cgroups).toContainEqual({
-    ...{ cgroup: '/', pod: null, container: null },
-    ...{ sockets: group.sockets, pinnedBytes: group.total.pinnedBytes },
+    cgroup: '/',
+    pod: null,
+    container: null,
+    sockets: group.sockets,
+    pinnedBytes: group.total.pinnedBytes,
   });
 });
 

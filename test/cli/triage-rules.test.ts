@@ -45,7 +45,9 @@ test('a rule finds, one that asks for what is filtered out is not known, and --f
   // An extract without its log: how much of it is gone is not known.
   expect(overwritten).toBeNull();
   expect(outcome).toMatchObject({
-    ...{ rules: 2, met: 1, silenced: [] },
+    rules: 2,
+    met: 1,
+    silenced: [],
     unknown: [{ code: 'acme/line' }],
   });
 });
@@ -87,7 +89,8 @@ test('a file that is wrong is one line, with line and field', async () => {
     `${HEAD}rules:\n  - code: acme/a\n    severity: note\n    when: { log: 'a**' }\n    says: x\n`,
   );
   expect(await kdumpMem('triage', vmcore, '--rules', file)).toEqual({
-    ...{ stdout: '', status: 2 },
+    stdout: '',
+    status: 2,
     stderr: `kdump-mem: ${file}:5: rules[0].when.log: two wildcards stand side by side: nothing tells where one ends. docs/rules.md has all fields.\n`,
   });
   const none = await kdumpMem('triage', vmcore, '--rules', join(folder, 'none.yaml'));

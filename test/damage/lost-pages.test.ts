@@ -105,7 +105,9 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     const at = `0x${whole.symbol('vmemmap_base')!.toString(16)}`;
     const message = `${at} was left out of the dump by its filter: vmemmap_base and ${missing}, by which struct pages would be found`;
     expect(kernel.provenance.pages).toEqual({
-      ...{ found: false, code: 'filtered', why: message },
+      found: false,
+      code: 'filtered',
+      why: message,
     });
     expect(warned(expectQueuesWhole(kernel, cut))).toEqual([message]);
     expect(() => kernel.pages.frameOfPage(new Pointer())).toThrow(message);

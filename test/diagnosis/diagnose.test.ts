@@ -177,12 +177,16 @@ describe('the local peer of a stalled TCP reader', () => {
     );
     const [reader, sender] = findings;
     expect(reader?.localPeer).toMatchObject({
-      ...{ inode: 501, holder: { pid: 20, fds: [3] }, process: { comm: 'writer' } },
-      ...{ unsent: 70_000, charge: 80_000 },
+      inode: 501,
+      holder: { pid: 20, fds: [3] },
+      process: { comm: 'writer' },
+      unsent: 70_000,
+      charge: 80_000,
     });
     expect(totals.pinned.likely).toBe(reader?.pinned.likely);
     expect(totals.localPeers).toEqual({
-      ...{ sockets: 1, unsent: 70_000 },
+      sockets: 1,
+      unsent: 70_000,
       pinned: sender?.pinned,
     });
   });

@@ -17,8 +17,13 @@ test('what free memory fell by is in what grew, to the byte', () => {
   expect(complete).toBe(true);
   expect(seconds).toEqual([0, 2700]);
   expect(loss).toMatchObject({
-    ...{ lost: 291 * MIB, grew: 300 * MIB, shrank: -10 * MIB, unexplained: MIB },
-    ...{ untold: 0, plugged: 0, explanation: 'drawers' },
+    lost: 291 * MIB,
+    grew: 300 * MIB,
+    shrank: -10 * MIB,
+    unexplained: MIB,
+    untold: 0,
+    plugged: 0,
+    explanation: 'drawers',
   });
   expect(loss?.drawers[0]?.drawer).toMatchObject({ drawer: 'network-sockets', change: 300 * MIB });
   expect(drawers).toMatchObject({ change: 0, untold: 0 });
@@ -134,7 +139,9 @@ test.each([
         'dentry',
         {
           who: { kind: 'cache', name: 'dentry', drawer: null },
-          ...{ sizes: { bytes }, ofBoot: false, began: null },
+          sizes: { bytes },
+          ofBoot: false,
+          began: null,
         },
       ],
     ]);

@@ -60,10 +60,14 @@ test('where a list is not whole, what is in the other alone is neither new nor e
   const only = (...states: Parameters<typeof compareStates>[0]) =>
     compareStates(states).lists.processes?.items[0];
   expect(only(at(0, [], false), at(600, [one]))).toMatchObject({
-    ...{ status: 'only-after', change: null, bytes: [null, 10] },
+    status: 'only-after',
+    change: null,
+    bytes: [null, 10],
   });
   expect(only(at(0, [one]), at(600, [], false))).toMatchObject({
-    ...{ status: 'only-before', change: null, bytes: [10, null] },
+    status: 'only-before',
+    change: null,
+    bytes: [10, null],
   });
 });
 

@@ -8,7 +8,9 @@ const START = Date.UTC(2026, 10, 20, 10, 2);
 export function taken(seconds: number, other: Partial<Taken> = {}): Taken {
   return {
     at: new Date(START + seconds * 1000),
-    ...{ host: 'node7', bootId: 'b00t', uptime: 5000 + seconds },
+    host: 'node7',
+    bootId: 'b00t',
+    uptime: 5000 + seconds,
     ...other,
   };
 }
@@ -18,11 +20,15 @@ export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): 
   const groupOf = (drawer: string) =>
     ['anonymous', 'page-cache'].includes(drawer) ? 'applications' : 'kernel';
   const leaf = (drawer: string, mib: number): DrawerState => ({
-    ...{ drawer, bytes: mib * MIB, children: [] },
+    drawer,
+    bytes: mib * MIB,
+    children: [],
   });
   const used = Object.values(leaves).reduce((sum, mib) => sum + mib, 0);
   const group = (drawer: string, children: readonly DrawerState[]): DrawerState => ({
-    ...{ drawer, children, bytes: children.reduce((sum, { bytes }) => sum + bytes, 0) },
+    drawer,
+    children,
+    bytes: children.reduce((sum, { bytes }) => sum + bytes, 0),
   });
   const of = (name: string) =>
     Object.entries(leaves).flatMap(([drawer, mib]) =>
@@ -37,8 +43,13 @@ export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): 
 
 export function stateOf(seconds: number, other: Partial<HostState> = {}): HostState {
   return {
-    ...{ name: `${seconds}.json`, taken: taken(seconds), release: '6.1.0', pageSize: 4096 },
-    ...{ memory: null, lists: {}, flaws: [] },
+    name: `${seconds}.json`,
+    taken: taken(seconds),
+    release: '6.1.0',
+    pageSize: 4096,
+    memory: null,
+    lists: {},
+    flaws: [],
     ...other,
   };
 }
@@ -65,7 +76,8 @@ export function processItem(
     {
       who: { kind: 'process', pid, comm, startTicks, cgroup: null },
       sizes: { rss: null, ...sizes },
-      ...{ ofBoot: true, began: startTicks / 100 },
+      ofBoot: true,
+      began: startTicks / 100,
     },
   ];
 }

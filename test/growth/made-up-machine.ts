@@ -15,7 +15,11 @@ export function held(
   return {
     who: { pid, comm, nsPids: [pid], cgroup: null },
     held: bytes === null ? null : { bytes, taken: bytes, by },
-    ...{ started: 100 + pid, readAt: null, minorFaults: 0, majorFaults: 0, pressure: null },
+    started: 100 + pid,
+    readAt: null,
+    minorFaults: 0,
+    majorFaults: 0,
+    pressure: null,
     ...rest,
   };
 }
@@ -29,10 +33,20 @@ export function look(
 ): ProcessesLook {
   return {
     machine: {
-      ...{ at: new Date(1e12 + 1000 * uptime), uptime, bootId: 'first', host: 'made-up' },
-      ...{ total: 1024 * MIB, available: 512 * MIB, swapTotal: 0, swapFree: 0 },
-      ...{ pressure: null, noPressure: 'none here', noPressureCode: 'gone', ...machine },
+      at: new Date(1e12 + 1000 * uptime),
+      uptime,
+      bootId: 'first',
+      host: 'made-up',
+      total: 1024 * MIB,
+      available: 512 * MIB,
+      swapTotal: 0,
+      swapFree: 0,
+      pressure: null,
+      noPressure: 'none here',
+      noPressureCode: 'gone',
+      ...machine,
     },
-    ...{ processes, whole },
+    processes,
+    whole,
   };
 }

@@ -52,7 +52,8 @@ function recorded(
   { oneIn = 1, chosen = () => true }: { oneIn?: number; chosen?: (tid: number) => boolean } = {},
 ): Recording {
   const follower = new FrameFollower(oneIn === 1 ? ALL : sampleOf(oneIn, 3), {
-    ...{ maxBlocks: 100_000, frameBytes: PAGE },
+    maxBlocks: 100_000,
+    frameBytes: PAGE,
   });
   const sink = ofThreads(follower, chosen);
   const seen = events
@@ -67,13 +68,19 @@ function recorded(
   }
   readings.push(follower.reading(SECONDS * 1000, sites));
   const { survivors } = follower.survivors({
-    ...{ max: 100_000, siteOf: sites, began: 0, upper: 0n, commandOf: () => null },
+    max: 100_000,
+    siteOf: sites,
+    began: 0,
+    upper: 0n,
+    commandOf: () => null,
   });
   return { ...made(SITES, {}), readings, survivors, sample: follower.sample };
 }
 
 const nobody = {
-  ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+  source: 'kcore' as const,
+  unavailable: [],
+  warnings: [],
   of: ({ site }: Survivor) => placed(site === 's3' ? 'page-cache' : 'nobody'),
 };
 
@@ -101,14 +108,16 @@ test.each([1, 8])(
 test.each([1, 8])('a leak is, beside a ring of another order (one frame in %i)', (oneIn) => {
   const recording = recorded([...ring(1, 2, 400, 15), ...leak(2, 3, 200)], { oneIn });
   expect(namesOf(recording)).toEqual({
-    ...{ fill_ring: 'unknown frees-keep-pace', leak: 'leaking nobody' },
+    fill_ring: 'unknown frees-keep-pace',
+    leak: 'leaking nobody',
   });
 });
 
 test('of a leak and a ring of one order only the one that frees cannot account for is called leaking', () => {
   const large = recorded([...ring(1, 2, 10, 15), ...leak(2, 2, 100)]);
   expect(namesOf(large)).toEqual({
-    ...{ fill_ring: 'unknown frees-keep-pace', leak: 'leaking nobody' },
+    fill_ring: 'unknown frees-keep-pace',
+    leak: 'leaking nobody',
   });
   const alike = recorded([...ring(1, 2, 50, 15), ...leak(2, 2, 50)]);
   expect(Object.values(namesOf(alike))).toEqual(Array(2).fill('unknown frees-keep-pace'));
@@ -117,7 +126,9 @@ test('of a leak and a ring of one order only the one that frees cannot account f
 test('frees of older blocks that have ended by the last half of the time decide nothing', () => {
   // All that others had: gone in the first seconds.
   const older = Array.from({ length: 5000 }, (_, index) => ({
-    ...{ at: (3 * index) / 5000, place: 2 ** 30 + index, order: 0 },
+    at: (3 * index) / 5000,
+    place: 2 ** 30 + index,
+    order: 0,
   }));
   expect(namesOf(recorded([...older, ...leak(2, 0, 100)]))).toEqual({ leak: 'leaking nobody' });
 });
@@ -132,7 +143,7 @@ test('of some threads only, allocations of others are taken off the balance', ()
   const of = (events: Event[]) => namesOf(recorded(events, { chosen: (tid) => tid === 1 }));
   expect(of([...others, ...leak(2, 0, 50)])).toEqual({ leak: 'leaking nobody' });
   expect(of([...others, ...ring(1, 0, 50, 15)])).toEqual({
-    ...{ fill_ring: 'unknown frees-keep-pace' },
+    fill_ring: 'unknown frees-keep-pace',
   });
 });
 
@@ -149,7 +160,11 @@ function objects(inUse: (at: number) => number, found: Partial<Found> = {}) {
     readings.push({ ...follower.reading(window * 2000, sites), caches: caches(window) });
   }
   const { survivors } = follower.survivors({
-    ...{ max: 10_000, siteOf: sites, began: 0, upper: 0n, commandOf: () => null },
+    max: 10_000,
+    siteOf: sites,
+    began: 0,
+    upper: 0n,
+    commandOf: () => null,
   });
   const recording = { ...made(SITES, {}), type: 'slab' as const, readings, survivors };
   const slab = { ...placed('slab', 'slab-unreclaimable'), cache: 'kmalloc-256', ...found };

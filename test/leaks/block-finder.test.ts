@@ -107,7 +107,8 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     if (block.kind !== 'slab') throw new Error('it lies in no slab');
     const lists = ['offset', 'random'].map((member) => ({
       address: block.cache.address + offset('kmem_cache', member),
-      ...{ length: 4, code: 'unmapped' as const },
+      length: 4,
+      code: 'unmapped' as const,
     }));
     const patches = [...counting(asked, 1).patches];
     const denied = finderOf(damagedKernel(kernel, { patches, denials: lists }), slab);
@@ -123,7 +124,8 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
       patches: [...counting(skb, 0).patches, ...first(skb, 0n).patches],
       denials: ['offset', 'random'].map((member) => ({
         address: cacheOf(skb) + offset('kmem_cache', member),
-        ...{ length: 4, code: 'unmapped' as const },
+        length: 4,
+        code: 'unmapped' as const,
       })),
     });
     const finder = finderOf(full, slab);
@@ -228,10 +230,12 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   test('there is no such memory, or it cannot be read: that is not known, and not nobody’s', () => {
     const nowhere = finderOf(kernel, { drawer: undefined });
     expect(nowhere.of('slab', object(skb))).toMatchObject({
-      ...{ place: 'not-known', why: 'no-such-frame' },
+      place: 'not-known',
+      why: 'no-such-frame',
     });
     expect(nowhere.of('page', survivor('s', { place: 5n }))).toMatchObject({
-      ...{ place: 'not-known', why: 'no-such-frame' },
+      place: 'not-known',
+      why: 'no-such-frame',
     });
     const frame = frameOf(skb);
     const page = kernel.pages.pageOfFrame(frame);

@@ -72,6 +72,7 @@ test('a frame beyond the end is none, and one that cannot be read is not known',
 test('objects have no frame that flags could tell of', () => {
   const lookup = lookupByFlags(flagsOf(bit(SLAB)), 'slab', []);
   expect(lookup.of(survivor('s', { place: 0xffff_8880_0000_1000n }))).toMatchObject({
-    ...{ place: 'not-known', why: 'flags-only' },
+    place: 'not-known',
+    why: 'flags-only',
   });
 });

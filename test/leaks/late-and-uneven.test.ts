@@ -13,7 +13,9 @@ const PAGE = 4096;
 const MINUTE = 60_000;
 
 const everywhere = (place: Place) => ({
-  ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+  source: 'kcore' as const,
+  unavailable: [],
+  warnings: [],
   of: () => placed(place),
 });
 

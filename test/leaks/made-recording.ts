@@ -24,7 +24,13 @@ export function exactly(bytes: number, blocks: number | null = null): Held {
 
 export function survivor(site: string, one: Partial<Survivor> = {}): Survivor {
   return {
-    ...{ site, place: 0n, bytes: 4096, order: 0, since: 0, tid: null, command: null },
+    site,
+    place: 0n,
+    bytes: 4096,
+    order: 0,
+    since: 0,
+    tid: null,
+    command: null,
     ...one,
   };
 }
@@ -50,12 +56,16 @@ export function made(
     ),
   }));
   return {
-    ...{ type: 'page', method: 'tracefs' },
+    type: 'page',
+    method: 'tracefs',
     sample: { oneIn: 1, mask: 0n, residue: 0n },
     sites: new Map(sites.map((site) => [site.id, site])),
-    ...{ readings, survivors: [], survivorsLeftOut: 0 },
+    readings,
+    survivors: [],
+    survivorsLeftOut: 0,
     losses: { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: 0, dropped: 0 },
-    ...{ unseen: null, endedEarly: false },
+    unseen: null,
+    endedEarly: false,
     ...more,
   };
 }

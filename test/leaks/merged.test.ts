@@ -55,7 +55,11 @@ test('stacks that differ beyond an interruption alone are one site, with what bo
   ]);
   expect(readings.map(({ held }) => held.get('a')?.bytes)).toEqual([undefined, 4096, 20480]);
   expect(readings[2]?.held.get('a')).toEqual({
-    ...{ bytes: 20480, blocks: 5, low: 20480, high: 20480, sampled: null },
+    bytes: 20480,
+    blocks: 5,
+    low: 20480,
+    high: 20480,
+    sampled: null,
   });
   expect(survivors.map(({ site }) => site)).toEqual(['a', 'a', 'c']);
 });

@@ -3,7 +3,10 @@ import type { SiteFrame } from '../../src/leaks/recording.js';
 import { untraced } from '../../src/leaks/site-frames.js';
 
 const frame = (symbol: string | null): SiteFrame => ({
-  ...{ symbol, offset: 1, module: null, line: null },
+  symbol,
+  offset: 1,
+  module: null,
+  line: null,
 });
 
 it('leaves out what runs since it is traced, and nothing behind that', () => {

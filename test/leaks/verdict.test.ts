@@ -26,7 +26,9 @@ function survivors(perMinute: readonly number[]): Survivor[] {
 }
 
 const everywhere = (found: Found | Place) => ({
-  ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+  source: 'kcore' as const,
+  unavailable: [],
+  warnings: [],
   of: () => (typeof found === 'string' ? placed(found) : found),
 });
 
@@ -181,7 +183,9 @@ test('blocks that are free when looked up are not held, and are told', () => {
   const held = survivors([10, 10, 10]);
   const recording = made([SITE], { s: steadily(3) }, { survivors: held });
   const half = {
-    ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+    source: 'kcore' as const,
+    unavailable: [],
+    warnings: [],
     of: ({ place }: Survivor) => placed(place % 2n === 0n ? 'free' : 'nobody'),
   };
   const answer = leaksAnswer(recording, half);
@@ -198,7 +202,9 @@ test('what was freed until it was looked up is no leak, though the rest is nobod
   const recording = made([SITE], { s: steadily(15) }, { survivors: held });
   const verdictOf = (share: bigint) =>
     leaksAnswer(recording, {
-      ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+      source: 'kcore' as const,
+      unavailable: [],
+      warnings: [],
       of: ({ place }) => placed(place % 10n < share ? 'free' : 'nobody'),
     }).sites[0];
   expect(verdictOf(1n)).toMatchObject({ verdict: 'leaking' });
@@ -283,8 +289,10 @@ test('where it is known what was held before, only what came since is held', () 
   const answer = leaksAnswer({ ...recording, readings }, everywhere('nobody'));
   expect(answer.sites).toHaveLength(1);
   expect(answer.sites[0]).toMatchObject({
-    ...{ before: 1000 * PAGE, held: { bytes: 150 * PAGE, blocks: 150 } },
-    ...{ verdict: 'growing', reason: 'not-looked-up' },
+    before: 1000 * PAGE,
+    held: { bytes: 150 * PAGE, blocks: 150 },
+    verdict: 'growing',
+    reason: 'not-looked-up',
   });
   expect(answer.total.bytes).toBe(150 * PAGE);
 });
@@ -339,7 +347,9 @@ test('what leaks comes first, however little it is', () => {
     },
   );
   const lookup = {
-    ...{ source: 'kcore' as const, unavailable: [], warnings: [] },
+    source: 'kcore' as const,
+    unavailable: [],
+    warnings: [],
     of: ({ site }: Survivor) => placed(site === 's' ? 'nobody' : 'page-cache'),
   };
   expect(leaksAnswer(recording, lookup).sites.map(({ site }) => site.id)).toEqual(['s', 'big']);

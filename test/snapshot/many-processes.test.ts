@@ -19,7 +19,9 @@ const FILLER = Array.from({ length: 50 }, (_, at) => `Filler${at}:\t${'0'.repeat
 
 test('a snapshot of 30,000 processes is whole, and procs has the sizes of each', async () => {
   const made = Array.from({ length: PROCESSES }, (_, at) => ({
-    ...{ pid: at + 1, comm: `worker${at}`, anonymous: 1000 + (at % 7) },
+    pid: at + 1,
+    comm: `worker${at}`,
+    anonymous: 1000 + (at % 7),
   }));
   const path = join(folder, 'snapshot.tar.gz');
   const pieces: Buffer[] = [];

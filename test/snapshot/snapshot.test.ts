@@ -26,7 +26,10 @@ async function taken(
   const pieces: Buffer[] = [];
   const source = madeSource(host);
   const snapshot = await takeSnapshot(source, (bytes) => pieces.push(bytes), {
-    ...{ parts: new Set(parts), anonymize, timeoutSeconds, intervalMs: 1000 },
+    parts: new Set(parts),
+    anonymize,
+    timeoutSeconds,
+    intervalMs: 1000,
     program: 'test 1',
   });
   const archive = Buffer.concat(pieces);

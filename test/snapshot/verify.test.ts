@@ -19,7 +19,10 @@ const END = Buffer.alloc(1024);
 beforeAll(async () => {
   const pieces: Buffer[] = [];
   await takeSnapshot(madeSource(WEB_HOST), (bytes) => pieces.push(bytes), {
-    ...{ parts: new Set(), anonymize: false, timeoutSeconds: 30, intervalMs: 0 },
+    parts: new Set(),
+    anonymize: false,
+    timeoutSeconds: 30,
+    intervalMs: 0,
     program: 'test 1',
   });
   archive = Buffer.concat(pieces);

@@ -21,7 +21,16 @@ export function fromOracle(oracle: OracleSocket) {
   const protocol = family === 'AF_UNIX' ? '0' : oracle.protocol;
   return {
     socket: {
-      ...{ file, sock, inode, family, type, protocol, state, local, peer, netns },
+      file,
+      sock,
+      inode,
+      family,
+      type,
+      protocol,
+      state,
+      local,
+      peer,
+      netns,
       ...apart(local, 'localAddress', 'localPort', family),
       ...apart(peer, 'peerAddress', 'peerPort', family),
     },

@@ -10,7 +10,12 @@ export function layoutKernel(from: Uint8Array | Btf, arch: 'x86_64' | 'arm64'): 
   const types = new KernelTypes(btf, () => []);
   return {
     facts: {
-      ...{ release: '', arch, pageSize: 4096, source: 'vmcore', engine: 'native', live: false },
+      release: '',
+      arch,
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
+      live: false,
     } as const,
     read(address) {
       throw new ReadError('absent', address);

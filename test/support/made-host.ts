@@ -33,7 +33,8 @@ export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: S
     return { bytes: bytes.subarray(0, most), cut: bytes.length > most };
   };
   return {
-    ...{ asked, read },
+    asked,
+    read,
     readSlow: (path, most) =>
       stuck.includes(path)
         ? new Promise(() => undefined)

@@ -39,8 +39,12 @@ export function madeKernel({
   }
   return {
     facts: {
-      ...{ release: '4.18.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore' },
-      ...{ engine: 'native', live: false },
+      release: '4.18.0',
+      arch: 'x86_64',
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
+      live: false,
     } as const,
     read(address, length) {
       const at = Number(address - MADE_BASE);
@@ -67,7 +71,9 @@ export const madePage = (frame: number): bigint => MADE_PAGES + BigInt(frame * P
 
 function layout(name: string, { size, members }: MadeStruct): StructLayout {
   return {
-    ...{ name, size, members: Object.keys(members) },
+    name,
+    size,
+    members: Object.keys(members),
     member(path): MemberLayout | undefined {
       const found = members[path];
       if (found === undefined) return undefined;

@@ -122,7 +122,9 @@ export function recordsMemory(
 /** What VMCOREINFO says of such a log (log_buf_vmcoreinfo_setup). */
 export function statedOf(form: RecordForm) {
   const offsets: Readonly<Record<string, number>> = {
-    ...{ 'printk_log.ts_nsec': 0, 'printk_log.len': 8, 'printk_log.text_len': 10 },
+    'printk_log.ts_nsec': 0,
+    'printk_log.len': 8,
+    'printk_log.text_len': 10,
     'printk_log.dict_len': 12,
     ...(form === 'with-caller' ? { 'printk_log.caller_id': 16 } : {}),
   };

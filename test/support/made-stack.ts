@@ -93,8 +93,12 @@ export function madeStack(
   };
   return {
     facts: {
-      ...{ release: '', arch: 'x86_64', pageSize: 4096, source: 'vmcore' },
-      ...{ engine: 'native', live: false },
+      release: '',
+      arch: 'x86_64',
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
+      live: false,
     } as const,
     read(address, length) {
       for (const [start, bytes] of regions) {
@@ -138,7 +142,10 @@ const REGS_BYTES = 168;
 function STRUCTS(version: Version): Readonly<Record<string, StructLayout>> {
   const word = (offset: number): MemberLayout => ({ offset, size: 8, type: '', pointer: false });
   const bits = (at: number, size: number): MemberLayout => ({
-    ...{ offset: 4, size: 2, type: '', pointer: false },
+    offset: 4,
+    size: 2,
+    type: '',
+    pointer: false,
     bits: { offset: at, size },
   });
   const type: Record<string, MemberLayout> =

@@ -24,7 +24,8 @@ test('a fault has its mapping, its page and its stack', () => {
   expect(parser.strange).toBe(0);
   expect(samples).toEqual([
     {
-      ...{ pid: 101, tid: 102 },
+      pid: 101,
+      tid: 102,
       what: { type: 'fault', major: false, mapping: '//anon', pageBytes: 2 ** 21 },
       frames: [
         { symbol: '_int_malloc', module: '/usr/lib/libc.so.6', offset: '0xda9' },

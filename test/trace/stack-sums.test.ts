@@ -20,7 +20,9 @@ const MALLOC = [frame('_int_malloc', LIBC), frame('leak'), frame('main'), frame(
 
 function fault(mapping: string, frames: readonly Frame[] = MALLOC, more = {}): Sample {
   return {
-    ...{ pid: 7, tid: 7, frames },
+    pid: 7,
+    tid: 7,
+    frames,
     what: { type: 'fault', major: false, mapping, pageBytes: 4096, ...more },
   };
 }

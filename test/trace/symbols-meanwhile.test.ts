@@ -53,7 +53,9 @@ test('a module that came and went is named', () => {
   machine.load('leak', PLACE);
   machine.unload('leak');
   expect(machine.symbols.at(PLACE + 16n)).toEqual({
-    ...{ name: 'leak_take', module: 'leak', offset: 16 },
+    name: 'leak_take',
+    module: 'leak',
+    offset: 16,
   });
   expect(machine.nameAt(0xffff_ffff_8100_0050n)).toBe('__alloc_pages');
   // Behind its end.

@@ -13,7 +13,10 @@ interface Crash {
 }
 
 const finding = (code: Finding['code'], evidence: Finding['evidence'] = []): Finding => ({
-  ...{ code, severity: 'critical', figures: {}, evidence },
+  code,
+  severity: 'critical',
+  figures: {},
+  evidence,
 });
 
 function printOf({ cause, functions = [], codes = ['panic'], owner }: Crash, seed = 0) {
@@ -69,7 +72,11 @@ test('numbers of CPUs and seconds, and the task in brackets, do not count', () =
 
 test('who has most counts where memory is what is wrong, without its pid', () => {
   const owner = (name: string, pid: number): TopOwner => ({
-    ...{ kind: 'process', name, pid, bytes: 1, of: 'memory' },
+    kind: 'process',
+    name,
+    pid,
+    bytes: 1,
+    of: 'memory',
   });
   const oom = (name: string, pid: number) =>
     printOf({ codes: ['oom-kill'], owner: owner(name, pid) })?.id;

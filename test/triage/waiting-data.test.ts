@@ -6,8 +6,16 @@ const MIB = 2 ** 20;
 const MEMORY = 1000 * MIB;
 
 const figures = (pinnedBytes: number) => ({
-  ...{ pinnedBytes, payloadBytes: pinnedBytes / 100, skbs: 1, truesizeBytes: pinnedBytes },
-  ...{ frags: 0, maxFragsPerSkb: 0, pages: 0, orders: {}, pageBytes: pinnedBytes, slabBytes: 0 },
+  pinnedBytes,
+  payloadBytes: pinnedBytes / 100,
+  skbs: 1,
+  truesizeBytes: pinnedBytes,
+  frags: 0,
+  maxFragsPerSkb: 0,
+  pages: 0,
+  orders: {},
+  pageBytes: pinnedBytes,
+  slabBytes: 0,
   complete: true,
 });
 
@@ -17,7 +25,8 @@ type Made = readonly [mib: number, ...pids: number[]];
 function census(...sockets: readonly Made[]) {
   const entries = sockets.map(([mib, ...pids], index) => ({
     socket: { sock: BigInt(index), family: 'AF_INET', protocol: 'TCP' },
-    ...{ mappedBy: [], connectionHolders: [] },
+    mappedBy: [],
+    connectionHolders: [],
     holders: pids.map((pid) => ({ pid, comm: `c${pid}`, cgroup: null, fd: index })),
     total: figures(mib * MIB),
     queues: { receive: figures(mib * MIB), write: figures(0) },
@@ -27,16 +36,24 @@ function census(...sockets: readonly Made[]) {
     const own = sockets.filter(([, ...held]) => held.includes(pid));
     const bytes = own.reduce((sum, [mib]) => sum + mib * MIB, 0);
     return {
-      ...{ key: `${pid} c${pid}`, pid, comm: `c${pid}`, sockets: own.length },
-      ...{ total: figures(bytes), freedIfKilled: { low: bytes } },
+      key: `${pid} c${pid}`,
+      pid,
+      comm: `c${pid}`,
+      sockets: own.length,
+      total: figures(bytes),
+      freedIfKilled: { low: bytes },
     };
   });
   const nobody = sockets.filter(([, ...held]) => held.length === 0);
   const free = nobody.reduce((sum, [mib]) => sum + mib * MIB, 0);
   if (nobody.length > 0)
     groups.push({
-      ...{ key: '(unaccepted)', pid: null, comm: null, sockets: nobody.length },
-      ...{ total: figures(free), freedIfKilled: null },
+      key: '(unaccepted)',
+      pid: null,
+      comm: null,
+      sockets: nobody.length,
+      total: figures(free),
+      freedIfKilled: null,
     } as never);
   groups.sort((a, b) => b.total.pinnedBytes - a.total.pinnedBytes);
   return {

@@ -4,7 +4,9 @@ import { waitsIn } from '../../src/triage/stack-findings.js';
 type Frame = Parameters<typeof waitsIn>[0]['frames'][number];
 
 const frame = (name: string): Frame => ({
-  ...{ address: 0n, guess: false, interrupted: false },
+  address: 0n,
+  guess: false,
+  interrupted: false,
   symbol: { name, offset: 1 },
 });
 

@@ -24,8 +24,13 @@ for (const { address } of answer.skbs.receive) {
   commands.push(`struct skb_shared_info ${hex(skb.pointer('head') + BigInt(skb.number('end')))}`);
   reader.read(address, {
     page: (frame) => pages.add(kernel.pages.pageOfFrame(frame)),
-    ...{ lentPage: none, slot: none, soleSlot: none, cloneFrags: none },
-    ...{ clone: () => true, incomplete: none, remark: none },
+    lentPage: none,
+    slot: none,
+    soleSlot: none,
+    cloneFrags: none,
+    clone: () => true,
+    incomplete: none,
+    remark: none,
   });
 }
 for (const page of pages) commands.push(`struct page.flags,compound_head ${hex(page)}`);

@@ -132,8 +132,11 @@ export function accountCgroups(
       if (has) unname('not-listed', has.sum);
     } else {
       listed.push({
-        ...{ path, dying, ...part(has?.sum) },
-        ...{ slabObjects: has?.objects ?? 0, slabBytes: has?.bytes ?? 0 },
+        path,
+        dying,
+        ...part(has?.sum),
+        slabObjects: has?.objects ?? 0,
+        slabBytes: has?.bytes ?? 0,
         usageBytes: usage === undefined ? undefined : usage * pageSize,
       });
     }

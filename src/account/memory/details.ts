@@ -51,7 +51,9 @@ function callersOf(pages: ReadonlyMap<string, number>, pageSize: number): Memory
   return [...pages]
     .filter(([name]) => !takesStacks(name))
     .map(([name, count]) => ({
-      ...{ kind: 'caller' as const, name, bytes: count * pageSize },
+      kind: 'caller' as const,
+      name,
+      bytes: count * pageSize,
       drawer: drawerOfCaller(name),
     }))
     .toSorted((a, b) => b.bytes - a.bytes);

@@ -30,7 +30,9 @@ const FREE: readonly Definition[] = [
   { name: 'shared', rows: ['shared'], kernel: (of) => of('Shmem') },
   { name: 'buff/cache', rows: CACHE, kernel: buffCache },
   {
-    ...{ name: 'available', rows: AVAILABLE, bound: 'at-most' },
+    name: 'available',
+    rows: AVAILABLE,
+    bound: 'at-most',
     kernel: (of) => of('MemAvailable'),
   },
 ];
@@ -40,16 +42,19 @@ const MEMINFO: readonly Definition[] = [
   { name: 'MemFree', rows: FREE_PAGES },
   { name: 'MemAvailable', rows: AVAILABLE, bound: 'at-most' },
   {
-    ...{ name: 'Buffers + Cached', rows: ['page-cache', 'shared', 'secret'] },
+    name: 'Buffers + Cached',
+    rows: ['page-cache', 'shared', 'secret'],
     // Pages that were truncated stay in the cache's drawer while somebody holds them.
-    ...{ bound: 'at-most', kernel: (of) => of('BuffersCached') },
+    bound: 'at-most',
+    kernel: (of) => of('BuffersCached'),
   },
   { name: 'SwapCached', rows: ['swap-cache'] },
   // It counts what is mapped; and what is mapped may be in the swap cache.
   { name: 'AnonPages', rows: ['anonymous', 'swap-cache'], bound: 'at-most' },
   { name: 'Shmem', rows: ['shared'] },
   {
-    ...{ name: 'Slab', bound: 'at-least' },
+    name: 'Slab',
+    bound: 'at-least',
     rows: ['slab-reclaimable', 'slab-unreclaimable', 'large-kmalloc'],
   },
   { name: 'SReclaimable', rows: ['slab-reclaimable'] },
@@ -73,7 +78,8 @@ export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFig
     const { name, rows = [], bound = 'same' } = definition;
     const parts = rows.flatMap((row) => found.get(row) ?? []);
     return {
-      ...{ name, rows },
+      name,
+      rows,
       bytes: rows.length > 0 ? parts.reduce((sum, { bytes }) => sum + bytes, 0) : null,
       bound: bound === 'same' && parts.some(({ complete }) => !complete) ? 'at-least' : bound,
       kernelBytes: kernelFigure(definition, counted),

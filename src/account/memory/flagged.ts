@@ -149,7 +149,9 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     source: 'pageflags',
     memory: leafTree({ known: 'flags', leaf }),
     ...(conflict ? { freeConflict: conflict } : {}),
-    ...{ loose: undefined, census: undefined, queues: [] },
+    loose: undefined,
+    census: undefined,
+    queues: [],
     unflagged: describeUnflagged(frames, counterList(machine, large)),
     notes: notesOf(frames),
     drift: counterDrift(before, after),
@@ -254,15 +256,18 @@ function describeUnflagged(
 
 /** The drawer that frames of a kind are in, for the most part. */
 const DRAWER_OF: Readonly<Record<FrameKind, DrawerName>> = {
-  ...{ free: 'free-buddy', slab: 'slab-unreclaimable', 'page-table': 'page-tables' },
-  ...{ offline: 'balloon', reserved: 'set-aside', hugetlb: 'hugetlb', 'swap-cache': 'swap-cache' },
-  ...{
-    anonymous: 'anonymous',
-    file: 'page-cache',
-    shmem: 'shared',
-    none: 'unexplained',
-    torn: 'unread',
-  },
+  free: 'free-buddy',
+  slab: 'slab-unreclaimable',
+  'page-table': 'page-tables',
+  offline: 'balloon',
+  reserved: 'set-aside',
+  hugetlb: 'hugetlb',
+  'swap-cache': 'swap-cache',
+  anonymous: 'anonymous',
+  file: 'page-cache',
+  shmem: 'shared',
+  none: 'unexplained',
+  torn: 'unread',
 };
 
 function notesOf({ notes }: FlaggedFrames): FrameNote[] {

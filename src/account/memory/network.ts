@@ -38,7 +38,8 @@ export function claimNetwork(
   try {
     census = accountAll(kernel, {
       by: socketsBy,
-      ...{ progress, keepsSlots },
+      progress,
+      keepsSlots,
       onSocket: (entry, tally) => queues.add(entry, tally),
       onHeld: (by, tally) => {
         const drawer = by === 'sockets' ? 'network-sockets' : 'network-other';

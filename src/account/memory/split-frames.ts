@@ -80,7 +80,8 @@ function splitReserved(machine: FlaggedMachine, split: Split): void {
   if (boot > 0 && boot <= rest) split.set('memmap', { frames: boot, known: 'counter' });
   else if (boot > 0)
     split.set('memmap', {
-      ...{ frames: 0, known: 'counter' },
+      frames: 0,
+      known: 'counter',
       why: `the kernel counts ${boot} pages of it, and ${rest} others are set aside: it is among these and what nothing explains`,
     });
   const memmap = split.get('memmap')?.frames ?? 0;

@@ -105,7 +105,10 @@ export class FileMappings {
 
 class Walk implements MappedVisitor {
   readonly oddities: Oddities = {
-    ...{ outside: 0, firstOutside: 0, strays: 0, firstStray: '' },
+    outside: 0,
+    firstOutside: 0,
+    strays: 0,
+    firstStray: '',
     whyUnread: undefined,
   };
   readonly #counts: MappingCounts;

@@ -74,7 +74,12 @@ export function hostProcesses(
   return {
     kernel: undefined,
     ...(captured ? { captured } : {}),
-    ...{ processes, kernelThreads, zombies, gone, notShown, hidden },
+    processes,
+    kernelThreads,
+    zombies,
+    gone,
+    notShown,
+    hidden,
     warnings: warnings.list(),
     complete: all && !hidden,
   };
@@ -94,7 +99,8 @@ function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigu
   const network = networkEstimate?.likely ?? null;
   return {
     ...process,
-    ...{ network, networkEstimate },
+    network,
+    networkEstimate,
     complete: process.complete && networkEstimate !== undefined,
   };
 }
@@ -111,7 +117,9 @@ export function hostProcess(
   const contradiction = contradictionOf(process, mappings);
   return {
     ...(capture.captured ? { captured: capture.captured } : {}),
-    ...{ kernel: undefined, process: told.processes[0]!, mappings },
+    kernel: undefined,
+    process: told.processes[0]!,
+    mappings,
     warnings: [...told.warnings, ...(contradiction ? [contradiction] : [])],
     complete: told.complete && contradiction === undefined,
   };

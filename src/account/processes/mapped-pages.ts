@@ -183,7 +183,8 @@ export class MappingCounts {
     return {
       ...found,
       proportional: shares.anonymous + shares.shmem + shares.file,
-      ...{ proportionalAnonymous: shares.anonymous, proportionalShmem: shares.shmem },
+      proportionalAnonymous: shares.anonymous,
+      proportionalShmem: shares.shmem,
       alone,
       tables: tables + spare,
     };

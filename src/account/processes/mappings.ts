@@ -97,7 +97,8 @@ export function mappingsOf(
       end: area.end,
       permissions: permissionsOf(area),
       offset: area.file === 0n ? 0n : area.pageOffset * BigInt(pageSize),
-      ...{ name, kind },
+      name,
+      kind,
       ...(whole ? sizes : { ...sizes, ...SHARES_UNKNOWN }),
       swap: both === undefined ? null : bytes(both.pages),
       swapPss: both?.proportional === undefined ? null : bytes(both.proportional),
@@ -114,8 +115,14 @@ export interface Mapped {
 
 /** Of what others share with one that cannot be read, the shares are not known. */
 const SHARES_UNKNOWN = {
-  ...{ pss: null, locked: null, privateClean: null, privateDirty: null },
-  ...{ sharedClean: null, sharedDirty: null, privateHugetlb: null, sharedHugetlb: null },
+  pss: null,
+  locked: null,
+  privateClean: null,
+  privateDirty: null,
+  sharedClean: null,
+  sharedDirty: null,
+  privateHugetlb: null,
+  sharedHugetlb: null,
 } as const;
 
 function sumOfSwap(own: Swapped | undefined, ofFile: Swapped | undefined): Swapped | undefined {

@@ -39,7 +39,11 @@ export function processSample(
   return {
     who: { pid, comm, nsPids, cgroup },
     held: heldBy(record),
-    ...{ started, readAt, minorFaults, majorFaults, pressure },
+    started,
+    readAt,
+    minorFaults,
+    majorFaults,
+    pressure,
   };
 }
 

@@ -86,8 +86,11 @@ export class DrawerGrowth {
   /** What grows for sure first, the fastest of it first; then by how much there is. */
   drawers(): GrownDrawer[] {
     const found = [...this.#drawers].map(([drawer, series]) => ({
-      ...{ drawer, group: drawerFacts(drawer).group, bytes: series.last?.value ?? 0 },
-      ...{ reclaimable: RECLAIMABLE.has(drawer), trend: dayTrendOf(series) },
+      drawer,
+      group: drawerFacts(drawer).group,
+      bytes: series.last?.value ?? 0,
+      reclaimable: RECLAIMABLE.has(drawer),
+      trend: dayTrendOf(series),
       points: series.points(),
     }));
     const rate = ({ trend }: GrownDrawer) =>

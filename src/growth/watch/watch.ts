@@ -44,7 +44,9 @@ class Boot {
       const { count, seconds, longest } = this.gaps;
       const gap = late - usual;
       this.gaps = {
-        ...{ count: count + 1, seconds: seconds + gap, longest: Math.max(longest, gap) },
+        count: count + 1,
+        seconds: seconds + gap,
+        longest: Math.max(longest, gap),
       };
     }
     this.lost += lost;
@@ -93,11 +95,19 @@ export class WatchGrowth {
     const growth = this.#processes.answer();
     if (!growth) return undefined;
     return {
-      ...{ growth, from, seconds: growth.seconds, gaps, lost, withoutLedger, hidden },
-      ...{ clockSteps },
-      ...{ source: drawers.source, sourceChanges: drawers.sourceChanges },
+      growth,
+      from,
+      seconds: growth.seconds,
+      gaps,
+      lost,
+      withoutLedger,
+      hidden,
+      clockSteps,
+      source: drawers.source,
+      sourceChanges: drawers.sourceChanges,
       sumChanges: drawers.sumChanges,
-      ...{ drawers: drawers.drawers(), groups: drawers.groups() },
+      drawers: drawers.drawers(),
+      groups: drawers.groups(),
     };
   }
 
@@ -106,8 +116,12 @@ export class WatchGrowth {
     if (!facts) return undefined;
     const { growth, from, seconds, drawers } = facts;
     return {
-      ...{ bootId: growth.machine.bootId, from, to: growth.machine.at },
-      ...{ samples: growth.samples, seconds, verdict: judge(facts).verdict },
+      bootId: growth.machine.bootId,
+      from,
+      to: growth.machine.at,
+      samples: growth.samples,
+      seconds,
+      verdict: judge(facts).verdict,
       growing: drawers.filter(
         ({ trend, group, reclaimable }) =>
           trend?.course === 'grows' && group !== 'free' && !reclaimable,
@@ -150,7 +164,9 @@ function judge(facts: WatchFacts): Judgement {
   const { clockSteps } = facts;
   if (clockSteps.seconds > MOST_GAPS * facts.seconds)
     doubts.push({
-      ...{ code: 'clock', count: outOfOrder + clockSteps.count, seconds: clockSteps.seconds },
+      code: 'clock',
+      count: outOfOrder + clockSteps.count,
+      seconds: clockSteps.seconds,
     });
   else if (outOfOrder > 0) doubts.push({ code: 'clock', count: outOfOrder });
   if (hidden) doubts.push({ code: 'hidden' });

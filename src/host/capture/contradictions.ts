@@ -32,8 +32,11 @@ const PARTS = [
 
 /** The same counter in /proc/meminfo and, in base pages, in /proc/vmstat. */
 const IN_BOTH = {
-  ...{ Shmem: 'nr_shmem', PageTables: 'nr_page_table_pages', SReclaimable: 'nr_slab_reclaimable' },
-  ...{ SUnreclaim: 'nr_slab_unreclaimable', Mapped: 'nr_mapped' },
+  Shmem: 'nr_shmem',
+  PageTables: 'nr_page_table_pages',
+  SReclaimable: 'nr_slab_reclaimable',
+  SUnreclaim: 'nr_slab_unreclaimable',
+  Mapped: 'nr_mapped',
 } as const;
 
 /** So much of RAM may move between two files, and so much on a small machine. */

@@ -152,7 +152,8 @@ export class CapturedHost implements HostSource {
     const [states, memory] = moment.lines;
     return {
       text: (path) => moment.files.get(path) ?? textOf(moment, path) ?? this.#files.get(path),
-      ...{ states: pidsOf(states), memory: pidsOf(memory) },
+      states: pidsOf(states),
+      memory: pidsOf(memory),
       namespaces: new Set(moment.namespaces.keys()),
     };
   }
@@ -317,7 +318,8 @@ const ASKED_ALONE = /^(?:log|sample-2\/(?:smaps|stacks|arguments))$/;
 /** A cgroup may be called anything but a line break: what follows the last name of a file is its value. */
 const OF_CGROUPS: LinesOf = {
   path: /^(\/sys\/fs\/cgroup\/.*(?<=\/)(?:memory\.[a-z_.]{1,40}|cgroup\.procs|cgroup\.events)):/,
-  ...{ head: 8192, most: MOST_PATHS },
+  head: 8192,
+  most: MOST_PATHS,
 };
 
 /** Some network namespace was queried with ss. */
@@ -357,7 +359,11 @@ function momentAt(
 
 function reportedMoment({ ss }: Sosreport): Moment {
   return {
-    ...{ beganMs: 0, endedMs: 0, files: new Map(), lines: [], namespaces: new Map() },
+    beganMs: 0,
+    endedMs: 0,
+    files: new Map(),
+    lines: [],
+    namespaces: new Map(),
     ss: new Map([...ss].map(([key, text]) => [key, Buffer.from(text)])),
     closed: new Set(),
   };

@@ -61,9 +61,13 @@ function ofKmsg(line: string): Held | undefined {
   if (priority === undefined) return undefined;
   const [, kind, id] = /(?:^|,)caller=([TC])(\d{1,9})(?:,|$)/.exec(flags) ?? [];
   return {
-    ...{ seq: Number(seq), timestamp: BigInt(microseconds ?? 0) * 1000n, ...UNKNOWN },
+    seq: Number(seq),
+    timestamp: BigInt(microseconds ?? 0) * 1000n,
+    ...UNKNOWN,
     ...ofPriority(priority),
-    ...{ caller: callerOf(kind, id), numbered: true, text },
+    caller: callerOf(kind, id),
+    numbered: true,
+    text,
   };
 }
 
@@ -72,8 +76,13 @@ function ofDmesg(line: string, seq: number): Held | undefined {
   if (seconds === undefined) return undefined;
   const time = BigInt(seconds) * 1_000_000n + BigInt(microseconds ?? 0);
   return {
-    ...{ seq, timestamp: time * 1000n, ...UNKNOWN, ...ofPriority(priority) },
-    ...{ caller: callerOf(kind, id), numbered: false, text },
+    seq,
+    timestamp: time * 1000n,
+    ...UNKNOWN,
+    ...ofPriority(priority),
+    caller: callerOf(kind, id),
+    numbered: false,
+    text,
   };
 }
 

@@ -23,12 +23,14 @@ export const MOST_PATHS = 300_000;
 
 const OF_STATES: LinesOf = {
   path: /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat|schedstat|oom_score|oom_score_adj|limits)):/,
-  ...{ head: 64, most: MOST_PROCESS_FILES },
+  head: 64,
+  most: MOST_PROCESS_FILES,
 };
 
 const OF_MEMORY: LinesOf = {
   path: /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:smaps_rollup|smaps|stack)):/,
-  ...{ head: 64, most: MOST_PROCESS_FILES },
+  head: 64,
+  most: MOST_PROCESS_FILES,
 };
 
 const FIRST = 'sample-1/';
@@ -75,7 +77,9 @@ export function momentOf(captured: CapturedFiles, { sample, cut, damage }: Momen
   return {
     beganMs: uptimeMs(captured.get(`${prefix}began`)),
     endedMs: uptimeMs(captured.get(`${prefix}ended`)),
-    ...{ ss, files, closed },
+    ss,
+    files,
+    closed,
     lines: [
       linesOf(states, OF_STATES),
       ...['memory', 'smaps', 'stacks'].map((name) => linesOf(name, OF_MEMORY)),

@@ -10,14 +10,28 @@ const ROW =
 
 /** All that is known of a process by its row is its resident size. */
 const UNKNOWN = {
-  ...{ uid: null, nsPids: [], cgroup: null, threads: null, ageSeconds: null },
-  ...{ oomScore: null, oomScoreAdj: null, sums: null, started: null, readAt: null },
-  ...{ minorFaults: null, majorFaults: null },
+  uid: null,
+  nsPids: [],
+  cgroup: null,
+  threads: null,
+  ageSeconds: null,
+  oomScore: null,
+  oomScoreAdj: null,
+  sums: null,
+  started: null,
+  readAt: null,
+  minorFaults: null,
+  majorFaults: null,
 } as const;
 
 const RSS_ALONE = {
-  ...{ anonymous: null, file: null, shmem: null, swap: null },
-  ...{ pageTables: null, locked: null, hugetlb: null },
+  anonymous: null,
+  file: null,
+  shmem: null,
+  swap: null,
+  pageTables: null,
+  locked: null,
+  hugetlb: null,
 } as const;
 
 /** The processes of a sosreport, by what `ps aux` printed. Rows of threads (`m`) have no pid. */
@@ -36,7 +50,8 @@ export function processesOfPs(text: string): ProcessRecords {
     else
       processes.push({
         ...UNKNOWN,
-        ...{ pid, comm: nameOf(command) },
+        pid,
+        comm: nameOf(command),
         status: { ...RSS_ALONE, rss: Number(resident) * 1024 },
       });
   }

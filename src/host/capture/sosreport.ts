@@ -52,8 +52,12 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   for (const [, key = '', value] of sysctls.matchAll(/^(net\.(?:core|ipv4)\.\w+) = ([\d\t ]+)$/gm))
     files.set(`/proc/sys/${key.replaceAll('.', '/')}`, `${value}\n`);
   return {
-    ...{ ss, files, links, taken: takenOf(captured) },
-    ...{ auxv: auxvOf(pageSizeOf(captured)), psText: psOf(captured) },
+    ss,
+    files,
+    links,
+    taken: takenOf(captured),
+    auxv: auxvOf(pageSizeOf(captured)),
+    psText: psOf(captured),
   };
 }
 

@@ -18,7 +18,8 @@ export function readMachine(source: HostSource, at: Date): MachineSample {
   const found = readMachinePressure(source);
   const line = (path: string) => optionalText(source, path).trim() || null;
   return {
-    ...{ at, uptime },
+    at,
+    uptime,
     bootId: line('/proc/sys/kernel/random/boot_id'),
     host: line('/proc/sys/kernel/hostname'),
     total: bytes('MemTotal'),

@@ -39,7 +39,9 @@ export function readHostCounts(source: HostSource): MemoryCounters {
   const [boot, later] = [pages('nr_memmap_boot_pages'), pages('nr_memmap_pages')];
   return {
     release: optional(source, '/proc/sys/kernel/osrelease').trim(),
-    ...{ pageSize, meminfo, damaged },
+    pageSize,
+    meminfo,
+    damaged,
     ...zoneCounts(zoneinfo, pageSize),
     compressed: pages('nr_zspages'),
     memmap: boot === undefined || later === undefined ? undefined : { boot, later },

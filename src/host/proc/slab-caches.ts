@@ -46,7 +46,10 @@ export function readSlabCaches(source: HostSource, pageSize: number): HostSlabCa
         name,
         reclaimable: reclaims === null ? null : reclaims === 1,
         bytes: slabs * pagesPerSlab * pageSize,
-        ...{ slabs, slots, used, slotSize },
+        slabs,
+        slots,
+        used,
+        slotSize,
         objectSize: attribute(source, name, 'object_size'),
       };
     })

@@ -51,7 +51,12 @@ export function readZones(source: HostSource): HostZone[] {
       figure(/^ +high +(\d{1,15})$/m),
     ];
     zones.push({
-      ...{ nodeId: Number(node), name, start, spanned, present, managed },
+      nodeId: Number(node),
+      name,
+      start,
+      spanned,
+      present,
+      managed,
       freeBlocks: blocks.get(`${node} ${name}`) ?? [],
       watermarks:
         min === undefined || low === undefined || high === undefined ? null : { min, low, high },

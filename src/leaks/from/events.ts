@@ -63,15 +63,24 @@ export async function recordingOfEvents(
   const parsers = streams.map(({ parser }) => parser);
   for (const { lost } of parsers) if (lost !== 0) follower.lost(lost, span.last);
   const told = follower.survivors({
-    ...{ max: maxSurvivors, siteOf: stacks.siteOf, began: span.first, upper: upper ?? 0n },
+    max: maxSurvivors,
+    siteOf: stacks.siteOf,
+    began: span.first,
+    upper: upper ?? 0n,
     commandOf: (tid) => commands.get(tid) ?? null,
   });
   return {
-    ...{ type, method, readings, sample: ALL, sites: stacks.known.sites },
+    type,
+    method,
+    readings,
+    sample: ALL,
+    sites: stacks.known.sites,
     // Numbers that stand for addresses pair events, and lead nowhere.
     survivors: upper === null ? [] : told.survivors,
     survivorsLeftOut: upper === null ? null : told.leftOut,
-    ...{ losses: follower.losses, unseen: null, endedEarly: false },
+    losses: follower.losses,
+    unseen: null,
+    endedEarly: false,
     gaps: gapsOf(paths, streams, stacks.known.others),
   };
 }

@@ -64,7 +64,10 @@ async function* unpacked(path: string, limited: LimitedPieces): AsyncGenerator<B
 
 async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer> {
   const child = execa(command, ['-dc', '--', path], {
-    ...{ stdin: 'ignore', stderr: 'ignore', buffer: false, encoding: 'buffer' },
+    stdin: 'ignore',
+    stderr: 'ignore',
+    buffer: false,
+    encoding: 'buffer',
     env: { PATH: safePath() },
   });
   // Who has read enough ends it: that is no failure of anybody's.
@@ -76,10 +79,8 @@ async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer
     if (!(cause instanceof ExecaError)) throw cause;
     if (cause.code === 'ENOENT')
       throw new HostError('unreadable', `${path} is packed with ${command}, which is not here`, {
-        ...{
-          cause,
-          next: `Install ${command === 'xz' ? 'xz-utils' : command}, or unpack it first.`,
-        },
+        cause,
+        next: `Install ${command === 'xz' ? 'xz-utils' : command}, or unpack it first.`,
       });
     const why = 'it is cut or damaged';
     throw new HostError('unreadable', `${path} cannot be unpacked by ${command}: ${why}`, {

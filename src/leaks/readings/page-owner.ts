@@ -49,7 +49,8 @@ export class PageOwnerParser implements TallyParser {
         tid: head.pid === undefined ? null : Number(head.pid),
         command: head.command ?? null,
         time: head.ts === undefined ? null : Number(head.ts),
-        ...{ place: null, stack: [] },
+        place: null,
+        stack: [],
       };
       return;
     }

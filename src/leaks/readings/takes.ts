@@ -66,7 +66,10 @@ export class Takes {
       { code: 'sites' as const, source, count: this.#known.others },
     ].filter(({ count }) => count > 0);
     return {
-      ...{ type, method, gaps, endedEarly },
+      type,
+      method,
+      gaps,
+      endedEarly,
       sample: { oneIn: 1, mask: 0n, residue: 0n },
       sites: this.#known.sites,
       readings: this.#readings,
@@ -74,7 +77,9 @@ export class Takes {
       survivorsLeftOut: survivors.isTold ? survivors.leftOut : null,
       // There are no events that could be lost.
       losses: {
-        ...{ overrun: 0, unknownFrees: 0, missedFrees: 0 },
+        overrun: 0,
+        unknownFrees: 0,
+        missedFrees: 0,
         withoutStack: this.#withoutStack,
         dropped: 0,
       },

@@ -61,7 +61,7 @@ export class VmallocinfoParser implements TallyParser {
 
   #block(site: string, place: bigint, bytes: number): void {
     const untold = { order: null, time: null, tid: null, command: null };
-    this.#tally.onBlock({ ...{ site, place, bytes }, ...untold });
+    this.#tally.onBlock({ site, place, bytes, ...untold });
   }
 
   #siteOf(frame: SiteFrame | null, text: string): string {

@@ -31,7 +31,9 @@ export function lookupByFlags(
   unavailable: Lookup['unavailable'],
 ): Lookup {
   return {
-    ...{ source: 'pageflags', unavailable, warnings: [] },
+    source: 'pageflags',
+    unavailable,
+    warnings: [],
     of: (survivor) => (type === 'page' ? byFlags(flags, survivor) : unplaced('flags-only')),
   };
 }

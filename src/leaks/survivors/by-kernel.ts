@@ -51,7 +51,9 @@ export function lookupByKernel(
   if (!places) throw new TypeError('places are told before the answer');
   const finder = new BlockFinder(kernel, places, sockets);
   return {
-    ...{ source: 'kcore', unavailable: [], limits },
+    source: 'kcore',
+    unavailable: [],
+    limits,
     warnings: warnings.map(({ message }) => message),
     get maybeFree() {
       return finder.maybeFree;

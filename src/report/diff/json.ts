@@ -35,15 +35,26 @@ export function diffJson(answer: DiffAnswer): DiffJson {
 function inputJson({ name, taken, release, pageSize, memory }: HostState) {
   const { at, host, bootId, uptime } = taken;
   return {
-    ...{ name, at: at?.toISOString() ?? null, host, bootId, uptimeSeconds: uptime },
-    ...{ release, pageSize, source: memory?.depth ?? null },
+    name,
+    at: at?.toISOString() ?? null,
+    host,
+    bootId,
+    uptimeSeconds: uptime,
+    release,
+    pageSize,
+    source: memory?.depth ?? null,
   };
 }
 
 function lossJson({ lost, plugged, grew, shrank, unexplained, untold, explanation }: Loss) {
   return {
-    ...{ lostBytes: lost, pluggedBytes: plugged, grewBytes: grew, shrankBytes: shrank },
-    ...{ unexplainedBytes: unexplained, untoldBytes: untold, explanation },
+    lostBytes: lost,
+    pluggedBytes: plugged,
+    grewBytes: grew,
+    shrankBytes: shrank,
+    unexplainedBytes: unexplained,
+    untoldBytes: untold,
+    explanation,
   };
 }
 
@@ -83,7 +94,10 @@ function listJson<Fields extends object>(
         ? []
         : [{ ...who, ...courseJson(item), measure: item.by, status: item.status }];
     }),
-    ...{ grewBytes: grew, shrankBytes: shrank, between, whole },
+    grewBytes: grew,
+    shrankBytes: shrank,
+    between,
+    whole,
   };
 }
 

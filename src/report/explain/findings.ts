@@ -228,7 +228,8 @@ export const FINDINGS: Explanations<FindingCode> = {
 };
 
 const corruption = (means: string, known: string): Explanation => ({
-  ...{ means, known },
+  means,
+  known,
   next: 'Do not rely on the function in its title. Read the lines of the log around the report.',
 });
 

@@ -5,7 +5,9 @@ const FRAMES = 'The struct page of each frame, by /proc/kcore; else its flags (/
 const SOCKETS = 'kdump-mem sockets --by process --live';
 
 const place = (means: string, next: string, deeper?: string, known = FRAMES): Explanation => ({
-  ...{ means, known, next },
+  means,
+  known,
+  next,
   ...(deeper === undefined ? {} : { deeper }),
 });
 

@@ -5,7 +5,10 @@ const SOCKETS = 'kdump-mem sockets -v';
 
 /** @param means what is counted @param known where it is found */
 const row = (means: string, known: string, next: string): Explanation => ({
-  ...{ means, known, next, deeper: SOCKETS },
+  means,
+  known,
+  next,
+  deeper: SOCKETS,
 });
 
 const slab = (what: string, cache: string): Explanation =>

@@ -6,7 +6,10 @@ const PEER = 'See whether the peer takes data, and whether the way to it works.'
 const NOTHING = 'Nothing, of little.';
 
 const queue = (means: string, known: string, next: string): Explanation => ({
-  ...{ means, known, next, deeper: 'kdump-mem skb' },
+  means,
+  known,
+  next,
+  deeper: 'kdump-mem skb',
 });
 
 /** The queues of a socket. */

@@ -2,7 +2,10 @@ import type { WorkerFailureCode } from '../../many/worker-failure.js';
 import type { Explanation, Explanations } from './explanation.js';
 
 const of = (means: string, known: string, next: string): Explanation => ({
-  ...{ means, known, next, deeper: 'kdump-mem triage --ndjson --retry --resume FILE' },
+  means,
+  known,
+  next,
+  deeper: 'kdump-mem triage --ndjson --retry --resume FILE',
 });
 
 /** Why the process that looked at one of many dumps told nothing: `error.code` of its line. */

@@ -66,7 +66,8 @@ export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]):
   return {
     schema: 'kdump-mem.procs-growth/1',
     machine: machineJson(machine),
-    ...{ samples, seconds },
+    samples,
+    seconds,
     ...lossJson(loss),
     processes: processes.map(grownProcessJson),
     endedGrowing: endedGrowing.map(endedJson),
@@ -82,7 +83,9 @@ export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]):
 export function grownProcessJson(grown: GrownProcess): ProcsGrowthJson['processes'][number] {
   const { pid, comm, nsPids, cgroup } = grown.sample.who;
   return {
-    ...{ pid, comm, nsPids: [...nsPids] },
+    pid,
+    comm,
+    nsPids: [...nsPids],
     cgroup: cgroup?.path ?? null,
     pod: cgroup?.pod ?? null,
     container: cgroup?.container ?? null,
@@ -121,9 +124,11 @@ export function lossJson({ available, held, rest, ends, explanation }: Loss) {
 export function sampleJson(sample: ProcessSample) {
   const { started, readAt, held, minorFaults, majorFaults, pressure } = sample;
   return {
-    ...{ startTicks: started, uptimeSeconds: readAt },
+    startTicks: started,
+    uptimeSeconds: readAt,
     ...heldJson(held),
-    ...{ minorFaults, majorFaults },
+    minorFaults,
+    majorFaults,
     cgroupPressure: pressureJson(pressure),
   };
 }
@@ -148,7 +153,10 @@ function grownJson({ trend, minorPerSecond, majorPerSecond }: GrownProcess) {
 export function endedJson({ sample, trend, seenAt, pidUsedAgain }: EndedProcess) {
   const { who, started, held } = sample;
   return {
-    ...{ pid: who.pid, comm: who.comm, startTicks: started, heldBytes: held?.bytes ?? null },
+    pid: who.pid,
+    comm: who.comm,
+    startTicks: started,
+    heldBytes: held?.bytes ?? null,
     growth: growthJson(trend?.growth),
     course: courseOf(trend),
     seenSeconds: seenAt,

@@ -17,17 +17,37 @@ export const laterMachineShape = { noPressureCode: machineShape.noPressureCode.c
 /** What is read of stored lines; those of a later release may have more. */
 const lookLine = z.object({
   ...procsLookSchema.pick({
-    ...{ schema: true, at: true, host: true, bootId: true, uptimeSeconds: true },
-    ...{ memTotalBytes: true, memAvailableBytes: true, swapTotalBytes: true, swapFreeBytes: true },
-    ...{ pressure: true, noPressure: true, processes: true, whole: true },
+    schema: true,
+    at: true,
+    host: true,
+    bootId: true,
+    uptimeSeconds: true,
+    memTotalBytes: true,
+    memAvailableBytes: true,
+    swapTotalBytes: true,
+    swapFreeBytes: true,
+    pressure: true,
+    noPressure: true,
+    processes: true,
+    whole: true,
   }).shape,
   ...laterMachineShape,
 });
 const processLine = z.object(
   processSampleSchema.pick({
-    ...{ schema: true, pid: true, comm: true, nsPids: true, cgroup: true },
-    ...{ startTicks: true, uptimeSeconds: true, heldBytes: true, takenBytes: true },
-    ...{ heldBy: true, minorFaults: true, majorFaults: true, cgroupPressure: true },
+    schema: true,
+    pid: true,
+    comm: true,
+    nsPids: true,
+    cgroup: true,
+    startTicks: true,
+    uptimeSeconds: true,
+    heldBytes: true,
+    takenBytes: true,
+    heldBy: true,
+    minorFaults: true,
+    majorFaults: true,
+    cgroupPressure: true,
   }).shape,
 );
 type StoredProcess = Omit<z.infer<typeof processLine>, 'schema'>;
@@ -122,10 +142,14 @@ export function machineOf(found: ProcsGrowthJson['machine']): MachineSample {
   return {
     at: new Date(found.at),
     uptime: found.uptimeSeconds,
-    ...{ bootId: found.bootId, host: found.host },
-    ...{ total: found.memTotalBytes, available: found.memAvailableBytes },
-    ...{ swapTotal: found.swapTotalBytes, swapFree: found.swapFreeBytes },
-    ...{ pressure: found.pressure, noPressure: found.noPressure },
+    bootId: found.bootId,
+    host: found.host,
+    total: found.memTotalBytes,
+    available: found.memAvailableBytes,
+    swapTotal: found.swapTotalBytes,
+    swapFree: found.swapFreeBytes,
+    pressure: found.pressure,
+    noPressure: found.noPressure,
     noPressureCode: found.noPressureCode,
   };
 }
@@ -137,8 +161,10 @@ export function processOf(found: StoredProcess): ProcessSample {
   return {
     who: { pid, comm, nsPids, cgroup: cgroup === null ? null : placeOf(cgroup) },
     held: known ? { bytes: heldBytes, taken: takenBytes, by: heldBy } : null,
-    ...{ started: found.startTicks, readAt: found.uptimeSeconds },
-    ...{ minorFaults: found.minorFaults, majorFaults: found.majorFaults },
+    started: found.startTicks,
+    readAt: found.uptimeSeconds,
+    minorFaults: found.minorFaults,
+    majorFaults: found.majorFaults,
     pressure: found.cgroupPressure,
   };
 }

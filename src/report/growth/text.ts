@@ -82,12 +82,15 @@ function notesOf(listed: readonly GrownProcess[]): string[] {
 
 function columnsOf(verbose: boolean): Column<GrownProcess>[] {
   const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
-    ...{ heading, align: 'right' as const },
+    heading,
+    align: 'right' as const,
     value: ({ trend }: GrownProcess) => (trend ? perMinute(trend.growth[of]) : '?'),
     ...(spare === undefined ? {} : { spare }),
   });
   const faults = (heading: string, of: 'minorPerSecond' | 'majorPerSecond', spare: number) => ({
-    ...{ heading, spare, align: 'right' as const },
+    heading,
+    spare,
+    align: 'right' as const,
     value: (row: GrownProcess) => frequency(row[of]),
   });
   return [

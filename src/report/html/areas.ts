@@ -71,7 +71,9 @@ function restOf({ said, colour, href }: Area, bytes: number, small: number): Are
   return {
     lines: ['the rest'],
     said: `${rest} of: ${said}`,
-    ...{ bytes, colour, parts: [] },
+    bytes,
+    colour,
+    parts: [],
     ...(href === undefined ? {} : { href }),
   };
 }

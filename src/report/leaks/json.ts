@@ -54,8 +54,10 @@ function tracingJson({ recording: { tracing } }: LeaksAnswer): LeaksJson['tracin
   return {
     ...cost,
     lateEvents: late,
-    ...{ orphansRemoved: [...orphans], leftBehind: [...left] },
-    ...{ settingsChanged: [...changed], unmatchedEvents: unmatched },
+    orphansRemoved: [...orphans],
+    leftBehind: [...left],
+    settingsChanged: [...changed],
+    unmatchedEvents: unmatched,
   };
 }
 
@@ -74,10 +76,16 @@ function heldJson({ bytes, low, high, blocks }: Held) {
 
 function siteJson({ verdict, reason, site, held, before, growth, survivors }: LeakSite) {
   return {
-    ...{ verdict, reason, kind: site.kind },
+    verdict,
+    reason,
+    kind: site.kind,
     // The kernel unwinds by its own tables.
     frames: site.frames.map(({ symbol, offset, module, line }) => ({
-      ...{ symbol, offset, module, line, guess: false },
+      symbol,
+      offset,
+      module,
+      line,
+      guess: false,
     })),
     ...heldJson(held),
     // Counts of each CPU are read one after the other: a sum may come out below zero.
@@ -89,9 +97,16 @@ function siteJson({ verdict, reason, site, held, before, growth, survivors }: Le
 
 function survivorsJson({ places, sockets, ages, kept, commands, ...rest }: SiteSurvivors) {
   return {
-    ...{ blocks: rest.blocks, bytes: rest.bytes, order: rest.order },
+    blocks: rest.blocks,
+    bytes: rest.bytes,
+    order: rest.order,
     places: places.map(({ place, drawer, cache, why, blocks, bytes }) => ({
-      ...{ place, drawer, cache, why, blocks, bytes },
+      place,
+      drawer,
+      cache,
+      why,
+      blocks,
+      bytes,
     })),
     sockets: sockets.map(socketJson),
     ages: ages && { ...ages },
@@ -104,9 +119,13 @@ function socketJson({ entry, blocks, bytes }: SocketSum) {
   const { sock, inode, protocol, local, peer } = entry.socket;
   return {
     sock: hex(sock),
-    ...{ inode, protocol, local, peer },
+    inode,
+    protocol,
+    local,
+    peer,
     ...socketEnds(entry.socket, local, peer),
     holders: entry.holders.map(({ pid, comm, fd }) => ({ pid, comm, fd })),
-    ...{ blocks, bytes },
+    blocks,
+    bytes,
   };
 }

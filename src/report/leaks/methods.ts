@@ -113,7 +113,9 @@ export function methodsJson(
     type,
     taken: takenMethod(methods) ?? null,
     methods: methods.map((one) => ({
-      ...{ method: one.method, refusal: one.refusal, why: one.why },
+      method: one.method,
+      refusal: one.refusal,
+      why: one.why,
       ...WORDS[one.method],
       message: refusalWords(one),
     })),

@@ -77,7 +77,10 @@ export function leaksPprof(answer: LeaksAnswer): Buffer {
   });
   const sampleType = [unit('inuse_objects', 'count'), unit('inuse_space', 'bytes')];
   const profile = new Profile({
-    ...{ sampleType, sample, location: locations, function: functions },
+    sampleType,
+    sample,
+    location: locations,
+    function: functions,
     durationNanos: BigInt(Math.round(answer.duration * 1e6)),
     defaultSampleType: strings.dedup('inuse_space'),
     stringTable: strings,

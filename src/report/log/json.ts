@@ -49,7 +49,8 @@ export function wholeJson(whole: Whole): Omit<LogJson, 'schema' | 'messages'> {
     omitted,
     overwritten: 'overwritten' in whole ? whole.overwritten : null,
     noRoom: isOfKernel ? whole.noRoom : null,
-    ...{ complete, warnings: [...warnings] },
+    complete,
+    warnings: [...warnings],
   };
 }
 

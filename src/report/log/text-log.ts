@@ -42,10 +42,19 @@ export function textLogJson({
 }): z.infer<typeof textLogSchema> {
   const { format = null, messages, lines, bytes, bootCount, boots } = log;
   return {
-    ...{ name, files: [...files], format, messages, lines, bytes, bootCount },
+    name,
+    files: [...files],
+    format,
+    messages,
+    lines,
+    bytes,
+    bootCount,
     boots: boots
       .map(({ id: bootId = null, release = null, fromStart }, index) => ({
-        ...{ boot: index + 1 - bootCount, bootId, release, fromStart },
+        boot: index + 1 - bootCount,
+        bootId,
+        release,
+        fromStart,
       }))
       .slice(-MOST_BOOTS),
   };

@@ -20,7 +20,8 @@ export function watchPage(answer: MemoryAnswer, look: Look, width: number | null
     spare: number,
     of: (change: DrawerChange) => number | null,
   ): Column<TreeRow> => ({
-    ...{ heading, spare },
+    heading,
+    spare,
     align: 'right',
     value: ({ drawer }) => {
       const change = changes.get(drawer.drawer);

@@ -18,7 +18,10 @@ export function processJson(answer: ProcessAnswer): ProcessJson {
     ...recordJson(process),
     mappings: mappings.map(mappingJson),
     groups: groupsOfMappings(mappings).map(({ kind, name, mappings: many, size, ...sizes }) => ({
-      ...{ kind, path: name === '' ? null : name, mappings: many, sizeBytes: size },
+      kind,
+      path: name === '' ? null : name,
+      mappings: many,
+      sizeBytes: size,
       ...sizesJson(sizes),
     })),
     mapped: { mappings: total.mappings, sizeBytes: total.size, ...sizesJson(total) },
@@ -32,7 +35,10 @@ function mappingJson(mapping: Mapping): ProcessJson['mappings'][number] {
   return {
     start: hex(start),
     end: hex(end),
-    ...{ permissions, offset: hex(offset), kind, path: name === '' ? null : name },
+    permissions,
+    offset: hex(offset),
+    kind,
+    path: name === '' ? null : name,
     sizeBytes: Number(end - start),
     ...sizesJson(mapping),
   };

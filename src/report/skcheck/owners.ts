@@ -77,8 +77,15 @@ type WorstOwner = NonNullable<SkcheckReport['totals']['worstOwner']>;
 
 function ownerWithout({ pid, comm }: SkcheckSocket['holders'][number]): WorstOwner {
   return {
-    ...{ pid, comm, sockets: 0, shared: 0, stopped: true, unaccepted: 0 },
-    ...{ likelyPinnedBytes: 0, localPeers: 0, likelyLocalPeersBytes: 0 },
+    pid,
+    comm,
+    sockets: 0,
+    shared: 0,
+    stopped: true,
+    unaccepted: 0,
+    likelyPinnedBytes: 0,
+    localPeers: 0,
+    likelyLocalPeersBytes: 0,
   };
 }
 

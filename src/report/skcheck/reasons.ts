@@ -106,7 +106,9 @@ function peerReason({ inode, holder, process, unsent, pinned }: LocalPeer): Skch
   return {
     code: 'local-peer',
     figures: {
-      ...{ peerInode: inode, peerPid: holder?.pid ?? null, peerComm: process?.comm ?? null },
+      peerInode: inode,
+      peerPid: holder?.pid ?? null,
+      peerComm: process?.comm ?? null,
       peerFd: holder?.fds[0] ?? null,
       unsentBytes: unsent,
       likelyPinnedBytes: Math.round(pinned.likely),

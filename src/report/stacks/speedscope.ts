@@ -17,7 +17,9 @@ export function speedscope(answer: StacksAnswer, version: string): object {
   const stacks = answer.stacks.filter((stack) => newBytes(stack) > 0);
   const name = `pid ${answer.pid} (${answer.comm}): new memory in ${answer.seconds.toFixed(1)} s`;
   return speedscopeFile({
-    ...{ version, name, frames },
+    version,
+    name,
+    frames,
     stacks: stacks.map((stack) => ({
       frames: stack.frames.toReversed().map(numberOf),
       bytes: newBytes(stack),

@@ -14,7 +14,8 @@ export function taskStacksJson({
     schema: 'kdump-mem.task-stacks/1',
     kernel: kernelJson(kernel),
     stacks: groups.map(groupJson),
-    ...{ tasks, complete },
+    tasks,
+    complete,
     warnings: [...warnings],
   };
 }
@@ -28,7 +29,10 @@ function groupJson({
 }: StackGroup): TaskStacksJson['stacks'][number] {
   return {
     tasks: tasks.map(({ pid, process, comm, state, cpu, registers }) => ({
-      ...{ pid, process, comm, state },
+      pid,
+      process,
+      comm,
+      state,
       cpu: cpu ?? null,
       registers: registers ?? null,
     })),
@@ -56,6 +60,7 @@ export function frameJson({
     symbol: symbol?.name ?? null,
     offset: symbol?.offset ?? null,
     module: symbol?.module ?? null,
-    ...{ interrupted, guess },
+    interrupted,
+    guess,
   };
 }

@@ -16,7 +16,8 @@ export function hostTriageJson(answer: CapturedTriage): HostTriageJson {
     findings: findings.map(findingJson),
     overwritten,
     memory: memory ? drawersJson(memory) : null,
-    ...{ complete, warnings: [...warnings] },
+    complete,
+    warnings: [...warnings],
   };
 }
 

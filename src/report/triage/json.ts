@@ -36,10 +36,13 @@ export function triageJson(answer: TriageAnswer): TriageJson {
 export function findingJson(finding: Finding): TriageJson['findings'][number] {
   const { code, severity, title, report, oom, figures, evidence, deeper } = finding;
   return {
-    ...{ code, severity, ...(title === undefined ? {} : { title }) },
+    code,
+    severity,
+    ...(title === undefined ? {} : { title }),
     ...(report === undefined ? {} : { report: reportJson(report) }),
     ...(oom === undefined ? {} : { oom: oomJson(oom) }),
-    ...{ words: findingWords(finding), figures: { ...figures } },
+    words: findingWords(finding),
+    figures: { ...figures },
     ...evidenceJson(evidence),
     deeper: deeper ?? null,
     ...(finding.told ? { advice: adviceWords(finding) ?? null } : {}),
@@ -49,8 +52,10 @@ export function findingJson(finding: Finding): TriageJson['findings'][number] {
 function reportJson(report: CrashReport): NonNullable<TriageJson['findings'][number]['report']> {
   const copied = (frames: CrashReport['stack']) => frames.map((frame) => ({ ...frame }));
   return {
-    ...{ ...report, modules: [...report.modules] },
-    ...{ stack: copied(report.stack), allocatedBy: copied(report.allocatedBy) },
+    ...report,
+    modules: [...report.modules],
+    stack: copied(report.stack),
+    allocatedBy: copied(report.allocatedBy),
     freedBy: copied(report.freedBy),
   };
 }
@@ -58,15 +63,21 @@ function reportJson(report: CrashReport): NonNullable<TriageJson['findings'][num
 function oomJson(oom: OomReport): NonNullable<TriageJson['findings'][number]['oom']> {
   const copied = <T extends object>(list: readonly T[]) => list.map((one) => ({ ...one }));
   const zones = oom.zones.map(({ reserves, freeBlocks, ...zone }) => ({
-    ...{ ...zone, reserves: [...reserves] },
+    ...zone,
+    reserves: [...reserves],
     freeBlocks: freeBlocks && copied(freeBlocks),
   }));
   const memcgs = oom.memcgs.map(({ path, counters }) => ({ path, counters: { ...counters } }));
   return {
-    ...{ victims: copied(oom.victims), stack: copied(oom.stack), pages: { ...oom.pages } },
-    ...{ zones, memcgs },
-    ...{ tasks: copied(oom.tasks), byName: copied(oom.byName) },
-    ...{ slabs: copied(oom.slabs), sites: copied(oom.sites) },
+    victims: copied(oom.victims),
+    stack: copied(oom.stack),
+    pages: { ...oom.pages },
+    zones,
+    memcgs,
+    tasks: copied(oom.tasks),
+    byName: copied(oom.byName),
+    slabs: copied(oom.slabs),
+    sites: copied(oom.sites),
   };
 }
 
@@ -74,8 +85,11 @@ function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
   const { rules, met, unknown, silenced, changed } = outcome;
   const copied = (list: RulesOutcome['changed']) => list.map((one) => ({ ...one }));
   return {
-    ...{ rules, met, unknown: unknown.map((one) => ({ ...one })) },
-    ...{ silenced: copied(silenced), changed: copied(changed) },
+    rules,
+    met,
+    unknown: unknown.map((one) => ({ ...one })),
+    silenced: copied(silenced),
+    changed: copied(changed),
   };
 }
 

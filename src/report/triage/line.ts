@@ -30,8 +30,12 @@ export function toldJson(
     error: null,
     release: kernel.release || null,
     time: time ? { at: new Date(time.at).toISOString(), from: time.from } : null,
-    ...{ nodename, uptimeSeconds, panic, findings },
-    ...{ overwritten: found.overwritten, noRoom: found.noRoom },
+    nodename,
+    uptimeSeconds,
+    panic,
+    findings,
+    overwritten: found.overwritten,
+    noRoom: found.noRoom,
     memory: memory && { ...memory, drawers: memory.drawers.slice(0, MOST_DRAWERS) },
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
@@ -95,7 +99,11 @@ export function lineJson(filed: Filed, told: ToldJson, seconds: number): TriageL
   const { dump, parts, size, mtime, rulesFile } = filed;
   return {
     schema: 'kdump-mem.triage-line/1',
-    ...{ dump, parts, size, mtime, rulesFile },
+    dump,
+    parts,
+    size,
+    mtime,
+    rulesFile,
     ...told,
     seconds: Math.round(seconds * 1000) / 1000,
   };

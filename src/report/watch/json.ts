@@ -21,20 +21,29 @@ export function watchJson(watched: Watched): WatchJson {
     atMostPerSecond: answer.atMost,
     machine: machineJson(growth.machine),
     from: answer.from.toISOString(),
-    ...{ samples: growth.samples, seconds: answer.seconds, source: answer.source ?? null },
+    samples: growth.samples,
+    seconds: answer.seconds,
+    source: answer.source ?? null,
     ...lossJson(growth.loss),
     drawers: drawers.map(drawerJson),
     processes: growth.processes.map(grownProcessJson),
     endedGrowing: growth.endedGrowing.map(endedJson),
     gaps: { count: gaps.count, seconds: gaps.seconds, longestSeconds: gaps.longest },
-    ...{ lostSamples: answer.lost, boots: growth.boots },
+    lostSamples: answer.lost,
+    boots: growth.boots,
     earlierBoots: answer.earlier.map(
       ({ bootId, from, to, samples, seconds, verdict, growing }) => ({
-        ...{ bootId, from: from.toISOString(), to: to.toISOString(), samples, seconds, verdict },
+        bootId,
+        from: from.toISOString(),
+        to: to.toISOString(),
+        samples,
+        seconds,
+        verdict,
         growing: growing.map(drawerJson),
       }),
     ),
-    ...{ notLater: growth.notLater, pidsUsedAgain: growth.pidsUsedAgain },
+    notLater: growth.notLater,
+    pidsUsedAgain: growth.pidsUsedAgain,
     store: store && { file: store.file, tornLines: store.torn, notStored: store.notStored },
     ended,
     complete: isComplete(watched),
@@ -44,7 +53,11 @@ export function watchJson(watched: Watched): WatchJson {
 
 function drawerJson({ drawer, group, bytes, reclaimable, trend }: GrownDrawer): WatchDrawerJson {
   return {
-    ...{ drawer, group, bytes, reclaimable },
-    ...{ growth: growthJson(trend?.growth), course: courseOf(trend) },
+    drawer,
+    group,
+    bytes,
+    reclaimable,
+    growth: growthJson(trend?.growth),
+    course: courseOf(trend),
   };
 }

@@ -24,21 +24,27 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
   return {
     schema: 'kdump-mem.watch-sample/1',
     ...machineJson(look.machine),
-    ...{ intervalSeconds: interval, lostBefore: lost, source: ledger?.source ?? null },
-    ...{ drawers: ledger && Object.fromEntries(ledger.drawers), noLedger },
+    intervalSeconds: interval,
+    lostBefore: lost,
+    source: ledger?.source ?? null,
+    drawers: ledger && Object.fromEntries(ledger.drawers),
+    noLedger,
     noLedgerCode: noLedgerCode ?? null,
     processes: look.processes.map((process) => {
       const { pid, comm, nsPids, cgroup } = process.who;
       const { cgroupPressure: _, ...figures } = sampleJson(process);
       const path = cgroup?.path ?? null;
       return {
-        ...{ pid, comm, nsPids: nsPids.slice(-MOST_NAMESPACES) },
+        pid,
+        comm,
+        nsPids: nsPids.slice(-MOST_NAMESPACES),
         cgroup: path !== null && formatJson(path).length > MOST_PATH ? null : path,
         ...figures,
       };
     }),
     otherProcesses: { processes, takenBytes: taken, seenBytes: seen },
-    ...{ whole: look.whole, hidden },
+    whole: look.whole,
+    hidden,
   };
 }
 
@@ -75,13 +81,18 @@ export function storedWatchSample(line: string): WatchSample | null {
       processes: processes.map((one) => processOf({ ...one, cgroupPressure: null })),
       whole: found.whole,
       others: {
-        ...{ processes: others.processes, taken: others.takenBytes, seen: others.seenBytes },
+        processes: others.processes,
+        taken: others.takenBytes,
+        seen: others.seenBytes,
       },
     },
     ledger:
       source === null || drawers === null ? null : { source, drawers: new Map(entriesOf(drawers)) },
-    ...{ noLedger: found.noLedger, noLedgerCode: found.noLedgerCode },
-    ...{ hidden: found.hidden, interval: found.intervalSeconds, lost: found.lostBefore },
+    noLedger: found.noLedger,
+    noLedgerCode: found.noLedgerCode,
+    hidden: found.hidden,
+    interval: found.intervalSeconds,
+    lost: found.lostBefore,
   };
 }
 

@@ -69,7 +69,8 @@ export function samplesWords({
 type Trended = Pick<GrownDrawer, 'trend'>;
 
 const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
-  ...{ heading, align: 'right' as const },
+  heading,
+  align: 'right' as const,
   value: ({ trend }: Trended) => (trend ? perDay(trend.growth[of]) : '?'),
   ...(spare === undefined ? {} : { spare }),
 });

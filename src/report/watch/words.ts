@@ -31,7 +31,9 @@ function growingWords({ drawers, growth: { processes }, seconds }: WatchAnswer):
       .filter(({ group, reclaimable, trend }) => group !== 'free' && !reclaimable && trend)
       .map(({ drawer, bytes, trend }) => ({ who: drawerWords({ drawer }), bytes, trend })),
     ...processes.map(({ sample: { who, held }, trend }) => ({
-      ...{ who: `pid ${who.pid} (${escapeText(who.comm)})`, bytes: held?.bytes, trend },
+      who: `pid ${who.pid} (${escapeText(who.comm)})`,
+      bytes: held?.bytes,
+      trend,
     })),
   ].filter(({ trend }) => trend?.course === 'grows');
   const named = grown.slice(0, 3).map(({ who, bytes, trend }) => {
@@ -94,7 +96,8 @@ export function availableWords({ growth: { machine, loss } }: WatchAnswer): stri
   const { available, ends, explanation } = loss;
   if (!available || !ends) return [];
   const who = {
-    ...{ processes: ', which processes explain', nothing: ', which goes to no process' },
+    processes: ', which processes explain',
+    nothing: ', which goes to no process',
   };
   return [
     `MemAvailable is ${formatSize(machine.available ?? 0)} and falls by ${rangeWords(negative(available.growth))}${explanation === null ? '' : who[explanation]}: if that goes on it ends in ${endsWords(ends)}.`,

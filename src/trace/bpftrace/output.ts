@@ -158,7 +158,11 @@ export class BpftraceOutput {
     const isExpected = this.state === 'dumping' && this.pieces.length < this.#bounds.maxKeys;
     if (!fits || !isAligned || !isExpected || id < 1) return false;
     this.pieces.push({
-      ...{ frame, id, order, allocatedOrder, tid: low >>> META.tidShift },
+      frame,
+      id,
+      order,
+      allocatedOrder,
+      tid: low >>> META.tidShift,
       time: Number((meta >> BigInt(META.timeShift)) << BigInt(META.timeUnit)),
     });
     return true;

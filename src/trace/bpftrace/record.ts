@@ -133,13 +133,16 @@ class Session {
     await this.#until(() => this.#is('whole'), DUMP_MS);
     symbols.refresh();
     return recordingOf(this.#output, {
-      ...{ maxBlocks, maxSurvivors, windows: windows - 1, missedRuns: missed },
-      ...{
-        frameBytes: readPageSize(liveHost),
-        symbols: symbols.areKnown ? symbols : null,
-      },
-      ...{ pages: counters.passed(), commandOf: commands.of },
-      ...{ endedEarly: stop.aborted, isChosen: minOrder > 0 || pid !== null },
+      maxBlocks,
+      maxSurvivors,
+      windows: windows - 1,
+      missedRuns: missed,
+      frameBytes: readPageSize(liveHost),
+      symbols: symbols.areKnown ? symbols : null,
+      pages: counters.passed(),
+      commandOf: commands.of,
+      endedEarly: stop.aborted,
+      isChosen: minOrder > 0 || pid !== null,
     });
   }
 

@@ -51,13 +51,19 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
     unmatched: bytesOf(unmatched),
   });
   const { survivors, leftOut } = follower.survivors({
-    ...{ max: beside.maxSurvivors, siteOf: sites.of, began, upper: 0n },
+    max: beside.maxSurvivors,
+    siteOf: sites.of,
+    began,
+    upper: 0n,
     commandOf: beside.commandOf,
   });
   const count = (name: CountName) => output.counts.get(name) ?? 0;
   const traced = count('x');
   return {
-    ...{ type: 'page', method: 'bpftrace', sample: ALL, sites: sites.sites },
+    type: 'page',
+    method: 'bpftrace',
+    sample: ALL,
+    sites: sites.sites,
     readings: [
       { at: 0, held: new Map(), unmatched: new Map() },
       ...output.windows.map(reading),
@@ -74,9 +80,15 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
     gaps: gapsOf(output, beside, stacks.others),
     endedEarly: beside.endedEarly,
     tracing: {
-      ...{ orphans: [], left: [], late: 0, changed: [], unmatched: null },
+      orphans: [],
+      left: [],
+      late: 0,
+      changed: [],
+      unmatched: null,
       cost: {
-        ...{ share: null, budget: null, events: count('a') + count('f') },
+        share: null,
+        budget: null,
+        events: count('a') + count('f'),
         offeredPerSecond: ended > 0 ? ((count('a') + count('f')) * 1000) / ended : null,
       },
     },

@@ -29,7 +29,10 @@ export interface BpftraceEnd {
 export function startBpftrace(program: string, mapKeys: number): BpftraceRun {
   const started = execa('bpftrace', ['-B', 'line', '-e', program], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    ...{ reject: false, buffer: false, detached: true, extendEnv: false },
+    reject: false,
+    buffer: false,
+    detached: true,
+    extendEnv: false,
     env: {
       PATH: safePath(),
       LC_ALL: 'C',
@@ -51,7 +54,10 @@ export function startBpftrace(program: string, mapKeys: number): BpftraceRun {
   const onExit = (): void => signal('SIGKILL');
   process.on('exit', onExit);
   return {
-    ...{ pid, stdout, words: new Words(stderr), signal },
+    pid,
+    stdout,
+    words: new Words(stderr),
+    signal,
     ended: started.then(({ signal: by, cause, failed }) => {
       runs = false;
       process.off('exit', onExit);

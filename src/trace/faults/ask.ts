@@ -57,7 +57,11 @@ export async function askStacks(
     const watch = new Watch(source, pid);
     progress(`perf records pid ${pid} for ${seconds} s (Ctrl-C: until now) …`);
     const order: RecordOrder = {
-      ...{ pid, seconds, period, maxBytes, stop },
+      pid,
+      seconds,
+      period,
+      maxBytes,
+      stop,
       file: scratch.file,
       mark: (moment) => {
         watch.mark(moment);
@@ -160,8 +164,14 @@ function answerOf({ comm, question, recording, sums, losses, watch }: Asked): St
     if (contradiction) warnings.push(contradiction);
   }
   return {
-    ...{ pid, comm, askedSeconds, ended, lost },
-    ...{ seconds: recording.seconds, period: sums.period, samples: sums.samples },
+    pid,
+    comm,
+    askedSeconds,
+    ended,
+    lost,
+    seconds: recording.seconds,
+    period: sums.period,
+    samples: sums.samples,
     pageSize: sums.pageSize,
     pageSizesKnown: recording.pageSizes && sums.sizesUnknown === 0,
     ...sums.kinds,

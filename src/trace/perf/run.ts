@@ -61,7 +61,10 @@ export function startPerf(args: readonly string[], options: PerfOptions = {}): P
   const { control = false, timeout, stop } = options;
   const started = execa('perf', args, {
     stdio: ['ignore', 'pipe', 'pipe', ...(control ? (['pipe', 'pipe'] as const) : [])],
-    ...{ reject: false, buffer: false, detached: true, extendEnv: false },
+    reject: false,
+    buffer: false,
+    detached: true,
+    extendEnv: false,
     env: { ...environment, PATH: safePath(), LC_ALL: 'C', PERF_CONFIG: '/dev/null', PAGER: 'cat' },
     ...(timeout === undefined ? {} : { timeout }),
     ...(stop === undefined ? {} : { cancelSignal: stop }),
@@ -71,7 +74,9 @@ export function startPerf(args: readonly string[], options: PerfOptions = {}): P
   // What it started holds our pipes open, and would be waited for, when perf is killed.
   started.once('exit', () => signalPerf(pid, 'SIGKILL'));
   return {
-    ...{ pid, stdout, stderr },
+    pid,
+    stdout,
+    stderr,
     control: control ? [stdio[3] as Duplex, stdio[4] as Duplex] : undefined,
     ended: started.then(({ failed, signal, cause }) => {
       if (pid !== undefined) running.delete(pid);

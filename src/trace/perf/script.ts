@@ -111,7 +111,8 @@ export class ScriptParser {
     if (!open) return;
     const { pid, tid, what } = open.head;
     this.#onSample({
-      ...{ pid, tid },
+      pid,
+      tid,
       what: what.type === 'fault' ? { ...what, pageBytes: open.pageBytes } : what,
       frames: open.frames,
     });

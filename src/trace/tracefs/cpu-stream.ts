@@ -156,7 +156,9 @@ export class CpuStream implements PageVisitor {
     if (this.#pending.length === MOST_PENDING) this.#pending.shift();
     this.#pending.push({
       number: this.queue.push(kind, time, place, length, tid),
-      ...{ time, tid, context },
+      time,
+      tid,
+      context,
     });
   }
 

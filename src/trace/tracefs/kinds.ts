@@ -28,7 +28,10 @@ export interface EventNames {
 }
 
 const kmem = (name: string, kind: EventKind, needed = true): EventName => ({
-  ...{ system: 'kmem', name, kind, needed },
+  system: 'kmem',
+  name,
+  kind,
+  needed,
 });
 
 /** What events tell of; areas of vmalloc have none. */

@@ -106,21 +106,31 @@ export class TraceSession {
     // Objects whose addresses could not be told would be looked up elsewhere.
     const upper = allocations.upper === undefined ? 0 : allocations.upper;
     const told = follower.survivors({
-      ...{ max: this.#order.maxSurvivors, siteOf: sites.of, began },
-      ...{ upper: BigInt(upper ?? 0) << 52n, commandOf: commands.of },
+      max: this.#order.maxSurvivors,
+      siteOf: sites.of,
+      began,
+      upper: BigInt(upper ?? 0) << 52n,
+      commandOf: commands.of,
     });
     const { oneIn } = follower.sample;
     const budget = this.#order.sample === 'auto' ? this.#order.budget : null;
     return {
-      ...{ type: this.#type, method: 'tracefs', sample: follower.sample, sites: sites.sites },
-      ...{ readings, survivors: upper === null ? [] : told.survivors },
+      type: this.#type,
+      method: 'tracefs',
+      sample: follower.sample,
+      sites: sites.sites,
+      readings,
+      survivors: upper === null ? [] : told.survivors,
       survivorsLeftOut: upper === null ? null : told.leftOut,
       losses: this.#losses(follower.losses, [allocations, frees]),
       unseen: this.#unseen(follower, before === null || after === null ? null : after - before),
       gaps: gapsOf(this.#stacks.others, this.#symbols.areKnown),
       endedEarly: stop.aborted,
       tracing: {
-        ...{ orphans: [], left: [], late: drain.late, changed: this.#changed },
+        orphans: [],
+        left: [],
+        late: drain.late,
+        changed: this.#changed,
         unmatched: sumOf([allocations.unmatched(), frees.unmatched()]),
         cost: spending.whole(ended, read(), oneIn, budget),
       },

@@ -62,7 +62,8 @@ export class Spending {
     if (!(seconds > 0)) return { share: null, budget, events, offeredPerSecond: null };
     return {
       share: (this.#last.own - this.#first.own + this.#kernel) / seconds,
-      ...{ budget, events },
+      budget,
+      events,
       offeredPerSecond: this.#offered / seconds,
     };
   }

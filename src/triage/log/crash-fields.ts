@@ -36,12 +36,25 @@ const STACKS = [
 /** What the lines of a report say besides its title. Null: they do not. */
 export function crashFields(lines: readonly string[]): Fields {
   const found: Writable = {
-    ...{ cpu: null, pid: null, uid: null, comm: null, taint: null, release: null, hardware: null },
-    ...{ address: null, access: null, accessBytes: null, modules: [] },
-    ...{ stack: [], allocatedBy: [], freedBy: [] },
+    cpu: null,
+    pid: null,
+    uid: null,
+    comm: null,
+    taint: null,
+    release: null,
+    hardware: null,
+    address: null,
+    access: null,
+    accessBytes: null,
+    modules: [],
+    stack: [],
+    allocatedBy: [],
+    freedBy: [],
   };
   const stacks: Record<(typeof STACKS)[number][0], PrintedFrame[]> = {
-    ...{ stack: [], allocatedBy: [], freedBy: [] },
+    stack: [],
+    allocatedBy: [],
+    freedBy: [],
   };
   let into: PrintedFrame[] | undefined;
   for (const line of lines) {
@@ -84,8 +97,12 @@ function takeFrame(frames: PrintedFrame[], line: string): boolean {
   const { symbol = '', offset, module, source, inline, guess } = found;
   if (offset === undefined && inline === undefined) return false;
   frames.push({
-    ...{ symbol, offset: offset === undefined ? null : Number(offset), module: module ?? null },
-    ...{ source: source ?? null, inline: inline !== undefined, guess: guess !== undefined },
+    symbol,
+    offset: offset === undefined ? null : Number(offset),
+    module: module ?? null,
+    source: source ?? null,
+    inline: inline !== undefined,
+    guess: guess !== undefined,
   });
   return true;
 }

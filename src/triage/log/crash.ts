@@ -109,9 +109,16 @@ export class CrashReader {
   ): Generator<Found> {
     const open: Open = {
       ...start,
-      ...{ lines: [], evidence: [message], figures: {}, after: [], newest: 0 },
-      ...{ counted: start.pattern.inside === 'counted', located: false },
-      ...{ allCpus: false, mixed: false, interrupted },
+      lines: [],
+      evidence: [message],
+      figures: {},
+      after: [],
+      newest: 0,
+      counted: start.pattern.inside === 'counted',
+      located: false,
+      allCpus: false,
+      mixed: false,
+      interrupted,
     };
     this.#open.set(key, open);
     yield* this.#add(key, open, message);
@@ -211,7 +218,12 @@ function reported(open: Open, later: boolean): Found {
   if (name !== null) figures.symbol ??= name;
   return {
     finding: {
-      ...{ code, severity, title, report, figures, evidence: evidence.map(evidenceOf) },
+      code,
+      severity,
+      title,
+      report,
+      figures,
+      evidence: evidence.map(evidenceOf),
       ...(deeper === undefined ? {} : { deeper }),
     },
     by,

@@ -1,26 +1,46 @@
 /** Flags whose bits no kernel since 2.6.32 has moved (include/linux/gfp.h, gfp_types.h). */
 const COMMON = {
-  ...{ __GFP_DMA: 0x1, __GFP_HIGHMEM: 0x2, __GFP_DMA32: 0x4, __GFP_MOVABLE: 0x8 },
-  ...{ __GFP_HIGH: 0x20, __GFP_IO: 0x40, __GFP_FS: 0x80 },
+  __GFP_DMA: 0x1,
+  __GFP_HIGHMEM: 0x2,
+  __GFP_DMA32: 0x4,
+  __GFP_MOVABLE: 0x8,
+  __GFP_HIGH: 0x20,
+  __GFP_IO: 0x40,
+  __GFP_FS: 0x80,
 };
 
 /** Other flags of kernels that print no names, before 4.5. */
 const UNTIL_4_4 = {
-  ...{ __GFP_COLD: 0x100, __GFP_NOWARN: 0x200, __GFP_REPEAT: 0x400, __GFP_NOFAIL: 0x800 },
-  ...{ __GFP_NORETRY: 0x1000, __GFP_MEMALLOC: 0x2000, __GFP_COMP: 0x4000, __GFP_ZERO: 0x8000 },
-  ...{ __GFP_NOMEMALLOC: 0x10000, __GFP_HARDWALL: 0x20000, __GFP_THISNODE: 0x40000 },
-  ...{ __GFP_WRITE: 0x1000000 },
+  __GFP_COLD: 0x100,
+  __GFP_NOWARN: 0x200,
+  __GFP_REPEAT: 0x400,
+  __GFP_NOFAIL: 0x800,
+  __GFP_NORETRY: 0x1000,
+  __GFP_MEMALLOC: 0x2000,
+  __GFP_COMP: 0x4000,
+  __GFP_ZERO: 0x8000,
+  __GFP_NOMEMALLOC: 0x10000,
+  __GFP_HARDWALL: 0x20000,
+  __GFP_THISNODE: 0x40000,
+  __GFP_WRITE: 0x1000000,
 };
 
 /** 4.4 split `__GFP_WAIT`. */
 const OF_4_4 = {
-  ...{ __GFP_RECLAIMABLE: 0x10, __GFP_ATOMIC: 0x80000, __GFP_NOACCOUNT: 0x100000 },
-  ...{ __GFP_NOTRACK: 0x200000, __GFP_DIRECT_RECLAIM: 0x400000, __GFP_OTHER_NODE: 0x800000 },
+  __GFP_RECLAIMABLE: 0x10,
+  __GFP_ATOMIC: 0x80000,
+  __GFP_NOACCOUNT: 0x100000,
+  __GFP_NOTRACK: 0x200000,
+  __GFP_DIRECT_RECLAIM: 0x400000,
+  __GFP_OTHER_NODE: 0x800000,
   __GFP_KSWAPD_RECLAIM: 0x2000000,
 };
 const UNTIL_4_3 = {
-  ...{ __GFP_WAIT: 0x10, __GFP_RECLAIMABLE: 0x80000, __GFP_NOTRACK: 0x200000 },
-  ...{ __GFP_NO_KSWAPD: 0x400000, __GFP_OTHER_NODE: 0x800000 },
+  __GFP_WAIT: 0x10,
+  __GFP_RECLAIMABLE: 0x80000,
+  __GFP_NOTRACK: 0x200000,
+  __GFP_NO_KSWAPD: 0x400000,
+  __GFP_OTHER_NODE: 0x800000,
 };
 
 /** Names for several flags, the longest first. */

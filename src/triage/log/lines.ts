@@ -46,7 +46,10 @@ export function messageOf(record: LogRecord | TextRecord): LogMessage | undefine
   const [first = '', ...further] = whole.includes('\n') ? whole.split('\n', MOST_LINES) : [whole];
   const ofText = 'bare' in record;
   return {
-    ...{ seq, timestamp, caller, whole },
+    seq,
+    timestamp,
+    caller,
+    whole,
     ...(ofText && record.printedTime !== '' ? { printedTime: record.printedTime } : {}),
     text: first.trim(),
     further: further.map((line) => line.trim()),

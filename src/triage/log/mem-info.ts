@@ -96,8 +96,12 @@ export class MemInfoReader {
       const [, node, name = '', free, min, low, high] = zone;
       const fields = fieldsIn(line);
       this.#last = {
-        ...{ node: Number(node ?? 0), zone: name, reserves: [], freeBlocks: null },
-        ...{ freeBytes: Number(free) * 1024, minBytes: Number(min) * 1024 },
+        node: Number(node ?? 0),
+        zone: name,
+        reserves: [],
+        freeBlocks: null,
+        freeBytes: Number(free) * 1024,
+        minBytes: Number(min) * 1024,
         lowBytes: low === undefined ? null : Number(low) * 1024,
         highBytes: high === undefined ? null : Number(high) * 1024,
         presentBytes: fields.get('present') ?? null,
@@ -186,11 +190,17 @@ export class MemInfoReader {
     const zones = [...this.#zones.values()];
     const isCut = zones.some(({ freeBlocks }) => freeBlocks === null);
     return {
-      ...{ pages: this.#pages, zones, totals: this.#totals },
+      pages: this.#pages,
+      zones,
+      totals: this.#totals,
       freeBlocks: isCut || this.#blocks?.length === 0 ? null : this.#blocks,
-      ...{ pageSize: this.#pageSize, perCpu: this.#perCpu, hugePages: this.#huge },
-      ...{ swapTotal: this.#swapTotal, swapFree: this.#swapFree },
-      ...{ slabs: this.#slabs, sites: this.#sites },
+      pageSize: this.#pageSize,
+      perCpu: this.#perCpu,
+      hugePages: this.#huge,
+      swapTotal: this.#swapTotal,
+      swapFree: this.#swapFree,
+      slabs: this.#slabs,
+      sites: this.#sites,
       sums: (name) => {
         const { node, zone } = this.#fields;
         const from = node.some((fields) => fields.has(name)) ? node : zone;
@@ -250,7 +260,9 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
   const swapCache = total('pages in swap cache');
   return {
     pageSizeBytes: shown === undefined ? null : pageSize,
-    ...{ ramBytes: ram, reservedBytes: reserved, managedBytes: managed },
+    ramBytes: ram,
+    reservedBytes: reserved,
+    managedBytes: managed,
     highMemBytes: total('pages HighMem'),
     freeBytes: free === null ? null : free + (perCpu ?? 0),
     anonBytes: sum('active_anon', 'inactive_anon', 'isolated_anon'),
@@ -275,7 +287,9 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     hardwarePoisonedBytes: total('pages hwpoisoned'),
     /** In no counter that was printed: vmalloc, per-CPU memory, and what drivers took. */
     unattributedBytes: managed === null || parts.includes(null) ? null : managed - counted,
-    ...{ swapTotalBytes: swapTotal, swapFreeBytes: swapFree, swapCacheBytes: swapCache },
+    swapTotalBytes: swapTotal,
+    swapFreeBytes: swapFree,
+    swapCacheBytes: swapCache,
     /** Without what the swap cache has in memory too. */
     swapUsedBytes:
       swapTotal === null || swapFree === null || swapCache === null

@@ -41,7 +41,12 @@ export function readChoice(line: string): Choice | undefined {
   if (own < 0 ? all === '' || !where.endsWith(all) : group === undefined && !isMachine)
     return undefined;
   return {
-    ...{ constraint, nodemask, cpuset, memsAllowed, group, ...who },
+    constraint,
+    nodemask,
+    cpuset,
+    memsAllowed,
+    group,
+    ...who,
     own: own < 0 ? undefined : line.slice(own + ',task_memcg='.length, task),
   };
 }

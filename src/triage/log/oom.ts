@@ -199,7 +199,8 @@ class Report {
     const figures = this.#figures(victims[0], task, pageSize);
     const memory = shown === undefined ? {} : memoryThen(shown, pageSize);
     const oom: OomReport = {
-      ...{ victims, stack },
+      victims,
+      stack,
       pages: Object.fromEntries(shown?.pages ?? []),
       zones: shown?.zones ?? [],
       tasks: this.#tasks.largest(pageSize),
@@ -246,13 +247,20 @@ class Report {
     const largest = this.#tasks.mostResident(pageSize);
     const invoked = this.#invoked;
     return {
-      ...{ outcome: this.outcome ?? (named ? 'chosen' : 'unknown'), scope },
+      outcome: this.outcome ?? (named ? 'chosen' : 'unknown'),
+      scope,
       reason: this.#reason(choice, scope),
       panicOnOom: this.#panicOnOom,
-      ...{ cgroup: group ?? null, ...memcg.figures() },
+      cgroup: group ?? null,
+      ...memcg.figures(),
       invokedBy: invoked?.comm ?? null,
-      ...{ invokedByPid: task.pid, invokedByUid: task.uid, cpu: task.cpu, taint: task.taint },
-      ...{ release: task.release, ...buildOf(task.release, this.#header), hardware: task.hardware },
+      invokedByPid: task.pid,
+      invokedByUid: task.uid,
+      cpu: task.cpu,
+      taint: task.taint,
+      release: task.release,
+      ...buildOf(task.release, this.#header),
+      hardware: task.hardware,
       order: number(invoked?.order),
       // SysRq-f has order -1: it requests nothing.
       requestedBytes:
@@ -263,7 +271,8 @@ class Report {
       cpuset: choice?.cpuset ?? this.#cpuset?.cpuset ?? null,
       memsAllowed: choice?.memsAllowed ?? this.#cpuset?.mems ?? null,
       invokedByOomScoreAdj: number(invoked?.adjusted),
-      ...{ pid: named === undefined ? null : Number(named.pid), comm: named?.comm ?? null },
+      pid: named === undefined ? null : Number(named.pid),
+      comm: named?.comm ?? null,
       uid: victim?.uid ?? (choice ? Number(choice.uid) : null),
       victims: this.#killed,
       victimTotalVmBytes: victim?.totalVmBytes ?? null,
@@ -276,7 +285,8 @@ class Report {
       oomScoreAdj: victim?.oomScoreAdj ?? own?.oomScoreAdj ?? null,
       score: number(old?.score),
       // Until 5.0 a child of the chosen process may be killed in its place.
-      ...{ chosenPid: number(old?.pid), chosenComm: old?.comm ?? null },
+      chosenPid: number(old?.pid),
+      chosenComm: old?.comm ?? null,
       reaper: victim?.reaper ?? null,
       victimCgroup: (choice ? choice.own : memcg.own) ?? null,
       tasks: this.#tasks.tasks,
@@ -321,9 +331,14 @@ class Report {
     if (found === undefined) return {};
     const { cause, zone, largestOrder } = found;
     return {
-      ...{ shortage: cause, zone: zone.zone, node: zone.node, largestFreeOrder: largestOrder },
-      ...{ zoneFreeBytes: zone.freeBytes, zoneMinBytes: zone.minBytes },
-      ...{ zoneLowBytes: zone.lowBytes, zoneHighBytes: zone.highBytes },
+      shortage: cause,
+      zone: zone.zone,
+      node: zone.node,
+      largestFreeOrder: largestOrder,
+      zoneFreeBytes: zone.freeBytes,
+      zoneMinBytes: zone.minBytes,
+      zoneLowBytes: zone.lowBytes,
+      zoneHighBytes: zone.highBytes,
     };
   }
 
@@ -370,13 +385,16 @@ function victimOf(
   reaper: OomVictim['reaper'],
 ): OomVictim {
   return {
-    ...{ pid: Number(groups.pid), comm: groups.comm ?? '' },
+    pid: Number(groups.pid),
+    comm: groups.comm ?? '',
     uid: number(groups.uid ?? groups.oldUid),
     totalVmBytes: kilobytes(groups.total),
     anonBytes: kilobytes(groups.anon),
     fileBytes: kilobytes(groups.file),
     shmemBytes: kilobytes(groups.shmem),
-    ...{ pageTableBytes, oomScoreAdj: number(groups.adjusted), reaper },
+    pageTableBytes,
+    oomScoreAdj: number(groups.adjusted),
+    reaper,
   };
 }
 

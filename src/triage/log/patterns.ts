@@ -184,7 +184,9 @@ const WARNINGS: readonly Form[] = [
       [/mm\/vmalloc\.c.*__vmalloc_node/, 'zero-size vmalloc', undefined],
     ] as const
   ).map(([when, what, skip]) => ({
-    ...{ when, title: `WARNING: ${what} in {f}`, search: warned(skip) },
+    when,
+    title: `WARNING: ${what} in {f}`,
+    search: warned(skip),
   })),
   {
     when: / usb_submit_urb/,

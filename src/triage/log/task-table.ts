@@ -55,8 +55,13 @@ export class TaskTable {
     if (rss === null) return false;
     const tables = ['nr_ptes', 'nr_pmds', 'nr_puds'].map(value);
     const row = {
-      ...{ pid: Number(pid), name, rss, uid: value('uid'), totalVm: value('total_vm') },
-      ...{ tgid: value('tgid'), swap: value('swapents') },
+      pid: Number(pid),
+      name,
+      rss,
+      uid: value('uid'),
+      totalVm: value('total_vm'),
+      tgid: value('tgid'),
+      swap: value('swapents'),
       tablePages: tables[0] === null ? null : tables.reduce<number>((sum, n) => sum + (n ?? 0), 0),
       tableBytes: value('pgtables_bytes'),
       oomScoreAdj: value('oom_score_adj'),

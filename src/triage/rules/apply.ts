@@ -36,7 +36,8 @@ export function withRules(answer: TriageAnswer, rules: Rules, ask: AskStacks): T
       rules: rules.rules.length,
       met: count,
       unknown: each([...unknown, ...unsure]),
-      ...{ silenced, changed },
+      silenced,
+      changed,
     },
   };
 }
@@ -68,7 +69,10 @@ function findingOf(
   return {
     // The schema asks for the slash.
     code: code as RuleCode,
-    ...{ severity, figures, evidence, told: { says, advice } },
+    severity,
+    figures,
+    evidence,
+    told: { says, advice },
     ...(deeper === undefined ? {} : { deeper }),
   };
 }

@@ -64,7 +64,9 @@ export function readRecord(
   const level = view.getUint8(buffer.dictLength + 3) >>> 5;
   return {
     timestamp: view.getBigUint64(buffer.timestamp, true),
-    ...{ level, facility, comm: '' },
+    level,
+    facility,
+    comm: '',
     caller: buffer.caller === undefined ? null : callerOf(view.getUint32(buffer.caller, true)),
     ...readDictionary(bytes.subarray(textLength, textLength + dictLength)),
     text: decodeBytes(bytes.subarray(0, textLength)),

@@ -165,10 +165,15 @@ class Scan {
       mappings: this.#mappings,
       slabs: this.#slabs,
       files: this.#files,
-      ...{ lru: this.#lru, unlisted: this.#unlisted, strays: this.#strays },
+      lru: this.#lru,
+      unlisted: this.#unlisted,
+      strays: this.#strays,
       freeBlocks: this.#freeBlocks,
-      ...{ unread: this.#unread, whyUnread: this.#whyUnread, whyCache: this.#whyCache },
-      ...{ torn: this.#torn, whyTorn: this.#whyTorn },
+      unread: this.#unread,
+      whyUnread: this.#whyUnread,
+      whyCache: this.#whyCache,
+      torn: this.#torn,
+      whyTorn: this.#whyTorn,
     };
   }
 

@@ -67,7 +67,11 @@ export function zones(kernel: Kernel): Zone[] {
       const known = names.find(([, value]) => Number(value) === index)?.[0];
       const name = known?.replace(/^ZONE_/, '') ?? String(index);
       found.push({
-        ...{ address, node, nodeId, present, name: name.length > 3 ? capitalized(name) : name },
+        address,
+        node,
+        nodeId,
+        present,
+        name: name.length > 3 ? capitalized(name) : name,
         start: view.number('zone_start_pfn'),
         spanned: view.number('spanned_pages'),
         managed: view.number('managed_pages'),

@@ -37,12 +37,22 @@ interface State {
 
 /** How the kernel goes on where no table says it: by the frame pointer (orc_fp_entry). */
 const BY_FRAME_POINTER: OrcEntry = {
-  ...{ type: 'call', sp: 'bp', spOffset: 16, bp: 'prev-sp', bpOffset: -16, signal: false },
+  type: 'call',
+  sp: 'bp',
+  spOffset: 16,
+  bp: 'prev-sp',
+  bpOffset: -16,
+  signal: false,
 };
 
 /** After a call of address 0 (null_orc_entry). */
 const AFTER_NULL: OrcEntry = {
-  ...{ type: 'call', sp: 'sp', spOffset: 8, bp: 'undefined', bpOffset: 0, signal: false },
+  type: 'call',
+  sp: 'sp',
+  spOffset: 8,
+  bp: 'undefined',
+  bpOffset: 0,
+  signal: false,
 };
 
 /** rip, cs, eflags, rsp, ss. */

@@ -132,7 +132,8 @@ class TableReader {
       },
       memory: (task) => checked.memory(task),
       faults: this.#faults,
-      ...{ lost: this.#lost, lostProcesses },
+      lost: this.#lost,
+      lostProcesses,
     };
   }
 

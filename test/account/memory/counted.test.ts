@@ -15,16 +15,18 @@ const MIB = 1 << 20;
 function machine(meminfo: Readonly<Record<string, number>>): MemoryCounters {
   const counted = { MemTotal: 900, MemFree: 300, Cached: 200, Shmem: 50, ...meminfo };
   return {
-    ...{
-      release: '6.1.0',
-      pageSize: 4096,
-      present: 1000 * MIB,
-      managed: 900 * MIB,
-      zoneFree: undefined,
-    },
-    ...{ onCpus: 10 * MIB, cpus: 2, whyNoZones: undefined, damaged: new Map() },
+    release: '6.1.0',
+    pageSize: 4096,
+    present: 1000 * MIB,
+    managed: 900 * MIB,
+    zoneFree: undefined,
+    onCpus: 10 * MIB,
+    cpus: 2,
+    whyNoZones: undefined,
+    damaged: new Map(),
     meminfo: new Map(Object.entries(counted).map(([name, size]) => [name, size * MIB])),
-    ...{ compressed: undefined, memmap: undefined },
+    compressed: undefined,
+    memmap: undefined,
   };
 }
 

@@ -23,8 +23,13 @@ const answer = {
   ],
   counted: new Map(
     Object.entries({
-      ...{ MemTotal: 90, MemFree: 50, MemAvailable: 70, Buffers: 4, Cached: 26, Shmem: 10 },
-      ...{ SReclaimable: 6 },
+      MemTotal: 90,
+      MemFree: 50,
+      MemAvailable: 70,
+      Buffers: 4,
+      Cached: 26,
+      Shmem: 10,
+      SReclaimable: 6,
     }).map(([name, pages]) => [name, pages * PAGE]),
   ),
 };

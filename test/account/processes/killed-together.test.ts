@@ -15,17 +15,41 @@ function record(
 ): ProcessMemoryRecord {
   const [rss, pss] = [(alone + shared) * MIB, (alone + shared / sharers) * MIB];
   return {
-    ...{ pid, comm, uid: 0, nsPids: [pid], cgroup: placeOf('/') },
-    ...{ threads: 1, ageSeconds: 10, oomScore: 1, oomScoreAdj: 0 },
-    ...{ started: 100, readAt: 50, minorFaults: 7, majorFaults: 0 },
+    pid,
+    comm,
+    uid: 0,
+    nsPids: [pid],
+    cgroup: placeOf('/'),
+    threads: 1,
+    ageSeconds: 10,
+    oomScore: 1,
+    oomScoreAdj: 0,
+    started: 100,
+    readAt: 50,
+    minorFaults: 7,
+    majorFaults: 0,
     status: {
-      ...{ rss, anonymous: rss, file: 0, shmem: 0 },
-      ...{ swap: swap * MIB, pageTables: 0, locked: 0, hugetlb: 0 },
+      rss,
+      anonymous: rss,
+      file: 0,
+      shmem: 0,
+      swap: swap * MIB,
+      pageTables: 0,
+      locked: 0,
+      hugetlb: 0,
     },
     sums: seen
       ? {
-          ...{ rss, pss, uss: alone * MIB, anonymous: rss, pssAnonymous: pss, pssShmem: 0 },
-          ...{ swap: swap * MIB, swapPss: (swap / swapSharers) * MIB, hugetlb: 0, locked: 0 },
+          rss,
+          pss,
+          uss: alone * MIB,
+          anonymous: rss,
+          pssAnonymous: pss,
+          pssShmem: 0,
+          swap: swap * MIB,
+          swapPss: (swap / swapSharers) * MIB,
+          hugetlb: 0,
+          locked: 0,
         }
       : null,
   };

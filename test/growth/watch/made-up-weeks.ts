@@ -130,7 +130,10 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
         { available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0) },
       ),
       ledger: { source: 'counters', drawers: bytes },
-      ...{ noLedger: null, hidden: false, interval: INTERVAL, lost: 0 },
+      noLedger: null,
+      hidden: false,
+      interval: INTERVAL,
+      lost: 0,
     };
   }
 }

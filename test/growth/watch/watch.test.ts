@@ -26,7 +26,11 @@ function sample(
   return {
     look: look(uptime, processes, { available: 3 * GB, ...machine }),
     ledger: { source: 'counters', drawers },
-    ...{ noLedger: null, hidden: false, interval: HOUR, lost: 0, ...more },
+    noLedger: null,
+    hidden: false,
+    interval: HOUR,
+    lost: 0,
+    ...more,
   };
 }
 

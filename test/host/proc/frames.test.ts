@@ -372,12 +372,24 @@ describe('lists beside flags', () => {
   test('of caches are told with what /sys knows of each', () => {
     expect(look(machine(ram())).caches).toEqual([
       {
-        ...{ name: 'kmalloc-8k', reclaimable: null, bytes: 8 * 4096, slabs: 1, slots: 4, used: 3 },
-        ...{ objectSize: null, slotSize: 8192 },
+        name: 'kmalloc-8k',
+        reclaimable: null,
+        bytes: 8 * 4096,
+        slabs: 1,
+        slots: 4,
+        used: 3,
+        objectSize: null,
+        slotSize: 8192,
       },
       {
-        ...{ name: 'dentry', reclaimable: true, bytes: 2 * 4096, slabs: 2, slots: 42, used: 41 },
-        ...{ objectSize: 188, slotSize: 192 },
+        name: 'dentry',
+        reclaimable: true,
+        bytes: 2 * 4096,
+        slabs: 2,
+        slots: 42,
+        used: 41,
+        objectSize: 188,
+        slotSize: 192,
       },
     ]);
   });

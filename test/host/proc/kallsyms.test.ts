@@ -23,11 +23,15 @@ describe('functions of the running kernel', () => {
   it('are found by an address in them', () => {
     const symbols = symbolsOf(TEXT);
     expect(symbols.at(0xffffffff81000041n)).toEqual({
-      ...{ name: '__alloc_pages', offset: 1, module: null },
+      name: '__alloc_pages',
+      offset: 1,
+      module: null,
     });
     expect(symbols.at(0xffffffff81000000n)?.offset).toBe(0);
     expect(symbols.at(0xffffffffc0201010n)).toEqual({
-      ...{ name: 'receive_buf', offset: 16, module: 'virtio_net' },
+      name: 'receive_buf',
+      offset: 16,
+      module: 'virtio_net',
     });
     expect(symbols.at(0xffffffffc0300001n)?.module).toBe('bpf');
   });
@@ -60,7 +64,8 @@ describe('functions of the running kernel', () => {
     });
     for (let at = 0; at < many; at += 37)
       expect(symbols.at(start(at) + 63n)).toEqual({
-        ...{ name: name(at), offset: 63 },
+        name: name(at),
+        offset: 63,
         module: at % 3 === 0 ? `module_${at % 10}` : null,
       });
   });

@@ -28,7 +28,8 @@ test.each(['', `${SOME}\n`, PSI.replace('0.11', 'much'), PSI.replace('avg60', 'a
 test('a kernel without PSI is told, and has no zeros', () => {
   const host = new FakeHost();
   expect(readMachinePressure(host)).toEqual({
-    ...{ code: 'gone', why: '/proc/pressure/memory is not there' },
+    code: 'gone',
+    why: '/proc/pressure/memory is not there',
   });
   host.files.set('/proc/pressure/memory', 'broken');
   expect(readMachinePressure(host)).toMatchObject({
@@ -63,13 +64,22 @@ test('what a machine does not tell is null', () => {
   host.files.delete('/proc/meminfo');
   const none = { total: null, available: null, swapTotal: null, swapFree: null };
   expect(readMachine(host, new Date(5))).toEqual({
-    ...{ at: new Date(5), uptime: 12.5, bootId: null, host: null, ...none },
-    ...{ pressure: null, noPressure: '/proc/pressure/memory is not there' },
+    at: new Date(5),
+    uptime: 12.5,
+    bootId: null,
+    host: null,
+    ...none,
+    pressure: null,
+    noPressure: '/proc/pressure/memory is not there',
     noPressureCode: 'gone',
   });
   host.files.set('/proc/meminfo', 'MemTotal:  100 kB\nMemAvailable:  50 kB\nSwapTotal:  0 kB\n');
   host.files.set('/proc/sys/kernel/random/boot_id', 'b1\n');
   expect(readMachine(host, new Date(5))).toMatchObject({
-    ...{ total: 102_400, available: 51_200, swapTotal: 0, swapFree: null, bootId: 'b1' },
+    total: 102_400,
+    available: 51_200,
+    swapTotal: 0,
+    swapFree: null,
+    bootId: 'b1',
   });
 });

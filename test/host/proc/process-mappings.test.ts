@@ -35,9 +35,18 @@ describe('mappings in /proc/PID/smaps', () => {
       parsed(mapping('7f00a000-7f104000 r-xp 00002000 08:01 131 /usr/lib/a b (x).so')),
     ).toEqual([
       expect.objectContaining({
-        ...{ start: 0x7f00a000n, end: 0x7f104000n, permissions: 'r-xp', offset: 0x2000n },
-        ...{ name: '/usr/lib/a b (x).so', kind: 'file', rss: 102_400, pss: 61_440 },
-        ...{ privateDirty: 40_960, sharedClean: 49_152, swap: null, locked: null },
+        start: 0x7f00a000n,
+        end: 0x7f104000n,
+        permissions: 'r-xp',
+        offset: 0x2000n,
+        name: '/usr/lib/a b (x).so',
+        kind: 'file',
+        rss: 102_400,
+        pss: 61_440,
+        privateDirty: 40_960,
+        sharedClean: 49_152,
+        swap: null,
+        locked: null,
       }),
     ]);
   });

@@ -59,15 +59,31 @@ describe('processes of /proc', () => {
         oomScore: 670,
         oomScoreAdj: -500,
         status: {
-          ...{ rss: 104 * 1024, anonymous: 40 * 1024, file: 60 * 1024, shmem: 4096 },
-          ...{ swap: 12 * 1024, pageTables: 44 * 1024, locked: 4096, hugetlb: null },
+          rss: 104 * 1024,
+          anonymous: 40 * 1024,
+          file: 60 * 1024,
+          shmem: 4096,
+          swap: 12 * 1024,
+          pageTables: 44 * 1024,
+          locked: 4096,
+          hugetlb: null,
         },
         sums: {
-          ...{ rss: 100 * 1024, pss: 60 * 1024, uss: 48 * 1024, anonymous: 40 * 1024 },
-          ...{ pssAnonymous: 36 * 1024, pssShmem: 2048 },
-          ...{ swap: 12 * 1024, swapPss: 6 * 1024, hugetlb: 6 * 2 ** 20, locked: 4096 },
+          rss: 100 * 1024,
+          pss: 60 * 1024,
+          uss: 48 * 1024,
+          anonymous: 40 * 1024,
+          pssAnonymous: 36 * 1024,
+          pssShmem: 2048,
+          swap: 12 * 1024,
+          swapPss: 6 * 1024,
+          hugetlb: 6 * 2 ** 20,
+          locked: 4096,
         },
-        ...{ started: 5000, readAt: 90.25, minorFaults: 1, majorFaults: 3 },
+        started: 5000,
+        readAt: 90.25,
+        minorFaults: 1,
+        majorFaults: 3,
       },
     ]);
   });
@@ -81,7 +97,8 @@ describe('processes of /proc', () => {
     ] as const)
       add(host, pid, {
         stat: stat(pid, 'a', 'S', 4194304, began),
-        ...{ status: status('a', ...MEMORY), smaps_rollup: ROLLUP },
+        status: status('a', ...MEMORY),
+        smaps_rollup: ROLLUP,
       });
     expect((await readProcesses(host)).processes.map(({ ageSeconds }) => ageSeconds)).toEqual([
       null,
@@ -94,7 +111,9 @@ describe('processes of /proc', () => {
     host.files.set('/proc/uptime', '90.25 100.00\n');
     for (const pid of [1, 2])
       add(host, pid, {
-        ...{ stat: stat(pid, 'a'), status: status('a', ...MEMORY), smaps_rollup: ROLLUP },
+        stat: stat(pid, 'a'),
+        status: status('a', ...MEMORY),
+        smaps_rollup: ROLLUP,
       });
     let answered = Promise.resolve('');
     host.readSlowText = (path) => {

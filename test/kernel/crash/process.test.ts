@@ -123,8 +123,11 @@ describe('a crash that runs elsewhere', () => {
 
   test('only in another folder: all it is told is an absolute path', () => {
     const session = new CrashProcess({
-      ...{ ...PATIENT, ...files, vmcore: 'package.json' },
-      ...{ crash: fake('changes-folder'), onWait() {} },
+      ...PATIENT,
+      ...files,
+      vmcore: 'package.json',
+      crash: fake('changes-folder'),
+      onWait() {},
     });
     try {
       const bytes = session.readMemory(2n ** 63n, 64);

@@ -243,7 +243,9 @@ describe('a BTF file', () => {
 describe('types that are not BTF', () => {
   const banner = 'Linux version 6.1.0-test (builder) #1 SMP';
   const file = (about: Partial<TypesFile> = {}): TypesFile => ({
-    ...{ path: 'types.json', form: 'ISF', load: () => Btf.parse(someTypes().build()) },
+    path: 'types.json',
+    form: 'ISF',
+    load: () => Btf.parse(someTypes().build()),
     ...about,
   });
   const provenanceOf = (types: TypesFile, dump = image) =>

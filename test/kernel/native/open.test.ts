@@ -272,7 +272,8 @@ describe('a kernel opened by nothing but itself', () => {
     'finds kallsyms that VMCOREINFO does not name, as %s kernels have them',
     (order) => {
       const extra = Array.from({ length: 700 }, (_, index) => ({
-        ...{ name: `variable_number_${index}`, type: 'd' },
+        name: `variable_number_${index}`,
+        type: 'd',
         address: 0xffff_ffff_81f0_0000n + BigInt(index * 8),
       }));
       const kernel = openNativeImage(syntheticKernel({ named: false, order, extra }).image);

@@ -78,7 +78,11 @@ describe('frames that are followed', () => {
     expect(bytesOf(follower, 's1')).toBe(3 * 4096);
     expect(bytesOf(follower, 's2')).toBe(4096);
     expect(follower.losses).toEqual({
-      ...{ overrun: 5, unknownFrees: 1, missedFrees: 1, withoutStack: 1, dropped: 0 },
+      overrun: 5,
+      unknownFrees: 1,
+      missedFrees: 1,
+      withoutStack: 1,
+      dropped: 0,
     });
     follower.lost(null);
     follower.lost(1);

@@ -21,8 +21,13 @@ const of = (type: AllocationType, ...texts: readonly string[]) => {
     return path;
   });
   return recordingFrom({
-    ...{ type, paths, windows: null, seconds: 60, pageSize: 4096 },
-    ...{ maxBlocks: 1000, maxSurvivors: 100 },
+    type,
+    paths,
+    windows: null,
+    seconds: 60,
+    pageSize: 4096,
+    maxBlocks: 1000,
+    maxSurvivors: 100,
   });
 };
 

@@ -18,8 +18,14 @@ function of2(texts: readonly string[], order: Partial<FromOrder> = {}) {
     return path;
   });
   return recordingFrom({
-    ...{ type: 'page', paths, windows: 3, seconds: null, pageSize: 4096 },
-    ...{ maxBlocks: 1000, maxSurvivors: 100, ...order },
+    type: 'page',
+    paths,
+    windows: 3,
+    seconds: null,
+    pageSize: 4096,
+    maxBlocks: 1000,
+    maxSurvivors: 100,
+    ...order,
   });
 }
 

@@ -22,8 +22,14 @@ function file(name: string, text: string | Buffer): string {
 
 function of(paths: readonly string[], order: Partial<FromOrder> = {}): Promise<Recording> {
   return recordingFrom({
-    ...{ type: 'page', paths, windows: null, seconds: null, pageSize: 4096 },
-    ...{ maxBlocks: 100_000, maxSurvivors: 10_000, ...order },
+    type: 'page',
+    paths,
+    windows: null,
+    seconds: null,
+    pageSize: 4096,
+    maxBlocks: 100_000,
+    maxSurvivors: 10_000,
+    ...order,
   });
 }
 
@@ -151,7 +157,8 @@ describe('what is not whole, or contradicts itself, is told', () => {
     expect(await of([whole])).toMatchObject({ gaps: [], survivors: [{ order: 10 }] });
     const cut = file('cut-trace.txt', text.slice(0, text.indexOf('order=10') + 'order=1'.length));
     expect(await of([cut])).toMatchObject({
-      ...{ gaps: [{ code: 'cut', source: cut, count: 1 }], survivors: [] },
+      gaps: [{ code: 'cut', source: cut, count: 1 }],
+      survivors: [],
     });
   });
 
@@ -281,7 +288,8 @@ describe('a recording out of perf script', () => {
   it('refuses allocations without any free: all of them would look held', async () => {
     const allocations = PERF.slice(0, PERF.lastIndexOf('node 10300'));
     await expect(of([file('allocations.txt', allocations)])).rejects.toMatchObject({
-      ...{ code: 'unreadable', message: expect.stringContaining('and no frees') },
+      code: 'unreadable',
+      message: expect.stringContaining('and no frees'),
       next: expect.stringContaining('kmem:mm_page_free'),
     });
   });
@@ -289,7 +297,8 @@ describe('a recording out of perf script', () => {
   it('refuses what has no events of that type', async () => {
     const path = file('perf2.txt', PERF);
     await expect(of([path], { type: 'slab' })).rejects.toMatchObject({
-      ...{ code: 'unreadable', next: expect.stringContaining('--type page') },
+      code: 'unreadable',
+      next: expect.stringContaining('--type page'),
     });
     await expect(of([path], { type: 'vmalloc' })).rejects.toMatchObject({ code: 'unreadable' });
   });
@@ -321,7 +330,8 @@ describe('files that are packed', () => {
   it.each(['gzip', 'xz', 'zstd'])('say so where they are cut: %s', async (command) => {
     const path = file('cut', pack(command).subarray(0, -9));
     await expect(of([path])).rejects.toMatchObject({
-      ...{ code: 'unreadable', message: expect.stringContaining(path) },
+      code: 'unreadable',
+      message: expect.stringContaining(path),
     });
   });
 
@@ -333,7 +343,8 @@ describe('files that are packed', () => {
     vi.stubEnv('PATH', folder);
     try {
       await expect(of([path])).rejects.toMatchObject({
-        ...{ code: 'unreadable', message: `${path} is packed with ${command}, which is not here` },
+        code: 'unreadable',
+        message: `${path} is packed with ${command}, which is not here`,
         next: expect.stringContaining(name),
       });
     } finally {
@@ -386,12 +397,14 @@ describe('a recording out of copies', () => {
     for (const name of ['allocinfo', 'page_owner', 'vmallocinfo']) {
       const [one = ''] = copies(name);
       await expect(of([one, one], { seconds: 60 })).rejects.toMatchObject({
-        ...{ code: 'unreadable', message: `${one} and ${one} are one file` },
+        code: 'unreadable',
+        message: `${one} and ${one} are one file`,
       });
     }
     const [one = '', two = ''] = copies('page_owner');
     await expect(of([two, one], { seconds: 60 })).rejects.toMatchObject({
-      ...{ code: 'unreadable', message: `${one} is no later than ${two}` },
+      code: 'unreadable',
+      message: `${one} is no later than ${two}`,
     });
     const same = file('page_owner.again', readFileSync(two, 'utf8'));
     await expect(of([two, same], { seconds: 60 })).rejects.toMatchObject({ code: 'unreadable' });
@@ -402,7 +415,8 @@ describe('a recording out of copies', () => {
       file(`off${at}.txt`, 'allocinfo - version: 2.0\n 0 0 a.c:1 func:f \n'),
     );
     await expect(of(paths, { seconds: 60 })).rejects.toMatchObject({
-      ...{ code: 'unreadable', message: `${paths[0]} tells of no allocation at all` },
+      code: 'unreadable',
+      message: `${paths[0]} tells of no allocation at all`,
     });
   });
 

@@ -24,7 +24,13 @@ async function record(
   if (stop) control.abort();
   const told: number[] = [];
   const recording = await recordReadings({
-    ...{ type: 'page', method, source, windows, seconds: 0.01, pageSize: 4096, maxSurvivors: 12 },
+    type: 'page',
+    method,
+    source,
+    windows,
+    seconds: 0.01,
+    pageSize: 4096,
+    maxSurvivors: 12,
     stop: control.signal,
     ...(areas && { areas }),
     progress: ({ readings, of }) => {
@@ -78,11 +84,13 @@ describe('readings of what the kernel keeps by itself', () => {
   it('refuse allocation profiling that is off, or counts nothing', async () => {
     const zeros = 'allocinfo - version: 2.0\n           0        0 a.c:1 func:f \n';
     await expect(record('allocinfo', { '/proc/allocinfo': zeros })).rejects.toMatchObject({
-      ...{ code: 'unreadable', message: '/proc/allocinfo tells of no allocation at all' },
+      code: 'unreadable',
+      message: '/proc/allocinfo tells of no allocation at all',
     });
     const files = { '/proc/allocinfo': two('allocinfo') };
     await expect(record('allocinfo', { ...files, [PROFILING]: '0\n' })).rejects.toMatchObject({
-      ...{ code: 'unreadable', next: 'Turn it on: sysctl vm.mem_profiling=1' },
+      code: 'unreadable',
+      next: 'Turn it on: sysctl vm.mem_profiling=1',
     });
     const { recording } = await record('allocinfo', { ...files, [PROFILING]: ['1\n', '0\n'] });
     expect(recording.gaps).toContainEqual({ code: 'cut', source: '/proc/allocinfo', count: 1 });
@@ -170,7 +178,9 @@ describe('readings of what the kernel keeps by itself', () => {
   it('refuse page_owner_stacks that leave small stacks out', async () => {
     const files = { [STACKS]: two('show_stacks'), [THRESHOLD]: '100\n' };
     await expect(record('page-owner-stacks', files)).rejects.toMatchObject({
-      ...{ code: 'unreadable', message: expect.stringContaining('100'), next: expect.any(String) },
+      code: 'unreadable',
+      message: expect.stringContaining('100'),
+      next: expect.any(String),
     });
   });
 
@@ -226,7 +236,9 @@ describe('readings of what the kernel keeps by itself', () => {
     const leaked = line('23456789', 12_288, 'leak_area+0x14/0x50 [leak]', 2);
     const files = { '/proc/vmallocinfo': [old, `${old}${leaked}`] };
     const area = (address: bigint, symbol: string, offset: number, module: string | null) => ({
-      ...{ address, bytes: 8192, caller: { symbol, offset, module, line: null } },
+      address,
+      bytes: 8192,
+      caller: { symbol, offset, module, line: null },
     });
     const first = [area(0xffff_c900_0000_1000n, 'load_module', 0x1f, null)];
     const now = [...first, area(0xffff_c900_0000_5000n, 'leak_area', 0x14, 'leak')];

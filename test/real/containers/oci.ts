@@ -115,7 +115,8 @@ function seccompFor(held: readonly string[]): object {
     defaultErrnoRet: profile.defaultErrnoRet,
     architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'],
     syscalls: profile.syscalls.filter(applies).map(({ names, action, args, errnoRet }) => ({
-      ...{ names, action },
+      names,
+      action,
       ...(args?.length ? { args } : {}),
       ...(errnoRet === undefined ? {} : { errnoRet }),
     })),

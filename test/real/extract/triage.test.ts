@@ -117,7 +117,9 @@ test('crash opens it, and finds the same log, tasks and the functions of the pan
   const asked = (vmcore: string) => {
     const input = 'log\nps\nbt\nquit\n';
     const printed = execFileSync(labTool('crash'), ['-s', labKernel('6.1').vmlinux, vmcore], {
-      ...{ input, maxBuffer: 1 << 26, timeout: 120_000 },
+      input,
+      maxBuffer: 1 << 26,
+      timeout: 120_000,
     }).toString('latin1');
     return {
       log: printed.match(/^\[ *\d+\.\d{6}\].*$/gm) ?? [],

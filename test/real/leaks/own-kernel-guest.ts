@@ -5,8 +5,14 @@ import { type Kind, LeakGuest, type Rates } from './leak-guest.js';
 import { kindOf } from './leaks-suite.js';
 
 export const PAGES: Rates = {
-  ...{ leak_single: 60, leak_third: 12, leak_fifth: 12, leak_parts: 12, leak_bulk: 10 },
-  ...{ keep_page: 100, ring_page: 40, ring_split: 20 },
+  leak_single: 60,
+  leak_third: 12,
+  leak_fifth: 12,
+  leak_parts: 12,
+  leak_bulk: 10,
+  keep_page: 100,
+  ring_page: 40,
+  ring_split: 20,
 };
 export const OBJECTS: Rates = { leak_object: 200, keep_object: 100, ring_object: 40 };
 export const AREAS: Rates = { leak_area: 40, ring_area: 40 };
@@ -45,7 +51,9 @@ export const REMEMBERS = 'page_owner=on slub_debug=U';
 export async function bootOwnKernel(append: string): Promise<LeakGuest> {
   buildOwnKernel();
   const guest = await LeakGuest.boot(OWN_KERNEL, {
-    ...{ append, memoryMiB: MEMORY_MIB, limitMs: LIMIT_MS },
+    append,
+    memoryMiB: MEMORY_MIB,
+    limitMs: LIMIT_MS,
   });
   await guest.mount();
   return guest;

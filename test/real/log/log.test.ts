@@ -42,7 +42,11 @@ test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)('%s: every message is drgnâ
   const ours = answer.records.filter(({ text }) => text !== '');
   expect(
     ours.map(({ seq, timestamp, level, facility, caller, device, text }) => ({
-      ...{ seq, timestamp: String(timestamp), level, facility, caller },
+      seq,
+      timestamp: String(timestamp),
+      level,
+      facility,
+      caller,
       // Of subsystem pci, drgn says `+pci:â€¦`, and of block devices their numbers.
       text: latin1(text),
       device: device === '' ? '' : 'some',

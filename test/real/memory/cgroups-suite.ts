@@ -192,13 +192,21 @@ export function cgroupsSuite(kernel: LabKernel): void {
       const files = answer.files?.files ?? [];
       const named = (path: string) => files.find((file) => file.path === path);
       expect(named('/disk/file')).toMatchObject({
-        ...{ sizeBytes: AMOUNT, fsType: 'ext4', sharedBytes: 0, mapped: false },
-        ...{ mounts: 'init', deleted: false, blockDevice: null, dirtyBytes: 0 },
+        sizeBytes: AMOUNT,
+        fsType: 'ext4',
+        sharedBytes: 0,
+        mapped: false,
+        mounts: 'init',
+        deleted: false,
+        blockDevice: null,
+        dirtyBytes: 0,
       });
       // Reading ahead may leave a page behind the end.
       expect((named('/disk/file')?.pageCacheBytes ?? 0) - AMOUNT).toBeOneOf([0, 4096]);
       expect(files.find(({ blockDevice }) => blockDevice === 'vda')).toMatchObject({
-        ...{ path: null, fsType: 'bdev', device: named('/disk/file')?.device },
+        path: null,
+        fsType: 'bdev',
+        device: named('/disk/file')?.device,
       });
       expect(named('/tmp/gone')).toMatchObject({ bytes: 2 * MIB, deleted: true, mounts: 'init' });
       expect(named('/mnt/hidden')).toMatchObject({ bytes: 3 * MIB, mounts: 'other' });

@@ -37,7 +37,9 @@ test('what the kernel counts of graphics is said, and where it is among', () => 
   const { complete, gpu, unexplained } = drawers(damagedKernel(kernel, { patches, denials: [] }));
   expect(complete).toBe(false);
   expect(gpu).toMatchObject({
-    ...{ bytes: 0, counterBytes: 2 ** 20, complete: false },
+    bytes: 0,
+    counterBytes: 2 ** 20,
+    complete: false,
     why: 'the kernel counts 256 pages of graphics drivers, and none says that it is one',
   });
   expect(unexplained).toMatchObject({ complete: false });

@@ -131,7 +131,9 @@ function askCrash(kernel: LabKernel, dump: string) {
   const frames = printed.matchAll(/^ *#\d+ \[[0-9a-f]+\] \S+ at (?<at>[0-9a-f]+)/gm);
   return {
     panic,
-    ...{ pid: Number(who?.pid), cpu: Number(who?.cpu), comm: who?.comm },
+    pid: Number(who?.pid),
+    cpu: Number(who?.cpu),
+    comm: who?.comm,
     frames: [...frames].map(({ groups }) => BigInt(`0x${groups?.at}`)),
   };
 }

@@ -95,7 +95,9 @@ test('both procs and memory report a page that counts another number of mappings
       const first = pointed(kernel.pages.pageOfFrame(mapped) + offset('page', 'mapping'));
       if ((first & 3n) === 1n) frame = mapped;
     },
-    ...{ table: () => {}, absent: () => {}, missing: () => {} },
+    table: () => {},
+    absent: () => {},
+    missing: () => {},
   });
   const at = kernel.pages.pageOfFrame(frame) + offset('page', '_mapcount');
   for (const [by, message] of [

@@ -65,7 +65,8 @@ test('an anonymous one has all figures, and none of the paths', async () => {
 test('is of all processes: not with --pid', async () => {
   const words = ['--with-processes', '--pid', '1', '-o', join(folder, 'none'), '--vmcore'];
   expect(await kdumpMem('extract', ...words, labDump('6.1').elf)).toMatchObject({
-    ...{ status: 2, stdout: '' },
+    status: 2,
+    stdout: '',
     stderr: expect.stringMatching(/^kdump-mem: [^\n]+\n$/),
   });
 });

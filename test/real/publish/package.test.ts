@@ -56,9 +56,13 @@ function hasPacked(wanted: string): boolean {
 
 function compile(folder: string, ...files: string[]) {
   const compilerOptions = {
-    ...{ strict: true, noEmit: true, module: 'nodenext', target: 'es2022' },
+    strict: true,
+    noEmit: true,
+    module: 'nodenext',
+    target: 'es2022',
     // Those of Node have what is of the DOM here.
-    ...{ lib: ['es2023', 'esnext.disposable', 'dom'], types: [] },
+    lib: ['es2023', 'esnext.disposable', 'dom'],
+    types: [],
   };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
   return run(join(TOOLS, 'tsc'), ['--project', folder]);

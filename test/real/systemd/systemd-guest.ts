@@ -67,7 +67,9 @@ export async function bootSystemd(files: Readonly<Record<string, string>>): Prom
       await inside(`until ${command}; do sleep 1; done > /dev/null 2>&1`);
     };
     return {
-      ...{ guest, inside, until },
+      guest,
+      inside,
+      until,
       dispose: () => {
         guest.kill();
         rmSync(folder, { recursive: true, force: true });

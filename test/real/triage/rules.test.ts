@@ -19,7 +19,10 @@ async function told(rules: readonly object[]) {
 }
 
 const rule = (code: string, when: object) => ({
-  ...{ code: `test/${code}`, severity: 'note', says: 'x', when },
+  code: `test/${code}`,
+  severity: 'note',
+  says: 'x',
+  when,
 });
 
 test('rules find in a real dump what its other answers have, and nothing else', async () => {
@@ -49,7 +52,8 @@ test('rules find in a real dump what its other answers have, and nothing else', 
   expect(figures('drawer')).toMatchObject({ memoryBytes: tables?.bytes });
   expect(figures('owner')).toMatchObject({ ownerName: 'stuffed', ownerPid: expect.any(Number) });
   expect(figures('tasks')).toMatchObject({
-    ...{ taskCount: JSON.parse(stacks.stdout).tasks, stackPid: expect.any(Number) },
+    taskCount: JSON.parse(stacks.stdout).tasks,
+    stackPid: expect.any(Number),
     who: expect.stringMatching(/^\w+/),
   });
   const isThere = /Linux version (\S+)/.exec(log.stdout)?.[1];

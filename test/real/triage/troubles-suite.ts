@@ -88,8 +88,14 @@ export function troublesSuite(kernel: LabKernel): void {
       const kills = found('oom-kill').map(({ figures }) => figures);
       const inGroup = kills.find(({ scope }) => scope === 'cgroup');
       expect(inGroup).toMatchObject({
-        ...{ pid: victims.cgroup, comm: 'takeuser', cgroup: GROUP, limitBytes: LIMIT },
-        ...{ invokedBy: 'takeuser', victimCgroup: GROUP, uid: 0, times: 1 },
+        pid: victims.cgroup,
+        comm: 'takeuser',
+        cgroup: GROUP,
+        limitBytes: LIMIT,
+        invokedBy: 'takeuser',
+        victimCgroup: GROUP,
+        uid: 0,
+        times: 1,
       });
       expect(inGroup?.usageBytes).toBeGreaterThan(0.95 * LIMIT);
       const machine = kills.find(({ scope }) => scope === 'machine');

@@ -14,7 +14,8 @@ const PAGE = 4096;
 export function takenAt(minute: number) {
   return {
     at: new Date(Date.UTC(2026, 10, 20, 10, minute)).toISOString(),
-    ...{ host: 'node7', bootId: '5a0b3c0e-9a4e-4d4c-8a84-000000000001' },
+    host: 'node7',
+    bootId: '5a0b3c0e-9a4e-4d4c-8a84-000000000001',
     uptimeSeconds: 5000 + minute * 60,
   };
 }
@@ -23,9 +24,18 @@ type Drawer = MemoryJson['memory'];
 
 function drawer(name: string, frames: number, children: readonly Drawer[] = []): Drawer {
   return {
-    ...{ drawer: name, frames, bytes: frames * PAGE, known: 'walked', counterBytes: null },
-    ...{ differenceBytes: null, owners: [], children: [...children], deeper: null },
-    ...{ complete: true, why: null, elsewhere: [] },
+    drawer: name,
+    frames,
+    bytes: frames * PAGE,
+    known: 'walked',
+    counterBytes: null,
+    differenceBytes: null,
+    owners: [],
+    children: [...children],
+    deeper: null,
+    complete: true,
+    why: null,
+    elsewhere: [],
   };
 }
 
@@ -55,17 +65,22 @@ export function memoryAnswerAt(
   ]);
   const slots = { slabs: 1, slots: 1, used: 1, objectSize: null, slotSize: null };
   return memorySchema.parse({
-    ...{ schema: 'kdump-mem.memory/1', kernel: KERNEL, host: null, taken: takenAt(minute) },
-    ...{ captured: null, source: 'vmcore', unavailable: [], memory, unexplained: null },
-    ...{
-      unflagged: null,
-      notes: [],
-      driftBytes: 0,
-      freeConflict: null,
-      zones: [],
-      files: null,
-      familiar: null,
-    },
+    schema: 'kdump-mem.memory/1',
+    kernel: KERNEL,
+    host: null,
+    taken: takenAt(minute),
+    captured: null,
+    source: 'vmcore',
+    unavailable: [],
+    memory,
+    unexplained: null,
+    unflagged: null,
+    notes: [],
+    driftBytes: 0,
+    freeConflict: null,
+    zones: [],
+    files: null,
+    familiar: null,
     caches: [
       { name: 'dentry', reclaimable: true, bytes: (dentries - 1000) * PAGE, ...slots },
       { name: 'inode_cache', reclaimable: true, bytes: 1000 * PAGE, ...slots },
@@ -74,14 +89,12 @@ export function memoryAnswerAt(
       { caller: 'pcpu_create_chunk', bytes: 500 * PAGE, drawer: 'vmalloc' },
       { caller: 'n_tty_open', bytes: 200 * PAGE, drawer: 'vmalloc' },
     ],
-    ...{
-      look: null,
-      noDetails: {},
-      noDetailCodes: {},
-      cgroups: null,
-      complete: true,
-      warnings: [],
-    },
+    look: null,
+    noDetails: {},
+    noDetailCodes: {},
+    cgroups: null,
+    complete: true,
+    warnings: [],
   } satisfies MemoryJson);
 }
 
@@ -96,17 +109,38 @@ export interface MadeProcess {
 
 export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): ProcsJson {
   const sizes = (pss: number | null) => ({
-    ...{ rssBytes: pss === null ? 4096 : pss * 2, pssBytes: pss, ussBytes: 0, anonBytes: 0 },
-    ...{ fileBytes: 0, shmemBytes: 0, swapBytes: 0, swapPssBytes: 0, hugetlbBytes: 0 },
-    ...{ pageTableBytes: 0, lockedBytes: 0, networkPinnedBytes: null, freedIfKilledBytes: 0 },
+    rssBytes: pss === null ? 4096 : pss * 2,
+    pssBytes: pss,
+    ussBytes: 0,
+    anonBytes: 0,
+    fileBytes: 0,
+    shmemBytes: 0,
+    swapBytes: 0,
+    swapPssBytes: 0,
+    hugetlbBytes: 0,
+    pageTableBytes: 0,
+    lockedBytes: 0,
+    networkPinnedBytes: null,
+    freedIfKilledBytes: 0,
   });
   const processes = made.map(({ pid, start, pss, shmem = 0, comm = 'worker' }) => ({
-    ...{ pid, comm, uid: 0, nsPids: [pid], cgroup: null, pod: null, container: null },
+    pid,
+    comm,
+    uid: 0,
+    nsPids: [pid],
+    cgroup: null,
+    pod: null,
+    container: null,
     ...sizes(pss),
     pssByKind: pss === null ? null : { anonBytes: pss - shmem, shmemBytes: shmem, fileBytes: 0 },
-    ...{ networkEstimate: null, threads: 1, oomScore: 0, oomScoreAdj: 0 },
+    networkEstimate: null,
+    threads: 1,
+    oomScore: 0,
+    oomScoreAdj: 0,
     ageSeconds: Math.floor(5000 + minute * 60 - start / 100),
-    ...{ startTicks: start, sharedWith: [], complete: true },
+    startTicks: start,
+    sharedWith: [],
+    complete: true,
   }));
   const sum = (of: 'rssBytes' | 'pssBytes') =>
     processes.reduce<number | null>(
@@ -114,20 +148,43 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
       null,
     );
   return procsSchema.parse({
-    ...{ schema: 'kdump-mem.procs/1', kernel: KERNEL, source: 'vmcore', taken: takenAt(minute) },
-    ...{ captured: null, whole: true, processes },
+    schema: 'kdump-mem.procs/1',
+    kernel: KERNEL,
+    source: 'vmcore',
+    taken: takenAt(minute),
+    captured: null,
+    whole: true,
+    processes,
     total: {
-      ...{ processes: processes.length, ...sizes(0), rssBytes: sum('rssBytes') },
-      ...{ pssBytes: sum('pssBytes'), networkEstimated: false, complete: true },
+      processes: processes.length,
+      ...sizes(0),
+      rssBytes: sum('rssBytes'),
+      pssBytes: sum('pssBytes'),
+      networkEstimated: false,
+      complete: true,
     },
-    ...{ kernelThreads: 0, zombies: 0, gone: 0, notShown: 0, pages: null },
-    ...{ complete: true, warnings: [] },
+    kernelThreads: 0,
+    zombies: 0,
+    gone: 0,
+    notShown: 0,
+    pages: null,
+    complete: true,
+    warnings: [],
   } satisfies ProcsJson);
 }
 
 const figures = (bytes: number) => ({
-  ...{ skbs: 1, payloadBytes: 1, truesizeBytes: 1, frags: 1, maxFragsPerSkb: 1, pages: 1 },
-  ...{ orders: {}, pageBytes: bytes - 512, slabBytes: 512, pinnedBytes: bytes, complete: true },
+  skbs: 1,
+  payloadBytes: 1,
+  truesizeBytes: 1,
+  frags: 1,
+  maxFragsPerSkb: 1,
+  pages: 1,
+  orders: {},
+  pageBytes: bytes - 512,
+  slabBytes: 512,
+  pinnedBytes: bytes,
+  complete: true,
 });
 
 /** One socket of each inode, which pins so many bytes. */
@@ -137,20 +194,44 @@ export function socketsAnswerAt(
 ): SocketsJson {
   const entries = Object.entries(pinned).map(([inode, bytes]) => ({
     socket: {
-      ...{ file: '0x1', sock: `0x${inode}`, inode: Number(inode), family: 'IPv4', type: 'stream' },
-      ...{ protocol: 'TCP', state: 'ESTABLISHED', local: '10.0.0.1:80', peer: '10.0.0.2:5' },
-      ...{ localAddress: '10.0.0.1', localPort: 80, peerAddress: '10.0.0.2', peerPort: 5 },
+      file: '0x1',
+      sock: `0x${inode}`,
+      inode: Number(inode),
+      family: 'IPv4',
+      type: 'stream',
+      protocol: 'TCP',
+      state: 'ESTABLISHED',
+      local: '10.0.0.1:80',
+      peer: '10.0.0.2:5',
+      localAddress: '10.0.0.1',
+      localPort: 80,
+      peerAddress: '10.0.0.2',
+      peerPort: 5,
       netns: 4_026_531_840,
     },
     holders: [{ pid: 4711, comm: 'nginx', cgroup: null, fd: 11 }],
-    ...{ mappedBy: [], foundBy: ['fd' as const], acceptedFrom: null, subflowOf: null },
-    ...{ carriedBy: [], registeredWith: [], queues: {}, total: figures(bytes) },
-    ...{ unreadBytes: 10, exclusiveBytes: bytes, sharedBytes: 0 },
+    mappedBy: [],
+    foundBy: ['fd' as const],
+    acceptedFrom: null,
+    subflowOf: null,
+    carriedBy: [],
+    registeredWith: [],
+    queues: {},
+    total: figures(bytes),
+    unreadBytes: 10,
+    exclusiveBytes: bytes,
+    sharedBytes: 0,
   }));
   const all = entries.reduce((sum, { total }) => sum + total.pinnedBytes, 0);
   return socketsSchema.parse({
-    ...{ schema: 'kdump-mem.sockets/1', kernel: KERNEL, taken: takenAt(minute) },
-    ...{ sockets: entries, omitted: 0, whole: true, unexplained: [], warnings: [] },
+    schema: 'kdump-mem.sockets/1',
+    kernel: KERNEL,
+    taken: takenAt(minute),
+    sockets: entries,
+    omitted: 0,
+    whole: true,
+    unexplained: [],
+    warnings: [],
     totals: { sockets: entries.length, ...figures(all) },
   } satisfies SocketsJson);
 }

@@ -123,18 +123,29 @@ describe('an answer of skcheck', () => {
   const answer = {
     schema: 'skcheck/1',
     host: {
-      ...{ name: 'node7', release: '6.1.0', takenAt: '2026-11-20T10:02:00.000Z' },
+      name: 'node7',
+      release: '6.1.0',
+      takenAt: '2026-11-20T10:02:00.000Z',
       takenAtKnown: true,
     },
     sockets: [
       {
-        ...{ pid: 4711, comm: 'nginx', fds: [11], family: 'IPv4', protocol: 'TCP', inode: 5 },
-        ...{ local: '10.0.0.1:80', peer: '10.0.0.2:5', netns: null, unreadBytes: 100 },
+        pid: 4711,
+        comm: 'nginx',
+        fds: [11],
+        family: 'IPv4',
+        protocol: 'TCP',
+        inode: 5,
+        local: '10.0.0.1:80',
+        peer: '10.0.0.2:5',
+        netns: null,
+        unreadBytes: 100,
         pinned: { low: 100, likely: 4096, high: 9999, atMost: null },
       },
     ],
     totals: { sockets: 44, verdicts: { 'stalled-reader': 1, fine: 0 }, countedBy: 'row' },
-    ...{ complete: true, warnings: [] },
+    complete: true,
+    warnings: [],
   };
 
   test('has sockets in which something waits, with an estimate of what they pin', () => {
@@ -178,11 +189,19 @@ test('what processes of a cgroup hold, beside what is charged to it', () => {
   const cgroups = {
     cgroups: [
       {
-        ...{ path: '/a', dying: false, slabObjects: 0, slabObjectBytes: 0, usageBytes: null },
-        ...{ ...charged, bytes: 4_000_000_000 },
+        path: '/a',
+        dying: false,
+        slabObjects: 0,
+        slabObjectBytes: 0,
+        usageBytes: null,
+        ...charged,
+        bytes: 4_000_000_000,
       },
     ],
-    ...{ nobody: { ...charged, bytes: 96_000_000 }, slabs: charged, unnamed: [], empty: 0 },
+    nobody: { ...charged, bytes: 96_000_000 },
+    slabs: charged,
+    unnamed: [],
+    empty: 0,
   };
   const { lists, flaws } = state({ ...memoryAnswerAt(2), cgroups }, { ...answer, processes });
   expect(flaws).toEqual([]);

@@ -16,7 +16,10 @@ const compared = (...looks: readonly (readonly unknown[])[]) =>
 const headOf = (...looks: readonly (readonly unknown[])[]) =>
   diffText(compared(...looks), OPTIONS).split('\n', 1)[0];
 const java = (pss: number, other: Partial<MadeProcess> = {}): MadeProcess => ({
-  ...{ pid: 812, start: 100, pss, comm: 'java' },
+  pid: 812,
+  start: 100,
+  pss,
+  comm: 'java',
   ...other,
 });
 
@@ -86,7 +89,9 @@ test('what cannot be compared is told beside what can', () => {
 
 test('very many drawers in a file end nothing', () => {
   const children = Array.from({ length: 130_000 }, (_, at) => ({
-    ...{ drawer: `d${at}`, bytes: 4096, children: [] },
+    drawer: `d${at}`,
+    bytes: 4096,
+    children: [],
   }));
   const tree = { drawer: 'memory', bytes: 4096 * children.length, children };
   expect(drawerTable(diffDrawers([tree, tree], true, null), false, OPTIONS)).toMatch(/^WHERE/);
@@ -194,8 +199,15 @@ test('JSON is as its schema says, and has each note in words', () => {
   expect(json).toMatchObject({ seconds: 2700, sameBoot: true, loss: { explanation: 'drawers' } });
   expect(json.inputs.map(({ source }) => source)).toEqual(['vmcore', 'vmcore', 'vmcore']);
   expect(json.processes?.items[0]).toMatchObject({
-    ...{ pid: 812, startTicks: 100, measure: 'pss', status: 'both', grewEachTime: true },
-    ...{ beforeBytes: 100 * MIB, afterBytes: 490 * MIB, changeBytes: 390 * MIB, growth: null },
+    pid: 812,
+    startTicks: 100,
+    measure: 'pss',
+    status: 'both',
+    grewEachTime: true,
+    beforeBytes: 100 * MIB,
+    afterBytes: 490 * MIB,
+    changeBytes: 390 * MIB,
+    growth: null,
   });
   expect(json.processes?.items[0]?.perMinuteBytes).toBeCloseTo((390 * MIB) / 45);
   expect(json.sockets).toBeNull();

@@ -23,8 +23,19 @@ const PSI = {
   full: { avg10: 0, avg60: 0, avg300: 0, totalMicroseconds: 0 },
 };
 const NO_SIZES = {
-  ...{ rss: 1, pss: 1, uss: 1, anonymous: 1, file: 1, shmem: 0, swap: 0, swapPss: null },
-  ...{ hugetlb: 0, pageTables: 1, locked: 0, network: null, freed: 2 },
+  rss: 1,
+  pss: 1,
+  uss: 1,
+  anonymous: 1,
+  file: 1,
+  shmem: 0,
+  swap: 0,
+  swapPss: null,
+  hugetlb: 0,
+  pageTables: 1,
+  locked: 0,
+  network: null,
+  freed: 2,
 };
 
 const LOOKS = Array.from({ length: 20 }, (_, at) =>
@@ -53,8 +64,16 @@ function written(looks: readonly ProcessesLook[]): string[] {
       ...listed.map((grown) => {
         const { who } = grown.sample;
         const figures = {
-          ...{ ...who, ...NO_SIZES, uid: 0, threads: 1, ageSeconds: 1, started: 1, oomScore: 1 },
-          ...{ oomScoreAdj: 0, sharedWith: [], complete: true },
+          ...who,
+          ...NO_SIZES,
+          uid: 0,
+          threads: 1,
+          ageSeconds: 1,
+          started: 1,
+          oomScore: 1,
+          oomScoreAdj: 0,
+          sharedWith: [],
+          complete: true,
         };
         return formatJson(processSampleSchema.parse(processSampleJson(figures, grown)));
       }),
@@ -89,7 +108,10 @@ test('what grew by stored samples is as its schema says', () => {
   if (!answer) throw new Error('there is no answer');
   const json = procsGrowthSchema.parse(procsGrowth(answer, []));
   expect(json.processes[0]).toMatchObject({
-    ...{ pid: 1, comm: 'a"\n\u001b', course: 'grows', heldBy: 'pss' },
+    pid: 1,
+    comm: 'a"\n\u001b',
+    course: 'grows',
+    heldBy: 'pss',
     growth: { samples: 20, seconds: 19, confidence: 0.99 },
   });
   expect(json.processes[1]).toMatchObject({ pid: 2, heldBytes: null, growth: null, course: null });

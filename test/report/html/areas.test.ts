@@ -3,7 +3,11 @@ import { expect, test } from 'vitest';
 import { type Area, type Placed, placeAreas } from '../../../src/report/html/areas.js';
 
 const area = (bytes: number, parts: readonly Area[] = []): Area => ({
-  ...{ lines: [`${bytes}`], said: `${bytes}`, bytes, colour: 'kernel', parts },
+  lines: [`${bytes}`],
+  said: `${bytes}`,
+  bytes,
+  colour: 'kernel',
+  parts,
 });
 
 /** Trees whose parts are together at most what they are part of. */

@@ -7,8 +7,12 @@ import { made, siteOf, survivor } from '../../leaks/made-recording.js';
 /** Of the socket that the article found: what is asked of it alone. */
 export const SOCKET = {
   socket: {
-    ...{ sock: 0xffff_8880_0123_4000n, inode: 4242, protocol: 'TCP', family: 'AF_INET' },
-    ...{ local: '10.0.2.15:9000', peer: '10.0.2.2:41180' },
+    sock: 0xffff_8880_0123_4000n,
+    inode: 4242,
+    protocol: 'TCP',
+    family: 'AF_INET',
+    local: '10.0.2.15:9000',
+    peer: '10.0.2.2:41180',
   },
   holders: [{ pid: 4711, comm: 'ngi\x1bnx', fd: 11, cgroup: null }],
 } as unknown as CensusEntry;
@@ -51,7 +55,9 @@ export function recordedStarver(more: Partial<Recording> = {}): Recording {
 /** As /proc/kcore would tell: 98 of the driver's blocks wait in a socket. */
 export function starver(more: Partial<Recording> = {}) {
   return leaksAnswer(recordedStarver(more), {
-    ...{ source: 'kcore', unavailable: [], warnings: [] },
+    source: 'kcore',
+    unavailable: [],
+    warnings: [],
     of: ({ site, place }) => {
       if (site === 'cache') return placed('page-cache', 'page-cache');
       if (site === 'fork') return placed('page-table', 'page-tables');

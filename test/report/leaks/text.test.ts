@@ -35,7 +35,8 @@ test('of a sample the bounds are told', () => {
 test('how sure the interval of the growth is', () => {
   const of = (values: readonly number[]) =>
     leaksText(leaksAnswer(made(SITES, { rx: values }), noLookup('from-file')), {
-      ...{ limit: 20, width: null },
+      limit: 20,
+      width: null,
     });
   // Of three rates all lie on one side of the median with a chance of 2 in 8.
   expect(of([1, 2, 3, 4])).toContain('A MINUTE is between FROM and TO with 75 %.');
@@ -59,7 +60,8 @@ test('what is not listed is told', () => {
 test('that nothing leaks is said only where it is known', () => {
   const of = (values: readonly number[], more = {}) =>
     leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
-      ...{ limit: 20, width: null },
+      limit: 20,
+      width: null,
     }).split('\n')[0];
   expect(of([4096, 8192])).toBe(
     'Whether anything leaks is not known by 2 min: ask for three windows or more (--windows; of copies, four of them).',
@@ -82,7 +84,8 @@ test('that nothing leaks is said only where it is known', () => {
 test('where not all was seen nothing is called well', () => {
   const of = (values: readonly number[], more: object) =>
     leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
-      ...{ limit: 20, width: null },
+      limit: 20,
+      width: null,
     }).split('\n')[0];
   const losses = { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: 0, dropped: 0 };
   const nothing = { allocated: 10, traced: 10, low: 10, high: 10 };
@@ -111,16 +114,26 @@ test('the JSON is as its schema says, and whole', () => {
   const json = leaksSchema.parse(leaksJson(starver()));
   expect(json.sites.map(({ verdict }) => verdict)).toEqual(['leaking', 'growing', 'alive']);
   expect(json.sites[0]).toMatchObject({
-    ...{ reason: 'waits', bytes: 3_276_800, lowBytes: 3_276_800, blocks: 100 },
+    reason: 'waits',
+    bytes: 3_276_800,
+    lowBytes: 3_276_800,
+    blocks: 100,
     survivors: { blocks: 100, order: 3, kept: [34, 33, 33] },
   });
   expect(json.sites[0]?.survivors?.sockets).toEqual([
     {
-      ...{ sock: '0xffff888001234000', inode: 4242, protocol: 'TCP' },
-      ...{ local: '10.0.2.15:9000', peer: '10.0.2.2:41180' },
-      ...{ localAddress: '10.0.2.15', localPort: 9000 },
-      ...{ peerAddress: '10.0.2.2', peerPort: 41180 },
-      ...{ holders: [{ pid: 4711, comm: 'ngi\x1bnx', fd: 11 }], blocks: 98, bytes: 98 * 32_768 },
+      sock: '0xffff888001234000',
+      inode: 4242,
+      protocol: 'TCP',
+      local: '10.0.2.15:9000',
+      peer: '10.0.2.2:41180',
+      localAddress: '10.0.2.15',
+      localPort: 9000,
+      peerAddress: '10.0.2.2',
+      peerPort: 41180,
+      holders: [{ pid: 4711, comm: 'ngi\x1bnx', fd: 11 }],
+      blocks: 98,
+      bytes: 98 * 32_768,
     },
   ]);
   expect(json).toMatchObject({ complete: true, warnings: [], omitted: 0, lookedUpBy: 'kcore' });

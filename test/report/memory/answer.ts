@@ -6,8 +6,16 @@ const PAGE = 4096;
 
 function drawer(name: Drawer['drawer'], frames: number, more: Partial<Drawer> = {}): Drawer {
   return {
-    ...{ drawer: name, frames, bytes: frames * PAGE, known: 'walked', counterBytes: null },
-    ...{ owners: [], children: [], complete: true, elsewhere: [], ...more },
+    drawer: name,
+    frames,
+    bytes: frames * PAGE,
+    known: 'walked',
+    counterBytes: null,
+    owners: [],
+    children: [],
+    complete: true,
+    elsewhere: [],
+    ...more,
   };
 }
 
@@ -28,20 +36,23 @@ export function answerOf(
   const all = groups.reduce((sum, group) => sum + group.frames, 0);
   return {
     kernel: {
-      ...{ release: '6.1.0', arch: 'x86_64', pageSize: PAGE, source: 'vmcore', engine: 'native' },
+      release: '6.1.0',
+      arch: 'x86_64',
+      pageSize: PAGE,
+      source: 'vmcore',
+      engine: 'native',
       live: false,
     },
     source: 'vmcore',
     memory: drawer('memory', all, { children: groups }),
-    ...{
-      loose: undefined,
-      census: undefined,
-      queues: [],
-      drift: 0,
-      caches: [],
-      callers: [],
-      zones: [],
-    },
-    ...{ warnings: [], complete: true },
+    loose: undefined,
+    census: undefined,
+    queues: [],
+    drift: 0,
+    caches: [],
+    callers: [],
+    zones: [],
+    warnings: [],
+    complete: true,
   };
 }

@@ -12,8 +12,14 @@ const cgroup = (
   frames: number,
   more: Partial<CgroupFigures> = {},
 ): CgroupFigures => ({
-  ...{ path, bytes: frames * PAGE, drawers: [{ drawer: 'anonymous', bytes: frames * PAGE }] },
-  ...{ dying: false, slabObjects: 0, slabBytes: 0, usageBytes: frames * PAGE, ...more },
+  path,
+  bytes: frames * PAGE,
+  drawers: [{ drawer: 'anonymous', bytes: frames * PAGE }],
+  dying: false,
+  slabObjects: 0,
+  slabBytes: 0,
+  usageBytes: frames * PAGE,
+  ...more,
 });
 
 const answer = {

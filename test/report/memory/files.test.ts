@@ -8,9 +8,20 @@ import { answerOf } from './answer.js';
 const PAGE = 4096;
 
 const file = (bytes: number, more: Partial<FileFigures>): FileFigures => ({
-  ...{ bytes, cacheBytes: bytes, sharedBytes: 0, dirtyBytes: 0, writebackBytes: 0 },
-  ...{ path: undefined, blockDevice: undefined, deleted: false, mapped: false },
-  ...{ fsType: 'ext4', device: '8:1', inode: 12n, size: bytes, ...more },
+  bytes,
+  cacheBytes: bytes,
+  sharedBytes: 0,
+  dirtyBytes: 0,
+  writebackBytes: 0,
+  path: undefined,
+  blockDevice: undefined,
+  deleted: false,
+  mapped: false,
+  fsType: 'ext4',
+  device: '8:1',
+  inode: 12n,
+  size: bytes,
+  ...more,
 });
 const path = (name: string, mounts: 'init' | 'other' | 'none' = 'init') => ({
   path: { path: name, mounts, deleted: false },

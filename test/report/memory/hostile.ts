@@ -29,13 +29,22 @@ export function answerWith(names: readonly string[]): MemoryAnswer {
     drawer: 'vmalloc' as const,
   }));
   const caches = names.map((name, index) => ({
-    ...{ name, reclaimable: index % 2 === 0, bytes, slabs: 64, slots: 640, used: 600 },
-    ...{ objectSize: 256, slotSize: 256 },
+    name,
+    reclaimable: index % 2 === 0,
+    bytes,
+    slabs: 64,
+    slots: 640,
+    used: 600,
+    objectSize: 256,
+    slotSize: 256,
   }));
   const frames = 64 * names.length;
   const answer = answerOf(
     {
-      ...{ 'free-buddy': 3 * frames, anonymous: frames, vmalloc: frames, unexplained: 7 },
+      'free-buddy': 3 * frames,
+      anonymous: frames,
+      vmalloc: frames,
+      unexplained: 7,
       'slab-reclaimable': 64 * Math.ceil(names.length / 2),
       'slab-unreclaimable': 64 * Math.floor(names.length / 2),
     },
@@ -43,10 +52,19 @@ export function answerWith(names: readonly string[]): MemoryAnswer {
   );
   return {
     ...answer,
-    ...{ callers, caches },
+    callers,
+    caches,
     zones: names.map((name, nodeId) => ({
-      ...{ address: 0n, node: 0n, nodeId, name, start: 0, spanned: 9, present: 9, managed: 9 },
-      ...{ freeBlocks: [1, 2], watermarks: null },
+      address: 0n,
+      node: 0n,
+      nodeId,
+      name,
+      start: 0,
+      spanned: 9,
+      present: 9,
+      managed: 9,
+      freeBlocks: [1, 2],
+      watermarks: null,
     })),
     loose: { sizes: [], zones: names.map((zone) => ({ zone, frames: 1 })), charged: 0 },
     complete: false,

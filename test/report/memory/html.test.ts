@@ -71,7 +71,8 @@ test('counters say of each drawer what they lack', () => {
   }));
   const answer = {
     ...PLAIN,
-    ...{ source: 'counters' as const, complete: false },
+    source: 'counters' as const,
+    complete: false,
     memory: { ...PLAIN.memory, children: drawers },
   };
   expect(pageOf(answer)).toMatch(/not complete[\s\S]*<li>Not whole: pipes: no counter tells<\/li>/);
@@ -80,7 +81,9 @@ test('counters say of each drawer what they lack', () => {
 
 test('as many warnings as a reader can take, and how many more there are', () => {
   const warnings = Array.from({ length: 1000 }, (_, index) => ({
-    ...{ code: 'unreadable' as const, count: 1, message: `lost ${index}` },
+    code: 'unreadable' as const,
+    count: 1,
+    message: `lost ${index}`,
   }));
   const page = pageOf({ ...PLAIN, warnings, complete: false });
   expect(page.match(/<li>lost \d+<\/li>/g)).toHaveLength(50);

@@ -24,7 +24,8 @@ const EVIDENCE: { [Kind in Evidence['kind']]: Extract<Evidence, { kind: Kind }> 
   'consumed-part': { kind: 'consumed-part', bytes: 4096, received: 8192, watchedMs },
   'acknowledged-nothing': {
     ...({ kind: 'acknowledged-nothing', unsentBytes: 7168, probing: true } as const),
-    ...{ expired: 3, watchedMs },
+    expired: 3,
+    watchedMs,
   },
   'accepted-nothing': { kind: 'accepted-nothing', waiting: 17, watchedMs },
   'backlog-full': { kind: 'backlog-full', waiting: 129, limit: 128, dropped: 42 },
@@ -39,8 +40,12 @@ const EVIDENCE: { [Kind in Evidence['kind']]: Extract<Evidence, { kind: Kind }> 
 };
 
 const QUIET = {
-  ...{ socket: { protocol: 'TCP', state: 'ESTAB' }, dropped: 0, cpuShare: null },
-  ...{ processes: [], acceptQueue: null, ownerless: null },
+  socket: { protocol: 'TCP', state: 'ESTAB' },
+  dropped: 0,
+  cpuShare: null,
+  processes: [],
+  acceptQueue: null,
+  ownerless: null,
 };
 /** What the words of reasons are made from; the rest of a finding stands in other fields. */
 const finding = (told: object, verdict = 'stalled-reader') =>
@@ -63,8 +68,13 @@ const OWNERS: SkcheckReason[] = [
   finding({ droppedBefore: { packets: 7, watchedMs: 2000 } }),
   finding({
     localPeer: {
-      ...{ inode: 9, holder: { pid: 12, fds: [5] }, process: null, unsent: 2048, charge: 4096 },
-      ...{ socket: {} as SocketRecord, pinned: { low: 1, likely: 4096, high: 4096, atMost: null } },
+      inode: 9,
+      holder: { pid: 12, fds: [5] },
+      process: null,
+      unsent: 2048,
+      charge: 4096,
+      socket: {} as SocketRecord,
+      pinned: { low: 1, likely: 4096, high: 4096, atMost: null },
     },
   }),
   finding(busy(0.95, 0)),

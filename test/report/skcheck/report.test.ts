@@ -126,7 +126,8 @@ describe('text', () => {
     const text = (likely: number, high: number, more = {}) =>
       formatSkcheckText({
         ...object,
-        ...{ host: { ...host, ...more }, bounds: { ...object.bounds, unplacedBytes } },
+        host: { ...host, ...more },
+        bounds: { ...object.bounds, unplacedBytes },
         totals: { ...totals, pinned: { low: 1, likely, high, atMost: null } },
       });
     const MIB = 2 ** 20;

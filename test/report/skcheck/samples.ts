@@ -35,7 +35,10 @@ export function socket(comm: string, over: Partial<SkcheckSocket> = {}): Skcheck
     unreadBytes: 5,
     unsentBytes: 0,
     stalled: {
-      ...{ verdict: 'stalled-reader', certainty: 'proved', forMs: 1500, because: '' },
+      verdict: 'stalled-reader',
+      certainty: 'proved',
+      forMs: 1500,
+      because: '',
       reasons: [{ code: 'consumed-nothing', figures: { watchedMs: 2000 } }],
     },
     also: [],

@@ -3,12 +3,23 @@ import { snapshotJson } from '../../../src/report/snapshot/json.js';
 import type { Snapshot } from '../../../src/snapshot/snapshot.js';
 
 const FOUND: Snapshot = {
-  ...{ taken: new Date(0), bytes: 1, files: 1, processes: 1, namespaces: 1, closedNamespaces: 0 },
-  ...{ parts: [], leftOut: [], anonymized: false, failures: [], seconds: 1 },
+  taken: new Date(0),
+  bytes: 1,
+  files: 1,
+  processes: 1,
+  namespaces: 1,
+  closedNamespaces: 0,
+  parts: [],
+  leftOut: [],
+  anonymized: false,
+  failures: [],
+  seconds: 1,
   failureCounts: { gone: 7, denied: 0, unreadable: 0, absent: 9, cut: 0 },
 };
 const WRITTEN = {
-  ...{ file: 'x', intervalSeconds: 1, gentle: { nice: 10, idleIo: true, uncached: true } },
+  file: 'x',
+  intervalSeconds: 1,
+  gentle: { nice: 10, idleIo: true, uncached: true },
 };
 
 test('what ended or is not there by itself makes no snapshot incomplete', () => {

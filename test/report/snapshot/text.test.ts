@@ -3,9 +3,20 @@ import type { SnapshotJson } from '../../../src/report/snapshot/schema.js';
 import { snapshotWarning } from '../../../src/report/snapshot/text.js';
 
 const FOUND: SnapshotJson = {
-  ...{ schema: 'kdump-mem.snapshot/1', file: 'x', sizeBytes: 1, seconds: 1, intervalSeconds: 1 },
-  ...{ takenAt: '2026-01-02T03:04:05Z', files: 1, processes: 1, namespaces: 1, parts: [] },
-  ...{ closedNamespaces: 0, leftOut: [], anonymized: false, complete: false },
+  schema: 'kdump-mem.snapshot/1',
+  file: 'x',
+  sizeBytes: 1,
+  seconds: 1,
+  intervalSeconds: 1,
+  takenAt: '2026-01-02T03:04:05Z',
+  files: 1,
+  processes: 1,
+  namespaces: 1,
+  parts: [],
+  closedNamespaces: 0,
+  leftOut: [],
+  anonymized: false,
+  complete: false,
   errorCounts: { gone: 9, denied: 3, unreadable: 1, absent: 9, cut: 0 },
   errors: [{ path: '/proc/1/\u001b[31m', code: 'denied', words: '' }],
   gentle: { nice: 10, idleIo: true, uncached: true },

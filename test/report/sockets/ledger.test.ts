@@ -11,7 +11,11 @@ const slab = (figures: Partial<SlabFigures>) =>
 const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   [
     {
-      ...{ code: 'cpu-queues', told: 'counted', objects: 1, bytes: 4096, complete: true },
+      code: 'cpu-queues',
+      told: 'counted',
+      objects: 1,
+      bytes: 4096,
+      complete: true,
       figures: { packets: 1 },
     },
     'cpu-queues',
@@ -19,7 +23,11 @@ const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   ],
   [
     {
-      ...{ code: 'qdiscs', told: 'counted', objects: 3, bytes: null, complete: true },
+      code: 'qdiscs',
+      told: 'counted',
+      objects: 3,
+      bytes: null,
+      complete: true,
       figures: { packets: 3, queued: 2 },
     },
     'qdiscs',
@@ -27,8 +35,13 @@ const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   ],
   [
     {
-      ...{ code: 'rings', of: 'tun', devices: ['tap0', 'tap1'] },
-      ...{ told: 'counted', objects: 1, bytes: null, complete: true },
+      code: 'rings',
+      of: 'tun',
+      devices: ['tap0', 'tap1'],
+      told: 'counted',
+      objects: 1,
+      bytes: null,
+      complete: true,
       figures: { packets: 0, frames: 1 },
     },
     'rings tun',
@@ -36,15 +49,23 @@ const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   ],
   [
     {
-      ...{ code: 'page-pools', told: 'at-most', ...NONE, complete: false },
-      ...{ figures: { owned: 5, pages: 3 }, unknown: ['sockets', 'rings tun'] },
+      code: 'page-pools',
+      told: 'at-most',
+      ...NONE,
+      complete: false,
+      figures: { owned: 5, pages: 3 },
+      unknown: ['sockets', 'rings tun'],
     },
     'page-pools',
     'Page pools own 5 pages, 3 of them in nothing above. That is at most: some may belong to what is not known whole (sockets, rings tun).',
   ],
   [
     {
-      ...{ code: 'skbs', told: 'counted', objects: 2, bytes: 512, complete: true },
+      code: 'skbs',
+      told: 'counted',
+      objects: 2,
+      bytes: 512,
+      complete: true,
       figures: slab({ reserve: 3 }),
     },
     'skbs',
@@ -52,7 +73,10 @@ const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   ],
   [
     {
-      ...{ code: 'skb-heads', told: 'counted', ...NONE, complete: true },
+      code: 'skb-heads',
+      told: 'counted',
+      ...NONE,
+      complete: true,
       figures: slab({ merged: true, left: -2 }),
     },
     'skb-heads',
@@ -60,7 +84,10 @@ const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   ],
   [
     {
-      ...{ code: 'skb-pairs', told: 'contradicted', ...NONE, complete: false },
+      code: 'skb-pairs',
+      told: 'contradicted',
+      ...NONE,
+      complete: false,
       figures: slab({ met: 14, left: -2 }),
     },
     'skb-pairs',
@@ -68,15 +95,22 @@ const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   ],
   [
     {
-      ...{ code: 'receive-rings', of: 'mlx5_core', devices: ['eth1'] },
-      ...{ told: 'not-walked', ...NONE, complete: true },
+      code: 'receive-rings',
+      of: 'mlx5_core',
+      devices: ['eth1'],
+      told: 'not-walked',
+      ...NONE,
+      complete: true,
     },
     'receive-rings mlx5_core',
     'The receive rings of eth1 (mlx5_core) are not walked: what their buffers pin is not told.',
   ],
   [
     {
-      ...{ code: 'receive-rings', told: 'not-counted', ...NONE, complete: false },
+      code: 'receive-rings',
+      told: 'not-counted',
+      ...NONE,
+      complete: false,
       reason: 'a list is torn',
     },
     'receive-rings',
@@ -84,18 +118,37 @@ const ROWS: readonly (readonly [LedgerRow, string, string])[] = [
   ],
   [
     {
-      ...{ code: 'rings', of: 'veth', devices: ['v0'] },
-      ...{ told: 'not-counted', ...NONE, complete: false, reason: 'no room' },
+      code: 'rings',
+      of: 'veth',
+      devices: ['v0'],
+      told: 'not-counted',
+      ...NONE,
+      complete: false,
+      reason: 'no room',
     },
     'rings veth',
     'The rings of veth devices: not counted: no room.',
   ],
   [
     {
-      ...{ code: 'other-pages', told: 'counted', objects: 4, bytes: 16384, complete: true },
+      code: 'other-pages',
+      told: 'counted',
+      objects: 4,
+      bytes: 16384,
+      complete: true,
       figures: {
-        ...{ present: 100, atBoot: 10, free: 20, slabs: 30, lru: 15, pageTables: 5 },
-        ...{ vmalloced: undefined, huge: 0, compressed: 2, others: 18, explained: 14, left: 4 },
+        present: 100,
+        atBoot: 10,
+        free: 20,
+        slabs: 30,
+        lru: 15,
+        pageTables: 5,
+        vmalloced: undefined,
+        huge: 0,
+        compressed: 2,
+        others: 18,
+        explained: 14,
+        left: 4,
       },
     },
     'other-pages',

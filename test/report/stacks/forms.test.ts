@@ -10,7 +10,9 @@ import type { Frame } from '../../../src/trace/perf/sample.js';
 
 const HOSTILE = '\u001b[2Jx;y\nz';
 const frame = (symbol: string | null, module = '/bin/x', offset: string | null = null): Frame => ({
-  ...{ symbol, module, offset },
+  symbol,
+  module,
+  offset,
 });
 const [START, MAIN, LEAK, BAD] = [
   ...[frame('_start'), frame('main'), frame('leak'), frame(HOSTILE, `/tmp/${HOSTILE}`)],
@@ -24,11 +26,26 @@ const sum = (frames: readonly Frame[], pages: number) => ({
 });
 const none = { faults: 0, bytes: 0 };
 const ANSWER: StacksAnswer = {
-  ...{ pid: 7, comm: HOSTILE, seconds: 2, askedSeconds: 2, ended: 'time' },
-  ...{ period: 1, samples: 100, pageSize: 4096, pageSizesKnown: true },
+  pid: 7,
+  comm: HOSTILE,
+  seconds: 2,
+  askedSeconds: 2,
+  ended: 'time',
+  period: 1,
+  samples: 100,
+  pageSize: 4096,
+  pageSizesKnown: true,
   anonymous: { faults: 100, bytes: 409_600 },
-  ...{ shared: none, hugetlb: none, file: none, unknown: none, swappedIn: none },
-  ...{ ofChildren: 0, minorFaults: 100, majorFaults: 0, lost: 0, cutBytes: 0 },
+  shared: none,
+  hugetlb: none,
+  file: none,
+  unknown: none,
+  swappedIn: none,
+  ofChildren: 0,
+  minorFaults: 100,
+  majorFaults: 0,
+  lost: 0,
+  cutBytes: 0,
   kernelCounts: { atLeast: 99, atMost: 101 },
   anonymousGrowth: 409_600,
   stacks: [
@@ -38,7 +55,8 @@ const ANSWER: StacksAnswer = {
   ],
   functions: [sum([LEAK], 70), sum([BAD], 20), sum([UNKNOWN], 10)],
   space: { mmap: [{ frames: [MAIN, START], calls: 2, bytes: 8192 }], brk: [] },
-  ...{ warnings: [], complete: true },
+  warnings: [],
+  complete: true,
 };
 
 test('text names who allocates, and shows no name as it is', () => {

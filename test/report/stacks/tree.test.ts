@@ -5,7 +5,10 @@ import type { Frame } from '../../../src/trace/perf/sample.js';
 
 const none = { faults: 0, bytes: 0 };
 const sum = (frames: readonly Frame[], bytes: number): StackSum => ({
-  ...{ frames, anonymous: { faults: 1, bytes }, shared: none, hugetlb: none },
+  frames,
+  anonymous: { faults: 1, bytes },
+  shared: none,
+  hugetlb: none,
 });
 
 test('of tens of thousands of stacks only the branches that are shown are looked into', () => {
@@ -15,7 +18,8 @@ test('of tens of thousands of stacks only the branches that are shown are looked
       named++;
       return symbol;
     },
-    ...{ module: '/bin/x', offset: null },
+    module: '/bin/x',
+    offset: null,
   });
   const [start, main, hot] = [frame('_start'), frame('main'), frame('hot')];
   const COUNT = 30_000;

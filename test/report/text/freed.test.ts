@@ -5,7 +5,10 @@ import { freedCell, freedLegend, killingText } from '../../../src/report/text/fr
 const MIB = 1024 * 1024;
 const NOTHING = { shared: 0, pools: 0, unsent: 0, peers: 0, uncertain: 0 };
 const freed = (low: number, high: number | null, more: Partial<Freed> = {}): Freed => ({
-  ...{ low, high, toPools: 0, keptByPools: { low: 0, high: 0 } },
+  low,
+  high,
+  toPools: 0,
+  keptByPools: { low: 0, high: 0 },
   between: high === null ? null : NOTHING,
   ...more,
 });

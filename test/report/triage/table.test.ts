@@ -6,14 +6,20 @@ import { similarText } from '../../../src/report/triage/similar.js';
 import { type DumpRow, dumpsTable } from '../../../src/report/triage/table.js';
 
 const FAULT = {
-  ...{ id: '00112233aabbccdd', kind: 'BUG: kernel NULL pointer dereference, address: #' },
-  ...{ functions: ['tcp_ack', 'tcp_rcv_established'], owner: null },
+  id: '00112233aabbccdd',
+  kind: 'BUG: kernel NULL pointer dereference, address: #',
+  functions: ['tcp_ack', 'tcp_rcv_established'],
+  owner: null,
 };
 
 function row(host: string, more: Partial<DumpRow> = {}): DumpRow {
   return {
     dump: `/var/crash/${host}/202611200412/vmcore`,
-    ...{ ok: true, error: null, release: '6.1.0-56-cloud-amd64', nodename: host, complete: true },
+    ok: true,
+    error: null,
+    release: '6.1.0-56-cloud-amd64',
+    nodename: host,
+    complete: true,
     time: { at: '2026-11-20T04:12:33.000Z', from: 'crash' },
     panic: {
       state: 'panicked',
@@ -21,7 +27,8 @@ function row(host: string, more: Partial<DumpRow> = {}): DumpRow {
       cause: CAUSE,
     },
     topOwner: { name: 'java', bytes: 2_362_232_012 },
-    ...{ overwritten: 0, noRoom: 0 },
+    overwritten: 0,
+    noRoom: 0,
     fingerprint: FAULT,
     worst: { code: 'panic', severity: 'critical' },
     ...more,
@@ -30,8 +37,15 @@ function row(host: string, more: Partial<DumpRow> = {}): DumpRow {
 
 const CAUSE = 'BUG: kernel NULL pointer dereference, address: 0000000000000008';
 const unread: Partial<DumpRow> = {
-  ...{ ok: false, complete: false, worst: null, panic: null, topOwner: null, fingerprint: null },
-  ...{ error: { code: 'timed-out' }, nodename: null, time: null },
+  ok: false,
+  complete: false,
+  worst: null,
+  panic: null,
+  topOwner: null,
+  fingerprint: null,
+  error: { code: 'timed-out' },
+  nodename: null,
+  time: null,
 };
 const ROWS = [
   row('db-1.example.com'),
@@ -42,11 +56,23 @@ const ROWS = [
 
 function endOf(rows: readonly DumpRow[], more: Partial<Parameters<typeof endJson>[1]> = {}) {
   const lines = rows.map(({ dump, ok, complete }) => ({
-    ...{ dump, size: 1, mtime: '', rulesFile: null, ok, complete, findings: [] },
+    dump,
+    size: 1,
+    mtime: '',
+    rulesFile: null,
+    ok,
+    complete,
+    findings: [],
   }));
   const found = { dumps: [], otherFiles: 0, links: 0, special: 0, unlisted: [] };
   return endJson(lines, {
-    ...{ found, failing: null, seconds: 0, shard: null, resumed: 0, kept: 0, otherShards: 0 },
+    found,
+    failing: null,
+    seconds: 0,
+    shard: null,
+    resumed: 0,
+    kept: 0,
+    otherShards: 0,
     ...more,
   });
 }

@@ -12,10 +12,19 @@ const FINDINGS: readonly Finding[] = [
     code: 'oom-kill',
     severity: 'critical',
     figures: {
-      ...{ scope: 'machine', pid: 7, comm: HOSTILE, victimAnonBytes: 2 ** 30, times: 3 },
-      ...{ victimCgroup: '/a\n', victimRssBytes: 2 ** 31, ramBytes: 2 ** 33 },
-      ...{ largestPid: 9, largestComm: 'java', largestRssBytes: 3 * 2 ** 30 },
-      ...{ managedBytes: 8 * 2 ** 30, unattributedBytes: 2 * 2 ** 30 },
+      scope: 'machine',
+      pid: 7,
+      comm: HOSTILE,
+      victimAnonBytes: 2 ** 30,
+      times: 3,
+      victimCgroup: '/a\n',
+      victimRssBytes: 2 ** 31,
+      ramBytes: 2 ** 33,
+      largestPid: 9,
+      largestComm: 'java',
+      largestRssBytes: 3 * 2 ** 30,
+      managedBytes: 8 * 2 ** 30,
+      unattributedBytes: 2 * 2 ** 30,
     },
     evidence: [{ kind: 'log', seq: 4, timestamp: 1_234_567_000n, text: HOSTILE }],
     deeper: 'procs',
@@ -30,7 +39,9 @@ const FINDINGS: readonly Finding[] = [
         end: 'user',
         why: undefined,
         frames: Array.from({ length: 30 }, (_, index) => ({
-          ...{ address: 0xffff_ffff_8100_0000n + BigInt(index), interrupted: false, guess: false },
+          address: 0xffff_ffff_8100_0000n + BigInt(index),
+          interrupted: false,
+          guess: false,
           symbol: { name: `step_${index}`, offset: 16 },
         })),
       },
@@ -42,13 +53,19 @@ const FINDINGS: readonly Finding[] = [
 
 const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
   kernel: {
-    ...{ release: '6.1.0', arch: 'x86_64', pageSize: 4096, live: false, source: 'vmcore' },
+    release: '6.1.0',
+    arch: 'x86_64',
+    pageSize: 4096,
+    live: false,
+    source: 'vmcore',
     engine: 'native',
   } as TriageAnswer['kernel'],
   machine: { panic: { state: 'running', logRead: true }, running: [] },
   findings: FINDINGS,
   lost: { overwritten: 0, noRoom: 0 },
-  ...{ log: undefined, memory: undefined, census: undefined },
+  log: undefined,
+  memory: undefined,
+  census: undefined,
   warnings: [],
   complete: true,
   ...more,
@@ -101,7 +118,8 @@ test('what is not there is said', () => {
 test('JSON has all of it, by its schema', () => {
   const json = triageSchema.parse(JSON.parse(JSON.stringify(triageJson(answer()))));
   expect(json.findings[0]).toMatchObject({
-    ...{ code: 'oom-kill', figures: { comm: HOSTILE, times: 3 } },
+    code: 'oom-kill',
+    figures: { comm: HOSTILE, times: 3 },
     evidence: [{ kind: 'log', seq: 4, timestampMicroseconds: 1_234_567, text: HOSTILE }],
   });
   expect(json.findings[1]?.evidence[0]).toMatchObject({ kind: 'stack', end: 'user', why: null });
@@ -113,8 +131,17 @@ test('sockets that a process does not read are told once, and all of them with -
     code: 'stalled-reader',
     severity: 'note',
     figures: {
-      ...{ pid, comm: 'worker', fd, doing, symbol: 'ep_poll', ageSeconds: 60, windowBytes: 9 },
-      ...{ pinnedBytes: 2 ** 20, unreadBytes: 100, holders: 1, threads: 1 },
+      pid,
+      comm: 'worker',
+      fd,
+      doing,
+      symbol: 'ep_poll',
+      ageSeconds: 60,
+      windowBytes: 9,
+      pinnedBytes: 2 ** 20,
+      unreadBytes: 100,
+      holders: 1,
+      threads: 1,
     },
     evidence: [],
     deeper: `stacks --pid ${pid}`,
@@ -144,7 +171,10 @@ test('sockets that a process does not read are told once, and all of them with -
 
 test('a dump without its log has no say in why the kernel stopped', () => {
   const of = (logMessages: number | null) => ({
-    ...{ code: 'panic', severity: 'critical', evidence: [], deeper: 'log' },
+    code: 'panic',
+    severity: 'critical',
+    evidence: [],
+    deeper: 'log',
     figures: { reason: null, cause: null, cpu: null, pid: null, comm: null, logMessages },
   });
   const words = (logMessages: number | null) =>

@@ -40,7 +40,8 @@ describe('text', () => {
 
   test('names are inert', () => {
     const text = watchText(watchedFor({ leak: 1, leaks: 'anonymous', days: 3 }, HOSTILE), {
-      ...{ width: null, limit: 20 },
+      width: null,
+      limit: 20,
     });
     expect(text).toContain('pid 7 (\\x1b[31m<b>"\\u{202e})');
     expect(text.includes('\u001b') || text.includes('\u202e')).toBe(false);
@@ -58,14 +59,19 @@ test('the JSON has its schema, and what was told', () => {
   expect(json).toMatchObject({ verdict: 'grows', doubts: [], complete: true, ended: 'stored' });
   const [drawer] = json.drawers;
   expect(drawer).toMatchObject({
-    ...{ drawer: 'anonymous', group: 'applications', course: 'grows', reclaimable: false },
+    drawer: 'anonymous',
+    group: 'applications',
+    course: 'grows',
+    reclaimable: false,
     growth: { confidence: 0.99, samples: 433, seconds: 3 * 86_400 },
   });
   expect(drawer?.growth?.low).toBeLessThan(1e6 / 60);
   expect(drawer?.growth?.high).toBeGreaterThan(1e6 / 60);
   expect(watchJson(quiet)).toMatchObject({ verdict: 'nothing-grows', complete: true });
   expect(watchJson(short)).toMatchObject({
-    ...{ verdict: 'not-known', complete: false, doubts: [{ code: 'too-short' }] },
+    verdict: 'not-known',
+    complete: false,
+    doubts: [{ code: 'too-short' }],
   });
 });
 

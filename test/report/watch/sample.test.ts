@@ -22,7 +22,11 @@ function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
         ['unexplained', 0],
       ]),
     },
-    ...{ noLedger: null, noLedgerCode: null, hidden: true, interval: 60, lost: 3 },
+    noLedger: null,
+    noLedgerCode: null,
+    hidden: true,
+    interval: 60,
+    lost: 3,
   };
 }
 
@@ -44,7 +48,10 @@ test('one without drawers says why', () => {
 test('it is shorter than a line may be, however long names are', () => {
   const worst = held(2 ** 22, 2 ** 30, {
     comm: '\u202e'.repeat(15),
-    ...{ started: 1e15, readAt: 1e9 + 1 / 3, minorFaults: 1e15, majorFaults: 1e15 },
+    started: 1e15,
+    readAt: 1e9 + 1 / 3,
+    minorFaults: 1e15,
+    majorFaults: 1e15,
   });
   const who = {
     ...worst.who,

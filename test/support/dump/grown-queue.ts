@@ -80,9 +80,17 @@ export function writeGrownQueue(
     const at = (member: string) => memory.offset('sk_buff', member);
     const info = (member: string) => memory.offset('skb_shared_info', member);
     const fields = {
-      ...{ len: at('len'), dataLen: at('data_len'), truesize: at('truesize'), head: at('head') },
-      ...{ data: at('data'), tail: at('tail'), end: at('end'), users: at('users.refs.counter') },
-      ...{ frags: info('nr_frags'), references: info('dataref.counter'), frag: info('frags') },
+      len: at('len'),
+      dataLen: at('data_len'),
+      truesize: at('truesize'),
+      head: at('head'),
+      data: at('data'),
+      tail: at('tail'),
+      end: at('end'),
+      users: at('users.refs.counter'),
+      frags: info('nr_frags'),
+      references: info('dataref.counter'),
+      frag: info('frags'),
       page: memory.offset('skb_frag_t', 'bv_page'),
       length: memory.offset('skb_frag_t', 'bv_len'),
       into: memory.offset('skb_frag_t', 'bv_offset'),

@@ -3,8 +3,12 @@ import { mapKeys } from '../../../src/trace/bpftrace/map-keys.js';
 import { bpftraceProgram, type ProgramOrder } from '../../../src/trace/bpftrace/program.js';
 
 const ORDER: ProgramOrder = {
-  ...{ stackMode: 'raw', minOrder: 0, pid: null, poolPages: false },
-  ...{ signals: 1 << 30, mostSeconds: 600 },
+  stackMode: 'raw',
+  minOrder: 0,
+  pid: null,
+  poolPages: false,
+  signals: 1 << 30,
+  mostSeconds: 600,
 };
 
 it('the program frees before it allocates, and begins when it is told', () => {

@@ -7,9 +7,16 @@ import { PRINTED, printed, understood } from './printed.js';
 const FRAME = 4096;
 
 const BESIDE: RecordedBeside = {
-  ...{ frameBytes: FRAME, maxBlocks: 100_000, maxSurvivors: 100_000, symbols: null },
-  ...{ commandOf: () => null, pages: null, missedRuns: 0, windows: 3 },
-  ...{ endedEarly: false, isChosen: false },
+  frameBytes: FRAME,
+  maxBlocks: 100_000,
+  maxSurvivors: 100_000,
+  symbols: null,
+  commandOf: () => null,
+  pages: null,
+  missedRuns: 0,
+  windows: 3,
+  endedEarly: false,
+  isChosen: false,
 };
 
 describe.each(PRINTED)('a recording of what bpftrace printed: %s', (name) => {

@@ -41,7 +41,9 @@ function scene(cpus: number) {
   };
   const drain = new Drain(buffers, sink, { now: () => now, pagesOfBuffer: 100_000 });
   return {
-    ...{ drain, told, stacks },
+    drain,
+    told,
+    stacks,
     write: (cpu: number, ms: number, ...events: MadeEvent[]) =>
       buffers[cpu]?.waiting.push(pageOf(stream, BigInt(ms * MS), events)),
     at: (ms: number) => {

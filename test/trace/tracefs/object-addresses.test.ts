@@ -6,7 +6,12 @@ import { planOf, streamOf } from './streams.js';
 const TYPE = 700;
 /** As kmalloc has it: type, flags, tid, call site, address, bytes. */
 const KMALLOC: Decoder = {
-  ...{ kind: 'object-allocated', flags: 2, tid: 4, place: 16, length: 24, lengthBytes: 8 },
+  kind: 'object-allocated',
+  flags: 2,
+  tid: 4,
+  place: 16,
+  length: 24,
+  lengthBytes: 8,
   leastBytes: 32,
 };
 

@@ -8,13 +8,19 @@ const HARD_INTERRUPT = 0x08;
 const SOFT_INTERRUPT = 0x10;
 
 const allocated = (pfn: number | bigint, more: Partial<MadeEvent> = {}, order = 0): MadeEvent => ({
-  ...{ name: 'mm_page_alloc', fields: { pfn, order }, ...more },
+  name: 'mm_page_alloc',
+  fields: { pfn, order },
+  ...more,
 });
 const held = (pfn: number, more: Partial<MadeEvent> = {}): MadeEvent => ({
-  ...{ name: 'page_pool_state_hold', fields: { pfn }, ...more },
+  name: 'page_pool_state_hold',
+  fields: { pfn },
+  ...more,
 });
 const stack = (caller: bigint, more: Partial<MadeEvent> = {}): MadeEvent => ({
-  ...{ name: 'kernel_stack', callers: [caller], ...more },
+  name: 'kernel_stack',
+  callers: [caller],
+  ...more,
 });
 
 describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {

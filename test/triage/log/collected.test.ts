@@ -32,8 +32,10 @@ function readTitled(file: string): Titled {
   reader.push(raw.subarray(empty + 1));
   reader.end();
   return {
-    ...{ file, title: /^TITLE: (.*)$/m.exec(answer)?.[1]?.trim() },
-    ...{ corrupted: /^CORRUPTED: Y/m.test(answer), findings: findings.finish() },
+    file,
+    title: /^TITLE: (.*)$/m.exec(answer)?.[1]?.trim(),
+    corrupted: /^CORRUPTED: Y/m.test(answer),
+    findings: findings.finish(),
   };
 }
 

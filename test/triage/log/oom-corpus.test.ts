@@ -44,7 +44,9 @@ describe.skipIf(LOGS === undefined)(
         const { figures, oom } = found[0] ?? {};
         const number = (value: string | null) => (value === null ? null : Number(value));
         expect(figures).toMatchObject({
-          ...{ invokedBy: truth.invokedBy, pid: number(truth.pid), cgroup: truth.cgroup },
+          invokedBy: truth.invokedBy,
+          pid: number(truth.pid),
+          cgroup: truth.cgroup,
           outcome: truth.pid === null ? 'unknown' : 'killed',
           tasks: truth.rows,
         });

@@ -53,11 +53,26 @@ describe('2.6.32', () => {
 
   test('who asked, and who was killed', () => {
     expect(found.figures).toMatchObject({
-      ...{ outcome: 'killed', scope: 'machine', reason: 'global', cgroup: null },
-      ...{ invokedBy: 'httpd', invokedByPid: 1234, release: '2.6.32-642.el6.x86_64' },
-      ...{ gfp: 'GFP_HIGHUSER_MOVABLE|__GFP_COLD', order: 0, cpuset: '/', memsAllowed: '0' },
-      ...{ pid: 1000, comm: 'httpd', uid: 48, score: 900, victimAnonBytes: 300 * KIB },
-      ...{ tasks: 2, tasksRssBytes: 99 * PAGE, tasksSwapBytes: null, oomScoreAdj: 0 },
+      outcome: 'killed',
+      scope: 'machine',
+      reason: 'global',
+      cgroup: null,
+      invokedBy: 'httpd',
+      invokedByPid: 1234,
+      release: '2.6.32-642.el6.x86_64',
+      gfp: 'GFP_HIGHUSER_MOVABLE|__GFP_COLD',
+      order: 0,
+      cpuset: '/',
+      memsAllowed: '0',
+      pid: 1000,
+      comm: 'httpd',
+      uid: 48,
+      score: 900,
+      victimAnonBytes: 300 * KIB,
+      tasks: 2,
+      tasksRssBytes: 99 * PAGE,
+      tasksSwapBytes: null,
+      oomScoreAdj: 0,
     });
     expect(found.title).toBe('Out of memory: Killed process (httpd)');
     expect(findingWords(found)).not.toContain('in place of');
@@ -66,9 +81,14 @@ describe('2.6.32', () => {
   test('what memory was in, to the page: lists of CPUs are those of each CPU', () => {
     // 800 managed: 50 + 7 free, 136 on lists, 15 of slab, 9 tables, 4 of stacks.
     expect(found.figures).toMatchObject({
-      ...{ managedBytes: 800 * PAGE, freeBytes: 57 * PAGE, kernelStackBytes: 4 * PAGE },
+      managedBytes: 800 * PAGE,
+      freeBytes: 57 * PAGE,
+      kernelStackBytes: 4 * PAGE,
       unattributedBytes: (800 - 57 - 136 - 15 - 9 - 4) * PAGE,
-      ...{ shortage: 'watermark', zone: 'DMA', node: 0, zoneMinBytes: 400 * KIB },
+      shortage: 'watermark',
+      zone: 'DMA',
+      node: 0,
+      zoneMinBytes: 400 * KIB,
     });
   });
 });
@@ -106,13 +126,25 @@ test('the machine, and the stack of who asked: lines of another task are none of
     '[    9.000029] Out of memory: Killed process 77 (java) total-vm:160000kB, anon-rss:300kB, file-rss:60kB, shmem-rss:40kB, UID:1000 pgtables:8kB oom_score_adj:0',
   );
   expect(found.figures).toMatchObject({
-    ...{ invokedByPid: 77, invokedByUid: 1000, cpu: 3, taint: 'GOE', order: 2 },
-    ...{ requestedBytes: 4 * PAGE, release: '6.12.0-55.el10.x86_64' },
-    ...{ distribution: 'RHEL 10 or a rebuild', architecture: 'x86_64' },
+    invokedByPid: 77,
+    invokedByUid: 1000,
+    cpu: 3,
+    taint: 'GOE',
+    order: 2,
+    requestedBytes: 4 * PAGE,
+    release: '6.12.0-55.el10.x86_64',
+    distribution: 'RHEL 10 or a rebuild',
+    architecture: 'x86_64',
     hardware: 'QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.3',
-    ...{ victimRssBytes: 400 * KIB, ramBytes: 1000 * PAGE, reservedBytes: 200 * PAGE },
-    ...{ swapUsedBytes: 924 * KIB - 3 * PAGE, mlockedBytes: 8 * KIB, balloonBytes: 64 * KIB },
-    ...{ cmaBytes: 5 * PAGE, highMemBytes: 0, pageSizeBytes: PAGE },
+    victimRssBytes: 400 * KIB,
+    ramBytes: 1000 * PAGE,
+    reservedBytes: 200 * PAGE,
+    swapUsedBytes: 924 * KIB - 3 * PAGE,
+    mlockedBytes: 8 * KIB,
+    balloonBytes: 64 * KIB,
+    cmaBytes: 5 * PAGE,
+    highMemBytes: 0,
+    pageSizeBytes: PAGE,
     // 800 managed: 50 free, 121 on lists, 15 of slab, 9 tables, 6 of drivers, 4 of stacks.
     unattributedBytes: (800 - 50 - 121 - 15 - 9 - 6 - 4) * PAGE,
   });
@@ -182,11 +214,22 @@ describe('a memcg before 5.0', () => {
     expect(found).toMatchObject({
       severity: 'warning',
       figures: {
-        ...{ scope: 'cgroup', reason: 'memcg', cgroup: '/kubepods/pod1' },
-        ...{ victimCgroup: '/kubepods/pod1/b7', limitBytes: 32768 * KIB, failures: 18 },
-        ...{ memorySwapLimitBytes: 'unlimited', kernelMemoryUsageBytes: 96 * KIB },
-        ...{ invokedBy: 'java', pid: 77, comm: 'java', reaper: 'reaped', nodemask: '(null)' },
-        ...{ victimPageTableBytes: 34 * PAGE, victimSwapBytes: 2 * PAGE, order: 0 },
+        scope: 'cgroup',
+        reason: 'memcg',
+        cgroup: '/kubepods/pod1',
+        victimCgroup: '/kubepods/pod1/b7',
+        limitBytes: 32768 * KIB,
+        failures: 18,
+        memorySwapLimitBytes: 'unlimited',
+        kernelMemoryUsageBytes: 96 * KIB,
+        invokedBy: 'java',
+        pid: 77,
+        comm: 'java',
+        reaper: 'reaped',
+        nodemask: '(null)',
+        victimPageTableBytes: 34 * PAGE,
+        victimSwapBytes: 2 * PAGE,
+        order: 0,
       },
     });
     expect(found.oom?.memcgs[1]).toMatchObject({
@@ -224,7 +267,10 @@ describe('a memcg before 5.0', () => {
 
   test('whose first lines are overwritten keeps the others', () => {
     expect(only(...lines.slice(3)).figures).toMatchObject({
-      ...{ invokedBy: null, cgroup: '/kubepods/pod1', limitBytes: 32768 * KIB, pid: 77 },
+      invokedBy: null,
+      cgroup: '/kubepods/pod1',
+      limitBytes: 32768 * KIB,
+      pid: 77,
     });
   });
 });
@@ -356,8 +402,12 @@ describe('why the request failed', () => {
   test('fragmentation: enough is free, but no block is large enough and not reserved', () => {
     const found = only(asked(3), ...ZONES);
     expect(found.figures).toMatchObject({
-      ...{ shortage: 'fragmentation', zone: 'Normal', largestFreeOrder: 1 },
-      ...{ zoneFreeBytes: 2100 * KIB, zoneHighBytes: 600 * KIB, kernelStackBytes: 40 * KIB },
+      shortage: 'fragmentation',
+      zone: 'Normal',
+      largestFreeOrder: 1,
+      zoneFreeBytes: 2100 * KIB,
+      zoneHighBytes: 600 * KIB,
+      kernelStackBytes: 40 * KIB,
       unattributedBytes: (1800 - 530 - 135 - 15 - 9 - 10) * PAGE,
     });
     expect(found.oom?.zones[0]?.freeBlocks).toContainEqual({ order: 1, count: 2, types: 'UE' });
@@ -391,7 +441,9 @@ describe('why the request failed', () => {
 test('lines that are cut off, or of some nodes only, make no sum', () => {
   const cut = ZONES.map((line) => line.replace(/ kernel_stack:.*/, ' kernel_st'));
   expect(only(INVOKED, ...cut).figures).toMatchObject({
-    ...{ unattributedBytes: null, kernelStackBytes: null, managedBytes: 1800 * PAGE },
+    unattributedBytes: null,
+    kernelStackBytes: null,
+    managedBytes: 1800 * PAGE,
   });
   const other = ZONES.map((line) => line.replace('2000 pages RAM', '4000 pages RAM'));
   expect(only(INVOKED, ...other).figures.unattributedBytes).toBeNull();

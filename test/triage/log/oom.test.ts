@@ -79,12 +79,24 @@ describe.each(LOGS)(
 
     test('a cgroup at its limit', () => {
       expect(findings[0]?.figures).toMatchObject({
-        ...{ scope: 'cgroup', cgroup: '/pod7/c1', victimCgroup: '/pod7/c1', times: 1 },
-        ...{ limitBytes: 32_768 * KIB, usageBytes: cgroup.usage * KIB },
-        ...{ invokedBy: 'takeuser', order: 0, gfp: 'GFP_KERNEL', tasks: 1 },
-        ...{ pid: cgroup.pid, comm: 'takeuser', uid: 0, oomScoreAdj: 0 },
-        ...{ victimAnonBytes: cgroup.anon * KIB, victimPageTableBytes: cgroup.tables * KIB },
-        ...{ largestPid: cgroup.pid, largestRssBytes: cgroup.largest * PAGE },
+        scope: 'cgroup',
+        cgroup: '/pod7/c1',
+        victimCgroup: '/pod7/c1',
+        times: 1,
+        limitBytes: 32_768 * KIB,
+        usageBytes: cgroup.usage * KIB,
+        invokedBy: 'takeuser',
+        order: 0,
+        gfp: 'GFP_KERNEL',
+        tasks: 1,
+        pid: cgroup.pid,
+        comm: 'takeuser',
+        uid: 0,
+        oomScoreAdj: 0,
+        victimAnonBytes: cgroup.anon * KIB,
+        victimPageTableBytes: cgroup.tables * KIB,
+        largestPid: cgroup.pid,
+        largestRssBytes: cgroup.largest * PAGE,
       });
       expect(findings[0]?.figures).not.toHaveProperty('managedBytes');
       expect(
@@ -94,14 +106,26 @@ describe.each(LOGS)(
 
     test('the whole machine, where its memory was, and what no counter tells of', () => {
       expect(findings[1]?.figures).toMatchObject({
-        ...{ scope: 'machine', cgroup: null, limitBytes: null, tasks: 4 },
-        ...{ pid: machine.pid, comm: 'takeuser', oomScoreAdj: 500 },
-        ...{ victimAnonBytes: machine.anon * KIB, victimPageTableBytes: machine.tables * KIB },
-        ...{ largestPid: machine.largestPid, largestRssBytes: machine.largest * PAGE },
-        ...{ managedBytes: pages.managed * PAGE, freeBytes: pages.free * PAGE },
-        ...{ anonBytes: pages.anon * PAGE, slabBytes: pages.slab * PAGE },
-        ...{ pageTableBytes: pages.tables * PAGE, hugePageBytes: 0 },
-        ...{ unattributedBytes: pages.unattributed * PAGE, swapTotalBytes: 0, swapFreeBytes: 0 },
+        scope: 'machine',
+        cgroup: null,
+        limitBytes: null,
+        tasks: 4,
+        pid: machine.pid,
+        comm: 'takeuser',
+        oomScoreAdj: 500,
+        victimAnonBytes: machine.anon * KIB,
+        victimPageTableBytes: machine.tables * KIB,
+        largestPid: machine.largestPid,
+        largestRssBytes: machine.largest * PAGE,
+        managedBytes: pages.managed * PAGE,
+        freeBytes: pages.free * PAGE,
+        anonBytes: pages.anon * PAGE,
+        slabBytes: pages.slab * PAGE,
+        pageTableBytes: pages.tables * PAGE,
+        hugePageBytes: 0,
+        unattributedBytes: pages.unattributed * PAGE,
+        swapTotalBytes: 0,
+        swapFreeBytes: 0,
       });
     });
   },
@@ -120,7 +144,9 @@ describe('a log that is not whole', () => {
   test('that ends before anybody was killed tells that it began', () => {
     const [only, ...others] = logFindings(recordsOf(lines.slice(0, 50).join('\n')), PAGE);
     expect(only?.figures).toMatchObject({
-      ...{ scope: 'cgroup', cgroup: '/pod7/c1', outcome: 'unknown' },
+      scope: 'cgroup',
+      cgroup: '/pod7/c1',
+      outcome: 'unknown',
       pid: null,
       comm: null,
       invokedBy: 'takeuser',
@@ -139,8 +165,13 @@ test('lines of two reports that are mixed give nobody another’s cgroup', () =>
   const mixed = log('6.12').replace('Killed process 168 (takeuser)', 'Killed process 169 (other)');
   const [first] = logFindings(recordsOf(mixed), PAGE);
   expect(first?.figures).toMatchObject({
-    ...{ scope: 'cgroup', pid: 169, comm: 'other' },
-    ...{ cgroup: null, victimCgroup: null, limitBytes: null, usageBytes: null },
+    scope: 'cgroup',
+    pid: 169,
+    comm: 'other',
+    cgroup: null,
+    victimCgroup: null,
+    limitBytes: null,
+    usageBytes: null,
   });
 });
 

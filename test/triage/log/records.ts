@@ -10,8 +10,13 @@ export function* recordsOf(text: string): Generator<LogRecord> {
     yield {
       seq: seq++,
       timestamp: BigInt(seconds ?? 0) * 1_000_000_000n + BigInt(part) * 1000n,
-      ...{ level: Number(level) & 7, facility: Number(level) >> 3, caller: null },
-      ...{ comm: '', subsystem: '', device: '', text: message },
+      level: Number(level) & 7,
+      facility: Number(level) >> 3,
+      caller: null,
+      comm: '',
+      subsystem: '',
+      device: '',
+      text: message,
     };
   }
 }

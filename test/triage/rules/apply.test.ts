@@ -20,8 +20,15 @@ const records = (...lines: readonly string[]) => [
 ];
 
 const drawer = (name: Drawer['drawer'], bytes: number, more: Partial<Drawer> = {}): Drawer => ({
-  ...{ drawer: name, bytes, frames: bytes / 4096, known: 'walked', counterBytes: null },
-  ...{ owners: [], children: [], complete: true, elsewhere: [] },
+  drawer: name,
+  bytes,
+  frames: bytes / 4096,
+  known: 'walked',
+  counterBytes: null,
+  owners: [],
+  children: [],
+  complete: true,
+  elsewhere: [],
   ...more,
 });
 
@@ -41,17 +48,17 @@ const MEMORY = drawer('memory', 8 * GIB, {
 
 const stacks = (complete: boolean, guess = false): StacksAnswer =>
   ({
-    ...{ complete, tasks: 2, warnings: [] },
+    complete,
+    tasks: 2,
+    warnings: [],
     groups: [
       {
-        ...{
-          end: 'user',
-          why: undefined,
-          tasks: [
-            { pid: 3, comm: 'cp' },
-            { pid: 4, comm: 'cp' },
-          ],
-        },
+        end: 'user',
+        why: undefined,
+        tasks: [
+          { pid: 3, comm: 'cp' },
+          { pid: 4, comm: 'cp' },
+        ],
         frames: [
           { address: 1n, interrupted: false, guess, symbol: { name: 'nfs_wait', offset: 1 } },
         ],
@@ -69,18 +76,26 @@ const LOG = [
 function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHOLE): TriageAnswer {
   return {
     kernel: {
-      ...{ release: '6.1.0-9', arch: 'x86_64', pageSize: 4096, live: false, source: 'vmcore' },
+      release: '6.1.0-9',
+      arch: 'x86_64',
+      pageSize: 4096,
+      live: false,
+      source: 'vmcore',
       engine: 'native',
     } as TriageAnswer['kernel'],
     machine: {
       panic: { state: 'running', logRead: true },
-      ...{ running: [], taint: 4096n, modules: ['ext4', 'mlx5_core'] },
+      running: [],
+      taint: 4096n,
+      modules: ['ext4', 'mlx5_core'],
     },
     findings: logFindings(records(...lines), 4096),
     log: { ...log, records: records(...lines) } as unknown as LogAnswer,
     lost: { overwritten: 0, noRoom: 0 },
     memory: { memory: MEMORY } as unknown as TriageAnswer['memory'],
-    ...{ census: undefined, warnings: [], complete: true },
+    census: undefined,
+    warnings: [],
+    complete: true,
     ...more,
   };
 }
@@ -248,12 +263,15 @@ test('a finding for each thing that the lines name, with its figures in the sent
   const found = applied({
     rules: [
       {
-        ...{ code: 'acme/hot', severity: 'critical', deeper: 'log' },
+        code: 'acme/hot',
+        severity: 'critical',
+        deeper: 'log',
         when: {
           log: 'mlx {card}: health: {how}, level {level:number}',
           memory: { drawer: 'network-sockets', atLeastBytes: 1 },
         },
-        ...{ says: '{card} is {how} ({memoryBytes}, {memoryShare}).', advice: 'Change {card}.' },
+        says: '{card} is {how} ({memoryBytes}, {memoryShare}).',
+        advice: 'Change {card}.',
       },
     ],
   });
@@ -304,7 +322,9 @@ test('figures that are the last one’s alone silence nothing', () => {
 
 test('a finding that stands for others is silenced by its code alone', () => {
   const finding: Finding = {
-    ...{ code: 'oom-kill', severity: 'critical', evidence: [] },
+    code: 'oom-kill',
+    severity: 'critical',
+    evidence: [],
     figures: { comm: 'a', others: 6 },
   };
   const given = answer({ findings: [finding] });

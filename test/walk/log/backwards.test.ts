@@ -25,7 +25,9 @@ const AT = new Map([
   ['caller_id', { offset: CALLER_AT, size: 4, type: 'unsigned int', pointer: false }],
 ]);
 const INFO = {
-  ...{ name: 'printk_info', size: 88, members: [] },
+  name: 'printk_info',
+  size: 88,
+  members: [],
   member: (path: string) => AT.get(path),
 };
 const infoAt = (index: number) => LOG_BASE + BigInt(LOG_AT.infos + index * 88);

@@ -57,8 +57,12 @@ function withPending(words: Readonly<Record<number, bigint | readonly [number, 4
       printk_safe_seq_buf: { size: 4096, members: { len: [0, 4], message_lost: [4, 4] } },
     },
     symbols: {
-      ...{ __cpu_possible_mask: 0, nr_cpu_ids: 8, __per_cpu_offset: 16, cont: 0x100 },
-      ...{ nmi_print_seq: 0x1000, safe_print_seq: 0x2000 },
+      __cpu_possible_mask: 0,
+      nr_cpu_ids: 8,
+      __per_cpu_offset: 16,
+      cont: 0x100,
+      nmi_print_seq: 0x1000,
+      safe_print_seq: 0x2000,
     },
     words: { 0: 3n, 8: [2, 4], 16: 0n, 24: 0x4000n, ...words },
   });
@@ -110,18 +114,18 @@ describe('the log of records before 5.10', () => {
             const seq = log.firstSeq + place;
             const by = callerOf(seq);
             return {
-              ...{
-                seq,
-                text,
-                timestamp: BigInt(seq) * 1_000_000n,
-                level: seq % 8,
-                facility: seq % 24,
-              },
+              seq,
+              text,
+              timestamp: BigInt(seq) * 1_000_000n,
+              level: seq % 8,
+              facility: seq % 24,
               caller:
                 form === 'plain'
                   ? null
                   : { kind: by > 0x7fff_ffff ? 'cpu' : 'task', id: by & 0x7fff_ffff },
-              ...{ comm: '', subsystem: '', device: '' },
+              comm: '',
+              subsystem: '',
+              device: '',
             };
           }),
         );
@@ -160,8 +164,10 @@ describe('the log of records before 5.10', () => {
     const log = new RecordLog(4096);
     log.bytes.set(early.bytes);
     Object.assign(log, {
-      ...{ firstIdx: early.firstIdx, nextIdx: early.nextIdx },
-      ...{ firstSeq: early.firstSeq, nextSeq: early.nextSeq },
+      firstIdx: early.firstIdx,
+      nextIdx: early.nextIdx,
+      firstSeq: early.firstSeq,
+      nextSeq: early.nextSeq,
     });
     const { records, messages } = read(kernelWithRecords(log));
     expect(messages).toEqual([]);

@@ -30,15 +30,16 @@ type Patch = readonly [at: number, value: bigint, bytes: 4 | 8];
 
 /** The second buffer of two: 64 KiB and, in a second table, a page. */
 const AT = {
-  ...{ node: 0x100 + 96, nodeSecond: SECOND + 96, operations: SECOND + 32, size: SECOND },
-  ...{
-    length: 0x500 + 56,
-    count: 0x500 + 76,
-    link: 0x600,
-    bytes: 0x60c,
-    offset: 0x608,
-    last: 0x700,
-  },
+  node: 0x100 + 96,
+  nodeSecond: SECOND + 96,
+  operations: SECOND + 32,
+  size: SECOND,
+  length: 0x500 + 56,
+  count: 0x500 + 76,
+  link: 0x600,
+  bytes: 0x60c,
+  offset: 0x608,
+  last: 0x700,
 } as const;
 
 function machine(patches: readonly Patch[] = []): Kernel {

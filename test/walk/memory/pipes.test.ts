@@ -14,8 +14,14 @@ function framesOf(nrbufs = 2, curbuf = 3, buffers = 4): number[] {
       pipe_buffer: { size: 40, members: { page: 0 } },
     },
     words: {
-      ...{ 64: [nrbufs, 4], 68: [curbuf, 4], 72: [buffers, 4], 96: madePage(9), 120: made(0x100) },
-      ...{ [0x100]: madePage(5), [0x100 + 40]: madePage(6), [0x100 + 120]: madePage(7) },
+      64: [nrbufs, 4],
+      68: [curbuf, 4],
+      72: [buffers, 4],
+      96: madePage(9),
+      120: made(0x100),
+      [0x100]: madePage(5),
+      [0x100 + 40]: madePage(6),
+      [0x100 + 120]: madePage(7),
     },
   });
   return [...new PipeReader(kernel).frames(made(0))];

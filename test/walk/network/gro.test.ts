@@ -4,8 +4,14 @@ import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { type MadeMembers, made, madeKernel } from '../../support/made-kernel.js';
 
 const DEVICE = {
-  ...{ address: made(0x1000), name: 'eth0', net: made(0x900), own: made(0x1800), queues: 1 },
-  ...{ firstQueue: 0n, parent: 0n, driver: undefined },
+  address: made(0x1000),
+  name: 'eth0',
+  net: made(0x900),
+  own: made(0x1800),
+  queues: 1,
+  firstQueue: 0n,
+  parent: 0n,
+  driver: undefined,
 };
 const [NAPI, ONE, TWO, THREE] = [0x2000, 0x3000, 0x3100, 0x3200] as const;
 const NAPI_MEMBERS: MadeMembers = { dev: 0, dev_list: 8, poll: 24, skb: 32 };
@@ -24,8 +30,11 @@ function skbsOf(
       sk_buff: { size: 64, members: { next: 0, prev: 8, rbnode: 0 } },
     },
     words: {
-      ...{ [0x1010]: made(NAPI + 8), [0x1018]: made(NAPI + 8) },
-      ...{ [NAPI]: made(0x1000), [NAPI + 8]: made(0x1010), [NAPI + 16]: made(0x1010) },
+      [0x1010]: made(NAPI + 8),
+      [0x1018]: made(NAPI + 8),
+      [NAPI]: made(0x1000),
+      [NAPI + 8]: made(0x1010),
+      [NAPI + 16]: made(0x1010),
       ...words,
     },
   });
@@ -57,7 +66,10 @@ test('a list that comes back to itself is torn', () => {
 const HASH = { gro_hash: [64, 48, 2] } as const;
 const EMPTY = (at: number) => ({ [at]: made(at), [at + 8]: made(at) });
 const LISTED = (at: number, skb: number) => ({
-  ...{ [at]: made(skb), [at + 8]: made(skb), [skb]: made(at), [skb + 8]: made(at) },
+  [at]: made(skb),
+  [at + 8]: made(skb),
+  [skb]: made(at),
+  [skb + 8]: made(at),
 });
 
 test('from 4.19 to 5.3 packets lie in lists by their hash, and none wait together', () => {

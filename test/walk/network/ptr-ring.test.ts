@@ -21,11 +21,17 @@ function ring(slots: readonly bigint[], producer: number, head: number, live = f
   });
   const kernel: Pick<Kernel, 'facts' | 'struct' | 'read'> = {
     facts: {
-      ...{ release: '6.1.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native' },
+      release: '6.1.0',
+      arch: 'x86_64',
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
       live,
     },
     struct: (name) => ({
-      ...{ name, size: 24, members: Object.keys(MEMBERS) },
+      name,
+      size: 24,
+      members: Object.keys(MEMBERS),
       member: (path) => {
         const offset = MEMBERS[path as keyof typeof MEMBERS];
         return { offset, size: path === 'queue' ? 8 : 4, type: '', pointer: path === 'queue' };

@@ -4,8 +4,14 @@ import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { type MadeMembers, made, madeKernel } from '../../support/made-kernel.js';
 
 const DEVICE = {
-  ...{ address: made(0x1000), name: 'eth0', net: made(0x900), own: made(0x1800), queues: 1 },
-  ...{ firstQueue: made(0x2000), parent: 0n, driver: undefined },
+  address: made(0x1000),
+  name: 'eth0',
+  net: made(0x900),
+  own: made(0x1800),
+  queues: 1,
+  firstQueue: made(0x2000),
+  parent: 0n,
+  driver: undefined,
 };
 
 /** What one qdisc, which counts four packets, has put back. */
@@ -16,7 +22,10 @@ function putBack(members: MadeMembers, words: Readonly<Record<number, bigint>>) 
       Qdisc: {
         size: 256,
         members: {
-          ...{ flags: [0, 4], 'q.qlen': [4, 4], 'qstats.backlog': [8, 4], cpu_qstats: 16 },
+          flags: [0, 4],
+          'q.qlen': [4, 4],
+          'qstats.backlog': [8, 4],
+          cpu_qstats: 16,
           ...members,
         },
       },
@@ -24,7 +33,9 @@ function putBack(members: MadeMembers, words: Readonly<Record<number, bigint>>) 
       sk_buff: { size: 64, members: { next: 0, prev: 8, rbnode: 0 } },
     },
     words: {
-      ...{ [0x2008]: made(0x3000), [0x3004]: [4, 4], [0x3008]: [400, 4] },
+      [0x2008]: made(0x3000),
+      [0x3004]: [4, 4],
+      [0x3008]: [400, 4],
       ...words,
     },
   });
@@ -43,9 +54,12 @@ test('before 4.16 a qdisc has put back one chain of skbs', () => {
 
 test('since 4.16 these are lists with heads', () => {
   const words = {
-    ...{ [0x3040]: made(0x4000), [0x3048]: made(0x4000) },
-    ...{ [0x4000]: made(0x3040), [0x4008]: made(0x3040) },
-    ...{ [0x3060]: made(0x3060), [0x3068]: made(0x3060) },
+    [0x3040]: made(0x4000),
+    [0x3048]: made(0x4000),
+    [0x4000]: made(0x3040),
+    [0x4008]: made(0x3040),
+    [0x3060]: made(0x3060),
+    [0x3068]: made(0x3060),
   };
   expect(putBack({ gso_skb: [64, 24], skb_bad_txq: [96, 24] }, words)).toEqual([
     { qdisc: made(0x3000), queued: 3, putBack: [made(0x4000)] },

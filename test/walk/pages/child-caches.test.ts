@@ -16,9 +16,16 @@ function caches(members: Readonly<Record<string, number>> = MEMBERS): ChildCache
     madeKernel({
       structs: { kmem_cache: { size: 64, members } },
       words: {
-        ...{ 16: node(0x100), 24: node(0x200) },
-        ...{ [0x100]: made(0), [0x120]: node(0x200), [0x128]: made(16), [0x130]: made(0x500) },
-        ...{ [0x200]: made(0), [0x220]: made(16), [0x228]: node(0x100), [0x230]: made(0x600) },
+        16: node(0x100),
+        24: node(0x200),
+        [0x100]: made(0),
+        [0x120]: node(0x200),
+        [0x128]: made(16),
+        [0x130]: made(0x500),
+        [0x200]: made(0),
+        [0x220]: made(16),
+        [0x228]: node(0x100),
+        [0x230]: made(0x600),
       },
     }),
   );

@@ -21,8 +21,12 @@ function kernelWith(
   const frameOf = (address: bigint) => Math.floor(Number(address - PAGES) / stride);
   return {
     facts: {
-      ...{ release: '6.12.0', arch: 'arm64', pageSize },
-      ...{ source: 'vmcore', engine: 'native', live: false },
+      release: '6.12.0',
+      arch: 'arm64',
+      pageSize,
+      source: 'vmcore',
+      engine: 'native',
+      live: false,
     },
     read(address, length) {
       const view = new DataView(new ArrayBuffer(length));

@@ -34,8 +34,12 @@ function kernelWith(values: Readonly<Record<string, number>>): Kernel {
     new DataView(memory.buffer, Number(address - SOCK), length);
   return {
     facts: {
-      ...{ release: '6.1.0', arch: 'x86_64', pageSize: 4096 },
-      ...{ source: 'vmcore', engine: 'native', live: false },
+      release: '6.1.0',
+      arch: 'x86_64',
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
+      live: false,
     },
     read,
     symbol: () => undefined,

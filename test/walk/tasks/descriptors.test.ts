@@ -38,7 +38,8 @@ function opened(...changes: Damage[]) {
 test('a process of a live kernel that exited is noted, and its table is not damage', () => {
   const processes = new Set([...owned.tables.values()].flatMap((each) => [...each.processes]));
   expect(opened(exiting(thread!), noTable)).toMatchObject({
-    ...{ errors: [], has: false },
+    errors: [],
+    has: false,
     warnings: [
       {
         code: 'freed-while-read',

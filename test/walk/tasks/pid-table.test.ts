@@ -20,9 +20,17 @@ const structs: Readonly<Record<string, MadeStruct>> = {
   task_struct: {
     size: 0x400,
     members: {
-      ...{ tasks: 0, thread_node: [0x10, 16], pid: [0x20, 4], tgid: [0x24, 4], flags: [0x28, 4] },
-      ...{ comm: [0x30, 16], files: 0x40, signal: 0x48, mm: 0x50 },
-      ...{ 'pids[0].node': [0x60, 16], 'pids[0].pid': 0x70 },
+      tasks: 0,
+      thread_node: [0x10, 16],
+      pid: [0x20, 4],
+      tgid: [0x24, 4],
+      flags: [0x28, 4],
+      comm: [0x30, 16],
+      files: 0x40,
+      signal: 0x48,
+      mm: 0x50,
+      'pids[0].node': [0x60, 16],
+      'pids[0].pid': 0x70,
     },
   },
   signal_struct: { size: 0x100, members: { thread_head: [0, 16] } },
@@ -48,12 +56,16 @@ const memory: Made['words'] = {
   ...Object.assign(
     {},
     ...tasks.map(({ pid, at }) => ({
-      ...{ [at + 0x20]: [pid, 4], [at + 0x24]: [pid, 4] },
+      [at + 0x20]: [pid, 4],
+      [at + 0x24]: [pid, 4],
       // PF_KTHREAD: nothing else is compared.
-      ...{ [at + 0x28]: [0x20_0040, 4], [at + 0x48]: made(at + SIGNAL) },
+      [at + 0x28]: [0x20_0040, 4],
+      [at + 0x48]: made(at + SIGNAL),
       ...ring(at + SIGNAL, at + 0x10),
-      ...{ [at + 0x70]: made(at + PID), [at + PID + 8]: made(at + 0x60) },
-      ...{ [at + PID + 0x20]: [pid, 4], [at + PID + 0x28]: made(NAMESPACE) },
+      [at + 0x70]: made(at + PID),
+      [at + PID + 8]: made(at + 0x60),
+      [at + PID + 0x20]: [pid, 4],
+      [at + PID + 0x28]: made(NAMESPACE),
     })),
   ),
 };
@@ -73,10 +85,13 @@ const radix: Made = {
   words: {
     ...memory,
     // Internal nodes have 1 in the low bits, and pid 70 is in the second node of 64.
-    ...{ [NAMESPACE + 8]: made(NODE + 1), [NAMESPACE + 0x40]: [2, 4], [NODE]: [6, 1] },
-    ...{ [NODE + 0x28]: made(INNER_NODE + 1), [NODE + 0x30]: made(INNER_NODE + 0x400 + 1) },
-    ...{ [INNER_NODE + 0x28 + 8]: made(TASKS[1] + PID) },
-    ...{ [INNER_NODE + 0x400 + 0x28 + 6 * 8]: made(TASKS[70] + PID) },
+    [NAMESPACE + 8]: made(NODE + 1),
+    [NAMESPACE + 0x40]: [2, 4],
+    [NODE]: [6, 1],
+    [NODE + 0x28]: made(INNER_NODE + 1),
+    [NODE + 0x30]: made(INNER_NODE + 0x400 + 1),
+    [INNER_NODE + 0x28 + 8]: made(TASKS[1] + PID),
+    [INNER_NODE + 0x400 + 0x28 + 6 * 8]: made(TASKS[70] + PID),
   },
 };
 
@@ -92,11 +107,17 @@ const hashed: Made = {
   words: {
     ...memory,
     // PIDNS_HASH_ADDING is its highest bit.
-    ...{ [NAMESPACE + 0x40]: [0x8000_0002, 4], [HASH]: made(CHAINS), [HASH + 8]: [1, 4] },
-    ...{ [CHAINS]: made(chained(1)), [chained(1) + 8]: made(CHAINS) },
-    ...{ [CHAINS + 8]: made(OTHER_UPID + 16), [OTHER_UPID + 24]: made(CHAINS + 8) },
-    ...{ [OTHER_UPID]: [5, 4], [OTHER_UPID + 8]: made(OTHER_NAMESPACE) },
-    ...{ [OTHER_UPID + 16]: made(chained(70)), [chained(70) + 8]: made(OTHER_UPID + 16) },
+    [NAMESPACE + 0x40]: [0x8000_0002, 4],
+    [HASH]: made(CHAINS),
+    [HASH + 8]: [1, 4],
+    [CHAINS]: made(chained(1)),
+    [chained(1) + 8]: made(CHAINS),
+    [CHAINS + 8]: made(OTHER_UPID + 16),
+    [OTHER_UPID + 24]: made(CHAINS + 8),
+    [OTHER_UPID]: [5, 4],
+    [OTHER_UPID + 8]: made(OTHER_NAMESPACE),
+    [OTHER_UPID + 16]: made(chained(70)),
+    [chained(70) + 8]: made(OTHER_UPID + 16),
   },
 };
 
@@ -109,7 +130,10 @@ describe.each([
     expect(table).toEqual({ name, allocated: 2, unread: undefined, faults: [] });
     expect(entries).toEqual(
       tasks.map(({ pid, at }) => ({
-        ...{ index: pid, number: pid, pid: made(at + PID), task: made(at) },
+        index: pid,
+        number: pid,
+        pid: made(at + PID),
+        task: made(at),
       })),
     );
     const { processes, faults } = taskTable(madeKernel(parts));

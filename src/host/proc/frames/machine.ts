@@ -52,7 +52,8 @@ export function readHostFrames(
     try {
       const before = readHostCounts(source);
       const frames = scanFlags(flags, {
-        ...{ map, progress },
+        map,
+        progress,
         zones: placesOf('list' in zones ? zones.list : []),
         cgroups: 'list' in cgroups ? cgroups.list : undefined,
       });
@@ -71,7 +72,9 @@ export function readHostFrames(
 function placesOf(zones: readonly HostZone[]) {
   const several = new Set(zones.map(({ nodeId }) => nodeId)).size > 1;
   return zones.map(({ nodeId, name, start, spanned }) => ({
-    ...{ name: several ? `${nodeId} ${name}` : name, start, end: start + spanned },
+    name: several ? `${nodeId} ${name}` : name,
+    start,
+    end: start + spanned,
   }));
 }
 
@@ -180,8 +183,10 @@ class Scan {
       kinds: Object.fromEntries(
         FLAG_KINDS.map((kind, index) => [kind, this.#counts[index]!]),
       ) as Record<FlagKind, number>,
-      ...{ image: this.#image, crashKernel: this.#crash },
-      ...{ unread: this.#unread, whyUnread: this.#whyUnread },
+      image: this.#image,
+      crashKernel: this.#crash,
+      unread: this.#unread,
+      whyUnread: this.#whyUnread,
       notes: [...this.#notes].flatMap(([kind, notes]) =>
         [...notes].map(([note, frames]) => ({ note, kind, frames })),
       ),

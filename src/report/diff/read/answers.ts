@@ -51,7 +51,13 @@ function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
     if (items.has(key)) twice++;
     items.set(key, {
       who: {
-        ...{ kind: 'socket', inode, netns, family, protocol, local, peer },
+        kind: 'socket',
+        inode,
+        netns,
+        family,
+        protocol,
+        local,
+        peer,
         holder: pid === null || fd === undefined ? null : { pid, comm, fd },
       },
       sizes: { estimated: socket.pinned.likely, unread: socket.unreadBytes },
@@ -62,11 +68,9 @@ function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
   return {
     taken: {
       at: host.takenAtKnown ? new Date(host.takenAt) : null,
-      ...{
-        host: host.name || null,
-        bootId: host.bootId ?? null,
-        uptime: host.uptimeSeconds ?? null,
-      },
+      host: host.name || null,
+      bootId: host.bootId ?? null,
+      uptime: host.uptimeSeconds ?? null,
     },
     release: host.release || null,
     pageSize: null,

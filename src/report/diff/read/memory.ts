@@ -75,7 +75,9 @@ export function memoryTold(answer: MemoryPart): Told {
   return {
     taken: {
       at: at ?? (captured?.takenAt == null ? null : new Date(captured.takenAt)),
-      ...{ host: name ?? captured?.host ?? null, bootId, uptime },
+      host: name ?? captured?.host ?? null,
+      bootId,
+      uptime,
     },
     release: facts?.release ?? null,
     pageSize: facts?.pageSize ?? null,
@@ -164,7 +166,8 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): Told['lists'] {
             caches.map(({ name, reclaimable, bytes }) => ({
               key: name,
               who: {
-                ...{ kind: 'cache' as const, name },
+                kind: 'cache' as const,
+                name,
                 drawer: reclaimable === null ? null : slabDrawer(reclaimable),
               },
               sizes: { bytes },

@@ -59,10 +59,14 @@ export function procsTold(answer: ProcsPart): Told {
     items.set(`${pid} ${startTicks}`, {
       who: { kind: 'process', pid, comm, startTicks, cgroup },
       sizes: {
-        ...{ rss: rssBytes, pss: pssBytes },
-        ...{ pssAnon: pssByKind?.anonBytes ?? null, pssShmem: pssByKind?.shmemBytes ?? null },
-        ...{ rssAnon: process.anonBytes, rssShmem: process.shmemBytes },
-        ...{ hugetlb: process.hugetlbBytes, pageTables: process.pageTableBytes },
+        rss: rssBytes,
+        pss: pssBytes,
+        pssAnon: pssByKind?.anonBytes ?? null,
+        pssShmem: pssByKind?.shmemBytes ?? null,
+        rssAnon: process.anonBytes,
+        rssShmem: process.shmemBytes,
+        hugetlb: process.hugetlbBytes,
+        pageTables: process.pageTableBytes,
       },
       ofBoot: true,
       began: startTicks / USER_HZ,

@@ -31,7 +31,9 @@ class Areas {
     return {
       lines: [drawerWords(drawer), size],
       said: `${drawerWords(drawer)}: ${this.#figures(drawer.bytes)}`,
-      ...{ bytes: drawer.bytes, colour, href: `#${anchorOf(drawer)}` },
+      bytes: drawer.bytes,
+      colour,
+      href: `#${anchorOf(drawer)}`,
       parts:
         drawer.children.length > 0
           ? drawer.children.map((child) =>
@@ -80,7 +82,10 @@ class Areas {
     return {
       lines: [first, formatSize(bytes), ...more, drawerWords(drawer)],
       said: `${drawerWords(drawer)}, ${words.join(': ')}: ${this.#figures(bytes)}`,
-      ...{ bytes, colour, href: `#${anchorOf(drawer)}`, parts: [] },
+      bytes,
+      colour,
+      href: `#${anchorOf(drawer)}`,
+      parts: [],
     };
   }
 

@@ -18,22 +18,28 @@ export function details(answer: MemoryAnswer, level: 'h2' | 'h3' = 'h2'): Conten
     section(level, 'Sockets that pin memory', {
       id: 'sockets',
       caption: 'Sockets, what pins most first; slots in slabs count here too.',
-      ...{ columns: SOCKET_COLUMNS, about: 'OWNER', rows: sockets },
+      columns: SOCKET_COLUMNS,
+      about: 'OWNER',
+      rows: sockets,
     }),
     section(level, 'Slab caches', {
       id: 'caches',
       caption: 'Slab caches, the largest first.',
-      ...{ columns: CACHE_COLUMNS, rows: caches },
+      columns: CACHE_COLUMNS,
+      rows: caches,
     }),
     section(level, 'Who asked for vmalloc’s memory', {
       id: 'callers',
       caption: 'Functions that asked for memory of vmalloc’s address space, the most first.',
-      ...{ columns: CALLER_COLUMNS, rows: callers },
+      columns: CALLER_COLUMNS,
+      rows: callers,
     }),
     section(level, 'Zones', {
       id: 'zones',
       caption: ZONES,
-      ...{ columns: zoneColumns(answer), about: 'ZONE', rows: zones },
+      columns: zoneColumns(answer),
+      about: 'ZONE',
+      rows: zones,
     }),
   ];
 }

@@ -52,7 +52,8 @@ ${lastMessages(answer.log?.records)}`;
   return pageHtml({
     title: `What is the matter${name && name !== UNNAMED ? ` with ${name}` : ''}`,
     style: `${TRIAGE_STYLE}${map?.style ?? ''}`,
-    ...{ body, about },
+    body,
+    about,
   });
 }
 

@@ -18,7 +18,11 @@ export function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Htm
   if (!times || times.length < 2) return html`<p>There are too few samples for a picture.</p>`;
   const tops = heights(stacked, times);
   const scale: Scale = {
-    ...{ from: times[0] ?? 0, to: times.at(-1) ?? 0, low: 0, width: WIDTH, height: HEIGHT },
+    from: times[0] ?? 0,
+    to: times.at(-1) ?? 0,
+    low: 0,
+    width: WIDTH,
+    height: HEIGHT,
     high: Math.max(1, ...(tops.at(-1) ?? [])),
   };
   const runs = runsOf(times);

@@ -18,8 +18,12 @@ const [WIDTH, HEIGHT] = [200, 40];
 /** One figure over time, from its least to its most; the figures beside it say how much that is. */
 function lineOverTime({ times, values }: Points): Html {
   const scale: Scale = {
-    ...{ from: times[0] ?? 0, to: times.at(-1) ?? 0, width: WIDTH, height: HEIGHT },
-    ...{ low: Math.min(...values), high: Math.max(...values) },
+    from: times[0] ?? 0,
+    to: times.at(-1) ?? 0,
+    width: WIDTH,
+    height: HEIGHT,
+    low: Math.min(...values),
+    high: Math.max(...values),
   };
   const lines = runsOf(times).map(([first, last]) => {
     const places = Array.from({ length: last - first + 1 }, (_, step) =>

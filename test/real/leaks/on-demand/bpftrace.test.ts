@@ -15,8 +15,14 @@ const MOST_MS = 600_000;
 const SECONDS = 24;
 const REFUSED = 3;
 const RATES: Rates = {
-  ...{ leak_single: 60, leak_third: 12, leak_fifth: 5, leak_parts: 12 },
-  ...{ keep_page: 100, ring_page: 40, ring_split: 20, ring_exact: 20 },
+  leak_single: 60,
+  leak_third: 12,
+  leak_fifth: 5,
+  leak_parts: 12,
+  keep_page: 100,
+  ring_page: 40,
+  ring_split: 20,
+  ring_exact: 20,
 };
 const LEAKS = ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts'] as const;
 /** Blocks that were freed by parts, and are held. */
@@ -35,7 +41,8 @@ function bpftraceOf(kernel: BpftraceKernel): Partial<GuestOptions> {
 async function boot(kernel: BpftraceKernel): Promise<LeakGuest> {
   const guest = await LeakGuest.boot(kernel, {
     ...bpftraceOf(kernel),
-    ...{ memoryMiB: MEMORY_MIB, limitMs: 4 * MOST_MS },
+    memoryMiB: MEMORY_MIB,
+    limitMs: 4 * MOST_MS,
   });
   await guest.mount();
   await guest.guest.run(MOUNT);
@@ -152,7 +159,8 @@ for (const kernel of KERNELS)
         const { status, stdout } = await guest.finish();
         expect(status).toBe(0);
         expect(leaksSchema.parse(JSON.parse(stdout))).toMatchObject({
-          ...{ method: 'bpftrace', endedEarly: true },
+          method: 'bpftrace',
+          endedEarly: true,
         });
         expect(await left(guest)).toBe('');
       },
@@ -201,7 +209,8 @@ for (const kernel of KERNELS)
       async () => {
         const refused = async (command: string) => {
           const { status, output } = await guest.guest.run(`${command} 2>&1`, {
-            ...{ mayFail: true, timeoutMs: MOST_MS },
+            mayFail: true,
+            timeoutMs: MOST_MS,
           });
           const text = output.toString();
           expect([status, text]).toEqual([

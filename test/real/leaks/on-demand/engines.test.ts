@@ -20,7 +20,10 @@ beforeAll(async () => {
   guest = await LeakGuest.boot('6.1', {
     ...disk,
     // Its clock goes by instructions.
-    ...{ cpus: 1, counted: true, memoryMiB: 1536, limitMs: 3 * MOST_MS },
+    cpus: 1,
+    counted: true,
+    memoryMiB: 1536,
+    limitMs: 3 * MOST_MS,
   });
   await guest.mount();
   await guest.guest.run(MOUNT);
@@ -41,7 +44,9 @@ test(
   'where there are many events, to pair them in the kernel costs less than to tell each',
   async () => {
     const times: Record<'alone' | keyof typeof ENGINES, number[]> = {
-      ...{ alone: [], tracefs: [], bpftrace: [] },
+      alone: [],
+      tracefs: [],
+      bpftrace: [],
     };
     for (let round = 0; round < ROUNDS; round++) {
       times.alone.push(await took());

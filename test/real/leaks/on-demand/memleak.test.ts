@@ -9,8 +9,15 @@ const SECONDS = 24;
 const PAGE = 4096;
 
 const RATES: Rates = {
-  ...{ leak_single: 60, leak_third: 12, leak_fifth: 5, leak_parts: 12, leak_bulk: 10 },
-  ...{ leak_object: 40, keep_page: 100, ring_split: 20, ring_exact: 20 },
+  leak_single: 60,
+  leak_third: 12,
+  leak_fifth: 5,
+  leak_parts: 12,
+  leak_bulk: 10,
+  leak_object: 40,
+  keep_page: 100,
+  ring_split: 20,
+  ring_exact: 20,
 };
 /** Blocks that are freed as they were allocated, or never. */
 const WHOLE = ['leak_single', 'leak_third', 'leak_fifth', 'keep_page'] as const;
@@ -73,7 +80,9 @@ async function endMemleak(): Promise<string> {
 
 beforeAll(async () => {
   guest = await LeakGuest.boot('6.12', {
-    ...{ files: memleakInGuest(), memoryMiB: 1536, limitMs: 2 * MOST_MS },
+    files: memleakInGuest(),
+    memoryMiB: 1536,
+    limitMs: 2 * MOST_MS,
   });
   await guest.mount();
   await guest.leaks(RATES);
@@ -88,8 +97,10 @@ beforeAll(async () => {
   for (const kind of KINDS)
     if (kind in RATES)
       console.log(kind, {
-        ...{ memleak: theirs[kind], held: truth[kind].bytes },
-        ...{ ours: ourBytes(kind), since: since(kind) },
+        memleak: theirs[kind],
+        held: truth[kind].bytes,
+        ours: ourBytes(kind),
+        since: since(kind),
       });
 }, MOST_MS);
 

@@ -14,7 +14,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Debian's golang-go. */
 const pprof = (...options: string[]) =>
   execFileSync('go', ['tool', 'pprof', ...options, profile], {
-    ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
     env: { ...process.env, HOME: folder, PPROF_TMPDIR: folder },
   });
 

@@ -20,7 +20,10 @@ function memory(wrapper: readonly string[], ...args: string[]) {
   ];
   const env = { ...process.env, HOME: '/nonexistent' };
   const { status, stdout, stderr } = spawnSync(program, words, {
-    ...{ encoding: 'utf8', env, cwd: '/', maxBuffer: 2 ** 26 },
+    encoding: 'utf8',
+    env,
+    cwd: '/',
+    maxBuffer: 2 ** 26,
   });
   return { status, stdout, stderr };
 }
@@ -121,7 +124,8 @@ describe('a /proc that lacks files', () => {
     const text = `${bare}AnonPages:  lots kB\nSlab:  1 kB\n`;
     const answer = answerOf(masked({ meminfo: text, zoneinfo: '' }), '--source', 'counters');
     expect(drawer(answer, 'anonymous')).toMatchObject({
-      ...{ counterBytes: null, complete: false },
+      counterBytes: null,
+      complete: false,
       why: '/proc/meminfo says “lots kB” of AnonPages',
     });
     expect(drawer(answer, 'unexplained')?.complete).toBe(false);

@@ -31,7 +31,9 @@ const RESIDENT = 32 << 20;
 function runScript(name: string, timeout: number) {
   const [script, file] = [join(folder, 'snapshot.sh'), join(folder, name)];
   const { status, stderr, signal } = spawnSync('sh', [script, ...PARTS, file, '1'], {
-    ...{ encoding: 'utf8', timeout: Math.ceil(timeout), killSignal: 'SIGKILL' },
+    encoding: 'utf8',
+    timeout: Math.ceil(timeout),
+    killSignal: 'SIGKILL',
   });
   return { status, stderr, signal };
 }
@@ -73,7 +75,9 @@ test('a read of its smaps blocks here', () => {
   for (const pid of blocked) {
     for (const file of ['smaps_rollup', 'smaps', 'cmdline']) {
       const { signal } = spawnSync('cat', [`/proc/${pid}/${file}`], {
-        ...{ timeout: 300, killSignal: 'SIGKILL', stdio: 'ignore' },
+        timeout: 300,
+        killSignal: 'SIGKILL',
+        stdio: 'ignore',
       });
       expect(signal, file).toBe('SIGKILL');
     }

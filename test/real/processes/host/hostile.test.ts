@@ -62,11 +62,13 @@ async function listed() {
 const NOBODY = 'setpriv --reuid=65534 --regid=65534 --clear-groups --';
 const shell = (script: string) =>
   execa('sh', ['-c', script, process.execPath, commandPath('kdump-mem')], {
-    ...{ reject: false, stripFinalNewline: false },
+    reject: false,
+    stripFinalNewline: false,
   });
 const inOwnMounts = (script: string) =>
   execa('unshare', ['-m', 'sh', '-c', script, process.execPath, commandPath('kdump-mem')], {
-    ...{ reject: false, stripFinalNewline: false },
+    reject: false,
+    stripFinalNewline: false,
   });
 
 describe('names', () => {

@@ -122,7 +122,8 @@ describe('mappings of a process of this machine', () => {
     ['one that is not there', () => 4_194_303, 4],
   ])('%s is told in one line', async (_what, pid, status) => {
     await expect(kdumpMem('procs', '--live', '--pid', String(pid()))).resolves.toMatchObject({
-      ...{ status, stdout: '' },
+      status,
+      stdout: '',
       stderr: expect.stringMatching(/^kdump-mem: pid \d+ [^\n]+\n$/),
     });
   });

@@ -76,15 +76,18 @@ test('none, no such namespace, and two ways to say which: one line', async () =>
   const line = (words: string) =>
     expect.stringMatching(new RegExp(`^kdump-mem: ${words}[^\\n]*\\n$`));
   expect(await asked(`${namespace}:999`)).toMatchObject({
-    ...{ status: 4, stdout: '' },
+    status: 4,
+    stdout: '',
     stderr: line(`no process has pid 999 in pid namespace ${namespace}`),
   });
   expect(await asked('17:1')).toMatchObject({
-    ...{ status: 4, stdout: '' },
+    status: 4,
+    stdout: '',
     stderr: line('no process is in a pid namespace 17'),
   });
   expect(await kdumpMem('procs', '--live', '--pid', '17:1', '--container', 'ab')).toMatchObject({
-    ...{ status: 2, stdout: '' },
+    status: 2,
+    stdout: '',
     stderr: line('--pid NS:PID'),
   });
   expect(await asked('17:0')).toMatchObject({ status: 2, stdout: '' });

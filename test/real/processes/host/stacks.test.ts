@@ -54,7 +54,10 @@ async function leaking(timesASecond: number, file = program): Promise<number> {
 /** Its temporary files lie in a folder of their own, so that what is left can be seen. */
 function ask(args: readonly string[], { env = {}, temporary = folder } = {}) {
   return execa(process.execPath, [commandPath('kdump-mem'), 'procs', '--live', ...args], {
-    ...{ reject: false, stdin: 'ignore', timeout: 180_000, stripFinalNewline: false },
+    reject: false,
+    stdin: 'ignore',
+    timeout: 180_000,
+    stripFinalNewline: false,
     env: { TMPDIR: temporary, ...env },
   });
 }

@@ -68,7 +68,11 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
       skcheckJson(args)
         .report.sockets.filter(({ pid }) => pid !== null && pids.includes(pid))
         .map(({ pid, comm, fds, unreadBytes, netns, stalled }) => ({
-          ...{ pid, comm, fds, unreadBytes, netns },
+          pid,
+          comm,
+          fds,
+          unreadBytes,
+          netns,
           verdict: stalled.verdict,
         }))
         .sort((a, b) => Number(a.pid) - Number(b.pid));
@@ -216,7 +220,8 @@ while [ $at -le 20000 ]; do echo /sys/fs/cgroup/none$at/memory.stat; at=$((at + 
   );
   const file = join(dir, 'many.tar.gz');
   const run = spawnSync('sh', [join(dir, 'snapshot.sh'), '--tmpfs', file, '0'], {
-    ...{ encoding: 'utf8', env: { ...process.env, PATH: `${bin}:${process.env.PATH}` } },
+    encoding: 'utf8',
+    env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
   });
   expect(run.status).toBe(0);
   const { stdout } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors'], {

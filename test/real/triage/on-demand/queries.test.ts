@@ -40,21 +40,38 @@ function crashed(dump: string, at: string, more: Partial<ToldJson>): string {
       { code: '', message: '', signal: null },
       { buildId: 'ab'.repeat(20), crashTime: Date.parse(at) / 1000 },
     ),
-    ...{ ok: true, error: null, release: '6.1.0', findings: [], complete: true, nodename: dump },
+    ok: true,
+    error: null,
+    release: '6.1.0',
+    findings: [],
+    complete: true,
+    nodename: dump,
     panic: { state: 'panicked', message: 'Kernel panic', cause: null },
     ...more,
   };
   const filed = {
-    ...{ dump, parts: 1, size: 1000, mtime: '2026-11-20T04:12:00.000Z', rulesFile: null },
+    dump,
+    parts: 1,
+    size: 1000,
+    mtime: '2026-11-20T04:12:00.000Z',
+    rulesFile: null,
   };
   return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, told, 1)))}\n`;
 }
 
 const owner = (name: string, bytes: number): ToldJson['topOwner'] => ({
-  ...{ kind: 'process', name, pid: 1, bytes, of: 'memory' },
+  kind: 'process',
+  name,
+  pid: 1,
+  bytes,
+  of: 'memory',
 });
 const pinned = (container: string, pinnedBytes: number) => ({
-  ...{ cgroup: `/kubepods/pod${POD}/${container}`, pod: POD, container, sockets: 1, pinnedBytes },
+  cgroup: `/kubepods/pod${POD}/${container}`,
+  pod: POD,
+  container,
+  sockets: 1,
+  pinnedBytes,
 });
 
 beforeAll(async () => {
