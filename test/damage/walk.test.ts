@@ -137,10 +137,10 @@ function readOrJunk(read: Read): Read {
       if (length <= 8) return new DataView(new Uint8Array(length).fill(0x5a).buffer);
       if (length > 4096) throw error;
     }
-    const words = Array.from({ length: length / 8 }, (_, index) =>
+    const words = Array.from({ length: Math.ceil(length / 8) }, (_, index) =>
       readOrJunk(read)(address + BigInt(index * 8), 8).getBigUint64(0, true),
     );
-    return new DataView(BigUint64Array.from(words).buffer);
+    return new DataView(BigUint64Array.from(words).buffer, 0, length);
   };
 }
 

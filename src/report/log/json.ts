@@ -1,13 +1,16 @@
 import type { CapturedLogWhole } from '../../account/captured-log.js';
 import type { LogAnswer, LogWhole } from '../../account/log.js';
+import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../log-records.js';
 import type { LogTriage } from '../../triage/text.js';
 import { FACILITIES, LEVELS } from '../../walk/log/words.js';
 import type { Warning } from '../../walk/warnings.js';
 import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
-import type { LogEndJson, LogJson, LogMessageJson } from './schema.js';
-import { textLogJson } from './text-log.js';
+import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from './schema.js';
+
+/** The newest boots are listed, up to this number. */
+const MOST_BOOTS = 100;
 
 /** What logs that are text hold besides the messages that were asked for. */
 export interface TextLogWhole {
@@ -77,5 +80,34 @@ export function messageJson(
     subsystem: subsystem || null,
     device: device || null,
     text,
+  };
+}
+
+export function textLogJson({
+  name,
+  files,
+  log,
+}: {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly log: TextLogSummary;
+}): TextLogJson {
+  const { format = null, messages, lines, bytes, bootCount, boots } = log;
+  return {
+    name,
+    files: [...files],
+    format,
+    messages,
+    lines,
+    bytes,
+    bootCount,
+    boots: boots
+      .map(({ id: bootId = null, release = null, fromStart }, index) => ({
+        boot: index + 1 - bootCount,
+        bootId,
+        release,
+        fromStart,
+      }))
+      .slice(-MOST_BOOTS),
   };
 }

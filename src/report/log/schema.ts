@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured-schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
-import { textLogSchema } from './text-log.js';
 
 /**
  * `kdump-mem log --json`, version 1, and its lines with --ndjson: of a kernel, a capture or text. Text (messages,
@@ -9,6 +8,31 @@ import { textLogSchema } from './text-log.js';
  */
 
 const count = z.int().nonnegative();
+
+/** What a log that is text was recognized as. */
+export const textLogSchema = z.strictObject({
+  name: z.string(),
+  /** Files that continue each other (rotated logs, records of pstore), the oldest first. */
+  files: z.array(z.string()),
+  /** `dmesg`, `syslog or journal`, …; null: lines have no form that is known. */
+  format: z.string().nullable(),
+  messages: count,
+  lines: count,
+  bytes: count,
+  /** Boots that are told apart. */
+  bootCount: count.min(1),
+  /** The newest 100 of them, the oldest first. */
+  boots: z.array(
+    z.strictObject({
+      /** As journalctl counts them: 0 is the last, -1 the one before. */
+      boot: z.int().max(0),
+      bootId: z.string().nullable(),
+      release: z.string().nullable(),
+      /** The log contains its first message. */
+      fromStart: z.boolean(),
+    }),
+  ),
+});
 
 const message = {
   /** Counts messages since boot; of text lines from 0 on. */
@@ -77,3 +101,4 @@ export const logEndSchema = z.strictObject({
 export type LogJson = z.infer<typeof logSchema>;
 export type LogMessageJson = z.infer<typeof logMessageSchema>;
 export type LogEndJson = z.infer<typeof logEndSchema>;
+export type TextLogJson = z.infer<typeof textLogSchema>;

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { TextTriage } from '../../triage/text.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
+import { textLogJson } from '../log/json.js';
+import { textLogSchema } from '../log/schema.js';
 import { textLogWords } from '../log/text.js';
-import { textLogJson, textLogSchema } from '../log/text-log.js';
 import { warningSchema } from '../schema.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
