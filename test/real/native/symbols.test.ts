@@ -94,7 +94,7 @@ describe.each(LAB_KERNELS)('the tables of %s', (version) => {
     const files = [dumpFile(version, 'elf')];
     for (const options of [
       { vmlinux: other.vmlinux },
-      { btf: other.vmlinux },
+      { types: other.vmlinux },
       { symbols: other.systemMap },
     ])
       expect(() => openNative({ files, ...options })).toThrow(/is of another kernel/);
