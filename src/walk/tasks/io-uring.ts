@@ -1,6 +1,8 @@
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import { type FileTest, fileTest } from './file-kind.js';
 
@@ -20,6 +22,7 @@ export class RingReader {
   readonly #kernel: Kernel;
   readonly #isRing: FileTest;
   readonly #file;
+  #links: StructReader<'next' | 'prev'> | undefined;
   #table: ((ring: bigint) => Generator<bigint>) | undefined;
   #own: ((ring: bigint) => bigint | undefined) | undefined;
 
@@ -39,13 +42,31 @@ export class RingReader {
   registered(file: bigint): bigint[] | undefined {
     if (!this.#isRing(file)) return undefined;
     this.#table ??= tableReader(this.#kernel);
-    return [...this.#table(this.#file.read(file).pointer('private_data'))];
+    return [...this.#table(this.#ring(file))];
   }
 
   /** The unix sock in whose queue a ring keeps files that are registered with it (up to 6.6). */
   ownSock(file: bigint): bigint | undefined {
     this.#own ??= ownSockReader(this.#kernel);
-    return this.#own(this.#file.read(file).pointer('private_data'));
+    return this.#own(this.#ring(file));
+  }
+
+  /** The `io_ring_ctx` of a file, whose list of overflown completions leads back to it. */
+  #ring(file: bigint): bigint {
+    const ring = this.#file.read(file).pointer('private_data');
+    const { facts } = this.#kernel;
+    const list = this.#kernel.struct('io_ring_ctx')?.member('cq_overflow_list');
+    if (list?.size !== 16 || facts.live) return ring;
+    const head = ring + BigInt(list.offset);
+    this.#links ??= new StructReader(this.#kernel, 'list_head', ['next', 'prev']);
+    const links = this.#links;
+    const next = links.read(head).pointer('next');
+    if (readOrNot(() => links.read(next).pointer('prev')) !== head)
+      throw new KernelError(
+        'damaged',
+        `file ${hex(file)} leads to ${hex(ring)}, which is no ring of io_uring`,
+      );
+    return ring;
   }
 }
 

@@ -154,11 +154,11 @@ function fragPage(): bigint {
   throw new Error('no task has a page of fragments');
 }
 
-/** Where a file of io_uring names its operations. */
-function ringOperations(): bigint {
+/** A file of io_uring. */
+function ringFile(): bigint {
   const operations = needSymbol(kernel, 'io_uring_fops');
   for (const file of new FilesOfProcesses(kernel).each((file) => [file]))
-    if (wordAt(file + offset('file', 'f_op')) === operations) return file + offset('file', 'f_op');
+    if (wordAt(file + offset('file', 'f_op')) === operations) return file;
   throw new Error('no process has a ring');
 }
 
@@ -406,12 +406,23 @@ describe('one damaged word makes an incomplete answer', () => {
   });
 
   test('a file of io_uring with the operations of another, whose registered sockets would be lost', () => {
-    const damaged = damagedKernel(kernel, word(ringOperations(), needSymbol(kernel, 'perf_fops')));
+    const damaged = damagedKernel(
+      kernel,
+      word(ringFile() + offset('file', 'f_op'), needSymbol(kernel, 'perf_fops')),
+    );
     expect(accountAll(damaged).warnings).toEqual([
       {
         code: 'corrupt',
         message: expect.stringMatching(/is \[io_uring\] by name, not by its f_op$/),
       },
+    ]);
+  });
+
+  test('a file of io_uring that leads beside its ring, whose registered sockets would be lost', () => {
+    const ring = ringFile() + offset('file', 'private_data');
+    const damaged = damagedKernel(kernel, word(ring, wordAt(ring) ^ 32n));
+    expect(accountAll(damaged).warnings).toEqual([
+      { code: 'corrupt', message: expect.stringMatching(/which is no ring of io_uring$/) },
     ]);
   });
 
