@@ -2,6 +2,8 @@ import { viewOf } from '../../kernel/bytes.js';
 import { type Architecture, type NativeKernel, walkTables } from '../../kernel/native/parts.js';
 import { listNodes } from '../../walk/list.js';
 import { cpuMask, perCpuAddress } from '../../walk/machine/cpus.js';
+import { addressSpaces } from '../../walk/processes/address-spaces.js';
+import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
 import { pointerAt } from './pointer.js';
@@ -14,7 +16,7 @@ import { readVariables } from './variables.js';
 /**
  * Reads what crash and drgn must find to open a dump with their vmlinux, found out by watching them
  * (crash 9.0, drgn 0.0.33 on kernels 5.10 to 7.2). All of it describes the machine, none of it what
- * ran there: of a task no more than its names, numbers and place in the lists.
+ * ran there: of a task no more than its names, numbers, resident size and place in the lists.
  */
 export function readForDebuggers(kernel: NativeKernel, store: Store): void {
   readVariables(kernel);
@@ -26,6 +28,7 @@ export function readForDebuggers(kernel: NativeKernel, store: Store): void {
   attempt(() => readMemoryBlocks(kernel));
   attempt(() => readTasks(kernel, store));
   attempt(() => readPids(kernel));
+  attempt(() => readResidentCounts(kernel));
   attempt(() => readModules(kernel));
 }
 
@@ -121,6 +124,12 @@ function readPids(kernel: NativeKernel): void {
       for (let at = 0; at < view.byteLength; at += 8) pending.push(view.getBigUint64(at, true));
     });
   }
+}
+
+/** crash's `ps` ends at the first process whose `mm_struct` is there and whose resident size is not. */
+function readResidentCounts(kernel: NativeKernel): void {
+  const counts = new ResidentCountReader(kernel);
+  for (const space of addressSpaces(kernel, () => undefined)) attempt(() => counts.read(space));
 }
 
 /** More than any machine has. */

@@ -15,12 +15,13 @@ type DrgnMember = [number, number, number, number, boolean];
 /** Every fifth struct of the kernel, and those that walks over sockets stand on. */
 function someStructs(kernel: NativeKernel): string[] {
   const btf = kernel.types.base;
-  const names: string[] = [];
-  let seen = 0;
-  for (let id = btf.firstId; id < btf.endId; id++) {
-    if (btf.kind(id) === Kind.STRUCT && !btf.anonymous(id) && btf.vlen(id) > 0 && seen++ % 5 === 0)
-      names.push(btf.name(id));
-  }
+  const all: string[] = [];
+  for (let id = btf.firstId; id < btf.endId; id++)
+    if (btf.kind(id) === Kind.STRUCT && !btf.anonymous(id) && btf.vlen(id) > 0)
+      all.push(btf.name(id));
+  // Of several structs of one name drgn takes the first, and we what they agree in.
+  const several = new Set(all.filter((name, index) => all.indexOf(name) !== index));
+  const names = all.filter((name, index) => index % 5 === 0 && !several.has(name));
   const walked =
     'sk_buff sock tcp_sock udp_sock unix_sock task_struct skb_shared_info page inode file';
   return [...new Set([...names, ...walked.split(' '), 'socket', 'net', 'kmem_cache', 'xa_node'])];
