@@ -31,14 +31,19 @@ export function* devicesOf(
   const set = new StructReader(kernel, 'kset', ['list', 'kobj']);
   const object = new StructReader(kernel, 'kobject', ['name', 'entry']);
   const bus = new StructReader(kernel, 'subsys_private', ['subsys', 'klist_devices.k_list']);
-  const device = new StructReader(kernel, 'device_private', [place, 'device']);
+  const owner = new StructReader(kernel, 'device_private', ['device']);
+  // A node of a class lies in the device itself before 5.1.
+  const isPrivate = kernel.struct('device_private')?.member(place) !== undefined;
+  const device = new StructReader(kernel, isPrivate ? 'device_private' : 'device', [place]);
   const buses = pointerPartOf(kernel, list, all, all);
   for (const link of listNodes(kernel, buses + BigInt(set.offset('list')))) {
     const kobject = object.read(link - BigInt(object.offset('entry')));
     if (textAt(kernel, 'the name', kobject.pointer('name'), LONGEST_NAME) !== name) continue;
     const own = kobject.address - BigInt(set.offset('kobj') + bus.offset('subsys'));
-    for (const node of listNodes(kernel, own + BigInt(bus.offset('klist_devices.k_list'))))
-      yield device.read(node - BigInt(device.offset(place))).pointer('device');
+    for (const node of listNodes(kernel, own + BigInt(bus.offset('klist_devices.k_list')))) {
+      const address = node - BigInt(device.offset(place));
+      yield isPrivate ? owner.read(address).pointer('device') : address;
+    }
     return;
   }
 }

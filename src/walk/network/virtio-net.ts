@@ -69,15 +69,26 @@ export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMem
 function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   const layout = kernel.struct('vring_virtqueue');
   const packed = layout?.member('packed_ring') ?? layout?.member('layout');
+  // Before 5.0 there is no other form than split, and what was given lies behind the struct.
+  const split = layout?.member('split.vring') ? 'split.' : '';
+  const states = `${split}desc_state` as const;
+  const [num, descriptors, available, used] = [
+    `${split}vring.num`,
+    `${split}vring.desc`,
+    `${split}vring.avail`,
+    `${split}vring.used`,
+  ] as const;
   const ring = new StructReader(kernel, 'vring_virtqueue', [
     'vq.num_free',
-    'split.vring.num',
-    'split.vring.desc',
-    'split.vring.avail',
-    'split.vring.used',
-    'split.desc_state',
+    num,
+    descriptors,
+    available,
+    used,
+    ...(split ? [states] : []),
   ]);
-  const state = new StructReader(kernel, 'vring_desc_state_split', ['data']);
+  const state = new StructReader(kernel, split ? 'vring_desc_state_split' : 'vring_desc_state', [
+    'data',
+  ]);
   // `packed_ring` is a bool; `layout` (7.1) an enum in which 0 is split.
   const form = (offset: number): number =>
     readPartOf(kernel, 'struct vring_virtqueue', queue, queue + BigInt(offset), 1).getUint8(0);
@@ -85,15 +96,16 @@ function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
     throw new KernelError('unsupported-layout', 'its rings are of the packed form');
   }
   const view = ring.read(queue);
-  const count = view.number('split.vring.num');
-  const desc = view.pointer('split.vring.desc');
-  const avail = view.pointer('split.vring.avail');
-  if (!isSplitRing(kernel, count, desc, avail, view.pointer('split.vring.used'))) {
+  const count = view.number(num);
+  const desc = view.pointer(descriptors);
+  if (!isSplitRing(kernel, count, desc, view.pointer(available), view.pointer(used))) {
     throw new KernelError('damaged', `a virtqueue of ${count} entries, whose parts lie otherwise`);
   }
+  const behind = layout?.member('desc_state')?.offset ?? 0;
+  const given = split ? view.pointer(states) : queue + BigInt(behind);
   const found: bigint[] = [];
   for (let index = 0; index < count; index++) {
-    const at = view.pointer('split.desc_state') + BigInt(index * state.size);
+    const at = given + BigInt(index * state.size);
     const data = state.read(at).pointer('data');
     if (data !== 0n) found.push(data);
   }

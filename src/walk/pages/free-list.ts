@@ -37,11 +37,21 @@ export class FreeList {
     }
   }
 
-  /** freelist_ptr: CONFIG_SLAB_FREELIST_HARDENED, with the address's bytes swapped since 5.7. */
+  /**
+   * freelist_ptr (mm/slub.c): CONFIG_SLAB_FREELIST_HARDENED, with the address's bytes swapped since 5.7 and in
+   * stable series before. No member tells which; only one of both gives the end or an address of memory.
+   */
   #next(object: bigint): bigint {
     const at = object + this.#offset;
     const stored = pointerPartOf(this.#kernel, 'the free object', object, at);
-    return this.#random === undefined ? stored : stored ^ this.#random ^ swapBytes(at);
+    if (this.#random === undefined) return stored;
+    const swapped = stored ^ this.#random ^ swapBytes(at);
+    const plain = stored ^ this.#random ^ at;
+    return !this.#isObject(swapped) && this.#isObject(plain) ? plain : swapped;
+  }
+
+  #isObject(address: bigint): boolean {
+    return address === 0n || this.#kernel.pages.pageOf(address) !== undefined;
   }
 }
 
