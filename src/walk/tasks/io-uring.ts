@@ -60,7 +60,9 @@ export class RingReader {
     const head = ring + BigInt(list.offset);
     this.#links ??= new StructReader(this.#kernel, 'list_head', ['next', 'prev']);
     const links = this.#links;
-    const next = links.read(head).pointer('next');
+    const next = readOrNot(() => links.read(head).pointer('next'));
+    // An extract keeps it since it is asked for.
+    if (next === undefined) return ring;
     if (readOrNot(() => links.read(next).pointer('prev')) !== head)
       throw new KernelError(
         'damaged',
