@@ -22,7 +22,6 @@ export class RingReader {
   readonly #kernel: Kernel;
   readonly #isRing: FileTest;
   readonly #file;
-  #links: StructReader<'next' | 'prev'> | undefined;
   #table: ((ring: bigint) => Generator<bigint>) | undefined;
   #own: ((ring: bigint) => bigint | undefined) | undefined;
 
@@ -58,8 +57,7 @@ export class RingReader {
     const list = this.#kernel.struct('io_ring_ctx')?.member('cq_overflow_list');
     if (list?.size !== 16 || facts.live) return ring;
     const head = ring + BigInt(list.offset);
-    this.#links ??= new StructReader(this.#kernel, 'list_head', ['next', 'prev']);
-    const links = this.#links;
+    const links = new StructReader(this.#kernel, 'list_head', ['next', 'prev']);
     const next = readOrNot(() => links.read(head).pointer('next'));
     // An extract keeps it since it is asked for.
     if (next === undefined) return ring;
