@@ -4,7 +4,6 @@ import { OutputFile } from '../output-file.js';
 import { snapshotJson } from '../report/snapshot/json.js';
 import type { SnapshotJson } from '../report/snapshot/schema.js';
 import { snapshotText, snapshotWarning } from '../report/snapshot/text.js';
-
 import { beGentle, uncache } from '../snapshot/gentle.js';
 import { checkRoom, roomNeeded } from '../snapshot/room.js';
 import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.js';

@@ -22,7 +22,6 @@ import { MOST_PROCESS_BYTES } from './contents.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
 import { archiveKind, looksLikeDump } from './recognise.js';
 import { TarReader } from './tar.js';
-
 import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './unpack-limit.js';
 import { isOfLogs, isOfMappings, isOfProcesses, type Wish, wantedName } from './wanted.js';
 

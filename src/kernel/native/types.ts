@@ -4,7 +4,6 @@ import type { TypeDescription } from '../type-description.js';
 import type { Btf } from './btf/btf.js';
 import { describeType } from './btf/describe.js';
 import { enumeratorsOf } from './btf/enumerators.js';
-
 import { Kind } from './btf/format.js';
 import { BtfStructLayout, type MemberCache } from './btf/layout.js';
 import { flattenMembers, isAggregate } from './btf/member.js';

@@ -5,7 +5,6 @@ import { ExecaError, execa } from 'execa';
 import { archiveKind } from '../../host/capture/recognise.js';
 import { LimitedPieces, type UnpackLimit } from '../../host/capture/unpack-limit.js';
 import { attempt, HostError } from '../../host/error.js';
-
 import { LineCutter } from '../../host/ss/lines.js';
 import { safePath } from '../../program-path.js';
 

@@ -15,13 +15,15 @@ type DrgnMember = [number, number, number, number, boolean];
 /** Every fifth struct of the kernel, and those that walks over sockets stand on. */
 function someStructs(kernel: NativeKernel): string[] {
   const btf = kernel.types.base;
-  const all: string[] = [];
-  for (let id = btf.firstId; id < btf.endId; id++)
-    if (btf.kind(id) === Kind.STRUCT && !btf.anonymous(id) && btf.vlen(id) > 0)
-      all.push(btf.name(id));
+  const times = new Map<string, number>();
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    if (btf.kind(id) !== Kind.STRUCT || btf.anonymous(id) || btf.vlen(id) === 0) continue;
+    times.set(btf.name(id), (times.get(btf.name(id)) ?? 0) + 1);
+  }
   // Of several structs of one name drgn takes the first, and we what they agree in.
-  const several = new Set(all.filter((name, index) => all.indexOf(name) !== index));
-  const names = all.filter((name, index) => index % 5 === 0 && !several.has(name));
+  const names = [...times].flatMap(([name, count], index) =>
+    index % 5 === 0 && count === 1 ? [name] : [],
+  );
   const walked =
     'sk_buff sock tcp_sock udp_sock unix_sock task_struct skb_shared_info page inode file';
   return [...new Set([...names, ...walked.split(' '), 'socket', 'net', 'kmem_cache', 'xa_node'])];
