@@ -180,11 +180,19 @@ async function openRecords(
   warn: (message: string) => void,
 ): Promise<Buffer> {
   const records: { name: string; content: Buffer }[] = [];
+  let failure: HostError | undefined;
   for (const file of files) {
     const parts: Buffer[] = [];
-    for await (const part of partsOf(file)) parts.push(part);
-    records.push({ name: file.name, content: Buffer.concat(parts) });
+    try {
+      for await (const part of partsOf(file)) parts.push(part);
+      records.push({ name: file.name, content: Buffer.concat(parts) });
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      failure ??= error;
+      warn(error.message);
+    }
   }
+  if (records.length === 0 && failure) throw failure;
   const { text, missing, unreadable } = pstoreText(records);
   if (missing.length > 0) warn(`${folder}: missing ${missing.join(', ')}`);
   for (const one of unreadable) warn(`${one}: malformed pstore record`);
