@@ -11,10 +11,36 @@ export class TornList extends KernelError {
   }
 }
 
+/** A ring without the head: entries that were moved to another list while they were read. */
+class OtherRing extends TornList {}
+
+/** Notices, by Brent's algorithm, that the nodes of a list come round without its head. */
+export class CycleTest {
+  readonly #head: bigint;
+  #mark = 0n;
+  #passed = 0;
+  #most = 1;
+
+  constructor(head: bigint) {
+    this.#head = head;
+  }
+
+  /** @throws {TornList} after three rounds at most */
+  pass(node: bigint): void {
+    if (node === this.#mark)
+      throw new OtherRing(
+        `the list at ${hex(this.#head)} is torn: ${hex(node)} is on another list`,
+      );
+    if (++this.#passed < this.#most) return;
+    [this.#mark, this.#passed, this.#most] = [node, 0, 2 * this.#most];
+  }
+}
+
 /**
  * Follows a `struct list_head` ring from its head and gives the address of each entry's node. Each
- * node's `prev` must lead back to the node before it: this alone rules out a cycle that skips the
- * head, since the node where it closes would need two different `prev`.
+ * node's `prev` must lead back to the node before it. In a dump this alone rules out a cycle that skips
+ * the head, since the node where it closes would need two different `prev`. A running kernel may move all
+ * entries to another list meanwhile (list_splice): such a cycle is found when it comes back to a node.
  * (include/linux/list.h; `next` and `prev` are its only two members, in this order.)
  *
  * @param after the node to begin behind; the head where it is left out
@@ -23,7 +49,9 @@ export class TornList extends KernelError {
 export function* listNodes(kernel: Kernel, head: bigint, after = head): Generator<bigint> {
   let previous = after;
   let node = readPartOf(kernel, 'the list', head, after, 8).getBigUint64(0, true);
+  const cycle = new CycleTest(head);
   while (node !== head) {
+    cycle.pass(node);
     const links = readPartOf(kernel, 'the list', head, node, 16);
     const back = links.getBigUint64(8, true);
     if (back !== previous) {
@@ -62,14 +90,17 @@ export function* changingListNodes(kernel: Kernel, head: bigint): Generator<bigi
       break;
     } catch (error) {
       if (!(error instanceof TornList || error instanceof ReadError)) throw error;
+      // Nodes of another list are behind each other, too.
+      if (error instanceof OtherRing) nodes.length = 0;
       if (changes < MOST_CHANGES) continue;
-      yield* nodes;
+      yield* new Set(nodes);
       throw error;
     } finally {
       forget();
     }
   }
-  yield* nodes;
+  // What left the list may be at its end again: the allocator gives memory out anew.
+  yield* new Set(nodes);
 }
 
 /** Whether a node is behind another one by the links of both; one that has left a list names neither. */

@@ -8,6 +8,9 @@ afterAll(() => kernel.close());
 
 const [HEAD, A, B, C, D] = [0x1000n, 0x2000n, 0x3000n, 0x4000n, 0x5000n] as const;
 
+/** The head of another list. */
+const OTHER = 0x6000n;
+
 /** As list_del_rcu leaves it in `prev`. */
 const POISON = 0xdead_0000_0000_0122n;
 
@@ -43,6 +46,18 @@ class List {
     this.#previous.set(node, POISON);
   }
 
+  /** As list_splice_init does it, to another list that was empty. */
+  splice(nodes: readonly bigint[]): void {
+    this.#link(HEAD, HEAD);
+    for (const [index, node] of [OTHER, ...nodes].entries())
+      this.#link(node, nodes[index] ?? OTHER);
+  }
+
+  append(node: bigint): void {
+    this.#link(this.#previous.get(HEAD)!, node);
+    this.#link(node, HEAD);
+  }
+
   tear(node: bigint): void {
     this.#previous.set(node, POISON);
   }
@@ -67,6 +82,26 @@ test.each([
   ],
 ])('of a list that changes, every node that stays is found: %s', (_, changes, expected) => {
   expect([...changingListNodes(live([A, B, C, D], changes), HEAD)]).toEqual(expected);
+});
+
+test.each([1, 2, 3, 4])(
+  'entries that move to another list before read %i are followed for a bounded time',
+  (read) => {
+    const nodes = [A, B, C, D];
+    const kernel = live(nodes, { [read]: (list) => list.splice(nodes) });
+    const found = [...changingListNodes(kernel, HEAD)];
+    expect([[], nodes]).toContainEqual(found);
+  },
+);
+
+test('a node that leaves and comes back at the end is one node', () => {
+  const back = (list: List) => {
+    list.remove(A);
+    list.append(A);
+  };
+  const found = [...changingListNodes(live([A, B, C, D], { 3: back }), HEAD)];
+  expect(found).toHaveLength(4);
+  expect(new Set(found)).toEqual(new Set([A, B, C, D]));
 });
 
 test('a list that stays torn gives what is before, and then says so', () => {

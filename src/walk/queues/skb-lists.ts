@@ -1,7 +1,7 @@
 import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
-import { listNodes, TornList } from '../list.js';
+import { CycleTest, listNodes, TornList } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
@@ -36,16 +36,15 @@ export class SkbLists {
     return this.#head.read(head).number('qlen');
   }
 
-  /**
-   * A ring whose sentinel is the `sk_buff_head` itself. Each skb must point back to the one before,
-   * which rules out every cycle that leaves the head out.
-   */
+  /** A ring whose sentinel is the `sk_buff_head` itself; what rules out cycles is as in {@link listNodes}. */
   *ring(head: bigint): Generator<bigint> {
     const first = this.#head.read(head);
     const cursor = new Cursor(this.#kernel, 'struct sk_buff');
     let previous = head;
     let skb = first.pointer('next');
+    const cycle = new CycleTest(head);
     while (skb !== head) {
+      cycle.pass(skb);
       // sk_buff and sk_buff_head both begin with next and prev, by design.
       const { view, base } = cursor.to(skb).look(0, 16);
       const next = view.getBigUint64(base, true);
