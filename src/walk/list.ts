@@ -17,12 +17,14 @@ class OtherRing extends TornList {}
 /** Notices, by Brent's algorithm, that the nodes of a list come round without its head. */
 export class CycleTest {
   readonly #head: bigint;
-  #mark = 0n;
+  /** No node that passes. */
+  #mark: bigint;
   #passed = 0;
   #most = 1;
 
   constructor(head: bigint) {
     this.#head = head;
+    this.#mark = head;
   }
 
   /** @throws {TornList} after three rounds at most */

@@ -1,6 +1,8 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/machine/cpus.js';
+import { ramBytes } from '../../walk/machine/machine.js';
+import type { FrameRange } from '../../walk/memory/ram.js';
 import { readPartOf } from '../../walk/named-read.js';
 import { gpuPages } from '../../walk/pages/gpu-pages.js';
 import { memoryNodes } from '../../walk/pages/memory-nodes.js';
@@ -35,6 +37,7 @@ export type KernelCounts = ReadonlyMap<
  * that this kernel lacks, or that cannot be read, there is none.
  *
  * @param lost told of what a sound dump has and this one lacks; not of counters that a kernel has not
+ * @param deferred frames whose struct pages were not initialized
  *
  * - `all-free` is NR_FREE_PAGES, what a confidential guest has not accepted among it; `free-buddy` is without
  *   that. Pages of CPUs' lists are in no counter.
@@ -43,11 +46,12 @@ export type KernelCounts = ReadonlyMap<
  * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
  * - `all-lru` counts pages of the lists of those that were used last, and `all-isolated` those that reclaim or
  *   migration took off; `all-locked` those that mlock keeps.
- * - `all-reserved` is what zones have and the buddy allocator never got.
+ * - `all-reserved` is what zones have and the buddy allocator never gets.
  */
 export function kernelCounts(
   kernel: Kernel,
   lost: (error: KernelError | ReadError) => void = () => {},
+  deferred: readonly FrameRange[] = [],
 ): KernelCounts {
   const counts = new Map<string, number>();
   const attempt = (step: () => void): void => {
@@ -115,6 +119,14 @@ export function kernelCounts(
           add('kernel-stacks', zones.item(zone.address, 'NR_KERNEL_STACK_KB') / kilobytes);
       }
     }
+  });
+  attempt(() => {
+    if (deferred.length === 0) return;
+    const [memory, reserved] = [counts.get('memory') ?? 0, counts.get('all-reserved') ?? 0];
+    // No zone manages them yet, and MemTotal has them.
+    const pages = ramBytes(kernel) / kernel.facts.pageSize - (memory - reserved);
+    add('free-uninitialized', pages);
+    add('all-reserved', -pages);
   });
   attempt(() => {
     const variable = kernel.symbol('nr_vmalloc_pages');

@@ -45,7 +45,7 @@ const TABLE = {
   tables: { group: 'kernel', takes: NOBODYS },
   'free-buddy': { group: 'free', kinds: ['free'] },
   'free-unaccepted': { group: 'free', kinds: ['unaccepted'] },
-  'free-uninitialized': { group: 'free' },
+  'free-uninitialized': { group: 'free', kinds: ['uninitialized'] },
   anonymous: { group: 'applications', kinds: ['anonymous'] },
   'page-cache': { group: 'applications', kinds: ['file'] },
   shared: { group: 'applications', kinds: ['shmem'] },

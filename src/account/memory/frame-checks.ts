@@ -119,7 +119,7 @@ function* freeOfCpus(kernel: Kernel): Generator<number> {
 const UNCOUNTED = 64;
 
 /** What only boot and hotplug change. */
-const FIXED: ReadonlySet<string> = new Set(['memory', 'all-reserved']);
+const FIXED: ReadonlySet<string> = new Set(['memory', 'all-reserved', 'free-uninitialized']);
 
 type Compare = (what: string, ours: number, name: Parameters<KernelCounts['get']>[0]) => void;
 
@@ -167,6 +167,8 @@ export function checkFrames(
   for (const kind of scan.kinds) kinds[kind]!++;
   const ofKind = (kind: PageKind) => kinds[KIND[kind]] ?? 0;
   compare('what was set aside at boot', ofKind('reserved'), 'all-reserved');
+  if (scan.whyDeferred) tell(scan.whyDeferred.message);
+  compare('what is not initialized yet', ofKind('uninitialized'), 'free-uninitialized');
   compare('the buddy allocator', ofKind('free'), 'free-buddy');
   if (tablesHaveType(kernel)) compare('page tables', ofKind('page-table'), 'page-tables');
   compare('shared memory', ofKind('shmem'), 'shared');

@@ -76,8 +76,10 @@ export function accountMemory(
   areas.note(warnings);
   ledger.close();
   noteScan(kernel, scan, warnings);
-  const counts = kernelCounts(kernel, (error) =>
-    warnings.add(codeOf(error), `the kernel’s counters: ${error.message}`),
+  const counts = kernelCounts(
+    kernel,
+    (error) => warnings.add(codeOf(error), `the kernel’s counters: ${error.message}`),
+    scan.deferred,
   );
   noteGraphics(counts, missed);
   if (!tablesHaveType(kernel)) missed.note('page-tables', UNTYPED_TABLES, 'unsupported-layout');

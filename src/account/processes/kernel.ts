@@ -69,7 +69,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
       `the struct pages of ${scan.unread + scan.torn} page frames cannot be read, or contradict others`,
     );
   const places = readOrNot(() => zones(kernel)) ?? [];
-  const counted = kernelCounts(kernel);
+  const counted = kernelCounts(kernel, undefined, scan.deferred);
   checkFrames(kernel, { scan, frames: frames.size, counts: counted, places }, warnings);
   let missing = 0;
   const { lost: lostTasks } = reportedTasks(kernel, warnings);

@@ -55,7 +55,7 @@ export function describeMachine(
     clock: unknowns.try('the kernel’s clock and uptime', () => readClock(kernel)),
     online: unknowns.try('online CPUs', () => cpuMask(kernel, '__cpu_online_mask')),
     possible: unknowns.try('possible CPUs', () => cpuMask(kernel, '__cpu_possible_mask')),
-    ram: unknowns.try('the machine’s memory', () => readRam(kernel)),
+    ram: unknowns.try('the machine’s memory', () => ramBytes(kernel)),
     taint: unknowns.try('taint', () => readWord(kernel, 'tainted_mask')),
     processes: unknowns.try('processes', () => countProcesses(kernel)),
     modules: unknowns.try('loaded modules', () => moduleNames(kernel)),
@@ -79,7 +79,8 @@ export function readUts(kernel: Kernel, fields: Fields): UtsFacts {
   return { nodename: text(1), release: text(2), version: text(3), machine: text(4) };
 }
 
-function readRam(kernel: Kernel): number {
+/** MemTotal. @throws {KernelError}, {@link ReadError} */
+export function ramBytes(kernel: Kernel): number {
   // Since 5.0 an atomic; a plain long before.
   const atomic = kernel.symbol('_totalram_pages') !== undefined;
   const name = atomic ? '_totalram_pages' : 'totalram_pages';

@@ -1,4 +1,4 @@
-import { ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
@@ -17,6 +17,8 @@ import { FileFrames } from './file-frames.js';
 import type { FrameMap } from './frame-map.js';
 import { eachChunk } from './page-chunks.js';
 import { KIND, type KindTest, kindTest } from './page-kinds.js';
+import type { FrameRange } from './ram.js';
+import { deferredRanges } from './zones.js';
 
 /** What all `struct page`s say, in one pass. */
 export interface FrameScan {
@@ -44,6 +46,9 @@ export interface FrameScan {
   /** Frames whose `struct page` contradicts its neighbours, and what the first of them says. */
   readonly torn: number;
   readonly whyTorn: string | undefined;
+  /** Frames whose struct pages mean nothing where they are not reserved, and why these are not known. */
+  readonly deferred: readonly FrameRange[];
+  readonly whyDeferred: KernelError | undefined;
 }
 
 export interface SlabFrames {
@@ -92,6 +97,8 @@ export function scanFrames(
 class Scan {
   readonly #kernel: Kernel;
   readonly #frames: FrameMap;
+  readonly #deferred: readonly FrameRange[] = [];
+  readonly #whyDeferred: KernelError | undefined;
   readonly #stride: number;
   readonly #kindOf: KindTest;
   readonly #headOf: HeadFinder;
@@ -125,6 +132,12 @@ class Scan {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;
     this.#frames = frames;
+    try {
+      this.#deferred = deferredRanges(kernel);
+    } catch (error) {
+      if (!(error instanceof KernelError && error.code === 'damaged')) throw error;
+      this.#whyDeferred = error;
+    }
     this.#stride = page.size;
     this.#kindOf = kindTest(kernel);
     this.#headOf = headFinder(kernel, page);
@@ -174,6 +187,8 @@ class Scan {
       whyCache: this.#whyCache,
       torn: this.#torn,
       whyTorn: this.#whyTorn,
+      deferred: this.#deferred,
+      whyDeferred: this.#whyDeferred,
     };
   }
 
@@ -192,9 +207,17 @@ class Scan {
   #look(view: DataView, start: number, first: number, index: number, count: number): void {
     const stride = this.#stride;
     const kinds = this.#kinds;
+    const deferred = this.#deferred.filter((one) => first + count > one.start && first < one.end);
     for (let at = 0; at < count; at++) {
       const base = start + at * stride;
       const frame = first + at;
+      if (deferred.length > 0 && deferred.some((one) => frame >= one.start && frame < one.end)) {
+        // Poisoned ones (page_init_poison) have all flags.
+        const isReserved = this.#kindOf(view, base) === KIND.reserved && !this.#isHead(view, base);
+        kinds[index + at] = isReserved ? KIND.reserved : KIND.uninitialized;
+        this.#endBlock();
+        continue;
+      }
       const tailLow = view.getUint32(base + this.#tail, true);
       const isTail = (tailLow & 1) !== 0;
       if (frame < this.#until) {

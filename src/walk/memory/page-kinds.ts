@@ -14,6 +14,8 @@ export const KINDS = [
   'free',
   /** Of a confidential guest, which has not accepted it yet (6.5). */
   'unaccepted',
+  /** Its `struct page` is not initialized yet (deferred_init). */
+  'uninitialized',
   'slab',
   /** A slab of a cache that shrinks when memory is short. */
   'slab-reclaimable',

@@ -2,6 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { numberedNodes } from '../pages/memory-nodes.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A zone that has memory. Frames and pages are base pages. */
@@ -88,4 +89,31 @@ export function zones(kernel: Kernel): Zone[] {
 /** ZONE_NORMAL is `Normal` in /proc/zoneinfo, ZONE_DMA32 `DMA32`. */
 function capitalized(name: string): string {
   return name.startsWith('DMA') ? name : `${name[0]}${name.slice(1).toLowerCase()}`;
+}
+
+/** `pglist_data.first_deferred_pfn` of a node all of whose struct pages are initialized, or just being so. */
+const NONE_DEFERRED = 2n ** 64n - 1n;
+
+/**
+ * Page frames whose struct pages the kernel had yet to initialize (CONFIG_DEFERRED_STRUCT_PAGE_INIT): the end of a
+ * node. Only struct pages of what the boot reserved are initialized there.
+ *
+ * @throws {KernelError} `damaged`: they do not begin within their node
+ */
+export function deferredRanges(kernel: Kernel): { readonly start: number; readonly end: number }[] {
+  if (!kernel.struct('pglist_data')?.member('first_deferred_pfn')) return [];
+  const data = new StructReader(kernel, 'pglist_data', [
+    ...['first_deferred_pfn', 'node_start_pfn', 'node_spanned_pages'],
+  ] as const);
+  return numberedNodes(kernel).flatMap(({ number, node }) => {
+    // An extract need not have it.
+    const view = readOrNot(() => data.read(node));
+    const first = view?.pointer('first_deferred_pfn') ?? NONE_DEFERRED;
+    if (!view || first === NONE_DEFERRED) return [];
+    const from = view.number('node_start_pfn');
+    const range = { start: Number(first), end: from + view.number('node_spanned_pages') };
+    if (range.start >= from && range.start <= range.end) return [range];
+    const message = `NUMA node ${number} has page frames ${from} to ${range.end}, and struct pages from ${first} on are not initialized (first_deferred_pfn)`;
+    throw new KernelError('damaged', message);
+  });
 }

@@ -1,0 +1,105 @@
+import { afterAll, expect, test } from 'vitest';
+import { leaves } from '../../../src/account/memory/leaves.js';
+import { accountMemory } from '../../../src/account/memory/memory.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { FrameMap } from '../../../src/walk/memory/frame-map.js';
+import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { KIND } from '../../../src/walk/memory/page-kinds.js';
+import { ramRanges } from '../../../src/walk/memory/ram.js';
+import { zones } from '../../../src/walk/memory/zones.js';
+import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
+import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
+import { labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+// The kernel initializes all struct pages before it can be dumped by kdump: a free block is made one that it had
+// yet to initialize, at the end of its node.
+const kernel = openNative({ files: [labDump('6.12').elf] });
+afterAll(() => kernel.close());
+
+const ORDER = 10;
+const PAGES = 2 ** ORDER;
+
+const frames = new FrameMap(ramRanges(kernel));
+const { kinds } = scanFrames(kernel, frames);
+const zone = zones(kernel).at(-1)!;
+const page = struct(kernel, 'page');
+const block = blockIn(zone);
+
+function blockIn({ start, spanned }: typeof zone): number {
+  for (let frame = start + spanned - PAGES; frame > start; frame--) {
+    if (frame % PAGES !== 0 || kinds[frames.indexOf(frame)] !== KIND.free) continue;
+    const address = kernel.pages.pageOfFrame(frame) + BigInt(memberOf(page, 'private').offset);
+    if (kernel.read(address, 8).getBigUint64(0, true) === BigInt(ORDER)) return frame;
+  }
+  throw new Error(`no free block of order ${ORDER}`);
+}
+
+const offset = (type: string, member: string) =>
+  BigInt(memberOf(struct(kernel, type), member).offset);
+const word = (address: bigint, value: bigint): Patch => ({
+  address,
+  bytes: littleEndian(BigInt.asUintN(64, value), 8),
+});
+const less = (address: bigint, by: number) =>
+  word(address, kernel.read(address, 8).getBigInt64(0, true) - BigInt(by));
+
+const managed = less(zone.address + offset('zone', 'managed_pages'), PAGES);
+const first = (frame: bigint) =>
+  word(zone.node + offset('pglist_data', 'first_deferred_pfn'), frame);
+const started = kernel.read(zone.node + offset('pglist_data', 'node_start_pfn'), 8);
+const spanned = BigInt(block + PAGES) - started.getBigUint64(0, true);
+const area = BigInt(ORDER * struct(kernel, 'free_area').size) + offset('free_area', 'nr_free');
+const free = kernel.enumerators('zone_stat_item')?.get('NR_FREE_PAGES') ?? -1n;
+const notFreed = [
+  less(zone.address + offset('zone', 'free_area') + area, 1),
+  less(zone.address + offset('zone', 'vm_stat') + 8n * free, PAGES),
+];
+const node = word(zone.node + offset('pglist_data', 'node_spanned_pages'), spanned);
+
+/** Struct pages that hold what the memory held before. */
+const blank = (byte: number): Patch => ({
+  address: kernel.pages.pageOfFrame(block),
+  bytes: new Uint8Array(PAGES * page.size).fill(byte),
+});
+
+const answer = (of: Kernel) => {
+  const { memory, warnings, complete } = accountMemory(of);
+  const row = (name: string) => leaves(memory).find(({ drawer }) => drawer === name);
+  return { warnings, complete, free: row('free-buddy'), row: row('free-uninitialized') };
+};
+const damaged = (...patches: readonly Patch[]) =>
+  answer(damagedKernel(kernel, { patches, denials: [] }));
+const sound = answer(kernel);
+
+test('a kernel that has initialized all has none', () => {
+  expect(sound).toMatchObject({ complete: true, warnings: [], row: { frames: 0 } });
+});
+
+test.each([0, 0xff, 0x5a])(
+  'frames whose struct pages are not initialized are free, whatever bytes are there: %i',
+  (byte) => {
+    const found = damaged(blank(byte), first(BigInt(block)), node, managed, ...notFreed);
+    expect(found).toMatchObject({
+      complete: true,
+      warnings: [],
+      row: { frames: PAGES, counterBytes: PAGES * kernel.facts.pageSize },
+      free: { frames: (sound.free?.frames ?? 0) - PAGES },
+    });
+  },
+);
+
+test('more of them than MemTotal has beyond the zones contradict it', () => {
+  const { complete, warnings } = damaged(blank(0), first(BigInt(block)), node, ...notFreed);
+  expect(complete).toBe(false);
+  expect(warnings.map(({ message }) => message)).toContain(
+    `the kernel counts 0 pages of what is not initialized yet, and ${PAGES} are found`,
+  );
+});
+
+test('a first frame that is not of its node is damage', () => {
+  const { complete, warnings } = damaged(first(2n ** 63n - 1n));
+  expect(complete).toBe(false);
+  expect(warnings.map(({ message }) => message).join()).toContain('(first_deferred_pfn)');
+});
