@@ -2,6 +2,7 @@ import { eachCaptured } from '../account/captured-log.js';
 import { chosenBy, type LogChoice } from '../account/log.js';
 import type { CapturedFiles } from '../host/capture/files.js';
 import { capturedLog } from '../host/capture/log.js';
+import { HostError } from '../host/error.js';
 import type { LogSource } from '../host/logs.js';
 import { STDIN } from '../host/text-input.js';
 import { formatJson } from '../json.js';
@@ -117,12 +118,13 @@ export async function printTextLog(
   const printer = new MessagePrinter(options);
   const read: { name: string; files: string[]; log: TextLogSummary }[] = [];
   let [omitted, lacksBoot] = [0, false];
-  for (const source of logs) {
+  let failure: HostError | undefined;
+  const printOne = async (source: LogSource): Promise<void> => {
     const { name } = source;
     const chosen = await chosenOf(source, choice, options.boot);
     if (chosen === undefined) {
       lacksBoot = true;
-      continue;
+      return;
     }
     const { boot, meant } = chosen;
     let [isFirst, isTimed] = [true, false];
@@ -142,17 +144,27 @@ export async function printTextLog(
       { take, isOpen: true, triggers: /^/ },
       () => printer.print(),
     );
-    if (summary.format === undefined || summary.messages === 0) continue;
+    if (summary.format === undefined || summary.messages === 0) return;
     for (const message of incompleteness({ log: summary, boot, missing: parts }))
       warnings.add('unreadable', logs.length > 1 ? `${name}: ${message}` : message);
     if (!isTimed && (choice.since || choice.until))
       warnings.add('unreadable', `${name}: ${UNTIMED}`);
     read.push({ name, files: source.files.map((file) => file.name), log: summary });
-  }
-  if (read.length === 0)
+  };
+  for (const source of logs)
+    try {
+      await printOne(source);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      failure ??= error;
+      warnings.add('unreadable', error.message);
+    }
+  if (read.length === 0) {
+    if (failure) throw failure;
     throw lacksBoot
       ? new UsageError('the log does not have that boot', 'Leave --boot out to see all boots.')
       : noLog(path);
+  }
   const notes = read.map(
     ({ name, log }) => `${read.length > 1 ? `${escapeText(name)}: ` : ''}${textLogWords(log)}`,
   );

@@ -283,6 +283,37 @@ describe('folders', () => {
     ]);
   });
 
+  test('one unreadable record of pstore is a warning', async () => {
+    const at = filled({
+      'console.log': LOG,
+      'dmesg-efi-170123456701001': Buffer.from([0x1f, 0x8b, 1, 2, 3, 4, 5, 6]),
+      'dmesg-efi-170123456702001': `Panic#1 Part2\n${first}${second}`,
+    });
+    const { logs, complete, warnings } = await triaged(at);
+    expect(logs.map(({ name, messages }) => [name, messages])).toEqual([
+      ['console.log', 16],
+      ['dmesg-*', 2],
+    ]);
+    expect([complete, warnings.map(({ message }) => message)]).toEqual([
+      false,
+      expect.arrayContaining([expect.stringContaining('dmesg-efi-170123456701001')]),
+    ]);
+  });
+
+  test('log prints what can be read, and warns of what cannot', async () => {
+    const rubbish = Buffer.from([0x1f, 0x8b, 1, 2, 3, 4, 5, 6]);
+    const at = filled({ 'console.log': LOG, 'dmesg-efi-170123456701001': rubbish });
+    const { stdout, stderr, status } = await kdumpMem('log', at, '--json', '--strict');
+    expect([stderr, status]).toEqual(['', 5]);
+    const { logs, messages, warnings } = logSchema.parse(JSON.parse(stdout));
+    expect([logs?.length, messages.length]).toEqual([1, 16]);
+    expect(warnings).toMatchObject([
+      { message: expect.stringContaining('dmesg-efi-170123456701001') },
+    ]);
+    const none = await kdumpMem('log', filled({ 'dmesg-efi-170123456701001': rubbish }), '--json');
+    expect([none.status, none.stdout]).toEqual([3, '']);
+  });
+
   test('several logs are told apart; what two have is reported once', async () => {
     const at = filled({
       'a/console.txt': LOG,
