@@ -25,7 +25,7 @@ export interface Question<A extends Answer> extends Words<A> {
   /** What takes long, for the line that shows how much of it is done. */
   readonly doing?: string;
   /** @param progress to be told now and then which part is done, 0 to 1 */
-  ask(kernel: Kernel, progress: (part: number) => void): A;
+  ask(kernel: Kernel, progress: (part: number) => void): A | Promise<A>;
 }
 
 /** How an answer is printed. */
@@ -118,7 +118,7 @@ async function askOnce<A extends Answer>(
   const kernel = await openSource(options, engine);
   const progress = new Progress();
   try {
-    return question.ask(kernel, progress.of(question.doing ?? ''));
+    return await question.ask(kernel, progress.of(question.doing ?? ''));
   } finally {
     progress.clear();
     kernel.close();

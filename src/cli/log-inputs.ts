@@ -1,11 +1,13 @@
 import { statSync } from 'node:fs';
 import { type CapturedFiles, readCapture } from '../host/capture/files.js';
 import { HostError, isHostError } from '../host/error.js';
-import { findLogs, groupLogs, type LogSource, openLog } from '../host/logs.js';
+import { findLogs, groupLogs, type LogSource, logBeside, openLog } from '../host/logs.js';
 import { isText, STDIN } from '../host/text-input.js';
+import { KernelError, ReadError } from '../kernel/error.js';
 import { type MessageSink, TextLogReader, type TextLogSummary } from '../log/reader.js';
 import { findDumps } from '../many/search.js';
 import { UsageError } from './failure.js';
+import type { SourceOptions } from './kernel-source.js';
 
 /** Logs that are text. */
 export interface LogInputs {
@@ -36,6 +38,21 @@ export async function inputsAmong(words: readonly string[] | undefined): Promise
     logs.push({ name: word, files: [{ name: word, content: word }], isPstore: false });
   }
   return { path: words?.join(' ') ?? '', logs, warnings: [] };
+}
+
+/**
+ * The log beside a dump that cannot be read.
+ *
+ * @throws the error itself, where there is no such log
+ */
+export function inputsBeside(error: unknown, { vmcore, live, engine }: SourceOptions): LogInputs {
+  const [dump, ...others] = live ? [] : findDumps(vmcore ?? []).dumps;
+  const isOfDump = error instanceof KernelError || error instanceof ReadError;
+  const isNative = engine === 'auto' || engine === 'native';
+  const log = isOfDump && isNative && dump && others.length === 0 && logBeside(dump.dump);
+  if (!log) throw error;
+  const why = `${error.message}: everything here is from ${log.name}, the log beside the dump`;
+  return { path: dump.dump, logs: [log], warnings: [why] };
 }
 
 /**

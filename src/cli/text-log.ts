@@ -12,7 +12,8 @@ import type { LogRecord, TextRecord } from '../log-records.js';
 import { logEnd, messageJson, messageLine, wholeJson } from '../report/log/json.js';
 import { type LogTextOptions, messageText, textLogWords } from '../report/log/text.js';
 import { escapeText } from '../report/text/escape.js';
-import { incompleteness } from '../triage/text.js';
+import { logFindings } from '../triage/log/log-findings.js';
+import { HeldMessages, incompleteness, PAGE_SIZE } from '../triage/text.js';
 import { Warnings } from '../walk/warnings.js';
 import { capturedAt } from './captured-source.js';
 import { EXIT, UsageError } from './failure.js';
@@ -128,8 +129,14 @@ export async function printTextLog(
     }
     const { boot, meant } = chosen;
     let [isFirst, isTimed] = [true, false];
+    const bare = new HeldMessages();
+    let isBare = true;
     const take = (record: TextRecord): void => {
-      if (record.bare) return;
+      if (record.bare && isBare) bare.take(record);
+      isBare &&= record.bare;
+      if (!record.bare) print(record);
+    };
+    const print = (record: TextRecord): void => {
       isTimed ||= record.timestamp !== null;
       if (!meant(record)) {
         omitted++;
@@ -144,7 +151,10 @@ export async function printTextLog(
       { take, isOpen: true, triggers: /^/ },
       () => printer.print(),
     );
-    if (summary.format === undefined || summary.messages === 0) return;
+    // Lines without a known form are messages of a kernel where one of them begins a finding.
+    if (summary.format === undefined && logFindings(bare.records, PAGE_SIZE).length > 0)
+      for (const record of bare.records) print(record);
+    else if (summary.format === undefined || summary.messages === 0) return;
     for (const message of incompleteness({ log: summary, boot, missing: parts }))
       warnings.add('unreadable', logs.length > 1 ? `${name}: ${message}` : message);
     if (!isTimed && (choice.since || choice.until))

@@ -1,3 +1,4 @@
+import { isLog } from '../host/logs.js';
 import { KernelError } from '../kernel/error.js';
 import type { NativeKernel } from '../kernel/native/kernel.js';
 import { endWithParent } from '../many/parent.js';
@@ -5,6 +6,7 @@ import type { NotedFacts } from '../report/info/answer.js';
 import type { ToldJson } from '../report/triage/line-schema.js';
 import { explainFailure } from './failure.js';
 import { type aids, openSourceImage, type SourceOptions } from './kernel-source.js';
+import type { LogInputs } from './log-inputs.js';
 import { printAnswer } from './output.js';
 import { openAided } from './triage-aids.js';
 import { rulesStep } from './triage-rules.js';
@@ -21,17 +23,25 @@ export async function tellOne(options: LineOptions): Promise<void> {
 }
 
 async function told(options: LineOptions): Promise<ToldJson> {
-  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, toldJson }] = await Promise.all(
-    [
+  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textToldJson, toldJson }] =
+    await Promise.all([
       import('../kernel/native/open.js'),
       import('../triage/triage.js'),
       import('../report/info/noted.js'),
       import('../report/triage/line.js'),
-    ],
-  );
+    ]);
+  const { textTriage, withLogBeside } = await import('./text-triage.js');
+  const { inputsBeside } = await import('./log-inputs.js');
+  const { vmcore = [] } = options;
+  const textOf = async (inputs: LogInputs) => textToldJson(await textTriage(inputs, options));
+  const [path = ''] = vmcore;
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   let noted: NotedFacts = {};
   try {
+    if (vmcore.length === 1 && (await isLog(path))) {
+      const files = [{ name: path, content: path }];
+      return await textOf({ path, logs: [{ name: path, files, isPstore: false }], warnings: [] });
+    }
     const image = await openSourceImage(options);
     try {
       noted = notedIn(image);
@@ -39,14 +49,23 @@ async function told(options: LineOptions): Promise<ToldJson> {
       const { kernel, used } = openAided(open, options.symbolsDir, noted);
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
-      const answer = triage(kernel);
-      return toldJson(rules ? rules(kernel, answer) : answer, noted, used);
+      const answer = await withLogBeside(triage(kernel), vmcore);
+      return toldJson(rules ? rules(answer, kernel) : answer, noted, used);
     } finally {
       image.close();
     }
   } catch (error) {
     const message = explainFailure(error).line.replace(/^kdump-mem: /, '');
-    return failedJson({ code: codeOf(error), message, signal: null }, noted);
+    const failed = failedJson({ code: codeOf(error), message, signal: null }, noted);
+    try {
+      const { findings, fingerprint, logs, warnings, ...told } = await textOf(
+        inputsBeside(error, options),
+      );
+      const release = failed.release ?? told.release;
+      return { ...failed, release, findings, fingerprint, logs, warnings };
+    } catch {
+      return failed;
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
+import { STDIN } from '../host/text-input.js';
 import { type Found, findDumps } from '../many/search.js';
 import { parseShard, type Shard } from '../many/shard.js';
 import { once } from '../once.js';
@@ -80,7 +81,7 @@ export function manyAsked(
     throw new UsageError('--retry goes with --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
   const crash = engine === 'crash' || engine === 'verify';
-  const search = once(() => findDumps(vmcore ?? []));
+  const search = once(() => findDumps(vmcore ?? [], true));
   if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search)))
     return undefined;
   if (one !== undefined && option !== undefined)
@@ -88,6 +89,7 @@ export function manyAsked(
   if (crash) throw new UsageError('many dumps are read without crash: leave --engine out');
   if (ndjson && similar) throw new UsageError('--similar is a table: lines have the fingerprint');
   if (vmcore === undefined) throw new UsageError('say what to read: dumps, or folders with dumps');
+  if (vmcore.includes(STDIN)) throw new UsageError('standard input is read alone: take --json');
   if ([...vmcore, ...(resume ?? []), output].includes(''))
     throw new UsageError('a file’s name is empty');
   if (symbolsDir !== undefined && !isFolder(symbolsDir))

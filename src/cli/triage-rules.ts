@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import { KernelError } from '../kernel/error.js';
 import type { Kernel } from '../kernel/kernel.js';
+import type { withRules } from '../triage/rules/apply.js';
+import type { RuleBasis } from '../triage/rules/facts.js';
 import type { Rules } from '../triage/rules/schema.js';
-import type { TriageAnswer } from '../triage/triage.js';
 import { UsageError } from './failure.js';
 
 /** What a file of rules makes of an answer. */
-export type RulesStep = (kernel: Kernel, answer: TriageAnswer) => TriageAnswer;
+export type RulesStep = <A extends RuleBasis>(
+  answer: A,
+  kernel?: Kernel,
+) => ReturnType<typeof withRules<A>>;
 
 /**
  * A team's own rules.
@@ -19,10 +24,11 @@ export async function rulesStep(file: string): Promise<RulesStep> {
     import('../triage/rules/apply.js'),
     import('../account/task-stacks.js'),
   ]);
-  return (kernel, answer) =>
-    withRules(answer, rules, (state) =>
-      groupedStacks(kernel, state === undefined ? {} : { states: new Set([state]) }),
-    );
+  return (answer, kernel) =>
+    withRules(answer, rules, (state) => {
+      if (!kernel) throw new KernelError('closed', 'logs that are text do not contain them');
+      return groupedStacks(kernel, state === undefined ? {} : { states: new Set([state]) });
+    });
 }
 
 /** Codes of findings that a file of rules can make. @throws as rulesStep */

@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { LogFormat } from '../log/format.js';
 import { pstoreText } from '../log/pstore.js';
 import { HostError } from './error.js';
@@ -111,6 +111,28 @@ export async function findLogs(folder: string): Promise<FoundLogs> {
   if (left < 0) warnings.push(`only the first ${MAX_ENTRIES} files were searched`);
   return { logs: groupLogs(files), warnings };
 }
+
+/**
+ * The log that kdump wrote beside a dump: `vmcore-dmesg.txt`, `dmesg.txt`, of Debian `dmesg.DATE` beside `dump.DATE`.
+ *
+ * @param dump its path; a folder with other dumps has logs of those too
+ */
+export function logBeside(dump: string): LogSource | undefined {
+  const base = basename(dump);
+  if (!/^(?:vmcore|dump)\b/.test(base)) return undefined;
+  const [date] = /\d{12}$/.exec(base) ?? [];
+  const names = listed(dirname(dump)).filter((name) => KDUMP_LOG.test(name));
+  const name =
+    names.find((one) => date !== undefined && one.endsWith(`.${date}`)) ??
+    names.find((one) => one.endsWith('.txt') && !one.includes('incomplete')) ??
+    names.find((one) => date === undefined || one.endsWith('.txt'));
+  if (name === undefined) return undefined;
+  const path = join(dirname(dump), name);
+  return { name: path, files: [{ name: path, content: path }], isPstore: false };
+}
+
+/** Names of such logs. */
+export const KDUMP_LOG = /^(?:vmcore-dmesg(?:-incomplete)?|dmesg)\.(?:txt|\d{12})$/;
 
 function listed(folder: string): string[] {
   try {

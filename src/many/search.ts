@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { KDUMP_LOG } from '../host/logs.js';
 import type { KernelErrorCode } from '../kernel/error.js';
 import { recognise } from '../kernel/native/image/recognise.js';
 import { missingFile } from '../missing-file.js';
@@ -62,9 +63,11 @@ interface Sighted extends FoundDump {
 /**
  * Looks for dumps: by what a file begins with, and where that says nothing (an empty file) by its name. A file
  * that an argument names is one, whatever it holds. Nothing is counted twice that two arguments lead to.
+ *
+ * @param withLogs where a folder has the log of kdump and no dump, the log counts as one
  */
-export function findDumps(words: readonly string[]): Found {
-  const search = new Search();
+export function findDumps(words: readonly string[], withLogs = false): Found {
+  const search = new Search(withLogs);
   for (const word of words) search.argument(word);
   return search.found();
 }
@@ -73,9 +76,14 @@ class Search {
   readonly #sighted = new Map<string, Sighted>();
   readonly #listed = new Set<string>();
   readonly #unlisted: Unlisted[] = [];
+  readonly #withLogs: boolean;
   #otherFiles = 0;
   #links = 0;
   #special = 0;
+
+  constructor(withLogs: boolean) {
+    this.#withLogs = withLogs;
+  }
 
   argument(word: string): void {
     const path = absolute(word);
@@ -122,6 +130,14 @@ class Search {
       else if (entry.isFile()) this.#file(at, join(real, entry.name), below, false);
       else if (entry.isSymbolicLink()) this.#links++;
       else this.#special++;
+    }
+    if (!this.#withLogs) return;
+    // Where kdump could not write the dump, the log is all that there is.
+    const isDump = ({ dump }: FoundDump) => dirname(dump) === path;
+    const log = entries.find((entry) => entry.isFile() && KDUMP_LOG.test(entry.name));
+    if (log && ![...this.#sighted.values()].some(isDump)) {
+      this.#otherFiles--;
+      this.#file(join(path, log.name), join(real, log.name), join(place, log.name), true);
     }
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { MachineFacts } from '../walk/machine/machine.js';
 import type { Finding, StackEvidence } from './finding.js';
 import type { TopOwner } from './top-owner.js';
-import type { TriageAnswer } from './triage.js';
 
 /** What dumps of the same trouble have in common. Text is out of the dump: hostile. */
 export interface Fingerprint {
@@ -30,7 +30,13 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
 
 /** Undefined where nothing was found that could be compared. */
 export function fingerprint(
-  { findings, machine }: Pick<TriageAnswer, 'findings' | 'machine'>,
+  {
+    findings,
+    machine,
+  }: {
+    readonly findings: readonly Finding[];
+    readonly machine: Pick<MachineFacts, 'panic'> & Partial<MachineFacts>;
+  },
   owner: TopOwner | undefined,
 ): Fingerprint | undefined {
   const grave = findings.filter(({ severity }) => severity !== 'note');
@@ -43,6 +49,7 @@ export function fingerprint(
       ? withoutNumbers(reason)
       : [...new Set(grave.map(({ code }) => code))].sort().join(', ');
   const functions = panicked ? functionsOf(panicked) : [];
+  if (functions.length === 0) functions.push(...printedFunctions(grave));
   const starved = grave.some(({ code }) => OF_MEMORY.has(code));
   const who = starved && owner ? `${owner.kind} ${owner.name}` : undefined;
   const id = createHash('sha256').update(JSON.stringify([kind, functions, who ?? null]));
@@ -73,6 +80,15 @@ function functionsOf({ evidence }: Finding): string[] {
     .map(({ symbol }) => plainName(symbol?.name ?? '?'));
   const first = names.findIndex((name) => !ENDING.test(name));
   return names.slice(Math.max(0, first), Math.max(0, first) + MOST_FUNCTIONS);
+}
+
+/** As the log has them, where there is no stack of the dump. */
+function printedFunctions(grave: readonly Finding[]): string[] {
+  const report = grave.find((finding) => finding.report)?.report;
+  const frames = report?.stack.filter(({ guess }) => !guess) ?? [];
+  const names = frames.map(({ symbol }) => plainName(symbol));
+  const first = report?.function == null ? 0 : names.indexOf(plainName(report.function));
+  return names.slice(Math.max(0, first)).slice(0, MOST_FUNCTIONS);
 }
 
 /** Compilers split functions and clone them. */

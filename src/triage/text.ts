@@ -1,7 +1,10 @@
 import type { Boot } from '../log/boots.js';
 import type { TextLogSummary } from '../log/reader.js';
+import type { TextRecord } from '../log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
+import type { RuleBasis } from './rules/facts.js';
+import type { RulesOutcome } from './rules/outcome.js';
 
 /** What was found in a log that is text. */
 export interface LogTriage {
@@ -14,6 +17,33 @@ export interface LogTriage {
   readonly findings: readonly Finding[];
   /** Parts that could not be read. */
   readonly missing: readonly string[];
+  /** The newest messages, for a page and for rules; undefined: nothing needs them. */
+  readonly held?: HeldMessages | undefined;
+}
+
+/** The page size is not printed: findings in pages are of the most common one. */
+export const PAGE_SIZE = 4096;
+
+/** So many messages of a log are held at least. */
+const HELD = 100_000;
+
+/** The newest messages of a log, in bounded memory. */
+export class HeldMessages {
+  records: TextRecord[] = [];
+  /** Older messages, which are not held. */
+  older = 0;
+
+  take(record: TextRecord): void {
+    this.records.push(record);
+    if (this.records.length < 2 * HELD) return;
+    this.older += HELD;
+    this.records = this.records.slice(HELD);
+  }
+
+  /** Leaves out messages of other boots. */
+  choose(boot: number): void {
+    this.records = this.records.filter((record) => record.boot === boot);
+  }
 }
 
 /** What was the matter, by logs that are text. */
@@ -24,6 +54,8 @@ export interface TextTriage {
   readonly warnings: readonly Warning[];
   /** All of each log since a boot is there. */
   readonly complete: boolean;
+  /** What a team's own rules did; undefined: there are none. */
+  readonly rules?: RulesOutcome;
 }
 
 /** @param missing what could not be looked at */
@@ -41,6 +73,35 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
     complete: list.length === 0,
     findings: bySeverity(findings.map(({ deeper: _, ...finding }) => finding)),
   };
+}
+
+/** What rules ask of an answer of logs that are text. */
+export function ruleBasis<A extends TextTriage>(answer: A): A & RuleBasis {
+  const { logs, findings, complete } = answer;
+  const overwritten = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
+  const isPanic = findings.some(({ code }) => code === 'panic');
+  return {
+    ...answer,
+    kernel: { release: releaseOf(logs) ?? '' },
+    machine: { panic: { state: isPanic ? 'panicked' : 'unknown', logRead: true } },
+    memory: undefined,
+    log: {
+      records: logs.flatMap(({ held }) => held?.records ?? []),
+      overwritten,
+      noRoom: 0,
+      complete,
+    },
+  };
+}
+
+/** The release of the kernel; undefined: the logs contain none, or several. */
+export function releaseOf(logs: readonly LogTriage[]): string | undefined {
+  const releases = new Set(
+    logs.flatMap(({ log, boot }) =>
+      (boot === undefined ? log.boots : log.boots.slice(boot - 1, boot)).map((one) => one.release),
+    ),
+  );
+  return releases.size === 1 ? [...releases][0] : undefined;
 }
 
 /** Findings of further logs, but for those whose lines a finding before rests on. Each names its log. */

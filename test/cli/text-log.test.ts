@@ -1,12 +1,16 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
+import { withLogBeside } from '../../src/cli/text-triage.js';
 import { logEndSchema, logMessageSchema, logSchema } from '../../src/report/log/schema.js';
 import { textTriageSchema } from '../../src/report/triage/text-log.js';
+import { triageWith } from '../report/triage/hostile.js';
 import { commandPath, kdumpMem } from '../support/cli.js';
+import { fixture } from '../support/fixtures.js';
+import { parseRun } from '../support/triage-run.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'text-log-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -129,6 +133,14 @@ Nov 22 11:04:52 web1 kernel: [    7.000001] usb 1-1: x
   expect(stderr.split('\n')[0]).toBe('kdump-mem: syslog or journal, 1 message.');
 });
 
+test('a report without timestamps is printed line by line, in order', async () => {
+  const bare = LOG.replace(/^\[ +[\d.]+\] /gm, '');
+  const { stdout, stderr, status } = await kdumpMem('log', file('bare.txt', bare), '--strict');
+  expect([status, stderr]).toEqual([5, expect.stringContaining('no line has a form')]);
+  expect(stdout.replaceAll('[           ?] ', '')).toBe(bare);
+  expect(await kdumpMem('log', file('diary.txt', 'dear diary,\n'))).toMatchObject({ status: 3 });
+});
+
 const asStdin = (content: string | Buffer, ...words: readonly string[]) =>
   new Promise<{ stdout: string; stderr: string; status: number | null }>((resolve) => {
     const child = execFile(commandPath('kdump-mem'), [...words], (_, stdout, stderr) =>
@@ -204,13 +216,100 @@ test('a boot is chosen as journalctl names it, and each finding has its own', as
   expect((await asStdin(LOG, 'log', '-', '--boot', '1')).stdout).toContain('usb 1-1');
 });
 
-test.each(['--html=-', '--rules=x', '--similar', '--ndjson'])(
-  'triage FILE %s is refused',
-  async (option) => {
-    const { status, stderr } = await kdumpMem('triage', file('r.txt', LOG), option);
-    expect([status, stderr.trimEnd().split('\n').length]).toEqual([2, 1]);
-  },
-);
+test('a page of a log has its findings, with the log around them', async () => {
+  const log = file('page.txt', LOG.replaceAll('usb 1-1', '<script>alert(1)</script>'));
+  const { stdout, status } = await kdumpMem('triage', log, '--html', '-');
+  expect(status).toBe(0);
+  expect(stdout).not.toContain('<script');
+  expect(stdout).toContain('BUG: unable to handle kernel NULL pointer dereference in my_read');
+  expect(stdout).toContain('<summary>The log around oops</summary>');
+  expect(stdout).toMatch(/<mark>\[ +2\.000002\] Oops: 0000 \[#1\] SMP/);
+  expect(stdout).toContain('The last 16 of 16 messages');
+  const page = path.join(folder, 'page.html');
+  const written = await kdumpMem('triage', log, '--html', page);
+  expect(written.stdout).toContain(`${page}: open it in a browser`);
+  expect(await kdumpMem('triage', log, '--html', log, '--force')).toMatchObject({ status: 2 });
+  expect(readFileSync(log, 'utf8')).toContain('Linux version');
+});
+
+test('rules hold for a log; what a log does not contain is not known', async () => {
+  const rule = (code: string, when: object) => ({ code, severity: 'warning', when, says: 'So.' });
+  const rules = file(
+    'rules.json',
+    JSON.stringify({
+      schema: 'kdump-mem.rules/1',
+      rules: [
+        rule('acme/usb', { log: 'usb * new device' }),
+        rule('acme/release', { release: '6.12.*' }),
+        rule('acme/none', { log: 'no such line' }),
+        rule('acme/module', { module: 'mine' }),
+        rule('acme/stack', { stack: { symbol: 'my_read' } }),
+        rule('acme/memory', { memory: { drawer: 'free', atMostBytes: 1 } }),
+        rule('acme/panic', { panic: '*' }),
+      ],
+      adjust: [{ finding: 'oops', severity: 'note', because: 'known' }],
+    }),
+  );
+  const log = file('rules.txt', LOG);
+  const { stdout } = await kdumpMem('triage', log, '--json', '--rules', rules);
+  const answer = textTriageSchema.parse(JSON.parse(stdout));
+  expect(answer.findings.map(({ code, severity }) => [code, severity])).toEqual([
+    ['acme/usb', 'warning'],
+    ['acme/release', 'warning'],
+    ['oops', 'note'],
+  ]);
+  expect(answer.rules).toMatchObject({ rules: 7, met: 2, changed: [{ code: 'oops' }] });
+  expect(answer.rules?.unknown.map(({ code, reason }) => [code, reason])).toEqual([
+    ['acme/module', 'modules-not-read'],
+    ['acme/stack', 'stacks-not-read'],
+    ['acme/memory', 'memory-not-counted'],
+    ['acme/panic', 'panic-not-known'],
+  ]);
+  const text = (await kdumpMem('triage', log, '--rules', rules)).stdout;
+  expect(text).toContain('of 7 of your own 2 find something');
+  // Two kernels, or a log that does not begin at a boot: neither answers a rule.
+  const two = file('two.txt', LOG + LOG.replaceAll('6.12.0-1', '6.1.0-2'));
+  const cut = file('cut.txt', LOG.replace(/^.*Linux version.*\n/, ''));
+  for (const [name, reasons] of [
+    [two, { 'acme/release': 'release-not-known' }],
+    [cut, { 'acme/release': 'release-not-known', 'acme/none': 'log-not-whole' }],
+  ] as const) {
+    const told = JSON.parse((await kdumpMem('triage', name, '--json', '--rules', rules)).stdout);
+    const unknown = textTriageSchema
+      .parse(told)
+      .rules?.unknown.map(({ code, reason }) => [code, reason]);
+    expect(Object.fromEntries(unknown ?? [])).toMatchObject(reasons);
+  }
+  const stdin = await asStdin(LOG, 'triage', '-', '--ndjson');
+  expect([stdin.status, stdin.stdout]).toEqual([2, '']);
+});
+
+test('logs have lines, and the same trouble stands together', async () => {
+  const one = file('one.txt', LOG);
+  const same = file('same.txt', LOG.replaceAll('PID: 7', 'PID: 8').replaceAll('+0x', '+0x1'));
+  const other = file('other.txt', LOG.replaceAll('my_read', 'my_write'));
+  const { stdout, status } = await kdumpMem('triage', '--ndjson', one, same, other);
+  expect(status).toBe(0);
+  const { lines, end } = parseRun(stdout);
+  expect(end).toMatchObject({ dumps: 3, told: 3, failed: 0 });
+  expect(lines[0]).toMatchObject({
+    dump: one,
+    ok: true,
+    error: null,
+    release: '6.12.0-1',
+    memory: null,
+    complete: true,
+    findings: [{ code: 'oops', report: { function: 'my_read' } }],
+    logs: [{ name: one, format: 'dmesg', messages: 16 }],
+  });
+  const prints = lines.map(({ fingerprint }) => fingerprint?.id);
+  expect(prints[0]).toBe(prints[1]);
+  expect(prints[0]).not.toBe(prints[2]);
+  expect(lines[0]?.fingerprint).toMatchObject({ functions: ['my_read', 'vfs_read'] });
+  const similar = await kdumpMem('triage', '--similar', one, same, other);
+  expect(similar.stdout).toMatch(/^3 dumps, of 2 kinds\n/);
+  expect(similar.stdout).toContain('in my_read ← vfs_read');
+});
 
 test.each(['zstd', 'bzip2', 'xz', 'gzip'])(
   'what %s packed is read, also from standard input',
@@ -332,6 +431,82 @@ describe('folders', () => {
       logs: [{ name: 'vmcore-dmesg.txt' }],
       warnings: [{ message: expect.stringContaining('system.journal: unsupported') }],
     });
+  });
+
+  const dumped = (dump: Buffer | string) => filled({ vmcore: dump, 'vmcore-dmesg.txt': LOG });
+
+  test('the log beside a dump that cannot be opened answers, and says so', async () => {
+    const at = dumped(readFileSync(fixture('6.1').vmcore).subarray(0, 5000));
+    const log = path.join(at, 'vmcore-dmesg.txt');
+    for (const named of [at, path.join(at, 'vmcore')]) {
+      const triage = await kdumpMem('triage', named, '--json');
+      expect(triage.status).toBe(3);
+      expect(textTriageSchema.parse(JSON.parse(triage.stdout))).toMatchObject({
+        logs: [{ name: log }],
+        findings: [{ code: 'oops' }],
+        complete: false,
+        warnings: [{ message: expect.stringContaining(`everything here is from ${log}`) }],
+      });
+      const { stdout, status } = await kdumpMem('log', named, '--json');
+      expect(status).toBe(3);
+      const { source, messages, warnings } = logSchema.parse(JSON.parse(stdout));
+      expect([source, messages.length, warnings.length]).toEqual(['text', 16, 1]);
+    }
+    const text = await kdumpMem('triage', at);
+    expect(text.stdout).toMatch(/vmcore-dmesg\.txt: dmesg, 16 messages/);
+    expect(text.stderr).toContain('the log beside the dump');
+    const lines = await kdumpMem('log', at);
+    expect(lines.stdout).toContain('usb 1-1: new device\n');
+    expect(lines.stderr).toContain('the log beside the dump');
+    expect(await kdumpMem('triage', at, '--fail-on', 'oops')).toMatchObject({ status: 1 });
+    const crash = await kdumpMem('triage', at, '--engine', 'crash');
+    expect([crash.status, crash.stdout]).toEqual([3, '']);
+    const [line] = parseRun((await kdumpMem('triage', '--ndjson', at)).stdout).lines;
+    expect(line).toMatchObject({
+      ok: false,
+      error: { code: expect.any(String) },
+      complete: false,
+      findings: [{ code: 'oops' }],
+      logs: [{ name: log }],
+    });
+    rmSync(log);
+    expect(await kdumpMem('triage', at)).toMatchObject({ status: 3, stdout: '' });
+  });
+
+  test('a dump that lacks its log has findings of that beside it', async () => {
+    const panic = '[    2.100000] Kernel panic - not syncing: Fatal exception\n';
+    const at = filled({ vmcore: readFileSync(fixture('6.1').vmcore), 'dmesg.txt': LOG + panic });
+    const [dump, log] = [path.join(at, 'vmcore'), path.join(at, 'dmesg.txt')];
+    const { answer } = triageWith(['name']);
+    const figures = { reason: null, pid: 3 };
+    const own = { code: 'panic', severity: 'critical', figures, evidence: [] } as const;
+    const lacking = { ...answer, log: undefined, findings: [own], complete: true, warnings: [] };
+    const told = await withLogBeside(lacking, [dump]);
+    expect(told).toMatchObject({
+      findings: [
+        { code: 'panic', figures: { reason: 'Fatal exception', pid: 3, log } },
+        { code: 'oops', figures: { log } },
+      ],
+      complete: false,
+      warnings: [{ message: expect.stringContaining(log) }],
+    });
+    expect(await withLogBeside(answer, [dump])).toBe(answer);
+    rmSync(log);
+    expect(await withLogBeside(lacking, [dump])).toBe(lacking);
+  });
+
+  test('a folder with nothing but the log of kdump has a line', async () => {
+    const at = filled({
+      'a/dmesg.202611221830': LOG,
+      'b/vmcore': readFileSync(fixture('6.1').vmcore),
+      'b/vmcore-dmesg.txt': LOG,
+    });
+    const { lines, end } = parseRun((await kdumpMem('triage', '--ndjson', at)).stdout);
+    expect(lines.map(({ dump, ok, logs }) => [path.basename(dump), ok, logs?.length])).toEqual([
+      ['dmesg.202611221830', true, 1],
+      ['vmcore', true, undefined],
+    ]);
+    expect(end).toMatchObject({ skipped: { files: 1 } });
   });
 
   test('a folder without a log is an error', async () => {

@@ -3,7 +3,7 @@ import type { LogChoice, LogMoment } from '../../account/log.js';
 import { formatJson } from '../../json.js';
 import type { BootChoice } from '../../log/boots.js';
 import { type AnswerOptions, answer, streamAnswer } from '../answer.js';
-import { UsageError } from '../failure.js';
+import { EXIT, UsageError } from '../failure.js';
 import {
   addBootOption,
   addFromOption,
@@ -73,7 +73,7 @@ async function answerLog(options: LogOptions): Promise<void> {
   const { level, facility, since, until, ndjson, from } = options;
   const choice: LogChoice = { levels: level, facilities: facility, since, until };
   checkFrom(options);
-  const { inputsAmong, inputsFrom } = await import('../log-inputs.js');
+  const { inputsAmong, inputsBeside, inputsFrom } = await import('../log-inputs.js');
   const inputs = await (from === undefined ? inputsAmong(options.vmcore) : inputsFrom(from));
   if (inputs) {
     const { printCapturedLog, printTextLog } = await import('../text-log.js');
@@ -82,6 +82,13 @@ async function answerLog(options: LogOptions): Promise<void> {
     return printCapturedLog(inputs.files, choice, options);
   }
   checkBoot(options);
+  let listed = 0;
+  const byBeside = async (error: unknown): Promise<void> => {
+    if (listed > 0) throw error;
+    const beside = inputsBeside(error, options);
+    process.exitCode = EXIT.unreadable;
+    return (await import('../text-log.js')).printTextLog(beside, choice, options);
+  };
   if (options.json || options.engine === 'verify') {
     if (ndjson)
       throw new UsageError('--ndjson streams what one engine finds; with verify take --json');
@@ -89,12 +96,11 @@ async function answerLog(options: LogOptions): Promise<void> {
       ask: (kernel) => messages(kernel, choice),
       toJson: logJson,
       toText: () => '',
-    });
+    }).catch(byBeside);
     return;
   }
   await streamAnswer(options, function* (kernel) {
     const each = eachMessage(kernel, choice);
-    let listed = 0;
     for (;;) {
       const { done, value } = each.next();
       if (!done) {
@@ -106,7 +112,7 @@ async function answerLog(options: LogOptions): Promise<void> {
       else printRest(value);
       return value.complete;
     }
-  });
+  }).catch(byBeside);
 }
 
 /** What the messages themselves do not tell. */

@@ -102,21 +102,21 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   if (options.asWorker) return (await import('../triage-line.js')).tellOne(options);
   const { from } = options;
   checkFrom(options);
-  const { inputsAmong, inputsFrom } = await import('../log-inputs.js');
+  const { inputsAmong, inputsBeside, inputsFrom } = await import('../log-inputs.js');
   const isOfMany = options.ndjson || options.similar;
   const inputs = await (from !== undefined
     ? inputsFrom(from)
     : isOfMany
       ? undefined
       : inputsAmong(options.vmcore));
-  if (isOfMany && from === undefined) await refuseLog(options);
   if (inputs) {
-    checkText(options);
     await checkFailOn(options.failOn, options.rules);
     const severe = options.failOn === undefined ? null : failOn(options.failOn);
     if ('logs' in inputs)
       return (await import('../text-triage.js')).triageTextLog(inputs, options, severe);
     checkBoot(options);
+    if (options.html !== undefined || options.rules !== undefined)
+      throw new UsageError('--html and --rules are of dumps and logs: a capture has --json');
     const { tellCaptured } = await import('../triage-captured.js');
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
@@ -139,11 +139,15 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
   let findings: readonly Finding[] = [];
-  await answer(options, {
+  const { triageTextLog, withLogBeside } = await import('../text-triage.js');
+  const asked = answer(options, {
     doing: 'looking at page frames',
-    ask: (kernel, progress) => {
-      const told = triage(kernel, progress);
-      const found = rules ? rules(kernel, told) : told;
+    ask: async (kernel, progress) => {
+      const told = await withLogBeside(
+        triage(kernel, progress),
+        options.live ? [] : options.vmcore,
+      );
+      const found = rules ? rules(told, kernel) : told;
       findings = found.findings;
       return page ? page.look(kernel, found) : found;
     },
@@ -152,26 +156,14 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
       page?.write(found, options) ??
       triageText(found, { width, verbose: options.verbose, source: sourceWords(options) }),
   });
+  try {
+    await asked;
+  } catch (error) {
+    process.exitCode = EXIT.unreadable;
+    return triageTextLog(inputsBeside(error, options), options, failing);
+  }
   if (failing && findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;
-}
-
-/** @throws {UsageError} an option is of dumps */
-function checkText(options: TriageOptions): void {
-  for (const name of ['html', 'rules', 'similar'] as const)
-    if (options[name] !== undefined)
-      throw new UsageError(`--${name} is of dumps: a log that is text has none of it`);
-}
-
-/** @throws {UsageError} a log is named where many dumps are asked for */
-async function refuseLog({ vmcore = [], ndjson }: TriageOptions): Promise<void> {
-  const [file, ...others] = vmcore;
-  if (file === undefined || others.length > 0) return;
-  const { isLog } = await import('../../host/logs.js');
-  if (await isLog(file))
-    throw new UsageError(
-      `--${ndjson ? 'ndjson' : 'similar'} is of many dumps, and ${file} is a log: take --json`,
-    );
 }
 
 /** Makes a page of an answer, and of what it shows beside it, which is asked for while the kernel is open. */

@@ -10,6 +10,11 @@ export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
     known: 'The kernel’s own note (panic_cpu), and its log.',
     next: WHAT_LACKS,
   },
+  'release-not-known': {
+    means: 'The rule asks for a release of the kernel, and the log contains none, or several.',
+    known: 'The kernel’s first message (Linux version), for each boot of a log that is text.',
+    next: 'Name a log that begins at a boot, and one boot of it with --boot.',
+  },
   'taint-not-read': {
     means: 'The rule asks for taint, and the kernel’s mask of it cannot be read.',
     known: 'tainted_mask in the dump.',

@@ -81,7 +81,7 @@ function oomJson(oom: OomReport): NonNullable<TriageJson['findings'][number]['oo
   };
 }
 
-function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
+export function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
   const { rules, met, unknown, silenced, changed } = outcome;
   const copied = (list: RulesOutcome['changed']) => list.map((one) => ({ ...one }));
   return {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { KERNEL_ERROR_CODES } from '../../kernel/error.js';
 import { SEARCH_ERROR_CODES } from '../../many/search.js';
 import { SEVERITIES } from '../../triage/finding.js';
+import { textLogSchema } from '../log/schema.js';
 import { findingSchema, triageSchema } from './schema.js';
 
 /** `kdump-mem triage --ndjson`, version 1: a line for each dump, and one in the end. Null: not known. */
@@ -77,6 +78,8 @@ export const toldSchema = z.strictObject({
       owner: hostile.nullable(),
     })
     .nullable(),
+  /** Logs that are text, on which findings rest. Absent: on the dump. */
+  logs: z.array(textLogSchema).optional(),
   /** Files of --symbols-dir that were needed. `release`: nothing says that it is of this very build. */
   symbolFiles: z.array(
     z.strictObject({

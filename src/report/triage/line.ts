@@ -1,11 +1,13 @@
 import { NOBODY } from '../../account/owners.js';
 import { placeOf } from '../../cgroup-place.js';
 import type { SymbolFile } from '../../kernel/symbol-file.js';
-import { fingerprint } from '../../triage/fingerprint.js';
+import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
+import { releaseOf, type TextTriage } from '../../triage/text.js';
 import { topOwner } from '../../triage/top-owner.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { dumpTime, type NotedFacts } from '../info/answer.js';
-import { triageJson } from './json.js';
+import { textLogJson } from '../log/json.js';
+import { findingJson, rulesJson, triageJson } from './json.js';
 import type { ToldJson, TriageLineJson } from './line-schema.js';
 
 /** So many drawers and cgroups are told. */
@@ -39,14 +41,16 @@ export function toldJson(
     memory: memory && { ...memory, drawers: memory.drawers.slice(0, MOST_DRAWERS) },
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
-    fingerprint: print
-      ? { ...print, functions: [...print.functions], owner: print.owner ?? null }
-      : null,
+    fingerprint: fingerprintJson(print),
     symbolFiles: files.map((file) => ({ ...file })),
     ...(rules ? { rules } : {}),
     complete,
     warnings: [...warnings, ...files.flatMap(byReleaseAlone)],
   };
+}
+
+function fingerprintJson(print: Fingerprint | undefined): ToldJson['fingerprint'] {
+  return print ? { ...print, functions: [...print.functions], owner: print.owner ?? null } : null;
 }
 
 /** Another build of the same release has other addresses and maybe other structs. */
@@ -62,6 +66,25 @@ export function failedJson(
   noted: NotedFacts = {},
 ): ToldJson {
   return { ...untold(noted), error };
+}
+
+/** Of logs that are text. */
+export function textToldJson(answer: TextTriage): ToldJson {
+  const { logs, findings, complete, warnings, rules } = answer;
+  const release = releaseOf(logs);
+  const message = findings.find(({ severity, title }) => severity === 'critical' && title)?.title;
+  const panic = { state: 'unknown', logRead: true, ...(message ? { message } : {}) } as const;
+  const print = fingerprint({ findings, machine: { panic } }, undefined);
+  return {
+    ...untold(release === undefined ? {} : { release }),
+    ok: true,
+    findings: findings.map(findingJson),
+    fingerprint: fingerprintJson(print),
+    logs: logs.map(textLogJson),
+    ...(rules ? { rules: rulesJson(rules) } : {}),
+    complete,
+    warnings: [...warnings],
+  };
 }
 
 function untold(noted: NotedFacts): ToldJson {

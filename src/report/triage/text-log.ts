@@ -7,8 +7,9 @@ import { textLogWords } from '../log/text.js';
 import { warningSchema } from '../schema.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import { findingJson } from './json.js';
-import { findingSchema } from './schema.js';
+import { findingJson, rulesJson } from './json.js';
+import { rulesLines } from './rules-words.js';
+import { findingSchema, triageSchema } from './schema.js';
 import { findingLines, severeWords, type TriageTextOptions } from './text.js';
 
 /** `triage FILE --json` of logs that are text, version 1. */
@@ -18,35 +19,35 @@ export const textTriageSchema = z.strictObject({
   logs: z.array(textLogSchema),
   /** The most severe first. */
   findings: z.array(findingSchema),
+  /** Absent: there were no rules of a team's own. */
+  rules: triageSchema.shape.rules,
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
 export function textTriageJson(answer: TextTriage): z.infer<typeof textTriageSchema> {
-  const { logs, findings, complete, warnings } = answer;
+  const { logs, findings, rules, complete, warnings } = answer;
   return {
     schema: 'kdump-mem.text-triage/1',
     logs: logs.map(textLogJson),
     findings: findings.map(findingJson),
+    ...(rules ? { rules: rulesJson(rules) } : {}),
     complete,
     warnings: [...warnings],
   };
 }
 
 /** What was recognized, then each finding with its title. */
-export function textTriageText(
-  { logs, findings, complete }: TextTriage,
-  options: TriageTextOptions,
-): string {
-  const logsWords = logs.length > 1 ? 'the logs are' : 'the log is';
-  const none = findings.length > 0 ? 'Only notes were found' : 'No finding';
-  const found =
-    severeWords(findings, complete) ??
-    (complete ? `${none}.` : `${none}, and ${logsWords} incomplete.`);
+export function textTriageText(answer: TextTriage, options: TriageTextOptions): string {
+  const { logs, findings, rules } = answer;
+  const found = foundWords(answer);
   const [only, ...others] = logs;
   const read =
     others.length === 0
-      ? wrap(`${only ? textLogWords(only.log) : ''}. ${found}`, options.width)
+      ? wrap(
+          `${only && only.name !== options.source ? `${escapeText(only.name)}: ` : ''}${only ? textLogWords(only.log) : ''}. ${found}`,
+          options.width,
+        )
       : [
           ...logs.flatMap(({ name, log }) =>
             wrap(`${escapeText(name)}: ${textLogWords(log)}.`, options.width),
@@ -61,5 +62,17 @@ export function textTriageText(
       corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
     lines.push(...title, ...findingLines(finding, options), ...note, '');
   }
+  if (rules) lines.push(...rulesLines(rules).flatMap((line) => wrap(line, options.width)));
   return lines.join('\n').trimEnd();
+}
+
+/** How many findings there are, in a sentence. */
+export function foundWords({ logs, findings, rules, complete }: TextTriage): string {
+  const logsWords = logs.length > 1 ? 'the logs are' : 'the log is';
+  const silenced = rules?.silenced.length ? ' but what rules silence' : '';
+  const none = findings.length > 0 ? 'Only notes were found' : `No finding${silenced}`;
+  return (
+    severeWords(findings, complete) ??
+    (complete ? `${none}.` : `${none}, and ${logsWords} incomplete.`)
+  );
 }

@@ -1,4 +1,4 @@
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord, TextRecord } from '../../log-records.js';
 
 /** Messages before and after each that is asked for. */
 const BEFORE = 15;
@@ -6,7 +6,7 @@ const AFTER = 15;
 
 /** A message near an event. */
 export interface NearMessage {
-  readonly record: LogRecord;
+  readonly record: LogRecord | TextRecord;
   /** It is one of those that were asked for. */
   readonly asked: boolean;
   /** Others stand between it and the one before. */
@@ -15,7 +15,7 @@ export interface NearMessage {
 
 /** Messages around some of them, in their order, each once. @param seqs of those asked for */
 export function messagesAround(
-  records: readonly LogRecord[],
+  records: readonly (LogRecord | TextRecord)[],
   seqs: ReadonlySet<number>,
 ): NearMessage[] {
   const near = new Set<number>();

@@ -30,11 +30,12 @@ const MOST_LINE = 1024;
 const MOST_LINES = 64;
 
 /** Lines of the kernel itself. */
-export function* linesOf(records: Iterable<LogRecord>): Generator<LogLine> {
+export function* linesOf(records: Iterable<LogRecord | TextRecord>): Generator<LogLine> {
   for (const record of records) {
     if (!isOfKernel(record)) continue;
     const { seq, timestamp, text } = record;
-    for (const line of text.split('\n')) yield { seq, timestamp, text: cut(line) };
+    const wall = 'bare' in record ? wallTime(record) : {};
+    for (const line of text.split('\n')) yield { seq, timestamp, ...wall, text: cut(line) };
   }
 }
 
@@ -50,12 +51,16 @@ export function messageOf(record: LogRecord | TextRecord): LogMessage | undefine
     timestamp,
     caller,
     whole,
-    ...(ofText && record.printedTime !== '' ? { printedTime: record.printedTime } : {}),
+    ...(ofText ? wallTime(record) : {}),
     text: first.trim(),
     further: further.map((line) => line.trim()),
     ofCommand: beginsWithCommand(whole),
     bare: ofText && record.bare,
   };
+}
+
+function wallTime({ printedTime }: TextRecord): { printedTime?: string } {
+  return printedTime === '' ? {} : { printedTime };
 }
 
 function cut(line: string): string {

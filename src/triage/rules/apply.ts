@@ -1,16 +1,19 @@
 import { bySeverity, type Figure, type Finding, type RuleCode } from '../finding.js';
 import { evidenceOf } from '../log/lines.js';
-import type { TriageAnswer } from '../triage.js';
 import { toldOf } from './conditions.js';
-import { type AskStacks, RuleFacts } from './facts.js';
+import { type AskStacks, type RuleBasis, RuleFacts } from './facts.js';
 import { isMeant } from './figures.js';
-import type { Adjusted, Undecided } from './outcome.js';
+import type { Adjusted, RulesOutcome, Undecided } from './outcome.js';
 import type { Pattern } from './pattern.js';
 import type { Adjustment, Condition, Rule, Rules } from './schema.js';
 import { all, any, met, NOT_MET, not, type Told, unknown } from './told.js';
 
 /** An answer with what a team's rules find in it, and without what they silence. */
-export function withRules(answer: TriageAnswer, rules: Rules, ask: AskStacks): TriageAnswer {
+export function withRules<A extends RuleBasis>(
+  answer: A,
+  rules: Rules,
+  ask: AskStacks,
+): A & { readonly findings: readonly Finding[]; readonly rules: RulesOutcome } {
   const facts = new RuleFacts(answer, ask);
   const found: Finding[] = [];
   const unknown: Undecided[] = [];

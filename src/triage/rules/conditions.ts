@@ -29,6 +29,8 @@ const TESTS: Tests = {
     return found ? met({ panicReason: reason, ...found }) : NOT_MET;
   },
   release: (pattern, { answer: { kernel } }) => {
+    if (kernel.release === '')
+      return unknown('release-not-known', 'the kernel’s release is not known');
     const found = pattern.match(kernel.release);
     return found ? met({ kernelRelease: kernel.release, ...found }) : NOT_MET;
   },

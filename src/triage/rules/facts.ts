@@ -1,6 +1,7 @@
 import type { LogAnswer } from '../../account/log.js';
 import type { StacksAnswer } from '../../account/task-stacks.js';
 import { KernelError, ReadError } from '../../kernel/error.js';
+import type { LogRecord, TextRecord } from '../../log-records.js';
 import type { TaskState } from '../../walk/stacks/task-state.js';
 import type { LogLine } from '../log/lines.js';
 import { linesOf } from '../log/lines.js';
@@ -9,14 +10,26 @@ import type { TriageAnswer } from '../triage.js';
 /** Asks for the stacks of all tasks, or of those in a state. @throws as groupedStacks does */
 export type AskStacks = (state?: TaskState) => StacksAnswer;
 
+/** What rules ask of: an answer about a kernel, or what logs that are text contain of that. */
+export type RuleBasis = Pick<TriageAnswer, 'findings' | 'memory' | 'complete'> & {
+  /** '' where it is not known. */
+  readonly kernel: Pick<TriageAnswer['kernel'], 'release'>;
+  readonly machine: Pick<TriageAnswer['machine'], 'panic' | 'taint' | 'modules'>;
+  readonly log: RuleLog | undefined;
+};
+
+type RuleLog = Pick<LogAnswer, 'overwritten' | 'noRoom' | 'complete'> & {
+  readonly records: Iterable<LogRecord | TextRecord>;
+};
+
 /** What rules ask of: the answer as it is, and what only rules need, once it is asked for. */
 export class RuleFacts {
-  readonly answer: TriageAnswer;
+  readonly answer: RuleBasis;
   readonly #ask: AskStacks;
   readonly #stacks = new Map<TaskState | 'all', StacksAnswer | Error>();
   #lines: readonly LogLine[] | undefined;
 
-  constructor(answer: TriageAnswer, ask: AskStacks) {
+  constructor(answer: RuleBasis, ask: AskStacks) {
     this.#ask = ask;
     this.answer = answer;
   }
@@ -52,7 +65,7 @@ export class RuleFacts {
   }
 }
 
-function whyNotWhole(log: LogAnswer | undefined): string | undefined {
+function whyNotWhole(log: RuleLog | undefined): string | undefined {
   if (log === undefined) return 'there is no log';
   if (log.overwritten > 0) return `the oldest ${log.overwritten} messages of the log are gone`;
   if (log.noRoom > 0) return `for ${log.noRoom} messages the log had no room`;

@@ -3,6 +3,7 @@ import type { Evidence, Figure } from '../finding.js';
 /** Why it is not known whether what a rule asks for is there. */
 export const RULE_DOUBTS = [
   'panic-not-known',
+  'release-not-known',
   'taint-not-read',
   'modules-not-read',
   'memory-not-counted',

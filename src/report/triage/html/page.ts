@@ -1,25 +1,28 @@
 import type { StackGroup } from '../../../account/task-stacks.js';
-import type { LogRecord } from '../../../log-records.js';
+import type { LogRecord, TextRecord } from '../../../log-records.js';
 import type { TriageDetail } from '../../../triage/detail.js';
 import type { Figure, Finding, FindingCode, LogEvidence } from '../../../triage/finding.js';
 import { messagesAround, type NearMessage } from '../../../triage/log/around.js';
+import type { TextTriage } from '../../../triage/text.js';
 import type { TriageAnswer } from '../../../triage/triage.js';
 import { isNote } from '../../../walk/warnings.js';
-import { FINDINGS } from '../../explain/findings.js';
+import { CORRUPTIONS_EXPLAINED, FINDINGS } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
 import { missingSection } from '../../html/missing.js';
 import { type PageFacts, pageHtml } from '../../html/page.js';
 import type { Treemap } from '../../html/treemap.js';
-import { escapeLine, logTime } from '../../log/text.js';
+import { escapeLine, logTime, textLogWords } from '../../log/text.js';
 import { headline } from '../../memory/headline.js';
 import { details } from '../../memory/html/details.js';
 import { drawersTable } from '../../memory/html/drawers.js';
 import { drawnToScale } from '../../memory/html/maps.js';
 import { framesText, ownersText } from '../../task-stacks/text.js';
+import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { oomLines } from '../oom-text.js';
 import { rulesLines } from '../rules-words.js';
 import { lostLines, summary } from '../text.js';
+import { foundWords } from '../text-log.js';
 import { adviceWords, findingWords } from '../words.js';
 
 /** What a kernel is called before anybody names it. */
@@ -37,7 +40,7 @@ export function triageHtml(
 ${missing(answer, detail)}
 ${rules(answer)}
 <h2>Findings</h2>
-${findingsSection(answer, source)}
+${findingsSection(answer.findings, () => answer.log?.records ?? [], source)}
 <h2>Memory</h2>
 ${memorySection(answer, map)}
 <h2>Stacks</h2>
@@ -57,16 +60,45 @@ ${lastMessages(answer.log?.records)}`;
   });
 }
 
+/** The same of logs that are text. */
+export function textTriageHtml(
+  answer: TextTriage,
+  path: string,
+  { source, version, made }: PageFacts,
+): string {
+  const { logs, findings, complete, warnings } = answer;
+  const recordsOf = ({ figures }: Finding) =>
+    logs.find(({ name }) => logs.length === 1 || name === figures.log)?.held?.records ?? [];
+  const older = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
+  const body = html`<p class="headline">${sentence(foundWords(answer))}</p>
+${missingSection(
+  complete,
+  warnings.map(({ message }) => message),
+)}
+${rules(answer)}
+<h2>Findings</h2>
+${findingsSection(findings, recordsOf, source)}
+<h2>Log</h2>
+${older > 0 ? html`<p class="faint">The page has none of the ${formatCount(older)} oldest messages but those of findings.</p>` : undefined}
+${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sentence(textLogWords(log))}</p>${lastMessages(held?.records)}`)}`;
+  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Log: <code>${sentence(source)}</code>.</p>`;
+  return pageHtml({ title: `What is the matter: ${path}`, style: TRIAGE_STYLE, body, about });
+}
+
 /** Findings that are told whole, and of those the ones with the log around them: a hostile log has any number. */
 const MOST_WHOLE = 100;
 const MOST_WITH_LOG = 30;
 /** Others, in their sentence. */
 const MOST_SAID = 1000;
 
-function findingsSection({ findings, log }: TriageAnswer, source: string): Content {
+function findingsSection(
+  findings: readonly Finding[],
+  recordsOf: (finding: Finding) => Records,
+  source: string,
+): Content {
   if (findings.length === 0) return html`<p>None.</p>`;
   const whole = findings.slice(0, MOST_WHOLE).map((finding, index) => {
-    const records = index < MOST_WITH_LOG ? (log?.records ?? []) : [];
+    const records = index < MOST_WITH_LOG ? recordsOf(finding) : [];
     return findingSection(finding, { index, records, source });
   });
   const others = findings.slice(MOST_WHOLE);
@@ -93,7 +125,7 @@ function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
   return missingSection(answer.complete && warnings.every(isNote), [...lostLines(answer), ...said]);
 }
 
-function rules({ rules: outcome }: TriageAnswer): Content {
+function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
   if (!outcome) return undefined;
   const lines = rulesLines(outcome).map((line) => html`<li>${sentence(line)}</li>\n`);
   return html`<h2>Rules of your own</h2>
@@ -139,9 +171,11 @@ dd { margin: 0; font-variant-numeric: tabular-nums; }
 }
 `;
 
+type Records = readonly (LogRecord | TextRecord)[];
+
 interface Place {
   readonly index: number;
-  readonly records: readonly LogRecord[];
+  readonly records: Records;
   /** The options that name the dump. */
   readonly source: string;
 }
@@ -154,11 +188,14 @@ function findingSection(finding: Finding, { index, records, source }: Place): Co
   const id = raw(`finding-${index}`);
   const advice = adviceWords(finding);
   const explained = FINDINGS[code as FindingCode] ?? undefined;
+  const corrupted = finding.report?.corrupted;
   const lines = evidence.filter((one) => one.kind === 'log');
   const stacks = evidence.filter((one) => one.kind === 'stack');
   return html`<article class="${raw(`finding ${severity}`)}" aria-labelledby="${id}">
 <h3 id="${id}"><span class="severity">${LABELS[severity]}</span> <span class="name">${code}</span></h3>
+${finding.title === undefined ? undefined : html`<p><strong>${sentence(escapeText(finding.title))}</strong></p>`}
 <p>${sentence(findingWords(finding))}</p>
+${corrupted == null ? undefined : html`<p>Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
 ${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
 ${lines.length > 0 ? html`<pre>${lines.map(logLine)}</pre>` : undefined}
 ${stacks.map(stackBlock)}
@@ -230,11 +267,7 @@ ${shown.map((group) => html`<p>${sentence(ownersText(group.tasks, false))}</p>${
 const LAST = 100;
 
 /** What the log has before and after the lines that a finding rests on. */
-function nearMessages(
-  records: readonly LogRecord[],
-  lines: readonly LogEvidence[],
-  code: string,
-): Content {
+function nearMessages(records: Records, lines: readonly LogEvidence[], code: string): Content {
   const near = messagesAround(records, new Set(lines.map(({ seq }) => seq)));
   if (near.length === 0) return undefined;
   return html`<details><summary>The log around ${code}</summary><pre>${near.map(nearMessage)}</pre></details>`;
@@ -246,7 +279,7 @@ function nearMessage({ record, asked, gap }: NearMessage): Content {
 }
 
 /** The end of the log: of a panic, what came before it. */
-function lastMessages(records: readonly LogRecord[] | undefined): Content {
+function lastMessages(records: Records | undefined): Content {
   if (records === undefined || records.length === 0) return html`<p>There is none.</p>`;
   const shown = records.slice(-LAST);
   return html`<details><summary>The last ${formatCount(shown.length)} of ${formatCount(records.length)} messages</summary><pre>${shown.map(message)}</pre></details>`;
@@ -255,9 +288,8 @@ function lastMessages(records: readonly LogRecord[] | undefined): Content {
 /** Of one message; kernels write no longer ones, and damage can make one of any length. */
 const MOST_TEXT = 2048;
 
-function message({ timestamp, text }: LogRecord): Content {
+function message({ timestamp, text, ...of }: LogRecord | TextRecord): Content {
+  const time = logTime(timestamp, 'printedTime' in of ? of.printedTime : '');
   const shown = text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
-  return shown
-    .split('\n')
-    .map((line) => html`${logTime(timestamp)} ${sentence(escapeLine(line))}\n`);
+  return shown.split('\n').map((line) => html`${time} ${sentence(escapeLine(line))}\n`);
 }
