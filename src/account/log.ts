@@ -37,17 +37,16 @@ export interface LogAnswer extends LogWhole {
 
 /** The messages that were asked for, the oldest first, one by one. @throws as readLog does */
 export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRecord, LogWhole> {
-  const warnings = new Warnings();
+  const warnings = new Warnings(kernel.doubts);
   const log = readLog(kernel, fieldsOf(kernel), warnings);
   const { rest, omitted, first } = yield* chosenMessages(log, choice);
-  const list = warnings.list();
   return {
     kernel: kernel.facts,
     omitted,
     noRoom: rest.noRoom,
     overwritten: Math.max(rest.overwritten, first ?? 0),
-    complete: list.length === 0,
-    warnings: list,
+    complete: warnings.complete,
+    warnings: warnings.list(),
   };
 }
 

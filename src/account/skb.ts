@@ -56,18 +56,18 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
   const task = findTask(kernel, pid);
   const finder = new SocketFinder(kernel);
   const socket = findSocket(kernel, finder, task, fd);
-  const warnings = new Warnings();
+  const warnings = new Warnings(kernel.doubts);
+  // Which process has the socket is part of the answer.
+  for (const { code, message } of contradictions(taskTable(kernel))) warnings.add(code, message);
+  const isSound = warnings.complete;
   const accountant = new SocketAccountant(kernel);
   const { account, held } = accountant.accountWithTallies(socket, { warnings, keepSkbs });
-  // Which process has the socket is part of the answer.
-  const doubts = contradictions(taskTable(kernel));
-  for (const { code, message } of doubts) warnings.add(code, message);
   return {
     kernel: kernel.facts,
     process: nameOf(task),
     fd,
     ...account,
-    total: { ...account.total, complete: account.total.complete && doubts.length === 0 },
+    total: { ...account.total, complete: account.total.complete && isSound },
     freedIfKilled: freedOf(kernel, accountant, task, socket, held, warnings),
     warnings: warnings.list(),
   };
@@ -125,11 +125,13 @@ function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
  *   has; {@link ReadError} or {@link KernelError} if it cannot be read.
  */
 export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): SkbAnswer {
-  const warnings = new Warnings();
+  const warnings = new Warnings(kernel.doubts);
+  const isSound = warnings.complete;
   const socket = socketOfSock(kernel, sock);
   const account = new SocketAccountant(kernel).account(socket, { warnings, keepSkbs });
   const nobody = { process: null, fd: null, freedIfKilled: null };
-  return { kernel: kernel.facts, ...nobody, ...account, warnings: warnings.list() };
+  const total = { ...account.total, complete: account.total.complete && isSound };
+  return { kernel: kernel.facts, ...nobody, ...account, total, warnings: warnings.list() };
 }
 
 /**
@@ -144,6 +146,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   const fdsByFile = new Map<bigint, number[]>();
   const accountant = new SocketAccountant(kernel);
   const sum = new Tally(kernel.facts.pageSize, warnings);
+  sum.without(new Warnings(kernel.doubts));
   for (const { code, message } of contradictions(taskTable(kernel))) sum.incomplete(code, message);
   try {
     for (const { fd, file } of openFiles(kernel, task)) {

@@ -8,7 +8,7 @@ import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { isNote, type Warning, Warnings } from '../walk/warnings.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
 import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
 import { Deaths, type KilledWith } from './deaths.js';
 import type { Figures } from './figures.js';
@@ -125,13 +125,14 @@ class AccountedCensus {
   readonly #kernel: Kernel;
   readonly #seen: NetworkPages;
   readonly #all: readonly CountedSocket[];
-  readonly #missed = new Warnings();
+  readonly #missed: Warnings;
   readonly #warnings = new Warnings();
   readonly #sum: Tally;
   #count = 0;
 
   constructor(kernel: Kernel, progress: ((part: number) => void) | undefined) {
     this.#kernel = kernel;
+    this.#missed = new Warnings(kernel.doubts);
     this.#sum = new Tally(kernel.facts.pageSize, this.#warnings);
     this.#seen = new NetworkPages(kernel);
     this.#all = new Census(kernel, this.#missed).take(progress, this.#seen);
@@ -141,7 +142,7 @@ class AccountedCensus {
 
   /** Sockets were not found, or not read, or who has them is not known. */
   get anyMissed(): boolean {
-    return !this.#missed.list().every(isNote) || this.#count < this.#all.length;
+    return !this.#missed.complete || this.#count < this.#all.length;
   }
 
   *accounts(keepsSlots?: boolean): Generator<Accounted> {

@@ -3,7 +3,7 @@ import type { PagePool } from '../walk/pages/pool-room.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
 import type { Skb } from '../walk/skbs/skb.js';
 import type { SkbSink } from '../walk/skbs/skb-sink.js';
-import { isNote, type WarningCode, type Warnings } from '../walk/warnings.js';
+import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
 import { SharedTable } from './columns.js';
 import type { Figures } from './figures.js';
@@ -107,7 +107,7 @@ export class Tally implements SkbSink {
 
   /** Whatever was missed here is missing in this sum. */
   without(missed: Warnings): void {
-    if (!missed.list().every(isNote)) this.#complete = false;
+    if (!missed.complete) this.#complete = false;
     this.#warnings.merge(missed);
   }
 

@@ -46,12 +46,12 @@ export interface StacksAnswer {
 
 /** Stacks of tasks, equal ones together. @throws as TaskStacks does */
 export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer {
-  const warnings = new Warnings();
+  const warnings = new Warnings(kernel.doubts);
   const groups = new StackGroups();
   const asked = (place: TaskPlace) => isChosen(place, choice);
   for (const one of new TaskStacks(kernel, warnings).all(asked)) groups.add(one);
   const { tasks } = groups;
-  if (tasks === 0 && warnings.list().length === 0) {
+  if (tasks === 0 && warnings.complete) {
     const { pid, cpu } = choice;
     if (pid !== undefined)
       throw new WalkError('no-such-pid', `there is no thread of pid ${pid} that was asked for`);
@@ -66,8 +66,8 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
     ...(stack.stop === undefined ? {} : { stop: stack.stop }),
     tasks: same,
   }));
-  const told = warnings.list();
-  return { kernel: kernel.facts, groups: list, tasks, complete: told.length === 0, warnings: told };
+  const { complete } = warnings;
+  return { kernel: kernel.facts, groups: list, tasks, complete, warnings: warnings.list() };
 }
 
 function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice): boolean {

@@ -11,7 +11,6 @@ import { missingFile } from '../missing-file.js';
 import { shellPath } from '../shell-word.js';
 import { takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
-import { printWarnings } from './output.js';
 import { Progress } from './progress.js';
 
 /** Where a command's kernel comes from, and how it is read; every command takes the same options. */
@@ -85,29 +84,14 @@ export async function openNativeSource(options: SourceOptions): Promise<NativeKe
   const { openNative, openNativeImage } = await import('../kernel/native/open.js');
   const found = await openedAids(options);
   if (options.map === undefined)
-    return await doubted(openNative({ files, live: options.live ?? false, ...found }));
+    return openNative({ files, live: options.live ?? false, ...found });
   const image = await openSourceImage(options);
   try {
-    return await doubted(openNativeImage(image, found));
+    return openNativeImage(image, found);
   } catch (error) {
     image.close();
     throw error;
   }
-}
-
-/** Warns of types that may be those of another kernel, or lack something. */
-async function doubted(kernel: NativeKernel): Promise<NativeKernel> {
-  const { types, typesVerified } = kernel.provenance;
-  if (!types.found) return kernel;
-  if (typesVerified === 'none') {
-    const message = `types not verified: nothing shows that ${types.detail} is of this kernel`;
-    printWarnings([{ message }]);
-  }
-  if (types.source === 'ISF') {
-    const { ISF_CAVEAT } = await import('../kernel/native/provenance.js');
-    printWarnings([{ message: ISF_CAVEAT }]);
-  }
-  return kernel;
 }
 
 /**

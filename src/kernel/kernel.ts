@@ -21,6 +21,12 @@ export interface KernelFacts {
   readonly signatureMask?: bigint;
 }
 
+/** What makes all answers of a kernel doubtful: its types come from a file. */
+export interface KernelDoubt {
+  readonly code: 'types-not-verified' | 'types-incomplete';
+  readonly message: string;
+}
+
 /** The name of an address in the kernel's code. */
 export interface NamedAddress {
   readonly name: string;
@@ -165,6 +171,9 @@ export interface Kernel {
 
   /** The kernel noted when it crashed (CRASHTIME). Absent where the engine does not look at VMCOREINFO (crash). */
   readonly crashed?: boolean;
+
+  /** Warnings of every answer. Absent where types are the kernel's own (crash checks them itself). */
+  readonly doubts?: readonly KernelDoubt[];
 
   /**
    * Notes what is read of a live kernel from here on. The returned function forgets that, so that the next read shows

@@ -13,7 +13,7 @@ import { OOM } from '../walk/machine/panic.js';
 import { readTicks } from '../walk/machine/ticks.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
-import { isNote, type Warning, Warnings } from '../walk/warnings.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
 import { logFindings } from './log/log-findings.js';
 import { memoryFindings } from './memory-findings.js';
@@ -47,7 +47,7 @@ export interface TriageAnswer {
  * @param progress told now and then which part is done, 0 to 1
  */
 export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): TriageAnswer {
-  const warnings = new Warnings();
+  const warnings = new Warnings(kernel.doubts);
   const unknowns = new Unknowns();
   const machine = describeMachine(kernel, fieldsOf(kernel), kernel.crashed ?? false, unknowns);
   for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
@@ -81,7 +81,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     memory,
     census,
     warnings: warnings.list(),
-    complete: warnings.list().every(isNote) && memory?.complete === true,
+    complete: warnings.complete && memory?.complete === true,
   };
 }
 

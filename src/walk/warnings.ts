@@ -1,3 +1,5 @@
+import type { KernelDoubt } from '../kernel/kernel.js';
+
 /** What makes an answer incomplete or doubtful. `code` is for programs, `message` for people. */
 export interface Warning {
   readonly code: WarningCode;
@@ -21,14 +23,26 @@ export const WARNING_CODES = [
   'unsupported-layout',
   /** Symbols or types were taken for the kernel's release: they may be of another build. */
   'by-release',
+  /** Nothing shows that the types of a file are this kernel's. */
+  'types-not-verified',
+  /** The file of types lacks members that the kernel's structs have. */
+  'types-incomplete',
   /** Objects of a live kernel, such as processes, were freed while they were read. Nothing that exists is missing. */
   'freed-while-read',
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
 
-/** Whether a warning is a note on normal change, which makes no answer incomplete. */
+/** Whether a warning is a note on normal change. */
 export function isNote({ code }: { readonly code?: string | undefined }): boolean {
   return code === 'freed-while-read';
+}
+
+/**
+ * Whether an answer with this warning may be complete: it is a note, or it doubts the source of all figures and
+ * not that everything was counted.
+ */
+export function leavesComplete(warning: { readonly code?: string | undefined }): boolean {
+  return isNote(warning) || warning.code === 'types-not-verified';
 }
 
 /** How many messages of one kind are kept whole; the rest is counted. */
@@ -48,6 +62,16 @@ interface Kind {
 export class Warnings {
   readonly #kinds = new Map<string, Kind>();
   readonly #kindsOfCode = new Map<WarningCode, number>();
+
+  /** @param doubts of the kernel that an answer is about: they are part of it */
+  constructor(doubts: readonly KernelDoubt[] = []) {
+    for (const { code, message } of doubts) this.add(code, message);
+  }
+
+  /** Nothing that is collected makes an answer incomplete. */
+  get complete(): boolean {
+    return this.list().every(leavesComplete);
+  }
 
   add(code: WarningCode, message: string): void {
     const kind = this.#kind(code, message);

@@ -15,7 +15,7 @@ import { SlabShapes } from '../../walk/memory/slab-shape.js';
 import { type Zone, zones } from '../../walk/memory/zones.js';
 import { availablePages } from '../../walk/pages/available.js';
 import { ChildCaches } from '../../walk/pages/child-caches.js';
-import { Warnings } from '../../walk/warnings.js';
+import { type WarningCode, Warnings } from '../../walk/warnings.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
 import { accountCgroups } from './cgroups.js';
@@ -47,7 +47,7 @@ export function accountMemory(
   progress: (part: number) => void = () => {},
   more: MoreOfMemory = {},
 ): MemoryAnswer {
-  const warnings = new Warnings();
+  const warnings = new Warnings(kernel.doubts);
   const before = kernel.facts.live ? kernelCounts(kernel) : undefined;
   const note = (message: string) => warnings.add('unreadable', message);
   const ram = ramRanges(kernel, note);
@@ -169,7 +169,13 @@ function countedLines(kernel: Kernel, counts: KernelCounts): ReadonlyMap<string,
 }
 
 /** Warnings that say that something was missed. */
-const SPOILS = new Set(['unreadable', 'torn-list', 'corrupt', 'unsupported-layout']);
+const SPOILS: ReadonlySet<WarningCode> = new Set<WarningCode>([
+  'unreadable',
+  'torn-list',
+  'corrupt',
+  'unsupported-layout',
+  'types-incomplete',
+]);
 
 function noteScan(
   kernel: Kernel,

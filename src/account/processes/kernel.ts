@@ -59,7 +59,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
       'unsupported-layout',
       'this engine does not walk page tables of processes',
     );
-  const warnings = new Warnings();
+  const warnings = new Warnings(kernel.doubts);
   const lost = (message: string) => warnings.add('unreadable', message);
   const ram = ramRanges(kernel, lost);
   const frames = new FrameMap(onlineRanges(kernel, ram, lost));
@@ -117,7 +117,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     notShown: missing,
     ...(shares ? { pages: counts.machine() } : {}),
     warnings: warnings.list(),
-    complete: warnings.list().length === 0 && processes.every(({ complete }) => complete),
+    complete: warnings.complete && processes.every(({ complete }) => complete),
   };
   const killedTogether: KilledTogether = (groups) =>
     shares

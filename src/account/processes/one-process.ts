@@ -33,6 +33,6 @@ export function kernelProcess(
     process,
     mappings,
     warnings: warnings.list(),
-    complete: answer.complete && warnings.list().length === 0,
+    complete: answer.complete && warnings.complete,
   };
 }

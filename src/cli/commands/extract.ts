@@ -5,7 +5,7 @@ import { takeDumpArguments } from '../dump-arguments.js';
 import { UsageError } from '../failure.js';
 import { addTypesOption, aids, collectFiles, openedAids, openSource } from '../kernel-source.js';
 import { parseNumber } from '../number-argument.js';
-import { printAnswer } from '../output.js';
+import { printAnswer, printWarnings } from '../output.js';
 import { Progress } from '../progress.js';
 
 interface ExtractOptions {
@@ -156,9 +156,11 @@ async function run(options: ExtractOptions): Promise<void> {
     ]);
     const said = extractJson(found, {
       file: output,
+      warnings: kernel.doubts ?? [],
       ...(map === undefined ? {} : { map }),
     });
     printAnswer(options.json ? formatJson(said, 2) : extractText(said));
+    if (!options.json) printWarnings(kernel.doubts ?? []);
   } finally {
     progress.clear();
     kernel.close();

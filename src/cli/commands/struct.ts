@@ -88,12 +88,13 @@ async function printLayout(
   }
   if (json) {
     const { structJson } = await import('../../report/struct/json.js');
-    printAnswer(formatJson(structJson(kernel.facts, types, members), 2));
+    printAnswer(formatJson(structJson(kernel, types, members), 2));
   } else if (members) {
     printAnswer(text.membersText(types[0]!.type, members));
   } else {
     printAnswer(types.map(text.typeText).join('\n\n'));
   }
+  if (!json) printWarnings(kernel.doubts);
 }
 
 async function printInstance(
@@ -117,9 +118,8 @@ async function printInstance(
     return { path, offset: Math.floor(member.bitOffset / 8), value };
   });
   const value = members.length > 0 ? undefined : reader.read(type, place.address);
-  const warnings: Warning[] = reader.failure
-    ? [{ code: 'unreadable', message: reader.failure.message }]
-    : [];
+  const warnings: Warning[] = [...kernel.doubts];
+  if (reader.failure) warnings.push({ code: 'unreadable', message: reader.failure.message });
   if (reader.failure && !reader.readable) throw reader.failure;
   if (json) {
     const { instanceJson } = await import('../../report/struct/json.js');

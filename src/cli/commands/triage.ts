@@ -5,7 +5,7 @@ import type { TriageDetail } from '../../triage/detail.js';
 import { failOn, isFailing } from '../../triage/fail-on.js';
 import type { Finding } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
-import { isNote } from '../../walk/warnings.js';
+import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../answer.js';
 import { checkFailOn, parseFailOn } from '../fail-on-argument.js';
 import { EXIT, UsageError } from '../failure.js';
@@ -178,7 +178,7 @@ async function pageStep() {
       detail = triageDetail(kernel);
       const known = new Set(found.warnings.map(({ message }) => message));
       const more = detail.warnings.filter(({ message }) => !known.has(message));
-      const complete = found.complete && more.every(isNote);
+      const complete = found.complete && more.every(leavesComplete);
       return { ...found, complete, warnings: [...found.warnings, ...more] };
     },
     write: (found: TriageAnswer, options: PageOptions & SourceOptions) =>

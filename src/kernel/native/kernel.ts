@@ -1,7 +1,14 @@
 import { KernelError } from '../error.js';
 import type { FastReads } from '../fast-reads.js';
 import { hex } from '../hex.js';
-import type { Kernel, KernelFacts, MemorySections, NamedAddress, UserPages } from '../kernel.js';
+import type {
+  Kernel,
+  KernelDoubt,
+  KernelFacts,
+  MemorySections,
+  NamedAddress,
+  UserPages,
+} from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
 import type { Bases } from './arch/arch.js';
@@ -12,7 +19,7 @@ import { statusNotes } from './image/notes.js';
 import type { KernelMemory } from './memory.js';
 import { ModuleSymbols } from './module-symbols.js';
 import { type ModuleBtf, readModuleBtf } from './modules.js';
-import type { Provenance } from './provenance.js';
+import { doubtsOf, type Provenance } from './provenance.js';
 import type { RecoverySource } from './recovered/evidence.js';
 import type { RecoveredSymbols } from './recovered/recovered-symbols.js';
 import { type KernelSymbol, onlyAddress, type SymbolTable } from './symbols.js';
@@ -44,6 +51,7 @@ export class NativeKernel implements Kernel {
   readonly image: MemoryImage;
   readonly vmcoreinfo: Vmcoreinfo;
   readonly provenance: Provenance;
+  readonly doubts: readonly KernelDoubt[];
   readonly pages: PageMap;
   readonly fast: FastReads;
   readonly sections: MemorySections | undefined;
@@ -62,6 +70,7 @@ export class NativeKernel implements Kernel {
     this.image = parts.image;
     this.vmcoreinfo = parts.info;
     this.provenance = parts.provenance;
+    this.doubts = doubtsOf(parts.provenance);
     this.fast = parts.memory;
     this.pages = new PageMap({
       pageSize: parts.facts.pageSize,

@@ -1,4 +1,5 @@
 import type { KernelErrorCode, ReadErrorCode } from '../error.js';
+import type { KernelDoubt } from '../kernel.js';
 import type { TypesVerified } from '../symbol-file.js';
 
 /**
@@ -26,6 +27,18 @@ export interface Provenance {
 /** What dwarf2json loses: it names them all unnamed_field_0, and keeps the last. */
 export const ISF_CAVEAT =
   'ISF files lack members of unions with several anonymous structs: what seems absent may exist';
+
+/** What a file of types leaves in doubt. */
+export function doubtsOf({ types, typesVerified }: Provenance): KernelDoubt[] {
+  const doubts: KernelDoubt[] = [];
+  if (!types.found) return doubts;
+  if (typesVerified === 'none') {
+    const message = `types not verified: nothing shows that ${types.detail} is of this kernel`;
+    doubts.push({ code: 'types-not-verified', message });
+  }
+  if (types.source === 'ISF') doubts.push({ code: 'types-incomplete', message: ISF_CAVEAT });
+  return doubts;
+}
 
 /** What kept it from being found. */
 export type NotFoundCode = KernelErrorCode | ReadErrorCode;

@@ -10,6 +10,22 @@ export const WARNINGS: Explanations<WarningCode> = {
     next: 'Put the vmlinux of exactly that build into the folder, by its build id.',
     deeper: 'kdump-mem info',
   },
+  'types-not-verified': {
+    means:
+      'The kernel’s types come from a file (--types), and nothing shows that they are this kernel’s. Every figure may be wrong, even where the answer is complete.',
+    known:
+      'Neither a build id, a banner, a release nor a size or an offset of VMCOREINFO could be compared. A file that contradicts one of them is refused.',
+    next: 'Give a vmlinux or .debug file: its build id is compared.',
+    deeper: 'kdump-mem info',
+  },
+  'types-incomplete': {
+    means:
+      'The kernel’s types come from an ISF file, which lacks members of unions with several anonymous structs. What such a member leads to is not counted: answers are incomplete.',
+    known:
+      'The form of the file: dwarf2json gives all anonymous members at one offset one name, and keeps the last.',
+    next: 'Give the vmlinux or .debug file that the ISF file was made of.',
+    deeper: 'kdump-mem info',
+  },
   unreadable: {
     means:
       'Memory that the answer needs is not in the dump, or could not be read: its figures are what was found, "at least".',

@@ -1,11 +1,12 @@
 import { NAME_KINDS } from '../../extract/anonymize/replacements.js';
 import type { Extracted } from '../../extract/extract.js';
+import type { Warning } from '../../walk/warnings.js';
 import { type ExtractJson, extractSchema } from './schema.js';
 
 /** What an extract says of itself, as `--json` prints it. */
 export function extractJson(
   found: Extracted,
-  asked: { readonly file: string; readonly map?: string },
+  asked: { readonly file: string; readonly map?: string; readonly warnings: readonly Warning[] },
 ): ExtractJson {
   const names = NAME_KINDS.map((kind) => {
     const all = found.names.of(kind);
@@ -30,5 +31,6 @@ export function extractJson(
     crashTime: found.crashTime ?? null,
     log: found.log,
     map: asked.map ?? null,
+    warnings: asked.warnings,
   });
 }

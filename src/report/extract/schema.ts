@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { warningSchema } from '../schema.js';
 
 const count = z.int().nonnegative();
 
@@ -35,6 +36,8 @@ export const extractSchema = z.strictObject({
   log: z.enum(['kept', 'left-out', 'unreadable']),
   /** The file that tells what was replaced by what. */
   map: z.string().nullable(),
+  /** Absent in answers of older versions. */
+  warnings: z.array(warningSchema).optional(),
 });
 
 export type ExtractJson = z.infer<typeof extractSchema>;

@@ -1,5 +1,5 @@
 import { hex } from '../../kernel/hex.js';
-import type { KernelFacts } from '../../kernel/kernel.js';
+import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { NamedType } from '../../kernel/type-description.js';
 import type { Value } from '../../walk/values/instance.js';
 import type { Place } from '../../walk/values/place.js';
@@ -10,13 +10,13 @@ import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from './sc
 
 /** Layouts as the JSON contract has them; `members` replaces those of the only type. */
 export function structJson(
-  kernel: KernelFacts,
+  { facts, doubts = [] }: Pick<Kernel, 'facts' | 'doubts'>,
   types: readonly NamedType[],
   members?: readonly LayoutMember[],
 ): StructJson {
   return {
     schema: 'kdump-mem.struct/1',
-    kernel: kernelJson(kernel),
+    kernel: kernelJson(facts),
     types: types.map(({ type, typedef, module }) => ({
       type: type.spelling,
       kind: type.kind,
@@ -34,6 +34,7 @@ export function structJson(
           }
         : {}),
     })),
+    warnings: doubts.map((doubt) => ({ ...doubt })),
   };
 }
 

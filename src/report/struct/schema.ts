@@ -82,6 +82,8 @@ export const structSchema = z.strictObject({
   schema: z.literal('kdump-mem.struct/1'),
   kernel: kernelSchema,
   types: z.array(typeSchema).min(1),
+  /** Absent in answers of older versions. */
+  warnings: z.array(warningSchema).optional(),
 });
 
 /** `kdump-mem struct TYPE ADDR --json`. */

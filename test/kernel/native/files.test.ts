@@ -264,6 +264,11 @@ describe('types that are not BTF', () => {
   it('are said not to be verified where nothing can be compared', () => {
     const load = () => Btf.parse(new BtfWriter().build());
     expect(provenanceOf(file({ load })).typesVerified).toBe('none');
+    const codes = (types: TypesFile) =>
+      openNativeImage(image, { types }).doubts.map(({ code }) => code);
+    expect(codes(file({ load }))).toEqual(['types-not-verified', 'types-incomplete']);
+    expect(codes(file({ load, form: 'DWARF' }))).toEqual(['types-not-verified']);
+    expect(codes(file({ form: 'DWARF', buildId: BUILD_ID }))).toEqual([]);
   });
 
   it('of another build are refused, never used', () => {

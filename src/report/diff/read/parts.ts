@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Flaw, HostState } from '../../../diff/state.js';
 import type { Taken } from '../../../taken.js';
+import { leavesComplete } from '../../../walk/warnings.js';
 import { takenSchema } from '../../taken-schema.js';
 
 /** What one answer tells of a host at a time. */
@@ -53,7 +54,7 @@ export function incompleteness(
   otherwise: string,
 ): Flaw[] {
   if (complete) return [];
-  const [first] = warnings;
+  const first = warnings.find((warning) => !leavesComplete(warning)) ?? warnings[0];
   const more = warnings.length > 1 ? `, and ${warnings.length - 1} more` : '';
   return [{ code: 'incomplete', words: first ? `${first.message}${more}` : otherwise }];
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Flaw, Item, Listing } from '../../../diff/state.js';
-import { isNote } from '../../../walk/warnings.js';
+import { leavesComplete } from '../../../walk/warnings.js';
 import {
   bytesOrNull,
   contradiction,
@@ -58,7 +58,11 @@ export function socketsTold(answer: SocketsPart): Told {
     memory: null,
     lists: { sockets: { items, ...wholeness(answer, twice) } },
     flaws: [
-      ...incompleteness(totals.complete && warnings.every(isNote), warnings, 'not all was counted'),
+      ...incompleteness(
+        totals.complete && warnings.every(leavesComplete),
+        warnings,
+        'not all was counted',
+      ),
       ...(sockets.every(isSound) && isSum(totals)
         ? []
         : [contradiction('what a socket pins is not the sum of its pages and slots')]),

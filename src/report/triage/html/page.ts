@@ -5,7 +5,7 @@ import type { Figure, Finding, FindingCode, LogEvidence } from '../../../triage/
 import { messagesAround, type NearMessage } from '../../../triage/log/around.js';
 import type { TextTriage } from '../../../triage/text.js';
 import type { TriageAnswer } from '../../../triage/triage.js';
-import { isNote } from '../../../walk/warnings.js';
+import { leavesComplete } from '../../../walk/warnings.js';
 import { CORRUPTIONS_EXPLAINED, FINDINGS } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
 import { missingSection } from '../../html/missing.js';
@@ -122,7 +122,10 @@ function findingsSection(
 
 function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
   const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
-  return missingSection(answer.complete && warnings.every(isNote), [...lostLines(answer), ...said]);
+  return missingSection(answer.complete && warnings.every(leavesComplete), [
+    ...lostLines(answer),
+    ...said,
+  ]);
 }
 
 function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
