@@ -76,6 +76,9 @@ export function pausedInfoSuite(name: LabDumpName): void {
         const answer = await info(dump[format]);
         const taint = lacksVariables ? '' : truth.taint;
         expect(asDrgn(answer)).toEqual({ ...fromDrgn(truth), taint });
+        expect(answer.vendor?.id).toBe('debian');
+        const limits = answer.kernel?.limits?.map(({ command, part }) => `${command}: ${part}`);
+        expect(limits).toEqual(lacksVariables ? ['procs: clock'] : []);
         expect(truth.panic).toBeNull();
         expect(answer.kernel?.panic).toEqual({
           state: lacksVariables ? 'unknown' : 'running',

@@ -22,6 +22,8 @@ const NAMES = [
   ...['function', 'taint', 'hardware', 'address', 'modules', 'printedTime'],
   // Codes that the schema does not enumerate, and where something was found.
   ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'reaper'],
+  // Of `info`: a line of releases, a part of an answer.
+  ...['stream', 'part'],
   // What `leaks` met in tracefs: names of instances and of settings.
   ...['orphansRemoved', 'leftBehind', 'settingsChanged'],
 ];

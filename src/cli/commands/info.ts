@@ -7,6 +7,7 @@ import type { Files } from '../../kernel/native/open.js';
 import type { InfoAnswer, KernelInfo } from '../../report/info/answer.js';
 import { notedIn } from '../../report/info/noted.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
+import { readOrNot } from '../../walk/read-or-not.js';
 import { EXIT, UsageError } from '../failure.js';
 import {
   addSourceOptions,
@@ -86,9 +87,11 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
 }
 
 async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {
-  const [{ describeMachine }, { fieldsOf }] = await Promise.all([
+  const [{ describeMachine }, { fieldsOf }, { limitsOf }, { decodeText }] = await Promise.all([
     import('../../walk/machine/machine.js'),
     import('../../walk/machine/fields.js'),
+    import('../../walk/limits.js'),
+    import('../../walk/struct-reader.js'),
   ]);
   const { facts, provenance } = native;
   const fields = fieldsOf(native);
@@ -96,6 +99,13 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
     if (provenance.types.found) native.struct('sk_buff');
   });
   const machine = describeMachine(native, fields, native.crashed, unknowns);
+  const banner = readOrNot(() => {
+    const at = provenance.symbols.found ? native.symbol('linux_banner') : undefined;
+    return at === undefined ? undefined : decodeText(native.read(at, 512), 0, 512);
+  });
+  const limits = unknowns.try('limits of commands', () =>
+    provenance.types.found ? limitsOf(native) : undefined,
+  );
   const types = unknowns.try('types of modules', () => native.moduleTypes);
   for (const problem of types?.problems ?? [])
     unknowns.add('types of a module', 'no-types', problem);
@@ -103,6 +113,8 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
     facts,
     provenance,
     machine,
+    banner,
+    limits,
     ...(types === undefined ? {} : { moduleTypes: types.modules.length }),
   };
 }

@@ -36,8 +36,7 @@ export const extractSchema = z.strictObject({
   log: z.enum(['kept', 'left-out', 'unreadable']),
   /** The file that tells what was replaced by what. */
   map: z.string().nullable(),
-  /** Absent in answers of older versions. */
-  warnings: z.array(warningSchema).optional(),
+  warnings: z.array(warningSchema),
 });
 
 export type ExtractJson = z.infer<typeof extractSchema>;

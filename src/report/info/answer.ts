@@ -1,8 +1,10 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { DumpFacts } from '../../kernel/native/image/describe.js';
 import type { Provenance } from '../../kernel/native/provenance.js';
+import type { Limit } from '../../walk/limits.js';
 import type { MachineFacts } from '../../walk/machine/machine.js';
 import type { Unknown } from '../../walk/machine/unknowns.js';
+import { type Vendor, vendorOf } from '../../walk/machine/vendor.js';
 
 /** All that `kdump-mem info` tells. */
 export interface InfoAnswer {
@@ -29,6 +31,18 @@ export interface KernelInfo {
   /** How many modules' types could be read; absent if they could not be looked for. */
   readonly moduleTypes?: number;
   readonly machine: MachineFacts;
+  /** linux_banner, where it can be read. */
+  readonly banner?: string | undefined;
+  /** Parts that commands leave out; absent where there are no types. */
+  readonly limits?: readonly Limit[] | undefined;
+}
+
+/** Who built the kernel, as far as its names say. */
+export function infoVendor({ noted, kernel }: InfoAnswer): Vendor | undefined {
+  const release = kernel?.facts.release ?? noted.release;
+  return release === undefined
+    ? undefined
+    : vendorOf(release, kernel?.machine.uts?.version, kernel?.banner);
 }
 
 /** When the dump was taken, as well as that can be told, and for how long the kernel had run. */

@@ -1,13 +1,14 @@
 import { hex } from '../../kernel/hex.js';
 import type { RunningTask } from '../../walk/machine/cpus.js';
 import { taintFlags } from '../../walk/machine/taint.js';
-import { dumpTime, type InfoAnswer, type KernelInfo } from './answer.js';
+import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
 import type { InfoJson } from './schema.js';
 
 /** The answer to `info` as the JSON contract has it. */
 export function infoJson(answer: InfoAnswer): InfoJson {
   const { dump, noted, kernel, missing } = answer;
   const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
+  const vendor = infoVendor(answer);
   return {
     schema: 'kdump-mem.info/1',
     dump: {
@@ -24,6 +25,7 @@ export function infoJson(answer: InfoAnswer): InfoJson {
       oddities: [...dump.oddities],
     },
     noted: { release: noted.release ?? null, buildId: noted.buildId ?? null },
+    vendor: vendor ? { ...vendor, stream: vendor.stream ?? null } : null,
     time: time
       ? {
           at: new Date(time.at).toISOString(),
@@ -76,6 +78,7 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
       pages,
       oddities: [...oddities],
     },
+    limits: kernel.limits?.map((limit) => ({ ...limit })) ?? null,
   };
 }
 

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../kernel/error.js';
 import { TYPES_VERIFIED } from '../../kernel/symbol-file.js';
 import { WALK_ERROR_CODES } from '../../walk/error.js';
+import { LIMIT_CODES } from '../../walk/limits.js';
+import { VENDOR_NAMES, type VendorCode } from '../../walk/machine/vendor.js';
 import { kernelSchema } from '../schema.js';
 
 const count = z.int().nonnegative();
@@ -37,6 +39,15 @@ export const infoSchema = z.strictObject({
   }),
   /** What VMCOREINFO or the header says of the kernel, whether or not it can be read. */
   noted: z.strictObject({ release: z.string().nullable(), buildId: z.string().nullable() }),
+  /** Who built the kernel, by its release, version and banner; null where these do not say. */
+  vendor: z
+    .strictObject({
+      id: z.enum(Object.keys(VENDOR_NAMES) as [VendorCode, ...VendorCode[]]),
+      name: z.string(),
+      /** Its line of releases, such as `EL 8.4`; null where the texts do not say. */
+      stream: z.string().nullable(),
+    })
+    .nullable(),
   /** When it crashed, or without a crash when the dump was taken; UTC. */
   time: z
     .strictObject({
@@ -84,6 +95,20 @@ export const infoSchema = z.strictObject({
         pages: found,
         oddities: z.array(z.string()),
       }),
+      /**
+       * Parts of answers that this kernel's types or symbols do not lead to: `command` answers without them, or not at all. Null
+       * where there are no types.
+       */
+      limits: z
+        .array(
+          z.strictObject({
+            command: z.string(),
+            part: z.string(),
+            code: z.enum(LIMIT_CODES),
+            why: z.string(),
+          }),
+        )
+        .nullable(),
     })
     .nullable(),
   missing: z.array(

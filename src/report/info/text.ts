@@ -5,7 +5,7 @@ import type { RunningTask } from '../../walk/machine/cpus.js';
 import { taintFlags } from '../../walk/machine/taint.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
-import { dumpTime, type InfoAnswer, type KernelInfo } from './answer.js';
+import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
 
 const UNKNOWN = 'not known (see below)';
 
@@ -97,9 +97,17 @@ function notedLines(answer: InfoAnswer): Line[] {
   const { release, buildId } = answer.noted;
   return [
     ['RELEASE', release === undefined ? UNKNOWN : escapeText(release)],
+    ...vendorLines(answer),
     ['BUILD ID', buildId ?? 'not noted in the dump'],
     ...timeLines(answer),
   ];
+}
+
+function vendorLines(answer: InfoAnswer): Line[] {
+  const vendor = infoVendor(answer);
+  if (!vendor) return [];
+  const { name, stream } = vendor;
+  return [['VENDOR', stream === undefined ? name : `${name}, ${stream}`]];
 }
 
 function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
@@ -108,6 +116,7 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   const lines: Line[] = [
     ['RELEASE', `${escapeText(facts.release)} ${facts.arch}, ${provenance.paging}`],
     ['VERSION', uts ? escapeText(uts.version) : UNKNOWN],
+    ...vendorLines(answer),
     ['BUILD ID', answer.noted.buildId ?? 'not noted in the dump'],
     ['HOST', uts ? escapeText(uts.nodename) : UNKNOWN],
     ...timeLines(answer),
@@ -129,7 +138,7 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   if (panic.task) lines.push(['BY', taskText(panic.task)]);
   else if (panic.state === 'panicked') lines.push(['BY', UNKNOWN]);
   if (panic.state !== 'panicked') lines.push(['RUNNING', runningText(machine)]);
-  return [...lines, ...sourceLines(kernel)];
+  return [...lines, ...sourceLines(kernel), ...limitLines(kernel)];
 }
 
 function timeLines(answer: InfoAnswer): Line[] {
@@ -188,6 +197,18 @@ function runningText({ running, online }: KernelInfo['machine']): string {
 
 function taskText({ pid, comm, cpu }: RunningTask): string {
   return `pid ${pid} (${escapeText(comm)}) on CPU ${cpu}`;
+}
+
+/** A line for each part that a command leaves out. */
+function limitLines({ limits }: KernelInfo): Line[] {
+  if (limits === undefined) return [];
+  if (limits.length === 0) return [['LIMITS', 'none known: every command finds its types']];
+  return limits.map(
+    ({ command, part, why }): Line => [
+      'LIMIT',
+      escapeText(`${command} answers without ${part}: ${why}`),
+    ],
+  );
 }
 
 function sourceLines({ provenance, moduleTypes, machine }: KernelInfo): Line[] {

@@ -82,8 +82,7 @@ export const structSchema = z.strictObject({
   schema: z.literal('kdump-mem.struct/1'),
   kernel: kernelSchema,
   types: z.array(typeSchema).min(1),
-  /** Absent in answers of older versions. */
-  warnings: z.array(warningSchema).optional(),
+  warnings: z.array(warningSchema),
 });
 
 /** `kdump-mem struct TYPE ADDR --json`. */

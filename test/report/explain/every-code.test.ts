@@ -24,6 +24,7 @@ const NAMES = [
   ...['growing[].group', 'extract-1.stays[]', 'extract-1.log', 'parts[]', 'memory-1.known'],
   ...['lines[].bound', 'files[].mounts', 'heldBy', 'time.from', 'symbolFiles[].by', 'foundBy[]'],
   ...['skcheck-1.sockets[].via', 'totals.countedBy', 'kernel.engine', 'skcheck-1.host.source'],
+  'vendor.id',
   ...['stacks-1.source', 'log-1.source', 'log-end-1.source', 'report.access'],
   // kdump-mem leaks --methods tells of each.
   ...['leaks-1.method', 'methods[].method', 'leak-methods-1.taken'],
