@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { openTypesFile } from '../../src/kernel/native/foreign-types/open.js';
 import { limitsOf } from '../../src/walk/limits.js';
 import { layoutKernel } from '../support/layout-kernel.js';
+import { DECLARED, type Declarations, declaredBtf } from './declared.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Types of kernels: raw BTF (.btf) or packed (.btf.xz). */
@@ -40,6 +41,43 @@ test.skipIf(files.length === 0)(
       // Every command answers on every kernel from 4.14 on.
       const known = /^4\.1[45]\./.test(name) ? ['memory: page tables'] : [];
       expect([name, limited]).toEqual([name, known]);
+    }
+  },
+);
+
+/** The parts that commands leave out on a kernel of these declarations. */
+function limited(table: Declarations): string[] {
+  const limits = limitsOf(layoutKernel(declaredBtf(table), 'x86_64'));
+  return [...new Set(limits.map(({ command, part }) => `${command}: ${part}`))];
+}
+
+test.each([
+  ['4.14', ['memory: page tables']],
+  ['4.18', []],
+  ['5.4', []],
+] as const)('every command finds its structs as %s declares them', (version, parts) => {
+  expect(limited(DECLARED[version])).toEqual(parts);
+});
+
+/** A member, or a whole struct, that is left out of a table. */
+function without(table: Declarations, struct: string, member?: string): Declarations {
+  const line = table.get(struct)!;
+  const [head, members] = line.split(': ');
+  const left = members!.split(', ').filter((one) => one.split(' ')[0] !== member);
+  const changed = new Map(table);
+  if (member === undefined || left.length === 0) changed.delete(struct);
+  else changed.set(struct, `${head}: ${left.join(', ')}`);
+  return changed;
+}
+
+test.each(Object.entries(DECLARED))(
+  '%s without any one of its members answers, or names a part',
+  { timeout: 120_000 },
+  (_, table) => {
+    for (const [struct, line] of table) {
+      if (struct.startsWith('enum ')) continue;
+      for (const member of line.slice(line.indexOf(': ') + 2).split(', '))
+        expect(() => limited(without(table, struct, member.split(' ')[0]!))).not.toThrow();
     }
   },
 );
