@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import { KernelError } from '../../../src/kernel/error.js';
+import { cpuLists } from '../../../src/walk/memory/cpu-lists.js';
+import { zones } from '../../../src/walk/memory/zones.js';
+import { made, madeKernel, madePage } from '../../support/made-kernel.js';
+import { errorOf } from '../../support/native-errors.js';
+
+const [ZONE, PAGESET] = [0x100, 0x800];
+/** The `struct page` of a frame lies outside of the first 64 KiB: its list node is read where the array is. */
+const FRAME = 7;
+
+/** A node with one zone, whose marks and lists of CPUs have the names of an older kernel. */
+function kernelWith({
+  marks = 'watermark',
+  high = 30n,
+  counted = 0,
+}: {
+  readonly marks?: 'watermark' | '_watermark' | 'none';
+  readonly high?: bigint;
+  readonly counted?: number;
+} = {}) {
+  const list = (at: number) => ({ [at]: made(at), [at + 8]: made(at) });
+  const kernel = madeKernel({
+    structs: {
+      zone: {
+        size: 256,
+        members: {
+          ...(marks === 'none' ? {} : { [marks]: [0, 24, 3] as const }),
+          pageset: 72,
+          zone_start_pfn: 80,
+          managed_pages: 88,
+          spanned_pages: 96,
+          present_pages: 104,
+          free_area: [128, 48, 2],
+        },
+      },
+      free_area: { size: 24, members: { nr_free: 16 } },
+      pglist_data: { size: 0x300, members: { node_zones: [0, 256, 1], node_id: [0x200, 4] } },
+      per_cpu_pageset: {
+        size: 96,
+        members: { 'pcp.count': [0, 4], 'pcp.lists': [16, 48, 3] },
+      },
+      page: { size: 64, members: { lru: [8, 16] } },
+      cpumask: { size: 8, members: { bits: 0 } },
+    },
+    symbols: {
+      contig_page_data: ZONE,
+      __cpu_possible_mask: 0x20,
+      nr_cpu_ids: 0x28,
+      __per_cpu_offset: 0x30,
+    },
+    words: {
+      [0x20]: 1n,
+      [0x28]: [1, 4],
+      [0x30]: 0n,
+      [ZONE]: 10n,
+      [ZONE + 8]: 20n,
+      [ZONE + 16]: high,
+      [ZONE + 72]: made(PAGESET),
+      [ZONE + 80]: 4096n,
+      [ZONE + 88]: 900n,
+      [ZONE + 96]: 1024n,
+      [ZONE + 104]: 1000n,
+      [ZONE + 128 + 16]: 5n,
+      [ZONE + 152 + 16]: 3n,
+      [PAGESET]: [counted, 4],
+      ...list(PAGESET + 16),
+      ...list(PAGESET + 48),
+      // The list of the second migrate type has one page.
+      [PAGESET + 32]: madePage(FRAME) + 8n,
+      [PAGESET + 40]: madePage(FRAME) + 8n,
+    },
+  });
+  const node = new DataView(new ArrayBuffer(16));
+  for (const at of [0, 8]) node.setBigUint64(at, made(PAGESET + 32), true);
+  const read = (address: bigint, length: number): DataView =>
+    address === madePage(FRAME) + 8n && length <= 16
+      ? new DataView(node.buffer, 0, length)
+      : kernel.read(address, length);
+  return { ...kernel, read };
+}
+
+test.each(['watermark', '_watermark'] as const)(
+  '%s: marks of a zone (before 5.0, since)',
+  (marks) => {
+    expect(zones(kernelWith({ marks }))).toEqual([
+      {
+        address: made(ZONE),
+        node: made(ZONE),
+        nodeId: 0,
+        name: '0',
+        start: 4096,
+        spanned: 1024,
+        present: 1000,
+        managed: 900,
+        freeBlocks: [5, 3],
+        watermarks: { min: 10, low: 20, high: 30 },
+      },
+    ]);
+  },
+);
+
+test('marks by neither name are unknown, and marks that are not in order are damage', () => {
+  expect(zones(kernelWith({ marks: 'none' }))[0]?.watermarks).toBeNull();
+  const error = errorOf(() => zones(kernelWith({ high: 15n })));
+  expect(error).toBeInstanceOf(KernelError);
+  expect(String(error)).toContain('watermarks of 10, 20 and 15 pages');
+});
+
+test('before 5.14 the lists of CPUs lie in zone.pageset', () => {
+  expect([...cpuLists(kernelWith({ counted: 1 }))]).toEqual([{ frame: FRAME, order: 0 }]);
+  for (const counted of [0, 2])
+    expect(errorOf(() => [...cpuLists(kernelWith({ counted }))])).toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining(`CPU 0 counts ${counted} free pages in its lists`),
+    });
+});

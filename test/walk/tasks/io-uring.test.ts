@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { RingReader } from '../../../src/walk/tasks/io-uring.js';
+import { made, madeKernel } from '../../support/made-kernel.js';
+
+const [FILE, RING, TABLE] = [0x100, 0x200, 0x300];
+
+/** A ring with three slots of registered files, one of them empty. */
+function kernelWith(table: 'user_files' | 'file_table.files', count = 3) {
+  return madeKernel({
+    structs: {
+      file: { size: 64, members: { f_op: 0, private_data: 16 } },
+      io_ring_ctx: { size: 128, members: { [table]: 32, nr_user_files: [40, 4] } },
+      io_fixed_file: { size: 8, members: { file_ptr: 0 } },
+    },
+    symbols: { io_uring_fops: 0x80 },
+    words: {
+      [FILE]: made(0x80),
+      [FILE + 16]: made(RING),
+      [RING + 32]: made(TABLE),
+      [RING + 40]: [count, 4],
+      [TABLE]: made(0x1000),
+      [TABLE + 16]: made(0x2000) | (table === 'user_files' ? 0n : 3n),
+    },
+  });
+}
+
+test.each(['user_files', 'file_table.files'] as const)(
+  'files that are registered with a ring by %s (5.1 to 5.4, since)',
+  (table) => {
+    const reader = new RingReader(kernelWith(table));
+    expect(reader.registered(made(FILE))).toEqual([made(0x1000), made(0x2000)]);
+    expect(reader.registered(made(0x180))).toBeUndefined();
+    const damaged = new RingReader(kernelWith(table, 2 ** 21));
+    expect(() => damaged.registered(made(FILE))).toThrow('claims 2097152 files');
+  },
+);
