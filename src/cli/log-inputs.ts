@@ -19,10 +19,13 @@ export interface LogInputs {
 }
 
 /** What a command is to read: logs that are text, a capture, or (undefined) a dump. */
-export type Inputs =
-  | LogInputs
-  | { readonly from: string; readonly files: CapturedFiles }
-  | undefined;
+export type Inputs = LogInputs | CaptureInputs | undefined;
+
+/** A capture of a host. */
+export interface CaptureInputs {
+  readonly from: string;
+  readonly files: CapturedFiles;
+}
 
 /** What the words of a command line name, if it is no dump: text, or a folder without a dump. */
 export async function inputsAmong(words: readonly string[] | undefined): Promise<Inputs> {

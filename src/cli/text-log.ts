@@ -1,9 +1,9 @@
 import { eachCaptured } from '../account/captured-log.js';
 import { chosenBy, type LogChoice } from '../account/log.js';
-import type { CapturedFiles } from '../host/capture/files.js';
+import type { CapturedOf } from '../captured-of.js';
 import { capturedLog } from '../host/capture/log.js';
 import { HostError } from '../host/error.js';
-import type { LogSource } from '../host/logs.js';
+import { groupLogs, type LogSource } from '../host/logs.js';
 import { STDIN } from '../host/text-input.js';
 import { formatJson } from '../json.js';
 import { type BootChoice, findBoot } from '../log/boots.js';
@@ -17,7 +17,8 @@ import { HeldMessages, incompleteness, PAGE_SIZE } from '../triage/text.js';
 import { Warnings } from '../walk/warnings.js';
 import { capturedAt } from './captured-source.js';
 import { EXIT, UsageError } from './failure.js';
-import { type LogInputs, noLog, readLog } from './log-inputs.js';
+import { checkBoot } from './from-argument.js';
+import { type CaptureInputs, type LogInputs, noLog, readLog } from './log-inputs.js';
 import { printStream, printWarnings } from './output.js';
 
 interface PrintOptions extends LogTextOptions {
@@ -80,16 +81,29 @@ class MessagePrinter {
 const JSON_START = '{\n  "schema": "kdump-mem.log/1",\n  "messages": [';
 
 /**
- * Prints the log that a capture has, as that of a kernel is printed.
+ * Prints the logs that a capture has, as that of a kernel is printed.
  *
  * @throws {HostError} it has none
  */
 export async function printCapturedLog(
-  files: CapturedFiles,
+  { from: path, files }: CaptureInputs,
   choice: LogChoice,
-  options: PrintOptions,
+  options: PrintOptions & { readonly boot?: BootChoice },
 ): Promise<void> {
   const { host, of, warnings } = capturedAt(files, 'last');
+  const others = groupLogs(files.logs());
+  if (others.length > 0) {
+    const missing = warnings.map(({ message }) => message);
+    try {
+      const log = { name: OWN_LOG, content: Buffer.from(host.logText()) };
+      others.unshift({ name: OWN_LOG, files: [log], isPstore: false });
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      missing.push(error.message);
+    }
+    return printTextLog({ path, logs: others, warnings: missing }, choice, options, of);
+  }
+  checkBoot(options);
   const log = capturedLog(host.logText());
   const each = eachCaptured({ of, log, cut: host.logCut, warnings }, choice);
   const printer = new MessagePrinter(options);
@@ -113,6 +127,7 @@ export async function printTextLog(
   { path, logs, warnings: missing }: LogInputs,
   choice: LogChoice,
   options: PrintOptions & { readonly boot?: BootChoice },
+  captured?: CapturedOf,
 ): Promise<void> {
   const warnings = new Warnings();
   for (const message of missing) warnings.add('unreadable', message);
@@ -179,8 +194,12 @@ export async function printTextLog(
     ({ name, log }) => `${read.length > 1 ? `${escapeText(name)}: ` : ''}${textLogWords(log)}`,
   );
   const list = warnings.list();
-  await printer.end({ logs: read, omitted, complete: list.length === 0, warnings: list }, notes);
+  const whole = { logs: read, omitted, complete: list.length === 0, warnings: list };
+  await printer.end(captured ? { ...whole, captured } : whole, notes);
 }
+
+/** A sosreport's `dmesg`. */
+const OWN_LOG = 'sos_commands/kernel/dmesg';
 
 const UNTIMED =
   'no kernel timestamps, by which --since and --until choose: no message was left out';

@@ -4,6 +4,7 @@ import { createReadStream, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { exportedLines, JOURNAL_EXPORT } from '../log/journal-export.js';
 import { splitPrefix } from '../log/prefix.js';
 import { programPath, safePath } from '../program-path.js';
 import { looksLikeDump } from './capture/recognise.js';
@@ -20,7 +21,7 @@ const COMPRESSED = [
   { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], program: 'xz' },
   { magic: [0x42, 0x5a, 0x68], program: 'bzip2' },
 ] as const;
-const LONGEST_MAGIC = 6;
+const LONGEST_MAGIC = JOURNAL_EXPORT.length;
 
 const HEAD = 4096;
 const PART = 1 << 20;
@@ -61,9 +62,10 @@ export async function* openText(
   try {
     const { head, all } = await peeked(input);
     const kind = COMPRESSED.find(({ magic }) => magic.every((byte, at) => head[at] === byte));
-    if (kind === undefined) return yield* all;
+    if (kind === undefined) return yield* asLines(all);
     const limited = new LimitedPieces(limit);
-    yield* limited.of(kind.program ? decompressed(path, all, kind.program) : gunzipped(all));
+    const unpacked = kind.program ? decompressed(path, all, kind.program) : gunzipped(all);
+    yield* asLines(limited.of(unpacked));
     if (limited.met === null) return;
     const next = 'Decompress it first: a plain file has no limit.';
     const why = `${path}: incomplete (reading stopped after ${limited.met})`;
@@ -76,9 +78,15 @@ export async function* openText(
   }
 }
 
+/** An export of a journal as lines of JSON; all else as it is. */
+async function* asLines(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  const { head, all } = await peeked(text);
+  yield* head.toString('latin1').startsWith(JOURNAL_EXPORT) ? exportedLines(all) : all;
+}
+
 /** The first bytes of a stream, and all of it. */
 async function peeked(
-  stream: Readable,
+  stream: Readable | AsyncGenerator<Buffer>,
 ): Promise<{ readonly head: Buffer; readonly all: AsyncGenerator<Buffer> }> {
   const parts = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
@@ -92,7 +100,7 @@ async function peeked(
       if (head.length > 0) yield head;
       yield* { [Symbol.asyncIterator]: () => parts };
     } finally {
-      stream.destroy();
+      if (stream instanceof Readable) stream.destroy();
     }
   };
   return { head, all: all() };

@@ -2,7 +2,7 @@ import { type LineForm, monotonicHost, splitPrefix } from './prefix.js';
 
 /** What people call a log whose lines have such a form. */
 const NAMES: Readonly<Record<LineForm, string>> = {
-  json: 'journal (JSON)',
+  json: 'journal (JSON or export)',
   kmsg: '/dev/kmsg',
   syslog: 'syslog or journal',
   dmesg: 'dmesg',

@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { logSchema } from '../../src/report/log/schema.js';
 import { memorySchema } from '../../src/report/memory/schema.js';
@@ -43,6 +44,38 @@ const remake = (files: Readonly<Record<string, string>>): void => {
 beforeAll(() => remake(FILES));
 
 describe('a sosreport', () => {
+  test('log prints its journals and rotated logs too, each under its name', async () => {
+    const [dmesg, messages] = ['sos_commands/kernel/dmesg', 'var/log/messages'];
+    remake({
+      ...FILES,
+      [`${messages}-20261101`]: 'Nov  1 10:00:00 db1 kernel: [    1.000000] older\n',
+      [messages]: 'Nov 21 10:00:00 db1 kernel: [    2.000000] newer\n',
+      'sos_commands/logs/journalctl_--no-pager_--boot':
+        'Nov 21 10:00:00 db1 kernel: Linux version 5.14.0\nNov 21 10:00:01 db1 sshd[7]: other\n',
+    });
+    const archive = join(folder, 'sos.tar');
+    execFileSync('tar', ['-cf', archive, '-C', folder, basename(REPORT)]);
+    for (const from of [REPORT, archive]) {
+      const { stdout } = await kdumpMem('log', '--json', '--from', from);
+      const answer = logSchema.parse(JSON.parse(stdout));
+      expect(answer).toMatchObject({ source: 'capture', captured: { host: 'db1.example' } });
+      expect(answer.messages.map(({ log, text }) => [log, text])).toEqual([
+        [dmesg, 'Linux version 5.14.0'],
+        [dmesg, 'Out of memory: Killed process 7 (x)'],
+        ['sos_commands/logs/journalctl_--no-pager_--boot', 'Linux version 5.14.0'],
+        [messages, 'older'],
+        [messages, 'newer'],
+      ]);
+      expect(answer.logs[2]?.files).toEqual([`${messages}-20261101`, messages]);
+    }
+    const { stdout } = await kdumpMem('log', '--from', REPORT, '--boot', '0');
+    expect(stdout.match(/^==> .*/gm)).toHaveLength(3);
+    remake({ ...FILES, [dmesg]: '', [messages]: 'Nov 21 10:00:00 db1 kernel: alone\n' });
+    const alone = await kdumpMem('log', '--from', REPORT);
+    expect(alone.stdout).toContain('alone\n');
+    remake(FILES);
+  });
+
   test('tells memory by its counters, though it has no output of ss', async () => {
     const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
     const answer = memorySchema.parse(JSON.parse(stdout));

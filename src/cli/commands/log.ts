@@ -78,8 +78,7 @@ async function answerLog(options: LogOptions): Promise<void> {
   if (inputs) {
     const { printCapturedLog, printTextLog } = await import('../text-log.js');
     if ('logs' in inputs) return printTextLog(inputs, choice, options);
-    checkBoot(options);
-    return printCapturedLog(inputs.files, choice, options);
+    return printCapturedLog(inputs, choice, options);
   }
   checkBoot(options);
   let listed = 0;

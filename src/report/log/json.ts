@@ -18,6 +18,8 @@ export interface TextLogWhole {
   readonly omitted: number;
   readonly complete: boolean;
   readonly warnings: readonly Warning[];
+  /** Of a capture with further logs. */
+  readonly captured?: CapturedLogWhole['captured'];
 }
 
 type Whole = LogWhole | CapturedLogWhole | TextLogWhole;
