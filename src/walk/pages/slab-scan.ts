@@ -4,6 +4,7 @@ import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
+import { readOrNot } from '../read-or-not.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { ChildCaches } from './child-caches.js';
@@ -55,6 +56,9 @@ export interface PageLook {
  */
 const MOST_EMPTY = 2 ** 17;
 
+/** The low bits of `kmem_cache_order_objects.x` count objects, those above give the order (OO_MASK in mm/slub.c). */
+const OBJECTS = 0xffff;
+
 /**
  * Every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
  * find them all is through the `struct page` of every page frame (as drgn does it).
@@ -68,6 +72,7 @@ export class SlabScan {
   readonly #cacheOffset: number;
   readonly #objectCount: MemberLayout;
   readonly #cache;
+  readonly #orders: StructReader<'oo.x' | 'min.x'> | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, warnings: Warnings) {
@@ -88,6 +93,9 @@ export class SlabScan {
     }
     this.#objectCount = objects;
     this.#cache = new StructReader(kernel, 'kmem_cache', ['size', 'red_left_pad']);
+    const layout = kernel.struct('kmem_cache');
+    if (layout?.member('oo.x') && layout.member('min.x'))
+      this.#orders = new StructReader(kernel, 'kmem_cache', ['oo.x', 'min.x']);
   }
 
   /**
@@ -175,8 +183,9 @@ export class SlabScan {
       const shape = shapes.get(cache);
       if (!shape) continue;
       shape.slabs++;
-      const objects = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
-      slabs.push({ page: first + BigInt(index * stride), cache, objects });
+      const claimed = readUnsigned(view, base + this.#objectCount.offset, this.#objectCount);
+      const page = first + BigInt(index * stride);
+      slabs.push({ page, cache, objects: this.#checked(page, claimed, shape) });
     }
     return slabs;
   }
@@ -233,6 +242,21 @@ export class SlabScan {
   }
 
   /**
+   * How many objects a slab has: as many as its cache puts into slabs of its order, or of the least order that it
+   * falls back to (`oo` and `min`, allocate_slab() in mm/slub.c). A page of KFENCE is a slab of one object.
+   */
+  #checked(page: bigint, claimed: number, { counts }: Shape): number {
+    if (counts === undefined || counts.includes(claimed) || claimed === 1) return claimed;
+    // Another may be made while it is read.
+    if (!this.#kernel.facts.live)
+      this.#warnings.add(
+        'corrupt',
+        `the slab at ${hex(page)} claims ${claimed} objects, and slabs of its cache have ${[...new Set(counts)].join(' or ')}`,
+      );
+    return Math.max(...counts);
+  }
+
+  /**
    * A slab whose `struct page` is lost is seen by its cache's own count alone. More may be met than it
    * counts: KFENCE's pages are slabs too. A live kernel makes and frees slabs meanwhile, and an extract
    * may lack the count.
@@ -259,7 +283,14 @@ export class SlabScan {
     if (size < 8 || size > 2 ** 26) {
       throw new KernelError('damaged', `the slab cache at ${hex(cache)} is not sound`);
     }
-    return { size, pad: view.number('red_left_pad'), root, slabs: 0 };
+    const counts = this.#orders && readOrNot(() => this.#orders?.read(cache));
+    return {
+      size,
+      pad: view.number('red_left_pad'),
+      root,
+      counts: counts && [counts.number('oo.x') & OBJECTS, counts.number('min.x') & OBJECTS],
+      slabs: 0,
+    };
   }
 }
 
@@ -277,6 +308,8 @@ interface Shape {
   readonly pad: number;
   /** The cache itself, or the one that it is a copy of. */
   readonly root: bigint;
+  /** Objects of a slab, by its cache; undefined: an extract may lack that. */
+  readonly counts: readonly number[] | undefined;
   /** How many were met. */
   slabs: number;
 }

@@ -86,6 +86,32 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     );
   });
 
+  test.each([
+    ['less', (own: bigint) => own ^ 4n],
+    ['more', () => 0x7fffn],
+  ])(
+    'a slab that claims %s objects than its cache makes is told, and no slot is invented',
+    (_, claim) => {
+      const block = new PageReader(kernel).block(kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n);
+      const { offset, size, bits } =
+        kernel.struct('slab')?.member('objects') ?? layout.member('objects')!;
+      const address = kernel.pages.pageOfFrame(block.frame) + BigInt(offset);
+      const shift = BigInt(bits?.offset ?? 0);
+      const view = kernel.read(address, size);
+      const unit =
+        size === 8
+          ? view.getBigUint64(0, true)
+          : BigInt(size === 4 ? view.getUint32(0, true) : view.getUint16(0, true));
+      const objects = claim((unit >> shift) & 0x7fffn);
+      const bytes = littleEndian((unit & ~(0x7fffn << shift)) | (objects << shift), size);
+      const answer = damaged({ address, bytes });
+      expect(answer.warnings.map(({ message }) => message).join()).toContain(
+        `claims ${objects} objects`,
+      );
+      expect(answer.sockets.length).toBe(sockets.length);
+    },
+  );
+
   test('a sock without a descriptor that lost its protocol is told', () => {
     const address = hidden[0]!.socket.sock + offsetOf('sock_common', 'skc_prot');
     expect(ask({ address, bytes: littleEndian(0x1234n, 8) })).toContain('its protocol is 0x1234');
