@@ -1,6 +1,8 @@
 import { KernelError, ReadError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { ramBytes } from '../machine/machine.js';
 import { moduleNames } from '../machine/modules.js';
+import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import type { AddressSpace } from './address-spaces.js';
 import { ProcessAreaReader, VM } from './process-areas.js';
@@ -14,12 +16,17 @@ const DRIVERS = /vfio|iommu|dfl|habana/;
 /** The writer's bit of a `struct rw_semaphore`: its mappings are being changed. */
 const WRITER = 1;
 
-/** Reads how many pages a process has locked, and holds that against its mappings. */
+/**
+ * Reads how many pages a process has locked, and holds that against its mappings; and what it counts as pinned
+ * (RDMA, io_uring, perf) against the machine's memory, as it may be unmapped meanwhile.
+ */
 export class LockedPageReader {
   readonly #kernel: Kernel;
   readonly #memory;
   readonly #areas: ProcessAreaReader;
   readonly #lock: StructReader<'mmap_lock.count.counter'> | undefined;
+  readonly #pinned: bigint | undefined;
+  readonly #ram: number | undefined;
   #drivers: boolean | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
@@ -27,6 +34,10 @@ export class LockedPageReader {
     this.#kernel = kernel;
     this.#memory = new StructReader(kernel, 'mm_struct', ['locked_vm', 'total_vm']);
     this.#areas = new ProcessAreaReader(kernel);
+    // An atomic since 5.1, of the same size; since 3.2.
+    const pinned = kernel.struct('mm_struct')?.member('pinned_vm');
+    this.#pinned = pinned && BigInt(pinned.offset);
+    this.#ram = pagesOf(kernel);
     // mmap_sem before 5.8; another kind of lock where the kernel is preemptible everywhere.
     this.#lock = kernel.struct('mm_struct')?.member('mmap_lock.count.counter')
       ? new StructReader(kernel, 'mm_struct', ['mmap_lock.count.counter'])
@@ -42,8 +53,21 @@ export class LockedPageReader {
     const [locked, all] = [view.number('locked_vm'), view.number('total_vm')];
     if (this.#kernel.facts.live) return locked;
     if (locked > all * MOST_CONTAINERS) throw disagree(locked, all, 'it has');
+    const pinned = this.#pinnedOf(mm);
+    if (this.#ram !== undefined && (pinned < 0 || pinned > this.#ram * MOST_CONTAINERS))
+      throw new KernelError(
+        'damaged',
+        `it counts ${pinned} pinned pages (pinned_vm), and the machine has ${this.#ram}`,
+      );
     if ((locked > 0 || some) && !running && !this.#isChanging(mm)) this.#check(mm, locked);
     return locked;
+  }
+
+  /** 0 where it cannot be read: an extract need not have it. */
+  #pinnedOf(mm: bigint): number {
+    const offset = this.#pinned;
+    if (offset === undefined) return 0;
+    return readOrNot(() => Number(this.#kernel.read(mm + offset, 8).getBigInt64(0, true))) ?? 0;
   }
 
   #check(mm: bigint, locked: number): void {
@@ -73,6 +97,16 @@ export class LockedPageReader {
       this.#drivers = true;
     }
     return this.#drivers;
+  }
+}
+
+/** What MemTotal counts; undefined: unknown. */
+function pagesOf(kernel: Kernel): number | undefined {
+  try {
+    return ramBytes(kernel) / kernel.facts.pageSize;
+  } catch (error) {
+    if (error instanceof ReadError || error instanceof KernelError) return undefined;
+    throw error;
   }
 }
 

@@ -180,6 +180,16 @@ test.each<[string, Patch, string]>([
     value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 1n),
     'it counts 1 locked pages, and its mappings lock 0',
   ],
+  [
+    'pinned pages',
+    value(sleeper.mm + offset('mm_struct', 'pinned_vm'), 8, 2n ** 32n),
+    'it counts 4294967296 pinned pages (pinned_vm), and the machine has',
+  ],
+  [
+    'pinned pages below zero',
+    value(sleeper.mm + offset('mm_struct', 'pinned_vm'), 8, 2n ** 63n),
+    'pinned pages (pinned_vm)',
+  ],
   ['its css_set', word(task + offset('task_struct', 'cgroups'), 8n), 'has the css_set'],
   ['its cgroup', word(set + offset('css_set', 'dfl_cgrp'), 8n), 'is not linked to it'],
   ['the folder of its cgroup', word(group + offset('cgroup', 'kn'), 8n), 'has the kernfs node'],
