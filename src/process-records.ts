@@ -47,6 +47,8 @@ export interface ProcessMemoryRecord extends ProcessIdentity {
   readonly sums: SmapsSums | null;
   /** Its mmap_lock was held: a read of its smaps made no progress. */
   readonly blocked?: boolean;
+  /** Other processes that share its memory (CLONE_VM) and have no record of their own. */
+  readonly sharedWith?: readonly number[];
   /** When it began, in ticks of USER_HZ after the boot: no other process has its pid and this. */
   readonly started: number | null;
   /** When it was read, in seconds after the boot. */

@@ -26,6 +26,8 @@ export interface HostSource {
    * another task holds that lock.
    */
   readSlowText(path: string): Promise<string>;
+  /** Bytes at a place of such a file. Absent: those of a capture. */
+  readSlowBytes?(path: string, from: number, length: number): Promise<Buffer>;
   /** A small file as it reads inside of a network namespace, which is entered: slow. `netns` as for `ss`. */
   readTextIn(netns: string, path: string): string;
   /** A large file's bytes, piece by piece. */

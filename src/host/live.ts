@@ -27,6 +27,7 @@ export const liveHost: HostSource = {
   readText: (path) => attempt(path, () => readFileSync(path, 'utf8')),
   readTextIn,
   readSlowText,
+  readSlowBytes: async (path, from, length) => (await memoryFiles.read(path, length, from)).bytes,
   readBytes: (path, onBytes) => attempt(path, () => readPieces(path, onBytes)),
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),

@@ -181,7 +181,7 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     ...sizes,
     pssByKind: sums === null ? undefined : pssByKindOf(sums),
     freed: ownBytes(sizes, ownSwap(sizes)),
-    sharedWith: [],
+    sharedWith: found.sharedWith ?? [],
     complete: sums !== null && status !== null,
   };
 }

@@ -16,19 +16,21 @@ export interface Piece {
 const HEADER_BYTES = 32;
 
 /**
- * The program of a reader. For each line of stdin, `MOST PATH`, it writes a header (`CODE CUT LENGTH`, padded) and
+ * The program of a reader. For each line of stdin, `MOST FROM PATH`, it writes a header (`CODE CUT LENGTH`, padded) and
  * that many bytes of the file; CODE is `-` or that of an error. It ends with its stdin.
  */
 const READER = `
 const fs = process.getBuiltinModule('node:fs');
-function take(path, most) {
+function take(path, most, from) {
   const fd = fs.openSync(path, 'r');
   try {
     const pieces = [];
     let filled = 0;
-    for (let got = 1; got > 0 && filled <= most; filled += got) {
-      const piece = Buffer.allocUnsafe(Math.min(65536, most + 1 - filled));
-      got = fs.readSync(fd, piece, 0, piece.length, null);
+    // pagemap reads whole entries only.
+    const end = from ? most : most + 1;
+    for (let got = 1; got > 0 && filled < end; filled += got) {
+      const piece = Buffer.allocUnsafe(Math.min(65536, end - filled));
+      got = fs.readSync(fd, piece, 0, piece.length, from ? from + filled : null);
       pieces.push(piece.subarray(0, got));
     }
     return Buffer.concat(pieces);
@@ -37,12 +39,12 @@ function take(path, most) {
   }
 }
 function answer(line) {
-  const space = line.indexOf(' ');
-  const most = Number(line.slice(0, space));
+  const [most, from] = line.split(' ', 2).map(Number);
+  const path = line.slice(line.indexOf(' ', line.indexOf(' ') + 1) + 1);
   let bytes = Buffer.alloc(0);
   let code = '-';
   try {
-    bytes = take(line.slice(space + 1), most);
+    bytes = take(path, most, from);
   } catch (error) {
     code = error.code || 'EIO';
   }
@@ -76,6 +78,7 @@ const IDLE_MS = 100;
 interface Request {
   readonly path: string;
   readonly most: number;
+  readonly from: number;
   readonly resolve: (piece: Piece) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -96,12 +99,12 @@ export class MemoryFiles {
   readonly #blocked = new Map<string, { readonly at: number; readonly child: ChildProcess }>();
 
   /**
-   * Reads the first `most` bytes of a file.
+   * Reads the first `most` bytes of a file, or those at `from`.
    *
    * @throws {HostError} `gone`, `denied`, `unreadable`, `blocked`: the read makes no progress; {@link ExhaustedError}
    */
-  read(path: string, most: number): Promise<Piece> {
-    return new Promise((resolve, reject) => this.#send({ path, most, resolve, reject }));
+  read(path: string, most: number, from = 0): Promise<Piece> {
+    return new Promise((resolve, reject) => this.#send({ path, most, from, resolve, reject }));
   }
 
   #send(request: Request): void {
@@ -152,6 +155,8 @@ class Reader {
   #header: Header | undefined;
   #progress = '';
   #progressAt = performance.now();
+  /** For how long checks have seen none: of a machine too busy to make them in time each counts once. */
+  #stalledMs = 0;
   #ended = false;
 
   /** @throws {ExhaustedError} */
@@ -179,7 +184,7 @@ class Reader {
   send(request: Request): void {
     if (this.requests.length === 0) this.#hold(true);
     this.requests.push(request);
-    this.child.stdin?.write(`${request.most} ${request.path}\n`, 'latin1');
+    this.child.stdin?.write(`${request.most} ${request.from} ${request.path}\n`, 'latin1');
   }
 
   #take(bytes: Buffer): void {
@@ -214,7 +219,7 @@ class Reader {
 
   /** Whether our process stays for it. */
   #hold(holds: boolean): void {
-    this.#progressAt = performance.now();
+    [this.#progressAt, this.#stalledMs] = [performance.now(), 0];
     for (const each of [this.child, this.child.stdin, this.child.stdout, this.#checks])
       (each as ChildProcess | Socket | NodeJS.Timeout | null)?.[holds ? 'ref' : 'unref']();
   }
@@ -227,8 +232,9 @@ class Reader {
     }
     const progress = `${this.requests.length} ${this.#received} ${cpuTicks(this.child.pid)}`;
     if (progress === this.#progress && !progress.endsWith('R')) {
-      if (now - this.#progressAt > this.#patience()) this.#end('blocked');
-    } else [this.#progress, this.#progressAt] = [progress, now];
+      this.#stalledMs += CHECK_MS;
+      if (this.#stalledMs > this.#patience()) this.#end('blocked');
+    } else [this.#progress, this.#progressAt, this.#stalledMs] = [progress, now, 0];
   }
 
   #end(end: ReaderEnd): void {

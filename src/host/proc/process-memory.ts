@@ -12,6 +12,7 @@ import type { HostSource } from '../host-source.js';
 import { kilobytesOf } from './kilobytes.js';
 import { listedPids } from './pids.js';
 import { nsPidsOf, optionalText, statusFields } from './process.js';
+import { withoutShared } from './shared-memory.js';
 import { sumSmaps } from './smaps.js';
 import { readUptime } from './uptime.js';
 
@@ -27,10 +28,13 @@ interface ReadOptions {
   readonly withoutOom?: boolean;
   /** What a process maps, added up. */
   readonly sumsOf?: SumsOf;
+  /** Receives where the stack of a process began (`start_stack`). */
+  readonly onStack?: (pid: number, address: number) => void;
 }
 
 /**
- * Reads all of them, one after the other: each is a moment of its own.
+ * Reads all of them, one after the other: each is a moment of its own. Processes that share memory (CLONE_VM, vfork)
+ * are one record, where page maps show it: that takes CAP_SYS_ADMIN.
  *
  * @throws {HostError} if /proc cannot be listed
  */
@@ -42,11 +46,15 @@ export async function readProcesses(
   const begun = source.now();
   const clock = () => (uptime === null ? null : uptime + (source.now() - begun) / 1000);
   const processes: ProcessMemoryRecord[] = [];
+  const stacks = new Map<number, number>();
+  const onStack = (pid: number, address: number) => void stacks.set(pid, address);
   let [kernelThreads, zombies, gone, closed] = [0, 0, 0, 0];
   const names = listedPids(source);
   for (let at = 0; at < names.length; at += BATCH) {
     const batch = names.slice(at, at + BATCH);
-    const found = batch.map((name) => readListed(source, Number(name), clock, options));
+    const found = batch.map((name) =>
+      readListed(source, Number(name), clock, { ...options, onStack }),
+    );
     for (const read of await Promise.all(found)) {
       if (read === 'kernel thread') kernelThreads++;
       else if (read === 'zombie') zombies++;
@@ -59,7 +67,8 @@ export async function readProcesses(
     throw new HostError('unreadable', '/proc shows no process', { next: NOT_MOUNTED });
   const hidden = closed > 0 || !names.includes('1');
   const reader = rightsOf(optionalText(source, '/proc/self/status'));
-  return { processes, kernelThreads, zombies, gone, hidden, reader };
+  const rows = await withoutShared(source, processes, stacks);
+  return { processes: rows, kernelThreads, zombies, gone, hidden, reader };
 }
 
 /** Mounted with hidepid=1, /proc lists processes and opens nothing of them. */
@@ -102,7 +111,7 @@ async function readOne(
   source: HostSource,
   pid: number,
   clock: () => number | null,
-  { sumsOf = smapsOf, withoutOom = false }: ReadOptions,
+  { sumsOf = smapsOf, withoutOom = false, onStack }: ReadOptions,
 ): Promise<ProcessMemoryRecord | WithoutMemory> {
   const folder = `/proc/${pid}`;
   try {
@@ -113,6 +122,7 @@ async function readOne(
     const fields = stat.slice(end + 2).split(' ');
     const [state = '', flags = 0] = [fields[0], Number(fields[6])];
     const started = countIn(fields[19]);
+    onStack?.(pid, Number(fields[25]));
     if ((flags & PF_KTHREAD) !== 0) return 'kernel thread';
     const status = statusOf(source.readText(`${folder}/status`));
     const { sizes, sums } =

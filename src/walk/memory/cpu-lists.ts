@@ -2,7 +2,7 @@ import { KernelError } from '../../kernel/error.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { again } from '../again.js';
-import { listNodes } from '../list.js';
+import { changingListNodes } from '../list.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import { readPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
@@ -15,6 +15,9 @@ export interface ListedBlock {
   /** log2 of its base pages. */
   readonly order: number;
 }
+
+/** Each follows the changes of a list. */
+const TRIES = 3;
 
 /** PAGE_ALLOC_COSTLY_ORDER: up to it each order has lists of its own (5.13). */
 const COSTLY_ORDER = 3;
@@ -51,16 +54,20 @@ export function* cpuLists(kernel: Kernel): Generator<ListedBlock> {
         // A list that was never set up: of a CPU that is not there.
         if (readPartOf(kernel, 'the list', head, head, 8).getBigUint64(0, true) === 0n) continue;
         const room = (most - found) / 2 ** order;
-        const frames = again(kernel, () => {
-          const all: number[] = [];
-          for (const link of listNodes(kernel, head)) {
-            const frame = kernel.pages.frameOfPage(at.set(link - node));
-            if (frame < 0) throw new KernelError('damaged', `CPU ${cpu} lists what is no page`);
-            all.push(frame);
-            if (all.length > room) break;
-          }
-          return all;
-        });
+        const frames = again(
+          kernel,
+          () => {
+            const all: number[] = [];
+            for (const link of changingListNodes(kernel, head)) {
+              const frame = kernel.pages.frameOfPage(at.set(link - node));
+              if (frame < 0) throw new KernelError('damaged', `CPU ${cpu} lists what is no page`);
+              all.push(frame);
+              if (all.length > room) break;
+            }
+            return all;
+          },
+          TRIES,
+        );
         found += frames.length * 2 ** order;
         for (const frame of frames) yield { frame, order };
       }

@@ -225,3 +225,54 @@ describe('what hides memory', () => {
     await expect(readProcesses(host)).rejects.toThrow(/shows no process/);
   });
 });
+
+describe('processes whose stacks began at the same place', () => {
+  const [PRESENT, ALONE] = [1n << 63n, 1n << 56n];
+  const STACK = 0x7fff_0000_1000;
+
+  /** @param entries what the page maps of pid 1 and 2 have of one page, and of pid 1 when it is read again */
+  async function sharedWith(...entries: readonly [bigint, bigint, bigint?]) {
+    const host = new FakeHost();
+    const auxv = Buffer.alloc(32);
+    auxv.writeBigUInt64LE(6n, 0);
+    auxv.writeBigUInt64LE(4096n, 8);
+    host.files.set('/proc/self/auxv', auxv.toString('latin1'));
+    for (const pid of [1, 2])
+      add(host, pid, {
+        stat: stat(pid, 'a').replace('\n', ` 4 5 ${STACK}\n`),
+        status: status('a', ...MEMORY),
+        smaps_rollup: ROLLUP,
+      });
+    const answers = new Map([
+      ['/proc/1/pagemap', [entries[0], entries[2] ?? entries[0]]],
+      ['/proc/2/pagemap', [entries[1]]],
+    ]);
+    const readSlowBytes = async (path: string, from: number, length: number) => {
+      expect([from % 8, length % 8]).toEqual([0, 0]);
+      const bytes = Buffer.alloc(length);
+      bytes.writeBigUInt64LE(answers.get(path)?.shift() ?? 0n, length - 8);
+      return bytes;
+    };
+    const { processes } = await readProcesses(Object.assign(host, { readSlowBytes }));
+    return processes.map(({ pid, sharedWith }) => [pid, sharedWith]);
+  }
+
+  const own = PRESENT | ALONE | 77n;
+  const apart = [
+    [1, undefined],
+    [2, undefined],
+  ];
+  test('an anonymous page that is mapped once, and by both: they share their memory', async () => {
+    expect(await sharedWith(own, own)).toEqual([[1, [2]]]);
+  });
+
+  test.each<[string, readonly [bigint, bigint, bigint?]]>([
+    ['a page that is mapped twice', [PRESENT | 77n, PRESENT | 77n]],
+    ['a page of a file', [own | (1n << 61n), own | (1n << 61n)]],
+    ['frames that are not shown', [PRESENT | ALONE, PRESENT | ALONE]],
+    ['pages of their own', [own, PRESENT | ALONE | 78n]],
+    ['a page that the first had before', [own, own, PRESENT | ALONE | 79n]],
+  ])('%s: each has memory of its own', async (_, entries) => {
+    expect(await sharedWith(...entries)).toEqual(apart);
+  });
+});

@@ -183,8 +183,11 @@ describe('where reads of the memory of two processes are blocked', () => {
     const child = spawn(process.execPath, [commandPath('kdump-mem'), 'procs', '--live'], {
       stdio: 'ignore',
     });
-    await new Promise((resolve) => setTimeout(resolve, 800));
-    const readers = childrenOf(child.pid);
+    let readers: string[] = [];
+    await until(() => {
+      readers = childrenOf(child.pid);
+      return readers.length > 0;
+    });
     expect(readers).toHaveLength(1);
     child.kill('SIGTERM');
     await once(child, 'exit');

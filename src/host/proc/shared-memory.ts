@@ -1,0 +1,75 @@
+import { grouped } from '../../grouped.js';
+import type { ProcessMemoryRecord } from '../../process-records.js';
+import { HostError } from '../error.js';
+import type { HostSource } from '../host-source.js';
+import { readPageSize } from './memory.js';
+
+/** Pages below the place where a stack began: a process that runs has written to some of its own. */
+const PAGES = 32;
+
+/**
+ * Entries of /proc/PID/pagemap (fs/proc/task_mmu.c): present, not of a file and not shared, mapped once (4.2), and the
+ * frame, which is 0 without CAP_SYS_ADMIN.
+ */
+const [PRESENT, OF_FILE, ALONE, FRAME] = [1n << 63n, 1n << 61n, 1n << 56n, (1n << 55n) - 1n];
+
+/**
+ * Puts processes that share an address space (CLONE_VM without CLONE_THREAD, vfork) into one record: each would show
+ * all of its memory, as PSS divides by address spaces. Two processes share it for sure if both map an anonymous page
+ * that is mapped once. Only those whose stacks began at the same place are compared: forks and these.
+ *
+ * @param stacks where the stack of each process began
+ */
+export async function withoutShared(
+  source: HostSource,
+  records: ProcessMemoryRecord[],
+  stacks: ReadonlyMap<number, number>,
+): Promise<ProcessMemoryRecord[]> {
+  if (!source.readSlowBytes) return records;
+  const candidates = records.filter(
+    ({ pid, blocked, sums }) => !blocked && sums !== null && (stacks.get(pid) ?? 0) > PAGES,
+  );
+  const families = [...grouped(candidates, ({ pid }) => stacks.get(pid))].filter(
+    ([, members]) => members.length > 1,
+  );
+  if (families.length === 0) return records;
+  const pageSize = readPageSize(source);
+  const others = new Map<number, number[]>();
+  for (const [stack = 0, members] of families) {
+    const from = Math.max(0, Math.floor(stack / pageSize) - PAGES + 1) * 8;
+    const read = ({ pid }: ProcessMemoryRecord) => ownFrames(source, pid, from);
+    const byFrame = new Map<bigint, ProcessMemoryRecord>();
+    for (const [at, frames] of (await Promise.all(members.map(read))).entries()) {
+      const member = members[at]!;
+      const known = [...frames].find((frame) => byFrame.has(frame));
+      const first = known === undefined ? undefined : byFrame.get(known);
+      // It may have been the page of one, and then, after a fork, of the other.
+      if (first && known !== undefined && (await read(first)).has(known))
+        others.set(first.pid, [...(others.get(first.pid) ?? []), member.pid]);
+      else for (const frame of frames) byFrame.set(frame, member);
+    }
+  }
+  const sharing = new Set([...others.values()].flat());
+  return records.flatMap((record) => {
+    if (sharing.has(record.pid)) return [];
+    const sharedWith = others.get(record.pid);
+    return [sharedWith ? { ...record, sharedWith } : record];
+  });
+}
+
+/** Frames of anonymous pages that a process alone maps. */
+async function ownFrames(source: HostSource, pid: number, from: number): Promise<Set<bigint>> {
+  const frames = new Set<bigint>();
+  try {
+    const bytes = await source.readSlowBytes?.(`/proc/${pid}/pagemap`, from, PAGES * 8);
+    for (let at = 0; bytes && at + 8 <= bytes.length; at += 8) {
+      const entry = bytes.readBigUInt64LE(at);
+      const isOwn = (entry & (PRESENT | OF_FILE | ALONE)) === (PRESENT | ALONE);
+      if (isOwn && (entry & FRAME) !== 0n) frames.add(entry & FRAME);
+    }
+  } catch (error) {
+    // Unknown: it keeps its own record.
+    if (!(error instanceof HostError)) throw error;
+  }
+  return frames;
+}
