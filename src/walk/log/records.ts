@@ -1,10 +1,13 @@
+import { bytesOf } from '../../kernel/bytes.js';
 import { KernelError } from '../../kernel/error.js';
+import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { LogRecord } from '../../log-records.js';
 import { incompleteness } from '../incompleteness.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import type { Fields } from '../machine/fields.js';
-import { StructReader } from '../struct-reader.js';
+import { readPartOf } from '../named-read.js';
+import { decodeBytes, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { readRecord, recordPlaces } from './buffer-record.js';
 import { openRecordBuffer, type RecordBuffer, symbolOf } from './record-buffer.js';
@@ -76,8 +79,12 @@ export function notePending(kernel: Kernel, warnings: Warnings): void {
     const part = symbolOf(kernel, 'cont');
     if (part !== undefined && typeOf(kernel, 'cont')?.member('buf')) {
       const bytes = new StructReader(kernel, 'cont', ['len']).read(part).number('len');
+      const text = pendingText(kernel, 'cont', 'buf', part, bytes);
       if (bytes > 0)
-        warnings.add('torn-list', `a message of ${bytes} bytes so far was not yet in the log`);
+        warnings.add(
+          'torn-list',
+          `a message of ${bytes} bytes so far was not yet in the log${text}`,
+        );
     }
     if (!typeOf(kernel, 'printk_safe_seq_buf')) return;
     const reader = new StructReader(kernel, 'printk_safe_seq_buf', ['len', 'message_lost']);
@@ -85,10 +92,12 @@ export function notePending(kernel: Kernel, warnings: Warnings): void {
       const template = symbolOf(kernel, name);
       if (template === undefined) continue;
       for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
-        const view = reader.read(perCpuAddress(kernel, template, cpu));
+        const at = perCpuAddress(kernel, template, cpu);
+        const view = reader.read(at);
         const [bytes, lost] = [view.number('len'), view.number('message_lost')];
         if (bytes === 0 && lost === 0) continue;
-        const message = `CPU ${cpu} had ${bytes} bytes of messages (${name}) that were not yet in the log, and lost ${lost} messages`;
+        const text = pendingText(kernel, 'printk_safe_seq_buf', 'buffer', at, bytes);
+        const message = `CPU ${cpu} had ${bytes} bytes of messages (${name}) that were not yet in the log, and lost ${lost} messages${text}`;
         warnings.add('torn-list', message);
       }
     }
@@ -98,6 +107,36 @@ export function notePending(kernel: Kernel, warnings: Warnings): void {
     const { message } = error as Error;
     warnings.add(code, `messages that were not yet in the log: ${message}`);
   }
+}
+
+/** Of a long text the end is shown: the kernel had come so far. */
+const MOST_SHOWN = 4096;
+
+/**
+ * The text of such messages, as part of a sentence; '' where the types do not tell where it lies.
+ *
+ * @throws {KernelError} `damaged` where it is longer than its buffer; {@link ReadError}
+ */
+function pendingText(
+  kernel: Kernel,
+  struct: string,
+  member: string,
+  at: bigint,
+  bytes: number,
+): string {
+  const buffer = typeOf(kernel, struct)?.member(member);
+  if (!buffer || bytes === 0) return '';
+  if (bytes > buffer.size) {
+    const message = `${struct} at ${hex(at)} has ${bytes} bytes in a buffer of ${buffer.size}`;
+    throw new KernelError('damaged', message);
+  }
+  const length = Math.min(bytes, MOST_SHOWN);
+  const from = at + BigInt(buffer.offset + bytes - length);
+  const view = readPartOf(kernel, `struct ${struct}`, at, from, length);
+  // printk puts a level before each: KERN_SOH and a character (include/linux/kern_levels.h).
+  const [first, ...others] = decodeBytes(bytesOf(view)).split('\x01');
+  const lines = [first, ...others.map((one) => one.slice(1))].join('').trim();
+  return `: ${JSON.stringify(lines)}${length < bytes ? ` (the last ${length} bytes)` : ''}`;
 }
 
 /** The same from the newest back, as `logBackwards` gives it. */

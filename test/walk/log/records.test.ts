@@ -54,7 +54,10 @@ function withPending(words: Readonly<Record<number, bigint | readonly [number, 4
     structs: {
       cpumask: { size: 8, members: {} },
       cont: { size: 1024, members: { buf: [0, 992], len: 992 } },
-      printk_safe_seq_buf: { size: 4096, members: { len: [0, 4], message_lost: [4, 4] } },
+      printk_safe_seq_buf: {
+        size: 4096,
+        members: { len: [0, 4], message_lost: [4, 4], buffer: [16, 4080] },
+      },
     },
     symbols: {
       __cpu_possible_mask: 0,
@@ -81,10 +84,35 @@ test('messages on their way to the log are named, and are not in it', () => {
     withPending({ [0x100 + 992]: 17n, [0x5000]: [212, 4], [0x2000]: [30, 4], [0x2004]: [4, 4] }),
   );
   expect(records.map(({ text }) => text)).toEqual(LINES.slice(0, 9));
+  const [nul] = JSON.stringify('\0').match(/[^"]+/)!;
   expect(messages).toEqual([
-    'a message of 17 bytes so far was not yet in the log',
-    'CPU 1 had 212 bytes of messages (nmi_print_seq) that were not yet in the log, and lost 0 messages',
-    'CPU 0 had 30 bytes of messages (safe_print_seq) that were not yet in the log, and lost 4 messages',
+    `a message of 17 bytes so far was not yet in the log: "${nul.repeat(17)}"`,
+    `CPU 1 had 212 bytes of messages (nmi_print_seq) that were not yet in the log, and lost 0 messages: "${nul.repeat(212)}"`,
+    `CPU 0 had 30 bytes of messages (safe_print_seq) that were not yet in the log, and lost 4 messages: "${nul.repeat(30)}"`,
+  ]);
+});
+
+test('messages on their way to the log are shown, without the levels before them', () => {
+  const words = (at: number, text: string) => {
+    const bytes = Buffer.alloc(Math.ceil(text.length / 8) * 8);
+    bytes.write(text, 'latin1');
+    return Array.from(
+      { length: bytes.length / 8 },
+      (_, index) => [at + 8 * index, bytes.readBigUInt64LE(8 * index)] as const,
+    );
+  };
+  const nmi = '\x010NMI backtrace for cpu 1\n\x014CPU: 1 PID: 0\n';
+  const begun = 'Freeing unused memory: ';
+  const written = [...words(0x100, begun), ...words(0x5010, nmi)];
+  const lengths = { [0x100 + 992]: BigInt(begun.length), [0x5000]: [nmi.length, 4] as const };
+  const kernel = withPending({ ...Object.fromEntries(written), ...lengths });
+  expect(read(kernel).messages).toEqual([
+    'a message of 23 bytes so far was not yet in the log: "Freeing unused memory:"',
+    `CPU 1 had ${nmi.length} bytes of messages (nmi_print_seq) that were not yet in the log, and lost 0 messages: "NMI backtrace for cpu 1\\nCPU: 1 PID: 0"`,
+  ]);
+  // More than its buffer holds.
+  expect(read(withPending({ [0x5000]: [4081, 4] })).messages).toEqual([
+    expect.stringContaining('has 4081 bytes in a buffer of 4080'),
   ]);
 });
 

@@ -54,7 +54,18 @@ const table = {
       fields: {
         low: { offset: 0, type: int },
         mode: { offset: 0, type: { kind: 'enum', name: 'mode' } },
+        // As `page.lru` lies in a struct in a union: anonymous in anonymous.
+        unnamed_field_0: {
+          offset: 0,
+          anonymous: true,
+          type: { kind: 'struct', name: 'unnamed_5678' },
+        },
       },
+    },
+    unnamed_5678: {
+      size: 8,
+      kind: 'struct',
+      fields: { pages: { offset: 4, type: int }, index: { offset: 0, type: int } },
     },
   },
   enums: { mode: { size: 4, base: 'int', constants: { OFF: 0, ON: 1, BAD: -1 } } },
@@ -86,6 +97,8 @@ describe('a table of Volatility', () => {
     expect(page.size).toBe(64);
     expect(page.member('list.prev')).toMatchObject({ offset: 8, size: 8, type: 'list' });
     expect(page.member('low')).toMatchObject({ offset: 16, size: 4, type: 'int' });
+    expect(page.member('index')).toMatchObject({ offset: 16, size: 4, type: 'int' });
+    expect(page.member('pages')).toMatchObject({ offset: 20, size: 4, type: 'int' });
     expect(page.member('names')).toMatchObject({ offset: 32, size: 20, count: 5 });
     expect(page.member('one')?.bits).toEqual({ offset: 3, size: 2 });
     expect(types.struct('list')?.members).toEqual(['next', 'prev']);
