@@ -7,7 +7,7 @@ const MESSAGES = [
   'audit: type=1400 audit(1700000000.123:456): apparmor="ALLOWED" operation="open" profile="x" pid=77',
   'IPv4: martian source 10.0.0.1 from 10.0.0.2, on dev eth0',
   'EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: (null)',
-  'nfs: server web not responding, still trying',
+  'nfs: server web OK',
   'docker0: port 1(veth123) entered blocking state',
 ];
 const CRASH = [

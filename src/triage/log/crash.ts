@@ -3,7 +3,7 @@ import { blame, brokenTrace } from './blame.js';
 import { crashFields } from './crash-fields.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { type Form, PATTERNS, type Pattern } from './patterns.js';
-import { plainTitle } from './title.js';
+import { demangled, plainTitle } from './title.js';
 
 /** A finding, and which of its figures make two of them the same. */
 export interface Found {
@@ -247,7 +247,8 @@ function titled(
     const found = fits(form, lines);
     if (!found) continue;
     const functions = form.search && blame(lines, form.search);
-    const name = (form.search ? functions?.[0] : found.f) ?? null;
+    const symbol = form.search ? functions?.[0] : found.f;
+    const name = symbol === undefined ? null : demangled(symbol);
     const all: Groups = { ...groups, ...found, line, f: name ?? 'corrupted' };
     const title = plainTitle(form.title.replace(/\{(\w+)\}/g, (_, group) => all[group] ?? ''));
     const consequence = pattern.code === 'panic' && later;
@@ -270,10 +271,14 @@ function titled(
   };
 }
 
-/** Lines without frames that are guesses; where a kernel without an unwinder printed nothing else, with them. */
+/**
+ * Lines without frames that are guesses; with them of a kernel without an unwinder, which prints nothing else: there
+ * a call of dump_stack is a guess too, and i386 never has ORC.
+ */
 function sureLines(lines: readonly string[]): readonly string[] {
   const sure = lines.filter((text) => !isGuess(text));
-  if (brokenTrace(sure) !== 'no-frames') return sure;
+  const lacksUnwinder = lines.some((text) => /^EIP: |\? (?:__)?dump_stack\b/.test(text));
+  if (!lacksUnwinder || brokenTrace(sure) !== 'no-frames') return sure;
   const all = lines.map((text) => text.replace(/(^|[\s>])\? /, '$1'));
   return brokenTrace(all) === undefined ? all : sure;
 }

@@ -22,3 +22,18 @@ export function plainTitle(text: string): string {
     .slice(0, MOST_LETTERS)
     .trim();
 }
+
+/** `_ZN4core3fmt5write17h0123456789abcdefE` as `core::fmt::write`, `_Z3fooi` as `foo`: without types and hash. */
+export function demangled(symbol: string): string {
+  const names: string[] = [];
+  let rest = symbol.replace(/^_ZN?(?=\d)/, '');
+  if (rest === symbol) return symbol;
+  for (let found = /^\d{1,4}/.exec(rest); found; found = /^\d{1,4}/.exec(rest)) {
+    const begin = found[0].length;
+    names.push(rest.slice(begin, begin + Number(found[0])));
+    rest = rest.slice(begin + Number(found[0]));
+    if (!symbol.startsWith('_ZN')) break;
+  }
+  const known = names.filter((name) => !/^h[0-9a-f]{16}$/.test(name));
+  return known.join('::') || symbol;
+}

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { TextLogReader } from '../../../src/log/reader.js';
 import { findingWords } from '../../../src/report/triage/words.js';
 import { LogFindings, logFindings } from '../../../src/triage/log/log-findings.js';
+import { demangled } from '../../../src/triage/log/title.js';
 import { recordsOf } from './records.js';
 
 const find = (...lines: readonly string[]) =>
@@ -373,4 +374,33 @@ test('a hardware error that was corrected hides none that was not', () => {
     ['critical', 'Uncorrected, software containable error.'],
     ['warning', 'Corrected error, no action required'],
   ]);
+});
+
+test.each([
+  ['RIP: 0010:', 'kthread', 'no-frames'],
+  ['EIP: ', 'kthread', null],
+  ['RIP: 0010:', 'dump_stack', null],
+])('guesses alone after %s..., the first %s: corrupted is %s', (instruction, first, corrupted) => {
+  const [found] = find(
+    'WARNING: CPU: 0 PID: 7 at kernel/sched/core.c:7244 balance_push+0x91/0xa0',
+    'CPU: 0 PID: 7 Comm: sh Not tainted 5.10.0 #1',
+    `${instruction}balance_push+0x91/0xa0`,
+    'Call Trace:',
+    ...[first, 'rt_mutex_setprio', 'ret_from_fork'].map((name) => ` ? ${name}+0x1/0x20`),
+    'irq event stamp: 3',
+    'hardirqs last  enabled at (2): my_enable+0x1/0x20',
+    'hardirqs last disabled at (3): my_disable+0x1/0x20',
+    '---[ end trace 4c5f669c48269d7c ]---',
+  );
+  expect(found).toMatchObject({ title: 'WARNING in balance_push', report: { corrupted } });
+});
+
+test.each([
+  ['_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE', 'core::fmt::Write::write_fmt'],
+  ['_Z8fakeNameiii', 'fakeName'],
+  ['_ZN', '_ZN'],
+  ['_Z9999x', 'x'],
+  ['tcp_v4_rcv', 'tcp_v4_rcv'],
+])('%s is the function %s', (symbol, name) => {
+  expect(demangled(symbol)).toBe(name);
 });
