@@ -18,6 +18,48 @@ import { wildValue } from './values.js';
 const PAGE = 4096;
 const COMPRESSIONS: readonly Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
 
+/** A table as dwarf2json writes it. */
+const ISF = JSON.stringify({
+  metadata: { format: '6.2.0' },
+  base_types: { int: { size: 4, signed: true, kind: 'int', endian: 'little' } },
+  user_types: {
+    page: {
+      size: 64,
+      kind: 'struct',
+      fields: {
+        flags: { offset: 0, type: { kind: 'base', name: 'int' } },
+        unnamed_field_8: {
+          offset: 8,
+          anonymous: true,
+          type: { kind: 'union', name: 'unnamed_1' },
+        },
+        bits: {
+          offset: 48,
+          type: {
+            kind: 'bitfield',
+            bit_position: 3,
+            bit_length: 2,
+            type: { kind: 'base', name: 'int' },
+          },
+        },
+      },
+    },
+    unnamed_1: {
+      size: 8,
+      kind: 'union',
+      fields: {
+        lru: { offset: 0, type: { kind: 'pointer', subtype: { kind: 'struct', name: 'page' } } },
+        order: {
+          offset: 0,
+          type: { kind: 'array', count: 2, subtype: { kind: 'enum', name: 'mode' } },
+        },
+      },
+    },
+  },
+  enums: { mode: { size: 4, base: 'int', constants: { OFF: 0, ON: 1 } } },
+  symbols: { _stext: { address: 4096 }, _etext: { address: 8192 } },
+});
+
 /** Dumps of small made-up kernels, of every format, damaged in their tables or in the file. */
 export class SyntheticCases {
   readonly #folder = mkdtempSync(join(tmpdir(), 'kdump-mem-fuzz-'));
@@ -87,6 +129,14 @@ export class SyntheticCases {
       return path;
     });
     const files = this.#files.flatMap((file) => ['--vmcore', file]);
+    if (random.oneIn(4)) {
+      const types = join(this.#folder, 'types');
+      const plain = random.oneIn(2) ? someTypes().build() : Buffer.from(ISF);
+      told.push(`--types ${plain instanceof Buffer ? 'ISF' : 'BTF'}`);
+      writeFileSync(types, damageBytes(random, plain, told));
+      this.#files.push(types);
+      files.push('--types', types);
+    }
     const command = random.pick([
       ['info'],
       ['info', '--json'],
