@@ -18,7 +18,7 @@ import {
   type TextTriage,
   triageText,
 } from '../triage/text.js';
-import type { TriageAnswer } from '../triage/triage.js';
+import { hasWholeLog, type TriageAnswer } from '../triage/triage.js';
 import { type AnswerOptions, tell } from './answer.js';
 import { EXIT, UsageError } from './failure.js';
 import { checkPage, type PageOptions, writePage } from './html-page.js';
@@ -69,8 +69,8 @@ export async function withLogBeside(
   answer: TriageAnswer,
   vmcore: readonly string[] = [],
 ): Promise<TriageAnswer> {
-  const { log, kernel, findings: own } = answer;
-  const [dump, ...others] = log?.complete && log.records.length > 0 ? [] : findDumps(vmcore).dumps;
+  const { kernel, findings: own } = answer;
+  const [dump, ...others] = hasWholeLog(answer) ? [] : findDumps(vmcore).dumps;
   const source = dump && others.length === 0 && logBeside(dump.dump);
   if (!source) return answer;
   const { found, failures } = await findingsOf([source], kernel.pageSize);

@@ -41,6 +41,11 @@ export interface TriageAnswer {
   readonly rules?: RulesOutcome;
 }
 
+/** Whether the dump contains its log, and all of it could be read. */
+export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
+  return log?.complete === true && log.records.length > 0;
+}
+
 /**
  * Looks at all that this program knows to look at: the log, the panic, where memory is.
  *

@@ -130,7 +130,7 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     const { tellMany } = await import('../triage-many.js');
     return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
-  const [{ triage }, { triageJson }, { triageText }] = await Promise.all([
+  const [{ hasWholeLog, triage }, { triageJson }, { triageText }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../report/triage/json.js'),
     import('../../report/triage/text.js'),
@@ -139,14 +139,14 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
   let findings: readonly Finding[] = [];
-  const { triageTextLog, withLogBeside } = await import('../text-triage.js');
   const asked = answer(options, {
     doing: 'looking at page frames',
     ask: async (kernel, progress) => {
-      const told = await withLogBeside(
-        triage(kernel, progress),
-        options.live ? [] : options.vmcore,
-      );
+      const whole = triage(kernel, progress);
+      const told =
+        options.live || hasWholeLog(whole)
+          ? whole
+          : await (await import('../text-triage.js')).withLogBeside(whole, options.vmcore);
       const found = rules ? rules(told, kernel) : told;
       findings = found.findings;
       return page ? page.look(kernel, found) : found;
@@ -160,7 +160,8 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     await asked;
   } catch (error) {
     process.exitCode = EXIT.unreadable;
-    return triageTextLog(inputsBeside(error, options), options, failing);
+    const inputs = inputsBeside(error, options);
+    return (await import('../text-triage.js')).triageTextLog(inputs, options, failing);
   }
   if (failing && findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;
